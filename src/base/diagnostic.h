@@ -1,0 +1,62 @@
+// What is wrong with the user's policy, said at the place where it is wrong. A stage reports all
+// that it can find into Diagnostics and goes on; the next stage does not start if there are errors.
+// Library folders never print: cli/ renders.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "base/source.h"
+
+namespace rolewall {
+
+enum class Severity { Note, Warning, Error };
+
+struct DiagnosticNote {
+  Span span;
+  std::string message;
+};
+
+// `code` is a stable kebab-case word ("unknown-key"): tests and machines match it, never the text.
+// `message` says what is wrong, `hint` what to do ("did you mean `management`?"); either may name
+// values of the user's.
+struct Diagnostic {
+  Severity severity = Severity::Error;
+  std::string code;
+  Span span;
+  std::string message;
+  std::string hint;
+  std::vector<DiagnosticNote> notes;
+};
+
+class Diagnostics {
+ public:
+  // At most this many are kept, so that hostile input cannot exhaust memory; the rest are counted.
+  static constexpr std::size_t kLimit = 1000;
+
+  // The reference is valid until the next call; use it to add notes.
+  Diagnostic& error(std::string code, Span span, std::string message, std::string hint = "");
+  Diagnostic& warning(std::string code, Span span, std::string message, std::string hint = "");
+  Diagnostic& note(std::string code, Span span, std::string message, std::string hint = "");
+
+  bool has_errors() const { return errors_ > 0; }
+  std::size_t error_count() const { return errors_; }
+  std::size_t warning_count() const { return warnings_; }
+  std::size_t suppressed() const { return suppressed_; }
+  const std::vector<Diagnostic>& all() const { return all_; }
+
+  // By file, line and column; stages find things in other orders.
+  void sort();
+
+ private:
+  Diagnostic& add(Diagnostic diagnostic);
+
+  std::vector<Diagnostic> all_;
+  Diagnostic overflow_;  // takes what comes after kLimit
+  std::size_t errors_ = 0;
+  std::size_t warnings_ = 0;
+  std::size_t suppressed_ = 0;
+};
+
+}  // namespace rolewall

@@ -1,0 +1,85 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+namespace rolewall {
+namespace {
+
+std::unexpected<Error> io_error(const std::string& path, int error) {
+  return fail(ErrorKind::Io, fmt::format("{}: {}", path, std::strerror(error)), error);
+}
+
+struct Descriptor {
+  int value = -1;
+  ~Descriptor() {
+    if (value >= 0) ::close(value);
+  }
+};
+
+bool write_all(int fd, std::string_view content) {
+  while (!content.empty()) {
+    const ssize_t n = ::write(fd, content.data(), content.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    content.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<std::string> read_file(const std::string& path, std::size_t limit) {
+  // O_NONBLOCK: opening a FIFO must not hang; regular files ignore it.
+  Descriptor fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  if (fd.value < 0) return io_error(path, errno);
+  struct stat status{};
+  if (::fstat(fd.value, &status) != 0) return io_error(path, errno);
+  if (S_ISDIR(status.st_mode)) return fail(ErrorKind::Io, path + ": is a directory", EISDIR);
+  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::Io, path + ": not a regular file");
+  const auto too_large = [&] {
+    return fail(ErrorKind::Io, fmt::format("{}: larger than the limit of {} bytes", path, limit),
+                EFBIG);
+  };
+  if (static_cast<std::size_t>(status.st_size) > limit) return too_large();
+  std::string content;
+  content.resize(static_cast<std::size_t>(status.st_size) + 1);
+  std::size_t size = 0;
+  while (true) {
+    if (size == content.size()) content.resize(content.size() * 2);
+    const ssize_t n = ::read(fd.value, content.data() + size, content.size() - size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return io_error(path, errno);
+    if (n == 0) break;
+    size += static_cast<std::size_t>(n);
+    if (size > limit) return too_large();
+  }
+  content.resize(size);
+  return content;
+}
+
+Result<void> write_file_atomically(const std::string& path, std::string_view content,
+                                   unsigned mode) {
+  const std::string directory =
+      path.find('/') == std::string::npos ? "." : path.substr(0, path.rfind('/') + 1);
+  std::string aside = path + ".XXXXXX";
+  Descriptor fd{::mkostemp(aside.data(), O_CLOEXEC)};
+  if (fd.value < 0) return io_error(aside, errno);
+  if (!write_all(fd.value, content) || ::fchmod(fd.value, mode) != 0 || ::fsync(fd.value) != 0 ||
+      std::rename(aside.c_str(), path.c_str()) != 0) {
+    const int error = errno;
+    ::unlink(aside.c_str());
+    return io_error(path, error);
+  }
+  Descriptor dir{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (dir.value < 0 || ::fsync(dir.value) != 0) return io_error(directory, errno);
+  return {};
+}
+
+}  // namespace rolewall

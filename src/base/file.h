@@ -1,0 +1,21 @@
+// Reading and writing whole files, with limits on all sizes.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "base/error.h"
+
+namespace rolewall {
+
+// The whole content of a regular file. A directory, a device, a FIFO, or more than `limit` bytes is
+// an error that names the path.
+Result<std::string> read_file(const std::string& path, std::size_t limit);
+
+// Writes aside, fsyncs and renames, so that a reader sees the old content or the new one. `mode` as
+// for open(2).
+Result<void> write_file_atomically(const std::string& path, std::string_view content,
+                                   unsigned mode = 0644);
+
+}  // namespace rolewall

@@ -1,0 +1,18 @@
+// "Did you mean": the nearest of the names that would have been right.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace rolewall {
+
+// The candidate nearest to `word` in edit distance (a swap of neighbours counts one), if it is near
+// enough to be a slip of the finger; the first of equals.
+std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
+
+// "did you mean `x`?", or "" where nothing is near.
+std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);
+
+}  // namespace rolewall

@@ -1,0 +1,91 @@
+// The evaluator: what the kernel would do with a packet, offline. It executes the same expressions
+// over the same bytes as net/netfilter/nf_tables_core.c, over every base chain of a hook in the
+// order of their priorities, other programs' tables included. It knows the Ruleset and nothing of
+// policy or compiler.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "eval/packet.h"
+#include "ruleset/host.h"
+#include "ruleset/ruleset.h"
+
+namespace rolewall::eval {
+
+enum class Fate : std::uint8_t {
+  Accept,
+  Drop,
+  Reject,     // dropped, and the sender told
+  Stack,      // the IP stack itself discards it (or holds it: a lone fragment); no rule is asked
+  Undecided,  // reached something that is not modelled; `reason` names it
+};
+
+// One rule that was tried. In the order in which the kernel runs them.
+struct Step {
+  std::uint32_t table = 0;  // indexes into Ruleset
+  std::uint32_t chain = 0;
+  std::uint32_t rule = 0;
+  bool matched = false;        // ran to its end
+  std::uint32_t broke_at = 0;  // index of the expression that broke, where not matched
+  std::string why;             // with Explain alone: "tcp dport is 3306, not 22"
+  ruleset::Verdict verdict;    // Continue where it matched and decided nothing
+};
+
+// Where the verdict came from: a rule, or a base chain's policy (rule == kPolicy).
+struct Decision {
+  static constexpr std::uint32_t kPolicy = 0xffffffff;
+  std::uint32_t table = 0;
+  std::uint32_t chain = 0;
+  std::uint32_t rule = kPolicy;
+};
+
+struct HookResult {
+  ruleset::Hook hook = ruleset::Hook::Input;
+  Fate fate = Fate::Accept;
+  // Absent where no base chain is on the hook, or for Stack.
+  bool decided = false;
+  Decision decision;
+  std::string reason;  // Stack, Undecided: why
+  std::vector<Step> steps;
+};
+
+// A packet's way over one host: the hooks it met, in order; the last one decides.
+struct Journey {
+  std::vector<HookResult> hooks;
+  Fate fate() const { return hooks.empty() ? Fate::Accept : hooks.back().fate; }
+};
+
+struct Options {
+  bool explain = false;      // fill Step::why
+  bool keep_state = false;   // limits and sets remember earlier packets (until reset())
+  std::uint64_t now_ns = 0;  // the virtual clock
+};
+
+// Prepares a ruleset once (set indexes, chain targets) and runs any number of packets through it.
+// Holds a reference: the ruleset and host must outlive it.
+class Evaluator {
+ public:
+  Evaluator(const ruleset::Ruleset& ruleset, const ruleset::Host& host);
+  ~Evaluator();
+  Evaluator(const Evaluator&) = delete;
+  Evaluator& operator=(const Evaluator&) = delete;
+
+  // A packet that arrives on packet.in_device: prerouting, then input where it is addressed to this
+  // host (or multicast, or broadcast), else Stack (it would have to be forwarded).
+  Journey arrive(const Packet& packet, const Options& options = {});
+
+  // A packet that a local program sends by packet.out_device: output, postrouting.
+  Journey send(const Packet& packet, const Options& options = {});
+
+  // Forgets tokens, counts and elements that packets have left (Options::keep_state).
+  void reset();
+
+ private:
+  class Machine;
+  std::unique_ptr<Machine> machine_;
+};
+
+}  // namespace rolewall::eval

@@ -1,0 +1,36 @@
+// A packet as the kernel's hooks see it: its bytes from the network header on, and the facts that
+// travel beside them in an skb. Built by build.h from fields, or taken from a capture.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace rolewall::eval {
+
+inline constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
+inline constexpr std::uint16_t kEtherTypeIpv6 = 0x86dd;
+
+// PACKET_HOST, _BROADCAST, _MULTICAST, _OTHERHOST of linux/if_packet.h.
+enum class PacketType : std::uint8_t { Host = 0, Broadcast = 1, Multicast = 2, OtherHost = 3 };
+
+struct Packet {
+  std::uint16_t ether_type = kEtherTypeIpv4;
+  std::vector<std::uint8_t> link;   // the Ethernet header, 14 bytes; empty: there is none here
+  std::vector<std::uint8_t> bytes;  // from the network header to the end
+
+  std::string in_device;   // "" on output
+  std::string out_device;  // "" on input
+  std::uint32_t mark = 0;
+  std::uint32_t priority = 0;
+  PacketType type = PacketType::Host;
+  std::optional<std::uint32_t> user;  // the owner of the local socket that sends it
+  std::optional<std::uint32_t> group;
+
+  // The conntrack state to take as given, a bit of ruleset::ct_state; absent: what conntrack gives
+  // a flow's first packet (conntrack.h).
+  std::optional<std::uint32_t> ct_state;
+};
+
+}  // namespace rolewall::eval

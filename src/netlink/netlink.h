@@ -1,0 +1,63 @@
+// nf_tables over netlink: the only folder that talks to the kernel's netfilter. Works in the
+// network namespace of the calling thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "ruleset/ruleset.h"
+
+namespace rolewall::netlink {
+
+// What the kernel's extended ack pointed at.
+struct Refusal {
+  int os_errno = 0;
+  std::string kernel_message;  // NLMSGERR_ATTR_MSG, mostly absent
+  std::string what;            // "rule 3 of chain web.inbound.app-from-lb: expression lookup"
+  std::string rule_id;         // the comment of the rule at fault, or of the nearest; "" if unknown
+  bool exact = false;          // false: the kernel named no object, this is the nearest
+};
+
+// The outcome of a transaction: nothing is changed unless it is committed.
+struct CommitResult {
+  bool committed = false;
+  bool generation_clash = false;  // another program changed something since `generation`
+  std::vector<Refusal> refusals;
+  std::uint32_t generation = 0;  // after the commit
+};
+
+class Connection {
+ public:
+  static Result<Connection> open();
+  ~Connection();
+  Connection(Connection&&) noexcept;
+  Connection& operator=(Connection&&) noexcept;
+
+  Result<std::uint32_t> generation();
+
+  // Every table, or one. Read again where the generation changed meanwhile. `with_elements` false
+  // leaves sets' elements out.
+  Result<ruleset::Ruleset> dump(bool with_elements = true);
+  // std::nullopt where there is no such table.
+  Result<std::optional<ruleset::Table>> dump_table(ruleset::Family family, std::string_view name,
+                                                   bool with_elements = true);
+
+  // One transaction: `table` replaces the table of its name, if there is one. All or nothing, and
+  // nothing where the generation is no longer `expected_generation`.
+  Result<CommitResult> replace_table(const ruleset::Table& table,
+                                     std::optional<std::uint32_t> expected_generation);
+  Result<CommitResult> delete_table(ruleset::Family family, std::string_view name,
+                                    std::optional<std::uint32_t> expected_generation);
+
+ private:
+  struct State;
+  explicit Connection(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace rolewall::netlink

@@ -1,0 +1,28 @@
+// Which rules hold on one host, in the order in which a packet meets them: blocks in the order of
+// `use`, then the role's own, then the next role's; each block once, where it is first named; less
+// what is skipped, disabled, expired, not `on` this host, or names an interface that it has not.
+#pragma once
+
+#include <vector>
+
+#include "policy/policy.h"
+
+namespace rolewall::policy {
+
+struct EffectiveRule {
+  const Rule* rule = nullptr;
+  const RuleFile* file = nullptr;
+};
+
+struct HostPolicy {
+  const Host* host = nullptr;
+  Index index = 0;
+  Defaults defaults;                   // the site's, with the roles' overrides
+  std::vector<EffectiveRule> inbound;  // early ones included, in order
+  std::vector<EffectiveRule> outbound;
+};
+
+// REQUIRES: `policy` was loaded without errors. Pointers are into `policy`.
+HostPolicy effective_policy(const Policy& policy, Index host, Date date);
+
+}  // namespace rolewall::policy

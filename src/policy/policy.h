@@ -1,0 +1,286 @@
+// A whole site's policy, typed and resolved: every name is an index, every value keeps the span of
+// the text that said it. load() makes it from a directory; compile/ lowers it for one host; ask/
+// turns its tests into packets. The language is specified in docs/policy-language.md.
+//
+// A Policy that load() returned without errors is whole: no index is out of range, no selector list
+// that was written down stands for nothing, no two rules of a file and direction share an id.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/source.h"
+#include "net/address.h"
+#include "net/address_set.h"
+#include "net/protocol.h"
+
+namespace rolewall::policy {
+
+using Date = std::chrono::year_month_day;
+
+// Index into the vector of that kind in Policy.
+using Index = std::uint32_t;
+
+// --- selectors ---------------------------------------------------------------------------------
+
+enum class TermKind : std::uint8_t {
+  Any,
+  Internet,
+  Site,
+  Self,
+  Management,
+  LinkLocal,  // built-ins
+  Prefix,     // an address or prefix, literally
+  Host,
+  Role,
+  Tag,
+  Network,  // `index` says which
+};
+
+struct Term {
+  TermKind kind = TermKind::Any;
+  Index index = 0;
+  net::Prefix prefix;
+  std::string text;  // as written, without '!'
+  Span span;
+};
+
+struct Selector {
+  bool negated = false;
+  Term term;
+};
+
+// The union of the plain terms less the union of the negated; only negated terms means any less
+// these. `given` is false where the key was left out, which means any.
+struct Selectors {
+  bool given = false;
+  std::vector<Selector> items;
+  Span span;
+};
+
+// --- services ----------------------------------------------------------------------------------
+
+// One literal: "tcp/443", "udp/68 from 67", "icmpv6/echo-request", "protocol/112".
+struct ServiceLiteral {
+  std::uint8_t protocol = 0;
+  // tcp, udp, sctp alone. `ports_given` tells `tcp` from `tcp/0-65535`, for tests' sake.
+  net::PortRange destination;
+  net::PortRange source;
+  bool ports_given = false;
+  std::optional<std::uint8_t> icmp_type;
+  std::string text;  // as written
+  Span span;
+};
+
+struct Service {
+  std::string name;
+  std::vector<ServiceLiteral> literals;
+  bool shipped = false;
+  Span span;
+};
+
+// What a rule's `service` or a packet's first word says: every literal of the names and literals
+// listed. No literals at all: the key was left out, every protocol.
+struct ServiceList {
+  bool given = false;
+  std::vector<std::string> names;  // as written, for messages and for the default id
+  std::vector<ServiceLiteral> literals;
+  Span span;
+};
+
+// --- the site ----------------------------------------------------------------------------------
+
+struct Network {
+  std::string name;
+  net::AddressSet addresses;
+  std::vector<std::string> dns_names;  // { names = }: resolved through rolewall.lock
+  std::string list_file;               // { file = }: path as read
+  bool literal = false;                // listed addresses alone: tests sample its prefixes
+  std::vector<net::Prefix> prefixes;   // in the order written, for sampling
+  bool shipped = false;                // a default of rules/*.toml
+  Span span;
+};
+
+struct Interface {
+  std::string name;
+  std::string device;  // may end in '*'
+  std::optional<net::AddressSet> behind;
+  Span span;
+};
+
+// A host's own view: names map to devices, `behind` is inherited from [interfaces].
+struct HostInterface {
+  std::string name;
+  std::vector<std::string> devices;
+  std::optional<net::AddressSet> behind;
+  Span span;
+};
+
+struct Host {
+  std::string name;
+  std::vector<Index> roles;  // into Policy::files
+  std::vector<Index> tags;   // into Policy::tags
+  std::vector<net::Prefix> addresses;
+  std::vector<net::Prefix> virtual_addresses;
+  std::vector<HostInterface> interfaces;
+  Span span;
+
+  net::AddressSet all_addresses() const;  // `addresses` and `virtual`
+};
+
+struct Tag {
+  std::string name;
+  std::vector<Index> hosts;
+};
+
+// --- rules -------------------------------------------------------------------------------------
+
+enum class Direction : std::uint8_t { Inbound, Outbound };
+enum class Action : std::uint8_t { Accept, Drop, Reject };
+enum class Mode : std::uint8_t { Enforce, Audit };
+
+// `count` per `per_seconds`, with a bucket of `burst`.
+struct Rate {
+  std::uint64_t count = 0;
+  std::uint64_t per_seconds = 1;
+  std::uint32_t burst = 0;
+  bool per_source = true;  // else `in all`
+  Span span;
+};
+
+struct Rule {
+  std::string id;         // "writes"
+  std::string full_name;  // "db.inbound.writes": chain, comment, counter, log, answer
+  Direction direction = Direction::Inbound;
+  ServiceList services;
+  Selectors from;
+  Selectors to;
+  std::vector<std::string> in;  // interface names; empty: any
+  std::vector<std::string> out;
+  std::optional<Selectors> on;  // hosts of the role on which the rule exists
+  Action action = Action::Accept;
+  std::optional<Rate> limit;
+  std::optional<std::uint32_t> connections;
+  bool early = false;
+  bool log = false;
+  std::optional<std::uint32_t> user;
+  std::optional<Date> expires;
+  std::string comment;
+  bool enabled = true;
+  Span span;  // of the rule's table
+};
+
+// --- tests -------------------------------------------------------------------------------------
+
+// One side of a packet: "db-primary", "web,!web-01", "any:8080", "[fd00::1]:80".
+struct End {
+  Selectors selectors;
+  std::optional<std::uint16_t> port;
+};
+
+enum class FlowState : std::uint8_t { New, Established, Related, Invalid, Untracked };
+
+// "mysql web > db-primary in=private": what is asked, in the user's words.
+struct PacketWords {
+  std::string text;
+  Span span;
+  ServiceList service;
+  End from;
+  End to;
+  std::optional<std::string> in;  // an interface's name, else a device
+  std::optional<std::string> out;
+  std::optional<Index> at;  // a host; `at=self` is resolved by whoever asks
+  bool at_self = false;
+  std::optional<FlowState> state;
+  std::optional<std::uint8_t>
+      tcp_flags;              // FIN 1, SYN 2, RST 4, PSH 8, ACK 16, URG 32, ECE 64, CWR 128
+  std::optional<int> family;  // 4 or 6
+  std::optional<std::uint32_t> user;
+  std::optional<std::uint32_t> length;  // of the IP packet, bytes
+  std::optional<std::uint8_t> ttl;
+};
+
+enum class Expectation : std::uint8_t { Accept, Deny, Drop, Reject };
+
+struct TestPacket {
+  Expectation expected = Expectation::Accept;
+  PacketWords words;
+};
+
+struct Test {
+  std::string name;
+  std::optional<Selectors> on;
+  std::vector<TestPacket> packets;  // in the order accept, deny, drop, reject
+  std::string by;                   // the rule that must decide; "" where not asked
+  Span span;
+};
+
+// --- files -------------------------------------------------------------------------------------
+
+struct LogTarget {
+  Rate limit;
+  std::uint32_t level = 4;  // syslog's; "kernel" is the only place so far
+};
+
+struct DefaultsOverride {
+  std::optional<Action> inbound;
+  std::optional<Action> outbound;
+  std::optional<Action> forward;
+  std::optional<LogTarget> log;
+  std::optional<Mode> mode;
+  Span span;
+};
+
+struct Defaults {
+  Action inbound = Action::Drop;
+  Action outbound = Action::Reject;
+  Action forward = Action::Drop;
+  LogTarget log{{10, 1, 10, false, {}}, 4};
+  Mode mode = Mode::Enforce;
+};
+
+// A role (the site's DIR/NAME.toml) or a block (rules/NAME.toml, the site's own or a shipped one).
+struct RuleFile {
+  std::string name;
+  bool is_role = false;
+  bool shipped = false;
+  std::string description;
+  std::vector<Index> use;         // blocks, into Policy::files
+  std::vector<std::string> skip;  // full names of blocks' rules that this role leaves out
+  DefaultsOverride defaults;
+  std::vector<Rule> rules;  // both directions, each in the order written
+  std::vector<Test> tests;
+  FileId file = kNoFile;
+};
+
+struct Policy {
+  std::string directory;
+  SourceFiles sources;
+  std::string site_name;
+  std::optional<Selectors> management;
+  Selectors internal;
+  Defaults defaults;
+  std::vector<Network> networks;
+  std::vector<Service> services;
+  std::vector<Interface> interfaces;
+  std::vector<Host> hosts;
+  std::vector<Tag> tags;
+  std::vector<RuleFile> files;  // roles and blocks
+  std::vector<Test> tests;      // site.toml's
+
+  // Computed once by load(): what the built-ins stand for.
+  net::AddressSet site_addresses;
+  net::AddressSet internet;
+  net::AddressSet management_addresses;  // empty where management is unset
+};
+
+std::optional<Index> find_host(const Policy& policy, std::string_view name);
+
+// What a list of selectors stands for, on host `self` (which `self` alone depends on).
+net::AddressSet addresses_of(const Policy& policy, const Selectors& selectors, Index self);
+net::AddressSet addresses_of(const Policy& policy, const Term& term, Index self);
+
+}  // namespace rolewall::policy

@@ -1,0 +1,108 @@
+#include "ruleset/ruleset.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "base/overloaded.h"
+
+namespace rolewall::ruleset {
+namespace {
+
+template <class T>
+void permute(std::vector<T>& column, const std::vector<std::size_t>& order, std::size_t width = 1) {
+  if (column.empty()) return;
+  std::vector<T> sorted;
+  sorted.reserve(column.size());
+  for (const std::size_t from : order) {
+    for (std::size_t i = 0; i < width; ++i) sorted.push_back(std::move(column[from * width + i]));
+  }
+  column = std::move(sorted);
+}
+
+// State the kernel keeps in an expression is put back to how a fresh one begins.
+void forget_state(StatefulExpr& expr) {
+  std::visit(Overloaded{[](Counter& counter) { counter = {}; }, [](Limit&) {}, [](Connlimit&) {},
+                        [](Quota& quota) { quota.consumed = 0; }, [](Last& last) { last = {}; }},
+             expr);
+}
+
+void forget_state(Expr& expr) {
+  if (auto* counter = std::get_if<Counter>(&expr)) *counter = {};
+  if (auto* quota = std::get_if<Quota>(&expr)) quota->consumed = 0;
+  if (auto* last = std::get_if<Last>(&expr)) *last = {};
+  if (auto* dynset = std::get_if<Dynset>(&expr)) {
+    for (StatefulExpr& inner : dynset->exprs) forget_state(inner);
+  }
+}
+
+Ruleset configuration(Ruleset ruleset) {
+  for (Table& table : ruleset.tables) {
+    table.handle = 0;
+    for (Set& set : table.sets) {
+      set.handle = 0;
+      set.elements.expirations_ms.clear();
+      for (auto& exprs : set.elements.exprs) {
+        for (StatefulExpr& expr : exprs) forget_state(expr);
+      }
+    }
+    for (Chain& chain : table.chains) {
+      chain.handle = 0;
+      for (Rule& rule : chain.rules) {
+        rule.handle = 0;
+        for (Expr& expr : rule.exprs) forget_state(expr);
+      }
+    }
+    const auto by_name = [](const auto& a, const auto& b) { return a.name < b.name; };
+    std::sort(table.sets.begin(), table.sets.end(), by_name);
+    std::sort(table.chains.begin(), table.chains.end(), by_name);
+  }
+  return ruleset;
+}
+
+}  // namespace
+
+void Elements::sort() {
+  std::vector<std::size_t> order(count());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto less = [this](std::size_t a, std::size_t b) {
+    const int keys_order = std::memcmp(key(a).data(), key(b).data(), key_size);
+    if (keys_order != 0) return keys_order < 0;
+    return std::memcmp(key_end(a).data(), key_end(b).data(), key_size) < 0;
+  };
+  if (std::is_sorted(order.begin(), order.end(), less)) return;
+  std::sort(order.begin(), order.end(), less);
+  permute(keys, order, key_size);
+  permute(key_ends, order, key_size);
+  permute(data, order, data_size);
+  permute(verdicts, order);
+  permute(objects, order);
+  permute(timeouts_ms, order);
+  permute(expirations_ms, order);
+  permute(exprs, order);
+  permute(comments, order);
+}
+
+std::uint32_t Set::key_size() const {
+  if (key.size() == 1) return key[0].size;
+  std::uint32_t size = 0;
+  for (const KeyField& field : key) size += (field.size + 3) / 4 * 4;
+  return size;
+}
+
+const Set* find_set(const Table& table, std::string_view name) {
+  const auto at = std::find_if(table.sets.begin(), table.sets.end(),
+                               [&](const Set& set) { return set.name == name; });
+  return at == table.sets.end() ? nullptr : &*at;
+}
+
+const Chain* find_chain(const Table& table, std::string_view name) {
+  const auto at = std::find_if(table.chains.begin(), table.chains.end(),
+                               [&](const Chain& chain) { return chain.name == name; });
+  return at == table.chains.end() ? nullptr : &*at;
+}
+
+bool same_configuration(const Ruleset& a, const Ruleset& b) {
+  return configuration(a) == configuration(b);
+}
+
+}  // namespace rolewall::ruleset
