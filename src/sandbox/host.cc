@@ -1,0 +1,198 @@
+// set_up_host(): the policy's host, made of veth pairs.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <set>
+#include <string_view>
+
+#include "net/address_set.h"
+#include "sandbox/descriptor.h"
+#include "sandbox/rtnetlink.h"
+#include "sandbox/sandbox.h"
+
+namespace rolewall::sandbox {
+namespace {
+
+constexpr std::uint32_t kMetric = 100;  // of the default route
+constexpr std::uint32_t kSecondMetric =
+    1000;  // of the default routes for sockets bound to a device
+
+struct Setting {
+  std::string_view path;  // below /proc/sys/net
+  std::string_view value;
+  bool optional = false;  // not in every supported kernel, or not namespaced there
+};
+
+// Set before there are devices, so that these inherit them; a device's own value and `all`'s are
+// combined, differently for each, so both are set. addr_gen_mode 1: no link-local address.
+constexpr Setting kSettings[] = {
+    {"ipv4/ip_forward", "0"},
+    {"ipv4/conf/all/rp_filter", "0"},
+    {"ipv4/conf/default/rp_filter", "0"},
+    {"ipv4/conf/lo/rp_filter", "0"},
+    {"ipv4/conf/all/accept_local", "0"},
+    {"ipv4/conf/default/accept_local", "0"},
+    {"ipv4/conf/all/route_localnet", "0"},
+    {"ipv4/conf/default/route_localnet", "0"},
+    {"ipv4/conf/all/log_martians", "0"},
+    {"ipv4/conf/default/log_martians", "0"},
+    {"ipv4/conf/all/drop_unicast_in_l2_multicast", "0"},
+    {"ipv4/conf/default/drop_unicast_in_l2_multicast", "0"},
+    {"ipv4/conf/all/accept_source_route", "0"},
+    {"ipv4/conf/default/accept_source_route", "0"},
+    {"ipv4/icmp_ratelimit", "0"},
+    {"ipv4/icmp_echo_ignore_broadcasts", "1", true},
+    {"ipv4/igmp_max_memberships", "1000", true},
+    {"ipv6/conf/all/disable_ipv6", "0"},
+    {"ipv6/conf/default/disable_ipv6", "0"},
+    {"ipv6/conf/lo/disable_ipv6", "0"},
+    {"ipv6/conf/all/forwarding", "0"},
+    {"ipv6/conf/default/accept_ra", "0"},
+    {"ipv6/conf/default/autoconf", "0"},
+    {"ipv6/conf/default/accept_dad", "0"},
+    {"ipv6/conf/default/dad_transmits", "0"},
+    {"ipv6/conf/default/router_solicitations", "0"},
+    {"ipv6/conf/default/addr_gen_mode", "1"},
+    {"ipv6/icmp/ratelimit", "0"},
+};
+
+Result<void> set(const Setting& setting) {
+  const std::string path = fmt::format("/proc/sys/net/{}", setting.path);
+  const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (file.valid() && ::write(file.get(), setting.value.data(), setting.value.size()) ==
+                          static_cast<ssize_t>(setting.value.size())) {
+    return {};
+  }
+  if (setting.optional) return {};
+  return fail(ErrorKind::System, fmt::format("{}: {}", path, std::strerror(errno)), errno);
+}
+
+// The far ends speak no IPv6: the kernel's own reports of group membership would come back in.
+Result<void> silence(const std::string& device) {
+  return set({fmt::format("ipv6/conf/{}/disable_ipv6", device), "1"});
+}
+
+// "br-*" becomes "br-0", or the first number that is not taken.
+std::string concrete(const std::string& device, const std::set<std::string>& taken) {
+  if (!device.ends_with('*')) return device;
+  const std::string stem = device.substr(0, device.size() - 1);
+  for (unsigned n = 0;; ++n) {
+    if (std::string name = stem + std::to_string(n); !taken.contains(name)) return name;
+  }
+}
+
+// A pool is many hosts; the sandbox is its first one. The first address of an IPv4 prefix, and of
+// an IPv6 one (the routers' anycast address), is no host's unless the prefix is a single address.
+net::Prefix one_host(const net::Prefix& prefix) {
+  const unsigned bits = net::address_bits(prefix.address);
+  net::Prefix host{prefix.address, bits};
+  if (prefix.length + 1 >= bits) return host;
+  std::visit([](auto& address) { ++address.value; }, host.address);
+  return host;
+}
+
+std::vector<net::Prefix> one_host(const std::vector<net::Prefix>& prefixes) {
+  std::vector<net::Prefix> hosts;
+  for (const auto& prefix : prefixes) {
+    if (const net::Prefix host = one_host(prefix); std::ranges::find(hosts, host) == hosts.end()) {
+      hosts.push_back(host);
+    }
+  }
+  return hosts;
+}
+
+// The device that what is not `behind` any other comes and goes by.
+const ruleset::Interface& default_interface(const ruleset::Host& host) {
+  const auto open =
+      std::ranges::find_if(host.interfaces, [](const auto& i) { return i.behind.empty(); });
+  return open != host.interfaces.end() ? *open : host.interfaces.front();
+}
+
+const ruleset::Interface& interface_of(const ruleset::Host& host, const net::Address& address) {
+  const auto behind = std::ranges::find_if(
+      host.interfaces, [&](const auto& i) { return i.behind.contains(address); });
+  return behind != host.interfaces.end() ? *behind : default_interface(host);
+}
+
+Result<void> add_links(Rtnetlink& links, const ruleset::Host& host) {
+  for (std::size_t n = 0; n < host.interfaces.size(); ++n) {
+    const std::string& device = host.interfaces[n].device;
+    const std::string peer = peer_device(n);
+    const auto number = static_cast<std::uint8_t>(n);
+    TRY(links.add_veth({device, {2, 0, 0, 0, number, 1}}, {peer, {2, 0, 0, 0, number, 2}}));
+    TRY(silence(peer));
+    TRY(links.bring_up(peer));
+    TRY(links.bring_up(device));
+  }
+  return {};
+}
+
+Result<void> add_addresses(Rtnetlink& links, const ruleset::Host& host) {
+  std::set<net::Address> added;
+  for (const auto* list : {&host.addresses, &host.virtual_addresses}) {
+    for (const auto& prefix : *list) {
+      if (!added.insert(prefix.address).second) continue;
+      TRY(links.add_address(interface_of(host, prefix.address).device, prefix.address));
+    }
+  }
+  return {};
+}
+
+Result<void> add_routes(Rtnetlink& links, const ruleset::Host& host) {
+  const net::Prefix everywhere[] = {{net::Ipv4{}, 0}, {net::Ipv6{}, 0}};
+  const ruleset::Interface& by_default = default_interface(host);
+  for (const auto& interface : host.interfaces) {
+    for (const auto& prefix : net::to_prefixes(interface.behind.ipv4)) {
+      TRY(links.add_route({prefix, interface.device, kMetric}));
+    }
+    for (const auto& prefix : net::to_prefixes(interface.behind.ipv6)) {
+      TRY(links.add_route({prefix, interface.device, kMetric}));
+    }
+  }
+  auto metric = kSecondMetric;
+  for (const auto& interface : host.interfaces) {
+    const bool first = &interface == &by_default;
+    for (const auto& prefix : everywhere) {
+      TRY(links.add_route({prefix, interface.device, first ? kMetric + 1 : metric}));
+    }
+    ++metric;
+  }
+  return {};
+}
+
+}  // namespace
+
+std::string peer_device(std::size_t n) {
+  return fmt::format("far-end-{}", n);
+}
+
+ruleset::Host realise(const ruleset::Host& host) {
+  ruleset::Host real = host;
+  real.addresses = one_host(host.addresses);
+  real.virtual_addresses = one_host(host.virtual_addresses);
+  std::set<std::string> taken;
+  for (const auto& interface : real.interfaces) taken.insert(interface.device);
+  for (auto& interface : real.interfaces) {
+    interface.device = concrete(interface.device, taken);
+    taken.insert(interface.device);
+  }
+  std::erase_if(real.interfaces, [](const auto& interface) { return interface.device == "lo"; });
+  if (real.interfaces.empty()) real.interfaces.push_back({"eth0", "eth0", {}});
+  return real;
+}
+
+Result<void> set_up_host(const ruleset::Host& host) {
+  const ruleset::Host real = realise(host);
+  for (const auto& setting : kSettings) TRY(set(setting));
+  auto links = Rtnetlink::open();
+  if (!links) return std::unexpected(links.error());
+  TRY(add_links(*links, real));
+  TRY(add_addresses(*links, real));
+  return add_routes(*links, real);
+}
+
+}  // namespace rolewall::sandbox
