@@ -7,7 +7,6 @@
 
 #include <string_view>
 
-#include "base/diagnostic.h"
 #include "policy/policy.h"
 #include "ruleset/snapshot.h"
 
@@ -20,10 +19,9 @@ struct Options {
   bool optimise = true;
 };
 
-// REQUIRES: `policy` was loaded without errors. What cannot be expressed is an error at the rule's
-// line, and then the result is not to be used: nothing is ever left out or broadened.
-ruleset::Snapshot compile(const policy::Policy& policy, policy::Index host, const Options& options,
-                          Diagnostics& diagnostics);
+// REQUIRES: `policy` was loaded without errors. Everything that such a policy can say can be
+// expressed, so this cannot fail; nothing is ever left out or broadened.
+ruleset::Snapshot compile(const policy::Policy& policy, policy::Index host, const Options& options);
 
 // Names of the built-in steps, in the order in which a packet meets them after the early rules;
 // they stand as comments on rules of the base chains.

@@ -1,0 +1,88 @@
+#include "compile/address_sets.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace rolewall::compile {
+namespace {
+
+using match::IpVersion;
+
+// Below this one interval set serves single addresses as well: a second lookup costs more than a
+// few levels of a small tree.
+constexpr std::size_t kSplitSingles = 256;
+
+template <class Ip>
+struct Parts {
+  std::vector<net::Interval<Ip>> singles;
+  std::vector<net::Interval<Ip>> ranges;
+};
+
+template <class Ip>
+ruleset::Set address_set(std::string name, const std::vector<net::Interval<Ip>>& intervals,
+                         bool ranges) {
+  auto set = make_set(std::move(name), {net::is_ipv4(net::Address(Ip{})) ? kIpv4Key : kIpv6Key});
+  set.interval = ranges;
+  auto& elements = set.elements;
+  elements.keys.reserve(intervals.size() * elements.key_size);
+  if (ranges) elements.key_ends.reserve(intervals.size() * elements.key_size);
+  for (const auto& interval : intervals) {
+    const auto first = net::to_bytes(interval.first);
+    elements.keys.insert(elements.keys.end(), first.begin(), first.end());
+    if (!ranges) continue;
+    const auto last = net::to_bytes(interval.last);
+    elements.key_ends.insert(elements.key_ends.end(), last.begin(), last.end());
+  }
+  return set;
+}
+
+template <class Ip>
+std::vector<AddressTest> make_tests(TableBuilder& table, bool share,
+                                    const net::IntervalSet<Ip>& addresses, IpVersion version,
+                                    const std::string& name) {
+  if (addresses.empty()) return {};
+  if (addresses.is_all()) return {{version, true, std::nullopt, ""}};
+  if (addresses.intervals().size() == 1) {
+    const auto prefixes = net::to_prefixes(addresses);
+    if (prefixes.size() == 1) return {{version, false, prefixes[0], ""}};
+  }
+  Parts<Ip> parts;
+  for (const auto& interval : addresses.intervals()) {
+    (interval.first == interval.last ? parts.singles : parts.ranges).push_back(interval);
+  }
+  std::vector<AddressTest> tests;
+  const auto use = [&](const std::string& set_name, const std::vector<net::Interval<Ip>>& intervals,
+                       bool ranges) {
+    if (!table.has_set(set_name)) table.add_set(address_set<Ip>(set_name, intervals, ranges));
+    tests.push_back({version, false, std::nullopt, set_name});
+  };
+  if (parts.ranges.empty()) {
+    use(name, parts.singles, false);
+  } else if (share && parts.singles.size() >= kSplitSingles) {
+    use(name, parts.singles, false);
+    use(name + "-prefixes", parts.ranges, true);
+  } else {
+    use(name, addresses.intervals(), true);
+  }
+  return tests;
+}
+
+}  // namespace
+
+std::vector<AddressTest> AddressSets::tests(const AddressCondition& condition, IpVersion version,
+                                            const std::string& owner) {
+  const bool shared = share_ && !condition.name.empty();
+  const std::string base = shared ? "net/" + condition.name : owner;
+  if (version == IpVersion::V4) {
+    return make_tests(table_, share_, condition.set.ipv4, version, base + "/4");
+  }
+  return make_tests(table_, share_, condition.set.ipv6, version, base + "/6");
+}
+
+void append(match::Exprs& exprs, match::Side side, const AddressTest& test) {
+  if (test.prefix) match::prefix(exprs, side, *test.prefix);
+  if (!test.set.empty()) match::address_in(exprs, side, test.version, test.set);
+}
+
+}  // namespace rolewall::compile

@@ -1,0 +1,24 @@
+// The base chains, which hold the built-in steps in their order and jump to dispatch between
+// (allowed) and (default):
+//
+//   early    prerouting, raw      early rules, before conntrack
+//   input    input, filter        (loopback) (established) (banned) (invalid) (spoofed) (allowed)
+//                                 -> inbound, (default)
+//   output   output, filter       (loopback) (established) (invalid) -> outbound, (default)
+//   forward  forward, filter      (established) (banned) (invalid) (spoofed), (default)
+#pragma once
+
+#include "compile/table_builder.h"
+#include "policy/effective.h"
+
+namespace rolewall::compile {
+
+// The chains that dispatch starts in (dispatch.h).
+inline constexpr const char* kEarlyDispatch = "prerouting";
+inline constexpr const char* kInboundDispatch = "inbound";
+inline constexpr const char* kOutboundDispatch = "outbound";
+
+// `has_early`: there are early rules, so the chain for them is worth its hook.
+void add_base_chains(TableBuilder& table, const policy::HostPolicy& host, bool has_early);
+
+}  // namespace rolewall::compile

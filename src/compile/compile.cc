@@ -1,0 +1,57 @@
+#include "compile/compile.h"
+
+#include "compile/base_chains.h"
+#include "compile/dispatch.h"
+#include "compile/lower.h"
+#include "compile/rule_chain.h"
+#include "compile/table_builder.h"
+#include "policy/effective.h"
+
+namespace rolewall::compile {
+namespace {
+
+ruleset::Host host_of(const policy::Host& host) {
+  ruleset::Host result{host.name, host.addresses, host.virtual_addresses, {}};
+  for (const policy::HostInterface& interface : host.interfaces) {
+    for (const std::string& device : interface.devices) {
+      result.interfaces.push_back(
+          {interface.name, device, interface.behind.value_or(net::AddressSet{})});
+    }
+  }
+  return result;
+}
+
+ruleset::SourceMap source_map(const policy::Policy& policy, const policy::HostPolicy& host) {
+  ruleset::SourceMap sources;
+  for (const auto* rules : {&host.inbound, &host.outbound}) {
+    for (const policy::EffectiveRule& effective : *rules) {
+      const Span& span = effective.rule->span;
+      sources[effective.rule->full_name] = {policy.sources.path(span.file), span.line, span.column};
+    }
+  }
+  return sources;
+}
+
+}  // namespace
+
+ruleset::Snapshot compile(const policy::Policy& policy, policy::Index host,
+                          const Options& options) {
+  const policy::HostPolicy effective = policy::effective_policy(policy, host, options.date);
+  const LoweredPolicy lowered = lower(policy, effective);
+
+  TableBuilder table;
+  AddressSets sets(table, options.optimise);
+  add_base_chains(table, effective, !lowered.early.empty());
+  if (!lowered.early.empty()) {
+    add_dispatch(table, sets, kEarlyDispatch, lowered.early, options.optimise);
+  }
+  add_dispatch(table, sets, kInboundDispatch, lowered.inbound, options.optimise);
+  add_dispatch(table, sets, kOutboundDispatch, lowered.outbound, options.optimise);
+  for (const auto* rules : {&lowered.early, &lowered.inbound, &lowered.outbound}) {
+    for (const LoweredRule& rule : *rules) add_rule_chain(table, rule, effective.defaults);
+  }
+
+  return {host_of(*effective.host), {{table.take()}}, source_map(policy, effective)};
+}
+
+}  // namespace rolewall::compile

@@ -1,0 +1,502 @@
+#include "compile/dispatch.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <map>
+
+#include "compile/candidate.h"
+#include "compile/match.h"
+#include "compile/partition.h"
+
+namespace rolewall::compile {
+namespace {
+
+using namespace ruleset;
+using match::IpVersion;
+using match::Side;
+
+// A map pays from here on: about 100 ns against 20 ns for each rule tested in turn.
+constexpr std::size_t kMapCost = 5;
+// Port ranges up to this many ports become single entries of a hash map.
+constexpr unsigned kExpandPorts = 16;
+// Longer lists of addresses stay sets of their own rather than being cut up in a map.
+constexpr std::size_t kMapIntervals = 256;
+
+struct PortNumber {
+  using Number = std::uint16_t;
+  static constexpr unsigned kBits = 16;
+  Number value = 0;
+  auto operator<=>(const PortNumber&) const = default;
+};
+
+using Candidates = std::vector<Candidate>;
+
+enum class Run : std::uint8_t { Linear, Service, IcmpType, Source, Destination };
+
+// What the chain that is being filled knows of its packets.
+enum class Scope : std::uint8_t { AnyTraffic, Icmp, Icmpv6 };
+
+bool is_wide(const Traffic& box) {
+  return box.destination.last - box.destination.first >= static_cast<int>(kExpandPorts);
+}
+
+bool maps_by_service(const Candidate& candidate) {
+  return !candidate.service_settled &&
+         std::none_of(candidate.traffic.begin(), candidate.traffic.end(), [](const Traffic& box) {
+           return net::has_ports(box.protocol) && box.destination.is_all();
+         });
+}
+
+bool maps_by_address(bool settled, const AddressCondition& condition) {
+  return !settled && !condition.any() &&
+         condition.set.ipv4.intervals().size() + condition.set.ipv6.intervals().size() <=
+             kMapIntervals;
+}
+
+std::string protocol_name(std::uint8_t protocol) {
+  switch (protocol) {
+    case net::protocol::kIcmp:
+      return "icmp";
+    case net::protocol::kTcp:
+      return "tcp";
+    case net::protocol::kUdp:
+      return "udp";
+    case net::protocol::kIcmpv6:
+      return "icmpv6";
+    case net::protocol::kSctp:
+      return "sctp";
+    default:
+      return fmt::format("protocol/{}", protocol);
+  }
+}
+
+// Rules after one that decides every packet are never met.
+void drop_unreachable(Candidates& list) {
+  const auto last = std::find_if(list.begin(), list.end(), [](const Candidate& candidate) {
+    return candidate.unconditional() && candidate.rule->decides();
+  });
+  if (last != list.end()) list.erase(last + 1, list.end());
+}
+
+std::string signature(const Candidates& list) {
+  std::string text;
+  for (const Candidate& c : list) {
+    text += fmt::format("{} {}{}{}{}{}", c.rule->rule->full_name, c.service_settled,
+                        c.source_settled, c.destination_settled, c.families.ipv4, c.families.ipv6);
+    for (const Traffic& box : c.traffic) {
+      text += fmt::format(" {}:{}-{}<{}-{}:{}{}", box.protocol, box.destination.first,
+                          box.destination.last, box.source.first, box.source.last,
+                          box.families.ipv4, box.families.ipv6);
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+class Dispatcher {
+ public:
+  Dispatcher(TableBuilder& table, AddressSets& sets, bool optimise)
+      : table_(table), sets_(sets), optimise_(optimise) {}
+
+  void add_chain(const std::string& name, Candidates list, Scope scope) {
+    table_.add_chain(name, rules_for(name, std::move(list), scope));
+  }
+
+ private:
+  std::vector<Rule> rules_for(const std::string& path, Candidates list, Scope scope) {
+    std::vector<Rule> rules;
+    int runs = 0;
+    for (std::size_t i = 0; i < list.size();) {
+      const auto [run, length] = next_run(list, i, scope);
+      if (run == Run::Linear) {
+        add(rules, linear_rules(list[i++], sets_));
+        continue;
+      }
+      const Candidates part(list.begin() + static_cast<std::ptrdiff_t>(i),
+                            list.begin() + static_cast<std::ptrdiff_t>(i + length));
+      const std::string name = ++runs == 1 ? path : fmt::format("{}/run{}", path, runs);
+      switch (run) {
+        case Run::Linear:
+          break;
+        case Run::Service:
+          add(rules, by_service(name, part));
+          break;
+        case Run::IcmpType:
+          add(rules, by_icmp_type(name, part, scope));
+          break;
+        case Run::Source:
+          add(rules, by_address(name, part, scope, Side::Source));
+          break;
+        case Run::Destination:
+          add(rules, by_address(name, part, scope, Side::Destination));
+          break;
+      }
+      i += length;
+    }
+    return rules;
+  }
+
+  // The longest run from `at` that one kind of map can serve, if it is worth a map.
+  std::pair<Run, std::size_t> next_run(const Candidates& list, std::size_t at, Scope scope) const {
+    std::pair<Run, std::size_t> best{Run::Linear, 0};
+    if (!optimise_) return best;
+    const auto consider = [&](Run run, const std::function<bool(const Candidate&)>& fits) {
+      std::size_t length = 0;
+      std::size_t cost = 0;
+      while (at + length < list.size() && fits(list[at + length])) {
+        cost += linear_cost(list[at + length++]);
+      }
+      if (cost >= kMapCost && length > best.second) best = {run, length};
+    };
+    if (scope == Scope::AnyTraffic) {
+      consider(Run::Service, maps_by_service);
+    } else {
+      consider(Run::IcmpType, [](const Candidate& c) { return !c.service_settled; });
+    }
+    consider(Run::Source,
+             [](const Candidate& c) { return maps_by_address(c.source_settled, c.rule->source); });
+    consider(Run::Destination, [](const Candidate& c) {
+      return maps_by_address(c.destination_settled, c.rule->destination);
+    });
+    return best;
+  }
+
+  // --- by service --------------------------------------------------------------------------------
+
+  // Ports and other protocols share no packet, so the two can be asked for one after the other.
+  std::vector<Rule> by_service(const std::string& path, const Candidates& list) {
+    std::vector<Rule> rules;
+    for (const bool ports : {true, false}) {
+      Candidates part;
+      std::size_t cost = 0;
+      for (Candidate candidate : list) {
+        std::erase_if(candidate.traffic,
+                      [&](const Traffic& box) { return net::has_ports(box.protocol) != ports; });
+        if (candidate.traffic.empty()) continue;
+        cost += linear_cost(candidate);
+        part.push_back(std::move(candidate));
+      }
+      if (cost < kMapCost) {
+        for (const Candidate& candidate : part) add(rules, linear_rules(candidate, sets_));
+      } else {
+        add(rules, ports ? by_port(path, part) : by_protocol(path, part));
+      }
+    }
+    return rules;
+  }
+
+  std::vector<Rule> by_port(const std::string& path, const Candidates& list) {
+    std::map<std::pair<std::uint8_t, std::uint16_t>, Candidates> entries;
+    bool wide = false;
+    for (const Candidate& candidate : list) {
+      for (const Traffic& box : candidate.traffic) {
+        if (is_wide(box)) {
+          wide = true;
+          continue;
+        }
+        for (unsigned port = box.destination.first; port <= box.destination.last; ++port) {
+          entries[{box.protocol, static_cast<std::uint16_t>(port)}];
+        }
+      }
+    }
+    // A wide range holds in every single port's entry that lies in it, at its place in the order.
+    for (const Candidate& candidate : list) {
+      for (const Traffic& box : candidate.traffic) {
+        auto entry = entries.lower_bound({box.protocol, box.destination.first});
+        const auto end = entries.upper_bound({box.protocol, box.destination.last});
+        for (; entry != end; ++entry) add_with_port_settled(entry->second, candidate, box);
+      }
+    }
+    if (!wide) return {port_map(path, entries, VerdictCode::Jump)};
+
+    // What a single port's entry has seen must not meet the wide ranges again: the map is asked in
+    // a chain of its own, and `goto` leaves that.
+    std::vector<Rule> rules;
+    if (!entries.empty()) rules.push_back(port_map(path, entries, VerdictCode::Goto));
+    Candidates ranges = list;
+    for (Candidate& candidate : ranges) {
+      std::erase_if(candidate.traffic, [](const Traffic& box) { return !is_wide(box); });
+    }
+    std::erase_if(ranges, [](const Candidate& candidate) { return candidate.traffic.empty(); });
+    add(rules, by_port_range(path, ranges));
+    if (entries.empty()) return rules;
+    table_.add_chain(path + "/services", std::move(rules));
+    Rule jump;
+    match::jump(jump.exprs, path + "/services");
+    return {jump};
+  }
+
+  Rule port_map(const std::string& path,
+                const std::map<std::pair<std::uint8_t, std::uint16_t>, Candidates>& entries,
+                VerdictCode code) {
+    Set map = make_verdict_map(path + "/ports", {kProtocolKey, kPortKey});
+    for (const auto& [key, candidates] : entries) {
+      const auto [protocol, port] = key;
+      const std::array<std::uint8_t, 8> bytes{
+          protocol, 0, 0, 0, static_cast<std::uint8_t>(port >> 8), static_cast<std::uint8_t>(port),
+          0,        0};
+      map.elements.keys.insert(map.elements.keys.end(), bytes.begin(), bytes.end());
+      const std::string name = fmt::format("{}/{}/{}", path, protocol_name(protocol), port);
+      map.elements.verdicts.push_back(leaf(name, candidates, Scope::AnyTraffic, code));
+    }
+    Rule rule;
+    match::load_meta(rule.exprs, MetaKey::L4Proto);
+    match::load_port(rule.exprs, Side::Destination, 1);
+    match::lookup_verdict(rule.exprs, map.name);
+    table_.add_set(std::move(map));
+    return rule;
+  }
+
+  // Wide ranges, a map of intervals for each protocol; one by one where they overlap too much.
+  std::vector<Rule> by_port_range(const std::string& path, const Candidates& list) {
+    std::vector<Rule> rules;
+    for (const std::uint8_t protocol :
+         {net::protocol::kTcp, net::protocol::kUdp, net::protocol::kSctp}) {
+      Candidates part = list;
+      std::size_t cost = 0;
+      for (Candidate& candidate : part) {
+        std::erase_if(candidate.traffic,
+                      [&](const Traffic& box) { return box.protocol != protocol; });
+        if (!candidate.traffic.empty()) cost += linear_cost(candidate);
+      }
+      std::erase_if(part, [](const Candidate& candidate) { return candidate.traffic.empty(); });
+      if (part.empty()) continue;
+      std::vector<net::IntervalSet<PortNumber>> sets;
+      for (const Candidate& candidate : part) {
+        std::vector<net::Interval<PortNumber>> intervals;
+        for (const Traffic& box : candidate.traffic) {
+          intervals.push_back({{box.destination.first}, {box.destination.last}});
+        }
+        sets.push_back(net::IntervalSet<PortNumber>::from(std::move(intervals)));
+      }
+      const auto parts = cost < kMapCost ? std::nullopt : partition(pointers(sets), budget(part));
+      if (!parts) {
+        for (const Candidate& candidate : part) add(rules, linear_rules(candidate, sets_));
+        continue;
+      }
+      Set map =
+          make_verdict_map(fmt::format("{}/{}-ranges", path, protocol_name(protocol)), {kPortKey});
+      map.interval = true;
+      for (const auto& [interval, members] : *parts) {
+        const auto [first, last] = std::pair(interval.first.value, interval.last.value);
+        append_bytes(map.elements.keys, Value::be16(first));
+        append_bytes(map.elements.key_ends, Value::be16(last));
+        Candidates entry;
+        for (const std::size_t member : members) {
+          for (const Traffic& box : part[member].traffic) {
+            if (box.destination.first <= first && last <= box.destination.last) {
+              add_with_port_settled(entry, part[member], box);
+            }
+          }
+        }
+        const std::string name =
+            fmt::format("{}/{}/{}-{}", path, protocol_name(protocol), first, last);
+        map.elements.verdicts.push_back(leaf(name, entry, Scope::AnyTraffic, VerdictCode::Jump));
+      }
+      Rule rule;
+      match::l4proto(rule.exprs, protocol);
+      match::load_port(rule.exprs, Side::Destination);
+      match::lookup_verdict(rule.exprs, map.name);
+      table_.add_set(std::move(map));
+      rules.push_back(std::move(rule));
+    }
+    return rules;
+  }
+
+  static void add_with_port_settled(Candidates& list, const Candidate& candidate, Traffic box) {
+    box.destination = {};
+    if (!list.empty() && list.back().rule == candidate.rule) {
+      // Two boxes of one rule that differ in their source ports.
+      list.back().traffic.push_back(box);
+      return;
+    }
+    list.push_back(candidate);
+    list.back().traffic = {box};
+    list.back().service_settled = box.source.is_all() && box.families.both();
+  }
+
+  std::vector<Rule> by_protocol(const std::string& path, const Candidates& list) {
+    std::map<std::pair<IpVersion, std::uint8_t>, Candidates> entries;
+    for (const Candidate& candidate : list) {
+      for (Traffic box : candidate.traffic) {
+        for (const IpVersion version : {IpVersion::V4, IpVersion::V6}) {
+          const Families family{version == IpVersion::V4, version == IpVersion::V6};
+          if ((candidate.families & box.families & family).none()) continue;
+          auto& entry = entries[{version, box.protocol}];
+          box.families = {};
+          if (!entry.empty() && entry.back().rule == candidate.rule) {
+            entry.back().traffic.push_back(box);
+            continue;
+          }
+          entry.push_back(candidate);
+          entry.back().traffic = {box};
+          entry.back().families = family;
+          entry.back().service_settled = box.every_destination();
+        }
+      }
+    }
+    Set map = make_verdict_map(path + "/protocols", {kFamilyKey, kProtocolKey});
+    for (const auto& [key, candidates] : entries) {
+      const auto [version, protocol] = key;
+      const auto family =
+          static_cast<std::uint8_t>(version == IpVersion::V4 ? Family::Ip : Family::Ip6);
+      const std::array<std::uint8_t, 8> bytes{family, 0, 0, 0, protocol, 0, 0, 0};
+      map.elements.keys.insert(map.elements.keys.end(), bytes.begin(), bytes.end());
+      const Scope scope = protocol == net::protocol::kIcmp     ? Scope::Icmp
+                          : protocol == net::protocol::kIcmpv6 ? Scope::Icmpv6
+                                                               : Scope::AnyTraffic;
+      const std::string name = fmt::format("{}/{}/{}", path, version == IpVersion::V4 ? "4" : "6",
+                                           protocol_name(protocol));
+      map.elements.verdicts.push_back(leaf(name, candidates, scope, VerdictCode::Jump));
+    }
+    Rule rule;
+    match::load_meta(rule.exprs, MetaKey::NfProto);
+    match::load_meta(rule.exprs, MetaKey::L4Proto, 1);
+    match::lookup_verdict(rule.exprs, map.name);
+    table_.add_set(std::move(map));
+    return {rule};
+  }
+
+  // --- by ICMP type ------------------------------------------------------------------------------
+
+  std::vector<Rule> by_icmp_type(const std::string& path, const Candidates& list, Scope scope) {
+    std::array<Candidates, 256> entries;
+    for (const Candidate& candidate : list) {
+      for (const Traffic& box : candidate.traffic) {
+        for (unsigned type = box.destination.first; type <= box.destination.last; ++type) {
+          entries[type].push_back(candidate);
+          entries[type].back().traffic.clear();
+          entries[type].back().service_settled = true;
+        }
+      }
+    }
+    Set map =
+        make_verdict_map(path + "/types", {scope == Scope::Icmp ? kIcmpTypeKey : kIcmpv6TypeKey});
+    for (unsigned type = 0; type < entries.size(); ++type) {
+      if (entries[type].empty()) continue;
+      map.elements.keys.push_back(static_cast<std::uint8_t>(type));
+      map.elements.verdicts.push_back(
+          leaf(fmt::format("{}/type/{}", path, type), entries[type], scope, VerdictCode::Jump));
+    }
+    Rule rule;
+    match::l4proto(rule.exprs,
+                   scope == Scope::Icmp ? net::protocol::kIcmp : net::protocol::kIcmpv6);
+    match::load_icmp_type(rule.exprs);
+    match::lookup_verdict(rule.exprs, map.name);
+    table_.add_set(std::move(map));
+    return {rule};
+  }
+
+  // --- by address --------------------------------------------------------------------------------
+
+  std::vector<Rule> by_address(const std::string& path, const Candidates& list, Scope scope,
+                               Side side) {
+    std::vector<Rule> rules;
+    const auto linear = [&] {
+      rules.clear();
+      for (const Candidate& candidate : list) add(rules, linear_rules(candidate, sets_));
+      return rules;
+    };
+    std::vector<const net::IntervalSet<net::Ipv4>*> v4;
+    std::vector<const net::IntervalSet<net::Ipv6>*> v6;
+    static const net::AddressSet kNone;
+    for (const Candidate& candidate : list) {
+      const auto& set =
+          (side == Side::Source ? candidate.rule->source : candidate.rule->destination).set;
+      v4.push_back(candidate.families.ipv4 ? &set.ipv4 : &kNone.ipv4);
+      v6.push_back(candidate.families.ipv6 ? &set.ipv6 : &kNone.ipv6);
+    }
+    const auto parts4 = partition(v4, budget(list));
+    const auto parts6 = partition(v6, budget(list));
+    if (!parts4 || !parts6) return linear();
+    if (!parts4->empty())
+      rules.push_back(address_map(path, list, scope, side, IpVersion::V4, *parts4));
+    if (!parts6->empty())
+      rules.push_back(address_map(path, list, scope, side, IpVersion::V6, *parts6));
+    return rules;
+  }
+
+  template <class Ip>
+  Rule address_map(const std::string& path, const Candidates& list, Scope scope, Side side,
+                   IpVersion version, const std::vector<Part<Ip>>& parts) {
+    const bool v4 = version == IpVersion::V4;
+    const std::string name =
+        fmt::format("{}/{}{}", path, side == Side::Source ? "from" : "to", v4 ? "4" : "6");
+    Set map = make_verdict_map(name, {v4 ? kIpv4Key : kIpv6Key});
+    map.interval = std::any_of(parts.begin(), parts.end(), [](const Part<Ip>& part) {
+      return part.interval.first != part.interval.last;
+    });
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      append_bytes(map.elements.keys, net::to_bytes(parts[i].interval.first));
+      if (map.interval) append_bytes(map.elements.key_ends, net::to_bytes(parts[i].interval.last));
+      Candidates entry;
+      for (const std::size_t member : parts[i].members) {
+        entry.push_back(list[member]);
+        entry.back().families = {v4, !v4};
+        (side == Side::Source ? entry.back().source_settled : entry.back().destination_settled) =
+            true;
+      }
+      map.elements.verdicts.push_back(
+          leaf(fmt::format("{}/{}", name, i + 1), entry, scope, VerdictCode::Jump));
+    }
+    Rule rule;
+    match::nfproto(rule.exprs, version);
+    match::load_address(rule.exprs, side, version);
+    match::lookup_verdict(rule.exprs, name);
+    table_.add_set(std::move(map));
+    return rule;
+  }
+
+  // --- leaves ------------------------------------------------------------------------------------
+
+  // Where an entry of a map leads: straight to the one rule that decides, else to a chain that
+  // dispatches further. Entries that lead to the same share it.
+  Verdict leaf(const std::string& name, Candidates list, Scope scope, VerdictCode code) {
+    drop_unreachable(list);
+    if (list.size() == 1 && list[0].unconditional()) {
+      return {code, list[0].rule->rule->full_name, 0};
+    }
+    const auto [at, fresh] = leaves_.try_emplace(signature(list), name);
+    if (fresh) add_chain(name, std::move(list), scope);
+    return {code, at->second, 0};
+  }
+
+  static void add(std::vector<Rule>& rules, std::vector<Rule> more) {
+    rules.insert(rules.end(), std::make_move_iterator(more.begin()),
+                 std::make_move_iterator(more.end()));
+  }
+
+  template <class Range>
+  static void append_bytes(std::vector<std::uint8_t>& bytes, const Range& more) {
+    bytes.insert(bytes.end(), more.begin(), more.end());
+  }
+
+  template <class T>
+  static std::vector<const T*> pointers(const std::vector<T>& values) {
+    std::vector<const T*> result;
+    for (const T& value : values) result.push_back(&value);
+    return result;
+  }
+
+  // Lists in a map's entries may add up to this much before it is no gain any more.
+  static std::size_t budget(const Candidates& list) { return 256 + 16 * list.size(); }
+
+  TableBuilder& table_;
+  AddressSets& sets_;
+  bool optimise_;
+  std::map<std::string, std::string> leaves_;
+};
+
+}  // namespace
+
+void add_dispatch(TableBuilder& table, AddressSets& sets, const std::string& name,
+                  const std::vector<LoweredRule>& rules, bool optimise) {
+  Candidates list;
+  for (const LoweredRule& rule : rules) list.push_back(fresh_candidate(rule));
+  Dispatcher(table, sets, optimise).add_chain(name, std::move(list), Scope::AnyTraffic);
+}
+
+}  // namespace rolewall::compile

@@ -1,0 +1,124 @@
+#include "compile/lower.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace rolewall::compile {
+namespace {
+
+bool covers(const std::string& pattern, const std::string& device) {
+  return pattern.ends_with('*') && std::string_view(device).starts_with(
+                                       std::string_view(pattern).substr(0, pattern.size() - 1));
+}
+
+// A site of many rules names few networks: each name is looked up once.
+class Lowering {
+ public:
+  Lowering(const policy::Policy& policy, const policy::HostPolicy& host)
+      : policy_(policy), host_(host) {}
+
+  LoweredRule rule(const policy::Rule& rule) {
+    LoweredRule lowered;
+    lowered.rule = &rule;
+    lowered.any_service = !rule.services.given;
+    std::vector<Traffic> boxes;
+    for (const auto& literal : rule.services.literals) boxes.push_back(traffic_of(literal));
+    lowered.traffic = disjoint(boxes);
+    lowered.source = condition(rule.from);
+    lowered.destination = condition(rule.to);
+    const auto& interfaces = rule.direction == policy::Direction::Inbound ? rule.in : rule.out;
+    lowered.devices = devices_of(*host_.host, interfaces);
+    // An interface that this host has not leaves the rule out (effective_policy); an empty list
+    // here would silently mean every interface.
+    CHECK(interfaces.empty() || !lowered.devices.empty(), "a rule's interface has no device");
+    lowered.user = rule.user;
+    return lowered;
+  }
+
+ private:
+  AddressCondition condition(const policy::Selectors& selectors) {
+    if (!selectors.given) return {};
+    if (selectors.items.size() != 1 || selectors.items[0].negated) {
+      return {policy::addresses_of(policy_, selectors, host_.index), ""};
+    }
+    const policy::Term& term = selectors.items[0].term;
+    const auto key = std::pair(term.kind, term.index);
+    if (term.kind == policy::TermKind::Prefix) {
+      return {policy::addresses_of(policy_, term, host_.index), ""};
+    }
+    auto [at, fresh] = named_.try_emplace(key);
+    if (fresh) at->second = {policy::addresses_of(policy_, term, host_.index), name_of(term)};
+    return at->second;
+  }
+
+  std::string name_of(const policy::Term& term) const {
+    switch (term.kind) {
+      case policy::TermKind::Any:
+        return "any";
+      case policy::TermKind::Internet:
+        return "internet";
+      case policy::TermKind::Site:
+        return "site";
+      case policy::TermKind::Self:
+        return "self";
+      case policy::TermKind::Management:
+        return "management";
+      case policy::TermKind::LinkLocal:
+        return "link-local";
+      case policy::TermKind::Prefix:
+        return "";
+      case policy::TermKind::Host:
+        return policy_.hosts[term.index].name;
+      case policy::TermKind::Role:
+        return policy_.files[term.index].name;
+      case policy::TermKind::Tag:
+        return policy_.tags[term.index].name;
+      case policy::TermKind::Network:
+        return policy_.networks[term.index].name;
+    }
+    return "";
+  }
+
+  const policy::Policy& policy_;
+  const policy::HostPolicy& host_;
+  std::map<std::pair<policy::TermKind, policy::Index>, AddressCondition> named_;
+};
+
+}  // namespace
+
+std::vector<std::string> devices_of(const policy::Host& host,
+                                    const std::vector<std::string>& names) {
+  std::vector<std::string> devices;
+  for (const std::string& name : names) {
+    for (const policy::HostInterface& interface : host.interfaces) {
+      if (interface.name != name) continue;
+      devices.insert(devices.end(), interface.devices.begin(), interface.devices.end());
+    }
+  }
+  std::sort(devices.begin(), devices.end());
+  devices.erase(std::unique(devices.begin(), devices.end()), devices.end());
+  std::vector<std::string> least;
+  for (const std::string& device : devices) {
+    const bool covered = std::any_of(devices.begin(), devices.end(), [&](const std::string& other) {
+      return other != device && covers(other, device);
+    });
+    if (!covered) least.push_back(device);
+  }
+  return least;
+}
+
+LoweredPolicy lower(const policy::Policy& policy, const policy::HostPolicy& host) {
+  Lowering lowering(policy, host);
+  LoweredPolicy lowered;
+  for (const auto& effective : host.inbound) {
+    auto& list = effective.rule->early ? lowered.early : lowered.inbound;
+    list.push_back(lowering.rule(*effective.rule));
+  }
+  for (const auto& effective : host.outbound) {
+    lowered.outbound.push_back(lowering.rule(*effective.rule));
+  }
+  return lowered;
+}
+
+}  // namespace rolewall::compile

@@ -1,0 +1,184 @@
+#include "compile/match.h"
+
+#include <linux/netfilter.h>
+
+#include <utility>
+
+#include "base/check.h"
+#include "compile/traffic.h"
+
+namespace rolewall::compile::match {
+namespace {
+
+using namespace ruleset;
+
+constexpr std::size_t kInterfaceNameSize = 16;  // IFNAMSIZ
+constexpr std::uint8_t kIcmpxAdminProhibited = 3;
+
+// RFC 791 and RFC 8200: where the addresses stand in the network header.
+Payload address_field(Side side, IpVersion version) {
+  const bool source = side == Side::Source;
+  if (version == IpVersion::V4) return {PayloadBase::Network, source ? 12u : 16u, 4, 0};
+  return {PayloadBase::Network, source ? 8u : 24u, 16, 0};
+}
+
+void compare(Exprs& exprs, CmpOp op, Value value) {
+  exprs.push_back(Cmp{op, 0, std::move(value)});
+}
+
+Value device_value(std::string_view device) {
+  if (device.ends_with('*')) return Value(device.substr(0, device.size() - 1));
+  CHECK(device.size() < kInterfaceNameSize, "interface name too long");
+  std::array<std::uint8_t, kInterfaceNameSize> name{};
+  std::copy(device.begin(), device.end(), name.begin());
+  return Value(name);
+}
+
+void in_range(Exprs& exprs, Value low, Value high) {
+  if (low == high) return compare(exprs, CmpOp::Eq, std::move(low));
+  compare(exprs, CmpOp::Gte, std::move(low));
+  compare(exprs, CmpOp::Lte, std::move(high));
+}
+
+}  // namespace
+
+void nfproto(Exprs& exprs, IpVersion version) {
+  load_meta(exprs, MetaKey::NfProto);
+  compare(exprs, CmpOp::Eq,
+          Value::u8(version == IpVersion::V4 ? std::uint8_t{NFPROTO_IPV4}
+                                             : std::uint8_t{NFPROTO_IPV6}));
+}
+
+void l4proto(Exprs& exprs, std::uint8_t protocol) {
+  load_meta(exprs, MetaKey::L4Proto);
+  compare(exprs, CmpOp::Eq, Value::u8(protocol));
+}
+
+void port(Exprs& exprs, Side side, const net::PortRange& range) {
+  load_port(exprs, side);
+  in_range(exprs, Value::be16(range.first), Value::be16(range.last));
+}
+
+void icmp_type(Exprs& exprs, const net::PortRange& types) {
+  load_icmp_type(exprs);
+  in_range(exprs, Value::u8(static_cast<std::uint8_t>(types.first)),
+           Value::u8(static_cast<std::uint8_t>(types.last)));
+}
+
+void device(Exprs& exprs, MetaKey key, std::string_view device) {
+  load_meta(exprs, key);
+  compare(exprs, CmpOp::Eq, device_value(device));
+}
+
+void not_device(Exprs& exprs, MetaKey key, std::string_view device) {
+  load_meta(exprs, key);
+  compare(exprs, CmpOp::Neq, device_value(device));
+}
+
+void user(Exprs& exprs, std::uint32_t id) {
+  load_meta(exprs, MetaKey::SkUid);
+  compare(exprs, CmpOp::Eq, Value::host_u32(id));
+}
+
+void ct_state(Exprs& exprs, std::uint32_t bits) {
+  exprs.push_back(Ct{CtKey::State, std::nullopt, 0});
+  exprs.push_back(BitwiseMask{0, 0, 4, Value::host_u32(bits), Value::host_u32(0)});
+  compare(exprs, CmpOp::Neq, Value::host_u32(0));
+}
+
+void prefix(Exprs& exprs, Side side, const net::Prefix& prefix) {
+  const IpVersion version = net::is_ipv4(prefix.address) ? IpVersion::V4 : IpVersion::V6;
+  Payload field = address_field(side, version);
+  auto bytes = net::to_bytes(prefix.address);
+  if (prefix.length % 8 == 0) {
+    // Whole bytes: a shorter load and no mask, as nft does.
+    field.length = prefix.length / 8;
+    bytes.resize(field.length);
+    exprs.push_back(field);
+  } else {
+    std::vector<std::uint8_t> mask(bytes.size());
+    for (unsigned bit = 0; bit < prefix.length; ++bit) {
+      mask[bit / 8] = static_cast<std::uint8_t>(mask[bit / 8] | 0x80 >> bit % 8);
+    }
+    exprs.push_back(field);
+    exprs.push_back(BitwiseMask{0, 0, field.length, Value(mask),
+                                Value(std::vector<std::uint8_t>(bytes.size()))});
+  }
+  compare(exprs, CmpOp::Eq, Value(bytes));
+}
+
+void address_in(Exprs& exprs, Side side, IpVersion version, std::string set) {
+  load_address(exprs, side, version);
+  lookup_member(exprs, std::move(set));
+}
+
+void load_address(Exprs& exprs, Side side, IpVersion version, Register first) {
+  Payload field = address_field(side, version);
+  field.destination = first;
+  exprs.push_back(field);
+}
+
+void load_port(Exprs& exprs, Side side, Register first) {
+  exprs.push_back(Payload{PayloadBase::Transport, side == Side::Source ? 0u : 2u, 2, first});
+}
+
+void load_icmp_type(Exprs& exprs, Register first) {
+  exprs.push_back(Payload{PayloadBase::Transport, 0, 1, first});
+}
+
+void load_meta(Exprs& exprs, MetaKey key, Register first) {
+  exprs.push_back(Meta{key, first});
+}
+
+void lookup_verdict(Exprs& exprs, std::string map) {
+  exprs.push_back(Lookup{std::move(map), 0, LookupResult::Verdict, 0, false});
+}
+
+void lookup_member(Exprs& exprs, std::string set) {
+  exprs.push_back(Lookup{std::move(set), 0, LookupResult::Membership, 0, false});
+}
+
+void jump(Exprs& exprs, std::string chain) {
+  exprs.push_back(ImmediateVerdict{{VerdictCode::Jump, std::move(chain), 0}});
+}
+
+void go_to(Exprs& exprs, std::string chain) {
+  exprs.push_back(ImmediateVerdict{{VerdictCode::Goto, std::move(chain), 0}});
+}
+
+void counter(Exprs& exprs) {
+  exprs.push_back(Counter{});
+}
+
+void log(Exprs& exprs, std::string prefix, std::uint32_t level) {
+  Log expr;
+  expr.prefix = std::move(prefix);
+  expr.level = level;
+  exprs.push_back(std::move(expr));
+}
+
+void limit(Exprs& exprs, const policy::Rate& rate) {
+  Limit within = limit_over(rate);
+  within.over = false;
+  exprs.push_back(within);
+}
+
+Limit limit_over(const policy::Rate& rate) {
+  return {LimitUnit::Packets, rate.count, rate.per_seconds, rate.burst, true};
+}
+
+void verdict(Exprs& exprs, policy::Action action) {
+  switch (action) {
+    case policy::Action::Accept:
+      exprs.push_back(ImmediateVerdict{{VerdictCode::Accept, "", 0}});
+      return;
+    case policy::Action::Drop:
+      exprs.push_back(ImmediateVerdict{{VerdictCode::Drop, "", 0}});
+      return;
+    case policy::Action::Reject:
+      exprs.push_back(Reject{RejectType::IcmpxUnreachable, kIcmpxAdminProhibited});
+      return;
+  }
+}
+
+}  // namespace rolewall::compile::match

@@ -1,0 +1,54 @@
+// The idioms of nf_tables bytecode: each function appends the expressions of one condition or
+// statement to a rule. They are what nft 1.0.6 makes of the text beside them, so that our text and
+// our netlink load the same ruleset.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/address.h"
+#include "net/protocol.h"
+#include "policy/policy.h"
+#include "ruleset/ruleset.h"
+
+namespace rolewall::compile::match {
+
+using Exprs = std::vector<ruleset::Expr>;
+
+enum class Side : std::uint8_t { Source, Destination };
+enum class IpVersion : std::uint8_t { V4, V6 };
+
+void nfproto(Exprs& exprs, IpVersion version);                    // meta nfproto ipv4
+void l4proto(Exprs& exprs, std::uint8_t protocol);                // meta l4proto tcp
+void port(Exprs& exprs, Side side, const net::PortRange& range);  // th dport 80; th dport 80-90
+void icmp_type(Exprs& exprs, const net::PortRange& types);        // icmp type 8
+void device(Exprs& exprs, ruleset::MetaKey key, std::string_view device);  // iifname "eth0", "br-*"
+void not_device(Exprs& exprs, ruleset::MetaKey key, std::string_view device);  // iifname != "eth0"
+void user(Exprs& exprs, std::uint32_t id);                                     // meta skuid 0
+void ct_state(Exprs& exprs, std::uint32_t bits);  // ct state established
+
+// REQUIRES: nfproto() of the prefix's family stands before it in the rule.
+void prefix(Exprs& exprs, Side side, const net::Prefix& prefix);  // ip saddr 10.0.0.0/8
+void address_in(Exprs& exprs, Side side, IpVersion version, std::string set);  // ip saddr @set
+
+// Loads of keys for maps and sets, into consecutive registers from `first`.
+void load_address(Exprs& exprs, Side side, IpVersion version, ruleset::Register first = 0);
+void load_port(Exprs& exprs, Side side, ruleset::Register first = 0);
+void load_icmp_type(Exprs& exprs, ruleset::Register first = 0);
+void load_meta(Exprs& exprs, ruleset::MetaKey key, ruleset::Register first = 0);
+
+void lookup_verdict(Exprs& exprs, std::string map);  // ... vmap @map, the key from register 0
+void lookup_member(Exprs& exprs, std::string set);   // ... @set
+
+void jump(Exprs& exprs, std::string chain);
+void go_to(Exprs& exprs, std::string chain);
+void counter(Exprs& exprs);
+void log(Exprs& exprs, std::string prefix, std::uint32_t level);
+void limit(Exprs& exprs, const policy::Rate& rate);  // within the rate
+ruleset::Limit limit_over(const policy::Rate& rate);
+void verdict(Exprs& exprs,
+             policy::Action action);  // accept; drop; reject with icmpx admin-prohibited
+
+}  // namespace rolewall::compile::match

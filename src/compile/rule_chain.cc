@@ -1,0 +1,166 @@
+#include "compile/rule_chain.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "compile/match.h"
+
+namespace rolewall::compile {
+namespace {
+
+using namespace ruleset;
+using match::IpVersion;
+using policy::Action;
+
+constexpr std::uint64_t kMinimumMemoryMs = 10'000;
+constexpr std::size_t kLogPrefixSize = 127;  // NF_LOG_PREFIXLEN less its NUL
+
+std::string_view name_of(Action action) {
+  switch (action) {
+    case Action::Accept:
+      return "accept";
+    case Action::Drop:
+      return "drop";
+    case Action::Reject:
+      return "reject";
+  }
+  return "";
+}
+
+// A source may be forgotten once its bucket would be full again: a fresh entry is then the same.
+std::uint64_t memory_ms(const policy::Rate& rate) {
+  const std::uint64_t refill_ms = rate.burst * rate.per_seconds * 1000 / rate.count + 1000;
+  return std::max(kMinimumMemoryMs, refill_ms / 1000 * 1000 + 1000);
+}
+
+class RuleChain {
+ public:
+  RuleChain(TableBuilder& table, const LoweredRule& rule, const policy::Defaults& defaults)
+      : table_(table), lowered_(rule), rule_(*rule.rule), defaults_(defaults) {}
+
+  void add() {
+    match::counter(append());
+    if (rule_.limit) deny_over_limit(*rule_.limit);
+    if (rule_.connections) deny_over_connections(*rule_.connections);
+    if (lowered_.decides()) {
+      if (rule_.log) log_to(rules_, name_of(rule_.action));
+      match::verdict(append(), rule_.action);
+    }
+    table_.add_chain(rule_.full_name, std::move(rules_));
+  }
+
+ private:
+  match::Exprs& append() { return append_to(rules_); }
+  match::Exprs& append_to(std::vector<Rule>& rules) {
+    rules.push_back({0, rule_.full_name, {}});
+    return rules.back().exprs;
+  }
+
+  // What the excess gets: a drop or reject rule's own action, else the direction's default.
+  Action excess_action() const {
+    if (rule_.action != Action::Accept) return rule_.action;
+    if (defaults_.mode == policy::Mode::Audit) return Action::Accept;
+    return rule_.direction == policy::Direction::Inbound ? defaults_.inbound : defaults_.outbound;
+  }
+
+  bool excess_is_logged() const {
+    return rule_.log || (rule_.action == Action::Accept && defaults_.mode == policy::Mode::Audit);
+  }
+
+  void log_to(std::vector<Rule>& rules, std::string_view fate) {
+    auto& exprs = append_to(rules);
+    match::limit(exprs, defaults_.log.limit);
+    match::log(exprs, log_prefix(rule_.full_name, fate), defaults_.log.level);
+  }
+
+  // Ends a rule that matched what is over a limit. Where the excess is logged too, that takes rules
+  // of its own, in a chain that all of this rule's limits share.
+  void deny(match::Exprs& exprs) {
+    if (!excess_is_logged()) {
+      match::counter(exprs);
+      match::verdict(exprs, excess_action());
+      return;
+    }
+    const std::string chain = rule_.full_name + "/excess";
+    match::go_to(exprs, chain);
+    if (has_excess_chain_) return;
+    has_excess_chain_ = true;
+    std::vector<Rule> rules;
+    match::counter(append_to(rules));
+    log_to(rules, excess_action() == Action::Accept ? "audit" : "excess");
+    match::verdict(append_to(rules), excess_action());
+    table_.add_chain(chain, std::move(rules));
+  }
+
+  void deny_over_limit(const policy::Rate& rate) {
+    if (!rate.per_source) {
+      auto& exprs = append();
+      exprs.push_back(match::limit_over(rate));
+      return deny(exprs);
+    }
+    per_source("rate", DynsetOp::Update, match::limit_over(rate), memory_ms(rate));
+  }
+
+  void deny_over_connections(std::uint32_t count) {
+    // No timeout: the kernel drops an element when its last connection is gone.
+    per_source("connections", DynsetOp::Add, Connlimit{count, true}, 0);
+  }
+
+  void per_source(std::string_view what, DynsetOp op, const StatefulExpr& state,
+                  std::uint64_t timeout_ms) {
+    const Families families = lowered_.source.families() & lowered_.destination.families();
+    for (const IpVersion version : {IpVersion::V4, IpVersion::V6}) {
+      if (version == IpVersion::V4 ? !families.ipv4 : !families.ipv6) continue;
+      const bool v4 = version == IpVersion::V4;
+      Set set = make_set(fmt::format("{}/{}{}", rule_.full_name, what, v4 ? "4" : "6"),
+                         {v4 ? kIpv4Key : kIpv6Key});
+      set.dynamic = true;
+      set.size = kMaxSources;
+      set.has_timeout = timeout_ms > 0;
+      set.timeout_ms = timeout_ms;
+
+      auto& exprs = append();
+      match::nfproto(exprs, version);
+      match::load_address(exprs, match::Side::Source, version);
+      if (!v4) mask_to_64(exprs);
+      Dynset dynset;
+      dynset.op = op;
+      dynset.set = set.name;
+      dynset.exprs = {state};
+      exprs.push_back(std::move(dynset));
+      deny(exprs);
+      table_.add_set(std::move(set));
+    }
+  }
+
+  // One IPv6 source is one /64: a host can have any address of its link's.
+  static void mask_to_64(match::Exprs& exprs) {
+    std::array<std::uint8_t, 16> mask{};
+    std::fill_n(mask.begin(), 8, std::uint8_t{0xff});
+    exprs.push_back(BitwiseMask{0, 0, 16, Value(mask), Value(std::array<std::uint8_t, 16>{})});
+  }
+
+  TableBuilder& table_;
+  const LoweredRule& lowered_;
+  const policy::Rule& rule_;
+  const policy::Defaults& defaults_;
+  std::vector<Rule> rules_;
+  bool has_excess_chain_ = false;
+};
+
+}  // namespace
+
+void add_rule_chain(TableBuilder& table, const LoweredRule& rule,
+                    const policy::Defaults& defaults) {
+  RuleChain(table, rule, defaults).add();
+}
+
+std::string log_prefix(std::string_view rule, std::string_view fate) {
+  std::string prefix = fmt::format("rolewall {} {}: ", rule, fate);
+  CHECK(prefix.size() <= kLogPrefixSize, "log prefix too long");
+  return prefix;
+}
+
+}  // namespace rolewall::compile

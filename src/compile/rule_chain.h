@@ -1,0 +1,27 @@
+// A policy rule's own chain: its counter (a rule by itself, so that a changed log or verdict keeps
+// it), then what its limits deny, its log, its verdict. Everything that matches the rule jumps
+// here.
+//
+//   accept, within the limit:  counter | over the limit: deny | over the connections: deny | log |
+//   accept drop or reject, unlimited: counter | log | drop drop or reject, limited:   counter |
+//   over the limit: deny          (and what is within goes on)
+//
+// Per-source state lives in sets of kMaxSources entries; a source that finds its set full is not
+// limited (nft_dynset breaks, the deny rule does not match): the policy admits it, and an attacker
+// with many addresses must not be able to lock others out.
+#pragma once
+
+#include "compile/lower.h"
+#include "compile/table_builder.h"
+#include "policy/policy.h"
+
+namespace rolewall::compile {
+
+inline constexpr std::uint32_t kMaxSources = 65536;
+
+void add_rule_chain(TableBuilder& table, const LoweredRule& rule, const policy::Defaults& defaults);
+
+// The prefix of a kernel log line: "rolewall web.inbound.app accept: ".
+std::string log_prefix(std::string_view rule, std::string_view fate);
+
+}  // namespace rolewall::compile

@@ -1,0 +1,65 @@
+#include "compile/table_builder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+
+namespace rolewall::compile {
+
+using namespace ruleset;
+
+TableBuilder::TableBuilder() {
+  table_.family = kOwnFamily;
+  table_.name = kOwnTable;
+}
+
+void TableBuilder::add_chain(std::string name, std::vector<Rule> rules) {
+  table_.chains.push_back({std::move(name), 0, std::nullopt, std::move(rules)});
+}
+
+void TableBuilder::add_base_chain(std::string name, BaseChain base, std::vector<Rule> rules) {
+  table_.chains.push_back({std::move(name), 0, std::move(base), std::move(rules)});
+}
+
+void TableBuilder::add_set(Set set) {
+  const auto at = std::lower_bound(set_names_.begin(), set_names_.end(), set.name);
+  CHECK(at == set_names_.end() || *at != set.name, "two sets of one name");
+  set_names_.insert(at, set.name);
+  set.elements.sort();
+  table_.sets.push_back(std::move(set));
+}
+
+bool TableBuilder::has_set(std::string_view name) const {
+  return std::binary_search(set_names_.begin(), set_names_.end(), name);
+}
+
+Table TableBuilder::take() {
+  std::sort(table_.sets.begin(), table_.sets.end(),
+            [](const Set& a, const Set& b) { return a.name < b.name; });
+  std::sort(table_.chains.begin(), table_.chains.end(), [](const Chain& a, const Chain& b) {
+    if (a.base.has_value() != b.base.has_value()) return a.base.has_value();
+    return a.name < b.name;
+  });
+  const auto twice =
+      std::adjacent_find(table_.chains.begin(), table_.chains.end(),
+                         [](const Chain& a, const Chain& b) { return a.name == b.name; });
+  CHECK(twice == table_.chains.end(), "two chains of one name");
+  return std::exchange(table_, {});
+}
+
+Set make_set(std::string name, std::vector<KeyField> fields) {
+  Set set;
+  set.name = std::move(name);
+  set.key = std::move(fields);
+  set.elements.key_size = set.key_size();
+  return set;
+}
+
+Set make_verdict_map(std::string name, std::vector<KeyField> fields) {
+  Set set = make_set(std::move(name), std::move(fields));
+  set.kind = SetKind::VerdictMap;
+  return set;
+}
+
+}  // namespace rolewall::compile

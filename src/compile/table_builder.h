@@ -1,0 +1,40 @@
+// The table while it is being built: chains and sets by name, each once.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ruleset/ruleset.h"
+
+namespace rolewall::compile {
+
+class TableBuilder {
+ public:
+  TableBuilder();
+
+  void add_chain(std::string name, std::vector<ruleset::Rule> rules);
+  void add_base_chain(std::string name, ruleset::BaseChain base, std::vector<ruleset::Rule> rules);
+  void add_set(ruleset::Set set);  // sorts its elements
+  bool has_set(std::string_view name) const;
+
+  ruleset::Table take();  // sets and chains in the order of their names, base chains first
+
+ private:
+  ruleset::Table table_;
+  std::vector<std::string> set_names_;  // sorted
+};
+
+// What sets of addresses have in common. `fields` of more than one: a concatenation.
+ruleset::Set make_set(std::string name, std::vector<ruleset::KeyField> fields);
+ruleset::Set make_verdict_map(std::string name, std::vector<ruleset::KeyField> fields);
+
+inline constexpr ruleset::KeyField kIpv4Key{ruleset::DataType::Ipv4Address, 4};
+inline constexpr ruleset::KeyField kIpv6Key{ruleset::DataType::Ipv6Address, 16};
+inline constexpr ruleset::KeyField kProtocolKey{ruleset::DataType::InetProtocol, 1};
+inline constexpr ruleset::KeyField kFamilyKey{ruleset::DataType::NfProto, 1};
+inline constexpr ruleset::KeyField kPortKey{ruleset::DataType::InetService, 2};
+inline constexpr ruleset::KeyField kIcmpTypeKey{ruleset::DataType::IcmpType, 1};
+inline constexpr ruleset::KeyField kIcmpv6TypeKey{ruleset::DataType::Icmp6Type, 1};
+
+}  // namespace rolewall::compile
