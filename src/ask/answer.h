@@ -1,0 +1,83 @@
+// The answer to "what happens to this packet": a verdict, and for each host and hook that the
+// packet met, who decided there. Plain text and numbers: it outlives the rulesets that it is from.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ruleset/ruleset.h"
+
+namespace rolewall::ask {
+
+enum class Verdict : std::uint8_t {
+  Accept,
+  Drop,
+  Reject,
+  Stack,        // the IP stack itself discards it
+  Conditional,  // depends on what was not said: Hop::alternatives
+  Undecided,    // met something that is not modelled: Hop::reason
+};
+
+std::string_view name_of(Verdict verdict);
+std::optional<Verdict> verdict_from(std::string_view name);
+
+// What decided. For one of our tables `rule` is a policy rule's full name ("web.inbound.app") or a
+// built-in step's ("(default)"), and `file` and `line` say where the policy says so.
+struct DecidedBy {
+  std::string family;
+  std::string table;
+  std::string chain;
+  std::optional<std::uint64_t> handle;  // of a rule that the kernel holds
+  std::string rule;                     // "" for a chain's policy, and for a rule without a comment
+  bool chain_policy = false;            // no rule: the base chain's policy
+  std::string file;                     // "" where no policy line says it
+  std::uint32_t line = 0;
+  std::uint32_t column = 0;
+  bool operator==(const DecidedBy&) const = default;
+};
+
+// A rule that was tried, for --explain.
+struct Tried {
+  std::string table;
+  std::string chain;
+  std::string rule;  // its id, else "rule 3"
+  std::string file;
+  std::uint32_t line = 0;
+  bool matched = false;
+  std::string why;      // why it did not match
+  std::string verdict;  // what it did where it matched: "accept", "jump web.inbound.app"
+};
+
+struct Alternative {
+  std::string add;  // "in=public": what the words would have to say
+  Verdict verdict = Verdict::Accept;
+  std::optional<DecidedBy> decided_by;
+};
+
+struct Hop {
+  std::string host;
+  ruleset::Hook hook = ruleset::Hook::Input;
+  std::string device;  // that it came in or went out by
+  Verdict verdict = Verdict::Accept;
+  std::optional<DecidedBy> decided_by;
+  std::string reason;                     // Stack, Undecided
+  std::vector<Alternative> alternatives;  // Conditional
+  std::vector<Tried> tried;               // with explain alone
+};
+
+struct Answer {
+  std::string packet;  // in words
+  Verdict verdict = Verdict::Accept;
+  std::vector<Hop> hops;    // as far as the packet comes, in its order
+  std::vector<Hop> beyond;  // what the far end would say to it, where it does not come so far
+};
+
+// The hop whose verdict is the answer's: the last that the packet came to.
+inline const Hop* deciding_hop(const Answer& answer) {
+  return answer.hops.empty() ? nullptr : &answer.hops.back();
+}
+
+}  // namespace rolewall::ask

@@ -1,0 +1,255 @@
+#include "ask/ends.h"
+
+#include <algorithm>
+
+namespace rolewall::ask {
+namespace {
+
+using net::Address;
+using net::Ipv4;
+using net::Ipv6;
+using policy::Index;
+using policy::TermKind;
+
+// What `any` and `internet` send from, where the site leaves them to the internet.
+constexpr Ipv4 kInternetIpv4{0xc0000201};  // 192.0.2.1
+constexpr Ipv6 kInternetIpv6{net::Uint128{0x20010db8ffff0000} << 64 | 1};
+constexpr Ipv4 kLinkLocalIpv4{0xa9fe0001};  // 169.254.0.1
+constexpr Ipv6 kLinkLocalIpv6{net::Uint128{0xfe80000000000000} << 64 | 1};
+
+std::string bytes_of(const Address& address) {
+  const auto bytes = net::to_bytes(address);
+  return {bytes.begin(), bytes.end()};
+}
+
+bool holds(const net::Prefix& prefix, const Address& address) {
+  return prefix.address.index() == address.index() && net::first(prefix) <= address &&
+         address <= net::last(prefix);
+}
+
+// The first of the set at or after `wanted`, else the set's first.
+template <class Value>
+std::optional<Value> at_or_after(const net::IntervalSet<Value>& set, Value wanted) {
+  if (set.empty()) return std::nullopt;
+  for (const auto& interval : set.intervals()) {
+    if (interval.last.value >= wanted.value) return std::max(interval.first, wanted);
+  }
+  return set.intervals().front().first;
+}
+
+}  // namespace
+
+std::pair<Address, Address> host_addresses(const net::Prefix& prefix) {
+  Address first = net::first(prefix);
+  Address last = net::last(prefix);
+  const unsigned bits = net::address_bits(prefix.address);
+  if (bits - prefix.length < 2) return {first, last};
+  if (auto* ipv4 = std::get_if<Ipv4>(&first)) {
+    ++ipv4->value;
+    --std::get<Ipv4>(last).value;
+  } else {
+    ++std::get<Ipv6>(first).value;
+  }
+  return {first, last};
+}
+
+Ends::Ends(const policy::Policy& policy) : policy_(policy) {
+  for (Index host = 0; host < policy.hosts.size(); ++host) {
+    const policy::Host& entry = policy.hosts[host];
+    for (const auto* prefixes : {&entry.addresses, &entry.virtual_addresses}) {
+      for (const net::Prefix& prefix : *prefixes) {
+        if (prefix.length == net::address_bits(prefix.address)) {
+          auto& bearers = bearers_[bytes_of(prefix.address)];
+          if (bearers.empty() || bearers.back() != host) bearers.push_back(host);
+        } else {
+          pools_.push_back({prefix, host});
+        }
+      }
+    }
+  }
+}
+
+std::vector<Index> Ends::bearers(const Address& address) const {
+  std::vector<Index> found;
+  if (const auto at = bearers_.find(bytes_of(address)); at != bearers_.end()) found = at->second;
+  for (const Pool& pool : pools_) {
+    if (holds(pool.prefix, address)) found.push_back(pool.host);
+  }
+  std::sort(found.begin(), found.end());
+  found.erase(std::unique(found.begin(), found.end()), found.end());
+  return found;
+}
+
+std::vector<Party> Ends::parties(const policy::Selectors& selectors,
+                                 std::optional<Index> self) const {
+  std::vector<Party> parties;
+  net::AddressSet left_out;
+  bool plain = false;
+  for (const policy::Selector& item : selectors.items) {
+    if (item.negated) {
+      if (item.term.kind == TermKind::Self && !self) continue;
+      left_out = left_out | policy::addresses_of(policy_, item.term, self.value_or(0));
+    } else {
+      plain = true;
+      add(item.term, self, parties);
+    }
+  }
+  if (!plain) add({TermKind::Any, 0, {}, "any", selectors.span}, self, parties);
+
+  std::vector<Party> kept;
+  for (Party& party : parties) {
+    std::erase_if(party.addresses,
+                  [&](const Address& address) { return left_out.contains(address); });
+    if (party.addresses.empty()) continue;
+    if (std::find(kept.begin(), kept.end(), party) == kept.end()) kept.push_back(std::move(party));
+  }
+  return kept;
+}
+
+void Ends::add(const policy::Term& term, std::optional<Index> self,
+               std::vector<Party>& parties) const {
+  switch (term.kind) {
+    case TermKind::Any:
+      add_internet(parties);
+      for (const policy::Network& network : policy_.networks) {
+        if (network.literal) add_network(network, parties);
+      }
+      return;
+    case TermKind::Internet:
+      add_internet(parties);
+      return;
+    case TermKind::Site:
+      for (Index host = 0; host < policy_.hosts.size(); ++host) add_host(host, parties);
+      return;
+    case TermKind::Self:
+      if (self) add_host(*self, parties);
+      return;
+    case TermKind::Management:
+      if (policy_.management) {
+        for (Party& party : this->parties(*policy_.management, self)) {
+          parties.push_back(std::move(party));
+        }
+      }
+      return;
+    case TermKind::LinkLocal:
+      parties.push_back({std::nullopt, {kLinkLocalIpv4}});
+      parties.push_back({std::nullopt, {kLinkLocalIpv6}});
+      return;
+    case TermKind::Prefix:
+      add_prefix(term.prefix, parties);
+      return;
+    case TermKind::Host:
+      add_host(term.index, parties);
+      return;
+    case TermKind::Role:
+      for (Index host = 0; host < policy_.hosts.size(); ++host) {
+        const auto& roles = policy_.hosts[host].roles;
+        if (std::find(roles.begin(), roles.end(), term.index) != roles.end()) {
+          add_host(host, parties);
+        }
+      }
+      return;
+    case TermKind::Tag:
+      for (const Index host : policy_.tags[term.index].hosts) add_host(host, parties);
+      return;
+    case TermKind::Network:
+      add_network(policy_.networks[term.index], parties);
+      return;
+  }
+}
+
+// A pool is two parties: its first machine and its last.
+void Ends::add_host(Index host, std::vector<Party>& parties) const {
+  const policy::Host& entry = policy_.hosts[host];
+  Party first{host, {}};
+  Party last{host, {}};
+  for (const auto* prefixes : {&entry.addresses, &entry.virtual_addresses}) {
+    for (const net::Prefix& prefix : *prefixes) {
+      const auto [low, high] = host_addresses(prefix);
+      first.addresses.push_back(low);
+      last.addresses.push_back(high);
+    }
+  }
+  const bool pool = first != last;
+  parties.push_back(std::move(first));
+  if (pool) parties.push_back(std::move(last));
+}
+
+void Ends::add_address(const Address& address, std::vector<Party>& parties) const {
+  const std::vector<Index> hosts = bearers(address);
+  for (const Index host : hosts) parties.push_back({host, {address}});
+  if (hosts.empty()) parties.push_back({std::nullopt, {address}});
+}
+
+void Ends::add_prefix(const net::Prefix& prefix, std::vector<Party>& parties) const {
+  const auto [first, last] = host_addresses(prefix);
+  add_address(first, parties);
+  if (first != last) add_address(last, parties);
+}
+
+void Ends::add_network(const policy::Network& network, std::vector<Party>& parties) const {
+  std::vector<net::Prefix> prefixes = network.prefixes;
+  if (prefixes.empty()) {
+    prefixes = net::to_prefixes(network.addresses.ipv4);
+    const auto ipv6 = net::to_prefixes(network.addresses.ipv6);
+    prefixes.insert(prefixes.end(), ipv6.begin(), ipv6.end());
+  }
+  const std::size_t count = std::min(prefixes.size(), kMaxPrefixesOfNetwork);
+  std::vector<Party> found;
+  for (std::size_t i = 0; i < count; ++i) add_prefix(prefixes[i * prefixes.size() / count], found);
+  // The network's own "!" terms: its prefixes are as written, its addresses what is left of them.
+  for (Party& party : found) {
+    if (network.addresses.contains(party.addresses.front())) parties.push_back(std::move(party));
+  }
+}
+
+void Ends::add_internet(std::vector<Party>& parties) const {
+  if (const auto ipv4 = at_or_after(policy_.internet.ipv4, kInternetIpv4)) {
+    parties.push_back({std::nullopt, {*ipv4}});
+  }
+  if (const auto ipv6 = at_or_after(policy_.internet.ipv6, kInternetIpv6)) {
+    parties.push_back({std::nullopt, {*ipv6}});
+  }
+}
+
+// A network that stands for every address (a shipped default that the site did not narrow) says
+// nothing about who is near whom.
+bool Ends::share_a_network(const Address& a, const Address& b) const {
+  return std::any_of(
+      policy_.networks.begin(), policy_.networks.end(), [&](const policy::Network& network) {
+        const bool everything =
+            net::is_ipv4(a) ? network.addresses.ipv4.is_all() : network.addresses.ipv6.is_all();
+        return !everything && network.addresses.contains(a) && network.addresses.contains(b);
+      });
+}
+
+std::optional<std::pair<Address, Address>> Ends::meet(const Party& from, const Party& to,
+                                                      bool ipv4) const {
+  std::vector<Address> sources;
+  std::vector<Address> destinations;
+  const auto of_family = [&](const Address& address) { return net::is_ipv4(address) == ipv4; };
+  std::copy_if(from.addresses.begin(), from.addresses.end(), std::back_inserter(sources),
+               of_family);
+  std::copy_if(to.addresses.begin(), to.addresses.end(), std::back_inserter(destinations),
+               of_family);
+  if (sources.empty() || destinations.empty()) return std::nullopt;
+
+  Address source = sources.front();
+  if (sources.size() > 1) {
+    const auto near = std::find_if(sources.begin(), sources.end(), [&](const Address& address) {
+      return std::any_of(destinations.begin(), destinations.end(),
+                         [&](const Address& other) { return share_a_network(address, other); });
+    });
+    if (near != sources.end()) source = *near;
+  }
+  Address destination = destinations.front();
+  if (destinations.size() > 1) {
+    const auto near =
+        std::find_if(destinations.begin(), destinations.end(),
+                     [&](const Address& address) { return share_a_network(source, address); });
+    if (near != destinations.end()) destination = *near;
+  }
+  return std::pair{source, destination};
+}
+
+}  // namespace rolewall::ask

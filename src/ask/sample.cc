@@ -1,0 +1,187 @@
+#include "ask/sample.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ruleset/expr.h"
+
+namespace rolewall::ask {
+namespace {
+
+using policy::FlowState;
+using policy::Index;
+
+std::uint32_t bit_of(FlowState state) {
+  switch (state) {
+    case FlowState::New:
+      return ruleset::ct_state::kNew;
+    case FlowState::Established:
+      return ruleset::ct_state::kEstablished;
+    case FlowState::Related:
+      return ruleset::ct_state::kRelated;
+    case FlowState::Invalid:
+      return ruleset::ct_state::kInvalid;
+    case FlowState::Untracked:
+      return ruleset::ct_state::kUntracked;
+  }
+  return 0;
+}
+
+// Multicast, or IPv4's broadcast to the link: no host's own address, and received all the same.
+bool is_group(const net::Address& address) {
+  if (const auto* ipv4 = std::get_if<net::Ipv4>(&address)) {
+    return ipv4->value >> 28 == 0xe || ipv4->value == 0xffffffff;
+  }
+  return std::get<net::Ipv6>(address).value >> 120 == 0xff;
+}
+
+std::vector<std::uint16_t> ends_of(const net::PortRange& range) {
+  if (range.first == range.last) return {range.first};
+  return {range.first, range.last};
+}
+
+// What a service and the ports of the ends say of the transport header, one entry a sample.
+std::vector<eval::PacketFields> transports(const policy::PacketWords& words, bool ipv4,
+                                           Diagnostics& diagnostics) {
+  std::vector<eval::PacketFields> found;
+  eval::PacketFields usual;
+  if (words.tcp_flags) usual.tcp_flags = *words.tcp_flags;
+  if (words.length) usual.length = *words.length;
+  if (words.ttl) usual.ttl = *words.ttl;
+
+  for (const policy::ServiceLiteral& literal : words.service.literals) {
+    eval::PacketFields fields = usual;
+    fields.protocol = literal.protocol;
+    if (literal.protocol == net::protocol::kIcmp || literal.protocol == net::protocol::kIcmpv6) {
+      const bool icmp = literal.protocol == net::protocol::kIcmp;
+      if (icmp != ipv4) continue;
+      constexpr std::uint8_t kEchoRequest = 8;
+      constexpr std::uint8_t kEchoRequestV6 = 128;
+      fields.icmp_type = literal.icmp_type.value_or(icmp ? kEchoRequest : kEchoRequestV6);
+      found.push_back(fields);
+      continue;
+    }
+    if (!net::has_ports(literal.protocol)) {
+      found.push_back(fields);
+      continue;
+    }
+    std::vector<std::uint16_t> destinations;
+    if (words.to.port) {
+      destinations = {*words.to.port};
+    } else if (literal.ports_given) {
+      destinations = ends_of(literal.destination);
+    } else {
+      diagnostics.error("port-missing", words.span, fmt::format("`{}` names no port", literal.text),
+                        fmt::format("write `{0}/443`, or a port after the address", literal.text));
+      return {};
+    }
+    std::vector<std::uint16_t> sources{usual.source_port};
+    if (words.from.port) {
+      sources = {*words.from.port};
+    } else if (!literal.source.is_all()) {
+      sources = ends_of(literal.source);
+    }
+    for (const std::uint16_t destination : destinations) {
+      for (const std::uint16_t source : sources) {
+        fields.destination_port = destination;
+        fields.source_port = source;
+        found.push_back(fields);
+      }
+    }
+  }
+  return found;
+}
+
+// Who is asked about a packet from a host to a host.
+struct Asked {
+  std::optional<Index> sender;
+  std::optional<Index> receiver;
+  bool any() const { return sender || receiver; }
+};
+
+Asked asked(const Party& from, const Party& to, bool group, std::optional<Index> at,
+            const Asking& asking) {
+  if (asking.alone) {
+    if (from.host == asking.self) return {asking.self, std::nullopt};
+    if (to.host == asking.self || (group && at == asking.self)) return {std::nullopt, asking.self};
+    return {};
+  }
+  if (!at) return {from.host, to.host};
+  if (from.host == at) return {at, std::nullopt};
+  if (to.host == at || group) return {from.host, at};
+  return {};
+}
+
+// The receiver's own address as source: no packet that arrives has it.
+bool bears(const Ends& ends, std::optional<Index> host, const net::Address& address) {
+  if (!host) return false;
+  const std::vector<Index> bearers = ends.bearers(address);
+  return std::binary_search(bearers.begin(), bearers.end(), *host);
+}
+
+}  // namespace
+
+std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking& asking,
+                                  Diagnostics& diagnostics) const {
+  const std::optional<Index> at = words.at_self ? asking.self : words.at;
+  const std::vector<Party> sources = ends_.parties(words.from.selectors, asking.self);
+  const std::vector<Party> destinations = ends_.parties(words.to.selectors, asking.self);
+
+  std::vector<Sample> samples;
+  bool nobody_asked = false;
+  for (const bool ipv4 : {true, false}) {
+    if (words.family && (*words.family == 4) != ipv4) continue;
+    const std::size_t errors = diagnostics.error_count();
+    const auto headers = transports(words, ipv4, diagnostics);
+    if (diagnostics.error_count() > errors) return {};
+    for (const eval::PacketFields& header : headers) {
+      for (const Party& from : sources) {
+        for (const Party& to : destinations) {
+          const auto addresses = ends_.meet(from, to, ipv4);
+          if (!addresses) continue;
+          const auto [source, destination] = *addresses;
+          const Asked who = asked(from, to, is_group(destination), at, asking);
+          if (from.host && (from.host == to.host || bears(ends_, who.receiver, source))) continue;
+          if (!who.any()) {
+            nobody_asked = true;
+            continue;
+          }
+          if (samples.size() == kMaxSamples) {
+            diagnostics.error("too-many-samples", words.span,
+                              fmt::format("this names more than {} packets", kMaxSamples),
+                              "ask about a role or a host instead");
+            return {};
+          }
+          Sample sample;
+          sample.fields = header;
+          sample.fields.source = source;
+          sample.fields.destination = destination;
+          if (words.state) sample.ct_state = bit_of(*words.state);
+          sample.user = words.user;
+          sample.in = words.in.value_or("");
+          sample.out = words.out.value_or("");
+          sample.sender = who.sender;
+          sample.receiver = who.receiver;
+          samples.push_back(std::move(sample));
+        }
+      }
+    }
+  }
+  if (samples.empty() && nobody_asked) {
+    const std::optional<Index> one = asking.alone ? asking.self : at;
+    if (one) {
+      diagnostics.error(
+          "not-an-end", words.span,
+          fmt::format("neither end of this packet is {}", policy_.hosts[*one].name),
+          "what a host forwards cannot be asked yet; a multicast address is asked with `at=`");
+    } else {
+      diagnostics.error("not-an-end", words.span,
+                        "neither end of this packet is a host of the site",
+                        "name a host, or say which one is asked with `at=`");
+    }
+  }
+  return samples;
+}
+
+}  // namespace rolewall::ask

@@ -1,0 +1,68 @@
+// From a packet in the user's words to the packets that are asked about. `https lb > web` names
+// many; a test takes samples of them: each host of a role, the first and last address of each
+// prefix, the ends of each port range, both families (docs/policy-language.md, "Tests").
+//
+// Nothing here needs a ruleset: which host is asked, and with which addresses, follows from the
+// site alone. Which interface the packet takes is decided on the host asked (site.h).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ask/ends.h"
+#include "base/diagnostic.h"
+#include "eval/build.h"
+#include "policy/policy.h"
+
+namespace rolewall::ask {
+
+// One packet, and who is asked about it: out of `sender`, into `receiver`, in this order. At least
+// one of them is set.
+struct Sample {
+  eval::PacketFields fields;
+  std::optional<std::uint32_t> ct_state;  // a bit of ruleset::ct_state
+  std::optional<std::uint32_t> user;
+  std::string in;   // an interface's name or a device, as given; "": not said
+  std::string out;  // likewise
+  std::optional<policy::Index> sender;
+  std::optional<policy::Index> receiver;
+};
+
+inline bool is_ipv4(const Sample& sample) {
+  return net::is_ipv4(sample.fields.source);
+}
+
+// The packet in words that `rolewall eval` reads back: "tcp 192.0.2.1:40000 > 203.0.113.10:443
+// flags=syn in=public". What has its usual value (64 bytes, ttl 64, no state) is left out.
+std::string to_words(const Sample& sample);
+
+// Who is asked, beyond what the words say.
+struct Asking {
+  std::optional<policy::Index> self;  // the host that `self` stands for
+  bool alone = false;                 // that host alone is asked: a role's or a block's test
+};
+
+class Sampler {
+ public:
+  // Words that name more are an error: a test of every host to every host of a large site says
+  // less than one of a role to a role.
+  static constexpr std::size_t kMaxSamples = 200'000;
+
+  // Holds a reference: the policy must outlive it.
+  explicit Sampler(const policy::Policy& policy) : policy_(policy), ends_(policy) {}
+
+  // IPv4 first, then in the order of the words. Empty where the words name no packet (a role whose
+  // only host is the other end): whether that is an error is the caller's to say. What is wrong in
+  // the words themselves goes to `diagnostics`.
+  std::vector<Sample> take(const policy::PacketWords& words, const Asking& asking,
+                           Diagnostics& diagnostics) const;
+
+ private:
+  const policy::Policy& policy_;
+  Ends ends_;
+};
+
+}  // namespace rolewall::ask

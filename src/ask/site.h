@@ -1,0 +1,74 @@
+// A site that can be asked: its hosts' rulesets, compiled when first needed, and the packets run
+// through them. A flow between two hosts is asked at both ends, out of one and into the other.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "ask/answer.h"
+#include "ask/sample.h"
+#include "base/diagnostic.h"
+#include "eval/eval.h"
+#include "policy/policy.h"
+#include "ruleset/snapshot.h"
+
+namespace rolewall::ask {
+
+class Site {
+ public:
+  // Holds a reference: the policy must outlive it. REQUIRES: it was loaded without errors. Hosts in
+  // audit mode answer as they would when they enforce: what a question means is the policy.
+  Site(const policy::Policy& policy, policy::Date date);
+
+  // A ruleset without a policy: the site is `policy`'s only host, which runs `snapshot`.
+  Site(const policy::Policy& policy, ruleset::Snapshot snapshot);
+
+  // What this host enforces; nullptr where it does not compile, and then diagnostics() says why.
+  const ruleset::Snapshot* snapshot(policy::Index host);
+
+  // REQUIRES: snapshot() is there for every host that the sample asks.
+  Answer ask(const Sample& sample, bool explain = false);
+
+  Site(const Site&) = delete;
+  Site& operator=(const Site&) = delete;
+
+  // Compiles every host that the samples ask; false where one does not compile.
+  bool prepare(const std::vector<Sample>& samples);
+
+  // Of all compilations so far.
+  const Diagnostics& diagnostics() const { return diagnostics_; }
+
+ private:
+  struct Compiled {
+    ruleset::Snapshot snapshot;
+    std::unique_ptr<eval::Evaluator> evaluator;  // of the snapshot beside it
+    bool usable = false;
+  };
+  Compiled& compiled(policy::Index host);
+  std::vector<Hop> ask_host(Compiled& host, const Sample& sample, bool arrives, bool explain,
+                            std::string& interface);
+
+  policy::Policy enforcing_;      // a copy, where some host is in audit mode
+  const policy::Policy* policy_;  // the one that is compiled
+  policy::Date date_;
+  Diagnostics diagnostics_;
+  std::map<policy::Index, std::unique_ptr<Compiled>> hosts_;
+};
+
+// Whether some host of the policy is in audit mode, so that its kernel accepts what is answered to
+// be denied.
+bool audits(const policy::Policy& policy);
+
+// What a policy that knows nothing but one host would say of it: for questions to a ruleset that
+// came without a policy.
+policy::Policy policy_of(const ruleset::Host& host);
+
+// The interfaces of `host` by which a packet from or to `address` may pass: the one that the
+// address is behind, else those with nothing behind them, else all. `given`, an interface's name or
+// a device, decides where it is not empty. Never empty.
+std::vector<ruleset::Interface> interfaces_for(const ruleset::Host& host,
+                                               const net::Address& address,
+                                               const std::string& given);
+
+}  // namespace rolewall::ask

@@ -1,0 +1,198 @@
+#include "ask/tests.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace rolewall::ask {
+namespace {
+
+using policy::Expectation;
+using policy::Index;
+using policy::RuleFile;
+
+bool contains(const std::vector<Index>& list, Index value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+// The roles of the host that bring `file` to it: the role itself, or those that use the block.
+std::vector<const RuleFile*> brought_by(const policy::Policy& policy, const policy::Host& host,
+                                        Index file) {
+  std::vector<const RuleFile*> roles;
+  for (const Index role : host.roles) {
+    if (role == file || contains(policy.files[role].use, file)) {
+      roles.push_back(&policy.files[role]);
+    }
+  }
+  return roles;
+}
+
+// Whether a role leaves out a rule of the block, so that what the block promises no longer holds.
+bool skips_a_rule_of(const RuleFile& role, const RuleFile& block) {
+  return std::any_of(role.skip.begin(), role.skip.end(),
+                     [&](const std::string& rule) { return rule.starts_with(block.name + "."); });
+}
+
+bool is_on(const policy::Policy& policy, const policy::Test& test, Index host) {
+  if (!test.on) return true;
+  const net::AddressSet hosts = policy::addresses_of(policy, *test.on, host);
+  const auto& own = policy.hosts[host].addresses;
+  return std::any_of(own.begin(), own.end(),
+                     [&](const net::Prefix& prefix) { return hosts.contains(net::first(prefix)); });
+}
+
+void no_sample(const policy::TestPacket& packet, Diagnostics& diagnostics) {
+  diagnostics.error("no-sample", packet.words.span,
+                    fmt::format("`{}` names no packet: this tests nothing", packet.words.text),
+                    "both ends need an address of one family, and must not be the same host");
+}
+
+// One file's tests, on every host that uses the file.
+void plan_file(const policy::Policy& policy, const Sampler& sampler, Index index,
+               std::vector<TestCase>& cases, Diagnostics& diagnostics) {
+  const RuleFile& file = policy.files[index];
+  std::vector<Index> hosts;
+  for (Index host = 0; host < policy.hosts.size(); ++host) {
+    const auto roles = brought_by(policy, policy.hosts[host], index);
+    if (roles.empty()) continue;
+    const auto skipping = std::find_if(roles.begin(), roles.end(), [&](const RuleFile* role) {
+      return !file.is_role && skips_a_rule_of(*role, file);
+    });
+    if (skipping == roles.end()) {
+      hosts.push_back(host);
+    } else if (!file.tests.empty()) {
+      diagnostics.note("block-tests-not-run", {(*skipping)->file, 0, 0},
+                       fmt::format("role {} skips a rule of {}: the tests of that block do not run "
+                                   "on {}",
+                                   (*skipping)->name, file.name, policy.hosts[host].name));
+    }
+  }
+  if (hosts.empty()) return;
+
+  for (const policy::Test& test : file.tests) {
+    const bool anywhere = std::any_of(hosts.begin(), hosts.end(),
+                                      [&](Index host) { return is_on(policy, test, host); });
+    for (const policy::TestPacket& packet : test.packets) {
+      const std::size_t errors = diagnostics.error_count();
+      std::size_t samples = 0;
+      for (const Index host : hosts) {
+        if (!is_on(policy, test, host)) continue;
+        TestCase test_case{&test, &packet, host,
+                           sampler.take(packet.words, {host, true}, diagnostics)};
+        if (diagnostics.error_count() > errors) break;
+        samples += test_case.samples.size();
+        if (!test_case.samples.empty()) cases.push_back(std::move(test_case));
+      }
+      const bool wrong = diagnostics.error_count() > errors;
+      if (samples == 0 && anywhere && !wrong && !file.shipped) no_sample(packet, diagnostics);
+    }
+  }
+}
+
+bool is_denied(Verdict verdict) {
+  return verdict == Verdict::Drop || verdict == Verdict::Reject || verdict == Verdict::Stack;
+}
+
+bool is_expected(Expectation expectation, Verdict verdict) {
+  switch (expectation) {
+    case Expectation::Accept:
+      return verdict == Verdict::Accept;
+    case Expectation::Deny:
+      return is_denied(verdict);
+    case Expectation::Drop:
+      return verdict == Verdict::Drop;
+    case Expectation::Reject:
+      return verdict == Verdict::Reject;
+  }
+  return false;
+}
+
+// "in=public or in=private"
+std::string choices(const Hop& hop) {
+  std::string words;
+  for (const Alternative& alternative : hop.alternatives) {
+    if (!words.empty()) words += " or ";
+    words += alternative.add;
+  }
+  return words;
+}
+
+std::string in_words(const Answer& answer) {
+  const Hop* hop = deciding_hop(answer);
+  switch (answer.verdict) {
+    case Verdict::Accept:
+      return "is accepted";
+    case Verdict::Drop:
+      return "is dropped";
+    case Verdict::Reject:
+      return "is rejected";
+    case Verdict::Stack:
+      return fmt::format("is discarded by the IP stack: {}", hop ? hop->reason : "");
+    case Verdict::Conditional:
+      return fmt::format("depends on the interface: add {}", hop ? choices(*hop) : "");
+    case Verdict::Undecided:
+      return fmt::format("is undecided: {}", hop ? hop->reason : "");
+  }
+  return {};
+}
+
+// Who decided: for a denial the one who denied; what both ends accept has several deciders, and any
+// of them may be meant.
+std::vector<std::string> deciders(const Answer& answer) {
+  std::vector<std::string> rules;
+  for (const Hop& hop : answer.hops) {
+    if (answer.verdict != Verdict::Accept && &hop != &answer.hops.back()) continue;
+    if (hop.decided_by && !hop.decided_by->rule.empty()) rules.push_back(hop.decided_by->rule);
+  }
+  return rules;
+}
+
+}  // namespace
+
+std::string_view name_of(Expectation expectation) {
+  switch (expectation) {
+    case Expectation::Accept:
+      return "accept";
+    case Expectation::Deny:
+      return "deny";
+    case Expectation::Drop:
+      return "drop";
+    case Expectation::Reject:
+      return "reject";
+  }
+  return {};
+}
+
+std::vector<TestCase> plan_tests(const policy::Policy& policy, Diagnostics& diagnostics) {
+  const Sampler sampler(policy);
+  std::vector<TestCase> cases;
+  for (Index file = 0; file < policy.files.size(); ++file) {
+    plan_file(policy, sampler, file, cases, diagnostics);
+  }
+  for (const policy::Test& test : policy.tests) {
+    for (const policy::TestPacket& packet : test.packets) {
+      const std::size_t errors = diagnostics.error_count();
+      TestCase test_case{&test, &packet, std::nullopt, sampler.take(packet.words, {}, diagnostics)};
+      if (diagnostics.error_count() > errors) continue;
+      if (test_case.samples.empty()) {
+        no_sample(packet, diagnostics);
+      } else {
+        cases.push_back(std::move(test_case));
+      }
+    }
+  }
+  return cases;
+}
+
+std::string judge(const TestCase& test_case, const Answer& answer) {
+  if (!is_expected(test_case.packet->expected, answer.verdict)) return in_words(answer);
+  const std::string& by = test_case.test->by;
+  if (by.empty()) return "";
+  const std::vector<std::string> rules = deciders(answer);
+  if (std::find(rules.begin(), rules.end(), by) != rules.end()) return "";
+  return fmt::format("{}, but by {} and not by {}", in_words(answer),
+                     rules.empty() ? "a chain's policy" : fmt::format("{}", fmt::join(rules, ", ")),
+                     by);
+}
+
+}  // namespace rolewall::ask

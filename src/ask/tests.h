@@ -1,0 +1,40 @@
+// The policies' own tests: which packets each [[test]] asks about, of which hosts, and whether an
+// answer is the expected one. Who answers is the caller's choice: the evaluator (site.h), or the
+// kernel in a namespace.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ask/answer.h"
+#include "ask/sample.h"
+#include "base/diagnostic.h"
+#include "policy/policy.h"
+
+namespace rolewall::ask {
+
+// One packet of a test, asked of one host (a role's or a block's test, once for each host that uses
+// the file) or of both ends (site.toml's).
+struct TestCase {
+  const policy::Test* test = nullptr;
+  const policy::TestPacket* packet = nullptr;
+  std::optional<policy::Index> host;
+  std::vector<Sample> samples;
+};
+
+// Every test of the site, in the order of the files: roles and blocks, then site.toml. A packet
+// that names no sample on any host is an error (`no-sample`), but in a shipped block. Where a role
+// skips a rule of a block, the block's tests do not run there: a note says so. REQUIRES: the policy
+// was loaded without errors; pointers are into it.
+std::vector<TestCase> plan_tests(const policy::Policy& policy, Diagnostics& diagnostics);
+
+// "" where the answer is what the test expects, else what is wrong with it: "is accepted", "is
+// decided by (default), not by web.inbound.app".
+std::string judge(const TestCase& test_case, const Answer& answer);
+
+std::string_view name_of(policy::Expectation expectation);
+
+}  // namespace rolewall::ask

@@ -1,0 +1,87 @@
+// A sample in the words of docs/policy-language.md's packet grammar.
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "ask/sample.h"
+#include "ruleset/expr.h"
+
+namespace rolewall::ask {
+namespace {
+
+std::string_view name_of_protocol(std::uint8_t protocol) {
+  switch (protocol) {
+    case net::protocol::kTcp:
+      return "tcp";
+    case net::protocol::kUdp:
+      return "udp";
+    default:
+      return "sctp";
+  }
+}
+
+std::string end(const net::Address& address, std::uint16_t port) {
+  return net::is_ipv4(address) ? fmt::format("{}:{}", net::format(address), port)
+                               : fmt::format("[{}]:{}", net::format(address), port);
+}
+
+std::string flags_in_words(std::uint8_t flags) {
+  static constexpr std::array<std::string_view, 8> kNames = {"fin", "syn", "rst", "psh",
+                                                             "ack", "urg", "ecn", "cwr"};
+  std::string words;
+  for (std::size_t bit = 0; bit < kNames.size(); ++bit) {
+    if ((flags >> bit & 1) == 0) continue;
+    if (!words.empty()) words += ',';
+    words += kNames[bit];
+  }
+  return words.empty() ? "none" : words;
+}
+
+std::string_view name_of_state(std::uint32_t bit) {
+  switch (bit) {
+    case ruleset::ct_state::kNew:
+      return "new";
+    case ruleset::ct_state::kEstablished:
+      return "established";
+    case ruleset::ct_state::kRelated:
+      return "related";
+    case ruleset::ct_state::kInvalid:
+      return "invalid";
+    default:
+      return "untracked";
+  }
+}
+
+}  // namespace
+
+std::string to_words(const Sample& sample) {
+  const eval::PacketFields& fields = sample.fields;
+  const eval::PacketFields usual;
+  std::string words;
+  if (net::has_ports(fields.protocol)) {
+    words = fmt::format("{} {} > {}", name_of_protocol(fields.protocol),
+                        end(fields.source, fields.source_port),
+                        end(fields.destination, fields.destination_port));
+    if (fields.protocol == net::protocol::kTcp) {
+      words += fmt::format(" flags={}", flags_in_words(fields.tcp_flags));
+    }
+  } else {
+    std::string service = fmt::format("protocol/{}", fields.protocol);
+    if (fields.protocol == net::protocol::kIcmp) service = fmt::format("icmp/{}", fields.icmp_type);
+    if (fields.protocol == net::protocol::kIcmpv6) {
+      service = fmt::format("icmpv6/{}", fields.icmp_type);
+    }
+    words = fmt::format("{} {} > {}", service, net::format(fields.source),
+                        net::format(fields.destination));
+  }
+  if (!sample.in.empty()) words += fmt::format(" in={}", sample.in);
+  if (!sample.out.empty()) words += fmt::format(" out={}", sample.out);
+  if (sample.ct_state) words += fmt::format(" state={}", name_of_state(*sample.ct_state));
+  if (sample.user) words += fmt::format(" user={}", *sample.user);
+  if (fields.length != usual.length) words += fmt::format(" length={}", fields.length);
+  if (fields.ttl != usual.ttl) words += fmt::format(" ttl={}", fields.ttl);
+  return words;
+}
+
+}  // namespace rolewall::ask
