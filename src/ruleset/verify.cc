@@ -308,9 +308,9 @@ Wrong TableChecker::check_expr(const Expr& expr) const {
 // Frames below `chain`; std::nullopt where there would be more than the kernel's. A loop has no
 // end, so it is found by the same bound, and recursion is never deeper than it.
 std::optional<unsigned> TableChecker::depth_below(const Chain& chain, unsigned above) {
-  if (above > kJumpStackSize) return std::nullopt;
+  if (above >= kJumpStackSize) return std::nullopt;
   if (const auto known = depths_.find(&chain); known != depths_.end()) {
-    if (known->second + above > kJumpStackSize) return std::nullopt;
+    if (known->second + above >= kJumpStackSize) return std::nullopt;
     return known->second;
   }
   unsigned deepest = 0;
@@ -341,7 +341,7 @@ std::optional<unsigned> TableChecker::depth_below(const Chain& chain, unsigned a
 
 Wrong TableChecker::check_depth(const Chain& chain) {
   if (depth_below(chain, 0)) return {};
-  return fmt::format("jumps from {} run in a circle or are more than {} deep", chain.name,
+  return fmt::format("jumps from {} run in a circle or open {} frames or more", chain.name,
                      kJumpStackSize);
 }
 

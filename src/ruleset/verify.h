@@ -13,7 +13,7 @@
 
 namespace rolewall::ruleset {
 
-// NFT_JUMP_STACK_SIZE: most frames that jumps may have open at once.
+// NFT_JUMP_STACK_SIZE: a path of this many jumps and gotos is refused (nft_chain_validate).
 inline constexpr unsigned kJumpStackSize = 16;
 // NFT_NAME_MAXLEN less the closing zero.
 inline constexpr std::size_t kMaxNameSize = 255;

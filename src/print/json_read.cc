@@ -1,0 +1,439 @@
+// JSON to a snapshot. The text is not trusted: every value's type and range is checked as it is
+// read, every key must be known and be there once, and the ruleset as a whole must be valid
+// (ruleset/verify.h) before anybody gets it. An error names the place as a path:
+// "ruleset.tables[0].chains[2].rules[5].exprs[1].value".
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <limits>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <type_traits>
+
+#include "print/hex.h"
+#include "print/print.h"
+#include "print/snapshot_fields.h"
+#include "ruleset/names.h"
+#include "ruleset/verify.h"
+
+namespace rolewall::print {
+namespace {
+
+using Json = nlohmann::json;
+
+// How deep brackets may stand in each other; a snapshot's own are ten deep.
+constexpr int kMaxDepth = 32;
+
+template <class T>
+concept Described = requires { Fields<T>::kFields; };
+template <class T>
+concept Named = requires(T value) { ruleset::name_rows(value); };
+
+std::string shown(std::string_view text) {
+  constexpr std::size_t kShown = 60;
+  return fmt::format("\"{}{}\"", text.substr(0, kShown), text.size() > kShown ? "..." : "");
+}
+
+// Reads into values; where that fails, `path` and `what` say where and why. The path is put
+// together on the way out of a failure, so that success costs nothing.
+class Reader {
+ public:
+  std::string path;
+  std::string what;
+
+  bool read_snapshot(const Json& json, Snapshot& snapshot) {
+    if (!json.is_object()) return fails("this is no snapshot: an object is expected");
+    const auto kind = json.find("kind");
+    if (kind == json.end() || *kind != kSnapshotKind) {
+      return fails(fmt::format("this is no snapshot: \"kind\" is not \"{}\"", kSnapshotKind));
+    }
+    const auto version = json.find("version");
+    if (version == json.end() || !version->is_number_integer()) {
+      return fails_at("version", "a number is expected");
+    }
+    if (*version > Snapshot::kVersion) {
+      return fails_at("version", fmt::format("{} is newer than this program, which reads up to {}",
+                                             version->dump(), Snapshot::kVersion));
+    }
+    if (*version != Snapshot::kVersion) {
+      return fails_at("version", fmt::format("there is no version {}", version->dump()));
+    }
+    return read_fields(json, snapshot, {"kind", "version"});
+  }
+
+ private:
+  bool fails(std::string reason) {
+    what = std::move(reason);
+    return false;
+  }
+  bool fails_at(std::string_view key, std::string reason) {
+    path = fmt::format(".{}", key);
+    return fails(std::move(reason));
+  }
+  bool within(std::string_view key) {
+    path.insert(0, fmt::format(".{}", key));
+    return false;
+  }
+  bool within(std::size_t index) {
+    path.insert(0, fmt::format("[{}]", index));
+    return false;
+  }
+
+  bool read(const Json& json, bool& value) {
+    if (!json.is_boolean()) return fails("true or false is expected");
+    value = json.get<bool>();
+    return true;
+  }
+
+  template <class Number>
+    requires(std::is_integral_v<Number> && !std::is_same_v<Number, bool>)
+  bool read(const Json& json, Number& value) {
+    constexpr auto kLow = std::numeric_limits<Number>::min();
+    constexpr auto kHigh = std::numeric_limits<Number>::max();
+    const bool fits =
+        json.is_number_unsigned()
+            ? std::in_range<Number>(json.get<std::uint64_t>())
+            : json.is_number_integer() && std::in_range<Number>(json.get<std::int64_t>());
+    if (!fits) return fails(fmt::format("a whole number from {} to {} is expected", kLow, kHigh));
+    value = json.get<Number>();
+    return true;
+  }
+
+  bool read(const Json& json, std::string& text) {
+    if (json.is_string()) {
+      text = json.get_ref<const std::string&>();
+      return true;
+    }
+    if (json.is_object() && json.size() == 1 && json.contains("hex") && json["hex"].is_string() &&
+        append_unhexed(text, json["hex"].get_ref<const std::string&>())) {
+      return true;
+    }
+    return fails("a text is expected");
+  }
+
+  // The digits of a text of hexadecimal digits; "" is no bytes.
+  bool read(const Json& json, Bytes& bytes) {
+    if (json.is_string() && append_unhexed(bytes, json.get_ref<const std::string&>())) return true;
+    return fails("bytes as pairs of the digits 0-9 and a-f are expected");
+  }
+
+  bool read(const Json& json, Value& value) {
+    Bytes bytes;
+    if (!read(json, bytes)) return false;
+    if (bytes.size() > Value::kMaxSize) {
+      return fails(fmt::format("{} bytes, where at most {} fit", bytes.size(), Value::kMaxSize));
+    }
+    value = Value(bytes);
+    return true;
+  }
+
+  template <Named Enum>
+  bool read(const Json& json, Enum& value) {
+    if constexpr (std::is_same_v<Enum, DataType>) {  // open: numbers without a name are kept
+      if (json.is_number()) {
+        std::underlying_type_t<Enum> number{};
+        if (!read(json, number)) return false;
+        value = static_cast<Enum>(number);
+        return true;
+      }
+    }
+    if (json.is_string()) {
+      const std::string& text = json.get_ref<const std::string&>();
+      if (const auto known = from_name<Enum>(text)) {
+        value = *known;
+        return true;
+      }
+    }
+    std::string names;
+    for (const auto& row : name_rows(Enum{})) {
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", row.name);
+    }
+    return fails("one of these is expected: " + names);
+  }
+
+  bool read(const Json& json, Verdict& verdict) {
+    std::string text;
+    if (!read(json, text)) return false;
+    const std::size_t space = text.find(' ');
+    const auto code = from_name<VerdictCode>(std::string_view(text).substr(0, space));
+    if (!code) return fails(shown(text) + " is no verdict");
+    verdict.code = *code;
+    const std::string rest = space == std::string::npos ? "" : text.substr(space + 1);
+    if (*code == VerdictCode::Jump || *code == VerdictCode::Goto) {
+      verdict.chain = rest;
+      return !rest.empty() || fails("a chain is expected after the verdict");
+    }
+    if (*code == VerdictCode::Queue) {
+      const auto end = rest.data() + rest.size();
+      const auto parsed = std::from_chars(rest.data(), end, verdict.queue);
+      return (parsed.ec == std::errc{} && parsed.ptr == end) ||
+             fails("a number is expected after queue");
+    }
+    return space == std::string::npos || fails("nothing is expected after the verdict");
+  }
+
+  template <class T>
+  bool read(const Json& json, std::optional<T>& value) {
+    return read(json, value.emplace());
+  }
+
+  template <class T>
+    requires(!std::is_same_v<T, std::uint8_t>)
+  bool read(const Json& json, std::vector<T>& items) {
+    if (!json.is_array()) return fails("a list is expected");
+    items.reserve(json.size());
+    for (std::size_t i = 0; i < json.size(); ++i) {
+      if (!read(json[i], items.emplace_back())) return within(i);
+    }
+    return true;
+  }
+
+  template <class... Alternatives>
+  bool read(const Json& json, std::variant<Alternatives...>& expr) {
+    if (!json.is_object()) return fails("an expression is expected");
+    const auto type = json.find("type");
+    if (type == json.end() || !type->is_string()) {
+      return fails_at("type", "the expression's name is expected");
+    }
+    const std::string& name = type->get_ref<const std::string&>();
+    bool known = false;
+    bool good = false;
+    const auto read_as = [&]<class T>(std::type_identity<T>) {
+      if (known || Fields<T>::kType != name) return;
+      known = true;
+      good = read_fields(json, expr.template emplace<T>(), {"type"});
+    };
+    (read_as(std::type_identity<Alternatives>{}), ...);
+    return known ? good : fails_at("type", shown(name) + " is no expression that may stand here");
+  }
+
+  bool read(const Json& json, net::Prefix& prefix) {
+    if (json.is_string()) {
+      if (const auto parsed = net::parse_prefix(json.get_ref<const std::string&>())) {
+        prefix = *parsed;
+        return true;
+      }
+    }
+    return fails("an address or a prefix is expected");
+  }
+
+  // Addresses, prefixes, and ranges "10.0.0.1-10.0.0.7".
+  bool read(const Json& json, net::AddressSet& set) {
+    if (!json.is_array()) return fails("a list of addresses is expected");
+    std::vector<net::Interval<net::Ipv4>> ipv4;
+    std::vector<net::Interval<net::Ipv6>> ipv6;
+    for (std::size_t i = 0; i < json.size(); ++i) {
+      std::string text;
+      if (!read(json[i], text)) return within(i);
+      const std::size_t dash = text.find('-');
+      std::optional<net::Address> low;
+      std::optional<net::Address> high;
+      if (dash != std::string::npos) {
+        low = net::parse_address(std::string_view(text).substr(0, dash));
+        high = net::parse_address(std::string_view(text).substr(dash + 1));
+      } else if (const auto prefix = net::parse_prefix(text)) {
+        low = net::first(*prefix);
+        high = net::last(*prefix);
+      }
+      if (!low || !high || low->index() != high->index() || *high < *low) {
+        fails(shown(text) + " is no address, prefix or range");
+        return within(i);
+      }
+      if (net::is_ipv4(*low)) {
+        ipv4.push_back({std::get<net::Ipv4>(*low), std::get<net::Ipv4>(*high)});
+      } else {
+        ipv6.push_back({std::get<net::Ipv6>(*low), std::get<net::Ipv6>(*high)});
+      }
+    }
+    set.ipv4 = net::IntervalSet<net::Ipv4>::from(std::move(ipv4));
+    set.ipv6 = net::IntervalSet<net::Ipv6>::from(std::move(ipv6));
+    return true;
+  }
+
+  bool read(const Json& json, SourceMap& sources) {
+    if (!json.is_object()) return fails("an object is expected");
+    for (const auto& [rule, line] : json.items()) {
+      if (!read(line, sources[rule])) return within(rule);
+    }
+    return true;
+  }
+
+  // "c0000201" for a key; "c0000200-c00002ff" too, in a column of ranges.
+  bool read_keys(const Json& json, bool ranges, Elements& elements) {
+    if (!json.is_array()) return fails("a list is expected");
+    elements.keys.reserve(json.size() * elements.key_size);
+    for (std::size_t i = 0; i < json.size(); ++i) {
+      const std::size_t begin = elements.keys.size();
+      bool good = json[i].is_string();
+      if (good) {
+        const std::string_view text = json[i].get_ref<const std::string&>();
+        const std::size_t dash = ranges ? text.find('-') : std::string_view::npos;
+        good = append_unhexed(elements.keys, text.substr(0, dash));
+        if (ranges) {
+          const auto end = dash == std::string_view::npos ? text : text.substr(dash + 1);
+          good = good && append_unhexed(elements.key_ends, end) &&
+                 elements.key_ends.size() == elements.keys.size();
+        }
+        good = good && elements.keys.size() - begin == elements.key_size;
+      }
+      if (!good) {
+        fails(fmt::format("a key of {} bytes in hexadecimal digits is expected{}",
+                          elements.key_size, ranges ? ", or two joined by '-'" : ""));
+        return within(i);
+      }
+    }
+    return true;
+  }
+
+  bool read_data(const Json& json, Elements& elements) {
+    if (!json.is_array()) return fails("a list is expected");
+    for (std::size_t i = 0; i < json.size(); ++i) {
+      const std::size_t begin = elements.data.size();
+      if (!read(json[i], elements.data)) return within(i);
+      if (elements.data.size() - begin != elements.data_size) {
+        fails(fmt::format("a value of {} bytes is expected", elements.data_size));
+        return within(i);
+      }
+    }
+    return true;
+  }
+
+  bool read_catch_all(const Json& json, Elements& elements) {
+    if (!json.is_object()) return fails("an object is expected");
+    elements.has_catch_all = true;
+    for (const auto& [key, value] : json.items()) {
+      const bool good = key == "verdict" ? read(value, elements.catch_all_verdict)
+                        : key == "data"  ? read(value, elements.catch_all_data)
+                                         : fails("there is no such key");
+      if (!good) return within(key);
+    }
+    return true;
+  }
+
+  bool read(const Json& json, Elements& elements) {
+    if (!json.is_object()) return fails("an object is expected");
+    if (const auto size = json.find("key_size"); size != json.end()) {
+      if (!read(*size, elements.key_size)) return within("key_size");
+    }
+    if (const auto size = json.find("data_size"); size != json.end()) {
+      if (!read(*size, elements.data_size)) return within("data_size");
+    }
+    if (elements.key_size > Value::kMaxSize) return fails_at("key_size", "more than 64 bytes");
+    if (elements.data_size > Value::kMaxSize) return fails_at("data_size", "more than 64 bytes");
+    if (json.contains("keys") && json.contains("ranges")) {
+      return fails("either \"keys\" or \"ranges\" is expected");
+    }
+    for (const auto& [key, value] : json.items()) {
+      if (key == "key_size" || key == "data_size") continue;
+      const bool good = key == "keys"             ? read_keys(value, false, elements)
+                        : key == "ranges"         ? read_keys(value, true, elements)
+                        : key == "data"           ? read_data(value, elements)
+                        : key == "verdicts"       ? read(value, elements.verdicts)
+                        : key == "objects"        ? read(value, elements.objects)
+                        : key == "timeouts_ms"    ? read(value, elements.timeouts_ms)
+                        : key == "expirations_ms" ? read(value, elements.expirations_ms)
+                        : key == "exprs"          ? read(value, elements.exprs)
+                        : key == "comments"       ? read(value, elements.comments)
+                        : key == "catch_all"      ? read_catch_all(value, elements)
+                                                  : fails("there is no such key");
+      if (!good) return within(key);
+    }
+    return true;
+  }
+
+  template <Described T>
+  bool read(const Json& json, T& object) {
+    if (!json.is_object()) return fails("an object is expected");
+    return read_fields(json, object, {});
+  }
+
+  // REQUIRES: `json` is an object. `others`: keys that the caller has read.
+  template <class T>
+  bool read_fields(const Json& json, T& object, std::initializer_list<std::string_view> others) {
+    std::size_t found = 0;
+    const auto read_field = [&](const auto& field) {
+      const auto at = json.find(field.name);
+      if (at == json.end()) return !field.required || fails_at(field.name, "is missing");
+      ++found;
+      return read(*at, object.*field.member) || within(field.name);
+    };
+    const auto is_field = [&](std::string_view key) {
+      return std::apply([&](const auto&... field) { return ((field.name == key) || ...); },
+                        Fields<T>::kFields);
+    };
+    const bool good = std::apply([&](const auto&... field) { return (read_field(field) && ...); },
+                                 Fields<T>::kFields);
+    if (!good || found + others.size() == json.size()) return good;
+    for (const auto& [key, value] : json.items()) {
+      if (!is_field(key) && std::find(others.begin(), others.end(), key) == others.end()) {
+        return fails_at(key, "there is no such key");
+      }
+    }
+    return true;
+  }
+};
+
+// nlohmann's parser, with the two things that it lets pass: a key that stands twice, and depth
+// without bounds.
+Result<Json> parse(std::string_view text) {
+  std::vector<std::set<std::string>> keys;
+  std::string problem;
+  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
+    switch (event) {
+      case Json::parse_event_t::object_start:
+      case Json::parse_event_t::array_start:
+        if (depth >= kMaxDepth && problem.empty()) {
+          problem = fmt::format("brackets stand more than {} deep", kMaxDepth);
+        }
+        if (event == Json::parse_event_t::object_start) keys.emplace_back();
+        break;
+      case Json::parse_event_t::object_end:
+        keys.pop_back();
+        break;
+      case Json::parse_event_t::key: {
+        const std::string& key = parsed.get_ref<const std::string&>();
+        if (!keys.back().insert(key).second && problem.empty()) {
+          problem = fmt::format("the key {} stands twice in one object", shown(key));
+        }
+        break;
+      }
+      case Json::parse_event_t::array_end:
+      case Json::parse_event_t::value:
+        break;
+    }
+    return problem.empty();
+  };
+  try {
+    Json json = Json::parse(text.begin(), text.end(), watch);
+    if (!problem.empty()) return fail(ErrorKind::Usage, std::move(problem));
+    return json;
+  } catch (const Json::exception& error) {
+    // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
+    std::string_view message = error.what();
+    if (const auto end = message.find("] "); end != std::string_view::npos) {
+      message.remove_prefix(end + 2);
+    }
+    return fail(ErrorKind::Usage, std::string(message));
+  }
+}
+
+}  // namespace
+
+Result<Snapshot> from_json(std::string_view text) {
+  auto json = parse(text);
+  if (!json) return std::unexpected(std::move(json).error());
+  Reader reader;
+  Snapshot snapshot;
+  if (!reader.read_snapshot(*json, snapshot)) {
+    const std::string_view path = reader.path;
+    return fail(ErrorKind::Usage,
+                path.empty() ? reader.what : fmt::format("{}: {}", path.substr(1), reader.what));
+  }
+  if (auto flaw = verify(snapshot.ruleset)) {
+    return fail(ErrorKind::Usage, fmt::format("ruleset.{}: {}", flaw->path, flaw->what));
+  }
+  return snapshot;
+}
+
+}  // namespace rolewall::print
