@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Holds the table of docs/architecture.md: which folder of src/ may include which.
+
+Also: an external library that belongs to one folder (or one file) is included nowhere else.
+"""
+import pathlib
+import re
+import sys
+
+MAY_INCLUDE = {
+    "base": set(),
+    "net": {"base"},
+    "ruleset": {"base", "net"},
+    "policy": {"base", "net"},
+    "compile": {"base", "net", "policy", "ruleset"},
+    "print": {"base", "net", "ruleset"},
+    "eval": {"base", "net", "ruleset"},
+    "netlink": {"base", "net", "ruleset"},
+    "apply": {"base", "net", "ruleset", "netlink", "print", "eval"},
+    "sandbox": {"base", "net", "ruleset", "netlink", "eval"},
+    "ask": {"base", "net", "policy", "compile", "ruleset", "eval"},
+    "cli": {"base", "net", "ruleset", "policy", "compile", "print", "eval", "netlink", "apply",
+            "sandbox", "ask"},
+}
+# Folders of which `eval` is open to another folder by these headers alone.
+ONLY_HEADERS = {("sandbox", "eval"): {"eval/packet.h"}}
+# An external header's prefix, and the folders that may include it.
+EXTERNAL = {
+    "toml++/": {"policy"},
+    "libnftnl/": {"netlink"},
+    "libmnl/": {"netlink", "sandbox"},
+    "nlohmann/": {"print", "cli"},
+    "CLI/": {"cli"},
+    "pcap": {"eval"},
+}
+ONE_FILE = {"toml++/"}
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def main() -> int:
+    root = pathlib.Path(__file__).resolve().parents[2]
+    problems = []
+    users = {prefix: set() for prefix in ONE_FILE}
+    for path in sorted((root / "src").rglob("*")):
+        if path.suffix not in (".h", ".cc"):
+            continue
+        folder = path.relative_to(root / "src").parts[0]
+        name = path.relative_to(root)
+        if folder not in MAY_INCLUDE:
+            problems.append(f"{name}: folder {folder} is not in the table")
+            continue
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            match = INCLUDE.match(line)
+            if not match:
+                continue
+            quote, header = match.groups()
+            where = f"{name}:{number}"
+            if quote == '"':
+                target = header.split("/")[0]
+                if target == folder:
+                    continue
+                if target not in MAY_INCLUDE[folder]:
+                    problems.append(f"{where}: {folder} may not include {header}")
+                only = ONLY_HEADERS.get((folder, target))
+                if only is not None and header not in only:
+                    problems.append(f"{where}: {folder} may include {sorted(only)} alone of {target}")
+                continue
+            for prefix, folders in EXTERNAL.items():
+                if header.startswith(prefix) and folder not in folders:
+                    problems.append(f"{where}: <{header}> belongs to {sorted(folders)}")
+            for prefix in ONE_FILE:
+                if header.startswith(prefix):
+                    users[prefix].add(str(name))
+    for prefix, files in users.items():
+        if len(files) > 1:
+            problems.append(f"<{prefix}> is included in more than one file: {sorted(files)}")
+    print("\n".join(problems) if problems else "every include is allowed")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

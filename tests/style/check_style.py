@@ -1,0 +1,52 @@
+#!/usr/bin/env python3
+"""House rules that a machine can hold: see CONTRIBUTING.md."""
+import pathlib
+import re
+import subprocess
+import sys
+
+LONGEST_FILE = 800
+BAD_NAMES = {"utils", "util", "common", "manager", "helper", "helpers", "misc"}
+
+
+def main() -> int:
+    root = pathlib.Path(__file__).resolve().parents[2]
+    problems = []
+    sources = sorted(
+        path
+        for top in ("src", "tests")
+        for path in (root / top).rglob("*")
+        if path.suffix in (".h", ".cc")
+    )
+    for path in sources:
+        name = path.relative_to(root)
+        text = path.read_text()
+        lines = text.splitlines()
+        if len(lines) > LONGEST_FILE:
+            problems.append(f"{name}: {len(lines)} lines; {LONGEST_FILE} is one idea too many")
+        if path.stem in BAD_NAMES:
+            problems.append(f"{name}: name it for what it is")
+        if path.suffix == ".h":
+            if not text.startswith("//"):
+                problems.append(f"{name}:1: a header begins by saying what it is")
+            if "#pragma once" not in text:
+                problems.append(f"{name}: no #pragma once")
+            if '#include "base/check.h"' in text:
+                problems.append(f"{name}: base/check.h is for .cc files")
+        for number, line in enumerate(lines, 1):
+            if re.search(r"\bTODO\b|\bFIXME\b|\bXXX\b", line):
+                problems.append(f"{name}:{number}: unfinished: {line.strip()}")
+    formatted = subprocess.run(
+        ["clang-format-19", "--dry-run", "--Werror", *map(str, sources)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if formatted.returncode != 0:
+        problems.append(formatted.stderr.strip()[:4000])
+    print("\n".join(problems) if problems else f"{len(sources)} files in style")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
