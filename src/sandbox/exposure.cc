@@ -1,0 +1,190 @@
+#include "sandbox/exposure.h"
+
+#include <algorithm>
+#include <variant>
+
+#include "base/overloaded.h"
+
+namespace rolewall::sandbox {
+namespace {
+
+using ruleset::VerdictCode;
+using namespace ruleset;
+
+// The kernel's for a packet limit that names none (NFT_LIMIT_PKT_BURST_DEFAULT).
+constexpr std::uint32_t kDefaultBurst = 5;
+
+// The smaller, where 0 is no limit.
+std::uint32_t sooner(std::uint32_t a, std::uint32_t b) {
+  if (a == 0 || b == 0) return a + b;
+  return std::min(a, b);
+}
+
+std::uint32_t patience_of(const Limit& limit) {
+  if (limit.unit == LimitUnit::Bytes) return 1;  // a burst in bytes: no telling how many packets
+  return limit.burst == 0 ? kDefaultBurst : limit.burst;
+}
+
+std::uint32_t patience_of(const StatefulExpr& expr) {
+  return std::visit(Overloaded{
+                        [](const Counter&) { return 0U; },
+                        [](const Last&) { return 0U; },
+                        [](const Limit& limit) { return patience_of(limit); },
+                        [](const Connlimit& limit) { return std::max(1U, limit.count); },
+                        [](const Quota&) { return 1U; },
+                    },
+                    expr);
+}
+
+std::uint32_t patience_of(const std::vector<StatefulExpr>& exprs) {
+  std::uint32_t least = 0;
+  for (const auto& expr : exprs) least = sooner(least, patience_of(expr));
+  return least;
+}
+
+bool looks_up(const Rule& rule, std::string_view set) {
+  return std::ranges::any_of(rule.exprs, [&](const Expr& expr) {
+    const auto* lookup = std::get_if<Lookup>(&expr);
+    return lookup != nullptr && lookup->set == set;
+  });
+}
+
+bool is_looked_up(const Table& table, std::string_view set) {
+  return std::ranges::any_of(table.chains, [&](const Chain& chain) {
+    return std::ranges::any_of(chain.rules, [&](const Rule& rule) { return looks_up(rule, set); });
+  });
+}
+
+std::uint32_t patience_of(const Table& table, const Dynset& dynset) {
+  if (dynset.op == DynsetOp::Delete || is_looked_up(table, dynset.set)) return 1;
+  std::uint32_t least = patience_of(dynset.exprs);
+  if (const Set* set = find_set(table, dynset.set)) {
+    least = sooner(least, patience_of(set->exprs));
+    if (set->size > 0) least = sooner(least, set->size);
+  }
+  return least;
+}
+
+std::uint32_t patience_of(const Table& table, const Lookup& lookup) {
+  const Set* set = find_set(table, lookup.set);
+  if (set == nullptr) return 0;
+  std::uint32_t least = patience_of(set->exprs);
+  for (const auto& exprs : set->elements.exprs) least = sooner(least, patience_of(exprs));
+  return least;
+}
+
+}  // namespace
+
+std::uint32_t patience(const Table& table, const Rule& rule) {
+  std::uint32_t least = 0;
+  for (const Expr& expr : rule.exprs) {
+    least = sooner(least,
+                   std::visit(Overloaded{
+                                  [](const Limit& limit) { return patience_of(limit); },
+                                  [](const Connlimit& limit) { return std::max(1U, limit.count); },
+                                  [](const Quota&) { return 1U; },
+                                  [&](const Dynset& dynset) { return patience_of(table, dynset); },
+                                  [&](const Lookup& lookup) { return patience_of(table, lookup); },
+                                  [](const Payload&) { return 0U; },
+                                  [](const Meta&) { return 0U; },
+                                  [](const Ct&) { return 0U; },
+                                  [](const Immediate&) { return 0U; },
+                                  [](const BitwiseMask&) { return 0U; },
+                                  [](const BitwiseShift&) { return 0U; },
+                                  [](const Byteorder&) { return 0U; },
+                                  [](const Cmp&) { return 0U; },
+                                  [](const Range&) { return 0U; },
+                                  [](const Counter&) { return 0U; },
+                                  [](const Last&) { return 0U; },
+                                  [](const ImmediateVerdict&) { return 0U; },
+                                  [](const MetaSet&) { return 0U; },
+                                  [](const CtSet&) { return 0U; },
+                                  [](const Log&) { return 0U; },
+                                  [](const Reject&) { return 0U; },
+                                  [](const Notrack&) { return 0U; },
+                                  // What is not known may remember.
+                                  [](const Unsupported&) { return 1U; },
+                              },
+                              expr));
+  }
+  return least;
+}
+
+Exposure::Exposure(const Ruleset& ruleset) {
+  budgets_.resize(ruleset.tables.size());
+  for (std::size_t t = 0; t < ruleset.tables.size(); ++t) {
+    const Table& table = ruleset.tables[t];
+    budgets_[t].resize(table.chains.size());
+    for (std::size_t c = 0; c < table.chains.size(); ++c) {
+      const auto& rules = table.chains[c].rules;
+      for (std::uint32_t r = 0; r < rules.size(); ++r) {
+        if (const std::uint32_t burst = patience(table, rules[r]); burst > 0) {
+          budgets_[t][c].push_back({r, burst, 0});
+        }
+      }
+    }
+  }
+}
+
+void Exposure::spend(std::uint32_t table, std::uint32_t chain, std::uint32_t from,
+                     std::uint32_t to) {
+  for (Budget& budget : budgets_[table][chain]) {
+    if (budget.rule < from || budget.rule >= to) continue;
+    if (++budget.spent >= budget.burst) exhausted_ = true;
+  }
+}
+
+void Exposure::add(const Observation& observation) {
+  struct Frame {
+    std::uint32_t chain = 0;
+    std::uint32_t next = 0;  // the first rule that has not been run
+  };
+  std::vector<Frame> stack;
+  bool begun = false;  // a rule of the base chain that is running has been told of
+  for (const HookObservation& hook : observation.hooks) {
+    for (const Step& step : hook.path) {
+      const bool is_end = step.rule == Step::kEnd;
+      const bool is_policy = is_end && step.verdict.code != VerdictCode::Return;
+      if (stack.empty() || stack.back().chain != step.chain) {
+        // What a goto or a return has left gives its policy, and runs no more rules.
+        if (is_policy && begun) {
+          begun = false;
+          stack.clear();
+          continue;
+        }
+        stack.push_back({step.chain, 0});
+      }
+      const std::uint32_t end = is_end ? Step::kEnd : step.rule + 1;
+      spend(step.table, step.chain, stack.back().next, end);
+      stack.back().next = end;
+      begun = true;
+      switch (step.verdict.code) {
+        case VerdictCode::Continue:
+        case VerdictCode::Break:
+        case VerdictCode::Jump:
+          break;
+        case VerdictCode::Goto:
+        case VerdictCode::Return:
+          stack.pop_back();
+          break;
+        case VerdictCode::Accept:
+        case VerdictCode::Drop:
+        case VerdictCode::Queue:
+          stack.clear();
+          begun = false;
+          break;
+      }
+    }
+  }
+}
+
+void Exposure::reset() {
+  for (auto& table : budgets_) {
+    for (auto& chain : table) {
+      for (Budget& budget : chain) budget.spent = 0;
+    }
+  }
+  exhausted_ = false;
+}
+
+}  // namespace rolewall::sandbox

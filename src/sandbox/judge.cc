@@ -1,0 +1,257 @@
+#include "sandbox/judge.h"
+
+#include <fmt/format.h>
+#include <net/if.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "netlink/netlink.h"
+#include "sandbox/exposure.h"
+#include "sandbox/sandbox.h"
+#include "sandbox/trace.h"
+#include "sandbox/watch.h"
+#include "sandbox/wire.h"
+
+namespace rolewall::sandbox {
+namespace {
+
+using ruleset::Hook;
+
+constexpr int kFenceTimeoutMs = 2000;
+// A packet whose trace was lost is tried again, so often.
+constexpr int kAttempts = 4;
+
+// Packets of one processor's queue are handled in its order.
+Result<void> stay_on_one_processor() {
+  const int processor = ::sched_getcpu();
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  if (processor >= 0) CPU_SET(processor, &set);
+  if (processor < 0 || ::sched_setaffinity(0, sizeof set, &set) != 0) {
+    return fail(ErrorKind::System, fmt::format("stay on one processor: {}", std::strerror(errno)),
+                errno);
+  }
+  return {};
+}
+
+Result<void> commit(netlink::Connection& kernel, const ruleset::Table& table) {
+  auto committed = kernel.replace_table(table, std::nullopt);
+  if (!committed) return std::unexpected(committed.error());
+  if (committed->committed) return {};
+  if (committed->refusals.empty()) {
+    return fail(ErrorKind::System, fmt::format("table {} was not committed", table.name));
+  }
+  const netlink::Refusal& refusal = committed->refusals.front();
+  return fail(ErrorKind::System,
+              fmt::format("the kernel refuses {}: {} {}", refusal.what,
+                          std::strerror(refusal.os_errno), refusal.kernel_message),
+              refusal.os_errno);
+}
+
+// Frames that mean nothing but their mark: the watch drops them first of all.
+eval::Packet fence_packet(const std::string& device) {
+  eval::Packet packet;
+  packet.in_device = device;
+  packet.bytes = {0x45, 0, 0, 20, 0, 0, 0, 0, 64, 59, 0x00, 0, 192, 0, 2, 1, 192, 0, 2, 2};
+  std::uint32_t sum = 0;
+  for (std::size_t i = 0; i < packet.bytes.size(); i += 2) {
+    sum += static_cast<std::uint32_t>(packet.bytes[i] << 8 | packet.bytes[i + 1]);
+  }
+  sum = ~((sum & 0xffff) + (sum >> 16));
+  packet.bytes[10] = static_cast<std::uint8_t>(sum >> 8);
+  packet.bytes[11] = static_cast<std::uint8_t>(sum);
+  return packet;
+}
+
+bool is_watch(const TraceMessage& message, Hook hook, watch::End end) {
+  return message.table == watch::kTable && watch::gate(message.chain) == watch::Gate{hook, end};
+}
+
+// The first message of a packet, and of which.
+bool begins(const TraceMessage& message, std::uint32_t mark) {
+  return message.begins_base_chain && message.table == watch::kTable && message.mark == mark;
+}
+
+}  // namespace
+
+struct Judge::State {
+  netlink::Connection kernel;
+  Load load;
+  TraceSocket trace;
+  Wire wire;
+  ruleset::Ruleset ruleset;
+  Reader reader;
+  Exposure exposure;
+  std::uint32_t number = 0;
+  std::uint64_t loads = 0;
+  bool handles_checked = false;
+  std::vector<TraceMessage> messages;
+
+  State(netlink::Connection kernel, Load load, TraceSocket trace, Wire wire)
+      : kernel(std::move(kernel)),
+        load(std::move(load)),
+        trace(std::move(trace)),
+        wire(std::move(wire)) {}
+
+  Result<ruleset::Ruleset> dump() {
+    auto live = kernel.dump(false);
+    if (!live) return live;
+    std::erase_if(live->tables, [](const auto& table) { return table.name == watch::kTable; });
+    return live;
+  }
+
+  Result<void> begin() {
+    TRY(commit(kernel, watch::table()));
+    TRY(load());
+    ++loads;
+    auto live = dump();
+    if (!live) return std::unexpected(live.error());
+    ruleset = std::move(*live);
+    reader = Reader(ruleset);
+    exposure = Exposure(ruleset);
+    return {};
+  }
+
+  Result<void> load_again() {
+    TRY(load());
+    ++loads;
+    exposure.reset();
+    if (std::exchange(handles_checked, true)) return {};
+    auto live = dump();
+    if (!live) return std::unexpected(live.error());
+    if (!(Reader(*live) == reader)) {
+      return fail(ErrorKind::System, "loaded again, the ruleset has other handles");
+    }
+    return {};
+  }
+
+  std::uint32_t next_mark() {
+    number = number == watch::kNumberMask ? 1 : number + 1;
+    return watch::kOurs | number;
+  }
+
+  // The messages of the packet with this mark, from among `messages`, so far.
+  std::span<const TraceMessage> of(std::uint32_t mark) const {
+    const auto first =
+        std::ranges::find_if(messages, [&](const auto& m) { return begins(m, mark); });
+    const auto last = std::find_if(first, messages.end(), [&](const auto& m) {
+      return m.mark != mark && m.begins_base_chain && m.table == watch::kTable &&
+             (m.mark & watch::kOursMask) == watch::kOurs;
+    });
+    return {first, last};
+  }
+
+  // Its way is at an end: a verdict ended it, or the watch's last chain did.
+  static bool complete(std::span<const TraceMessage> way) {
+    return !way.empty() &&
+           (is_watch(way.back(), Hook::Input, watch::End::Last) ||
+            is_watch(way.back(), Hook::Postrouting, watch::End::Last) ||
+            (way.back().table != watch::kTable &&
+             (way.back().stolen || way.back().verdict.code == ruleset::VerdictCode::Drop ||
+              way.back().verdict.code == ruleset::VerdictCode::Queue)));
+  }
+
+  // All that the kernel tells of frames sent until now on `device`.
+  Result<void> wait(const std::string& device) {
+    const std::uint32_t mark = next_mark() | watch::kFence;
+    TRY(wire.arrive(fence_packet(device), mark));
+    while (std::ranges::none_of(messages, [&](const auto& m) { return begins(m, mark); })) {
+      const std::size_t before = messages.size();
+      TRY(trace.read(messages, kFenceTimeoutMs));
+      if (messages.size() == before) {
+        return fail(ErrorKind::System, "the kernel tells nothing of a packet on " + device);
+      }
+    }
+    return {};
+  }
+
+  Result<Observation> observe(Hook first, const eval::Packet& packet) {
+    if (packet.mark != 0) {
+      return fail(ErrorKind::Usage, "the kernel's judge cannot give a packet a mark");
+    }
+    if (exposure.exhausted()) TRY(load_again());
+    messages.clear();
+    const std::uint32_t mark = next_mark();
+    int refused = 0;
+    if (first == Hook::Output) {
+      auto sent = wire.send(packet, mark);
+      if (!sent) return std::unexpected(sent.error());
+      refused = *sent;
+    } else {
+      TRY(wire.arrive(packet, mark));
+    }
+    TRY(trace.read(messages, 0));
+    if (first == Hook::Prerouting && !complete(of(mark))) TRY(wait(packet.in_device));
+
+    const auto way = of(mark);
+    auto seen = reader.read(first, way);
+    if (!seen) return seen;
+    if (!way.empty()) {
+      const unsigned index = first == Hook::Output ? way[0].out_index : way[0].in_index;
+      std::array<char, IF_NAMESIZE> name{};
+      if (::if_indextoname(index, name.data()) != nullptr) seen->device = name.data();
+    }
+    if (seen->fate() == Fate::Stack && refused != 0) seen->reason = std::strerror(refused);
+    exposure.add(*seen);
+    return seen;
+  }
+
+  Result<Observation> judge(Hook first, const eval::Packet& packet) {
+    for (int attempt = 1;; ++attempt) {
+      auto seen = observe(first, packet);
+      if (seen || seen.error().kind != ErrorKind::Conflict || attempt == kAttempts) return seen;
+      TRY(load_again());  // what the lost packet left behind is not known
+    }
+  }
+};
+
+Judge::Judge(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Judge::~Judge() = default;
+Judge::Judge(Judge&&) noexcept = default;
+Judge& Judge::operator=(Judge&&) noexcept = default;
+
+Result<Judge> Judge::open(const ruleset::Host& host, Load load) {
+  TRY(stay_on_one_processor());
+  auto kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(kernel.error());
+  auto trace = TraceSocket::open();
+  if (!trace) return std::unexpected(trace.error());
+  auto wire = Wire::open(realise(host));
+  if (!wire) return std::unexpected(wire.error());
+  auto state = std::make_unique<State>(std::move(*kernel), std::move(load), std::move(*trace),
+                                       std::move(*wire));
+  TRY(state->begin());
+  return Judge(std::move(state));
+}
+
+Result<Judge> Judge::open(const ruleset::Host& host, ruleset::Table table) {
+  auto opened = netlink::Connection::open();
+  if (!opened) return std::unexpected(opened.error());
+  auto kernel = std::make_shared<netlink::Connection>(std::move(*opened));
+  return open(host, [kernel, table = std::move(table)] { return commit(*kernel, table); });
+}
+
+const ruleset::Ruleset& Judge::ruleset() const {
+  return state_->ruleset;
+}
+
+Result<Observation> Judge::arrive(const eval::Packet& packet) {
+  return state_->judge(Hook::Prerouting, packet);
+}
+
+Result<Observation> Judge::send(const eval::Packet& packet) {
+  return state_->judge(Hook::Output, packet);
+}
+
+std::uint64_t Judge::loads() const {
+  return state_->loads;
+}
+
+}  // namespace rolewall::sandbox

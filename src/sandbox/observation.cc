@@ -1,0 +1,129 @@
+#include "sandbox/observation.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <variant>
+
+#include "sandbox/watch.h"
+
+namespace rolewall::sandbox {
+namespace {
+
+using ruleset::Hook;
+using ruleset::VerdictCode;
+
+std::string table_key(ruleset::Family family, std::string_view name) {
+  return fmt::format("{} {}", static_cast<unsigned>(family), name);
+}
+
+Hook after(Hook hook) {
+  return hook == Hook::Prerouting ? Hook::Input : Hook::Postrouting;
+}
+
+bool rejects(const ruleset::Rule& rule) {
+  return std::ranges::any_of(rule.exprs, [](const ruleset::Expr& expr) {
+    return std::holds_alternative<ruleset::Reject>(expr);
+  });
+}
+
+Fate fate_of(const ruleset::Verdict& verdict, bool rejects, bool stolen) {
+  if (stolen) return Fate::Stolen;
+  switch (verdict.code) {
+    case VerdictCode::Drop:
+      return rejects ? Fate::Reject : Fate::Drop;
+    case VerdictCode::Queue:
+      return Fate::Queue;
+    case VerdictCode::Accept:
+    case VerdictCode::Continue:
+    case VerdictCode::Break:
+    case VerdictCode::Jump:
+    case VerdictCode::Goto:
+    case VerdictCode::Return:
+      return Fate::Accept;
+  }
+  return Fate::Accept;
+}
+
+}  // namespace
+
+Reader::Reader(const ruleset::Ruleset& ruleset) {
+  for (std::uint32_t t = 0; t < ruleset.tables.size(); ++t) {
+    const auto& from = ruleset.tables[t];
+    Table& table = tables_[table_key(from.family, from.name)];
+    table.index = t;
+    for (std::uint32_t c = 0; c < from.chains.size(); ++c) {
+      const auto& chain = from.chains[c];
+      table.chains[chain.name] = {c, chain.base.has_value()};
+      for (std::uint32_t r = 0; r < chain.rules.size(); ++r) {
+        table.rules[chain.rules[r].handle] = {c, r, rejects(chain.rules[r])};
+      }
+    }
+  }
+}
+
+Result<Reader::Told> Reader::tell(const TraceMessage& message) const {
+  const auto unknown = [&] {
+    return fail(ErrorKind::System,
+                fmt::format("the trace names table {} chain {} rule {}, which the ruleset has not",
+                            message.table, message.chain, message.handle));
+  };
+  const auto table = tables_.find(table_key(message.family, message.table));
+  if (table == tables_.end()) return unknown();
+  const auto chain = table->second.chains.find(message.chain);
+  if (chain == table->second.chains.end()) return unknown();
+
+  Told told{{table->second.index, chain->second.index, Step::kEnd, message.verdict}};
+  if (message.handle != 0) {
+    const auto rule = table->second.rules.find(message.handle);
+    if (rule == table->second.rules.end() || rule->second.chain != told.step.chain) {
+      return unknown();
+    }
+    told.step.rule = rule->second.index;
+    told.fate = fate_of(message.verdict, rule->second.rejects, message.stolen);
+  } else if (message.type == TraceType::Policy) {
+    told.fate = fate_of(message.verdict, false, false);
+  } else {
+    told.step.verdict.code = VerdictCode::Return;
+    told.implied = chain->second.is_base;
+  }
+  return told;
+}
+
+Result<Observation> Reader::read(Hook first, std::span<const TraceMessage> messages) const {
+  Observation seen;
+  seen.hooks.push_back({.hook = first, .fate = Fate::Stack, .path = {}});
+  for (const TraceMessage& message : messages) {
+    HookObservation& current = seen.hooks.back();
+    if (message.table == watch::kTable) {
+      const auto gate = watch::gate(message.chain);
+      if (!gate) continue;
+      // A broadcast's copy for this host runs through postrouting a second time.
+      if (gate->hook < current.hook) break;
+      if (gate->end == watch::End::First) {
+        if (gate->hook != current.hook) {
+          seen.hooks.push_back({.hook = gate->hook, .fate = Fate::Stack, .path = {}});
+        }
+        continue;
+      }
+      current.fate = Fate::Accept;
+      if (gate->hook == Hook::Input || gate->hook == Hook::Postrouting) return seen;
+      continue;
+    }
+    auto told = tell(message);
+    if (!told) return std::unexpected(told.error());
+    if (told->implied) continue;
+    current.path.push_back(std::move(told->step));
+    if (told->fate != Fate::Accept) {
+      current.fate = told->fate;
+      return seen;
+    }
+  }
+  // It got through a hook and was not seen at the next.
+  if (seen.hooks.back().fate == Fate::Accept) {
+    seen.hooks.push_back({.hook = after(seen.hooks.back().hook), .fate = Fate::Stack, .path = {}});
+  }
+  return seen;
+}
+
+}  // namespace rolewall::sandbox

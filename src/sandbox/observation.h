@@ -1,0 +1,100 @@
+// What the live kernel did with one packet, in the terms of the ruleset that it ran.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/error.h"
+#include "ruleset/ruleset.h"
+#include "sandbox/trace.h"
+
+namespace rolewall::sandbox {
+
+enum class Fate : std::uint8_t {
+  Accept,
+  Drop,
+  Reject,  // dropped by a rule that tells the sender
+  Queue,   // handed to a program
+  Stolen,  // taken out of the hook by a rule's action (a fwd, a synproxy's answer)
+  Stack,   // the IP stack discarded it, or holds it: a lone fragment
+};
+
+// A rule that ran to its end, or the end of a chain. Indexes into the judge's ruleset.
+struct Step {
+  static constexpr std::uint32_t kEnd = 0xffffffff;
+  std::uint32_t table = 0;
+  std::uint32_t chain = 0;
+  std::uint32_t rule = 0;  // kEnd: the end of the chain, whose verdict is Return or the policy
+  ruleset::Verdict verdict;
+  bool operator==(const Step&) const = default;
+};
+
+struct HookObservation {
+  ruleset::Hook hook = ruleset::Hook::Prerouting;
+  Fate fate = Fate::Accept;
+  std::vector<Step> path;  // of every base chain of the hook that ran, in order
+
+  // The last step, which gave the verdict; nullptr where no base chain ran, or for Stack.
+  const Step* decision() const {
+    return path.empty() || fate == Fate::Stack ? nullptr : &path.back();
+  }
+};
+
+// The hooks that the packet met, in order; the last one decides.
+struct Observation {
+  std::vector<HookObservation> hooks;
+  std::string device;  // by which it came in or left, as the kernel says; "" where it met no hook
+  std::string reason;  // Stack, where the system call gave one
+
+  Fate fate() const { return hooks.empty() ? Fate::Accept : hooks.back().fate; }
+};
+
+// Turns trace messages into steps.
+class Reader {
+ public:
+  Reader() = default;
+  // `ruleset` as dumped: with the kernel's handles.
+  explicit Reader(const ruleset::Ruleset& ruleset);
+
+  // The hooks that one packet went through. `first` is the hook that it meets first, Prerouting or
+  // Output; `messages` are its messages whole, the watch's (watch.h) among them. An error where a
+  // message names a table, chain or rule that the ruleset has not.
+  Result<Observation> read(ruleset::Hook first, std::span<const TraceMessage> messages) const;
+
+ private:
+  struct Rule {
+    std::uint32_t chain = 0;
+    std::uint32_t index = 0;
+    bool rejects = false;
+    bool operator==(const Rule&) const = default;
+  };
+  struct Chain {
+    std::uint32_t index = 0;
+    bool is_base = false;
+    bool operator==(const Chain&) const = default;
+  };
+  struct Table {
+    std::uint32_t index = 0;
+    std::unordered_map<std::string, Chain> chains;
+    std::unordered_map<std::uint64_t, Rule> rules;  // by handle
+    bool operator==(const Table&) const = default;
+  };
+  struct Told {
+    Step step;
+    Fate fate = Fate::Accept;
+    bool implied = false;  // the end of a base chain, which its policy tells of once more
+  };
+
+  Result<Told> tell(const TraceMessage& message) const;
+
+  std::unordered_map<std::string, Table> tables_;  // by family and name
+
+ public:
+  // Whether both read every message alike.
+  bool operator==(const Reader&) const = default;
+};
+
+}  // namespace rolewall::sandbox

@@ -1,0 +1,65 @@
+// What nf_tables tells of a packet whose nftrace bit is set: one message for each rule that ran to
+// its end, each end of a chain and each policy, in the order in which they happened
+// (net/netfilter/nf_tables_trace.c). A rule that broke is not told of.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "ruleset/ruleset.h"
+#include "sandbox/descriptor.h"
+
+namespace rolewall::sandbox {
+
+enum class TraceType : std::uint8_t {
+  Rule,    // ran to its end; `verdict` is what it left in the verdict register
+  Return,  // as Rule; kernels differ in which of the two they call the end of a chain (no handle)
+  Policy,  // the end of a base chain; `verdict` is its policy
+};
+
+struct TraceMessage {
+  TraceType type = TraceType::Rule;
+  ruleset::Family family = ruleset::Family::Inet;  // of the table
+  std::uint32_t id = 0;  // of the packet's buffer: repeats among packets, so it names none
+  std::string table;
+  std::string chain;
+  std::uint64_t handle = 0;  // of the rule; 0: none
+  ruleset::Verdict verdict;
+  bool stolen = false;     // taken out of the hook by the rule; `verdict` is Drop then
+  std::uint32_t mark = 0;  // after the rule
+
+  // The first message of each base chain that the packet goes through carries the packet; so do
+  // `in_index` and `out_index`, its devices.
+  bool begins_base_chain = false;
+  std::uint32_t in_index = 0;
+  std::uint32_t out_index = 0;
+  std::vector<std::uint8_t> network_header;    // at most 40 bytes
+  std::vector<std::uint8_t> transport_header;  // at most 20; none for what has no transport
+};
+
+// One netlink message, header included. std::nullopt for what is no trace message, or is none that
+// this version can read whole.
+std::optional<TraceMessage> decode_trace(std::span<const std::byte> message);
+
+// Listens to the traces of the current network namespace.
+class TraceSocket {
+ public:
+  static Result<TraceSocket> open();
+
+  // Appends what has come, waiting for the first for at most `timeout_ms` (0: not at all). An error
+  // of kind Conflict: the buffer ran over and messages were lost.
+  Result<void> read(std::vector<TraceMessage>& messages, int timeout_ms);
+
+ private:
+  explicit TraceSocket(Descriptor socket);
+
+  Descriptor socket_;
+  std::vector<std::byte> buffers_;
+};
+
+}  // namespace rolewall::sandbox
