@@ -17,6 +17,7 @@ namespace rolewall::netlink {
 // What the kernel's extended ack pointed at.
 struct Refusal {
   int os_errno = 0;
+  std::string explanation;     // what the errno means here, in the user's words
   std::string kernel_message;  // NLMSGERR_ATTR_MSG, mostly absent
   std::string what;            // "rule 3 of chain web.inbound.app-from-lb: expression lookup"
   std::string rule_id;         // the comment of the rule at fault, or of the nearest; "" if unknown
@@ -48,9 +49,12 @@ class Connection {
                                                    bool with_elements = true);
 
   // One transaction: `table` replaces the table of its name, if there is one. All or nothing, and
-  // nothing where the generation is no longer `expected_generation`.
+  // nothing where the generation is no longer `expected_generation`. An error where the table
+  // cannot be expressed (a name too long, an expression that was not read whole) or does not fit
+  // the socket's send buffer: then too nothing was changed.
   Result<CommitResult> replace_table(const ruleset::Table& table,
                                      std::optional<std::uint32_t> expected_generation);
+  // Success where there is no such table.
   Result<CommitResult> delete_table(ruleset::Family family, std::string_view name,
                                     std::optional<std::uint32_t> expected_generation);
 

@@ -1,0 +1,239 @@
+#include <fmt/format.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <chrono>
+#include <optional>
+#include <thread>
+#include <utility>
+
+#include "netlink/batch.h"
+#include "netlink/decode_ruleset.h"
+#include "netlink/netlink.h"
+#include "netlink/refusal.h"
+#include "netlink/socket.h"
+
+namespace rolewall::netlink {
+namespace {
+
+using namespace ruleset;
+
+// Dumps that another program's changes spoilt are read again, with growing pauses.
+constexpr int kDumpAttempts = 10;
+constexpr std::chrono::milliseconds kFirstPause{2};
+
+constexpr std::uint16_t message_type(int message) {
+  return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
+}
+
+// Which tables to read.
+struct Scope {
+  std::uint8_t family = AF_UNSPEC;
+  std::string table;  // "": all
+};
+
+std::vector<std::uint8_t> request(int message, std::uint16_t flags, const Scope& scope,
+                                  std::uint16_t table_attribute = 0) {
+  std::vector<std::uint8_t> bytes;
+  Writer writer(bytes);
+  const std::size_t begin = writer.begin_message(message_type(message), flags, scope.family);
+  if (table_attribute != 0 && !scope.table.empty()) writer.text(table_attribute, scope.table);
+  writer.end_message(begin);
+  return bytes;
+}
+
+std::vector<std::uint8_t> elements_request(const Table& table, const Set& set) {
+  std::vector<std::uint8_t> bytes;
+  Writer writer(bytes);
+  const std::size_t begin = writer.begin_message(message_type(NFT_MSG_GETSETELEM), NLM_F_DUMP,
+                                                 static_cast<std::uint8_t>(table.family));
+  writer.text(NFTA_SET_ELEM_LIST_TABLE, table.name);
+  writer.text(NFTA_SET_ELEM_LIST_SET, set.name);
+  writer.end_message(begin);
+  return bytes;
+}
+
+bool in_scope(const Scope& scope, const Answer& answer) {
+  if (scope.table.empty()) return true;
+  if (answer.family != scope.family) return false;
+  Attributes attributes(answer.attributes);
+  return attributes.has(NFTA_TABLE_NAME) && attributes.text(NFTA_TABLE_NAME) == scope.table;
+}
+
+// Reads everything once. std::nullopt: it changed meanwhile.
+class DumpAttempt {
+ public:
+  DumpAttempt(Socket& socket, std::uint32_t generation)
+      : socket_(socket), generation_(generation) {}
+
+  Result<std::optional<Ruleset>> read(const Scope& scope, bool with_elements) {
+    using Handler = Result<void> (RulesetReader::*)(std::uint8_t, View);
+    const auto part = [&](int message, std::uint16_t table_attribute,
+                          Handler handler) -> Result<void> {
+      return dump(request(message, NLM_F_DUMP, scope, table_attribute),
+                  [&](const Answer& answer) -> Result<void> {
+                    // Every object of nf_tables has its table's name as attribute 1.
+                    if (!in_scope(scope, answer)) return {};
+                    return (reader_.*handler)(answer.family, answer.attributes);
+                  });
+    };
+    TRY(part(NFT_MSG_GETTABLE, 0, &RulesetReader::table));
+    if (!reader_.ruleset().tables.empty()) {
+      TRY(part(NFT_MSG_GETCHAIN, 0, &RulesetReader::chain));
+      TRY(part(NFT_MSG_GETSET, NFTA_SET_TABLE, &RulesetReader::set));
+      TRY(part(NFT_MSG_GETRULE, NFTA_RULE_TABLE, &RulesetReader::rule));
+      if (with_elements) TRY(read_elements());
+    }
+    if (interrupted_) return std::nullopt;
+    return reader_.finish();
+  }
+
+ private:
+  Result<void> dump(std::vector<std::uint8_t> request,
+                    const std::function<Result<void>(const Answer&)>& visit) {
+    if (interrupted_) return {};
+    const auto end = socket_.dump(std::move(request), [&](const Answer& answer) -> Result<void> {
+      // Dumps of elements do not set NLM_F_DUMP_INTR; each message carries the generation.
+      if (answer.resource_id != static_cast<std::uint16_t>(generation_)) interrupted_ = true;
+      if (interrupted_) return {};
+      return visit(answer);
+    });
+    if (!end) return std::unexpected(end.error());
+    if (*end == Socket::DumpEnd::Interrupted) interrupted_ = true;
+    return {};
+  }
+
+  Result<void> read_elements() {
+    for (const Table& table : reader_.ruleset().tables) {
+      for (const Set& set : table.sets) {
+        TRY(dump(elements_request(table, set), [&](const Answer& answer) {
+          return reader_.elements(answer.family, answer.attributes);
+        }));
+      }
+    }
+    return {};
+  }
+
+  Socket& socket_;
+  std::uint32_t generation_;
+  RulesetReader reader_;
+  bool interrupted_ = false;
+};
+
+}  // namespace
+
+struct Connection::State {
+  Socket socket;
+
+  Result<std::uint32_t> generation() {
+    std::uint32_t generation = 0;
+    std::string problem = "no answer";
+    TRY(socket.ask(request(NFT_MSG_GETGEN, 0, {}), [&](const Answer& answer) -> Result<void> {
+      Attributes attributes(answer.attributes);
+      generation = attributes.be32(NFTA_GEN_ID);
+      attributes.ignore(NFTA_GEN_PROC_PID);
+      attributes.ignore(NFTA_GEN_PROC_NAME);
+      problem = attributes.finish();
+      return {};
+    }));
+    if (problem.empty()) return generation;
+    return fail(ErrorKind::System, "the kernel's generation cannot be read: " + problem);
+  }
+
+  Result<Ruleset> dump(const Scope& scope, bool with_elements) {
+    auto pause = kFirstPause;
+    for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+      const Result<std::uint32_t> before = generation();
+      if (!before) return std::unexpected(before.error());
+      Result<std::optional<Ruleset>> read = DumpAttempt(socket, *before).read(scope, with_elements);
+      const Result<std::uint32_t> after = generation();
+      if (!after) return std::unexpected(after.error());
+      // A set or table that is gone in the middle of a dump is a change like any other.
+      if (*after == *before) {
+        if (!read) return std::unexpected(std::move(read).error());
+        if (*read) return std::move(**read);
+      }
+      std::this_thread::sleep_for(pause);
+      pause *= 2;
+    }
+    return fail(
+        ErrorKind::Conflict,
+        fmt::format("another program kept changing the firewall while it was read ({} times)",
+                    kDumpAttempts));
+  }
+
+  Result<CommitResult> commit(const Table& table, Batch batch,
+                              std::optional<std::uint32_t> expected_generation) {
+    const std::uint32_t first = socket.reserve_sequences(batch.count());
+    batch.number_from(first);
+    const Result<std::vector<KernelError>> errors =
+        socket.transact(batch.bytes(), first, batch.count());
+    if (!errors) return std::unexpected(errors.error());
+    CommitResult result;
+    for (const KernelError& error : *errors) {
+      if (error.os_errno == ERESTART && error.sequence == 0) {
+        result.generation_clash = true;
+      } else {
+        result.refusals.push_back(explain(table, batch, error));
+      }
+    }
+    result.committed = errors->empty();
+    if (!result.committed) return result;
+    if (expected_generation) {
+      // Exactly one further, whatever others have done since; it never is 0.
+      result.generation = *expected_generation + 1 == 0 ? 1 : *expected_generation + 1;
+      return result;
+    }
+    const Result<std::uint32_t> now = generation();
+    if (now) result.generation = *now;
+    return result;
+  }
+};
+
+Connection::Connection(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Connection::~Connection() = default;
+Connection::Connection(Connection&&) noexcept = default;
+Connection& Connection::operator=(Connection&&) noexcept = default;
+
+Result<Connection> Connection::open() {
+  Result<Socket> socket = Socket::open();
+  if (!socket) return std::unexpected(std::move(socket).error());
+  return Connection(std::make_unique<State>(State{std::move(*socket)}));
+}
+
+Result<std::uint32_t> Connection::generation() {
+  return state_->generation();
+}
+
+Result<Ruleset> Connection::dump(bool with_elements) {
+  return state_->dump({}, with_elements);
+}
+
+Result<std::optional<Table>> Connection::dump_table(Family family, std::string_view name,
+                                                    bool with_elements) {
+  Result<Ruleset> ruleset = state_->dump(
+      {.family = static_cast<std::uint8_t>(family), .table = std::string(name)}, with_elements);
+  if (!ruleset) return std::unexpected(std::move(ruleset).error());
+  if (ruleset->tables.empty()) return std::nullopt;
+  return std::move(ruleset->tables.front());
+}
+
+Result<CommitResult> Connection::replace_table(const Table& table,
+                                               std::optional<std::uint32_t> expected_generation) {
+  Result<Batch> batch = replace_batch(table, expected_generation);
+  if (!batch) return std::unexpected(std::move(batch).error());
+  return state_->commit(table, std::move(*batch), expected_generation);
+}
+
+Result<CommitResult> Connection::delete_table(Family family, std::string_view name,
+                                              std::optional<std::uint32_t> expected_generation) {
+  Table table;
+  table.family = family;
+  table.name = name;
+  return state_->commit(table, delete_batch(family, name, expected_generation),
+                        expected_generation);
+}
+
+}  // namespace rolewall::netlink

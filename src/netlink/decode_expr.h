@@ -1,0 +1,28 @@
+// Expressions as the kernel dumps them, into ours. Nothing is lost silently: an expression that has
+// no struct, or one with an attribute or value that is not known here, becomes Unsupported with the
+// reason, and whoever evaluates the rule is undecided by that name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "netlink/attributes.h"
+#include "ruleset/expr.h"
+
+namespace rolewall::netlink {
+
+// One expression: the payload of an NFTA_LIST_ELEM (NFTA_EXPR_NAME and NFTA_EXPR_DATA).
+ruleset::Expr decode_expr(View bytes);
+
+// A list of them (NFTA_RULE_EXPRESSIONS).
+std::vector<ruleset::Expr> decode_exprs(View list);
+
+// What sets and their elements hold: one expression (`single`) or a list of them. An expression
+// that no element can hold for us gives a problem, "" else.
+std::string decode_stateful(View bytes, bool single, std::vector<ruleset::StatefulExpr>& exprs);
+
+// NFTA_DATA_VALUE or NFTA_DATA_VERDICT within a nest; what is wrong goes to `attributes`.
+ruleset::Value decode_value(Attributes& attributes, std::uint16_t type);
+ruleset::Verdict decode_verdict(Attributes& attributes, std::uint16_t type);
+
+}  // namespace rolewall::netlink

@@ -1,0 +1,55 @@
+// Our objects as messages of a batch. Tables, chains, rules, sets and expressions are built by
+// libnftnl; elements, of which there can be a million, are written directly (encode_elements.cc).
+//
+// Everything that the kernel would cut off or overflow silently is refused here, by name: lengths
+// of names and comments, messages that outgrow an attribute's 64 KiB, expressions that could not be
+// decoded and so cannot be written.
+#pragma once
+
+#include <libnftnl/expr.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/error.h"
+#include "netlink/attributes.h"
+#include "ruleset/ruleset.h"
+
+namespace rolewall::netlink {
+
+struct ExprDeleter {
+  void operator()(nftnl_expr* expr) const { nftnl_expr_free(expr); }
+};
+using ExprPtr = std::unique_ptr<nftnl_expr, ExprDeleter>;
+
+// An error where the expression has no form that the kernel would take.
+Result<ExprPtr> encode_expr(const ruleset::Expr& expr);
+ExprPtr encode_stateful(const ruleset::StatefulExpr& expr);
+
+// Most bytes of a name of a table, chain or set (NFT_NAME_MAXLEN, without the NUL), of an
+// interface's (IFNAMSIZ), and most expressions of a rule (NFT_RULE_MAXEXPRS).
+inline constexpr std::size_t kMaxName = 255;
+inline constexpr std::size_t kMaxDeviceName = 15;
+inline constexpr std::size_t kMaxExprs = 128;
+
+// Whole messages, of sequence number 0: the batch numbers them.
+using Message = std::vector<std::uint8_t>;
+Result<Message> encode_new_table(const ruleset::Table& table);
+// Makes sure that the table exists and changes nothing of it if it does.
+Message encode_ensure_table(ruleset::Family family, std::string_view name);
+Message encode_delete_table(ruleset::Family family, std::string_view name);
+Result<Message> encode_chain(const ruleset::Table& table, const ruleset::Chain& chain);
+Result<Message> encode_rule(const ruleset::Table& table, const ruleset::Chain& chain,
+                            const ruleset::Rule& rule);
+// `id` tells the sets of a batch apart.
+Result<Message> encode_set(const ruleset::Table& table, const ruleset::Set& set, std::uint32_t id);
+
+// The set's elements as one or more messages, each of at most kMaxElementBytes of elements;
+// `sink` takes each.
+inline constexpr std::size_t kMaxElementBytes = 60'000;
+Result<void> encode_elements(const ruleset::Table& table, const ruleset::Set& set,
+                             const std::function<void(View)>& sink);
+
+}  // namespace rolewall::netlink

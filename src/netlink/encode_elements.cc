@@ -1,0 +1,243 @@
+#include <fmt/format.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <algorithm>
+#include <array>
+
+#include "netlink/data_types.h"
+#include "netlink/encode.h"
+#include "netlink/kernel_numbers.h"
+
+namespace rolewall::netlink {
+namespace {
+
+using namespace ruleset;
+
+// Splits the stream of elements over messages.
+class ElementStream {
+ public:
+  ElementStream(const Table& table, const Set& set, const std::function<void(View)>& sink)
+      : table_(table), set_(set), sink_(sink), writer_(buffer_) {}
+
+  // Writes one element with `content`, in a message that has room for it.
+  template <class Content>
+  void element(Content content) {
+    if (buffer_.empty()) open();
+    const std::size_t begin = writer_.begin_nest(NFTA_LIST_ELEM);
+    content(writer_);
+    writer_.end_nest(begin);
+    if (writer_.size() - list_ > kMaxElementBytes) close();
+  }
+
+  void close() {
+    if (buffer_.empty()) return;
+    writer_.end_nest(list_);
+    writer_.end_message(message_);
+    sink_(buffer_);
+    buffer_.clear();
+  }
+
+ private:
+  void open() {
+    message_ =
+        writer_.begin_message(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM,
+                              NLM_F_CREATE | NLM_F_EXCL, static_cast<std::uint8_t>(table_.family));
+    writer_.text(NFTA_SET_ELEM_LIST_TABLE, table_.name);
+    writer_.text(NFTA_SET_ELEM_LIST_SET, set_.name);
+    list_ = writer_.begin_nest(NFTA_SET_ELEM_LIST_ELEMENTS);
+  }
+
+  const Table& table_;
+  const Set& set_;
+  const std::function<void(View)>& sink_;
+  std::vector<std::uint8_t> buffer_;
+  Writer writer_;
+  std::size_t message_ = 0;
+  std::size_t list_ = 0;
+};
+
+void put_data(Writer& writer, std::uint16_t type, View bytes) {
+  const std::size_t nest = writer.begin_nest(type);
+  writer.put(NFTA_DATA_VALUE, bytes);
+  writer.end_nest(nest);
+}
+
+void put_verdict(Writer& writer, const Verdict& verdict) {
+  const std::size_t data = writer.begin_nest(NFTA_SET_ELEM_DATA);
+  const std::size_t nest = writer.begin_nest(NFTA_DATA_VERDICT);
+  writer.be32(NFTA_VERDICT_CODE, verdict_number(verdict));
+  if (names_a_chain(verdict)) writer.text(NFTA_VERDICT_CHAIN, verdict.chain);
+  writer.end_nest(nest);
+  writer.end_nest(data);
+}
+
+void put_exprs(Writer& writer, const std::vector<StatefulExpr>& exprs) {
+  if (exprs.empty()) return;
+  const auto put_one = [&](std::uint16_t type, const StatefulExpr& expr) {
+    // A stateful expression takes less than 200 bytes.
+    std::array<char, 1024> scratch{};
+    nlmsghdr* header = mnl_nlmsg_put_header(scratch.data());
+    nftnl_expr_build_payload(header, encode_stateful(expr).get());
+    const std::size_t nest = writer.begin_nest(type);
+    const View payload{static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload(header)),
+                       mnl_nlmsg_get_payload_len(header)};
+    for_each_attribute(payload, [&](std::uint16_t inner, View bytes) {
+      writer.put(inner == NFTA_EXPR_DATA ? static_cast<std::uint16_t>(inner | NLA_F_NESTED) : inner,
+                 bytes);
+    });
+    writer.end_nest(nest);
+  };
+  if (exprs.size() == 1) {
+    put_one(NFTA_SET_ELEM_EXPR, exprs[0]);
+    return;
+  }
+  const std::size_t list = writer.begin_nest(NFTA_SET_ELEM_EXPRESSIONS);
+  for (const StatefulExpr& expr : exprs) put_one(NFTA_LIST_ELEM, expr);
+  writer.end_nest(list);
+}
+
+// What an element has besides its key. `open`: nothing ends its interval.
+void put_row(Writer& writer, const Set& set, std::size_t row, bool open) {
+  const Elements& elements = set.elements;
+  switch (set.kind) {
+    case SetKind::Set:
+      break;
+    case SetKind::Map:
+      put_data(writer, NFTA_SET_ELEM_DATA, elements.value(row));
+      break;
+    case SetKind::VerdictMap:
+      put_verdict(writer, elements.verdicts[row]);
+      break;
+    case SetKind::ObjectMap:
+      writer.text(NFTA_SET_ELEM_OBJREF, elements.objects[row]);
+      break;
+  }
+  if (!elements.timeouts_ms.empty() && elements.timeouts_ms[row] != 0) {
+    writer.be64(NFTA_SET_ELEM_TIMEOUT, elements.timeouts_ms[row]);
+  }
+  if (!elements.expirations_ms.empty() && elements.expirations_ms[row] != 0) {
+    writer.be64(NFTA_SET_ELEM_EXPIRATION, elements.expirations_ms[row]);
+  }
+  UserData user_data;
+  if (!elements.comments.empty() && !elements.comments[row].empty()) {
+    user_data.put_text(NFTNL_UDATA_SET_ELEM_COMMENT, elements.comments[row]);
+  }
+  if (open) user_data.put_u32(NFTNL_UDATA_SET_ELEM_FLAGS, NFTNL_SET_ELEM_F_INTERVAL_OPEN);
+  if (!user_data.bytes().empty()) writer.put(NFTA_SET_ELEM_USERDATA, user_data.bytes());
+  if (!elements.exprs.empty()) put_exprs(writer, elements.exprs[row]);
+}
+
+// The least key above `key`; false where there is none.
+bool successor(View key, std::vector<std::uint8_t>& next) {
+  next.assign(key.begin(), key.end());
+  for (std::size_t i = next.size(); i-- > 0;) {
+    if (++next[i] != 0) return true;
+  }
+  return false;
+}
+
+void put_end(ElementStream& stream, View key) {
+  stream.element([&](Writer& writer) {
+    writer.be32(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
+    put_data(writer, NFTA_SET_ELEM_KEY, key);
+  });
+}
+
+// As nft does it: an end at zero unless an interval begins there, then a start and, past the last
+// key, an end for each.
+void put_intervals(ElementStream& stream, const Set& set) {
+  const Elements& elements = set.elements;
+  const std::vector<std::uint8_t> zero(elements.key_size, 0);
+  if (elements.count() != 0 && !std::ranges::equal(elements.key(0), zero)) put_end(stream, zero);
+  std::vector<std::uint8_t> end;
+  for (std::size_t row = 0; row < elements.count(); ++row) {
+    const bool ends = successor(elements.key_end(row), end);
+    stream.element([&](Writer& writer) {
+      put_data(writer, NFTA_SET_ELEM_KEY, elements.key(row));
+      put_row(writer, set, row, !ends);
+    });
+    if (ends) put_end(stream, end);
+  }
+}
+
+void put_singles(ElementStream& stream, const Set& set) {
+  const Elements& elements = set.elements;
+  for (std::size_t row = 0; row < elements.count(); ++row) {
+    stream.element([&](Writer& writer) {
+      put_data(writer, NFTA_SET_ELEM_KEY, elements.key(row));
+      if (set.interval) put_data(writer, NFTA_SET_ELEM_KEY_END, elements.key_end(row));
+      put_row(writer, set, row, false);
+    });
+  }
+}
+
+void put_catch_all(ElementStream& stream, const Set& set) {
+  stream.element([&](Writer& writer) {
+    writer.be32(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_CATCHALL);
+    if (set.kind == SetKind::VerdictMap) put_verdict(writer, set.elements.catch_all_verdict);
+    if (set.kind == SetKind::Map) {
+      put_data(writer, NFTA_SET_ELEM_DATA, set.elements.catch_all_data);
+    }
+  });
+}
+
+template <class T>
+bool column_fits(const std::vector<T>& column, std::size_t rows, bool required) {
+  return column.size() == rows || (column.empty() && !required);
+}
+
+// Why the columns do not make up elements of this set; "" if they do.
+std::string misfit(const Set& set) {
+  const Elements& elements = set.elements;
+  const std::size_t rows = elements.count();
+  const bool map = set.kind == SetKind::Map;
+  if (rows != 0 && elements.key_size != set.key_size()) return "its keys are of another size";
+  if (elements.keys.size() != rows * elements.key_size) return "its keys are cut short";
+  if (!column_fits(elements.key_ends, rows * elements.key_size, false)) {
+    return "its intervals' ends are not as many as its elements";
+  }
+  if (map && rows != 0 && elements.data_size != set.data.size) return "its data is of another size";
+  if (!column_fits(elements.data, map ? rows * elements.data_size : 0, map) ||
+      !column_fits(elements.verdicts, rows, set.kind == SetKind::VerdictMap) ||
+      !column_fits(elements.objects, rows, set.kind == SetKind::ObjectMap) ||
+      !column_fits(elements.timeouts_ms, rows, false) ||
+      !column_fits(elements.expirations_ms, rows, false) ||
+      !column_fits(elements.exprs, rows, false) || !column_fits(elements.comments, rows, false)) {
+    return "its columns differ in length";
+  }
+  for (const std::string& comment : elements.comments) {
+    if (comment.size() > kMaxComment) return "an element's comment is too long: " + comment;
+  }
+  for (const Verdict& verdict : elements.verdicts) {
+    if (names_a_chain(verdict) && (verdict.chain.empty() || verdict.chain.size() > kMaxName)) {
+      return "an element's chain has no name of 1 to 255 bytes: " + verdict.chain;
+    }
+  }
+  for (const std::string& object : elements.objects) {
+    if (object.empty() || object.size() > kMaxName) return "an element's object has no name";
+  }
+  return "";
+}
+
+}  // namespace
+
+Result<void> encode_elements(const Table& table, const Set& set,
+                             const std::function<void(View)>& sink) {
+  if (std::string reason = misfit(set); !reason.empty()) {
+    return fail(ErrorKind::Usage, fmt::format("set {}: {}", set.name, reason));
+  }
+  ElementStream stream(table, set, sink);
+  if (set.interval && set.key.size() == 1) {
+    put_intervals(stream, set);
+  } else {
+    put_singles(stream, set);
+  }
+  if (set.elements.has_catch_all) put_catch_all(stream, set);
+  stream.close();
+  return {};
+}
+
+}  // namespace rolewall::netlink

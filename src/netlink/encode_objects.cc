@@ -1,0 +1,269 @@
+#include <fmt/format.h>
+#include <libmnl/libmnl.h>
+#include <libnftnl/chain.h>
+#include <libnftnl/common.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/set.h>
+#include <libnftnl/table.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include <memory>
+
+#include "base/check.h"
+#include "netlink/data_types.h"
+#include "netlink/encode.h"
+#include "netlink/kernel_numbers.h"
+#include "ruleset/names.h"
+
+namespace rolewall::netlink {
+namespace {
+
+using namespace ruleset;
+
+// libnftnl writes without looking where its buffer ends. The largest thing that passes the checks
+// here is a rule of kMaxExprs expressions, each below 2 KiB.
+constexpr std::size_t kScratchSize = 512 * 1024;
+
+// A nested attribute's length has 16 bits; past that libmnl wraps around.
+constexpr std::size_t kMaxMessage = 65'000;
+
+template <class Object, auto Free>
+struct Deleter {
+  void operator()(Object* object) const { Free(object); }
+};
+
+template <class Object, auto Alloc, auto Free>
+std::unique_ptr<Object, Deleter<Object, Free>> make() {
+  std::unique_ptr<Object, Deleter<Object, Free>> object(Alloc());
+  CHECK(object != nullptr, "there is memory");
+  return object;
+}
+
+template <class Build>
+Result<Message> build(std::uint16_t type, Family family, std::uint16_t flags, std::string_view what,
+                      Build payload) {
+  const auto scratch = std::make_unique<char[]>(kScratchSize);
+  nlmsghdr* header =
+      nftnl_nlmsg_build_hdr(scratch.get(), type, static_cast<std::uint16_t>(family), flags, 0);
+  payload(header);
+  if (header->nlmsg_len > kMaxMessage) {
+    return fail(ErrorKind::Usage, fmt::format("{} is too large: {} bytes, of at most {}", what,
+                                              header->nlmsg_len, kMaxMessage));
+  }
+  const auto* begin = reinterpret_cast<const std::uint8_t*>(header);
+  return Message(begin, begin + header->nlmsg_len);
+}
+
+Result<void> check_name(std::string_view what, std::string_view name) {
+  if (!name.empty() && name.size() <= kMaxName && name.find('\0') == std::string_view::npos) {
+    return {};
+  }
+  return fail(ErrorKind::Usage,
+              fmt::format("the name of {} `{}` does not have 1 to {} bytes", what, name, kMaxName));
+}
+
+Result<void> check_comment(std::string_view what, std::string_view comment) {
+  if (comment.size() <= kMaxComment) return {};
+  return fail(ErrorKind::Usage, fmt::format("the comment of {} has {} bytes, of at most {}: {}",
+                                            what, comment.size(), kMaxComment, comment));
+}
+
+Message table_message(std::uint16_t type, std::uint16_t flags, Family family,
+                      std::string_view name) {
+  Message message;
+  Writer writer(message);
+  const std::size_t begin =
+      writer.begin_message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags,
+                           static_cast<std::uint8_t>(family));
+  writer.text(NFTA_TABLE_NAME, name);
+  writer.end_message(begin);
+  return message;
+}
+
+Result<void> put_base(nftnl_chain* object, const Table& table, const Chain& chain) {
+  const BaseChain& base = *chain.base;
+  const auto number = hook_number(table.family, base.hook);
+  if (!number) {
+    return fail(ErrorKind::Usage,
+                fmt::format("chain {}: tables of family {} have no hook {}", chain.name,
+                            ruleset::name_of(table.family), ruleset::name_of(base.hook)));
+  }
+  if (base.policy != VerdictCode::Accept && base.policy != VerdictCode::Drop) {
+    return fail(ErrorKind::Usage, fmt::format("chain {}: a policy is accept or drop", chain.name));
+  }
+  nftnl_chain_set_str(object, NFTNL_CHAIN_TYPE, std::string(ruleset::name_of(base.type)).c_str());
+  nftnl_chain_set_u32(object, NFTNL_CHAIN_HOOKNUM, *number);
+  nftnl_chain_set_s32(object, NFTNL_CHAIN_PRIO, base.priority);
+  nftnl_chain_set_u32(object, NFTNL_CHAIN_POLICY,
+                      verdict_number({.code = base.policy, .chain = {}, .queue = 0}));
+  std::vector<const char*> devices;
+  for (const std::string& device : base.devices) {
+    if (device.empty() || device.size() > kMaxDeviceName || device.ends_with('*')) {
+      return fail(ErrorKind::Usage,
+                  fmt::format("chain {}: `{}` is no device's name", chain.name, device));
+    }
+    devices.push_back(device.c_str());
+  }
+  if (devices.size() == 1) nftnl_chain_set_str(object, NFTNL_CHAIN_DEV, devices[0]);
+  if (devices.size() > 1) {
+    devices.push_back(nullptr);
+    nftnl_chain_set_array(object, NFTNL_CHAIN_DEVICES, devices.data());
+  }
+  return {};
+}
+
+std::uint32_t set_flags(const Set& set) {
+  std::uint32_t flags = 0;
+  if (set.anonymous) flags |= NFT_SET_ANONYMOUS;
+  if (set.constant) flags |= NFT_SET_CONSTANT;
+  if (set.interval) flags |= NFT_SET_INTERVAL;
+  if (set.interval && set.key.size() > 1) flags |= NFT_SET_CONCAT;
+  if (set.kind == SetKind::Map || set.kind == SetKind::VerdictMap) flags |= NFT_SET_MAP;
+  if (set.kind == SetKind::ObjectMap) flags |= NFT_SET_OBJECT;
+  if (set.has_timeout) flags |= NFT_SET_TIMEOUT;
+  if (set.dynamic) flags |= NFT_SET_EVAL;
+  if (set.exprs.size() > 1) flags |= NFT_SET_EXPR;
+  return flags;
+}
+
+void put_data(nftnl_set* object, const Set& set) {
+  switch (set.kind) {
+    case SetKind::Set:
+      break;
+    case SetKind::Map:
+      nftnl_set_set_u32(object, NFTNL_SET_DATA_TYPE, static_cast<std::uint32_t>(set.data.type));
+      nftnl_set_set_u32(object, NFTNL_SET_DATA_LEN, set.data.size);
+      break;
+    case SetKind::VerdictMap:
+      nftnl_set_set_u32(object, NFTNL_SET_DATA_TYPE, NFT_DATA_VERDICT);
+      nftnl_set_set_u32(object, NFTNL_SET_DATA_LEN, 0);
+      break;
+    case SetKind::ObjectMap:
+      nftnl_set_set_u32(object, NFTNL_SET_OBJ_TYPE, set.object_type);
+      break;
+  }
+}
+
+// In nft's order and as nft writes them, so that it lists the set as if it had made it.
+void put_set_user_data(nftnl_set* object, const Set& set) {
+  UserData user_data;
+  user_data.put_u32(NFTNL_UDATA_SET_KEYBYTEORDER, byte_order(set.key));
+  if (set.kind == SetKind::Map || set.kind == SetKind::VerdictMap) {
+    user_data.put_u32(NFTNL_UDATA_SET_DATABYTEORDER,
+                      set.kind == SetKind::Map ? byte_order({set.data}) : 0);
+    user_data.put_u32(NFTNL_UDATA_SET_DATA_INTERVAL, 0);
+  }
+  if (!set.comment.empty()) user_data.put_text(NFTNL_UDATA_SET_COMMENT, set.comment);
+  nftnl_set_set_data(object, NFTNL_SET_USERDATA, user_data.bytes().data(),
+                     static_cast<std::uint32_t>(user_data.bytes().size()));
+}
+
+}  // namespace
+
+Result<Message> encode_new_table(const Table& table) {
+  TRY(check_name("table", table.name));
+  const auto object = make<nftnl_table, nftnl_table_alloc, nftnl_table_free>();
+  nftnl_table_set_str(object.get(), NFTNL_TABLE_NAME, table.name.c_str());
+  nftnl_table_set_u32(object.get(), NFTNL_TABLE_FLAGS, table.flags);
+  return build(NFT_MSG_NEWTABLE, table.family, NLM_F_CREATE, "the table",
+               [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, object.get()); });
+}
+
+Message encode_ensure_table(Family family, std::string_view name) {
+  return table_message(NFT_MSG_NEWTABLE, NLM_F_CREATE, family, name);
+}
+
+Message encode_delete_table(Family family, std::string_view name) {
+  return table_message(NFT_MSG_DELTABLE, 0, family, name);
+}
+
+Result<Message> encode_chain(const Table& table, const Chain& chain) {
+  TRY(check_name("chain", chain.name));
+  const auto object = make<nftnl_chain, nftnl_chain_alloc, nftnl_chain_free>();
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, table.name.c_str());
+  nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain.name.c_str());
+  if (chain.base) TRY(put_base(object.get(), table, chain));
+  return build(NFT_MSG_NEWCHAIN, table.family, NLM_F_CREATE | NLM_F_EXCL, "chain " + chain.name,
+               [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
+}
+
+Result<Message> encode_rule(const Table& table, const Chain& chain, const Rule& rule) {
+  const std::string what = rule.comment.empty() ? "a rule" : "rule " + rule.comment;
+  TRY(check_comment(what, rule.comment));
+  if (rule.exprs.size() > kMaxExprs) {
+    return fail(ErrorKind::Usage, fmt::format("{} has {} expressions, of at most {}", what,
+                                              rule.exprs.size(), kMaxExprs));
+  }
+  const auto object = make<nftnl_rule, nftnl_rule_alloc, nftnl_rule_free>();
+  nftnl_rule_set_str(object.get(), NFTNL_RULE_TABLE, table.name.c_str());
+  nftnl_rule_set_str(object.get(), NFTNL_RULE_CHAIN, chain.name.c_str());
+  if (!rule.comment.empty()) {
+    UserData user_data;
+    user_data.put_text(NFTNL_UDATA_RULE_COMMENT, rule.comment);
+    nftnl_rule_set_data(object.get(), NFTNL_RULE_USERDATA, user_data.bytes().data(),
+                        static_cast<std::uint32_t>(user_data.bytes().size()));
+  }
+  for (const Expr& expr : rule.exprs) {
+    Result<ExprPtr> encoded = encode_expr(expr);
+    if (!encoded) {
+      Error error = std::move(encoded).error();
+      error.message = fmt::format("{} in chain {}: {}", what, chain.name, error.message);
+      return std::unexpected(std::move(error));
+    }
+    nftnl_rule_add_expr(object.get(), std::move(encoded)->release());
+  }
+  return build(NFT_MSG_NEWRULE, table.family, NLM_F_CREATE | NLM_F_APPEND, what,
+               [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, object.get()); });
+}
+
+Result<Message> encode_set(const Table& table, const Set& set, std::uint32_t id) {
+  TRY(check_name("set", set.name));
+  TRY(check_comment("set " + set.name, set.comment));
+  const auto refuse = [&](const std::string& reason) {
+    return fail(ErrorKind::Usage, fmt::format("set {}: {}", set.name, reason));
+  };
+  if (!set.unsupported.empty()) {
+    return refuse(
+        fmt::format("it was not read whole ({}), so it cannot be written", set.unsupported));
+  }
+  const auto type = key_type(set.key);
+  if (set.key.empty() || !type) return refuse("its key cannot be described to the kernel");
+  if (set.key_size() == 0 || set.key_size() > Value::kMaxSize) {
+    return refuse(fmt::format("a key of {} bytes, of at most {}", set.key_size(), Value::kMaxSize));
+  }
+  constexpr std::size_t kMaxSetExprs = 2;  // NFT_SET_EXPR_MAX
+  if (set.exprs.size() > kMaxSetExprs) {
+    return refuse(fmt::format("its elements hold at most {} expressions", kMaxSetExprs));
+  }
+
+  const auto object = make<nftnl_set, nftnl_set_alloc, nftnl_set_free>();
+  nftnl_set_set_str(object.get(), NFTNL_SET_TABLE, table.name.c_str());
+  nftnl_set_set_str(object.get(), NFTNL_SET_NAME, set.name.c_str());
+  nftnl_set_set_u32(object.get(), NFTNL_SET_FAMILY, static_cast<std::uint32_t>(table.family));
+  nftnl_set_set_u32(object.get(), NFTNL_SET_ID, id);
+  nftnl_set_set_u32(object.get(), NFTNL_SET_FLAGS, set_flags(set));
+  nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_TYPE, *type);
+  nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_LEN, set.key_size());
+  put_data(object.get(), set);
+  if (set.size != 0) nftnl_set_set_u32(object.get(), NFTNL_SET_DESC_SIZE, set.size);
+  if (set.interval && set.key.size() > 1) {
+    std::vector<std::uint8_t> lengths;
+    for (const KeyField& field : set.key) lengths.push_back(static_cast<std::uint8_t>(field.size));
+    nftnl_set_set_data(object.get(), NFTNL_SET_DESC_CONCAT, lengths.data(),
+                       static_cast<std::uint32_t>(lengths.size()));
+  }
+  if (set.timeout_ms != 0) nftnl_set_set_u64(object.get(), NFTNL_SET_TIMEOUT, set.timeout_ms);
+  if (set.gc_interval_ms != 0) {
+    nftnl_set_set_u32(object.get(), NFTNL_SET_GC_INTERVAL, set.gc_interval_ms);
+  }
+  put_set_user_data(object.get(), set);
+  for (const StatefulExpr& expr : set.exprs) {
+    nftnl_set_add_expr(object.get(), encode_stateful(expr).release());
+  }
+  return build(NFT_MSG_NEWSET, table.family, NLM_F_CREATE | NLM_F_EXCL, "set " + set.name,
+               [&](nlmsghdr* header) { nftnl_set_nlmsg_build_payload(header, object.get()); });
+}
+
+}  // namespace rolewall::netlink
