@@ -30,7 +30,7 @@ struct Step {
   std::uint32_t rule = 0;
   bool matched = false;        // ran to its end
   std::uint32_t broke_at = 0;  // index of the expression that broke, where not matched
-  std::string why;             // with Explain alone: "tcp dport is 3306, not 22"
+  std::string why;             // with Options::explain alone: "tcp dport is 3306, not 22"
   ruleset::Verdict verdict;    // Continue where it matched and decided nothing
 };
 
@@ -59,6 +59,7 @@ struct Journey {
 };
 
 struct Options {
+  bool steps = true;         // fill HookResult::steps
   bool explain = false;      // fill Step::why
   bool keep_state = false;   // limits and sets remember earlier packets (until reset())
   std::uint64_t now_ns = 0;  // the virtual clock
@@ -80,7 +81,8 @@ class Evaluator {
   // A packet that a local program sends by packet.out_device: output, postrouting.
   Journey send(const Packet& packet, const Options& options = {});
 
-  // Forgets tokens, counts and elements that packets have left (Options::keep_state).
+  // Forgets tokens, counts and elements that packets have left. So does every packet that is asked
+  // without Options::keep_state: it begins with nothing spent.
   void reset();
 
  private:

@@ -1,0 +1,433 @@
+#include <algorithm>
+#include <optional>
+#include <string_view>
+
+#include "eval/eval.h"
+#include "eval/fragments.h"
+#include "eval/interpreter.h"
+#include "eval/stack.h"
+
+namespace rolewall::eval {
+namespace {
+
+using ruleset::ChainType;
+using ruleset::Family;
+using ruleset::Hook;
+
+// include/uapi/linux/netfilter_ipv4.h
+constexpr std::int32_t kDefragPriority = -400;
+constexpr std::int32_t kConntrackPriority = -200;
+constexpr std::int32_t kDestinationNatPriority = -100;
+constexpr std::int32_t kSourceNatPriority = 100;
+
+constexpr std::uint32_t kTableDormant = 1;  // NFT_TABLE_F_DORMANT
+constexpr std::uint32_t kStatusConfirmed = 1 << 3;
+constexpr std::uint32_t kStatusSourceNatDone = 1 << 7;
+constexpr std::uint32_t kStatusDestinationNatDone = 1 << 8;
+
+// What runs on a hook, in the order of priorities: base chains, and the kernel's own parts that
+// the ruleset switches on.
+struct Stage {
+  enum class Kind : std::uint8_t { Defrag, Conntrack, Nat, Chain };
+  std::int32_t priority = 0;
+  Kind kind = Kind::Chain;
+  std::uint32_t table = 0;
+  std::uint32_t chain = 0;
+};
+
+// The stages of one hook. NAT chains all run at NAT's own priority, and for new flows alone.
+struct HookPlan {
+  std::vector<Stage> stages;
+  std::vector<Stage> nat_chains;
+};
+
+bool rewrites_destination(Hook hook) {
+  return hook == Hook::Prerouting || hook == Hook::Output;
+}
+
+bool device_matches(std::string_view pattern, std::string_view device) {
+  if (pattern.ends_with('*')) return device.starts_with(pattern.substr(0, pattern.size() - 1));
+  return pattern == device;
+}
+
+// Chains of equal priority: the one that was registered last runs first (nf_hook_entries_grow() of
+// net/netfilter/core.c); the order of the dump is the order of registration.
+void order_by_priority(std::vector<Stage>& stages) {
+  std::ranges::reverse(stages);
+  std::ranges::stable_sort(stages, {}, [](const Stage& stage) {
+    return std::pair(stage.priority, stage.kind == Stage::Kind::Chain);
+  });
+}
+
+HookPlan plan_hook(const Program& program, Hook hook, bool ipv6) {
+  HookPlan plan;
+  const Family own = ipv6 ? Family::Ip6 : Family::Ip;
+  for (std::uint32_t t = 0; t < program.tables().size(); ++t) {
+    const Program::Table& table = program.tables()[t];
+    const Family family = table.table->family;
+    if ((family != Family::Inet && family != own) || (table.table->flags & kTableDormant) != 0) {
+      continue;
+    }
+    for (std::uint32_t c = 0; c < table.chains.size(); ++c) {
+      const auto& base = table.chains[c].chain->base;
+      if (!base || base->hook != hook) continue;
+      auto& stages = base->type == ChainType::Nat ? plan.nat_chains : plan.stages;
+      stages.push_back({base->priority, Stage::Kind::Chain, t, c});
+    }
+  }
+  const ConntrackUse conntrack = ipv6 ? program.conntrack_ipv6() : program.conntrack_ipv4();
+  if (conntrack != ConntrackUse::Off && (hook == Hook::Prerouting || hook == Hook::Output)) {
+    plan.stages.push_back({kDefragPriority, Stage::Kind::Defrag});
+    plan.stages.push_back({kConntrackPriority, Stage::Kind::Conntrack});
+  }
+  order_by_priority(plan.nat_chains);
+  return plan;
+}
+
+struct FamilyPlan {
+  HookPlan prerouting, input, output, postrouting;
+  ConntrackUse conntrack = ConntrackUse::Off;
+  bool has_nat = false;
+};
+
+FamilyPlan plan_family(const Program& program, bool ipv6) {
+  FamilyPlan plan{plan_hook(program, Hook::Prerouting, ipv6), plan_hook(program, Hook::Input, ipv6),
+                  plan_hook(program, Hook::Output, ipv6),
+                  plan_hook(program, Hook::Postrouting, ipv6)};
+  plan.conntrack = ipv6 ? program.conntrack_ipv6() : program.conntrack_ipv4();
+  // One NAT chain anywhere registers NAT on all four hooks (nf_nat_register_fn()).
+  const std::pair<HookPlan*, std::int32_t> hooks[] = {{&plan.prerouting, kDestinationNatPriority},
+                                                      {&plan.input, kSourceNatPriority},
+                                                      {&plan.output, kDestinationNatPriority},
+                                                      {&plan.postrouting, kSourceNatPriority}};
+  plan.has_nat =
+      std::ranges::any_of(hooks, [](const auto& hook) { return !hook.first->nat_chains.empty(); });
+  for (const auto& [hook, priority] : hooks) {
+    if (plan.has_nat) hook->stages.push_back({priority, Stage::Kind::Nat});
+    order_by_priority(hook->stages);
+  }
+  return plan;
+}
+
+// Chains on the devices' own hook, before the IP stack: netdev's and inet's.
+std::vector<Stage> plan_ingress(const Program& program) {
+  std::vector<Stage> stages;
+  for (std::uint32_t t = 0; t < program.tables().size(); ++t) {
+    const Program::Table& table = program.tables()[t];
+    if ((table.table->flags & kTableDormant) != 0) continue;
+    for (std::uint32_t c = 0; c < table.chains.size(); ++c) {
+      const auto& base = table.chains[c].chain->base;
+      if (base && base->hook == Hook::Ingress) {
+        stages.push_back({base->priority, Stage::Kind::Chain, t, c});
+      }
+    }
+  }
+  order_by_priority(stages);
+  return stages;
+}
+
+HookResult stopped_by_stack(Hook hook, const char* reason) {
+  HookResult result;
+  result.hook = hook;
+  result.fate = Fate::Stack;
+  result.reason = reason;
+  return result;
+}
+
+}  // namespace
+
+class Evaluator::Machine {
+ public:
+  Machine(const ruleset::Ruleset& ruleset, const ruleset::Host& host)
+      : program_(ruleset, state_),
+        interpreter_(program_, state_),
+        own_(OwnAddresses::of(host)),
+        ingress_(plan_ingress(program_)),
+        ipv4_(plan_family(program_, false)),
+        ipv6_(plan_family(program_, true)) {}
+
+  Journey arrive(const Packet& packet, const Options& options) {
+    if (!options.keep_state) state_.forget();
+    Journey journey;
+    arrive(packet, options, journey);
+    state_.settle_connections(journey.fate() == Fate::Accept);
+    return journey;
+  }
+
+  Journey send(const Packet& packet, const Options& options) {
+    if (!options.keep_state) state_.forget();
+    Journey journey;
+    send(packet, options, journey);
+    state_.settle_connections(journey.fate() == Fate::Accept);
+    return journey;
+  }
+
+  void forget() { state_.forget(); }
+
+ private:
+  // Each returns whether the packet goes on.
+  void arrive(const Packet& packet, const Options& options, Journey& journey);
+  void send(const Packet& packet, const Options& options, Journey& journey);
+  bool run_ingress(Frame& frame, const Options& options, Journey& journey);
+  bool run_hook(Hook hook, const HookPlan& plan, Frame& frame, const Options& options,
+                Journey& journey);
+  bool run_nat(const HookPlan& plan, Frame& frame, const Options& options, HookResult& result);
+  bool run_chain(const Stage& stage, Frame& frame, const Options& options, HookResult& result);
+  bool gather(Frame& frame, HookResult& result);
+  void track(Frame& frame) const;
+
+  const FamilyPlan& plan_for(const Frame& frame) const { return frame.ipv6 ? ipv6_ : ipv4_; }
+  static Frame frame_of(const Packet& packet);
+  static void dissect(Frame& frame);
+
+  State state_;
+  Program program_;
+  Interpreter interpreter_;
+  OwnAddresses own_;
+  std::vector<Stage> ingress_;
+  FamilyPlan ipv4_;
+  FamilyPlan ipv6_;
+};
+
+Frame Evaluator::Machine::frame_of(const Packet& packet) {
+  Frame frame;
+  frame.packet = &packet;
+  frame.bytes = packet.bytes;
+  frame.ipv6 = packet.ether_type == kEtherTypeIpv6;
+  frame.seen_as = frame.ipv6 ? Family::Ip6 : Family::Ip;
+  frame.mark = packet.mark;
+  frame.priority = packet.priority;
+  frame.type = packet.type;
+  return frame;
+}
+
+void Evaluator::Machine::dissect(Frame& frame) {
+  frame.dissection = frame.ipv6 ? dissect_ipv6(frame.bytes) : dissect_ipv4(frame.bytes);
+}
+
+bool Evaluator::Machine::run_chain(const Stage& stage, Frame& frame, const Options& options,
+                                   HookResult& result) {
+  ChainResult chain = interpreter_.run(stage.table, stage.chain, frame, options, result.steps);
+  // Of chains that all accept, a rule's word tells more than a policy's, and the last rule's most.
+  const bool tells_more = !result.decided || chain.decision.rule != Decision::kPolicy ||
+                          result.decision.rule == Decision::kPolicy;
+  if (chain.fate != Fate::Accept || tells_more) {
+    result.decided = true;
+    result.decision = chain.decision;
+  }
+  result.fate = chain.fate;
+  result.reason = std::move(chain.reason);
+  return chain.fate == Fate::Accept;
+}
+
+// The defragmenting hooks. A packet that a rule has marked "notrack" passes them by.
+bool Evaluator::Machine::gather(Frame& frame, HookResult& result) {
+  if (frame.flow.tracking == Tracking::Untracked) return true;
+  Gathered gathered = Gathered::Untouched;
+  if (frame.ipv6) {
+    gathered = gather_ipv6(frame.bytes, frame.rebuilt);
+  } else if (is_ipv4_fragment(frame.bytes)) {
+    gathered = Gathered::Held;
+  }
+  if (gathered != Gathered::Untouched && plan_for(frame).conntrack == ConntrackUse::Unknown) {
+    result.fate = Fate::Undecided;
+    result.reason = "a fragment: an expression that is not modelled may switch reassembly on";
+    return false;
+  }
+  switch (gathered) {
+    case Gathered::Untouched:
+      return true;
+    case Gathered::Rebuilt:
+      frame.bytes = frame.rebuilt;
+      dissect(frame);
+      return true;
+    case Gathered::Held:
+      result.fate = Fate::Stack;
+      result.reason = "a fragment, held until its datagram is whole";
+      return false;
+    case Gathered::Discarded:
+      result.fate = Fate::Stack;
+      result.reason = "a malformed fragment, discarded by reassembly";
+      return false;
+  }
+  return true;
+}
+
+void Evaluator::Machine::track(Frame& frame) const {
+  namespace ct_state = ruleset::ct_state;
+  Flow& flow = frame.flow;
+  flow.has_template = false;
+  if (flow.tracking == Tracking::Untracked) return;
+  const bool loopback = frame.in_device == kLoopbackDevice;
+  if (loopback) {
+    flow.status = kStatusConfirmed;
+    if (plan_for(frame).has_nat) flow.status |= kStatusSourceNatDone | kStatusDestinationNatDone;
+  }
+  if (const auto& given = frame.packet->ct_state) {
+    flow.state = *given;
+    flow.seen_before = (*given & ct_state::kNew) == 0;
+    if ((*given & ct_state::kUntracked) != 0) {
+      flow.tracking = Tracking::Untracked;
+    } else if ((*given & ct_state::kInvalid) != 0) {
+      flow.tracking = Tracking::None;
+    } else {
+      flow.tracking = Tracking::Entry;
+      tuple_of(frame.bytes, frame.ipv6, flow.tuple);
+    }
+    return;
+  }
+  // What comes in over the loopback was made here, checksums included; and what goes out is not
+  // looked at.
+  const bool verify = frame.hook == Hook::Prerouting && !loopback;
+  const FirstPacket first =
+      track_first_packet(frame.bytes, frame.ipv6, verify ? Checksums::Verify : Checksums::Trust);
+  flow.tracking = first.tracking;
+  flow.tuple = first.tuple;
+  flow.why = first.why;
+}
+
+// nf_nat_inet_fn(): chains are asked about a flow's first packet, once for each direction of
+// rewriting.
+bool Evaluator::Machine::run_nat(const HookPlan& plan, Frame& frame, const Options& options,
+                                 HookResult& result) {
+  Flow& flow = frame.flow;
+  const std::uint32_t done =
+      rewrites_destination(frame.hook) ? kStatusDestinationNatDone : kStatusSourceNatDone;
+  if (flow.tracking != Tracking::Entry || flow.seen_before || (flow.status & done) != 0) {
+    return true;
+  }
+  for (const Stage& chain : plan.nat_chains) {
+    if (!run_chain(chain, frame, options, result)) return false;
+  }
+  flow.status |= done;
+  return true;
+}
+
+bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
+                                  const Options& options, Journey& journey) {
+  const bool incoming = hook == Hook::Prerouting || hook == Hook::Input;
+  frame.hook = hook;
+  frame.in_device = incoming ? std::string_view(frame.packet->in_device) : std::string_view();
+  frame.out_device = incoming ? std::string_view() : std::string_view(frame.packet->out_device);
+  dissect(frame);
+
+  HookResult& result = journey.hooks.emplace_back();
+  result.hook = hook;
+  for (const Stage& stage : plan.stages) {
+    bool goes_on = true;
+    switch (stage.kind) {
+      case Stage::Kind::Defrag:
+        goes_on = gather(frame, result);
+        break;
+      case Stage::Kind::Conntrack:
+        track(frame);
+        break;
+      case Stage::Kind::Nat:
+        goes_on = run_nat(plan, frame, options, result);
+        break;
+      case Stage::Kind::Chain:
+        goes_on = run_chain(stage, frame, options, result);
+        break;
+    }
+    if (!goes_on) return false;
+  }
+  return true;
+}
+
+bool Evaluator::Machine::run_ingress(Frame& frame, const Options& options, Journey& journey) {
+  HookResult* result = nullptr;
+  for (const Stage& stage : ingress_) {
+    const Program::Table& table = program_.tables()[stage.table];
+    const auto& devices = table.chains[stage.chain].chain->base->devices;
+    const bool here = std::ranges::any_of(devices, [&](const std::string& device) {
+      return device_matches(device, frame.packet->in_device);
+    });
+    if (!here) continue;
+    if (result == nullptr) result = &journey.hooks.emplace_back();
+    result->hook = Hook::Ingress;
+    frame.hook = Hook::Ingress;
+    frame.in_device = frame.packet->in_device;
+    const auto dissection =
+        frame.ipv6 ? dissect_ipv6_checked(frame.bytes) : dissect_ipv4_checked(frame.bytes);
+    if (table.table->family == Family::Netdev) {
+      frame.seen_as = Family::Netdev;
+    } else {
+      frame.seen_as = frame.ipv6 ? Family::Ip6 : Family::Ip;
+      if (!dissection) {
+        result->fate = Fate::Stack;
+        result->reason = "a malformed IP header, dropped at the ingress hook";
+        return false;
+      }
+    }
+    frame.dissection = dissection.value_or(Dissection{});
+    if (!run_chain(stage, frame, options, *result)) return false;
+  }
+  frame.seen_as = frame.ipv6 ? Family::Ip6 : Family::Ip;
+  return true;
+}
+
+void Evaluator::Machine::arrive(const Packet& packet, const Options& options, Journey& journey) {
+  Frame frame = frame_of(packet);
+  const auto stop = [&](Hook hook, const char* reason) {
+    if (reason != nullptr) journey.hooks.push_back(stopped_by_stack(hook, reason));
+    return reason != nullptr;
+  };
+  if (packet.ether_type != kEtherTypeIpv4 && packet.ether_type != kEtherTypeIpv6) {
+    stop(Hook::Prerouting, "not an IP packet");
+    return;
+  }
+  const bool loopback = packet.in_device == kLoopbackDevice;
+  if (!run_ingress(frame, options, journey)) return;
+  if (frame.type == PacketType::OtherHost &&
+      stop(Hook::Prerouting, "sent to another station's Ethernet address")) {
+    return;
+  }
+  if (stop(Hook::Prerouting, frame.ipv6 ? receive_ipv6_error(frame.bytes, loopback)
+                                        : receive_ipv4_error(frame.bytes))) {
+    return;
+  }
+  const FamilyPlan& plan = plan_for(frame);
+  if (!run_hook(Hook::Prerouting, plan.prerouting, frame, options, journey)) return;
+  if (!loopback && stop(Hook::Input, frame.ipv6 ? route_ipv6_error(frame.bytes, own_)
+                                                : route_ipv4_error(frame.bytes, own_))) {
+    return;
+  }
+  // ip_local_deliver() puts datagrams together before the hook; IPv6 does it behind.
+  if (!frame.ipv6 && is_ipv4_fragment(frame.bytes)) {
+    stop(Hook::Input, "a fragment, held until its datagram is whole");
+    return;
+  }
+  run_hook(Hook::Input, plan.input, frame, options, journey);
+}
+
+void Evaluator::Machine::send(const Packet& packet, const Options& options, Journey& journey) {
+  Frame frame = frame_of(packet);
+  const bool is_ipv4 = packet.ether_type == kEtherTypeIpv4;
+  const bool whole =
+      is_ipv4 ? dissect_ipv4_checked(frame.bytes).has_value()
+              : frame.ipv6 && frame.bytes.size() >= ipv6::kHeaderSize && frame.bytes[0] >> 4 == 6;
+  if (!whole) {
+    journey.hooks.push_back(stopped_by_stack(Hook::Output, "not an IP packet that a host sends"));
+    return;
+  }
+  if (is_ipv4) frame.bytes = frame.bytes.first(be16(frame.bytes.data() + ipv4::kTotalLength));
+  const FamilyPlan& plan = plan_for(frame);
+  if (!run_hook(Hook::Output, plan.output, frame, options, journey)) return;
+  run_hook(Hook::Postrouting, plan.postrouting, frame, options, journey);
+}
+
+Evaluator::Evaluator(const ruleset::Ruleset& ruleset, const ruleset::Host& host)
+    : machine_(std::make_unique<Machine>(ruleset, host)) {}
+Evaluator::~Evaluator() = default;
+
+Journey Evaluator::arrive(const Packet& packet, const Options& options) {
+  return machine_->arrive(packet, options);
+}
+Journey Evaluator::send(const Packet& packet, const Options& options) {
+  return machine_->send(packet, options);
+}
+void Evaluator::reset() {
+  machine_->forget();
+}
+
+}  // namespace rolewall::eval

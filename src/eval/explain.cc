@@ -1,0 +1,379 @@
+#include "eval/explain.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "base/overloaded.h"
+#include "eval/render.h"
+
+namespace rolewall::eval {
+namespace {
+
+using ruleset::CmpOp;
+using ruleset::Expr;
+using ruleset::kRegisterCount;
+
+constexpr std::size_t kMostListed = 6;  // elements of a set, before "of 1000"
+
+// What a register holds, as the rule's loads put it there.
+struct Operand {
+  Field field{"a register", Format::Hex};
+  std::uint32_t size = 0;
+  std::optional<ruleset::Bytes> mask;
+  ruleset::Bytes whole;  // the value before a mask
+};
+using Operands = std::array<Operand, kRegisterCount>;
+
+ByteSpan value_at(ByteSpan registers, ruleset::Register first, std::size_t size) {
+  return registers.subspan(first * 4U, std::min(size, registers.size() - first * 4U));
+}
+
+// Re-reads what a load gave, since a mask mostly overwrites it.
+ruleset::Bytes loaded(const ruleset::Payload& load, const Frame& frame) {
+  std::size_t start = load.offset;
+  if (load.base == ruleset::PayloadBase::Transport) start += frame.dissection.transport;
+  const bool plain =
+      load.base == ruleset::PayloadBase::Network || load.base == ruleset::PayloadBase::Transport;
+  if (!plain || !readable(frame.bytes, start, load.length)) return {};
+  const ByteSpan bytes = frame.bytes.subspan(start, load.length);
+  return {bytes.begin(), bytes.end()};
+}
+
+ruleset::Bytes host_order(std::uint32_t number) {
+  ruleset::Bytes bytes(4);
+  std::memcpy(bytes.data(), &number, 4);
+  return bytes;
+}
+
+ruleset::Bytes loaded(const ruleset::Ct& load, const Frame& frame) {
+  namespace ct_state = ruleset::ct_state;
+  if (load.key != ruleset::CtKey::State) return {};
+  switch (frame.flow.tracking) {
+    case Tracking::None:
+      return host_order(ct_state::kInvalid);
+    case Tracking::Untracked:
+      return host_order(ct_state::kUntracked);
+    case Tracking::Entry:
+      return host_order(frame.flow.state);
+  }
+  return {};
+}
+
+// Follows the rule's loads up to the expression that broke.
+Operands follow(std::span<const Expr> exprs, const Frame& frame) {
+  Operands operands;
+  for (const Expr& expr : exprs) {
+    std::visit(Overloaded{[&](const ruleset::Payload& load) {
+                            operands[load.destination] = {
+                                payload_field(load, frame.ipv6, frame.dissection.protocol),
+                                load.length, std::nullopt, loaded(load, frame)};
+                          },
+                          [&](const ruleset::Meta& load) {
+                            const Field field = meta_field(load.key);
+                            operands[load.destination] = {
+                                field, field.format == Format::Name ? 16U : 4U, std::nullopt, {}};
+                          },
+                          [&](const ruleset::Ct& load) {
+                            operands[load.destination] = {ct_field(load.key, frame.ipv6), 4,
+                                                          std::nullopt, loaded(load, frame)};
+                          },
+                          [&](const ruleset::Immediate& load) {
+                            operands[load.destination] = {
+                                {"a constant", Format::Hex}, load.value.size, std::nullopt, {}};
+                          },
+                          [&](const ruleset::BitwiseMask& op) {
+                            Operand operand = operands[op.source];
+                            operand.size = op.length;
+                            operand.mask =
+                                ruleset::Bytes(op.mask.begin(), op.mask.begin() + op.length);
+                            operands[op.destination] = operand;
+                          },
+                          [&](const ruleset::BitwiseShift& op) { operands[op.destination] = {}; },
+                          [&](const ruleset::Byteorder& op) {
+                            // From the host's order to the network's, for comparisons by size.
+                            Operand operand = operands[op.source];
+                            if (operand.field.format == Format::HostNumber)
+                              operand.field.format = Format::Number;
+                            operands[op.destination] = operand;
+                          },
+                          [&](const ruleset::Lookup& lookup) {
+                            if (lookup.result == ruleset::LookupResult::Data) {
+                              operands[lookup.destination] = {
+                                  {fmt::format("the value of @{}", lookup.set), Format::Hex},
+                                  4,
+                                  std::nullopt,
+                                  {}};
+                            }
+                          },
+                          [](const ruleset::Cmp&) {},
+                          [](const ruleset::Range&) {},
+                          [](const ruleset::Counter&) {},
+                          [](const ruleset::Limit&) {},
+                          [](const ruleset::Connlimit&) {},
+                          [](const ruleset::Quota&) {},
+                          [](const ruleset::Last&) {},
+                          [](const ruleset::Dynset&) {},
+                          [](const ruleset::ImmediateVerdict&) {},
+                          [](const ruleset::MetaSet&) {},
+                          [](const ruleset::CtSet&) {},
+                          [](const ruleset::Log&) {},
+                          [](const ruleset::Reject&) {},
+                          [](const ruleset::Notrack&) {},
+                          [](const ruleset::Unsupported&) {}},
+               expr);
+  }
+  return operands;
+}
+
+// The prefix length of a mask that is one.
+std::optional<unsigned> prefix_length(const ruleset::Bytes& mask) {
+  unsigned length = 0;
+  bool ended = false;
+  for (const std::uint8_t byte : mask) {
+    const auto ones = static_cast<unsigned>(std::countl_one(byte));
+    if (static_cast<std::uint8_t>(byte << ones) != 0 || (ended && byte != 0)) return std::nullopt;
+    length += ones;
+    ended |= ones != 8;
+  }
+  return length;
+}
+
+bool all_zero(ByteSpan value) {
+  return std::ranges::all_of(value, [](std::uint8_t byte) { return byte == 0; });
+}
+
+std::string compared(const ruleset::Cmp& cmp, const Operand& operand, ByteSpan registers) {
+  const auto& [name, format] = operand.field;
+  const ByteSpan wanted(cmp.value.begin(), cmp.value.size);
+  const ByteSpan is = value_at(registers, cmp.source, cmp.value.size);
+  if (operand.mask && is_address(format) && !operand.whole.empty()) {
+    if (const auto length = prefix_length(*operand.mask)) {
+      return fmt::format("{} is {}, {}in {}/{}", name, render(format, operand.whole),
+                         cmp.op == CmpOp::Eq ? "not " : "", render(format, wanted), *length);
+    }
+  }
+  if (operand.mask && is_flags(format)) {
+    if (cmp.op == CmpOp::Neq && all_zero(wanted)) {
+      return fmt::format("{} is {}, not {}", name,
+                         render(format, operand.whole.empty() ? is : ByteSpan(operand.whole)),
+                         render(format, *operand.mask));
+    }
+    return fmt::format(
+        "of {}, {} has {}, {}{}", render(format, *operand.mask), name, render(format, is),
+        cmp.op == CmpOp::Eq ? "not " : "which is left out: ", render(format, wanted));
+  }
+  const std::string subject =
+      operand.mask ? fmt::format("{} & {}", name, render(Format::Hex, *operand.mask)) : name;
+  const std::string value = render(format, is);
+  const std::string bound = render(format, wanted);
+  switch (cmp.op) {
+    case CmpOp::Eq:
+      return fmt::format("{} is {}, not {}", subject, value, bound);
+    case CmpOp::Neq:
+      return fmt::format("{} is {}, which is left out", subject, value);
+    case CmpOp::Lt:
+      return fmt::format("{} is {}, not below {}", subject, value, bound);
+    case CmpOp::Lte:
+      return fmt::format("{} is {}, above {}", subject, value, bound);
+    case CmpOp::Gt:
+      return fmt::format("{} is {}, not above {}", subject, value, bound);
+    case CmpOp::Gte:
+      return fmt::format("{} is {}, below {}", subject, value, bound);
+  }
+  return "";
+}
+
+std::string cannot_load(const ruleset::Payload& load, const Frame& frame) {
+  const std::string name = payload_field(load, frame.ipv6, frame.dissection.protocol).name;
+  const bool needs_transport =
+      load.base == ruleset::PayloadBase::Transport || load.base == ruleset::PayloadBase::Inner;
+  if (needs_transport && !frame.dissection.has_protocol) {
+    return fmt::format("{} cannot be read: the IPv6 headers lead to no transport header", name);
+  }
+  if (needs_transport && frame.dissection.fragment_offset != 0) {
+    return fmt::format("{} cannot be read: a later fragment has no transport header", name);
+  }
+  return fmt::format("{} cannot be read: the packet is too short", name);
+}
+
+std::string cannot_load(const ruleset::Meta& load) {
+  if (load.key == ruleset::MetaKey::SkUid || load.key == ruleset::MetaKey::SkGid) {
+    return fmt::format("{}: the packet has no local socket", meta_key_name(load.key));
+  }
+  return fmt::format("{} is not there to be read", meta_key_name(load.key));
+}
+
+std::string no_entry(const ruleset::Ct& load, const Frame& frame) {
+  std::string text = fmt::format("{}: the packet has no conntrack entry", ct_key_name(load.key));
+  if (frame.flow.why[0] != '\0') text += fmt::format(" ({})", frame.flow.why);
+  return text;
+}
+
+// A key, field by field: "ip saddr 192.0.2.7 . tcp dport 22".
+std::string key_text(const ruleset::Set& set, ruleset::Register first, const Operands& operands,
+                     ByteSpan registers) {
+  std::string text;
+  ruleset::Register at = first;
+  for (const ruleset::KeyField& field : set.key) {
+    if (!text.empty()) text += " . ";
+    const Operand& operand = operands[at];
+    text += fmt::format("{} {}", operand.field.name,
+                        render(operand.field.format, value_at(registers, at, field.size)));
+    at = static_cast<ruleset::Register>(at + (field.size + 3) / 4);
+  }
+  return text;
+}
+
+std::string set_text(const ruleset::Set& set, const Operand& operand) {
+  if (!set.anonymous) return "@" + set.name;
+  const ruleset::Elements& elements = set.elements;
+  if (set.key.size() != 1 || elements.count() > kMostListed) {
+    return fmt::format("the {} listed", elements.count());
+  }
+  std::string text = "{ ";
+  for (std::size_t i = 0; i < elements.count(); ++i) {
+    if (i != 0) text += ", ";
+    text += render(operand.field.format, elements.key(i));
+    if (!std::ranges::equal(elements.key(i), elements.key_end(i))) {
+      text += "-" + render(operand.field.format, elements.key_end(i));
+    }
+  }
+  return text + " }";
+}
+
+bool contains(const ruleset::Set& set, ByteSpan key) {
+  const ruleset::Elements& elements = set.elements;
+  for (std::size_t i = 0; i < elements.count(); ++i) {
+    std::size_t offset = 0;
+    const bool within = std::ranges::all_of(set.key, [&](const ruleset::KeyField& field) {
+      const std::size_t at = std::exchange(offset, offset + (field.size + 3) / 4 * 4);
+      return std::memcmp(key.data() + at, elements.key(i).data() + at, field.size) >= 0 &&
+             std::memcmp(key.data() + at, elements.key_end(i).data() + at, field.size) <= 0;
+    });
+    if (within) return true;
+  }
+  return false;
+}
+
+std::string_view unit_of_time(std::uint64_t seconds) {
+  switch (seconds) {
+    case 1:
+      return "second";
+    case 60:
+      return "minute";
+    case 3600:
+      return "hour";
+    case 86400:
+      return "day";
+    default:
+      return "week";
+  }
+}
+
+std::string spent(const ruleset::StatefulExpr& expr) {
+  return std::visit(
+      Overloaded{[](const ruleset::Counter&) { return std::string(); },
+                 [](const ruleset::Limit& limit) {
+                   const std::string rate =
+                       fmt::format("{}{}/{}", limit.rate,
+                                   limit.unit == ruleset::LimitUnit::Bytes ? " bytes" : "",
+                                   unit_of_time(limit.per_seconds));
+                   return limit.over ? fmt::format("the rate is within {}", rate)
+                                     : fmt::format("the limit of {} is spent", rate);
+                 },
+                 [](const ruleset::Connlimit& connlimit) {
+                   return fmt::format("{} than {} connections are open",
+                                      connlimit.over ? "no more" : "more", connlimit.count);
+                 },
+                 [](const ruleset::Quota& quota) {
+                   return fmt::format("the quota of {} bytes is {}spent", quota.bytes,
+                                      quota.over ? "not " : "");
+                 },
+                 [](const ruleset::Last&) { return std::string(); }},
+      expr);
+}
+
+// Of several, the one that can break: counters never do.
+std::string spent(const std::vector<ruleset::StatefulExpr>& exprs) {
+  for (const ruleset::StatefulExpr& expr : exprs) {
+    if (std::string text = spent(expr); !text.empty()) return text;
+  }
+  return "";
+}
+
+std::string not_found(const ruleset::Table& table, const ruleset::Lookup& lookup,
+                      const Operands& operands, ByteSpan registers) {
+  const ruleset::Set* set = ruleset::find_set(table, lookup.set);
+  if (set == nullptr) return fmt::format("@{} is not there", lookup.set);
+  const std::string key = key_text(*set, lookup.source, operands, registers);
+  const std::string in = set_text(*set, operands[lookup.source]);
+  if (lookup.inverted) return fmt::format("{} is in {}", key, in);
+  if (contains(*set, value_at(registers, lookup.source, set->key_size()))) {
+    const std::string limit = spent(set->exprs);
+    return fmt::format("{} is in {}, but {}", key, in,
+                       limit.empty() ? "its element's limit breaks the rule" : limit);
+  }
+  return fmt::format("{} is not in {}", key, in);
+}
+
+std::string not_added(const ruleset::Table& table, const ruleset::Dynset& dynset) {
+  const ruleset::Set* set = ruleset::find_set(table, dynset.set);
+  std::string limit = spent(dynset.exprs);
+  if (limit.empty() && set != nullptr) limit = spent(set->exprs);
+  return limit.empty() ? fmt::format("@{} is full", dynset.set)
+                       : fmt::format("{} (or @{} is full)", limit, dynset.set);
+}
+
+}  // namespace
+
+std::string why_it_broke(const ruleset::Table& table, const ruleset::Rule& rule,
+                         std::size_t expression, ByteSpan registers, const Frame& frame) {
+  const std::span<const Expr> exprs = rule.exprs;
+  const Operands operands = follow(exprs.first(expression), frame);
+  return std::visit(
+      Overloaded{
+          [&](const ruleset::Payload& load) { return cannot_load(load, frame); },
+          [&](const ruleset::Meta& load) { return cannot_load(load); },
+          [&](const ruleset::Ct& load) { return no_entry(load, frame); },
+          [&](const ruleset::Cmp& cmp) { return compared(cmp, operands[cmp.source], registers); },
+          [&](const ruleset::Range& range) {
+            const Operand& operand = operands[range.source];
+            const Format format = operand.field.format;
+            return fmt::format("{} is {}, {}{}-{}", operand.field.name,
+                               render(format, value_at(registers, range.source, range.from.size)),
+                               range.negated ? "within " : "not within ",
+                               render(format, {range.from.begin(), range.from.end()}),
+                               render(format, {range.to.begin(), range.to.end()}));
+          },
+          [&](const ruleset::Lookup& lookup) {
+            return not_found(table, lookup, operands, registers);
+          },
+          [&](const ruleset::Dynset& dynset) { return not_added(table, dynset); },
+          [](const ruleset::Limit& limit) { return spent(limit); },
+          [](const ruleset::Connlimit& connlimit) { return spent(connlimit); },
+          [](const ruleset::Quota& quota) { return spent(quota); },
+          // These never break a rule.
+          [](const ruleset::Immediate&) { return std::string(); },
+          [](const ruleset::BitwiseMask&) { return std::string(); },
+          [](const ruleset::BitwiseShift&) { return std::string(); },
+          [](const ruleset::Byteorder&) { return std::string(); },
+          [](const ruleset::Counter&) { return std::string(); },
+          [](const ruleset::Last&) { return std::string(); },
+          [](const ruleset::ImmediateVerdict&) { return std::string(); },
+          [](const ruleset::MetaSet&) { return std::string(); },
+          [](const ruleset::CtSet&) { return std::string(); },
+          [](const ruleset::Log&) { return std::string(); },
+          [](const ruleset::Reject&) { return std::string(); },
+          [](const ruleset::Notrack&) { return std::string(); },
+          [](const ruleset::Unsupported&) { return std::string(); }},
+      exprs[expression]);
+}
+
+}  // namespace rolewall::eval

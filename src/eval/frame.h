@@ -1,0 +1,48 @@
+// One packet on its way through the hooks of a host: what of it changes as it goes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "eval/conntrack.h"
+#include "eval/dissect.h"
+#include "eval/packet.h"
+#include "ruleset/ruleset.h"
+
+namespace rolewall::eval {
+
+inline constexpr std::string_view kLoopbackDevice = "lo";
+
+// What hangs on the packet in the kernel's skb->_nfct.
+struct Flow {
+  Tracking tracking = Tracking::None;
+  std::uint32_t state = ruleset::ct_state::kNew;  // Entry alone
+  bool seen_before = false;  // the state was given: nothing else is known of the entry
+  Tuple tuple;               // Entry alone
+  std::uint32_t mark = 0;
+  std::array<std::uint8_t, 16> labels{};
+  std::uint16_t zone = 0;
+  std::uint32_t status = 0;   // IPS_* of include/uapi/linux/netfilter/nf_conntrack_common.h
+  bool has_template = false;  // a zone was chosen before tracking
+  const char* why = "";       // None: why it was not tracked
+};
+
+struct Frame {
+  const Packet* packet = nullptr;
+  ByteSpan bytes;                     // from the network header on
+  std::vector<std::uint8_t> rebuilt;  // where reassembly changed them
+  bool ipv6 = false;
+  ruleset::Hook hook = ruleset::Hook::Prerouting;
+  ruleset::Family seen_as = ruleset::Family::Ip;  // `meta nfproto`
+  Dissection dissection;
+  std::string_view in_device;  // "" where the hook has none
+  std::string_view out_device;
+  std::uint32_t mark = 0;
+  std::uint32_t priority = 0;
+  PacketType type = PacketType::Host;
+  Flow flow;
+};
+
+}  // namespace rolewall::eval

@@ -1,0 +1,461 @@
+#include "eval/interpreter.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/overloaded.h"
+#include "eval/explain.h"
+
+namespace rolewall::eval {
+namespace {
+
+using ruleset::VerdictCode;
+
+constexpr std::size_t kJumpStackSize = 16;
+// The kernel refuses loops when it loads a ruleset; a file might hold one, or chains that branch
+// without end. No real ruleset comes near.
+constexpr std::uint32_t kMostRulesTried = 4'000'000;
+
+bool holds(ruleset::CmpOp op, int order) {
+  switch (op) {
+    case ruleset::CmpOp::Eq:
+      return order == 0;
+    case ruleset::CmpOp::Neq:
+      return order != 0;
+    case ruleset::CmpOp::Lt:
+      return order < 0;
+    case ruleset::CmpOp::Lte:
+      return order <= 0;
+    case ruleset::CmpOp::Gt:
+      return order > 0;
+    case ruleset::CmpOp::Gte:
+      return order >= 0;
+  }
+  return false;
+}
+
+std::uint32_t load_word(const std::uint8_t* from) {
+  std::uint32_t number = 0;
+  std::memcpy(&number, from, sizeof(number));
+  return number;
+}
+
+// Whole registers: what pads a value is masked away with it (nft_bitwise_eval_mask_xor()).
+void mask(const ruleset::BitwiseMask& op, const std::uint8_t* source, std::uint8_t* destination) {
+  const std::size_t length = (op.length + 3U) / 4 * 4;
+  for (std::size_t i = 0; i < length; ++i) {
+    destination[i] =
+        static_cast<std::uint8_t>((source[i] & op.mask.bytes[i]) ^ op.xor_with.bytes[i]);
+  }
+}
+
+// Word by word, each in host order, the first the highest (nft_bitwise_eval_lshift()).
+void shift(const ruleset::BitwiseShift& op, const std::uint8_t* source, std::uint8_t* destination) {
+  const std::size_t words = (op.length + 3U) / 4;
+  std::uint32_t carry = 0;
+  for (std::size_t i = 0; i < words; ++i) {
+    const bool left = op.direction == ruleset::ShiftDirection::Left;
+    const std::size_t at = (left ? words - 1 - i : i) * 4;
+    const std::uint32_t from = load_word(source + at);
+    const std::uint32_t to = (left ? from << op.bits : from >> op.bits) | carry;
+    if (op.bits != 0) carry = left ? from >> (32 - op.bits) : from << (32 - op.bits);
+    std::memcpy(destination + at, &to, 4);
+  }
+}
+
+// Both directions swap: the hosts that this runs on are little-endian, as those it speaks of.
+// Kernels after 6.5 swap the first unit alone, older ones all of `length`; programs write units
+// one by one.
+void swap_bytes(const ruleset::Byteorder& op, const std::uint8_t* source,
+                std::uint8_t* destination) {
+  std::array<std::uint8_t, 8> unit{};
+  const std::size_t padded = op.size == 2 ? 4 : op.size;
+  std::reverse_copy(source, source + op.size, unit.begin());
+  std::copy_n(unit.begin(), padded, destination);
+}
+
+}  // namespace
+
+std::uint32_t Interpreter::word(ruleset::Register first) const {
+  return load_word(registers_.data() + first * 4U);
+}
+
+// nft_data_copy(): what pads the last register is zero.
+void Interpreter::store(ruleset::Register first, std::span<const std::uint8_t> bytes) {
+  std::uint8_t* to = at(first);
+  if (bytes.size() % 4 != 0) std::memset(to + bytes.size() / 4 * 4, 0, 4);
+  std::ranges::copy(bytes, to);
+}
+void Interpreter::store_word(ruleset::Register first, std::uint32_t number) {
+  std::memcpy(at(first), &number, sizeof(number));
+}
+void Interpreter::store_byte(ruleset::Register first, std::uint8_t number) {
+  store(first, {&number, 1});
+}
+
+Interpreter::Next Interpreter::undecided(std::string reason) {
+  reason_ = std::move(reason);
+  return Next::Undecided;
+}
+
+// --- sets --------------------------------------------------------------------------------------
+
+Interpreter::Hit Interpreter::find_element(const Program::Set& set, const std::uint8_t* key) const {
+  const ruleset::Elements& elements = set.set->elements;
+  const std::string_view text(reinterpret_cast<const char*>(key), set.set->key_size());
+  if (DynamicElement* added = state_.find(set.number, text)) {
+    if (added->deleted) return {};
+    if (added->expires_ns == 0 || added->expires_ns > now_ns_) {
+      return {.place = Hit::Place::Added, .added = added};
+    }
+    return {};
+  }
+  const std::uint32_t element = set.index.find(key);
+  if (element == SetIndex::kNone) return {};
+  if (set.set->has_timeout) {
+    std::uint64_t left_ms = set.set->timeout_ms;
+    if (!elements.timeouts_ms.empty() && elements.timeouts_ms[element] != 0) {
+      left_ms = elements.timeouts_ms[element];
+    }
+    if (!elements.expirations_ms.empty() && elements.expirations_ms[element] != 0) {
+      left_ms = elements.expirations_ms[element];
+    }
+    if (left_ms != 0 && now_ns_ / 1'000'000 >= left_ms) return {};
+  }
+  return {.place = Hit::Place::Element, .element = element};
+}
+
+Interpreter::Hit Interpreter::find(const Program::Set& set, const std::uint8_t* key) const {
+  const Hit hit = find_element(set, key);
+  if (hit.place == Hit::Place::Nowhere && set.set->elements.has_catch_all) {
+    return {.place = Hit::Place::CatchAll};
+  }
+  return hit;
+}
+
+bool Interpreter::take(const Program::Set& set, const ruleset::Verdict& verdict,
+                       std::uint32_t target) {
+  const bool leads_to_chain =
+      verdict.code == VerdictCode::Jump || verdict.code == VerdictCode::Goto;
+  if (leads_to_chain && target == Program::kNone) {
+    undecided(
+        fmt::format("set {} names chain {}, which there is not", set.set->name, verdict.chain));
+    return false;
+  }
+  target_ = {.code = verdict.code, .chain = target};
+  return true;
+}
+
+Interpreter::Next Interpreter::run_lookup(const ruleset::Lookup& lookup, const Program::Set& set) {
+  const ruleset::Elements& elements = set.set->elements;
+  const Hit hit = find(set, at(lookup.source));
+  const bool found = hit.place != Hit::Place::Nowhere;
+  if (found == lookup.inverted) return Next::Break;
+  if (!found) return Next::Expression;
+
+  Next next = Next::Expression;
+  switch (lookup.result) {
+    case ruleset::LookupResult::Membership:
+      break;
+    case ruleset::LookupResult::Data:
+      if (hit.place == Hit::Place::Element) {
+        store(lookup.destination, elements.value(hit.element));
+      } else {
+        store(lookup.destination,
+              hit.place == Hit::Place::Added ? hit.added->data : elements.catch_all_data);
+      }
+      break;
+    case ruleset::LookupResult::Verdict: {
+      const bool catch_all = hit.place == Hit::Place::CatchAll;
+      const ruleset::Verdict& verdict =
+          catch_all ? elements.catch_all_verdict : elements.verdicts[hit.element];
+      if (!take(set, verdict, catch_all ? set.catch_all_target : set.targets[hit.element])) {
+        return Next::Undecided;
+      }
+      // An element may say "continue", which is no verdict.
+      if (verdict.code == VerdictCode::Break) return Next::Break;
+      next = verdict.code == VerdictCode::Continue ? Next::Expression : Next::Verdict;
+      break;
+    }
+  }
+  // The element's expressions run after its value is taken, and may still break the rule.
+  if (hit.place == Hit::Place::Element) {
+    const Next after = run_element(element_exprs(*set.set, hit.element),
+                                   set.first_cell + hit.element * set.cells_each);
+    return after == Next::Expression ? next : after;
+  }
+  if (hit.place == Hit::Place::Added) {
+    const Next after = run_element(*hit.added->exprs, hit.added->first_cell);
+    return after == Next::Expression ? next : after;
+  }
+  return next;
+}
+
+Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const Program::Set& set) {
+  constexpr std::uint32_t kDefaultSize = 0xffff;
+  const ruleset::Set& declared = *set.set;
+  const std::uint8_t* key = at(dynset.key);
+  const std::string_view text(reinterpret_cast<const char*>(key), declared.key_size());
+  const Hit hit = find_element(set, key);
+  if (dynset.op == ruleset::DynsetOp::Delete) {
+    if (hit.place != Hit::Place::Nowhere) {
+      state_.remove(set.number, text, set.index.find(key) != SetIndex::kNone);
+    }
+    return Next::Expression;
+  }
+
+  const std::uint64_t timeout_ms = dynset.timeout_ms != 0 ? dynset.timeout_ms : declared.timeout_ms;
+  const std::uint64_t expires_ns =
+      declared.has_timeout && timeout_ms != 0 ? now_ns_ + timeout_ms * 1'000'000 : 0;
+  const std::vector<ruleset::StatefulExpr>* exprs = nullptr;
+  CellIndex first_cell = 0;
+  if (hit.place == Hit::Place::Element) {
+    exprs = &element_exprs(declared, hit.element);
+    first_cell = set.first_cell + hit.element * set.cells_each;
+  } else if (hit.place == Hit::Place::Added) {
+    if (dynset.op == ruleset::DynsetOp::Update && hit.added->expires_ns != 0) {
+      hit.added->expires_ns = expires_ns;
+    }
+    exprs = hit.added->exprs;
+    first_cell = hit.added->first_cell;
+  } else {
+    const std::uint32_t most = declared.size == 0 ? kDefaultSize : declared.size;
+    const auto present =
+        static_cast<std::int64_t>(declared.elements.count()) + state_.added(set.number, now_ns_);
+    if (present >= static_cast<std::int64_t>(most)) {
+      return dynset.inverted ? Next::Expression : Next::Break;
+    }
+    DynamicElement& added =
+        state_.add(set.number, text, dynset.exprs.empty() ? &declared.exprs : &dynset.exprs);
+    added.expires_ns = expires_ns;
+    if (dynset.data) {
+      const std::uint8_t* data = at(*dynset.data);
+      added.data.assign(data, data + declared.elements.data_size);
+    }
+    exprs = added.exprs;
+    first_cell = added.first_cell;
+  }
+  const Next next = run_element(*exprs, first_cell);
+  if (next != Next::Expression) return next;
+  return dynset.inverted ? Next::Break : Next::Expression;
+}
+
+Interpreter::Next Interpreter::run_element(const std::vector<ruleset::StatefulExpr>& exprs,
+                                           CellIndex first_cell) {
+  const auto size = static_cast<std::uint32_t>(frame_->bytes.size());
+  for (std::size_t i = 0; i < exprs.size(); ++i) {
+    const auto cell = static_cast<CellIndex>(first_cell + i);
+    const auto passes = [](bool goes_on) { return goes_on ? Next::Expression : Next::Break; };
+    const Next next = std::visit(
+        Overloaded{
+            [](const ruleset::Counter&) { return Next::Expression; },
+            [&](const ruleset::Limit& limit) {
+              return passes(state_.limit(limit, cell, size, now_ns_));
+            },
+            [&](const ruleset::Connlimit& connlimit) { return run_connlimit(connlimit, cell); },
+            [&](const ruleset::Quota& quota) { return passes(state_.quota(quota, cell, size)); },
+            [](const ruleset::Last&) { return Next::Expression; }},
+        exprs[i]);
+    if (next != Next::Expression) return next;
+  }
+  return Next::Expression;
+}
+
+Interpreter::Next Interpreter::run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell) {
+  const Flow& flow = frame_->flow;
+  if (flow.seen_before) {
+    return undecided("a connection count, of which only the first packet's part is known");
+  }
+  Tuple tuple = flow.tuple;
+  if (flow.tracking != Tracking::Entry && !tuple_of(frame_->bytes, frame_->ipv6, tuple)) {
+    target_ = {.code = VerdictCode::Drop};
+    return Next::Verdict;
+  }
+  return state_.connlimit(connlimit, cell, tuple) ? Next::Expression : Next::Break;
+}
+
+// --- one expression ----------------------------------------------------------------------------
+
+Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t operand) {
+  if (operand >= Program::kFirstProblem) return undecided(program_.problem(operand));
+  const auto size = static_cast<std::uint32_t>(frame_->bytes.size());
+  const auto passes = [](bool goes_on) { return goes_on ? Next::Expression : Next::Break; };
+  return std::visit(
+      Overloaded{
+          [&](const ruleset::Payload& load) { return run_payload(load); },
+          [&](const ruleset::Meta& load) { return run_meta(load); },
+          [&](const ruleset::Ct& load) { return run_ct(load); },
+          [&](const ruleset::Immediate& load) {
+            store(load.destination, {load.value.begin(), load.value.end()});
+            return Next::Expression;
+          },
+          [&](const ruleset::BitwiseMask& op) {
+            mask(op, at(op.source), at(op.destination));
+            return Next::Expression;
+          },
+          [&](const ruleset::BitwiseShift& op) {
+            shift(op, at(op.source), at(op.destination));
+            return Next::Expression;
+          },
+          [&](const ruleset::Byteorder& op) {
+            swap_bytes(op, at(op.source), at(op.destination));
+            return Next::Expression;
+          },
+          [&](const ruleset::Cmp& cmp) {
+            return passes(
+                holds(cmp.op, std::memcmp(at(cmp.source), cmp.value.begin(), cmp.value.size)));
+          },
+          [&](const ruleset::Range& range) {
+            const std::uint8_t* value = at(range.source);
+            const bool within = std::memcmp(value, range.from.begin(), range.from.size) >= 0 &&
+                                std::memcmp(value, range.to.begin(), range.to.size) <= 0;
+            return passes(within != range.negated);
+          },
+          [&](const ruleset::Lookup& lookup) { return run_lookup(lookup, table_->sets[operand]); },
+          [](const ruleset::Counter&) { return Next::Expression; },
+          [&](const ruleset::Limit& limit) {
+            return passes(state_.limit(limit, operand, size, now_ns_));
+          },
+          [&](const ruleset::Connlimit& connlimit) { return run_connlimit(connlimit, operand); },
+          [&](const ruleset::Quota& quota) { return passes(state_.quota(quota, operand, size)); },
+          [](const ruleset::Last&) { return Next::Expression; },
+          [&](const ruleset::Dynset& dynset) { return run_dynset(dynset, table_->sets[operand]); },
+          [&](const ruleset::ImmediateVerdict& immediate) {
+            target_ = {.code = immediate.verdict.code, .chain = operand};
+            if (immediate.verdict.code == VerdictCode::Continue) return Next::Expression;
+            return immediate.verdict.code == VerdictCode::Break ? Next::Break : Next::Verdict;
+          },
+          [&](const ruleset::MetaSet& set) { return run_meta_set(set); },
+          [&](const ruleset::CtSet& set) { return run_ct_set(set); },
+          [](const ruleset::Log&) { return Next::Expression; },
+          [&](const ruleset::Reject&) {
+            target_ = {.code = VerdictCode::Drop, .rejects = true};
+            return Next::Verdict;
+          },
+          [&](const ruleset::Notrack&) {
+            Flow& flow = frame_->flow;
+            if (flow.tracking == Tracking::None && !flow.has_template) {
+              flow.tracking = Tracking::Untracked;
+            }
+            return Next::Expression;
+          },
+          [&](const ruleset::Unsupported& unsupported) {
+            return undecided(unsupported.name);  // it has a problem as its operand
+          },
+      },
+      expr);
+}
+
+// --- chains ------------------------------------------------------------------------------------
+
+void Interpreter::record(std::vector<Step>& steps, const Options& options, std::uint32_t chain,
+                         std::uint32_t rule, Next next, std::size_t expression) const {
+  const Program::Chain& in = table_->chains[chain];
+  Step& step = steps.emplace_back();
+  step.table = table_number_;
+  step.chain = chain;
+  step.rule = rule;
+  step.matched = next == Next::Expression || next == Next::Verdict;
+  if (next == Next::Break) {
+    step.broke_at = static_cast<std::uint32_t>(expression);
+    if (options.explain) {
+      step.why =
+          why_it_broke(*table_->table, *in.rules[rule].rule, expression, registers_, *frame_);
+    }
+  }
+  if (next == Next::Verdict) {
+    step.verdict.code = target_.code;
+    if (target_.code == VerdictCode::Jump || target_.code == VerdictCode::Goto) {
+      step.verdict.chain = table_->chains[target_.chain].chain->name;
+    }
+  }
+  if (next == Next::Undecided && options.explain) step.why = reason_;
+}
+
+ChainResult Interpreter::give_up(std::uint32_t chain, std::uint32_t rule,
+                                 const std::string& reason) const {
+  const ruleset::Chain& in = *table_->chains[chain].chain;
+  const ruleset::Rule& at_rule = in.rules[rule];
+  std::string place =
+      fmt::format("table {}, chain {}, rule {}", table_->table->name, in.name, rule + 1);
+  if (at_rule.handle != 0) place += fmt::format(" (handle {})", at_rule.handle);
+  return {Fate::Undecided, {table_number_, chain, rule}, fmt::format("{}: {}", place, reason)};
+}
+
+ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Frame& frame,
+                             const Options& options, std::vector<Step>& steps) {
+  struct Return {
+    std::uint32_t chain = 0;
+    std::uint32_t rule = 0;
+  };
+  std::array<Return, kJumpStackSize> stack;
+  std::size_t depth = 0;
+
+  table_ = &program_.tables()[table];
+  table_number_ = table;
+  frame_ = &frame;
+  now_ns_ = options.now_ns;
+  std::uint32_t chain = base_chain;
+  std::uint32_t rule = 0;
+  std::uint32_t tried = 0;
+  while (true) {
+    const Program::Chain& in = table_->chains[chain];
+    if (rule == in.rules.size()) {
+      if (depth == 0) break;
+      --depth;
+      chain = stack[depth].chain;
+      rule = stack[depth].rule;
+      continue;
+    }
+    if (++tried > kMostRulesTried) return give_up(chain, rule, "too many rules: a loop?");
+
+    target_ = {};
+    Next next = Next::Expression;
+    const Program::Rule& now = in.rules[rule];
+    const std::vector<ruleset::Expr>& exprs = now.rule->exprs;
+    std::size_t expression = 0;
+    for (; expression < exprs.size(); ++expression) {
+      next = execute(exprs[expression], program_.operand(now, expression));
+      if (next != Next::Expression) break;
+    }
+    if (options.steps) record(steps, options, chain, rule, next, expression);
+    if (next == Next::Undecided) return give_up(chain, rule, reason_);
+    if (next != Next::Verdict) {
+      ++rule;
+      continue;
+    }
+
+    switch (target_.code) {
+      case VerdictCode::Accept:
+        return {Fate::Accept, {table, chain, rule}, ""};
+      case VerdictCode::Drop:
+        return {target_.rejects ? Fate::Reject : Fate::Drop, {table, chain, rule}, ""};
+      case VerdictCode::Queue:
+        return give_up(chain, rule, "the packet is queued to a program, which decides");
+      case VerdictCode::Jump:
+        // The kernel refuses deeper rulesets; nft_do_chain() drops what would need it.
+        if (depth == kJumpStackSize) return {Fate::Drop, {table, chain, rule}, ""};
+        stack[depth++] = {chain, rule + 1};
+        chain = target_.chain;
+        rule = 0;
+        break;
+      case VerdictCode::Goto:
+        chain = target_.chain;
+        rule = 0;
+        break;
+      case VerdictCode::Return:
+        rule = static_cast<std::uint32_t>(in.rules.size());
+        break;
+      case VerdictCode::Continue:
+      case VerdictCode::Break:
+        ++rule;
+        break;
+    }
+  }
+  const bool drops = table_->chains[base_chain].chain->base->policy == VerdictCode::Drop;
+  return {drops ? Fate::Drop : Fate::Accept, {table, base_chain, Decision::kPolicy}, ""};
+}
+
+}  // namespace rolewall::eval

@@ -1,0 +1,94 @@
+// The instructions of nf_tables, run on one packet: nft_do_chain() of
+// net/netfilter/nf_tables_core.c and the eval function of each expression.
+//
+// What the kernel keeps in registers is kept here byte for byte, so that comparisons order as
+// memcmp does there: packet fields in network order, marks and indexes in the host's.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "eval/eval.h"
+#include "eval/frame.h"
+#include "eval/program.h"
+#include "eval/state.h"
+
+namespace rolewall::eval {
+
+using Registers = std::array<std::uint8_t, ruleset::kRegisterCount * 4>;
+
+struct ChainResult {
+  Fate fate = Fate::Accept;
+  Decision decision;
+  std::string reason;  // Undecided
+};
+
+class Interpreter {
+ public:
+  Interpreter(const Program& program, State& state) : program_(program), state_(state) {}
+
+  // Runs a base chain to its verdict. What rules change of the packet is changed in `frame`.
+  ChainResult run(std::uint32_t table, std::uint32_t chain, Frame& frame, const Options& options,
+                  std::vector<Step>& steps);
+
+ private:
+  // What an expression leads to.
+  enum class Next : std::uint8_t { Expression, Break, Verdict, Undecided };
+  struct Target {
+    ruleset::VerdictCode code = ruleset::VerdictCode::Continue;
+    std::uint32_t chain = Program::kNone;
+    bool rejects = false;
+  };
+  // Where a key was found.
+  struct Hit {
+    enum class Place : std::uint8_t { Nowhere, Element, Added, CatchAll } place = Place::Nowhere;
+    std::uint32_t element = 0;
+    DynamicElement* added = nullptr;
+  };
+
+  Next execute(const ruleset::Expr& expr, std::uint32_t operand);
+  Next undecided(std::string reason);
+  void record(std::vector<Step>& steps, const Options& options, std::uint32_t chain,
+              std::uint32_t rule, Next next, std::size_t at) const;
+  ChainResult give_up(std::uint32_t chain, std::uint32_t rule, const std::string& reason) const;
+
+  Next run_payload(const ruleset::Payload& load);
+  Next run_meta(const ruleset::Meta& load);
+  Next run_ct(const ruleset::Ct& load);
+  Next run_ct_entry(const ruleset::Ct& load);
+  Next run_meta_set(const ruleset::MetaSet& set);
+  Next run_ct_set(const ruleset::CtSet& set);
+  Next run_lookup(const ruleset::Lookup& lookup, const Program::Set& set);
+  Next run_dynset(const ruleset::Dynset& dynset, const Program::Set& set);
+  Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell);
+  Next run_element(const std::vector<ruleset::StatefulExpr>& exprs, CellIndex first_cell);
+
+  Hit find(const Program::Set& set, const std::uint8_t* key) const;
+  Hit find_element(const Program::Set& set, const std::uint8_t* key) const;
+  bool take(const Program::Set& set, const ruleset::Verdict& verdict, std::uint32_t target);
+
+  std::uint8_t* at(ruleset::Register first) { return registers_.data() + first * 4U; }
+  std::uint32_t word(ruleset::Register first) const;
+  void store(ruleset::Register first, std::span<const std::uint8_t> bytes);
+  void store_word(ruleset::Register first, std::uint32_t number);
+  void store_byte(ruleset::Register first, std::uint8_t number);
+  void store_name(ruleset::Register first, std::string_view name);
+  void store_index(ruleset::Register first, std::string_view device, bool& known);
+
+  const Program& program_;
+  State& state_;
+
+  // Of the chain that runs.
+  const Program::Table* table_ = nullptr;
+  std::uint32_t table_number_ = 0;
+  Frame* frame_ = nullptr;
+  std::uint64_t now_ns_ = 0;
+  Registers registers_{};
+  Target target_;
+  std::string reason_;
+};
+
+}  // namespace rolewall::eval

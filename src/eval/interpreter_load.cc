@@ -1,0 +1,360 @@
+// The interpreter's loads from the packet and from what travels beside it: net/netfilter/
+// nft_payload.c, nft_meta.c, nft_ct.c. A load that fails breaks the rule; it never reads as zero.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "eval/interpreter.h"
+#include "eval/render.h"
+#include "ruleset/load_size.h"
+
+namespace rolewall::eval {
+namespace {
+
+using ruleset::CtKey;
+using ruleset::Hook;
+using ruleset::MetaKey;
+using ruleset::PayloadBase;
+
+constexpr std::uint16_t kArpHrdEther = 1;
+constexpr std::uint16_t kArpHrdLoopback = 772;
+
+// nft_payload_select_ops(): these loads have a path of their own, which does not ask whether the
+// packet is a later fragment.
+bool has_fast_path(const ruleset::Payload& load) {
+  const bool size = load.length == 1 || load.length == 2 || load.length == 4;
+  const bool base = load.base == PayloadBase::Network || load.base == PayloadBase::Transport;
+  return size && base && load.offset % load.length == 0;
+}
+
+// Before routing there is no device to leave by, and after it none that it came in by.
+bool is_outgoing(Hook hook) {
+  return hook == Hook::Output || hook == Hook::Postrouting || hook == Hook::Egress;
+}
+
+}  // namespace
+
+void Interpreter::store_name(ruleset::Register first, std::string_view name) {
+  std::array<std::uint8_t, ruleset::kInterfaceNameSize> padded{};
+  std::copy_n(name.begin(), std::min(name.size(), padded.size() - 1), padded.begin());
+  store(first, padded);
+}
+
+void Interpreter::store_index(ruleset::Register first, std::string_view device, bool& known) {
+  constexpr std::uint32_t kLoopbackIndex = 1;
+  known = device.empty() || device == kLoopbackDevice;
+  store_word(first, device.empty() ? 0 : kLoopbackIndex);
+}
+
+Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
+  const Dissection& dissection = frame_->dissection;
+  const ByteSpan bytes = frame_->bytes;
+  if (has_fast_path(load) && (load.base == PayloadBase::Network || dissection.has_protocol)) {
+    const std::size_t start =
+        (load.base == PayloadBase::Network ? 0 : dissection.transport) + load.offset;
+    if (readable(bytes, start, load.length)) {
+      store(load.destination, bytes.subspan(start, load.length));
+      return Next::Expression;
+    }
+  }
+  std::size_t start = load.offset;
+  switch (load.base) {
+    case PayloadBase::Link: {
+      // The Ethernet header and, behind it, the packet.
+      const std::vector<std::uint8_t>& link = frame_->packet->link;
+      if (is_outgoing(frame_->hook)) return Next::Break;
+      if (link.empty()) return undecided("the packet's Ethernet header is not given");
+      std::array<std::uint8_t, 256> value{};
+      for (std::size_t i = 0; i < load.length; ++i) {
+        const std::size_t from = start + i;
+        if (from < link.size()) {
+          value[i] = link[from];
+        } else if (from - link.size() < bytes.size()) {
+          value[i] = bytes[from - link.size()];
+        } else {
+          return Next::Break;
+        }
+      }
+      store(load.destination, ByteSpan(value).first(load.length));
+      return Next::Expression;
+    }
+    case PayloadBase::Network:
+      break;
+    case PayloadBase::Transport:
+      if (!dissection.has_protocol || dissection.fragment_offset != 0) return Next::Break;
+      start += dissection.transport;
+      break;
+    case PayloadBase::Inner: {
+      const auto inner = inner_offset(bytes, dissection);
+      if (!inner) return Next::Break;
+      start += *inner;
+      break;
+    }
+  }
+  if (!readable(bytes, start, load.length)) return Next::Break;
+  store(load.destination, bytes.subspan(start, load.length));
+  return Next::Expression;
+}
+
+Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
+  const ruleset::Register to = load.destination;
+  const auto not_given = [&] {
+    return undecided(fmt::format("{} is not known of the packet", meta_key_name(load.key)));
+  };
+  switch (load.key) {
+    case MetaKey::Length:
+      store_word(to, static_cast<std::uint32_t>(frame_->bytes.size()));
+      return Next::Expression;
+    case MetaKey::Protocol: {
+      std::array<std::uint8_t, 2> type{};
+      put_be16(type.data(), frame_->packet->ether_type);
+      store(to, type);
+      return Next::Expression;
+    }
+    case MetaKey::Priority:
+      store_word(to, frame_->priority);
+      return Next::Expression;
+    case MetaKey::Mark:
+      store_word(to, frame_->mark);
+      return Next::Expression;
+    case MetaKey::NfProto:
+      store_byte(to, static_cast<std::uint8_t>(frame_->seen_as));
+      return Next::Expression;
+    case MetaKey::L4Proto:
+      if (!frame_->dissection.has_protocol) return Next::Break;
+      store_byte(to, frame_->dissection.protocol);
+      return Next::Expression;
+    case MetaKey::Iif:
+    case MetaKey::Oif: {
+      bool known = false;
+      store_index(to, load.key == MetaKey::Iif ? frame_->in_device : frame_->out_device, known);
+      return known ? Next::Expression : not_given();
+    }
+    case MetaKey::IifName:
+      store_name(to, frame_->in_device);
+      return Next::Expression;
+    case MetaKey::OifName:
+      store_name(to, frame_->out_device);
+      return Next::Expression;
+    case MetaKey::IifType:
+    case MetaKey::OifType: {
+      // On output the kernel's IIFTYPE asks the device of the packet's buffer, which may be any.
+      if (load.key == MetaKey::IifType && is_outgoing(frame_->hook)) return not_given();
+      const std::string_view device =
+          load.key == MetaKey::IifType ? frame_->in_device : frame_->out_device;
+      if (device.empty()) return Next::Break;
+      const bool loopback = device == kLoopbackDevice;
+      if (!loopback && frame_->packet->link.size() != 14) return not_given();
+      const std::uint16_t type = loopback ? kArpHrdLoopback : kArpHrdEther;
+      std::array<std::uint8_t, 2> host_order{};
+      std::memcpy(host_order.data(), &type, 2);
+      store(to, host_order);
+      return Next::Expression;
+    }
+    case MetaKey::SkUid:
+    case MetaKey::SkGid: {
+      // A flow's first packet that arrives finds no socket of its own yet.
+      const auto& user = frame_->packet->user;
+      const auto& group = frame_->packet->group;
+      if (!is_outgoing(frame_->hook) || (!user && !group)) return Next::Break;
+      const auto& value = load.key == MetaKey::SkUid ? user : group;
+      if (!value) return not_given();
+      store_word(to, *value);
+      return Next::Expression;
+    }
+    case MetaKey::PktType:
+      store_byte(to, static_cast<std::uint8_t>(frame_->type));
+      return Next::Expression;
+    case MetaKey::IifGroup:
+    case MetaKey::OifGroup:
+    case MetaKey::IifKind:
+    case MetaKey::OifKind: {
+      const bool in = load.key == MetaKey::IifGroup || load.key == MetaKey::IifKind;
+      const bool kind = load.key == MetaKey::IifKind || load.key == MetaKey::OifKind;
+      const std::string_view device = in ? frame_->in_device : frame_->out_device;
+      if (device.empty() || (kind && device == kLoopbackDevice)) return Next::Break;
+      return not_given();
+    }
+    case MetaKey::RtClassId:
+      // No route has been looked up yet.
+      return frame_->hook == Hook::Prerouting && frame_->in_device != kLoopbackDevice ? Next::Break
+                                                                                      : not_given();
+    case MetaKey::Cgroup:
+      if (!is_outgoing(frame_->hook)) return Next::Break;
+      return frame_->packet->user || frame_->packet->group ? not_given() : Next::Break;
+    case MetaKey::SecPath:  // not one that IPsec unwrapped
+      store_byte(to, 0);
+      return Next::Expression;
+    case MetaKey::SdIif:  // no VRF
+      store_word(to, 0);
+      return Next::Expression;
+    case MetaKey::SdIfName:
+      store_name(to, "");
+      return Next::Expression;
+    case MetaKey::NfTrace:
+    case MetaKey::SecMark:
+    case MetaKey::BriIifName:
+    case MetaKey::BriOifName:
+    case MetaKey::BriIifPvid:
+    case MetaKey::BriIifVproto:
+    case MetaKey::BriBroute:
+    case MetaKey::Cpu:
+    case MetaKey::Prandom:
+    case MetaKey::TimeNs:
+    case MetaKey::TimeDay:
+    case MetaKey::TimeHour:
+      return not_given();
+  }
+  return not_given();
+}
+
+Interpreter::Next Interpreter::run_meta_set(const ruleset::MetaSet& set) {
+  if (set.key == MetaKey::Mark) {
+    frame_->mark = word(set.source);
+  } else if (set.key == MetaKey::Priority) {
+    frame_->priority = word(set.source);
+  } else if (set.key == MetaKey::PktType) {
+    // skb_pkt_type_ok(): up to PACKET_OTHERHOST.
+    const std::uint8_t type = *at(set.source);
+    if (type <= static_cast<std::uint8_t>(PacketType::OtherHost)) {
+      frame_->type = static_cast<PacketType>(type);
+    }
+  } else if (set.key != MetaKey::NfTrace && set.key != MetaKey::SecMark) {
+    return undecided(fmt::format("{} cannot be set", meta_key_name(set.key)));
+  }
+  return Next::Expression;  // nothing that is modelled reads the trace flag or the security mark
+}
+
+Interpreter::Next Interpreter::run_ct(const ruleset::Ct& load) {
+  const Flow& flow = frame_->flow;
+  if (load.key == CtKey::State) {
+    switch (flow.tracking) {
+      case Tracking::Entry:
+        store_word(load.destination, flow.state);
+        break;
+      case Tracking::Untracked:
+        store_word(load.destination, ruleset::ct_state::kUntracked);
+        break;
+      case Tracking::None:
+        // A zone's template passes for a new flow.
+        store_word(load.destination,
+                   flow.has_template ? ruleset::ct_state::kNew : ruleset::ct_state::kInvalid);
+        break;
+    }
+    return Next::Expression;
+  }
+  return flow.tracking == Tracking::Entry ? run_ct_entry(load) : Next::Break;
+}
+
+Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
+  const Flow& flow = frame_->flow;
+  const ruleset::Register to = load.destination;
+  const auto not_known = [&] {
+    return undecided(fmt::format("{} of the flow is not known", ct_key_name(load.key)));
+  };
+  const bool reply = load.direction == ruleset::CtDirection::Reply;
+  const Tuple tuple = reply ? invert(flow.tuple) : flow.tuple;
+  const auto store_address = [&](const std::array<std::uint8_t, 16>& address, std::size_t size) {
+    store(to, ByteSpan(address).first(size));
+    return Next::Expression;
+  };
+
+  // What holds for every packet of the flow, whatever came before.
+  const bool ipv4_alone = load.key == CtKey::SourceIp || load.key == CtKey::DestinationIp;
+  const bool ipv6_alone = load.key == CtKey::SourceIp6 || load.key == CtKey::DestinationIp6;
+  if (frame_->ipv6 ? ipv4_alone : ipv6_alone) return Next::Break;
+  const bool of_any_packet = load.key == CtKey::L3Protocol || load.key == CtKey::Protocol;
+  if (flow.seen_before && !of_any_packet) return not_known();
+
+  switch (load.key) {
+    case CtKey::L3Protocol:
+      store_byte(
+          to, static_cast<std::uint8_t>(frame_->ipv6 ? ruleset::Family::Ip6 : ruleset::Family::Ip));
+      return Next::Expression;
+    case CtKey::Protocol:
+      store_byte(to, flow.tuple.protocol);
+      return Next::Expression;
+    case CtKey::Direction:
+      store_byte(to, 0);
+      return Next::Expression;
+    case CtKey::Status:
+      store_word(to, flow.status);
+      return Next::Expression;
+    case CtKey::Mark:
+      store_word(to, flow.mark);
+      return Next::Expression;
+    case CtKey::Helper:
+      return Next::Break;
+    case CtKey::Source:
+    case CtKey::Destination: {
+      const std::size_t size = ruleset::load_size(load.key, table_->table->family);
+      return store_address(load.key == CtKey::Source ? tuple.source : tuple.destination, size);
+    }
+    case CtKey::SourceIp:
+      return store_address(tuple.source, 4);
+    case CtKey::DestinationIp:
+      return store_address(tuple.destination, 4);
+    case CtKey::SourceIp6:
+      return store_address(tuple.source, 16);
+    case CtKey::DestinationIp6:
+      return store_address(tuple.destination, 16);
+    case CtKey::ProtoSource:
+      store(to, tuple.source_port);
+      return Next::Expression;
+    case CtKey::ProtoDestination:
+      store(to, tuple.destination_port);
+      return Next::Expression;
+    case CtKey::Labels:
+      store(to, flow.labels);
+      return Next::Expression;
+    case CtKey::Packets:
+    case CtKey::Bytes:
+    case CtKey::AvgPacket: {
+      // This packet alone, in the direction that it opens.
+      std::uint64_t number = 0;
+      if (!reply) number = load.key == CtKey::Packets ? 1 : frame_->bytes.size();
+      std::array<std::uint8_t, 8> host_order{};
+      std::memcpy(host_order.data(), &number, 8);
+      store(to, host_order);
+      return Next::Expression;
+    }
+    case CtKey::Zone: {
+      std::array<std::uint8_t, 2> host_order{};
+      std::memcpy(host_order.data(), &flow.zone, 2);
+      store(to, host_order);
+      return Next::Expression;
+    }
+    case CtKey::State:
+    case CtKey::SecMark:
+    case CtKey::Expiration:
+    case CtKey::EventMask:
+    case CtKey::Id:
+      return not_known();
+  }
+  return not_known();
+}
+
+Interpreter::Next Interpreter::run_ct_set(const ruleset::CtSet& set) {
+  Flow& flow = frame_->flow;
+  if (set.key == CtKey::Zone) {
+    if (flow.tracking == Tracking::Entry) return Next::Expression;
+    if (set.direction) return undecided("a zone for one direction of the flow");
+    std::memcpy(&flow.zone, at(set.source), sizeof(flow.zone));
+    flow.has_template = true;
+    return Next::Expression;
+  }
+  // Without an entry there is nothing to set, and the rule goes on.
+  if (flow.tracking != Tracking::Entry) return Next::Expression;
+  if (set.key == CtKey::Mark) {
+    flow.mark = word(set.source);
+  } else if (set.key == CtKey::Labels) {
+    std::memcpy(flow.labels.data(), at(set.source), flow.labels.size());
+  } else if (set.key != CtKey::SecMark && set.key != CtKey::EventMask) {
+    return undecided(fmt::format("{} cannot be set", ct_key_name(set.key)));
+  }
+  return Next::Expression;  // nothing that is modelled reads the security mark or the event mask
+}
+
+}  // namespace rolewall::eval

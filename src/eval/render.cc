@@ -1,0 +1,368 @@
+#include "eval/render.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <span>
+#include <vector>
+
+#include "net/address.h"
+#include "net/protocol.h"
+#include "ruleset/names.h"
+
+namespace rolewall::eval {
+namespace {
+
+using ruleset::CtKey;
+using ruleset::MetaKey;
+using ruleset::PayloadBase;
+
+struct Flag {
+  std::uint32_t bit;
+  std::string_view name;
+};
+
+std::uint64_t big_endian(ByteSpan value) {
+  std::uint64_t number = 0;
+  for (const std::uint8_t byte : value) number = number << 8 | byte;
+  return number;
+}
+std::uint64_t host_endian(ByteSpan value) {
+  std::uint64_t number = 0;
+  std::memcpy(&number, value.data(), std::min(value.size(), sizeof(number)));
+  return number;
+}
+
+std::string flags(std::uint32_t number, std::span<const Flag> names) {
+  std::string text;
+  const auto append = [&text](std::string_view name) {
+    if (!text.empty()) text += ',';
+    text += name;
+  };
+  for (const Flag& flag : names) {
+    if ((number & flag.bit) != 0) append(flag.name);
+    number &= ~flag.bit;
+  }
+  if (number != 0) append(fmt::format("{:#x}", number));
+  return text.empty() ? "none" : text;
+}
+
+std::string protocol_name(std::uint8_t number) {
+  switch (number) {
+    case 1:
+      return "icmp";
+    case 2:
+      return "igmp";
+    case 6:
+      return "tcp";
+    case 17:
+      return "udp";
+    case 47:
+      return "gre";
+    case 50:
+      return "esp";
+    case 51:
+      return "ah";
+    case 58:
+      return "icmpv6";
+    case 112:
+      return "vrrp";
+    case 132:
+      return "sctp";
+    case 136:
+      return "udplite";
+    default:
+      return fmt::format("{}", number);
+  }
+}
+
+std::string nfproto_name(std::uint8_t number) {
+  switch (number) {
+    case 2:
+      return "ipv4";
+    case 10:
+      return "ipv6";
+    default:
+      return fmt::format("{}", number);
+  }
+}
+
+std::string packet_type_name(std::uint8_t number) {
+  constexpr std::array<std::string_view, 4> kNames{"host", "broadcast", "multicast", "other"};
+  return number < kNames.size() ? std::string(kNames[number]) : fmt::format("{}", number);
+}
+
+std::string hex(ByteSpan value) {
+  std::string text = "0x";
+  for (const std::uint8_t byte : value) text += fmt::format("{:02x}", byte);
+  return text;
+}
+
+template <class Bytes>
+std::string address(ByteSpan value, Bytes padded) {
+  std::copy_n(value.begin(), std::min(value.size(), padded.size()), padded.begin());
+  net::Prefix prefix;
+  if constexpr (padded.size() == 4) {
+    prefix.address = net::ipv4_from_bytes(padded.data());
+  } else {
+    prefix.address = net::ipv6_from_bytes(padded.data());
+  }
+  prefix.length = static_cast<unsigned>(std::min(value.size(), padded.size()) * 8);
+  return net::format(prefix);
+}
+
+struct KnownField {
+  std::uint32_t offset;
+  std::uint32_t length;
+  std::string_view name;
+  Format format;
+};
+constexpr KnownField kIpv4Fields[] = {
+    {1, 1, "ip dscp", Format::Hex},           {2, 2, "ip length", Format::Number},
+    {4, 2, "ip id", Format::Number},          {6, 2, "ip frag-off", Format::Hex},
+    {8, 1, "ip ttl", Format::Number},         {9, 1, "ip protocol", Format::Protocol},
+    {12, 4, "ip saddr", Format::Ipv4Address}, {16, 4, "ip daddr", Format::Ipv4Address},
+};
+constexpr KnownField kIpv6Fields[] = {
+    {4, 2, "ip6 length", Format::Number},       {6, 1, "ip6 nexthdr", Format::Protocol},
+    {7, 1, "ip6 hoplimit", Format::Number},     {8, 16, "ip6 saddr", Format::Ipv6Address},
+    {24, 16, "ip6 daddr", Format::Ipv6Address},
+};
+constexpr KnownField kPortFields[] = {
+    {0, 2, "sport", Format::Number},
+    {2, 2, "dport", Format::Number},
+};
+constexpr KnownField kTcpFields[] = {
+    {4, 4, "sequence", Format::Number},
+    {8, 4, "ackseq", Format::Number},
+    {13, 1, "flags", Format::TcpFlags},
+};
+constexpr KnownField kIcmpFields[] = {
+    {0, 1, "type", Format::Number},
+    {1, 1, "code", Format::Number},
+    {4, 2, "id", Format::Number},
+};
+
+const KnownField* find_field(std::span<const KnownField> fields, const ruleset::Payload& load) {
+  const auto at = std::ranges::find_if(fields, [&](const KnownField& field) {
+    return field.offset == load.offset &&
+           (field.length == load.length ||
+            (is_address(field.format) && load.length < field.length));
+  });
+  return at == fields.end() ? nullptr : &*at;
+}
+
+const KnownField* transport_field(const ruleset::Payload& load, std::uint8_t protocol) {
+  namespace protocols = net::protocol;
+  if (protocol == protocols::kIcmp || protocol == protocols::kIcmpv6) {
+    return find_field(kIcmpFields, load);
+  }
+  if (!net::has_ports(protocol)) return nullptr;
+  const KnownField* field = find_field(kPortFields, load);
+  if (field == nullptr && protocol == protocols::kTcp) field = find_field(kTcpFields, load);
+  return field;
+}
+
+std::string_view base_name(PayloadBase base) {
+  switch (base) {
+    case PayloadBase::Link:
+      return "ll";
+    case PayloadBase::Network:
+      return "nh";
+    case PayloadBase::Transport:
+      return "th";
+    case PayloadBase::Inner:
+      return "ih";
+  }
+  return "";
+}
+
+}  // namespace
+
+bool is_flags(Format format) {
+  return format == Format::TcpFlags || format == Format::CtState || format == Format::CtStatus;
+}
+bool is_address(Format format) {
+  return format == Format::Ipv4Address || format == Format::Ipv6Address;
+}
+
+std::string render(Format format, ByteSpan value) {
+  static constexpr Flag kTcpFlags[] = {{1, "fin"},  {2, "syn"},  {4, "rst"},  {8, "psh"},
+                                       {16, "ack"}, {32, "urg"}, {64, "ecn"}, {128, "cwr"}};
+  static constexpr Flag kCtStates[] = {
+      {1, "invalid"}, {2, "established"}, {4, "related"}, {8, "new"}, {64, "untracked"}};
+  static constexpr Flag kCtStatuses[] = {{1, "expected"},  {2, "seen-reply"}, {4, "assured"},
+                                         {8, "confirmed"}, {16, "snat"},      {32, "dnat"},
+                                         {512, "dying"}};
+  if (value.empty()) return "";
+  switch (format) {
+    case Format::Hex:
+      return hex(value);
+    case Format::Number:
+      return value.size() <= 8 ? fmt::format("{}", big_endian(value)) : hex(value);
+    case Format::HostNumber:
+      return value.size() <= 8 ? fmt::format("{}", host_endian(value)) : hex(value);
+    case Format::Ipv4Address:
+      return address(value, std::array<std::uint8_t, 4>{});
+    case Format::Ipv6Address:
+      return address(value, std::array<std::uint8_t, 16>{});
+    case Format::Protocol:
+      return protocol_name(value[0]);
+    case Format::NfProto:
+      return nfproto_name(value[0]);
+    case Format::EtherType: {
+      const std::uint64_t type = big_endian(value);
+      return type == 0x0800 ? "ip" : type == 0x86dd ? "ip6" : hex(value);
+    }
+    case Format::TcpFlags:
+      return flags(value[0], kTcpFlags);
+    case Format::CtState:
+      return flags(static_cast<std::uint32_t>(host_endian(value)), kCtStates);
+    case Format::CtStatus:
+      return flags(static_cast<std::uint32_t>(host_endian(value)), kCtStatuses);
+    case Format::PacketType:
+      return packet_type_name(value[0]);
+    case Format::Name: {
+      const auto end = std::ranges::find(value, std::uint8_t{0});
+      return fmt::format("\"{}{}\"", std::string(value.begin(), end),
+                         end == value.end() && value.size() < 16 ? "*" : "");
+    }
+  }
+  return hex(value);
+}
+
+Field payload_field(const ruleset::Payload& load, bool ipv6, std::uint8_t protocol) {
+  if (load.base == PayloadBase::Network) {
+    const KnownField* field = ipv6 ? find_field(kIpv6Fields, load) : find_field(kIpv4Fields, load);
+    if (field != nullptr) return {std::string(field->name), field->format};
+  }
+  if (load.base == PayloadBase::Transport) {
+    if (const KnownField* field = transport_field(load, protocol)) {
+      return {fmt::format("{} {}", protocol_name(protocol), field->name), field->format};
+    }
+  }
+  return {fmt::format("@{},{},{}", base_name(load.base), load.offset * 8, load.length * 8),
+          Format::Hex};
+}
+
+Field meta_field(MetaKey key) {
+  Format format = Format::HostNumber;
+  switch (key) {
+    case MetaKey::Protocol:
+      format = Format::EtherType;
+      break;
+    case MetaKey::Mark:
+    case MetaKey::Priority:
+    case MetaKey::SecMark:
+    case MetaKey::Prandom:
+      format = Format::HostNumber;
+      break;
+    case MetaKey::IifName:
+    case MetaKey::OifName:
+    case MetaKey::BriIifName:
+    case MetaKey::BriOifName:
+    case MetaKey::IifKind:
+    case MetaKey::OifKind:
+    case MetaKey::SdIfName:
+      format = Format::Name;
+      break;
+    case MetaKey::NfProto:
+      format = Format::NfProto;
+      break;
+    case MetaKey::L4Proto:
+      format = Format::Protocol;
+      break;
+    case MetaKey::PktType:
+      format = Format::PacketType;
+      break;
+    case MetaKey::Length:
+    case MetaKey::Iif:
+    case MetaKey::Oif:
+    case MetaKey::IifType:
+    case MetaKey::OifType:
+    case MetaKey::SkUid:
+    case MetaKey::SkGid:
+    case MetaKey::NfTrace:
+    case MetaKey::RtClassId:
+    case MetaKey::Cpu:
+    case MetaKey::IifGroup:
+    case MetaKey::OifGroup:
+    case MetaKey::Cgroup:
+    case MetaKey::SecPath:
+    case MetaKey::BriIifPvid:
+    case MetaKey::BriIifVproto:
+    case MetaKey::TimeNs:
+    case MetaKey::TimeDay:
+    case MetaKey::TimeHour:
+    case MetaKey::SdIif:
+    case MetaKey::BriBroute:
+      break;
+  }
+  return {meta_key_name(key), format};
+}
+
+Field ct_field(CtKey key, bool ipv6) {
+  Format format = Format::HostNumber;
+  switch (key) {
+    case CtKey::State:
+      format = Format::CtState;
+      break;
+    case CtKey::Status:
+      format = Format::CtStatus;
+      break;
+    case CtKey::L3Protocol:
+      format = Format::NfProto;
+      break;
+    case CtKey::Protocol:
+      format = Format::Protocol;
+      break;
+    case CtKey::Source:
+    case CtKey::Destination:
+      format = ipv6 ? Format::Ipv6Address : Format::Ipv4Address;
+      break;
+    case CtKey::SourceIp:
+    case CtKey::DestinationIp:
+      format = Format::Ipv4Address;
+      break;
+    case CtKey::SourceIp6:
+    case CtKey::DestinationIp6:
+      format = Format::Ipv6Address;
+      break;
+    case CtKey::ProtoSource:
+    case CtKey::ProtoDestination:
+      format = Format::Number;
+      break;
+    case CtKey::Helper:
+      format = Format::Name;
+      break;
+    case CtKey::Labels:
+      format = Format::Hex;
+      break;
+    case CtKey::Direction:
+    case CtKey::Mark:
+    case CtKey::SecMark:
+    case CtKey::Expiration:
+    case CtKey::Packets:
+    case CtKey::Bytes:
+    case CtKey::AvgPacket:
+    case CtKey::Zone:
+    case CtKey::EventMask:
+    case CtKey::Id:
+      break;
+  }
+  return {ct_key_name(key), format};
+}
+
+std::string meta_key_name(MetaKey key) {
+  const std::string_view name = ruleset::name_of(key);
+  const bool device = key == MetaKey::Iif || key == MetaKey::Oif || key == MetaKey::IifName ||
+                      key == MetaKey::OifName;
+  return fmt::format("{}{}", device ? "" : "meta ", name);
+}
+std::string ct_key_name(CtKey key) {
+  return fmt::format("ct {}", ruleset::name_of(key));
+}
+
+}  // namespace rolewall::eval

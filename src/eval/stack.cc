@@ -1,0 +1,267 @@
+#include "eval/stack.h"
+
+#include <algorithm>
+
+#include "eval/checksum.h"
+
+namespace rolewall::eval {
+namespace {
+
+constexpr const char* kNotForThisHost = "not addressed to this host, which does not forward";
+
+// --- IPv4 --------------------------------------------------------------------------------------
+
+bool is_multicast(std::uint32_t address) {
+  return address >> 28 == 14;
+}
+bool is_local_multicast(std::uint32_t address) {
+  return address >> 8 == 0xe00000;
+}
+bool is_loopback(std::uint32_t address) {
+  return address >> 24 == 127;
+}
+bool is_zero_network(std::uint32_t address) {
+  return address >> 24 == 0;
+}
+constexpr std::uint32_t kBroadcast = 0xffffffff;
+
+// ip_options_compile() and what ip_rcv_options() does with a source route.
+const char* options_error(ByteSpan options) {
+  enum : std::uint8_t {
+    kEnd = 0,
+    kNoop = 1,
+    kRecordRoute = 7,
+    kTimestamp = 68,
+    kLooseRoute = 131,
+    kCipso = 134,
+    kStrictRoute = 137,
+    kRouterAlert = 148,
+  };
+  constexpr const char* kMalformed = "malformed IP options";
+  bool record_route = false;
+  bool timestamp = false;
+  bool source_route = false;
+  std::size_t at = 0;
+  while (at < options.size()) {
+    const std::uint8_t* option = options.data() + at;
+    if (option[0] == kEnd) break;
+    if (option[0] == kNoop) {
+      ++at;
+      continue;
+    }
+    const std::size_t left = options.size() - at;
+    if (left < 2 || option[1] < 2 || option[1] > left) return kMalformed;
+    const unsigned length = option[1];
+    switch (option[0]) {
+      case kStrictRoute:
+      case kLooseRoute:
+        if (length < 3 || option[2] < 4 || source_route) return kMalformed;
+        source_route = true;
+        break;
+      case kRecordRoute:
+        if (record_route || length < 3 || option[2] < 4) return kMalformed;
+        if (option[2] <= length && option[2] + 3U > length) return kMalformed;
+        record_route = true;
+        break;
+      case kTimestamp: {
+        if (timestamp || length < 4 || option[2] < 5) return kMalformed;
+        const unsigned kind = option[3] & 0x0fU;  // 1: with addresses, 3: at these addresses
+        if (option[2] <= length) {
+          if (option[2] + 3U > length) return kMalformed;
+          if ((kind == 1 || kind == 3) && option[2] + 7U > length) return kMalformed;
+        } else if (kind != 3 && option[3] >> 4 == 15) {
+          return kMalformed;
+        }
+        timestamp = true;
+        break;
+      }
+      case kRouterAlert:
+        if (length < 4) return kMalformed;
+        break;
+      case kCipso:
+        return "a CIPSO label of no known domain";
+      default:
+        break;
+    }
+    at += length;
+  }
+  return source_route ? "a source route, which is not accepted" : nullptr;
+}
+
+const char* multicast_source_error(std::uint32_t source, std::uint32_t destination,
+                                   std::uint8_t protocol, const OwnAddresses& own) {
+  constexpr std::uint8_t kIgmp = 2;
+  if (is_multicast(source) || source == kBroadcast || is_loopback(source)) {
+    return "martian source: not a unicast address of the network";
+  }
+  if (is_zero_network(source)) {
+    if (is_local_multicast(destination) || protocol == kIgmp) return nullptr;
+    return "martian source: 0.0.0.0/8";
+  }
+  return own.exactly.ipv4.contains({source}) ? "martian source: this host's own address" : nullptr;
+}
+
+// --- IPv6 --------------------------------------------------------------------------------------
+
+bool is_ipv6_multicast(const std::uint8_t* address) {
+  return address[0] == 0xff;
+}
+bool is_ipv6_loopback(const std::uint8_t* address) {
+  return std::all_of(address, address + 15, [](std::uint8_t byte) { return byte == 0; }) &&
+         address[15] == 1;
+}
+
+// ip6_parse_tlv() for the hop-by-hop header, with sysctl max_hbh_opts_number at 8. The packet may
+// be cut by a jumbo payload option, which none under 64 KiB can bear.
+const char* hop_by_hop_error(ByteSpan packet) {
+  constexpr const char* kMalformed = "malformed hop-by-hop options";
+  enum : std::uint8_t {
+    kPad1 = 0,
+    kRouterAlert = 5,
+    kPadN = 1,
+    kCalipso = 7,
+    kIoam = 49,
+    kJumbo = 194
+  };
+  constexpr int kMostOptions = 8;
+  constexpr std::size_t kMostPadding = 7;
+  if (!readable(packet, ipv6::kHeaderSize, 8)) return kMalformed;
+  const std::size_t size = (packet[ipv6::kHeaderSize + 1] + 1U) * 8U;
+  if (!readable(packet, ipv6::kHeaderSize, size)) return kMalformed;
+
+  const std::size_t end = ipv6::kHeaderSize + size;
+  std::size_t at = ipv6::kHeaderSize + 2;
+  std::size_t padding = 0;
+  int count = 0;
+  while (at < end) {
+    const std::uint8_t* option = packet.data() + at;
+    if (option[0] == kPad1) {
+      if (++padding > kMostPadding) return kMalformed;
+      ++at;
+      continue;
+    }
+    if (end - at < 2) return kMalformed;
+    const std::size_t length = option[1] + 2U;
+    if (length > end - at) return kMalformed;
+    if (option[0] == kPadN) {
+      padding += length;
+      if (padding > kMostPadding) return kMalformed;
+      if (std::any_of(option + 2, option + length, [](std::uint8_t b) { return b != 0; })) {
+        return kMalformed;
+      }
+    } else {
+      if (++count > kMostOptions) return kMalformed;
+      padding = 0;
+      switch (option[0]) {
+        case kRouterAlert:
+          if (option[1] != 2) return kMalformed;
+          break;
+        case kIoam:
+          if (at % 4 != 0) return kMalformed;
+          break;
+        case kJumbo:
+          return "a jumbo payload option in a packet that is none";
+        case kCalipso:
+          return "a CALIPSO label of no known domain";
+        default:
+          if (option[0] >> 6 != 0) return "an unknown hop-by-hop option that asks for a discard";
+          break;
+      }
+    }
+    at += length;
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+OwnAddresses OwnAddresses::of(const ruleset::Host& host) {
+  std::vector<net::Prefix> all = host.addresses;
+  all.insert(all.end(), host.virtual_addresses.begin(), host.virtual_addresses.end());
+  std::vector<net::Prefix> single;
+  std::ranges::copy_if(all, std::back_inserter(single), [](const net::Prefix& prefix) {
+    return prefix.length == net::address_bits(prefix.address);
+  });
+  return {net::AddressSet::from(all), net::AddressSet::from(single)};
+}
+
+const char* receive_ipv4_error(ByteSpan& packet) {
+  if (packet.size() < ipv4::kHeaderSize) return "shorter than an IPv4 header";
+  const std::size_t header = ipv4::header_size(packet);
+  if (packet[0] >> 4 != 4) return "not IP version 4";
+  if (header < ipv4::kHeaderSize || packet.size() < header) return "wrong IPv4 header length";
+  if (internet_checksum(packet.first(header)) != 0) return "wrong IPv4 header checksum";
+  const std::size_t length = be16(packet.data() + ipv4::kTotalLength);
+  if (packet.size() < length) return "shorter than its IPv4 length";
+  if (length < header) return "IPv4 length shorter than the header";
+  packet = packet.first(length);
+  return nullptr;
+}
+
+const char* receive_ipv6_error(ByteSpan& packet, bool loopback_device) {
+  if (packet.size() < ipv6::kHeaderSize) return "shorter than an IPv6 header";
+  if (packet[0] >> 4 != 6) return "not IP version 6";
+  const std::uint8_t* source = packet.data() + ipv6::kSource;
+  const std::uint8_t* destination = packet.data() + ipv6::kDestination;
+  if (!loopback_device) {
+    if (is_ipv6_loopback(source) || is_ipv6_loopback(destination)) {
+      return "the loopback address on a network";
+    }
+    if (is_ipv6_multicast(destination) && (destination[1] & 0x0f) == 1) {
+      return "interface-local multicast from another host";
+    }
+  }
+  if (is_ipv6_multicast(destination) && (destination[1] & 0x0f) == 0) {
+    return "multicast of reserved scope";
+  }
+  if (is_ipv6_multicast(source)) return "a multicast source";
+
+  const std::size_t payload = be16(packet.data() + ipv6::kPayloadLength);
+  const bool hop_by_hop = packet[ipv6::kNextHeader] == ipv6::kHopByHop;
+  // A length of zero before a hop-by-hop header may mean a jumbo payload, so it is not believed.
+  if (payload != 0 || !hop_by_hop) {
+    if (payload + ipv6::kHeaderSize > packet.size()) return "shorter than its IPv6 length";
+    packet = packet.first(payload + ipv6::kHeaderSize);
+  }
+  return hop_by_hop ? hop_by_hop_error(packet) : nullptr;
+}
+
+const char* route_ipv4_error(ByteSpan packet, const OwnAddresses& own) {
+  const std::uint32_t source = be32(packet.data() + ipv4::kSource);
+  const std::uint32_t destination = be32(packet.data() + ipv4::kDestination);
+  const char* error = nullptr;
+  if (is_multicast(destination)) {
+    error = multicast_source_error(source, destination, packet[ipv4::kProtocol], own);
+  } else if (is_multicast(source) || source == kBroadcast) {
+    error = "martian source: not a unicast address";
+  } else if (destination == kBroadcast || (source == 0 && destination == 0)) {
+    if (!is_zero_network(source) && own.exactly.ipv4.contains({source})) {
+      error = "martian source: this host's own address";
+    }
+    // A loopback source to the broadcast address has no route back: 127/8 is local to this host.
+    if (is_loopback(source)) error = "martian source: the loopback network";
+  } else if (is_zero_network(source)) {
+    error = "martian source: 0.0.0.0/8";
+  } else if (is_zero_network(destination)) {
+    error = "martian destination: 0.0.0.0/8";
+  } else if (is_loopback(destination)) {
+    error = "martian destination: the loopback network";
+  } else if (is_loopback(source)) {
+    error = "martian source: the loopback network";
+  } else if (!own.delivered.ipv4.contains({destination})) {
+    error = kNotForThisHost;
+  } else if (own.exactly.ipv4.contains({source})) {
+    error = "martian source: this host's own address";
+  }
+  if (error != nullptr) return error;
+  const std::size_t header = ipv4::header_size(packet);
+  return options_error(packet.subspan(ipv4::kHeaderSize, header - ipv4::kHeaderSize));
+}
+
+const char* route_ipv6_error(ByteSpan packet, const OwnAddresses& own) {
+  const std::uint8_t* destination = packet.data() + ipv6::kDestination;
+  if (is_ipv6_multicast(destination)) return nullptr;
+  return own.delivered.ipv6.contains(net::ipv6_from_bytes(destination)) ? nullptr : kNotForThisHost;
+}
+
+}  // namespace rolewall::eval

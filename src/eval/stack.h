@@ -1,0 +1,33 @@
+// What the IP stack itself discards of what arrives, before the first hook (ip_rcv_core() of
+// net/ipv4/ip_input.c, ip6_rcv_core() of net/ipv6/ip6_input.c) and between prerouting and input
+// (ip_route_input_rcu() of net/ipv4/route.c, ip6_route_input()), with the settings that a host has
+// by default: no forwarding, rp_filter 0, route_localnet 0, accept_source_route 0, a route for
+// every address. Groups are taken as joined: which ones are, the host's description does not say.
+//
+// Each function returns why the packet goes no further, or null.
+#pragma once
+
+#include "eval/wire.h"
+#include "net/address_set.h"
+#include "ruleset/host.h"
+
+namespace rolewall::eval {
+
+// The host's addresses, ready to be asked.
+struct OwnAddresses {
+  net::AddressSet delivered;  // destinations that are this host, pools whole
+  net::AddressSet exactly;    // addresses that are this host's alone, for the source check
+
+  static OwnAddresses of(const ruleset::Host& host);
+};
+
+// Cuts `packet` to the length that its header names.
+const char* receive_ipv4_error(ByteSpan& packet);
+const char* receive_ipv6_error(ByteSpan& packet, bool loopback_device);
+
+// REQUIRES: received without an error; the device is not the loopback (what comes over it has its
+// route from the sender).
+const char* route_ipv4_error(ByteSpan packet, const OwnAddresses& own);
+const char* route_ipv6_error(ByteSpan packet, const OwnAddresses& own);
+
+}  // namespace rolewall::eval

@@ -1,0 +1,129 @@
+#include "eval/state.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace rolewall::eval {
+namespace {
+
+constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
+
+}  // namespace
+
+CellIndex State::reserve(std::size_t count) {
+  CHECK(cells_.size() == reserved_, "cells are reserved before the first packet");
+  const std::size_t first = cells_.size();
+  CHECK(first + count < UINT32_MAX, "cells are numbered in 32 bits");
+  cells_.resize(first + count);
+  reserved_ = cells_.size();
+  return static_cast<CellIndex>(first);
+}
+
+void State::forget() {
+  ++epoch_;
+  cells_.resize(reserved_);
+  if (!dynamic_.empty()) dynamic_.clear();
+  if (!connections_.empty()) connections_.clear();
+  unsettled_.clear();
+}
+
+// nft_limit_eval(): tokens are nanoseconds, of which each packet costs as many as the rate gives
+// it.
+bool State::limit(const ruleset::Limit& limit, CellIndex cell_index, std::uint32_t packet_size,
+                  std::uint64_t now_ns) {
+  constexpr std::uint64_t kDefaultPacketBurst = 5;
+  const std::uint64_t period = limit.per_seconds * kNanosecondsPerSecond;
+  std::uint64_t most = 0;
+  std::uint64_t cost = 0;
+  if (limit.unit == ruleset::LimitUnit::Packets) {
+    cost = period / limit.rate;
+    most = cost * (limit.burst == 0 ? kDefaultPacketBurst : limit.burst);
+  } else {
+    cost = period * packet_size / limit.rate;
+    most = period * (limit.rate + limit.burst) / limit.rate;
+  }
+  Cell& cell = cells_[cell_index];
+  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = most, .last_ns = now_ns};
+  const std::uint64_t passed = now_ns > cell.last_ns ? now_ns - cell.last_ns : 0;
+  const std::uint64_t tokens = std::min(most, cell.amount + passed);
+  cell.last_ns = now_ns;
+  const bool within = tokens >= cost;
+  cell.amount = within ? tokens - cost : tokens;
+  return within != limit.over;
+}
+
+// nft_overquota().
+bool State::quota(const ruleset::Quota& quota, CellIndex cell_index, std::uint32_t packet_size) {
+  Cell& cell = cells_[cell_index];
+  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = quota.consumed};
+  cell.amount += packet_size;
+  return (cell.amount > quota.bytes) == quota.over;
+}
+
+// nft_connlimit_do_eval(): the packet's own flow is counted first.
+bool State::connlimit(const ruleset::Connlimit& connlimit, CellIndex cell_index,
+                      const Tuple& flow) {
+  std::vector<Tuple>& flows = connections_[cell_index];
+  if (std::ranges::find(flows, flow) == flows.end()) {
+    flows.push_back(flow);
+    unsettled_.push_back({cell_index, flow});
+  }
+  return (flows.size() > connlimit.count) == connlimit.over;
+}
+
+void State::settle_connections(bool accepted) {
+  if (!accepted) {
+    for (const Unsettled& unsettled : unsettled_) {
+      std::erase(connections_[unsettled.cell], unsettled.flow);
+    }
+  }
+  unsettled_.clear();
+}
+
+DynamicElement* State::find(std::uint32_t set, std::string_view key) {
+  const auto elements = dynamic_.find(set);
+  if (elements == dynamic_.end()) return nullptr;
+  const auto at = elements->second.find(key);
+  return at == elements->second.end() ? nullptr : &at->second;
+}
+
+DynamicElement& State::add(std::uint32_t set, std::string_view key,
+                           const std::vector<ruleset::StatefulExpr>* exprs) {
+  const auto first_cell = static_cast<CellIndex>(cells_.size());
+  cells_.resize(cells_.size() + exprs->size());
+  DynamicElement& element = dynamic_[set][std::string(key)];
+  element = {};
+  element.first_cell = first_cell;
+  element.exprs = exprs;
+  return element;
+}
+
+void State::remove(std::uint32_t set, std::string_view key, bool in_elements) {
+  DynamicSet& elements = dynamic_[set];
+  if (in_elements) {
+    elements[std::string(key)] = {};
+    elements[std::string(key)].deleted = true;
+  } else if (const auto at = elements.find(key); at != elements.end()) {
+    elements.erase(at);
+  }
+}
+
+std::int64_t State::added(std::uint32_t set, std::uint64_t now_ns) {
+  const auto elements = dynamic_.find(set);
+  if (elements == dynamic_.end()) return 0;
+  std::int64_t count = 0;
+  // The kernel's collector takes expired elements away within about a second; here at once.
+  for (auto at = elements->second.begin(); at != elements->second.end();) {
+    DynamicElement& element = at->second;
+    if (!element.deleted && element.expires_ns != 0 && element.expires_ns <= now_ns) {
+      at = elements->second.erase(at);
+      continue;
+    }
+    count += element.deleted ? -1 : 1;
+    ++at;
+  }
+  return count;
+}
+
+}  // namespace rolewall::eval

@@ -1,0 +1,87 @@
+// What limits, quotas, connection counts and dynamic sets remember: net/netfilter/nft_limit.c,
+// nft_quota.c, nft_connlimit.c, nft_dynset.c. It begins as the ruleset says it begins ("nothing
+// spent") and is kept apart from it.
+//
+// Every stateful expression owns a cell. Cells of the ruleset's own expressions are numbered when
+// it is prepared; elements that packets add get theirs as they come. forget() is cheap: it raises
+// the epoch, and a cell of an older epoch counts as new.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "eval/conntrack.h"
+#include "ruleset/ruleset.h"
+
+namespace rolewall::eval {
+
+using CellIndex = std::uint32_t;
+
+// An element that a packet added, or took away.
+struct DynamicElement {
+  bool deleted = false;
+  CellIndex first_cell = 0;
+  const std::vector<ruleset::StatefulExpr>* exprs = nullptr;
+  std::uint64_t expires_ns = 0;  // 0: never
+  ruleset::Bytes data;
+};
+
+class State {
+ public:
+  // Cells for the ruleset's own expressions; all of these before the first packet.
+  CellIndex reserve(std::size_t count);
+
+  void forget();
+
+  // Each returns whether the expression lets the packet on.
+  bool limit(const ruleset::Limit& limit, CellIndex cell, std::uint32_t packet_size,
+             std::uint64_t now_ns);
+  bool quota(const ruleset::Quota& quota, CellIndex cell, std::uint32_t packet_size);
+  bool connlimit(const ruleset::Connlimit& connlimit, CellIndex cell, const Tuple& flow);
+
+  // A connection is counted for good where its first packet is accepted: else conntrack drops the
+  // entry, and the count notices.
+  void settle_connections(bool accepted);
+
+  // What packets did to the set number `set`; null where they did nothing to this key.
+  DynamicElement* find(std::uint32_t set, std::string_view key);
+  // REQUIRES: not found, or deleted.
+  DynamicElement& add(std::uint32_t set, std::string_view key,
+                      const std::vector<ruleset::StatefulExpr>* exprs);
+  // REQUIRES: the key is in the set, or in its elements.
+  void remove(std::uint32_t set, std::string_view key, bool in_elements);
+  // Elements that packets added to the set and that are still there, less those of the ruleset
+  // that they took away.
+  std::int64_t added(std::uint32_t set, std::uint64_t now_ns);
+
+ private:
+  struct Cell {
+    std::uint64_t epoch = 0;
+    std::uint64_t amount = 0;  // a limit's tokens in ns, a quota's bytes
+    std::uint64_t last_ns = 0;
+  };
+  struct KeyHash {
+    using is_transparent = void;
+    std::size_t operator()(std::string_view key) const {
+      return std::hash<std::string_view>{}(key);
+    }
+  };
+  using DynamicSet = std::unordered_map<std::string, DynamicElement, KeyHash, std::equal_to<>>;
+  struct Unsettled {
+    CellIndex cell = 0;
+    Tuple flow;
+  };
+
+  std::uint64_t epoch_ = 1;
+  std::vector<Cell> cells_;
+  std::size_t reserved_ = 0;
+  std::unordered_map<std::uint32_t, DynamicSet> dynamic_;
+  std::unordered_map<CellIndex, std::vector<Tuple>> connections_;
+  std::vector<Unsettled> unsettled_;
+};
+
+}  // namespace rolewall::eval
