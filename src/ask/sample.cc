@@ -72,7 +72,7 @@ std::vector<eval::PacketFields> transports(const policy::PacketWords& words, boo
     } else if (literal.ports_given) {
       destinations = ends_of(literal.destination);
     } else {
-      diagnostics.error("port-missing", words.span, fmt::format("`{}` names no port", literal.text),
+      diagnostics.error("port-needed", words.span, fmt::format("`{}` names no port", literal.text),
                         fmt::format("write `{0}/443`, or a port after the address", literal.text));
       return {};
     }

@@ -144,7 +144,6 @@ Site::Site(const policy::Policy& policy, ruleset::Snapshot snapshot) : policy_(&
   auto host = std::make_unique<Compiled>();
   host->snapshot = std::move(snapshot);
   host->evaluator = std::make_unique<eval::Evaluator>(host->snapshot.ruleset, host->snapshot.host);
-  host->usable = true;
   hosts_.emplace(0, std::move(host));
 }
 
@@ -152,29 +151,15 @@ Site::Compiled& Site::compiled(Index host) {
   auto& entry = hosts_[host];
   if (!entry) {
     entry = std::make_unique<Compiled>();
-    const std::size_t errors = diagnostics_.error_count();
-    entry->snapshot = compile::compile(*policy_, host, {date_, true}, diagnostics_);
-    entry->usable = diagnostics_.error_count() == errors;
-    if (entry->usable) {
-      entry->evaluator =
-          std::make_unique<eval::Evaluator>(entry->snapshot.ruleset, entry->snapshot.host);
-    }
+    entry->snapshot = compile::compile(*policy_, host, {date_, true});
+    entry->evaluator =
+        std::make_unique<eval::Evaluator>(entry->snapshot.ruleset, entry->snapshot.host);
   }
   return *entry;
 }
 
-const ruleset::Snapshot* Site::snapshot(Index host) {
-  const Compiled& entry = compiled(host);
-  return entry.usable ? &entry.snapshot : nullptr;
-}
-
-bool Site::prepare(const std::vector<Sample>& samples) {
-  bool usable = true;
-  for (const Sample& sample : samples) {
-    if (sample.sender) usable &= compiled(*sample.sender).usable;
-    if (sample.receiver) usable &= compiled(*sample.receiver).usable;
-  }
-  return usable;
+const ruleset::Snapshot& Site::snapshot(Index host) {
+  return compiled(host).snapshot;
 }
 
 std::vector<Hop> Site::ask_host(Compiled& host, const Sample& sample, bool arrives, bool explain,
@@ -227,7 +212,6 @@ Answer Site::ask(const Sample& sample, bool explain) {
   bool comes_through = true;
   const auto ask_end = [&](Index index, bool arrives) {
     Compiled& host = compiled(index);
-    CHECK(host.usable, "asked a host that does not compile");
     std::string interface;
     std::vector<Hop> hops = ask_host(host, sample, arrives, explain, interface);
     (arrives ? asked.in : asked.out) = interface;

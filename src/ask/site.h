@@ -8,7 +8,6 @@
 
 #include "ask/answer.h"
 #include "ask/sample.h"
-#include "base/diagnostic.h"
 #include "eval/eval.h"
 #include "policy/policy.h"
 #include "ruleset/snapshot.h"
@@ -24,26 +23,18 @@ class Site {
   // A ruleset without a policy: the site is `policy`'s only host, which runs `snapshot`.
   Site(const policy::Policy& policy, ruleset::Snapshot snapshot);
 
-  // What this host enforces; nullptr where it does not compile, and then diagnostics() says why.
-  const ruleset::Snapshot* snapshot(policy::Index host);
+  // What this host enforces.
+  const ruleset::Snapshot& snapshot(policy::Index host);
 
-  // REQUIRES: snapshot() is there for every host that the sample asks.
   Answer ask(const Sample& sample, bool explain = false);
 
   Site(const Site&) = delete;
   Site& operator=(const Site&) = delete;
 
-  // Compiles every host that the samples ask; false where one does not compile.
-  bool prepare(const std::vector<Sample>& samples);
-
-  // Of all compilations so far.
-  const Diagnostics& diagnostics() const { return diagnostics_; }
-
  private:
   struct Compiled {
     ruleset::Snapshot snapshot;
     std::unique_ptr<eval::Evaluator> evaluator;  // of the snapshot beside it
-    bool usable = false;
   };
   Compiled& compiled(policy::Index host);
   std::vector<Hop> ask_host(Compiled& host, const Sample& sample, bool arrives, bool explain,
@@ -52,7 +43,6 @@ class Site {
   policy::Policy enforcing_;      // a copy, where some host is in audit mode
   const policy::Policy* policy_;  // the one that is compiled
   policy::Date date_;
-  Diagnostics diagnostics_;
   std::map<policy::Index, std::unique_ptr<Compiled>> hosts_;
 };
 

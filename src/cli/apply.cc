@@ -1,0 +1,174 @@
+// rolewall apply: check, compile, and put in force, in one transaction. `--sandbox` does all of it
+// in a namespace that is gone afterwards.
+
+#include "apply/apply.h"
+
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "cli/check.h"
+#include "cli/exit_status.h"
+#include "cli/program.h"
+#include "cli/render.h"
+#include "cli/site_options.h"
+#include "cli/state_options.h"
+#include "compile/compile.h"
+#include "netlink/netlink.h"
+#include "print/print.h"
+#include "sandbox/sandbox.h"
+
+namespace rolewall::cli {
+namespace {
+
+struct Options {
+  SiteOptions site;
+  std::string host;
+  std::string state_directory{apply::kDefaultStateDirectory};
+  bool sandbox = false;
+  bool print = false;
+};
+
+// The kernel's reason, at the policy line of the rule that it refused.
+void render(const netlink::Refusal& refusal, const ruleset::SourceMap& sources) {
+  const auto source = sources.find(refusal.rule_id);
+  const std::string place = source == sources.end()
+                                ? "rolewall"
+                                : fmt::format("{}:{}:{}", printable(source->second.file),
+                                              source->second.line, source->second.column);
+  std::string reason = refusal.what;
+  if (refusal.os_errno != 0) {
+    reason += fmt::format(": {} (errno {})", std::strerror(refusal.os_errno), refusal.os_errno);
+  }
+  if (!refusal.kernel_message.empty()) reason += fmt::format(": {}", refusal.kernel_message);
+  err().line(fmt::format("{}: {}: the kernel refused {}", place, err().paint(Tone::Bad, "error"),
+                         printable(reason)));
+  if (!refusal.exact) {
+    err().line("      = the kernel named no single object: this is the nearest line");
+  }
+}
+
+int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_directory) {
+  const auto outcome = apply::apply(snapshot, state_directory);
+  if (!outcome) return report(outcome.error());
+  if (!outcome->report) {
+    for (const netlink::Refusal& refusal : outcome->refusals) render(refusal, snapshot.sources);
+    err().line("rolewall: nothing was changed");
+    return kSystem;
+  }
+  const apply::Report& applied = *outcome->report;
+  const std::string size =
+      fmt::format("{}, {}, {}", counted(applied.rules, "rule"), counted(applied.sets, "set"),
+                  counted(applied.elements, "element"));
+  if (applied.changed) {
+    out().line(fmt::format("{}: generation {} is in force: {}", snapshot.host.name,
+                           applied.generation, size));
+  } else {
+    out().line(fmt::format("{}: nothing to do: generation {} is in force: {}", snapshot.host.name,
+                           applied.generation, size));
+  }
+  return kDone;
+}
+
+// A directory that is gone with the object.
+class ScratchDirectory {
+ public:
+  ScratchDirectory() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "rolewall-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) != nullptr) path_ = pattern;
+  }
+  ~ScratchDirectory() {
+    std::error_code ignored;
+    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
+  }
+  ScratchDirectory(const ScratchDirectory&) = delete;
+  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+// What the kernel holds now, as nft text.
+int print_live_table() {
+  auto connection = netlink::Connection::open();
+  if (!connection) return report(connection.error());
+  const auto table = connection->dump_table(ruleset::kOwnFamily, ruleset::kOwnTable);
+  if (!table) return report(table.error());
+  if (!*table) return report({ErrorKind::System, "the table is not in the kernel", 0, {}});
+  const auto text = print::to_nft({{**table}});
+  if (!text) return report(text.error());
+  out().write(*text);
+  return kDone;
+}
+
+int in_sandbox(const ruleset::Snapshot& snapshot, bool print) {
+  const ScratchDirectory state;
+  if (state.path().empty()) {
+    return report({ErrorKind::System, "cannot make a temporary directory", 0, {}});
+  }
+  // The child shares our streams: what is buffered here would be written twice.
+  std::fflush(nullptr);
+  const auto status = sandbox::run([&] {
+    const auto host = sandbox::set_up_host(snapshot.host);
+    int result = host ? put_in_force(snapshot, state.path()) : report(host.error());
+    if (result == kDone && print) result = print_live_table();
+    std::fflush(nullptr);
+    return result;
+  });
+  if (!status) return report(status.error());
+  if (*status == kDone) {
+    out().line("this was a sandbox, and is gone: nothing of this machine was changed");
+  }
+  return *status;
+}
+
+int run(const Options& options) {
+  const auto site = load_site(options.site, options.sandbox ? Looks::Around : Looks::OnServer);
+  if (!site) return report(site.error());
+  if (refuses(*site)) return kUsage;
+  const auto host = choose_host(site->policy, options.host);
+  if (!host) return report(host.error());
+
+  const Checked checked = check(*site, false);
+  if (!checked.passed()) {
+    render(err(), site->policy, checked);
+    err().line(fmt::format("rolewall: refused, nothing was changed: {}; {}",
+                           summary(checked.findings), summary(checked.tests)));
+    return kNo;
+  }
+  render(err(), site->policy.sources, checked.findings, Severity::Warning);
+
+  const ruleset::Snapshot snapshot = compile::compile(site->policy, *host, {site->date, true});
+  out().line(fmt::format("checked: {}", summary(checked.tests)));
+  if (options.sandbox) return in_sandbox(snapshot, options.print);
+
+  err().line("rolewall: this version commits at once: it asks nothing, and arms no rollback");
+  const int status = put_in_force(snapshot, options.state_directory);
+  if (status == kDone && options.print) return print_live_table();
+  return status;
+}
+
+}  // namespace
+
+void add_apply(Program& program) {
+  CLI::App& verb = program.add_verb(
+      kServerVerbs, "apply", "check the policies and put them in force, in one transaction",
+      "  rolewall apply --sandbox policies --host web-01      changes nothing of this machine\n"
+      "  rolewall apply --sandbox policies --host web-01 --print\n"
+      "  sudo rolewall apply                                  /etc/rolewall, this host\n"
+      "\n"
+      "This version commits at once: it asks nothing, and arms no rollback. Keep a console at\n"
+      "hand, and try it with --sandbox first.");
+  auto options = std::make_shared<Options>();
+  add_site_options(verb, options->site);
+  verb.add_option("--host", options->host, "as this host (default: the one of this name)")
+      ->type_name("HOST");
+  add_state_option(verb, options->state_directory);
+  verb.add_flag("--sandbox", options->sandbox, "in a throwaway namespace; no root needed");
+  verb.add_flag("--print", options->print, "then print the kernel's table, as nft text");
+  program.on_choice(verb, options, run);
+}
+
+}  // namespace rolewall::cli

@@ -1,0 +1,68 @@
+// rolewall compile: one host's ruleset, for people, for nft, for programs.
+
+#include "compile/compile.h"
+
+#include <fmt/format.h>
+
+#include "base/file.h"
+#include "cli/exit_status.h"
+#include "cli/program.h"
+#include "cli/render.h"
+#include "cli/site_options.h"
+#include "print/print.h"
+
+namespace rolewall::cli {
+namespace {
+
+struct Options {
+  SiteOptions site;
+  std::string host;
+  std::string format = "nft";
+  std::string output;
+};
+
+Result<std::string> in_format(const ruleset::Snapshot& snapshot, const std::string& format) {
+  if (format == "json") return print::to_json(snapshot);
+  if (format == "bytecode") return print::to_bytecode(snapshot.ruleset);
+  return print::to_nft(snapshot.ruleset);
+}
+
+int run(const Options& options) {
+  const auto site = load_site(options.site, Looks::Around);
+  if (!site) return report(site.error());
+  if (refuses(*site)) return kUsage;
+  const auto host = choose_host(site->policy, options.host);
+  if (!host) return report(host.error());
+
+  const ruleset::Snapshot snapshot = compile::compile(site->policy, *host, {site->date, true});
+  const auto text = in_format(snapshot, options.format);
+  if (!text) return report(text.error());
+  const std::string_view end = text->ends_with('\n') ? "" : "\n";
+  if (options.output.empty() || options.output == "-") {
+    out().write(*text);
+    out().write(end);
+    return kDone;
+  }
+  const auto written = write_file_atomically(options.output, fmt::format("{}{}", *text, end));
+  return written ? kDone : report(written.error());
+}
+
+}  // namespace
+
+void add_compile(Program& program) {
+  CLI::App& verb =
+      program.add_verb(kPolicyVerbs, "compile", "one host's ruleset, as nft text, JSON or bytecode",
+                       "  rolewall compile policies --host web-01\n"
+                       "  rolewall compile policies --host web-01 | nft -c -f -\n"
+                       "  rolewall compile policies --host web-01 --format json -o web-01.json");
+  auto options = std::make_shared<Options>();
+  add_site_options(verb, options->site);
+  verb.add_option("--host", options->host, "for this host (default: the one of this name)")
+      ->type_name("HOST");
+  add_format_option(verb, options->format, {"nft", "json", "bytecode"});
+  verb.add_option("-o,--output", options->output, "write there instead, whole or not at all")
+      ->type_name("FILE");
+  program.on_choice(verb, options, run);
+}
+
+}  // namespace rolewall::cli

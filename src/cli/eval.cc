@@ -1,0 +1,286 @@
+// rolewall eval: what happens to a packet, and which line decides. Of the site, of one host of it,
+// of a ruleset in a file, or of the live one.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "apply/apply.h"
+#include "ask/site.h"
+#include "base/file.h"
+#include "cli/exit_status.h"
+#include "cli/json.h"
+#include "cli/program.h"
+#include "cli/render.h"
+#include "cli/render_answer.h"
+#include "cli/site_options.h"
+#include "cli/this_host.h"
+#include "netlink/netlink.h"
+#include "policy/effective.h"
+#include "policy/load.h"
+#include "print/print.h"
+
+namespace rolewall::cli {
+namespace {
+
+constexpr std::size_t kLargestRuleset = std::size_t{1} << 30;
+
+struct Options {
+  SiteOptions site;
+  std::string packet;
+  std::string host;
+  std::string ruleset;
+  bool live = false;
+  std::string state_directory{apply::kDefaultStateDirectory};
+  bool explain = false;
+  bool all = false;
+  std::string expect;
+  std::string format = "text";
+};
+
+// Whom the question is put to.
+struct Subject {
+  policy::Policy policy;
+  std::optional<ruleset::Snapshot> snapshot;  // a ruleset without policies
+  policy::Date date;
+  ask::Asking asking;
+};
+
+Result<Subject> of_ruleset(ruleset::Snapshot snapshot) {
+  Subject subject;
+  subject.policy = ask::policy_of(snapshot.host);
+  subject.snapshot = std::move(snapshot);
+  subject.asking = {policy::Index{0}, true};
+  return subject;
+}
+
+Result<Subject> of_file(const std::string& path) {
+  const auto text = read_file(path, kLargestRuleset);
+  if (!text) return std::unexpected(text.error());
+  auto snapshot = print::from_json(*text);
+  if (!snapshot) {
+    Error error = snapshot.error();
+    error.message = fmt::format("{}: {}", path, error.message);
+    return std::unexpected(error);
+  }
+  return of_ruleset(std::move(*snapshot));
+}
+
+// The kernel's ruleset, with this machine's addresses; the names of interfaces and the policy lines
+// are those of what was applied last.
+Result<Subject> of_kernel(const std::string& state_directory) {
+  auto connection = netlink::Connection::open();
+  if (!connection) return std::unexpected(connection.error());
+  auto live = connection->dump();
+  if (!live) {
+    Error error = live.error();
+    if (error.os_errno == EPERM) {
+      error.message = "reading the live ruleset needs root (CAP_NET_ADMIN)";
+    }
+    return std::unexpected(error);
+  }
+  auto host = this_host();
+  if (!host) return std::unexpected(host.error());
+  ruleset::Snapshot snapshot{std::move(*host), std::move(*live), {}};
+  if (auto applied = apply::last_applied(state_directory); applied && *applied) {
+    snapshot.sources = std::move((*applied)->sources);
+    snapshot.host.name = (*applied)->host.name;
+    for (ruleset::Interface& interface : snapshot.host.interfaces) {
+      const auto& known = (*applied)->host.interfaces;
+      const auto same = std::find_if(known.begin(), known.end(), [&](const auto& other) {
+        return other.device == interface.device;
+      });
+      if (same != known.end()) interface = *same;
+    }
+  }
+  return of_ruleset(std::move(snapshot));
+}
+
+void show_words(const Terminal& terminal, const std::string& words,
+                const Diagnostics& diagnostics) {
+  for (const Diagnostic& finding : diagnostics.all()) {
+    terminal.line(fmt::format("rolewall: {} [{}]", printable(finding.message), finding.code));
+    terminal.line(fmt::format("      | {}", printable(words)));
+    if (finding.span.column > 0) {
+      terminal.line(fmt::format("      | {}{}", std::string(finding.span.column - 1, ' '),
+                                terminal.paint(Tone::Strong, "^")));
+    }
+    if (!finding.hint.empty()) terminal.line(fmt::format("      = {}", printable(finding.hint)));
+  }
+}
+
+bool as_expected(const std::string& expect, ask::Verdict verdict) {
+  if (expect.empty() || expect == ask::name_of(verdict)) return true;
+  return expect == "deny" && (verdict == ask::Verdict::Drop || verdict == ask::Verdict::Reject ||
+                              verdict == ask::Verdict::Stack);
+}
+
+// Hosts whose kernel, being in audit mode, accepts what the answer denies.
+std::vector<std::string> auditing(const Subject& subject, const ask::Answer& answer) {
+  std::vector<std::string> hosts;
+  if (subject.snapshot || !ask::audits(subject.policy)) return hosts;
+  for (const ask::Hop& hop : answer.hops) {
+    const auto host = policy::find_host(subject.policy, hop.host);
+    if (hop.verdict == ask::Verdict::Accept || !host) continue;
+    const auto effective = policy::effective_policy(subject.policy, *host, subject.date);
+    if (effective.defaults.mode == policy::Mode::Audit) hosts.push_back(hop.host);
+  }
+  return hosts;
+}
+
+class Questions {
+ public:
+  Questions(const Options& options, const Subject& subject, ask::Site& site)
+      : options_(options), subject_(subject), site_(site) {}
+
+  // Asks, prints, and compares with what was expected.
+  void ask(const ask::Sample& sample, const ask::Sample* other_family) {
+    const ask::Answer answer = site_.ask(sample, options_.explain);
+    std::optional<ask::Answer> other;
+    if (other_family != nullptr) {
+      other = site_.ask(*other_family, false);
+      if (other->verdict == answer.verdict) other.reset();
+    }
+    const bool expected = as_expected(options_.expect, answer.verdict);
+    expected_ &= expected;
+    if (options_.format == "json") {
+      print_json(answer, other);
+    } else {
+      print_text(answer, other, expected);
+    }
+  }
+  bool all_as_expected() const { return expected_; }
+
+ private:
+  void print_json(const ask::Answer& answer, const std::optional<ask::Answer>& other) const {
+    Json json = to_json(answer);
+    if (other) json["other_family"] = to_json(*other);
+    for (const std::string& host : auditing(subject_, answer)) json["audit"].push_back(host);
+    if (!options_.expect.empty()) json["expected"] = options_.expect;
+    print(json);
+  }
+
+  void print_text(const ask::Answer& answer, const std::optional<ask::Answer>& other,
+                  bool expected) const {
+    render(out(), answer);
+    for (const ask::Hop& hop : answer.hops) {
+      if (hop.verdict != ask::Verdict::Conditional) continue;
+      std::string words;
+      for (const ask::Alternative& alternative : hop.alternatives) {
+        words += (words.empty() ? "" : " or ") + alternative.add;
+      }
+      out().line(fmt::format("say which: add {}", words));
+    }
+    for (const std::string& host : auditing(subject_, answer)) {
+      out().line(fmt::format("{} is in audit mode: its kernel logs this and accepts it", host));
+    }
+    if (other) {
+      out().line(fmt::format("the other family differs: {}: {}", other->packet,
+                             painted(out(), other->verdict)));
+    }
+    if (!expected) {
+      err().line(fmt::format("rolewall: expected {}, got {}", options_.expect,
+                             ask::name_of(answer.verdict)));
+    }
+  }
+
+  const Options& options_;
+  const Subject& subject_;
+  ask::Site& site_;
+  bool expected_ = true;
+};
+
+int put(const Options& options, const Subject& subject, ask::Site& site) {
+  Diagnostics diagnostics;
+  const auto words =
+      policy::parse_packet(subject.policy, options.packet, {kNoFile, 1, 1}, false, diagnostics);
+  std::vector<ask::Sample> samples;
+  if (words && !diagnostics.has_errors()) {
+    samples = ask::Sampler(subject.policy).take(*words, subject.asking, diagnostics);
+  }
+  if (diagnostics.has_errors()) {
+    show_words(err(), options.packet, diagnostics);
+    return kUsage;
+  }
+  if (samples.empty()) {
+    return report_usage(
+        fmt::format("\"{}\" names no packet: both ends need an address of one family, and must not "
+                    "be the same host",
+                    options.packet));
+  }
+  const auto other = std::find_if(samples.begin(), samples.end(), [&](const ask::Sample& sample) {
+    return ask::is_ipv4(sample) != ask::is_ipv4(samples.front());
+  });
+  std::vector<ask::Sample> asked = samples;
+  if (!options.all) {
+    asked.resize(1);
+    if (other != samples.end()) asked.push_back(*other);
+  }
+  Questions questions(options, subject, site);
+  if (options.all) {
+    for (const ask::Sample& sample : asked) questions.ask(sample, nullptr);
+  } else {
+    questions.ask(asked.front(), asked.size() > 1 ? &asked[1] : nullptr);
+  }
+  return questions.all_as_expected() ? kDone : kNo;
+}
+
+int run(const Options& options) {
+  const bool without_policies = options.live || !options.ruleset.empty();
+  if (without_policies && (!options.site.directory.empty() || !options.host.empty())) {
+    return report_usage("a ruleset is one host's: --ruleset and --live take no -p and no --host");
+  }
+  if (without_policies) {
+    const auto subject =
+        options.live ? of_kernel(options.state_directory) : of_file(options.ruleset);
+    if (!subject) return report(subject.error());
+    ask::Site site(subject->policy, *subject->snapshot);
+    return put(options, *subject, site);
+  }
+  auto site = load_site(options.site, Looks::Around);
+  if (!site) return report(site.error());
+  if (refuses(*site)) return kUsage;
+  Subject subject{std::move(site->policy), std::nullopt, site->date, {}};
+  // `self` is this host, where one is meant; only --host asks it alone.
+  const auto host = choose_host(subject.policy, options.host);
+  if (!host && !options.host.empty()) return report(host.error());
+  if (host) subject.asking = {*host, !options.host.empty()};
+  ask::Site asked(subject.policy, subject.date);
+  return put(options, subject, asked);
+}
+
+}  // namespace
+
+void add_eval(Program& program) {
+  CLI::App& verb = program.add_verb(
+      kAskVerbs, "eval", "what happens to a packet, and which policy line decides",
+      "  rolewall eval 'https internet > lb-01'\n"
+      "  rolewall eval -p policies 'mysql web-01 > db-01'      both ends are asked\n"
+      "  rolewall eval 'tcp 192.0.2.7:40000 > lb-01:443 flags=syn in=public' --explain\n"
+      "  rolewall eval 'ssh management > self' --host db-01 --expect accept\n"
+      "  rolewall eval --ruleset web-01.json 'tcp 10.0.1.10 > 10.0.2.10:443'\n"
+      "  sudo rolewall eval --live 'tcp 198.51.100.7 > 10.0.2.10:22 in=eth0'");
+  auto options = std::make_shared<Options>();
+  verb.add_option("PACKET", options->packet, "SERVICE FROM > TO [in= out= at= state= flags= ...]")
+      ->required();
+  add_site_options(verb, options->site, false);
+  verb.add_option("--host", options->host, "ask this host alone")->type_name("HOST");
+  auto* ruleset =
+      verb.add_option("--ruleset", options->ruleset, "ask what `compile --format json` wrote")
+          ->type_name("FILE");
+  verb.add_flag("--live", options->live, "ask the kernel's ruleset, all tables")->excludes(ruleset);
+  verb.add_option("--state-dir", options->state_directory, "where --live finds the policy lines")
+      ->type_name("DIR")
+      ->capture_default_str();
+  verb.add_flag("--explain", options->explain, "every rule tried, and why it did not match");
+  verb.add_flag("--all", options->all, "each packet that the words stand for");
+  verb.add_option("--expect", options->expect, "exit 1 where the verdict is another")
+      ->check(
+          CLI::IsMember({"accept", "deny", "drop", "reject", "stack", "conditional", "undecided"}))
+      ->type_name("VERDICT");
+  add_format_option(verb, options->format, {"text", "json"});
+  program.on_choice(verb, options, run);
+}
+
+}  // namespace rolewall::cli

@@ -1,0 +1,187 @@
+// rolewall explain: a rule's id, as it stands in answers, counters and logs, back to its line, its
+// text, the hosts that have it, and the rules that the kernel gets for it.
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "base/file.h"
+#include "base/suggest.h"
+#include "cli/exit_status.h"
+#include "cli/program.h"
+#include "cli/render.h"
+#include "cli/site_options.h"
+#include "compile/compile.h"
+#include "policy/effective.h"
+#include "print/print.h"
+
+namespace rolewall::cli {
+namespace {
+
+struct Options {
+  SiteOptions site;
+  std::string rule;
+  std::string host;
+};
+
+constexpr std::size_t kLargestPolicyFile = 4u << 20;
+constexpr std::size_t kLongestRule = 40;  // lines that are shown of one
+
+struct BuiltinStep {
+  std::string_view name;
+  std::string_view meaning;
+};
+
+constexpr BuiltinStep kBuiltinSteps[] = {
+    {compile::builtin::kLoopback, "what the host sends to itself is accepted"},
+    {compile::builtin::kEstablished,
+     "answers and related ICMP errors of a known connection are accepted"},
+    {compile::builtin::kBanned, "what comes from a banned address is dropped"},
+    {compile::builtin::kInvalid, "what belongs to no connection and begins none is dropped"},
+    {compile::builtin::kSpoofed,
+     "a source that is `behind` one interface and arrives on another is dropped"},
+    {compile::builtin::kAllowed, "what was allowed for a time is accepted"},
+    {compile::builtin::kDefault, "no rule matched: `[defaults]` of the direction decides"},
+};
+
+struct Found {
+  const policy::RuleFile* file = nullptr;
+  const policy::Rule* rule = nullptr;
+};
+
+Found find_rule(const policy::Policy& policy, const std::string& name,
+                std::vector<std::string>& names) {
+  for (const policy::RuleFile& file : policy.files) {
+    for (const policy::Rule& rule : file.rules) {
+      if (rule.full_name == name) return {&file, &rule};
+      names.push_back(rule.full_name);
+    }
+  }
+  return {};
+}
+
+// From the rule's line to the next table or empty line.
+void show_text(const policy::Policy& policy, const policy::Rule& rule) {
+  const auto text = read_file(policy.sources.path(rule.span.file), kLargestPolicyFile);
+  if (!text) return;
+  std::istringstream stream(*text);
+  std::string line;
+  for (std::uint32_t number = 1; std::getline(stream, line); ++number) {
+    if (number < rule.span.line) continue;
+    if (number > rule.span.line && (line.empty() || line.starts_with('['))) return;
+    if (number - rule.span.line >= kLongestRule) return;
+    out().line(fmt::format("{} | {}", out().paint(Tone::Quiet, fmt::format("{:>5}", number)),
+                           printable(line)));
+    // A rule in an inline table is its line alone.
+    if (number == rule.span.line && line.find("[[") == std::string::npos) return;
+  }
+}
+
+bool has_rule(const policy::Policy& policy, policy::Index host, policy::Date date,
+              const policy::Rule& rule) {
+  const auto effective = policy::effective_policy(policy, host, date);
+  const auto same = [&](const policy::EffectiveRule& entry) { return entry.rule == &rule; };
+  return std::any_of(effective.inbound.begin(), effective.inbound.end(), same) ||
+         std::any_of(effective.outbound.begin(), effective.outbound.end(), same);
+}
+
+void show_kernel_rules(const ruleset::Snapshot& snapshot, const std::string& id) {
+  out().line(fmt::format("on {}, as nft text:", snapshot.host.name));
+  for (const ruleset::Table& table : snapshot.ruleset.tables) {
+    for (const ruleset::Chain& chain : table.chains) {
+      for (const ruleset::Rule& rule : chain.rules) {
+        const bool leads_here =
+            std::any_of(rule.exprs.begin(), rule.exprs.end(), [&](const ruleset::Expr& expr) {
+              const auto* verdict = std::get_if<ruleset::ImmediateVerdict>(&expr);
+              return verdict != nullptr && verdict->verdict.chain == id;
+            });
+        if (chain.name != id && rule.comment != id && !leads_here) continue;
+        out().line(fmt::format("      chain {}: {}", printable(chain.name),
+                               printable(print::rule_text(table, rule))));
+      }
+    }
+    for (const ruleset::Set& set : table.sets) {
+      const auto& verdicts = set.elements.verdicts;
+      const auto count = std::count_if(verdicts.begin(), verdicts.end(),
+                                       [&](const auto& verdict) { return verdict.chain == id; });
+      if (count > 0) {
+        out().line(
+            fmt::format("      map {}: {} to it", printable(set.name),
+                        count == 1 ? "1 element leads" : fmt::format("{} elements lead", count)));
+      }
+    }
+  }
+}
+
+int explain_builtin(const BuiltinStep& step) {
+  out().line(fmt::format("{}: a built-in step: {}", step.name, step.meaning));
+  return kDone;
+}
+
+int run(const Options& options) {
+  for (const BuiltinStep& step : kBuiltinSteps) {
+    if (options.rule == step.name) return explain_builtin(step);
+  }
+  const auto site = load_site(options.site, Looks::Around);
+  if (!site) return report(site.error());
+  if (refuses(*site)) return kUsage;
+  const policy::Policy& policy = site->policy;
+
+  std::vector<std::string> names;
+  const Found found = find_rule(policy, options.rule, names);
+  if (found.rule == nullptr) {
+    const std::string hint = did_you_mean(options.rule, names);
+    return report_usage(
+        fmt::format("no rule `{}`{}", options.rule,
+                    hint.empty() ? "; a rule's full name is FILE.DIRECTION.ID, as `eval` says it"
+                                 : "; " + hint));
+  }
+
+  std::vector<policy::Index> hosts;
+  std::vector<std::string> host_names;
+  for (policy::Index host = 0; host < policy.hosts.size(); ++host) {
+    if (!has_rule(policy, host, site->date, *found.rule)) continue;
+    hosts.push_back(host);
+    host_names.push_back(policy.hosts[host].name);
+  }
+  out().line(fmt::format("{}  {}", out().paint(Tone::Strong, found.rule->full_name),
+                         policy.sources.format(found.rule->span)));
+  show_text(policy, *found.rule);
+  if (hosts.empty()) {
+    out().line("no host has it: skipped, expired, not enabled, or not `on` any");
+    return kDone;
+  }
+  out().line(fmt::format("in force on {}", fmt::join(host_names, ", ")));
+
+  policy::Index shown = hosts.front();
+  if (!options.host.empty()) {
+    const auto host = choose_host(policy, options.host);
+    if (!host) return report(host.error());
+    if (std::find(hosts.begin(), hosts.end(), *host) == hosts.end()) {
+      out().line(fmt::format("{} does not have it", options.host));
+      return kDone;
+    }
+    shown = *host;
+  }
+  show_kernel_rules(compile::compile(policy, shown, {site->date, true}), found.rule->full_name);
+  return kDone;
+}
+
+}  // namespace
+
+void add_explain(Program& program) {
+  CLI::App& verb = program.add_verb(
+      kAskVerbs, "explain", "a rule's id: its line, its hosts, and what the kernel gets for it",
+      "  rolewall explain web.inbound.app-from-lb\n"
+      "  rolewall explain baseline.inbound.ssh --host db-01\n"
+      "  rolewall explain '(spoofed)'");
+  auto options = std::make_shared<Options>();
+  verb.add_option("RULE", options->rule, "a rule's full name, or a built-in step's")->required();
+  add_site_options(verb, options->site, false);
+  verb.add_option("--host", options->host, "show what this host's kernel gets")->type_name("HOST");
+  program.on_choice(verb, options, run);
+}
+
+}  // namespace rolewall::cli

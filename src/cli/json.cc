@@ -1,0 +1,115 @@
+#include "cli/json.h"
+
+#include "cli/terminal.h"
+#include "ruleset/names.h"
+
+namespace rolewall::cli {
+namespace {
+
+std::string_view name_of(Severity severity) {
+  switch (severity) {
+    case Severity::Note:
+      return "note";
+    case Severity::Warning:
+      return "warning";
+    case Severity::Error:
+      return "error";
+  }
+  return {};
+}
+
+void put_place(Json& json, const SourceFiles& sources, const Span& span) {
+  if (!span.known()) return;
+  json["file"] = sources.path(span.file);
+  if (span.line == 0) return;
+  json["line"] = span.line;
+  json["column"] = span.column;
+}
+
+Json to_json(const ask::Tried& tried) {
+  Json json;
+  json["table"] = tried.table;
+  json["chain"] = tried.chain;
+  json["rule"] = tried.rule;
+  if (!tried.file.empty()) {
+    json["file"] = tried.file;
+    json["line"] = tried.line;
+  }
+  json["matched"] = tried.matched;
+  if (!tried.why.empty()) json["why"] = tried.why;
+  if (!tried.verdict.empty()) json["verdict"] = tried.verdict;
+  return json;
+}
+
+}  // namespace
+
+Json to_json(const Diagnostics& diagnostics, const SourceFiles& sources) {
+  Json findings = Json::array();
+  for (const Diagnostic& diagnostic : diagnostics.all()) {
+    Json json;
+    json["severity"] = name_of(diagnostic.severity);
+    json["code"] = diagnostic.code;
+    put_place(json, sources, diagnostic.span);
+    json["message"] = diagnostic.message;
+    if (!diagnostic.hint.empty()) json["hint"] = diagnostic.hint;
+    for (const DiagnosticNote& note : diagnostic.notes) {
+      Json entry;
+      put_place(entry, sources, note.span);
+      entry["message"] = note.message;
+      json["notes"].push_back(std::move(entry));
+    }
+    findings.push_back(std::move(json));
+  }
+  return findings;
+}
+
+Json to_json(const ask::DecidedBy& by) {
+  Json json;
+  json["family"] = by.family;
+  json["table"] = by.table;
+  json["chain"] = by.chain;
+  if (by.handle) json["handle"] = *by.handle;
+  if (!by.rule.empty()) json["rule"] = by.rule;
+  if (by.chain_policy) json["chain_policy"] = true;
+  if (!by.file.empty()) {
+    json["file"] = by.file;
+    json["line"] = by.line;
+    json["column"] = by.column;
+  }
+  return json;
+}
+
+Json to_json(const ask::Hop& hop) {
+  Json json;
+  json["host"] = hop.host;
+  json["hook"] = ruleset::name_of(hop.hook);
+  if (!hop.device.empty()) json["device"] = hop.device;
+  json["verdict"] = ask::name_of(hop.verdict);
+  if (hop.decided_by) json["decided_by"] = to_json(*hop.decided_by);
+  if (!hop.reason.empty()) json["reason"] = hop.reason;
+  for (const ask::Alternative& alternative : hop.alternatives) {
+    Json entry;
+    entry["add"] = alternative.add;
+    entry["verdict"] = ask::name_of(alternative.verdict);
+    if (alternative.decided_by) entry["decided_by"] = to_json(*alternative.decided_by);
+    json["alternatives"].push_back(std::move(entry));
+  }
+  for (const ask::Tried& tried : hop.tried) json["tried"].push_back(to_json(tried));
+  return json;
+}
+
+Json to_json(const ask::Answer& answer) {
+  Json json;
+  json["packet"] = answer.packet;
+  json["verdict"] = ask::name_of(answer.verdict);
+  json["hops"] = Json::array();
+  for (const ask::Hop& hop : answer.hops) json["hops"].push_back(to_json(hop));
+  for (const ask::Hop& hop : answer.beyond) json["beyond"].push_back(to_json(hop));
+  return json;
+}
+
+void print(const Json& json) {
+  out().line(json.dump(-1, ' ', false, Json::error_handler_t::replace));
+}
+
+}  // namespace rolewall::cli

@@ -1,0 +1,50 @@
+// rolewall lint: what the parser and the resolver can tell, without asking a packet.
+
+#include <fmt/format.h>
+
+#include "cli/exit_status.h"
+#include "cli/json.h"
+#include "cli/program.h"
+#include "cli/render.h"
+#include "cli/site_options.h"
+
+namespace rolewall::cli {
+namespace {
+
+struct Options {
+  SiteOptions site;
+  std::string format = "text";
+};
+
+int run(const Options& options) {
+  const auto site = load_site(options.site, Looks::Around);
+  if (!site) return report(site.error());
+  const bool wrong = site->diagnostics.has_errors();
+  if (options.format == "json") {
+    print(Json{{"version", kJsonVersion},
+               {"verb", "lint"},
+               {"directory", site->policy.directory},
+               {"ok", !wrong},
+               {"findings", to_json(site->diagnostics, site->policy.sources)}});
+  } else {
+    render(out(), site->policy.sources, site->diagnostics);
+    out().line(
+        fmt::format("{}: {}", printable(site->policy.directory), summary(site->diagnostics)));
+  }
+  return wrong ? kNo : kDone;
+}
+
+}  // namespace
+
+void add_lint(Program& program) {
+  CLI::App& verb =
+      program.add_verb(kPolicyVerbs, "lint", "findings in the policies, at their lines",
+                       "  rolewall lint policies\n"
+                       "  rolewall lint policies --format json");
+  auto options = std::make_shared<Options>();
+  add_site_options(verb, options->site);
+  add_format_option(verb, options->format, {"text", "json"});
+  program.on_choice(verb, options, run);
+}
+
+}  // namespace rolewall::cli

@@ -1,0 +1,97 @@
+// rolewall lock: ask the resolver for the DNS names that networks use, and write rolewall.lock. The
+// only verb that asks the network.
+
+#include "policy/lock.h"
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <netdb.h>
+#include <netinet/in.h>
+
+#include <cstring>
+#include <memory>
+#include <set>
+
+#include "base/file.h"
+#include "cli/exit_status.h"
+#include "cli/program.h"
+#include "cli/render.h"
+#include "cli/site_options.h"
+
+namespace rolewall::cli {
+namespace {
+
+struct Options {
+  SiteOptions site;
+};
+
+Result<std::vector<net::Address>> ask_resolver(const std::string& name) {
+  addrinfo hints{};
+  hints.ai_family = AF_UNSPEC;
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* list = nullptr;
+  // The trailing dot keeps the resolver from trying this machine's search domains.
+  const int error = ::getaddrinfo((name + ".").c_str(), nullptr, &hints, &list);
+  if (error != 0) {
+    return fail(ErrorKind::System, fmt::format("{}: {}", name, ::gai_strerror(error)));
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
+  std::vector<net::Address> addresses;
+  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
+    if (entry->ai_family == AF_INET) {
+      sockaddr_in ipv4{};
+      std::memcpy(&ipv4, entry->ai_addr, sizeof ipv4);
+      addresses.emplace_back(net::Ipv4{ntohl(ipv4.sin_addr.s_addr)});
+    } else if (entry->ai_family == AF_INET6) {
+      sockaddr_in6 ipv6{};
+      std::memcpy(&ipv6, entry->ai_addr, sizeof ipv6);
+      addresses.emplace_back(net::ipv6_from_bytes(ipv6.sin6_addr.s6_addr));
+    }
+  }
+  return addresses;
+}
+
+int run(const Options& options) {
+  const auto site = load_site(options.site, Looks::Around);
+  if (!site) return report(site.error());
+  // A name that is not locked yet is what this verb is for; any other error is not.
+  Diagnostics others;
+  for (const Diagnostic& finding : site->diagnostics.all()) {
+    if (finding.severity != Severity::Error || finding.code == "not-locked") continue;
+    others.error(finding.code, finding.span, finding.message, finding.hint).notes = finding.notes;
+  }
+  if (others.has_errors()) {
+    render(err(), site->policy.sources, others);
+    return kUsage;
+  }
+  const std::vector<std::string> names = policy::dns_names(site->policy);
+  if (names.empty()) {
+    out().line("nothing to lock: no network of this site has `names`");
+    return kDone;
+  }
+  const auto lock = policy::resolve(names, ask_resolver);
+  if (!lock) return report(lock.error());
+  const std::string path = fmt::format("{}/{}", site->policy.directory, policy::kLockFile);
+  if (const auto written = write_file_atomically(path, policy::format_lock(*lock)); !written) {
+    return report(written.error());
+  }
+  std::size_t addresses = 0;
+  for (const auto& [name, found] : *lock) addresses += found.size();
+  out().line(fmt::format("{}: {}, {}", printable(path), counted(lock->size(), "name"),
+                         addresses == 1 ? "1 address" : grouped(addresses) + " addresses"));
+  return kDone;
+}
+
+}  // namespace
+
+void add_lock(Program& program) {
+  CLI::App& verb = program.add_verb(kPolicyVerbs, "lock",
+                                    "write rolewall.lock: the addresses of the DNS names in use",
+                                    "  rolewall lock policies\n"
+                                    "  rolewall lock policies && git diff policies/rolewall.lock");
+  auto options = std::make_shared<Options>();
+  add_site_options(verb, options->site);
+  program.on_choice(verb, options, run);
+}
+
+}  // namespace rolewall::cli

@@ -1,0 +1,30 @@
+// rolewall(8).
+
+#include <cstdio>
+
+#include "cli/exit_status.h"
+#include "cli/program.h"
+#include "cli/render.h"
+
+int main(int argc, char** argv) {
+  using namespace rolewall::cli;
+  Program program;
+  add_check(program);
+  add_lint(program);
+  add_test(program);
+  add_compile(program);
+  add_lock(program);
+  add_eval(program);
+  add_explain(program);
+  add_apply(program);
+  add_status(program);
+  add_disable(program);
+
+  int status = program.run(argc, argv);
+  // A full disk or a closed pipe must not look like success.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    report({rolewall::ErrorKind::System, "cannot write to standard output", 0, {}});
+    if (status == kDone) status = kSystem;
+  }
+  return status;
+}

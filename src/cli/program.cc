@@ -1,0 +1,101 @@
+#include "cli/program.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "base/suggest.h"
+#include "cli/exit_status.h"
+#include "cli/render.h"
+#include "cli/terminal.h"
+
+namespace rolewall::cli {
+namespace {
+
+constexpr const char* kDescription =
+    "rolewall: a host firewall whose source is a policy per role.\n"
+    "It compiles TOML policies to nftables, applies them in one transaction, and answers on any\n"
+    "machine what happens to a packet and which policy line decides.";
+
+constexpr const char* kFooter =
+    "Examples:\n"
+    "  rolewall check policies                        the line for CI\n"
+    "  rolewall eval 'https internet > lb-01'         what happens to this packet, and why\n"
+    "  rolewall apply --sandbox policies --host lb-01 try it on a kernel, change nothing\n"
+    "\n"
+    "Exit status: 0 done or yes, 1 no, 2 wrong command line or unreadable files, 3 the system\n"
+    "refused. `rolewall VERB --help` has each verb's options and examples.";
+
+// CLI11's layout, with the groups' names as plain headings and one column for all verbs.
+class HelpFormatter : public CLI::Formatter {
+ public:
+  HelpFormatter() { column_width(26); }
+
+  std::string make_group(std::string group, bool is_positional,
+                         std::vector<const CLI::Option*> options) const override {
+    return CLI::Formatter::make_group(std::move(group), is_positional, std::move(options));
+  }
+};
+
+// What is neither a verb nor an option, in the place of the verb: CLI11 only says that it was not
+// expected.
+std::string unknown_verb(const CLI::App& app, int argc, const char* const* argv) {
+  if (argc < 2 || argv[1][0] == '-' || argv[1][0] == '\0') return "";
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) verbs.push_back(verb->get_name());
+  if (std::find(verbs.begin(), verbs.end(), argv[1]) != verbs.end()) return "";
+  const std::string hint = did_you_mean(argv[1], verbs);
+  return fmt::format("no verb `{}`: {}", argv[1],
+                     hint.empty() ? "`rolewall --help` lists them" : hint);
+}
+
+}  // namespace
+
+Program::Program() : app_(kDescription, "rolewall") {
+  app_.formatter(std::make_shared<HelpFormatter>());
+  app_.set_version_flag("--version", "rolewall " ROLEWALL_VERSION);
+  app_.set_help_flag("-h,--help", "this help");
+  app_.require_subcommand(0, 1);
+  app_.footer(kFooter);
+  app_.get_formatter()->label("SUBCOMMAND", "VERB");
+  app_.get_formatter()->label("SUBCOMMANDS", "VERB");
+  app_.get_formatter()->label("Subcommands", "Verbs");
+}
+
+CLI::App& Program::add_verb(std::string_view group, const std::string& name,
+                            const std::string& description, const std::string& examples) {
+  CLI::App* verb = app_.add_subcommand(name, description);
+  verb->group(std::string(group));
+  verb->footer("Examples:\n" + examples);
+  verb->set_help_flag("-h,--help", "this help");
+  return *verb;
+}
+
+int Program::run(int argc, const char* const* argv) {
+  if (const std::string message = unknown_verb(app_, argc, argv); !message.empty()) {
+    return report_usage(message);
+  }
+  try {
+    app_.parse(argc, argv);
+  } catch (const CLI::Success& asked_for_help) {
+    return app_.exit(asked_for_help);
+  } catch (const CLI::ParseError& error) {
+    const auto verbs = app_.get_subcommands();
+    const std::string help =
+        verbs.empty() ? "rolewall --help" : fmt::format("rolewall {} --help", verbs[0]->get_name());
+    return report_usage(fmt::format("{} (see `{}`)", error.what(), help));
+  }
+  return run_ ? run_() : begin();
+}
+
+void add_format_option(CLI::App& verb, std::string& format, const std::vector<std::string>& words) {
+  verb.add_option("--format", format, fmt::format("{}", fmt::join(words, ", ")))
+      ->check(CLI::IsMember(words))
+      ->type_name("FORMAT")
+      ->capture_default_str();
+}
+
+}  // namespace rolewall::cli

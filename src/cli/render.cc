@@ -1,0 +1,142 @@
+#include "cli/render.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <optional>
+#include <sstream>
+#include <string_view>
+#include <vector>
+
+#include "base/file.h"
+#include "cli/exit_status.h"
+
+namespace rolewall::cli {
+namespace {
+
+// The longest line that is shown whole; of a longer one (a list in one line) the place is enough.
+constexpr std::size_t kWidestLine = 200;
+constexpr std::size_t kLargestSource = 4u << 20;
+
+bool continues_character(char c) {
+  return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
+}
+
+// The lines of the files that findings point into, each file read once.
+class SourceText {
+ public:
+  explicit SourceText(const SourceFiles& sources) : sources_(sources) {}
+
+  std::optional<std::string> line(const Span& span) {
+    if (!span.known() || span.line == 0) return std::nullopt;
+    const auto& lines = lines_of(span.file);
+    if (span.line > lines.size()) return std::nullopt;
+    const std::string& text = lines[span.line - 1];
+    if (text.size() > kWidestLine) return std::nullopt;
+    return printable(text);
+  }
+
+ private:
+  const std::vector<std::string>& lines_of(FileId file) {
+    const auto [at, fresh] = lines_.try_emplace(file);
+    if (fresh) {
+      if (const auto text = read_file(sources_.path(file), kLargestSource)) {
+        std::istringstream stream(*text);
+        for (std::string line; std::getline(stream, line);) {
+          if (line.ends_with('\r')) line.pop_back();
+          at->second.push_back(std::move(line));
+        }
+      }
+    }
+    return at->second;
+  }
+
+  const SourceFiles& sources_;
+  std::map<FileId, std::vector<std::string>> lines_;
+};
+
+// What stands before the caret: as wide as the text before it, tabs kept.
+std::string indent_to(std::string_view line, std::uint32_t column) {
+  std::string indent;
+  std::uint32_t at = 0;
+  for (const char c : line) {
+    if (continues_character(c)) continue;
+    if (++at >= column) break;
+    indent += c == '\t' ? '\t' : ' ';
+  }
+  return indent;
+}
+
+void show_line(const Terminal& terminal, SourceText& text, const Span& span) {
+  const auto line = text.line(span);
+  if (!line) return;
+  const std::string number = fmt::format("{:>5}", span.line);
+  terminal.line(fmt::format("{} | {}", terminal.paint(Tone::Quiet, number), *line));
+  if (span.column > 0) {
+    terminal.line(fmt::format("      | {}{}", indent_to(*line, span.column),
+                              terminal.paint(Tone::Strong, "^")));
+  }
+}
+
+std::string label(const Terminal& terminal, Severity severity) {
+  switch (severity) {
+    case Severity::Note:
+      return terminal.paint(Tone::Quiet, "note");
+    case Severity::Warning:
+      return terminal.paint(Tone::Warning, "warning");
+    case Severity::Error:
+      return terminal.paint(Tone::Bad, "error");
+  }
+  return {};
+}
+
+std::string place(const SourceFiles& sources, const Span& span) {
+  const std::string where = sources.format(span);
+  return where.empty() ? "" : where + ": ";
+}
+
+}  // namespace
+
+void render(const Terminal& terminal, const SourceFiles& sources, const Diagnostics& diagnostics,
+            Severity least) {
+  SourceText text(sources);
+  for (const Diagnostic& diagnostic : diagnostics.all()) {
+    if (diagnostic.severity < least) continue;
+    terminal.line(fmt::format("{}{}: {} {}",
+                              terminal.paint(Tone::Strong, place(sources, diagnostic.span)),
+                              label(terminal, diagnostic.severity), printable(diagnostic.message),
+                              terminal.paint(Tone::Quiet, fmt::format("[{}]", diagnostic.code))));
+    show_line(terminal, text, diagnostic.span);
+    if (!diagnostic.hint.empty()) {
+      terminal.line(fmt::format("      = {}", printable(diagnostic.hint)));
+    }
+    for (const DiagnosticNote& note : diagnostic.notes) {
+      terminal.line(fmt::format("{}{}: {}", place(sources, note.span),
+                                label(terminal, Severity::Note), printable(note.message)));
+      show_line(terminal, text, note.span);
+    }
+  }
+  if (diagnostics.suppressed() > 0) {
+    terminal.line(fmt::format("and {} more", grouped(diagnostics.suppressed())));
+  }
+}
+
+std::string summary(const Diagnostics& diagnostics) {
+  const std::size_t errors = diagnostics.error_count();
+  const std::size_t warnings = diagnostics.warning_count();
+  if (errors == 0 && warnings == 0) return "no findings";
+  if (warnings == 0) return counted(errors, "error");
+  if (errors == 0) return counted(warnings, "warning");
+  return fmt::format("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
+}
+
+int report(const Error& error) {
+  err().line(fmt::format("rolewall: {}", printable(error.message)));
+  return exit_status_of(error.kind);
+}
+
+int report_usage(const std::string& message) {
+  return report(Error{ErrorKind::Usage, message, 0, {}});
+}
+
+}  // namespace rolewall::cli

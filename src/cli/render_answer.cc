@@ -1,0 +1,118 @@
+#include "cli/render_answer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ruleset/names.h"
+#include "ruleset/ruleset.h"
+
+namespace rolewall::cli {
+namespace {
+
+using ask::Verdict;
+
+bool is_own(const ask::DecidedBy& by) {
+  return by.table == ruleset::kOwnTable && by.family == ruleset::name_of(ruleset::kOwnFamily);
+}
+
+// A hook where our own table had nothing to say (no early rule): it would only be noise.
+bool is_silent(const ask::Hop& hop) {
+  return hop.verdict == Verdict::Accept && hop.tried.empty() &&
+         (!hop.decided_by || (hop.decided_by->chain_policy && is_own(*hop.decided_by)));
+}
+
+std::string why(const ask::Hop& hop) {
+  if (!hop.reason.empty()) return printable(hop.reason);
+  if (hop.decided_by) return in_words(*hop.decided_by);
+  return hop.verdict == Verdict::Conditional ? "depends on the interface" : "nothing is in its way";
+}
+
+void render_tried(const Terminal& terminal, const ask::Hop& hop) {
+  std::string chain;
+  for (const ask::Tried& tried : hop.tried) {
+    if (const std::string here = tried.table + " " + tried.chain; here != chain) {
+      chain = here;
+      terminal.line(terminal.paint(
+          Tone::Quiet, fmt::format("      {}, chain {}", tried.table, printable(tried.chain))));
+    }
+    const std::string place =
+        tried.file.empty() ? "" : fmt::format("  {}:{}", printable(tried.file), tried.line);
+    const std::string outcome =
+        tried.matched
+            ? (tried.verdict.empty() ? "matches" : fmt::format("matches: {}", tried.verdict))
+            : printable(tried.why);
+    terminal.line(fmt::format(
+        "        {} {:<34} {}{}",
+        tried.matched ? terminal.paint(Tone::Strong, "+") : terminal.paint(Tone::Quiet, "-"),
+        printable(tried.rule), outcome, terminal.paint(Tone::Quiet, place)));
+  }
+}
+
+void render_hop(const Terminal& terminal, const ask::Hop& hop, std::size_t width) {
+  // Painted text has no width of its own: pad beside it.
+  const std::string verdict(ask::name_of(hop.verdict));
+  const std::string padding(verdict.size() < 6 ? 6 - verdict.size() : 0, ' ');
+  terminal.line(fmt::format("  {:<{}} {:<11} {}{}  {}", hop.host, width, ruleset::name_of(hop.hook),
+                            painted(terminal, hop.verdict), padding, why(hop)));
+  for (const ask::Alternative& alternative : hop.alternatives) {
+    terminal.line(fmt::format("      {:<16} {}  {}", alternative.add,
+                              painted(terminal, alternative.verdict),
+                              alternative.decided_by ? in_words(*alternative.decided_by) : ""));
+  }
+  render_tried(terminal, hop);
+}
+
+}  // namespace
+
+std::string painted(const Terminal& terminal, Verdict verdict) {
+  const std::string_view name = ask::name_of(verdict);
+  switch (verdict) {
+    case Verdict::Accept:
+      return terminal.paint(Tone::Good, name);
+    case Verdict::Drop:
+    case Verdict::Reject:
+    case Verdict::Stack:
+      return terminal.paint(Tone::Bad, name);
+    case Verdict::Conditional:
+    case Verdict::Undecided:
+      return terminal.paint(Tone::Warning, name);
+  }
+  return {};
+}
+
+std::string in_words(const ask::DecidedBy& by) {
+  if (!by.file.empty()) {
+    return fmt::format("{}  {}:{}", printable(by.rule), printable(by.file), by.line);
+  }
+  if (is_own(by) && !by.rule.empty()) return printable(by.rule);
+  std::string words =
+      fmt::format("table {} {}, chain {}", by.family, printable(by.table), printable(by.chain));
+  if (by.chain_policy) {
+    words += ": its policy";
+  } else if (!by.rule.empty()) {
+    words += fmt::format(": \"{}\"", printable(by.rule));
+  }
+  if (by.handle) words += fmt::format(" (handle {})", *by.handle);
+  return words;
+}
+
+void render(const Terminal& terminal, const ask::Answer& answer) {
+  terminal.line(fmt::format("{}: {}", answer.packet, painted(terminal, answer.verdict)));
+  std::size_t width = 0;
+  for (const auto* hops : {&answer.hops, &answer.beyond}) {
+    for (const ask::Hop& hop : *hops) width = std::max(width, hop.host.size());
+  }
+  for (const ask::Hop& hop : answer.hops) {
+    if (!is_silent(hop)) render_hop(terminal, hop, width);
+  }
+  if (std::any_of(answer.beyond.begin(), answer.beyond.end(),
+                  [](const ask::Hop& hop) { return !is_silent(hop); })) {
+    terminal.line(terminal.paint(Tone::Quiet, "  it does not come so far, but there:"));
+    for (const ask::Hop& hop : answer.beyond) {
+      if (!is_silent(hop)) render_hop(terminal, hop, width);
+    }
+  }
+}
+
+}  // namespace rolewall::cli

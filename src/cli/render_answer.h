@@ -1,0 +1,17 @@
+// An answer as people read it: the packet whole, the verdict, and who decided at each host.
+#pragma once
+
+#include "ask/answer.h"
+#include "cli/terminal.h"
+
+namespace rolewall::cli {
+
+// "accept" in the colour of its kind.
+std::string painted(const Terminal& terminal, ask::Verdict verdict);
+
+// "web.inbound.app-from-lb  policies/web.toml:8", as far as it is known.
+std::string in_words(const ask::DecidedBy& decided_by);
+
+void render(const Terminal& terminal, const ask::Answer& answer);
+
+}  // namespace rolewall::cli

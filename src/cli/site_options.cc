@@ -1,0 +1,174 @@
+#include "cli/site_options.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "base/file.h"
+#include "base/suggest.h"
+#include "cli/render.h"
+#include "policy/load.h"
+
+namespace rolewall::cli {
+namespace {
+
+constexpr std::string_view kServerDirectory = "/etc/rolewall";
+constexpr std::string_view kInstalledRules = "/usr/share/rolewall/rules";
+// Beside a program that has just been built, Meson leaves a file that names the source's rules/.
+constexpr std::string_view kBuiltRulesPointer = "rolewall-rules-path";
+
+bool is_file(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
+}
+
+bool is_directory(const std::string& path) {
+  struct stat status{};
+  return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+Result<std::string> find_directory(const SiteOptions& options, Looks looks) {
+  if (!options.directory.empty()) {
+    if (is_file(options.directory) && options.directory.ends_with("site.toml")) {
+      return fail(ErrorKind::Usage,
+                  fmt::format("{} is a file: name the directory that it is in", options.directory));
+    }
+    if (!is_directory(options.directory)) {
+      return fail(ErrorKind::Io, fmt::format("{}: no such directory", options.directory));
+    }
+    if (!is_file(options.directory + "/site.toml")) {
+      return fail(ErrorKind::Io,
+                  fmt::format("{}: no site.toml there: a directory of policies has one",
+                              options.directory));
+    }
+    return options.directory;
+  }
+  std::vector<std::string> candidates;
+  if (looks == Looks::Around) candidates = {".", "policies"};
+  candidates.emplace_back(kServerDirectory);
+  for (const std::string& candidate : candidates) {
+    if (!is_file(candidate + "/site.toml")) continue;
+    err().line(err().paint(Tone::Quiet, fmt::format("rolewall: policies from {}",
+                                                    candidate == "." ? "./" : candidate)));
+    return candidate;
+  }
+  if (looks == Looks::OnServer) {
+    return fail(ErrorKind::Io, fmt::format("no policies in {}: name their directory with -p DIR",
+                                           kServerDirectory));
+  }
+  return fail(ErrorKind::Io,
+              fmt::format("no policies here: neither ./site.toml nor ./policies/site.toml nor "
+                          "{}/site.toml is there; name their directory",
+                          kServerDirectory));
+}
+
+std::string find_shipped_rules() {
+  if (const char* named = std::getenv("ROLEWALL_RULES_DIR"); named != nullptr && *named != '\0') {
+    return named;
+  }
+  std::error_code ignored;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  constexpr std::size_t kLongestPath = 4096;
+  const auto pointer =
+      read_file((program.parent_path() / kBuiltRulesPointer).string(), kLongestPath);
+  if (pointer) {
+    const std::string path = pointer->substr(0, pointer->find('\n'));
+    if (is_directory(path)) return path;
+  }
+  return std::string(kInstalledRules);
+}
+
+Result<policy::Date> parse_date(const std::string& text) {
+  using namespace std::chrono;
+  if (text.empty()) {
+    const std::time_t now = system_clock::to_time_t(system_clock::now());
+    std::tm local{};
+    ::localtime_r(&now, &local);
+    return year_month_day{year{local.tm_year + 1900},
+                          month{static_cast<unsigned>(local.tm_mon + 1)},
+                          day{static_cast<unsigned>(local.tm_mday)}};
+  }
+  int y = 0;
+  unsigned m = 0;
+  unsigned d = 0;
+  const bool shape = text.size() == 10 && text[4] == '-' && text[7] == '-';
+  const auto number = [&](std::size_t from, std::size_t count, auto& value) {
+    const char* begin = text.data() + from;
+    const auto [end, error] = std::from_chars(begin, begin + count, value);
+    return error == std::errc{} && end == begin + count;
+  };
+  if (shape && number(0, 4, y) && number(5, 2, m) && number(8, 2, d)) {
+    const year_month_day date{year{y}, month{m}, day{d}};
+    if (date.ok()) return date;
+  }
+  return fail(ErrorKind::Usage, fmt::format("--date {}: no date; write YEAR-MONTH-DAY", text));
+}
+
+std::string machine_name() {
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) != 0) return "";
+  return name.data();
+}
+
+}  // namespace
+
+void add_site_options(CLI::App& verb, SiteOptions& options, bool positional) {
+  verb.add_option(positional ? "-p,--policies,DIR" : "-p,--policies", options.directory,
+                  "directory of the policies")
+      ->type_name("DIR");
+  verb.add_option("--date", options.date, "the day that `expires` is compared with (today)")
+      ->type_name("YYYY-MM-DD");
+}
+
+Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {
+  const auto date = parse_date(options.date);
+  if (!date) return std::unexpected(date.error());
+  const auto directory = find_directory(options, looks);
+  if (!directory) return std::unexpected(directory.error());
+  LoadedSite site;
+  site.date = *date;
+  site.policy = policy::load(*directory, {find_shipped_rules(), *date}, site.diagnostics);
+  site.diagnostics.sort();
+  return site;
+}
+
+bool refuses(const LoadedSite& site) {
+  if (!site.diagnostics.has_errors()) return false;
+  render(err(), site.policy.sources, site.diagnostics, Severity::Error);
+  err().line(fmt::format("rolewall: {} in the policies", summary(site.diagnostics)));
+  return true;
+}
+
+Result<policy::Index> choose_host(const policy::Policy& policy, const std::string& named) {
+  std::vector<std::string> names;
+  for (const policy::Host& host : policy.hosts) names.push_back(host.name);
+  if (!named.empty()) {
+    if (const auto found = policy::find_host(policy, named)) return *found;
+    const std::string hint = did_you_mean(named, names);
+    return fail(ErrorKind::Usage, fmt::format("--host {}: the site has no such host{}{}", named,
+                                              hint.empty() ? "" : "; ", hint));
+  }
+  const std::string machine = machine_name();
+  for (const std::string& name : {machine, machine.substr(0, machine.find('.'))}) {
+    if (const auto found = policy::find_host(policy, name)) return *found;
+  }
+  if (policy.hosts.size() == 1) return policy::Index{0};
+  constexpr std::size_t kShown = 12;
+  const bool more = names.size() > kShown;
+  if (more) names.resize(kShown);
+  return fail(ErrorKind::Usage,
+              fmt::format("which host? this machine ({}) is none of the site's; name one with "
+                          "--host: {}{}",
+                          machine, fmt::join(names, ", "), more ? ", ..." : ""));
+}
+
+}  // namespace rolewall::cli

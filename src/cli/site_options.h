@@ -1,0 +1,47 @@
+// Which policies a verb works on: where the site's directory and the shipped rules are, the date,
+// and the host. See design: verbs that only read try the current directory, those that touch the
+// server never do.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "base/diagnostic.h"
+#include "base/error.h"
+#include "policy/policy.h"
+
+namespace rolewall::cli {
+
+enum class Looks {
+  Around,    // ./site.toml, ./policies, /etc/rolewall
+  OnServer,  // /etc/rolewall alone
+};
+
+struct SiteOptions {
+  std::string directory;  // "" where none was named
+  std::string date;       // "" for today
+};
+
+// DIR (also -p DIR) and --date. `positional` false: -p alone (where another word stands in DIR's
+// place).
+void add_site_options(CLI::App& verb, SiteOptions& options, bool positional = true);
+
+struct LoadedSite {
+  policy::Policy policy;
+  Diagnostics diagnostics;
+  policy::Date date;
+};
+
+// Reads the policies. An error where there is no such directory or file; what is wrong in the
+// policies themselves is in the result's diagnostics. Says on the error stream which directory it
+// took, where none was named.
+Result<LoadedSite> load_site(const SiteOptions& options, Looks looks);
+
+// For verbs to which wrong policies are as bad as unreadable ones: renders the errors, and returns
+// whether there were any.
+bool refuses(const LoadedSite& site);
+
+// The host that was named, or else the site's host of this machine's name, or else its only host.
+Result<policy::Index> choose_host(const policy::Policy& policy, const std::string& named);
+
+}  // namespace rolewall::cli

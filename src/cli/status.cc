@@ -1,0 +1,105 @@
+// rolewall status: what is in force, and whether it is what was applied. Also `rolewall` alone.
+
+#include <fmt/format.h>
+
+#include "apply/apply.h"
+#include "cli/exit_status.h"
+#include "cli/json.h"
+#include "cli/program.h"
+#include "cli/render.h"
+#include "cli/state_options.h"
+
+namespace rolewall::cli {
+namespace {
+
+struct Options {
+  std::string state_directory{apply::kDefaultStateDirectory};
+  std::string format = "text";
+};
+
+void print_json(const apply::Status& status) {
+  Json json{{"version", kJsonVersion}, {"verb", "status"}, {"in_force", status.table_present}};
+  if (!status.host.empty()) json["host"] = status.host;
+  if (status.generation) json["generation"] = *status.generation;
+  if (!status.applied_at.empty()) json["applied_at"] = status.applied_at;
+  if (status.generation) json["same_boot"] = status.same_boot;
+  json["drift"] = status.drift;
+  if (status.table_present) {
+    json["rules"] = status.rules;
+    json["sets"] = status.sets;
+    json["elements"] = status.elements;
+  }
+  print(json);
+}
+
+void print_text(const apply::Status& status) {
+  if (status.table_present) {
+    out().line(fmt::format("in force  {}, {}, {}", counted(status.rules, "rule"),
+                           counted(status.sets, "set"), counted(status.elements, "element")));
+  } else {
+    out().line(fmt::format("in force  {}", out().paint(Tone::Warning, "nothing")));
+  }
+  if (status.generation) {
+    out().line(fmt::format("applied   generation {} for {}, {}{}", *status.generation, status.host,
+                           status.applied_at, status.same_boot ? "" : ", before the last boot"));
+  } else {
+    out().line("applied   nothing so far");
+  }
+  for (const std::string& difference : status.drift) {
+    out().line(
+        fmt::format("{}     {}", out().paint(Tone::Warning, "drift"), printable(difference)));
+  }
+}
+
+// What runs is not what was applied: changed by another hand, or gone.
+bool drifted(const apply::Status& status) {
+  return !status.drift.empty() || (status.generation && !status.table_present);
+}
+
+int run(const Options& options) {
+  const auto status = apply::status(options.state_directory);
+  if (!status) return report(status.error());
+  if (options.format == "json") {
+    print_json(*status);
+  } else {
+    print_text(*status);
+  }
+  return drifted(*status) ? kNo : kDone;
+}
+
+void how_to_begin() {
+  out().line(
+      "rolewall: nothing is applied on this machine.\n"
+      "\n"
+      "  rolewall check policies                           lint, tests, every host compiled\n"
+      "  rolewall eval -p policies 'ssh any > HOST'        what would happen to a packet, and why\n"
+      "  rolewall apply --sandbox policies --host HOST     try it on a kernel, change nothing\n"
+      "  sudo rolewall apply policies --host HOST          put it in force\n"
+      "\n"
+      "`rolewall --help` lists every verb.");
+}
+
+}  // namespace
+
+int begin() {
+  const auto status = apply::status(std::string(apply::kDefaultStateDirectory));
+  if (!status || (!status->table_present && !status->generation)) {
+    how_to_begin();
+    return kDone;
+  }
+  print_text(*status);
+  return drifted(*status) ? kNo : kDone;
+}
+
+void add_status(Program& program) {
+  CLI::App& verb = program.add_verb(kServerVerbs, "status",
+                                    "what is in force, and whether it is what was applied",
+                                    "  sudo rolewall status\n"
+                                    "  sudo rolewall status --format json");
+  auto options = std::make_shared<Options>();
+  add_state_option(verb, options->state_directory);
+  add_format_option(verb, options->format, {"text", "json"});
+  program.on_choice(verb, options, run);
+}
+
+}  // namespace rolewall::cli

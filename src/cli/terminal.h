@@ -1,0 +1,42 @@
+// A stream that we write to: colour where it is a terminal (and NO_COLOR is not set), plain text
+// elsewhere.
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+namespace rolewall::cli {
+
+enum class Tone { Good, Bad, Warning, Strong, Quiet };
+
+class Terminal {
+ public:
+  explicit Terminal(std::FILE* stream);
+
+  bool interactive() const { return interactive_; }
+  std::string paint(Tone tone, std::string_view text) const;
+  void write(std::string_view text) const;
+  void line(std::string_view text) const;
+
+ private:
+  std::FILE* stream_;
+  bool interactive_;
+  bool colour_;
+};
+
+// The program's own two streams.
+const Terminal& out();
+const Terminal& err();
+
+// Text from a file or the network as it may be shown: control characters, which a terminal would
+// obey, become '?'; tabs stay.
+std::string printable(std::string_view text);
+
+// "1,204".
+std::string grouped(std::uint64_t number);
+
+// "1 error", "3 errors".
+std::string counted(std::uint64_t number, std::string_view noun);
+
+}  // namespace rolewall::cli

@@ -1,0 +1,140 @@
+#include "cli/test_report.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <set>
+
+#include "cli/render_answer.h"
+
+namespace rolewall::cli {
+namespace {
+
+// Of one line of words, failing samples beyond this many add nothing that helps.
+constexpr std::size_t kShownOfPacket = 3;
+
+void count(TestReport& report) {
+  std::set<const policy::Test*> tests;
+  std::set<const policy::TestPacket*> packets;
+  for (const ask::TestCase& test_case : report.cases) {
+    tests.insert(test_case.test);
+    packets.insert(test_case.packet);
+    report.samples += test_case.samples.size();
+  }
+  report.tests = tests.size();
+  report.packets = packets.size();
+  std::set<const policy::Test*> failed;
+  for (const TestFailure& failure : report.failures)
+    failed.insert(report.cases[failure.test_case].test);
+  report.failed_tests = failed.size();
+}
+
+void judge_all(TestReport& report, const Asker& asker) {
+  for (std::size_t index = 0; index < report.cases.size(); ++index) {
+    const ask::TestCase& test_case = report.cases[index];
+    for (std::size_t sample = 0; sample < test_case.samples.size(); ++sample) {
+      ask::Answer answer = asker(test_case, sample);
+      std::string wrong = ask::judge(test_case, answer);
+      if (!wrong.empty()) report.failures.push_back({index, std::move(answer), std::move(wrong)});
+    }
+  }
+}
+
+std::string host_of(const policy::Policy& policy, const ask::TestCase& test_case) {
+  return test_case.host ? policy.hosts[*test_case.host].name : "";
+}
+
+void render(const Terminal& terminal, const policy::Policy& policy, const ask::TestCase& test_case,
+            const TestFailure& failure) {
+  const policy::TestPacket& packet = *test_case.packet;
+  const std::string host = host_of(policy, test_case);
+  terminal.line(
+      fmt::format("{} {}: {} \"{}\"{} {}",
+                  terminal.paint(Tone::Strong, policy.sources.format(packet.words.span) + ":"),
+                  terminal.paint(Tone::Bad, "failed"), ask::name_of(packet.expected),
+                  printable(packet.words.text), host.empty() ? "" : fmt::format(" on {}", host),
+                  printable(failure.wrong)));
+  render(terminal, failure.answer);
+}
+
+}  // namespace
+
+TestReport run_tests(const policy::Policy& policy, const Asker& asker, Diagnostics& findings) {
+  TestReport report;
+  report.cases = ask::plan_tests(policy, findings);
+  judge_all(report, asker);
+  count(report);
+  return report;
+}
+
+TestReport run_tests(const policy::Policy& policy, ask::Site& site, Diagnostics& findings) {
+  return run_tests(
+      policy,
+      [&](const ask::TestCase& test_case, std::size_t sample) {
+        return site.ask(test_case.samples[sample]);
+      },
+      findings);
+}
+
+void render(const Terminal& terminal, const policy::Policy& policy, const TestReport& report) {
+  std::map<const policy::TestPacket*, std::size_t> shown;
+  for (const TestFailure& failure : report.failures) {
+    const ask::TestCase& test_case = report.cases[failure.test_case];
+    std::size_t& already = shown[test_case.packet];
+    if (already++ < kShownOfPacket) render(terminal, policy, test_case, failure);
+  }
+  for (const auto& [packet, total] : shown) {
+    if (total <= kShownOfPacket) continue;
+    terminal.line(fmt::format("{}: and {} more of \"{}\"",
+                              policy.sources.format(packet->words.span),
+                              grouped(total - kShownOfPacket), printable(packet->words.text)));
+  }
+}
+
+std::string summary(const TestReport& report) {
+  const std::string asked =
+      fmt::format("{}, {}, {}", counted(report.tests, "test"), counted(report.packets, "packet"),
+                  counted(report.samples, "sample"));
+  if (report.failures.empty()) return fmt::format("{}: all as expected", asked);
+  return fmt::format("{}: {} failed, {} not as expected", asked,
+                     counted(report.failed_tests, "test"),
+                     counted(report.failures.size(), "sample"));
+}
+
+Json to_json(const policy::Policy& policy, const TestReport& report) {
+  std::map<std::size_t, Json> failures;  // by test case
+  for (const TestFailure& failure : report.failures) {
+    Json json = to_json(failure.answer);
+    json["wrong"] = failure.wrong;
+    failures[failure.test_case].push_back(std::move(json));
+  }
+  Json json;
+  json["passed"] = report.tests - report.failed_tests;
+  json["failed"] = report.failed_tests;
+  json["packets"] = report.packets;
+  json["samples"] = report.samples;
+  json["results"] = Json::array();
+  for (std::size_t index = 0; index < report.cases.size(); ++index) {
+    const ask::TestCase& test_case = report.cases[index];
+    const policy::PacketWords& words = test_case.packet->words;
+    Json result;
+    result["test"] = test_case.test->name;
+    if (words.span.known()) {
+      result["file"] = policy.sources.path(words.span.file);
+      result["line"] = words.span.line;
+      result["column"] = words.span.column;
+    }
+    if (test_case.host) result["host"] = host_of(policy, test_case);
+    result["packet"] = words.text;
+    result["expected"] = ask::name_of(test_case.packet->expected);
+    if (!test_case.test->by.empty()) result["by"] = test_case.test->by;
+    result["samples"] = test_case.samples.size();
+    const auto failed = failures.find(index);
+    result["passed"] = failed == failures.end();
+    if (failed != failures.end()) result["failures"] = std::move(failed->second);
+    json["results"].push_back(std::move(result));
+  }
+  return json;
+}
+
+}  // namespace rolewall::cli
