@@ -1,6 +1,7 @@
 // Which rules hold on one host, in the order in which a packet meets them: blocks in the order of
 // `use`, then the role's own, then the next role's; each block once, where it is first named; less
-// what is skipped, disabled, expired, not `on` this host, or names an interface that it has not.
+// what is skipped, disabled, expired, not `on` this host, or names interfaces of which it has none.
+// What one of a host's roles skips is skipped on that host, whichever of its roles uses the block.
 #pragma once
 
 #include <vector>

@@ -5,21 +5,31 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/diagnostic.h"
+#include "policy/files.h"
 #include "policy/policy.h"
 
 namespace rolewall::policy {
 
 struct LoadOptions {
-  std::string shipped_rules;  // the directory of the shipped rules/
+  std::string shipped_rules;  // the directory of the shipped rules/; "" for none
   Date date;                  // today, or --date: what `expires` is compared with
+  // A rule that has expired is an error (check, lint), else a warning (apply, refresh, boot). It is
+  // left out of the effective policy either way.
+  bool expired_is_error = false;
+  // For `rolewall lock`, which makes it: a DNS name that rolewall.lock lacks, or a lock that
+  // cannot be read, is no error. The Policy's addresses are then not to be used.
+  bool locking = false;
 };
 
-// Every problem that can be found goes to `diagnostics`, at its place. The result is a Policy even
-// where there are errors, as far as it could be read, so that messages can name its files; it is to
-// be used further only where diagnostics.has_errors() is false.
+// Every problem that can be found goes to `diagnostics`, at its place; they end up sorted. The
+// result is a Policy even where there are errors, as far as it could be read, so that messages can
+// name its files; it is to be used further only where diagnostics.has_errors() is false.
 Policy load(const std::string& directory, const LoadOptions& options, Diagnostics& diagnostics);
+Policy load(const std::string& directory, const LoadOptions& options, const Files& files,
+            Diagnostics& diagnostics);
 
 // A packet in the user's words, from the command line or a test. `in_role`: the words stand in a
 // role's or block's file, where `self` is meaningful and one side must be it. Problems go to

@@ -8,8 +8,10 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/source.h"
@@ -99,8 +101,10 @@ struct Network {
   std::vector<std::string> dns_names;  // { names = }: resolved through rolewall.lock
   std::string list_file;               // { file = }: path as read
   bool literal = false;                // listed addresses alone: tests sample its prefixes
-  std::vector<net::Prefix> prefixes;   // in the order written, for sampling
-  bool shipped = false;                // a default of rules/*.toml
+  // For sampling. In the order written where plain addresses are listed; empty for a list file,
+  // which may be long: net::to_prefixes(addresses) gives those.
+  std::vector<net::Prefix> prefixes;
+  bool shipped = false;  // a default of rules/*.toml
   Span span;
 };
 
@@ -134,6 +138,15 @@ struct Host {
 struct Tag {
   std::string name;
   std::vector<Index> hosts;
+  net::AddressSet addresses;  // all its hosts' addresses
+  Span span;                  // where it is first given
+};
+
+// What one bare name may mean: hosts, roles, tags and networks share a namespace.
+struct Named {
+  TermKind kind = TermKind::Host;  // Host, Role, Tag or Network
+  Index index = 0;
+  Span span;  // where it is defined
 };
 
 // --- rules -------------------------------------------------------------------------------------
@@ -170,7 +183,8 @@ struct Rule {
   std::optional<Date> expires;
   std::string comment;
   bool enabled = true;
-  Span span;  // of the rule's table
+  bool left_out = false;  // it is from `management`, which the site leaves unset
+  Span span;              // of the rule's table
 };
 
 // --- tests -------------------------------------------------------------------------------------
@@ -248,12 +262,16 @@ struct RuleFile {
   bool is_role = false;
   bool shipped = false;
   std::string description;
+  bool replaces_shipped = false;  // the site's own block, where one of this name is shipped
   std::vector<Index> use;         // blocks, into Policy::files
   std::vector<std::string> skip;  // full names of blocks' rules that this role leaves out
   DefaultsOverride defaults;
   std::vector<Rule> rules;  // both directions, each in the order written
   std::vector<Test> tests;
+  std::vector<Index> hosts;   // a role: that bear it; a block: that bear a role which uses it
+  net::AddressSet addresses;  // a role: all its hosts' addresses
   FileId file = kNoFile;
+  Span span;  // a role: of its name
 };
 
 struct Policy {
@@ -271,6 +289,10 @@ struct Policy {
   std::vector<RuleFile> files;  // roles and blocks
   std::vector<Test> tests;      // site.toml's
 
+  // Indices by name. A name that several things bear must be written with its kind ("role:db").
+  std::multimap<std::string, Named, std::less<>> names;
+  std::map<std::string, Index, std::less<>> service_names;
+
   // Computed once by load(): what the built-ins stand for.
   net::AddressSet site_addresses;
   net::AddressSet internet;
@@ -281,6 +303,10 @@ std::optional<Index> find_host(const Policy& policy, std::string_view name);
 
 // What a list of selectors stands for, on host `self` (which `self` alone depends on).
 net::AddressSet addresses_of(const Policy& policy, const Selectors& selectors, Index self);
+// REQUIRES: `self` is a host's index where a term is `self`; else it is not looked at.
 net::AddressSet addresses_of(const Policy& policy, const Term& term, Index self);
+
+// Whether `on`, or any list of hosts, roles, tags, `site` and `any`, names the host.
+bool names_host(const Policy& policy, const Selectors& selectors, Index host);
 
 }  // namespace rolewall::policy

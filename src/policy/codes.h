@@ -1,0 +1,111 @@
+// Every finding that the front end can report: its stable code, its severity and one line of
+// meaning. Tests and machines match the code; the documentation is made from the table.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/diagnostic.h"
+
+namespace rolewall::policy {
+
+enum class Code : std::uint8_t {
+  // files
+  UnreadableFile,
+  InvalidUtf8,
+  Syntax,
+  TooDeep,
+  // keys and values
+  UnknownKey,
+  WrongType,
+  MissingKey,
+  EmptyList,
+  ListedTwice,
+  NotYetSupported,
+  BadValue,
+  BadAddress,
+  HostBitsSet,
+  BadSelector,
+  BadService,
+  BadLimit,
+  BadDevice,
+  BadDnsName,
+  BadPath,
+  // names
+  BadName,
+  ReservedName,
+  AmbiguousName,
+  UnknownName,
+  UnknownService,
+  UnknownInterface,
+  UnknownRole,
+  UnknownBlock,
+  UnknownRule,
+  MissingParameter,
+  SelfNotHere,
+  RoleNotFileName,
+  RoleBearsBlockName,
+  // what names stand for
+  EmptySelector,
+  Cycle,
+  BadListLine,
+  EmptyListFile,
+  NotLocked,
+  BadLock,
+  DuplicateAddress,
+  DuplicateDevice,
+  ConflictingDefaults,
+  // rules
+  MissingId,
+  DuplicateId,
+  BadEarly,
+  MatchesNothing,
+  NotOfThisRole,
+  Expired,
+  // tests
+  BadPacket,
+  NoSelf,
+  PortNeeded,
+  EmptyTest,
+  ShippedTest,
+  // warnings: the policy is whole, and means less or more than it seems to
+  ExpiresSoon,
+  ManagementUnset,
+  UnusedRole,
+  UnusedBlock,
+  ReplacesShipped,
+  // lint
+  ManagementOpen,
+  SshOpen,
+  AddressZero,
+  ShadowedRule,
+  NoHostHasInterface,
+  SkipDiffers,
+  SingleHostRole,
+  EveryRoleOnOneHost,
+  NoTests,
+  OverlappingBehind,
+};
+
+struct CodeRow {
+  Code code;
+  Severity severity;
+  std::string_view word;
+  std::string_view meaning;
+};
+
+// In the order of the enum.
+std::span<const CodeRow> code_table();
+const CodeRow& row_of(Code code);
+
+// Reports under the code's word and severity. The reference is valid until the next report.
+Diagnostic& report(Diagnostics& diagnostics, Code code, Span span, std::string message,
+                   std::string hint = "");
+
+// A name or text of the user's for a message: in backticks, of bounded length, with every control
+// and non-ASCII character escaped, so that a policy cannot write to the reader's terminal.
+std::string quote(std::string_view text);
+
+}  // namespace rolewall::policy

@@ -1,0 +1,294 @@
+#include "policy/keys.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "base/suggest.h"
+#include "policy/codes.h"
+
+namespace rolewall::policy {
+namespace {
+
+using enum KeyType;
+
+constexpr std::array kSiteFileKeys = {
+    Key{"site", Table},       Key{"networks", Table}, Key{"services", Table},
+    Key{"interfaces", Table}, Key{"hosts", Table},    Key{"defaults", Table},
+    Key{"test", Tables},      Key{"never", NotYet},   Key{"always", NotYet}};
+constexpr std::array kRoleFileKeys = {
+    Key{"role", String, true},  Key{"description", String}, Key{"use", StringsOrNone},
+    Key{"skip", StringsOrNone}, Key{"defaults", Table},     Key{"inbound", Tables},
+    Key{"outbound", Tables},    Key{"test", Tables},        Key{"forward", NotYet},
+    Key{"nat", NotYet},         Key{"never", NotYet},       Key{"always", NotYet}};
+constexpr std::array kBlockFileKeys = {Key{"description", String}, Key{"inbound", Tables},
+                                       Key{"outbound", Tables},    Key{"test", Tables},
+                                       Key{"networks", Table},     Key{"services", Table},
+                                       Key{"forward", NotYet},     Key{"nat", NotYet},
+                                       Key{"never", NotYet},       Key{"always", NotYet}};
+constexpr std::array kServicesFileKeys = {Key{"services", Table}};
+constexpr std::array kLockFileKeys = {Key{"names", Table}};
+constexpr std::array kSiteKeys = {Key{"name", String}, Key{"management", Strings},
+                                  Key{"internal", Strings}};
+constexpr std::array kInterfaceKeys = {Key{"device", String}, Key{"behind", Strings}};
+constexpr std::array kHostKeys = {Key{"role", Strings, true}, Key{"tags", StringsOrNone},
+                                  Key{"addresses", Strings, true}, Key{"virtual", StringsOrNone},
+                                  Key{"interfaces", StringsOrTable}};
+constexpr std::array kDefaultsKeys = {Key{"inbound", String}, Key{"outbound", String},
+                                      Key{"forward", String}, Key{"log", Table},
+                                      Key{"mode", String}};
+constexpr std::array kLogKeys = {Key{"limit", String}, Key{"to", String}};
+constexpr std::array kNetworkKeys = {Key{"file", String}, Key{"names", Strings}};
+constexpr std::array kInboundKeys = {Key{"id", String},           Key{"service", Strings},
+                                     Key{"from", Strings},        Key{"to", Strings},
+                                     Key{"in", Strings},          Key{"on", Strings},
+                                     Key{"action", String},       Key{"limit", String},
+                                     Key{"connections", Integer}, Key{"early", Boolean},
+                                     Key{"log", Boolean},         Key{"expires", KeyType::Date},
+                                     Key{"comment", String},      Key{"enabled", KeyType::Boolean}};
+constexpr std::array kOutboundKeys = {Key{"id", String},
+                                      Key{"service", Strings},
+                                      Key{"from", Strings},
+                                      Key{"to", Strings},
+                                      Key{"out", Strings},
+                                      Key{"on", Strings},
+                                      Key{"action", String},
+                                      Key{"limit", String},
+                                      Key{"connections", Integer},
+                                      Key{"log", Boolean},
+                                      Key{"user", IntegerOrString},
+                                      Key{"expires", KeyType::Date},
+                                      Key{"comment", String},
+                                      Key{"enabled", KeyType::Boolean}};
+constexpr std::array kTestKeys = {
+    Key{"name", String},  Key{"on", Strings},     Key{"accept", Strings}, Key{"deny", Strings},
+    Key{"drop", Strings}, Key{"reject", Strings}, Key{"by", String}};
+
+// Keys that people expect from other tools or from another kind of table, and what to write.
+struct Advice {
+  std::string_view key;
+  std::string_view hint;
+};
+constexpr std::array kAdvice = {
+    Advice{"port", "name the port in the service: service = \"tcp/8080\""},
+    Advice{"ports", "name the ports in the service: service = \"tcp/8000-8010\""},
+    Advice{"protocol", "name the protocol in the service: service = \"udp/53\""},
+    Advice{"source", "the source is `from`"},
+    Advice{"destination", "the destination is `to`"},
+    Advice{"except", "write what is left out into the list, with `!`"},
+    Advice{"hours", "a rule does not depend on the time of day"},
+    Advice{"days", "a rule does not depend on the day of the week"},
+    Advice{"variables", "name a network instead, under [networks] in site.toml"},
+    Advice{"owner", "version control knows the owner"},
+    Advice{"networks", "networks are defined in site.toml"},
+    Advice{"services", "services are defined in site.toml"},
+    Advice{"hosts", "hosts are defined in site.toml"},
+    Advice{"interfaces", "interfaces are defined in site.toml"},
+    Advice{"inbound", "rules stand in the file of a role or block"},
+    Advice{"outbound", "rules stand in the file of a role or block"},
+    Advice{"use", "roles use blocks; a block uses none"},
+    Advice{"early", "only inbound rules can be early"},
+    Advice{"user", "only outbound rules know the socket's owner"},
+    Advice{"in", "an outbound rule has `out`, the interface it leaves by"},
+    Advice{"out", "an inbound rule has `in`, the interface it arrives on"},
+};
+
+bool contains(Keys keys, std::string_view name) {
+  return std::any_of(keys.begin(), keys.end(), [&](const Key& key) { return key.name == name; });
+}
+
+std::string unknown_key_hint(std::string_view name, Keys known, Keys top) {
+  // A slip of the finger first, unless the word is right elsewhere.
+  if (contains(top, name)) return "top-level keys go before the first [section]";
+  std::vector<std::string> names;
+  for (const Key& key : known) names.emplace_back(key.name);
+  for (const Advice& advice : kAdvice) {
+    if (advice.key == name) return std::string(advice.hint);
+  }
+  return did_you_mean(name, names);
+}
+
+std::string_view type_name(KeyType type) {
+  switch (type) {
+    case String:
+      return "a string";
+    case Strings:
+    case StringsOrNone:
+      return "a string or a list of strings";
+    case StringsOrTable:
+      return "a string, a list of strings or a table";
+    case Boolean:
+      return "true or false";
+    case Integer:
+      return "an integer";
+    case IntegerOrString:
+      return "an integer or a string";
+    case KeyType::Date:
+      return "a date";
+    case Table:
+      return "a table";
+    case Tables:
+      return "a table or a list of tables";
+    case NotYet:
+      break;
+  }
+  return "something else";
+}
+
+std::string wrong_type_hint(const Value& value, KeyType type) {
+  if (type == KeyType::Date && (value.kind == ValueKind::String || value.kind == ValueKind::Time)) {
+    return "write the date alone, without quotes: 2027-03-01";
+  }
+  if (type == Boolean && (value.text == "true" || value.text == "false")) {
+    return "write it without quotes";
+  }
+  if (type == Integer && value.kind == ValueKind::String) return "write the number without quotes";
+  if (type == String && value.kind == ValueKind::Array && value.items.size() == 1) {
+    return "write the one value without brackets";
+  }
+  return "";
+}
+
+bool check_list(const Value& value, KeyType type, std::string_view name, ValueKind item,
+                Diagnostics& diagnostics) {
+  bool good = true;
+  for (const Value& element : items_of(value)) {
+    if (element.kind == item) continue;
+    good = false;
+    report(
+        diagnostics, Code::WrongType, element.span(),
+        fmt::format("{} takes {}, not {}", quote(name), type_name(type), kind_name(element.kind)),
+        wrong_type_hint(element, type));
+  }
+  if (value.kind == ValueKind::Array && value.items.empty() &&
+      (type == Strings || type == StringsOrTable)) {
+    good = false;
+    report(diagnostics, Code::EmptyList, value.span(),
+           fmt::format("the list of {} is empty", quote(name)),
+           "leave the key out, or say what it stands for");
+  }
+  return good;
+}
+
+bool has_kind(const Value& value, KeyType type) {
+  switch (type) {
+    case String:
+      return value.kind == ValueKind::String;
+    case Boolean:
+      return value.kind == ValueKind::Boolean;
+    case Integer:
+      return value.kind == ValueKind::Integer;
+    case IntegerOrString:
+      return value.kind == ValueKind::Integer || value.kind == ValueKind::String;
+    case KeyType::Date:
+      return value.kind == ValueKind::Date;
+    case Table:
+      return value.kind == ValueKind::Table;
+    case Strings:
+    case StringsOrNone:
+    case StringsOrTable:
+    case Tables:
+    case NotYet:
+      break;
+  }
+  return false;
+}
+
+// Every table of an array of tables is said to be unsupported at its own line.
+void report_not_yet(const Member& member, Diagnostics& diagnostics) {
+  const auto tables = items_of(member.value);
+  const std::string message = fmt::format("[[{}]] is not yet supported", member.key);
+  if (tables.empty()) report(diagnostics, Code::NotYetSupported, member.span, message);
+  for (const Value& table : tables) {
+    report(diagnostics, Code::NotYetSupported,
+           table.kind == ValueKind::Table ? table.span() : member.span, message);
+  }
+}
+
+}  // namespace
+
+namespace keys {
+const Keys kSiteFile = kSiteFileKeys;
+const Keys kRoleFile = kRoleFileKeys;
+const Keys kBlockFile = kBlockFileKeys;
+const Keys kServicesFile = kServicesFileKeys;
+const Keys kLockFile = kLockFileKeys;
+const Keys kSite = kSiteKeys;
+const Keys kInterface = kInterfaceKeys;
+const Keys kHost = kHostKeys;
+const Keys kDefaults = kDefaultsKeys;
+const Keys kLog = kLogKeys;
+const Keys kNetwork = kNetworkKeys;
+const Keys kInbound = kInboundKeys;
+const Keys kOutbound = kOutboundKeys;
+const Keys kTest = kTestKeys;
+}  // namespace keys
+
+bool check_type(const Value& value, KeyType type, std::string_view name, Diagnostics& diagnostics) {
+  if (type == Strings || type == StringsOrNone) {
+    return check_list(value, type, name, ValueKind::String, diagnostics);
+  }
+  if (type == Tables) return check_list(value, type, name, ValueKind::Table, diagnostics);
+  if (type == StringsOrTable) {
+    if (value.kind == ValueKind::Table) return true;
+    return check_list(value, type, name, ValueKind::String, diagnostics);
+  }
+  if (has_kind(value, type)) return true;
+  report(diagnostics, Code::WrongType, value.span(),
+         fmt::format("{} takes {}, not {}", quote(name), type_name(type), kind_name(value.kind)),
+         wrong_type_hint(value, type));
+  return false;
+}
+
+std::span<const Value> items_of(const Value& value) {
+  if (value.kind == ValueKind::Array) return value.items;
+  return {&value, 1};
+}
+
+Section::Section(const Value& table, Keys known, std::string_view what, Keys top,
+                 Diagnostics& diagnostics)
+    : table_(table) {
+  for (const Member& member : table.members) {
+    const auto key = std::find_if(known.begin(), known.end(),
+                                  [&](const Key& k) { return k.name == member.key; });
+    if (key == known.end()) {
+      report(diagnostics, Code::UnknownKey, member.span,
+             fmt::format("unknown key {} in {}", quote(member.key), what),
+             unknown_key_hint(member.key, known, top));
+    } else if (key->type == NotYet) {
+      report_not_yet(member, diagnostics);
+    } else if (!check_type(member.value, key->type, member.key, diagnostics)) {
+      wrong_.push_back(key->name);
+    }
+  }
+  for (const Key& key : known) {
+    if (!key.required || has(key.name)) continue;
+    report(diagnostics, Code::MissingKey, table.span(),
+           fmt::format("{} lacks the key {}", what, quote(key.name)));
+  }
+}
+
+const Value* Section::find(std::string_view name) const {
+  if (std::find(wrong_.begin(), wrong_.end(), name) != wrong_.end()) return nullptr;
+  const Member* member = table_.find(name);
+  return member == nullptr ? nullptr : &member->value;
+}
+
+std::string_view Section::text(std::string_view name) const {
+  const Value* value = find(name);
+  return value == nullptr ? std::string_view() : std::string_view(value->text);
+}
+
+bool Section::boolean(std::string_view name, bool otherwise) const {
+  const Value* value = find(name);
+  return value == nullptr ? otherwise : value->boolean;
+}
+
+std::span<const Value> Section::items(std::string_view name) const {
+  const Value* value = find(name);
+  return value == nullptr ? std::span<const Value>() : items_of(*value);
+}
+
+}  // namespace rolewall::policy

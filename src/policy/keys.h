@@ -1,0 +1,80 @@
+// Which keys each table of the language takes, and of which type: the one list that the parser
+// checks against. A Section is a table that was checked: what it hands out has the right type.
+#pragma once
+
+#include <span>
+#include <string_view>
+
+#include "base/diagnostic.h"
+#include "policy/toml_file.h"
+
+namespace rolewall::policy {
+
+enum class KeyType : std::uint8_t {
+  String,
+  Strings,         // one, or a list that is not empty
+  StringsOrNone,   // one, or a list
+  StringsOrTable,  // one, or a list, or a table
+  Boolean,
+  Integer,
+  IntegerOrString,
+  Date,
+  Table,
+  Tables,  // one, or a list
+  NotYet,  // known to the language, not to this version
+};
+
+struct Key {
+  std::string_view name;
+  KeyType type;
+  bool required = false;
+};
+using Keys = std::span<const Key>;
+
+namespace keys {
+extern const Keys kSiteFile;      // site.toml
+extern const Keys kRoleFile;      // NAME.toml beside it
+extern const Keys kBlockFile;     // rules/NAME.toml
+extern const Keys kServicesFile;  // rules/services.toml
+extern const Keys kLockFile;      // rolewall.lock
+extern const Keys kSite;          // [site]
+extern const Keys kInterface;     // [interfaces.NAME]
+extern const Keys kHost;          // [hosts.NAME]
+extern const Keys kDefaults;      // [defaults]
+extern const Keys kLog;           // log = {} in [defaults]
+extern const Keys kNetwork;       // NAME = {} in [networks]
+extern const Keys kInbound;       // [[inbound]]
+extern const Keys kOutbound;      // [[outbound]]
+extern const Keys kTest;          // [[test]]
+}  // namespace keys
+
+// Reports a value that is not of the type, or an empty list where the type takes none.
+bool check_type(const Value& value, KeyType type, std::string_view name, Diagnostics& diagnostics);
+
+// The items of a list, or the one value that stands for a list of one.
+std::span<const Value> items_of(const Value& value);
+
+class Section {
+ public:
+  // Reports unknown keys, wrong types and missing keys. `what` names the table in messages
+  // ("[site]"); `top` holds the keys of the file's top level, for the hint that a key has fallen
+  // under the wrong table.
+  Section(const Value& table, Keys known, std::string_view what, Keys top,
+          Diagnostics& diagnostics);
+
+  // Null where the key is left out, or was reported.
+  const Value* find(std::string_view name) const;
+  // The key is there, in whatever form.
+  bool has(std::string_view name) const { return table_.find(name) != nullptr; }
+  Span span() const { return table_.span(); }
+
+  std::string_view text(std::string_view name) const;  // "" where left out
+  bool boolean(std::string_view name, bool otherwise) const;
+  std::span<const Value> items(std::string_view name) const;
+
+ private:
+  const Value& table_;
+  std::vector<std::string_view> wrong_;
+};
+
+}  // namespace rolewall::policy

@@ -1,0 +1,134 @@
+#include "policy/load.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "policy/codes.h"
+#include "policy/defaults.h"
+#include "policy/network.h"
+#include "policy/rule_file.h"
+#include "policy/service.h"
+#include "policy/site.h"
+#include "policy/test.h"
+
+namespace rolewall::policy {
+namespace {
+
+void read_lock(Loader& loader) {
+  const std::string path = loader.policy.directory + "/" + std::string(kLockFile);
+  const Result<std::string> text = loader.files.read(path, kLargestPolicyFile);
+  if (!text && text.error().os_errno == ENOENT) return;  // networks say which name they lack
+  const FileId file = loader.policy.sources.add(path);
+  if (loader.options.locking) return;  // it is about to be written anew
+  if (!text) {
+    report(loader.diagnostics, Code::UnreadableFile, {file, 0, 0}, text.error().message);
+    return;
+  }
+  loader.lock = parse_lock(*text, file, loader.diagnostics);
+}
+
+const Value* find_table(const Section& section, std::string_view key) {
+  const Value* value = section.find(key);
+  return value != nullptr && value->kind == ValueKind::Table ? value : nullptr;
+}
+
+// The site's own before what is shipped: the first of a name stays.
+void read_all_services(Loader& loader, const Section& site, const RuleFiles& files) {
+  const auto read = [&](const Value* table, bool shipped) {
+    if (table != nullptr) read_services(loader.policy, *table, shipped, loader.diagnostics);
+  };
+  read(find_table(site, "services"), false);
+  read(files.site_services(), false);
+  const std::vector<const OpenFile*> blocks = files.blocks();
+  for (const OpenFile* block : blocks) {
+    if (!loader.policy.files[block->index].shipped) {
+      read(find_table(*block->section, "services"), false);
+    }
+  }
+  read(files.shipped_services(), true);
+  for (const OpenFile* block : blocks) {
+    if (loader.policy.files[block->index].shipped) {
+      read(find_table(*block->section, "services"), true);
+    }
+  }
+}
+
+void resolve_networks(Loader& loader, const Section& site, const RuleFiles& files,
+                      const Value* management, const Value* internal) {
+  Networks networks(loader);
+  if (const Value* table = find_table(site, "networks")) {
+    networks.declare(*table, false, std::nullopt);
+  }
+  for (const OpenFile* block : files.blocks()) {
+    const Value* table = find_table(*block->section, "networks");
+    const bool shipped = loader.policy.files[block->index].shipped;
+    if (table != nullptr) {
+      networks.declare(*table, true, shipped ? block->used_at : std::nullopt);
+    }
+  }
+  networks.resolve(management, internal);
+}
+
+void read_site(Loader& loader, const Value& tree, RuleFiles& files) {
+  Policy& policy = loader.policy;
+  const Keys top = keys::kSiteFile;
+  const Section site(tree, top, "site.toml", {}, loader.diagnostics);
+  read_all_services(loader, site, files);
+
+  if (const Value* interfaces = site.find("interfaces")) {
+    read_interfaces(loader, *interfaces, top);
+  }
+  if (const Value* hosts = site.find("hosts")) read_hosts(loader, *hosts, top);
+  const Value* management = nullptr;
+  const Value* internal = nullptr;
+  std::optional<Section> section;
+  if (const Value* table = site.find("site")) {
+    section.emplace(*table, keys::kSite, "[site]", top, loader.diagnostics);
+    policy.site_name = section->text("name");
+    management = section->find("management");
+    internal = section->find("internal");
+  }
+  resolve_networks(loader, site, files, management, internal);
+  finish_interfaces(loader);
+  if (const Value* defaults = site.find("defaults")) {
+    apply_override(policy.defaults, read_defaults(*defaults, top, loader.diagnostics));
+  }
+
+  files.find_hosts();
+  files.read_rules();
+  files.read_skips();
+  files.read_tests();
+  for (const Value& table : site.items("test")) {
+    policy.tests.push_back(read_site_test(loader, top, table));
+    check_by(loader, nullptr, table);
+  }
+  for (const Host& host : policy.hosts) check_roles_agree(loader, host);
+  check_clashes(policy, loader.uses, loader.diagnostics);
+  files.report_unused();
+}
+
+}  // namespace
+
+Policy load(const std::string& directory, const LoadOptions& options, Diagnostics& diagnostics) {
+  const DiskFiles files;
+  return load(directory, options, files, diagnostics);
+}
+
+Policy load(const std::string& directory, const LoadOptions& options, const Files& files,
+            Diagnostics& diagnostics) {
+  Policy policy;
+  policy.directory = directory;
+  Loader loader{policy, options, files, diagnostics};
+  FileId site_file = kNoFile;
+  const std::optional<Value> tree = open_toml(loader, directory + "/site.toml", site_file);
+  read_lock(loader);
+  RuleFiles rule_files(loader);
+  rule_files.open_roles();
+  rule_files.open_blocks();
+  // Without the site's names, every name of the roles would be one more error.
+  if (tree) read_site(loader, *tree, rule_files);
+  diagnostics.sort();
+  return policy;
+}
+
+}  // namespace rolewall::policy

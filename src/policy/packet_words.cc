@@ -1,0 +1,387 @@
+// packet = service SP end SP ">" SP end { SP option }
+// end    = selector [ ":" port ] | "[" IPv6 "]" ":" port
+// option = ("in"|"out"|"at"|"state"|"flags"|"family"|"user"|"length"|"ttl") "=" value
+#include "policy/packet_words.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+#include <utility>
+
+#include "base/suggest.h"
+#include "policy/codes.h"
+#include "policy/load.h"
+#include "policy/service.h"
+
+namespace rolewall::policy {
+namespace {
+
+constexpr std::string_view kExample = "for example \"https internet > lb-01 in=public\"";
+constexpr std::size_t kLongestPacket = 4096;
+
+struct Word {
+  std::string_view text;
+  std::size_t offset = 0;
+};
+
+std::vector<Word> split(std::string_view text) {
+  std::vector<Word> words;
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const std::size_t start = text.find_first_not_of(" \t", i);
+    if (start == std::string_view::npos) break;
+    i = std::min(text.find_first_of(" \t", start), text.size());
+    words.push_back({text.substr(start, i - start), start});
+  }
+  return words;
+}
+
+struct Flag {
+  std::string_view word;
+  std::uint8_t bit;
+};
+constexpr std::array kFlags = {Flag{"fin", 1},  Flag{"syn", 2},  Flag{"rst", 4},  Flag{"psh", 8},
+                               Flag{"ack", 16}, Flag{"urg", 32}, Flag{"ece", 64}, Flag{"cwr", 128}};
+constexpr std::array<std::pair<std::string_view, FlowState>, 5> kStates = {
+    {{"new", FlowState::New},
+     {"established", FlowState::Established},
+     {"related", FlowState::Related},
+     {"invalid", FlowState::Invalid},
+     {"untracked", FlowState::Untracked}}};
+
+bool names_ports(const ServiceLiteral& literal) {
+  return literal.ports_given || !literal.destination.is_all() || !literal.source.is_all();
+}
+
+bool is_self(const End& end) {
+  return end.selectors.items.size() == 1 && !end.selectors.items[0].negated &&
+         end.selectors.items[0].term.kind == TermKind::Self;
+}
+
+class PacketParser {
+ public:
+  PacketParser(const Scope& scope, std::string_view text, const Place& place)
+      : scope_(scope), text_(text), place_(place) {
+    packet_.text = text;
+    packet_.span = place.span;
+  }
+
+  std::optional<PacketWords> parse() {
+    if (text_.size() > kLongestPacket) {
+      fail(0, fmt::format("a packet of more than {} characters", kLongestPacket), "");
+      return std::nullopt;
+    }
+    const std::vector<Word> words = split(text_);
+    const auto arrow =
+        std::find_if(words.begin(), words.end(), [](const Word& word) { return word.text == ">"; });
+    const auto before = static_cast<std::size_t>(arrow - words.begin());
+    if (arrow == words.end()) {
+      const bool glued = text_.find('>') != std::string_view::npos;
+      fail(0, fmt::format("{} describes no packet: it has no `>` of its own", quote(text_)),
+           glued ? "put spaces around the `>`" : std::string(kExample));
+      return std::nullopt;
+    }
+    if (before < 2) {
+      fail(before == 0 ? 0 : words[0].offset,
+           "a packet begins with a service and where it comes from", std::string(kExample));
+      return std::nullopt;
+    }
+    if (arrow + 1 == words.end()) {
+      fail(arrow->offset, "the packet goes nowhere", std::string(kExample));
+      return std::nullopt;
+    }
+    parse_service(words, before - 1);
+    parse_end(words[before - 1], packet_.from);
+    parse_end(words[before + 1], packet_.to);
+    for (std::size_t i = before + 2; i < words.size(); ++i) parse_option(words[i]);
+    check_ports();
+    check_flags();
+    if (scope_.self) check_self();
+    if (wrong_) return std::nullopt;
+    return std::move(packet_);
+  }
+
+ private:
+  void fail(std::size_t offset, std::string message, std::string hint) {
+    report_at(Code::BadPacket, offset, std::move(message), std::move(hint));
+  }
+  void report_at(Code code, std::size_t offset, std::string message, std::string hint) {
+    report(scope_.diagnostics, code, place_.at(offset), std::move(message), std::move(hint));
+    wrong_ = true;
+  }
+
+  // One word, or "udp/68 from 67".
+  void parse_service(const std::vector<Word>& words, std::size_t count) {
+    const bool with_source = count == 3 && words[1].text == "from";
+    if (count != 1 && !with_source) {
+      fail(words[1].offset,
+           fmt::format("{} is not understood: one service, one sender, `>`, one receiver",
+                       quote(words[1].text)),
+           std::string(kExample));
+      return;
+    }
+    const std::size_t end = words[count - 1].offset + words[count - 1].text.size();
+    const std::string_view service = text_.substr(words[0].offset, end - words[0].offset);
+    packet_.service.given = true;
+    packet_.service.span = place_.at(words[0].offset);
+    service_known_ = add_service(scope_.policy, service, place_, words[0].offset, packet_.service,
+                                 scope_.diagnostics);
+    wrong_ = wrong_ || !service_known_;
+  }
+
+  void parse_end(const Word& word, End& end) {
+    end.selectors.given = true;
+    end.selectors.span = place_.at(word.offset);
+    if (const auto comma = word.text.find(','); comma != std::string_view::npos) {
+      fail(word.offset + comma, "a packet has one sender and one receiver",
+           "write one packet for each");
+      return;
+    }
+    std::string_view text = word.text;
+    std::size_t offset = word.offset;
+    if (text.starts_with('[')) {
+      const auto close = text.find("]:");
+      const std::string_view inside =
+          text.substr(1, close == std::string_view::npos ? std::string_view::npos : close - 1);
+      if (close == std::string_view::npos || !net::parse_address(inside) ||
+          inside.find(':') == std::string_view::npos) {
+        fail(offset, fmt::format("{} is no IPv6 address with a port", quote(text)),
+             "for example [2001:db8::1]:443");
+        return;
+      }
+      if (!parse_port(text.substr(close + 2), offset + close + 2, end)) return;
+      text = inside;
+      ++offset;
+    } else if (const auto colon = port_colon(text)) {
+      if (!parse_port(text.substr(*colon + 1), offset + *colon + 1, end)) return;
+      text = text.substr(0, *colon);
+    }
+    auto selector = parse_selector(scope_, text, place_, offset);
+    if (!selector) {
+      wrong_ = true;
+      return;
+    }
+    end.selectors.items.push_back(std::move(*selector));
+  }
+
+  // Where the port of "name:443", "role:web:443" or "10.0.0.1:443" begins; a bare IPv6 address has
+  // colons of its own.
+  static std::optional<std::size_t> port_colon(std::string_view text) {
+    const auto last = text.rfind(':');
+    if (last == std::string_view::npos) return std::nullopt;
+    const std::string_view bare = text.starts_with('!') ? text.substr(1) : text;
+    if (net::parse_prefix(bare)) return std::nullopt;
+    std::size_t start = text.size() - bare.size();
+    for (const std::string_view qualifier : {"host:", "role:", "tag:", "net:"}) {
+      if (bare.starts_with(qualifier)) start += qualifier.size();
+    }
+    if (last < start || text.find(':', start) != last) return std::nullopt;
+    return last;
+  }
+
+  bool parse_port(std::string_view text, std::size_t offset, End& end) {
+    const auto port = parse_number(text, 65535);
+    if (!port) {
+      fail(offset, fmt::format("{} is no port", quote(text)), "a number from 0 to 65535");
+      return false;
+    }
+    end.port = static_cast<std::uint16_t>(*port);
+    port_offset_ = offset;
+    return true;
+  }
+
+  void parse_option(const Word& word) {
+    const auto equals = word.text.find('=');
+    const std::string_view key = word.text.substr(0, equals);
+    static const std::vector<std::string> kNames = {"in",     "out",  "at",     "state", "flags",
+                                                    "family", "user", "length", "ttl"};
+    const bool known = std::find(kNames.begin(), kNames.end(), key) != kNames.end();
+    if (!known || equals == std::string_view::npos) {
+      std::string hint = did_you_mean(key, kNames);
+      if (known) hint = fmt::format("{}=VALUE", key);
+      if (hint.empty()) hint = "in, out, at, state, flags, family, user, length and ttl";
+      fail(word.offset, fmt::format("{} is no option of a packet", quote(word.text)),
+           std::move(hint));
+      return;
+    }
+    if (!seen_.insert(key).second) {
+      fail(word.offset, fmt::format("`{}=` stands twice", key), "");
+      return;
+    }
+    set_option(key, {word.text.substr(equals + 1), word.offset + equals + 1});
+  }
+
+  void set_option(std::string_view key, const Word& value) {
+    if (key == "in") packet_.in = parse_device(value);
+    if (key == "out") packet_.out = parse_device(value);
+    if (key == "at") parse_at(value);
+    if (key == "state") parse_state(value);
+    if (key == "flags") parse_flags(value);
+    if (key == "family") parse_family(value);
+    if (key == "user") parse_user(value);
+    if (key == "length") packet_.length = parse_range<std::uint32_t>(value, 20, 65535);
+    if (key == "ttl") packet_.ttl = parse_range<std::uint8_t>(value, 0, 255);
+  }
+
+  std::optional<std::string> parse_device(const Word& value) {
+    const bool fits = !value.text.empty() && value.text.size() <= kLongestName &&
+                      value.text.find_first_of("/*") == std::string_view::npos;
+    if (fits) return std::string(value.text);
+    fail(value.offset, fmt::format("{} is no interface", quote(value.text)),
+         "an interface's name, or one device");
+    return std::nullopt;
+  }
+
+  void parse_at(const Word& value) {
+    if (value.text == "self") {
+      if (!scope_.self) {
+        report_at(Code::SelfNotHere, value.offset, "here no host is `self`", "name the host");
+      }
+      packet_.at_self = true;
+      return;
+    }
+    std::string_view name = value.text;
+    if (name.starts_with("host:")) name.remove_prefix(5);
+    packet_.at = find_host(scope_.policy, name);
+    if (packet_.at) return;
+    report_at(Code::UnknownName, value.offset,
+              fmt::format("no host is called {}", quote(value.text)),
+              did_you_mean(name, candidates(scope_.policy, TermKind::Host, scope_.diagnostics)));
+  }
+
+  void parse_state(const Word& value) {
+    std::vector<std::string> words;
+    for (const auto& [word, state] : kStates) {
+      if (word == value.text) packet_.state = state;
+      words.emplace_back(word);
+    }
+    if (packet_.state) return;
+    fail(value.offset, fmt::format("{} is no state of a flow", quote(value.text)),
+         did_you_mean(value.text, words));
+  }
+
+  // "syn,ack"; "none" for no flag at all.
+  void parse_flags(const Word& value) {
+    flags_offset_ = value.offset;
+    std::uint8_t flags = 0;
+    std::string_view rest = value.text;
+    while (value.text != "none") {
+      const std::string_view word = rest.substr(0, rest.find(','));
+      const auto flag =
+          std::find_if(kFlags.begin(), kFlags.end(), [&](const Flag& f) { return f.word == word; });
+      if (flag == kFlags.end()) {
+        fail(value.offset + (value.text.size() - rest.size()),
+             fmt::format("{} is no TCP flag", quote(word)),
+             "fin, syn, rst, psh, ack, urg, ece and cwr, with commas between");
+        return;
+      }
+      flags = static_cast<std::uint8_t>(flags | flag->bit);
+      if (word.size() == rest.size()) break;
+      rest.remove_prefix(word.size() + 1);
+    }
+    packet_.tcp_flags = flags;
+  }
+
+  void parse_family(const Word& value) {
+    if (value.text == "4" || value.text == "6") {
+      packet_.family = value.text == "4" ? 4 : 6;
+      return;
+    }
+    fail(value.offset, fmt::format("{} is no address family", quote(value.text)),
+         "family=4 or family=6");
+  }
+
+  void parse_user(const Word& value) {
+    if (value.text == "root") {
+      packet_.user = 0;
+      return;
+    }
+    const auto number = parse_number(value.text, 0xfffffffe);
+    if (number) {
+      packet_.user = static_cast<std::uint32_t>(*number);
+      return;
+    }
+    fail(value.offset, fmt::format("{} is no user", quote(value.text)), "a number, or root");
+  }
+
+  template <class Number>
+  std::optional<Number> parse_range(const Word& value, std::uint64_t least, std::uint64_t most) {
+    const auto number = parse_number(value.text, most);
+    if (number && *number >= least) return static_cast<Number>(*number);
+    fail(value.offset, fmt::format("{} is no number from {} to {}", quote(value.text), least, most),
+         "");
+    return std::nullopt;
+  }
+
+  // A port stands in the service or after an address: not in both, and not in neither.
+  void check_ports() {
+    const auto& literals = packet_.service.literals;
+    if (!service_known_ || literals.empty()) return;
+    const bool named = std::any_of(literals.begin(), literals.end(), names_ports);
+    const bool portless = std::any_of(literals.begin(), literals.end(), [](const auto& literal) {
+      return !net::has_ports(literal.protocol);
+    });
+    const std::string service = quote(packet_.service.names[0]);
+    if ((packet_.from.port || packet_.to.port) && (named || portless)) {
+      fail(port_offset_,
+           named ? fmt::format("the service {} names its ports already", service)
+                 : fmt::format("the service {} has no ports", service),
+           "a port follows `:` only after `tcp`, `udp` or `sctp` alone");
+    }
+    const bool open = std::any_of(literals.begin(), literals.end(), [](const auto& literal) {
+      return net::has_ports(literal.protocol) && literal.destination.is_all() &&
+             !literal.ports_given;
+    });
+    if (!open || packet_.to.port) return;
+    report_at(Code::PortNeeded, offset_of_service(),
+              fmt::format("{} needs the port that is asked for", service),
+              fmt::format("for example {}/443, or `:443` after the receiver",
+                          packet_.service.names[0].substr(0, 4)));
+  }
+
+  void check_flags() {
+    if (!packet_.tcp_flags || !service_known_) return;
+    const bool tcp =
+        std::all_of(packet_.service.literals.begin(), packet_.service.literals.end(),
+                    [](const auto& literal) { return literal.protocol == net::protocol::kTcp; });
+    if (tcp) return;
+    fail(flags_offset_, fmt::format("{} has no TCP flags", quote(packet_.service.names[0])), "");
+  }
+
+  void check_self() {
+    if (is_self(packet_.from) || is_self(packet_.to) || packet_.at_self || wrong_) return;
+    report_at(Code::NoSelf, 0, fmt::format("{} does not say where this host stands", quote(text_)),
+              "write `self` on one side, or add at=self");
+  }
+
+  std::size_t offset_of_service() const {
+    return std::min(text_.find_first_not_of(" \t"), text_.size());
+  }
+
+  const Scope& scope_;
+  std::string_view text_;
+  const Place& place_;
+  PacketWords packet_;
+  std::set<std::string_view> seen_;
+  std::size_t port_offset_ = 0;
+  std::size_t flags_offset_ = 0;
+  bool service_known_ = false;
+  bool wrong_ = false;
+};
+
+}  // namespace
+
+std::optional<PacketWords> parse_packet_words(const Scope& scope, std::string_view text,
+                                              const Place& place) {
+  return PacketParser(scope, text, place).parse();
+}
+
+std::optional<PacketWords> parse_packet(const Policy& policy, std::string_view text, Span span,
+                                        bool in_role, Diagnostics& diagnostics) {
+  const Scope scope{policy, diagnostics, nullptr, in_role, std::nullopt};
+  return parse_packet_words(scope, text, {span, 0, true});
+}
+
+}  // namespace rolewall::policy

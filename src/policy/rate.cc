@@ -1,0 +1,98 @@
+// The limit grammar: number "/" unit [ " burst " number ] [ " per source" | " in all" ].
+#include <fmt/format.h>
+
+#include <array>
+#include <limits>
+
+#include "policy/codes.h"
+#include "policy/service.h"
+
+namespace rolewall::policy {
+namespace {
+
+// The kernel counts in nanoseconds: more than one a nanosecond is no limit.
+constexpr std::uint64_t kMostRate = 1'000'000'000;
+constexpr std::uint64_t kNanoseconds = 1'000'000'000;
+
+struct Unit {
+  std::string_view word;
+  std::uint64_t seconds;
+};
+constexpr std::array kUnits = {Unit{"second", 1}, Unit{"minute", 60}, Unit{"hour", 3600},
+                               Unit{"day", 86400}};
+constexpr std::string_view kGrammar =
+    "for example \"10/minute\", \"100/second burst 200\", \"5/second in all\"";
+
+std::uint64_t seconds_of(std::string_view word) {
+  for (const Unit& unit : kUnits) {
+    if (unit.word == word) return unit.seconds;
+  }
+  return 0;
+}
+
+// Takes `word` off the front of `text`.
+bool take(std::string_view& text, std::string_view word) {
+  if (!text.starts_with(word)) return false;
+  text.remove_prefix(word.size());
+  return true;
+}
+
+// The digits at the front.
+std::string_view take_digits(std::string_view& text) {
+  const auto end = std::min(text.find_first_not_of("0123456789"), text.size());
+  const std::string_view digits = text.substr(0, end);
+  text.remove_prefix(end);
+  return digits;
+}
+
+}  // namespace
+
+std::optional<Rate> parse_rate(const Value& value, bool per_source, Diagnostics& diagnostics) {
+  const auto refuse = [&](std::string_view rest, std::string message) -> std::optional<Rate> {
+    report(diagnostics, Code::BadLimit, value.place.at(value.text.size() - rest.size()),
+           std::move(message), std::string(kGrammar));
+    return std::nullopt;
+  };
+  std::string_view rest = value.text;
+  Rate rate;
+  rate.span = value.span();
+  rate.per_source = per_source;
+
+  const auto count = parse_number(take_digits(rest), kMostRate);
+  if (!count || *count == 0) {
+    return refuse(value.text, fmt::format("{} does not begin with a rate of 1 to {}",
+                                          quote(value.text), kMostRate));
+  }
+  rate.count = *count;
+  if (!take(rest, "/")) return refuse(rest, fmt::format("{} has no unit", quote(value.text)));
+  const std::string_view unit = rest.substr(0, rest.find(' '));
+  rate.per_seconds = seconds_of(unit);
+  if (rate.per_seconds == 0) {
+    return refuse(rest, fmt::format("{} is no unit: second, minute, hour or day", quote(unit)));
+  }
+  rest.remove_prefix(unit.size());
+
+  rate.burst = static_cast<std::uint32_t>(rate.count);
+  if (take(rest, " burst ")) {
+    const std::string_view before = rest;
+    const auto burst = parse_number(take_digits(rest), std::numeric_limits<std::uint32_t>::max());
+    if (!burst || *burst == 0) return refuse(before, "the burst is no number from 1 up");
+    rate.burst = static_cast<std::uint32_t>(*burst);
+  }
+  if (take(rest, " per source")) {
+    rate.per_source = true;
+  } else if (take(rest, " in all")) {
+    rate.per_source = false;
+  }
+  if (!rest.empty()) return refuse(rest, fmt::format("{} is not understood", quote(rest)));
+
+  // nft_limit_init: a bucket holds burst * (unit / rate) nanoseconds, in 64 bits.
+  const std::uint64_t cost = rate.per_seconds * kNanoseconds / rate.count;
+  if (cost > std::numeric_limits<std::uint64_t>::max() / rate.burst) {
+    return refuse(value.text,
+                  fmt::format("the burst of {} is too large for so slow a rate", rate.burst));
+  }
+  return rate;
+}
+
+}  // namespace rolewall::policy

@@ -1,0 +1,387 @@
+#include "policy/rule.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "base/suggest.h"
+#include "policy/codes.h"
+#include "policy/defaults.h"
+#include "policy/service.h"
+
+namespace rolewall::policy {
+namespace {
+
+constexpr int kDaysOfWarning = 30;
+
+// --- families: which of IPv4 and IPv6 a condition can match ------------------------------------
+
+struct Families {
+  bool ipv4 = false;
+  bool ipv6 = false;
+};
+
+Families operator&(Families a, Families b) {
+  return {a.ipv4 && b.ipv4, a.ipv6 && b.ipv6};
+}
+Families operator|(Families a, Families b) {
+  return {a.ipv4 || b.ipv4, a.ipv6 || b.ipv6};
+}
+Families families_of(const net::AddressSet& set) {
+  return {!set.ipv4.empty(), !set.ipv6.empty()};
+}
+
+Families families_of(const Policy& policy, const Term& term, const std::vector<Index>& hosts) {
+  constexpr Families kBoth = {true, true};
+  switch (term.kind) {
+    case TermKind::Any:
+    case TermKind::LinkLocal:
+      return kBoth;
+    case TermKind::Prefix:
+      return {net::is_ipv4(term.prefix.address), !net::is_ipv4(term.prefix.address)};
+    case TermKind::Self: {
+      Families families;
+      for (const Index host : hosts) {
+        families = families | families_of(policy.hosts[host].all_addresses());
+      }
+      return families;
+    }
+    case TermKind::Role:
+      return families_of(policy.files[term.index].addresses);
+    case TermKind::Tag:
+      return families_of(policy.tags[term.index].addresses);
+    case TermKind::Network:
+      return families_of(policy.networks[term.index].addresses);
+    case TermKind::Internet:
+      return families_of(policy.internet);
+    case TermKind::Site:
+      return families_of(policy.site_addresses);
+    case TermKind::Management:
+      return families_of(policy.management_addresses);
+    case TermKind::Host:
+      break;
+  }
+  return families_of(policy.hosts[term.index].all_addresses());
+}
+
+Families families_of(const Policy& policy, const Selectors& selectors,
+                     const std::vector<Index>& hosts) {
+  if (!selectors.given || selectors.items.empty()) return {true, true};
+  const bool subtracts = std::any_of(selectors.items.begin(), selectors.items.end(),
+                                     [](const Selector& item) { return item.negated; });
+  Families families;
+  if (!subtracts) {
+    for (const Selector& item : selectors.items) {
+      families = families | families_of(policy, item.term, hosts);
+    }
+    return families;
+  }
+  const bool uses_self =
+      std::any_of(selectors.items.begin(), selectors.items.end(),
+                  [](const Selector& item) { return item.term.kind == TermKind::Self; });
+  if (!uses_self) return families_of(addresses_of(policy, selectors, 0));
+  for (const Index host : hosts) {
+    families = families | families_of(addresses_of(policy, selectors, host));
+  }
+  return families;
+}
+
+Families families_of(const ServiceList& services) {
+  if (services.literals.empty()) return {true, true};
+  Families families;
+  for (const ServiceLiteral& literal : services.literals) {
+    families.ipv4 = families.ipv4 || literal.protocol != net::protocol::kIcmpv6;
+    families.ipv6 = families.ipv6 || literal.protocol != net::protocol::kIcmp;
+  }
+  return families;
+}
+
+// --- one rule ----------------------------------------------------------------------------------
+
+class RuleReader {
+ public:
+  RuleReader(Loader& loader, const RuleSource& source, Direction direction, const Value& table)
+      : loader_(loader),
+        policy_(loader.policy),
+        diagnostics_(loader.diagnostics),
+        source_(source),
+        file_(loader.policy.files[source.file]),
+        section_(table, direction == Direction::Inbound ? keys::kInbound : keys::kOutbound,
+                 direction == Direction::Inbound ? "[[inbound]]" : "[[outbound]]", source.top,
+                 loader.diagnostics) {
+    rule_.direction = direction;
+    rule_.span = table.span();
+  }
+
+  Rule read() {
+    if (const Value* service = section_.find("service")) {
+      rule_.services = parse_services(policy_, *service, diagnostics_);
+    }
+    read_id();
+    rule_.from = read_selectors("from");
+    rule_.to = read_selectors("to");
+    rule_.in = read_interfaces("in");
+    rule_.out = read_interfaces("out");
+    rule_.on = read_on(loader_, source_, section_);
+    read_action();
+    if (const Value* limit = section_.find("limit")) {
+      rule_.limit = parse_rate(*limit, true, diagnostics_);
+    }
+    read_connections();
+    read_user();
+    rule_.early = section_.boolean("early", false);
+    rule_.log = section_.boolean("log", false);
+    rule_.comment = section_.text("comment");
+    rule_.enabled = section_.boolean("enabled", true);
+    read_expires();
+    check_early();
+    check_management();
+    check_matches_something();
+    return std::move(rule_);
+  }
+
+ private:
+  void read_id() {
+    const Value* id = section_.find("id");
+    if (id != nullptr) {
+      if (check_id(id->text, "rule", id->span(), diagnostics_)) rule_.id = id->text;
+    } else if (!section_.has("id")) {
+      if (rule_.services.names.size() == 1 && is_id(rule_.services.names[0]) &&
+          !is_literal(rule_.services.names[0])) {
+        rule_.id = rule_.services.names[0];
+      } else if (!section_.has("service") || section_.find("service") != nullptr) {
+        report(diagnostics_, Code::MissingId, section_.span(),
+               "the rule has no `id`, and no single service to be named after", "add id = \"...\"");
+      }
+    }
+    rule_.full_name =
+        fmt::format("{}.{}.{}", file_.name,
+                    rule_.direction == Direction::Inbound ? "inbound" : "outbound", rule_.id);
+  }
+
+  Selectors read_selectors(std::string_view key) {
+    const Value* value = section_.find(key);
+    if (value == nullptr) return {};
+    const Selectors selectors = parse_selectors(loader_.scope(true, source_.used_at), *value);
+    check_not_empty(policy_, selectors, file_.hosts, loader_.broken_networks, diagnostics_);
+    return selectors;
+  }
+
+  std::vector<std::string> read_interfaces(std::string_view key) {
+    std::vector<std::string> names;
+    for (const Value& item : section_.items(key)) {
+      if (loader_.interface_names.contains(item.text)) {
+        names.push_back(item.text);
+        continue;
+      }
+      const std::vector<std::string> known(loader_.interface_names.begin(),
+                                           loader_.interface_names.end());
+      std::string hint = did_you_mean(item.text, known);
+      if (loader_.interfaces.contains(item.text)) {
+        hint = "it is defined, but no host lists it under `interfaces`";
+      }
+      report(diagnostics_, Code::UnknownInterface, item.span(),
+             fmt::format("no host has an interface called {}", quote(item.text)), std::move(hint));
+    }
+    return names;
+  }
+
+  void read_action() {
+    const Value* value = section_.find("action");
+    if (value == nullptr) return;
+    if (const auto action = parse_action(value->text)) {
+      rule_.action = *action;
+      return;
+    }
+    const std::vector<std::string> words = {"accept", "drop", "reject"};
+    report(diagnostics_, Code::BadValue, value->span(),
+           fmt::format("{} is no action: accept, drop or reject", quote(value->text)),
+           did_you_mean(value->text, words));
+  }
+
+  void read_connections() {
+    const Value* value = section_.find("connections");
+    if (value == nullptr) return;
+    if (value->integer < 1 || value->integer > std::numeric_limits<std::uint32_t>::max()) {
+      report(diagnostics_, Code::BadValue, value->span(),
+             fmt::format("{} is no number of connections from 1 up", value->integer));
+      return;
+    }
+    rule_.connections = static_cast<std::uint32_t>(value->integer);
+  }
+
+  void read_user() {
+    const Value* value = section_.find("user");
+    if (value == nullptr) return;
+    // The highest number stands for "no user" in the kernel.
+    constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max() - 1;
+    if (value->kind == ValueKind::String) {
+      if (value->text == "root") {
+        rule_.user = 0;
+        return;
+      }
+      report(diagnostics_, Code::BadValue, value->span(),
+             fmt::format("{} is no user: a number or \"root\"", quote(value->text)),
+             "other names differ from machine to machine; `id -u NAME` says the number");
+    } else if (value->integer < 0 || value->integer > kMost) {
+      report(diagnostics_, Code::BadValue, value->span(),
+             fmt::format("{} is no user number", value->integer));
+    } else {
+      rule_.user = static_cast<std::uint32_t>(value->integer);
+    }
+  }
+
+  void read_expires() {
+    const Value* value = section_.find("expires");
+    if (value == nullptr) return;
+    rule_.expires = value->date;
+    if (!rule_.enabled) return;
+    const std::chrono::sys_days day = value->date;
+    const std::chrono::sys_days today = loader_.options.date;
+    const std::string date = fmt::format("{:04}-{:02}-{:02}", static_cast<int>(value->date.year()),
+                                         static_cast<unsigned>(value->date.month()),
+                                         static_cast<unsigned>(value->date.day()));
+    if (day <= today) {
+      const std::string message =
+          fmt::format("{} has expired on {} and is left out", rule_.full_name, date);
+      const std::string word(row_of(Code::Expired).word);
+      if (loader_.options.expired_is_error) {
+        diagnostics_.error(word, value->span(), message, "delete the rule, or give it a new date");
+      } else {
+        diagnostics_.warning(word, value->span(), message);
+      }
+    } else if (day - today <= std::chrono::days(kDaysOfWarning)) {
+      report(diagnostics_, Code::ExpiresSoon, value->span(),
+             fmt::format("{} expires on {}, in {} days", rule_.full_name, date,
+                         (day - today).count()));
+    }
+  }
+
+  void check_early() {
+    if (!rule_.early) return;
+    const Span span = section_.find("early")->span();
+    if (rule_.action != Action::Drop) {
+      report(diagnostics_, Code::BadEarly, span, "an early rule can only drop",
+             "action = \"drop\"");
+    }
+    // What is new and what is open is known by connection tracking alone, which comes after.
+    for (const std::string_view key : {"limit", "connections"}) {
+      if (!section_.has(key)) continue;
+      report(
+          diagnostics_, Code::BadEarly, span,
+          fmt::format("an early rule cannot have `{}`: it stands before connection tracking", key));
+    }
+  }
+
+  // Rules from `management`, where that is unset, are left out; where the list names others too,
+  // it stands for those.
+  void check_management() {
+    if (policy_.management) return;
+    for (const auto& [key, selectors] :
+         {std::pair("from", &rule_.from), std::pair("to", &rule_.to)}) {
+      bool others = false;
+      const Term* management = nullptr;
+      for (const Selector& item : selectors->items) {
+        const bool unset = item.term.kind == TermKind::Management;
+        if (unset && item.negated) {
+          report(diagnostics_, Code::EmptySelector, item.term.span,
+                 "[site] sets no `management`: nothing can be left out", "set it in site.toml");
+        } else if (unset) {
+          management = &item.term;
+        }
+        others = others || (!unset && !item.negated);
+      }
+      if (management == nullptr) continue;
+      if (!others) rule_.left_out = true;
+      report(diagnostics_, Code::ManagementUnset, source_.used_at.value_or(management->span),
+             others ? fmt::format("`{}` of {}: [site] sets no `management`", key, rule_.full_name)
+                    : fmt::format("{} is left out: [site] sets no `management`", rule_.full_name),
+             "set it in site.toml to the networks that log in");
+    }
+  }
+
+  void check_matches_something() {
+    if (rule_.left_out) return;
+    // An empty set was reported already, and is no second error.
+    const Families from = families_of(policy_, rule_.from, file_.hosts);
+    const Families to = families_of(policy_, rule_.to, file_.hosts);
+    const Families services = families_of(rule_.services);
+    const auto none = [](Families f) { return !f.ipv4 && !f.ipv6; };
+    if (none(from) || none(to) || !none(from & to & services)) return;
+    std::string why = "its service, `from` and `to` have no address family in common";
+    if (none(from & to)) {
+      why = "`from` and `to` have no address family in common";
+    } else if (none(from & services)) {
+      why = "its service and `from` have no address family in common";
+    } else if (none(to & services)) {
+      why = "its service and `to` have no address family in common";
+    }
+    report(diagnostics_, Code::MatchesNothing, rule_.span,
+           fmt::format("{} can match nothing: {}", rule_.full_name, why));
+  }
+
+  Loader& loader_;
+  const Policy& policy_;
+  Diagnostics& diagnostics_;
+  const RuleSource& source_;
+  const RuleFile& file_;
+  Section section_;
+  Rule rule_;
+};
+
+std::string_view file_kind(const RuleFile& file) {
+  return file.is_role ? "role" : "block";
+}
+
+// A host or tag that `on` names must be one the file is for.
+void check_on(Loader& loader, const RuleFile& file, const Selectors& on) {
+  for (const Selector& item : on.items) {
+    const Term& term = item.term;
+    const bool names_hosts = term.kind == TermKind::Host || term.kind == TermKind::Tag ||
+                             term.kind == TermKind::Role || term.kind == TermKind::Site ||
+                             term.kind == TermKind::Any;
+    if (!names_hosts) {
+      report(loader.diagnostics, Code::BadSelector, term.span,
+             fmt::format("`on` takes hosts, tags and roles, not {}", quote(term.text)));
+      continue;
+    }
+    const Selectors alone{true, {{false, term}}, term.span};
+    const bool some = std::any_of(file.hosts.begin(), file.hosts.end(), [&](Index host) {
+      return names_host(loader.policy, alone, host);
+    });
+    if (some || file.hosts.empty()) continue;
+    report(loader.diagnostics, Code::NotOfThisRole, term.span,
+           term.kind == TermKind::Host
+               ? fmt::format("{} is not a host of the {} {}", quote(term.text), file_kind(file),
+                             quote(file.name))
+               : fmt::format("{} names no host of the {} {}", quote(term.text), file_kind(file),
+                             quote(file.name)));
+  }
+}
+
+}  // namespace
+
+Rule read_rule(Loader& loader, const RuleSource& source, Direction direction, const Value& table) {
+  return RuleReader(loader, source, direction, table).read();
+}
+
+std::optional<Selectors> read_on(Loader& loader, const RuleSource& source, const Section& section) {
+  const Value* value = section.find("on");
+  if (value == nullptr) return std::nullopt;
+  const Selectors on = parse_selectors(loader.scope(false), *value);
+  const std::size_t errors = loader.diagnostics.error_count();
+  const RuleFile& file = loader.policy.files[source.file];
+  check_on(loader, file, on);
+  const bool leaves_none = !on.items.empty() && !file.hosts.empty() &&
+                           std::none_of(file.hosts.begin(), file.hosts.end(), [&](Index host) {
+                             return names_host(loader.policy, on, host);
+                           });
+  if (leaves_none && loader.diagnostics.error_count() == errors) {
+    report(loader.diagnostics, Code::EmptySelector, on.span, "`on` leaves no host over");
+  }
+  return on;
+}
+
+}  // namespace rolewall::policy

@@ -1,0 +1,262 @@
+#include "policy/selector.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "base/suggest.h"
+#include "policy/codes.h"
+#include "policy/keys.h"
+
+namespace rolewall::policy {
+namespace {
+
+constexpr std::array<std::pair<std::string_view, TermKind>, 4> kQualifiers = {
+    {{"host:", TermKind::Host},
+     {"role:", TermKind::Role},
+     {"tag:", TermKind::Tag},
+     {"net:", TermKind::Network}}};
+
+// Whether a text that is no name was meant as an address: for the better message.
+bool looks_like_address(std::string_view text) {
+  if (text.find_first_of("/:") != std::string_view::npos) return true;
+  return text.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+std::string basename_line(const Policy& policy, const Span& span) {
+  const std::string& path = policy.sources.path(span.file);
+  return fmt::format("{}:{}", path.substr(path.rfind('/') + 1), span.line);
+}
+
+void report_unknown(const Scope& scope, std::string_view name, std::optional<TermKind> kind,
+                    Span span) {
+  const std::string_view what = !kind                        ? "host, role, tag or network"
+                                : *kind == TermKind::Network ? "network"
+                                                             : kind_word(*kind);
+  if (scope.used_at && (!kind || *kind == TermKind::Network)) {
+    Diagnostic& diagnostic = report(scope.diagnostics, Code::MissingParameter, *scope.used_at,
+                                    fmt::format("define network {} in site.toml, used by {}",
+                                                quote(name), basename_line(scope.policy, span)));
+    diagnostic.notes.push_back({span, "the block uses it here"});
+    return;
+  }
+  std::string hint = did_you_mean(name, candidates(scope.policy, kind, scope.diagnostics));
+  if (hint.empty() && name.starts_with('#')) hint = "tags are written without `#`";
+  if (hint.empty() && scope.policy.service_names.contains(name)) {
+    hint = "it is a service; services stand in `service`";
+  }
+  report(scope.diagnostics, Code::UnknownName, span,
+         fmt::format("no {} is called {}", what, quote(name)), std::move(hint));
+}
+
+std::optional<Named> look_up(const Scope& scope, std::string_view name,
+                             std::optional<TermKind> kind, Span span) {
+  const auto [begin, end] = scope.policy.names.equal_range(name);
+  const bool clashes = std::distance(begin, end) > 1;
+  std::vector<Named> found;
+  for (auto it = begin; it != end; ++it) {
+    if (!kind || it->second.kind == *kind) found.push_back(it->second);
+  }
+  if (clashes && scope.uses != nullptr) {
+    NameUses::Use& use = scope.uses->of_clashing[std::string(name)];
+    (kind ? use.qualified : use.bare) = true;
+  }
+  if (found.empty()) {
+    report_unknown(scope, name, kind, span);
+    return std::nullopt;
+  }
+  if (found.size() > 1) {
+    Diagnostic& diagnostic =
+        report(scope.diagnostics, Code::AmbiguousName, span,
+               fmt::format("{} names more than one thing", quote(name)),
+               fmt::format("write `{}:{}` or `{}:{}`", kind_word(found[0].kind), name,
+                           kind_word(found[1].kind), name));
+    for (const Named& named : found) {
+      diagnostic.notes.push_back(
+          {named.span, fmt::format("`{}:{}` is here", kind_word(named.kind), name)});
+    }
+    return std::nullopt;
+  }
+  return found[0];
+}
+
+// Why a prefix is none; HostBitsSet gets the right prefix as its hint.
+void report_bad_prefix(std::string_view text, net::PrefixError why, Span span,
+                       Diagnostics& diagnostics) {
+  if (why == net::PrefixError::HostBitsSet) {
+    const auto slash = text.find('/');
+    const auto address = net::parse_address(text.substr(0, slash));
+    unsigned length = 0;
+    std::from_chars(text.data() + slash + 1, text.data() + text.size(), length);
+    const net::Address first = net::first({*address, length});
+    report(diagnostics, Code::HostBitsSet, span,
+           fmt::format("{} has bits set beyond its length", quote(text)),
+           fmt::format("did you mean `{}` or `{}`?", net::format(net::Prefix{first, length}),
+                       net::format(*address)));
+  } else if (why == net::PrefixError::BadLength) {
+    report(diagnostics, Code::BadAddress, span,
+           fmt::format("{} has no valid prefix length", quote(text)),
+           "a number up to 32 for IPv4, up to 128 for IPv6");
+  } else {
+    report(diagnostics, Code::BadAddress, span,
+           fmt::format("{} is no address or prefix", quote(text)));
+  }
+}
+
+void report_empty_term(const Policy& policy, const Term& term, Diagnostics& diagnostics) {
+  std::string hint;
+  if (term.kind == TermKind::Role) hint = "no host bears the role";
+  if (term.kind == TermKind::Internet) hint = "[site] internal leaves nothing over";
+  Diagnostic& diagnostic =
+      report(diagnostics, Code::EmptySelector, term.span,
+             fmt::format("{} stands for no address", quote(term.text)), std::move(hint));
+  if (term.kind == TermKind::Network) {
+    diagnostic.notes.push_back({policy.networks[term.index].span, "it is defined here"});
+  }
+}
+
+bool stands_for_nothing(const Policy& policy, const Term& term) {
+  switch (term.kind) {
+    case TermKind::Internet:
+      return policy.internet.empty();
+    case TermKind::Site:
+      return policy.site_addresses.empty();
+    case TermKind::Host:
+      return policy.hosts[term.index].addresses.empty();
+    case TermKind::Role:
+      return policy.files[term.index].addresses.empty();
+    case TermKind::Tag:
+      return policy.tags[term.index].addresses.empty();
+    case TermKind::Network:
+      return policy.networks[term.index].addresses.empty();
+    case TermKind::Any:
+    case TermKind::Self:
+    case TermKind::Management:
+    case TermKind::LinkLocal:
+    case TermKind::Prefix:
+      break;
+  }
+  return false;
+}
+
+// Whether nothing that is wrong about the term has been said already.
+bool is_sound(const Policy& policy, const Term& term, const std::vector<bool>& broken) {
+  if (term.kind == TermKind::Network) return !broken[term.index];
+  // A role without hosts is empty; one whose hosts' addresses were all wrong was reported there.
+  if (term.kind == TermKind::Role) return policy.files[term.index].hosts.empty();
+  return term.kind == TermKind::Internet;
+}
+
+}  // namespace
+
+std::optional<net::Prefix> parse_literal_prefix(std::string_view text, Span span,
+                                                Diagnostics& diagnostics) {
+  net::PrefixError why{};
+  const auto prefix = net::parse_prefix(text, &why);
+  if (!prefix) report_bad_prefix(text, why, span, diagnostics);
+  return prefix;
+}
+
+std::optional<Selector> parse_selector(const Scope& scope, std::string_view text,
+                                       const Place& place, std::size_t offset) {
+  Selector selector;
+  selector.negated = text.starts_with('!');
+  if (selector.negated) {
+    text.remove_prefix(1);
+    ++offset;
+  }
+  const Span span = place.at(offset);
+  Term& term = selector.term;
+  term.text = text;
+  term.span = span;
+  if (text.empty()) {
+    report(scope.diagnostics, Code::BadSelector, span, "an empty text is no selector");
+    return std::nullopt;
+  }
+  std::optional<TermKind> kind;
+  std::string_view name = text;
+  for (const auto& [qualifier, qualified] : kQualifiers) {
+    if (!text.starts_with(qualifier)) continue;
+    kind = qualified;
+    name.remove_prefix(qualifier.size());
+  }
+  if (!kind) {
+    net::PrefixError why{};
+    if (const auto prefix = net::parse_prefix(text, &why)) {
+      term.kind = TermKind::Prefix;
+      term.prefix = *prefix;
+      return selector;
+    }
+    if (looks_like_address(text) || why != net::PrefixError::NotAnAddress) {
+      report_bad_prefix(text, why, span, scope.diagnostics);
+      return std::nullopt;
+    }
+    if (const auto word = builtin(text)) {
+      if (*word == TermKind::Self && !scope.self) {
+        report(scope.diagnostics, Code::SelfNotHere, span,
+               "`self` is the host being compiled, and here there is none",
+               "name the host, role or tag");
+        return std::nullopt;
+      }
+      term.kind = *word;
+      return selector;
+    }
+  }
+  if (!is_name(name)) {
+    report(scope.diagnostics, Code::BadSelector, place.at(offset + (text.size() - name.size())),
+           fmt::format("{} is no name, address or prefix", quote(name)),
+           name.starts_with('#') ? "tags are written without `#`" : "");
+    return std::nullopt;
+  }
+  const auto named = look_up(scope, name, kind, span);
+  if (!named) return std::nullopt;
+  term.kind = named->kind;
+  term.index = named->index;
+  return selector;
+}
+
+Selectors parse_selectors(const Scope& scope, const Value& value) {
+  Selectors selectors;
+  selectors.given = true;
+  selectors.span = value.span();
+  for (const Value& item : items_of(value)) {
+    if (auto selector = parse_selector(scope, item.text, item.place)) {
+      selectors.items.push_back(std::move(*selector));
+    }
+  }
+  return selectors;
+}
+
+void check_not_empty(const Policy& policy, const Selectors& selectors, std::span<const Index> hosts,
+                     const std::vector<bool>& broken, Diagnostics& diagnostics) {
+  bool sound = !selectors.items.empty();
+  for (const Selector& item : selectors.items) {
+    const Term& term = item.term;
+    if (term.kind == TermKind::Management && !policy.management) sound = false;  // may be unset
+    if (term.kind == TermKind::Self && hosts.empty()) sound = false;
+    if (!stands_for_nothing(policy, term)) continue;
+    sound = false;
+    if (is_sound(policy, term, broken)) report_empty_term(policy, term, diagnostics);
+  }
+  const bool subtracts = std::any_of(selectors.items.begin(), selectors.items.end(),
+                                     [](const Selector& item) { return item.negated; });
+  if (!sound || !subtracts) return;
+  const bool uses_self =
+      std::any_of(selectors.items.begin(), selectors.items.end(),
+                  [](const Selector& item) { return item.term.kind == TermKind::Self; });
+  const Index none = 0;
+  const std::span<const Index> ask = uses_self ? hosts : std::span<const Index>(&none, 1);
+  for (const Index host : ask) {
+    if (!addresses_of(policy, selectors, host).empty()) continue;
+    report(diagnostics, Code::EmptySelector, selectors.span,
+           uses_self
+               ? fmt::format("the list stands for no address on {}", quote(policy.hosts[host].name))
+               : "the list leaves no address over");
+    return;
+  }
+}
+
+}  // namespace rolewall::policy

@@ -1,0 +1,284 @@
+#include "policy/service.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <utility>
+
+#include "base/suggest.h"
+#include "policy/codes.h"
+#include "policy/keys.h"
+#include "policy/names.h"
+
+namespace rolewall::policy {
+namespace {
+
+// The longest list of literals that one service may name.
+constexpr std::size_t kMostLiterals = 1024;
+
+struct ProtocolWord {
+  std::string_view word;
+  std::uint8_t number;
+};
+constexpr std::array kProtocols = {
+    ProtocolWord{"tcp", net::protocol::kTcp},       ProtocolWord{"udp", net::protocol::kUdp},
+    ProtocolWord{"sctp", net::protocol::kSctp},     ProtocolWord{"icmp", net::protocol::kIcmp},
+    ProtocolWord{"icmpv6", net::protocol::kIcmpv6}, ProtocolWord{"protocol", 0}};
+
+struct IcmpType {
+  std::string_view name;
+  std::uint8_t number;
+};
+
+// IANA's registries "ICMP Type Numbers" and "ICMPv6 Parameters".
+constexpr std::array kIcmpTypes = {IcmpType{"echo-reply", 0},
+                                   IcmpType{"destination-unreachable", 3},
+                                   IcmpType{"redirect", 5},
+                                   IcmpType{"echo-request", 8},
+                                   IcmpType{"router-advertisement", 9},
+                                   IcmpType{"router-solicitation", 10},
+                                   IcmpType{"time-exceeded", 11},
+                                   IcmpType{"parameter-problem", 12},
+                                   IcmpType{"timestamp-request", 13},
+                                   IcmpType{"timestamp-reply", 14}};
+constexpr std::array kIcmpv6Types = {IcmpType{"destination-unreachable", 1},
+                                     IcmpType{"packet-too-big", 2},
+                                     IcmpType{"time-exceeded", 3},
+                                     IcmpType{"parameter-problem", 4},
+                                     IcmpType{"echo-request", 128},
+                                     IcmpType{"echo-reply", 129},
+                                     IcmpType{"mld-query", 130},
+                                     IcmpType{"mld-report", 131},
+                                     IcmpType{"mld-done", 132},
+                                     IcmpType{"router-solicitation", 133},
+                                     IcmpType{"router-advertisement", 134},
+                                     IcmpType{"neighbour-solicitation", 135},
+                                     IcmpType{"neighbour-advertisement", 136},
+                                     IcmpType{"redirect", 137},
+                                     IcmpType{"mld2-report", 143}};
+
+std::span<const IcmpType> icmp_types(std::uint8_t protocol) {
+  if (protocol == net::protocol::kIcmp) return kIcmpTypes;
+  return kIcmpv6Types;
+}
+
+// The protocol's keyword at the front: what stands before '/' or ' '.
+std::string_view keyword(std::string_view text) {
+  return text.substr(0, text.find_first_of("/ "));
+}
+
+const ProtocolWord* find_protocol(std::string_view word) {
+  const auto found = std::find_if(kProtocols.begin(), kProtocols.end(),
+                                  [&](const ProtocolWord& p) { return p.word == word; });
+  return found == kProtocols.end() ? nullptr : &*found;
+}
+
+std::optional<net::PortRange> parse_ports(std::string_view text, Span span,
+                                          Diagnostics& diagnostics) {
+  const auto dash = text.find('-');
+  const auto first = parse_number(text.substr(0, dash), 65535);
+  const auto last =
+      dash == std::string_view::npos ? first : parse_number(text.substr(dash + 1), 65535);
+  if (!first || !last) {
+    report(diagnostics, Code::BadService, span,
+           fmt::format("{} is no port or range of ports", quote(text)),
+           "a number from 0 to 65535, or two with `-` between");
+    return std::nullopt;
+  }
+  if (*first > *last) {
+    report(diagnostics, Code::BadService, span,
+           fmt::format("the range {} runs backwards", quote(text)),
+           fmt::format("did you mean `{}-{}`?", *last, *first));
+    return std::nullopt;
+  }
+  return net::PortRange{static_cast<std::uint16_t>(*first), static_cast<std::uint16_t>(*last)};
+}
+
+std::optional<std::uint8_t> parse_icmp_type(std::uint8_t protocol, std::string_view text, Span span,
+                                            Diagnostics& diagnostics) {
+  std::vector<std::string> names;
+  for (const IcmpType& type : icmp_types(protocol)) {
+    if (type.name == text) return type.number;
+    names.emplace_back(type.name);
+  }
+  if (const auto number = parse_number(text, 255)) return static_cast<std::uint8_t>(*number);
+  report(diagnostics, Code::BadService, span,
+         fmt::format("{} is no type of {}", quote(text),
+                     protocol == net::protocol::kIcmp ? "icmp" : "icmpv6"),
+         did_you_mean(text, names));
+  return std::nullopt;
+}
+
+// "/443 from 1024-65535", "/443", " from 67", "" after a protocol with ports.
+bool parse_port_part(std::string_view text, const Place& place, std::size_t offset,
+                     ServiceLiteral& literal, Diagnostics& diagnostics) {
+  constexpr std::string_view kFrom = " from ";
+  const auto from = text.find(kFrom);
+  const std::string_view destination = text.substr(0, from);
+  if (!destination.empty() && destination[0] != '/') {
+    report(diagnostics, Code::BadService, place.at(offset),
+           fmt::format("{} is not understood after the protocol", quote(destination)),
+           "tcp/443, tcp/8000-8010, udp/68 from 67");
+    return false;
+  }
+  if (!destination.empty()) {
+    const auto ports = parse_ports(destination.substr(1), place.at(offset + 1), diagnostics);
+    if (!ports) return false;
+    literal.destination = *ports;
+    literal.ports_given = true;
+  }
+  if (from == std::string_view::npos) return true;
+  const std::size_t start = from + kFrom.size();
+  const auto ports = parse_ports(text.substr(start), place.at(offset + start), diagnostics);
+  if (!ports) return false;
+  literal.source = *ports;
+  return true;
+}
+
+void report_unknown_service(const Policy& policy, std::string_view text, Span span,
+                            Diagnostics& diagnostics) {
+  constexpr std::size_t kMostErrors = 200;  // as for names: hints have a price
+  std::vector<std::string> names;
+  if (diagnostics.error_count() <= kMostErrors) {
+    for (const auto& entry : policy.service_names) names.push_back(entry.first);
+    for (const ProtocolWord& protocol : kProtocols) names.emplace_back(protocol.word);
+  }
+  const std::string_view word = keyword(text);
+  std::string hint = did_you_mean(word, names);
+  if (text.starts_with('!')) hint = "`!` is for addresses: it cannot exclude services";
+  if (parse_number(text, 65535)) hint = fmt::format("did you mean `tcp/{}`?", text);
+  report(diagnostics, Code::UnknownService, span,
+         fmt::format("no service is called {}", quote(word.empty() ? text : word)),
+         std::move(hint));
+}
+
+void read_service(Policy& policy, const Member& member, bool shipped, Diagnostics& diagnostics) {
+  if (!check_id(member.key, "service", member.span, diagnostics)) return;
+  if (find_protocol(member.key) != nullptr) {
+    report(diagnostics, Code::ReservedName, member.span,
+           fmt::format("{} is a protocol and cannot name a service", quote(member.key)));
+    return;
+  }
+  if (policy.service_names.contains(member.key)) return;
+  Service service;
+  service.name = member.key;
+  service.shipped = shipped;
+  service.span = member.span;
+  if (check_type(member.value, KeyType::Strings, member.key, diagnostics)) {
+    const auto items = items_of(member.value);
+    if (items.size() > kMostLiterals) {
+      report(diagnostics, Code::BadService, member.value.span(),
+             fmt::format("more than {} literals", kMostLiterals));
+      return;
+    }
+    for (const Value& item : items) {
+      if (!is_literal(item.text)) {
+        report(
+            diagnostics, Code::BadService, item.span(),
+            fmt::format("{} is no literal: a service lists literals, not names", quote(item.text)),
+            "tcp/443, udp/53, icmp/echo-request, protocol/112");
+        continue;
+      }
+      auto literal = parse_literal(item.text, item.place, 0, diagnostics);
+      if (literal) service.literals.push_back(std::move(*literal));
+    }
+  }
+  // A service with wrong literals keeps its name, so that its uses are no second error.
+  policy.service_names.emplace(service.name, static_cast<Index>(policy.services.size()));
+  policy.services.push_back(std::move(service));
+}
+
+}  // namespace
+
+std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t most) {
+  std::uint64_t number = 0;
+  if (text.empty() || (text.size() > 1 && text[0] == '0')) return std::nullopt;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size() || number > most) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+bool is_literal(std::string_view text) {
+  return find_protocol(keyword(text)) != nullptr;
+}
+
+std::optional<ServiceLiteral> parse_literal(std::string_view text, const Place& place,
+                                            std::size_t offset, Diagnostics& diagnostics) {
+  const std::string_view word = keyword(text);
+  const ProtocolWord* protocol = find_protocol(word);
+  if (protocol == nullptr) {
+    report(diagnostics, Code::BadService, place.at(offset),
+           fmt::format("{} is no service", quote(text)));
+    return std::nullopt;
+  }
+  ServiceLiteral literal;
+  literal.protocol = protocol->number;
+  literal.text = text;
+  literal.span = place.at(offset);
+  const std::string_view rest = text.substr(word.size());
+  const std::size_t rest_offset = offset + word.size();
+  if (net::has_ports(literal.protocol)) {
+    if (!parse_port_part(rest, place, rest_offset, literal, diagnostics)) return std::nullopt;
+    return literal;
+  }
+  if (protocol->number == 0) {
+    const auto number = rest.starts_with('/') ? parse_number(rest.substr(1), 255) : std::nullopt;
+    if (!number) {
+      report(diagnostics, Code::BadService, literal.span,
+             fmt::format("{} names no protocol", quote(text)),
+             "`protocol/` and a number from 0 to 255");
+      return std::nullopt;
+    }
+    literal.protocol = static_cast<std::uint8_t>(*number);
+    return literal;
+  }
+  if (rest.empty()) return literal;
+  if (rest[0] != '/') {
+    report(diagnostics, Code::BadService, place.at(rest_offset),
+           fmt::format("{} has no ports", word), fmt::format("{}/echo-request", word));
+    return std::nullopt;
+  }
+  literal.icmp_type =
+      parse_icmp_type(literal.protocol, rest.substr(1), place.at(rest_offset + 1), diagnostics);
+  if (!literal.icmp_type) return std::nullopt;
+  return literal;
+}
+
+bool add_service(const Policy& policy, std::string_view text, const Place& place,
+                 std::size_t offset, ServiceList& list, Diagnostics& diagnostics) {
+  list.names.emplace_back(text);
+  if (is_literal(text)) {
+    auto literal = parse_literal(text, place, offset, diagnostics);
+    if (!literal) return false;
+    list.literals.push_back(std::move(*literal));
+    return true;
+  }
+  const auto found = policy.service_names.find(text);
+  if (found == policy.service_names.end()) {
+    report_unknown_service(policy, text, place.at(offset), diagnostics);
+    return false;
+  }
+  const Service& service = policy.services[found->second];
+  list.literals.insert(list.literals.end(), service.literals.begin(), service.literals.end());
+  return true;
+}
+
+ServiceList parse_services(const Policy& policy, const Value& value, Diagnostics& diagnostics) {
+  ServiceList list;
+  list.given = true;
+  list.span = value.span();
+  for (const Value& item : items_of(value)) {
+    add_service(policy, item.text, item.place, 0, list, diagnostics);
+  }
+  return list;
+}
+
+void read_services(Policy& policy, const Value& table, bool shipped, Diagnostics& diagnostics) {
+  for (const Member& member : table.members) read_service(policy, member, shipped, diagnostics);
+}
+
+}  // namespace rolewall::policy
