@@ -35,6 +35,8 @@ void forget_state(Expr& expr) {
   }
 }
 
+}  // namespace
+
 Ruleset configuration(Ruleset ruleset) {
   for (Table& table : ruleset.tables) {
     table.handle = 0;
@@ -58,8 +60,6 @@ Ruleset configuration(Ruleset ruleset) {
   }
   return ruleset;
 }
-
-}  // namespace
 
 void Elements::sort() {
   std::vector<std::size_t> order(count());

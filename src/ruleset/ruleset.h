@@ -175,6 +175,9 @@ struct Ruleset {
 inline constexpr Family kOwnFamily = Family::Inet;
 inline constexpr std::string_view kOwnTable = "rolewall";
 
+// Without handles and what the kernel counts; sets and chains by name.
+Ruleset configuration(Ruleset ruleset);
+
 // Equal but for handles and what the kernel counts.
 bool same_configuration(const Ruleset& a, const Ruleset& b);
 

@@ -1,0 +1,276 @@
+#include "apply/state_directory.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
+#include <cstring>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <thread>
+#include <utility>
+
+#include "base/file.h"
+#include "print/print.h"
+
+namespace rolewall::apply {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+// Policies and addresses are nobody else's business.
+constexpr mode_t kDirectoryMode = 0700;
+constexpr unsigned kFileMode = 0600;
+constexpr std::size_t kMaxSmallFile = 64 * 1024;
+
+constexpr std::string_view kGenerations = "generations";
+
+std::unexpected<Error> io_error(const std::string& path, int error) {
+  return fail(ErrorKind::Io, fmt::format("{}: {}", path, std::strerror(error)), error);
+}
+
+std::string join(const std::string& directory, std::string_view name) {
+  return fmt::format("{}/{}", directory, name);
+}
+
+bool exists(const std::string& path) {
+  struct stat status{};
+  return ::lstat(path.c_str(), &status) == 0;
+}
+
+Result<void> sync_directory(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return io_error(path, errno);
+  const int status = ::fsync(fd);
+  const int error = errno;
+  ::close(fd);
+  if (status != 0) return io_error(path, error);
+  return {};
+}
+
+Result<void> make_directory(const std::string& path) {
+  if (::mkdir(path.c_str(), kDirectoryMode) == 0 || errno == EEXIST) return {};
+  return io_error(path, errno);
+}
+
+std::optional<std::uint32_t> number(std::string_view text) {
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// The number in `format`; std::nullopt where the file is not there yet.
+Result<std::optional<std::uint32_t>> read_format(const std::string& directory) {
+  const std::string path = join(directory, "format");
+  if (!exists(path)) return std::nullopt;
+  Result<std::string> text = read_file(path, kMaxSmallFile);
+  if (!text) return std::unexpected(std::move(text).error());
+  while (!text->empty() && text->back() == '\n') text->pop_back();
+  const auto format = number(*text);
+  if (!format) return fail(ErrorKind::Io, path + ": not a number");
+  return format;
+}
+
+Result<void> check_format(const std::string& directory) {
+  const auto format = read_format(directory);
+  if (!format) return std::unexpected(format.error());
+  if (!*format || **format <= kStateFormat) return {};
+  return fail(ErrorKind::Io,
+              fmt::format("{}: written by a newer rolewall (format {}, this one knows {}): nothing "
+                          "is read and nothing changed",
+                          directory, **format, kStateFormat));
+}
+
+std::string to_json(const Applied& applied) {
+  const Json json{{"version", kStateFormat},
+                  {"applied_at", applied.at},
+                  {"by", applied.by},
+                  {"host", applied.host},
+                  {"boot_id", applied.boot_id},
+                  {"network_namespace", applied.network_namespace},
+                  {"kernel_generation", applied.kernel_generation}};
+  // Names of users may hold anything.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+Result<Applied> applied_from_json(const std::string& path, const std::string& text) {
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return fail(ErrorKind::Io, path + ": not a JSON object");
+  const auto string = [&](const char* key) {
+    const auto at = json.find(key);
+    return at != json.end() && at->is_string() ? at->get<std::string>() : std::string();
+  };
+  Applied applied;
+  applied.at = string("applied_at");
+  applied.by = string("by");
+  applied.host = string("host");
+  applied.boot_id = string("boot_id");
+  applied.network_namespace = string("network_namespace");
+  const auto generation = json.find("kernel_generation");
+  if (generation != json.end() && generation->is_number_unsigned()) {
+    applied.kernel_generation = generation->get<std::uint32_t>();
+  }
+  return applied;
+}
+
+// The generations that are there, whole ones alone.
+Result<std::vector<std::uint32_t>> list_generations(const std::string& directory) {
+  std::vector<std::uint32_t> numbers;
+  std::error_code error;
+  for (fs::directory_iterator at(join(directory, kGenerations), error), end; at != end && !error;
+       at.increment(error)) {
+    if (const auto value = number(at->path().filename().string())) numbers.push_back(*value);
+  }
+  if (error) return io_error(join(directory, kGenerations), error.value());
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
+// What a crash left half written, and what is too old. Failing here loses nothing.
+void sweep(const std::string& directory, std::uint32_t current) {
+  std::error_code ignored;
+  std::vector<std::uint32_t> old;
+  std::vector<fs::path> leftovers;
+  for (fs::directory_iterator at(join(directory, kGenerations), ignored), end;
+       at != end && !ignored; at.increment(ignored)) {
+    const auto value = number(at->path().filename().string());
+    if (!value) leftovers.push_back(at->path());
+    if (value && *value != current) old.push_back(*value);
+  }
+  for (const fs::path& path : leftovers) fs::remove_all(path, ignored);
+  std::sort(old.rbegin(), old.rend());
+  for (std::size_t i = kKeptGenerations - 1; i < old.size(); ++i) {
+    fs::remove_all(join(directory, fmt::format("{}/{}", kGenerations, old[i])), ignored);
+  }
+}
+
+Result<int> take_lock(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kFileMode);
+  if (fd < 0) return io_error(path, errno);
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::seconds(StateDirectory::kLockSeconds);
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno;
+    if (error != EWOULDBLOCK && error != EINTR) {
+      ::close(fd);
+      return io_error(path, error);
+    }
+    if (std::chrono::steady_clock::now() > deadline) {
+      ::close(fd);
+      return fail(ErrorKind::Conflict,
+                  fmt::format("{}: another rolewall is at work and did not end within {} seconds",
+                              path, StateDirectory::kLockSeconds),
+                  error);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return fd;
+}
+
+}  // namespace
+
+Result<std::optional<Generation>> current_generation(const std::string& directory) {
+  TRY(check_format(directory));
+  const std::string link = join(directory, "current");
+  char target[256] = "";
+  const ssize_t size = ::readlink(link.c_str(), target, sizeof target - 1);
+  if (size < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
+  if (size < 0) return io_error(link, errno);
+  const std::string_view name(target, static_cast<std::size_t>(size));
+  const auto value = name.starts_with(kGenerations) && name.size() > kGenerations.size() + 1
+                         ? number(name.substr(kGenerations.size() + 1))
+                         : std::nullopt;
+  if (!value) return fail(ErrorKind::Io, fmt::format("{}: does not lead to a generation", link));
+
+  const std::string path = join(directory, name);
+  Result<std::string> text = read_file(join(path, "snapshot.json"), kMaxSnapshotSize);
+  if (!text) return std::unexpected(std::move(text).error());
+  Result<ruleset::Snapshot> snapshot = print::from_json(*text);
+  if (!snapshot) {
+    Error error = std::move(snapshot).error();
+    error.message = fmt::format("{}/snapshot.json: {}", path, error.message);
+    return std::unexpected(std::move(error));
+  }
+  text = read_file(join(path, "applied.json"), kMaxSmallFile);
+  if (!text) return std::unexpected(std::move(text).error());
+  Result<Applied> applied = applied_from_json(join(path, "applied.json"), *text);
+  if (!applied) return std::unexpected(std::move(applied).error());
+  applied->generation = *value;
+  return Generation{std::move(*applied), std::move(*snapshot)};
+}
+
+Result<StateDirectory> StateDirectory::open(const std::string& directory) {
+  if (!exists(directory)) {
+    std::error_code error;
+    const fs::path parent = fs::path(directory).parent_path();
+    if (!parent.empty()) fs::create_directories(parent, error);
+    if (error) return io_error(parent.string(), error.value());
+    TRY(make_directory(directory));
+  }
+  Result<int> lock = take_lock(join(directory, "lock"));
+  if (!lock) return std::unexpected(std::move(lock).error());
+  StateDirectory state(directory, *lock);
+  TRY(check_format(directory));
+  const auto format = read_format(directory);
+  if (!format) return std::unexpected(format.error());
+  if (!*format) {
+    TRY(write_file_atomically(join(directory, "format"), fmt::format("{}\n", kStateFormat),
+                              kFileMode));
+  }
+  TRY(make_directory(join(directory, kGenerations)));
+  return state;
+}
+
+StateDirectory::StateDirectory(StateDirectory&& other) noexcept
+    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
+
+StateDirectory::~StateDirectory() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+Result<std::uint32_t> StateDirectory::record(const ruleset::Snapshot& snapshot, Applied applied) {
+  const auto numbers = list_generations(path_);
+  if (!numbers) return std::unexpected(numbers.error());
+  const std::uint32_t next = numbers->empty() ? 1 : numbers->back() + 1;
+  applied.generation = next;
+
+  const std::string final_path = join(path_, fmt::format("{}/{}", kGenerations, next));
+  const std::string aside = final_path + ".new";
+  std::error_code ignored;
+  fs::remove_all(aside, ignored);
+  TRY(make_directory(aside));
+  TRY(write_file_atomically(join(aside, "snapshot.json"), print::to_json(snapshot), kFileMode));
+  TRY(write_file_atomically(join(aside, "applied.json"), to_json(applied), kFileMode));
+  if (std::rename(aside.c_str(), final_path.c_str()) != 0) return io_error(final_path, errno);
+  TRY(sync_directory(join(path_, kGenerations)));
+
+  const std::string link = join(path_, "current");
+  const std::string link_aside = link + ".new";
+  ::unlink(link_aside.c_str());
+  const std::string target = fmt::format("{}/{}", kGenerations, next);
+  if (::symlink(target.c_str(), link_aside.c_str()) != 0) return io_error(link_aside, errno);
+  if (std::rename(link_aside.c_str(), link.c_str()) != 0) return io_error(link, errno);
+  TRY(sync_directory(path_));
+  sweep(path_, next);
+  return next;
+}
+
+Result<bool> StateDirectory::forget_current() {
+  const std::string link = join(path_, "current");
+  if (::unlink(link.c_str()) != 0) {
+    if (errno == ENOENT) return false;
+    return io_error(link, errno);
+  }
+  TRY(sync_directory(path_));
+  return true;
+}
+
+}  // namespace rolewall::apply
