@@ -29,7 +29,7 @@ EXTERNAL = {
     "toml++/": {"policy"},
     "libnftnl/": {"netlink"},
     "libmnl/": {"netlink", "sandbox"},
-    "nlohmann/": {"print", "cli"},
+    "nlohmann/": {"print", "apply", "cli"},
     "CLI/": {"cli"},
     "pcap": {"eval"},
 }
