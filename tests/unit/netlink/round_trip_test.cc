@@ -1,0 +1,426 @@
+// What is written to the kernel is what is read back, for every expression and every kind of set.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "netlink/netlink.h"
+#include "support/netns.h"
+#include "unit/netlink/ruleset_builder.h"
+
+namespace rolewall::netlink {
+namespace {
+
+using namespace test;
+using rolewall::test::fresh_network;
+using rolewall::test::output_of;
+
+// Loads and reads back; the table must be the same.
+Table round_trip(const Table& table) {
+  auto kernel = Connection::open();
+  REQUIRE(kernel);
+  const auto result = kernel->replace_table(table, std::nullopt);
+  if (!result) {
+    FAIL(result.error().message);
+    return {};
+  }
+  for (const Refusal& refusal : result->refusals) {
+    FAIL_CHECK(refusal.what << ": " << refusal.explanation);
+  }
+  REQUIRE(result->committed);
+  const auto read = kernel->dump_table(table.family, table.name);
+  if (!read) FAIL(read.error().message);
+  REQUIRE(*read);
+  return **read;
+}
+
+void check_same(const Table& table) {
+  const Ruleset wanted = configuration({{table}});
+  const Ruleset live = configuration({{round_trip(table)}});
+  REQUIRE(live.tables[0].chains.size() == wanted.tables[0].chains.size());
+  for (std::size_t i = 0; i < wanted.tables[0].chains.size(); ++i) {
+    const Chain& a = live.tables[0].chains[i];
+    const Chain& b = wanted.tables[0].chains[i];
+    REQUIRE(a.rules.size() == b.rules.size());
+    for (std::size_t j = 0; j < b.rules.size(); ++j) {
+      CAPTURE(b.rules[j].comment);
+      for (const Expr& expr : a.rules[j].exprs) {
+        if (const auto* unsupported = std::get_if<Unsupported>(&expr)) {
+          FAIL_CHECK(unsupported->name << ": " << unsupported->reason);
+        }
+      }
+      CHECK(a.rules[j] == b.rules[j]);
+    }
+    CHECK(a == b);
+  }
+  REQUIRE(live.tables[0].sets.size() == wanted.tables[0].sets.size());
+  for (std::size_t i = 0; i < wanted.tables[0].sets.size(); ++i) {
+    const Set& a = live.tables[0].sets[i];
+    const Set& b = wanted.tables[0].sets[i];
+    CAPTURE(b.name);
+    CHECK(a.unsupported == "");
+    CHECK(a.key == b.key);
+    CHECK(a.elements == b.elements);
+    CHECK(a == b);
+  }
+  CHECK(live == wanted);
+}
+
+// One rule for each expression, named for it.
+std::vector<Rule> every_expression() {
+  const Value zero4 = bytes({0, 0, 0, 0});
+  return {
+      rule("payload",
+           {Payload{PayloadBase::Network, 12, 4, 1}, Payload{PayloadBase::Link, 6, 6, 4},
+            Payload{PayloadBase::Transport, 2, 2, 15}, Payload{PayloadBase::Inner, 0, 1, 3}}),
+      rule("meta", {Meta{MetaKey::IifName, 0}, Meta{MetaKey::L4Proto, 5},
+                    Meta{MetaKey::TimeHour, 7}, Meta{MetaKey::Mark, 15}}),
+      rule("ct", {Ct{CtKey::State, {}, 2}, Ct{CtKey::Status, {}, 2},
+                  Ct{CtKey::ProtoSource, CtDirection::Reply, 1},
+                  Ct{CtKey::Source, CtDirection::Original, 0}, Ct{CtKey::Bytes, {}, 4},
+                  Ct{CtKey::Packets, CtDirection::Reply, 4}}),
+      rule("immediate", {Immediate{3, Value::host_u32(42)}, Immediate{8, bytes({1, 2, 3, 4, 5})}}),
+      rule("bitwise mask",
+           {Immediate{0, zero4}, BitwiseMask{0, 1, 4, bytes({255, 255, 0, 0}), zero4}}),
+      rule("bitwise shift", {Immediate{0, zero4}, BitwiseShift{ShiftDirection::Left, 0, 2, 4, 5},
+                             BitwiseShift{ShiftDirection::Right, 2, 3, 4, 31}}),
+      rule("byteorder", {Immediate{0, zero4}, Byteorder{ByteorderOp::HostToNetwork, 0, 1, 4, 4},
+                         Byteorder{ByteorderOp::NetworkToHost, 1, 2, 2, 2}}),
+      rule("cmp", {Immediate{0, zero4}, Cmp{CmpOp::Eq, 0, zero4}, Cmp{CmpOp::Neq, 0, zero4},
+                   Cmp{CmpOp::Lt, 0, bytes({9})}, Cmp{CmpOp::Lte, 0, zero4},
+                   Cmp{CmpOp::Gt, 0, bytes({1, 2})}, Cmp{CmpOp::Gte, 0, zero4}}),
+      rule("range", {Immediate{1, zero4}, Range{false, 1, bytes({0, 22}), bytes({0, 80})},
+                     Range{true, 1, bytes({1}), bytes({2})}}),
+      rule("lookup", {Immediate{0, zero4}, Lookup{"singles", 0, LookupResult::Membership, 0, false},
+                      Lookup{"singles", 0, LookupResult::Membership, 0, true}}),
+      rule("lookup data", {Immediate{0, zero4}, Lookup{"marks", 0, LookupResult::Data, 9, false}}),
+      rule("lookup verdict",
+           {Immediate{0, zero4}, Lookup{"verdicts", 0, LookupResult::Verdict, 0, false}}),
+      rule("counter", {Counter{0, 0}}),
+      rule("limit",
+           {Limit{LimitUnit::Packets, 10, 1, 5, false}, Limit{LimitUnit::Packets, 3, 3600, 7, true},
+            Limit{LimitUnit::Bytes, 1'000'000, 60, 4096, true}}),
+      rule("connlimit", {Connlimit{20, false}, Connlimit{30, true}}),
+      rule("quota", {Quota{1 << 20, 0, false}, Quota{1 << 30, 0, true}}),
+      rule("last", {Last{}}),
+      rule("dynset", {Immediate{0, zero4},
+                      Dynset{DynsetOp::Update,
+                             "sources",
+                             0,
+                             {},
+                             0,
+                             false,
+                             {Limit{LimitUnit::Packets, 5, 60, 5, true}}},
+                      Dynset{DynsetOp::Add, "sources", 0, {}, 5000, true, {}},
+                      Dynset{DynsetOp::Add,
+                             "sources",
+                             0,
+                             {},
+                             0,
+                             false,
+                             {Counter{}, Limit{LimitUnit::Packets, 5, 1, 5, false}}},
+                      Dynset{DynsetOp::Delete, "sources", 0, {}, 0, false, {}}, Immediate{1, zero4},
+                      Dynset{DynsetOp::Update, "marks at run time", 0, Register{1}, 0, false, {}}}),
+      rule("verdict", {verdict(VerdictCode::Continue), verdict(VerdictCode::Jump, "target")}),
+      rule("goto", {verdict(VerdictCode::Goto, "target")}),
+      rule("return", {verdict(VerdictCode::Return)}),
+      rule("break", {verdict(VerdictCode::Break)}),
+      rule("meta set", {Immediate{2, Value::host_u32(7)}, MetaSet{MetaKey::Mark, 2},
+                        Immediate{2, bytes({1})}, MetaSet{MetaKey::NfTrace, 2}}),
+      rule("ct set", {Immediate{2, Value::host_u32(7)}, CtSet{CtKey::Mark, {}, 2}}),
+      rule("log", {Log{"to the kernel's log: ", {}, 4, 0, 0, 0}, Log{"", {}, 6, 15, 0, 0},
+                   Log{"to a group ", std::uint16_t{3}, 4, 0, 128, 20},
+                   Log{"", std::uint16_t{0}, 4, 0, 0, 0}}),
+      rule("reject icmpx", {Reject{RejectType::IcmpxUnreachable, 3}}),
+      rule("reject tcp", {Meta{MetaKey::L4Proto, 0}, Cmp{CmpOp::Eq, 0, bytes({6})},
+                          Reject{RejectType::TcpReset, 0}}),
+      rule("reject icmp", {Meta{MetaKey::NfProto, 0}, Cmp{CmpOp::Eq, 0, bytes({2})},
+                           Reject{RejectType::IcmpUnreachable, 1}}),
+      rule("drop", {verdict(VerdictCode::Drop)}),
+      rule(std::string(127, 'c'), {verdict(VerdictCode::Accept)}),
+      rule("", {Counter{}}),
+  };
+}
+
+std::vector<Set> sets_for_expressions() {
+  Set singles = make_set("singles", {kIpv4});
+  add_key(singles, {192, 0, 2, 1});
+  add_key(singles, {192, 0, 2, 9});
+  Set marks = make_set("marks", {kIpv4}, SetKind::Map);
+  marks.data = kMark;
+  marks.elements.data_size = 4;
+  add_key(marks, {192, 0, 2, 1});
+  marks.elements.data = {1, 0, 0, 0};
+  Set verdicts = make_set("verdicts", {kIpv4}, SetKind::VerdictMap);
+  add_key(verdicts, {192, 0, 2, 1});
+  verdicts.elements.verdicts = {{VerdictCode::Jump, "target", 0}};
+  Set sources = make_set("sources", {kIpv4});
+  sources.dynamic = sources.has_timeout = true;
+  sources.size = 1000;
+  sources.timeout_ms = 60'000;
+  Set at_run_time = make_set("marks at run time", {kIpv4}, SetKind::Map);
+  at_run_time.data = kMark;
+  at_run_time.elements.data_size = 4;
+  at_run_time.dynamic = true;
+  at_run_time.size = 16;
+  return {singles, marks, verdicts, sources, at_run_time};
+}
+
+// The alternatives of Expr that occur.
+std::size_t alternatives(const std::vector<Rule>& rules) {
+  std::vector<bool> seen(std::variant_size_v<Expr>);
+  for (const Rule& each : rules) {
+    for (const Expr& expr : each.exprs) seen[expr.index()] = true;
+  }
+  return static_cast<std::size_t>(std::count(seen.begin(), seen.end(), true));
+}
+
+TEST_CASE("every expression") {
+  fresh_network();
+  const std::vector<Rule> rules = every_expression();
+  // Notrack needs a chain before conntrack, below; Unsupported is never written.
+  CHECK(alternatives(rules) == std::variant_size_v<Expr> - 2);
+  check_same(table_of(
+      {base_chain("input", Hook::Input, rules, VerdictCode::Drop, -10), plain_chain("target"),
+       base_chain("raw", Hook::Prerouting, {rule("notrack", {Notrack{}})}, VerdictCode::Accept,
+                  -300)},
+      sets_for_expressions()));
+}
+
+TEST_CASE("every kind of set") {
+  fresh_network();
+  std::vector<Set> sets;
+
+  Set empty = make_set("empty", {kIpv6});
+  empty.comment = "nothing in it";
+  sets.push_back(empty);
+
+  Set names = make_set("interfaces", {kIfName});
+  add_key(names, {'e', 't', 'h', '0', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0});
+  sets.push_back(names);
+
+  Set pair = make_set("pairs", {kProtocol, kPort, kIpv4});
+  add_key(pair, {6, 0, 0, 0, 1, 187, 0, 0, 10, 0, 0, 1});
+  add_key(pair, {17, 0, 0, 0, 0, 53, 0, 0, 10, 0, 0, 2});
+  sets.push_back(pair);
+
+  Set tree = make_set("tree", {kIpv4});
+  tree.interval = true;
+  add_interval(tree, {10, 0, 0, 0}, {10, 255, 255, 255});
+  add_interval(tree, {192, 0, 2, 5}, {192, 0, 2, 5});
+  add_interval(tree, {192, 0, 2, 6}, {192, 0, 2, 9});  // touches the one before
+  add_interval(tree, {224, 0, 0, 0}, {255, 255, 255, 255});
+  sets.push_back(tree);
+
+  Set from_zero = make_set("from zero", {kPort});
+  from_zero.interval = true;
+  add_interval(from_zero, {0, 0}, {0, 5});
+  add_interval(from_zero, {255, 255}, {255, 255});
+  sets.push_back(from_zero);
+
+  Set everything = make_set("everything", {kIpv4});
+  everything.interval = true;
+  add_interval(everything, {0, 0, 0, 0}, {255, 255, 255, 255});
+  sets.push_back(everything);
+
+  Set prefixes = make_set("names that begin so", {kIfName});
+  prefixes.interval = true;
+  add_interval(prefixes, {'e', 't', 'h', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0},
+               {'e', 't', 'h', 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255});
+  sets.push_back(prefixes);
+
+  Set ranges = make_set("pipapo", {kIpv4, kPort});
+  ranges.interval = true;
+  add_interval(ranges, {10, 0, 0, 0, 0, 22, 0, 0}, {10, 0, 0, 255, 0, 22, 0, 0});
+  add_interval(ranges, {10, 0, 1, 0, 0, 80, 0, 0}, {10, 0, 1, 7, 1, 187, 0, 0});
+  sets.push_back(ranges);
+
+  Set marks = make_set("networks' marks", {kIpv4}, SetKind::Map);
+  marks.interval = true;
+  marks.data = kMark;
+  marks.elements.data_size = 4;
+  add_interval(marks, {10, 0, 0, 0}, {10, 0, 0, 255});
+  add_interval(marks, {10, 0, 1, 0}, {10, 0, 1, 255});
+  marks.elements.data = {1, 0, 0, 0, 2, 0, 0, 0};
+  sets.push_back(marks);
+
+  Set dispatch = make_set("dispatch", {kProtocol, kPort}, SetKind::VerdictMap);
+  add_key(dispatch, {6, 0, 0, 0, 0, 22, 0, 0});
+  add_key(dispatch, {6, 0, 0, 0, 1, 187, 0, 0});
+  add_key(dispatch, {17, 0, 0, 0, 0, 53, 0, 0});
+  dispatch.elements.verdicts = {{VerdictCode::Jump, "target", 0},
+                                {VerdictCode::Goto, "target", 0},
+                                {VerdictCode::Drop, "", 0}};
+  dispatch.elements.has_catch_all = true;
+  dispatch.elements.catch_all_verdict = {VerdictCode::Return, "", 0};
+  sets.push_back(dispatch);
+
+  Set defaults = make_set("marks or 9", {kPort}, SetKind::Map);
+  defaults.data = kMark;
+  defaults.elements.data_size = 4;
+  add_key(defaults, {0, 22});
+  defaults.elements.data = {1, 0, 0, 0};
+  defaults.elements.has_catch_all = true;
+  defaults.elements.catch_all_data = {9, 0, 0, 0};
+  sets.push_back(defaults);
+
+  Set held = make_set("held", {kIpv4});
+  held.has_timeout = true;
+  held.timeout_ms = 3'600'000;
+  held.gc_interval_ms = 10'000;
+  held.size = 128;
+  add_key(held, {192, 0, 2, 1});
+  add_key(held, {192, 0, 2, 2});
+  held.elements.timeouts_ms = {300'000, 0};
+  held.elements.comments = {"", "by hand"};
+  sets.push_back(held);
+
+  Set counted = make_set("counted", {kIpv4});
+  counted.dynamic = true;
+  counted.size = 100;
+  counted.exprs = {Counter{}, Limit{LimitUnit::Packets, 10, 1, 5, false}};
+  add_key(counted, {192, 0, 2, 1});
+  counted.elements.exprs = {counted.exprs};
+  sets.push_back(counted);
+
+  Set one_counter = make_set("one counter", {kIpv4});
+  one_counter.interval = true;
+  one_counter.exprs = {Counter{}};
+  add_interval(one_counter, {192, 0, 2, 0}, {192, 0, 2, 255});
+  one_counter.elements.exprs = {one_counter.exprs};
+  sets.push_back(one_counter);
+
+  Set anonymous = make_set("__set0", {kPort});
+  anonymous.anonymous = anonymous.constant = true;
+  anonymous.size = 2;
+  add_key(anonymous, {0, 22});
+  add_key(anonymous, {0, 80});
+  sets.push_back(anonymous);
+
+  check_same(table_of(
+      {base_chain("input", Hook::Input,
+                  {rule("anonymous", {Payload{PayloadBase::Transport, 2, 2, 0},
+                                      Lookup{"__set0", 0, LookupResult::Membership, 0, false}})}),
+       plain_chain("target")},
+      sets));
+
+  const std::string listed = output_of("nft list ruleset");
+  for (const char* text : {
+           "set pairs",
+           "type inet_proto . inet_service . ipv4_addr",
+           "tcp . 443 . 10.0.0.1",
+           "10.0.0.0/8",
+           "192.0.2.6-192.0.2.9",
+           "224.0.0.0/3",
+           "0-5",
+           "65535",
+           "0.0.0.0/0",
+           "\"eth*\"",
+           "10.0.1.0/29 . 80-443",
+           "10.0.0.0/24 : 0x00000001",
+           "tcp . 22 : jump target",
+           "* : return",
+           "* : 0x00000009",
+           "timeout 5m",
+           "comment \"by hand\"",
+           "timeout 1h",
+           "gc-interval 10s",
+           "comment \"nothing in it\"",
+           "th dport { 22, 80 }",
+       }) {
+    CAPTURE(listed);
+    INFO("missing in nft's listing: " << text);
+    CHECK(listed.find(text) != std::string::npos);
+  }
+}
+
+TEST_CASE("element columns: what remains, and what an element holds of its own") {
+  fresh_network();
+  Set bans = make_set("bans", {kIpv4});
+  bans.has_timeout = true;
+  add_key(bans, {192, 0, 2, 1});
+  add_key(bans, {192, 0, 2, 2});
+  add_key(bans, {192, 0, 2, 3});
+  bans.elements.timeouts_ms = {600'000, 600'000, 600'000};
+  bans.elements.expirations_ms = {100'000, 0, 0};
+  bans.elements.exprs = {{}, {Counter{7, 700}}, {}};
+  const Table live = round_trip(table_of({}, {bans}));
+  const Elements& read = live.sets[0].elements;
+  REQUIRE(read.count() == 3);
+  CHECK(read.timeouts_ms == bans.elements.timeouts_ms);
+  REQUIRE(read.expirations_ms.size() == 3);
+  CHECK(read.expirations_ms[0] > 90'000);
+  CHECK(read.expirations_ms[0] <= 100'000);
+  CHECK(read.expirations_ms[1] > 590'000);
+  CHECK(read.exprs[1] == std::vector<StatefulExpr>{Counter{7, 700}});
+}
+
+TEST_CASE("base chains: every hook and type of the family") {
+  fresh_network();
+  std::vector<Chain> chains;
+  for (const Hook hook :
+       {Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Output, Hook::Postrouting}) {
+    chains.push_back(
+        base_chain("filter" + std::to_string(chains.size()), hook, {}, VerdictCode::Drop, -150));
+  }
+  Chain nat = base_chain("nat", Hook::Output, {}, VerdictCode::Accept, -100);
+  nat.base->type = ChainType::Nat;
+  chains.push_back(nat);
+  Chain route = base_chain("route", Hook::Output, {}, VerdictCode::Accept, -150);
+  route.base->type = ChainType::Route;
+  chains.push_back(route);
+  Chain ingress = base_chain("ingress", Hook::Ingress, {}, VerdictCode::Accept, -500);
+  ingress.base->devices = {"lo"};
+  chains.push_back(ingress);
+  check_same(table_of(chains));
+}
+
+TEST_CASE("families and their own hooks") {
+  fresh_network();
+  for (const Family family : {Family::Ip, Family::Ip6, Family::Bridge}) {
+    Table table = table_of({base_chain("forward", Hook::Forward, {rule("r", {Counter{}})})});
+    table.family = family;
+    check_same(table);
+  }
+  Table arp = table_of({base_chain("in", Hook::Input, {}), base_chain("out", Hook::Output, {})});
+  arp.family = Family::Arp;
+  check_same(arp);
+  Chain both = base_chain("in", Hook::Ingress, {});
+  both.base->devices = {"lo"};
+  Chain egress = base_chain("out", Hook::Egress, {});
+  egress.base->devices = {"lo"};
+  Table netdev = table_of({both, egress});
+  netdev.family = Family::Netdev;
+  check_same(netdev);
+}
+
+TEST_CASE("what the kernel would cut off is refused before it is sent") {
+  fresh_network();
+  auto kernel = Connection::open();
+  REQUIRE(kernel);
+  const auto refused = [&](const Table& table, const std::string& words) {
+    const auto result = kernel->replace_table(table, std::nullopt);
+    REQUIRE_FALSE(result);
+    CAPTURE(result.error().message);
+    CHECK(result.error().message.find(words) != std::string::npos);
+    CHECK_FALSE(kernel->dump_table(Family::Inet, kOwnTable)->has_value());
+  };
+  refused(table_of({plain_chain(std::string(256, 'x'))}), "1 to 255 bytes");
+  refused(table_of({plain_chain("c", {rule(std::string(128, 'x'), {})})}), "at most 127");
+  refused(
+      table_of({plain_chain("c", {rule("long", {Log{std::string(128, 'x'), {}, 4, 0, 0, 0}})})}),
+      "log prefix");
+  refused(table_of({plain_chain("c", {rule("odd", {Unsupported{"fib", "not modelled"}})})}),
+          "rule odd in chain c: `fib`");
+  refused(table_of({plain_chain("c", {rule("many", std::vector<Expr>(129, Counter{}))})}),
+          "129 expressions");
+  refused(table_of({base_chain("c", Hook::Egress, {})}), "no hook egress");
+  Set set = make_set("s", {kIpv4});
+  set.elements.keys = {1, 2, 3};
+  refused(table_of({}, {set}), "cut short");
+  set = make_set("s", {kIpv4});
+  set.unsupported = "attribute 9 is unknown";
+  refused(table_of({}, {set}), "attribute 9");
+}
+
+}  // namespace
+}  // namespace rolewall::netlink
