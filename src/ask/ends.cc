@@ -152,9 +152,17 @@ void Ends::add(const policy::Term& term, std::optional<Index> self,
     case TermKind::Tag:
       for (const Index host : policy_.tags[term.index].hosts) add_host(host, parties);
       return;
-    case TermKind::Network:
-      add_network(policy_.networks[term.index], parties);
+    case TermKind::Network: {
+      const policy::Network& network = policy_.networks[term.index];
+      // `resolvers = "any"` is any: 0.0.0.1 and its like are no samples of it.
+      const net::AddressSet& all = network.addresses;
+      if (!network.literal && all.ipv4.is_all() && all.ipv6.is_all()) {
+        add({TermKind::Any, 0, {}, term.text, term.span}, self, parties);
+      } else {
+        add_network(network, parties);
+      }
       return;
+    }
   }
 }
 
