@@ -245,6 +245,7 @@ policy::Policy policy_of(const ruleset::Host& host) {
     }
     entry.interfaces.push_back({interface.name, {interface.device}, interface.behind, {}});
   }
+  policy.names.emplace(entry.name, policy::Named{policy::TermKind::Host, 0, {}});
   policy.hosts.push_back(std::move(entry));
   policy.site_addresses = policy.hosts.front().all_addresses();
   policy.internet = net::AddressSet::all() - policy.site_addresses;

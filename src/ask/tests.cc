@@ -11,22 +11,6 @@ using policy::Expectation;
 using policy::Index;
 using policy::RuleFile;
 
-bool contains(const std::vector<Index>& list, Index value) {
-  return std::find(list.begin(), list.end(), value) != list.end();
-}
-
-// The roles of the host that bring `file` to it: the role itself, or those that use the block.
-std::vector<const RuleFile*> brought_by(const policy::Policy& policy, const policy::Host& host,
-                                        Index file) {
-  std::vector<const RuleFile*> roles;
-  for (const Index role : host.roles) {
-    if (role == file || contains(policy.files[role].use, file)) {
-      roles.push_back(&policy.files[role]);
-    }
-  }
-  return roles;
-}
-
 // Whether a role leaves out a rule of the block, so that what the block promises no longer holds.
 bool skips_a_rule_of(const RuleFile& role, const RuleFile& block) {
   return std::any_of(role.skip.begin(), role.skip.end(),
@@ -34,11 +18,15 @@ bool skips_a_rule_of(const RuleFile& role, const RuleFile& block) {
 }
 
 bool is_on(const policy::Policy& policy, const policy::Test& test, Index host) {
-  if (!test.on) return true;
-  const net::AddressSet hosts = policy::addresses_of(policy, *test.on, host);
-  const auto& own = policy.hosts[host].addresses;
-  return std::any_of(own.begin(), own.end(),
-                     [&](const net::Prefix& prefix) { return hosts.contains(net::first(prefix)); });
+  return !test.on || policy::names_host(policy, *test.on, host);
+}
+
+// The first of the host's roles that skips a rule of the block; nullptr if none does.
+const RuleFile* skipping_role(const policy::Policy& policy, Index host, const RuleFile& block) {
+  for (const Index role : policy.hosts[host].roles) {
+    if (skips_a_rule_of(policy.files[role], block)) return &policy.files[role];
+  }
+  return nullptr;
 }
 
 void no_sample(const policy::TestPacket& packet, Diagnostics& diagnostics) {
@@ -52,19 +40,15 @@ void plan_file(const policy::Policy& policy, const Sampler& sampler, Index index
                std::vector<TestCase>& cases, Diagnostics& diagnostics) {
   const RuleFile& file = policy.files[index];
   std::vector<Index> hosts;
-  for (Index host = 0; host < policy.hosts.size(); ++host) {
-    const auto roles = brought_by(policy, policy.hosts[host], index);
-    if (roles.empty()) continue;
-    const auto skipping = std::find_if(roles.begin(), roles.end(), [&](const RuleFile* role) {
-      return !file.is_role && skips_a_rule_of(*role, file);
-    });
-    if (skipping == roles.end()) {
+  for (const Index host : file.hosts) {
+    const RuleFile* skipping = file.is_role ? nullptr : skipping_role(policy, host, file);
+    if (skipping == nullptr) {
       hosts.push_back(host);
     } else if (!file.tests.empty()) {
-      diagnostics.note("block-tests-not-run", {(*skipping)->file, 0, 0},
+      diagnostics.note("block-tests-not-run", {skipping->file, 0, 0},
                        fmt::format("role {} skips a rule of {}: the tests of that block do not run "
                                    "on {}",
-                                   (*skipping)->name, file.name, policy.hosts[host].name));
+                                   skipping->name, file.name, policy.hosts[host].name));
     }
   }
   if (hosts.empty()) return;

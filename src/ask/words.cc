@@ -28,7 +28,7 @@ std::string end(const net::Address& address, std::uint16_t port) {
 
 std::string flags_in_words(std::uint8_t flags) {
   static constexpr std::array<std::string_view, 8> kNames = {"fin", "syn", "rst", "psh",
-                                                             "ack", "urg", "ecn", "cwr"};
+                                                             "ack", "urg", "ece", "cwr"};
   std::string words;
   for (std::size_t bit = 0; bit < kNames.size(); ++bit) {
     if ((flags >> bit & 1) == 0) continue;

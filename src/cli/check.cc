@@ -100,6 +100,7 @@ void add_check(Program& program) {
       "  rolewall check policies --format json\n"
       "  rolewall check --date 2027-03-01    what will have expired by then?");
   auto options = std::make_shared<Options>();
+  options->site.expired_is_error = true;
   add_site_options(verb, options->site);
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);

@@ -191,10 +191,23 @@ class Questions {
   bool expected_ = true;
 };
 
+// `self` is understood where there is a host that it can be.
+std::optional<policy::PacketWords> parse(const std::string& text, const Subject& subject,
+                                         Diagnostics& diagnostics) {
+  const Span place{kNoFile, 1, 1};
+  auto words = policy::parse_packet(subject.policy, text, place, false, diagnostics);
+  const bool self_alone =
+      !diagnostics.all().empty() &&
+      std::all_of(diagnostics.all().begin(), diagnostics.all().end(),
+                  [](const Diagnostic& finding) { return finding.code == "self-not-here"; });
+  if (!self_alone || !subject.asking.self) return words;
+  diagnostics = {};
+  return policy::parse_packet(subject.policy, text, place, true, diagnostics);
+}
+
 int put(const Options& options, const Subject& subject, ask::Site& site) {
   Diagnostics diagnostics;
-  const auto words =
-      policy::parse_packet(subject.policy, options.packet, {kNoFile, 1, 1}, false, diagnostics);
+  const auto words = parse(options.packet, subject, diagnostics);
   std::vector<ask::Sample> samples;
   if (words && !diagnostics.has_errors()) {
     samples = ask::Sampler(subject.policy).take(*words, subject.asking, diagnostics);

@@ -54,16 +54,7 @@ Result<std::vector<net::Address>> ask_resolver(const std::string& name) {
 int run(const Options& options) {
   const auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
-  // A name that is not locked yet is what this verb is for; any other error is not.
-  Diagnostics others;
-  for (const Diagnostic& finding : site->diagnostics.all()) {
-    if (finding.severity != Severity::Error || finding.code == "not-locked") continue;
-    others.error(finding.code, finding.span, finding.message, finding.hint).notes = finding.notes;
-  }
-  if (others.has_errors()) {
-    render(err(), site->policy.sources, others);
-    return kUsage;
-  }
+  if (refuses(*site)) return kUsage;
   const std::vector<std::string> names = policy::dns_names(site->policy);
   if (names.empty()) {
     out().line("nothing to lock: no network of this site has `names`");
@@ -90,6 +81,7 @@ void add_lock(Program& program) {
                                     "  rolewall lock policies\n"
                                     "  rolewall lock policies && git diff policies/rolewall.lock");
   auto options = std::make_shared<Options>();
+  options->site.locking = true;
   add_site_options(verb, options->site);
   program.on_choice(verb, options, run);
 }

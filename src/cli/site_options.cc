@@ -136,8 +136,9 @@ Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {
   if (!directory) return std::unexpected(directory.error());
   LoadedSite site;
   site.date = *date;
-  site.policy = policy::load(*directory, {find_shipped_rules(), *date}, site.diagnostics);
-  site.diagnostics.sort();
+  site.policy = policy::load(
+      *directory, {find_shipped_rules(), *date, options.expired_is_error, options.locking},
+      site.diagnostics);
   return site;
 }
 

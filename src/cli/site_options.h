@@ -20,6 +20,9 @@ enum class Looks {
 struct SiteOptions {
   std::string directory;  // "" where none was named
   std::string date;       // "" for today
+  // How the verb itself wants the policies read (policy::LoadOptions).
+  bool expired_is_error = false;
+  bool locking = false;
 };
 
 // DIR (also -p DIR) and --date. `positional` false: -p alone (where another word stands in DIR's

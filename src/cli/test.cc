@@ -49,6 +49,7 @@ void add_test(Program& program) {
                                     "  rolewall test policies\n"
                                     "  rolewall test policies --format json");
   auto options = std::make_shared<Options>();
+  options->site.expired_is_error = true;
   add_site_options(verb, options->site);
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
