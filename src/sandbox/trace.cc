@@ -179,6 +179,12 @@ Result<TraceSocket> TraceSocket::open() {
   if (::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0) {
     ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
   }
+  // Without an address of its own a socket takes no multicast.
+  sockaddr_nl address{};
+  address.nl_family = AF_NETLINK;
+  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    return failed("bind a netlink socket for traces");
+  }
   const int group = NFNLGRP_NFTRACE;
   if (::setsockopt(socket.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) {
     return failed("listen to nf_tables' traces");
