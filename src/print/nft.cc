@@ -1,0 +1,119 @@
+// Tables and chains in nft's syntax.
+#include <fmt/format.h>
+
+#include "print/nft_rule.h"
+#include "print/nft_set.h"
+#include "print/print.h"
+#include "ruleset/names.h"
+
+namespace rolewall::print {
+namespace {
+
+using namespace ruleset;  // NOLINT(google-build-using-namespace)
+
+// NFTNL_UDATA_COMMENT_MAXLEN: what nft takes.
+constexpr std::size_t kMaxComment = 128;
+// NFT_TABLE_F_DORMANT; the other flags belong to a running program.
+constexpr std::uint32_t kDormant = 1;
+
+Text rule_line(const Table& table, const Rule& rule) {
+  Text text = rule_statements(table, rule);
+  if (!text || rule.comment.empty()) return text;
+  if (rule.comment.size() > kMaxComment) {
+    return cannot(fmt::format("nft takes a comment of {} bytes at most", kMaxComment));
+  }
+  const Text comment = quoted(rule.comment);
+  return comment ? fmt::format("{} comment {}", *text, *comment) : comment;
+}
+
+Text base_text(const BaseChain& base) {
+  std::string devices;
+  for (const std::string& device : base.devices) {
+    const Text name = quoted(device);
+    if (!name) return name;
+    devices += fmt::format("{}{}", devices.empty() ? "" : ", ", *name);
+  }
+  if (base.devices.size() == 1) devices = " device " + devices;
+  if (base.devices.size() > 1) devices = fmt::format(" devices = {{ {} }}", devices);
+  return fmt::format("\t\ttype {} hook {}{} priority {}; policy {};\n", name_of(base.type),
+                     name_of(base.hook), devices, base.priority, name_of(base.policy));
+}
+
+Text chain_text(const Table& table, const Chain& chain) {
+  const Text name = identifier(chain.name);
+  if (!name) return name;
+  std::string text = fmt::format("\tchain {} {{\n", *name);
+  if (chain.base) {
+    const Text base = base_text(*chain.base);
+    if (!base) return base;
+    text += *base;
+  }
+  for (std::size_t r = 0; r < chain.rules.size(); ++r) {
+    const Text rule = rule_line(table, chain.rules[r]);
+    if (!rule) return cannot(fmt::format("rule {}: {}", r + 1, rule.error()));
+    text += fmt::format("\t\t{}\n", *rule);
+  }
+  return text + "\t}\n";
+}
+
+Text table_text(const Table& table) {
+  const Text name = identifier(table.name);
+  if (!name) return name;
+  const std::string whole = fmt::format("table {} {}", name_of(table.family), *name);
+  std::string text;
+  // Loading the file replaces our table, whatever was in it. (`delete` alone would fail where there
+  // is none.) A table of somebody else's is not ours to delete.
+  if (table.family == kOwnFamily && table.name == kOwnTable) {
+    text += fmt::format("{0}\ndelete {0}\n\n", whole);
+  }
+  text += whole + " {\n";
+  if ((table.flags & ~kDormant) != 0) {
+    return cannot(fmt::format("the table's flags {:#x} have no form in nft", table.flags));
+  }
+  if (table.flags == kDormant) text += "\tflags dormant\n\n";
+  bool first = true;
+  const auto separate = [&] {
+    if (!first) text += '\n';
+    first = false;
+  };
+  for (const Set& set : table.sets) {
+    if (set.anonymous) continue;  // it stands in its rule
+    const Text declaration = set_declaration(set);
+    if (!declaration) return cannot(fmt::format("set {}: {}", set.name, declaration.error()));
+    separate();
+    text += *declaration;
+  }
+  for (const Chain& chain : table.chains) {
+    const Text lines = chain_text(table, chain);
+    if (!lines) return cannot(fmt::format("chain {}, {}", chain.name, lines.error()));
+    separate();
+    text += *lines;
+  }
+  return text + "}\n";
+}
+
+}  // namespace
+
+Result<std::string> to_nft(const Ruleset& ruleset) {
+  std::string text;
+  for (const Table& table : ruleset.tables) {
+    const Text block = table_text(table);
+    if (!block) {
+      return fail(ErrorKind::Usage,
+                  fmt::format("this cannot be written in nft's syntax: table {} {}, {}",
+                              name_of(table.family), table.name, block.error()));
+    }
+    if (!text.empty()) text += '\n';
+    text += *block;
+  }
+  return text;
+}
+
+std::string rule_text(const Table& table, const Rule& rule) {
+  if (const Text text = rule_statements(table, rule)) return *text;
+  std::string text;
+  for (const Expr& expr : rule.exprs) text += (text.empty() ? "" : " ") + bytecode(expr);
+  return text;
+}
+
+}  // namespace rolewall::print

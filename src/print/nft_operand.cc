@@ -1,0 +1,363 @@
+#include "print/nft_operand.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "net/protocol.h"
+#include "ruleset/load_size.h"
+#include "ruleset/names.h"
+
+namespace rolewall::print {
+namespace {
+
+using namespace ruleset;  // NOLINT(google-build-using-namespace)
+using net::HeaderKind;
+
+ByteSpan span_of(const Value& value) {
+  return {value.begin(), value.end()};
+}
+
+DataType type_of(net::FieldType type) {
+  switch (type) {
+    case net::FieldType::Number:
+      return DataType::Integer;
+    case net::FieldType::Ipv4Address:
+      return DataType::Ipv4Address;
+    case net::FieldType::Ipv6Address:
+      return DataType::Ipv6Address;
+    case net::FieldType::EtherAddress:
+      return DataType::EtherAddress;
+    case net::FieldType::EtherType:
+      return DataType::EtherType;
+    case net::FieldType::Protocol:
+      return DataType::InetProtocol;
+    case net::FieldType::Port:
+      return DataType::InetService;
+    case net::FieldType::TcpFlags:
+      return DataType::TcpFlag;
+    case net::FieldType::IcmpType:
+      return DataType::IcmpType;
+    case net::FieldType::IcmpCode:
+      return DataType::IcmpCode;
+    case net::FieldType::Icmpv6Type:
+      return DataType::Icmp6Type;
+    case net::FieldType::Icmpv6Code:
+      return DataType::Icmpv6Code;
+  }
+  return DataType::Invalid;
+}
+
+// The header that the bytes belong to, as far as the rule has tested it.
+std::optional<HeaderKind> header_of(PayloadBase base, const KnownHeaders& known, Family family) {
+  switch (base) {
+    case PayloadBase::Link:
+      // In other families nft would test that there is an Ethernet header.
+      if (family == Family::Bridge || family == Family::Netdev) return HeaderKind::Ether;
+      return std::nullopt;
+    case PayloadBase::Network:
+      if (!known.version) return std::nullopt;
+      return *known.version == 4 ? HeaderKind::Ipv4 : HeaderKind::Ipv6;
+    case PayloadBase::Transport:
+      switch (known.protocol.value_or(0)) {
+        case net::protocol::kTcp:
+          return HeaderKind::Tcp;
+        case net::protocol::kUdp:
+          return HeaderKind::Udp;
+        case net::protocol::kSctp:
+          return HeaderKind::Sctp;
+        case net::protocol::kIcmp:
+          return known.version.value_or(4) == 4 ? HeaderKind::Icmp : HeaderKind::AnyTransport;
+        case net::protocol::kIcmpv6:
+          return known.version.value_or(6) == 6 ? HeaderKind::Icmpv6 : HeaderKind::AnyTransport;
+        default:
+          return HeaderKind::AnyTransport;
+      }
+    case PayloadBase::Inner:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::string raw_text(const Payload& load) {
+  std::string_view base;
+  switch (load.base) {
+    case PayloadBase::Link:
+      base = "ll";
+      break;
+    case PayloadBase::Network:
+      base = "nh";
+      break;
+    case PayloadBase::Transport:
+      base = "th";
+      break;
+    case PayloadBase::Inner:
+      base = "ih";
+      break;
+  }
+  return fmt::format("@{},{},{}", base, load.offset * 8, load.length * 8);
+}
+
+struct MetaRow {
+  MetaKey key;
+  DataType type;
+  Order order;
+  bool qualified;  // "meta mark"; else the name alone
+};
+
+// What nft 1.0.6 has names for, and what it takes them for (src/meta.c of nftables).
+constexpr auto kMetas = std::to_array<MetaRow>({
+    {MetaKey::Length, DataType::Integer, Order::Host, true},
+    {MetaKey::Protocol, DataType::EtherType, Order::Network, true},
+    {MetaKey::Mark, DataType::Mark, Order::Host, true},
+    {MetaKey::Iif, DataType::IfIndex, Order::Host, false},
+    {MetaKey::Oif, DataType::IfIndex, Order::Host, false},
+    {MetaKey::IifName, DataType::IfName, Order::Host, false},
+    {MetaKey::OifName, DataType::IfName, Order::Host, false},
+    {MetaKey::IifType, DataType::ArpHrd, Order::Host, true},
+    {MetaKey::OifType, DataType::ArpHrd, Order::Host, true},
+    {MetaKey::SkUid, DataType::Uid, Order::Host, true},
+    {MetaKey::SkGid, DataType::Gid, Order::Host, true},
+    {MetaKey::NfTrace, DataType::Integer, Order::Host, true},
+    {MetaKey::NfProto, DataType::NfProto, Order::Host, true},
+    {MetaKey::L4Proto, DataType::InetProtocol, Order::Host, true},
+    {MetaKey::BriIifName, DataType::IfName, Order::Host, true},
+    {MetaKey::BriOifName, DataType::IfName, Order::Host, true},
+    {MetaKey::PktType, DataType::PktType, Order::Host, true},
+    {MetaKey::Cpu, DataType::Integer, Order::Host, true},
+    {MetaKey::IifGroup, DataType::DevGroup, Order::Host, false},
+    {MetaKey::OifGroup, DataType::DevGroup, Order::Host, false},
+    {MetaKey::Cgroup, DataType::Integer, Order::Host, true},
+    {MetaKey::Prandom, DataType::Integer, Order::Network, true},
+});
+
+// Likewise (src/ct.c). What has a direction needs it.
+struct CtRow {
+  CtKey key;
+  DataType type;
+  Order order;
+  bool directed;
+};
+
+constexpr auto kCts = std::to_array<CtRow>({
+    {CtKey::State, DataType::CtState, Order::Host, false},
+    {CtKey::Direction, DataType::CtDirection, Order::Host, false},
+    {CtKey::Status, DataType::CtStatus, Order::Host, false},
+    {CtKey::Mark, DataType::Mark, Order::Host, false},
+    {CtKey::Expiration, DataType::Time, Order::Host, false},
+    {CtKey::Helper, DataType::String, Order::Host, false},
+    {CtKey::Protocol, DataType::InetProtocol, Order::Network, true},
+    {CtKey::ProtoSource, DataType::InetService, Order::Network, true},
+    {CtKey::ProtoDestination, DataType::InetService, Order::Network, true},
+    {CtKey::SourceIp, DataType::Ipv4Address, Order::Network, true},
+    {CtKey::DestinationIp, DataType::Ipv4Address, Order::Network, true},
+    {CtKey::SourceIp6, DataType::Ipv6Address, Order::Network, true},
+    {CtKey::DestinationIp6, DataType::Ipv6Address, Order::Network, true},
+    {CtKey::Id, DataType::Integer, Order::Network, false},
+});
+
+bool is_host_number(const Operand& operand) {
+  return operand.order == Order::Host && operand.type != DataType::IfName &&
+         operand.type != DataType::String;
+}
+
+Text mask_text(const Operand& operand, const Value& mask) {
+  if (is_flags(operand.type)) {
+    const Text flags = flags_text(operand.type, span_of(mask), " | ");
+    if (!flags) return hex_number(operand.order, span_of(mask));
+    return flags->find('|') == std::string::npos ? *flags : fmt::format("({})", *flags);
+  }
+  if (operand.type == DataType::Ipv4Address || operand.type == DataType::Ipv6Address) {
+    return value_text(operand.type, operand.order, span_of(mask));
+  }
+  return hex_number(operand.order, span_of(mask));
+}
+
+bool all(const Value& value, std::uint8_t byte) {
+  return std::all_of(value.begin(), value.end(), [&](std::uint8_t b) { return b == byte; });
+}
+
+// The field, with its mask.
+Text left_side(const Operand& operand) {
+  std::string text = operand.text;
+  if (!operand.mask) return text;
+  if (!all(*operand.mask, 0xff)) {
+    const Text mask = mask_text(operand, *operand.mask);
+    if (!mask) return mask;
+    text += " & " + *mask;
+  }
+  if (!all(operand.xor_with, 0)) {
+    text += " ^ " + hex_number(operand.order, span_of(operand.xor_with));
+  }
+  return text;
+}
+
+// The operand as plain bytes, where its field has no name or is not here whole.
+Operand as_raw(const Operand& operand) {
+  Operand raw = operand;
+  raw.text = operand.raw;
+  raw.type = DataType::Integer;
+  raw.order = Order::Network;
+  raw.field_size = 0;
+  raw.header.reset();
+  return raw;
+}
+
+// "ip saddr 10.0.0.0/8" where the comparison is one with a prefix: of the field's first bytes
+// (whole bytes), or under a mask (else), which is how nft writes them to the kernel.
+std::optional<std::string> as_prefix(const Operand& operand, const Value& value) {
+  std::uint32_t size = operand.size;
+  int length = 0;
+  if (operand.mask) {
+    if (operand.field_size != 0 || !all(operand.xor_with, 0)) return std::nullopt;
+    if (operand.type != DataType::Ipv4Address && operand.type != DataType::Ipv6Address) {
+      return std::nullopt;
+    }
+    length = prefix_length(span_of(*operand.mask));
+    if (length % 8 == 0) return std::nullopt;
+    for (std::size_t i = 0; i < size; ++i) {
+      if ((value.bytes[i] & ~operand.mask->bytes[i]) != 0) return std::nullopt;
+    }
+  } else {
+    if (operand.field_size == 0) return std::nullopt;
+    size = operand.field_size;
+    length = static_cast<int>(operand.size) * 8;
+  }
+  if (length <= 0) return std::nullopt;
+  std::array<std::uint8_t, 16> address{};
+  std::copy(value.begin(), value.end(), address.begin());
+  const Text text = value_text(operand.type, operand.order, ByteSpan(address.data(), size));
+  if (!text) return std::nullopt;
+  return fmt::format("{}/{}", *text, length);
+}
+
+}  // namespace
+
+Operand payload_operand(const Payload& load, const KnownHeaders& known, Family family) {
+  Operand operand;
+  operand.size = load.length;
+  operand.raw = raw_text(load);
+  operand.text = operand.raw;
+  operand.type = DataType::Integer;
+  const auto header = header_of(load.base, known, family);
+  if (!header) return operand;
+  const net::Field* field = net::find_field(*header, load.offset, load.length);
+  if (field == nullptr && load.base == PayloadBase::Transport) {
+    field = net::find_field(HeaderKind::AnyTransport, load.offset, load.length);
+  }
+  if (field == nullptr && load.base == PayloadBase::Network) {
+    const std::uint32_t address = *header == HeaderKind::Ipv4 ? 4 : 16;
+    field = net::find_field(*header, load.offset, address);
+    if (field != nullptr && load.length < address) operand.field_size = address;
+    if (field != nullptr && load.length > address) field = nullptr;
+  }
+  if (field == nullptr) return operand;
+  operand.header = field->header;
+  operand.text = field->name;
+  operand.type = type_of(field->type);
+  return operand;
+}
+
+std::expected<Operand, std::string> meta_operand(MetaKey key) {
+  const auto row = std::ranges::find(kMetas, key, &MetaRow::key);
+  if (row == kMetas.end()) {
+    return cannot(fmt::format("`meta {}` has no form here", name_of(key)));
+  }
+  Operand operand;
+  operand.text = fmt::format("{}{}", row->qualified ? "meta " : "", name_of(key));
+  operand.type = row->type;
+  operand.order = row->order;
+  operand.size = load_size(key);
+  operand.meta = key;
+  return operand;
+}
+
+std::expected<Operand, std::string> ct_operand(const Ct& load, Family family) {
+  // Counters may be asked for both directions at once.
+  const bool counts =
+      load.key == CtKey::Packets || load.key == CtKey::Bytes || load.key == CtKey::AvgPacket;
+  const auto row = std::ranges::find(kCts, load.key, &CtRow::key);
+  if (!counts && (row == kCts.end() || row->directed != load.direction.has_value())) {
+    return cannot(fmt::format("`ct {}` has no form here", name_of(load.key)));
+  }
+  Operand operand;
+  operand.text = fmt::format("ct {}{}{}", load.direction ? name_of(*load.direction) : "",
+                             load.direction ? " " : "", name_of(load.key));
+  operand.type = counts ? DataType::Integer : row->type;
+  operand.order = counts ? Order::Host : row->order;
+  operand.size = load_size(load.key, family);
+  return operand;
+}
+
+Text operand_text(const Operand& operand, DataType wanted) {
+  if (operand.constant) return value_text(wanted, order_of(wanted), span_of(*operand.constant));
+  if (operand.type != wanted) {
+    return cannot(fmt::format("{} is of the type {}, where {} is needed", operand.text,
+                              name_of(operand.type), name_of(wanted)));
+  }
+  if (operand.field_size != 0) return cannot("a part of " + operand.text + " has no name");
+  return left_side(operand);
+}
+
+Text equals_text(const Operand& operand, bool negated, const Value& value) {
+  if (operand.constant) return cannot("a value is compared with a value");
+  if (operand.swapped) return cannot(operand.text + " is compared in network order");
+  const std::string_view unequal = negated ? " !=" : "";
+  if (value.size < operand.size) {
+    if (operand.type != DataType::IfName || operand.mask) {
+      return cannot(fmt::format("a part of {} is compared", operand.text));
+    }
+    const Text name = name_prefix_text(span_of(value));
+    return name ? Text(fmt::format("{}{} {}", operand.text, unequal, *name)) : name;
+  }
+  if (value.size > operand.size) return cannot("more than what was loaded is compared");
+  if (const auto prefix = as_prefix(operand, value)) {
+    return fmt::format("{}{} {}", operand.text, unequal, *prefix);
+  }
+  if (operand.field_size != 0) return equals_text(as_raw(operand), negated, value);
+
+  if (operand.mask && is_flags(operand.type) && negated && all(value, 0) &&
+      all(operand.xor_with, 0)) {
+    // The bit test has a short form where every bit has a name.
+    if (const Text flags = flags_text(operand.type, span_of(*operand.mask), ",")) {
+      return fmt::format("{} {}", operand.text, *flags);
+    }
+  }
+  const Text left = left_side(operand);
+  if (!left) return left;
+  Text right = value_text(operand.type, operand.order, span_of(value));
+  if (is_flags(operand.type) && !all(value, 0)) {
+    if (const Text flags = flags_text(operand.type, span_of(value), " | ")) right = flags;
+  }
+  if (!right) return right;
+  // nft reads a flag or a mask without an operator as a bit test.
+  const bool spelled = operand.mask || is_flags(operand.type);
+  return fmt::format("{}{} {}", *left, negated ? " !=" : spelled ? " ==" : "", *right);
+}
+
+Text ordered_text(const Operand& operand, std::string_view op, const Value& value) {
+  if (operand.constant) return cannot("a value is compared with a value");
+  if (is_host_number(operand)) return cannot(operand.text + " is compared in the host's order");
+  if (value.size != operand.size) return cannot("a part of what was loaded is compared");
+  if (operand.field_size != 0) return ordered_text(as_raw(operand), op, value);
+  const Text left = left_side(operand);
+  const Text right = value_text(operand.type, operand.order, span_of(value));
+  if (!left) return left;
+  return right ? Text(fmt::format("{} {} {}", *left, op, *right)) : right;
+}
+
+Text in_range_text(const Operand& operand, bool negated, const Value& first, const Value& last) {
+  if (operand.constant) return cannot("a value is compared with a value");
+  if (is_host_number(operand)) return cannot(operand.text + " is compared in the host's order");
+  if (first.size != operand.size || last.size != operand.size) {
+    return cannot("a part of what was loaded is compared");
+  }
+  if (operand.field_size != 0) return in_range_text(as_raw(operand), negated, first, last);
+  const Text left = left_side(operand);
+  const Text from = value_text(operand.type, operand.order, span_of(first));
+  const Text to = value_text(operand.type, operand.order, span_of(last));
+  if (!left || !from || !to) return !left ? left : !from ? from : to;
+  return fmt::format("{}{} {}-{}", *left, negated ? " !=" : "", *from, *to);
+}
+
+}  // namespace rolewall::print
