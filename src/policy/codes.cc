@@ -112,13 +112,17 @@ constexpr std::array kTable = {
     CodeRow{Code::NoTests, kWarning, "no-tests", "a role has rules and no test"},
     CodeRow{Code::OverlappingBehind, kWarning, "overlapping-behind",
             "the same addresses are behind two interfaces of one host"},
+    CodeRow{Code::PlainHttp, kWarning, "plain-http",
+            "plain HTTP from hosts that take HTTPS from the internet: TLS ends at them"},
+    CodeRow{Code::SingleHostTag, kNote, "single-host-tag",
+            "rules depend on a tag that one host alone carries"},
 };
 
 constexpr bool in_enum_order() {
   for (std::size_t i = 0; i < kTable.size(); ++i) {
     if (static_cast<std::size_t>(kTable[i].code) != i) return false;
   }
-  return kTable.size() == static_cast<std::size_t>(Code::OverlappingBehind) + 1;
+  return kTable.size() == static_cast<std::size_t>(Code::SingleHostTag) + 1;
 }
 static_assert(in_enum_order(), "every code has its row, in order");
 

@@ -87,6 +87,8 @@ enum class Code : std::uint8_t {
   EveryRoleOnOneHost,
   NoTests,
   OverlappingBehind,
+  PlainHttp,
+  SingleHostTag,
 };
 
 struct CodeRow {

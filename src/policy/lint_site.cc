@@ -1,0 +1,187 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "policy/codes.h"
+#include "policy/lint.h"
+
+namespace rolewall::policy {
+namespace {
+
+// Addresses that are somebody's own wherever they are (RFC 1918, RFC 6598, RFC 4193).
+net::AddressSet private_addresses() {
+  std::vector<net::Prefix> prefixes;
+  for (const char* text :
+       {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"}) {
+    prefixes.push_back(*net::parse_prefix(text));
+  }
+  return net::AddressSet::from(prefixes);
+}
+
+template <class Ip>
+bool holds_interval_of(const net::IntervalSet<Ip>& set, unsigned prefix_length) {
+  const auto size = typename Ip::Number{1} << (Ip::kBits - prefix_length);
+  return std::any_of(set.intervals().begin(), set.intervals().end(), [&](const auto& interval) {
+    return interval.last.value - interval.first.value >= size - 1;
+  });
+}
+
+// No organisation logs in from a whole /8 of the public internet.
+void check_management(const Policy& policy, Diagnostics& diagnostics) {
+  const net::AddressSet open =
+      (policy.management_addresses & policy.internet) - private_addresses();
+  if (!holds_interval_of(open.ipv4, 8) && !holds_interval_of(open.ipv6, 16)) return;
+  report(diagnostics, Code::ManagementOpen, policy.management->span,
+         "`management` holds large parts of the internet",
+         "name the networks that administrators log in from");
+}
+
+void check_length_zero(const Policy& policy, Diagnostics& diagnostics) {
+  for (const Network& network : policy.networks) {
+    const bool zero = std::any_of(network.prefixes.begin(), network.prefixes.end(),
+                                  [](const net::Prefix& prefix) { return prefix.length == 0; });
+    const bool list_holds_all = !network.list_file.empty() && (network.addresses.ipv4.is_all() ||
+                                                               network.addresses.ipv6.is_all());
+    if (network.shipped || !((network.literal && zero) || list_holds_all)) continue;
+    report(diagnostics, Code::AddressZero, network.span,
+           fmt::format("the network {} holds every address of a family", quote(network.name)),
+           "`any` is both families, `internet` all but the site's own");
+  }
+}
+
+// --- single points of failure ------------------------------------------------------------------
+
+bool is_pool(const Host& host) {
+  return std::any_of(host.addresses.begin(), host.addresses.end(), [](const net::Prefix& prefix) {
+    return prefix.length < net::address_bits(prefix.address);
+  });
+}
+
+void check_single_hosts(const Policy& policy, Diagnostics& diagnostics) {
+  if (policy.hosts.size() < 2) return;  // there is nothing to fail over to
+  for (const RuleFile& file : policy.files) {
+    if (!file.is_role || file.hosts.size() != 1) continue;
+    const Host& host = policy.hosts[file.hosts[0]];
+    if (is_pool(host)) continue;
+    report(diagnostics, Code::SingleHostRole, host.span,
+           fmt::format("{} is the only host of the role {}", quote(host.name), quote(file.name)));
+  }
+}
+
+void check_every_role(const Policy& policy, Diagnostics& diagnostics) {
+  const auto roles = static_cast<std::size_t>(
+      std::count_if(policy.files.begin(), policy.files.end(),
+                    [](const RuleFile& file) { return file.is_role && !file.hosts.empty(); }));
+  if (roles < 2) return;
+  for (const Host& host : policy.hosts) {
+    if (host.roles.size() != roles) continue;
+    report(diagnostics, Code::EveryRoleOnOneHost, host.span,
+           fmt::format("{} bears every role of the site", quote(host.name)),
+           "who takes it over has everything");
+  }
+}
+
+// A writer, say: its tag can move to another host, but somebody has to move it.
+void check_single_tags(const Policy& policy, Diagnostics& diagnostics) {
+  std::set<Index> wanted;
+  for (const RuleFile& file : policy.files) {
+    for (const Rule& rule : file.rules) {
+      for (const Selector& item : rule.to.items) {
+        if (!item.negated && item.term.kind == TermKind::Tag) wanted.insert(item.term.index);
+      }
+    }
+  }
+  for (const Index index : wanted) {
+    const Tag& tag = policy.tags[index];
+    if (tag.hosts.size() != 1 || is_pool(policy.hosts[tag.hosts[0]])) continue;
+    report(diagnostics, Code::SingleHostTag, tag.span,
+           fmt::format("rules send to {}, which {} alone carries", quote(tag.name),
+                       quote(policy.hosts[tag.hosts[0]].name)));
+  }
+}
+
+// --- hosts of several roles --------------------------------------------------------------------
+
+Index block_of(const Policy& policy, const RuleFile& role, std::string_view rule) {
+  const std::string_view name = rule.substr(0, rule.find('.'));
+  for (const Index block : role.use) {
+    if (policy.files[block].name == name) return block;
+  }
+  return static_cast<Index>(policy.files.size());
+}
+
+void check_skips(const Policy& policy, Diagnostics& diagnostics) {
+  std::set<std::tuple<Index, Index>> seen;
+  for (const Host& host : policy.hosts) {
+    for (const Index a : host.roles) {
+      for (const Index b : host.roles) {
+        const RuleFile& skipping = policy.files[a];
+        const RuleFile& other = policy.files[b];
+        if (a == b || skipping.skip.empty() || !seen.emplace(a, b).second) continue;
+        for (const std::string& rule : skipping.skip) {
+          const Index block = block_of(policy, skipping, rule);
+          const bool uses = std::find(other.use.begin(), other.use.end(), block) != other.use.end();
+          const bool skips =
+              std::find(other.skip.begin(), other.skip.end(), rule) != other.skip.end();
+          if (!uses || skips) continue;
+          report(diagnostics, Code::SkipDiffers, host.span,
+                 fmt::format("{} is left out on {}: the role {} skips it, though {} uses it", rule,
+                             quote(host.name), quote(skipping.name), quote(other.name)));
+        }
+      }
+    }
+  }
+}
+
+void check_behind(const Policy& policy, Diagnostics& diagnostics) {
+  std::set<std::pair<std::string, std::string>> seen;
+  for (const Host& host : policy.hosts) {
+    for (std::size_t i = 0; i < host.interfaces.size(); ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        const HostInterface& a = host.interfaces[j];
+        const HostInterface& b = host.interfaces[i];
+        if (!a.behind || !b.behind || !seen.emplace(a.name, b.name).second) continue;
+        if ((*a.behind & *b.behind).empty()) continue;
+        report(diagnostics, Code::OverlappingBehind, b.span,
+               fmt::format("the same addresses are behind {} and {} of {}", quote(a.name),
+                           quote(b.name), quote(host.name)),
+               "what comes from there is taken for forged on either");
+      }
+    }
+  }
+}
+
+void check_tests(const Policy& policy, Diagnostics& diagnostics) {
+  if (!policy.tests.empty()) return;
+  for (const RuleFile& file : policy.files) {
+    if (!file.is_role || file.rules.empty() || !file.tests.empty()) continue;
+    report(diagnostics, Code::NoTests, file.span,
+           fmt::format("the role {} has rules and no [[test]]", quote(file.name)),
+           "say what must get through, and what must not");
+  }
+}
+
+}  // namespace
+
+void lint_site(const Policy& policy, Diagnostics& diagnostics) {
+  if (policy.management) check_management(policy, diagnostics);
+  check_length_zero(policy, diagnostics);
+  check_single_hosts(policy, diagnostics);
+  check_every_role(policy, diagnostics);
+  check_single_tags(policy, diagnostics);
+  check_skips(policy, diagnostics);
+  check_behind(policy, diagnostics);
+  check_tests(policy, diagnostics);
+}
+
+void lint(const Policy& policy, Date date, Diagnostics& diagnostics) {
+  lint_site(policy, diagnostics);
+  lint_rules(policy, date, diagnostics);
+  diagnostics.sort();
+}
+
+}  // namespace rolewall::policy
