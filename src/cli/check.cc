@@ -8,6 +8,7 @@
 #include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "policy/lint.h"
 
 namespace rolewall::cli {
 namespace {
@@ -79,6 +80,7 @@ Checked check(const LoadedSite& site, bool every_host) {
     ask::Site asked(site.policy, site.date);
     checked.tests = run_tests(site.policy, asked, checked.findings);
     if (every_host) {
+      policy::lint(site.policy, site.date, checked.findings);
       for (policy::Index host = 0; host < site.policy.hosts.size(); ++host) {
         checked.hosts.push_back(size_of(asked.snapshot(host)));
       }

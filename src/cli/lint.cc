@@ -7,6 +7,7 @@
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/site_options.h"
+#include "policy/lint.h"
 
 namespace rolewall::cli {
 namespace {
@@ -17,9 +18,10 @@ struct Options {
 };
 
 int run(const Options& options) {
-  const auto site = load_site(options.site, Looks::Around);
+  auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
   const bool wrong = site->diagnostics.has_errors();
+  if (!wrong) policy::lint(site->policy, site->date, site->diagnostics);
   if (options.format == "json") {
     print(Json{{"version", kJsonVersion},
                {"verb", "lint"},
