@@ -142,19 +142,46 @@ struct Connection::State {
     return fail(ErrorKind::System, "the kernel's generation cannot be read: " + problem);
   }
 
+  // Waits until no commit is half way: the kernel raises the generation a moment before the new
+  // rules are seen, and what is read in between would pass for the new ones. An empty transaction
+  // waits for the others to end. False: the generation is not `generation` any more.
+  Result<bool> settled(std::uint32_t generation) {
+    Batch nothing(generation);
+    nothing.finish();
+    const std::uint32_t first = socket.reserve_sequences(nothing.count());
+    nothing.number_from(first);
+    const Result<BatchAnswer> answer = socket.transact(nothing.bytes(), first, nothing.count());
+    if (!answer) return std::unexpected(answer.error());
+    for (const KernelError& error : answer->errors) {
+      if (error.os_errno == ERESTART) return false;
+      const Refusal refusal = explain({}, nothing, error);
+      return fail(ErrorKind::System, "the kernel's firewall cannot be read: " + refusal.explanation,
+                  error.os_errno);
+    }
+    return true;
+  }
+
+  // std::nullopt: it changed meanwhile.
+  Result<std::optional<Ruleset>> try_dump(const Scope& scope, bool with_elements) {
+    const Result<std::uint32_t> before = generation();
+    if (!before) return std::unexpected(before.error());
+    const Result<bool> quiet = settled(*before);
+    if (!quiet) return std::unexpected(quiet.error());
+    if (!*quiet) return std::nullopt;
+    Result<std::optional<Ruleset>> read = DumpAttempt(socket, *before).read(scope, with_elements);
+    const Result<std::uint32_t> after = generation();
+    if (!after) return std::unexpected(after.error());
+    // A set or table that is gone in the middle of a dump is a change like any other.
+    if (*after != *before) return std::nullopt;
+    return read;
+  }
+
   Result<Ruleset> dump(const Scope& scope, bool with_elements) {
     auto pause = kFirstPause;
     for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
-      const Result<std::uint32_t> before = generation();
-      if (!before) return std::unexpected(before.error());
-      Result<std::optional<Ruleset>> read = DumpAttempt(socket, *before).read(scope, with_elements);
-      const Result<std::uint32_t> after = generation();
-      if (!after) return std::unexpected(after.error());
-      // A set or table that is gone in the middle of a dump is a change like any other.
-      if (*after == *before) {
-        if (!read) return std::unexpected(std::move(read).error());
-        if (*read) return std::move(**read);
-      }
+      Result<std::optional<Ruleset>> read = try_dump(scope, with_elements);
+      if (!read) return std::unexpected(std::move(read).error());
+      if (*read) return std::move(**read);
       std::this_thread::sleep_for(pause);
       pause *= 2;
     }
@@ -168,18 +195,21 @@ struct Connection::State {
                               std::optional<std::uint32_t> expected_generation) {
     const std::uint32_t first = socket.reserve_sequences(batch.count());
     batch.number_from(first);
-    const Result<std::vector<KernelError>> errors =
-        socket.transact(batch.bytes(), first, batch.count());
-    if (!errors) return std::unexpected(errors.error());
+    const Result<BatchAnswer> answer = socket.transact(batch.bytes(), first, batch.count());
+    if (!answer) return std::unexpected(answer.error());
+    if (answer->errors.empty() && !answer->acknowledged) {
+      return fail(ErrorKind::System, "the kernel did not say what became of the transaction",
+                  answer->overrun ? ENOBUFS : ETIME);
+    }
     CommitResult result;
-    for (const KernelError& error : *errors) {
+    for (const KernelError& error : answer->errors) {
       if (error.os_errno == ERESTART && error.sequence == 0) {
         result.generation_clash = true;
       } else {
         result.refusals.push_back(explain(table, batch, error));
       }
     }
-    result.committed = errors->empty();
+    result.committed = answer->errors.empty();
     if (!result.committed) return result;
     if (expected_generation) {
       // Exactly one further, whatever others have done since; it never is 0.

@@ -177,6 +177,17 @@ void match_intervals(Elements& elements, const std::vector<std::uint8_t>& ends) 
   }
 }
 
+// REQUIRES: sorted.
+bool has_duplicates(const Elements& elements) {
+  for (std::size_t i = 1; i < elements.count(); ++i) {
+    if (std::ranges::equal(elements.key(i - 1), elements.key(i)) &&
+        std::ranges::equal(elements.key_end(i - 1), elements.key_end(i))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 void decode_elements(const Set& set, View list, PendingElements& pending) {
@@ -189,7 +200,7 @@ void decode_elements(const Set& set, View list, PendingElements& pending) {
   if (!whole) pending.problem = "its elements are cut short";
 }
 
-void finish_elements(Set& set, PendingElements pending) {
+bool finish_elements(Set& set, PendingElements pending) {
   Elements& elements = pending.elements;
   const std::size_t rows = elements.count();
   elements.key_size = set.key_size();
@@ -206,10 +217,12 @@ void finish_elements(Set& set, PendingElements pending) {
   fill_up(elements.exprs, rows);
   fill_up(elements.comments, rows);
   elements.sort();
+  const bool consistent = !has_duplicates(elements);
   if (set.interval && set.key.size() == 1 && elements.key_size != 0) {
     match_intervals(elements, pending.ends);
   }
   set.elements = std::move(elements);
+  return consistent;
 }
 
 }  // namespace rolewall::netlink

@@ -180,11 +180,13 @@ Result<void> RulesetReader::elements(std::uint8_t family, View bytes) {
   return {};
 }
 
-Ruleset RulesetReader::finish() {
+std::optional<Ruleset> RulesetReader::finish() {
+  bool consistent = true;
   for (auto& [key, pending] : pending_) {
     const auto& [index, name] = key;
-    finish_elements(ruleset_.tables[index].sets[sets_.at(key)], std::move(pending));
+    consistent &= finish_elements(ruleset_.tables[index].sets[sets_.at(key)], std::move(pending));
   }
+  if (!consistent) return std::nullopt;
   for (Table& table : ruleset_.tables) {
     for (Set& set : table.sets) {
       set.elements.key_size = set.key_size();

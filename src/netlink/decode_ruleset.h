@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -26,8 +27,10 @@ struct PendingElements {
 // Reads NFTA_SET_ELEM_LIST_ELEMENTS of one message into `pending`.
 void decode_elements(const ruleset::Set& set, View list, PendingElements& pending);
 
-// Sorts, matches starts and ends, fills up columns.
-void finish_elements(ruleset::Set& set, PendingElements pending);
+// Sorts, matches starts and ends, fills up columns. False where an element came twice: the kernel
+// goes on with a hash set's dump by counting, and while it makes the table larger in the background
+// (without a new generation) it repeats some elements and leaves out as many.
+bool finish_elements(ruleset::Set& set, PendingElements pending);
 
 // One set, without elements.
 ruleset::Set decode_set(View attributes);
@@ -46,7 +49,8 @@ class RulesetReader {
   // The tables and sets read so far, for asking for their elements.
   const ruleset::Ruleset& ruleset() const { return ruleset_; }
 
-  ruleset::Ruleset finish();
+  // std::nullopt where a set was read inconsistently, see finish_elements(): to be read again.
+  std::optional<ruleset::Ruleset> finish();
 
  private:
   using TableKey = std::pair<std::uint8_t, std::string>;

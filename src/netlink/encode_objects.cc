@@ -44,7 +44,7 @@ std::unique_ptr<Object, Deleter<Object, Free>> make() {
 template <class Build>
 Result<Message> build(std::uint16_t type, Family family, std::uint16_t flags, std::string_view what,
                       Build payload) {
-  const auto scratch = std::make_unique<char[]>(kScratchSize);
+  const auto scratch = std::make_unique_for_overwrite<char[]>(kScratchSize);
   nlmsghdr* header =
       nftnl_nlmsg_build_hdr(scratch.get(), type, static_cast<std::uint16_t>(family), flags, 0);
   payload(header);

@@ -161,7 +161,7 @@ std::string general_words(int error) {
     case ELOOP:
       return "the chains jump in a circle";
     case EMLINK:
-      return "jumps nest deeper than the kernel allows (16)";
+      return "chains jump in a circle, or nest deeper than the kernel allows (16)";
     case EMFILE:
       return "it is used more often than the kernel can count";
     case ERANGE:

@@ -222,7 +222,7 @@ Result<void> Socket::ask(std::vector<std::uint8_t> request,
 }
 
 void Socket::read_batch_answers(View datagram, std::uint32_t first_sequence, std::uint32_t count,
-                                std::vector<KernelError>& errors, bool& acknowledged) const {
+                                BatchAnswer& answer) const {
   while (const auto message = next_message(datagram)) {
     const std::uint32_t sequence = message->header.nlmsg_seq - first_sequence;
     if (sequence >= count || message->header.nlmsg_pid != port_ ||
@@ -231,40 +231,29 @@ void Socket::read_batch_answers(View datagram, std::uint32_t first_sequence, std
     }
     const int error = status_of(*message);
     if (error == 0) {
-      acknowledged = true;
+      answer.acknowledged = true;
       continue;
     }
     KernelError found{.sequence = sequence, .os_errno = error, .offset = 0, .text = {}};
     read_extended_ack(*message, found);
-    errors.push_back(std::move(found));
+    answer.errors.push_back(std::move(found));
   }
 }
 
-Result<std::vector<KernelError>> Socket::transact(View batch, std::uint32_t first_sequence,
-                                                  std::uint32_t count) {
+Result<BatchAnswer> Socket::transact(View batch, std::uint32_t first_sequence,
+                                     std::uint32_t count) {
   TRY(send(batch));
-  // The kernel works within the send, so that every answer is there already: an acknowledgement,
-  // or an error for each message that it refused.
-  std::vector<KernelError> errors;
-  bool acknowledged = false;
-  bool overrun = false;
+  BatchAnswer answer;
   while (true) {
     Result<View> datagram = receive(false);
     if (!datagram && datagram.error().os_errno == ENOBUFS) {
-      overrun = true;  // more errors than the socket holds; the first of them are still there
+      answer.overrun = true;  // said once; the first of the errors are still there
       continue;
     }
     if (!datagram) return std::unexpected(std::move(datagram).error());
-    if (datagram->empty()) break;
-    read_batch_answers(*datagram, first_sequence, count, errors, acknowledged);
+    if (datagram->empty()) return answer;
+    read_batch_answers(*datagram, first_sequence, count, answer);
   }
-  if (errors.empty() && !acknowledged) {
-    return fail(ErrorKind::System,
-                fmt::format("netlink: the kernel did not say what became of the transaction{}",
-                            overrun ? " (its answer was lost)" : ""),
-                overrun ? ENOBUFS : ETIME);
-  }
-  return errors;
 }
 
 }  // namespace rolewall::netlink

@@ -31,6 +31,12 @@ struct KernelError {
   std::string text;          // mostly absent
 };
 
+struct BatchAnswer {
+  std::vector<KernelError> errors;
+  bool acknowledged = false;
+  bool overrun = false;  // the socket could not hold all errors
+};
+
 class Socket {
  public:
   static Result<Socket> open();
@@ -46,10 +52,10 @@ class Socket {
   Result<void> ask(std::vector<std::uint8_t> request,
                    const std::function<Result<void>(const Answer&)>& visit);
 
-  // Sends a batch of `count` messages, already numbered from `first_sequence` on, the last but one
-  // of which asks for an acknowledgement. Empty: it was committed.
-  Result<std::vector<KernelError>> transact(View batch, std::uint32_t first_sequence,
-                                            std::uint32_t count);
+  // Sends a batch of `count` messages, already numbered from `first_sequence` on. The kernel works
+  // within the send, so that all it has to say is there when this returns; without an error and
+  // unless a message asked for an acknowledgement, it says nothing.
+  Result<BatchAnswer> transact(View batch, std::uint32_t first_sequence, std::uint32_t count);
 
   // The first of `count` sequence numbers that no one else uses.
   std::uint32_t reserve_sequences(std::uint32_t count);
@@ -66,7 +72,7 @@ class Socket {
   // The bytes of one datagram; an empty view if `wait` is false and there is none.
   Result<View> receive(bool wait);
   void read_batch_answers(View datagram, std::uint32_t first_sequence, std::uint32_t count,
-                          std::vector<KernelError>& errors, bool& acknowledged) const;
+                          BatchAnswer& answer) const;
 
   std::unique_ptr<mnl_socket, Closer> socket_;
   std::vector<std::uint8_t> buffer_;
