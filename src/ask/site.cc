@@ -30,35 +30,19 @@ Verdict verdict_of(eval::Fate fate) {
 }
 
 // A rule's id: its comment, or for a rule inside a policy rule's own chain that chain's name.
-std::string rule_id(const ruleset::Snapshot& snapshot, const ruleset::Chain& chain,
+std::string rule_id(const ruleset::SourceMap& sources, const ruleset::Chain& chain,
                     const ruleset::Rule& rule) {
   if (!rule.comment.empty()) return rule.comment;
-  return snapshot.sources.contains(chain.name) ? chain.name : "";
+  return sources.contains(chain.name) ? chain.name : "";
 }
 
-DecidedBy decided_by(const ruleset::Snapshot& snapshot, const eval::Decision& decision) {
-  const ruleset::Table& table = snapshot.ruleset.tables[decision.table];
-  const ruleset::Chain& chain = table.chains[decision.chain];
-  DecidedBy by;
-  by.family = ruleset::name_of(table.family);
-  by.table = table.name;
-  by.chain = chain.name;
-  if (decision.rule == eval::Decision::kPolicy) {
-    by.chain_policy = true;
-    return by;
-  }
-  const ruleset::Rule& rule = chain.rules[decision.rule];
-  if (rule.handle != 0) by.handle = rule.handle;
-  by.rule = rule_id(snapshot, chain, rule);
-  if (const auto source = snapshot.sources.find(by.rule); source != snapshot.sources.end()) {
-    by.file = source->second.file;
-    by.line = source->second.line;
-    by.column = source->second.column;
-  }
-  return by;
-}
-
-std::string in_words(const ruleset::Verdict& verdict) {
+// "" where the rule decided nothing.
+std::string in_words(const ruleset::Verdict& verdict, const ruleset::Rule& rule) {
+  if (verdict.code == ruleset::VerdictCode::Continue) return "";
+  const bool rejects = std::any_of(rule.exprs.begin(), rule.exprs.end(), [](const auto& expr) {
+    return std::holds_alternative<ruleset::Reject>(expr);
+  });
+  if (verdict.code == ruleset::VerdictCode::Drop && rejects) return "reject";
   std::string words(ruleset::name_of(verdict.code));
   if (!verdict.chain.empty()) words += " " + verdict.chain;
   return words;
@@ -70,7 +54,7 @@ Tried tried(const ruleset::Snapshot& snapshot, const eval::Step& step) {
   Tried tried;
   tried.table = fmt::format("{} {}", ruleset::name_of(table.family), table.name);
   tried.chain = chain.name;
-  tried.rule = rule_id(snapshot, chain, chain.rules[step.rule]);
+  tried.rule = rule_id(snapshot.sources, chain, chain.rules[step.rule]);
   if (tried.rule.empty()) tried.rule = fmt::format("rule {}", step.rule + 1);
   if (const auto source = snapshot.sources.find(tried.rule); source != snapshot.sources.end()) {
     tried.file = source->second.file;
@@ -78,9 +62,7 @@ Tried tried(const ruleset::Snapshot& snapshot, const eval::Step& step) {
   }
   tried.matched = step.matched;
   tried.why = step.why;
-  if (step.matched && step.verdict.code != ruleset::VerdictCode::Continue) {
-    tried.verdict = in_words(step.verdict);
-  }
+  if (step.matched) tried.verdict = in_words(step.verdict, chain.rules[step.rule]);
   return tried;
 }
 
@@ -112,7 +94,9 @@ std::vector<Hop> to_hops(const ruleset::Snapshot& snapshot, const eval::Journey&
     hop.hook = result.hook;
     hop.device = device;
     hop.verdict = verdict_of(result.fate);
-    if (result.decided) hop.decided_by = decided_by(snapshot, result.decision);
+    if (result.decided) {
+      hop.decided_by = decided_by(snapshot.ruleset, snapshot.sources, result.decision);
+    }
     hop.reason = result.reason;
     if (explain) {
       for (const eval::Step& step : result.steps) hop.tried.push_back(tried(snapshot, step));
@@ -123,6 +107,29 @@ std::vector<Hop> to_hops(const ruleset::Snapshot& snapshot, const eval::Journey&
 }
 
 }  // namespace
+
+DecidedBy decided_by(const ruleset::Ruleset& ruleset, const ruleset::SourceMap& sources,
+                     const eval::Decision& decision) {
+  const ruleset::Table& table = ruleset.tables[decision.table];
+  const ruleset::Chain& chain = table.chains[decision.chain];
+  DecidedBy by;
+  by.family = ruleset::name_of(table.family);
+  by.table = table.name;
+  by.chain = chain.name;
+  if (decision.rule == eval::Decision::kPolicy) {
+    by.chain_policy = true;
+    return by;
+  }
+  const ruleset::Rule& rule = chain.rules[decision.rule];
+  if (rule.handle != 0) by.handle = rule.handle;
+  by.rule = rule_id(sources, chain, rule);
+  if (const auto source = sources.find(by.rule); source != sources.end()) {
+    by.file = source->second.file;
+    by.line = source->second.line;
+    by.column = source->second.column;
+  }
+  return by;
+}
 
 bool audits(const policy::Policy& policy) {
   return policy.defaults.mode == policy::Mode::Audit ||
@@ -162,20 +169,27 @@ const ruleset::Snapshot& Site::snapshot(Index host) {
   return compiled(host).snapshot;
 }
 
-std::vector<Hop> Site::ask_host(Compiled& host, const Sample& sample, bool arrives, bool explain,
-                                std::string& interface) {
+std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
+  Compiled& host = compiled(end.host);
+  eval::Options options;
+  options.steps = explain;
+  options.explain = explain;
+  const eval::Journey journey = end.arrives ? host.evaluator->arrive(end.packet, options)
+                                            : host.evaluator->send(end.packet, options);
+  return to_hops(host.snapshot, journey, end.device, explain);
+}
+
+std::vector<Hop> Site::ask_host(Index index, const Sample& sample, bool arrives,
+                                const Teller& teller, std::string& interface) {
+  const ruleset::Host& host = compiled(index).snapshot.host;
   const std::string& given = arrives ? sample.in : sample.out;
-  const net::Address& beyond = arrives ? sample.fields.source : sample.fields.destination;
-  const auto choices = interfaces_for(host.snapshot.host, beyond, given);
+  const net::Address& far = arrives ? sample.fields.source : sample.fields.destination;
+  const auto choices = interfaces_for(host, far, given);
   interface = choices.front().name;
 
   std::vector<std::vector<Hop>> answers;
   for (const ruleset::Interface& choice : choices) {
-    const eval::Packet packet = to_packet(sample, choice, arrives);
-    const eval::Options options{explain, false, 0};
-    const eval::Journey journey =
-        arrives ? host.evaluator->arrive(packet, options) : host.evaluator->send(packet, options);
-    answers.push_back(to_hops(host.snapshot, journey, choice.device, explain));
+    answers.push_back(teller({index, choice.device, arrives, to_packet(sample, choice, arrives)}));
   }
   const auto verdict = [](const std::vector<Hop>& hops) {
     return hops.empty() ? Verdict::Accept : hops.back().verdict;
@@ -187,18 +201,18 @@ std::vector<Hop> Site::ask_host(Compiled& host, const Sample& sample, bool arriv
 
   interface.clear();
   Hop hop;
-  hop.host = host.snapshot.host.name;
+  hop.host = host.name;
   hop.hook = arrives ? ruleset::Hook::Input : ruleset::Hook::Output;
   hop.verdict = Verdict::Conditional;
   // Devices of one interface are told apart by their own names.
-  const auto same_name = [&](const ruleset::Interface& choice) {
+  const auto shares_name = [&](const ruleset::Interface& choice) {
     return std::count_if(choices.begin(), choices.end(),
                          [&](const auto& other) { return other.name == choice.name; }) > 1;
   };
   for (std::size_t i = 0; i < choices.size(); ++i) {
     Alternative alternative;
     alternative.add = fmt::format("{}={}", arrives ? "in" : "out",
-                                  same_name(choices[i]) ? choices[i].device : choices[i].name);
+                                  shares_name(choices[i]) ? choices[i].device : choices[i].name);
     alternative.verdict = verdict(answers[i]);
     if (!answers[i].empty()) alternative.decided_by = answers[i].back().decided_by;
     hop.alternatives.push_back(std::move(alternative));
@@ -206,14 +220,13 @@ std::vector<Hop> Site::ask_host(Compiled& host, const Sample& sample, bool arriv
   return {std::move(hop)};
 }
 
-Answer Site::ask(const Sample& sample, bool explain) {
+Answer Site::ask_with(const Sample& sample, const Teller& teller) {
   Answer answer;
   Sample asked = sample;
   bool comes_through = true;
-  const auto ask_end = [&](Index index, bool arrives) {
-    Compiled& host = compiled(index);
+  const auto ask_end = [&](Index host, bool arrives) {
     std::string interface;
-    std::vector<Hop> hops = ask_host(host, sample, arrives, explain, interface);
+    std::vector<Hop> hops = ask_host(host, sample, arrives, teller, interface);
     (arrives ? asked.in : asked.out) = interface;
     for (Hop& hop : hops) {
       const Verdict verdict = hop.verdict;
@@ -228,6 +241,10 @@ Answer Site::ask(const Sample& sample, bool explain) {
   if (sample.receiver) ask_end(*sample.receiver, true);
   answer.packet = to_words(asked);
   return answer;
+}
+
+Answer Site::ask(const Sample& sample, bool explain) {
+  return ask_with(sample, [&](const FlowEnd& end) { return run(end, explain); });
 }
 
 policy::Policy policy_of(const ruleset::Host& host) {

@@ -2,8 +2,10 @@
 // through them. A flow between two hosts is asked at both ends, out of one and into the other.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "ask/answer.h"
@@ -13,6 +15,17 @@
 #include "ruleset/snapshot.h"
 
 namespace rolewall::ask {
+
+// One end of a flow, by one interface of the host that stands there.
+struct FlowEnd {
+  policy::Index host = 0;
+  std::string device;
+  bool arrives = false;  // else the host sends it
+  eval::Packet packet;
+};
+
+// What a host does with a packet: the hooks that it met, the last of which decides.
+using Teller = std::function<std::vector<Hop>(const FlowEnd&)>;
 
 class Site {
  public:
@@ -28,6 +41,10 @@ class Site {
 
   Answer ask(const Sample& sample, bool explain = false);
 
+  // The same, but `teller` says what each host does. It is asked about both ends and every
+  // interface that the packet may take, always in the same order, whatever it answers.
+  Answer ask_with(const Sample& sample, const Teller& teller);
+
   Site(const Site&) = delete;
   Site& operator=(const Site&) = delete;
 
@@ -37,14 +54,19 @@ class Site {
     std::unique_ptr<eval::Evaluator> evaluator;  // of the snapshot beside it
   };
   Compiled& compiled(policy::Index host);
-  std::vector<Hop> ask_host(Compiled& host, const Sample& sample, bool arrives, bool explain,
-                            std::string& interface);
+  std::vector<Hop> run(const FlowEnd& end, bool explain);
+  std::vector<Hop> ask_host(policy::Index host, const Sample& sample, bool arrives,
+                            const Teller& teller, std::string& interface);
 
   policy::Policy enforcing_;      // a copy, where some host is in audit mode
   const policy::Policy* policy_;  // the one that is compiled
   policy::Date date_;
   std::map<policy::Index, std::unique_ptr<Compiled>> hosts_;
 };
+
+// `rule` indexes the chain's rules, or is eval::Decision::kPolicy.
+DecidedBy decided_by(const ruleset::Ruleset& ruleset, const ruleset::SourceMap& sources,
+                     const eval::Decision& decision);
 
 // Whether some host of the policy is in audit mode, so that its kernel accepts what is answered to
 // be denied.
