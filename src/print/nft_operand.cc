@@ -146,7 +146,7 @@ constexpr auto kCts = std::to_array<CtRow>({
     {CtKey::Mark, DataType::Mark, Order::Host, false},
     {CtKey::Expiration, DataType::Time, Order::Host, false},
     {CtKey::Helper, DataType::String, Order::Host, false},
-    {CtKey::Protocol, DataType::InetProtocol, Order::Network, true},
+    {CtKey::Protocol, DataType::InetProtocol, Order::Network, false},
     {CtKey::ProtoSource, DataType::InetService, Order::Network, true},
     {CtKey::ProtoDestination, DataType::InetService, Order::Network, true},
     {CtKey::SourceIp, DataType::Ipv4Address, Order::Network, true},
@@ -177,6 +177,15 @@ bool all(const Value& value, std::uint8_t byte) {
   return std::all_of(value.begin(), value.end(), [&](std::uint8_t b) { return b == byte; });
 }
 
+// Whether a bit that the mask leaves is turned over, and not one that it cleared set.
+bool flips(const Operand& operand) {
+  if (!operand.mask) return false;
+  for (std::size_t i = 0; i < operand.mask->size; ++i) {
+    if ((operand.mask->bytes[i] & operand.xor_with.bytes[i]) != 0) return true;
+  }
+  return false;
+}
+
 // The field, with its mask.
 Text left_side(const Operand& operand) {
   std::string text = operand.text;
@@ -187,7 +196,8 @@ Text left_side(const Operand& operand) {
     text += " & " + *mask;
   }
   if (!all(operand.xor_with, 0)) {
-    text += " ^ " + hex_number(operand.order, span_of(operand.xor_with));
+    text += fmt::format(" {} {}", flips(operand) ? "^" : "|",
+                        hex_number(operand.order, span_of(operand.xor_with)));
   }
   return text;
 }
@@ -272,13 +282,18 @@ std::expected<Operand, std::string> meta_operand(MetaKey key) {
   return operand;
 }
 
-std::expected<Operand, std::string> ct_operand(const Ct& load, Family family) {
+std::expected<Operand, std::string> ct_operand(const Ct& load, const KnownHeaders& known,
+                                               Family family) {
   // Counters may be asked for both directions at once.
   const bool counts =
       load.key == CtKey::Packets || load.key == CtKey::Bytes || load.key == CtKey::AvgPacket;
   const auto row = std::ranges::find(kCts, load.key, &CtRow::key);
   if (!counts && (row == kCts.end() || row->directed != load.direction.has_value())) {
     return cannot(fmt::format("`ct {}` has no form here", name_of(load.key)));
+  }
+  const bool port = load.key == CtKey::ProtoSource || load.key == CtKey::ProtoDestination;
+  if (port && !known.protocol) {
+    return cannot("nft reads a connection's port where the rule has tested the protocol");
   }
   Operand operand;
   operand.text = fmt::format("ct {}{}{}", load.direction ? name_of(*load.direction) : "",
@@ -311,6 +326,8 @@ Text equals_text(const Operand& operand, bool negated, const Value& value) {
     return name ? Text(fmt::format("{}{} {}", operand.text, unequal, *name)) : name;
   }
   if (value.size > operand.size) return cannot("more than what was loaded is compared");
+  // nft would turn the bits of the value over instead.
+  if (flips(operand)) return cannot("a comparison after an exclusive or");
   if (const auto prefix = as_prefix(operand, value)) {
     return fmt::format("{}{} {}", operand.text, unequal, *prefix);
   }

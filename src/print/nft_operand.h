@@ -37,7 +37,8 @@ struct Operand {
 Operand payload_operand(const ruleset::Payload& load, const KnownHeaders& known,
                         ruleset::Family family);
 std::expected<Operand, std::string> meta_operand(ruleset::MetaKey key);
-std::expected<Operand, std::string> ct_operand(const ruleset::Ct& load, ruleset::Family family);
+std::expected<Operand, std::string> ct_operand(const ruleset::Ct& load, const KnownHeaders& known,
+                                               ruleset::Family family);
 
 // As a part of a key, or as the value of a `set` statement. `wanted`: the type that it must have.
 Text operand_text(const Operand& operand, ruleset::DataType wanted);

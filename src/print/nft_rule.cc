@@ -40,10 +40,10 @@ class RuleText {
             fmt::format("expression {}, {}: {}", begin + 1, bytecode(rule_.exprs[begin]), why_));
       }
     }
-    if (pieces_.empty()) return cannot("a rule without statements");
     for (const auto& held : registers_) {
       if (held && !held->used) return cannot(held->operand.text + " is loaded and never used");
     }
+    if (pieces_.empty()) return cannot("a rule without statements");
     std::string text;
     for (const Piece& piece : pieces_) {
       if (!text.empty()) text += ' ';
@@ -211,7 +211,7 @@ class RuleText {
               return operand ? hold(load.destination, *std::move(operand)) : fails(operand.error());
             },
             [&](const Ct& load) {
-              auto operand = ct_operand(load, table_.family);
+              auto operand = ct_operand(load, known_, table_.family);
               return operand ? hold(load.destination, *std::move(operand)) : fails(operand.error());
             },
             [&](const Immediate& load) {
