@@ -321,18 +321,19 @@ class Dispatcher {
   std::vector<Rule> by_protocol(const std::string& path, const Candidates& list) {
     std::map<std::pair<IpVersion, std::uint8_t>, Candidates> entries;
     for (const Candidate& candidate : list) {
-      for (Traffic box : candidate.traffic) {
+      for (const Traffic& box : candidate.traffic) {
         for (const IpVersion version : {IpVersion::V4, IpVersion::V6}) {
           const Families family{version == IpVersion::V4, version == IpVersion::V6};
           if ((candidate.families & box.families & family).none()) continue;
           auto& entry = entries[{version, box.protocol}];
-          box.families = {};
+          Traffic rest = box;
+          rest.families = {};  // the map's key has settled them
           if (!entry.empty() && entry.back().rule == candidate.rule) {
-            entry.back().traffic.push_back(box);
+            entry.back().traffic.push_back(rest);
             continue;
           }
           entry.push_back(candidate);
-          entry.back().traffic = {box};
+          entry.back().traffic = {rest};
           entry.back().families = family;
           entry.back().service_settled = box.every_destination();
         }
