@@ -159,9 +159,13 @@ Diagnostic& report(Diagnostics& diagnostics, Code code, Span span, std::string m
 
 std::string quote(std::string_view text) {
   constexpr std::size_t kLongest = 80;
-  std::string out = "`";
+  return "`" + escape(text, kLongest) + "`";
+}
+
+std::string escape(std::string_view text, std::size_t longest) {
+  std::string out;
   for (std::size_t i = 0; i < text.size();) {
-    if (out.size() > kLongest) {
+    if (out.size() > longest) {
       out += "...";
       break;
     }
@@ -180,7 +184,7 @@ std::string quote(std::string_view text) {
     }
     i += length;
   }
-  return out + "`";
+  return out;
 }
 
 }  // namespace rolewall::policy

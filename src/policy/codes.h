@@ -109,5 +109,7 @@ Diagnostic& report(Diagnostics& diagnostics, Code code, Span span, std::string m
 // A name or text of the user's for a message: in backticks, of bounded length, with every control
 // and non-ASCII character escaped, so that a policy cannot write to the reader's terminal.
 std::string quote(std::string_view text);
+// The same without backticks, for a sentence that others made of the user's text.
+std::string escape(std::string_view text, std::size_t longest);
 
 }  // namespace rolewall::policy

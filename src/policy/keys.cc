@@ -249,7 +249,7 @@ std::span<const Value> items_of(const Value& value) {
 
 Section::Section(const Value& table, Keys known, std::string_view what, Keys top,
                  Diagnostics& diagnostics)
-    : table_(table) {
+    : table_(table), known_(known) {
   for (const Member& member : table.members) {
     const auto key = std::find_if(known.begin(), known.end(),
                                   [&](const Key& k) { return k.name == member.key; });
@@ -271,7 +271,8 @@ Section::Section(const Value& table, Keys known, std::string_view what, Keys top
 }
 
 const Value* Section::find(std::string_view name) const {
-  if (std::find(wrong_.begin(), wrong_.end(), name) != wrong_.end()) return nullptr;
+  const bool wrong = std::find(wrong_.begin(), wrong_.end(), name) != wrong_.end();
+  if (wrong || !contains(known_, name)) return nullptr;
   const Member* member = table_.find(name);
   return member == nullptr ? nullptr : &member->value;
 }

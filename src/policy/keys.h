@@ -62,9 +62,8 @@ class Section {
   Section(const Value& table, Keys known, std::string_view what, Keys top,
           Diagnostics& diagnostics);
 
-  // Null where the key is left out, or was reported.
+  // Null where the key is left out, or was reported. `has`: it is there, in whatever form.
   const Value* find(std::string_view name) const;
-  // The key is there, in whatever form.
   bool has(std::string_view name) const { return table_.find(name) != nullptr; }
   Span span() const { return table_.span(); }
 
@@ -74,6 +73,7 @@ class Section {
 
  private:
   const Value& table_;
+  Keys known_;
   std::vector<std::string_view> wrong_;
 };
 

@@ -157,7 +157,7 @@ class Shadows {
           report(diagnostics_, Code::ShadowedRule, rule.span,
                  fmt::format("{} decides nothing: {} has the same words and comes first",
                              rule.full_name, earlier->second->full_name),
-                 "delete it, or `skip` the block's rule");
+                 "delete one of them, or `skip` a block's");
       diagnostic.notes.push_back({earlier->second->span, "the first is here"});
     } else if (decides_all(rule) && !rule.expires) {
       deciding_.emplace(words, &rule);

@@ -27,9 +27,16 @@ bool is_digit(char c) {
   return '0' <= c && c <= '9';
 }
 
-// "10.1" and "80" are addresses to many programs; "10.0.0.1" to all.
+// "10.1" and "80" are addresses to many programs, "10.0.0.1" to all, and "10.0.0.1-10.0.0.9" is
+// somebody's range.
 bool reads_as_address(std::string_view text) {
-  return std::all_of(text.begin(), text.end(), [](char c) { return is_digit(c) || c == '.'; });
+  const bool range = text.find('.') != std::string_view::npos;
+  return std::all_of(text.begin(), text.end(),
+                     [&](char c) { return is_digit(c) || c == '.' || (range && c == '-'); });
+}
+
+std::string_view article(std::string_view noun) {
+  return std::string_view("aeiou").find(noun.front()) == std::string_view::npos ? "a" : "an";
 }
 
 }  // namespace
@@ -81,7 +88,7 @@ bool check_name(std::string_view text, std::string_view what, Span span, Diagnos
   if (is_name(text)) return true;
   const bool address = !text.empty() && (reads_as_address(text) || net::parse_address(text));
   report(diagnostics, Code::BadName, span,
-         fmt::format("{} cannot be the name of a {}", quote(text), what),
+         fmt::format("{} cannot be the name of {} {}", quote(text), article(what), what),
          address ? "a name must not read as an address"
                  : "names consist of a-z, 0-9, `.` and `-` and begin with a letter or digit");
   return false;

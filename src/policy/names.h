@@ -3,8 +3,10 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/diagnostic.h"
@@ -27,13 +29,16 @@ std::string_view kind_word(TermKind kind);
 bool check_name(std::string_view text, std::string_view what, Span span, Diagnostics& diagnostics);
 bool check_id(std::string_view text, std::string_view what, Span span, Diagnostics& diagnostics);
 
-// How names that several things bear are used; where all uses say the kind, nothing is ambiguous.
+// How names were used. Where all uses of a name that several things bear say the kind, nothing is
+// ambiguous.
 struct NameUses {
   struct Use {
     bool bare = false;
     bool qualified = false;
   };
   std::map<std::string, Use, std::less<>> of_clashing;
+  // Parameters that shipped blocks lack, by block: each is said once.
+  std::set<std::pair<FileId, std::string>> missing;
 };
 
 // Reports a built-in's name.

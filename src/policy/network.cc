@@ -207,6 +207,7 @@ void Networks::visit(Index index) {
   if (path_.size() >= kDeepestReference) {
     report(loader_.diagnostics, Code::TooDeep, span_of(index),
            fmt::format("networks refer to each other more than {} deep", kDeepestReference));
+    if (index < loader_.broken_networks.size()) loader_.broken_networks[index] = true;
     return;
   }
   nodes_[index].state = State::Visiting;
@@ -219,9 +220,16 @@ void Networks::visit(Index index) {
   nodes_[index].state = State::Done;
 }
 
+bool Networks::depends_on_broken(const Selectors& terms) const {
+  return std::any_of(terms.items.begin(), terms.items.end(), [&](const Selector& item) {
+    return item.term.kind == TermKind::Network && loader_.broken_networks[item.term.index];
+  });
+}
+
 void Networks::finish(Index index) {
   Policy& policy = loader_.policy;
   const Selectors& terms = nodes_[index].terms;
+  const std::size_t errors = loader_.diagnostics.error_count();
   check_not_empty(policy, terms, {}, loader_.broken_networks, loader_.diagnostics);
   if (index == internet_node()) {
     const net::AddressSet internal =
@@ -241,7 +249,9 @@ void Networks::finish(Index index) {
   } else {
     network.prefixes = prefixes_of(network.addresses);
   }
-  if (network.addresses.empty() && !loader_.broken_networks[index]) {
+  if (loader_.diagnostics.error_count() != errors || depends_on_broken(terms)) {
+    loader_.broken_networks[index] = true;
+  } else if (network.addresses.empty() && !loader_.broken_networks[index]) {
     loader_.broken_networks[index] = true;
     report(loader_.diagnostics, Code::EmptySelector, network.span,
            fmt::format("the network {} stands for no address", quote(network.name)),

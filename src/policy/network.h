@@ -36,6 +36,7 @@ class Networks {
   void report_conflict(const Member& member, Span earlier, Span at);
   void visit(Index node);
   void finish(Index node);
+  bool depends_on_broken(const Selectors& terms) const;
   void report_cycle(Index node);
   Span span_of(Index node) const;
   std::string name_of(Index node) const;

@@ -337,8 +337,7 @@ class PacketParser {
     if (!open || packet_.to.port) return;
     report_at(Code::PortNeeded, offset_of_service(),
               fmt::format("{} needs the port that is asked for", service),
-              fmt::format("for example {}/443, or `:443` after the receiver",
-                          packet_.service.names[0].substr(0, 4)));
+              "for example tcp/443, or `:443` after the receiver");
   }
 
   void check_flags() {

@@ -252,10 +252,10 @@ class RuleReader {
       } else {
         diagnostics_.warning(word, value->span(), message);
       }
-    } else if (day - today <= std::chrono::days(kDaysOfWarning)) {
+    } else if (const auto days = (day - today).count(); days <= kDaysOfWarning) {
       report(diagnostics_, Code::ExpiresSoon, value->span(),
-             fmt::format("{} expires on {}, in {} days", rule_.full_name, date,
-                         (day - today).count()));
+             fmt::format("{} expires on {}, in {}", rule_.full_name, date,
+                         days == 1 ? "1 day" : fmt::format("{} days", days)));
     }
   }
 
@@ -287,7 +287,8 @@ class RuleReader {
         const bool unset = item.term.kind == TermKind::Management;
         if (unset && item.negated) {
           report(diagnostics_, Code::EmptySelector, item.term.span,
-                 "[site] sets no `management`: nothing can be left out", "set it in site.toml");
+                 "`!management` leaves nothing out: [site] sets no `management`",
+                 "set it in site.toml");
         } else if (unset) {
           management = &item.term;
         }

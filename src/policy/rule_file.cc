@@ -293,7 +293,8 @@ void RuleFiles::read_skips() {
 
 void RuleFiles::report_unused() const {
   for (const RuleFile& file : loader_.policy.files) {
-    if (!file.is_role || !file.hosts.empty()) continue;
+    // A host's error may be why.
+    if (!file.is_role || !file.hosts.empty() || loader_.diagnostics.has_errors()) continue;
     report(loader_.diagnostics, Code::UnusedRole, file.span,
            fmt::format("no host has the role {}", quote(file.name)));
   }

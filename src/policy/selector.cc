@@ -23,7 +23,8 @@ constexpr std::array<std::pair<std::string_view, TermKind>, 4> kQualifiers = {
 // Whether a text that is no name was meant as an address: for the better message.
 bool looks_like_address(std::string_view text) {
   if (text.find_first_of("/:") != std::string_view::npos) return true;
-  return text.find_first_not_of("0123456789.") == std::string_view::npos;
+  const bool range = text.find('.') != std::string_view::npos;
+  return text.find_first_not_of(range ? "0123456789.-" : "0123456789.") == std::string_view::npos;
 }
 
 std::string basename_line(const Policy& policy, const Span& span) {
@@ -37,6 +38,7 @@ void report_unknown(const Scope& scope, std::string_view name, std::optional<Ter
                                 : *kind == TermKind::Network ? "network"
                                                              : kind_word(*kind);
   if (scope.used_at && (!kind || *kind == TermKind::Network)) {
+    if (scope.uses != nullptr && !scope.uses->missing.emplace(span.file, name).second) return;
     Diagnostic& diagnostic = report(scope.diagnostics, Code::MissingParameter, *scope.used_at,
                                     fmt::format("define network {} in site.toml, used by {}",
                                                 quote(name), basename_line(scope.policy, span)));
@@ -48,6 +50,7 @@ void report_unknown(const Scope& scope, std::string_view name, std::optional<Ter
   if (hint.empty() && scope.policy.service_names.contains(name)) {
     hint = "it is a service; services stand in `service`";
   }
+  if (hint.empty() && !kind) hint = "networks are defined in site.toml";
   report(scope.diagnostics, Code::UnknownName, span,
          fmt::format("no {} is called {}", what, quote(name)), std::move(hint));
 }
@@ -101,8 +104,10 @@ void report_bad_prefix(std::string_view text, net::PrefixError why, Span span,
            fmt::format("{} has no valid prefix length", quote(text)),
            "a number up to 32 for IPv4, up to 128 for IPv6");
   } else {
+    const bool range = text.find('-') != std::string_view::npos && '0' <= text[0] && text[0] <= '9';
     report(diagnostics, Code::BadAddress, span,
-           fmt::format("{} is no address or prefix", quote(text)));
+           fmt::format("{} is no address or prefix", quote(text)),
+           range ? "write the prefixes that make up the range" : "");
   }
 }
 

@@ -249,9 +249,14 @@ std::optional<Value> parse_toml(std::string_view text, FileId file, Diagnostics&
   if (!result) {
     const toml::parse_error& error = result.error();
     const Span span{file, error.source().begin.line, error.source().begin.column};
-    const std::string message(error.description());
-    const bool deep = message.find("maximum nested value depth") != std::string::npos;
-    report(diagnostics, deep ? Code::TooDeep : Code::Syntax, span, message);
+    constexpr std::size_t kLongestMessage = 300;
+    const std::string message = escape(error.description(), kLongestMessage);
+    if (message.find("maximum nested value depth") != std::string::npos) {
+      report(diagnostics, Code::TooDeep, span,
+             fmt::format("values nested more than {} deep", TOML_MAX_NESTED_VALUES));
+    } else {
+      report(diagnostics, Code::Syntax, span, message);
+    }
     return std::nullopt;
   }
   return Converter(text, *lines, file).value(result.table());
