@@ -28,7 +28,9 @@ struct Setting {
 };
 
 // Set before there are devices, so that these inherit them; a device's own value and `all`'s are
-// combined, differently for each, so both are set. addr_gen_mode 1: no link-local address.
+// combined, differently for each, so both are set. addr_gen_mode 1: no link-local address. The
+// loopback takes frames with this host's addresses as source, as what it sends itself there has:
+// that has its route from the sender and is not checked.
 constexpr Setting kSettings[] = {
     {"ipv4/ip_forward", "0"},
     {"ipv4/conf/all/rp_filter", "0"},
@@ -36,8 +38,10 @@ constexpr Setting kSettings[] = {
     {"ipv4/conf/lo/rp_filter", "0"},
     {"ipv4/conf/all/accept_local", "0"},
     {"ipv4/conf/default/accept_local", "0"},
+    {"ipv4/conf/lo/accept_local", "1"},
     {"ipv4/conf/all/route_localnet", "0"},
     {"ipv4/conf/default/route_localnet", "0"},
+    {"ipv4/conf/lo/route_localnet", "1"},
     {"ipv4/conf/all/log_martians", "0"},
     {"ipv4/conf/default/log_martians", "0"},
     {"ipv4/conf/all/drop_unicast_in_l2_multicast", "0"},

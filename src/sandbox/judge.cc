@@ -70,6 +70,25 @@ eval::Packet fence_packet(const std::string& device) {
   return packet;
 }
 
+// Whether the transport header begins behind the packet's end, by the lengths that the IPv6
+// extension headers give (ipv6_find_hdr() of net/ipv6/exthdrs_core.c).
+bool is_untraceable(const eval::Packet& packet) {
+  enum : std::uint8_t { kHopByHop = 0, kRouting = 43, kFragment = 44, kOptions = 60 };
+  constexpr std::size_t kFixedHeader = 40;
+  if (packet.ether_type != eval::kEtherTypeIpv6 || packet.bytes.size() < kFixedHeader) return false;
+  const std::size_t payload = static_cast<std::size_t>(packet.bytes[4] << 8 | packet.bytes[5]);
+  const std::size_t end = std::min(packet.bytes.size(), kFixedHeader + payload);
+  std::uint8_t next = packet.bytes[6];
+  std::size_t at = kFixedHeader;
+  while (at + 2 <= end) {
+    const bool is_options = next == kHopByHop || next == kRouting || next == kOptions;
+    if (!is_options && next != kFragment) return false;
+    next = packet.bytes[at];
+    at += is_options ? (packet.bytes[at + 1] + 1U) * 8U : 8U;
+  }
+  return at > end;
+}
+
 bool is_watch(const TraceMessage& message, Hook hook, watch::End end) {
   return message.table == watch::kTable && watch::gate(message.chain) == watch::Gate{hook, end};
 }
@@ -108,7 +127,7 @@ struct Judge::State {
   }
 
   Result<void> begin() {
-    TRY(commit(kernel, watch::table()));
+    TRY(commit(kernel, watch::table(watch::Means::Trace)));
     TRY(load());
     ++loads;
     auto live = dump();
@@ -172,21 +191,36 @@ struct Judge::State {
     return {};
   }
 
+  // Returns the errno with which the stack refused it, where it is sent.
+  Result<int> dispatch(Hook first, const eval::Packet& packet, std::uint32_t mark) {
+    if (first == Hook::Output) return wire.send(packet, mark);
+    TRY(wire.arrive(packet, mark));
+    return 0;
+  }
+
+  Result<Observation> count(Hook first, const eval::Packet& packet) {
+    TRY(commit(kernel, watch::table(watch::Means::Counters)));
+    const auto refused = dispatch(first, packet, next_mark());
+    if (!refused) return std::unexpected(refused.error());
+    if (first == Hook::Prerouting) TRY(wait(packet.in_device));
+    auto table = kernel.dump_table(ruleset::Family::Inet, watch::kTable, false);
+    if (!table) return std::unexpected(table.error());
+    if (!*table) return fail(ErrorKind::System, "the watch's table is gone");
+    TRY(commit(kernel, watch::table(watch::Means::Trace)));
+    TRY(load_again());  // the rules that it met are not known
+    return read_counters(first, **table);
+  }
+
   Result<Observation> observe(Hook first, const eval::Packet& packet) {
     if (packet.mark != 0) {
       return fail(ErrorKind::Usage, "the kernel's judge cannot give a packet a mark");
     }
     if (exposure.exhausted()) TRY(load_again());
     messages.clear();
+    if (is_untraceable(packet)) return count(first, packet);
     const std::uint32_t mark = next_mark();
-    int refused = 0;
-    if (first == Hook::Output) {
-      auto sent = wire.send(packet, mark);
-      if (!sent) return std::unexpected(sent.error());
-      refused = *sent;
-    } else {
-      TRY(wire.arrive(packet, mark));
-    }
+    const auto refused = dispatch(first, packet, mark);
+    if (!refused) return std::unexpected(refused.error());
     TRY(trace.read(messages, 0));
     if (first == Hook::Prerouting && !complete(of(mark))) TRY(wait(packet.in_device));
 
@@ -198,7 +232,7 @@ struct Judge::State {
       std::array<char, IF_NAMESIZE> name{};
       if (::if_indextoname(index, name.data()) != nullptr) seen->device = name.data();
     }
-    if (seen->fate() == Fate::Stack && refused != 0) seen->reason = std::strerror(refused);
+    if (seen->fate() == Fate::Stack && *refused != 0) seen->reason = std::strerror(*refused);
     exposure.add(*seen);
     return seen;
   }

@@ -47,6 +47,32 @@ Fate fate_of(const ruleset::Verdict& verdict, bool rejects, bool stolen) {
 
 }  // namespace
 
+const Step* HookObservation::decision() const {
+  if (fate == Fate::Stack || path.empty()) return nullptr;
+  if (fate != Fate::Accept) return &path.back();
+  const Step* decided = nullptr;
+  for (const Step& step : path) {
+    if (step.verdict.code != VerdictCode::Accept) continue;
+    if (decided == nullptr || step.rule != Step::kEnd || decided->rule == Step::kEnd) {
+      decided = &step;
+    }
+  }
+  return decided;
+}
+
+Observation read_counters(Hook first, const ruleset::Table& watch) {
+  Observation seen;
+  seen.traced = false;
+  for (const Hook hook : {first, after(first)}) {
+    const bool came = watch::passed(watch, {hook, watch::End::First});
+    const bool left = watch::passed(watch, {hook, watch::End::Last});
+    const Fate fate = left ? Fate::Accept : came ? Fate::Drop : Fate::Stack;
+    seen.hooks.push_back({.hook = hook, .fate = fate, .path = {}});
+    if (fate != Fate::Accept) break;
+  }
+  return seen;
+}
+
 Reader::Reader(const ruleset::Ruleset& ruleset) {
   for (std::uint32_t t = 0; t < ruleset.tables.size(); ++t) {
     const auto& from = ruleset.tables[t];

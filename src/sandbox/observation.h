@@ -37,10 +37,9 @@ struct HookObservation {
   Fate fate = Fate::Accept;
   std::vector<Step> path;  // of every base chain of the hook that ran, in order
 
-  // The last step, which gave the verdict; nullptr where no base chain ran, or for Stack.
-  const Step* decision() const {
-    return path.empty() || fate == Fate::Stack ? nullptr : &path.back();
-  }
+  // The step that gave the verdict; nullptr where no base chain ran, or for Stack. Of chains that
+  // all accept, a rule's word tells more than a policy's, and the last rule's most.
+  const Step* decision() const;
 };
 
 // The hooks that the packet met, in order; the last one decides.
@@ -48,9 +47,15 @@ struct Observation {
   std::vector<HookObservation> hooks;
   std::string device;  // by which it came in or left, as the kernel says; "" where it met no hook
   std::string reason;  // Stack, where the system call gave one
+  // False for a packet that the kernel cannot trace (watch.h): which hooks it came through is
+  // known, but no path; whatever denied it is called Drop.
+  bool traced = true;
 
   Fate fate() const { return hooks.empty() ? Fate::Accept : hooks.back().fate; }
 };
+
+// What the counters of a watch that counts tell of the one packet that came by.
+Observation read_counters(ruleset::Hook first, const ruleset::Table& watch);
 
 // Turns trace messages into steps.
 class Reader {

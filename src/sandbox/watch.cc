@@ -3,6 +3,8 @@
 #include <array>
 #include <limits>
 #include <string>
+#include <utility>
+#include <variant>
 
 namespace rolewall::sandbox::watch {
 namespace {
@@ -33,12 +35,16 @@ constexpr std::int32_t kLastPriority = std::numeric_limits<std::int32_t>::max() 
 
 constexpr Register kRegister = 0;
 
+std::vector<Expr> where_mark(std::uint32_t mask, CmpOp op, std::uint32_t value) {
+  return {Meta{MetaKey::Mark, kRegister},
+          BitwiseMask{kRegister, kRegister, 4, Value::host_u32(mask), Value::host_u32(0)},
+          Cmp{op, kRegister, Value::host_u32(value)}};
+}
+
 Rule drop_where_mark(std::uint32_t mask, CmpOp op, std::uint32_t value) {
   Rule rule;
-  rule.exprs = {Meta{MetaKey::Mark, kRegister},
-                BitwiseMask{kRegister, kRegister, 4, Value::host_u32(mask), Value::host_u32(0)},
-                Cmp{op, kRegister, Value::host_u32(value)},
-                ImmediateVerdict{Verdict{VerdictCode::Drop, {}, 0}}};
+  rule.exprs = where_mark(mask, op, value);
+  rule.exprs.push_back(ImmediateVerdict{Verdict{VerdictCode::Drop, {}, 0}});
   return rule;
 }
 
@@ -54,21 +60,39 @@ Rule drop() {
   return rule;
 }
 
-// The trace's first message, of the second rule, carries the mark.
-std::vector<Rule> entrance() {
-  return {drop_where_mark(kOursMask, CmpOp::Neq, kOurs), set_meta(MetaKey::NfTrace, Value::u8(1)),
-          drop_where_mark(kFence, CmpOp::Neq, 0), set_meta(MetaKey::Mark, Value::host_u32(0))};
+Rule count() {
+  Rule rule;
+  rule.exprs = {Counter{}};
+  return rule;
 }
 
-std::vector<Rule> rules_of(const Gate& gate) {
+// The trace's first message, of the second rule, carries the mark. A watch that counts traces the
+// fences alone.
+std::vector<Rule> entrance(Means means) {
+  Rule trace = set_meta(MetaKey::NfTrace, Value::u8(1));
+  if (means == Means::Counters) {
+    const auto fence = where_mark(kFence, CmpOp::Neq, 0);
+    trace.exprs.insert(trace.exprs.begin(), fence.begin(), fence.end());
+  }
+  std::vector<Rule> rules = {drop_where_mark(kOursMask, CmpOp::Neq, kOurs), std::move(trace),
+                             drop_where_mark(kFence, CmpOp::Neq, 0),
+                             set_meta(MetaKey::Mark, Value::host_u32(0))};
+  if (means == Means::Counters) rules.push_back(count());
+  return rules;
+}
+
+std::vector<Rule> rules_of(const Gate& gate, Means means) {
   const bool entry = gate.hook == Hook::Prerouting || gate.hook == Hook::Output;
-  if (gate.end == End::First) return entry ? entrance() : std::vector<Rule>{};
-  return entry ? std::vector<Rule>{} : std::vector<Rule>{drop()};
+  if (gate.end == End::First && entry) return entrance(means);
+  std::vector<Rule> rules;
+  if (means == Means::Counters) rules.push_back(count());
+  if (gate.end == End::Last && !entry) rules.push_back(drop());
+  return rules;
 }
 
 }  // namespace
 
-Table table() {
+Table table(Means means) {
   Table table;
   table.family = Family::Inet;
   table.name = kTable;
@@ -80,10 +104,22 @@ Table table() {
                            gate.end == End::First ? kFirstPriority : kLastPriority,
                            VerdictCode::Accept,
                            {}};
-    chain.rules = rules_of(gate);
+    chain.rules = rules_of(gate, means);
     table.chains.push_back(std::move(chain));
   }
   return table;
+}
+
+bool passed(const Table& table, const Gate& gate) {
+  for (const auto& [known, name] : kGates) {
+    const Chain* chain = known == gate ? find_chain(table, name) : nullptr;
+    if (chain == nullptr) continue;
+    for (const Rule& rule : chain->rules) {
+      const auto* counter = rule.exprs.empty() ? nullptr : std::get_if<Counter>(&rule.exprs[0]);
+      if (counter != nullptr && counter->packets > 0) return true;
+    }
+  }
+  return false;
 }
 
 std::optional<Gate> gate(std::string_view chain) {

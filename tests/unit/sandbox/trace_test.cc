@@ -210,6 +210,18 @@ TEST_CASE("a policy, and the watch's last chain after it") {
   CHECK(*seen->hooks[1].decision() == Step{0, 0, Step::kEnd, {VerdictCode::Accept, "", 0}});
 }
 
+TEST_CASE("of chains that all accept, the last rule decides, else the last policy") {
+  HookObservation seen;
+  seen.path = {{0, 0, 1, {VerdictCode::Accept, "", 0}},
+               {0, 1, Step::kEnd, {VerdictCode::Accept, "", 0}}};
+  CHECK_EQ(seen.decision(), &seen.path[0]);
+  seen.path.push_back({0, 1, 0, {VerdictCode::Accept, "", 0}});
+  CHECK_EQ(seen.decision(), &seen.path[2]);
+  seen.path = {{0, 0, Step::kEnd, {VerdictCode::Accept, "", 0}},
+               {0, 1, Step::kEnd, {VerdictCode::Accept, "", 0}}};
+  CHECK_EQ(seen.decision(), &seen.path[1]);
+}
+
 TEST_CASE("what the stack discards") {
   const Reader reader(two_chains());
   SUBCASE("before any hook") {

@@ -1,0 +1,187 @@
+#include "boundaries.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <span>
+#include <variant>
+
+namespace rolewall::kernel_judge {
+namespace {
+
+using namespace ruleset;
+using ByteSpan = std::span<const std::uint8_t>;
+
+// Offsets of addresses in the network headers.
+constexpr std::uint32_t kIpv4Source = 12;
+constexpr std::uint32_t kIpv4Destination = 16;
+constexpr std::uint32_t kIpv6Source = 8;
+constexpr std::uint32_t kIpv6Destination = 24;
+
+class Collector {
+ public:
+  void address(const net::Address& address) {
+    auto& set = net::is_ipv4(address) ? ipv4_ : ipv6_;
+    std::visit(
+        [&](auto middle) {
+          auto below = middle;
+          auto above = middle;
+          --below.value;
+          ++above.value;
+          set.insert({below, middle, above});
+        },
+        address);
+  }
+  void prefix(const net::Prefix& prefix) {
+    address(net::first(prefix));
+    address(net::last(prefix));
+  }
+  void port(ByteSpan bytes) {
+    const auto middle = static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
+    for (int off : {-1, 0, 1}) ports_.insert(static_cast<std::uint16_t>(middle + off));
+  }
+  void small(std::set<std::uint8_t>& set, std::uint8_t middle) {
+    for (int off : {-1, 0, 1}) set.insert(static_cast<std::uint8_t>(middle + off));
+  }
+  void user(std::uint32_t middle) { users_.insert({middle, middle + 1}); }
+
+  void field(DataType type, ByteSpan bytes) {
+    // The switch would list every datatype of nft; only these have neighbours.
+    if (type == DataType::Ipv4Address && bytes.size() == 4) {
+      address(net::ipv4_from_bytes(bytes.data()));
+    } else if (type == DataType::Ipv6Address && bytes.size() == 16) {
+      address(net::ipv6_from_bytes(bytes.data()));
+    } else if (type == DataType::InetService && bytes.size() == 2) {
+      port(bytes);
+    } else if (type == DataType::InetProtocol && bytes.size() == 1) {
+      small(protocols_, bytes[0]);
+    } else if ((type == DataType::IcmpType || type == DataType::Icmp6Type) && bytes.size() == 1) {
+      small(icmp_types_, bytes[0]);
+    } else if (type == DataType::Uid && bytes.size() == 4) {
+      std::uint32_t number = 0;
+      std::memcpy(&number, bytes.data(), 4);
+      user(number);
+    }
+  }
+
+  void set(const Set& set) {
+    const std::size_t count = set.elements.count();
+    const std::size_t step = count / Boundaries::kMostOfASet + 1;
+    for (std::size_t i = 0; i < count; i += step) {
+      for (const ByteSpan key : {set.elements.key(i), set.elements.key_end(i)}) {
+        std::size_t at = 0;
+        for (const KeyField& field : set.key) {
+          if (at + field.size > key.size()) break;
+          this->field(field.type, key.subspan(at, field.size));
+          at += (field.size + 3) / 4 * 4;
+        }
+      }
+    }
+  }
+
+  void rule(const Rule& rule) {
+    // What each register holds: the last load into it, and the mask since.
+    std::map<Register, Load> loads;
+    for (const Expr& expr : rule.exprs) {
+      if (const auto* payload = std::get_if<Payload>(&expr)) {
+        loads[payload->destination] = {payload->base, payload->offset, payload->length, {}, {}};
+      } else if (const auto* meta = std::get_if<Meta>(&expr)) {
+        loads[meta->destination] = {{}, 0, 0, {}, meta->key};
+      } else if (const auto* mask = std::get_if<BitwiseMask>(&expr)) {
+        loads[mask->destination] = loads[mask->source];
+        loads[mask->destination].mask = mask->mask;
+      } else if (const auto* cmp = std::get_if<Cmp>(&expr)) {
+        compared(loads[cmp->source], {cmp->value.begin(), cmp->value.end()});
+      } else if (const auto* range = std::get_if<Range>(&expr)) {
+        compared(loads[range->source], {range->from.begin(), range->from.end()});
+        compared(loads[range->source], {range->to.begin(), range->to.end()});
+      }
+    }
+  }
+
+  Boundaries take() const {
+    return {{ipv4_.begin(), ipv4_.end()},
+            {ipv6_.begin(), ipv6_.end()},
+            {ports_.begin(), ports_.end()},
+            {protocols_.begin(), protocols_.end()},
+            {icmp_types_.begin(), icmp_types_.end()},
+            {users_.begin(), users_.end()}};
+  }
+
+ private:
+  struct Load {
+    std::optional<PayloadBase> base;
+    std::uint32_t offset = 0;
+    std::uint32_t length = 0;
+    Value mask;
+    std::optional<MetaKey> meta;
+  };
+
+  // The lowest and highest address that begins with `bytes`, or agrees with them under the mask.
+  template <std::size_t N>
+  void address_start(const Load& load, ByteSpan bytes) {
+    std::array<std::uint8_t, N> low{};
+    std::array<std::uint8_t, N> high;
+    high.fill(0xff);
+    for (std::size_t i = 0; i < std::min(N, bytes.size()); ++i) {
+      const std::uint8_t mask = i < load.mask.size ? load.mask.bytes[i] : 0xff;
+      low[i] = bytes[i] & mask;
+      high[i] = static_cast<std::uint8_t>(low[i] | ~mask);
+    }
+    if constexpr (N == 4) {
+      address(net::ipv4_from_bytes(low.data()));
+      address(net::ipv4_from_bytes(high.data()));
+    } else {
+      address(net::ipv6_from_bytes(low.data()));
+      address(net::ipv6_from_bytes(high.data()));
+    }
+  }
+
+  void compared(const Load& load, ByteSpan bytes) {
+    if (bytes.empty()) return;
+    if (load.meta == MetaKey::L4Proto) small(protocols_, bytes[0]);
+    if (load.meta == MetaKey::SkUid) field(DataType::Uid, bytes);
+    if (load.base == PayloadBase::Network) {
+      if ((load.offset == kIpv4Source || load.offset == kIpv4Destination) && load.length <= 4) {
+        address_start<4>(load, bytes);
+      } else if (load.offset == kIpv6Source || load.offset == kIpv6Destination) {
+        address_start<16>(load, bytes);
+      }
+    }
+    if (load.base == PayloadBase::Transport) {
+      if (load.offset <= 2 && load.length == 2 && bytes.size() == 2) port(bytes);
+      if (load.offset == 0 && load.length == 1) small(icmp_types_, bytes[0]);
+    }
+  }
+
+  std::set<net::Address> ipv4_;
+  std::set<net::Address> ipv6_;
+  std::set<std::uint16_t> ports_;
+  std::set<std::uint8_t> protocols_;
+  std::set<std::uint8_t> icmp_types_;
+  std::set<std::uint32_t> users_;
+};
+
+}  // namespace
+
+Boundaries Boundaries::of(const Ruleset& ruleset, const Host& host) {
+  Collector collector;
+  for (const Table& table : ruleset.tables) {
+    for (const Set& set : table.sets) collector.set(set);
+    for (const Chain& chain : table.chains) {
+      for (const Rule& rule : chain.rules) collector.rule(rule);
+    }
+  }
+  for (const auto* list : {&host.addresses, &host.virtual_addresses}) {
+    for (const auto& prefix : *list) collector.prefix(prefix);
+  }
+  for (const auto& interface : host.interfaces) {
+    for (const auto& prefix : net::to_prefixes(interface.behind.ipv4)) collector.prefix(prefix);
+    for (const auto& prefix : net::to_prefixes(interface.behind.ipv6)) collector.prefix(prefix);
+  }
+  return collector.take();
+}
+
+}  // namespace rolewall::kernel_judge

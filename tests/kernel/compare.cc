@@ -1,0 +1,196 @@
+#include "compare.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "ruleset/names.h"
+
+namespace rolewall::kernel_judge {
+namespace {
+
+static_assert(sandbox::Step::kEnd == eval::Decision::kPolicy);
+constexpr std::uint32_t kPolicy = eval::Decision::kPolicy;
+
+bool same_fate(eval::Fate evaluated, sandbox::Fate seen) {
+  switch (evaluated) {
+    case eval::Fate::Accept:
+      return seen == sandbox::Fate::Accept;
+    case eval::Fate::Drop:
+      return seen == sandbox::Fate::Drop;
+    case eval::Fate::Reject:
+      return seen == sandbox::Fate::Reject;
+    case eval::Fate::Stack:
+      return seen == sandbox::Fate::Stack;
+    case eval::Fate::Undecided:
+      return false;
+  }
+  return false;
+}
+
+std::string_view name_of(eval::Fate fate) {
+  switch (fate) {
+    case eval::Fate::Accept:
+      return "accept";
+    case eval::Fate::Drop:
+      return "drop";
+    case eval::Fate::Reject:
+      return "reject";
+    case eval::Fate::Stack:
+      return "stack";
+    case eval::Fate::Undecided:
+      return "undecided";
+  }
+  return "";
+}
+
+std::string_view name_of(sandbox::Fate fate) {
+  switch (fate) {
+    case sandbox::Fate::Accept:
+      return "accept";
+    case sandbox::Fate::Drop:
+      return "drop";
+    case sandbox::Fate::Reject:
+      return "reject";
+    case sandbox::Fate::Queue:
+      return "queue";
+    case sandbox::Fate::Stolen:
+      return "stolen";
+    case sandbox::Fate::Stack:
+      return "stack";
+  }
+  return "";
+}
+
+}  // namespace
+
+Result<Comparison> Comparison::of(const ruleset::Ruleset& compiled, const ruleset::Ruleset& live) {
+  Comparison comparison(compiled);
+  const auto differs = [](std::string_view what) {
+    return fail(ErrorKind::System, fmt::format("the kernel holds another {}", what));
+  };
+  if (compiled.tables.size() != live.tables.size()) return differs("number of tables");
+  for (const auto& table : live.tables) {
+    const auto twin = std::ranges::find_if(compiled.tables, [&](const auto& t) {
+      return t.family == table.family && t.name == table.name;
+    });
+    if (twin == compiled.tables.end()) return differs("table: " + table.name);
+    if (twin->chains.size() != table.chains.size()) return differs("number of chains");
+    comparison.tables_.push_back(static_cast<std::uint32_t>(twin - compiled.tables.begin()));
+    auto& chains = comparison.chains_.emplace_back();
+    for (const auto& chain : table.chains) {
+      const auto* same = ruleset::find_chain(*twin, chain.name);
+      if (same == nullptr || same->rules.size() != chain.rules.size()) {
+        return differs("chain: " + chain.name);
+      }
+      chains.push_back(static_cast<std::uint32_t>(same - twin->chains.data()));
+    }
+  }
+  return comparison;
+}
+
+Comparison::Place Comparison::place(const sandbox::Step& step) const {
+  return {tables_[step.table], chains_[step.table][step.chain], step.rule};
+}
+
+std::string Comparison::name(const Place& place) const {
+  const auto& chain = compiled_->tables[place.table].chains[place.chain];
+  if (place.rule == kPolicy) return chain.name + " end";
+  const auto& rule = chain.rules[place.rule];
+  return fmt::format("{} rule {}{}", chain.name, place.rule + 1,
+                     rule.comment.empty() ? "" : " (" + rule.comment + ")");
+}
+
+std::string Comparison::difference(const eval::Journey& journey,
+                                   const sandbox::Observation& seen) const {
+  if (journey.hooks.size() != seen.hooks.size()) {
+    return fmt::format("it meets {} hooks in the evaluator and {} in the kernel",
+                       journey.hooks.size(), seen.hooks.size());
+  }
+  for (std::size_t h = 0; h < seen.hooks.size(); ++h) {
+    const eval::HookResult& ours = journey.hooks[h];
+    const sandbox::HookObservation& theirs = seen.hooks[h];
+    const auto hook = ruleset::name_of(theirs.hook);
+    if (ours.hook != theirs.hook) return fmt::format("hook {} is another", h + 1);
+    if (!seen.traced) {
+      // No more is known than whether it came through, and whether it came to be asked.
+      const bool accepted = ours.fate == eval::Fate::Accept;
+      if (accepted != (theirs.fate == sandbox::Fate::Accept)) {
+        return fmt::format("{}: the evaluator says {}, the kernel, which cannot trace it, {}", hook,
+                           name_of(ours.fate), accepted ? "does not accept" : "accepts");
+      }
+      continue;
+    }
+    if (!same_fate(ours.fate, theirs.fate)) {
+      return fmt::format("{}: the evaluator says {}, the kernel {}", hook, name_of(ours.fate),
+                         name_of(theirs.fate));
+    }
+    const sandbox::Step* decision = theirs.decision();
+    if (ours.decided != (decision != nullptr)) {
+      return fmt::format("{}: one of them decided nothing", hook);
+    }
+    if (decision != nullptr) {
+      const Place decided{ours.decision.table, ours.decision.chain, ours.decision.rule};
+      if (decided != place(*decision)) {
+        return fmt::format("{}: the evaluator's rule is {}, the kernel's {}", hook, name(decided),
+                           name(place(*decision)));
+      }
+    }
+    auto step = ours.steps.begin();
+    const auto skip = [&] {
+      while (step != ours.steps.end() && !step->matched) ++step;
+    };
+    skip();
+    for (const sandbox::Step& ran : theirs.path) {
+      if (ran.rule == sandbox::Step::kEnd) continue;
+      if (step == ours.steps.end() || Place{step->table, step->chain, step->rule} != place(ran)) {
+        return fmt::format("{}: the kernel ran {}", hook, name(place(ran)));
+      }
+      if (step->verdict.code != ran.verdict.code || step->verdict.chain != ran.verdict.chain) {
+        return fmt::format("{}: {} leaves another verdict", hook, name(place(ran)));
+      }
+      ++step;
+      skip();
+    }
+    if (step != ours.steps.end()) {
+      return fmt::format("{}: the evaluator alone ran {}", hook,
+                         name({step->table, step->chain, step->rule}));
+    }
+  }
+  return "";
+}
+
+std::string Comparison::describe(const eval::Journey& journey) const {
+  std::string text;
+  for (const auto& hook : journey.hooks) {
+    text += fmt::format("    {} {}{}:", ruleset::name_of(hook.hook), name_of(hook.fate),
+                        hook.reason.empty() ? "" : " (" + hook.reason + ")");
+    for (const auto& step : hook.steps) {
+      if (!step.matched) continue;
+      text += fmt::format(" [{} {}]", name({step.table, step.chain, step.rule}),
+                          ruleset::name_of(step.verdict.code));
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::string Comparison::describe(const sandbox::Observation& seen) const {
+  std::string text;
+  for (const auto& hook : seen.hooks) {
+    text += fmt::format("    {} {}{}:", ruleset::name_of(hook.hook), name_of(hook.fate),
+                        seen.reason.empty() ? "" : " (" + seen.reason + ")");
+    for (const auto& step : hook.path) {
+      text += fmt::format(" [{} {}]", name(place(step)), ruleset::name_of(step.verdict.code));
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::string Comparison::decision(const sandbox::Observation& seen) const {
+  const sandbox::Step* step = seen.hooks.back().decision();
+  return step == nullptr ? "" : name(place(*step));
+}
+
+}  // namespace rolewall::kernel_judge

@@ -1,0 +1,293 @@
+#include "generator.h"
+
+#include <algorithm>
+
+#include "breakage.h"
+#include "eval/build.h"
+#include "net/protocol.h"
+#include "random.h"
+
+namespace rolewall::kernel_judge {
+namespace {
+
+namespace protocol = net::protocol;
+
+std::vector<net::Address> parse_all(std::initializer_list<const char*> texts) {
+  std::vector<net::Address> addresses;
+  for (const char* text : texts) addresses.push_back(*net::parse_address(text));
+  return addresses;
+}
+
+const std::vector<net::Address>& groups(bool ipv4) {
+  static const auto kIpv4 = parse_all({"224.0.0.1", "224.0.0.2", "224.0.0.18", "224.0.0.22",
+                                       "224.0.0.251", "232.1.1.1", "239.255.255.250"});
+  static const auto kIpv6 =
+      parse_all({"ff02::1", "ff02::2", "ff02::12", "ff02::16", "ff02::fb", "ff02::1:ff00:10",
+                 "ff05::2", "ff0e::1", "ff01::1", "ff00::1"});
+  return ipv4 ? kIpv4 : kIpv6;
+}
+
+const std::vector<net::Address>& oddities(bool ipv4) {
+  static const auto kIpv4 =
+      parse_all({"0.0.0.0", "0.0.0.1", "127.0.0.1", "127.255.255.255", "169.254.0.1", "192.0.2.1",
+                 "198.18.0.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.254",
+                 "255.255.255.255"});
+  static const auto kIpv6 =
+      parse_all({"::", "::1", "::2", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "fe80::1",
+                 "fe80::ffff:ffff:ffff:ffff", "fec0::1", "64:ff9b::1", "100::1", "2002:7f00:1::1",
+                 "2001:db8::1", "ff02::1", "ff00::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"});
+  return ipv4 ? kIpv4 : kIpv6;
+}
+
+std::uint64_t hash(std::string_view text) {
+  std::uint64_t value = 0xcbf29ce484222325;
+  for (const char c : text) value = (value ^ static_cast<std::uint8_t>(c)) * 0x100000001b3;
+  return value;
+}
+
+// The packet that is being made.
+struct Draft {
+  Random& random;
+  const Boundaries& boundaries;
+  const std::vector<net::Address>& own;
+  bool ipv4 = true;
+
+  net::Address anywhere() {
+    if (ipv4) return net::Ipv4{static_cast<std::uint32_t>(random.next())};
+    // Mostly where addresses are given out.
+    const net::Uint128 top =
+        random.percent(70) ? 0x2001'0db8'0000'0000 | random.below(4) << 16 : random.next();
+    return net::Ipv6{top << 64 | random.next()};
+  }
+  net::Address boundary() {
+    const auto& known = ipv4 ? boundaries.ipv4 : boundaries.ipv6;
+    return known.empty() ? anywhere() : random.of(known);
+  }
+  net::Address own_address() { return own.empty() ? anywhere() : random.of(own); }
+
+  net::Address remote() {
+    switch (random.weighted({60, 18, 8, 8, 3})) {
+      case 0:
+        return boundary();
+      case 1:
+        return anywhere();
+      case 2:
+        return own_address();
+      case 3:
+        return random.of(oddities(ipv4));
+      default:
+        return random.of(groups(ipv4));
+    }
+  }
+  net::Address local() {
+    switch (random.weighted({76, 5, 3, 8, 4, 4})) {
+      case 0:
+        return own_address();
+      case 1:
+        return boundary();
+      case 2:
+        return anywhere();
+      case 3:
+        return random.of(groups(ipv4));
+      case 4:
+        return random.of(oddities(ipv4));
+      default:
+        return ipv4 ? net::Address(net::Ipv4{0xffffffff}) : random.of(groups(false));
+    }
+  }
+
+  // Of this host, over its loopback.
+  net::Address within() {
+    if (random.percent(60)) return own_address();
+    return ipv4 ? net::Address(net::Ipv4{0x7f000001}) : net::Address(net::Ipv6{1});
+  }
+
+  std::uint16_t port() {
+    if (boundaries.ports.empty() || random.percent(15)) return random.word();
+    return random.of(boundaries.ports);
+  }
+
+  std::uint8_t protocol_number() {
+    const std::uint8_t icmp = ipv4 ? protocol::kIcmp : protocol::kIcmpv6;
+    switch (random.weighted({42, 22, 14, 6, 2, 7, 7})) {
+      case 0:
+        return protocol::kTcp;
+      case 1:
+        return protocol::kUdp;
+      case 2:
+        return icmp;
+      case 3:
+        return protocol::kSctp;
+      case 4:
+        return ipv4 ? protocol::kIcmpv6 : protocol::kIcmp;
+      case 5:
+        return boundaries.protocols.empty() ? random.byte() : random.of(boundaries.protocols);
+      default:
+        return random.of<std::uint8_t>(
+            {2, 4, 33, 41, 47, 50, 51, 59, 89, 103, 112, 136, 255, random.byte(), random.byte()});
+    }
+  }
+
+  std::uint8_t icmp_type() {
+    if (boundaries.icmp_types.empty() || random.percent(40)) return random.byte();
+    return random.of(boundaries.icmp_types);
+  }
+
+  std::uint8_t tcp_flags() {
+    switch (random.weighted({60, 8, 8, 24})) {
+      case 0:
+        return 0x02;
+      case 1:
+        return 0x12;
+      case 2:
+        return random.of<std::uint8_t>({0x00, 0x01, 0x03, 0x04, 0x10, 0x11, 0x14, 0x29, 0x3f});
+      default:
+        return random.byte();
+    }
+  }
+
+  std::uint32_t length() {
+    switch (random.weighted({70, 20, 8, 2})) {
+      case 0:
+        return 64;
+      case 1:
+        return 20 + random.below(200);
+      case 2:
+        return 200 + random.below(1400);
+      default:
+        return 1600 + random.below(8000);
+    }
+  }
+
+  eval::PacketFields fields(bool outbound) {
+    eval::PacketFields fields;
+    fields.source = outbound && random.percent(85) ? own_address() : remote();
+    fields.destination = outbound ? remote() : local();
+    fields.protocol = protocol_number();
+    fields.source_port = random.percent(60) ? 40000 : port();
+    fields.destination_port = port();
+    fields.tcp_flags = tcp_flags();
+    fields.icmp_type = icmp_type();
+    fields.icmp_code = random.percent(80) ? 0 : random.byte();
+    fields.ttl = random.percent(85) ? 64 : random.of<std::uint8_t>({0, 1, 2, 254, 255});
+    fields.length = length();
+    if (random.percent(8)) {
+      fields.fragment_offset =
+          random.percent(40) ? 0 : static_cast<std::uint16_t>(random.below(30) * 8);
+      fields.more_fragments = random.percent(60) || fields.fragment_offset == 0;
+    }
+    if (random.percent(7)) fields.truncate_transport_to = random.below(21);
+    fields.bad_checksum = random.percent(5);
+    return fields;
+  }
+};
+
+// Ways to break a packet that arrives. What a local program sends has a whole IP header: the kernel
+// writes or checks it.
+void unsettle(eval::Packet& packet, Random& random, bool outbound) {
+  if (!random.percent(28)) return;
+  switch (
+      random.weighted({25, outbound ? 0U : 8U, 25, 15, outbound ? 0U : 10U, outbound ? 0U : 8U})) {
+    case 0:
+      add_extension_headers(packet, random);
+      break;
+    case 1:
+      add_ip_options(packet, random);
+      break;
+    case 2:
+      twist_transport(packet, random);
+      break;
+    case 3:
+      flip_bytes(packet, random);
+      break;
+    case 4:
+      change_length(packet, random);
+      break;
+    default:
+      break_header(packet, random);
+      break;
+  }
+}
+
+bool contains(const std::vector<net::Address>& addresses, const net::Address& address) {
+  return std::ranges::find(addresses, address) != addresses.end();
+}
+
+// Destinations to which the routing of a local program's packet has no way: it meets no hook.
+bool unroutable(const net::Address& address) {
+  if (const auto* ipv4 = std::get_if<net::Ipv4>(&address)) return ipv4->value >> 24 == 0;
+  const auto value = std::get<net::Ipv6>(address).value;
+  return value == 0 || value >> 96 == 0xffff;  // "::", and IPv4-mapped ones
+}
+
+bool is_loopback(const net::Address& address) {
+  if (const auto* ipv4 = std::get_if<net::Ipv4>(&address)) return ipv4->value >> 24 == 127;
+  return std::get<net::Ipv6>(address).value == 1;
+}
+
+eval::PacketType type_of(const net::Address& destination) {
+  if (destination == net::Address(net::Ipv4{0xffffffff})) return eval::PacketType::Broadcast;
+  const auto first = net::to_bytes(destination)[0];
+  const bool group = net::is_ipv4(destination) ? first >> 4 == 14 : first == 0xff;
+  return group ? eval::PacketType::Multicast : eval::PacketType::Host;
+}
+
+}  // namespace
+
+Generator::Generator(const Boundaries& boundaries, const ruleset::Host& host, std::uint64_t seed,
+                     bool other_users)
+    : boundaries_(boundaries),
+      host_(host),
+      seed_(seed ^ hash(host.name)),
+      other_users_(other_users) {
+  for (const auto* list : {&host.addresses, &host.virtual_addresses}) {
+    for (const auto& prefix : *list) {
+      auto& own = net::is_ipv4(prefix.address) ? own_ipv4_ : own_ipv6_;
+      own.push_back(prefix.address);
+    }
+  }
+}
+
+Question Generator::question(std::uint64_t number) const {
+  Random random(Random(seed_ + number * 0x9e3779b97f4a7c15).next());
+  const bool ipv4 = random.percent(50);
+  Draft draft{random, boundaries_, ipv4 ? own_ipv4_ : own_ipv6_, ipv4};
+  Question question;
+  question.outbound = random.percent(25);
+  const std::string& device = random.of(host_.interfaces).device;
+  const bool over_loopback = !question.outbound && random.percent(3);
+  eval::PacketFields fields = draft.fields(question.outbound);
+  while (question.outbound && unroutable(fields.destination)) fields.destination = draft.remote();
+  if (over_loopback) {
+    fields.source = draft.within();
+    fields.destination = draft.within();
+  }
+
+  eval::Packet& packet = question.packet;
+  packet = eval::build(fields);
+  make_fragment_unique(packet, number);
+  unsettle(packet, random, question.outbound);
+
+  if (question.outbound) {
+    const bool to_self = contains(draft.own, fields.destination) || is_loopback(fields.destination);
+    packet.out_device = to_self ? "lo" : device;
+    packet.user = 0;
+    packet.group = 0;
+    if (other_users_ && random.percent(40)) {
+      packet.user = boundaries_.users.empty() || random.percent(30)
+                        ? random.of<std::uint32_t>({1, 33, 1000, 65534})
+                        : random.of(boundaries_.users);
+    }
+  } else if (over_loopback) {
+    packet.in_device = "lo";
+  } else {
+    packet.in_device = device;
+    packet.type = random.percent(97)
+                      ? type_of(fields.destination)
+                      : random.of({eval::PacketType::Host, eval::PacketType::Broadcast,
+                                   eval::PacketType::Multicast, eval::PacketType::OtherHost});
+  }
+  return question;
+}
+
+}  // namespace rolewall::kernel_judge

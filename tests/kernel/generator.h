@@ -1,0 +1,38 @@
+// Packets for the kernel and the evaluator to disagree about: aimed at a ruleset's boundaries, well
+// formed and broken in every way that a wire allows. The same seed, host and number give the same
+// packet, whatever was generated before.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "boundaries.h"
+#include "eval/packet.h"
+#include "ruleset/host.h"
+
+namespace rolewall::kernel_judge {
+
+struct Question {
+  eval::Packet packet;
+  bool outbound = false;
+};
+
+class Generator {
+ public:
+  // Holds references: both must outlive it. `host` as sandbox::realise() makes it. `other_users`:
+  // the sandbox has more users than root.
+  Generator(const Boundaries& boundaries, const ruleset::Host& host, std::uint64_t seed,
+            bool other_users);
+
+  Question question(std::uint64_t number) const;
+
+ private:
+  const Boundaries& boundaries_;
+  const ruleset::Host& host_;
+  std::vector<net::Address> own_ipv4_;
+  std::vector<net::Address> own_ipv6_;
+  std::uint64_t seed_;
+  bool other_users_;
+};
+
+}  // namespace rolewall::kernel_judge

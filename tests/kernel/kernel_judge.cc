@@ -1,0 +1,341 @@
+// Each host of a site on the live kernel: its compiled ruleset is loaded in a namespace of its own,
+// real packets are put through it, and what the kernel does is compared with what the evaluator
+// says: verdict, deciding rule and path. Asked are the packets of the site's own tests, and as many
+// generated ones as are wanted.
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ask/site.h"
+#include "ask/tests.h"
+#include "boundaries.h"
+#include "compare.h"
+#include "compile/compile.h"
+#include "eval/build.h"
+#include "eval/eval.h"
+#include "generator.h"
+#include "policy/load.h"
+#include "sandbox/judge.h"
+#include "sandbox/sandbox.h"
+#include "words.h"
+
+namespace rolewall::kernel_judge {
+namespace {
+
+constexpr int kSkipped = 77;            // Meson's exit status for a test that cannot run here
+constexpr std::size_t kMostShown = 10;  // disagreements of a host, in full
+
+struct Arguments {
+  std::string policies;
+  std::string rules;
+  std::string host;  // "": all
+  std::uint64_t packets = 20'000;
+  std::uint64_t seed = 1;
+  std::optional<std::uint64_t> only;
+  bool verbose = false;
+};
+
+int usage(const char* problem) {
+  fmt::print(stderr,
+             "{}\nusage: kernel_judge POLICIES --rules DIR [--host NAME] [--packets N] [--seed S] "
+             "[--only N] [--verbose]\n",
+             problem);
+  return 2;
+}
+
+std::optional<Arguments> parse(int count, char** words) {
+  Arguments arguments;
+  for (int i = 1; i < count; ++i) {
+    const std::string_view word = words[i];
+    if (word == "--verbose") {
+      arguments.verbose = true;
+      continue;
+    }
+    if (!word.starts_with("--")) {
+      arguments.policies = word;
+      continue;
+    }
+    if (i + 1 == count) return std::nullopt;
+    const char* value = words[++i];
+    if (word == "--rules") {
+      arguments.rules = value;
+    } else if (word == "--host") {
+      arguments.host = value;
+    } else if (word == "--packets") {
+      arguments.packets = std::strtoull(value, nullptr, 10);
+    } else if (word == "--seed") {
+      arguments.seed = std::strtoull(value, nullptr, 10);
+    } else if (word == "--only") {
+      arguments.only = std::strtoull(value, nullptr, 10);
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (arguments.policies.empty() || arguments.rules.empty()) return std::nullopt;
+  return arguments;
+}
+
+// What one host's child process found, in memory that it shares with its parent.
+struct Tally {
+  std::uint64_t generated = 0;
+  std::uint64_t from_tests = 0;
+  std::uint64_t disagreements = 0;
+  std::uint64_t fates[6] = {};  // by sandbox::Fate
+  std::uint64_t rules = 0;      // different ones that decided
+  std::uint64_t loads = 0;
+};
+
+class SharedTally {
+ public:
+  SharedTally()
+      : memory_(::mmap(nullptr, sizeof(Tally), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+                       -1, 0)) {}
+  ~SharedTally() { ::munmap(memory_, sizeof(Tally)); }
+  SharedTally(const SharedTally&) = delete;
+  SharedTally& operator=(const SharedTally&) = delete;
+  Tally& operator*() const { return *static_cast<Tally*>(memory_); }
+  Tally* operator->() const { return static_cast<Tally*>(memory_); }
+
+ private:
+  void* memory_;  // zeros
+};
+
+// Whether this sandbox has more users than root.
+bool has_users() {
+  std::ifstream map("/proc/self/uid_map");
+  unsigned inside = 0;
+  unsigned outside = 0;
+  unsigned count = 0;
+  map >> inside >> outside >> count;
+  return count > 1;
+}
+
+// A packet of a test that this host is asked, once for each interface that it may take.
+struct TestQuestion {
+  Question question;
+  std::string words;
+};
+
+eval::PacketType type_of(const net::Address& destination) {
+  if (destination == net::Address(net::Ipv4{0xffffffff})) return eval::PacketType::Broadcast;
+  const auto first = net::to_bytes(destination)[0];
+  const bool group = net::is_ipv4(destination) ? first >> 4 == 14 : first == 0xff;
+  return group ? eval::PacketType::Multicast : eval::PacketType::Host;
+}
+
+std::vector<TestQuestion> questions_of(const std::vector<ask::TestCase>& cases, policy::Index index,
+                                       const ruleset::Host& host) {
+  std::vector<TestQuestion> questions;
+  const auto add = [&](const ask::Sample& sample, bool outbound) {
+    // A state that is given would need a flow that led to it.
+    if (sample.ct_state) return;
+    const auto& remote = outbound ? sample.fields.destination : sample.fields.source;
+    for (const auto& interface :
+         ask::interfaces_for(host, remote, outbound ? sample.out : sample.in)) {
+      TestQuestion asked{{eval::build(sample.fields), outbound}, ask::to_words(sample)};
+      if (outbound) {
+        asked.question.packet.out_device = interface.device;
+        asked.question.packet.user = sample.user.value_or(0);
+        asked.question.packet.group = 0;
+      } else {
+        asked.question.packet.in_device = interface.device;
+        asked.question.packet.type = type_of(sample.fields.destination);
+      }
+      questions.push_back(std::move(asked));
+    }
+  };
+  for (const ask::TestCase& test : cases) {
+    if (test.host && *test.host != index) continue;
+    for (const ask::Sample& sample : test.samples) {
+      if (sample.sender == index) add(sample, true);
+      if (sample.receiver == index) add(sample, false);
+    }
+  }
+  return questions;
+}
+
+class HostJudge {
+ public:
+  HostJudge(const ruleset::Snapshot& snapshot, const ruleset::Host& host, Tally& tally,
+            bool verbose)
+      : snapshot_(snapshot), evaluator_(snapshot.ruleset, host), tally_(tally), verbose_(verbose) {}
+
+  Result<void> open(const ruleset::Host& host) {
+    TRY(sandbox::set_up_host(host));
+    auto judge = sandbox::Judge::open(host, snapshot_.ruleset.tables.front());
+    if (!judge) return std::unexpected(judge.error());
+    judge_ = std::make_unique<sandbox::Judge>(std::move(*judge));
+    auto comparison = Comparison::of(snapshot_.ruleset, judge_->ruleset());
+    if (!comparison) return std::unexpected(comparison.error());
+    comparison_ = std::make_unique<Comparison>(std::move(*comparison));
+    return {};
+  }
+
+  // `repeat` is how to ask this one again; `words` what it is.
+  Result<void> ask(const Question& question, const std::string& words, const std::string& repeat) {
+    const eval::Packet& packet = question.packet;
+    const auto seen = question.outbound ? judge_->send(packet) : judge_->arrive(packet);
+    if (!seen) return std::unexpected(seen.error());
+    const eval::Journey journey =
+        question.outbound ? evaluator_.send(packet) : evaluator_.arrive(packet);
+    std::string difference = comparison_->difference(journey, *seen);
+    const std::string& device = question.outbound ? packet.out_device : packet.in_device;
+    if (difference.empty() && !seen->device.empty() && seen->device != device) {
+      difference = "the kernel takes it by " + seen->device;
+    }
+    ++tally_.fates[static_cast<int>(seen->fate())];
+    ++decisions_[comparison_->decision(*seen)];
+    if (!difference.empty() || verbose_) show(question, words, repeat, difference, journey, *seen);
+    return {};
+  }
+
+  void finish() {
+    tally_.loads = judge_->loads();
+    decisions_.erase("");
+    tally_.rules = decisions_.size();
+  }
+
+ private:
+  void show(const Question& question, const std::string& words, const std::string& repeat,
+            const std::string& difference, const eval::Journey& journey,
+            const sandbox::Observation& seen) {
+    if (!difference.empty() && ++tally_.disagreements > kMostShown) return;
+    fmt::print("{}: {}\n  {}\n", snapshot_.host.name,
+               difference.empty() ? "agreed" : "DISAGREEMENT: " + difference, in_words(question));
+    if (!words.empty()) fmt::print("  asked by a test: {}\n", words);
+    fmt::print("  bytes: {}\n", in_hex(question.packet));
+    fmt::print("  evaluator:\n{}  kernel:\n{}", comparison_->describe(journey),
+               comparison_->describe(seen));
+    fmt::print("  again: {}\n", repeat);
+  }
+
+  const ruleset::Snapshot& snapshot_;
+  eval::Evaluator evaluator_;
+  Tally& tally_;
+  bool verbose_;
+  std::unique_ptr<sandbox::Judge> judge_;
+  std::unique_ptr<Comparison> comparison_;
+  std::map<std::string, std::uint64_t> decisions_;
+};
+
+// In the sandbox. Returns its exit status.
+int judge_host(const Arguments& arguments, const char* program, const ruleset::Snapshot& snapshot,
+               const std::vector<TestQuestion>& tests, Tally& tally) {
+  const ruleset::Host host = sandbox::realise(snapshot.host);
+  HostJudge judge(snapshot, host, tally, arguments.verbose);
+  const auto failed = [&](const Error& error, std::string_view where) {
+    fmt::print("{}: {}: {}\n", host.name, where, error.message);
+    return 1;
+  };
+  if (auto opened = judge.open(host); !opened) return failed(opened.error(), "set up");
+
+  const std::string again =
+      fmt::format("{} {} --rules {} --host {} --seed {}", program, arguments.policies,
+                  arguments.rules, host.name, arguments.seed);
+  if (!arguments.only) {
+    for (const TestQuestion& test : tests) {
+      if (auto asked = judge.ask(test.question, test.words, again + " --packets 0"); !asked) {
+        return failed(asked.error(), test.words);
+      }
+      ++tally.from_tests;
+    }
+  }
+  const Boundaries boundaries = Boundaries::of(snapshot.ruleset, host);
+  const Generator generator(boundaries, host, arguments.seed, has_users());
+  const std::uint64_t first = arguments.only.value_or(0);
+  const std::uint64_t end = arguments.only ? first + 1 : arguments.packets;
+  for (std::uint64_t number = first; number < end; ++number) {
+    const Question question = generator.question(number);
+    const std::string repeat = fmt::format("{} --only {}", again, number);
+    if (auto asked = judge.ask(question, "", repeat); !asked) {
+      return failed(asked.error(), repeat);
+    }
+    ++tally.generated;
+  }
+  judge.finish();
+  return 0;
+}
+
+void report(std::string_view host, const Tally& tally, double seconds) {
+  const auto of = [&](sandbox::Fate fate) { return tally.fates[static_cast<int>(fate)]; };
+  fmt::print(
+      "{}: {} generated packets and {} of tests compared, {} disagreements "
+      "({} accepted, {} dropped, {} rejected, {} discarded by the stack; {} rules decided; {} "
+      "loads; "
+      "{:.1f} s)\n",
+      host, tally.generated, tally.from_tests, tally.disagreements, of(sandbox::Fate::Accept),
+      of(sandbox::Fate::Drop), of(sandbox::Fate::Reject), of(sandbox::Fate::Stack), tally.rules,
+      tally.loads, seconds);
+}
+
+policy::Date today() {
+  return std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+}
+
+bool print_errors(const policy::Policy& policy, const Diagnostics& diagnostics) {
+  for (const Diagnostic& diagnostic : diagnostics.all()) {
+    if (diagnostic.severity != Severity::Error) continue;
+    fmt::print("{}: {}\n", policy.sources.format(diagnostic.span), diagnostic.message);
+  }
+  return diagnostics.has_errors();
+}
+
+int judge_site(const Arguments& arguments, const char* program) {
+  Diagnostics diagnostics;
+  policy::LoadOptions options;
+  options.shipped_rules = arguments.rules;
+  options.date = today();
+  const policy::Policy policy = policy::load(arguments.policies, options, diagnostics);
+  if (print_errors(policy, diagnostics)) return 2;
+  const auto cases = ask::plan_tests(policy, diagnostics);
+  if (print_errors(policy, diagnostics)) return 2;
+
+  std::uint64_t compared = 0;
+  std::uint64_t disagreements = 0;
+  int hosts = 0;
+  bool broken = false;
+  for (policy::Index index = 0; index < policy.hosts.size(); ++index) {
+    const std::string& name = policy.hosts[index].name;
+    if (!arguments.host.empty() && arguments.host != name) continue;
+    const ruleset::Snapshot snapshot =
+        compile::compile(policy, index, {.date = options.date, .optimise = true});
+    const auto tests = questions_of(cases, index, sandbox::realise(snapshot.host));
+    const SharedTally tally;
+    const auto start = std::chrono::steady_clock::now();
+    const auto status =
+        sandbox::run([&] { return judge_host(arguments, program, snapshot, tests, *tally); });
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+    if (!status) fmt::print("{}: {}\n", name, status.error().message);
+    if (!status || *status != 0) broken = true;
+    report(name, *tally, took.count());
+    compared += tally->generated + tally->from_tests;
+    disagreements += tally->disagreements;
+    ++hosts;
+  }
+  fmt::print("{} hosts, {} packets compared, {} disagreements\n", hosts, compared, disagreements);
+  if (hosts == 0) return usage("there is no such host");
+  return broken || disagreements > 0 ? 1 : 0;
+}
+
+}  // namespace
+}  // namespace rolewall::kernel_judge
+
+int main(int count, char** words) {
+  using namespace rolewall;
+  const auto arguments = kernel_judge::parse(count, words);
+  if (!arguments) return kernel_judge::usage("wrong arguments");
+  if (const std::string why = sandbox::unavailable(); !why.empty()) {
+    fmt::print("skipped: {}\n", why);
+    return kernel_judge::kSkipped;
+  }
+  return kernel_judge::judge_site(*arguments, words[0]);
+}
