@@ -181,8 +181,8 @@ std::string text(const Log& log) {
     add("group {} snaplen {} qthreshold {} ", *log.group, log.snaplen, log.queue_threshold);
     return out;
   }
-  constexpr std::uint32_t kDefaultLevel = Log{}.level;
-  if (log.level != kDefaultLevel) add("level {} ", log.level);
+  const std::uint32_t default_level = Log{}.level;
+  if (log.level != default_level) add("level {} ", log.level);
   // NF_LOG_* of include/net/netfilter/nf_log.h.
   if ((log.flags & 0x01) != 0) out += "tcpseq ";
   if ((log.flags & 0x02) != 0) out += "tcpopt ";
