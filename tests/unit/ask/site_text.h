@@ -1,0 +1,28 @@
+// A small site in memory, for tests that ask it.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "base/diagnostic.h"
+#include "policy/policy.h"
+
+namespace rolewall::test {
+
+using SiteFiles = std::map<std::string, std::string>;  // "web.toml": its text
+
+// Two balancers with two interfaces and a shared address, two web servers, a database, and a pool;
+// networks of every kind. What `extra` names replaces or adds a file.
+SiteFiles small_site(const SiteFiles& extra = {});
+
+// Loads it; fails the test where it has errors.
+policy::Policy load_site(const SiteFiles& files);
+
+// Reads words as `rolewall eval` does, or with `in_role` as a role's test does; fails the test
+// where they are wrong.
+policy::PacketWords words(const policy::Policy& policy, const std::string& text,
+                          bool in_role = false);
+
+policy::Index host(const policy::Policy& policy, const std::string& name);
+
+}  // namespace rolewall::test
