@@ -1,0 +1,380 @@
+// Applying to a kernel in a namespace, with a state directory of the test's own.
+#include "apply/apply.h"
+
+#include <doctest/doctest.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "apply/state_directory.h"
+#include "support/netns.h"
+#include "unit/apply/table.h"
+
+namespace rolewall::apply {
+namespace {
+
+namespace fs = std::filesystem;
+using namespace test;
+using rolewall::test::fresh_network;
+using rolewall::test::load_nft;
+using rolewall::test::output_of;
+
+class Scratch {
+ public:
+  Scratch() {
+    std::string pattern = (fs::temp_directory_path() / "rolewall-apply-XXXXXX").string();
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    root_ = pattern;
+  }
+  ~Scratch() {
+    std::error_code ignored;
+    fs::remove_all(root_, ignored);
+  }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  std::string state() const { return (root_ / "lib" / "rolewall").string(); }
+
+ private:
+  fs::path root_;
+};
+
+Report applied(const Snapshot& snapshot, const Scratch& scratch) {
+  const auto outcome = apply::apply(snapshot, scratch.state());
+  if (!outcome) {
+    FAIL(outcome.error().message);
+    return {};
+  }
+  for (const netlink::Refusal& refusal : outcome->refusals) {
+    FAIL_CHECK(refusal.what << ": " << refusal.explanation);
+  }
+  REQUIRE(outcome->report);
+  return *outcome->report;
+}
+
+Status status_of(const Scratch& scratch) {
+  const auto found = status(scratch.state());
+  if (!found) {
+    FAIL(found.error().message);
+    return {};
+  }
+  return *found;
+}
+
+std::uint32_t kernel_generation() {
+  auto kernel = netlink::Connection::open();
+  REQUIRE(kernel);
+  return *kernel->generation();
+}
+
+TEST_CASE("applied, recorded, and nothing to do the second time") {
+  fresh_network();
+  const Scratch scratch;
+  CHECK_FALSE(last_applied(scratch.state())->has_value());
+  CHECK_FALSE(status_of(scratch).table_present);
+  CHECK_FALSE(fs::exists(scratch.state()));  // asking makes nothing
+
+  const Snapshot snapshot = firewall();
+  const Report first = applied(snapshot, scratch);
+  CHECK(first.changed);
+  CHECK(first.generation == 1);
+  CHECK(first.rules == 5);
+  CHECK(first.sets == 3);
+  CHECK(first.elements == 2);
+  CHECK(*last_applied(scratch.state()) == snapshot);
+
+  const std::uint32_t before = kernel_generation();
+  const Report second = applied(snapshot, scratch);
+  CHECK_FALSE(second.changed);
+  CHECK(second.generation == 1);
+  CHECK(second.rules == 5);
+  CHECK(kernel_generation() == before);
+
+  const Status status = status_of(scratch);
+  CHECK(status.table_present);
+  CHECK(status.generation == 1U);
+  CHECK(status.host == "web-01");
+  CHECK(status.same_boot);
+  CHECK(status.drift.empty());
+  CHECK(status.applied_at.size() == std::string("2026-01-01T00:00:00Z").size());
+}
+
+TEST_CASE("a moved line changes no rule and is recorded all the same") {
+  fresh_network();
+  const Scratch scratch;
+  Snapshot snapshot = firewall();
+  applied(snapshot, scratch);
+  snapshot.sources["web.inbound.https"].line = 40;
+  const std::uint32_t before = kernel_generation();
+  const Report report = applied(snapshot, scratch);
+  CHECK_FALSE(report.changed);
+  CHECK(report.generation == 2);
+  CHECK(kernel_generation() == before);
+  CHECK((*last_applied(scratch.state()))->sources.at("web.inbound.https").line == 40);
+}
+
+TEST_CASE("what came at run time is no change, and survives one") {
+  fresh_network();
+  const Scratch scratch;
+  Snapshot snapshot = firewall();
+  applied(snapshot, scratch);
+  REQUIRE(load_nft("add element inet rolewall banned { 198.51.100.1 timeout 1h comment \"ssh\" }\n"
+                   "add element inet rolewall banned { 198.51.100.2 }\n"
+                   "add element inet rolewall sources { 198.51.100.3 }\n") == "");
+  CHECK_FALSE(applied(snapshot, scratch).changed);
+  CHECK(status_of(scratch).drift.empty());
+
+  own_table(snapshot).chains[0].rules.pop_back();
+  const Report report = applied(snapshot, scratch);
+  CHECK(report.changed);
+  CHECK(report.elements == 5);
+  const std::string listed = output_of("nft list set inet rolewall banned");
+  CAPTURE(listed);
+  CHECK(listed.find("198.51.100.1 timeout 1h expires 59m") != std::string::npos);
+  CHECK(listed.find("comment \"ssh\"") != std::string::npos);
+  CHECK(listed.find("198.51.100.2") != std::string::npos);
+  CHECK(output_of("nft list set inet rolewall sources").find("198.51.100.3") != std::string::npos);
+}
+
+TEST_CASE("a ban keeps its time where the set's own time changes") {
+  fresh_network();
+  const Scratch scratch;
+  Snapshot snapshot = firewall();
+  own_table(snapshot).sets[0].timeout_ms = 3'600'000;
+  applied(snapshot, scratch);
+  REQUIRE(load_nft("add element inet rolewall banned { 198.51.100.1 }\n") == "");
+  own_table(snapshot).sets[0].timeout_ms = 60'000;
+  applied(snapshot, scratch);
+  const std::string listed = output_of("nft list set inet rolewall banned");
+  CAPTURE(listed);
+  CHECK(listed.find("198.51.100.1 timeout 1h expires 59m") != std::string::npos);
+}
+
+TEST_CASE("refused: nothing is changed and nothing recorded") {
+  fresh_network();
+  const Scratch scratch;
+  Snapshot snapshot = firewall();
+  applied(snapshot, scratch);
+  const std::string before = output_of("nft -s list ruleset");
+  own_table(snapshot).chains[1].rules[1].exprs = {verdict(VerdictCode::Jump, "nowhere")};
+  const auto outcome = apply::apply(snapshot, scratch.state());
+  REQUIRE(outcome);
+  CHECK_FALSE(outcome->report);
+  REQUIRE(outcome->refusals.size() == 1);
+  CHECK(outcome->refusals[0].rule_id == "web.inbound.https");
+  CHECK(output_of("nft -s list ruleset") == before);
+  CHECK(*last_applied(scratch.state()) == firewall());
+  CHECK(status_of(scratch).drift.empty());
+}
+
+TEST_CASE("only our own table can be applied") {
+  fresh_network();
+  const Scratch scratch;
+  Snapshot snapshot = firewall();
+  own_table(snapshot).name = "filter";
+  CHECK(apply::apply(snapshot, scratch.state()).error().kind == ErrorKind::Usage);
+  snapshot.ruleset.tables.clear();
+  CHECK(apply::apply(snapshot, scratch.state()).error().kind == ErrorKind::Usage);
+}
+
+TEST_CASE("drift in words") {
+  fresh_network();
+  const Scratch scratch;
+  applied(firewall(), scratch);
+  REQUIRE(load_nft("add chain inet rolewall intruder\n"
+                   "add rule inet rolewall intruder counter\n"
+                   "insert rule inet rolewall web.inbound.https drop comment \"by hand\"\n"
+                   "add element inet rolewall offices { 192.0.2.3, 192.0.2.4 }\n"
+                   "delete element inet rolewall offices { 192.0.2.1 }\n"
+                   "add set inet rolewall more { type ipv4_addr; }\n"
+                   "add chain inet rolewall input { policy accept; }\n") == "");
+  const Status status = status_of(scratch);
+  const auto has = [&](const char* line) {
+    INFO(line);
+    CHECK(std::find(status.drift.begin(), status.drift.end(), line) != status.drift.end());
+  };
+  has("chain intruder was added");
+  has("rule by hand was added to chain web.inbound.https");
+  has("set offices: 1 element missing");
+  has("set offices: 2 elements added");
+  has("set more was added");
+  has("chain input is type filter hook input priority 0 policy accept, not type filter hook input "
+      "priority 0 policy drop");
+  CHECK(status.drift.size() == 6);
+  CHECK(applied(firewall(), scratch).changed);
+  CHECK(status_of(scratch).drift.empty());
+}
+
+TEST_CASE("drift: rules missing, changed, in another order; a table that is gone") {
+  fresh_network();
+  const Scratch scratch;
+  const Snapshot wanted = firewall();
+  applied(wanted, scratch);
+  Snapshot other = wanted;
+  auto& rules = own_table(other).chains[0].rules;
+  rules[0].exprs.pop_back();
+  rules.erase(rules.begin() + 1);
+  std::swap(own_table(other).chains[1].rules[0], own_table(other).chains[1].rules[1]);
+  auto kernel = netlink::Connection::open();
+  REQUIRE(kernel->replace_table(own_table(other), std::nullopt)->committed);
+  CHECK(status_of(scratch).drift ==
+        std::vector<std::string>{"rule (banned) in chain input was changed",
+                                 "rule web.inbound.https in chain input is missing",
+                                 "the rules of chain web.inbound.https are in another order"});
+  REQUIRE(load_nft("flush ruleset\n") == "");
+  const Status status = status_of(scratch);
+  CHECK_FALSE(status.table_present);
+  CHECK(status.drift == std::vector<std::string>{"table inet rolewall is not in the kernel"});
+}
+
+TEST_CASE("another boot or namespace is noticed") {
+  const Scratch scratch;
+  fresh_network();
+  applied(firewall(), scratch);
+  fresh_network();
+  CHECK_FALSE(status_of(scratch).same_boot);
+  CHECK(applied(firewall(), scratch).changed);
+  CHECK(status_of(scratch).same_boot);
+}
+
+TEST_CASE("disable: the table is gone, the next boot loads nothing, and once is enough") {
+  fresh_network();
+  const Scratch scratch;
+  CHECK_FALSE(*disable(scratch.state()));
+  REQUIRE(load_nft("table inet other { }\n") == "");
+  applied(firewall(), scratch);
+  CHECK(*disable(scratch.state()));
+  CHECK(output_of("nft list tables") == "table inet other\n");
+  CHECK_FALSE(last_applied(scratch.state())->has_value());
+  CHECK_FALSE(*disable(scratch.state()));
+  // Numbers are not used twice.
+  CHECK(applied(firewall(), scratch).generation == 2);
+}
+
+TEST_CASE("the directory: modes, a newer format, damage, old generations") {
+  fresh_network();
+  const Scratch scratch;
+  applied(firewall(), scratch);
+  struct stat entry{};
+  REQUIRE(::stat(scratch.state().c_str(), &entry) == 0);
+  CHECK((entry.st_mode & 0777) == 0700);
+  REQUIRE(::stat((scratch.state() + "/current/snapshot.json").c_str(), &entry) == 0);
+  CHECK((entry.st_mode & 0777) == 0600);
+
+  Snapshot snapshot = firewall();
+  for (std::size_t i = 0; i < kKeptGenerations + 5; ++i) {
+    snapshot.sources["web.inbound.https"].line = static_cast<std::uint32_t>(100 + i);
+    applied(snapshot, scratch);
+  }
+  const auto generations = [&] {
+    return std::distance(fs::directory_iterator(scratch.state() + "/generations"),
+                         fs::directory_iterator());
+  };
+  CHECK(generations() == static_cast<std::ptrdiff_t>(kKeptGenerations));
+
+  // What a crash leaves behind is swept away.
+  fs::create_directories(scratch.state() + "/generations/99.new");
+  fs::create_symlink("generations/99", scratch.state() + "/current.new");
+  snapshot.sources["web.inbound.https"].line = 1;
+  applied(snapshot, scratch);
+  CHECK(generations() == static_cast<std::ptrdiff_t>(kKeptGenerations));
+  CHECK_FALSE(fs::exists(fs::symlink_status(scratch.state() + "/current.new")));
+  CHECK(*last_applied(scratch.state()) == snapshot);
+
+  std::ofstream(scratch.state() + "/current/snapshot.json") << "{ not JSON";
+  CHECK_FALSE(last_applied(scratch.state()));
+  CHECK_FALSE(status(scratch.state()));
+
+  std::ofstream(scratch.state() + "/format") << "2\n";
+  const std::string before = output_of("nft -s list ruleset");
+  const auto refused = apply::apply(firewall(), scratch.state());
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().message.find("newer rolewall (format 2") != std::string::npos);
+  CHECK_FALSE(disable(scratch.state()));
+  CHECK(output_of("nft -s list ruleset") == before);
+}
+
+TEST_CASE("a directory that cannot be written: nothing is applied") {
+  fresh_network();
+  const Scratch scratch;
+  fs::create_directories(fs::path(scratch.state()).parent_path());
+  std::ofstream(scratch.state()) << "a file";
+  const auto outcome = apply::apply(firewall(), scratch.state());
+  REQUIRE_FALSE(outcome);
+  CHECK(outcome.error().kind == ErrorKind::Io);
+  CHECK(output_of("nft list ruleset") == "");
+}
+
+TEST_CASE("in force and unrecorded is said") {
+  fresh_network();
+  const Scratch scratch;
+  applied(firewall(), scratch);
+  // A directory in the link's place cannot be renamed over.
+  fs::remove(scratch.state() + "/current");
+  Snapshot snapshot = firewall();
+  snapshot.ruleset.tables[0].chains[0].rules.pop_back();
+  fs::create_directories(scratch.state() + "/current.new/full");
+  const auto outcome = apply::apply(snapshot, scratch.state());
+  REQUIRE_FALSE(outcome);
+  CHECK(outcome.error().message.find("in force, but not recorded") != std::string::npos);
+  auto kernel = netlink::Connection::open();
+  CHECK((*kernel->dump_table(kOwnFamily, kOwnTable))->chains[0].rules.size() == 2);
+}
+
+TEST_CASE("the lock is waited for") {
+  fresh_network();
+  const Scratch scratch;
+  applied(firewall(), scratch);
+  const int fd = ::open((scratch.state() + "/lock").c_str(), O_RDWR | O_CLOEXEC);
+  REQUIRE(::flock(fd, LOCK_EX) == 0);
+  std::atomic<bool> released = false;
+  std::thread holder([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    released = true;
+    ::close(fd);
+  });
+  CHECK_FALSE(applied(firewall(), scratch).changed);
+  CHECK(released);
+  holder.join();
+}
+
+TEST_CASE("a foreign writer never stops an apply, and is never overwritten") {
+  fresh_network();
+  const Scratch scratch;
+  applied(firewall(), scratch);
+  std::atomic<bool> stop = false;
+  std::atomic<int> written = 0;
+  std::thread writer([&] {
+    auto kernel = netlink::Connection::open();
+    Table table;
+    table.name = "foreign";
+    for (int i = 0; !stop; ++i) {
+      table.chains = {Chain{.name = "c" + std::to_string(i), .handle = 0, .base = {}, .rules = {}}};
+      if (!kernel->replace_table(table, std::nullopt)->committed) return;
+      ++written;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+  });
+  Snapshot snapshot = firewall();
+  for (std::uint8_t i = 0; i < 20; ++i) {
+    add_address(own_table(snapshot).sets[2], {203, 0, 113, i});
+    CHECK(applied(snapshot, scratch).changed);
+  }
+  stop = true;
+  writer.join();
+  CHECK(written > 5);
+  CHECK(status_of(scratch).drift.empty());
+  auto kernel = netlink::Connection::open();
+  CHECK((*kernel->dump_table(Family::Inet, "foreign"))->chains[0].name ==
+        "c" + std::to_string(written - 1));
+}
+
+}  // namespace
+}  // namespace rolewall::apply
