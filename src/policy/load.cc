@@ -34,21 +34,22 @@ const Value* find_table(const Section& section, std::string_view key) {
 
 // The site's own before what is shipped: the first of a name stays.
 void read_all_services(Loader& loader, const Section& site, const RuleFiles& files) {
-  const auto read = [&](const Value* table, bool shipped) {
-    if (table != nullptr) read_services(loader.policy, *table, shipped, loader.diagnostics);
+  const auto read = [&](const Value* table, bool shipped, bool of_block) {
+    if (table == nullptr) return;
+    read_services(loader.policy, *table, shipped, of_block, loader.diagnostics);
   };
-  read(find_table(site, "services"), false);
-  read(files.site_services(), false);
+  read(find_table(site, "services"), false, false);
+  read(files.site_services(), false, false);
   const std::vector<const OpenFile*> blocks = files.blocks();
   for (const OpenFile* block : blocks) {
     if (!loader.policy.files[block->index].shipped) {
-      read(find_table(*block->section, "services"), false);
+      read(find_table(*block->section, "services"), false, true);
     }
   }
-  read(files.shipped_services(), true);
+  read(files.shipped_services(), true, false);
   for (const OpenFile* block : blocks) {
     if (loader.policy.files[block->index].shipped) {
-      read(find_table(*block->section, "services"), true);
+      read(find_table(*block->section, "services"), true, true);
     }
   }
 }

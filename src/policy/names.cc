@@ -139,11 +139,15 @@ void check_clashes(const Policy& policy, const NameUses& uses, Diagnostics& diag
   }
 }
 
+bool can_afford_hint(const Diagnostics& diagnostics, std::size_t count) {
+  constexpr std::size_t kMostComparisons = 200'000;  // over all hints so far, about 0.2 s
+  return diagnostics.error_count() * count < kMostComparisons;
+}
+
 std::vector<std::string> candidates(const Policy& policy, std::optional<TermKind> kind,
                                     const Diagnostics& diagnostics) {
-  constexpr std::size_t kMostErrors = 200;
   std::vector<std::string> names;
-  if (diagnostics.error_count() > kMostErrors) return names;
+  if (!can_afford_hint(diagnostics, policy.names.size())) return names;
   if (!kind) {
     for (const auto& entry : kBuiltins) names.emplace_back(entry.first);
   }

@@ -47,8 +47,11 @@ void declare(Policy& policy, std::string_view name, Named named, Diagnostics& di
 // Reports names that several things bear, at each of them, unless every use says which.
 void check_clashes(const Policy& policy, const NameUses& uses, Diagnostics& diagnostics);
 
-// Names of a kind, or of all kinds and built-ins, for "did you mean". Empty after many errors, so
-// that a hostile file costs no more than it is worth.
+// Whether one more "did you mean" among `count` names is worth its price: a file of thousands of
+// errors among thousands of names must not take minutes.
+bool can_afford_hint(const Diagnostics& diagnostics, std::size_t count);
+
+// Names of a kind, or of all kinds and built-ins, for "did you mean"; none where that is too dear.
 std::vector<std::string> candidates(const Policy& policy, std::optional<TermKind> kind,
                                     const Diagnostics& diagnostics);
 

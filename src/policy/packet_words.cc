@@ -334,7 +334,7 @@ class PacketParser {
       return net::has_ports(literal.protocol) && literal.destination.is_all() &&
              !literal.ports_given;
     });
-    if (!open || packet_.to.port) return;
+    if (!open || packet_.to.port || wrong_) return;
     report_at(Code::PortNeeded, offset_of_service(),
               fmt::format("{} needs the port that is asked for", service),
               "for example tcp/443, or `:443` after the receiver");

@@ -81,6 +81,7 @@ struct Service {
   std::string name;
   std::vector<ServiceLiteral> literals;
   bool shipped = false;
+  bool of_block = false;  // a block's default
   Span span;
 };
 

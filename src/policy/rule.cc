@@ -176,8 +176,10 @@ class RuleReader {
         names.push_back(item.text);
         continue;
       }
-      const std::vector<std::string> known(loader_.interface_names.begin(),
-                                           loader_.interface_names.end());
+      std::vector<std::string> known;
+      if (can_afford_hint(diagnostics_, loader_.interface_names.size())) {
+        known.assign(loader_.interface_names.begin(), loader_.interface_names.end());
+      }
       std::string hint = did_you_mean(item.text, known);
       if (loader_.interfaces.contains(item.text)) {
         hint = "it is defined, but no host lists it under `interfaces`";

@@ -149,8 +149,11 @@ std::optional<Index> RuleFiles::open_block(const std::string& name, Span used_at
   const bool shipped = contains(shipped_blocks_, name);
   if (name == kServices || (!own && !shipped)) {
     loader_.unread.insert(name);
-    std::vector<std::string> known = site_blocks_;
-    known.insert(known.end(), shipped_blocks_.begin(), shipped_blocks_.end());
+    std::vector<std::string> known;
+    if (can_afford_hint(loader_.diagnostics, site_blocks_.size() + shipped_blocks_.size())) {
+      known = site_blocks_;
+      known.insert(known.end(), shipped_blocks_.begin(), shipped_blocks_.end());
+    }
     std::erase(known, kServices);
     std::string hint = did_you_mean(name, known);
     if (hint.empty())
@@ -279,6 +282,7 @@ void RuleFiles::read_skips() {
       }
       std::vector<std::string> known;
       for (const Index block : file.use) {
+        if (!can_afford_hint(loader_.diagnostics, loader_.rule_files.size())) break;
         for (const Rule& each : policy.files[block].rules) known.push_back(each.full_name);
       }
       std::string hint = did_you_mean(item.text, known);

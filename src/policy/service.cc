@@ -139,9 +139,8 @@ bool parse_port_part(std::string_view text, const Place& place, std::size_t offs
 
 void report_unknown_service(const Policy& policy, std::string_view text, Span span,
                             Diagnostics& diagnostics) {
-  constexpr std::size_t kMostErrors = 200;  // as for names: hints have a price
   std::vector<std::string> names;
-  if (diagnostics.error_count() <= kMostErrors) {
+  if (can_afford_hint(diagnostics, policy.service_names.size())) {
     for (const auto& entry : policy.service_names) names.push_back(entry.first);
     for (const ProtocolWord& protocol : kProtocols) names.emplace_back(protocol.word);
   }
@@ -154,40 +153,43 @@ void report_unknown_service(const Policy& policy, std::string_view text, Span sp
          std::move(hint));
 }
 
-void read_service(Policy& policy, const Member& member, bool shipped, Diagnostics& diagnostics) {
-  if (!check_id(member.key, "service", member.span, diagnostics)) return;
-  if (find_protocol(member.key) != nullptr) {
-    report(diagnostics, Code::ReservedName, member.span,
-           fmt::format("{} is a protocol and cannot name a service", quote(member.key)));
-    return;
-  }
-  if (policy.service_names.contains(member.key)) return;
+Service read_service(const Member& member, Diagnostics& diagnostics) {
   Service service;
   service.name = member.key;
-  service.shipped = shipped;
   service.span = member.span;
-  if (check_type(member.value, KeyType::Strings, member.key, diagnostics)) {
-    const auto items = items_of(member.value);
-    if (items.size() > kMostLiterals) {
-      report(diagnostics, Code::BadService, member.value.span(),
-             fmt::format("more than {} literals", kMostLiterals));
-      return;
-    }
-    for (const Value& item : items) {
-      if (!is_literal(item.text)) {
-        report(
-            diagnostics, Code::BadService, item.span(),
-            fmt::format("{} is no literal: a service lists literals, not names", quote(item.text)),
-            "tcp/443, udp/53, icmp/echo-request, protocol/112");
-        continue;
-      }
-      auto literal = parse_literal(item.text, item.place, 0, diagnostics);
-      if (literal) service.literals.push_back(std::move(*literal));
-    }
-  }
   // A service with wrong literals keeps its name, so that its uses are no second error.
-  policy.service_names.emplace(service.name, static_cast<Index>(policy.services.size()));
-  policy.services.push_back(std::move(service));
+  if (!check_type(member.value, KeyType::Strings, member.key, diagnostics)) return service;
+  const auto items = items_of(member.value);
+  if (items.size() > kMostLiterals) {
+    report(diagnostics, Code::BadService, member.value.span(),
+           fmt::format("more than {} literals", kMostLiterals));
+    return service;
+  }
+  for (const Value& item : items) {
+    if (!is_literal(item.text)) {
+      report(diagnostics, Code::BadService, item.span(),
+             fmt::format("{} is no literal: a service lists literals, not names", quote(item.text)),
+             "tcp/443, udp/53, icmp/echo-request, protocol/112");
+      continue;
+    }
+    auto literal = parse_literal(item.text, item.place, 0, diagnostics);
+    if (literal) service.literals.push_back(std::move(*literal));
+  }
+  return service;
+}
+
+void check_agrees(const Service& earlier, const Service& service, Diagnostics& diagnostics) {
+  const bool same_rank = earlier.of_block && service.of_block && earlier.shipped == service.shipped;
+  const bool same =
+      std::equal(earlier.literals.begin(), earlier.literals.end(), service.literals.begin(),
+                 service.literals.end(),
+                 [](const ServiceLiteral& a, const ServiceLiteral& b) { return a.text == b.text; });
+  if (!same_rank || same) return;
+  Diagnostic& diagnostic = report(
+      diagnostics, Code::ConflictingDefaults, service.span,
+      fmt::format("two blocks have different defaults for the service {}", quote(service.name)),
+      fmt::format("define service {} in site.toml", quote(service.name)));
+  diagnostic.notes.push_back({earlier.span, "the other is here"});
 }
 
 }  // namespace
@@ -277,8 +279,26 @@ ServiceList parse_services(const Policy& policy, const Value& value, Diagnostics
   return list;
 }
 
-void read_services(Policy& policy, const Value& table, bool shipped, Diagnostics& diagnostics) {
-  for (const Member& member : table.members) read_service(policy, member, shipped, diagnostics);
+void read_services(Policy& policy, const Value& table, bool shipped, bool of_block,
+                   Diagnostics& diagnostics) {
+  for (const Member& member : table.members) {
+    if (!check_id(member.key, "service", member.span, diagnostics)) continue;
+    if (find_protocol(member.key) != nullptr) {
+      report(diagnostics, Code::ReservedName, member.span,
+             fmt::format("{} is a protocol and cannot name a service", quote(member.key)));
+      continue;
+    }
+    Service service = read_service(member, diagnostics);
+    service.shipped = shipped;
+    service.of_block = of_block;
+    const auto earlier = policy.service_names.find(member.key);
+    if (earlier != policy.service_names.end()) {
+      check_agrees(policy.services[earlier->second], service, diagnostics);
+      continue;
+    }
+    policy.service_names.emplace(service.name, static_cast<Index>(policy.services.size()));
+    policy.services.push_back(std::move(service));
+  }
 }
 
 }  // namespace rolewall::policy

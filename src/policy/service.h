@@ -25,8 +25,9 @@ bool add_service(const Policy& policy, std::string_view text, const Place& place
 ServiceList parse_services(const Policy& policy, const Value& value, Diagnostics& diagnostics);
 
 // A [services] table: entries are added to `policy`; one that is there already stays (the site's
-// come first, then what is shipped).
-void read_services(Policy& policy, const Value& table, bool shipped, Diagnostics& diagnostics);
+// come first, then what is shipped), but two blocks of one rank must agree.
+void read_services(Policy& policy, const Value& table, bool shipped, bool of_block,
+                   Diagnostics& diagnostics);
 
 // "10/minute burst 5 per source". A rule's limit is per source where it does not say; a log's
 // counts in all.

@@ -136,9 +136,8 @@ class HostReader {
   }
 
   void report_unknown_role(const Value& item) {
-    constexpr std::size_t kMostErrors = 200;
     std::vector<std::string> names;
-    if (loader_.diagnostics.error_count() <= kMostErrors) {
+    if (can_afford_hint(loader_.diagnostics, roles_.size())) {
       for (const auto& [name, file] : roles_) names.push_back(name);
     }
     std::string hint = did_you_mean(item.text, names);
@@ -270,7 +269,9 @@ class HostInterfaces {
  private:
   void report_unknown(const Value& item) {
     std::vector<std::string> names;
-    for (const Interface& interface : loader_.policy.interfaces) names.push_back(interface.name);
+    if (can_afford_hint(loader_.diagnostics, loader_.policy.interfaces.size())) {
+      for (const Interface& interface : loader_.policy.interfaces) names.push_back(interface.name);
+    }
     std::string hint = did_you_mean(item.text, names);
     if (hint.empty()) {
       hint = fmt::format("define [interfaces.NAME], or write interfaces = {{ NAME = \"eth0\" }}");

@@ -134,9 +134,8 @@ void check_by(Loader& loader, const RuleFile* file, const Value& table) {
       (file == nullptr || meets(loader.policy, *file, found->second))) {
     return;
   }
-  constexpr std::size_t kMostErrors = 20;  // the candidates are many
   std::vector<std::string> known(kSteps.begin(), kSteps.end());
-  if (loader.diagnostics.error_count() <= kMostErrors) {
+  if (can_afford_hint(loader.diagnostics, loader.rule_files.size())) {
     for (const auto& [rule, index] : loader.rule_files) {
       if (file == nullptr || meets(loader.policy, *file, index)) known.push_back(rule);
     }

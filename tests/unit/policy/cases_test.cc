@@ -114,7 +114,7 @@ TEST_CASE("each kind of bad input is reported at its place, and nothing else is"
     LoadOptions options;
     options.expired_is_error = option(tree, "expired-is-error");
     options.locking = option(tree, "locking");
-    MemorySite site(files, options);
+    MemorySite site = make_site(files, options);
     if (option(tree, "lint")) lint(site.policy, MemorySite::kToday, site.diagnostics);
 
     std::string wanted;

@@ -74,21 +74,7 @@ ping  = ["icmp/echo-request", "icmpv6/echo-request"]
 ndp   = ["icmpv6/router-solicitation", "icmpv6/neighbour-solicitation"]
 )";
 
-// `files` are named as in a site ("web.toml", "rules/x.toml"), shipped blocks "shipped/x.toml".
-// Left out: a site of two web servers, the role web without rules, some services.
 struct MemorySite {
-  explicit MemorySite(std::map<std::string, std::string> files, LoadOptions options = {}) {
-    std::map<std::string, std::string> all = {{"site/site.toml", kSiteToml},
-                                              {"site/web.toml", "role = \"web\"\n"},
-                                              {"shipped/services.toml", kServicesToml}};
-    for (auto& [name, text] : files) {
-      all[name.starts_with("shipped/") ? name : "site/" + name] = std::move(text);
-    }
-    options.shipped_rules = "shipped";
-    if (options.date == Date()) options.date = kToday;
-    policy = load("site", options, MemoryFiles(std::move(all)), diagnostics);
-  }
-
   static constexpr Date kToday{std::chrono::year(2026), std::chrono::month(6), std::chrono::day(1)};
 
   // "web.toml:3:1", without the directory of the site.
@@ -116,5 +102,21 @@ struct MemorySite {
   Diagnostics diagnostics;
   Policy policy;
 };
+
+// `files` are named as in a site ("web.toml", "rules/x.toml"), shipped blocks "shipped/x.toml".
+// Left out: a site of two web servers, the role web without rules, some services.
+inline MemorySite make_site(std::map<std::string, std::string> files, LoadOptions options = {}) {
+  std::map<std::string, std::string> all = {{"site/site.toml", kSiteToml},
+                                            {"site/web.toml", "role = \"web\"\n"},
+                                            {"shipped/services.toml", kServicesToml}};
+  for (auto& [name, text] : files) {
+    all[name.starts_with("shipped/") ? name : "site/" + name] = std::move(text);
+  }
+  options.shipped_rules = "shipped";
+  if (options.date == Date()) options.date = MemorySite::kToday;
+  MemorySite site;
+  site.policy = load("site", options, MemoryFiles(std::move(all)), site.diagnostics);
+  return site;
+}
 
 }  // namespace rolewall::policy

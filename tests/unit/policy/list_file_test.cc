@@ -1,0 +1,63 @@
+#include "policy/list_file.h"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+
+namespace rolewall::policy {
+namespace {
+
+net::AddressSet set_of(std::initializer_list<const char*> texts) {
+  std::vector<net::Prefix> prefixes;
+  for (const char* text : texts) prefixes.push_back(*net::parse_prefix(text));
+  return net::AddressSet::from(prefixes);
+}
+
+}  // namespace
+
+TEST_CASE("addresses and prefixes, comments, blanks, duplicates and overlaps") {
+  Diagnostics diagnostics;
+  const net::AddressSet set = parse_list(
+      "\xef\xbb\xbf# a list\n\n  203.0.113.66\t# rented\r\n203.0.113.128/25\n203.0.113.200\n"
+      "2001:db8:bad::/48#x\n203.0.113.66\n0.0.0.0\n255.255.255.255",
+      0, diagnostics);
+  CHECK(diagnostics.all().empty());
+  CHECK(set == set_of({"203.0.113.66", "203.0.113.128/25", "2001:db8:bad::/48", "0.0.0.0",
+                       "255.255.255.255"}));
+}
+
+TEST_CASE("only whole addresses are addresses") {
+  for (const char* text : {"1.2.3", "1.2.3.4.5", "1.2.3.", "01.2.3.4", "1.2.3.256", "1.2.3.4 5",
+                           "1..3.4", "1.2.3.-4", "1.2.3.0004", "a", "::g", "1.2.3.4/", "/8"}) {
+    Diagnostics diagnostics;
+    CHECK_MESSAGE(parse_list(text, 0, diagnostics).empty(), text);
+    REQUIRE_MESSAGE(diagnostics.all().size() == 1, text);
+    CHECK(diagnostics.all()[0].code == "bad-list-line");
+  }
+}
+
+TEST_CASE("every bad line is reported, at its column") {
+  Diagnostics diagnostics;
+  parse_list("x\n10.0.0.1\n   y\n", 7, diagnostics);
+  REQUIRE(diagnostics.all().size() == 2);
+  CHECK(diagnostics.all()[0].span == Span{7, 1, 1});
+  CHECK(diagnostics.all()[1].span == Span{7, 3, 4});
+}
+
+TEST_CASE("a million lines take a moment") {
+  std::string text;
+  std::uint32_t value = 1;
+  for (int i = 0; i < 1'000'000; ++i) {
+    value = value * 1664525 + 1013904223;
+    text += net::format(net::Address(net::Ipv4{value})) + "\n";
+  }
+  Diagnostics diagnostics;
+  const auto start = std::chrono::steady_clock::now();
+  const net::AddressSet set = parse_list(text, 0, diagnostics);
+  const std::chrono::duration<double> taken = std::chrono::steady_clock::now() - start;
+  CHECK(!diagnostics.has_errors());
+  CHECK(set.ipv4.intervals().size() > 900'000);
+  CHECK(taken.count() < 10);  // a bound for sanitizers on a busy machine; 0.1 s otherwise
+}
+
+}  // namespace rolewall::policy
