@@ -41,10 +41,8 @@ Dissection walk_ipv6(ByteSpan packet) {
             .has_protocol = true, .protocol = header[0], .transport = 0, .fragment_offset = offset};
       }
     }
-    const std::size_t size = extension_size(next, header);
-    if (!readable(packet, at, size)) return unknown;
+    at += extension_size(next, header);
     next = header[0];
-    at += size;
   }
   if (at > 0xffff) return unknown;
   return {.has_protocol = true,

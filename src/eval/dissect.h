@@ -15,7 +15,10 @@ namespace rolewall::eval {
 struct Dissection {
   bool has_protocol = false;
   std::uint8_t protocol = 0;
-  std::uint32_t transport = 0;        // offset; 0 for a later IPv6 fragment, as in the kernel
+  // Offset. 0 for a later IPv6 fragment, as in the kernel; behind the packet's end where an IPv6
+  // extension header names a length that reaches there (kernels to 6.18; the newest check it, and
+  // then there is no protocol).
+  std::uint32_t transport = 0;
   std::uint16_t fragment_offset = 0;  // not zero: a later fragment
 };
 

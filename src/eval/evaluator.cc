@@ -276,11 +276,8 @@ void Evaluator::Machine::track(Frame& frame) const {
     }
     return;
   }
-  // What comes in over the loopback was made here, checksums included; and what goes out is not
-  // looked at.
-  const bool verify = frame.hook == Hook::Prerouting && !loopback;
-  const FirstPacket first =
-      track_first_packet(frame.bytes, frame.ipv6, verify ? Checksums::Verify : Checksums::Trust);
+  const Checksums checksums = frame.hook == Hook::Prerouting ? Checksums::Verify : Checksums::Trust;
+  const FirstPacket first = track_first_packet(frame.bytes, frame.ipv6, checksums);
   flow.tracking = first.tracking;
   flow.tuple = first.tuple;
   flow.why = first.why;
@@ -388,15 +385,18 @@ void Evaluator::Machine::arrive(const Packet& packet, const Options& options, Jo
   }
   const FamilyPlan& plan = plan_for(frame);
   if (!run_hook(Hook::Prerouting, plan.prerouting, frame, options, journey)) return;
-  if (!loopback && stop(Hook::Input, frame.ipv6 ? route_ipv6_error(frame.bytes, own_)
-                                                : route_ipv4_error(frame.bytes, own_))) {
+  const bool routed = loopback && sent_by_this_host(frame.bytes, frame.ipv6, own_);
+  if (!routed && stop(Hook::Input, frame.ipv6 ? route_ipv6_error(frame.bytes, own_)
+                                              : route_ipv4_error(frame.bytes, own_))) {
     return;
   }
+  if (!frame.ipv6 && stop(Hook::Input, ipv4_options_error(frame.bytes))) return;
   // ip_local_deliver() puts datagrams together before the hook; IPv6 does it behind.
   if (!frame.ipv6 && is_ipv4_fragment(frame.bytes)) {
     stop(Hook::Input, "a fragment, held until its datagram is whole");
     return;
   }
+  frame.rewritten_options = !frame.ipv6 && rewrites_options(frame.bytes);
   run_hook(Hook::Input, plan.input, frame, options, journey);
 }
 
@@ -413,6 +413,10 @@ void Evaluator::Machine::send(const Packet& packet, const Options& options, Jour
   if (is_ipv4) frame.bytes = frame.bytes.first(be16(frame.bytes.data() + ipv4::kTotalLength));
   const FamilyPlan& plan = plan_for(frame);
   if (!run_hook(Hook::Output, plan.output, frame, options, journey)) return;
+  if (const char* reason = frame.ipv6 ? nullptr : output_ipv4_error(frame.bytes)) {
+    journey.hooks.push_back(stopped_by_stack(Hook::Postrouting, reason));
+    return;
+  }
   run_hook(Hook::Postrouting, plan.postrouting, frame, options, journey);
 }
 

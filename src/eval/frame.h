@@ -37,7 +37,8 @@ struct Frame {
   ruleset::Hook hook = ruleset::Hook::Prerouting;
   ruleset::Family seen_as = ruleset::Family::Ip;  // `meta nfproto`
   Dissection dissection;
-  std::string_view in_device;  // "" where the hook has none
+  bool rewritten_options = false;  // the host has written into the IPv4 options
+  std::string_view in_device;      // "" where the hook has none
   std::string_view out_device;
   std::uint32_t mark = 0;
   std::uint32_t priority = 0;

@@ -34,6 +34,16 @@ bool is_outgoing(Hook hook) {
   return hook == Hook::Output || hook == Hook::Postrouting || hook == Hook::Egress;
 }
 
+// How much of the packet that path reaches: what is in one piece. What arrives and is longer than a
+// page is not; of it only the IP header has been pulled together. (Shorter ones may be in pieces
+// too, as the driver likes. It counts for later fragments alone: others fall back to the slow path,
+// which reads the same.)
+std::size_t in_one_piece(const Frame& frame) {
+  constexpr std::size_t kLongestPiece = 4065;  // a page less an Ethernet header and its headroom
+  if (is_outgoing(frame.hook) || frame.bytes.size() <= kLongestPiece) return frame.bytes.size();
+  return frame.ipv6 ? ipv6::kHeaderSize : ipv4::header_size(frame.bytes);
+}
+
 }  // namespace
 
 void Interpreter::store_name(ruleset::Register first, std::string_view name) {
@@ -51,10 +61,14 @@ void Interpreter::store_index(ruleset::Register first, std::string_view device, 
 Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
   const Dissection& dissection = frame_->dissection;
   const ByteSpan bytes = frame_->bytes;
+  if (frame_->rewritten_options && load.base == PayloadBase::Network &&
+      load.offset < ipv4::header_size(bytes) && load.offset + load.length > ipv4::kHeaderSize) {
+    return undecided("IP options that the host has written into");
+  }
   if (has_fast_path(load) && (load.base == PayloadBase::Network || dissection.has_protocol)) {
     const std::size_t start =
         (load.base == PayloadBase::Network ? 0 : dissection.transport) + load.offset;
-    if (readable(bytes, start, load.length)) {
+    if (readable(bytes.first(in_one_piece(*frame_)), start, load.length)) {
       store(load.destination, bytes.subspan(start, load.length));
       return Next::Expression;
     }

@@ -8,6 +8,10 @@ namespace rolewall::eval {
 namespace {
 
 constexpr const char* kNotForThisHost = "not addressed to this host, which does not forward";
+constexpr const char* kOwnSource = "martian source: this host's own address";
+constexpr const char* kLoopbackSource = "martian source: the loopback network";
+constexpr const char* kNoUnicastSource = "martian source: not the address of one host";
+constexpr const char* kZeroSource = "martian source: 0.0.0.0";
 
 // --- IPv4 --------------------------------------------------------------------------------------
 
@@ -20,23 +24,27 @@ bool is_local_multicast(std::uint32_t address) {
 bool is_loopback(std::uint32_t address) {
   return address >> 24 == 127;
 }
-bool is_zero_network(std::uint32_t address) {
-  return address >> 24 == 0;
-}
 constexpr std::uint32_t kBroadcast = 0xffffffff;
+
+// Addresses that the host's routing knows as local: its own and, where the loopback is up, all of
+// 127.0.0.0/8 but its broadcast address.
+bool is_local(std::uint32_t address, const OwnAddresses& own) {
+  return own.exactly.ipv4.contains({address}) || (is_loopback(address) && address != 0x7fffffff);
+}
+
+enum Option : std::uint8_t {
+  kEnd = 0,
+  kNoop = 1,
+  kRecordRoute = 7,
+  kTimestamp = 68,
+  kLooseRoute = 131,
+  kCipso = 134,
+  kStrictRoute = 137,
+  kRouterAlert = 148,
+};
 
 // ip_options_compile() and what ip_rcv_options() does with a source route.
 const char* options_error(ByteSpan options) {
-  enum : std::uint8_t {
-    kEnd = 0,
-    kNoop = 1,
-    kRecordRoute = 7,
-    kTimestamp = 68,
-    kLooseRoute = 131,
-    kCipso = 134,
-    kStrictRoute = 137,
-    kRouterAlert = 148,
-  };
   constexpr const char* kMalformed = "malformed IP options";
   bool record_route = false;
   bool timestamp = false;
@@ -88,17 +96,31 @@ const char* options_error(ByteSpan options) {
   return source_route ? "a source route, which is not accepted" : nullptr;
 }
 
+// ip_mc_validate_source(), but for the multicast groups that it lets 0.0.0.0 send to.
 const char* multicast_source_error(std::uint32_t source, std::uint32_t destination,
                                    std::uint8_t protocol, const OwnAddresses& own) {
   constexpr std::uint8_t kIgmp = 2;
-  if (is_multicast(source) || source == kBroadcast || is_loopback(source)) {
-    return "martian source: not a unicast address of the network";
+  if (is_multicast(source) || source == kBroadcast) return kNoUnicastSource;
+  if (is_loopback(source)) return kLoopbackSource;
+  if (source == 0) {
+    return is_local_multicast(destination) || protocol == kIgmp ? nullptr : kZeroSource;
   }
-  if (is_zero_network(source)) {
-    if (is_local_multicast(destination) || protocol == kIgmp) return nullptr;
-    return "martian source: 0.0.0.0/8";
+  return is_local(source, own) ? kOwnSource : nullptr;
+}
+
+// ip_route_input_slow().
+const char* unicast_error(std::uint32_t source, std::uint32_t destination,
+                          const OwnAddresses& own) {
+  if (is_multicast(source) || source == kBroadcast) return kNoUnicastSource;
+  if (destination == kBroadcast || (source == 0 && destination == 0)) {
+    return source != 0 && is_local(source, own) ? kOwnSource : nullptr;
   }
-  return own.exactly.ipv4.contains({source}) ? "martian source: this host's own address" : nullptr;
+  if (source == 0) return kZeroSource;
+  if (destination == 0) return "martian destination: 0.0.0.0";
+  if (is_loopback(destination)) return "martian destination: the loopback network";
+  if (is_loopback(source)) return kLoopbackSource;
+  if (!own.delivered.ipv4.contains({destination})) return kNotForThisHost;
+  return is_local(source, own) ? kOwnSource : nullptr;
 }
 
 // --- IPv6 --------------------------------------------------------------------------------------
@@ -229,39 +251,48 @@ const char* receive_ipv6_error(ByteSpan& packet, bool loopback_device) {
 const char* route_ipv4_error(ByteSpan packet, const OwnAddresses& own) {
   const std::uint32_t source = be32(packet.data() + ipv4::kSource);
   const std::uint32_t destination = be32(packet.data() + ipv4::kDestination);
-  const char* error = nullptr;
-  if (is_multicast(destination)) {
-    error = multicast_source_error(source, destination, packet[ipv4::kProtocol], own);
-  } else if (is_multicast(source) || source == kBroadcast) {
-    error = "martian source: not a unicast address";
-  } else if (destination == kBroadcast || (source == 0 && destination == 0)) {
-    if (!is_zero_network(source) && own.exactly.ipv4.contains({source})) {
-      error = "martian source: this host's own address";
+  return is_multicast(destination)
+             ? multicast_source_error(source, destination, packet[ipv4::kProtocol], own)
+             : unicast_error(source, destination, own);
+}
+
+const char* ipv4_options_error(ByteSpan packet) {
+  return options_error(packet.first(ipv4::header_size(packet)).subspan(ipv4::kHeaderSize));
+}
+
+bool rewrites_options(ByteSpan packet) {
+  const ByteSpan options = packet.first(ipv4::header_size(packet)).subspan(ipv4::kHeaderSize);
+  std::size_t at = 0;
+  while (at < options.size()) {
+    const std::uint8_t option = options[at];
+    // What follows the end of the list is overwritten with ends.
+    if (option == kEnd) {
+      return std::ranges::any_of(options.subspan(at),
+                                 [](std::uint8_t byte) { return byte != kEnd; });
     }
-    // A loopback source to the broadcast address has no route back: 127/8 is local to this host.
-    if (is_loopback(source)) error = "martian source: the loopback network";
-  } else if (is_zero_network(source)) {
-    error = "martian source: 0.0.0.0/8";
-  } else if (is_zero_network(destination)) {
-    error = "martian destination: 0.0.0.0/8";
-  } else if (is_loopback(destination)) {
-    error = "martian destination: the loopback network";
-  } else if (is_loopback(source)) {
-    error = "martian source: the loopback network";
-  } else if (!own.delivered.ipv4.contains({destination})) {
-    error = kNotForThisHost;
-  } else if (own.exactly.ipv4.contains({source})) {
-    error = "martian source: this host's own address";
+    if (option == kRecordRoute || option == kTimestamp) return true;
+    at +=
+        option == kNoop || at + 1 == options.size() ? 1 : std::max<std::size_t>(options[at + 1], 1);
   }
-  if (error != nullptr) return error;
-  const std::size_t header = ipv4::header_size(packet);
-  return options_error(packet.subspan(ipv4::kHeaderSize, header - ipv4::kHeaderSize));
+  return false;
 }
 
 const char* route_ipv6_error(ByteSpan packet, const OwnAddresses& own) {
   const std::uint8_t* destination = packet.data() + ipv6::kDestination;
   if (is_ipv6_multicast(destination)) return nullptr;
   return own.delivered.ipv6.contains(net::ipv6_from_bytes(destination)) ? nullptr : kNotForThisHost;
+}
+
+const char* output_ipv4_error(ByteSpan packet) {
+  const bool stays =
+      is_multicast(be32(packet.data() + ipv4::kDestination)) && packet[ipv4::kTtl] == 0;
+  return stays ? "a multicast with a TTL of 0 stays on this host" : nullptr;
+}
+
+bool sent_by_this_host(ByteSpan packet, bool ipv6, const OwnAddresses& own) {
+  if (!ipv6) return is_local(be32(packet.data() + ipv4::kSource), own);
+  const std::uint8_t* source = packet.data() + ipv6::kSource;
+  return is_ipv6_loopback(source) || own.exactly.ipv6.contains(net::ipv6_from_bytes(source));
 }
 
 }  // namespace rolewall::eval

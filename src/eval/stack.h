@@ -25,9 +25,18 @@ struct OwnAddresses {
 const char* receive_ipv4_error(ByteSpan& packet);
 const char* receive_ipv6_error(ByteSpan& packet, bool loopback_device);
 
-// REQUIRES: received without an error; the device is not the loopback (what comes over it has its
-// route from the sender).
+// REQUIRES: received without an error, and not over the loopback from this host itself: what it
+// sends to itself is routed once, on its way out.
 const char* route_ipv4_error(ByteSpan packet, const OwnAddresses& own);
 const char* route_ipv6_error(ByteSpan packet, const OwnAddresses& own);
+// ip_rcv_options(), which every packet meets, whatever its route.
+const char* ipv4_options_error(ByteSpan packet);
+// Whether the host writes into the options on the way (the route and time that they ask for).
+bool rewrites_options(ByteSpan packet);
+
+// Between output and postrouting: ip_mc_output() of net/ipv4/ip_output.c.
+const char* output_ipv4_error(ByteSpan packet);
+
+bool sent_by_this_host(ByteSpan packet, bool ipv6, const OwnAddresses& own);
 
 }  // namespace rolewall::eval
