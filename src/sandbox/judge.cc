@@ -8,6 +8,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
@@ -112,6 +113,7 @@ struct Judge::State {
   std::uint64_t loads = 0;
   bool handles_checked = false;
   std::vector<TraceMessage> messages;
+  std::map<unsigned, std::string> devices;  // by index
 
   State(netlink::Connection kernel, Load load, TraceSocket trace, Wire wire)
       : kernel(std::move(kernel)),
@@ -149,6 +151,13 @@ struct Judge::State {
       return fail(ErrorKind::System, "loaded again, the ruleset has other handles");
     }
     return {};
+  }
+
+  const std::string& device(unsigned index) {
+    const auto [entry, is_new] = devices.try_emplace(index);
+    std::array<char, IF_NAMESIZE> name{};
+    if (is_new && ::if_indextoname(index, name.data()) != nullptr) entry->second = name.data();
+    return entry->second;
   }
 
   std::uint32_t next_mark() {
@@ -228,9 +237,7 @@ struct Judge::State {
     auto seen = reader.read(first, way);
     if (!seen) return seen;
     if (!way.empty()) {
-      const unsigned index = first == Hook::Output ? way[0].out_index : way[0].in_index;
-      std::array<char, IF_NAMESIZE> name{};
-      if (::if_indextoname(index, name.data()) != nullptr) seen->device = name.data();
+      seen->device = device(first == Hook::Output ? way[0].out_index : way[0].in_index);
     }
     if (seen->fate() == Fate::Stack && *refused != 0) seen->reason = std::strerror(*refused);
     exposure.add(*seen);

@@ -188,9 +188,34 @@ std::string Comparison::describe(const sandbox::Observation& seen) const {
   return text;
 }
 
-std::string Comparison::decision(const sandbox::Observation& seen) const {
-  const sandbox::Step* step = seen.hooks.back().decision();
-  return step == nullptr ? "" : name(place(*step));
+void Comparison::remember(const sandbox::Observation& seen) {
+  for (const auto& hook : seen.hooks) {
+    for (const sandbox::Step& step : hook.path) {
+      if (step.rule != sandbox::Step::kEnd) run_.insert(place(step));
+    }
+  }
+}
+
+std::size_t Comparison::rules() const {
+  std::size_t count = 0;
+  for (const auto& table : compiled_->tables) {
+    for (const auto& chain : table.chains) count += chain.rules.size();
+  }
+  return count;
+}
+
+std::vector<std::string> Comparison::rules_not_run() const {
+  std::vector<std::string> names;
+  Place at;
+  for (at.table = 0; at.table < compiled_->tables.size(); ++at.table) {
+    const auto& chains = compiled_->tables[at.table].chains;
+    for (at.chain = 0; at.chain < chains.size(); ++at.chain) {
+      for (at.rule = 0; at.rule < chains[at.chain].rules.size(); ++at.rule) {
+        if (!run_.contains(at)) names.push_back(name(at));
+      }
+    }
+  }
+  return names;
 }
 
 }  // namespace rolewall::kernel_judge

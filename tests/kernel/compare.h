@@ -2,7 +2,12 @@
 // that decided, and every rule that ran to its end on the way.
 #pragma once
 
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "eval/eval.h"
@@ -25,8 +30,11 @@ class Comparison {
   std::string describe(const eval::Journey& journey) const;
   std::string describe(const sandbox::Observation& seen) const;
 
-  // The rule that decided, "chain rule 3 (its comment)"; "" where none did.
-  std::string decision(const sandbox::Observation& seen) const;
+  // How many of the rules have run to their end in what was seen so far, and which have not.
+  void remember(const sandbox::Observation& seen);
+  std::size_t rules_run() const { return run_.size(); }
+  std::size_t rules() const;
+  std::vector<std::string> rules_not_run() const;
 
  private:
   explicit Comparison(const ruleset::Ruleset& compiled) : compiled_(&compiled) {}
@@ -35,7 +43,7 @@ class Comparison {
     std::uint32_t table = 0;
     std::uint32_t chain = 0;
     std::uint32_t rule = 0;
-    bool operator==(const Place&) const = default;
+    auto operator<=>(const Place&) const = default;
   };
   Place place(const sandbox::Step& step) const;
   std::string name(const Place& place) const;
@@ -43,6 +51,7 @@ class Comparison {
   const ruleset::Ruleset* compiled_;
   std::vector<std::uint32_t> tables_;               // from the live ruleset's index
   std::vector<std::vector<std::uint32_t>> chains_;  // likewise, by live table
+  std::set<Place> run_;
 };
 
 }  // namespace rolewall::kernel_judge

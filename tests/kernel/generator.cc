@@ -225,6 +225,54 @@ bool is_loopback(const net::Address& address) {
   return std::get<net::Ipv6>(address).value == 1;
 }
 
+// One or two things about a known packet, changed.
+void change(Known& known, Draft& draft, const ruleset::Host& host) {
+  Random& random = draft.random;
+  eval::PacketFields& fields = known.fields;
+  net::Address& remote = known.outbound ? fields.destination : fields.source;
+  net::Address& local = known.outbound ? fields.source : fields.destination;
+  for (std::uint32_t left = 1 + random.below(2); left > 0; --left) {
+    switch (random.weighted({20, 15, 5, 15, 5, 10, 5, 10, 5, 5, 5})) {
+      case 0:
+        remote = draft.boundary();
+        break;
+      case 1:
+        std::visit([&](auto& address) { address.value += random.percent(50) ? 1U : ~0U; }, remote);
+        break;
+      case 2:
+        local = draft.local();
+        break;
+      case 3:
+        fields.destination_port = draft.port();
+        break;
+      case 4:
+        fields.source_port = draft.port();
+        break;
+      case 5:
+        fields.tcp_flags = draft.tcp_flags();
+        break;
+      case 6:
+        fields.protocol = draft.protocol_number();
+        break;
+      case 7:
+        known.device = random.of(host.interfaces).device;
+        break;
+      case 8:
+        fields.more_fragments = true;
+        fields.fragment_offset = static_cast<std::uint16_t>(random.below(3) * 8);
+        break;
+      case 9:
+        fields.icmp_type = draft.icmp_type();
+        break;
+      default:
+        fields.length = draft.length();
+        break;
+    }
+  }
+}
+
+}  // namespace
+
 eval::PacketType type_of(const net::Address& destination) {
   if (destination == net::Address(net::Ipv4{0xffffffff})) return eval::PacketType::Broadcast;
   const auto first = net::to_bytes(destination)[0];
@@ -232,12 +280,25 @@ eval::PacketType type_of(const net::Address& destination) {
   return group ? eval::PacketType::Multicast : eval::PacketType::Host;
 }
 
-}  // namespace
+Question to_question(const Known& known) {
+  Question question{eval::build(known.fields), known.outbound};
+  if (known.outbound) {
+    question.packet.out_device = known.device;
+    question.packet.user = known.user.value_or(0);
+    question.packet.group = 0;
+  } else {
+    question.packet.in_device = known.device;
+    question.packet.type =
+        known.device == "lo" ? eval::PacketType::Host : type_of(known.fields.destination);
+  }
+  return question;
+}
 
-Generator::Generator(const Boundaries& boundaries, const ruleset::Host& host, std::uint64_t seed,
-                     bool other_users)
+Generator::Generator(const Boundaries& boundaries, const ruleset::Host& host,
+                     const std::vector<Known>& known, std::uint64_t seed, bool other_users)
     : boundaries_(boundaries),
       host_(host),
+      known_(known),
       seed_(seed ^ hash(host.name)),
       other_users_(other_users) {
   for (const auto* list : {&host.addresses, &host.virtual_addresses}) {
@@ -250,42 +311,40 @@ Generator::Generator(const Boundaries& boundaries, const ruleset::Host& host, st
 
 Question Generator::question(std::uint64_t number) const {
   Random random(Random(seed_ + number * 0x9e3779b97f4a7c15).next());
-  const bool ipv4 = random.percent(50);
+  Known known;
+  const bool near = !known_.empty() && random.percent(40);
+  if (near) known = random.of(known_);
+  const bool ipv4 = near ? net::is_ipv4(known.fields.source) : random.percent(50);
   Draft draft{random, boundaries_, ipv4 ? own_ipv4_ : own_ipv6_, ipv4};
-  Question question;
-  question.outbound = random.percent(25);
-  const std::string& device = random.of(host_.interfaces).device;
-  const bool over_loopback = !question.outbound && random.percent(3);
-  eval::PacketFields fields = draft.fields(question.outbound);
-  while (question.outbound && unroutable(fields.destination)) fields.destination = draft.remote();
-  if (over_loopback) {
-    fields.source = draft.within();
-    fields.destination = draft.within();
+  if (near) {
+    if (random.percent(85)) change(known, draft, host_);
+  } else {
+    known.outbound = random.percent(25);
+    known.device = random.of(host_.interfaces).device;
+    known.fields = draft.fields(known.outbound);
+    if (!known.outbound && random.percent(3)) {
+      known.device = "lo";
+      known.fields.source = draft.within();
+      known.fields.destination = draft.within();
+    }
+  }
+  if (known.outbound) {
+    while (unroutable(known.fields.destination)) known.fields.destination = draft.remote();
+    const net::Address& to = known.fields.destination;
+    if (contains(draft.own, to) || is_loopback(to)) known.device = "lo";
+    if (other_users_ && random.percent(near ? 10 : 40)) {
+      known.user = boundaries_.users.empty() || random.percent(30)
+                       ? random.of<std::uint32_t>({1, 33, 1000, 65534})
+                       : random.of(boundaries_.users);
+    }
   }
 
-  eval::Packet& packet = question.packet;
-  packet = eval::build(fields);
-  make_fragment_unique(packet, number);
-  unsettle(packet, random, question.outbound);
-
-  if (question.outbound) {
-    const bool to_self = contains(draft.own, fields.destination) || is_loopback(fields.destination);
-    packet.out_device = to_self ? "lo" : device;
-    packet.user = 0;
-    packet.group = 0;
-    if (other_users_ && random.percent(40)) {
-      packet.user = boundaries_.users.empty() || random.percent(30)
-                        ? random.of<std::uint32_t>({1, 33, 1000, 65534})
-                        : random.of(boundaries_.users);
-    }
-  } else if (over_loopback) {
-    packet.in_device = "lo";
-  } else {
-    packet.in_device = device;
-    packet.type = random.percent(97)
-                      ? type_of(fields.destination)
-                      : random.of({eval::PacketType::Host, eval::PacketType::Broadcast,
-                                   eval::PacketType::Multicast, eval::PacketType::OtherHost});
+  Question question = to_question(known);
+  make_fragment_unique(question.packet, number);
+  unsettle(question.packet, random, question.outbound);
+  if (!known.outbound && known.device != "lo" && random.percent(3)) {
+    question.packet.type = random.of({eval::PacketType::Host, eval::PacketType::Broadcast,
+                                      eval::PacketType::Multicast, eval::PacketType::OtherHost});
   }
   return question;
 }

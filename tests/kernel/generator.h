@@ -4,9 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "boundaries.h"
+#include "eval/build.h"
 #include "eval/packet.h"
 #include "ruleset/host.h"
 
@@ -17,18 +20,30 @@ struct Question {
   bool outbound = false;
 };
 
+// A packet that somebody asks about: what is near it is likely to be near a rule.
+struct Known {
+  eval::PacketFields fields;
+  bool outbound = false;
+  std::string device;
+  std::optional<std::uint32_t> user;  // outbound alone
+};
+
+eval::PacketType type_of(const net::Address& destination);
+Question to_question(const Known& known);
+
 class Generator {
  public:
-  // Holds references: both must outlive it. `host` as sandbox::realise() makes it. `other_users`:
+  // Holds references: they must outlive it. `host` as sandbox::realise() makes it. `other_users`:
   // the sandbox has more users than root.
-  Generator(const Boundaries& boundaries, const ruleset::Host& host, std::uint64_t seed,
-            bool other_users);
+  Generator(const Boundaries& boundaries, const ruleset::Host& host,
+            const std::vector<Known>& known, std::uint64_t seed, bool other_users);
 
   Question question(std::uint64_t number) const;
 
  private:
   const Boundaries& boundaries_;
   const ruleset::Host& host_;
+  const std::vector<Known>& known_;
   std::vector<net::Address> own_ipv4_;
   std::vector<net::Address> own_ipv6_;
   std::uint64_t seed_;

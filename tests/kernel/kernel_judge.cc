@@ -9,7 +9,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
-#include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,13 +41,14 @@ struct Arguments {
   std::uint64_t packets = 20'000;
   std::uint64_t seed = 1;
   std::optional<std::uint64_t> only;
-  bool verbose = false;
+  bool verbose = false;   // shows what agrees too
+  bool coverage = false;  // names the rules that no packet ran to their end
 };
 
 int usage(const char* problem) {
   fmt::print(stderr,
              "{}\nusage: kernel_judge POLICIES --rules DIR [--host NAME] [--packets N] [--seed S] "
-             "[--only N] [--verbose]\n",
+             "[--only N] [--verbose] [--coverage]\n",
              problem);
   return 2;
 }
@@ -56,8 +57,8 @@ std::optional<Arguments> parse(int count, char** words) {
   Arguments arguments;
   for (int i = 1; i < count; ++i) {
     const std::string_view word = words[i];
-    if (word == "--verbose") {
-      arguments.verbose = true;
+    if (word == "--verbose" || word == "--coverage") {
+      (word == "--verbose" ? arguments.verbose : arguments.coverage) = true;
       continue;
     }
     if (!word.starts_with("--")) {
@@ -90,7 +91,8 @@ struct Tally {
   std::uint64_t from_tests = 0;
   std::uint64_t disagreements = 0;
   std::uint64_t fates[6] = {};  // by sandbox::Fate
-  std::uint64_t rules = 0;      // different ones that decided
+  std::uint64_t rules = 0;
+  std::uint64_t rules_run = 0;  // of these, to their end, by some packet
   std::uint64_t loads = 0;
 };
 
@@ -121,16 +123,9 @@ bool has_users() {
 
 // A packet of a test that this host is asked, once for each interface that it may take.
 struct TestQuestion {
-  Question question;
+  Known known;
   std::string words;
 };
-
-eval::PacketType type_of(const net::Address& destination) {
-  if (destination == net::Address(net::Ipv4{0xffffffff})) return eval::PacketType::Broadcast;
-  const auto first = net::to_bytes(destination)[0];
-  const bool group = net::is_ipv4(destination) ? first >> 4 == 14 : first == 0xff;
-  return group ? eval::PacketType::Multicast : eval::PacketType::Host;
-}
 
 std::vector<TestQuestion> questions_of(const std::vector<ask::TestCase>& cases, policy::Index index,
                                        const ruleset::Host& host) {
@@ -141,16 +136,8 @@ std::vector<TestQuestion> questions_of(const std::vector<ask::TestCase>& cases, 
     const auto& remote = outbound ? sample.fields.destination : sample.fields.source;
     for (const auto& interface :
          ask::interfaces_for(host, remote, outbound ? sample.out : sample.in)) {
-      TestQuestion asked{{eval::build(sample.fields), outbound}, ask::to_words(sample)};
-      if (outbound) {
-        asked.question.packet.out_device = interface.device;
-        asked.question.packet.user = sample.user.value_or(0);
-        asked.question.packet.group = 0;
-      } else {
-        asked.question.packet.in_device = interface.device;
-        asked.question.packet.type = type_of(sample.fields.destination);
-      }
-      questions.push_back(std::move(asked));
+      questions.push_back(
+          {{sample.fields, outbound, interface.device, sample.user}, ask::to_words(sample)});
     }
   };
   for (const ask::TestCase& test : cases) {
@@ -166,8 +153,12 @@ std::vector<TestQuestion> questions_of(const std::vector<ask::TestCase>& cases, 
 class HostJudge {
  public:
   HostJudge(const ruleset::Snapshot& snapshot, const ruleset::Host& host, Tally& tally,
-            bool verbose)
-      : snapshot_(snapshot), evaluator_(snapshot.ruleset, host), tally_(tally), verbose_(verbose) {}
+            bool verbose, bool coverage)
+      : snapshot_(snapshot),
+        evaluator_(snapshot.ruleset, host),
+        tally_(tally),
+        verbose_(verbose),
+        coverage_(coverage) {}
 
   Result<void> open(const ruleset::Host& host) {
     TRY(sandbox::set_up_host(host));
@@ -193,15 +184,19 @@ class HostJudge {
       difference = "the kernel takes it by " + seen->device;
     }
     ++tally_.fates[static_cast<int>(seen->fate())];
-    ++decisions_[comparison_->decision(*seen)];
+    comparison_->remember(*seen);
     if (!difference.empty() || verbose_) show(question, words, repeat, difference, journey, *seen);
     return {};
   }
 
   void finish() {
     tally_.loads = judge_->loads();
-    decisions_.erase("");
-    tally_.rules = decisions_.size();
+    tally_.rules_run = comparison_->rules_run();
+    tally_.rules = comparison_->rules();
+    if (!coverage_) return;
+    for (const std::string& name : comparison_->rules_not_run()) {
+      fmt::print("{}: never ran to its end: {}\n", snapshot_.host.name, name);
+    }
   }
 
  private:
@@ -222,16 +217,16 @@ class HostJudge {
   eval::Evaluator evaluator_;
   Tally& tally_;
   bool verbose_;
+  bool coverage_;
   std::unique_ptr<sandbox::Judge> judge_;
   std::unique_ptr<Comparison> comparison_;
-  std::map<std::string, std::uint64_t> decisions_;
 };
 
 // In the sandbox. Returns its exit status.
 int judge_host(const Arguments& arguments, const char* program, const ruleset::Snapshot& snapshot,
                const std::vector<TestQuestion>& tests, Tally& tally) {
   const ruleset::Host host = sandbox::realise(snapshot.host);
-  HostJudge judge(snapshot, host, tally, arguments.verbose);
+  HostJudge judge(snapshot, host, tally, arguments.verbose, arguments.coverage);
   const auto failed = [&](const Error& error, std::string_view where) {
     fmt::print("{}: {}: {}\n", host.name, where, error.message);
     return 1;
@@ -243,14 +238,17 @@ int judge_host(const Arguments& arguments, const char* program, const ruleset::S
                   arguments.rules, host.name, arguments.seed);
   if (!arguments.only) {
     for (const TestQuestion& test : tests) {
-      if (auto asked = judge.ask(test.question, test.words, again + " --packets 0"); !asked) {
+      if (auto asked = judge.ask(to_question(test.known), test.words, again + " --packets 0");
+          !asked) {
         return failed(asked.error(), test.words);
       }
       ++tally.from_tests;
     }
   }
   const Boundaries boundaries = Boundaries::of(snapshot.ruleset, host);
-  const Generator generator(boundaries, host, arguments.seed, has_users());
+  std::vector<Known> known;
+  for (const TestQuestion& test : tests) known.push_back(test.known);
+  const Generator generator(boundaries, host, known, arguments.seed, has_users());
   const std::uint64_t first = arguments.only.value_or(0);
   const std::uint64_t end = arguments.only ? first + 1 : arguments.packets;
   for (std::uint64_t number = first; number < end; ++number) {
@@ -269,12 +267,12 @@ void report(std::string_view host, const Tally& tally, double seconds) {
   const auto of = [&](sandbox::Fate fate) { return tally.fates[static_cast<int>(fate)]; };
   fmt::print(
       "{}: {} generated packets and {} of tests compared, {} disagreements "
-      "({} accepted, {} dropped, {} rejected, {} discarded by the stack; {} rules decided; {} "
-      "loads; "
+      "({} accepted, {} dropped, {} rejected, {} discarded by the stack; {} of {} rules "
+      "ran; {} loads; "
       "{:.1f} s)\n",
       host, tally.generated, tally.from_tests, tally.disagreements, of(sandbox::Fate::Accept),
-      of(sandbox::Fate::Drop), of(sandbox::Fate::Reject), of(sandbox::Fate::Stack), tally.rules,
-      tally.loads, seconds);
+      of(sandbox::Fate::Drop), of(sandbox::Fate::Reject), of(sandbox::Fate::Stack), tally.rules_run,
+      tally.rules, tally.loads, seconds);
 }
 
 policy::Date today() {
