@@ -28,14 +28,6 @@ std::uint32_t bit_of(FlowState state) {
   return 0;
 }
 
-// Multicast, or IPv4's broadcast to the link: no host's own address, and received all the same.
-bool is_group(const net::Address& address) {
-  if (const auto* ipv4 = std::get_if<net::Ipv4>(&address)) {
-    return ipv4->value >> 28 == 0xe || ipv4->value == 0xffffffff;
-  }
-  return std::get<net::Ipv6>(address).value >> 120 == 0xff;
-}
-
 std::vector<std::uint16_t> ends_of(const net::PortRange& range) {
   if (range.first == range.last) return {range.first};
   return {range.first, range.last};
@@ -121,6 +113,13 @@ bool bears(const Ends& ends, std::optional<Index> host, const net::Address& addr
 }
 
 }  // namespace
+
+bool is_group(const net::Address& address) {
+  if (const auto* ipv4 = std::get_if<net::Ipv4>(&address)) {
+    return ipv4->value >> 28 == 0xe || ipv4->value == 0xffffffff;
+  }
+  return std::get<net::Ipv6>(address).value >> 120 == 0xff;
+}
 
 std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking& asking,
                                   Diagnostics& diagnostics) const {

@@ -108,6 +108,29 @@ Json to_json(const ask::Answer& answer) {
   return json;
 }
 
+ask::Hop hop_from_json(const Json& json) {
+  ask::Hop hop;
+  hop.host = json.value("host", "");
+  hop.hook = ruleset::from_name<ruleset::Hook>(json.value("hook", "")).value_or(hop.hook);
+  hop.device = json.value("device", "");
+  hop.verdict = ask::verdict_from(json.value("verdict", "")).value_or(ask::Verdict::Undecided);
+  hop.reason = json.value("reason", "");
+  if (const auto at = json.find("decided_by"); at != json.end()) {
+    ask::DecidedBy by;
+    by.family = at->value("family", "");
+    by.table = at->value("table", "");
+    by.chain = at->value("chain", "");
+    if (at->contains("handle")) by.handle = (*at)["handle"].get<std::uint64_t>();
+    by.rule = at->value("rule", "");
+    by.chain_policy = at->value("chain_policy", false);
+    by.file = at->value("file", "");
+    by.line = at->value("line", 0u);
+    by.column = at->value("column", 0u);
+    hop.decided_by = std::move(by);
+  }
+  return hop;
+}
+
 void print(const Json& json) {
   out().line(json.dump(-1, ' ', false, Json::error_handler_t::replace));
 }

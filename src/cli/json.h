@@ -21,6 +21,9 @@ Json to_json(const ask::DecidedBy& decided_by);
 Json to_json(const ask::Hop& hop);
 Json to_json(const ask::Answer& answer);
 
+// A hop as to_json(Hop) wrote it, without what --explain adds. REQUIRES: `json` is such an object.
+ask::Hop hop_from_json(const Json& json);
+
 // On standard output, on one line. Bytes that are not UTF-8 are replaced.
 void print(const Json& json);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -124,10 +125,16 @@ void render(const Terminal& terminal, const SourceFiles& sources, const Diagnost
 std::string summary(const Diagnostics& diagnostics) {
   const std::size_t errors = diagnostics.error_count();
   const std::size_t warnings = diagnostics.warning_count();
-  if (errors == 0 && warnings == 0) return "no findings";
-  if (warnings == 0) return counted(errors, "error");
-  if (errors == 0) return counted(warnings, "warning");
-  return fmt::format("{}, {}", counted(errors, "error"), counted(warnings, "warning"));
+  const auto notes = static_cast<std::size_t>(
+      std::count_if(diagnostics.all().begin(), diagnostics.all().end(),
+                    [](const Diagnostic& finding) { return finding.severity == Severity::Note; }));
+  std::string words;
+  for (const auto& [count, noun] :
+       {std::pair{errors, "error"}, std::pair{warnings, "warning"}, std::pair{notes, "note"}}) {
+    if (count == 0) continue;
+    words += (words.empty() ? "" : ", ") + counted(count, noun);
+  }
+  return words.empty() ? "no findings" : words;
 }
 
 int report(const Error& error) {

@@ -134,11 +134,16 @@ Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {
   if (!date) return std::unexpected(date.error());
   const auto directory = find_directory(options, looks);
   if (!directory) return std::unexpected(directory.error());
+  const std::string rules = find_shipped_rules();
+  if (!is_directory(rules)) {
+    return fail(ErrorKind::Io, fmt::format("{}: no such directory: the shipped rules should be "
+                                           "there (ROLEWALL_RULES_DIR names another)",
+                                           rules));
+  }
   LoadedSite site;
   site.date = *date;
-  site.policy = policy::load(
-      *directory, {find_shipped_rules(), *date, options.expired_is_error, options.locking},
-      site.diagnostics);
+  site.policy = policy::load(*directory, {rules, *date, options.expired_is_error, options.locking},
+                             site.diagnostics);
   return site;
 }
 

@@ -5,52 +5,85 @@
 #include "cli/check.h"
 #include "cli/exit_status.h"
 #include "cli/json.h"
+#include "cli/kernel_answers.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "sandbox/sandbox.h"
 
 namespace rolewall::cli {
 namespace {
 
 struct Options {
   SiteOptions site;
+  bool kernel = false;
   std::string format = "text";
 };
+
+void print_json(const policy::Policy& policy, const Checked& checked, bool by_kernel) {
+  print(Json{{"version", kJsonVersion},
+             {"verb", "test"},
+             {"directory", policy.directory},
+             {"answered_by", by_kernel ? "kernel" : "evaluator"},
+             {"ok", checked.passed()},
+             {"findings", to_json(checked.findings, policy.sources)},
+             {"tests", to_json(policy, checked.tests)}});
+}
+
+void print_text(const policy::Policy& policy, const Checked& checked, bool asked) {
+  render(out(), policy.sources, checked.findings, Severity::Error);
+  render(out(), policy, checked.tests);
+  out().line(fmt::format(
+      "{}: {}", printable(policy.directory),
+      asked ? summary(checked.tests) : summary(checked.findings) + "; no test was run"));
+}
+
+// The same tests, with the kernel's answers in place of the evaluator's.
+Result<Checked> check_with_kernel(const LoadedSite& site) {
+  if (const std::string why = sandbox::unavailable(); !why.empty()) {
+    return fail(ErrorKind::System, fmt::format("no namespaces can be made here: {}", why));
+  }
+  Checked checked;
+  checked.findings = site.diagnostics;
+  if (site.diagnostics.has_errors()) return checked;
+  ask::Site asked(site.policy, site.date);
+  auto cases = ask::plan_tests(site.policy, checked.findings);
+  checked.findings.sort();
+  auto answers = ask_kernel(asked, cases);
+  if (!answers) return std::unexpected(answers.error());
+  checked.tests =
+      judge(std::move(cases), [&](const ask::TestCase&, std::size_t index, std::size_t sample) {
+        return std::move((*answers)[index][sample]);
+      });
+  return checked;
+}
 
 int run(const Options& options) {
   const auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
-  const Checked checked = check(*site, false);
-  const policy::Policy& policy = site->policy;
-  const int status = checked.passed() ? kDone : kNo;
+  const auto checked =
+      options.kernel ? check_with_kernel(*site) : Result<Checked>(check(*site, false));
+  if (!checked) return report(checked.error());
   if (options.format == "json") {
-    print(Json{{"version", kJsonVersion},
-               {"verb", "test"},
-               {"directory", policy.directory},
-               {"ok", checked.passed()},
-               {"findings", to_json(checked.findings, policy.sources)},
-               {"tests", to_json(policy, checked.tests)}});
-    return status;
-  }
-  render(out(), policy.sources, checked.findings, Severity::Error);
-  render(out(), policy, checked.tests);
-  if (site->diagnostics.has_errors()) {
-    out().line(fmt::format("{}: {}; no test was run", printable(policy.directory),
-                           summary(checked.findings)));
+    print_json(site->policy, *checked, options.kernel);
   } else {
-    out().line(fmt::format("{}: {}", printable(policy.directory), summary(checked.tests)));
+    print_text(site->policy, *checked, !site->diagnostics.has_errors());
   }
-  return status;
+  return checked->passed() ? kDone : kNo;
 }
 
 }  // namespace
 
 void add_test(Program& program) {
-  CLI::App& verb = program.add_verb(kPolicyVerbs, "test", "run the policies' tests",
-                                    "  rolewall test policies\n"
-                                    "  rolewall test policies --format json");
+  CLI::App& verb =
+      program.add_verb(kPolicyVerbs, "test", "run the policies' tests",
+                       "  rolewall test policies\n"
+                       "  rolewall test policies --kernel     the same, by a live kernel\n"
+                       "  rolewall test policies --format json");
   auto options = std::make_shared<Options>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site);
+  verb.add_flag("--kernel", options->kernel,
+                "let a live kernel answer, in namespaces; no root needed");
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
 }

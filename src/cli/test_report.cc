@@ -19,7 +19,6 @@ void count(TestReport& report) {
   for (const ask::TestCase& test_case : report.cases) {
     tests.insert(test_case.test);
     packets.insert(test_case.packet);
-    report.samples += test_case.samples.size();
   }
   report.tests = tests.size();
   report.packets = packets.size();
@@ -27,17 +26,6 @@ void count(TestReport& report) {
   for (const TestFailure& failure : report.failures)
     failed.insert(report.cases[failure.test_case].test);
   report.failed_tests = failed.size();
-}
-
-void judge_all(TestReport& report, const Asker& asker) {
-  for (std::size_t index = 0; index < report.cases.size(); ++index) {
-    const ask::TestCase& test_case = report.cases[index];
-    for (std::size_t sample = 0; sample < test_case.samples.size(); ++sample) {
-      ask::Answer answer = asker(test_case, sample);
-      std::string wrong = ask::judge(test_case, answer);
-      if (!wrong.empty()) report.failures.push_back({index, std::move(answer), std::move(wrong)});
-    }
-  }
 }
 
 std::string host_of(const policy::Policy& policy, const ask::TestCase& test_case) {
@@ -59,21 +47,31 @@ void render(const Terminal& terminal, const policy::Policy& policy, const ask::T
 
 }  // namespace
 
-TestReport run_tests(const policy::Policy& policy, const Asker& asker, Diagnostics& findings) {
+TestReport judge(std::vector<ask::TestCase> cases, const Asker& asker) {
   TestReport report;
-  report.cases = ask::plan_tests(policy, findings);
-  judge_all(report, asker);
+  report.cases = std::move(cases);
+  for (std::size_t index = 0; index < report.cases.size(); ++index) {
+    const ask::TestCase& test_case = report.cases[index];
+    for (std::size_t sample = 0; sample < test_case.samples.size(); ++sample) {
+      std::optional<ask::Answer> answer = asker(test_case, index, sample);
+      if (!answer) {
+        ++report.left_out;
+        continue;
+      }
+      ++report.samples;
+      std::string wrong = ask::judge(test_case, *answer);
+      if (!wrong.empty()) report.failures.push_back({index, std::move(*answer), std::move(wrong)});
+    }
+  }
   count(report);
   return report;
 }
 
 TestReport run_tests(const policy::Policy& policy, ask::Site& site, Diagnostics& findings) {
-  return run_tests(
-      policy,
-      [&](const ask::TestCase& test_case, std::size_t sample) {
-        return site.ask(test_case.samples[sample]);
-      },
-      findings);
+  return judge(ask::plan_tests(policy, findings),
+               [&](const ask::TestCase& test_case, std::size_t, std::size_t sample) {
+                 return site.ask(test_case.samples[sample]);
+               });
 }
 
 void render(const Terminal& terminal, const policy::Policy& policy, const TestReport& report) {
@@ -92,9 +90,10 @@ void render(const Terminal& terminal, const policy::Policy& policy, const TestRe
 }
 
 std::string summary(const TestReport& report) {
-  const std::string asked =
+  std::string asked =
       fmt::format("{}, {}, {}", counted(report.tests, "test"), counted(report.packets, "packet"),
                   counted(report.samples, "sample"));
+  if (report.left_out > 0) asked += fmt::format(" ({} not asked)", grouped(report.left_out));
   if (report.failures.empty()) return fmt::format("{}: all as expected", asked);
   return fmt::format("{}: {} failed, {} not as expected", asked,
                      counted(report.failed_tests, "test"),
@@ -113,6 +112,7 @@ Json to_json(const policy::Policy& policy, const TestReport& report) {
   json["failed"] = report.failed_tests;
   json["packets"] = report.packets;
   json["samples"] = report.samples;
+  if (report.left_out > 0) json["left_out"] = report.left_out;
   json["results"] = Json::array();
   for (std::size_t index = 0; index < report.cases.size(); ++index) {
     const ask::TestCase& test_case = report.cases[index];

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,15 +27,18 @@ struct TestReport {
   std::size_t tests = 0;         // [[test]] tables
   std::size_t failed_tests = 0;  // of them
   std::size_t packets = 0;       // lines of words
-  std::size_t samples = 0;       // packets asked
+  std::size_t samples = 0;       // packets that were asked
+  std::size_t left_out = 0;      // packets that could not be asked of this answerer
 };
 
-// Answers a sample of a test: the evaluator, or the kernel.
-using Asker = std::function<ask::Answer(const ask::TestCase&, std::size_t sample)>;
+// Answers a sample of a case, `index` being the case's; std::nullopt where it cannot be asked.
+using Asker = std::function<std::optional<ask::Answer>(const ask::TestCase& test_case,
+                                                       std::size_t index, std::size_t sample)>;
 
-// What is wrong in the tests' words goes to `findings`.
+TestReport judge(std::vector<ask::TestCase> cases, const Asker& asker);
+
+// Plans the tests and puts them to the evaluator. What is wrong in their words goes to `findings`.
 TestReport run_tests(const policy::Policy& policy, ask::Site& site, Diagnostics& findings);
-TestReport run_tests(const policy::Policy& policy, const Asker& asker, Diagnostics& findings);
 
 // The failures, each at its line, with the packet and the line that decides.
 void render(const Terminal& terminal, const policy::Policy& policy, const TestReport& report);

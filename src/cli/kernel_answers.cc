@@ -1,0 +1,195 @@
+#include "cli/kernel_answers.h"
+
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <sstream>
+
+#include "cli/exit_status.h"
+#include "cli/json.h"
+#include "cli/render.h"
+#include "sandbox/judge.h"
+#include "sandbox/sandbox.h"
+
+namespace rolewall::cli {
+namespace {
+
+// What one host is asked, and what it answered, in the same order.
+struct HostQuestions {
+  std::vector<ask::FlowEnd> ends;
+  std::vector<std::vector<ask::Hop>> answers;
+  std::size_t next = 0;  // the first answer that was not yet taken
+};
+
+// How the sandbox's process, which shares no memory with ours, tells its answers: a file without a
+// name, a line for each question.
+class Channel {
+ public:
+  Channel() : file_(::memfd_create("rolewall-answers", MFD_CLOEXEC)) {}
+  ~Channel() {
+    if (file_ >= 0) ::close(file_);
+  }
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  bool write(std::string_view text) const {
+    while (!text.empty()) {
+      const ssize_t count = ::write(file_, text.data(), text.size());
+      if (count < 0 && errno != EINTR) return false;
+      if (count > 0) text.remove_prefix(static_cast<std::size_t>(count));
+    }
+    return true;
+  }
+  std::string read() const {
+    std::string text;
+    std::array<char, 1 << 16> block{};
+    for (off_t at = 0;;) {
+      const ssize_t count = ::pread(file_, block.data(), block.size(), at);
+      if (count <= 0) return text;
+      text.append(block.data(), static_cast<std::size_t>(count));
+      at += count;
+    }
+  }
+
+ private:
+  int file_;
+};
+
+ask::Verdict verdict_of(sandbox::Fate fate) {
+  switch (fate) {
+    case sandbox::Fate::Accept:
+      return ask::Verdict::Accept;
+    case sandbox::Fate::Drop:
+      return ask::Verdict::Drop;
+    case sandbox::Fate::Reject:
+      return ask::Verdict::Reject;
+    case sandbox::Fate::Stack:
+      return ask::Verdict::Stack;
+    case sandbox::Fate::Queue:
+    case sandbox::Fate::Stolen:
+      break;  // no ruleset of ours does either
+  }
+  return ask::Verdict::Undecided;
+}
+
+std::vector<ask::Hop> to_hops(const ruleset::Snapshot& snapshot, const ruleset::Ruleset& live,
+                              const sandbox::Observation& seen) {
+  std::vector<ask::Hop> hops;
+  for (const sandbox::HookObservation& observed : seen.hooks) {
+    ask::Hop hop;
+    hop.host = snapshot.host.name;
+    hop.hook = observed.hook;
+    hop.device = seen.device;
+    hop.verdict = verdict_of(observed.fate);
+    if (const sandbox::Step* step = observed.decision(); step != nullptr) {
+      const std::uint32_t rule =
+          step->rule == sandbox::Step::kEnd ? eval::Decision::kPolicy : step->rule;
+      hop.decided_by = ask::decided_by(live, snapshot.sources, {step->table, step->chain, rule});
+    }
+    if (observed.fate == sandbox::Fate::Stack) hop.reason = seen.reason;
+    hops.push_back(std::move(hop));
+  }
+  return hops;
+}
+
+// Runs in the sandbox; the exit status of its process.
+int answer_all(const ruleset::Snapshot& snapshot, const HostQuestions& questions,
+               const Channel& channel) {
+  const ruleset::Host host = sandbox::realise(snapshot.host);
+  if (const auto made = sandbox::set_up_host(host); !made) return report(made.error());
+  auto judge = sandbox::Judge::open(host, snapshot.ruleset.tables.front());
+  if (!judge) return report(judge.error());
+  for (const ask::FlowEnd& end : questions.ends) {
+    const auto seen = end.arrives ? judge->arrive(end.packet) : judge->send(end.packet);
+    if (!seen) return report(seen.error());
+    Json hops = Json::array();
+    for (const ask::Hop& hop : to_hops(snapshot, judge->ruleset(), *seen)) {
+      hops.push_back(to_json(hop));
+    }
+    if (!channel.write(hops.dump() + "\n")) return kSystem;
+  }
+  return kDone;
+}
+
+Result<void> ask_host(const ruleset::Snapshot& snapshot, HostQuestions& questions) {
+  if (err().interactive()) {
+    err().line(fmt::format("rolewall: asking the kernel as {}: {}", snapshot.host.name,
+                           counted(questions.ends.size(), "packet")));
+  }
+  const Channel channel;
+  // The child shares our streams: what is buffered here would be written twice.
+  std::fflush(nullptr);
+  const auto status = sandbox::run([&] { return answer_all(snapshot, questions, channel); });
+  if (!status) return std::unexpected(status.error());
+  std::istringstream lines(channel.read());
+  for (std::string line; std::getline(lines, line);) {
+    std::vector<ask::Hop> hops;
+    for (const Json& hop : Json::parse(line, nullptr, false)) hops.push_back(hop_from_json(hop));
+    questions.answers.push_back(std::move(hops));
+  }
+  if (*status != kDone || questions.answers.size() != questions.ends.size()) {
+    return fail(
+        ErrorKind::System,
+        fmt::format("{}: the sandbox ended with status {} after {} of {} packets",
+                    snapshot.host.name, *status, questions.answers.size(), questions.ends.size()));
+  }
+  return {};
+}
+
+bool bears(const ruleset::Host& host, const net::Address& address) {
+  for (const auto* prefixes : {&host.addresses, &host.virtual_addresses}) {
+    for (const net::Prefix& prefix : *prefixes) {
+      if (prefix.address == address) return true;
+    }
+  }
+  return false;
+}
+
+bool can_be_put(ask::Site& site, const ask::Sample& sample) {
+  if (sample.ct_state) return false;
+  if (sample.user.value_or(0) != 0 && ::geteuid() != 0) return false;
+  const auto is_there = [&](policy::Index host, const net::Address& address) {
+    return bears(sandbox::realise(site.snapshot(host).host), address);
+  };
+  if (sample.sender && !is_there(*sample.sender, sample.fields.source)) return false;
+  return !sample.receiver || ask::is_group(sample.fields.destination) ||
+         is_there(*sample.receiver, sample.fields.destination);
+}
+
+}  // namespace
+
+Result<KernelAnswers> ask_kernel(ask::Site& site, const std::vector<ask::TestCase>& cases) {
+  std::map<policy::Index, HostQuestions> hosts;
+  const auto collect = [&](const ask::FlowEnd& end) {
+    hosts[end.host].ends.push_back(end);
+    return std::vector<ask::Hop>{};
+  };
+  for (const ask::TestCase& test_case : cases) {
+    for (const ask::Sample& sample : test_case.samples) {
+      if (can_be_put(site, sample)) site.ask_with(sample, collect);
+    }
+  }
+  for (auto& [host, questions] : hosts) TRY(ask_host(site.snapshot(host), questions));
+
+  // The same questions once more, in the same order, now with their answers.
+  const auto take = [&](const ask::FlowEnd& end) {
+    HostQuestions& questions = hosts[end.host];
+    return std::move(questions.answers[questions.next++]);
+  };
+  KernelAnswers answers;
+  for (const ask::TestCase& test_case : cases) {
+    auto& of_case = answers.emplace_back();
+    for (const ask::Sample& sample : test_case.samples) {
+      of_case.push_back(can_be_put(site, sample) ? std::optional(site.ask_with(sample, take))
+                                                 : std::nullopt);
+    }
+  }
+  return answers;
+}
+
+}  // namespace rolewall::cli
