@@ -146,28 +146,23 @@ class Evaluator::Machine {
         ipv4_(plan_family(program_, false)),
         ipv6_(plan_family(program_, true)) {}
 
-  Journey arrive(const Packet& packet, const Options& options) {
+  // One packet's whole way, by `way`.
+  Journey ask(void (Machine::*way)(const Packet&, const Options&, Journey&), const Packet& packet,
+              const Options& options) {
     if (!options.keep_state) state_.forget();
     Journey journey;
-    arrive(packet, options, journey);
+    (this->*way)(packet, options, journey);
     state_.settle_connections(journey.fate() == Fate::Accept);
-    return journey;
-  }
-
-  Journey send(const Packet& packet, const Options& options) {
     if (!options.keep_state) state_.forget();
-    Journey journey;
-    send(packet, options, journey);
-    state_.settle_connections(journey.fate() == Fate::Accept);
     return journey;
   }
+  void arrive(const Packet& packet, const Options& options, Journey& journey);
+  void send(const Packet& packet, const Options& options, Journey& journey);
 
   void forget() { state_.forget(); }
 
  private:
   // Each returns whether the packet goes on.
-  void arrive(const Packet& packet, const Options& options, Journey& journey);
-  void send(const Packet& packet, const Options& options, Journey& journey);
   bool run_ingress(Frame& frame, const Options& options, Journey& journey);
   bool run_hook(Hook hook, const HookPlan& plan, Frame& frame, const Options& options,
                 Journey& journey);
@@ -425,10 +420,10 @@ Evaluator::Evaluator(const ruleset::Ruleset& ruleset, const ruleset::Host& host)
 Evaluator::~Evaluator() = default;
 
 Journey Evaluator::arrive(const Packet& packet, const Options& options) {
-  return machine_->arrive(packet, options);
+  return machine_->ask(&Machine::arrive, packet, options);
 }
 Journey Evaluator::send(const Packet& packet, const Options& options) {
-  return machine_->send(packet, options);
+  return machine_->ask(&Machine::send, packet, options);
 }
 void Evaluator::reset() {
   machine_->forget();

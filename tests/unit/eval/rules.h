@@ -1,6 +1,7 @@
 // Rulesets written by hand for the tests, expression by expression, as nft compiles them.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,10 @@
 namespace rolewall::eval {
 
 using ruleset::Expr;
+
+// For loops over literals.
+using Octets = std::initializer_list<std::uint8_t>;
+using Words = std::initializer_list<std::uint16_t>;
 
 inline net::Address address(const char* text) {
   return *net::parse_address(text);

@@ -1,0 +1,144 @@
+#include "eval/sets.h"
+
+#include <doctest/doctest.h>
+
+#include "rules.h"
+
+namespace rolewall::eval {
+namespace {
+
+using namespace ruleset;
+
+Set interval_set(const std::vector<std::array<std::uint16_t, 2>>& ranges) {
+  Set set;
+  set.name = "s";
+  set.interval = true;
+  set.key = {{DataType::InetService, 2}};
+  set.elements.key_size = 2;
+  for (const auto& [from, to] : ranges) {
+    const Value low = Value::be16(from), high = Value::be16(to);
+    set.elements.keys.insert(set.elements.keys.end(), low.begin(), low.end());
+    set.elements.key_ends.insert(set.elements.key_ends.end(), high.begin(), high.end());
+  }
+  return set;
+}
+std::uint32_t find(const Set& set, std::uint16_t port) {
+  return SetIndex(set).find(Value::be16(port).begin());
+}
+
+TEST_CASE("intervals, sorted or not, hold their ends and nothing else") {
+  for (const auto& set : {interval_set({{10, 20}, {30, 30}, {40, 65535}}),
+                          interval_set({{40, 65535}, {10, 20}, {30, 30}})}) {
+    for (const std::uint16_t in : Words{10, 15, 20, 30, 40, 65535})
+      CHECK(find(set, in) != SetIndex::kNone);
+    for (const std::uint16_t out : Words{0, 9, 21, 29, 31, 39})
+      CHECK(find(set, out) == SetIndex::kNone);
+  }
+  CHECK(find(interval_set({}), 1) == SetIndex::kNone);
+}
+
+TEST_CASE("intervals that overlap are still all found") {
+  const Set set = interval_set({{10, 100}, {20, 30}});
+  for (const std::uint16_t in : Words{10, 25, 50, 100}) CHECK(find(set, in) != SetIndex::kNone);
+}
+
+TEST_CASE("every key of a large exact set is found, and its neighbours are not") {
+  std::vector<std::vector<std::uint8_t>> keys;
+  for (unsigned i = 0; i < 5000; ++i) {
+    keys.push_back({10, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i), 2});
+  }
+  const Set set = exact_set("s", {{DataType::Ipv4Address, 4}}, keys);
+  const SetIndex index(set);
+  for (unsigned i = 0; i < keys.size(); ++i) {
+    CHECK(index.find(keys[i].data()) == i);
+    keys[i][3] = 3;
+    CHECK(index.find(keys[i].data()) == SetIndex::kNone);
+  }
+}
+
+TEST_CASE("a concatenation of ranges matches field by field") {
+  Set set;
+  set.name = "s";
+  set.interval = true;
+  set.key = {{DataType::Ipv4Address, 4}, {DataType::InetService, 2}};
+  set.elements.key_size = 8;
+  set.elements.keys = {10, 0, 0, 0, 0, 80, 0, 0};
+  set.elements.key_ends = {10, 0, 0, 255, 0, 90, 0, 0};
+  const auto match = [&](const char* source, std::uint16_t port) {
+    PacketFields packet = fields(6, port);
+    packet.source = address(source);
+    return matches({load_network(12, 4, 0), load_transport(2, 2, 1), Lookup{.set = "s"}},
+                   arriving(packet), {set});
+  };
+  CHECK(match("10.0.0.7", 80));
+  CHECK(match("10.0.0.255", 90));
+  CHECK_FALSE(match("10.0.1.0", 85));
+  CHECK_FALSE(match("10.0.0.7", 91));
+  CHECK_FALSE(match("10.0.0.7", 79));
+}
+
+TEST_CASE("an inverted lookup breaks where the key is there") {
+  const Set set = exact_set("s", {{DataType::InetService, 2}}, {{0, 22}});
+  CHECK_FALSE(matches({load_transport(2, 2), Lookup{.set = "s", .inverted = true}},
+                      arriving(fields(6, 22)), {set}));
+  CHECK(matches({load_transport(2, 2), Lookup{.set = "s", .inverted = true}},
+                arriving(fields(6, 23)), {set}));
+}
+
+TEST_CASE("a map gives a value, or breaks") {
+  Set set = exact_set("s", {{DataType::InetService, 2}}, {{0, 22}, {0, 80}});
+  set.kind = SetKind::Map;
+  set.data = {DataType::Mark, 4};
+  set.elements.data_size = 4;
+  set.elements.data = {1, 0, 0, 0, 2, 0, 0, 0};
+  const std::vector<Expr> exprs{load_transport(2, 2),
+                                Lookup{.set = "s", .result = LookupResult::Data, .destination = 3},
+                                is(Value::host_u32(2), 3)};
+  CHECK(matches(exprs, arriving(fields(6, 80)), {set}));
+  CHECK_FALSE(matches(exprs, arriving(fields(6, 22)), {set}));
+  CHECK_FALSE(matches(exprs, arriving(fields(6, 99)), {set}));
+  set.elements.has_catch_all = true;
+  set.elements.catch_all_data = {2, 0, 0, 0};
+  CHECK(matches(exprs, arriving(fields(6, 99)), {set}));
+}
+
+TEST_CASE("a verdict map's miss breaks the rule, its hit ends it") {
+  Set set = exact_set("s", {{DataType::InetService, 2}}, {{0, 22}, {0, 80}, {0, 90}});
+  set.kind = SetKind::VerdictMap;
+  set.elements.verdicts = {
+      {VerdictCode::Accept, "", 0}, {VerdictCode::Jump, "c", 0}, {VerdictCode::Jump, "gone", 0}};
+  const auto rules =
+      one_table({base_chain({rule({load_transport(2, 2),
+                                   Lookup{.set = "s", .result = LookupResult::Verdict}, drop()}),
+                             rule({Reject{}})}),
+                 plain_chain("c", {rule({drop()})})},
+                {set});
+  CHECK_EQ(fate_of(rules, arriving(fields(6, 22))), Fate::Accept);
+  CHECK_EQ(fate_of(rules, arriving(fields(6, 80))), Fate::Drop);
+  CHECK_EQ(fate_of(rules, arriving(fields(6, 23))), Fate::Reject);
+  CHECK_EQ(fate_of(rules, arriving(fields(6, 90))), Fate::Undecided);
+}
+
+TEST_CASE("an element that has expired is not there") {
+  Set set = exact_set("s", {{DataType::InetService, 2}}, {{0, 22}});
+  set.has_timeout = true;
+  set.timeout_ms = 5000;
+  const auto rules =
+      input_rules({rule({load_transport(2, 2), Lookup{.set = "s"}, accept()})}, {set});
+  const Host on = host();
+  Evaluator evaluator(rules, on);
+  const Packet packet = arriving(fields(6, 22));
+  CHECK_EQ(evaluator.arrive(packet, {.now_ns = 4'999'000'000}).fate(), Fate::Accept);
+  CHECK_EQ(evaluator.arrive(packet, {.now_ns = 5'000'000'000}).fate(), Fate::Drop);
+}
+
+TEST_CASE("a set that the decoder could not read makes what asks it undecided") {
+  Set set = exact_set("s", {{DataType::InetService, 2}}, {{0, 22}});
+  set.unsupported = "attribute 31 is unknown";
+  const auto rules =
+      input_rules({rule({load_transport(2, 2), Lookup{.set = "s"}, accept()})}, {set});
+  CHECK_EQ(fate_of(rules, arriving(fields(6, 22))), Fate::Undecided);
+}
+
+}  // namespace
+}  // namespace rolewall::eval

@@ -1,0 +1,193 @@
+#include <doctest/doctest.h>
+
+#include "rules.h"
+
+namespace rolewall::eval {
+namespace {
+
+using namespace ruleset;
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+
+struct Run {
+  explicit Run(Ruleset with) : rules(std::move(with)), evaluator(rules, on) {}
+  bool accepts(const Packet& packet, std::uint64_t now_ns = 0) {
+    return evaluator.arrive(packet, {.keep_state = true, .now_ns = now_ns}).fate() == Fate::Accept;
+  }
+  Host on = host();
+  Ruleset rules;
+  Evaluator evaluator;
+};
+
+Packet from(const char* source, std::uint16_t port = 40000) {
+  PacketFields packet = fields(6, 22);
+  packet.source = address(source);
+  packet.source_port = port;
+  return arriving(packet);
+}
+
+TEST_CASE("a limit has its burst, then what time gives back") {
+  Run run(input_rules({rule({Limit{.rate = 10, .per_seconds = 60, .burst = 3}, accept()})}));
+  const Packet packet = from("192.0.2.7");
+  for (int i = 0; i < 3; ++i) CHECK(run.accepts(packet));
+  CHECK_FALSE(run.accepts(packet));
+  CHECK_FALSE(run.accepts(packet, 6 * kSecond - 1));
+  CHECK(run.accepts(packet, 6 * kSecond));
+  CHECK_FALSE(run.accepts(packet, 6 * kSecond));
+  for (int i = 0; i < 3; ++i) CHECK(run.accepts(packet, 1000 * kSecond));  // never above the burst
+  CHECK_FALSE(run.accepts(packet, 1000 * kSecond));
+}
+
+TEST_CASE("a burst of zero is five packets, or the rate in bytes") {
+  Run packets(input_rules({rule({Limit{.rate = 1, .per_seconds = 86400}, accept()})}));
+  for (int i = 0; i < 5; ++i) CHECK(packets.accepts(from("192.0.2.7")));
+  CHECK_FALSE(packets.accepts(from("192.0.2.7")));
+  Run bytes(input_rules({rule({Limit{.unit = LimitUnit::Bytes, .rate = 128}, accept()})}));
+  for (int i = 0; i < 2; ++i) CHECK(bytes.accepts(from("192.0.2.7")));
+  CHECK_FALSE(bytes.accepts(from("192.0.2.7")));
+}
+
+TEST_CASE("over turns a limit round, and is spent all the same") {
+  Run run(input_rules(
+      {rule({Limit{.rate = 1, .per_seconds = 86400, .burst = 2, .over = true}, accept()})}));
+  CHECK_FALSE(run.accepts(from("192.0.2.7")));
+  CHECK_FALSE(run.accepts(from("192.0.2.7")));
+  CHECK(run.accepts(from("192.0.2.7")));
+}
+
+TEST_CASE("only what reaches a limit spends it") {
+  auto exprs = destination_port_is(6, 22);
+  exprs.push_back(Limit{.rate = 1, .per_seconds = 86400, .burst = 1});
+  exprs.push_back(accept());
+  Run run(input_rules({rule(exprs)}));
+  CHECK_FALSE(run.accepts(arriving(fields(6, 23))));
+  CHECK(run.accepts(arriving(fields(6, 22))));
+  CHECK_FALSE(run.accepts(arriving(fields(6, 22))));
+}
+
+TEST_CASE("without keep_state every packet finds nothing spent") {
+  Run run(input_rules({rule({Limit{.rate = 1, .per_seconds = 86400, .burst = 1}, accept()})}));
+  const Packet packet = from("192.0.2.7");
+  for (int i = 0; i < 3; ++i) CHECK_EQ(run.evaluator.arrive(packet).fate(), Fate::Accept);
+  CHECK(run.accepts(packet));
+  CHECK_FALSE(run.accepts(packet));
+  run.evaluator.reset();
+  CHECK(run.accepts(packet));
+}
+
+TEST_CASE("a quota counts what it has let by before") {
+  Run run(input_rules({rule({Quota{.bytes = 200, .consumed = 10}, accept()})}));
+  CHECK(run.accepts(from("192.0.2.7")));        // 74
+  CHECK(run.accepts(from("192.0.2.7")));        // 138
+  CHECK_FALSE(run.accepts(from("192.0.2.7")));  // 202
+}
+
+TEST_CASE("connections count once each, and only where they come to be") {
+  const auto rules = input_rules({rule({Connlimit{.count = 2}, accept()})});
+  Run run(rules);
+  CHECK(run.accepts(from("192.0.2.7", 1)));
+  CHECK(run.accepts(from("192.0.2.7", 1)));
+  CHECK(run.accepts(from("192.0.2.7", 2)));
+  CHECK_FALSE(run.accepts(from("192.0.2.7", 3)));
+  CHECK_FALSE(run.accepts(from("192.0.2.7", 4)));  // 3 was denied, and is no connection
+  CHECK(run.accepts(from("192.0.2.7", 2)));
+  // A packet from which no flow can be told is dropped by the count itself.
+  PacketFields cut = fields(6);
+  cut.truncate_transport_to = 2;
+  const auto policy_accepts =
+      one_table({base_chain({rule({Connlimit{.count = 2, .over = true}, accept()})}, Hook::Input, 0,
+                            VerdictCode::Accept)});
+  CHECK_EQ(fate_of(policy_accepts, arriving(cut)), Fate::Drop);
+}
+
+Set per_source(std::uint32_t size, std::uint64_t timeout_ms = 0) {
+  Set set;
+  set.name = "s";
+  set.key = {{DataType::Ipv4Address, 4}};
+  set.dynamic = true;
+  set.size = size;
+  set.has_timeout = timeout_ms != 0;
+  set.timeout_ms = timeout_ms;
+  return set;
+}
+Rule limited(DynsetOp op = DynsetOp::Update, bool inverted = false) {
+  Dynset dynset;
+  dynset.op = op;
+  dynset.set = "s";
+  dynset.inverted = inverted;
+  dynset.exprs = {Limit{.rate = 1, .per_seconds = 86400, .burst = 1}};
+  return rule({load_network(12, 4), dynset, accept()});
+}
+
+TEST_CASE("each source has a limit of its own, while the set has room") {
+  Run run(input_rules({limited()}, {per_source(2)}));
+  CHECK(run.accepts(from("192.0.2.1")));
+  CHECK_FALSE(run.accepts(from("192.0.2.1")));
+  CHECK(run.accepts(from("192.0.2.2")));
+  CHECK_FALSE(run.accepts(from("192.0.2.3")));  // full: the rule breaks
+  CHECK_FALSE(run.accepts(from("192.0.2.1")));
+}
+
+TEST_CASE("an element that packets added expires, and update renews it") {
+  Run run(input_rules({limited()}, {per_source(1, 10'000)}));
+  CHECK(run.accepts(from("192.0.2.1")));
+  CHECK_FALSE(run.accepts(from("192.0.2.2"), 5 * kSecond));
+  CHECK_FALSE(run.accepts(from("192.0.2.1"), 9 * kSecond));   // renewed until 19
+  CHECK_FALSE(run.accepts(from("192.0.2.2"), 15 * kSecond));  // still full
+  CHECK(run.accepts(from("192.0.2.2"), 19 * kSecond));
+  Run added(input_rules({limited(DynsetOp::Add)}, {per_source(1, 10'000)}));
+  CHECK(added.accepts(from("192.0.2.1")));
+  CHECK_FALSE(added.accepts(from("192.0.2.1"), 9 * kSecond));
+  CHECK(added.accepts(from("192.0.2.2"), 15 * kSecond));
+}
+
+TEST_CASE("elements of the ruleset take part, and can be taken away") {
+  Set set = per_source(8);
+  set.elements.key_size = 4;
+  set.elements.keys = {192, 0, 2, 1};
+  set.exprs = {Limit{.rate = 1, .per_seconds = 86400, .burst = 2}};
+  Dynset remove;
+  remove.op = DynsetOp::Delete;
+  remove.set = "s";
+  auto on_23 = destination_port_is(6, 23);
+  on_23.insert(on_23.end(), {load_network(12, 4), remove});
+  Run run(input_rules(
+      {rule({load_network(12, 4), Lookup{.set = "s"}, accept()}), rule(std::move(on_23))}, {set}));
+  CHECK(run.accepts(from("192.0.2.1")));
+  CHECK(run.accepts(from("192.0.2.1")));
+  CHECK_FALSE(run.accepts(from("192.0.2.1")));  // its own limit
+  CHECK_FALSE(run.accepts(from("192.0.2.2")));
+  run.evaluator.reset();
+  PacketFields away = fields(6, 23);
+  away.source = address("192.0.2.1");
+  CHECK(run.accepts(arriving(away)));  // matched, and not removed: the rule came first
+  CHECK(run.accepts(arriving(away)));
+  CHECK_FALSE(run.accepts(arriving(away)));  // broken by the limit; removed by the second rule
+  run.evaluator.reset();
+  CHECK(run.accepts(from("192.0.2.1")));
+}
+
+TEST_CASE("what packets add is found by lookups, with its value") {
+  Set set = per_source(8);
+  set.kind = SetKind::Map;
+  set.data = {DataType::Mark, 4};
+  set.elements.data_size = 4;
+  Dynset dynset;
+  dynset.op = DynsetOp::Add;
+  dynset.set = "s";
+  dynset.data = 1;
+  auto knock = destination_port_is(6, 7);
+  knock.insert(knock.end(),
+               {load_network(12, 4), Immediate{1, Value::host_u32(9)}, dynset, drop()});
+  Run run(input_rules({rule(std::move(knock)),
+                       rule({load_network(12, 4),
+                             Lookup{.set = "s", .result = LookupResult::Data, .destination = 2},
+                             is(Value::host_u32(9), 2), accept()})},
+                      {set}));
+  CHECK_FALSE(run.accepts(arriving(fields(6, 22))));
+  CHECK_FALSE(run.accepts(arriving(fields(6, 7))));
+  CHECK(run.accepts(arriving(fields(6, 22))));
+}
+
+}  // namespace
+}  // namespace rolewall::eval
