@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <utility>
 
 #include "apply/compare.h"
@@ -14,8 +15,10 @@ namespace {
 using ruleset::Snapshot;
 using ruleset::Table;
 
-// How often the plan is made again because another program changed something meanwhile.
-constexpr int kCommitAttempts = 8;
+// For how long the plan is made again because another program changed something meanwhile; where
+// that takes longer than this, so often.
+constexpr std::chrono::seconds kPatience{10};
+constexpr int kLeastAttempts = 3;
 
 // The snapshot's one table, which must be ours.
 Result<const Table*> own_table(const Snapshot& snapshot) {
@@ -78,7 +81,9 @@ struct Committed {
 };
 
 Result<Committed> commit(netlink::Connection& kernel, const Table& wanted) {
-  for (int attempt = 0; attempt < kCommitAttempts; ++attempt) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point deadline = Clock::now() + kPatience;
+  for (int attempt = 1;; ++attempt) {
     Result<Live> live = read_live(kernel);
     if (!live) return std::unexpected(std::move(live).error());
     if (live->table && same_table(*live->table, wanted)) {
@@ -92,11 +97,13 @@ Result<Committed> commit(netlink::Connection& kernel, const Table& wanted) {
     if (!result->refusals.empty()) {
       return Committed{false, live->generation, {}, std::move(result->refusals)};
     }
+    if (attempt >= kLeastAttempts && Clock::now() > deadline) {
+      return fail(ErrorKind::Conflict,
+                  fmt::format("another program kept changing the firewall ({} attempts): nothing "
+                              "was changed",
+                              attempt));
+    }
   }
-  return fail(ErrorKind::Conflict,
-              fmt::format("other programs kept changing the firewall ({} attempts): nothing was "
-                          "changed",
-                          kCommitAttempts));
 }
 
 bool same_world(const Applied& a, const Applied& b) {

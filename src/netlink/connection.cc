@@ -3,6 +3,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <optional>
@@ -20,9 +21,12 @@ namespace {
 
 using namespace ruleset;
 
-// Dumps that another program's changes spoilt are read again, with growing pauses.
-constexpr int kDumpAttempts = 10;
-constexpr std::chrono::milliseconds kFirstPause{2};
+// A dump that another program's changes spoilt is read again, with growing pauses, until this time
+// is over; a large one, which takes longer than that, at least so often.
+constexpr std::chrono::seconds kPatience{10};
+constexpr int kLeastAttempts = 3;
+constexpr std::chrono::milliseconds kFirstPause{1};
+constexpr std::chrono::milliseconds kLongestPause{64};
 
 constexpr std::uint16_t message_type(int message) {
   return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
@@ -177,18 +181,22 @@ struct Connection::State {
   }
 
   Result<Ruleset> dump(const Scope& scope, bool with_elements) {
+    using Clock = std::chrono::steady_clock;
+    const Clock::time_point deadline = Clock::now() + kPatience;
     auto pause = kFirstPause;
-    for (int attempt = 0; attempt < kDumpAttempts; ++attempt) {
+    for (int attempt = 1;; ++attempt) {
       Result<std::optional<Ruleset>> read = try_dump(scope, with_elements);
       if (!read) return std::unexpected(std::move(read).error());
       if (*read) return std::move(**read);
+      if (attempt >= kLeastAttempts && Clock::now() > deadline) {
+        return fail(ErrorKind::Conflict,
+                    fmt::format("another program kept changing the firewall while it was read, {} "
+                                "times",
+                                attempt));
+      }
       std::this_thread::sleep_for(pause);
-      pause *= 2;
+      pause = std::min(pause * 2, kLongestPause);
     }
-    return fail(
-        ErrorKind::Conflict,
-        fmt::format("another program kept changing the firewall while it was read ({} times)",
-                    kDumpAttempts));
   }
 
   Result<CommitResult> commit(const Table& table, Batch batch,

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -359,7 +360,7 @@ TEST_CASE("a foreign writer never stops an apply, and is never overwritten") {
       table.chains = {Chain{.name = "c" + std::to_string(i), .handle = 0, .base = {}, .rules = {}}};
       if (!kernel->replace_table(table, std::nullopt)->committed) return;
       ++written;
-      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   });
   Snapshot snapshot = firewall();
