@@ -14,7 +14,7 @@
 
 namespace rolewall::net {
 
-__extension__ typedef unsigned __int128 Uint128;
+__extension__ using Uint128 = unsigned __int128;
 
 struct Ipv4 {
   using Number = std::uint32_t;

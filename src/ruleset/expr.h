@@ -37,7 +37,7 @@ struct Value {
   Value() = default;
   template <class Range>
   explicit Value(const Range& range) {  // REQUIRES: at most kMaxSize bytes
-    for (std::uint8_t byte : range) bytes[size++] = byte;
+    for (const std::uint8_t byte : range) bytes[size++] = byte;
   }
   // A number in host order, as the kernel keeps marks, states and indexes.
   static Value host_u32(std::uint32_t number) {

@@ -1,0 +1,206 @@
+// What must hold of every compiled host, on the example site; and cases that once went wrong.
+#include "compile/compile.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <string>
+
+#include "eval/build.h"
+#include "eval/eval.h"
+#include "policy/effective.h"
+#include "policy/load.h"
+#include "ruleset/verify.h"
+
+namespace rolewall::compile {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr policy::Date kDate{std::chrono::year{2026}, std::chrono::month{11}, std::chrono::day{21}};
+
+policy::Policy load(const std::string& directory) {
+  Diagnostics diagnostics;
+  policy::Policy policy = policy::load(directory, {ROLEWALL_SOURCE "/rules", kDate}, diagnostics);
+  for (const auto& d : diagnostics.all()) {
+    if (d.severity == Severity::Error) FAIL(policy.sources.format(d.span), ": ", d.message);
+  }
+  return policy;
+}
+
+// A site of one host with this role, in a directory of its own.
+class OneHost {
+ public:
+  explicit OneHost(const std::string& role) {
+    char path[] = "/tmp/rolewall-compile-XXXXXX";
+    REQUIRE(::mkdtemp(path) != nullptr);
+    directory_ = path;
+    std::ofstream(directory_ / "site.toml") << R"([site]
+name = "one"
+internal = "inside"
+[networks]
+inside = ["10.0.0.0/8", "fd00::/8"]
+[interfaces.lan]
+device = "eth1"
+behind = "inside"
+[hosts.h]
+role = "r"
+addresses = ["192.0.2.1", "2001:db8::1"]
+interfaces = { lan = "eth1", wan = "eth0" }
+)";
+    std::ofstream(directory_ / "r.toml") << "role = \"r\"\n" + role;
+    policy_ = load(directory_.string());
+  }
+  ~OneHost() { fs::remove_all(directory_); }
+
+  ruleset::Snapshot compiled(bool optimise = true) const {
+    return compile(policy_, 0, {kDate, optimise});
+  }
+
+ private:
+  fs::path directory_;
+  policy::Policy policy_;
+};
+
+eval::Fate arrive(const ruleset::Snapshot& snapshot, eval::PacketFields fields) {
+  eval::Packet packet = eval::build(fields);
+  packet.in_device = "eth0";
+  return eval::Evaluator(snapshot.ruleset, snapshot.host).arrive(packet).fate();
+}
+
+net::Address address(const char* text) {
+  return *net::parse_address(text);
+}
+
+TEST_CASE("every host of the example site: whole, valid, and the same each time") {
+  const policy::Policy policy = load(ROLEWALL_SOURCE "/policies");
+  REQUIRE_EQ(policy.hosts.size(), 6);
+  for (policy::Index host = 0; host < policy.hosts.size(); ++host) {
+    CAPTURE(policy.hosts[host].name);
+    for (const bool optimise : {true, false}) {
+      const auto snapshot = compile(policy, host, {kDate, optimise});
+      const auto flaw = ruleset::verify(snapshot.ruleset);
+      if (flaw) FAIL(flaw->path, ": ", flaw->what);
+      CHECK(snapshot == compile(policy, host, {kDate, optimise}));
+
+      const ruleset::Table& table = snapshot.ruleset.tables.at(0);
+      const auto effective = policy::effective_policy(policy, host, kDate);
+      for (const auto* rules : {&effective.inbound, &effective.outbound}) {
+        for (const auto& rule : *rules) {
+          CAPTURE(rule.rule->full_name);
+          const ruleset::Chain* chain = ruleset::find_chain(table, rule.rule->full_name);
+          REQUIRE(chain != nullptr);
+          CHECK_FALSE(chain->base);
+          // The counter is a rule of its own, so that a changed log or verdict keeps it.
+          REQUIRE_FALSE(chain->rules.empty());
+          REQUIRE_EQ(chain->rules[0].exprs.size(), 1);
+          CHECK(std::holds_alternative<ruleset::Counter>(chain->rules[0].exprs[0]));
+          for (const auto& line : chain->rules) CHECK_EQ(line.comment, rule.rule->full_name);
+          CHECK_EQ(snapshot.sources.count(rule.rule->full_name), 1);
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("built-in steps stand in their order") {
+  const policy::Policy policy = load(ROLEWALL_SOURCE "/policies");
+  const auto snapshot = compile(policy, *policy::find_host(policy, "lb-01"), {kDate, true});
+  const auto* input = ruleset::find_chain(snapshot.ruleset.tables[0], "input");
+  REQUIRE(input);
+  std::vector<std::string> steps;
+  for (const auto& rule : input->rules) {
+    if (steps.empty() || steps.back() != rule.comment) steps.push_back(rule.comment);
+  }
+  CHECK(steps == std::vector<std::string>{"(loopback)", "(established)", "(banned)", "(invalid)",
+                                          "(spoofed)", "(allowed)", "", "(default)"});
+}
+
+TEST_CASE("ping in IPv4 does not admit protocol 1 in IPv6") {
+  // Enough rules for a map of protocols.
+  const OneHost site(R"(
+inbound = [{ service = "ping" }, { service = "ndp" }, { service = "mld" }, { service = "ssh" }]
+)");
+  for (const bool optimise : {true, false}) {
+    const auto snapshot = site.compiled(optimise);
+    eval::PacketFields ping = fields_of(address("2001:db8::9"), address("2001:db8::1"));
+    ping.protocol = net::protocol::kIcmpv6;
+    ping.icmp_type = 128;
+    CHECK(arrive(snapshot, ping) == eval::Fate::Accept);
+    ping.protocol = net::protocol::kIcmp;
+    ping.icmp_type = 8;
+    CHECK(arrive(snapshot, ping) == eval::Fate::Drop);
+  }
+}
+
+TEST_CASE("a wide range keeps its place among single ports") {
+  const OneHost site(R"(
+[[inbound]]
+id = "a"
+service = ["tcp/1000", "tcp/1001", "tcp/1002"]
+from = "10.1.0.0/16"
+action = "drop"
+[[inbound]]
+id = "b"
+service = "tcp/900-1100"
+from = "10.0.0.0/8"
+[[inbound]]
+id = "c"
+service = ["tcp/1000", "tcp/950", "tcp/5"]
+action = "reject"
+)");
+  for (const bool optimise : {true, false}) {
+    const auto snapshot = site.compiled(optimise);
+    const auto ask = [&](const char* source, std::uint16_t port) {
+      eval::PacketFields fields = fields_of(address(source), address("192.0.2.1"));
+      fields.destination_port = port;
+      eval::Packet packet = eval::build(fields);
+      packet.in_device = source[0] == '1' && source[1] == '0' ? "eth1" : "eth0";
+      return eval::Evaluator(snapshot.ruleset, snapshot.host).arrive(packet).fate();
+    };
+    CHECK(ask("10.1.0.1", 1000) == eval::Fate::Drop);
+    CHECK(ask("10.2.0.1", 1000) == eval::Fate::Accept);
+    CHECK(ask("10.1.0.1", 1050) == eval::Fate::Accept);
+    CHECK(ask("10.1.0.1", 950) == eval::Fate::Accept);
+    CHECK(ask("198.51.100.1", 950) == eval::Fate::Reject);
+    CHECK(ask("198.51.100.1", 1000) == eval::Fate::Reject);
+    CHECK(ask("198.51.100.1", 5) == eval::Fate::Reject);
+    CHECK(ask("198.51.100.1", 1050) == eval::Fate::Drop);
+    CHECK(ask("198.51.100.1", 899) == eval::Fate::Drop);
+  }
+}
+
+TEST_CASE("a thousand sources for one service are one map, and the first that matches decides") {
+  std::string role;
+  for (int i = 0; i < 1000; ++i) {
+    role += "[[inbound]]\nid = \"r" + std::to_string(i) +
+            "\"\nservice = \"tcp/80\"\nfrom = \"198.18." + std::to_string(i / 8) + "." +
+            std::to_string(i % 8 * 32) + "/27\"\n" + (i % 3 == 0 ? "action = \"drop\"\n" : "");
+  }
+  role += "[[inbound]]\nid = \"all\"\nservice = \"tcp/80\"\n";
+  const OneHost site(role);
+  const auto snapshot = site.compiled();
+  eval::Evaluator evaluator(snapshot.ruleset, snapshot.host);
+  std::size_t most = 0;
+  for (int i = 0; i < 1000; ++i) {
+    eval::PacketFields fields =
+        fields_of(net::Address(net::Ipv4{0xc6120000u + static_cast<unsigned>(i) * 32 + 5}),
+                  address("192.0.2.1"));
+    fields.destination_port = 80;
+    eval::Packet packet = eval::build(fields);
+    packet.in_device = "eth0";
+    const auto journey = evaluator.arrive(packet);
+    CHECK(journey.fate() == (i % 3 == 0 ? eval::Fate::Drop : eval::Fate::Accept));
+    const auto& last = journey.hooks.back();
+    const auto& chain = snapshot.ruleset.tables[0].chains[last.decision.chain];
+    CHECK_EQ(chain.name, "r.inbound.r" + std::to_string(i));
+    most = std::max(most, last.steps.size());
+  }
+  CHECK_LT(most, 40);  // a thousand rules tried one by one would be a thousand steps
+}
+
+}  // namespace
+}  // namespace rolewall::compile
