@@ -9,7 +9,7 @@ namespace rolewall::eval {
 namespace {
 
 constexpr std::size_t kFragmentHeaderSize = 8;
-constexpr std::size_t kLargestPayload = 65535;
+constexpr std::ptrdiff_t kLargestPayload = 65535;
 
 struct FragmentHeader {
   std::size_t offset = 0;
@@ -71,16 +71,20 @@ Gathered gather_ipv6(ByteSpan packet, std::vector<std::uint8_t>& rebuilt) {
   const std::size_t offset = field & 0xfff8;
   const bool more = (field & 1) != 0;
   const std::size_t data = header->offset + kFragmentHeaderSize;
-  const std::size_t size = ipv6::kHeaderSize + payload - data;
-  const std::size_t end = offset + size;
-  if (end > kLargestPayload) return Gathered::Discarded;
+  // As the header has it: what a program sends through a raw socket may say anything.
+  const std::ptrdiff_t size =
+      static_cast<std::ptrdiff_t>(ipv6::kHeaderSize + payload) - static_cast<std::ptrdiff_t>(data);
+  const std::ptrdiff_t end = static_cast<std::ptrdiff_t>(offset) + size;
+  if (end < 0 || end > kLargestPayload) return Gathered::Discarded;
   if (more && end % 8 != 0) return Gathered::Untouched;
   if (size == 0) return Gathered::Discarded;
-  if (more || offset != 0) return Gathered::Held;
+  const bool whole =
+      !more && offset == 0 && size > 0 && readable(packet, data, static_cast<std::size_t>(size));
+  if (!whole) return Gathered::Held;
 
   rebuilt.assign(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(header->offset));
   rebuilt.insert(rebuilt.end(), packet.begin() + static_cast<std::ptrdiff_t>(data),
-                 packet.begin() + static_cast<std::ptrdiff_t>(data + size));
+                 packet.begin() + static_cast<std::ptrdiff_t>(data) + size);
   rebuilt[header->named_by] = packet[header->offset];
   put_be16(rebuilt.data() + ipv6::kPayloadLength,
            static_cast<std::uint32_t>(payload - kFragmentHeaderSize));
