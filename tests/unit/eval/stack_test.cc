@@ -178,6 +178,15 @@ TEST_CASE("a lone IPv6 fragment is held, or rebuilt where it is the whole") {
   atomic[43] = 8;
   put_be16(atomic.data() + 4, 8);
   CHECK(gather_ipv6(atomic, rebuilt) == Gathered::Discarded);  // a later one without data
+
+  // A program may send a length that is not the packet's.
+  Bytes lying = whole;
+  lying[6] = 44;
+  lying.insert(lying.begin() + 40, header.begin(), header.end());
+  put_be16(lying.data() + 4, static_cast<std::uint32_t>(lying.size() - 40 + 8));
+  CHECK(gather_ipv6(lying, rebuilt) == Gathered::Held);
+  put_be16(lying.data() + 4, 4);
+  CHECK(gather_ipv6(lying, rebuilt) == Gathered::Discarded);
 }
 
 }  // namespace
