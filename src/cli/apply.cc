@@ -39,7 +39,8 @@ void render(const netlink::Refusal& refusal, const ruleset::SourceMap& sources) 
                                               source->second.line, source->second.column);
   std::string reason = refusal.what;
   if (refusal.os_errno != 0) {
-    reason += fmt::format(": {} (errno {})", std::strerror(refusal.os_errno), refusal.os_errno);
+    reason += fmt::format(": {} (errno {}: {})", refusal.explanation, refusal.os_errno,
+                          std::strerror(refusal.os_errno));
   }
   if (!refusal.kernel_message.empty()) reason += fmt::format(": {}", refusal.kernel_message);
   err().line(fmt::format("{}: {}: the kernel refused {}", place, err().paint(Tone::Bad, "error"),

@@ -196,7 +196,13 @@ Result<Socket::DumpEnd> Socket::dump(std::vector<std::uint8_t> request,
       if (message->header.nlmsg_seq != sequence || message->header.nlmsg_pid != port_) continue;
       if ((message->header.nlmsg_flags & NLM_F_DUMP_INTR) != 0) end = DumpEnd::Interrupted;
       if (message->header.nlmsg_type == NLMSG_ERROR || message->header.nlmsg_type == NLMSG_DONE) {
-        if (const int error = status_of(*message); error != 0) {
+        const int error = status_of(*message);
+        if (error == EPERM) {
+          return fail(ErrorKind::System,
+                      "not permitted: the kernel's firewall takes CAP_NET_ADMIN (run it as root)",
+                      error);
+        }
+        if (error != 0) {
           return system_error("cannot read from the kernel", error);
         }
         if (!visited) return std::unexpected(std::move(visited).error());
