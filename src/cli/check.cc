@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/exit_status.h"
 #include "cli/json.h"
 #include "cli/program.h"
@@ -42,7 +44,7 @@ int run(const Options& options) {
                {"findings", to_json(checked.findings, policy.sources)},
                {"tests", to_json(policy, checked.tests)},
                {"hosts", sizes(checked.hosts)}});
-    return checked.passed() ? kDone : kNo;
+    return checked.status();
   }
   render(out(), policy, checked);
   out().line(fmt::format("lint     {}", summary(checked.findings)));
@@ -58,10 +60,26 @@ int run(const Options& options) {
   out().line(fmt::format(
       "{}: {}", printable(policy.directory),
       checked.passed() ? out().paint(Tone::Good, "ok") : out().paint(Tone::Bad, "not ok")));
-  return checked.passed() ? kDone : kNo;
+  return checked.status();
 }
 
 }  // namespace
+
+int status_of(const Diagnostics& findings) {
+  // A list that is missing is wrong at the line that names it; a policy file has no line.
+  const bool unreadable =
+      std::any_of(findings.all().begin(), findings.all().end(), [](const Diagnostic& finding) {
+        return finding.severity == Severity::Error && finding.code == "unreadable-file" &&
+               finding.span.line == 0;
+      });
+  if (unreadable) return kUsage;
+  return findings.has_errors() ? kNo : kDone;
+}
+
+int Checked::status() const {
+  const int status = status_of(findings);
+  return status == kDone && !tests.failures.empty() ? kNo : status;
+}
 
 HostSize size_of(const ruleset::Snapshot& snapshot) {
   HostSize size{snapshot.host.name, 0, 0, 0};

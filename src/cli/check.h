@@ -22,10 +22,14 @@ struct Checked {
   TestReport tests;
   std::vector<HostSize> hosts;
   bool passed() const { return !findings.has_errors() && tests.failures.empty(); }
+  int status() const;
 };
 
 // `every_host` false: only the hosts that tests ask are compiled.
 Checked check(const LoadedSite& site, bool every_host);
+
+// kDone, kNo where there are errors, kUsage where one of the policies' files cannot be read at all.
+int status_of(const Diagnostics& findings);
 
 HostSize size_of(const ruleset::Snapshot& snapshot);
 

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "cli/exit_status.h"
+#include "cli/check.h"
 #include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
@@ -33,7 +33,7 @@ int run(const Options& options) {
     out().line(
         fmt::format("{}: {}", printable(site->policy.directory), summary(site->diagnostics)));
   }
-  return wrong ? kNo : kDone;
+  return status_of(site->diagnostics);
 }
 
 }  // namespace

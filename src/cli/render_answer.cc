@@ -16,16 +16,54 @@ bool is_own(const ask::DecidedBy& by) {
   return by.table == ruleset::kOwnTable && by.family == ruleset::name_of(ruleset::kOwnFamily);
 }
 
+// A policy rule or built-in step by its name; another program's rule by its place in the kernel.
+std::string decider(const ask::DecidedBy& by) {
+  if (!by.rule.empty() && (is_own(by) || !by.file.empty())) return printable(by.rule);
+  std::string words =
+      fmt::format("table {} {}, chain {}", by.family, printable(by.table), printable(by.chain));
+  if (by.chain_policy) {
+    words += ": its policy";
+  } else if (!by.rule.empty()) {
+    words += fmt::format(": \"{}\"", printable(by.rule));
+  }
+  if (by.handle) words += fmt::format(" (handle {})", *by.handle);
+  return words;
+}
+
 // A hook where our own table had nothing to say (no early rule): it would only be noise.
 bool is_silent(const ask::Hop& hop) {
   return hop.verdict == Verdict::Accept && hop.tried.empty() &&
          (!hop.decided_by || (hop.decided_by->chain_policy && is_own(*hop.decided_by)));
 }
 
+// Who decided, or why nobody did; beside it the policy line.
 std::string why(const ask::Hop& hop) {
   if (!hop.reason.empty()) return printable(hop.reason);
-  if (hop.decided_by) return in_words(*hop.decided_by);
+  if (hop.decided_by) return decider(*hop.decided_by);
   return hop.verdict == Verdict::Conditional ? "depends on the interface" : "nothing is in its way";
+}
+
+std::string place(const ask::Hop& hop) {
+  if (!hop.decided_by || hop.decided_by->file.empty()) return "";
+  return fmt::format("{}:{}", printable(hop.decided_by->file), hop.decided_by->line);
+}
+
+// The widths of the columns, over all lines of an answer.
+struct Columns {
+  std::size_t host = 0;
+  std::size_t why = 0;
+};
+
+Columns columns_of(const ask::Answer& answer) {
+  Columns columns;
+  for (const auto* hops : {&answer.hops, &answer.beyond}) {
+    for (const ask::Hop& hop : *hops) {
+      if (is_silent(hop)) continue;
+      columns.host = std::max(columns.host, hop.host.size());
+      if (!place(hop).empty()) columns.why = std::max(columns.why, why(hop).size());
+    }
+  }
+  return columns;
 }
 
 void render_tried(const Terminal& terminal, const ask::Hop& hop) {
@@ -49,12 +87,16 @@ void render_tried(const Terminal& terminal, const ask::Hop& hop) {
   }
 }
 
-void render_hop(const Terminal& terminal, const ask::Hop& hop, std::size_t width) {
+void render_hop(const Terminal& terminal, const ask::Hop& hop, const Columns& columns) {
   // Painted text has no width of its own: pad beside it.
   const std::string verdict(ask::name_of(hop.verdict));
   const std::string padding(verdict.size() < 6 ? 6 - verdict.size() : 0, ' ');
-  terminal.line(fmt::format("  {:<{}} {:<11} {}{}  {}", hop.host, width, ruleset::name_of(hop.hook),
-                            painted(terminal, hop.verdict), padding, why(hop)));
+  const std::string where = place(hop);
+  const std::string decided =
+      where.empty() ? why(hop) : fmt::format("{:<{}}  {}", why(hop), columns.why, where);
+  terminal.line(fmt::format("  {:<{}}  {:<11}  {}{}  {}", hop.host, columns.host,
+                            ruleset::name_of(hop.hook), painted(terminal, hop.verdict), padding,
+                            decided));
   for (const ask::Alternative& alternative : hop.alternatives) {
     terminal.line(fmt::format("      {:<16} {}  {}", alternative.add,
                               painted(terminal, alternative.verdict),
@@ -82,35 +124,21 @@ std::string painted(const Terminal& terminal, Verdict verdict) {
 }
 
 std::string in_words(const ask::DecidedBy& by) {
-  if (!by.file.empty()) {
-    return fmt::format("{}  {}:{}", printable(by.rule), printable(by.file), by.line);
-  }
-  if (is_own(by) && !by.rule.empty()) return printable(by.rule);
-  std::string words =
-      fmt::format("table {} {}, chain {}", by.family, printable(by.table), printable(by.chain));
-  if (by.chain_policy) {
-    words += ": its policy";
-  } else if (!by.rule.empty()) {
-    words += fmt::format(": \"{}\"", printable(by.rule));
-  }
-  if (by.handle) words += fmt::format(" (handle {})", *by.handle);
-  return words;
+  const std::string who = decider(by);
+  return by.file.empty() ? who : fmt::format("{}  {}:{}", who, printable(by.file), by.line);
 }
 
 void render(const Terminal& terminal, const ask::Answer& answer) {
   terminal.line(fmt::format("{}: {}", answer.packet, painted(terminal, answer.verdict)));
-  std::size_t width = 0;
-  for (const auto* hops : {&answer.hops, &answer.beyond}) {
-    for (const ask::Hop& hop : *hops) width = std::max(width, hop.host.size());
-  }
+  const Columns columns = columns_of(answer);
   for (const ask::Hop& hop : answer.hops) {
-    if (!is_silent(hop)) render_hop(terminal, hop, width);
+    if (!is_silent(hop)) render_hop(terminal, hop, columns);
   }
   if (std::any_of(answer.beyond.begin(), answer.beyond.end(),
                   [](const ask::Hop& hop) { return !is_silent(hop); })) {
     terminal.line(terminal.paint(Tone::Quiet, "  it does not come so far, but there:"));
     for (const ask::Hop& hop : answer.beyond) {
-      if (!is_silent(hop)) render_hop(terminal, hop, width);
+      if (!is_silent(hop)) render_hop(terminal, hop, columns);
     }
   }
 }

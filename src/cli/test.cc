@@ -68,7 +68,7 @@ int run(const Options& options) {
   } else {
     print_text(site->policy, *checked, !site->diagnostics.has_errors());
   }
-  return checked->passed() ? kDone : kNo;
+  return checked->status();
 }
 
 }  // namespace

@@ -10,9 +10,6 @@
 namespace rolewall::cli {
 namespace {
 
-// Of one line of words, failing samples beyond this many add nothing that helps.
-constexpr std::size_t kShownOfPacket = 3;
-
 void count(TestReport& report) {
   std::set<const policy::Test*> tests;
   std::set<const policy::TestPacket*> packets;
@@ -30,19 +27,6 @@ void count(TestReport& report) {
 
 std::string host_of(const policy::Policy& policy, const ask::TestCase& test_case) {
   return test_case.host ? policy.hosts[*test_case.host].name : "";
-}
-
-void render(const Terminal& terminal, const policy::Policy& policy, const ask::TestCase& test_case,
-            const TestFailure& failure) {
-  const policy::TestPacket& packet = *test_case.packet;
-  const std::string host = host_of(policy, test_case);
-  terminal.line(
-      fmt::format("{} {}: {} \"{}\"{} {}",
-                  terminal.paint(Tone::Strong, policy.sources.format(packet.words.span) + ":"),
-                  terminal.paint(Tone::Bad, "failed"), ask::name_of(packet.expected),
-                  printable(packet.words.text), host.empty() ? "" : fmt::format(" on {}", host),
-                  printable(failure.wrong)));
-  render(terminal, failure.answer);
 }
 
 }  // namespace
@@ -74,18 +58,27 @@ TestReport run_tests(const policy::Policy& policy, ask::Site& site, Diagnostics&
                });
 }
 
+// One failing sample of each line of words, and how many there are: the others say the same again.
 void render(const Terminal& terminal, const policy::Policy& policy, const TestReport& report) {
-  std::map<const policy::TestPacket*, std::size_t> shown;
+  std::map<const policy::TestPacket*, std::size_t> total;
+  for (const TestFailure& failure : report.failures) {
+    ++total[report.cases[failure.test_case].packet];
+  }
+  std::set<const policy::TestPacket*> shown;
   for (const TestFailure& failure : report.failures) {
     const ask::TestCase& test_case = report.cases[failure.test_case];
-    std::size_t& already = shown[test_case.packet];
-    if (already++ < kShownOfPacket) render(terminal, policy, test_case, failure);
-  }
-  for (const auto& [packet, total] : shown) {
-    if (total <= kShownOfPacket) continue;
-    terminal.line(fmt::format("{}: and {} more of \"{}\"",
-                              policy.sources.format(packet->words.span),
-                              grouped(total - kShownOfPacket), printable(packet->words.text)));
+    const policy::TestPacket& packet = *test_case.packet;
+    if (!shown.insert(&packet).second) continue;
+    const std::string host = host_of(policy, test_case);
+    const std::size_t others = total[&packet] - 1;
+    terminal.line(
+        fmt::format("{} {}: {} \"{}\"{} {}{}",
+                    terminal.paint(Tone::Strong, policy.sources.format(packet.words.span) + ":"),
+                    terminal.paint(Tone::Bad, "failed"), ask::name_of(packet.expected),
+                    printable(packet.words.text), host.empty() ? "" : fmt::format(" on {}", host),
+                    printable(failure.wrong),
+                    others == 0 ? "" : fmt::format(" (and {} more)", counted(others, "sample"))));
+    render(terminal, failure.answer);
   }
 }
 

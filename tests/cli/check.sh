@@ -1,0 +1,35 @@
+# check is clean on the example site, and finds every mistake of a wrong one, at its line.
+. "$(dirname "$0")/prelude.sh"
+
+rolewall check "$ROLEWALL_SOURCE/policies"
+expect_status 0
+expect_out ": ok"
+expect_out "all as expected"
+rolewall check "$ROLEWALL_SOURCE/policies" --format json
+expect_status 0
+expect_json 'd["ok"] and d["version"] == 1 and len(d["hosts"]) == 6 and d["tests"]["failed"] == 0'
+
+example_site wrong
+cd wrong || exit 99
+# Five mistakes in three files.
+sed -i 's/^use  *=.*/use = ["baselin"]/' web.toml
+printf '\n[[inbound]]\nid = "x"\nservice = "htpps"\nfrom = "198.51.100.1/24"\nlimt = "1/second"\n' >>web.toml
+printf '\n[[inbound]]\nservice = "ssh"\nfrom = "nobody"\n' >>db.toml
+rolewall check . --format json
+expect_status 1
+expect_json 'not d["ok"] and sum(f["severity"] == "error" for f in d["findings"]) >= 5'
+expect_json 'all("line" in f and "column" in f for f in d["findings"] if f["severity"] == "error")'
+expect_json '{"unknown-service", "host-bits-set", "unknown-key", "unknown-name", "unknown-block"} <= {f["code"] for f in d["findings"]}'
+rolewall check .
+expect_status 1
+expect_out "db.toml:"
+expect_out "error: "
+expect_out 'did you mean `https`?'
+expect_out "^"
+expect_out "not ok"
+# For a verb that only uses the policies, wrong ones are as bad as unreadable ones.
+rolewall compile . --host web-01
+expect_status 2
+expect_err "[unknown-service]"
+rolewall eval -p . 'https internet > lb-01'
+expect_status 2

@@ -1,0 +1,18 @@
+# explain: from a rule's id to its line, its hosts and the kernel's rules.
+. "$(dirname "$0")/prelude.sh"
+site="$ROLEWALL_SOURCE/policies"
+
+rolewall explain -p "$site" web.inbound.app-from-lb
+expect_status 0
+expect_out "web.toml:"
+expect_out "in force on web-01, web-02"
+expect_out "chain web.inbound.app-from-lb: accept"
+rolewall explain -p "$site" web.inbound.app-from-lp
+expect_status 2
+expect_err 'did you mean `web.inbound.app-from-lb`?'
+rolewall explain '(spoofed)'
+expect_status 0
+expect_out "built-in step"
+rolewall explain -p "$site" web.inbound.app-from-lb --host db-01
+expect_status 0
+expect_out "db-01 does not have it"

@@ -1,0 +1,32 @@
+# The help groups the verbs, lists those that exist and no others, and has examples.
+. "$(dirname "$0")/prelude.sh"
+
+rolewall --help
+expect_status 0
+for group in policy: ask: server:; do expect_out "$group"; done
+expect_out "Examples:"
+for verb in check lint test compile lock eval explain apply status disable; do
+  expect_out "  $verb "
+done
+for verb in plan confirm rollback history ban diff prove; do refuse_out "  $verb "; done
+
+for verb in check lint test compile lock eval explain apply status disable; do
+  rolewall "$verb" --help
+  expect_status 0
+  expect_out "Examples:"
+  expect_out "rolewall $verb"
+done
+
+rolewall --version
+expect_status 0
+expect_out "rolewall 0."
+
+rolewall chek
+expect_status 2
+expect_err 'did you mean `check`?'
+rolewall check --formt json
+expect_status 2
+rolewall check . extra-word
+expect_status 2
+rolewall compile --format yaml
+expect_status 2

@@ -1,0 +1,74 @@
+# Sourced by each script here: runs the program and says what it should have done.
+#
+#   rolewall ARGS...       runs it; $status, $out and $err are what it left
+#   expect_status N        expect_out TEXT   expect_err TEXT   refuse_out TEXT   refuse_err TEXT
+#   expect_json EXPR       a Python expression over `d`, the JSON on standard output, is true
+#   need_namespaces        skips the script where none can be made
+#   in_namespaces "$@"     runs the rest in a network of its own
+#
+# Environment: ROLEWALL_PROGRAM and ROLEWALL_SOURCE, set by meson.build. The working directory is a
+# new one, gone afterwards; a copy of the example site is made by example_site DIR.
+set -u
+: "${ROLEWALL_PROGRAM:?}" "${ROLEWALL_SOURCE:?}"
+export ROLEWALL_RULES_DIR="$ROLEWALL_SOURCE/rules"
+unset NO_COLOR
+
+script=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+mkdir "$scratch/work"
+cd "$scratch/work" || exit 99
+checks=0
+ran=""
+
+rolewall() {
+  ran="rolewall $*"
+  status=0
+  timeout 120 "$ROLEWALL_PROGRAM" "$@" >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+  out=$(cat "$scratch/out")
+  err=$(cat "$scratch/err")
+}
+
+complain() {
+  echo "FAILED: $ran: $1"
+  echo "--- exit status $status, standard output:"
+  head -c 4000 "$scratch/out"
+  echo "--- standard error:"
+  head -c 4000 "$scratch/err"
+  exit 1
+}
+
+expect_status() {
+  checks=$((checks + 1))
+  [ "$status" = "$1" ] || complain "exit status $1 was expected"
+}
+holds() { grep -qF -- "$2" "$scratch/$1"; }
+expect_out() { checks=$((checks + 1)); holds out "$1" || complain "standard output lacks: $1"; }
+expect_err() { checks=$((checks + 1)); holds err "$1" || complain "standard error lacks: $1"; }
+refuse_out() { checks=$((checks + 1)); holds out "$1" && complain "standard output has: $1"; :; }
+refuse_err() { checks=$((checks + 1)); holds err "$1" && complain "standard error has: $1"; :; }
+expect_json() {
+  checks=$((checks + 1))
+  python3 - "$1" "$scratch/out" <<'PYTHON' || complain "not so: $1"
+import json, sys
+with open(sys.argv[2], encoding="utf-8") as file:
+    d = json.load(file)
+sys.exit(0 if eval(sys.argv[1]) else 1)
+PYTHON
+}
+
+example_site() { cp -r "$ROLEWALL_SOURCE/policies" "$1"; }
+
+# Runs the rest of the script in namespaces of its own, and ends with its status. Call it first.
+in_namespaces() {
+  [ "${1:-}" = inside ] && return
+  need_namespaces
+  unshare -rn sh "$script" inside
+  exit $?
+}
+
+need_namespaces() {
+  unshare -rn true 2>/dev/null && return
+  echo "skipped: no user and network namespaces here"
+  exit 77
+}
