@@ -6,6 +6,7 @@
 #include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "policy/files.h"
@@ -31,7 +32,8 @@ struct Loader {
   std::vector<const Value*> host_interfaces = {};             // each host's `interfaces`, or null
   std::set<std::string, std::less<>> interface_names = {};    // those that some host has
   std::unordered_map<std::string, Index> rule_files = {};     // full name of a rule: its file
-  std::set<std::string, std::less<>> unread = {};             // roles and blocks that are no TOML
+  std::map<std::pair<Index, Index>, bool> meetings = {};  // whether one file's hosts meet another
+  std::set<std::string, std::less<>> unread = {};         // roles and blocks that are no TOML
 
   // A name that begins with an unread file's is no second error.
   bool is_of_unread(std::string_view rule_name) const {

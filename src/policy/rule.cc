@@ -33,6 +33,21 @@ Families families_of(const net::AddressSet& set) {
   return {!set.ipv4.empty(), !set.ipv6.empty()};
 }
 
+// Of the hosts' own addresses, all together.
+Families families_of(const Policy& policy, const std::vector<Index>& hosts) {
+  Families families;
+  for (const Index host : hosts) {
+    for (const auto* addresses :
+         {&policy.hosts[host].addresses, &policy.hosts[host].virtual_addresses}) {
+      for (const net::Prefix& prefix : *addresses) {
+        (net::is_ipv4(prefix.address) ? families.ipv4 : families.ipv6) = true;
+      }
+    }
+    if (families.ipv4 && families.ipv6) break;
+  }
+  return families;
+}
+
 Families families_of(const Policy& policy, const Term& term, const std::vector<Index>& hosts) {
   constexpr Families kBoth = {true, true};
   switch (term.kind) {
@@ -41,13 +56,8 @@ Families families_of(const Policy& policy, const Term& term, const std::vector<I
       return kBoth;
     case TermKind::Prefix:
       return {net::is_ipv4(term.prefix.address), !net::is_ipv4(term.prefix.address)};
-    case TermKind::Self: {
-      Families families;
-      for (const Index host : hosts) {
-        families = families | families_of(policy.hosts[host].all_addresses());
-      }
-      return families;
-    }
+    case TermKind::Self:
+      return families_of(policy, hosts);
     case TermKind::Role:
       return families_of(policy.files[term.index].addresses);
     case TermKind::Tag:
@@ -78,14 +88,9 @@ Families families_of(const Policy& policy, const Selectors& selectors,
     }
     return families;
   }
-  const bool uses_self =
-      std::any_of(selectors.items.begin(), selectors.items.end(),
-                  [](const Selector& item) { return item.term.kind == TermKind::Self; });
-  if (!uses_self) return families_of(addresses_of(policy, selectors, 0));
-  for (const Index host : hosts) {
-    families = families | families_of(addresses_of(policy, selectors, host));
-  }
-  return families;
+  // At most the families without `self`, which takes out a host's few addresses or adds its own.
+  families = families_of(addresses_of(policy, without_self(selectors), 0));
+  return names_self(selectors) ? families | families_of(policy, hosts) : families;
 }
 
 Families families_of(const ServiceList& services) {

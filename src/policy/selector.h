@@ -31,6 +31,10 @@ Selectors parse_selectors(const Scope& scope, const Value& value);
 std::optional<net::Prefix> parse_literal_prefix(std::string_view text, Span span,
                                                 Diagnostics& diagnostics);
 
+bool names_self(const Selectors& selectors);
+// The list but for `self`, plain or negated.
+Selectors without_self(Selectors selectors);
+
 // Reports every term, and the list as a whole, that stands for no address. `hosts` are those that
 // `self` may be. Terms whose definition was already found wrong are passed over, as they are in
 // `broken` (by network index).

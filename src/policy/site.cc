@@ -87,6 +87,8 @@ void check_claims(const Policy& policy, std::vector<Claim> claims, Diagnostics& 
 
 // --- hosts -------------------------------------------------------------------------------------
 
+constexpr std::size_t kMostHosts = 20'000;
+
 class HostReader {
  public:
   HostReader(Loader& loader, Keys top) : loader_(loader), top_(top) {
@@ -335,7 +337,14 @@ void read_interfaces(Loader& loader, const Value& table, Keys top) {
 
 void read_hosts(Loader& loader, const Value& table, Keys top) {
   HostReader reader(loader, top);
-  for (const Member& member : table.members) reader.read(member);
+  for (const Member& member : table.members) {
+    if (loader.policy.hosts.size() == kMostHosts) {
+      report(loader.diagnostics, Code::BadValue, member.span,
+             fmt::format("more than {} hosts", kMostHosts));
+      break;
+    }
+    reader.read(member);
+  }
   reader.finish();
   compute_sets(loader.policy);
 }

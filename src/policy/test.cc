@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "base/suggest.h"
@@ -91,15 +92,24 @@ Test read(const Scope& scope, const Section& section) {
   return test;
 }
 
+bool share_a_host(const RuleFile& a, const RuleFile& b) {
+  std::vector<Index> shared;
+  std::set_intersection(a.hosts.begin(), a.hosts.end(), b.hosts.begin(), b.hosts.end(),
+                        std::back_inserter(shared));
+  return !shared.empty();
+}
+
 // Whether some host that the file is for has the rules of `other`.
-bool meets(const Policy& policy, const RuleFile& file, Index other) {
+bool meets(Loader& loader, const RuleFile& file, Index other) {
+  const Policy& policy = loader.policy;
   const RuleFile& rules = policy.files[other];
   if (&rules == &file || std::find(file.use.begin(), file.use.end(), other) != file.use.end()) {
     return true;
   }
-  return std::any_of(file.hosts.begin(), file.hosts.end(), [&](Index host) {
-    return std::find(rules.hosts.begin(), rules.hosts.end(), host) != rules.hosts.end();
-  });
+  const auto index = static_cast<Index>(&file - policy.files.data());
+  const auto [known, is_new] = loader.meetings.emplace(std::pair(index, other), false);
+  if (is_new) known->second = share_a_host(file, rules);
+  return known->second;
 }
 
 }  // namespace
@@ -131,13 +141,13 @@ void check_by(Loader& loader, const RuleFile* file, const Value& table) {
   if (loader.is_of_unread(name)) return;
   const auto found = loader.rule_files.find(name);
   if (found != loader.rule_files.end() &&
-      (file == nullptr || meets(loader.policy, *file, found->second))) {
+      (file == nullptr || meets(loader, *file, found->second))) {
     return;
   }
   std::vector<std::string> known(kSteps.begin(), kSteps.end());
   if (can_afford_hint(loader.diagnostics, loader.rule_files.size())) {
     for (const auto& [rule, index] : loader.rule_files) {
-      if (file == nullptr || meets(loader.policy, *file, index)) known.push_back(rule);
+      if (file == nullptr || meets(loader, *file, index)) known.push_back(rule);
     }
   }
   std::sort(known.begin(), known.end());
