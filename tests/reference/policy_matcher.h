@@ -1,0 +1,39 @@
+// What a policy says about a packet, read off the policy itself: its rules one after the other, as
+// the language's reference puts it (docs/policy-language.md, Order). It is slow and simple on
+// purpose, has no passes, knows nothing of nf_tables, and shares no code with the compiler and the
+// evaluator: what these two do cleverly must come to the same.
+//
+// Limits are unspent, nothing is banned or allowed for a time.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "net/address.h"
+#include "policy/effective.h"
+
+namespace rolewall::reference {
+
+struct Packet {
+  policy::Direction direction = policy::Direction::Inbound;
+  net::Address source;  // both of one family
+  net::Address destination;
+  std::uint8_t protocol = 6;
+  std::uint16_t source_port = 0;  // protocols with ports
+  std::uint16_t destination_port = 0;
+  std::uint8_t icmp_type = 0;
+  std::string device;  // that it arrives on, or leaves by
+  policy::FlowState state = policy::FlowState::New;
+  std::optional<std::uint32_t> user;  // the local socket's owner, outbound
+};
+
+struct Answer {
+  policy::Action verdict = policy::Action::Drop;
+  std::string decided_by;  // a rule's full name, or a built-in step's
+  bool operator==(const Answer&) const = default;
+};
+
+Answer ask(const policy::Policy& policy, const policy::HostPolicy& host, const Packet& packet);
+
+}  // namespace rolewall::reference
