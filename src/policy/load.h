@@ -15,7 +15,7 @@ namespace rolewall::policy {
 
 struct LoadOptions {
   std::string shipped_rules;  // the directory of the shipped rules/; "" for none
-  Date date;                  // today, or --date: what `expires` is compared with
+  Date date{};                // today, or --date: what `expires` is compared with
   // A rule that has expired is an error (check, lint), else a warning (apply, refresh, boot). It is
   // left out of the effective policy either way.
   bool expired_is_error = false;

@@ -39,7 +39,7 @@ struct Value {
   std::string text;
   std::int64_t integer = 0;
   bool boolean = false;
-  Date date;
+  Date date{};
   std::vector<Value> items;
   std::vector<Member> members;  // in the order in which they are written
 
