@@ -86,8 +86,8 @@ TEST_CASE("a rule from an unset management is left out, never from anywhere") {
                  {"web.toml",
                   "role = \"web\"\n[[inbound]]\nservice = \"ssh\"\nfrom = \"management\"\n"
                   "[[inbound]]\nservice = \"http\"\nfrom = [\"management\", \"web\"]\n"}});
-  CHECK(site.codes() ==
-        std::vector<std::string>{"web.toml:4:9 management-unset", "web.toml:7:10 management-unset"});
+  CHECK(site.codes() == std::vector<std::string>{"web.toml:4:9 management-unset",
+                                                 "web.toml:7:10 management-unset"});
   CHECK(inbound(site, "web-01") == "web.inbound.http ");
   const Rule& http = site.file("web").rules[1];
   CHECK(addresses_of(site.policy, http.from, 0) == site.file("web").addresses);
