@@ -212,12 +212,14 @@ struct Judge::State {
     const auto refused = dispatch(first, packet, next_mark());
     if (!refused) return std::unexpected(refused.error());
     if (first == Hook::Prerouting) TRY(wait(packet.in_device));
-    auto table = kernel.dump_table(ruleset::Family::Inet, watch::kTable, false);
-    if (!table) return std::unexpected(table.error());
-    if (!*table) return fail(ErrorKind::System, "the watch's table is gone");
+    const auto dumped = kernel.dump_table(ruleset::Family::Inet, watch::kTable, false);
+    if (!dumped) return std::unexpected(dumped.error());
+    const auto& table = *dumped;
+    if (!table) return fail(ErrorKind::System, "the watch's table is gone");
+    const Observation seen = read_counters(first, *table);
     TRY(commit(kernel, watch::table(watch::Means::Trace)));
     TRY(load_again());  // the rules that it met are not known
-    return read_counters(first, **table);
+    return seen;
   }
 
   Result<Observation> observe(Hook first, const eval::Packet& packet) {

@@ -27,7 +27,7 @@ struct Request {
     header->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | NLM_F_ACK | flags);
     return static_cast<Family*>(mnl_nlmsg_put_extra_header(header, sizeof(Family)));
   }
-  void put(std::uint16_t type, const std::vector<std::uint8_t>& bytes) {
+  void put(std::uint16_t type, const std::vector<std::uint8_t>& bytes) const {
     mnl_attr_put(header, type, bytes.size(), bytes.data());
   }
 };

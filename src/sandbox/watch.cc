@@ -115,7 +115,7 @@ bool passed(const Table& table, const Gate& gate) {
     const Chain* chain = known == gate ? find_chain(table, name) : nullptr;
     if (chain == nullptr) continue;
     for (const Rule& rule : chain->rules) {
-      const auto* counter = rule.exprs.empty() ? nullptr : std::get_if<Counter>(&rule.exprs[0]);
+      const auto* counter = rule.exprs.empty() ? nullptr : std::get_if<Counter>(rule.exprs.data());
       if (counter != nullptr && counter->packets > 0) return true;
     }
   }

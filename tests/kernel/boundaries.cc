@@ -40,10 +40,10 @@ class Collector {
   }
   void port(ByteSpan bytes) {
     const auto middle = static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
-    for (int off : {-1, 0, 1}) ports_.insert(static_cast<std::uint16_t>(middle + off));
+    for (const int off : {-1, 0, 1}) ports_.insert(static_cast<std::uint16_t>(middle + off));
   }
   void small(std::set<std::uint8_t>& set, std::uint8_t middle) {
-    for (int off : {-1, 0, 1}) set.insert(static_cast<std::uint8_t>(middle + off));
+    for (const int off : {-1, 0, 1}) set.insert(static_cast<std::uint8_t>(middle + off));
   }
   void user(std::uint32_t middle) { users_.insert({middle, middle + 1}); }
 
@@ -75,7 +75,7 @@ class Collector {
         for (const KeyField& field : set.key) {
           if (at + field.size > key.size()) break;
           this->field(field.type, key.subspan(at, field.size));
-          at += (field.size + 3) / 4 * 4;
+          at += std::size_t{4} * ((field.size + 3) / 4);
         }
       }
     }

@@ -110,13 +110,13 @@ Bytes extension_header(std::uint8_t kind, std::uint8_t next, Random& random) {
   }
   if (kind == ipv6::kAuthentication) {
     const std::uint8_t words = static_cast<std::uint8_t>(1 + random.below(4));
-    Bytes header((words + 2U) * 4U);
+    Bytes header((words + std::size_t{2}) * 4);
     header[0] = next;
     header[1] = words;
     return header;
   }
   const std::uint8_t units = static_cast<std::uint8_t>(random.below(3));
-  Bytes header((units + 1U) * 8U);
+  Bytes header((units + std::size_t{1}) * 8);
   header[0] = next;
   header[1] = units;
   if (kind == ipv6::kRouting) {

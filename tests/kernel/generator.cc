@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/check.h"
 #include "breakage.h"
 #include "eval/build.h"
 #include "net/protocol.h"
@@ -14,7 +15,11 @@ namespace protocol = net::protocol;
 
 std::vector<net::Address> parse_all(std::initializer_list<const char*> texts) {
   std::vector<net::Address> addresses;
-  for (const char* text : texts) addresses.push_back(*net::parse_address(text));
+  for (const char* text : texts) {
+    const auto address = net::parse_address(text);
+    CHECK(address.has_value(), "an address of this file's own");
+    addresses.push_back(*address);
+  }
   return addresses;
 }
 

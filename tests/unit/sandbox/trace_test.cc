@@ -214,7 +214,7 @@ TEST_CASE("of chains that all accept, the last rule decides, else the last polic
   HookObservation seen;
   seen.path = {{0, 0, 1, {VerdictCode::Accept, "", 0}},
                {0, 1, Step::kEnd, {VerdictCode::Accept, "", 0}}};
-  CHECK_EQ(seen.decision(), &seen.path[0]);
+  CHECK_EQ(seen.decision(), seen.path.data());
   seen.path.push_back({0, 1, 0, {VerdictCode::Accept, "", 0}});
   CHECK_EQ(seen.decision(), &seen.path[2]);
   seen.path = {{0, 0, Step::kEnd, {VerdictCode::Accept, "", 0}},
