@@ -14,9 +14,9 @@ std::size_t extension_size(std::uint8_t type, const std::uint8_t* header) {
     case ipv6::kFragmentHeader:
       return 8;
     case ipv6::kAuthentication:
-      return (header[1] + 2U) * 4;
+      return (header[1] + std::size_t{2}) * 4;
     default:
-      return (header[1] + 1U) * 8;
+      return (header[1] + std::size_t{1}) * 8;
   }
 }
 
@@ -108,8 +108,13 @@ std::optional<std::uint32_t> inner_offset(ByteSpan packet, const Dissection& dis
     case kGre: {
       if (!readable(packet, transport, 4)) return std::nullopt;
       const std::uint16_t flags = be16(packet.data() + transport);
-      constexpr std::uint16_t kChecksum = 0x8000, kRouting = 0x4000, kKey = 0x2000,
-                              kSequence = 0x1000, kVersion = 0x0007;
+      enum : std::uint16_t {
+        kChecksum = 0x8000,
+        kRouting = 0x4000,
+        kKey = 0x2000,
+        kSequence = 0x1000,
+        kVersion = 0x0007,
+      };
       if ((flags & (kVersion | kRouting)) != 0) return std::nullopt;
       return transport + 4U + ((flags & kChecksum) != 0 ? 4U : 0U) +
              ((flags & kKey) != 0 ? 4U : 0U) + ((flags & kSequence) != 0 ? 4U : 0U);

@@ -330,10 +330,10 @@ bool Evaluator::Machine::run_ingress(Frame& frame, const Options& options, Journ
   HookResult* result = nullptr;
   for (const Stage& stage : ingress_) {
     const Program::Table& table = program_.tables()[stage.table];
-    const auto& devices = table.chains[stage.chain].chain->base->devices;
-    const bool here = std::ranges::any_of(devices, [&](const std::string& device) {
-      return device_matches(device, frame.packet->in_device);
-    });
+    const auto& base = table.chains[stage.chain].chain->base;
+    const bool here = base && std::ranges::any_of(base->devices, [&](const std::string& device) {
+                        return device_matches(device, frame.packet->in_device);
+                      });
     if (!here) continue;
     if (result == nullptr) result = &journey.hooks.emplace_back();
     result->hook = Hook::Ingress;

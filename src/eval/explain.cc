@@ -32,7 +32,8 @@ struct Operand {
 using Operands = std::array<Operand, kRegisterCount>;
 
 ByteSpan value_at(ByteSpan registers, ruleset::Register first, std::size_t size) {
-  return registers.subspan(first * 4U, std::min(size, registers.size() - first * 4U));
+  const std::size_t at = std::size_t{first} * 4;
+  return registers.subspan(at, std::min(size, registers.size() - at));
 }
 
 // Re-reads what a load gave, since a mask mostly overwrites it.
@@ -253,7 +254,7 @@ bool contains(const ruleset::Set& set, ByteSpan key) {
   for (std::size_t i = 0; i < elements.count(); ++i) {
     std::size_t offset = 0;
     const bool within = std::ranges::all_of(set.key, [&](const ruleset::KeyField& field) {
-      const std::size_t at = std::exchange(offset, offset + (field.size + 3) / 4 * 4);
+      const std::size_t at = std::exchange(offset, offset + std::size_t{field.size + 3} / 4 * 4);
       return std::memcmp(key.data() + at, elements.key(i).data() + at, field.size) >= 0 &&
              std::memcmp(key.data() + at, elements.key_end(i).data() + at, field.size) <= 0;
     });

@@ -35,8 +35,8 @@ std::optional<FragmentHeader> find_fragment_header(ByteSpan packet) {
 }
 
 // RFC 8200, section 4.5: a first fragment must hold all headers (ipv6frag_thdr_truncated()).
-bool lacks_transport_header(ByteSpan packet, std::size_t fragment_header) {
-  const auto transport = skip_ipv6_extensions(packet, fragment_header, ipv6::kFragmentHeader);
+bool lacks_transport_header(ByteSpan packet, std::size_t start) {
+  const auto transport = skip_ipv6_extensions(packet, start, ipv6::kFragmentHeader);
   if (!transport || (transport->fragment & 0xfff8) != 0) return false;
   std::size_t needed = 1;
   switch (transport->protocol) {

@@ -42,9 +42,18 @@ std::uint32_t load_word(const std::uint8_t* from) {
   return number;
 }
 
+// memcmp over the value's size; most are a few bytes, for which a call is too dear.
+int compare(const std::uint8_t* registers, const ruleset::Value& value) {
+  if (value.size > 4) return std::memcmp(registers, value.begin(), value.size);
+  for (std::size_t i = 0; i < value.size; ++i) {
+    if (registers[i] != value.bytes[i]) return registers[i] < value.bytes[i] ? -1 : 1;
+  }
+  return 0;
+}
+
 // Whole registers: what pads a value is masked away with it (nft_bitwise_eval_mask_xor()).
 void mask(const ruleset::BitwiseMask& op, const std::uint8_t* source, std::uint8_t* destination) {
-  const std::size_t length = (op.length + 3U) / 4 * 4;
+  const std::size_t length = (std::size_t{op.length} + 3) / 4 * 4;
   for (std::size_t i = 0; i < length; ++i) {
     destination[i] =
         static_cast<std::uint8_t>((source[i] & op.mask.bytes[i]) ^ op.xor_with.bytes[i]);
@@ -79,14 +88,20 @@ void swap_bytes(const ruleset::Byteorder& op, const std::uint8_t* source,
 }  // namespace
 
 std::uint32_t Interpreter::word(ruleset::Register first) const {
-  return load_word(registers_.data() + first * 4U);
+  return load_word(registers_.data() + std::size_t{first} * 4);
 }
 
 // nft_data_copy(): what pads the last register is zero.
 void Interpreter::store(ruleset::Register first, std::span<const std::uint8_t> bytes) {
   std::uint8_t* to = at(first);
+  if (bytes.size() < 4) {
+    std::array<std::uint8_t, 4> padded{};
+    for (std::size_t i = 0; i < bytes.size(); ++i) padded[i] = bytes[i];
+    std::memcpy(to, padded.data(), 4);
+    return;
+  }
   if (bytes.size() % 4 != 0) std::memset(to + bytes.size() / 4 * 4, 0, 4);
-  std::ranges::copy(bytes, to);
+  std::memcpy(to, bytes.data(), bytes.size());
 }
 void Interpreter::store_word(ruleset::Register first, std::uint32_t number) {
   std::memcpy(at(first), &number, sizeof(number));
@@ -304,8 +319,7 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
             return Next::Expression;
           },
           [&](const ruleset::Cmp& cmp) {
-            return passes(
-                holds(cmp.op, std::memcmp(at(cmp.source), cmp.value.begin(), cmp.value.size)));
+            return passes(holds(cmp.op, compare(at(cmp.source), cmp.value)));
           },
           [&](const ruleset::Range& range) {
             const std::uint8_t* value = at(range.source);
@@ -454,7 +468,8 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
         break;
     }
   }
-  const bool drops = table_->chains[base_chain].chain->base->policy == VerdictCode::Drop;
+  const auto& base = table_->chains[base_chain].chain->base;
+  const bool drops = base && base->policy == VerdictCode::Drop;
   return {drops ? Fate::Drop : Fate::Accept, {table, base_chain, Decision::kPolicy}, ""};
 }
 

@@ -18,7 +18,7 @@
 
 namespace rolewall::eval {
 
-using Registers = std::array<std::uint8_t, ruleset::kRegisterCount * 4>;
+using Registers = std::array<std::uint8_t, std::size_t{ruleset::kRegisterCount} * 4>;
 
 struct ChainResult {
   Fate fate = Fate::Accept;
@@ -52,7 +52,7 @@ class Interpreter {
   Next execute(const ruleset::Expr& expr, std::uint32_t operand);
   Next undecided(std::string reason);
   void record(std::vector<Step>& steps, const Options& options, std::uint32_t chain,
-              std::uint32_t rule, Next next, std::size_t at) const;
+              std::uint32_t rule, Next next, std::size_t expression) const;
   ChainResult give_up(std::uint32_t chain, std::uint32_t rule, const std::string& reason) const;
 
   Next run_payload(const ruleset::Payload& load);
@@ -70,7 +70,7 @@ class Interpreter {
   Hit find_element(const Program::Set& set, const std::uint8_t* key) const;
   bool take(const Program::Set& set, const ruleset::Verdict& verdict, std::uint32_t target);
 
-  std::uint8_t* at(ruleset::Register first) { return registers_.data() + first * 4U; }
+  std::uint8_t* at(ruleset::Register first) { return registers_.data() + std::size_t{first} * 4; }
   std::uint32_t word(ruleset::Register first) const;
   void store(ruleset::Register first, std::span<const std::uint8_t> bytes);
   void store_word(ruleset::Register first, std::uint32_t number);

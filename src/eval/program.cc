@@ -16,10 +16,10 @@ using ruleset::Expr;
 using ruleset::Family;
 using ruleset::kRegisterCount;
 
-constexpr std::size_t kRegisterBytes = kRegisterCount * 4U;
+constexpr std::size_t kRegisterBytes = std::size_t{kRegisterCount} * 4;
 
 bool fits(ruleset::Register first, std::size_t length) {
-  return length <= kRegisterBytes && first * 4U <= kRegisterBytes - length;
+  return length <= kRegisterBytes && std::size_t{first} * 4 <= kRegisterBytes - length;
 }
 
 bool keeps_state(const ruleset::StatefulExpr& expr) {

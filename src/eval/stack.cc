@@ -148,7 +148,7 @@ const char* hop_by_hop_error(ByteSpan packet) {
   constexpr int kMostOptions = 8;
   constexpr std::size_t kMostPadding = 7;
   if (!readable(packet, ipv6::kHeaderSize, 8)) return kMalformed;
-  const std::size_t size = (packet[ipv6::kHeaderSize + 1] + 1U) * 8U;
+  const std::size_t size = (packet[ipv6::kHeaderSize + 1] + std::size_t{1}) * 8;
   if (!readable(packet, ipv6::kHeaderSize, size)) return kMalformed;
 
   const std::size_t end = ipv6::kHeaderSize + size;

@@ -115,7 +115,7 @@ std::int64_t State::added(std::uint32_t set, std::uint64_t now_ns) {
   std::int64_t count = 0;
   // The kernel's collector takes expired elements away within about a second; here at once.
   for (auto at = elements->second.begin(); at != elements->second.end();) {
-    DynamicElement& element = at->second;
+    const DynamicElement& element = at->second;
     if (!element.deleted && element.expires_ns != 0 && element.expires_ns <= now_ns) {
       at = elements->second.erase(at);
       continue;

@@ -44,7 +44,7 @@ inline constexpr std::size_t kDestination = 16;
 inline constexpr std::uint16_t kMoreFragments = 0x2000;
 inline constexpr std::uint16_t kOffsetMask = 0x1fff;
 inline std::size_t header_size(ByteSpan packet) {
-  return (packet[0] & 0x0fU) * 4U;
+  return std::size_t{packet[0] & 0x0fU} * 4;
 }
 }  // namespace ipv4
 
