@@ -14,7 +14,7 @@ namespace rolewall {
 Result<std::string> read_file(const std::string& path, std::size_t limit);
 
 // Writes aside, fsyncs and renames, so that a reader sees the old content or the new one. `mode` as
-// for open(2).
+// for open(2). What is there and is no regular file (a device, a link) is an error, and stays.
 Result<void> write_file_atomically(const std::string& path, std::string_view content,
                                    unsigned mode = 0644);
 

@@ -2,7 +2,7 @@
 """Writes a large site for timing the front end and the compiler.
 
 usage: large_site.py DIR [HOSTS [RULES [ROLES]]]       defaults: 1000 hosts, 10000 rules, 20 roles
-  large_site.py /tmp/site && time build/rolewall compile /tmp/site --host h0 -o /dev/null
+  large_site.py /tmp/site && time build/rolewall compile /tmp/site --host h0 >/tmp/h0.nft
 """
 import pathlib
 import random

@@ -20,6 +20,22 @@ expect_out "[ immediate"
 rolewall compile "$site" --host web-01 -o nowhere/file
 expect_status 2
 [ -e nowhere ] && complain "a directory was made"
+# What is no regular file is written to, and stays what it is.
+mkfifo fifo
+cat fifo >through &
+rolewall compile "$site" --host web-01 -o fifo
+expect_status 0
+wait $!
+[ -p fifo ] || complain "the FIFO was replaced"
+rolewall compile "$site" --host web-01 -o file
+cmp -s file through || complain "through a FIFO the bytes differ"
+: >target
+ln -s target link
+rolewall compile "$site" --host web-01 -o link
+expect_status 0
+[ -L link ] || complain "the link was replaced"
+cmp -s file target || complain "through a link the bytes differ"
+
 ran="rolewall compile > /dev/full"
 status=0
 "$ROLEWALL_PROGRAM" compile "$site" --host web-01 >/dev/full 2>"$scratch/err" || status=$?

@@ -1,0 +1,49 @@
+#include "base/file.h"
+
+#include <doctest/doctest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+namespace rolewall {
+namespace {
+
+struct Scratch {
+  std::string path = (std::filesystem::temp_directory_path() / "rolewall-XXXXXX").string();
+  Scratch() { REQUIRE(::mkdtemp(path.data()) != nullptr); }
+  ~Scratch() { std::filesystem::remove_all(path); }
+  std::string file(const char* name) const { return path + "/" + name; }
+};
+
+TEST_CASE_FIXTURE(Scratch, "a file is written whole, and replaces the old one") {
+  REQUIRE(write_file_atomically(file("a"), "one").has_value());
+  REQUIRE(write_file_atomically(file("a"), "two").has_value());
+  CHECK(read_file(file("a"), 10).value() == "two");
+  CHECK(std::distance(std::filesystem::directory_iterator(path), {}) == 1);
+  CHECK(!write_file_atomically(file("nowhere/a"), "x").has_value());
+}
+
+TEST_CASE_FIXTURE(Scratch, "what is no regular file is never replaced") {
+  REQUIRE(::mkfifo(file("fifo").c_str(), 0600) == 0);
+  std::filesystem::create_directory(file("directory"));
+  std::filesystem::create_symlink("target", file("link"));
+  for (const char* name : {"fifo", "directory", "link"}) {
+    const auto before = std::filesystem::symlink_status(file(name)).type();
+    CHECK(!write_file_atomically(file(name), "x").has_value());
+    CHECK(std::filesystem::symlink_status(file(name)).type() == before);
+  }
+}
+
+TEST_CASE_FIXTURE(Scratch, "reading refuses what is no file, and more than the limit") {
+  REQUIRE(::mkfifo(file("fifo").c_str(), 0600) == 0);
+  CHECK(!read_file(file("fifo"), 10).has_value());
+  CHECK(!read_file(path, 10).has_value());
+  CHECK(!read_file(file("nowhere"), 10).has_value());
+  REQUIRE(write_file_atomically(file("a"), "12345").has_value());
+  CHECK(read_file(file("a"), 5).has_value());
+  CHECK(!read_file(file("a"), 4).has_value());
+}
+
+}  // namespace
+}  // namespace rolewall
