@@ -1,6 +1,9 @@
 // set_up_host(): the policy's host, made of veth pairs.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <net/if.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -168,6 +171,36 @@ Result<void> add_routes(Rtnetlink& links, const ruleset::Host& host) {
   return {};
 }
 
+// A carrier is told to a device by a worker of the kernel's (net/core/link_watch.c), after the link
+// is up; until it has run, what the device is to send is dropped without a word.
+bool is_running(int socket, const std::string& device) {
+  ifreq request{};
+  device.copy(request.ifr_name, IFNAMSIZ - 1);
+  return ::ioctl(socket, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_RUNNING) != 0;
+}
+
+Result<void> wait_for_carriers(Rtnetlink& links, const ruleset::Host& host) {
+  constexpr int kTries = 5000;
+  const Descriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket.valid()) return fail(ErrorKind::System, "cannot open a socket", errno);
+  const auto wait = [&](const std::string& device) {
+    for (int i = 0; i < kTries; ++i) {
+      if (is_running(socket.get(), device)) return true;
+      ::usleep(1000);
+    }
+    return false;
+  };
+  Result<void> result;
+  for (std::size_t n = 0; result && n < host.interfaces.size(); ++n) {
+    for (const std::string& device : {host.interfaces[n].device, peer_device(n)}) {
+      if (!wait(device)) result = fail(ErrorKind::System, device + " does not come up");
+    }
+  }
+  // The worker sets the flag first and the queue after it, both under the lock that this takes.
+  if (result) result = links.bring_up(peer_device(0));
+  return result;
+}
+
 }  // namespace
 
 std::string peer_device(std::size_t n) {
@@ -196,7 +229,8 @@ Result<void> set_up_host(const ruleset::Host& host) {
   if (!links) return std::unexpected(links.error());
   TRY(add_links(*links, real));
   TRY(add_addresses(*links, real));
-  return add_routes(*links, real);
+  TRY(add_routes(*links, real));
+  return wait_for_carriers(*links, real);
 }
 
 }  // namespace rolewall::sandbox
