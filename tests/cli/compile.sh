@@ -22,7 +22,7 @@ expect_status 2
 [ -e nowhere ] && complain "a directory was made"
 # What is no regular file is written to, and stays what it is.
 mkfifo fifo
-cat fifo >through &
+timeout 60 cat fifo >through &
 rolewall compile "$site" --host web-01 -o fifo
 expect_status 0
 wait $!
