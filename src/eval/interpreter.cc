@@ -107,7 +107,8 @@ void Interpreter::store_word(ruleset::Register first, std::uint32_t number) {
   std::memcpy(at(first), &number, sizeof(number));
 }
 void Interpreter::store_byte(ruleset::Register first, std::uint8_t number) {
-  store(first, {&number, 1});
+  const std::array<std::uint8_t, 4> padded{number};
+  std::memcpy(at(first), padded.data(), padded.size());
 }
 
 Interpreter::Next Interpreter::undecided(std::string reason) {

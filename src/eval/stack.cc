@@ -285,7 +285,7 @@ const char* route_ipv6_error(ByteSpan packet, const OwnAddresses& own) {
 
 const char* output_ipv4_error(ByteSpan packet) {
   const bool stays =
-      is_multicast(be32(packet.data() + ipv4::kDestination)) && packet[ipv4::kTtl] == 0;
+      is_local_multicast(be32(packet.data() + ipv4::kDestination)) && packet[ipv4::kTtl] == 0;
   return stays ? "a multicast with a TTL of 0 stays on this host" : nullptr;
 }
 

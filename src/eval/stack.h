@@ -34,7 +34,9 @@ const char* ipv4_options_error(ByteSpan packet);
 // Whether the host writes into the options on the way (the route and time that they ask for).
 bool rewrites_options(ByteSpan packet);
 
-// Between output and postrouting: ip_mc_output() of net/ipv4/ip_output.c.
+// Between output and postrouting: ip_mc_output() of net/ipv4/ip_output.c, for groups that the
+// sender has joined. Those of the link (224.0.0.0/24) are taken so, others not: to send needs no
+// joining.
 const char* output_ipv4_error(ByteSpan packet);
 
 bool sent_by_this_host(ByteSpan packet, bool ipv6, const OwnAddresses& own);

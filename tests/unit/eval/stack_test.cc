@@ -81,6 +81,20 @@ TEST_CASE("martians are discarded between prerouting and input") {
   CHECK_FALSE(routed("10.0.0.1", "224.0.0.18"));
 }
 
+TEST_CASE("a multicast on the link with a TTL of 0 is not sent") {
+  const auto sent = [](const char* group, std::uint8_t ttl) {
+    PacketFields made = fields(17, 53);
+    made.source = address("10.0.0.1");
+    made.destination = address(group);
+    made.ttl = ttl;
+    return output_ipv4_error(build(made).bytes) == nullptr;
+  };
+  CHECK_FALSE(sent("224.0.0.1", 0));
+  CHECK(sent("224.0.0.1", 1));
+  CHECK(sent("239.1.2.3", 0));
+  CHECK(sent("192.0.2.7", 0));
+}
+
 TEST_CASE("IPv4 options are parsed before input") {
   const auto passes = [](Bytes options) {
     return ipv4_options_error(with_options(std::move(options))) == nullptr;
