@@ -75,6 +75,13 @@ net::Address address(const char* text) {
   return *net::parse_address(text);
 }
 
+eval::PacketFields fields_of(const net::Address& source, const net::Address& destination) {
+  eval::PacketFields fields;
+  fields.source = source;
+  fields.destination = destination;
+  return fields;
+}
+
 TEST_CASE("every host of the example site: whole, valid, and the same each time") {
   const policy::Policy policy = load(ROLEWALL_SOURCE "/policies");
   REQUIRE_EQ(policy.hosts.size(), 6);
