@@ -26,10 +26,11 @@ bool is_loopback(std::uint32_t address) {
 }
 constexpr std::uint32_t kBroadcast = 0xffffffff;
 
-// Addresses that the host's routing knows as local: its own and, where the loopback is up, all of
-// 127.0.0.0/8 but its broadcast address.
-bool is_local(std::uint32_t address, const OwnAddresses& own) {
-  return own.exactly.ipv4.contains({address}) || (is_loopback(address) && address != 0x7fffffff);
+// Addresses that an interface bears, the loopback's 127.0.0.1 among them
+// (inet_lookup_ifaddr_rcu()): the rest of 127.0.0.0/8 is routed here too, but borne by none.
+bool is_borne(std::uint32_t address, const OwnAddresses& own) {
+  constexpr std::uint32_t kLoopback = 0x7f000001;
+  return address == kLoopback || own.exactly.ipv4.contains({address});
 }
 
 enum Option : std::uint8_t {
@@ -105,7 +106,7 @@ const char* multicast_source_error(std::uint32_t source, std::uint32_t destinati
   if (source == 0) {
     return is_local_multicast(destination) || protocol == kIgmp ? nullptr : kZeroSource;
   }
-  return is_local(source, own) ? kOwnSource : nullptr;
+  return is_borne(source, own) ? kOwnSource : nullptr;
 }
 
 // ip_route_input_slow().
@@ -113,14 +114,14 @@ const char* unicast_error(std::uint32_t source, std::uint32_t destination,
                           const OwnAddresses& own) {
   if (is_multicast(source) || source == kBroadcast) return kNoUnicastSource;
   if (destination == kBroadcast || (source == 0 && destination == 0)) {
-    return source != 0 && is_local(source, own) ? kOwnSource : nullptr;
+    return source != 0 && is_borne(source, own) ? kOwnSource : nullptr;
   }
   if (source == 0) return kZeroSource;
   if (destination == 0) return "martian destination: 0.0.0.0";
   if (is_loopback(destination)) return "martian destination: the loopback network";
   if (is_loopback(source)) return kLoopbackSource;
   if (!own.delivered.ipv4.contains({destination})) return kNotForThisHost;
-  return is_local(source, own) ? kOwnSource : nullptr;
+  return is_borne(source, own) ? kOwnSource : nullptr;
 }
 
 // --- IPv6 --------------------------------------------------------------------------------------
@@ -290,7 +291,10 @@ const char* output_ipv4_error(ByteSpan packet) {
 }
 
 bool sent_by_this_host(ByteSpan packet, bool ipv6, const OwnAddresses& own) {
-  if (!ipv6) return is_local(be32(packet.data() + ipv4::kSource), own);
+  if (!ipv6) {
+    const std::uint32_t from = be32(packet.data() + ipv4::kSource);
+    return is_loopback(from) || is_borne(from, own);
+  }
   const std::uint8_t* source = packet.data() + ipv6::kSource;
   return is_ipv6_loopback(source) || own.exactly.ipv6.contains(net::ipv6_from_bytes(source));
 }

@@ -72,6 +72,7 @@ TEST_CASE("martians are discarded between prerouting and input") {
   CHECK(routed("0.0.0.0", "255.255.255.255"));
   CHECK(routed("192.0.2.7", "255.255.255.255"));
   CHECK_FALSE(routed("127.0.0.1", "255.255.255.255"));
+  CHECK(routed("127.25.226.197", "255.255.255.255"));  // an address that no interface bears
   CHECK_FALSE(routed("10.0.0.1", "255.255.255.255"));
   CHECK(routed("192.0.2.7", "224.0.0.18"));
   CHECK(routed("0.0.0.0", "224.0.0.18"));
