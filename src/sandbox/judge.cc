@@ -200,6 +200,22 @@ struct Judge::State {
     return {};
   }
 
+  // A link that has just come up may lose its first frames, though it says that it is running.
+  Result<void> settle(const std::string& device) {
+    constexpr int kTries = 100;
+    constexpr int kTryMs = 50;
+    for (int i = 0; i < kTries; ++i) {
+      const std::uint32_t mark = next_mark() | watch::kFence;
+      TRY(wire.arrive(fence_packet(device), mark));
+      TRY(trace.read(messages, kTryMs));
+      const bool heard =
+          std::ranges::any_of(messages, [&](const auto& m) { return begins(m, mark); });
+      messages.clear();
+      if (heard) return {};
+    }
+    return fail(ErrorKind::System, "the kernel tells nothing of a packet on " + device);
+  }
+
   // Returns the errno with which the stack refused it, where it is sent.
   Result<int> dispatch(Hook first, const eval::Packet& packet, std::uint32_t mark) {
     if (first == Hook::Output) return wire.send(packet, mark);
@@ -271,6 +287,7 @@ Result<Judge> Judge::open(const ruleset::Host& host, Load load) {
   auto state = std::make_unique<State>(std::move(*kernel), std::move(load), std::move(*trace),
                                        std::move(*wire));
   TRY(state->begin());
+  for (const auto& interface : realise(host).interfaces) TRY(state->settle(interface.device));
   return Judge(std::move(state));
 }
 
