@@ -55,7 +55,7 @@ class Site {
   };
   Compiled& compiled(policy::Index host);
   std::vector<Hop> run(const FlowEnd& end, bool explain);
-  std::vector<Hop> ask_host(policy::Index host, const Sample& sample, bool arrives,
+  std::vector<Hop> ask_host(policy::Index index, const Sample& sample, bool arrives,
                             const Teller& teller, std::string& interface);
 
   policy::Policy enforcing_;      // a copy, where some host is in audit mode

@@ -111,11 +111,11 @@ std::string in_words(const Answer& answer) {
     case Verdict::Reject:
       return "is rejected";
     case Verdict::Stack:
-      return fmt::format("is discarded by the IP stack: {}", hop ? hop->reason : "");
+      return fmt::format("is discarded by the IP stack: {}", hop != nullptr ? hop->reason : "");
     case Verdict::Conditional:
-      return fmt::format("depends on the interface: add {}", hop ? choices(*hop) : "");
+      return fmt::format("depends on the interface: add {}", hop != nullptr ? choices(*hop) : "");
     case Verdict::Undecided:
-      return fmt::format("is undecided: {}", hop ? hop->reason : "");
+      return fmt::format("is undecided: {}", hop != nullptr ? hop->reason : "");
   }
   return {};
 }

@@ -26,7 +26,7 @@ struct Options {
   std::string host;
 };
 
-constexpr std::size_t kLargestPolicyFile = 4u << 20;
+constexpr std::size_t kLargestPolicyFile = 4U << 20;
 constexpr std::size_t kLongestRule = 40;  // lines that are shown of one
 
 struct BuiltinStep {

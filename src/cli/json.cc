@@ -124,8 +124,8 @@ ask::Hop hop_from_json(const Json& json) {
     by.rule = at->value("rule", "");
     by.chain_policy = at->value("chain_policy", false);
     by.file = at->value("file", "");
-    by.line = at->value("line", 0u);
-    by.column = at->value("column", 0u);
+    by.line = at->value("line", 0U);
+    by.column = at->value("column", 0U);
     hop.decided_by = std::move(by);
   }
   return hop;

@@ -17,7 +17,7 @@ namespace {
 
 // The longest line that is shown whole; of a longer one (a list in one line) the place is enough.
 constexpr std::size_t kWidestLine = 200;
-constexpr std::size_t kLargestSource = 4u << 20;
+constexpr std::size_t kLargestSource = 4U << 20;
 
 bool continues_character(char c) {
   return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
