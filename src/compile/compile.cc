@@ -11,11 +11,16 @@ namespace rolewall::compile {
 namespace {
 
 ruleset::Host host_of(const policy::Host& host) {
-  ruleset::Host result{host.name, host.addresses, host.virtual_addresses, {}};
+  ruleset::Host result;
+  result.name = host.name;
+  result.addresses = host.addresses;
+  result.virtual_addresses = host.virtual_addresses;
   for (const policy::HostInterface& interface : host.interfaces) {
     for (const std::string& device : interface.devices) {
-      result.interfaces.push_back(
-          {interface.name, device, interface.behind.value_or(net::AddressSet{})});
+      ruleset::Interface& added = result.interfaces.emplace_back();
+      added.name = interface.name;
+      added.device = device;
+      added.behind = interface.behind.value_or(net::AddressSet{});
     }
   }
   return result;

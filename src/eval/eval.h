@@ -52,9 +52,19 @@ struct HookResult {
   std::vector<Step> steps;
 };
 
+// Something that the kernel knows and the question did not say (a random number, a socket, a
+// route), and what was taken for it.
+struct Condition {
+  std::string about;  // "numgen random mod 3"
+  std::string is;     // "1"
+  bool operator==(const Condition&) const = default;
+};
+
 // A packet's way over one host: the hooks it met, in order; the last one decides.
 struct Journey {
   std::vector<HookResult> hooks;
+  std::vector<Condition> conditions;  // in the order in which they were met; empty: for certain
+  Packet after;                       // as it leaves the last hook: written to, translated
   Fate fate() const { return hooks.empty() ? Fate::Accept : hooks.back().fate; }
 };
 

@@ -127,6 +127,7 @@ Operands follow(std::span<const Expr> exprs, const Frame& frame) {
                           [](const ruleset::Log&) {},
                           [](const ruleset::Reject&) {},
                           [](const ruleset::Notrack&) {},
+                          [](const auto&) {},
                           [](const ruleset::Unsupported&) {}},
                expr);
   }
@@ -373,6 +374,7 @@ std::string why_it_broke(const ruleset::Table& table, const ruleset::Rule& rule,
           [](const ruleset::Log&) { return std::string(); },
           [](const ruleset::Reject&) { return std::string(); },
           [](const ruleset::Notrack&) { return std::string(); },
+          [](const auto&) { return std::string(); },
           [](const ruleset::Unsupported&) { return std::string(); }},
       exprs[expression]);
 }

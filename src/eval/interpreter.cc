@@ -356,6 +356,7 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
             }
             return Next::Expression;
           },
+          [&](const auto&) { return undecided("an expression that is not modelled yet"); },
           [&](const ruleset::Unsupported& unsupported) {
             return undecided(unsupported.name);  // it has a problem as its operand
           },

@@ -311,6 +311,7 @@ class Program::Preparer {
             [&](const ruleset::Log&) { return 0U; },
             [&](const ruleset::Reject&) { return 0U; },
             [&](const ruleset::Notrack&) { return 0U; },
+            [&](const auto&) { return problem("an expression that is not modelled yet"); },
             [&](const ruleset::Unsupported& unsupported) {
               return problem(
                   unsupported.reason.empty()

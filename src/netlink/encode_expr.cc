@@ -280,6 +280,7 @@ Result<ExprPtr> encode_expr(const Expr& any) {
             return expr;
           },
           [](const Notrack&) -> Encoded { return make("notrack"); },
+          [](const auto&) -> Encoded { return refuse("this expression is not written yet"); },
           [](const Unsupported& unsupported) -> Encoded {
             return refuse(fmt::format("`{}` was not read whole ({}), so it cannot be written",
                                       unsupported.name, unsupported.reason));

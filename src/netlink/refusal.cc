@@ -75,6 +75,7 @@ std::string expr_name(const Expr& expr) {
                                [](const Log&) { return std::string("log"); },
                                [](const Reject&) { return std::string("reject"); },
                                [](const Notrack&) { return std::string("notrack"); },
+                               [](const auto&) { return std::string("an expression"); },
                                [](const Unsupported& unsupported) { return unsupported.name; }},
                     expr);
 }

@@ -278,6 +278,7 @@ std::string text(const Expr& expr) {
                                reject.code);
           },
           [](const Notrack&) { return std::string("notrack "); },
+          [](const auto&) { return std::string("? "); },
           [](const Unsupported& unsupported) {
             return fmt::format("{} ({}) ", unsupported.name, unsupported.reason);
           }},

@@ -208,6 +208,16 @@ class Reader {
     return known ? good : fails_at("type", shown(name) + " is no expression that may stand here");
   }
 
+  bool read(const Json& json, net::Address& address) {
+    if (json.is_string()) {
+      if (const auto parsed = net::parse_address(json.get_ref<const std::string&>())) {
+        address = *parsed;
+        return true;
+      }
+    }
+    return fails("an address is expected");
+  }
+
   bool read(const Json& json, net::Prefix& prefix) {
     if (json.is_string()) {
       if (const auto parsed = net::parse_prefix(json.get_ref<const std::string&>())) {

@@ -171,6 +171,7 @@ class Writer {
         expr);
   }
 
+  void write(const net::Address& address) { write(net::format(address)); }
   void write(const net::Prefix& prefix) { write(net::format(prefix)); }
 
   void write(const net::AddressSet& set) {

@@ -266,6 +266,7 @@ class RuleText {
             [&](const Log& log) { return add(log_text(log)); },
             [&](const Reject& reject) { return visit_reject(reject); },
             [&](const Notrack&) { return add("notrack"); },
+            [&](const auto&) { return fails("an expression that has no form here yet"); },
             [&](const Unsupported& unsupported) { return fails(unsupported.reason); }},
         expr);
   }

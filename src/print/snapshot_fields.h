@@ -217,6 +217,239 @@ struct Fields<Unsupported> {
 };
 
 template <>
+struct Fields<Exthdr> {
+  static constexpr std::string_view kType = "exthdr";
+  static constexpr auto kFields =
+      std::make_tuple(required("kind", &Exthdr::kind), required("header", &Exthdr::type),
+                      required("offset", &Exthdr::offset), required("length", &Exthdr::length),
+                      optional("present", &Exthdr::present), required("to", &Exthdr::destination));
+};
+
+template <>
+struct Fields<Fib> {
+  static constexpr std::string_view kType = "fib";
+  static constexpr auto kFields =
+      std::make_tuple(required("result", &Fib::result), required("flags", &Fib::flags),
+                      required("to", &Fib::destination));
+};
+
+template <>
+struct Fields<Rt> {
+  static constexpr std::string_view kType = "rt";
+  static constexpr auto kFields =
+      std::make_tuple(required("key", &Rt::key), required("to", &Rt::destination));
+};
+
+template <>
+struct Fields<Socket> {
+  static constexpr std::string_view kType = "socket";
+  static constexpr auto kFields =
+      std::make_tuple(required("key", &Socket::key), optional("level", &Socket::level),
+                      required("to", &Socket::destination));
+};
+
+template <>
+struct Fields<Osf> {
+  static constexpr std::string_view kType = "osf";
+  static constexpr auto kFields =
+      std::make_tuple(optional("ttl", &Osf::ttl), optional("flags", &Osf::flags),
+                      required("to", &Osf::destination));
+};
+
+template <>
+struct Fields<Numgen> {
+  static constexpr std::string_view kType = "numgen";
+  static constexpr auto kFields =
+      std::make_tuple(required("kind", &Numgen::kind), required("modulus", &Numgen::modulus),
+                      optional("offset", &Numgen::offset), required("to", &Numgen::destination));
+};
+
+template <>
+struct Fields<JenkinsHash> {
+  static constexpr std::string_view kType = "jhash";
+  static constexpr auto kFields = std::make_tuple(
+      required("from", &JenkinsHash::source), required("length", &JenkinsHash::length),
+      required("modulus", &JenkinsHash::modulus), optional("seed", &JenkinsHash::seed),
+      optional("offset", &JenkinsHash::offset), required("to", &JenkinsHash::destination));
+};
+
+template <>
+struct Fields<SymmetricHash> {
+  static constexpr std::string_view kType = "symhash";
+  static constexpr auto kFields = std::make_tuple(required("modulus", &SymmetricHash::modulus),
+                                                  optional("offset", &SymmetricHash::offset),
+                                                  required("to", &SymmetricHash::destination));
+};
+
+template <>
+struct Fields<Tunnel> {
+  static constexpr std::string_view kType = "tunnel";
+  static constexpr auto kFields =
+      std::make_tuple(required("key", &Tunnel::key), optional("mode", &Tunnel::mode),
+                      required("to", &Tunnel::destination));
+};
+
+template <>
+struct Fields<Xfrm> {
+  static constexpr std::string_view kType = "xfrm";
+  static constexpr auto kFields =
+      std::make_tuple(required("key", &Xfrm::key), required("direction", &Xfrm::direction),
+                      optional("index", &Xfrm::index), required("to", &Xfrm::destination));
+};
+
+template <>
+struct Fields<BitwiseRegisters> {
+  static constexpr std::string_view kType = "bitwise-registers";
+  static constexpr auto kFields = std::make_tuple(
+      required("op", &BitwiseRegisters::op), required("from", &BitwiseRegisters::source),
+      required("other", &BitwiseRegisters::other), required("length", &BitwiseRegisters::length),
+      required("to", &BitwiseRegisters::destination));
+};
+
+template <>
+struct Fields<PayloadWrite> {
+  static constexpr std::string_view kType = "payload-write";
+  static constexpr auto kFields = std::make_tuple(
+      required("base", &PayloadWrite::base), required("offset", &PayloadWrite::offset),
+      required("length", &PayloadWrite::length), required("from", &PayloadWrite::source),
+      optional("checksum", &PayloadWrite::checksum),
+      optional("checksum_offset", &PayloadWrite::checksum_offset),
+      optional("pseudo_header", &PayloadWrite::pseudo_header));
+};
+
+template <>
+struct Fields<ExthdrWrite> {
+  static constexpr std::string_view kType = "exthdr-write";
+  static constexpr auto kFields = std::make_tuple(
+      required("kind", &ExthdrWrite::kind), required("header", &ExthdrWrite::type),
+      required("offset", &ExthdrWrite::offset), required("length", &ExthdrWrite::length),
+      required("from", &ExthdrWrite::source));
+};
+
+template <>
+struct Fields<ExthdrReset> {
+  static constexpr std::string_view kType = "exthdr-reset";
+  static constexpr auto kFields =
+      std::make_tuple(required("kind", &ExthdrReset::kind), required("header", &ExthdrReset::type));
+};
+
+template <>
+struct Fields<Nat> {
+  static constexpr std::string_view kType = "nat";
+  static constexpr auto kFields = std::make_tuple(
+      required("kind", &Nat::kind), required("family", &Nat::family),
+      optional("address_min", &Nat::address_min), optional("address_max", &Nat::address_max),
+      optional("port_min", &Nat::port_min), optional("port_max", &Nat::port_max),
+      optional("flags", &Nat::flags));
+};
+
+template <>
+struct Fields<Masquerade> {
+  static constexpr std::string_view kType = "masquerade";
+  static constexpr auto kFields = std::make_tuple(optional("port_min", &Masquerade::port_min),
+                                                  optional("port_max", &Masquerade::port_max),
+                                                  optional("flags", &Masquerade::flags));
+};
+
+template <>
+struct Fields<Redirect> {
+  static constexpr std::string_view kType = "redirect";
+  static constexpr auto kFields = std::make_tuple(optional("port_min", &Redirect::port_min),
+                                                  optional("port_max", &Redirect::port_max),
+                                                  optional("flags", &Redirect::flags));
+};
+
+template <>
+struct Fields<Tproxy> {
+  static constexpr std::string_view kType = "tproxy";
+  static constexpr auto kFields =
+      std::make_tuple(optional("family", &Tproxy::family), optional("address", &Tproxy::address),
+                      optional("port", &Tproxy::port));
+};
+
+template <>
+struct Fields<Synproxy> {
+  static constexpr std::string_view kType = "synproxy";
+  static constexpr auto kFields = std::make_tuple(required("mss", &Synproxy::mss),
+                                                  required("window_scale", &Synproxy::window_scale),
+                                                  required("flags", &Synproxy::flags));
+};
+
+template <>
+struct Fields<Dup> {
+  static constexpr std::string_view kType = "dup";
+  static constexpr auto kFields =
+      std::make_tuple(optional("address", &Dup::address), optional("device", &Dup::device));
+};
+
+template <>
+struct Fields<Fwd> {
+  static constexpr std::string_view kType = "fwd";
+  static constexpr auto kFields =
+      std::make_tuple(required("device", &Fwd::device), optional("address", &Fwd::address),
+                      optional("family", &Fwd::family));
+};
+
+template <>
+struct Fields<ObjectRef> {
+  static constexpr std::string_view kType = "object";
+  static constexpr auto kFields = std::make_tuple(required("object_type", &ObjectRef::type),
+                                                  required("name", &ObjectRef::name));
+};
+
+template <>
+struct Fields<ObjectLookup> {
+  static constexpr std::string_view kType = "object-lookup";
+  static constexpr auto kFields =
+      std::make_tuple(required("from", &ObjectLookup::source), required("set", &ObjectLookup::set));
+};
+
+template <>
+struct Fields<CtHelper> {
+  static constexpr std::string_view kType = "ct-helper";
+  static constexpr auto kFields =
+      std::make_tuple(required("helper", &CtHelper::helper), optional("family", &CtHelper::family),
+                      required("protocol", &CtHelper::protocol));
+};
+
+template <>
+struct Fields<CtTimeoutValue> {
+  static constexpr auto kFields = std::make_tuple(required("state", &CtTimeoutValue::state),
+                                                  required("seconds", &CtTimeoutValue::seconds));
+};
+
+template <>
+struct Fields<CtTimeout> {
+  static constexpr std::string_view kType = "ct-timeout";
+  static constexpr auto kFields = std::make_tuple(optional("family", &CtTimeout::family),
+                                                  required("protocol", &CtTimeout::protocol),
+                                                  required("values", &CtTimeout::values));
+};
+
+template <>
+struct Fields<CtExpectation> {
+  static constexpr std::string_view kType = "ct-expectation";
+  static constexpr auto kFields = std::make_tuple(
+      optional("family", &CtExpectation::family), required("protocol", &CtExpectation::protocol),
+      required("port", &CtExpectation::port), required("timeout_ms", &CtExpectation::timeout_ms),
+      required("size", &CtExpectation::size));
+};
+
+template <>
+struct Fields<Secmark> {
+  static constexpr std::string_view kType = "secmark";
+  static constexpr auto kFields = std::make_tuple(required("context", &Secmark::context));
+};
+
+template <>
+struct Fields<Object> {
+  static constexpr auto kFields =
+      std::make_tuple(required("name", &Object::name), optional("handle", &Object::handle),
+                      required("type", &Object::type), required("body", &Object::body),
+                      optional("comment", &Object::comment));
+};
+
+template <>
 struct Fields<KeyField> {
   static constexpr auto kFields =
       std::make_tuple(required("type", &KeyField::type), required("size", &KeyField::size));
@@ -267,7 +500,8 @@ struct Fields<Table> {
   static constexpr auto kFields =
       std::make_tuple(required("family", &Table::family), required("name", &Table::name),
                       optional("handle", &Table::handle), optional("flags", &Table::flags),
-                      required("sets", &Table::sets), required("chains", &Table::chains));
+                      optional("objects", &Table::objects), required("sets", &Table::sets),
+                      required("chains", &Table::chains));
 };
 
 template <>
@@ -278,9 +512,45 @@ struct Fields<Ruleset> {
 
 template <>
 struct Fields<Interface> {
+  static constexpr auto kFields = std::make_tuple(
+      required("name", &Interface::name), required("device", &Interface::device),
+      optional("behind", &Interface::behind), optional("index", &Interface::index),
+      optional("group", &Interface::group), optional("hardware_type", &Interface::hardware_type),
+      optional("kind", &Interface::kind), optional("mac", &Interface::mac));
+};
+
+template <>
+struct Fields<Route> {
   static constexpr auto kFields =
-      std::make_tuple(required("name", &Interface::name), required("device", &Interface::device),
-                      optional("behind", &Interface::behind));
+      std::make_tuple(required("to", &Route::to), optional("type", &Route::type),
+                      optional("device", &Route::device), optional("gateway", &Route::gateway),
+                      optional("table", &Route::table), optional("metric", &Route::metric));
+};
+
+template <>
+struct Fields<ConntrackSettings> {
+  static constexpr auto kFields = std::make_tuple(
+      optional("tcp_loose", &ConntrackSettings::tcp_loose),
+      optional("tcp_be_liberal", &ConntrackSettings::tcp_be_liberal),
+      optional("tcp_ignore_invalid_rst", &ConntrackSettings::tcp_ignore_invalid_rst),
+      optional("tcp_max_retrans", &ConntrackSettings::tcp_max_retrans),
+      optional("checksum", &ConntrackSettings::checksum),
+      optional("tcp_timeout_syn_sent", &ConntrackSettings::tcp_timeout_syn_sent),
+      optional("tcp_timeout_syn_recv", &ConntrackSettings::tcp_timeout_syn_recv),
+      optional("tcp_timeout_established", &ConntrackSettings::tcp_timeout_established),
+      optional("tcp_timeout_fin_wait", &ConntrackSettings::tcp_timeout_fin_wait),
+      optional("tcp_timeout_close_wait", &ConntrackSettings::tcp_timeout_close_wait),
+      optional("tcp_timeout_last_ack", &ConntrackSettings::tcp_timeout_last_ack),
+      optional("tcp_timeout_time_wait", &ConntrackSettings::tcp_timeout_time_wait),
+      optional("tcp_timeout_close", &ConntrackSettings::tcp_timeout_close),
+      optional("tcp_timeout_max_retrans", &ConntrackSettings::tcp_timeout_max_retrans),
+      optional("tcp_timeout_unacknowledged", &ConntrackSettings::tcp_timeout_unacknowledged),
+      optional("udp_timeout", &ConntrackSettings::udp_timeout),
+      optional("udp_timeout_stream", &ConntrackSettings::udp_timeout_stream),
+      optional("icmp_timeout", &ConntrackSettings::icmp_timeout),
+      optional("icmpv6_timeout", &ConntrackSettings::icmpv6_timeout),
+      optional("generic_timeout", &ConntrackSettings::generic_timeout),
+      optional("max", &ConntrackSettings::max));
 };
 
 template <>
@@ -289,7 +559,10 @@ struct Fields<Host> {
   static constexpr auto kFields =
       std::make_tuple(required("name", &Host::name), required("addresses", &Host::addresses),
                       optional("virtual_addresses", &Host::virtual_addresses),
-                      required("interfaces", &Host::interfaces));
+                      required("interfaces", &Host::interfaces), optional("routes", &Host::routes),
+                      optional("forwards_ipv4", &Host::forwards_ipv4),
+                      optional("forwards_ipv6", &Host::forwards_ipv6),
+                      optional("conntrack", &Host::conntrack), optional("kernel", &Host::kernel));
 };
 
 template <>

@@ -246,6 +246,104 @@ constexpr auto kRejectTypes = std::to_array<NameRow<RejectType>>({
 });
 static_assert(complete<RejectType, RejectType::IcmpxUnreachable>(kRejectTypes));
 
+constexpr auto kExthdrKinds = std::to_array<NameRow<ExthdrKind>>({
+    {ExthdrKind::Ipv6, "ipv6"},
+    {ExthdrKind::TcpOption, "tcp-option"},
+    {ExthdrKind::Ipv4Option, "ipv4-option"},
+    {ExthdrKind::Sctp, "sctp"},
+    {ExthdrKind::Dccp, "dccp"},
+});
+static_assert(complete<ExthdrKind, ExthdrKind::Dccp>(kExthdrKinds));
+
+constexpr auto kFibResults = std::to_array<NameRow<FibResult>>({
+    {FibResult::Oif, "oif"},
+    {FibResult::OifName, "oifname"},
+    {FibResult::AddressType, "type"},
+});
+
+constexpr auto kRtKeys = std::to_array<NameRow<RtKey>>({
+    {RtKey::ClassId, "classid"},
+    {RtKey::NextHop4, "nexthop4"},
+    {RtKey::NextHop6, "nexthop6"},
+    {RtKey::TcpMss, "tcpmss"},
+    {RtKey::Xfrm, "ipsec"},
+});
+static_assert(complete<RtKey, RtKey::Xfrm>(kRtKeys));
+
+constexpr auto kSocketKeys = std::to_array<NameRow<SocketKey>>({
+    {SocketKey::Transparent, "transparent"},
+    {SocketKey::Mark, "mark"},
+    {SocketKey::Wildcard, "wildcard"},
+    {SocketKey::CgroupV2, "cgroupv2"},
+});
+static_assert(complete<SocketKey, SocketKey::CgroupV2>(kSocketKeys));
+
+constexpr auto kNumgenKinds = std::to_array<NameRow<NumgenKind>>({
+    {NumgenKind::Incremental, "inc"},
+    {NumgenKind::Random, "random"},
+});
+static_assert(complete<NumgenKind, NumgenKind::Random>(kNumgenKinds));
+
+constexpr auto kTunnelKeys = std::to_array<NameRow<TunnelKey>>({
+    {TunnelKey::Path, "path"},
+    {TunnelKey::Id, "id"},
+});
+static_assert(complete<TunnelKey, TunnelKey::Id>(kTunnelKeys));
+
+constexpr auto kTunnelModes = std::to_array<NameRow<TunnelMode>>({
+    {TunnelMode::Any, "any"},
+    {TunnelMode::Receive, "rx"},
+    {TunnelMode::Transmit, "tx"},
+});
+static_assert(complete<TunnelMode, TunnelMode::Transmit>(kTunnelModes));
+
+constexpr auto kXfrmKeys = std::to_array<NameRow<XfrmKey>>({
+    {XfrmKey::Daddr4, "daddr4"},
+    {XfrmKey::Daddr6, "daddr6"},
+    {XfrmKey::Saddr4, "saddr4"},
+    {XfrmKey::Saddr6, "saddr6"},
+    {XfrmKey::RequestId, "reqid"},
+    {XfrmKey::Spi, "spi"},
+});
+
+constexpr auto kXfrmDirections = std::to_array<NameRow<XfrmDirection>>({
+    {XfrmDirection::In, "in"},
+    {XfrmDirection::Out, "out"},
+});
+static_assert(complete<XfrmDirection, XfrmDirection::Out>(kXfrmDirections));
+
+constexpr auto kBitwiseOps = std::to_array<NameRow<BitwiseOp>>({
+    {BitwiseOp::And, "and"},
+    {BitwiseOp::Or, "or"},
+    {BitwiseOp::Xor, "xor"},
+});
+static_assert(complete<BitwiseOp, BitwiseOp::Xor>(kBitwiseOps));
+
+constexpr auto kChecksumKinds = std::to_array<NameRow<ChecksumKind>>({
+    {ChecksumKind::None, "none"},
+    {ChecksumKind::Inet, "inet"},
+    {ChecksumKind::Sctp, "sctp"},
+});
+static_assert(complete<ChecksumKind, ChecksumKind::Sctp>(kChecksumKinds));
+
+constexpr auto kNatKinds = std::to_array<NameRow<NatKind>>({
+    {NatKind::Source, "snat"},
+    {NatKind::Destination, "dnat"},
+});
+static_assert(complete<NatKind, NatKind::Destination>(kNatKinds));
+
+constexpr auto kRouteTypes = std::to_array<NameRow<RouteType>>({
+    {RouteType::Unicast, "unicast"},
+    {RouteType::Local, "local"},
+    {RouteType::Broadcast, "broadcast"},
+    {RouteType::Anycast, "anycast"},
+    {RouteType::Multicast, "multicast"},
+    {RouteType::Blackhole, "blackhole"},
+    {RouteType::Unreachable, "unreachable"},
+    {RouteType::Prohibit, "prohibit"},
+    {RouteType::Throw, "throw"},
+});
+
 }  // namespace
 
 std::span<const NameRow<Family>> name_rows(Family) {
@@ -298,6 +396,45 @@ std::span<const NameRow<DynsetOp>> name_rows(DynsetOp) {
 }
 std::span<const NameRow<RejectType>> name_rows(RejectType) {
   return kRejectTypes;
+}
+std::span<const NameRow<ExthdrKind>> name_rows(ExthdrKind) {
+  return kExthdrKinds;
+}
+std::span<const NameRow<FibResult>> name_rows(FibResult) {
+  return kFibResults;
+}
+std::span<const NameRow<RtKey>> name_rows(RtKey) {
+  return kRtKeys;
+}
+std::span<const NameRow<SocketKey>> name_rows(SocketKey) {
+  return kSocketKeys;
+}
+std::span<const NameRow<NumgenKind>> name_rows(NumgenKind) {
+  return kNumgenKinds;
+}
+std::span<const NameRow<TunnelKey>> name_rows(TunnelKey) {
+  return kTunnelKeys;
+}
+std::span<const NameRow<TunnelMode>> name_rows(TunnelMode) {
+  return kTunnelModes;
+}
+std::span<const NameRow<XfrmKey>> name_rows(XfrmKey) {
+  return kXfrmKeys;
+}
+std::span<const NameRow<XfrmDirection>> name_rows(XfrmDirection) {
+  return kXfrmDirections;
+}
+std::span<const NameRow<BitwiseOp>> name_rows(BitwiseOp) {
+  return kBitwiseOps;
+}
+std::span<const NameRow<ChecksumKind>> name_rows(ChecksumKind) {
+  return kChecksumKinds;
+}
+std::span<const NameRow<NatKind>> name_rows(NatKind) {
+  return kNatKinds;
+}
+std::span<const NameRow<RouteType>> name_rows(RouteType) {
+  return kRouteTypes;
 }
 
 }  // namespace rolewall::ruleset

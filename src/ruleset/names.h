@@ -6,6 +6,7 @@
 #include <span>
 #include <string_view>
 
+#include "ruleset/host.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::ruleset {
@@ -34,6 +35,19 @@ std::span<const NameRow<LookupResult>> name_rows(LookupResult);
 std::span<const NameRow<LimitUnit>> name_rows(LimitUnit);
 std::span<const NameRow<DynsetOp>> name_rows(DynsetOp);
 std::span<const NameRow<RejectType>> name_rows(RejectType);
+std::span<const NameRow<ExthdrKind>> name_rows(ExthdrKind);
+std::span<const NameRow<FibResult>> name_rows(FibResult);
+std::span<const NameRow<RtKey>> name_rows(RtKey);
+std::span<const NameRow<SocketKey>> name_rows(SocketKey);
+std::span<const NameRow<NumgenKind>> name_rows(NumgenKind);
+std::span<const NameRow<TunnelKey>> name_rows(TunnelKey);
+std::span<const NameRow<TunnelMode>> name_rows(TunnelMode);
+std::span<const NameRow<XfrmKey>> name_rows(XfrmKey);
+std::span<const NameRow<XfrmDirection>> name_rows(XfrmDirection);
+std::span<const NameRow<BitwiseOp>> name_rows(BitwiseOp);
+std::span<const NameRow<ChecksumKind>> name_rows(ChecksumKind);
+std::span<const NameRow<NatKind>> name_rows(NatKind);
+std::span<const NameRow<RouteType>> name_rows(RouteType);
 
 // "" where the value has no name (a DataType that is not ours to know).
 template <class Enum>

@@ -40,6 +40,11 @@ void forget_state(Expr& expr) {
 Ruleset configuration(Ruleset ruleset) {
   for (Table& table : ruleset.tables) {
     table.handle = 0;
+    for (Object& object : table.objects) {
+      object.handle = 0;
+      if (auto* counter = std::get_if<Counter>(&object.body)) *counter = {};
+      if (auto* quota = std::get_if<Quota>(&object.body)) quota->consumed = 0;
+    }
     for (Set& set : table.sets) {
       set.handle = 0;
       set.elements.expirations_ms.clear();
@@ -55,6 +60,7 @@ Ruleset configuration(Ruleset ruleset) {
       }
     }
     const auto by_name = [](const auto& a, const auto& b) { return a.name < b.name; };
+    std::sort(table.objects.begin(), table.objects.end(), by_name);
     std::sort(table.sets.begin(), table.sets.end(), by_name);
     std::sort(table.chains.begin(), table.chains.end(), by_name);
   }
@@ -99,6 +105,13 @@ const Chain* find_chain(const Table& table, std::string_view name) {
   const auto at = std::find_if(table.chains.begin(), table.chains.end(),
                                [&](const Chain& chain) { return chain.name == name; });
   return at == table.chains.end() ? nullptr : &*at;
+}
+
+const Object* find_object(const Table& table, std::uint32_t type, std::string_view name) {
+  const auto found = std::ranges::find_if(table.objects, [&](const Object& object) {
+    return object.type == type && object.name == name;
+  });
+  return found == table.objects.end() ? nullptr : &*found;
 }
 
 bool same_configuration(const Ruleset& a, const Ruleset& b) {

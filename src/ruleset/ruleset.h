@@ -15,6 +15,7 @@
 
 #include "ruleset/elements.h"
 #include "ruleset/expr.h"
+#include "ruleset/object.h"
 
 namespace rolewall::ruleset {
 
@@ -158,6 +159,7 @@ struct Table {
   std::string name;
   std::uint64_t handle = 0;
   std::uint32_t flags = 0;  // NFT_TABLE_F_*
+  std::vector<Object> objects;
   std::vector<Set> sets;
   std::vector<Chain> chains;
   bool operator==(const Table&) const = default;
@@ -165,6 +167,7 @@ struct Table {
 
 const Set* find_set(const Table& table, std::string_view name);
 const Chain* find_chain(const Table& table, std::string_view name);
+const Object* find_object(const Table& table, std::uint32_t type, std::string_view name);
 
 struct Ruleset {
   std::vector<Table> tables;

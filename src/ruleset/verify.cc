@@ -301,6 +301,7 @@ Wrong TableChecker::check_expr(const Expr& expr) const {
           },
           [](const Reject&) { return Wrong{}; },
           [](const Notrack&) { return Wrong{}; },
+          [](const auto&) { return Wrong{}; },
           [](const Unsupported&) { return Wrong{}; }},
       expr);
 }

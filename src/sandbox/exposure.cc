@@ -102,6 +102,7 @@ std::uint32_t patience(const Table& table, const Rule& rule) {
                                   [](const Log&) { return 0U; },
                                   [](const Reject&) { return 0U; },
                                   [](const Notrack&) { return 0U; },
+                                  [](const auto&) { return 1U; },
                                   // What is not known may remember.
                                   [](const Unsupported&) { return 1U; },
                               },
