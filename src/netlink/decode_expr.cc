@@ -6,6 +6,7 @@
 #include <array>
 #include <optional>
 
+#include "netlink/expr_attributes.h"
 #include "netlink/kernel_numbers.h"
 
 namespace rolewall::netlink {
@@ -13,41 +14,8 @@ namespace {
 
 using namespace ruleset;
 
-Register decode_register(Attributes& attributes, std::uint16_t type) {
-  const std::uint32_t number = attributes.be32(type);
-  const std::optional<Register> index = register_of(number);
-  if (!index) attributes.problem(fmt::format("register {} is unknown", number));
-  return index.value_or(0);
-}
-
-// Where our enumerators stand in the kernel's order, up to `Last`.
-template <class Enum, Enum Last>
-Enum decode_enum(Attributes& attributes, std::uint16_t type, std::uint32_t number) {
-  if (number <= static_cast<std::uint32_t>(Last)) return static_cast<Enum>(number);
-  attributes.problem(fmt::format("value {} of attribute {} is unknown", number, type));
-  return Enum{};
-}
-
-template <class Enum, Enum Last>
-Enum decode_enum(Attributes& attributes, std::uint16_t type) {
-  return decode_enum<Enum, Last>(attributes, type, attributes.be32(type));
-}
-
-// Of `type`'s bits only `known` may be set.
-bool decode_flag(Attributes& attributes, std::uint16_t type, std::uint32_t flag,
-                 std::uint32_t harmless = 0) {
-  const std::uint32_t flags = attributes.be32_or(type, 0);
-  if ((flags & ~(flag | harmless)) != 0) {
-    attributes.problem(fmt::format("flags {:#x} are unknown", flags & ~(flag | harmless)));
-  }
-  return (flags & flag) != 0;
-}
-
 Expr decode_payload(Attributes& attributes) {
-  if (attributes.has(NFTA_PAYLOAD_SREG)) {
-    attributes.problem("it writes the packet");
-    return Payload{};
-  }
+  if (attributes.has(NFTA_PAYLOAD_SREG)) return decode_payload_write(attributes);
   return Payload{
       .base = decode_enum<PayloadBase, PayloadBase::Inner>(attributes, NFTA_PAYLOAD_BASE),
       .offset = attributes.be32(NFTA_PAYLOAD_OFFSET),
@@ -86,6 +54,15 @@ Expr decode_immediate(Attributes& attributes) {
                    .value = decode_value(attributes, NFTA_IMMEDIATE_DATA)};
 }
 
+// Of kernel 6.13 on. With a value in the other register's place it lacks an attribute here.
+Expr decode_bitwise_registers(Attributes& attributes, BitwiseOp op) {
+  return BitwiseRegisters{.op = op,
+                          .source = decode_register(attributes, NFTA_BITWISE_SREG),
+                          .other = decode_register(attributes, kBitwiseOther),
+                          .destination = decode_register(attributes, NFTA_BITWISE_DREG),
+                          .length = attributes.be32(NFTA_BITWISE_LEN)};
+}
+
 Expr decode_bitwise(Attributes& attributes) {
   const Register source = decode_register(attributes, NFTA_BITWISE_SREG);
   const Register destination = decode_register(attributes, NFTA_BITWISE_DREG);
@@ -100,6 +77,9 @@ Expr decode_bitwise(Attributes& attributes) {
         .destination = destination,
         .length = length,
         .bits = native_u32(bits.bytes.data())};
+  }
+  if (op >= kBitwiseAnd && op <= kBitwiseXor) {
+    return decode_bitwise_registers(attributes, static_cast<BitwiseOp>(op - kBitwiseAnd));
   }
   if (op != NFT_BITWISE_MASK_XOR) attributes.problem(fmt::format("operation {} is unknown", op));
   return BitwiseMask{.source = source,
@@ -232,21 +212,51 @@ Expr decode_notrack(Attributes&) {
   return Notrack{};
 }
 
+Expr decode_synproxy_expr(Attributes& attributes) {
+  return decode_synproxy(attributes);
+}
+
 struct Decoder {
   std::string_view name;
   Expr (*decode)(Attributes&);
 };
 
 constexpr std::array kDecoders{
-    Decoder{"bitwise", decode_bitwise}, Decoder{"byteorder", decode_byteorder},
-    Decoder{"cmp", decode_cmp},         Decoder{"connlimit", decode_connlimit},
-    Decoder{"counter", decode_counter}, Decoder{"ct", decode_ct},
-    Decoder{"dynset", decode_dynset},   Decoder{"immediate", decode_immediate},
-    Decoder{"last", decode_last},       Decoder{"limit", decode_limit},
-    Decoder{"log", decode_log},         Decoder{"lookup", decode_lookup},
-    Decoder{"meta", decode_meta},       Decoder{"notrack", decode_notrack},
-    Decoder{"payload", decode_payload}, Decoder{"quota", decode_quota},
-    Decoder{"range", decode_range},     Decoder{"reject", decode_reject},
+    Decoder{"bitwise", decode_bitwise},
+    Decoder{"byteorder", decode_byteorder},
+    Decoder{"cmp", decode_cmp},
+    Decoder{"connlimit", decode_connlimit},
+    Decoder{"counter", decode_counter},
+    Decoder{"ct", decode_ct},
+    Decoder{"dup", decode_dup},
+    Decoder{"dynset", decode_dynset},
+    Decoder{"exthdr", decode_exthdr},
+    Decoder{"fib", decode_fib},
+    Decoder{"fwd", decode_fwd},
+    Decoder{"hash", decode_hash},
+    Decoder{"immediate", decode_immediate},
+    Decoder{"last", decode_last},
+    Decoder{"limit", decode_limit},
+    Decoder{"log", decode_log},
+    Decoder{"lookup", decode_lookup},
+    Decoder{"masq", decode_masquerade},
+    Decoder{"meta", decode_meta},
+    Decoder{"nat", decode_nat},
+    Decoder{"notrack", decode_notrack},
+    Decoder{"numgen", decode_numgen},
+    Decoder{"objref", decode_objref},
+    Decoder{"osf", decode_osf},
+    Decoder{"payload", decode_payload},
+    Decoder{"quota", decode_quota},
+    Decoder{"range", decode_range},
+    Decoder{"redir", decode_redirect},
+    Decoder{"reject", decode_reject},
+    Decoder{"rt", decode_rt},
+    Decoder{"socket", decode_socket},
+    Decoder{"synproxy", decode_synproxy_expr},
+    Decoder{"tproxy", decode_tproxy},
+    Decoder{"tunnel", decode_tunnel},
+    Decoder{"xfrm", decode_xfrm},
 };
 
 // An element's expressions hold no others: what says so is malformed, and not followed.

@@ -9,6 +9,11 @@
 
 namespace rolewall::netlink {
 
+// Of enum nft_bitwise_ops and nft_bitwise_attributes, newer than the headers here (kernel 6.13).
+inline constexpr std::uint32_t kBitwiseAnd = 3;
+inline constexpr std::uint32_t kBitwiseXor = 5;
+inline constexpr std::uint16_t kBitwiseOther = 8;  // NFTA_BITWISE_SREG2
+
 // NF_INET_*, NF_ARP_*, NF_BR_* or NF_NETDEV_*, by family (include/uapi/linux/netfilter*.h);
 // std::nullopt where the family has no such hook.
 std::optional<std::uint32_t> hook_number(ruleset::Family family, ruleset::Hook hook);

@@ -1,0 +1,82 @@
+// What the decoders of expressions share: registers, enumerators and flags out of attributes, each
+// with its problem where the kernel says something that has no name here.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "netlink/attributes.h"
+#include "netlink/kernel_numbers.h"
+#include "ruleset/expr.h"
+
+namespace rolewall::netlink {
+
+inline ruleset::Register decode_register(Attributes& attributes, std::uint16_t type) {
+  const std::uint32_t number = attributes.be32(type);
+  const std::optional<ruleset::Register> index = register_of(number);
+  if (!index) attributes.problem(fmt::format("register {} is unknown", number));
+  return index.value_or(0);
+}
+
+inline std::optional<ruleset::Register> decode_optional_register(Attributes& attributes,
+                                                                 std::uint16_t type) {
+  if (!attributes.has(type)) return std::nullopt;
+  return decode_register(attributes, type);
+}
+
+// Where our enumerators stand in the kernel's order, up to `Last`.
+template <class Enum, Enum Last>
+Enum decode_enum(Attributes& attributes, std::uint16_t type, std::uint32_t number) {
+  if (number <= static_cast<std::uint32_t>(Last)) return static_cast<Enum>(number);
+  attributes.problem(fmt::format("value {} of attribute {} is unknown", number, type));
+  return Enum{};
+}
+
+template <class Enum, Enum Last>
+Enum decode_enum(Attributes& attributes, std::uint16_t type) {
+  return decode_enum<Enum, Last>(attributes, type, attributes.be32(type));
+}
+
+// Of `type`'s bits only `flag` and `harmless` may be set.
+inline bool decode_flag(Attributes& attributes, std::uint16_t type, std::uint32_t flag,
+                        std::uint32_t harmless = 0) {
+  const std::uint32_t flags = attributes.be32_or(type, 0);
+  if ((flags & ~(flag | harmless)) != 0) {
+    attributes.problem(fmt::format("flags {:#x} are unknown", flags & ~(flag | harmless)));
+  }
+  return (flags & flag) != 0;
+}
+
+// All of `type`'s bits, of which only `known` may be set.
+inline std::uint32_t decode_flags(Attributes& attributes, std::uint16_t type, std::uint32_t known) {
+  const std::uint32_t flags = attributes.be32_or(type, 0);
+  if ((flags & ~known) != 0) {
+    attributes.problem(fmt::format("flags {:#x} are unknown", flags & ~known));
+  }
+  return flags & known;
+}
+
+// decode_loads.cc
+ruleset::Expr decode_exthdr(Attributes& attributes);
+ruleset::Expr decode_fib(Attributes& attributes);
+ruleset::Expr decode_rt(Attributes& attributes);
+ruleset::Expr decode_socket(Attributes& attributes);
+ruleset::Expr decode_osf(Attributes& attributes);
+ruleset::Expr decode_numgen(Attributes& attributes);
+ruleset::Expr decode_hash(Attributes& attributes);
+ruleset::Expr decode_tunnel(Attributes& attributes);
+ruleset::Expr decode_xfrm(Attributes& attributes);
+
+// decode_actions.cc
+ruleset::Expr decode_payload_write(Attributes& attributes);
+ruleset::Expr decode_nat(Attributes& attributes);
+ruleset::Expr decode_masquerade(Attributes& attributes);
+ruleset::Expr decode_redirect(Attributes& attributes);
+ruleset::Expr decode_tproxy(Attributes& attributes);
+ruleset::Synproxy decode_synproxy(Attributes& attributes);
+ruleset::Expr decode_dup(Attributes& attributes);
+ruleset::Expr decode_fwd(Attributes& attributes);
+ruleset::Expr decode_objref(Attributes& attributes);
+
+}  // namespace rolewall::netlink
