@@ -85,7 +85,9 @@ class Evaluator {
   Evaluator& operator=(const Evaluator&) = delete;
 
   // A packet that arrives on packet.in_device: prerouting, then input where it is addressed to this
-  // host (or multicast, or broadcast), else Stack (it would have to be forwarded).
+  // host (or multicast, or broadcast). What is for another host is forwarded (forward, postrouting)
+  // if the host forwards or packet.out_device is given: by that device, else by the host's routes.
+  // Else Stack.
   Journey arrive(const Packet& packet, const Options& options = {});
 
   // A packet that a local program sends by packet.out_device: output, postrouting.

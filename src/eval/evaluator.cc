@@ -5,6 +5,7 @@
 #include "eval/eval.h"
 #include "eval/fragments.h"
 #include "eval/interpreter.h"
+#include "eval/route.h"
 #include "eval/stack.h"
 
 namespace rolewall::eval {
@@ -85,14 +86,14 @@ HookPlan plan_hook(const Program& program, Hook hook, bool ipv6) {
 }
 
 struct FamilyPlan {
-  HookPlan prerouting, input, output, postrouting;
+  HookPlan prerouting, input, forward, output, postrouting;
   ConntrackUse conntrack = ConntrackUse::Off;
   bool has_nat = false;
 };
 
 FamilyPlan plan_family(const Program& program, bool ipv6) {
   FamilyPlan plan{plan_hook(program, Hook::Prerouting, ipv6), plan_hook(program, Hook::Input, ipv6),
-                  plan_hook(program, Hook::Output, ipv6),
+                  plan_hook(program, Hook::Forward, ipv6), plan_hook(program, Hook::Output, ipv6),
                   plan_hook(program, Hook::Postrouting, ipv6)};
   plan.conntrack = ipv6 ? program.conntrack_ipv6() : program.conntrack_ipv4();
   // One NAT chain anywhere registers NAT on all four hooks (nf_nat_register_fn()).
@@ -102,6 +103,7 @@ FamilyPlan plan_family(const Program& program, bool ipv6) {
                                                       {&plan.postrouting, kSourceNatPriority}};
   plan.has_nat =
       std::ranges::any_of(hooks, [](const auto& hook) { return !hook.first->nat_chains.empty(); });
+  order_by_priority(plan.forward.stages);
   for (const auto& [hook, priority] : hooks) {
     if (plan.has_nat) hook->stages.push_back({priority, Stage::Kind::Nat});
     order_by_priority(hook->stages);
@@ -141,6 +143,8 @@ class Evaluator::Machine {
   Machine(const ruleset::Ruleset& ruleset, const ruleset::Host& host)
       : program_(ruleset, state_),
         interpreter_(program_, state_),
+        host_(host),
+        routes_(host),
         own_(OwnAddresses::of(host)),
         ingress_(plan_ingress(program_)),
         ipv4_(plan_family(program_, false)),
@@ -170,22 +174,32 @@ class Evaluator::Machine {
   bool run_chain(const Stage& stage, Frame& frame, const Options& options, HookResult& result);
   bool gather(Frame& frame, HookResult& result);
   void track(Frame& frame) const;
+  bool may_forward(const Frame& frame) const;
+  bool find_way_out(Frame& frame, Journey& journey) const;
+  void receive(Frame& frame, const Options& options, Journey& journey);
+  void leave(Frame& frame, const Options& options, Journey& journey);
+  void deliver(Frame& frame, const Options& options, Journey& journey);
+  void forward(Frame& frame, const Options& options, Journey& journey);
+  static void finish(Frame& frame, Journey& journey);
 
   const FamilyPlan& plan_for(const Frame& frame) const { return frame.ipv6 ? ipv6_ : ipv4_; }
-  static Frame frame_of(const Packet& packet);
+  Frame frame_of(const Packet& packet) const;
   static void dissect(Frame& frame);
 
   State state_;
   Program program_;
   Interpreter interpreter_;
+  const ruleset::Host& host_;
+  Routes routes_;
   OwnAddresses own_;
   std::vector<Stage> ingress_;
   FamilyPlan ipv4_;
   FamilyPlan ipv6_;
 };
 
-Frame Evaluator::Machine::frame_of(const Packet& packet) {
+Frame Evaluator::Machine::frame_of(const Packet& packet) const {
   Frame frame;
+  frame.host = &host_;
   frame.packet = &packet;
   frame.bytes = packet.bytes;
   frame.ipv6 = packet.ether_type == kEtherTypeIpv6;
@@ -299,8 +313,9 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
                                   const Options& options, Journey& journey) {
   const bool incoming = hook == Hook::Prerouting || hook == Hook::Input;
   frame.hook = hook;
-  frame.in_device = incoming ? std::string_view(frame.packet->in_device) : std::string_view();
-  frame.out_device = incoming ? std::string_view() : std::string_view(frame.packet->out_device);
+  // A forwarded packet keeps the device that it came by to its end; a program's own has none.
+  if (hook == Hook::Output) frame.in_device = {};
+  frame.out_device = incoming ? std::string_view() : frame.leaves_by;
   dissect(frame);
 
   HookResult& result = journey.hooks.emplace_back();
@@ -358,12 +373,49 @@ bool Evaluator::Machine::run_ingress(Frame& frame, const Options& options, Journ
   return true;
 }
 
+bool Evaluator::Machine::may_forward(const Frame& frame) const {
+  const bool forwards = frame.ipv6 ? host_.forwards_ipv6 : host_.forwards_ipv4;
+  return forwards || !frame.packet->out_device.empty();
+}
+
+// The device that a packet for another host leaves by: the asker's word, else the routes'.
+bool Evaluator::Machine::find_way_out(Frame& frame, Journey& journey) const {
+  if (!frame.packet->out_device.empty()) {
+    frame.leaves_by = frame.packet->out_device;
+    return true;
+  }
+  const Routes::Answer answer = routes_.towards(destination_of(frame.bytes, frame.ipv6));
+  if (answer.error != nullptr) {
+    journey.hooks.push_back(stopped_by_stack(Hook::Forward, answer.error));
+    return false;
+  }
+  frame.leaves_by = answer.route->device;
+  return true;
+}
+
+void Evaluator::Machine::finish(Frame& frame, Journey& journey) {
+  journey.conditions = std::move(frame.conditions);
+  journey.after = *frame.packet;
+  journey.after.bytes.assign(frame.bytes.begin(), frame.bytes.end());
+  journey.after.out_device = frame.leaves_by;
+  journey.after.mark = frame.mark;
+  journey.after.priority = frame.priority;
+  journey.after.type = frame.type;
+}
+
 void Evaluator::Machine::arrive(const Packet& packet, const Options& options, Journey& journey) {
   Frame frame = frame_of(packet);
+  frame.in_device = packet.in_device;
+  receive(frame, options, journey);
+  finish(frame, journey);
+}
+
+void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& journey) {
   const auto stop = [&](Hook hook, const char* reason) {
     if (reason != nullptr) journey.hooks.push_back(stopped_by_stack(hook, reason));
     return reason != nullptr;
   };
+  const Packet& packet = *frame.packet;
   if (packet.ether_type != kEtherTypeIpv4 && packet.ether_type != kEtherTypeIpv6) {
     stop(Hook::Prerouting, "not an IP packet");
     return;
@@ -378,26 +430,60 @@ void Evaluator::Machine::arrive(const Packet& packet, const Options& options, Jo
                                         : receive_ipv4_error(frame.bytes))) {
     return;
   }
-  const FamilyPlan& plan = plan_for(frame);
-  if (!run_hook(Hook::Prerouting, plan.prerouting, frame, options, journey)) return;
+  if (!run_hook(Hook::Prerouting, plan_for(frame).prerouting, frame, options, journey)) return;
   const bool routed = loopback && sent_by_this_host(frame.bytes, frame.ipv6, own_);
-  if (!routed && stop(Hook::Input, frame.ipv6 ? route_ipv6_error(frame.bytes, own_)
-                                              : route_ipv4_error(frame.bytes, own_))) {
+  const bool passes_on = !routed && may_forward(frame) &&
+                         is_for_another_host(frame.bytes, frame.ipv6, own_) &&
+                         !routes_.leads_here(destination_of(frame.bytes, frame.ipv6));
+  const Forwarding forwarding = passes_on ? Forwarding::On : Forwarding::Off;
+  const Hook next = passes_on ? Hook::Forward : Hook::Input;
+  if (!routed && stop(next, frame.ipv6 ? route_ipv6_error(frame.bytes, own_, forwarding)
+                                       : route_ipv4_error(frame.bytes, own_, forwarding))) {
     return;
   }
-  if (!frame.ipv6 && stop(Hook::Input, ipv4_options_error(frame.bytes))) return;
+  if (passes_on && !find_way_out(frame, journey)) return;
+  if (!frame.ipv6 && stop(next, ipv4_options_error(frame.bytes))) return;
+  if (passes_on) {
+    forward(frame, options, journey);
+  } else {
+    deliver(frame, options, journey);
+  }
+}
+
+void Evaluator::Machine::deliver(Frame& frame, const Options& options, Journey& journey) {
   // ip_local_deliver() puts datagrams together before the hook; IPv6 does it behind.
   if (!frame.ipv6 && is_ipv4_fragment(frame.bytes)) {
-    stop(Hook::Input, "a fragment, held until its datagram is whole");
+    journey.hooks.push_back(
+        stopped_by_stack(Hook::Input, "a fragment, held until its datagram is whole"));
     return;
   }
   frame.rewritten_options = !frame.ipv6 && rewrites_options(frame.bytes);
-  run_hook(Hook::Input, plan.input, frame, options, journey);
+  run_hook(Hook::Input, plan_for(frame).input, frame, options, journey);
+}
+
+void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& journey) {
+  const bool same_device = frame.leaves_by == frame.in_device;
+  if (const char* reason = forward_error(frame.bytes, frame.ipv6, frame.type, same_device)) {
+    journey.hooks.push_back(stopped_by_stack(Hook::Forward, reason));
+    return;
+  }
+  count_hop(frame.own_bytes(), frame.ipv6);
+  frame.rewritten_options = !frame.ipv6 && rewrites_options(frame.bytes);
+  if (!frame.ipv6) frame.priority = forwarded_priority(frame.bytes);
+  const FamilyPlan& plan = plan_for(frame);
+  if (!run_hook(Hook::Forward, plan.forward, frame, options, journey)) return;
+  run_hook(Hook::Postrouting, plan.postrouting, frame, options, journey);
 }
 
 void Evaluator::Machine::send(const Packet& packet, const Options& options, Journey& journey) {
   Frame frame = frame_of(packet);
-  const bool is_ipv4 = packet.ether_type == kEtherTypeIpv4;
+  frame.leaves_by = packet.out_device;
+  leave(frame, options, journey);
+  finish(frame, journey);
+}
+
+void Evaluator::Machine::leave(Frame& frame, const Options& options, Journey& journey) {
+  const bool is_ipv4 = frame.packet->ether_type == kEtherTypeIpv4;
   const bool whole =
       is_ipv4 ? dissect_ipv4_checked(frame.bytes).has_value()
               : frame.ipv6 && frame.bytes.size() >= ipv6::kHeaderSize && frame.bytes[0] >> 4 == 6;

@@ -8,7 +8,9 @@
 
 #include "eval/conntrack.h"
 #include "eval/dissect.h"
+#include "eval/eval.h"
 #include "eval/packet.h"
+#include "ruleset/host.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::eval {
@@ -32,7 +34,7 @@ struct Flow {
 struct Frame {
   const Packet* packet = nullptr;
   ByteSpan bytes;                     // from the network header on
-  std::vector<std::uint8_t> rebuilt;  // where reassembly changed them
+  std::vector<std::uint8_t> rebuilt;  // where they live once something on the way has changed them
   bool ipv6 = false;
   ruleset::Hook hook = ruleset::Hook::Prerouting;
   ruleset::Family seen_as = ruleset::Family::Ip;  // `meta nfproto`
@@ -40,10 +42,24 @@ struct Frame {
   bool rewritten_options = false;  // the host has written into the IPv4 options
   std::string_view in_device;      // "" where the hook has none
   std::string_view out_device;
+  std::string_view leaves_by;  // "" until there is a route
   std::uint32_t mark = 0;
   std::uint32_t priority = 0;
   PacketType type = PacketType::Host;
   Flow flow;
+  const ruleset::Host* host = nullptr;
+  std::vector<Condition> conditions;  // what was taken for given; the journey's in the end
+
+  // The bytes, to write to: the packet that was asked about stays as it is.
+  std::vector<std::uint8_t>& own_bytes() {
+    if (bytes.data() == rebuilt.data()) {
+      rebuilt.resize(bytes.size());
+    } else {
+      rebuilt.assign(bytes.begin(), bytes.end());
+    }
+    bytes = rebuilt;
+    return rebuilt;
+  }
 };
 
 }  // namespace rolewall::eval

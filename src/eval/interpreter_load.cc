@@ -78,7 +78,7 @@ Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
     case PayloadBase::Link: {
       // The Ethernet header and, behind it, the packet.
       const std::vector<std::uint8_t>& link = frame_->packet->link;
-      if (is_outgoing(frame_->hook)) return Next::Break;
+      if (is_outgoing(frame_->hook) && frame_->in_device.empty()) return Next::Break;
       if (link.empty()) return undecided("the packet's Ethernet header is not given");
       std::array<std::uint8_t, 256> value{};
       for (std::size_t i = 0; i < load.length; ++i) {

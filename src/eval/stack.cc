@@ -1,6 +1,7 @@
 #include "eval/stack.h"
 
 #include <algorithm>
+#include <array>
 
 #include "eval/checksum.h"
 
@@ -110,8 +111,8 @@ const char* multicast_source_error(std::uint32_t source, std::uint32_t destinati
 }
 
 // ip_route_input_slow().
-const char* unicast_error(std::uint32_t source, std::uint32_t destination,
-                          const OwnAddresses& own) {
+const char* unicast_error(std::uint32_t source, std::uint32_t destination, const OwnAddresses& own,
+                          Forwarding forwarding) {
   if (is_multicast(source) || source == kBroadcast) return kNoUnicastSource;
   if (destination == kBroadcast || (source == 0 && destination == 0)) {
     return source != 0 && is_borne(source, own) ? kOwnSource : nullptr;
@@ -120,7 +121,9 @@ const char* unicast_error(std::uint32_t source, std::uint32_t destination,
   if (destination == 0) return "martian destination: 0.0.0.0";
   if (is_loopback(destination)) return "martian destination: the loopback network";
   if (is_loopback(source)) return kLoopbackSource;
-  if (!own.delivered.ipv4.contains({destination})) return kNotForThisHost;
+  if (forwarding == Forwarding::Off && !own.delivered.ipv4.contains({destination})) {
+    return kNotForThisHost;
+  }
   return is_borne(source, own) ? kOwnSource : nullptr;
 }
 
@@ -249,12 +252,12 @@ const char* receive_ipv6_error(ByteSpan& packet, bool loopback_device) {
   return hop_by_hop ? hop_by_hop_error(packet) : nullptr;
 }
 
-const char* route_ipv4_error(ByteSpan packet, const OwnAddresses& own) {
+const char* route_ipv4_error(ByteSpan packet, const OwnAddresses& own, Forwarding forwarding) {
   const std::uint32_t source = be32(packet.data() + ipv4::kSource);
   const std::uint32_t destination = be32(packet.data() + ipv4::kDestination);
   return is_multicast(destination)
              ? multicast_source_error(source, destination, packet[ipv4::kProtocol], own)
-             : unicast_error(source, destination, own);
+             : unicast_error(source, destination, own, forwarding);
 }
 
 const char* ipv4_options_error(ByteSpan packet) {
@@ -278,10 +281,50 @@ bool rewrites_options(ByteSpan packet) {
   return false;
 }
 
-const char* route_ipv6_error(ByteSpan packet, const OwnAddresses& own) {
+const char* route_ipv6_error(ByteSpan packet, const OwnAddresses& own, Forwarding forwarding) {
   const std::uint8_t* destination = packet.data() + ipv6::kDestination;
-  if (is_ipv6_multicast(destination)) return nullptr;
+  if (is_ipv6_multicast(destination) || forwarding == Forwarding::On) return nullptr;
   return own.delivered.ipv6.contains(net::ipv6_from_bytes(destination)) ? nullptr : kNotForThisHost;
+}
+
+bool is_for_another_host(ByteSpan packet, bool ipv6, const OwnAddresses& own) {
+  if (ipv6) {
+    const std::uint8_t* to = packet.data() + ipv6::kDestination;
+    return !is_ipv6_multicast(to) && !is_ipv6_loopback(to) &&
+           !own.delivered.ipv6.contains(net::ipv6_from_bytes(to));
+  }
+  const std::uint32_t to = be32(packet.data() + ipv4::kDestination);
+  return !is_multicast(to) && to != kBroadcast && !is_loopback(to) && to != 0 &&
+         !own.delivered.ipv4.contains({to});
+}
+
+const char* forward_error(ByteSpan packet, bool ipv6, PacketType type, bool same_device) {
+  if (type != PacketType::Host) return "sent to more than this host's Ethernet address";
+  if (packet[ipv6 ? ipv6::kHopLimit : ipv4::kTtl] <= 1) return "its time to live is over";
+  if (!ipv6 || same_device) return nullptr;
+  const std::uint8_t* source = packet.data() + ipv6::kSource;
+  const bool unspecified =
+      std::all_of(source, source + 16, [](std::uint8_t byte) { return byte == 0; });
+  if (unspecified || is_ipv6_loopback(source)) return "a source address that no other host may use";
+  const bool link_local = source[0] == 0xfe && (source[1] & 0xc0) == 0x80;
+  return link_local ? "a link-local source address stays on its link" : nullptr;
+}
+
+void count_hop(std::vector<std::uint8_t>& packet, bool ipv6) {
+  if (ipv6) {
+    --packet[ipv6::kHopLimit];
+    return;
+  }
+  --packet[ipv4::kTtl];
+  // ip_decrease_ttl().
+  const std::uint32_t sum = be16(packet.data() + ipv4::kChecksum) + 0x0100U;
+  put_be16(packet.data() + ipv4::kChecksum, sum + (sum >= 0xffff ? 1 : 0));
+}
+
+std::uint32_t forwarded_priority(ByteSpan packet) {
+  // ip_tos2prio[]: best effort, bulk, interactive, interactive bulk.
+  constexpr std::array<std::uint32_t, 4> kPriorities{0, 2, 6, 4};
+  return kPriorities[packet[1] >> 3 & 3];
 }
 
 const char* output_ipv4_error(ByteSpan packet) {

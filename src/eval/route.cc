@@ -1,0 +1,95 @@
+#include "eval/route.h"
+
+#include <algorithm>
+
+namespace rolewall::eval {
+namespace {
+
+using ruleset::Route;
+using ruleset::RouteType;
+
+constexpr std::uint32_t kLocalTable = 255;
+constexpr std::uint32_t kMainTable = 254;
+constexpr std::uint32_t kDefaultTable = 253;
+
+bool covers(const net::Prefix& prefix, const net::Address& address) {
+  return prefix.address.index() == address.index() && net::first(prefix) <= address &&
+         address <= net::last(prefix);
+}
+
+// The longest prefix, of these the least metric.
+bool is_better(const Route& route, const Route* than) {
+  if (than == nullptr) return true;
+  if (route.to.length != than->to.length) return route.to.length > than->to.length;
+  return route.metric < than->metric;
+}
+
+bool is_own(const Route& route) {
+  return route.type == RouteType::Local || route.type == RouteType::Broadcast ||
+         route.type == RouteType::Anycast;
+}
+
+}  // namespace
+
+net::Address destination_of(ByteSpan packet, bool ipv6) {
+  if (ipv6) return net::ipv6_from_bytes(packet.data() + ipv6::kDestination);
+  return net::ipv4_from_bytes(packet.data() + ipv4::kDestination);
+}
+
+Routes::Routes(const ruleset::Host& host) : host_(host) {}
+
+const Route* Routes::find(const net::Address& to) const {
+  if (!host_.routes) return nullptr;
+  for (const std::uint32_t table : {kLocalTable, kMainTable, kDefaultTable}) {
+    const Route* best = nullptr;
+    for (const Route& route : *host_.routes) {
+      if (route.table == table && covers(route.to, to) && is_better(route, best)) best = &route;
+    }
+    if (best != nullptr && best->type != RouteType::Throw) return best;
+  }
+  return nullptr;
+}
+
+Routes::Answer Routes::towards(const net::Address& to) const {
+  if (!known()) return {.error = "no route is known"};
+  const Route* route = find(to);
+  if (route == nullptr) return {.error = "there is no route to it"};
+  switch (route->type) {
+    case RouteType::Unicast:
+      return {.route = route};
+    case RouteType::Blackhole:
+      return {.error = "its route is a black hole"};
+    case RouteType::Unreachable:
+      return {.error = "its route says unreachable"};
+    case RouteType::Prohibit:
+      return {.error = "its route says prohibited"};
+    case RouteType::Local:
+    case RouteType::Broadcast:
+    case RouteType::Anycast:
+    case RouteType::Multicast:
+    case RouteType::Throw:
+      return {.error = "its route leads to no other host"};
+  }
+  return {.error = "its route is of no known type"};
+}
+
+bool Routes::leads_here(const net::Address& to) const {
+  const Route* route = find(to);
+  return route != nullptr && is_own(*route);
+}
+
+std::vector<net::Address> Routes::addresses_on(std::string_view device, bool ipv6) const {
+  std::vector<net::Address> addresses;
+  if (!host_.routes) return addresses;
+  for (const Route& route : *host_.routes) {
+    const bool address = route.table == kLocalTable && route.type == RouteType::Local &&
+                         route.to.length == net::address_bits(route.to.address);
+    if (address && route.device == device && net::is_ipv4(route.to.address) != ipv6 &&
+        std::ranges::find(addresses, route.to.address) == addresses.end()) {
+      addresses.push_back(route.to.address);
+    }
+  }
+  return addresses;
+}
+
+}  // namespace rolewall::eval

@@ -1,0 +1,41 @@
+// Where a packet goes: the longest prefix of the host's routes, the local table before the main one
+// (fib_lookup() of include/net/ip_fib.h). Policy routing (ip rule) is not known to a Host.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "eval/wire.h"
+#include "net/address.h"
+#include "ruleset/host.h"
+
+namespace rolewall::eval {
+
+net::Address destination_of(ByteSpan packet, bool ipv6);
+
+// Holds references into the host, which must outlive it.
+class Routes {
+ public:
+  explicit Routes(const ruleset::Host& host);
+
+  struct Answer {
+    const ruleset::Route* route = nullptr;  // to another host; null where there is an error
+    const char* error = nullptr;
+  };
+  Answer towards(const net::Address& to) const;
+
+  // Whether a route of type local, broadcast or anycast fits best. False where none is known.
+  bool leads_here(const net::Address& to) const;
+
+  // Addresses of the device, by the local table, in its order. They may be none because no route
+  // is known: known() tells.
+  std::vector<net::Address> addresses_on(std::string_view device, bool ipv6) const;
+  bool known() const { return host_.routes.has_value(); }
+
+ private:
+  const ruleset::Route* find(const net::Address& to) const;
+
+  const ruleset::Host& host_;
+};
+
+}  // namespace rolewall::eval

@@ -1,0 +1,131 @@
+// A packet for another host: what the stack does with it around the forward hook.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "eval/checksum.h"
+#include "eval/wire.h"
+#include "rules.h"
+
+namespace rolewall::eval {
+namespace {
+
+using namespace ruleset;
+
+Host router() {
+  Host on = host();
+  on.forwards_ipv4 = true;
+  on.forwards_ipv6 = true;
+  const auto route = [&](const char* prefix, RouteType type, const char* device,
+                         std::uint32_t table = 254) {
+    Route made;
+    made.to = *net::parse_prefix(prefix);
+    made.type = type;
+    made.device = device;
+    made.table = table;
+    on.routes->push_back(made);
+  };
+  on.routes.emplace();
+  route("0.0.0.0/0", RouteType::Unicast, "wan");
+  route("198.51.100.0/24", RouteType::Unicast, "lan");
+  route("198.51.100.128/25", RouteType::Unicast, "dmz");
+  route("198.51.100.255", RouteType::Broadcast, "lan", 255);
+  route("203.0.113.0/24", RouteType::Blackhole, "");
+  route("2001:db8:1::/48", RouteType::Unicast, "lan");
+  return on;
+}
+
+Value name_value(std::string_view name) {
+  std::array<std::uint8_t, 16> padded{};
+  std::ranges::copy(name, padded.begin());
+  return Value(padded);
+}
+
+Packet towards(const char* destination, std::uint8_t ttl = 64) {
+  PacketFields packet = net::is_ipv4(address(destination)) ? fields(6, 80) : fields6(6, 80);
+  packet.destination = address(destination);
+  packet.ttl = ttl;
+  return arriving(packet);
+}
+
+Journey journey_of(const Ruleset& rules, const Host& on, const Packet& packet) {
+  return Evaluator(rules, on).arrive(packet);
+}
+
+Ruleset forward_accepts_to(const char* device) {
+  return one_table({base_chain(
+      {rule({load_meta(MetaKey::OifName), is(name_value(device)), accept()})}, Hook::Forward)});
+}
+
+TEST_CASE("the longest prefix says which device a forwarded packet leaves by") {
+  const Host on = router();
+  for (const auto& [destination, device] :
+       {std::pair("8.8.8.8", "wan"), std::pair("198.51.100.1", "lan"),
+        std::pair("198.51.100.200", "dmz"), std::pair("2001:db8:1::1", "lan")}) {
+    const Journey journey = journey_of(forward_accepts_to(device), on, towards(destination));
+    CHECK_EQ(journey.fate(), Fate::Accept);
+    REQUIRE_EQ(journey.hooks.size(), 3);
+    CHECK(journey.hooks[1].hook == Hook::Forward);
+    CHECK(journey.hooks[2].hook == Hook::Postrouting);
+    CHECK_EQ(journey.after.out_device, device);
+    CHECK_EQ(journey_of(forward_accepts_to("other"), on, towards(destination)).fate(), Fate::Drop);
+  }
+}
+
+TEST_CASE("a packet without a way out ends in the stack") {
+  const Host on = router();
+  const Ruleset rules = forward_accepts_to("lan");
+  CHECK_EQ(journey_of(rules, on, towards("203.0.113.9")).fate(), Fate::Stack);
+  CHECK_EQ(journey_of(rules, on, towards("2001:db8:2::1")).fate(), Fate::Stack);
+  Host unknown = router();
+  unknown.routes.reset();
+  const Journey journey = journey_of(rules, unknown, towards("198.51.100.1"));
+  CHECK_EQ(journey.fate(), Fate::Stack);
+  CHECK_EQ(journey.hooks.back().reason, "no route is known");
+  Packet given = towards("198.51.100.1");
+  given.out_device = "lan";
+  CHECK_EQ(journey_of(rules, unknown, given).fate(), Fate::Accept);
+  CHECK_EQ(journey_of(rules, host(), given).fate(), Fate::Accept);
+  CHECK_EQ(journey_of(rules, host(), towards("198.51.100.1")).fate(), Fate::Stack);
+}
+
+TEST_CASE("what a route leads to this host is delivered") {
+  const Journey journey = journey_of(one_table({base_chain({rule({drop()})}, Hook::Forward)}),
+                                     router(), towards("198.51.100.255"));
+  CHECK(journey.hooks.back().hook == Hook::Input);
+}
+
+TEST_CASE("the forward hook sees the hop taken off, with a right checksum") {
+  const Host on = router();
+  const auto rules = one_table(
+      {base_chain({rule({load_network(8, 1), is(Value::u8(63)), accept()})}, Hook::Forward)});
+  const Journey journey = journey_of(rules, on, towards("198.51.100.1"));
+  CHECK_EQ(journey.fate(), Fate::Accept);
+  CHECK_EQ(internet_checksum(ByteSpan(journey.after.bytes).first(20)), 0);
+  CHECK_EQ(int{journey.after.bytes[ipv4::kTtl]}, 63);
+  CHECK_EQ(journey_of(rules, on, towards("198.51.100.1", 1)).fate(), Fate::Stack);
+  CHECK_EQ(journey_of(rules, on, towards("198.51.100.1", 2)).fate(), Fate::Drop);
+  CHECK_EQ(journey_of(rules, on, towards("2001:db8:1::1", 1)).fate(), Fate::Stack);
+}
+
+TEST_CASE("postrouting knows both devices of a forwarded packet") {
+  const auto rules = one_table(
+      {base_chain({rule({load_meta(MetaKey::IifName), is(name_value(arriving(fields()).in_device)),
+                         load_meta(MetaKey::OifName), is(name_value("lan")), accept()})},
+                  Hook::Postrouting)});
+  CHECK_EQ(journey_of(rules, router(), towards("198.51.100.1")).fate(), Fate::Accept);
+}
+
+TEST_CASE("link-local and unspecified IPv6 sources are not forwarded") {
+  for (const char* source : {"fe80::1", "::"}) {
+    PacketFields packet = fields6(6, 80);
+    packet.source = address(source);
+    packet.destination = address("2001:db8:1::1");
+    CHECK_EQ(journey_of(forward_accepts_to("lan"), router(), arriving(packet)).fate(), Fate::Stack);
+  }
+}
+
+}  // namespace
+}  // namespace rolewall::eval
