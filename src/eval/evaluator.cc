@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <string_view>
@@ -5,6 +7,7 @@
 #include "eval/eval.h"
 #include "eval/fragments.h"
 #include "eval/interpreter.h"
+#include "eval/nat.h"
 #include "eval/route.h"
 #include "eval/stack.h"
 
@@ -22,9 +25,6 @@ constexpr std::int32_t kDestinationNatPriority = -100;
 constexpr std::int32_t kSourceNatPriority = 100;
 
 constexpr std::uint32_t kTableDormant = 1;  // NFT_TABLE_F_DORMANT
-constexpr std::uint32_t kStatusConfirmed = 1 << 3;
-constexpr std::uint32_t kStatusSourceNatDone = 1 << 7;
-constexpr std::uint32_t kStatusDestinationNatDone = 1 << 8;
 
 // What runs on a hook, in the order of priorities: base chains, and the kernel's own parts that
 // the ruleset switches on.
@@ -41,10 +41,6 @@ struct HookPlan {
   std::vector<Stage> stages;
   std::vector<Stage> nat_chains;
 };
-
-bool rewrites_destination(Hook hook) {
-  return hook == Hook::Prerouting || hook == Hook::Output;
-}
 
 bool device_matches(std::string_view pattern, std::string_view device) {
   if (pattern.ends_with('*')) return device.starts_with(pattern.substr(0, pattern.size() - 1));
@@ -180,6 +176,7 @@ class Evaluator::Machine {
   void leave(Frame& frame, const Options& options, Journey& journey);
   void deliver(Frame& frame, const Options& options, Journey& journey);
   void forward(Frame& frame, const Options& options, Journey& journey);
+  bool route_again(Frame& frame, Journey& journey) const;
   static void finish(Frame& frame, Journey& journey);
 
   const FamilyPlan& plan_for(const Frame& frame) const { return frame.ipv6 ? ipv6_ : ipv4_; }
@@ -269,8 +266,10 @@ void Evaluator::Machine::track(Frame& frame) const {
   if (flow.tracking == Tracking::Untracked) return;
   const bool loopback = frame.in_device == kLoopbackDevice;
   if (loopback) {
-    flow.status = kStatusConfirmed;
-    if (plan_for(frame).has_nat) flow.status |= kStatusSourceNatDone | kStatusDestinationNatDone;
+    flow.status = flow_status::kConfirmed;
+    if (plan_for(frame).has_nat) {
+      flow.status |= flow_status::kSourceNatDone | flow_status::kDestinationNatDone;
+    }
   }
   if (const auto& given = frame.packet->ct_state) {
     flow.state = *given;
@@ -282,6 +281,7 @@ void Evaluator::Machine::track(Frame& frame) const {
     } else {
       flow.tracking = Tracking::Entry;
       tuple_of(frame.bytes, frame.ipv6, flow.tuple);
+      flow.reply = invert(flow.tuple);
     }
     return;
   }
@@ -289,23 +289,25 @@ void Evaluator::Machine::track(Frame& frame) const {
   const FirstPacket first = track_first_packet(frame.bytes, frame.ipv6, checksums);
   flow.tracking = first.tracking;
   flow.tuple = first.tuple;
+  flow.reply = invert(first.tuple);
   flow.why = first.why;
 }
 
 // nf_nat_inet_fn(): chains are asked about a flow's first packet, once for each direction of
-// rewriting.
+// rewriting, until one translates.
 bool Evaluator::Machine::run_nat(const HookPlan& plan, Frame& frame, const Options& options,
                                  HookResult& result) {
   Flow& flow = frame.flow;
-  const std::uint32_t done =
-      rewrites_destination(frame.hook) ? kStatusDestinationNatDone : kStatusSourceNatDone;
-  if (flow.tracking != Tracking::Entry || flow.seen_before || (flow.status & done) != 0) {
-    return true;
+  if (flow.tracking != Tracking::Entry || flow.seen_before) return true;
+  const ruleset::NatKind kind = kind_at(frame.hook);
+  if (flow.state == ruleset::ct_state::kNew && !is_settled(flow, kind)) {
+    for (const Stage& chain : plan.nat_chains) {
+      if (!run_chain(chain, frame, options, result)) return false;
+      if (is_settled(flow, kind)) break;
+    }
+    if (!is_settled(flow, kind)) settle_without_nat(frame, kind);
   }
-  for (const Stage& chain : plan.nat_chains) {
-    if (!run_chain(chain, frame, options, result)) return false;
-  }
-  flow.status |= done;
+  translate(frame);
   return true;
 }
 
@@ -387,6 +389,29 @@ bool Evaluator::Machine::find_way_out(Frame& frame, Journey& journey) const {
   const Routes::Answer answer = routes_.towards(destination_of(frame.bytes, frame.ipv6));
   if (answer.error != nullptr) {
     journey.hooks.push_back(stopped_by_stack(Hook::Forward, answer.error));
+    return false;
+  }
+  frame.leaves_by = answer.route->device;
+  return true;
+}
+
+// ip_route_me_harder(), for what a program sends and output has given another destination.
+bool Evaluator::Machine::route_again(Frame& frame, Journey& journey) const {
+  const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  const bool here =
+      own_.delivered.contains(to) || !is_for_another_host(frame.bytes, frame.ipv6, own_);
+  if (here || routes_.leads_here(to)) {
+    frame.leaves_by = kLoopbackDevice;
+    return true;
+  }
+  if (!routes_.known()) {
+    frame.conditions.push_back({.about = fmt::format("the device towards {}", net::format(to)),
+                                .is = std::string(frame.leaves_by)});
+    return true;
+  }
+  const Routes::Answer answer = routes_.towards(to);
+  if (answer.error != nullptr) {
+    journey.hooks.push_back(stopped_by_stack(Hook::Postrouting, answer.error));
     return false;
   }
   frame.leaves_by = answer.route->device;
@@ -493,7 +518,9 @@ void Evaluator::Machine::leave(Frame& frame, const Options& options, Journey& jo
   }
   if (is_ipv4) frame.bytes = frame.bytes.first(be16(frame.bytes.data() + ipv4::kTotalLength));
   const FamilyPlan& plan = plan_for(frame);
+  const net::Address before = destination_of(frame.bytes, frame.ipv6);
   if (!run_hook(Hook::Output, plan.output, frame, options, journey)) return;
+  if (destination_of(frame.bytes, frame.ipv6) != before && !route_again(frame, journey)) return;
   if (const char* reason = frame.ipv6 ? nullptr : output_ipv4_error(frame.bytes)) {
     journey.hooks.push_back(stopped_by_stack(Hook::Postrouting, reason));
     return;

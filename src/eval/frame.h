@@ -22,7 +22,9 @@ struct Flow {
   Tracking tracking = Tracking::None;
   std::uint32_t state = ruleset::ct_state::kNew;  // Entry alone
   bool seen_before = false;  // the state was given: nothing else is known of the entry
-  Tuple tuple;               // Entry alone
+  Tuple tuple;               // Entry alone: of the flow's first packet
+  Tuple reply;               // Entry alone: what the answer will bear, after any translation
+  bool is_reply = false;     // this packet goes the other way than the first
   std::uint32_t mark = 0;
   std::array<std::uint8_t, 16> labels{};
   std::uint16_t zone = 0;

@@ -292,6 +292,23 @@ Interpreter::Next Interpreter::run_connlimit(const ruleset::Connlimit& connlimit
   return state_.connlimit(connlimit, cell, tuple) ? Next::Expression : Next::Break;
 }
 
+// The verdict that nf_nat_setup_info() leaves in the verdict register.
+Interpreter::Next Interpreter::take_nat(NatAnswer answer) {
+  switch (answer) {
+    case NatAnswer::Accept:
+      target_ = {.code = VerdictCode::Accept};
+      return Next::Verdict;
+    case NatAnswer::Drop:
+      target_ = {.code = VerdictCode::Drop};
+      return Next::Verdict;
+    case NatAnswer::Continue:
+      return Next::Expression;
+    case NatAnswer::Undecided:
+      return undecided(frame_->flow.why);
+  }
+  return Next::Undecided;
+}
+
 // --- one expression ----------------------------------------------------------------------------
 
 Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t operand) {
@@ -355,6 +372,13 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
               flow.tracking = Tracking::Untracked;
             }
             return Next::Expression;
+          },
+          [&](const ruleset::Nat& nat) { return take_nat(run_nat(nat, registers_, *frame_)); },
+          [&](const ruleset::Masquerade& nat) {
+            return take_nat(run_masquerade(nat, registers_, *frame_));
+          },
+          [&](const ruleset::Redirect& nat) {
+            return take_nat(run_redirect(nat, registers_, *frame_));
           },
           [&](const auto&) { return undecided("an expression that is not modelled yet"); },
           [&](const ruleset::Unsupported& unsupported) {

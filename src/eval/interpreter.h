@@ -13,6 +13,7 @@
 
 #include "eval/eval.h"
 #include "eval/frame.h"
+#include "eval/nat.h"
 #include "eval/program.h"
 #include "eval/state.h"
 
@@ -62,6 +63,7 @@ class Interpreter {
   Next run_meta_set(const ruleset::MetaSet& set);
   Next run_ct_set(const ruleset::CtSet& set);
   Next run_lookup(const ruleset::Lookup& lookup, const Program::Set& set);
+  Next take_nat(NatAnswer answer);
   Next run_dynset(const ruleset::Dynset& dynset, const Program::Set& set);
   Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell);
   Next run_element(const std::vector<ruleset::StatefulExpr>& exprs, CellIndex first_cell);

@@ -269,7 +269,7 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
     return undecided(fmt::format("{} of the flow is not known", ct_key_name(load.key)));
   };
   const bool reply = load.direction == ruleset::CtDirection::Reply;
-  const Tuple tuple = reply ? invert(flow.tuple) : flow.tuple;
+  const Tuple& tuple = reply ? flow.reply : flow.tuple;
   const auto store_address = [&](const std::array<std::uint8_t, 16>& address, std::size_t size) {
     store(to, ByteSpan(address).first(size));
     return Next::Expression;
@@ -291,7 +291,7 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
       store_byte(to, flow.tuple.protocol);
       return Next::Expression;
     case CtKey::Direction:
-      store_byte(to, 0);
+      store_byte(to, flow.is_reply ? 1 : 0);
       return Next::Expression;
     case CtKey::Status:
       store_word(to, flow.status);

@@ -22,6 +22,12 @@ bool fits(ruleset::Register first, std::size_t length) {
   return length <= kRegisterBytes && std::size_t{first} * 4 <= kRegisterBytes - length;
 }
 
+// Whether the registers that a translation takes its ports from are there.
+template <class Expression>
+bool ports_fit(const Expression& nat) {
+  return (!nat.port_min || fits(*nat.port_min, 2)) && (!nat.port_max || fits(*nat.port_max, 2));
+}
+
 bool keeps_state(const ruleset::StatefulExpr& expr) {
   return std::visit(Overloaded{[](const ruleset::Counter&) { return false; },
                                [](const ruleset::Limit&) { return true; },
@@ -66,7 +72,11 @@ ConntrackUse conntrack_use(const std::vector<ruleset::StatefulExpr>& exprs) {
 
 ConntrackUse conntrack_use(const Expr& expr) {
   if (std::holds_alternative<ruleset::Ct>(expr) || std::holds_alternative<ruleset::CtSet>(expr) ||
-      std::holds_alternative<ruleset::Connlimit>(expr)) {
+      std::holds_alternative<ruleset::Connlimit>(expr) ||
+      std::holds_alternative<ruleset::Nat>(expr) ||
+      std::holds_alternative<ruleset::Masquerade>(expr) ||
+      std::holds_alternative<ruleset::Redirect>(expr) ||
+      std::holds_alternative<ruleset::Synproxy>(expr)) {
     return ConntrackUse::On;
   }
   if (const auto* dynset = std::get_if<ruleset::Dynset>(&expr)) return conntrack_use(dynset->exprs);
@@ -244,6 +254,15 @@ class Program::Preparer {
     return at->second;
   }
 
+  std::uint32_t operand_of(const Table& table, const ruleset::Nat& nat) {
+    constexpr std::uint8_t kIpv4 = 2;
+    const bool ipv4 = nat.family == kIpv4 || table.table->family == Family::Ip;
+    const std::size_t size = ipv4 ? 4 : 16;
+    const bool fit = (!nat.address_min || fits(*nat.address_min, size)) &&
+                     (!nat.address_max || fits(*nat.address_max, size)) && ports_fit(nat);
+    return fit ? 0U : outside_registers();
+  }
+
   std::uint32_t cell_for(const ruleset::StatefulExpr& expr) {
     if (!refused(expr).empty()) return problem(std::string(refused(expr)));
     return state_.reserve(1);
@@ -311,6 +330,9 @@ class Program::Preparer {
             [&](const ruleset::Log&) { return 0U; },
             [&](const ruleset::Reject&) { return 0U; },
             [&](const ruleset::Notrack&) { return 0U; },
+            [&](const ruleset::Nat& nat) { return operand_of(table, nat); },
+            [&](const ruleset::Masquerade& nat) { return bounded(ports_fit(nat)); },
+            [&](const ruleset::Redirect& nat) { return bounded(ports_fit(nat)); },
             [&](const auto&) { return problem("an expression that is not modelled yet"); },
             [&](const ruleset::Unsupported& unsupported) {
               return problem(

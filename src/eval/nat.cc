@@ -1,0 +1,425 @@
+#include "eval/nat.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "eval/checksum.h"
+#include "eval/route.h"
+#include "net/protocol.h"
+
+namespace rolewall::eval {
+namespace {
+
+namespace protocol = net::protocol;
+using ruleset::NatKind;
+
+constexpr std::uint8_t kUdpLite = 136;
+constexpr std::uint8_t kGre = 47;
+
+// NF_NAT_RANGE_* of include/uapi/linux/netfilter/nf_nat.h.
+enum RangeFlag : std::uint32_t {
+  kMapIps = 1 << 0,
+  kProtoSpecified = 1 << 1,
+  kProtoRandom = 1 << 2,
+  kPersistent = 1 << 3,
+  kProtoRandomFully = 1 << 4,
+  kProtoOffset = 1 << 5,
+  kNetmap = 1 << 6,
+};
+constexpr std::uint32_t kRandomAll = kProtoRandom | kProtoRandomFully;
+
+using AddressBytes = std::array<std::uint8_t, 16>;
+
+// struct nf_nat_range2; unused bytes of an IPv4 address are zero.
+struct NatRange {
+  std::uint32_t flags = 0;
+  AddressBytes first{};
+  AddressBytes last{};
+  std::uint16_t first_port = 0;
+  std::uint16_t last_port = 0;
+};
+
+bool is_icmp(std::uint8_t protocol) {
+  return protocol == protocol::kIcmp || protocol == protocol::kIcmpv6;
+}
+bool has_ports(std::uint8_t protocol) {
+  return protocol == protocol::kTcp || protocol == protocol::kUdp || protocol == kUdpLite ||
+         protocol == protocol::kSctp;
+}
+
+// The half of a tuple that a kind of translation writes. An ICMP identifier is the same for both.
+AddressBytes& address_of(Tuple& tuple, NatKind kind) {
+  return kind == NatKind::Source ? tuple.source : tuple.destination;
+}
+std::array<std::uint8_t, 2>& port_of(Tuple& tuple, NatKind kind) {
+  return kind == NatKind::Source || is_icmp(tuple.protocol) ? tuple.source_port
+                                                            : tuple.destination_port;
+}
+
+bool ports_fit(Tuple tuple, NatKind kind, const NatRange& range) {
+  if (!has_ports(tuple.protocol) && !is_icmp(tuple.protocol) && tuple.protocol != kGre) return true;
+  const std::uint16_t port = be16(port_of(tuple, kind).data());
+  return port >= range.first_port && port <= range.last_port;
+}
+
+// nf_in_range().
+bool in_range(const Tuple& tuple, const NatRange& range) {
+  if ((range.flags & kMapIps) != 0 && (tuple.source < range.first || tuple.source > range.last)) {
+    return false;
+  }
+  return (range.flags & kProtoSpecified) == 0 || ports_fit(tuple, NatKind::Source, range);
+}
+
+std::uint32_t host_word(const AddressBytes& bytes, std::size_t index) {
+  std::uint32_t word = 0;
+  std::memcpy(&word, bytes.data() + index * 4, 4);
+  return word;
+}
+
+std::uint32_t rotated(std::uint32_t word, unsigned by) {
+  return word << by | word >> (32 - by);
+}
+
+// jhash2() of include/linux/jhash.h over the four words of an address.
+std::uint32_t hash_address(const AddressBytes& address, std::uint32_t seed) {
+  constexpr std::uint32_t kWords = 4;
+  std::uint32_t a = 0xdeadbeef + (kWords << 2) + seed;
+  std::uint32_t b = a;
+  std::uint32_t c = a;
+  a += host_word(address, 0);
+  b += host_word(address, 1);
+  c += host_word(address, 2);
+  const auto mix = [](std::uint32_t& to, std::uint32_t& from, std::uint32_t add, unsigned by) {
+    to -= from;
+    to ^= rotated(from, by);
+    from += add;
+  };
+  mix(a, c, b, 4);
+  mix(b, a, c, 6);
+  mix(c, b, a, 8);
+  mix(a, c, b, 16);
+  mix(b, a, c, 19);
+  mix(c, b, a, 4);
+  a += host_word(address, 3);
+  const auto end = [](std::uint32_t& to, std::uint32_t from, unsigned by) {
+    to ^= from;
+    to -= rotated(from, by);
+  };
+  end(c, b, 14);
+  end(a, c, 11);
+  end(b, a, 25);
+  end(c, b, 16);
+  end(a, c, 4);
+  end(b, a, 14);
+  end(c, b, 24);
+  return c;
+}
+
+// find_best_ips_proto(): one of several addresses, by a hash without a secret.
+void choose_address(Tuple& tuple, const NatRange& range, NatKind kind, std::uint16_t zone) {
+  if ((range.flags & kMapIps) == 0) return;
+  AddressBytes& chosen = address_of(tuple, kind);
+  if (range.first == range.last) {
+    chosen = range.first;
+    return;
+  }
+  const std::size_t words = tuple.ipv6 ? 4 : 1;
+  const bool persistent = (range.flags & kPersistent) != 0;
+  std::uint32_t hash =
+      hash_address(tuple.source, persistent ? 0 : host_word(tuple.destination, words - 1) ^ zone);
+  bool whole_range = false;
+  for (std::size_t i = 0; i < words; ++i) {
+    std::uint32_t least = 0;
+    std::uint32_t count = 0xffffffff;
+    if (!whole_range) {
+      least = be32(range.first.data() + i * 4);
+      count = be32(range.last.data() + i * 4) - least + 1;
+    }
+    const auto scaled = static_cast<std::uint32_t>(std::uint64_t{hash} * count >> 32);
+    put_be32(chosen.data() + i * 4, least + scaled);
+    if (host_word(chosen, i) != host_word(range.last, i)) whole_range = true;
+    if (!persistent) hash ^= host_word(tuple.destination, i);
+  }
+}
+
+// nf_nat_l4proto_unique_tuple(), its first attempt. A random offset is taken as zero, and said.
+void choose_port(Tuple& tuple, const NatRange& range, NatKind kind, Frame& frame) {
+  if (!has_ports(tuple.protocol) && !is_icmp(tuple.protocol)) return;
+  std::array<std::uint8_t, 2>& port = port_of(tuple, kind);
+  std::uint32_t least = 0;
+  std::uint32_t count = 65536;
+  if ((range.flags & kProtoSpecified) != 0) {
+    least = std::min(range.first_port, range.last_port);
+    count = std::max(range.first_port, range.last_port) - least + 1;
+  } else if (!is_icmp(tuple.protocol)) {
+    if (kind == NatKind::Destination) return;
+    const std::uint16_t now = be16(port.data());
+    least = now < 512 ? 1 : now < 1024 ? 600 : 1024;
+    count = (now < 512 ? 512 : now < 1024 ? 1024 : 65536) - least;
+  }
+  const bool random = (range.flags & kRandomAll) != 0 || kind != NatKind::Destination;
+  std::uint32_t offset = 0;
+  if (random && count > 1) {
+    const std::uint16_t kept = be16(port.data());
+    if (kept >= least && kept < least + count) offset = kept - least;
+  }
+  put_be16(port.data(), least + offset);
+  if (random && count > 1) {
+    frame.conditions.push_back(
+        {.about =
+             fmt::format("the {} that NAT draws from {} to {}",
+                         is_icmp(tuple.protocol) ? "identifier" : "port", least, least + count - 1),
+         .is = fmt::format("{}", least + offset)});
+  }
+}
+
+// get_unique_tuple().
+Tuple chosen_tuple(const Tuple& now, const NatRange& range, NatKind kind, Frame& frame) {
+  const bool random = (range.flags & kRandomAll) != 0;
+  if (kind == NatKind::Source && !random && in_range(now, range)) return now;
+  Tuple chosen = now;
+  choose_address(chosen, range, kind, frame.flow.zone);
+  if (!random) {
+    if ((range.flags & kProtoSpecified) == 0) return chosen;
+    if ((range.flags & kProtoOffset) == 0 && ports_fit(chosen, kind, range)) return chosen;
+  }
+  choose_port(chosen, range, kind, frame);
+  return chosen;
+}
+
+// nf_nat_setup_info().
+NatAnswer settle(const NatRange& range, NatKind kind, Frame& frame) {
+  Flow& flow = frame.flow;
+  const bool source = kind == NatKind::Source;
+  const Tuple now = invert(flow.reply);
+  const Tuple chosen = chosen_tuple(now, range, kind, frame);
+  if (chosen != now) {
+    flow.reply = invert(chosen);
+    flow.status |= source ? flow_status::kSourceNat : flow_status::kDestinationNat;
+  }
+  flow.status |= source ? flow_status::kSourceNatDone : flow_status::kDestinationNatDone;
+  return NatAnswer::Accept;
+}
+
+void load(RegisterBytes registers, ruleset::Register first, std::span<std::uint8_t> to) {
+  std::copy_n(registers.begin() + std::ptrdiff_t{first} * 4, to.size(), to.begin());
+}
+
+template <class Expression>
+void take_ports(const Expression& nat, RegisterBytes registers, NatRange& range) {
+  if (!nat.port_min) return;
+  std::array<std::uint8_t, 2> port{};
+  load(registers, *nat.port_min, port);
+  range.first_port = be16(port.data());
+  load(registers, nat.port_max.value_or(*nat.port_min), port);
+  range.last_port = be16(port.data());
+}
+
+// nft_nat_setup_netmap(): the prefix is replaced, the host's part of the address stays.
+void map_network(NatRange& range, NatKind kind, const Frame& frame) {
+  AddressBytes mapped{};
+  const std::size_t size = frame.ipv6 ? 16 : 4;
+  const std::size_t at = frame.ipv6
+                             ? (kind == NatKind::Source ? ipv6::kSource : ipv6::kDestination)
+                             : (kind == NatKind::Source ? ipv4::kSource : ipv4::kDestination);
+  for (std::size_t i = 0; i < size; ++i) {
+    const auto host_bits = static_cast<std::uint8_t>(range.first[i] ^ range.last[i]);
+    mapped[i] = static_cast<std::uint8_t>((frame.bytes[at + i] & host_bits) |
+                                          (range.first[i] & ~host_bits));
+  }
+  range.first = mapped;
+  range.last = mapped;
+}
+
+AddressBytes padded(const net::Address& address) {
+  AddressBytes bytes{};
+  std::ranges::copy(net::to_bytes(address), bytes.begin());
+  return bytes;
+}
+
+bool is_link_local(const net::Address& address) {
+  const auto bytes = net::to_bytes(address);
+  return bytes.size() == 16 && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
+}
+
+// The address of a device that translation takes. Which one of several, the host's description
+// does not say: the first, as a condition.
+enum class Found : std::uint8_t { Yes, DeviceHasNone, NotKnown };
+Found address_on(std::string_view device, Frame& frame, AddressBytes& address) {
+  const Routes routes(*frame.host);
+  std::vector<net::Address> all = routes.addresses_on(device, frame.ipv6);
+  if (!routes.known()) {
+    for (const net::Prefix& prefix : frame.host->addresses) {
+      const bool single = prefix.length == net::address_bits(prefix.address);
+      if (single && net::is_ipv4(prefix.address) != frame.ipv6) all.push_back(prefix.address);
+    }
+    if (all.empty()) return Found::NotKnown;
+  }
+  const bool to_link = frame.ipv6 && is_link_local(destination_of(frame.bytes, true));
+  std::erase_if(all, [&](const net::Address& a) { return is_link_local(a) != to_link; });
+  if (all.empty()) return routes.known() ? Found::DeviceHasNone : Found::NotKnown;
+  if (all.size() > 1 || !routes.known()) {
+    frame.conditions.push_back(
+        {.about = fmt::format("the address of {}", device), .is = net::format(all.front())});
+  }
+  address = padded(all.front());
+  return Found::Yes;
+}
+
+NatAnswer settle_on_device(std::string_view device, NatRange range, NatKind kind, Frame& frame) {
+  switch (address_on(device, frame, range.first)) {
+    case Found::Yes:
+      break;
+    case Found::DeviceHasNone:
+      return NatAnswer::Drop;
+    case Found::NotKnown:
+      frame.flow.why = "the address of the device is not known";
+      return NatAnswer::Undecided;
+  }
+  range.last = range.first;
+  range.flags |= kMapIps;
+  return settle(range, kind, frame);
+}
+
+// --- rewriting ---------------------------------------------------------------------------------
+
+// inet_proto_csum_replace*(): RFC 1624 over what was and what is.
+void mend(std::uint8_t* checksum, ByteSpan was, ByteSpan is) {
+  std::uint32_t sum = static_cast<std::uint16_t>(~be16(checksum));
+  for (std::size_t i = 0; i < was.size(); i += 2) {
+    sum += static_cast<std::uint16_t>(~be16(was.data() + i));
+    sum += be16(is.data() + i);
+  }
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  put_be16(checksum, static_cast<std::uint16_t>(~sum));
+}
+
+void replace_mended(std::uint8_t* at, ByteSpan with, std::uint8_t* checksum) {
+  if (checksum != nullptr) mend(checksum, {at, with.size()}, with);
+  std::ranges::copy(with, at);
+}
+
+// Where the transport's checksum stands, where it covers the addresses; null where none does, or
+// none is used.
+std::uint8_t* checksum_in(std::span<std::uint8_t> transport, std::uint8_t protocol) {
+  switch (protocol) {
+    case protocol::kTcp:
+      return transport.size() >= 20 ? transport.data() + 16 : nullptr;
+    case protocol::kUdp:
+      return transport.size() >= 8 && be16(transport.data() + 6) != 0 ? transport.data() + 6
+                                                                      : nullptr;
+    case kUdpLite:
+      return transport.size() >= 8 ? transport.data() + 6 : nullptr;
+    case protocol::kIcmpv6:
+      return transport.size() >= 4 ? transport.data() + 2 : nullptr;
+    default:
+      return nullptr;
+  }
+}
+
+}  // namespace
+
+NatKind kind_at(ruleset::Hook hook) {
+  return hook == ruleset::Hook::Prerouting || hook == ruleset::Hook::Output ? NatKind::Destination
+                                                                            : NatKind::Source;
+}
+
+bool is_settled(const Flow& flow, NatKind kind) {
+  const std::uint32_t bit =
+      kind == NatKind::Source ? flow_status::kSourceNatDone : flow_status::kDestinationNatDone;
+  return (flow.status & bit) != 0;
+}
+
+void settle_without_nat(Frame& frame, NatKind kind) {
+  NatRange range;
+  range.flags = kMapIps;
+  const Tuple now = invert(frame.flow.reply);
+  range.first = kind == NatKind::Source ? now.source : now.destination;
+  range.last = range.first;
+  settle(range, kind, frame);
+}
+
+NatAnswer run_nat(const ruleset::Nat& nat, RegisterBytes registers, Frame& frame) {
+  constexpr std::uint8_t kInet = 1;
+  const std::uint8_t family = frame.ipv6 ? 10 : 2;
+  if (nat.family != family && nat.family != kInet) return NatAnswer::Continue;
+  NatRange range;
+  range.flags = nat.flags;
+  if (nat.address_min) {
+    const std::size_t size = frame.ipv6 ? 16 : 4;
+    load(registers, *nat.address_min, std::span(range.first).first(size));
+    load(registers, nat.address_max.value_or(*nat.address_min), std::span(range.last).first(size));
+    if ((nat.flags & kNetmap) != 0) map_network(range, nat.kind, frame);
+  }
+  take_ports(nat, registers, range);
+  return settle(range, nat.kind, frame);
+}
+
+NatAnswer run_masquerade(const ruleset::Masquerade& nat, RegisterBytes registers, Frame& frame) {
+  const AddressBytes nobody{};
+  if (!frame.ipv6 && frame.flow.tuple.source == nobody) return NatAnswer::Accept;
+  NatRange range;
+  range.flags = nat.flags;
+  take_ports(nat, registers, range);
+  return settle_on_device(frame.out_device, range, NatKind::Source, frame);
+}
+
+NatAnswer run_redirect(const ruleset::Redirect& nat, RegisterBytes registers, Frame& frame) {
+  NatRange range;
+  range.flags = nat.flags;
+  take_ports(nat, registers, range);
+  if (frame.hook != ruleset::Hook::Output) {
+    return settle_on_device(frame.in_device, range, NatKind::Destination, frame);
+  }
+  range.first =
+      padded(frame.ipv6 ? net::Address(net::Ipv6{1}) : net::Address(net::Ipv4{0x7f000001}));
+  range.last = range.first;
+  range.flags |= kMapIps;
+  return settle(range, NatKind::Destination, frame);
+}
+
+void translate(Frame& frame) {
+  const Flow& flow = frame.flow;
+  const NatKind kind = kind_at(frame.hook);
+  const bool source = kind == NatKind::Source;
+  // A reply's source is what the request's destination became.
+  const bool by_source_nat = source != flow.is_reply;
+  const std::uint32_t bit = by_source_nat ? flow_status::kSourceNat : flow_status::kDestinationNat;
+  if (flow.tracking != Tracking::Entry || (flow.status & bit) == 0) return;
+
+  const Tuple target = invert(flow.is_reply ? flow.tuple : flow.reply);
+  const bool ipv6 = frame.ipv6;
+  const Dissection headers = ipv6 ? dissect_ipv6(frame.bytes) : dissect_ipv4(frame.bytes);
+  std::span<std::uint8_t> bytes = frame.own_bytes();
+  const std::span<std::uint8_t> transport =
+      bytes.subspan(std::min<std::size_t>(headers.transport, bytes.size()));
+
+  std::uint8_t* checksum = checksum_in(transport, target.protocol);
+  const ByteSpan address =
+      ByteSpan(source ? target.source : target.destination).first(ipv6 ? 16 : 4);
+  const std::size_t at = ipv6 ? (source ? ipv6::kSource : ipv6::kDestination)
+                              : (source ? ipv4::kSource : ipv4::kDestination);
+  if (checksum != nullptr) mend(checksum, ByteSpan(bytes).subspan(at, address.size()), address);
+  replace_mended(bytes.data() + at, address, ipv6 ? nullptr : bytes.data() + ipv4::kChecksum);
+
+  const ByteSpan port = source ? target.source_port : target.destination_port;
+  if (has_ports(target.protocol) && transport.size() >= 8) {
+    replace_mended(transport.data() + (source ? 0 : 2), port, checksum);
+  } else if (target.protocol == protocol::kIcmp && transport.size() >= 8) {
+    replace_mended(transport.data() + 4, target.source_port, transport.data() + 2);
+  } else if (target.protocol == protocol::kIcmpv6 && transport.size() >= 8 &&
+             (transport[0] == 128 || transport[0] == 129)) {
+    replace_mended(transport.data() + 4, target.source_port, checksum);
+  }
+  if (target.protocol == protocol::kSctp && transport.size() >= 12) {
+    put_be32(transport.data() + 8, sctp_checksum(transport));
+  }
+  // Zero would say that there is no checksum.
+  if (target.protocol == protocol::kUdp && checksum != nullptr && be16(checksum) == 0) {
+    put_be16(checksum, 0xffff);
+  }
+}
+
+}  // namespace rolewall::eval

@@ -1,0 +1,219 @@
+// Translation of a flow's first packet: what the rest of its way sees, and what leaves.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "eval/checksum.h"
+#include "eval/wire.h"
+#include "rules.h"
+
+namespace rolewall::eval {
+namespace {
+
+using namespace ruleset;
+
+constexpr std::uint32_t kMapIps = 1;
+constexpr std::uint32_t kPorts = 2;
+
+Chain nat_chain(Hook hook, std::vector<Expr> exprs) {
+  const bool destination = hook == Hook::Prerouting || hook == Hook::Output;
+  Chain chain =
+      base_chain({rule(std::move(exprs))}, hook, destination ? -100 : 100, VerdictCode::Accept);
+  chain.base->type = ChainType::Nat;
+  return chain;
+}
+
+Host router() {
+  Host on = host();
+  on.forwards_ipv4 = true;
+  on.forwards_ipv6 = true;
+  on.routes.emplace();
+  const auto route = [&](const char* to, RouteType type, const char* device, std::uint32_t table) {
+    Route made;
+    made.to = prefix(to);
+    made.type = type;
+    made.device = device;
+    made.table = table;
+    on.routes->push_back(made);
+  };
+  route("0.0.0.0/0", RouteType::Unicast, "wan", 254);
+  route("::/0", RouteType::Unicast, "wan", 254);
+  route("10.0.0.1", RouteType::Local, "eth0", 255);
+  route("fd00::1", RouteType::Local, "eth0", 255);
+  route("198.51.100.1", RouteType::Local, "wan", 255);
+  return on;
+}
+
+std::string_view checksum_of(const Packet& packet) {
+  const ByteSpan all = packet.bytes;
+  const bool ipv6 = packet.ether_type == kEtherTypeIpv6;
+  if (!ipv6 && internet_checksum(all.first(20)) != 0) return "the IP checksum is wrong";
+  const std::size_t at = ipv6 ? 40 : 20;
+  const std::size_t size = ipv6 ? 16 : 4;
+  const std::size_t from = ipv6 ? ipv6::kSource : ipv4::kSource;
+  const std::uint8_t protocol = ipv6 ? all[6] : all[9];
+  const std::uint16_t sum =
+      protocol == 1 ? internet_checksum(all.subspan(at))
+                    : transport_checksum(all.subspan(from, size), all.subspan(from + size, size),
+                                         protocol, all.subspan(at));
+  return sum == 0 ? "right" : "the transport's checksum is wrong";
+}
+
+net::Address address_at(const Packet& packet, std::size_t offset) {
+  return net::ipv4_from_bytes(packet.bytes.data() + offset);
+}
+
+std::vector<Expr> to_address(const char* to, NatKind kind) {
+  Nat nat;
+  nat.kind = kind;
+  nat.family = net::is_ipv4(address(to)) ? 2 : 10;
+  nat.address_min = 4;
+  nat.address_max = 4;
+  nat.flags = kMapIps;
+  return {Immediate{4, Value(net::to_bytes(address(to)))}, nat};
+}
+
+TEST_CASE("a new destination decides where the packet goes") {
+  const Host on = router();
+  // To another host: forwarded, and the filter sees the new address.
+  std::vector<Expr> exprs = to_address("203.0.113.5", NatKind::Destination);
+  std::get<Nat>(exprs[1]).port_min = 5;
+  std::get<Nat>(exprs[1]).port_max = 5;
+  std::get<Nat>(exprs[1]).flags = kMapIps | kPorts;
+  exprs.insert(exprs.begin(), Immediate{5, Value::be16(8080)});
+  auto sees_new = destination_port_is(6, 8080);
+  sees_new.insert(sees_new.end(),
+                  {load_network(16, 4), is(bytes_value({203, 0, 113, 5})), accept()});
+  const auto rules =
+      one_table({nat_chain(Hook::Prerouting, exprs), base_chain({rule(sees_new)}, Hook::Forward)});
+  const Journey journey = Evaluator(rules, on).arrive(arriving(fields(6, 80)));
+  CHECK_EQ(journey.fate(), Fate::Accept);
+  REQUIRE_EQ(journey.hooks.size(), 3);
+  CHECK(journey.hooks[1].hook == Hook::Forward);
+  CHECK(address_at(journey.after, ipv4::kDestination) == address("203.0.113.5"));
+  CHECK_EQ(be16(journey.after.bytes.data() + 22), 8080);
+  CHECK_EQ(checksum_of(journey.after), "right");
+  CHECK(journey.conditions.empty());
+
+  // And to this host: delivered.
+  PacketFields elsewhere = fields(6, 80);
+  elsewhere.destination = address("198.51.100.77");
+  const auto home =
+      one_table({nat_chain(Hook::Prerouting, to_address("10.0.0.1", NatKind::Destination))});
+  const Journey comes = Evaluator(home, on).arrive(arriving(elsewhere));
+  CHECK(comes.hooks.back().hook == Hook::Input);
+  CHECK_EQ(comes.fate(), Fate::Accept);
+}
+
+TEST_CASE("a new source is seen by no filter before it, and keeps the port") {
+  const auto rules = one_table(
+      {nat_chain(Hook::Postrouting, to_address("198.51.100.9", NatKind::Source)),
+       base_chain({rule({load_network(12, 4), is(bytes_value({192, 0, 2, 7})), accept()})},
+                  Hook::Forward)});
+  for (const std::uint8_t protocol : Octets{1, 6, 17}) {
+    PacketFields packet = fields(protocol, 53);
+    packet.destination = address("8.8.8.8");
+    const Journey journey = Evaluator(rules, router()).arrive(arriving(packet));
+    CHECK_EQ(journey.fate(), Fate::Accept);
+    CHECK(address_at(journey.after, ipv4::kSource) == address("198.51.100.9"));
+    CHECK_EQ(checksum_of(journey.after), "right");
+    if (protocol != 1) CHECK_EQ(be16(journey.after.bytes.data() + 20), 40000);
+    CHECK(journey.conditions.empty());
+  }
+}
+
+TEST_CASE("masquerade takes the address of the device that the packet leaves by") {
+  PacketFields packet = fields(6, 80);
+  packet.destination = address("8.8.8.8");
+  const auto rules = one_table({nat_chain(Hook::Postrouting, {Masquerade{}})});
+  const Journey journey = Evaluator(rules, router()).arrive(arriving(packet));
+  CHECK(address_at(journey.after, ipv4::kSource) == address("198.51.100.1"));
+  CHECK(journey.conditions.empty());
+  Packet by_lan = arriving(packet);
+  by_lan.out_device = "lan";
+  CHECK_EQ(Evaluator(rules, router()).arrive(by_lan).fate(), Fate::Drop);  // it has no address
+  Host unknown = router();
+  unknown.routes.reset();
+  const Journey guessed = Evaluator(rules, unknown).arrive(by_lan);
+  REQUIRE_EQ(guessed.conditions.size(), 1);
+  CHECK_EQ(guessed.conditions[0].is, "10.0.0.1");
+}
+
+TEST_CASE("a source port out of the range is drawn, under a condition") {
+  Masquerade nat;
+  nat.port_min = 1;
+  nat.port_max = 2;
+  nat.flags = kPorts;
+  const auto rules = one_table({nat_chain(
+      Hook::Postrouting, {Immediate{1, Value::be16(2000)}, Immediate{2, Value::be16(3000)}, nat})});
+  PacketFields packet = fields(6, 80);
+  packet.destination = address("8.8.8.8");
+  const Journey drawn = Evaluator(rules, router()).arrive(arriving(packet));
+  REQUIRE_EQ(drawn.conditions.size(), 1);
+  CHECK_EQ(be16(drawn.after.bytes.data() + 20), 2000);
+  packet.source_port = 2500;
+  const Journey kept = Evaluator(rules, router()).arrive(arriving(packet));
+  CHECK(kept.conditions.empty());
+  CHECK_EQ(be16(kept.after.bytes.data() + 20), 2500);
+}
+
+TEST_CASE("redirect leads to this host: the device's address, or the loopback's on output") {
+  Redirect nat;
+  nat.port_min = 1;
+  nat.flags = kPorts;
+  const std::vector<Expr> exprs{Immediate{1, Value::be16(3128)}, nat};
+  PacketFields packet = fields(6, 80);
+  packet.destination = address("8.8.8.8");
+  const auto in = one_table({nat_chain(Hook::Prerouting, exprs)});
+  const Journey arrives = Evaluator(in, router()).arrive(arriving(packet));
+  CHECK(arrives.hooks.back().hook == Hook::Input);
+  CHECK(address_at(arrives.after, ipv4::kDestination) == address("10.0.0.1"));
+  CHECK_EQ(be16(arrives.after.bytes.data() + 22), 3128);
+  CHECK_EQ(checksum_of(arrives.after), "right");
+
+  const auto out = one_table({nat_chain(Hook::Output, exprs)});
+  packet.source = address("10.0.0.1");
+  Packet sent = build(packet);
+  sent.out_device = "wan";
+  const Journey leaves = Evaluator(out, router()).send(sent);
+  CHECK(address_at(leaves.after, ipv4::kDestination) == address("127.0.0.1"));
+  CHECK_EQ(leaves.after.out_device, "lo");
+}
+
+TEST_CASE("the original tuple stays, the reply's and the status change") {
+  auto exprs = to_address("203.0.113.5", NatKind::Destination);
+  const Ct original{CtKey::DestinationIp, CtDirection::Original, 0};
+  const Ct reply{CtKey::SourceIp, CtDirection::Reply, 0};
+  const auto rules =
+      one_table({nat_chain(Hook::Prerouting, exprs),
+                 base_chain({rule({original, is(bytes_value({10, 0, 0, 1})), reply,
+                                   is(bytes_value({203, 0, 113, 5})), load_ct(CtKey::Status),
+                                   is(Value::host_u32(1 << 5 | 1 << 8)), accept()})},
+                            Hook::Forward)});
+  CHECK_EQ(Evaluator(rules, router()).arrive(arriving(fields())).fate(), Fate::Accept);
+}
+
+TEST_CASE("IPv6 is translated alike, and a rule of the other family is passed over") {
+  const auto rules =
+      one_table({nat_chain(Hook::Prerouting, to_address("2001:db8:5::5", NatKind::Destination))});
+  for (const std::uint8_t protocol : Octets{6, 17, 58}) {
+    const Journey journey = Evaluator(rules, router()).arrive(arriving(fields6(protocol)));
+    CHECK(net::Address(net::ipv6_from_bytes(journey.after.bytes.data() + ipv6::kDestination)) ==
+          address("2001:db8:5::5"));
+    CHECK_EQ(checksum_of(journey.after), "right");
+  }
+  const Journey other = Evaluator(rules, router()).arrive(arriving(fields()));
+  CHECK(other.hooks.back().hook == Hook::Input);
+}
+
+TEST_CASE("the first chain that translates ends the asking") {
+  const auto rules =
+      one_table({nat_chain(Hook::Prerouting, to_address("203.0.113.5", NatKind::Destination)),
+                 nat_chain(Hook::Prerouting, to_address("203.0.113.6", NatKind::Destination))});
+  const Journey journey = Evaluator(rules, router()).arrive(arriving(fields()));
+  CHECK_EQ(journey.hooks[0].steps.size(), 1);
+}
+
+}  // namespace
+}  // namespace rolewall::eval
