@@ -50,6 +50,12 @@ std::uint16_t transport_checksum(ByteSpan source, ByteSpan destination, std::uin
                             data);
 }
 
+std::uint16_t mended_checksum(std::uint16_t old, ByteSpan from, ByteSpan to) {
+  // 0xffff is a zero that keeps the sum from being the other one, as the kernel's upper half does.
+  const std::uint16_t taken = fold(sum(from));
+  return fold(sum(to, std::uint64_t{0xffff} + static_cast<std::uint16_t>(~old) + taken));
+}
+
 std::uint32_t sctp_checksum(ByteSpan packet) {
   std::uint32_t crc = 0xffffffff;
   for (std::size_t i = 0; i < packet.size(); ++i) {

@@ -22,4 +22,8 @@ std::uint16_t transport_checksum(ByteSpan source, ByteSpan destination, std::uin
 // stands in the header, read as a big-endian number.
 std::uint32_t sctp_checksum(ByteSpan packet);
 
+// The checksum `old` of data in which `from` became `to`, both from an even place on: RFC 1624, as
+// inet_proto_csum_replace4() of net/core/utils.c.
+std::uint16_t mended_checksum(std::uint16_t old, ByteSpan from, ByteSpan to);
+
 }  // namespace rolewall::eval

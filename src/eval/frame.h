@@ -30,6 +30,7 @@ struct Flow {
   std::uint16_t zone = 0;
   std::uint32_t status = 0;   // IPS_* of include/uapi/linux/netfilter/nf_conntrack_common.h
   bool has_template = false;  // a zone was chosen before tracking
+  std::string_view helper;    // `ct helper`; "": none
   const char* why = "";       // None: why it was not tracked
 };
 

@@ -7,6 +7,7 @@
 
 #include "base/overloaded.h"
 #include "eval/explain.h"
+#include "eval/jhash.h"
 
 namespace rolewall::eval {
 namespace {
@@ -71,6 +72,26 @@ void shift(const ruleset::BitwiseShift& op, const std::uint8_t* source, std::uin
     const std::uint32_t to = (left ? from << op.bits : from >> op.bits) | carry;
     if (op.bits != 0) carry = left ? from >> (32 - op.bits) : from << (32 - op.bits);
     std::memcpy(destination + at, &to, 4);
+  }
+}
+
+// Whole registers, as nft_bitwise_eval_and() and its like.
+void combine(ruleset::BitwiseOp op, std::size_t length, const std::uint8_t* source,
+             const std::uint8_t* other, std::uint8_t* destination) {
+  for (std::size_t i = 0; i < (length + 3) / 4 * 4; ++i) {
+    std::uint8_t result = 0;
+    switch (op) {
+      case ruleset::BitwiseOp::And:
+        result = source[i] & other[i];
+        break;
+      case ruleset::BitwiseOp::Or:
+        result = source[i] | other[i];
+        break;
+      case ruleset::BitwiseOp::Xor:
+        result = source[i] ^ other[i];
+        break;
+    }
+    destination[i] = result;
   }
 }
 
@@ -320,6 +341,14 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
           [&](const ruleset::Payload& load) { return run_payload(load); },
           [&](const ruleset::Meta& load) { return run_meta(load); },
           [&](const ruleset::Ct& load) { return run_ct(load); },
+          [&](const ruleset::Exthdr& load) { return run_exthdr(load); },
+          [&](const ruleset::PayloadWrite& write) { return run_payload_write(write); },
+          [&](const ruleset::ExthdrWrite& write) { return run_exthdr_write(write); },
+          [&](const ruleset::ExthdrReset& reset) { return run_exthdr_reset(reset); },
+          [&](const ruleset::ObjectRef&) { return run_object(operand); },
+          [&](const ruleset::ObjectLookup& lookup) {
+            return run_object_lookup(lookup, table_->sets[operand]);
+          },
           [&](const ruleset::Immediate& load) {
             store(load.destination, {load.value.begin(), load.value.end()});
             return Next::Expression;
@@ -330,6 +359,15 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
           },
           [&](const ruleset::BitwiseShift& op) {
             shift(op, at(op.source), at(op.destination));
+            return Next::Expression;
+          },
+          [&](const ruleset::BitwiseRegisters& op) {
+            combine(op.op, op.length, at(op.source), at(op.other), at(op.destination));
+            return Next::Expression;
+          },
+          [&](const ruleset::JenkinsHash& hash) {
+            const std::uint32_t number = jhash({at(hash.source), hash.length}, *hash.seed);
+            store_word(hash.destination, hash.offset + reciprocal_scale(number, hash.modulus));
             return Next::Expression;
           },
           [&](const ruleset::Byteorder& op) {

@@ -66,6 +66,14 @@ class Interpreter {
   Next take_nat(NatAnswer answer);
   Next run_dynset(const ruleset::Dynset& dynset, const Program::Set& set);
   Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell);
+  Next run_payload_write(const ruleset::PayloadWrite& write);
+  Next run_exthdr(const ruleset::Exthdr& load);
+  Next run_exthdr_write(const ruleset::ExthdrWrite& write);
+  Next run_exthdr_reset(const ruleset::ExthdrReset& reset);
+  Next run_object(std::uint32_t object);
+  Next run_object_lookup(const ruleset::ObjectLookup& lookup, const Program::Set& set);
+  Next run_ct_helper(const ruleset::CtHelper& helper);
+  Next run_ct_expectation(const ruleset::CtExpectation& expectation);
   Next run_element(const std::vector<ruleset::StatefulExpr>& exprs, CellIndex first_cell);
 
   Hit find(const Program::Set& set, const std::uint8_t* key) const;

@@ -300,7 +300,9 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
       store_word(to, flow.mark);
       return Next::Expression;
     case CtKey::Helper:
-      return Next::Break;
+      if (flow.helper.empty()) return Next::Break;
+      store_name(to, flow.helper);
+      return Next::Expression;
     case CtKey::Source:
     case CtKey::Destination: {
       const std::size_t size = ruleset::load_size(load.key, table_->table->family);

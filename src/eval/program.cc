@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 
 #include "base/overloaded.h"
 #include "ruleset/load_size.h"
@@ -70,6 +72,47 @@ ConntrackUse conntrack_use(const std::vector<ruleset::StatefulExpr>& exprs) {
   return counts ? ConntrackUse::On : ConntrackUse::Off;
 }
 
+ConntrackUse conntrack_use(const ruleset::Object& object) {
+  const ConntrackUse on = ConntrackUse::On;
+  const ConntrackUse off = ConntrackUse::Off;
+  return std::visit(
+      Overloaded{
+          [=](const ruleset::Counter&) { return off; },
+          [=](const ruleset::Quota&) { return off; },
+          [=](const ruleset::Limit&) { return off; },
+          [=](const ruleset::Connlimit&) { return on; },
+          [=](const ruleset::CtHelper&) { return on; },
+          [=](const ruleset::CtTimeout&) { return on; },
+          [=](const ruleset::CtExpectation&) { return on; },
+          [=](const ruleset::Secmark&) { return off; },
+          [=](const ruleset::Synproxy&) { return on; },
+          [](const ruleset::Unsupported& unsupported) { return conntrack_use(unsupported); },
+      },
+      object.body);
+}
+
+// What makes a named object one that cannot be run, or "".
+std::string object_problem(const ruleset::Object& object) {
+  const auto none = [](const auto&) { return std::string(); };
+  std::string text = std::visit(
+      Overloaded{
+          [](const ruleset::Limit& limit) { return std::string(refused(limit)); },
+          [](const ruleset::Synproxy&) { return std::string("a SYN proxy is not modelled"); },
+          [](const ruleset::Unsupported& unsupported) {
+            return fmt::format("not modelled: {}", unsupported.reason);
+          },
+          [&](const ruleset::Counter& body) { return none(body); },
+          [&](const ruleset::Quota& body) { return none(body); },
+          [&](const ruleset::Connlimit& body) { return none(body); },
+          [&](const ruleset::CtHelper& body) { return none(body); },
+          [&](const ruleset::CtTimeout& body) { return none(body); },
+          [&](const ruleset::CtExpectation& body) { return none(body); },
+          [&](const ruleset::Secmark& body) { return none(body); },
+      },
+      object.body);
+  return text.empty() ? text : fmt::format("object {}: {}", object.name, text);
+}
+
 ConntrackUse conntrack_use(const Expr& expr) {
   if (std::holds_alternative<ruleset::Ct>(expr) || std::holds_alternative<ruleset::CtSet>(expr) ||
       std::holds_alternative<ruleset::Connlimit>(expr) ||
@@ -104,6 +147,13 @@ class Program::Preparer {
     prepared.table = &table;
     chains_.clear();
     sets_.clear();
+    objects_.clear();
+    prepared.first_object_cell = state_.reserve(table.objects.size());
+    for (const ruleset::Object& object : table.objects) {
+      objects_.emplace(std::pair(object.type, std::string_view(object.name)),
+                       static_cast<std::uint32_t>(objects_.size()));
+      note_conntrack(table.family, conntrack_use(object));
+    }
     for (const ruleset::Chain& chain : table.chains) {
       chains_.emplace(chain.name, static_cast<std::uint32_t>(chains_.size()));
     }
@@ -158,6 +208,11 @@ class Program::Preparer {
     return leads_to_chain ? chain_named(verdict.chain) : kNone;
   }
 
+  std::uint32_t object_named(std::uint32_t type, std::string_view name) const {
+    const auto at = objects_.find({type, name});
+    return at == objects_.end() ? kNone : at->second;
+  }
+
   void prepare_set(Table& table, const ruleset::Set& set) {
     Set& prepared = table.sets.emplace_back(set);
     prepared.number = next_set_++;
@@ -166,6 +221,9 @@ class Program::Preparer {
     }
     if (set.elements.has_catch_all) {
       prepared.catch_all_target = target_of(set.elements.catch_all_verdict);
+    }
+    for (const std::string& object : set.elements.objects) {
+      prepared.targets.push_back(object_named(set.object_type, object));
     }
     note_conntrack(table.table->family, conntrack_use(set.exprs));
     std::size_t most = std::ranges::any_of(set.exprs, keeps_state) ? set.exprs.size() : 0;
@@ -190,6 +248,7 @@ class Program::Preparer {
     const bool whole =
         (elements.key_ends.empty() || elements.key_ends.size() == elements.keys.size()) &&
         (set.kind != ruleset::SetKind::VerdictMap || elements.verdicts.size() == count) &&
+        (set.kind != ruleset::SetKind::ObjectMap || elements.objects.size() == count) &&
         (set.kind != ruleset::SetKind::Map || elements.data.size() == count * elements.data_size) &&
         (elements.timeouts_ms.empty() || elements.timeouts_ms.size() == count) &&
         (elements.expirations_ms.empty() || elements.expirations_ms.size() == count) &&
@@ -231,6 +290,36 @@ class Program::Preparer {
         break;
     }
     return at->second;
+  }
+
+  std::uint32_t operand_of(const Table& table, const ruleset::ObjectRef& reference) {
+    const std::uint32_t object = object_named(reference.type, reference.name);
+    if (object == kNone) return problem(fmt::format("there is no object {}", reference.name));
+    std::string text = object_problem(table.table->objects[object]);
+    return text.empty() ? object : problem(std::move(text));
+  }
+
+  std::uint32_t operand_of(const Table& table, const ruleset::ObjectLookup& lookup) {
+    const auto at = sets_.find(lookup.set);
+    if (at == sets_.end()) return problem(fmt::format("there is no set {}", lookup.set));
+    const Set& prepared = table.sets[at->second];
+    const ruleset::Set& set = *prepared.set;
+    if (std::string text = set_problem(set); !text.empty()) return problem(std::move(text));
+    if (set.kind != ruleset::SetKind::ObjectMap) {
+      return problem(fmt::format("set {} is no map of objects", set.name));
+    }
+    if (set.elements.has_catch_all) {
+      return problem(fmt::format("the catch-all object of map {} is not known", set.name));
+    }
+    for (const std::uint32_t object : prepared.targets) {
+      if (object == kNone) {
+        return problem(fmt::format("map {} names an object that there is not", set.name));
+      }
+      if (std::string text = object_problem(table.table->objects[object]); !text.empty()) {
+        return problem(std::move(text));
+      }
+    }
+    return fits(lookup.source, set.key_size()) ? at->second : outside_registers();
   }
 
   std::uint32_t operand_of(const Table& table, const ruleset::Dynset& dynset) {
@@ -292,6 +381,38 @@ class Program::Preparer {
               if (op.bits >= 32) return problem("a shift by more than a register");
               return bounded(fits(op.source, op.length) && fits(op.destination, op.length));
             },
+            [&](const ruleset::BitwiseRegisters& op) {
+              return bounded(fits(op.source, op.length) && fits(op.other, op.length) &&
+                             fits(op.destination, op.length));
+            },
+            [&](const ruleset::JenkinsHash& hash) {
+              if (hash.modulus == 0) return problem("a hash of modulus zero");
+              if (!hash.seed) return problem("a hash by a seed that the kernel does not show");
+              return bounded(fits(hash.source, hash.length) && fits(hash.destination, 4));
+            },
+            [&](const ruleset::Exthdr& load) {
+              return bounded(fits(load.destination, load.present ? 1 : load.length));
+            },
+            [&](const ruleset::PayloadWrite& write) {
+              if (write.base == ruleset::PayloadBase::Link) {
+                return problem("a write into the Ethernet header, which is not modelled");
+              }
+              return bounded(fits(write.source, write.length));
+            },
+            [&](const ruleset::ExthdrWrite& write) {
+              if (write.kind != ruleset::ExthdrKind::TcpOption ||
+                  (write.length != 2 && write.length != 4)) {
+                return problem("a write to an option that the kernel would refuse");
+              }
+              return bounded(fits(write.source, write.length));
+            },
+            [&](const ruleset::ExthdrReset& reset) {
+              return reset.kind == ruleset::ExthdrKind::TcpOption
+                         ? 0U
+                         : problem("a reset of an option that the kernel would refuse");
+            },
+            [&](const ruleset::ObjectRef& reference) { return operand_of(table, reference); },
+            [&](const ruleset::ObjectLookup& lookup) { return operand_of(table, lookup); },
             [&](const ruleset::Byteorder& op) {
               if (op.size != 2 && op.size != 4 && op.size != 8) {
                 return problem("byteorder of a size that there is not");
@@ -350,6 +471,7 @@ class Program::Preparer {
   std::uint32_t next_set_ = 0;
   std::unordered_map<std::string_view, std::uint32_t> chains_;
   std::unordered_map<std::string_view, std::uint32_t> sets_;
+  std::map<std::pair<std::uint32_t, std::string_view>, std::uint32_t> objects_;  // by type and name
 };
 
 Program::Program(const ruleset::Ruleset& ruleset, State& state) {

@@ -31,8 +31,9 @@ class Program {
     explicit Set(const ruleset::Set& of) : set(&of), index(of) {}
     const ruleset::Set* set;
     SetIndex index;
-    std::uint32_t number = 0;            // over all tables
-    std::vector<std::uint32_t> targets;  // verdict maps: the chain of each element's verdict
+    std::uint32_t number = 0;  // over all tables
+    // Verdict maps: the chain of each element's verdict. Object maps: each element's object.
+    std::vector<std::uint32_t> targets;
     std::uint32_t catch_all_target = kNone;
     // Cells of the elements' expressions, where any of them keeps state: first_cell + element *
     // cells_each.
@@ -45,6 +46,7 @@ class Program {
   };
   struct Table {
     const ruleset::Table* table = nullptr;
+    CellIndex first_object_cell = 0;  // one for each object
     std::vector<Set> sets;
     std::vector<Chain> chains;
   };

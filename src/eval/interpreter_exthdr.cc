@@ -1,0 +1,125 @@
+// The interpreter's reading and writing of extension headers and options:
+// net/netfilter/nft_exthdr.c.
+#include <algorithm>
+
+#include "eval/checksum.h"
+#include "eval/exthdr.h"
+#include "eval/interpreter.h"
+
+namespace rolewall::eval {
+namespace {
+
+using ruleset::ExthdrKind;
+
+constexpr std::size_t kTcpChecksum = 16;
+
+}  // namespace
+
+Interpreter::Next Interpreter::run_exthdr(const ruleset::Exthdr& load) {
+  const ByteSpan bytes = frame_->bytes;
+  const Dissection& dissection = frame_->dissection;
+  // Of a header that was found at `start`, or not.
+  const auto loaded = [&](std::optional<std::size_t> start) {
+    if (load.present) {
+      store_byte(load.destination, start ? 1 : 0);
+      return Next::Expression;
+    }
+    if (!start || !readable(bytes, *start, load.length)) return Next::Break;
+    store(load.destination, bytes.subspan(*start, load.length));
+    return Next::Expression;
+  };
+  switch (load.kind) {
+    case ExthdrKind::Ipv6: {
+      if (!frame_->ipv6) return Next::Break;
+      auto start = find_ipv6_header(bytes, load.type);
+      if (start) *start += load.offset;
+      return loaded(start);
+    }
+    case ExthdrKind::Ipv4Option: {
+      if (frame_->ipv6) return Next::Break;
+      if (frame_->rewritten_options) {
+        return undecided("IP options that the host has written into");
+      }
+      const Ipv4Option option = find_ipv4_option(bytes, load.type);
+      switch (option.is) {
+        case Ipv4Option::Is::Found:
+          return loaded(option.offset + load.offset);
+        case Ipv4Option::Is::Absent:
+          return loaded(std::nullopt);
+        case Ipv4Option::Is::Unknown:
+          return undecided("IP options beside one that the kernel reads for the privileged alone");
+      }
+      return Next::Break;
+    }
+    case ExthdrKind::TcpOption: {
+      const TcpHeader header = tcp_header(bytes, dissection);
+      const auto option = find_tcp_option(header.bytes, load.type);
+      if (!option || option->offset + option->size > header.bytes.size() ||
+          std::size_t{load.length} + load.offset > option->size) {
+        return loaded(std::nullopt);
+      }
+      return loaded(header.offset + option->offset + load.offset);
+    }
+    case ExthdrKind::Sctp:
+      return loaded(
+          find_sctp_chunk(bytes, dissection, load.type, load.offset, load.length, load.present));
+    case ExthdrKind::Dccp:
+      // The kernel reads no more of these than whether they are there.
+      store_byte(load.destination, has_dccp_option(bytes, dissection, load.type) ? 1 : 0);
+      return Next::Expression;
+  }
+  return Next::Break;
+}
+
+Interpreter::Next Interpreter::run_exthdr_write(const ruleset::ExthdrWrite& write) {
+  constexpr std::uint8_t kMaximumSegmentSize = 2;
+  const TcpHeader header = tcp_header(frame_->bytes, frame_->dissection);
+  if (header.bytes.empty()) return Next::Break;
+  const auto option = find_tcp_option(header.bytes, write.type);
+  if (!option) return Next::Expression;
+  if (option->offset + option->size > header.bytes.size() ||
+      std::size_t{write.length} + write.offset > option->size) {
+    return Next::Break;
+  }
+  const std::size_t start = option->offset + write.offset;
+  const ByteSpan now = header.bytes.subspan(start, write.length);
+  const ByteSpan wanted(at(write.source), write.length);
+  if (std::ranges::equal(now, wanted)) return Next::Expression;
+  // A segment size that grew could stall the connection.
+  if (write.type == kMaximumSegmentSize && write.length == 2 &&
+      be16(now.data()) <= be16(wanted.data())) {
+    return Next::Expression;
+  }
+  std::uint8_t* tcp = frame_->own_bytes().data() + header.offset;
+  put_be16(tcp + kTcpChecksum,
+           mended_checksum(be16(tcp + kTcpChecksum), {tcp + start, write.length}, wanted));
+  std::ranges::copy(wanted, tcp + start);
+  return Next::Expression;
+}
+
+Interpreter::Next Interpreter::run_exthdr_reset(const ruleset::ExthdrReset& reset) {
+  constexpr std::uint8_t kNop = 1;
+  const TcpHeader header = tcp_header(frame_->bytes, frame_->dissection);
+  if (header.bytes.empty()) return Next::Break;
+  const auto option = find_tcp_option(header.bytes, reset.type);
+  if (!option) return Next::Expression;
+  if (option->offset + option->size > header.bytes.size()) {
+    target_ = {.code = ruleset::VerdictCode::Drop};  // the kernel: "can't remove"
+    return Next::Verdict;
+  }
+  std::uint8_t* tcp = frame_->own_bytes().data() + header.offset;
+  std::uint16_t checksum = be16(tcp + kTcpChecksum);
+  for (std::size_t i = option->offset; i < option->offset + option->size; ++i) {
+    const bool high = i % 2 == 0;
+    const std::array<std::uint8_t, 2> from{high ? tcp[i] : std::uint8_t{0},
+                                           high ? std::uint8_t{0} : tcp[i]};
+    const std::array<std::uint8_t, 2> to{high ? kNop : std::uint8_t{0},
+                                         high ? std::uint8_t{0} : kNop};
+    checksum = mended_checksum(checksum, from, to);
+    tcp[i] = kNop;
+  }
+  put_be16(tcp + kTcpChecksum, checksum);
+  return Next::Expression;
+}
+
+}  // namespace rolewall::eval

@@ -1,0 +1,78 @@
+// The interpreter's named objects: net/netfilter/nft_objref.c, and those of nft_ct.c. All rules
+// that name an object share what it remembers.
+#include "base/overloaded.h"
+#include "eval/interpreter.h"
+#include "eval/program.h"
+
+namespace rolewall::eval {
+namespace {
+
+constexpr std::uint32_t kStatusConfirmed = 1 << 3;
+constexpr std::uint32_t kStatusHelper = 1 << 13;
+
+// Whether the flow's entry is one that may still be given something.
+bool is_new(const Flow& flow) {
+  return flow.tracking == Tracking::Entry && !flow.seen_before &&
+         (flow.status & kStatusConfirmed) == 0;
+}
+
+}  // namespace
+
+Interpreter::Next Interpreter::run_object(std::uint32_t object) {
+  const auto cell = static_cast<CellIndex>(table_->first_object_cell + object);
+  const auto size = static_cast<std::uint32_t>(frame_->bytes.size());
+  const auto passes = [](bool goes_on) { return goes_on ? Next::Expression : Next::Break; };
+  return std::visit(
+      Overloaded{
+          [](const ruleset::Counter&) { return Next::Expression; },
+          [&](const ruleset::Quota& quota) { return passes(state_.quota(quota, cell, size)); },
+          [&](const ruleset::Limit& limit) {
+            return passes(state_.limit(limit, cell, size, now_ns_));
+          },
+          [&](const ruleset::Connlimit& connlimit) { return run_connlimit(connlimit, cell); },
+          [&](const ruleset::CtHelper& helper) { return run_ct_helper(helper); },
+          // How long the entry lives is not this packet's fate.
+          [](const ruleset::CtTimeout&) { return Next::Expression; },
+          [&](const ruleset::CtExpectation& expectation) {
+            return run_ct_expectation(expectation);
+          },
+          // Nothing that is modelled reads the security mark.
+          [](const ruleset::Secmark&) { return Next::Expression; },
+          [&](const ruleset::Synproxy&) { return undecided("a SYN proxy is not modelled"); },
+          [&](const ruleset::Unsupported& unsupported) { return undecided(unsupported.reason); },
+      },
+      table_->table->objects[object].body);
+}
+
+Interpreter::Next Interpreter::run_object_lookup(const ruleset::ObjectLookup& lookup,
+                                                 const Program::Set& set) {
+  const Hit hit = find_element(set, at(lookup.source));
+  if (hit.place != Hit::Place::Element) return Next::Break;
+  return run_object(set.targets[hit.element]);
+}
+
+// nft_ct_helper_obj_eval().
+Interpreter::Next Interpreter::run_ct_helper(const ruleset::CtHelper& helper) {
+  Flow& flow = frame_->flow;
+  const auto family =
+      static_cast<std::uint16_t>(frame_->ipv6 ? ruleset::Family::Ip6 : ruleset::Family::Ip);
+  const auto both = static_cast<std::uint16_t>(ruleset::Family::Inet);
+  const bool fits = helper.protocol == flow.tuple.protocol &&
+                    (helper.family == family || helper.family == both || helper.family == 0);
+  if (!is_new(flow) || !fits || (flow.status & kStatusHelper) != 0) return Next::Expression;
+  // nf_ct_helper_ext_add() alone does not set IPS_HELPER: a later object takes this one's place.
+  flow.helper = helper.helper;
+  return Next::Expression;
+}
+
+// nft_ct_expect_obj_eval(): the first expectation of a new flow always has room.
+Interpreter::Next Interpreter::run_ct_expectation(const ruleset::CtExpectation& expectation) {
+  if (!is_new(frame_->flow)) {
+    return frame_->flow.seen_before
+               ? undecided("an expectation of a flow of which only this packet is known")
+               : Next::Break;
+  }
+  return expectation.size == 0 ? Next::Break : Next::Expression;
+}
+
+}  // namespace rolewall::eval
