@@ -1,16 +1,21 @@
-// Our objects as messages of a batch. Tables, chains, rules, sets and expressions are built by
-// libnftnl; elements, of which there can be a million, are written directly (encode_elements.cc).
+// Our objects as messages of a batch. Tables, chains, rules, sets and most expressions are built by
+// libnftnl; elements, of which there can be a million, and the expressions of encode_expr.h are
+// written directly.
 //
 // Everything that the kernel would cut off or overflow silently is refused here, by name: lengths
 // of names and comments, messages that outgrow an attribute's 64 KiB, expressions that could not be
 // decoded and so cannot be written.
 #pragma once
 
+// libnftnl names FILE and leaves it to others to declare it.
+#include <cstdio>
+
 #include <libnftnl/expr.h>
 
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <variant>
 #include <vector>
 
 #include "base/error.h"
@@ -24,8 +29,14 @@ struct ExprDeleter {
 };
 using ExprPtr = std::unique_ptr<nftnl_expr, ExprDeleter>;
 
+// Whole messages, of sequence number 0: the batch numbers them.
+using Message = std::vector<std::uint8_t>;
+
+// As libnftnl would build it, or its bytes.
+using EncodedExpr = std::variant<ExprPtr, Message>;
+
 // An error where the expression has no form that the kernel would take.
-Result<ExprPtr> encode_expr(const ruleset::Expr& expr);
+Result<EncodedExpr> encode_expr(const ruleset::Expr& expr);
 ExprPtr encode_stateful(const ruleset::StatefulExpr& expr);
 
 // Most bytes of a name of a table, chain or set (NFT_NAME_MAXLEN, without the NUL), of an
@@ -34,8 +45,6 @@ inline constexpr std::size_t kMaxName = 255;
 inline constexpr std::size_t kMaxDeviceName = 15;
 inline constexpr std::size_t kMaxExprs = 128;
 
-// Whole messages, of sequence number 0: the batch numbers them.
-using Message = std::vector<std::uint8_t>;
 Result<Message> encode_new_table(const ruleset::Table& table);
 // Makes sure that the table exists and changes nothing of it if it does.
 Message encode_ensure_table(ruleset::Family family, std::string_view name);

@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 #include "base/overloaded.h"
-#include "netlink/encode.h"
+#include "netlink/encode_expr.h"
 #include "netlink/kernel_numbers.h"
 
 namespace rolewall::netlink {
@@ -84,7 +84,7 @@ ExprPtr encode(const Last& last) {
   return expr;
 }
 
-Result<ExprPtr> encode(const ImmediateVerdict& immediate) {
+Result<EncodedExpr> encode(const ImmediateVerdict& immediate) {
   const Verdict& verdict = immediate.verdict;
   if (names_a_chain(verdict) && !fits(verdict.chain)) {
     return refuse(fmt::format("a chain's name has 1 to {} bytes", kMaxName));
@@ -96,7 +96,7 @@ Result<ExprPtr> encode(const ImmediateVerdict& immediate) {
   return expr;
 }
 
-Result<ExprPtr> encode(const Lookup& lookup) {
+Result<EncodedExpr> encode(const Lookup& lookup) {
   if (!fits(lookup.set)) return refuse(fmt::format("a set's name has 1 to {} bytes", kMaxName));
   ExprPtr expr = make("lookup");
   put_register(expr, NFTNL_EXPR_LOOKUP_SREG, lookup.source);
@@ -117,7 +117,7 @@ Result<ExprPtr> encode(const Lookup& lookup) {
   return expr;
 }
 
-Result<ExprPtr> encode(const Dynset& dynset) {
+Result<EncodedExpr> encode(const Dynset& dynset) {
   if (!fits(dynset.set)) return refuse(fmt::format("a set's name has 1 to {} bytes", kMaxName));
   ExprPtr expr = make("dynset");
   put_enum(expr, NFTNL_EXPR_DYNSET_OP, dynset.op);
@@ -139,7 +139,7 @@ Result<ExprPtr> encode(const Dynset& dynset) {
   return expr;
 }
 
-Result<ExprPtr> encode(const Log& log) {
+Result<EncodedExpr> encode(const Log& log) {
   if (log.prefix.size() > kMaxLogPrefix) {
     return refuse(fmt::format("a log prefix has at most {} bytes", kMaxLogPrefix));
   }
@@ -189,8 +189,8 @@ ExprPtr encode_stateful(const StatefulExpr& expr) {
                     expr);
 }
 
-Result<ExprPtr> encode_expr(const Expr& any) {
-  using Encoded = Result<ExprPtr>;
+Result<EncodedExpr> encode_expr(const Expr& any) {
+  using Encoded = Result<EncodedExpr>;
   return std::visit(
       Overloaded{
           [](const Payload& payload) -> Encoded {
@@ -280,7 +280,29 @@ Result<ExprPtr> encode_expr(const Expr& any) {
             return expr;
           },
           [](const Notrack&) -> Encoded { return make("notrack"); },
-          [](const auto&) -> Encoded { return refuse("this expression is not written yet"); },
+          [](const Exthdr& expr) -> Encoded { return encode(expr); },
+          [](const Fib& expr) -> Encoded { return encode(expr); },
+          [](const Rt& expr) -> Encoded { return encode(expr); },
+          [](const ruleset::Socket& expr) -> Encoded { return encode(expr); },
+          [](const Osf& expr) -> Encoded { return encode(expr); },
+          [](const Numgen& expr) -> Encoded { return encode(expr); },
+          [](const JenkinsHash& expr) -> Encoded { return encode(expr); },
+          [](const SymmetricHash& expr) -> Encoded { return encode(expr); },
+          [](const Tunnel& expr) -> Encoded { return encode(expr); },
+          [](const Xfrm& expr) -> Encoded { return encode(expr); },
+          [](const BitwiseRegisters& expr) -> Encoded { return encode(expr); },
+          [](const PayloadWrite& expr) -> Encoded { return encode(expr); },
+          [](const ExthdrWrite& expr) -> Encoded { return encode(expr); },
+          [](const ExthdrReset& expr) -> Encoded { return encode(expr); },
+          [](const Nat& expr) -> Encoded { return encode(expr); },
+          [](const Masquerade& expr) -> Encoded { return encode(expr); },
+          [](const Redirect& expr) -> Encoded { return encode(expr); },
+          [](const Tproxy& expr) -> Encoded { return encode(expr); },
+          [](const Synproxy& expr) -> Encoded { return encode(expr); },
+          [](const Dup& expr) -> Encoded { return encode(expr); },
+          [](const Fwd& expr) -> Encoded { return encode(expr); },
+          [](const ObjectRef& expr) -> Encoded { return encode(expr); },
+          [](const ObjectLookup& expr) -> Encoded { return encode(expr); },
           [](const Unsupported& unsupported) -> Encoded {
             return refuse(fmt::format("`{}` was not read whole ({}), so it cannot be written",
                                       unsupported.name, unsupported.reason));

@@ -9,9 +9,11 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include <cstring>
 #include <memory>
 
 #include "base/check.h"
+#include "base/overloaded.h"
 #include "netlink/data_types.h"
 #include "netlink/encode.h"
 #include "netlink/kernel_numbers.h"
@@ -146,6 +148,18 @@ void put_data(nftnl_set* object, const Set& set) {
   }
 }
 
+void put_expr(nlmsghdr* header, const EncodedExpr& encoded) {
+  nlattr* entry = mnl_attr_nest_start(header, NFTA_LIST_ELEM);
+  std::visit(Overloaded{[&](const ExprPtr& expr) { nftnl_expr_build_payload(header, expr.get()); },
+                        [&](const Message& bytes) {
+                          std::memcpy(mnl_nlmsg_get_payload_tail(header), bytes.data(),
+                                      bytes.size());
+                          header->nlmsg_len += static_cast<std::uint32_t>(bytes.size());
+                        }},
+             encoded);
+  mnl_attr_nest_end(header, entry);
+}
+
 // In nft's order and as nft writes them, so that it lists the set as if it had made it.
 void put_set_user_data(nftnl_set* object, const Set& set) {
   UserData user_data;
@@ -205,17 +219,23 @@ Result<Message> encode_rule(const Table& table, const Chain& chain, const Rule& 
     nftnl_rule_set_data(object.get(), NFTNL_RULE_USERDATA, user_data.bytes().data(),
                         static_cast<std::uint32_t>(user_data.bytes().size()));
   }
+  std::vector<EncodedExpr> exprs;
   for (const Expr& expr : rule.exprs) {
-    Result<ExprPtr> encoded = encode_expr(expr);
+    Result<EncodedExpr> encoded = encode_expr(expr);
     if (!encoded) {
       Error error = std::move(encoded).error();
       error.message = fmt::format("{} in chain {}: {}", what, chain.name, error.message);
       return std::unexpected(std::move(error));
     }
-    nftnl_rule_add_expr(object.get(), std::move(encoded)->release());
+    exprs.push_back(std::move(*encoded));
   }
   return build(NFT_MSG_NEWRULE, table.family, NLM_F_CREATE | NLM_F_APPEND, what,
-               [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, object.get()); });
+               [&](nlmsghdr* header) {
+                 nftnl_rule_nlmsg_build_payload(header, object.get());
+                 nlattr* list = mnl_attr_nest_start(header, NFTA_RULE_EXPRESSIONS);
+                 for (const EncodedExpr& expr : exprs) put_expr(header, expr);
+                 mnl_attr_nest_end(header, list);
+               });
 }
 
 Result<Message> encode_set(const Table& table, const Set& set, std::uint32_t id) {

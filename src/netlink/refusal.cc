@@ -47,37 +47,59 @@ std::optional<Found> entry_at(View message, std::uint16_t list_type, std::uint32
 }
 
 std::string expr_name(const Expr& expr) {
-  return std::visit(Overloaded{[](const Payload&) { return std::string("payload"); },
-                               [](const Meta&) { return std::string("meta"); },
-                               [](const Ct&) { return std::string("ct"); },
-                               [](const Immediate&) { return std::string("immediate"); },
-                               [](const BitwiseMask&) { return std::string("bitwise"); },
-                               [](const BitwiseShift&) { return std::string("bitwise shift"); },
-                               [](const Byteorder&) { return std::string("byteorder"); },
-                               [](const Cmp&) { return std::string("cmp"); },
-                               [](const Range&) { return std::string("range"); },
-                               [](const Lookup& lookup) { return "lookup in set " + lookup.set; },
-                               [](const Counter&) { return std::string("counter"); },
-                               [](const Limit&) { return std::string("limit"); },
-                               [](const Connlimit&) { return std::string("connlimit"); },
-                               [](const Quota&) { return std::string("quota"); },
-                               [](const Last&) { return std::string("last"); },
-                               [](const Dynset& dynset) { return "dynset on set " + dynset.set; },
-                               [](const ImmediateVerdict& immediate) {
-                                 const Verdict& verdict = immediate.verdict;
-                                 return verdict.chain.empty()
-                                            ? "verdict " + std::string(name_of(verdict.code))
-                                            : fmt::format("{} to chain {}", name_of(verdict.code),
-                                                          verdict.chain);
-                               },
-                               [](const MetaSet&) { return std::string("meta set"); },
-                               [](const CtSet&) { return std::string("ct set"); },
-                               [](const Log&) { return std::string("log"); },
-                               [](const Reject&) { return std::string("reject"); },
-                               [](const Notrack&) { return std::string("notrack"); },
-                               [](const auto&) { return std::string("an expression"); },
-                               [](const Unsupported& unsupported) { return unsupported.name; }},
-                    expr);
+  return std::visit(
+      Overloaded{[](const Payload&) { return std::string("payload"); },
+                 [](const Meta&) { return std::string("meta"); },
+                 [](const Ct&) { return std::string("ct"); },
+                 [](const Immediate&) { return std::string("immediate"); },
+                 [](const BitwiseMask&) { return std::string("bitwise"); },
+                 [](const BitwiseShift&) { return std::string("bitwise shift"); },
+                 [](const Byteorder&) { return std::string("byteorder"); },
+                 [](const Cmp&) { return std::string("cmp"); },
+                 [](const Range&) { return std::string("range"); },
+                 [](const Lookup& lookup) { return "lookup in set " + lookup.set; },
+                 [](const Counter&) { return std::string("counter"); },
+                 [](const Limit&) { return std::string("limit"); },
+                 [](const Connlimit&) { return std::string("connlimit"); },
+                 [](const Quota&) { return std::string("quota"); },
+                 [](const Last&) { return std::string("last"); },
+                 [](const Dynset& dynset) { return "dynset on set " + dynset.set; },
+                 [](const ImmediateVerdict& immediate) {
+                   const Verdict& verdict = immediate.verdict;
+                   return verdict.chain.empty()
+                              ? "verdict " + std::string(name_of(verdict.code))
+                              : fmt::format("{} to chain {}", name_of(verdict.code), verdict.chain);
+                 },
+                 [](const MetaSet&) { return std::string("meta set"); },
+                 [](const CtSet&) { return std::string("ct set"); },
+                 [](const Log&) { return std::string("log"); },
+                 [](const Reject&) { return std::string("reject"); },
+                 [](const Notrack&) { return std::string("notrack"); },
+                 [](const Exthdr&) { return std::string("exthdr"); },
+                 [](const Fib&) { return std::string("fib"); },
+                 [](const Rt&) { return std::string("rt"); },
+                 [](const ruleset::Socket&) { return std::string("socket"); },
+                 [](const Osf&) { return std::string("osf"); },
+                 [](const Numgen&) { return std::string("numgen"); },
+                 [](const JenkinsHash&) { return std::string("jhash"); },
+                 [](const SymmetricHash&) { return std::string("symhash"); },
+                 [](const Tunnel&) { return std::string("tunnel"); },
+                 [](const Xfrm&) { return std::string("xfrm"); },
+                 [](const BitwiseRegisters&) { return std::string("bitwise"); },
+                 [](const PayloadWrite&) { return std::string("payload write"); },
+                 [](const ExthdrWrite&) { return std::string("exthdr write"); },
+                 [](const ExthdrReset&) { return std::string("exthdr reset"); },
+                 [](const Nat&) { return std::string("nat"); },
+                 [](const Masquerade&) { return std::string("masquerade"); },
+                 [](const Redirect&) { return std::string("redirect"); },
+                 [](const Tproxy&) { return std::string("tproxy"); },
+                 [](const Synproxy&) { return std::string("synproxy"); },
+                 [](const Dup&) { return std::string("dup"); },
+                 [](const Fwd&) { return std::string("fwd"); },
+                 [](const ObjectRef& object) { return "object " + object.name; },
+                 [](const ObjectLookup& lookup) { return "objects of map " + lookup.set; },
+                 [](const Unsupported& unsupported) { return unsupported.name; }},
+      expr);
 }
 
 // As nft would write it, for the types that a policy's sets hold; others in hexadecimal.
@@ -110,6 +132,7 @@ std::string format_key(const Set& set, View key) {
 bool uses_set(const Expr& expr, const std::string& set) {
   if (const auto* lookup = std::get_if<Lookup>(&expr)) return lookup->set == set;
   if (const auto* dynset = std::get_if<Dynset>(&expr)) return dynset->set == set;
+  if (const auto* objects = std::get_if<ObjectLookup>(&expr)) return objects->set == set;
   return false;
 }
 
@@ -143,6 +166,12 @@ std::string missing(const Expr& expr) {
   }
   if (const auto* dynset = std::get_if<Dynset>(&expr)) {
     return fmt::format("there is no set {}, or the kernel lacks `dynset`", dynset->set);
+  }
+  if (const auto* object = std::get_if<ObjectRef>(&expr)) {
+    return fmt::format("there is no object {} of this type", object->name);
+  }
+  if (const auto* objects = std::get_if<ObjectLookup>(&expr)) {
+    return fmt::format("there is no map {}", objects->set);
   }
   if (const auto* immediate = std::get_if<ImmediateVerdict>(&expr)) {
     return fmt::format("there is no chain {}", immediate->verdict.chain);

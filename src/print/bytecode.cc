@@ -4,6 +4,7 @@
 
 #include <cstring>
 #include <iterator>
+#include <optional>
 
 #include "base/overloaded.h"
 #include "print/print.h"
@@ -202,6 +203,59 @@ std::string text(const Dynset& dynset) {
   return out;
 }
 
+// Registers that an expression may leave out.
+std::string optional(std::string_view label, const std::optional<Register>& index) {
+  return index ? fmt::format("{} {} ", label, number(*index)) : "";
+}
+
+// One line of libnftnl for all that find a header or option by its type.
+std::string exthdr(ExthdrKind kind, std::uint32_t length, std::uint8_t type, std::uint32_t offset) {
+  return fmt::format("{}{}b @ {} + {}", kind == ExthdrKind::TcpOption ? "tcpopt " : "", length,
+                     type, offset);
+}
+
+std::string text(const Fib& fib) {
+  std::string out = "fib ";
+  const auto flag = [&](std::uint32_t bit, std::string_view word) {
+    if ((fib.flags & bit) != 0) out += fmt::format("{} . ", word);
+  };
+  flag(fib_flag::kSource, "saddr");
+  flag(fib_flag::kDestination, "daddr");
+  flag(fib_flag::kMark, "mark");
+  flag(fib_flag::kIif, "iif");
+  flag(fib_flag::kOif, "oif");
+  if (out.ends_with(". ")) out.resize(out.size() - 2);
+  return out + fmt::format("{} {}=> reg {} ", name_of(fib.result),
+                           (fib.flags & fib_flag::kPresent) != 0 ? "present " : "",
+                           number(fib.destination));
+}
+
+std::string text(const JenkinsHash& hash) {
+  return fmt::format("hash reg {} = jhash(reg {}, {}, {}) % mod {} {}", number(hash.destination),
+                     number(hash.source), hash.length,
+                     hash.seed ? fmt::format("0x{:x}", *hash.seed) : "random seed", hash.modulus,
+                     hash.offset != 0 ? fmt::format("offset {} ", hash.offset) : "");
+}
+
+std::string text(const Nat& nat) {
+  std::string out = fmt::format("nat {} {} ", nat.kind == NatKind::Source ? "snat" : "dnat",
+                                nat.family == 2 ? "ip" : "ip6");
+  out += optional("addr_min reg", nat.address_min) + optional("addr_max reg", nat.address_max);
+  out += optional("proto_min reg", nat.port_min) + optional("proto_max reg", nat.port_max);
+  if (nat.flags != 0) out += fmt::format("flags {:#x} ", nat.flags);
+  return out;
+}
+
+// Masquerade and Redirect.
+template <class Translation>
+std::string text_of_ports(std::string_view name, const Translation& translation) {
+  std::string out = fmt::format("{} ", name);
+  out += optional("proto_min reg", translation.port_min);
+  out += optional("proto_max reg", translation.port_max);
+  if (translation.flags != 0) out += fmt::format("flags {:#x} ", translation.flags);
+  return out;
+}
+
 std::string text(const Expr& expr) {
   return std::visit(
       Overloaded{
@@ -278,7 +332,97 @@ std::string text(const Expr& expr) {
                                reject.code);
           },
           [](const Notrack&) { return std::string("notrack "); },
-          [](const auto&) { return std::string("? "); },
+          [](const PayloadWrite& write) {
+            return fmt::format(
+                "payload write reg {} => {}b @ {} header + {} csum_type {} csum_off "
+                "{} csum_flags {:#x} ",
+                number(write.source), write.length, name_of(write.base), write.offset,
+                static_cast<unsigned>(write.checksum), write.checksum_offset,
+                write.pseudo_header ? 1 : 0);
+          },
+          [](const Exthdr& load) {
+            return fmt::format("exthdr load {}{} => reg {} ",
+                               exthdr(load.kind, load.length, load.type, load.offset),
+                               load.present ? " present" : "", number(load.destination));
+          },
+          [](const ExthdrWrite& write) {
+            return fmt::format("exthdr write {}reg {} => {}b @ {} + {} ",
+                               write.kind == ExthdrKind::TcpOption ? "tcpopt " : "",
+                               number(write.source), write.length, write.type, write.offset);
+          },
+          [](const ExthdrReset& reset) {
+            return fmt::format("exthdr reset {}{} ",
+                               reset.kind == ExthdrKind::TcpOption ? "tcpopt " : "", reset.type);
+          },
+          [](const Fib& fib) { return text(fib); },
+          [](const Rt& load) {
+            return fmt::format("rt load {} => reg {} ", name_of(load.key),
+                               number(load.destination));
+          },
+          [](const Socket& load) {
+            return fmt::format(
+                "socket load {}{} => reg {} ", name_of(load.key),
+                load.key == SocketKey::CgroupV2 ? fmt::format(" level {}", load.level) : "",
+                number(load.destination));
+          },
+          [](const Osf& load) {
+            return fmt::format("osf dreg {} ttl {} flags {:#x} ", number(load.destination),
+                               load.ttl, load.flags);
+          },
+          [](const Numgen& numgen) {
+            return fmt::format("numgen reg {} = {} mod {} {}", number(numgen.destination),
+                               numgen.kind == NumgenKind::Incremental ? "inc" : "random",
+                               numgen.modulus,
+                               numgen.offset != 0 ? fmt::format("offset {} ", numgen.offset) : "");
+          },
+          [](const JenkinsHash& hash) { return text(hash); },
+          [](const SymmetricHash& hash) {
+            return fmt::format("hash reg {} = symhash() % mod {} {}", number(hash.destination),
+                               hash.modulus,
+                               hash.offset != 0 ? fmt::format("offset {} ", hash.offset) : "");
+          },
+          [](const Tunnel& load) {
+            return fmt::format("tunnel load {} mode {} => reg {} ", name_of(load.key),
+                               name_of(load.mode), number(load.destination));
+          },
+          [](const Xfrm& load) {
+            return fmt::format("xfrm load {} {} {} => reg {} ", name_of(load.direction), load.index,
+                               name_of(load.key), number(load.destination));
+          },
+          [](const BitwiseRegisters& bitwise) {
+            return fmt::format("bitwise reg {} = ( reg {} {} reg {} ) ",
+                               number(bitwise.destination), number(bitwise.source),
+                               name_of(bitwise.op), number(bitwise.other));
+          },
+          [](const Nat& nat) { return text(nat); },
+          [](const Masquerade& masquerade) { return text_of_ports("masq", masquerade); },
+          [](const Redirect& redirect) { return text_of_ports("redir", redirect); },
+          [](const Tproxy& tproxy) {
+            return fmt::format("tproxy {}{}{}",
+                               tproxy.family == 2    ? "ip "
+                               : tproxy.family == 10 ? "ip6 "
+                                                     : "",
+                               optional("addr reg", tproxy.address),
+                               optional("port reg", tproxy.port));
+          },
+          [](const Synproxy& synproxy) {
+            return fmt::format("synproxy mss {} wscale {} flags {:#x} ", synproxy.mss,
+                               synproxy.window_scale, synproxy.flags);
+          },
+          [](const Dup& dup) {
+            return "dup " + optional("sreg_addr", dup.address) + optional("sreg_dev", dup.device);
+          },
+          [](const Fwd& fwd) {
+            return fmt::format("fwd sreg_dev {} {}{}", number(fwd.device),
+                               optional("sreg_addr", fwd.address),
+                               fwd.address ? fmt::format("nfproto {} ", fwd.family) : "");
+          },
+          [](const ObjectRef& object) {
+            return fmt::format("objref type {} name {} ", object.type, object.name);
+          },
+          [](const ObjectLookup& lookup) {
+            return fmt::format("objref sreg {} set {} ", number(lookup.source), lookup.set);
+          },
           [](const Unsupported& unsupported) {
             return fmt::format("{} ({}) ", unsupported.name, unsupported.reason);
           }},

@@ -85,8 +85,18 @@ TEST_CASE("what is missing, of another size or beyond the known values") {
           writer.be32(NFTA_BITWISE_DREG, NFT_REG_1);
           writer.be32(NFTA_BITWISE_LEN, 4);
           writer.be32(NFTA_BITWISE_OP, 3);
-          writer.be32(8, NFT_REG_2);
-        })) == "operation 3 is unknown");
+        })) == "attribute 8 is missing");
+  CHECK(reason(decoded("bitwise", [](Writer& writer) {
+          writer.be32(NFTA_BITWISE_SREG, NFT_REG_1);
+          writer.be32(NFTA_BITWISE_DREG, NFT_REG_1);
+          writer.be32(NFTA_BITWISE_LEN, 4);
+          writer.be32(NFTA_BITWISE_OP, 6);
+        })) == "operation 6 is unknown");
+  CHECK(reason(decoded("fib", [](Writer& writer) {
+          writer.be32(NFTA_FIB_DREG, NFT_REG_1);
+          writer.be32(NFTA_FIB_RESULT, NFT_FIB_RESULT_OIF);
+          writer.be32(NFTA_FIB_FLAGS, 65);
+        })) == "flags 0x40 are unknown");
 }
 
 TEST_CASE("expressions within elements are not followed without end") {

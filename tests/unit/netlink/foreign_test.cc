@@ -111,7 +111,7 @@ std::string unsupported_in(const Rule& rule) {
   return "";
 }
 
-TEST_CASE("what is not modelled is named, in its rule, and nothing else is disturbed") {
+TEST_CASE("what the packet's surroundings decide, and what changes it") {
   fresh_network();
   REQUIRE(load_nft("table ip t {\n"
                    "  counter named { }\n"
@@ -132,12 +132,12 @@ TEST_CASE("what is not modelled is named, in its rule, and nothing else is distu
   REQUIRE(read);
   const std::vector<Rule>& rules = read->tables[0].chains[0].rules;
   REQUIRE(rules.size() == 6);
-  CHECK(unsupported_in(rules[0]) == "fib: this expression is not modelled");
-  CHECK(unsupported_in(rules[1]) == "payload: it writes the packet");
-  CHECK(unsupported_in(rules[2]) == "exthdr: this expression is not modelled");
-  CHECK(unsupported_in(rules[3]) == "objref: this expression is not modelled");
-  CHECK(unsupported_in(rules[4]) == "numgen: this expression is not modelled");
-  CHECK(unsupported_in(rules[5]) == "");
+  for (const Rule& rule : rules) CHECK(unsupported_in(rule) == "");
+  CHECK(rules[0].exprs[0] == Expr{Fib{FibResult::Oif, fib_flag::kSource | fib_flag::kPresent, 0}});
+  CHECK(std::holds_alternative<PayloadWrite>(rules[1].exprs.back()));
+  CHECK(rules[2].exprs[0] == Expr{Exthdr{ExthdrKind::TcpOption, 2, 2, 2, false, 0}});
+  CHECK(rules[3].exprs[0] == Expr{ObjectRef{1, "named"}});
+  CHECK(rules[4].exprs[0] == Expr{Numgen{NumgenKind::Incremental, 2, 0, 0}});
   const Set& counters = *find_set(read->tables[0], "counters");
   CHECK(counters.kind == SetKind::ObjectMap);
   CHECK(counters.object_type == 1);
