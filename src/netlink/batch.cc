@@ -71,6 +71,9 @@ View Batch::message(std::uint32_t sequence) const {
 // jump, and before rules, because a bound anonymous set takes no more of them.
 Result<Batch> replace_batch(const Table& table, std::optional<std::uint32_t> expected_generation) {
   using Kind = Subject::Kind;
+  if (!table.objects.empty()) {
+    return fail(ErrorKind::Usage, "named objects cannot be written: " + table.objects[0].name);
+  }
   Batch batch(expected_generation);
   const Subject whole{.kind = Kind::Table, .index = 0, .rule = 0};
   // To delete what is not there would be an error.

@@ -86,6 +86,7 @@ class DumpAttempt {
     TRY(part(NFT_MSG_GETTABLE, 0, &RulesetReader::table));
     if (!reader_.ruleset().tables.empty()) {
       TRY(part(NFT_MSG_GETCHAIN, 0, &RulesetReader::chain));
+      TRY(part(NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, &RulesetReader::object));
       TRY(part(NFT_MSG_GETSET, NFTA_SET_TABLE, &RulesetReader::set));
       TRY(part(NFT_MSG_GETRULE, NFTA_RULE_TABLE, &RulesetReader::rule));
       if (with_elements) TRY(read_elements());

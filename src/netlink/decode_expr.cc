@@ -262,11 +262,8 @@ constexpr std::array kDecoders{
 // An element's expressions hold no others: what says so is malformed, and not followed.
 enum class Place { Rule, Element };
 
-Expr decode_one(View bytes, Place place) {
-  Attributes outer(bytes);
-  const std::string name = outer.text(NFTA_EXPR_NAME);
-  Attributes attributes(outer.bytes_or_empty(NFTA_EXPR_DATA));
-  if (std::string problem = outer.finish(); !problem.empty()) return Unsupported{name, problem};
+Expr decode_by_name(const std::string& name, View data, Place place) {
+  Attributes attributes(data);
   for (const Decoder& decoder : kDecoders) {
     if (decoder.name != name) continue;
     if (place == Place::Element && decoder.decode == decode_dynset) break;
@@ -277,6 +274,14 @@ Expr decode_one(View bytes, Place place) {
     return expr;
   }
   return Unsupported{name, "this expression is not modelled"};
+}
+
+Expr decode_one(View bytes, Place place) {
+  Attributes outer(bytes);
+  const std::string name = outer.text(NFTA_EXPR_NAME);
+  const View data = outer.bytes_or_empty(NFTA_EXPR_DATA);
+  if (std::string problem = outer.finish(); !problem.empty()) return Unsupported{name, problem};
+  return decode_by_name(name, data, place);
 }
 
 std::vector<Expr> decode_list(View list, Place place) {
@@ -330,6 +335,10 @@ Verdict decode_verdict(Attributes& attributes, std::uint16_t type) {
   if (problem.empty()) problem = nest.finish();
   if (!problem.empty()) attributes.problem(problem);
   return verdict;
+}
+
+Expr decode_named_expr(std::string_view name, View data) {
+  return decode_by_name(std::string(name), data, Place::Rule);
 }
 
 Expr decode_expr(View bytes) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "netlink/attributes.h"
@@ -13,6 +14,9 @@ namespace rolewall::netlink {
 
 // One expression: the payload of an NFTA_LIST_ELEM (NFTA_EXPR_NAME and NFTA_EXPR_DATA).
 ruleset::Expr decode_expr(View bytes);
+
+// By name and attributes: named objects have those of expressions.
+ruleset::Expr decode_named_expr(std::string_view name, View data);
 
 // A list of them (NFTA_RULE_EXPRESSIONS).
 std::vector<ruleset::Expr> decode_exprs(View list);

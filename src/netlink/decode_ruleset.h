@@ -43,6 +43,7 @@ class RulesetReader {
   Result<void> table(std::uint8_t family, View attributes);
   Result<void> chain(std::uint8_t family, View attributes);
   Result<void> rule(std::uint8_t family, View attributes);
+  Result<void> object(std::uint8_t family, View attributes);
   Result<void> set(std::uint8_t family, View attributes);
   Result<void> elements(std::uint8_t family, View attributes);
 

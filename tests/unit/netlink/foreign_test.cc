@@ -141,6 +141,9 @@ TEST_CASE("what the packet's surroundings decide, and what changes it") {
   const Set& counters = *find_set(read->tables[0], "counters");
   CHECK(counters.kind == SetKind::ObjectMap);
   CHECK(counters.object_type == 1);
+  const Object* named = find_object(read->tables[0], 1, "named");
+  REQUIRE(named != nullptr);
+  CHECK(named->body == ObjectBody{Counter{}});
   CHECK(counters.elements.objects == std::vector<std::string>{"named"});
 }
 
