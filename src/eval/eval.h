@@ -68,6 +68,15 @@ struct Journey {
   Fate fate() const { return hooks.empty() ? Fate::Accept : hooks.back().fate; }
 };
 
+// Every way that a packet may go, as far as Condition's answers can be listed.
+struct Outcomes {
+  static constexpr std::size_t kMost = 64;
+  std::vector<Journey> ways;  // each with the conditions under which it is so
+  bool complete = true;       // false: there are more than kMost, and these are the first
+};
+
+enum class Direction : std::uint8_t { Arrive, Send };
+
 struct Options {
   bool steps = true;         // fill HookResult::steps
   bool explain = false;      // fill Step::why
@@ -92,6 +101,10 @@ class Evaluator {
 
   // A packet that a local program sends by packet.out_device: output, postrouting.
   Journey send(const Packet& packet, const Options& options = {});
+
+  // Each way from the same state, which stays as it was. Of conditions about routes and of ports
+  // that NAT draws only the first answer is gone.
+  Outcomes outcomes(const Packet& packet, Direction direction, const Options& options = {});
 
   // Forgets tokens, counts and elements that packets have left. So does every packet that is asked
   // without Options::keep_state: it begins with nothing spent.

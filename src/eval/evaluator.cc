@@ -149,12 +149,33 @@ class Evaluator::Machine {
   // One packet's whole way, by `way`.
   Journey ask(void (Machine::*way)(const Packet&, const Options&, Journey&), const Packet& packet,
               const Options& options) {
+    interpreter_.choices().forget();
+    return follow(way, packet, options);
+  }
+  Journey follow(void (Machine::*way)(const Packet&, const Options&, Journey&),
+                 const Packet& packet, const Options& options) {
     if (!options.keep_state) state_.forget();
     Journey journey;
     (this->*way)(packet, options, journey);
     state_.settle_connections(journey.fate() == Fate::Accept);
     if (!options.keep_state) state_.forget();
     return journey;
+  }
+  Outcomes outcomes(void (Machine::*way)(const Packet&, const Options&, Journey&),
+                    const Packet& packet, const Options& options) {
+    const State before = state_;
+    Outcomes outcomes;
+    interpreter_.choices().forget();
+    do {
+      if (outcomes.ways.size() == Outcomes::kMost) {
+        outcomes.complete = false;
+        break;
+      }
+      state_ = before;
+      outcomes.ways.push_back(follow(way, packet, options));
+    } while (interpreter_.choices().next());
+    state_ = before;
+    return outcomes;
   }
   void arrive(const Packet& packet, const Options& options, Journey& journey);
   void send(const Packet& packet, const Options& options, Journey& journey);
@@ -537,6 +558,10 @@ Journey Evaluator::arrive(const Packet& packet, const Options& options) {
 }
 Journey Evaluator::send(const Packet& packet, const Options& options) {
   return machine_->ask(&Machine::send, packet, options);
+}
+Outcomes Evaluator::outcomes(const Packet& packet, Direction direction, const Options& options) {
+  return machine_->outcomes(direction == Direction::Arrive ? &Machine::arrive : &Machine::send,
+                            packet, options);
 }
 void Evaluator::reset() {
   machine_->forget();

@@ -341,6 +341,17 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
           [&](const ruleset::Payload& load) { return run_payload(load); },
           [&](const ruleset::Meta& load) { return run_meta(load); },
           [&](const ruleset::Ct& load) { return run_ct(load); },
+          [&](const ruleset::Numgen& numgen) { return run_numgen(numgen, operand); },
+          [&](const ruleset::SymmetricHash& hash) {
+            return draw(hash.destination, fmt::format("symhash mod {}", hash.modulus), hash.modulus,
+                        hash.offset);
+          },
+          [&](const ruleset::Fib& fib) { return run_fib(fib); },
+          [&](const ruleset::Rt& rt) { return run_rt(rt); },
+          [&](const ruleset::Socket& socket) { return run_socket(socket); },
+          [&](const ruleset::Osf&) { return run_osf(); },
+          [&](const ruleset::Tunnel& tunnel) { return run_tunnel(tunnel); },
+          [](const ruleset::Xfrm&) { return Next::Break; },  // it went through no transform
           [&](const ruleset::Exthdr& load) { return run_exthdr(load); },
           [&](const ruleset::PayloadWrite& write) { return run_payload_write(write); },
           [&](const ruleset::ExthdrWrite& write) { return run_exthdr_write(write); },

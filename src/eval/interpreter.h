@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/choices.h"
 #include "eval/eval.h"
 #include "eval/frame.h"
 #include "eval/nat.h"
@@ -34,6 +35,8 @@ class Interpreter {
   // Runs a base chain to its verdict. What rules change of the packet is changed in `frame`.
   ChainResult run(std::uint32_t table, std::uint32_t chain, Frame& frame, const Options& options,
                   std::vector<Step>& steps);
+
+  Choices& choices() { return choices_; }
 
  private:
   // What an expression leads to.
@@ -67,6 +70,15 @@ class Interpreter {
   Next run_dynset(const ruleset::Dynset& dynset, const Program::Set& set);
   Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell);
   Next run_payload_write(const ruleset::PayloadWrite& write);
+  std::size_t choose(const std::string& about, std::span<const std::string> answers);
+  Next draw(ruleset::Register to, const std::string& about, std::uint32_t modulus,
+            std::uint32_t offset);
+  Next run_numgen(const ruleset::Numgen& numgen, CellIndex cell);
+  Next run_fib(const ruleset::Fib& fib);
+  Next run_rt(const ruleset::Rt& rt);
+  Next run_socket(const ruleset::Socket& socket);
+  Next run_osf();
+  Next run_tunnel(const ruleset::Tunnel& tunnel);
   Next run_exthdr(const ruleset::Exthdr& load);
   Next run_exthdr_write(const ruleset::ExthdrWrite& write);
   Next run_exthdr_reset(const ruleset::ExthdrReset& reset);
@@ -90,6 +102,7 @@ class Interpreter {
 
   const Program& program_;
   State& state_;
+  Choices choices_;
 
   // Of the chain that runs.
   const Program::Table* table_ = nullptr;

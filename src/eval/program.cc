@@ -390,6 +390,21 @@ class Program::Preparer {
               if (!hash.seed) return problem("a hash by a seed that the kernel does not show");
               return bounded(fits(hash.source, hash.length) && fits(hash.destination, 4));
             },
+            [&](const ruleset::Numgen& numgen) {
+              if (numgen.modulus == 0) return problem("a number below zero");
+              if (!fits(numgen.destination, 4)) return outside_registers();
+              return state_.reserve(1);
+            },
+            [&](const ruleset::SymmetricHash& hash) {
+              if (hash.modulus == 0) return problem("a hash of modulus zero");
+              return bounded(fits(hash.destination, 4));
+            },
+            [&](const ruleset::Fib& fib) { return bounded(fits(fib.destination, 4)); },
+            [&](const ruleset::Rt& rt) { return bounded(fits(rt.destination, 4)); },
+            [&](const ruleset::Socket& socket) { return bounded(fits(socket.destination, 4)); },
+            [&](const ruleset::Osf& osf) { return bounded(fits(osf.destination, 16)); },
+            [&](const ruleset::Tunnel& tunnel) { return bounded(fits(tunnel.destination, 4)); },
+            [&](const ruleset::Xfrm&) { return 0U; },
             [&](const ruleset::Exthdr& load) {
               return bounded(fits(load.destination, load.present ? 1 : load.length));
             },

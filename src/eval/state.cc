@@ -61,6 +61,13 @@ bool State::quota(const ruleset::Quota& quota, CellIndex cell_index, std::uint32
   return (cell.amount > quota.bytes) == quota.over;
 }
 
+std::uint32_t State::next_number(CellIndex cell_index, std::uint32_t modulus) {
+  Cell& cell = cells_[cell_index];
+  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = modulus - 1};
+  cell.amount = cell.amount + 1 < modulus ? cell.amount + 1 : 0;
+  return static_cast<std::uint32_t>(cell.amount);
+}
+
 // nft_connlimit_do_eval(): the packet's own flow is counted first.
 bool State::connlimit(const ruleset::Connlimit& connlimit, CellIndex cell_index,
                       const Tuple& flow) {

@@ -43,6 +43,9 @@ class State {
   bool quota(const ruleset::Quota& quota, CellIndex cell, std::uint32_t packet_size);
   bool connlimit(const ruleset::Connlimit& connlimit, CellIndex cell, const Tuple& flow);
 
+  // nft_ng_inc_gen(): 0, 1, up to the modulus, and again. REQUIRES: a modulus.
+  std::uint32_t next_number(CellIndex cell, std::uint32_t modulus);
+
   // A connection is counted for good where its first packet is accepted: else conntrack drops the
   // entry, and the count notices.
   void settle_connections(bool accepted);
