@@ -301,6 +301,25 @@ Wrong TableChecker::check_expr(const Expr& expr) const {
           },
           [](const Reject&) { return Wrong{}; },
           [](const Notrack&) { return Wrong{}; },
+          [](const Exthdr& e) { return check_registers(e.destination, e.present ? 1 : e.length); },
+          [](const Numgen& e) { return check_registers(e.destination, 4); },
+          [](const SymmetricHash& e) { return check_registers(e.destination, 4); },
+          [](const Tunnel& e) { return check_registers(e.destination, 4); },
+          [](const Osf& e) { return check_registers(e.destination, 16); },
+          [](const PayloadWrite& e) { return check_registers(e.source, e.length); },
+          [](const ExthdrWrite& e) { return check_registers(e.source, e.length); },
+          [](const ExthdrReset&) { return Wrong{}; },
+          [](const Synproxy&) { return Wrong{}; },
+          [](const JenkinsHash& hash) -> Wrong {
+            Wrong wrong = check_registers(hash.source, hash.length);
+            return wrong.empty() ? check_registers(hash.destination, 4) : wrong;
+          },
+          [](const BitwiseRegisters& bitwise) -> Wrong {
+            for (const Register at : {bitwise.source, bitwise.other, bitwise.destination}) {
+              if (Wrong wrong = check_registers(at, bitwise.length); !wrong.empty()) return wrong;
+            }
+            return {};
+          },
           [](const auto&) { return Wrong{}; },
           [](const Unsupported&) { return Wrong{}; }},
       expr);
