@@ -1,0 +1,226 @@
+// Rulesets that nobody's compiler wrote, on the live kernel: random text in nft's syntax is loaded
+// in a namespace and read back from there, and packets aimed at its boundaries are put through it,
+// in the kernel and in the evaluator. They must agree on fate, deciding rule and path. What
+// disagrees is cut down to the rules that matter, and printed with the command that repeats it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "generator.h"
+#include "print/snapshot_fields.h"
+#include "ruleset_text.h"
+#include "sandbox/sandbox.h"
+#include "trial.h"
+#include "words.h"
+
+namespace rolewall::kernel_judge {
+namespace {
+
+constexpr int kSkipped = 77;             // Meson's exit status for a test that cannot run here
+constexpr std::uint64_t kMostShown = 5;  // disagreements in full
+
+struct Arguments {
+  std::uint64_t rulesets = 500;
+  std::uint64_t packets = 400;  // of each
+  std::uint64_t seed = 1;
+  std::uint64_t seconds = 0;          // a budget; 0: none
+  std::optional<std::uint64_t> only;  // the packet's number: of the ruleset `seed` alone
+};
+
+std::optional<Arguments> parse(int count, char** words) {
+  Arguments arguments;
+  for (int i = 1; i + 1 < count; i += 2) {
+    const std::string_view word = words[i];
+    const std::uint64_t value = std::strtoull(words[i + 1], nullptr, 10);
+    if (word == "--rulesets") {
+      arguments.rulesets = value;
+    } else if (word == "--packets") {
+      arguments.packets = value;
+    } else if (word == "--seed") {
+      arguments.seed = value;
+    } else if (word == "--seconds") {
+      arguments.seconds = value;
+    } else if (word == "--only") {
+      arguments.only = value;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (count % 2 == 0) return std::nullopt;
+  return arguments;
+}
+
+// What a program sends to a group or to everybody meets the postrouting hook twice: as a copy for
+// this host, which has lost its socket, and as itself (ip_mc_output() of net/ipv4/ip_output.c). And
+// where it names no source, the kernel fills one in. The trace does not tell these apart.
+bool is_sent_as_asked(const Question& question) {
+  if (!question.outbound) return true;
+  const auto& bytes = question.packet.bytes;
+  if (question.packet.ether_type == eval::kEtherTypeIpv6) {
+    const std::span source(bytes.data() + 8, 16);
+    return bytes[24] != 0xff && !std::ranges::all_of(source, [](auto byte) { return byte == 0; });
+  }
+  const std::span source(bytes.data() + 12, 4);
+  return bytes[16] < 224 && !std::ranges::all_of(source, [](auto byte) { return byte == 0; });
+}
+
+ruleset::Host host_on_trial() {
+  const auto prefix = [](const char* text) { return *net::parse_prefix(text); };
+  ruleset::Host host;
+  host.name = "trial";
+  host.addresses = {prefix("198.51.100.7"), prefix("10.9.0.1"), prefix("2001:db8:9::1")};
+  for (const char* device : {"eth0", "eth1"}) {
+    ruleset::Interface& interface = host.interfaces.emplace_back();
+    interface.name = device;
+    interface.device = device;
+  }
+  host.interfaces[1].behind =
+      net::AddressSet::from({prefix("10.9.1.0/24"), prefix("2001:db8:9:1::/64")});
+  return host;
+}
+
+class Runner {
+ public:
+  Runner(const Arguments& arguments, const char* program)
+      : arguments_(arguments), program_(program), host_(sandbox::realise(host_on_trial())) {}
+
+  int run() {
+    if (auto made = sandbox::set_up_host(host_); !made) return broken(made.error(), "set up");
+    const auto start = std::chrono::steady_clock::now();
+    const std::uint64_t count = arguments_.only ? 1 : arguments_.rulesets;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      if (!judge(arguments_.seed + i)) return 1;
+      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+      if (arguments_.seconds != 0 && took.count() > static_cast<double>(arguments_.seconds)) break;
+    }
+    report(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    return disagreements_ == 0 ? 0 : 1;
+  }
+
+ private:
+  static int broken(const Error& error, std::string_view where) {
+    fmt::print("{}: {}\n", where, error.message);
+    return 1;
+  }
+
+  bool judge(std::uint64_t seed) {
+    const RulesetText text = generate_ruleset(seed);
+    const std::string again = fmt::format("{} --seed {} --only ", program_, seed);
+    auto trial = Trial::open(text, host_);
+    if (!trial && trial.error().kind == ErrorKind::Usage) {
+      ++refused_;
+      return true;
+    }
+    if (!trial) {
+      broken(trial.error(), again + "0");
+      return false;
+    }
+    ++rulesets_;
+    const Boundaries boundaries = Boundaries::of((*trial)->ruleset(), host_);
+    const std::vector<Known> known;
+    const Generator generator(boundaries, host_, known, seed, false);
+    const std::uint64_t first = arguments_.only.value_or(0);
+    const std::uint64_t end = arguments_.only ? first + 1 : arguments_.packets;
+    for (std::uint64_t number = first; number < end; ++number) {
+      const Question question = generator.question(number);
+      if (!is_sent_as_asked(question)) continue;
+      auto answers = (*trial)->ask(question);
+      if (!answers) {
+        broken(answers.error(), again + std::to_string(number));
+        return false;
+      }
+      // A local program could not even ask for it: no hook was met.
+      if (question.outbound && answers->seen.reason == std::strerror(EADDRNOTAVAIL)) continue;
+      if (answers->journey.fate() == eval::Fate::Undecided) {
+        const std::string& reason = answers->journey.hooks.back().reason;
+        ++undecided_[reason.substr(std::min(reason.rfind(": ") + 2, reason.size()))];
+        continue;
+      }
+      ++packets_;
+      tally((*trial)->ruleset(), answers->journey);
+      if (answers->difference.empty()) continue;
+      if (++disagreements_ > kMostShown) continue;
+      fmt::print("DISAGREEMENT: {}\n  {}\n  bytes: {}\n  evaluator:\n{}  kernel:\n{}",
+                 answers->difference, in_words(question), in_hex(question.packet),
+                 (*trial)->comparison().describe(answers->journey),
+                 (*trial)->comparison().describe(answers->seen));
+      fmt::print("  again: {}{}\n", again, number);
+      trial->reset();
+      fmt::print("{}\n", render(minimise(text, host_, question)));
+      return true;  // the ruleset's other packets would say the same
+    }
+    return true;
+  }
+
+  // Which expressions ran: of each rule that was tried, those up to where it broke.
+  void tally(const ruleset::Ruleset& ruleset, const eval::Journey& journey) {
+    std::set<std::string_view> ran;
+    for (const eval::HookResult& hook : journey.hooks) {
+      for (const eval::Step& step : hook.steps) {
+        const auto& exprs = ruleset.tables[step.table].chains[step.chain].rules[step.rule].exprs;
+        const std::size_t end =
+            step.matched ? exprs.size() : std::min<std::size_t>(step.broke_at + 1, exprs.size());
+        for (std::size_t i = 0; i < end; ++i) {
+          ran.insert(
+              std::visit([]<class T>(const T&) { return print::Fields<T>::kType; }, exprs[i]));
+        }
+      }
+    }
+    for (const std::string_view name : ran) ++by_expression_[name];
+  }
+
+  void report(double seconds) const {
+    fmt::print("packets that ran each expression:");
+    for (const auto& [name, count] : by_expression_) fmt::print(" {} {},", name, count);
+    fmt::print("\n");
+    for (const auto& [reason, count] : undecided_) {
+      fmt::print("undecided, not compared: {} packets: {}\n", count, reason);
+    }
+    fmt::print(
+        "{} rulesets ({} more refused by nft or the kernel), {} packets compared, {} "
+        "disagreements, {:.1f} s, seeds from {}\n",
+        rulesets_, refused_, packets_, disagreements_, seconds, arguments_.seed);
+  }
+
+  Arguments arguments_;
+  std::string program_;
+  ruleset::Host host_;
+  std::uint64_t rulesets_ = 0;
+  std::uint64_t refused_ = 0;
+  std::uint64_t packets_ = 0;
+  std::uint64_t disagreements_ = 0;
+  std::map<std::string_view, std::uint64_t> by_expression_;
+  std::map<std::string, std::uint64_t> undecided_;
+};
+
+}  // namespace
+}  // namespace rolewall::kernel_judge
+
+int main(int count, char** words) {
+  using namespace rolewall;
+  const auto arguments = kernel_judge::parse(count, words);
+  if (!arguments) {
+    fmt::print(stderr,
+               "usage: ruleset_judge [--rulesets N] [--packets N] [--seed S] [--seconds BUDGET] "
+               "[--only PACKET]\n");
+    return 2;
+  }
+  if (const std::string why = sandbox::unavailable(); !why.empty()) {
+    fmt::print("skipped: {}\n", why);
+    return kernel_judge::kSkipped;
+  }
+  const auto status =
+      sandbox::run([&] { return kernel_judge::Runner(*arguments, words[0]).run(); });
+  if (!status) fmt::print("{}\n", status.error().message);
+  return status ? *status : 1;
+}

@@ -1,0 +1,389 @@
+#include "ruleset_text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "random.h"
+
+namespace rolewall::kernel_judge {
+namespace {
+
+// One table, as it is written. Chains jump only to chains behind them, so that there is no loop.
+class TableWriter {
+ public:
+  TableWriter(Random& random, std::string family, std::string name) : random_(random) {
+    table_.family = std::move(family);
+    table_.name = std::move(name);
+  }
+
+  TableText write() {
+    add_sets();
+    const std::uint32_t bases = 1 + random_.below(3);
+    const std::uint32_t others = random_.below(4);
+    for (std::uint32_t i = 0; i < others; ++i) targets_.push_back(fmt::format("c{}", i));
+    for (std::uint32_t i = 0; i < bases; ++i) add_base_chain(i);
+    for (std::uint32_t i = 0; i < others; ++i) {
+      targets_.erase(targets_.begin());
+      ChainText chain{fmt::format("c{}", i), "", {}};
+      fill(chain, 1 + random_.below(4));
+      table_.chains.push_back(std::move(chain));
+    }
+    // nft wants a chain before what jumps to it.
+    std::ranges::reverse(table_.chains);
+    return std::move(table_);
+  }
+
+ private:
+  bool has_ipv4() const { return table_.family != "ip6"; }
+  bool has_ipv6() const { return table_.family != "ip"; }
+
+  // --- values ---
+
+  std::string ipv4() {
+    return random_.of<const char*>({"10.9.0.1", "10.9.1.5", "10.9.1.77", "192.0.2.1", "192.0.2.9",
+                                    "198.51.100.7", "203.0.113.200", "224.0.0.1", "127.0.0.1"});
+  }
+  std::string ipv4_prefix() {
+    return random_.of<const char*>({"10.0.0.0/8", "10.9.0.0/16", "10.9.1.0/24", "192.0.2.0/25",
+                                    "198.51.100.4/30", "203.0.113.128/26", "224.0.0.0/4",
+                                    "0.0.0.0/1"});
+  }
+  std::string ipv4_range() {
+    return random_.of<const char*>({"10.9.1.5-10.9.1.77", "192.0.2.1-192.0.2.130",
+                                    "9.255.255.255-10.9.0.1", "198.51.100.0-203.0.113.7"});
+  }
+  std::string ipv6() {
+    return random_.of<const char*>({"2001:db8:9::1", "2001:db8:9:1::5", "2001:db8::9", "fe80::1",
+                                    "ff02::1", "::1", "2001:db8:ffff::1"});
+  }
+  std::string ipv6_prefix() {
+    return random_.of<const char*>({"2001:db8::/32", "2001:db8:9:1::/64", "fe80::/10", "ff00::/8",
+                                    "2001:db8:9::/127", "2000::/3"});
+  }
+  std::string port() {
+    return random_.of<const char*>({"22", "53", "80", "443", "1024", "3306", "40000", "65535"});
+  }
+  std::string port_range() {
+    return random_.of<const char*>({"0-1023", "1024-65535", "53-80", "443-3306", "40000-40001"});
+  }
+  std::string device() { return random_.of<const char*>({"eth0", "eth1", "lo"}); }
+  std::string state() {
+    return random_.of<const char*>({"new", "invalid", "untracked", "established", "related",
+                                    "new,untracked", "established,related"});
+  }
+  std::string verdict() {
+    switch (random_.weighted({30, 27, 17, 8, 18})) {
+      case 0:
+        return "accept";
+      case 1:
+        return "drop";
+      case 2:
+        return "continue";
+      case 3:
+        return "return";
+      default:
+        return targets_.empty() ? "accept" : "jump " + random_.of(targets_);
+    }
+  }
+  // "{ a, b, c }" of distinct values.
+  template <class Make>
+  std::string list(Make make) {
+    std::vector<std::string> values;
+    for (std::uint32_t left = 1 + random_.below(3); left > 0; --left) {
+      std::string value = make();
+      if (std::ranges::find(values, value) == values.end()) values.push_back(std::move(value));
+    }
+    return fmt::format("{{ {} }}", fmt::join(values, ", "));
+  }
+  std::string unless(std::string_view what, const std::string& value) {
+    return fmt::format("{} {}{}", what, random_.percent(25) ? "!= " : "", value);
+  }
+  template <class Single, class Wide>
+  std::string one_of(std::string_view what, Single single, Wide wide) {
+    switch (random_.weighted({45, 30, 25})) {
+      case 0:
+        return unless(what, single());
+      case 1:
+        return unless(what, wide());
+      default:
+        return unless(what, list(single));
+    }
+  }
+
+  // --- matches ---
+
+  // nft refuses a rule whose matches contradict each other, so each rule is about one version and
+  // one transport protocol (which it need not name).
+  std::string address_match() {
+    const bool v6 = v6_;
+    const bool source = random_.percent(50);
+    const std::string what = fmt::format("{} {}", v6 ? "ip6" : "ip", source ? "saddr" : "daddr");
+    if (random_.percent(20)) return unless(what, v6 ? "@six" : "@four");
+    if (random_.percent(15)) return unless(what, v6 ? "@nets6" : "@nets4");
+    if (random_.percent(8) && !v6) return fmt::format("{} & 255.255.0.255 == 10.9.0.5", what);
+    if (v6) return one_of(what, [&] { return ipv6(); }, [&] { return ipv6_prefix(); });
+    return one_of(
+        what, [&] { return ipv4(); },
+        [&] { return random_.percent(50) ? ipv4_prefix() : ipv4_range(); });
+  }
+
+  std::string header_match() {
+    if (v6_) {
+      return random_.of<std::string>({unless("ip6 nexthdr", protocol_), "ip6 hoplimit < 64",
+                                      "ip6 length > 40", "ip6 flowlabel 0", "ip6 dscp != cs0",
+                                      "ip6 version 6", "ip6 hoplimit { 1, 64, 255 }"});
+    }
+    return random_.of<std::string>({unless("ip protocol", protocol_), "ip ttl < 64", "ip ttl 1-63",
+                                    "ip length > 60", "ip id 0", "ip dscp cs1", "ip dscp != cs0",
+                                    "ip frag-off & 0x1fff != 0", "ip frag-off & 0x2000 == 0x2000",
+                                    "ip hdrlength > 5", "ip version 4", "ip checksum != 0"});
+  }
+
+  std::string port_match() {
+    const std::string what =
+        fmt::format("{} {}", protocol_, random_.of<const char*>({"dport", "sport"}));
+    if (random_.percent(15)) return unless(what, "@ports");
+    return one_of(what, [&] { return port(); }, [&] { return port_range(); });
+  }
+
+  std::string transport_match() {
+    if (random_.percent(20)) {
+      return random_.of<std::string>({"@th,0,16 > 1024", "@th,16,16 != 80", "@th,0,32 0x9c400050",
+                                      "@th,104,8 & 2 == 2", "@nh,0,8 & 0xf0 == 0x40", "@nh,64,8 64",
+                                      "@th,0,64 != 0", "@th,8,24 > 5"});
+    }
+    if (protocol_ == "icmp") {
+      return random_.of<std::string>({"icmp type { echo-request, echo-reply }", "icmp code 0",
+                                      "icmp type != echo-request", "icmp id > 5"});
+    }
+    if (protocol_ == "icmpv6") {
+      return random_.of<std::string>({"icmpv6 type != echo-request", "icmpv6 code 0",
+                                      "icmpv6 type { nd-neighbor-solicit, echo-request }"});
+    }
+    if (random_.percent(50)) return port_match();
+    if (random_.percent(15)) {
+      return fmt::format("th {} {}", random_.of<const char*>({"dport", "sport"}),
+                         random_.percent(50) ? port() : port_range());
+    }
+    if (protocol_ == "udp") {
+      return random_.of<std::string>({"udp length > 16", "udp checksum 0", "udp length 8-20"});
+    }
+    if (protocol_ == "sctp") {
+      return random_.of<std::string>({"sctp vtag 0", "sctp checksum != 0"});
+    }
+    return random_.of<std::string>(
+        {"tcp flags syn", "tcp flags { syn, ack }", "tcp flags & (fin|syn|rst|ack) == syn",
+         "tcp flags & (syn|rst) == 0", "tcp flags != syn", "tcp flags syn / fin,syn,rst,ack",
+         "tcp doff > 5", "tcp window 0-1000", "tcp sequence 0", "tcp urgptr 0", "tcp ackseq != 0",
+         "tcp checksum != 1"});
+  }
+
+  std::string meta_match() {
+    return random_.of<std::string>(
+        {unless("meta l4proto", protocol_), "meta length > 64", "meta length 20-100",
+         "meta protocol ip", unless("meta mark", "0x5"), "meta mark & 0xf0 == 0x10",
+         unless("iifname", device()), unless("oifname", device()), "iifname \"eth*\"",
+         "iifname { eth0, lo }", unless("meta pkttype", "host"), "meta pkttype multicast",
+         "meta skuid 0", "meta skuid 1-1000", "meta priority 0"});
+  }
+
+  std::string ct_match() {
+    return random_.of<std::string>(
+        {unless("ct state", state()), "ct state { new, untracked }",
+         "ct state vmap { invalid : drop, new : continue }", "ct direction original",
+         "ct status snat", "ct mark 0x7", "ct mark != 0x7", unless("ct l3proto", "ipv4"),
+         "ct protocol " + protocol_,
+         v6_ ? "ct original ip6 daddr 2001:db8:9::1" : "ct original ip saddr 10.9.1.0/24",
+         "ct status & (seen-reply|assured) == 0"});
+  }
+
+  std::string concatenation() {
+    const bool v6 = v6_;
+    const std::string key = v6 ? "ip6 saddr . tcp dport" : "ip saddr . tcp dport";
+    if (random_.percent(60)) return unless(key, v6 ? "@pairs6" : "@pairs4");
+    return fmt::format("{} {{ {} . {}, {} . {} }}", key, v6 ? "2001:db8::9" : "192.0.2.9", port(),
+                       v6 ? "2001:db8:9:1::5" : "10.9.1.5", port_range());
+  }
+
+  std::string match() {
+    switch (random_.weighted({28, 10, 30, 16, 11, 5})) {
+      case 0:
+        return address_match();
+      case 1:
+        return header_match();
+      case 2:
+        return transport_match();
+      case 3:
+        return meta_match();
+      case 4:
+        return ct_match();
+      default:
+        return protocol_ == "tcp" ? concatenation() : meta_match();
+    }
+  }
+
+  // --- statements ---
+
+  std::string statement(std::string_view hook) {
+    switch (random_.weighted({30, 14, 8, 6, 8, 6, 5, 4})) {
+      case 0:
+        return "counter";
+      case 1:
+        return random_.of<std::string>({"meta mark set 0x5", "meta mark set 0x10",
+                                        "meta mark set meta mark | 0x5",
+                                        "meta mark set meta mark ^ 0x3"});
+      case 2:
+        return random_.of<std::string>(
+            {"ct mark set 0x7", "ct mark set meta mark", "meta mark set ct mark"});
+      case 3:
+        return random_.of<std::string>({"limit rate 3/hour burst 2 packets",
+                                        "limit rate over 3/hour burst 3 packets",
+                                        "limit rate 100 bytes/day burst 120 bytes"});
+      case 4:
+        return protocol_ == "tcp" ? "meta mark set tcp dport map @marks" : "counter";
+      case 5:
+        return protocol_ == "udp"
+                   ? "meta mark set udp dport map { 22 : 0x16, 80-90 : 0x5, 443 : 0x10 }"
+                   : "counter";
+      case 6:
+        return hook == "prerouting" || hook == "output" ? "notrack" : "counter";
+      default:
+        return "quota over 150 bytes";
+    }
+  }
+
+  std::string vmap() {
+    switch (protocol_ == "tcp" ? random_.below(5) : 2 + 2 * random_.below(2)) {
+      case 0:
+        return fmt::format("tcp dport vmap {{ {} : {}, {} : {} }}", "22", verdict(), "1024-2048",
+                           verdict());
+      case 1:
+        return fmt::format("meta l4proto vmap {{ tcp : {}, udp : {} }}", verdict(), verdict());
+      case 2:
+        return fmt::format("iifname vmap {{ eth0 : {}, lo : {} }}", verdict(), verdict());
+      case 3:
+        return "tcp dport vmap @fates";
+      default:
+        return v6_ ? fmt::format("ip6 saddr vmap {{ 2001:db8:9:1::/64 : {}, 2001:db8::9 : {} }}",
+                                 verdict(), verdict())
+                   : fmt::format("ip saddr vmap {{ 10.9.1.0/24 : {}, 192.0.2.9 : {} }}", verdict(),
+                                 verdict());
+    }
+  }
+
+  // The word that ends the rule.
+  std::string ending(std::string_view hook) {
+    if (random_.percent(20)) return vmap();
+    const bool may_reject = hook == "input" || hook == "output";
+    if (may_reject && random_.percent(10)) {
+      return protocol_ == "tcp" ? "meta l4proto tcp reject with tcp reset" : "reject";
+    }
+    if (!targets_.empty() && random_.percent(6)) return "goto " + random_.of(targets_);
+    return verdict();
+  }
+
+  std::string rule(std::string_view hook) {
+    v6_ = has_ipv6() && (!has_ipv4() || random_.percent(50));
+    protocol_ = random_.of<const char*>({"tcp", "tcp", "udp", "sctp", v6_ ? "icmpv6" : "icmp"});
+    std::string text;
+    const auto add = [&](const std::string& part) {
+      if (part.empty()) return;
+      if (!text.empty()) text += ' ';
+      text += part;
+    };
+    for (std::uint32_t left = random_.weighted({10, 50, 30, 10}); left > 0; --left) add(match());
+    if (random_.percent(30)) add(statement(hook));
+    add(ending(hook));
+    return text.empty() ? "counter" : text;
+  }
+
+  void fill(ChainText& chain, std::uint32_t rules, std::string_view hook = "") {
+    for (std::uint32_t i = 0; i < rules; ++i) chain.rules.push_back(rule(hook));
+  }
+
+  void add_base_chain(std::uint32_t number) {
+    const std::string hook =
+        random_.of<const char*>({"prerouting", "input", "input", "output", "postrouting"});
+    const std::string priority =
+        random_.of<const char*>({"-300", "-150", "-10", "0", "0", "10", "100"});
+    const char* policy = random_.percent(70) ? "accept" : "drop";
+    ChainText chain{
+        fmt::format("b{}", number),
+        fmt::format("type filter hook {} priority {}; policy {};", hook, priority, policy),
+        {}};
+    fill(chain, 1 + random_.below(6), hook);
+    table_.chains.push_back(std::move(chain));
+  }
+
+  void add_sets() {
+    if (has_ipv4()) {
+      set("four", "type ipv4_addr; elements = " + list([&] { return ipv4(); }));
+      set("nets4", "type ipv4_addr; flags interval; elements = { 10.9.1.0/24, 192.0.2.0/30, " +
+                       std::string("198.51.100.5-198.51.100.9 }"));
+      set("pairs4",
+          fmt::format("type ipv4_addr . inet_service; flags interval; elements = {{ 10.9.1.0/24 . "
+                      "{}, 192.0.2.9 . {}, 198.51.100.0-198.51.100.80 . 22 }}",
+                      port_range(), port()));
+    }
+    if (has_ipv6()) {
+      set("six", "type ipv6_addr; elements = " + list([&] { return ipv6(); }));
+      set("nets6",
+          "type ipv6_addr; flags interval; elements = { 2001:db8:9:1::/64, fe80::/10, "
+          "2001:db8::8-2001:db8::a }");
+      set("pairs6", fmt::format("type ipv6_addr . inet_service; flags interval; elements = {{ "
+                                "2001:db8:9:1::/64 . {}, 2001:db8::9 . {} }}",
+                                port_range(), port()));
+    }
+    set("ports", "type inet_service; flags interval; elements = { 22, 53-80, 40000 }");
+    table_.sets.push_back(
+        "map marks { type inet_service : mark; elements = { 22 : 0x5, 443 : 0x10, * : 0x7 } }");
+    table_.sets.push_back(
+        "map fates { type inet_service : verdict; flags interval; elements = { 22 : accept, "
+        "80-443 : drop, 3306 : continue } }");
+  }
+  void set(std::string_view name, const std::string& body) {
+    table_.sets.push_back(fmt::format("set {} {{ {} }}", name, body));
+  }
+
+  Random& random_;
+  TableText table_;
+  std::vector<std::string> targets_;
+  // Of the rule that is being written.
+  bool v6_ = false;
+  std::string protocol_;
+};
+
+}  // namespace
+
+RulesetText generate_ruleset(std::uint64_t seed) {
+  Random random(Random(seed).next());
+  RulesetText ruleset;
+  const std::uint32_t count = 1 + random.below(3);
+  for (std::uint32_t i = 0; i < count; ++i) {
+    const std::string family = random.of<const char*>({"inet", "inet", "ip", "ip6"});
+    ruleset.tables.push_back(TableWriter(random, family, fmt::format("t{}", i)).write());
+  }
+  return ruleset;
+}
+
+std::string render(const RulesetText& ruleset) {
+  std::string text;
+  for (const TableText& table : ruleset.tables) {
+    const std::string name = table.family + " " + table.name;
+    text += fmt::format("table {0}\ndelete table {0}\ntable {0} {{\n", name);
+    for (const std::string& set : table.sets) text += "\t" + set + "\n";
+    for (const ChainText& chain : table.chains) {
+      text += fmt::format("\tchain {} {{\n", chain.name);
+      if (!chain.base.empty()) text += "\t\t" + chain.base + "\n";
+      for (const std::string& rule : chain.rules) text += "\t\t" + rule + "\n";
+      text += "\t}\n";
+    }
+    text += "}\n";
+  }
+  return text;
+}
+
+}  // namespace rolewall::kernel_judge

@@ -1,0 +1,138 @@
+#include "trial.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "netlink/netlink.h"
+#include "sandbox/watch.h"
+
+extern char** environ;
+
+namespace rolewall::kernel_judge {
+namespace {
+
+// nft reads `text` from a file without a name. What it says against it goes to stderr with
+// `--verbose` runs alone: a refusal is counted, not a failure.
+Result<void> load_with_nft(const std::string& text) {
+  const int file = ::memfd_create("ruleset", 0);
+  if (file < 0) return fail(ErrorKind::System, "memfd_create");
+  const auto written = ::write(file, text.data(), text.size());
+  ::lseek(file, 0, SEEK_SET);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, file, 0);
+  if (std::getenv("SHOW_REFUSALS") == nullptr) {
+    ::posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  }
+  std::string words[] = {"nft", "-f", "-"};
+  char* arguments[] = {words[0].data(), words[1].data(), words[2].data(), nullptr};
+  pid_t child = 0;
+  const int spawned = ::posix_spawnp(&child, "nft", &actions, nullptr, arguments, environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(file);
+  if (written != static_cast<ssize_t>(text.size()) || spawned != 0) {
+    return fail(ErrorKind::System, fmt::format("run nft: {}", std::strerror(spawned)));
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    return fail(ErrorKind::Usage, "nft refuses the ruleset");
+  }
+  return {};
+}
+
+Result<ruleset::Ruleset> dump(netlink::Connection& kernel) {
+  auto live = kernel.dump();
+  if (!live) return live;
+  std::erase_if(live->tables,
+                [](const auto& table) { return table.name == sandbox::watch::kTable; });
+  return live;
+}
+
+// The rules of a text, in order, as one list.
+std::vector<std::pair<ChainText*, std::size_t>> rules_of(RulesetText& text) {
+  std::vector<std::pair<ChainText*, std::size_t>> rules;
+  for (TableText& table : text.tables) {
+    for (ChainText& chain : table.chains) {
+      for (std::size_t i = 0; i < chain.rules.size(); ++i) rules.emplace_back(&chain, i);
+    }
+  }
+  return rules;
+}
+
+bool disagrees(const RulesetText& text, const ruleset::Host& host, const Question& question) {
+  const auto trial = Trial::open(text, host);
+  if (!trial) return false;
+  const auto answers = (*trial)->ask(question);
+  return answers && !answers->difference.empty();
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Trial>> Trial::open(const RulesetText& text, const ruleset::Host& host) {
+  std::unique_ptr<Trial> trial(new Trial);
+  const std::string rendered = render(text);
+  TRY(load_with_nft(rendered));
+  auto kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(kernel.error());
+  auto live = dump(*kernel);
+  if (!live) return std::unexpected(live.error());
+  trial->ruleset_ = std::move(*live);
+  // The watch is to be first: the judge loads the ruleset again behind it.
+  for (const auto& table : trial->ruleset_.tables) {
+    if (auto gone = kernel->delete_table(table.family, table.name, std::nullopt); !gone) {
+      return std::unexpected(gone.error());
+    }
+  }
+  auto judge = sandbox::Judge::open(host, [rendered] { return load_with_nft(rendered); });
+  if (!judge) return std::unexpected(judge.error());
+  trial->judge_ = std::make_unique<sandbox::Judge>(std::move(*judge));
+  auto comparison = Comparison::of(trial->ruleset_, trial->judge_->ruleset());
+  if (!comparison) return std::unexpected(comparison.error());
+  trial->comparison_ = std::make_unique<Comparison>(std::move(*comparison));
+  trial->evaluator_ = std::make_unique<eval::Evaluator>(trial->ruleset_, host);
+  return trial;
+}
+
+Trial::~Trial() {
+  auto kernel = netlink::Connection::open();
+  if (!kernel) return;
+  for (const auto& table : ruleset_.tables) {
+    static_cast<void>(kernel->delete_table(table.family, table.name, std::nullopt));
+  }
+}
+
+Result<Answers> Trial::ask(const Question& question) {
+  const eval::Packet& packet = question.packet;
+  auto seen = question.outbound ? judge_->send(packet) : judge_->arrive(packet);
+  if (!seen) return std::unexpected(seen.error());
+  Answers answers;
+  answers.journey = question.outbound ? evaluator_->send(packet) : evaluator_->arrive(packet);
+  answers.difference = comparison_->difference(answers.journey, *seen);
+  const std::string& device = question.outbound ? packet.out_device : packet.in_device;
+  if (answers.difference.empty() && !seen->device.empty() && seen->device != device) {
+    answers.difference = "the kernel takes it by " + seen->device;
+  }
+  answers.seen = std::move(*seen);
+  return answers;
+}
+
+RulesetText minimise(RulesetText text, const ruleset::Host& host, const Question& question) {
+  for (std::size_t at = rules_of(text).size(); at-- > 0;) {
+    RulesetText without = text;
+    const auto [chain, rule] = rules_of(without)[at];
+    chain->rules.erase(chain->rules.begin() + static_cast<std::ptrdiff_t>(rule));
+    if (disagrees(without, host, question)) text = std::move(without);
+  }
+  return text;
+}
+
+}  // namespace rolewall::kernel_judge

@@ -1,0 +1,50 @@
+// One ruleset on trial: loaded from nft's text into the kernel, read back from there, and asked
+// about packets on both sides.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "compare.h"
+#include "eval/eval.h"
+#include "generator.h"
+#include "ruleset_text.h"
+#include "sandbox/judge.h"
+
+namespace rolewall::kernel_judge {
+
+struct Answers {
+  eval::Journey journey;
+  sandbox::Observation seen;
+  std::string difference;  // "" where they agree
+};
+
+class Trial {
+ public:
+  // REQUIRES: called inside sandbox::run(), after set_up_host(host); one trial at a time. An error
+  // of kind Usage where nft or the kernel refuses the text.
+  static Result<std::unique_ptr<Trial>> open(const RulesetText& text, const ruleset::Host& host);
+  // Takes its tables away again.
+  ~Trial();
+  Trial(const Trial&) = delete;
+  Trial& operator=(const Trial&) = delete;
+
+  Result<Answers> ask(const Question& question);
+  // As the kernel holds it, with elements.
+  const ruleset::Ruleset& ruleset() const { return ruleset_; }
+  const Comparison& comparison() const { return *comparison_; }
+
+ private:
+  Trial() = default;
+
+  ruleset::Ruleset ruleset_;
+  std::unique_ptr<eval::Evaluator> evaluator_;
+  std::unique_ptr<sandbox::Judge> judge_;
+  std::unique_ptr<Comparison> comparison_;
+};
+
+// The same ruleset without the rules that the disagreement about `question` does not need.
+RulesetText minimise(RulesetText text, const ruleset::Host& host, const Question& question);
+
+}  // namespace rolewall::kernel_judge
