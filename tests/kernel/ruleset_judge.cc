@@ -34,6 +34,7 @@ struct Arguments {
   std::uint64_t packets = 400;  // of each
   std::uint64_t seed = 1;
   std::uint64_t seconds = 0;          // a budget; 0: none
+  std::uint64_t stop_after = 0;       // so many disagreements; 0: never
   std::optional<std::uint64_t> only;  // the packet's number: of the ruleset `seed` alone
 };
 
@@ -50,6 +51,8 @@ std::optional<Arguments> parse(int count, char** words) {
       arguments.seed = value;
     } else if (word == "--seconds") {
       arguments.seconds = value;
+    } else if (word == "--stop-after") {
+      arguments.stop_after = value;
     } else if (word == "--only") {
       arguments.only = value;
     } else {
@@ -100,6 +103,7 @@ class Runner {
     const std::uint64_t count = arguments_.only ? 1 : arguments_.rulesets;
     for (std::uint64_t i = 0; i < count; ++i) {
       if (!judge(arguments_.seed + i)) return 1;
+      if (arguments_.stop_after != 0 && disagreements_ >= arguments_.stop_after) break;
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
       if (arguments_.seconds != 0 && took.count() > static_cast<double>(arguments_.seconds)) break;
     }
@@ -212,6 +216,7 @@ int main(int count, char** words) {
   if (!arguments) {
     fmt::print(stderr,
                "usage: ruleset_judge [--rulesets N] [--packets N] [--seed S] [--seconds BUDGET] "
+               "[--stop-after DISAGREEMENTS] "
                "[--only PACKET]\n");
     return 2;
   }

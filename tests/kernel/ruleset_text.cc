@@ -239,9 +239,9 @@ class TableWriter {
         return random_.of<std::string>(
             {"ct mark set 0x7", "ct mark set meta mark", "meta mark set ct mark"});
       case 3:
-        return random_.of<std::string>({"limit rate 3/hour burst 2 packets",
-                                        "limit rate over 3/hour burst 3 packets",
-                                        "limit rate 100 bytes/day burst 120 bytes"});
+        return random_.of<std::string>(
+            {"limit rate 3/hour burst 1 packets", "limit rate 3/hour burst 2 packets",
+             "limit rate over 3/hour burst 3 packets", "limit rate 100 bytes/day burst 120 bytes"});
       case 4:
         return protocol_ == "tcp" ? "meta mark set tcp dport map @marks" : "counter";
       case 5:
