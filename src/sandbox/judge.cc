@@ -232,7 +232,8 @@ struct Judge::State {
     if (!dumped) return std::unexpected(dumped.error());
     const auto& table = *dumped;
     if (!table) return fail(ErrorKind::System, "the watch's table is gone");
-    const Observation seen = read_counters(first, *table);
+    Observation seen = read_counters(first, *table);
+    if (seen.fate() == Fate::Stack && *refused != 0) seen.reason = std::strerror(*refused);
     TRY(commit(kernel, watch::table(watch::Means::Trace)));
     TRY(load_again());  // the rules that it met are not known
     return seen;

@@ -193,7 +193,7 @@ class TableWriter {
   std::string ct_match() {
     return random_.of<std::string>(
         {unless("ct state", state()), "ct state { new, untracked }",
-         "ct state vmap { invalid : drop, new : continue }", "ct direction original",
+         "ct state vmap { invalid : accept, new : continue }", "ct direction original",
          "ct status snat", "ct mark 0x7", "ct mark != 0x7", unless("ct l3proto", "ipv4"),
          "ct protocol " + protocol_,
          v6_ ? "ct original ip6 daddr 2001:db8:9::1" : "ct original ip saddr 10.9.1.0/24",
