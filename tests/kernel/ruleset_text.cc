@@ -14,7 +14,9 @@ namespace {
 // One table, as it is written. Chains jump only to chains behind them, so that there is no loop.
 class TableWriter {
  public:
-  TableWriter(Random& random, std::string family, std::string name) : random_(random) {
+  // `tracks`: may use conntrack, which holds fragments back from every rule.
+  TableWriter(Random& random, std::string family, std::string name, bool tracks)
+      : random_(random), tracks_(tracks) {
     table_.family = std::move(family);
     table_.name = std::move(name);
   }
@@ -219,7 +221,7 @@ class TableWriter {
       case 3:
         return meta_match();
       case 4:
-        return ct_match();
+        return tracks_ ? ct_match() : transport_match();
       default:
         return protocol_ == "tcp" ? concatenation() : meta_match();
     }
@@ -236,6 +238,7 @@ class TableWriter {
                                         "meta mark set meta mark | 0x5",
                                         "meta mark set meta mark ^ 0x3"});
       case 2:
+        if (!tracks_) return "counter";
         return random_.of<std::string>(
             {"ct mark set 0x7", "ct mark set meta mark", "meta mark set ct mark"});
       case 3:
@@ -249,7 +252,7 @@ class TableWriter {
                    ? "meta mark set udp dport map { 22 : 0x16, 80-90 : 0x5, 443 : 0x10 }"
                    : "counter";
       case 6:
-        return hook == "prerouting" || hook == "output" ? "notrack" : "counter";
+        return tracks_ && (hook == "prerouting" || hook == "output") ? "notrack" : "counter";
       default:
         return "quota over 150 bytes";
     }
@@ -349,6 +352,7 @@ class TableWriter {
   }
 
   Random& random_;
+  bool tracks_;
   TableText table_;
   std::vector<std::string> targets_;
   // Of the rule that is being written.
@@ -362,9 +366,10 @@ RulesetText generate_ruleset(std::uint64_t seed) {
   Random random(Random(seed).next());
   RulesetText ruleset;
   const std::uint32_t count = 1 + random.below(3);
+  const bool tracks = random.percent(50);
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::string family = random.of<const char*>({"inet", "inet", "ip", "ip6"});
-    ruleset.tables.push_back(TableWriter(random, family, fmt::format("t{}", i)).write());
+    ruleset.tables.push_back(TableWriter(random, family, fmt::format("t{}", i), tracks).write());
   }
   return ruleset;
 }
