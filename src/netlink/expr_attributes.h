@@ -38,16 +38,6 @@ Enum decode_enum(Attributes& attributes, std::uint16_t type) {
   return decode_enum<Enum, Last>(attributes, type, attributes.be32(type));
 }
 
-// Of `type`'s bits only `flag` and `harmless` may be set.
-inline bool decode_flag(Attributes& attributes, std::uint16_t type, std::uint32_t flag,
-                        std::uint32_t harmless = 0) {
-  const std::uint32_t flags = attributes.be32_or(type, 0);
-  if ((flags & ~(flag | harmless)) != 0) {
-    attributes.problem(fmt::format("flags {:#x} are unknown", flags & ~(flag | harmless)));
-  }
-  return (flags & flag) != 0;
-}
-
 // All of `type`'s bits, of which only `known` may be set.
 inline std::uint32_t decode_flags(Attributes& attributes, std::uint16_t type, std::uint32_t known) {
   const std::uint32_t flags = attributes.be32_or(type, 0);
@@ -55,6 +45,12 @@ inline std::uint32_t decode_flags(Attributes& attributes, std::uint16_t type, st
     attributes.problem(fmt::format("flags {:#x} are unknown", flags & ~known));
   }
   return flags & known;
+}
+
+// Of `type`'s bits only `flag` and `harmless` may be set.
+inline bool decode_flag(Attributes& attributes, std::uint16_t type, std::uint32_t flag,
+                        std::uint32_t harmless = 0) {
+  return (decode_flags(attributes, type, flag | harmless) & flag) != 0;
 }
 
 // decode_loads.cc
