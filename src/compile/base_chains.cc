@@ -55,7 +55,7 @@ class BaseChains {
  public:
   BaseChains(TableBuilder& table, const policy::HostPolicy& host) : table_(table), host_(host) {}
 
-  void add(bool has_early) {
+  void add(bool has_early, bool forwards) {
     add_run_time_sets();
     if (has_early) {
       jump_to(kEarlyDispatch);
@@ -83,6 +83,7 @@ class BaseChains {
     banned();
     invalid();
     spoofed();
+    if (forwards) jump_to(kForwardDispatch);
     by_default(host_.defaults.forward, "forward");
     finish("forward", Hook::Forward, NF_IP_PRI_FILTER, policy());
   }
@@ -230,8 +231,9 @@ class BaseChains {
 
 }  // namespace
 
-void add_base_chains(TableBuilder& table, const policy::HostPolicy& host, bool has_early) {
-  BaseChains(table, host).add(has_early);
+void add_base_chains(TableBuilder& table, const policy::HostPolicy& host, bool has_early,
+                     bool forwards) {
+  BaseChains(table, host).add(has_early, forwards);
 }
 
 }  // namespace rolewall::compile

@@ -5,7 +5,8 @@
 //   input    input, filter        (loopback) (established) (banned) (invalid) (spoofed) (allowed)
 //                                 -> inbound, (default)
 //   output   output, filter       (loopback) (established) (invalid) -> outbound, (default)
-//   forward  forward, filter      (established) (banned) (invalid) (spoofed), (default)
+//   forward  forward, filter      (established) (banned) (invalid) (spoofed) -> forwarding,
+//   (default)
 #pragma once
 
 #include "compile/table_builder.h"
@@ -17,8 +18,11 @@ namespace rolewall::compile {
 inline constexpr const char* kEarlyDispatch = "prerouting";
 inline constexpr const char* kInboundDispatch = "inbound";
 inline constexpr const char* kOutboundDispatch = "outbound";
+inline constexpr const char* kForwardDispatch = "forwarding";
 
-// `has_early`: there are early rules, so the chain for them is worth its hook.
-void add_base_chains(TableBuilder& table, const policy::HostPolicy& host, bool has_early);
+// `has_early`: there are early rules, so the chain for them is worth its hook. `forwards`: there is
+// a chain kForwardDispatch.
+void add_base_chains(TableBuilder& table, const policy::HostPolicy& host, bool has_early,
+                     bool forwards);
 
 }  // namespace rolewall::compile

@@ -18,7 +18,12 @@ struct Way {
   Exprs exprs;
 };
 
-std::vector<Way> address_ways(const Candidate& candidate, AddressSets& sets) {
+Side side_of(Destination destination) {
+  return destination == Destination::Written ? Side::Destination : Side::OriginalDestination;
+}
+
+std::vector<Way> address_ways(const Candidate& candidate, AddressSets& sets,
+                              Destination destination_read) {
   const LoweredRule& rule = *candidate.rule;
   const bool source = !candidate.source_settled && !rule.source.any();
   const bool destination = !candidate.destination_settled && !rule.destination.any();
@@ -37,7 +42,7 @@ std::vector<Way> address_ways(const Candidate& candidate, AddressSets& sets) {
       for (const AddressTest& b : to) {
         Way way{version, {}};
         if (!a.any) append(way.exprs, Side::Source, a);
-        if (!b.any) append(way.exprs, Side::Destination, b);
+        if (!b.any) append(way.exprs, side_of(destination_read), b);
         ways.push_back(std::move(way));
       }
     }
@@ -45,7 +50,7 @@ std::vector<Way> address_ways(const Candidate& candidate, AddressSets& sets) {
   return ways;
 }
 
-Way traffic_way(const Traffic& box, Families possible) {
+Way traffic_way(const Traffic& box, Families possible, Destination destination) {
   Way way;
   if (!(possible & box.families).both() && possible.both()) {
     way.version = box.families.ipv4 ? IpVersion::V4 : IpVersion::V6;
@@ -57,30 +62,37 @@ Way traffic_way(const Traffic& box, Families possible) {
   }
   if (!net::has_ports(box.protocol)) return way;
   if (!box.source.is_all()) match::port(way.exprs, Side::Source, box.source);
-  if (!box.destination.is_all()) match::port(way.exprs, Side::Destination, box.destination);
+  if (!box.destination.is_all()) {
+    match::port(way.exprs, side_of(destination), box.destination);
+  }
   return way;
 }
 
-std::vector<Way> traffic_ways(const Candidate& candidate) {
+std::vector<Way> traffic_ways(const Candidate& candidate, Destination destination) {
   if (candidate.service_settled) return {Way{}};
   std::vector<Way> ways;
   for (const Traffic& box : candidate.traffic) {
     if ((box.families & candidate.families).none()) continue;
-    ways.push_back(traffic_way(box, candidate.families));
+    ways.push_back(traffic_way(box, candidate.families, destination));
   }
   return ways;
 }
 
 std::vector<Exprs> device_conditions(const LoweredRule& rule) {
-  if (rule.devices.empty()) return {Exprs{}};
-  const auto key = rule.rule->direction == policy::Direction::Inbound ? ruleset::MetaKey::IifName
-                                                                      : ruleset::MetaKey::OifName;
-  std::vector<Exprs> ways;
-  for (const std::string& device : rule.devices) {
-    Exprs exprs;
-    match::device(exprs, key, device);
-    ways.push_back(std::move(exprs));
-  }
+  std::vector<Exprs> ways{Exprs{}};
+  const auto require = [&](ruleset::MetaKey key, const std::vector<std::string>& devices) {
+    if (devices.empty()) return;
+    std::vector<Exprs> narrowed;
+    for (const Exprs& way : ways) {
+      for (const std::string& device : devices) {
+        narrowed.push_back(way);
+        match::device(narrowed.back(), key, device);
+      }
+    }
+    ways = std::move(narrowed);
+  };
+  require(ruleset::MetaKey::IifName, rule.in_devices);
+  require(ruleset::MetaKey::OifName, rule.out_devices);
   return ways;
 }
 
@@ -90,11 +102,12 @@ Candidate fresh_candidate(const LoweredRule& rule) {
   return {&rule, rule.any_service, rule.traffic, rule.source.any(), rule.destination.any(), {}};
 }
 
-std::vector<ruleset::Rule> linear_rules(const Candidate& candidate, AddressSets& sets) {
+std::vector<Exprs> conditions(const Candidate& candidate, AddressSets& sets,
+                              Destination destination) {
   const LoweredRule& rule = *candidate.rule;
-  const auto addresses = address_ways(candidate, sets);
-  const auto traffic = traffic_ways(candidate);
-  std::vector<ruleset::Rule> rules;
+  const auto addresses = address_ways(candidate, sets, destination);
+  const auto traffic = traffic_ways(candidate, destination);
+  std::vector<Exprs> ways;
   for (const Exprs& device : device_conditions(rule)) {
     for (const Way& service : traffic) {
       for (const Way& address : addresses) {
@@ -106,10 +119,20 @@ std::vector<ruleset::Rule> linear_rules(const Candidate& candidate, AddressSets&
         exprs.insert(exprs.end(), service.exprs.begin(), service.exprs.end());
         exprs.insert(exprs.end(), address.exprs.begin(), address.exprs.end());
         if (rule.user) match::user(exprs, *rule.user);
-        match::jump(exprs, rule.rule->full_name);
-        rules.push_back({0, rule.rule->full_name, std::move(exprs)});
+        ways.push_back(std::move(exprs));
       }
     }
+  }
+  return ways;
+}
+
+std::vector<ruleset::Rule> linear_rules(const Candidate& candidate, AddressSets& sets,
+                                        Destination destination) {
+  const std::string& id = candidate.rule->rule->full_name;
+  std::vector<ruleset::Rule> rules;
+  for (Exprs& exprs : conditions(candidate, sets, destination)) {
+    match::jump(exprs, id);
+    rules.push_back({0, id, std::move(exprs)});
   }
   return rules;
 }
@@ -119,7 +142,8 @@ std::size_t linear_cost(const Candidate& candidate) {
   const bool by_address = (!candidate.source_settled && !rule.source.any()) ||
                           (!candidate.destination_settled && !rule.destination.any());
   const std::size_t services = candidate.service_settled ? 1 : candidate.traffic.size();
-  return std::max<std::size_t>(1, rule.devices.size()) * services * (by_address ? 2 : 1);
+  return std::max<std::size_t>(1, rule.in_devices.size()) *
+         std::max<std::size_t>(1, rule.out_devices.size()) * services * (by_address ? 2 : 1);
 }
 
 }  // namespace rolewall::compile

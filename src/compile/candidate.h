@@ -18,16 +18,26 @@ struct Candidate {
   Families families;  // that a packet can be of, where this is tested
 
   bool unconditional() const {
-    return service_settled && source_settled && destination_settled && rule->devices.empty() &&
-           !rule->user;
+    return service_settled && source_settled && destination_settled && rule->in_devices.empty() &&
+           rule->out_devices.empty() && !rule->user;
   }
 };
+
+// Where a packet's destination is read: its headers, or (after destination NAT) what the client
+// wrote, as conntrack's original tuple keeps it. NAT of a source comes after all of these.
+enum class Destination : std::uint8_t { Written, Original };
+
+// The ways in which a packet can match what is unsettled, each a list of conditions; no packet
+// matches two of them.
+std::vector<match::Exprs> conditions(const Candidate& candidate, AddressSets& sets,
+                                     Destination destination);
 
 Candidate fresh_candidate(const LoweredRule& rule);
 
 // The nftables rules that jump to the rule's chain where all that is unsettled holds, tested one
 // after the other; no packet matches two of them. They bear the rule's id as comment.
-std::vector<ruleset::Rule> linear_rules(const Candidate& candidate, AddressSets& sets);
+std::vector<ruleset::Rule> linear_rules(const Candidate& candidate, AddressSets& sets,
+                                        Destination destination = Destination::Written);
 
 // How many rules that would be, roughly; what a map would save.
 std::size_t linear_cost(const Candidate& candidate);

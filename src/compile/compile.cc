@@ -3,6 +3,7 @@
 #include "compile/base_chains.h"
 #include "compile/dispatch.h"
 #include "compile/lower.h"
+#include "compile/nat_chains.h"
 #include "compile/rule_chain.h"
 #include "compile/table_builder.h"
 #include "policy/effective.h"
@@ -28,7 +29,7 @@ ruleset::Host host_of(const policy::Host& host) {
 
 ruleset::SourceMap source_map(const policy::Policy& policy, const policy::HostPolicy& host) {
   ruleset::SourceMap sources;
-  for (const auto* rules : {&host.inbound, &host.outbound}) {
+  for (const auto* rules : {&host.inbound, &host.outbound, &host.forward, &host.nat}) {
     for (const policy::EffectiveRule& effective : *rules) {
       const Span& span = effective.rule->span;
       sources[effective.rule->full_name] = {policy.sources.path(span.file), span.line, span.column};
@@ -46,13 +47,22 @@ ruleset::Snapshot compile(const policy::Policy& policy, policy::Index host,
 
   TableBuilder table;
   AddressSets sets(table, options.optimise);
-  add_base_chains(table, effective, !lowered.early.empty());
+  // Only a host that says something of forwarding or NAT asks what was translated.
+  const bool forwards = !effective.forward.empty() || !effective.nat.empty();
+  const auto translated =
+      forwards ? std::optional(Translated{&lowered.new_destination}) : std::nullopt;
+  add_base_chains(table, effective, !lowered.early.empty(), forwards);
   if (!lowered.early.empty()) {
     add_dispatch(table, sets, kEarlyDispatch, lowered.early, options.optimise);
   }
-  add_dispatch(table, sets, kInboundDispatch, lowered.inbound, options.optimise);
+  add_dispatch(table, sets, kInboundDispatch, lowered.inbound, options.optimise, translated);
   add_dispatch(table, sets, kOutboundDispatch, lowered.outbound, options.optimise);
-  for (const auto* rules : {&lowered.early, &lowered.inbound, &lowered.outbound}) {
+  if (forwards) {
+    add_dispatch(table, sets, kForwardDispatch, lowered.forward, options.optimise, translated);
+  }
+  add_nat_chains(table, sets, lowered);
+  for (const auto* rules :
+       {&lowered.early, &lowered.inbound, &lowered.outbound, &lowered.forward}) {
     for (const LoweredRule& rule : *rules) add_rule_chain(table, rule, effective.defaults);
   }
 

@@ -27,16 +27,21 @@ class Lowering {
     lowered.traffic = disjoint(boxes);
     lowered.source = condition(rule.from);
     lowered.destination = condition(rule.to);
-    const auto& interfaces = rule.direction == policy::Direction::Inbound ? rule.in : rule.out;
-    lowered.devices = devices_of(*host_.host, interfaces);
-    // An interface that this host has not leaves the rule out (effective_policy); an empty list
-    // here would silently mean every interface.
-    CHECK(interfaces.empty() || !lowered.devices.empty(), "a rule's interface has no device");
+    lowered.in_devices = devices(rule.in);
+    lowered.out_devices = devices(rule.out);
     lowered.user = rule.user;
     return lowered;
   }
 
  private:
+  std::vector<std::string> devices(const std::vector<std::string>& interfaces) const {
+    auto devices = devices_of(*host_.host, interfaces);
+    // An interface that this host has not leaves the rule out (effective_policy); an empty list
+    // here would silently mean every interface.
+    CHECK(interfaces.empty() || !devices.empty(), "a rule's interface has no device");
+    return devices;
+  }
+
   AddressCondition condition(const policy::Selectors& selectors) {
     if (!selectors.given) return {};
     if (selectors.items.size() != 1 || selectors.items[0].negated) {
@@ -85,6 +90,17 @@ class Lowering {
   std::map<std::pair<policy::TermKind, policy::Index>, AddressCondition> named_;
 };
 
+// An address of one family translates packets of that family alone.
+void keep_families(LoweredRule& rule, const policy::Translation& translation) {
+  if (translation.addresses.empty()) return;
+  const auto has = [&](bool ipv4) {
+    return std::any_of(translation.addresses.begin(), translation.addresses.end(),
+                       [&](const auto& address) { return net::is_ipv4(address) == ipv4; });
+  };
+  if (!has(true)) rule.source.set.ipv4 = {};
+  if (!has(false)) rule.source.set.ipv6 = {};
+}
+
 }  // namespace
 
 std::vector<std::string> devices_of(const policy::Host& host,
@@ -117,6 +133,15 @@ LoweredPolicy lower(const policy::Policy& policy, const policy::HostPolicy& host
   }
   for (const auto& effective : host.outbound) {
     lowered.outbound.push_back(lowering.rule(*effective.rule));
+  }
+  for (const auto& effective : host.forward) {
+    lowered.forward.push_back(lowering.rule(*effective.rule));
+  }
+  for (const auto& effective : host.nat) {
+    const policy::Translation& translation = *effective.rule->translation;
+    auto& list = translation.of_source() ? lowered.new_source : lowered.new_destination;
+    list.push_back(lowering.rule(*effective.rule));
+    keep_families(list.back(), translation);
   }
   return lowered;
 }

@@ -29,7 +29,8 @@ struct LoweredRule {
   std::vector<Traffic> traffic;  // disjoint; not looked at where any_service
   AddressCondition source;
   AddressCondition destination;
-  std::vector<std::string> devices;  // it arrives on (inbound), leaves by (outbound); empty: any
+  std::vector<std::string> in_devices;   // that it arrives on; empty: any
+  std::vector<std::string> out_devices;  // that it leaves by; empty: any
   std::optional<std::uint32_t> user;
 
   // Whether a packet that matches is decided here. A drop or reject rule with a limit passes on
@@ -43,6 +44,9 @@ struct LoweredPolicy {
   std::vector<LoweredRule> early;
   std::vector<LoweredRule> inbound;
   std::vector<LoweredRule> outbound;
+  std::vector<LoweredRule> forward;
+  std::vector<LoweredRule> new_destination;  // [[nat]], of the families that they translate
+  std::vector<LoweredRule> new_source;       // likewise
 };
 
 LoweredPolicy lower(const policy::Policy& policy, const policy::HostPolicy& host);

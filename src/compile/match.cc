@@ -86,11 +86,44 @@ void ct_state(Exprs& exprs, std::uint32_t bits) {
   compare(exprs, CmpOp::Neq, Value::host_u32(0));
 }
 
+void translated(Exprs& exprs) {
+  constexpr std::uint32_t kDestinationNat = 1u << 5;  // IPS_DST_NAT
+  exprs.push_back(Ct{CtKey::Status, std::nullopt, 0});
+  exprs.push_back(BitwiseMask{0, 0, 4, Value::host_u32(kDestinationNat), Value::host_u32(0)});
+  compare(exprs, CmpOp::Neq, Value::host_u32(0));
+}
+
+void nat(Exprs& exprs, NatKind kind, const net::Address& address,
+         std::optional<std::uint16_t> port) {
+  // An IPv6 address fills registers 0 to 3.
+  constexpr Register kPort = 4;
+  exprs.push_back(Immediate{0, Value(net::to_bytes(address))});
+  Nat nat;
+  nat.kind = kind;
+  nat.family = net::is_ipv4(address) ? std::uint8_t{NFPROTO_IPV4} : std::uint8_t{NFPROTO_IPV6};
+  nat.address_min = 0;
+  if (port) {
+    exprs.push_back(Immediate{kPort, Value::be16(*port)});
+    nat.port_min = kPort;
+  }
+  exprs.push_back(nat);
+}
+
+void redirect(Exprs& exprs, std::optional<std::uint16_t> port) {
+  Redirect redirect;
+  if (port) {
+    exprs.push_back(Immediate{0, Value::be16(*port)});
+    redirect.port_min = 0;
+  }
+  exprs.push_back(redirect);
+}
+
 void prefix(Exprs& exprs, Side side, const net::Prefix& prefix) {
   const IpVersion version = net::is_ipv4(prefix.address) ? IpVersion::V4 : IpVersion::V6;
   Payload field = address_field(side, version);
   auto bytes = net::to_bytes(prefix.address);
-  if (prefix.length % 8 == 0) {
+  const bool in_packet = side != Side::OriginalDestination;
+  if (in_packet && prefix.length % 8 == 0) {
     // Whole bytes: a shorter load and no mask, as nft does.
     field.length = prefix.length / 8;
     bytes.resize(field.length);
@@ -100,9 +133,11 @@ void prefix(Exprs& exprs, Side side, const net::Prefix& prefix) {
     for (unsigned bit = 0; bit < prefix.length; ++bit) {
       mask[bit / 8] = static_cast<std::uint8_t>(mask[bit / 8] | 0x80 >> bit % 8);
     }
-    exprs.push_back(field);
-    exprs.push_back(BitwiseMask{0, 0, field.length, Value(mask),
-                                Value(std::vector<std::uint8_t>(bytes.size()))});
+    load_address(exprs, side, version);
+    if (prefix.length < 8 * bytes.size()) {
+      exprs.push_back(BitwiseMask{0, 0, field.length, Value(mask),
+                                  Value(std::vector<std::uint8_t>(bytes.size()))});
+    }
   }
   compare(exprs, CmpOp::Eq, Value(bytes));
 }
@@ -113,12 +148,21 @@ void address_in(Exprs& exprs, Side side, IpVersion version, std::string set) {
 }
 
 void load_address(Exprs& exprs, Side side, IpVersion version, Register first) {
+  if (side == Side::OriginalDestination) {
+    exprs.push_back(Ct{version == IpVersion::V4 ? CtKey::DestinationIp : CtKey::DestinationIp6,
+                       CtDirection::Original, first});
+    return;
+  }
   Payload field = address_field(side, version);
   field.destination = first;
   exprs.push_back(field);
 }
 
 void load_port(Exprs& exprs, Side side, Register first) {
+  if (side == Side::OriginalDestination) {
+    exprs.push_back(Ct{CtKey::ProtoDestination, CtDirection::Original, first});
+    return;
+  }
   exprs.push_back(Payload{PayloadBase::Transport, side == Side::Source ? 0u : 2u, 2, first});
 }
 

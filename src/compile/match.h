@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,7 +18,9 @@ namespace rolewall::compile::match {
 
 using Exprs = std::vector<ruleset::Expr>;
 
-enum class Side : std::uint8_t { Source, Destination };
+// OriginalDestination: as the client wrote it, before any translation, where conntrack has an
+// entry.
+enum class Side : std::uint8_t { Source, Destination, OriginalDestination };
 enum class IpVersion : std::uint8_t { V4, V6 };
 
 void nfproto(Exprs& exprs, IpVersion version);                    // meta nfproto ipv4
@@ -28,6 +31,12 @@ void device(Exprs& exprs, ruleset::MetaKey key, std::string_view device);  // ii
 void not_device(Exprs& exprs, ruleset::MetaKey key, std::string_view device);  // iifname != "eth0"
 void user(Exprs& exprs, std::uint32_t id);                                     // meta skuid 0
 void ct_state(Exprs& exprs, std::uint32_t bits);  // ct state established
+void translated(Exprs& exprs);                    // ct status dnat
+
+// The address in register 0, its port, if there is one, in 1.
+void nat(Exprs& exprs, ruleset::NatKind kind, const net::Address& address,
+         std::optional<std::uint16_t> port);                     // dnat ip to 10.0.0.1:443
+void redirect(Exprs& exprs, std::optional<std::uint16_t> port);  // redirect to :443
 
 // REQUIRES: nfproto() of the prefix's family stands before it in the rule.
 void prefix(Exprs& exprs, Side side, const net::Prefix& prefix);  // ip saddr 10.0.0.0/8

@@ -62,7 +62,16 @@ class RuleChain {
   Action excess_action() const {
     if (rule_.action != Action::Accept) return rule_.action;
     if (defaults_.mode == policy::Mode::Audit) return Action::Accept;
-    return rule_.direction == policy::Direction::Inbound ? defaults_.inbound : defaults_.outbound;
+    switch (rule_.direction) {
+      case policy::Direction::Inbound:
+        return defaults_.inbound;
+      case policy::Direction::Outbound:
+        return defaults_.outbound;
+      case policy::Direction::Forward:
+      case policy::Direction::Nat:
+        break;
+    }
+    return defaults_.forward;
   }
 
   bool excess_is_logged() const {

@@ -75,6 +75,8 @@ constexpr std::array kTable = {
             "two rules of one file and direction have the same id"},
     CodeRow{Code::BadEarly, kError, "bad-early",
             "`early` with something that is not known before connection tracking"},
+    CodeRow{Code::BadTranslation, kError, "bad-translation",
+            "a [[nat]] rule that cannot translate what it says"},
     CodeRow{Code::MatchesNothing, kError, "matches-nothing", "no packet can ever match a rule"},
     CodeRow{Code::NotOfThisRole, kError, "not-of-this-role",
             "`on` names hosts that the file is not for"},

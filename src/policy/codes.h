@@ -61,6 +61,7 @@ enum class Code : std::uint8_t {
   MissingId,
   DuplicateId,
   BadEarly,
+  BadTranslation,
   MatchesNothing,
   NotOfThisRole,
   Expired,

@@ -47,8 +47,7 @@ class Collector {
     const RuleFile& file = policy_.files[index];
     for (const Rule& rule : file.rules) {
       if (!holds(rule)) continue;
-      auto& rules = rule.direction == Direction::Inbound ? out_.inbound : out_.outbound;
-      rules.push_back({&rule, &file});
+      out_.rules(rule.direction).push_back({&rule, &file});
     }
   }
 
@@ -68,6 +67,20 @@ class Collector {
 };
 
 }  // namespace
+
+std::vector<EffectiveRule>& HostPolicy::rules(Direction direction) {
+  switch (direction) {
+    case Direction::Inbound:
+      return inbound;
+    case Direction::Outbound:
+      return outbound;
+    case Direction::Forward:
+      return forward;
+    case Direction::Nat:
+      break;
+  }
+  return nat;
+}
 
 HostPolicy effective_policy(const Policy& policy, Index host, Date date) {
   return Collector(policy, host, date).collect();

@@ -21,6 +21,10 @@ struct HostPolicy {
   Defaults defaults;                   // the site's, with the roles' overrides
   std::vector<EffectiveRule> inbound;  // early ones included, in order
   std::vector<EffectiveRule> outbound;
+  std::vector<EffectiveRule> forward;
+  std::vector<EffectiveRule> nat;
+
+  std::vector<EffectiveRule>& rules(Direction direction);
 };
 
 // REQUIRES: `policy` was loaded without errors. Pointers are into `policy`.

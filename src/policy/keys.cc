@@ -21,12 +21,12 @@ constexpr std::array kSiteFileKeys = {
 constexpr std::array kRoleFileKeys = {
     Key{"role", String, true},  Key{"description", String}, Key{"use", StringsOrNone},
     Key{"skip", StringsOrNone}, Key{"defaults", Table},     Key{"inbound", Tables},
-    Key{"outbound", Tables},    Key{"test", Tables},        Key{"forward", NotYet},
-    Key{"nat", NotYet},         Key{"never", NotYet},       Key{"always", NotYet}};
+    Key{"outbound", Tables},    Key{"test", Tables},        Key{"forward", Tables},
+    Key{"nat", Tables},         Key{"never", NotYet},       Key{"always", NotYet}};
 constexpr std::array kBlockFileKeys = {Key{"description", String}, Key{"inbound", Tables},
                                        Key{"outbound", Tables},    Key{"test", Tables},
                                        Key{"networks", Table},     Key{"services", Table},
-                                       Key{"forward", NotYet},     Key{"nat", NotYet},
+                                       Key{"forward", Tables},     Key{"nat", Tables},
                                        Key{"never", NotYet},       Key{"always", NotYet}};
 constexpr std::array kServicesFileKeys = {Key{"services", Table}};
 constexpr std::array kLockFileKeys = {Key{"names", Table}};
@@ -62,6 +62,19 @@ constexpr std::array kOutboundKeys = {Key{"id", String},
                                       Key{"expires", KeyType::Date},
                                       Key{"comment", String},
                                       Key{"enabled", KeyType::Boolean}};
+constexpr std::array kForwardKeys = {Key{"id", String},      Key{"service", Strings},
+                                     Key{"from", Strings},   Key{"to", Strings},
+                                     Key{"in", Strings},     Key{"out", Strings},
+                                     Key{"on", Strings},     Key{"action", String},
+                                     Key{"limit", String},   Key{"connections", Integer},
+                                     Key{"log", Boolean},    Key{"expires", KeyType::Date},
+                                     Key{"comment", String}, Key{"enabled", KeyType::Boolean}};
+constexpr std::array kNatKeys = {Key{"id", String},         Key{"service", Strings},
+                                 Key{"from", Strings},      Key{"to", Strings},
+                                 Key{"in", Strings},        Key{"out", Strings},
+                                 Key{"on", Strings},        Key{"new-destination", String},
+                                 Key{"new-source", String}, Key{"expires", KeyType::Date},
+                                 Key{"comment", String},    Key{"enabled", KeyType::Boolean}};
 constexpr std::array kTestKeys = {
     Key{"name", String},  Key{"on", Strings},     Key{"accept", Strings}, Key{"deny", Strings},
     Key{"drop", Strings}, Key{"reject", Strings}, Key{"by", String}};
@@ -88,6 +101,12 @@ constexpr std::array kAdvice = {
     Advice{"interfaces", "interfaces are defined in site.toml"},
     Advice{"inbound", "rules stand in the file of a role or block"},
     Advice{"outbound", "rules stand in the file of a role or block"},
+    Advice{"forward", "rules stand in the file of a role or block"},
+    Advice{"nat", "rules stand in the file of a role or block"},
+    Advice{"action", "a translation admits exactly what it translates; what is denied is a rule's"},
+    Advice{"limit", "a translation has no limit; the rules that it passes may"},
+    Advice{"connections", "a translation has no limit; the rules that it passes may"},
+    Advice{"log", "a translation is not logged; the rules that it passes may be"},
     Advice{"use", "roles use blocks; a block uses none"},
     Advice{"early", "only inbound rules can be early"},
     Advice{"user", "only outbound rules know the socket's owner"},
@@ -223,6 +242,8 @@ const Keys kLog = kLogKeys;
 const Keys kNetwork = kNetworkKeys;
 const Keys kInbound = kInboundKeys;
 const Keys kOutbound = kOutboundKeys;
+const Keys kForward = kForwardKeys;
+const Keys kNat = kNatKeys;
 const Keys kTest = kTestKeys;
 }  // namespace keys
 

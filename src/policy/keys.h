@@ -45,6 +45,8 @@ extern const Keys kLog;           // log = {} in [defaults]
 extern const Keys kNetwork;       // NAME = {} in [networks]
 extern const Keys kInbound;       // [[inbound]]
 extern const Keys kOutbound;      // [[outbound]]
+extern const Keys kForward;       // [[forward]]
+extern const Keys kNat;           // [[nat]]
 extern const Keys kTest;          // [[test]]
 }  // namespace keys
 

@@ -9,6 +9,7 @@
 
 #include "policy/codes.h"
 #include "policy/lint.h"
+#include "policy/rule.h"
 
 namespace rolewall::policy {
 namespace {
@@ -104,7 +105,11 @@ void append(std::string& key, const Selectors& selectors) {
 
 // Equal for two rules that match the same packets for the same reason: the same words in any order.
 std::string words_of(const Rule& rule) {
-  std::string key = rule.direction == Direction::Inbound ? "i" : "o";
+  std::string key(word_of(rule.direction));
+  key += ':';
+  // The first to translate decides, whatever it translates to; but one changes the destination, and
+  // another the source of the same packet.
+  if (rule.translation) key += rule.translation->of_source() ? 's' : 'd';
   key += rule.early ? 'e' : '-';
   std::vector<std::string> services;
   for (const ServiceLiteral& literal : rule.services.literals) services.push_back(literal.text);

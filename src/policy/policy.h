@@ -152,7 +152,7 @@ struct Named {
 
 // --- rules -------------------------------------------------------------------------------------
 
-enum class Direction : std::uint8_t { Inbound, Outbound };
+enum class Direction : std::uint8_t { Inbound, Outbound, Forward, Nat };
 enum class Action : std::uint8_t { Accept, Drop, Reject };
 enum class Mode : std::uint8_t { Enforce, Audit };
 
@@ -163,6 +163,17 @@ struct Rate {
   std::uint32_t burst = 0;
   bool per_source = true;  // else `in all`
   Span span;
+};
+
+// What a [[nat]] rule makes of an address. It concerns the families of `addresses` alone;
+// masquerade and local, which take the address of a device, concern both.
+struct Translation {
+  enum class Kind : std::uint8_t { Destination, Local, Source, Masquerade };
+  Kind kind = Kind::Destination;
+  std::vector<net::Address> addresses;  // at most one a family
+  std::optional<std::uint16_t> port;    // Destination and Local; kept where absent
+
+  bool of_source() const { return kind == Kind::Source || kind == Kind::Masquerade; }
 };
 
 struct Rule {
@@ -181,6 +192,7 @@ struct Rule {
   bool early = false;
   bool log = false;
   std::optional<std::uint32_t> user;
+  std::optional<Translation> translation;  // [[nat]], and there always
   std::optional<Date> expires;
   std::string comment;
   bool enabled = true;
@@ -267,7 +279,7 @@ struct RuleFile {
   std::vector<Index> use;         // blocks, into Policy::files
   std::vector<std::string> skip;  // full names of blocks' rules that this role leaves out
   DefaultsOverride defaults;
-  std::vector<Rule> rules;  // both directions, each in the order written
+  std::vector<Rule> rules;  // all directions, each in the order written
   std::vector<Test> tests;
   std::vector<Index> hosts;   // a role: that bear it; a block: that bear a role which uses it
   net::AddressSet addresses;  // a role: all its hosts' addresses

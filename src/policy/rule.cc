@@ -9,6 +9,7 @@
 #include "base/suggest.h"
 #include "policy/codes.h"
 #include "policy/defaults.h"
+#include "policy/nat.h"
 #include "policy/service.h"
 
 namespace rolewall::policy {
@@ -103,7 +104,30 @@ Families families_of(const ServiceList& services) {
   return families;
 }
 
+Families families_of(const Translation& translation) {
+  if (translation.addresses.empty()) return {true, true};
+  Families families;
+  for (const net::Address& address : translation.addresses) {
+    (net::is_ipv4(address) ? families.ipv4 : families.ipv6) = true;
+  }
+  return families;
+}
+
 // --- one rule ----------------------------------------------------------------------------------
+
+Keys keys_of(Direction direction) {
+  switch (direction) {
+    case Direction::Inbound:
+      return keys::kInbound;
+    case Direction::Outbound:
+      return keys::kOutbound;
+    case Direction::Forward:
+      return keys::kForward;
+    case Direction::Nat:
+      return keys::kNat;
+  }
+  return {};
+}
 
 class RuleReader {
  public:
@@ -113,8 +137,7 @@ class RuleReader {
         diagnostics_(loader.diagnostics),
         source_(source),
         file_(loader.policy.files[source.file]),
-        section_(table, direction == Direction::Inbound ? keys::kInbound : keys::kOutbound,
-                 direction == Direction::Inbound ? "[[inbound]]" : "[[outbound]]", source.top,
+        section_(table, keys_of(direction), fmt::format("[[{}]]", word_of(direction)), source.top,
                  loader.diagnostics) {
     rule_.direction = direction;
     rule_.span = table.span();
@@ -143,6 +166,9 @@ class RuleReader {
     read_expires();
     check_early();
     check_management();
+    if (rule_.direction == Direction::Nat) {
+      rule_.translation = read_translation(loader_, section_, rule_, source_.used_at);
+    }
     check_matches_something();
     return std::move(rule_);
   }
@@ -161,9 +187,7 @@ class RuleReader {
                "the rule has no `id`, and no single service to be named after", "add id = \"...\"");
       }
     }
-    rule_.full_name =
-        fmt::format("{}.{}.{}", file_.name,
-                    rule_.direction == Direction::Inbound ? "inbound" : "outbound", rule_.id);
+    rule_.full_name = fmt::format("{}.{}.{}", file_.name, word_of(rule_.direction), rule_.id);
   }
 
   Selectors read_selectors(std::string_view key) {
@@ -317,6 +341,15 @@ class RuleReader {
     const Families to = families_of(policy_, rule_.to, file_.hosts);
     const Families services = families_of(rule_.services);
     const auto none = [](Families f) { return !f.ipv4 && !f.ipv6; };
+    if (rule_.translation && !none(from & to & services)) {
+      const Families translated = families_of(*rule_.translation);
+      if (none(from & to & services & translated)) {
+        report(diagnostics_, Code::MatchesNothing, rule_.span,
+               fmt::format("{} can match nothing: the new address is of another family than what "
+                           "it translates",
+                           rule_.full_name));
+      }
+    }
     if (none(from) || none(to) || !none(from & to & services)) return;
     std::string why = "its service, `from` and `to` have no address family in common";
     if (none(from & to)) {
@@ -370,6 +403,20 @@ void check_on(Loader& loader, const RuleFile& file, const Selectors& on) {
 }
 
 }  // namespace
+
+std::string_view word_of(Direction direction) {
+  switch (direction) {
+    case Direction::Inbound:
+      return "inbound";
+    case Direction::Outbound:
+      return "outbound";
+    case Direction::Forward:
+      return "forward";
+    case Direction::Nat:
+      return "nat";
+  }
+  return "";
+}
 
 Rule read_rule(Loader& loader, const RuleSource& source, Direction direction, const Value& table) {
   return RuleReader(loader, source, direction, table).read();

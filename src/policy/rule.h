@@ -13,6 +13,9 @@ struct RuleSource {
 };
 
 // REQUIRES: hosts, networks and services are resolved.
+// "inbound": as keys and full names have it.
+std::string_view word_of(Direction direction);
+
 Rule read_rule(Loader& loader, const RuleSource& source, Direction direction, const Value& table);
 
 // `on`, of a rule or test: hosts of the file, by name, role or tag.

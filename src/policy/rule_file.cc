@@ -226,15 +226,17 @@ RuleSource RuleFiles::source_of(const OpenFile& open) const {
 void RuleFiles::read_rules() {
   for (OpenFile& open : files_) {
     if (!open.section) continue;
-    read_rules_of(open, Direction::Inbound, "inbound");
-    read_rules_of(open, Direction::Outbound, "outbound");
+    for (const Direction direction :
+         {Direction::Inbound, Direction::Outbound, Direction::Forward, Direction::Nat}) {
+      read_rules_of(open, direction);
+    }
   }
 }
 
-void RuleFiles::read_rules_of(OpenFile& open, Direction direction, std::string_view key) {
+void RuleFiles::read_rules_of(OpenFile& open, Direction direction) {
   std::map<std::string, Span> seen;
   const RuleSource source = source_of(open);
-  for (const Value& table : open.section->items(key)) {
+  for (const Value& table : open.section->items(word_of(direction))) {
     Rule rule = read_rule(loader_, source, direction, table);
     add_rule(loader_.policy.files[open.index], std::move(rule), seen);
   }

@@ -48,7 +48,7 @@ class RuleFiles {
   std::optional<Index> open_block(const std::string& name, Span used_at);
   std::optional<Value> open_services(const std::string& directory);
   void read_use(OpenFile& role);
-  void read_rules_of(OpenFile& file, Direction direction, std::string_view key);
+  void read_rules_of(OpenFile& open, Direction direction);
   void add_rule(RuleFile& file, Rule rule, std::map<std::string, Span>& seen);
   RuleSource source_of(const OpenFile& file) const;
 

@@ -266,9 +266,69 @@ class RuleText {
             [&](const Log& log) { return add(log_text(log)); },
             [&](const Reject& reject) { return visit_reject(reject); },
             [&](const Notrack&) { return add("notrack"); },
+            [&](const Nat& nat) { return visit_nat(nat); },
+            [&](const Masquerade& masquerade) { return visit_local_nat("masquerade", masquerade); },
+            [&](const Redirect& redirect) { return visit_local_nat("redirect", redirect); },
             [&](const auto&) { return fails("an expression that has no form here yet"); },
             [&](const Unsupported& unsupported) { return fails(unsupported.reason); }},
         expr);
+  }
+
+  // "80" or "80-90"; nft asks for a test of the protocol before it.
+  Text nat_ports(Register from, std::optional<Register> to) {
+    if (!known_.protocol)
+      return cannot("nft translates ports where the rule has tested the protocol");
+    const Operand* low = use(from);
+    if (low == nullptr) return cannot(why_);
+    Text text = operand_text(*low, DataType::InetService);
+    if (!text || !to || to == from) return text;
+    const Operand* high = use(*to);
+    if (high == nullptr) return cannot(why_);
+    const Text last = operand_text(*high, DataType::InetService);
+    return last ? Text(fmt::format("{}-{}", *text, *last)) : last;
+  }
+
+  bool visit_nat(const Nat& nat) {
+    if (nat.flags != 0) return fails("translation flags have no form here");
+    if (nat.family != kNfProtoIpv4 && nat.family != kNfProtoIpv6) {
+      return fails("a translation of no family that nft knows");
+    }
+    if (!nat.address_min && !nat.port_min) return fails("a translation to nothing");
+    const bool v4 = nat.family == kNfProtoIpv4;
+    std::string text = nat.kind == NatKind::Source ? "snat" : "dnat";
+    if (table_.family == Family::Inet) text += v4 ? " ip" : " ip6";
+    text += " to ";
+    if (nat.address_min) {
+      const DataType type = v4 ? DataType::Ipv4Address : DataType::Ipv6Address;
+      std::vector<Register> ends{*nat.address_min};
+      if (nat.address_max && nat.address_max != nat.address_min) ends.push_back(*nat.address_max);
+      for (const Register end : ends) {
+        const Operand* operand = use(end);
+        if (operand == nullptr) return false;
+        const Text address = operand_text(*operand, type);
+        if (!address) return fails(address.error());
+        if (end != ends.front()) text += '-';
+        const bool brackets = !v4 && nat.port_min && operand->constant;
+        text += brackets ? fmt::format("[{}]", *address) : *address;
+      }
+    }
+    if (nat.port_min) {
+      const Text ports = nat_ports(*nat.port_min, nat.port_max);
+      if (!ports) return fails(ports.error());
+      text += ":" + *ports;
+    }
+    return add(text);
+  }
+
+  template <class LocalNat>
+  bool visit_local_nat(std::string text, const LocalNat& nat) {
+    if (nat.flags != 0) return fails("translation flags have no form here");
+    if (nat.port_min) {
+      const Text ports = nat_ports(*nat.port_min, nat.port_max);
+      if (!ports) return fails(ports.error());
+      text += " to :" + *ports;
+    }
+    return add(text);
   }
 
   // nft brings numbers of the host's into network order before it compares them by size.
