@@ -81,10 +81,10 @@ void show_text(const policy::Policy& policy, const policy::Rule& rule) {
 
 bool has_rule(const policy::Policy& policy, policy::Index host, policy::Date date,
               const policy::Rule& rule) {
-  const auto effective = policy::effective_policy(policy, host, date);
-  const auto same = [&](const policy::EffectiveRule& entry) { return entry.rule == &rule; };
-  return std::any_of(effective.inbound.begin(), effective.inbound.end(), same) ||
-         std::any_of(effective.outbound.begin(), effective.outbound.end(), same);
+  auto effective = policy::effective_policy(policy, host, date);
+  const auto& rules = effective.rules(rule.direction);
+  return std::any_of(rules.begin(), rules.end(),
+                     [&](const policy::EffectiveRule& entry) { return entry.rule == &rule; });
 }
 
 void show_kernel_rules(const ruleset::Snapshot& snapshot, const std::string& id) {

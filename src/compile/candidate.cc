@@ -1,9 +1,6 @@
 #include "compile/candidate.h"
 
 #include <algorithm>
-#include <optional>
-
-#include "compile/match.h"
 
 namespace rolewall::compile {
 namespace {
@@ -11,12 +8,6 @@ namespace {
 using match::Exprs;
 using match::IpVersion;
 using match::Side;
-
-// One way to satisfy a part of the match.
-struct Way {
-  std::optional<IpVersion> version;  // holds in that family alone; who combines ways adds the guard
-  Exprs exprs;
-};
 
 Side side_of(Destination destination) {
   return destination == Destination::Written ? Side::Destination : Side::OriginalDestination;
@@ -50,6 +41,7 @@ std::vector<Way> address_ways(const Candidate& candidate, AddressSets& sets,
   return ways;
 }
 
+// Who combines ways adds the test of the family.
 Way traffic_way(const Traffic& box, Families possible, Destination destination) {
   Way way;
   if (!(possible & box.families).both() && possible.both()) {
@@ -99,27 +91,28 @@ std::vector<Exprs> device_conditions(const LoweredRule& rule) {
 }  // namespace
 
 Candidate fresh_candidate(const LoweredRule& rule) {
-  return {&rule, rule.any_service, rule.traffic, rule.source.any(), rule.destination.any(), {}};
+  const Families families = rule.source.families() & rule.destination.families();
+  return {&rule,   rule.any_service, rule.traffic, rule.source.any(), rule.destination.any(),
+          families};
 }
 
-std::vector<Exprs> conditions(const Candidate& candidate, AddressSets& sets,
-                              Destination destination) {
+std::vector<Way> ways_to_match(const Candidate& candidate, AddressSets& sets,
+                               Destination destination) {
   const LoweredRule& rule = *candidate.rule;
   const auto addresses = address_ways(candidate, sets, destination);
   const auto traffic = traffic_ways(candidate, destination);
-  std::vector<Exprs> ways;
+  std::vector<Way> ways;
   for (const Exprs& device : device_conditions(rule)) {
     for (const Way& service : traffic) {
       for (const Way& address : addresses) {
         if (service.version && address.version && service.version != address.version) continue;
         Exprs exprs = device;
-        if (const auto version = address.version ? address.version : service.version) {
-          match::nfproto(exprs, *version);
-        }
+        const auto version = address.version ? address.version : service.version;
+        if (version) match::nfproto(exprs, *version);
         exprs.insert(exprs.end(), service.exprs.begin(), service.exprs.end());
         exprs.insert(exprs.end(), address.exprs.begin(), address.exprs.end());
         if (rule.user) match::user(exprs, *rule.user);
-        ways.push_back(std::move(exprs));
+        ways.push_back({version, std::move(exprs)});
       }
     }
   }
@@ -130,9 +123,9 @@ std::vector<ruleset::Rule> linear_rules(const Candidate& candidate, AddressSets&
                                         Destination destination) {
   const std::string& id = candidate.rule->rule->full_name;
   std::vector<ruleset::Rule> rules;
-  for (Exprs& exprs : conditions(candidate, sets, destination)) {
-    match::jump(exprs, id);
-    rules.push_back({0, id, std::move(exprs)});
+  for (Way& way : ways_to_match(candidate, sets, destination)) {
+    match::jump(way.exprs, id);
+    rules.push_back({0, id, std::move(way.exprs)});
   }
   return rules;
 }

@@ -1,10 +1,13 @@
 // A rule on its way through dispatch: what of its match the maps above have not settled yet.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "compile/address_sets.h"
 #include "compile/lower.h"
+#include "compile/match.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::compile {
@@ -23,14 +26,21 @@ struct Candidate {
   }
 };
 
-// Where a packet's destination is read: its headers, or (after destination NAT) what the client
-// wrote, as conntrack's original tuple keeps it. NAT of a source comes after all of these.
+// Where a packet's destination is read: in its headers, or in conntrack's original tuple, which
+// keeps what the client wrote, before any translation. A source is always read in the headers: what
+// changes it comes after all that tests it.
 enum class Destination : std::uint8_t { Written, Original };
 
-// The ways in which a packet can match what is unsettled, each a list of conditions; no packet
-// matches two of them.
-std::vector<match::Exprs> conditions(const Candidate& candidate, AddressSets& sets,
-                                     Destination destination);
+// One way to satisfy a rule's conditions, or a part of them.
+struct Way {
+  std::optional<match::IpVersion> version;  // it holds in that family alone
+  match::Exprs exprs;
+};
+
+// The ways in which a packet can match what is unsettled; no packet matches two of them. Their
+// expressions test the family, too.
+std::vector<Way> ways_to_match(const Candidate& candidate, AddressSets& sets,
+                               Destination destination);
 
 Candidate fresh_candidate(const LoweredRule& rule);
 

@@ -6,6 +6,7 @@
 #include "compile/nat_chains.h"
 #include "compile/rule_chain.h"
 #include "compile/table_builder.h"
+#include "compile/translated.h"
 #include "policy/effective.h"
 
 namespace rolewall::compile {
@@ -49,16 +50,22 @@ ruleset::Snapshot compile(const policy::Policy& policy, policy::Index host,
   AddressSets sets(table, options.optimise);
   // Only a host that says something of forwarding or NAT asks what was translated.
   const bool forwards = !effective.forward.empty() || !effective.nat.empty();
-  const auto translated =
-      forwards ? std::optional(Translated{&lowered.new_destination}) : std::nullopt;
+  const Translated translated = forwards ? Translated::Apart : Translated::Alike;
   add_base_chains(table, effective, !lowered.early.empty(), forwards);
   if (!lowered.early.empty()) {
     add_dispatch(table, sets, kEarlyDispatch, lowered.early, options.optimise);
   }
   add_dispatch(table, sets, kInboundDispatch, lowered.inbound, options.optimise, translated);
-  add_dispatch(table, sets, kOutboundDispatch, lowered.outbound, options.optimise);
+  add_dispatch(table, sets, kOutboundDispatch, lowered.outbound, options.optimise, translated);
   if (forwards) {
     add_dispatch(table, sets, kForwardDispatch, lowered.forward, options.optimise, translated);
+    const auto& translations = lowered.new_destination;
+    add_translated_chain(table, sets, kInboundDispatch, lowered.inbound, translations,
+                         Admitted::Here);
+    add_translated_chain(table, sets, kOutboundDispatch, lowered.outbound, translations,
+                         Admitted::None);
+    add_translated_chain(table, sets, kForwardDispatch, lowered.forward, translations,
+                         Admitted::Going);
   }
   add_nat_chains(table, sets, lowered);
   for (const auto* rules :

@@ -10,6 +10,7 @@
 #include "compile/candidate.h"
 #include "compile/match.h"
 #include "compile/partition.h"
+#include "compile/translated.h"
 
 namespace rolewall::compile {
 namespace {
@@ -106,48 +107,15 @@ class Dispatcher {
   }
 
   // `goto` returns to where the base chain goes on with (default).
-  void add_chain(const std::string& name, Candidates list, const Translated& translated) {
+  void add_chain_after_translated(const std::string& name, Candidates list) {
     std::vector<Rule> rules(1);
     match::translated(rules[0].exprs);
-    match::go_to(rules[0].exprs, name + "/translated");
-    add(rules, rules_for(name, list, Scope::AnyTraffic));
+    match::go_to(rules[0].exprs, translated_chain(name));
+    add(rules, rules_for(name, std::move(list), Scope::AnyTraffic));
     table_.add_chain(name, std::move(rules));
-
-    std::vector<Rule> originals;
-    for (const Candidate& candidate : list) {
-      add(originals, linear_rules(candidate, sets_, Destination::Original));
-    }
-    for (const LoweredRule& nat : *translated.admitted) add(originals, admission(nat));
-    table_.add_chain(name + "/translated", std::move(originals));
   }
 
  private:
-  // Exactly what the rule translates: what the client wrote, and where it goes now.
-  std::vector<Rule> admission(const LoweredRule& nat) {
-    const policy::Translation& translation = *nat.rule->translation;
-    std::vector<Rule> rules;
-    for (const match::Exprs& asked :
-         conditions(fresh_candidate(nat), sets_, Destination::Original)) {
-      const auto admit = [&](const net::Address* address) {
-        Rule rule{0, nat.rule->full_name, asked};
-        if (address != nullptr) {
-          const bool v4 = net::is_ipv4(*address);
-          match::nfproto(rule.exprs, v4 ? IpVersion::V4 : IpVersion::V6);
-          match::prefix(rule.exprs, Side::Destination, {*address, v4 ? 32u : 128u});
-        }
-        if (translation.port) {
-          match::port(rule.exprs, Side::Destination, {*translation.port, *translation.port});
-        }
-        match::counter(rule.exprs);
-        match::verdict(rule.exprs, policy::Action::Accept);
-        rules.push_back(std::move(rule));
-      };
-      if (translation.addresses.empty()) admit(nullptr);
-      for (const net::Address& address : translation.addresses) admit(&address);
-    }
-    return rules;
-  }
-
   std::vector<Rule> rules_for(const std::string& path, Candidates list, Scope scope) {
     std::vector<Rule> rules;
     int runs = 0;
@@ -536,13 +504,16 @@ class Dispatcher {
 }  // namespace
 
 void add_dispatch(TableBuilder& table, AddressSets& sets, const std::string& name,
-                  const std::vector<LoweredRule>& rules, bool optimise,
-                  std::optional<Translated> translated) {
+                  const std::vector<LoweredRule>& rules, bool optimise, Translated translated) {
   Candidates list;
   for (const LoweredRule& rule : rules) list.push_back(fresh_candidate(rule));
   Dispatcher dispatcher(table, sets, optimise);
-  if (translated) return dispatcher.add_chain(name, std::move(list), *translated);
-  dispatcher.add_chain(name, std::move(list), Scope::AnyTraffic);
+  switch (translated) {
+    case Translated::Alike:
+      return dispatcher.add_chain(name, std::move(list), Scope::AnyTraffic);
+    case Translated::Apart:
+      return dispatcher.add_chain_after_translated(name, std::move(list));
+  }
 }
 
 }  // namespace rolewall::compile

@@ -13,7 +13,7 @@
 // one entry of the map, whose list keeps it too. No rule is met twice.
 #pragma once
 
-#include <optional>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -23,18 +23,16 @@
 
 namespace rolewall::compile {
 
-// How packets whose destination was translated are dispatched.
-struct Translated {
-  // What the host's own [[nat]] rules translated is admitted, after the rules.
-  const std::vector<LoweredRule>* admitted = nullptr;
+// Where a packet goes whose destination was translated.
+enum class Translated : std::uint8_t {
+  Alike,  // with all others: `service` and `to` are what stands in the packet
+  Apart,  // to NAME/translated (translated.h)
 };
 
 // Adds the chain `name` that jumps to the rules' own chains, and the chains and maps below it.
-// With `translated`, a packet after destination NAT meets NAME/translated instead, where a rule's
-// `service` and `to` are what the client wrote; without, they are what stands in the packet.
 // REQUIRES: add_rule_chain() is called for each rule as well.
 void add_dispatch(TableBuilder& table, AddressSets& sets, const std::string& name,
                   const std::vector<LoweredRule>& rules, bool optimise,
-                  std::optional<Translated> translated = std::nullopt);
+                  Translated translated = Translated::Alike);
 
 }  // namespace rolewall::compile

@@ -1,6 +1,7 @@
 #include "compile/match.h"
 
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_nat.h>
 
 #include <utility>
 
@@ -102,9 +103,12 @@ void nat(Exprs& exprs, NatKind kind, const net::Address& address,
   nat.kind = kind;
   nat.family = net::is_ipv4(address) ? std::uint8_t{NFPROTO_IPV4} : std::uint8_t{NFPROTO_IPV6};
   nat.address_min = 0;
+  // The kernel adds these flags; a ruleset that is read back is then the same.
+  nat.flags = NF_NAT_RANGE_MAP_IPS;
   if (port) {
     exprs.push_back(Immediate{kPort, Value::be16(*port)});
     nat.port_min = kPort;
+    nat.flags |= NF_NAT_RANGE_PROTO_SPECIFIED;
   }
   exprs.push_back(nat);
 }
@@ -114,6 +118,7 @@ void redirect(Exprs& exprs, std::optional<std::uint16_t> port) {
   if (port) {
     exprs.push_back(Immediate{0, Value::be16(*port)});
     redirect.port_min = 0;
+    redirect.flags = NF_NAT_RANGE_PROTO_SPECIFIED;
   }
   exprs.push_back(redirect);
 }

@@ -66,12 +66,16 @@ void add_translation(TableBuilder& table, const LoweredRule& lowered) {
   table.add_chain(lowered.rule->full_name, std::move(rules));
 }
 
+// Other programs' translations may have been made before a chain of ours is asked (of the source:
+// after the destination's): the original tuple still has what the client wrote.
 void add_base(TableBuilder& table, AddressSets& sets, const char* name, Hook hook, int priority,
               const std::vector<LoweredRule>& list) {
   if (list.empty()) return;
   std::vector<Rule> rules;
   for (const LoweredRule& lowered : list) {
-    for (Rule& rule : linear_rules(fresh_candidate(lowered), sets)) {
+    const auto destination =
+        hook == Hook::Postrouting ? Destination::Original : Destination::Written;
+    for (Rule& rule : linear_rules(fresh_candidate(lowered), sets, destination)) {
       rules.push_back(std::move(rule));
     }
     add_translation(table, lowered);

@@ -102,6 +102,8 @@ constexpr std::array kTable = {
     CodeRow{Code::SshOpen, kWarning, "ssh-open", "ssh is open to the internet without a limit"},
     CodeRow{Code::AddressZero, kWarning, "whole-family",
             "a prefix of length 0 where `any` or `internet` may be meant"},
+    CodeRow{Code::WideTranslation, kWarning, "wide-translation",
+            "a [[nat]] rule takes its service from every address, or every source"},
     CodeRow{Code::ShadowedRule, kWarning, "shadowed-rule",
             "an earlier rule of the same words decides every packet of this one"},
     CodeRow{Code::NoHostHasInterface, kWarning, "no-host-has-interface",

@@ -81,6 +81,7 @@ enum class Code : std::uint8_t {
   ManagementOpen,
   SshOpen,
   AddressZero,
+  WideTranslation,
   ShadowedRule,
   NoHostHasInterface,
   SkipDiffers,

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "base/suggest.h"
 #include "policy/codes.h"
@@ -83,6 +85,7 @@ constexpr std::array kTestKeys = {
 struct Advice {
   std::string_view key;
   std::string_view hint;
+  std::string_view table{};  // in this one alone
 };
 constexpr std::array kAdvice = {
     Advice{"port", "name the port in the service: service = \"tcp/8080\""},
@@ -103,10 +106,15 @@ constexpr std::array kAdvice = {
     Advice{"outbound", "rules stand in the file of a role or block"},
     Advice{"forward", "rules stand in the file of a role or block"},
     Advice{"nat", "rules stand in the file of a role or block"},
-    Advice{"action", "a translation admits exactly what it translates; what is denied is a rule's"},
-    Advice{"limit", "a translation has no limit; the rules that it passes may"},
-    Advice{"connections", "a translation has no limit; the rules that it passes may"},
-    Advice{"log", "a translation is not logged; the rules that it passes may be"},
+    Advice{"action", "a translation denies nothing: an [[inbound]] or [[forward]] rule does",
+           "[[nat]]"},
+    Advice{"limit", "a translation has no limit: an [[inbound]] or [[forward]] rule has",
+           "[[nat]]"},
+    Advice{"connections", "a translation has no limit: an [[inbound]] or [[forward]] rule has",
+           "[[nat]]"},
+    Advice{"log", "a translation is not logged: an [[inbound]] or [[forward]] rule is", "[[nat]]"},
+    Advice{"new-destination", "only [[nat]] translates"},
+    Advice{"new-source", "only [[nat]] translates"},
     Advice{"use", "roles use blocks; a block uses none"},
     Advice{"early", "only inbound rules can be early"},
     Advice{"user", "only outbound rules know the socket's owner"},
@@ -118,15 +126,22 @@ bool contains(Keys keys, std::string_view name) {
   return std::any_of(keys.begin(), keys.end(), [&](const Key& key) { return key.name == name; });
 }
 
-std::string unknown_key_hint(std::string_view name, Keys known, Keys top) {
-  // A slip of the finger first, unless the word is right elsewhere.
-  if (contains(top, name)) return "top-level keys go before the first [section]";
+// What is known of a key that means nothing where it stands.
+struct Unknown {
+  std::string hint;
+  std::optional<std::string> meant;  // the key that it misspells
+};
+
+Unknown unknown_key(std::string_view name, std::string_view table, Keys known, Keys top) {
+  // A slip of the finger, unless the word is right elsewhere.
+  if (contains(top, name)) return {"top-level keys go before the first [section]", {}};
+  for (const Advice& advice : kAdvice) {
+    const bool holds_here = advice.table.empty() || advice.table == table;
+    if (advice.key == name && holds_here) return {std::string(advice.hint), {}};
+  }
   std::vector<std::string> names;
   for (const Key& key : known) names.emplace_back(key.name);
-  for (const Advice& advice : kAdvice) {
-    if (advice.key == name) return std::string(advice.hint);
-  }
-  return did_you_mean(name, names);
+  return {did_you_mean(name, names), nearest(name, names)};
 }
 
 std::string_view type_name(KeyType type) {
@@ -275,9 +290,10 @@ Section::Section(const Value& table, Keys known, std::string_view what, Keys top
     const auto key = std::find_if(known.begin(), known.end(),
                                   [&](const Key& k) { return k.name == member.key; });
     if (key == known.end()) {
+      Unknown unknown = unknown_key(member.key, what, known, top);
       report(diagnostics, Code::UnknownKey, member.span,
-             fmt::format("unknown key {} in {}", quote(member.key), what),
-             unknown_key_hint(member.key, known, top));
+             fmt::format("unknown key {} in {}", quote(member.key), what), unknown.hint);
+      if (unknown.meant) misspelt_.push_back(*std::move(unknown.meant));
     } else if (key->type == NotYet) {
       report_not_yet(member, diagnostics);
     } else if (!check_type(member.value, key->type, member.key, diagnostics)) {
@@ -285,10 +301,14 @@ Section::Section(const Value& table, Keys known, std::string_view what, Keys top
     }
   }
   for (const Key& key : known) {
-    if (!key.required || has(key.name)) continue;
+    if (!key.required || has(key.name) || misspells(key.name)) continue;
     report(diagnostics, Code::MissingKey, table.span(),
            fmt::format("{} lacks the key {}", what, quote(key.name)));
   }
+}
+
+bool Section::misspells(std::string_view name) const {
+  return std::find(misspelt_.begin(), misspelt_.end(), name) != misspelt_.end();
 }
 
 const Value* Section::find(std::string_view name) const {

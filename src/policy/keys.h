@@ -3,7 +3,9 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/diagnostic.h"
 #include "policy/toml_file.h"
@@ -67,6 +69,8 @@ class Section {
   // Null where the key is left out, or was reported. `has`: it is there, in whatever form.
   const Value* find(std::string_view name) const;
   bool has(std::string_view name) const { return table_.find(name) != nullptr; }
+  // An unknown key was reported that reads like this one: that it is missing is no second finding.
+  bool misspells(std::string_view name) const;
   Span span() const { return table_.span(); }
 
   std::string_view text(std::string_view name) const;  // "" where left out
@@ -77,6 +81,7 @@ class Section {
   const Value& table_;
   Keys known_;
   std::vector<std::string_view> wrong_;
+  std::vector<std::string> misspelt_;  // the known keys that were meant
 };
 
 }  // namespace rolewall::policy

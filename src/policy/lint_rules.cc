@@ -66,6 +66,22 @@ void check_length_zero(const Rule& rule, Diagnostics& diagnostics) {
   }
 }
 
+// A translation takes what it matches from whoever was asked.
+void check_translation(const Rule& rule, Diagnostics& diagnostics) {
+  if (!rule.translation) return;
+  const bool source = rule.translation->of_source();
+  const bool narrowed =
+      source ? rule.from.given || !rule.out.empty() : rule.to.given || !rule.in.empty();
+  if (narrowed) return;
+  report(diagnostics, Code::WideTranslation, rule.span,
+         source ? fmt::format("{} changes the source of all that leaves, by the loopback too",
+                              rule.full_name)
+                : fmt::format("{} takes its service from every address that packets pass here for",
+                              rule.full_name),
+         source ? "out = \"...\", or `from`; from = \"any\" where it is meant"
+                : "to = \"self\", or `in`; to = \"any\" where it is meant");
+}
+
 // --- interfaces --------------------------------------------------------------------------------
 
 void check_interfaces(const RuleFile& file, const std::set<std::string_view>& names,
@@ -217,6 +233,7 @@ void lint_rules(const Policy& policy, Date date, Diagnostics& diagnostics) {
       if (!in_force(rule, date)) continue;
       check_ssh(rule, diagnostics);
       check_length_zero(rule, diagnostics);
+      check_translation(rule, diagnostics);
       if (!file.hosts.empty()) check_interfaces(file, interfaces, rule, diagnostics);
       check_plain_http(policy, tls_ends, rule, diagnostics);
     }

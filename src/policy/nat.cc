@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "policy/codes.h"
@@ -21,13 +22,16 @@ struct Target {
 };
 
 // "[fd00::1]:443", "10.0.2.10:443", "web-01:443", "host:web-01:443"; a bare IPv6 address has colons
-// of its own.
+// of its own. Qualifiers of what is no host are understood too, to be refused for what they are.
 Target split(std::string_view text) {
   if (const auto close = text.find("]:"); text.starts_with('[') && close != text.npos) {
     return {text.substr(1, close - 1), 1, text.substr(close + 2)};
   }
-  constexpr std::string_view kQualifier = "host:";
-  const std::size_t start = text.starts_with(kQualifier) ? kQualifier.size() : 0;
+  constexpr std::array<std::string_view, 4> kQualifiers = {"host:", "role:", "tag:", "net:"};
+  std::size_t start = 0;
+  for (const std::string_view qualifier : kQualifiers) {
+    if (text.starts_with(qualifier)) start = qualifier.size();
+  }
   const auto colon = text.find(':', start);
   if (colon == text.npos || text.find(':', colon + 1) != text.npos) return {text, 0, std::nullopt};
   return {text.substr(0, colon), 0, text.substr(colon + 1)};
@@ -40,6 +44,9 @@ class TranslationReader {
       : loader_(loader), section_(section), rule_(rule), used_at_(used_at) {}
 
   std::optional<Translation> read() {
+    if (section_.misspells("new-destination") || section_.misspells("new-source")) {
+      return std::nullopt;
+    }
     const bool destination = section_.has("new-destination");
     if (destination == section_.has("new-source")) {
       return fail(section_.span(),
@@ -104,7 +111,7 @@ class TranslationReader {
     if (!selector) return std::nullopt;
     if (!add_addresses(*selector, translation)) {
       return fail(value.span(),
-                  fmt::format("{} is no new destination: a host of one address, or an address",
+                  fmt::format("{} is no new destination: that is one host, or an address",
                               quote(value.text)),
                   std::string(kDestinationExample));
     }

@@ -178,7 +178,7 @@ class RuleReader {
     const Value* id = section_.find("id");
     if (id != nullptr) {
       if (check_id(id->text, "rule", id->span(), diagnostics_)) rule_.id = id->text;
-    } else if (!section_.has("id")) {
+    } else if (!section_.has("id") && !section_.misspells("id") && !section_.misspells("service")) {
       if (rule_.services.names.size() == 1 && is_id(rule_.services.names[0]) &&
           !is_literal(rule_.services.names[0])) {
         rule_.id = rule_.services.names[0];

@@ -12,10 +12,10 @@ struct RuleSource {
   std::optional<Span> used_at;  // a shipped block: where the site brings it in
 };
 
-// REQUIRES: hosts, networks and services are resolved.
 // "inbound": as keys and full names have it.
 std::string_view word_of(Direction direction);
 
+// REQUIRES: hosts, networks and services are resolved.
 Rule read_rule(Loader& loader, const RuleSource& source, Direction direction, const Value& table);
 
 // `on`, of a rule or test: hosts of the file, by name, role or tag.

@@ -1,6 +1,7 @@
 #include "print/nft_rule.h"
 
 #include <fmt/format.h>
+#include <linux/netfilter/nf_nat.h>
 
 #include <array>
 #include <vector>
@@ -288,8 +289,25 @@ class RuleText {
     return last ? Text(fmt::format("{}-{}", *text, *last)) : last;
   }
 
+  // " random,persistent". The kernel adds by itself the flags that say what is translated.
+  bool nat_flags(std::uint32_t flags, std::string& text) {
+    constexpr std::pair<std::uint32_t, std::string_view> kWords[] = {
+        {NF_NAT_RANGE_PROTO_RANDOM, "random"},
+        {NF_NAT_RANGE_PERSISTENT, "persistent"},
+        {NF_NAT_RANGE_PROTO_RANDOM_FULLY, "fully-random"}};
+    flags &= ~std::uint32_t{NF_NAT_RANGE_MAP_IPS | NF_NAT_RANGE_PROTO_SPECIFIED};
+    char separator = ' ';
+    for (const auto& [flag, word] : kWords) {
+      if ((flags & flag) == 0) continue;
+      flags &= ~flag;
+      text += separator;
+      text += word;
+      separator = ',';
+    }
+    return flags == 0 || fails("translation flags that have no form here");
+  }
+
   bool visit_nat(const Nat& nat) {
-    if (nat.flags != 0) return fails("translation flags have no form here");
     if (nat.family != kNfProtoIpv4 && nat.family != kNfProtoIpv6) {
       return fails("a translation of no family that nft knows");
     }
@@ -317,18 +335,17 @@ class RuleText {
       if (!ports) return fails(ports.error());
       text += ":" + *ports;
     }
-    return add(text);
+    return nat_flags(nat.flags, text) && add(text);
   }
 
   template <class LocalNat>
   bool visit_local_nat(std::string text, const LocalNat& nat) {
-    if (nat.flags != 0) return fails("translation flags have no form here");
     if (nat.port_min) {
       const Text ports = nat_ports(*nat.port_min, nat.port_max);
       if (!ports) return fails(ports.error());
       text += " to :" + *ports;
     }
-    return add(text);
+    return nat_flags(nat.flags, text) && add(text);
   }
 
   // nft brings numbers of the host's into network order before it compares them by size.

@@ -94,6 +94,9 @@ TEST_CASE("every host of the example site: whole, valid, and the same each time"
       CHECK(snapshot == compile(policy, host, {kDate, optimise}));
 
       const ruleset::Table& table = snapshot.ruleset.tables.at(0);
+      for (const ruleset::Chain& chain : table.chains) {
+        CHECK_MESSAGE(!chain.rules.empty(), chain.name);
+      }
       const auto effective = policy::effective_policy(policy, host, kDate);
       for (const auto* rules : {&effective.inbound, &effective.outbound}) {
         for (const auto& rule : *rules) {
