@@ -120,8 +120,10 @@ bool checksum_is_wrong(const Datagram& datagram, bool pseudo_header) {
   return sum != 0;
 }
 
-const char* first_tcp_error(const Datagram& datagram) {
-  enum : std::uint8_t { kFin = 1, kSyn = 2, kRst = 4, kAck = 16, kUrg = 32 };
+enum TcpFlag : std::uint8_t { kFin = 1, kSyn = 2, kRst = 4, kAck = 16, kUrg = 32 };
+
+// tcp_error().
+const char* tcp_error(const Datagram& datagram) {
   const ByteSpan tcp = datagram.transport();
   if (tcp.size() < 20) return "the TCP header is cut off";
   const std::size_t header = std::size_t{tcp[12]} / 16 * 4;
@@ -129,6 +131,24 @@ const char* first_tcp_error(const Datagram& datagram) {
   if (checksum_is_wrong(datagram, true)) return "the TCP checksum is wrong";
   // tcp_valid_flags[]: PSH, ECE and CWR are always allowed.
   switch (tcp[13] & (kFin | kSyn | kRst | kAck | kUrg)) {
+    case kSyn:
+    case kSyn | kUrg:
+    case kSyn | kAck:
+    case kRst:
+    case kRst | kAck:
+    case kFin | kAck:
+    case kFin | kAck | kUrg:
+    case kAck:
+    case kAck | kUrg:
+      return nullptr;
+    default:
+      return "no TCP packet has these flags";
+  }
+}
+
+const char* first_tcp_error(const Datagram& datagram) {
+  if (const char* error = tcp_error(datagram)) return error;
+  switch (datagram.transport()[13] & (kFin | kSyn | kRst | kAck | kUrg)) {
     case kSyn:
     case kSyn | kUrg:
     case kAck:
@@ -175,15 +195,18 @@ const char* first_udplite_error(const Datagram& datagram) {
   return sum != 0 ? "the UDP-Lite checksum is wrong" : nullptr;
 }
 
-const char* first_icmp_error(const Datagram& datagram) {
+const char* icmp_error(const Datagram& datagram) {
   constexpr std::uint8_t kHighestKnown = 18;
   if (datagram.ipv6) return "ICMP over IPv6";
   const ByteSpan icmp = datagram.transport();
   if (icmp.size() < 8) return "the ICMP header is cut off";
   if (checksum_is_wrong(datagram, false)) return "the ICMP checksum is wrong";
-  const std::uint8_t type = icmp[0];
-  if (type > kHighestKnown) return "the ICMP type is unknown";
-  switch (type) {
+  return icmp[0] > kHighestKnown ? "the ICMP type is unknown" : nullptr;
+}
+
+const char* first_icmp_error(const Datagram& datagram) {
+  if (const char* error = icmp_error(datagram)) return error;
+  switch (datagram.transport()[0]) {
     case 8:
     case 13:
     case 15:
@@ -239,6 +262,44 @@ Tuple invert(const Tuple& tuple) {
 bool tuple_of(ByteSpan packet, bool ipv6, Tuple& tuple) {
   const auto datagram = find_transport(packet, ipv6, Checksums::Trust);
   return datagram && make_tuple(*datagram, tuple);
+}
+
+const char* header_error(ByteSpan packet, bool ipv6, Checksums checksums) {
+  const auto datagram = find_transport(packet, ipv6, checksums);
+  if (!datagram) return "it has no transport header";
+  switch (datagram->protocol) {
+    case protocol::kTcp:
+      return tcp_error(*datagram);
+    case protocol::kUdp:
+      return first_udp_error(*datagram);
+    case kUdpLite:
+      return first_udplite_error(*datagram);
+    case protocol::kIcmp:
+      return icmp_error(*datagram);
+    case protocol::kIcmpv6:
+      if (!ipv6) return "ICMPv6 over IPv4";
+      if (datagram->transport().size() < 8) return "the ICMPv6 header is cut off";
+      return checksum_is_wrong(*datagram, true) ? "the ICMPv6 checksum is wrong" : nullptr;
+    default:
+      return nullptr;
+  }
+}
+
+std::optional<ByteSpan> packet_in_error(ByteSpan packet, bool ipv6) {
+  const auto datagram = find_transport(packet, ipv6, Checksums::Trust);
+  if (!datagram || datagram->transport().size() < 8) return std::nullopt;
+  const ByteSpan icmp = datagram->transport();
+  const std::uint8_t type = icmp[0];
+  const bool is_error = ipv6
+                            ? datagram->protocol == protocol::kIcmpv6 && type < 128
+                            : datagram->protocol == protocol::kIcmp &&
+                                  (type == 3 || type == 4 || type == 5 || type == 11 || type == 12);
+  const ByteSpan inner = icmp.subspan(8);
+  if (!is_error || inner.size() < (ipv6 ? ipv6::kHeaderSize : ipv4::kHeaderSize)) {
+    return std::nullopt;
+  }
+  if (!ipv6 && ipv4::header_size(inner) < ipv4::kHeaderSize) return std::nullopt;
+  return inner;
 }
 
 FirstPacket track_first_packet(ByteSpan packet, bool ipv6, Checksums checksums) {

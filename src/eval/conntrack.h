@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 
 #include "eval/wire.h"
 
@@ -45,6 +46,12 @@ enum class Checksums : std::uint8_t { Verify, Trust };
 
 // REQUIRES: a whole fixed IP header; the packet is cut to the length its header names (stack.h).
 FirstPacket track_first_packet(ByteSpan packet, bool ipv6, Checksums checksums);
+
+// What is wrong with a packet's own headers and checksum, whatever came before it; null: nothing.
+const char* header_error(ByteSpan packet, bool ipv6, Checksums checksums);
+
+// The packet inside an ICMP or ICMPv6 error; absent where this is none, or is cut too short.
+std::optional<ByteSpan> packet_in_error(ByteSpan packet, bool ipv6);
 
 // The flow that a packet would belong to, read as for the first packet but checked for nothing:
 // nf_ct_get_tuplepr(). False where there is none to be had.

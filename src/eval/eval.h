@@ -80,7 +80,7 @@ enum class Direction : std::uint8_t { Arrive, Send };
 struct Options {
   bool steps = true;         // fill HookResult::steps
   bool explain = false;      // fill Step::why
-  bool keep_state = false;   // limits and sets remember earlier packets (until reset())
+  bool keep_state = false;   // limits, sets and flows remember earlier packets, until reset()
   std::uint64_t now_ns = 0;  // the virtual clock
 };
 

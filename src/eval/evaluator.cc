@@ -10,6 +10,7 @@
 #include "eval/nat.h"
 #include "eval/route.h"
 #include "eval/stack.h"
+#include "net/protocol.h"
 
 namespace rolewall::eval {
 namespace {
@@ -154,16 +155,17 @@ class Evaluator::Machine {
   }
   Journey follow(void (Machine::*way)(const Packet&, const Options&, Journey&),
                  const Packet& packet, const Options& options) {
-    if (!options.keep_state) state_.forget();
+    if (!options.keep_state) forget();
     Journey journey;
     (this->*way)(packet, options, journey);
     state_.settle_connections(journey.fate() == Fate::Accept);
-    if (!options.keep_state) state_.forget();
+    if (!options.keep_state) forget();
     return journey;
   }
   Outcomes outcomes(void (Machine::*way)(const Packet&, const Options&, Journey&),
                     const Packet& packet, const Options& options) {
     const State before = state_;
+    const Flows flows_before = flows_;
     Outcomes outcomes;
     interpreter_.choices().forget();
     do {
@@ -172,15 +174,20 @@ class Evaluator::Machine {
         break;
       }
       state_ = before;
+      flows_ = flows_before;
       outcomes.ways.push_back(follow(way, packet, options));
     } while (interpreter_.choices().next());
     state_ = before;
+    flows_ = flows_before;
     return outcomes;
   }
   void arrive(const Packet& packet, const Options& options, Journey& journey);
   void send(const Packet& packet, const Options& options, Journey& journey);
 
-  void forget() { state_.forget(); }
+  void forget() {
+    state_.forget();
+    flows_.clear();
+  }
 
  private:
   // Each returns whether the packet goes on.
@@ -190,7 +197,11 @@ class Evaluator::Machine {
   bool run_nat(const HookPlan& plan, Frame& frame, const Options& options, HookResult& result);
   bool run_chain(const Stage& stage, Frame& frame, const Options& options, HookResult& result);
   bool gather(Frame& frame, HookResult& result);
-  void track(Frame& frame) const;
+  void track(Frame& frame, const Options& options);
+  bool find_flow(Frame& frame, Checksums checksums, std::uint64_t now_ns);
+  bool find_related(Frame& frame);
+  static void take_entry(Flow& flow, const FlowEntry& entry);
+  void keep_flow(Frame& frame, const Options& options, Journey& journey);
   bool may_forward(const Frame& frame) const;
   bool find_way_out(Frame& frame, Journey& journey) const;
   void receive(Frame& frame, const Options& options, Journey& journey);
@@ -205,6 +216,9 @@ class Evaluator::Machine {
   static void dissect(Frame& frame);
 
   State state_;
+  Flows flows_;
+  FlowEntry begun_;  // by the packet that is on its way, if it begins a flow
+  std::uint64_t now_ns_ = 0;
   Program program_;
   Interpreter interpreter_;
   const ruleset::Host& host_;
@@ -280,7 +294,112 @@ bool Evaluator::Machine::gather(Frame& frame, HookResult& result) {
   return true;
 }
 
-void Evaluator::Machine::track(Frame& frame) const {
+void Evaluator::Machine::take_entry(Flow& flow, const FlowEntry& entry) {
+  flow.tracking = Tracking::Entry;
+  flow.tuple = entry.original;
+  flow.reply = entry.reply;
+  flow.status = entry.status;
+  flow.mark = entry.mark;
+  flow.labels = entry.labels;
+  flow.packets = entry.packets;
+  flow.bytes = entry.bytes;
+}
+
+// nf_conntrack_inet_error(): an error is related to the flow of the packet that it quotes, if it
+// goes to where that packet came from. True: it is an error, of a flow or of none.
+bool Evaluator::Machine::find_related(Frame& frame) {
+  const auto inner = packet_in_error(frame.bytes, frame.ipv6);
+  Tuple quoted;
+  if (!inner || !tuple_of(*inner, frame.ipv6, quoted)) return false;
+  const Flows::Found found = flows_.find(invert(quoted), frame.flow.zone, now_ns_);
+  if (found.entry == nullptr) return false;
+  const Tuple& towards = found.is_reply ? found.entry->reply : found.entry->original;
+  const std::vector<std::uint8_t> to = net::to_bytes(destination_of(frame.bytes, frame.ipv6));
+  if (!std::equal(to.begin(), to.end(), towards.destination.begin())) return false;
+  take_entry(frame.flow, *found.entry);
+  frame.flow.entry = found.entry;
+  frame.flow.is_reply = found.is_reply;
+  frame.flow.state = ruleset::ct_state::kRelated;
+  return true;
+}
+
+// resolve_normal_ct() and nf_conntrack_handle_packet(), for a flow that earlier packets have made.
+// False: there is none.
+bool Evaluator::Machine::find_flow(Frame& frame, Checksums checksums, std::uint64_t now_ns) {
+  namespace ct_state = ruleset::ct_state;
+  Flow& flow = frame.flow;
+  now_ns_ = now_ns;
+  const char* error = header_error(frame.bytes, frame.ipv6, checksums);
+  if (error == nullptr && find_related(frame)) return true;
+  Tuple tuple;
+  if (!tuple_of(frame.bytes, frame.ipv6, tuple)) return false;
+  Flows::Found found = flows_.find(tuple, flow.zone, now_ns);
+  if (found.entry == nullptr) return false;
+  FlowEntry& entry = *found.entry;
+  if (error != nullptr) {
+    flow.tracking = Tracking::None;
+    flow.why = error;
+    return true;
+  }
+  // Over the loopback the packet still bears what its way out has found.
+  if (frame.in_device != kLoopbackDevice) {
+    switch (follow_flow(entry, frame.bytes, found.is_reply, now_ns, host_.conntrack).what) {
+      case TcpAnswer::What::Accept:
+      case TcpAnswer::What::Ignore:
+        break;
+      case TcpAnswer::What::Invalid:
+        flow.tracking = Tracking::None;
+        flow.why = "TCP does not allow it here";
+        return true;
+      case TcpAnswer::What::Reopen:
+        flows_.remove(entry);
+        return false;
+      case TcpAnswer::What::Kill:
+        entry.expires_ns = now_ns;  // this packet is still of it
+        break;
+    }
+  }
+  const bool both_ways = (entry.status & flow_status::kSeenReply) != 0;
+  if (found.is_reply) entry.status |= flow_status::kSeenReply;
+  take_entry(flow, entry);
+  flow.entry = &entry;
+  flow.is_reply = found.is_reply;
+  flow.state = found.is_reply || both_ways ? ct_state::kEstablished : ct_state::kNew;
+  if (tuple.protocol == net::protocol::kSctp) {
+    frame.conditions.push_back(
+        {.about = "the chunks of a known SCTP association", .is = "in order"});
+  }
+  return true;
+}
+
+// nf_conntrack_confirm(), behind the last hook; and what rules have set of a flow that was there.
+void Evaluator::Machine::keep_flow(Frame& frame, const Options& options, Journey& journey) {
+  const Flow& flow = frame.flow;
+  if (!options.keep_state || flow.tracking != Tracking::Entry || flow.seen_before ||
+      journey.hooks.empty()) {
+    return;
+  }
+  if (flow.entry != nullptr) {
+    flow.entry->mark = flow.mark;
+    flow.entry->labels = flow.labels;
+    flow.entry->status |= flow.status;
+    return;
+  }
+  if (journey.fate() != Fate::Accept) return;
+  // The flow's own bytes, as conntrack saw them, have begun it in track().
+  FlowEntry entry = begun_;
+  entry.original = flow.tuple;
+  entry.reply = flow.reply;
+  entry.zone = flow.zone;
+  entry.status |= flow.status;
+  entry.mark = flow.mark;
+  entry.labels = flow.labels;
+  if (!flows_.confirm(std::move(entry))) {
+    frame.conditions.push_back({.about = "two flows with one tuple", .is = "the second goes on"});
+  }
+}
+
+void Evaluator::Machine::track(Frame& frame, const Options& options) {
   namespace ct_state = ruleset::ct_state;
   Flow& flow = frame.flow;
   flow.has_template = false;
@@ -306,12 +425,28 @@ void Evaluator::Machine::track(Frame& frame) const {
     }
     return;
   }
-  const Checksums checksums = frame.hook == Hook::Prerouting ? Checksums::Verify : Checksums::Trust;
+  const bool verify = frame.hook == Hook::Prerouting && host_.conntrack.checksum;
+  const Checksums checksums = verify ? Checksums::Verify : Checksums::Trust;
+  if (options.keep_state) {
+    flow.others = &flows_;
+    if (find_flow(frame, checksums, options.now_ns)) return;
+  }
   const FirstPacket first = track_first_packet(frame.bytes, frame.ipv6, checksums);
   flow.tracking = first.tracking;
   flow.tuple = first.tuple;
   flow.reply = invert(first.tuple);
   flow.why = first.why;
+  if (flow.tracking != Tracking::Entry) return;
+  begun_ = {};
+  begun_.original = flow.tuple;
+  if (follow_flow(begun_, frame.bytes, false, options.now_ns, host_.conntrack).what ==
+      TcpAnswer::What::Invalid) {
+    flow.tracking = Tracking::None;
+    flow.why = "the settings pick up no TCP connection in its middle";
+    return;
+  }
+  flow.packets = {1, 0};
+  flow.bytes = {frame.bytes.size(), 0};
 }
 
 // nf_nat_inet_fn(): chains are asked about a flow's first packet, once for each direction of
@@ -320,6 +455,13 @@ bool Evaluator::Machine::run_nat(const HookPlan& plan, Frame& frame, const Optio
                                  HookResult& result) {
   Flow& flow = frame.flow;
   if (flow.tracking != Tracking::Entry || flow.seen_before) return true;
+  if (flow.state == ruleset::ct_state::kRelated && flow.entry != nullptr) {
+    constexpr std::uint32_t kTranslated = flow_status::kSourceNat | flow_status::kDestinationNat;
+    if ((flow.status & kTranslated) == 0) return true;
+    result.fate = Fate::Undecided;
+    result.reason = "an ICMP error about a translated flow";
+    return false;
+  }
   const ruleset::NatKind kind = kind_at(frame.hook);
   if (flow.state == ruleset::ct_state::kNew && !is_settled(flow, kind)) {
     for (const Stage& chain : plan.nat_chains) {
@@ -350,7 +492,7 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
         goes_on = gather(frame, result);
         break;
       case Stage::Kind::Conntrack:
-        track(frame);
+        track(frame, options);
         break;
       case Stage::Kind::Nat:
         goes_on = run_nat(plan, frame, options, result);
@@ -453,6 +595,7 @@ void Evaluator::Machine::arrive(const Packet& packet, const Options& options, Jo
   Frame frame = frame_of(packet);
   frame.in_device = packet.in_device;
   receive(frame, options, journey);
+  keep_flow(frame, options, journey);
   finish(frame, journey);
 }
 
@@ -525,6 +668,7 @@ void Evaluator::Machine::send(const Packet& packet, const Options& options, Jour
   Frame frame = frame_of(packet);
   frame.leaves_by = packet.out_device;
   leave(frame, options, journey);
+  keep_flow(frame, options, journey);
   finish(frame, journey);
 }
 

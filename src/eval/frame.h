@@ -9,6 +9,7 @@
 #include "eval/conntrack.h"
 #include "eval/dissect.h"
 #include "eval/eval.h"
+#include "eval/flows.h"
 #include "eval/packet.h"
 #include "ruleset/host.h"
 #include "ruleset/ruleset.h"
@@ -21,10 +22,14 @@ inline constexpr std::string_view kLoopbackDevice = "lo";
 struct Flow {
   Tracking tracking = Tracking::None;
   std::uint32_t state = ruleset::ct_state::kNew;  // Entry alone
-  bool seen_before = false;  // the state was given: nothing else is known of the entry
-  Tuple tuple;               // Entry alone: of the flow's first packet
-  Tuple reply;               // Entry alone: what the answer will bear, after any translation
-  bool is_reply = false;     // this packet goes the other way than the first
+  bool seen_before = false;       // the state was given: nothing else is known of the entry
+  Tuple tuple;                    // Entry alone: of the flow's first packet
+  Tuple reply;                    // Entry alone: what the answer will bear, after any translation
+  FlowEntry* entry = nullptr;     // in the table, once the flow is there
+  const Flows* others = nullptr;  // the table, where earlier packets are remembered
+  std::array<std::uint64_t, 2> packets{};  // by direction, this one among them
+  std::array<std::uint64_t, 2> bytes{};
+  bool is_reply = false;  // this packet goes the other way than the first
   std::uint32_t mark = 0;
   std::array<std::uint8_t, 16> labels{};
   std::uint16_t zone = 0;

@@ -328,9 +328,14 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
     case CtKey::Packets:
     case CtKey::Bytes:
     case CtKey::AvgPacket: {
-      // This packet alone, in the direction that it opens.
-      std::uint64_t number = 0;
-      if (!reply) number = load.key == CtKey::Packets ? 1 : frame_->bytes.size();
+      const auto of = [&](const std::array<std::uint64_t, 2>& counts) {
+        if (!load.direction) return counts[0] + counts[1];
+        return counts[reply ? 1 : 0];
+      };
+      const std::uint64_t packets = of(flow.packets);
+      const std::uint64_t bytes = of(flow.bytes);
+      std::uint64_t number = load.key == CtKey::Packets ? packets : bytes;
+      if (load.key == CtKey::AvgPacket) number = packets == 0 ? 0 : bytes / packets;
       std::array<std::uint8_t, 8> host_order{};
       std::memcpy(host_order.data(), &number, 8);
       store(to, host_order);

@@ -145,7 +145,9 @@ void choose_address(Tuple& tuple, const NatRange& range, NatKind kind, std::uint
 }
 
 // nf_nat_l4proto_unique_tuple(), its first attempt. A random offset is taken as zero, and said.
-void choose_port(Tuple& tuple, const NatRange& range, NatKind kind, Frame& frame) {
+template <class IsTaken>
+void choose_port(Tuple& tuple, const NatRange& range, NatKind kind, Frame& frame,
+                 IsTaken is_taken) {
   if (!has_ports(tuple.protocol) && !is_icmp(tuple.protocol)) return;
   std::array<std::uint8_t, 2>& port = port_of(tuple, kind);
   std::uint32_t least = 0;
@@ -166,6 +168,10 @@ void choose_port(Tuple& tuple, const NatRange& range, NatKind kind, Frame& frame
     if (kept >= least && kept < least + count) offset = kept - least;
   }
   put_be16(port.data(), least + offset);
+  for (std::uint32_t tried = 1; tried < count && is_taken(tuple); ++tried) {
+    offset = (offset + 1) % count;
+    put_be16(port.data(), least + offset);
+  }
   if (random && count > 1) {
     frame.conditions.push_back(
         {.about =
@@ -178,14 +184,23 @@ void choose_port(Tuple& tuple, const NatRange& range, NatKind kind, Frame& frame
 // get_unique_tuple().
 Tuple chosen_tuple(const Tuple& now, const NatRange& range, NatKind kind, Frame& frame) {
   const bool random = (range.flags & kRandomAll) != 0;
-  if (kind == NatKind::Source && !random && in_range(now, range)) return now;
+  const auto is_taken = [&](const Tuple& tuple) {
+    const Flow& flow = frame.flow;
+    return flow.others != nullptr && flow.others->has(invert(tuple), flow.zone);
+  };
+  if (kind == NatKind::Source && !random && in_range(now, range) && !is_taken(now)) return now;
   Tuple chosen = now;
   choose_address(chosen, range, kind, frame.flow.zone);
   if (!random) {
-    if ((range.flags & kProtoSpecified) == 0) return chosen;
-    if ((range.flags & kProtoOffset) == 0 && ports_fit(chosen, kind, range)) return chosen;
+    const bool single = range.first_port == range.last_port;
+    if ((range.flags & kProtoSpecified) == 0) {
+      if (!is_taken(chosen)) return chosen;
+    } else if ((range.flags & kProtoOffset) == 0 && ports_fit(chosen, kind, range) &&
+               (single || !is_taken(chosen))) {
+      return chosen;
+    }
   }
-  choose_port(chosen, range, kind, frame);
+  choose_port(chosen, range, kind, frame, is_taken);
   return chosen;
 }
 

@@ -1,0 +1,132 @@
+#include "eval/flows.h"
+
+#include <string_view>
+#include <utility>
+
+#include "eval/dissect.h"
+#include "eval/nat.h"
+#include "net/protocol.h"
+
+namespace rolewall::eval {
+namespace {
+
+namespace protocol = net::protocol;
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+
+// nf_conntrack_udp_packet().
+std::uint32_t follow_udp(FlowEntry& entry, std::uint64_t now_ns,
+                         const ruleset::ConntrackSettings& settings) {
+  if ((entry.status & flow_status::kConfirmed) == 0) entry.stream_ns = now_ns + 2 * kSecond;
+  if ((entry.status & flow_status::kSeenReply) == 0 || now_ns <= entry.stream_ns) {
+    return settings.udp_timeout;
+  }
+  entry.status |= flow_status::kAssured;
+  return settings.udp_timeout_stream;
+}
+
+ByteSpan transport_of(ByteSpan packet, bool ipv6) {
+  if (!ipv6) return packet.subspan(ipv4::header_size(packet));
+  const auto found = skip_ipv6_extensions(packet, ipv6::kHeaderSize, packet[ipv6::kNextHeader]);
+  return found && found->offset <= packet.size() ? packet.subspan(found->offset) : ByteSpan{};
+}
+
+}  // namespace
+
+std::size_t Flows::KeyHash::operator()(const Key& key) const {
+  const auto text = [](const auto& bytes) {
+    return std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  };
+  constexpr std::size_t kFactor = 0x9e3779b97f4a7c15;
+  std::size_t hash = key.zone + key.tuple.protocol;
+  for (const std::string_view part :
+       {text(key.tuple.source), text(key.tuple.destination), text(key.tuple.source_port),
+        text(key.tuple.destination_port)}) {
+    hash = hash * kFactor + std::hash<std::string_view>{}(part);
+  }
+  return hash;
+}
+
+Flows::Found Flows::find(const Tuple& tuple, std::uint16_t zone, std::uint64_t now_ns) {
+  const auto at = by_tuple_.find({tuple, zone});
+  if (at == by_tuple_.end()) return {};
+  FlowEntry& entry = entries_.at(at->second.entry);
+  if (entry.expires_ns <= now_ns) {
+    remove(entry);
+    return {};
+  }
+  return {&entry, at->second.is_reply};
+}
+
+bool Flows::has(const Tuple& tuple, std::uint16_t zone) const {
+  return by_tuple_.contains({tuple, zone});
+}
+
+bool Flows::confirm(FlowEntry entry) {
+  if (has(entry.original, entry.zone) || has(entry.reply, entry.zone)) return false;
+  entry.status |= flow_status::kConfirmed;
+  const std::uint64_t number = next_entry_++;
+  by_tuple_.insert({{entry.original, entry.zone}, {number, false}});
+  by_tuple_.insert({{entry.reply, entry.zone}, {number, true}});
+  entries_.emplace(number, std::move(entry));
+  return true;
+}
+
+void Flows::remove(const FlowEntry& entry) {
+  const auto at = by_tuple_.find({entry.original, entry.zone});
+  if (at == by_tuple_.end()) return;
+  const std::uint64_t number = at->second.entry;
+  by_tuple_.erase({entry.reply, entry.zone});
+  by_tuple_.erase(at);
+  entries_.erase(number);
+}
+
+void Flows::clear() {
+  by_tuple_.clear();
+  entries_.clear();
+}
+
+FlowAnswer follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, std::uint64_t now_ns,
+                       const ruleset::ConntrackSettings& settings) {
+  constexpr std::uint32_t kGreTimeout = 30;  // gre_timeouts[]
+  constexpr std::uint32_t kGreStreamTimeout = 180;
+  constexpr std::uint8_t kGre = 47;
+  constexpr std::uint8_t kUdpLite = 136;
+  TcpAnswer answer;
+  switch (entry.original.protocol) {
+    case protocol::kTcp: {
+      const ByteSpan tcp = transport_of(packet, entry.original.ipv6);
+      const bool confirmed = (entry.status & flow_status::kConfirmed) != 0;
+      if (!confirmed && !begin_tcp(entry.tcp, tcp, settings)) {
+        return {.what = TcpAnswer::What::Invalid};
+      }
+      answer = follow_tcp(entry.tcp, tcp, is_reply, entry.status, settings);
+      break;
+    }
+    case protocol::kUdp:
+    case kUdpLite:
+      answer.timeout_s = follow_udp(entry, now_ns, settings);
+      break;
+    case protocol::kIcmp:
+      answer.timeout_s = settings.icmp_timeout;
+      break;
+    case protocol::kIcmpv6:
+      answer.timeout_s = settings.icmpv6_timeout;
+      break;
+    case kGre:
+      answer.timeout_s =
+          (entry.status & flow_status::kSeenReply) != 0 ? kGreStreamTimeout : kGreTimeout;
+      break;
+    default:
+      answer.timeout_s = settings.generic_timeout;
+      break;
+  }
+  if (answer.what == TcpAnswer::What::Accept) {
+    entry.expires_ns = now_ns + answer.timeout_s * kSecond;
+    entry.packets[is_reply ? 1 : 0] += 1;
+    entry.bytes[is_reply ? 1 : 0] += packet.size();
+  }
+  return {.what = answer.what};
+}
+
+}  // namespace rolewall::eval

@@ -1,0 +1,71 @@
+// The table of connection tracking, for packets that are one conversation (Options::keep_state):
+// entries found by the tuple of either direction, made when a flow's first packet has passed its
+// last hook (nf_conntrack_confirm()), gone when the virtual clock has passed their time.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <unordered_map>
+
+#include "eval/conntrack.h"
+#include "eval/tcp_track.h"
+
+namespace rolewall::eval {
+
+// struct nf_conn, as far as packets tell.
+struct FlowEntry {
+  Tuple original;
+  Tuple reply;
+  std::uint16_t zone = 0;
+  std::uint32_t status = 0;
+  std::uint32_t mark = 0;
+  std::array<std::uint8_t, 16> labels{};
+  std::array<std::uint64_t, 2> packets{};  // by direction
+  std::array<std::uint64_t, 2> bytes{};
+  std::uint64_t expires_ns = 0;
+  std::uint64_t stream_ns = 0;  // UDP: from when on it counts as a stream
+  TcpTrack tcp;
+};
+
+class Flows {
+ public:
+  struct Found {
+    FlowEntry* entry = nullptr;
+    bool is_reply = false;
+  };
+  Found find(const Tuple& tuple, std::uint16_t zone, std::uint64_t now_ns);
+  // Whether a flow has this tuple in either direction (nf_conntrack_tuple_taken()).
+  bool has(const Tuple& tuple, std::uint16_t zone) const;
+  // A tuple that is taken keeps its first flow: the kernel drops the packet of the second.
+  bool confirm(FlowEntry entry);
+  void remove(const FlowEntry& entry);
+  void clear();
+
+ private:
+  struct Key {
+    Tuple tuple;
+    std::uint16_t zone = 0;
+    bool operator==(const Key&) const = default;
+  };
+  struct KeyHash {
+    std::size_t operator()(const Key& key) const;
+  };
+  struct Place {
+    std::uint64_t entry = 0;
+    bool is_reply = false;
+  };
+
+  std::uint64_t next_entry_ = 0;
+  std::unordered_map<std::uint64_t, FlowEntry> entries_;
+  std::unordered_map<Key, Place, KeyHash> by_tuple_;
+};
+
+// What a packet of the flow does to it: the protocol's timeouts and states, and the counts. The
+// first packet too, before it is confirmed.
+struct FlowAnswer {
+  TcpAnswer::What what = TcpAnswer::What::Accept;
+};
+FlowAnswer follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, std::uint64_t now_ns,
+                       const ruleset::ConntrackSettings& settings);
+
+}  // namespace rolewall::eval
