@@ -82,6 +82,8 @@ struct Options {
   bool explain = false;      // fill Step::why
   bool keep_state = false;   // limits, sets and flows remember earlier packets, until reset()
   std::uint64_t now_ns = 0;  // the virtual clock
+  // Take every checksum for right: a capture may hold what a network card was to fill in.
+  bool trust_checksums = false;
 };
 
 // Prepares a ruleset once (set indexes, chain targets) and runs any number of packets through it.

@@ -10,6 +10,7 @@
 #include "eval/nat.h"
 #include "eval/route.h"
 #include "eval/stack.h"
+#include "eval/tracker.h"
 #include "net/protocol.h"
 
 namespace rolewall::eval {
@@ -125,6 +126,21 @@ std::vector<Stage> plan_ingress(const Program& program) {
   return stages;
 }
 
+bool sends_reset(const Program& program, const Decision& decision) {
+  const Program::Chain& chain = program.tables()[decision.table].chains[decision.chain];
+  return std::ranges::any_of(chain.rules[decision.rule].rule->exprs, [](const auto& expr) {
+    const auto* reject = std::get_if<ruleset::Reject>(&expr);
+    return reject != nullptr && reject->type == ruleset::RejectType::TcpReset;
+  });
+}
+
+// In the middle of a hook: what earlier chains have said does not count.
+void stop(HookResult& result, const char* reason) {
+  result.fate = Fate::Stack;
+  result.decided = false;
+  result.reason = reason;
+}
+
 HookResult stopped_by_stack(Hook hook, const char* reason) {
   HookResult result;
   result.hook = hook;
@@ -138,7 +154,8 @@ HookResult stopped_by_stack(Hook hook, const char* reason) {
 class Evaluator::Machine {
  public:
   Machine(const ruleset::Ruleset& ruleset, const ruleset::Host& host)
-      : program_(ruleset, state_),
+      : tracker_(host),
+        program_(ruleset, state_),
         interpreter_(program_, state_),
         host_(host),
         routes_(host),
@@ -165,7 +182,7 @@ class Evaluator::Machine {
   Outcomes outcomes(void (Machine::*way)(const Packet&, const Options&, Journey&),
                     const Packet& packet, const Options& options) {
     const State before = state_;
-    const Flows flows_before = flows_;
+    const Flows flows_before = tracker_.flows();
     Outcomes outcomes;
     interpreter_.choices().forget();
     do {
@@ -174,11 +191,11 @@ class Evaluator::Machine {
         break;
       }
       state_ = before;
-      flows_ = flows_before;
+      tracker_.restore(flows_before);
       outcomes.ways.push_back(follow(way, packet, options));
     } while (interpreter_.choices().next());
     state_ = before;
-    flows_ = flows_before;
+    tracker_.restore(flows_before);
     return outcomes;
   }
   void arrive(const Packet& packet, const Options& options, Journey& journey);
@@ -186,7 +203,7 @@ class Evaluator::Machine {
 
   void forget() {
     state_.forget();
-    flows_.clear();
+    tracker_.forget();
   }
 
  private:
@@ -197,11 +214,6 @@ class Evaluator::Machine {
   bool run_nat(const HookPlan& plan, Frame& frame, const Options& options, HookResult& result);
   bool run_chain(const Stage& stage, Frame& frame, const Options& options, HookResult& result);
   bool gather(Frame& frame, HookResult& result);
-  void track(Frame& frame, const Options& options);
-  bool find_flow(Frame& frame, Checksums checksums, std::uint64_t now_ns);
-  bool find_related(Frame& frame);
-  static void take_entry(Flow& flow, const FlowEntry& entry);
-  void keep_flow(Frame& frame, const Options& options, Journey& journey);
   bool may_forward(const Frame& frame) const;
   bool find_way_out(Frame& frame, Journey& journey) const;
   void receive(Frame& frame, const Options& options, Journey& journey);
@@ -216,9 +228,7 @@ class Evaluator::Machine {
   static void dissect(Frame& frame);
 
   State state_;
-  Flows flows_;
-  FlowEntry begun_;  // by the packet that is on its way, if it begins a flow
-  std::uint64_t now_ns_ = 0;
+  Tracker tracker_;
   Program program_;
   Interpreter interpreter_;
   const ruleset::Host& host_;
@@ -258,6 +268,9 @@ bool Evaluator::Machine::run_chain(const Stage& stage, Frame& frame, const Optio
   }
   result.fate = chain.fate;
   result.reason = std::move(chain.reason);
+  if (chain.fate == Fate::Reject && sends_reset(program_, chain.decision)) {
+    tracker_.note_reset(frame, options);
+  }
   return chain.fate == Fate::Accept;
 }
 
@@ -294,161 +307,6 @@ bool Evaluator::Machine::gather(Frame& frame, HookResult& result) {
   return true;
 }
 
-void Evaluator::Machine::take_entry(Flow& flow, const FlowEntry& entry) {
-  flow.tracking = Tracking::Entry;
-  flow.tuple = entry.original;
-  flow.reply = entry.reply;
-  flow.status = entry.status;
-  flow.mark = entry.mark;
-  flow.labels = entry.labels;
-  flow.packets = entry.packets;
-  flow.bytes = entry.bytes;
-}
-
-// nf_conntrack_inet_error(): an error is related to the flow of the packet that it quotes, if it
-// goes to where that packet came from. True: it is an error, of a flow or of none.
-bool Evaluator::Machine::find_related(Frame& frame) {
-  const auto inner = packet_in_error(frame.bytes, frame.ipv6);
-  Tuple quoted;
-  if (!inner || !tuple_of(*inner, frame.ipv6, quoted)) return false;
-  const Flows::Found found = flows_.find(invert(quoted), frame.flow.zone, now_ns_);
-  if (found.entry == nullptr) return false;
-  const Tuple& towards = found.is_reply ? found.entry->reply : found.entry->original;
-  const std::vector<std::uint8_t> to = net::to_bytes(destination_of(frame.bytes, frame.ipv6));
-  if (!std::equal(to.begin(), to.end(), towards.destination.begin())) return false;
-  take_entry(frame.flow, *found.entry);
-  frame.flow.entry = found.entry;
-  frame.flow.is_reply = found.is_reply;
-  frame.flow.state = ruleset::ct_state::kRelated;
-  return true;
-}
-
-// resolve_normal_ct() and nf_conntrack_handle_packet(), for a flow that earlier packets have made.
-// False: there is none.
-bool Evaluator::Machine::find_flow(Frame& frame, Checksums checksums, std::uint64_t now_ns) {
-  namespace ct_state = ruleset::ct_state;
-  Flow& flow = frame.flow;
-  now_ns_ = now_ns;
-  const char* error = header_error(frame.bytes, frame.ipv6, checksums);
-  if (error == nullptr && find_related(frame)) return true;
-  Tuple tuple;
-  if (!tuple_of(frame.bytes, frame.ipv6, tuple)) return false;
-  Flows::Found found = flows_.find(tuple, flow.zone, now_ns);
-  if (found.entry == nullptr) return false;
-  FlowEntry& entry = *found.entry;
-  if (error != nullptr) {
-    flow.tracking = Tracking::None;
-    flow.why = error;
-    return true;
-  }
-  // Over the loopback the packet still bears what its way out has found.
-  if (frame.in_device != kLoopbackDevice) {
-    switch (follow_flow(entry, frame.bytes, found.is_reply, now_ns, host_.conntrack).what) {
-      case TcpAnswer::What::Accept:
-      case TcpAnswer::What::Ignore:
-        break;
-      case TcpAnswer::What::Invalid:
-        flow.tracking = Tracking::None;
-        flow.why = "TCP does not allow it here";
-        return true;
-      case TcpAnswer::What::Reopen:
-        flows_.remove(entry);
-        return false;
-      case TcpAnswer::What::Kill:
-        entry.expires_ns = now_ns;  // this packet is still of it
-        break;
-    }
-  }
-  const bool both_ways = (entry.status & flow_status::kSeenReply) != 0;
-  if (found.is_reply) entry.status |= flow_status::kSeenReply;
-  take_entry(flow, entry);
-  flow.entry = &entry;
-  flow.is_reply = found.is_reply;
-  flow.state = found.is_reply || both_ways ? ct_state::kEstablished : ct_state::kNew;
-  if (tuple.protocol == net::protocol::kSctp) {
-    frame.conditions.push_back(
-        {.about = "the chunks of a known SCTP association", .is = "in order"});
-  }
-  return true;
-}
-
-// nf_conntrack_confirm(), behind the last hook; and what rules have set of a flow that was there.
-void Evaluator::Machine::keep_flow(Frame& frame, const Options& options, Journey& journey) {
-  const Flow& flow = frame.flow;
-  if (!options.keep_state || flow.tracking != Tracking::Entry || flow.seen_before ||
-      journey.hooks.empty()) {
-    return;
-  }
-  if (flow.entry != nullptr) {
-    flow.entry->mark = flow.mark;
-    flow.entry->labels = flow.labels;
-    flow.entry->status |= flow.status;
-    return;
-  }
-  if (journey.fate() != Fate::Accept) return;
-  // The flow's own bytes, as conntrack saw them, have begun it in track().
-  FlowEntry entry = begun_;
-  entry.original = flow.tuple;
-  entry.reply = flow.reply;
-  entry.zone = flow.zone;
-  entry.status |= flow.status;
-  entry.mark = flow.mark;
-  entry.labels = flow.labels;
-  if (!flows_.confirm(std::move(entry))) {
-    frame.conditions.push_back({.about = "two flows with one tuple", .is = "the second goes on"});
-  }
-}
-
-void Evaluator::Machine::track(Frame& frame, const Options& options) {
-  namespace ct_state = ruleset::ct_state;
-  Flow& flow = frame.flow;
-  flow.has_template = false;
-  if (flow.tracking == Tracking::Untracked) return;
-  const bool loopback = frame.in_device == kLoopbackDevice;
-  if (loopback) {
-    flow.status = flow_status::kConfirmed;
-    if (plan_for(frame).has_nat) {
-      flow.status |= flow_status::kSourceNatDone | flow_status::kDestinationNatDone;
-    }
-  }
-  if (const auto& given = frame.packet->ct_state) {
-    flow.state = *given;
-    flow.seen_before = (*given & ct_state::kNew) == 0;
-    if ((*given & ct_state::kUntracked) != 0) {
-      flow.tracking = Tracking::Untracked;
-    } else if ((*given & ct_state::kInvalid) != 0) {
-      flow.tracking = Tracking::None;
-    } else {
-      flow.tracking = Tracking::Entry;
-      tuple_of(frame.bytes, frame.ipv6, flow.tuple);
-      flow.reply = invert(flow.tuple);
-    }
-    return;
-  }
-  const bool verify = frame.hook == Hook::Prerouting && host_.conntrack.checksum;
-  const Checksums checksums = verify ? Checksums::Verify : Checksums::Trust;
-  if (options.keep_state) {
-    flow.others = &flows_;
-    if (find_flow(frame, checksums, options.now_ns)) return;
-  }
-  const FirstPacket first = track_first_packet(frame.bytes, frame.ipv6, checksums);
-  flow.tracking = first.tracking;
-  flow.tuple = first.tuple;
-  flow.reply = invert(first.tuple);
-  flow.why = first.why;
-  if (flow.tracking != Tracking::Entry) return;
-  begun_ = {};
-  begun_.original = flow.tuple;
-  if (follow_flow(begun_, frame.bytes, false, options.now_ns, host_.conntrack).what ==
-      TcpAnswer::What::Invalid) {
-    flow.tracking = Tracking::None;
-    flow.why = "the settings pick up no TCP connection in its middle";
-    return;
-  }
-  flow.packets = {1, 0};
-  flow.bytes = {frame.bytes.size(), 0};
-}
-
 // nf_nat_inet_fn(): chains are asked about a flow's first packet, once for each direction of
 // rewriting, until one translates.
 bool Evaluator::Machine::run_nat(const HookPlan& plan, Frame& frame, const Options& options,
@@ -456,10 +314,8 @@ bool Evaluator::Machine::run_nat(const HookPlan& plan, Frame& frame, const Optio
   Flow& flow = frame.flow;
   if (flow.tracking != Tracking::Entry || flow.seen_before) return true;
   if (flow.state == ruleset::ct_state::kRelated && flow.entry != nullptr) {
-    constexpr std::uint32_t kTranslated = flow_status::kSourceNat | flow_status::kDestinationNat;
-    if ((flow.status & kTranslated) == 0) return true;
-    result.fate = Fate::Undecided;
-    result.reason = "an ICMP error about a translated flow";
+    if (translate_error(frame, options.trust_checksums)) return true;
+    stop(result, "an ICMP error that address translation does not let pass");
     return false;
   }
   const ruleset::NatKind kind = kind_at(frame.hook);
@@ -470,8 +326,9 @@ bool Evaluator::Machine::run_nat(const HookPlan& plan, Frame& frame, const Optio
     }
     if (!is_settled(flow, kind)) settle_without_nat(frame, kind);
   }
-  translate(frame);
-  return true;
+  if (translate(frame)) return true;
+  stop(result, "too short for address translation");
+  return false;
 }
 
 bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
@@ -492,7 +349,7 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
         goes_on = gather(frame, result);
         break;
       case Stage::Kind::Conntrack:
-        track(frame, options);
+        tracker_.track(frame, options, plan_for(frame).has_nat);
         break;
       case Stage::Kind::Nat:
         goes_on = run_nat(plan, frame, options, result);
@@ -595,7 +452,7 @@ void Evaluator::Machine::arrive(const Packet& packet, const Options& options, Jo
   Frame frame = frame_of(packet);
   frame.in_device = packet.in_device;
   receive(frame, options, journey);
-  keep_flow(frame, options, journey);
+  tracker_.keep(frame, options, !journey.hooks.empty() && journey.fate() == Fate::Accept);
   finish(frame, journey);
 }
 
@@ -668,7 +525,7 @@ void Evaluator::Machine::send(const Packet& packet, const Options& options, Jour
   Frame frame = frame_of(packet);
   frame.leaves_by = packet.out_device;
   leave(frame, options, journey);
-  keep_flow(frame, options, journey);
+  tracker_.keep(frame, options, !journey.hooks.empty() && journey.fate() == Fate::Accept);
   finish(frame, journey);
 }
 

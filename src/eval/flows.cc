@@ -1,5 +1,6 @@
 #include "eval/flows.h"
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -13,6 +14,7 @@ namespace {
 namespace protocol = net::protocol;
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kLeastLowered = 120;
 
 // nf_conntrack_udp_packet().
 std::uint32_t follow_udp(FlowEntry& entry, std::uint64_t now_ns,
@@ -47,11 +49,18 @@ std::size_t Flows::KeyHash::operator()(const Key& key) const {
   return hash;
 }
 
-Flows::Found Flows::find(const Tuple& tuple, std::uint16_t zone, std::uint64_t now_ns) {
+Flows::Key Flows::source_key(const Tuple& tuple, std::uint16_t zone) {
+  Key key{tuple, zone};
+  key.tuple.destination = {};
+  key.tuple.destination_port = {};
+  return key;
+}
+
+Flows::Found Flows::find(const Tuple& tuple, std::uint16_t zone) {
   const auto at = by_tuple_.find({tuple, zone});
   if (at == by_tuple_.end()) return {};
   FlowEntry& entry = entries_.at(at->second.entry);
-  if (entry.expires_ns <= now_ns) {
+  if (entry.expires_ns <= now_ns_) {
     remove(entry);
     return {};
   }
@@ -59,15 +68,28 @@ Flows::Found Flows::find(const Tuple& tuple, std::uint16_t zone, std::uint64_t n
 }
 
 bool Flows::has(const Tuple& tuple, std::uint16_t zone) const {
-  return by_tuple_.contains({tuple, zone});
+  const auto at = by_tuple_.find({tuple, zone});
+  return at != by_tuple_.end() && entries_.at(at->second.entry).expires_ns > now_ns_;
+}
+
+std::vector<const FlowEntry*> Flows::from_source_of(const Tuple& tuple, std::uint16_t zone) const {
+  std::vector<const FlowEntry*> found;
+  const auto at = by_source_.find(source_key(tuple, zone));
+  if (at == by_source_.end()) return found;
+  for (const std::uint64_t number : at->second) found.push_back(&entries_.at(number));
+  std::ranges::reverse(found);
+  return found;
 }
 
 bool Flows::confirm(FlowEntry entry) {
-  if (has(entry.original, entry.zone) || has(entry.reply, entry.zone)) return false;
+  for (const Tuple& tuple : {entry.original, entry.reply}) {
+    if (find(tuple, entry.zone).entry != nullptr) return false;
+  }
   entry.status |= flow_status::kConfirmed;
   const std::uint64_t number = next_entry_++;
   by_tuple_.insert({{entry.original, entry.zone}, {number, false}});
   by_tuple_.insert({{entry.reply, entry.zone}, {number, true}});
+  by_source_[source_key(entry.original, entry.zone)].push_back(number);
   entries_.emplace(number, std::move(entry));
   return true;
 }
@@ -76,6 +98,11 @@ void Flows::remove(const FlowEntry& entry) {
   const auto at = by_tuple_.find({entry.original, entry.zone});
   if (at == by_tuple_.end()) return;
   const std::uint64_t number = at->second.entry;
+  const auto source = by_source_.find(source_key(entry.original, entry.zone));
+  if (source != by_source_.end()) {
+    std::erase(source->second, number);
+    if (source->second.empty()) by_source_.erase(source);
+  }
   by_tuple_.erase({entry.reply, entry.zone});
   by_tuple_.erase(at);
   entries_.erase(number);
@@ -83,11 +110,13 @@ void Flows::remove(const FlowEntry& entry) {
 
 void Flows::clear() {
   by_tuple_.clear();
+  by_source_.clear();
   entries_.clear();
+  now_ns_ = 0;
 }
 
-FlowAnswer follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, std::uint64_t now_ns,
-                       const ruleset::ConntrackSettings& settings) {
+TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, std::uint64_t now_ns,
+                            const ruleset::ConntrackSettings& settings) {
   constexpr std::uint32_t kGreTimeout = 30;  // gre_timeouts[]
   constexpr std::uint32_t kGreStreamTimeout = 180;
   constexpr std::uint8_t kGre = 47;
@@ -98,7 +127,7 @@ FlowAnswer follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, std::ui
       const ByteSpan tcp = transport_of(packet, entry.original.ipv6);
       const bool confirmed = (entry.status & flow_status::kConfirmed) != 0;
       if (!confirmed && !begin_tcp(entry.tcp, tcp, settings)) {
-        return {.what = TcpAnswer::What::Invalid};
+        return TcpAnswer::What::Invalid;
       }
       answer = follow_tcp(entry.tcp, tcp, is_reply, entry.status, settings);
       break;
@@ -123,10 +152,24 @@ FlowAnswer follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, std::ui
   }
   if (answer.what == TcpAnswer::What::Accept) {
     entry.expires_ns = now_ns + answer.timeout_s * kSecond;
+  } else if (answer.lowers_timeout && entry.expires_ns > now_ns + kLeastLowered * kSecond) {
+    // nf_tcp_handle_invalid()
+    entry.expires_ns =
+        std::min(entry.expires_ns, now_ns + settings.tcp_timeout_unacknowledged * kSecond);
+  }
+  if (answer.what == TcpAnswer::What::Accept || answer.what == TcpAnswer::What::Kill) {
     entry.packets[is_reply ? 1 : 0] += 1;
     entry.bytes[is_reply ? 1 : 0] += packet.size();
   }
-  return {.what = answer.what};
+  return answer.what;
+}
+
+void close_flow(FlowEntry& entry, ByteSpan packet, std::uint64_t now_ns,
+                const ruleset::ConntrackSettings& settings) {
+  const ByteSpan tcp = transport_of(packet, entry.original.ipv6);
+  if (!readable(tcp, 0, 20) || is_reset(tcp) || entry.tcp.state == TcpState::Close) return;
+  entry.tcp.state = TcpState::Close;
+  entry.expires_ns = now_ns + settings.tcp_timeout_close * kSecond;
 }
 
 }  // namespace rolewall::eval

@@ -3,9 +3,11 @@
 // last hook (nf_conntrack_confirm()), gone when the virtual clock has passed their time.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <unordered_map>
+#include <vector>
 
 #include "eval/conntrack.h"
 #include "eval/tcp_track.h"
@@ -33,9 +35,14 @@ class Flows {
     FlowEntry* entry = nullptr;
     bool is_reply = false;
   };
-  Found find(const Tuple& tuple, std::uint16_t zone, std::uint64_t now_ns);
+  // What is older than its time is no longer there. The clock does not go back.
+  void move_clock(std::uint64_t now_ns) { now_ns_ = std::max(now_ns_, now_ns); }
+  Found find(const Tuple& tuple, std::uint16_t zone);
   // Whether a flow has this tuple in either direction (nf_conntrack_tuple_taken()).
   bool has(const Tuple& tuple, std::uint16_t zone) const;
+  // The flows whose first packet came from this tuple's source, the last one first: what it has
+  // been translated to, its next flow may be too (find_appropriate_src()).
+  std::vector<const FlowEntry*> from_source_of(const Tuple& tuple, std::uint16_t zone) const;
   // A tuple that is taken keeps its first flow: the kernel drops the packet of the second.
   bool confirm(FlowEntry entry);
   void remove(const FlowEntry& entry);
@@ -55,17 +62,23 @@ class Flows {
     bool is_reply = false;
   };
 
+  static Key source_key(const Tuple& tuple, std::uint16_t zone);
+
+  std::uint64_t now_ns_ = 0;
   std::uint64_t next_entry_ = 0;
   std::unordered_map<std::uint64_t, FlowEntry> entries_;
   std::unordered_map<Key, Place, KeyHash> by_tuple_;
+  std::unordered_map<Key, std::vector<std::uint64_t>, KeyHash> by_source_;
 };
 
 // What a packet of the flow does to it: the protocol's timeouts and states, and the counts. The
 // first packet too, before it is confirmed.
-struct FlowAnswer {
-  TcpAnswer::What what = TcpAnswer::What::Accept;
-};
-FlowAnswer follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, std::uint64_t now_ns,
-                       const ruleset::ConntrackSettings& settings);
+TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, std::uint64_t now_ns,
+                            const ruleset::ConntrackSettings& settings);
+
+// nf_conntrack_tcp_set_closing(), where `packet` of the flow is answered with a reset; a reset is
+// not.
+void close_flow(FlowEntry& entry, ByteSpan packet, std::uint64_t now_ns,
+                const ruleset::ConntrackSettings& settings);
 
 }  // namespace rolewall::eval

@@ -4,8 +4,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
-#include "eval/checksum.h"
 #include "eval/route.h"
 #include "net/protocol.h"
 
@@ -181,6 +181,18 @@ void choose_port(Tuple& tuple, const NatRange& range, NatKind kind, Frame& frame
   }
 }
 
+// find_appropriate_src(): what another flow from the same source has been translated to.
+std::optional<Tuple> current_mapping(const Tuple& now, const NatRange& range, const Flow& flow) {
+  if (flow.others == nullptr) return std::nullopt;
+  for (const FlowEntry* other : flow.others->from_source_of(now, flow.zone)) {
+    Tuple mapped = invert(other->reply);
+    mapped.destination = now.destination;
+    mapped.destination_port = now.destination_port;
+    if (in_range(mapped, range)) return mapped;
+  }
+  return std::nullopt;
+}
+
 // get_unique_tuple().
 Tuple chosen_tuple(const Tuple& now, const NatRange& range, NatKind kind, Frame& frame) {
   const bool random = (range.flags & kRandomAll) != 0;
@@ -188,7 +200,16 @@ Tuple chosen_tuple(const Tuple& now, const NatRange& range, NatKind kind, Frame&
     const Flow& flow = frame.flow;
     return flow.others != nullptr && flow.others->has(invert(tuple), flow.zone);
   };
-  if (kind == NatKind::Source && !random && in_range(now, range) && !is_taken(now)) return now;
+  if (kind == NatKind::Source && !random) {
+    if (!in_range(now, range)) {
+      if (const auto mapped = current_mapping(now, range, frame.flow);
+          mapped && !is_taken(*mapped)) {
+        return *mapped;
+      }
+    } else if (!is_taken(now)) {
+      return now;
+    }
+  }
   Tuple chosen = now;
   choose_address(chosen, range, kind, frame.flow.zone);
   if (!random) {
@@ -259,12 +280,28 @@ bool is_link_local(const net::Address& address) {
   return bytes.size() == 16 && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
 }
 
-// The address of a device that translation takes. Which one of several, the host's description
-// does not say: the first, as a condition.
+bool is_loopback_ipv4(const net::Address& address) {
+  const auto bytes = net::to_bytes(address);
+  return bytes.size() == 4 && bytes[0] == 127;
+}
+
+// The address of a device that translation takes: inet_select_addr() and ipv6_dev_get_saddr() for
+// sources, which take another device's where this one has none, and none of 127.0.0.0/8. Which one
+// of several, the host's description does not say: the first, as a condition.
 enum class Found : std::uint8_t { Yes, DeviceHasNone, NotKnown };
-Found address_on(std::string_view device, Frame& frame, AddressBytes& address) {
+Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressBytes& address) {
   const Routes routes(*frame.host);
   std::vector<net::Address> all = routes.addresses_on(device, frame.ipv6);
+  if (kind == NatKind::Source) {
+    std::erase_if(all, is_loopback_ipv4);
+    if (all.empty()) {
+      for (const ruleset::Interface& other : frame.host->interfaces) {
+        for (const net::Address& found : routes.addresses_on(other.device, frame.ipv6)) {
+          all.push_back(found);
+        }
+      }
+    }
+  }
   if (!routes.known()) {
     for (const net::Prefix& prefix : frame.host->addresses) {
       const bool single = prefix.length == net::address_bits(prefix.address);
@@ -284,7 +321,7 @@ Found address_on(std::string_view device, Frame& frame, AddressBytes& address) {
 }
 
 NatAnswer settle_on_device(std::string_view device, NatRange range, NatKind kind, Frame& frame) {
-  switch (address_on(device, frame, range.first)) {
+  switch (address_on(device, kind, frame, range.first)) {
     case Found::Yes:
       break;
     case Found::DeviceHasNone:
@@ -296,42 +333,6 @@ NatAnswer settle_on_device(std::string_view device, NatRange range, NatKind kind
   range.last = range.first;
   range.flags |= kMapIps;
   return settle(range, kind, frame);
-}
-
-// --- rewriting ---------------------------------------------------------------------------------
-
-// inet_proto_csum_replace*(): RFC 1624 over what was and what is.
-void mend(std::uint8_t* checksum, ByteSpan was, ByteSpan is) {
-  std::uint32_t sum = static_cast<std::uint16_t>(~be16(checksum));
-  for (std::size_t i = 0; i < was.size(); i += 2) {
-    sum += static_cast<std::uint16_t>(~be16(was.data() + i));
-    sum += be16(is.data() + i);
-  }
-  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
-  put_be16(checksum, static_cast<std::uint16_t>(~sum));
-}
-
-void replace_mended(std::uint8_t* at, ByteSpan with, std::uint8_t* checksum) {
-  if (checksum != nullptr) mend(checksum, {at, with.size()}, with);
-  std::ranges::copy(with, at);
-}
-
-// Where the transport's checksum stands, where it covers the addresses; null where none does, or
-// none is used.
-std::uint8_t* checksum_in(std::span<std::uint8_t> transport, std::uint8_t protocol) {
-  switch (protocol) {
-    case protocol::kTcp:
-      return transport.size() >= 20 ? transport.data() + 16 : nullptr;
-    case protocol::kUdp:
-      return transport.size() >= 8 && be16(transport.data() + 6) != 0 ? transport.data() + 6
-                                                                      : nullptr;
-    case kUdpLite:
-      return transport.size() >= 8 ? transport.data() + 6 : nullptr;
-    case protocol::kIcmpv6:
-      return transport.size() >= 4 ? transport.data() + 2 : nullptr;
-    default:
-      return nullptr;
-  }
 }
 
 }  // namespace
@@ -393,48 +394,6 @@ NatAnswer run_redirect(const ruleset::Redirect& nat, RegisterBytes registers, Fr
   range.last = range.first;
   range.flags |= kMapIps;
   return settle(range, NatKind::Destination, frame);
-}
-
-void translate(Frame& frame) {
-  const Flow& flow = frame.flow;
-  const NatKind kind = kind_at(frame.hook);
-  const bool source = kind == NatKind::Source;
-  // A reply's source is what the request's destination became.
-  const bool by_source_nat = source != flow.is_reply;
-  const std::uint32_t bit = by_source_nat ? flow_status::kSourceNat : flow_status::kDestinationNat;
-  if (flow.tracking != Tracking::Entry || (flow.status & bit) == 0) return;
-
-  const Tuple target = invert(flow.is_reply ? flow.tuple : flow.reply);
-  const bool ipv6 = frame.ipv6;
-  const Dissection headers = ipv6 ? dissect_ipv6(frame.bytes) : dissect_ipv4(frame.bytes);
-  std::span<std::uint8_t> bytes = frame.own_bytes();
-  const std::span<std::uint8_t> transport =
-      bytes.subspan(std::min<std::size_t>(headers.transport, bytes.size()));
-
-  std::uint8_t* checksum = checksum_in(transport, target.protocol);
-  const ByteSpan address =
-      ByteSpan(source ? target.source : target.destination).first(ipv6 ? 16 : 4);
-  const std::size_t at = ipv6 ? (source ? ipv6::kSource : ipv6::kDestination)
-                              : (source ? ipv4::kSource : ipv4::kDestination);
-  if (checksum != nullptr) mend(checksum, ByteSpan(bytes).subspan(at, address.size()), address);
-  replace_mended(bytes.data() + at, address, ipv6 ? nullptr : bytes.data() + ipv4::kChecksum);
-
-  const ByteSpan port = source ? target.source_port : target.destination_port;
-  if (has_ports(target.protocol) && transport.size() >= 8) {
-    replace_mended(transport.data() + (source ? 0 : 2), port, checksum);
-  } else if (target.protocol == protocol::kIcmp && transport.size() >= 8) {
-    replace_mended(transport.data() + 4, target.source_port, transport.data() + 2);
-  } else if (target.protocol == protocol::kIcmpv6 && transport.size() >= 8 &&
-             (transport[0] == 128 || transport[0] == 129)) {
-    replace_mended(transport.data() + 4, target.source_port, checksum);
-  }
-  if (target.protocol == protocol::kSctp && transport.size() >= 12) {
-    put_be32(transport.data() + 8, sctp_checksum(transport));
-  }
-  // Zero would say that there is no checksum.
-  if (target.protocol == protocol::kUdp && checksum != nullptr && be16(checksum) == 0) {
-    put_be16(checksum, 0xffff);
-  }
 }
 
 }  // namespace rolewall::eval

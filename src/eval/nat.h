@@ -49,7 +49,12 @@ bool is_settled(const Flow& flow, ruleset::NatKind kind);
 // nf_nat_alloc_null_binding(): no chain translates the flow, but its port may be in use.
 void settle_without_nat(Frame& frame, ruleset::NatKind kind);
 
-// nf_nat_packet(): rewrites the packet as the hook and the flow say, checksums too.
-void translate(Frame& frame);
+// nf_nat_packet(): rewrites the packet as the hook and the flow say, checksums too. False where the
+// packet has not the bytes for it: it is dropped.
+bool translate(Frame& frame);
+
+// nf_nat_icmp_reply_translation(): an ICMP error about the flow, and the packet that it quotes.
+// False: it is dropped.
+bool translate_error(Frame& frame, bool trust_checksums);
 
 }  // namespace rolewall::eval

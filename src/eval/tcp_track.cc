@@ -284,6 +284,18 @@ void note_ignored(TcpTrack& track, const Segment& segment, bool is_reply) {
   }
 }
 
+// nf_tcp_handle_invalid(): the end of an assured connection, out of the window. True: the other end
+// has said so too, and the entry need not wait for days.
+bool note_invalid(TcpTrack& track, const Segment& segment, bool is_reply, std::uint32_t status) {
+  const auto ends = [](TcpIndex index) { return index == TcpIndex::Rst || index == TcpIndex::Fin; };
+  if ((status & flow_status::kAssured) == 0 || !ends(segment.index)) return false;
+  const std::uint8_t direction = is_reply ? 1 : 0;
+  if (track.last_direction != direction && ends(track.last_index)) return true;
+  track.last_index = segment.index;
+  track.last_direction = direction;
+  return false;
+}
+
 enum class Reset : std::uint8_t { CheckWindow, SkipWindow, Invalid };
 
 // The case TCP_CONNTRACK_CLOSE: how far a RST is believed.
@@ -318,6 +330,10 @@ Reset judge_reset(const TcpTrack& track, const Segment& segment, bool is_reply,
 }
 
 }  // namespace
+
+bool is_reset(ByteSpan tcp) {
+  return (tcp[13] & kRst) != 0;
+}
 
 bool begin_tcp(TcpTrack& track, ByteSpan tcp, const ConntrackSettings& settings) {
   const Segment segment = read(tcp);
@@ -392,7 +408,8 @@ TcpAnswer follow_tcp(TcpTrack& track, ByteSpan tcp, bool is_reply, std::uint32_t
       case Window::Ignore:
         return {.what = What::Ignore};
       case Window::Invalid:
-        return {.what = What::Invalid};
+        return {.what = What::Invalid,
+                .lowers_timeout = note_invalid(track, segment, is_reply, status)};
     }
   }
   track.last_index = segment.index;

@@ -63,11 +63,14 @@ struct TcpAnswer {
     Kill,     // of the flow, which ends with it
   } what = What::Accept;
   std::uint32_t timeout_s = 0;  // Accept alone
+  // Invalid alone: the ends have both said that it is over, so it need not live on for days.
+  bool lowers_timeout = false;
 };
 
-// REQUIRES, of both: a whole TCP header with flags that there are.
+// REQUIRES, of all: a whole TCP header with flags that there are.
 // False: no SYN, and the settings pick up no connection in its middle.
 bool begin_tcp(TcpTrack& track, ByteSpan tcp, const ruleset::ConntrackSettings& settings);
+bool is_reset(ByteSpan tcp);
 // `status` is the flow's, and may become assured.
 TcpAnswer follow_tcp(TcpTrack& track, ByteSpan tcp, bool is_reply, std::uint32_t& status,
                      const ruleset::ConntrackSettings& settings);

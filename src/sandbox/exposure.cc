@@ -102,6 +102,10 @@ std::uint32_t patience(const Table& table, const Rule& rule) {
                                   [](const Log&) { return 0U; },
                                   [](const Reject&) { return 0U; },
                                   [](const Notrack&) { return 0U; },
+                                  // What these remember is the connection's.
+                                  [](const Nat&) { return 0U; },
+                                  [](const Masquerade&) { return 0U; },
+                                  [](const Redirect&) { return 0U; },
                                   [](const auto&) { return 1U; },
                                   // What is not known may remember.
                                   [](const Unsupported&) { return 1U; },
@@ -177,6 +181,17 @@ void Exposure::add(const Observation& observation) {
       }
     }
   }
+}
+
+bool Exposure::begun() const {
+  for (const auto& table : budgets_) {
+    for (const auto& chain : table) {
+      if (std::ranges::any_of(chain, [](const Budget& budget) { return budget.spent > 0; })) {
+        return true;
+      }
+    }
+  }
+  return false;
 }
 
 void Exposure::reset() {

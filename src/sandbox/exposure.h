@@ -26,6 +26,8 @@ class Exposure {
   void add(const Observation& observation);
   // One more packet could meet a state that earlier ones left.
   bool exhausted() const { return exhausted_; }
+  // One of them has been met at all.
+  bool begun() const;
   void reset();
 
  private:

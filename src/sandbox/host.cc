@@ -35,7 +35,6 @@ struct Setting {
 // loopback takes frames with this host's addresses as source, as what it sends itself there has:
 // that has its route from the sender and is not checked.
 constexpr Setting kSettings[] = {
-    {"ipv4/ip_forward", "0"},
     {"ipv4/conf/all/rp_filter", "0"},
     {"ipv4/conf/default/rp_filter", "0"},
     {"ipv4/conf/lo/rp_filter", "0"},
@@ -57,7 +56,6 @@ constexpr Setting kSettings[] = {
     {"ipv6/conf/all/disable_ipv6", "0"},
     {"ipv6/conf/default/disable_ipv6", "0"},
     {"ipv6/conf/lo/disable_ipv6", "0"},
-    {"ipv6/conf/all/forwarding", "0"},
     {"ipv6/conf/default/accept_ra", "0"},
     {"ipv6/conf/default/autoconf", "0"},
     {"ipv6/conf/default/accept_dad", "0"},
@@ -149,26 +147,27 @@ Result<void> add_addresses(Rtnetlink& links, const ruleset::Host& host) {
   return {};
 }
 
-Result<void> add_routes(Rtnetlink& links, const ruleset::Host& host) {
+std::vector<Route> main_routes(const ruleset::Host& host) {
+  std::vector<Route> routes;
   const net::Prefix everywhere[] = {{net::Ipv4{}, 0}, {net::Ipv6{}, 0}};
   const ruleset::Interface& by_default = default_interface(host);
   for (const auto& interface : host.interfaces) {
     for (const auto& prefix : net::to_prefixes(interface.behind.ipv4)) {
-      TRY(links.add_route({prefix, interface.device, kMetric}));
+      routes.push_back({prefix, interface.device, kMetric});
     }
     for (const auto& prefix : net::to_prefixes(interface.behind.ipv6)) {
-      TRY(links.add_route({prefix, interface.device, kMetric}));
+      routes.push_back({prefix, interface.device, kMetric});
     }
   }
   auto metric = kSecondMetric;
   for (const auto& interface : host.interfaces) {
     const bool first = &interface == &by_default;
     for (const auto& prefix : everywhere) {
-      TRY(links.add_route({prefix, interface.device, first ? kMetric + 1 : metric}));
+      routes.push_back({prefix, interface.device, first ? kMetric + 1 : metric});
     }
     ++metric;
   }
-  return {};
+  return routes;
 }
 
 // A carrier is told to a device by a worker of the kernel's (net/core/link_watch.c), after the link
@@ -222,14 +221,46 @@ ruleset::Host realise(const ruleset::Host& host) {
   return real;
 }
 
+ruleset::Host with_routes(const ruleset::Host& host) {
+  constexpr std::uint32_t kLocalTable = 255;
+  ruleset::Host real = realise(host);
+  std::vector<ruleset::Route>& routes = real.routes.emplace();
+  for (const Route& route : main_routes(real)) {
+    ruleset::Route& added = routes.emplace_back();
+    added.to = route.destination;
+    added.device = route.device;
+    added.metric = route.metric;
+  }
+  const auto add_local = [&](const net::Prefix& to, const std::string& device) {
+    ruleset::Route& added = routes.emplace_back();
+    added.to = to;
+    added.type = ruleset::RouteType::Local;
+    added.device = device;
+    added.table = kLocalTable;
+  };
+  add_local({net::Ipv4{0x7f000000}, 8}, "lo");
+  add_local({net::Ipv4{0x7f000001}, 32}, "lo");
+  add_local({net::Ipv6{1}, 128}, "lo");
+  for (const auto* list : {&real.addresses, &real.virtual_addresses}) {
+    for (const auto& prefix : *list) {
+      const std::string& device = interface_of(real, prefix.address).device;
+      add_local({prefix.address, net::address_bits(prefix.address)}, device);
+    }
+  }
+  return real;
+}
+
 Result<void> set_up_host(const ruleset::Host& host) {
   const ruleset::Host real = realise(host);
+  // First, since it gives some of the others other defaults.
+  TRY(set({"ipv4/ip_forward", real.forwards_ipv4 ? "1" : "0"}));
+  TRY(set({"ipv6/conf/all/forwarding", real.forwards_ipv6 ? "1" : "0"}));
   for (const auto& setting : kSettings) TRY(set(setting));
   auto links = Rtnetlink::open();
   if (!links) return std::unexpected(links.error());
   TRY(add_links(*links, real));
   TRY(add_addresses(*links, real));
-  TRY(add_routes(*links, real));
+  for (const Route& route : main_routes(real)) TRY(links->add_route(route));
   return wait_for_carriers(*links, real);
 }
 

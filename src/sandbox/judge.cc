@@ -9,12 +9,15 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "netlink/netlink.h"
+#include "sandbox/connections.h"
 #include "sandbox/exposure.h"
+#include "sandbox/packet_log.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/trace.h"
 #include "sandbox/watch.h"
@@ -114,6 +117,8 @@ struct Judge::State {
   bool handles_checked = false;
   std::vector<TraceMessage> messages;
   std::map<unsigned, std::string> devices;  // by index
+  std::optional<PacketLog> log;             // Memory::Kept alone
+  std::vector<std::vector<std::uint8_t>> logged;
 
   State(netlink::Connection kernel, Load load, TraceSocket trace, Wire wire)
       : kernel(std::move(kernel)),
@@ -128,8 +133,10 @@ struct Judge::State {
     return live;
   }
 
+  watch::Means means() const { return log ? watch::Means::Follow : watch::Means::Trace; }
+
   Result<void> begin() {
-    TRY(commit(kernel, watch::table(watch::Means::Trace)));
+    TRY(commit(kernel, watch::table(means())));
     TRY(load());
     ++loads;
     auto live = dump();
@@ -234,7 +241,7 @@ struct Judge::State {
     if (!table) return fail(ErrorKind::System, "the watch's table is gone");
     Observation seen = read_counters(first, *table);
     if (seen.fate() == Fate::Stack && *refused != 0) seen.reason = std::strerror(*refused);
-    TRY(commit(kernel, watch::table(watch::Means::Trace)));
+    TRY(commit(kernel, watch::table(means())));
     TRY(load_again());  // the rules that it met are not known
     return seen;
   }
@@ -243,9 +250,13 @@ struct Judge::State {
     if (packet.mark != 0) {
       return fail(ErrorKind::Usage, "the kernel's judge cannot give a packet a mark");
     }
-    if (exposure.exhausted()) TRY(load_again());
+    if (!log && exposure.exhausted()) TRY(load_again());
     messages.clear();
-    if (is_untraceable(packet)) return count(first, packet);
+    logged.clear();
+    if (is_untraceable(packet)) {
+      if (log) return fail(ErrorKind::Usage, "the kernel cannot trace this packet");
+      return count(first, packet);
+    }
     const std::uint32_t mark = next_mark();
     const auto refused = dispatch(first, packet, mark);
     if (!refused) return std::unexpected(refused.error());
@@ -257,8 +268,15 @@ struct Judge::State {
     if (!seen) return seen;
     if (!way.empty()) {
       seen->device = device(first == Hook::Output ? way[0].out_index : way[0].in_index);
+      for (const TraceMessage& message : way) {
+        if (message.out_index != 0) seen->leaves_by = device(message.out_index);
+      }
     }
     if (seen->fate() == Fate::Stack && *refused != 0) seen->reason = std::strerror(*refused);
+    if (log) {
+      TRY(log->read(logged));
+      if (!logged.empty()) seen->after = std::move(logged.front());
+    }
     exposure.add(*seen);
     return seen;
   }
@@ -266,7 +284,9 @@ struct Judge::State {
   Result<Observation> judge(Hook first, const eval::Packet& packet) {
     for (int attempt = 1;; ++attempt) {
       auto seen = observe(first, packet);
-      if (seen || seen.error().kind != ErrorKind::Conflict || attempt == kAttempts) return seen;
+      if (seen || seen.error().kind != ErrorKind::Conflict || attempt == kAttempts || log) {
+        return seen;
+      }
       TRY(load_again());  // what the lost packet left behind is not known
     }
   }
@@ -277,7 +297,7 @@ Judge::~Judge() = default;
 Judge::Judge(Judge&&) noexcept = default;
 Judge& Judge::operator=(Judge&&) noexcept = default;
 
-Result<Judge> Judge::open(const ruleset::Host& host, Load load) {
+Result<Judge> Judge::open(const ruleset::Host& host, Load load, Memory memory) {
   TRY(stay_on_one_processor());
   auto kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(kernel.error());
@@ -287,6 +307,11 @@ Result<Judge> Judge::open(const ruleset::Host& host, Load load) {
   if (!wire) return std::unexpected(wire.error());
   auto state = std::make_unique<State>(std::move(*kernel), std::move(load), std::move(*trace),
                                        std::move(*wire));
+  if (memory == Memory::Kept) {
+    auto log = PacketLog::open(watch::kLogGroup);
+    if (!log) return std::unexpected(log.error());
+    state->log = std::move(*log);
+  }
   TRY(state->begin());
   for (const auto& interface : realise(host).interfaces) TRY(state->settle(interface.device));
   return Judge(std::move(state));
@@ -309,6 +334,11 @@ Result<Observation> Judge::arrive(const eval::Packet& packet) {
 
 Result<Observation> Judge::send(const eval::Packet& packet) {
   return state_->judge(Hook::Output, packet);
+}
+
+Result<void> Judge::forget() {
+  if (state_->exposure.begun()) TRY(state_->load_again());
+  return forget_connections();
 }
 
 std::uint64_t Judge::loads() const {

@@ -7,8 +7,11 @@
 // the answers are those of an evaluator whose limits are unspent. A refill is not waited for: rates
 // matter only as bursts.
 //
-// It does not see what happens at ingress and forward hooks (nothing is forwarded in a sandbox),
-// nor to packets with a firewall mark of their own.
+// With Memory::Kept packets are one conversation instead, until forget(): they come through, and
+// connections, translations and what rules remember stay. Then it also says what each packet was in
+// the end, and the ruleset is not loaded again.
+//
+// It does not see what happens at ingress hooks, nor to packets with a firewall mark of their own.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +32,11 @@ class Judge {
   // each time, so that their handles stay; other tables than its own it leaves alone.
   using Load = std::function<Result<void>()>;
 
+  enum class Memory : std::uint8_t { None, Kept };
+
   // REQUIRES: called inside run(), after set_up_host(host), with no ruleset in force. The calling
   // thread stays on one processor from here on, so that packets keep their order.
-  static Result<Judge> open(const ruleset::Host& host, Load load);
+  static Result<Judge> open(const ruleset::Host& host, Load load, Memory memory = Memory::None);
   // The same, for a ruleset of one table.
   static Result<Judge> open(const ruleset::Host& host, ruleset::Table table);
   ~Judge();
@@ -42,10 +47,14 @@ class Judge {
   // mean.
   const ruleset::Ruleset& ruleset() const;
 
-  // Comes in by packet.in_device ("lo" too): prerouting, input.
+  // Comes in by packet.in_device ("lo" too): prerouting, then input or, where the host forwards,
+  // forward and postrouting.
   Result<Observation> arrive(const eval::Packet& packet);
   // A program of packet.user sends it by packet.out_device: output, postrouting.
   Result<Observation> send(const eval::Packet& packet);
+
+  // Of Memory::Kept: begins a conversation, with no connection known and the ruleset as new.
+  Result<void> forget();
 
   // How often the ruleset has been loaded.
   std::uint64_t loads() const;

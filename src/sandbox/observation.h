@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <unordered_map>
@@ -46,10 +47,13 @@ struct HookObservation {
 struct Observation {
   std::vector<HookObservation> hooks;
   std::string device;  // by which it came in or left, as the kernel says; "" where it met no hook
-  std::string reason;  // Stack, where the system call gave one
+  std::string leaves_by;  // the last device that it was to leave by; "": it has not come so far
+  std::string reason;     // Stack, where the system call gave one
   // False for a packet that the kernel cannot trace (watch.h): which hooks it came through is
   // known, but no path; whatever denied it is called Drop.
   bool traced = true;
+  // The packet as it came through its last hook, of a judge that keeps memory.
+  std::optional<std::vector<std::uint8_t>> after;
 
   Fate fate() const { return hooks.empty() ? Fate::Accept : hooks.back().fate; }
 };

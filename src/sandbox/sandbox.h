@@ -31,11 +31,15 @@ Result<int> run(const std::function<int()>& body);
 // (the first number that no other device has), a host that names no interface has eth0.
 ruleset::Host realise(const ruleset::Host& host);
 
+// realise(host), with the routes that set_up_host() makes: those of the running machine.
+ruleset::Host with_routes(const ruleset::Host& host);
+
 // REQUIRES: called inside run(). Makes the interfaces of realise(host) (a veth pair for each, the
 // other end in the same namespace, without addresses: frames sent there arrive on the interface),
 // gives them the host's addresses, routes everything (what is `behind` an interface by it, the rest
 // by the first that has nothing behind it), and fixes the settings that verdicts depend on
-// (rp_filter off, no forwarding, no limit on ICMP errors). Frames of up to 65,535 bytes pass.
+// (rp_filter off, no limit on ICMP errors). It forwards where the host says so. Frames of up to
+// 65,535 bytes pass.
 Result<void> set_up_host(const ruleset::Host& host);
 
 // The far end of the cable of `device`, the n-th interface of realise(host).

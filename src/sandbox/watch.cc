@@ -16,12 +16,13 @@ struct GateChain {
   std::string_view name;
 };
 
-// Nothing is forwarded in a sandbox.
 constexpr std::array kGates = {
     GateChain{{Hook::Prerouting, End::First}, "prerouting-first"},
     GateChain{{Hook::Prerouting, End::Last}, "prerouting-last"},
     GateChain{{Hook::Input, End::First}, "input-first"},
     GateChain{{Hook::Input, End::Last}, "input-last"},
+    GateChain{{Hook::Forward, End::First}, "forward-first"},
+    GateChain{{Hook::Forward, End::Last}, "forward-last"},
     GateChain{{Hook::Output, End::First}, "output-first"},
     GateChain{{Hook::Output, End::Last}, "output-last"},
     GateChain{{Hook::Postrouting, End::First}, "postrouting-first"},
@@ -60,6 +61,16 @@ Rule drop() {
   return rule;
 }
 
+Rule log_whole_packet() {
+  Log log;
+  log.group = kLogGroup;
+  log.snaplen = 0;  // whole
+  log.queue_threshold = 1;
+  Rule rule;
+  rule.exprs = {log};
+  return rule;
+}
+
 Rule count() {
   Rule rule;
   rule.exprs = {Counter{}};
@@ -83,10 +94,13 @@ std::vector<Rule> entrance(Means means) {
 
 std::vector<Rule> rules_of(const Gate& gate, Means means) {
   const bool entry = gate.hook == Hook::Prerouting || gate.hook == Hook::Output;
+  const bool exit = gate.hook == Hook::Input || gate.hook == Hook::Postrouting;
   if (gate.end == End::First && entry) return entrance(means);
   std::vector<Rule> rules;
   if (means == Means::Counters) rules.push_back(count());
-  if (gate.end == End::Last && !entry) rules.push_back(drop());
+  if (gate.end == End::Last && exit) {
+    rules.push_back(means == Means::Follow ? log_whole_packet() : drop());
+  }
   return rules;
 }
 

@@ -27,7 +27,15 @@ inline constexpr std::uint32_t kOursMask = 0xff000000;
 inline constexpr std::uint32_t kFence = 0x00800000;
 inline constexpr std::uint32_t kNumberMask = 0x007fffff;
 
-enum class Means : std::uint8_t { Trace, Counters };
+enum class Means : std::uint8_t {
+  Trace,
+  Counters,
+  // As Trace, but what came through goes on, with its bytes told to kLogGroup: connections are
+  // entered in the table and remembered. What the host says of its own accord bears no mark, and
+  // the way out drops it before anything can notice.
+  Follow,
+};
+inline constexpr std::uint16_t kLogGroup = 90;
 
 // To be loaded before the ruleset under trial. One can replace the other at any time.
 ruleset::Table table(Means means);

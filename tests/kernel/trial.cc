@@ -77,8 +77,10 @@ bool disagrees(const RulesetText& text, const ruleset::Host& host, const Questio
 
 }  // namespace
 
-Result<std::unique_ptr<Trial>> Trial::open(const RulesetText& text, const ruleset::Host& host) {
+Result<std::unique_ptr<Trial>> Trial::open(const RulesetText& text, const ruleset::Host& host,
+                                           Memory memory) {
   std::unique_ptr<Trial> trial(new Trial);
+  trial->memory_ = memory;
   const std::string rendered = render(text);
   TRY(load_with_nft(rendered));
   auto kernel = netlink::Connection::open();
@@ -92,7 +94,7 @@ Result<std::unique_ptr<Trial>> Trial::open(const RulesetText& text, const rulese
       return std::unexpected(gone.error());
     }
   }
-  auto judge = sandbox::Judge::open(host, [rendered] { return load_with_nft(rendered); });
+  auto judge = sandbox::Judge::open(host, [rendered] { return load_with_nft(rendered); }, memory);
   if (!judge) return std::unexpected(judge.error());
   trial->judge_ = std::make_unique<sandbox::Judge>(std::move(*judge));
   auto comparison = Comparison::of(trial->ruleset_, trial->judge_->ruleset());
@@ -112,17 +114,44 @@ Trial::~Trial() {
 
 Result<Answers> Trial::ask(const Question& question) {
   const eval::Packet& packet = question.packet;
-  auto seen = question.outbound ? judge_->send(packet) : judge_->arrive(packet);
+  const bool kept = memory_ == Memory::Kept;
+  eval::Packet asked = packet;
+  // A conversation's packets leave as the routes say, before and after any translation.
+  if (kept && question.outbound) asked.out_device.clear();
+  auto seen = question.outbound ? judge_->send(asked) : judge_->arrive(asked);
   if (!seen) return std::unexpected(seen.error());
   Answers answers;
-  answers.journey = question.outbound ? evaluator_->send(packet) : evaluator_->arrive(packet);
-  answers.difference = comparison_->difference(answers.journey, *seen);
-  const std::string& device = question.outbound ? packet.out_device : packet.in_device;
-  if (answers.difference.empty() && !seen->device.empty() && seen->device != device) {
-    answers.difference = "the kernel takes it by " + seen->device;
-  }
   answers.seen = std::move(*seen);
+  const eval::Options options{.keep_state = kept};
+  answers.journey =
+      question.outbound ? evaluator_->send(packet, options) : evaluator_->arrive(packet, options);
+  answers.difference = difference(question, answers);
   return answers;
+}
+
+std::string Trial::difference(const Question& question, const Answers& answers) const {
+  const sandbox::Observation& seen = answers.seen;
+  std::string found = comparison_->difference(answers.journey, seen);
+  const eval::Packet& packet = question.packet;
+  const std::string& device = question.outbound ? packet.out_device : packet.in_device;
+  if (found.empty() && !seen.device.empty() && seen.device != device) {
+    found = "the kernel takes it by " + seen.device;
+  }
+  if (memory_ == Memory::None || !found.empty()) return found;
+  const eval::Packet& after = answers.journey.after;
+  if (!seen.leaves_by.empty() && seen.leaves_by != after.out_device) {
+    return fmt::format("it leaves by {} in the evaluator and by {} in the kernel", after.out_device,
+                       seen.leaves_by);
+  }
+  if (seen.fate() == sandbox::Fate::Accept && seen.after && *seen.after != after.bytes) {
+    return "its bytes after are others";
+  }
+  return "";
+}
+
+Result<void> Trial::forget() {
+  evaluator_->reset();
+  return judge_->forget();
 }
 
 RulesetText minimise(RulesetText text, const ruleset::Host& host, const Question& question) {

@@ -24,20 +24,26 @@ class Trial {
  public:
   // REQUIRES: called inside sandbox::run(), after set_up_host(host); one trial at a time. An error
   // of kind Usage where nft or the kernel refuses the text.
-  static Result<std::unique_ptr<Trial>> open(const RulesetText& text, const ruleset::Host& host);
+  // With Memory::Kept packets are one conversation, until forget().
+  using Memory = sandbox::Judge::Memory;
+  static Result<std::unique_ptr<Trial>> open(const RulesetText& text, const ruleset::Host& host,
+                                             Memory memory = Memory::None);
   // Takes its tables away again.
   ~Trial();
   Trial(const Trial&) = delete;
   Trial& operator=(const Trial&) = delete;
 
   Result<Answers> ask(const Question& question);
+  Result<void> forget();
   // As the kernel holds it, with elements.
   const ruleset::Ruleset& ruleset() const { return ruleset_; }
   const Comparison& comparison() const { return *comparison_; }
 
  private:
   Trial() = default;
+  std::string difference(const Question& question, const Answers& answers) const;
 
+  Memory memory_ = Memory::None;
   ruleset::Ruleset ruleset_;
   std::unique_ptr<eval::Evaluator> evaluator_;
   std::unique_ptr<sandbox::Judge> judge_;

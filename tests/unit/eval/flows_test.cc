@@ -1,6 +1,8 @@
 // Packets that are one conversation.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "rules.h"
 
 namespace rolewall::eval {
@@ -53,6 +55,56 @@ TEST_CASE("TCP answers in its order: no ACK before the SYN+ACK, no SYN in the mi
   CHECK_EQ(talk.in(answer), Fate::Accept);  // a simultaneous open
   answer.tcp_flags = 0x00;
   CHECK_EQ(talk.in(answer), Fate::Drop);  // invalid
+}
+
+TEST_CASE("a reset that a rule sends closes the flow: what follows is no longer of it") {
+  const Ruleset rules = input_rules(
+      {rule({Meta{MetaKey::Length, 0}, Cmp{CmpOp::Eq, 0, Value::host_u32(41)},
+             Reject{RejectType::TcpReset, 0}}),
+       rule({load_ct(CtKey::State), is(Value::host_u32(ct_state::kEstablished)), accept()})});
+  const Host on = host();
+  Evaluator evaluator(rules, on);
+  const Options kept{.keep_state = true};
+  PacketFields answer = fields(6, 40001);
+  Packet asks = build(reversed(answer));
+  asks.out_device = "eth0";
+  CHECK_EQ(evaluator.send(asks, kept).fate(), Fate::Accept);
+  answer.tcp_flags = 0x12;
+  answer.length = 40;
+  CHECK_EQ(evaluator.arrive(arriving(answer), kept).fate(), Fate::Accept);
+  answer.length = 41;
+  CHECK_EQ(evaluator.arrive(arriving(answer), kept).fate(), Fate::Reject);
+  answer.length = 40;
+  // In CLOSE a SYN+ACK is ignored: of the flow still, and nothing renews its ten seconds.
+  CHECK_EQ(evaluator.arrive(arriving(answer), {.keep_state = true, .now_ns = 9 * kSecond}).fate(),
+           Fate::Accept);
+  CHECK_EQ(evaluator.arrive(arriving(answer), {.keep_state = true, .now_ns = 11 * kSecond}).fate(),
+           Fate::Drop);
+}
+
+TEST_CASE("an ICMP error about a flow is related, and about another one invalid") {
+  const Ruleset rules = input_rules(
+      {rule({load_ct(CtKey::State), is(Value::host_u32(ct_state::kRelated)), accept()})});
+  const Host on = host();
+  Evaluator evaluator(rules, on);
+  const Options kept{.keep_state = true};
+  const PacketFields answer = fields(17, 5353);
+  Packet asks = build(reversed(answer));
+  asks.out_device = "eth0";
+  CHECK_EQ(evaluator.send(asks, kept).fate(), Fate::Accept);
+
+  PacketFields unreachable = answer;
+  unreachable.protocol = 1;
+  unreachable.icmp_type = 3;
+  unreachable.icmp_code = 3;
+  unreachable.length = 20 + 8 + 28;
+  Packet error = arriving(unreachable);
+  std::copy_n(asks.bytes.begin(), 28, error.bytes.begin() + 28);
+  const Options trusting{.keep_state = true, .trust_checksums = true};
+  CHECK_EQ(evaluator.arrive(error, trusting).fate(), Fate::Accept);
+  CHECK_EQ(evaluator.arrive(error, kept).fate(), Fate::Drop);  // its checksum is of other bytes
+  error.bytes[28 + 23] ^= 1;                                   // the quoted packet's port
+  CHECK_EQ(evaluator.arrive(error, trusting).fate(), Fate::Drop);
 }
 
 }  // namespace

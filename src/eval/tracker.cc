@@ -1,0 +1,172 @@
+#include "eval/tracker.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "eval/nat.h"
+#include "eval/route.h"
+#include "net/protocol.h"
+
+namespace rolewall::eval {
+namespace {
+
+namespace ct_state = ruleset::ct_state;
+
+void take_entry(Flow& flow, const FlowEntry& entry) {
+  flow.tracking = Tracking::Entry;
+  flow.tuple = entry.original;
+  flow.reply = entry.reply;
+  flow.status = entry.status;
+  flow.mark = entry.mark;
+  flow.labels = entry.labels;
+  flow.packets = entry.packets;
+  flow.bytes = entry.bytes;
+}
+
+}  // namespace
+
+// nf_conntrack_inet_error(): an error is related to the flow of the packet that it quotes, if it
+// goes to where that packet came from. True: it is an error about a known flow.
+bool Tracker::find_related(Frame& frame) {
+  const auto inner = packet_in_error(frame.bytes, frame.ipv6);
+  Tuple quoted;
+  if (!inner || !tuple_of(*inner, frame.ipv6, quoted)) return false;
+  const Flows::Found found = flows_.find(invert(quoted), frame.flow.zone);
+  if (found.entry == nullptr) return false;
+  const Tuple& towards = found.is_reply ? found.entry->reply : found.entry->original;
+  const std::vector<std::uint8_t> to = net::to_bytes(destination_of(frame.bytes, frame.ipv6));
+  if (!std::equal(to.begin(), to.end(), towards.destination.begin())) return false;
+  take_entry(frame.flow, *found.entry);
+  frame.flow.entry = found.entry;
+  frame.flow.is_reply = found.is_reply;
+  frame.flow.state = ct_state::kRelated;
+  return true;
+}
+
+// resolve_normal_ct() and nf_conntrack_handle_packet(), for a flow that earlier packets have made.
+// False: there is none.
+bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& options) {
+  Flow& flow = frame.flow;
+  flows_.move_clock(options.now_ns);
+  const char* error = header_error(frame.bytes, frame.ipv6, checksums);
+  if (error == nullptr && find_related(frame)) return true;
+  Tuple tuple;
+  if (!tuple_of(frame.bytes, frame.ipv6, tuple)) return false;
+  const Flows::Found found = flows_.find(tuple, flow.zone);
+  if (found.entry == nullptr) return false;
+  FlowEntry& entry = *found.entry;
+  if (error != nullptr) {
+    flow.tracking = Tracking::None;
+    flow.why = error;
+    return true;
+  }
+  // Over the loopback the packet still bears what its way out has found.
+  if (frame.in_device != kLoopbackDevice) {
+    using What = TcpAnswer::What;
+    switch (follow_flow(entry, frame.bytes, found.is_reply, options.now_ns, host_.conntrack)) {
+      case What::Accept:
+      case What::Ignore:
+        break;
+      case What::Invalid:
+        flow.tracking = Tracking::None;
+        flow.why = "TCP does not allow it here";
+        return true;
+      case What::Reopen:
+        flows_.remove(entry);
+        return false;
+      case What::Kill:
+        entry.expires_ns = options.now_ns;  // this packet is still of it
+        break;
+    }
+  }
+  const bool both_ways = (entry.status & flow_status::kSeenReply) != 0;
+  if (found.is_reply) entry.status |= flow_status::kSeenReply;
+  take_entry(flow, entry);
+  flow.entry = &entry;
+  flow.is_reply = found.is_reply;
+  flow.state = found.is_reply || both_ways ? ct_state::kEstablished : ct_state::kNew;
+  if (tuple.protocol == net::protocol::kSctp) {
+    frame.conditions.push_back(
+        {.about = "the chunks of a known SCTP association", .is = "in order"});
+  }
+  return true;
+}
+
+void Tracker::track(Frame& frame, const Options& options, bool has_nat) {
+  Flow& flow = frame.flow;
+  flow.has_template = false;
+  if (flow.tracking == Tracking::Untracked) return;
+  if (frame.in_device == kLoopbackDevice) {
+    flow.status = flow_status::kConfirmed;
+    if (has_nat) flow.status |= flow_status::kSourceNatDone | flow_status::kDestinationNatDone;
+  }
+  if (const auto& given = frame.packet->ct_state) {
+    flow.state = *given;
+    flow.seen_before = (*given & ct_state::kNew) == 0;
+    if ((*given & ct_state::kUntracked) != 0) {
+      flow.tracking = Tracking::Untracked;
+    } else if ((*given & ct_state::kInvalid) != 0) {
+      flow.tracking = Tracking::None;
+    } else {
+      flow.tracking = Tracking::Entry;
+      tuple_of(frame.bytes, frame.ipv6, flow.tuple);
+      flow.reply = invert(flow.tuple);
+    }
+    return;
+  }
+  const bool verify = frame.hook == ruleset::Hook::Prerouting && host_.conntrack.checksum &&
+                      !options.trust_checksums;
+  const Checksums checksums = verify ? Checksums::Verify : Checksums::Trust;
+  if (options.keep_state) {
+    flow.others = &flows_;
+    if (find_flow(frame, checksums, options)) return;
+  }
+  const FirstPacket first = track_first_packet(frame.bytes, frame.ipv6, checksums);
+  flow.tracking = first.tracking;
+  flow.tuple = first.tuple;
+  flow.reply = invert(first.tuple);
+  flow.why = first.why;
+  if (flow.tracking != Tracking::Entry) return;
+  begun_ = {};
+  begun_.original = flow.tuple;
+  if (follow_flow(begun_, frame.bytes, false, options.now_ns, host_.conntrack) ==
+      TcpAnswer::What::Invalid) {
+    flow.tracking = Tracking::None;
+    flow.why = "the settings pick up no TCP connection in its middle";
+    return;
+  }
+  flow.packets = {1, 0};
+  flow.bytes = {frame.bytes.size(), 0};
+}
+
+void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
+  const Flow& flow = frame.flow;
+  if (!options.keep_state || flow.tracking != Tracking::Entry || flow.seen_before) return;
+  if (flow.entry != nullptr) {
+    flow.entry->mark = flow.mark;
+    flow.entry->labels = flow.labels;
+    flow.entry->status |= flow.status;
+    return;
+  }
+  if (!accepted) return;
+  // The flow's own bytes, as conntrack saw them, have begun it in track().
+  FlowEntry entry = begun_;
+  entry.original = flow.tuple;
+  entry.reply = flow.reply;
+  entry.zone = flow.zone;
+  entry.status |= flow.status;
+  entry.mark = flow.mark;
+  entry.labels = flow.labels;
+  if (!flows_.confirm(std::move(entry))) {
+    frame.conditions.push_back({.about = "two flows with one tuple", .is = "the second goes on"});
+  }
+}
+
+// nf_send_reset() answers no RST and nothing that is broken; a broken packet has no flow.
+void Tracker::note_reset(const Frame& frame, const Options& options) {
+  FlowEntry* entry = frame.flow.entry;
+  if (entry == nullptr || entry->original.protocol != net::protocol::kTcp) return;
+  close_flow(*entry, frame.bytes, options.now_ns, host_.conntrack);
+}
+
+}  // namespace rolewall::eval

@@ -1,0 +1,42 @@
+// Connection tracking on a packet's way: nf_conntrack_in() before the rules, nf_conntrack_confirm()
+// behind the last hook (net/netfilter/nf_conntrack_core.c). Without Options::keep_state every
+// packet is a flow's first, on a host without history.
+#pragma once
+
+#include <cstdint>
+
+#include "eval/eval.h"
+#include "eval/flows.h"
+#include "eval/frame.h"
+#include "ruleset/host.h"
+
+namespace rolewall::eval {
+
+class Tracker {
+ public:
+  // Holds a reference: it must outlive this.
+  explicit Tracker(const ruleset::Host& host) : host_(host) {}
+
+  // Fills frame.flow. `has_nat`: the hooks of NAT are there, and have settled what comes back over
+  // the loopback.
+  void track(Frame& frame, const Options& options, bool has_nat);
+  // Remembers the flow, where packets are one conversation. `accepted`: by the last hook too.
+  void keep(Frame& frame, const Options& options, bool accepted);
+  // nf_ct_set_closing(): a rule has answered this packet with a TCP reset.
+  void note_reset(const Frame& frame, const Options& options);
+
+  // What later packets find: a way that is tried out is taken back with these.
+  const Flows& flows() const { return flows_; }
+  void restore(const Flows& flows) { flows_ = flows; }
+  void forget() { flows_.clear(); }
+
+ private:
+  bool find_flow(Frame& frame, Checksums checksums, const Options& options);
+  bool find_related(Frame& frame);
+
+  const ruleset::Host& host_;
+  Flows flows_;
+  FlowEntry begun_;  // by the packet that is on its way, if it begins a flow
+};
+
+}  // namespace rolewall::eval

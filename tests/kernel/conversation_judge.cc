@@ -1,0 +1,300 @@
+// Conversations on the live kernel: packets in both directions through one host that forwards,
+// translates and remembers, one after the other, in the kernel and in the evaluator. They must
+// agree on each packet's fate, deciding rule and path, on the device that it leaves by and on its
+// bytes in the end. What disagrees is cut down to the rules and packets that matter, and printed
+// with the command that repeats it.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdlib>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "conversation_text.h"
+#include "sandbox/connections.h"
+#include "sandbox/sandbox.h"
+#include "talk.h"
+#include "trial.h"
+#include "words.h"
+
+namespace rolewall::kernel_judge {
+namespace {
+
+constexpr int kSkipped = 77;             // Meson's exit status for a test that cannot run here
+constexpr std::uint64_t kMostShown = 5;  // disagreements in full
+constexpr std::uint64_t kTalkSeeds = 1'000'000;
+
+struct Arguments {
+  std::uint64_t rulesets = 100;
+  std::uint64_t conversations = 20;  // through each
+  std::uint64_t packets = 16;        // of each
+  std::uint64_t seed = 1;
+  std::uint64_t seconds = 0;          // a budget; 0: none
+  std::optional<std::uint64_t> only;  // the conversation's number: of the ruleset `seed` alone
+};
+
+std::optional<Arguments> parse(int count, char** words) {
+  Arguments arguments;
+  for (int i = 1; i + 1 < count; i += 2) {
+    const std::string_view word = words[i];
+    const std::uint64_t value = std::strtoull(words[i + 1], nullptr, 10);
+    if (word == "--rulesets") {
+      arguments.rulesets = value;
+    } else if (word == "--conversations") {
+      arguments.conversations = value;
+    } else if (word == "--packets") {
+      arguments.packets = value;
+    } else if (word == "--seed") {
+      arguments.seed = value;
+    } else if (word == "--seconds") {
+      arguments.seconds = value;
+    } else if (word == "--only") {
+      arguments.only = value;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (count % 2 == 0) return std::nullopt;
+  return arguments;
+}
+
+ruleset::Host host_on_trial() {
+  ruleset::Host host;
+  host.name = "trial";
+  for (const bool ipv6 : {false, true}) {
+    for (const net::Address& address : neighbourhood(ipv6).own) {
+      host.addresses.push_back({address, net::address_bits(address)});
+    }
+  }
+  for (const char* device : {"eth0", "eth1"}) {
+    ruleset::Interface& interface = host.interfaces.emplace_back();
+    interface.name = device;
+    interface.device = device;
+  }
+  host.interfaces[1].behind = net::AddressSet::from(
+      {*net::parse_prefix("10.9.1.0/24"), *net::parse_prefix("2001:db8:9:1::/64")});
+  host.forwards_ipv4 = true;
+  host.forwards_ipv6 = true;
+  return sandbox::with_routes(host);
+}
+
+// The first packet of a conversation that the two sides judge differently; none: they agree, or
+// the ruleset is refused.
+std::optional<std::size_t> first_difference(const RulesetText& text, const ruleset::Host& host,
+                                            const std::vector<Question>& said) {
+  const auto trial = Trial::open(text, host, Trial::Memory::Kept);
+  if (!trial || !(*trial)->forget()) return std::nullopt;
+  for (std::size_t i = 0; i < said.size(); ++i) {
+    const auto answers = (*trial)->ask(said[i]);
+    if (!answers) return std::nullopt;
+    if (!answers->difference.empty()) return i;
+  }
+  return std::nullopt;
+}
+
+// Without the rules, and then without the packets, that the disagreement does not need.
+void minimise(RulesetText& text, std::vector<Question>& said, const ruleset::Host& host) {
+  for (std::size_t c = text.tables[0].chains.size(); c-- > 0;) {
+    for (std::size_t r = text.tables[0].chains[c].rules.size(); r-- > 0;) {
+      RulesetText without = text;
+      auto& rules = without.tables[0].chains[c].rules;
+      rules.erase(rules.begin() + static_cast<std::ptrdiff_t>(r));
+      if (first_difference(without, host, said)) text = std::move(without);
+    }
+    RulesetText without = text;
+    auto& chains = without.tables[0].chains;
+    chains.erase(chains.begin() + static_cast<std::ptrdiff_t>(c));
+    if (first_difference(without, host, said)) text = std::move(without);
+  }
+  for (std::size_t i = said.size(); i-- > 0;) {
+    std::vector<Question> without = said;
+    without.erase(without.begin() + static_cast<std::ptrdiff_t>(i));
+    if (const auto at = first_difference(text, host, without)) {
+      without.resize(*at + 1);
+      said = std::move(without);
+      i = std::min(i, said.size());
+    }
+  }
+}
+
+class Runner {
+ public:
+  Runner(const Arguments& arguments, const char* program)
+      : arguments_(arguments), program_(program), host_(host_on_trial()) {}
+
+  int run() {
+    if (auto made = sandbox::set_up_host(host_); !made) return broken(made.error(), "set up");
+    const auto start = std::chrono::steady_clock::now();
+    const auto taken = [&] {
+      return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
+    const std::uint64_t count = arguments_.only ? 1 : arguments_.rulesets;
+    for (std::uint64_t i = 0; i < count; ++i) {
+      if (!judge(arguments_.seed + i)) return 1;
+      if (arguments_.seconds != 0 && taken() > static_cast<double>(arguments_.seconds)) break;
+    }
+    report(taken());
+    return disagreements_ == 0 ? 0 : 1;
+  }
+
+ private:
+  static int broken(const Error& error, std::string_view where) {
+    fmt::print("{}: {}\n", where, error.message);
+    return 1;
+  }
+
+  bool judge(std::uint64_t seed) {
+    const RulesetText text = generate_conversation_ruleset(seed);
+    const std::string again = fmt::format("{} --seed {} --only ", program_, seed);
+    host_.conntrack = generate_conntrack_settings(seed);
+    if (auto set = sandbox::set_conntrack(host_.conntrack); !set) {
+      broken(set.error(), again + "0");
+      return false;
+    }
+    auto trial = Trial::open(text, host_, Trial::Memory::Kept);
+    if (!trial && trial.error().kind == ErrorKind::Usage) {
+      ++refused_;
+      return true;
+    }
+    if (!trial) {
+      broken(trial.error(), again + "0");
+      return false;
+    }
+    ++rulesets_;
+    const std::uint64_t first = arguments_.only.value_or(0);
+    const std::uint64_t end = arguments_.only ? first + 1 : arguments_.conversations;
+    for (std::uint64_t number = first; number < end; ++number) {
+      const auto said = converse(**trial, seed * kTalkSeeds + number);
+      if (!said) {
+        broken(said.error(), again + std::to_string(number));
+        return false;
+      }
+      if (said->empty()) continue;
+      fmt::print("  again: {}{}\n", again, number);
+      if (++disagreements_ > kMostShown) return true;
+      trial->reset();
+      show_least(text, *said);
+      return true;  // the ruleset's other conversations would say the same
+    }
+    return true;
+  }
+
+  // What was said up to the packet that they disagree about; empty where they agree.
+  Result<std::vector<Question>> converse(Trial& trial, std::uint64_t seed) {
+    TRY(trial.forget());
+    ++conversations_;
+    Talk talk(seed);
+    std::vector<Question> said;
+    for (std::uint64_t i = 0; i < arguments_.packets; ++i) {
+      const Question question = talk.next();
+      said.push_back(question);
+      auto answers = trial.ask(question);
+      if (!answers) return std::unexpected(answers.error());
+      if (answers->journey.fate() == eval::Fate::Undecided) {
+        const std::string& reason = answers->journey.hooks.back().reason;
+        const std::size_t colon = reason.rfind(": ");
+        ++undecided_[colon == std::string::npos ? reason : reason.substr(colon + 2)];
+        break;
+      }
+      if (!answers->journey.conditions.empty()) {
+        ++conditional_[answers->journey.conditions.front().about];
+        break;
+      }
+      ++packets_;
+      if (answers->seen.after && *answers->seen.after != question.packet.bytes) ++changed_;
+      ++fates_[answers->seen.fate()];
+      if (!answers->difference.empty()) {
+        show(trial, question, *answers);
+        return said;
+      }
+      talk.learn(question, answers->seen);
+    }
+    return std::vector<Question>{};
+  }
+
+  void show(const Trial& trial, const Question& question, const Answers& answers) const {
+    if (disagreements_ >= kMostShown) return;
+    fmt::print("DISAGREEMENT: {}\n  {}\n  bytes: {}\n  evaluator:\n{}  kernel:\n{}",
+               answers.difference, in_words(question), in_hex(question.packet),
+               trial.comparison().describe(answers.journey),
+               trial.comparison().describe(answers.seen));
+    eval::Packet after;
+    after.bytes = answers.journey.after.bytes;
+    fmt::print("  after, evaluator: {} {}\n", answers.journey.after.out_device, in_hex(after));
+    if (answers.seen.after) {
+      after.bytes = *answers.seen.after;
+      fmt::print("  after, kernel:    {} {}\n", answers.seen.leaves_by, in_hex(after));
+    }
+  }
+
+  void show_least(RulesetText text, std::vector<Question> said) const {
+    minimise(text, said, host_);
+    const auto& settings = host_.conntrack;
+    fmt::print("loose {} liberal {} ignore_invalid_rst {} checksum {}\n{}\n", settings.tcp_loose,
+               settings.tcp_be_liberal, settings.tcp_ignore_invalid_rst, settings.checksum,
+               render(text));
+    for (const Question& question : said) {
+      fmt::print("  {}\n    {}\n", in_words(question), in_hex(question.packet));
+    }
+  }
+
+  void report(double seconds) const {
+    for (const auto& [reason, count] : undecided_) {
+      fmt::print("undecided, ends {} conversations: {}\n", count, reason);
+    }
+    for (const auto& [about, count] : conditional_) {
+      fmt::print("conditional, ends {} conversations: {}\n", count, about);
+    }
+    const auto fate = [&](sandbox::Fate which) {
+      const auto found = fates_.find(which);
+      return found == fates_.end() ? 0 : found->second;
+    };
+    using sandbox::Fate;
+    fmt::print("{} accepted ({} of them changed), {} dropped, {} rejected, {} by the stack\n",
+               fate(Fate::Accept), changed_, fate(Fate::Drop), fate(Fate::Reject),
+               fate(Fate::Stack));
+    fmt::print(
+        "{} rulesets ({} more refused by nft or the kernel), {} conversations, {} packets "
+        "compared, {} disagreements, {:.1f} s, seeds from {}\n",
+        rulesets_, refused_, conversations_, packets_, disagreements_, seconds, arguments_.seed);
+  }
+
+  Arguments arguments_;
+  std::string program_;
+  ruleset::Host host_;
+  std::uint64_t rulesets_ = 0;
+  std::uint64_t refused_ = 0;
+  std::uint64_t conversations_ = 0;
+  std::uint64_t packets_ = 0;
+  std::uint64_t changed_ = 0;
+  std::uint64_t disagreements_ = 0;
+  std::map<sandbox::Fate, std::uint64_t> fates_;
+  std::map<std::string, std::uint64_t> undecided_;
+  std::map<std::string, std::uint64_t> conditional_;
+};
+
+}  // namespace
+}  // namespace rolewall::kernel_judge
+
+int main(int count, char** words) {
+  using namespace rolewall;
+  const auto arguments = kernel_judge::parse(count, words);
+  if (!arguments) {
+    fmt::print(stderr,
+               "usage: conversation_judge [--rulesets N] [--conversations N] [--packets N] "
+               "[--seed S] [--seconds BUDGET] [--only CONVERSATION]\n");
+    return 2;
+  }
+  if (const std::string why = sandbox::unavailable(); !why.empty()) {
+    fmt::print("skipped: {}\n", why);
+    return kernel_judge::kSkipped;
+  }
+  const auto status =
+      sandbox::run([&] { return kernel_judge::Runner(*arguments, words[0]).run(); });
+  if (!status) fmt::print("{}\n", status.error().message);
+  return status ? *status : 1;
+}

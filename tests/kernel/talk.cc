@@ -1,0 +1,304 @@
+#include "talk.h"
+
+#include <algorithm>
+
+#include "net/protocol.h"
+
+namespace rolewall::kernel_judge {
+namespace {
+
+namespace protocol = net::protocol;
+
+std::vector<net::Address> addresses(std::initializer_list<const char*> texts) {
+  std::vector<net::Address> all;
+  for (const char* text : texts) all.push_back(net::parse_prefix(text)->address);
+  return all;
+}
+
+bool contains(const std::vector<net::Address>& all, const net::Address& address) {
+  return std::ranges::find(all, address) != all.end();
+}
+
+bool covers(const char* prefix, const net::Address& address) {
+  const net::Prefix network = *net::parse_prefix(prefix);
+  return network.address.index() == address.index() && net::first(network) <= address &&
+         address <= net::last(network);
+}
+
+// The device by which the host on trial reaches an address.
+std::string way_to(const net::Address& address) {
+  const bool own = contains(neighbourhood(false).own, address) ||
+                   contains(neighbourhood(true).own, address) || covers("127.0.0.0/8", address) ||
+                   covers("::1/128", address);
+  if (own) return "lo";
+  const bool inside = covers("10.9.1.0/24", address) || covers("2001:db8:9:1::/64", address);
+  return inside ? "eth1" : "eth0";
+}
+
+}  // namespace
+
+Neighbourhood neighbourhood(bool ipv6) {
+  if (ipv6) {
+    return {addresses({"2001:db8:9::1", "2001:db8:9:1::1"}),
+            addresses({"2001:db8::9", "2001:db8:ffff::1"}),
+            addresses({"2001:db8:9:1::5", "2001:db8:9:1::77"})};
+  }
+  return {addresses({"198.51.100.7", "10.9.1.1"}), addresses({"192.0.2.9", "203.0.113.200"}),
+          addresses({"10.9.1.5", "10.9.1.77"})};
+}
+
+Talk::Talk(std::uint64_t seed) : random_(Random(seed).next()) {
+  ipv6_ = random_.percent(35);
+  const std::uint8_t ping = ipv6_ ? protocol::kIcmpv6 : protocol::kIcmp;
+  protocol_ = random_.of({protocol::kTcp, protocol::kTcp, protocol::kTcp, protocol::kUdp, ping});
+  picked_up_ = protocol_ == protocol::kTcp && random_.percent(15);
+
+  const Neighbourhood around = neighbourhood(ipv6_);
+  const auto place = [&](const net::Address& address) -> std::string {
+    if (contains(around.own, address)) return "";
+    return contains(around.inside, address) ? "eth1" : "eth0";
+  };
+  Speaker& asks = client_.speaks;
+  switch (random_.weighted({30, 10, 15, 10, 20, 15})) {
+    case 0:
+      asks.source = random_.of(around.outside);
+      asks.destination = around.own[0];
+      break;
+    case 1:
+      asks.source = random_.of(around.inside);
+      asks.destination = random_.of(around.own);
+      break;
+    case 2:
+      asks.source = around.own[0];
+      asks.destination = random_.of(around.outside);
+      break;
+    case 3:
+      asks.source = around.own[1];
+      asks.destination = random_.of(around.inside);
+      break;
+    case 4:
+      asks.source = random_.of(around.inside);
+      asks.destination = random_.of(around.outside);
+      break;
+    default:
+      asks.source = random_.of(around.outside);
+      asks.destination = random_.of(around.inside);
+      break;
+  }
+  asks.protocol = protocol_;
+  asks.source_port = random_.of<std::uint16_t>({40000, 40001, 1023, 300});
+  asks.destination_port = random_.of<std::uint16_t>({22, 80, 443, 53});
+  if (protocol_ != protocol::kTcp && protocol_ != protocol::kUdp) {
+    asks.destination_port = asks.source_port;
+  }
+  client_.device = place(asks.source);
+  // Until a packet has come through: the one who was asked.
+  server_.device = place(asks.destination);
+  server_.speaks = {asks.destination, asks.source, protocol_, asks.destination_port,
+                    asks.source_port};
+  for (End* end : {&client_, &server_}) {
+    end->sequence = random_.percent(20) ? 0xfffffff0 : static_cast<std::uint32_t>(random_.next());
+    end->window = random_.of<std::uint16_t>({0, 1, 100, 1000, 5000, 65535});
+    end->scale = static_cast<std::uint8_t>(random_.below(16));
+    end->has_sack = random_.percent(50);
+  }
+  if (picked_up_) {
+    client_.heard = server_.sequence;
+    server_.heard = client_.sequence;
+  }
+}
+
+Bytes Talk::wrap(const End& from, Bytes transport) const {
+  return datagram(from.speaks.source, from.speaks.destination, protocol_, std::move(transport));
+}
+
+Question Talk::question(const End& from, Bytes bytes) const {
+  Question question;
+  eval::Packet& packet = question.packet;
+  packet.ether_type = ipv6_ ? eval::kEtherTypeIpv6 : eval::kEtherTypeIpv4;
+  packet.bytes = std::move(bytes);
+  question.outbound = from.device.empty();
+  if (question.outbound) {
+    const net::Address to = speaker_of(packet.bytes).destination;
+    packet.out_device = way_to(to);
+  } else {
+    packet.in_device = from.device;
+  }
+  return question;
+}
+
+Bytes Talk::options_of(End& from, bool syn) {
+  if (syn) {
+    Bytes options;
+    if (from.has_sack) options.insert(options.end(), {4, 2, 1, 1});
+    if (random_.percent(60)) options.insert(options.end(), {3, 3, from.scale, 1});
+    if (random_.percent(10)) options.insert(options.end(), {3, 9, 1, 1});  // longer than there is
+    return options;
+  }
+  if (!random_.percent(15)) return {};
+  // A block that was received apart from the rest.
+  const std::uint32_t left = from.heard + 100;
+  const std::uint32_t right = left + random_.of<std::uint32_t>({10, 100, 70000});
+  Bytes options{1, 1, 5, 10};
+  for (const std::uint32_t edge : {left, right}) {
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      options.push_back(static_cast<std::uint8_t>(edge >> shift));
+    }
+  }
+  return options;
+}
+
+TcpSegment Talk::segment(End& from, std::uint8_t flags, std::uint32_t data) {
+  return {.source_port = from.speaks.source_port,
+          .destination_port = from.speaks.destination_port,
+          .sequence = from.sequence,
+          .ack = (flags & kAck) != 0 ? from.heard : 0,
+          .flags = flags,
+          .window = from.window,
+          .options = options_of(from, (flags & kSyn) != 0),
+          .data = data};
+}
+
+// What a right conversation has next: the handshake, data, and the end.
+Bytes Talk::in_order(bool from_client) {
+  End& from = end(from_client);
+  TcpSegment next;
+  const auto data = [&] { return random_.of<std::uint32_t>({0, 0, 1, 100, 1000}); };
+  const bool begun = from_client ? step_ > 0 : step_ > 1;
+  if (!begun && !picked_up_) {
+    next = segment(from, from_client ? kSyn : kSyn | kAck, 0);
+  } else if (random_.percent(12)) {
+    next = segment(from, kFin | kAck, 0);
+  } else {
+    next = segment(from, random_.percent(30) ? kAck | kPsh : kAck, data());
+  }
+  from.sequence += next.data + ((next.flags & (kSyn | kFin)) != 0 ? 1 : 0);
+  return wrap(from, tcp(next));
+}
+
+Bytes Talk::out_of_order(bool from_client) {
+  End& from = end(from_client);
+  const auto off = [&] {
+    return random_.of<std::uint32_t>(
+        {1, 5, 100, 1000, 70000, 5000000, 0xffffffff, 0xffffff9c, 0xfffc0000});
+  };
+  TcpSegment next = segment(from, kAck, random_.of<std::uint32_t>({0, 1, 100}));
+  switch (random_.weighted({20, 15, 15, 15, 10, 8, 7, 5, 5})) {
+    case 0:
+      next.sequence += off();
+      break;
+    case 1:
+      next.ack += off();
+      break;
+    case 2:
+      next = segment(from, random_.percent(50) ? kRst : kRst | kAck, 0);
+      if (random_.percent(60)) next.sequence = random_.percent(30) ? 0 : next.sequence + off();
+      if (random_.percent(20)) next.ack = 0;
+      break;
+    case 3:
+      next = segment(from, random_.percent(50) ? kSyn : kSyn | kAck, 0);
+      if (random_.percent(50)) next.sequence += off();
+      if (random_.percent(30)) next.ack += off();
+      break;
+    case 4:
+      if (!from.said.empty()) return random_.of(from.said);
+      break;
+    case 5:
+      next = segment(from, kFin | kAck, 0);
+      break;
+    case 6:
+      next.window = random_.of<std::uint16_t>({0, 1, 65535});
+      break;
+    case 7:
+      next.flags = random_.of<std::uint8_t>({0, kFin, kSyn | kFin, kSyn | kRst, kPsh, 63});
+      break;
+    default: {
+      Bytes broken = wrap(from, tcp(next));
+      broken.back() ^= 0x10;  // whatever it is, the checksum no longer fits
+      return broken;
+    }
+  }
+  return wrap(from, tcp(next));
+}
+
+// UDP, or an echo and its reply.
+Bytes Talk::plain(bool from_client) {
+  const End& from = end(from_client);
+  if (protocol_ == protocol::kUdp) {
+    Bytes bytes = wrap(from, udp(from.speaks.source_port, from.speaks.destination_port,
+                                 random_.of<std::uint32_t>({0, 5, 100})));
+    if (random_.percent(5)) bytes.back() ^= 0x10;
+    return bytes;
+  }
+  const std::uint16_t id = from.speaks.source_port;
+  const Bytes data(8, 'd');
+  const std::uint8_t asks = ipv6_ ? 128 : random_.percent(90) ? 8 : 13;
+  const std::uint8_t answers = ipv6_ ? 129 : asks == 8 ? 0 : 14;
+  return wrap(
+      from, icmp(from_client ? asks : answers, 0,
+                 {static_cast<std::uint8_t>(id >> 8), static_cast<std::uint8_t>(id), 0, 1}, data));
+}
+
+// An ICMP error about what this end, or a router on the way to it, has heard last.
+Bytes Talk::error_about(const End& from) {
+  const Neighbourhood around = neighbourhood(ipv6_);
+  net::Address source = from.speaks.source;
+  const bool at_host = from.device.empty();
+  if (!at_host && random_.percent(30)) {
+    source = random_.of(from.device == "eth1" ? around.inside : around.outside);
+  }
+  Bytes quoted = *from.last_heard;
+  const net::Address to = speaker_of(quoted).source;
+  const std::size_t header = ipv6_ ? 40 : 20;
+  quoted.resize(std::min(quoted.size(), header + random_.of<std::size_t>({8, 8, 20, 100, 4})));
+  if (random_.percent(5)) quoted.resize(header - 1);
+  const std::uint8_t type =
+      ipv6_ ? random_.of<std::uint8_t>({1, 2, 3}) : random_.of<std::uint8_t>({3, 3, 11, 12, 4, 5});
+  const std::uint8_t code = random_.of<std::uint8_t>({0, 1, 3});
+  const std::uint8_t protocol = ipv6_ ? protocol::kIcmpv6 : protocol::kIcmp;
+  const net::Address target = random_.percent(8) ? random_.of(around.outside) : to;
+  Bytes bytes = datagram(source, target, protocol, icmp(type, code, {0, 0, 5, 0}, quoted));
+  if (random_.percent(4)) bytes.back() ^= 0x10;
+  return bytes;
+}
+
+Question Talk::next() {
+  // Mostly the ends take turns; the first word is the client's.
+  const bool from_client = step_ == 0            ? !random_.percent(5)
+                           : random_.percent(65) ? !last_from_client_
+                                                 : last_from_client_;
+  last_from_client_ = from_client;
+  End& from = end(from_client);
+  Bytes bytes;
+  if (from.last_heard && random_.percent(10)) {
+    bytes = error_about(from);
+  } else if (protocol_ != protocol::kTcp) {
+    bytes = plain(from_client);
+  } else if (step_ >= 2 && random_.percent(30)) {
+    bytes = out_of_order(from_client);
+  } else {
+    bytes = in_order(from_client);
+  }
+  ++step_;
+  return question(from, std::move(bytes));
+}
+
+void Talk::learn(const Question& said, const sandbox::Observation& seen) {
+  const bool from_client = last_from_client_;
+  End& from = end(from_client);
+  End& to = end(!from_client);
+  if (speaker_of(said.packet.bytes).protocol != protocol_) return;
+  from.said.push_back(said.packet.bytes);
+  if (seen.fate() != sandbox::Fate::Accept || !seen.after) return;
+  const Speaker heard = speaker_of(*seen.after);
+  if (heard.protocol != protocol_) return;
+  to.last_heard = *seen.after;
+  if (from_client) {
+    to.speaks = {heard.destination, heard.source, protocol_, heard.destination_port,
+                 heard.source_port};
+    to.device = seen.leaves_by == "lo" ? "" : seen.leaves_by;
+  }
+  if (protocol_ == protocol::kTcp) to.heard = from.sequence;
+}
+
+}  // namespace rolewall::kernel_judge
