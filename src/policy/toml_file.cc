@@ -12,6 +12,8 @@
 #define TOML_HEADER_ONLY 1
 #define TOML_ENABLE_FORMATTERS 0
 #define TOML_MAX_NESTED_VALUES 32
+// The parser asserts what a file can break (`[,` as a table's name), then reports it as an error.
+#define TOML_ASSERT(expr) static_assert(true)
 #include <toml++/toml.h>
 
 namespace rolewall::policy {
@@ -24,7 +26,7 @@ constexpr int kMostDots = 16;
 // overlong forms, no surrogates, nothing above U+10FFFF).
 std::size_t utf8_sequence(std::string_view text) {
   const auto byte = [&](std::size_t i) -> unsigned {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U;
   };
   const auto continues = [&](std::size_t i) { return (byte(i) & 0xc0) == 0x80; };
   const unsigned lead = byte(0);
@@ -87,7 +89,7 @@ std::optional<std::size_t> find_deep_key(std::string_view text) {
       while (i < text.size()) {
         if (c == '"' && text[i] == '\\') {
           i += 2;
-        } else if (multi_line ? text.substr(i, 3) == std::string_view(c == '"' ? "\"\"\"" : "'''")
+        } else if (multi_line ? text.substr(i, 3) == std::string_view(c == '"' ? R"(""")" : "'''")
                               : text[i] == c || text[i] == '\n') {
           break;
         } else {
@@ -176,7 +178,7 @@ class Converter {
     if (span.line == 0 || span.line > lines_.starts.size()) return;
     const std::optional<std::size_t> quote = offset_of(span);
     if (!quote || *quote >= text_.size()) return;
-    if (text_.substr(*quote, 3) == "\"\"\"" || text_.substr(*quote, 3) == "'''") return;
+    if (text_.substr(*quote, 3) == R"(""")" || text_.substr(*quote, 3) == "'''") return;
     value.place.shift = 1;
     value.place.verbatim = text_.substr(*quote + 1, value.text.size()) == value.text;
   }

@@ -14,7 +14,7 @@
 namespace rolewall::policy {
 
 // A policy file is written by people; a larger one is a mistake or an attack.
-inline constexpr std::size_t kLargestPolicyFile = 8u << 20;
+inline constexpr std::size_t kLargestPolicyFile = 8U << 20;
 
 enum class ValueKind : std::uint8_t { String, Integer, Float, Boolean, Date, Time, Array, Table };
 

@@ -93,6 +93,13 @@ TEST_CASE("what is no TOML is one finding, which writes nothing to the terminal"
   for (const char c : found.message) CHECK(static_cast<unsigned char>(c) >= ' ');
 }
 
+TEST_CASE("a table's name that begins with no letter is a finding") {
+  for (const char* text : {"[,\n", "[ =]\n", "[[ .a]]\n", "[#\n", "[\n]\n"}) {
+    CAPTURE(text);
+    CHECK(refuse(text).code == "syntax");
+  }
+}
+
 TEST_CASE("a long line stays quick") {
   std::string text = "a = [";
   for (int i = 0; i < 200'000; ++i) text += "\"x\",";
