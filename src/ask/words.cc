@@ -10,17 +10,6 @@
 namespace rolewall::ask {
 namespace {
 
-std::string_view name_of_protocol(std::uint8_t protocol) {
-  switch (protocol) {
-    case net::protocol::kTcp:
-      return "tcp";
-    case net::protocol::kUdp:
-      return "udp";
-    default:
-      return "sctp";
-  }
-}
-
 std::string end(const net::Address& address, std::uint16_t port) {
   return net::is_ipv4(address) ? fmt::format("{}:{}", net::format(address), port)
                                : fmt::format("[{}]:{}", net::format(address), port);
@@ -60,7 +49,7 @@ std::string to_words(const Sample& sample) {
   const eval::PacketFields usual;
   std::string words;
   if (net::has_ports(fields.protocol)) {
-    words = fmt::format("{} {} > {}", name_of_protocol(fields.protocol),
+    words = fmt::format("{} {} > {}", net::protocol_name(fields.protocol),
                         end(fields.source, fields.source_port),
                         end(fields.destination, fields.destination_port));
     if (fields.protocol == net::protocol::kTcp) {

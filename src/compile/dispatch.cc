@@ -58,20 +58,8 @@ bool maps_by_address(bool settled, const AddressCondition& condition) {
 }
 
 std::string protocol_name(std::uint8_t protocol) {
-  switch (protocol) {
-    case net::protocol::kIcmp:
-      return "icmp";
-    case net::protocol::kTcp:
-      return "tcp";
-    case net::protocol::kUdp:
-      return "udp";
-    case net::protocol::kIcmpv6:
-      return "icmpv6";
-    case net::protocol::kSctp:
-      return "sctp";
-    default:
-      return fmt::format("protocol/{}", protocol);
-  }
+  const std::string_view name = net::protocol_name(protocol);
+  return name.empty() ? fmt::format("protocol/{}", protocol) : std::string(name);
 }
 
 // Rules after one that decides every packet are never met.

@@ -11,8 +11,6 @@ namespace rolewall::eval {
 namespace {
 
 namespace protocol = net::protocol;
-constexpr std::uint8_t kGre = 47;
-constexpr std::uint8_t kUdpLite = 136;
 
 // The packet with its transport header found.
 struct Datagram {
@@ -78,11 +76,11 @@ bool make_tuple(const Datagram& datagram, Tuple& tuple) {
       std::copy_n(transport.data() + 4, 2, tuple.source_port.begin());
       std::copy_n(transport.data(), 2, tuple.destination_port.begin());
       return true;
-    case kGre:
+    case protocol::kGre:
       return gre_tuple(transport, tuple);
     case protocol::kTcp:
     case protocol::kUdp:
-    case kUdpLite:
+    case protocol::kUdpLite:
     case protocol::kSctp:
       if (transport.size() < 4) return false;
       std::copy_n(transport.data(), 2, tuple.source_port.begin());
@@ -272,7 +270,7 @@ const char* header_error(ByteSpan packet, bool ipv6, Checksums checksums) {
       return tcp_error(*datagram);
     case protocol::kUdp:
       return first_udp_error(*datagram);
-    case kUdpLite:
+    case protocol::kUdpLite:
       return first_udplite_error(*datagram);
     case protocol::kIcmp:
       return icmp_error(*datagram);
@@ -335,7 +333,7 @@ FirstPacket track_first_packet(ByteSpan packet, bool ipv6, Checksums checksums) 
     case protocol::kUdp:
       error = first_udp_error(*datagram);
       break;
-    case kUdpLite:
+    case protocol::kUdpLite:
       error = first_udplite_error(*datagram);
       break;
     case protocol::kIcmp:

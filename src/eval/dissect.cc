@@ -6,7 +6,6 @@ namespace rolewall::eval {
 namespace {
 
 constexpr std::uint8_t kIpInIp = 4;
-constexpr std::uint8_t kGre = 47;
 
 // Units of 8 bytes, without the first; of 4 bytes less two in an authentication header.
 std::size_t extension_size(std::uint8_t type, const std::uint8_t* header) {
@@ -105,7 +104,7 @@ std::optional<std::uint32_t> inner_offset(ByteSpan packet, const Dissection& dis
     case net::protocol::kTcp:
       if (!readable(packet, transport, 20)) return std::nullopt;
       return transport + (packet[transport + 12] >> 4) * 4U;
-    case kGre: {
+    case net::protocol::kGre: {
       if (!readable(packet, transport, 4)) return std::nullopt;
       const std::uint16_t flags = be16(packet.data() + transport);
       enum : std::uint16_t {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "eval/packet.h"
@@ -22,6 +23,7 @@ enum class Fate : std::uint8_t {
   Stack,      // the IP stack itself discards it (or holds it: a lone fragment); no rule is asked
   Undecided,  // reached something that is not modelled; `reason` names it
 };
+std::string_view name_of(Fate fate);
 
 // One rule that was tried. In the order in which the kernel runs them.
 struct Step {

@@ -12,6 +12,7 @@
 
 #include "base/overloaded.h"
 #include "eval/render.h"
+#include "ruleset/names.h"
 
 namespace rolewall::eval {
 namespace {
@@ -264,29 +265,15 @@ bool contains(const ruleset::Set& set, ByteSpan key) {
   return false;
 }
 
-std::string_view unit_of_time(std::uint64_t seconds) {
-  switch (seconds) {
-    case 1:
-      return "second";
-    case 60:
-      return "minute";
-    case 3600:
-      return "hour";
-    case 86400:
-      return "day";
-    default:
-      return "week";
-  }
-}
-
 std::string spent(const ruleset::StatefulExpr& expr) {
   return std::visit(
       Overloaded{[](const ruleset::Counter&) { return std::string(); },
                  [](const ruleset::Limit& limit) {
-                   const std::string rate =
-                       fmt::format("{}{}/{}", limit.rate,
-                                   limit.unit == ruleset::LimitUnit::Bytes ? " bytes" : "",
-                                   unit_of_time(limit.per_seconds));
+                   const std::string_view period = ruleset::name_of_period(limit.per_seconds);
+                   const std::string rate = fmt::format(
+                       "{}{}/{}", limit.rate,
+                       limit.unit == ruleset::LimitUnit::Bytes ? " bytes" : "",
+                       period.empty() ? fmt::format("{} seconds", limit.per_seconds) : std::string(period));
                    return limit.over ? fmt::format("the rate is within {}", rate)
                                      : fmt::format("the limit of {} is spent", rate);
                  },

@@ -1,11 +1,11 @@
 #include "eval/exthdr.h"
 
+#include "net/protocol.h"
+
 namespace rolewall::eval {
 namespace {
 
-constexpr std::uint8_t kTcp = 6;
-constexpr std::uint8_t kDccp = 33;
-constexpr std::uint8_t kSctp = 132;
+namespace protocol = net::protocol;
 
 // optlen() of nft_exthdr.c: an option of no length counts as one byte.
 std::size_t tcp_option_size(ByteSpan header, std::size_t at) {
@@ -65,7 +65,7 @@ std::optional<std::size_t> find_ipv6_header(ByteSpan packet, std::uint8_t type) 
 TcpHeader tcp_header(ByteSpan packet, const Dissection& dissection) {
   constexpr std::size_t kFixed = 20;
   constexpr std::size_t kDataOffset = 12;
-  if (dissection.protocol != kTcp || dissection.fragment_offset != 0) return {};
+  if (dissection.protocol != protocol::kTcp || dissection.fragment_offset != 0) return {};
   const std::size_t start = dissection.transport;
   if (!readable(packet, start, kFixed)) return {};
   const std::size_t size = std::size_t{packet[start + kDataOffset]} / 16 * 4;
@@ -154,7 +154,7 @@ std::optional<std::size_t> find_sctp_chunk(ByteSpan packet, const Dissection& di
                                            std::uint8_t type, std::uint32_t offset,
                                            std::uint32_t length, bool present) {
   constexpr std::size_t kHeaderSize = 12;
-  if (dissection.protocol != kSctp) return std::nullopt;
+  if (dissection.protocol != protocol::kSctp) return std::nullopt;
   std::size_t at = dissection.transport + kHeaderSize;
   do {
     if (!readable(packet, at, 4)) return std::nullopt;
@@ -173,7 +173,7 @@ std::optional<std::size_t> find_sctp_chunk(ByteSpan packet, const Dissection& di
 bool has_dccp_option(ByteSpan packet, const Dissection& dissection, std::uint8_t type) {
   constexpr std::uint8_t kLastOfOneByte = 31;
   constexpr std::size_t kFixed = 12;
-  if (dissection.protocol != kDccp || dissection.fragment_offset != 0) return false;
+  if (dissection.protocol != protocol::kDccp || dissection.fragment_offset != 0) return false;
   const std::size_t start = dissection.transport;
   if (!readable(packet, start, kFixed)) return false;
   const std::size_t data = std::size_t{packet[start + 4]} * 4;

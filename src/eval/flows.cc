@@ -119,8 +119,6 @@ TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, st
                             const ruleset::ConntrackSettings& settings) {
   constexpr std::uint32_t kGreTimeout = 30;  // gre_timeouts[]
   constexpr std::uint32_t kGreStreamTimeout = 180;
-  constexpr std::uint8_t kGre = 47;
-  constexpr std::uint8_t kUdpLite = 136;
   TcpAnswer answer;
   switch (entry.original.protocol) {
     case protocol::kTcp: {
@@ -133,7 +131,7 @@ TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, st
       break;
     }
     case protocol::kUdp:
-    case kUdpLite:
+    case protocol::kUdpLite:
       answer.timeout_s = follow_udp(entry, now_ns, settings);
       break;
     case protocol::kIcmp:
@@ -142,7 +140,7 @@ TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, st
     case protocol::kIcmpv6:
       answer.timeout_s = settings.icmpv6_timeout;
       break;
-    case kGre:
+    case protocol::kGre:
       answer.timeout_s =
           (entry.status & flow_status::kSeenReply) != 0 ? kGreStreamTimeout : kGreTimeout;
       break;

@@ -7,14 +7,13 @@
 
 #include "eval/checksum.h"
 #include "eval/interpreter.h"
+#include "net/protocol.h"
 
 namespace rolewall::eval {
 namespace {
 
 using ruleset::ChecksumKind;
 using ruleset::PayloadBase;
-
-constexpr std::uint8_t kSctp = 132;
 
 // nft_csum_replace(): never zero, which UDP takes for no checksum.
 void mend(std::uint8_t* checksum, ByteSpan from, ByteSpan to) {
@@ -28,16 +27,16 @@ std::optional<std::size_t> pseudo_header_checksum(ByteSpan bytes, const Dissecti
   if (dissection.fragment_offset != 0) return std::nullopt;
   const std::size_t start = dissection.transport;
   switch (dissection.protocol) {
-    case 6:  // TCP
+    case net::protocol::kTcp:
       return start + 16;
-    case 17:  // UDP, where it has one
+    case net::protocol::kUdp:  // where it has one
       if (!readable(bytes, start, kUdpSize) || be16(bytes.data() + start + 6) == 0) {
         return std::nullopt;
       }
       return start + 6;
-    case 136:  // UDP-Lite
+    case net::protocol::kUdpLite:
       return start + 6;
-    case 58:  // ICMPv6
+    case net::protocol::kIcmpv6:
       return start + 2;
     default:
       return std::nullopt;
@@ -84,7 +83,7 @@ Interpreter::Next Interpreter::run_payload_write(const ruleset::PayloadWrite& wr
     }
   }
   std::ranges::copy(wanted, bytes + start);
-  if (write.checksum == ChecksumKind::Sctp && dissection.protocol == kSctp &&
+  if (write.checksum == ChecksumKind::Sctp && dissection.protocol == net::protocol::kSctp &&
       dissection.fragment_offset == 0) {
     constexpr std::size_t kHeaderSize = 12;
     if (!readable(packet, dissection.transport, kHeaderSize)) return Next::Break;

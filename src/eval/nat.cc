@@ -15,9 +15,6 @@ namespace {
 namespace protocol = net::protocol;
 using ruleset::NatKind;
 
-constexpr std::uint8_t kUdpLite = 136;
-constexpr std::uint8_t kGre = 47;
-
 // NF_NAT_RANGE_* of include/uapi/linux/netfilter/nf_nat.h.
 enum RangeFlag : std::uint32_t {
   kMapIps = 1 << 0,
@@ -45,8 +42,8 @@ bool is_icmp(std::uint8_t protocol) {
   return protocol == protocol::kIcmp || protocol == protocol::kIcmpv6;
 }
 bool has_ports(std::uint8_t protocol) {
-  return protocol == protocol::kTcp || protocol == protocol::kUdp || protocol == kUdpLite ||
-         protocol == protocol::kSctp;
+  return protocol == protocol::kTcp || protocol == protocol::kUdp ||
+         protocol == protocol::kUdpLite || protocol == protocol::kSctp;
 }
 
 // The half of a tuple that a kind of translation writes. An ICMP identifier is the same for both.
@@ -59,7 +56,8 @@ std::array<std::uint8_t, 2>& port_of(Tuple& tuple, NatKind kind) {
 }
 
 bool ports_fit(Tuple tuple, NatKind kind, const NatRange& range) {
-  if (!has_ports(tuple.protocol) && !is_icmp(tuple.protocol) && tuple.protocol != kGre) return true;
+  if (!has_ports(tuple.protocol) && !is_icmp(tuple.protocol) && tuple.protocol != protocol::kGre)
+    return true;
   const std::uint16_t port = be16(port_of(tuple, kind).data());
   return port >= range.first_port && port <= range.last_port;
 }

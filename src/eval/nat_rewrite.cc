@@ -16,7 +16,6 @@ namespace protocol = net::protocol;
 using ruleset::NatKind;
 using Bytes = std::span<std::uint8_t>;
 
-constexpr std::uint8_t kUdpLite = 136;
 constexpr std::uint8_t kRedirect = 5;     // ICMP_REDIRECT
 constexpr std::uint8_t kRedirect6 = 137;  // NDISC_REDIRECT
 // Transport headers that ICMP errors quote are whole to here alone.
@@ -109,7 +108,7 @@ bool rewrite_transport(Bytes transport, const Change& change, std::uint8_t proto
     case protocol::kUdp:
       return rewrite_udp(transport, change,
                          transport.size() >= 8 && be16(transport.data() + 6) != 0);
-    case kUdpLite:
+    case protocol::kUdpLite:
       return rewrite_udp(transport, change, true);
     case protocol::kSctp:
       return rewrite_sctp(transport, change);

@@ -49,29 +49,23 @@ std::string flags(std::uint32_t number, std::span<const Flag> names) {
   return text.empty() ? "none" : text;
 }
 
+// Also those that a rule of others' is likely to name.
 std::string protocol_name(std::uint8_t number) {
+  if (const std::string_view name = net::protocol_name(number); !name.empty()) {
+    return std::string(name);
+  }
   switch (number) {
-    case 1:
-      return "icmp";
     case 2:
       return "igmp";
-    case 6:
-      return "tcp";
-    case 17:
-      return "udp";
-    case 47:
+    case net::protocol::kGre:
       return "gre";
     case 50:
       return "esp";
     case 51:
       return "ah";
-    case 58:
-      return "icmpv6";
     case 112:
       return "vrrp";
-    case 132:
-      return "sctp";
-    case 136:
+    case net::protocol::kUdpLite:
       return "udplite";
     default:
       return fmt::format("{}", number);

@@ -18,7 +18,7 @@ using namespace ruleset;  // NOLINT(google-build-using-namespace)
 // A register's number in netlink: NFT_REG_1 and on where one of 16 bytes begins, else
 // NFT_REG32_00 and on.
 unsigned number(Register first) {
-  return first % 4 == 0 ? 1u + first / 4u : 8u + first;
+  return first % 4 == 0 ? 1U + first / 4U : 8U + first;
 }
 
 // Words of 32 bits as they lie in registers, read in the host's order.
@@ -129,20 +129,10 @@ std::string direction(const std::optional<CtDirection>& direction) {
   return direction ? fmt::format(", dir {} ", name_of(*direction)) : "";
 }
 
+// libnftnl's word for a period that it does not know.
 std::string_view unit(std::uint64_t seconds) {
-  switch (seconds) {
-    case 1:
-      return "second";
-    case 60:
-      return "minute";
-    case 3600:
-      return "hour";
-    case 86400:
-      return "day";
-    case 604800:
-      return "week";
-  }
-  return "error";
+  const std::string_view name = name_of_period(seconds);
+  return name.empty() ? "error" : name;
 }
 
 std::string verdict(const Verdict& verdict) {

@@ -13,26 +13,8 @@ namespace {
 using namespace ruleset;  // NOLINT(google-build-using-namespace)
 
 Text limit_text(const Limit& limit) {
-  std::string_view unit;
-  switch (limit.per_seconds) {
-    case 1:
-      unit = "second";
-      break;
-    case 60:
-      unit = "minute";
-      break;
-    case 3600:
-      unit = "hour";
-      break;
-    case 86400:
-      unit = "day";
-      break;
-    case 604800:
-      unit = "week";
-      break;
-    default:
-      return cannot(fmt::format("a rate per {} seconds", limit.per_seconds));
-  }
+  const std::string_view unit = name_of_period(limit.per_seconds);
+  if (unit.empty()) return cannot(fmt::format("a rate per {} seconds", limit.per_seconds));
   const bool bytes = limit.unit == LimitUnit::Bytes;
   std::string text = fmt::format("limit rate {}{}{}/{}", limit.over ? "over " : "", limit.rate,
                                  bytes ? " bytes" : "", unit);

@@ -437,4 +437,21 @@ std::span<const NameRow<RouteType>> name_rows(RouteType) {
   return kRouteTypes;
 }
 
+std::string_view name_of_period(std::uint64_t seconds) {
+  switch (seconds) {
+    case 1:
+      return "second";
+    case 60:
+      return "minute";
+    case 3600:
+      return "hour";
+    case 86400:
+      return "day";
+    case 604800:
+      return "week";
+    default:
+      return "";
+  }
+}
+
 }  // namespace rolewall::ruleset

@@ -2,6 +2,7 @@
 // messages agree. name_of() and from_name() are inverse to each other.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -48,6 +49,9 @@ std::span<const NameRow<BitwiseOp>> name_rows(BitwiseOp);
 std::span<const NameRow<ChecksumKind>> name_rows(ChecksumKind);
 std::span<const NameRow<NatKind>> name_rows(NatKind);
 std::span<const NameRow<RouteType>> name_rows(RouteType);
+
+// "second" to "week", the periods that a rate can be over; "" for any other.
+std::string_view name_of_period(std::uint64_t seconds);
 
 // "" where the value has no name (a DataType that is not ours to know).
 template <class Enum>

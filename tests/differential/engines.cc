@@ -56,22 +56,6 @@ std::string_view name_of(policy::Action action) {
   return "";
 }
 
-std::string_view name_of(eval::Fate fate) {
-  switch (fate) {
-    case eval::Fate::Accept:
-      return "accept";
-    case eval::Fate::Drop:
-      return "drop";
-    case eval::Fate::Reject:
-      return "reject";
-    case eval::Fate::Stack:
-      return "stack";
-    case eval::Fate::Undecided:
-      return "undecided";
-  }
-  return "";
-}
-
 // "accept by web.inbound.https".
 std::string answer(const eval::Journey& journey, const ruleset::Ruleset& ruleset) {
   std::string by = journey.hooks.back().reason;

@@ -28,22 +28,6 @@ bool same_fate(eval::Fate evaluated, sandbox::Fate seen) {
   return false;
 }
 
-std::string_view name_of(eval::Fate fate) {
-  switch (fate) {
-    case eval::Fate::Accept:
-      return "accept";
-    case eval::Fate::Drop:
-      return "drop";
-    case eval::Fate::Reject:
-      return "reject";
-    case eval::Fate::Stack:
-      return "stack";
-    case eval::Fate::Undecided:
-      return "undecided";
-  }
-  return "";
-}
-
 std::string_view name_of(sandbox::Fate fate) {
   switch (fate) {
     case sandbox::Fate::Accept:

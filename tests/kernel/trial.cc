@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "netlink/netlink.h"
@@ -18,8 +19,8 @@ extern char** environ;
 namespace rolewall::kernel_judge {
 namespace {
 
-// nft reads `text` from a file without a name. What it says against it goes to stderr with
-// `--verbose` runs alone: a refusal is counted, not a failure.
+// nft reads `text` from a file without a name. What it says against it goes to stderr where
+// SHOW_REFUSALS is in the environment, else nowhere: a refusal is counted, not a failure.
 Result<void> load_with_nft(const std::string& text) {
   const int file = ::memfd_create("ruleset", 0);
   if (file < 0) return fail(ErrorKind::System, "memfd_create");
