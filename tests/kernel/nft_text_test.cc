@@ -1,0 +1,69 @@
+// Two ways into the kernel, one ruleset: what netlink makes of each host of the example site, and
+// what nft makes of its text, read back and compared with each other and with what was compiled.
+#include <doctest/doctest.h>
+
+#include "compile/compile.h"
+#include "netlink/netlink.h"
+#include "policy/load.h"
+#include "print/print.h"
+#include "support/netns.h"
+
+namespace rolewall {
+namespace {
+
+constexpr policy::Date kDate{std::chrono::year(2026), std::chrono::month(6), std::chrono::day(1)};
+
+netlink::Connection connect() {
+  auto kernel = netlink::Connection::open();
+  REQUIRE_MESSAGE(kernel, (kernel ? "" : kernel.error().message));
+  return std::move(*kernel);
+}
+
+ruleset::Ruleset read_back(netlink::Connection& kernel) {
+  auto all = kernel.dump();
+  REQUIRE_MESSAGE(all, (all ? "" : all.error().message));
+  return std::move(*all);
+}
+
+ruleset::Ruleset by_netlink(const ruleset::Ruleset& compiled) {
+  test::fresh_network();
+  netlink::Connection kernel = connect();
+  const auto put = kernel.replace_table(compiled.tables.at(0), std::nullopt);
+  REQUIRE_MESSAGE(put, (put ? "" : put.error().message));
+  REQUIRE(put->committed);
+  return read_back(kernel);
+}
+
+ruleset::Ruleset by_nft(const ruleset::Ruleset& compiled) {
+  const auto text = print::to_nft(compiled);
+  REQUIRE_MESSAGE(text, (text ? "" : text.error().message));
+  test::fresh_network();
+  REQUIRE(test::load_nft(*text) == "");
+  netlink::Connection kernel = connect();
+  return read_back(kernel);
+}
+
+TEST_CASE("the text of each host of the example site loads to what netlink makes") {
+  Diagnostics diagnostics;
+  const policy::Policy site =
+      policy::load(ROLEWALL_SOURCE "/policies",
+                   {.shipped_rules = ROLEWALL_SOURCE "/rules", .date = kDate}, diagnostics);
+  REQUIRE_FALSE(diagnostics.has_errors());
+  REQUIRE(site.hosts.size() >= 6);
+  for (policy::Index host = 0; host < site.hosts.size(); ++host) {
+    for (const bool optimise : {true, false}) {
+      CAPTURE(site.hosts[host].name);
+      CAPTURE(optimise);
+      const auto compiled =
+          compile::compile(site, host, {.date = kDate, .optimise = optimise}).ruleset;
+      REQUIRE(compiled.tables.size() == 1);
+      const ruleset::Ruleset first = by_netlink(compiled);
+      const ruleset::Ruleset second = by_nft(compiled);
+      CHECK(ruleset::same_configuration(first, second));
+      CHECK(ruleset::same_configuration(compiled, second));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rolewall
