@@ -52,8 +52,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const View attributes = input.first(std::min(length, input.size()));
     input = input.subspan(attributes.size());
     constexpr Result<void> (RulesetReader::* kReaders[])(std::uint8_t, View) = {
-        &RulesetReader::table, &RulesetReader::chain, &RulesetReader::rule, &RulesetReader::set,
-        &RulesetReader::elements};
+        &RulesetReader::table, &RulesetReader::chain,    &RulesetReader::rule,
+        &RulesetReader::set,   &RulesetReader::elements, &RulesetReader::object};
     const auto read = kReaders[kind % std::size(kReaders)];
     if (!(reader.*read)(family, attributes)) return 0;
   }
