@@ -32,13 +32,16 @@ std::size_t distance(std::string_view a, std::string_view b) {
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates) {
   constexpr std::size_t kLongestWord = 64;
   if (word.empty() || word.size() > kLongestWord) return std::nullopt;
-  // One slip in three letters still reads as the same word.
+  // One slip in three letters still reads as the same word. Of two as near, the one that begins
+  // alike: people rarely miss the first letter.
   std::size_t best = std::max<std::size_t>(1, word.size() / 3) + 1;
   const std::string* found = nullptr;
   for (const std::string& candidate : candidates) {
-    if (candidate.size() > kLongestWord) continue;
+    if (candidate.empty() || candidate.size() > kLongestWord) continue;
     const std::size_t d = distance(word, candidate);
-    if (d < best) {
+    const bool begins_better =
+        found != nullptr && candidate.front() == word.front() && found->front() != word.front();
+    if (d < best || (d == best && begins_better)) {
       best = d;
       found = &candidate;
     }

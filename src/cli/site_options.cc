@@ -38,7 +38,7 @@ bool is_directory(const std::string& path) {
 
 Result<std::string> find_directory(const SiteOptions& options, Looks looks) {
   if (!options.directory.empty()) {
-    if (is_file(options.directory) && options.directory.ends_with("site.toml")) {
+    if (is_file(options.directory)) {
       return fail(ErrorKind::Usage,
                   fmt::format("{} is a file: name the directory that it is in", options.directory));
     }

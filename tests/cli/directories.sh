@@ -12,6 +12,9 @@ cd policies || exit 99
 rolewall lint
 expect_status 0
 expect_err "policies from ./"
+rolewall check web.toml
+expect_status 2
+expect_err "web.toml is a file: name the directory that it is in"
 # A verb that touches the server never takes the current directory.
 if [ ! -e /etc/rolewall ]; then
   rolewall apply --host web-01 --state-dir "$scratch/state"
