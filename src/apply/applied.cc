@@ -23,7 +23,7 @@ std::string now_utc() {
 
 std::string user_name() {
   const uid_t uid = ::geteuid();
-  std::vector<char> buffer(16 * 1024);
+  std::vector<char> buffer(16UL * 1024);
   passwd entry{};
   passwd* found = nullptr;
   std::string name = fmt::format("{}", uid);

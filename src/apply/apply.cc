@@ -25,7 +25,7 @@ Result<const Table*> own_table(const Snapshot& snapshot) {
   const auto& tables = snapshot.ruleset.tables;
   if (tables.size() == 1 && tables[0].family == ruleset::kOwnFamily &&
       tables[0].name == ruleset::kOwnTable) {
-    return &tables[0];
+    return tables.data();
   }
   return fail(ErrorKind::Usage,
               fmt::format("only a ruleset that is table {} {} and nothing else can be applied",
@@ -84,18 +84,19 @@ Result<Committed> commit(netlink::Connection& kernel, const Table& wanted) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point deadline = Clock::now() + kPatience;
   for (int attempt = 1;; ++attempt) {
-    Result<Live> live = read_live(kernel);
-    if (!live) return std::unexpected(std::move(live).error());
-    if (live->table && same_table(*live->table, wanted)) {
-      return Committed{false, live->generation, size_of(*live->table), {}};
+    Result<Live> read = read_live(kernel);
+    if (!read) return std::unexpected(std::move(read).error());
+    const Live& live = *read;
+    if (live.table && same_table(*live.table, wanted)) {
+      return Committed{false, live.generation, size_of(*live.table), {}};
     }
     Table table = wanted;
-    if (live->table) carry_over(*live->table, table);
-    Result<netlink::CommitResult> result = kernel.replace_table(table, live->generation);
+    if (live.table) carry_over(*live.table, table);
+    Result<netlink::CommitResult> result = kernel.replace_table(table, live.generation);
     if (!result) return std::unexpected(std::move(result).error());
     if (result->committed) return Committed{true, result->generation, size_of(table), {}};
     if (!result->refusals.empty()) {
-      return Committed{false, live->generation, {}, std::move(result->refusals)};
+      return Committed{false, live.generation, {}, std::move(result->refusals)};
     }
     if (attempt >= kLeastAttempts && Clock::now() > deadline) {
       return fail(ErrorKind::Conflict,
@@ -118,8 +119,9 @@ Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directo
   Result<StateDirectory> state = StateDirectory::open(state_directory);
   if (!state) return std::unexpected(std::move(state).error());
   // Before the commit: a directory that cannot be read now would not be written either.
-  const Result<std::optional<Generation>> before = state->current();
-  if (!before) return std::unexpected(before.error());
+  const Result<std::optional<Generation>> read = state->current();
+  if (!read) return std::unexpected(read.error());
+  const std::optional<Generation>& before = *read;
   Result<netlink::Connection> kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(std::move(kernel).error());
 
@@ -129,9 +131,9 @@ Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directo
 
   Applied applied = applied_now(snapshot.host.name, committed->kernel_generation);
   // A policy that was only written differently changes no rule and still the lines they come from.
-  if (!committed->changed && *before && (*before)->snapshot == snapshot &&
-      same_world((*before)->applied, applied)) {
-    return Outcome{report(committed->size, (*before)->applied.generation, false), {}};
+  if (!committed->changed && before && before->snapshot == snapshot &&
+      same_world(before->applied, applied)) {
+    return Outcome{report(committed->size, before->applied.generation, false), {}};
   }
   const Result<std::uint32_t> recorded = state->record(snapshot, std::move(applied));
   if (!recorded) {
@@ -143,37 +145,39 @@ Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directo
 }
 
 Result<Status> status(const std::string& state_directory) {
-  const Result<std::optional<Generation>> recorded = current_generation(state_directory);
-  if (!recorded) return std::unexpected(recorded.error());
+  const Result<std::optional<Generation>> current = current_generation(state_directory);
+  if (!current) return std::unexpected(current.error());
+  const std::optional<Generation>& recorded = *current;
   Result<netlink::Connection> kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  const Result<std::optional<Table>> live =
+  const Result<std::optional<Table>> dumped =
       kernel->dump_table(ruleset::kOwnFamily, ruleset::kOwnTable, true);
-  if (!live) return std::unexpected(live.error());
+  if (!dumped) return std::unexpected(dumped.error());
+  const std::optional<Table>& live = *dumped;
 
   Status status;
-  status.table_present = live->has_value();
-  if (*live) {
-    const Size size = size_of(**live);
+  status.table_present = live.has_value();
+  if (live) {
+    const Size size = size_of(*live);
     status.rules = size.rules;
     status.sets = size.sets;
     status.elements = size.elements;
   }
   const std::string table =
       fmt::format("table {} {}", name_of(ruleset::kOwnFamily), ruleset::kOwnTable);
-  if (!*recorded) {
-    if (*live) status.drift.push_back(table + " is in the kernel, and no apply recorded it");
+  if (!recorded) {
+    if (live) status.drift.push_back(table + " is in the kernel, and no apply recorded it");
     return status;
   }
-  const Generation& generation = **recorded;
+  const Generation& generation = *recorded;
   status.generation = generation.applied.generation;
   status.applied_at = generation.applied.at;
   status.host = generation.applied.host;
   status.same_boot = same_world(generation.applied, applied_now("", 0));
   const Result<const Table*> wanted = own_table(generation.snapshot);
   if (!wanted) return std::unexpected(wanted.error());
-  if (*live) {
-    status.drift = drift(**live, **wanted);
+  if (live) {
+    status.drift = drift(*live, **wanted);
   } else {
     status.drift.push_back(table + " is not in the kernel");
   }
@@ -206,10 +210,11 @@ Result<bool> disable(const std::string& state_directory) {
 }
 
 Result<std::optional<Snapshot>> last_applied(const std::string& state_directory) {
-  Result<std::optional<Generation>> current = current_generation(state_directory);
-  if (!current) return std::unexpected(std::move(current).error());
-  if (!*current) return std::nullopt;
-  return std::move((*current)->snapshot);
+  Result<std::optional<Generation>> read = current_generation(state_directory);
+  if (!read) return std::unexpected(std::move(read).error());
+  std::optional<Generation>& current = *read;
+  if (!current) return std::nullopt;
+  return std::move(current->snapshot);
 }
 
 }  // namespace rolewall::apply

@@ -28,7 +28,7 @@ using Json = nlohmann::json;
 // Policies and addresses are nobody else's business.
 constexpr mode_t kDirectoryMode = 0700;
 constexpr unsigned kFileMode = 0600;
-constexpr std::size_t kMaxSmallFile = 64 * 1024;
+constexpr std::size_t kMaxSmallFile = 64UL * 1024;
 
 constexpr std::string_view kGenerations = "generations";
 
@@ -80,13 +80,14 @@ Result<std::optional<std::uint32_t>> read_format(const std::string& directory) {
 }
 
 Result<void> check_format(const std::string& directory) {
-  const auto format = read_format(directory);
-  if (!format) return std::unexpected(format.error());
-  if (!*format || **format <= kStateFormat) return {};
+  const auto read = read_format(directory);
+  if (!read) return std::unexpected(read.error());
+  const std::optional<std::uint32_t>& format = *read;
+  if (!format || *format <= kStateFormat) return {};
   return fail(ErrorKind::Io,
               fmt::format("{}: written by a newer rolewall (format {}, this one knows {}): nothing "
                           "is read and nothing changed",
-                          directory, **format, kStateFormat));
+                          directory, *format, kStateFormat));
 }
 
 std::string to_json(const Applied& applied) {

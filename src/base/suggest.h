@@ -9,7 +9,8 @@
 namespace rolewall {
 
 // The candidate nearest to `word` in edit distance (a swap of neighbours counts one), if it is near
-// enough to be a slip of the finger. Of equals the first that begins as `word` does, else the first.
+// enough to be a slip of the finger. Of equals the first that begins as `word` does, else the
+// first.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
 
 // "did you mean `x`?", or "" where nothing is near.

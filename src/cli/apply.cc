@@ -7,6 +7,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
 
 #include "cli/check.h"
 #include "cli/exit_status.h"
@@ -53,21 +54,21 @@ void render(const netlink::Refusal& refusal, const ruleset::SourceMap& sources) 
 int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_directory) {
   const auto outcome = apply::apply(snapshot, state_directory);
   if (!outcome) return report(outcome.error());
-  if (!outcome->report) {
+  const std::optional<apply::Report>& applied = outcome->report;
+  if (!applied) {
     for (const netlink::Refusal& refusal : outcome->refusals) render(refusal, snapshot.sources);
     err().line("rolewall: nothing was changed");
     return kSystem;
   }
-  const apply::Report& applied = *outcome->report;
   const std::string size =
-      fmt::format("{}, {}, {}", counted(applied.rules, "rule"), counted(applied.sets, "set"),
-                  counted(applied.elements, "element"));
-  if (applied.changed) {
+      fmt::format("{}, {}, {}", counted(applied->rules, "rule"), counted(applied->sets, "set"),
+                  counted(applied->elements, "element"));
+  if (applied->changed) {
     out().line(fmt::format("{}: generation {} is in force: {}", snapshot.host.name,
-                           applied.generation, size));
+                           applied->generation, size));
   } else {
     out().line(fmt::format("{}: nothing to do: generation {} is in force: {}", snapshot.host.name,
-                           applied.generation, size));
+                           applied->generation, size));
   }
   return kDone;
 }
@@ -97,8 +98,9 @@ int print_live_table() {
   if (!connection) return report(connection.error());
   const auto table = connection->dump_table(ruleset::kOwnFamily, ruleset::kOwnTable);
   if (!table) return report(table.error());
-  if (!*table) return report({ErrorKind::System, "the table is not in the kernel", 0, {}});
-  const auto text = print::to_nft({{**table}});
+  const std::optional<ruleset::Table>& found = *table;
+  if (!found) return report({ErrorKind::System, "the table is not in the kernel", 0, {}});
+  const auto text = print::to_nft({{*found}});
   if (!text) return report(text.error());
   out().write(*text);
   return kDone;

@@ -42,20 +42,12 @@ struct Options {
 // Whom the question is put to.
 struct Subject {
   policy::Policy policy;
-  std::optional<ruleset::Snapshot> snapshot;  // a ruleset without policies
+  bool has_policies = false;  // else a ruleset alone, whose host is the policy's only one
   policy::Date date;
   ask::Asking asking;
 };
 
-Result<Subject> of_ruleset(ruleset::Snapshot snapshot) {
-  Subject subject;
-  subject.policy = ask::policy_of(snapshot.host);
-  subject.snapshot = std::move(snapshot);
-  subject.asking = {policy::Index{0}, true};
-  return subject;
-}
-
-Result<Subject> of_file(const std::string& path) {
+Result<ruleset::Snapshot> of_file(const std::string& path) {
   const auto text = read_file(path, kLargestRuleset);
   if (!text) return std::unexpected(text.error());
   auto snapshot = print::from_json(*text);
@@ -64,12 +56,12 @@ Result<Subject> of_file(const std::string& path) {
     error.message = fmt::format("{}: {}", path, error.message);
     return std::unexpected(error);
   }
-  return of_ruleset(std::move(*snapshot));
+  return snapshot;
 }
 
 // The kernel's ruleset, with this machine's addresses; the names of interfaces and the policy lines
 // are those of what was applied last.
-Result<Subject> of_kernel(const std::string& state_directory) {
+Result<ruleset::Snapshot> of_kernel(const std::string& state_directory) {
   auto connection = netlink::Connection::open();
   if (!connection) return std::unexpected(connection.error());
   auto live = connection->dump();
@@ -83,18 +75,21 @@ Result<Subject> of_kernel(const std::string& state_directory) {
   auto host = this_host();
   if (!host) return std::unexpected(host.error());
   ruleset::Snapshot snapshot{std::move(*host), std::move(*live), {}};
-  if (auto applied = apply::last_applied(state_directory); applied && *applied) {
-    snapshot.sources = std::move((*applied)->sources);
-    snapshot.host.name = (*applied)->host.name;
+  auto recorded = apply::last_applied(state_directory);
+  std::optional<ruleset::Snapshot> applied;
+  if (recorded) applied = std::move(*recorded);
+  if (applied) {
+    snapshot.sources = std::move(applied->sources);
+    snapshot.host.name = applied->host.name;
     for (ruleset::Interface& interface : snapshot.host.interfaces) {
-      const auto& known = (*applied)->host.interfaces;
+      const auto& known = applied->host.interfaces;
       const auto same = std::find_if(known.begin(), known.end(), [&](const auto& other) {
         return other.device == interface.device;
       });
       if (same != known.end()) interface = *same;
     }
   }
-  return of_ruleset(std::move(snapshot));
+  return snapshot;
 }
 
 void show_words(const Terminal& terminal, const std::string& words,
@@ -119,7 +114,7 @@ bool as_expected(const std::string& expect, ask::Verdict verdict) {
 // Hosts whose kernel, being in audit mode, accepts what the answer denies.
 std::vector<std::string> auditing(const Subject& subject, const ask::Answer& answer) {
   std::vector<std::string> hosts;
-  if (subject.snapshot || !ask::audits(subject.policy)) return hosts;
+  if (!subject.has_policies || !ask::audits(subject.policy)) return hosts;
   for (const ask::Hop& hop : answer.hops) {
     const auto host = policy::find_host(subject.policy, hop.host);
     if (hop.verdict == ask::Verdict::Accept || !host) continue;
@@ -245,16 +240,16 @@ int run(const Options& options) {
     return report_usage("a ruleset is one host's: --ruleset and --live take no -p and no --host");
   }
   if (without_policies) {
-    const auto subject =
-        options.live ? of_kernel(options.state_directory) : of_file(options.ruleset);
-    if (!subject) return report(subject.error());
-    ask::Site site(subject->policy, *subject->snapshot);
-    return put(options, *subject, site);
+    auto snapshot = options.live ? of_kernel(options.state_directory) : of_file(options.ruleset);
+    if (!snapshot) return report(snapshot.error());
+    const Subject subject{ask::policy_of(snapshot->host), false, {}, {policy::Index{0}, true}};
+    ask::Site site(subject.policy, std::move(*snapshot));
+    return put(options, subject, site);
   }
   auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
   if (refuses(*site)) return kUsage;
-  Subject subject{std::move(site->policy), std::nullopt, site->date, {}};
+  Subject subject{std::move(site->policy), true, site->date, {}};
   // `self` is this host, where one is meant; only --host asks it alone.
   const auto host = choose_host(subject.policy, options.host);
   if (!host && !options.host.empty()) return report(host.error());

@@ -19,8 +19,8 @@ constexpr std::uint8_t kIcmpxAdminProhibited = 3;
 // RFC 791 and RFC 8200: where the addresses stand in the network header.
 Payload address_field(Side side, IpVersion version) {
   const bool source = side == Side::Source;
-  if (version == IpVersion::V4) return {PayloadBase::Network, source ? 12u : 16u, 4, 0};
-  return {PayloadBase::Network, source ? 8u : 24u, 16, 0};
+  if (version == IpVersion::V4) return {PayloadBase::Network, source ? 12U : 16U, 4, 0};
+  return {PayloadBase::Network, source ? 8U : 24U, 16, 0};
 }
 
 void compare(Exprs& exprs, CmpOp op, Value value) {
@@ -88,7 +88,7 @@ void ct_state(Exprs& exprs, std::uint32_t bits) {
 }
 
 void translated(Exprs& exprs) {
-  constexpr std::uint32_t kDestinationNat = 1u << 5;  // IPS_DST_NAT
+  constexpr std::uint32_t kDestinationNat = 1U << 5;  // IPS_DST_NAT
   exprs.push_back(Ct{CtKey::Status, std::nullopt, 0});
   exprs.push_back(BitwiseMask{0, 0, 4, Value::host_u32(kDestinationNat), Value::host_u32(0)});
   compare(exprs, CmpOp::Neq, Value::host_u32(0));
@@ -168,7 +168,7 @@ void load_port(Exprs& exprs, Side side, Register first) {
     exprs.push_back(Ct{CtKey::ProtoDestination, CtDirection::Original, first});
     return;
   }
-  exprs.push_back(Payload{PayloadBase::Transport, side == Side::Source ? 0u : 2u, 2, first});
+  exprs.push_back(Payload{PayloadBase::Transport, side == Side::Source ? 0U : 2U, 2, first});
 }
 
 void load_icmp_type(Exprs& exprs, Register first) {

@@ -270,10 +270,11 @@ std::string spent(const ruleset::StatefulExpr& expr) {
       Overloaded{[](const ruleset::Counter&) { return std::string(); },
                  [](const ruleset::Limit& limit) {
                    const std::string_view period = ruleset::name_of_period(limit.per_seconds);
-                   const std::string rate = fmt::format(
-                       "{}{}/{}", limit.rate,
-                       limit.unit == ruleset::LimitUnit::Bytes ? " bytes" : "",
-                       period.empty() ? fmt::format("{} seconds", limit.per_seconds) : std::string(period));
+                   const std::string rate =
+                       fmt::format("{}{}/{}", limit.rate,
+                                   limit.unit == ruleset::LimitUnit::Bytes ? " bytes" : "",
+                                   period.empty() ? fmt::format("{} seconds", limit.per_seconds)
+                                                  : std::string(period));
                    return limit.over ? fmt::format("the rate is within {}", rate)
                                      : fmt::format("the limit of {} is spent", rate);
                  },

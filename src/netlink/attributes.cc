@@ -98,7 +98,8 @@ void Attributes::problem(std::string reason) {
 
 std::string Attributes::finish() {
   for (std::uint16_t type = 0; type < kTypes; ++type) {
-    if ((present_ & ~read_) >> type & 1U) problem(fmt::format("attribute {} is unknown", type));
+    const bool unread = ((present_ & ~read_) >> type & 1U) != 0;
+    if (unread) problem(fmt::format("attribute {} is unknown", type));
   }
   return problem_;
 }

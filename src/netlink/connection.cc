@@ -188,7 +188,8 @@ struct Connection::State {
     for (int attempt = 1;; ++attempt) {
       Result<std::optional<Ruleset>> read = try_dump(scope, with_elements);
       if (!read) return std::unexpected(std::move(read).error());
-      if (*read) return std::move(**read);
+      std::optional<Ruleset>& whole = *read;
+      if (whole) return std::move(*whole);
       if (attempt >= kLeastAttempts && Clock::now() > deadline) {
         return fail(ErrorKind::Conflict,
                     fmt::format("another program kept changing the firewall while it was read, {} "

@@ -110,7 +110,7 @@ std::optional<std::uint32_t> key_type(const std::vector<KeyField>& key) {
 
 std::vector<KeyField> key_fields(std::uint32_t type, std::uint32_t length,
                                  const std::vector<std::uint32_t>& lengths) {
-  const std::vector<KeyField> whole{{static_cast<DataType>(type), length}};
+  std::vector<KeyField> whole{{static_cast<DataType>(type), length}};
   if (type <= kTypeMask && lengths.size() < 2) return whole;
   std::vector<KeyField> fields;
   for (std::uint32_t rest = type; rest != 0; rest >>= kTypeBits) {

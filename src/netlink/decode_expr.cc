@@ -208,7 +208,7 @@ Expr decode_reject(Attributes& attributes) {
                                                     : std::uint8_t{0}};
 }
 
-Expr decode_notrack(Attributes&) {
+Expr decode_notrack(Attributes& /*attributes*/) {
   return Notrack{};
 }
 

@@ -35,15 +35,13 @@ Expr decode_exthdr(Attributes& attributes) {
 }
 
 Expr decode_fib(Attributes& attributes) {
-  const std::uint32_t result = attributes.be32(NFTA_FIB_RESULT);
-  if (result == NFT_FIB_RESULT_UNSPEC) attributes.problem("it asks for nothing");
   constexpr std::uint32_t kKnownFlags = fib_flag::kSource | fib_flag::kDestination |
                                         fib_flag::kMark | fib_flag::kIif | fib_flag::kOif |
                                         fib_flag::kPresent;
-  return Fib{
-      .result = decode_enum<FibResult, FibResult::AddressType>(attributes, NFTA_FIB_RESULT, result),
-      .flags = decode_flags(attributes, NFTA_FIB_FLAGS, kKnownFlags),
-      .destination = decode_register(attributes, NFTA_FIB_DREG)};
+  return Fib{.result = decode_enum<FibResult, FibResult::AddressType, FibResult::Oif>(
+                 attributes, NFTA_FIB_RESULT),
+             .flags = decode_flags(attributes, NFTA_FIB_FLAGS, kKnownFlags),
+             .destination = decode_register(attributes, NFTA_FIB_DREG)};
 }
 
 Expr decode_rt(Attributes& attributes) {
@@ -102,9 +100,7 @@ Expr decode_tunnel(Attributes& attributes) {
 }
 
 Expr decode_xfrm(Attributes& attributes) {
-  const std::uint32_t key = attributes.be32(NFTA_XFRM_KEY);
-  if (key == NFT_XFRM_KEY_UNSPEC) attributes.problem("it asks for nothing");
-  return Xfrm{.key = decode_enum<XfrmKey, XfrmKey::Spi>(attributes, NFTA_XFRM_KEY, key),
+  return Xfrm{.key = decode_enum<XfrmKey, XfrmKey::Spi, XfrmKey::Daddr4>(attributes, NFTA_XFRM_KEY),
               .direction = decode_enum<XfrmDirection, XfrmDirection::Out>(
                   attributes, NFTA_XFRM_DIR, attributes.u8(NFTA_XFRM_DIR)),
               .index = attributes.be32_or(NFTA_XFRM_SPNUM, 0),

@@ -44,7 +44,7 @@ ObjectBody decode_helper(View data) {
 ObjectBody decode_body(std::uint32_t type, View data) {
   if (type == NFT_OBJECT_CT_HELPER) return decode_helper(data);
   const std::string_view name = expression_of(type);
-  const Unsupported unknown{fmt::format("object of type {}", type), "it is not modelled"};
+  Unsupported unknown{fmt::format("object of type {}", type), "it is not modelled"};
   if (name.empty()) return unknown;
   const Expr expr = decode_named_expr(name, data);
   if (const auto* counter = std::get_if<Counter>(&expr)) return *counter;

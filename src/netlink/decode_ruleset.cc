@@ -94,10 +94,10 @@ Result<void> RulesetReader::table(std::uint8_t family, View bytes) {
        {NFTA_TABLE_USE, NFTA_TABLE_PAD, NFTA_TABLE_USERDATA, NFTA_TABLE_OWNER}) {
     attributes.ignore(type);
   }
-  std::string problem = attributes.finish();
   const auto known = family_of(family);
-  if (problem.empty() && !known) problem = fmt::format("family {} is unknown", family);
-  if (!problem.empty()) return unreadable("table", table.name, problem);
+  if (!known) attributes.problem(fmt::format("family {} is unknown", family));
+  const std::string problem = attributes.finish();
+  if (!known || !problem.empty()) return unreadable("table", table.name, problem);
   table.family = *known;
   tables_.emplace(TableKey{family, table.name}, ruleset_.tables.size());
   ruleset_.tables.push_back(std::move(table));

@@ -33,19 +33,19 @@ void decode_elements(const ruleset::Set& set, View list, PendingElements& pendin
 bool finish_elements(ruleset::Set& set, PendingElements pending);
 
 // One set, without elements.
-ruleset::Set decode_set(View attributes);
+ruleset::Set decode_set(View bytes);
 
 class RulesetReader {
  public:
   // Each takes the attributes of one message and the family of its nfgenmsg. An error where a thing
   // has no place in our structure (a family or hook that we do not know); what belongs to a table
   // that was not read, or was left out, is left out too.
-  Result<void> table(std::uint8_t family, View attributes);
-  Result<void> chain(std::uint8_t family, View attributes);
-  Result<void> rule(std::uint8_t family, View attributes);
-  Result<void> object(std::uint8_t family, View attributes);
-  Result<void> set(std::uint8_t family, View attributes);
-  Result<void> elements(std::uint8_t family, View attributes);
+  Result<void> table(std::uint8_t family, View bytes);
+  Result<void> chain(std::uint8_t family, View bytes);
+  Result<void> rule(std::uint8_t family, View bytes);
+  Result<void> object(std::uint8_t family, View bytes);
+  Result<void> set(std::uint8_t family, View bytes);
+  Result<void> elements(std::uint8_t family, View bytes);
 
   // The tables and sets read so far, for asking for their elements.
   const ruleset::Ruleset& ruleset() const { return ruleset_; }

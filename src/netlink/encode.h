@@ -36,7 +36,7 @@ using Message = std::vector<std::uint8_t>;
 using EncodedExpr = std::variant<ExprPtr, Message>;
 
 // An error where the expression has no form that the kernel would take.
-Result<EncodedExpr> encode_expr(const ruleset::Expr& expr);
+Result<EncodedExpr> encode_expr(const ruleset::Expr& any);
 ExprPtr encode_stateful(const ruleset::StatefulExpr& expr);
 
 // Most bytes of a name of a table, chain or set (NFT_NAME_MAXLEN, without the NUL), of an

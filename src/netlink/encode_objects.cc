@@ -26,7 +26,7 @@ using namespace ruleset;
 
 // libnftnl writes without looking where its buffer ends. The largest thing that passes the checks
 // here is a rule of kMaxExprs expressions, each below 2 KiB.
-constexpr std::size_t kScratchSize = 512 * 1024;
+constexpr std::size_t kScratchSize = 512UL * 1024;
 
 // A nested attribute's length has 16 bits; past that libmnl wraps around.
 constexpr std::size_t kMaxMessage = 65'000;
@@ -84,16 +84,16 @@ Message table_message(std::uint16_t type, std::uint16_t flags, Family family,
   return message;
 }
 
-Result<void> put_base(nftnl_chain* object, const Table& table, const Chain& chain) {
-  const BaseChain& base = *chain.base;
-  const auto number = hook_number(table.family, base.hook);
+Result<void> put_base(nftnl_chain* object, Family family, const std::string& name,
+                      const BaseChain& base) {
+  const auto number = hook_number(family, base.hook);
   if (!number) {
     return fail(ErrorKind::Usage,
-                fmt::format("chain {}: tables of family {} have no hook {}", chain.name,
-                            ruleset::name_of(table.family), ruleset::name_of(base.hook)));
+                fmt::format("chain {}: tables of family {} have no hook {}", name,
+                            ruleset::name_of(family), ruleset::name_of(base.hook)));
   }
   if (base.policy != VerdictCode::Accept && base.policy != VerdictCode::Drop) {
-    return fail(ErrorKind::Usage, fmt::format("chain {}: a policy is accept or drop", chain.name));
+    return fail(ErrorKind::Usage, fmt::format("chain {}: a policy is accept or drop", name));
   }
   nftnl_chain_set_str(object, NFTNL_CHAIN_TYPE, std::string(ruleset::name_of(base.type)).c_str());
   nftnl_chain_set_u32(object, NFTNL_CHAIN_HOOKNUM, *number);
@@ -104,7 +104,7 @@ Result<void> put_base(nftnl_chain* object, const Table& table, const Chain& chai
   for (const std::string& device : base.devices) {
     if (device.empty() || device.size() > kMaxDeviceName || device.ends_with('*')) {
       return fail(ErrorKind::Usage,
-                  fmt::format("chain {}: `{}` is no device's name", chain.name, device));
+                  fmt::format("chain {}: `{}` is no device's name", name, device));
     }
     devices.push_back(device.c_str());
   }
@@ -198,7 +198,7 @@ Result<Message> encode_chain(const Table& table, const Chain& chain) {
   const auto object = make<nftnl_chain, nftnl_chain_alloc, nftnl_chain_free>();
   nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, table.name.c_str());
   nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain.name.c_str());
-  if (chain.base) TRY(put_base(object.get(), table, chain));
+  if (chain.base) TRY(put_base(object.get(), table.family, chain.name, *chain.base));
   return build(NFT_MSG_NEWCHAIN, table.family, NLM_F_CREATE | NLM_F_EXCL, "chain " + chain.name,
                [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
 }

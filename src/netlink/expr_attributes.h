@@ -25,17 +25,19 @@ inline std::optional<ruleset::Register> decode_optional_register(Attributes& att
   return decode_register(attributes, type);
 }
 
-// Where our enumerators stand in the kernel's order, up to `Last`.
-template <class Enum, Enum Last>
+// Where our enumerators stand in the kernel's order, from `First` to `Last`.
+template <class Enum, Enum Last, Enum First = Enum{}>
 Enum decode_enum(Attributes& attributes, std::uint16_t type, std::uint32_t number) {
-  if (number <= static_cast<std::uint32_t>(Last)) return static_cast<Enum>(number);
+  if (static_cast<std::uint32_t>(First) <= number && number <= static_cast<std::uint32_t>(Last)) {
+    return static_cast<Enum>(number);
+  }
   attributes.problem(fmt::format("value {} of attribute {} is unknown", number, type));
-  return Enum{};
+  return First;
 }
 
-template <class Enum, Enum Last>
+template <class Enum, Enum Last, Enum First = Enum{}>
 Enum decode_enum(Attributes& attributes, std::uint16_t type) {
-  return decode_enum<Enum, Last>(attributes, type, attributes.be32(type));
+  return decode_enum<Enum, Last, First>(attributes, type, attributes.be32(type));
 }
 
 // All of `type`'s bits, of which only `known` may be set.

@@ -16,7 +16,7 @@ namespace {
 
 // The kernel writes at most 32 KiB of a dump at once; larger single messages would be cut off, and
 // are refused by MSG_TRUNC.
-constexpr std::size_t kReceiveBuffer = 256 * 1024;
+constexpr std::size_t kReceiveBuffer = 256UL * 1024;
 // Room for the errors of a batch in which thousands of messages fail.
 constexpr int kSocketReceiveBuffer = 16 * 1024 * 1024;
 constexpr long kTimeoutSeconds = 30;

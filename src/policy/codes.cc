@@ -180,9 +180,9 @@ std::string escape(std::string_view text, std::size_t longest) {
     } else if (length == 1 || i + length > text.size()) {
       out += fmt::format("\\u{{{:x}}}", byte);
     } else {
-      std::uint32_t point = byte & (0x7fu >> length);
+      std::uint32_t point = byte & (0x7fU >> length);
       for (std::size_t k = 1; k < length; ++k) {
-        point = (point << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3fu);
+        point = (point << 6) | (static_cast<unsigned char>(text[i + k]) & 0x3fU);
       }
       out += fmt::format("\\u{{{:x}}}", point);
     }

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "net/known_addresses.h"
 #include "policy/codes.h"
 #include "policy/lint.h"
 
@@ -14,12 +15,8 @@ namespace {
 
 // Addresses that are somebody's own wherever they are (RFC 1918, RFC 6598, RFC 4193).
 net::AddressSet private_addresses() {
-  std::vector<net::Prefix> prefixes;
-  for (const char* text :
-       {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"}) {
-    prefixes.push_back(*net::parse_prefix(text));
-  }
-  return net::AddressSet::from(prefixes);
+  return net::known_addresses(
+      {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"});
 }
 
 template <class Ip>
@@ -32,6 +29,7 @@ bool holds_interval_of(const net::IntervalSet<Ip>& set, unsigned prefix_length) 
 
 // No organisation logs in from a whole /8 of the public internet.
 void check_management(const Policy& policy, Diagnostics& diagnostics) {
+  if (!policy.management) return;
   const net::AddressSet open =
       (policy.management_addresses & policy.internet) - private_addresses();
   if (!holds_interval_of(open.ipv4, 8) && !holds_interval_of(open.ipv6, 16)) return;

@@ -33,7 +33,10 @@ bool parse_quad(std::string_view text, std::uint32_t& value) {
   value = 0;
   std::size_t i = 0;
   for (int part = 0; part < 4; ++part) {
-    if (part > 0 && (i >= text.size() || text[i++] != '.')) return false;
+    if (part > 0) {
+      if (i >= text.size() || text[i] != '.') return false;
+      ++i;
+    }
     const std::size_t start = i;
     std::uint32_t number = 0;
     while (i < text.size() && '0' <= text[i] && text[i] <= '9' && i - start < 3) {

@@ -9,7 +9,7 @@
 
 namespace rolewall::policy {
 
-inline constexpr std::size_t kLargestListFile = 256u << 20;
+inline constexpr std::size_t kLargestListFile = 256U << 20;
 
 // Order, overlaps and duplicates do not matter. Every bad line is reported at its place, and a
 // list that holds nothing.

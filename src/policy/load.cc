@@ -32,6 +32,10 @@ const Value* find_table(const Section& section, std::string_view key) {
   return value != nullptr && value->kind == ValueKind::Table ? value : nullptr;
 }
 
+const Value* find_table(const OpenFile& block, std::string_view key) {
+  return block.section ? find_table(*block.section, key) : nullptr;
+}
+
 // The site's own before what is shipped: the first of a name stays.
 void read_all_services(Loader& loader, const Section& site, const RuleFiles& files) {
   const auto read = [&](const Value* table, bool shipped, bool of_block) {
@@ -43,13 +47,13 @@ void read_all_services(Loader& loader, const Section& site, const RuleFiles& fil
   const std::vector<const OpenFile*> blocks = files.blocks();
   for (const OpenFile* block : blocks) {
     if (!loader.policy.files[block->index].shipped) {
-      read(find_table(*block->section, "services"), false, true);
+      read(find_table(*block, "services"), false, true);
     }
   }
   read(files.shipped_services(), true, false);
   for (const OpenFile* block : blocks) {
     if (loader.policy.files[block->index].shipped) {
-      read(find_table(*block->section, "services"), true, true);
+      read(find_table(*block, "services"), true, true);
     }
   }
 }
@@ -61,7 +65,7 @@ void resolve_networks(Loader& loader, const Section& site, const RuleFiles& file
     networks.declare(*table, false, std::nullopt);
   }
   for (const OpenFile* block : files.blocks()) {
-    const Value* table = find_table(*block->section, "networks");
+    const Value* table = find_table(*block, "networks");
     const bool shipped = loader.policy.files[block->index].shipped;
     if (table != nullptr) {
       networks.declare(*table, true, shipped ? block->used_at : std::nullopt);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "net/known_addresses.h"
 #include "policy/codes.h"
 #include "policy/list_file.h"
 
@@ -16,12 +17,8 @@ constexpr std::size_t kDeepestReference = 64;
 
 // Addresses that no host of the internet has: link-local, multicast and loopback ones.
 net::AddressSet not_of_internet() {
-  std::vector<net::Prefix> prefixes;
-  for (const char* text :
-       {"169.254.0.0/16", "fe80::/10", "224.0.0.0/4", "ff00::/8", "127.0.0.0/8", "::1/128"}) {
-    prefixes.push_back(*net::parse_prefix(text));
-  }
-  return net::AddressSet::from(prefixes);
+  return net::known_addresses(
+      {"169.254.0.0/16", "fe80::/10", "224.0.0.0/4", "ff00::/8", "127.0.0.0/8", "::1/128"});
 }
 
 // The same words in the same order; what they stand for may not be known yet.

@@ -29,13 +29,13 @@ class Networks {
     std::optional<Span> used_at;
   };
 
-  void read(Index network);
+  void read(Index index);
   void read_table(Network& network, const Value& value);
   void read_file(Network& network, const Value& value);
   void read_names(Network& network, std::span<const Value> names);
   void report_conflict(const Member& member, Span earlier, Span at);
-  void visit(Index node);
-  void finish(Index node);
+  void visit(Index index);
+  void finish(Index index);
   bool depends_on_broken(const Selectors& terms) const;
   void report_cycle(Index node);
   Span span_of(Index node) const;

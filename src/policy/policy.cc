@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "net/known_addresses.h"
 
 namespace rolewall::policy {
 namespace {
@@ -12,8 +13,7 @@ void append(std::vector<net::Prefix>& to, const std::vector<net::Prefix>& from) 
 }
 
 net::AddressSet link_local() {
-  return net::AddressSet::from(
-      {*net::parse_prefix("169.254.0.0/16"), *net::parse_prefix("fe80::/10")});
+  return net::known_addresses({"169.254.0.0/16", "fe80::/10"});
 }
 
 // The union of the terms, negated ones or plain ones. Literal prefixes and hosts are gathered

@@ -21,7 +21,7 @@ struct Unit {
 constexpr std::array kUnits = {Unit{"second", 1}, Unit{"minute", 60}, Unit{"hour", 3600},
                                Unit{"day", 86400}};
 constexpr std::string_view kGrammar =
-    "for example \"10/minute\", \"100/second burst 200\", \"5/second in all\"";
+    R"(for example "10/minute", "100/second burst 200", "5/second in all")";
 
 std::uint64_t seconds_of(std::string_view word) {
   for (const Unit& unit : kUnits) {

@@ -425,7 +425,7 @@ Rule read_rule(Loader& loader, const RuleSource& source, Direction direction, co
 std::optional<Selectors> read_on(Loader& loader, const RuleSource& source, const Section& section) {
   const Value* value = section.find("on");
   if (value == nullptr) return std::nullopt;
-  const Selectors on = parse_selectors(loader.scope(false), *value);
+  Selectors on = parse_selectors(loader.scope(false), *value);
   const std::size_t errors = loader.diagnostics.error_count();
   const RuleFile& file = loader.policy.files[source.file];
   check_on(loader, file, on);

@@ -124,20 +124,20 @@ void RuleFiles::open_blocks() {
   // Blocks are appended to files_ while roles' `use` is read.
   const std::size_t roles = files_.size();
   for (std::size_t i = 0; i < roles; ++i) {
-    if (files_[i].section) read_use(files_[i]);
+    if (files_[i].section) read_use(files_[i].index, *files_[i].section);
   }
 }
 
-void RuleFiles::read_use(OpenFile& role) {
+void RuleFiles::read_use(Index role, const Section& section) {
   std::unordered_set<std::string> seen;
-  for (const Value& item : role.section->items("use")) {
+  for (const Value& item : section.items("use")) {
     if (!seen.insert(item.text).second) {
       report(loader_.diagnostics, Code::ListedTwice, item.span(),
              fmt::format("the block {} is used twice", quote(item.text)));
       continue;
     }
     if (const auto block = open_block(item.text, item.span())) {
-      loader_.policy.files[role.index].use.push_back(*block);
+      loader_.policy.files[role].use.push_back(*block);
     }
   }
 }
@@ -228,15 +228,15 @@ void RuleFiles::read_rules() {
     if (!open.section) continue;
     for (const Direction direction :
          {Direction::Inbound, Direction::Outbound, Direction::Forward, Direction::Nat}) {
-      read_rules_of(open, direction);
+      read_rules_of(open, *open.section, direction);
     }
   }
 }
 
-void RuleFiles::read_rules_of(OpenFile& open, Direction direction) {
+void RuleFiles::read_rules_of(const OpenFile& open, const Section& section, Direction direction) {
   std::map<std::string, Span> seen;
   const RuleSource source = source_of(open);
-  for (const Value& table : open.section->items(word_of(direction))) {
+  for (const Value& table : section.items(word_of(direction))) {
     Rule rule = read_rule(loader_, source, direction, table);
     add_rule(loader_.policy.files[open.index], std::move(rule), seen);
   }

@@ -47,10 +47,10 @@ class RuleFiles {
   void open_role(const std::string& stem);
   std::optional<Index> open_block(const std::string& name, Span used_at);
   std::optional<Value> open_services(const std::string& directory);
-  void read_use(OpenFile& role);
-  void read_rules_of(OpenFile& open, Direction direction);
+  void read_use(Index role, const Section& section);
+  void read_rules_of(const OpenFile& open, const Section& section, Direction direction);
   void add_rule(RuleFile& file, Rule rule, std::map<std::string, Span>& seen);
-  RuleSource source_of(const OpenFile& file) const;
+  RuleSource source_of(const OpenFile& open) const;
 
   Loader& loader_;
   std::deque<OpenFile> files_;            // Sections point into it

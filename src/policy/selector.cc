@@ -89,9 +89,9 @@ std::optional<Named> look_up(const Scope& scope, std::string_view name,
 // Why a prefix is none; HostBitsSet gets the right prefix as its hint.
 void report_bad_prefix(std::string_view text, net::PrefixError why, Span span,
                        Diagnostics& diagnostics) {
-  if (why == net::PrefixError::HostBitsSet) {
-    const auto slash = text.find('/');
-    const auto address = net::parse_address(text.substr(0, slash));
+  const auto slash = text.find('/');
+  const auto address = net::parse_address(text.substr(0, slash));
+  if (address && why == net::PrefixError::HostBitsSet) {
     unsigned length = 0;
     std::from_chars(text.data() + slash + 1, text.data() + text.size(), length);
     const net::Address first = net::first({*address, length});

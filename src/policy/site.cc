@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "net/known_addresses.h"
 #include "policy/codes.h"
 
 namespace rolewall::policy {
@@ -31,10 +32,8 @@ struct Claim {
 };
 
 bool fits_a_host(const net::Prefix& prefix) {
-  const net::AddressSet never =
-      net::AddressSet::from({*net::parse_prefix("224.0.0.0/4"), *net::parse_prefix("ff00::/8"),
-                             *net::parse_prefix("127.0.0.0/8"), *net::parse_prefix("::1/128"),
-                             *net::parse_prefix("0.0.0.0/8"), *net::parse_prefix("::/128")});
+  const net::AddressSet never = net::known_addresses(
+      {"224.0.0.0/4", "ff00::/8", "127.0.0.0/8", "::1/128", "0.0.0.0/8", "::/128"});
   return (net::AddressSet::from({prefix}) & never).empty();
 }
 

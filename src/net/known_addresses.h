@@ -1,0 +1,14 @@
+// Addresses that the code itself names: those of RFC 1918, link-local ones and the like.
+#pragma once
+
+#include <initializer_list>
+#include <string_view>
+
+#include "net/address_set.h"
+
+namespace rolewall::net {
+
+// Each must be a prefix; one that is none is our own mistake.
+AddressSet known_addresses(std::initializer_list<std::string_view> prefixes);
+
+}  // namespace rolewall::net
