@@ -122,7 +122,13 @@ int compare_keys(const Elements& a, std::size_t i, const Elements& b, std::size_
 }
 
 void compare_elements(const Set& live, const Set& wanted, Lines& lines) {
-  const Elements& a = live.elements;
+  Elements sorted;  // ranges of a concatenation come in the kernel's order
+  const bool ordered = live.interval && live.key.size() > 1;
+  if (ordered) {
+    sorted = live.elements;
+    sorted.sort();
+  }
+  const Elements& a = ordered ? sorted : live.elements;
   const Elements& b = wanted.elements;
   std::size_t added = 0;
   std::size_t missing = 0;
@@ -148,7 +154,8 @@ void compare_elements(const Set& live, const Set& wanted, Lines& lines) {
   say(added, "added");
   say(changed, "changed");
   if (a.has_catch_all != b.has_catch_all || a.catch_all_verdict != b.catch_all_verdict ||
-      a.catch_all_data != b.catch_all_data) {
+      a.catch_all_data != b.catch_all_data || a.catch_all_object != b.catch_all_object ||
+      a.catch_all_comment != b.catch_all_comment) {
     lines.add(fmt::format("set {}: its element * is another", wanted.name));
   }
 }

@@ -225,6 +225,9 @@ class Program::Preparer {
     for (const std::string& object : set.elements.objects) {
       prepared.targets.push_back(object_named(set.object_type, object));
     }
+    if (set.kind == ruleset::SetKind::ObjectMap && set.elements.has_catch_all) {
+      prepared.catch_all_target = object_named(set.object_type, set.elements.catch_all_object);
+    }
     note_conntrack(table.table->family, conntrack_use(set.exprs));
     std::size_t most = std::ranges::any_of(set.exprs, keeps_state) ? set.exprs.size() : 0;
     for (const auto& exprs : set.elements.exprs) {
@@ -308,10 +311,9 @@ class Program::Preparer {
     if (set.kind != ruleset::SetKind::ObjectMap) {
       return problem(fmt::format("set {} is no map of objects", set.name));
     }
-    if (set.elements.has_catch_all) {
-      return problem(fmt::format("the catch-all object of map {} is not known", set.name));
-    }
-    for (const std::uint32_t object : prepared.targets) {
+    std::vector<std::uint32_t> targets = prepared.targets;
+    if (set.elements.has_catch_all) targets.push_back(prepared.catch_all_target);
+    for (const std::uint32_t object : targets) {
       if (object == kNone) {
         return problem(fmt::format("map {} names an object that there is not", set.name));
       }

@@ -65,6 +65,11 @@ std::uint64_t Attributes::be64(std::uint16_t type) {
   return be64toh(value);
 }
 
+std::uint32_t Attributes::host_u32(std::uint16_t type) {
+  View payload;
+  return take(type, 4, payload) ? native_u32(payload.data()) : 0;
+}
+
 std::string Attributes::text(std::uint16_t type) {
   const View payload = bytes(type);
   return {payload.begin(), std::find(payload.begin(), payload.end(), std::uint8_t{0})};
@@ -136,6 +141,15 @@ void Writer::put(std::uint16_t type, View payload) {
   const std::size_t at = buffer_.size();
   header(type, payload.size());
   if (!payload.empty()) std::memcpy(buffer_.data() + at + 4, payload.data(), payload.size());
+}
+
+void Writer::u8(std::uint16_t type, std::uint8_t value) {
+  put(type, View{&value, 1});
+}
+
+void Writer::be16(std::uint16_t type, std::uint16_t value) {
+  const std::uint16_t wire = htons(value);
+  put(type, View{reinterpret_cast<const std::uint8_t*>(&wire), sizeof wire});
 }
 
 void Writer::be32(std::uint16_t type, std::uint32_t value) {

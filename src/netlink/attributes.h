@@ -35,6 +35,7 @@ class Attributes {
   std::uint16_t be16(std::uint16_t type);
   std::uint32_t be32(std::uint16_t type);
   std::uint64_t be64(std::uint16_t type);
+  std::uint32_t host_u32(std::uint16_t type);
   std::string text(std::uint16_t type);  // ends at the first NUL
   View bytes(std::uint16_t type);        // a nest, or binary
 
@@ -73,6 +74,8 @@ class Writer {
   void end_message(std::size_t begin);
 
   void put(std::uint16_t type, View payload);
+  void u8(std::uint16_t type, std::uint8_t value);
+  void be16(std::uint16_t type, std::uint16_t value);
   void be32(std::uint16_t type, std::uint32_t value);
   void be64(std::uint16_t type, std::uint64_t value);
   void text(std::uint16_t type, std::string_view value);  // with the NUL that the kernel wants

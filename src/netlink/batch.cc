@@ -67,19 +67,20 @@ View Batch::message(std::uint32_t sequence) const {
   return View{bytes_}.subspan(begin, native_u32(bytes_.data() + begin));
 }
 
-// Sets and chains before what names them; elements after chains, because those of verdict maps
-// jump, and before rules, because a bound anonymous set takes no more of them.
+// Objects, sets and chains before what names them; elements after chains, because those of verdict
+// maps jump, and before rules, because a bound anonymous set takes no more of them.
 Result<Batch> replace_batch(const Table& table, std::optional<std::uint32_t> expected_generation) {
   using Kind = Subject::Kind;
-  if (!table.objects.empty()) {
-    return fail(ErrorKind::Usage, "named objects cannot be written: " + table.objects[0].name);
-  }
   Batch batch(expected_generation);
   const Subject whole{.kind = Kind::Table, .index = 0, .rule = 0};
   // To delete what is not there would be an error.
   batch.add(whole, encode_ensure_table(table.family, table.name));
   batch.add(whole, encode_delete_table(table.family, table.name));
   TRY(add(batch, whole, encode_new_table(table)));
+  for (std::size_t i = 0; i < table.objects.size(); ++i) {
+    TRY(add(batch, {.kind = Kind::Object, .index = i, .rule = 0},
+            encode_object(table, table.objects[i])));
+  }
   for (std::size_t i = 0; i < table.sets.size(); ++i) {
     TRY(add(batch, {.kind = Kind::Set, .index = i, .rule = 0},
             encode_set(table, table.sets[i], static_cast<std::uint32_t>(i + 1))));
@@ -93,11 +94,15 @@ Result<Batch> replace_batch(const Table& table, std::optional<std::uint32_t> exp
       batch.add({.kind = Kind::Elements, .index = i, .rule = 0}, message);
     }));
   }
-  for (std::size_t i = 0; i < table.chains.size(); ++i) {
-    const Chain& chain = table.chains[i];
-    for (std::size_t j = 0; j < chain.rules.size(); ++j) {
-      TRY(add(batch, {.kind = Kind::Rule, .index = i, .rule = j},
-              encode_rule(table, chain, chain.rules[j])));
+  // A bound chain takes no more rules once the one that jumps to it is there (nf_tables_newrule()).
+  for (const bool bound : {true, false}) {
+    for (std::size_t i = 0; i < table.chains.size(); ++i) {
+      const Chain& chain = table.chains[i];
+      if (chain.bound != bound) continue;
+      for (std::size_t j = 0; j < chain.rules.size(); ++j) {
+        TRY(add(batch, {.kind = Kind::Rule, .index = i, .rule = j},
+                encode_rule(table, chain, chain.rules[j])));
+      }
     }
   }
   batch.finish();

@@ -15,9 +15,9 @@ namespace rolewall::netlink {
 
 // Indexes into the table that the batch is made from.
 struct Subject {
-  enum class Kind : std::uint8_t { Batch, Table, Set, Chain, Elements, Rule };
+  enum class Kind : std::uint8_t { Batch, Table, Object, Set, Chain, Elements, Rule };
   Kind kind = Kind::Batch;
-  std::size_t index = 0;  // of the set or chain
+  std::size_t index = 0;  // of the object, set or chain
   std::size_t rule = 0;   // Rule alone: within its chain
 };
 

@@ -1,12 +1,17 @@
 #include "netlink/data_types.h"
 
+#include <libnftnl/udata.h>
+
 #include <algorithm>
 
 namespace rolewall::netlink {
-namespace {
 
+using ruleset::Bytes;
 using ruleset::DataType;
 using ruleset::KeyField;
+using ruleset::SetKind;
+
+namespace {
 
 enum class Order : std::uint8_t { None = 0, Host = 1, Network = 2 };
 
@@ -127,6 +132,41 @@ std::uint32_t byte_order(const std::vector<KeyField>& key) {
   if (key.size() != 1) return static_cast<std::uint32_t>(Order::None);
   const TypeRow* row = find(key[0].type);
   return static_cast<std::uint32_t>(row == nullptr ? Order::None : row->order);
+}
+
+namespace {
+
+// The list's entries; what is cut short at its end is one entry of type 255, so that nothing of it
+// is lost.
+template <class Visit>
+void for_each_entry(View user_data, Visit visit) {
+  while (!user_data.empty()) {
+    const bool whole = user_data.size() >= 2 && user_data.size() >= std::size_t{2} + user_data[1];
+    const std::size_t size = whole ? std::size_t{2} + user_data[1] : user_data.size();
+    visit(whole ? user_data[0] : std::uint8_t{255}, user_data.first(size));
+    user_data = user_data.subspan(size);
+  }
+}
+
+}  // namespace
+
+Bytes plain_notes(const ruleset::Set& set) {
+  UserData user_data;
+  user_data.put_u32(NFTNL_UDATA_SET_KEYBYTEORDER, byte_order(set.key));
+  if (set.kind == SetKind::Map || set.kind == SetKind::VerdictMap) {
+    user_data.put_u32(NFTNL_UDATA_SET_DATABYTEORDER,
+                      set.kind == SetKind::Map ? byte_order({set.data}) : 0);
+    user_data.put_u32(NFTNL_UDATA_SET_DATA_INTERVAL, 0);
+  }
+  return user_data.bytes();
+}
+
+Bytes decode_notes(const ruleset::Set& set, View user_data) {
+  Bytes notes;
+  for_each_entry(user_data, [&](std::uint8_t type, View entry) {
+    if (type != NFTNL_UDATA_SET_COMMENT) notes.insert(notes.end(), entry.begin(), entry.end());
+  });
+  return notes == plain_notes(set) ? Bytes{} : notes;
 }
 
 void UserData::put(std::uint8_t type, View value) {

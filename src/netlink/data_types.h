@@ -44,6 +44,12 @@ class UserData {
 // The text of the entry `type`; "" where there is none.
 std::string user_data_text(View user_data, std::uint8_t type);
 
+// Set::notes as nft 1.0.6 writes them for a set of these types, in its order.
+ruleset::Bytes plain_notes(const ruleset::Set& set);
+// Set::notes out of what the kernel keeps: all but the comment; empty where they are the plain
+// ones.
+ruleset::Bytes decode_notes(const ruleset::Set& set, View user_data);
+
 // A comment's most bytes, without the NUL (NFTNL_UDATA_COMMENT_MAXLEN).
 inline constexpr std::size_t kMaxComment = 127;
 

@@ -19,6 +19,15 @@ std::uint8_t decode_protocol_family(Attributes& attributes, std::uint16_t type, 
   return known ? static_cast<std::uint8_t>(family) : std::uint8_t{0};
 }
 
+// In an inet table, without an address, it may be of both families (nft_nat_init()).
+std::uint8_t decode_nat_family(Attributes& attributes) {
+  if (attributes.has(NFTA_NAT_REG_ADDR_MIN) || !attributes.has(NFTA_NAT_FAMILY) ||
+      attributes.be32(NFTA_NAT_FAMILY) != NFPROTO_INET) {
+    return decode_protocol_family(attributes, NFTA_NAT_FAMILY, false);
+  }
+  return NFPROTO_INET;
+}
+
 }  // namespace
 
 Expr decode_payload_write(Attributes& attributes) {
@@ -36,7 +45,7 @@ Expr decode_payload_write(Attributes& attributes) {
 
 Expr decode_nat(Attributes& attributes) {
   return Nat{.kind = decode_enum<NatKind, NatKind::Destination>(attributes, NFTA_NAT_TYPE),
-             .family = decode_protocol_family(attributes, NFTA_NAT_FAMILY, false),
+             .family = decode_nat_family(attributes),
              .address_min = decode_optional_register(attributes, NFTA_NAT_REG_ADDR_MIN),
              .address_max = decode_optional_register(attributes, NFTA_NAT_REG_ADDR_MAX),
              .port_min = decode_optional_register(attributes, NFTA_NAT_REG_PROTO_MIN),

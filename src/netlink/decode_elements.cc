@@ -41,7 +41,7 @@ void append(std::vector<std::uint8_t>& bytes, View more) {
   bytes.insert(bytes.end(), more.begin(), more.end());
 }
 
-// `*`: it has no row, and only what decides is kept.
+// `*`: it has no row.
 void decode_catch_all(const Set& set, Attributes& attributes, Elements& elements) {
   elements.has_catch_all = true;
   if (set.kind == SetKind::VerdictMap) {
@@ -49,8 +49,11 @@ void decode_catch_all(const Set& set, Attributes& attributes, Elements& elements
   } else if (set.kind == SetKind::Map) {
     const Value value = decode_value(attributes, NFTA_SET_ELEM_DATA);
     elements.catch_all_data.assign(value.begin(), value.end());
+  } else if (set.kind == SetKind::ObjectMap) {
+    elements.catch_all_object = attributes.text(NFTA_SET_ELEM_OBJREF);
   }
-  attributes.ignore(NFTA_SET_ELEM_USERDATA);
+  elements.catch_all_comment = user_data_text(attributes.bytes_or_empty(NFTA_SET_ELEM_USERDATA),
+                                              NFTNL_UDATA_SET_ELEM_COMMENT);
   attributes.ignore(NFTA_SET_ELEM_PAD);
 }
 
@@ -178,7 +181,7 @@ void match_intervals(Elements& elements, const std::vector<std::uint8_t>& ends) 
 }
 
 // REQUIRES: sorted.
-bool has_duplicates(const Elements& elements) {
+bool has_neighbours_alike(const Elements& elements) {
   for (std::size_t i = 1; i < elements.count(); ++i) {
     if (std::ranges::equal(elements.key(i - 1), elements.key(i)) &&
         std::ranges::equal(elements.key_end(i - 1), elements.key_end(i))) {
@@ -216,8 +219,19 @@ bool finish_elements(Set& set, PendingElements pending) {
   fill_up(elements.expirations_ms, rows);
   fill_up(elements.exprs, rows);
   fill_up(elements.comments, rows);
-  elements.sort();
-  const bool consistent = !has_duplicates(elements);
+  // Where ranges of a concatenation overlap, the kernel takes the first (nft_set_pipapo.c), and it
+  // dumps them in its order.
+  Elements sorted;
+  const bool ordered = set.interval && set.key.size() > 1;
+  if (ordered) {
+    sorted.key_size = elements.key_size;
+    sorted.keys = elements.keys;
+    sorted.key_ends = elements.key_ends;
+    sorted.sort();
+  } else {
+    elements.sort();
+  }
+  const bool consistent = !has_neighbours_alike(ordered ? sorted : elements);
   if (set.interval && set.key.size() == 1 && elements.key_size != 0) {
     match_intervals(elements, pending.ends);
   }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
 
 #include <array>
 #include <optional>
@@ -216,6 +217,23 @@ Expr decode_synproxy_expr(Attributes& attributes) {
   return decode_synproxy(attributes);
 }
 
+// iptables-nft's rules hold iptables' own matches and targets, each a program of its own in the
+// kernel (net/netfilter/nft_compat.c). NFTA_TARGET_* are the same numbers.
+Expr decode_xt(Attributes& attributes, std::string_view what) {
+  attributes.ignore(NFTA_MATCH_REV);
+  attributes.ignore(NFTA_MATCH_INFO);
+  return Unsupported{std::string(what), fmt::format("iptables' {} `{}` is not modelled", what,
+                                                    attributes.text(NFTA_MATCH_NAME))};
+}
+
+Expr decode_match(Attributes& attributes) {
+  return decode_xt(attributes, "match");
+}
+
+Expr decode_target(Attributes& attributes) {
+  return decode_xt(attributes, "target");
+}
+
 struct Decoder {
   std::string_view name;
   Expr (*decode)(Attributes&);
@@ -240,6 +258,7 @@ constexpr std::array kDecoders{
     Decoder{"log", decode_log},
     Decoder{"lookup", decode_lookup},
     Decoder{"masq", decode_masquerade},
+    Decoder{"match", decode_match},
     Decoder{"meta", decode_meta},
     Decoder{"nat", decode_nat},
     Decoder{"notrack", decode_notrack},
@@ -254,6 +273,7 @@ constexpr std::array kDecoders{
     Decoder{"rt", decode_rt},
     Decoder{"socket", decode_socket},
     Decoder{"synproxy", decode_synproxy_expr},
+    Decoder{"target", decode_target},
     Decoder{"tproxy", decode_tproxy},
     Decoder{"tunnel", decode_tunnel},
     Decoder{"xfrm", decode_xfrm},

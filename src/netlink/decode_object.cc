@@ -1,5 +1,6 @@
 // Named objects of a table. What is not modelled stays in its place as Unsupported, so that a rule
 // that runs it is undecided by name.
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter/nf_tables.h>
@@ -30,19 +31,59 @@ std::string_view expression_of(std::uint32_t type) {
   return {};
 }
 
+// What is wrong, or the body.
+ObjectBody checked(Attributes& attributes, std::string_view name, ObjectBody body) {
+  std::string problem = attributes.finish();
+  if (problem.empty()) return body;
+  return Unsupported{std::string(name), std::move(problem)};
+}
+
 ObjectBody decode_helper(View data) {
   Attributes attributes(data);
   CtHelper helper{.helper = attributes.text(NFTA_CT_HELPER_NAME),
                   .family = attributes.be16(NFTA_CT_HELPER_L3PROTO),
                   .protocol = attributes.u8(NFTA_CT_HELPER_L4PROTO)};
-  if (std::string problem = attributes.finish(); !problem.empty()) {
-    return Unsupported{"ct helper", problem};
-  }
-  return helper;
+  return checked(attributes, "ct helper", std::move(helper));
+}
+
+// The attributes of the protocol itself (linux/netfilter/nfnetlink_cttimeout.h): seconds each.
+ObjectBody decode_timeout(View data) {
+  Attributes attributes(data);
+  CtTimeout timeout{.family = attributes.be16(NFTA_CT_TIMEOUT_L3PROTO),
+                    .protocol = attributes.u8(NFTA_CT_TIMEOUT_L4PROTO),
+                    .values = {}};
+  const bool whole = for_each_attribute(
+      attributes.bytes(NFTA_CT_TIMEOUT_DATA), [&](std::uint16_t type, View payload) {
+        if (payload.size() != 4) {
+          attributes.problem(fmt::format("timeout {} has {} bytes", type, payload.size()));
+          return;
+        }
+        timeout.values.push_back({.state = type, .seconds = ntohl(native_u32(payload.data()))});
+      });
+  if (!whole) attributes.problem("its timeouts are cut short");
+  return checked(attributes, "ct timeout", std::move(timeout));
+}
+
+ObjectBody decode_expectation(View data) {
+  Attributes attributes(data);
+  CtExpectation expectation{.family = attributes.be16(NFTA_CT_EXPECT_L3PROTO),
+                            .protocol = attributes.u8(NFTA_CT_EXPECT_L4PROTO),
+                            .port = attributes.be16(NFTA_CT_EXPECT_DPORT),
+                            .timeout_ms = attributes.host_u32(NFTA_CT_EXPECT_TIMEOUT),
+                            .size = attributes.u8(NFTA_CT_EXPECT_SIZE)};
+  return checked(attributes, "ct expectation", expectation);
+}
+
+ObjectBody decode_secmark(View data) {
+  Attributes attributes(data);
+  return checked(attributes, "secmark", Secmark{attributes.text(NFTA_SECMARK_CTX)});
 }
 
 ObjectBody decode_body(std::uint32_t type, View data) {
   if (type == NFT_OBJECT_CT_HELPER) return decode_helper(data);
+  if (type == NFT_OBJECT_CT_TIMEOUT) return decode_timeout(data);
+  if (type == NFT_OBJECT_CT_EXPECT) return decode_expectation(data);
+  if (type == NFT_OBJECT_SECMARK) return decode_secmark(data);
   const std::string_view name = expression_of(type);
   Unsupported unknown{fmt::format("object of type {}", type), "it is not modelled"};
   if (name.empty()) return unknown;

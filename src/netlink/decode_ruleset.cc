@@ -90,8 +90,9 @@ Result<void> RulesetReader::table(std::uint8_t family, View bytes) {
   table.name = attributes.text(NFTA_TABLE_NAME);
   table.handle = attributes.be64_or(NFTA_TABLE_HANDLE, 0);
   table.flags = attributes.be32_or(NFTA_TABLE_FLAGS, 0);
-  for (const std::uint16_t type :
-       {NFTA_TABLE_USE, NFTA_TABLE_PAD, NFTA_TABLE_USERDATA, NFTA_TABLE_OWNER}) {
+  table.comment =
+      user_data_text(attributes.bytes_or_empty(NFTA_TABLE_USERDATA), NFTNL_UDATA_TABLE_COMMENT);
+  for (const std::uint16_t type : {NFTA_TABLE_USE, NFTA_TABLE_PAD, NFTA_TABLE_OWNER}) {
     attributes.ignore(type);
   }
   const auto known = family_of(family);
@@ -113,13 +114,17 @@ Result<void> RulesetReader::chain(std::uint8_t family, View bytes) {
   chain.name = attributes.text(NFTA_CHAIN_NAME);
   chain.handle = attributes.be64_or(NFTA_CHAIN_HANDLE, 0);
   if (attributes.has(NFTA_CHAIN_HOOK)) chain.base = decode_base(table->family, attributes);
-  // Offloading changes who runs the rules, not what they say; a bound chain is one that `jump { }`
-  // made.
   constexpr std::uint32_t kKnownFlags = NFT_CHAIN_BASE | NFT_CHAIN_HW_OFFLOAD | NFT_CHAIN_BINDING;
-  const std::uint32_t flags = attributes.be32_or(NFTA_CHAIN_FLAGS, 0) & ~kKnownFlags;
-  if (flags != 0) attributes.problem(fmt::format("flags {:#x} are unknown", flags));
+  const std::uint32_t flags = attributes.be32_or(NFTA_CHAIN_FLAGS, 0);
+  if ((flags & ~kKnownFlags) != 0) {
+    attributes.problem(fmt::format("flags {:#x} are unknown", flags & ~kKnownFlags));
+  }
+  chain.bound = (flags & NFT_CHAIN_BINDING) != 0;
+  chain.offloaded = (flags & NFT_CHAIN_HW_OFFLOAD) != 0;
+  chain.comment =
+      user_data_text(attributes.bytes_or_empty(NFTA_CHAIN_USERDATA), NFTNL_UDATA_CHAIN_COMMENT);
   for (const std::uint16_t type :
-       {NFTA_CHAIN_USE, NFTA_CHAIN_COUNTERS, NFTA_CHAIN_PAD, NFTA_CHAIN_ID, NFTA_CHAIN_USERDATA}) {
+       {NFTA_CHAIN_USE, NFTA_CHAIN_COUNTERS, NFTA_CHAIN_PAD, NFTA_CHAIN_ID}) {
     attributes.ignore(type);
   }
   if (std::string problem = attributes.finish(); !problem.empty()) {

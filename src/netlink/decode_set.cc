@@ -85,16 +85,19 @@ Set decode_set(View bytes) {
 
   set.timeout_ms = attributes.be64_or(NFTA_SET_TIMEOUT, 0);
   set.gc_interval_ms = attributes.be32_or(NFTA_SET_GC_INTERVAL, 0);
-  set.comment =
-      user_data_text(attributes.bytes_or_empty(NFTA_SET_USERDATA), NFTNL_UDATA_SET_COMMENT);
+  const View user_data = attributes.bytes_or_empty(NFTA_SET_USERDATA);
+  set.comment = user_data_text(user_data, NFTNL_UDATA_SET_COMMENT);
+  set.notes = decode_notes(set, user_data);
+  set.saves_memory =
+      attributes.be32_or(NFTA_SET_POLICY, NFT_SET_POL_PERFORMANCE) == NFT_SET_POL_MEMORY;
   for (const std::uint16_t type : {NFTA_SET_EXPR, NFTA_SET_EXPRESSIONS}) {
     if (!attributes.has(type)) continue;
     const std::string problem =
         decode_stateful(attributes.bytes(type), type == NFTA_SET_EXPR, set.exprs);
     if (!problem.empty()) attributes.problem(problem);
   }
-  for (const std::uint16_t type : {std::uint16_t{NFTA_SET_PAD}, std::uint16_t{NFTA_SET_POLICY},
-                                   std::uint16_t{NFTA_SET_ID}, kSetType, kSetCount}) {
+  for (const std::uint16_t type :
+       {std::uint16_t{NFTA_SET_PAD}, std::uint16_t{NFTA_SET_ID}, kSetType, kSetCount}) {
     attributes.ignore(type);
   }
   set.unsupported = attributes.finish();

@@ -38,12 +38,18 @@ using EncodedExpr = std::variant<ExprPtr, Message>;
 // An error where the expression has no form that the kernel would take.
 Result<EncodedExpr> encode_expr(const ruleset::Expr& any);
 ExprPtr encode_stateful(const ruleset::StatefulExpr& expr);
+// Its NFTA_EXPR_NAME and NFTA_EXPR_DATA.
+Message stateful_attributes(const ruleset::StatefulExpr& expr);
 
 // Most bytes of a name of a table, chain or set (NFT_NAME_MAXLEN, without the NUL), of an
 // interface's (IFNAMSIZ), and most expressions of a rule (NFT_RULE_MAXEXPRS).
 inline constexpr std::size_t kMaxName = 255;
 inline constexpr std::size_t kMaxDeviceName = 15;
 inline constexpr std::size_t kMaxExprs = 128;
+
+// Errors that say what is too long.
+Result<void> check_name(std::string_view what, std::string_view name);
+Result<void> check_comment(std::string_view what, std::string_view comment);
 
 Result<Message> encode_new_table(const ruleset::Table& table);
 // Makes sure that the table exists and changes nothing of it if it does.
@@ -52,6 +58,7 @@ Message encode_delete_table(ruleset::Family family, std::string_view name);
 Result<Message> encode_chain(const ruleset::Table& table, const ruleset::Chain& chain);
 Result<Message> encode_rule(const ruleset::Table& table, const ruleset::Chain& chain,
                             const ruleset::Rule& rule);
+Result<Message> encode_object(const ruleset::Table& table, const ruleset::Object& object);
 // `id` tells the sets of a batch apart.
 Result<Message> encode_set(const ruleset::Table& table, const ruleset::Set& set, std::uint32_t id);
 

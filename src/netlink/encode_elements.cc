@@ -1,11 +1,10 @@
 #include <fmt/format.h>
-#include <libmnl/libmnl.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 
 #include <algorithm>
-#include <array>
 
 #include "netlink/data_types.h"
 #include "netlink/encode.h"
@@ -77,13 +76,8 @@ void put_verdict(Writer& writer, const Verdict& verdict) {
 void put_exprs(Writer& writer, const std::vector<StatefulExpr>& exprs) {
   if (exprs.empty()) return;
   const auto put_one = [&](std::uint16_t type, const StatefulExpr& expr) {
-    // A stateful expression takes less than 200 bytes.
-    std::array<char, 1024> scratch{};
-    nlmsghdr* header = mnl_nlmsg_put_header(scratch.data());
-    nftnl_expr_build_payload(header, encode_stateful(expr).get());
+    const Message payload = stateful_attributes(expr);
     const std::size_t nest = writer.begin_nest(type);
-    const View payload{static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload(header)),
-                       mnl_nlmsg_get_payload_len(header)};
     for_each_attribute(payload, [&](std::uint16_t inner, View bytes) {
       writer.put(inner == NFTA_EXPR_DATA ? static_cast<std::uint16_t>(inner | NLA_F_NESTED) : inner,
                  bytes);
@@ -181,6 +175,13 @@ void put_catch_all(ElementStream& stream, const Set& set) {
     if (set.kind == SetKind::Map) {
       put_data(writer, NFTA_SET_ELEM_DATA, set.elements.catch_all_data);
     }
+    if (set.kind == SetKind::ObjectMap) {
+      writer.text(NFTA_SET_ELEM_OBJREF, set.elements.catch_all_object);
+    }
+    if (set.elements.catch_all_comment.empty()) return;
+    UserData user_data;
+    user_data.put_text(NFTNL_UDATA_SET_ELEM_COMMENT, set.elements.catch_all_comment);
+    writer.put(NFTA_SET_ELEM_USERDATA, user_data.bytes());
   });
 }
 

@@ -1,5 +1,8 @@
 #include <fmt/format.h>
+#include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_tables.h>
+
+#include <array>
 
 #include "base/check.h"
 #include "base/overloaded.h"
@@ -187,6 +190,15 @@ ExprPtr encode_stateful(const StatefulExpr& expr) {
                                [](const Quota& quota) { return encode(quota); },
                                [](const Last& last) { return encode(last); }},
                     expr);
+}
+
+Message stateful_attributes(const StatefulExpr& expr) {
+  // A stateful expression takes less than 200 bytes.
+  std::array<char, 1024> scratch{};
+  nlmsghdr* header = mnl_nlmsg_put_header(scratch.data());
+  nftnl_expr_build_payload(header, encode_stateful(expr).get());
+  const auto* begin = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload(header));
+  return {begin, begin + mnl_nlmsg_get_payload_len(header)};
 }
 
 Result<EncodedExpr> encode_expr(const Expr& any) {

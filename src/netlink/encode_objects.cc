@@ -58,20 +58,6 @@ Result<Message> build(std::uint16_t type, Family family, std::uint16_t flags, st
   return Message(begin, begin + header->nlmsg_len);
 }
 
-Result<void> check_name(std::string_view what, std::string_view name) {
-  if (!name.empty() && name.size() <= kMaxName && name.find('\0') == std::string_view::npos) {
-    return {};
-  }
-  return fail(ErrorKind::Usage,
-              fmt::format("the name of {} `{}` does not have 1 to {} bytes", what, name, kMaxName));
-}
-
-Result<void> check_comment(std::string_view what, std::string_view comment) {
-  if (comment.size() <= kMaxComment) return {};
-  return fail(ErrorKind::Usage, fmt::format("the comment of {} has {} bytes, of at most {}: {}",
-                                            what, comment.size(), kMaxComment, comment));
-}
-
 Message table_message(std::uint16_t type, std::uint16_t flags, Family family,
                       std::string_view name) {
   Message message;
@@ -160,27 +146,48 @@ void put_expr(nlmsghdr* header, const EncodedExpr& encoded) {
   mnl_attr_nest_end(header, entry);
 }
 
-// In nft's order and as nft writes them, so that it lists the set as if it had made it.
 void put_set_user_data(nftnl_set* object, const Set& set) {
+  Bytes bytes = set.notes.empty() ? plain_notes(set) : set.notes;
+  UserData comment;
+  if (!set.comment.empty()) comment.put_text(NFTNL_UDATA_SET_COMMENT, set.comment);
+  bytes.insert(bytes.end(), comment.bytes().begin(), comment.bytes().end());
+  nftnl_set_set_data(object, NFTNL_SET_USERDATA, bytes.data(),
+                     static_cast<std::uint32_t>(bytes.size()));
+}
+
+// The user data of a thing that has a comment and nothing else there.
+Bytes comment_data(std::uint8_t type, const std::string& comment) {
   UserData user_data;
-  user_data.put_u32(NFTNL_UDATA_SET_KEYBYTEORDER, byte_order(set.key));
-  if (set.kind == SetKind::Map || set.kind == SetKind::VerdictMap) {
-    user_data.put_u32(NFTNL_UDATA_SET_DATABYTEORDER,
-                      set.kind == SetKind::Map ? byte_order({set.data}) : 0);
-    user_data.put_u32(NFTNL_UDATA_SET_DATA_INTERVAL, 0);
-  }
-  if (!set.comment.empty()) user_data.put_text(NFTNL_UDATA_SET_COMMENT, set.comment);
-  nftnl_set_set_data(object, NFTNL_SET_USERDATA, user_data.bytes().data(),
-                     static_cast<std::uint32_t>(user_data.bytes().size()));
+  if (!comment.empty()) user_data.put_text(type, comment);
+  return user_data.bytes();
 }
 
 }  // namespace
+
+Result<void> check_name(std::string_view what, std::string_view name) {
+  if (!name.empty() && name.size() <= kMaxName && name.find('\0') == std::string_view::npos) {
+    return {};
+  }
+  return fail(ErrorKind::Usage,
+              fmt::format("the name of {} `{}` does not have 1 to {} bytes", what, name, kMaxName));
+}
+
+Result<void> check_comment(std::string_view what, std::string_view comment) {
+  if (comment.size() <= kMaxComment) return {};
+  return fail(ErrorKind::Usage, fmt::format("the comment of {} has {} bytes, of at most {}: {}",
+                                            what, comment.size(), kMaxComment, comment));
+}
 
 Result<Message> encode_new_table(const Table& table) {
   TRY(check_name("table", table.name));
   const auto object = make<nftnl_table, nftnl_table_alloc, nftnl_table_free>();
   nftnl_table_set_str(object.get(), NFTNL_TABLE_NAME, table.name.c_str());
   nftnl_table_set_u32(object.get(), NFTNL_TABLE_FLAGS, table.flags);
+  TRY(check_comment("table " + table.name, table.comment));
+  if (const Bytes data = comment_data(NFTNL_UDATA_TABLE_COMMENT, table.comment); !data.empty()) {
+    nftnl_table_set_data(object.get(), NFTNL_TABLE_USERDATA, data.data(),
+                         static_cast<std::uint32_t>(data.size()));
+  }
   return build(NFT_MSG_NEWTABLE, table.family, NLM_F_CREATE, "the table",
                [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, object.get()); });
 }
@@ -199,6 +206,14 @@ Result<Message> encode_chain(const Table& table, const Chain& chain) {
   nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, table.name.c_str());
   nftnl_chain_set_str(object.get(), NFTNL_CHAIN_NAME, chain.name.c_str());
   if (chain.base) TRY(put_base(object.get(), table.family, chain.name, *chain.base));
+  std::uint32_t flags = chain.bound ? NFT_CHAIN_BINDING : 0;
+  if (chain.offloaded) flags |= NFT_CHAIN_HW_OFFLOAD;
+  if (flags != 0) nftnl_chain_set_u32(object.get(), NFTNL_CHAIN_FLAGS, flags);
+  TRY(check_comment("chain " + chain.name, chain.comment));
+  if (const Bytes data = comment_data(NFTNL_UDATA_CHAIN_COMMENT, chain.comment); !data.empty()) {
+    nftnl_chain_set_data(object.get(), NFTNL_CHAIN_USERDATA, data.data(),
+                         static_cast<std::uint32_t>(data.size()));
+  }
   return build(NFT_MSG_NEWCHAIN, table.family, NLM_F_CREATE | NLM_F_EXCL, "chain " + chain.name,
                [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
 }
@@ -213,11 +228,9 @@ Result<Message> encode_rule(const Table& table, const Chain& chain, const Rule& 
   const auto object = make<nftnl_rule, nftnl_rule_alloc, nftnl_rule_free>();
   nftnl_rule_set_str(object.get(), NFTNL_RULE_TABLE, table.name.c_str());
   nftnl_rule_set_str(object.get(), NFTNL_RULE_CHAIN, chain.name.c_str());
-  if (!rule.comment.empty()) {
-    UserData user_data;
-    user_data.put_text(NFTNL_UDATA_RULE_COMMENT, rule.comment);
-    nftnl_rule_set_data(object.get(), NFTNL_RULE_USERDATA, user_data.bytes().data(),
-                        static_cast<std::uint32_t>(user_data.bytes().size()));
+  if (const Bytes data = comment_data(NFTNL_UDATA_RULE_COMMENT, rule.comment); !data.empty()) {
+    nftnl_rule_set_data(object.get(), NFTNL_RULE_USERDATA, data.data(),
+                        static_cast<std::uint32_t>(data.size()));
   }
   std::vector<EncodedExpr> exprs;
   for (const Expr& expr : rule.exprs) {
@@ -267,6 +280,7 @@ Result<Message> encode_set(const Table& table, const Set& set, std::uint32_t id)
   nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_TYPE, *type);
   nftnl_set_set_u32(object.get(), NFTNL_SET_KEY_LEN, set.key_size());
   put_data(object.get(), set);
+  if (set.saves_memory) nftnl_set_set_u32(object.get(), NFTNL_SET_POLICY, NFT_SET_POL_MEMORY);
   if (set.size != 0) nftnl_set_set_u32(object.get(), NFTNL_SET_DESC_SIZE, set.size);
   if (set.interval && set.key.size() > 1) {
     std::vector<std::uint8_t> lengths;

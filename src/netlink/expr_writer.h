@@ -3,7 +3,6 @@
 
 #include <linux/netfilter/nf_tables.h>
 
-#include <array>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -21,13 +20,11 @@ class ExprWriter {
   }
 
   ExprWriter& u8(std::uint16_t type, std::uint8_t value) {
-    writer_.put(type, View{&value, 1});
+    writer_.u8(type, value);
     return *this;
   }
   ExprWriter& be16(std::uint16_t type, std::uint16_t value) {
-    const std::array<std::uint8_t, 2> bytes{static_cast<std::uint8_t>(value >> 8),
-                                            static_cast<std::uint8_t>(value)};
-    writer_.put(type, bytes);
+    writer_.be16(type, value);
     return *this;
   }
   ExprWriter& be32(std::uint16_t type, std::uint32_t value) {

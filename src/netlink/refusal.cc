@@ -224,6 +224,24 @@ std::string table_words(int error) {
   }
 }
 
+std::string object_words(int error, const Object& object) {
+  switch (error) {
+    case EEXIST:
+      return "there is an object of this name and type already";
+    case ENOENT:
+      return std::holds_alternative<CtHelper>(object.body)
+                 ? fmt::format("the kernel has no connection tracking helper {}",
+                               std::get<CtHelper>(object.body).helper)
+                 : "the kernel does not have this type of object (its module is missing)";
+    case EOPNOTSUPP:
+      return "the kernel does not have this type of object, or not for this family or protocol";
+    case EINVAL:
+      return "its settings are not valid in a table of this family";
+    default:
+      return "";
+  }
+}
+
 std::string set_words(int error) {
   switch (error) {
     case EEXIST:
@@ -359,6 +377,10 @@ Refusal explain(const Table& table, const Batch& batch, const KernelError& error
     case Subject::Kind::Table:
       refusal.what = fmt::format("table {} {}", name_of(table.family), table.name);
       refusal.explanation = table_words(error.os_errno);
+      break;
+    case Subject::Kind::Object:
+      refusal.what = fmt::format("object {}", table.objects[subject.index].name);
+      refusal.explanation = object_words(error.os_errno, table.objects[subject.index]);
       break;
     case Subject::Kind::Set:
       refusal.what = fmt::format("set {}", table.sets[subject.index].name);

@@ -198,10 +198,35 @@ std::string optional(std::string_view label, const std::optional<Register>& inde
   return index ? fmt::format("{} {} ", label, number(*index)) : "";
 }
 
-// One line of libnftnl for all that find a header or option by its type.
-std::string exthdr(ExthdrKind kind, std::uint32_t length, std::uint8_t type, std::uint32_t offset) {
-  return fmt::format("{}{}b @ {} + {}", kind == ExthdrKind::TcpOption ? "tcpopt " : "", length,
-                     type, offset);
+// libnftnl's word for what is found by its type; it has none for the newer ones.
+std::string_view word(ExthdrKind kind) {
+  switch (kind) {
+    case ExthdrKind::Ipv6:
+      return "ipv6 ";
+    case ExthdrKind::TcpOption:
+      return "tcpopt ";
+    case ExthdrKind::Ipv4Option:
+      return "ipv4 ";
+    case ExthdrKind::Sctp:
+    case ExthdrKind::Dccp:
+      break;
+  }
+  return "";
+}
+
+std::string_view nat_family(std::uint8_t family) {
+  switch (static_cast<Family>(family)) {
+    case Family::Ip:
+      return "ip";
+    case Family::Ip6:
+      return "ip6";
+    case Family::Inet:
+    case Family::Arp:
+    case Family::Netdev:
+    case Family::Bridge:
+      break;
+  }
+  return "inet";
 }
 
 std::string text(const Fib& fib) {
@@ -229,7 +254,7 @@ std::string text(const JenkinsHash& hash) {
 
 std::string text(const Nat& nat) {
   std::string out = fmt::format("nat {} {} ", nat.kind == NatKind::Source ? "snat" : "dnat",
-                                nat.family == 2 ? "ip" : "ip6");
+                                nat_family(nat.family));
   out += optional("addr_min reg", nat.address_min) + optional("addr_max reg", nat.address_max);
   out += optional("proto_min reg", nat.port_min) + optional("proto_max reg", nat.port_max);
   if (nat.flags != 0) out += fmt::format("flags {:#x} ", nat.flags);
@@ -331,18 +356,16 @@ std::string text(const Expr& expr) {
                 write.pseudo_header ? 1 : 0);
           },
           [](const Exthdr& load) {
-            return fmt::format("exthdr load {}{} => reg {} ",
-                               exthdr(load.kind, load.length, load.type, load.offset),
-                               load.present ? " present" : "", number(load.destination));
+            return fmt::format("exthdr load {}{}b @ {} + {}{} => reg {} ", word(load.kind),
+                               load.length, load.type, load.offset, load.present ? " present" : "",
+                               number(load.destination));
           },
           [](const ExthdrWrite& write) {
-            return fmt::format("exthdr write {}reg {} => {}b @ {} + {} ",
-                               write.kind == ExthdrKind::TcpOption ? "tcpopt " : "",
+            return fmt::format("exthdr write {}reg {} => {}b @ {} + {} ", word(write.kind),
                                number(write.source), write.length, write.type, write.offset);
           },
           [](const ExthdrReset& reset) {
-            return fmt::format("exthdr reset {}{} ",
-                               reset.kind == ExthdrKind::TcpOption ? "tcpopt " : "", reset.type);
+            return fmt::format("exthdr reset {}{} ", word(reset.kind), reset.type);
           },
           [](const Fib& fib) { return text(fib); },
           [](const Rt& load) {

@@ -313,9 +313,11 @@ class Reader {
     if (!json.is_object()) return fails("an object is expected");
     elements.has_catch_all = true;
     for (const auto& [key, value] : json.items()) {
-      const bool good = key == "verdict" ? read(value, elements.catch_all_verdict)
-                        : key == "data"  ? read(value, elements.catch_all_data)
-                                         : fails("there is no such key");
+      const bool good = key == "verdict"   ? read(value, elements.catch_all_verdict)
+                        : key == "data"    ? read(value, elements.catch_all_data)
+                        : key == "object"  ? read(value, elements.catch_all_object)
+                        : key == "comment" ? read(value, elements.catch_all_comment)
+                                           : fails("there is no such key");
       if (!good) return within(key);
     }
     return true;

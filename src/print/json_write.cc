@@ -115,6 +115,7 @@ class Writer {
     out_ += '"';
   }
   void write(const Value& value) { write_hex({value.begin(), value.end()}); }
+  void write(const Bytes& bytes) { write_hex(bytes); }
 
   template <Named Enum>
   void write(Enum value) {
@@ -245,8 +246,9 @@ class Writer {
       key("catch_all");
       open('{', false);
       member("verdict", elements.catch_all_verdict);
-      key("data");
-      write_hex(elements.catch_all_data);
+      member("data", elements.catch_all_data);
+      if (!elements.catch_all_object.empty()) member("object", elements.catch_all_object);
+      if (!elements.catch_all_comment.empty()) member("comment", elements.catch_all_comment);
       close('}');
     }
     close('}');

@@ -466,7 +466,8 @@ struct Fields<Set> {
       optional("has_timeout", &Set::has_timeout), optional("dynamic", &Set::dynamic),
       optional("size", &Set::size), optional("timeout_ms", &Set::timeout_ms),
       optional("gc_interval_ms", &Set::gc_interval_ms), optional("exprs", &Set::exprs),
-      optional("comment", &Set::comment), optional("unsupported", &Set::unsupported),
+      optional("comment", &Set::comment), optional("saves_memory", &Set::saves_memory),
+      optional("notes", &Set::notes), optional("unsupported", &Set::unsupported),
       optional("elements", &Set::elements));
 };
 
@@ -491,7 +492,9 @@ struct Fields<Chain> {
   static constexpr bool kLines = true;
   static constexpr auto kFields =
       std::make_tuple(required("name", &Chain::name), optional("handle", &Chain::handle),
-                      optional("base", &Chain::base), required("rules", &Chain::rules));
+                      optional("base", &Chain::base), optional("bound", &Chain::bound),
+                      optional("offloaded", &Chain::offloaded),
+                      optional("comment", &Chain::comment), required("rules", &Chain::rules));
 };
 
 template <>
@@ -500,8 +503,8 @@ struct Fields<Table> {
   static constexpr auto kFields =
       std::make_tuple(required("family", &Table::family), required("name", &Table::name),
                       optional("handle", &Table::handle), optional("flags", &Table::flags),
-                      optional("objects", &Table::objects), required("sets", &Table::sets),
-                      required("chains", &Table::chains));
+                      optional("comment", &Table::comment), optional("objects", &Table::objects),
+                      required("sets", &Table::sets), required("chains", &Table::chains));
 };
 
 template <>
@@ -554,15 +557,22 @@ struct Fields<ConntrackSettings> {
 };
 
 template <>
-struct Fields<Host> {
+struct Fields<XtTable> {
   static constexpr bool kLines = true;
   static constexpr auto kFields =
-      std::make_tuple(required("name", &Host::name), required("addresses", &Host::addresses),
-                      optional("virtual_addresses", &Host::virtual_addresses),
-                      required("interfaces", &Host::interfaces), optional("routes", &Host::routes),
-                      optional("forwards_ipv4", &Host::forwards_ipv4),
-                      optional("forwards_ipv6", &Host::forwards_ipv6),
-                      optional("conntrack", &Host::conntrack), optional("kernel", &Host::kernel));
+      std::make_tuple(required("name", &XtTable::name), required("lines", &XtTable::lines));
+};
+
+template <>
+struct Fields<Host> {
+  static constexpr bool kLines = true;
+  static constexpr auto kFields = std::make_tuple(
+      required("name", &Host::name), required("addresses", &Host::addresses),
+      optional("virtual_addresses", &Host::virtual_addresses),
+      required("interfaces", &Host::interfaces), optional("routes", &Host::routes),
+      optional("forwards_ipv4", &Host::forwards_ipv4),
+      optional("forwards_ipv6", &Host::forwards_ipv6), optional("conntrack", &Host::conntrack),
+      optional("kernel", &Host::kernel), optional("xt_tables", &Host::xt_tables));
 };
 
 template <>

@@ -93,7 +93,7 @@ enum class NatKind : std::uint8_t { Source, Destination };
 // part alone. `flags` are NF_NAT_RANGE_*, those that follow from the registers left out.
 struct Nat {
   NatKind kind = NatKind::Source;
-  std::uint8_t family = 2;  // NFPROTO_IPV4 or _IPV6: of the addresses
+  std::uint8_t family = 2;  // NFPROTO_IPV4 or _IPV6: of the addresses; _INET: both, without them
   std::optional<Register> address_min;
   std::optional<Register> address_max;
   std::optional<Register> port_min;

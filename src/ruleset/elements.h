@@ -33,6 +33,8 @@ struct Elements {
   bool has_catch_all = false;
   Verdict catch_all_verdict;
   Bytes catch_all_data;
+  std::string catch_all_object;
+  std::string catch_all_comment;
 
   std::size_t count() const { return key_size == 0 ? 0 : keys.size() / key_size; }
   bool empty() const { return count() == 0 && !has_catch_all; }
@@ -50,7 +52,8 @@ struct Elements {
   }
 
   // By key and key_end, every column along. The compiler and the decoder both sort, so that equal
-  // sets compare equal.
+  // sets compare equal. Ranges of a concatenation alone may stand otherwise: where they overlap,
+  // the kernel takes the first (nft_set_pipapo.c), and the decoder keeps its order.
   void sort();
 
   bool operator==(const Elements&) const = default;

@@ -76,6 +76,14 @@ struct ConntrackSettings {
   bool operator==(const ConntrackSettings&) const = default;
 };
 
+// What iptables' recent or hashlimit match remembers, as the kernel shows it. Kept to be looked at:
+// rules of iptables' own matches are undecided.
+struct XtTable {
+  std::string name;  // its file below /proc/net: "xt_recent/ssh", "ipt_hashlimit/web"
+  std::vector<std::string> lines;
+  bool operator==(const XtTable&) const = default;
+};
+
 struct Host {
   std::string name;
   std::vector<net::Prefix> addresses;  // its own; a prefix is a pool of like hosts
@@ -88,6 +96,7 @@ struct Host {
   bool forwards_ipv6 = false;
   ConntrackSettings conntrack{};
   std::string kernel{};  // uname's release; "": not known
+  std::vector<XtTable> xt_tables{};
   bool operator==(const Host&) const = default;
 };
 

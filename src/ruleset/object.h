@@ -11,6 +11,19 @@
 
 namespace rolewall::ruleset {
 
+// NFT_OBJECT_*: what a rule's objref and a map of objects ask for.
+namespace object_type {
+inline constexpr std::uint32_t kCounter = 1;
+inline constexpr std::uint32_t kQuota = 2;
+inline constexpr std::uint32_t kCtHelper = 3;
+inline constexpr std::uint32_t kLimit = 4;
+inline constexpr std::uint32_t kConnlimit = 5;
+inline constexpr std::uint32_t kCtTimeout = 7;
+inline constexpr std::uint32_t kSecmark = 8;
+inline constexpr std::uint32_t kCtExpectation = 9;
+inline constexpr std::uint32_t kSynproxy = 10;
+}  // namespace object_type
+
 // NFPROTO_* and IPPROTO_*: what flows it is for; family 0 is both.
 struct CtHelper {
   std::string helper;  // the kernel's name: "ftp-standard"

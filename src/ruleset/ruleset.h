@@ -122,6 +122,10 @@ struct Set {
   std::vector<StatefulExpr> exprs;  // every new element gets these
   Elements elements;
   std::string comment;
+  bool saves_memory = false;  // NFT_SET_POL_MEMORY: which of its stores the kernel chooses
+  // What its maker noted beside the comment for its own listing (nft: the words of `typeof`,
+  // auto-merge), as the kernel keeps it; empty: what nft notes of a set of these types.
+  Bytes notes;
   std::string unsupported;  // why the decoder could not read it whole; "" if it could
 
   // Bytes of a key as it stands in registers and in Elements::keys.
@@ -151,6 +155,9 @@ struct Chain {
   std::uint64_t handle = 0;
   std::optional<BaseChain> base;  // absent: reached by jump and goto alone
   std::vector<Rule> rules;
+  bool bound = false;      // belongs to the one rule that jumps to it (nft's `jump { ... }`)
+  bool offloaded = false;  // NFT_CHAIN_HW_OFFLOAD: the device runs the rules, too
+  std::string comment{};
   bool operator==(const Chain&) const = default;
 };
 
@@ -162,6 +169,7 @@ struct Table {
   std::vector<Object> objects;
   std::vector<Set> sets;
   std::vector<Chain> chains;
+  std::string comment{};
   bool operator==(const Table&) const = default;
 };
 

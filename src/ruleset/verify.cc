@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <numeric>
+#include <set>
 #include <unordered_map>
+#include <utility>
 
 #include "base/overloaded.h"
 #include "ruleset/load_size.h"
@@ -44,6 +47,52 @@ Wrong check_limit(const Limit& limit) {
   return {};
 }
 
+// One or two registers that may be left out; `before` is what was wrong before.
+Wrong check_ends(const std::optional<Register>& from, const std::optional<Register>& to,
+                 std::uint64_t size, Wrong before) {
+  for (const std::optional<Register>& end : {from, to}) {
+    if (before.empty() && end) before = check_registers(*end, size);
+  }
+  return before;
+}
+
+// Of an address of NFPROTO_*; the least where the family does not say.
+std::uint64_t address_size(std::uint8_t family) {
+  return family == static_cast<std::uint8_t>(Family::Ip6) ? 16 : 4;
+}
+
+std::uint64_t fib_size(const Fib& fib) {
+  if (fib.result != FibResult::OifName) return 4;
+  return (fib.flags & fib_flag::kPresent) != 0 ? 1 : 16;
+}
+
+// The type that a body has.
+std::optional<std::uint32_t> type_of(const ObjectBody& body) {
+  using Type = std::optional<std::uint32_t>;
+  return std::visit(
+      Overloaded{[](const Counter&) -> Type { return object_type::kCounter; },
+                 [](const Quota&) -> Type { return object_type::kQuota; },
+                 [](const CtHelper&) -> Type { return object_type::kCtHelper; },
+                 [](const Limit&) -> Type { return object_type::kLimit; },
+                 [](const Connlimit&) -> Type { return object_type::kConnlimit; },
+                 [](const CtTimeout&) -> Type { return object_type::kCtTimeout; },
+                 [](const Secmark&) -> Type { return object_type::kSecmark; },
+                 [](const CtExpectation&) -> Type { return object_type::kCtExpectation; },
+                 [](const Synproxy&) -> Type { return object_type::kSynproxy; },
+                 [](const Unsupported&) -> Type { return std::nullopt; }},
+      body);
+}
+
+Wrong check_object_itself(const Object& object) {
+  if (Wrong wrong = check_name(object.name, "object"); !wrong.empty()) return wrong;
+  if (Wrong wrong = check_comment(object.comment); !wrong.empty()) return wrong;
+  if (const auto type = type_of(object.body); type && *type != object.type) {
+    return fmt::format("type {}, where its body is one of type {}", object.type, *type);
+  }
+  if (const auto* limit = std::get_if<Limit>(&object.body)) return check_limit(*limit);
+  return {};
+}
+
 Wrong check_stateful(const StatefulExpr& expr) {
   return std::visit(
       Overloaded{[](const Counter&) { return Wrong{}; },
@@ -59,10 +108,17 @@ class TableChecker {
   explicit TableChecker(const Table& table) : table_(table) {
     for (const Set& set : table.sets) sets_.emplace(set.name, &set);
     for (const Chain& chain : table.chains) chains_.emplace(chain.name, &chain);
+    for (const Object& object : table.objects) objects_.emplace(object.type, object.name);
   }
 
   bool names_are_unique() const {
-    return sets_.size() == table_.sets.size() && chains_.size() == table_.chains.size();
+    return sets_.size() == table_.sets.size() && chains_.size() == table_.chains.size() &&
+           objects_.size() == table_.objects.size();
+  }
+
+  Wrong check_object(std::uint32_t type, const std::string& name) const {
+    if (objects_.contains({type, name})) return {};
+    return fmt::format("there is no object {} of type {}", name, type);
   }
 
   Wrong check_verdict(const Verdict& verdict) const {
@@ -86,12 +142,14 @@ class TableChecker {
   Wrong check_key_fields(const Set& set) const;
   Wrong check_elements(const Set& set) const;
   Wrong check_lookup(const Lookup& lookup) const;
+  Wrong check_object_lookup(const ObjectLookup& lookup) const;
   Wrong check_dynset(const Dynset& dynset) const;
   std::optional<unsigned> depth_below(const Chain& chain, unsigned above);
 
   const Table& table_;
   std::unordered_map<std::string_view, const Set*> sets_;
   std::unordered_map<std::string_view, const Chain*> chains_;
+  std::set<std::pair<std::uint32_t, std::string_view>> objects_;
   std::unordered_map<const Chain*, unsigned> depths_;  // frames that jumps from a chain can open
 };
 
@@ -156,9 +214,6 @@ Wrong TableChecker::check_elements(const Set& set) const {
     if (!wrong.empty()) return wrong;
   }
 
-  const auto order = [&](std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
-    return std::memcmp(a.data(), b.data(), key_size);
-  };
   for (std::size_t i = 0; i < count; ++i) {
     if (!elements.key_ends.empty()) {
       std::uint32_t at = 0;
@@ -170,15 +225,27 @@ Wrong TableChecker::check_elements(const Set& set) const {
         at += (field.size + 3) / 4 * 4;
       }
     }
-    if (i == 0) continue;
-    const int keys = order(elements.key(i - 1), elements.key(i));
-    if (keys > 0 || (keys == 0 && order(elements.key_end(i - 1), elements.key_end(i)) >= 0)) {
-      return fmt::format("element {} is out of order or there twice", i);
+  }
+  std::vector<std::size_t> order(count);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  const auto less = [&](std::size_t a, std::size_t b) {
+    const int keys = std::memcmp(elements.key(a).data(), elements.key(b).data(), key_size);
+    if (keys != 0) return keys < 0;
+    return std::memcmp(elements.key_end(a).data(), elements.key_end(b).data(), key_size) < 0;
+  };
+  // Ranges of a concatenation stand as the kernel tries them.
+  if (set.interval && set.key.size() > 1) std::ranges::sort(order, less);
+  for (std::size_t i = 1; i < count; ++i) {
+    if (!less(order[i - 1], order[i])) {
+      return fmt::format("element {} is out of order or there twice", order[i]);
     }
   }
 
   for (const Verdict& verdict : elements.verdicts) {
     if (Wrong wrong = check_verdict(verdict); !wrong.empty()) return wrong;
+  }
+  for (const std::string& object : elements.objects) {
+    if (Wrong wrong = check_object(set.object_type, object); !wrong.empty()) return wrong;
   }
   for (const auto& exprs : elements.exprs) {
     for (const StatefulExpr& expr : exprs) {
@@ -189,9 +256,15 @@ Wrong TableChecker::check_elements(const Set& set) const {
     if (elements.catch_all_data.size() != (maps_to_values ? set.data.size : 0)) {
       return fmt::format("a catch-all value of {} bytes", elements.catch_all_data.size());
     }
+    if (Wrong wrong = check_comment(elements.catch_all_comment); !wrong.empty()) return wrong;
+    if (set.kind == SetKind::ObjectMap) {
+      return check_object(set.object_type, elements.catch_all_object);
+    }
+    if (!elements.catch_all_object.empty()) return "a catch-all object, but no map of objects";
     return check_verdict(elements.catch_all_verdict);
   }
-  if (!elements.catch_all_data.empty() || elements.catch_all_verdict != Verdict{}) {
+  if (!elements.catch_all_data.empty() || elements.catch_all_verdict != Verdict{} ||
+      !elements.catch_all_object.empty() || !elements.catch_all_comment.empty()) {
     return "a catch-all value without a catch-all element";
   }
   return {};
@@ -230,6 +303,15 @@ Wrong TableChecker::check_lookup(const Lookup& lookup) const {
                                              : fmt::format("{} maps to no verdicts", lookup.set);
   }
   return {};
+}
+
+Wrong TableChecker::check_object_lookup(const ObjectLookup& lookup) const {
+  const auto found = sets_.find(lookup.set);
+  if (found == sets_.end()) return fmt::format("there is no map {}", lookup.set);
+  const Set& set = *found->second;
+  if (set.key.empty()) return {};  // not read whole: nothing more is known
+  if (set.kind != SetKind::ObjectMap) return fmt::format("{} maps to no objects", lookup.set);
+  return check_registers(lookup.source, set.key_size());
 }
 
 Wrong TableChecker::check_dynset(const Dynset& dynset) const {
@@ -320,7 +402,37 @@ Wrong TableChecker::check_expr(const Expr& expr) const {
             }
             return {};
           },
-          [](const auto&) { return Wrong{}; },
+          [&](const ObjectRef& object) { return check_object(object.type, object.name); },
+          [&](const ObjectLookup& lookup) { return check_object_lookup(lookup); },
+          [](const Fib& e) { return check_registers(e.destination, fib_size(e)); },
+          [](const Rt& e) {
+            return check_registers(e.destination, e.key == RtKey::NextHop6 ? 16 : 4);
+          },
+          [](const Socket& e) {
+            return check_registers(e.destination, e.key == SocketKey::CgroupV2 ? 8 : 4);
+          },
+          [](const Xfrm& e) {
+            const bool ipv6 = e.key == XfrmKey::Daddr6 || e.key == XfrmKey::Saddr6;
+            return check_registers(e.destination, ipv6 ? 16 : 4);
+          },
+          [](const Nat& e) {
+            return check_ends(e.address_min, e.address_max, address_size(e.family),
+                              check_ends(e.port_min, e.port_max, 2, {}));
+          },
+          [](const Masquerade& e) { return check_ends(e.port_min, e.port_max, 2, {}); },
+          [](const Redirect& e) { return check_ends(e.port_min, e.port_max, 2, {}); },
+          [](const Tproxy& e) {
+            return check_ends(e.address, {}, address_size(e.family), check_ends(e.port, {}, 2, {}));
+          },
+          [&](const Dup& e) {
+            const auto family = static_cast<std::uint8_t>(table_.family);
+            return check_ends(e.address, {}, address_size(family), check_ends(e.device, {}, 4, {}));
+          },
+          [](const Fwd& e) {
+            const auto family = static_cast<std::uint8_t>(e.family);
+            return check_ends(e.device, e.address, 4,
+                              check_ends(e.address, {}, address_size(family), {}));
+          },
           [](const Unsupported&) { return Wrong{}; }},
       expr);
 }
@@ -369,7 +481,13 @@ std::optional<Flaw> verify_table(const Table& table, const std::string& path) {
   if (Wrong wrong = check_name(table.name, "table"); !wrong.empty()) return Flaw{path, wrong};
   TableChecker checker(table);
   if (!checker.names_are_unique()) {
-    return Flaw{path, "two sets or two chains bear the same name"};
+    return Flaw{path, "two sets, chains or objects bear the same name"};
+  }
+  if (Wrong wrong = check_comment(table.comment); !wrong.empty()) return Flaw{path, wrong};
+  for (std::size_t o = 0; o < table.objects.size(); ++o) {
+    if (Wrong wrong = check_object_itself(table.objects[o]); !wrong.empty()) {
+      return Flaw{fmt::format("{}.objects[{}]", path, o), std::move(wrong)};
+    }
   }
   for (std::size_t s = 0; s < table.sets.size(); ++s) {
     if (Wrong wrong = checker.check_set(table.sets[s]); !wrong.empty()) {
@@ -379,6 +497,9 @@ std::optional<Flaw> verify_table(const Table& table, const std::string& path) {
   for (std::size_t c = 0; c < table.chains.size(); ++c) {
     const Chain& chain = table.chains[c];
     if (Wrong wrong = check_name(chain.name, "chain"); !wrong.empty()) {
+      return Flaw{fmt::format("{}.chains[{}]", path, c), std::move(wrong)};
+    }
+    if (Wrong wrong = check_comment(chain.comment); !wrong.empty()) {
       return Flaw{fmt::format("{}.chains[{}]", path, c), std::move(wrong)};
     }
     if (chain.base && chain.base->policy != VerdictCode::Accept &&

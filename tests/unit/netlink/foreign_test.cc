@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "netlink/netlink.h"
+#include "ruleset/verify.h"
 #include "support/netns.h"
 #include "unit/netlink/ruleset_builder.h"
 
@@ -90,12 +91,7 @@ TEST_CASE("nft's ruleset, read and written back") {
   for (const Refusal& refusal : written->refusals) {
     FAIL_CHECK(refusal.what << ": " << refusal.explanation);
   }
-  std::string expected = before;
-  const std::string comment = "\tcomment \"by hand\"\n";  // tables' comments are not kept
-  const std::size_t at = expected.find(comment);
-  REQUIRE(at != std::string::npos);
-  expected.erase(at, comment.size());
-  CHECK(output_of("nft -s list ruleset") == expected);
+  CHECK(output_of("nft -s list ruleset") == before);
   const auto again = kernel->dump_table(Family::Inet, "fw");
   REQUIRE(again);
   CHECK(same_configuration({{**again}}, {{table}}));
@@ -145,6 +141,40 @@ TEST_CASE("what the packet's surroundings decide, and what changes it") {
   REQUIRE(named != nullptr);
   CHECK(named->body == ObjectBody{Counter{}});
   CHECK(counters.elements.objects == std::vector<std::string>{"named"});
+}
+
+// 10.0.5.5 is in both ranges; the kernel takes the one that it was given first.
+TEST_CASE("ranges of a concatenation that overlap keep the kernel's order") {
+  fresh_network();
+  REQUIRE(load_nft("table inet t {\n map m {\n type ipv4_addr . inet_service : mark\n"
+                   "flags interval\n elements = { 10.0.5.0/24 . 80 : 1, 10.0.0.0/8 . 80 : 2 }\n"
+                   "}\n }\n") == "");
+  auto kernel = Connection::open();
+  REQUIRE(kernel);
+  const auto read = kernel->dump();
+  REQUIRE(read);
+  const Elements& elements = read->tables[0].sets[0].elements;
+  REQUIRE(elements.count() == 2);
+  CHECK(elements.data == std::vector<std::uint8_t>{1, 0, 0, 0, 2, 0, 0, 0});
+  const std::string got = output_of("nft get element inet t m '{ 10.0.5.5 . 80 }'");
+  CAPTURE(got);
+  CHECK(got.find("0x00000001") != std::string::npos);
+  CHECK(verify(*read) == std::nullopt);
+}
+
+TEST_CASE("a translation of ports in both families") {
+  fresh_network();
+  REQUIRE(load_nft("table inet t {\n chain c {\n type nat hook prerouting priority dstnat\n"
+                   "tcp dport 80 dnat to :8080\n }\n }\n") == "");
+  auto kernel = Connection::open();
+  REQUIRE(kernel);
+  const auto read = kernel->dump();
+  REQUIRE(read);
+  const Rule& rule = read->tables[0].chains[0].rules[0];
+  CHECK(unsupported_in(rule) == "");
+  const auto* nat = std::get_if<Nat>(&rule.exprs.back());
+  REQUIRE(nat != nullptr);
+  CHECK(nat->family == 1);
 }
 
 TEST_CASE("a dormant table, a bound chain, tables of one name in two families") {

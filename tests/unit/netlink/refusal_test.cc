@@ -87,6 +87,19 @@ TEST_CASE("an expression where its hook does not allow it") {
   CHECK(refusal.os_errno == EOPNOTSUPP);
 }
 
+TEST_CASE("an object that the kernel does not take") {
+  fresh_network();
+  Table table = table_of({});
+  table.objects = {{.name = "helped",
+                    .handle = 0,
+                    .type = object_type::kCtHelper,
+                    .body = CtHelper{"no-such-helper", 2, 6},
+                    .comment = {}}};
+  const Refusal refusal = only(refusals_of(table));
+  CHECK(refusal.what == "object helped");
+  CHECK(refusal.explanation == "the kernel has no connection tracking helper no-such-helper");
+}
+
 TEST_CASE("chains in a circle: no object is named, the nearest rule is") {
   fresh_network();
   const Refusal refusal = only(refusals_of(table_of(

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "netlink/decode_expr.h"
+#include "netlink/decode_ruleset.h"
 #include "netlink/encode_expr.h"
 #include "netlink/netlink.h"
 #include "support/netns.h"
@@ -64,6 +65,7 @@ void check_same(const Table& table) {
     CHECK(a.elements == b.elements);
     CHECK(a == b);
   }
+  CHECK(live.tables[0].objects == wanted.tables[0].objects);
   CHECK(live == wanted);
 }
 
@@ -262,9 +264,8 @@ std::size_t alternatives(const std::vector<Rule>& rules) {
 TEST_CASE("every expression") {
   fresh_network();
   const std::vector<Rule> rules = every_expression();
-  // Notrack needs a chain before conntrack, below; the two of objects need one; tunnel's module is
-  // rare; Unsupported is
-  // never written.
+  // Notrack needs a chain before conntrack, below; the two of objects need one, below too; tunnel's
+  // module is rare; Unsupported is never written.
   CHECK(alternatives(rules) == std::variant_size_v<Expr> - 5);
   for (const Table& table : tables_of_their_own()) check_same(table);
   check_same(table_of(
@@ -428,6 +429,143 @@ TEST_CASE("every kind of set") {
     INFO("missing in nft's listing: " << text);
     CHECK(listed.find(text) != std::string::npos);
   }
+}
+
+Object object(std::string name, std::uint32_t type, ObjectBody body) {
+  return {
+      .name = std::move(name), .handle = 0, .type = type, .body = std::move(body), .comment = {}};
+}
+
+// SYN_SENT to UNACK: all that the kernel shows of a TCP timeout.
+CtTimeout tcp_timeout() {
+  CtTimeout timeout{.family = 2, .protocol = 6, .values = {}};
+  for (std::uint16_t state = 1; state <= 11; ++state)
+    timeout.values.push_back({state, 100U + state});
+  return timeout;
+}
+
+TEST_CASE("every object that this kernel has, by rule and by map") {
+  fresh_network();
+  Table table = table_of({});
+  table.objects = {
+      object("hits", object_type::kCounter, Counter{}),
+      object("other hits", object_type::kCounter, Counter{}),
+      object("volume", object_type::kQuota, Quota{1 << 20, 0, true}),
+      object("pace", object_type::kLimit, Limit{LimitUnit::Bytes, 1000, 60, 500, true}),
+      object("connections", object_type::kConnlimit, Connlimit{10, true}),
+      object("proxy", object_type::kSynproxy, Synproxy{1460, 7, 3}),
+      object("patience", object_type::kCtTimeout, tcp_timeout()),
+      object("awaited", object_type::kCtExpectation, CtExpectation{2, 6, 9876, 60'000, 12}),
+  };
+  table.objects[0].comment = "of the web";
+  Set by_port = make_set("by port", {kPort}, SetKind::ObjectMap);
+  by_port.object_type = object_type::kCounter;
+  add_key(by_port, {0, 22});
+  add_key(by_port, {0, 80});
+  by_port.elements.objects = {"other hits", "hits"};
+  by_port.elements.comments = {"", "web"};
+  by_port.elements.has_catch_all = true;
+  by_port.elements.catch_all_object = "hits";
+  by_port.elements.catch_all_comment = "the rest";
+  Set by_source = make_set("by source", {kIpv4}, SetKind::ObjectMap);
+  by_source.object_type = object_type::kQuota;
+  by_source.interval = true;
+  add_interval(by_source, {10, 0, 0, 0}, {10, 0, 0, 255});
+  by_source.elements.objects = {"volume"};
+  table.sets = {by_port, by_source};
+  std::vector<Rule> rules;
+  for (const Object& each : table.objects) {
+    rules.push_back(rule(each.name, {Meta{MetaKey::L4Proto, 0}, Cmp{CmpOp::Eq, 0, bytes({6})},
+                                     ObjectRef{each.type, each.name}}));
+  }
+  rules.push_back(
+      rule("by map", {Payload{PayloadBase::Transport, 2, 2, 0}, ObjectLookup{0, "by port"}}));
+  rules.push_back(rule("by intervals",
+                       {Payload{PayloadBase::Network, 12, 4, 0}, ObjectLookup{0, "by source"}}));
+  table.chains = {base_chain("input", Hook::Input, rules)};
+  check_same(table);
+  // nft 1.0.6 aborts on a connlimit object.
+  table.objects.erase(table.objects.begin() + 4);
+  table.chains[0].rules.erase(table.chains[0].rules.begin() + 4);
+  check_same(table);
+  const std::string listed = output_of("nft list ruleset");
+  for (const std::string text :
+       {"counter hits {", "comment \"of the web\"", "quota volume {", "over 1 mbytes",
+        "ct timeout patience {", "ct expectation awaited {", "dport 9876", "synproxy proxy {",
+        "22 : \"other hits\"", "* comment \"the rest\" : \"hits\""}) {
+    CAPTURE(listed);
+    INFO("missing in nft's listing: " << text);
+    CHECK(listed.find(text) != std::string::npos);
+  }
+}
+
+// What a kernel without their modules refuses.
+TEST_CASE("a helper and a security mark, written and read without a kernel") {
+  for (const Object& each : {object("ftp", object_type::kCtHelper, CtHelper{"ftp", 2, 6}),
+                             object("sshtag", object_type::kSecmark, Secmark{"a_t:s0"})}) {
+    Table table = table_of({});
+    const auto message = encode_object(table, each);
+    REQUIRE(message);
+    RulesetReader reader;
+    const auto whole = encode_new_table(table);
+    REQUIRE(whole);
+    constexpr std::size_t kHeaders = 20;
+    REQUIRE(reader.table(1, View(*whole).subspan(kHeaders)));
+    REQUIRE(reader.object(1, View(*message).subspan(kHeaders)));
+    CHECK(reader.ruleset().tables[0].objects == std::vector<Object>{each});
+  }
+}
+
+TEST_CASE("what is there for people: comments, and nft's chains within a rule") {
+  fresh_network();
+  // The kernel has none within another.
+  Chain inner = plain_chain("__chain0", {rule("innermost", {Counter{}})});
+  inner.bound = true;
+  Chain input =
+      base_chain("input", Hook::Input, {rule("", {verdict(VerdictCode::Jump, "__chain0")})});
+  input.comment = "what comes in";
+  Table table = table_of({input, inner});
+  table.comment = "by hand";
+  Set set = make_set("sources", {kIpv4});
+  set.saves_memory = true;
+  table.sets = {set};
+  check_same(table);
+  const std::string listed = output_of("nft list ruleset");
+  CAPTURE(listed);
+  CHECK(listed.find("comment \"by hand\"") != std::string::npos);
+  CHECK(listed.find("comment \"what comes in\"") != std::string::npos);
+  CHECK(listed.find("policy memory") != std::string::npos);
+  CHECK(listed.find("__chain") == std::string::npos);
+  CHECK(listed.find("counter packets 0 bytes 0 comment \"innermost\"") != std::string::npos);
+}
+
+TEST_CASE("what nft notes of a set for its own listing") {
+  fresh_network();
+  REQUIRE(rolewall::test::load_nft(R"(table inet rolewall {
+  set offered {
+    typeof tcp option maxseg size
+    comment "seen"
+    elements = { 1400 }
+  }
+  set merged {
+    type ipv4_addr
+    flags interval
+    auto-merge
+    elements = { 10.0.0.0/8 }
+  }
+  map pools {
+    type ipv4_addr : interval ipv4_addr
+    elements = { 10.0.0.1 : 10.1.0.0/24 }
+  }
+})") == "");
+  const std::string listed = output_of("nft list ruleset");
+  auto kernel = Connection::open();
+  REQUIRE(kernel);
+  const auto read = kernel->dump_table(Family::Inet, "rolewall");
+  REQUIRE(read);
+  REQUIRE(*read);
+  check_same(**read);
+  CHECK(output_of("nft list ruleset") == listed);
 }
 
 TEST_CASE("element columns: what remains, and what an element holds of its own") {

@@ -64,6 +64,11 @@ inline ruleset::Snapshot every_kind() {
   objects.elements.key_size = 6;
   objects.elements.keys = {1, 2, 3, 4, 5, 6};
   objects.elements.objects = {"counter \xff"};
+  objects.elements.has_catch_all = true;
+  objects.elements.catch_all_object = "web \"hits\"";
+  objects.elements.catch_all_comment = "the rest";
+  objects.notes = {0, 4, 2, 0, 0, 0, 9};
+  objects.saves_memory = true;
 
   Set meter = make_set("meter", SetKind::Set, {{DataType::Ipv6Address, 16}});
   meter.dynamic = meter.has_timeout = true;
@@ -143,12 +148,30 @@ inline ruleset::Snapshot every_kind() {
   Chain ingress{"ingress", 0, BaseChain{}, {}};
   ingress.base->hook = Hook::Ingress;
   ingress.base->devices = {"eth0", "eth1"};
+  ingress.comment = "at the device";
+  ingress.offloaded = true;
+  leaf.bound = true;
 
   Table table;
   table.family = Family::Inet;
   table.name = "rolewall";
   table.handle = 3;
   table.flags = 1;
+  table.comment = "everything";
+  const auto add_object = [&](std::string name, std::uint32_t type, ObjectBody body) {
+    table.objects.push_back({std::move(name), 5, type, std::move(body), "a comment"});
+  };
+  add_object("counter \xff", object_type::kCounter, Counter{3, 180});
+  add_object("web \"hits\"", object_type::kCounter, Counter{});
+  add_object("quota", object_type::kQuota, Quota{1000, 20, true});
+  add_object("helper", object_type::kCtHelper, CtHelper{"ftp", 2, 6});
+  add_object("limit", object_type::kLimit, Limit{LimitUnit::Bytes, 10, 60, 5, true});
+  add_object("connlimit", object_type::kConnlimit, Connlimit{3, true});
+  add_object("timeout", object_type::kCtTimeout, CtTimeout{2, 17, {{1, 30}, {2, 180}}});
+  add_object("secmark", object_type::kSecmark, Secmark{"a_t:s0"});
+  add_object("expected", object_type::kCtExpectation, CtExpectation{10, 6, 21, 1000, 4});
+  add_object("synproxy", object_type::kSynproxy, Synproxy{1460, 7, 3});
+  add_object("tunnel", 6, Unsupported{"object of type 6", "it is not modelled"});
   table.sets = {plain, map, dispatch, objects, meter, unread};
   table.chains = {leaf, input, ingress};
   snapshot.ruleset.tables = {table};

@@ -78,13 +78,50 @@ TEST_CASE("names are there, once, and not too long") {
   Table& table = ruleset.tables[0];
   table.chains[0].rules.clear();
   table.chains[1].name = "c0";
-  CHECK_EQ(flaw_of(ruleset), "tables[0]: two sets or two chains bear the same name");
+  CHECK_EQ(flaw_of(ruleset), "tables[0]: two sets, chains or objects bear the same name");
   table.chains[1].name = "";
   CHECK_EQ(flaw_of(ruleset), "tables[0].chains[1]: a chain without a name");
   table.chains[1].name = std::string(256, 'c');
   CHECK_EQ(flaw_of(ruleset), "tables[0].chains[1]: the chain's name is longer than 255 bytes");
   table.name = std::string("a\0b", 3);
   CHECK_EQ(flaw_of(ruleset), "tables[0]: the table's name holds a zero byte");
+}
+
+TEST_CASE("objects are there, of the type that is asked for") {
+  Ruleset ruleset = line_of_chains(1);
+  Table& table = ruleset.tables[0];
+  table.objects = {{"hits", 0, object_type::kCounter, Counter{}, ""},
+                   {"hits", 0, object_type::kQuota, Quota{}, ""}};
+  table.chains[0].rules = {{0, "", {ObjectRef{object_type::kQuota, "hits"}}}};
+  CHECK_EQ(flaw_of(ruleset), "");
+  table.chains[0].rules[0].exprs = {ObjectRef{object_type::kLimit, "hits"}};
+  CHECK_EQ(flaw_of(ruleset),
+           "tables[0].chains[0].rules[0].exprs[0]: there is no object hits of type 4");
+
+  Set& map = table.sets.emplace_back();
+  map.name = "m";
+  map.kind = SetKind::ObjectMap;
+  map.object_type = object_type::kCounter;
+  map.key = {{DataType::InetService, 2}};
+  map.elements.key_size = 2;
+  map.elements.keys = {0, 80};
+  map.elements.objects = {"hits"};
+  table.chains[0].rules[0].exprs = {ObjectLookup{0, "m"}};
+  CHECK_EQ(flaw_of(ruleset), "");
+  map.elements.objects = {"misses"};
+  CHECK_EQ(flaw_of(ruleset), "tables[0].sets[0]: there is no object misses of type 1");
+  map.elements.objects = {"hits"};
+  map.elements.has_catch_all = true;
+  CHECK_EQ(flaw_of(ruleset), "tables[0].sets[0]: there is no object  of type 1");
+  map = {};
+  map.name = "m";
+  map.key = {{DataType::InetService, 2}};
+  CHECK_EQ(flaw_of(ruleset), "tables[0].chains[0].rules[0].exprs[0]: m maps to no objects");
+
+  table.objects[1].type = object_type::kLimit;
+  CHECK_EQ(flaw_of(ruleset), "tables[0].objects[1]: type 4, where its body is one of type 2");
+  table.objects[1] = table.objects[0];
+  CHECK_EQ(flaw_of(ruleset), "tables[0]: two sets, chains or objects bear the same name");
 }
 
 TEST_CASE("registers hold 64 bytes") {
@@ -106,6 +143,12 @@ TEST_CASE("registers hold 64 bytes") {
   CHECK(flaw_with(Cmp{CmpOp::Eq, 0, {}}).ends_with("a length of 0"));
   CHECK(flaw_with(Range{false, 0, Value::be16(1), Value::u8(1)}).ends_with("differ in length"));
   CHECK(flaw_with(Limit{}).ends_with("a limit whose rate is 0"));
+  CHECK_EQ(flaw_with(Nat{NatKind::Source, 2, Register{15}, {}, Register{14}, {}, 0}), "");
+  CHECK(flaw_with(Nat{NatKind::Source, 10, Register{13}, {}, {}, {}, 0})
+            .ends_with("16 bytes do not fit in the registers from 13 on"));
+  CHECK(flaw_with(Redirect{{}, Register{16}, 0}).ends_with("there is no register 16"));
+  CHECK(flaw_with(Fib{FibResult::OifName, 1, 13}).ends_with("the registers from 13 on"));
+  CHECK(flaw_with(Xfrm{XfrmKey::Saddr6, XfrmDirection::In, 0, 14}).ends_with("from 14 on"));
 }
 
 }  // namespace
