@@ -60,7 +60,8 @@ struct Alternative {
 struct Hop {
   std::string host;
   ruleset::Hook hook = ruleset::Hook::Input;
-  std::string device;  // that it came in or went out by
+  std::string device;      // that it came in or went out by
+  std::string translated;  // "to 10.0.2.10:443", "from 203.0.113.12:40000"; "": nothing
   Verdict verdict = Verdict::Accept;
   std::optional<DecidedBy> decided_by;
   std::string reason;                     // Stack, Undecided

@@ -37,6 +37,21 @@ std::optional<Value> at_or_after(const net::IntervalSet<Value>& set, Value wante
   return set.intervals().front().first;
 }
 
+constexpr net::Uint128 kFar = ~net::Uint128{0};
+
+// The size of the interval that holds both.
+template <class Value>
+net::Uint128 range_of_both(const net::IntervalSet<Value>& set, Value a, Value b) {
+  if (set.is_all()) return kFar;
+  const auto& intervals = set.intervals();
+  const auto after = std::ranges::upper_bound(intervals, std::min(a, b), {},
+                                              [](const auto& interval) { return interval.first; });
+  if (after == intervals.begin()) return kFar;
+  const auto& interval = *std::prev(after);
+  if (interval.last < std::max(a, b)) return kFar;
+  return interval.last.value - interval.first.value;
+}
+
 }  // namespace
 
 std::pair<Address, Address> host_addresses(const net::Prefix& prefix) {
@@ -220,15 +235,20 @@ void Ends::add_internet(std::vector<Party>& parties) const {
   }
 }
 
-// A network that stands for every address (a shipped default that the site did not narrow) says
-// nothing about who is near whom.
-bool Ends::share_a_network(const Address& a, const Address& b) const {
-  return std::any_of(
-      policy_.networks.begin(), policy_.networks.end(), [&](const policy::Network& network) {
-        const bool everything =
-            net::is_ipv4(a) ? network.addresses.ipv4.is_all() : network.addresses.ipv6.is_all();
-        return !everything && network.addresses.contains(a) && network.addresses.contains(b);
-      });
+// How large the narrowest range of a network is that holds both; the greatest number where none
+// does. A network that stands for every address (a shipped default that the site did not narrow)
+// says nothing about who is near whom.
+net::Uint128 Ends::distance(const Address& a, const Address& b) const {
+  net::Uint128 least = kFar;
+  for (const policy::Network& network : policy_.networks) {
+    if (const auto* ipv4 = std::get_if<Ipv4>(&a)) {
+      least = std::min(least, range_of_both(network.addresses.ipv4, *ipv4, std::get<Ipv4>(b)));
+    } else {
+      least = std::min(least,
+                       range_of_both(network.addresses.ipv6, std::get<Ipv6>(a), std::get<Ipv6>(b)));
+    }
+  }
+  return least;
 }
 
 std::optional<std::pair<Address, Address>> Ends::meet(const Party& from, const Party& to,
@@ -242,22 +262,19 @@ std::optional<std::pair<Address, Address>> Ends::meet(const Party& from, const P
                of_family);
   if (sources.empty() || destinations.empty()) return std::nullopt;
 
-  Address source = sources.front();
-  if (sources.size() > 1) {
-    const auto near = std::find_if(sources.begin(), sources.end(), [&](const Address& address) {
-      return std::any_of(destinations.begin(), destinations.end(),
-                         [&](const Address& other) { return share_a_network(address, other); });
-    });
-    if (near != sources.end()) source = *near;
-  }
-  Address destination = destinations.front();
-  if (destinations.size() > 1) {
-    const auto near =
-        std::find_if(destinations.begin(), destinations.end(),
-                     [&](const Address& address) { return share_a_network(source, address); });
-    if (near != destinations.end()) destination = *near;
-  }
-  return std::pair{source, destination};
+  // The first of the nearest.
+  const auto nearest = [&](const std::vector<Address>& candidates,
+                           const std::vector<Address>& others) {
+    const auto by_distance = [&](const Address& address) {
+      net::Uint128 least = kFar;
+      for (const Address& other : others) least = std::min(least, distance(address, other));
+      return least;
+    };
+    return candidates.size() == 1 ? candidates.front()
+                                  : *std::ranges::min_element(candidates, {}, by_distance);
+  };
+  const Address source = nearest(sources, destinations);
+  return std::pair{source, nearest(destinations, {source})};
 }
 
 }  // namespace rolewall::ask

@@ -34,8 +34,9 @@ class Ends {
   std::vector<Party> parties(const policy::Selectors& selectors,
                              std::optional<policy::Index> self) const;
 
-  // The addresses of one family by which two parties meet: a host stands for its first address in a
-  // network that holds the other end, else for its first. std::nullopt where one has none.
+  // The addresses of one family by which two parties meet: a host stands for its address in the
+  // narrowest range of a network that holds the other end too, else for its first. std::nullopt
+  // where one has none.
   std::optional<std::pair<net::Address, net::Address>> meet(const Party& from, const Party& to,
                                                             bool ipv4) const;
 
@@ -55,7 +56,7 @@ class Ends {
   void add_prefix(const net::Prefix& prefix, std::vector<Party>& parties) const;
   void add_network(const policy::Network& network, std::vector<Party>& parties) const;
   void add_internet(std::vector<Party>& parties) const;
-  bool share_a_network(const net::Address& a, const net::Address& b) const;
+  net::Uint128 distance(const net::Address& a, const net::Address& b) const;
 
   const policy::Policy& policy_;
   std::unordered_map<std::string, std::vector<policy::Index>> bearers_;  // by the address's bytes

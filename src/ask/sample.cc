@@ -88,21 +88,25 @@ std::vector<eval::PacketFields> transports(const policy::PacketWords& words, boo
 // Who is asked about a packet from a host to a host.
 struct Asked {
   std::optional<Index> sender;
+  std::optional<Index> through;
   std::optional<Index> receiver;
-  bool any() const { return sender || receiver; }
+  bool any() const { return sender || through || receiver; }
 };
 
 Asked asked(const Party& from, const Party& to, bool group, std::optional<Index> at,
             const Asking& asking) {
+  constexpr std::optional<Index> kNobody;
   if (asking.alone) {
-    if (from.host == asking.self) return {asking.self, std::nullopt};
-    if (to.host == asking.self || (group && at == asking.self)) return {std::nullopt, asking.self};
+    const std::optional<Index>& self = asking.self;
+    if (from.host == self) return {self, kNobody, kNobody};
+    if (to.host == self || (group && at == self)) return {kNobody, kNobody, self};
+    if (at == self) return {kNobody, self, kNobody};
     return {};
   }
-  if (!at) return {from.host, to.host};
-  if (from.host == at) return {at, std::nullopt};
-  if (to.host == at || group) return {from.host, at};
-  return {};
+  if (!at) return {from.host, kNobody, to.host};
+  if (from.host == at) return {at, kNobody, kNobody};
+  if (to.host == at || group) return {from.host, kNobody, at};
+  return {from.host, at, to.host};
 }
 
 // The receiver's own address as source: no packet that arrives has it.
@@ -142,6 +146,8 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
           const auto [source, destination] = *addresses;
           const Asked who = asked(from, to, is_group(destination), at, asking);
           if (from.host && (from.host == to.host || bears(ends_, who.receiver, source))) continue;
+          // Who bears an address of the packet's is its end: another of them is asked here.
+          if (bears(ends_, who.through, source) || bears(ends_, who.through, destination)) continue;
           if (!who.any()) {
             nobody_asked = true;
             continue;
@@ -161,7 +167,10 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
           sample.in = words.in.value_or("");
           sample.out = words.out.value_or("");
           sample.sender = who.sender;
+          sample.through = who.through;
           sample.receiver = who.receiver;
+          if (who.through) sample.at = policy_.hosts[*who.through].name;
+          sample.alone = asking.alone;
           samples.push_back(std::move(sample));
         }
       }
@@ -170,10 +179,9 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
   if (samples.empty() && nobody_asked) {
     const std::optional<Index> one = asking.alone ? asking.self : at;
     if (one) {
-      diagnostics.error(
-          "not-an-end", words.span,
-          fmt::format("neither end of this packet is {}", policy_.hosts[*one].name),
-          "what a host forwards cannot be asked yet; a multicast address is asked with `at=`");
+      diagnostics.error("not-an-end", words.span,
+                        fmt::format("neither end of this packet is {}", policy_.hosts[*one].name),
+                        "what it passes on, and a multicast address, is asked with `at=`");
     } else {
       diagnostics.error("not-an-end", words.span,
                         "neither end of this packet is a host of the site",

@@ -19,8 +19,8 @@
 
 namespace rolewall::ask {
 
-// One packet, and who is asked about it: out of `sender`, into `receiver`, in this order. At least
-// one of them is set.
+// One packet, and who is asked about it: out of `sender`, past `through`, into `receiver`, in this
+// order. At least one of them is set.
 struct Sample {
   eval::PacketFields fields;
   std::optional<std::uint32_t> ct_state;  // a bit of ruleset::ct_state
@@ -28,7 +28,10 @@ struct Sample {
   std::string in;   // an interface's name or a device, as given; "": not said
   std::string out;  // likewise
   std::optional<policy::Index> sender;
+  std::optional<policy::Index> through;  // passes it on: `in` and `out` are its
   std::optional<policy::Index> receiver;
+  std::string at;      // the name of `through`
+  bool alone = false;  // nobody else is asked, wherever the packet goes from there
 };
 
 inline bool is_ipv4(const Sample& sample) {

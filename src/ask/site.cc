@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ask/translations.h"
 #include "base/check.h"
 #include "compile/compile.h"
 #include "ruleset/names.h"
@@ -66,33 +67,17 @@ Tried tried(const ruleset::Snapshot& snapshot, const eval::Step& step) {
   return tried;
 }
 
-eval::Packet to_packet(const Sample& sample, const ruleset::Interface& interface, bool arrives) {
-  eval::Packet packet = eval::build(sample.fields);
-  packet.ct_state = sample.ct_state;
-  if (!arrives) {
-    packet.out_device = interface.device;
-    packet.user = sample.user;
-    return packet;
-  }
-  packet.in_device = interface.device;
-  const net::Address& destination = sample.fields.destination;
-  if (const auto* ipv4 = std::get_if<net::Ipv4>(&destination)) {
-    if (ipv4->value >> 28 == 0xe) packet.type = eval::PacketType::Multicast;
-    if (ipv4->value == 0xffffffff) packet.type = eval::PacketType::Broadcast;
-  } else if (std::get<net::Ipv6>(destination).value >> 120 == 0xff) {
-    packet.type = eval::PacketType::Multicast;
-  }
-  return packet;
-}
-
 std::vector<Hop> to_hops(const ruleset::Snapshot& snapshot, const eval::Journey& journey,
-                         const std::string& device, bool explain) {
+                         const FlowEnd& end, bool explain) {
   std::vector<Hop> hops;
+  const Translations translations = translations_of(end.packet, journey.after);
   for (const eval::HookResult& result : journey.hooks) {
     Hop hop;
     hop.host = snapshot.host.name;
     hop.hook = result.hook;
-    hop.device = device;
+    const bool leaves_a_forwarder = end.arrives && result.hook == ruleset::Hook::Postrouting;
+    hop.device = leaves_a_forwarder ? journey.after.out_device : end.device;
+    hop.translated = translations.at(result.hook);
     hop.verdict = verdict_of(result.fate);
     if (result.decided) {
       hop.decided_by = decided_by(snapshot.ruleset, snapshot.sources, result.decision);
@@ -104,6 +89,42 @@ std::vector<Hop> to_hops(const ruleset::Snapshot& snapshot, const eval::Journey&
     hops.push_back(std::move(hop));
   }
   return hops;
+}
+
+bool has_destination_nat(const ruleset::Ruleset& ruleset) {
+  return std::ranges::any_of(ruleset.tables, [](const ruleset::Table& table) {
+    return std::ranges::any_of(table.chains, [](const ruleset::Chain& chain) {
+      return chain.base && chain.base->type == ruleset::ChainType::Nat &&
+             chain.base->hook == ruleset::Hook::Prerouting;
+    });
+  });
+}
+
+// What the host at this stop says. `settled`: it is the same by every interface.
+std::vector<Hop> ask_at(const Stop& stop, const std::string& host, const Teller& teller,
+                        bool& settled) {
+  std::vector<std::vector<Hop>> answers;
+  for (const FlowEnd& end : stop.ends) answers.push_back(teller(end));
+  const auto verdict = [](const std::vector<Hop>& hops) {
+    return hops.empty() ? Verdict::Accept : hops.back().verdict;
+  };
+  settled = std::ranges::all_of(
+      answers, [&](const auto& answer) { return verdict(answer) == verdict(answers.front()); });
+  if (settled) return std::move(answers.front());
+
+  Hop hop;
+  hop.host = host;
+  hop.hook = stop.ends.front().arrives ? ruleset::Hook::Input : ruleset::Hook::Output;
+  if (!stop.out.empty() && !stop.in.empty()) hop.hook = ruleset::Hook::Forward;
+  hop.verdict = Verdict::Conditional;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    Alternative alternative;
+    alternative.add = stop.words[i];
+    alternative.verdict = verdict(answers[i]);
+    if (!answers[i].empty()) alternative.decided_by = answers[i].back().decided_by;
+    hop.alternatives.push_back(std::move(alternative));
+  }
+  return {std::move(hop)};
 }
 
 }  // namespace
@@ -138,7 +159,8 @@ bool audits(const policy::Policy& policy) {
          });
 }
 
-Site::Site(const policy::Policy& policy, policy::Date date) : policy_(&policy), date_(date) {
+Site::Site(const policy::Policy& policy, policy::Date date)
+    : policy_(&policy), date_(date), ends_(policy) {
   if (!audits(policy)) return;
   enforcing_ = policy;
   enforcing_.defaults.mode = policy::Mode::Enforce;
@@ -146,23 +168,26 @@ Site::Site(const policy::Policy& policy, policy::Date date) : policy_(&policy), 
   policy_ = &enforcing_;
 }
 
-Site::Site(const policy::Policy& policy, ruleset::Snapshot snapshot) : policy_(&policy), date_() {
+Site::Site(const policy::Policy& policy, ruleset::Snapshot snapshot)
+    : policy_(&policy), date_(), ends_(policy) {
   CHECK(policy.hosts.size() == 1, "a ruleset without a policy is one host's");
+  add(0, std::move(snapshot));
+}
+
+void Site::add(Index index, ruleset::Snapshot snapshot) {
   auto host = std::make_unique<Compiled>();
   host->snapshot = std::move(snapshot);
-  host->evaluator = std::make_unique<eval::Evaluator>(host->snapshot.ruleset, host->snapshot.host);
-  hosts_.emplace(0, std::move(host));
+  const ruleset::Host& machine = host->snapshot.host;
+  host->evaluator = std::make_unique<eval::Evaluator>(host->snapshot.ruleset, machine);
+  host->addresses =
+      net::AddressSet::from(machine.addresses) | net::AddressSet::from(machine.virtual_addresses);
+  host->translates = has_destination_nat(host->snapshot.ruleset);
+  hosts_[index] = std::move(host);
 }
 
 Site::Compiled& Site::compiled(Index host) {
-  auto& entry = hosts_[host];
-  if (!entry) {
-    entry = std::make_unique<Compiled>();
-    entry->snapshot = compile::compile(*policy_, host, {date_, true});
-    entry->evaluator =
-        std::make_unique<eval::Evaluator>(entry->snapshot.ruleset, entry->snapshot.host);
-  }
-  return *entry;
+  if (!hosts_.contains(host)) add(host, compile::compile(*policy_, host, {date_, true}));
+  return *hosts_[host];
 }
 
 const ruleset::Snapshot& Site::snapshot(Index host) {
@@ -176,58 +201,28 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
   options.explain = explain;
   const eval::Journey journey = end.arrives ? host.evaluator->arrive(end.packet, options)
                                             : host.evaluator->send(end.packet, options);
-  return to_hops(host.snapshot, journey, end.device, explain);
-}
-
-std::vector<Hop> Site::ask_host(Index index, const Sample& sample, bool arrives,
-                                const Teller& teller, std::string& interface) {
-  const ruleset::Host& host = compiled(index).snapshot.host;
-  const std::string& given = arrives ? sample.in : sample.out;
-  const net::Address& far = arrives ? sample.fields.source : sample.fields.destination;
-  const auto choices = interfaces_for(host, far, given);
-  interface = choices.front().name;
-
-  std::vector<std::vector<Hop>> answers;
-  for (const ruleset::Interface& choice : choices) {
-    answers.push_back(teller({index, choice.device, arrives, to_packet(sample, choice, arrives)}));
-  }
-  const auto verdict = [](const std::vector<Hop>& hops) {
-    return hops.empty() ? Verdict::Accept : hops.back().verdict;
-  };
-  const bool agree = std::all_of(answers.begin(), answers.end(), [&](const auto& answer) {
-    return verdict(answer) == verdict(answers.front());
-  });
-  if (agree) return std::move(answers.front());
-
-  interface.clear();
-  Hop hop;
-  hop.host = host.name;
-  hop.hook = arrives ? ruleset::Hook::Input : ruleset::Hook::Output;
-  hop.verdict = Verdict::Conditional;
-  // Devices of one interface are told apart by their own names.
-  const auto shares_name = [&](const ruleset::Interface& choice) {
-    return std::count_if(choices.begin(), choices.end(),
-                         [&](const auto& other) { return other.name == choice.name; }) > 1;
-  };
-  for (std::size_t i = 0; i < choices.size(); ++i) {
-    Alternative alternative;
-    alternative.add = fmt::format("{}={}", arrives ? "in" : "out",
-                                  shares_name(choices[i]) ? choices[i].device : choices[i].name);
-    alternative.verdict = verdict(answers[i]);
-    if (!answers[i].empty()) alternative.decided_by = answers[i].back().decided_by;
-    hop.alternatives.push_back(std::move(alternative));
-  }
-  return {std::move(hop)};
+  return to_hops(host.snapshot, journey, end, explain);
 }
 
 Answer Site::ask_with(const Sample& sample, const Teller& teller) {
   Answer answer;
   Sample asked = sample;
   bool comes_through = true;
-  const auto ask_end = [&](Index host, bool arrives) {
-    std::string interface;
-    std::vector<Hop> hops = ask_host(host, sample, arrives, teller, interface);
-    (arrives ? asked.in : asked.out) = interface;
+  bool in_is_said = false;
+  for (const Stop& stop : way_of(sample)) {
+    bool settled = true;
+    std::vector<Hop> hops =
+        ask_at(stop, compiled(stop.ends.front().host).snapshot.host.name, teller, settled);
+    const auto said = [&](const std::string& interface) {
+      return settled ? interface : std::string();
+    };
+    if (!stop.ends.front().arrives) {
+      if (!sample.through) asked.out = said(stop.out);
+    } else if (!in_is_said) {
+      in_is_said = true;
+      asked.in = said(stop.in);
+      if (sample.through || !sample.sender) asked.out = said(stop.out);
+    }
     for (Hop& hop : hops) {
       const Verdict verdict = hop.verdict;
       (comes_through ? answer.hops : answer.beyond).push_back(std::move(hop));
@@ -236,9 +231,7 @@ Answer Site::ask_with(const Sample& sample, const Teller& teller) {
         comes_through = false;
       }
     }
-  };
-  if (sample.sender) ask_end(*sample.sender, false);
-  if (sample.receiver) ask_end(*sample.receiver, true);
+  }
   answer.packet = to_words(asked);
   return answer;
 }

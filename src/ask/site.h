@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ask/answer.h"
+#include "ask/ends.h"
 #include "ask/sample.h"
 #include "eval/eval.h"
 #include "policy/policy.h"
@@ -16,12 +17,23 @@
 
 namespace rolewall::ask {
 
-// One end of a flow, by one interface of the host that stands there.
+// One host on a packet's way, by the interfaces that it takes there.
 struct FlowEnd {
   policy::Index host = 0;
-  std::string device;
+  std::string device;    // that it arrives by, or leaves its sender by
   bool arrives = false;  // else the host sends it
-  eval::Packet packet;
+  eval::Packet packet;   // with an out_device too where the host is to pass it on
+
+  bool passes_on() const { return arrives && !packet.out_device.empty(); }
+};
+
+// One host on a packet's way, with each choice of interfaces that it has there.
+struct Stop {
+  std::vector<FlowEnd> ends;       // never empty
+  std::vector<std::string> words;  // which would settle each: "in=public", "in=public out=private"
+  // The interfaces of the first, by name; "" where it takes none in that direction.
+  std::string in;
+  std::string out;
 };
 
 // What a host does with a packet: the hooks that it met, the last of which decides.
@@ -41,9 +53,14 @@ class Site {
 
   Answer ask(const Sample& sample, bool explain = false);
 
-  // The same, but `teller` says what each host does. It is asked about both ends and every
-  // interface that the packet may take, always in the same order, whatever it answers.
+  // The same, but `teller` says what each host does. It is asked about every stop of way_of(),
+  // always in the same order, whatever it answers.
   Answer ask_with(const Sample& sample, const Teller& teller);
+
+  // The hosts that are asked, in the packet's order: its sender, the one between, its receiver; and
+  // where one translates the destination to another host of the site, that one after it. Which way
+  // the packet takes, and what it is after a host, is the evaluator's word.
+  std::vector<Stop> way_of(const Sample& sample);
 
   Site(const Site&) = delete;
   Site& operator=(const Site&) = delete;
@@ -52,15 +69,22 @@ class Site {
   struct Compiled {
     ruleset::Snapshot snapshot;
     std::unique_ptr<eval::Evaluator> evaluator;  // of the snapshot beside it
+    net::AddressSet addresses;                   // what is delivered there
+    bool translates = false;                     // there is destination NAT
   };
   Compiled& compiled(policy::Index host);
+  void add(policy::Index host, ruleset::Snapshot snapshot);
   std::vector<Hop> run(const FlowEnd& end, bool explain);
-  std::vector<Hop> ask_host(policy::Index index, const Sample& sample, bool arrives,
-                            const Teller& teller, std::string& interface);
+  Stop leaving(policy::Index host, const eval::Packet& packet, const std::string& out);
+  Stop arriving(policy::Index host, const eval::Packet& packet, const std::string& in,
+                const std::string& out);
+  std::vector<ruleset::Interface> ways_out(Compiled& host, const eval::Packet& arriving,
+                                           const std::string& given);
 
   policy::Policy enforcing_;      // a copy, where some host is in audit mode
   const policy::Policy* policy_;  // the one that is compiled
   policy::Date date_;
+  Ends ends_;
   std::map<policy::Index, std::unique_ptr<Compiled>> hosts_;
 };
 

@@ -64,6 +64,7 @@ std::string to_words(const Sample& sample) {
     words = fmt::format("{} {} > {}", service, net::format(fields.source),
                         net::format(fields.destination));
   }
+  if (!sample.at.empty()) words += fmt::format(" at={}", sample.at);
   if (!sample.in.empty()) words += fmt::format(" in={}", sample.in);
   if (!sample.out.empty()) words += fmt::format(" out={}", sample.out);
   if (sample.ct_state) words += fmt::format(" state={}", name_of_state(*sample.ct_state));

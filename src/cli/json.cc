@@ -86,6 +86,7 @@ Json to_json(const ask::Hop& hop) {
   if (!hop.device.empty()) json["device"] = hop.device;
   json["verdict"] = ask::name_of(hop.verdict);
   if (hop.decided_by) json["decided_by"] = to_json(*hop.decided_by);
+  if (!hop.translated.empty()) json["translated"] = hop.translated;
   if (!hop.reason.empty()) json["reason"] = hop.reason;
   for (const ask::Alternative& alternative : hop.alternatives) {
     Json entry;

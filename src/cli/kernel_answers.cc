@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <memory>
 #include <sstream>
 
 #include "cli/exit_status.h"
@@ -84,7 +85,8 @@ std::vector<ask::Hop> to_hops(const ruleset::Snapshot& snapshot, const ruleset::
     ask::Hop hop;
     hop.host = snapshot.host.name;
     hop.hook = observed.hook;
-    hop.device = seen.device;
+    const bool leaves = observed.hook == ruleset::Hook::Postrouting && !seen.leaves_by.empty();
+    hop.device = leaves ? seen.leaves_by : seen.device;
     hop.verdict = verdict_of(observed.fate);
     if (const sandbox::Step* step = observed.decision(); step != nullptr) {
       const std::uint32_t rule =
@@ -97,10 +99,47 @@ std::vector<ask::Hop> to_hops(const ruleset::Snapshot& snapshot, const ruleset::
   return hops;
 }
 
+// The sandbox routes by what is behind the interfaces; where words say another way out, it cannot
+// follow them.
+class Routing {
+ public:
+  explicit Routing(ask::Site& site) : site_(site) {}
+
+  bool leads_there(const ask::FlowEnd& end) {
+    auto& evaluator = evaluators_[end.host];
+    const ruleset::Snapshot& snapshot = site_.snapshot(end.host);
+    if (!evaluator) {
+      const auto [host, fresh] =
+          hosts_.emplace(end.host, forwarding(sandbox::with_routes(snapshot.host)));
+      evaluator = std::make_unique<eval::Evaluator>(snapshot.ruleset, host->second);
+    }
+    eval::Packet packet = end.packet;
+    packet.out_device.clear();
+    eval::Options options;
+    options.steps = false;
+    const eval::Journey journey = evaluator->arrive(packet, options);
+    return journey.after.out_device.empty() || journey.after.out_device == end.packet.out_device;
+  }
+
+  static ruleset::Host forwarding(ruleset::Host host) {
+    host.forwards_ipv4 = true;
+    host.forwards_ipv6 = true;
+    return host;
+  }
+
+ private:
+  ask::Site& site_;
+  std::map<policy::Index, ruleset::Host> hosts_;
+  std::map<policy::Index, std::unique_ptr<eval::Evaluator>> evaluators_;
+};
+
 // Runs in the sandbox; the exit status of its process.
 int answer_all(const ruleset::Snapshot& snapshot, const HostQuestions& questions,
                const Channel& channel) {
-  const ruleset::Host host = sandbox::realise(snapshot.host);
+  ruleset::Host host = sandbox::realise(snapshot.host);
+  if (std::ranges::any_of(questions.ends, &ask::FlowEnd::passes_on)) {
+    host = Routing::forwarding(std::move(host));
+  }
   if (const auto made = sandbox::set_up_host(host); !made) return report(made.error());
   auto judge = sandbox::Judge::open(host, snapshot.ruleset.tables.front());
   if (!judge) return report(judge.error());
@@ -150,28 +189,37 @@ bool bears(const ruleset::Host& host, const net::Address& address) {
   return false;
 }
 
-bool can_be_put(ask::Site& site, const ask::Sample& sample) {
-  if (sample.ct_state) return false;
-  if (sample.user.value_or(0) != 0 && ::geteuid() != 0) return false;
+// "" where it can be put to the kernel.
+std::string obstacle(ask::Site& site, Routing& routing, const ask::Sample& sample) {
+  if (sample.ct_state) return "their words say what state the flow is in";
+  for (const ask::Stop& stop : site.way_of(sample)) {
+    const bool follows = std::ranges::all_of(stop.ends, [&](const ask::FlowEnd& end) {
+      return !end.passes_on() || routing.leads_there(end);
+    });
+    if (!follows) return "they leave a host by another interface than its routes say";
+  }
+  if (sample.user.value_or(0) != 0 && ::geteuid() != 0) return "their user takes root";
   const auto is_there = [&](policy::Index host, const net::Address& address) {
     return bears(sandbox::realise(site.snapshot(host).host), address);
   };
-  if (sample.sender && !is_there(*sample.sender, sample.fields.source)) return false;
-  return !sample.receiver || ask::is_group(sample.fields.destination) ||
-         is_there(*sample.receiver, sample.fields.destination);
+  const bool sent = !sample.sender || is_there(*sample.sender, sample.fields.source);
+  const bool received = !sample.receiver || ask::is_group(sample.fields.destination) ||
+                        is_there(*sample.receiver, sample.fields.destination);
+  return sent && received ? "" : "they speak for another machine of a pool";
 }
 
 }  // namespace
 
 Result<KernelAnswers> ask_kernel(ask::Site& site, const std::vector<ask::TestCase>& cases) {
   std::map<policy::Index, HostQuestions> hosts;
+  Routing routing(site);
   const auto collect = [&](const ask::FlowEnd& end) {
     hosts[end.host].ends.push_back(end);
     return std::vector<ask::Hop>{};
   };
   for (const ask::TestCase& test_case : cases) {
     for (const ask::Sample& sample : test_case.samples) {
-      if (can_be_put(site, sample)) site.ask_with(sample, collect);
+      if (obstacle(site, routing, sample).empty()) site.ask_with(sample, collect);
     }
   }
   for (auto& [host, questions] : hosts) TRY(ask_host(site.snapshot(host), questions));
@@ -185,8 +233,12 @@ Result<KernelAnswers> ask_kernel(ask::Site& site, const std::vector<ask::TestCas
   for (const ask::TestCase& test_case : cases) {
     auto& of_case = answers.emplace_back();
     for (const ask::Sample& sample : test_case.samples) {
-      of_case.push_back(can_be_put(site, sample) ? std::optional(site.ask_with(sample, take))
-                                                 : std::nullopt);
+      std::string why_not = obstacle(site, routing, sample);
+      if (why_not.empty()) {
+        of_case.emplace_back(site.ask_with(sample, take));
+      } else {
+        of_case.emplace_back(std::unexpected(std::move(why_not)));
+      }
     }
   }
   return answers;

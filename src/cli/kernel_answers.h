@@ -2,20 +2,18 @@
 // own, and real packets are sent through it.
 #pragma once
 
-#include <cstddef>
-#include <optional>
 #include <vector>
 
 #include "ask/site.h"
 #include "ask/tests.h"
 #include "base/error.h"
+#include "cli/test_report.h"
 
 namespace rolewall::cli {
 
-// Of each case, of each sample. std::nullopt where the sample cannot be put to a kernel that has
-// just begun: its words give the flow a state, it speaks for another machine of a pool, or as a
-// user that cannot be had without root.
-using KernelAnswers = std::vector<std::vector<std::optional<ask::Answer>>>;
+// Of each case, of each sample. Not every sample can be put to a kernel that has just begun, in a
+// namespace without a network behind it.
+using KernelAnswers = std::vector<std::vector<AnswerOrWhyNot>>;
 
 // REQUIRES: sandbox::unavailable() is "".
 Result<KernelAnswers> ask_kernel(ask::Site& site, const std::vector<ask::TestCase>& cases);

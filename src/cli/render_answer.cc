@@ -39,6 +39,9 @@ bool is_silent(const ask::Hop& hop) {
 // Who decided, or why nobody did; beside it the policy line.
 std::string why(const ask::Hop& hop) {
   if (!hop.reason.empty()) return printable(hop.reason);
+  if (hop.decided_by && !hop.translated.empty()) {
+    return fmt::format("{}: {}", decider(*hop.decided_by), hop.translated);
+  }
   if (hop.decided_by) return decider(*hop.decided_by);
   return hop.verdict == Verdict::Conditional ? "depends on the interface" : "nothing is in its way";
 }

@@ -32,6 +32,7 @@ void print_json(const policy::Policy& policy, const Checked& checked, bool by_ke
 void print_text(const policy::Policy& policy, const Checked& checked, bool asked) {
   render(out(), policy.sources, checked.findings, Severity::Error);
   render(out(), policy, checked.tests);
+  render_left_out(out(), checked.tests);
   out().line(fmt::format(
       "{}: {}", printable(policy.directory),
       asked ? summary(checked.tests) : summary(checked.findings) + "; no test was run"));

@@ -25,6 +25,12 @@ void count(TestReport& report) {
   report.failed_tests = failed.size();
 }
 
+std::size_t left_out(const TestReport& report) {
+  std::size_t sum = 0;
+  for (const auto& [why, count] : report.left_out) sum += count;
+  return sum;
+}
+
 std::string host_of(const policy::Policy& policy, const ask::TestCase& test_case) {
   return test_case.host ? policy.hosts[*test_case.host].name : "";
 }
@@ -37,9 +43,9 @@ TestReport judge(std::vector<ask::TestCase> cases, const Asker& asker) {
   for (std::size_t index = 0; index < report.cases.size(); ++index) {
     const ask::TestCase& test_case = report.cases[index];
     for (std::size_t sample = 0; sample < test_case.samples.size(); ++sample) {
-      std::optional<ask::Answer> answer = asker(test_case, index, sample);
+      AnswerOrWhyNot answer = asker(test_case, index, sample);
       if (!answer) {
-        ++report.left_out;
+        ++report.left_out[answer.error()];
         continue;
       }
       ++report.samples;
@@ -86,11 +92,19 @@ std::string summary(const TestReport& report) {
   std::string asked =
       fmt::format("{}, {}, {}", counted(report.tests, "test"), counted(report.packets, "packet"),
                   counted(report.samples, "sample"));
-  if (report.left_out > 0) asked += fmt::format(" ({} not asked)", grouped(report.left_out));
+  if (const std::size_t count = left_out(report); count > 0) {
+    asked += fmt::format(" ({} not asked)", grouped(count));
+  }
   if (report.failures.empty()) return fmt::format("{}: all as expected", asked);
   return fmt::format("{}: {} failed, {} not as expected", asked,
                      counted(report.failed_tests, "test"),
                      counted(report.failures.size(), "sample"));
+}
+
+void render_left_out(const Terminal& terminal, const TestReport& report) {
+  for (const auto& [why, count] : report.left_out) {
+    terminal.line(fmt::format("not asked: {}: {}", counted(count, "sample"), why));
+  }
 }
 
 Json to_json(const policy::Policy& policy, const TestReport& report) {
@@ -105,7 +119,8 @@ Json to_json(const policy::Policy& policy, const TestReport& report) {
   json["failed"] = report.failed_tests;
   json["packets"] = report.packets;
   json["samples"] = report.samples;
-  if (report.left_out > 0) json["left_out"] = report.left_out;
+  if (const std::size_t count = left_out(report); count > 0) json["left_out"] = count;
+  for (const auto& [why, count] : report.left_out) json["left_out_why"][why] = count;
   json["results"] = Json::array();
   for (std::size_t index = 0; index < report.cases.size(); ++index) {
     const ask::TestCase& test_case = report.cases[index];

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <cstddef>
+#include <expected>
 #include <functional>
-#include <optional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,19 +22,22 @@ struct TestFailure {
   std::string wrong;  // "is accepted"
 };
 
+// Or why it cannot be asked: "their user takes root".
+using AnswerOrWhyNot = std::expected<ask::Answer, std::string>;
+
 struct TestReport {
   std::vector<ask::TestCase> cases;
   std::vector<TestFailure> failures;
-  std::size_t tests = 0;         // [[test]] tables
-  std::size_t failed_tests = 0;  // of them
-  std::size_t packets = 0;       // lines of words
-  std::size_t samples = 0;       // packets that were asked
-  std::size_t left_out = 0;      // packets that could not be asked of this answerer
+  std::size_t tests = 0;                        // [[test]] tables
+  std::size_t failed_tests = 0;                 // of them
+  std::size_t packets = 0;                      // lines of words
+  std::size_t samples = 0;                      // packets that were asked
+  std::map<std::string, std::size_t> left_out;  // packets that could not be asked, by why not
 };
 
-// Answers a sample of a case, `index` being the case's; std::nullopt where it cannot be asked.
-using Asker = std::function<std::optional<ask::Answer>(const ask::TestCase& test_case,
-                                                       std::size_t index, std::size_t sample)>;
+// Answers a sample of a case, `index` being the case's.
+using Asker = std::function<AnswerOrWhyNot(const ask::TestCase& test_case, std::size_t index,
+                                           std::size_t sample)>;
 
 TestReport judge(std::vector<ask::TestCase> cases, const Asker& asker);
 
@@ -45,6 +49,9 @@ void render(const Terminal& terminal, const policy::Policy& policy, const TestRe
 
 // "14 tests, 63 packets, 1,089 samples: all as expected".
 std::string summary(const TestReport& report);
+
+// What was not asked, and why; nothing where all was.
+void render_left_out(const Terminal& terminal, const TestReport& report);
 
 Json to_json(const policy::Policy& policy, const TestReport& report);
 

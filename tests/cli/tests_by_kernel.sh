@@ -5,6 +5,8 @@ need_namespaces
 rolewall test "$ROLEWALL_SOURCE/policies" --kernel
 expect_status 0
 expect_out "all as expected"
+# What cannot be put to it is said, with the reason.
+expect_out "not asked: "
 example_site wrong
 printf '\n[[test]]\nname = "wrong on purpose"\ndeny = "https lb > self"\n' >>wrong/web.toml
 rolewall test wrong --kernel --format json

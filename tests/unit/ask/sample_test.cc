@@ -51,6 +51,19 @@ TEST_CASE_FIXTURE(Fixture, "a host speaks from its first address in a network wi
   CHECK(take("vrrp lb-01 > lb-02 family=4") == Words{"protocol/112 10.0.1.10 > 10.0.1.11"});
 }
 
+TEST_CASE("a network of nearly everything does not make a public address near") {
+  auto files = test::small_site();
+  auto& site = files["site.toml"];
+  site.replace(site.find("[networks]\n"), 11,
+               "[networks]\nforeign = \"!198.51.100.0/24\"\nhalf = \"0.0.0.0/1\"\n");
+  const auto policy = test::load_site(files);
+  Diagnostics diagnostics;
+  const auto samples =
+      Sampler(policy).take(test::words(policy, "https lb-01 > web-01 family=4"), {}, diagnostics);
+  REQUIRE(samples.size() == 1);
+  CHECK(net::format(samples[0].fields.source) == "10.0.1.10");
+}
+
 TEST_CASE_FIXTURE(Fixture, "the first and last host address of a prefix") {
   CHECK(take("https office > web-01 family=6") ==
         Words{"tcp [2001:db8:ff::1]:40000 > [fd00:db8:0:2::10]:443",
@@ -171,7 +184,29 @@ TEST_CASE_FIXTURE(Fixture, "multicast and shared addresses are asked where `at` 
 
 TEST_CASE_FIXTURE(Fixture, "words that ask nobody are an error") {
   CHECK(take("https 192.0.2.1 > 192.0.2.2") == Words{"not-an-end"});
-  CHECK(take("https 192.0.2.1 > db-01 at=web-01") == Words{"not-an-end"});
+}
+
+TEST_CASE_FIXTURE(Fixture, "a host between is asked where `at` says") {
+  Diagnostics diagnostics;
+  const auto samples =
+      sampler.take(test::words(policy, "https 192.0.2.1 > db-01 at=lb-01 in=public out=private"),
+                   {}, diagnostics);
+  REQUIRE(samples.size() == 1);
+  CHECK(samples[0].sender == std::nullopt);
+  CHECK(samples[0].through == test::host(policy, "lb-01"));
+  CHECK(samples[0].receiver == test::host(policy, "db-01"));
+  CHECK(to_words(samples[0]) ==
+        "tcp 192.0.2.1:40000 > 10.0.3.10:443 flags=syn at=lb-01 in=public out=private");
+  CHECK(take(to_words(samples[0])) ==
+        Words{"tcp 192.0.2.1:40000 > 10.0.3.10:443 at=lb-01 in=public out=private"});
+
+  // In a role that host alone is asked.
+  const auto alone_there = sampler.take(
+      test::words(policy, "https web-01 > 192.0.2.1 at=self", true), alone("lb-01"), diagnostics);
+  REQUIRE(alone_there.size() == 1);
+  CHECK(alone_there[0].sender == std::nullopt);
+  CHECK(alone_there[0].through == test::host(policy, "lb-01"));
+  CHECK(alone_there[0].alone);
 }
 
 TEST_CASE_FIXTURE(Fixture, "families that do not meet name nothing") {

@@ -332,6 +332,32 @@ TEST_CASE("notrack") {
   CHECK(same_configuration({{first}}, {{load(*text)}}));
 }
 
+// Each in a chain of the hook on which it may stand.
+TEST_CASE("translations") {
+  const auto check_on = [](const char* hook, const std::string& rule) {
+    const Table first =
+        load(fmt::format("table inet t {{\n chain c {{\n type nat hook {} priority 0; policy "
+                         "accept;\n {}\n }}\n}}\n",
+                         hook, rule));
+    CHECK_EQ(rule_text(first, rule_of(first)), rule);
+    const auto text = to_nft({{first}});
+    REQUIRE_MESSAGE(text, rule);
+    CHECK_MESSAGE(same_configuration({{first}}, {{load(*text)}}), *text);
+  };
+  for (const char* rule :
+       {
+    "dnat ip to 10.0.0.1", "dnat ip6 to fd00::1", "dnat ip to 10.0.0.1-10.0.0.9",
+        "meta l4proto tcp dnat ip to 10.0.0.1:443", "tcp dport 8443 dnat ip6 to [fd00::1]:443",
+        "meta l4proto udp dnat ip to 10.0.0.1:500-600 persistent", check_on("prerouting", rule);
+  }
+  for (const char* rule :
+       {"snat ip to 192.0.2.1", "snat ip6 to 2001:db8::1", "snat ip to 192.0.2.1 random,persistent",
+        "meta l4proto tcp snat ip to 192.0.2.1:1024-2048 fully-random", "masquerade",
+        "meta l4proto tcp masquerade to :1024-2048", "masquerade random"}) {
+    check_on("postrouting", rule);
+  }
+}
+
 constexpr std::string_view kTable = R"nft(
 table inet t {
   set a { type ipv4_addr; flags interval,timeout; timeout 1h; gc-interval 10s; size 1000
