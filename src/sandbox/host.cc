@@ -136,15 +136,32 @@ Result<void> add_links(Rtnetlink& links, const ruleset::Host& host) {
   return {};
 }
 
+// A device without any IPv6 address sends no IPv6, multicast least of all: one that bears none of
+// the host's has a link-local address, as it would on a real machine.
+Result<void> add_link_locals(Rtnetlink& links, const ruleset::Host& host,
+                             const std::set<std::string>& with_ipv6) {
+  constexpr net::Uint128 kNetwork = net::Uint128{0xfe80000000000000} << 64;
+  for (std::size_t n = 0; n < host.interfaces.size(); ++n) {
+    const std::string& device = host.interfaces[n].device;
+    if (with_ipv6.contains(device)) continue;
+    TRY(links.add_address(device, net::Ipv6{kNetwork | (net::Uint128{n + 1} << 16) | 1}));
+  }
+  return {};
+}
+
 Result<void> add_addresses(Rtnetlink& links, const ruleset::Host& host) {
   std::set<net::Address> added;
+  std::set<std::string> with_ipv6;
   for (const auto* list : {&host.addresses, &host.virtual_addresses}) {
     for (const auto& prefix : *list) {
       if (!added.insert(prefix.address).second) continue;
-      TRY(links.add_address(interface_of(host, prefix.address).device, prefix.address));
+      const std::string& device = interface_of(host, prefix.address).device;
+      TRY(links.add_address(device, prefix.address));
+      if (!net::is_ipv4(prefix.address)) with_ipv6.insert(device);
     }
   }
-  return {};
+  // A host without any IPv6 address is one without IPv6.
+  return with_ipv6.empty() ? Result<void>() : add_link_locals(links, host, with_ipv6);
 }
 
 std::vector<Route> main_routes(const ruleset::Host& host) {

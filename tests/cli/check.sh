@@ -7,7 +7,7 @@ expect_out ": ok"
 expect_out "all as expected"
 rolewall check "$ROLEWALL_SOURCE/policies" --format json
 expect_status 0
-expect_json 'd["ok"] and d["version"] == 1 and len(d["hosts"]) == 6 and d["tests"]["failed"] == 0'
+expect_json 'd["ok"] and d["version"] == 1 and len(d["hosts"]) == 8 and d["tests"]["failed"] == 0'
 
 example_site wrong
 cd wrong || exit 99

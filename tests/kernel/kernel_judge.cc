@@ -158,7 +158,12 @@ class HostJudge {
         evaluator_(snapshot.ruleset, host),
         tally_(tally),
         verbose_(verbose),
-        coverage_(coverage) {}
+        coverage_(coverage) {
+    const auto is_nat = [](const ruleset::Chain& chain) {
+      return chain.base && chain.base->type == ruleset::ChainType::Nat;
+    };
+    translates_ = std::ranges::any_of(snapshot.ruleset.tables.front().chains, is_nat);
+  }
 
   Result<void> open(const ruleset::Host& host) {
     TRY(sandbox::set_up_host(host));
@@ -171,7 +176,13 @@ class HostJudge {
     return {};
   }
 
-  // `repeat` is how to ask this one again; `words` what it is.
+  // What a host sends itself was translated on its way out, and the evaluator knows; a frame that
+  // the judge puts on the loopback was not.
+  bool can_be_put(const Question& question) const {
+    return question.outbound || question.packet.in_device != "lo" || !translates_;
+  }
+
+  // `repeat` is how to ask this one again; `words` what it is. REQUIRES: can_be_put().
   Result<void> ask(const Question& question, const std::string& words, const std::string& repeat) {
     const eval::Packet& packet = question.packet;
     const auto seen = question.outbound ? judge_->send(packet) : judge_->arrive(packet);
@@ -218,6 +229,7 @@ class HostJudge {
   Tally& tally_;
   bool verbose_;
   bool coverage_;
+  bool translates_ = false;
   std::unique_ptr<sandbox::Judge> judge_;
   std::unique_ptr<Comparison> comparison_;
 };
@@ -253,6 +265,7 @@ int judge_host(const Arguments& arguments, const char* program, const ruleset::S
   const std::uint64_t end = arguments.only ? first + 1 : arguments.packets;
   for (std::uint64_t number = first; number < end; ++number) {
     const Question question = generator.question(number);
+    if (!judge.can_be_put(question)) continue;
     const std::string repeat = fmt::format("{} --only {}", again, number);
     if (auto asked = judge.ask(question, "", repeat); !asked) {
       return failed(asked.error(), repeat);

@@ -295,7 +295,7 @@ TEST_CASE("the example site has no finding") {
   const Policy policy =
       load(root + "/policies", {root + "/rules", MemorySite::kToday}, diagnostics);
   CHECK(diagnostics.all().empty());
-  CHECK(policy.hosts.size() == 6);
+  CHECK(policy.hosts.size() == 8);
 }
 
 TEST_CASE("a hostile site costs no more than it is worth") {
