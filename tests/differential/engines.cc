@@ -37,8 +37,12 @@ eval::Packet build(const reference::Packet& packet) {
   fields.destination_port = packet.destination_port;
   fields.icmp_type = packet.icmp_type;
   eval::Packet built = eval::build(fields);
-  (packet.direction == policy::Direction::Inbound ? built.in_device : built.out_device) =
-      packet.device;
+  if (packet.direction == policy::Direction::Inbound) {
+    built.in_device = packet.device;
+    built.out_device = packet.out_device;
+  } else {
+    built.out_device = packet.device;
+  }
   built.ct_state = ct_state(packet.state);
   built.user = packet.user;
   return built;
@@ -56,11 +60,38 @@ std::string_view name_of(policy::Action action) {
   return "";
 }
 
-// "accept by web.inbound.https".
+// " > 10.0.0.2", where it is said.
+std::string translation(char arrow, const std::optional<net::Address>& address) {
+  return address ? fmt::format(" {} {}", arrow, net::format(*address)) : "";
+}
+
+// What the packet became, as far as the reference says that it did.
+std::string translations(const eval::Packet& after, const reference::Answer& said) {
+  const std::uint8_t* bytes = after.bytes.data();
+  const bool ipv4 = after.ether_type == eval::kEtherTypeIpv4;
+  const auto address = [&](std::size_t at) -> net::Address {
+    if (ipv4) return net::ipv4_from_bytes(bytes + at);
+    return net::ipv6_from_bytes(bytes + at);
+  };
+  std::string text;
+  if (said.new_source) text += translation('<', address(ipv4 ? 12 : 8));
+  if (said.new_destination) text += translation('>', address(ipv4 ? 16 : 24));
+  const std::size_t port = ipv4 ? 22 : 42;
+  if (said.new_port) text += fmt::format(" :{}", bytes[port] << 8 | bytes[port + 1]);
+  return text;
+}
+
+std::string translations(const reference::Answer& said) {
+  return translation('<', said.new_source) + translation('>', said.new_destination) +
+         (said.new_port ? fmt::format(" :{}", *said.new_port) : "");
+}
+
+// "accept by web.inbound.https": what let it in, through or out; what translates it is no verdict.
 std::string answer(const eval::Journey& journey, const ruleset::Ruleset& ruleset) {
   std::string by = journey.hooks.back().reason;
   for (const eval::HookResult& hook : journey.hooks) {
     if (!hook.decided) continue;  // a hook without chains
+    if (hook.hook == ruleset::Hook::Postrouting) continue;
     const auto& chain = ruleset.tables[hook.decision.table].chains[hook.decision.chain];
     by = hook.decision.rule == eval::Decision::kPolicy ? fmt::format("the policy of {}", chain.name)
                                                        : chain.rules[hook.decision.rule].comment;
@@ -92,7 +123,8 @@ void Engines::add(std::string name, ruleset::Snapshot snapshot) {
 std::optional<std::string> Engines::disagreement(const reference::Packet& packet) {
   ++asked_;
   const reference::Answer said = reference::ask(policy_, host_, packet);
-  const std::string expected = fmt::format("{} by {}", name_of(said.verdict), said.decided_by);
+  const std::string expected =
+      fmt::format("{} by {}{}", name_of(said.verdict), said.decided_by, translations(said));
   if (std::ranges::find(deciders_, said.decided_by) == deciders_.end()) {
     deciders_.push_back(said.decided_by);
   }
@@ -113,7 +145,8 @@ std::optional<std::string> Engines::disagreement(const reference::Packet& packet
       ++unanswered_;
       return std::nullopt;
     }
-    const std::string got = answer(journey, engine.snapshot->ruleset);
+    const std::string got =
+        answer(journey, engine.snapshot->ruleset) + translations(journey.after, said);
     lines += fmt::format("  {:10} {}\n", engine.name, got);
     agree = agree && got == expected;
   }
@@ -125,12 +158,13 @@ std::string format(const reference::Packet& packet) {
   constexpr std::array<std::string_view, 5> kStates = {"new", "established", "related", "invalid",
                                                        "untracked"};
   const bool inbound = packet.direction == policy::Direction::Inbound;
-  return fmt::format("protocol/{} {} port {} > {} port {} icmp-type {} {}={} state={} user={}",
-                     packet.protocol, net::format(packet.source), packet.source_port,
-                     net::format(packet.destination), packet.destination_port, packet.icmp_type,
-                     inbound ? "in" : "out", packet.device,
-                     kStates[static_cast<std::size_t>(packet.state)],
-                     packet.user ? fmt::to_string(*packet.user) : "none");
+  return fmt::format(
+      "protocol/{} {} port {} > {} port {} icmp-type {} {}={} then={} state={} user={}",
+      packet.protocol, net::format(packet.source), packet.source_port,
+      net::format(packet.destination), packet.destination_port, packet.icmp_type,
+      inbound ? "in" : "out", packet.device, packet.out_device,
+      kStates[static_cast<std::size_t>(packet.state)],
+      packet.user ? fmt::to_string(*packet.user) : "none");
 }
 
 }  // namespace rolewall::differential

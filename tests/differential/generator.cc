@@ -184,6 +184,70 @@ std::string random_rule(Random& random, std::size_t number, std::string_view hos
   return text;
 }
 
+std::string random_interfaces(Random& random) {
+  return quoted_list(some_of(random, {"public", "private", "tunnels"}, 1 + random.below(2)));
+}
+
+std::string random_forward_rule(Random& random, std::size_t number) {
+  std::string text = fmt::format("\n[[forward]]\nid = \"f{}\"\n", number);
+  const auto add = [&](std::string_view key, const std::string& value) {
+    text += fmt::format("{} = {}\n", key, value);
+  };
+  if (random.percent(80)) {
+    add("service", quoted_list(some_of(random, kServices, 1 + random.weighted({60, 25, 15}))));
+  }
+  if (random.percent(50)) add("from", random_selectors(random));
+  if (random.percent(50)) add("to", random_selectors(random));
+  if (random.percent(25)) add("in", random_interfaces(random));
+  if (random.percent(25)) add("out", random_interfaces(random));
+  const unsigned action = random.weighted({60, 25, 15});
+  if (action != 0) add("action", action == 1 ? "\"drop\"" : "\"reject\"");
+  if (random.percent(10)) add("limit", "\"10/minute\"");
+  return text;
+}
+
+std::string random_translation(Random& random, std::size_t number) {
+  static constexpr std::initializer_list<const char*> kPortServices = {
+      "tcp/22", "tcp/20-25", "tcp/443", "tcp", "udp/53", "tcp/80 from 1000-2000", "web-ports"};
+  std::string text = fmt::format("\n[[nat]]\nid = \"n{}\"\n", number);
+  const auto add = [&](std::string_view key, const std::string& value) {
+    text += fmt::format("{} = {}\n", key, value);
+  };
+  if (random.percent(40)) add("from", random_selectors(random));
+  if (random.percent(30)) {
+    if (random.percent(60)) add("service", quoted_list(some_of(random, kServices, 1)));
+    if (random.percent(40)) add("to", random_selectors(random));
+    if (random.percent(40)) add("out", random_interfaces(random));
+    // Not "masquerade": the policy does not say which address a device has.
+    add("new-source", random.of({"\"203.0.113.2\"", "\"fd00::1\"", "\"10.0.0.77\""}));
+    return text;
+  }
+  if (random.percent(40)) add("to", random.percent(50) ? "\"self\"" : random_selectors(random));
+  if (random.percent(40)) add("in", random_interfaces(random));
+  // Which of its addresses "self" becomes the policy does not know: a port that no packet asks for
+  // makes it a change.
+  const bool new_port = random.percent(50);
+  if (new_port || random.percent(60)) {
+    add("service", quoted_list(some_of(random, new_port ? kPortServices : kServices, 1)));
+  }
+  const char* target = new_port ? random.of({"core-2:443", "10.0.0.9:22", "[fd00::9]:22",
+                                             "self:3128", "edge-1:80", "core-1:53"})
+                                : random.of({"core-2", "10.0.0.9", "fd00::9", "edge-1"});
+  add("new-destination", fmt::format("\"{}\"", target));
+  return text;
+}
+
+std::string random_passage(Random& random, std::size_t first_number) {
+  std::string text;
+  const std::size_t rules = random.below(5);
+  for (std::size_t i = 0; i < rules; ++i) text += random_forward_rule(random, first_number + i);
+  const std::size_t translations = random.below(4);
+  for (std::size_t i = 0; i < translations; ++i) {
+    text += random_translation(random, first_number + i);
+  }
+  return text;
+}
+
 std::string random_rules(Random& random, std::size_t most, std::size_t first_number,
                          std::string_view host) {
   std::string text;
@@ -229,9 +293,18 @@ SiteFiles random_site(Random& random) {
   defaults += fmt::format("inbound = \"{}\"\n", random.of({"drop", "drop", "reject", "accept"}));
   defaults += fmt::format("outbound = \"{}\"\n", random.of({"drop", "reject", "reject", "accept"}));
   if (random.percent(10)) defaults += "mode = \"audit\"\n";
-  const std::string edge = random_rules(random, 8, 0, "edge-1");
-  const std::string core = random_rules(random, 8, 20, "core-2");
-  return site_with(defaults, edge, core, random_rules(random, 4, 40, "edge-1"));
+  defaults += fmt::format("forward = \"{}\"\n", random.of({"drop", "drop", "reject", "accept"}));
+  // Half of the sites pass on and translate nothing, as most hosts do.
+  const auto rules = [&](std::size_t most, std::size_t first_number, std::string_view host,
+                         bool passes_on) {
+    std::string text = random_rules(random, most, first_number, host);
+    if (passes_on) text += random_passage(random, first_number);
+    return text;
+  };
+  const bool passes_on = random.percent(50);
+  const std::string edge = rules(8, 0, "edge-1", passes_on);
+  const std::string core = rules(8, 20, "core-2", passes_on);
+  return site_with(defaults, edge, core, rules(4, 40, "edge-1", passes_on && random.percent(50)));
 }
 
 Packet random_packet(Random& random, const policy::Host& host) {
@@ -246,6 +319,7 @@ Packet random_packet(Random& random, const policy::Host& host) {
   const bool inbound = packet.direction == Direction::Inbound;
   net::Address other = random_address(random, ipv4);
   packet.device = random.of(kDevices);
+  if (inbound) packet.out_device = random.of({"eth0", "eth1", "eth10", "br-0", "br-77"});
   // What looks like the host itself from outside the stack discards.
   if (inbound && packet.device != "lo") {
     while (host.all_addresses().contains(other)) other = random_address(random, ipv4);
@@ -256,6 +330,10 @@ Packet random_packet(Random& random, const policy::Host& host) {
   }
   packet.source = inbound ? other : *own;
   packet.destination = inbound ? *own : other;
+  // What is for another, and comes by a network.
+  if (inbound && packet.device != "lo" && random.percent(40)) {
+    packet.destination = random_address(random, ipv4);
+  }
   packet.protocol = random.of(kProtocols);
   packet.source_port = random.of(kPorts);
   packet.destination_port = random.of(kPorts);

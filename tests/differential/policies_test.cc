@@ -133,6 +133,13 @@ TEST_CASE("sites at random") {
          {"(loopback)", "(established)", "(invalid)", "(spoofed)", "(default)"}) {
       CHECK_MESSAGE(tally.deciders.contains(decider), decider);
     }
+    const auto deciders_of = [&](std::string_view direction) {
+      return std::ranges::count_if(tally.deciders, [&](const std::string& decider) {
+        return decider.find(direction) != std::string::npos;
+      });
+    };
+    CHECK(deciders_of(".forward.") > 10);
+    CHECK(deciders_of(".nat.") > 5);
     CHECK(tally.deciders.size() > 30);
     CHECK(tally.unanswered * 20 < tally.asked);
   }

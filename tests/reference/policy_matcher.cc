@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string_view>
+#include <utility>
 
 namespace rolewall::reference {
 namespace {
@@ -34,39 +35,118 @@ class Reader {
       : policy_(policy), host_(host), packet_(packet) {}
 
   Answer ask() const {
-    return packet_.direction == Direction::Inbound ? ask_inbound() : ask_outbound();
+    for (const EffectiveRule& each : host_.inbound) {
+      const bool early = packet_.direction == Direction::Inbound && each.rule->early;
+      if (early && matches(*each.rule) && decides(*each.rule)) return by(*each.rule);
+    }
+    // Rules speak of what the client wrote, so the packet as it was is what they are asked about.
+    const Rule* translation = destination_translation();
+    Answer answer = judge(translation);
+    if (answer.verdict == Action::Accept) translate(answer, translation);
+    return answer;
   }
 
  private:
-  Answer ask_inbound() const {
-    for (const EffectiveRule& each : host_.inbound) {
-      if (each.rule->early && matches(*each.rule) && decides(*each.rule)) return by(*each.rule);
+  Answer judge(const Rule* translation) const {
+    const Direction way = way_of(translation);
+    if (way != Direction::Forward && packet_.device == "lo") {
+      return decided(Action::Accept, "(loopback)");
     }
-    if (packet_.device == "lo") return {Action::Accept, "(loopback)"};
-    if (is_answer()) return {Action::Accept, "(established)"};
-    if (packet_.state == FlowState::Invalid) return {Action::Drop, "(invalid)"};
-    if (is_spoofed()) return {Action::Drop, "(spoofed)"};
-    for (const EffectiveRule& each : host_.inbound) {
+    if (is_answer()) return decided(Action::Accept, "(established)");
+    if (packet_.state == FlowState::Invalid) {
+      return decided(Action::Drop, "(invalid)");
+    }
+    if (way != Direction::Outbound && is_spoofed()) {
+      return decided(Action::Drop, "(spoofed)");
+    }
+    for (const EffectiveRule& each : rules_of(way)) {
       if (!each.rule->early && matches(*each.rule) && decides(*each.rule)) return by(*each.rule);
     }
-    return by_default(host_.defaults.inbound);
-  }
-
-  Answer ask_outbound() const {
-    if (packet_.device == "lo") return {Action::Accept, "(loopback)"};
-    if (is_answer()) return {Action::Accept, "(established)"};
-    if (packet_.state == FlowState::Invalid) return {Action::Drop, "(invalid)"};
-    for (const EffectiveRule& each : host_.outbound) {
-      if (matches(*each.rule) && decides(*each.rule)) return by(*each.rule);
+    if (translation != nullptr) {
+      return decided(Action::Accept, translation->full_name);
     }
-    return by_default(host_.defaults.outbound);
+    return by_default(way);
   }
 
-  static Answer by(const Rule& rule) { return {rule.action, rule.full_name}; }
+  Direction way_of(const Rule* translation) const {
+    if (packet_.direction == Direction::Outbound) return Direction::Outbound;
+    net::Address to = packet_.destination;
+    if (translation != nullptr) {
+      if (translation->translation->kind == Translation::Kind::Local) return Direction::Inbound;
+      to = *of_family(translation->translation->addresses);
+    }
+    const bool here = bears(*host_.host, to) || is_group(to);
+    return here ? Direction::Inbound : Direction::Forward;
+  }
 
-  Answer by_default(Action action) const {
+  const std::vector<EffectiveRule>& rules_of(Direction way) const {
+    if (way == Direction::Outbound) return host_.outbound;
+    return way == Direction::Inbound ? host_.inbound : host_.forward;
+  }
+
+  static Answer decided(Action verdict, std::string by) {
+    Answer answer;
+    answer.verdict = verdict;
+    answer.decided_by = std::move(by);
+    return answer;
+  }
+
+  static Answer by(const Rule& rule) { return decided(rule.action, rule.full_name); }
+
+  Answer by_default(Direction way) const {
+    Action action = host_.defaults.forward;
+    if (way == Direction::Inbound) action = host_.defaults.inbound;
+    if (way == Direction::Outbound) action = host_.defaults.outbound;
     if (host_.defaults.mode == Mode::Audit) action = Action::Accept;
-    return {action, "(default)"};
+    return decided(action, "(default)");
+  }
+
+  // --- translation ---
+
+  std::optional<net::Address> of_family(const std::vector<net::Address>& addresses) const {
+    for (const net::Address& address : addresses) {
+      if (net::is_ipv4(address) == net::is_ipv4(packet_.source)) return address;
+    }
+    return std::nullopt;
+  }
+
+  // The first that matches; of new connections alone.
+  const Rule* translation_of(bool source) const {
+    if (packet_.state != FlowState::New) return nullptr;
+    for (const EffectiveRule& each : host_.nat) {
+      const Translation& translation = *each.rule->translation;
+      const bool concerns =
+          translation.addresses.empty() || of_family(translation.addresses).has_value();
+      if (translation.of_source() == source && concerns && matches(*each.rule)) return each.rule;
+    }
+    return nullptr;
+  }
+
+  // The rule that changes the destination; none where it already is what the rule would make it.
+  const Rule* destination_translation() const {
+    // What comes over the loopback the host has sent itself.
+    if (packet_.direction != Direction::Inbound || packet_.device == "lo") return nullptr;
+    const Rule* rule = translation_of(false);
+    if (rule == nullptr) return nullptr;
+    const auto to = of_family(rule->translation->addresses);
+    const auto port = rule->translation->port;
+    const bool same = to == packet_.destination && (!port || port == packet_.destination_port);
+    return same ? nullptr : rule;
+  }
+
+  void translate(Answer& answer, const Rule* translation) const {
+    if (translation != nullptr) {
+      answer.new_destination = of_family(translation->translation->addresses);
+      answer.new_port = translation->translation->port;
+    }
+    if (way_of(translation) == Direction::Inbound) return;
+    if (const Rule* source = translation_of(true)) {
+      answer.new_source = of_family(source->translation->addresses);
+    }
+  }
+
+  static bool is_group(const net::Address& address) {
+    return in_prefix(address, "224.0.0.0/4") || in_prefix(address, "ff00::/8");
   }
 
   // Within its limit an accept rule accepts; a drop or reject rule passes on to the next.
@@ -100,16 +180,21 @@ class Reader {
 
   bool matches(const Rule& rule) const {
     return matches(rule.services) && contains(rule.from, packet_.source) &&
-           contains(rule.to, packet_.destination) &&
-           on_device(packet_.direction == Direction::Inbound ? rule.in : rule.out) &&
-           (!rule.user || rule.user == packet_.user);
+           contains(rule.to, packet_.destination) && on_device(rule.in, arrives_by()) &&
+           on_device(rule.out, leaves_by()) && (!rule.user || rule.user == packet_.user);
   }
 
-  bool on_device(const std::vector<std::string>& names) const {
+  std::string arrives_by() const {
+    return packet_.direction == Direction::Inbound ? packet_.device : "";
+  }
+  std::string leaves_by() const {
+    return packet_.direction == Direction::Inbound ? packet_.out_device : packet_.device;
+  }
+
+  bool on_device(const std::vector<std::string>& names, const std::string& device) const {
     if (names.empty()) return true;
     return std::ranges::any_of(host_.host->interfaces, [&](const HostInterface& interface) {
-      return std::ranges::find(names, interface.name) != names.end() &&
-             is_of(packet_.device, interface);
+      return std::ranges::find(names, interface.name) != names.end() && is_of(device, interface);
     });
   }
 
