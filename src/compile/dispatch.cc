@@ -262,13 +262,15 @@ class Dispatcher {
       }
       std::erase_if(part, [](const Candidate& candidate) { return candidate.traffic.empty(); });
       if (part.empty()) continue;
+      // A box each: two of one rule that lie side by side are two parts, each within its box.
+      std::vector<std::pair<const Candidate*, Traffic>> boxes;
       std::vector<net::IntervalSet<PortNumber>> sets;
       for (const Candidate& candidate : part) {
-        std::vector<net::Interval<PortNumber>> intervals;
         for (const Traffic& box : candidate.traffic) {
-          intervals.push_back({{box.destination.first}, {box.destination.last}});
+          boxes.emplace_back(&candidate, box);
+          sets.push_back(net::IntervalSet<PortNumber>::from(
+              {{{box.destination.first}, {box.destination.last}}}));
         }
-        sets.push_back(net::IntervalSet<PortNumber>::from(std::move(intervals)));
       }
       const auto parts = cost < kMapCost ? std::nullopt : partition(pointers(sets), budget(part));
       if (!parts) {
@@ -284,11 +286,8 @@ class Dispatcher {
         append_bytes(map.elements.key_ends, Value::be16(last));
         Candidates entry;
         for (const std::size_t member : members) {
-          for (const Traffic& box : part[member].traffic) {
-            if (box.destination.first <= first && last <= box.destination.last) {
-              add_with_port_settled(entry, part[member], box);
-            }
-          }
+          const auto& [candidate, box] = boxes[member];
+          add_with_port_settled(entry, *candidate, box);
         }
         const std::string name =
             fmt::format("{}/{}/{}-{}", path, protocol_name(protocol), first, last);

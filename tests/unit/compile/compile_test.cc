@@ -84,7 +84,7 @@ eval::PacketFields fields_of(const net::Address& source, const net::Address& des
 
 TEST_CASE("every host of the example site: whole, valid, and the same each time") {
   const policy::Policy policy = load(ROLEWALL_SOURCE "/policies");
-  REQUIRE_EQ(policy.hosts.size(), 6);
+  REQUIRE_EQ(policy.hosts.size(), 8);
   for (policy::Index host = 0; host < policy.hosts.size(); ++host) {
     CAPTURE(policy.hosts[host].name);
     for (const bool optimise : {true, false}) {
@@ -98,7 +98,8 @@ TEST_CASE("every host of the example site: whole, valid, and the same each time"
         CHECK_MESSAGE(!chain.rules.empty(), chain.name);
       }
       const auto effective = policy::effective_policy(policy, host, kDate);
-      for (const auto* rules : {&effective.inbound, &effective.outbound}) {
+      for (const auto* rules :
+           {&effective.inbound, &effective.outbound, &effective.forward, &effective.nat}) {
         for (const auto& rule : *rules) {
           CAPTURE(rule.rule->full_name);
           const ruleset::Chain* chain = ruleset::find_chain(table, rule.rule->full_name);
@@ -180,6 +181,47 @@ action = "reject"
     CHECK(ask("198.51.100.1", 5) == eval::Fate::Reject);
     CHECK(ask("198.51.100.1", 1050) == eval::Fate::Drop);
     CHECK(ask("198.51.100.1", 899) == eval::Fate::Drop);
+  }
+}
+
+TEST_CASE("wide ranges of one rule that lie side by side") {
+  const OneHost site(R"(
+[[inbound]]
+id = "a"
+service = ["tcp/100-200", "tcp/201-300 from 1000-2000", "tcp/301-65535"]
+action = "reject"
+[[inbound]]
+id = "b"
+service = ["tcp/22", "tcp/0-79", "protocol/6"]
+from = "10.0.0.0/8"
+[[inbound]]
+id = "c"
+service = ["udp/500-600", "udp/601-700", "udp/5"]
+)");
+  for (const bool optimise : {true, false}) {
+    const auto snapshot = site.compiled(optimise);
+    const auto ask = [&](std::uint8_t protocol, std::uint16_t port) {
+      eval::PacketFields fields = fields_of(address("10.2.0.1"), address("192.0.2.1"));
+      fields.protocol = protocol;
+      fields.destination_port = port;
+      eval::Packet packet = eval::build(fields);
+      packet.in_device = "eth1";
+      return eval::Evaluator(snapshot.ruleset, snapshot.host).arrive(packet).fate();
+    };
+    for (const std::uint16_t port : std::initializer_list<std::uint16_t>{100, 200, 301, 65535}) {
+      CHECK(ask(net::protocol::kTcp, port) == eval::Fate::Reject);
+    }
+    for (const std::uint16_t port :
+         std::initializer_list<std::uint16_t>{0, 22, 79, 80, 99, 201, 300}) {
+      CHECK(ask(net::protocol::kTcp, port) == eval::Fate::Accept);
+    }
+    for (const std::uint16_t port : std::initializer_list<std::uint16_t>{500, 600, 601, 700}) {
+      CHECK(ask(net::protocol::kUdp, port) == eval::Fate::Accept);
+    }
+    CHECK(ask(net::protocol::kUdp, 701) == eval::Fate::Drop);
+    for (const ruleset::Chain& chain : snapshot.ruleset.tables[0].chains) {
+      CHECK_MESSAGE((chain.base || !chain.rules.empty() || chain.name == "outbound"), chain.name);
+    }
   }
 }
 
