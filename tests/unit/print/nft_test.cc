@@ -345,10 +345,11 @@ TEST_CASE("translations") {
     CHECK_MESSAGE(same_configuration({{first}}, {{load(*text)}}), *text);
   };
   for (const char* rule :
-       {
-    "dnat ip to 10.0.0.1", "dnat ip6 to fd00::1", "dnat ip to 10.0.0.1-10.0.0.9",
+       {"dnat ip to 10.0.0.1", "dnat ip6 to fd00::1", "dnat ip to 10.0.0.1-10.0.0.9",
         "meta l4proto tcp dnat ip to 10.0.0.1:443", "tcp dport 8443 dnat ip6 to [fd00::1]:443",
-        "meta l4proto udp dnat ip to 10.0.0.1:500-600 persistent", check_on("prerouting", rule);
+        "meta l4proto udp dnat ip to 10.0.0.1:500-600 persistent", "redirect",
+        "meta l4proto tcp redirect to :3128"}) {
+    check_on("prerouting", rule);
   }
   for (const char* rule :
        {"snat ip to 192.0.2.1", "snat ip6 to 2001:db8::1", "snat ip to 192.0.2.1 random,persistent",
