@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -49,7 +50,9 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
   };
   if (static_cast<std::size_t>(status.st_size) > limit) return too_large();
   std::string content;
-  content.resize(static_cast<std::size_t>(status.st_size) + 1);
+  // A file of /proc/sys says that it is empty, and gives what it holds to the first read alone.
+  constexpr std::size_t kLeastRead = 4096;
+  content.resize(std::max(static_cast<std::size_t>(status.st_size) + 1, kLeastRead));
   std::size_t size = 0;
   while (true) {
     if (size == content.size()) content.resize(content.size() * 2);

@@ -2,15 +2,8 @@
 
 #include "compile/compile.h"
 
-#include <fmt/format.h>
-#include <sys/stat.h>
-
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-
-#include "base/file.h"
 #include "cli/exit_status.h"
+#include "cli/output.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/site_options.h"
@@ -32,24 +25,6 @@ Result<std::string> in_format(const ruleset::Snapshot& snapshot, const std::stri
   return print::to_nft(snapshot.ruleset);
 }
 
-// A file is written whole or not at all. What is no regular file (/dev/null, a FIFO, a link) is
-// written to as it is, never replaced.
-Result<void> write_output(const std::string& path, const std::string& text) {
-  struct stat status{};
-  if (::lstat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode)) {
-    return write_file_atomically(path, text);
-  }
-  std::FILE* file = std::fopen(path.c_str(), "we");
-  bool written = file != nullptr && std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  int error = errno;
-  if (file != nullptr && std::fclose(file) != 0) {
-    written = false;
-    error = errno;
-  }
-  if (written) return {};
-  return fail(ErrorKind::Io, fmt::format("{}: {}", path, std::strerror(error)), error);
-}
-
 int run(const Options& options) {
   const auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
@@ -60,14 +35,7 @@ int run(const Options& options) {
   const ruleset::Snapshot snapshot = compile::compile(site->policy, *host, {site->date, true});
   const auto text = in_format(snapshot, options.format);
   if (!text) return report(text.error());
-  const std::string_view end = text->ends_with('\n') ? "" : "\n";
-  if (options.output.empty() || options.output == "-") {
-    out().write(*text);
-    out().write(end);
-    return kDone;
-  }
-  const auto written = write_output(options.output, fmt::format("{}{}", *text, end));
-  return written ? kDone : report(written.error());
+  return write_output(options.output, *text);
 }
 
 }  // namespace

@@ -11,12 +11,11 @@
 #include "base/file.h"
 #include "cli/exit_status.h"
 #include "cli/json.h"
+#include "cli/live.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_answer.h"
 #include "cli/site_options.h"
-#include "cli/this_host.h"
-#include "netlink/netlink.h"
 #include "policy/effective.h"
 #include "policy/load.h"
 #include "print/print.h"
@@ -55,39 +54,6 @@ Result<ruleset::Snapshot> of_file(const std::string& path) {
     Error error = snapshot.error();
     error.message = fmt::format("{}: {}", path, error.message);
     return std::unexpected(error);
-  }
-  return snapshot;
-}
-
-// The kernel's ruleset, with this machine's addresses; the names of interfaces and the policy lines
-// are those of what was applied last.
-Result<ruleset::Snapshot> of_kernel(const std::string& state_directory) {
-  auto connection = netlink::Connection::open();
-  if (!connection) return std::unexpected(connection.error());
-  auto live = connection->dump();
-  if (!live) {
-    Error error = live.error();
-    if (error.os_errno == EPERM) {
-      error.message = "reading the live ruleset needs root (CAP_NET_ADMIN)";
-    }
-    return std::unexpected(error);
-  }
-  auto host = this_host();
-  if (!host) return std::unexpected(host.error());
-  ruleset::Snapshot snapshot{std::move(*host), std::move(*live), {}};
-  auto recorded = apply::last_applied(state_directory);
-  std::optional<ruleset::Snapshot> applied;
-  if (recorded) applied = std::move(*recorded);
-  if (applied) {
-    snapshot.sources = std::move(applied->sources);
-    snapshot.host.name = applied->host.name;
-    for (ruleset::Interface& interface : snapshot.host.interfaces) {
-      const auto& known = applied->host.interfaces;
-      const auto same = std::find_if(known.begin(), known.end(), [&](const auto& other) {
-        return other.device == interface.device;
-      });
-      if (same != known.end()) interface = *same;
-    }
   }
   return snapshot;
 }
@@ -240,7 +206,8 @@ int run(const Options& options) {
     return report_usage("a ruleset is one host's: --ruleset and --live take no -p and no --host");
   }
   if (without_policies) {
-    auto snapshot = options.live ? of_kernel(options.state_directory) : of_file(options.ruleset);
+    auto snapshot =
+        options.live ? live_snapshot(options.state_directory) : of_file(options.ruleset);
     if (!snapshot) return report(snapshot.error());
     const Subject subject{ask::policy_of(snapshot->host), false, {}, {policy::Index{0}, true}};
     ask::Site site(subject.policy, std::move(*snapshot));
@@ -274,9 +241,9 @@ void add_eval(Program& program) {
       ->required();
   add_site_options(verb, options->site, false);
   verb.add_option("--host", options->host, "ask this host alone")->type_name("HOST");
-  auto* ruleset =
-      verb.add_option("--ruleset", options->ruleset, "ask what `compile --format json` wrote")
-          ->type_name("FILE");
+  auto* ruleset = verb.add_option("--ruleset", options->ruleset,
+                                  "ask what `dump` or `compile --format json` wrote")
+                      ->type_name("FILE");
   verb.add_flag("--live", options->live, "ask the kernel's ruleset, all tables")->excludes(ruleset);
   verb.add_option("--state-dir", options->state_directory, "where --live finds the policy lines")
       ->type_name("DIR")

@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   add_apply(program);
   add_status(program);
   add_disable(program);
+  add_dump(program);
 
   int status = program.run(argc, argv);
   // A full disk or a closed pipe must not look like success.

@@ -52,6 +52,7 @@ void add_explain(Program& program);
 void add_apply(Program& program);
 void add_status(Program& program);
 void add_disable(Program& program);
+void add_dump(Program& program);
 
 // `rolewall` alone: the status, or how to begin.
 int begin();

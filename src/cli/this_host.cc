@@ -1,62 +1,118 @@
 #include "cli/this_host.h"
 
-#include <arpa/inet.h>
+#include <dirent.h>
 #include <fmt/format.h>
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <netinet/in.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <cstring>
+#include <charconv>
+#include <limits>
 #include <memory>
-#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/file.h"
+#include "netlink/machine.h"
 
 namespace rolewall::cli {
 namespace {
 
-std::optional<net::Address> address_of(const sockaddr* address) {
-  if (address == nullptr) return std::nullopt;
-  if (address->sa_family == AF_INET) {
-    sockaddr_in ipv4{};
-    std::memcpy(&ipv4, address, sizeof ipv4);
-    return net::Ipv4{ntohl(ipv4.sin_addr.s_addr)};
+constexpr std::size_t kLargestSetting = 4096;
+constexpr std::size_t kLargestXtTable = std::size_t{64} << 20;
+
+// A file of /proc/sys that holds a number; `value` stays where there is none, as with conntrack's
+// where its module is not loaded: then the kernel's defaults are what it will have.
+template <class Number>
+void read_setting(std::string_view path, Number& value) {
+  const auto text = read_file(fmt::format("/proc/sys/net/{}", path), kLargestSetting);
+  if (!text) return;
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
+  if (error != std::errc{} || end == text->data()) return;
+  if constexpr (std::is_same_v<Number, bool>) {
+    value = number != 0;
+  } else {
+    value =
+        static_cast<Number>(std::min<std::uint64_t>(number, std::numeric_limits<Number>::max()));
   }
-  if (address->sa_family == AF_INET6) {
-    sockaddr_in6 ipv6{};
-    std::memcpy(&ipv6, address, sizeof ipv6);
-    return net::ipv6_from_bytes(ipv6.sin6_addr.s6_addr);
+}
+
+ruleset::ConntrackSettings conntrack_settings() {
+  ruleset::ConntrackSettings settings;
+  const auto read = [](std::string_view name, auto& value) {
+    read_setting(fmt::format("netfilter/nf_conntrack_{}", name), value);
+  };
+  read("tcp_loose", settings.tcp_loose);
+  read("tcp_be_liberal", settings.tcp_be_liberal);
+  read("tcp_ignore_invalid_rst", settings.tcp_ignore_invalid_rst);
+  read("tcp_max_retrans", settings.tcp_max_retrans);
+  read("checksum", settings.checksum);
+  read("tcp_timeout_syn_sent", settings.tcp_timeout_syn_sent);
+  read("tcp_timeout_syn_recv", settings.tcp_timeout_syn_recv);
+  read("tcp_timeout_established", settings.tcp_timeout_established);
+  read("tcp_timeout_fin_wait", settings.tcp_timeout_fin_wait);
+  read("tcp_timeout_close_wait", settings.tcp_timeout_close_wait);
+  read("tcp_timeout_last_ack", settings.tcp_timeout_last_ack);
+  read("tcp_timeout_time_wait", settings.tcp_timeout_time_wait);
+  read("tcp_timeout_close", settings.tcp_timeout_close);
+  read("tcp_timeout_max_retrans", settings.tcp_timeout_max_retrans);
+  read("tcp_timeout_unacknowledged", settings.tcp_timeout_unacknowledged);
+  read("udp_timeout", settings.udp_timeout);
+  read("udp_timeout_stream", settings.udp_timeout_stream);
+  read("icmp_timeout", settings.icmp_timeout);
+  read("icmpv6_timeout", settings.icmpv6_timeout);
+  read("generic_timeout", settings.generic_timeout);
+  read("max", settings.max);
+  return settings;
+}
+
+std::vector<std::string> lines_of(const std::string& text) {
+  std::vector<std::string> lines;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find('\n', begin), text.size());
+    lines.push_back(text.substr(begin, end - begin));
+    begin = end + 1;
   }
-  return std::nullopt;
+  return lines;
+}
+
+// None where the kernel has no such match, or no rule uses it.
+std::vector<ruleset::XtTable> xt_tables() {
+  std::vector<ruleset::XtTable> tables;
+  for (const std::string folder : {"xt_recent", "ipt_hashlimit", "ip6t_hashlimit"}) {
+    const std::unique_ptr<DIR, int (*)(DIR*)> directory(
+        ::opendir(fmt::format("/proc/net/{}", folder).c_str()), ::closedir);
+    if (!directory) continue;
+    while (const dirent* entry = ::readdir(directory.get())) {
+      const std::string name = fmt::format("{}/{}", folder, entry->d_name);
+      const auto text = read_file("/proc/net/" + name, kLargestXtTable);  // fails for "." and ".."
+      if (text) tables.push_back({name, lines_of(*text)});
+    }
+  }
+  std::ranges::sort(tables, {}, &ruleset::XtTable::name);
+  return tables;
 }
 
 }  // namespace
 
 Result<ruleset::Host> this_host() {
+  auto machine = netlink::read_machine();
+  if (!machine) return std::unexpected(std::move(machine).error());
   ruleset::Host host;
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) == 0) host.name = name.data();
-
-  ifaddrs* list = nullptr;
-  if (::getifaddrs(&list) != 0) {
-    return fail(ErrorKind::System,
-                fmt::format("cannot read this machine's addresses: {}", std::strerror(errno)),
-                errno);
-  }
-  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner(list, &::freeifaddrs);
-  for (const ifaddrs* entry = list; entry != nullptr; entry = entry->ifa_next) {
-    if ((entry->ifa_flags & IFF_LOOPBACK) != 0) continue;
-    const std::string device = entry->ifa_name;
-    const bool known =
-        std::any_of(host.interfaces.begin(), host.interfaces.end(),
-                    [&](const auto& interface) { return interface.device == device; });
-    if (!known) host.interfaces.push_back({device, device, {}});
-    if (const auto address = address_of(entry->ifa_addr)) {
-      host.addresses.push_back({*address, net::address_bits(*address)});
-    }
-  }
+  host.interfaces = std::move(machine->interfaces);
+  host.addresses = std::move(machine->addresses);
+  host.routes = std::move(machine->routes);
+  read_setting("ipv4/ip_forward", host.forwards_ipv4);
+  read_setting("ipv6/conf/all/forwarding", host.forwards_ipv6);
+  host.conntrack = conntrack_settings();
+  utsname system{};
+  if (::uname(&system) == 0) host.kernel = system.release;
+  host.xt_tables = xt_tables();
   return host;
 }
 

@@ -1,4 +1,5 @@
-// The machine that we run on, as a ruleset's host: for questions to its live ruleset.
+// The machine that we run on, as a ruleset's host: for questions to its live ruleset, and for the
+// file that `dump` writes.
 #pragma once
 
 #include "base/error.h"
@@ -6,8 +7,8 @@
 
 namespace rolewall::cli {
 
-// Its name, and the addresses and devices of the network namespace that we are in, the loopback
-// left out.
+// Its name, and all that a packet's fate depends on and that the kernel shows: addresses, devices,
+// routes and settings of the network namespace that we are in, the loopback left out.
 Result<ruleset::Host> this_host();
 
 }  // namespace rolewall::cli

@@ -42,7 +42,14 @@ Text base_text(const BaseChain& base) {
 Text chain_text(const Table& table, const Chain& chain) {
   const Text name = identifier(chain.name);
   if (!name) return name;
+  if (chain.bound) return cannot("it belongs to the rule that jumps to it");
+  if (chain.offloaded) return cannot("the device runs its rules, too");
   std::string text = fmt::format("\tchain {} {{\n", *name);
+  if (!chain.comment.empty()) {
+    const Text comment = quoted(chain.comment);
+    if (!comment) return comment;
+    text += fmt::format("\t\tcomment {}\n", *comment);
+  }
   if (chain.base) {
     const Text base = base_text(*chain.base);
     if (!base) return base;
@@ -70,7 +77,15 @@ Text table_text(const Table& table) {
   if ((table.flags & ~kDormant) != 0) {
     return cannot(fmt::format("the table's flags {:#x} have no form in nft", table.flags));
   }
+  if (!table.objects.empty()) {
+    return cannot(fmt::format("object {}: named objects are not supported", table.objects[0].name));
+  }
   if (table.flags == kDormant) text += "\tflags dormant\n\n";
+  if (!table.comment.empty()) {
+    const Text comment = quoted(table.comment);
+    if (!comment) return comment;
+    text += fmt::format("\tcomment {}\n\n", *comment);
+  }
   bool first = true;
   const auto separate = [&] {
     if (!first) text += '\n';

@@ -149,6 +149,7 @@ Text set_declaration(const Set& set) {
   if (set.has_timeout) flags.push_back("timeout");
   if (!flags.empty()) text += fmt::format("\t\tflags {}\n", fmt::join(flags, ","));
   if (set.size != 0) text += fmt::format("\t\tsize {}\n", set.size);
+  if (set.saves_memory) text += "\t\tpolicy memory\n";
   if (set.timeout_ms != 0) text += fmt::format("\t\ttimeout {}\n", duration(set.timeout_ms));
   if (set.gc_interval_ms != 0) {
     text += fmt::format("\t\tgc-interval {}\n", duration(set.gc_interval_ms));

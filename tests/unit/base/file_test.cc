@@ -42,6 +42,8 @@ TEST_CASE_FIXTURE(Scratch, "reading refuses what is no file, and more than the l
   CHECK(!read_file(file("nowhere"), 10).has_value());
   REQUIRE(write_file_atomically(file("a"), "12345").has_value());
   CHECK(read_file(file("a"), 5).has_value());
+  // More than one digit, of a file that says that it is empty.
+  CHECK(read_file("/proc/sys/kernel/pid_max", 100).value().size() > 2);
   CHECK(!read_file(file("a"), 4).has_value());
 }
 

@@ -414,6 +414,36 @@ TEST_CASE("loading the text of our table replaces it") {
   CHECK_EQ(output_of("nft list chains inet").find("old"), std::string::npos);
 }
 
+TEST_CASE("what is there for people, and what has no form here") {
+  fresh_network();
+  Table table;
+  table.name = "t";
+  table.comment = "by hand";
+  Set set;
+  set.name = "s";
+  set.key = {{DataType::Ipv4Address, 4}};
+  set.saves_memory = true;
+  set.elements.key_size = 4;
+  table.sets = {set};
+  table.chains.push_back({"c", 0, {}, {}});
+  table.chains[0].comment = "what comes in";
+  const auto text = to_nft({{table}});
+  REQUIRE(text);
+  REQUIRE(load_nft(*text) == "");
+  CHECK(same_configuration({{decoded()}}, {{table}}));
+
+  const auto refused = [](const Table& other, std::string_view why) {
+    const auto none = to_nft({{other}});
+    REQUIRE_FALSE(none);
+    CHECK_MESSAGE(none.error().message.find(why) != std::string::npos, none.error().message);
+  };
+  Table bound = table;
+  bound.chains[0].bound = true;
+  refused(bound, "chain c, it belongs to the rule that jumps to it");
+  table.objects = {{"hits", 0, object_type::kCounter, Counter{}, ""}};
+  refused(table, "object hits: named objects are not supported");
+}
+
 // Rules that the kernel can hold and nft's syntax cannot say, or would say otherwise. Each is an
 // error that says where and why; rule_text shows the instructions then.
 TEST_CASE("what cannot be written is an error") {
