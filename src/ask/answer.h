@@ -52,7 +52,8 @@ struct Tried {
 };
 
 struct Alternative {
-  std::string add;  // "in=public": what the words would have to say
+  std::string add;   // "in=public": what the words would have to say; "": no word says it
+  std::string when;  // "numgen random mod 2: 1": where no word says it
   Verdict verdict = Verdict::Accept;
   std::optional<DecidedBy> decided_by;
 };

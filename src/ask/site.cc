@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ask/conditions.h"
 #include "ask/translations.h"
 #include "base/check.h"
 #include "compile/compile.h"
@@ -13,22 +14,6 @@ namespace rolewall::ask {
 namespace {
 
 using policy::Index;
-
-Verdict verdict_of(eval::Fate fate) {
-  switch (fate) {
-    case eval::Fate::Accept:
-      return Verdict::Accept;
-    case eval::Fate::Drop:
-      return Verdict::Drop;
-    case eval::Fate::Reject:
-      return Verdict::Reject;
-    case eval::Fate::Stack:
-      return Verdict::Stack;
-    case eval::Fate::Undecided:
-      return Verdict::Undecided;
-  }
-  return Verdict::Undecided;
-}
 
 // A rule's id: its comment, or for a rule inside a policy rule's own chain that chain's name.
 std::string rule_id(const ruleset::SourceMap& sources, const ruleset::Chain& chain,
@@ -129,6 +114,22 @@ std::vector<Hop> ask_at(const Stop& stop, const std::string& host, const Teller&
 
 }  // namespace
 
+Verdict verdict_of(eval::Fate fate) {
+  switch (fate) {
+    case eval::Fate::Accept:
+      return Verdict::Accept;
+    case eval::Fate::Drop:
+      return Verdict::Drop;
+    case eval::Fate::Reject:
+      return Verdict::Reject;
+    case eval::Fate::Stack:
+      return Verdict::Stack;
+    case eval::Fate::Undecided:
+      return Verdict::Undecided;
+  }
+  return Verdict::Undecided;
+}
+
 DecidedBy decided_by(const ruleset::Ruleset& ruleset, const ruleset::SourceMap& sources,
                      const eval::Decision& decision) {
   const ruleset::Table& table = ruleset.tables[decision.table];
@@ -201,7 +202,12 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
   options.explain = explain;
   const eval::Journey journey = end.arrives ? host.evaluator->arrive(end.packet, options)
                                             : host.evaluator->send(end.packet, options);
-  return to_hops(host.snapshot, journey, end, explain);
+  std::vector<Hop> hops = to_hops(host.snapshot, journey, end, explain);
+  if (!journey.conditions.empty()) {
+    const auto direction = end.arrives ? eval::Direction::Arrive : eval::Direction::Send;
+    weigh(hops, host.evaluator->outcomes(end.packet, direction), host.snapshot);
+  }
+  return hops;
 }
 
 Answer Site::ask_with(const Sample& sample, const Teller& teller) {

@@ -88,6 +88,8 @@ class Site {
   std::map<policy::Index, std::unique_ptr<Compiled>> hosts_;
 };
 
+Verdict verdict_of(eval::Fate fate);
+
 // `rule` indexes the chain's rules, or is eval::Decision::kPolicy.
 DecidedBy decided_by(const ruleset::Ruleset& ruleset, const ruleset::SourceMap& sources,
                      const eval::Decision& decision);

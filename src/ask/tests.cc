@@ -96,7 +96,7 @@ std::string choices(const Hop& hop) {
   std::string words;
   for (const Alternative& alternative : hop.alternatives) {
     if (!words.empty()) words += " or ";
-    words += alternative.add;
+    words += alternative.add.empty() ? alternative.when : alternative.add;
   }
   return words;
 }
@@ -113,7 +113,9 @@ std::string in_words(const Answer& answer) {
     case Verdict::Stack:
       return fmt::format("is discarded by the IP stack: {}", hop != nullptr ? hop->reason : "");
     case Verdict::Conditional:
-      return fmt::format("depends on the interface: add {}", hop != nullptr ? choices(*hop) : "");
+      if (hop == nullptr) return "depends on what was not said";
+      return hop->reason.empty() ? fmt::format("depends on the interface: add {}", choices(*hop))
+                                 : fmt::format("{}: {}", hop->reason, choices(*hop));
     case Verdict::Undecided:
       return fmt::format("is undecided: {}", hop != nullptr ? hop->reason : "");
   }

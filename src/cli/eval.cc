@@ -129,9 +129,10 @@ class Questions {
       if (hop.verdict != ask::Verdict::Conditional) continue;
       std::string words;
       for (const ask::Alternative& alternative : hop.alternatives) {
+        if (alternative.add.empty()) continue;
         words += (words.empty() ? "" : " or ") + alternative.add;
       }
-      out().line(fmt::format("say which: add {}", words));
+      if (!words.empty()) out().line(fmt::format("say which: add {}", words));
     }
     for (const std::string& host : auditing(subject_, answer)) {
       out().line(fmt::format("{} is in audit mode: its kernel logs this and accepts it", host));

@@ -90,7 +90,8 @@ Json to_json(const ask::Hop& hop) {
   if (!hop.reason.empty()) json["reason"] = hop.reason;
   for (const ask::Alternative& alternative : hop.alternatives) {
     Json entry;
-    entry["add"] = alternative.add;
+    if (!alternative.add.empty()) entry["add"] = alternative.add;
+    if (!alternative.when.empty()) entry["when"] = alternative.when;
     entry["verdict"] = ask::name_of(alternative.verdict);
     if (alternative.decided_by) entry["decided_by"] = to_json(*alternative.decided_by);
     json["alternatives"].push_back(std::move(entry));

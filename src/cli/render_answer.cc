@@ -101,7 +101,8 @@ void render_hop(const Terminal& terminal, const ask::Hop& hop, const Columns& co
                             ruleset::name_of(hop.hook), painted(terminal, hop.verdict), padding,
                             decided));
   for (const ask::Alternative& alternative : hop.alternatives) {
-    terminal.line(fmt::format("      {:<16} {}  {}", alternative.add,
+    const std::string& which = alternative.add.empty() ? alternative.when : alternative.add;
+    terminal.line(fmt::format("      {:<16} {}  {}", printable(which),
                               painted(terminal, alternative.verdict),
                               alternative.decided_by ? in_words(*alternative.decided_by) : ""));
   }

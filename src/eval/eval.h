@@ -20,7 +20,7 @@ enum class Fate : std::uint8_t {
   Accept,
   Drop,
   Reject,     // dropped, and the sender told
-  Stack,      // the IP stack itself discards it (or holds it: a lone fragment); no rule is asked
+  Stack,      // the IP stack discards it, holds it (a lone fragment) or sends it elsewhere (fwd)
   Undecided,  // reached something that is not modelled; `reason` names it
 };
 std::string_view name_of(Fate fate);
@@ -98,12 +98,12 @@ class Evaluator {
   Evaluator& operator=(const Evaluator&) = delete;
 
   // A packet that arrives on packet.in_device: prerouting, then input where it is addressed to this
-  // host (or multicast, or broadcast). What is for another host is forwarded (forward, postrouting)
-  // if the host forwards or packet.out_device is given: by that device, else by the host's routes.
-  // Else Stack.
+  // host (or multicast, or broadcast). What is for another host is forwarded (forward, postrouting,
+  // egress) if the host forwards or packet.out_device is given: by that device, else by the host's
+  // routes. Else Stack.
   Journey arrive(const Packet& packet, const Options& options = {});
 
-  // A packet that a local program sends by packet.out_device: output, postrouting.
+  // A packet that a local program sends by packet.out_device: output, postrouting, egress.
   Journey send(const Packet& packet, const Options& options = {});
 
   // Each way from the same state, which stays as it was. Of conditions about routes and of ports

@@ -49,6 +49,19 @@ bool device_matches(std::string_view pattern, std::string_view device) {
   return pattern == device;
 }
 
+// Of a device that nothing is said of: an Ethernet header's. Tunnels and such have none.
+std::uint32_t link_header_size(const ruleset::Host& host, std::string_view device) {
+  constexpr std::uint32_t kEthernetHeader = 14;
+  constexpr std::uint16_t kEther = 1;       // ARPHRD_ETHER
+  constexpr std::uint16_t kLoopback = 772;  // ARPHRD_LOOPBACK
+  for (const ruleset::Interface& interface : host.interfaces) {
+    if (interface.device != device || interface.index == 0) continue;
+    const bool has_one = interface.hardware_type == kEther || interface.hardware_type == kLoopback;
+    return has_one ? kEthernetHeader : 0;
+  }
+  return kEthernetHeader;
+}
+
 // Chains of equal priority: the one that was registered last runs first (nf_hook_entries_grow() of
 // net/netfilter/core.c); the order of the dump is the order of registration.
 void order_by_priority(std::vector<Stage>& stages) {
@@ -109,15 +122,15 @@ FamilyPlan plan_family(const Program& program, bool ipv6) {
   return plan;
 }
 
-// Chains on the devices' own hook, before the IP stack: netdev's and inet's.
-std::vector<Stage> plan_ingress(const Program& program) {
+// Chains on the devices' own hooks, before and behind the IP stack: netdev's, and inet's ingress.
+std::vector<Stage> plan_device_hook(const Program& program, Hook hook) {
   std::vector<Stage> stages;
   for (std::uint32_t t = 0; t < program.tables().size(); ++t) {
     const Program::Table& table = program.tables()[t];
     if ((table.table->flags & kTableDormant) != 0) continue;
     for (std::uint32_t c = 0; c < table.chains.size(); ++c) {
       const auto& base = table.chains[c].chain->base;
-      if (base && base->hook == Hook::Ingress) {
+      if (base && base->hook == hook) {
         stages.push_back({base->priority, Stage::Kind::Chain, t, c});
       }
     }
@@ -156,11 +169,12 @@ class Evaluator::Machine {
   Machine(const ruleset::Ruleset& ruleset, const ruleset::Host& host)
       : tracker_(host),
         program_(ruleset, state_),
-        interpreter_(program_, state_),
         host_(host),
         routes_(host),
+        interpreter_(program_, state_, routes_),
         own_(OwnAddresses::of(host)),
-        ingress_(plan_ingress(program_)),
+        ingress_(plan_device_hook(program_, Hook::Ingress)),
+        egress_(plan_device_hook(program_, Hook::Egress)),
         ipv4_(plan_family(program_, false)),
         ipv6_(plan_family(program_, true)) {}
 
@@ -208,7 +222,8 @@ class Evaluator::Machine {
 
  private:
   // Each returns whether the packet goes on.
-  bool run_ingress(Frame& frame, const Options& options, Journey& journey);
+  bool run_device_hook(Hook hook, Frame& frame, const Options& options, Journey& journey);
+  bool is_on_device(const Stage& stage, std::string_view device) const;
   bool run_hook(Hook hook, const HookPlan& plan, Frame& frame, const Options& options,
                 Journey& journey);
   bool run_nat(const HookPlan& plan, Frame& frame, const Options& options, HookResult& result);
@@ -230,11 +245,12 @@ class Evaluator::Machine {
   State state_;
   Tracker tracker_;
   Program program_;
-  Interpreter interpreter_;
   const ruleset::Host& host_;
   Routes routes_;
+  Interpreter interpreter_;
   OwnAddresses own_;
   std::vector<Stage> ingress_;
+  std::vector<Stage> egress_;
   FamilyPlan ipv4_;
   FamilyPlan ipv6_;
 };
@@ -363,22 +379,32 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
   return true;
 }
 
-bool Evaluator::Machine::run_ingress(Frame& frame, const Options& options, Journey& journey) {
+bool Evaluator::Machine::is_on_device(const Stage& stage, std::string_view device) const {
+  const auto& base = program_.tables()[stage.table].chains[stage.chain].chain->base;
+  return base && std::ranges::any_of(base->devices, [&](const std::string& pattern) {
+           return device_matches(pattern, device);
+         });
+}
+
+// nf_ingress() and nf_egress(). What goes out has its link header on already; conntrack's word
+// about it is still there (but for what a device of another namespace takes away).
+bool Evaluator::Machine::run_device_hook(Hook hook, Frame& frame, const Options& options,
+                                         Journey& journey) {
+  const bool arrives = hook == Hook::Ingress;
+  const std::string_view device =
+      arrives ? std::string_view(frame.packet->in_device) : frame.leaves_by;
   HookResult* result = nullptr;
-  for (const Stage& stage : ingress_) {
-    const Program::Table& table = program_.tables()[stage.table];
-    const auto& base = table.chains[stage.chain].chain->base;
-    const bool here = base && std::ranges::any_of(base->devices, [&](const std::string& device) {
-                        return device_matches(device, frame.packet->in_device);
-                      });
-    if (!here) continue;
+  for (const Stage& stage : arrives ? ingress_ : egress_) {
+    if (!is_on_device(stage, device)) continue;
     if (result == nullptr) result = &journey.hooks.emplace_back();
-    result->hook = Hook::Ingress;
-    frame.hook = Hook::Ingress;
-    frame.in_device = frame.packet->in_device;
+    result->hook = hook;
+    frame.hook = hook;
+    frame.in_device = arrives ? device : std::string_view();
+    frame.out_device = arrives ? std::string_view() : device;
+    frame.link_header_size = arrives ? 0 : link_header_size(host_, device);
     const auto dissection =
         frame.ipv6 ? dissect_ipv6_checked(frame.bytes) : dissect_ipv4_checked(frame.bytes);
-    if (table.table->family == Family::Netdev) {
+    if (program_.tables()[stage.table].table->family == Family::Netdev) {
       frame.seen_as = Family::Netdev;
     } else {
       frame.seen_as = frame.ipv6 ? Family::Ip6 : Family::Ip;
@@ -392,6 +418,7 @@ bool Evaluator::Machine::run_ingress(Frame& frame, const Options& options, Journ
     if (!run_chain(stage, frame, options, *result)) return false;
   }
   frame.seen_as = frame.ipv6 ? Family::Ip6 : Family::Ip;
+  frame.link_header_size = 0;
   return true;
 }
 
@@ -467,7 +494,7 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
     return;
   }
   const bool loopback = packet.in_device == kLoopbackDevice;
-  if (!run_ingress(frame, options, journey)) return;
+  if (!run_device_hook(Hook::Ingress, frame, options, journey)) return;
   if (frame.type == PacketType::OtherHost &&
       stop(Hook::Prerouting, "sent to another station's Ethernet address")) {
     return;
@@ -518,7 +545,8 @@ void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& 
   if (!frame.ipv6) frame.priority = forwarded_priority(frame.bytes);
   const FamilyPlan& plan = plan_for(frame);
   if (!run_hook(Hook::Forward, plan.forward, frame, options, journey)) return;
-  run_hook(Hook::Postrouting, plan.postrouting, frame, options, journey);
+  if (!run_hook(Hook::Postrouting, plan.postrouting, frame, options, journey)) return;
+  run_device_hook(Hook::Egress, frame, options, journey);
 }
 
 void Evaluator::Machine::send(const Packet& packet, const Options& options, Journey& journey) {
@@ -547,7 +575,8 @@ void Evaluator::Machine::leave(Frame& frame, const Options& options, Journey& jo
     journey.hooks.push_back(stopped_by_stack(Hook::Postrouting, reason));
     return;
   }
-  run_hook(Hook::Postrouting, plan.postrouting, frame, options, journey);
+  if (!run_hook(Hook::Postrouting, plan.postrouting, frame, options, journey)) return;
+  run_device_hook(Hook::Egress, frame, options, journey);
 }
 
 Evaluator::Evaluator(const ruleset::Ruleset& ruleset, const ruleset::Host& host)

@@ -71,66 +71,100 @@ ruleset::Bytes loaded(const ruleset::Ct& load, const Frame& frame) {
 // Follows the rule's loads up to the expression that broke.
 Operands follow(std::span<const Expr> exprs, const Frame& frame) {
   Operands operands;
+  const auto name = [&](ruleset::Register to, const char* what, Format format = Format::Hex) {
+    operands[to] = {{what, format}, 4, std::nullopt, {}};
+  };
   for (const Expr& expr : exprs) {
-    std::visit(Overloaded{[&](const ruleset::Payload& load) {
-                            operands[load.destination] = {
-                                payload_field(load, frame.ipv6, frame.dissection.protocol),
-                                load.length, std::nullopt, loaded(load, frame)};
-                          },
-                          [&](const ruleset::Meta& load) {
-                            const Field field = meta_field(load.key);
-                            operands[load.destination] = {
-                                field, field.format == Format::Name ? 16U : 4U, std::nullopt, {}};
-                          },
-                          [&](const ruleset::Ct& load) {
-                            operands[load.destination] = {ct_field(load.key, frame.ipv6), 4,
-                                                          std::nullopt, loaded(load, frame)};
-                          },
-                          [&](const ruleset::Immediate& load) {
-                            operands[load.destination] = {
-                                {"a constant", Format::Hex}, load.value.size, std::nullopt, {}};
-                          },
-                          [&](const ruleset::BitwiseMask& op) {
-                            Operand operand = operands[op.source];
-                            operand.size = op.length;
-                            operand.mask =
-                                ruleset::Bytes(op.mask.begin(), op.mask.begin() + op.length);
-                            operands[op.destination] = operand;
-                          },
-                          [&](const ruleset::BitwiseShift& op) { operands[op.destination] = {}; },
-                          [&](const ruleset::Byteorder& op) {
-                            // From the host's order to the network's, for comparisons by size.
-                            Operand operand = operands[op.source];
-                            if (operand.field.format == Format::HostNumber)
-                              operand.field.format = Format::Number;
-                            operands[op.destination] = operand;
-                          },
-                          [&](const ruleset::Lookup& lookup) {
-                            if (lookup.result == ruleset::LookupResult::Data) {
-                              operands[lookup.destination] = {
-                                  {fmt::format("the value of @{}", lookup.set), Format::Hex},
-                                  4,
-                                  std::nullopt,
-                                  {}};
-                            }
-                          },
-                          [](const ruleset::Cmp&) {},
-                          [](const ruleset::Range&) {},
-                          [](const ruleset::Counter&) {},
-                          [](const ruleset::Limit&) {},
-                          [](const ruleset::Connlimit&) {},
-                          [](const ruleset::Quota&) {},
-                          [](const ruleset::Last&) {},
-                          [](const ruleset::Dynset&) {},
-                          [](const ruleset::ImmediateVerdict&) {},
-                          [](const ruleset::MetaSet&) {},
-                          [](const ruleset::CtSet&) {},
-                          [](const ruleset::Log&) {},
-                          [](const ruleset::Reject&) {},
-                          [](const ruleset::Notrack&) {},
-                          [](const auto&) {},
-                          [](const ruleset::Unsupported&) {}},
-               expr);
+    std::visit(
+        Overloaded{[&](const ruleset::Payload& load) {
+                     operands[load.destination] = {
+                         payload_field(load, frame.ipv6, frame.dissection.protocol), load.length,
+                         std::nullopt, loaded(load, frame)};
+                   },
+                   [&](const ruleset::Meta& load) {
+                     const Field field = meta_field(load.key);
+                     operands[load.destination] = {
+                         field, field.format == Format::Name ? 16U : 4U, std::nullopt, {}};
+                   },
+                   [&](const ruleset::Ct& load) {
+                     operands[load.destination] = {ct_field(load.key, frame.ipv6), 4, std::nullopt,
+                                                   loaded(load, frame)};
+                   },
+                   [&](const ruleset::Immediate& load) {
+                     operands[load.destination] = {
+                         {"a constant", Format::Hex}, load.value.size, std::nullopt, {}};
+                   },
+                   [&](const ruleset::BitwiseMask& op) {
+                     Operand operand = operands[op.source];
+                     operand.size = op.length;
+                     operand.mask = ruleset::Bytes(op.mask.begin(), op.mask.begin() + op.length);
+                     operands[op.destination] = operand;
+                   },
+                   [&](const ruleset::BitwiseShift& op) { operands[op.destination] = {}; },
+                   [&](const ruleset::Byteorder& op) {
+                     // From the host's order to the network's, for comparisons by size.
+                     Operand operand = operands[op.source];
+                     if (operand.field.format == Format::HostNumber)
+                       operand.field.format = Format::Number;
+                     operands[op.destination] = operand;
+                   },
+                   [&](const ruleset::Lookup& lookup) {
+                     if (lookup.result == ruleset::LookupResult::Data) {
+                       operands[lookup.destination] = {
+                           {fmt::format("the value of @{}", lookup.set), Format::Hex},
+                           4,
+                           std::nullopt,
+                           {}};
+                     }
+                   },
+                   [](const ruleset::Cmp&) {},
+                   [](const ruleset::Range&) {},
+                   [](const ruleset::Counter&) {},
+                   [](const ruleset::Limit&) {},
+                   [](const ruleset::Connlimit&) {},
+                   [](const ruleset::Quota&) {},
+                   [](const ruleset::Last&) {},
+                   [](const ruleset::Dynset&) {},
+                   [](const ruleset::ImmediateVerdict&) {},
+                   [](const ruleset::MetaSet&) {},
+                   [](const ruleset::CtSet&) {},
+                   [](const ruleset::Log&) {},
+                   [](const ruleset::Reject&) {},
+                   [](const ruleset::Notrack&) {},
+                   [&](const ruleset::Exthdr& load) {
+                     operands[load.destination] = {
+                         exthdr_field(load), load.length, std::nullopt, {}};
+                   },
+                   [&](const ruleset::Fib& load) { name(load.destination, "fib"); },
+                   [&](const ruleset::Rt& load) { name(load.destination, "rt"); },
+                   [&](const ruleset::Socket& load) { name(load.destination, "socket"); },
+                   [&](const ruleset::Osf& load) { name(load.destination, "osf", Format::Name); },
+                   [&](const ruleset::Numgen& load) {
+                     name(load.destination, "numgen", Format::HostNumber);
+                   },
+                   [&](const ruleset::JenkinsHash& load) {
+                     name(load.destination, "jhash", Format::HostNumber);
+                   },
+                   [&](const ruleset::SymmetricHash& load) {
+                     name(load.destination, "symhash", Format::HostNumber);
+                   },
+                   [&](const ruleset::Tunnel& load) { name(load.destination, "tunnel"); },
+                   [&](const ruleset::Xfrm& load) { name(load.destination, "ipsec"); },
+                   [&](const ruleset::BitwiseRegisters& op) { operands[op.destination] = {}; },
+                   [](const ruleset::PayloadWrite&) {},
+                   [](const ruleset::ExthdrWrite&) {},
+                   [](const ruleset::ExthdrReset&) {},
+                   [](const ruleset::Nat&) {},
+                   [](const ruleset::Masquerade&) {},
+                   [](const ruleset::Redirect&) {},
+                   [](const ruleset::Tproxy&) {},
+                   [](const ruleset::Synproxy&) {},
+                   [](const ruleset::Dup&) {},
+                   [](const ruleset::Fwd&) {},
+                   [](const ruleset::ObjectRef&) {},
+                   [](const ruleset::ObjectLookup&) {},
+                   [](const ruleset::Unsupported&) {}},
+        expr);
   }
   return operands;
 }
@@ -211,6 +245,13 @@ std::string cannot_load(const ruleset::Meta& load) {
     return fmt::format("{}: the packet has no local socket", meta_key_name(load.key));
   }
   return fmt::format("{} is not there to be read", meta_key_name(load.key));
+}
+
+std::string cannot_write(const ruleset::PayloadWrite& write, const Frame& frame) {
+  if (write.base != ruleset::PayloadBase::Network && frame.dissection.fragment_offset != 0) {
+    return "it cannot be written to: a later fragment has no transport header";
+  }
+  return "it cannot be written to: the packet is too short";
 }
 
 std::string no_entry(const ruleset::Ct& load, const Frame& frame) {
@@ -313,6 +354,32 @@ std::string not_found(const ruleset::Table& table, const ruleset::Lookup& lookup
   return fmt::format("{} is not in {}", key, in);
 }
 
+std::string spent(const ruleset::Object& object) {
+  return std::visit(
+      Overloaded{[](const ruleset::Counter& body) { return spent(body); },
+                 [](const ruleset::Quota& body) { return spent(body); },
+                 [](const ruleset::Limit& body) { return spent(body); },
+                 [](const ruleset::Connlimit& body) { return spent(body); },
+                 [](const ruleset::CtHelper&) { return std::string(); },
+                 [](const ruleset::CtTimeout&) { return std::string(); },
+                 [](const ruleset::CtExpectation&) {
+                   return std::string("the flow has no room for another expectation");
+                 },
+                 [](const ruleset::Secmark&) { return std::string(); },
+                 [](const ruleset::Synproxy&) { return std::string("it is not TCP"); },
+                 [](const ruleset::Unsupported&) { return std::string(); }},
+      object.body);
+}
+
+std::string object_breaks(const ruleset::Table& table, const ruleset::ObjectRef& reference) {
+  for (const ruleset::Object& object : table.objects) {
+    if (object.type == reference.type && object.name == reference.name) {
+      return fmt::format("{}: {}", object.name, spent(object));
+    }
+  }
+  return "";
+}
+
 std::string not_added(const ruleset::Table& table, const ruleset::Dynset& dynset) {
   const ruleset::Set* set = ruleset::find_set(table, dynset.set);
   std::string limit = spent(dynset.exprs);
@@ -362,7 +429,36 @@ std::string why_it_broke(const ruleset::Table& table, const ruleset::Rule& rule,
           [](const ruleset::Log&) { return std::string(); },
           [](const ruleset::Reject&) { return std::string(); },
           [](const ruleset::Notrack&) { return std::string(); },
-          [](const auto&) { return std::string(); },
+          [](const ruleset::Exthdr& load) {
+            return fmt::format("{} is not there, or too short", option_name(load.kind, load.type));
+          },
+          [](const ruleset::ExthdrWrite& write) {
+            return fmt::format("{} is not there, or would grow",
+                               option_name(write.kind, write.type));
+          },
+          [](const ruleset::ExthdrReset&) { return std::string("there is no TCP header"); },
+          [&](const ruleset::PayloadWrite& write) { return cannot_write(write, frame); },
+          [](const ruleset::Rt&) { return std::string("no route has been looked up yet"); },
+          [](const ruleset::Socket&) { return std::string("the packet has no local socket"); },
+          [](const ruleset::Osf&) { return std::string("osf: it is no SYN"); },
+          [](const ruleset::Tunnel&) { return std::string("it came through no tunnel"); },
+          [](const ruleset::Xfrm&) { return std::string("it went through no IPsec transform"); },
+          [](const ruleset::Tproxy&) { return std::string("it is neither TCP nor UDP"); },
+          [](const ruleset::Synproxy&) { return std::string("it is not TCP"); },
+          [](const ruleset::Fwd&) { return std::string("it is of the other family"); },
+          [&](const ruleset::ObjectRef& reference) { return object_breaks(table, reference); },
+          [&](const ruleset::ObjectLookup& lookup) {
+            return fmt::format("no object of map {} lets it on", lookup.set);
+          },
+          [](const ruleset::Fib&) { return std::string(); },
+          [](const ruleset::Numgen&) { return std::string(); },
+          [](const ruleset::JenkinsHash&) { return std::string(); },
+          [](const ruleset::SymmetricHash&) { return std::string(); },
+          [](const ruleset::BitwiseRegisters&) { return std::string(); },
+          [](const ruleset::Nat&) { return std::string("it is of the other family"); },
+          [](const ruleset::Masquerade&) { return std::string("it is of the other family"); },
+          [](const ruleset::Redirect&) { return std::string("it is of the other family"); },
+          [](const ruleset::Dup&) { return std::string(); },
           [](const ruleset::Unsupported&) { return std::string(); }},
       exprs[expression]);
 }

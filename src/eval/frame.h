@@ -51,12 +51,18 @@ struct Frame {
   std::string_view in_device;      // "" where the hook has none
   std::string_view out_device;
   std::string_view leaves_by;  // "" until there is a route
+  std::uint32_t link_header_size = 0;
   std::uint32_t mark = 0;
   std::uint32_t priority = 0;
   PacketType type = PacketType::Host;
   Flow flow;
   const ruleset::Host* host = nullptr;
   std::vector<Condition> conditions;  // what was taken for given; the journey's in the end
+
+  // skb->len: on its way out by a device the packet has its link header on.
+  std::uint32_t length() const {
+    return static_cast<std::uint32_t>(bytes.size()) + link_header_size;
+  }
 
   // The bytes, to write to: the packet that was asked about stays as it is.
   std::vector<std::uint8_t>& own_bytes() {

@@ -115,6 +115,7 @@ std::uint32_t Interpreter::word(ruleset::Register first) const {
 // nft_data_copy(): what pads the last register is zero.
 void Interpreter::store(ruleset::Register first, std::span<const std::uint8_t> bytes) {
   std::uint8_t* to = at(first);
+  mark(first, bytes.size(), 0);
   if (bytes.size() < 4) {
     std::array<std::uint8_t, 4> padded{};
     for (std::size_t i = 0; i < bytes.size(); ++i) padded[i] = bytes[i];
@@ -125,10 +126,12 @@ void Interpreter::store(ruleset::Register first, std::span<const std::uint8_t> b
   std::memcpy(to, bytes.data(), bytes.size());
 }
 void Interpreter::store_word(ruleset::Register first, std::uint32_t number) {
+  mark(first, sizeof(number), 0);
   std::memcpy(at(first), &number, sizeof(number));
 }
 void Interpreter::store_byte(ruleset::Register first, std::uint8_t number) {
   const std::array<std::uint8_t, 4> padded{number};
+  mark(first, padded.size(), 0);
   std::memcpy(at(first), padded.data(), padded.size());
 }
 
@@ -186,12 +189,15 @@ bool Interpreter::take(const Program::Set& set, const ruleset::Verdict& verdict,
 }
 
 Interpreter::Next Interpreter::run_lookup(const ruleset::Lookup& lookup, const Program::Set& set) {
-  const ruleset::Elements& elements = set.set->elements;
   const Hit hit = find(set, at(lookup.source));
   const bool found = hit.place != Hit::Place::Nowhere;
   if (found == lookup.inverted) return Next::Break;
-  if (!found) return Next::Expression;
+  return found ? take_hit(lookup, set, hit) : Next::Expression;
+}
 
+Interpreter::Next Interpreter::take_hit(const ruleset::Lookup& lookup, const Program::Set& set,
+                                        const Hit& hit) {
+  const ruleset::Elements& elements = set.set->elements;
   Next next = Next::Expression;
   switch (lookup.result) {
     case ruleset::LookupResult::Membership:
@@ -281,7 +287,7 @@ Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const P
 
 Interpreter::Next Interpreter::run_element(const std::vector<ruleset::StatefulExpr>& exprs,
                                            CellIndex first_cell) {
-  const auto size = static_cast<std::uint32_t>(frame_->bytes.size());
+  const auto size = frame_->length();
   for (std::size_t i = 0; i < exprs.size(); ++i) {
     const auto cell = static_cast<CellIndex>(first_cell + i);
     const auto passes = [](bool goes_on) { return goes_on ? Next::Expression : Next::Break; };
@@ -303,7 +309,9 @@ Interpreter::Next Interpreter::run_element(const std::vector<ruleset::StatefulEx
 Interpreter::Next Interpreter::run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell) {
   const Flow& flow = frame_->flow;
   if (flow.seen_before) {
-    return undecided("a connection count, of which only the first packet's part is known");
+    const bool over =
+        choose_whether(fmt::format("more than {} connections are open", connlimit.count));
+    return over == connlimit.over ? Next::Expression : Next::Break;
   }
   Tuple tuple = flow.tuple;
   if (flow.tracking != Tracking::Entry && !tuple_of(frame_->bytes, frame_->ipv6, tuple)) {
@@ -334,8 +342,11 @@ Interpreter::Next Interpreter::take_nat(NatAnswer answer) {
 
 Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t operand) {
   if (operand >= Program::kFirstProblem) return undecided(program_.problem(operand));
-  const auto size = static_cast<std::uint32_t>(frame_->bytes.size());
+  const auto size = frame_->length();
   const auto passes = [](bool goes_on) { return goes_on ? Next::Expression : Next::Break; };
+  if (!unknowns_.empty()) {
+    if (const auto next = run_on_unknown(expr, operand)) return *next;
+  }
   return std::visit(
       Overloaded{
           [&](const ruleset::Payload& load) { return run_payload(load); },
@@ -349,7 +360,7 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
           [&](const ruleset::Fib& fib) { return run_fib(fib); },
           [&](const ruleset::Rt& rt) { return run_rt(rt); },
           [&](const ruleset::Socket& socket) { return run_socket(socket); },
-          [&](const ruleset::Osf&) { return run_osf(); },
+          [&](const ruleset::Osf& osf) { return run_osf(osf); },
           [&](const ruleset::Tunnel& tunnel) { return run_tunnel(tunnel); },
           [](const ruleset::Xfrm&) { return Next::Break; },  // it went through no transform
           [&](const ruleset::Exthdr& load) { return run_exthdr(load); },
@@ -377,6 +388,11 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
             return Next::Expression;
           },
           [&](const ruleset::JenkinsHash& hash) {
+            if (!hash.seed) {
+              return draw(hash.destination,
+                          fmt::format("jhash mod {}, by a seed of the kernel's", hash.modulus),
+                          hash.modulus, hash.offset);
+            }
             const std::uint32_t number = jhash({at(hash.source), hash.length}, *hash.seed);
             store_word(hash.destination, hash.offset + reciprocal_scale(number, hash.modulus));
             return Next::Expression;
@@ -429,7 +445,10 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
           [&](const ruleset::Redirect& nat) {
             return take_nat(run_redirect(nat, registers_, *frame_));
           },
-          [&](const auto&) { return undecided("an expression that is not modelled yet"); },
+          [&](const ruleset::Tproxy& tproxy) { return run_tproxy(tproxy); },
+          [&](const ruleset::Synproxy&) { return run_synproxy(); },
+          [&](const ruleset::Dup& dup) { return run_dup(dup); },
+          [&](const ruleset::Fwd& fwd) { return run_fwd(fwd); },
           [&](const ruleset::Unsupported& unsupported) {
             return undecided(unsupported.name);  // it has a problem as its operand
           },
@@ -449,7 +468,10 @@ void Interpreter::record(std::vector<Step>& steps, const Options& options, std::
   step.matched = next == Next::Expression || next == Next::Verdict;
   if (next == Next::Break) {
     step.broke_at = static_cast<std::uint32_t>(expression);
-    if (options.explain) {
+    if (options.explain && chose_) {
+      const Condition& taken = frame_->conditions.back();
+      step.why = fmt::format("{}: {}, it is taken", taken.about, taken.is);
+    } else if (options.explain) {
       step.why =
           why_it_broke(*table_->table, *in.rules[rule].rule, expression, registers_, *frame_);
     }
@@ -486,6 +508,8 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
   table_number_ = table;
   frame_ = &frame;
   now_ns_ = options.now_ns;
+  unknowns_.clear();
+  unknown_.fill(0);
   std::uint32_t chain = base_chain;
   std::uint32_t rule = 0;
   std::uint32_t tried = 0;
@@ -506,6 +530,7 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
     const std::vector<ruleset::Expr>& exprs = now.rule->exprs;
     std::size_t expression = 0;
     for (; expression < exprs.size(); ++expression) {
+      chose_ = false;
       next = execute(exprs[expression], program_.operand(now, expression));
       if (next != Next::Expression) break;
     }
@@ -516,6 +541,7 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
       continue;
     }
 
+    if (target_.stolen) return {Fate::Stack, {table, chain, rule}, reason_};
     switch (target_.code) {
       case VerdictCode::Accept:
         return {Fate::Accept, {table, chain, rule}, ""};

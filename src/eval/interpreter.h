@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -16,6 +17,8 @@
 #include "eval/frame.h"
 #include "eval/nat.h"
 #include "eval/program.h"
+#include "eval/render.h"
+#include "eval/route.h"
 #include "eval/state.h"
 
 namespace rolewall::eval {
@@ -30,7 +33,8 @@ struct ChainResult {
 
 class Interpreter {
  public:
-  Interpreter(const Program& program, State& state) : program_(program), state_(state) {}
+  Interpreter(const Program& program, State& state, const Routes& routes)
+      : program_(program), state_(state), routes_(routes) {}
 
   // Runs a base chain to its verdict. What rules change of the packet is changed in `frame`.
   ChainResult run(std::uint32_t table, std::uint32_t chain, Frame& frame, const Options& options,
@@ -45,6 +49,7 @@ class Interpreter {
     ruleset::VerdictCode code = ruleset::VerdictCode::Continue;
     std::uint32_t chain = Program::kNone;
     bool rejects = false;
+    bool stolen = false;  // NF_STOLEN: reason_ says where the packet went instead
   };
   // Where a key was found.
   struct Hit {
@@ -59,6 +64,20 @@ class Interpreter {
               std::uint32_t rule, Next next, std::size_t expression) const;
   ChainResult give_up(std::uint32_t chain, std::uint32_t rule, const std::string& reason) const;
 
+  // --- registers whose value the kernel knows and the question does not say ---
+  Next store_unknown(ruleset::Register first, std::size_t size, std::string name,
+                     Format format = Format::Hex);
+  void mark(ruleset::Register first, std::size_t size, std::uint16_t unknown);
+  // Of the first unknown one among them: its number; 0 where all are known.
+  std::uint16_t unknown_among(ruleset::Register first, std::size_t size) const;
+  const std::string& unknown_name(std::uint16_t unknown) const {
+    return unknowns_[unknown - 1].name;
+  }
+  // What comes of an expression that reads one; std::nullopt where it reads none.
+  std::optional<Next> run_on_unknown(const ruleset::Expr& expr, std::uint32_t operand);
+  Next look_up_unknown(const ruleset::Lookup& lookup, const Program::Set& set,
+                       std::uint16_t unknown);
+
   Next run_payload(const ruleset::Payload& load);
   Next run_meta(const ruleset::Meta& load);
   Next run_ct(const ruleset::Ct& load);
@@ -66,22 +85,31 @@ class Interpreter {
   Next run_meta_set(const ruleset::MetaSet& set);
   Next run_ct_set(const ruleset::CtSet& set);
   Next run_lookup(const ruleset::Lookup& lookup, const Program::Set& set);
+  Next take_hit(const ruleset::Lookup& lookup, const Program::Set& set, const Hit& hit);
   Next take_nat(NatAnswer answer);
   Next run_dynset(const ruleset::Dynset& dynset, const Program::Set& set);
   Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell);
   Next run_payload_write(const ruleset::PayloadWrite& write);
   std::size_t choose(const std::string& about, std::span<const std::string> answers);
+  bool choose_whether(const std::string& about);
   Next draw(ruleset::Register to, const std::string& about, std::uint32_t modulus,
             std::uint32_t offset);
   Next run_numgen(const ruleset::Numgen& numgen, CellIndex cell);
   Next run_fib(const ruleset::Fib& fib);
+  Next run_fib_type(const ruleset::Fib& fib);
+  Next run_fib_device(const ruleset::Fib& fib);
+  Next store_device(const ruleset::Fib& fib, std::string_view device);
   Next run_rt(const ruleset::Rt& rt);
   Next run_socket(const ruleset::Socket& socket);
-  Next run_osf();
+  Next run_osf(const ruleset::Osf& osf);
   Next run_tunnel(const ruleset::Tunnel& tunnel);
   Next run_exthdr(const ruleset::Exthdr& load);
   Next run_exthdr_write(const ruleset::ExthdrWrite& write);
   Next run_exthdr_reset(const ruleset::ExthdrReset& reset);
+  Next run_tproxy(const ruleset::Tproxy& tproxy);
+  Next run_synproxy();
+  Next run_dup(const ruleset::Dup& dup);
+  Next run_fwd(const ruleset::Fwd& fwd);
   Next run_object(std::uint32_t object);
   Next run_object_lookup(const ruleset::ObjectLookup& lookup, const Program::Set& set);
   Next run_ct_helper(const ruleset::CtHelper& helper);
@@ -98,10 +126,11 @@ class Interpreter {
   void store_word(ruleset::Register first, std::uint32_t number);
   void store_byte(ruleset::Register first, std::uint8_t number);
   void store_name(ruleset::Register first, std::string_view name);
-  void store_index(ruleset::Register first, std::string_view device, bool& known);
+  Next store_index(ruleset::Register first, std::string_view device);
 
   const Program& program_;
   State& state_;
+  const Routes& routes_;
   Choices choices_;
 
   // Of the chain that runs.
@@ -110,6 +139,13 @@ class Interpreter {
   Frame* frame_ = nullptr;
   std::uint64_t now_ns_ = 0;
   Registers registers_{};
+  struct Unknown {
+    std::string name;
+    Format format = Format::Hex;
+  };
+  std::vector<Unknown> unknowns_;
+  std::array<std::uint16_t, ruleset::kRegisterCount> unknown_{};  // 0, or 1 + index of unknowns_
+  bool chose_ = false;  // the expression's answer was chosen
   Target target_;
   std::string reason_;
 };

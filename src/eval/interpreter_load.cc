@@ -20,6 +20,13 @@ using ruleset::PayloadBase;
 
 constexpr std::uint16_t kArpHrdEther = 1;
 constexpr std::uint16_t kArpHrdLoopback = 772;
+constexpr std::uint64_t kSecondsADay = 86400;
+
+// nft_meta_weekday(): Sunday is 0, by UTC (a kernel that was told of another zone is rare).
+std::uint8_t weekday(std::uint64_t seconds) {
+  constexpr std::uint64_t kThursday = 4;  // the first of January 1970
+  return static_cast<std::uint8_t>((kThursday + seconds / kSecondsADay) % 7);
+}
 
 // nft_payload_select_ops(): these loads have a path of their own, which does not ask whether the
 // packet is a later fragment.
@@ -27,6 +34,21 @@ bool has_fast_path(const ruleset::Payload& load) {
   const bool size = load.length == 1 || load.length == 2 || load.length == 4;
   const bool base = load.base == PayloadBase::Network || load.base == PayloadBase::Transport;
   return size && base && load.offset % load.length == 0;
+}
+
+// What a running machine said of the device; null where it was not asked, or knows none such.
+const ruleset::Interface* interface_of(const Frame& frame, std::string_view device) {
+  for (const ruleset::Interface& interface : frame.host->interfaces) {
+    if (interface.device == device && interface.index != 0) return &interface;
+  }
+  return nullptr;
+}
+
+template <class Number>
+std::array<std::uint8_t, sizeof(Number)> host_order(Number number) {
+  std::array<std::uint8_t, sizeof(Number)> bytes{};
+  std::memcpy(bytes.data(), &number, sizeof(Number));
+  return bytes;
 }
 
 // Before routing there is no device to leave by, and after it none that it came in by.
@@ -52,10 +74,16 @@ void Interpreter::store_name(ruleset::Register first, std::string_view name) {
   store(first, padded);
 }
 
-void Interpreter::store_index(ruleset::Register first, std::string_view device, bool& known) {
+Interpreter::Next Interpreter::store_index(ruleset::Register first, std::string_view device) {
   constexpr std::uint32_t kLoopbackIndex = 1;
-  known = device.empty() || device == kLoopbackDevice;
-  store_word(first, device.empty() ? 0 : kLoopbackIndex);
+  std::uint32_t index = device == kLoopbackDevice ? kLoopbackIndex : 0;
+  if (const ruleset::Interface* interface = interface_of(*frame_, device)) index = interface->index;
+  if (index == 0 && !device.empty()) {
+    return store_unknown(first, sizeof(index), fmt::format("the index of {}", device),
+                         Format::HostNumber);
+  }
+  store_word(first, index);
+  return Next::Expression;
 }
 
 Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
@@ -115,11 +143,12 @@ Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
 Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
   const ruleset::Register to = load.destination;
   const auto not_given = [&] {
-    return undecided(fmt::format("{} is not known of the packet", meta_key_name(load.key)));
+    return store_unknown(to, ruleset::load_size(load.key), meta_key_name(load.key),
+                         meta_field(load.key).format);
   };
   switch (load.key) {
     case MetaKey::Length:
-      store_word(to, static_cast<std::uint32_t>(frame_->bytes.size()));
+      store_word(to, frame_->length());
       return Next::Expression;
     case MetaKey::Protocol: {
       std::array<std::uint8_t, 2> type{};
@@ -141,11 +170,9 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
       store_byte(to, frame_->dissection.protocol);
       return Next::Expression;
     case MetaKey::Iif:
-    case MetaKey::Oif: {
-      bool known = false;
-      store_index(to, load.key == MetaKey::Iif ? frame_->in_device : frame_->out_device, known);
-      return known ? Next::Expression : not_given();
-    }
+      return store_index(to, frame_->in_device);
+    case MetaKey::Oif:
+      return store_index(to, frame_->out_device);
     case MetaKey::IifName:
       store_name(to, frame_->in_device);
       return Next::Expression;
@@ -160,11 +187,12 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
           load.key == MetaKey::IifType ? frame_->in_device : frame_->out_device;
       if (device.empty()) return Next::Break;
       const bool loopback = device == kLoopbackDevice;
-      if (!loopback && frame_->packet->link.size() != 14) return not_given();
-      const std::uint16_t type = loopback ? kArpHrdLoopback : kArpHrdEther;
-      std::array<std::uint8_t, 2> host_order{};
-      std::memcpy(host_order.data(), &type, 2);
-      store(to, host_order);
+      const ruleset::Interface* interface = interface_of(*frame_, device);
+      if (!loopback && interface == nullptr && frame_->packet->link.size() != 14) {
+        return not_given();
+      }
+      const std::uint16_t known = interface != nullptr ? interface->hardware_type : kArpHrdEther;
+      store(to, host_order(loopback ? kArpHrdLoopback : known));
       return Next::Expression;
     }
     case MetaKey::SkUid:
@@ -189,7 +217,15 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
       const bool kind = load.key == MetaKey::IifKind || load.key == MetaKey::OifKind;
       const std::string_view device = in ? frame_->in_device : frame_->out_device;
       if (device.empty() || (kind && device == kLoopbackDevice)) return Next::Break;
-      return not_given();
+      const ruleset::Interface* interface = interface_of(*frame_, device);
+      if (interface == nullptr) return not_given();
+      if (kind && interface->kind.empty()) return Next::Break;  // a physical device
+      if (kind) {
+        store_name(to, interface->kind);
+      } else {
+        store_word(to, interface->group);
+      }
+      return Next::Expression;
     }
     case MetaKey::RtClassId:
       // No route has been looked up yet.
@@ -207,18 +243,30 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
     case MetaKey::SdIfName:
       store_name(to, "");
       return Next::Expression;
-    case MetaKey::NfTrace:
-    case MetaKey::SecMark:
+    case MetaKey::TimeNs:
+    case MetaKey::TimeDay:
+    case MetaKey::TimeHour: {
+      if (!frame_->packet->time_ns) return not_given();
+      const std::uint64_t seconds = *frame_->packet->time_ns / 1'000'000'000;
+      if (load.key == MetaKey::TimeNs) {
+        store(to, host_order(*frame_->packet->time_ns));
+      } else if (load.key == MetaKey::TimeDay) {
+        store_byte(to, weekday(seconds));
+      } else {
+        store_word(to, static_cast<std::uint32_t>(seconds % kSecondsADay));
+      }
+      return Next::Expression;
+    }
     case MetaKey::BriIifName:
     case MetaKey::BriOifName:
     case MetaKey::BriIifPvid:
     case MetaKey::BriIifVproto:
     case MetaKey::BriBroute:
+      return undecided(fmt::format("{}: bridges are not modelled", meta_key_name(load.key)));
+    case MetaKey::NfTrace:
+    case MetaKey::SecMark:
     case MetaKey::Cpu:
     case MetaKey::Prandom:
-    case MetaKey::TimeNs:
-    case MetaKey::TimeDay:
-    case MetaKey::TimeHour:
       return not_given();
   }
   return not_given();
@@ -266,7 +314,8 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
   const Flow& flow = frame_->flow;
   const ruleset::Register to = load.destination;
   const auto not_known = [&] {
-    return undecided(fmt::format("{} of the flow is not known", ct_key_name(load.key)));
+    return store_unknown(to, ruleset::load_size(load.key, table_->table->family),
+                         ct_key_name(load.key), ct_field(load.key, frame_->ipv6).format);
   };
   const bool reply = load.direction == ruleset::CtDirection::Reply;
   const Tuple& tuple = reply ? flow.reply : flow.tuple;
@@ -280,7 +329,11 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
   const bool ipv6_alone = load.key == CtKey::SourceIp6 || load.key == CtKey::DestinationIp6;
   if (frame_->ipv6 ? ipv4_alone : ipv6_alone) return Next::Break;
   const bool of_any_packet = load.key == CtKey::L3Protocol || load.key == CtKey::Protocol;
-  if (flow.seen_before && !of_any_packet) return not_known();
+  if (flow.seen_before && !of_any_packet) {
+    const bool may_be_none = load.key == CtKey::Helper;
+    if (may_be_none && !choose_whether("the flow has a helper")) return Next::Break;
+    return not_known();
+  }
 
   switch (load.key) {
     case CtKey::L3Protocol:
@@ -336,17 +389,12 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
       const std::uint64_t bytes = of(flow.bytes);
       std::uint64_t number = load.key == CtKey::Packets ? packets : bytes;
       if (load.key == CtKey::AvgPacket) number = packets == 0 ? 0 : bytes / packets;
-      std::array<std::uint8_t, 8> host_order{};
-      std::memcpy(host_order.data(), &number, 8);
-      store(to, host_order);
+      store(to, host_order(number));
       return Next::Expression;
     }
-    case CtKey::Zone: {
-      std::array<std::uint8_t, 2> host_order{};
-      std::memcpy(host_order.data(), &flow.zone, 2);
-      store(to, host_order);
+    case CtKey::Zone:
+      store(to, host_order(flow.zone));
       return Next::Expression;
-    }
     case CtKey::State:
     case CtKey::SecMark:
     case CtKey::Expiration:

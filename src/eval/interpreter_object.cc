@@ -20,7 +20,7 @@ bool is_new(const Flow& flow) {
 
 Interpreter::Next Interpreter::run_object(std::uint32_t object) {
   const auto cell = static_cast<CellIndex>(table_->first_object_cell + object);
-  const auto size = static_cast<std::uint32_t>(frame_->bytes.size());
+  const auto size = frame_->length();
   const auto passes = [](bool goes_on) { return goes_on ? Next::Expression : Next::Break; };
   return std::visit(
       Overloaded{
@@ -38,7 +38,7 @@ Interpreter::Next Interpreter::run_object(std::uint32_t object) {
           },
           // Nothing that is modelled reads the security mark.
           [](const ruleset::Secmark&) { return Next::Expression; },
-          [&](const ruleset::Synproxy&) { return undecided("a SYN proxy is not modelled"); },
+          [&](const ruleset::Synproxy&) { return run_synproxy(); },
           [&](const ruleset::Unsupported& unsupported) { return undecided(unsupported.reason); },
       },
       table_->table->objects[object].body);
@@ -69,9 +69,9 @@ Interpreter::Next Interpreter::run_ct_helper(const ruleset::CtHelper& helper) {
 // nft_ct_expect_obj_eval(): the first expectation of a new flow always has room.
 Interpreter::Next Interpreter::run_ct_expectation(const ruleset::CtExpectation& expectation) {
   if (!is_new(frame_->flow)) {
-    return frame_->flow.seen_before
-               ? undecided("an expectation of a flow of which only this packet is known")
-               : Next::Break;
+    const bool added =
+        frame_->flow.seen_before && choose_whether("the flow has room for an expectation");
+    return added ? Next::Expression : Next::Break;
   }
   return expectation.size == 0 ? Next::Break : Next::Expression;
 }

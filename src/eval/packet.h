@@ -28,6 +28,9 @@ struct Packet {
   std::optional<std::uint32_t> user;  // the owner of the local socket that sends it
   std::optional<std::uint32_t> group;
 
+  // When it passes, in ns since 1970 (`meta time`); absent: not said.
+  std::optional<std::uint64_t> time_ns;
+
   // The conntrack state to take as given, a bit of ruleset::ct_state; absent: what conntrack gives
   // a flow's first packet (conntrack.h).
   std::optional<std::uint32_t> ct_state;

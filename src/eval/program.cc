@@ -94,22 +94,22 @@ ConntrackUse conntrack_use(const ruleset::Object& object) {
 // What makes a named object one that cannot be run, or "".
 std::string object_problem(const ruleset::Object& object) {
   const auto none = [](const auto&) { return std::string(); };
-  std::string text = std::visit(
-      Overloaded{
-          [](const ruleset::Limit& limit) { return std::string(refused(limit)); },
-          [](const ruleset::Synproxy&) { return std::string("a SYN proxy is not modelled"); },
-          [](const ruleset::Unsupported& unsupported) {
-            return fmt::format("not modelled: {}", unsupported.reason);
-          },
-          [&](const ruleset::Counter& body) { return none(body); },
-          [&](const ruleset::Quota& body) { return none(body); },
-          [&](const ruleset::Connlimit& body) { return none(body); },
-          [&](const ruleset::CtHelper& body) { return none(body); },
-          [&](const ruleset::CtTimeout& body) { return none(body); },
-          [&](const ruleset::CtExpectation& body) { return none(body); },
-          [&](const ruleset::Secmark& body) { return none(body); },
-      },
-      object.body);
+  std::string text =
+      std::visit(Overloaded{
+                     [](const ruleset::Limit& limit) { return std::string(refused(limit)); },
+                     [](const ruleset::Unsupported& unsupported) {
+                       return fmt::format("not modelled: {}", unsupported.reason);
+                     },
+                     [&](const ruleset::Counter& body) { return none(body); },
+                     [&](const ruleset::Quota& body) { return none(body); },
+                     [&](const ruleset::Connlimit& body) { return none(body); },
+                     [&](const ruleset::CtHelper& body) { return none(body); },
+                     [&](const ruleset::CtTimeout& body) { return none(body); },
+                     [&](const ruleset::CtExpectation& body) { return none(body); },
+                     [&](const ruleset::Secmark& body) { return none(body); },
+                     [&](const ruleset::Synproxy& body) { return none(body); },
+                 },
+                 object.body);
   return text.empty() ? text : fmt::format("object {}: {}", object.name, text);
 }
 
@@ -389,7 +389,6 @@ class Program::Preparer {
             },
             [&](const ruleset::JenkinsHash& hash) {
               if (hash.modulus == 0) return problem("a hash of modulus zero");
-              if (!hash.seed) return problem("a hash by a seed that the kernel does not show");
               return bounded(fits(hash.source, hash.length) && fits(hash.destination, 4));
             },
             [&](const ruleset::Numgen& numgen) {
@@ -401,9 +400,18 @@ class Program::Preparer {
               if (hash.modulus == 0) return problem("a hash of modulus zero");
               return bounded(fits(hash.destination, 4));
             },
-            [&](const ruleset::Fib& fib) { return bounded(fits(fib.destination, 4)); },
-            [&](const ruleset::Rt& rt) { return bounded(fits(rt.destination, 4)); },
-            [&](const ruleset::Socket& socket) { return bounded(fits(socket.destination, 4)); },
+            [&](const ruleset::Fib& fib) {
+              const bool name = fib.result == ruleset::FibResult::OifName;
+              return bounded(fits(fib.destination, name ? ruleset::kInterfaceNameSize : 4));
+            },
+            [&](const ruleset::Rt& rt) {
+              const bool ipv6 = rt.key == ruleset::RtKey::NextHop6;
+              return bounded(fits(rt.destination, ipv6 ? 16 : 4));
+            },
+            [&](const ruleset::Socket& socket) {
+              const bool cgroup = socket.key == ruleset::SocketKey::CgroupV2;
+              return bounded(fits(socket.destination, cgroup ? 8 : 4));
+            },
             [&](const ruleset::Osf& osf) { return bounded(fits(osf.destination, 16)); },
             [&](const ruleset::Tunnel& tunnel) { return bounded(fits(tunnel.destination, 4)); },
             [&](const ruleset::Xfrm&) { return 0U; },
@@ -471,7 +479,13 @@ class Program::Preparer {
             [&](const ruleset::Nat& nat) { return operand_of(table, nat); },
             [&](const ruleset::Masquerade& nat) { return bounded(ports_fit(nat)); },
             [&](const ruleset::Redirect& nat) { return bounded(ports_fit(nat)); },
-            [&](const auto&) { return problem("an expression that is not modelled yet"); },
+            [&](const ruleset::Tproxy& tproxy) {
+              return bounded((!tproxy.address || fits(*tproxy.address, 4)) &&
+                             (!tproxy.port || fits(*tproxy.port, 2)));
+            },
+            [&](const ruleset::Synproxy&) { return 0U; },
+            [&](const ruleset::Dup&) { return 0U; },
+            [&](const ruleset::Fwd& fwd) { return bounded(fits(fwd.device, 4)); },
             [&](const ruleset::Unsupported& unsupported) {
               return problem(
                   unsupported.reason.empty()

@@ -297,6 +297,29 @@ Field meta_field(MetaKey key) {
   return {meta_key_name(key), format};
 }
 
+std::string option_name(ruleset::ExthdrKind kind, std::uint8_t type) {
+  using ruleset::ExthdrKind;
+  switch (kind) {
+    case ExthdrKind::Ipv6:
+      return fmt::format("ip6 extension header {}", type);
+    case ExthdrKind::TcpOption:
+      return fmt::format("tcp option {}", type);
+    case ExthdrKind::Ipv4Option:
+      return fmt::format("ip option {}", type);
+    case ExthdrKind::Sctp:
+      return fmt::format("sctp chunk {}", type);
+    case ExthdrKind::Dccp:
+      return fmt::format("dccp option {}", type);
+  }
+  return "";
+}
+
+Field exthdr_field(const ruleset::Exthdr& load) {
+  std::string name = option_name(load.kind, load.type);
+  if (load.present) return {name + " exists", Format::Number};
+  return {fmt::format("{}, {} bytes at {}", name, load.length, load.offset), Format::Number};
+}
+
 Field ct_field(CtKey key, bool ipv6) {
   Format format = Format::HostNumber;
   switch (key) {

@@ -40,6 +40,10 @@ struct Field {
 Field payload_field(const ruleset::Payload& load, bool ipv6, std::uint8_t protocol);
 Field meta_field(ruleset::MetaKey key);
 Field ct_field(ruleset::CtKey key, bool ipv6);
+Field exthdr_field(const ruleset::Exthdr& load);
+
+// "tcp option 2", "ip6 extension header 43".
+std::string option_name(ruleset::ExthdrKind kind, std::uint8_t type);
 
 // nft's words: "meta iifname", "ct state".
 std::string meta_key_name(ruleset::MetaKey key);

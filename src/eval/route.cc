@@ -38,16 +38,38 @@ net::Address destination_of(ByteSpan packet, bool ipv6) {
 
 Routes::Routes(const ruleset::Host& host) : host_(host) {}
 
+const Route* Routes::find_in(std::uint32_t table, const net::Address& to,
+                             std::string_view device) const {
+  const Route* best = nullptr;
+  if (!host_.routes) return best;
+  for (const Route& route : *host_.routes) {
+    const bool counts = route.table == table && (device.empty() || route.device == device);
+    if (counts && covers(route.to, to) && is_better(route, best)) best = &route;
+  }
+  return best;
+}
+
 const Route* Routes::find(const net::Address& to) const {
-  if (!host_.routes) return nullptr;
+  return find_by(to, {});
+}
+
+const Route* Routes::find_local(const net::Address& to) const {
+  return find_in(kLocalTable, to, {});
+}
+
+const Route* Routes::find_by(const net::Address& to, std::string_view device) const {
   for (const std::uint32_t table : {kLocalTable, kMainTable, kDefaultTable}) {
-    const Route* best = nullptr;
-    for (const Route& route : *host_.routes) {
-      if (route.table == table && covers(route.to, to) && is_better(route, best)) best = &route;
-    }
+    const Route* best = find_in(table, to, device);
     if (best != nullptr && best->type != RouteType::Throw) return best;
   }
   return nullptr;
+}
+
+bool Routes::leads_by(const Route& route, std::string_view device) const {
+  return std::ranges::any_of(*host_.routes, [&](const Route& other) {
+    return other.table == route.table && other.to == route.to && other.metric == route.metric &&
+           other.device == device;
+  });
 }
 
 Routes::Answer Routes::towards(const net::Address& to) const {

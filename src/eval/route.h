@@ -3,6 +3,7 @@
 #pragma once
 
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "eval/wire.h"
@@ -32,8 +33,19 @@ class Routes {
   std::vector<net::Address> addresses_on(std::string_view device, bool ipv6) const;
   bool known() const { return host_.routes.has_value(); }
 
- private:
+  // The route that a lookup ends in, of all tables, of the local one alone, or of those by one
+  // device; null where there is none.
   const ruleset::Route* find(const net::Address& to) const;
+  const ruleset::Route* find_local(const net::Address& to) const;
+  const ruleset::Route* find_by(const net::Address& to, std::string_view device) const;
+
+  // Whether the route, or one beside it of the same prefix and metric, leads by the device.
+  bool leads_by(const ruleset::Route& route, std::string_view device) const;
+
+ private:
+  // "" for any device.
+  const ruleset::Route* find_in(std::uint32_t table, const net::Address& to,
+                                std::string_view device) const;
 
   const ruleset::Host& host_;
 };

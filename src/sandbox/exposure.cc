@@ -73,6 +73,15 @@ std::uint32_t patience_of(const Table& table, const Lookup& lookup) {
   return least;
 }
 
+std::uint32_t patience_of(const Table& table, const ObjectRef& reference) {
+  const auto object = std::ranges::find_if(table.objects, [&](const Object& other) {
+    return other.type == reference.type && other.name == reference.name;
+  });
+  const bool only_counts =
+      object != table.objects.end() && std::holds_alternative<Counter>(object->body);
+  return only_counts ? 0 : 1;
+}
+
 }  // namespace
 
 std::uint32_t patience(const Table& table, const Rule& rule) {
@@ -102,11 +111,33 @@ std::uint32_t patience(const Table& table, const Rule& rule) {
                                   [](const Log&) { return 0U; },
                                   [](const Reject&) { return 0U; },
                                   [](const Notrack&) { return 0U; },
+                                  [](const Exthdr&) { return 0U; },
+                                  [](const Fib&) { return 0U; },
+                                  [](const Rt&) { return 0U; },
+                                  [](const Socket&) { return 0U; },
+                                  [](const Osf&) { return 0U; },
+                                  [](const JenkinsHash&) { return 0U; },
+                                  [](const SymmetricHash&) { return 0U; },
+                                  [](const Tunnel&) { return 0U; },
+                                  [](const Xfrm&) { return 0U; },
+                                  [](const BitwiseRegisters&) { return 0U; },
+                                  [](const PayloadWrite&) { return 0U; },
+                                  [](const ExthdrWrite&) { return 0U; },
+                                  [](const ExthdrReset&) { return 0U; },
                                   // What these remember is the connection's.
                                   [](const Nat&) { return 0U; },
                                   [](const Masquerade&) { return 0U; },
                                   [](const Redirect&) { return 0U; },
-                                  [](const auto&) { return 1U; },
+                                  [](const Tproxy&) { return 0U; },
+                                  [](const Synproxy&) { return 0U; },
+                                  [](const Dup&) { return 0U; },
+                                  [](const Fwd&) { return 0U; },
+                                  // Objects are shared: another rule may have spent them.
+                                  [&](const ObjectRef& ref) { return patience_of(table, ref); },
+                                  [](const ObjectLookup&) { return 1U; },
+                                  [](const Numgen& numgen) {
+                                    return numgen.kind == NumgenKind::Incremental ? 1U : 0U;
+                                  },
                                   // What is not known may remember.
                                   [](const Unsupported&) { return 1U; },
                               },

@@ -21,7 +21,7 @@ bool same_fate(eval::Fate evaluated, sandbox::Fate seen) {
     case eval::Fate::Reject:
       return seen == sandbox::Fate::Reject;
     case eval::Fate::Stack:
-      return seen == sandbox::Fate::Stack;
+      return seen == sandbox::Fate::Stack || seen == sandbox::Fate::Stolen;
     case eval::Fate::Undecided:
       return false;
   }

@@ -160,10 +160,22 @@ class Runner {
                  (*trial)->comparison().describe(answers->seen));
       fmt::print("  again: {}{}\n", again, number);
       trial->reset();
-      fmt::print("{}\n", render(minimise(text, host_, question)));
+      print_small(minimise(text, host_, question), question);
       return true;  // the ruleset's other packets would say the same
     }
     return true;
+  }
+
+  // The rules that the disagreement needs, and what both say of these alone.
+  void print_small(const RulesetText& text, const Question& question) const {
+    fmt::print("{}\n", render(text));
+    const auto trial = Trial::open(text, host_);
+    if (!trial) return;
+    const auto answers = (*trial)->ask(question);
+    if (!answers) return;
+    fmt::print("of this ruleset: {}\n  evaluator:\n{}  kernel:\n{}", answers->difference,
+               (*trial)->comparison().describe(answers->journey),
+               (*trial)->comparison().describe(answers->seen));
   }
 
   // Which expressions ran: of each rule that was tried, those up to where it broke.

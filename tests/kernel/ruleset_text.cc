@@ -202,6 +202,58 @@ class TableWriter {
          "ct status & (seen-reply|assured) == 0"});
   }
 
+  // What is found by its type, and there or not.
+  std::string option_match() {
+    if (protocol_ == "tcp" && random_.percent(60)) {
+      return random_.of<std::string>({"tcp option maxseg exists", "tcp option maxseg size > 1000",
+                                      "tcp option maxseg missing", "tcp option sack-perm exists",
+                                      "tcp option window missing", "tcp option timestamp exists",
+                                      "tcp option window count 0-8"});
+    }
+    if (protocol_ == "sctp" && random_.percent(60)) {
+      return random_.of<std::string>({"sctp chunk init exists", "sctp chunk data missing",
+                                      "sctp chunk init flags 0", "sctp chunk init initial-tsn 0",
+                                      "sctp chunk cookie-ack exists"});
+    }
+    if (v6_) {
+      return random_.of<std::string>({"exthdr frag exists", "exthdr frag missing",
+                                      "exthdr hbh exists", "exthdr dst missing", "exthdr rt exists",
+                                      "frag more-fragments 1", "frag frag-off 0", "frag id > 5",
+                                      "hbh hdrlength 0", "dst nexthdr tcp", "rt type 0"});
+    }
+    return random_.of<std::string>({"ip option lsrr exists", "ip option rr missing",
+                                    "ip option ra exists", "ip option ssrr missing",
+                                    "ip option ra value 0", "ip option rr ptr 4"});
+  }
+
+  // What the host knows; of what it draws, the judge takes the way that the kernel went.
+  std::string host_match(std::string_view hook) {
+    switch (random_.below(hook == "prerouting" || hook == "input" ? 7 : 5)) {
+      case 0:
+        return unless(random_.of<const char*>({"fib daddr type", "fib saddr type"}),
+                      random_.of<const char*>({"local", "unicast", "multicast", "broadcast"}));
+      case 1:
+        return unless(fmt::format("jhash {} mod 4 seed 0x{:x}", v6_ ? "ip6 saddr" : "ip saddr",
+                                  random_.below(1000)),
+                      std::to_string(random_.below(4)));
+      case 2:
+        return unless("numgen random mod 3", std::to_string(random_.below(3)));
+      case 3:
+        return random_.of<std::string>({"numgen inc mod 2 0", "numgen inc mod 3 offset 5 != 6"});
+      case 4:
+        return random_.of<std::string>({"meta random < 2000000000", "meta cpu 0",
+                                        "meta hour \"08:00\"-\"20:00\"", "meta day != \"Monday\"",
+                                        "oif \"eth0\"", "iifgroup 0", "oiftype ether"});
+      case 5:
+        return random_.of<std::string>({"fib saddr . iif oif exists", "fib saddr . iif oif missing",
+                                        "fib daddr . iif type local", "fib saddr oifname \"eth0\"",
+                                        "fib daddr . iif type { local, broadcast, multicast }"});
+      default:
+        return random_.of<std::string>(
+            {"socket transparent 1", "socket wildcard 0", "socket mark 0x5"});
+    }
+  }
+
   std::string concatenation() {
     const bool v6 = v6_;
     const std::string key = v6 ? "ip6 saddr . tcp dport" : "ip saddr . tcp dport";
@@ -210,8 +262,8 @@ class TableWriter {
                        v6 ? "2001:db8:9:1::5" : "10.9.1.5", port_range());
   }
 
-  std::string match() {
-    switch (random_.weighted({28, 10, 30, 16, 11, 5})) {
+  std::string match(std::string_view hook) {
+    switch (random_.weighted({26, 10, 28, 15, 10, 5, 8, 8})) {
       case 0:
         return address_match();
       case 1:
@@ -222,15 +274,60 @@ class TableWriter {
         return meta_match();
       case 4:
         return tracks_ ? ct_match() : transport_match();
-      default:
+      case 5:
         return protocol_ == "tcp" ? concatenation() : meta_match();
+      case 6:
+        return option_match();
+      default:
+        return host_match(hook);
+    }
+  }
+
+  // Writes that leave the packet's way as it is.
+  std::string payload_write() {
+    if (protocol_ == "tcp" && random_.percent(50)) {
+      return random_.of<std::string>({"tcp dport set 22", "tcp sport set 443", "tcp flags set syn",
+                                      "tcp window set 5", "tcp option maxseg size set 900",
+                                      "reset tcp option timestamp", "reset tcp option sack-perm"});
+    }
+    if (protocol_ == "udp" && random_.percent(50)) {
+      return random_.of<std::string>({"udp dport set 53", "udp sport set 22"});
+    }
+    if (v6_) {
+      return random_.of<std::string>({"ip6 hoplimit set 9", "ip6 dscp set cs1",
+                                      "ip6 flowlabel set 3", "ip6 saddr set 2001:db8:9:1::5"});
+    }
+    return random_.of<std::string>({"ip ttl set 9", "ip dscp set cs1", "ip saddr set 10.9.1.5"});
+  }
+
+  // What remembers: named objects, which rules share, and sets that packets fill.
+  std::string remembering() {
+    const std::string key = v6_ ? "ip6 saddr" : "ip saddr";
+    const char* set = v6_ ? "@seen6" : "@seen4";
+    switch (random_.below(tracks_ ? 8 : 7)) {
+      case 0:
+        return "counter name \"c0\"";
+      case 1:
+        return "quota name \"q0\"";
+      case 2:
+        return "limit name \"l0\"";
+      case 3:
+        return protocol_ == "tcp" ? "counter name tcp dport map @counters" : "counter";
+      case 4:
+        return fmt::format("add {} {{ {} }}", set, key);
+      case 5:
+        return fmt::format("update {} {{ {} limit rate 2/hour burst 1 packets }}", set, key);
+      case 6:
+        return fmt::format("{} {}", key, set);
+      default:
+        return fmt::format("ct count {}{}", random_.percent(50) ? "over " : "", random_.below(2));
     }
   }
 
   // --- statements ---
 
   std::string statement(std::string_view hook) {
-    switch (random_.weighted({30, 14, 8, 6, 8, 6, 5, 4})) {
+    switch (random_.weighted({26, 14, 8, 6, 8, 6, 5, 4, 12, 10})) {
       case 0:
         return "counter";
       case 1:
@@ -253,8 +350,12 @@ class TableWriter {
                    : "counter";
       case 6:
         return tracks_ && (hook == "prerouting" || hook == "output") ? "notrack" : "counter";
-      default:
+      case 7:
         return "quota over 150 bytes";
+      case 8:
+        return payload_write();
+      default:
+        return remembering();
     }
   }
 
@@ -297,7 +398,8 @@ class TableWriter {
       if (!text.empty()) text += ' ';
       text += part;
     };
-    for (std::uint32_t left = random_.weighted({10, 50, 30, 10}); left > 0; --left) add(match());
+    for (std::uint32_t left = random_.weighted({10, 50, 30, 10}); left > 0; --left)
+      add(match(hook));
     if (random_.percent(30)) add(statement(hook));
     add(ending(hook));
     return text.empty() ? "counter" : text;
@@ -340,6 +442,14 @@ class TableWriter {
                                 "2001:db8:9:1::/64 . {}, 2001:db8::9 . {} }}",
                                 port_range(), port()));
     }
+    if (has_ipv4()) set("seen4", "type ipv4_addr; flags dynamic; size 8;");
+    if (has_ipv6()) set("seen6", "type ipv6_addr; flags dynamic; size 8;");
+    table_.sets.emplace_back("counter c0 { }");
+    table_.sets.emplace_back("counter c1 { }");
+    table_.sets.emplace_back("quota q0 { over 150 bytes }");
+    table_.sets.emplace_back("limit l0 { rate 3/hour burst 2 packets }");
+    table_.sets.emplace_back(
+        "map counters { type inet_service : counter; elements = { 22 : \"c0\", 443 : \"c1\" } }");
     set("ports", "type inet_service; flags interval; elements = { 22, 53-80, 40000 }");
     table_.sets.push_back(
         "map marks { type inet_service : mark; elements = { 22 : 0x5, 443 : 0x10, * : 0x7 } }");

@@ -73,7 +73,8 @@ bool disagrees(const RulesetText& text, const ruleset::Host& host, const Questio
   const auto trial = Trial::open(text, host);
   if (!trial) return false;
   const auto answers = (*trial)->ask(question);
-  return answers && !answers->difference.empty();
+  return answers && !answers->difference.empty() &&
+         answers->journey.fate() != eval::Fate::Undecided;
 }
 
 }  // namespace
@@ -127,7 +128,24 @@ Result<Answers> Trial::ask(const Question& question) {
   answers.journey =
       question.outbound ? evaluator_->send(packet, options) : evaluator_->arrive(packet, options);
   answers.difference = difference(question, answers);
+  if (!kept && !answers.difference.empty() && !answers.journey.conditions.empty()) {
+    try_other_ways(question, answers);
+  }
   return answers;
+}
+
+// Where the answer hangs on what was not said, one of the ways must be the kernel's. If none is,
+// but one of them is undecided, that one may be.
+void Trial::try_other_ways(const Question& question, Answers& answers) {
+  const auto direction = question.outbound ? eval::Direction::Send : eval::Direction::Arrive;
+  for (eval::Journey& way : evaluator_->outcomes(question.packet, direction).ways) {
+    Answers other{std::move(way), answers.seen, ""};
+    other.difference = difference(question, other);
+    if (other.journey.fate() == eval::Fate::Undecided) answers.journey = std::move(other.journey);
+    if (!other.difference.empty()) continue;
+    answers = std::move(other);
+    return;
+  }
 }
 
 std::string Trial::difference(const Question& question, const Answers& answers) const {

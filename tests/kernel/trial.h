@@ -42,6 +42,7 @@ class Trial {
  private:
   Trial() = default;
   std::string difference(const Question& question, const Answers& answers) const;
+  void try_other_ways(const Question& question, Answers& answers);
 
   Memory memory_ = Memory::None;
   ruleset::Ruleset ruleset_;

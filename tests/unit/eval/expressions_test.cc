@@ -116,10 +116,8 @@ TEST_CASE("what the packet does not tell is undecided, with the reason") {
     CHECK_EQ(journey.fate(), Fate::Undecided);
     return journey.hooks.back().reason;
   };
-  CHECK_EQ(reason(load_meta(MetaKey::Iif)),
-           "table t, chain base2_0, rule 1: iif is not known of the packet");
-  CHECK(reason(load_meta(MetaKey::Cpu)).ends_with("meta cpu is not known of the packet"));
-  CHECK(reason(load_ct(CtKey::Id)).ends_with("ct id of the flow is not known"));
+  CHECK_EQ(reason(load_meta(MetaKey::BriIifName)),
+           "table t, chain base2_0, rule 1: meta ibrname: bridges are not modelled");
   CHECK(reason(Payload{PayloadBase::Link, 0, 6, 0}).ends_with("Ethernet header is not given"));
   CHECK(reason(verdict(VerdictCode::Queue)).ends_with("queued to a program, which decides"));
   CHECK(reason(Lookup{.set = "none"}).ends_with("there is no set none"));

@@ -1,0 +1,188 @@
+// The interpreter's questions to the routing table: net/netfilter/nft_fib.c, and for each family
+// net/ipv4/netfilter/nft_fib_ipv4.c and net/ipv6/netfilter/nft_fib_ipv6.c. Exact where the host's
+// routes are known (policy routing and VRFs are not among them); else the answers are chosen.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "eval/interpreter.h"
+#include "net/address.h"
+#include "net/protocol.h"
+#include "ruleset/load_size.h"
+
+namespace rolewall::eval {
+namespace {
+
+using ruleset::Hook;
+using ruleset::RouteType;
+namespace flag = ruleset::fib_flag;
+
+net::Address address_at(const Frame& frame, bool source) {
+  if (frame.ipv6) {
+    return net::ipv6_from_bytes(frame.bytes.data() + (source ? ipv6::kSource : ipv6::kDestination));
+  }
+  return net::ipv4_from_bytes(frame.bytes.data() + (source ? ipv4::kSource : ipv4::kDestination));
+}
+
+// nft_fib_can_skip(): what came by the loopback device came from here.
+bool comes_by_loopback(const Frame& frame) {
+  return (frame.hook == Hook::Ingress || frame.hook == Hook::Prerouting ||
+          frame.hook == Hook::Input) &&
+         frame.in_device == kLoopbackDevice;
+}
+
+bool is_multicast(const net::Address& address) {
+  if (const auto* ipv4 = std::get_if<net::Ipv4>(&address)) return ipv4->value >> 28 == 0xe;
+  return std::get<net::Ipv6>(address).value >> 120 == 0xff;
+}
+
+bool is_ipv4_broadcast(const net::Address& address) {
+  const auto* ipv4 = std::get_if<net::Ipv4>(&address);
+  return ipv4 != nullptr && (ipv4->value == 0 || ipv4->value == 0xffffffff);
+}
+
+// IPV6_ADDR_LINKLOCAL of ipv6_addr_type(): fe80::/10, and groups of that scope.
+bool is_ipv6_link_local(const net::Address& address) {
+  const auto* ipv6 = std::get_if<net::Ipv6>(&address);
+  if (ipv6 == nullptr) return false;
+  const auto top = static_cast<std::uint32_t>(ipv6->value >> 112);
+  return (top & 0xffc0) == 0xfe80 || (top & 0xff0f) == 0xff02;
+}
+
+// Packets whose sender has no address yet are taken to come from where they came.
+bool is_from_nowhere(const Frame& frame) {
+  constexpr std::uint32_t kAllOnes = 0xffffffff;
+  constexpr std::uint32_t kLocalGroups = 0xe00000;  // 224.0.0.0/24
+  const net::Address source = address_at(frame, true);
+  const net::Address destination = address_at(frame, false);
+  if (const auto* from = std::get_if<net::Ipv4>(&source)) {
+    const std::uint32_t to = std::get<net::Ipv4>(destination).value;
+    return from->value == 0 && (to == kAllOnes || to >> 8 == kLocalGroups);
+  }
+  return frame.dissection.has_protocol && frame.dissection.protocol == net::protocol::kIcmpv6 &&
+         std::get<net::Ipv6>(source).value == 0 && is_ipv6_link_local(destination);
+}
+
+RouteType type_of_failure(const ruleset::Route* route) {
+  if (route == nullptr) return RouteType::Unreachable;
+  const bool says = route->type == RouteType::Blackhole || route->type == RouteType::Prohibit ||
+                    route->type == RouteType::Throw;
+  return says ? route->type : RouteType::Unreachable;
+}
+
+bool leads_nowhere(const ruleset::Route* route) {
+  return route == nullptr || route->type == RouteType::Blackhole ||
+         route->type == RouteType::Unreachable || route->type == RouteType::Prohibit ||
+         route->type == RouteType::Throw;
+}
+
+}  // namespace
+
+Interpreter::Next Interpreter::run_fib(const ruleset::Fib& fib) {
+  return fib.result == ruleset::FibResult::AddressType ? run_fib_type(fib) : run_fib_device(fib);
+}
+
+// __inet_dev_addr_type() of net/ipv4/fib_frontend.c asks the local table alone, where what is not
+// listed is unicast; __nft_fib6_eval_type() looks up a route.
+Interpreter::Next Interpreter::run_fib_type(const ruleset::Fib& fib) {
+  const net::Address asked = address_at(*frame_, (fib.flags & flag::kSource) != 0);
+  const bool on_device = (fib.flags & (flag::kIif | flag::kOif)) != 0;
+  const std::string_view device =
+      (fib.flags & flag::kIif) != 0 ? frame_->in_device : frame_->out_device;
+  const auto is = [&](RouteType type) {
+    store_word(fib.destination, static_cast<std::uint32_t>(type));
+    return Next::Expression;
+  };
+  if (is_multicast(asked)) return is(RouteType::Multicast);
+  if (is_ipv4_broadcast(asked)) return is(RouteType::Broadcast);
+  if (routes_.known() && !frame_->ipv6) {
+    const ruleset::Route* route = routes_.find_local(asked);
+    const bool counts = route != nullptr && (!on_device || route->device == device);
+    return is(counts ? route->type : RouteType::Unicast);
+  }
+  if (routes_.known() && !is_ipv6_link_local(asked)) {
+    const ruleset::Route* route = routes_.find(asked);
+    if (on_device && std::ranges::count(routes_.addresses_on(device, true), asked) != 0) {
+      return is(RouteType::Local);
+    }
+    if (leads_nowhere(route)) return is(type_of_failure(route));
+    const bool own = route->type == RouteType::Local && !on_device;
+    return is(own || route->type == RouteType::Anycast ? route->type : RouteType::Unicast);
+  }
+  const auto holds = [&](const std::vector<net::Prefix>& addresses) {
+    return std::ranges::any_of(addresses, [&](const net::Prefix& p) {
+      return net::first(p) <= asked && asked <= net::last(p);
+    });
+  };
+  const std::string text = net::format(asked);
+  const auto* ipv4 = std::get_if<net::Ipv4>(&asked);
+  const bool loopback = ipv4 != nullptr ? ipv4->value >> 24 == 127 : text == "::1";
+  // The loopback device's own addresses are the same everywhere.
+  if (loopback && on_device && device != kLoopbackDevice) return is(RouteType::Unicast);
+  if (ipv4 != nullptr && ipv4->value == 0x7fffffff) return is(RouteType::Broadcast);
+  if (loopback) return is(RouteType::Local);
+  const bool own = holds(frame_->host->addresses) || holds(frame_->host->virtual_addresses);
+  if (own && !on_device) return is(RouteType::Local);
+  static const std::array<std::string, 2> kIpv4{"unicast", "broadcast"};
+  static const std::array<std::string, 2> kIpv6{"unicast", "unreachable"};
+  static const std::array<std::string, 2> kOwn{"local", "unicast"};
+  if (own) {
+    const bool here = choose(fmt::format("the type of {} on {}", text, device), kOwn) == 0;
+    return is(here ? RouteType::Local : RouteType::Unicast);
+  }
+  const bool unicast =
+      choose(fmt::format("the type of {}", text), frame_->ipv6 ? kIpv6 : kIpv4) == 0;
+  const RouteType other = frame_->ipv6 ? RouteType::Unreachable : RouteType::Broadcast;
+  return is(unicast ? RouteType::Unicast : other);
+}
+
+// nft_fib_store_result(); "" is no device.
+Interpreter::Next Interpreter::store_device(const ruleset::Fib& fib, std::string_view device) {
+  if ((fib.flags & flag::kPresent) != 0) {
+    store_byte(fib.destination, device.empty() ? 0 : 1);
+    return Next::Expression;
+  }
+  if (fib.result == ruleset::FibResult::Oif) return store_index(fib.destination, device);
+  store_name(fib.destination, device);
+  return Next::Expression;
+}
+
+// nft_fib4_eval() and nft_fib6_eval(): the device that the route leads by; with a device to compare
+// with, that one where the route leads by it, else none.
+Interpreter::Next Interpreter::run_fib_device(const ruleset::Fib& fib) {
+  if (comes_by_loopback(*frame_)) return store_device(fib, frame_->in_device);
+  if (is_from_nowhere(*frame_)) {
+    const bool arrived = !frame_->in_device.empty();
+    return store_device(fib, arrived ? frame_->in_device : frame_->out_device);
+  }
+  const bool source = (fib.flags & flag::kSource) != 0;
+  const bool compares = (fib.flags & (flag::kIif | flag::kOif)) != 0;
+  const std::string_view device =
+      (fib.flags & flag::kIif) != 0 ? frame_->in_device : frame_->out_device;
+  const net::Address asked = address_at(*frame_, source);
+  if (routes_.known()) {
+    // Of a link's own addresses the route by that link is looked up.
+    const bool on_link = is_ipv6_link_local(asked) && !device.empty();
+    const ruleset::Route* route = on_link ? routes_.find_by(asked, device) : routes_.find(asked);
+    const bool here = route != nullptr && (route->type == RouteType::Local ||
+                                           (frame_->ipv6 && route->type == RouteType::Anycast));
+    if (leads_nowhere(route) || here) return store_device(fib, "");
+    if (!compares) return store_device(fib, route->device);
+    return store_device(fib, routes_.leads_by(*route, device) ? device : std::string_view());
+  }
+  const std::string about = compares
+                                ? fmt::format("the route to {} by {}", net::format(asked), device)
+                                : fmt::format("the route to {}", net::format(asked));
+  static const std::array<std::string, 2> kAnswers{"there is one", "there is none"};
+  const bool found = choose(about, kAnswers) == 0;
+  if (!found || compares || (fib.flags & flag::kPresent) != 0) {
+    return store_device(fib, found ? (compares ? device : kLoopbackDevice) : std::string_view());
+  }
+  const bool index = fib.result == ruleset::FibResult::Oif;
+  return store_unknown(fib.destination, index ? 4 : ruleset::kInterfaceNameSize,
+                       fmt::format("the device towards {}", net::format(asked)),
+                       index ? Format::HostNumber : Format::Name);
+}
+
+}  // namespace rolewall::eval

@@ -1,0 +1,258 @@
+// Registers whose value the kernel knows and the question does not say: a random number, the time,
+// a socket's mark. What only moves or reshapes such a value leaves it unknown; what tests it has
+// each of its answers chosen in turn (choices.h). Two tests of one value are chosen apart, so that
+// among the ways there may be some that no value leads to; the kernel's own is always among them.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/overloaded.h"
+#include "eval/interpreter.h"
+#include "ruleset/load_size.h"
+
+namespace rolewall::eval {
+namespace {
+
+std::string_view words(ruleset::CmpOp op) {
+  switch (op) {
+    case ruleset::CmpOp::Eq:
+      return "is";
+    case ruleset::CmpOp::Neq:
+      return "is not";
+    case ruleset::CmpOp::Lt:
+      return "is below";
+    case ruleset::CmpOp::Lte:
+      return "is at most";
+    case ruleset::CmpOp::Gt:
+      return "is above";
+    case ruleset::CmpOp::Gte:
+      return "is at least";
+  }
+  return "";
+}
+
+ByteSpan bytes_of(const ruleset::Value& value) {
+  return {value.begin(), value.size};
+}
+
+std::size_t registers_in(std::size_t size) {
+  return (size + 3) / 4;
+}
+
+}  // namespace
+
+std::size_t Interpreter::choose(const std::string& about, std::span<const std::string> answers) {
+  if (answers.size() == 1) return 0;
+  const std::size_t answer = choices_.choose(answers.size());
+  frame_->conditions.push_back({about, answers[answer]});
+  chose_ = true;
+  return answer;
+}
+
+bool Interpreter::choose_whether(const std::string& about) {
+  static const std::array<std::string, 2> kAnswers{"no", "yes"};
+  return choose(about, kAnswers) == 1;
+}
+
+void Interpreter::mark(ruleset::Register first, std::size_t size, std::uint16_t unknown) {
+  if (unknowns_.empty()) return;
+  const std::size_t end = std::min(first + registers_in(size), unknown_.size());
+  std::fill(unknown_.begin() + first, unknown_.begin() + static_cast<std::ptrdiff_t>(end), unknown);
+}
+
+std::uint16_t Interpreter::unknown_among(ruleset::Register first, std::size_t size) const {
+  const std::size_t end = std::min(first + registers_in(size), unknown_.size());
+  for (std::size_t at = first; at < end; ++at) {
+    if (unknown_[at] != 0) return unknown_[at];
+  }
+  return 0;
+}
+
+Interpreter::Next Interpreter::store_unknown(ruleset::Register first, std::size_t size,
+                                             std::string name, Format format) {
+  constexpr std::size_t kMostUnknown = 0xffff;
+  if (unknowns_.size() == kMostUnknown) return undecided(fmt::format("{} is not known", name));
+  unknowns_.push_back({std::move(name), format});
+  mark(first, size, static_cast<std::uint16_t>(unknowns_.size()));
+  return Next::Expression;
+}
+
+// Which element it is, or that it is none, for a map; for a set only whether it is one of them.
+Interpreter::Next Interpreter::look_up_unknown(const ruleset::Lookup& lookup,
+                                               const Program::Set& set, std::uint16_t unknown) {
+  const ruleset::Elements& elements = set.set->elements;
+  const std::string& name = unknown_name(unknown);
+  const Format format = set.set->key.size() == 1 ? unknowns_[unknown - 1].format : Format::Hex;
+  if (lookup.result == ruleset::LookupResult::Membership) {
+    const bool found = choose_whether(fmt::format("{} is in {}", name, set.set->name));
+    return found == lookup.inverted ? Next::Break : Next::Expression;
+  }
+  if (elements.count() >= Outcomes::kMost) {
+    return undecided(fmt::format("{}, which is not known, looked up in a map of {} elements", name,
+                                 elements.count()));
+  }
+  std::vector<std::string> answers;
+  for (std::size_t i = 0; i < elements.count(); ++i) {
+    answers.push_back(render(format, elements.key(i)));
+    if (!std::ranges::equal(elements.key(i), elements.key_end(i))) {
+      answers.back() += "-" + render(format, elements.key_end(i));
+    }
+  }
+  answers.emplace_back("none of these");
+  const std::size_t answer = choose(fmt::format("{} in map {}", name, set.set->name), answers);
+  if (answer < elements.count()) {
+    return take_hit(lookup, set,
+                    {.place = Hit::Place::Element, .element = static_cast<std::uint32_t>(answer)});
+  }
+  if (!elements.has_catch_all) return Next::Break;
+  return take_hit(lookup, set, {.place = Hit::Place::CatchAll});
+}
+
+std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr& expr,
+                                                             std::uint32_t operand) {
+  using Answer = std::optional<Next>;
+  // What the result of a reshaping is: unknown where its source is. The number's own form is lost.
+  const auto reshaped = [&](std::uint16_t unknown, ruleset::Register to, std::size_t size,
+                            bool plain) -> Answer {
+    if (unknown == 0) {
+      mark(to, size, 0);
+      return std::nullopt;
+    }
+    const Unknown source = unknowns_[unknown - 1];
+    if (plain) return store_unknown(to, size, source.name, source.format);
+    const std::string prefix = "what is made of ";
+    return store_unknown(to, size,
+                         source.name.starts_with(prefix) ? source.name : prefix + source.name);
+  };
+  const auto tested = [&](std::string about, bool breaks_on) -> Answer {
+    return choose_whether(about) == breaks_on ? Next::Break : Next::Expression;
+  };
+  // Used otherwise than by a test: what follows could be anything.
+  const auto used = [&](ruleset::Register first, std::size_t size) -> Answer {
+    const std::uint16_t unknown = unknown_among(first, size);
+    if (unknown == 0) return std::nullopt;
+    return undecided(fmt::format("{}, which is not known", unknown_name(unknown)));
+  };
+  const auto used_if = [&](const std::optional<ruleset::Register>& first, std::size_t size) {
+    return first ? used(*first, size) : std::nullopt;
+  };
+  const auto ports = [&](const auto& nat) -> Answer {
+    if (auto answer = used_if(nat.port_min, 2)) return answer;
+    return used_if(nat.port_max, 2);
+  };
+  const auto as_known = []() -> Answer { return std::nullopt; };
+  return std::visit(
+      Overloaded{
+          [&](const ruleset::Cmp& cmp) -> Answer {
+            const std::uint16_t unknown = unknown_among(cmp.source, cmp.value.size);
+            if (unknown == 0) return std::nullopt;
+            const Unknown& what = unknowns_[unknown - 1];
+            return tested(fmt::format("{} {} {}", what.name, words(cmp.op),
+                                      render(what.format, bytes_of(cmp.value))),
+                          false);
+          },
+          [&](const ruleset::Range& range) -> Answer {
+            const std::uint16_t unknown = unknown_among(range.source, range.from.size);
+            if (unknown == 0) return std::nullopt;
+            const Unknown& what = unknowns_[unknown - 1];
+            return tested(fmt::format("{} is within {}-{}", what.name,
+                                      render(what.format, bytes_of(range.from)),
+                                      render(what.format, bytes_of(range.to))),
+                          range.negated);
+          },
+          [&](const ruleset::Lookup& lookup) -> Answer {
+            const Program::Set& set = table_->sets[operand];
+            const std::uint16_t unknown = unknown_among(lookup.source, set.set->key_size());
+            if (unknown == 0) return std::nullopt;
+            return look_up_unknown(lookup, set, unknown);
+          },
+          [&](const ruleset::BitwiseMask& op) -> Answer {
+            return reshaped(unknown_among(op.source, op.length), op.destination, op.length, false);
+          },
+          [&](const ruleset::BitwiseShift& op) -> Answer {
+            return reshaped(unknown_among(op.source, op.length), op.destination, op.length, false);
+          },
+          [&](const ruleset::BitwiseRegisters& op) -> Answer {
+            const std::uint16_t first = unknown_among(op.source, op.length);
+            return reshaped(first != 0 ? first : unknown_among(op.other, op.length), op.destination,
+                            op.length, false);
+          },
+          [&](const ruleset::Byteorder& op) -> Answer {
+            const std::uint16_t unknown = unknown_among(op.source, op.length);
+            const Answer answer = reshaped(unknown, op.destination, op.length, true);
+            if (unknown != 0 && unknowns_.back().format == Format::HostNumber) {
+              unknowns_.back().format = Format::Number;
+            }
+            return answer;
+          },
+          [&](const ruleset::JenkinsHash& hash) -> Answer {
+            const std::uint16_t unknown = unknown_among(hash.source, hash.length);
+            if (unknown == 0) return std::nullopt;
+            return draw(hash.destination,
+                        fmt::format("jhash of {} mod {}", unknown_name(unknown), hash.modulus),
+                        hash.modulus, hash.offset);
+          },
+          [&](const ruleset::Dynset& dynset) -> Answer {
+            const ruleset::Set& set = *table_->sets[operand].set;
+            if (auto answer = used(dynset.key, set.key_size())) return answer;
+            return used_if(dynset.data, set.elements.data_size);
+          },
+          [&](const ruleset::ObjectLookup& lookup) -> Answer {
+            return used(lookup.source, table_->sets[operand].set->key_size());
+          },
+          [&](const ruleset::MetaSet& set) -> Answer {
+            return used(set.source, ruleset::load_size(set.key));
+          },
+          [&](const ruleset::CtSet& set) -> Answer {
+            return used(set.source, ruleset::load_size(set.key, table_->table->family));
+          },
+          [&](const ruleset::PayloadWrite& write) -> Answer {
+            return used(write.source, write.length);
+          },
+          [&](const ruleset::ExthdrWrite& write) -> Answer {
+            return used(write.source, write.length);
+          },
+          [&](const ruleset::Nat& nat) -> Answer {
+            const std::size_t size = nat.family == 2 ? 4 : 16;
+            if (auto answer = used_if(nat.address_min, size)) return answer;
+            if (auto answer = used_if(nat.address_max, size)) return answer;
+            return ports(nat);
+          },
+          [&](const ruleset::Masquerade& nat) -> Answer { return ports(nat); },
+          [&](const ruleset::Redirect& nat) -> Answer { return ports(nat); },
+          // These read no register, or nothing of what they read is modelled.
+          [&](const ruleset::Payload&) { return as_known(); },
+          [&](const ruleset::Meta&) { return as_known(); },
+          [&](const ruleset::Ct&) { return as_known(); },
+          [&](const ruleset::Exthdr&) { return as_known(); },
+          [&](const ruleset::Fib&) { return as_known(); },
+          [&](const ruleset::Rt&) { return as_known(); },
+          [&](const ruleset::Socket&) { return as_known(); },
+          [&](const ruleset::Osf&) { return as_known(); },
+          [&](const ruleset::Numgen&) { return as_known(); },
+          [&](const ruleset::SymmetricHash&) { return as_known(); },
+          [&](const ruleset::Tunnel&) { return as_known(); },
+          [&](const ruleset::Xfrm&) { return as_known(); },
+          [&](const ruleset::Immediate&) { return as_known(); },
+          [&](const ruleset::Counter&) { return as_known(); },
+          [&](const ruleset::Limit&) { return as_known(); },
+          [&](const ruleset::Connlimit&) { return as_known(); },
+          [&](const ruleset::Quota&) { return as_known(); },
+          [&](const ruleset::Last&) { return as_known(); },
+          [&](const ruleset::ImmediateVerdict&) { return as_known(); },
+          [&](const ruleset::ExthdrReset&) { return as_known(); },
+          [&](const ruleset::Log&) { return as_known(); },
+          [&](const ruleset::Reject&) { return as_known(); },
+          [&](const ruleset::Notrack&) { return as_known(); },
+          [&](const ruleset::Tproxy&) { return as_known(); },
+          [&](const ruleset::Synproxy&) { return as_known(); },
+          [&](const ruleset::Dup&) { return as_known(); },
+          [&](const ruleset::Fwd&) { return as_known(); },
+          [&](const ruleset::ObjectRef&) { return as_known(); },
+          [&](const ruleset::Unsupported&) { return as_known(); },
+      },
+      expr);
+}
+
+}  // namespace rolewall::eval
