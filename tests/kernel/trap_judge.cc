@@ -185,13 +185,6 @@ ruleset::Host host_on_trial() {
   return host;
 }
 
-std::string_view name_of(Fate fate) {
-  return fate == Fate::Accept  ? "accept"
-         : fate == Fate::Drop  ? "drop"
-         : fate == Fate::Stack ? "stack"
-                               : "neither";
-}
-
 // Whether both say what they must.
 bool holds(const Trap& trap, const ruleset::Host& host) {
   RulesetText text;

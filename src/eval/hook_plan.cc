@@ -1,0 +1,93 @@
+#include "eval/hook_plan.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace rolewall::eval {
+namespace {
+
+using ruleset::ChainType;
+using ruleset::Family;
+using ruleset::Hook;
+
+// include/uapi/linux/netfilter_ipv4.h
+constexpr std::int32_t kDefragPriority = -400;
+constexpr std::int32_t kConntrackPriority = -200;
+constexpr std::int32_t kDestinationNatPriority = -100;
+constexpr std::int32_t kSourceNatPriority = 100;
+
+constexpr std::uint32_t kTableDormant = 1;  // NFT_TABLE_F_DORMANT
+
+// Chains of equal priority: the one that was registered last runs first (nf_hook_entries_grow() of
+// net/netfilter/core.c); the order of the dump is the order of registration.
+void order_by_priority(std::vector<Stage>& stages) {
+  std::ranges::reverse(stages);
+  std::ranges::stable_sort(stages, {}, [](const Stage& stage) {
+    return std::pair(stage.priority, stage.kind == Stage::Kind::Chain);
+  });
+}
+
+HookPlan plan_hook(const Program& program, Hook hook, bool ipv6) {
+  HookPlan plan;
+  const Family own = ipv6 ? Family::Ip6 : Family::Ip;
+  for (std::uint32_t t = 0; t < program.tables().size(); ++t) {
+    const Program::Table& table = program.tables()[t];
+    const Family family = table.table->family;
+    if ((family != Family::Inet && family != own) || (table.table->flags & kTableDormant) != 0) {
+      continue;
+    }
+    for (std::uint32_t c = 0; c < table.chains.size(); ++c) {
+      const auto& base = table.chains[c].chain->base;
+      if (!base || base->hook != hook) continue;
+      auto& stages = base->type == ChainType::Nat ? plan.nat_chains : plan.stages;
+      stages.push_back({base->priority, Stage::Kind::Chain, t, c});
+    }
+  }
+  const ConntrackUse conntrack = ipv6 ? program.conntrack_ipv6() : program.conntrack_ipv4();
+  if (conntrack != ConntrackUse::Off && (hook == Hook::Prerouting || hook == Hook::Output)) {
+    plan.stages.push_back({kDefragPriority, Stage::Kind::Defrag});
+    plan.stages.push_back({kConntrackPriority, Stage::Kind::Conntrack});
+  }
+  order_by_priority(plan.nat_chains);
+  return plan;
+}
+
+}  // namespace
+
+FamilyPlan plan_family(const Program& program, bool ipv6) {
+  FamilyPlan plan{plan_hook(program, Hook::Prerouting, ipv6), plan_hook(program, Hook::Input, ipv6),
+                  plan_hook(program, Hook::Forward, ipv6), plan_hook(program, Hook::Output, ipv6),
+                  plan_hook(program, Hook::Postrouting, ipv6)};
+  plan.conntrack = ipv6 ? program.conntrack_ipv6() : program.conntrack_ipv4();
+  // One NAT chain anywhere registers NAT on all four hooks (nf_nat_register_fn()).
+  const std::pair<HookPlan*, std::int32_t> hooks[] = {{&plan.prerouting, kDestinationNatPriority},
+                                                      {&plan.input, kSourceNatPriority},
+                                                      {&plan.output, kDestinationNatPriority},
+                                                      {&plan.postrouting, kSourceNatPriority}};
+  plan.has_nat =
+      std::ranges::any_of(hooks, [](const auto& hook) { return !hook.first->nat_chains.empty(); });
+  order_by_priority(plan.forward.stages);
+  for (const auto& [hook, priority] : hooks) {
+    if (plan.has_nat) hook->stages.push_back({priority, Stage::Kind::Nat});
+    order_by_priority(hook->stages);
+  }
+  return plan;
+}
+
+std::vector<Stage> plan_device_hook(const Program& program, Hook hook) {
+  std::vector<Stage> stages;
+  for (std::uint32_t t = 0; t < program.tables().size(); ++t) {
+    const Program::Table& table = program.tables()[t];
+    if ((table.table->flags & kTableDormant) != 0) continue;
+    for (std::uint32_t c = 0; c < table.chains.size(); ++c) {
+      const auto& base = table.chains[c].chain->base;
+      if (base && base->hook == hook) {
+        stages.push_back({base->priority, Stage::Kind::Chain, t, c});
+      }
+    }
+  }
+  order_by_priority(stages);
+  return stages;
+}
+
+}  // namespace rolewall::eval

@@ -1,0 +1,41 @@
+// What runs on each hook and in which order: nf_hook_entries_grow() of net/netfilter/core.c, and
+// the parts of the kernel (reassembly, connection tracking, NAT) that a ruleset switches on.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "eval/program.h"
+#include "ruleset/ruleset.h"
+
+namespace rolewall::eval {
+
+// What runs on a hook, in the order of priorities: base chains, and the kernel's own parts that
+// the ruleset switches on.
+struct Stage {
+  enum class Kind : std::uint8_t { Defrag, Conntrack, Nat, Chain };
+  std::int32_t priority = 0;
+  Kind kind = Kind::Chain;
+  std::uint32_t table = 0;
+  std::uint32_t chain = 0;
+};
+
+// The stages of one hook. NAT chains all run at NAT's own priority, and for new flows alone.
+struct HookPlan {
+  std::vector<Stage> stages;
+  std::vector<Stage> nat_chains;
+};
+
+// All hooks that IPv4, or IPv6, passes.
+struct FamilyPlan {
+  HookPlan prerouting, input, forward, output, postrouting;
+  ConntrackUse conntrack = ConntrackUse::Off;
+  bool has_nat = false;
+};
+
+FamilyPlan plan_family(const Program& program, bool ipv6);
+
+// Chains on the devices' own hooks, before and behind the IP stack: netdev's, and inet's ingress.
+std::vector<Stage> plan_device_hook(const Program& program, ruleset::Hook hook);
+
+}  // namespace rolewall::eval
