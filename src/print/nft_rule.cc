@@ -21,6 +21,7 @@ namespace {
 using namespace ruleset;  // NOLINT(google-build-using-namespace)
 using net::HeaderKind;
 
+constexpr std::uint8_t kNfProtoInet = 1;
 constexpr std::uint8_t kNfProtoIpv4 = 2;
 constexpr std::uint8_t kNfProtoIpv6 = 10;
 constexpr std::uint16_t kEtherTypeIpv4 = 0x0800;
@@ -308,13 +309,15 @@ class RuleText {
   }
 
   bool visit_nat(const Nat& nat) {
-    if (nat.family != kNfProtoIpv4 && nat.family != kNfProtoIpv6) {
+    // Of ports alone a translation may be of both families.
+    const bool of_both = nat.family == kNfProtoInet && !nat.address_min;
+    if (nat.family != kNfProtoIpv4 && nat.family != kNfProtoIpv6 && !of_both) {
       return fails("a translation of no family that nft knows");
     }
     if (!nat.address_min && !nat.port_min) return fails("a translation to nothing");
     const bool v4 = nat.family == kNfProtoIpv4;
     std::string text = nat.kind == NatKind::Source ? "snat" : "dnat";
-    if (table_.family == Family::Inet) text += v4 ? " ip" : " ip6";
+    if (table_.family == Family::Inet && !of_both) text += v4 ? " ip" : " ip6";
     text += " to ";
     if (nat.address_min) {
       const DataType type = v4 ? DataType::Ipv4Address : DataType::Ipv6Address;

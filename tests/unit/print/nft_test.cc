@@ -347,8 +347,8 @@ TEST_CASE("translations") {
   for (const char* rule :
        {"dnat ip to 10.0.0.1", "dnat ip6 to fd00::1", "dnat ip to 10.0.0.1-10.0.0.9",
         "meta l4proto tcp dnat ip to 10.0.0.1:443", "tcp dport 8443 dnat ip6 to [fd00::1]:443",
-        "meta l4proto udp dnat ip to 10.0.0.1:500-600 persistent", "redirect",
-        "meta l4proto tcp redirect to :3128"}) {
+        "meta l4proto udp dnat ip to 10.0.0.1:500-600 persistent", "meta l4proto udp dnat to :53",
+        "redirect", "meta l4proto tcp redirect to :3128"}) {
     check_on("prerouting", rule);
   }
   for (const char* rule :
