@@ -283,6 +283,18 @@ bool is_loopback_ipv4(const net::Address& address) {
   return bytes.size() == 4 && bytes[0] == 127;
 }
 
+// Where the host does not say which address is on which device, what is behind a device tells: 0
+// is the likeliest.
+int likelihood(const ruleset::Host& host, std::string_view device, const net::Address& address) {
+  bool is_behind_another = false;
+  for (const ruleset::Interface& interface : host.interfaces) {
+    if (!interface.behind.contains(address)) continue;
+    if (interface.device == device) return 0;
+    is_behind_another = true;
+  }
+  return is_behind_another ? 2 : 1;
+}
+
 // The address of a device that translation takes: inet_select_addr() and ipv6_dev_get_saddr() for
 // sources, which take another device's where this one has none, and none of 127.0.0.0/8. Which one
 // of several, the host's description does not say: the first, as a condition.
@@ -306,6 +318,8 @@ Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressByt
       if (single && net::is_ipv4(prefix.address) != frame.ipv6) all.push_back(prefix.address);
     }
     if (all.empty()) return Found::NotKnown;
+    std::ranges::stable_sort(
+        all, {}, [&](const net::Address& own) { return likelihood(*frame.host, device, own); });
   }
   const bool to_link = frame.ipv6 && is_link_local(destination_of(frame.bytes, true));
   std::erase_if(all, [&](const net::Address& a) { return is_link_local(a) != to_link; });

@@ -139,6 +139,21 @@ TEST_CASE("a host that admits what the gateway translated to it") {
   CHECK(path(ipv6.hops).find("to [fd00:db8:0:2::10]:443") != std::string::npos);
 }
 
+TEST_CASE("masquerading takes an address that is not behind another interface") {
+  test::SiteFiles files = test::small_site({{"gateway.toml", kGateway}});
+  files["site.toml"] += kHost;
+  auto& site = files["site.toml"];
+  site.replace(site.find("\"203.0.113.12\", \"2001:db8:1::12\", \"10.0.0.1\""), 44,
+               "\"10.0.0.1\", \"2001:db8:1::12\", \"203.0.113.12\"");
+  const auto policy = test::load_site(files);
+  Diagnostics diagnostics;
+  const auto samples =
+      Sampler(policy).take(test::words(policy, "https web-01 > 192.0.2.80 at=self", true),
+                           {test::host(policy, "gw-01"), true}, diagnostics);
+  CHECK(Site(policy, kToday).ask(samples.at(0)).hops.back().translated ==
+        "from 203.0.113.12:40000");
+}
+
 TEST_CASE("where the way out is a choice and matters, the answer says what to add") {
   test::SiteFiles files = test::small_site({{"gateway.toml", kGateway}});
   files["site.toml"] += kHost;
