@@ -72,16 +72,16 @@ Stop Site::leaving(Index host, const eval::Packet& packet, const std::string& ou
   return stop;
 }
 
-Stop Site::arriving(Index index, const eval::Packet& packet, const std::string& in,
+Stop Site::arriving(Index host, const eval::Packet& packet, const std::string& in,
                     const std::string& out) {
-  Compiled& host = compiled(index);
-  const auto ins = interfaces_for(host.snapshot.host, source_of(packet), in);
+  Compiled& machine = compiled(host);
+  const auto ins = interfaces_for(machine.snapshot.host, source_of(packet), in);
   Stop stop;
   stop.in = ins.front().name;
   for (const ruleset::Interface& by : ins) {
-    FlowEnd end{index, by.device, true, packet};
+    FlowEnd end{host, by.device, true, packet};
     end.packet.in_device = by.device;
-    const auto outs = ways_out(host, end.packet, out);
+    const auto outs = ways_out(machine, end.packet, out);
     if (outs.empty()) {
       stop.ends.push_back(end);
       stop.words.push_back(word("in", ins, by));

@@ -124,6 +124,11 @@ std::vector<std::string> devices_of(const policy::Host& host,
   return least;
 }
 
+const policy::Translation& translation_of(const policy::Rule& rule) {
+  CHECK(rule.translation.has_value(), "only a [[nat]] rule translates");
+  return *rule.translation;
+}
+
 LoweredPolicy lower(const policy::Policy& policy, const policy::HostPolicy& host) {
   Lowering lowering(policy, host);
   LoweredPolicy lowered;
@@ -138,7 +143,7 @@ LoweredPolicy lower(const policy::Policy& policy, const policy::HostPolicy& host
     lowered.forward.push_back(lowering.rule(*effective.rule));
   }
   for (const auto& effective : host.nat) {
-    const policy::Translation& translation = *effective.rule->translation;
+    const policy::Translation& translation = translation_of(*effective.rule);
     auto& list = translation.of_source() ? lowered.new_source : lowered.new_destination;
     list.push_back(lowering.rule(*effective.rule));
     keep_families(list.back(), translation);

@@ -49,6 +49,9 @@ struct LoweredPolicy {
   std::vector<LoweredRule> new_source;       // likewise
 };
 
+// What a [[nat]] rule translates to; no other rule does.
+const policy::Translation& translation_of(const policy::Rule& rule);
+
 LoweredPolicy lower(const policy::Policy& policy, const policy::HostPolicy& host);
 
 // The devices of one host's interface; of those that a wildcard covers, the wildcard alone.

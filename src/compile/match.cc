@@ -102,12 +102,15 @@ void nat(Exprs& exprs, NatKind kind, const net::Address& address,
   Nat nat;
   nat.kind = kind;
   nat.family = net::is_ipv4(address) ? std::uint8_t{NFPROTO_IPV4} : std::uint8_t{NFPROTO_IPV6};
+  // The flags and the ends of the ranges as the kernel adds them: a ruleset that is read back is
+  // then the same.
   nat.address_min = 0;
-  // The kernel adds these flags; a ruleset that is read back is then the same.
+  nat.address_max = 0;
   nat.flags = NF_NAT_RANGE_MAP_IPS;
   if (port) {
     exprs.push_back(Immediate{kPort, Value::be16(*port)});
     nat.port_min = kPort;
+    nat.port_max = kPort;
     nat.flags |= NF_NAT_RANGE_PROTO_SPECIFIED;
   }
   exprs.push_back(nat);
@@ -118,6 +121,7 @@ void redirect(Exprs& exprs, std::optional<std::uint16_t> port) {
   if (port) {
     exprs.push_back(Immediate{0, Value::be16(*port)});
     redirect.port_min = 0;
+    redirect.port_max = 0;
     redirect.flags = NF_NAT_RANGE_PROTO_SPECIFIED;
   }
   exprs.push_back(redirect);

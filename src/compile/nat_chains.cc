@@ -29,7 +29,7 @@ std::vector<match::Exprs> protocol_tests(const LoweredRule& rule, bool with_port
 }
 
 void add_addresses(std::vector<Rule>& rules, const LoweredRule& lowered, NatKind kind) {
-  const policy::Translation& translation = *lowered.rule->translation;
+  const policy::Translation& translation = translation_of(*lowered.rule);
   for (const net::Address& address : translation.addresses) {
     for (const match::Exprs& test : protocol_tests(lowered, translation.port.has_value())) {
       Rule rule = of(*lowered.rule);
@@ -42,7 +42,7 @@ void add_addresses(std::vector<Rule>& rules, const LoweredRule& lowered, NatKind
 }
 
 void add_translation(TableBuilder& table, const LoweredRule& lowered) {
-  const policy::Translation& translation = *lowered.rule->translation;
+  const policy::Translation& translation = translation_of(*lowered.rule);
   std::vector<Rule> rules{of(*lowered.rule)};
   match::counter(rules[0].exprs);
   switch (translation.kind) {

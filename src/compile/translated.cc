@@ -37,7 +37,7 @@ Rule admission(const LoweredRule& lowered, const Way& asked, const net::Address*
     match::prefix(rule.exprs, match::Side::Destination,
                   {*new_address, net::address_bits(*new_address)});
   }
-  if (const auto port = lowered.rule->translation->port) {
+  if (const auto port = translation_of(*lowered.rule).port) {
     match::port(rule.exprs, match::Side::Destination, {*port, *port});
   }
   match::counter(rule.exprs);
@@ -46,7 +46,7 @@ Rule admission(const LoweredRule& lowered, const Way& asked, const net::Address*
 }
 
 void add_admissions(std::vector<Rule>& rules, AddressSets& sets, const LoweredRule& lowered) {
-  const Translation& translation = *lowered.rule->translation;
+  const Translation& translation = translation_of(*lowered.rule);
   for (const Way& asked : ways_to_match(fresh_candidate(lowered), sets, Destination::Original)) {
     if (translation.addresses.empty()) rules.push_back(admission(lowered, asked, nullptr));
     for (const net::Address& address : translation.addresses) {
@@ -72,7 +72,7 @@ void add_translated_chain(TableBuilder& table, AddressSets& sets, const std::str
                  std::make_move_iterator(own.end()));
   }
   for (const LoweredRule& translation : translations) {
-    if (!is_admitted(*translation.rule->translation, admitted)) continue;
+    if (!is_admitted(translation_of(*translation.rule), admitted)) continue;
     add_admissions(chain, sets, translation);
   }
   table.add_chain(translated_chain(dispatch), std::move(chain));

@@ -19,9 +19,13 @@ netlink::Connection connect() {
   return std::move(*kernel);
 }
 
+// Without what nft notes beside a set for its own listing.
 ruleset::Ruleset read_back(netlink::Connection& kernel) {
   auto all = kernel.dump();
   REQUIRE_MESSAGE(all, (all ? "" : all.error().message));
+  for (ruleset::Table& table : all->tables) {
+    for (ruleset::Set& set : table.sets) set.notes.clear();
+  }
   return std::move(*all);
 }
 
