@@ -24,8 +24,8 @@ struct Findings {
   std::vector<std::string> losses;    // what is not the same afterwards; empty: nothing
 };
 
-// An error where the sample's program refuses it, with what it said. REQUIRES: called in a user
-// namespace of our own; leaves us in another network namespace.
+// An error where the sample's program refuses it, with what it said. REQUIRES: we may make
+// network namespaces; leaves us in another.
 Result<Findings> make_trip(const Sample& sample);
 
 }  // namespace rolewall::corpus
