@@ -9,6 +9,7 @@
 #include "apply/apply.h"
 #include "ask/site.h"
 #include "base/file.h"
+#include "cli/eval_capture.h"
 #include "cli/exit_status.h"
 #include "cli/json.h"
 #include "cli/live.h"
@@ -36,6 +37,7 @@ struct Options {
   bool all = false;
   std::string expect;
   std::string format = "text";
+  CaptureOptions capture;
 };
 
 // Whom the question is put to.
@@ -201,8 +203,19 @@ int put(const Options& options, const Subject& subject, ask::Site& site) {
   return questions.all_as_expected() ? kDone : kNo;
 }
 
+int put_capture(const Options& options, const ruleset::Snapshot& snapshot) {
+  CaptureOptions capture = options.capture;
+  capture.each = options.all;
+  capture.json = options.format == "json";
+  return eval_capture(capture, snapshot);
+}
+
 int run(const Options& options) {
   const bool without_policies = options.live || !options.ruleset.empty();
+  const bool of_capture = !options.capture.file.empty();
+  if (of_capture == !options.packet.empty()) {
+    return report_usage("say which packet in words, or --pcap FILE");
+  }
   if (without_policies && (!options.site.directory.empty() || !options.host.empty())) {
     return report_usage("a ruleset is one host's: --ruleset and --live take no -p and no --host");
   }
@@ -210,6 +223,7 @@ int run(const Options& options) {
     auto snapshot =
         options.live ? live_snapshot(options.state_directory) : of_file(options.ruleset);
     if (!snapshot) return report(snapshot.error());
+    if (of_capture) return put_capture(options, *snapshot);
     const Subject subject{ask::policy_of(snapshot->host), false, {}, {policy::Index{0}, true}};
     ask::Site site(subject.policy, std::move(*snapshot));
     return put(options, subject, site);
@@ -223,6 +237,9 @@ int run(const Options& options) {
   if (!host && !options.host.empty()) return report(host.error());
   if (host) subject.asking = {*host, !options.host.empty()};
   ask::Site asked(subject.policy, subject.date);
+  if (of_capture) {
+    return host ? put_capture(options, asked.snapshot(*host)) : report(host.error());
+  }
   return put(options, subject, asked);
 }
 
@@ -236,10 +253,11 @@ void add_eval(Program& program) {
       "  rolewall eval 'tcp 192.0.2.7:40000 > lb-01:443 flags=syn in=public' --explain\n"
       "  rolewall eval 'ssh management > self' --host db-01 --expect accept\n"
       "  rolewall eval --ruleset web-01.json 'tcp 10.0.1.10 > 10.0.2.10:443'\n"
-      "  sudo rolewall eval --live 'tcp 198.51.100.7 > 10.0.2.10:22 in=eth0'");
+      "  sudo rolewall eval --live 'tcp 198.51.100.7 > 10.0.2.10:22 in=eth0'\n"
+      "  sudo rolewall eval --live --pcap eth0.pcap --in eth0 --write-dropped denied.pcap");
   auto options = std::make_shared<Options>();
-  verb.add_option("PACKET", options->packet, "SERVICE FROM > TO [in= out= at= state= flags= ...]")
-      ->required();
+  auto* packet = verb.add_option("PACKET", options->packet,
+                                 "SERVICE FROM > TO [in= out= at= state= flags= ...]");
   add_site_options(verb, options->site, false);
   verb.add_option("--host", options->host, "ask this host alone")->type_name("HOST");
   auto* ruleset = verb.add_option("--ruleset", options->ruleset,
@@ -250,11 +268,35 @@ void add_eval(Program& program) {
       ->type_name("DIR")
       ->capture_default_str();
   verb.add_flag("--explain", options->explain, "every rule tried, and why it did not match");
-  verb.add_flag("--all", options->all, "each packet that the words stand for");
-  verb.add_option("--expect", options->expect, "exit 1 where the verdict is another")
+  verb.add_flag("--all", options->all, "each packet that the words stand for, or of the capture");
+  auto* expect =
+      verb.add_option("--expect", options->expect, "exit 1 where the verdict is another");
+  expect
       ->check(
           CLI::IsMember({"accept", "deny", "drop", "reject", "stack", "conditional", "undecided"}))
       ->type_name("VERDICT");
+  CaptureOptions& capture = options->capture;
+  auto* pcap = verb.add_option("--pcap", capture.file,
+                               "the packets of a capture (pcap, pcapng), as one conversation")
+                   ->type_name("FILE")
+                   ->excludes(packet)
+                   ->excludes(expect);
+  verb.add_option("--in", capture.device, "--pcap: the interface that it was taken on")
+      ->type_name("INTERFACE")
+      ->needs(pcap);
+  verb.add_option("--hook", capture.hook,
+                  "--pcap: every packet arrives, or the host sends it; else its source says")
+      ->check(CLI::IsMember({"prerouting", "output"}))
+      ->needs(pcap);
+  verb.add_option("--checksums", capture.checksums,
+                  "--pcap: trust, where a network card was to fill them in")
+      ->check(CLI::IsMember({"trust", "verify"}))
+      ->capture_default_str()
+      ->needs(pcap);
+  verb.add_option("--write-dropped", capture.write_dropped,
+                  "--pcap: write what is denied to a capture of its own")
+      ->type_name("FILE")
+      ->needs(pcap);
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
 }

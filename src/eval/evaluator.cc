@@ -12,6 +12,7 @@
 #include "eval/route.h"
 #include "eval/stack.h"
 #include "eval/tracker.h"
+#include "eval/truncated.h"
 #include "net/protocol.h"
 
 namespace rolewall::eval {
@@ -136,6 +137,7 @@ class Evaluator::Machine {
   void forward(Frame& frame, const Options& options, Journey& journey);
   bool route_again(Frame& frame, Journey& journey) const;
   static void finish(Frame& frame, Journey& journey);
+  static bool lacks_headers(Frame& frame, Hook hook, Journey& journey);
 
   const FamilyPlan& plan_for(const Frame& frame) const { return frame.ipv6 ? ipv6_ : ipv4_; }
   Frame frame_of(const Packet& packet) const;
@@ -229,7 +231,8 @@ bool Evaluator::Machine::run_nat(const HookPlan& plan, Frame& frame, const Optio
   Flow& flow = frame.flow;
   if (flow.tracking != Tracking::Entry || flow.seen_before) return true;
   if (flow.state == ruleset::ct_state::kRelated && flow.entry != nullptr) {
-    if (translate_error(frame, options.trust_checksums)) return true;
+    if (translate_error(frame, options.trust_checksums || frame.known() < frame.bytes.size()))
+      return true;
     stop(result, "an ICMP error that address translation does not let pass");
     return false;
   }
@@ -374,9 +377,22 @@ void Evaluator::Machine::finish(Frame& frame, Journey& journey) {
   journey.after.type = frame.type;
 }
 
+// What a capture has cut off within the headers cannot be asked about at all.
+bool Evaluator::Machine::lacks_headers(Frame& frame, Hook hook, Journey& journey) {
+  const char* why = truncation_error(*frame.packet);
+  if (why == nullptr) return false;
+  HookResult& result = journey.hooks.emplace_back();
+  result.hook = hook;
+  result.fate = Fate::Undecided;
+  result.reason = why;
+  finish(frame, journey);
+  return true;
+}
+
 void Evaluator::Machine::arrive(const Packet& packet, const Options& options, Journey& journey) {
   Frame frame = frame_of(packet);
   frame.in_device = packet.in_device;
+  if (lacks_headers(frame, Hook::Prerouting, journey)) return;
   receive(frame, options, journey);
   tracker_.keep(frame, options, !journey.hooks.empty() && journey.fate() == Fate::Accept);
   finish(frame, journey);
@@ -451,6 +467,7 @@ void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& 
 void Evaluator::Machine::send(const Packet& packet, const Options& options, Journey& journey) {
   Frame frame = frame_of(packet);
   frame.leaves_by = packet.out_device;
+  if (lacks_headers(frame, Hook::Output, journey)) return;
   leave(frame, options, journey);
   tracker_.keep(frame, options, !journey.hooks.empty() && journey.fate() == Fate::Accept);
   finish(frame, journey);

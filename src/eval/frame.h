@@ -1,6 +1,7 @@
 // One packet on its way through the hooks of a host: what of it changes as it goes.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -62,6 +63,11 @@ struct Frame {
   // skb->len: on its way out by a device the packet has its link header on.
   std::uint32_t length() const {
     return static_cast<std::uint32_t>(bytes.size()) + link_header_size;
+  }
+
+  // How many of the bytes are known (Packet::missing).
+  std::size_t known() const {
+    return std::min(bytes.size(), packet->bytes.size() - packet->missing);
   }
 
   // The bytes, to write to: the packet that was asked about stays as it is.

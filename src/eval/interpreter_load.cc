@@ -28,6 +28,8 @@ std::uint8_t weekday(std::uint64_t seconds) {
   return static_cast<std::uint8_t>((kThursday + seconds / kSecondsADay) % 7);
 }
 
+constexpr const char* kCutOff = "bytes that the capture has cut off";
+
 // nft_payload_select_ops(): these loads have a path of their own, which does not ask whether the
 // packet is a later fragment.
 bool has_fast_path(const ruleset::Payload& load) {
@@ -97,6 +99,7 @@ Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
     const std::size_t start =
         (load.base == PayloadBase::Network ? 0 : dissection.transport) + load.offset;
     if (readable(bytes.first(in_one_piece(*frame_)), start, load.length)) {
+      if (start + load.length > frame_->known()) return undecided(kCutOff);
       store(load.destination, bytes.subspan(start, load.length));
       return Next::Expression;
     }
@@ -113,8 +116,10 @@ Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
         const std::size_t from = start + i;
         if (from < link.size()) {
           value[i] = link[from];
-        } else if (from - link.size() < bytes.size()) {
+        } else if (from - link.size() < frame_->known()) {
           value[i] = bytes[from - link.size()];
+        } else if (from - link.size() < bytes.size()) {
+          return undecided(kCutOff);
         } else {
           return Next::Break;
         }
@@ -136,6 +141,7 @@ Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
     }
   }
   if (!readable(bytes, start, load.length)) return Next::Break;
+  if (start + load.length > frame_->known()) return undecided(kCutOff);
   store(load.destination, bytes.subspan(start, load.length));
   return Next::Expression;
 }

@@ -19,6 +19,9 @@ struct Packet {
   std::uint16_t ether_type = kEtherTypeIpv4;
   std::vector<std::uint8_t> link;   // the Ethernet header, 14 bytes; empty: there is none here
   std::vector<std::uint8_t> bytes;  // from the network header to the end
+  // How many of the bytes, at the end, are not known: a capture has cut them off. They stand as
+  // zeros, and a rule that reads one is undecided.
+  std::uint32_t missing = 0;
 
   std::string in_device;   // "" on output
   std::string out_device;  // "" on input

@@ -116,7 +116,12 @@ void Tracker::track(Frame& frame, const Options& options, bool has_nat) {
   }
   const bool verify = frame.hook == ruleset::Hook::Prerouting && host_.conntrack.checksum &&
                       !options.trust_checksums;
-  const Checksums checksums = verify ? Checksums::Verify : Checksums::Trust;
+  const bool whole = frame.known() == frame.bytes.size();
+  if (verify && !whole) {
+    frame.conditions.push_back(
+        {.about = "the checksum over what the capture cut off", .is = "right"});
+  }
+  const Checksums checksums = verify && whole ? Checksums::Verify : Checksums::Trust;
   if (options.keep_state) {
     flow.others = &flows_;
     if (find_flow(frame, checksums, options)) return;

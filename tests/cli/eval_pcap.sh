@@ -1,0 +1,91 @@
+# eval --pcap: a capture's packets are one conversation, told from each other by number and time.
+. "$(dirname "$0")/prelude.sh"
+site="$ROLEWALL_SOURCE/policies"
+
+rolewall compile "$site" --host web-01 --format json -o web-01.json
+expect_status 0
+
+# A handshake and data from a peer that may ask for https, a stray answer, an ARP frame, and a
+# packet of which the capture kept the headers.
+python3 - <<'PYTHON'
+import socket, struct
+
+def checksum(data):
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+def tcp(source, sport, destination, dport, flags, seq, ack, data=b""):
+    src, dst = socket.inet_aton(source), socket.inet_aton(destination)
+    def header(check):
+        return struct.pack("!HHIIBBHHH", sport, dport, seq, ack, 0x50, flags, 8192, check, 0) + data
+    pseudo = src + dst + struct.pack("!BBH", 0, 6, 20 + len(data))
+    segment = header(checksum(pseudo + header(0)))
+    def ip(check):
+        return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 1, 0, 64, 6, check) + src + dst
+    return ip(checksum(ip(0))) + segment
+
+peer, host = "10.0.1.10", "10.0.2.10"
+frames = [
+    tcp(peer, 40000, host, 443, 2, 100, 0),
+    tcp(host, 443, peer, 40000, 18, 500, 101),
+    tcp(peer, 40000, host, 443, 16, 101, 501, b"hello"),
+    tcp(peer, 40000, host, 443, 16, 900000, 501),
+    tcp(peer, 443, host, 40001, 18, 1, 1),
+    None,
+    tcp(peer, 40000, host, 443, 16, 106, 501, b"d" * 200),
+]
+with open("talk.pcap", "wb") as file:
+    file.write(struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+    for number, packet in enumerate(frames):
+        link = b"\2\0\0\0\0\1\2\0\0\0\0\2"
+        frame = link + (b"\x08\x00" + packet if packet else b"\x08\x06" + bytes(28))
+        kept = frame[:60] if number == 6 else frame
+        file.write(struct.pack("<IIII", 1700000000 + number, 5, len(kept), len(frame)) + kept)
+PYTHON
+
+rolewall eval --ruleset web-01.json --pcap talk.pcap --in eth0 --format json --write-dropped no.pcap
+expect_status 0
+python3 - "$scratch/out" <<'PYTHON' || complain "the packets' answers are others"
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+verdicts = [line.get("verdict") for line in lines]
+assert verdicts == ["accept", "accept", "accept", "drop", "drop", None, "conditional", None], verdicts
+assert lines[0]["time"] == "1700000000.000005000" and lines[0]["number"] == 1
+assert lines[0]["decided_by"]["rule"] == "web.inbound.app-from-lb"
+assert lines[1]["hook"] == "postrouting" or lines[1]["hook"] == "output", lines[1]
+assert lines[2]["decided_by"]["rule"] == "(established)"
+assert lines[5]["other"] == "ARP"
+assert lines[6]["as_taken"] == "accept" and len(lines[6]["conditions"]) == 1
+summary = lines[7]["summary"]
+assert summary["packets"] == 7 and summary["other"] == {"ARP": 1}
+assert sum(entry["packets"] for entry in summary["by_rule"]) == 6
+PYTHON
+
+# What was denied is a capture that can be asked again: without the flow's beginning all is new.
+rolewall eval --ruleset web-01.json --pcap no.pcap --in eth0
+expect_status 0
+expect_out "no.pcap: 2 packets on"
+rolewall eval -p "$site" --host web-01 --pcap talk.pcap --in eth0 --all
+expect_status 0
+expect_out "tcp 10.0.1.10:40000 > 10.0.2.10:443 flags=syn"
+expect_out "web.inbound.app-from-lb"
+expect_out "not IP"
+
+rolewall eval -p "$site" --host lb-01 --pcap talk.pcap --in nowhere0
+expect_status 2
+expect_err "no interface \`nowhere0\`"
+rolewall eval --ruleset web-01.json --pcap web-01.json --in eth0
+expect_status 2
+expect_err "not a capture"
+rolewall eval --ruleset web-01.json
+expect_status 2
+rolewall eval --ruleset web-01.json --in eth0 'tcp 10.0.1.10 > 10.0.2.10:443'
+expect_status 2
+head -c 300 talk.pcap >cut.pcap
+rolewall eval --ruleset web-01.json --pcap cut.pcap --in eth0
+expect_status 2
+expect_out "packets on"
