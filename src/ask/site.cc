@@ -175,15 +175,15 @@ Site::Site(const policy::Policy& policy, ruleset::Snapshot snapshot)
   add(0, std::move(snapshot));
 }
 
-void Site::add(Index index, ruleset::Snapshot snapshot) {
-  auto host = std::make_unique<Compiled>();
-  host->snapshot = std::move(snapshot);
-  const ruleset::Host& machine = host->snapshot.host;
-  host->evaluator = std::make_unique<eval::Evaluator>(host->snapshot.ruleset, machine);
-  host->addresses =
+void Site::add(Index host, ruleset::Snapshot snapshot) {
+  auto entry = std::make_unique<Compiled>();
+  entry->snapshot = std::move(snapshot);
+  const ruleset::Host& machine = entry->snapshot.host;
+  entry->evaluator = std::make_unique<eval::Evaluator>(entry->snapshot.ruleset, machine);
+  entry->addresses =
       net::AddressSet::from(machine.addresses) | net::AddressSet::from(machine.virtual_addresses);
-  host->translates = has_destination_nat(host->snapshot.ruleset);
-  hosts_[index] = std::move(host);
+  entry->translates = has_destination_nat(entry->snapshot.ruleset);
+  hosts_[host] = std::move(entry);
 }
 
 Site::Compiled& Site::compiled(Index host) {

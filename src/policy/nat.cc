@@ -12,7 +12,7 @@
 namespace rolewall::policy {
 namespace {
 
-constexpr std::string_view kDestinationExample = "for example \"web-01:443\" or \"10.0.2.10\"";
+constexpr std::string_view kDestinationExample = R"(for example "web-01:443" or "10.0.2.10")";
 constexpr std::uint64_t kMostPort = 65535;
 
 struct Target {
@@ -24,7 +24,8 @@ struct Target {
 // "[fd00::1]:443", "10.0.2.10:443", "web-01:443", "host:web-01:443"; a bare IPv6 address has colons
 // of its own. Qualifiers of what is no host are understood too, to be refused for what they are.
 Target split(std::string_view text) {
-  if (const auto close = text.find("]:"); text.starts_with('[') && close != text.npos) {
+  if (const auto close = text.find("]:");
+      text.starts_with('[') && close != std::string_view::npos) {
     return {text.substr(1, close - 1), 1, text.substr(close + 2)};
   }
   constexpr std::array<std::string_view, 4> kQualifiers = {"host:", "role:", "tag:", "net:"};
@@ -33,7 +34,9 @@ Target split(std::string_view text) {
     if (text.starts_with(qualifier)) start = qualifier.size();
   }
   const auto colon = text.find(':', start);
-  if (colon == text.npos || text.find(':', colon + 1) != text.npos) return {text, 0, std::nullopt};
+  const bool is_single =
+      colon != std::string_view::npos && text.find(':', colon + 1) == std::string_view::npos;
+  if (!is_single) return {text, 0, std::nullopt};
   return {text.substr(0, colon), 0, text.substr(colon + 1)};
 }
 
