@@ -151,13 +151,24 @@ void for_each_entry(View user_data, Visit visit) {
 }  // namespace
 
 Bytes plain_notes(const ruleset::Set& set) {
+  // A concatenation by types is noted like one by `typeof`, with nothing in it.
+  constexpr std::uint32_t kConcatenation = 13;  // nft's EXPR_CONCAT
+  UserData concatenation;
+  concatenation.put_u32(NFTNL_UDATA_SET_TYPEOF_EXPR, kConcatenation);
+  concatenation.put(NFTNL_UDATA_SET_TYPEOF_DATA, {});
+
+  const bool is_map = set.kind == SetKind::Map || set.kind == SetKind::VerdictMap;
   UserData user_data;
   user_data.put_u32(NFTNL_UDATA_SET_KEYBYTEORDER, byte_order(set.key));
-  if (set.kind == SetKind::Map || set.kind == SetKind::VerdictMap) {
+  if (is_map) {
     user_data.put_u32(NFTNL_UDATA_SET_DATABYTEORDER,
                       set.kind == SetKind::Map ? byte_order({set.data}) : 0);
-    user_data.put_u32(NFTNL_UDATA_SET_DATA_INTERVAL, 0);
   }
+  if (set.key.size() > 1) user_data.put(NFTNL_UDATA_SET_KEY_TYPEOF, concatenation.bytes());
+  if (set.kind == SetKind::Map && static_cast<std::uint32_t>(set.data.type) > kTypeMask) {
+    user_data.put(NFTNL_UDATA_SET_DATA_TYPEOF, concatenation.bytes());
+  }
+  if (is_map) user_data.put_u32(NFTNL_UDATA_SET_DATA_INTERVAL, 0);
   return user_data.bytes();
 }
 

@@ -47,6 +47,30 @@ ruleset::Ruleset by_nft(const ruleset::Ruleset& compiled) {
   return read_back(kernel);
 }
 
+// The first thing in which two rulesets of the same shape differ, for the message.
+std::string difference(const ruleset::Ruleset& a, const ruleset::Ruleset& b) {
+  const ruleset::Table& first = a.tables.at(0);
+  const ruleset::Table& second = b.tables.at(0);
+  for (const ruleset::Set& set : first.sets) {
+    const ruleset::Set* other = ruleset::find_set(second, set.name);
+    if (other == nullptr) return "no set " + set.name;
+    ruleset::Set same = *other;
+    same.handle = set.handle;
+    if (!(same == set)) return "set " + set.name;
+  }
+  for (const ruleset::Chain& chain : first.chains) {
+    const ruleset::Chain* other = ruleset::find_chain(second, chain.name);
+    if (other == nullptr) return "no chain " + chain.name;
+    if (chain.rules.size() != other->rules.size()) return "rules of chain " + chain.name;
+    for (std::size_t i = 0; i < chain.rules.size(); ++i) {
+      if (chain.rules[i].exprs != other->rules[i].exprs) {
+        return "rule " + std::to_string(i + 1) + " of chain " + chain.name;
+      }
+    }
+  }
+  return "";
+}
+
 TEST_CASE("the text of each host of the example site loads to what netlink makes") {
   Diagnostics diagnostics;
   const policy::Policy site =
@@ -63,7 +87,9 @@ TEST_CASE("the text of each host of the example site loads to what netlink makes
       REQUIRE(compiled.tables.size() == 1);
       const ruleset::Ruleset first = by_netlink(compiled);
       const ruleset::Ruleset second = by_nft(compiled);
+      CAPTURE(difference(first, second));
       CHECK(ruleset::same_configuration(first, second));
+      CAPTURE(difference(compiled, second));
       CHECK(ruleset::same_configuration(compiled, second));
     }
   }
