@@ -46,7 +46,7 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
       found = &candidate;
     }
   }
-  return found ? std::optional(*found) : std::nullopt;
+  return found != nullptr ? std::optional(*found) : std::nullopt;
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates) {

@@ -28,7 +28,7 @@ constexpr std::size_t kLargestRuleset = std::size_t{1} << 30;
 
 struct Options {
   SiteOptions site;
-  std::string packet;
+  std::vector<std::string> packet;  // in one argument; more where the quotes were forgotten
   std::string host;
   std::string ruleset;
   bool live = false;
@@ -171,20 +171,20 @@ std::optional<policy::PacketWords> parse(const std::string& text, const Subject&
 
 int put(const Options& options, const Subject& subject, ask::Site& site) {
   Diagnostics diagnostics;
-  const auto words = parse(options.packet, subject, diagnostics);
+  const auto words = parse(options.packet.front(), subject, diagnostics);
   std::vector<ask::Sample> samples;
   if (words && !diagnostics.has_errors()) {
     samples = ask::Sampler(subject.policy).take(*words, subject.asking, diagnostics);
   }
   if (diagnostics.has_errors()) {
-    show_words(err(), options.packet, diagnostics);
+    show_words(err(), options.packet.front(), diagnostics);
     return kUsage;
   }
   if (samples.empty()) {
     return report_usage(
         fmt::format("\"{}\" names no packet: both ends need an address of one family, and must not "
                     "be the same host",
-                    options.packet));
+                    options.packet.front()));
   }
   const auto other = std::find_if(samples.begin(), samples.end(), [&](const ask::Sample& sample) {
     return ask::is_ipv4(sample) != ask::is_ipv4(samples.front());
@@ -211,6 +211,10 @@ int put_capture(const Options& options, const ruleset::Snapshot& snapshot) {
 }
 
 int run(const Options& options) {
+  if (options.packet.size() > 1) {
+    return report_usage(
+        "the packet is one argument: put it in quotes, or the shell takes its `>` for a file's");
+  }
   const bool without_policies = options.live || !options.ruleset.empty();
   const bool of_capture = !options.capture.file.empty();
   if (of_capture == !options.packet.empty()) {
@@ -257,7 +261,8 @@ void add_eval(Program& program) {
       "  sudo rolewall eval --live --pcap eth0.pcap --in eth0 --write-dropped denied.pcap");
   auto options = std::make_shared<Options>();
   auto* packet = verb.add_option("PACKET", options->packet,
-                                 "SERVICE FROM > TO [in= out= at= state= flags= ...]");
+                                 "SERVICE FROM > TO [in= out= at= state= flags= ...]")
+                     ->type_name("TEXT");
   add_site_options(verb, options->site, false);
   verb.add_option("--host", options->host, "ask this host alone")->type_name("HOST");
   auto* ruleset = verb.add_option("--ruleset", options->ruleset,

@@ -99,7 +99,7 @@ constexpr std::array kAdvice = {
     Advice{"variables", "name a network instead, under [networks] in site.toml"},
     Advice{"owner", "version control knows the owner"},
     Advice{"networks", "networks are defined in site.toml"},
-    Advice{"services", "services are defined in site.toml"},
+    Advice{"services", "a rule has a `service`; services are defined in site.toml"},
     Advice{"hosts", "hosts are defined in site.toml"},
     Advice{"interfaces", "interfaces are defined in site.toml"},
     Advice{"inbound", "rules stand in the file of a role or block"},

@@ -14,6 +14,10 @@ expect_status 1
 expect_json 'd["expected"] == "drop"'
 rolewall eval -p "$site" 'https internet > lb-01' --expect maybe
 expect_status 2
+# The quotes forgotten: the shell has taken `> lb-01` for itself.
+rolewall eval -p "$site" https internet
+expect_status 2
+expect_err "put it in quotes"
 
 rolewall eval -p "$site" 'https internet > lb' --all
 expect_status 0
