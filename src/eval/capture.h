@@ -34,7 +34,7 @@ class Capture {
   Capture& operator=(Capture&&) noexcept;
 
   // False at the end.
-  Result<bool> next(CapturedPacket& packet);
+  Result<bool> next(CapturedPacket& captured);
 
   // How much of the file is read, and how much there is; 0 where it has no size.
   std::uint64_t position() const;

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <string_view>
-#include <utility>
 
 #include "eval/dissect.h"
 #include "eval/nat.h"
@@ -90,7 +89,7 @@ bool Flows::confirm(FlowEntry entry) {
   by_tuple_.insert({{entry.original, entry.zone}, {number, false}});
   by_tuple_.insert({{entry.reply, entry.zone}, {number, true}});
   by_source_[source_key(entry.original, entry.zone)].push_back(number);
-  entries_.emplace(number, std::move(entry));
+  entries_.emplace(number, entry);
   return true;
 }
 

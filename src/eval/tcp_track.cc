@@ -419,15 +419,15 @@ TcpAnswer follow_tcp(TcpTrack& track, ByteSpan tcp, bool is_reply, std::uint32_t
 
   std::uint32_t timeout = timeout_of(next, settings);
   const bool unacknowledged = ((track.seen[0].flags | track.seen[1].flags) & kUnacknowledged) != 0;
-  if (track.retransmitted >= settings.tcp_max_retrans &&
-      timeout > settings.tcp_timeout_max_retrans) {
-    timeout = settings.tcp_timeout_max_retrans;
-  } else if (((segment.index == TcpIndex::Rst && next == TcpState::Established) ||
-              unacknowledged) &&
-             timeout > settings.tcp_timeout_unacknowledged) {
+  const bool repeats =
+      track.retransmitted >= settings.tcp_max_retrans && timeout > settings.tcp_timeout_max_retrans;
+  const bool unanswered =
+      ((segment.index == TcpIndex::Rst && next == TcpState::Established) || unacknowledged) &&
+      timeout > settings.tcp_timeout_unacknowledged;
+  if (!repeats && unanswered) {
     timeout = settings.tcp_timeout_unacknowledged;
-  } else if (track.last_window == 0 && timeout > settings.tcp_timeout_max_retrans) {
-    timeout = settings.tcp_timeout_max_retrans;
+  } else if (repeats || track.last_window == 0) {
+    timeout = std::min(timeout, settings.tcp_timeout_max_retrans);
   }
   if ((status & flow_status::kSeenReply) == 0) {
     if (segment.rst) return {.what = What::Kill};

@@ -1,7 +1,6 @@
 #include "eval/tracker.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "eval/nat.h"
 #include "eval/route.h"
@@ -162,7 +161,7 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
   entry.status |= flow.status;
   entry.mark = flow.mark;
   entry.labels = flow.labels;
-  if (!flows_.confirm(std::move(entry))) {
+  if (!flows_.confirm(entry)) {
     frame.conditions.push_back({.about = "two flows with one tuple", .is = "the second goes on"});
   }
 }
