@@ -78,8 +78,8 @@ void check_translation(const Rule& rule, Diagnostics& diagnostics) {
                               rule.full_name)
                 : fmt::format("{} takes its service from every address that packets pass here for",
                               rule.full_name),
-         source ? "out = \"...\", or `from`; from = \"any\" where it is meant"
-                : "to = \"self\", or `in`; to = \"any\" where it is meant");
+         source ? R"(out = "...", or `from`; from = "any" where it is meant)"
+                : R"(to = "self", or `in`; to = "any" where it is meant)");
 }
 
 // --- interfaces --------------------------------------------------------------------------------
