@@ -24,7 +24,7 @@ Payload address_field(Side side, IpVersion version) {
 }
 
 void compare(Exprs& exprs, CmpOp op, Value value) {
-  exprs.push_back(Cmp{op, 0, std::move(value)});
+  exprs.push_back(Cmp{op, 0, value});
 }
 
 Value device_value(std::string_view device) {
@@ -36,9 +36,9 @@ Value device_value(std::string_view device) {
 }
 
 void in_range(Exprs& exprs, Value low, Value high) {
-  if (low == high) return compare(exprs, CmpOp::Eq, std::move(low));
-  compare(exprs, CmpOp::Gte, std::move(low));
-  compare(exprs, CmpOp::Lte, std::move(high));
+  if (low == high) return compare(exprs, CmpOp::Eq, low);
+  compare(exprs, CmpOp::Gte, low);
+  compare(exprs, CmpOp::Lte, high);
 }
 
 }  // namespace

@@ -124,7 +124,8 @@ void RuleFiles::open_blocks() {
   // Blocks are appended to files_ while roles' `use` is read.
   const std::size_t roles = files_.size();
   for (std::size_t i = 0; i < roles; ++i) {
-    if (files_[i].section) read_use(files_[i].index, *files_[i].section);
+    const OpenFile& role = files_[i];
+    if (role.section) read_use(role.index, *role.section);
   }
 }
 
