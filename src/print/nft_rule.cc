@@ -202,6 +202,8 @@ class RuleText {
 
   // --- expressions ---
 
+  bool no_form(std::string_view what) { return fails(fmt::format("{} has no form here", what)); }
+
   bool visit(const Expr& expr) {
     return std::visit(
         Overloaded{
@@ -271,7 +273,27 @@ class RuleText {
             [&](const Nat& nat) { return visit_nat(nat); },
             [&](const Masquerade& masquerade) { return visit_local_nat("masquerade", masquerade); },
             [&](const Redirect& redirect) { return visit_local_nat("redirect", redirect); },
-            [&](const auto&) { return fails("an expression that has no form here yet"); },
+            // What our compiler does not write.
+            [&](const Exthdr&) { return no_form("an option"); },
+            [&](const Fib&) { return no_form("fib"); }, [&](const Rt&) { return no_form("rt"); },
+            [&](const Socket&) { return no_form("socket"); },
+            [&](const Osf&) { return no_form("osf"); },
+            [&](const Numgen&) { return no_form("numgen"); },
+            [&](const JenkinsHash&) { return no_form("jhash"); },
+            [&](const SymmetricHash&) { return no_form("symhash"); },
+            [&](const Tunnel&) { return no_form("tunnel"); },
+            [&](const Xfrm&) { return no_form("ipsec"); },
+            [&](const BitwiseRegisters&) {
+              return no_form("a bitwise operation of two registers");
+            },
+            [&](const PayloadWrite&) { return no_form("a write into the packet"); },
+            [&](const ExthdrWrite&) { return no_form("a write into an option"); },
+            [&](const ExthdrReset&) { return no_form("a reset of an option"); },
+            [&](const Tproxy&) { return no_form("tproxy"); },
+            [&](const Synproxy&) { return no_form("synproxy"); },
+            [&](const Dup&) { return no_form("dup"); }, [&](const Fwd&) { return no_form("fwd"); },
+            [&](const ObjectRef&) { return no_form("a named object"); },
+            [&](const ObjectLookup&) { return no_form("a map of objects"); },
             [&](const Unsupported& unsupported) { return fails(unsupported.reason); }},
         expr);
   }
