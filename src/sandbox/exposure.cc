@@ -1,6 +1,7 @@
 #include "sandbox/exposure.h"
 
 #include <algorithm>
+#include <optional>
 #include <variant>
 
 #include "base/overloaded.h"
@@ -146,16 +147,60 @@ std::uint32_t patience(const Table& table, const Rule& rule) {
   return least;
 }
 
+namespace {
+
+// How often one packet may come to each chain: 2 stands for more.
+class Visits {
+ public:
+  explicit Visits(const Table& table) : table_(table), known_(table.chains.size()) {}
+
+  std::uint32_t of(std::size_t chain) {
+    if (known_[chain]) return *known_[chain];
+    known_[chain] = 2;  // a loop, which the kernel refuses
+    std::uint32_t visits = table_.chains[chain].base ? 1 : 0;
+    for (std::size_t from = 0; from < table_.chains.size() && visits < 2; ++from) {
+      for (const Rule& rule : table_.chains[from].rules) {
+        if (leads_to(rule, table_.chains[chain].name)) visits += of(from);
+      }
+    }
+    known_[chain] = std::min(visits, 2U);
+    return *known_[chain];
+  }
+
+ private:
+  // A map's elements count once: a packet meets one of them.
+  bool leads_to(const Rule& rule, std::string_view chain) const {
+    return std::ranges::any_of(rule.exprs, [&](const Expr& expr) {
+      if (const auto* immediate = std::get_if<ImmediateVerdict>(&expr)) {
+        return immediate->verdict.chain == chain;
+      }
+      const auto* lookup = std::get_if<Lookup>(&expr);
+      const Set* set = lookup == nullptr ? nullptr : find_set(table_, lookup->set);
+      if (set == nullptr) return false;
+      const auto names_it = [&](const Verdict& verdict) { return verdict.chain == chain; };
+      return names_it(set->elements.catch_all_verdict) ||
+             std::ranges::any_of(set->elements.verdicts, names_it);
+    });
+  }
+
+  const Table& table_;
+  std::vector<std::optional<std::uint32_t>> known_;
+};
+
+}  // namespace
+
 Exposure::Exposure(const Ruleset& ruleset) {
   budgets_.resize(ruleset.tables.size());
   for (std::size_t t = 0; t < ruleset.tables.size(); ++t) {
     const Table& table = ruleset.tables[t];
     budgets_[t].resize(table.chains.size());
+    Visits visits(table);
     for (std::size_t c = 0; c < table.chains.size(); ++c) {
       const auto& rules = table.chains[c].rules;
       for (std::uint32_t r = 0; r < rules.size(); ++r) {
         if (const std::uint32_t burst = patience(table, rules[r]); burst > 0) {
-          budgets_[t][c].push_back({r, burst, 0});
+          // What one packet may spend several times over is new for each packet.
+          budgets_[t][c].push_back({r, visits.of(c) > 1 ? 1 : burst, 0});
         }
       }
     }
@@ -223,6 +268,12 @@ bool Exposure::begun() const {
     }
   }
   return false;
+}
+
+void Exposure::exhaust() {
+  for (const auto& table : budgets_) {
+    for (const auto& chain : table) exhausted_ = exhausted_ || !chain.empty();
+  }
 }
 
 void Exposure::reset() {

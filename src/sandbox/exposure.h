@@ -28,6 +28,8 @@ class Exposure {
   bool exhausted() const { return exhausted_; }
   // One of them has been met at all.
   bool begun() const;
+  // Packets that were not observed have met the rules.
+  void exhaust();
   void reset();
 
  private:

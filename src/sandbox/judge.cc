@@ -126,8 +126,8 @@ struct Judge::State {
         trace(std::move(trace)),
         wire(std::move(wire)) {}
 
-  Result<ruleset::Ruleset> dump() {
-    auto live = kernel.dump(false);
+  Result<ruleset::Ruleset> dump(bool with_elements) {
+    auto live = kernel.dump(with_elements);
     if (!live) return live;
     std::erase_if(live->tables, [](const auto& table) { return table.name == watch::kTable; });
     return live;
@@ -139,7 +139,7 @@ struct Judge::State {
     TRY(commit(kernel, watch::table(means())));
     TRY(load());
     ++loads;
-    auto live = dump();
+    auto live = dump(true);
     if (!live) return std::unexpected(live.error());
     ruleset = std::move(*live);
     reader = Reader(ruleset);
@@ -152,7 +152,7 @@ struct Judge::State {
     ++loads;
     exposure.reset();
     if (std::exchange(handles_checked, true)) return {};
-    auto live = dump();
+    auto live = dump(false);
     if (!live) return std::unexpected(live.error());
     if (!(Reader(*live) == reader)) {
       return fail(ErrorKind::System, "loaded again, the ruleset has other handles");
@@ -278,6 +278,10 @@ struct Judge::State {
       if (!logged.empty()) seen->after = std::move(logged.front());
     }
     exposure.add(*seen);
+    // What it sends to itself comes in again, mark and all, behind what was observed.
+    if (first == Hook::Output && (packet.out_device == "lo" || seen->leaves_by == "lo")) {
+      exposure.exhaust();
+    }
     return seen;
   }
 

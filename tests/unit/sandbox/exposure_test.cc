@@ -118,5 +118,28 @@ TEST_CASE("a goto leaves the rules behind it alone") {
   CHECK_FALSE(exposure.exhausted());  // chain 0's burst of 2 is not touched
 }
 
+// Chain 0 (base) jumps twice to chain 1, whose rule has a burst of 3.
+TEST_CASE("what one packet may spend twice is new for each") {
+  Ruleset ruleset;
+  Table& table = ruleset.tables.emplace_back();
+  table.chains.resize(2);
+  table.chains[0].base.emplace();
+  table.chains[1].name = "twice";
+  const Rule jump = of({ImmediateVerdict{{VerdictCode::Jump, "twice", 0}}});
+  table.chains[0].rules = {jump, jump};
+  table.chains[1].rules = {of({per_second(3)})};
+  Observation once;
+  once.hooks.emplace_back().path = {
+      {.table = 0, .chain = 0, .rule = 0, .verdict = {VerdictCode::Jump, "twice", 0}},
+      {.table = 0, .chain = 1, .rule = 0, .verdict = {VerdictCode::Accept, "", 0}}};
+  Exposure exposure(ruleset);
+  exposure.add(once);
+  CHECK(exposure.exhausted());
+  table.chains[0].rules.pop_back();
+  Exposure single(ruleset);
+  single.add(once);
+  CHECK_FALSE(single.exhausted());
+}
+
 }  // namespace
 }  // namespace rolewall::sandbox

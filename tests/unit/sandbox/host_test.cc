@@ -170,7 +170,11 @@ TEST_CASE("devices, addresses, routes and settings") {
     expect(content("/proc/sys/net/ipv4/conf/eth0/rp_filter") == "0\n", "no rp_filter");
     expect(content("/proc/sys/net/ipv6/conf/eth1/accept_ra") == "0\n", "no accept_ra");
     expect(content("/proc/sys/net/ipv6/conf/far-end-0/disable_ipv6") == "1\n", "a silent far end");
-    expect(content("/proc/net/if_inet6").find("fe80") == std::string::npos, "no link-local");
+    const std::string addresses = content("/proc/net/if_inet6");
+    const auto line = addresses.find("fe80");
+    expect(addresses.substr(line, addresses.find('\n', line) - line).ends_with("br-0"),
+           "a link-local address where there is no other");
+    expect(addresses.find("fe80", line + 1) == std::string::npos, "and nowhere else");
     return expect.failed;
   });
   CHECK_EQ(status, 0);
