@@ -175,7 +175,7 @@ Result<Capture> Capture::open(const std::string& path) {
   if (file == nullptr) {
     return fail(ErrorKind::Io, fmt::format("{}: {}", path, std::strerror(errno)), errno);
   }
-  auto capture = open(file);
+  auto capture = open(file);  // NOLINT(clang-analyzer-unix.Stream): libpcap closes it
   if (capture) return capture;
   Error error = capture.error();
   error.message = fmt::format("{}: {}", path, error.message);
@@ -276,6 +276,7 @@ Result<CaptureWriter> CaptureWriter::create(const std::string& path, const Captu
     std::fclose(file);
     return fail(ErrorKind::Io, fmt::format("{}: {}", path, ::pcap_geterr(state->like.get())));
   }
+  // NOLINTNEXTLINE(clang-analyzer-unix.Stream): libpcap closes it with the dumper
   return CaptureWriter(std::move(state));
 }
 

@@ -70,7 +70,7 @@ Interpreter::Next Interpreter::run_synproxy() {
 }
 
 // The packet itself goes on. The copy is a packet of its own, which is not followed.
-Interpreter::Next Interpreter::run_dup(const ruleset::Dup&) {
+Interpreter::Next Interpreter::run_dup(const ruleset::Dup& /*dup*/) {
   return Next::Expression;
 }
 

@@ -125,7 +125,7 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
     return store_unknown(to, size,
                          source.name.starts_with(prefix) ? source.name : prefix + source.name);
   };
-  const auto tested = [&](std::string about, bool breaks_on) -> Answer {
+  const auto tested = [&](const std::string& about, bool breaks_on) -> Answer {
     return choose_whether(about) == breaks_on ? Next::Break : Next::Expression;
   };
   // Used otherwise than by a test: what follows could be anything.

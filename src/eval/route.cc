@@ -66,6 +66,7 @@ const Route* Routes::find_by(const net::Address& to, std::string_view device) co
 }
 
 bool Routes::leads_by(const Route& route, std::string_view device) const {
+  if (!host_.routes) return false;
   return std::ranges::any_of(*host_.routes, [&](const Route& other) {
     return other.table == route.table && other.to == route.to && other.metric == route.metric &&
            other.device == device;
