@@ -46,7 +46,7 @@ class Reader {
     if (!json.is_object()) return fails("this is no snapshot: an object is expected");
     const auto kind = json.find("kind");
     if (kind == json.end() || *kind != kSnapshotKind) {
-      return fails(fmt::format("this is no snapshot: \"kind\" is not \"{}\"", kSnapshotKind));
+      return fails(fmt::format(R"(this is no snapshot: "kind" is not "{}")", kSnapshotKind));
     }
     const auto version = json.find("version");
     if (version == json.end() || !version->is_number_integer()) {
@@ -334,7 +334,7 @@ class Reader {
     if (elements.key_size > Value::kMaxSize) return fails_at("key_size", "more than 64 bytes");
     if (elements.data_size > Value::kMaxSize) return fails_at("data_size", "more than 64 bytes");
     if (json.contains("keys") && json.contains("ranges")) {
-      return fails("either \"keys\" or \"ranges\" is expected");
+      return fails(R"(either "keys" or "ranges" is expected)");
     }
     for (const auto& [key, value] : json.items()) {
       if (key == "key_size" || key == "data_size") continue;

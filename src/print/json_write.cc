@@ -140,7 +140,7 @@ class Writer {
 
   template <class T>
   void write(const std::optional<T>& value) {
-    write(*value);  // what is absent is left out by write_fields
+    if (value) write(*value);  // write_fields leaves out what is absent
   }
 
   template <class T>
