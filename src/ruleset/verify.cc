@@ -20,7 +20,7 @@ using Wrong = std::string;
 Wrong check_registers(Register first, std::uint64_t size) {
   if (size == 0) return "a length of 0";
   if (first >= kRegisterCount) return fmt::format("there is no register {}", first);
-  if (first * 4U + size > kRegisterCount * 4U) {
+  if (std::uint64_t{first} * 4 + size > std::uint64_t{kRegisterCount} * 4) {
     return fmt::format("{} bytes do not fit in the registers from {} on", size, first);
   }
   return {};

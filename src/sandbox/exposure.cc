@@ -155,7 +155,7 @@ class Visits {
   explicit Visits(const Table& table) : table_(table), known_(table.chains.size()) {}
 
   std::uint32_t of(std::size_t chain) {
-    if (known_[chain]) return *known_[chain];
+    if (const auto known = known_[chain]) return *known;
     known_[chain] = 2;  // a loop, which the kernel refuses
     std::uint32_t visits = table_.chains[chain].base ? 1 : 0;
     for (std::size_t from = 0; from < table_.chains.size() && visits < 2; ++from) {
@@ -163,8 +163,9 @@ class Visits {
         if (leads_to(rule, table_.chains[chain].name)) visits += of(from);
       }
     }
-    known_[chain] = std::min(visits, 2U);
-    return *known_[chain];
+    visits = std::min(visits, 2U);
+    known_[chain] = visits;
+    return visits;
   }
 
  private:
