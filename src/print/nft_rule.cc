@@ -76,10 +76,11 @@ class RuleText {
   bool hold(Register first, Operand operand) {
     const std::size_t slots = (operand.size + 3) / 4;
     for (std::size_t slot = first; slot < first + slots && slot < kRegisterCount; ++slot) {
-      if (registers_[slot] && !registers_[slot]->used) {
-        return fails(registers_[slot]->operand.text + " is overwritten before it is used");
+      auto& held = registers_[slot];
+      if (held && !held->used) {
+        return fails(held->operand.text + " is overwritten before it is used");
       }
-      registers_[slot].reset();
+      held.reset();
     }
     registers_[first] = Held{std::move(operand), false};
     return true;
@@ -106,7 +107,7 @@ class RuleText {
       fails("the result goes to another register");
       return nullptr;
     }
-    if (!use(source)) return nullptr;
+    if (use(source) == nullptr || !registers_[source]) return nullptr;
     Held& held = *registers_[source];
     held.used = false;
     if (held.operand.size != length) {

@@ -25,7 +25,7 @@ Text key_text(const Set& set, std::size_t element) {
     if (!value) return value;
     if (at != 0) text += " . ";
     text += *value;
-    at += (field.size + 3) / 4 * 4;
+    at += (std::size_t{field.size} + 3) / 4 * 4;
   }
   return text;
 }

@@ -47,8 +47,8 @@ Text identifier(std::string_view name) {
   const auto in_name = [](char c) {
     return is_letter(c) || is_digit(c) || c == '/' || c == '\\' || c == '_' || c == '.' || c == '-';
   };
-  if (name.empty() || !(is_letter(name[0]) || name[0] == '_') ||
-      !std::ranges::all_of(name, in_name)) {
+  const bool begins_well = !name.empty() && (is_letter(name[0]) || name[0] == '_');
+  if (!begins_well || !std::ranges::all_of(name, in_name)) {
     return cannot(fmt::format("nft cannot read the name \"{}\"", name));
   }
   if (std::ranges::find(kReserved, name) != kReserved.end()) {
