@@ -107,18 +107,18 @@ class RuleText {
       fails("the result goes to another register");
       return nullptr;
     }
-    if (use(source) == nullptr || !registers_[source]) return nullptr;
-    Held& held = *registers_[source];
-    held.used = false;
-    if (held.operand.size != length) {
-      fails(fmt::format("{} of {} bytes are changed", length, held.operand.size));
+    auto& held = registers_[source];
+    if (use(source) == nullptr || !held) return nullptr;
+    held->used = false;
+    if (held->operand.size != length) {
+      fails(fmt::format("{} of {} bytes are changed", length, held->operand.size));
       return nullptr;
     }
-    if (held.operand.constant || held.operand.mask || held.operand.swapped) {
-      fails(held.operand.text + " is changed twice");
+    if (held->operand.constant || held->operand.mask || held->operand.swapped) {
+      fails(held->operand.text + " is changed twice");
       return nullptr;
     }
-    return &held.operand;
+    return &held->operand;
   }
 
   // --- pieces ---
