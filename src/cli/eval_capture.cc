@@ -87,22 +87,6 @@ std::optional<ask::Sample> sample_of(const eval::Packet& packet) {
   return sample;
 }
 
-Verdict verdict_of(eval::Fate fate) {
-  switch (fate) {
-    case eval::Fate::Accept:
-      return Verdict::Accept;
-    case eval::Fate::Drop:
-      return Verdict::Drop;
-    case eval::Fate::Reject:
-      return Verdict::Reject;
-    case eval::Fate::Stack:
-      return Verdict::Stack;
-    case eval::Fate::Undecided:
-      return Verdict::Undecided;
-  }
-  return Verdict::Undecided;
-}
-
 // What was decided about one packet.
 struct Judged {
   Verdict verdict = Verdict::Accept;
@@ -220,7 +204,7 @@ class Run {
                             .trust_checksums = options_.checksums == "trust"};
     eval::Journey journey =
         judged.sent ? evaluator_.send(packet, how) : evaluator_.arrive(packet, how);
-    judged.as_taken = verdict_of(journey.fate());
+    judged.as_taken = ask::verdict_of(journey.fate());
     const bool conditional = !journey.conditions.empty() && judged.as_taken != Verdict::Undecided;
     judged.verdict = conditional ? Verdict::Conditional : judged.as_taken;
     judged.conditions = std::move(journey.conditions);

@@ -7,13 +7,12 @@
 namespace rolewall::eval {
 namespace {
 
-constexpr std::uint32_t kStatusConfirmed = 1 << 3;
 constexpr std::uint32_t kStatusHelper = 1 << 13;
 
 // Whether the flow's entry is one that may still be given something.
 bool is_new(const Flow& flow) {
   return flow.tracking == Tracking::Entry && !flow.seen_before &&
-         (flow.status & kStatusConfirmed) == 0;
+         (flow.status & flow_status::kConfirmed) == 0;
 }
 
 }  // namespace
