@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "conversation_text.h"
+#include "in_sandbox.h"
 #include "sandbox/connections.h"
 #include "sandbox/sandbox.h"
 #include "talk.h"
@@ -24,7 +25,6 @@
 namespace rolewall::kernel_judge {
 namespace {
 
-constexpr int kSkipped = 77;             // Meson's exit status for a test that cannot run here
 constexpr std::uint64_t kMostShown = 5;  // disagreements in full
 constexpr std::uint64_t kTalkSeeds = 1'000'000;
 
@@ -289,12 +289,5 @@ int main(int count, char** words) {
                "[--seed S] [--seconds BUDGET] [--only CONVERSATION]\n");
     return 2;
   }
-  if (const std::string why = sandbox::unavailable(); !why.empty()) {
-    fmt::print("skipped: {}\n", why);
-    return kernel_judge::kSkipped;
-  }
-  const auto status =
-      sandbox::run([&] { return kernel_judge::Runner(*arguments, words[0]).run(); });
-  if (!status) fmt::print("{}\n", status.error().message);
-  return status ? *status : 1;
+  return kernel_judge::in_sandbox([&] { return kernel_judge::Runner(*arguments, words[0]).run(); });
 }

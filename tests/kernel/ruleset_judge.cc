@@ -17,6 +17,7 @@
 #include <string_view>
 
 #include "generator.h"
+#include "in_sandbox.h"
 #include "print/snapshot_fields.h"
 #include "ruleset_text.h"
 #include "sandbox/sandbox.h"
@@ -26,7 +27,6 @@
 namespace rolewall::kernel_judge {
 namespace {
 
-constexpr int kSkipped = 77;             // Meson's exit status for a test that cannot run here
 constexpr std::uint64_t kMostShown = 5;  // disagreements in full
 
 struct Arguments {
@@ -232,12 +232,5 @@ int main(int count, char** words) {
                "[--only PACKET]\n");
     return 2;
   }
-  if (const std::string why = sandbox::unavailable(); !why.empty()) {
-    fmt::print("skipped: {}\n", why);
-    return kernel_judge::kSkipped;
-  }
-  const auto status =
-      sandbox::run([&] { return kernel_judge::Runner(*arguments, words[0]).run(); });
-  if (!status) fmt::print("{}\n", status.error().message);
-  return status ? *status : 1;
+  return kernel_judge::in_sandbox([&] { return kernel_judge::Runner(*arguments, words[0]).run(); });
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "generator.h"
+#include "in_sandbox.h"
 #include "net/protocol.h"
 #include "sandbox/sandbox.h"
 #include "trial.h"
@@ -17,7 +18,6 @@ namespace {
 namespace protocol = net::protocol;
 using eval::Fate;
 
-constexpr int kSkipped = 77;  // Meson's exit status for a test that cannot run here
 constexpr const char* kInput = "type filter hook input priority 0; policy accept;";
 constexpr const char* kPrerouting = "type filter hook prerouting priority -300; policy accept;";
 constexpr std::uint8_t kSyn = 0x02;
@@ -234,11 +234,5 @@ int run() {
 
 int main() {
   using namespace rolewall;
-  if (const std::string why = sandbox::unavailable(); !why.empty()) {
-    fmt::print("skipped: {}\n", why);
-    return kernel_judge::kSkipped;
-  }
-  const auto status = sandbox::run([] { return kernel_judge::run(); });
-  if (!status) fmt::print("{}\n", status.error().message);
-  return status ? *status : 1;
+  return kernel_judge::in_sandbox([] { return kernel_judge::run(); });
 }
