@@ -29,6 +29,9 @@ namespace {
 
 using ask::Verdict;
 
+// Between a capture's time of a packet and the moment at which the rules see it: a softirq's delay.
+constexpr std::uint64_t kClockErrorNs = 1'000'000;
+
 // The policy's name for an interface or a device's own; an error where the host has another.
 Result<std::string> device_of(const ruleset::Host& host, const std::string& given) {
   if (given.empty() && host.interfaces.size() == 1) return host.interfaces.front().device;
@@ -201,6 +204,7 @@ class Run {
     const eval::Options how{.steps = false,
                             .keep_state = true,
                             .now_ns = now_ns_,
+                            .clock_error_ns = kClockErrorNs,
                             .trust_checksums = options_.checksums == "trust"};
     eval::Journey journey =
         judged.sent ? evaluator_.send(packet, how) : evaluator_.arrive(packet, how);

@@ -84,6 +84,9 @@ struct Options {
   bool explain = false;      // fill Step::why
   bool keep_state = false;   // limits, sets and flows remember earlier packets, until reset()
   std::uint64_t now_ns = 0;  // the virtual clock
+  // By how much each packet's time may be off from the kernel's clock: a limit that this could
+  // sway is conditional.
+  std::uint64_t clock_error_ns = 0;
   // Take every checksum for right: a capture may hold what a network card was to fill in.
   bool trust_checksums = false;
 };

@@ -147,7 +147,7 @@ Interpreter::Hit Interpreter::find_element(const Program::Set& set, const std::u
   const std::string_view text(reinterpret_cast<const char*>(key), set.set->key_size());
   if (DynamicElement* added = state_.find(set.number, text)) {
     if (added->deleted) return {};
-    if (added->expires_ns == 0 || added->expires_ns > now_ns_) {
+    if (added->expires_ns == 0 || added->expires_ns > clock_.now_ns) {
       return {.place = Hit::Place::Added, .added = added};
     }
     return {};
@@ -162,7 +162,7 @@ Interpreter::Hit Interpreter::find_element(const Program::Set& set, const std::u
     if (!elements.expirations_ms.empty() && elements.expirations_ms[element] != 0) {
       left_ms = elements.expirations_ms[element];
     }
-    if (left_ms != 0 && now_ns_ / 1'000'000 >= left_ms) return {};
+    if (left_ms != 0 && clock_.now_ns / 1'000'000 >= left_ms) return {};
   }
   return {.place = Hit::Place::Element, .element = element};
 }
@@ -251,7 +251,7 @@ Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const P
 
   const std::uint64_t timeout_ms = dynset.timeout_ms != 0 ? dynset.timeout_ms : declared.timeout_ms;
   const std::uint64_t expires_ns =
-      declared.has_timeout && timeout_ms != 0 ? now_ns_ + timeout_ms * 1'000'000 : 0;
+      declared.has_timeout && timeout_ms != 0 ? clock_.now_ns + timeout_ms * 1'000'000 : 0;
   const std::vector<ruleset::StatefulExpr>* exprs = nullptr;
   CellIndex first_cell = 0;
   if (hit.place == Hit::Place::Element) {
@@ -266,7 +266,7 @@ Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const P
   } else {
     const std::uint32_t most = declared.size == 0 ? kDefaultSize : declared.size;
     const auto present =
-        static_cast<std::int64_t>(declared.elements.count()) + state_.added(set.number, now_ns_);
+        static_cast<std::int64_t>(declared.elements.count()) + state_.added(set.number, clock_.now_ns);
     if (present >= static_cast<std::int64_t>(most)) {
       return dynset.inverted ? Next::Expression : Next::Break;
     }
@@ -294,9 +294,7 @@ Interpreter::Next Interpreter::run_element(const std::vector<ruleset::StatefulEx
     const Next next = std::visit(
         Overloaded{
             [](const ruleset::Counter&) { return Next::Expression; },
-            [&](const ruleset::Limit& limit) {
-              return passes(state_.limit(limit, cell, size, now_ns_));
-            },
+            [&](const ruleset::Limit& limit) { return run_limit(limit, cell); },
             [&](const ruleset::Connlimit& connlimit) { return run_connlimit(connlimit, cell); },
             [&](const ruleset::Quota& quota) { return passes(state_.quota(quota, cell, size)); },
             [](const ruleset::Last&) { return Next::Expression; }},
@@ -304,6 +302,14 @@ Interpreter::Next Interpreter::run_element(const std::vector<ruleset::StatefulEx
     if (next != Next::Expression) return next;
   }
   return Next::Expression;
+}
+
+Interpreter::Next Interpreter::run_limit(const ruleset::Limit& limit, CellIndex cell) {
+  const std::uint32_t size = frame_->length();
+  std::optional<bool> within = state_.is_within_limit(limit, cell, size, clock_);
+  if (!within) within = choose_whether("the limit still has tokens at this packet");
+  state_.spend_limit(limit, cell, size, clock_, *within);
+  return *within == limit.over ? Next::Break : Next::Expression;
 }
 
 Interpreter::Next Interpreter::run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell) {
@@ -412,9 +418,7 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
           },
           [&](const ruleset::Lookup& lookup) { return run_lookup(lookup, table_->sets[operand]); },
           [](const ruleset::Counter&) { return Next::Expression; },
-          [&](const ruleset::Limit& limit) {
-            return passes(state_.limit(limit, operand, size, now_ns_));
-          },
+          [&](const ruleset::Limit& limit) { return run_limit(limit, operand); },
           [&](const ruleset::Connlimit& connlimit) { return run_connlimit(connlimit, operand); },
           [&](const ruleset::Quota& quota) { return passes(state_.quota(quota, operand, size)); },
           [](const ruleset::Last&) { return Next::Expression; },
@@ -507,7 +511,7 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
   table_ = &program_.tables()[table];
   table_number_ = table;
   frame_ = &frame;
-  now_ns_ = options.now_ns;
+  clock_ = {.now_ns = options.now_ns, .error_ns = options.clock_error_ns};
   unknowns_.clear();
   unknown_.fill(0);
   std::uint32_t chain = base_chain;

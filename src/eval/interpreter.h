@@ -88,6 +88,7 @@ class Interpreter {
   Next take_hit(const ruleset::Lookup& lookup, const Program::Set& set, const Hit& hit);
   Next take_nat(NatAnswer answer);
   Next run_dynset(const ruleset::Dynset& dynset, const Program::Set& set);
+  Next run_limit(const ruleset::Limit& limit, CellIndex cell);
   Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell);
   Next run_payload_write(const ruleset::PayloadWrite& write);
   std::size_t choose(const std::string& about, std::span<const std::string> answers);
@@ -137,7 +138,7 @@ class Interpreter {
   const Program::Table* table_ = nullptr;
   std::uint32_t table_number_ = 0;
   Frame* frame_ = nullptr;
-  std::uint64_t now_ns_ = 0;
+  Clock clock_;
   Registers registers_{};
   struct Unknown {
     std::string name;

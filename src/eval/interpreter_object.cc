@@ -25,9 +25,7 @@ Interpreter::Next Interpreter::run_object(std::uint32_t object) {
       Overloaded{
           [](const ruleset::Counter&) { return Next::Expression; },
           [&](const ruleset::Quota& quota) { return passes(state_.quota(quota, cell, size)); },
-          [&](const ruleset::Limit& limit) {
-            return passes(state_.limit(limit, cell, size, now_ns_));
-          },
+          [&](const ruleset::Limit& limit) { return run_limit(limit, cell); },
           [&](const ruleset::Connlimit& connlimit) { return run_connlimit(connlimit, cell); },
           [&](const ruleset::CtHelper& helper) { return run_ct_helper(helper); },
           // How long the entry lives is not this packet's fate.

@@ -9,6 +9,28 @@ namespace {
 
 constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 
+// In tokens: what a packet costs, and what an unused limit holds.
+struct Price {
+  std::int64_t cost = 0;
+  std::int64_t full = 0;
+};
+
+// nft_limit_init(), nft_limit_pkts_init() and nft_limit_bytes_eval().
+Price price(const ruleset::Limit& limit, std::uint32_t packet_size) {
+  constexpr std::uint64_t kDefaultPacketBurst = 5;
+  const std::uint64_t period = limit.per_seconds * kNanosecondsPerSecond;
+  std::uint64_t cost = 0;
+  std::uint64_t full = 0;
+  if (limit.unit == ruleset::LimitUnit::Packets) {
+    cost = period / limit.rate;
+    full = cost * (limit.burst == 0 ? kDefaultPacketBurst : limit.burst);
+  } else {
+    cost = period * packet_size / limit.rate;
+    full = period * (limit.rate + limit.burst) / limit.rate;
+  }
+  return {static_cast<std::int64_t>(cost), static_cast<std::int64_t>(full)};
+}
+
 }  // namespace
 
 CellIndex State::reserve(std::size_t count) {
@@ -28,29 +50,45 @@ void State::forget() {
   unsettled_.clear();
 }
 
-// nft_limit_eval(): tokens are nanoseconds, of which each packet costs as many as the rate gives
-// it.
-bool State::limit(const ruleset::Limit& limit, CellIndex cell_index, std::uint32_t packet_size,
-                  std::uint64_t now_ns) {
-  constexpr std::uint64_t kDefaultPacketBurst = 5;
-  const std::uint64_t period = limit.per_seconds * kNanosecondsPerSecond;
-  std::uint64_t most = 0;
-  std::uint64_t cost = 0;
-  if (limit.unit == ruleset::LimitUnit::Packets) {
-    cost = period / limit.rate;
-    most = cost * (limit.burst == 0 ? kDefaultPacketBurst : limit.burst);
-  } else {
-    cost = period * packet_size / limit.rate;
-    most = period * (limit.rate + limit.burst) / limit.rate;
-  }
+// nft_limit_eval(): as many tokens come as nanoseconds pass, up to the burst's.
+std::optional<bool> State::is_within_limit(const ruleset::Limit& limit, CellIndex cell_index,
+                                           std::uint32_t packet_size, Clock clock) {
+  const auto [cost, full] = price(limit, packet_size);
+  const auto error = static_cast<std::int64_t>(clock.error_ns);
   Cell& cell = cells_[cell_index];
-  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = most, .last_ns = now_ns};
-  const std::uint64_t passed = now_ns > cell.last_ns ? now_ns - cell.last_ns : 0;
-  const std::uint64_t tokens = std::min(most, cell.amount + passed);
-  cell.last_ns = now_ns;
-  const bool within = tokens >= cost;
-  cell.amount = within ? tokens - cost : tokens;
-  return within != limit.over;
+  if (cell.epoch != epoch_) {
+    cell = {.epoch = epoch_,
+            .tokens = {full, full},
+            .without_error = {full - error, full},
+            .last_ns = clock.now_ns};
+  }
+  const auto passed =
+      clock.now_ns > cell.last_ns ? static_cast<std::int64_t>(clock.now_ns - cell.last_ns) : 0;
+  cell.last_ns = clock.now_ns;
+  Bracket& rest = cell.without_error;
+  rest = {std::min(rest.least + passed, full - error), std::min(rest.most + passed, full)};
+  Bracket& tokens = cell.tokens;
+  tokens.least += std::max<std::int64_t>(passed - error, 0);
+  tokens.least = std::min(std::max(tokens.least, rest.least), full);
+  tokens.most = std::min({tokens.most + passed + error, rest.most + error, full});
+  if (tokens.least >= cost) return true;
+  if (tokens.most < cost) return false;
+  return std::nullopt;
+}
+
+void State::spend_limit(const ruleset::Limit& limit, CellIndex cell_index,
+                        std::uint32_t packet_size, Clock clock, bool within) {
+  const std::int64_t cost = price(limit, packet_size).cost;
+  const auto error = static_cast<std::int64_t>(clock.error_ns);
+  Cell& cell = cells_[cell_index];
+  if (!within) {
+    cell.tokens.most = std::min(cell.tokens.most, cost - 1);
+    cell.without_error.most = std::min(cell.without_error.most, cost - 1);
+    return;
+  }
+  cell.tokens = {std::max(cell.tokens.least, cost) - cost, cell.tokens.most - cost};
+  cell.without_error = {std::max(cell.without_error.least, cost - error) - cost,
+                        cell.without_error.most - cost};
 }
 
 // nft_overquota().

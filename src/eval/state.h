@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,6 +21,12 @@
 namespace rolewall::eval {
 
 using CellIndex = std::uint32_t;
+
+// The kernel's clock at a packet lies from now_ns to now_ns + error_ns.
+struct Clock {
+  std::uint64_t now_ns = 0;
+  std::uint64_t error_ns = 0;
+};
 
 // An element that a packet added, or took away.
 struct DynamicElement {
@@ -37,9 +44,14 @@ class State {
 
   void forget();
 
+  // Whether there are tokens for the packet; std::nullopt where the clock's error decides.
+  // spend_limit() then says what came of it.
+  std::optional<bool> is_within_limit(const ruleset::Limit& limit, CellIndex cell,
+                                      std::uint32_t packet_size, Clock clock);
+  void spend_limit(const ruleset::Limit& limit, CellIndex cell, std::uint32_t packet_size,
+                   Clock clock, bool within);
+
   // Each returns whether the expression lets the packet on.
-  bool limit(const ruleset::Limit& limit, CellIndex cell, std::uint32_t packet_size,
-             std::uint64_t now_ns);
   bool quota(const ruleset::Quota& quota, CellIndex cell, std::uint32_t packet_size);
   bool connlimit(const ruleset::Connlimit& connlimit, CellIndex cell, const Tuple& flow);
 
@@ -62,9 +74,17 @@ class State {
   std::int64_t added(std::uint32_t set, std::uint64_t now_ns);
 
  private:
+  struct Bracket {
+    std::int64_t least = 0;
+    std::int64_t most = 0;
+  };
   struct Cell {
     std::uint64_t epoch = 0;
-    std::uint64_t amount = 0;  // a limit's tokens in ns, a quota's bytes
+    std::uint64_t amount = 0;  // a quota's bytes, the last number given
+    // A limit's, in ns. Each packet's time has an error of its own: reckoned from packet to packet
+    // alone the bracket would grow for ever; `tokens` less the error, reckoned beside it, does not.
+    Bracket tokens{};
+    Bracket without_error{};
     std::uint64_t last_ns = 0;
   };
   struct KeyHash {

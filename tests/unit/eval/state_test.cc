@@ -55,6 +55,33 @@ TEST_CASE("over turns a limit round, and is spent all the same") {
   CHECK(run.accepts(from("192.0.2.7")));
 }
 
+TEST_CASE("a limit that the clock's error could sway is conditional") {
+  constexpr std::uint64_t kMillisecond = 1'000'000;
+  Run run(input_rules({rule({Limit{.rate = 10, .burst = 3}, accept()})}));
+  const auto take = [&](std::uint64_t now_ns) {
+    return run.evaluator.arrive(
+        from("192.0.2.7"),
+        {.keep_state = true, .now_ns = now_ns, .clock_error_ns = 2 * kMillisecond});
+  };
+  const auto passes = [&](std::uint64_t now_ns, Fate fate) {
+    const Journey journey = take(now_ns);
+    CHECK(journey.fate() == fate);
+    CHECK(journey.conditions.empty());
+  };
+  for (int i = 0; i < 3; ++i) passes(0, Fate::Accept);
+  passes(0, Fate::Drop);
+  passes(97 * kMillisecond, Fate::Drop);  // a tenth of a second gives the next, less the error
+  const Journey journey = take(99 * kMillisecond);
+  REQUIRE(journey.conditions.size() == 1);
+  CHECK(journey.conditions[0] ==
+        Condition{.about = "the limit still has tokens at this packet", .is = "no"});
+  // Errors do not add up: the clock is off by as much at the thousandth packet as at the first.
+  for (std::uint64_t i = 0; i < 1000; ++i) {
+    const std::uint64_t now = kSecond + i * 150 * kMillisecond;
+    passes(now, Fate::Accept);
+  }
+}
+
 TEST_CASE("only what reaches a limit spends it") {
   auto exprs = destination_port_is(6, 22);
   exprs.push_back(Limit{.rate = 1, .per_seconds = 86400, .burst = 1});
