@@ -117,7 +117,8 @@ struct Judge::State {
   bool handles_checked = false;
   std::vector<TraceMessage> messages;
   std::map<unsigned, std::string> devices;  // by index
-  std::optional<PacketLog> log;             // Memory::Kept alone
+  Memory memory = Memory::None;
+  std::optional<PacketLog> log;  // where it is to tell what packets are in the end
   std::vector<std::vector<std::uint8_t>> logged;
 
   State(netlink::Connection kernel, Load load, TraceSocket trace, Wire wire)
@@ -133,7 +134,11 @@ struct Judge::State {
     return live;
   }
 
-  watch::Means means() const { return log ? watch::Means::Follow : watch::Means::Trace; }
+  bool keeps_memory() const { return memory == Memory::Kept; }
+  watch::Means means() const {
+    if (keeps_memory()) return watch::Means::Follow;
+    return log ? watch::Means::Look : watch::Means::Trace;
+  }
 
   Result<void> begin() {
     TRY(commit(kernel, watch::table(means())));
@@ -250,11 +255,12 @@ struct Judge::State {
     if (packet.mark != 0) {
       return fail(ErrorKind::Usage, "the kernel's judge cannot give a packet a mark");
     }
-    if (!log && exposure.exhausted()) TRY(load_again());
+    if (!keeps_memory() && exposure.exhausted()) TRY(load_again());
     messages.clear();
+    if (log) TRY(log->read(logged));  // of a packet whose trace was lost
     logged.clear();
     if (is_untraceable(packet)) {
-      if (log) return fail(ErrorKind::Usage, "the kernel cannot trace this packet");
+      if (keeps_memory()) return fail(ErrorKind::Usage, "the kernel cannot trace this packet");
       return count(first, packet);
     }
     const std::uint32_t mark = next_mark();
@@ -288,7 +294,8 @@ struct Judge::State {
   Result<Observation> judge(Hook first, const eval::Packet& packet) {
     for (int attempt = 1;; ++attempt) {
       auto seen = observe(first, packet);
-      if (seen || seen.error().kind != ErrorKind::Conflict || attempt == kAttempts || log) {
+      if (seen || seen.error().kind != ErrorKind::Conflict || attempt == kAttempts ||
+          keeps_memory()) {
         return seen;
       }
       TRY(load_again());  // what the lost packet left behind is not known
@@ -301,7 +308,7 @@ Judge::~Judge() = default;
 Judge::Judge(Judge&&) noexcept = default;
 Judge& Judge::operator=(Judge&&) noexcept = default;
 
-Result<Judge> Judge::open(const ruleset::Host& host, Load load, Memory memory) {
+Result<Judge> Judge::open(const ruleset::Host& host, Load load, Memory memory, After after) {
   TRY(stay_on_one_processor());
   auto kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(kernel.error());
@@ -311,7 +318,8 @@ Result<Judge> Judge::open(const ruleset::Host& host, Load load, Memory memory) {
   if (!wire) return std::unexpected(wire.error());
   auto state = std::make_unique<State>(std::move(*kernel), std::move(load), std::move(*trace),
                                        std::move(*wire));
-  if (memory == Memory::Kept) {
+  state->memory = memory;
+  if (memory == Memory::Kept || after == After::Told) {
     auto log = PacketLog::open(watch::kLogGroup);
     if (!log) return std::unexpected(log.error());
     state->log = std::move(*log);

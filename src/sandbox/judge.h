@@ -8,8 +8,7 @@
 // matter only as bursts.
 //
 // With Memory::Kept packets are one conversation instead, until forget(): they come through, and
-// connections, translations and what rules remember stay. Then it also says what each packet was in
-// the end, and the ruleset is not loaded again.
+// connections, translations and what rules remember stay, and the ruleset is not loaded again.
 //
 // It does not see what happens at ingress hooks, nor to packets with a firewall mark of their own.
 #pragma once
@@ -33,10 +32,13 @@ class Judge {
   using Load = std::function<Result<void>()>;
 
   enum class Memory : std::uint8_t { None, Kept };
+  // Whether it also says what each packet was in the end. With Memory::Kept it always does.
+  enum class After : std::uint8_t { Untold, Told };
 
   // REQUIRES: called inside run(), after set_up_host(host), with no ruleset in force. The calling
   // thread stays on one processor from here on, so that packets keep their order.
-  static Result<Judge> open(const ruleset::Host& host, Load load, Memory memory = Memory::None);
+  static Result<Judge> open(const ruleset::Host& host, Load load, Memory memory = Memory::None,
+                            After after = After::Untold);
   // The same, for a ruleset of one table.
   static Result<Judge> open(const ruleset::Host& host, ruleset::Table table);
   ~Judge();

@@ -52,7 +52,7 @@ struct Observation {
   // False for a packet that the kernel cannot trace (watch.h): which hooks it came through is
   // known, but no path; whatever denied it is called Drop.
   bool traced = true;
-  // The packet as it came through its last hook, of a judge that keeps memory.
+  // The packet as it came through its last hook, of a judge that tells of it.
   std::optional<std::vector<std::uint8_t>> after;
 
   Fate fate() const { return hooks.empty() ? Fate::Accept : hooks.back().fate; }

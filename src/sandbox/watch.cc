@@ -42,22 +42,20 @@ std::vector<Expr> where_mark(std::uint32_t mask, CmpOp op, std::uint32_t value) 
           Cmp{op, kRegister, Value::host_u32(value)}};
 }
 
+Expr drop() {
+  return ImmediateVerdict{Verdict{VerdictCode::Drop, {}, 0}};
+}
+
 Rule drop_where_mark(std::uint32_t mask, CmpOp op, std::uint32_t value) {
   Rule rule;
   rule.exprs = where_mark(mask, op, value);
-  rule.exprs.push_back(ImmediateVerdict{Verdict{VerdictCode::Drop, {}, 0}});
+  rule.exprs.push_back(drop());
   return rule;
 }
 
 Rule set_meta(MetaKey key, const Value& value) {
   Rule rule;
   rule.exprs = {Immediate{kRegister, value}, MetaSet{key, kRegister}};
-  return rule;
-}
-
-Rule drop() {
-  Rule rule;
-  rule.exprs = {ImmediateVerdict{Verdict{VerdictCode::Drop, {}, 0}}};
   return rule;
 }
 
@@ -99,7 +97,9 @@ std::vector<Rule> rules_of(const Gate& gate, Means means) {
   std::vector<Rule> rules;
   if (means == Means::Counters) rules.push_back(count());
   if (gate.end == End::Last && exit) {
-    rules.push_back(means == Means::Follow ? log_whole_packet() : drop());
+    const bool tells = means == Means::Look || means == Means::Follow;
+    Rule& rule = rules.emplace_back(tells ? log_whole_packet() : Rule{});
+    if (means != Means::Follow) rule.exprs.push_back(drop());
   }
   return rules;
 }

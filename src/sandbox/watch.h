@@ -29,10 +29,12 @@ inline constexpr std::uint32_t kNumberMask = 0x007fffff;
 
 enum class Means : std::uint8_t {
   Trace,
+  // As Trace, and the bytes of what came through are told to kLogGroup.
+  Look,
   Counters,
-  // As Trace, but what came through goes on, with its bytes told to kLogGroup: connections are
-  // entered in the table and remembered. What the host says of its own accord bears no mark, and
-  // the way out drops it before anything can notice.
+  // As Look, but what came through goes on: connections are entered in the table and remembered.
+  // What the host says of its own accord bears no mark, and the way out drops it before anything
+  // can notice.
   Follow,
 };
 inline constexpr std::uint16_t kLogGroup = 90;

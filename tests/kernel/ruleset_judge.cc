@@ -1,7 +1,7 @@
 // Rulesets that nobody's compiler wrote, on the live kernel: random text in nft's syntax is loaded
 // in a namespace and read back from there, and packets aimed at its boundaries are put through it,
-// in the kernel and in the evaluator. They must agree on fate, deciding rule and path. What
-// disagrees is cut down to the rules that matter, and printed with the command that repeats it.
+// in the kernel and in the evaluator. They must agree on fate, deciding rule, path
+// and bytes after. What disagrees is cut down to the rules that matter, and printed with the command that repeats it.
 #include <fmt/format.h>
 
 #include <algorithm>

@@ -7,10 +7,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <set>
 
+#include "eval/stack.h"
+#include "eval/wire.h"
 #include "netlink/netlink.h"
 #include "sandbox/watch.h"
 
@@ -50,12 +54,39 @@ Result<void> load_with_nft(const std::string& text) {
   return {};
 }
 
+// A refusal is of kind Usage, and says what the kernel said.
+Result<void> load_with_netlink(const ruleset::Ruleset& ruleset) {
+  auto kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(kernel.error());
+  for (const ruleset::Table& table : ruleset.tables) {
+    const auto result = kernel->replace_table(table, std::nullopt);
+    if (!result) return fail(ErrorKind::Usage, result.error().message);
+    if (result->committed) continue;
+    if (result->refusals.empty()) return fail(ErrorKind::System, table.name + ": not committed");
+    const netlink::Refusal& refusal = result->refusals.front();
+    return fail(ErrorKind::Usage, fmt::format("{}: {}", refusal.what, refusal.explanation));
+  }
+  return {};
+}
+
 Result<ruleset::Ruleset> dump(netlink::Connection& kernel) {
   auto live = kernel.dump();
   if (!live) return live;
   std::erase_if(live->tables,
                 [](const auto& table) { return table.name == sandbox::watch::kTable; });
   return live;
+}
+
+// The host writes its address and the time into options that ask for them; the evaluator does not.
+bool same_bytes(std::span<const std::uint8_t> seen, const eval::Packet& after) {
+  const std::span<const std::uint8_t> ours(after.bytes);
+  const bool ipv4 = after.ether_type == eval::kEtherTypeIpv4;
+  const std::size_t header = ipv4 && !ours.empty() ? eval::ipv4::header_size(ours) : 0;
+  if (header == 0 || header > ours.size() || !eval::rewrites_options(ours)) {
+    return std::ranges::equal(seen, ours);
+  }
+  return seen.size() == ours.size() &&
+         std::ranges::equal(seen.subspan(header), ours.subspan(header));
 }
 
 // The rules of a text, in order, as one list.
@@ -69,7 +100,45 @@ std::vector<std::pair<ChainText*, std::size_t>> rules_of(RulesetText& text) {
   return rules;
 }
 
-bool disagrees(const RulesetText& text, const ruleset::Host& host, const Question& question) {
+// Without the rules [from, to) of all, counted over tables and chains; and without the sets that no
+// rule is left to name, where they have no name of their own: the kernel keeps none such.
+ruleset::Ruleset without_rules(ruleset::Ruleset ruleset, std::size_t from, std::size_t to) {
+  std::size_t number = 0;
+  for (ruleset::Table& table : ruleset.tables) {
+    std::set<std::string> used;
+    for (ruleset::Chain& chain : table.chains) {
+      std::erase_if(chain.rules, [&](const ruleset::Rule&) {
+        const bool gone = number >= from && number < to;
+        ++number;
+        return gone;
+      });
+      for (const ruleset::Rule& rule : chain.rules) {
+        for (const ruleset::Expr& expr : rule.exprs) {
+          if (const auto* lookup = std::get_if<ruleset::Lookup>(&expr)) used.insert(lookup->set);
+          if (const auto* dynset = std::get_if<ruleset::Dynset>(&expr)) used.insert(dynset->set);
+          if (const auto* objects = std::get_if<ruleset::ObjectLookup>(&expr)) {
+            used.insert(objects->set);
+          }
+        }
+      }
+    }
+    std::erase_if(table.sets, [&](const ruleset::Set& set) {
+      return set.anonymous && !used.contains(set.name);
+    });
+  }
+  return ruleset;
+}
+
+std::size_t count_rules(const ruleset::Ruleset& ruleset) {
+  std::size_t count = 0;
+  for (const auto& table : ruleset.tables) {
+    for (const auto& chain : table.chains) count += chain.rules.size();
+  }
+  return count;
+}
+
+template <class Source>
+bool disagrees(const Source& text, const ruleset::Host& host, const Question& question) {
   const auto trial = Trial::open(text, host);
   if (!trial) return false;
   const auto answers = (*trial)->ask(question);
@@ -81,10 +150,19 @@ bool disagrees(const RulesetText& text, const ruleset::Host& host, const Questio
 
 Result<std::unique_ptr<Trial>> Trial::open(const RulesetText& text, const ruleset::Host& host,
                                            Memory memory) {
+  return open([rendered = render(text)] { return load_with_nft(rendered); }, host, memory);
+}
+
+Result<std::unique_ptr<Trial>> Trial::open(const ruleset::Ruleset& ruleset,
+                                           const ruleset::Host& host, Memory memory) {
+  return open([ruleset] { return load_with_netlink(ruleset); }, host, memory);
+}
+
+Result<std::unique_ptr<Trial>> Trial::open(const sandbox::Judge::Load& load,
+                                           const ruleset::Host& host, Memory memory) {
   std::unique_ptr<Trial> trial(new Trial);
   trial->memory_ = memory;
-  const std::string rendered = render(text);
-  TRY(load_with_nft(rendered));
+  TRY(load());
   auto kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(kernel.error());
   auto live = dump(*kernel);
@@ -96,7 +174,7 @@ Result<std::unique_ptr<Trial>> Trial::open(const RulesetText& text, const rulese
       return std::unexpected(gone.error());
     }
   }
-  auto judge = sandbox::Judge::open(host, [rendered] { return load_with_nft(rendered); }, memory);
+  auto judge = sandbox::Judge::open(host, load, memory, sandbox::Judge::After::Told);
   if (!judge) return std::unexpected(judge.error());
   trial->judge_ = std::make_unique<sandbox::Judge>(std::move(*judge));
   auto comparison = Comparison::of(trial->ruleset_, trial->judge_->ruleset());
@@ -156,15 +234,14 @@ std::string Trial::difference(const Question& question, const Answers& answers) 
   if (found.empty() && !seen.device.empty() && seen.device != device) {
     found = "the kernel takes it by " + seen.device;
   }
-  if (memory_ == Memory::None || !found.empty()) return found;
+  if (!found.empty() || !seen.traced) return found;
   const eval::Packet& after = answers.journey.after;
   if (!seen.leaves_by.empty() && seen.leaves_by != after.out_device) {
     return fmt::format("it leaves by {} in the evaluator and by {} in the kernel", after.out_device,
                        seen.leaves_by);
   }
-  if (seen.fate() == sandbox::Fate::Accept && seen.after && *seen.after != after.bytes) {
-    return "its bytes after are others";
-  }
+  const bool told = seen.fate() == sandbox::Fate::Accept && seen.after;
+  if (told && !same_bytes(*seen.after, after)) return "its bytes after are others";
   return "";
 }
 
@@ -181,6 +258,18 @@ RulesetText minimise(RulesetText text, const ruleset::Host& host, const Question
     if (disagrees(without, host, question)) text = std::move(without);
   }
   return text;
+}
+
+// In ever smaller pieces, from the end: a large ruleset takes few attempts.
+ruleset::Ruleset minimise(ruleset::Ruleset ruleset, const ruleset::Host& host,
+                          const Question& question) {
+  for (std::size_t piece = (count_rules(ruleset) + 1) / 2; piece > 0; piece /= 2) {
+    for (std::size_t end = count_rules(ruleset); end > 0; end -= std::min(end, piece)) {
+      auto without = without_rules(ruleset, end - std::min(end, piece), end);
+      if (disagrees(without, host, question)) ruleset = std::move(without);
+    }
+  }
+  return ruleset;
 }
 
 }  // namespace rolewall::kernel_judge

@@ -1,5 +1,5 @@
-// One ruleset on trial: loaded from nft's text into the kernel, read back from there, and asked
-// about packets on both sides.
+// One ruleset on trial: loaded into the kernel, from nft's text or by our own netlink, read back
+// from there, and asked about packets on both sides.
 #pragma once
 
 #include <memory>
@@ -24,9 +24,13 @@ class Trial {
  public:
   // REQUIRES: called inside sandbox::run(), after set_up_host(host); one trial at a time. An error
   // of kind Usage where nft or the kernel refuses the text.
-  // With Memory::Kept packets are one conversation, until forget().
+  // With Memory::Kept packets are one conversation, until forget(). Holds a reference to `host`.
   using Memory = sandbox::Judge::Memory;
   static Result<std::unique_ptr<Trial>> open(const RulesetText& text, const ruleset::Host& host,
+                                             Memory memory = Memory::None);
+  // The same of a ruleset that netlink writes.
+  static Result<std::unique_ptr<Trial>> open(const ruleset::Ruleset& ruleset,
+                                             const ruleset::Host& host,
                                              Memory memory = Memory::None);
   // Takes its tables away again.
   ~Trial();
@@ -41,6 +45,8 @@ class Trial {
 
  private:
   Trial() = default;
+  static Result<std::unique_ptr<Trial>> open(const sandbox::Judge::Load& load,
+                                             const ruleset::Host& host, Memory memory);
   std::string difference(const Question& question, const Answers& answers) const;
   void try_other_ways(const Question& question, Answers& answers);
 
@@ -53,5 +59,7 @@ class Trial {
 
 // The same ruleset without the rules that the disagreement about `question` does not need.
 RulesetText minimise(RulesetText text, const ruleset::Host& host, const Question& question);
+ruleset::Ruleset minimise(ruleset::Ruleset ruleset, const ruleset::Host& host,
+                          const Question& question);
 
 }  // namespace rolewall::kernel_judge
