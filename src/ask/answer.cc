@@ -6,11 +6,12 @@
 namespace rolewall::ask {
 namespace {
 
-constexpr std::array<std::pair<Verdict, std::string_view>, 6> kNames = {{
+constexpr std::array<std::pair<Verdict, std::string_view>, 7> kNames = {{
     {Verdict::Accept, "accept"},
     {Verdict::Drop, "drop"},
     {Verdict::Reject, "reject"},
     {Verdict::Stack, "stack"},
+    {Verdict::Held, "held"},
     {Verdict::Conditional, "conditional"},
     {Verdict::Undecided, "undecided"},
 }};

@@ -17,6 +17,7 @@ enum class Verdict : std::uint8_t {
   Drop,
   Reject,
   Stack,        // the IP stack itself discards it
+  Held,         // a fragment, kept until its datagram is whole
   Conditional,  // depends on what was not said: Hop::alternatives
   Undecided,    // met something that is not modelled: Hop::reason
 };

@@ -124,6 +124,8 @@ Verdict verdict_of(eval::Fate fate) {
       return Verdict::Reject;
     case eval::Fate::Stack:
       return Verdict::Stack;
+    case eval::Fate::Held:
+      return Verdict::Held;
     case eval::Fate::Undecided:
       return Verdict::Undecided;
   }

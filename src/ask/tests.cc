@@ -73,8 +73,10 @@ void plan_file(const policy::Policy& policy, const Sampler& sampler, Index index
   }
 }
 
+// A fragment that is held alone comes to nobody either.
 bool is_denied(Verdict verdict) {
-  return verdict == Verdict::Drop || verdict == Verdict::Reject || verdict == Verdict::Stack;
+  return verdict == Verdict::Drop || verdict == Verdict::Reject || verdict == Verdict::Stack ||
+         verdict == Verdict::Held;
 }
 
 bool is_expected(Expectation expectation, Verdict verdict) {
@@ -112,6 +114,8 @@ std::string in_words(const Answer& answer) {
       return "is rejected";
     case Verdict::Stack:
       return fmt::format("is discarded by the IP stack: {}", hop != nullptr ? hop->reason : "");
+    case Verdict::Held:
+      return fmt::format("is held: {}", hop != nullptr ? hop->reason : "");
     case Verdict::Conditional:
       if (hop == nullptr) return "depends on what was not said";
       return hop->reason.empty() ? fmt::format("depends on the interface: add {}", choices(*hop))

@@ -76,7 +76,7 @@ void show_words(const Terminal& terminal, const std::string& words,
 bool as_expected(const std::string& expect, ask::Verdict verdict) {
   if (expect.empty() || expect == ask::name_of(verdict)) return true;
   return expect == "deny" && (verdict == ask::Verdict::Drop || verdict == ask::Verdict::Reject ||
-                              verdict == ask::Verdict::Stack);
+                              verdict == ask::Verdict::Stack || verdict == ask::Verdict::Held);
 }
 
 // Hosts whose kernel, being in audit mode, accepts what the answer denies.
@@ -277,8 +277,8 @@ void add_eval(Program& program) {
   auto* expect =
       verb.add_option("--expect", options->expect, "exit 1 where the verdict is another");
   expect
-      ->check(
-          CLI::IsMember({"accept", "deny", "drop", "reject", "stack", "conditional", "undecided"}))
+      ->check(CLI::IsMember(
+          {"accept", "deny", "drop", "reject", "stack", "held", "conditional", "undecided"}))
       ->type_name("VERDICT");
   CaptureOptions& capture = options->capture;
   auto* pcap = verb.add_option("--pcap", capture.file,

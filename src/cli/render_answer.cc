@@ -120,6 +120,7 @@ std::string painted(const Terminal& terminal, Verdict verdict) {
     case Verdict::Reject:
     case Verdict::Stack:
       return terminal.paint(Tone::Bad, name);
+    case Verdict::Held:
     case Verdict::Conditional:
     case Verdict::Undecided:
       return terminal.paint(Tone::Warning, name);

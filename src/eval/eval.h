@@ -20,7 +20,8 @@ enum class Fate : std::uint8_t {
   Accept,
   Drop,
   Reject,     // dropped, and the sender told
-  Stack,      // the IP stack discards it, holds it (a lone fragment) or sends it elsewhere (fwd)
+  Stack,      // the IP stack discards it or sends it elsewhere (fwd)
+  Held,       // a fragment, kept until its datagram is whole
   Undecided,  // reached something that is not modelled; `reason` names it
 };
 std::string_view name_of(Fate fate);

@@ -97,6 +97,7 @@ class Evaluator::Machine {
                     const Packet& packet, const Options& options) {
     const State before = state_;
     const Flows flows_before = tracker_.flows();
+    const Fragments fragments_before = fragments_;
     Outcomes outcomes;
     interpreter_.choices().forget();
     do {
@@ -106,10 +107,12 @@ class Evaluator::Machine {
       }
       state_ = before;
       tracker_.restore(flows_before);
+      fragments_ = fragments_before;
       outcomes.ways.push_back(follow(way, packet, options));
     } while (interpreter_.choices().next());
     state_ = before;
     tracker_.restore(flows_before);
+    fragments_ = fragments_before;
     return outcomes;
   }
   void arrive(const Packet& packet, const Options& options, Journey& journey);
@@ -118,6 +121,7 @@ class Evaluator::Machine {
   void forget() {
     state_.forget();
     tracker_.forget();
+    fragments_.clear();
   }
 
  private:
@@ -128,7 +132,7 @@ class Evaluator::Machine {
                 Journey& journey);
   bool run_nat(const HookPlan& plan, Frame& frame, const Options& options, HookResult& result);
   bool run_chain(const Stage& stage, Frame& frame, const Options& options, HookResult& result);
-  bool gather(Frame& frame, HookResult& result);
+  bool gather(Frame& frame, Fragments::User user, const Options& options, HookResult& result);
   bool may_forward(const Frame& frame) const;
   bool find_way_out(Frame& frame, Journey& journey) const;
   void receive(Frame& frame, const Options& options, Journey& journey);
@@ -136,6 +140,7 @@ class Evaluator::Machine {
   void deliver(Frame& frame, const Options& options, Journey& journey);
   void forward(Frame& frame, const Options& options, Journey& journey);
   bool route_again(Frame& frame, Journey& journey) const;
+  static Packet packet_now(const Frame& frame);
   static void finish(Frame& frame, Journey& journey);
   static bool lacks_headers(Frame& frame, Hook hook, Journey& journey);
 
@@ -145,6 +150,7 @@ class Evaluator::Machine {
 
   State state_;
   Tracker tracker_;
+  Fragments fragments_;
   Program program_;
   const ruleset::Host& host_;
   Routes routes_;
@@ -191,37 +197,53 @@ bool Evaluator::Machine::run_chain(const Stage& stage, Frame& frame, const Optio
   return chain.fate == Fate::Accept;
 }
 
-// The defragmenting hooks. A packet that a rule has marked "notrack" passes them by.
-bool Evaluator::Machine::gather(Frame& frame, HookResult& result) {
-  if (frame.flow.tracking == Tracking::Untracked) return true;
-  Gathered gathered = Gathered::Untouched;
-  if (frame.ipv6) {
-    gathered = gather_ipv6(frame.bytes, frame.rebuilt);
-  } else if (is_ipv4_fragment(frame.bytes)) {
-    gathered = Gathered::Held;
-  }
-  if (gathered != Gathered::Untouched && plan_for(frame).conntrack == ConntrackUse::Unknown) {
+// The defragmenting hooks, which a packet that a rule has marked "notrack" passes by, and what
+// IPv4 does before input.
+bool Evaluator::Machine::gather(Frame& frame, Fragments::User user, const Options& options,
+                                HookResult& result) {
+  const bool by_hook = user != Fragments::User::LocalDelivery;
+  if (by_hook && frame.flow.tracking == Tracking::Untracked) return true;
+  if (frame.ipv6 ? !has_fragment_header(frame.bytes) : !is_ipv4_fragment(frame.bytes)) return true;
+  const Packet fragment = packet_now(frame);
+  const bool may_be_off = by_hook && plan_for(frame).conntrack == ConntrackUse::Unknown;
+  Fragments on_trial;
+  const Gathered gathered =
+      (may_be_off ? on_trial : fragments_)
+          .gather(fragment, user, by_hook ? frame.flow.zone : 0, options.now_ns, frame.whole);
+  using What = Gathered::What;
+  if (may_be_off && gathered.what != What::Untouched) {
     result.fate = Fate::Undecided;
     result.reason = "a fragment: an expression that is not modelled may switch reassembly on";
     return false;
   }
-  switch (gathered) {
-    case Gathered::Untouched:
+  switch (gathered.what) {
+    case What::Untouched:
       return true;
-    case Gathered::Rebuilt:
-      frame.bytes = frame.rebuilt;
+    case What::Whole:
+      frame.fragment_size = gathered.fragment_size;
+      frame.packet = &frame.whole;
+      frame.bytes = frame.whole.bytes;
+      frame.mark = frame.whole.mark;
+      frame.priority = frame.whole.priority;
+      frame.type = frame.whole.type;
       dissect(frame);
       return true;
-    case Gathered::Held:
-      result.fate = Fate::Stack;
+    case What::Held:
+      result.fate = Fate::Held;
       result.reason = "a fragment, held until its datagram is whole";
-      return false;
-    case Gathered::Discarded:
+      break;
+    case What::Discarded:
       result.fate = Fate::Stack;
-      result.reason = "a malformed fragment, discarded by reassembly";
-      return false;
+      result.reason = gathered.why;
+      break;
+    case What::Full:
+      frame.conditions.push_back({.about = "the memory for fragments", .is = "full"});
+      result.fate = Fate::Stack;
+      result.reason = "a fragment for which there is no memory";
+      break;
   }
-  return true;
+  result.decided = false;
+  return false;
 }
 
 // nf_nat_inet_fn(): chains are asked about a flow's first packet, once for each direction of
@@ -264,7 +286,8 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
     bool goes_on = true;
     switch (stage.kind) {
       case Stage::Kind::Defrag:
-        goes_on = gather(frame, result);
+        goes_on = gather(frame, incoming ? Fragments::User::Prerouting : Fragments::User::Output,
+                         options, result);
         break;
       case Stage::Kind::Conntrack:
         tracker_.track(frame, options, plan_for(frame).has_nat);
@@ -300,6 +323,12 @@ bool Evaluator::Machine::run_device_hook(Hook hook, Frame& frame, const Options&
     if (!is_on_device(stage, device)) continue;
     if (result == nullptr) result = &journey.hooks.emplace_back();
     result->hook = hook;
+    if (frame.bytes.size() > frame.fragment_size && frame.fragment_size != 0) {
+      result->fate = Fate::Undecided;
+      result->decided = false;
+      result->reason = "a datagram that is cut up into fragments again before it leaves";
+      return false;
+    }
     frame.hook = hook;
     frame.in_device = arrives ? device : std::string_view();
     frame.out_device = arrives ? std::string_view() : device;
@@ -367,14 +396,19 @@ bool Evaluator::Machine::route_again(Frame& frame, Journey& journey) const {
   return true;
 }
 
+Packet Evaluator::Machine::packet_now(const Frame& frame) {
+  Packet now = *frame.packet;
+  now.bytes.assign(frame.bytes.begin(), frame.bytes.end());
+  now.out_device = frame.leaves_by;
+  now.mark = frame.mark;
+  now.priority = frame.priority;
+  now.type = frame.type;
+  return now;
+}
+
 void Evaluator::Machine::finish(Frame& frame, Journey& journey) {
+  journey.after = packet_now(frame);
   journey.conditions = std::move(frame.conditions);
-  journey.after = *frame.packet;
-  journey.after.bytes.assign(frame.bytes.begin(), frame.bytes.end());
-  journey.after.out_device = frame.leaves_by;
-  journey.after.mark = frame.mark;
-  journey.after.priority = frame.priority;
-  journey.after.type = frame.type;
 }
 
 // What a capture has cut off within the headers cannot be asked about at all.
@@ -440,10 +474,13 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
 
 void Evaluator::Machine::deliver(Frame& frame, const Options& options, Journey& journey) {
   // ip_local_deliver() puts datagrams together before the hook; IPv6 does it behind.
-  if (!frame.ipv6 && is_ipv4_fragment(frame.bytes)) {
-    journey.hooks.push_back(
-        stopped_by_stack(Hook::Input, "a fragment, held until its datagram is whole"));
-    return;
+  if (!frame.ipv6) {
+    HookResult gathered;
+    gathered.hook = Hook::Input;
+    if (!gather(frame, Fragments::User::LocalDelivery, options, gathered)) {
+      journey.hooks.push_back(std::move(gathered));
+      return;
+    }
   }
   frame.rewritten_options = !frame.ipv6 && rewrites_options(frame.bytes);
   run_hook(Hook::Input, plan_for(frame).input, frame, options, journey);

@@ -12,6 +12,8 @@ std::string_view name_of(Fate fate) {
       return "reject";
     case Fate::Stack:
       return "stack";
+    case Fate::Held:
+      return "held";
     case Fate::Undecided:
       return "undecided";
   }

@@ -1,15 +1,48 @@
 #include "eval/fragments.h"
 
+#include <algorithm>
 #include <optional>
 
+#include "eval/checksum.h"
 #include "eval/dissect.h"
 #include "net/protocol.h"
 
 namespace rolewall::eval {
 namespace {
 
+using What = Gathered::What;
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+constexpr std::uint64_t kTimeoutIpv4 = 30 * kSecond;       // IP_FRAG_TIME
+constexpr std::uint64_t kTimeoutIpv6 = 60 * kSecond;       // IPV6_FRAG_TIMEOUT
+constexpr std::uint64_t kMostMemory = 4ULL * 1024 * 1024;  // of each family's queues
+constexpr std::uint64_t kPartMemory = 576;   // of a fragment beside its bytes: SKB_TRUESIZE(0)
+constexpr std::uint64_t kQueueMemory = 192;  // about sizeof(struct ipq)
+constexpr std::uint32_t kMostBetween = 64;   // net.ipv4.ipfrag_max_dist
+
 constexpr std::size_t kFragmentHeaderSize = 8;
+constexpr std::uint32_t kLargestPacket = 65535;
 constexpr std::ptrdiff_t kLargestPayload = 65535;
+constexpr std::uint16_t kDontFragment = 0x4000;
+
+constexpr const char* kBroken = "a malformed fragment, discarded by reassembly";
+constexpr const char* kContradicts = "a fragment that contradicts another about the datagram's end";
+constexpr const char* kOverlaps = "a fragment that overlaps another: the datagram is given up";
+constexpr const char* kDuplicate = "a fragment that is there already";
+constexpr const char* kTooLong = "the datagram that it completes is longer than an IP packet";
+constexpr const char* kEcn = "the fragments of the datagram that it completes disagree about ECN";
+
+Gathered discarded(const char* why) {
+  return {.what = What::Discarded, .why = why};
+}
+
+// ip_frag_ecn_table[] of net/ipv4/inet_fragment.c. Absent: the datagram is dropped.
+std::optional<std::uint8_t> common_ecn(std::uint8_t seen) {
+  constexpr std::uint8_t kNotCapable = 1 << 0;
+  constexpr std::uint8_t kCongested = 1 << 3;
+  if ((seen & kNotCapable) != 0 && seen != kNotCapable) return std::nullopt;
+  return (seen & kCongested) != 0 && seen != kCongested ? 3 : 0;
+}
 
 struct FragmentHeader {
   std::size_t offset = 0;
@@ -53,42 +86,310 @@ bool lacks_transport_header(ByteSpan packet, std::size_t start) {
   return transport->offset + needed > packet.size();
 }
 
+// Multicast or link-local: ipv6_addr_type() of fq_find().
+bool is_of_a_link(const std::uint8_t* address) {
+  return address[0] == 0xff || (address[0] == 0xfe && (address[1] & 0xc0) == 0x80);
+}
+
 }  // namespace
 
 bool is_ipv4_fragment(ByteSpan packet) {
   return (be16(packet.data() + ipv4::kFragment) & (ipv4::kMoreFragments | ipv4::kOffsetMask)) != 0;
 }
 
-Gathered gather_ipv6(ByteSpan packet, std::vector<std::uint8_t>& rebuilt) {
-  const std::size_t payload = be16(packet.data() + ipv6::kPayloadLength);
-  if (payload == 0) return Gathered::Untouched;
-  const auto header = find_fragment_header(packet);
-  if (!header || lacks_transport_header(packet, header->offset)) return Gathered::Untouched;
-  if (!readable(packet, header->offset, kFragmentHeaderSize)) return Gathered::Discarded;
+bool has_fragment_header(ByteSpan ipv6_packet) {
+  return find_fragment_header(ipv6_packet).has_value();
+}
 
-  // nf_ct_frag6_queue(), for a queue that was empty.
-  const std::uint16_t field = be16(packet.data() + header->offset + 2);
-  const std::size_t offset = field & 0xfff8;
-  const bool more = (field & 1) != 0;
+void Fragments::clear() {
+  queues_.clear();
+  by_expiry_.clear();
+  from_source_.clear();
+  memory_ipv4_ = 0;
+  memory_ipv6_ = 0;
+  now_ns_ = 0;
+}
+
+void Fragments::remove(const Key& key) {
+  const auto at = queues_.find(key);
+  if (at == queues_.end()) return;
+  (key.ipv6 ? memory_ipv6_ : memory_ipv4_) -= at->second.memory;
+  by_expiry_.erase({at->second.expires_ns, key});
+  queues_.erase(at);
+}
+
+void Fragments::forget_older_than(std::uint64_t now_ns) {
+  now_ns_ = std::max(now_ns_, now_ns);
+  while (!by_expiry_.empty() && by_expiry_.begin()->first <= now_ns_) {
+    remove(Key(by_expiry_.begin()->second));
+  }
+}
+
+// inet_frag_find(). nullptr: there is no memory, for known queues neither.
+Fragments::Queue* Fragments::find(const Key& key, std::uint64_t timeout_ns) {
+  std::uint64_t& memory = key.ipv6 ? memory_ipv6_ : memory_ipv4_;
+  if (memory > kMostMemory) return nullptr;
+  const auto [at, is_new] = queues_.try_emplace(key);
+  if (is_new) {
+    at->second.expires_ns = now_ns_ + timeout_ns;
+    at->second.memory = kQueueMemory;
+    memory += kQueueMemory;
+    by_expiry_.insert({at->second.expires_ns, key});
+  }
+  return &at->second;
+}
+
+// ip_frag_too_far(): so many others of the source have come in between that its numbers may have
+// begun again.
+bool Fragments::too_far(Queue& queue, const net::Address& source) {
+  const std::uint32_t before = queue.last_of_source;
+  queue.last_of_source = ++from_source_[source];
+  return !queue.parts.empty() && queue.last_of_source - before > kMostBetween;
+}
+
+// ip_frag_reinit(): the sizes of its largest fragments stay.
+void Fragments::drop_parts(const Key& key, Queue& queue) {
+  by_expiry_.erase({queue.expires_ns, key});
+  queue.expires_ns = now_ns_ + kTimeoutIpv4;
+  by_expiry_.insert({queue.expires_ns, key});
+  memory_ipv4_ -= queue.memory - kQueueMemory;
+  queue.memory = kQueueMemory;
+  queue.parts.clear();
+  queue.runs.clear();
+  queue.has_last = false;
+  queue.length = 0;
+  queue.held = 0;
+  queue.ecn = 0;
+}
+
+// inet_frag_queue_insert(). What fills a gap begins a run of its own.
+Fragments::Insertion Fragments::insert(Queue& queue, const Part& part) {
+  const auto size = static_cast<std::uint32_t>(part.data.size());
+  if (!queue.parts.empty()) {
+    const auto& [last_offset, last] = *queue.parts.rbegin();
+    const std::uint32_t last_end = last_offset + static_cast<std::uint32_t>(last.size());
+    if (last_end < part.end) {
+      if (part.offset < last_end) return Insertion::Overlap;
+      if (part.offset == last_end) {
+        queue.runs.rbegin()->second += size;
+        queue.parts.try_emplace(part.offset, part.data.begin(), part.data.end());
+        return Insertion::Done;
+      }
+    } else {
+      for (const auto& [offset, length] : queue.runs) {
+        if (part.end <= offset || part.offset >= offset + length) continue;
+        const bool within = part.offset >= offset && part.end <= offset + length;
+        return within ? Insertion::Duplicate : Insertion::Overlap;
+      }
+    }
+  }
+  queue.runs.try_emplace(part.offset, size);
+  queue.parts.try_emplace(part.offset, part.data.begin(), part.data.end());
+  return Insertion::Done;
+}
+
+void Fragments::keep(const Packet& packet, Queue& queue, const Part& part, std::uint8_t ecn) {
+  const auto size = static_cast<std::uint32_t>(part.data.size());
+  queue.held += size;
+  queue.ecn |= ecn;
+  const std::uint64_t memory = kPartMemory + packet.bytes.size();
+  queue.memory += memory;
+  (packet.ether_type == kEtherTypeIpv6 ? memory_ipv6_ : memory_ipv4_) += memory;
+  if (part.offset != 0) return;
+  queue.first = packet;
+  queue.first.bytes.resize(part.header);
+}
+
+Gathered Fragments::gather(const Packet& packet, User user, std::uint16_t zone,
+                           std::uint64_t now_ns, Packet& whole) {
+  const ByteSpan bytes = packet.bytes;
+  Key key;
+  key.user = user;
+  key.zone = zone;
+  key.ipv6 = packet.ether_type == kEtherTypeIpv6;
+  Gathered gathered;
+  if (key.ipv6) {
+    key.source = net::ipv6_from_bytes(bytes.data() + ipv6::kSource);
+    key.destination = net::ipv6_from_bytes(bytes.data() + ipv6::kDestination);
+    if (is_of_a_link(bytes.data() + ipv6::kDestination)) {
+      key.device = user == User::Output ? packet.out_device : packet.in_device;
+    }
+    gathered = gather_ipv6(packet, std::move(key), now_ns, whole);
+  } else if (is_ipv4_fragment(bytes)) {
+    key.source = net::ipv4_from_bytes(bytes.data() + ipv4::kSource);
+    key.destination = net::ipv4_from_bytes(bytes.data() + ipv4::kDestination);
+    gathered = gather_ipv4(packet, std::move(key), now_ns, whole);
+  }
+  if (gathered.what == What::Whole) {
+    // The last to arrive takes on all that was beside the first (skb_morph()), but for its way.
+    whole.in_device = packet.in_device;
+    whole.out_device = packet.out_device;
+    whole.user = packet.user;
+    whole.group = packet.group;
+    whole.time_ns = packet.time_ns;
+    whole.ct_state = packet.ct_state;
+  }
+  return gathered;
+}
+
+// ip_defrag(), ip_frag_queue() and ip_frag_reasm() of net/ipv4/ip_fragment.c.
+Gathered Fragments::gather_ipv4(const Packet& packet, Key key, std::uint64_t now_ns,
+                                Packet& whole) {
+  const ByteSpan bytes = packet.bytes;
+  const std::size_t header = ipv4::header_size(bytes);
+  key.protocol = bytes[ipv4::kProtocol];
+  key.id = be16(bytes.data() + ipv4::kIdentification);
+  forget_older_than(now_ns);
+  Queue* found = find(key, kTimeoutIpv4);
+  if (found == nullptr) return {.what = What::Full};
+  Queue& queue = *found;
+  if (too_far(queue, key.source)) drop_parts(key, queue);
+
+  const auto give_up = [&](const char* why) {
+    remove(key);
+    return discarded(why);
+  };
+  const std::uint16_t field = be16(bytes.data() + ipv4::kFragment);
+  Part part;
+  part.offset = (field & ipv4::kOffsetMask) * 8U;
+  part.end = part.offset + static_cast<std::uint32_t>(bytes.size() - header);
+  part.more = (field & ipv4::kMoreFragments) != 0;
+  part.header = header;
+  if (!part.more) {
+    if (part.end < queue.length || (queue.has_last && part.end != queue.length)) {
+      return give_up(kContradicts);
+    }
+    queue.has_last = true;
+    queue.length = part.end;
+  } else {
+    part.end &= ~7U;
+    if (part.end > queue.length) {
+      if (queue.has_last) return give_up(kContradicts);
+      queue.length = part.end;
+    }
+  }
+  if (part.end == part.offset) return give_up(kBroken);
+  part.data = bytes.subspan(header, part.end - part.offset);
+  switch (insert(queue, part)) {
+    case Insertion::Done:
+      break;
+    case Insertion::Duplicate:
+      return discarded(kDuplicate);
+    case Insertion::Overlap:
+      return give_up(kOverlaps);
+  }
+  keep(packet, queue, part, static_cast<std::uint8_t>(1U << (bytes[ipv4::kTos] & 3U)));
+  const auto size = static_cast<std::uint32_t>(part.data.size() + header);
+  queue.largest = std::max(queue.largest, size);
+  if ((field & kDontFragment) != 0) {
+    queue.largest_unfragmentable = std::max(queue.largest_unfragmentable, size);
+  }
+  if (!queue.has_last || !queue.parts.contains(0) || queue.held != queue.length) {
+    return {.what = What::Held};
+  }
+
+  const Queue all = std::move(queue);
+  remove(key);
+  const auto ecn = common_ecn(all.ecn);
+  if (!ecn) return discarded(kEcn);
+  whole = all.first;
+  for (const auto& [offset, data] : all.parts) {
+    whole.bytes.insert(whole.bytes.end(), data.begin(), data.end());
+  }
+  if (whole.bytes.size() > kLargestPacket) return discarded(kTooLong);
+  std::uint8_t* ip = whole.bytes.data();
+  put_be16(ip + ipv4::kTotalLength, static_cast<std::uint32_t>(whole.bytes.size()));
+  ip[ipv4::kTos] |= *ecn;
+  put_be16(ip + ipv4::kFragment, all.largest_unfragmentable == all.largest ? kDontFragment : 0);
+  put_be16(ip + ipv4::kChecksum, 0);
+  put_be16(ip + ipv4::kChecksum,
+           internet_checksum(ByteSpan(whole.bytes).first(ipv4::header_size(whole.bytes))));
+  return {.what = What::Whole, .fragment_size = std::max(all.largest, all.largest_unfragmentable)};
+}
+
+// nf_ct_frag6_gather(), nf_ct_frag6_queue() and nf_ct_frag6_reasm().
+Gathered Fragments::gather_ipv6(const Packet& packet, Key key, std::uint64_t now_ns,
+                                Packet& whole) {
+  const ByteSpan bytes = packet.bytes;
+  const std::size_t payload = be16(bytes.data() + ipv6::kPayloadLength);
+  if (payload == 0) return {};
+  const auto header = find_fragment_header(bytes);
+  if (!header || lacks_transport_header(bytes, header->offset)) return {};
+  if (!readable(bytes, header->offset, kFragmentHeaderSize)) return discarded(kBroken);
+
+  key.id = be32(bytes.data() + header->offset + 4);
+  forget_older_than(now_ns);
+  Queue* found = find(key, kTimeoutIpv6);
+  if (found == nullptr) return {.what = What::Full};
+  Queue& queue = *found;
+
+  const std::uint16_t field = be16(bytes.data() + header->offset + 2);
   const std::size_t data = header->offset + kFragmentHeaderSize;
   // As the header has it: what a program sends through a raw socket may say anything.
   const std::ptrdiff_t size =
       static_cast<std::ptrdiff_t>(ipv6::kHeaderSize + payload) - static_cast<std::ptrdiff_t>(data);
-  const std::ptrdiff_t end = static_cast<std::ptrdiff_t>(offset) + size;
-  if (end < 0 || end > kLargestPayload) return Gathered::Discarded;
-  if (more && end % 8 != 0) return Gathered::Untouched;
-  if (size == 0) return Gathered::Discarded;
-  const bool whole =
-      !more && offset == 0 && size > 0 && readable(packet, data, static_cast<std::size_t>(size));
-  if (!whole) return Gathered::Held;
+  const std::ptrdiff_t end = static_cast<std::ptrdiff_t>(field & 0xfff8) + size;
+  if (end < 0 || end > kLargestPayload) return discarded(kBroken);
+  Part part;
+  part.offset = field & 0xfff8;
+  part.end = static_cast<std::uint32_t>(end);
+  part.more = (field & 1) != 0;
+  part.header = header->offset;
+  if (!part.more) {
+    if (part.end < queue.length || (queue.has_last && part.end != queue.length)) {
+      return discarded(kContradicts);
+    }
+    queue.has_last = true;
+    queue.length = part.end;
+  } else {
+    if (part.end % 8 != 0) {
+      remove(key);
+      return {};
+    }
+    if (part.end > queue.length) {
+      if (queue.has_last) return discarded(kContradicts);
+      queue.length = part.end;
+    }
+  }
+  if (part.end <= part.offset) return discarded(kBroken);
+  part.data = bytes.subspan(data);
+  part.data = part.data.first(std::min<std::size_t>(part.data.size(), part.end - part.offset));
+  switch (insert(queue, part)) {
+    case Insertion::Done:
+      break;
+    case Insertion::Duplicate:
+      return discarded(kDuplicate);
+    case Insertion::Overlap:
+      remove(key);
+      return discarded(kOverlaps);
+  }
+  const std::uint32_t traffic_class = be16(bytes.data()) >> 4 & 0xffU;
+  keep(packet, queue, part, static_cast<std::uint8_t>(1U << (traffic_class & 3U)));
+  queue.largest = std::max(queue.largest, static_cast<std::uint32_t>(payload));
+  if (part.offset == 0) {
+    queue.header_named_by = header->named_by;
+    queue.next_header = bytes[header->offset];
+  }
+  if (!queue.has_last || !queue.parts.contains(0) || queue.held != queue.length) {
+    return {.what = What::Held};
+  }
 
-  rebuilt.assign(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(header->offset));
-  rebuilt.insert(rebuilt.end(), packet.begin() + static_cast<std::ptrdiff_t>(data),
-                 packet.begin() + static_cast<std::ptrdiff_t>(data) + size);
-  rebuilt[header->named_by] = packet[header->offset];
-  put_be16(rebuilt.data() + ipv6::kPayloadLength,
-           static_cast<std::uint32_t>(payload - kFragmentHeaderSize));
-  return Gathered::Rebuilt;
+  const Queue all = std::move(queue);
+  remove(key);
+  const auto ecn = common_ecn(all.ecn);
+  if (!ecn) return discarded(kEcn);
+  whole = all.first;
+  for (const auto& [offset, held] : all.parts) {
+    whole.bytes.insert(whole.bytes.end(), held.begin(), held.end());
+  }
+  const std::size_t new_payload = whole.bytes.size() - ipv6::kHeaderSize;
+  if (new_payload > kLargestPacket) return discarded(kTooLong);
+  // A byte holds where it is, in the kernel.
+  whole.bytes[all.header_named_by & 0xff] = all.next_header;
+  put_be16(whole.bytes.data() + ipv6::kPayloadLength, static_cast<std::uint32_t>(new_payload));
+  whole.bytes[1] |= static_cast<std::uint8_t>(*ecn << 4);
+  return {.what = What::Whole,
+          .fragment_size = static_cast<std::uint32_t>(ipv6::kHeaderSize) + all.largest};
 }
 
 }  // namespace rolewall::eval

@@ -44,6 +44,10 @@ struct Frame {
   const Packet* packet = nullptr;
   ByteSpan bytes;                     // from the network header on
   std::vector<std::uint8_t> rebuilt;  // where they live once something on the way has changed them
+  // What `packet` is, once fragments are put together, and the size of the largest of them, into
+  // which the datagram is cut up again where it leaves.
+  Packet whole;
+  std::uint32_t fragment_size = 0;
   bool ipv6 = false;
   ruleset::Hook hook = ruleset::Hook::Prerouting;
   ruleset::Family seen_as = ruleset::Family::Ip;  // `meta nfproto`

@@ -34,7 +34,9 @@ inline void put_be32(std::uint8_t* p, std::uint32_t number) {
 // Byte offsets within the fixed headers.
 namespace ipv4 {
 inline constexpr std::size_t kHeaderSize = 20;
+inline constexpr std::size_t kTos = 1;
 inline constexpr std::size_t kTotalLength = 2;
+inline constexpr std::size_t kIdentification = 4;
 inline constexpr std::size_t kFragment = 6;
 inline constexpr std::size_t kTtl = 8;
 inline constexpr std::size_t kProtocol = 9;

@@ -33,7 +33,8 @@ struct Setting {
 // Set before there are devices, so that these inherit them; a device's own value and `all`'s are
 // combined, differently for each, so both are set. addr_gen_mode 1: no link-local address. The
 // loopback takes frames with this host's addresses as source, as what it sends itself there has:
-// that has its route from the sender and is not checked.
+// that has its route from the sender and is not checked. Fragments whose datagram is never whole
+// take up memory for as long as a minute; there is enough of it.
 constexpr Setting kSettings[] = {
     {"ipv4/conf/all/rp_filter", "0"},
     {"ipv4/conf/default/rp_filter", "0"},
@@ -53,6 +54,8 @@ constexpr Setting kSettings[] = {
     {"ipv4/icmp_ratelimit", "0"},
     {"ipv4/icmp_echo_ignore_broadcasts", "1", true},
     {"ipv4/igmp_max_memberships", "1000", true},
+    {"ipv4/ipfrag_high_thresh", "134217728", true},
+    {"netfilter/nf_conntrack_frag6_high_thresh", "134217728", true},
     {"ipv6/conf/all/disable_ipv6", "0"},
     {"ipv6/conf/default/disable_ipv6", "0"},
     {"ipv6/conf/lo/disable_ipv6", "0"},

@@ -140,7 +140,7 @@ std::optional<std::string> Engines::disagreement(const reference::Packet& packet
     // What the IP stack itself discards no policy decides. How many connections the kernel counts
     // for a packet that begins none, the evaluator does not guess.
     const bool begins_none = packet.state != policy::FlowState::New;
-    if (journey.fate() == eval::Fate::Stack ||
+    if (journey.fate() == eval::Fate::Stack || journey.fate() == eval::Fate::Held ||
         (journey.fate() == eval::Fate::Undecided && begins_none)) {
       ++unanswered_;
       return std::nullopt;

@@ -22,6 +22,8 @@ bool same_fate(eval::Fate evaluated, sandbox::Fate seen) {
       return seen == sandbox::Fate::Reject;
     case eval::Fate::Stack:
       return seen == sandbox::Fate::Stack || seen == sandbox::Fate::Stolen;
+    case eval::Fate::Held:  // by the stack, without a word
+      return seen == sandbox::Fate::Stack;
     case eval::Fate::Undecided:
       return false;
   }
@@ -96,7 +98,8 @@ std::string Comparison::difference(const eval::Journey& journey,
     const sandbox::HookObservation& theirs = seen.hooks[h];
     const auto hook = ruleset::name_of(theirs.hook);
     // Between prerouting and the next hook nobody says which one that would have been.
-    const bool between = ours.fate == eval::Fate::Stack && theirs.fate == sandbox::Fate::Stack;
+    const bool between = (ours.fate == eval::Fate::Stack || ours.fate == eval::Fate::Held) &&
+                         theirs.fate == sandbox::Fate::Stack;
     if (ours.hook != theirs.hook && !between) return fmt::format("hook {} is another", h + 1);
     if (!seen.traced) {
       // No more is known than whether it came through, and whether it came to be asked.

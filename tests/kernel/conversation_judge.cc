@@ -1,8 +1,8 @@
 // Conversations on the live kernel: packets in both directions through one host that forwards,
 // translates and remembers, one after the other, in the kernel and in the evaluator. They must
 // agree on each packet's fate, deciding rule and path, on the device that it leaves by and on its
-// bytes in the end. What disagrees is cut down to the rules and packets that matter, and printed
-// with the command that repeats it.
+// bytes in the end. Some come in fragments, which are packets each. What disagrees is cut down to
+// the rules and packets that matter, and printed with the command that repeats it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -16,6 +16,7 @@
 
 #include "conversation_text.h"
 #include "in_sandbox.h"
+#include "pieces.h"
 #include "sandbox/connections.h"
 #include "sandbox/sandbox.h"
 #include "talk.h"
@@ -82,10 +83,24 @@ ruleset::Host host_on_trial() {
   return sandbox::with_routes(host);
 }
 
+// The same, with fragments that the kernel does not take for what an earlier trial has left there.
+std::vector<Question> said_again(std::vector<Question> said) {
+  std::map<std::uint32_t, std::uint32_t> numbers;
+  for (Question& question : said) {
+    Bytes& bytes = question.packet.bytes;
+    if (!is_fragment(bytes)) continue;
+    const auto [number, is_new] = numbers.try_emplace(number_of(bytes));
+    if (is_new) number->second = fresh_number();
+    renumber(bytes, number->second);
+  }
+  return said;
+}
+
 // The first packet of a conversation that the two sides judge differently; none: they agree, or
 // the ruleset is refused.
 std::optional<std::size_t> first_difference(const RulesetText& text, const ruleset::Host& host,
-                                            const std::vector<Question>& said) {
+                                            const std::vector<Question>& before) {
+  const std::vector<Question> said = said_again(before);
   const auto trial = Trial::open(text, host, Trial::Memory::Kept);
   if (!trial || !(*trial)->forget()) return std::nullopt;
   for (std::size_t i = 0; i < said.size(); ++i) {
@@ -188,32 +203,58 @@ class Runner {
     TRY(trial.forget());
     ++conversations_;
     Talk talk(seed);
+    Random cuts(Random(seed + 3).next());
     std::vector<Question> said;
     for (std::uint64_t i = 0; i < arguments_.packets; ++i) {
       const Question question = talk.next();
-      said.push_back(question);
-      auto answers = trial.ask(question);
-      if (!answers) return std::unexpected(answers.error());
-      if (answers->journey.fate() == eval::Fate::Undecided) {
-        const std::string& reason = answers->journey.hooks.back().reason;
-        const std::size_t colon = reason.rfind(": ");
-        ++undecided_[colon == std::string::npos ? reason : reason.substr(colon + 2)];
-        break;
+      sandbox::Observation seen;
+      for (const Question& part : parts_of(question, cuts)) {
+        said.push_back(part);
+        auto answers = trial.ask(part);
+        if (!answers) return std::unexpected(answers.error());
+        if (is_open(answers->journey)) return std::vector<Question>{};
+        ++packets_;
+        if (answers->seen.after && *answers->seen.after != part.packet.bytes) ++changed_;
+        ++fates_[answers->seen.fate()];
+        if (!answers->difference.empty()) {
+          show(trial, part, *answers);
+          return said;
+        }
+        if (is_fragment(part.packet.bytes)) ++fragments_;
+        const auto& after = answers->seen.after;
+        if (after && is_fragment(*after)) continue;
+        if (after && is_fragment(part.packet.bytes)) ++gathered_;
+        if (after || !seen.after) seen = std::move(answers->seen);
       }
-      if (!answers->journey.conditions.empty()) {
-        ++conditional_[answers->journey.conditions.front().about];
-        break;
-      }
-      ++packets_;
-      if (answers->seen.after && *answers->seen.after != question.packet.bytes) ++changed_;
-      ++fates_[answers->seen.fate()];
-      if (!answers->difference.empty()) {
-        show(trial, question, *answers);
-        return said;
-      }
-      talk.learn(question, answers->seen);
+      talk.learn(question, seen);
     }
     return std::vector<Question>{};
+  }
+
+  // A packet of a conversation, or its fragments.
+  static std::vector<Question> parts_of(const Question& question, Random& random) {
+    std::vector<Question> parts;
+    if (random.percent(15)) {
+      for (Bytes& bytes : cut_up(question.packet.bytes, fresh_number(), random)) {
+        parts.push_back(question);
+        parts.back().packet.bytes = std::move(bytes);
+      }
+    }
+    if (parts.empty()) parts.push_back(question);
+    return parts;
+  }
+
+  // Whether an answer leaves something open, at which the conversation ends.
+  bool is_open(const eval::Journey& journey) {
+    if (journey.fate() == eval::Fate::Undecided) {
+      const std::string& reason = journey.hooks.back().reason;
+      const std::size_t colon = reason.rfind(": ");
+      ++undecided_[colon == std::string::npos ? reason : reason.substr(colon + 2)];
+      return true;
+    }
+    if (journey.conditions.empty()) return false;
+    ++conditional_[journey.conditions.front().about];
+    return true;
   }
 
   void show(const Trial& trial, const Question& question, const Answers& answers) const {
@@ -257,6 +298,7 @@ class Runner {
     fmt::print("{} accepted ({} of them changed), {} dropped, {} rejected, {} by the stack\n",
                fate(Fate::Accept), changed_, fate(Fate::Drop), fate(Fate::Reject),
                fate(Fate::Stack));
+    fmt::print("{} fragments, {} datagrams put together of them\n", fragments_, gathered_);
     fmt::print(
         "{} rulesets ({} more refused by nft or the kernel), {} conversations, {} packets "
         "compared, {} disagreements, {:.1f} s, seeds from {}\n",
@@ -271,6 +313,8 @@ class Runner {
   std::uint64_t conversations_ = 0;
   std::uint64_t packets_ = 0;
   std::uint64_t changed_ = 0;
+  std::uint64_t fragments_ = 0;
+  std::uint64_t gathered_ = 0;
   std::uint64_t disagreements_ = 0;
   std::map<sandbox::Fate, std::uint64_t> fates_;
   std::map<std::string, std::uint64_t> undecided_;

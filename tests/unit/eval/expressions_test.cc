@@ -53,12 +53,12 @@ TEST_CASE("with conntrack in the ruleset a lone fragment is held, but for earlie
     return one_table({base_chain({rule({drop()})}, Hook::Prerouting, priority),
                       base_chain({rule({load_ct(CtKey::State), drop()})})});
   };
-  CHECK_EQ(fate_of(with(0), arriving(later)), Fate::Stack);
-  CHECK_EQ(fate_of(with(-300), arriving(later)), Fate::Stack);
+  CHECK_EQ(fate_of(with(0), arriving(later)), Fate::Held);
+  CHECK_EQ(fate_of(with(-300), arriving(later)), Fate::Held);
   CHECK_EQ(fate_of(with(-401), arriving(later)), Fate::Drop);
   // Without it IPv4 still puts datagrams together before input.
   const auto without = one_table({base_chain({rule({accept()})})});
-  CHECK_EQ(fate_of(without, arriving(later)), Fate::Stack);
+  CHECK_EQ(fate_of(without, arriving(later)), Fate::Held);
   later = fields6(17, 53);
   later.fragment_offset = 8;
   CHECK_EQ(fate_of(without, arriving(later)), Fate::Accept);

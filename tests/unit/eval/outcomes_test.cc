@@ -63,6 +63,9 @@ Ways ways_of(const std::vector<Expr>& exprs, const Host& on, const Packet& packe
       case Fate::Stack:
         found.fates += 's';
         break;
+      case Fate::Held:
+        found.fates += 'h';
+        break;
       case Fate::Undecided:
         found.fates += '?';
         break;

@@ -3,7 +3,6 @@
 #include <doctest/doctest.h>
 
 #include "eval/checksum.h"
-#include "eval/fragments.h"
 #include "rules.h"
 
 namespace rolewall::eval {
@@ -162,46 +161,6 @@ TEST_CASE("hop-by-hop options are parsed first of all") {
   CHECK_FALSE(passes({1, 5, 0, 0, 0, 0}));
   CHECK_FALSE(passes({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));  // more than seven bytes
   CHECK_FALSE(passes({0xc2, 4, 0, 1, 0, 0}));                       // jumbo
-}
-
-TEST_CASE("a lone IPv6 fragment is held, or rebuilt where it is the whole") {
-  Bytes rebuilt;
-  CHECK(gather_ipv6(build(fields6()).bytes, rebuilt) == Gathered::Untouched);
-  PacketFields fragment = fields6(17, 53);
-  fragment.more_fragments = true;
-  CHECK(gather_ipv6(build(fragment).bytes, rebuilt) == Gathered::Held);
-  fragment.fragment_offset = 8;
-  fragment.more_fragments = false;
-  CHECK(gather_ipv6(build(fragment).bytes, rebuilt) == Gathered::Held);
-
-  // "Atomic": a fragment header that says there are no others (RFC 6946).
-  const Bytes whole = build(fields6(17, 53)).bytes;
-  Bytes atomic = whole;
-  atomic[6] = 44;
-  const Bytes header{17, 0, 0, 0, 0, 0, 0, 1};
-  atomic.insert(atomic.begin() + 40, header.begin(), header.end());
-  put_be16(atomic.data() + 4, static_cast<std::uint32_t>(atomic.size() - 40));
-  CHECK(gather_ipv6(atomic, rebuilt) == Gathered::Rebuilt);
-  CHECK(rebuilt == whole);
-
-  atomic[43] = 1;  // more follow, yet it does not end on a multiple of eight
-  atomic.resize(atomic.size() - 1);
-  put_be16(atomic.data() + 4, static_cast<std::uint32_t>(atomic.size() - 40));
-  CHECK(gather_ipv6(atomic, rebuilt) == Gathered::Untouched);
-  atomic.resize(48);
-  atomic[42] = 0;
-  atomic[43] = 8;
-  put_be16(atomic.data() + 4, 8);
-  CHECK(gather_ipv6(atomic, rebuilt) == Gathered::Discarded);  // a later one without data
-
-  // A program may send a length that is not the packet's.
-  Bytes lying = whole;
-  lying[6] = 44;
-  lying.insert(lying.begin() + 40, header.begin(), header.end());
-  put_be16(lying.data() + 4, static_cast<std::uint32_t>(lying.size() - 40 + 8));
-  CHECK(gather_ipv6(lying, rebuilt) == Gathered::Held);
-  put_be16(lying.data() + 4, 4);
-  CHECK(gather_ipv6(lying, rebuilt) == Gathered::Discarded);
 }
 
 }  // namespace
