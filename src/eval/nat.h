@@ -26,6 +26,7 @@ inline constexpr std::uint32_t kSourceNat = 1 << 4;
 inline constexpr std::uint32_t kDestinationNat = 1 << 5;
 inline constexpr std::uint32_t kSourceNatDone = 1 << 7;
 inline constexpr std::uint32_t kDestinationNatDone = 1 << 8;
+inline constexpr std::uint32_t kDying = 1 << 9;
 }  // namespace flow_status
 
 enum class NatAnswer : std::uint8_t {

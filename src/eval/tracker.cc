@@ -75,6 +75,7 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
         return false;
       case What::Kill:
         entry.expires_ns = options.now_ns;  // this packet is still of it
+        entry.status |= flow_status::kDying;
         break;
     }
   }

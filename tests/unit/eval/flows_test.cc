@@ -57,6 +57,25 @@ TEST_CASE("TCP answers in its order: no ACK before the SYN+ACK, no SYN in the mi
   CHECK_EQ(talk.in(answer), Fate::Drop);  // invalid
 }
 
+TEST_CASE("a reset before any reply kills the flow, and is still of it: its status says so") {
+  constexpr std::uint32_t kConfirmedAndDying = 1 << 3 | 1 << 9;
+  const Ruleset rules = one_table(
+      {base_chain({rule({load_ct(CtKey::Status), is(Value::host_u32(kConfirmedAndDying)), drop()})},
+                  Hook::Output, 0, VerdictCode::Accept)});
+  const Host on = host();
+  Evaluator evaluator(rules, on);
+  PacketFields asks = reversed(fields(6, 40001));
+  const auto send = [&](std::uint8_t flags) {
+    asks.tcp_flags = flags;
+    Packet packet = build(asks);
+    packet.out_device = "eth0";
+    return evaluator.send(packet, {.keep_state = true}).fate();
+  };
+  CHECK_EQ(send(0x02), Fate::Accept);
+  CHECK_EQ(send(0x04), Fate::Drop);
+  CHECK_EQ(send(0x04), Fate::Accept);  // of no flow
+}
+
 TEST_CASE("a reset that a rule sends closes the flow: what follows is no longer of it") {
   const Ruleset rules = input_rules(
       {rule({Meta{MetaKey::Length, 0}, Cmp{CmpOp::Eq, 0, Value::host_u32(41)},
