@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
-#include "apply/compare.h"
+#include "apply/difference.h"
 #include "apply/state_directory.h"
 #include "ruleset/names.h"
 
@@ -48,12 +49,8 @@ Size size_of(const Table& table) {
   return size;
 }
 
-Report report(const Size& size, std::uint32_t generation, bool changed) {
-  return {.generation = generation,
-          .changed = changed,
-          .rules = size.rules,
-          .sets = size.sets,
-          .elements = size.elements};
+bool same_world(const Applied& a, const Applied& b) {
+  return a.boot_id == b.boot_id && a.network_namespace == b.network_namespace;
 }
 
 // What the kernel holds now, and at which generation.
@@ -72,9 +69,58 @@ Result<Live> read_live(netlink::Connection& kernel) {
   return Live{*generation, std::move(*table)};
 }
 
+// Whether the kernel is known to hold `wanted` without reading it: nobody has changed anything
+// since it was put there.
+Result<bool> untouched(netlink::Connection& kernel, const std::optional<Generation>& recorded,
+                       const Table& wanted) {
+  if (!recorded || !same_world(recorded->applied, applied_now("", 0))) return false;
+  const Result<std::uint32_t> generation = kernel.generation();
+  if (!generation) return std::unexpected(generation.error());
+  if (*generation != recorded->applied.kernel_generation) return false;
+  const Result<const Table*> there = own_table(recorded->snapshot);
+  return there && **there == wanted;
+}
+
+// The table as it is before there is any.
+Table nothing_of(const Table& wanted) {
+  Table table;
+  table.family = wanted.family;
+  table.name = wanted.name;
+  table.flags = wanted.flags;
+  return table;
+}
+
+Plan nothing_to_do(const Table& wanted) {
+  Plan plan;
+  plan.rules_kept = size_of(wanted).rules;
+  return plan;
+}
+
+Plan plan_of(const std::optional<Table>& live, const Table& wanted, const Difference& change) {
+  Plan plan;
+  plan.first = !live;
+  const Table before = live ? *live : nothing_of(wanted);
+  plan.lines = by_rule(before, wanted, in_words(before, change));
+  plan.rules_added = change.change.added_rules.size();
+  plan.rules_removed = change.change.removed_rules.size();
+  plan.rules_kept = size_of(wanted).rules - plan.rules_added;
+  if (change.whole) {
+    plan.rules_added += std::exchange(plan.rules_kept, 0);
+    plan.rules_removed = size_of(before).rules;
+  }
+  return plan;
+}
+
+Difference difference_from(const std::optional<Table>& live, const Table& wanted) {
+  if (live) return difference(*live, wanted);
+  Difference all = difference(nothing_of(wanted), wanted);
+  all.whole = true;
+  return all;
+}
+
 // What reached the kernel.
 struct Committed {
-  bool changed = false;
+  Plan plan;
   std::uint32_t kernel_generation = 0;
   Size size;
   std::vector<netlink::Refusal> refusals;  // if any, nothing was changed
@@ -87,16 +133,26 @@ Result<Committed> commit(netlink::Connection& kernel, const Table& wanted) {
     Result<Live> read = read_live(kernel);
     if (!read) return std::unexpected(std::move(read).error());
     const Live& live = *read;
-    if (live.table && same_table(*live.table, wanted)) {
-      return Committed{false, live.generation, size_of(*live.table), {}};
+    const Difference change = difference_from(live.table, wanted);
+    Committed committed{.plan = plan_of(live.table, wanted, change),
+                        .kernel_generation = live.generation,
+                        .size = size_of(change.table),
+                        .refusals = {}};
+    if (change.empty()) {
+      committed.size = size_of(*live.table);
+      return committed;
     }
-    Table table = wanted;
-    if (live.table) carry_over(*live.table, table);
-    Result<netlink::CommitResult> result = kernel.replace_table(table, live.generation);
+    Result<netlink::CommitResult> result =
+        change.whole ? kernel.replace_table(change.table, live.generation)
+                     : kernel.change_table(change.table, change.change, live.generation);
     if (!result) return std::unexpected(std::move(result).error());
-    if (result->committed) return Committed{true, result->generation, size_of(table), {}};
+    if (result->committed) {
+      committed.kernel_generation = result->generation;
+      return committed;
+    }
     if (!result->refusals.empty()) {
-      return Committed{false, live.generation, {}, std::move(result->refusals)};
+      committed.refusals = std::move(result->refusals);
+      return committed;
     }
     if (attempt >= kLeastAttempts && Clock::now() > deadline) {
       return fail(ErrorKind::Conflict,
@@ -107,11 +163,22 @@ Result<Committed> commit(netlink::Connection& kernel, const Table& wanted) {
   }
 }
 
-bool same_world(const Applied& a, const Applied& b) {
-  return a.boot_id == b.boot_id && a.network_namespace == b.network_namespace;
-}
-
 }  // namespace
+
+Result<Plan> plan(const Snapshot& snapshot, const std::string& state_directory) {
+  const Result<const Table*> wanted = own_table(snapshot);
+  if (!wanted) return std::unexpected(wanted.error());
+  const Result<std::optional<Generation>> recorded = current_generation(state_directory);
+  if (!recorded) return std::unexpected(recorded.error());
+  Result<netlink::Connection> kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  const Result<bool> same = untouched(*kernel, *recorded, **wanted);
+  if (!same) return std::unexpected(same.error());
+  if (*same) return nothing_to_do(**wanted);
+  const Result<Live> live = read_live(*kernel);
+  if (!live) return std::unexpected(live.error());
+  return plan_of(live->table, **wanted, difference_from(live->table, **wanted));
+}
 
 Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directory) {
   const Result<const Table*> wanted = own_table(snapshot);
@@ -125,23 +192,46 @@ Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directo
   Result<netlink::Connection> kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(std::move(kernel).error());
 
-  Result<Committed> committed = commit(*kernel, **wanted);
-  if (!committed) return std::unexpected(std::move(committed).error());
-  if (!committed->refusals.empty()) return Outcome{std::nullopt, std::move(committed->refusals)};
-
-  Applied applied = applied_now(snapshot.host.name, committed->kernel_generation);
-  // A policy that was only written differently changes no rule and still the lines they come from.
-  if (!committed->changed && before && before->snapshot == snapshot &&
-      same_world(before->applied, applied)) {
-    return Outcome{report(committed->size, before->applied.generation, false), {}};
+  const Result<bool> same = untouched(*kernel, before, **wanted);
+  if (!same) return std::unexpected(same.error());
+  Committed committed;
+  if (*same) {
+    committed = {.plan = nothing_to_do(**wanted),
+                 .kernel_generation = before->applied.kernel_generation,
+                 .size = size_of(**wanted),
+                 .refusals = {}};
+  } else {
+    Result<Committed> result = commit(*kernel, **wanted);
+    if (!result) return std::unexpected(std::move(result).error());
+    committed = std::move(*result);
   }
-  const Result<std::uint32_t> recorded = state->record(snapshot, std::move(applied));
-  if (!recorded) {
-    Error error = recorded.error();
+  if (!committed.refusals.empty()) return Outcome{std::nullopt, std::move(committed.refusals)};
+
+  Report report{.plan = std::move(committed.plan),
+                .rules = committed.size.rules,
+                .sets = committed.size.sets,
+                .elements = committed.size.elements};
+  Applied applied = applied_now(snapshot.host.name, committed.kernel_generation);
+  Result<std::uint32_t> generation = 0;
+  // A policy that was only written differently changes no rule and still the lines they come from.
+  const bool unchanged = report.plan.empty() && before && before->snapshot == snapshot &&
+                         same_world(before->applied, applied);
+  if (!unchanged) {
+    generation = state->record(snapshot, std::move(applied));
+  } else {
+    generation = before->applied.generation;
+    if (before->applied.kernel_generation != committed.kernel_generation) {
+      const auto noted = state->note_kernel_generation(*before, committed.kernel_generation);
+      if (!noted) generation = std::unexpected(noted.error());
+    }
+  }
+  if (!generation) {
+    Error error = generation.error();
     error.message = fmt::format("the table is in force, but not recorded: {}", error.message);
     return std::unexpected(std::move(error));
   }
-  return Outcome{report(committed->size, *recorded, committed->changed), {}};
+  report.generation = *generation;
+  return Outcome{std::move(report), {}};
 }
 
 Result<Status> status(const std::string& state_directory) {
@@ -177,7 +267,12 @@ Result<Status> status(const std::string& state_directory) {
   const Result<const Table*> wanted = own_table(generation.snapshot);
   if (!wanted) return std::unexpected(wanted.error());
   if (live) {
-    status.drift = drift(*live, **wanted);
+    std::vector<ChangeItem> items = in_words(*live, difference(*live, **wanted));
+    const std::size_t most = std::min(items.size(), kMaxDrift);
+    for (std::size_t i = 0; i < most; ++i) status.drift.push_back(as_drift(items[i]));
+    if (items.size() > most) {
+      status.drift.push_back(fmt::format("and {} other differences", items.size() - most));
+    }
   } else {
     status.drift.push_back(table + " is not in the kernel");
   }

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "base/diagnostic.h"
+#include "apply/words.h"
 #include "base/error.h"
 #include "netlink/netlink.h"
 #include "ruleset/snapshot.h"
@@ -21,9 +21,24 @@ namespace rolewall::apply {
 
 inline constexpr std::string_view kDefaultStateDirectory = "/var/lib/rolewall";
 
+// What an apply would change.
+struct Plan {
+  bool first = false;           // there is no table of ours yet
+  std::vector<PlanLine> lines;  // empty: nothing to do
+  std::size_t rules_added = 0;  // the kernel's rules; a changed one is removed and added
+  std::size_t rules_removed = 0;
+  std::size_t rules_kept = 0;  // with their handles and counters
+
+  bool empty() const { return lines.empty(); }
+};
+
+// Reads and changes nothing. Where nobody has touched the kernel's firewall since the last apply,
+// the record is believed and no element is read.
+Result<Plan> plan(const ruleset::Snapshot& snapshot, const std::string& state_directory);
+
 struct Report {
+  Plan plan;                     // what was changed
   std::uint32_t generation = 0;  // ours, counting from 1 in the state directory
-  bool changed = true;           // false: the kernel already held exactly this
   std::size_t rules = 0;         // in the table now
   std::size_t sets = 0;
   std::size_t elements = 0;
@@ -34,9 +49,13 @@ struct Outcome {
   std::vector<netlink::Refusal> refusals;  // the kernel said no: nothing was changed
 };
 
-// One transaction; our table alone. The state directory is written after the commit; where that
-// fails, the error says that the table is in force and unrecorded.
+// One transaction, with what the plan says and no more; our table alone. The state directory is
+// written after the commit; where that fails, the error says that the table is in force and
+// unrecorded.
 Result<Outcome> apply(const ruleset::Snapshot& snapshot, const std::string& state_directory);
+
+// More differences than this are counted and not listed.
+inline constexpr std::size_t kMaxDrift = 100;
 
 struct Status {
   bool table_present = false;

@@ -264,6 +264,15 @@ Result<std::uint32_t> StateDirectory::record(const ruleset::Snapshot& snapshot, 
   return next;
 }
 
+Result<void> StateDirectory::note_kernel_generation(const Generation& current,
+                                                    std::uint32_t kernel_generation) {
+  Applied applied = current.applied;
+  applied.kernel_generation = kernel_generation;
+  const std::string path =
+      join(path_, fmt::format("{}/{}/applied.json", kGenerations, applied.generation));
+  return write_file_atomically(path, to_json(applied), kFileMode);
+}
+
 Result<bool> StateDirectory::forget_current() {
   const std::string link = join(path_, "current");
   if (::unlink(link.c_str()) != 0) {

@@ -56,6 +56,9 @@ class StateDirectory {
   // Writes the next generation and makes it the current one; returns its number.
   Result<std::uint32_t> record(const ruleset::Snapshot& snapshot, Applied applied);
 
+  // The generation that is in force stands unchanged in the kernel, whose own count has moved on.
+  Result<void> note_kernel_generation(const Generation& current, std::uint32_t kernel_generation);
+
   // Boot then loads nothing. Returns whether there was a current one.
   Result<bool> forget_current();
 

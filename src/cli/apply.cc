@@ -13,6 +13,7 @@
 #include "cli/exit_status.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_plan.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
 #include "compile/compile.h"
@@ -63,13 +64,13 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
   const std::string size =
       fmt::format("{}, {}, {}", counted(applied->rules, "rule"), counted(applied->sets, "set"),
                   counted(applied->elements, "element"));
-  if (applied->changed) {
-    out().line(fmt::format("{}: generation {} is in force: {}", snapshot.host.name,
-                           applied->generation, size));
-  } else {
-    out().line(fmt::format("{}: nothing to do: generation {} is in force: {}", snapshot.host.name,
-                           applied->generation, size));
+  const bool changed = !applied->plan.empty();
+  if (changed && !applied->plan.first) {
+    render(out(), applied->plan, snapshot.sources);
+    out().line(summary(applied->plan));
   }
+  out().line(fmt::format("{}: {}generation {} is in force: {}", snapshot.host.name,
+                         changed ? "" : "nothing to do: ", applied->generation, size));
   return kDone;
 }
 

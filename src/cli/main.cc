@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   add_lock(program);
   add_eval(program);
   add_explain(program);
+  add_plan(program);
   add_apply(program);
   add_status(program);
   add_disable(program);

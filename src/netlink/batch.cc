@@ -90,9 +90,10 @@ Result<Batch> replace_batch(const Table& table, std::optional<std::uint32_t> exp
             encode_chain(table, table.chains[i])));
   }
   for (std::size_t i = 0; i < table.sets.size(); ++i) {
-    TRY(encode_elements(table, table.sets[i], [&](View message) {
-      batch.add({.kind = Kind::Elements, .index = i, .rule = 0}, message);
-    }));
+    TRY(encode_elements(table, table.sets[i], table.sets[i].elements, ElementVerb::Fill,
+                        [&](View message) {
+                          batch.add({.kind = Kind::Elements, .index = i, .rule = 0}, message);
+                        }));
   }
   // A bound chain takes no more rules once the one that jumps to it is there (nf_tables_newrule()).
   for (const bool bound : {true, false}) {

@@ -9,13 +9,14 @@
 
 #include "base/error.h"
 #include "netlink/attributes.h"
+#include "ruleset/change.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::netlink {
 
 // Indexes into the table that the batch is made from.
 struct Subject {
-  enum class Kind : std::uint8_t { Batch, Table, Object, Set, Chain, Elements, Rule };
+  enum class Kind : std::uint8_t { Batch, Table, Object, Set, Chain, Elements, Rule, Removal };
   Kind kind = Kind::Batch;
   std::size_t index = 0;  // of the object, set or chain
   std::size_t rule = 0;   // Rule alone: within its chain
@@ -50,6 +51,10 @@ class Batch {
 // The whole of `table`, in place of what has its name.
 Result<Batch> replace_batch(const ruleset::Table& table,
                             std::optional<std::uint32_t> expected_generation);
+
+// No more than `change`, which makes `wanted` of what is there.
+Result<Batch> change_batch(const ruleset::Table& wanted, const ruleset::TableChange& change,
+                           std::optional<std::uint32_t> expected_generation);
 
 Batch delete_batch(ruleset::Family family, std::string_view name,
                    std::optional<std::uint32_t> expected_generation);

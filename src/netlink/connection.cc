@@ -267,6 +267,13 @@ Result<CommitResult> Connection::replace_table(const Table& table,
   return state_->commit(table, std::move(*batch), expected_generation);
 }
 
+Result<CommitResult> Connection::change_table(const Table& wanted, const TableChange& change,
+                                              std::optional<std::uint32_t> expected_generation) {
+  Result<Batch> batch = change_batch(wanted, change, expected_generation);
+  if (!batch) return std::unexpected(std::move(batch).error());
+  return state_->commit(wanted, std::move(*batch), expected_generation);
+}
+
 Result<CommitResult> Connection::delete_table(Family family, std::string_view name,
                                               std::optional<std::uint32_t> expected_generation) {
   Table table;

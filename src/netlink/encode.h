@@ -56,16 +56,21 @@ Result<Message> encode_new_table(const ruleset::Table& table);
 Message encode_ensure_table(ruleset::Family family, std::string_view name);
 Message encode_delete_table(ruleset::Family family, std::string_view name);
 Result<Message> encode_chain(const ruleset::Table& table, const ruleset::Chain& chain);
+// `before`: the handle of the rule in front of which it goes; 0: at the chain's end.
 Result<Message> encode_rule(const ruleset::Table& table, const ruleset::Chain& chain,
-                            const ruleset::Rule& rule);
+                            const ruleset::Rule& rule, std::uint64_t before = 0);
 Result<Message> encode_object(const ruleset::Table& table, const ruleset::Object& object);
 // `id` tells the sets of a batch apart.
 Result<Message> encode_set(const ruleset::Table& table, const ruleset::Set& set, std::uint32_t id);
 
-// The set's elements as one or more messages, each of at most kMaxElementBytes of elements;
-// `sink` takes each.
+// Fill: all the elements of a set that is new. Add, Remove: some of a set that has others.
+enum class ElementVerb : std::uint8_t { Fill, Add, Remove };
+
+// `elements` of `set` as one or more messages, each of at most kMaxElementBytes of elements; `sink`
+// takes each.
 inline constexpr std::size_t kMaxElementBytes = 60'000;
 Result<void> encode_elements(const ruleset::Table& table, const ruleset::Set& set,
+                             const ruleset::Elements& elements, ElementVerb verb,
                              const std::function<void(View)>& sink);
 
 }  // namespace rolewall::netlink

@@ -18,8 +18,9 @@ using namespace ruleset;
 // Splits the stream of elements over messages.
 class ElementStream {
  public:
-  ElementStream(const Table& table, const Set& set, const std::function<void(View)>& sink)
-      : table_(table), set_(set), sink_(sink), writer_(buffer_) {}
+  ElementStream(const Table& table, const Set& set, ElementVerb verb,
+                const std::function<void(View)>& sink)
+      : table_(table), set_(set), verb_(verb), sink_(sink), writer_(buffer_) {}
 
   // Writes one element with `content`, in a message that has room for it.
   template <class Content>
@@ -41,9 +42,11 @@ class ElementStream {
 
  private:
   void open() {
-    message_ =
-        writer_.begin_message(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWSETELEM,
-                              NLM_F_CREATE | NLM_F_EXCL, static_cast<std::uint8_t>(table_.family));
+    const bool removes = verb_ == ElementVerb::Remove;
+    const int type = removes ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM;
+    message_ = writer_.begin_message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type),
+                                     removes ? 0 : NLM_F_CREATE | NLM_F_EXCL,
+                                     static_cast<std::uint8_t>(table_.family));
     writer_.text(NFTA_SET_ELEM_LIST_TABLE, table_.name);
     writer_.text(NFTA_SET_ELEM_LIST_SET, set_.name);
     list_ = writer_.begin_nest(NFTA_SET_ELEM_LIST_ELEMENTS);
@@ -51,6 +54,7 @@ class ElementStream {
 
   const Table& table_;
   const Set& set_;
+  ElementVerb verb_;
   const std::function<void(View)>& sink_;
   std::vector<std::uint8_t> buffer_;
   Writer writer_;
@@ -94,9 +98,8 @@ void put_exprs(Writer& writer, const std::vector<StatefulExpr>& exprs) {
 }
 
 // What an element has besides its key. `open`: nothing ends its interval.
-void put_row(Writer& writer, const Set& set, std::size_t row, bool open) {
-  const Elements& elements = set.elements;
-  switch (set.kind) {
+void put_row(Writer& writer, SetKind kind, const Elements& elements, std::size_t row, bool open) {
+  switch (kind) {
     case SetKind::Set:
       break;
     case SetKind::Map:
@@ -141,46 +144,51 @@ void put_end(ElementStream& stream, View key) {
 }
 
 // As nft does it: an end at zero unless an interval begins there, then a start and, past the last
-// key, an end for each.
-void put_intervals(ElementStream& stream, const Set& set) {
-  const Elements& elements = set.elements;
+// key, an end for each. The end at zero comes with the set and stays: no lookup needs it.
+void put_intervals(ElementStream& stream, const Set& set, const Elements& elements,
+                   ElementVerb verb) {
   const std::vector<std::uint8_t> zero(elements.key_size, 0);
-  if (elements.count() != 0 && !std::ranges::equal(elements.key(0), zero)) put_end(stream, zero);
+  if (verb == ElementVerb::Fill && elements.count() != 0 &&
+      !std::ranges::equal(elements.key(0), zero)) {
+    put_end(stream, zero);
+  }
   std::vector<std::uint8_t> end;
   for (std::size_t row = 0; row < elements.count(); ++row) {
     const bool ends = successor(elements.key_end(row), end);
     stream.element([&](Writer& writer) {
       put_data(writer, NFTA_SET_ELEM_KEY, elements.key(row));
-      put_row(writer, set, row, !ends);
+      if (verb != ElementVerb::Remove) put_row(writer, set.kind, elements, row, !ends);
     });
     if (ends) put_end(stream, end);
   }
 }
 
-void put_singles(ElementStream& stream, const Set& set) {
-  const Elements& elements = set.elements;
+void put_singles(ElementStream& stream, const Set& set, const Elements& elements,
+                 ElementVerb verb) {
   for (std::size_t row = 0; row < elements.count(); ++row) {
     stream.element([&](Writer& writer) {
       put_data(writer, NFTA_SET_ELEM_KEY, elements.key(row));
       if (set.interval) put_data(writer, NFTA_SET_ELEM_KEY_END, elements.key_end(row));
-      put_row(writer, set, row, false);
+      if (verb != ElementVerb::Remove) put_row(writer, set.kind, elements, row, false);
     });
   }
 }
 
-void put_catch_all(ElementStream& stream, const Set& set) {
+void put_catch_all(ElementStream& stream, const Set& set, const Elements& elements,
+                   ElementVerb verb) {
   stream.element([&](Writer& writer) {
     writer.be32(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_CATCHALL);
-    if (set.kind == SetKind::VerdictMap) put_verdict(writer, set.elements.catch_all_verdict);
+    if (verb == ElementVerb::Remove) return;
+    if (set.kind == SetKind::VerdictMap) put_verdict(writer, elements.catch_all_verdict);
     if (set.kind == SetKind::Map) {
-      put_data(writer, NFTA_SET_ELEM_DATA, set.elements.catch_all_data);
+      put_data(writer, NFTA_SET_ELEM_DATA, elements.catch_all_data);
     }
     if (set.kind == SetKind::ObjectMap) {
-      writer.text(NFTA_SET_ELEM_OBJREF, set.elements.catch_all_object);
+      writer.text(NFTA_SET_ELEM_OBJREF, elements.catch_all_object);
     }
-    if (set.elements.catch_all_comment.empty()) return;
+    if (elements.catch_all_comment.empty()) return;
     UserData user_data;
-    user_data.put_text(NFTNL_UDATA_SET_ELEM_COMMENT, set.elements.catch_all_comment);
+    user_data.put_text(NFTNL_UDATA_SET_ELEM_COMMENT, elements.catch_all_comment);
     writer.put(NFTA_SET_ELEM_USERDATA, user_data.bytes());
   });
 }
@@ -191,8 +199,7 @@ bool column_fits(const std::vector<T>& column, std::size_t rows, bool required) 
 }
 
 // Why the columns do not make up elements of this set; "" if they do.
-std::string misfit(const Set& set) {
-  const Elements& elements = set.elements;
+std::string misfit(const Set& set, const Elements& elements) {
   const std::size_t rows = elements.count();
   const bool map = set.kind == SetKind::Map;
   if (rows != 0 && elements.key_size != set.key_size()) return "its keys are of another size";
@@ -225,18 +232,18 @@ std::string misfit(const Set& set) {
 
 }  // namespace
 
-Result<void> encode_elements(const Table& table, const Set& set,
-                             const std::function<void(View)>& sink) {
-  if (std::string reason = misfit(set); !reason.empty()) {
+Result<void> encode_elements(const Table& table, const Set& set, const Elements& elements,
+                             ElementVerb verb, const std::function<void(View)>& sink) {
+  if (std::string reason = misfit(set, elements); !reason.empty()) {
     return fail(ErrorKind::Usage, fmt::format("set {}: {}", set.name, reason));
   }
-  ElementStream stream(table, set, sink);
+  ElementStream stream(table, set, verb, sink);
   if (set.interval && set.key.size() == 1) {
-    put_intervals(stream, set);
+    put_intervals(stream, set, elements, verb);
   } else {
-    put_singles(stream, set);
+    put_singles(stream, set, elements, verb);
   }
-  if (set.elements.has_catch_all) put_catch_all(stream, set);
+  if (elements.has_catch_all) put_catch_all(stream, set, elements, verb);
   stream.close();
   return {};
 }

@@ -218,7 +218,8 @@ Result<Message> encode_chain(const Table& table, const Chain& chain) {
                [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
 }
 
-Result<Message> encode_rule(const Table& table, const Chain& chain, const Rule& rule) {
+Result<Message> encode_rule(const Table& table, const Chain& chain, const Rule& rule,
+                            std::uint64_t before) {
   const std::string what = rule.comment.empty() ? "a rule" : "rule " + rule.comment;
   TRY(check_comment(what, rule.comment));
   if (rule.exprs.size() > kMaxExprs) {
@@ -242,13 +243,14 @@ Result<Message> encode_rule(const Table& table, const Chain& chain, const Rule& 
     }
     exprs.push_back(std::move(*encoded));
   }
-  return build(NFT_MSG_NEWRULE, table.family, NLM_F_CREATE | NLM_F_APPEND, what,
-               [&](nlmsghdr* header) {
-                 nftnl_rule_nlmsg_build_payload(header, object.get());
-                 nlattr* list = mnl_attr_nest_start(header, NFTA_RULE_EXPRESSIONS);
-                 for (const EncodedExpr& expr : exprs) put_expr(header, expr);
-                 mnl_attr_nest_end(header, list);
-               });
+  if (before != 0) nftnl_rule_set_u64(object.get(), NFTNL_RULE_POSITION, before);
+  const std::uint16_t place = before != 0 ? 0 : NLM_F_APPEND;
+  return build(NFT_MSG_NEWRULE, table.family, NLM_F_CREATE | place, what, [&](nlmsghdr* header) {
+    nftnl_rule_nlmsg_build_payload(header, object.get());
+    nlattr* list = mnl_attr_nest_start(header, NFTA_RULE_EXPRESSIONS);
+    for (const EncodedExpr& expr : exprs) put_expr(header, expr);
+    mnl_attr_nest_end(header, list);
+  });
 }
 
 Result<Message> encode_set(const Table& table, const Set& set, std::uint32_t id) {

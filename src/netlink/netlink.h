@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "ruleset/change.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::netlink {
@@ -54,6 +55,10 @@ class Connection {
   // the socket's send buffer: then too nothing was changed.
   Result<CommitResult> replace_table(const ruleset::Table& table,
                                      std::optional<std::uint32_t> expected_generation);
+  // The same, where the kernel's table becomes `wanted` by `change` alone.
+  Result<CommitResult> change_table(const ruleset::Table& wanted,
+                                    const ruleset::TableChange& change,
+                                    std::optional<std::uint32_t> expected_generation);
   // Success where there is no such table.
   Result<CommitResult> delete_table(ruleset::Family family, std::string_view name,
                                     std::optional<std::uint32_t> expected_generation);

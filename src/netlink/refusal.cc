@@ -14,6 +14,7 @@
 #include "net/address.h"
 #include "netlink/decode_expr.h"
 #include "ruleset/names.h"
+#include "ruleset/references.h"
 
 namespace rolewall::netlink {
 namespace {
@@ -129,13 +130,6 @@ std::string format_key(const Set& set, View key) {
   return text;
 }
 
-bool uses_set(const Expr& expr, const std::string& set) {
-  if (const auto* lookup = std::get_if<Lookup>(&expr)) return lookup->set == set;
-  if (const auto* dynset = std::get_if<Dynset>(&expr)) return dynset->set == set;
-  if (const auto* objects = std::get_if<ObjectLookup>(&expr)) return objects->set == set;
-  return false;
-}
-
 // The comment of the first rule for which `wanted` holds.
 template <class Wanted>
 std::string comment_of_first(const Table& table, Wanted wanted) {
@@ -149,8 +143,10 @@ std::string comment_of_first(const Table& table, Wanted wanted) {
 
 std::string rule_using(const Table& table, const Set& set) {
   return comment_of_first(table, [&](const Chain&, const Rule& rule) {
-    return std::ranges::any_of(rule.exprs,
-                               [&](const Expr& expr) { return uses_set(expr, set.name); });
+    return std::ranges::any_of(rule.exprs, [&](const Expr& expr) {
+      const std::string* named = set_named_by(expr);
+      return named != nullptr && *named == set.name;
+    });
   });
 }
 
@@ -397,6 +393,9 @@ Refusal explain(const Table& table, const Batch& batch, const KernelError& error
       break;
     case Subject::Kind::Rule:
       explain_rule(table, subject, message, error, refusal);
+      break;
+    case Subject::Kind::Removal:
+      refusal.what = "to remove what the policy no longer holds";
       break;
   }
   if (refusal.explanation.empty()) refusal.explanation = general_words(error.os_errno);

@@ -4,8 +4,10 @@
 
 #include <vector>
 
+#include "print/hex.h"
 #include "print/nft_statement.h"
 #include "print/nft_value.h"
+#include "print/print.h"
 #include "ruleset/names.h"
 
 namespace rolewall::print {
@@ -13,12 +15,12 @@ namespace {
 
 using namespace ruleset;  // NOLINT(google-build-using-namespace)
 
-Text key_text(const Set& set, std::size_t element) {
+Text key_text(const Set& set, const Elements& elements, std::size_t element) {
   std::string text;
   std::size_t at = 0;
   for (const KeyField& field : set.key) {
-    const ByteSpan first = set.elements.key(element).subspan(at, field.size);
-    const ByteSpan last = set.elements.key_end(element).subspan(at, field.size);
+    const ByteSpan first = elements.key(element).subspan(at, field.size);
+    const ByteSpan last = elements.key_end(element).subspan(at, field.size);
     // An interval set of one key holds numbers in network order, whatever their type's order is.
     const Order order = set.interval ? Order::Network : order_of(field.type);
     const Text value = range_text(field.type, order, first, last);
@@ -32,7 +34,7 @@ Text key_text(const Set& set, std::size_t element) {
 
 Text element_text(const Set& set, std::size_t i) {
   const Elements& elements = set.elements;
-  Text text = key_text(set, i);
+  Text text = key_text(set, elements, i);
   if (!text) return text;
   if (!elements.exprs.empty()) {
     for (const StatefulExpr& expr : elements.exprs[i]) {
@@ -170,6 +172,13 @@ Text set_declaration(const Set& set) {
     text += fmt::format("\t\telements = {{ {} }}\n", *elements);
   }
   return text + "\t}\n";
+}
+
+std::string element_text(const Set& set, const Elements& elements, std::size_t row) {
+  if (const Text text = key_text(set, elements, row)) return *text;
+  std::string text = "0x";
+  append_hex(text, elements.key(row));
+  return text;
 }
 
 }  // namespace rolewall::print

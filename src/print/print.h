@@ -18,6 +18,11 @@ Result<std::string> to_nft(const ruleset::Ruleset& ruleset);
 // bytecode in brackets. For explanations.
 std::string rule_text(const ruleset::Table& table, const ruleset::Rule& rule);
 
+// The key of one of the set's elements, as to_nft writes it; where it cannot be written so, in
+// hexadecimal. `elements` are the set's, or some of them.
+std::string element_text(const ruleset::Set& set, const ruleset::Elements& elements,
+                         std::size_t row);
+
 // Every expression on a line, in the notation of `nft --debug=netlink`.
 std::string to_bytecode(const ruleset::Ruleset& ruleset);
 std::string bytecode(const ruleset::Expr& expr);

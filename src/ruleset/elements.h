@@ -51,6 +51,10 @@ struct Elements {
     return {data.data() + i * data_size, data_size};
   }
 
+  // REQUIRES: elements of the same set, or of one that is made alike.
+  void append(const Elements& from, std::size_t row);
+  void take_catch_all(const Elements& from);
+
   // By key and key_end, every column along. The compiler and the decoder both sort, so that equal
   // sets compare equal. Ranges of a concatenation alone may stand otherwise: where they overlap,
   // the kernel takes the first (nft_set_pipapo.c), and the decoder keeps its order.

@@ -37,14 +37,28 @@ void forget_state(Expr& expr) {
 
 }  // namespace
 
+Object configuration(Object object) {
+  object.handle = 0;
+  if (auto* counter = std::get_if<Counter>(&object.body)) *counter = {};
+  if (auto* quota = std::get_if<Quota>(&object.body)) quota->consumed = 0;
+  return object;
+}
+
+Rule configuration(Rule rule) {
+  rule.handle = 0;
+  for (Expr& expr : rule.exprs) forget_state(expr);
+  return rule;
+}
+
+StatefulExpr configuration(StatefulExpr expr) {
+  forget_state(expr);
+  return expr;
+}
+
 Ruleset configuration(Ruleset ruleset) {
   for (Table& table : ruleset.tables) {
     table.handle = 0;
-    for (Object& object : table.objects) {
-      object.handle = 0;
-      if (auto* counter = std::get_if<Counter>(&object.body)) *counter = {};
-      if (auto* quota = std::get_if<Quota>(&object.body)) quota->consumed = 0;
-    }
+    for (Object& object : table.objects) object = configuration(std::move(object));
     for (Set& set : table.sets) {
       set.handle = 0;
       set.elements.expirations_ms.clear();
@@ -54,10 +68,7 @@ Ruleset configuration(Ruleset ruleset) {
     }
     for (Chain& chain : table.chains) {
       chain.handle = 0;
-      for (Rule& rule : chain.rules) {
-        rule.handle = 0;
-        for (Expr& expr : rule.exprs) forget_state(expr);
-      }
+      for (Rule& rule : chain.rules) rule = configuration(std::move(rule));
     }
     const auto by_name = [](const auto& a, const auto& b) { return a.name < b.name; };
     std::sort(table.objects.begin(), table.objects.end(), by_name);
@@ -86,6 +97,40 @@ void Elements::sort() {
   permute(expirations_ms, order);
   permute(exprs, order);
   permute(comments, order);
+}
+
+void Elements::append(const Elements& from, std::size_t row) {
+  const std::size_t rows = count();
+  const auto append_bytes = [](std::vector<std::uint8_t>& to, std::span<const std::uint8_t> bytes) {
+    to.insert(to.end(), bytes.begin(), bytes.end());
+  };
+  // Of a column that has not been needed so far, the rows before hold the default.
+  const auto append_cell = [&](auto& to, const auto& column) {
+    if (to.empty() && column.empty()) return;
+    to.resize(rows);
+    if (column.empty()) {
+      to.emplace_back();
+    } else {
+      to.push_back(column[row]);
+    }
+  };
+  append_bytes(keys, from.key(row));
+  if (!from.key_ends.empty()) append_bytes(key_ends, from.key_end(row));
+  if (data_size != 0) append_bytes(data, from.value(row));
+  append_cell(verdicts, from.verdicts);
+  append_cell(objects, from.objects);
+  append_cell(timeouts_ms, from.timeouts_ms);
+  append_cell(expirations_ms, from.expirations_ms);
+  append_cell(exprs, from.exprs);
+  append_cell(comments, from.comments);
+}
+
+void Elements::take_catch_all(const Elements& from) {
+  has_catch_all = from.has_catch_all;
+  catch_all_verdict = from.catch_all_verdict;
+  catch_all_data = from.catch_all_data;
+  catch_all_object = from.catch_all_object;
+  catch_all_comment = from.catch_all_comment;
 }
 
 std::uint32_t Set::key_size() const {

@@ -188,6 +188,9 @@ inline constexpr std::string_view kOwnTable = "rolewall";
 
 // Without handles and what the kernel counts; sets and chains by name.
 Ruleset configuration(Ruleset ruleset);
+Object configuration(Object object);
+Rule configuration(Rule rule);
+StatefulExpr configuration(StatefulExpr expr);
 
 // Equal but for handles and what the kernel counts.
 bool same_configuration(const Ruleset& a, const Ruleset& b);

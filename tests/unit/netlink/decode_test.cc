@@ -164,7 +164,7 @@ std::vector<Part> small_dump() {
   add(&RulesetReader::chain, *encode_chain(table, table.chains[0]));
   add(&RulesetReader::rule, *encode_rule(table, table.chains[0], table.chains[0].rules[0]));
   for (const Set& set : table.sets) {
-    REQUIRE(encode_elements(table, set, [&](View message) {
+    REQUIRE(encode_elements(table, set, set.elements, ElementVerb::Fill, [&](View message) {
       add(&RulesetReader::elements, Message(message.begin(), message.end()));
     }));
   }

@@ -1,0 +1,55 @@
+#include "apply/carry_over.h"
+
+#include <algorithm>
+#include <variant>
+
+#include "apply/elements.h"
+#include "base/check.h"
+
+namespace rolewall::apply {
+namespace {
+
+using namespace ruleset;
+
+bool means_something(const Elements& elements, std::size_t row) {
+  return elements.exprs.empty() ||
+         std::ranges::none_of(elements.exprs[row], [](const StatefulExpr& expr) {
+           return std::holds_alternative<Limit>(expr) || std::holds_alternative<Connlimit>(expr);
+         });
+}
+
+}  // namespace
+
+void carry_elements(const Set& live, Set& wanted) {
+  if (!filled_at_run_time(wanted) || wanted.kind != SetKind::Set) return;
+  if (!live.unsupported.empty() || live.kind != wanted.kind || live.key != wanted.key ||
+      live.interval != wanted.interval || live.has_timeout != wanted.has_timeout ||
+      live.exprs != wanted.exprs) {
+    return;
+  }
+  Elements from = live.elements;
+  // The set's own timeout may be another now; an element keeps the one that it was made with.
+  from.timeouts_ms.resize(from.count());
+  for (std::uint64_t& timeout : from.timeouts_ms) {
+    if (timeout == 0) timeout = live.timeout_ms;
+    if (timeout == wanted.timeout_ms) timeout = 0;
+  }
+  if (wanted.interval && from.key_ends.empty()) from.key_ends = from.keys;
+  wanted.elements = {};
+  wanted.elements.key_size = wanted.key_size();
+  for (std::size_t row = 0; row < from.count(); ++row) {
+    if (means_something(from, row)) wanted.elements.append(from, row);
+  }
+}
+
+void take_state(const Rule& live, Rule& wanted) {
+  CHECK(live.exprs.size() == wanted.exprs.size(), "rules that are equal");
+  for (std::size_t i = 0; i < live.exprs.size(); ++i) {
+    const Expr& from = live.exprs[i];
+    const bool counts = std::holds_alternative<Counter>(from) ||
+                        std::holds_alternative<Quota>(from) || std::holds_alternative<Last>(from);
+    if (counts) wanted.exprs[i] = from;
+  }
+}
+
+}  // namespace rolewall::apply

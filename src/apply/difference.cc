@@ -1,0 +1,255 @@
+#include "apply/difference.h"
+
+#include <algorithm>
+#include <cstring>
+#include <set>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "apply/carry_over.h"
+#include "apply/elements.h"
+#include "apply/kept_rules.h"
+#include "ruleset/references.h"
+
+namespace rolewall::apply {
+namespace {
+
+using namespace ruleset;
+
+using ObjectName = std::pair<std::uint32_t, std::string>;
+
+// What is made again under its old name: whatever names it cannot stay either.
+struct Remade {
+  std::set<std::string, std::less<>> sets;
+  std::set<std::string, std::less<>> chains;
+  std::set<ObjectName> objects;
+
+  bool has_chain_of(const Verdict& verdict) const { return chains.contains(verdict.chain); }
+  bool is_named_by(const Expr& expr) const {
+    if (const std::string* set = set_named_by(expr)) return sets.contains(*set);
+    if (const auto* object = std::get_if<ObjectRef>(&expr)) {
+      return objects.contains({object->type, object->name});
+    }
+    const auto* immediate = std::get_if<ImmediateVerdict>(&expr);
+    return immediate != nullptr && has_chain_of(immediate->verdict);
+  }
+};
+
+class Comparison {
+ public:
+  Comparison(const Table& live, const Table& wanted) : live_(live), wanted_(wanted) {
+    result_.table = wanted;
+  }
+
+  Difference take() {
+    compare_objects();
+    declare_chains();
+    declare_sets();
+    compare_elements();
+    compare_rules();
+    result_.whole = live_.flags != wanted_.flags || made_together();
+    if (result_.whole) {
+      for (Set& set : result_.table.sets) {
+        if (const Set* there = find_set(live_, set.name)) carry_elements(*there, set);
+      }
+    }
+    return std::move(result_);
+  }
+
+ private:
+  // A rule and its anonymous set or bound chain come and go as one.
+  bool made_together() const {
+    return std::ranges::any_of(wanted_.sets, &Set::anonymous) ||
+           std::ranges::any_of(wanted_.chains, &Chain::bound);
+  }
+
+  void compare_objects() {
+    for (std::size_t i = 0; i < wanted_.objects.size(); ++i) {
+      const Object& object = wanted_.objects[i];
+      const Object* there = find_object(live_, object.type, object.name);
+      if (there != nullptr && configuration(*there) == configuration(object)) continue;
+      if (there != nullptr) {
+        remade_.objects.emplace(object.type, object.name);
+        change().removed_objects.push_back({object.type, object.name});
+      }
+      change().added_objects.push_back(i);
+    }
+    for (const Object& object : live_.objects) {
+      if (find_object(wanted_, object.type, object.name) == nullptr) {
+        change().removed_objects.push_back({object.type, object.name});
+      }
+    }
+  }
+
+  // Whether the chain stays, with another policy perhaps.
+  static bool stays(const Chain& live, const Chain& wanted) {
+    std::optional<BaseChain> base = live.base;
+    if (base && wanted.base) base->policy = wanted.base->policy;
+    return base == wanted.base && live.bound == wanted.bound &&
+           live.offloaded == wanted.offloaded && live.comment == wanted.comment;
+  }
+
+  void declare_chains() {
+    for (std::size_t i = 0; i < wanted_.chains.size(); ++i) {
+      const Chain& chain = wanted_.chains[i];
+      const Chain* there = find_chain(live_, chain.name);
+      if (there != nullptr && stays(*there, chain)) {
+        if (there->base != chain.base) change().new_policies.push_back(i);
+        continue;
+      }
+      if (there != nullptr) {
+        remade_.chains.insert(chain.name);
+        change().removed_chains.push_back(chain.name);
+      }
+      change().added_chains.push_back(i);
+    }
+    for (const Chain& chain : live_.chains) {
+      // A bound chain goes with the rule that jumps to it.
+      if (!chain.bound && find_chain(wanted_, chain.name) == nullptr) {
+        change().removed_chains.push_back(chain.name);
+      }
+    }
+  }
+
+  void declare_sets() {
+    for (std::size_t i = 0; i < wanted_.sets.size(); ++i) {
+      const Set& set = wanted_.sets[i];
+      const Set* there = find_set(live_, set.name);
+      if (there != nullptr && there->unsupported.empty() && same_declaration(*there, set)) {
+        if (filled_at_run_time(set)) result_.table.sets[i].elements = there->elements;
+        continue;
+      }
+      if (there != nullptr) {
+        remade_.sets.insert(set.name);
+        change().removed_sets.push_back(set.name);
+        carry_elements(*there, result_.table.sets[i]);
+      }
+      change().added_sets.push_back(i);
+    }
+    for (const Set& set : live_.sets) {
+      if (!set.anonymous && find_set(wanted_, set.name) == nullptr) {
+        change().removed_sets.push_back(set.name);
+      }
+    }
+  }
+
+  void compare_elements() {
+    for (std::size_t i = 0; i < wanted_.sets.size(); ++i) {
+      const Set& set = wanted_.sets[i];
+      const Set* there = find_set(live_, set.name);
+      if (there == nullptr || remade_.sets.contains(set.name) || filled_at_run_time(set)) continue;
+      compare_elements(i, normalised(*there).elements, normalised(set).elements,
+                       set.interval && set.key.size() > 1);
+    }
+  }
+
+  bool same_row(const Elements& a, std::size_t i, const Elements& b, std::size_t j) const {
+    if (!b.verdicts.empty() && remade_.has_chain_of(b.verdicts[j])) return false;
+    return rolewall::apply::same_row(a, i, b, j);
+  }
+
+  void compare_elements(std::size_t set, const Elements& a, const Elements& b, bool ordered) {
+    TableChange::Elements removed{.set = set, .elements = {}};
+    TableChange::Elements added = removed;
+    const auto remove = [&](std::size_t row) { removed.elements.append(a, row); };
+    const auto add = [&](std::size_t row) { added.elements.append(b, row); };
+    for (auto* part : {&removed.elements, &added.elements}) {
+      part->key_size = b.key_size;
+      part->data_size = b.data_size;
+    }
+    std::size_t i = 0;
+    std::size_t j = 0;
+    while (i < a.count() || j < b.count()) {
+      const int order = i == a.count() ? 1 : j == b.count() ? -1 : compare_keys(a, i, b, j);
+      if (order == 0 && same_row(a, i, b, j)) {
+        ++i;
+        ++j;
+        continue;
+      }
+      if (order <= 0) remove(i++);
+      if (order >= 0) add(j++);
+    }
+    // Of ranges that overlap the kernel takes the first: where one changes, all are put in order.
+    if (ordered && (removed.elements.count() != 0 || added.elements.count() != 0)) {
+      removed.elements = a;
+      added.elements = b;
+      removed.elements.has_catch_all = added.elements.has_catch_all = false;
+    }
+    if (!same_catch_all(a, b) || remade_.has_chain_of(b.catch_all_verdict)) {
+      removed.elements.has_catch_all = a.has_catch_all;
+      added.elements.take_catch_all(b);
+    }
+    if (!removed.elements.empty()) change().removed_elements.push_back(std::move(removed));
+    if (!added.elements.empty()) change().added_elements.push_back(std::move(added));
+  }
+
+  void compare_rules() {
+    for (const Chain& chain : live_.chains) {
+      if (!chain.bound && find_chain(wanted_, chain.name) == nullptr) remove_rules(chain);
+    }
+    for (std::size_t i = 0; i < wanted_.chains.size(); ++i) {
+      const Chain* there = find_chain(live_, wanted_.chains[i].name);
+      if (there == nullptr) {
+        add_rules(i, std::vector<RuleMatch>(wanted_.chains[i].rules.size()), nullptr);
+      } else {
+        change_rules(*there, i);
+      }
+    }
+  }
+
+  void remove_rules(const Chain& chain) {
+    for (const Rule& rule : chain.rules) {
+      change().removed_rules.push_back({chain.name, rule.handle});
+    }
+  }
+
+  void change_rules(const Chain& there, std::size_t chain) {
+    const Chain& wanted = wanted_.chains[chain];
+    const bool remade = remade_.chains.contains(wanted.name);
+    const std::vector<RuleMatch> matches = match_rules(there, wanted, [&](const Rule& rule) {
+      return !remade && std::ranges::none_of(rule.exprs, [&](const Expr& expr) {
+        return remade_.is_named_by(expr);
+      });
+    });
+    std::vector<bool> kept(there.rules.size());
+    for (const RuleMatch& match : matches) {
+      if (match.kept) kept[*match.live] = true;
+    }
+    for (std::size_t i = 0; i < there.rules.size(); ++i) {
+      if (!kept[i]) change().removed_rules.push_back({there.name, there.rules[i].handle});
+    }
+    add_rules(chain, matches, &there);
+  }
+
+  void add_rules(std::size_t chain, const std::vector<RuleMatch>& matches, const Chain* there) {
+    // From the end, so that the rule before which each goes is known.
+    std::vector<TableChange::RuleAddition> added;
+    std::uint64_t before = 0;
+    for (std::size_t i = matches.size(); i-- > 0;) {
+      Rule& rule = result_.table.chains[chain].rules[i];
+      if (matches[i].live) take_state(there->rules[*matches[i].live], rule);
+      if (matches[i].kept) {
+        before = there->rules[*matches[i].live].handle;
+      } else {
+        added.push_back({.chain = chain, .rule = i, .before = before});
+      }
+    }
+    change().added_rules.insert(change().added_rules.end(), added.rbegin(), added.rend());
+  }
+
+  TableChange& change() { return result_.change; }
+
+  const Table& live_;
+  const Table& wanted_;
+  Remade remade_;
+  Difference result_;
+};
+
+}  // namespace
+
+Difference difference(const Table& live, const Table& wanted) {
+  return Comparison(live, wanted).take();
+}
+
+}  // namespace rolewall::apply

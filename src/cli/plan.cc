@@ -1,0 +1,67 @@
+// rolewall plan: what an apply would change, rule by rule.
+
+#include <fmt/format.h>
+
+#include "apply/apply.h"
+#include "cli/check.h"
+#include "cli/exit_status.h"
+#include "cli/json.h"
+#include "cli/program.h"
+#include "cli/render.h"
+#include "cli/render_plan.h"
+#include "cli/site_options.h"
+#include "cli/state_options.h"
+#include "compile/compile.h"
+
+namespace rolewall::cli {
+namespace {
+
+struct Options {
+  SiteOptions site;
+  std::string host;
+  std::string state_directory{apply::kDefaultStateDirectory};
+  std::string format = "text";
+  bool exit_code = false;
+};
+
+int run(const Options& options) {
+  const auto site = load_site(options.site, Looks::OnServer);
+  if (!site) return report(site.error());
+  if (refuses(*site)) return kUsage;
+  const auto host = choose_host(site->policy, options.host);
+  if (!host) return report(host.error());
+  const ruleset::Snapshot snapshot = compile::compile(site->policy, *host, {site->date, true});
+  const auto plan = apply::plan(snapshot, options.state_directory);
+  if (!plan) return report(plan.error());
+  if (options.format == "json") {
+    Json json{{"version", kJsonVersion}, {"verb", "plan"}, {"host", snapshot.host.name}};
+    json.update(to_json(*plan, snapshot.sources));
+    print(json);
+  } else {
+    render(out(), *plan, snapshot.sources);
+    out().line(fmt::format("{}: {}", snapshot.host.name, summary(*plan)));
+  }
+  return options.exit_code && !plan->empty() ? kNo : kDone;
+}
+
+}  // namespace
+
+void add_plan(Program& program) {
+  CLI::App& verb = program.add_verb(
+      kServerVerbs, "plan", "what `apply` would add, change and remove",
+      "  sudo rolewall plan                                   /etc/rolewall, this host\n"
+      "  sudo rolewall plan policies --host web-01\n"
+      "  sudo rolewall plan --exit-code --format json         1 where there are changes\n"
+      "\n"
+      "+ is added, - removed, ~ changed. What is not listed stays as it is, with its counters.");
+  auto options = std::make_shared<Options>();
+  add_site_options(verb, options->site);
+  verb.add_option("--host", options->host, "as this host (default: the one of this name)")
+      ->type_name("HOST");
+  add_state_option(verb, options->state_directory);
+  verb.add_flag("--exit-code", options->exit_code, "end with 1 where there are changes");
+  add_format_option(verb, options->format, {"text", "json"});
+  program.on_choice(verb, options, run);
+}
+
+}  // namespace rolewall::cli

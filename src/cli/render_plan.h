@@ -1,0 +1,19 @@
+// A plan for people and for programs.
+#pragma once
+
+#include <string>
+
+#include "apply/apply.h"
+#include "cli/json.h"
+#include "cli/terminal.h"
+#include "ruleset/snapshot.h"
+
+namespace rolewall::cli {
+
+// A line for each policy rule that is touched. `sources`: of the policy that is wanted.
+void render(const Terminal& to, const apply::Plan& plan, const ruleset::SourceMap& sources);
+// "policy rules: 2 added, 1 changed, 0 removed; 112 of the kernel's rules stay as they are"
+std::string summary(const apply::Plan& plan);
+Json to_json(const apply::Plan& plan, const ruleset::SourceMap& sources);
+
+}  // namespace rolewall::cli
