@@ -133,6 +133,7 @@ class Evaluator::Machine {
   bool run_nat(const HookPlan& plan, Frame& frame, const Options& options, HookResult& result);
   bool run_chain(const Stage& stage, Frame& frame, const Options& options, HookResult& result);
   bool gather(Frame& frame, Fragments::User user, const Options& options, HookResult& result);
+  bool is_foreign(const Frame& frame) const;
   bool may_forward(const Frame& frame) const;
   bool find_way_out(Frame& frame, Journey& journey) const;
   void receive(Frame& frame, const Options& options, Journey& journey);
@@ -145,7 +146,7 @@ class Evaluator::Machine {
   static bool lacks_headers(Frame& frame, Hook hook, Journey& journey);
 
   const FamilyPlan& plan_for(const Frame& frame) const { return frame.ipv6 ? ipv6_ : ipv4_; }
-  Frame frame_of(const Packet& packet) const;
+  Frame frame_of(const Packet& packet);
   static void dissect(Frame& frame);
 
   State state_;
@@ -162,9 +163,10 @@ class Evaluator::Machine {
   FamilyPlan ipv6_;
 };
 
-Frame Evaluator::Machine::frame_of(const Packet& packet) const {
+Frame Evaluator::Machine::frame_of(const Packet& packet) {
   Frame frame;
   frame.host = &host_;
+  frame.choices = &interpreter_.choices();
   frame.packet = &packet;
   frame.bytes = packet.bytes;
   frame.ipv6 = packet.ether_type == kEtherTypeIpv6;
@@ -358,13 +360,22 @@ bool Evaluator::Machine::may_forward(const Frame& frame) const {
   return forwards || !frame.packet->out_device.empty();
 }
 
+// Addressed to one other host, or to a link-local address that another device bears.
+bool Evaluator::Machine::is_foreign(const Frame& frame) const {
+  const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  if (routes_.known() && is_link_local(to)) return !routes_.leads_here(to, frame.in_device);
+  return is_for_another_host(frame.bytes, frame.ipv6, own_) && !routes_.leads_here(to);
+}
+
 // The device that a packet for another host leaves by: the asker's word, else the routes'.
 bool Evaluator::Machine::find_way_out(Frame& frame, Journey& journey) const {
   if (!frame.packet->out_device.empty()) {
     frame.leaves_by = frame.packet->out_device;
     return true;
   }
-  const Routes::Answer answer = routes_.towards(destination_of(frame.bytes, frame.ipv6));
+  const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  const Routes::Answer answer =
+      routes_.towards(to, is_link_local(to) ? frame.in_device : std::string_view());
   if (answer.error != nullptr) {
     journey.hooks.push_back(stopped_by_stack(Hook::Forward, answer.error));
     return false;
@@ -454,11 +465,11 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
   }
   if (!run_hook(Hook::Prerouting, plan_for(frame).prerouting, frame, options, journey)) return;
   const bool routed = loopback && sent_by_this_host(frame.bytes, frame.ipv6, own_);
-  const bool passes_on = !routed && may_forward(frame) &&
-                         is_for_another_host(frame.bytes, frame.ipv6, own_) &&
-                         !routes_.leads_here(destination_of(frame.bytes, frame.ipv6));
+  const bool foreign = !routed && is_foreign(frame);
+  const bool passes_on = foreign && may_forward(frame);
   const Forwarding forwarding = passes_on ? Forwarding::On : Forwarding::Off;
   const Hook next = passes_on ? Hook::Forward : Hook::Input;
+  if (frame.ipv6 && foreign && !passes_on && stop(next, kNotForThisHost)) return;
   if (!routed && stop(next, frame.ipv6 ? route_ipv6_error(frame.bytes, own_, forwarding)
                                        : route_ipv4_error(frame.bytes, own_, forwarding))) {
     return;

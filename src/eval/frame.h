@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "eval/choices.h"
 #include "eval/conntrack.h"
 #include "eval/dissect.h"
 #include "eval/eval.h"
@@ -62,6 +63,7 @@ struct Frame {
   PacketType type = PacketType::Host;
   Flow flow;
   const ruleset::Host* host = nullptr;
+  Choices* choices = nullptr;         // what is taken where several answers are possible
   std::vector<Condition> conditions;  // what was taken for given; the journey's in the end
 
   // skb->len: on its way out by a device the packet has its link header on.

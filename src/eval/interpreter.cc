@@ -265,8 +265,8 @@ Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const P
     first_cell = hit.added->first_cell;
   } else {
     const std::uint32_t most = declared.size == 0 ? kDefaultSize : declared.size;
-    const auto present =
-        static_cast<std::int64_t>(declared.elements.count()) + state_.added(set.number, clock_.now_ns);
+    const auto present = static_cast<std::int64_t>(declared.elements.count()) +
+                         state_.added(set.number, clock_.now_ns);
     if (present >= static_cast<std::int64_t>(most)) {
       return dynset.inverted ? Next::Expression : Next::Break;
     }

@@ -164,7 +164,9 @@ Interpreter::Next Interpreter::run_fib_device(const ruleset::Fib& fib) {
   if (routes_.known()) {
     // Of a link's own addresses the route by that link is looked up.
     const bool on_link = is_ipv6_link_local(asked) && !device.empty();
-    const ruleset::Route* route = on_link ? routes_.find_by(asked, device) : routes_.find(asked);
+    const ruleset::Route* route = on_link
+                                      ? routes_.find_by(asked, device)
+                                      : routes_.find_between(asked, address_at(*frame_, !source));
     const bool here = route != nullptr && (route->type == RouteType::Local ||
                                            (frame_->ipv6 && route->type == RouteType::Anycast));
     if (leads_nowhere(route) || here) return store_device(fib, "");

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 #include <optional>
 
 #include "eval/route.h"
@@ -273,11 +274,6 @@ AddressBytes padded(const net::Address& address) {
   return bytes;
 }
 
-bool is_link_local(const net::Address& address) {
-  const auto bytes = net::to_bytes(address);
-  return bytes.size() == 16 && bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80;
-}
-
 bool is_loopback_ipv4(const net::Address& address) {
   const auto bytes = net::to_bytes(address);
   return bytes.size() == 4 && bytes[0] == 127;
@@ -297,17 +293,20 @@ int likelihood(const ruleset::Host& host, std::string_view device, const net::Ad
 
 // The address of a device that translation takes: inet_select_addr() and ipv6_dev_get_saddr() for
 // sources, which take another device's where this one has none, and none of 127.0.0.0/8. Which one
-// of several, the host's description does not say: the first, as a condition.
+// of several, the host's description does not say: each, as a condition.
 enum class Found : std::uint8_t { Yes, DeviceHasNone, NotKnown };
 Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressBytes& address) {
   const Routes routes(*frame.host);
   std::vector<net::Address> all = routes.addresses_on(device, frame.ipv6);
+  const bool to_link = frame.ipv6 && is_link_local(destination_of(frame.bytes, true));
+  const auto of_scope = [&](const net::Address& a) { return is_link_local(a) == to_link; };
+  if (std::ranges::any_of(all, of_scope) || !to_link) std::erase_if(all, std::not_fn(of_scope));
   if (kind == NatKind::Source) {
     std::erase_if(all, is_loopback_ipv4);
-    if (all.empty()) {
+    if (all.empty() && !to_link) {
       for (const ruleset::Interface& other : frame.host->interfaces) {
         for (const net::Address& found : routes.addresses_on(other.device, frame.ipv6)) {
-          all.push_back(found);
+          if (of_scope(found)) all.push_back(found);
         }
       }
     }
@@ -321,14 +320,13 @@ Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressByt
     std::ranges::stable_sort(
         all, {}, [&](const net::Address& own) { return likelihood(*frame.host, device, own); });
   }
-  const bool to_link = frame.ipv6 && is_link_local(destination_of(frame.bytes, true));
-  std::erase_if(all, [&](const net::Address& a) { return is_link_local(a) != to_link; });
   if (all.empty()) return routes.known() ? Found::DeviceHasNone : Found::NotKnown;
+  const net::Address& taken = all[frame.choices->choose(all.size())];
   if (all.size() > 1 || !routes.known()) {
     frame.conditions.push_back(
-        {.about = fmt::format("the address of {}", device), .is = net::format(all.front())});
+        {.about = fmt::format("the address of {}", device), .is = net::format(taken)});
   }
-  address = padded(all.front());
+  address = padded(taken);
   return Found::Yes;
 }
 

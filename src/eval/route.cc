@@ -36,6 +36,11 @@ net::Address destination_of(ByteSpan packet, bool ipv6) {
   return net::ipv4_from_bytes(packet.data() + ipv4::kDestination);
 }
 
+bool is_link_local(const net::Address& address) {
+  const auto* ipv6 = std::get_if<net::Ipv6>(&address);
+  return ipv6 != nullptr && ipv6->value >> 118 == 0xfe80 >> 6;
+}
+
 Routes::Routes(const ruleset::Host& host) : host_(host) {}
 
 const Route* Routes::find_in(std::uint32_t table, const net::Address& to,
@@ -65,6 +70,19 @@ const Route* Routes::find_by(const net::Address& to, std::string_view device) co
   return nullptr;
 }
 
+const Route* Routes::find_between(const net::Address& to, const net::Address& from) const {
+  const Route* best = find(to);
+  if (best == nullptr || !is_link_local(from)) return best;
+  const Route* found = nullptr;
+  for (const Route& route : *host_.routes) {
+    if (route.table != best->table || route.to != best->to || !leads_here(from, route.device)) {
+      continue;
+    }
+    if (found == nullptr || route.metric < found->metric) found = &route;
+  }
+  return found == nullptr ? best : found;
+}
+
 bool Routes::leads_by(const Route& route, std::string_view device) const {
   if (!host_.routes) return false;
   return std::ranges::any_of(*host_.routes, [&](const Route& other) {
@@ -73,9 +91,9 @@ bool Routes::leads_by(const Route& route, std::string_view device) const {
   });
 }
 
-Routes::Answer Routes::towards(const net::Address& to) const {
+Routes::Answer Routes::towards(const net::Address& to, std::string_view device) const {
   if (!known()) return {.error = "no route is known"};
-  const Route* route = find(to);
+  const Route* route = find_by(to, device);
   if (route == nullptr) return {.error = "there is no route to it"};
   switch (route->type) {
     case RouteType::Unicast:
@@ -96,8 +114,8 @@ Routes::Answer Routes::towards(const net::Address& to) const {
   return {.error = "its route is of no known type"};
 }
 
-bool Routes::leads_here(const net::Address& to) const {
-  const Route* route = find(to);
+bool Routes::leads_here(const net::Address& to, std::string_view device) const {
+  const Route* route = find_by(to, device);
   return route != nullptr && is_own(*route);
 }
 
@@ -112,6 +130,10 @@ std::vector<net::Address> Routes::addresses_on(std::string_view device, bool ipv
       addresses.push_back(route.to.address);
     }
   }
+  std::ranges::stable_sort(addresses, {}, [&](const net::Address& address) {
+    return std::ranges::find(host_.addresses, address, &net::Prefix::address) -
+           host_.addresses.begin();
+  });
   return addresses;
 }
 

@@ -14,6 +14,10 @@ namespace rolewall::eval {
 
 net::Address destination_of(ByteSpan packet, bool ipv6);
 
+// fe80::/10: every link has its own, so that a lookup asks for the routes by one device alone
+// (rt6_need_strict() of net/ipv6/route.c).
+bool is_link_local(const net::Address& address);
+
 // Holds references into the host, which must outlive it.
 class Routes {
  public:
@@ -23,13 +27,14 @@ class Routes {
     const ruleset::Route* route = nullptr;  // to another host; null where there is an error
     const char* error = nullptr;
   };
-  Answer towards(const net::Address& to) const;
+  // With a device: among the routes by that one alone.
+  Answer towards(const net::Address& to, std::string_view device = {}) const;
 
   // Whether a route of type local, broadcast or anycast fits best. False where none is known.
-  bool leads_here(const net::Address& to) const;
+  bool leads_here(const net::Address& to, std::string_view device = {}) const;
 
-  // Addresses of the device, by the local table, in its order. They may be none because no route
-  // is known: known() tells.
+  // Addresses of the device, by the local table, in the order of the host's. They may be none
+  // because no route is known: known() tells.
   std::vector<net::Address> addresses_on(std::string_view device, bool ipv6) const;
   bool known() const { return host_.routes.has_value(); }
 
@@ -38,6 +43,10 @@ class Routes {
   const ruleset::Route* find(const net::Address& to) const;
   const ruleset::Route* find_local(const net::Address& to) const;
   const ruleset::Route* find_by(const net::Address& to, std::string_view device) const;
+
+  // The same of a flow between two addresses, where several routes to `to` differ in their device:
+  // by the one that bears `from`, if that is a link's own (rt6_device_match() of net/ipv6/route.c).
+  const ruleset::Route* find_between(const net::Address& to, const net::Address& from) const;
 
   // Whether the route, or one beside it of the same prefix and metric, leads by the device.
   bool leads_by(const ruleset::Route& route, std::string_view device) const;

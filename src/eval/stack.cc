@@ -8,7 +8,6 @@
 namespace rolewall::eval {
 namespace {
 
-constexpr const char* kNotForThisHost = "not addressed to this host, which does not forward";
 constexpr const char* kOwnSource = "martian source: this host's own address";
 constexpr const char* kLoopbackSource = "martian source: the loopback network";
 constexpr const char* kNoUnicastSource = "martian source: not the address of one host";

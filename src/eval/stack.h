@@ -24,6 +24,8 @@ struct OwnAddresses {
   static OwnAddresses of(const ruleset::Host& host);
 };
 
+inline constexpr const char* kNotForThisHost = "not addressed to this host, which does not forward";
+
 // Cuts `packet` to the length that its header names.
 const char* receive_ipv4_error(ByteSpan& packet);
 const char* receive_ipv6_error(ByteSpan& packet, bool loopback_device);

@@ -63,7 +63,11 @@ const Step* HookObservation::decision() const {
 Observation read_counters(Hook first, const ruleset::Table& watch) {
   Observation seen;
   seen.traced = false;
-  for (const Hook hook : {first, after(first)}) {
+  std::vector<Hook> way{first, after(first)};
+  if (watch::passed(watch, {Hook::Forward, watch::End::First})) {
+    way = {first, Hook::Forward, Hook::Postrouting};
+  }
+  for (const Hook hook : way) {
     const bool came = watch::passed(watch, {hook, watch::End::First});
     const bool left = watch::passed(watch, {hook, watch::End::Last});
     const Fate fate = left ? Fate::Accept : came ? Fate::Drop : Fate::Stack;

@@ -3,8 +3,6 @@
 // native rule in a hundred may be undecided. The rulesets are not part of the project; where their
 // folder is not there, the test is skipped.
 #include <fmt/format.h>
-#include <sched.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -16,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "sandbox/sandbox.h"
+#include "network.h"
 #include "trip.h"
 
 namespace rolewall::corpus {
@@ -151,18 +149,5 @@ int main(int count, char** words) {
     fmt::print("skipped: there is no corpus at `{}` (ROLEWALL_CORPUS names its folder)\n", folder);
     return corpus::kSkipped;
   }
-  // Real root needs no user namespace, and may send the largest of them at once.
-  if (::geteuid() == 0 && ::unshare(CLONE_NEWNET) == 0) {
-    return corpus::run(folder, verbose, only);
-  }
-  if (const std::string reason = sandbox::unavailable(); !reason.empty()) {
-    fmt::print("skipped: {}\n", reason);
-    return corpus::kSkipped;
-  }
-  const auto status = sandbox::run([&] { return corpus::run(folder, verbose, only); });
-  if (!status) {
-    fmt::print("{}\n", status.error().message);
-    return 1;
-  }
-  return *status;
+  return corpus::where_networks_can_be_made([&] { return corpus::run(folder, verbose, only); });
 }

@@ -1,16 +1,14 @@
 #include "trip.h"
 
 #include <fmt/format.h>
-#include <sched.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <regex>
 #include <set>
 
 #include "eval/program.h"
 #include "netlink/netlink.h"
+#include "network.h"
 #include "print/print.h"
 #include "process.h"
 #include "ruleset/names.h"
@@ -19,17 +17,6 @@ namespace rolewall::corpus {
 namespace {
 
 using namespace ruleset;  // NOLINT(google-build-using-namespace)
-
-Result<void> fresh_network(const std::vector<std::string>& interfaces) {
-  if (::unshare(CLONE_NEWNET) != 0) {
-    return fail(ErrorKind::System, fmt::format("unshare: {}", std::strerror(errno)), errno);
-  }
-  for (const std::string& name : interfaces) {
-    const Finished made = run({"ip", "link", "add", name, "type", "ifb"}, "");
-    if (made.status != 0) return fail(ErrorKind::System, name + ": " + made.output);
-  }
-  return {};
-}
 
 Result<Ruleset> read_kernel() {
   auto kernel = netlink::Connection::open();
@@ -241,7 +228,8 @@ void check_snapshot(const Ruleset& ruleset, Findings& findings) {
 }  // namespace
 
 Result<Findings> make_trip(const Sample& sample) {
-  TRY(fresh_network(sample.interfaces));
+  TRY(fresh_network());
+  TRY(add_devices(sample.interfaces));
   if (const Finished loaded = run(sample.loader, sample.text()); loaded.status != 0) {
     return fail(ErrorKind::Usage, first_line(loaded.output));
   }
@@ -260,7 +248,8 @@ Result<Findings> make_trip(const Sample& sample) {
 
   bool stripped = false;
   for (Table& table : before->tables) stripped |= strip(table);
-  TRY(fresh_network(sample.interfaces));
+  TRY(fresh_network());
+  TRY(add_devices(sample.interfaces));
   if (const auto written = write_kernel(*before); !written) {
     findings.losses.push_back(written.error().message);
     return findings;

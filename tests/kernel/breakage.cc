@@ -40,43 +40,6 @@ std::uint8_t protocol(const eval::Packet& packet) {
   return is_ipv6(packet) ? packet.bytes[ipv6::kNextHeader] : packet.bytes[ipv4::kProtocol];
 }
 
-void fix_transport_checksum(eval::Packet& packet) {
-  const std::size_t start = fixed_header(packet);
-  Bytes& bytes = packet.bytes;
-  const auto address = [&](std::size_t at4, std::size_t at6) {
-    const std::size_t at = is_ipv6(packet) ? at6 : at4;
-    const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(at);
-    return Bytes(begin, begin + (is_ipv6(packet) ? 16 : 4));
-  };
-  std::size_t at = 0;
-  switch (protocol(packet)) {
-    case net::protocol::kTcp:
-      at = 16;
-      break;
-    case net::protocol::kUdp:
-      at = 6;
-      break;
-    case net::protocol::kSctp:
-      at = 8;
-      break;
-    default:
-      return;
-  }
-  const bool sctp = protocol(packet) == net::protocol::kSctp;
-  if (start + at + (sctp ? 4 : 2) > bytes.size()) return;
-  std::memset(bytes.data() + start + at, 0, sctp ? 4 : 2);
-  const Bytes transport(bytes.begin() + static_cast<std::ptrdiff_t>(start), bytes.end());
-  if (sctp) {
-    eval::put_be32(bytes.data() + start + at, eval::sctp_checksum(transport));
-    return;
-  }
-  std::uint16_t sum = eval::transport_checksum(address(ipv4::kSource, ipv6::kSource),
-                                               address(ipv4::kDestination, ipv6::kDestination),
-                                               protocol(packet), transport);
-  if (sum == 0 && protocol(packet) == net::protocol::kUdp) sum = 0xffff;
-  eval::put_be16(bytes.data() + start + at, sum);
-}
-
 // Options for a hop-by-hop or destination header of `size` bytes (two of them its own).
 void fill_options(Bytes& header, std::size_t from, Random& random) {
   std::size_t at = from;
@@ -137,6 +100,43 @@ void fix_header_checksum(eval::Packet& packet) {
   eval::put_be16(packet.bytes.data() + ipv4::kChecksum, 0);
   eval::put_be16(packet.bytes.data() + ipv4::kChecksum,
                  eval::internet_checksum(std::span(packet.bytes).first(size)));
+}
+
+void fix_transport_checksum(eval::Packet& packet) {
+  const std::size_t start = fixed_header(packet);
+  Bytes& bytes = packet.bytes;
+  const auto address = [&](std::size_t at4, std::size_t at6) {
+    const std::size_t at = is_ipv6(packet) ? at6 : at4;
+    const auto begin = bytes.begin() + static_cast<std::ptrdiff_t>(at);
+    return Bytes(begin, begin + (is_ipv6(packet) ? 16 : 4));
+  };
+  std::size_t at = 0;
+  switch (protocol(packet)) {
+    case net::protocol::kTcp:
+      at = 16;
+      break;
+    case net::protocol::kUdp:
+      at = 6;
+      break;
+    case net::protocol::kSctp:
+      at = 8;
+      break;
+    default:
+      return;
+  }
+  const bool sctp = protocol(packet) == net::protocol::kSctp;
+  if (start + at + (sctp ? 4 : 2) > bytes.size()) return;
+  std::memset(bytes.data() + start + at, 0, sctp ? 4 : 2);
+  const Bytes transport(bytes.begin() + static_cast<std::ptrdiff_t>(start), bytes.end());
+  if (sctp) {
+    eval::put_be32(bytes.data() + start + at, eval::sctp_checksum(transport));
+    return;
+  }
+  std::uint16_t sum = eval::transport_checksum(address(ipv4::kSource, ipv6::kSource),
+                                               address(ipv4::kDestination, ipv6::kDestination),
+                                               protocol(packet), transport);
+  if (sum == 0 && protocol(packet) == net::protocol::kUdp) sum = 0xffff;
+  eval::put_be16(bytes.data() + start + at, sum);
 }
 
 void make_fragment_unique(eval::Packet& packet, std::uint64_t number) {

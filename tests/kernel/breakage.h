@@ -10,6 +10,9 @@ namespace rolewall::kernel_judge {
 // Recomputes the header checksum of IPv4; nothing for IPv6.
 void fix_header_checksum(eval::Packet& packet);
 
+// The same of TCP's, UDP's and SCTP's. REQUIRES: no options and no extension headers.
+void fix_transport_checksum(eval::Packet& packet);
+
 // Gives a fragment an identification that no other packet has, so that no two make a whole.
 void make_fragment_unique(eval::Packet& packet, std::uint64_t number);
 

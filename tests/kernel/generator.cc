@@ -1,10 +1,12 @@
 #include "generator.h"
 
 #include <algorithm>
+#include <span>
 
 #include "base/check.h"
 #include "breakage.h"
 #include "eval/build.h"
+#include "eval/wire.h"
 #include "net/protocol.h"
 #include "random.h"
 
@@ -225,6 +227,13 @@ bool unroutable(const net::Address& address) {
   return value == 0 || value >> 96 == 0xffff;  // "::", and IPv4-mapped ones
 }
 
+net::Address destination_in(const eval::Packet& packet) {
+  if (packet.ether_type == eval::kEtherTypeIpv6) {
+    return net::ipv6_from_bytes(packet.bytes.data() + eval::ipv6::kDestination);
+  }
+  return net::ipv4_from_bytes(packet.bytes.data() + eval::ipv4::kDestination);
+}
+
 bool is_loopback(const net::Address& address) {
   if (const auto* ipv4 = std::get_if<net::Ipv4>(&address)) return ipv4->value >> 24 == 127;
   return std::get<net::Ipv6>(address).value == 1;
@@ -283,6 +292,31 @@ eval::PacketType type_of(const net::Address& destination) {
   const auto first = net::to_bytes(destination)[0];
   const bool group = net::is_ipv4(destination) ? first >> 4 == 14 : first == 0xff;
   return group ? eval::PacketType::Multicast : eval::PacketType::Host;
+}
+
+// What a program sends to a group or to everybody meets the postrouting hook twice: as a copy for
+// this host, which has lost its socket, and as itself (ip_mc_output() of net/ipv4/ip_output.c). And
+// where it names no source, the kernel fills one in. The trace does not tell these apart.
+//
+// And a link-local address is one device's: what comes in by the loopback's far end has lost the
+// route that it was sent by.
+bool is_sent_as_asked(const Question& question) {
+  const auto link_local = [](const auto& bytes, std::size_t at) {
+    return bytes[at] == 0xfe && (bytes[at + 1] & 0xc0) == 0x80;
+  };
+  if (!question.outbound) {
+    return question.packet.in_device != "lo" ||
+           question.packet.ether_type != eval::kEtherTypeIpv6 ||
+           question.packet.bytes.size() < 40 || !link_local(question.packet.bytes, 24);
+  }
+  const auto& bytes = question.packet.bytes;
+  if (unroutable(destination_in(question.packet))) return false;
+  if (question.packet.ether_type == eval::kEtherTypeIpv6) {
+    const std::span source(bytes.data() + 8, 16);
+    return bytes[24] != 0xff && !std::ranges::all_of(source, [](auto byte) { return byte == 0; });
+  }
+  const std::span source(bytes.data() + 12, 4);
+  return bytes[16] < 224 && !std::ranges::all_of(source, [](auto byte) { return byte == 0; });
 }
 
 Question to_question(const Known& known) {

@@ -18,6 +18,7 @@ namespace rolewall::kernel_judge {
 struct Question {
   eval::Packet packet;
   bool outbound = false;
+  bool bound = true;  // outbound: the program has bound its socket to the device
 };
 
 // A packet that somebody asks about: what is near it is likely to be near a rule.
@@ -30,6 +31,9 @@ struct Known {
 
 eval::PacketType type_of(const net::Address& destination);
 Question to_question(const Known& known);
+
+// Whether what is observed is the packet asked about: see generator.cc.
+bool is_sent_as_asked(const Question& question);
 
 class Generator {
  public:

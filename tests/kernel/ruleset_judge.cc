@@ -1,7 +1,8 @@
 // Rulesets that nobody's compiler wrote, on the live kernel: random text in nft's syntax is loaded
 // in a namespace and read back from there, and packets aimed at its boundaries are put through it,
 // in the kernel and in the evaluator. They must agree on fate, deciding rule, path
-// and bytes after. What disagrees is cut down to the rules that matter, and printed with the command that repeats it.
+// and bytes after. What disagrees is cut down to the rules that matter, and printed with the
+// command that repeats it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,16 +12,15 @@
 #include <cstring>
 #include <map>
 #include <optional>
-#include <set>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "generator.h"
 #include "in_sandbox.h"
-#include "print/snapshot_fields.h"
 #include "ruleset_text.h"
 #include "sandbox/sandbox.h"
+#include "tally.h"
 #include "trial.h"
 #include "words.h"
 
@@ -61,20 +61,6 @@ std::optional<Arguments> parse(int count, char** words) {
   }
   if (count % 2 == 0) return std::nullopt;
   return arguments;
-}
-
-// What a program sends to a group or to everybody meets the postrouting hook twice: as a copy for
-// this host, which has lost its socket, and as itself (ip_mc_output() of net/ipv4/ip_output.c). And
-// where it names no source, the kernel fills one in. The trace does not tell these apart.
-bool is_sent_as_asked(const Question& question) {
-  if (!question.outbound) return true;
-  const auto& bytes = question.packet.bytes;
-  if (question.packet.ether_type == eval::kEtherTypeIpv6) {
-    const std::span source(bytes.data() + 8, 16);
-    return bytes[24] != 0xff && !std::ranges::all_of(source, [](auto byte) { return byte == 0; });
-  }
-  const std::span source(bytes.data() + 12, 4);
-  return bytes[16] < 224 && !std::ranges::all_of(source, [](auto byte) { return byte == 0; });
 }
 
 ruleset::Host host_on_trial() {
@@ -151,7 +137,7 @@ class Runner {
         continue;
       }
       ++packets_;
-      tally((*trial)->ruleset(), answers->journey);
+      tally_.add((*trial)->ruleset(), answers->journey);
       if (answers->difference.empty()) continue;
       if (++disagreements_ > kMostShown) continue;
       fmt::print("DISAGREEMENT: {}\n  {}\n  bytes: {}\n  evaluator:\n{}  kernel:\n{}",
@@ -178,27 +164,8 @@ class Runner {
                (*trial)->comparison().describe(answers->seen));
   }
 
-  // Which expressions ran: of each rule that was tried, those up to where it broke.
-  void tally(const ruleset::Ruleset& ruleset, const eval::Journey& journey) {
-    std::set<std::string_view> ran;
-    for (const eval::HookResult& hook : journey.hooks) {
-      for (const eval::Step& step : hook.steps) {
-        const auto& exprs = ruleset.tables[step.table].chains[step.chain].rules[step.rule].exprs;
-        const std::size_t end =
-            step.matched ? exprs.size() : std::min<std::size_t>(step.broke_at + 1, exprs.size());
-        for (std::size_t i = 0; i < end; ++i) {
-          ran.insert(
-              std::visit([]<class T>(const T&) { return print::Fields<T>::kType; }, exprs[i]));
-        }
-      }
-    }
-    for (const std::string_view name : ran) ++by_expression_[name];
-  }
-
   void report(double seconds) const {
-    fmt::print("packets that ran each expression:");
-    for (const auto& [name, count] : by_expression_) fmt::print(" {} {},", name, count);
-    fmt::print("\n");
+    fmt::print("packets that ran each expression: {}\n", tally_.in_words());
     for (const auto& [reason, count] : undecided_) {
       fmt::print("undecided, not compared: {} packets: {}\n", count, reason);
     }
@@ -215,7 +182,7 @@ class Runner {
   std::uint64_t refused_ = 0;
   std::uint64_t packets_ = 0;
   std::uint64_t disagreements_ = 0;
-  std::map<std::string_view, std::uint64_t> by_expression_;
+  Tally tally_;
   std::map<std::string, std::uint64_t> undecided_;
 };
 

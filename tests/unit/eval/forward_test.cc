@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <tuple>
 
 #include "eval/checksum.h"
 #include "eval/wire.h"
@@ -125,6 +126,33 @@ TEST_CASE("link-local and unspecified IPv6 sources are not forwarded") {
     packet.destination = address("2001:db8:1::1");
     CHECK_EQ(journey_of(forward_accepts_to("lan"), router(), arriving(packet)).fate(), Fate::Stack);
   }
+}
+
+// rt6_need_strict(): each link has its own fe80::/10.
+TEST_CASE("a link-local address is this host's on its own device alone") {
+  Host on = router();
+  for (const auto& [to, type, device, table] :
+       {std::tuple("fe80::1:1", RouteType::Local, "eth0", 255U),
+        std::tuple("fe80::2:1", RouteType::Local, "lan", 255U),
+        std::tuple("::/0", RouteType::Unicast, "eth0", 254U)}) {
+    Route& route = on.routes->emplace_back();
+    route.to = prefix(to);
+    route.type = type;
+    route.device = device;
+    route.table = table;
+  }
+  on.addresses.push_back(prefix("fe80::1:1"));
+  on.addresses.push_back(prefix("fe80::2:1"));
+  const Ruleset none;
+  const auto hooks = [&](const char* to) {
+    return journey_of(none, on, towards(to)).hooks.back().hook;
+  };
+  CHECK_EQ(hooks("fe80::1:1"), Hook::Input);
+  CHECK_EQ(hooks("fe80::2:1"), Hook::Postrouting);  // sent on, by the device that it came by
+  CHECK_EQ(journey_of(none, on, towards("fe80::2:1")).after.out_device, "eth0");
+  on.forwards_ipv6 = false;
+  CHECK_EQ(journey_of(none, on, towards("fe80::1:1")).fate(), Fate::Accept);
+  CHECK_EQ(journey_of(none, on, towards("fe80::2:1")).fate(), Fate::Stack);
 }
 
 }  // namespace

@@ -140,6 +140,35 @@ TEST_CASE("masquerade takes the address of the device that the packet leaves by"
   CHECK_EQ(guessed.conditions[0].is, "10.0.0.1");
 }
 
+// inet_select_addr() takes the first that fits, and what fits is not said; ipv6_dev_get_saddr()
+// goes by scope before it goes by device.
+TEST_CASE("of a device's addresses each is a way, and a link-local one is not for what goes far") {
+  Host on = router();
+  const auto own = [&](const char* text, const char* device) {
+    on.addresses.push_back(prefix(text));
+    Route& route = on.routes->emplace_back();
+    route.to = prefix(text);
+    route.type = RouteType::Local;
+    route.device = device;
+    route.table = 255;
+  };
+  on.interfaces.emplace_back().device = "eth0";
+  own("198.51.100.2", "wan");
+  own("fe80::1", "wan");
+  const auto rules = one_table({nat_chain(Hook::Postrouting, {Masquerade{}})});
+  PacketFields far = fields(6, 80);
+  far.destination = address("8.8.8.8");
+  const auto ways = Evaluator(rules, on).outcomes(arriving(far), Direction::Arrive).ways;
+  REQUIRE_EQ(ways.size(), 2);
+  CHECK(address_at(ways[0].after, ipv4::kSource) != address_at(ways[1].after, ipv4::kSource));
+  PacketFields far6 = fields6(6, 80);
+  far6.destination = address("2001:db8:5::1");
+  const Journey journey = Evaluator(rules, on).arrive(arriving(far6));
+  CHECK_EQ(journey.fate(), Fate::Accept);
+  CHECK(net::Address(net::ipv6_from_bytes(journey.after.bytes.data() + ipv6::kSource)) ==
+        address("fd00::1"));  // another device's
+}
+
 TEST_CASE("a source port out of the range is drawn, under a condition") {
   Masquerade nat;
   nat.port_min = 1;

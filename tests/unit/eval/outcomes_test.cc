@@ -200,6 +200,28 @@ TEST_CASE("what the routes say, where they are known") {
            "a");
 }
 
+// rt6_device_match(): of several routes to the sender, the one by the device that bears the address
+// that was asked for.
+TEST_CASE("the way back of what came to a link-local address is by that address's device") {
+  Host on = host();
+  on.routes.emplace();
+  on.routes->push_back({prefix("::/0"), RouteType::Unicast, "eth0", std::nullopt, 254, 100});
+  on.routes->push_back({prefix("::/0"), RouteType::Unicast, "eth1", std::nullopt, 254, 200});
+  on.routes->push_back({prefix("fe80::1"), RouteType::Local, "eth0", std::nullopt, 255, 0});
+  on.routes->push_back({prefix("fe80::2"), RouteType::Local, "eth1", std::nullopt, 255, 0});
+  const Fib fib{FibResult::Oif, fib_flag::kSource | fib_flag::kIif | fib_flag::kPresent, 0};
+  const auto rules = one_table({base_chain({rule({fib, is(Value::u8(1)), accept()})},
+                                           Hook::Prerouting, -300, VerdictCode::Drop)});
+  const auto before_routing = [&](const char* to) {
+    PacketFields packet = fields6();
+    packet.destination = address(to);
+    return Evaluator(rules, on).arrive(arriving(packet)).hooks.front().fate;
+  };
+  CHECK_EQ(before_routing("fe80::1"), Fate::Accept);
+  CHECK_EQ(before_routing("fe80::2"), Fate::Drop);
+  CHECK_EQ(before_routing("fd00::1"), Fate::Accept);  // one that no link owns says nothing
+}
+
 TEST_CASE("taken elsewhere: SYN proxy, transparent proxy, another device") {
   const auto flags = [](std::uint8_t bits) {
     PacketFields packet = fields();

@@ -1,0 +1,36 @@
+#include "tally.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <variant>
+
+#include "print/snapshot_fields.h"
+
+namespace rolewall::kernel_judge {
+
+void Tally::add(const ruleset::Ruleset& ruleset, const eval::Journey& journey) {
+  std::set<std::string_view> ran;
+  for (const eval::HookResult& hook : journey.hooks) {
+    for (const eval::Step& step : hook.steps) {
+      const auto& exprs = ruleset.tables[step.table].chains[step.chain].rules[step.rule].exprs;
+      const std::size_t end =
+          step.matched ? exprs.size() : std::min<std::size_t>(step.broke_at + 1, exprs.size());
+      for (std::size_t i = 0; i < end; ++i) {
+        ran.insert(std::visit([]<class T>(const T&) { return print::Fields<T>::kType; }, exprs[i]));
+      }
+    }
+  }
+  for (const std::string_view name : ran) ++packets_[name];
+}
+
+std::string Tally::in_words() const {
+  std::string words;
+  for (const auto& [name, count] : packets_) {
+    words += fmt::format("{}{} {}", words.empty() ? "" : ", ", name, count);
+  }
+  return words;
+}
+
+}  // namespace rolewall::kernel_judge
