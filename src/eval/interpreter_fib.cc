@@ -71,6 +71,12 @@ RouteType type_of_failure(const ruleset::Route* route) {
   return says ? route->type : RouteType::Unreachable;
 }
 
+// skb->dev: what a program sends has none before postrouting.
+std::string_view device_at_hand(const Frame& frame) {
+  return frame.hook == Hook::Postrouting || frame.hook == Hook::Egress ? frame.out_device
+                                                                       : frame.in_device;
+}
+
 bool leads_nowhere(const ruleset::Route* route) {
   return route == nullptr || route->type == RouteType::Blackhole ||
          route->type == RouteType::Unreachable || route->type == RouteType::Prohibit ||
@@ -84,7 +90,8 @@ Interpreter::Next Interpreter::run_fib(const ruleset::Fib& fib) {
 }
 
 // __inet_dev_addr_type() of net/ipv4/fib_frontend.c asks the local table alone, where what is not
-// listed is unicast; __nft_fib6_eval_type() looks up a route.
+// listed is unicast; __nft_fib6_eval_type() looks up a route, of a link's own addresses the one by
+// that link.
 Interpreter::Next Interpreter::run_fib_type(const ruleset::Fib& fib) {
   const net::Address asked = address_at(*frame_, (fib.flags & flag::kSource) != 0);
   const bool on_device = (fib.flags & (flag::kIif | flag::kOif)) != 0;
@@ -101,8 +108,10 @@ Interpreter::Next Interpreter::run_fib_type(const ruleset::Fib& fib) {
     const bool counts = route != nullptr && (!on_device || route->device == device);
     return is(counts ? route->type : RouteType::Unicast);
   }
-  if (routes_.known() && !is_ipv6_link_local(asked)) {
-    const ruleset::Route* route = routes_.find(asked);
+  if (routes_.known()) {
+    const std::string_view link = on_device ? device : device_at_hand(*frame_);
+    const ruleset::Route* route =
+        is_ipv6_link_local(asked) ? routes_.find_by(asked, link) : routes_.find(asked);
     if (on_device && std::ranges::count(routes_.addresses_on(device, true), asked) != 0) {
       return is(RouteType::Local);
     }
@@ -163,9 +172,10 @@ Interpreter::Next Interpreter::run_fib_device(const ruleset::Fib& fib) {
   const net::Address asked = address_at(*frame_, source);
   if (routes_.known()) {
     // Of a link's own addresses the route by that link is looked up.
-    const bool on_link = is_ipv6_link_local(asked) && !device.empty();
+    const std::string_view link = compares ? device : device_at_hand(*frame_);
+    const bool on_link = is_ipv6_link_local(asked) && !link.empty();
     const ruleset::Route* route = on_link
-                                      ? routes_.find_by(asked, device)
+                                      ? routes_.find_by(asked, link)
                                       : routes_.find_between(asked, address_at(*frame_, !source));
     const bool here = route != nullptr && (route->type == RouteType::Local ||
                                            (frame_->ipv6 && route->type == RouteType::Anycast));

@@ -274,9 +274,9 @@ AddressBytes padded(const net::Address& address) {
   return bytes;
 }
 
-bool is_loopback_ipv4(const net::Address& address) {
-  const auto bytes = net::to_bytes(address);
-  return bytes.size() == 4 && bytes[0] == 127;
+bool is_loopback(const net::Address& address) {
+  if (const auto* ipv6 = std::get_if<net::Ipv6>(&address)) return ipv6->value == 1;
+  return std::get<net::Ipv4>(address).value >> 24 == 127;
 }
 
 // Where the host does not say which address is on which device, what is behind a device tells: 0
@@ -292,17 +292,25 @@ int likelihood(const ruleset::Host& host, std::string_view device, const net::Ad
 }
 
 // The address of a device that translation takes: inet_select_addr() and ipv6_dev_get_saddr() for
-// sources, which take another device's where this one has none, and none of 127.0.0.0/8. Which one
-// of several, the host's description does not say: each, as a condition.
+// sources, which take another device's where this one has none, and none of the loopback's; to
+// itself a host speaks IPv6 from the same address. Which one of several, the host's description
+// does not say: each, as a condition.
 enum class Found : std::uint8_t { Yes, DeviceHasNone, NotKnown };
 Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressBytes& address) {
   const Routes routes(*frame.host);
   std::vector<net::Address> all = routes.addresses_on(device, frame.ipv6);
-  const bool to_link = frame.ipv6 && is_link_local(destination_of(frame.bytes, true));
+  const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  if (const ruleset::Route* route = routes.find_local(to);
+      frame.ipv6 && route != nullptr && kind == NatKind::Source &&
+      route->type == ruleset::RouteType::Local) {
+    address = padded(to);
+    return Found::Yes;
+  }
+  const bool to_link = is_link_local(to);
   const auto of_scope = [&](const net::Address& a) { return is_link_local(a) == to_link; };
   if (std::ranges::any_of(all, of_scope) || !to_link) std::erase_if(all, std::not_fn(of_scope));
   if (kind == NatKind::Source) {
-    std::erase_if(all, is_loopback_ipv4);
+    std::erase_if(all, is_loopback);
     if (all.empty() && !to_link) {
       for (const ruleset::Interface& other : frame.host->interfaces) {
         for (const net::Address& found : routes.addresses_on(other.device, frame.ipv6)) {

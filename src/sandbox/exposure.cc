@@ -56,6 +56,20 @@ bool is_looked_up(const Table& table, std::string_view set) {
   });
 }
 
+std::uint32_t count_users(const Table& table, std::string_view set) {
+  std::uint32_t count = 0;
+  for (const Chain& chain : table.chains) {
+    for (const Rule& rule : chain.rules) {
+      count += static_cast<std::uint32_t>(std::ranges::count_if(rule.exprs, [&](const Expr& expr) {
+        const auto* dynset = std::get_if<Dynset>(&expr);
+        return dynset != nullptr && dynset->set == set;
+      }));
+    }
+  }
+  return count;
+}
+
+// What several rules share is for each of them its part.
 std::uint32_t patience_of(const Table& table, const Dynset& dynset) {
   if (dynset.op == DynsetOp::Delete || is_looked_up(table, dynset.set)) return 1;
   std::uint32_t least = patience_of(dynset.exprs);
@@ -63,7 +77,8 @@ std::uint32_t patience_of(const Table& table, const Dynset& dynset) {
     least = sooner(least, patience_of(set->exprs));
     if (set->size > 0) least = sooner(least, set->size);
   }
-  return least;
+  const std::uint32_t users = std::max(1U, count_users(table, dynset.set));
+  return least == 0 ? 0 : std::max(1U, least / users);
 }
 
 std::uint32_t patience_of(const Table& table, const Lookup& lookup) {

@@ -166,7 +166,14 @@ TEST_CASE("of a device's addresses each is a way, and a link-local one is not fo
   const Journey journey = Evaluator(rules, on).arrive(arriving(far6));
   CHECK_EQ(journey.fate(), Fate::Accept);
   CHECK(net::Address(net::ipv6_from_bytes(journey.after.bytes.data() + ipv6::kSource)) ==
-        address("fd00::1"));  // another device's
+        address("fd00::1"));             // another device's
+  PacketFields within = fields6(6, 80);  // RFC 6724, rule 1
+  within.source = address("fd00::2");
+  within.destination = address("fd00::1");
+  Packet sent = build(within);
+  sent.out_device = "lo";
+  CHECK(net::Address(net::ipv6_from_bytes(Evaluator(rules, on).send(sent).after.bytes.data() +
+                                          ipv6::kSource)) == address("fd00::1"));
 }
 
 TEST_CASE("a source port out of the range is drawn, under a condition") {

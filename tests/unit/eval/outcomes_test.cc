@@ -220,6 +220,18 @@ TEST_CASE("the way back of what came to a link-local address is by that address'
   CHECK_EQ(before_routing("fe80::1"), Fate::Accept);
   CHECK_EQ(before_routing("fe80::2"), Fate::Drop);
   CHECK_EQ(before_routing("fd00::1"), Fate::Accept);  // one that no link owns says nothing
+
+  const Fib type{FibResult::AddressType, fib_flag::kDestination, 0};
+  const auto local = Value::host_u32(static_cast<std::uint32_t>(RouteType::Local));
+  const auto of_type = one_table(
+      {base_chain({rule({type, is(local), accept()})}, Hook::Prerouting, -300, VerdictCode::Drop)});
+  const auto is_local = [&](const char* to) {
+    PacketFields packet = fields6();
+    packet.destination = address(to);
+    return Evaluator(of_type, on).arrive(arriving(packet)).hooks.front().fate == Fate::Accept;
+  };
+  CHECK(is_local("fe80::1"));
+  CHECK_FALSE(is_local("fe80::2"));  // it came by eth0
 }
 
 TEST_CASE("taken elsewhere: SYN proxy, transparent proxy, another device") {

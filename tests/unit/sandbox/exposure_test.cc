@@ -46,6 +46,14 @@ TEST_CASE("a set filled from the packet path") {
   set.size = 8;
   CHECK_EQ(patience(with_set(set), of({fill})), 8);
 
+  // Rules that fill the same one share what it allows.
+  Table shared = with_set(set);
+  shared.chains.resize(1);
+  shared.chains[0].rules = {of({fill}), of({Counter{}, fill}), of({fill})};
+  CHECK_EQ(patience(shared, of({fill})), 2);
+  shared.sets[0].size = 2;
+  CHECK_EQ(patience(shared, of({fill})), 1);
+
   // Where another rule asks whether a source is in it, the second packet can already differ.
   Table table = with_set(set);
   table.chains.resize(1);
