@@ -302,7 +302,7 @@ Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressByt
   const net::Address to = destination_of(frame.bytes, frame.ipv6);
   if (const ruleset::Route* route = routes.find_local(to);
       frame.ipv6 && route != nullptr && kind == NatKind::Source &&
-      route->type == ruleset::RouteType::Local) {
+      route->type == ruleset::RouteType::Local && (!is_link_local(to) || route->device == device)) {
     address = padded(to);
     return Found::Yes;
   }

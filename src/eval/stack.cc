@@ -283,6 +283,8 @@ bool rewrites_options(ByteSpan packet) {
 const char* route_ipv6_error(ByteSpan packet, const OwnAddresses& own, Forwarding forwarding) {
   const std::uint8_t* destination = packet.data() + ipv6::kDestination;
   if (is_ipv6_multicast(destination) || forwarding == Forwarding::On) return nullptr;
+  if (is_ipv6_loopback(destination))
+    return nullptr;  // over the loopback, or it had not come so far
   return own.delivered.ipv6.contains(net::ipv6_from_bytes(destination)) ? nullptr : kNotForThisHost;
 }
 

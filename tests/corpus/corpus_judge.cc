@@ -52,7 +52,8 @@ constexpr std::uint64_t kOfASingleRule = 12;  // packets
 struct Arguments {
   std::string folder;
   std::uint64_t packets = 150;  // of each ruleset
-  std::size_t part = 0;         // of `parts`
+  std::uint64_t seed = 0;
+  std::size_t part = 0;  // of `parts`
   std::size_t parts = 1;
   std::string only;                     // a part of a sample's name
   std::optional<std::uint64_t> packet;  // the packet's number, of `only`
@@ -71,6 +72,8 @@ std::optional<Arguments> parse(int count, char** words) {
       return std::nullopt;
     } else if (word == "--packets") {
       arguments.packets = std::strtoull(words[++i], nullptr, 10);
+    } else if (word == "--seed") {
+      arguments.seed = std::strtoull(words[++i], nullptr, 10);
     } else if (word == "--only") {
       arguments.only = words[++i];
     } else if (word == "--packet") {
@@ -286,7 +289,7 @@ class Runner {
     const auto boundaries = kernel_judge::Boundaries::of((*trial)->ruleset(), host);
     const auto aims = kernel_judge::aims_of((*trial)->ruleset());
     const std::vector<kernel_judge::Known> known;
-    const std::uint64_t seed = seed_of(name);
+    const std::uint64_t seed = seed_of(name) ^ arguments_.seed;
     const kernel_judge::Generator generator(boundaries, host, known, seed, false);
     const bool has_nat = translates((*trial)->ruleset());
     const std::uint64_t first = arguments_.packet.value_or(0);
@@ -305,8 +308,8 @@ class Runner {
                                                       in_words(question), answers.error().message));
       }
       if (!count(**trial, question, *answers)) continue;
-      fmt::print("DISAGREEMENT: {}\n  again: {} {} --only '{}' --packet {}\n", answers->difference,
-                 program_, arguments_.folder, name, number);
+      fmt::print("DISAGREEMENT: {}\n  again: {} {} --seed {} --only '{}' --packet {}\n",
+                 answers->difference, program_, arguments_.folder, arguments_.seed, name, number);
       if (++disagreements_ > kMostShown) break;
       show(**trial, question, *answers);
       trial->reset();
@@ -418,6 +421,7 @@ int main(int count, char** words) {
   if (!arguments) {
     fmt::print(stderr,
                "usage: corpus_judge FOLDER [--part N/OF] [--packets OF_EACH_RULESET] "
+               "[--seed S] "
                "[--only PART_OF_A_NAME [--packet N]] [--verbose]\n");
     return 2;
   }

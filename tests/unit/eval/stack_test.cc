@@ -3,12 +3,14 @@
 #include <doctest/doctest.h>
 
 #include "eval/checksum.h"
+#include "eval/eval.h"
 #include "rules.h"
 
 namespace rolewall::eval {
 namespace {
 
 using Bytes = std::vector<std::uint8_t>;
+using ruleset::Ruleset;
 
 bool received(Bytes bytes, bool loopback = false) {
   ByteSpan span = bytes;
@@ -161,6 +163,15 @@ TEST_CASE("hop-by-hop options are parsed first of all") {
   CHECK_FALSE(passes({1, 5, 0, 0, 0, 0}));
   CHECK_FALSE(passes({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}));  // more than seven bytes
   CHECK_FALSE(passes({0xc2, 4, 0, 1, 0, 0}));                       // jumbo
+}
+
+TEST_CASE("what comes over the loopback to ::1 is delivered, whoever it says that it is from") {
+  PacketFields packet = fields6();
+  packet.source = address("2001:db8:77::1");
+  packet.destination = address("::1");
+  const Ruleset none;
+  CHECK_EQ(Evaluator(none, host()).arrive(arriving(packet, "lo")).fate(), Fate::Accept);
+  CHECK_EQ(Evaluator(none, host()).arrive(arriving(packet)).fate(), Fate::Stack);
 }
 
 }  // namespace
