@@ -207,7 +207,7 @@ bool Evaluator::Machine::gather(Frame& frame, Fragments::User user, const Option
   if (by_hook && frame.flow.tracking == Tracking::Untracked) return true;
   if (frame.ipv6 ? !has_fragment_header(frame.bytes) : !is_ipv4_fragment(frame.bytes)) return true;
   const Packet fragment = packet_now(frame);
-  const bool may_be_off = by_hook && plan_for(frame).conntrack == ConntrackUse::Unknown;
+  const bool may_be_off = by_hook && plan_for(frame).reassembly == ConntrackUse::Unknown;
   Fragments on_trial;
   const Gathered gathered =
       (may_be_off ? on_trial : fragments_)
@@ -501,6 +501,11 @@ void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& 
   const bool same_device = frame.leaves_by == frame.in_device;
   if (const char* reason = forward_error(frame.bytes, frame.ipv6, frame.type, same_device)) {
     journey.hooks.push_back(stopped_by_stack(Hook::Forward, reason));
+    return;
+  }
+  if (frame.has_socket) {
+    journey.hooks.push_back(
+        stopped_by_stack(Hook::Forward, "a transparent socket has taken it: it is not forwarded"));
     return;
   }
   count_hop(frame.own_bytes(), frame.ipv6);

@@ -61,6 +61,7 @@ struct Frame {
   std::uint32_t mark = 0;
   std::uint32_t priority = 0;
   PacketType type = PacketType::Host;
+  bool has_socket = false;  // a tproxy has found one (skb->sk), on the way in
   Flow flow;
   const ruleset::Host* host = nullptr;
   Choices* choices = nullptr;         // what is taken where several answers are possible

@@ -44,9 +44,14 @@ HookPlan plan_hook(const Program& program, Hook hook, bool ipv6) {
     }
   }
   const ConntrackUse conntrack = ipv6 ? program.conntrack_ipv6() : program.conntrack_ipv4();
-  if (conntrack != ConntrackUse::Off && (hook == Hook::Prerouting || hook == Hook::Output)) {
-    plan.stages.push_back({kDefragPriority, Stage::Kind::Defrag});
-    plan.stages.push_back({kConntrackPriority, Stage::Kind::Conntrack});
+  const ConntrackUse reassembly = ipv6 ? program.reassembly_ipv6() : program.reassembly_ipv4();
+  if (hook == Hook::Prerouting || hook == Hook::Output) {
+    if (reassembly != ConntrackUse::Off) {
+      plan.stages.push_back({kDefragPriority, Stage::Kind::Defrag});
+    }
+    if (conntrack != ConntrackUse::Off) {
+      plan.stages.push_back({kConntrackPriority, Stage::Kind::Conntrack});
+    }
   }
   order_by_priority(plan.nat_chains);
   return plan;
@@ -58,7 +63,7 @@ FamilyPlan plan_family(const Program& program, bool ipv6) {
   FamilyPlan plan{plan_hook(program, Hook::Prerouting, ipv6), plan_hook(program, Hook::Input, ipv6),
                   plan_hook(program, Hook::Forward, ipv6), plan_hook(program, Hook::Output, ipv6),
                   plan_hook(program, Hook::Postrouting, ipv6)};
-  plan.conntrack = ipv6 ? program.conntrack_ipv6() : program.conntrack_ipv4();
+  plan.reassembly = ipv6 ? program.reassembly_ipv6() : program.reassembly_ipv4();
   // One NAT chain anywhere registers NAT on all four hooks (nf_nat_register_fn()).
   const std::pair<HookPlan*, std::int32_t> hooks[] = {{&plan.prerouting, kDestinationNatPriority},
                                                       {&plan.input, kSourceNatPriority},

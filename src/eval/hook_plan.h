@@ -29,7 +29,7 @@ struct HookPlan {
 // All hooks that IPv4, or IPv6, passes.
 struct FamilyPlan {
   HookPlan prerouting, input, forward, output, postrouting;
-  ConntrackUse conntrack = ConntrackUse::Off;
+  ConntrackUse reassembly = ConntrackUse::Off;
   bool has_nat = false;
 };
 

@@ -40,6 +40,7 @@ Interpreter::Next Interpreter::run_tproxy(const ruleset::Tproxy& tproxy) {
     return Next::Break;
   }
   const bool taken = choose_whether("a transparent socket takes it");
+  frame_->has_socket |= taken;
   return taken ? Next::Expression : Next::Break;
 }
 
@@ -51,6 +52,8 @@ Interpreter::Next Interpreter::run_synproxy() {
   constexpr std::uint8_t kAck = 0x10;
   const Dissection& dissection = frame_->dissection;
   if (!dissection.has_protocol || dissection.protocol != protocol::kTcp) return Next::Break;
+  // Kernel 6.18 drops every TCP packet here; by the source of 6.12 it is as with IPv4.
+  if (frame_->ipv6) return undecided("a SYN proxy of IPv6, about which kernels differ");
   const auto drop = [&] {
     target_ = {.code = ruleset::VerdictCode::Drop};
     return Next::Verdict;
@@ -79,6 +82,11 @@ Interpreter::Next Interpreter::run_fwd(const ruleset::Fwd& fwd) {
     const auto family =
         static_cast<std::uint32_t>(frame_->ipv6 ? ruleset::Family::Ip6 : ruleset::Family::Ip);
     if (fwd.family != family) return Next::Break;
+    const std::uint8_t hops = frame_->bytes[frame_->ipv6 ? ipv6::kHopLimit : ipv4::kTtl];
+    if (hops <= 1) {
+      target_ = {.code = ruleset::VerdictCode::Drop};
+      return Next::Verdict;
+    }
   }
   const std::uint32_t index = word(fwd.device);
   std::string device = fmt::format("of index {}", index);

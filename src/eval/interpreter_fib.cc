@@ -83,6 +83,13 @@ bool leads_nowhere(const ruleset::Route* route) {
          route->type == RouteType::Throw;
 }
 
+// ipv6_anycast_destination(): the first address of a network on a link is its routers'.
+bool is_anycast(const ruleset::Route& route, const net::Address& asked) {
+  constexpr unsigned kPointToPoint = 127;
+  return route.type == RouteType::Anycast ||
+         (!route.gateway && route.to.length < kPointToPoint && route.to.address == asked);
+}
+
 }  // namespace
 
 Interpreter::Next Interpreter::run_fib(const ruleset::Fib& fib) {
@@ -112,12 +119,11 @@ Interpreter::Next Interpreter::run_fib_type(const ruleset::Fib& fib) {
     const std::string_view link = on_device ? device : device_at_hand(*frame_);
     const ruleset::Route* route =
         is_ipv6_link_local(asked) ? routes_.find_by(asked, link) : routes_.find(asked);
-    if (on_device && std::ranges::count(routes_.addresses_on(device, true), asked) != 0) {
-      return is(RouteType::Local);
-    }
     if (leads_nowhere(route)) return is(type_of_failure(route));
-    const bool own = route->type == RouteType::Local && !on_device;
-    return is(own || route->type == RouteType::Anycast ? route->type : RouteType::Unicast);
+    if (is_anycast(*route, asked)) return is(RouteType::Anycast);
+    const bool own = on_device ? std::ranges::count(routes_.addresses_on(device, true), asked) != 0
+                               : route->type == RouteType::Local;
+    return is(own ? RouteType::Local : RouteType::Unicast);
   }
   const auto holds = [&](const std::vector<net::Prefix>& addresses) {
     return std::ranges::any_of(addresses, [&](const net::Prefix& p) {

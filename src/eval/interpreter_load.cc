@@ -95,6 +95,12 @@ Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
       load.offset < ipv4::header_size(bytes) && load.offset + load.length > ipv4::kHeaderSize) {
     return undecided("IP options that the host has written into");
   }
+  // The fast path does not know that a later fragment has no transport header: in IPv6 it looks for
+  // one at the buffer's beginning, and on the way out that is the Ethernet header's.
+  if (has_fast_path(load) && load.base == PayloadBase::Transport && frame_->ipv6 &&
+      dissection.fragment_offset != 0 && frame_->link_header_size != 0) {
+    return undecided("a later fragment's Ethernet header, read as its transport header");
+  }
   if (has_fast_path(load) && (load.base == PayloadBase::Network || dissection.has_protocol)) {
     const std::size_t start =
         (load.base == PayloadBase::Network ? 0 : dissection.transport) + load.offset;
@@ -206,6 +212,7 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
       // A flow's first packet that arrives finds no socket of its own yet.
       const auto& user = frame_->packet->user;
       const auto& group = frame_->packet->group;
+      if (frame_->has_socket) return not_given();
       if (!is_outgoing(frame_->hook) || (!user && !group)) return Next::Break;
       const auto& value = load.key == MetaKey::SkUid ? user : group;
       if (!value) return not_given();
@@ -238,6 +245,7 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
       return frame_->hook == Hook::Prerouting && frame_->in_device != kLoopbackDevice ? Next::Break
                                                                                       : not_given();
     case MetaKey::Cgroup:
+      if (frame_->has_socket) return not_given();
       if (!is_outgoing(frame_->hook)) return Next::Break;
       return frame_->packet->user || frame_->packet->group ? not_given() : Next::Break;
     case MetaKey::SecPath:  // not one that IPsec unwrapped

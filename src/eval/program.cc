@@ -170,6 +170,7 @@ class Program::Preparer {
             {&rule, static_cast<std::uint32_t>(program_.operands_.size())});
         for (const Expr& expr : rule.exprs) {
           note_conntrack(table.family, conntrack_use(expr));
+          if (const auto* tproxy = std::get_if<ruleset::Tproxy>(&expr)) note_tproxy(*tproxy);
           program_.operands_.push_back(operand_of(prepared, expr));
         }
       }
@@ -196,6 +197,11 @@ class Program::Preparer {
     if (family == Family::Inet || family == Family::Ip6 || family == Family::Bridge) {
       raise(program_.conntrack_ipv6_);
     }
+  }
+
+  void note_tproxy(const ruleset::Tproxy& tproxy) {
+    program_.tproxy_ipv4_ |= tproxy.family != static_cast<std::uint8_t>(Family::Ip6);
+    program_.tproxy_ipv6_ |= tproxy.family != static_cast<std::uint8_t>(Family::Ip);
   }
 
   std::uint32_t chain_named(const std::string& name) const {

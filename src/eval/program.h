@@ -63,6 +63,9 @@ class Program {
   }
   ConntrackUse conntrack_ipv4() const { return conntrack_ipv4_; }
   ConntrackUse conntrack_ipv6() const { return conntrack_ipv6_; }
+  // Reassembly alone is switched on by a tproxy too (nft_tproxy_init()).
+  ConntrackUse reassembly_ipv4() const { return tproxy_ipv4_ ? ConntrackUse::On : conntrack_ipv4_; }
+  ConntrackUse reassembly_ipv6() const { return tproxy_ipv6_ ? ConntrackUse::On : conntrack_ipv6_; }
 
  private:
   class Preparer;
@@ -72,6 +75,8 @@ class Program {
   std::vector<std::string> problems_;
   ConntrackUse conntrack_ipv4_ = ConntrackUse::Off;
   ConntrackUse conntrack_ipv6_ = ConntrackUse::Off;
+  bool tproxy_ipv4_ = false;
+  bool tproxy_ipv6_ = false;
 };
 
 // What an element that has no expressions of its own runs: its own, else the set's.

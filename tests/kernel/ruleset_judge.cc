@@ -12,12 +12,12 @@
 #include <cstring>
 #include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 
 #include "generator.h"
 #include "in_sandbox.h"
+#include "machine_on_trial.h"
 #include "ruleset_text.h"
 #include "sandbox/sandbox.h"
 #include "tally.h"
@@ -85,6 +85,7 @@ class Runner {
 
   int run() {
     if (auto made = sandbox::set_up_host(host_); !made) return broken(made.error(), "set up");
+    if (auto learnt = learn_machine(host_); !learnt) return broken(learnt.error(), "set up");
     const auto start = std::chrono::steady_clock::now();
     const std::uint64_t count = arguments_.only ? 1 : arguments_.rulesets;
     for (std::uint64_t i = 0; i < count; ++i) {

@@ -228,7 +228,13 @@ class TableWriter {
 
   // What the host knows; of what it draws, the judge takes the way that the kernel went.
   std::string host_match(std::string_view hook) {
-    switch (random_.below(hook == "prerouting" || hook == "input" ? 7 : 5)) {
+    const bool arrives = hook == "prerouting" || hook == "input";
+    if (!arrives && (hook == "output" || hook == "postrouting") && random_.percent(20)) {
+      return random_.of<std::string>({"fib daddr . oif type local", "fib saddr . oif type local",
+                                      "fib daddr . oif type != unicast",
+                                      "fib saddr . mark . oif type local"});
+    }
+    switch (random_.below(arrives ? 7 : 5)) {
       case 0:
         return unless(random_.of<const char*>({"fib daddr type", "fib saddr type"}),
                       random_.of<const char*>({"local", "unicast", "multicast", "broadcast"}));
@@ -245,9 +251,15 @@ class TableWriter {
                                         "meta hour \"08:00\"-\"20:00\"", "meta day != \"Monday\"",
                                         "oif \"eth0\"", "iifgroup 0", "oiftype ether"});
       case 5:
-        return random_.of<std::string>({"fib saddr . iif oif exists", "fib saddr . iif oif missing",
-                                        "fib daddr . iif type local", "fib saddr oifname \"eth0\"",
-                                        "fib daddr . iif type { local, broadcast, multicast }"});
+        return random_.of<std::string>(
+            {"fib saddr . iif oif exists", "fib saddr . iif oif missing",
+             "fib daddr . iif type local", "fib saddr oifname \"eth0\"",
+             "fib daddr . iif type { local, broadcast, multicast }", "fib saddr oif \"eth1\"",
+             "fib saddr oif != \"eth0\"", "fib daddr oif exists", "fib daddr oifname \"eth*\"",
+             "fib saddr . mark oif \"eth0\"", "fib saddr . mark . iif oif missing",
+             "fib saddr . iif type != local",
+             "fib daddr . mark . iif type vmap { unicast : continue, local : accept }",
+             "fib saddr . iif oifname { \"eth0\", \"lo\" }"});
       default:
         return random_.of<std::string>(
             {"socket transparent 1", "socket wildcard 0", "socket mark 0x5"});

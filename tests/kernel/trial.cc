@@ -23,37 +23,6 @@ extern char** environ;
 namespace rolewall::kernel_judge {
 namespace {
 
-// nft reads `text` from a file without a name. What it says against it goes to stderr where
-// SHOW_REFUSALS is in the environment, else nowhere: a refusal is counted, not a failure.
-Result<void> load_with_nft(const std::string& text) {
-  const int file = ::memfd_create("ruleset", 0);
-  if (file < 0) return fail(ErrorKind::System, "memfd_create");
-  const auto written = ::write(file, text.data(), text.size());
-  ::lseek(file, 0, SEEK_SET);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, file, 0);
-  if (std::getenv("SHOW_REFUSALS") == nullptr) {
-    ::posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  }
-  std::string words[] = {"nft", "-f", "-"};
-  char* arguments[] = {words[0].data(), words[1].data(), words[2].data(), nullptr};
-  pid_t child = 0;
-  const int spawned = ::posix_spawnp(&child, "nft", &actions, nullptr, arguments, environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  ::close(file);
-  if (written != static_cast<ssize_t>(text.size()) || spawned != 0) {
-    return fail(ErrorKind::System, fmt::format("run nft: {}", std::strerror(spawned)));
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    return fail(ErrorKind::Usage, "nft refuses the ruleset");
-  }
-  return {};
-}
-
 // A refusal is of kind Usage, and says what the kernel said.
 Result<void> load_with_netlink(const ruleset::Ruleset& ruleset) {
   auto kernel = netlink::Connection::open();
@@ -110,6 +79,37 @@ bool disagrees(const Source& text, const ruleset::Host& host, const Question& qu
 }
 
 }  // namespace
+
+// nft reads `text` from a file without a name. What it says against it goes to stderr where
+// SHOW_REFUSALS is in the environment, else nowhere: a refusal is counted, not a failure.
+Result<void> load_with_nft(const std::string& text) {
+  const int file = ::memfd_create("ruleset", 0);
+  if (file < 0) return fail(ErrorKind::System, "memfd_create");
+  const auto written = ::write(file, text.data(), text.size());
+  ::lseek(file, 0, SEEK_SET);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, file, 0);
+  if (std::getenv("SHOW_REFUSALS") == nullptr) {
+    ::posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
+  }
+  std::string words[] = {"nft", "-f", "-"};
+  char* arguments[] = {words[0].data(), words[1].data(), words[2].data(), nullptr};
+  pid_t child = 0;
+  const int spawned = ::posix_spawnp(&child, "nft", &actions, nullptr, arguments, environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  ::close(file);
+  if (written != static_cast<ssize_t>(text.size()) || spawned != 0) {
+    return fail(ErrorKind::System, fmt::format("run nft: {}", std::strerror(spawned)));
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+    return fail(ErrorKind::Usage, "nft refuses the ruleset");
+  }
+  return {};
+}
 
 Result<std::unique_ptr<Trial>> Trial::open(const RulesetText& text, const ruleset::Host& host,
                                            Memory memory) {

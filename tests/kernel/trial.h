@@ -20,6 +20,9 @@ struct Answers {
   std::string difference;  // "" where they agree
 };
 
+// An error of kind Usage where nft or the kernel refuses the text.
+Result<void> load_with_nft(const std::string& text);
+
 class Trial {
  public:
   // REQUIRES: called inside sandbox::run(), after set_up_host(host); one trial at a time. An error

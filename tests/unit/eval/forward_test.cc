@@ -119,6 +119,31 @@ TEST_CASE("postrouting knows both devices of a forwarded packet") {
   CHECK_EQ(journey_of(rules, router(), towards("198.51.100.1")).fate(), Fate::Accept);
 }
 
+TEST_CASE("what a transparent socket has taken is not forwarded") {
+  Ruleset rules = forward_accepts_to("lan");
+  rules.tables[0].chains.push_back(base_chain({rule({Tproxy{0, std::nullopt, std::nullopt}})},
+                                              Hook::Prerouting, 0, VerdictCode::Accept));
+  const Host on = router();
+  Evaluator evaluator(rules, on);
+  const auto ways = evaluator.outcomes(towards("198.51.100.1"), Direction::Arrive).ways;
+  REQUIRE_EQ(ways.size(), 2);
+  CHECK_EQ(ways[0].fate(), Fate::Accept);
+  CHECK_EQ(ways[1].fate(), Fate::Stack);
+  CHECK(ways[1].hooks.back().hook == Hook::Forward);
+}
+
+TEST_CASE("a packet to a link-local IPv6 address stays on the link that it came by") {
+  Host on = router();
+  for (const char* device : {"lan", "eth0"}) {
+    Route& route = on.routes->emplace_back();
+    route.to = prefix("fe80::/64");
+    route.device = device;
+  }
+  const Journey journey = journey_of(forward_accepts_to("eth0"), on, towards("fe80::9"));
+  CHECK_EQ(journey.fate(), Fate::Accept);
+  CHECK_EQ(journey.after.out_device, "eth0");
+}
+
 TEST_CASE("link-local and unspecified IPv6 sources are not forwarded") {
   for (const char* source : {"fe80::1", "::"}) {
     PacketFields packet = fields6(6, 80);

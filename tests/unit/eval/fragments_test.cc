@@ -312,6 +312,23 @@ TEST_CASE("the datagram bears the mark that a rule has given its first fragment"
         std::vector{Fate::Held, Fate::Accept});
 }
 
+TEST_CASE("a transparent proxy switches reassembly on, of its family") {
+  const auto fate = [](std::uint8_t family, bool ipv6) {
+    const Chain proxy = base_chain({rule({Tproxy{family, std::nullopt, 0}})}, Hook::Prerouting, 0,
+                                   VerdictCode::Accept);
+    const Chain drops = base_chain({rule({drop()})}, Hook::Prerouting, 1);
+    return fates(one_table({proxy, drops}), {fragment(datagram(ipv6), 64, 92)}).front();
+  };
+  const auto ip = static_cast<std::uint8_t>(Family::Ip);
+  const auto ip6 = static_cast<std::uint8_t>(Family::Ip6);
+  CHECK_EQ(fate(ip, false), Fate::Held);
+  CHECK_EQ(fate(ip6, false), Fate::Drop);
+  CHECK_EQ(fate(0, false), Fate::Held);
+  CHECK_EQ(fate(ip, true), Fate::Drop);
+  CHECK_EQ(fate(ip6, true), Fate::Held);
+  CHECK_EQ(fate(0, true), Fate::Held);
+}
+
 TEST_CASE("a way that is tried out takes no fragment") {
   const Ruleset rules = ports_of({});
   const Host on = host();

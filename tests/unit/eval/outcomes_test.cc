@@ -182,6 +182,13 @@ TEST_CASE("what the routes say, where they are known") {
   CHECK_EQ(fates(fib_flag::kSource, FibResult::OifName, bytes_value({'e', 't', 'h', '1', 0})), "a");
   CHECK_EQ(fates(fib_flag::kDestination, FibResult::OifName, bytes_value({0, 0, 0, 0})), "a");
   CHECK_EQ(fates(fib_flag::kDestination, FibResult::AddressType, type(RouteType::Local)), "a");
+  // The first address of a network on a link is its routers', of any.
+  PacketFields routers = fields6();
+  routers.source = address("2001:db8::");
+  CHECK_EQ(fates(fib_flag::kSource, FibResult::AddressType, type(RouteType::Anycast), routers),
+           "a");
+  CHECK_EQ(fates(fib_flag::kSource, FibResult::AddressType, type(RouteType::Unicast), fields6()),
+           "a");
   CHECK_EQ(fates(fib_flag::kDestination | fib_flag::kIif, FibResult::AddressType,
                  type(RouteType::Local)),
            "a");
@@ -246,6 +253,8 @@ TEST_CASE("taken elsewhere: SYN proxy, transparent proxy, another device") {
   CHECK_EQ(ways_of({proxy}, on, flags(0x10)).fates, "ds");
   CHECK_EQ(ways_of({proxy}, on, flags(0x04)).fates, "a");
   CHECK_EQ(ways_of({proxy}, on, arriving(fields(17, 53))).fates, "d");
+  CHECK_EQ(ways_of({proxy}, on, arriving(fields6())).fates, "?");
+  CHECK_EQ(ways_of({proxy}, on, arriving(fields6(17, 53))).fates, "d");
   Packet damaged = flags(0x02);
   damaged.bytes.back() ^= 1;
   CHECK_EQ(ways_of({proxy}, on, damaged).fates, "d");

@@ -1,0 +1,55 @@
+#include "machine_on_trial.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "netlink/machine.h"
+
+namespace rolewall::kernel_judge {
+namespace {
+
+// A worker of the kernel's makes the routes to IPv6 addresses after these are there
+// (addrconf_dad_work() of net/ipv6/addrconf.c).
+bool has_routes_to(const netlink::Machine& machine) {
+  return std::ranges::all_of(machine.addresses, [&](const net::Prefix& address) {
+    return !machine.routes ||
+           std::ranges::any_of(*machine.routes, [&](const ruleset::Route& route) {
+             return route.to == address && route.type == ruleset::RouteType::Local;
+           });
+  });
+}
+
+Result<netlink::Machine> read_settled_machine() {
+  constexpr int kTries = 200;
+  constexpr int kTryUs = 10'000;
+  for (int i = 0;; ++i) {
+    auto machine = netlink::read_machine();
+    if (!machine || has_routes_to(*machine)) return machine;
+    if (i == kTries) return fail(ErrorKind::System, "the sandbox's addresses have no routes");
+    ::usleep(kTryUs);
+  }
+}
+
+}  // namespace
+
+Result<void> learn_machine(ruleset::Host& host) {
+  auto machine = read_settled_machine();
+  if (!machine) return std::unexpected(machine.error());
+  if (!machine->routes) return fail(ErrorKind::System, "the sandbox's routes are not plain");
+  for (ruleset::Interface& interface : host.interfaces) {
+    for (const ruleset::Interface& live : machine->interfaces) {
+      if (live.device != interface.device) continue;
+      interface.index = live.index;
+      interface.group = live.group;
+      interface.hardware_type = live.hardware_type;
+      interface.kind = live.kind;
+      interface.mac = live.mac;
+    }
+  }
+  host.routes = std::move(machine->routes);
+  return {};
+}
+
+}  // namespace rolewall::kernel_judge

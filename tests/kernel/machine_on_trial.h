@@ -1,0 +1,13 @@
+// What the kernel says of the host that a judge has made, as `dump` would save it.
+#pragma once
+
+#include "base/error.h"
+#include "ruleset/host.h"
+
+namespace rolewall::kernel_judge {
+
+// Fills in what is known of `host`'s own interfaces, and every route. REQUIRES: called inside
+// sandbox::run(), after set_up_host(host). The far ends of its cables are not its own.
+Result<void> learn_machine(ruleset::Host& host);
+
+}  // namespace rolewall::kernel_judge
