@@ -1,25 +1,17 @@
 // Who and where: what applied.json says beside the ruleset.
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
-#include <ctime>
 #include <vector>
 
+#include "apply/pending.h"
 #include "apply/state_directory.h"
 
 namespace rolewall::apply {
 namespace {
-
-std::string now_utc() {
-  const std::time_t now = std::time(nullptr);
-  std::tm utc{};
-  ::gmtime_r(&now, &utc);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", utc);
-}
 
 std::string user_name() {
   const uid_t uid = ::geteuid();
@@ -35,7 +27,15 @@ std::string user_name() {
   return name;
 }
 
-std::string boot_id() {
+std::string network_namespace() {
+  struct stat status{};
+  if (::stat("/proc/thread-self/ns/net", &status) != 0) return "";
+  return fmt::format("{}:{}", status.st_dev, status.st_ino);
+}
+
+}  // namespace
+
+std::string this_boot() {
   std::string id;
   if (std::FILE* file = std::fopen("/proc/sys/kernel/random/boot_id", "re")) {
     char text[64] = "";
@@ -46,22 +46,19 @@ std::string boot_id() {
   return id;
 }
 
-std::string network_namespace() {
-  struct stat status{};
-  if (::stat("/proc/thread-self/ns/net", &status) != 0) return "";
-  return fmt::format("{}:{}", status.st_dev, status.st_ino);
+bool same_world(const Applied& a, const Applied& b) {
+  return a.boot_id == b.boot_id && a.network_namespace == b.network_namespace;
 }
-
-}  // namespace
 
 Applied applied_now(const std::string& host, std::uint32_t kernel_generation) {
   return {.generation = 0,
-          .at = now_utc(),
+          .at = clock_time(),
           .by = user_name(),
           .host = host,
-          .boot_id = boot_id(),
+          .boot_id = this_boot(),
           .network_namespace = network_namespace(),
-          .kernel_generation = kernel_generation};
+          .kernel_generation = kernel_generation,
+          .changes = ""};
 }
 
 }  // namespace rolewall::apply

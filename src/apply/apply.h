@@ -3,15 +3,20 @@
 // The state directory (default /var/lib/rolewall) holds `format` (a number; a newer one than ours
 // is refused), `generations/N/` (written aside and renamed: snapshot.json, which carries the source
 // map, and applied.json: when, by whom, boot id, network namespace, the kernel's generation id),
-// `current` (a link to the generation in force) and `lock`. Everything there is written atomically.
+// `current` (a link to the generation in force), `boot` (to the one that the next boot loads: the
+// last that was confirmed), `pending.json` and `rolled-back.json` (pending.h), and `lock`.
+// Everything there is written atomically.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "apply/pending.h"
+#include "apply/state_directory.h"
 #include "apply/words.h"
 #include "base/error.h"
 #include "netlink/netlink.h"
@@ -36,12 +41,20 @@ struct Plan {
 // the record is believed and no element is read.
 Result<Plan> plan(const ruleset::Snapshot& snapshot, const std::string& state_directory);
 
+struct ApplyOptions {
+  // Without a confirmation within this time the former state comes back.
+  std::optional<std::chrono::seconds> confirm_within;
+  // For good, though an earlier apply still waits for its confirmation: both are in force then.
+  bool for_good = false;
+};
+
 struct Report {
   Plan plan;                     // what was changed
   std::uint32_t generation = 0;  // ours, counting from 1 in the state directory
   std::size_t rules = 0;         // in the table now
   std::size_t sets = 0;
   std::size_t elements = 0;
+  std::optional<Pending> pending;  // waits for confirm()
 };
 
 struct Outcome {
@@ -49,10 +62,28 @@ struct Outcome {
   std::vector<netlink::Refusal> refusals;  // the kernel said no: nothing was changed
 };
 
-// One transaction, with what the plan says and no more; our table alone. The state directory is
-// written after the commit; where that fails, the error says that the table is in force and
-// unrecorded.
-Result<Outcome> apply(const ruleset::Snapshot& snapshot, const std::string& state_directory);
+// One transaction, with what the plan says and no more; our table alone. What has to be written is
+// written before the commit, and the rollback is armed before it: a full disk refuses the apply.
+// An error of kind Refused where an earlier apply waits for its confirmation and `options` say
+// nothing of one.
+Result<Outcome> apply(const ruleset::Snapshot& snapshot, const std::string& state_directory,
+                      const ApplyOptions& options = {});
+
+// What waits is in force for good.
+enum class Confirmation : std::uint8_t { Confirmed, NothingPending, TooLate };
+Result<Confirmation> confirm(const std::string& state_directory);
+
+// To the state before what waits for its confirmation; else to an older generation, which boot then
+// loads, too: `to`, or the one before the current. An error of kind Refused where there is none.
+Result<RolledBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to);
+
+struct History {
+  std::vector<Applied> generations;  // the oldest first
+  std::optional<std::uint32_t> current;
+  std::optional<std::uint32_t> boot;
+  std::optional<Pending> pending;
+};
+Result<History> history(const std::string& state_directory);
 
 // More differences than this are counted and not listed.
 inline constexpr std::size_t kMaxDrift = 100;
@@ -62,8 +93,10 @@ struct Status {
   std::optional<std::uint32_t> generation;  // what was applied last, from the state directory
   std::string applied_at;                   // RFC 3339, UTC
   std::string host;
-  bool same_boot = false;          // the record is of this boot and network namespace
-  std::vector<std::string> drift;  // how the live table differs from it, in policy words
+  bool same_boot = false;  // the record is of this boot and network namespace
+  std::optional<Pending> pending;
+  std::optional<RolledBack> rolled_back;  // since the last apply
+  std::vector<std::string> drift;         // how the live table differs from it, in policy words
   std::size_t rules = 0;
   std::size_t sets = 0;
   std::size_t elements = 0;

@@ -31,6 +31,8 @@ constexpr unsigned kFileMode = 0600;
 constexpr std::size_t kMaxSmallFile = 64UL * 1024;
 
 constexpr std::string_view kGenerations = "generations";
+constexpr std::string_view kCurrent = "current";
+constexpr std::string_view kBoot = "boot";
 
 std::unexpected<Error> io_error(const std::string& path, int error) {
   return fail(ErrorKind::Io, fmt::format("{}: {}", path, std::strerror(error)), error);
@@ -97,7 +99,8 @@ std::string to_json(const Applied& applied) {
                   {"host", applied.host},
                   {"boot_id", applied.boot_id},
                   {"network_namespace", applied.network_namespace},
-                  {"kernel_generation", applied.kernel_generation}};
+                  {"kernel_generation", applied.kernel_generation},
+                  {"changes", applied.changes}};
   // Names of users may hold anything.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -115,6 +118,7 @@ Result<Applied> applied_from_json(const std::string& path, const std::string& te
   applied.host = string("host");
   applied.boot_id = string("boot_id");
   applied.network_namespace = string("network_namespace");
+  applied.changes = string("changes");
   const auto generation = json.find("kernel_generation");
   if (generation != json.end() && generation->is_number_unsigned()) {
     applied.kernel_generation = generation->get<std::uint32_t>();
@@ -135,20 +139,77 @@ Result<std::vector<std::uint32_t>> list_generations(const std::string& directory
   return numbers;
 }
 
+// The generation that a link leads to; std::nullopt where there is no such link.
+Result<std::optional<std::uint32_t>> linked(const std::string& directory, std::string_view name) {
+  const std::string link = join(directory, name);
+  char target[256] = "";
+  const ssize_t size = ::readlink(link.c_str(), target, sizeof target - 1);
+  if (size < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
+  if (size < 0) return io_error(link, errno);
+  const std::string_view to(target, static_cast<std::size_t>(size));
+  const auto value = to.starts_with(kGenerations) && to.size() > kGenerations.size() + 1
+                         ? number(to.substr(kGenerations.size() + 1))
+                         : std::nullopt;
+  if (!value) return fail(ErrorKind::Io, fmt::format("{}: does not lead to a generation", link));
+  return value;
+}
+
+Result<void> make_link(const std::string& directory, std::string_view name,
+                       std::uint32_t generation) {
+  const std::string link = join(directory, name);
+  const std::string aside = link + ".new";
+  ::unlink(aside.c_str());
+  const std::string target = fmt::format("{}/{}", kGenerations, generation);
+  if (::symlink(target.c_str(), aside.c_str()) != 0) return io_error(aside, errno);
+  if (std::rename(aside.c_str(), link.c_str()) != 0) return io_error(link, errno);
+  return sync_directory(directory);
+}
+
+Result<Applied> read_applied(const std::string& directory, std::uint32_t generation) {
+  const std::string path =
+      join(directory, fmt::format("{}/{}/applied.json", kGenerations, generation));
+  const Result<std::string> text = read_file(path, kMaxSmallFile);
+  if (!text) return std::unexpected(text.error());
+  Result<Applied> applied = applied_from_json(path, *text);
+  if (applied) applied->generation = generation;
+  return applied;
+}
+
+Result<std::optional<Generation>> read_linked(const std::string& directory, std::string_view name) {
+  TRY(check_format(directory));
+  const auto generation = linked(directory, name);
+  if (!generation) return std::unexpected(generation.error());
+  if (!*generation) return std::nullopt;
+  Result<Generation> read = read_generation(directory, **generation);
+  if (!read) return std::unexpected(std::move(read).error());
+  return std::move(*read);
+}
+
 // What a crash left half written, and what is too old. Failing here loses nothing.
-void sweep(const std::string& directory, std::uint32_t current) {
+void sweep(const std::string& directory, std::uint32_t newest) {
   std::error_code ignored;
+  const auto in_use = [&, current = linked(directory, kCurrent),
+                       boot = linked(directory, kBoot)](std::uint32_t generation) {
+    return generation == newest || (current && *current == generation) ||
+           (boot && *boot == generation);
+  };
+  std::size_t kept = 0;
   std::vector<std::uint32_t> old;
   std::vector<fs::path> leftovers;
   for (fs::directory_iterator at(join(directory, kGenerations), ignored), end;
        at != end && !ignored; at.increment(ignored)) {
     const auto value = number(at->path().filename().string());
     if (!value) leftovers.push_back(at->path());
-    if (value && *value != current) old.push_back(*value);
+    if (!value) continue;
+    if (in_use(*value)) {
+      ++kept;
+    } else {
+      old.push_back(*value);
+    }
   }
   for (const fs::path& path : leftovers) fs::remove_all(path, ignored);
   std::sort(old.rbegin(), old.rend());
-  for (std::size_t i = kKeptGenerations - 1; i < old.size(); ++i) {
+  for (std::size_t i = kKeptGenerations - kept; i < old.size(); ++i) {
     fs::remove_all(join(directory, fmt::format("{}/{}", kGenerations, old[i])), ignored);
   }
 }
@@ -179,33 +240,54 @@ Result<int> take_lock(const std::string& path) {
 }  // namespace
 
 Result<std::optional<Generation>> current_generation(const std::string& directory) {
-  TRY(check_format(directory));
-  const std::string link = join(directory, "current");
-  char target[256] = "";
-  const ssize_t size = ::readlink(link.c_str(), target, sizeof target - 1);
-  if (size < 0 && (errno == ENOENT || errno == ENOTDIR)) return std::nullopt;
-  if (size < 0) return io_error(link, errno);
-  const std::string_view name(target, static_cast<std::size_t>(size));
-  const auto value = name.starts_with(kGenerations) && name.size() > kGenerations.size() + 1
-                         ? number(name.substr(kGenerations.size() + 1))
-                         : std::nullopt;
-  if (!value) return fail(ErrorKind::Io, fmt::format("{}: does not lead to a generation", link));
+  return read_linked(directory, kCurrent);
+}
 
-  const std::string path = join(directory, name);
-  Result<std::string> text = read_file(join(path, "snapshot.json"), kMaxSnapshotSize);
-  if (!text) return std::unexpected(std::move(text).error());
+Result<std::optional<Generation>> boot_generation(const std::string& directory) {
+  return read_linked(directory, kBoot);
+}
+
+Result<std::optional<std::uint32_t>> current_number(const std::string& directory) {
+  return linked(directory, kCurrent);
+}
+
+Result<std::optional<std::uint32_t>> boot_number(const std::string& directory) {
+  return linked(directory, kBoot);
+}
+
+Result<Generation> read_generation(const std::string& directory, std::uint32_t generation) {
+  TRY(check_format(directory));
+  const std::string path = join(directory, fmt::format("{}/{}", kGenerations, generation));
+  if (!exists(path)) {
+    return fail(ErrorKind::Usage,
+                fmt::format("generation {} is not kept (`rolewall history` lists those that are)",
+                            generation));
+  }
+  const Result<std::string> text = read_file(join(path, "snapshot.json"), kMaxSnapshotSize);
+  if (!text) return std::unexpected(text.error());
   Result<ruleset::Snapshot> snapshot = print::from_json(*text);
   if (!snapshot) {
     Error error = std::move(snapshot).error();
     error.message = fmt::format("{}/snapshot.json: {}", path, error.message);
     return std::unexpected(std::move(error));
   }
-  text = read_file(join(path, "applied.json"), kMaxSmallFile);
-  if (!text) return std::unexpected(std::move(text).error());
-  Result<Applied> applied = applied_from_json(join(path, "applied.json"), *text);
+  Result<Applied> applied = read_applied(directory, generation);
   if (!applied) return std::unexpected(std::move(applied).error());
-  applied->generation = *value;
   return Generation{std::move(*applied), std::move(*snapshot)};
+}
+
+Result<std::vector<Applied>> list_applied(const std::string& directory) {
+  std::vector<Applied> all;
+  TRY(check_format(directory));
+  if (!exists(join(directory, kGenerations))) return all;
+  const auto numbers = list_generations(directory);
+  if (!numbers) return std::unexpected(numbers.error());
+  for (const std::uint32_t generation : *numbers) {
+    Result<Applied> applied = read_applied(directory, generation);
+    if (!applied) return std::unexpected(std::move(applied).error());
+    all.push_back(std::move(*applied));
+  }
+  return all;
 }
 
 Result<StateDirectory> StateDirectory::open(const std::string& directory) {
@@ -237,7 +319,7 @@ StateDirectory::~StateDirectory() {
   if (lock_ >= 0) ::close(lock_);
 }
 
-Result<std::uint32_t> StateDirectory::record(const ruleset::Snapshot& snapshot, Applied applied) {
+Result<std::uint32_t> StateDirectory::prepare(const ruleset::Snapshot& snapshot, Applied applied) {
   const auto numbers = list_generations(path_);
   if (!numbers) return std::unexpected(numbers.error());
   const std::uint32_t next = numbers->empty() ? 1 : numbers->back() + 1;
@@ -252,35 +334,49 @@ Result<std::uint32_t> StateDirectory::record(const ruleset::Snapshot& snapshot, 
   TRY(write_file_atomically(join(aside, "applied.json"), to_json(applied), kFileMode));
   if (std::rename(aside.c_str(), final_path.c_str()) != 0) return io_error(final_path, errno);
   TRY(sync_directory(join(path_, kGenerations)));
-
-  const std::string link = join(path_, "current");
-  const std::string link_aside = link + ".new";
-  ::unlink(link_aside.c_str());
-  const std::string target = fmt::format("{}/{}", kGenerations, next);
-  if (::symlink(target.c_str(), link_aside.c_str()) != 0) return io_error(link_aside, errno);
-  if (std::rename(link_aside.c_str(), link.c_str()) != 0) return io_error(link, errno);
-  TRY(sync_directory(path_));
-  sweep(path_, next);
   return next;
 }
 
-Result<void> StateDirectory::note_kernel_generation(const Generation& current,
+void StateDirectory::discard(std::uint32_t generation) {
+  std::error_code ignored;
+  fs::remove_all(join(path_, fmt::format("{}/{}", kGenerations, generation)), ignored);
+}
+
+Result<void> StateDirectory::make_current(std::uint32_t generation) {
+  TRY(make_link(path_, kCurrent, generation));
+  sweep(path_, generation);
+  return {};
+}
+
+Result<void> StateDirectory::make_boot(std::uint32_t generation) {
+  return make_link(path_, kBoot, generation);
+}
+
+Result<void> StateDirectory::remove(std::string_view name) {
+  const std::string path = join(path_, name);
+  if (::unlink(path.c_str()) != 0) {
+    if (errno == ENOENT) return {};
+    return io_error(path, errno);
+  }
+  return sync_directory(path_);
+}
+
+Result<void> StateDirectory::write(std::string_view name, std::string_view content) {
+  return write_file_atomically(join(path_, name), content, kFileMode);
+}
+
+Result<void> StateDirectory::note_kernel_generation(Applied applied,
                                                     std::uint32_t kernel_generation) {
-  Applied applied = current.applied;
   applied.kernel_generation = kernel_generation;
-  const std::string path =
-      join(path_, fmt::format("{}/{}/applied.json", kGenerations, applied.generation));
-  return write_file_atomically(path, to_json(applied), kFileMode);
+  const std::string name = fmt::format("{}/{}/applied.json", kGenerations, applied.generation);
+  return write(name, to_json(applied));
 }
 
 Result<bool> StateDirectory::forget_current() {
-  const std::string link = join(path_, "current");
-  if (::unlink(link.c_str()) != 0) {
-    if (errno == ENOENT) return false;
-    return io_error(link, errno);
-  }
-  TRY(sync_directory(path_));
-  return true;
+  const bool was_there = exists(join(path_, kCurrent));
+  TRY(remove(kBoot));
+  TRY(remove(kCurrent));
+  return was_there;
 }
 
 }  // namespace rolewall::apply

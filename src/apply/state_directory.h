@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "ruleset/snapshot.h"
@@ -26,19 +28,34 @@ struct Applied {
   std::string boot_id;
   std::string network_namespace;
   std::uint32_t kernel_generation = 0;
+  std::string changes;  // in a line, for the history
   bool operator==(const Applied&) const = default;
 };
 
 // Now, by this user, in this boot and network namespace. `generation` is left 0.
 Applied applied_now(const std::string& host, std::uint32_t kernel_generation);
 
+// The same boot and network namespace: what was recorded then may still be so.
+bool same_world(const Applied& a, const Applied& b);
+
 struct Generation {
   Applied applied;
   ruleset::Snapshot snapshot;
 };
 
-// For readers: needs no lock and creates nothing. std::nullopt where nothing is in force.
+// For readers: these need no lock and create nothing.
+//
+// In force. std::nullopt where nothing is.
 Result<std::optional<Generation>> current_generation(const std::string& directory);
+// What the next boot puts in force: what was confirmed last.
+Result<std::optional<Generation>> boot_generation(const std::string& directory);
+// An error of kind Usage where there is none of that number, or not any more.
+Result<Generation> read_generation(const std::string& directory, std::uint32_t generation);
+// Numbers alone; std::nullopt where there is none.
+Result<std::optional<std::uint32_t>> current_number(const std::string& directory);
+Result<std::optional<std::uint32_t>> boot_number(const std::string& directory);
+// All that are kept, the oldest first.
+Result<std::vector<Applied>> list_applied(const std::string& directory);
 
 // For writers, one at a time: holds the lock while it lives.
 class StateDirectory {
@@ -51,15 +68,25 @@ class StateDirectory {
   StateDirectory(StateDirectory&& other) noexcept;
   StateDirectory& operator=(StateDirectory&&) = delete;
 
+  const std::string& path() const { return path_; }
   Result<std::optional<Generation>> current() const { return current_generation(path_); }
 
-  // Writes the next generation and makes it the current one; returns its number.
-  Result<std::uint32_t> record(const ruleset::Snapshot& snapshot, Applied applied);
+  // Writes the next generation, which is not in force yet; returns its number. All that needs room
+  // on the disk is done here.
+  Result<std::uint32_t> prepare(const ruleset::Snapshot& snapshot, Applied applied);
+  // What was prepared and did not come into force.
+  void discard(std::uint32_t generation);
 
-  // The generation that is in force stands unchanged in the kernel, whose own count has moved on.
-  Result<void> note_kernel_generation(const Generation& current, std::uint32_t kernel_generation);
+  Result<void> make_current(std::uint32_t generation);
+  Result<void> make_boot(std::uint32_t generation);
+  // A file that is no longer wanted; success where it is not there.
+  Result<void> remove(std::string_view name);
+  Result<void> write(std::string_view name, std::string_view content);
 
-  // Boot then loads nothing. Returns whether there was a current one.
+  // The generation that is in force, and the kernel's own count at which it is.
+  Result<void> note_kernel_generation(Applied applied, std::uint32_t kernel_generation);
+
+  // Nothing is in force, and boot loads nothing. Returns whether there was a current one.
   Result<bool> forget_current();
 
  private:

@@ -16,6 +16,7 @@ enum class ErrorKind {
   Io,        // a file or directory: exit status 2
   System,    // the operating system or the kernel: exit status 3
   Conflict,  // somebody else changed what we were about to change: read again and retry
+  Refused,   // we could and will not, and nothing was changed: exit status 1
 };
 
 struct Error {

@@ -4,16 +4,22 @@
 #include "apply/apply.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <charconv>
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <string_view>
 
 #include "cli/check.h"
 #include "cli/exit_status.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_plan.h"
+#include "cli/session.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
 #include "compile/compile.h"
@@ -28,6 +34,9 @@ struct Options {
   SiteOptions site;
   std::string host;
   std::string state_directory{apply::kDefaultStateDirectory};
+  std::string confirm;  // a time, "" where none was given
+  bool no_confirm = false;
+  bool yes = false;
   bool sandbox = false;
   bool print = false;
 };
@@ -52,8 +61,9 @@ void render(const netlink::Refusal& refusal, const ruleset::SourceMap& sources) 
   }
 }
 
-int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_directory) {
-  const auto outcome = apply::apply(snapshot, state_directory);
+int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_directory,
+                 const apply::ApplyOptions& options) {
+  const auto outcome = apply::apply(snapshot, state_directory, options);
   if (!outcome) return report(outcome.error());
   const std::optional<apply::Report>& applied = outcome->report;
   if (!applied) {
@@ -65,12 +75,14 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
       fmt::format("{}, {}, {}", counted(applied->rules, "rule"), counted(applied->sets, "set"),
                   counted(applied->elements, "element"));
   const bool changed = !applied->plan.empty();
-  if (changed && !applied->plan.first) {
-    render(out(), applied->plan, snapshot.sources);
-    out().line(summary(applied->plan));
-  }
   out().line(fmt::format("{}: {}generation {} is in force: {}", snapshot.host.name,
                          changed ? "" : "nothing to do: ", applied->generation, size));
+  if (const auto& pending = applied->pending) {
+    out().line(
+        fmt::format("It is rolled back at {} unless it is confirmed. From a NEW connection:\n"
+                    "  sudo rolewall confirm",
+                    pending->deadline));
+  }
   return kDone;
 }
 
@@ -116,7 +128,7 @@ int in_sandbox(const ruleset::Snapshot& snapshot, bool print) {
   std::fflush(nullptr);
   const auto status = sandbox::run([&] {
     const auto host = sandbox::set_up_host(snapshot.host);
-    int result = host ? put_in_force(snapshot, state.path()) : report(host.error());
+    int result = host ? put_in_force(snapshot, state.path(), {}) : report(host.error());
     if (result == kDone && print) result = print_live_table();
     std::fflush(nullptr);
     return result;
@@ -126,6 +138,51 @@ int in_sandbox(const ruleset::Snapshot& snapshot, bool print) {
     out().line("this was a sandbox, and is gone: nothing of this machine was changed");
   }
   return *status;
+}
+
+// "90", "90s", "5m", "1h".
+Result<std::chrono::seconds> parse_time(const std::string& text) {
+  constexpr std::int64_t kLongest = 24 * 3600;
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  const std::int64_t factor = unit.empty() || unit == "s" ? 1
+                              : unit == "m"               ? 60
+                              : unit == "h"               ? 3600
+                                                          : 0;
+  if (error != std::errc{} || factor == 0 || number < 1 || number > kLongest / factor) {
+    return fail(ErrorKind::Usage,
+                fmt::format("--confirm {}: a time from 1s to 24h, such as 60s or 5m", text));
+  }
+  return std::chrono::seconds(number * factor);
+}
+
+bool on_terminal() {
+  return ::isatty(STDIN_FILENO) == 1 && out().interactive();
+}
+
+// On a terminal that the network brings, whoever locks himself out must come back in.
+Result<apply::ApplyOptions> confirmation(const Options& options) {
+  apply::ApplyOptions how;
+  how.for_good = options.no_confirm;
+  if (!options.confirm.empty()) {
+    const auto within = parse_time(options.confirm);
+    if (!within) return std::unexpected(within.error());
+    how.confirm_within = *within;
+  } else if (!options.no_confirm && on_terminal() && ssh_connection()) {
+    how.confirm_within = std::chrono::seconds(60);
+  }
+  return how;
+}
+
+// Whoever is not at a terminal has agreed.
+bool agreed() {
+  if (!on_terminal()) return true;
+  out().write("Apply? [y/N] ");
+  std::fflush(nullptr);
+  char answer[64] = "";
+  return std::fgets(answer, sizeof answer, stdin) != nullptr &&
+         (answer[0] == 'y' || answer[0] == 'Y');
 }
 
 int run(const Options& options) {
@@ -148,8 +205,19 @@ int run(const Options& options) {
   out().line(fmt::format("checked: {}", summary(checked.tests)));
   if (options.sandbox) return in_sandbox(snapshot, options.print);
 
-  err().line("rolewall: this version commits at once: it asks nothing, and arms no rollback");
-  const int status = put_in_force(snapshot, options.state_directory);
+  const auto how = confirmation(options);
+  if (!how) return report(how.error());
+  const auto plan = apply::plan(snapshot, options.state_directory);
+  if (!plan) return report(plan.error());
+  if (!plan->empty()) {
+    if (!plan->first) render(out(), *plan, snapshot.sources);
+    out().line(fmt::format("plan: {}", summary(*plan)));
+    if (!options.yes && !agreed()) {
+      err().line("rolewall: nothing was changed");
+      return kNo;
+    }
+  }
+  const int status = put_in_force(snapshot, options.state_directory, *how);
   if (status == kDone && options.print) return print_live_table();
   return status;
 }
@@ -162,14 +230,23 @@ void add_apply(Program& program) {
       "  rolewall apply --sandbox policies --host web-01      changes nothing of this machine\n"
       "  rolewall apply --sandbox policies --host web-01 --print\n"
       "  sudo rolewall apply                                  /etc/rolewall, this host\n"
+      "  sudo rolewall apply --confirm 2m                     back by itself without `confirm`\n"
       "\n"
-      "This version commits at once: it asks nothing, and arms no rollback. Keep a console at\n"
-      "hand, and try it with --sandbox first.");
+      "On a terminal it asks first. Over ssh it is rolled back after 60 seconds unless `rolewall\n"
+      "confirm` says that you still get in (--no-confirm: never). This version does not yet check\n"
+      "beforehand that your session survives.");
   auto options = std::make_shared<Options>();
   add_site_options(verb, options->site);
   verb.add_option("--host", options->host, "as this host (default: the one of this name)")
       ->type_name("HOST");
   add_state_option(verb, options->state_directory);
+  CLI::Option* confirm =
+      verb.add_option("--confirm", options->confirm,
+                      "roll back after this time (60s, 5m) unless `rolewall confirm` comes")
+          ->type_name("TIME");
+  verb.add_flag("--no-confirm", options->no_confirm, "in force for good, over ssh too")
+      ->excludes(confirm);
+  verb.add_flag("-y,--yes", options->yes, "do not ask");
   verb.add_flag("--sandbox", options->sandbox, "in a throwaway namespace; no root needed");
   verb.add_flag("--print", options->print, "then print the kernel's table, as nft text");
   program.on_choice(verb, options, run);

@@ -18,6 +18,8 @@ inline int exit_status_of(ErrorKind kind) {
     case ErrorKind::System:
     case ErrorKind::Conflict:
       return kSystem;
+    case ErrorKind::Refused:
+      return kNo;
   }
   return kSystem;
 }

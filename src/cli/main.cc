@@ -18,6 +18,9 @@ int main(int argc, char** argv) {
   add_explain(program);
   add_plan(program);
   add_apply(program);
+  add_confirm(program);
+  add_rollback(program);
+  add_history(program);
   add_status(program);
   add_disable(program);
   add_dump(program);

@@ -23,6 +23,16 @@ void print_json(const apply::Status& status) {
   if (status.generation) json["generation"] = *status.generation;
   if (!status.applied_at.empty()) json["applied_at"] = status.applied_at;
   if (status.generation) json["same_boot"] = status.same_boot;
+  if (status.pending) {
+    json["pending"] = {{"generation", status.pending->generation},
+                       {"deadline", status.pending->deadline}};
+    if (status.pending->former) json["pending"]["former"] = *status.pending->former;
+  }
+  if (status.rolled_back) {
+    json["rolled_back"] = {{"generation", status.rolled_back->generation},
+                           {"at", status.rolled_back->at},
+                           {"why", status.rolled_back->why}};
+  }
   json["drift"] = status.drift;
   if (status.table_present) {
     json["rules"] = status.rules;
@@ -44,6 +54,17 @@ void print_text(const apply::Status& status) {
                            status.applied_at, status.same_boot ? "" : ", before the last boot"));
   } else {
     out().line("applied   nothing so far");
+  }
+  if (status.pending) {
+    out().line(
+        fmt::format("{}   generation {} is rolled back at {} unless `rolewall confirm` comes",
+                    out().paint(Tone::Warning, "pending"), status.pending->generation,
+                    status.pending->deadline));
+  }
+  if (status.rolled_back) {
+    out().line(fmt::format("{}  generation {} at {}: {}", out().paint(Tone::Warning, "rolled back"),
+                           status.rolled_back->generation, status.rolled_back->at,
+                           printable(status.rolled_back->why)));
   }
   for (const std::string& difference : status.drift) {
     out().line(

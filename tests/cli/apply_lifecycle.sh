@@ -13,7 +13,7 @@ expect_out "nothing"
 rolewall apply "$site" --host web-01 --state-dir "$state"
 expect_status 0
 expect_out "generation 1 is in force"
-expect_err "arms no rollback"
+refuse_out "unless it is confirmed"
 nft list table inet rolewall >/dev/null || complain "the table is not in the kernel"
 rolewall apply "$site" --host web-01 --state-dir "$state"
 expect_status 0

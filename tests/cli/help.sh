@@ -5,12 +5,12 @@ rolewall --help
 expect_status 0
 for group in policy: ask: server:; do expect_out "$group"; done
 expect_out "Examples:"
-for verb in check lint test compile lock eval explain apply status disable dump; do
+for verb in check lint test compile lock eval explain plan apply confirm rollback history status disable dump; do
   expect_out "  $verb "
 done
-for verb in plan confirm rollback history ban diff prove; do refuse_out "  $verb "; done
+for verb in ban diff prove; do refuse_out "  $verb "; done
 
-for verb in check lint test compile lock eval explain apply status disable dump; do
+for verb in check lint test compile lock eval explain plan apply confirm rollback history status disable dump; do
   rolewall "$verb" --help
   expect_status 0
   expect_out "Examples:"

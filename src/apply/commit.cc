@@ -1,0 +1,155 @@
+#include "apply/commit.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <utility>
+
+#include "apply/difference.h"
+#include "ruleset/names.h"
+
+namespace rolewall::apply {
+namespace {
+
+using ruleset::Snapshot;
+using ruleset::Table;
+
+// For how long the plan is made again because another program changed something meanwhile; where
+// that takes longer than this, so often.
+constexpr std::chrono::seconds kPatience{10};
+constexpr int kLeastAttempts = 3;
+
+// What the kernel holds now, and at which generation.
+struct Live {
+  std::uint32_t generation = 0;
+  std::optional<Table> table;
+};
+
+Result<Live> read_live(netlink::Connection& kernel) {
+  const Result<std::uint32_t> generation = kernel.generation();
+  if (!generation) return std::unexpected(generation.error());
+  Result<std::optional<Table>> table =
+      kernel.dump_table(ruleset::kOwnFamily, ruleset::kOwnTable, true);
+  if (!table) return std::unexpected(std::move(table).error());
+  // A change between the two makes the commit clash, and everything is read again.
+  return Live{*generation, std::move(*table)};
+}
+
+// The table as it is before there is any.
+Table nothing_of(const Table& wanted) {
+  Table table;
+  table.family = wanted.family;
+  table.name = wanted.name;
+  table.flags = wanted.flags;
+  return table;
+}
+
+Plan plan_of(const std::optional<Table>& live, const Table& wanted, const Difference& change) {
+  Plan plan;
+  plan.first = !live;
+  const Table before = live ? *live : nothing_of(wanted);
+  plan.lines = by_rule(before, wanted, in_words(before, change));
+  plan.rules_added = change.change.added_rules.size();
+  plan.rules_removed = change.change.removed_rules.size();
+  plan.rules_kept = size_of(wanted).rules - plan.rules_added;
+  if (change.whole) {
+    plan.rules_added += std::exchange(plan.rules_kept, 0);
+    plan.rules_removed = size_of(before).rules;
+  }
+  return plan;
+}
+
+Difference difference_from(const std::optional<Table>& live, const Table& wanted) {
+  if (live) return difference(*live, wanted);
+  Difference all = difference(nothing_of(wanted), wanted);
+  all.whole = true;
+  return all;
+}
+
+}  // namespace
+
+Size size_of(const Table& table) {
+  Size size;
+  for (const ruleset::Chain& chain : table.chains) size.rules += chain.rules.size();
+  size.sets = table.sets.size();
+  for (const ruleset::Set& set : table.sets) {
+    size.elements += set.elements.count() + (set.elements.has_catch_all ? 1 : 0);
+  }
+  return size;
+}
+
+Result<const Table*> own_table(const Snapshot& snapshot) {
+  const auto& tables = snapshot.ruleset.tables;
+  if (tables.size() == 1 && tables[0].family == ruleset::kOwnFamily &&
+      tables[0].name == ruleset::kOwnTable) {
+    return tables.data();
+  }
+  return fail(ErrorKind::Usage,
+              fmt::format("only a ruleset that is table {} {} and nothing else can be applied",
+                          name_of(ruleset::kOwnFamily), ruleset::kOwnTable));
+}
+
+Result<Plan> plan_for(netlink::Connection& kernel, const Table& wanted) {
+  const Result<Live> live = read_live(kernel);
+  if (!live) return std::unexpected(live.error());
+  return plan_of(live->table, wanted, difference_from(live->table, wanted));
+}
+
+Result<Committed> commit(netlink::Connection& kernel, const Table& wanted,
+                         const std::function<Result<void>(const Plan&)>& before_sending) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point deadline = Clock::now() + kPatience;
+  for (int attempt = 1;; ++attempt) {
+    Result<Live> read = read_live(kernel);
+    if (!read) return std::unexpected(std::move(read).error());
+    const Live& live = *read;
+    const Difference change = difference_from(live.table, wanted);
+    Committed committed{.plan = plan_of(live.table, wanted, change),
+                        .kernel_generation = live.generation,
+                        .size = size_of(change.table),
+                        .refusals = {}};
+    if (change.empty()) {
+      committed.size = size_of(*live.table);
+      return committed;
+    }
+    if (attempt == 1) TRY(before_sending(committed.plan));
+    Result<netlink::CommitResult> result =
+        change.whole ? kernel.replace_table(change.table, live.generation)
+                     : kernel.change_table(change.table, change.change, live.generation);
+    if (!result) return std::unexpected(std::move(result).error());
+    if (result->committed) {
+      committed.kernel_generation = result->generation;
+      return committed;
+    }
+    if (!result->refusals.empty()) {
+      committed.refusals = std::move(result->refusals);
+      return committed;
+    }
+    if (attempt >= kLeastAttempts && Clock::now() > deadline) {
+      return fail(ErrorKind::Conflict,
+                  fmt::format("another program kept changing the firewall ({} attempts): nothing "
+                              "was changed",
+                              attempt));
+    }
+  }
+}
+
+Result<bool> remove_table(netlink::Connection& kernel) {
+  const Result<std::optional<Table>> live =
+      kernel.dump_table(ruleset::kOwnFamily, ruleset::kOwnTable, false);
+  if (!live) return std::unexpected(live.error());
+  if (!*live) return false;
+  const Result<netlink::CommitResult> result =
+      kernel.delete_table(ruleset::kOwnFamily, ruleset::kOwnTable, std::nullopt);
+  if (!result) return std::unexpected(result.error());
+  if (!result->committed) {
+    const netlink::Refusal& refusal = result->refusals.front();
+    return fail(
+        ErrorKind::System,
+        fmt::format("the kernel refused to remove {}: {}", refusal.what, refusal.explanation),
+        refusal.os_errno);
+  }
+  return true;
+}
+
+}  // namespace rolewall::apply

@@ -1,0 +1,43 @@
+// The way into the kernel: what it holds is read and compared, what differs is sent, and all of it
+// again where another program changed something meanwhile.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "apply/apply.h"
+#include "netlink/netlink.h"
+#include "ruleset/ruleset.h"
+
+namespace rolewall::apply {
+
+struct Size {
+  std::size_t rules = 0;
+  std::size_t sets = 0;
+  std::size_t elements = 0;
+};
+Size size_of(const ruleset::Table& table);
+
+// The snapshot's one table, which must be ours.
+Result<const ruleset::Table*> own_table(const ruleset::Snapshot& snapshot);
+
+// What an apply of `wanted` would change now.
+Result<Plan> plan_for(netlink::Connection& kernel, const ruleset::Table& wanted);
+
+struct Committed {
+  Plan plan;  // empty: nothing was sent
+  std::uint32_t kernel_generation = 0;
+  Size size;
+  std::vector<netlink::Refusal> refusals;  // if any, nothing was changed
+};
+
+// `before_sending` is called once, before the first transaction; its error ends all.
+Result<Committed> commit(netlink::Connection& kernel, const ruleset::Table& wanted,
+                         const std::function<Result<void>(const Plan&)>& before_sending);
+
+// Takes our table away; success where there is none. Returns whether there was.
+Result<bool> remove_table(netlink::Connection& kernel);
+
+}  // namespace rolewall::apply

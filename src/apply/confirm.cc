@@ -1,0 +1,114 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "apply/apply.h"
+#include "apply/state_directory.h"
+#include "apply/watch.h"
+
+namespace rolewall::apply {
+namespace {
+
+// What still waits in this boot.
+Result<std::optional<Pending>> waiting(const std::string& directory) {
+  Result<std::optional<Pending>> pending = read_pending(directory);
+  if (pending && *pending && (*pending)->boot_id != this_boot()) return std::nullopt;
+  return pending;
+}
+
+Result<std::optional<Generation>> read_optional(const std::string& directory,
+                                                std::optional<std::uint32_t> generation) {
+  if (!generation) return std::nullopt;
+  Result<Generation> read = read_generation(directory, *generation);
+  if (!read) return std::unexpected(std::move(read).error());
+  return std::move(*read);
+}
+
+// The newest that is older than `current`.
+Result<std::uint32_t> before(const std::string& directory, std::uint32_t current) {
+  const auto all = list_applied(directory);
+  if (!all) return std::unexpected(all.error());
+  std::optional<std::uint32_t> newest;
+  for (const Applied& applied : *all) {
+    if (applied.generation < current) newest = applied.generation;
+  }
+  if (!newest) {
+    return fail(ErrorKind::Refused,
+                fmt::format("generation {} is the oldest that is kept: there is none to go back to "
+                            "(`rolewall disable` takes the table away)",
+                            current));
+  }
+  return *newest;
+}
+
+}  // namespace
+
+Result<Confirmation> confirm(const std::string& state_directory) {
+  Result<StateDirectory> state = StateDirectory::open(state_directory);
+  if (!state) return std::unexpected(std::move(state).error());
+  const auto pending = waiting(state->path());
+  if (!pending) return std::unexpected(pending.error());
+  if (!*pending) {
+    const auto rolled_back = read_rolled_back(state->path());
+    if (!rolled_back) return std::unexpected(rolled_back.error());
+    return *rolled_back ? Confirmation::TooLate : Confirmation::NothingPending;
+  }
+  // A tool that died between commit and record has left no current generation that waits.
+  const auto current = current_number(state->path());
+  if (!current) return std::unexpected(current.error());
+  if (*current != (*pending)->generation) {
+    return fail(ErrorKind::Refused,
+                fmt::format("generation {} did not come into force whole: apply it again, or wait "
+                            "for the rollback at {}",
+                            (*pending)->generation, (*pending)->deadline));
+  }
+  TRY(state->make_boot((*pending)->generation));
+  TRY(disarm(*state));
+  return Confirmation::Confirmed;
+}
+
+Result<RolledBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to) {
+  Result<StateDirectory> state = StateDirectory::open(state_directory);
+  if (!state) return std::unexpected(std::move(state).error());
+  const auto pending = waiting(state->path());
+  if (!pending) return std::unexpected(pending.error());
+  const auto current = current_number(state->path());
+  if (!current) return std::unexpected(current.error());
+  const std::uint32_t from = *pending ? (*pending)->generation : current->value_or(0);
+  if (from == 0) {
+    return fail(ErrorKind::Refused, "nothing is applied: there is nothing to go back from");
+  }
+  std::optional<std::uint32_t> target = to;
+  if (!to && *pending) {
+    target = (*pending)->former;
+  } else if (!to) {
+    const auto older = before(state->path(), from);
+    if (!older) return std::unexpected(older.error());
+    target = *older;
+  }
+  const auto former = read_optional(state->path(), target);
+  if (!former) return std::unexpected(former.error());
+  Result<netlink::Connection> kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  return restore(*state, *kernel, from, *former, "by rolewall rollback");
+}
+
+Result<History> history(const std::string& state_directory) {
+  History history;
+  auto generations = list_applied(state_directory);
+  if (!generations) return std::unexpected(std::move(generations).error());
+  history.generations = std::move(*generations);
+  const auto current = current_number(state_directory);
+  if (!current) return std::unexpected(current.error());
+  const auto boot = boot_number(state_directory);
+  if (!boot) return std::unexpected(boot.error());
+  auto pending = waiting(state_directory);
+  if (!pending) return std::unexpected(std::move(pending).error());
+  history.current = *current;
+  history.boot = *boot;
+  history.pending = std::move(*pending);
+  return history;
+}
+
+}  // namespace rolewall::apply

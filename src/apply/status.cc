@@ -1,0 +1,91 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "apply/apply.h"
+#include "apply/commit.h"
+#include "apply/difference.h"
+#include "apply/state_directory.h"
+#include "apply/watch.h"
+#include "ruleset/names.h"
+
+namespace rolewall::apply {
+
+using ruleset::Snapshot;
+using ruleset::Table;
+
+Result<Status> status(const std::string& state_directory) {
+  const Result<std::optional<Generation>> current = current_generation(state_directory);
+  if (!current) return std::unexpected(current.error());
+  const std::optional<Generation>& recorded = *current;
+  Result<netlink::Connection> kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  const Result<std::optional<Table>> dumped =
+      kernel->dump_table(ruleset::kOwnFamily, ruleset::kOwnTable, true);
+  if (!dumped) return std::unexpected(dumped.error());
+  const std::optional<Table>& live = *dumped;
+
+  Status status;
+  status.table_present = live.has_value();
+  if (live) {
+    const Size size = size_of(*live);
+    status.rules = size.rules;
+    status.sets = size.sets;
+    status.elements = size.elements;
+  }
+  auto pending = read_pending(state_directory);
+  if (!pending) return std::unexpected(std::move(pending).error());
+  if (*pending && (*pending)->boot_id == this_boot()) status.pending = std::move(*pending);
+  auto rolled_back = read_rolled_back(state_directory);
+  if (!rolled_back) return std::unexpected(std::move(rolled_back).error());
+  status.rolled_back = std::move(*rolled_back);
+  const std::string table =
+      fmt::format("table {} {}", name_of(ruleset::kOwnFamily), ruleset::kOwnTable);
+  if (!recorded) {
+    if (live) status.drift.push_back(table + " is in the kernel, and no apply recorded it");
+    return status;
+  }
+  const Generation& generation = *recorded;
+  status.generation = generation.applied.generation;
+  status.applied_at = generation.applied.at;
+  status.host = generation.applied.host;
+  status.same_boot = same_world(generation.applied, applied_now("", 0));
+  const Result<const Table*> wanted = own_table(generation.snapshot);
+  if (!wanted) return std::unexpected(wanted.error());
+  if (live) {
+    std::vector<ChangeItem> items = in_words(*live, difference(*live, **wanted));
+    const std::size_t most = std::min(items.size(), kMaxDrift);
+    for (std::size_t i = 0; i < most; ++i) status.drift.push_back(as_drift(items[i]));
+    if (items.size() > most) {
+      status.drift.push_back(fmt::format("and {} other differences", items.size() - most));
+    }
+  } else {
+    status.drift.push_back(table + " is not in the kernel");
+  }
+  return status;
+}
+
+Result<bool> disable(const std::string& state_directory) {
+  Result<StateDirectory> state = StateDirectory::open(state_directory);
+  if (!state) return std::unexpected(std::move(state).error());
+  Result<netlink::Connection> kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  // First, so that a boot in between finds nothing to load, and nothing comes back later.
+  const Result<bool> forgotten = state->forget_current();
+  if (!forgotten) return std::unexpected(forgotten.error());
+  TRY(disarm(*state));
+  const Result<bool> removed = remove_table(*kernel);
+  if (!removed) return std::unexpected(removed.error());
+  return *removed || *forgotten;
+}
+
+Result<std::optional<Snapshot>> last_applied(const std::string& state_directory) {
+  Result<std::optional<Generation>> read = current_generation(state_directory);
+  if (!read) return std::unexpected(std::move(read).error());
+  std::optional<Generation>& current = *read;
+  if (!current) return std::nullopt;
+  return std::move(current->snapshot);
+}
+
+}  // namespace rolewall::apply

@@ -1,0 +1,258 @@
+#include "apply/watch.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include "apply/commit.h"
+#include "apply/notice.h"
+
+namespace rolewall::apply {
+namespace {
+
+using std::chrono::milliseconds;
+
+std::string new_token() {
+  std::random_device random;
+  return fmt::format("{:08x}{:08x}", random(), random());
+}
+
+// Whether the apply of `pending` still waits.
+bool still_waits(const std::string& directory, const Pending& pending) {
+  const auto now = read_pending(directory);
+  // What cannot be read is no confirmation.
+  return !now || (*now && (*now)->token == pending.token);
+}
+
+std::string in_words(const RolledBack& done) {
+  const std::string to = done.to ? fmt::format("generation {} is in force again", *done.to)
+                                 : std::string("the table is gone, as before the first apply");
+  return fmt::format("generation {} was rolled back ({}): {}", done.generation, done.why, to);
+}
+
+// The kernel's generation after it; 0 where there is no table to speak of.
+Result<std::uint32_t> put_back(netlink::Connection& kernel,
+                               const std::optional<Generation>& former) {
+  if (!former) {
+    TRY(remove_table(kernel));
+    return 0;
+  }
+  const auto table = own_table(former->snapshot);
+  if (!table) return std::unexpected(table.error());
+  const auto committed = commit(kernel, **table, [](const Plan&) -> Result<void> { return {}; });
+  if (!committed) return std::unexpected(committed.error());
+  if (committed->refusals.empty()) return committed->kernel_generation;
+  const netlink::Refusal& refusal = committed->refusals.front();
+  return fail(ErrorKind::System,
+              fmt::format("the kernel refused {}: {}", refusal.what, refusal.explanation),
+              refusal.os_errno);
+}
+
+class Watcher {
+ public:
+  Watcher(std::string directory, Pending pending, const std::optional<Generation>& former)
+      : directory_(std::move(directory)),
+        pending_(std::move(pending)),
+        former_(former),
+        terminal_(own_terminal()) {}
+
+  // False where there is no timer to be had.
+  bool set_timer() {
+    timer_ = ::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC);
+    if (timer_ < 0) return false;
+    constexpr std::uint64_t kSecond = 1'000'000'000;
+    itimerspec at{};
+    at.it_value.tv_sec = static_cast<time_t>(pending_.deadline_ns / kSecond);
+    at.it_value.tv_nsec = static_cast<long>(pending_.deadline_ns % kSecond);
+    return ::timerfd_settime(timer_, TFD_TIMER_ABSTIME, &at, nullptr) == 0;
+  }
+
+  void run() {
+    constexpr int kLookMs = 500;
+    pollfd timer{.fd = timer_, .events = POLLIN, .revents = 0};
+    while (::poll(&timer, 1, kLookMs) <= 0) {
+      // Another apply may have taken this one's place, and give it back.
+      if (const auto now = read_pending(directory_); now && !*now) return;
+    }
+    roll_back();
+  }
+
+ private:
+  // Again and again: another program's changes, or a directory that cannot be locked, must not
+  // leave the host shut.
+  void roll_back() {
+    constexpr milliseconds kLongestPause{5'000};
+    constexpr int kTellEvery = 50;
+    milliseconds pause{100};
+    for (int attempt = 0; still_waits(directory_, pending_); ++attempt) {
+      const Result<RolledBack> done = attempt_once(attempt);
+      if (done) {
+        give_notice(in_words(*done), terminal_);
+        return;
+      }
+      if (done.error().kind == ErrorKind::Refused) return;
+      if (attempt % kTellEvery == 0) {
+        give_notice("the rollback did not succeed yet, and is tried again: " + done.error().message,
+                    terminal_);
+      }
+      std::this_thread::sleep_for(pause);
+      pause = std::min(pause * 2, kLongestPause);
+    }
+  }
+
+  Result<RolledBack> attempt_once(int attempt) {
+    constexpr int kWithoutRecord = 3;
+    Result<netlink::Connection> kernel = netlink::Connection::open();
+    if (!kernel) return std::unexpected(kernel.error());
+    Result<StateDirectory> state = StateDirectory::open(directory_);
+    if (!state) {
+      // Better unrecorded than shut out.
+      if (attempt >= kWithoutRecord) TRY(put_back(*kernel, former_));
+      return std::unexpected(state.error());
+    }
+    // Under the lock: a confirm may have come in between.
+    if (!still_waits(directory_, pending_)) return fail(ErrorKind::Refused, "confirmed");
+    return restore(*state, *kernel, pending_.generation, former_,
+                   "not confirmed by " + pending_.deadline);
+  }
+
+  std::string directory_;
+  Pending pending_;
+  const std::optional<Generation>& former_;
+  std::string terminal_;
+  int timer_ = -1;
+};
+
+// Keeps `kept` and what stands for the three standard streams.
+void let_go_of_everything(int kept) {
+  const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(nothing, fd);
+  // Our lock and sockets among them: the lock is the process's that made it.
+  if (kept > STDERR_FILENO + 1) {
+    ::close_range(STDERR_FILENO + 1, static_cast<unsigned>(kept) - 1, 0);
+  }
+  ::close_range(static_cast<unsigned>(kept) + 1, ~0U, 0);
+  [[maybe_unused]] const int root = ::chdir("/");
+}
+
+[[noreturn]] void watch(Watcher watcher, int to_parent) {
+  ::setsid();
+  const pid_t pid = ::fork();
+  if (pid != 0) ::_exit(pid < 0 ? 1 : 0);
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE}) ::signal(signal, SIG_IGN);
+  ::prctl(PR_SET_NAME, "rolewall-await");
+  ::prctl(PR_SET_PDEATHSIG, 0);
+  let_go_of_everything(to_parent);
+  const pid_t self = watcher.set_timer() ? ::getpid() : 0;
+  const ssize_t told = ::write(to_parent, &self, sizeof self);
+  ::close(to_parent);
+  if (told == sizeof self && self != 0) watcher.run();
+  ::_exit(0);
+}
+
+// The process's number, or why there is none.
+Result<pid_t> start(Watcher watcher) {
+  const auto refused = [](const char* what) {
+    return fail(ErrorKind::System,
+                fmt::format("no rollback could be armed ({}: {}): nothing was changed", what,
+                            std::strerror(errno)),
+                errno);
+  };
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return refused("pipe");
+  std::fflush(nullptr);  // else the child would write what is buffered a second time
+  const pid_t child = ::fork();
+  if (child < 0) {
+    const int error = errno;
+    ::close(ends[0]);
+    ::close(ends[1]);
+    errno = error;
+    return refused("fork");
+  }
+  if (child == 0) {
+    ::close(ends[0]);
+    watch(std::move(watcher), ends[1]);
+  }
+  ::close(ends[1]);
+  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) {
+  }
+  pid_t self = 0;
+  ssize_t size = 0;
+  do {
+    size = ::read(ends[0], &self, sizeof self);
+  } while (size < 0 && errno == EINTR);
+  ::close(ends[0]);
+  if (size != sizeof self || self == 0) {
+    errno = ECHILD;
+    return refused("its process did not start");
+  }
+  return self;
+}
+
+}  // namespace
+
+Result<Pending> arm(StateDirectory& state, std::uint32_t generation,
+                    const std::optional<Generation>& former, std::chrono::seconds within) {
+  Pending pending;
+  pending.generation = generation;
+  if (former) pending.former = former->applied.generation;
+  pending.token = new_token();
+  pending.boot_id = this_boot();
+  pending.deadline_ns =
+      boot_clock_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(within).count());
+  pending.deadline = clock_time(within.count());
+  // Before the process, which ends where it finds nothing pending.
+  TRY(state.write(kPendingFile, to_json(pending)));
+  const Result<pid_t> watcher = start(Watcher(state.path(), pending, former));
+  if (!watcher) {
+    TRY(disarm(state));
+    return std::unexpected(watcher.error());
+  }
+  pending.watcher = *watcher;
+  TRY(state.write(kPendingFile, to_json(pending)));
+  return pending;
+}
+
+Result<void> disarm(StateDirectory& state) {
+  return state.remove(kPendingFile);
+}
+
+Result<RolledBack> restore(StateDirectory& state, netlink::Connection& kernel,
+                           std::uint32_t generation, const std::optional<Generation>& former,
+                           std::string why) {
+  RolledBack done{.generation = generation, .to = {}, .at = clock_time(), .why = std::move(why)};
+  const Result<std::uint32_t> kernel_generation = put_back(kernel, former);
+  if (!kernel_generation) return std::unexpected(kernel_generation.error());
+  if (former) done.to = former->applied.generation;
+  const auto record = [&]() -> Result<void> {
+    if (former) {
+      TRY(state.make_current(*done.to));
+      TRY(state.make_boot(*done.to));
+      TRY(state.note_kernel_generation(former->applied, *kernel_generation));
+    } else {
+      TRY(state.forget_current());
+    }
+    TRY(state.write(kRolledBackFile, to_json(done)));
+    return disarm(state);
+  };
+  if (auto recorded = record(); !recorded) {
+    Error error = std::move(recorded).error();
+    error.message = "the former table is in force again, but not recorded: " + error.message;
+    return std::unexpected(std::move(error));
+  }
+  return done;
+}
+
+}  // namespace rolewall::apply

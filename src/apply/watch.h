@@ -1,0 +1,29 @@
+// The armed rollback: a process of its own, which survives the terminal, the session and the tool.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "apply/pending.h"
+#include "apply/state_directory.h"
+#include "netlink/netlink.h"
+
+namespace rolewall::apply {
+
+// Starts the process, which has its timer when this returns, and writes `pending.json`. `former`:
+// what comes back; absent: our table goes. It holds that in memory: neither a full disk nor a
+// missing program keeps it from its work.
+Result<Pending> arm(StateDirectory& state, std::uint32_t generation,
+                    const std::optional<Generation>& former, std::chrono::seconds within);
+
+// The process ends by itself once it sees that nothing waits.
+Result<void> disarm(StateDirectory& state);
+
+// Puts `former` in force in place of `generation` and records that. The kernel first.
+Result<RolledBack> restore(StateDirectory& state, netlink::Connection& kernel,
+                           std::uint32_t generation, const std::optional<Generation>& former,
+                           std::string why);
+
+}  // namespace rolewall::apply

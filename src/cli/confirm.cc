@@ -1,0 +1,137 @@
+// rolewall confirm, rollback, history: what was applied stays, or goes.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+#include "apply/apply.h"
+#include "cli/exit_status.h"
+#include "cli/json.h"
+#include "cli/program.h"
+#include "cli/render.h"
+#include "cli/state_options.h"
+
+namespace rolewall::cli {
+namespace {
+
+struct ConfirmOptions {
+  std::string state_directory{apply::kDefaultStateDirectory};
+};
+
+struct RollbackOptions {
+  std::string state_directory{apply::kDefaultStateDirectory};
+  std::optional<std::uint32_t> to;
+};
+
+struct HistoryOptions {
+  std::string state_directory{apply::kDefaultStateDirectory};
+  std::string format = "text";
+};
+
+int confirm(const ConfirmOptions& options) {
+  const auto confirmed = apply::confirm(options.state_directory);
+  if (!confirmed) return report(confirmed.error());
+  switch (*confirmed) {
+    case apply::Confirmation::Confirmed:
+      out().line("confirmed: what is in force stays, after a reboot too");
+      return kDone;
+    case apply::Confirmation::NothingPending:
+      out().line("nothing to confirm: no apply waits");
+      return kDone;
+    case apply::Confirmation::TooLate:
+      err().line("rolewall: too late, nothing was changed: it was rolled back (`rolewall status`)");
+      return kNo;
+  }
+  return kSystem;
+}
+
+int rollback(const RollbackOptions& options) {
+  const auto done = apply::rollback(options.state_directory, options.to);
+  if (!done) return report(done.error());
+  out().line(done->to ? fmt::format("rolled back: generation {} is in force again, after a reboot "
+                                    "too",
+                                    *done->to)
+                      : "rolled back: table inet rolewall is gone, as before the first apply");
+  return kDone;
+}
+
+Json to_json(const apply::Applied& applied, const apply::History& history) {
+  Json json{{"generation", applied.generation},
+            {"applied_at", applied.at},
+            {"by", applied.by},
+            {"host", applied.host},
+            {"changes", applied.changes}};
+  json["current"] = history.current == applied.generation;
+  json["boot"] = history.boot == applied.generation;
+  json["pending"] = history.pending && history.pending->generation == applied.generation;
+  return json;
+}
+
+int list(const HistoryOptions& options) {
+  const auto history = apply::history(options.state_directory);
+  if (!history) return report(history.error());
+  if (options.format == "json") {
+    Json json{{"version", kJsonVersion}, {"verb", "history"}, {"generations", Json::array()}};
+    for (const apply::Applied& applied : history->generations) {
+      json["generations"].push_back(to_json(applied, *history));
+    }
+    print(json);
+    return kDone;
+  }
+  if (history->generations.empty()) out().line("nothing was applied so far");
+  for (auto at = history->generations.rbegin(); at != history->generations.rend(); ++at) {
+    const bool current = history->current == at->generation;
+    std::string line =
+        fmt::format("{:>6}  {}  {}  {}", at->generation, at->at, at->by, at->changes);
+    if (history->pending && history->pending->generation == at->generation) {
+      line += ", waits for `rolewall confirm` until " + history->pending->deadline;
+    } else if (current && history->boot == at->generation) {
+      line += ", in force";
+    } else if (current) {
+      line += ", in force, not after a reboot";
+    }
+    out().line((current ? "*" : " ") + printable(line));
+  }
+  return kDone;
+}
+
+}  // namespace
+
+void add_confirm(Program& program) {
+  CLI::App& verb = program.add_verb(kServerVerbs, "confirm", "keep what was applied",
+                                    "  sudo rolewall confirm           from a NEW connection\n"
+                                    "\n"
+                                    "Until then `apply --confirm TIME` brings the former state "
+                                    "back by itself.");
+  auto options = std::make_shared<ConfirmOptions>();
+  add_state_option(verb, options->state_directory);
+  program.on_choice(verb, options, confirm);
+}
+
+void add_rollback(Program& program) {
+  CLI::App& verb = program.add_verb(
+      kServerVerbs, "rollback", "go back to what was in force before",
+      "  sudo rolewall rollback           what waits for its confirmation, else one generation\n"
+      "  sudo rolewall rollback --to 4    `rolewall history` lists them\n"
+      "\n"
+      "Bans and openings that were made since stay.");
+  auto options = std::make_shared<RollbackOptions>();
+  verb.add_option("--to", options->to, "to this generation")->type_name("N");
+  add_state_option(verb, options->state_directory);
+  program.on_choice(verb, options, rollback);
+}
+
+void add_history(Program& program) {
+  CLI::App& verb = program.add_verb(kServerVerbs, "history",
+                                    "what was applied: when, by whom, and what it changed",
+                                    "  sudo rolewall history\n"
+                                    "  sudo rolewall history --format json");
+  auto options = std::make_shared<HistoryOptions>();
+  add_state_option(verb, options->state_directory);
+  add_format_option(verb, options->format, {"text", "json"});
+  program.on_choice(verb, options, list);
+}
+
+}  // namespace rolewall::cli
