@@ -7,7 +7,7 @@ expect_status 0
 
 # A handshake and data from a peer that may ask for https, a stray answer, an ARP frame, and a
 # packet of which the capture kept the headers.
-python3 - <<'PYTHON'
+cat >packets.py <<'PYTHON'
 import socket, struct
 
 def checksum(data):
@@ -28,6 +28,27 @@ def tcp(source, sport, destination, dport, flags, seq, ack, data=b""):
         return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(segment), 1, 0, 64, 6, check) + src + dst
     return ip(checksum(ip(0))) + segment
 
+# What is behind the IP header from `begin` to `end`, as a fragment of its own.
+def fragment(packet, begin, end, number):
+    part = packet[20 + begin:20 + end]
+    field = begin // 8 | (0x2000 if 20 + end < len(packet) else 0)
+    def ip(check):
+        return struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(part), number, field, 64, 6, check) + packet[12:20]
+    return ip(checksum(ip(0))) + part
+
+def write(name, packets, kept_of_last=None):
+    with open(name, "wb") as file:
+        file.write(struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
+        for number, packet in enumerate(packets):
+            link = b"\2\0\0\0\0\1\2\0\0\0\0\2"
+            frame = link + (b"\x08\x00" + packet if packet else b"\x08\x06" + bytes(28))
+            kept = frame[:kept_of_last] if number == len(packets) - 1 else frame
+            file.write(struct.pack("<IIII", 1700000000 + number, 5, len(kept), len(frame)) + kept)
+PYTHON
+
+PYTHONPATH=. python3 - <<'PYTHON'
+from packets import tcp, write
+
 peer, host = "10.0.1.10", "10.0.2.10"
 frames = [
     tcp(peer, 40000, host, 443, 2, 100, 0),
@@ -38,13 +59,7 @@ frames = [
     None,
     tcp(peer, 40000, host, 443, 16, 106, 501, b"d" * 200),
 ]
-with open("talk.pcap", "wb") as file:
-    file.write(struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
-    for number, packet in enumerate(frames):
-        link = b"\2\0\0\0\0\1\2\0\0\0\0\2"
-        frame = link + (b"\x08\x00" + packet if packet else b"\x08\x06" + bytes(28))
-        kept = frame[:60] if number == 6 else frame
-        file.write(struct.pack("<IIII", 1700000000 + number, 5, len(kept), len(frame)) + kept)
+write("talk.pcap", frames, kept_of_last=60)
 PYTHON
 
 rolewall eval --ruleset web-01.json --pcap talk.pcap --in eth0 --format json --write-dropped no.pcap
@@ -74,6 +89,35 @@ expect_status 0
 expect_out "tcp 10.0.1.10:40000 > 10.0.2.10:443 flags=syn"
 expect_out "web.inbound.app-from-lb"
 expect_out "not IP"
+
+# Fragments wait for each other, and the rules see whole datagrams: the ports are in the first alone.
+PYTHONPATH=. python3 - <<'PYTHON'
+from packets import fragment, tcp, write
+
+peer, host = "10.0.1.10", "10.0.2.10"
+data = tcp(peer, 40000, host, 443, 16, 101, 501, b"d" * 100)
+other = tcp(peer, 40000, host, 25, 2, 100, 0)
+write("parts.pcap", [
+    tcp(peer, 40000, host, 443, 2, 100, 0),
+    tcp(host, 443, peer, 40000, 18, 500, 101),
+    fragment(data, 64, 120, 7),
+    fragment(data, 0, 64, 7),
+    fragment(other, 0, 16, 8),
+    fragment(other, 16, 20, 8),
+])
+PYTHON
+rolewall eval --ruleset web-01.json --pcap parts.pcap --in eth0 --format json --write-dropped no.pcap
+expect_status 0
+python3 - "$scratch/out" <<'PYTHON' || complain "the fragments' answers are others"
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+verdicts = [line.get("verdict") for line in lines[:6]]
+assert verdicts == ["accept", "accept", "held", "accept", "held", "drop"], verdicts
+assert lines[3]["decided_by"]["rule"] == "(established)", lines[3]
+PYTHON
+rolewall eval --ruleset web-01.json --pcap no.pcap --in eth0
+expect_status 0
+expect_out "no.pcap: 1 packets on"
 
 rolewall eval -p "$site" --host lb-01 --pcap talk.pcap --in nowhere0
 expect_status 2

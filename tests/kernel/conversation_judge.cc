@@ -214,14 +214,14 @@ class Runner {
         if (!answers) return std::unexpected(answers.error());
         if (is_open(answers->journey)) return std::vector<Question>{};
         ++packets_;
-        if (answers->seen.after && *answers->seen.after != part.packet.bytes) ++changed_;
+        const auto& after = answers->seen.after;
+        if (after && *after != part.packet.bytes) ++changed_;
         ++fates_[answers->seen.fate()];
         if (!answers->difference.empty()) {
           show(trial, part, *answers);
           return said;
         }
         if (is_fragment(part.packet.bytes)) ++fragments_;
-        const auto& after = answers->seen.after;
         if (after && is_fragment(*after)) continue;
         if (after && is_fragment(part.packet.bytes)) ++gathered_;
         if (after || !seen.after) seen = std::move(answers->seen);

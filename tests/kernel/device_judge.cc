@@ -300,12 +300,13 @@ class Runner {
 
   int run() {
     const auto start = std::chrono::steady_clock::now();
-    if (auto made = prepare(); !made) return broken(made.error(), "set up");
+    auto wire = prepare();
+    if (!wire) return broken(wire.error(), "set up");
     const auto listeners = listen_transparently();
     if (!listeners) return broken(listeners.error(), "set up");
     const std::uint64_t count = arguments_.only ? 1 : arguments_.rulesets;
     for (std::uint64_t i = 0; i < count; ++i) {
-      if (!judge(arguments_.seed + i)) return 1;
+      if (!judge(*wire, arguments_.seed + i)) return 1;
     }
     report(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     return disagreements_ == 0 && (packets_ > 0 || refused_ == 0) ? 0 : 1;
@@ -317,13 +318,10 @@ class Runner {
     return 1;
   }
 
-  Result<void> prepare() {
+  Result<sandbox::Wire> prepare() {
     TRY(sandbox::set_up_host(host_));
     TRY(learn_machine(host_));
-    auto wire = sandbox::Wire::open(host_);
-    if (!wire) return std::unexpected(wire.error());
-    wire_ = std::move(*wire);
-    return {};
+    return sandbox::Wire::open(host_);
   }
 
   // What the far side of the loopback, or a copy for this host's own listeners, would count again.
@@ -337,7 +335,8 @@ class Runner {
 
   // Of a frame that is sent to the device's own address, from the other end of its cable.
   void give_ethernet_header(eval::Packet& packet) const {
-    for (std::uint8_t n = 0; n < host_.interfaces.size(); ++n) {
+    for (std::size_t i = 0; i < host_.interfaces.size(); ++i) {
+      const auto n = static_cast<std::uint8_t>(i);
       if (packet.in_device != host_.interfaces[n].device) continue;
       if (packet.type != eval::PacketType::Host) continue;
       packet.link = {2, 0, 0, 0, n, 1, 2, 0, 0, 0, n, 2};
@@ -353,7 +352,7 @@ class Runner {
     return packet.ether_type == eval::kEtherTypeIpv6 && packet.bytes.size() > kOnePage;
   }
 
-  bool judge(std::uint64_t seed) {
+  bool judge(sandbox::Wire& wire, std::uint64_t seed) {
     const RulesetText text = generate_device_ruleset(seed);
     const std::string again = fmt::format("{} --seed {} --only ", program_, seed);
     auto trial = Counted::open(text, host_);
@@ -380,7 +379,7 @@ class Runner {
       if (!is_plain(question)) continue;
       question.packet.mark = kDeviceMark;
       give_ethernet_header(question.packet);
-      auto answers = (*trial)->ask(*wire_, question);
+      auto answers = (*trial)->ask(wire, question);
       if (!answers) {
         broken(answers.error(), again + std::to_string(number));
         return false;
@@ -427,7 +426,6 @@ class Runner {
   Arguments arguments_;
   std::string program_;
   ruleset::Host host_;
-  std::optional<sandbox::Wire> wire_;
   std::uint64_t rulesets_ = 0;
   std::uint64_t refused_ = 0;
   std::uint64_t packets_ = 0;

@@ -99,7 +99,7 @@ std::vector<Bytes> cut_up(const Bytes& packet, std::uint32_t number, Random& ran
   const std::size_t places = (size - 1) / 8;  // where it may be cut
   std::size_t begin = 0;
   for (std::size_t left = 1 + random.below(3); left > 0 && begin / 8 < places; --left) {
-    const std::size_t end = begin + 8 * (1 + random.below(places - begin / 8));
+    const std::size_t end = begin + std::size_t{8} * (1 + random.below(places - begin / 8));
     cuts.push_back({begin, end, true});
     begin = end;
   }
