@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -53,6 +54,9 @@ struct Frame {
   ruleset::Hook hook = ruleset::Hook::Prerouting;
   ruleset::Family seen_as = ruleset::Family::Ip;  // `meta nfproto`
   Dissection dissection;
+  // Where the inner header begins, from the first question of a chain's rules on: the kernel does
+  // not look again, whatever they write (NFT_PKTINFO_INNER).
+  std::optional<std::uint32_t> inner;
   bool rewritten_options = false;  // the host has written into the IPv4 options
   std::string_view in_device;      // "" where the hook has none
   std::string_view out_device;

@@ -511,6 +511,7 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
   table_ = &program_.tables()[table];
   table_number_ = table;
   frame_ = &frame;
+  frame.inner.reset();
   clock_ = {.now_ns = options.now_ns, .error_ns = options.clock_error_ns};
   unknowns_.clear();
   unknown_.fill(0);

@@ -140,7 +140,8 @@ Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
       start += dissection.transport;
       break;
     case PayloadBase::Inner: {
-      const auto inner = inner_offset(bytes, dissection);
+      std::optional<std::uint32_t>& inner = frame_->inner;
+      if (!inner) inner = inner_offset(bytes, dissection);
       if (!inner) return Next::Break;
       start += *inner;
       break;

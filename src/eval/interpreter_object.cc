@@ -43,7 +43,7 @@ Interpreter::Next Interpreter::run_object(std::uint32_t object) {
 
 Interpreter::Next Interpreter::run_object_lookup(const ruleset::ObjectLookup& lookup,
                                                  const Program::Set& set) {
-  const Hit hit = find_element(set, at(lookup.source));
+  const Hit hit = find(set, at(lookup.source));
   if (hit.place == Hit::Place::CatchAll) return run_object(set.catch_all_target);
   if (hit.place != Hit::Place::Element) return Next::Break;
   return run_object(set.targets[hit.element]);

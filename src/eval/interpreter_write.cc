@@ -58,7 +58,8 @@ Interpreter::Next Interpreter::run_payload_write(const ruleset::PayloadWrite& wr
       base = dissection.transport;
       break;
     case PayloadBase::Inner: {
-      const auto inner = inner_offset(frame_->bytes, dissection);
+      std::optional<std::uint32_t>& inner = frame_->inner;
+      if (!inner) inner = inner_offset(frame_->bytes, dissection);
       if (!inner) return Next::Break;
       base = *inner;
       break;

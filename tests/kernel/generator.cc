@@ -379,7 +379,9 @@ Question Generator::question(std::uint64_t number) const {
   }
 
   Question question = to_question(known);
-  make_fragment_unique(question.packet, number);
+  // Of another seed's too: the kernel keeps pieces longer than a ruleset lasts.
+  constexpr std::uint64_t kMostPackets = 1021;
+  make_fragment_unique(question.packet, seed_ * kMostPackets + number);
   unsettle(question.packet, random, question.outbound);
   if (!known.outbound && known.device != "lo" && random.percent(3)) {
     question.packet.type = random.of({eval::PacketType::Host, eval::PacketType::Broadcast,

@@ -1,8 +1,8 @@
-// Rulesets that nobody's compiler wrote, on the live kernel: random text in nft's syntax is loaded
-// in a namespace and read back from there, and packets aimed at its boundaries are put through it,
-// in the kernel and in the evaluator. They must agree on fate, deciding rule, path
-// and bytes after. What disagrees is cut down to the rules that matter, and printed with the
-// command that repeats it.
+// Rulesets that nobody's compiler wrote, on the live kernel: random text in nft's syntax, or random
+// expressions that our own netlink writes, are loaded in a namespace and read back from there, and
+// packets aimed at its boundaries are put through it, in the kernel and in the evaluator. They must
+// agree on fate, deciding rule, path and bytes after. What disagrees is cut down to the rules that
+// matter, and printed with the command that repeats it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -15,9 +15,15 @@
 #include <string>
 #include <string_view>
 
+#include "aims.h"
+#include "breakage.h"
 #include "generator.h"
 #include "in_sandbox.h"
 #include "machine_on_trial.h"
+#include "net/protocol.h"
+#include "print/print.h"
+#include "random.h"
+#include "ruleset_random.h"
 #include "ruleset_text.h"
 #include "sandbox/sandbox.h"
 #include "tally.h"
@@ -30,6 +36,7 @@ namespace {
 constexpr std::uint64_t kMostShown = 5;  // disagreements in full
 
 struct Arguments {
+  bool expressions = false;  // instead of nft's text
   std::uint64_t rulesets = 500;
   std::uint64_t packets = 400;  // of each
   std::uint64_t seed = 1;
@@ -42,6 +49,11 @@ std::optional<Arguments> parse(int count, char** words) {
   Arguments arguments;
   for (int i = 1; i + 1 < count; i += 2) {
     const std::string_view word = words[i];
+    if (word == "--from") {
+      arguments.expressions = std::string_view(words[i + 1]) == "expressions";
+      if (!arguments.expressions && std::string_view(words[i + 1]) != "text") return std::nullopt;
+      continue;
+    }
     const std::uint64_t value = std::strtoull(words[i + 1], nullptr, 10);
     if (word == "--rulesets") {
       arguments.rulesets = value;
@@ -78,6 +90,21 @@ ruleset::Host host_on_trial() {
   return host;
 }
 
+std::string render(const ruleset::Ruleset& ruleset) {
+  return print::to_bytecode(ruleset);
+}
+
+// What such rules look into and text does not: Ethernet headers, SCTP chunks.
+void dress(Question& question, const ruleset::Host& host, std::uint64_t seed) {
+  eval::Packet& packet = question.packet;
+  Random random(seed);
+  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  const bool plain = packet.bytes.size() >= 40 && packet.bytes[0] == (ipv6 ? 0x60 : 0x45);
+  const std::uint8_t protocol = plain ? packet.bytes[ipv6 ? 6 : 9] : 0;
+  if (protocol == net::protocol::kSctp && random.percent(70)) twist_transport(packet, random);
+  if (!question.outbound) give_link_header(packet, host);
+}
+
 class Runner {
  public:
   Runner(const Arguments& arguments, const char* program)
@@ -105,11 +132,20 @@ class Runner {
   }
 
   bool judge(std::uint64_t seed) {
-    const RulesetText text = generate_ruleset(seed);
-    const std::string again = fmt::format("{} --seed {} --only ", program_, seed);
-    auto trial = Trial::open(text, host_);
+    return arguments_.expressions ? judge(generate_expressions(seed), seed)
+                                  : judge(generate_ruleset(seed), seed);
+  }
+
+  template <class Source>
+  bool judge(const Source& source, std::uint64_t seed) {
+    const std::string again = fmt::format("{} --from {} --seed {} --only ", program_,
+                                          arguments_.expressions ? "expressions" : "text", seed);
+    auto trial = Trial::open(source, host_);
     if (!trial && trial.error().kind == ErrorKind::Usage) {
       ++refused_;
+      if (std::getenv("SHOW_REFUSALS") != nullptr) {
+        fmt::print("{}{}\n{}", again, trial.error().message, render(source));
+      }
       return true;
     }
     if (!trial) {
@@ -117,13 +153,18 @@ class Runner {
       return false;
     }
     ++rulesets_;
-    const Boundaries boundaries = Boundaries::of((*trial)->ruleset(), host_);
+    Boundaries boundaries = Boundaries::of((*trial)->ruleset(), host_);
+    // Text names protocols; expressions look into the headers of these whatever they are.
+    if (arguments_.expressions) {
+      boundaries.protocols.insert(boundaries.protocols.end(), 2, net::protocol::kSctp);
+    }
     const std::vector<Known> known;
     const Generator generator(boundaries, host_, known, seed, false);
     const std::uint64_t first = arguments_.only.value_or(0);
     const std::uint64_t end = arguments_.only ? first + 1 : arguments_.packets;
     for (std::uint64_t number = first; number < end; ++number) {
-      const Question question = generator.question(number);
+      Question question = generator.question(number);
+      if (arguments_.expressions) dress(question, host_, seed + number);
       if (!is_sent_as_asked(question)) continue;
       auto answers = (*trial)->ask(question);
       if (!answers) {
@@ -147,16 +188,17 @@ class Runner {
                  (*trial)->comparison().describe(answers->seen));
       fmt::print("  again: {}{}\n", again, number);
       trial->reset();
-      print_small(minimise(text, host_, question), question);
+      print_small(minimise(source, host_, question), question);
       return true;  // the ruleset's other packets would say the same
     }
     return true;
   }
 
   // The rules that the disagreement needs, and what both say of these alone.
-  void print_small(const RulesetText& text, const Question& question) const {
-    fmt::print("{}\n", render(text));
-    const auto trial = Trial::open(text, host_);
+  template <class Source>
+  void print_small(const Source& source, const Question& question) const {
+    fmt::print("{}\n", render(source));
+    const auto trial = Trial::open(source, host_);
     if (!trial) return;
     const auto answers = (*trial)->ask(question);
     if (!answers) return;
@@ -195,7 +237,8 @@ int main(int count, char** words) {
   const auto arguments = kernel_judge::parse(count, words);
   if (!arguments) {
     fmt::print(stderr,
-               "usage: ruleset_judge [--rulesets N] [--packets N] [--seed S] [--seconds BUDGET] "
+               "usage: ruleset_judge [--from text|expressions] [--rulesets N] [--packets N] "
+               "[--seed S] [--seconds BUDGET] "
                "[--stop-after DISAGREEMENTS] "
                "[--only PACKET]\n");
     return 2;

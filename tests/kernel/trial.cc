@@ -29,8 +29,11 @@ Result<void> load_with_netlink(const ruleset::Ruleset& ruleset) {
   if (!kernel) return std::unexpected(kernel.error());
   for (const ruleset::Table& table : ruleset.tables) {
     const auto result = kernel->replace_table(table, std::nullopt);
+    if (result && result->committed) continue;
+    for (const ruleset::Table& loaded : ruleset.tables) {
+      static_cast<void>(kernel->delete_table(loaded.family, loaded.name, std::nullopt));
+    }
     if (!result) return fail(ErrorKind::Usage, result.error().message);
-    if (result->committed) continue;
     if (result->refusals.empty()) return fail(ErrorKind::System, table.name + ": not committed");
     const netlink::Refusal& refusal = result->refusals.front();
     return fail(ErrorKind::Usage, fmt::format("{}: {}", refusal.what, refusal.explanation));

@@ -265,6 +265,9 @@ TEST_CASE("an object map breaks where it gives none") {
   rules.tables[0].objects = {object(kCounter, Counter{})};
   CHECK_EQ(fate_of(rules, arriving(fields(6, 22))), Fate::Accept);
   CHECK_EQ(fate_of(rules, arriving(fields(6, 23))), Fate::Drop);
+  rules.tables[0].sets[0].elements.has_catch_all = true;
+  rules.tables[0].sets[0].elements.catch_all_object = "o";
+  CHECK_EQ(fate_of(rules, arriving(fields(6, 23))), Fate::Accept);
   rules.tables[0].objects.clear();
   CHECK_EQ(fate_of(rules, arriving(fields(6, 22))), Fate::Undecided);
 }
@@ -287,6 +290,28 @@ TEST_CASE("a helper is the flow's from then on; an expectation needs an entry") 
   PacketFields invalid = fields(6, 21);
   invalid.tcp_flags = 0x03;
   CHECK_EQ(fate_of(rules, arriving(invalid)), Fate::Drop);
+}
+
+// NFT_PKTINFO_INNER.
+TEST_CASE("where the inner header begins is looked up once in a chain") {
+  const Payload inner{PayloadBase::Inner, 0, 1, 0};
+  PayloadWrite no_offset;  // of TCP's header: the inner one would begin where TCP does
+  no_offset.base = PayloadBase::Transport;
+  no_offset.offset = 12;
+  no_offset.length = 1;
+  no_offset.source = 4;
+  const Immediate zero{4, Value::u8(0)};
+  const auto first_byte_is = [&](std::uint8_t byte) {
+    return std::vector<Rule>{rule({inner, zero, no_offset}),
+                             rule({inner, is(Value::u8(byte)), accept()})};
+  };
+  // 40000 is 0x9c40.
+  CHECK_EQ(fate_of(input_rules(first_byte_is(0)), arriving(fields())), Fate::Accept);
+  CHECK_EQ(fate_of(input_rules(first_byte_is(0x9c)), arriving(fields())), Fate::Drop);
+  Ruleset later =
+      one_table({base_chain({rule({inner, zero, no_offset})}, Hook::Input, 0, VerdictCode::Accept),
+                 base_chain({rule({inner, is(Value::u8(0x9c)), accept()})}, Hook::Input, 10)});
+  CHECK_EQ(fate_of(later, arriving(fields())), Fate::Accept);
 }
 
 }  // namespace
