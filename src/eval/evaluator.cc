@@ -206,6 +206,15 @@ bool Evaluator::Machine::gather(Frame& frame, Fragments::User user, const Option
   const bool by_hook = user != Fragments::User::LocalDelivery;
   if (by_hook && frame.flow.tracking == Tracking::Untracked) return true;
   if (frame.ipv6 ? !has_fragment_header(frame.bytes) : !is_ipv4_fragment(frame.bytes)) return true;
+  // What this host has sent to itself is cut up again, each part with the flow that it has already:
+  // these pass the IPv6 hook by.
+  if (by_hook && frame.ipv6 && frame.in_device == kLoopbackDevice &&
+      program_.conntrack_ipv6() != ConntrackUse::Off) {
+    result.fate = Fate::Undecided;
+    result.decided = false;
+    result.reason = "an IPv6 fragment over the loopback device, whose flow is known already";
+    return false;
+  }
   const Packet fragment = packet_now(frame);
   const bool may_be_off = by_hook && plan_for(frame).reassembly == ConntrackUse::Unknown;
   Fragments on_trial;

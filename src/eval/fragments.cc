@@ -249,6 +249,8 @@ Gathered Fragments::gather_ipv4(const Packet& packet, Key key, std::uint64_t now
     remove(key);
     return discarded(why);
   };
+  // A rule may have written into the header's length.
+  if (header < ipv4::kHeaderSize || header > bytes.size()) return give_up(kBroken);
   const std::uint16_t field = be16(bytes.data() + ipv4::kFragment);
   Part part;
   part.offset = (field & ipv4::kOffsetMask) * 8U;

@@ -312,6 +312,26 @@ TEST_CASE("the datagram bears the mark that a rule has given its first fragment"
         std::vector{Fate::Held, Fate::Accept});
 }
 
+TEST_CASE("an IPv6 fragment from this host to itself has its flow already, and is refused") {
+  const Chain tracks =
+      base_chain({rule({load_ct(CtKey::State)})}, Hook::Prerouting, 0, VerdictCode::Accept);
+  for (const bool ipv6 : {false, true}) {
+    Packet part = fragment(datagram(ipv6), 64, 92);
+    part.in_device = "lo";
+    CHECK_EQ(fates(one_table({tracks}), {part}).front(), ipv6 ? Fate::Undecided : Fate::Held);
+  }
+}
+
+TEST_CASE("a header whose length a rule has written over is no fragment that can be kept") {
+  const Chain early = base_chain(
+      {rule({Immediate{0, Value::u8(0x4f)}, PayloadWrite{PayloadBase::Network, 0, 1, 0}})},
+      Hook::Prerouting, -450, VerdictCode::Accept);
+  const Chain tracks =
+      base_chain({rule({load_ct(CtKey::State)})}, Hook::Prerouting, 0, VerdictCode::Accept);
+  const Packet part = fragment(datagram(), 64, 92);
+  CHECK_EQ(fates(one_table({early, tracks}), {part}).front(), Fate::Stack);
+}
+
 TEST_CASE("a transparent proxy switches reassembly on, of its family") {
   const auto fate = [](std::uint8_t family, bool ipv6) {
     const Chain proxy = base_chain({rule({Tproxy{family, std::nullopt, 0}})}, Hook::Prerouting, 0,
