@@ -53,7 +53,7 @@ class Writer {
   const char* end() { return random_.of<const char*>({"saddr", "daddr"}); }
 
   std::string ct_match() {
-    switch (random_.weighted({30, 18, 8, 12, 10, 6, 8, 8})) {
+    switch (random_.weighted({30, 18, 8, 12, 10, 6, 8, 8, 4})) {
       case 0:
         return unless("ct state", state());
       case 1:
@@ -75,6 +75,8 @@ class Writer {
       case 6:
         return fmt::format("ct {} packets {} {}", direction(), random_.of<const char*>({">", "<="}),
                            random_.below(6));
+      case 8:
+        return unless("ct zone", random_.of<const char*>({"0", "3"}));
       default:
         return fmt::format("ct {} {}", random_.percent(50) ? "bytes" : "original bytes",
                            random_.of<const char*>({"> 100", "< 1000", "> 2000"}));
@@ -83,7 +85,9 @@ class Writer {
 
   std::string packet_match() {
     const std::string ip = v6_ ? "ip6" : "ip";
-    switch (random_.weighted({30, 20, 20, 15, 15})) {
+    switch (random_.weighted({30, 20, 20, 15, 15, 8})) {
+      case 5:
+        return unless("meta mark", random_.of<const char*>({"0x7", "0x17", "0x0"}));
       case 0:
         return unless(fmt::format("{} {}", ip, end()), address());
       case 1:
@@ -124,6 +128,10 @@ class Writer {
                                        "counter ", "meta mark set ct mark "});
     }
     if (early && random_.percent(25)) return text + "notrack";
+    if (early && random_.percent(25)) {
+      return text + random_.of<const char*>({"meta mark set 0x7", "meta mark set 0x17",
+                                             "ct zone set 3", "meta priority set 1:2"});
+    }
     const bool may_reject = hook == "input" || hook == "forward" || hook == "output";
     if (may_reject && random_.percent(8)) {
       return text + (protocol_ == "tcp" ? "meta l4proto tcp reject with tcp reset" : "reject");
@@ -134,8 +142,9 @@ class Writer {
   void add_filter(std::string_view hook) {
     const bool may_be_early = hook == "prerouting" || hook == "output";
     const bool early = may_be_early && random_.percent(30);
-    const char* priority =
-        early ? "-300" : random_.of<const char*>({"-150", "0", "0", "10", "110"});
+    // Before connection tracking, and before fragments are put together.
+    const char* priority = early ? random_.of<const char*>({"-300", "-300", "-450"})
+                                 : random_.of<const char*>({"-150", "0", "0", "10", "110"});
     ChainText chain{fmt::format("{}", hook),
                     fmt::format("type filter hook {} priority {}; policy {};", hook, priority,
                                 random_.percent(85) ? "accept" : "drop"),
