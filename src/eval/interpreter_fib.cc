@@ -50,6 +50,12 @@ bool is_ipv6_link_local(const net::Address& address) {
   return (top & 0xffc0) == 0xfe80 || (top & 0xff0f) == 0xff02;
 }
 
+// "::" and what IPv4 is written as in IPv6: ipv6_addr_type() calls these no unicast addresses.
+bool is_of_no_type(const net::Address& address) {
+  const auto* ipv6 = std::get_if<net::Ipv6>(&address);
+  return ipv6 != nullptr && (ipv6->value == 0 || ipv6->value >> 32 == 0xffff);
+}
+
 // Packets whose sender has no address yet are taken to come from where they came.
 bool is_from_nowhere(const Frame& frame) {
   constexpr std::uint32_t kAllOnes = 0xffffffff;
@@ -108,6 +114,11 @@ Interpreter::Next Interpreter::run_fib_type(const ruleset::Fib& fib) {
     store_word(fib.destination, static_cast<std::uint32_t>(type));
     return Next::Expression;
   };
+  const auto unicast = [&] {
+    if (!is_of_no_type(asked)) return is(RouteType::Unicast);
+    store_word(fib.destination, 0);  // RTN_UNSPEC
+    return Next::Expression;
+  };
   if (is_multicast(asked)) return is(RouteType::Multicast);
   if (is_ipv4_broadcast(asked)) return is(RouteType::Broadcast);
   if (routes_.known() && !frame_->ipv6) {
@@ -123,7 +134,7 @@ Interpreter::Next Interpreter::run_fib_type(const ruleset::Fib& fib) {
     if (is_anycast(*route, asked)) return is(RouteType::Anycast);
     const bool own = on_device ? std::ranges::count(routes_.addresses_on(device, true), asked) != 0
                                : route->type == RouteType::Local;
-    return is(own ? RouteType::Local : RouteType::Unicast);
+    return own ? is(RouteType::Local) : unicast();
   }
   const auto holds = [&](const std::vector<net::Prefix>& addresses) {
     return std::ranges::any_of(addresses, [&](const net::Prefix& p) {
@@ -146,10 +157,10 @@ Interpreter::Next Interpreter::run_fib_type(const ruleset::Fib& fib) {
     const bool here = choose(fmt::format("the type of {} on {}", text, device), kOwn) == 0;
     return is(here ? RouteType::Local : RouteType::Unicast);
   }
-  const bool unicast =
+  const bool has_route =
       choose(fmt::format("the type of {}", text), frame_->ipv6 ? kIpv6 : kIpv4) == 0;
   const RouteType other = frame_->ipv6 ? RouteType::Unreachable : RouteType::Broadcast;
-  return is(unicast ? RouteType::Unicast : other);
+  return has_route ? unicast() : is(other);
 }
 
 // nft_fib_store_result(); "" is no device.

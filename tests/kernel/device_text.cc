@@ -44,7 +44,23 @@ class Writer {
     return random_.of<const char*>({"22", "53", "443", "1024-65535", "{ 22, 80-443 }"});
   }
 
+  std::string route_match(std::string_view hook) {
+    if (hook == "output" || hook == "postrouting" || random_.percent(20)) {
+      const std::string type = random_.of<const char*>({"local", "unicast", "multicast"});
+      return unless(hook == "output" || hook == "postrouting"
+                        ? random_.of<const char*>({"fib daddr . oif type", "fib saddr . oif type"})
+                        : random_.of<const char*>({"fib daddr . iif type", "fib saddr type"}),
+                    type);
+    }
+    return random_.of<std::string>(
+        {"fib saddr . iif oif exists", "fib saddr . iif oif missing", "fib saddr oif \"eth1\"",
+         "fib daddr oifname \"eth1\"", "fib saddr oifname != \"eth0\"", "fib daddr oif exists",
+         "fib saddr . mark . iif oifname \"eth0\"", "fib daddr . iif oif missing"});
+  }
+
   std::string match(std::string_view hook) {
+    const bool of_stack = !hook.empty() && hook != "ingress" && hook != "egress";
+    if (of_stack && random_.percent(20)) return route_match(hook);
     switch (random_.weighted({25, 25, 12, 20, 18})) {
       case 0:
         return unless(

@@ -182,6 +182,14 @@ TEST_CASE("what the routes say, where they are known") {
   CHECK_EQ(fates(fib_flag::kSource, FibResult::OifName, bytes_value({'e', 't', 'h', '1', 0})), "a");
   CHECK_EQ(fates(fib_flag::kDestination, FibResult::OifName, bytes_value({0, 0, 0, 0})), "a");
   CHECK_EQ(fates(fib_flag::kDestination, FibResult::AddressType, type(RouteType::Local)), "a");
+  on.routes->push_back(
+      {prefix("::/0"), RouteType::Unicast, "eth0", address("2001:db8::ff"), 254, 0});
+  for (const char* source : {"::", "::ffff:192.0.2.1"}) {
+    PacketFields of_no_type = fields6();
+    of_no_type.source = address(source);
+    CHECK_EQ(fates(fib_flag::kSource, FibResult::AddressType, Value::host_u32(0), of_no_type), "a");
+  }
+  on.routes->pop_back();
   // The first address of a network on a link is its routers', of any.
   PacketFields routers = fields6();
   routers.source = address("2001:db8::");
