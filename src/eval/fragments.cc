@@ -18,6 +18,7 @@ constexpr std::uint64_t kTimeoutIpv6 = 60 * kSecond;       // IPV6_FRAG_TIMEOUT
 constexpr std::uint64_t kMostMemory = 4ULL * 1024 * 1024;  // of each family's queues
 constexpr std::uint64_t kPartMemory = 576;   // of a fragment beside its bytes: SKB_TRUESIZE(0)
 constexpr std::uint64_t kQueueMemory = 192;  // about sizeof(struct ipq)
+constexpr std::size_t kMostSources = 65536;  // about inet_peer_threshold
 constexpr std::uint32_t kMostBetween = 64;   // net.ipv4.ipfrag_max_dist
 
 constexpr std::size_t kFragmentHeaderSize = 8;
@@ -139,9 +140,17 @@ Fragments::Queue* Fragments::find(const Key& key, std::uint64_t timeout_ns) {
   return &at->second;
 }
 
+// Of what nobody waits for the kernel forgets the source too (inet_peer_gc()).
+void Fragments::forget_idle_sources() {
+  std::set<net::Address> busy;
+  for (const auto& [key, queue] : queues_) busy.insert(key.source);
+  std::erase_if(from_source_, [&](const auto& source) { return !busy.contains(source.first); });
+}
+
 // ip_frag_too_far(): so many others of the source have come in between that its numbers may have
 // begun again.
 bool Fragments::too_far(Queue& queue, const net::Address& source) {
+  if (from_source_.size() > kMostSources) forget_idle_sources();
   const std::uint32_t before = queue.last_of_source;
   queue.last_of_source = ++from_source_[source];
   return !queue.parts.empty() && queue.last_of_source - before > kMostBetween;

@@ -99,6 +99,7 @@ class Fragments {
   Queue* find(const Key& key, std::uint64_t timeout_ns);
   void remove(const Key& key);
   void drop_parts(const Key& key, Queue& queue);
+  void forget_idle_sources();
   bool too_far(Queue& queue, const net::Address& source);
   static Insertion insert(Queue& queue, const Part& part);
   void keep(const Packet& packet, Queue& queue, const Part& part, std::uint8_t ecn);
