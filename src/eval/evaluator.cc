@@ -232,6 +232,7 @@ bool Evaluator::Machine::gather(Frame& frame, Fragments::User user, const Option
       return true;
     case What::Whole:
       frame.fragment_size = gathered.fragment_size;
+      frame.whole.out_device = frame.packet->out_device;  // the asker's word
       frame.packet = &frame.whole;
       frame.bytes = frame.whole.bytes;
       frame.mark = frame.whole.mark;

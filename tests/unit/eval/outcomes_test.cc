@@ -282,6 +282,62 @@ TEST_CASE("taken elsewhere: SYN proxy, transparent proxy, another device") {
   CHECK_EQ(journey.hooks.back().reason, "sent out by the device of index 9, past the IP stack");
 }
 
+TEST_CASE("sent on to an address, a packet takes a hop, and is of that address's family") {
+  const Host on = host();
+  auto rules = one_table(
+      {base_chain({rule({Immediate{0, Value::host_u32(9)}, Immediate{1, Value::host_u32(1)},
+                         Fwd{0, 1, static_cast<std::uint32_t>(Family::Ip)}})},
+                  Hook::Ingress, 0, VerdictCode::Accept)},
+      {}, Family::Netdev);
+  rules.tables[0].chains[0].base->devices = {"eth0"};
+  const auto fate = [&](PacketFields packet, std::uint8_t ttl) {
+    packet.ttl = ttl;
+    return Evaluator(rules, on).arrive(arriving(packet)).fate();
+  };
+  CHECK_EQ(fate(fields(), 2), Fate::Stack);
+  CHECK_EQ(fate(fields(), 1), Fate::Drop);
+  CHECK_EQ(fate(fields6(), 1), Fate::Accept);
+}
+
+TEST_CASE(
+    "egress: a later IPv6 fragment's ports would be the Ethernet header's, datagrams are cut") {
+  Host on = host();
+  on.forwards_ipv6 = true;
+  const Chain tracks =
+      base_chain({rule({load_ct(CtKey::State)})}, Hook::Prerouting, 0, VerdictCode::Accept);
+  const auto with = [&](std::vector<Chain> before, std::vector<Expr> exprs) {
+    auto rules = one_table(
+        {base_chain({rule(then(std::move(exprs), drop()))}, Hook::Egress, 0, VerdictCode::Accept)},
+        {}, Family::Netdev);
+    rules.tables[0].chains[0].base->devices = {"eth1"};
+    Table table;
+    table.family = Family::Inet;
+    table.name = "before";
+    table.chains = std::move(before);
+    rules.tables.push_back(std::move(table));
+    return rules;
+  };
+  PacketFields part = fields6(17, 53);
+  part.destination = address("2001:db8:2::1");
+  part.length = 40 + 8 + 16;
+  part.more_fragments = true;
+  Packet first = arriving(part);
+  part.fragment_offset = 16;
+  part.more_fragments = false;
+  Packet last = arriving(part);
+  first.out_device = last.out_device = "eth1";
+  const auto fate = [&](const Ruleset& rules, std::initializer_list<Packet> packets) {
+    Evaluator evaluator(rules, on);
+    Journey journey;
+    for (const Packet& packet : packets) journey = evaluator.arrive(packet, {.keep_state = true});
+    return journey.fate();
+  };
+  const auto port = with({}, {load_transport(2, 2), is(Value::be16(53))});
+  CHECK_EQ(fate(port, {last}), Fate::Undecided);
+  CHECK_EQ(fate(with({}, {load_transport(0, 8)}), {last}), Fate::Accept);  // it knows fragments
+  CHECK_EQ(fate(with({tracks}, {}), {first, last}), Fate::Undecided);
+}
+
 TEST_CASE("egress: behind postrouting, on the device that the packet leaves by") {
   const Host on = host();
   auto rules = one_table(
