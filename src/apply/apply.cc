@@ -2,11 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "apply/commit.h"
+#include "apply/guard.h"
 #include "apply/state_directory.h"
 #include "apply/watch.h"
+#include "netlink/sockets.h"
 
 namespace rolewall::apply {
 namespace {
@@ -60,24 +63,27 @@ class Apply {
       committed.size = size_of(wanted_);
     } else {
       Result<Committed> sent =
-          commit(kernel_, wanted_, [this](const Plan& plan) { return get_ready(plan); });
+          commit(kernel_, wanted_,
+                 [this](const Plan& plan, const Table& table) { return get_ready(plan, table); });
       if (!sent || !sent->refusals.empty()) TRY(take_back());
+      if (!sent && sent.error().kind == ErrorKind::Refused) return Outcome{{}, {}, losses_};
       if (!sent) return std::unexpected(std::move(sent).error());
       committed = std::move(*sent);
-      if (!committed.refusals.empty()) return Outcome{{}, std::move(committed.refusals)};
+      if (!committed.refusals.empty()) return Outcome{{}, std::move(committed.refusals), {}};
     }
     Report report{.plan = std::move(committed.plan),
                   .generation = 0,
                   .rules = committed.size.rules,
                   .sets = committed.size.sets,
                   .elements = committed.size.elements,
-                  .pending = pending_};
+                  .pending = pending_,
+                  .overridden = losses_};
     if (auto recorded = record(report, committed.kernel_generation); !recorded) {
       Error error = std::move(recorded).error();
       error.message = fmt::format("the table is in force, but not recorded: {}", error.message);
       return std::unexpected(std::move(error));
     }
-    return Outcome{std::move(report), {}};
+    return Outcome{std::move(report), {}, {}};
   }
 
  private:
@@ -95,7 +101,9 @@ class Apply {
   }
 
   // All that can fail for want of room, memory or rights, before anything is changed.
-  Result<void> get_ready(const Plan& plan) {
+  Result<void> get_ready(const Plan& plan, const Table& table) {
+    if (plan.first) TRY(give_sessions_their_entries());
+    TRY(ask_guard(table));
     Applied applied = applied_now(snapshot_.host.name, 0);
     applied.changes = counts(plan);
     const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied);
@@ -109,6 +117,45 @@ class Apply {
     if (!armed) return std::unexpected(std::move(armed).error());
     pending_ = std::move(*armed);
     return {};
+  }
+
+  // A session that is new to conntrack in its middle would pass for an invalid packet's, or for the
+  // server's own, once the server speaks first. What the kernel cannot track, the guard asks about.
+  static Result<void> give_sessions_their_entries() {
+    const Result<netlink::TcpSockets> sockets = netlink::read_tcp_sockets();
+    if (!sockets) return std::unexpected(sockets.error());
+    for (const netlink::TcpSocket& session : sockets->established) {
+      const bool opened_by_remote = std::ranges::any_of(
+          sockets->listening,
+          [&](const netlink::TcpSocket& other) { return other.local_port == session.local_port; });
+      [[maybe_unused]] const auto done = ensure_conntrack_entry(session, opened_by_remote);
+    }
+    return {};
+  }
+
+  // The ruleset as it will be, with every other program's tables.
+  Result<void> ask_guard(const Table& table) {
+    if (!options_.guard) return {};
+    GuardFacts facts = *options_.guard;
+    for (Session& session : facts.sessions) {
+      const netlink::TcpSocket socket{.local = session.server,
+                                      .local_port = session.server_port,
+                                      .remote = session.client,
+                                      .remote_port = session.client_port};
+      session.tracked = netlink::ensure_conntrack_entry(socket, true).has_value();
+    }
+    const Result<ruleset::Ruleset> there = kernel_.dump(false);
+    if (!there) return std::unexpected(there.error());
+    ruleset::Ruleset after{{table}};
+    for (const Table& other : there->tables) {
+      if (other.family == table.family && other.name == table.name) continue;
+      Result<std::optional<Table>> whole = kernel_.dump_table(other.family, other.name);
+      if (!whole) return std::unexpected(std::move(whole).error());
+      if (*whole) after.tables.push_back(std::move(**whole));
+    }
+    losses_ = losses(after, facts);
+    if (losses_.empty() || options_.force) return {};
+    return fail(ErrorKind::Refused, "the guard refused");
   }
 
   // What was confirmed last: several applies in a row go back to it together.
@@ -178,6 +225,7 @@ class Apply {
   std::optional<Pending> earlier_;
   std::optional<Applied> prepared_;
   std::optional<Pending> pending_;
+  std::vector<Loss> losses_;
 };
 
 }  // namespace

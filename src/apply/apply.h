@@ -15,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apply/guard.h"
 #include "apply/pending.h"
 #include "apply/state_directory.h"
 #include "apply/words.h"
@@ -46,6 +47,9 @@ struct ApplyOptions {
   std::optional<std::chrono::seconds> confirm_within;
   // For good, though an earlier apply still waits for its confirmation: both are in force then.
   bool for_good = false;
+  // Asked before the commit; what would be lost refuses the apply, unless `force`.
+  std::optional<GuardFacts> guard{};
+  bool force = false;
 };
 
 struct Report {
@@ -55,17 +59,22 @@ struct Report {
   std::size_t sets = 0;
   std::size_t elements = 0;
   std::optional<Pending> pending;  // waits for confirm()
+  std::vector<Loss> overridden;    // what `force` lost
 };
 
 struct Outcome {
   std::optional<Report> report;            // applied, or nothing to do
   std::vector<netlink::Refusal> refusals;  // the kernel said no: nothing was changed
+  std::vector<Loss> losses;                // the guard said no: nothing was changed
 };
 
 // One transaction, with what the plan says and no more; our table alone. What has to be written is
 // written before the commit, and the rollback is armed before it: a full disk refuses the apply.
 // An error of kind Refused where an earlier apply waits for its confirmation and `options` say
 // nothing of one.
+//
+// A first apply gives the TCP sessions that are open their conntrack entries beforehand, so that
+// none of them is new to the ruleset.
 Result<Outcome> apply(const ruleset::Snapshot& snapshot, const std::string& state_directory,
                       const ApplyOptions& options = {});
 

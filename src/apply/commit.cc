@@ -96,7 +96,7 @@ Result<Plan> plan_for(netlink::Connection& kernel, const Table& wanted) {
 }
 
 Result<Committed> commit(netlink::Connection& kernel, const Table& wanted,
-                         const std::function<Result<void>(const Plan&)>& before_sending) {
+                         const BeforeSending& before_sending) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point deadline = Clock::now() + kPatience;
   for (int attempt = 1;; ++attempt) {
@@ -112,7 +112,7 @@ Result<Committed> commit(netlink::Connection& kernel, const Table& wanted,
       committed.size = size_of(*live.table);
       return committed;
     }
-    if (attempt == 1) TRY(before_sending(committed.plan));
+    if (attempt == 1) TRY(before_sending(committed.plan, change.table));
     Result<netlink::CommitResult> result =
         change.whole ? kernel.replace_table(change.table, live.generation)
                      : kernel.change_table(change.table, change.change, live.generation);

@@ -33,9 +33,15 @@ struct Committed {
   std::vector<netlink::Refusal> refusals;  // if any, nothing was changed
 };
 
-// `before_sending` is called once, before the first transaction; its error ends all.
+// Called once, before the first transaction, with what will be sent and the table that it makes;
+// its error ends all.
+using BeforeSending = std::function<Result<void>(const Plan&, const ruleset::Table&)>;
+inline Result<void> nothing_before(const Plan& /*plan*/, const ruleset::Table& /*table*/) {
+  return {};
+}
+
 Result<Committed> commit(netlink::Connection& kernel, const ruleset::Table& wanted,
-                         const std::function<Result<void>(const Plan&)>& before_sending);
+                         const BeforeSending& before_sending);
 
 // Takes our table away; success where there is none. Returns whether there was.
 Result<bool> remove_table(netlink::Connection& kernel);

@@ -51,7 +51,7 @@ Result<std::uint32_t> put_back(netlink::Connection& kernel,
   }
   const auto table = own_table(former->snapshot);
   if (!table) return std::unexpected(table.error());
-  const auto committed = commit(kernel, **table, [](const Plan&) -> Result<void> { return {}; });
+  const auto committed = commit(kernel, **table, nothing_before);
   if (!committed) return std::unexpected(committed.error());
   if (committed->refusals.empty()) return committed->kernel_generation;
   const netlink::Refusal& refusal = committed->refusals.front();

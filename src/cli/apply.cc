@@ -16,6 +16,7 @@
 
 #include "cli/check.h"
 #include "cli/exit_status.h"
+#include "cli/guard_facts.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_plan.h"
@@ -37,6 +38,7 @@ struct Options {
   std::string confirm;  // a time, "" where none was given
   bool no_confirm = false;
   bool yes = false;
+  bool force = false;
   bool sandbox = false;
   bool print = false;
 };
@@ -61,10 +63,28 @@ void render(const netlink::Refusal& refusal, const ruleset::SourceMap& sources) 
   }
 }
 
+// What the guard would lose, at the policy line that decides.
+void render(const apply::Loss& loss, const char* word, const ruleset::SourceMap& sources) {
+  const auto source = sources.find(loss.rule);
+  const std::string place = source == sources.end()
+                                ? "rolewall"
+                                : fmt::format("{}:{}:{}", printable(source->second.file),
+                                              source->second.line, source->second.column);
+  err().line(fmt::format("{}: {}: {}", place, err().paint(Tone::Bad, word), printable(loss.what)));
+  err().line(fmt::format("      = {}", printable(loss.how)));
+}
+
 int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_directory,
                  const apply::ApplyOptions& options) {
   const auto outcome = apply::apply(snapshot, state_directory, options);
   if (!outcome) return report(outcome.error());
+  for (const apply::Loss& loss : outcome->losses) render(loss, "lost", snapshot.sources);
+  if (!outcome->losses.empty()) {
+    err().line(
+        "rolewall: refused, nothing was changed: the guard asked the new ruleset, with all "
+        "other tables of this host (--force overrides it)");
+    return kNo;
+  }
   const std::optional<apply::Report>& applied = outcome->report;
   if (!applied) {
     for (const netlink::Refusal& refusal : outcome->refusals) render(refusal, snapshot.sources);
@@ -74,6 +94,9 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
   const std::string size =
       fmt::format("{}, {}, {}", counted(applied->rules, "rule"), counted(applied->sets, "set"),
                   counted(applied->elements, "element"));
+  for (const apply::Loss& loss : applied->overridden) {
+    render(loss, "overridden", snapshot.sources);
+  }
   const bool changed = !applied->plan.empty();
   out().line(fmt::format("{}: {}generation {} is in force: {}", snapshot.host.name,
                          changed ? "" : "nothing to do: ", applied->generation, size));
@@ -195,9 +218,10 @@ int run(const Options& options) {
   const Checked checked = check(*site, false);
   if (!checked.passed()) {
     render(err(), site->policy, checked);
-    err().line(fmt::format("rolewall: refused, nothing was changed: {}; {}",
+    err().line(fmt::format("rolewall: {}: {}; {}",
+                           options.force ? "overridden" : "refused, nothing was changed",
                            summary(checked.findings), summary(checked.tests)));
-    return kNo;
+    if (!options.force) return kNo;
   }
   render(err(), site->policy.sources, checked.findings, Severity::Warning);
 
@@ -205,8 +229,12 @@ int run(const Options& options) {
   out().line(fmt::format("checked: {}", summary(checked.tests)));
   if (options.sandbox) return in_sandbox(snapshot, options.print);
 
-  const auto how = confirmation(options);
+  auto how = confirmation(options);
   if (!how) return report(how.error());
+  auto facts = guard_facts(site->policy);
+  if (!facts) return report(facts.error());
+  how->guard = std::move(*facts);
+  how->force = options.force;
   const auto plan = apply::plan(snapshot, options.state_directory);
   if (!plan) return report(plan.error());
   if (!plan->empty()) {
@@ -233,8 +261,10 @@ void add_apply(Program& program) {
       "  sudo rolewall apply --confirm 2m                     back by itself without `confirm`\n"
       "\n"
       "On a terminal it asks first. Over ssh it is rolled back after 60 seconds unless `rolewall\n"
-      "confirm` says that you still get in (--no-confirm: never). This version does not yet check\n"
-      "beforehand that your session survives.");
+      "confirm` says that you still get in (--no-confirm: never). Before it changes anything it "
+      "asks\n"
+      "the new ruleset about your session, ssh from the management networks, the loopback and\n"
+      "IPv6 neighbours, and refuses where one would be lost (--force: does it all the same).");
   auto options = std::make_shared<Options>();
   add_site_options(verb, options->site);
   verb.add_option("--host", options->host, "as this host (default: the one of this name)")
@@ -246,6 +276,7 @@ void add_apply(Program& program) {
           ->type_name("TIME");
   verb.add_flag("--no-confirm", options->no_confirm, "in force for good, over ssh too")
       ->excludes(confirm);
+  verb.add_flag("--force", options->force, "though tests fail or somebody would be shut out");
   verb.add_flag("-y,--yes", options->yes, "do not ask");
   verb.add_flag("--sandbox", options->sandbox, "in a throwaway namespace; no root needed");
   verb.add_flag("--print", options->print, "then print the kernel's table, as nft text");

@@ -182,7 +182,11 @@ Result<void> read_addresses(Dumper& dumper, const Devices& devices, Machine& mac
                        // A point-to-point link's IFA_ADDRESS is the other end's.
                        auto own = address(attributes, IFA_LOCAL);
                        if (!own) own = address(attributes, IFA_ADDRESS);
-                       if (own) machine.addresses.push_back({*own, net::address_bits(*own)});
+                       if (!own) return;
+                       machine.addresses.push_back({*own, net::address_bits(*own)});
+                       if (net::is_ipv4(*own) && (header.ifa_flags & IFA_F_PERMANENT) == 0) {
+                         machine.leases_ipv4 = true;
+                       }
                      });
 }
 

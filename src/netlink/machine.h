@@ -13,6 +13,7 @@ namespace rolewall::netlink {
 struct Machine {
   std::vector<ruleset::Interface> interfaces;  // without the loopback; named as their devices
   std::vector<net::Prefix> addresses;          // without the loopback's; whole addresses
+  bool leases_ipv4 = false;                    // one of the addresses is lent for a time: DHCP
   // Absent where a lookup is more than the longest prefix of the tables local, main and default:
   // rules of `ip rule` beside the kernel's own, routes by several ways or by type of service.
   std::optional<std::vector<ruleset::Route>> routes;

@@ -1,0 +1,163 @@
+#include "netlink/sockets.h"
+
+#include <fmt/format.h>
+#include <libmnl/libmnl.h>
+#include <linux/inet_diag.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <functional>
+#include <memory>
+
+#include "netlink/attributes.h"
+
+namespace rolewall::netlink {
+namespace {
+
+struct Closer {
+  void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
+};
+using SocketPtr = std::unique_ptr<mnl_socket, Closer>;
+
+std::unexpected<Error> failed(const char* what, int error) {
+  return fail(ErrorKind::System, fmt::format("{}: {}", what, std::strerror(error)), error);
+}
+
+SocketPtr open_socket(int protocol) {
+  SocketPtr socket(mnl_socket_open2(protocol, SOCK_CLOEXEC));
+  if (socket && mnl_socket_bind(socket.get(), 0, MNL_SOCKET_AUTOPID) < 0) socket.reset();
+  return socket;
+}
+
+using Visit = std::function<void(const nlmsghdr&)>;
+
+// Sends `request` and reads until the answer's end; the errno that it ends in, or 0.
+int exchange(mnl_socket* socket, View request, const Visit& visit) {
+  constexpr std::size_t kBufferSize = std::size_t{64} * 1024;
+  if (mnl_socket_sendto(socket, request.data(), request.size()) < 0) return errno;
+  std::vector<char> buffer(kBufferSize);
+  const auto each = [](const nlmsghdr* message, void* data) {
+    (*static_cast<const Visit*>(data))(*message);
+    return MNL_CB_OK;
+  };
+  while (true) {
+    const ssize_t size = mnl_socket_recvfrom(socket, buffer.data(), buffer.size());
+    if (size < 0 && errno == EINTR) continue;
+    if (size < 0) return errno;
+    const int status = mnl_cb_run(buffer.data(), static_cast<std::size_t>(size), 0,
+                                  mnl_socket_get_portid(socket), each, const_cast<Visit*>(&visit));
+    if (status < 0) return errno;
+    if (status == MNL_CB_STOP) return 0;
+  }
+}
+
+net::Address address_of(std::uint8_t family, const __be32* words) {
+  std::array<std::uint8_t, 16> bytes{};
+  std::memcpy(bytes.data(), words, bytes.size());
+  if (family == AF_INET) return net::ipv4_from_bytes(bytes.data());
+  constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  if (std::equal(kMapped.begin(), kMapped.end(), bytes.begin())) {
+    return net::ipv4_from_bytes(bytes.data() + kMapped.size());
+  }
+  return net::ipv6_from_bytes(bytes.data());
+}
+
+void put_tuple(Writer& writer, std::uint16_t type, const net::Address& from,
+               std::uint16_t from_port, const net::Address& to, std::uint16_t to_port) {
+  const bool ipv4 = net::is_ipv4(from);
+  const std::size_t tuple = writer.begin_nest(type);
+  const std::size_t ip = writer.begin_nest(CTA_TUPLE_IP);
+  writer.put(ipv4 ? CTA_IP_V4_SRC : CTA_IP_V6_SRC, net::to_bytes(from));
+  writer.put(ipv4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, net::to_bytes(to));
+  writer.end_nest(ip);
+  const std::size_t transport = writer.begin_nest(CTA_TUPLE_PROTO);
+  writer.u8(CTA_PROTO_NUM, IPPROTO_TCP);
+  writer.be16(CTA_PROTO_SRC_PORT, from_port);
+  writer.be16(CTA_PROTO_DST_PORT, to_port);
+  writer.end_nest(transport);
+  writer.end_nest(tuple);
+}
+
+// Nothing is known of the windows of a session whose start was not seen.
+void put_tcp_state(Writer& writer) {
+  constexpr std::uint8_t kLiberal = IP_CT_TCP_FLAG_BE_LIBERAL | IP_CT_TCP_FLAG_SACK_PERM;
+  constexpr std::array<std::uint8_t, 2> kFlags{kLiberal, kLiberal};  // nf_ct_tcp_flags
+  const std::size_t info = writer.begin_nest(CTA_PROTOINFO);
+  const std::size_t tcp = writer.begin_nest(CTA_PROTOINFO_TCP);
+  writer.u8(CTA_PROTOINFO_TCP_STATE, TCP_CONNTRACK_ESTABLISHED);
+  writer.put(CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, kFlags);
+  writer.put(CTA_PROTOINFO_TCP_FLAGS_REPLY, kFlags);
+  writer.end_nest(tcp);
+  writer.end_nest(info);
+}
+
+}  // namespace
+
+Result<TcpSockets> read_tcp_sockets() {
+  constexpr std::uint32_t kEstablished = 1U << 1;  // TCP_ESTABLISHED of linux/tcp.h
+  constexpr std::uint8_t kListen = 10;             // TCP_LISTEN
+  const SocketPtr socket = open_socket(NETLINK_SOCK_DIAG);
+  if (!socket) return failed("cannot read the sockets", errno);
+  TcpSockets sockets;
+  for (const auto family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
+    std::array<char, 256> buffer{};
+    nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
+    request->nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    auto* query = static_cast<inet_diag_req_v2*>(
+        mnl_nlmsg_put_extra_header(request, sizeof(inet_diag_req_v2)));
+    query->sdiag_family = family;
+    query->sdiag_protocol = IPPROTO_TCP;
+    query->idiag_states = kEstablished | 1U << kListen;
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(request);
+    const int error =
+        exchange(socket.get(), {bytes, request->nlmsg_len}, [&](const nlmsghdr& message) {
+          const auto& found = *static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(&message));
+          const TcpSocket entry{.local = address_of(found.idiag_family, found.id.idiag_src),
+                                .local_port = ntohs(found.id.idiag_sport),
+                                .remote = address_of(found.idiag_family, found.id.idiag_dst),
+                                .remote_port = ntohs(found.id.idiag_dport)};
+          (found.idiag_state == kListen ? sockets.listening : sockets.established).push_back(entry);
+        });
+    if (error != 0) return failed("cannot read the sockets", error);
+  }
+  return sockets;
+}
+
+Result<void> ensure_conntrack_entry(const TcpSocket& session, bool opened_by_remote) {
+  const SocketPtr socket = open_socket(NETLINK_NETFILTER);
+  if (!socket) return failed("cannot write a conntrack entry", errno);
+  TcpSocket from = session;
+  if (opened_by_remote) {
+    std::swap(from.local, from.remote);
+    std::swap(from.local_port, from.remote_port);
+  }
+  constexpr std::uint32_t kStatus =
+      IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED | IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE;
+  constexpr std::uint32_t kTimeoutSeconds = 432000;  // the kernel's for an established session
+  std::vector<std::uint8_t> bytes;
+  Writer writer(bytes);
+  const std::size_t begin = writer.begin_message(
+      static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW),
+      NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, net::is_ipv4(from.local) ? AF_INET : AF_INET6);
+  put_tuple(writer, CTA_TUPLE_ORIG, from.local, from.local_port, from.remote, from.remote_port);
+  put_tuple(writer, CTA_TUPLE_REPLY, from.remote, from.remote_port, from.local, from.local_port);
+  writer.be32(CTA_STATUS, kStatus);
+  writer.be32(CTA_TIMEOUT, kTimeoutSeconds);
+  put_tcp_state(writer);
+  writer.end_message(begin);
+  const int error = exchange(socket.get(), bytes, [](const nlmsghdr&) {});
+  if (error == 0 || error == EEXIST) return {};
+  return failed("cannot write a conntrack entry", error);
+}
+
+}  // namespace rolewall::netlink
