@@ -1,8 +1,9 @@
 // Rulesets that real tools and people wrote, on the live kernel, packet by packet: each is loaded
 // in a namespace with devices and addresses that its rules name, and packets aimed at its rules and
-// boundaries are put through it, in the kernel and in the evaluator. They must agree on fate, path,
-// device and bytes after. The rulesets are not part of the project; where their folder is not
-// there, the test is skipped. What cannot be judged is counted by its reason.
+// boundaries are put through it, in the kernel and in the evaluator, some of them with answers to
+// them. They must agree on fate, path, device and bytes after. The rulesets are not part of the
+// project; where their folder is not there, the test is skipped. What cannot be judged is counted
+// by its reason.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -18,6 +19,7 @@
 
 #include "aims.h"
 #include "eval/route.h"
+#include "exchange.h"
 #include "generator.h"
 #include "netlink/netlink.h"
 #include "network.h"
@@ -26,6 +28,7 @@
 #include "reduce.h"
 #include "ruleset/names.h"
 #include "samples.h"
+#include "sandbox/connections.h"
 #include "sandbox/sandbox.h"
 #include "stage.h"
 #include "tally.h"
@@ -42,11 +45,13 @@ using kernel_judge::Question;
 using kernel_judge::Trial;
 using ruleset::Ruleset;
 
-constexpr int kSkipped = 77;                  // Meson's exit status for a test that cannot run here
-constexpr std::uint64_t kMostShown = 5;       // disagreements in full
-constexpr unsigned kAimed = 70;               // per cent of the packets; the others are random
-constexpr std::uint64_t kLongTimes = 10;      // as many packets in a long run
-constexpr std::size_t kEachRuleOf = 5;        // of the single rules, in a short run
+constexpr int kSkipped = 77;              // Meson's exit status for a test that cannot run here
+constexpr std::uint64_t kMostShown = 5;   // disagreements in full
+constexpr unsigned kAimed = 70;           // per cent of the packets; the others are random
+constexpr std::uint64_t kLongTimes = 10;  // as many packets in a long run
+constexpr std::size_t kEachRuleOf = 5;    // of the single rules, in a short run
+constexpr std::uint64_t kPacketsToAConversation = 5;
+constexpr int kSaid = 4;                      // packets of a conversation
 constexpr std::uint64_t kOfASingleRule = 12;  // packets
 
 struct Arguments {
@@ -189,7 +194,7 @@ bool fits(Question& question, const ruleset::Host& host, bool has_nat) {
   const bool is_group = ipv6 ? first == 0xff : first >= 0xe0;
   // These it must name the device for, which holds through NAT.
   if (is_group || eval::is_link_local(to)) return !has_nat;
-  if (routes.leads_here(to)) return true;
+  if (routes.leads_here(to)) return packet.out_device == "lo";
   const auto answer = routes.towards(to);
   if (answer.error != nullptr) return false;
   packet.out_device = answer.route->device;
@@ -256,7 +261,61 @@ class Runner {
     const Ruleset judged = visible(std::move(*loaded), unseen_);
     if (kernel_judge::count_rules(judged) == 0) return {};
     if (!sample.commands.empty()) return judge_each_rule(judged, *host, sample.name);
-    return judge(judged, *host, sample.name, arguments_.packets * (long_ ? kLongTimes : 1));
+    const std::uint64_t packets = arguments_.packets * (long_ ? kLongTimes : 1);
+    TRY(judge(judged, *host, sample.name, packets));
+    if (arguments_.packet) return {};
+    return converse(judged, *host, sample.name, packets / kPacketsToAConversation);
+  }
+
+  // A packet, the answer to it, and one more: what an established flow meets.
+  Result<void> converse(const Ruleset& ruleset, const ruleset::Host& host, const std::string& name,
+                        std::uint64_t count) {
+    TRY(sandbox::set_conntrack(host.conntrack));
+    auto trial = Trial::open(ruleset, host, Trial::Memory::Kept);
+    if (!trial) return std::unexpected(trial.error());
+    const auto boundaries = kernel_judge::Boundaries::of((*trial)->ruleset(), host);
+    const auto aims = kernel_judge::aims_of((*trial)->ruleset());
+    const std::uint64_t seed = ~seed_of(name) ^ arguments_.seed;
+    if (aims.empty()) return {};
+    for (std::uint64_t number = 0; number < count; ++number) {
+      kernel_judge::Random random(seed + number * 0x9e3779b97f4a7c15);
+      Question first = question_for(random.of(aims), (*trial)->ruleset(), host, boundaries, random);
+      if (first.packet.in_device == "lo" || !is_sent_as_asked(first) || !fits(first, host, true)) {
+        continue;
+      }
+      // The kernel's clock runs on: what disagrees must do so again.
+      auto disagrees = converse(**trial, host, first, false);
+      if (disagrees && *disagrees) disagrees = converse(**trial, host, first, true);
+      if (!disagrees) return std::unexpected(disagrees.error());
+      if (!*disagrees) continue;
+      ++disagreements_;
+      fmt::print("  in conversation {} through {}, seed {}\n", number, name, arguments_.seed);
+      return {};
+    }
+    return {};
+  }
+
+  Result<bool> converse(Trial& trial, const ruleset::Host& host, Question question, bool shows) {
+    TRY(trial.forget());
+    for (int said = 0; said < kSaid; ++said) {
+      if (!question.outbound) give_link_header(question.packet, host);
+      auto answers = trial.ask(question);
+      if (!answers) return std::unexpected(answers.error());
+      // What hangs on a condition may have gone another way, and the flow with it.
+      if (!answers->journey.conditions.empty()) return false;
+      const bool differs = count(trial, question, *answers);
+      if (differs && shows) {
+        fmt::print("DISAGREEMENT: {}\n", answers->difference);
+        show(trial, question, *answers);
+      }
+      if (differs) return true;
+      auto next = answers->journey.fate() == eval::Fate::Accept ? answer_to(question, answers->seen)
+                                                                : std::nullopt;
+      if (!next || !fits(*next, host, true)) return false;
+      question = std::move(*next);
+    }
+    ++conversations_;
+    return false;
   }
 
   Result<void> judge_each_rule(const Ruleset& ruleset, const ruleset::Host& host,
@@ -389,8 +448,9 @@ class Runner {
                fate(Fate::Stack) + fate(Fate::Stolen));
     fmt::print(
         "{} rulesets, {} of {} rules ran to their end, {} packets compared ({} of them on a "
-        "condition), {} disagreements, {:.1f} s\n",
-        rulesets_, rules_run_, rules_, packets_, conditional_, disagreements_, seconds);
+        "condition, {} conversations held to their end), {} disagreements, {:.1f} s\n",
+        rulesets_, rules_run_, rules_, packets_, conditional_, conversations_, disagreements_,
+        seconds);
   }
 
   Arguments arguments_;
@@ -403,6 +463,7 @@ class Runner {
   std::uint64_t packets_ = 0;
   std::uint64_t changed_ = 0;
   std::uint64_t conditional_ = 0;
+  std::uint64_t conversations_ = 0;
   std::uint64_t disagreements_ = 0;
   std::map<sandbox::Fate, std::uint64_t> fates_;
   kernel_judge::Tally tally_;

@@ -1,5 +1,7 @@
 #include "stage.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -125,6 +127,16 @@ std::vector<std::string> devices_of(const Named& named) {
   return devices;
 }
 
+// An IPv6 address gets its route from a worker of the kernel's (net/ipv6/addrconf.c), a while after
+// it is there.
+bool is_complete(const netlink::Machine& machine) {
+  return machine.routes && std::ranges::all_of(machine.addresses, [&](const net::Prefix& own) {
+           return std::ranges::any_of(*machine.routes, [&](const Route& route) {
+             return route.type == RouteType::Local && route.to == own;
+           });
+         });
+}
+
 }  // namespace
 
 Host stage_for(const Ruleset& ruleset) {
@@ -172,7 +184,12 @@ Host stage_for(const Ruleset& ruleset) {
 }
 
 Result<Host> as_found(const Host& stage) {
+  constexpr int kTries = 5000;
   auto machine = netlink::read_machine();
+  for (int i = 0; machine && !is_complete(*machine) && i < kTries; ++i) {
+    ::usleep(1000);
+    machine = netlink::read_machine();
+  }
   if (!machine) return std::unexpected(machine.error());
   Host host = stage;
   host.addresses = std::move(machine->addresses);
