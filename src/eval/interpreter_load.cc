@@ -423,8 +423,10 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
 Interpreter::Next Interpreter::run_ct_set(const ruleset::CtSet& set) {
   Flow& flow = frame_->flow;
   if (set.key == CtKey::Zone) {
-    if (flow.tracking == Tracking::Entry) return Next::Expression;
+    // A template of an earlier rule's counts as tracked; a "notrack" does not, and is undone.
+    if (flow.tracking == Tracking::Entry || flow.has_template) return Next::Expression;
     if (set.direction) return undecided("a zone for one direction of the flow");
+    flow.tracking = Tracking::None;
     std::memcpy(&flow.zone, at(set.source), sizeof(flow.zone));
     flow.has_template = true;
     return Next::Expression;

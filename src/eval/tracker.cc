@@ -167,10 +167,13 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
   }
 }
 
-// nf_send_reset() answers no RST and nothing that is broken; a broken packet has no flow.
+// nf_send_reset() answers no RST and nothing that is broken: its own look at the checksum does not
+// ask the settings.
 void Tracker::note_reset(const Frame& frame, const Options& options) {
   FlowEntry* entry = frame.flow.entry;
   if (entry == nullptr || entry->original.protocol != net::protocol::kTcp) return;
+  const bool known = !options.trust_checksums && frame.known() == frame.bytes.size();
+  if (header_error(frame.bytes, frame.ipv6, known ? Checksums::Verify : Checksums::Trust)) return;
   close_flow(*entry, frame.bytes, options.now_ns, host_.conntrack);
 }
 

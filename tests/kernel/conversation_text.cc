@@ -123,12 +123,20 @@ class Writer {
   std::string filter_rule(std::string_view hook, bool early) {
     begin_rule();
     std::string text = matches(75, hook);
+    // Of a datagram's fragments, the rules before reassembly know one from the other.
+    if (early && random_.percent(40)) {
+      text =
+          v6_ ? random_.of<const char*>(
+                    {"frag frag-off 0 ", "frag frag-off != 0 ", "frag more-fragments 1 "})
+              : random_.of<const char*>({"ip frag-off & 0x1fff == 0 ", "ip frag-off & 0x1fff != 0 ",
+                                         "ip frag-off & 0x2000 != 0 "});
+    }
     if (random_.percent(15)) {
       text += random_.of<const char*>({"ct mark set 0x7 ", "ct mark set ct mark or 0x10 ",
                                        "counter ", "meta mark set ct mark "});
     }
     if (early && random_.percent(25)) return text + "notrack";
-    if (early && random_.percent(25)) {
+    if (early && random_.percent(40)) {
       return text + random_.of<const char*>({"meta mark set 0x7", "meta mark set 0x17",
                                              "ct zone set 3", "meta priority set 1:2"});
     }
@@ -141,9 +149,9 @@ class Writer {
 
   void add_filter(std::string_view hook) {
     const bool may_be_early = hook == "prerouting" || hook == "output";
-    const bool early = may_be_early && random_.percent(30);
+    const bool early = may_be_early && random_.percent(40);
     // Before connection tracking, and before fragments are put together.
-    const char* priority = early ? random_.of<const char*>({"-300", "-300", "-450"})
+    const char* priority = early ? random_.of<const char*>({"-300", "-450"})
                                  : random_.of<const char*>({"-150", "0", "0", "10", "110"});
     ChainText chain{fmt::format("{}", hook),
                     fmt::format("type filter hook {} priority {}; policy {};", hook, priority,

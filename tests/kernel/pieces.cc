@@ -142,9 +142,17 @@ std::vector<Bytes> cut_up(const Bytes& packet, std::uint32_t number, Random& ran
   if (random.percent(50)) {
     for (std::size_t i = cuts.size(); i > 1; --i) std::swap(cuts[i - 1], cuts[random.below(i)]);
   }
+  // Some travel where congestion is told of: ECN's bits, of all fragments alike or nearly so.
+  const bool ipv6 = is_ipv6(packet);
+  const std::uint32_t ecn = random.percent(15) ? 1 + random.below(2) : 0;
   std::vector<Bytes> pieces;
   for (const Cut& cut : cuts) {
     pieces.push_back(piece(packet, cut, number));
+    if (ecn != 0) {
+      const std::uint32_t own = random.percent(30) ? 3 : ecn;
+      pieces.back()[1] |= static_cast<std::uint8_t>(own << (ipv6 ? 4 : 0));
+      if (!ipv6) mend(pieces.back());
+    }
     if (random.percent(10)) vary(pieces.back(), random);
   }
   return pieces;

@@ -57,6 +57,51 @@ TEST_CASE("TCP answers in its order: no ACK before the SYN+ACK, no SYN in the mi
   CHECK_EQ(talk.in(answer), Fate::Drop);  // invalid
 }
 
+TEST_CASE("a packet with a wrong checksum is not answered with a reset, and closes no flow") {
+  const Ruleset rules = input_rules(
+      {rule({load_ct(CtKey::State), is(Value::host_u32(ct_state::kEstablished)),
+             load_meta(MetaKey::Length), is(Value::host_u32(41)), Reject{RejectType::TcpReset, 0}}),
+       rule({load_ct(CtKey::State), is(Value::host_u32(ct_state::kEstablished)), accept()})});
+  Host on = host();
+  on.conntrack.checksum = false;
+  on.conntrack.tcp_timeout_close = 1;
+  for (const bool broken : {false, true}) {
+    Evaluator evaluator(rules, on);
+    PacketFields answer = fields(6, 40001);
+    Packet asks = build(reversed(answer));
+    asks.out_device = "eth0";
+    CHECK_EQ(evaluator.send(asks, {.keep_state = true}).fate(), Fate::Accept);
+    answer.tcp_flags = 0x12;
+    answer.length = 41;
+    answer.bad_checksum = broken;
+    CHECK_EQ(evaluator.arrive(arriving(answer), {.keep_state = true}).fate(), Fate::Reject);
+    answer.length = 40;
+    answer.bad_checksum = false;
+    CHECK_EQ(evaluator.arrive(arriving(answer), {.keep_state = true, .now_ns = 2 * kSecond}).fate(),
+             broken ? Fate::Accept : Fate::Drop);
+  }
+}
+
+TEST_CASE("a zone undoes \"notrack\", and the first zone stays") {
+  const auto zone = [](std::uint16_t number) {
+    return std::vector<Expr>{Immediate{0, bytes_value({static_cast<std::uint8_t>(number), 0})},
+                             CtSet{CtKey::Zone, std::nullopt, 0}};
+  };
+  const auto fate = [&](std::vector<Rule> before) {
+    const Ruleset rules =
+        one_table({base_chain(std::move(before), Hook::Prerouting, -300, VerdictCode::Accept),
+                   base_chain({rule({load_ct(CtKey::State), is(Value::host_u32(ct_state::kNew)),
+                                     load_ct(CtKey::Zone), is(bytes_value({3, 0})), accept()})})});
+    return fate_of(rules, arriving(fields()));
+  };
+  CHECK_EQ(fate({rule(zone(3))}), Fate::Accept);
+  CHECK_EQ(fate({rule({Notrack{}})}), Fate::Drop);
+  CHECK_EQ(fate({rule({Notrack{}}), rule(zone(3))}), Fate::Accept);
+  CHECK_EQ(fate({rule(zone(3)), rule({Notrack{}})}), Fate::Accept);
+  CHECK_EQ(fate({rule(zone(3)), rule(zone(4))}), Fate::Accept);
+  CHECK_EQ(fate({rule(zone(4)), rule(zone(3))}), Fate::Drop);
+}
+
 TEST_CASE("a reset before any reply kills the flow, and is still of it: its status says so") {
   constexpr std::uint32_t kConfirmedAndDying = 1 << 3 | 1 << 9;
   const Ruleset rules = one_table(
