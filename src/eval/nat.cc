@@ -308,7 +308,10 @@ Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressByt
   }
   const bool to_link = is_link_local(to);
   const auto of_scope = [&](const net::Address& a) { return is_link_local(a) == to_link; };
-  if (std::ranges::any_of(all, of_scope) || !to_link) std::erase_if(all, std::not_fn(of_scope));
+  // nf_nat_redirect_ipv6() takes any address for what goes far, ipv6_dev_get_saddr() for what does
+  // not.
+  const bool insists = to_link == (kind == NatKind::Destination);
+  if (std::ranges::any_of(all, of_scope) || insists) std::erase_if(all, std::not_fn(of_scope));
   if (kind == NatKind::Source) {
     std::erase_if(all, is_loopback);
     if (all.empty() && !to_link) {

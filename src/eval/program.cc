@@ -65,6 +65,16 @@ ConntrackUse conntrack_use(const ruleset::Unsupported& expr) {
   return ConntrackUse::Off;
 }
 
+// nft_nat_init(): a translation to IPv4 alone has nothing track IPv6, and the other way about.
+Family family_tracked(const ruleset::Table& table, const Expr& expr) {
+  const auto* nat = std::get_if<ruleset::Nat>(&expr);
+  if (nat == nullptr) return table.family;
+  for (const Family family : {Family::Ip, Family::Ip6}) {
+    if (nat->family == static_cast<std::uint8_t>(family)) return family;
+  }
+  return table.family;
+}
+
 ConntrackUse conntrack_use(const std::vector<ruleset::StatefulExpr>& exprs) {
   const bool counts = std::ranges::any_of(exprs, [](const ruleset::StatefulExpr& expr) {
     return std::holds_alternative<ruleset::Connlimit>(expr);
@@ -169,7 +179,7 @@ class Program::Preparer {
         prepared_chain.rules.push_back(
             {&rule, static_cast<std::uint32_t>(program_.operands_.size())});
         for (const Expr& expr : rule.exprs) {
-          note_conntrack(table.family, conntrack_use(expr));
+          note_conntrack(family_tracked(table, expr), conntrack_use(expr));
           if (const auto* tproxy = std::get_if<ruleset::Tproxy>(&expr)) note_tproxy(*tproxy);
           program_.operands_.push_back(operand_of(prepared, expr));
         }

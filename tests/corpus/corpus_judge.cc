@@ -178,6 +178,13 @@ bool translates(const Ruleset& ruleset) {
   });
 }
 
+// Whether it is addressed to many.
+bool is_group(const eval::Packet& packet) {
+  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  if (packet.bytes.size() < (ipv6 ? 40 : 20)) return false;
+  return ipv6 ? packet.bytes[24] == 0xff : packet.bytes[16] >= 0xe0;
+}
+
 // A program sends by the device that the routes say. And what comes in by the loopback comes from
 // here: it has its route, and has been through NAT, on its way out, which a frame put there has
 // not.
@@ -190,10 +197,8 @@ bool fits(Question& question, const ruleset::Host& host, bool has_nat) {
   const eval::Routes routes(host);
   const net::Address to = eval::destination_of(packet.bytes, ipv6);
   if (by_loopback) return !has_nat && routes.leads_here(to);
-  const auto first = net::to_bytes(to)[0];
-  const bool is_group = ipv6 ? first == 0xff : first >= 0xe0;
   // These it must name the device for, which holds through NAT.
-  if (is_group || eval::is_link_local(to)) return !has_nat;
+  if (is_group(packet) || eval::is_link_local(to)) return !has_nat;
   if (routes.leads_here(to)) return packet.out_device == "lo";
   const auto answer = routes.towards(to);
   if (answer.error != nullptr) return false;
@@ -311,7 +316,7 @@ class Runner {
       if (differs) return true;
       auto next = answers->journey.fate() == eval::Fate::Accept ? answer_to(question, answers->seen)
                                                                 : std::nullopt;
-      if (!next || !fits(*next, host, true)) return false;
+      if (!next || !is_sent_as_asked(*next) || !fits(*next, host, true)) return false;
       question = std::move(*next);
     }
     ++conversations_;
@@ -387,6 +392,10 @@ class Runner {
     if (answers.journey.fate() == eval::Fate::Undecided) {
       const std::string& reason = answers.journey.hooks.back().reason;
       ++undecided_[reason.substr(std::min(reason.rfind(": ") + 2, reason.size()))];
+      return false;
+    }
+    if (is_group(answers.journey.after) && !is_group(question.packet)) {
+      ++undecided_["a translation to a group, which nobody has joined"];
       return false;
     }
     ++packets_;

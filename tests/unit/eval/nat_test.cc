@@ -243,6 +243,32 @@ TEST_CASE("IPv6 is translated alike, and a rule of the other family is passed ov
   CHECK(other.hooks.back().hook == Hook::Input);
 }
 
+// nft_nat_init() asks for conntrack of its own family, and without it no NAT chain is asked.
+TEST_CASE("a chain that translates IPv4 alone is not asked about IPv6") {
+  const auto rules =
+      one_table({nat_chain(Hook::Prerouting, to_address("203.0.113.5", NatKind::Destination))});
+  CHECK(Evaluator(rules, router()).arrive(arriving(fields())).hooks[0].decided);
+  CHECK_FALSE(Evaluator(rules, router()).arrive(arriving(fields6())).hooks[0].decided);
+  Ruleset tracked = rules;
+  tracked.tables[0].chains.push_back(base_chain({rule({load_ct(CtKey::State)})}));
+  CHECK(Evaluator(tracked, router()).arrive(arriving(fields6())).hooks[0].decided);
+}
+
+// nf_nat_redirect_ipv6().
+TEST_CASE("redirect takes a link-local address where the device has no other") {
+  Host on = router();
+  std::erase_if(*on.routes, [](const Route& route) { return route.to == prefix("fd00::1"); });
+  Route& route = on.routes->emplace_back();
+  route.to = prefix("fe80::1");
+  route.type = RouteType::Local;
+  route.device = "eth0";
+  route.table = 255;
+  const auto rules = one_table({nat_chain(Hook::Prerouting, {Redirect{}})});
+  const Journey journey = Evaluator(rules, on).arrive(arriving(fields6(6, 80)));
+  CHECK(net::Address(net::ipv6_from_bytes(journey.after.bytes.data() + ipv6::kDestination)) ==
+        address("fe80::1"));
+}
+
 TEST_CASE("the first chain that translates ends the asking") {
   const auto rules =
       one_table({nat_chain(Hook::Prerouting, to_address("203.0.113.5", NatKind::Destination)),
