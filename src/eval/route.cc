@@ -72,7 +72,7 @@ const Route* Routes::find_by(const net::Address& to, std::string_view device) co
 
 const Route* Routes::find_between(const net::Address& to, const net::Address& from) const {
   const Route* best = find(to);
-  if (best == nullptr || !is_link_local(from)) return best;
+  if (best == nullptr || !host_.routes || !is_link_local(from)) return best;
   const Route* found = nullptr;
   for (const Route& route : *host_.routes) {
     if (route.table != best->table || route.to != best->to || !leads_here(from, route.device)) {

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "aims.h"
 #include "eval/route.h"
@@ -73,26 +74,27 @@ std::optional<Arguments> parse(int count, char** words) {
     const std::string_view word = words[i];
     if (word == "--verbose") {
       arguments.verbose = true;
-    } else if (i + 1 == count) {
-      return std::nullopt;
-    } else if (word == "--packets") {
-      arguments.packets = std::strtoull(words[++i], nullptr, 10);
+      continue;
+    }
+    if (++i == count) return std::nullopt;
+    char* rest = words[i];
+    const std::uint64_t value = std::strtoull(words[i], &rest, 10);
+    if (word == "--packets") {
+      arguments.packets = value;
     } else if (word == "--seed") {
-      arguments.seed = std::strtoull(words[++i], nullptr, 10);
+      arguments.seed = value;
     } else if (word == "--only") {
-      arguments.only = words[++i];
+      arguments.only = words[i];
     } else if (word == "--packet") {
-      arguments.packet = std::strtoull(words[++i], nullptr, 10);
-    } else if (word == "--part") {
-      char* rest = nullptr;
-      const auto part = std::strtoull(words[++i], &rest, 10);
-      arguments.parts = *rest == '/' ? std::strtoull(rest + 1, nullptr, 10) : 0;
-      if (part == 0 || part > arguments.parts) return std::nullopt;
-      arguments.part = part - 1;
+      arguments.packet = value;
+    } else if (word == "--part" && *rest == '/') {
+      arguments.parts = std::strtoull(rest + 1, nullptr, 10);
+      arguments.part = value - 1;
     } else {
       return std::nullopt;
     }
   }
+  if (arguments.part >= arguments.parts) return std::nullopt;
   return arguments;
 }
 
@@ -209,8 +211,8 @@ bool fits(Question& question, const ruleset::Host& host, bool has_nat) {
 
 class Runner {
  public:
-  Runner(const Arguments& arguments, const char* program)
-      : arguments_(arguments),
+  Runner(Arguments arguments, const char* program)
+      : arguments_(std::move(arguments)),
         program_(program),
         long_(std::getenv("ROLEWALL_LONG_TESTS") != nullptr) {}
 

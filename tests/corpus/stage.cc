@@ -149,8 +149,10 @@ Host stage_for(const Ruleset& ruleset) {
     Interface& interface = host.interfaces.emplace_back();
     interface.name = interface.device = device;
   }
-  host.addresses = {*net::parse_prefix("198.51.100.7"), *net::parse_prefix("10.9.0.1"),
-                    *net::parse_prefix("2001:db8:9::1")};
+  constexpr net::Uint128 kSite = net::Uint128{0x20010db800090000} << 64;
+  host.addresses = {{net::Ipv4{0xc6336407}, 32},   // 198.51.100.7
+                    {net::Ipv4{0x0a090001}, 32},   // 10.9.0.1
+                    {net::Ipv6{kSite | 1}, 128}};  // 2001:db8:9::1
   // Of what the rules name, some addresses are the host's, and the networks around them lie
   // behind its devices, but for the first one's.
   std::set<net::Prefix> networks;

@@ -370,6 +370,8 @@ std::vector<std::string_view> targets(const Table& table, const Rule& rule) {
 
 void add_aims(const Table& table, std::uint32_t number, std::uint32_t base,
               std::vector<Aim>& aims) {
+  const std::optional<BaseChain>& begins = table.chains[base].base;
+  if (!begins) return;
   std::map<std::string_view, std::uint32_t> by_name;
   for (std::uint32_t c = 0; c < table.chains.size(); ++c) by_name[table.chains[c].name] = c;
   std::vector<bool> seen(table.chains.size());
@@ -379,7 +381,7 @@ void add_aims(const Table& table, std::uint32_t number, std::uint32_t base,
     const auto [chain, way] = std::move(waiting.front());
     waiting.pop_front();
     for (std::uint32_t r = 0; r < table.chains[chain].rules.size(); ++r) {
-      Aim aim{number, table.chains[base].base->hook, way};
+      Aim aim{number, begins->hook, way};
       aim.steps.push_back({chain, r});
       for (const std::string_view target : targets(table, table.chains[chain].rules[r])) {
         const auto found = by_name.find(target);
@@ -401,7 +403,7 @@ std::vector<Aim> aims_of(const Ruleset& ruleset) {
     const bool meets_ip =
         table.family == Family::Inet || table.family == Family::Ip || table.family == Family::Ip6;
     for (std::uint32_t c = 0; meets_ip && c < table.chains.size(); ++c) {
-      if (table.chains[c].base) add_aims(table, t, c, aims);
+      add_aims(table, t, c, aims);
     }
   }
   return aims;
