@@ -173,7 +173,8 @@ void Tracker::note_reset(const Frame& frame, const Options& options) {
   FlowEntry* entry = frame.flow.entry;
   if (entry == nullptr || entry->original.protocol != net::protocol::kTcp) return;
   const bool known = !options.trust_checksums && frame.known() == frame.bytes.size();
-  if (header_error(frame.bytes, frame.ipv6, known ? Checksums::Verify : Checksums::Trust)) return;
+  const Checksums checksums = known ? Checksums::Verify : Checksums::Trust;
+  if (header_error(frame.bytes, frame.ipv6, checksums) != nullptr) return;
   close_flow(*entry, frame.bytes, options.now_ns, host_.conntrack);
 }
 
