@@ -51,6 +51,7 @@ constexpr std::uint64_t kMostShown = 5;   // disagreements in full
 constexpr unsigned kAimed = 70;           // per cent of the packets; the others are random
 constexpr std::uint64_t kLongTimes = 10;  // as many packets in a long run
 constexpr std::size_t kEachRuleOf = 5;    // of the single rules, in a short run
+constexpr std::size_t kLarge = 3000;      // rules
 constexpr std::uint64_t kPacketsToAConversation = 5;
 constexpr int kSaid = 4;                      // packets of a conversation
 constexpr std::uint64_t kOfASingleRule = 12;  // packets
@@ -268,7 +269,11 @@ class Runner {
     const Ruleset judged = visible(std::move(*loaded), unseen_);
     if (kernel_judge::count_rules(judged) == 0) return {};
     if (!sample.commands.empty()) return judge_each_rule(judged, *host, sample.name);
-    const std::uint64_t packets = arguments_.packets * (long_ ? kLongTimes : 1);
+    // Of a large one each load takes long, and what remembers is loaded often.
+    const bool is_large = kernel_judge::count_rules(judged) > kLarge;
+    const std::uint64_t packets = long_      ? arguments_.packets * kLongTimes
+                                  : is_large ? arguments_.packets / 3
+                                             : arguments_.packets;
     TRY(judge(judged, *host, sample.name, packets));
     if (arguments_.packet) return {};
     return converse(judged, *host, sample.name, packets / kPacketsToAConversation);
