@@ -58,7 +58,8 @@ Applied applied_now(const std::string& host, std::uint32_t kernel_generation) {
           .boot_id = this_boot(),
           .network_namespace = network_namespace(),
           .kernel_generation = kernel_generation,
-          .changes = ""};
+          .changes = "",
+          .management = {}};
 }
 
 }  // namespace rolewall::apply

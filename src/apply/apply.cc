@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "apply/bans.h"
 #include "apply/commit.h"
 #include "apply/guard.h"
 #include "apply/state_directory.h"
@@ -62,9 +63,9 @@ class Apply {
       committed.kernel_generation = before_->applied.kernel_generation;
       committed.size = size_of(wanted_);
     } else {
-      Result<Committed> sent =
-          commit(kernel_, wanted_,
-                 [this](const Plan& plan, const Table& table) { return get_ready(plan, table); });
+      Result<Committed> sent = commit(kernel_, wanted_, [this](const Plan& plan, Table& table) {
+        return get_ready(plan, table);
+      });
       if (!sent || !sent->refusals.empty()) TRY(take_back());
       if (!sent && sent.error().kind == ErrorKind::Refused) return Outcome{{}, {}, losses_};
       if (!sent) return std::unexpected(std::move(sent).error());
@@ -101,10 +102,14 @@ class Apply {
   }
 
   // All that can fail for want of room, memory or rights, before anything is changed.
-  Result<void> get_ready(const Plan& plan, const Table& table) {
-    if (plan.first) TRY(give_sessions_their_entries());
+  Result<void> get_ready(const Plan& plan, Table& table) {
+    if (plan.first) {
+      TRY(give_sessions_their_entries());
+      TRY(recall_entries(state_.path(), table));
+    }
     TRY(ask_guard(table));
-    Applied applied = applied_now(snapshot_.host.name, 0);
+    if (prepared_) return {};  // another program was quicker: the same, once more
+    Applied applied = now(0);
     applied.changes = counts(plan);
     const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied);
     if (!generation) return std::unexpected(generation.error());
@@ -184,7 +189,7 @@ class Apply {
     if (!prepared_) {
       // A policy that was only written differently changes no rule and still the lines they come
       // from.
-      Applied applied = applied_now(snapshot_.host.name, kernel_generation);
+      Applied applied = now(kernel_generation);
       const bool known =
           before_ && before_->snapshot == snapshot_ && same_world(before_->applied, applied);
       if (known) return note_unchanged(report, kernel_generation);
@@ -204,8 +209,17 @@ class Apply {
   Result<void> note_unchanged(Report& report, std::uint32_t kernel_generation) {
     report.generation = before_->applied.generation;
     if (!waits()) TRY(settle(report.generation));
-    if (before_->applied.kernel_generation == kernel_generation) return {};
-    return state_.note_kernel_generation(before_->applied, kernel_generation);
+    Applied applied = before_->applied;
+    if (options_.guard) applied.management = options_.guard->management;
+    applied.kernel_generation = kernel_generation;
+    if (applied == before_->applied) return {};
+    return state_.note_kernel_generation(std::move(applied), kernel_generation);
+  }
+
+  Applied now(std::uint32_t kernel_generation) const {
+    Applied applied = applied_now(snapshot_.host.name, kernel_generation);
+    if (options_.guard) applied.management = options_.guard->management;
+    return applied;
   }
 
   bool waits() const { return pending_ || (earlier_ && !options_.for_good); }

@@ -109,6 +109,8 @@ struct Status {
   std::size_t rules = 0;
   std::size_t sets = 0;
   std::size_t elements = 0;
+  std::size_t bans = 0;
+  std::size_t openings = 0;
 };
 
 Result<Status> status(const std::string& state_directory);

@@ -103,7 +103,7 @@ Result<Committed> commit(netlink::Connection& kernel, const Table& wanted,
     Result<Live> read = read_live(kernel);
     if (!read) return std::unexpected(std::move(read).error());
     const Live& live = *read;
-    const Difference change = difference_from(live.table, wanted);
+    Difference change = difference_from(live.table, wanted);
     Committed committed{.plan = plan_of(live.table, wanted, change),
                         .kernel_generation = live.generation,
                         .size = size_of(change.table),
@@ -112,7 +112,7 @@ Result<Committed> commit(netlink::Connection& kernel, const Table& wanted,
       committed.size = size_of(*live.table);
       return committed;
     }
-    if (attempt == 1) TRY(before_sending(committed.plan, change.table));
+    TRY(before_sending(committed.plan, change.table));
     Result<netlink::CommitResult> result =
         change.whole ? kernel.replace_table(change.table, live.generation)
                      : kernel.change_table(change.table, change.change, live.generation);

@@ -33,10 +33,10 @@ struct Committed {
   std::vector<netlink::Refusal> refusals;  // if any, nothing was changed
 };
 
-// Called once, before the first transaction, with what will be sent and the table that it makes;
-// its error ends all.
-using BeforeSending = std::function<Result<void>(const Plan&, const ruleset::Table&)>;
-inline Result<void> nothing_before(const Plan& /*plan*/, const ruleset::Table& /*table*/) {
+// Called before each attempt with what will be sent and the table that it makes, whose run-time
+// sets it may fill where the plan is the first. Its error ends all.
+using BeforeSending = std::function<Result<void>(const Plan&, ruleset::Table&)>;
+inline Result<void> nothing_before(const Plan& /*plan*/, ruleset::Table& /*table*/) {
   return {};
 }
 

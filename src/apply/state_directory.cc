@@ -93,6 +93,8 @@ Result<void> check_format(const std::string& directory) {
 }
 
 std::string to_json(const Applied& applied) {
+  std::vector<std::string> management;
+  for (const net::Prefix& prefix : applied.management) management.push_back(net::format(prefix));
   const Json json{{"version", kStateFormat},
                   {"applied_at", applied.at},
                   {"by", applied.by},
@@ -100,7 +102,8 @@ std::string to_json(const Applied& applied) {
                   {"boot_id", applied.boot_id},
                   {"network_namespace", applied.network_namespace},
                   {"kernel_generation", applied.kernel_generation},
-                  {"changes", applied.changes}};
+                  {"changes", applied.changes},
+                  {"management", management}};
   // Names of users may hold anything.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -119,6 +122,15 @@ Result<Applied> applied_from_json(const std::string& path, const std::string& te
   applied.boot_id = string("boot_id");
   applied.network_namespace = string("network_namespace");
   applied.changes = string("changes");
+  if (const auto management = json.find("management");
+      management != json.end() && management->is_array()) {
+    for (const Json& entry : *management) {
+      const auto prefix =
+          entry.is_string() ? net::parse_prefix(entry.get<std::string>()) : std::nullopt;
+      if (!prefix) return fail(ErrorKind::Io, path + ": `management` holds what is no prefix");
+      applied.management.push_back(*prefix);
+    }
+  }
   const auto generation = json.find("kernel_generation");
   if (generation != json.end() && generation->is_number_unsigned()) {
     applied.kernel_generation = generation->get<std::uint32_t>();

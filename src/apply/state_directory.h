@@ -28,7 +28,8 @@ struct Applied {
   std::string boot_id;
   std::string network_namespace;
   std::uint32_t kernel_generation = 0;
-  std::string changes;  // in a line, for the history
+  std::string changes;                  // in a line, for the history
+  std::vector<net::Prefix> management;  // whom a ban must not hit
   bool operator==(const Applied&) const = default;
 };
 

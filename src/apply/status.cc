@@ -33,6 +33,10 @@ Result<Status> status(const std::string& state_directory) {
     status.rules = size.rules;
     status.sets = size.sets;
     status.elements = size.elements;
+    for (const ruleset::Set& set : live->sets) {
+      if (set.name.starts_with("banned/")) status.bans += set.elements.count();
+      if (set.name.starts_with("allowed/")) status.openings += set.elements.count();
+    }
   }
   auto pending = read_pending(state_directory);
   if (!pending) return std::unexpected(std::move(pending).error());

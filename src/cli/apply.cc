@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -23,6 +22,7 @@
 #include "cli/session.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
+#include "cli/time_option.h"
 #include "compile/compile.h"
 #include "netlink/netlink.h"
 #include "print/print.h"
@@ -163,23 +163,6 @@ int in_sandbox(const ruleset::Snapshot& snapshot, bool print) {
   return *status;
 }
 
-// "90", "90s", "5m", "1h".
-Result<std::chrono::seconds> parse_time(const std::string& text) {
-  constexpr std::int64_t kLongest = 24 * 3600;
-  std::int64_t number = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  const std::string_view unit(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  const std::int64_t factor = unit.empty() || unit == "s" ? 1
-                              : unit == "m"               ? 60
-                              : unit == "h"               ? 3600
-                                                          : 0;
-  if (error != std::errc{} || factor == 0 || number < 1 || number > kLongest / factor) {
-    return fail(ErrorKind::Usage,
-                fmt::format("--confirm {}: a time from 1s to 24h, such as 60s or 5m", text));
-  }
-  return std::chrono::seconds(number * factor);
-}
-
 bool on_terminal() {
   return ::isatty(STDIN_FILENO) == 1 && out().interactive();
 }
@@ -189,7 +172,7 @@ Result<apply::ApplyOptions> confirmation(const Options& options) {
   apply::ApplyOptions how;
   how.for_good = options.no_confirm;
   if (!options.confirm.empty()) {
-    const auto within = parse_time(options.confirm);
+    const auto within = parse_time("--confirm", options.confirm, std::chrono::hours(24));
     if (!within) return std::unexpected(within.error());
     how.confirm_within = *within;
   } else if (!options.no_confirm && on_terminal() && ssh_connection()) {

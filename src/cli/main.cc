@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   add_rollback(program);
   add_history(program);
   add_status(program);
+  add_bans(program);
   add_disable(program);
   add_dump(program);
 

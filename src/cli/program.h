@@ -15,6 +15,7 @@ namespace rolewall::cli {
 inline constexpr std::string_view kPolicyVerbs = "policy";
 inline constexpr std::string_view kAskVerbs = "ask";
 inline constexpr std::string_view kServerVerbs = "server";
+inline constexpr std::string_view kEmergencyVerbs = "emergency";
 
 class Program {
  public:
@@ -55,6 +56,7 @@ void add_confirm(Program& program);
 void add_rollback(Program& program);
 void add_history(Program& program);
 void add_status(Program& program);
+void add_bans(Program& program);
 void add_disable(Program& program);
 void add_dump(Program& program);
 

@@ -38,6 +38,8 @@ void print_json(const apply::Status& status) {
     json["rules"] = status.rules;
     json["sets"] = status.sets;
     json["elements"] = status.elements;
+    json["bans"] = status.bans;
+    json["openings"] = status.openings;
   }
   print(json);
 }
@@ -54,6 +56,10 @@ void print_text(const apply::Status& status) {
                            status.applied_at, status.same_boot ? "" : ", before the last boot"));
   } else {
     out().line("applied   nothing so far");
+  }
+  if (status.bans != 0 || status.openings != 0) {
+    out().line(fmt::format("by hand   {}, {} (`rolewall bans`)", counted(status.bans, "ban"),
+                           counted(status.openings, "opening")));
   }
   if (status.pending) {
     out().line(

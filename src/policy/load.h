@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/diagnostic.h"
 #include "policy/files.h"
@@ -36,5 +37,10 @@ Policy load(const std::string& directory, const LoadOptions& options, const File
 // `diagnostics` at `span`, with the column moved to the word at fault.
 std::optional<PacketWords> parse_packet(const Policy& policy, std::string_view text, Span span,
                                         bool in_role, Diagnostics& diagnostics);
+
+// A service's name, or a literal such as "tcp/8080", from the command line. Problems go to
+// `diagnostics`, without a place.
+std::vector<ServiceLiteral> parse_service(const Policy& policy, std::string_view text,
+                                          Diagnostics& diagnostics);
 
 }  // namespace rolewall::policy

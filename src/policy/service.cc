@@ -279,6 +279,13 @@ ServiceList parse_services(const Policy& policy, const Value& value, Diagnostics
   return list;
 }
 
+std::vector<ServiceLiteral> parse_service(const Policy& policy, std::string_view text,
+                                          Diagnostics& diagnostics) {
+  ServiceList list;
+  add_service(policy, text, Place{}, 0, list, diagnostics);
+  return std::move(list.literals);
+}
+
 void read_services(Policy& policy, const Value& table, bool shipped, bool of_block,
                    Diagnostics& diagnostics) {
   for (const Member& member : table.members) {

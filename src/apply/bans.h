@@ -1,0 +1,44 @@
+// Bans and openings: elements of our table's run-time sets, made by hand or by a program such as
+// fail2ban. The kernel holds them; `bans.log` of the state directory remembers them over a reboot.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "net/address.h"
+#include "ruleset/ruleset.h"
+
+namespace rolewall::apply {
+
+struct Opening {
+  std::uint8_t protocol = 6;
+  std::uint16_t port = 0;
+  net::Address from;
+  auto operator<=>(const Opening&) const = default;
+};
+
+// One of both.
+struct RunTimeEntry {
+  std::optional<net::Prefix> banned;
+  std::optional<Opening> opened;
+  std::optional<std::chrono::seconds> left;  // absent: for good
+  std::string reason;
+};
+
+// Adds it, or gives what is there the new time and reason. An error of kind Refused where no table
+// of ours is in force, or where it overlaps with what is banned already.
+Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_directory);
+// Returns whether it was there.
+Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_directory);
+// As the kernel holds them. Empty where there is no table.
+Result<std::vector<RunTimeEntry>> list_entries();
+
+// What the log remembers and has not run out goes into the run-time sets of a table that is made
+// for the first time since boot. Shortens the log.
+Result<void> recall_entries(const std::string& state_directory, ruleset::Table& table);
+
+}  // namespace rolewall::apply

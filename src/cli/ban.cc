@@ -1,0 +1,329 @@
+// rolewall ban, unban, allow, unallow, bans: what is shut or opened for a time, without the policy.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "apply/apply.h"
+#include "apply/bans.h"
+#include "cli/exit_status.h"
+#include "cli/json.h"
+#include "cli/program.h"
+#include "cli/render.h"
+#include "cli/session.h"
+#include "cli/site_options.h"
+#include "cli/state_options.h"
+#include "cli/this_host.h"
+#include "cli/time_option.h"
+#include "net/protocol.h"
+#include "netlink/conntrack.h"
+#include "policy/load.h"
+
+namespace rolewall::cli {
+namespace {
+
+using apply::RunTimeEntry;
+
+constexpr std::size_t kMaxReason = 120;  // an element's comment
+
+struct BanOptions {
+  std::string what;
+  std::string time;  // "": for good
+  std::string reason;
+  std::string state_directory{apply::kDefaultStateDirectory};
+  bool keep_connections = false;
+};
+
+struct AllowOptions {
+  SiteOptions site;
+  std::string service;
+  std::string from_word;
+  std::string from;
+  std::string time;
+  std::string reason;
+  std::string state_directory{apply::kDefaultStateDirectory};
+};
+
+struct BansOptions {
+  std::string format = "text";
+};
+
+Result<net::Prefix> prefix_of(const std::string& text) {
+  if (const auto address = net::parse_address(text)) {
+    return net::Prefix{*address, net::address_bits(*address)};
+  }
+  if (const auto prefix = net::parse_prefix(text)) {
+    if (prefix->length != 0) return *prefix;
+    return fail(ErrorKind::Refused, "a ban of everybody is a policy: write it there");
+  }
+  return fail(
+      ErrorKind::Usage,
+      fmt::format("`{}` is no address or prefix, such as 192.0.2.7 or 2001:db8::/48", text));
+}
+
+Result<std::optional<std::chrono::seconds>> time_left(const std::string& text) {
+  if (text.empty()) return std::nullopt;
+  const auto time = parse_time("--for", text, std::chrono::hours(24 * 366));
+  if (!time) return std::unexpected(time.error());
+  return *time;
+}
+
+Result<void> check_reason(const std::string& reason) {
+  if (reason.size() <= kMaxReason && printable(reason) == reason) return {};
+  return fail(ErrorKind::Usage,
+              fmt::format("--reason: at most {} bytes, without control characters", kMaxReason));
+}
+
+// Whom a ban must not hit: this session, this host, whoever manages it.
+Result<void> spare_ourselves(const net::Prefix& banned, const std::string& state_directory) {
+  const net::AddressSet hit = net::AddressSet::from({banned});
+  const auto refuse = [&](const std::string& whose) {
+    return fail(ErrorKind::Refused,
+                fmt::format("{} holds {}: nothing was changed", net::format(banned), whose));
+  };
+  if (const auto session = ssh_connection(); session && hit.contains(session->client)) {
+    return refuse("the address that this session comes from");
+  }
+  const auto host = this_host();
+  if (!host) return std::unexpected(host.error());
+  for (const net::Prefix& own : host->addresses) {
+    if (hit.contains(own.address)) return refuse("an address of this host");
+  }
+  for (const char* own : {"127.0.0.1", "::1"}) {
+    if (hit.contains(*net::parse_address(own))) return refuse("the loopback");
+  }
+  const auto history = apply::history(state_directory);
+  if (!history) return std::unexpected(history.error());
+  for (const apply::Applied& applied : history->generations) {
+    if (history->current != applied.generation) continue;
+    const net::AddressSet management = net::AddressSet::from(applied.management);
+    if (!(hit & management).empty()) return refuse("an address of management");
+  }
+  return {};
+}
+
+std::string for_how_long(const std::optional<std::chrono::seconds>& left) {
+  return left ? fmt::format("for {}", in_words(*left)) : std::string("for good");
+}
+
+int ban(const BanOptions& options) {
+  const auto prefix = prefix_of(options.what);
+  if (!prefix) return report(prefix.error());
+  const auto left = time_left(options.time);
+  if (!left) return report(left.error());
+  if (const auto good = check_reason(options.reason); !good) return report(good.error());
+  if (const auto spared = spare_ourselves(*prefix, options.state_directory); !spared) {
+    return report(spared.error());
+  }
+  const RunTimeEntry entry{
+      .banned = *prefix, .opened = {}, .left = *left, .reason = options.reason};
+  if (const auto added = apply::add_entry(entry, options.state_directory); !added) {
+    return report(added.error());
+  }
+  std::string done = fmt::format("banned {} {}", net::format(*prefix), for_how_long(*left));
+  if (!options.keep_connections) {
+    const net::AddressSet hit = net::AddressSet::from({*prefix});
+    const auto cut = netlink::cut_connections(
+        [&](const net::Address& address) { return hit.contains(address); });
+    if (!cut) return report(cut.error());
+    if (*cut != 0) done += fmt::format("; {} cut", counted(*cut, "connection"));
+  }
+  out().line(done);
+  return kDone;
+}
+
+int unban(const BanOptions& options) {
+  const auto prefix = prefix_of(options.what);
+  if (!prefix) return report(prefix.error());
+  const auto removed = apply::remove_entry(
+      {.banned = *prefix, .opened = {}, .left = {}, .reason = ""}, options.state_directory);
+  if (!removed) return report(removed.error());
+  out().line(fmt::format("{} {}", net::format(*prefix),
+                         *removed ? "is no longer banned" : "was not banned"));
+  return kDone;
+}
+
+// Each port of the service, from one address.
+Result<std::vector<RunTimeEntry>> openings(const AllowOptions& options) {
+  constexpr unsigned kMostPorts = 64;
+  if (options.from_word != "from") {
+    return fail(ErrorKind::Usage, "say it as `allow SERVICE from ADDRESS`");
+  }
+  const auto from = net::parse_address(options.from);
+  if (!from) {
+    return fail(ErrorKind::Usage, fmt::format("`{}` is no address", options.from));
+  }
+  const auto site = load_site(options.site, Looks::OnServer);
+  if (!site) return std::unexpected(site.error());
+  Diagnostics diagnostics;
+  const auto literals = policy::parse_service(site->policy, options.service, diagnostics);
+  if (diagnostics.has_errors()) {
+    return fail(ErrorKind::Usage, fmt::format("no service is called `{}`", options.service));
+  }
+  std::vector<RunTimeEntry> entries;
+  for (const policy::ServiceLiteral& literal : literals) {
+    if (!net::has_ports(literal.protocol) || !literal.ports_given) {
+      return fail(ErrorKind::Usage,
+                  fmt::format("`{}`: only services of tcp, udp or sctp ports can be opened",
+                              options.service));
+    }
+    const unsigned ports = literal.destination.last - literal.destination.first + 1U;
+    if (entries.size() + ports > kMostPorts) {
+      return fail(ErrorKind::Usage,
+                  fmt::format("`{}` has more than {} ports", options.service, kMostPorts));
+    }
+    for (unsigned i = 0; i < ports; ++i) {
+      entries.push_back({.banned = {},
+                         .opened = apply::Opening{.protocol = literal.protocol,
+                                                  .port = static_cast<std::uint16_t>(
+                                                      literal.destination.first + i),
+                                                  .from = *from},
+                         .left = {},
+                         .reason = options.reason});
+    }
+  }
+  return entries;
+}
+
+int allow(const AllowOptions& options) {
+  auto entries = openings(options);
+  if (!entries) return report(entries.error());
+  if (options.time.empty()) {
+    return report_usage("say for how long: --for 1h (what is to stay is a rule of the policy)");
+  }
+  const auto left = time_left(options.time);
+  if (!left) return report(left.error());
+  if (const auto good = check_reason(options.reason); !good) return report(good.error());
+  for (RunTimeEntry& entry : *entries) {
+    entry.left = *left;
+    if (const auto added = apply::add_entry(entry, options.state_directory); !added) {
+      return report(added.error());
+    }
+  }
+  out().line(
+      fmt::format("opened {} from {} {}", options.service, options.from, for_how_long(*left)));
+  return kDone;
+}
+
+int unallow(const AllowOptions& options) {
+  const auto entries = openings(options);
+  if (!entries) return report(entries.error());
+  bool any = false;
+  for (const RunTimeEntry& entry : *entries) {
+    const auto removed = apply::remove_entry(entry, options.state_directory);
+    if (!removed) return report(removed.error());
+    any = any || *removed;
+  }
+  out().line(fmt::format("{} from {} {}", options.service, options.from,
+                         any ? "is no longer opened" : "was not opened"));
+  return kDone;
+}
+
+std::string name_of(const RunTimeEntry& entry) {
+  if (entry.banned) return "ban    " + net::format(*entry.banned);
+  return fmt::format("allow  {}/{} from {}", net::protocol_name(entry.opened->protocol),
+                     entry.opened->port, net::format(entry.opened->from));
+}
+
+Json to_json(const RunTimeEntry& entry) {
+  Json json;
+  if (entry.banned) {
+    json["kind"] = "ban";
+    json["address"] = net::format(*entry.banned);
+  } else {
+    json["kind"] = "allow";
+    json["service"] =
+        fmt::format("{}/{}", net::protocol_name(entry.opened->protocol), entry.opened->port);
+    json["address"] = net::format(entry.opened->from);
+  }
+  if (entry.left) json["seconds_left"] = entry.left->count();
+  if (!entry.reason.empty()) json["reason"] = entry.reason;
+  return json;
+}
+
+int list(const BansOptions& options) {
+  const auto entries = apply::list_entries();
+  if (!entries) return report(entries.error());
+  if (options.format == "json") {
+    Json json{{"version", kJsonVersion}, {"verb", "bans"}, {"entries", Json::array()}};
+    for (const RunTimeEntry& entry : *entries) json["entries"].push_back(to_json(entry));
+    print(json);
+    return kDone;
+  }
+  for (const RunTimeEntry& entry : *entries) {
+    std::string line = fmt::format("{}  {}", name_of(entry), for_how_long(entry.left));
+    if (!entry.reason.empty()) line += "  " + entry.reason;
+    out().line(printable(line));
+  }
+  if (entries->empty()) out().line("nobody is banned, nothing is opened");
+  return kDone;
+}
+
+void add_ban_verb(Program& program) {
+  CLI::App& verb =
+      program.add_verb(kEmergencyVerbs, "ban", "drop all that an address sends, at once",
+                       "  sudo rolewall ban 192.0.2.7 --for 1h --reason \"guesses passwords\"\n"
+                       "  sudo rolewall ban 2001:db8:bad::/48\n"
+                       "\n"
+                       "Its open connections are cut. It stays over applies and reboots, for the "
+                       "time that is left.\n"
+                       "An address of management, of this host or of this session is refused.");
+  auto options = std::make_shared<BanOptions>();
+  verb.add_option("address", options->what, "an address or a prefix")->required();
+  verb.add_option("--for", options->time, "how long (30m, 1h, 7d); else for good")
+      ->type_name("TIME");
+  verb.add_option("--reason", options->reason, "shown by `bans`");
+  verb.add_flag("--keep-connections", options->keep_connections, "do not cut what is open");
+  add_state_option(verb, options->state_directory);
+  program.on_choice(verb, options, ban);
+}
+
+void add_unban_verb(Program& program) {
+  CLI::App& verb =
+      program.add_verb(kEmergencyVerbs, "unban", "undo a ban", "  sudo rolewall unban 192.0.2.7");
+  auto options = std::make_shared<BanOptions>();
+  verb.add_option("address", options->what, "an address or a prefix")->required();
+  add_state_option(verb, options->state_directory);
+  program.on_choice(verb, options, unban);
+}
+
+void add_opening_options(CLI::App& verb, AllowOptions& options) {
+  verb.add_option("service", options.service, "as a policy says it: ssh, tcp/8080")->required();
+  verb.add_option("from", options.from_word, "the word `from`")->required();
+  verb.add_option("address", options.from, "who may")->required();
+  add_site_options(verb, options.site, false);
+  add_state_option(verb, options.state_directory);
+}
+
+}  // namespace
+
+void add_bans(Program& program) {
+  add_ban_verb(program);
+  add_unban_verb(program);
+  CLI::App& bans = program.add_verb(kEmergencyVerbs, "bans", "who is banned, what is opened",
+                                    "  sudo rolewall bans\n"
+                                    "  sudo rolewall bans --format json");
+  auto bans_options = std::make_shared<BansOptions>();
+  add_format_option(bans, bans_options->format, {"text", "json"});
+  program.on_choice(bans, bans_options, list);
+
+  CLI::App& open =
+      program.add_verb(kEmergencyVerbs, "allow", "open a service to one address for a time",
+                       "  sudo rolewall allow ssh from 192.0.2.7 --for 1h\n"
+                       "  sudo rolewall allow tcp/8443 from 2001:db8::7 --for 30m");
+  auto open_options = std::make_shared<AllowOptions>();
+  add_opening_options(open, *open_options);
+  open.add_option("--for", open_options->time, "how long (30m, 1h, 7d)")->type_name("TIME");
+  open.add_option("--reason", open_options->reason, "shown by `bans`");
+  program.on_choice(open, open_options, allow);
+
+  CLI::App& close = program.add_verb(kEmergencyVerbs, "unallow", "undo an opening",
+                                     "  sudo rolewall unallow ssh from 192.0.2.7");
+  auto close_options = std::make_shared<AllowOptions>();
+  add_opening_options(close, *close_options);
+  program.on_choice(close, close_options, unallow);
+}
+
+}  // namespace rolewall::cli

@@ -1,0 +1,50 @@
+#include "cli/time_option.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <cstdint>
+
+namespace rolewall::cli {
+namespace {
+
+struct Unit {
+  std::string_view name;
+  std::int64_t seconds = 1;
+};
+constexpr std::array<Unit, 4> kUnits{{{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}}};
+
+}  // namespace
+
+Result<std::chrono::seconds> parse_time(std::string_view option, const std::string& text,
+                                        std::chrono::seconds longest) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const std::string_view name(end, static_cast<std::size_t>(text.data() + text.size() - end));
+  std::int64_t factor = name.empty() ? 1 : 0;
+  for (const Unit& unit : kUnits) {
+    if (unit.name == name) factor = unit.seconds;
+  }
+  if (error != std::errc{} || factor == 0 || number < 1 || number > longest.count() / factor) {
+    return fail(ErrorKind::Usage, fmt::format("{} {}: a time from 1s to {}, such as 90s, 5m or 1h",
+                                              option, text, in_words(longest)));
+  }
+  return std::chrono::seconds(number * factor);
+}
+
+std::string in_words(std::chrono::seconds time) {
+  std::int64_t left = time.count();
+  std::string text;
+  int parts = 0;
+  for (const Unit& unit : kUnits) {
+    const std::int64_t number = left / unit.seconds;
+    left %= unit.seconds;
+    if (number == 0 || parts == 2) continue;
+    text += fmt::format("{}{}{}", text.empty() ? "" : " ", number, unit.name);
+    ++parts;
+  }
+  return text.empty() ? "0s" : text;
+}
+
+}  // namespace rolewall::cli

@@ -1,0 +1,131 @@
+# Bans and openings: at once, over an apply and over a reboot; never against ourselves.
+. "$(dirname "$0")/prelude.sh"
+command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
+in_namespaces "$@"
+ip link set lo up
+ip link add eth0 type veth peer name far
+ip address add 10.0.2.10/24 dev eth0
+ip link set eth0 up
+ip link set far up
+example_site site
+state="$scratch/state"
+with_state() { verb=$1; shift; rolewall "$verb" "$@" --state-dir "$state"; }
+apply() { with_state apply site --host web-01 "$@"; }
+
+with_state ban 192.0.2.7
+expect_status 1
+expect_err "\`rolewall apply\` comes first"
+apply
+expect_status 0
+
+with_state ban 192.0.2.7 --for 1h --reason "guesses passwords"
+expect_status 0
+expect_out "banned 192.0.2.7 for 1h"
+with_state ban 192.0.2.64/26
+expect_status 0
+with_state ban 2001:db8:bad::/48 --for 7d
+expect_status 0
+with_state allow ssh from 203.0.113.50 --for 30m --reason "the auditor" -p site
+expect_status 0
+rolewall bans
+expect_out "ban    192.0.2.7  for "
+expect_out "guesses passwords"
+expect_out "ban    192.0.2.64/26  for good"
+expect_out "allow  tcp/22 from 203.0.113.50  for "
+rolewall eval --live 'tcp 192.0.2.7 > 10.0.2.10:22 in=eth0' --state-dir "$state"
+expect_out "(banned)"
+rolewall eval --live 'tcp 203.0.113.50 > 10.0.2.10:22 in=eth0' --state-dir "$state"
+expect_out "(allowed)"
+
+rolewall status --state-dir "$state" --format json
+expect_json 'd["bans"] == 3 and d["openings"] == 1 and d["drift"] == []'
+
+# Again is not twice: the new time holds.
+with_state ban 192.0.2.7 --for 2h
+expect_status 0
+rolewall bans --format json
+expect_json 'sorted(e["address"] for e in d["entries"]) == ["192.0.2.64/26", "192.0.2.7", "2001:db8:bad::/48", "203.0.113.50"]'
+expect_json '[e for e in d["entries"] if e["address"] == "192.0.2.7"][0]["seconds_left"] > 7100'
+with_state ban 192.0.2.64/27
+expect_status 1
+expect_err "overlaps"
+
+# Not ourselves.
+for own in 10.0.2.10 10.0.0.0/8 127.0.0.1 198.51.100.9 198.51.100.0/28 ::1; do
+  with_state ban "$own"
+  expect_status 1
+  expect_err "nothing was changed"
+done
+SSH_CONNECTION="192.0.2.99 50000 10.0.2.10 22" with_state ban 192.0.2.96/27
+expect_status 1
+expect_err "this session comes from"
+for wrong in 0.0.0.0/0 192.0.2 "192.0.2.7 --for soon" "192.0.2.7 --for 0s"; do
+  # shellcheck disable=SC2086 # the option along
+  with_state ban $wrong
+  [ "$status" = 1 ] || [ "$status" = 2 ] || complain "that was taken"
+done
+with_state allow ssh from 203.0.113.51 -p site
+expect_status 2
+expect_err "for how long"
+with_state allow ping from 203.0.113.51 --for 1h -p site
+expect_status 2
+expect_err "only services of"
+
+# Over an apply that changes something, and over a boot: another namespace has an empty kernel.
+printf '\n[[inbound]]\nid = "more"\nservice = "tcp/8001"\nfrom = "office"\n' >>site/web.toml
+apply
+expect_status 0
+rolewall bans --format json
+expect_json 'len(d["entries"]) == 4'
+nft flush ruleset
+apply
+expect_status 0
+rolewall bans --format json
+expect_json 'len(d["entries"]) == 4'
+expect_json '[e for e in d["entries"] if e["address"] == "192.0.2.7"][0]["seconds_left"] > 7000'
+expect_json 'all(e.get("reason") != "guesses passwords" for e in d["entries"])'
+with_state apply site --host web-01
+expect_out "nothing to do"
+
+with_state unban 192.0.2.7
+expect_out "is no longer banned"
+with_state unban 192.0.2.7
+expect_status 0
+expect_out "was not banned"
+with_state unallow ssh from 203.0.113.50 -p site
+expect_out "no longer opened"
+nft flush ruleset
+apply
+rolewall bans --format json
+expect_json 'sorted(e["address"] for e in d["entries"]) == ["192.0.2.64/26", "2001:db8:bad::/48"]'
+
+# Open connections are cut: the kernel forgets those of the address, and no others.
+for client in 9 10; do
+  ip address add "192.0.2.$client/32" dev lo
+  python3 -c "
+import socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(('192.0.2.$client', 0)); s.sendto(b'x', ('127.0.0.1', 9))"
+  ip address del "192.0.2.$client/32" dev lo
+done
+tracked() { grep -c "src=192.0.2.$1 " /proc/net/nf_conntrack 2>/dev/null; }
+if [ "$(tracked 9)" -gt 0 ] 2>/dev/null; then
+  with_state ban 192.0.2.9 --for 1m
+  expect_out "connection"
+  [ "$(tracked 9)" = 0 ] || complain "a connection of the banned address is left"
+  [ "$(tracked 10)" -gt 0 ] || complain "another address's connection was cut"
+fi
+
+# 100,000 hold, and nobody waits for them.
+seq 1 100000 | awk 'BEGIN { print "add element inet rolewall banned/4 {" }
+  { printf "10.%d.%d.%d timeout 1h,\n", 100 + $1 / 65536, $1 / 256 % 256, $1 % 256 } END { print "}" }' >many
+split -l 2000 many part. 2>/dev/null
+for part in part.*; do
+  { echo "add element inet rolewall banned/4 {"; grep timeout "$part"; echo "}"; } >one
+  nft -f one || complain "nft did not take the bans"
+done
+printf '\n[[inbound]]\nid = "evenmore"\nservice = "tcp/8002"\nfrom = "office"\n' >>site/web.toml
+apply
+expect_status 0
+rolewall bans --format json
+expect_json 'len(d["entries"]) >= 100002'
