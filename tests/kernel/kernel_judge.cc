@@ -22,6 +22,7 @@
 #include "compile/compile.h"
 #include "eval/build.h"
 #include "eval/eval.h"
+#include "eval/fragments.h"
 #include "generator.h"
 #include "policy/load.h"
 #include "sandbox/judge.h"
@@ -176,10 +177,14 @@ class HostJudge {
     return {};
   }
 
-  // What a host sends itself was translated on its way out, and the evaluator knows; a frame that
-  // the judge puts on the loopback was not.
+  // What a host sends itself was translated on its way out, and bears its flow when it is cut up
+  // (so that the evaluator cannot tell whether IPv6 holds it); a frame that the judge puts on the
+  // loopback was and does neither.
   bool can_be_put(const Question& question) const {
-    return question.outbound || question.packet.in_device != "lo" || !translates_;
+    const eval::Packet& packet = question.packet;
+    if (question.outbound || packet.in_device != "lo") return true;
+    const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+    return !translates_ && !(ipv6 && eval::has_fragment_header(packet.bytes));
   }
 
   // `repeat` is how to ask this one again; `words` what it is. REQUIRES: can_be_put().
