@@ -191,7 +191,8 @@ class Comparison {
     for (std::size_t i = 0; i < wanted_.chains.size(); ++i) {
       const Chain* there = find_chain(live_, wanted_.chains[i].name);
       if (there == nullptr) {
-        add_rules(i, std::vector<RuleMatch>(wanted_.chains[i].rules.size()), nullptr);
+        const Chain& chain = wanted_.chains[i];
+        add_rules(i, std::vector<RuleMatch>(chain.rules.size()), chain);
       } else {
         change_rules(*there, i);
       }
@@ -219,18 +220,19 @@ class Comparison {
     for (std::size_t i = 0; i < there.rules.size(); ++i) {
       if (!kept[i]) change().removed_rules.push_back({there.name, there.rules[i].handle});
     }
-    add_rules(chain, matches, &there);
+    add_rules(chain, matches, there);
   }
 
-  void add_rules(std::size_t chain, const std::vector<RuleMatch>& matches, const Chain* there) {
+  // `there`: what `matches` are of.
+  void add_rules(std::size_t chain, const std::vector<RuleMatch>& matches, const Chain& there) {
     // From the end, so that the rule before which each goes is known.
     std::vector<TableChange::RuleAddition> added;
     std::uint64_t before = 0;
     for (std::size_t i = matches.size(); i-- > 0;) {
       Rule& rule = result_.table.chains[chain].rules[i];
-      if (matches[i].live) take_state(there->rules[*matches[i].live], rule);
+      if (matches[i].live) take_state(there.rules[*matches[i].live], rule);
       if (matches[i].kept) {
-        before = there->rules[*matches[i].live].handle;
+        before = there.rules[*matches[i].live].handle;
       } else {
         added.push_back({.chain = chain, .rule = i, .before = before});
       }

@@ -138,7 +138,9 @@ class Watcher {
 // Keeps `kept` and what stands for the three standard streams.
 void let_go_of_everything(int kept) {
   const int nothing = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(nothing, fd);
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    nothing < 0 ? ::close(fd) : ::dup2(nothing, fd);
+  }
   // Our lock and sockets among them: the lock is the process's that made it.
   if (kept > STDERR_FILENO + 1) {
     ::close_range(STDERR_FILENO + 1, static_cast<unsigned>(kept) - 1, 0);

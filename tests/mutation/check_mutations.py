@@ -38,7 +38,8 @@ MUTATIONS = [
      "        goes_on = run_chain(stage, frame, options, result) &&\n"
      "                  result.decision.rule == Decision::kPolicy;"),
     ("a limit off by one", "src/eval/state.cc",
-     "  const bool within = tokens >= cost;", "  const bool within = tokens > cost;"),
+     "  if (tokens.least >= cost) return true;\n  if (tokens.most < cost) return false;",
+     "  if (tokens.least > cost) return true;\n  if (tokens.most <= cost) return false;"),
     ("jump treated as goto", "src/eval/interpreter.cc",
      "        stack[depth++] = {chain, rule + 1};\n", ""),
     ("host for network byte order", "src/eval/interpreter.cc",
