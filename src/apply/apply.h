@@ -86,6 +86,17 @@ Result<Confirmation> confirm(const std::string& state_directory);
 // loads, too: `to`, or the one before the current. An error of kind Refused where there is none.
 Result<RolledBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to);
 
+// For boot: what was confirmed last comes into force, as it was compiled then. An error where it
+// cannot be read.
+struct Booted {
+  std::optional<std::uint32_t> generation;   // absent: nothing was applied, or it was disabled
+  std::optional<std::uint32_t> unconfirmed;  // this was in force and nobody had confirmed it
+};
+Result<Booted> boot(const std::string& state_directory);
+
+// Puts a ruleset in force that is no generation: what boot falls back to.
+Result<Outcome> put_unrecorded(const ruleset::Snapshot& snapshot);
+
 struct History {
   std::vector<Applied> generations;  // the oldest first
   std::optional<std::uint32_t> current;

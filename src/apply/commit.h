@@ -36,9 +36,6 @@ struct Committed {
 // Called before each attempt with what will be sent and the table that it makes, whose run-time
 // sets it may fill where the plan is the first. Its error ends all.
 using BeforeSending = std::function<Result<void>(const Plan&, ruleset::Table&)>;
-inline Result<void> nothing_before(const Plan& /*plan*/, ruleset::Table& /*table*/) {
-  return {};
-}
 
 Result<Committed> commit(netlink::Connection& kernel, const ruleset::Table& wanted,
                          const BeforeSending& before_sending);

@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "apply/bans.h"
 #include "apply/commit.h"
 #include "apply/notice.h"
 
@@ -40,24 +41,6 @@ std::string in_words(const RolledBack& done) {
   const std::string to = done.to ? fmt::format("generation {} is in force again", *done.to)
                                  : std::string("the table is gone, as before the first apply");
   return fmt::format("generation {} was rolled back ({}): {}", done.generation, done.why, to);
-}
-
-// The kernel's generation after it; 0 where there is no table to speak of.
-Result<std::uint32_t> put_back(netlink::Connection& kernel,
-                               const std::optional<Generation>& former) {
-  if (!former) {
-    TRY(remove_table(kernel));
-    return 0;
-  }
-  const auto table = own_table(former->snapshot);
-  if (!table) return std::unexpected(table.error());
-  const auto committed = commit(kernel, **table, nothing_before);
-  if (!committed) return std::unexpected(committed.error());
-  if (committed->refusals.empty()) return committed->kernel_generation;
-  const netlink::Refusal& refusal = committed->refusals.front();
-  return fail(ErrorKind::System,
-              fmt::format("the kernel refused {}: {}", refusal.what, refusal.explanation),
-              refusal.os_errno);
 }
 
 class Watcher {
@@ -119,7 +102,7 @@ class Watcher {
     Result<StateDirectory> state = StateDirectory::open(directory_);
     if (!state) {
       // Better unrecorded than shut out.
-      if (attempt >= kWithoutRecord) TRY(put_back(*kernel, former_));
+      if (attempt >= kWithoutRecord) TRY(put_back(*kernel, former_, directory_));
       return std::unexpected(state.error());
     }
     // Under the lock: a confirm may have come in between.
@@ -231,11 +214,31 @@ Result<void> disarm(StateDirectory& state) {
   return state.remove(kPendingFile);
 }
 
+Result<std::uint32_t> put_back(netlink::Connection& kernel, const std::optional<Generation>& former,
+                               const std::string& state_directory) {
+  if (!former) {
+    TRY(remove_table(kernel));
+    return 0;
+  }
+  const auto table = own_table(former->snapshot);
+  if (!table) return std::unexpected(table.error());
+  const auto recall = [&](const Plan& plan, ruleset::Table& made) {
+    return plan.first ? recall_entries(state_directory, made) : Result<void>{};
+  };
+  const auto committed = commit(kernel, **table, recall);
+  if (!committed) return std::unexpected(committed.error());
+  if (committed->refusals.empty()) return committed->kernel_generation;
+  const netlink::Refusal& refusal = committed->refusals.front();
+  return fail(ErrorKind::System,
+              fmt::format("the kernel refused {}: {}", refusal.what, refusal.explanation),
+              refusal.os_errno);
+}
+
 Result<RolledBack> restore(StateDirectory& state, netlink::Connection& kernel,
                            std::uint32_t generation, const std::optional<Generation>& former,
                            std::string why) {
   RolledBack done{.generation = generation, .to = {}, .at = clock_time(), .why = std::move(why)};
-  const Result<std::uint32_t> kernel_generation = put_back(kernel, former);
+  const Result<std::uint32_t> kernel_generation = put_back(kernel, former, state.path());
   if (!kernel_generation) return std::unexpected(kernel_generation.error());
   if (former) done.to = former->applied.generation;
   const auto record = [&]() -> Result<void> {

@@ -21,6 +21,11 @@ Result<Pending> arm(StateDirectory& state, std::uint32_t generation,
 // The process ends by itself once it sees that nothing waits.
 Result<void> disarm(StateDirectory& state);
 
+// Makes the kernel's table that of `former`, with what the log of bans remembers where there was
+// none; without it, none. Returns the kernel's generation after it; 0 where there is no table.
+Result<std::uint32_t> put_back(netlink::Connection& kernel, const std::optional<Generation>& former,
+                               const std::string& state_directory);
+
 // Puts `former` in force in place of `generation` and records that. The kernel first.
 Result<RolledBack> restore(StateDirectory& state, netlink::Connection& kernel,
                            std::uint32_t generation, const std::optional<Generation>& former,

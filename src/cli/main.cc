@@ -21,6 +21,7 @@ int main(int argc, char** argv) {
   add_confirm(program);
   add_rollback(program);
   add_history(program);
+  add_boot(program);
   add_status(program);
   add_bans(program);
   add_disable(program);

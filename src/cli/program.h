@@ -55,6 +55,7 @@ void add_apply(Program& program);
 void add_confirm(Program& program);
 void add_rollback(Program& program);
 void add_history(Program& program);
+void add_boot(Program& program);
 void add_status(Program& program);
 void add_bans(Program& program);
 void add_disable(Program& program);

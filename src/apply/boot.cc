@@ -1,0 +1,80 @@
+#include <utility>
+
+#include "apply/apply.h"
+#include "apply/commit.h"
+#include "apply/state_directory.h"
+#include "apply/watch.h"
+
+namespace rolewall::apply {
+namespace {
+
+// What waited when the machine went down is gone for good.
+Result<std::optional<std::uint32_t>> drop_unconfirmed(StateDirectory& state,
+                                                      std::optional<std::uint32_t> boot) {
+  const auto pending = read_pending(state.path());
+  if (!pending) return std::unexpected(pending.error());
+  if (!*pending) return std::nullopt;
+  const std::uint32_t generation = (*pending)->generation;
+  TRY(state.write(kRolledBackFile,
+                  to_json(RolledBack{.generation = generation,
+                                     .to = boot,
+                                     .at = clock_time(),
+                                     .why = "the machine was restarted before it was confirmed"})));
+  if (boot) {
+    TRY(state.make_current(*boot));
+  } else {
+    TRY(state.forget_current());
+  }
+  TRY(disarm(state));
+  return generation;
+}
+
+}  // namespace
+
+Result<Booted> boot(const std::string& state_directory) {
+  Result<StateDirectory> state = StateDirectory::open(state_directory);
+  if (!state) return std::unexpected(std::move(state).error());
+  const auto pending = read_pending(state->path());
+  if (!pending) return std::unexpected(pending.error());
+  if (*pending && (*pending)->boot_id == this_boot()) {
+    return fail(ErrorKind::Refused, "an apply of this boot waits for its confirmation");
+  }
+  const auto number = boot_number(state->path());
+  if (!number) return std::unexpected(number.error());
+  Booted booted;
+  const auto unconfirmed = drop_unconfirmed(*state, *number);
+  if (!unconfirmed) return std::unexpected(unconfirmed.error());
+  booted.unconfirmed = *unconfirmed;
+  if (!*number) return booted;
+  const Result<std::optional<Generation>> confirmed = boot_generation(state->path());
+  if (!confirmed) return std::unexpected(confirmed.error());
+  Result<netlink::Connection> kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  const auto generation = put_back(*kernel, *confirmed, state->path());
+  if (!generation) return std::unexpected(generation.error());
+  Applied applied = (*confirmed)->applied;
+  const Applied now = applied_now(applied.host, *generation);
+  applied.boot_id = now.boot_id;
+  applied.network_namespace = now.network_namespace;
+  booted.generation = applied.generation;
+  TRY(state->make_current(applied.generation));
+  TRY(state->note_kernel_generation(std::move(applied), *generation));
+  return booted;
+}
+
+Result<Outcome> put_unrecorded(const ruleset::Snapshot& snapshot) {
+  const auto table = own_table(snapshot);
+  if (!table) return std::unexpected(table.error());
+  Result<netlink::Connection> kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  auto committed =
+      commit(*kernel, **table, [](const Plan&, ruleset::Table&) -> Result<void> { return {}; });
+  if (!committed) return std::unexpected(std::move(committed).error());
+  if (!committed->refusals.empty()) return Outcome{{}, std::move(committed->refusals), {}};
+  Report report;
+  report.plan = std::move(committed->plan);
+  report.rules = committed->size.rules;
+  return Outcome{std::move(report), {}, {}};
+}
+
+}  // namespace rolewall::apply

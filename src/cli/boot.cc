@@ -1,0 +1,134 @@
+// rolewall boot: what was confirmed last comes into force, before the network is up.
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iterator>
+#include <sstream>
+
+#include "apply/apply.h"
+#include "cli/check.h"
+#include "cli/exit_status.h"
+#include "cli/minimal.h"
+#include "cli/program.h"
+#include "cli/render.h"
+#include "cli/site_options.h"
+#include "cli/state_options.h"
+#include "compile/compile.h"
+
+namespace rolewall::cli {
+namespace {
+
+struct Options {
+  SiteOptions site;
+  std::string host;
+  std::string state_directory{apply::kDefaultStateDirectory};
+  std::string kernel_parameters = "/proc/cmdline";
+};
+
+bool switched_off(const std::string& path) {
+  std::ifstream file(path);
+  std::istream_iterator<std::string> words(file);
+  return std::find(words, {}, "rolewall=off") != std::istream_iterator<std::string>();
+}
+
+// The policies as they are now; an error where they do not compile.
+Result<ruleset::Snapshot> compile_now(const Options& options) {
+  const auto site = load_site(options.site, Looks::OnServer);
+  if (!site) return std::unexpected(site.error());
+  if (site->diagnostics.has_errors()) {
+    return fail(ErrorKind::Usage, "they have errors (`rolewall check`)");
+  }
+  const auto host = choose_host(site->policy, options.host);
+  if (!host) return std::unexpected(host.error());
+  return compile::compile(site->policy, *host, {site->date, true});
+}
+
+// What is in force is not what the policies say: no harm, and worth a word.
+void compare_with_policies(const Options& options) {
+  const auto now = compile_now(options);
+  if (!now) {
+    err().line(
+        "rolewall: the policies do not compile any more, what was applied last is in force: " +
+        printable(now.error().message));
+    return;
+  }
+  const auto plan = apply::plan(*now, options.state_directory);
+  if (plan && !plan->empty()) {
+    err().line(
+        "rolewall: the policies have been changed since they were applied (`rolewall plan`)");
+  }
+}
+
+std::vector<net::Prefix> last_management(const std::string& state_directory) {
+  const auto history = apply::history(state_directory);
+  if (!history || history->generations.empty()) return {};
+  return history->generations.back().management;
+}
+
+int put(const Result<ruleset::Snapshot>& snapshot, const char* what) {
+  if (!snapshot) return report(snapshot.error());
+  const auto done = apply::put_unrecorded(*snapshot);
+  if (!done) return report(done.error());
+  if (!done->report) {
+    err().line("rolewall: the kernel refused it");
+    return kSystem;
+  }
+  out().line(fmt::format("{} is in force: {}", what, counted(done->report->rules, "rule")));
+  return kDone;
+}
+
+int run(const Options& options) {
+  if (switched_off(options.kernel_parameters)) {
+    out().line("rolewall=off is among the kernel's parameters: nothing is loaded");
+    return kDone;
+  }
+  const auto booted = apply::boot(options.state_directory);
+  if (booted) {
+    if (booted->unconfirmed) {
+      err().line(
+          fmt::format("rolewall: generation {} was not confirmed before the restart, and is "
+                      "dropped",
+                      *booted->unconfirmed));
+    }
+    if (!booted->generation) {
+      out().line("nothing is applied: nothing is loaded");
+      return kDone;
+    }
+    out().line(fmt::format("generation {} is in force", *booted->generation));
+    compare_with_policies(options);
+    return kDone;
+  }
+  if (booted.error().kind == ErrorKind::Refused) return report(booted.error());
+  // Better the policies as they are now than none, and better few rules than none.
+  err().line("rolewall: what was applied last cannot be loaded: " +
+             printable(booted.error().message));
+  const auto now = compile_now(options);
+  if (now && put(now, "what the policies say now") == kDone) return kDone;
+  if (!now) err().line("rolewall: the policies: " + printable(now.error().message));
+  return put(minimal_snapshot(last_management(options.state_directory)),
+             "the built-in minimal ruleset (ssh, ICMP, what is established)");
+}
+
+}  // namespace
+
+void add_boot(Program& program) {
+  CLI::App& verb = program.add_verb(
+      kServerVerbs, "boot", "load what was confirmed last; for the unit that runs at boot",
+      "  sudo rolewall boot\n"
+      "\n"
+      "Where that cannot be read it loads what the policies say now, else a built-in ruleset that\n"
+      "lets in ssh from the management networks and ICMP. rolewall=off among the kernel's\n"
+      "parameters loads nothing.");
+  auto options = std::make_shared<Options>();
+  add_site_options(verb, options->site);
+  verb.add_option("--host", options->host, "as this host (default: the one of this name)")
+      ->type_name("HOST");
+  add_state_option(verb, options->state_directory);
+  verb.add_option("--kernel-parameters", options->kernel_parameters, "where they are read")
+      ->type_name("FILE")
+      ->capture_default_str();
+  program.on_choice(verb, options, run);
+}
+
+}  // namespace rolewall::cli

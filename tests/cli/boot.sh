@@ -1,0 +1,93 @@
+# At boot: what was confirmed last, as it was compiled; else the policies; else ssh and ICMP.
+. "$(dirname "$0")/prelude.sh"
+command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
+in_namespaces "$@"
+ip link set lo up
+example_site site
+state="$scratch/state"
+table() { nft -s list table inet rolewall 2>/dev/null; }
+apply() { rolewall apply site --host web-01 --state-dir "$state" "$@"; }
+boot() { rolewall boot -p site --host web-01 --state-dir "$state" "$@"; }
+# The kernel forgets, and another boot id tells that it was one.
+restart() {
+  nft flush ruleset
+  for file in "$state"/pending.json "$state"/generations/*/applied.json; do
+    [ -e "$file" ] && sed -i 's/"boot_id": "[^"]*"/"boot_id": "an earlier one"/' "$file"
+  done
+  return 0
+}
+
+boot
+expect_status 0
+expect_out "nothing is loaded"
+
+apply
+expect_status 0
+first=$(table)
+rolewall ban 192.0.2.7 --for 1h --state-dir "$state"
+expect_status 0
+restart
+boot
+expect_status 0
+expect_out "generation 1 is in force"
+[ "$(table)" = "$first" ] || nft list set inet rolewall banned/4 | grep -q 192.0.2.7 || complain "another table"
+rolewall bans
+expect_out "192.0.2.7"
+rolewall status --state-dir "$state" --format json
+expect_json 'd["same_boot"] and d["drift"] == []'
+boot
+expect_status 0
+apply
+expect_out "nothing to do"
+
+# Switched off at the console.
+restart
+echo "root=/dev/sda1 rolewall=off quiet" >cmdline
+boot --kernel-parameters cmdline
+expect_status 0
+expect_out "nothing is loaded"
+[ -z "$(table)" ] || complain "it was loaded all the same"
+
+# Not confirmed before the restart: the former policy.
+boot
+printf '\n[[inbound]]\nid = "more"\nservice = "tcp/8001"\nfrom = "office"\n' >>site/web.toml
+apply --confirm 1h
+expect_status 0
+restart
+boot
+expect_status 0
+expect_err "generation 2 was not confirmed"
+expect_out "generation 1 is in force"
+expect_err "changed since they were applied"
+rolewall status --state-dir "$state" --format json
+expect_json 'd["generation"] == 1 and "restarted" in d["rolled_back"]["why"] and d["drift"] == []'
+rolewall confirm --state-dir "$state"
+expect_status 1
+
+# Policies that do not compile any more change nothing.
+restart
+echo 'this is no TOML' >>site/web.toml
+boot
+expect_status 0
+expect_err "do not compile any more"
+expect_out "generation 1 is in force"
+
+# A record that cannot be read: the policies; and where these cannot either, the least that lets
+# the administrator in.
+restart
+echo '{ damaged' >"$state/boot/snapshot.json"
+boot
+expect_status 0
+expect_out "minimal"
+nft list chain inet rolewall minimal.inbound.ssh >/dev/null || complain "no ssh"
+nft list table inet rolewall | grep -q '198.51.100.0/24' || complain "ssh is not from the management networks"
+sed -i '$ d' site/web.toml
+restart
+boot
+expect_status 0
+expect_out "what the policies say now is in force"
+rolewall disable --state-dir "$state"
+expect_status 0
+restart
+boot
+expect_out "nothing is loaded"
