@@ -30,6 +30,12 @@ Result<bool> untouched(netlink::Connection& kernel, const std::optional<Generati
   return there && **there == wanted;
 }
 
+Known known(const std::optional<Generation>& recorded) {
+  if (!recorded || !same_world(recorded->applied, applied_now("", 0))) return {};
+  const Result<const Table*> table = own_table(recorded->snapshot);
+  return table ? Known{recorded->applied.kernel_generation, *table} : Known{};
+}
+
 Plan nothing_to_do(const Table& wanted) {
   Plan plan;
   plan.rules_kept = size_of(wanted).rules;
@@ -63,9 +69,10 @@ class Apply {
       committed.kernel_generation = before_->applied.kernel_generation;
       committed.size = size_of(wanted_);
     } else {
-      Result<Committed> sent = commit(kernel_, wanted_, [this](const Plan& plan, Table& table) {
-        return get_ready(plan, table);
-      });
+      Result<Committed> sent = commit(
+          kernel_, wanted_,
+          [this](const Plan& plan, Table& table) { return get_ready(plan, table); },
+          known(before_));
       if (!sent || !sent->refusals.empty()) TRY(take_back());
       if (!sent && sent.error().kind == ErrorKind::Refused) return Outcome{{}, {}, losses_};
       if (!sent) return std::unexpected(std::move(sent).error());
@@ -253,7 +260,7 @@ Result<Plan> plan(const Snapshot& snapshot, const std::string& state_directory) 
   if (!kernel) return std::unexpected(std::move(kernel).error());
   const Result<bool> same = untouched(*kernel, *recorded, **wanted);
   if (!same) return std::unexpected(same.error());
-  return *same ? nothing_to_do(**wanted) : plan_for(*kernel, **wanted);
+  return *same ? nothing_to_do(**wanted) : plan_for(*kernel, **wanted, known(*recorded));
 }
 
 Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directory,

@@ -55,9 +55,9 @@ struct ApplyOptions {
 struct Report {
   Plan plan;                     // what was changed
   std::uint32_t generation = 0;  // ours, counting from 1 in the state directory
-  std::size_t rules = 0;         // in the table now
+  std::size_t rules = 0;         // of the policy
   std::size_t sets = 0;
-  std::size_t elements = 0;
+  std::size_t elements = 0;  // without those of bans, openings and packets
   std::optional<Pending> pending;  // waits for confirm()
   std::vector<Loss> overridden;    // what `force` lost
 };

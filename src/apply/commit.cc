@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
 #include "apply/difference.h"
+#include "apply/elements.h"
 #include "ruleset/names.h"
 
 namespace rolewall::apply {
@@ -25,7 +27,40 @@ struct Live {
   std::optional<Table> table;
 };
 
-Result<Live> read_live(netlink::Connection& kernel) {
+// Whether all elements that matter are known: those of sets that no packet and no clock changes.
+bool knows_elements(const Known& known, const Table& wanted, const Table& live) {
+  return std::ranges::all_of(live.sets, [&](const ruleset::Set& set) {
+    const ruleset::Set* as_wanted = find_set(wanted, set.name);
+    if (as_wanted != nullptr && filled_at_run_time(*as_wanted)) {
+      return same_declaration(set, *as_wanted);  // it stays, whatever it holds
+    }
+    const ruleset::Set* as_known = find_set(*known.table, set.name);
+    return as_known != nullptr && !as_known->has_timeout && same_declaration(set, *as_known);
+  });
+}
+
+// std::nullopt where it is not known, or not any more.
+Result<std::optional<Live>> recall_live(netlink::Connection& kernel, const Table& wanted,
+                                        const Known& known) {
+  if (known.table == nullptr) return std::nullopt;
+  const Result<std::uint32_t> generation = kernel.generation();
+  if (!generation) return std::unexpected(generation.error());
+  if (*generation != known.kernel_generation) return std::nullopt;
+  Result<std::optional<Table>> table =
+      kernel.dump_table(ruleset::kOwnFamily, ruleset::kOwnTable, false);
+  if (!table) return std::unexpected(std::move(table).error());
+  if (!*table || !knows_elements(known, wanted, **table)) return std::nullopt;
+  for (ruleset::Set& set : (*table)->sets) {
+    const ruleset::Set* as_known = find_set(*known.table, set.name);
+    if (as_known != nullptr && !filled_at_run_time(*as_known)) set.elements = as_known->elements;
+  }
+  return Live{*generation, std::move(*table)};
+}
+
+Result<Live> read_live(netlink::Connection& kernel, const Table& wanted, const Known& known) {
+  Result<std::optional<Live>> recalled = recall_live(kernel, wanted, known);
+  if (!recalled) return std::unexpected(std::move(recalled).error());
+  if (*recalled) return std::move(**recalled);
   const Result<std::uint32_t> generation = kernel.generation();
   if (!generation) return std::unexpected(generation.error());
   Result<std::optional<Table>> table =
@@ -89,29 +124,26 @@ Result<const Table*> own_table(const Snapshot& snapshot) {
                           name_of(ruleset::kOwnFamily), ruleset::kOwnTable));
 }
 
-Result<Plan> plan_for(netlink::Connection& kernel, const Table& wanted) {
-  const Result<Live> live = read_live(kernel);
+Result<Plan> plan_for(netlink::Connection& kernel, const Table& wanted, const Known& known) {
+  const Result<Live> live = read_live(kernel, wanted, known);
   if (!live) return std::unexpected(live.error());
   return plan_of(live->table, wanted, difference_from(live->table, wanted));
 }
 
 Result<Committed> commit(netlink::Connection& kernel, const Table& wanted,
-                         const BeforeSending& before_sending) {
+                         const BeforeSending& before_sending, const Known& known) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point deadline = Clock::now() + kPatience;
   for (int attempt = 1;; ++attempt) {
-    Result<Live> read = read_live(kernel);
+    Result<Live> read = read_live(kernel, wanted, known);
     if (!read) return std::unexpected(std::move(read).error());
     const Live& live = *read;
     Difference change = difference_from(live.table, wanted);
     Committed committed{.plan = plan_of(live.table, wanted, change),
                         .kernel_generation = live.generation,
-                        .size = size_of(change.table),
+                        .size = size_of(wanted),
                         .refusals = {}};
-    if (change.empty()) {
-      committed.size = size_of(*live.table);
-      return committed;
-    }
+    if (change.empty()) return committed;
     TRY(before_sending(committed.plan, change.table));
     Result<netlink::CommitResult> result =
         change.whole ? kernel.replace_table(change.table, live.generation)

@@ -23,8 +23,17 @@ Size size_of(const ruleset::Table& table);
 // The snapshot's one table, which must be ours.
 Result<const ruleset::Table*> own_table(const ruleset::Snapshot& snapshot);
 
+// What the kernel held at this generation of its own: while that stands, nobody has changed it, and
+// a million elements need not be read to know them. What packets add and time takes away is never
+// known so.
+struct Known {
+  std::uint32_t kernel_generation = 0;
+  const ruleset::Table* table = nullptr;  // null: nothing is known
+};
+
 // What an apply of `wanted` would change now.
-Result<Plan> plan_for(netlink::Connection& kernel, const ruleset::Table& wanted);
+Result<Plan> plan_for(netlink::Connection& kernel, const ruleset::Table& wanted,
+                      const Known& known = {});
 
 struct Committed {
   Plan plan;  // empty: nothing was sent
@@ -38,7 +47,7 @@ struct Committed {
 using BeforeSending = std::function<Result<void>(const Plan&, ruleset::Table&)>;
 
 Result<Committed> commit(netlink::Connection& kernel, const ruleset::Table& wanted,
-                         const BeforeSending& before_sending);
+                         const BeforeSending& before_sending, const Known& known = {});
 
 // Takes our table away; success where there is none. Returns whether there was.
 Result<bool> remove_table(netlink::Connection& kernel);
