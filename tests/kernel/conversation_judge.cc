@@ -16,6 +16,7 @@
 
 #include "conversation_text.h"
 #include "in_sandbox.h"
+#include "options.h"
 #include "pieces.h"
 #include "sandbox/connections.h"
 #include "sandbox/sandbox.h"
@@ -40,26 +41,14 @@ struct Arguments {
 
 std::optional<Arguments> parse(int count, char** words) {
   Arguments arguments;
-  for (int i = 1; i + 1 < count; i += 2) {
-    const std::string_view word = words[i];
-    const std::uint64_t value = std::strtoull(words[i + 1], nullptr, 10);
-    if (word == "--rulesets") {
-      arguments.rulesets = value;
-    } else if (word == "--conversations") {
-      arguments.conversations = value;
-    } else if (word == "--packets") {
-      arguments.packets = value;
-    } else if (word == "--seed") {
-      arguments.seed = value;
-    } else if (word == "--seconds") {
-      arguments.seconds = value;
-    } else if (word == "--only") {
-      arguments.only = value;
-    } else {
-      return std::nullopt;
-    }
-  }
-  if (count % 2 == 0) return std::nullopt;
+  const bool read = read_numbers(count, words,
+                                 {{"--rulesets", &arguments.rulesets},
+                                  {"--conversations", &arguments.conversations},
+                                  {"--packets", &arguments.packets},
+                                  {"--seed", &arguments.seed},
+                                  {"--seconds", &arguments.seconds},
+                                  {"--only", nullptr, &arguments.only}});
+  if (!read) return std::nullopt;
   return arguments;
 }
 

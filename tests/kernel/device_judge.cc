@@ -25,6 +25,7 @@
 #include "machine_on_trial.h"
 #include "net/protocol.h"
 #include "netlink/netlink.h"
+#include "options.h"
 #include "ruleset/names.h"
 #include "sandbox/descriptor.h"
 #include "sandbox/sandbox.h"
@@ -46,22 +47,12 @@ struct Arguments {
 
 std::optional<Arguments> parse(int count, char** words) {
   Arguments arguments;
-  for (int i = 1; i + 1 < count; i += 2) {
-    const std::string_view word = words[i];
-    const std::uint64_t value = std::strtoull(words[i + 1], nullptr, 10);
-    if (word == "--rulesets") {
-      arguments.rulesets = value;
-    } else if (word == "--packets") {
-      arguments.packets = value;
-    } else if (word == "--seed") {
-      arguments.seed = value;
-    } else if (word == "--only") {
-      arguments.only = value;
-    } else {
-      return std::nullopt;
-    }
-  }
-  if (count % 2 == 0) return std::nullopt;
+  const bool read = read_numbers(count, words,
+                                 {{"--rulesets", &arguments.rulesets},
+                                  {"--packets", &arguments.packets},
+                                  {"--seed", &arguments.seed},
+                                  {"--only", nullptr, &arguments.only}});
+  if (!read) return std::nullopt;
   return arguments;
 }
 

@@ -21,6 +21,7 @@
 #include "in_sandbox.h"
 #include "machine_on_trial.h"
 #include "net/protocol.h"
+#include "options.h"
 #include "print/print.h"
 #include "random.h"
 #include "ruleset_random.h"
@@ -47,31 +48,22 @@ struct Arguments {
 
 std::optional<Arguments> parse(int count, char** words) {
   Arguments arguments;
-  for (int i = 1; i + 1 < count; i += 2) {
-    const std::string_view word = words[i];
-    if (word == "--from") {
-      arguments.expressions = std::string_view(words[i + 1]) == "expressions";
-      if (!arguments.expressions && std::string_view(words[i + 1]) != "text") return std::nullopt;
-      continue;
-    }
-    const std::uint64_t value = std::strtoull(words[i + 1], nullptr, 10);
-    if (word == "--rulesets") {
-      arguments.rulesets = value;
-    } else if (word == "--packets") {
-      arguments.packets = value;
-    } else if (word == "--seed") {
-      arguments.seed = value;
-    } else if (word == "--seconds") {
-      arguments.seconds = value;
-    } else if (word == "--stop-after") {
-      arguments.stop_after = value;
-    } else if (word == "--only") {
-      arguments.only = value;
-    } else {
-      return std::nullopt;
-    }
+  constexpr std::string_view kFrom = "--from";  // first, if at all
+  if (count > 2 && words[1] == kFrom) {
+    const std::string_view from = words[2];
+    if (from != "expressions" && from != "text") return std::nullopt;
+    arguments.expressions = from == "expressions";
+    count -= 2;
+    words += 2;
   }
-  if (count % 2 == 0) return std::nullopt;
+  const bool read = read_numbers(count, words,
+                                 {{"--rulesets", &arguments.rulesets},
+                                  {"--packets", &arguments.packets},
+                                  {"--seed", &arguments.seed},
+                                  {"--seconds", &arguments.seconds},
+                                  {"--stop-after", &arguments.stop_after},
+                                  {"--only", nullptr, &arguments.only}});
+  if (!read) return std::nullopt;
   return arguments;
 }
 
