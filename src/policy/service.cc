@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "policy/codes.h"
 #include "policy/keys.h"
+#include "policy/load.h"
 #include "policy/names.h"
 
 namespace rolewall::policy {
