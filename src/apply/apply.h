@@ -57,7 +57,7 @@ struct Report {
   std::uint32_t generation = 0;  // ours, counting from 1 in the state directory
   std::size_t rules = 0;         // of the policy
   std::size_t sets = 0;
-  std::size_t elements = 0;  // without those of bans, openings and packets
+  std::size_t elements = 0;        // without those of bans, openings and packets
   std::optional<Pending> pending;  // waits for confirm()
   std::vector<Loss> overridden;    // what `force` lost
 };

@@ -288,6 +288,22 @@ Result<Generation> read_generation(const std::string& directory, std::uint32_t g
   return Generation{std::move(*applied), std::move(*snapshot)};
 }
 
+Result<std::optional<Applied>> current_applied(const std::string& directory) {
+  TRY(check_format(directory));
+  // A writer may put another generation in its place, and sweep it away, while we read.
+  constexpr int kAttempts = 10;
+  for (int attempt = 1;; ++attempt) {
+    const auto generation = linked(directory, kCurrent);
+    if (!generation) return std::unexpected(generation.error());
+    if (!*generation) return std::nullopt;
+    Result<Applied> applied = read_applied(directory, **generation);
+    if (applied) return std::move(*applied);
+    if (applied.error().os_errno != ENOENT || attempt == kAttempts) {
+      return std::unexpected(std::move(applied).error());
+    }
+  }
+}
+
 Result<std::vector<Applied>> list_applied(const std::string& directory) {
   std::vector<Applied> all;
   TRY(check_format(directory));
@@ -296,6 +312,7 @@ Result<std::vector<Applied>> list_applied(const std::string& directory) {
   if (!numbers) return std::unexpected(numbers.error());
   for (const std::uint32_t generation : *numbers) {
     Result<Applied> applied = read_applied(directory, generation);
+    if (!applied && applied.error().os_errno == ENOENT) continue;
     if (!applied) return std::unexpected(std::move(applied).error());
     all.push_back(std::move(*applied));
   }

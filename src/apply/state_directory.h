@@ -55,7 +55,9 @@ Result<Generation> read_generation(const std::string& directory, std::uint32_t g
 // Numbers alone; std::nullopt where there is none.
 Result<std::optional<std::uint32_t>> current_number(const std::string& directory);
 Result<std::optional<std::uint32_t>> boot_number(const std::string& directory);
-// All that are kept, the oldest first.
+// What is recorded of the one in force, without its ruleset.
+Result<std::optional<Applied>> current_applied(const std::string& directory);
+// All that are kept, the oldest first. One that a writer sweeps away meanwhile is none.
 Result<std::vector<Applied>> list_applied(const std::string& directory);
 
 // For writers, one at a time: holds the lock while it lives.

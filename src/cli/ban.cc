@@ -94,12 +94,10 @@ Result<void> spare_ourselves(const net::Prefix& banned, const std::string& state
   for (const char* own : {"127.0.0.1", "::1"}) {
     if (hit.contains(*net::parse_address(own))) return refuse("the loopback");
   }
-  const auto history = apply::history(state_directory);
-  if (!history) return std::unexpected(history.error());
-  for (const apply::Applied& applied : history->generations) {
-    if (history->current != applied.generation) continue;
-    const net::AddressSet management = net::AddressSet::from(applied.management);
-    if (!(hit & management).empty()) return refuse("an address of management");
+  const auto applied = apply::current_applied(state_directory);
+  if (!applied) return std::unexpected(applied.error());
+  if (*applied && !(hit & net::AddressSet::from((*applied)->management)).empty()) {
+    return refuse("an address of management");
   }
   return {};
 }
