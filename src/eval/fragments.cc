@@ -241,6 +241,14 @@ Gathered Fragments::gather(const Packet& packet, User user, std::uint16_t zone,
   return gathered;
 }
 
+Packet Fragments::joined(const Queue& all) {
+  Packet whole = all.first;
+  for (const auto& [offset, data] : all.parts) {
+    whole.bytes.insert(whole.bytes.end(), data.begin(), data.end());
+  }
+  return whole;
+}
+
 // ip_defrag(), ip_frag_queue() and ip_frag_reasm() of net/ipv4/ip_fragment.c.
 Gathered Fragments::gather_ipv4(const Packet& packet, Key key, std::uint64_t now_ns,
                                 Packet& whole) {
@@ -303,10 +311,7 @@ Gathered Fragments::gather_ipv4(const Packet& packet, Key key, std::uint64_t now
   remove(key);
   const auto ecn = common_ecn(all.ecn);
   if (!ecn) return discarded(kEcn);
-  whole = all.first;
-  for (const auto& [offset, data] : all.parts) {
-    whole.bytes.insert(whole.bytes.end(), data.begin(), data.end());
-  }
+  whole = joined(all);
   if (whole.bytes.size() > kLargestPacket) return discarded(kTooLong);
   std::uint8_t* ip = whole.bytes.data();
   put_be16(ip + ipv4::kTotalLength, static_cast<std::uint32_t>(whole.bytes.size()));
@@ -389,10 +394,7 @@ Gathered Fragments::gather_ipv6(const Packet& packet, Key key, std::uint64_t now
   remove(key);
   const auto ecn = common_ecn(all.ecn);
   if (!ecn) return discarded(kEcn);
-  whole = all.first;
-  for (const auto& [offset, held] : all.parts) {
-    whole.bytes.insert(whole.bytes.end(), held.begin(), held.end());
-  }
+  whole = joined(all);
   const std::size_t new_payload = whole.bytes.size() - ipv6::kHeaderSize;
   if (new_payload > kLargestPacket) return discarded(kTooLong);
   // A byte holds where it is, in the kernel.

@@ -84,6 +84,8 @@ class Fragments {
     std::uint8_t next_header = 0;              // IPv6: what follows the fragment header
     std::uint64_t memory = 0;
   };
+  // The parts in their order, behind the first one's header.
+  static Packet joined(const Queue& all);
   enum class Insertion : std::uint8_t { Done, Duplicate, Overlap };
   struct Part {
     std::uint32_t offset = 0;
