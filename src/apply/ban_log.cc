@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -25,10 +24,6 @@ constexpr unsigned kFileMode = 0600;
 
 std::string path_of(const std::string& state_directory) {
   return state_directory + "/bans.log";
-}
-
-std::unexpected<Error> io_error(const std::string& path, int error) {
-  return fail(ErrorKind::Io, fmt::format("{}: {}", path, std::strerror(error)), error);
 }
 
 // Open and locked: nobody shortens the log meanwhile, or appends.

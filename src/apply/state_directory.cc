@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
-#include <cstring>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <thread>
@@ -33,10 +32,6 @@ constexpr std::size_t kMaxSmallFile = 64UL * 1024;
 constexpr std::string_view kGenerations = "generations";
 constexpr std::string_view kCurrent = "current";
 constexpr std::string_view kBoot = "boot";
-
-std::unexpected<Error> io_error(const std::string& path, int error) {
-  return fail(ErrorKind::Io, fmt::format("{}: {}", path, std::strerror(error)), error);
-}
 
 std::string join(const std::string& directory, std::string_view name) {
   return fmt::format("{}/{}", directory, name);

@@ -13,10 +13,6 @@
 namespace rolewall {
 namespace {
 
-std::unexpected<Error> io_error(const std::string& path, int error) {
-  return fail(ErrorKind::Io, fmt::format("{}: {}", path, std::strerror(error)), error);
-}
-
 struct Descriptor {
   int value = -1;
   ~Descriptor() {
@@ -35,6 +31,10 @@ bool write_all(int fd, std::string_view content) {
 }
 
 }  // namespace
+
+std::unexpected<Error> io_error(const std::string& path, int os_errno) {
+  return fail(ErrorKind::Io, fmt::format("{}: {}", path, std::strerror(os_errno)), os_errno);
+}
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
   // O_NONBLOCK: opening a FIFO must not hang; regular files ignore it.

@@ -13,6 +13,9 @@ namespace rolewall {
 // an error that names the path.
 Result<std::string> read_file(const std::string& path, std::size_t limit);
 
+// "PATH: No such file or directory".
+std::unexpected<Error> io_error(const std::string& path, int os_errno);
+
 // Writes aside, fsyncs and renames, so that a reader sees the old content or the new one. `mode` as
 // for open(2). What is there and is no regular file (a device, a link) is an error, and stays.
 Result<void> write_file_atomically(const std::string& path, std::string_view content,
