@@ -18,22 +18,19 @@ namespace {
 using ruleset::Snapshot;
 using ruleset::Table;
 
-// Whether the kernel is known to hold `wanted` without reading it: nobody has changed anything
-// since it was put there.
-Result<bool> untouched(netlink::Connection& kernel, const std::optional<Generation>& recorded,
-                       const Table& wanted) {
-  if (!recorded || !same_world(recorded->applied, applied_now("", 0))) return false;
-  const Result<std::uint32_t> generation = kernel.generation();
-  if (!generation) return std::unexpected(generation.error());
-  if (*generation != recorded->applied.kernel_generation) return false;
-  const Result<const Table*> there = own_table(recorded->snapshot);
-  return there && **there == wanted;
-}
-
+// What the record says of the kernel, where it is of this boot and network namespace.
 Known known(const std::optional<Generation>& recorded) {
   if (!recorded || !same_world(recorded->applied, applied_now("", 0))) return {};
   const Result<const Table*> table = own_table(recorded->snapshot);
   return table ? Known{recorded->applied.kernel_generation, *table} : Known{};
+}
+
+// Whether the kernel is known to hold `wanted` without reading it.
+Result<bool> untouched(netlink::Connection& kernel, const Known& known, const Table& wanted) {
+  if (known.table == nullptr) return false;
+  const Result<std::uint32_t> generation = kernel.generation();
+  if (!generation) return std::unexpected(generation.error());
+  return *generation == known.kernel_generation && *known.table == wanted;
 }
 
 Plan nothing_to_do(const Table& wanted) {
@@ -61,7 +58,8 @@ class Apply {
     if (!current) return std::unexpected(std::move(current).error());
     before_ = std::move(*current);
     TRY(look_for_pending());
-    Result<bool> same = untouched(kernel_, before_, wanted_);
+    const Known there = known(before_);
+    Result<bool> same = untouched(kernel_, there, wanted_);
     if (!same) return std::unexpected(std::move(same).error());
     Committed committed;
     if (*same) {
@@ -71,8 +69,7 @@ class Apply {
     } else {
       Result<Committed> sent = commit(
           kernel_, wanted_,
-          [this](const Plan& plan, Table& table) { return get_ready(plan, table); },
-          known(before_));
+          [this](const Plan& plan, Table& table) { return get_ready(plan, table); }, there);
       if (!sent || !sent->refusals.empty()) TRY(take_back());
       if (!sent && sent.error().kind == ErrorKind::Refused) return Outcome{{}, {}, losses_};
       if (!sent) return std::unexpected(std::move(sent).error());
@@ -258,9 +255,10 @@ Result<Plan> plan(const Snapshot& snapshot, const std::string& state_directory) 
   if (!recorded) return std::unexpected(recorded.error());
   Result<netlink::Connection> kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  const Result<bool> same = untouched(*kernel, *recorded, **wanted);
+  const Known there = known(*recorded);
+  const Result<bool> same = untouched(*kernel, there, **wanted);
   if (!same) return std::unexpected(same.error());
-  return *same ? nothing_to_do(**wanted) : plan_for(*kernel, **wanted, known(*recorded));
+  return *same ? nothing_to_do(**wanted) : plan_for(*kernel, **wanted, there);
 }
 
 Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directory,
