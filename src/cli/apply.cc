@@ -250,8 +250,7 @@ void add_apply(Program& program) {
       "IPv6 neighbours, and refuses where one would be lost (--force: does it all the same).");
   auto options = std::make_shared<Options>();
   add_site_options(verb, options->site);
-  verb.add_option("--host", options->host, "as this host (default: the one of this name)")
-      ->type_name("HOST");
+  add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
   CLI::Option* confirm =
       verb.add_option("--confirm", options->confirm,

@@ -122,8 +122,7 @@ void add_boot(Program& program) {
       "parameters loads nothing.");
   auto options = std::make_shared<Options>();
   add_site_options(verb, options->site);
-  verb.add_option("--host", options->host, "as this host (default: the one of this name)")
-      ->type_name("HOST");
+  add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
   verb.add_option("--kernel-parameters", options->kernel_parameters, "where they are read")
       ->type_name("FILE")

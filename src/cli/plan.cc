@@ -56,8 +56,7 @@ void add_plan(Program& program) {
       "+ is added, - removed, ~ changed. What is not listed stays as it is, with its counters.");
   auto options = std::make_shared<Options>();
   add_site_options(verb, options->site);
-  verb.add_option("--host", options->host, "as this host (default: the one of this name)")
-      ->type_name("HOST");
+  add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
   verb.add_flag("--exit-code", options->exit_code, "end with 1 where there are changes");
   add_format_option(verb, options->format, {"text", "json"});

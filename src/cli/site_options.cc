@@ -129,6 +129,11 @@ void add_site_options(CLI::App& verb, SiteOptions& options, bool positional) {
       ->type_name("YYYY-MM-DD");
 }
 
+void add_host_option(CLI::App& verb, std::string& host) {
+  verb.add_option("--host", host, "as this host (default: the one of this name)")
+      ->type_name("HOST");
+}
+
 Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {
   const auto date = parse_date(options.date);
   if (!date) return std::unexpected(date.error());

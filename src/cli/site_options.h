@@ -29,6 +29,9 @@ struct SiteOptions {
 // place).
 void add_site_options(CLI::App& verb, SiteOptions& options, bool positional = true);
 
+// --host, for verbs that make one host's ruleset.
+void add_host_option(CLI::App& verb, std::string& host);
+
 struct LoadedSite {
   policy::Policy policy;
   Diagnostics diagnostics;
