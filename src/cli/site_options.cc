@@ -22,7 +22,7 @@ namespace rolewall::cli {
 namespace {
 
 constexpr std::string_view kServerDirectory = "/etc/rolewall";
-constexpr std::string_view kInstalledRules = "/usr/share/rolewall/rules";
+constexpr std::string_view kInstalledRules = ROLEWALL_RULES;
 // Beside a program that has just been built, Meson leaves a file that names the source's rules/.
 constexpr std::string_view kBuiltRulesPointer = "rolewall-rules-path";
 
