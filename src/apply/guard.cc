@@ -23,6 +23,7 @@ constexpr std::uint8_t kSyn = 0x02;
 constexpr std::uint8_t kSynAck = 0x12;
 constexpr std::uint8_t kAck = 0x10;
 constexpr const char* kLoopback = "lo";
+constexpr const char* kDefaultStep = "(default)";  // decides what no rule speaks of
 
 // One packet that this host receives or sends.
 struct Leg {
@@ -194,14 +195,17 @@ class Guard {
   // What was routed so far would be dropped by a policy that never speaks of it.
   void forwarding() {
     if (!facts_.machine.forwards_ipv4 && !facts_.machine.forwards_ipv6) return;
-    const auto own = std::ranges::find_if(after_.tables, [](const ruleset::Table& table) {
-      return table.family == ruleset::kOwnFamily && table.name == ruleset::kOwnTable;
-    });
+    const auto own = std::ranges::find_if(
+        after_.tables, [](const ruleset::Table& table) { return is_own(table); });
     if (own == after_.tables.end() || ruleset::find_chain(*own, "forwarding") != nullptr) return;
     losses_.push_back({.what = "what this host forwards between networks",
                        .how = "it forwards today, and its policy says nothing of that (a "
                               "[[forward]] rule, or turn net.*.forwarding off)",
                        .rule = ""});
+  }
+
+  static bool is_own(const ruleset::Table& table) {
+    return table.family == ruleset::kOwnFamily && table.name == ruleset::kOwnTable;
   }
 
   bool is_own(const net::Address& address) const {
@@ -236,7 +240,7 @@ class Guard {
           packet, leg.arrives ? eval::Direction::Arrive : eval::Direction::Send, how);
       for (const eval::Journey& way : ways.ways) {
         if (way.fate() == eval::Fate::Accept) continue;
-        say(what, way);
+        say(what, way, &leg == legs.data() ? needed(leg) : "");
         return;
       }
       // The first way goes on, as one of those that pass.
@@ -244,7 +248,22 @@ class Guard {
     }
   }
 
-  void say(const std::string& what, const eval::Journey& way) {
+  // The rule that a policy lacks which leaves the first packet to its default.
+  static std::string needed(const Leg& leg) {
+    const PacketFields& fields = leg.fields;
+    std::string service = "ndp";
+    if (fields.protocol != net::protocol::kIcmpv6) {
+      service = fmt::format("{}/{}", fields.protocol == net::protocol::kTcp ? "tcp" : "udp",
+                            fields.destination_port);
+    }
+    return fmt::format(
+        "; no rule admits it: an {} rule with service = \"{}\" and {} = \"{}\" would",
+        leg.arrives ? "[[inbound]]" : "[[outbound]]", service, leg.arrives ? "from" : "to",
+        net::format(leg.arrives ? fields.source : fields.destination));
+  }
+
+  // `otherwise`: what would help where no rule of ours decided.
+  void say(const std::string& what, const eval::Journey& way, const std::string& otherwise) {
     const bool known = std::ranges::any_of(losses_, [&](const Loss& l) { return l.what == what; });
     if (known || way.hooks.empty()) return;
     const eval::HookResult& last = way.hooks.back();
@@ -261,6 +280,7 @@ class Guard {
       }
       loss.how = fmt::format("{} in {} by {}, table {} {}", eval::name_of(last.fate), loss.how, by,
                              name_of(table.family), table.name);
+      if (loss.rule == kDefaultStep && is_own(table)) loss.how += otherwise;
     } else {
       loss.how = fmt::format("{} in {}", eval::name_of(last.fate), loss.how);
     }

@@ -63,14 +63,15 @@ void put_tcp_state(Writer& writer) {
   writer.end_nest(info);
 }
 
-}  // namespace
+constexpr std::uint8_t kEstablished = 1;  // TCP_ESTABLISHED of linux/tcp.h
+constexpr std::uint8_t kUnconnected = 7;  // TCP_CLOSE: of a UDP socket without a peer
+constexpr std::uint8_t kListen = 10;      // TCP_LISTEN
 
-Result<TcpSockets> read_tcp_sockets() {
-  constexpr std::uint32_t kEstablished = 1U << 1;  // TCP_ESTABLISHED of linux/tcp.h
-  constexpr std::uint8_t kListen = 10;             // TCP_LISTEN
+// Of both families. `states`: a bit for each.
+Result<void> dump_sockets(std::uint8_t protocol, std::uint32_t states,
+                          const std::function<void(const nlmsghdr&)>& visit) {
   const SocketPtr socket = open_socket(NETLINK_SOCK_DIAG);
   if (!socket) return failed("cannot read the sockets", errno);
-  TcpSockets sockets;
   for (const auto family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
     std::array<char, 256> buffer{};
     nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
@@ -79,21 +80,61 @@ Result<TcpSockets> read_tcp_sockets() {
     auto* query = static_cast<inet_diag_req_v2*>(
         mnl_nlmsg_put_extra_header(request, sizeof(inet_diag_req_v2)));
     query->sdiag_family = family;
-    query->sdiag_protocol = IPPROTO_TCP;
-    query->idiag_states = kEstablished | 1U << kListen;
+    query->sdiag_protocol = protocol;
+    query->idiag_states = states;
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(request);
-    const int error =
-        exchange(socket.get(), {bytes, request->nlmsg_len}, [&](const nlmsghdr& message) {
-          const auto& found = *static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(&message));
-          const TcpSocket entry{.local = address_of(found.idiag_family, found.id.idiag_src),
-                                .local_port = ntohs(found.id.idiag_sport),
-                                .remote = address_of(found.idiag_family, found.id.idiag_dst),
-                                .remote_port = ntohs(found.id.idiag_dport)};
-          (found.idiag_state == kListen ? sockets.listening : sockets.established).push_back(entry);
-        });
+    const int error = exchange(socket.get(), {bytes, request->nlmsg_len}, visit);
     if (error != 0) return failed("cannot read the sockets", error);
   }
+  return {};
+}
+
+bool is_ipv6_only(const nlmsghdr& message) {
+  const auto* begin = static_cast<const std::uint8_t*>(
+      mnl_nlmsg_get_payload_offset(&message, sizeof(inet_diag_msg)));
+  const auto* end = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(&message));
+  bool only = false;
+  for_each_attribute({begin, end}, [&](std::uint16_t type, View payload) {
+    if (type == INET_DIAG_SKV6ONLY && !payload.empty()) only = payload[0] != 0;
+  });
+  return only;
+}
+
+}  // namespace
+
+Result<TcpSockets> read_tcp_sockets() {
+  TcpSockets sockets;
+  TRY(dump_sockets(IPPROTO_TCP, 1U << kEstablished | 1U << kListen, [&](const nlmsghdr& message) {
+    const auto& found = *static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(&message));
+    const TcpSocket entry{.local = address_of(found.idiag_family, found.id.idiag_src),
+                          .local_port = ntohs(found.id.idiag_sport),
+                          .remote = address_of(found.idiag_family, found.id.idiag_dst),
+                          .remote_port = ntohs(found.id.idiag_dport),
+                          .inode = found.idiag_inode};
+    (found.idiag_state == kListen ? sockets.listening : sockets.established).push_back(entry);
+  }));
   return sockets;
+}
+
+Result<std::vector<Listener>> read_listeners() {
+  std::vector<Listener> listeners;
+  for (const auto protocol : {std::uint8_t{IPPROTO_TCP}, std::uint8_t{IPPROTO_UDP}}) {
+    const std::uint8_t state = protocol == IPPROTO_TCP ? kListen : kUnconnected;
+    TRY(dump_sockets(protocol, 1U << state, [&](const nlmsghdr& message) {
+      const auto& found = *static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(&message));
+      if (found.id.idiag_sport == 0) return;
+      Listener listener{.protocol = protocol,
+                        .address = address_of(found.idiag_family, found.id.idiag_src),
+                        .port = ntohs(found.id.idiag_sport),
+                        .both_families = false,
+                        .inode = found.idiag_inode};
+      if (found.idiag_family == AF_INET6 && listener.address == net::Address{net::Ipv6{}}) {
+        listener.both_families = !is_ipv6_only(message);
+      }
+      listeners.push_back(listener);
+    }));
+  }
+  return listeners;
 }
 
 Result<void> ensure_conntrack_entry(const TcpSocket& session, bool opened_by_remote) {

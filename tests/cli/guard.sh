@@ -175,6 +175,33 @@ change_a_little; SSH_CONNECTION="10.0.9.9 50022 203.0.113.10 22"; ip route add 1
 refused "an inside address from outside"
 ip route del 10.0.9.9 dev eth0
 SSH_CONNECTION="198.51.100.7 50022 203.0.113.10 22"
+# sshd listens on another port, which nobody has told: by the process that holds the socket. What
+# another program listens on there is no reason to refuse.
+listen_as() {
+  python3 - "$1" "$2" "$scratch/ready" <<'P' &
+import socket, sys, time
+open("/proc/self/comm", "w").write(sys.argv[1])
+server = socket.create_server(("", int(sys.argv[2])))
+open(sys.argv[3], "w").close()
+time.sleep(60)
+P
+  listener=$!
+  while [ ! -e "$scratch/ready" ]; do sleep 0.05; done
+  rm "$scratch/ready"
+}
+listen_as sshd 2222
+change_a_little; refused "sshd on another port"
+expect_err "ssh from 198.51.100.1 (management) to 203.0.113.10 port 2222"
+expect_err 'no rule admits it: an [[inbound]] rule with service = "tcp/2222" and from = "198.51.100.1" would'
+change_a_little; SSH_CONNECTION=; refused "sshd on another port, from the console"
+SSH_CONNECTION="198.51.100.7 50022 203.0.113.10 22"
+kill "$listener"
+wait "$listener" 2>/dev/null
+listen_as httpd 2222
+apply
+expect_status 0
+kill "$listener"
+wait "$listener" 2>/dev/null
 # sudo takes SSH_CONNECTION away: it is its parent's.
 sed -i 's/"management"$/"elsewhere"/' site/server.toml
 tried=$((tried + 1))
