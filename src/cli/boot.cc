@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <sstream>
@@ -37,7 +38,11 @@ Result<ruleset::Snapshot> compile_now(const Options& options) {
   const auto site = load_site(options.site, Looks::OnServer);
   if (!site) return std::unexpected(site.error());
   if (site->diagnostics.has_errors()) {
-    return fail(ErrorKind::Usage, "they have errors (`rolewall check`)");
+    const auto& all = site->diagnostics.all();
+    const auto first = std::ranges::find(all, Severity::Error, &Diagnostic::severity);
+    return fail(ErrorKind::Usage,
+                fmt::format("they have errors (`rolewall check`), the first: {}: {}",
+                            site->policy.sources.format(first->span), first->message));
   }
   const auto host = choose_host(site->policy, options.host);
   if (!host) return std::unexpected(host.error());

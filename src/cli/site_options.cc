@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/suggest.h"
 #include "cli/render.h"
+#include "cli/trusted_files.h"
 #include "policy/load.h"
 
 namespace rolewall::cli {
@@ -147,8 +148,16 @@ Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {
   }
   LoadedSite site;
   site.date = *date;
-  site.policy = policy::load(*directory, {rules, *date, options.expired_is_error, options.locking},
-                             site.diagnostics);
+  const policy::LoadOptions how{rules, *date, options.expired_is_error, options.locking};
+  if (looks == Looks::OnServer && others_are_known()) {
+    const TrustedFiles files;
+    // Said once, not of every file in them.
+    TRY(files.check(*directory));
+    TRY(files.check(rules));
+    site.policy = policy::load(*directory, how, files, site.diagnostics);
+  } else {
+    site.policy = policy::load(*directory, how, site.diagnostics);
+  }
   return site;
 }
 

@@ -14,7 +14,7 @@ namespace rolewall::cli {
 
 enum class Looks {
   Around,    // ./site.toml, ./policies, /etc/rolewall
-  OnServer,  // /etc/rolewall alone
+  OnServer,  // /etc/rolewall alone; and no file is read that others could write
 };
 
 struct SiteOptions {
