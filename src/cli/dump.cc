@@ -1,11 +1,14 @@
 // rolewall dump: the live ruleset and what a packet's fate on this machine depends on, as a file
 // that `eval --ruleset` reads anywhere.
 
+#include <utility>
+
 #include "apply/apply.h"
 #include "cli/live.h"
 #include "cli/output.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "netlink/ipsets.h"
 #include "print/print.h"
 
 namespace rolewall::cli {
@@ -18,8 +21,11 @@ struct Options {
 };
 
 int run(const Options& options) {
-  const auto snapshot = live_snapshot(options.state_directory);
+  auto snapshot = live_snapshot(options.state_directory);
   if (!snapshot) return report(snapshot.error());
+  auto ipsets = netlink::read_ipsets();
+  if (!ipsets) return report(ipsets.error());
+  snapshot->host.ipsets = std::move(*ipsets);
   return write_output(options.output, print::to_json(*snapshot));
 }
 

@@ -566,13 +566,14 @@ struct Fields<XtTable> {
 template <>
 struct Fields<Host> {
   static constexpr bool kLines = true;
-  static constexpr auto kFields = std::make_tuple(
-      required("name", &Host::name), required("addresses", &Host::addresses),
-      optional("virtual_addresses", &Host::virtual_addresses),
-      required("interfaces", &Host::interfaces), optional("routes", &Host::routes),
-      optional("forwards_ipv4", &Host::forwards_ipv4),
-      optional("forwards_ipv6", &Host::forwards_ipv6), optional("conntrack", &Host::conntrack),
-      optional("kernel", &Host::kernel), optional("xt_tables", &Host::xt_tables));
+  static constexpr auto kFields =
+      std::make_tuple(required("name", &Host::name), required("addresses", &Host::addresses),
+                      optional("virtual_addresses", &Host::virtual_addresses),
+                      required("interfaces", &Host::interfaces), optional("routes", &Host::routes),
+                      optional("forwards_ipv4", &Host::forwards_ipv4),
+                      optional("forwards_ipv6", &Host::forwards_ipv6),
+                      optional("conntrack", &Host::conntrack), optional("kernel", &Host::kernel),
+                      optional("xt_tables", &Host::xt_tables), optional("ipsets", &Host::ipsets));
 };
 
 template <>

@@ -97,6 +97,7 @@ struct Host {
   ConntrackSettings conntrack{};
   std::string kernel{};  // uname's release; "": not known
   std::vector<XtTable> xt_tables{};
+  std::vector<std::string> ipsets{};  // as `ipset save` lists them: what restores them
   bool operator==(const Host&) const = default;
 };
 

@@ -52,6 +52,24 @@ rolewall dump $state --format json -o "$scratch/machine.json"
 expect_status 0
 handle=$(nft -a list chain inet site in | sed -n 's/.*"strangers" # handle //p')
 
+# The sets of ip_set as its own tool lists them; that restores them elsewhere.
+if command -v ipset >/dev/null; then
+  ipset create ssh hash:ip counters comment
+  ipset add ssh 192.0.2.7 comment "a colleague"
+  ipset create apps hash:net,port family inet6
+  ipset add apps 2001:db8::/32,tcp:443
+  ipset create all list:set
+  ipset add all ssh
+  # shellcheck disable=SC2086
+  rolewall dump $state -o ipsets.json
+  expect_status 0
+  python3 -c 'import json; print("\n".join(json.load(open("ipsets.json"))["host"]["ipsets"]))' >saved
+  ipset save >listed
+  cmp -s saved listed || complain "the ip sets saved are not those of the kernel"
+  ipset destroy all && ipset destroy
+  ipset restore <saved || complain "the ip sets saved cannot be restored"
+fi
+
 # Without a rule of `ip rule`, routes are what the tables say; with one, they are not known.
 ip rule add from 192.0.2.10 table 100
 # shellcheck disable=SC2086

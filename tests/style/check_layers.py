@@ -28,6 +28,7 @@ ONLY_HEADERS = {("sandbox", "eval"): {"eval/packet.h"}}
 EXTERNAL = {
     "toml++/": {"policy"},
     "libnftnl/": {"netlink"},
+    "libipset/": {"netlink"},
     "libmnl/": {"netlink", "sandbox"},
     "nlohmann/": {"print", "apply", "cli"},
     "CLI/": {"cli"},

@@ -1,0 +1,103 @@
+#include "netlink/ipsets.h"
+
+#include <fmt/format.h>
+#include <libipset/linux_ip_set.h>
+#include <libipset/session.h>
+#include <libipset/types.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdint>
+#include <cstdio>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "netlink/exchange.h"
+
+namespace rolewall::netlink {
+namespace {
+
+constexpr std::size_t kLargest = std::size_t{256} << 20;
+
+struct Text {
+  std::string all;
+  bool too_large = false;
+};
+
+// What libipset prints, in pieces of at most its own buffer.
+// NOLINTNEXTLINE(cert-dcl50-cpp): the library's interface
+int collect(ipset_session* /*session*/, void* to, const char* format, ...) {
+  Text& text = *static_cast<Text*>(to);
+  std::array<char, IPSET_OUTBUFLEN + 1> piece{};
+  va_list arguments;
+  va_start(arguments, format);
+  const int length = std::vsnprintf(piece.data(), piece.size(), format, arguments);
+  va_end(arguments);
+  if (length < 0 || static_cast<std::size_t>(length) >= piece.size() ||
+      text.all.size() + static_cast<std::size_t>(length) > kLargest) {
+    text.too_large = true;
+    return -1;
+  }
+  text.all.append(piece.data(), static_cast<std::size_t>(length));
+  return 0;
+}
+
+std::vector<std::string> lines_of(std::string_view text) {
+  std::vector<std::string> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    if (end != 0) lines.emplace_back(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+// Asked first: libipset words a refusal and does not say which it was. A kernel without ip_set does
+// not know the subsystem (nfnetlink_rcv_msg()).
+Result<bool> has_ipsets() {
+  const SocketPtr socket = open_socket(NETLINK_NETFILTER);
+  if (!socket) return failed("cannot ask for ip sets", errno);
+  std::vector<std::uint8_t> request;
+  Writer writer(request);
+  const std::size_t begin =
+      writer.begin_message(static_cast<std::uint16_t>(NFNL_SUBSYS_IPSET << 8 | IPSET_CMD_PROTOCOL),
+                           NLM_F_ACK, AF_UNSPEC);
+  writer.put(IPSET_ATTR_PROTOCOL, std::array<std::uint8_t, 1>{IPSET_PROTOCOL});
+  writer.end_message(begin);
+  const int error = exchange(socket.get(), request, [](const nlmsghdr&) {});
+  if (error == EINVAL || error == EOPNOTSUPP) return false;
+  if (error != 0) return failed("cannot ask for ip sets", error);
+  return true;
+}
+
+struct Closer {
+  void operator()(ipset_session* session) const { ipset_session_fini(session); }
+};
+
+}  // namespace
+
+Result<std::vector<std::string>> read_ipsets() {
+  const auto there = has_ipsets();
+  if (!there) return std::unexpected(there.error());
+  if (!*there) return std::vector<std::string>();
+  static const bool types_are_known = (ipset_load_types(), true);
+  static_cast<void>(types_are_known);
+  Text text;
+  const std::unique_ptr<ipset_session, Closer> session(ipset_session_init(collect, &text));
+  if (!session) return fail(ErrorKind::System, "ip_set: no memory");
+  if (ipset_session_output(session.get(), IPSET_LIST_SAVE) != 0 ||
+      ipset_cmd(session.get(), IPSET_CMD_SAVE, 0) != 0) {
+    const char* said = ipset_session_report_msg(session.get());
+    return fail(ErrorKind::System,
+                text.too_large ? "the kernel's ip sets are more than fits"
+                               : fmt::format("the kernel's ip sets cannot be read: {}", said));
+  }
+  return lines_of(text.all);
+}
+
+}  // namespace rolewall::netlink
