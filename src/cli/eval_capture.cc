@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "ask/conditions.h"
 #include "ask/sample.h"
 #include "ask/site.h"
 #include "cli/exit_status.h"
@@ -92,12 +93,11 @@ std::optional<ask::Sample> sample_of(const eval::Packet& packet) {
 
 // What was decided about one packet.
 struct Judged {
-  Verdict verdict = Verdict::Accept;
-  Verdict as_taken = Verdict::Accept;  // Conditional: where the conditions hold
+  Verdict as_taken = Verdict::Accept;  // of the way by which the conversation goes on
   bool sent = false;
   std::string words;
   ask::Hop hop;
-  std::vector<eval::Condition> conditions;
+  std::vector<eval::Condition> conditions;  // of that way
 };
 
 std::string why(const Judged& judged) {
@@ -171,10 +171,15 @@ class Run {
       print_packet(captured, judged);
     } else if (options_.each) {
       out().line(fmt::format("{:>6}  {}: {}  {}", captured.number, judged.words,
-                             painted(out(), judged.verdict), why(judged)));
+                             painted(out(), judged.hop.verdict), why(judged)));
+      for (const ask::Alternative& way : judged.hop.alternatives) {
+        out().line(fmt::format("          {}: {}  {}", printable(way.when),
+                               painted(out(), way.verdict),
+                               way.decided_by ? in_words(*way.decided_by) : ""));
+      }
     }
-    return judged.verdict == Verdict::Drop || judged.verdict == Verdict::Reject ||
-           judged.verdict == Verdict::Stack;
+    return judged.hop.verdict == Verdict::Drop || judged.hop.verdict == Verdict::Reject ||
+           judged.hop.verdict == Verdict::Stack;
   }
 
   // The host's own packets are told by their source, where the capture does not say.
@@ -206,12 +211,12 @@ class Run {
                             .now_ns = now_ns_,
                             .clock_error_ns = kClockErrorNs,
                             .trust_checksums = options_.checksums == "trust"};
-    eval::Journey journey =
-        judged.sent ? evaluator_.send(packet, how) : evaluator_.arrive(packet, how);
+    const auto direction = judged.sent ? eval::Direction::Send : eval::Direction::Arrive;
+    const eval::Outcomes outcomes = evaluator_.next(packet, direction, how);
+    const eval::Journey& journey = outcomes.ways.front();
     judged.as_taken = ask::verdict_of(journey.fate());
-    const bool conditional = !journey.conditions.empty() && judged.as_taken != Verdict::Undecided;
-    judged.verdict = conditional ? Verdict::Conditional : judged.as_taken;
-    judged.conditions = std::move(journey.conditions);
+    judged.hop.verdict = judged.as_taken;
+    judged.conditions = journey.conditions;
     if (!journey.hooks.empty()) {
       const eval::HookResult& last = journey.hooks.back();
       judged.hop.hook = last.hook;
@@ -221,14 +226,19 @@ class Run {
             ask::decided_by(snapshot_.ruleset, snapshot_.sources, last.decision);
       }
     }
+    std::vector<ask::Hop> hops{judged.hop};
+    ask::weigh(hops, outcomes, snapshot_);
+    judged.hop = std::move(hops.front());
+    const bool assumes = std::ranges::any_of(judged.conditions, &eval::Condition::assumed);
+    if (assumes && judged.as_taken != Verdict::Undecided) judged.hop.verdict = Verdict::Conditional;
     return judged;
   }
 
   void count(const Judged& judged, std::size_t bytes) {
-    Count& entry = counts_[{judged.verdict, why(judged)}];
+    Count& entry = counts_[{judged.hop.verdict, why(judged)}];
     ++entry.packets;
     entry.bytes += bytes;
-    entry.verdict = judged.verdict;
+    entry.verdict = judged.hop.verdict;
     entry.why = why(judged);
     entry.decided_by = judged.hop.decided_by;
     entry.reason = judged.hop.reason;
@@ -253,12 +263,15 @@ class Run {
     json["number"] = captured.number;
     json["time"] = time_of(captured);
     json["packet"] = judged.words;
-    json["verdict"] = ask::name_of(judged.verdict);
-    if (judged.verdict == Verdict::Conditional) {
+    json["verdict"] = ask::name_of(judged.hop.verdict);
+    if (judged.hop.verdict == Verdict::Conditional) {
       json["as_taken"] = ask::name_of(judged.as_taken);
-      for (const eval::Condition& condition : judged.conditions) {
-        json["conditions"].push_back({{"about", condition.about}, {"is", condition.is}});
-      }
+    }
+    for (const eval::Condition& condition : judged.conditions) {
+      json["conditions"].push_back({{"about", condition.about}, {"is", condition.is}});
+    }
+    for (const ask::Alternative& way : judged.hop.alternatives) {
+      json["alternatives"].push_back(to_json(way));
     }
     json["hook"] = ruleset::name_of(judged.hop.hook);
     json["device"] = device_;
@@ -288,7 +301,7 @@ class Run {
     }
     for (const auto& [about, packets] : conditions_) {
       out().line(
-          fmt::format("  conditional on {}: {} packets", printable(about), grouped(packets)));
+          fmt::format("  taken for given: {}, of {} packets", printable(about), grouped(packets)));
     }
   }
 

@@ -79,6 +79,15 @@ Json to_json(const ask::DecidedBy& by) {
   return json;
 }
 
+Json to_json(const ask::Alternative& alternative) {
+  Json json;
+  if (!alternative.add.empty()) json["add"] = alternative.add;
+  if (!alternative.when.empty()) json["when"] = alternative.when;
+  json["verdict"] = ask::name_of(alternative.verdict);
+  if (alternative.decided_by) json["decided_by"] = to_json(*alternative.decided_by);
+  return json;
+}
+
 Json to_json(const ask::Hop& hop) {
   Json json;
   json["host"] = hop.host;
@@ -89,12 +98,7 @@ Json to_json(const ask::Hop& hop) {
   if (!hop.translated.empty()) json["translated"] = hop.translated;
   if (!hop.reason.empty()) json["reason"] = hop.reason;
   for (const ask::Alternative& alternative : hop.alternatives) {
-    Json entry;
-    if (!alternative.add.empty()) entry["add"] = alternative.add;
-    if (!alternative.when.empty()) entry["when"] = alternative.when;
-    entry["verdict"] = ask::name_of(alternative.verdict);
-    if (alternative.decided_by) entry["decided_by"] = to_json(*alternative.decided_by);
-    json["alternatives"].push_back(std::move(entry));
+    json["alternatives"].push_back(to_json(alternative));
   }
   for (const ask::Tried& tried : hop.tried) json["tried"].push_back(to_json(tried));
   return json;

@@ -18,6 +18,7 @@ inline constexpr int kJsonVersion = 1;
 
 Json to_json(const Diagnostics& diagnostics, const SourceFiles& sources);
 Json to_json(const ask::DecidedBy& decided_by);
+Json to_json(const ask::Alternative& alternative);
 Json to_json(const ask::Hop& hop);
 Json to_json(const ask::Answer& answer);
 

@@ -60,6 +60,9 @@ struct HookResult {
 struct Condition {
   std::string about;  // "numgen random mod 3"
   std::string is;     // "1"
+  // Taken for given: outcomes() lists no other way (a checksum that a capture cut off, a port that
+  // NAT draws).
+  bool assumed = false;
   bool operator==(const Condition&) const = default;
 };
 
@@ -113,6 +116,10 @@ class Evaluator {
   // Each way from the same state, which stays as it was. Of conditions about routes and of ports
   // that NAT draws only the first answer is gone.
   Outcomes outcomes(const Packet& packet, Direction direction, const Options& options = {});
+
+  // As outcomes(), of one packet of a conversation: the state goes on by the first way, as with
+  // Options::keep_state. Of a packet without conditions that is the only one.
+  Outcomes next(const Packet& packet, Direction direction, const Options& options = {});
 
   // Forgets tokens, counts and elements that packets have left. So does every packet that is asked
   // without Options::keep_state: it begins with nothing spent.

@@ -81,6 +81,11 @@ class Evaluator::Machine {
   // One packet's whole way, by `way`.
   Journey ask(void (Machine::*way)(const Packet&, const Options&, Journey&), const Packet& packet,
               const Options& options) {
+    behind_.reset();
+    return first_way(way, packet, options);
+  }
+  Journey first_way(void (Machine::*way)(const Packet&, const Options&, Journey&),
+                    const Packet& packet, const Options& options) {
     interpreter_.choices().forget();
     return follow(way, packet, options);
   }
@@ -95,9 +100,7 @@ class Evaluator::Machine {
   }
   Outcomes outcomes(void (Machine::*way)(const Packet&, const Options&, Journey&),
                     const Packet& packet, const Options& options) {
-    const State before = state_;
-    const Flows flows_before = tracker_.flows();
-    const Fragments fragments_before = fragments_;
+    const Memory before = memory();
     Outcomes outcomes;
     interpreter_.choices().forget();
     do {
@@ -105,14 +108,25 @@ class Evaluator::Machine {
         outcomes.complete = false;
         break;
       }
-      state_ = before;
-      tracker_.restore(flows_before);
-      fragments_ = fragments_before;
+      restore(before);
       outcomes.ways.push_back(follow(way, packet, options));
     } while (interpreter_.choices().next());
-    state_ = before;
-    tracker_.restore(flows_before);
-    fragments_ = fragments_before;
+    restore(before);
+    return outcomes;
+  }
+  Outcomes next(void (Machine::*way)(const Packet&, const Options&, Journey&), const Packet& packet,
+                Options options) {
+    options.keep_state = true;
+    if (!behind_) behind_ = memory();
+    Outcomes outcomes;
+    outcomes.ways.push_back(first_way(way, packet, options));
+    const bool has_others =
+        std::ranges::any_of(outcomes.ways.front().conditions,
+                            [](const Condition& condition) { return !condition.assumed; });
+    exchange(*behind_);
+    if (has_others) outcomes = this->outcomes(way, packet, options);
+    first_way(way, packet, options);
+    exchange(*behind_);
     return outcomes;
   }
   void arrive(const Packet& packet, const Options& options, Journey& journey);
@@ -122,9 +136,28 @@ class Evaluator::Machine {
     state_.forget();
     tracker_.forget();
     fragments_.clear();
+    behind_.reset();
   }
 
  private:
+  // What packets have left behind.
+  struct Memory {
+    State state;
+    Flows flows;
+    Fragments fragments;
+  };
+  Memory memory() const { return {state_, tracker_.flows(), fragments_}; }
+  void restore(const Memory& memory) {
+    state_ = memory.state;
+    tracker_.restore(memory.flows);
+    fragments_ = memory.fragments;
+  }
+  void exchange(Memory& memory) {
+    std::swap(state_, memory.state);
+    tracker_.exchange(memory.flows);
+    std::swap(fragments_, memory.fragments);
+  }
+
   // Each returns whether the packet goes on.
   bool run_device_hook(Hook hook, Frame& frame, const Options& options, Journey& journey);
   bool is_on_device(const Stage& stage, std::string_view device) const;
@@ -152,6 +185,9 @@ class Evaluator::Machine {
   State state_;
   Tracker tracker_;
   Fragments fragments_;
+  // next() alone: what was there before the last packet. It follows one packet behind, at the cost
+  // of a second run, where a copy for each packet would cost all the flows.
+  std::optional<Memory> behind_;
   Program program_;
   const ruleset::Host& host_;
   Routes routes_;
@@ -249,7 +285,8 @@ bool Evaluator::Machine::gather(Frame& frame, Fragments::User user, const Option
       result.reason = gathered.why;
       break;
     case What::Full:
-      frame.conditions.push_back({.about = "the memory for fragments", .is = "full"});
+      frame.conditions.push_back(
+          {.about = "the memory for fragments", .is = "full", .assumed = true});
       result.fate = Fate::Stack;
       result.reason = "a fragment for which there is no memory";
       break;
@@ -405,7 +442,8 @@ bool Evaluator::Machine::route_again(Frame& frame, Journey& journey) const {
   }
   if (!routes_.known()) {
     frame.conditions.push_back({.about = fmt::format("the device towards {}", net::format(to)),
-                                .is = std::string(frame.leaves_by)});
+                                .is = std::string(frame.leaves_by),
+                                .assumed = true});
     return true;
   }
   const Routes::Answer answer = routes_.towards(to);
@@ -571,6 +609,10 @@ Journey Evaluator::send(const Packet& packet, const Options& options) {
 Outcomes Evaluator::outcomes(const Packet& packet, Direction direction, const Options& options) {
   return machine_->outcomes(direction == Direction::Arrive ? &Machine::arrive : &Machine::send,
                             packet, options);
+}
+Outcomes Evaluator::next(const Packet& packet, Direction direction, const Options& options) {
+  return machine_->next(direction == Direction::Arrive ? &Machine::arrive : &Machine::send, packet,
+                        options);
 }
 void Evaluator::reset() {
   machine_->forget();

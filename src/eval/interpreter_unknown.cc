@@ -45,7 +45,7 @@ std::size_t registers_in(std::size_t size) {
 std::size_t Interpreter::choose(const std::string& about, std::span<const std::string> answers) {
   if (answers.size() == 1) return 0;
   const std::size_t answer = choices_.choose(answers.size());
-  frame_->conditions.push_back({about, answers[answer]});
+  frame_->conditions.push_back({.about = about, .is = answers[answer]});
   chose_ = true;
   return answer;
 }

@@ -176,7 +176,8 @@ void choose_port(Tuple& tuple, const NatRange& range, NatKind kind, Frame& frame
         {.about =
              fmt::format("the {} that NAT draws from {} to {}",
                          is_icmp(tuple.protocol) ? "identifier" : "port", least, least + count - 1),
-         .is = fmt::format("{}", least + offset)});
+         .is = fmt::format("{}", least + offset),
+         .assumed = true});
   }
 }
 
@@ -334,8 +335,9 @@ Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressByt
   if (all.empty()) return routes.known() ? Found::DeviceHasNone : Found::NotKnown;
   const net::Address& taken = all[frame.choices->choose(all.size())];
   if (all.size() > 1 || !routes.known()) {
-    frame.conditions.push_back(
-        {.about = fmt::format("the address of {}", device), .is = net::format(taken)});
+    frame.conditions.push_back({.about = fmt::format("the address of {}", device),
+                                .is = net::format(taken),
+                                .assumed = all.size() == 1});
   }
   address = padded(taken);
   return Found::Yes;

@@ -87,7 +87,7 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
   flow.state = found.is_reply || both_ways ? ct_state::kEstablished : ct_state::kNew;
   if (tuple.protocol == net::protocol::kSctp) {
     frame.conditions.push_back(
-        {.about = "the chunks of a known SCTP association", .is = "in order"});
+        {.about = "the chunks of a known SCTP association", .is = "in order", .assumed = true});
   }
   return true;
 }
@@ -119,7 +119,7 @@ void Tracker::track(Frame& frame, const Options& options, bool has_nat) {
   const bool whole = frame.known() == frame.bytes.size();
   if (verify && !whole) {
     frame.conditions.push_back(
-        {.about = "the checksum over what the capture cut off", .is = "right"});
+        {.about = "the checksum over what the capture cut off", .is = "right", .assumed = true});
   }
   const Checksums checksums = verify && whole ? Checksums::Verify : Checksums::Trust;
   if (options.keep_state) {
@@ -163,7 +163,8 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
   entry.mark = flow.mark;
   entry.labels = flow.labels;
   if (!flows_.confirm(entry)) {
-    frame.conditions.push_back({.about = "two flows with one tuple", .is = "the second goes on"});
+    frame.conditions.push_back(
+        {.about = "two flows with one tuple", .is = "the second goes on", .assumed = true});
   }
 }
 

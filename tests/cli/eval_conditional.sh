@@ -22,3 +22,38 @@ expect_out 'numgen random mod 1000 is below'
 # All ways lead to the same.
 rolewall eval --live 'tcp 192.0.2.7 > 192.0.2.10:24 in=veth0' --expect accept --state-dir "$scratch/state"
 expect_status 0
+
+# A capture's conversation goes on by the first way; each packet lists the ways that it may have gone.
+PYTHONPATH="$ROLEWALL_SOURCE/tests/cli" python3 - <<'PYTHON'
+from packets import tcp, write
+
+peer, host = "192.0.2.7", "192.0.2.10"
+write("talk.pcap", [
+    tcp(peer, 40000, host, 24, 2, 100, 0),
+    tcp(peer, 40001, host, 22, 2, 100, 0),
+    tcp(peer, 40002, host, 25, 2, 100, 0),
+    tcp(peer, 40003, host, 25, 2, 100, 0),
+])
+PYTHON
+nft 'add rule ip t in tcp dport 25 numgen random mod 2 0 limit rate 1/hour burst 1 packets counter drop'
+rolewall dump -o live.json --state-dir "$scratch/state"
+rolewall eval --ruleset live.json --pcap talk.pcap --in veth0 --format json
+expect_status 0
+python3 - "$scratch/out" <<'PYTHON' || complain "the capture's ways are others"
+import json, sys
+lines = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
+ways = [[(way["when"], way["verdict"]) for way in line.get("alternatives", [])] for line in lines]
+assert lines[0]["verdict"] == "accept" and ways[0] == [], lines[0]
+assert [c["is"] for c in lines[0]["conditions"]] != [], lines[0]
+number = "numgen random mod 2: "
+assert lines[1]["verdict"] == "conditional" and lines[1]["as_taken"] == "drop", lines[1]
+assert ways[1] == [(number + "0", "drop"), (number + "1", "accept")], ways[1]
+assert ways[2] == [(number + "0", "drop"), (number + "1", "accept")], ways[2]
+# The limit's one token went with the way that was taken.
+assert lines[3]["verdict"] == "accept" and ways[3] == [], lines[3]
+assert lines[4]["summary"]["conditions"] == {"numgen random mod 2": 3, "meta random is above 0": 1}
+PYTHON
+rolewall eval --ruleset live.json --pcap talk.pcap --in veth0 --all
+expect_status 0
+expect_out 'numgen random mod 2: 1: accept'
+expect_out 'taken for given: numgen random mod 2, of 3 packets'

@@ -415,5 +415,23 @@ TEST_CASE("no route back, no socket, no transform, no tunnel") {
   CHECK_EQ(ways({SymmetricHash{4, 0, 0}, is(Value::host_u32(3))}), "ddda");
 }
 
+TEST_CASE("a conversation goes on by each packet's first way") {
+  const Host on = host();
+  const auto rules = input_rules(
+      {rule({random_below(2), Limit{LimitUnit::Packets, 1, 3600, 1, false}, accept()})});
+  Evaluator evaluator(rules, on);
+  const auto fates = [&] {
+    std::vector<Fate> all;
+    for (const Journey& way : evaluator.next(arriving(fields()), Direction::Arrive).ways) {
+      all.push_back(way.fate());
+    }
+    return all;
+  };
+  CHECK_EQ(fates(), std::vector{Fate::Accept, Fate::Accept});
+  CHECK_EQ(fates(), std::vector{Fate::Drop, Fate::Drop});
+  evaluator.reset();
+  CHECK_EQ(fates(), std::vector{Fate::Accept, Fate::Accept});
+}
+
 }  // namespace
 }  // namespace rolewall::eval
