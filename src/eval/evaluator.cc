@@ -92,6 +92,7 @@ class Evaluator::Machine {
   Journey follow(void (Machine::*way)(const Packet&, const Options&, Journey&),
                  const Packet& packet, const Options& options) {
     if (!options.keep_state) forget();
+    state_.begin(options.now_ns);
     Journey journey;
     (this->*way)(packet, options, journey);
     state_.settle_connections(journey.fate() == Fate::Accept);
@@ -301,14 +302,15 @@ bool Evaluator::Machine::run_nat(const HookPlan& plan, Frame& frame, const Optio
                                  HookResult& result) {
   Flow& flow = frame.flow;
   if (flow.tracking != Tracking::Entry || flow.seen_before) return true;
-  if (flow.state == ruleset::ct_state::kRelated && flow.entry != nullptr) {
+  if (flow.is_error) {
     if (translate_error(frame, options.trust_checksums || frame.known() < frame.bytes.size()))
       return true;
     stop(result, "an ICMP error that address translation does not let pass");
     return false;
   }
   const ruleset::NatKind kind = kind_at(frame.hook);
-  if (flow.state == ruleset::ct_state::kNew && !is_settled(flow, kind)) {
+  const bool is_first = flow.state != ruleset::ct_state::kEstablished;  // new, or expected
+  if (is_first && !is_settled(flow, kind)) {
     for (const Stage& chain : plan.nat_chains) {
       if (!run_chain(chain, frame, options, result)) return false;
       if (is_settled(flow, kind)) break;
@@ -339,7 +341,10 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
                          options, result);
         break;
       case Stage::Kind::Conntrack:
-        tracker_.track(frame, options, plan_for(frame).has_nat);
+        if (const char* why = tracker_.track(frame, options, plan_for(frame).has_nat)) {
+          stop(result, why);
+          goes_on = false;
+        }
         break;
       case Stage::Kind::Nat:
         goes_on = run_nat(plan, frame, options, result);

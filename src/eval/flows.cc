@@ -66,6 +66,38 @@ Flows::Found Flows::find(const Tuple& tuple, std::uint16_t zone) {
   return {&entry, at->second.is_reply};
 }
 
+FlowEntry* Flows::at_its_end(const Tuple& tuple, std::uint16_t zone, std::uint64_t margin_ns) {
+  const auto at = by_tuple_.find({tuple, zone});
+  if (at == by_tuple_.end()) return nullptr;
+  FlowEntry& entry = entries_.at(at->second.entry);
+  const bool near =
+      entry.expires_ns <= now_ns_ + margin_ns && now_ns_ <= entry.expires_ns + margin_ns;
+  return near ? &entry : nullptr;
+}
+
+const FlowEntry* Flows::expecting() const {
+  const auto last = std::ranges::find_if(
+      expecting_.rbegin(), expecting_.rend(),
+      [&](std::uint64_t number) { return entries_.at(number).expires_ns > now_ns_; });
+  return last == expecting_.rend() ? nullptr : &entries_.at(*last);
+}
+
+void Flows::note_expecting(FlowEntry& entry) {
+  if (entry.expects) return;
+  entry.expects = true;
+  expecting_.push_back(by_tuple_.at({entry.original, entry.zone}).entry);
+}
+
+void Flows::collect() {
+  if (now_ns_ < collected_ns_ + kSecond) return;
+  collected_ns_ = now_ns_;
+  std::vector<const FlowEntry*> over;
+  for (const auto& [number, entry] : entries_) {
+    if (entry.expires_ns <= now_ns_) over.push_back(&entry);
+  }
+  for (const FlowEntry* entry : over) remove(*entry);
+}
+
 bool Flows::has(const Tuple& tuple, std::uint16_t zone) const {
   const auto at = by_tuple_.find({tuple, zone});
   return at != by_tuple_.end() && entries_.at(at->second.entry).expires_ns > now_ns_;
@@ -89,6 +121,7 @@ bool Flows::confirm(FlowEntry entry) {
   by_tuple_.insert({{entry.original, entry.zone}, {number, false}});
   by_tuple_.insert({{entry.reply, entry.zone}, {number, true}});
   by_source_[source_key(entry.original, entry.zone)].push_back(number);
+  if (entry.expects) expecting_.push_back(number);
   entries_.emplace(number, entry);
   return true;
 }
@@ -102,6 +135,7 @@ void Flows::remove(const FlowEntry& entry) {
     std::erase(source->second, number);
     if (source->second.empty()) by_source_.erase(source);
   }
+  if (entry.expects) std::erase(expecting_, number);
   by_tuple_.erase({entry.reply, entry.zone});
   by_tuple_.erase(at);
   entries_.erase(number);
@@ -111,7 +145,9 @@ void Flows::clear() {
   by_tuple_.clear();
   by_source_.clear();
   entries_.clear();
+  expecting_.clear();
   now_ns_ = 0;
+  collected_ns_ = 0;
 }
 
 TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, std::uint64_t now_ns,

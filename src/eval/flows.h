@@ -27,6 +27,7 @@ struct FlowEntry {
   std::uint64_t expires_ns = 0;
   std::uint64_t stream_ns = 0;  // UDP: from when on it counts as a stream
   TcpTrack tcp;
+  bool expects = false;  // it has a helper or an expectation: later flows may be related to it
 };
 
 class Flows {
@@ -38,6 +39,15 @@ class Flows {
   // What is older than its time is no longer there. The clock does not go back.
   void move_clock(std::uint64_t now_ns) { now_ns_ = std::max(now_ns_, now_ns); }
   Found find(const Tuple& tuple, std::uint16_t zone);
+  // The flow of this tuple, where it is `margin_ns` at most before or after its end; else null.
+  FlowEntry* at_its_end(const Tuple& tuple, std::uint16_t zone, std::uint64_t margin_ns);
+  // The latest flow that may expect others; null where none is left.
+  const FlowEntry* expecting() const;
+  void note_expecting(FlowEntry& entry);
+  std::size_t size() const { return entries_.size(); }
+  // Takes away what is over, which else waits until it is asked for: at most once a second of the
+  // clock.
+  void collect();
   // Whether a flow has this tuple in either direction (nf_conntrack_tuple_taken()).
   bool has(const Tuple& tuple, std::uint16_t zone) const;
   // The flows whose first packet came from this tuple's source, the last one first: what it has
@@ -66,6 +76,8 @@ class Flows {
 
   std::uint64_t now_ns_ = 0;
   std::uint64_t next_entry_ = 0;
+  std::uint64_t collected_ns_ = 0;
+  std::vector<std::uint64_t> expecting_;
   std::unordered_map<std::uint64_t, FlowEntry> entries_;
   std::unordered_map<Key, Place, KeyHash> by_tuple_;
   std::unordered_map<Key, std::vector<std::uint64_t>, KeyHash> by_source_;

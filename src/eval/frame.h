@@ -29,6 +29,8 @@ struct Flow {
   Tuple tuple;                    // Entry alone: of the flow's first packet
   Tuple reply;                    // Entry alone: what the answer will bear, after any translation
   FlowEntry* entry = nullptr;     // in the table, once the flow is there
+  bool is_error = false;          // an ICMP error about `entry`
+  bool expects = false;           // a rule gave it a helper or an expectation
   const Flows* others = nullptr;  // the table, where earlier packets are remembered
   std::array<std::uint64_t, 2> packets{};  // by direction, this one among them
   std::array<std::uint64_t, 2> bytes{};

@@ -142,11 +142,25 @@ Interpreter::Next Interpreter::undecided(std::string reason) {
 
 // --- sets --------------------------------------------------------------------------------------
 
-Interpreter::Hit Interpreter::find_element(const Program::Set& set, const std::uint8_t* key) const {
+// nft_set_elem_expired() asks a clock of ticks: at an element's end either may be so.
+void Interpreter::settle_end(DynamicElement& element, const Program::Set& set) {
+  constexpr std::uint64_t kTickNs = 10'000'000;  // where HZ is 100
+  const std::uint64_t margin = kTickNs + clock_.error_ns;
+  if (element.expires_ns == 0 || element.expires_ns > clock_.now_ns + margin ||
+      clock_.now_ns > element.expires_ns + margin) {
+    return;
+  }
+  const bool over =
+      choose_whether(fmt::format("the time of an element of {} is over", set.set->name));
+  element.expires_ns = over ? clock_.now_ns : clock_.now_ns + 1;
+}
+
+Interpreter::Hit Interpreter::find_element(const Program::Set& set, const std::uint8_t* key) {
   const ruleset::Elements& elements = set.set->elements;
   const std::string_view text(reinterpret_cast<const char*>(key), set.set->key_size());
   if (DynamicElement* added = state_.find(set.number, text)) {
     if (added->deleted) return {};
+    settle_end(*added, set);
     if (added->expires_ns == 0 || added->expires_ns > clock_.now_ns) {
       return {.place = Hit::Place::Added, .added = added};
     }
@@ -162,12 +176,12 @@ Interpreter::Hit Interpreter::find_element(const Program::Set& set, const std::u
     if (!elements.expirations_ms.empty() && elements.expirations_ms[element] != 0) {
       left_ms = elements.expirations_ms[element];
     }
-    if (left_ms != 0 && clock_.now_ns / 1'000'000 >= left_ms) return {};
+    if (left_ms != 0 && (clock_.now_ns - state_.began_ns()) / 1'000'000 >= left_ms) return {};
   }
   return {.place = Hit::Place::Element, .element = element};
 }
 
-Interpreter::Hit Interpreter::find(const Program::Set& set, const std::uint8_t* key) const {
+Interpreter::Hit Interpreter::find(const Program::Set& set, const std::uint8_t* key) {
   const Hit hit = find_element(set, key);
   if (hit.place == Hit::Place::Nowhere && set.set->elements.has_catch_all) {
     return {.place = Hit::Place::CatchAll};

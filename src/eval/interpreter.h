@@ -117,8 +117,9 @@ class Interpreter {
   Next run_ct_expectation(const ruleset::CtExpectation& expectation);
   Next run_element(const std::vector<ruleset::StatefulExpr>& exprs, CellIndex first_cell);
 
-  Hit find(const Program::Set& set, const std::uint8_t* key) const;
-  Hit find_element(const Program::Set& set, const std::uint8_t* key) const;
+  Hit find(const Program::Set& set, const std::uint8_t* key);
+  Hit find_element(const Program::Set& set, const std::uint8_t* key);
+  void settle_end(DynamicElement& element, const Program::Set& set);
   bool take(const Program::Set& set, const ruleset::Verdict& verdict, std::uint32_t target);
 
   std::uint8_t* at(ruleset::Register first) { return registers_.data() + std::size_t{first} * 4; }

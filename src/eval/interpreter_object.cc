@@ -60,6 +60,7 @@ Interpreter::Next Interpreter::run_ct_helper(const ruleset::CtHelper& helper) {
   if (!is_new(flow) || !fits || (flow.status & kStatusHelper) != 0) return Next::Expression;
   // nf_ct_helper_ext_add() alone does not set IPS_HELPER: a later object takes this one's place.
   flow.helper = helper.helper;
+  flow.expects = true;
   return Next::Expression;
 }
 
@@ -68,9 +69,12 @@ Interpreter::Next Interpreter::run_ct_expectation(const ruleset::CtExpectation& 
   if (!is_new(frame_->flow)) {
     const bool added =
         frame_->flow.seen_before && choose_whether("the flow has room for an expectation");
+    frame_->flow.expects |= added;
     return added ? Next::Expression : Next::Break;
   }
-  return expectation.size == 0 ? Next::Break : Next::Expression;
+  if (expectation.size == 0) return Next::Break;
+  frame_->flow.expects = true;
+  return Next::Expression;
 }
 
 }  // namespace rolewall::eval

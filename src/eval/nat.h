@@ -19,6 +19,7 @@ namespace rolewall::eval {
 
 // IPS_* of include/uapi/linux/netfilter/nf_conntrack_common.h.
 namespace flow_status {
+inline constexpr std::uint32_t kExpected = 1 << 0;
 inline constexpr std::uint32_t kSeenReply = 1 << 1;
 inline constexpr std::uint32_t kAssured = 1 << 2;
 inline constexpr std::uint32_t kConfirmed = 1 << 3;

@@ -48,6 +48,7 @@ void State::forget() {
   if (!dynamic_.empty()) dynamic_.clear();
   if (!connections_.empty()) connections_.clear();
   unsettled_.clear();
+  began_ns_.reset();
 }
 
 // nft_limit_eval(): as many tokens come as nanoseconds pass, up to the burst's.

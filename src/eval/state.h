@@ -44,6 +44,13 @@ class State {
 
   void forget();
 
+  // When the first packet since forget() came: what the ruleset says is left of an element's time
+  // is left then.
+  void begin(std::uint64_t now_ns) {
+    if (!began_ns_) began_ns_ = now_ns;
+  }
+  std::uint64_t began_ns() const { return began_ns_.value_or(0); }
+
   // Whether there are tokens for the packet; std::nullopt where the clock's error decides.
   // spend_limit() then says what came of it.
   std::optional<bool> is_within_limit(const ruleset::Limit& limit, CellIndex cell,
@@ -100,6 +107,7 @@ class State {
   };
 
   std::uint64_t epoch_ = 1;
+  std::optional<std::uint64_t> began_ns_;
   std::vector<Cell> cells_;
   std::size_t reserved_ = 0;
   std::unordered_map<std::uint32_t, DynamicSet> dynamic_;

@@ -39,7 +39,50 @@ bool Tracker::find_related(Frame& frame) {
   frame.flow.entry = found.entry;
   frame.flow.is_reply = found.is_reply;
   frame.flow.state = ct_state::kRelated;
+  frame.flow.is_error = true;
   return true;
+}
+
+// A flow ends at a tick of the kernel's clock, which is a little after its time.
+void Tracker::settle_end(Frame& frame, const Tuple& tuple, const Options& options) {
+  constexpr std::uint64_t kTickNs = 10'000'000;  // where HZ is 100
+  FlowEntry* entry = flows_.at_its_end(tuple, frame.flow.zone, kTickNs + options.clock_error_ns);
+  const bool was_killed = entry != nullptr && (entry->status & flow_status::kDying) != 0;
+  if (entry == nullptr || was_killed) return;
+  const bool over = frame.choices->choose(2) == 1;
+  frame.conditions.push_back(
+      {.about = "the flow's time, which ends with this packet", .is = over ? "over" : "not over"});
+  if (over) {
+    flows_.remove(*entry);
+  } else {
+    entry->expires_ns = std::max(entry->expires_ns, options.now_ns + 1);
+  }
+}
+
+// __nf_conntrack_alloc(): early_drop() looks for a flow that can go in a few places of the table.
+bool Tracker::has_room(Frame& frame) {
+  const std::uint32_t most = host_.conntrack.max;
+  if (most == 0 || flows_.size() < most) return true;
+  flows_.collect();
+  if (flows_.size() < most) return true;
+  const bool dropped = frame.choices->choose(2) == 1;
+  frame.conditions.push_back(
+      {.about = "the full table of connection tracking",
+       .is = dropped ? "the packet is dropped" : "an older flow makes room"});
+  return !dropped;
+}
+
+// nf_ct_find_expectation(): what a helper has read in its flow's content is not modelled.
+void Tracker::ask_expectations(Frame& frame) {
+  const FlowEntry* expecting = flows_.expecting();
+  if (expecting == nullptr) return;
+  const bool expected = frame.choices->choose(2) == 1;
+  frame.conditions.push_back(
+      {.about = "an earlier flow's helper expects this one", .is = expected ? "yes" : "no"});
+  if (!expected) return;
+  frame.flow.state = ct_state::kRelated;
+  frame.flow.status |= flow_status::kExpected;
+  frame.flow.mark = expecting->mark;
 }
 
 // resolve_normal_ct() and nf_conntrack_handle_packet(), for a flow that earlier packets have made.
@@ -51,6 +94,7 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
   if (error == nullptr && find_related(frame)) return true;
   Tuple tuple;
   if (!tuple_of(frame.bytes, frame.ipv6, tuple)) return false;
+  settle_end(frame, tuple, options);
   const Flows::Found found = flows_.find(tuple, flow.zone);
   if (found.entry == nullptr) return false;
   FlowEntry& entry = *found.entry;
@@ -84,7 +128,10 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
   take_entry(flow, entry);
   flow.entry = &entry;
   flow.is_reply = found.is_reply;
-  flow.state = found.is_reply || both_ways ? ct_state::kEstablished : ct_state::kNew;
+  const bool expected = (entry.status & flow_status::kExpected) != 0;
+  flow.state = found.is_reply || both_ways ? ct_state::kEstablished
+               : expected                  ? ct_state::kRelated
+                                           : ct_state::kNew;
   if (tuple.protocol == net::protocol::kSctp) {
     frame.conditions.push_back(
         {.about = "the chunks of a known SCTP association", .is = "in order", .assumed = true});
@@ -92,10 +139,10 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
   return true;
 }
 
-void Tracker::track(Frame& frame, const Options& options, bool has_nat) {
+const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
   Flow& flow = frame.flow;
   flow.has_template = false;
-  if (flow.tracking == Tracking::Untracked) return;
+  if (flow.tracking == Tracking::Untracked) return nullptr;
   if (frame.in_device == kLoopbackDevice) {
     flow.status = flow_status::kConfirmed;
     if (has_nat) flow.status |= flow_status::kSourceNatDone | flow_status::kDestinationNatDone;
@@ -112,7 +159,7 @@ void Tracker::track(Frame& frame, const Options& options, bool has_nat) {
       tuple_of(frame.bytes, frame.ipv6, flow.tuple);
       flow.reply = invert(flow.tuple);
     }
-    return;
+    return nullptr;
   }
   const bool verify = frame.hook == ruleset::Hook::Prerouting && host_.conntrack.checksum &&
                       !options.trust_checksums;
@@ -124,24 +171,27 @@ void Tracker::track(Frame& frame, const Options& options, bool has_nat) {
   const Checksums checksums = verify && whole ? Checksums::Verify : Checksums::Trust;
   if (options.keep_state) {
     flow.others = &flows_;
-    if (find_flow(frame, checksums, options)) return;
+    if (find_flow(frame, checksums, options)) return nullptr;
   }
   const FirstPacket first = track_first_packet(frame.bytes, frame.ipv6, checksums);
   flow.tracking = first.tracking;
   flow.tuple = first.tuple;
   flow.reply = invert(first.tuple);
   flow.why = first.why;
-  if (flow.tracking != Tracking::Entry) return;
+  if (flow.tracking != Tracking::Entry) return nullptr;
+  if (options.keep_state && !has_room(frame)) return "the table of connection tracking is full";
   begun_ = {};
   begun_.original = flow.tuple;
   if (follow_flow(begun_, frame.bytes, false, options.now_ns, host_.conntrack) ==
       TcpAnswer::What::Invalid) {
     flow.tracking = Tracking::None;
     flow.why = "the settings pick up no TCP connection in its middle";
-    return;
+    return nullptr;
   }
   flow.packets = {1, 0};
   flow.bytes = {frame.bytes.size(), 0};
+  if (options.keep_state) ask_expectations(frame);
+  return nullptr;
 }
 
 void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
@@ -151,6 +201,7 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
     flow.entry->mark = flow.mark;
     flow.entry->labels = flow.labels;
     flow.entry->status |= flow.status;
+    if (flow.expects) flows_.note_expecting(*flow.entry);
     return;
   }
   if (!accepted) return;
@@ -162,6 +213,7 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
   entry.status |= flow.status;
   entry.mark = flow.mark;
   entry.labels = flow.labels;
+  entry.expects = flow.expects;
   if (!flows_.confirm(entry)) {
     frame.conditions.push_back(
         {.about = "two flows with one tuple", .is = "the second goes on", .assumed = true});

@@ -18,8 +18,8 @@ class Tracker {
   explicit Tracker(const ruleset::Host& host) : host_(host) {}
 
   // Fills frame.flow. `has_nat`: the hooks of NAT are there, and have settled what comes back over
-  // the loopback.
-  void track(Frame& frame, const Options& options, bool has_nat);
+  // the loopback. Not null: the packet goes no further, and why.
+  const char* track(Frame& frame, const Options& options, bool has_nat);
   // Remembers the flow, where packets are one conversation. `accepted`: by the last hook too.
   void keep(Frame& frame, const Options& options, bool accepted);
   // nf_ct_set_closing(): a rule has answered this packet with a TCP reset.
@@ -34,6 +34,10 @@ class Tracker {
  private:
   bool find_flow(Frame& frame, Checksums checksums, const Options& options);
   bool find_related(Frame& frame);
+  // What the kernel alone knows, as choices.
+  void settle_end(Frame& frame, const Tuple& tuple, const Options& options);
+  bool has_room(Frame& frame);
+  void ask_expectations(Frame& frame);
 
   const ruleset::Host& host_;
   Flows flows_;

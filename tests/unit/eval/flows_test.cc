@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <string>
 
 #include "rules.h"
 
@@ -169,6 +170,70 @@ TEST_CASE("an ICMP error about a flow is related, and about another one invalid"
   CHECK_EQ(evaluator.arrive(error, kept).fate(), Fate::Drop);  // its checksum is of other bytes
   error.bytes[28 + 23] ^= 1;                                   // the quoted packet's port
   CHECK_EQ(evaluator.arrive(error, trusting).fate(), Fate::Drop);
+}
+
+std::string fates(const Outcomes& outcomes) {
+  std::string all;
+  for (const Journey& way : outcomes.ways) {
+    all += (all.empty() ? "" : " ") + std::string(name_of(way.fate()));
+  }
+  return all;
+}
+
+TEST_CASE("at the tick of a flow's end it may be there or not") {
+  const PacketFields answer = fields(17, 5353);
+  Talk talk;
+  const auto at = [&](std::uint64_t now_ns) {
+    return fates(talk.evaluator.outcomes(arriving(answer), Direction::Arrive,
+                                         {.keep_state = true, .now_ns = now_ns}));
+  };
+  CHECK_EQ(talk.out(reversed(answer)), Fate::Accept);
+  const std::uint64_t end = 30 * kSecond;  // of a flow without answers
+  CHECK_EQ(at(end - kSecond), "accept");
+  CHECK_EQ(at(end - 1'000'000), "accept drop");
+  CHECK_EQ(at(end + 1'000'000), "accept drop");
+  CHECK_EQ(at(end + kSecond), "drop");
+}
+
+TEST_CASE("a full table lets a packet in at an older flow's cost, or drops it") {
+  const Ruleset rules = input_rules({rule({load_ct(CtKey::State), accept()})});
+  Host on = host();
+  on.conntrack.max = 2;
+  Evaluator evaluator(rules, on);
+  const auto ask = [&](std::uint16_t port, std::uint64_t now_ns) {
+    return evaluator.next(arriving(fields(17, port)), Direction::Arrive, {.now_ns = now_ns});
+  };
+  CHECK_EQ(fates(ask(1, 0)), "accept");
+  CHECK_EQ(fates(ask(2, 0)), "accept");
+  CHECK_EQ(fates(ask(1, 0)), "accept");
+  const Outcomes full = ask(3, 0);
+  REQUIRE_EQ(fates(full), "accept stack");
+  CHECK_EQ(full.ways[1].hooks.back().hook, Hook::Prerouting);
+  // What is over is not in its way.
+  CHECK_EQ(fates(ask(4, 40 * kSecond)), "accept");
+}
+
+TEST_CASE("a flow may be one that an earlier flow's helper expects") {
+  constexpr std::uint32_t kHelper = 3;
+  auto rules = input_rules(
+      {rule(then(destination_port_is(6, 21), ObjectRef{kHelper, "ftp"})),
+       rule(then(destination_port_is(6, 21), accept())),
+       rule({load_ct(CtKey::State), is(Value::host_u32(ct_state::kRelated)), accept()})});
+  Object helper;
+  helper.name = "ftp";
+  helper.type = kHelper;
+  helper.body = CtHelper{"ftp-standard", 2, 6};
+  rules.tables[0].objects = {helper};
+  const Host on = host();
+  Evaluator evaluator(rules, on);
+  const auto ask = [&](std::uint16_t port) {
+    return evaluator.next(arriving(fields(6, port)), Direction::Arrive);
+  };
+  CHECK_EQ(fates(ask(50'000)), "drop");
+  CHECK_EQ(fates(ask(21)), "accept");
+  const Outcomes data = ask(50'000);
+  REQUIRE_EQ(fates(data), "drop accept");
+  CHECK_EQ(data.ways[1].conditions.at(0).is, "yes");
 }
 
 }  // namespace

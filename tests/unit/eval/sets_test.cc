@@ -119,6 +119,7 @@ TEST_CASE("a verdict map's miss breaks the rule, its hit ends it") {
   CHECK_EQ(fate_of(rules, arriving(fields(6, 90))), Fate::Undecided);
 }
 
+// A capture's clock is the calendar's, and what is left of an element is left at its first packet.
 TEST_CASE("an element that has expired is not there") {
   Set set = exact_set("s", {{DataType::InetService, 2}}, {{0, 22}});
   set.has_timeout = true;
@@ -128,8 +129,15 @@ TEST_CASE("an element that has expired is not there") {
   const Host on = host();
   Evaluator evaluator(rules, on);
   const Packet packet = arriving(fields(6, 22));
-  CHECK_EQ(evaluator.arrive(packet, {.now_ns = 4'999'000'000}).fate(), Fate::Accept);
-  CHECK_EQ(evaluator.arrive(packet, {.now_ns = 5'000'000'000}).fate(), Fate::Drop);
+  constexpr std::uint64_t kBegin = 1'700'000'000'000'000'000;
+  const auto fate = [&](std::uint64_t after_ns) {
+    return evaluator.arrive(packet, {.keep_state = true, .now_ns = kBegin + after_ns}).fate();
+  };
+  CHECK_EQ(fate(0), Fate::Accept);
+  CHECK_EQ(fate(4'999'000'000), Fate::Accept);
+  CHECK_EQ(fate(5'000'000'000), Fate::Drop);
+  evaluator.reset();
+  CHECK_EQ(fate(6'000'000'000), Fate::Accept);
 }
 
 TEST_CASE("a set that the decoder could not read makes what asks it undecided") {
