@@ -85,6 +85,9 @@ Result<Confirmation> confirm(const std::string& state_directory);
 // To the state before what waits for its confirmation; else to an older generation, which boot then
 // loads, too: `to`, or the one before the current. An error of kind Refused where there is none.
 Result<RolledBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to);
+// Only what waits and whose time is over: std::nullopt where there is none. For systemd's timer,
+// should the process that waits be dead.
+Result<std::optional<RolledBack>> rollback_expired(const std::string& state_directory);
 
 // For boot: what was confirmed last comes into force, as it was compiled then. An error where it
 // cannot be read.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/notice.h"
 #include "apply/state_directory.h"
 #include "apply/watch.h"
 
@@ -92,6 +93,32 @@ Result<RolledBack> rollback(const std::string& state_directory, std::optional<st
   Result<netlink::Connection> kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(std::move(kernel).error());
   return restore(*state, *kernel, from, *former, "by rolewall rollback");
+}
+
+Result<std::optional<RolledBack>> rollback_expired(const std::string& state_directory) {
+  const auto over = [&]() -> Result<std::optional<Pending>> {
+    Result<std::optional<Pending>> pending = waiting(state_directory);
+    if (pending && *pending && (*pending)->deadline_ns > boot_clock_ns()) return std::nullopt;
+    return pending;
+  };
+  // Before the lock, which would make a directory.
+  auto pending = over();
+  if (!pending) return std::unexpected(std::move(pending).error());
+  if (!*pending) return std::nullopt;
+  Result<StateDirectory> state = StateDirectory::open(state_directory);
+  if (!state) return std::unexpected(std::move(state).error());
+  pending = over();
+  if (!pending) return std::unexpected(std::move(pending).error());
+  if (!*pending) return std::nullopt;
+  const auto former = read_optional(state->path(), (*pending)->former);
+  if (!former) return std::unexpected(former.error());
+  Result<netlink::Connection> kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  auto done = restore(*state, *kernel, (*pending)->generation, *former,
+                      "not confirmed by " + (*pending)->deadline);
+  if (!done) return std::unexpected(std::move(done).error());
+  give_notice(in_words(*done), own_terminal());
+  return std::move(*done);
 }
 
 Result<History> history(const std::string& state_directory) {

@@ -19,6 +19,7 @@
 #include "apply/bans.h"
 #include "apply/commit.h"
 #include "apply/notice.h"
+#include "apply/systemd.h"
 
 namespace rolewall::apply {
 namespace {
@@ -35,12 +36,6 @@ bool still_waits(const std::string& directory, const Pending& pending) {
   const auto now = read_pending(directory);
   // What cannot be read is no confirmation.
   return !now || (*now && (*now)->token == pending.token);
-}
-
-std::string in_words(const RolledBack& done) {
-  const std::string to = done.to ? fmt::format("generation {} is in force again", *done.to)
-                                 : std::string("the table is gone, as before the first apply");
-  return fmt::format("generation {} was rolled back ({}): {}", done.generation, done.why, to);
 }
 
 class Watcher {
@@ -61,6 +56,8 @@ class Watcher {
     at.it_value.tv_nsec = static_cast<long>(pending_.deadline_ns % kSecond);
     return ::timerfd_settime(timer_, TFD_TIMER_ABSTIME, &at, nullptr) == 0;
   }
+
+  const std::string& token() const { return pending_.token; }
 
   void run() {
     constexpr int kLookMs = 500;
@@ -143,7 +140,10 @@ void let_go_of_everything(int kept) {
   const pid_t self = watcher.set_timer() ? ::getpid() : 0;
   const ssize_t told = ::write(to_parent, &self, sizeof self);
   ::close(to_parent);
-  if (told == sizeof self && self != 0) watcher.run();
+  if (told == sizeof self && self != 0) {
+    watcher.run();
+    if (systemd_runs_here()) stop_timer(watcher.token());
+  }
   ::_exit(0);
 }
 
@@ -205,9 +205,23 @@ Result<Pending> arm(StateDirectory& state, std::uint32_t generation,
     TRY(disarm(state));
     return std::unexpected(watcher.error());
   }
+  if (systemd_runs_here()) {
+    constexpr std::chrono::seconds kLater{3};  // the process comes first
+    const auto guarded = guard_by_systemd(*watcher, pending.token, within + kLater, state.path());
+    if (!guarded) {
+      TRY(disarm(state));
+      return std::unexpected(guarded.error());
+    }
+  }
   pending.watcher = *watcher;
   TRY(state.write(kPendingFile, to_json(pending)));
   return pending;
+}
+
+std::string in_words(const RolledBack& done) {
+  const std::string to = done.to ? fmt::format("generation {} is in force again", *done.to)
+                                 : std::string("the table is gone, as before the first apply");
+  return fmt::format("generation {} was rolled back ({}): {}", done.generation, done.why, to);
 }
 
 Result<void> disarm(StateDirectory& state) {

@@ -1,4 +1,5 @@
 // The armed rollback: a process of its own, which survives the terminal, the session and the tool.
+// Where systemd runs the machine it is a unit too (systemd.h).
 #pragma once
 
 #include <chrono>
@@ -17,6 +18,9 @@ namespace rolewall::apply {
 // missing program keeps it from its work.
 Result<Pending> arm(StateDirectory& state, std::uint32_t generation,
                     const std::optional<Generation>& former, std::chrono::seconds within);
+
+// For people.
+std::string in_words(const RolledBack& done);
 
 // The process ends by itself once it sees that nothing waits.
 Result<void> disarm(StateDirectory& state);

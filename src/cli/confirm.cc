@@ -23,6 +23,7 @@ struct ConfirmOptions {
 struct RollbackOptions {
   std::string state_directory{apply::kDefaultStateDirectory};
   std::optional<std::uint32_t> to;
+  bool expired = false;
 };
 
 struct HistoryOptions {
@@ -47,7 +48,15 @@ int confirm(const ConfirmOptions& options) {
   return kSystem;
 }
 
+int roll_back_expired(const RollbackOptions& options) {
+  const auto done = apply::rollback_expired(options.state_directory);
+  if (!done) return report(done.error());
+  out().line(*done ? "rolled back what was not confirmed in time" : "nothing to roll back");
+  return kDone;
+}
+
 int rollback(const RollbackOptions& options) {
+  if (options.expired) return roll_back_expired(options);
   const auto done = apply::rollback(options.state_directory, options.to);
   if (!done) return report(done.error());
   out().line(done->to ? fmt::format("rolled back: generation {} is in force again, after a reboot "
@@ -118,7 +127,10 @@ void add_rollback(Program& program) {
       "\n"
       "Bans and openings that were made since stay.");
   auto options = std::make_shared<RollbackOptions>();
-  verb.add_option("--to", options->to, "to this generation")->type_name("N");
+  CLI::Option* to = verb.add_option("--to", options->to, "to this generation")->type_name("N");
+  verb.add_flag("--expired", options->expired,
+                "only what was not confirmed in time; for the timer of `apply --confirm`")
+      ->excludes(to);
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, rollback);
 }

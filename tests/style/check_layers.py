@@ -33,8 +33,9 @@ EXTERNAL = {
     "nlohmann/": {"print", "apply", "cli"},
     "CLI/": {"cli"},
     "pcap": {"eval"},
+    "systemd/": {"apply"},
 }
-ONE_FILE = {"toml++/"}
+ONE_FILE = {"toml++/", "systemd/"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
