@@ -18,6 +18,7 @@
 #include "apply/guard.h"
 #include "apply/pending.h"
 #include "apply/state_directory.h"
+#include "apply/survey.h"
 #include "apply/words.h"
 #include "base/error.h"
 #include "netlink/netlink.h"
@@ -125,9 +126,11 @@ struct Status {
   std::size_t elements = 0;
   std::size_t bans = 0;
   std::size_t openings = 0;
+  Survey survey;  // empty where nothing was asked of the surroundings
 };
 
-Result<Status> status(const std::string& state_directory);
+Result<Status> status(const std::string& state_directory,
+                      const std::optional<Surroundings>& around = std::nullopt);
 
 // Removes our table and `current`, so that boot loads nothing until the next apply. Success where
 // there is nothing to remove; returns whether there was.

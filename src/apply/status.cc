@@ -15,7 +15,8 @@ namespace rolewall::apply {
 using ruleset::Snapshot;
 using ruleset::Table;
 
-Result<Status> status(const std::string& state_directory) {
+Result<Status> status(const std::string& state_directory,
+                      const std::optional<Surroundings>& around) {
   const Result<std::optional<Generation>> current = current_generation(state_directory);
   if (!current) return std::unexpected(current.error());
   const std::optional<Generation>& recorded = *current;
@@ -44,6 +45,13 @@ Result<Status> status(const std::string& state_directory) {
   auto rolled_back = read_rolled_back(state_directory);
   if (!rolled_back) return std::unexpected(std::move(rolled_back).error());
   status.rolled_back = std::move(*rolled_back);
+  if (around) {
+    // Other programs' elements are not needed, and may be a million.
+    const Result<ruleset::Ruleset> all = kernel->dump(false);
+    if (!all) return std::unexpected(all.error());
+    status.survey = survey(*all, live ? &*live : nullptr,
+                           recorded ? recorded->snapshot.sources : ruleset::SourceMap(), *around);
+  }
   const std::string table =
       fmt::format("table {} {}", name_of(ruleset::kOwnFamily), ruleset::kOwnTable);
   if (!recorded) {

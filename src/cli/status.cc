@@ -1,6 +1,11 @@
 // rolewall status: what is in force, and whether it is what was applied. Also `rolewall` alone.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <string_view>
+#include <vector>
 
 #include "apply/apply.h"
 #include "cli/exit_status.h"
@@ -8,6 +13,8 @@
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/state_options.h"
+#include "cli/surroundings.h"
+#include "ruleset/names.h"
 
 namespace rolewall::cli {
 namespace {
@@ -16,6 +23,36 @@ struct Options {
   std::string state_directory{apply::kDefaultStateDirectory};
   std::string format = "text";
 };
+
+const char* word_of(apply::Order order) {
+  return order == apply::Order::Before ? "before" : "after";
+}
+
+const char* word_of(apply::Weight weight) {
+  return weight == apply::Weight::Warning ? "warning" : "note";
+}
+
+Json to_json(const apply::OtherChain& chain) {
+  Json json{{"family", ruleset::name_of(chain.family)},
+            {"table", printable(chain.table)},
+            {"chain", printable(chain.chain)},
+            {"type", ruleset::name_of(chain.base.type)},
+            {"hook", ruleset::name_of(chain.base.hook)},
+            {"priority", chain.base.priority},
+            {"policy", ruleset::name_of(chain.base.policy)},
+            {"order", word_of(chain.order)},
+            {"effects", Json::array()}};
+  for (const std::string& device : chain.base.devices) json["devices"].push_back(device);
+  for (const apply::Effect effect : chain.effects) json["effects"].push_back(code_of(effect));
+  return json;
+}
+
+Json to_json(const apply::Finding& finding) {
+  Json json{
+      {"severity", word_of(finding.weight)}, {"code", finding.code}, {"message", finding.what}};
+  if (!finding.hint.empty()) json["hint"] = finding.hint;
+  return json;
+}
 
 void print_json(const apply::Status& status) {
   Json json{{"version", kJsonVersion}, {"verb", "status"}, {"in_force", status.table_present}};
@@ -41,7 +78,47 @@ void print_json(const apply::Status& status) {
     json["bans"] = status.bans;
     json["openings"] = status.openings;
   }
+  json["other_chains"] = Json::array();
+  for (const auto& chain : status.survey.others) json["other_chains"].push_back(to_json(chain));
+  json["findings"] = Json::array();
+  for (const auto& finding : status.survey.findings) json["findings"].push_back(to_json(finding));
   print(json);
+}
+
+void print_others(const std::vector<apply::OtherChain>& others) {
+  std::size_t widest = 0;
+  std::vector<std::string> names;
+  for (const apply::OtherChain& chain : others) {
+    names.push_back(printable(
+        fmt::format("{} {} {}", ruleset::name_of(chain.family), chain.table, chain.chain)));
+    widest = std::max(widest, names.back().size());
+  }
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    const apply::OtherChain& chain = others[i];
+    std::vector<std::string_view> effects;
+    for (const apply::Effect effect : chain.effects) effects.push_back(words_of(effect));
+    out().line(fmt::format(
+        "{:<10}{:<{}}  {} {} {}, {} ours: {}", i == 0 ? "beside" : "", names[i], widest,
+        ruleset::name_of(chain.base.type), ruleset::name_of(chain.base.hook), chain.base.priority,
+        word_of(chain.order),
+        effects.empty() ? "drops nothing" : fmt::format("{}", fmt::join(effects, ", "))));
+  }
+  if (!others.empty()) {
+    out().line(
+        fmt::format("{:<10}a drop in any chain is final; none of these can admit what ours "
+                    "drops",
+                    ""));
+  }
+}
+
+void print_findings(const std::vector<apply::Finding>& findings) {
+  for (const apply::Finding& finding : findings) {
+    const bool warns = finding.weight == apply::Weight::Warning;
+    out().line(fmt::format(
+        "{}: {} [{}]", out().paint(warns ? Tone::Warning : Tone::Quiet, word_of(finding.weight)),
+        printable(finding.what), finding.code));
+    if (!finding.hint.empty()) out().line("  = " + printable(finding.hint));
+  }
 }
 
 void print_text(const apply::Status& status) {
@@ -76,6 +153,8 @@ void print_text(const apply::Status& status) {
     out().line(
         fmt::format("{}     {}", out().paint(Tone::Warning, "drift"), printable(difference)));
   }
+  print_others(status.survey.others);
+  print_findings(status.survey.findings);
 }
 
 // What runs is not what was applied: changed by another hand, or gone.
@@ -84,7 +163,9 @@ bool drifted(const apply::Status& status) {
 }
 
 int run(const Options& options) {
-  const auto status = apply::status(options.state_directory);
+  const auto around = surroundings();
+  if (!around) return report(around.error());
+  const auto status = apply::status(options.state_directory, *around);
   if (!status) return report(status.error());
   if (options.format == "json") {
     print_json(*status);
@@ -119,10 +200,15 @@ int begin() {
 }
 
 void add_status(Program& program) {
-  CLI::App& verb = program.add_verb(kServerVerbs, "status",
-                                    "what is in force, and whether it is what was applied",
-                                    "  sudo rolewall status\n"
-                                    "  sudo rolewall status --format json");
+  CLI::App& verb = program.add_verb(
+      kServerVerbs, "status", "what is in force, and whether it is what was applied",
+      "  sudo rolewall status\n"
+      "  sudo rolewall status --format json\n"
+      "\n"
+      "Also what bears on it: other programs' chains, settings of the "
+      "kernel that\nundo a policy, rules that expire, who listens "
+      "without a rule and the reverse.\n"
+      "Drift alone makes the exit status 1.");
   auto options = std::make_shared<Options>();
   add_state_option(verb, options->state_directory);
   add_format_option(verb, options->format, {"text", "json"});

@@ -1,5 +1,7 @@
 #include "compile/compile.h"
 
+#include <fmt/format.h>
+
 #include "compile/base_chains.h"
 #include "compile/dispatch.h"
 #include "compile/lower.h"
@@ -28,12 +30,21 @@ ruleset::Host host_of(const policy::Host& host) {
   return result;
 }
 
+// "2026-11-30"
+std::string text_of(const policy::Date& date) {
+  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+}
+
 ruleset::SourceMap source_map(const policy::Policy& policy, const policy::HostPolicy& host) {
   ruleset::SourceMap sources;
   for (const auto* rules : {&host.inbound, &host.outbound, &host.forward, &host.nat}) {
     for (const policy::EffectiveRule& effective : *rules) {
-      const Span& span = effective.rule->span;
-      sources[effective.rule->full_name] = {policy.sources.path(span.file), span.line, span.column};
+      const policy::Rule& rule = *effective.rule;
+      sources[rule.full_name] = {.file = policy.sources.path(rule.span.file),
+                                 .line = rule.span.line,
+                                 .column = rule.span.column,
+                                 .expires = rule.expires ? text_of(*rule.expires) : ""};
     }
   }
   return sources;

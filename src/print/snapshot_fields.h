@@ -578,9 +578,9 @@ struct Fields<Host> {
 
 template <>
 struct Fields<SourceLine> {
-  static constexpr auto kFields =
-      std::make_tuple(required("file", &SourceLine::file), required("line", &SourceLine::line),
-                      required("column", &SourceLine::column));
+  static constexpr auto kFields = std::make_tuple(
+      required("file", &SourceLine::file), required("line", &SourceLine::line),
+      required("column", &SourceLine::column), optional("expires", &SourceLine::expires));
 };
 
 template <>

@@ -15,6 +15,7 @@ struct SourceLine {
   std::string file;
   std::uint32_t line = 0;
   std::uint32_t column = 0;
+  std::string expires{};  // the rule's last day, "2026-11-30"; "" for none
   bool operator==(const SourceLine&) const = default;
 };
 

@@ -1,0 +1,198 @@
+#include "apply/kernel_settings.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
+#include <variant>
+
+namespace rolewall::apply {
+namespace {
+
+using ruleset::Chain;
+using ruleset::Table;
+
+// Whether the chain ends in an accept of what no rule speaks of.
+bool accepts_by_default(const Table& own, std::string_view name) {
+  const Chain* chain = ruleset::find_chain(own, name);
+  if (chain == nullptr || chain->rules.empty() || chain->rules.back().exprs.empty()) return false;
+  const auto* last = std::get_if<ruleset::ImmediateVerdict>(&chain->rules.back().exprs.back());
+  return last != nullptr && last->verdict.code == ruleset::VerdictCode::Accept;
+}
+
+bool has_step(const Table& own, std::string_view chain, std::string_view step) {
+  const Chain* found = ruleset::find_chain(own, chain);
+  return found != nullptr &&
+         std::ranges::find(found->rules, step, &ruleset::Rule::comment) != found->rules.end();
+}
+
+class Settings {
+ public:
+  Settings(const Table& own, const ruleset::Host& machine, const KernelSettings& settings)
+      : own_(own), machine_(machine), settings_(settings) {}
+
+  std::vector<Finding> take() {
+    forwarding();
+    devices();
+    conntrack();
+    bridges();
+    legacy();
+    return std::move(findings_);
+  }
+
+ private:
+  void say(Weight weight, const char* code, std::string what, std::string hint) {
+    findings_.push_back({weight, code, std::move(what), std::move(hint)});
+  }
+
+  void forwarding() {
+    const bool speaks = ruleset::find_chain(own_, "forwarding") != nullptr;
+    if (speaks && !machine_.forwards_ipv4 && !machine_.forwards_ipv6) {
+      say(Weight::Warning, "forwarding-off",
+          "the policy forwards, and the kernel does not: net.ipv4.ip_forward and "
+          "net.ipv6.conf.all.forwarding are 0",
+          "sysctl -w net.ipv4.ip_forward=1 (and for IPv6)");
+    }
+    if (!speaks && (machine_.forwards_ipv4 || machine_.forwards_ipv6)) {
+      const char* which = !machine_.forwards_ipv6   ? "IPv4"
+                          : !machine_.forwards_ipv4 ? "IPv6"
+                                                    : "IPv4 and IPv6";
+      if (accepts_by_default(own_, "forward")) {
+        say(Weight::Warning, "forwarding-on",
+            fmt::format("the kernel forwards {}, and the policy's default lets all of it pass",
+                        which),
+            "sysctl -w net.ipv4.ip_forward=0 (and for IPv6), or [[forward]] rules and a default of "
+            "drop");
+      } else {
+        say(Weight::Note, "forwarding-on",
+            fmt::format("the kernel forwards {}, and the policy says nothing of it: all of it is "
+                        "dropped",
+                        which),
+            "");
+      }
+    }
+  }
+
+  // Devices for which `is_so`, in words; "" for none.
+  std::string where(const std::function<bool(const DeviceSettings&)>& is_so) const {
+    std::vector<std::string> names;
+    for (const DeviceSettings& device : settings_.devices) {
+      if (is_so(device)) names.push_back(device.device);
+    }
+    constexpr std::size_t kMostNamed = 8;
+    const std::size_t more = names.size() > kMostNamed ? names.size() - kMostNamed : 0;
+    names.resize(names.size() - more);
+    return fmt::format("{}{}", fmt::join(names, ", "),
+                       more == 0 ? "" : fmt::format(" and {} more", more));
+  }
+
+  // How `all` counts: include/linux/inetdevice.h (IN_DEV_ANDCONF, IN_DEV_ORCONF, IN_DEV_MAXCONF).
+  void devices() {
+    const DeviceSettings& all = settings_.all;
+    const std::string routed =
+        where([&](const auto& d) { return all.accept_source_route && d.accept_source_route; });
+    if (!routed.empty()) {
+      say(Weight::Warning, "source-route",
+          fmt::format("senders may choose the way of their packets, and of the answers, on {}: "
+                      "accept_source_route is 1",
+                      routed),
+          "sysctl -w net.ipv4.conf.all.accept_source_route=0");
+    }
+    const std::string local =
+        where([&](const auto& d) { return all.route_localnet || d.route_localnet; });
+    if (!local.empty()) {
+      say(Weight::Warning, "route-localnet",
+          fmt::format(
+              "packets to 127.0.0.0/8 are taken from the network on {}: where a rule admits "
+              "the port, programs that listen on the loopback alone are reached",
+              local),
+          "sysctl -w net.ipv4.conf.all.route_localnet=0 and of each device (Docker and kube-proxy "
+          "set it for ports of their own)");
+    }
+    const std::string redirected = where([&](const auto& d) {
+      return machine_.forwards_ipv4 && all.accept_redirects && d.accept_redirects;
+    });
+    if (!redirected.empty()) {
+      say(Weight::Note, "redirects",
+          fmt::format("a neighbour may change this router's routes by ICMP redirects on {}: "
+                      "accept_redirects is 1",
+                      redirected),
+          "sysctl -w net.ipv4.conf.all.accept_redirects=0");
+    }
+    const std::string unchecked =
+        where([&](const auto& d) { return std::max(all.rp_filter, d.rp_filter) == 0; });
+    if (settings_.devices.size() > 1 && !unchecked.empty() &&
+        !has_step(own_, "input", "(spoofed)")) {
+      say(Weight::Note, "forged-sources",
+          fmt::format("nothing refuses forged source addresses on {}: rp_filter is 0, and no "
+                      "interface of the policy says what lies `behind` it",
+                      unchecked),
+          "sysctl -w net.ipv4.conf.all.rp_filter=2, or `behind` in [interfaces]");
+    }
+  }
+
+  void conntrack() {
+    const ruleset::ConntrackSettings& conntrack = machine_.conntrack;
+    constexpr std::uint64_t kFullPercent = 80;
+    if (conntrack.max != 0 &&
+        std::uint64_t{settings_.connections} * 100 >= conntrack.max * kFullPercent) {
+      say(Weight::Warning, "conntrack-full",
+          fmt::format("conntrack holds {} of at most {} connections: at the limit new ones are "
+                      "dropped, whatever the policy says",
+                      settings_.connections, conntrack.max),
+          "sysctl -w net.netfilter.nf_conntrack_max=..., in proportion to the memory");
+    }
+    if (conntrack.tcp_be_liberal) {
+      say(Weight::Note, "tcp-liberal",
+          "packets outside a session's window are not invalid: nf_conntrack_tcp_be_liberal is 1, "
+          "and (invalid) does not drop them",
+          "sysctl -w net.netfilter.nf_conntrack_tcp_be_liberal=0");
+    }
+    // nf_conntrack_proto_tcp.c, tcp_new(): a packet from the middle of a session begins an entry.
+    if (conntrack.tcp_loose && accepts_by_default(own_, "output")) {
+      say(Weight::Note, "tcp-loose",
+          "a session whose entry is gone, cut by a ban say, is taken up again by this host's next "
+          "packet, since the outbound default accepts it and nf_conntrack_tcp_loose is 1",
+          "sysctl -w net.netfilter.nf_conntrack_tcp_loose=0");
+    }
+  }
+
+  void bridges() {
+    const bool bridges = std::ranges::find(machine_.interfaces, "bridge",
+                                           &ruleset::Interface::kind) != machine_.interfaces.end();
+    if (!bridges) return;
+    if (settings_.bridge_asks_ipv4.value_or(false)) {
+      say(Weight::Note, "bridged-frames",
+          "frames between the ports of a bridge are put to our forward chain: "
+          "net.bridge.bridge-nf-call-iptables is 1",
+          "");
+    } else {
+      say(Weight::Note, "bridged-frames",
+          "frames between the ports of a bridge meet no chain of ours", "");
+    }
+  }
+
+  void legacy() {
+    if (settings_.legacy_tables.empty()) return;
+    say(Weight::Warning, "legacy-iptables",
+        fmt::format("iptables-legacy holds the tables {}: their rules cannot be seen here, nor are "
+                    "they in any answer of `eval`; a drop there is final, too",
+                    fmt::join(settings_.legacy_tables, ", ")),
+        "iptables-legacy-save shows them; iptables-nft can hold the same");
+  }
+
+  const Table& own_;
+  const ruleset::Host& machine_;
+  const KernelSettings& settings_;
+  std::vector<Finding> findings_;
+};
+
+}  // namespace
+
+std::vector<Finding> kernel_settings(const Table& own, const ruleset::Host& machine,
+                                     const KernelSettings& settings) {
+  return Settings(own, machine, settings).take();
+}
+
+}  // namespace rolewall::apply

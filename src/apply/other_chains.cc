@@ -1,0 +1,366 @@
+#include "apply/other_chains.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <variant>
+
+#include "base/overloaded.h"
+#include "ruleset/names.h"
+
+namespace rolewall::apply {
+namespace {
+
+using ruleset::BaseChain;
+using ruleset::Chain;
+using ruleset::ChainType;
+using ruleset::Family;
+using ruleset::Hook;
+using ruleset::Rule;
+using ruleset::Table;
+using ruleset::VerdictCode;
+
+constexpr std::uint32_t kTableDormant = 1;  // NFT_TABLE_F_DORMANT
+
+bool is_own(const Table& table) {
+  return table.family == ruleset::kOwnFamily && table.name == ruleset::kOwnTable;
+}
+
+class Reach {
+ public:
+  explicit Reach(const Table& table) : table_(table) {}
+
+  std::vector<Effect> of(const Chain& chain) {
+    if (chain.base && chain.base->policy == VerdictCode::Drop) effects_.insert(Effect::Drops);
+    enter(chain);
+    return {effects_.begin(), effects_.end()};
+  }
+
+ private:
+  void enter(const Chain& chain) {
+    if (!seen_.insert(chain.name).second) return;
+    for (const Rule& rule : chain.rules) {
+      for (const ruleset::Expr& expr : rule.exprs) look_at(expr);
+    }
+  }
+  void enter_any() {
+    for (const Chain& chain : table_.chains) {
+      if (!chain.base) enter(chain);
+    }
+  }
+  void take(const ruleset::Verdict& verdict) {
+    switch (verdict.code) {
+      case VerdictCode::Drop:
+      case VerdictCode::Queue:
+        effects_.insert(Effect::Drops);
+        return;
+      case VerdictCode::Jump:
+      case VerdictCode::Goto:
+        if (const Chain* chain = ruleset::find_chain(table_, verdict.chain)) enter(*chain);
+        return;
+      case VerdictCode::Accept:
+      case VerdictCode::Continue:
+      case VerdictCode::Break:
+      case VerdictCode::Return:
+        return;
+    }
+  }
+  // iptables' targets have no form of their own here: the known ones by their names.
+  void take(const ruleset::Unsupported& expr) {
+    static const std::map<std::string_view, std::optional<Effect>> kTargets{
+        {"DNAT", Effect::TranslatesDestination},
+        {"REDIRECT", Effect::TranslatesDestination},
+        {"NETMAP", Effect::TranslatesDestination},
+        {"SNAT", Effect::TranslatesSource},
+        {"MASQUERADE", Effect::TranslatesSource},
+        {"REJECT", Effect::Drops},
+        {"NFQUEUE", Effect::Drops},
+        {"SYNPROXY", Effect::Drops},
+        {"NOTRACK", Effect::Untracks},
+        {"CT", Effect::Untracks},
+        {"LOG", std::nullopt},
+        {"NFLOG", std::nullopt},
+        {"MARK", std::nullopt},
+        {"CONNMARK", std::nullopt}};
+    if (expr.name == "flow_offload") {
+      effects_.insert(Effect::Offloads);
+      return;
+    }
+    // "iptables' target `DNAT` is not modelled"
+    const std::size_t begin = expr.reason.find('`') + 1;
+    const std::string_view name =
+        std::string_view(expr.reason).substr(begin, expr.reason.find('`', begin) - begin);
+    const auto known = kTargets.find(name);
+    if (expr.name == "target" && known != kTargets.end()) {
+      if (known->second) effects_.insert(*known->second);
+      return;
+    }
+    // A match narrows what its rule does; it does nothing by itself.
+    if (expr.name != "match") effects_.insert(Effect::Unread);
+  }
+  void look_at(const ruleset::Expr& expr) {
+    namespace r = ruleset;
+    const auto nothing = [] {};
+    const auto does = [&](Effect effect) { effects_.insert(effect); };
+    std::visit(
+        Overloaded{
+            [&](const r::ImmediateVerdict& e) { take(e.verdict); },
+            [&](const r::Lookup& e) {
+              if (e.result != r::LookupResult::Verdict) return;
+              const r::Set* set = r::find_set(table_, e.set);
+              if (set != nullptr && set->elements.empty()) {
+                does(Effect::Drops);
+                enter_any();
+              } else if (set != nullptr) {
+                for (const r::Verdict& verdict : set->elements.verdicts) take(verdict);
+                take(set->elements.catch_all_verdict);
+              }
+            },
+            [&](const r::Reject&) { does(Effect::Drops); },
+            [&](const r::Synproxy&) { does(Effect::Drops); },
+            [&](const r::Notrack&) { does(Effect::Untracks); },
+            [&](const r::Nat& e) {
+              does(e.kind == r::NatKind::Source ? Effect::TranslatesSource
+                                                : Effect::TranslatesDestination);
+            },
+            [&](const r::Masquerade&) { does(Effect::TranslatesSource); },
+            [&](const r::Redirect&) { does(Effect::TranslatesDestination); },
+            [&](const r::Fwd&) { does(Effect::Leaves); },
+            [&](const r::Unsupported& e) { take(e); },
+            // The packet still meets every later chain, as another socket's or with a copy gone.
+            [&](const r::Tproxy&) { nothing(); },
+            [&](const r::Dup&) { nothing(); },
+            [&](const r::MetaSet&) { nothing(); },
+            [&](const r::CtSet&) { nothing(); },
+            [&](const r::PayloadWrite&) { nothing(); },
+            [&](const r::ExthdrWrite&) { nothing(); },
+            [&](const r::ExthdrReset&) { nothing(); },
+            [&](const r::Log&) { nothing(); },
+            [&](const r::ObjectRef&) { nothing(); },
+            [&](const r::ObjectLookup&) { nothing(); },
+            [&](const r::Payload&) { nothing(); },
+            [&](const r::Meta&) { nothing(); },
+            [&](const r::Ct&) { nothing(); },
+            [&](const r::Exthdr&) { nothing(); },
+            [&](const r::Fib&) { nothing(); },
+            [&](const r::Rt&) { nothing(); },
+            [&](const r::Socket&) { nothing(); },
+            [&](const r::Osf&) { nothing(); },
+            [&](const r::Numgen&) { nothing(); },
+            [&](const r::JenkinsHash&) { nothing(); },
+            [&](const r::SymmetricHash&) { nothing(); },
+            [&](const r::Tunnel&) { nothing(); },
+            [&](const r::Xfrm&) { nothing(); },
+            [&](const r::Immediate&) { nothing(); },
+            [&](const r::BitwiseMask&) { nothing(); },
+            [&](const r::BitwiseShift&) { nothing(); },
+            [&](const r::BitwiseRegisters&) { nothing(); },
+            [&](const r::Byteorder&) { nothing(); },
+            [&](const r::Cmp&) { nothing(); },
+            [&](const r::Range&) { nothing(); },
+            [&](const r::Counter&) { nothing(); },
+            [&](const r::Limit&) { nothing(); },
+            [&](const r::Connlimit&) { nothing(); },
+            [&](const r::Quota&) { nothing(); },
+            [&](const r::Last&) { nothing(); },
+            [&](const r::Dynset&) { nothing(); },
+        },
+        expr);
+  }
+
+  const Table& table_;
+  std::set<Effect> effects_;
+  std::set<std::string, std::less<>> seen_;
+};
+
+// On input, forward and output ours stand at priority 0; of two that are equal the one registered
+// last is asked first (nf_hook_entries_grow() of net/netfilter/core.c), and tables are listed in
+// that order.
+Order order_of(const BaseChain& base, bool listed_after_ours) {
+  switch (base.hook) {
+    case Hook::Ingress:
+    case Hook::Prerouting:
+      return Order::Before;
+    case Hook::Postrouting:
+    case Hook::Egress:
+      return Order::After;
+    case Hook::Input:
+    case Hook::Forward:
+    case Hook::Output:
+      break;
+  }
+  // The kernel asks NAT chains of input at source NAT's priority, of output at destination NAT's.
+  constexpr std::int32_t kOurs = 0;
+  const bool is_nat = base.type == ChainType::Nat;
+  if (is_nat) return base.hook == Hook::Output ? Order::Before : Order::After;
+  if (base.priority != kOurs) return base.priority < kOurs ? Order::Before : Order::After;
+  return listed_after_ours ? Order::Before : Order::After;
+}
+
+bool sees_ip(Family family) {
+  switch (family) {
+    case Family::Inet:
+    case Family::Ip:
+    case Family::Ip6:
+    case Family::Netdev:
+      return true;
+    case Family::Arp:
+    case Family::Bridge:  // frames between a bridge's ports, which are not for this host's IP
+      return false;
+  }
+  return false;
+}
+
+bool has(const OtherChain& chain, Effect effect) {
+  return std::ranges::find(chain.effects, effect) != chain.effects.end();
+}
+
+std::string name_of(const OtherChain& chain) {
+  return fmt::format("chain {} of table {} {}", chain.chain, ruleset::name_of(chain.family),
+                     chain.table);
+}
+
+// How our table answers what is forwarded and no rule of the policy speaks of.
+enum class Forwarding : std::uint8_t { Absent, Admitted, Ruled, Closed };
+Forwarding forwarding_of(const Table& own) {
+  const Chain* chain = ruleset::find_chain(own, "forward");
+  if (chain == nullptr || !chain->base) return Forwarding::Absent;
+  const auto* last =
+      chain->rules.empty() || chain->rules.back().exprs.empty()
+          ? nullptr
+          : std::get_if<ruleset::ImmediateVerdict>(&chain->rules.back().exprs.back());
+  if (last != nullptr && last->verdict.code == VerdictCode::Accept) return Forwarding::Admitted;
+  return ruleset::find_chain(own, "forwarding") != nullptr ? Forwarding::Ruled : Forwarding::Closed;
+}
+
+Finding published(const OtherChain& chain, const Table& own) {
+  Finding finding{.weight = Weight::Note,
+                  .code = "published-port",
+                  .what = name_of(chain) +
+                          " sends new connections to other addresses or ports, as "
+                          "Docker does for a published one: input is not asked "
+                          "about those that leave this host, forward is",
+                  .hint = ""};
+  switch (forwarding_of(own)) {
+    case Forwarding::Absent:
+      finding.weight = Weight::Warning;
+      finding.hint = "our table has no chain there: nothing of the policy is asked";
+      break;
+    case Forwarding::Admitted:
+      finding.weight = Weight::Warning;
+      finding.hint = "the default there is accept (or the host is in audit mode): all of it passes";
+      break;
+    case Forwarding::Ruled:
+      finding.hint = "the policy's [[forward]] rules and its default decide";
+      break;
+    case Forwarding::Closed:
+      finding.hint =
+          "the policy says nothing of forwarding: what is published is not reached from "
+          "outside ([[forward]] rules would admit it)";
+      break;
+  }
+  return finding;
+}
+
+}  // namespace
+
+std::string_view words_of(Effect effect) {
+  switch (effect) {
+    case Effect::Drops:
+      return "may drop what ours admits";
+    case Effect::TranslatesDestination:
+      return "translates destinations";
+    case Effect::TranslatesSource:
+      return "translates sources";
+    case Effect::Untracks:
+      return "takes packets from conntrack";
+    case Effect::Leaves:
+      return "sends packets past ours";
+    case Effect::Offloads:
+      return "offloads flows";
+    case Effect::Unread:
+      return "has rules that are not understood";
+  }
+  return "";
+}
+
+std::string_view code_of(Effect effect) {
+  switch (effect) {
+    case Effect::Drops:
+      return "drops";
+    case Effect::TranslatesDestination:
+      return "translates-destination";
+    case Effect::TranslatesSource:
+      return "translates-source";
+    case Effect::Untracks:
+      return "untracks";
+    case Effect::Leaves:
+      return "leaves";
+    case Effect::Offloads:
+      return "offloads";
+    case Effect::Unread:
+      return "unread";
+  }
+  return "";
+}
+
+std::vector<OtherChain> other_chains(const ruleset::Ruleset& live) {
+  std::vector<OtherChain> chains;
+  bool after_ours = false;
+  for (const Table& table : live.tables) {
+    if (is_own(table)) after_ours = true;
+    if (is_own(table) || !sees_ip(table.family) || (table.flags & kTableDormant) != 0) continue;
+    for (const Chain& chain : table.chains) {
+      if (!chain.base) continue;
+      chains.push_back({.family = table.family,
+                        .table = table.name,
+                        .chain = chain.name,
+                        .base = *chain.base,
+                        .order = order_of(*chain.base, after_ours),
+                        .effects = Reach(table).of(chain)});
+    }
+  }
+  std::ranges::stable_sort(chains, {}, [](const OtherChain& chain) {
+    return std::pair(chain.base.hook, chain.base.priority);
+  });
+  return chains;
+}
+
+std::vector<Finding> bypasses(const std::vector<OtherChain>& chains, const Table& own) {
+  std::vector<Finding> findings;
+  for (const OtherChain& chain : chains) {
+    const std::string name = name_of(chain);
+    if (has(chain, Effect::TranslatesDestination) && chain.base.hook == Hook::Prerouting) {
+      findings.push_back(published(chain, own));
+    }
+    if (has(chain, Effect::Untracks)) {
+      findings.push_back(
+          {.weight = Weight::Warning,
+           .code = "untracked",
+           .what = name + " takes packets from conntrack: to our table their answers "
+                          "are neither established nor related",
+           .hint = "rules must admit both directions of that traffic by themselves"});
+    }
+    if (has(chain, Effect::Leaves)) {
+      findings.push_back({.weight = Weight::Warning,
+                          .code = "sent-past",
+                          .what = name + " sends packets to another device: no chain of our table "
+                                         "is asked about them",
+                          .hint = ""});
+    }
+    if (has(chain, Effect::Offloads)) {
+      findings.push_back({.weight = Weight::Warning,
+                          .code = "offloaded-flows",
+                          .what = name + " hands flows to a flowtable: their later packets meet no "
+                                         "chain, so that a ban or a changed policy reaches them "
+                                         "only when they end",
+                          .hint = ""});
+    }
+  }
+  return findings;
+}
+
+}  // namespace rolewall::apply

@@ -1,0 +1,81 @@
+#include "apply/survey.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+#include <string_view>
+
+namespace rolewall::apply {
+namespace {
+
+// "2026-11-30", as compile/ wrote it.
+std::optional<std::chrono::sys_days> day_of(std::string_view text) {
+  using namespace std::chrono;
+  int y = 0;
+  unsigned m = 0;
+  unsigned d = 0;
+  const auto number = [&](std::size_t from, std::size_t size, auto& value) {
+    if (text.size() < from + size) return false;
+    const char* begin = text.data() + from;
+    return std::from_chars(begin, begin + size, value).ptr == begin + size;
+  };
+  if (!number(0, 4, y) || !number(5, 2, m) || !number(8, 2, d)) return std::nullopt;
+  const year_month_day date{year{y}, month{m}, day{d}};
+  return date.ok() ? std::optional(sys_days{date}) : std::nullopt;
+}
+
+bool translates(const std::vector<OtherChain>& others, const ruleset::Table& own) {
+  const auto by_other = [](const OtherChain& chain) {
+    return std::ranges::find(chain.effects, Effect::TranslatesDestination) != chain.effects.end();
+  };
+  const auto by_own = [](const ruleset::Chain& chain) {
+    return chain.base && chain.base->type == ruleset::ChainType::Nat;
+  };
+  return std::ranges::any_of(others, by_other) || std::ranges::any_of(own.chains, by_own);
+}
+
+void append(std::vector<Finding>& all, std::vector<Finding> some) {
+  all.insert(all.end(), some.begin(), some.end());
+}
+
+}  // namespace
+
+std::vector<Finding> expiring(const ruleset::SourceMap& sources, std::chrono::sys_days today) {
+  constexpr std::chrono::days kSoon{30};
+  std::vector<Finding> findings;
+  for (const auto& [rule, line] : sources) {
+    const auto last = day_of(line.expires);
+    if (!last || *last - today > kSoon) continue;
+    const auto left = (*last - today).count();
+    if (left < 0) {
+      findings.push_back({Weight::Warning, "expired-rule",
+                          fmt::format("{} expired on {}, and is still in force ({}:{})", rule,
+                                      line.expires, line.file, line.line),
+                          "the next apply leaves it out"});
+    } else {
+      findings.push_back({Weight::Note, "expiring-rule",
+                          fmt::format("{} expires on {}, in {} day{} ({}:{})", rule, line.expires,
+                                      left, left == 1 ? "" : "s", line.file, line.line),
+                          ""});
+    }
+  }
+  return findings;
+}
+
+Survey survey(const ruleset::Ruleset& live, const ruleset::Table* own,
+              const ruleset::SourceMap& sources, const Surroundings& around) {
+  Survey survey;
+  survey.others = other_chains(live);
+  if (own == nullptr) return survey;
+  std::vector<Finding>& findings = survey.findings;
+  append(findings, bypasses(survey.others, *own));
+  append(findings, kernel_settings(*own, around.machine, around.kernel));
+  append(findings, expiring(sources, around.today));
+  append(findings, listening(*own, around.listening, translates(survey.others, *own)));
+  std::ranges::stable_sort(findings, std::ranges::greater(), &Finding::weight);
+  return survey;
+}
+
+}  // namespace rolewall::apply
