@@ -106,6 +106,27 @@ expect_err "generation 99 is not kept"
 apply --confirm soon
 expect_status 2
 
+# The process that waits is killed: what systemd's timer runs then goes back, and only then.
+apply --confirm 2s
+expect_status 0
+rolewall rollback --expired --state-dir "$state"
+expect_status 0
+expect_out "nothing to roll back"
+kill -KILL "$(sed -n 's/.*"watcher": \([0-9]*\).*/\1/p' "$state/pending.json")"
+sleep 3
+[ "$(table)" != "$first" ] || complain "it was rolled back though nobody waits"
+rolewall rollback --expired --state-dir "$state"
+expect_status 0
+expect_out "not confirmed in time"
+[ "$(table)" = "$first" ] || complain "not the table before"
+rolewall rollback --expired --state-dir "$state"
+expect_out "nothing to roll back"
+rolewall rollback --expired --to 2 --state-dir "$state"
+expect_status 2
+rolewall rollback --expired --state-dir "$scratch/none"
+expect_status 0
+[ ! -e "$scratch/none" ] || complain "a directory was made"
+
 # A full disk: refused, and nothing is changed.
 cat >"$scratch/full.sh" <<T
 mount -t tmpfs -o size=1m none "$scratch/small" && cp -r "$state/." "$scratch/small/"
