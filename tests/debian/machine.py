@@ -23,7 +23,7 @@ exec 3<>/dev/ttyS1
 while read -r number command <&3; do
   base64 -d <<<"$command" >/run/trial-command
   HOME=/root timeout 600 bash /run/trial-command >/run/trial-answer 2>&1 </dev/null 3>&-
-  echo "$number $? $(base64 -w0 /run/trial-answer)" >&3
+  echo "answer $number $? $(base64 -w0 /run/trial-answer)" >&3
 done
 """
 
@@ -115,11 +115,10 @@ class Machine:
                     raise SystemExit(f"the machine hung up: {self.log}")
                 self.unread += part
             answer, _, self.unread = self.unread.partition(b"\n")
-            number, _, rest = answer.decode().partition(" ")
-            # What was asked before it listened may be answered late.
-            if number == str(self.asked):
-                status, _, text = rest.partition(" ")
-                return int(status), base64.b64decode(text).decode(errors="replace")
+            # What was asked before the agent listened is echoed, or answered late.
+            words = answer.decode(errors="replace").split()
+            if words[:2] == ["answer", str(self.asked)]:
+                return int(words[2]), base64.b64decode("".join(words[3:])).decode(errors="replace")
 
     def stop(self, crash: bool = False) -> None:
         """Shut down in order; or the power goes."""
@@ -127,13 +126,17 @@ class Machine:
             return
         if crash:
             self.run("sync")
-            self.process.kill()
         else:
             self.line.sendall(b"0 %s\n" % base64.b64encode(b"systemctl poweroff"))
-        try:
-            self.process.wait(120)
-        except subprocess.TimeoutExpired:
+            try:
+                self.process.wait(120)
+            except subprocess.TimeoutExpired:
+                pass
+        self.kill()
+
+    def kill(self) -> None:
+        if self.process and self.line:
             self.process.kill()
             self.process.wait()
-        self.line.close()
+            self.line.close()
         self.process, self.line = None, None
