@@ -22,7 +22,8 @@ using ruleset::Table;
 Known known(const std::optional<Generation>& recorded) {
   if (!recorded || !same_world(recorded->applied, applied_now("", 0))) return {};
   const Result<const Table*> table = own_table(recorded->snapshot);
-  return table ? Known{recorded->applied.kernel_generation, *table} : Known{};
+  if (!table) return {};
+  return {recorded->applied.kernel_generation, *table, recorded->applied.large_sets};
 }
 
 // Whether the kernel is known to hold `wanted` without reading it.
@@ -58,13 +59,19 @@ class Apply {
     if (!current) return std::unexpected(std::move(current).error());
     before_ = std::move(*current);
     TRY(look_for_pending());
-    const Known there = known(before_);
+    Known there = options_.reading == Reading::Everything ? Known{} : known(before_);
+    if (const Seen* seen = options_.seen.get()) {
+      const Result<std::uint32_t> generation = kernel_.generation();
+      if (!generation) return std::unexpected(generation.error());
+      if (*generation == seen->kernel_generation) there = {*generation, &seen->table};
+    }
     Result<bool> same = untouched(kernel_, there, wanted_);
     if (!same) return std::unexpected(std::move(same).error());
     Committed committed;
     if (*same) {
       committed.plan = nothing_to_do(wanted_);
       committed.kernel_generation = before_->applied.kernel_generation;
+      committed.large_sets = before_->applied.large_sets;
       committed.size = size_of(wanted_);
     } else {
       Result<Committed> sent = commit(
@@ -83,7 +90,7 @@ class Apply {
                   .elements = committed.size.elements,
                   .pending = pending_,
                   .overridden = losses_};
-    if (auto recorded = record(report, committed.kernel_generation); !recorded) {
+    if (auto recorded = record(report, committed); !recorded) {
       Error error = std::move(recorded).error();
       error.message = fmt::format("the table is in force, but not recorded: {}", error.message);
       return std::unexpected(std::move(error));
@@ -189,14 +196,15 @@ class Apply {
     return {};
   }
 
-  Result<void> record(Report& report, std::uint32_t kernel_generation) {
+  Result<void> record(Report& report, const Committed& committed) {
+    const std::uint32_t kernel_generation = committed.kernel_generation;
     if (!prepared_) {
       // A policy that was only written differently changes no rule and still the lines they come
       // from.
       Applied applied = now(kernel_generation);
       const bool known =
           before_ && before_->snapshot == snapshot_ && same_world(before_->applied, applied);
-      if (known) return note_unchanged(report, kernel_generation);
+      if (known) return note_unchanged(report, committed);
       applied.changes = "no rule: what they come from";
       const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied);
       if (!generation) return std::unexpected(generation.error());
@@ -207,17 +215,19 @@ class Apply {
     TRY(state_.make_current(prepared_->generation));
     TRY(state_.remove(kRolledBackFile));
     if (!waits()) TRY(settle(prepared_->generation));
+    prepared_->large_sets = committed.large_sets;
     return state_.note_kernel_generation(*prepared_, kernel_generation);
   }
 
-  Result<void> note_unchanged(Report& report, std::uint32_t kernel_generation) {
+  Result<void> note_unchanged(Report& report, const Committed& committed) {
     report.generation = before_->applied.generation;
     if (!waits()) TRY(settle(report.generation));
     Applied applied = before_->applied;
     if (options_.guard) applied.management = options_.guard->management;
-    applied.kernel_generation = kernel_generation;
+    applied.kernel_generation = committed.kernel_generation;
+    applied.large_sets = committed.large_sets;
     if (applied == before_->applied) return {};
-    return state_.note_kernel_generation(std::move(applied), kernel_generation);
+    return state_.note_kernel_generation(std::move(applied), committed.kernel_generation);
   }
 
   Applied now(std::uint32_t kernel_generation) const {
@@ -248,14 +258,14 @@ class Apply {
 
 }  // namespace
 
-Result<Plan> plan(const Snapshot& snapshot, const std::string& state_directory) {
+Result<Plan> plan(const Snapshot& snapshot, const std::string& state_directory, Reading reading) {
   const Result<const Table*> wanted = own_table(snapshot);
   if (!wanted) return std::unexpected(wanted.error());
   const Result<std::optional<Generation>> recorded = current_generation(state_directory);
   if (!recorded) return std::unexpected(recorded.error());
   Result<netlink::Connection> kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  const Known there = known(*recorded);
+  const Known there = reading == Reading::Everything ? Known{} : known(*recorded);
   const Result<bool> same = untouched(*kernel, there, **wanted);
   if (!same) return std::unexpected(same.error());
   return *same ? nothing_to_do(**wanted) : plan_for(*kernel, **wanted, there);

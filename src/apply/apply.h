@@ -2,14 +2,15 @@
 //
 // The state directory (default /var/lib/rolewall) holds `format` (a number; a newer one than ours
 // is refused), `generations/N/` (written aside and renamed: snapshot.json, which carries the source
-// map, and applied.json: when, by whom, boot id, network namespace, the kernel's generation id),
-// `current` (a link to the generation in force), `boot` (to the one that the next boot loads: the
-// last that was confirmed), `pending.json` and `rolled-back.json` (pending.h), and `lock`.
-// Everything there is written atomically.
+// map, the files of element_files.h, and applied.json: when, by whom, boot id, network namespace,
+// the kernel's generation id), `current` (a link to the generation in force), `boot` (to the one
+// that the next boot loads: the last that was confirmed), `pending.json` and `rolled-back.json`
+// (pending.h), and `lock`. Everything there is written atomically.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -28,6 +29,12 @@ namespace rolewall::apply {
 
 inline constexpr std::string_view kDefaultStateDirectory = "/var/lib/rolewall";
 
+// What was in the kernel when a plan was made.
+struct Seen {
+  std::uint32_t kernel_generation = 0;
+  ruleset::Table table;
+};
+
 // What an apply would change.
 struct Plan {
   bool first = false;           // there is no table of ours yet
@@ -35,13 +42,20 @@ struct Plan {
   std::size_t rules_added = 0;  // the kernel's rules; a changed one is removed and added
   std::size_t rules_removed = 0;
   std::size_t rules_kept = 0;  // with their handles and counters
+  // Absent: no table of ours, or nothing was read.
+  std::shared_ptr<const Seen> seen{};
 
   bool empty() const { return lines.empty(); }
 };
 
-// Reads and changes nothing. Where nobody has touched the kernel's firewall since the last apply,
-// the record is believed and no element is read.
-Result<Plan> plan(const ruleset::Snapshot& snapshot, const std::string& state_directory);
+// Where nobody has touched the kernel's firewall since the last apply, the record is believed and
+// no element is read; where somebody has, it is believed of large sets that look untouched
+// (commit.h).
+enum class Reading : std::uint8_t { WhatMayDiffer, Everything };
+
+// Reads and changes nothing.
+Result<Plan> plan(const ruleset::Snapshot& snapshot, const std::string& state_directory,
+                  Reading reading = Reading::WhatMayDiffer);
 
 struct ApplyOptions {
   // Without a confirmation within this time the former state comes back.
@@ -51,6 +65,10 @@ struct ApplyOptions {
   // Asked before the commit; what would be lost refuses the apply, unless `force`.
   std::optional<GuardFacts> guard{};
   bool force = false;
+  // Of the plan that was shown: its elements are not read again while the kernel's generation
+  // stands.
+  std::shared_ptr<const Seen> seen{};
+  Reading reading = Reading::WhatMayDiffer;
 };
 
 struct Report {

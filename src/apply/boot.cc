@@ -56,6 +56,7 @@ Result<Booted> boot(const std::string& state_directory) {
   const Applied now = applied_now(applied.host, *generation);
   applied.boot_id = now.boot_id;
   applied.network_namespace = now.network_namespace;
+  applied.large_sets = {};
   booted.generation = applied.generation;
   TRY(state->make_current(applied.generation));
   TRY(state->note_kernel_generation(std::move(applied), *generation));

@@ -26,9 +26,15 @@ Result<const ruleset::Table*> own_table(const ruleset::Snapshot& snapshot);
 // What the kernel held at this generation of its own: while that stands, nobody has changed it, and
 // a million elements need not be read to know them. What packets add and time takes away is never
 // known so.
+//
+// At another generation all is read but the elements of large sets: where the table and the set are
+// the very same, by their handles, and hold as many elements, they are believed to be the recorded
+// ones. Whoever took some out of our table and put as many others in goes unseen here; `status`
+// reads everything. Where the kernel refuses a change that was made so, everything is read.
 struct Known {
   std::uint32_t kernel_generation = 0;
   const ruleset::Table* table = nullptr;  // null: nothing is known
+  netlink::TableState large_sets{};
 };
 
 // What an apply of `wanted` would change now.
@@ -38,6 +44,7 @@ Result<Plan> plan_for(netlink::Connection& kernel, const ruleset::Table& wanted,
 struct Committed {
   Plan plan;  // empty: nothing was sent
   std::uint32_t kernel_generation = 0;
+  netlink::TableState large_sets{};  // as they are after it
   Size size;
   std::vector<netlink::Refusal> refusals;  // if any, nothing was changed
 };

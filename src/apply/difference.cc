@@ -139,6 +139,7 @@ class Comparison {
       const Set& set = wanted_.sets[i];
       const Set* there = find_set(live_, set.name);
       if (there == nullptr || remade_.sets.contains(set.name) || filled_at_run_time(set)) continue;
+      if (is_keys_alone(set.elements) && there->elements == set.elements) continue;
       compare_elements(i, normalised(*there).elements, normalised(set).elements,
                        set.interval && set.key.size() > 1);
     }
@@ -160,7 +161,14 @@ class Comparison {
     }
     std::size_t i = 0;
     std::size_t j = 0;
+    const bool keys_alone = is_keys_alone(a) && is_keys_alone(b);
     while (i < a.count() || j < b.count()) {
+      if (keys_alone) {
+        const std::size_t same = equal_rows(a, i, b, j);
+        i += same;
+        j += same;
+        if (i == a.count() && j == b.count()) break;
+      }
       const int order = i == a.count() ? 1 : j == b.count() ? -1 : compare_keys(a, i, b, j);
       if (order == 0 && same_row(a, i, b, j)) {
         ++i;

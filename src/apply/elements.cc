@@ -48,6 +48,37 @@ Set normalised(Set set) {
   return set;
 }
 
+bool is_keys_alone(const Elements& elements) {
+  return !elements.has_catch_all && elements.data.empty() && elements.verdicts.empty() &&
+         elements.objects.empty() && elements.timeouts_ms.empty() &&
+         elements.expirations_ms.empty() && elements.exprs.empty() && elements.comments.empty();
+}
+
+bool is_large(const Set& set) {
+  return set.kind == SetKind::Set && !set.anonymous && !set.has_timeout && !set.dynamic &&
+         set.elements.count() >= kLargeSet && is_keys_alone(set.elements);
+}
+
+std::size_t equal_rows(const Elements& a, std::size_t i, const Elements& b, std::size_t j) {
+  const std::size_t rows = std::min(a.count() - i, b.count() - j);
+  const auto equal_in = [&](const std::vector<std::uint8_t>& x,
+                            const std::vector<std::uint8_t>& y) {
+    const std::span<const std::uint8_t> left{x.data() + i * a.key_size, rows * a.key_size};
+    const std::span<const std::uint8_t> right{y.data() + j * a.key_size, rows * a.key_size};
+    // By blocks: they are equal for the most part.
+    constexpr std::size_t kBlock = 4096;
+    std::size_t same = 0;
+    while (same + kBlock <= left.size() &&
+           std::memcmp(left.data() + same, right.data() + same, kBlock) == 0) {
+      same += kBlock;
+    }
+    while (same < left.size() && left[same] == right[same]) ++same;
+    return same / a.key_size;
+  };
+  const std::size_t same = equal_in(a.keys, b.keys);
+  return a.key_ends.empty() ? same : std::min(same, equal_in(a.key_ends, b.key_ends));
+}
+
 bool same_row(const Elements& a, std::size_t i, const Elements& b, std::size_t j) {
   const auto same = [&](const auto& x, const auto& y) {
     if (x.empty() && y.empty()) return true;

@@ -16,6 +16,19 @@ bool same_declaration(ruleset::Set a, ruleset::Set b);
 // without what the kernel adds on its own.
 ruleset::Set normalised(ruleset::Set set);
 
+// Nothing but keys, or ranges of them, as most sets and all large ones.
+bool is_keys_alone(const ruleset::Elements& elements);
+
+// From so many elements on, where they are keys alone and a policy's, a set is large: it is
+// recorded apart, filled beforehand where one message cannot hold it, and not read where it need
+// not be.
+inline constexpr std::size_t kLargeSet = 4096;
+bool is_large(const ruleset::Set& set);
+
+// How many rows from `i` and `j` on are equal one by one. REQUIRES: is_keys_alone(), of one set.
+std::size_t equal_rows(const ruleset::Elements& a, std::size_t i, const ruleset::Elements& b,
+                       std::size_t j);
+
 // Of normalised elements; rows of equal keys.
 bool same_row(const ruleset::Elements& a, std::size_t i, const ruleset::Elements& b, std::size_t j);
 bool same_catch_all(const ruleset::Elements& a, const ruleset::Elements& b);

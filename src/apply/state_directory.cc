@@ -15,6 +15,7 @@
 #include <thread>
 #include <utility>
 
+#include "apply/element_files.h"
 #include "base/file.h"
 #include "print/print.h"
 
@@ -28,6 +29,8 @@ using Json = nlohmann::json;
 constexpr mode_t kDirectoryMode = 0700;
 constexpr unsigned kFileMode = 0600;
 constexpr std::size_t kMaxSmallFile = 64UL * 1024;
+
+constexpr std::uint32_t kFirstWithElementFiles = 2;
 
 constexpr std::string_view kGenerations = "generations";
 constexpr std::string_view kCurrent = "current";
@@ -90,17 +93,40 @@ Result<void> check_format(const std::string& directory) {
 std::string to_json(const Applied& applied) {
   std::vector<std::string> management;
   for (const net::Prefix& prefix : applied.management) management.push_back(net::format(prefix));
-  const Json json{{"version", kStateFormat},
+  Json sets = Json::array();
+  for (const netlink::SetState& set : applied.large_sets.sets) {
+    sets.push_back({{"set", set.name}, {"handle", set.handle}, {"elements", set.elements}});
+  }
+  const Json json{{"version", applied.format},
                   {"applied_at", applied.at},
                   {"by", applied.by},
                   {"host", applied.host},
                   {"boot_id", applied.boot_id},
                   {"network_namespace", applied.network_namespace},
                   {"kernel_generation", applied.kernel_generation},
+                  {"table_handle", applied.large_sets.handle},
+                  {"large_sets", std::move(sets)},
                   {"changes", applied.changes},
                   {"management", management}};
   // Names of users may hold anything.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+// Absent in records of format 1.
+bool take_large_sets(const Json& json, netlink::TableState& state) {
+  if (!json.contains("large_sets")) return true;
+  try {
+    json.at("table_handle").get_to(state.handle);
+    for (const Json& set : json.at("large_sets")) {
+      netlink::SetState& added = state.sets.emplace_back();
+      set.at("set").get_to(added.name);
+      set.at("handle").get_to(added.handle);
+      set.at("elements").get_to(added.elements);
+    }
+  } catch (const Json::exception&) {
+    return false;
+  }
+  return true;
 }
 
 Result<Applied> applied_from_json(const std::string& path, const std::string& text) {
@@ -126,6 +152,14 @@ Result<Applied> applied_from_json(const std::string& path, const std::string& te
       applied.management.push_back(*prefix);
     }
   }
+  if (!take_large_sets(json, applied.large_sets)) {
+    return fail(ErrorKind::Io, path + ": `large_sets` holds what is no set");
+  }
+  const auto format = json.find("version");
+  if (format == json.end() || !format->is_number_unsigned()) {
+    return fail(ErrorKind::Io, path + ": no `version`");
+  }
+  applied.format = format->get<std::uint32_t>();
   const auto generation = json.find("kernel_generation");
   if (generation != json.end() && generation->is_number_unsigned()) {
     applied.kernel_generation = generation->get<std::uint32_t>();
@@ -280,6 +314,7 @@ Result<Generation> read_generation(const std::string& directory, std::uint32_t g
   }
   Result<Applied> applied = read_applied(directory, generation);
   if (!applied) return std::unexpected(std::move(applied).error());
+  if (applied->format >= kFirstWithElementFiles) TRY(read_elements(path, snapshot->ruleset));
   return Generation{std::move(*applied), std::move(*snapshot)};
 }
 
@@ -328,7 +363,7 @@ Result<StateDirectory> StateDirectory::open(const std::string& directory) {
   TRY(check_format(directory));
   const auto format = read_format(directory);
   if (!format) return std::unexpected(format.error());
-  if (!*format) {
+  if (!*format || **format < kStateFormat) {
     TRY(write_file_atomically(join(directory, "format"), fmt::format("{}\n", kStateFormat),
                               kFileMode));
   }
@@ -354,7 +389,12 @@ Result<std::uint32_t> StateDirectory::prepare(const ruleset::Snapshot& snapshot,
   std::error_code ignored;
   fs::remove_all(aside, ignored);
   TRY(make_directory(aside));
-  TRY(write_file_atomically(join(aside, "snapshot.json"), print::to_json(snapshot), kFileMode));
+  const auto former = linked(path_, kCurrent);
+  const std::string former_path =
+      former && *former ? join(path_, fmt::format("{}/{}", kGenerations, **former)) : "";
+  ruleset::Snapshot small = snapshot;
+  TRY(write_elements(aside, former_path, small.ruleset));
+  TRY(write_file_atomically(join(aside, "snapshot.json"), print::to_json(small), kFileMode));
   TRY(write_file_atomically(join(aside, "applied.json"), to_json(applied), kFileMode));
   if (std::rename(aside.c_str(), final_path.c_str()) != 0) return io_error(final_path, errno);
   TRY(sync_directory(join(path_, kGenerations)));

@@ -9,12 +9,14 @@
 #include <vector>
 
 #include "base/error.h"
+#include "netlink/netlink.h"
 #include "ruleset/snapshot.h"
 
 namespace rolewall::apply {
 
-// The form of the directory that this version writes. A newer one is refused.
-inline constexpr std::uint32_t kStateFormat = 1;
+// The form of the directory that this version writes. A newer one is refused. Since 2, large sets'
+// elements lie beside the snapshot (element_files.h); generations of 1 are read as they are.
+inline constexpr std::uint32_t kStateFormat = 2;
 // Older generations are removed, so that the directory does not grow for ever.
 inline constexpr std::size_t kKeptGenerations = 20;
 inline constexpr std::size_t kMaxSnapshotSize = std::size_t{1} << 30;
@@ -22,12 +24,15 @@ inline constexpr std::size_t kMaxSnapshotSize = std::size_t{1} << 30;
 // applied.json.
 struct Applied {
   std::uint32_t generation = 0;  // the directory's name
-  std::string at;                // RFC 3339, UTC
-  std::string by;                // "root", or "root (sudo alice)"
+  std::uint32_t format = kStateFormat;
+  std::string at;  // RFC 3339, UTC
+  std::string by;  // "root", or "root (sudo alice)"
   std::string host;
   std::string boot_id;
   std::string network_namespace;
   std::uint32_t kernel_generation = 0;
+  // The table and its large sets as the kernel kept them then.
+  netlink::TableState large_sets{};
   std::string changes;                  // in a line, for the history
   std::vector<net::Prefix> management;  // whom a ban must not hit
   bool operator==(const Applied&) const = default;

@@ -259,7 +259,9 @@ Result<RolledBack> restore(StateDirectory& state, netlink::Connection& kernel,
     if (former) {
       TRY(state.make_current(*done.to));
       TRY(state.make_boot(*done.to));
-      TRY(state.note_kernel_generation(former->applied, *kernel_generation));
+      Applied applied = former->applied;
+      applied.large_sets = {};
+      TRY(state.note_kernel_generation(std::move(applied), *kernel_generation));
     } else {
       TRY(state.forget_current());
     }

@@ -39,6 +39,7 @@ struct Options {
   bool no_confirm = false;
   bool yes = false;
   bool force = false;
+  bool read_all = false;
   bool sandbox = false;
   bool print = false;
 };
@@ -218,8 +219,10 @@ int run(const Options& options) {
   if (!facts) return report(facts.error());
   how->guard = std::move(*facts);
   how->force = options.force;
-  const auto plan = apply::plan(snapshot, options.state_directory);
+  how->reading = reading(options.read_all);
+  const auto plan = apply::plan(snapshot, options.state_directory, how->reading);
   if (!plan) return report(plan.error());
+  how->seen = plan->seen;
   if (!plan->empty()) {
     if (!plan->first) render(out(), *plan, snapshot.sources);
     out().line(fmt::format("plan: {}", summary(*plan)));
@@ -259,6 +262,7 @@ void add_apply(Program& program) {
   verb.add_flag("--no-confirm", options->no_confirm, "in force for good, over ssh too")
       ->excludes(confirm);
   verb.add_flag("--force", options->force, "though tests fail or somebody would be shut out");
+  add_read_all_option(verb, options->read_all);
   verb.add_flag("-y,--yes", options->yes, "do not ask");
   verb.add_flag("--sandbox", options->sandbox, "in a throwaway namespace; no root needed");
   verb.add_flag("--print", options->print, "then print the kernel's table, as nft text");

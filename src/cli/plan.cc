@@ -22,6 +22,7 @@ struct Options {
   std::string state_directory{apply::kDefaultStateDirectory};
   std::string format = "text";
   bool exit_code = false;
+  bool read_all = false;
 };
 
 int run(const Options& options) {
@@ -31,7 +32,7 @@ int run(const Options& options) {
   const auto host = choose_host(site->policy, options.host);
   if (!host) return report(host.error());
   const ruleset::Snapshot snapshot = compile::compile(site->policy, *host, {site->date, true});
-  const auto plan = apply::plan(snapshot, options.state_directory);
+  const auto plan = apply::plan(snapshot, options.state_directory, reading(options.read_all));
   if (!plan) return report(plan.error());
   if (options.format == "json") {
     Json json{{"version", kJsonVersion}, {"verb", "plan"}, {"host", snapshot.host.name}};
@@ -58,6 +59,7 @@ void add_plan(Program& program) {
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
+  add_read_all_option(verb, options->read_all);
   verb.add_flag("--exit-code", options->exit_code, "end with 1 where there are changes");
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);

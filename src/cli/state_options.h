@@ -14,4 +14,12 @@ inline void add_state_option(CLI::App& verb, std::string& directory) {
       ->capture_default_str();
 }
 
+inline void add_read_all_option(CLI::App& verb, bool& read_all) {
+  verb.add_flag("--read-all", read_all,
+                "read every element back, of long lists too, and believe no record");
+}
+inline apply::Reading reading(bool read_all) {
+  return read_all ? apply::Reading::Everything : apply::Reading::WhatMayDiffer;
+}
+
 }  // namespace rolewall::cli

@@ -13,6 +13,19 @@ using match::IpVersion;
 // few levels of a small tree.
 constexpr std::size_t kSplitSingles = 256;
 
+// From here on a hash set is told how many elements to make room for: the kernel then takes a table
+// of that size instead of one that grows and is hashed again and again while it is filled, which
+// takes three times as long (nft_set_hash.c).
+constexpr std::size_t kSized = 4096;
+
+// Of the sizes that fill a power of two of buckets (nft_hash_buckets()), the least with an eighth
+// to spare: a list may grow by that before its set is made again.
+std::uint32_t room_for(std::size_t count) {
+  std::size_t room = 3;
+  while (room < count + count / 8) room *= 2;
+  return static_cast<std::uint32_t>(room);
+}
+
 template <class Ip>
 struct Parts {
   std::vector<net::Interval<Ip>> singles;
@@ -24,16 +37,16 @@ ruleset::Set address_set(std::string name, const std::vector<net::Interval<Ip>>&
                          bool ranges) {
   auto set = make_set(std::move(name), {net::is_ipv4(net::Address(Ip{})) ? kIpv4Key : kIpv6Key});
   set.interval = ranges;
+  if (!ranges && intervals.size() >= kSized) set.size = room_for(intervals.size());
   auto& elements = set.elements;
-  elements.keys.reserve(intervals.size() * elements.key_size);
-  if (ranges) elements.key_ends.reserve(intervals.size() * elements.key_size);
-  for (const auto& interval : intervals) {
-    const auto first = net::to_bytes(interval.first);
-    elements.keys.insert(elements.keys.end(), first.begin(), first.end());
-    if (!ranges) continue;
-    const auto last = net::to_bytes(interval.last);
-    elements.key_ends.insert(elements.key_ends.end(), last.begin(), last.end());
-  }
+  const auto write = [&](std::vector<std::uint8_t>& column, auto which) {
+    column.resize(intervals.size() * elements.key_size);
+    auto at = column.begin();
+    for (const auto& interval : intervals)
+      at = std::ranges::copy(net::to_bytes(interval.*which), at).out;
+  };
+  write(elements.keys, &net::Interval<Ip>::first);
+  if (ranges) write(elements.key_ends, &net::Interval<Ip>::last);
   return set;
 }
 

@@ -1,6 +1,6 @@
 // Finding a key in a set's elements, which stay where they are: the index beside them is one flat
-// array. Exact keys are hashed, intervals searched by halving; ranges of a concatenation are looked
-// at one after the other, as no such set grows large.
+// array. Exact keys are hashed, intervals and many sorted keys searched by halving; ranges of a
+// concatenation are looked at one after the other, as no such set grows large.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +23,7 @@ class SetIndex {
  private:
   enum class Method : std::uint8_t { Hash, Halving, Scan };
 
+  bool is_sorted() const;
   void build_hash();
   void build_order();
   bool scan_matches(std::uint32_t element, const std::uint8_t* key) const;

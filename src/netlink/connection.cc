@@ -28,6 +28,8 @@ constexpr int kLeastAttempts = 3;
 constexpr std::chrono::milliseconds kFirstPause{1};
 constexpr std::chrono::milliseconds kLongestPause{64};
 
+constexpr std::uint16_t kSetCount = 20;  // NFTA_SET_COUNT of kernel 6.16
+
 constexpr std::uint16_t message_type(int message) {
   return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
 }
@@ -35,7 +37,8 @@ constexpr std::uint16_t message_type(int message) {
 // Which tables to read.
 struct Scope {
   std::uint8_t family = AF_UNSPEC;
-  std::string table;  // "": all
+  std::string table;               // "": all
+  std::vector<std::string> but{};  // sets whose elements are left out
 };
 
 std::vector<std::uint8_t> request(int message, std::uint16_t flags, const Scope& scope,
@@ -89,7 +92,7 @@ class DumpAttempt {
       TRY(part(NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, &RulesetReader::object));
       TRY(part(NFT_MSG_GETSET, NFTA_SET_TABLE, &RulesetReader::set));
       TRY(part(NFT_MSG_GETRULE, NFTA_RULE_TABLE, &RulesetReader::rule));
-      if (with_elements) TRY(read_elements());
+      if (with_elements) TRY(read_elements(scope.but));
     }
     if (interrupted_) return std::nullopt;
     return reader_.finish();
@@ -110,9 +113,10 @@ class DumpAttempt {
     return {};
   }
 
-  Result<void> read_elements() {
+  Result<void> read_elements(const std::vector<std::string>& but) {
     for (const Table& table : reader_.ruleset().tables) {
       for (const Set& set : table.sets) {
+        if (std::ranges::find(but, set.name) != but.end()) continue;
         TRY(dump(elements_request(table, set), [&](const Answer& answer) {
           return reader_.elements(answer.family, answer.attributes);
         }));
@@ -252,12 +256,42 @@ Result<Ruleset> Connection::dump(bool with_elements) {
 }
 
 Result<std::optional<Table>> Connection::dump_table(Family family, std::string_view name,
-                                                    bool with_elements) {
+                                                    bool with_elements,
+                                                    const std::vector<std::string>& but) {
   Result<Ruleset> ruleset = state_->dump(
-      {.family = static_cast<std::uint8_t>(family), .table = std::string(name)}, with_elements);
+      {.family = static_cast<std::uint8_t>(family), .table = std::string(name), .but = but},
+      with_elements);
   if (!ruleset) return std::unexpected(std::move(ruleset).error());
   if (ruleset->tables.empty()) return std::nullopt;
   return std::move(ruleset->tables.front());
+}
+
+Result<std::optional<TableState>> Connection::table_state(Family family, std::string_view name) {
+  const Scope scope{.family = static_cast<std::uint8_t>(family), .table = std::string(name)};
+  std::optional<TableState> state;
+  const auto each = [&](int message, std::uint16_t table_attribute,
+                        const std::function<void(Attributes&)>& visit) {
+    return state_->socket.dump(request(message, NLM_F_DUMP, scope, table_attribute),
+                               [&](const Answer& answer) -> Result<void> {
+                                 if (!in_scope(scope, answer)) return {};
+                                 Attributes attributes(answer.attributes);
+                                 visit(attributes);
+                                 return {};
+                               });
+  };
+  const auto table = each(NFT_MSG_GETTABLE, 0, [&](Attributes& attributes) {
+    state = TableState{.handle = attributes.be64_or(NFTA_TABLE_HANDLE, 0), .sets = {}};
+  });
+  if (!table) return std::unexpected(table.error());
+  if (!state) return state;
+  const auto sets = each(NFT_MSG_GETSET, NFTA_SET_TABLE, [&](Attributes& attributes) {
+    if (!attributes.has(kSetCount)) return;
+    state->sets.push_back({.name = attributes.text(NFTA_SET_NAME),
+                           .handle = attributes.be64_or(NFTA_SET_HANDLE, 0),
+                           .elements = attributes.be32(kSetCount)});
+  });
+  if (!sets) return std::unexpected(sets.error());
+  return state;
 }
 
 Result<CommitResult> Connection::replace_table(const Table& table,

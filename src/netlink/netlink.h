@@ -33,6 +33,20 @@ struct CommitResult {
   std::uint32_t generation = 0;  // after the commit
 };
 
+// How the kernel keeps a table's sets, without their elements. Another handle is another set,
+// another count has other elements; the same of both is no proof that they are the same.
+struct SetState {
+  std::string name;
+  std::uint64_t handle = 0;
+  std::uint32_t elements = 0;  // as the kernel counts: of a tree's interval both ends
+  bool operator==(const SetState&) const = default;
+};
+struct TableState {
+  std::uint64_t handle = 0;
+  std::vector<SetState> sets;
+  bool operator==(const TableState&) const = default;
+};
+
 class Connection {
  public:
   static Result<Connection> open();
@@ -45,9 +59,14 @@ class Connection {
   // Every table, or one. Read again where the generation changed meanwhile. `with_elements` false
   // leaves sets' elements out.
   Result<ruleset::Ruleset> dump(bool with_elements = true);
-  // std::nullopt where there is no such table.
+  // std::nullopt where there is no such table. The elements of the sets named `but` are left out,
+  // too.
   Result<std::optional<ruleset::Table>> dump_table(ruleset::Family family, std::string_view name,
-                                                   bool with_elements = true);
+                                                   bool with_elements = true,
+                                                   const std::vector<std::string>& but = {});
+  // The sets that the kernel counts the elements of: all from 6.16 on, none before. std::nullopt
+  // where there is no such table.
+  Result<std::optional<TableState>> table_state(ruleset::Family family, std::string_view name);
 
   // One transaction: `table` replaces the table of its name, if there is one. All or nothing, and
   // nothing where the generation is no longer `expected_generation`. An error where the table

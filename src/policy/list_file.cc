@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -50,6 +52,45 @@ bool parse_quad(std::string_view text, std::uint32_t& value) {
   return i == text.size();
 }
 
+// A million addresses in any order, by digits: several times as fast as comparing them.
+void sort_by_digits(std::vector<net::Interval<net::Ipv4>>& intervals) {
+  constexpr unsigned kDigitBits = 11;
+  constexpr std::size_t kDigits = std::size_t{1} << kDigitBits;
+  std::vector<net::Interval<net::Ipv4>> sorted(intervals.size());
+  for (unsigned shift = 0; shift < net::Ipv4::kBits; shift += kDigitBits) {
+    const auto digit = [shift](const net::Interval<net::Ipv4>& interval) {
+      return (interval.first.value >> shift) & (kDigits - 1);
+    };
+    std::array<std::size_t, kDigits> place{};
+    for (const auto& interval : intervals) ++place[digit(interval)];
+    std::size_t before = 0;
+    for (std::size_t& count : place) before += std::exchange(count, before);
+    for (const auto& interval : intervals) sorted[place[digit(interval)]++] = interval;
+    intervals.swap(sorted);
+  }
+}
+
+// A dotted quad with a length, and nothing beyond it: the rest of them.
+bool parse_quad_prefix(std::string_view text, net::Interval<net::Ipv4>& interval) {
+  const auto slash = text.find('/');
+  if (slash == std::string_view::npos) return false;
+  std::uint32_t first = 0;
+  if (!parse_quad(text.substr(0, slash), first)) return false;
+  const std::string_view digits = text.substr(slash + 1);
+  if (digits.empty() || digits.size() > 2 || (digits.size() > 1 && digits[0] == '0')) return false;
+  std::uint32_t length = 0;
+  for (const char c : digits) {
+    if (c < '0' || c > '9') return false;
+    length = length * 10 + static_cast<std::uint32_t>(c - '0');
+  }
+  if (length > net::Ipv4::kBits) return false;
+  const auto host =
+      static_cast<std::uint32_t>((std::uint64_t{1} << (net::Ipv4::kBits - length)) - 1);
+  if ((first & host) != 0) return false;
+  interval = {net::Ipv4{first}, net::Ipv4{first | host}};
+  return true;
+}
+
 void add(const net::Prefix& prefix, Lists& lists) {
   const net::Address first = net::first(prefix);
   const net::Address last = net::last(prefix);
@@ -85,6 +126,8 @@ net::AddressSet parse_list(std::string_view text, FileId file, Diagnostics& diag
     if (content.empty()) continue;
     if (std::uint32_t quad; parse_quad(content, quad)) {
       lists.ipv4.push_back({net::Ipv4{quad}, net::Ipv4{quad}});
+    } else if (net::Interval<net::Ipv4> interval; parse_quad_prefix(content, interval)) {
+      lists.ipv4.push_back(interval);
     } else if (const auto prefix = net::parse_prefix(content)) {
       add(*prefix, lists);
     } else {
@@ -97,6 +140,7 @@ net::AddressSet parse_list(std::string_view text, FileId file, Diagnostics& diag
     report(diagnostics, Code::EmptyListFile, {file, 0, 0}, "the list is empty",
            "a list that stands for nothing is never taken for everything");
   }
+  sort_by_digits(lists.ipv4);
   return {net::IntervalSet<net::Ipv4>::from(std::move(lists.ipv4)),
           net::IntervalSet<net::Ipv6>::from(std::move(lists.ipv6))};
 }

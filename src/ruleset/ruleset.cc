@@ -79,6 +79,15 @@ Ruleset configuration(Ruleset ruleset) {
 }
 
 void Elements::sort() {
+  const auto in_order = [this](std::size_t i) {
+    const int keys_order = std::memcmp(key(i - 1).data(), key(i).data(), key_size);
+    return keys_order < 0 || (keys_order == 0 &&
+                              std::memcmp(key_end(i - 1).data(), key_end(i).data(), key_size) <= 0);
+  };
+  std::size_t sorted = 1;
+  while (sorted < count() && in_order(sorted)) ++sorted;
+  if (sorted >= count()) return;
+
   std::vector<std::size_t> order(count());
   std::iota(order.begin(), order.end(), std::size_t{0});
   const auto less = [this](std::size_t a, std::size_t b) {
@@ -86,7 +95,6 @@ void Elements::sort() {
     if (keys_order != 0) return keys_order < 0;
     return std::memcmp(key_end(a).data(), key_end(b).data(), key_size) < 0;
   };
-  if (std::is_sorted(order.begin(), order.end(), less)) return;
   std::sort(order.begin(), order.end(), less);
   permute(keys, order, key_size);
   permute(key_ends, order, key_size);

@@ -316,13 +316,69 @@ TEST_CASE("the directory: modes, a newer format, damage, old generations") {
   CHECK_FALSE(last_applied(scratch.state()));
   CHECK_FALSE(status(scratch.state()));
 
-  std::ofstream(scratch.state() + "/format") << "2\n";
+  std::ofstream(scratch.state() + "/format") << "3\n";
   const std::string before = output_of("nft -s list ruleset");
   const auto refused = apply::apply(firewall(), scratch.state());
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().message.find("newer rolewall (format 2") != std::string::npos);
+  CHECK(refused.error().message.find("newer rolewall (format 3") != std::string::npos);
   CHECK_FALSE(disable(scratch.state()));
   CHECK(output_of("nft -s list ruleset") == before);
+}
+
+// A set of so many addresses, in use.
+Snapshot with_large_set(std::uint32_t count) {
+  Snapshot snapshot = firewall();
+  Set large = address_set("large");
+  for (std::uint32_t i = 0; i < count; ++i) {
+    add_address(large, {10, static_cast<std::uint8_t>(i >> 16), static_cast<std::uint8_t>(i >> 8),
+                        static_cast<std::uint8_t>(i)});
+  }
+  snapshot.ruleset.tables[0].sets.push_back(std::move(large));
+  snapshot.ruleset.tables[0].chains[0].rules.insert(
+      snapshot.ruleset.tables[0].chains[0].rules.begin(),
+      rule("(large)",
+           {Payload{PayloadBase::Network, 12, 4, 0},
+            Lookup{"large", 0, LookupResult::Membership, 0, false}, verdict(VerdictCode::Drop)}));
+  return snapshot;
+}
+
+TEST_CASE("large sets lie beside the snapshot; damage is no empty set") {
+  fresh_network();
+  const Scratch scratch;
+  const Snapshot snapshot = with_large_set(10'000);
+  applied(snapshot, scratch);
+  const std::string current = scratch.state() + "/current/";
+  CHECK(fs::file_size(current + "elements-0") == 40'000);
+  CHECK(fs::file_size(current + "snapshot.json") < 20'000);
+  CHECK(*last_applied(scratch.state()) == snapshot);
+  CHECK(status_of(scratch).drift.empty());
+
+  // The same elements in the next generation are the same file.
+  Snapshot moved = snapshot;
+  moved.sources["web.inbound.https"].line = 7;
+  CHECK(applied(moved, scratch).generation == 2);
+  CHECK(fs::hard_link_count(current + "elements-0") == 2);
+  CHECK(*last_applied(scratch.state()) == moved);
+  CHECK(applied(with_large_set(10'001), scratch).plan.rules_added == 0);
+  CHECK(fs::hard_link_count(current + "elements-0") == 1);
+  CHECK(*last_applied(scratch.state()) == with_large_set(10'001));
+
+  const auto spoil = [&](const char* file, auto how) {
+    fs::copy(current + file, scratch.state() + "/kept");
+    how(current + file);
+    CHECK_FALSE(last_applied(scratch.state()));
+    CHECK_FALSE(apply::apply(snapshot, scratch.state()));
+    fs::remove(current + file);
+    fs::rename(scratch.state() + "/kept", current + file);
+    CHECK(last_applied(scratch.state()));
+  };
+  spoil("elements-0", [](const std::string& path) { fs::resize_file(path, 39'996); });
+  spoil("elements-0", [](const std::string& path) {
+    std::fstream(path, std::ios::in | std::ios::out | std::ios::binary).seekp(2000).put('\x7f');
+  });
+  spoil("elements-0", [](const std::string& path) { fs::remove(path); });
+  spoil("elements.json", [](const std::string& path) { fs::remove(path); });
+  spoil("elements.json", [](const std::string& path) { std::ofstream(path) << "[]"; });
 }
 
 TEST_CASE("a directory that cannot be written: nothing is applied") {

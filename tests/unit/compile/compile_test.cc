@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "compile/address_sets.h"
 #include "eval/build.h"
 #include "eval/eval.h"
 #include "policy/effective.h"
@@ -223,6 +224,34 @@ service = ["udp/500-600", "udp/601-700", "udp/5"]
       CHECK_MESSAGE((chain.base || !chain.rules.empty() || chain.name == "outbound"), chain.name);
     }
   }
+}
+
+// The kernel's hash set of a known size is made once; a list that grows a little keeps it.
+TEST_CASE("a long list of addresses says how many it has room for") {
+  const auto size_for = [](std::uint32_t count) {
+    AddressCondition condition;
+    std::vector<net::Interval<net::Ipv4>> singles;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      singles.push_back({net::Ipv4{0x0a000000 + i * 2}, net::Ipv4{0x0a000000 + i * 2}});
+    }
+    condition.set = {net::IntervalSet<net::Ipv4>::from(std::move(singles)), {}};
+    condition.name = "many";
+    TableBuilder table;
+    AddressSets sets(table, true);
+    const auto tests = sets.tests(condition, match::IpVersion::V4, "owner");
+    REQUIRE(tests.size() == 1);
+    const ruleset::Table made = table.take();
+    const ruleset::Set* set = ruleset::find_set(made, tests[0].set);
+    REQUIRE(set != nullptr);
+    CHECK(set->elements.count() == count);
+    return set->size;
+  };
+  CHECK(size_for(4095) == 0);
+  CHECK(size_for(4096) == 6144);
+  CHECK(size_for(5400) == 6144);
+  CHECK(size_for(5500) == 12288);
+  CHECK(size_for(100'000) == 196'608);
+  CHECK(size_for(150'000) == 196'608);
 }
 
 TEST_CASE("a thousand sources for one service are one map, and the first that matches decides") {

@@ -42,17 +42,26 @@ TEST_CASE("intervals that overlap are still all found") {
   for (const std::uint16_t in : Words{10, 25, 50, 100}) CHECK(find(set, in) != SetIndex::kNone);
 }
 
+// Hashed, or where they are many and sorted, halved.
 TEST_CASE("every key of a large exact set is found, and its neighbours are not") {
-  std::vector<std::vector<std::uint8_t>> keys;
-  for (unsigned i = 0; i < 5000; ++i) {
-    keys.push_back({10, static_cast<std::uint8_t>(i >> 8), static_cast<std::uint8_t>(i), 2});
-  }
-  const Set set = exact_set("s", {{DataType::Ipv4Address, 4}}, keys);
-  const SetIndex index(set);
-  for (unsigned i = 0; i < keys.size(); ++i) {
-    CHECK(index.find(keys[i].data()) == i);
-    keys[i][3] = 3;
-    CHECK(index.find(keys[i].data()) == SetIndex::kNone);
+  for (const unsigned count : {5000U, 40'000U}) {
+    for (const bool sorted : {true, false}) {
+      std::vector<std::vector<std::uint8_t>> keys;
+      for (unsigned i = 0; i < count; ++i) {
+        const unsigned number = sorted ? i : count - i;
+        keys.push_back(
+            {10, static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number), 2});
+      }
+      const Set set = exact_set("s", {{DataType::Ipv4Address, 4}}, keys);
+      const SetIndex index(set);
+      std::size_t wrong = 0;
+      for (unsigned i = 0; i < keys.size(); ++i) {
+        if (index.find(keys[i].data()) != i) ++wrong;
+        keys[i][3] = 3;
+        if (index.find(keys[i].data()) != SetIndex::kNone) ++wrong;
+      }
+      CHECK(wrong == 0);
+    }
   }
 }
 

@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <string>
+#include <vector>
 
 namespace rolewall::policy {
 namespace {
@@ -27,13 +29,41 @@ TEST_CASE("addresses and prefixes, comments, blanks, duplicates and overlaps") {
 }
 
 TEST_CASE("only whole addresses are addresses") {
-  for (const char* text : {"1.2.3", "1.2.3.4.5", "1.2.3.", "01.2.3.4", "1.2.3.256", "1.2.3.4 5",
-                           "1..3.4", "1.2.3.-4", "1.2.3.0004", "a", "::g", "1.2.3.4/", "/8"}) {
+  for (const char* text :
+       {"1.2.3",       "1.2.3.4.5",  "1.2.3.",      "01.2.3.4",    "1.2.3.256",  "1.2.3.4 5",
+        "1..3.4",      "1.2.3.-4",   "1.2.3.0004",  "a",           "::g",        "1.2.3.4/",
+        "/8",          "1.2.3.4/33", "1.2.3.4/032", "1.2.3.0/024", "1.2.3.0/2x", "1.2.3.1/24",
+        "1.2.3.4/100", "1.2.3.0/-1", "1.2.3/24",    "1.2.3.128/0"}) {
     Diagnostics diagnostics;
     CHECK_MESSAGE(parse_list(text, 0, diagnostics).empty(), text);
     REQUIRE_MESSAGE(diagnostics.all().size() == 1, text);
     CHECK(diagnostics.all()[0].code == "bad-list-line");
   }
+}
+
+TEST_CASE("the shortest and the longest prefixes") {
+  Diagnostics diagnostics;
+  CHECK(parse_list("0.0.0.0/0\n", 0, diagnostics).ipv4.is_all());
+  CHECK(parse_list("128.0.0.0/1\n1.2.3.4/32\n", 0, diagnostics) ==
+        set_of({"128.0.0.0/1", "1.2.3.4/32"}));
+  CHECK(diagnostics.all().empty());
+}
+
+TEST_CASE("a long list in any order, with overlaps, is what its lines say") {
+  std::string text;
+  std::vector<net::Prefix> prefixes;
+  std::uint32_t value = 7;
+  for (int i = 0; i < 20'000; ++i) {
+    value = value * 1664525 + 1013904223;
+    const unsigned length = i % 3 == 0 ? 20 + value % 13 : 32;
+    const auto mask = static_cast<std::uint32_t>(~((std::uint64_t{1} << (32 - length)) - 1));
+    prefixes.push_back({net::Ipv4{value & mask}, length});
+    text += net::format(net::Address(net::Ipv4{value & mask}));
+    text += "/" + std::to_string(length) + "\n";
+  }
+  Diagnostics diagnostics;
+  CHECK(parse_list(text, 0, diagnostics) == net::AddressSet::from(prefixes));
+  CHECK(diagnostics.all().empty());
 }
 
 TEST_CASE("every bad line is reported, at its column") {

@@ -1,0 +1,142 @@
+#include "apply/detour.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "apply/elements.h"
+
+namespace rolewall::apply {
+namespace {
+
+using namespace ruleset;
+
+// No name that the compiler gives ends so.
+constexpr std::string_view kAside = ".new";
+
+std::string aside(const std::string& set) {
+  return set + std::string(kAside);
+}
+
+struct Renaming {
+  std::string from;
+  std::string to;
+};
+
+// In the rules; `sets_too`: and the sets themselves.
+Table renamed(Table table, const std::vector<Renaming>& names, bool sets_too) {
+  const auto rename = [&](std::string& name) {
+    const auto at = std::ranges::find(names, name, &Renaming::from);
+    if (at != names.end()) name = at->to;
+  };
+  for (Chain& chain : table.chains) {
+    for (Rule& rule : chain.rules) {
+      for (Expr& expr : rule.exprs) {
+        if (auto* lookup = std::get_if<Lookup>(&expr)) rename(lookup->set);
+      }
+    }
+  }
+  if (!sets_too) return table;
+  for (Set& set : table.sets) rename(set.name);
+  return table;
+}
+
+// What makes `wanted` of `there`, where the sets `names[...].to` are filled already and rules still
+// name `names[...].from`: they are made again with what they have counted.
+Difference switch_names(const Table& there, const Table& wanted,
+                        const std::vector<Renaming>& names) {
+  Table as_named = renamed(there, names, false);
+  for (Set& set : as_named.sets) {
+    // As if it were declared otherwise, so that no rule that names it stays.
+    if (std::ranges::find(names, set.name, &Renaming::to) != names.end()) set.comment += "former";
+  }
+  Difference change = difference(as_named, wanted);
+  for (const Renaming& name : names) {
+    std::erase(change.change.removed_sets, name.to);
+    std::erase_if(change.change.added_sets,
+                  [&](std::size_t set) { return change.table.sets[set].name == name.to; });
+  }
+  return change;
+}
+
+// The sets `names[...].to` are filled, and then named.
+Result<netlink::CommitResult> go(netlink::Connection& kernel, const Live& live, const Table& wanted,
+                                 const std::vector<Renaming>& names) {
+  Difference all;
+  all.table = wanted;
+  for (std::size_t i = 0; i < wanted.sets.size(); ++i) {
+    // One of that name may be left of an apply that was killed: it is filled anew.
+    const std::string& name = wanted.sets[i].name;
+    if (find_set(*live.table, name) == nullptr ||
+        std::ranges::find(names, name, &Renaming::to) != names.end()) {
+      all.change.added_sets.push_back(i);
+    }
+  }
+  Result<std::optional<Staged>> staged = stage(kernel, live, all);
+  if (!staged) return std::unexpected(std::move(staged).error());
+  if (!*staged) {
+    return fail(ErrorKind::System, "a set is too large for a transaction", EMSGSIZE);
+  }
+  const Staged& there = **staged;
+  Result<netlink::CommitResult> result =
+      netlink::CommitResult{.generation_clash = there.refusals.empty(), .refusals = there.refusals};
+  if (!there.clash) {
+    const Difference change = switch_names(*there.live.table, wanted, names);
+    result = kernel.change_table(change.table, change.change, there.live.generation);
+  }
+  if (!result || !result->committed) unstage(kernel, live, there.live);
+  return result;
+}
+
+}  // namespace
+
+std::vector<std::string> large_changes_in_use(const Live& live, const Difference& change) {
+  std::vector<std::string> sets;
+  if (!live.table || change.whole) return sets;
+  for (std::size_t i = 0; i < change.table.sets.size(); ++i) {
+    const Set& set = change.table.sets[i];
+    const auto is_it = [&](const TableChange::Elements& part) {
+      return part.set == i && part.elements.count() >= kLargeSet;
+    };
+    const bool changes =
+        std::ranges::any_of(change.change.added_elements, is_it) ||
+        std::ranges::any_of(change.change.removed_elements, is_it) ||
+        std::ranges::find(change.change.removed_sets, set.name) != change.change.removed_sets.end();
+    if (changes && is_large(set) && is_named(*live.table, set.name)) sets.push_back(set.name);
+  }
+  return sets;
+}
+
+Result<netlink::CommitResult> send_by_detour(netlink::Connection& kernel, const Live& live,
+                                             const Difference& change,
+                                             const std::vector<std::string>& sets) {
+  std::vector<Renaming> there;
+  std::vector<Renaming> back;
+  for (const std::string& set : sets) {
+    there.push_back({set, aside(set)});
+    back.push_back({aside(set), set});
+  }
+  const Table on_the_way = renamed(change.table, there, true);
+  Result<netlink::CommitResult> result = go(kernel, live, on_the_way, there);
+  if (!result || !result->committed) return result;
+
+  // In force. Whatever fails from here on leaves it so.
+  std::vector<std::string> known;
+  for (const Set& set : on_the_way.sets) {
+    if (is_large(set)) known.push_back(set.name);
+  }
+  Result<std::optional<Table>> now = kernel.dump_table(kOwnFamily, kOwnTable, true, known);
+  const Result<std::uint32_t> generation = kernel.generation();
+  if (!now || !*now || !generation || *generation != result->generation) return result;
+  Live reached{*generation, std::move(**now)};
+  for (Set& set : reached.table->sets) {
+    const Set* as_known = find_set(on_the_way, set.name);
+    if (as_known != nullptr && is_large(*as_known)) set.elements = as_known->elements;
+  }
+  const Result<netlink::CommitResult> home = go(kernel, reached, change.table, back);
+  return home && home->committed ? home : result;
+}
+
+}  // namespace rolewall::apply

@@ -1,0 +1,171 @@
+#include "apply/element_files.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "apply/elements.h"
+#include "base/file.h"
+
+namespace rolewall::apply {
+namespace {
+
+using ruleset::Elements;
+using ruleset::Set;
+using Json = nlohmann::json;
+
+constexpr unsigned kFileMode = 0600;
+constexpr std::size_t kMaxList = std::size_t{1} << 20;
+constexpr std::size_t kMaxFile = std::size_t{1} << 30;
+constexpr std::string_view kList = "elements.json";
+
+struct Entry {
+  std::string set;
+  std::string file;
+  std::uint32_t key_size = 0;
+  std::uint64_t count = 0;
+  bool ranges = false;
+  std::string checksum;
+};
+
+// Finds what a disk or a crash has spoilt; it is no defence against whoever may write here.
+std::string checksum_of(std::string_view bytes) {
+  constexpr std::uint64_t kMultiplier = 0x9e3779b97f4a7c15;
+  std::uint64_t state = bytes.size();
+  while (!bytes.empty()) {
+    std::uint64_t word = 0;
+    const std::size_t step = std::min(bytes.size(), sizeof word);
+    std::memcpy(&word, bytes.data(), step);
+    state = (state ^ word) * kMultiplier;
+    state ^= state >> 29;
+    bytes.remove_prefix(step);
+  }
+  return fmt::format("{:016x}", state);
+}
+
+std::string bytes_of(const Elements& elements) {
+  std::string bytes;
+  bytes.reserve(elements.keys.size() + elements.key_ends.size());
+  bytes.append(elements.keys.begin(), elements.keys.end());
+  bytes.append(elements.key_ends.begin(), elements.key_ends.end());
+  return bytes;
+}
+
+std::unexpected<Error> damaged(const std::string& path, std::string_view why) {
+  return fail(ErrorKind::Io, fmt::format("{}: {}", path, why));
+}
+
+bool take(const Json& json, Entry& entry) {
+  try {
+    json.at("set").get_to(entry.set);
+    json.at("file").get_to(entry.file);
+    json.at("key_size").get_to(entry.key_size);
+    json.at("count").get_to(entry.count);
+    json.at("ranges").get_to(entry.ranges);
+    json.at("checksum").get_to(entry.checksum);
+  } catch (const Json::exception&) {
+    return false;
+  }
+  return entry.file.starts_with("elements-") && entry.file.find('/') == std::string::npos &&
+         entry.key_size != 0 && entry.key_size <= ruleset::Value::kMaxSize &&
+         entry.count <= kMaxFile / entry.key_size / 2;
+}
+
+Result<std::vector<Entry>> read_list(const std::string& directory) {
+  const std::string path = fmt::format("{}/{}", directory, kList);
+  const Result<std::string> text = read_file(path, kMaxList);
+  if (!text) return std::unexpected(text.error());
+  const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("sets") || !json["sets"].is_array()) {
+    return damaged(path, "no list of sets");
+  }
+  std::vector<Entry> entries;
+  for (const Json& item : json["sets"]) {
+    if (!take(item, entries.emplace_back())) return damaged(path, "an entry that is no set's");
+  }
+  return entries;
+}
+
+// Whether `former` has a file of these very bytes, which `path` now is, too.
+bool link_former(const std::string& former, const Entry& entry, std::string_view bytes,
+                 const std::string& path) {
+  if (former.empty()) return false;
+  const Result<std::vector<Entry>> entries = read_list(former);
+  if (!entries) return false;
+  for (const Entry& other : *entries) {
+    if (other.set != entry.set || other.checksum != entry.checksum) continue;
+    const std::string source = fmt::format("{}/{}", former, other.file);
+    const Result<std::string> content = read_file(source, kMaxFile);
+    return content && *content == bytes && ::link(source.c_str(), path.c_str()) == 0;
+  }
+  return false;
+}
+
+}  // namespace
+
+Result<void> write_elements(const std::string& directory, const std::string& former,
+                            ruleset::Ruleset& ruleset) {
+  Json sets = Json::array();
+  for (ruleset::Table& table : ruleset.tables) {
+    for (Set& set : table.sets) {
+      if (!is_large(set)) continue;
+      const std::string bytes = bytes_of(set.elements);
+      const Entry entry{.set = set.name,
+                        .file = fmt::format("elements-{}", sets.size()),
+                        .key_size = set.elements.key_size,
+                        .count = set.elements.count(),
+                        .ranges = !set.elements.key_ends.empty(),
+                        .checksum = checksum_of(bytes)};
+      const std::string path = fmt::format("{}/{}", directory, entry.file);
+      if (!link_former(former, entry, bytes, path)) {
+        TRY(write_file_atomically(path, bytes, kFileMode));
+      }
+      sets.push_back({{"set", entry.set},
+                      {"file", entry.file},
+                      {"key_size", entry.key_size},
+                      {"count", entry.count},
+                      {"ranges", entry.ranges},
+                      {"checksum", entry.checksum}});
+      set.elements = {};
+    }
+  }
+  return write_file_atomically(fmt::format("{}/{}", directory, kList),
+                               Json{{"sets", std::move(sets)}}.dump(2) + "\n", kFileMode);
+}
+
+Result<void> read_elements(const std::string& directory, ruleset::Ruleset& ruleset) {
+  const Result<std::vector<Entry>> entries = read_list(directory);
+  if (!entries) return std::unexpected(entries.error());
+  for (const Entry& entry : *entries) {
+    const std::string path = fmt::format("{}/{}", directory, entry.file);
+    Set* set = nullptr;
+    for (ruleset::Table& table : ruleset.tables) {
+      const auto at = std::ranges::find(table.sets, entry.set, &Set::name);
+      if (at != table.sets.end()) set = &*at;
+    }
+    if (set == nullptr || !set->elements.empty() || set->key_size() != entry.key_size ||
+        (entry.ranges && !set->interval)) {
+      return damaged(path, "the snapshot has no set for it");
+    }
+    const Result<std::string> bytes = read_file(path, kMaxFile);
+    if (!bytes) return std::unexpected(bytes.error());
+    const std::size_t column = entry.count * entry.key_size;
+    if (bytes->size() != column * (entry.ranges ? 2 : 1) || checksum_of(*bytes) != entry.checksum) {
+      return damaged(path, "is damaged: its size or its checksum is another");
+    }
+    Elements& elements = set->elements;
+    const auto middle = bytes->begin() + static_cast<std::ptrdiff_t>(column);
+    elements.key_size = entry.key_size;
+    elements.keys.assign(bytes->begin(), middle);
+    elements.key_ends.assign(middle, bytes->end());
+  }
+  return {};
+}
+
+}  // namespace rolewall::apply
