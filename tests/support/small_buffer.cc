@@ -1,5 +1,5 @@
-// Loaded into the program (LD_PRELOAD): a machine on which the socket's send buffer cannot be raised, as
-// in a container at Debian's default, whatever this one allows.
+// Loaded into the program (LD_PRELOAD): a machine on which the socket's send buffer cannot be
+// raised, as in a container at Debian's default, whatever this one allows.
 #include <dlfcn.h>
 #include <sys/socket.h>
 
