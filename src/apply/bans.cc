@@ -181,12 +181,23 @@ Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_di
 Result<std::vector<RunTimeEntry>> list_entries() {
   Result<netlink::Connection> kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  const Result<std::optional<Table>> table = kernel->dump_table(kOwnFamily, kOwnTable, true);
-  if (!table) return std::unexpected(table.error());
+  const auto holds_entries = [](const Set& set) {
+    return set.name.starts_with("banned/") || set.name.starts_with("allowed/");
+  };
+  const Result<std::optional<Table>> declared = kernel->dump_table(kOwnFamily, kOwnTable, false);
+  if (!declared) return std::unexpected(declared.error());
   std::vector<RunTimeEntry> entries;
+  if (!*declared) return entries;
+  // A policy's list beside them may hold a million.
+  std::vector<std::string> others;
+  for (const Set& set : (*declared)->sets) {
+    if (!holds_entries(set)) others.push_back(set.name);
+  }
+  const auto table = kernel->dump_table(kOwnFamily, kOwnTable, true, others);
+  if (!table) return std::unexpected(table.error());
   if (!*table) return entries;
   for (const Set& set : (*table)->sets) {
-    if (!set.name.starts_with("banned/") && !set.name.starts_with("allowed/")) continue;
+    if (!holds_entries(set)) continue;
     for (std::size_t row = 0; row < set.elements.count(); ++row) {
       entries.push_back(entry_of(set, row));
     }
