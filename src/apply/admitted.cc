@@ -32,23 +32,27 @@ Match certain(bool holds) {
   return holds ? Match::Yes : Match::No;
 }
 
+std::size_t registers_in(std::size_t size) {
+  return (size + 3) / 4;
+}
+
 // What registers hold, as far as it is known.
 class Registers {
  public:
   void put(Register first, const r::Bytes& bytes) {
-    const std::size_t size = (bytes.size() + 3) / 4;
+    const std::size_t size = registers_in(bytes.size());
     for (std::size_t i = 0; i < size && first + i < r::kRegisterCount; ++i)
       known_[first + i] = true;
     std::fill_n(at(first), std::min(size * 4, room(first)), std::uint8_t{0});
     std::copy_n(bytes.begin(), std::min(bytes.size(), room(first)), at(first));
   }
   void forget(Register first, std::size_t size) {
-    for (std::size_t i = 0; i < (size + 3) / 4 && first + i < r::kRegisterCount; ++i) {
+    for (std::size_t i = 0; i < registers_in(size) && first + i < r::kRegisterCount; ++i) {
       known_[first + i] = false;
     }
   }
   bool knows(std::size_t first, std::size_t size) const {
-    for (std::size_t i = 0; i < (size + 3) / 4; ++i) {
+    for (std::size_t i = 0; i < registers_in(size); ++i) {
       if (first + i >= r::kRegisterCount || !known_[first + i]) return false;
     }
     return true;
@@ -62,14 +66,17 @@ class Registers {
   std::array<bool, r::kRegisterCount> known_{};
 };
 
+}  // namespace
+
+// One packet's way through the chains.
 class Walk {
  public:
-  Walk(const Table& own, bool ipv6, Port port, const std::optional<net::Address>& to,
+  Walk(const Admission& own, bool ipv6, Port port, const std::optional<net::Address>& to,
        bool translations)
       : own_(own), ipv6_(ipv6), port_(port), to_(to), translations_(translations) {}
 
   std::set<std::string> take() {
-    const Chain* input = r::find_chain(own_, "input");
+    const Chain* input = r::find_chain(own_.own_, "input");
     if (input == nullptr || !input->base) return {"(no chain)"};  // nothing is asked: all passes
     if (goes_on(*input, 0) && input->base->policy == VerdictCode::Accept) {
       admitting_.insert("(policy)");
@@ -120,8 +127,10 @@ class Walk {
         return After::Caller;
       case VerdictCode::Jump:
       case VerdictCode::Goto: {
-        const Chain* chain = r::find_chain(own_, verdict.chain);
-        if (chain != nullptr && !goes_on(*chain, depth + 1)) return After::Nothing;
+        const auto chain = own_.chains_.find(verdict.chain);
+        if (chain != own_.chains_.end() && !goes_on(*chain->second, depth + 1)) {
+          return After::Nothing;
+        }
         return verdict.code == VerdictCode::Jump ? After::NextRule : After::Caller;
       }
     }
@@ -211,7 +220,7 @@ class Walk {
       case r::CtKey::Id:
         break;
     }
-    return unknown(ct.destination, r::load_size(ct.key, own_.family));
+    return unknown(ct.destination, r::load_size(ct.key, own_.own_.family));
   }
 
   Match mask(const r::BitwiseMask& e) {
@@ -258,7 +267,6 @@ class Walk {
     Match match = Match::Yes;
     std::size_t offset = 0;
     for (const r::KeyField& field : set.key) {
-      const std::size_t padded = (field.size + 3) / 4 * 4;
       if (!registers_.knows(source + offset / 4, field.size)) {
         match = both(match, Match::Maybe);
       } else {
@@ -267,7 +275,7 @@ class Walk {
                             std::memcmp(held, high.data() + offset, field.size) <= 0;
         if (!inside) return Match::No;
       }
-      offset += padded;
+      offset += registers_in(field.size) * 4;
     }
     return match;
   }
@@ -308,8 +316,9 @@ class Walk {
   }
 
   Match look_up(const r::Lookup& e) {
-    const r::Set* set = r::find_set(own_, e.set);
-    if (set == nullptr) return Match::Maybe;
+    const auto named = own_.sets_.find(e.set);
+    if (named == own_.sets_.end()) return Match::Maybe;
+    const r::Set* set = named->second;
     if (e.result == r::LookupResult::Membership && !registers_.knows(e.source, 1) &&
         set->key.size() == 1) {
       return set->elements.empty() ? certain(e.inverted) : Match::Maybe;  // by no element
@@ -394,7 +403,7 @@ class Walk {
     return Match::Maybe;
   }
 
-  const Table& own_;
+  const Admission& own_;
   const bool ipv6_;
   const Port port_;
   const std::optional<net::Address>& to_;
@@ -404,15 +413,22 @@ class Walk {
   std::set<std::string> admitting_;
 };
 
+namespace {
+
 std::uint32_t port_in(const std::uint8_t* bytes) {
   return static_cast<std::uint32_t>(bytes[0] << 8 | bytes[1]);
 }
 
 }  // namespace
 
-std::set<std::string> admitting(const Table& own, bool ipv6, Port port,
-                                const std::optional<net::Address>& to, bool translations) {
-  return Walk(own, ipv6, port, to, translations).take();
+Admission::Admission(const Table& own) : own_(own) {
+  for (const Chain& chain : own.chains) chains_.emplace(chain.name, &chain);
+  for (const r::Set& set : own.sets) sets_.emplace(set.name, &set);
+}
+
+std::set<std::string> Admission::of(bool ipv6, Port port, const std::optional<net::Address>& to,
+                                    bool translations) const {
+  return Walk(*this, ipv6, port, to, translations).take();
 }
 
 std::vector<PortRange> told_apart(const Table& own) {
@@ -428,7 +444,7 @@ std::vector<PortRange> told_apart(const Table& own) {
           begins.insert(port_in(set.elements.key_end(i).data() + offset) + 1);
         }
       }
-      offset += (field.size + 3) / 4 * 4;
+      offset += registers_in(field.size) * 4;
     }
   }
   for (const Chain& chain : own.chains) {

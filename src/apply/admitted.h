@@ -10,6 +10,8 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "net/address.h"
@@ -23,12 +25,24 @@ struct Port {
   auto operator<=>(const Port&) const = default;
 };
 
-// `to`: the address that is asked for, where the socket has one of its own. `translations`: some
-// chain, ours or another, may have changed where the packet goes before our table sees it; what it
-// was asked for is not known then. The rules by their ids, the built-in steps' in parentheses, the
-// loopback's left out.
-std::set<std::string> admitting(const ruleset::Table& own, bool ipv6, Port port,
-                                const std::optional<net::Address>& to, bool translations);
+// Holds references into the table, which must outlive it.
+class Admission {
+ public:
+  explicit Admission(const ruleset::Table& own);
+
+  // `to`: the address that is asked for, where the socket has one of its own. `translations`: some
+  // chain, ours or another, may have changed where the packet goes before our table sees it; what
+  // it was asked for is not known then. The rules by their ids, the built-in steps' in parentheses,
+  // the loopback's left out.
+  std::set<std::string> of(bool ipv6, Port port, const std::optional<net::Address>& to,
+                           bool translations) const;
+
+ private:
+  friend class Walk;
+  const ruleset::Table& own_;
+  std::unordered_map<std::string_view, const ruleset::Chain*> chains_;
+  std::unordered_map<std::string_view, const ruleset::Set*> sets_;
+};
 
 // Ranges of ports between which no rule of the table tells apart, in order; together all of them.
 struct PortRange {

@@ -26,13 +26,13 @@ bool is_unspecified(const net::Address& address) {
   return address == net::Address{net::Ipv4{}} || address == net::Address{net::Ipv6{}};
 }
 
-bool is_admitted(const ruleset::Table& own, const Listening& socket, bool translations) {
+bool is_admitted(const Admission& own, const Listening& socket, bool translations) {
   const Port port{socket.protocol, socket.port};
   std::optional<net::Address> to;
   if (!is_unspecified(socket.address)) to = socket.address;
   const bool ipv6 = !net::is_ipv4(socket.address);
-  return !admitting(own, ipv6, port, to, translations).empty() ||
-         (socket.both_families && !admitting(own, false, port, to, translations).empty());
+  return !own.of(ipv6, port, to, translations).empty() ||
+         (socket.both_families && !own.of(false, port, to, translations).empty());
 }
 
 void take_first(std::vector<Finding>& all, std::vector<Finding> some) {
@@ -44,7 +44,7 @@ void take_first(std::vector<Finding>& all, std::vector<Finding> some) {
   }
 }
 
-std::vector<Finding> not_admitted(const ruleset::Table& own, const std::vector<Listening>& sockets,
+std::vector<Finding> not_admitted(const Admission& own, const std::vector<Listening>& sockets,
                                   bool translations) {
   // Sockets of one program and port together.
   std::map<std::tuple<std::uint8_t, std::uint16_t, std::string>, std::set<std::string>> found;
@@ -97,15 +97,15 @@ std::string words_of(std::uint8_t protocol, const Ports& ports) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
-std::vector<Finding> idle(const ruleset::Table& own, const std::vector<Listening>& sockets,
-                          bool translations) {
+std::vector<Finding> idle(const Admission& own, const std::vector<PortRange>& ranges,
+                          const std::vector<Listening>& sockets, bool translations) {
   using ByProtocol = std::map<std::uint8_t, Ports>;
   std::map<std::string, ByProtocol> admitted;
   for (const std::uint8_t protocol : {net::protocol::kTcp, net::protocol::kUdp}) {
-    for (const PortRange& range : told_apart(own)) {
+    for (const PortRange& range : ranges) {
       std::set<std::string> rules;
       for (const bool ipv6 : {false, true}) {
-        rules.merge(admitting(own, ipv6, {protocol, range.first}, std::nullopt, translations));
+        rules.merge(own.of(ipv6, {protocol, range.first}, std::nullopt, translations));
       }
       for (const std::string& rule : rules) {
         if (!rule.starts_with('(')) admitted[rule][protocol].add(range);
@@ -139,8 +139,9 @@ std::vector<Finding> idle(const ruleset::Table& own, const std::vector<Listening
 std::vector<Finding> listening(const ruleset::Table& own, const std::vector<Listening>& sockets,
                                bool translations) {
   std::vector<Finding> findings;
-  take_first(findings, not_admitted(own, sockets, translations));
-  take_first(findings, idle(own, sockets, translations));
+  const Admission admission(own);
+  take_first(findings, not_admitted(admission, sockets, translations));
+  take_first(findings, idle(admission, told_apart(own), sockets, translations));
   return findings;
 }
 

@@ -36,7 +36,7 @@ bool translates(const std::vector<OtherChain>& others, const ruleset::Table& own
   return std::ranges::any_of(others, by_other) || std::ranges::any_of(own.chains, by_own);
 }
 
-void append(std::vector<Finding>& all, std::vector<Finding> some) {
+void append(std::vector<Finding>& all, const std::vector<Finding>& some) {
   all.insert(all.end(), some.begin(), some.end());
 }
 

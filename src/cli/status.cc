@@ -153,6 +153,12 @@ void print_text(const apply::Status& status) {
     out().line(
         fmt::format("{}     {}", out().paint(Tone::Warning, "drift"), printable(difference)));
   }
+  if (status.generation && !status.table_present) {
+    out().line(
+        fmt::format("{:<10}it was flushed or deleted, as nftables.service does when it "
+                    "stops; `rolewall boot` loads it again",
+                    ""));
+  }
   print_others(status.survey.others);
   print_findings(status.survey.findings);
 }

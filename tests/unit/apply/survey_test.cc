@@ -159,9 +159,10 @@ TEST_CASE("chains stand before or after ours by hook, priority and, where these 
 
 TEST_CASE("what admits a port, whoever asks") {
   const Table table = own();
+  const Admission admission(table);
   using Rules = std::set<std::string>;
   const auto of = [&](bool ipv6, Port port) {
-    return admitting(table, ipv6, port, std::nullopt, false);
+    return admission.of(ipv6, port, std::nullopt, false);
   };
   CHECK_EQ(of(false, {kTcp, 22}), Rules{"a.inbound.ssh"});
   CHECK_EQ(of(false, {kTcp, 443}), Rules{});  // a drop stands in front
@@ -181,7 +182,7 @@ TEST_CASE("an address that the socket has, and a rule about another") {
            {Payload{PayloadBase::Network, 16, 4, 0}, Cmp{CmpOp::Eq, 0, Value(Bytes{10, 0, 0, 9})},
             verdict(VerdictCode::Accept)}));
   const auto at = [&](const char* address) {
-    return admitting(table, false, {kTcp, 80}, net::parse_address(address), false);
+    return Admission(table).of(false, {kTcp, 80}, net::parse_address(address), false);
   };
   CHECK_EQ(at("10.0.0.9"), std::set<std::string>{"a.inbound.there"});
   CHECK(at("10.0.0.8").empty());
