@@ -1,5 +1,7 @@
 #include "apply/bans.h"
 
+#include <linux/netfilter.h>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,6 +9,7 @@
 #include <utility>
 
 #include "apply/ban_log.h"
+#include "apply/carry_over.h"
 #include "netlink/netlink.h"
 
 namespace rolewall::apply {
@@ -27,6 +30,16 @@ std::string set_of(const RunTimeEntry& entry) {
 
 void append(std::vector<std::uint8_t>& to, const std::vector<std::uint8_t>& bytes) {
   to.insert(to.end(), bytes.begin(), bytes.end());
+}
+
+// What opens the gate to the sets that hold such entries.
+Elements gate_row_of(const RunTimeEntry& entry, const Set& gate) {
+  const bool ipv4 = net::is_ipv4(entry.opened ? entry.opened->from : entry.banned->address);
+  Elements row;
+  row.key_size = gate.key_size();
+  row.keys.resize(row.key_size);
+  row.keys.front() = ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+  return row;
 }
 
 // One row of the entry's set.
@@ -152,6 +165,12 @@ Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_direc
   TableChange change;
   change.added_elements = {
       {.set = place->set, .elements = row_of(entry, place->table.sets[place->set])}};
+  const auto& sets = place->table.sets;
+  const auto gate = std::ranges::find(sets, kRunTimeGate, &Set::name);
+  if (gate != sets.end()) {  // a table of an earlier version has none, and asks always
+    change.ensured_elements = {{.set = static_cast<std::size_t>(gate - sets.begin()),
+                                .elements = gate_row_of(entry, *gate)}};
+  }
   Result<int> error = send(*place, change);
   if (error && *error != 0) {
     // It is there. To add it again would keep the old time (kernel 6.1).
@@ -208,11 +227,18 @@ Result<std::vector<RunTimeEntry>> list_entries() {
 Result<void> recall_entries(const std::string& state_directory, Table& table) {
   const auto entries = read_log(state_directory);
   if (!entries) return std::unexpected(entries.error());
+  const auto gate = std::ranges::find(table.sets, kRunTimeGate, &Set::name);
   for (const RunTimeEntry& entry : *entries) {
     const auto at = std::ranges::find(table.sets, set_of(entry), &Set::name);
     if (at == table.sets.end()) continue;
     at->elements.key_size = at->key_size();
     at->elements.append(row_of(entry, *at), 0);
+    if (gate == table.sets.end()) continue;
+    const Elements opened = gate_row_of(entry, *gate);
+    if (std::ranges::find(gate->elements.keys, opened.keys.front()) == gate->elements.keys.end()) {
+      gate->elements.key_size = opened.key_size;
+      gate->elements.append(opened, 0);
+    }
   }
   for (Set& set : table.sets) {
     Elements& elements = set.elements;

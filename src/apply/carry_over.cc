@@ -1,5 +1,7 @@
 #include "apply/carry_over.h"
 
+#include <linux/netfilter.h>
+
 #include <algorithm>
 #include <variant>
 
@@ -19,6 +21,14 @@ bool means_something(const Elements& elements, std::size_t row) {
 }
 
 }  // namespace
+
+void open_gate(Set& gate) {
+  gate.elements = {};
+  gate.elements.key_size = gate.key_size();
+  gate.elements.keys.resize(2 * std::size_t{gate.elements.key_size});
+  gate.elements.keys.front() = NFPROTO_IPV4;
+  gate.elements.keys[gate.elements.key_size] = NFPROTO_IPV6;
+}
 
 void carry_elements(const Set& live, Set& wanted) {
   if (!filled_at_run_time(wanted) || wanted.kind != SetKind::Set) return;

@@ -1,9 +1,18 @@
 // What the kernel has counted and gathered in what must be made again under the same name.
 #pragma once
 
+#include <string_view>
+
 #include "ruleset/ruleset.h"
 
 namespace rolewall::apply {
+
+// The set of the families for which bans and openings are looked up at all: those that have had
+// one (compile/base_chains.cc).
+inline constexpr std::string_view kRunTimeGate = "run-time";
+
+// The gate comes into a table that has none and may hold bans: open.
+void open_gate(ruleset::Set& gate);
 
 // What was added to `live` at run time and means something by being there (a ban, an opening) goes
 // into `wanted`, with its remaining time: where that set is filled at run time and has keys of the

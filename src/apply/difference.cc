@@ -124,6 +124,8 @@ class Comparison {
         remade_.sets.insert(set.name);
         change().removed_sets.push_back(set.name);
         carry_elements(*there, result_.table.sets[i]);
+      } else if (set.name == kRunTimeGate && std::ranges::any_of(live_.sets, &Set::has_timeout)) {
+        open_gate(result_.table.sets[i]);
       }
       change().added_sets.push_back(i);
     }

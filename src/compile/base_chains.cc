@@ -21,6 +21,11 @@ using match::Side;
 
 constexpr std::uint32_t kMaxBans = 1'000'000;
 constexpr std::uint32_t kMaxAllowed = 65'536;
+constexpr std::uint32_t kMaxFamilies = 16;
+constexpr const char* kUnusual = "unusual";
+// A chain; and with the first name, the set of the families that it is asked for (apply/bans.cc).
+constexpr const char* kRunTime = "run-time";
+constexpr const char* kBanned = "banned";
 
 // Addresses that lie behind the same interfaces of the host, and which those are.
 struct Behind {
@@ -62,27 +67,32 @@ class BaseChains {
       finish("early", Hook::Prerouting, NF_IP_PRI_RAW, VerdictCode::Accept);
     }
 
-    loopback(MetaKey::IifName);
-    established();
-    banned();
+    errors_of_known_connections();
     invalid();
-    spoofed();
+    finish(kUnusual);
+    banned();
+    finish(kBanned);
+    jump_to(kBanned);
     allowed();
+    finish(kRunTime);
+
+    loopback(MetaKey::Iif);
+    established();
+    spoofed();
+    where_filled(kRunTime);
     jump_to(kInboundDispatch);
     by_default(host_.defaults.inbound, "inbound");
     finish("input", Hook::Input, NF_IP_PRI_FILTER, policy());
 
-    loopback(MetaKey::OifName);
+    loopback(MetaKey::Oif);
     established();
-    invalid();
     jump_to(kOutboundDispatch);
     by_default(host_.defaults.outbound, "outbound");
     finish("output", Hook::Output, NF_IP_PRI_FILTER, policy());
 
     established();
-    banned();
-    invalid();
     spoofed();
+    where_filled(kBanned);
     if (forwards) jump_to(kForwardDispatch);
     by_default(host_.defaults.forward, "forward");
     finish("forward", Hook::Forward, NF_IP_PRI_FILTER, policy());
@@ -113,20 +123,33 @@ class BaseChains {
     rules_.clear();
   }
 
+  void finish(const char* chain) {
+    table_.add_chain(chain, std::move(rules_));
+    rules_.clear();
+  }
+
   void jump_to(const char* chain) { match::jump(rule(""), chain); }
 
+  // By its number, which is cheaper to compare than a name.
   void loopback(MetaKey key) {
     auto& exprs = rule(builtin::kLoopback);
-    match::device(exprs, key, "lo");
+    match::loopback(exprs, key);
     end(exprs, policy::Action::Accept);
   }
 
-  // Answers, and the ICMP errors that belong to them. Related connections of helpers are no
-  // answers: rules speak of them as of any first packet.
+  // Answers. What is neither one nor new is rare: one test leads to its own chain.
   void established() {
     auto& answers = rule(builtin::kEstablished);
     match::ct_state(answers, ct_state::kEstablished);
     end(answers, policy::Action::Accept);
+    auto& unusual = rule("");
+    match::ct_state(unusual, ct_state::kInvalid | ct_state::kRelated);
+    match::jump(unusual, kUnusual);
+  }
+
+  // The ICMP errors that belong to answers. Related connections of helpers are no answers: rules
+  // speak of them as of any first packet.
+  void errors_of_known_connections() {
     for (const std::uint8_t protocol : {net::protocol::kIcmp, net::protocol::kIcmpv6}) {
       auto& errors = rule(builtin::kEstablished);
       match::ct_state(errors, ct_state::kRelated);
@@ -144,6 +167,15 @@ class BaseChains {
         end(exprs, policy::Action::Drop);
       }
     }
+  }
+
+  // Each lookup costs a packet some 50 ns, and on most hosts nobody is banned: what is filled at
+  // run time is asked only where something was. Whoever adds the first element opens this gate too.
+  void where_filled(const char* chain) {
+    auto& exprs = rule("");
+    match::load_meta(exprs, MetaKey::NfProto);
+    match::lookup_member(exprs, kRunTime);
+    match::jump(exprs, chain);
   }
 
   void invalid() {
@@ -207,6 +239,10 @@ class BaseChains {
 
   // Filled while the host runs, by `ban` and `allow`; an apply never touches what is in them.
   void add_run_time_sets() {
+    Set gate = make_set(kRunTime, {kFamilyKey});
+    gate.has_timeout = true;
+    gate.size = kMaxFamilies;
+    table_.add_set(std::move(gate));
     for (const IpVersion version : {IpVersion::V4, IpVersion::V6}) {
       const KeyField address = version == IpVersion::V4 ? kIpv4Key : kIpv6Key;
       for (const bool prefixes : {false, true}) {

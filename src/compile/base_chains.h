@@ -1,12 +1,16 @@
-// The base chains, which hold the built-in steps in their order and jump to dispatch between
-// (allowed) and (default):
+// The base chains, which hold the built-in steps in their order and jump to dispatch before
+// (default):
 //
 //   early    prerouting, raw      early rules, before conntrack
-//   input    input, filter        (loopback) (established) (banned) (invalid) (spoofed) (allowed)
+//   input    input, filter        (loopback) (established) -> unusual, (spoofed) -> run-time,
 //                                 -> inbound, (default)
-//   output   output, filter       (loopback) (established) (invalid) -> outbound, (default)
-//   forward  forward, filter      (established) (banned) (invalid) (spoofed) -> forwarding,
-//   (default)
+//   output   output, filter       (loopback) (established) -> unusual, -> outbound, (default)
+//   forward  forward, filter      (established) -> unusual, (spoofed) -> banned, -> forwarding,
+//                                 (default)
+//
+// The chain unusual has the rest of (established), which is ICMP errors, and (invalid); run-time
+// has (banned) and (allowed). That and banned alone are entered for the families in the set
+// run-time, which have had a ban or an opening.
 #pragma once
 
 #include "compile/table_builder.h"

@@ -71,6 +71,12 @@ void device(Exprs& exprs, MetaKey key, std::string_view device) {
   compare(exprs, CmpOp::Eq, device_value(device));
 }
 
+void loopback(Exprs& exprs, MetaKey key) {
+  constexpr std::uint32_t kIndex = 1;  // in every namespace (net/core/dev.c, LOOPBACK_IFINDEX)
+  load_meta(exprs, key);
+  compare(exprs, CmpOp::Eq, Value::host_u32(kIndex));
+}
+
 void not_device(Exprs& exprs, MetaKey key, std::string_view device) {
   load_meta(exprs, key);
   compare(exprs, CmpOp::Neq, device_value(device));

@@ -28,6 +28,7 @@ void l4proto(Exprs& exprs, std::uint8_t protocol);                // meta l4prot
 void port(Exprs& exprs, Side side, const net::PortRange& range);  // th dport 80; th dport 80-90
 void icmp_type(Exprs& exprs, const net::PortRange& types);        // icmp type 8
 void device(Exprs& exprs, ruleset::MetaKey key, std::string_view device);  // iifname "eth0", "br-*"
+void loopback(Exprs& exprs, ruleset::MetaKey key);                         // iif lo
 void not_device(Exprs& exprs, ruleset::MetaKey key, std::string_view device);  // iifname != "eth0"
 void user(Exprs& exprs, std::uint32_t id);                                     // meta skuid 0
 void ct_state(Exprs& exprs, std::uint32_t bits);  // ct state established

@@ -144,6 +144,7 @@ class Interpreter {
   struct Unknown {
     std::string name;
     Format format = Format::Hex;
+    std::optional<std::uint32_t> never = std::nullopt;  // a number that it is not, all the same
   };
   std::vector<Unknown> unknowns_;
   std::array<std::uint16_t, ruleset::kRegisterCount> unknown_{};  // 0, or 1 + index of unknowns_

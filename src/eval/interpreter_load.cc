@@ -77,12 +77,15 @@ void Interpreter::store_name(ruleset::Register first, std::string_view name) {
 }
 
 Interpreter::Next Interpreter::store_index(ruleset::Register first, std::string_view device) {
+  // In every namespace, so that no other device has it (net/core/dev.c, LOOPBACK_IFINDEX).
   constexpr std::uint32_t kLoopbackIndex = 1;
   std::uint32_t index = device == kLoopbackDevice ? kLoopbackIndex : 0;
   if (const ruleset::Interface* interface = interface_of(*frame_, device)) index = interface->index;
   if (index == 0 && !device.empty()) {
-    return store_unknown(first, sizeof(index), fmt::format("the index of {}", device),
-                         Format::HostNumber);
+    const Next next = store_unknown(first, sizeof(index), fmt::format("the index of {}", device),
+                                    Format::HostNumber);
+    if (next == Next::Expression) unknowns_.back().never = kLoopbackIndex;
+    return next;
   }
   store_word(first, index);
   return Next::Expression;

@@ -148,6 +148,10 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
             const std::uint16_t unknown = unknown_among(cmp.source, cmp.value.size);
             if (unknown == 0) return std::nullopt;
             const Unknown& what = unknowns_[unknown - 1];
+            const bool equality = cmp.op == ruleset::CmpOp::Eq || cmp.op == ruleset::CmpOp::Neq;
+            if (what.never && equality && cmp.value == ruleset::Value::host_u32(*what.never)) {
+              return cmp.op == ruleset::CmpOp::Eq ? Next::Break : Next::Expression;
+            }
             return tested(fmt::format("{} {} {}", what.name, words(cmp.op),
                                       render(what.format, bytes_of(cmp.value))),
                           false);

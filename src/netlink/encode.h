@@ -64,7 +64,8 @@ Result<Message> encode_object(const ruleset::Table& table, const ruleset::Object
 Result<Message> encode_set(const ruleset::Table& table, const ruleset::Set& set, std::uint32_t id);
 
 // Fill: all the elements of a set that is new. Add, Remove: some of a set that has others.
-enum class ElementVerb : std::uint8_t { Fill, Add, Remove };
+// Ensure: as Add, but one that is there already is no error.
+enum class ElementVerb : std::uint8_t { Fill, Add, Ensure, Remove };
 
 // `elements` of `set` as one or more messages, each of at most kMaxElementBytes of elements; `sink`
 // takes each.

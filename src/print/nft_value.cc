@@ -25,6 +25,7 @@ struct Symbol {
 constexpr auto kNfProto = std::to_array<Symbol>({{2, "ipv4"}, {10, "ipv6"}});
 constexpr auto kProtocols =
     std::to_array<Symbol>({{1, "icmp"}, {6, "tcp"}, {17, "udp"}, {58, "ipv6-icmp"}, {132, "sctp"}});
+constexpr auto kIndexes = std::to_array<Symbol>({{1, "lo"}});  // of other devices each host's own
 constexpr auto kEtherTypes =
     std::to_array<Symbol>({{0x0800, "ip"}, {0x0806, "arp"}, {0x8100, "vlan"}, {0x86dd, "ip6"}});
 constexpr auto kIcmpTypes = std::to_array<Symbol>({{0, "echo-reply"},
@@ -108,7 +109,7 @@ constexpr auto kTypes = std::to_array<TypeRow>({
     {DataType::TcpFlag, Form::Flags, Network, 1, kTcpFlags},
     {DataType::Time, Form::Time, Host, 0, {}},
     {DataType::Mark, Form::Mark, Host, 4, {}},
-    {DataType::IfIndex, Form::Number, Host, 4, {}},
+    {DataType::IfIndex, Form::Number, Host, 4, kIndexes},
     {DataType::ArpHrd, Form::Number, Host, 2, {}},
     {DataType::Uid, Form::Number, Host, 4, {}},
     {DataType::Gid, Form::Number, Host, 4, {}},

@@ -78,8 +78,9 @@ def apply_by_hand(task: Task) -> None:
 chain input {{
   type filter hook input priority filter; policy drop;
   ct state established counter accept
-  ct state vmap {{ related : accept, invalid : drop }}
-  iifname "lo" counter accept
+  ct state related counter accept
+  ct state invalid counter drop
+  iif lo counter accept
   udp dport vmap @udp-services
   tcp dport vmap @tcp-services
   meta l4proto {{ icmp, icmpv6, igmp }} counter accept

@@ -15,6 +15,7 @@
 #include <fstream>
 #include <thread>
 
+#include "apply/carry_over.h"
 #include "apply/state_directory.h"
 #include "support/netns.h"
 #include "unit/apply/table.h"
@@ -165,6 +166,30 @@ TEST_CASE("what came at run time is no change, and survives one") {
   CHECK(listed.find("comment \"ssh\"") != std::string::npos);
   CHECK(listed.find("198.51.100.2") != std::string::npos);
   CHECK(output_of("nft list set inet rolewall sources").find("198.51.100.3") != std::string::npos);
+}
+
+TEST_CASE(
+    "the gate before bans is shut at first, and open where a table without one may hold some") {
+  fresh_network();
+  const Scratch scratch;
+  Snapshot snapshot = firewall();
+  applied(snapshot, scratch);
+  Set gate;
+  gate.name = kRunTimeGate;
+  gate.key = {{DataType::NfProto, 1}};
+  gate.has_timeout = true;
+  own_table(snapshot).sets.push_back(gate);
+  applied(snapshot, scratch);
+  const auto listed = [] { return output_of("nft list set inet rolewall run-time"); };
+  CHECK(listed().find("elements = { ipv4, ipv6 }") != std::string::npos);
+  CHECK(status_of(scratch).drift.empty());
+  CHECK(applied(snapshot, scratch).plan.empty());
+
+  fresh_network();
+  const Scratch other;
+  applied(snapshot, other);
+  CHECK(listed().find("run-time") != std::string::npos);
+  CHECK(listed().find("elements") == std::string::npos);
 }
 
 TEST_CASE("a ban keeps its time where the set's own time changes") {

@@ -121,14 +121,28 @@ TEST_CASE("every host of the example site: whole, valid, and the same each time"
 TEST_CASE("built-in steps stand in their order") {
   const policy::Policy policy = load(ROLEWALL_SOURCE "/policies");
   const auto snapshot = compile(policy, *policy::find_host(policy, "lb-01"), {kDate, true});
-  const auto* input = ruleset::find_chain(snapshot.ruleset.tables[0], "input");
-  REQUIRE(input);
-  std::vector<std::string> steps;
-  for (const auto& rule : input->rules) {
-    if (steps.empty() || steps.back() != rule.comment) steps.push_back(rule.comment);
-  }
-  CHECK(steps == std::vector<std::string>{"(loopback)", "(established)", "(banned)", "(invalid)",
-                                          "(spoofed)", "(allowed)", "", "(default)"});
+  const auto steps_of = [&](std::string_view name) {
+    const auto* chain = ruleset::find_chain(snapshot.ruleset.tables[0], name);
+    REQUIRE(chain);
+    std::vector<std::string> steps;
+    for (const auto& rule : chain->rules) {
+      const auto* ends = std::get_if<ruleset::ImmediateVerdict>(&rule.exprs.back());
+      const std::string step =
+          rule.comment.empty() && ends != nullptr ? ends->verdict.chain : rule.comment;
+      if (steps.empty() || steps.back() != step) steps.push_back(step);
+    }
+    return steps;
+  };
+  using Steps = std::vector<std::string>;
+  CHECK(steps_of("input") == Steps{"(loopback)", "(established)", "unusual", "(spoofed)",
+                                   "run-time", "inbound", "(default)"});
+  CHECK(steps_of("run-time") == Steps{"banned", "(allowed)"});
+  CHECK(steps_of("banned") == Steps{"(banned)"});
+  CHECK(steps_of("forward") ==
+        Steps{"(established)", "unusual", "(spoofed)", "banned", "(default)"});
+  CHECK(steps_of("output") ==
+        Steps{"(loopback)", "(established)", "unusual", "outbound", "(default)"});
+  CHECK(steps_of("unusual") == Steps{"(established)", "(invalid)"});
 }
 
 TEST_CASE("ping in IPv4 does not admit protocol 1 in IPv6") {

@@ -102,6 +102,7 @@ TEST_CASE("of what could be anything each test has both answers") {
   CHECK_EQ(ways_of({random_below(1000), MetaSet{MetaKey::Mark, 0}}).fates, "?");
   CHECK_EQ(ways_of({load_meta(MetaKey::Cpu), is(Value::host_u32(0))}).fates, "da");
   CHECK_EQ(ways_of({load_meta(MetaKey::Iif), is(Value::host_u32(2))}).fates, "da");
+  CHECK_EQ(ways_of({load_meta(MetaKey::Iif), is(Value::host_u32(1))}).fates, "d");  // lo has it
   CHECK_EQ(ways_of({Rt{RtKey::TcpMss, 0}, is(Value::host_u32(0))}).fates, "da");
   CHECK_EQ(ways_of({Osf{0, 0, 0}, is(bytes_value(std::vector<std::uint8_t>(16)))}).fates, "da");
 }
