@@ -59,12 +59,6 @@ Expr target(const std::string& name) {
 constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
 
-std::vector<Expr> to_port(std::uint8_t protocol, std::uint16_t port, Expr end) {
-  return {Meta{MetaKey::L4Proto, 0}, Cmp{CmpOp::Eq, 0, Value::u8(protocol)},
-          Payload{PayloadBase::Transport, 2, 2, 0}, Cmp{CmpOp::Eq, 0, Value::be16(port)},
-          std::move(end)};
-}
-
 // input: (loopback), a map of tcp and udp ports to chains, (default) drops.
 Table own() {
   Set ports;
