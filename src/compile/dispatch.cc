@@ -28,7 +28,6 @@ constexpr std::size_t kMapIntervals = 256;
 
 struct PortNumber {
   using Number = std::uint16_t;
-  static constexpr unsigned kBits = 16;
   Number value = 0;
   auto operator<=>(const PortNumber&) const = default;
 };

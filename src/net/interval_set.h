@@ -2,7 +2,7 @@
 // algebra under every address and port condition. A flat array, so a million entries are one block
 // of memory; union, difference and intersection are one linear pass over both.
 //
-// Value: a struct with `value` (an unsigned number), `Number` and `kBits`, as net::Ipv4.
+// Value: a struct with `value` (an unsigned number) and `Number`, as net::Ipv4.
 #pragma once
 
 #include <algorithm>

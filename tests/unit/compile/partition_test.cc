@@ -9,7 +9,6 @@ namespace {
 
 struct Small {
   using Number = std::uint8_t;
-  static constexpr unsigned kBits = 8;
   Number value = 0;
   auto operator<=>(const Small&) const = default;
 };

@@ -13,7 +13,6 @@ namespace {
 // Eight-bit values, so that every set can be compared with a plain bitmap of 256.
 struct Small {
   using Number = std::uint8_t;
-  static constexpr unsigned kBits = 8;
   Number value = 0;
   auto operator<=>(const Small&) const = default;
 };
