@@ -1,7 +1,5 @@
 #include "apply/bans.h"
 
-#include <linux/netfilter.h>
-
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,12 +32,7 @@ void append(std::vector<std::uint8_t>& to, const std::vector<std::uint8_t>& byte
 
 // What opens the gate to the sets that hold such entries.
 Elements gate_row_of(const RunTimeEntry& entry, const Set& gate) {
-  const bool ipv4 = net::is_ipv4(entry.opened ? entry.opened->from : entry.banned->address);
-  Elements row;
-  row.key_size = gate.key_size();
-  row.keys.resize(row.key_size);
-  row.keys.front() = ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
-  return row;
+  return gate_row(gate, net::is_ipv4(entry.opened ? entry.opened->from : entry.banned->address));
 }
 
 // One row of the entry's set.

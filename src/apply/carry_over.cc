@@ -22,12 +22,12 @@ bool means_something(const Elements& elements, std::size_t row) {
 
 }  // namespace
 
-void open_gate(Set& gate) {
-  gate.elements = {};
-  gate.elements.key_size = gate.key_size();
-  gate.elements.keys.resize(2 * std::size_t{gate.elements.key_size});
-  gate.elements.keys.front() = NFPROTO_IPV4;
-  gate.elements.keys[gate.elements.key_size] = NFPROTO_IPV6;
+Elements gate_row(const Set& gate, bool ipv4) {
+  Elements row;
+  row.key_size = gate.key_size();
+  row.keys.resize(row.key_size);
+  row.keys.front() = ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
+  return row;
 }
 
 void carry_elements(const Set& live, Set& wanted) {

@@ -11,8 +11,8 @@ namespace rolewall::apply {
 // one (compile/base_chains.cc).
 inline constexpr std::string_view kRunTimeGate = "run-time";
 
-// The gate comes into a table that has none and may hold bans: open.
-void open_gate(ruleset::Set& gate);
+// What opens the gate for a family.
+ruleset::Elements gate_row(const ruleset::Set& gate, bool ipv4);
 
 // What was added to `live` at run time and means something by being there (a ban, an opening) goes
 // into `wanted`, with its remaining time: where that set is filled at run time and has keys of the

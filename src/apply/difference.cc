@@ -47,6 +47,7 @@ class Comparison {
     declare_chains();
     declare_sets();
     compare_elements();
+    open_shut_gate();
     compare_rules();
     result_.whole = live_.flags != wanted_.flags || made_together();
     if (result_.whole) {
@@ -125,7 +126,9 @@ class Comparison {
         change().removed_sets.push_back(set.name);
         carry_elements(*there, result_.table.sets[i]);
       } else if (set.name == kRunTimeGate && std::ranges::any_of(live_.sets, &Set::has_timeout)) {
-        open_gate(result_.table.sets[i]);
+        Elements& open = result_.table.sets[i].elements;
+        open = gate_row(set, true);
+        open.append(gate_row(set, false), 0);
       }
       change().added_sets.push_back(i);
     }
@@ -145,6 +148,30 @@ class Comparison {
       compare_elements(i, normalised(*there).elements, normalised(set).elements,
                        set.interval && set.key.size() > 1);
     }
+  }
+
+  // Bans that another program wrote into our sets, without what has packets asked about them.
+  void open_shut_gate() {
+    const auto gate = std::ranges::find(wanted_.sets, kRunTimeGate, &Set::name);
+    if (gate == wanted_.sets.end() || remade_.sets.contains(gate->name)) return;
+    const Set* there = find_set(live_, gate->name);
+    if (there == nullptr) return;
+    const auto bans = [](const Set& set, bool ipv4) {
+      return set.has_timeout && !set.dynamic && set.name != kRunTimeGate && !set.elements.empty() &&
+             (set.key.front().type == DataType::Ipv4Address) == ipv4;
+    };
+    TableChange::Elements opened{.set = static_cast<std::size_t>(gate - wanted_.sets.begin()),
+                                 .elements = {}};
+    opened.elements.key_size = gate->key_size();
+    for (const bool ipv4 : {true, false}) {
+      const Elements row = gate_row(*gate, ipv4);
+      const bool is_open =
+          std::ranges::find(there->elements.keys, row.keys.front()) != there->elements.keys.end();
+      const bool has_bans =
+          std::ranges::any_of(live_.sets, [&](const Set& set) { return bans(set, ipv4); });
+      if (has_bans && !is_open) opened.elements.append(row, 0);
+    }
+    if (!opened.elements.empty()) change().added_elements.push_back(std::move(opened));
   }
 
   bool same_row(const Elements& a, std::size_t i, const Elements& b, std::size_t j) const {

@@ -190,6 +190,13 @@ TEST_CASE(
   applied(snapshot, other);
   CHECK(listed().find("run-time") != std::string::npos);
   CHECK(listed().find("elements") == std::string::npos);
+
+  // A ban written past us: nobody would ask about it.
+  REQUIRE(load_nft("add element inet rolewall banned { 198.51.100.1 }\n") == "");
+  CHECK(status_of(other).drift.size() == 1);
+  applied(snapshot, other);
+  CHECK(listed().find("elements = { ipv4 }") != std::string::npos);
+  CHECK(status_of(other).drift.empty());
 }
 
 TEST_CASE("a ban keeps its time where the set's own time changes") {
