@@ -130,7 +130,7 @@ Result<netlink::CommitResult> send_by_detour(netlink::Connection& kernel, const 
   Result<std::optional<Table>> now = kernel.dump_table(kOwnFamily, kOwnTable, true, known);
   const Result<std::uint32_t> generation = kernel.generation();
   if (!now || !*now || !generation || *generation != result->generation) return result;
-  Live reached{*generation, std::move(**now)};
+  Live reached{*generation, std::move(*now)};
   for (Set& set : reached.table->sets) {
     const Set* as_known = find_set(on_the_way, set.name);
     if (as_known != nullptr && is_large(*as_known)) set.elements = as_known->elements;

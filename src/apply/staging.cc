@@ -39,9 +39,8 @@ class Stage {
     for (std::size_t i = 0; i < wanted_.sets.size(); ++i) {
       const Set& set = wanted_.sets[i];
       const bool there = live.table && find_set(*live.table, set.name) != nullptr;
-      if (is_large(set) && !(there && (is_named(*live.table, set.name) || !differs(change, i)))) {
-        sets_.push_back(i);
-      }
+      const bool stays = there && (is_named(*live.table, set.name) || !differs(change, i));
+      if (is_large(set) && !stays) sets_.push_back(i);
       table_.sets[i].elements = {};
     }
     for (Chain& chain : table_.chains) chain.rules.clear();
