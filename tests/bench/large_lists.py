@@ -27,31 +27,7 @@ import sys
 import tempfile
 import time
 
-SITE = """[site]
-name       = "large"
-management = "office"
-
-[networks]
-office  = ["192.0.2.0/24"]
-abusers = { file = "lists/abusers.txt" }
-
-[hosts.web-01]
-role      = "web"
-addresses = ["10.0.2.10"]
-"""
-ROLE = """role        = "web"
-description = "what many are kept from"
-
-[[inbound]]
-id     = "abusers"
-from   = "abusers"
-action = "drop"
-
-[[inbound]]
-id      = "http"
-service = "tcp/80"
-from    = "any"
-"""
+SITE = pathlib.Path(__file__).parents[1] / "large-site"
 
 
 def dotted(number: int) -> str:
@@ -197,9 +173,8 @@ def bench(kind: str, options: argparse.Namespace, scratch: pathlib.Path) -> None
     numbers = first_addresses(kind, options.count)
     texts = [dotted(n) + ("" if kind == "addresses" else "/27") for n in numbers]
     site = scratch / kind
-    (site / "lists").mkdir(parents=True)
-    (site / "site.toml").write_text(SITE)
-    (site / "web.toml").write_text(ROLE)
+    shutil.copytree(SITE, site)
+    (site / "lists").mkdir()
     (site / "lists/abusers.txt").write_text("\n".join(texts) + "\n")
     flags = "" if kind == "addresses" else "flags interval; "
     (scratch / "nft").write_text(

@@ -5,29 +5,8 @@ command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
 in_namespaces "$@"
 ip link set lo up
 state="$scratch/state"
-mkdir -p site/lists
-cat > site/site.toml <<'T2'
-[site]
-name       = "large"
-management = "office"
-
-[networks]
-office  = ["192.0.2.0/24"]
-abusers = { file = "lists/abusers.txt" }
-
-[hosts.web-01]
-role      = "web"
-addresses = ["10.0.2.10"]
-T2
-cat > site/web.toml <<'T2'
-role        = "web"
-description = "what many are kept from"
-
-[[inbound]]
-id     = "abusers"
-from   = "abusers"
-action = "drop"
-T2
+cp -R "$ROLEWALL_SOURCE/tests/large-site" site
+mkdir site/lists
 awk 'BEGIN { for (i = 0; i < 5000; i++) printf "11.0.%d.%d\n", i / 100, i % 100 * 2 }' > site/lists/abusers.txt
 on_web() { verb=$1; shift; rolewall "$verb" site --host web-01 --state-dir "$state" "$@"; }
 elements() { nft list set inet rolewall net/abusers/4 | tr -d ' \n' | tr ',' '\n' | grep -oE '1?[0-9]?[0-9]\.[0-9.]+' | sort; }

@@ -7,34 +7,8 @@ ip link set lo up
 [ -n "${ROLEWALL_SMALL_BUFFER:-}" ] || { echo "skipped: a sanitizer suffers no library before it"; exit 77; }
 export LD_PRELOAD="$ROLEWALL_SMALL_BUFFER"
 state="$scratch/state"
-mkdir -p site/lists
-cat > site/site.toml <<'T2'
-[site]
-name       = "large"
-management = "office"
-
-[networks]
-office  = ["192.0.2.0/24"]
-abusers = { file = "lists/abusers.txt" }
-
-[hosts.web-01]
-role      = "web"
-addresses = ["10.0.2.10"]
-T2
-cat > site/web.toml <<'T2'
-role        = "web"
-description = "what many are kept from"
-
-[[inbound]]
-id     = "abusers"
-from   = "abusers"
-action = "drop"
-
-[[inbound]]
-id      = "http"
-service = "tcp/80"
-from    = "any"
-T2
+cp -R "$ROLEWALL_SOURCE/tests/large-site" site
+mkdir site/lists
 numbers() { # FIRST STEP PREFIX COUNT
   awk -v first="$1" -v step="$2" -v prefix="$3" -v count="$4" 'BEGIN {
     for (i = 0; i < count; i++) {
