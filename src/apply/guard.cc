@@ -256,10 +256,10 @@ class Guard {
       service = fmt::format("{}/{}", fields.protocol == net::protocol::kTcp ? "tcp" : "udp",
                             fields.destination_port);
     }
-    return fmt::format(
-        "; no rule admits it: an {} rule with service = \"{}\" and {} = \"{}\" would",
-        leg.arrives ? "[[inbound]]" : "[[outbound]]", service, leg.arrives ? "from" : "to",
-        net::format(leg.arrives ? fields.source : fields.destination));
+    return fmt::format(R"(; no rule admits it: an {} rule with service = "{}" and {} = "{}" would)",
+                       leg.arrives ? "[[inbound]]" : "[[outbound]]", service,
+                       leg.arrives ? "from" : "to",
+                       net::format(leg.arrives ? fields.source : fields.destination));
   }
 
   // `otherwise`: what would help where no rule of ours decided.
