@@ -5,21 +5,14 @@
 
 #include <algorithm>
 #include <functional>
-#include <variant>
+
+#include "apply/other_chains.h"
 
 namespace rolewall::apply {
 namespace {
 
 using ruleset::Chain;
 using ruleset::Table;
-
-// Whether the chain ends in an accept of what no rule speaks of.
-bool accepts_by_default(const Table& own, std::string_view name) {
-  const Chain* chain = ruleset::find_chain(own, name);
-  if (chain == nullptr || chain->rules.empty() || chain->rules.back().exprs.empty()) return false;
-  const auto* last = std::get_if<ruleset::ImmediateVerdict>(&chain->rules.back().exprs.back());
-  return last != nullptr && last->verdict.code == ruleset::VerdictCode::Accept;
-}
 
 bool has_step(const Table& own, std::string_view chain, std::string_view step) {
   const Chain* found = ruleset::find_chain(own, chain);

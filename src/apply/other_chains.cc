@@ -228,11 +228,7 @@ enum class Forwarding : std::uint8_t { Absent, Admitted, Ruled, Closed };
 Forwarding forwarding_of(const Table& own) {
   const Chain* chain = ruleset::find_chain(own, "forward");
   if (chain == nullptr || !chain->base) return Forwarding::Absent;
-  const auto* last =
-      chain->rules.empty() || chain->rules.back().exprs.empty()
-          ? nullptr
-          : std::get_if<ruleset::ImmediateVerdict>(&chain->rules.back().exprs.back());
-  if (last != nullptr && last->verdict.code == VerdictCode::Accept) return Forwarding::Admitted;
+  if (accepts_by_default(own, "forward")) return Forwarding::Admitted;
   return ruleset::find_chain(own, "forwarding") != nullptr ? Forwarding::Ruled : Forwarding::Closed;
 }
 
@@ -266,6 +262,13 @@ Finding published(const OtherChain& chain, const Table& own) {
 }
 
 }  // namespace
+
+bool accepts_by_default(const Table& own, std::string_view name) {
+  const Chain* chain = ruleset::find_chain(own, name);
+  if (chain == nullptr || chain->rules.empty() || chain->rules.back().exprs.empty()) return false;
+  const auto* last = std::get_if<ruleset::ImmediateVerdict>(&chain->rules.back().exprs.back());
+  return last != nullptr && last->verdict.code == VerdictCode::Accept;
+}
 
 std::string_view words_of(Effect effect) {
   switch (effect) {

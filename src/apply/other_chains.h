@@ -40,6 +40,9 @@ struct OtherChain {
   std::vector<Effect> effects;  // of all that it can reach by jumps, each once; may, not must
 };
 
+// Whether our chain ends in an accept of what no rule speaks of.
+bool accepts_by_default(const ruleset::Table& own, std::string_view chain);
+
 // Of the families and hooks that IP packets pass. Sets' elements need not be there: a verdict map
 // is taken to hold any verdict and a jump to any chain of its table.
 std::vector<OtherChain> other_chains(const ruleset::Ruleset& live);

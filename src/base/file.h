@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 
@@ -12,6 +13,9 @@ namespace rolewall {
 // The whole content of a regular file. A directory, a device, a FIFO, or more than `limit` bytes is
 // an error that names the path.
 Result<std::string> read_file(const std::string& path, std::size_t limit);
+
+// Of a text, without their ends.
+std::vector<std::string> lines_of(std::string_view text);
 
 // "PATH: No such file or directory".
 std::unexpected<Error> io_error(const std::string& path, int os_errno);

@@ -69,16 +69,6 @@ ruleset::ConntrackSettings conntrack_settings() {
   return settings;
 }
 
-std::vector<std::string> lines_of(const std::string& text) {
-  std::vector<std::string> lines;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find('\n', begin), text.size());
-    lines.push_back(text.substr(begin, end - begin));
-    begin = end + 1;
-  }
-  return lines;
-}
-
 // None where the kernel has no such match, or no rule uses it.
 std::vector<ruleset::XtTable> xt_tables() {
   std::vector<ruleset::XtTable> tables;

@@ -7,16 +7,15 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <sys/socket.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdarg>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
-#include <string_view>
 #include <utility>
 
+#include "base/file.h"
 #include "netlink/exchange.h"
 
 namespace rolewall::netlink {
@@ -45,16 +44,6 @@ int collect(ipset_session* /*session*/, void* to, const char* format, ...) {
   }
   text.all.append(piece.data(), static_cast<std::size_t>(length));
   return 0;
-}
-
-std::vector<std::string> lines_of(std::string_view text) {
-  std::vector<std::string> lines;
-  while (!text.empty()) {
-    const std::size_t end = std::min(text.find('\n'), text.size());
-    if (end != 0) lines.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
-  }
-  return lines;
 }
 
 // Asked first: libipset words a refusal and does not say which it was. A kernel without ip_set does

@@ -5,11 +5,7 @@ in_namespaces "$@"
 state="$scratch/state"
 # The server, with a public and a private side, and an administrator at 198.51.100.7.
 ip link set lo up
-for device in eth0 eth1; do
-  ip link add "$device" type veth peer name "peer-$device"
-  ip link set "$device" up
-  ip link set "peer-$device" up
-done
+two_devices
 ip address add 203.0.113.10/24 dev eth0
 ip address add 10.0.2.10/24 dev eth1
 ip -6 address add 2001:db8:1::10/64 dev eth0 nodad

@@ -59,6 +59,15 @@ PYTHON
 
 example_site() { cp -r "$ROLEWALL_SOURCE/policies" "$1"; }
 
+# eth0 and eth1, up, with nobody at their other ends.
+two_devices() {
+  for device in eth0 eth1; do
+    ip link add "$device" type veth peer name "peer-$device"
+    ip link set "$device" up
+    ip link set "peer-$device" up
+  done
+}
+
 # Runs the rest of the script in namespaces of its own, and ends with its status. Call it first.
 in_namespaces() {
   [ "${1:-}" = inside ] && return

@@ -5,11 +5,7 @@ command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
 in_namespaces "$@"
 state="$scratch/state"
 ip link set lo up
-for device in eth0 eth1; do
-  ip link add "$device" type veth peer name "peer-$device"
-  ip link set "$device" up
-  ip link set "peer-$device" up
-done
+two_devices
 ip address add 203.0.113.10/24 dev eth0
 ip route add default via 203.0.113.1 dev eth0
 unset SSH_CONNECTION
