@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "apply/ask_guard.h"
 #include "apply/bans.h"
 #include "apply/commit.h"
 #include "apply/guard.h"
@@ -160,16 +161,9 @@ class Apply {
                                       .remote_port = session.client_port};
       session.tracked = netlink::ensure_conntrack_entry(socket, true).has_value();
     }
-    const Result<ruleset::Ruleset> there = kernel_.dump(false);
-    if (!there) return std::unexpected(there.error());
-    ruleset::Ruleset after{{table}};
-    for (const Table& other : there->tables) {
-      if (other.family == table.family && other.name == table.name) continue;
-      Result<std::optional<Table>> whole = kernel_.dump_table(other.family, other.name);
-      if (!whole) return std::unexpected(std::move(whole).error());
-      if (*whole) after.tables.push_back(std::move(**whole));
-    }
-    losses_ = losses(after, facts);
+    Result<std::vector<Loss>> found = apply::ask_guard(kernel_, table, facts);
+    if (!found) return std::unexpected(std::move(found).error());
+    losses_ = std::move(*found);
     if (losses_.empty() || options_.force) return {};
     return fail(ErrorKind::Refused, "the guard refused");
   }

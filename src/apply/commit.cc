@@ -193,10 +193,7 @@ Size size_of(const Table& table) {
 
 Result<const Table*> own_table(const Snapshot& snapshot) {
   const auto& tables = snapshot.ruleset.tables;
-  if (tables.size() == 1 && tables[0].family == ruleset::kOwnFamily &&
-      tables[0].name == ruleset::kOwnTable) {
-    return tables.data();
-  }
+  if (tables.size() == 1 && is_own(tables[0])) return tables.data();
   return fail(ErrorKind::Usage,
               fmt::format("only a ruleset that is table {} {} and nothing else can be applied",
                           name_of(ruleset::kOwnFamily), ruleset::kOwnTable));

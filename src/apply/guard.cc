@@ -43,8 +43,11 @@ Leg turned(Leg leg, std::uint8_t flags) {
 
 class Guard {
  public:
-  Guard(const ruleset::Ruleset& after, const GuardFacts& facts)
-      : after_(after), facts_(facts), routes_(facts.machine), evaluator_(after, facts.machine) {}
+  Guard(const ruleset::Ruleset& after, const GuardFacts& facts, eval::PartialSets& partial)
+      : after_(after),
+        facts_(facts),
+        routes_(facts.machine),
+        evaluator_(after, facts.machine, &partial) {}
 
   std::vector<Loss> take() {
     for (const Session& session : facts_.sessions) keep(session);
@@ -196,16 +199,12 @@ class Guard {
   void forwarding() {
     if (!facts_.machine.forwards_ipv4 && !facts_.machine.forwards_ipv6) return;
     const auto own = std::ranges::find_if(
-        after_.tables, [](const ruleset::Table& table) { return is_own(table); });
+        after_.tables, [](const ruleset::Table& table) { return ruleset::is_own(table); });
     if (own == after_.tables.end() || ruleset::find_chain(*own, "forwarding") != nullptr) return;
     losses_.push_back({.what = "what this host forwards between networks",
                        .how = "it forwards today, and its policy says nothing of that (a "
                               "[[forward]] rule, or turn net.*.forwarding off)",
                        .rule = ""});
-  }
-
-  static bool is_own(const ruleset::Table& table) {
-    return table.family == ruleset::kOwnFamily && table.name == ruleset::kOwnTable;
   }
 
   bool is_own(const net::Address& address) const {
@@ -280,7 +279,7 @@ class Guard {
       }
       loss.how = fmt::format("{} in {} by {}, table {} {}", eval::name_of(last.fate), loss.how, by,
                              name_of(table.family), table.name);
-      if (loss.rule == kDefaultStep && is_own(table)) loss.how += otherwise;
+      if (loss.rule == kDefaultStep && ruleset::is_own(table)) loss.how += otherwise;
     } else {
       loss.how = fmt::format("{} in {}", eval::name_of(last.fate), loss.how);
     }
@@ -300,8 +299,9 @@ class Guard {
 
 }  // namespace
 
-std::vector<Loss> losses(const ruleset::Ruleset& after, const GuardFacts& facts) {
-  return Guard(after, facts).take();
+std::vector<Loss> losses(const ruleset::Ruleset& after, const GuardFacts& facts,
+                         eval::PartialSets& partial) {
+  return Guard(after, facts, partial).take();
 }
 
 }  // namespace rolewall::apply

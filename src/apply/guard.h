@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/partial_sets.h"
 #include "net/address.h"
 #include "ruleset/host.h"
 #include "ruleset/ruleset.h"
@@ -37,7 +38,8 @@ struct Loss {
 };
 
 // What of this the ruleset would not let pass. Where an answer depends on what is not known, the
-// worst counts.
-std::vector<Loss> losses(const ruleset::Ruleset& after, const GuardFacts& facts);
+// worst counts. It stands once nothing more is asked of the partial sets.
+std::vector<Loss> losses(const ruleset::Ruleset& after, const GuardFacts& facts,
+                         eval::PartialSets& partial);
 
 }  // namespace rolewall::apply

@@ -25,10 +25,6 @@ using ruleset::VerdictCode;
 
 constexpr std::uint32_t kTableDormant = 1;  // NFT_TABLE_F_DORMANT
 
-bool is_own(const Table& table) {
-  return table.family == ruleset::kOwnFamily && table.name == ruleset::kOwnTable;
-}
-
 class Reach {
  public:
   explicit Reach(const Table& table) : table_(table) {}

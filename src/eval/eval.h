@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "eval/packet.h"
+#include "eval/partial_sets.h"
 #include "ruleset/host.h"
 #include "ruleset/ruleset.h"
 
@@ -96,10 +97,12 @@ struct Options {
 };
 
 // Prepares a ruleset once (set indexes, chain targets) and runs any number of packets through it.
-// Holds a reference: the ruleset and host must outlive it.
+// Holds references: the ruleset, host and partial sets must outlive it. What is asked of the
+// partial sets is noted there.
 class Evaluator {
  public:
-  Evaluator(const ruleset::Ruleset& ruleset, const ruleset::Host& host);
+  Evaluator(const ruleset::Ruleset& ruleset, const ruleset::Host& host,
+            PartialSets* partial = nullptr);
   ~Evaluator();
   Evaluator(const Evaluator&) = delete;
   Evaluator& operator=(const Evaluator&) = delete;

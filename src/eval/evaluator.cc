@@ -66,9 +66,9 @@ HookResult stopped_by_stack(Hook hook, const char* reason) {
 
 class Evaluator::Machine {
  public:
-  Machine(const ruleset::Ruleset& ruleset, const ruleset::Host& host)
+  Machine(const ruleset::Ruleset& ruleset, const ruleset::Host& host, PartialSets* partial)
       : tracker_(host),
-        program_(ruleset, state_),
+        program_(ruleset, state_, partial),
         host_(host),
         routes_(host),
         interpreter_(program_, state_, routes_),
@@ -601,8 +601,9 @@ void Evaluator::Machine::leave(Frame& frame, const Options& options, Journey& jo
   run_device_hook(Hook::Egress, frame, options, journey);
 }
 
-Evaluator::Evaluator(const ruleset::Ruleset& ruleset, const ruleset::Host& host)
-    : machine_(std::make_unique<Machine>(ruleset, host)) {}
+Evaluator::Evaluator(const ruleset::Ruleset& ruleset, const ruleset::Host& host,
+                     PartialSets* partial)
+    : machine_(std::make_unique<Machine>(ruleset, host, partial)) {}
 Evaluator::~Evaluator() = default;
 
 Journey Evaluator::arrive(const Packet& packet, const Options& options) {

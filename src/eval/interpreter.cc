@@ -155,6 +155,11 @@ void Interpreter::settle_end(DynamicElement& element, const Program::Set& set) {
   element.expires_ns = over ? clock_.now_ns : clock_.now_ns + 1;
 }
 
+void Interpreter::ask_for(PartialSet& set, std::string_view key) {
+  ruleset::Bytes bytes(key.begin(), key.end());
+  if (!set.read.contains(bytes)) set.asked.insert(std::move(bytes));
+}
+
 Interpreter::Hit Interpreter::find_element(const Program::Set& set, const std::uint8_t* key) {
   const ruleset::Elements& elements = set.set->elements;
   const std::string_view text(reinterpret_cast<const char*>(key), set.set->key_size());
@@ -167,7 +172,10 @@ Interpreter::Hit Interpreter::find_element(const Program::Set& set, const std::u
     return {};
   }
   const std::uint32_t element = set.index.find(key);
-  if (element == SetIndex::kNone) return {};
+  if (element == SetIndex::kNone) {
+    if (set.partial != nullptr) ask_for(*set.partial, text);
+    return {};
+  }
   if (set.set->has_timeout) {
     std::uint64_t left_ms = set.set->timeout_ms;
     if (!elements.timeouts_ms.empty() && elements.timeouts_ms[element] != 0) {
@@ -250,6 +258,16 @@ Interpreter::Next Interpreter::take_hit(const ruleset::Lookup& lookup, const Pro
   return next;
 }
 
+bool Interpreter::is_full(const Program::Set& set, std::uint32_t most) {
+  std::size_t count = set.set->elements.count();
+  if (set.partial != nullptr) {
+    if (!set.partial->count) return choose_whether(fmt::format("set {} is full", set.set->name));
+    count = *set.partial->count;
+  }
+  return static_cast<std::int64_t>(count) + state_.added(set.number, clock_.now_ns) >=
+         static_cast<std::int64_t>(most);
+}
+
 Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const Program::Set& set) {
   constexpr std::uint32_t kDefaultSize = 0xffff;
   const ruleset::Set& declared = *set.set;
@@ -279,9 +297,7 @@ Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const P
     first_cell = hit.added->first_cell;
   } else {
     const std::uint32_t most = declared.size == 0 ? kDefaultSize : declared.size;
-    const auto present = static_cast<std::int64_t>(declared.elements.count()) +
-                         state_.added(set.number, clock_.now_ns);
-    if (present >= static_cast<std::int64_t>(most)) {
+    if (is_full(set, most)) {
       return dynset.inverted ? Next::Expression : Next::Break;
     }
     DynamicElement& added =

@@ -10,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "eval/choices.h"
@@ -119,6 +120,9 @@ class Interpreter {
 
   Hit find(const Program::Set& set, const std::uint8_t* key);
   Hit find_element(const Program::Set& set, const std::uint8_t* key);
+  static void ask_for(PartialSet& set, std::string_view key);
+  // Whether a packet's element finds no room.
+  bool is_full(const Program::Set& set, std::uint32_t most);
   void settle_end(DynamicElement& element, const Program::Set& set);
   bool take(const Program::Set& set, const ruleset::Verdict& verdict, std::uint32_t target);
 

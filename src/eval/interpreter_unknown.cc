@@ -88,6 +88,12 @@ Interpreter::Next Interpreter::look_up_unknown(const ruleset::Lookup& lookup,
     const bool found = choose_whether(fmt::format("{} is in {}", name, set.set->name));
     return found == lookup.inverted ? Next::Break : Next::Expression;
   }
+  if (set.partial != nullptr) {
+    return undecided(
+        fmt::format("{}, which is not known, looked up in map {}, which is too large "
+                    "to be read whole",
+                    name, set.set->name));
+  }
   if (elements.count() >= Outcomes::kMost) {
     return undecided(fmt::format("{}, which is not known, looked up in a map of {} elements", name,
                                  elements.count()));

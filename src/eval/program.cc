@@ -150,7 +150,8 @@ const std::vector<ruleset::StatefulExpr>& element_exprs(const ruleset::Set& set,
 // Prepares one table after the other.
 class Program::Preparer {
  public:
-  Preparer(Program& program, State& state) : program_(program), state_(state) {}
+  Preparer(Program& program, State& state, PartialSets* partial)
+      : program_(program), state_(state), partial_(partial) {}
 
   void prepare(const ruleset::Table& table) {
     Table& prepared = program_.tables_.emplace_back();
@@ -229,9 +230,18 @@ class Program::Preparer {
     return at == objects_.end() ? kNone : at->second;
   }
 
+  PartialSet* partial_of(const ruleset::Set& set) const {
+    if (partial_ == nullptr) return nullptr;
+    const auto at = partial_->find(&set);
+    return at == partial_->end() ? nullptr : &at->second;
+  }
+
   void prepare_set(Table& table, const ruleset::Set& set) {
     Set& prepared = table.sets.emplace_back(set);
     prepared.number = next_set_++;
+    prepared.partial = partial_of(set);
+    // An element that was not read may count connections.
+    if (prepared.partial != nullptr) note_conntrack(table.table->family, ConntrackUse::Unknown);
     for (const ruleset::Verdict& verdict : set.elements.verdicts) {
       prepared.targets.push_back(target_of(verdict));
     }
@@ -515,14 +525,15 @@ class Program::Preparer {
 
   Program& program_;
   State& state_;
+  PartialSets* partial_;
   std::uint32_t next_set_ = 0;
   std::unordered_map<std::string_view, std::uint32_t> chains_;
   std::unordered_map<std::string_view, std::uint32_t> sets_;
   std::map<std::pair<std::uint32_t, std::string_view>, std::uint32_t> objects_;  // by type and name
 };
 
-Program::Program(const ruleset::Ruleset& ruleset, State& state) {
-  Preparer preparer(*this, state);
+Program::Program(const ruleset::Ruleset& ruleset, State& state, PartialSets* partial) {
+  Preparer preparer(*this, state, partial);
   for (const ruleset::Table& table : ruleset.tables) preparer.prepare(table);
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/partial_sets.h"
 #include "eval/sets.h"
 #include "eval/state.h"
 #include "ruleset/ruleset.h"
@@ -31,7 +32,8 @@ class Program {
     explicit Set(const ruleset::Set& of) : set(&of), index(of) {}
     const ruleset::Set* set;
     SetIndex index;
-    std::uint32_t number = 0;  // over all tables
+    std::uint32_t number = 0;       // over all tables
+    PartialSet* partial = nullptr;  // where not all its elements were read
     // Verdict maps: the chain of each element's verdict. Object maps: each element's object.
     std::vector<std::uint32_t> targets;
     std::uint32_t catch_all_target = kNone;
@@ -51,7 +53,7 @@ class Program {
     std::vector<Chain> chains;
   };
 
-  Program(const ruleset::Ruleset& ruleset, State& state);
+  Program(const ruleset::Ruleset& ruleset, State& state, PartialSets* partial);
 
   const std::vector<Table>& tables() const { return tables_; }
   // What the expression's name stands for: a set, a chain or a cell; or a problem.

@@ -39,6 +39,7 @@ struct Scope {
   std::uint8_t family = AF_UNSPEC;
   std::string table;               // "": all
   std::vector<std::string> but{};  // sets whose elements are left out
+  std::size_t most = SIZE_MAX;     // and those of sets that hold more than this
 };
 
 std::vector<std::uint8_t> request(int message, std::uint16_t flags, const Scope& scope,
@@ -47,6 +48,29 @@ std::vector<std::uint8_t> request(int message, std::uint16_t flags, const Scope&
   Writer writer(bytes);
   const std::size_t begin = writer.begin_message(message_type(message), flags, scope.family);
   if (table_attribute != 0 && !scope.table.empty()) writer.text(table_attribute, scope.table);
+  writer.end_message(begin);
+  return bytes;
+}
+
+// One element, as nft_get_set_elem() finds it; without a key the catch-all.
+std::vector<std::uint8_t> element_request(const Table& table, const Set& set, View key) {
+  std::vector<std::uint8_t> bytes;
+  Writer writer(bytes);
+  const std::size_t begin = writer.begin_message(message_type(NFT_MSG_GETSETELEM), 0,
+                                                 static_cast<std::uint8_t>(table.family));
+  writer.text(NFTA_SET_ELEM_LIST_TABLE, table.name);
+  writer.text(NFTA_SET_ELEM_LIST_SET, set.name);
+  const std::size_t list = writer.begin_nest(NFTA_SET_ELEM_LIST_ELEMENTS);
+  const std::size_t element = writer.begin_nest(NFTA_LIST_ELEM);
+  if (key.empty()) {
+    writer.be32(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_CATCHALL);
+  } else {
+    const std::size_t nest = writer.begin_nest(NFTA_SET_ELEM_KEY);
+    writer.put(NFTA_DATA_VALUE, key);
+    writer.end_nest(nest);
+  }
+  writer.end_nest(element);
+  writer.end_nest(list);
   writer.end_message(begin);
   return bytes;
 }
@@ -92,11 +116,14 @@ class DumpAttempt {
       TRY(part(NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, &RulesetReader::object));
       TRY(part(NFT_MSG_GETSET, NFTA_SET_TABLE, &RulesetReader::set));
       TRY(part(NFT_MSG_GETRULE, NFTA_RULE_TABLE, &RulesetReader::rule));
-      if (with_elements) TRY(read_elements(scope.but));
+      if (with_elements) TRY(read_elements(scope));
     }
     if (interrupted_) return std::nullopt;
     return reader_.finish();
   }
+
+  // The sets that held more elements than were to be read.
+  std::vector<std::string> take_too_large() { return std::move(too_large_); }
 
  private:
   Result<void> dump(std::vector<std::uint8_t> request,
@@ -113,13 +140,22 @@ class DumpAttempt {
     return {};
   }
 
-  Result<void> read_elements(const std::vector<std::string>& but) {
+  Result<void> read_elements(const Scope& scope) {
     for (const Table& table : reader_.ruleset().tables) {
       for (const Set& set : table.sets) {
-        if (std::ranges::find(but, set.name) != but.end()) continue;
-        TRY(dump(elements_request(table, set), [&](const Answer& answer) {
-          return reader_.elements(answer.family, answer.attributes);
-        }));
+        if (std::ranges::find(scope.but, set.name) != scope.but.end()) continue;
+        bool too_many = false;
+        const auto read =
+            dump(elements_request(table, set), [&](const Answer& answer) -> Result<void> {
+              TRY(reader_.elements(answer.family, answer.attributes));
+              too_many = reader_.count(table, set) > scope.most;
+              if (too_many) return fail(ErrorKind::System, "too many elements");
+              return {};
+            });
+        if (!read && !too_many) return read;
+        if (!too_many) continue;
+        reader_.leave_out(table, set);
+        too_large_.push_back(set.name);
       }
     }
     return {};
@@ -128,6 +164,7 @@ class DumpAttempt {
   Socket& socket_;
   std::uint32_t generation_;
   RulesetReader reader_;
+  std::vector<std::string> too_large_;
   bool interrupted_ = false;
 };
 
@@ -171,13 +208,16 @@ struct Connection::State {
   }
 
   // std::nullopt: it changed meanwhile.
-  Result<std::optional<Ruleset>> try_dump(const Scope& scope, bool with_elements) {
+  Result<std::optional<Ruleset>> try_dump(const Scope& scope, bool with_elements,
+                                          std::vector<std::string>* too_large) {
     const Result<std::uint32_t> before = generation();
     if (!before) return std::unexpected(before.error());
     const Result<bool> quiet = settled(*before);
     if (!quiet) return std::unexpected(quiet.error());
     if (!*quiet) return std::nullopt;
-    Result<std::optional<Ruleset>> read = DumpAttempt(socket, *before).read(scope, with_elements);
+    DumpAttempt attempt(socket, *before);
+    Result<std::optional<Ruleset>> read = attempt.read(scope, with_elements);
+    if (too_large != nullptr) *too_large = attempt.take_too_large();
     const Result<std::uint32_t> after = generation();
     if (!after) return std::unexpected(after.error());
     // A set or table that is gone in the middle of a dump is a change like any other.
@@ -185,12 +225,13 @@ struct Connection::State {
     return read;
   }
 
-  Result<Ruleset> dump(const Scope& scope, bool with_elements) {
+  Result<Ruleset> dump(const Scope& scope, bool with_elements,
+                       std::vector<std::string>* too_large = nullptr) {
     using Clock = std::chrono::steady_clock;
     const Clock::time_point deadline = Clock::now() + kPatience;
     auto pause = kFirstPause;
     for (int attempt = 1;; ++attempt) {
-      Result<std::optional<Ruleset>> read = try_dump(scope, with_elements);
+      Result<std::optional<Ruleset>> read = try_dump(scope, with_elements, too_large);
       if (!read) return std::unexpected(std::move(read).error());
       std::optional<Ruleset>& whole = *read;
       if (whole) return std::move(*whole);
@@ -203,6 +244,22 @@ struct Connection::State {
       std::this_thread::sleep_for(pause);
       pause = std::min(pause * 2, kLongestPause);
     }
+  }
+
+  // The set with that one element, or with none.
+  Result<Set> find_element(const Table& table, const Set& set, View key) {
+    Set found = set;
+    found.elements = {};
+    PendingElements pending;
+    const auto asked =
+        socket.ask(element_request(table, set, key), [&](const Answer& answer) -> Result<void> {
+          Attributes attributes(answer.attributes);
+          decode_elements(set, attributes.bytes(NFTA_SET_ELEM_LIST_ELEMENTS), pending);
+          return {};
+        });
+    if (!asked && asked.error().os_errno != ENOENT) return std::unexpected(asked.error());
+    finish_elements(found, std::move(pending));
+    return found;
   }
 
   Result<CommitResult> commit(const Table& table, Batch batch,
@@ -264,6 +321,48 @@ Result<std::optional<Table>> Connection::dump_table(Family family, std::string_v
   if (!ruleset) return std::unexpected(std::move(ruleset).error());
   if (ruleset->tables.empty()) return std::nullopt;
   return std::move(ruleset->tables.front());
+}
+
+Result<std::optional<TableInPart>> Connection::dump_table_in_part(Family family,
+                                                                  std::string_view name,
+                                                                  std::size_t most) {
+  std::vector<std::string> too_large;
+  Result<Ruleset> ruleset = state_->dump(
+      {.family = static_cast<std::uint8_t>(family), .table = std::string(name), .most = most}, true,
+      &too_large);
+  if (!ruleset) return std::unexpected(std::move(ruleset).error());
+  if (ruleset->tables.empty()) return std::nullopt;
+  TableInPart read{.table = std::move(ruleset->tables.front()), .unread = {}};
+  if (too_large.empty()) return read;
+  const Result<std::optional<TableState>> state = table_state(family, name);
+  if (!state) return std::unexpected(state.error());
+  for (std::string& each : too_large) {
+    UnreadSet& unread = read.unread.emplace_back(UnreadSet{.name = std::move(each), .count = {}});
+    const auto is_it = [&](const SetState& set) { return set.name == unread.name; };
+    if (*state) {
+      const auto at = std::ranges::find_if((*state)->sets, is_it);
+      if (at != (*state)->sets.end()) unread.count = at->elements;
+    }
+    const auto set = std::ranges::find(read.table.sets, unread.name, &Set::name);
+    Result<Set> catch_all = state_->find_element(read.table, *set, {});
+    if (!catch_all) return std::unexpected(std::move(catch_all).error());
+    set->elements.take_catch_all(catch_all->elements);
+    if (set->unsupported.empty()) set->unsupported = std::move(catch_all->unsupported);
+  }
+  return read;
+}
+
+Result<void> Connection::read_element(const Table& table, Set& set, const Bytes& key) {
+  Result<Set> found = state_->find_element(table, set, key);
+  if (!found) return std::unexpected(std::move(found).error());
+  if (set.unsupported.empty()) set.unsupported = std::move(found->unsupported);
+  Elements& elements = found->elements;
+  if (elements.count() != 1) return {};
+  // Of an interval, which may be found by many keys, the one that was asked for.
+  elements.keys = key;
+  if (!elements.key_ends.empty()) elements.key_ends = key;
+  set.elements.append(elements, 0);
+  return {};
 }
 
 Result<std::optional<TableState>> Connection::table_state(Family family, std::string_view name) {

@@ -185,6 +185,19 @@ Result<void> RulesetReader::elements(std::uint8_t family, View bytes) {
   return {};
 }
 
+RulesetReader::ObjectKey RulesetReader::key_of(const Table& table, const Set& set) const {
+  return {tables_.at({static_cast<std::uint8_t>(table.family), table.name}), set.name};
+}
+
+std::size_t RulesetReader::count(const Table& table, const Set& set) const {
+  const auto at = pending_.find(key_of(table, set));
+  return at == pending_.end() ? 0 : at->second.elements.count();
+}
+
+void RulesetReader::leave_out(const Table& table, const Set& set) {
+  pending_.erase(key_of(table, set));
+}
+
 std::optional<Ruleset> RulesetReader::finish() {
   bool consistent = true;
   for (auto& [key, pending] : pending_) {

@@ -47,6 +47,10 @@ class RulesetReader {
   Result<void> set(std::uint8_t family, View bytes);
   Result<void> elements(std::uint8_t family, View bytes);
 
+  // How many elements of the set have come so far; and to have none of them.
+  std::size_t count(const ruleset::Table& table, const ruleset::Set& set) const;
+  void leave_out(const ruleset::Table& table, const ruleset::Set& set);
+
   // The tables and sets read so far, for asking for their elements.
   const ruleset::Ruleset& ruleset() const { return ruleset_; }
 
@@ -57,6 +61,7 @@ class RulesetReader {
   using TableKey = std::pair<std::uint8_t, std::string>;
   using ObjectKey = std::tuple<std::size_t, std::string>;  // the table's index, the name
 
+  ObjectKey key_of(const ruleset::Table& table, const ruleset::Set& set) const;
   ruleset::Table* find_table(std::uint8_t family, const std::string& name, std::size_t& index);
 
   ruleset::Ruleset ruleset_;

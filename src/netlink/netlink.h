@@ -47,6 +47,16 @@ struct TableState {
   bool operator==(const TableState&) const = default;
 };
 
+// A set that holds too many elements to read them all.
+struct UnreadSet {
+  std::string name;
+  std::optional<std::uint32_t> count;  // of its elements, where the kernel tells (from 6.16 on)
+};
+struct TableInPart {
+  ruleset::Table table;
+  std::vector<UnreadSet> unread;
+};
+
 class Connection {
  public:
   static Result<Connection> open();
@@ -64,6 +74,14 @@ class Connection {
   Result<std::optional<ruleset::Table>> dump_table(ruleset::Family family, std::string_view name,
                                                    bool with_elements = true,
                                                    const std::vector<std::string>& but = {});
+  // The elements of sets that hold more than `most` are left out, and not even asked of the kernel
+  // but for the first of them; a catch-all element is read all the same.
+  Result<std::optional<TableInPart>> dump_table_in_part(ruleset::Family family,
+                                                        std::string_view name, std::size_t most);
+  // Reads what a packet with this key finds in a set, as the kernel itself looks it up, and adds it
+  // to the set's elements, under that key alone; nothing where it finds none.
+  Result<void> read_element(const ruleset::Table& table, ruleset::Set& set,
+                            const ruleset::Bytes& key);
   // The sets that the kernel counts the elements of: all from 6.16 on, none before. std::nullopt
   // where there is no such table.
   Result<std::optional<TableState>> table_state(ruleset::Family family, std::string_view name);

@@ -181,13 +181,20 @@ Result<View> Socket::receive(bool wait) {
   }
 }
 
+// The kernel begins no other dump on a socket whose last one was not read to its end.
+std::unexpected<Error> Socket::abandon(Error reason) {
+  Result<Socket> fresh = open();
+  if (!fresh) return std::unexpected(std::move(fresh).error());
+  *this = std::move(*fresh);
+  return std::unexpected(std::move(reason));
+}
+
 Result<Socket::DumpEnd> Socket::dump(std::vector<std::uint8_t> request,
                                      const std::function<Result<void>(const Answer&)>& visit) {
   const std::uint32_t sequence = reserve_sequences(1);
   std::memcpy(request.data() + offsetof(nlmsghdr, nlmsg_seq), &sequence, sizeof sequence);
   TRY(send(request));
   DumpEnd end = DumpEnd::Complete;
-  Result<void> visited;  // what is left of a dump is read to its end even so
   while (true) {
     Result<View> datagram = receive(true);
     if (!datagram) return std::unexpected(std::move(datagram).error());
@@ -205,13 +212,14 @@ Result<Socket::DumpEnd> Socket::dump(std::vector<std::uint8_t> request,
         if (error != 0) {
           return system_error("cannot read from the kernel", error);
         }
-        if (!visited) return std::unexpected(std::move(visited).error());
         return end;
       }
-      if (message->header.nlmsg_type < NLMSG_MIN_TYPE || !visited) continue;
+      if (message->header.nlmsg_type < NLMSG_MIN_TYPE) continue;
       const auto answer = as_answer(*message);
-      visited = answer ? visit(*answer)
-                       : fail(ErrorKind::System, "netlink: an answer is cut short", EBADMSG);
+      Result<void> visited =
+          answer ? visit(*answer)
+                 : fail(ErrorKind::System, "netlink: an answer is cut short", EBADMSG);
+      if (!visited) return abandon(std::move(visited).error());
     }
   }
 }

@@ -43,8 +43,9 @@ class Socket {
 
   enum class DumpEnd { Complete, Interrupted };
 
-  // Sends one message and gives every answer to `visit`, whose error ends the dump. Interrupted:
-  // the kernel says that what it dumped changed meanwhile. The error carries the kernel's errno.
+  // Sends one message and gives every answer to `visit`, whose error ends the dump: what is left of
+  // it is not asked of the kernel. Interrupted: the kernel says that what it dumped changed
+  // meanwhile. The error carries the kernel's errno.
   Result<DumpEnd> dump(std::vector<std::uint8_t> request,
                        const std::function<Result<void>(const Answer&)>& visit);
 
@@ -69,6 +70,7 @@ class Socket {
   int descriptor() const { return mnl_socket_get_fd(socket_.get()); }
   Result<void> send(View message);
   Result<void> make_room(std::size_t size);
+  std::unexpected<Error> abandon(Error reason);
   // The bytes of one datagram; an empty view if `wait` is false and there is none.
   Result<View> receive(bool wait);
   void read_batch_answers(View datagram, std::uint32_t first_sequence, std::uint32_t count,

@@ -148,6 +148,10 @@ std::uint32_t Set::key_size() const {
   return size;
 }
 
+bool is_own(const Table& table) {
+  return table.family == kOwnFamily && table.name == kOwnTable;
+}
+
 const Set* find_set(const Table& table, std::string_view name) {
   const auto at = std::find_if(table.sets.begin(), table.sets.end(),
                                [&](const Set& set) { return set.name == name; });

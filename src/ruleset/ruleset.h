@@ -185,6 +185,7 @@ struct Ruleset {
 // Our table's family and name: the only one that rolewall ever writes.
 inline constexpr Family kOwnFamily = Family::Inet;
 inline constexpr std::string_view kOwnTable = "rolewall";
+bool is_own(const Table& table);
 
 // Without handles and what the kernel counts; sets and chains by name.
 Ruleset configuration(Ruleset ruleset);

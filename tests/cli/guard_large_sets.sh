@@ -1,0 +1,165 @@
+# The guard and other programs' huge sets: its answer is right whichever of the kernel's kinds of
+# sets decides, and it reads of them what its packets ask for.
+. "$(dirname "$0")/prelude.sh"
+command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
+in_namespaces "$@"
+state="$scratch/state"
+elements=200000
+ip link set lo up
+two_devices
+ip address add 203.0.113.10/24 dev eth0
+ip route add default via 203.0.113.1 dev eth0
+
+mkdir site
+cat >site/site.toml <<'T'
+[site]
+name = "s"
+management = "office"
+[defaults]
+inbound = "drop"
+outbound = "accept"
+[networks]
+office = ["198.51.100.0/24"]
+[interfaces.public]
+device = "eth0"
+[hosts.srv]
+role = "server"
+addresses = ["203.0.113.10"]
+interfaces = ["public"]
+T
+cat >site/server.toml <<'T'
+role = "server"
+[[inbound]]
+id = "ssh"
+service = "ssh"
+from = "management"
+[[inbound]]
+id = "neighbours"
+service = "ndp"
+[[outbound]]
+id = "neighbours-out"
+service = "ndp"
+[[inbound]]
+id = "extra"
+service = "tcp/8000"
+from = "office"
+T
+port=8000
+# A policy that differs each time, or nobody would be asked. $took: milliseconds.
+apply() {
+  port=$((port + 1))
+  sed -i "s/^service = \"tcp.*/service = \"tcp\/$port\"/" site/server.toml
+  began=$(date +%s%N)
+  rolewall apply site --host srv --state-dir "$state" "$@"
+  took=$((($(date +%s%N) - began) / 1000000))
+}
+inside=198.51.100.99  # in the sets
+outside=198.51.100.7  # not in them
+session() { export SSH_CONNECTION="$1 50022 203.0.113.10 22"; }
+
+session "$outside"
+apply
+expect_status 0
+apply
+expect_status 0
+echo "without other sets: $took ms"
+
+# Large sets of each kind, and the session's address among their elements.
+nft -f - <<'N' || complain "nft took no sets"
+table inet t {
+  set hash { type ipv4_addr; }
+  set tree { type ipv4_addr; flags interval; }
+  set ranges { type ipv4_addr . inet_service; flags interval; }
+  map marks { type ipv4_addr : mark; }
+  map verdicts { type ipv4_addr : verdict; flags interval; }
+  set timed { type ipv4_addr; size 300000; flags dynamic,timeout; timeout 1h; }
+  map others { type ipv4_addr : verdict; elements = { * : drop } }
+  chain c { type filter hook input priority 10; }
+}
+N
+fill() {
+  python3 "$ROLEWALL_SOURCE/tests/support/fill_set.py" "$1" "$2" 20.0.0.0 "$elements" &&
+    python3 "$ROLEWALL_SOURCE/tests/support/fill_set.py" "$1" "$2" "$inside" 1 ||
+    complain "set $1 was not filled"
+}
+fill hash hash
+fill tree tree
+fill ranges ranges
+fill marks hash:7
+fill verdicts tree:drop
+fill timed hash
+fill others hash:accept
+
+# $1: rules of chain c that drop whom the set names, and nobody else.
+slowest=0
+drops() {
+  nft flush chain inet t c
+  for rule in "$@"; do nft "add rule inet t c $rule" || complain "nft did not take: $rule"; done
+  session "$outside"
+  apply
+  [ "$status" = 0 ] || complain "refused, and the set does not hold the session's address: $*"
+  session "$inside"
+  before=$(nft -s list table inet rolewall)
+  apply
+  [ "$status" = 1 ] || complain "not refused, and the set holds the session's address: $*"
+  expect_err "lost: the session from $inside"
+  expect_err "table inet t"
+  refuse_err "lost: ssh from"
+  [ "$(nft -s list table inet rolewall)" = "$before" ] || complain "the refusal changed the table"
+  [ "$took" -gt "$slowest" ] && slowest=$took
+  echo "$took ms: $*"
+}
+drops 'ip saddr @hash drop'
+drops 'ip saddr @tree drop'
+drops 'ip saddr . tcp dport @ranges drop'
+drops 'ip saddr vmap @verdicts'
+drops 'meta mark set ip saddr map @marks' 'meta mark 7 drop'
+drops 'ip saddr @timed drop'
+# One set's answer leads to the next one's question.
+drops 'ip saddr @hash ip saddr @tree ip saddr . tcp dport @ranges ip saddr vmap @verdicts'
+
+# The other way about: who is in the set passes, who is not is lost.
+nft flush chain inet t c
+nft "add rule inet t c ip saddr { $inside, $outside } ip saddr != @tree ip saddr != @hash drop"
+session "$inside"
+apply
+expect_status 0
+session "$outside"
+apply
+expect_status 1
+expect_err "lost: the session from $outside"
+# What no element names is the catch-all's.
+nft flush chain inet t c
+nft "add rule inet t c ip saddr { $inside, $outside } ip saddr vmap @others"
+session "$inside"
+apply
+expect_status 0
+session "$outside"
+apply
+expect_status 1
+expect_err "lost: the session from $outside"
+# A packet's own element: in the set it meets the limit's rule, and elsewhere there is room for it.
+nft flush chain inet t c
+nft 'add rule inet t c tcp dport 22 add @timed { ip saddr } accept'
+nft 'add rule inet t c tcp dport 22 drop'
+for who in "$inside" "$outside"; do
+  session "$who"
+  apply
+  expect_status 0
+done
+
+# None of them is listed: that would take thousands of messages.
+nft flush chain inet t c
+nft "add rule inet t c ip saddr @hash ip saddr @tree ip saddr . tcp dport @ranges drop"
+if command -v strace >/dev/null; then
+  session "$outside"
+  port=$((port + 1))
+  sed -i "s/^service = \"tcp.*/service = \"tcp\/$port\"/" site/server.toml
+  strace -f -e trace=recvmsg -o "$scratch/trace" \
+    "$ROLEWALL_PROGRAM" apply site --host srv --state-dir "$state" >"$scratch/out" 2>"$scratch/err" ||
+    complain "apply below strace"
+  messages=$(grep -c recvmsg "$scratch/trace")
+  [ "$messages" -lt 500 ] || complain "the apply has received $messages messages"
+  echo "$messages messages received"
+fi
+echo "7 sets of $elements elements: the slowest apply took $slowest ms"
