@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 
 namespace rolewall::compile {
 namespace {
@@ -27,10 +28,19 @@ std::uint32_t room_for(std::size_t count) {
 }
 
 template <class Ip>
-struct Parts {
-  std::vector<net::Interval<Ip>> singles;
-  std::vector<net::Interval<Ip>> ranges;
-};
+bool is_single(const net::Interval<Ip>& interval) {
+  return interval.first == interval.last;
+}
+
+template <class Ip>
+std::vector<net::Interval<Ip>> those(const std::vector<net::Interval<Ip>>& intervals,
+                                     std::size_t count, bool single) {
+  std::vector<net::Interval<Ip>> found;
+  found.reserve(count);
+  std::ranges::copy_if(intervals, std::back_inserter(found),
+                       [single](const auto& interval) { return is_single(interval) == single; });
+  return found;
+}
 
 template <class Ip>
 ruleset::Set address_set(std::string name, const std::vector<net::Interval<Ip>>& intervals,
@@ -60,23 +70,21 @@ std::vector<AddressTest> make_tests(TableBuilder& table, bool share,
     const auto prefixes = net::to_prefixes(addresses);
     if (prefixes.size() == 1) return {{version, false, prefixes[0], ""}};
   }
-  Parts<Ip> parts;
-  for (const auto& interval : addresses.intervals()) {
-    (interval.first == interval.last ? parts.singles : parts.ranges).push_back(interval);
-  }
+  const auto& intervals = addresses.intervals();
+  const auto singles = static_cast<std::size_t>(std::ranges::count_if(intervals, is_single<Ip>));
   std::vector<AddressTest> tests;
-  const auto use = [&](const std::string& set_name, const std::vector<net::Interval<Ip>>& intervals,
+  const auto use = [&](const std::string& set_name, const std::vector<net::Interval<Ip>>& part,
                        bool ranges) {
-    if (!table.has_set(set_name)) table.add_set(address_set<Ip>(set_name, intervals, ranges));
+    if (!table.has_set(set_name)) table.add_set(address_set<Ip>(set_name, part, ranges));
     tests.push_back({version, false, std::nullopt, set_name});
   };
-  if (parts.ranges.empty()) {
-    use(name, parts.singles, false);
-  } else if (share && parts.singles.size() >= kSplitSingles) {
-    use(name, parts.singles, false);
-    use(name + "-prefixes", parts.ranges, true);
+  if (singles == intervals.size()) {
+    use(name, intervals, false);
+  } else if (share && singles >= kSplitSingles) {
+    use(name, those(intervals, singles, true), false);
+    use(name + "-prefixes", those(intervals, intervals.size() - singles, false), true);
   } else {
-    use(name, addresses.intervals(), true);
+    use(name, intervals, true);
   }
   return tests;
 }

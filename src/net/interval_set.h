@@ -1,12 +1,15 @@
 // A set of numbers-like values as sorted, disjoint, non-adjacent inclusive intervals: the exact
 // algebra under every address and port condition. A flat array, so a million entries are one block
-// of memory; union, difference and intersection are one linear pass over both.
+// of memory, which the copies of a set share; union, difference and intersection are one linear
+// pass over both.
 //
 // Value: a struct with `value` (an unsigned number) and `Number`, as net::Ipv4.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
+#include <iterator>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -25,91 +28,113 @@ class IntervalSet {
   using Number = typename Value::Number;
   static constexpr Number kMax = static_cast<Number>(~Number{0});
 
+  using Intervals = std::vector<Interval<Value>>;
+
   IntervalSet() = default;
 
-  // Sorts and merges; the order and overlaps of `intervals` do not matter.
-  static IntervalSet from(std::vector<Interval<Value>> intervals) {
-    std::sort(intervals.begin(), intervals.end(),
-              [](const auto& a, const auto& b) { return a.first.value < b.first.value; });
-    IntervalSet set;
-    for (const auto& next : intervals) set.append(next);
-    return set;
+  // Sorts and merges; the order and overlaps of `intervals` do not matter. What is in order costs
+  // one pass.
+  static IntervalSet from(Intervals intervals) {
+    if (!std::is_sorted(intervals.begin(), intervals.end(), begins_before)) {
+      std::sort(intervals.begin(), intervals.end(), begins_before);
+    }
+    return merged(std::move(intervals));
   }
   static IntervalSet all() { return from({{Value{0}, Value{kMax}}}); }
 
-  bool empty() const { return intervals_.empty(); }
+  bool empty() const { return intervals().empty(); }
   bool is_all() const {
-    return intervals_.size() == 1 && intervals_[0].first.value == 0 &&
-           intervals_[0].last.value == kMax;
+    return intervals().size() == 1 && intervals()[0].first.value == 0 &&
+           intervals()[0].last.value == kMax;
   }
-  const std::vector<Interval<Value>>& intervals() const { return intervals_; }
+  const Intervals& intervals() const {
+    static const Intervals kNone;
+    return intervals_ ? *intervals_ : kNone;
+  }
 
   bool contains(Value value) const {
-    auto after = std::upper_bound(intervals_.begin(), intervals_.end(), value,
+    auto after = std::upper_bound(intervals().begin(), intervals().end(), value,
                                   [](Value v, const auto& i) { return v.value < i.first.value; });
-    return after != intervals_.begin() && value.value <= std::prev(after)->last.value;
+    return after != intervals().begin() && value.value <= std::prev(after)->last.value;
   }
 
   IntervalSet operator|(const IntervalSet& other) const {
-    std::vector<Interval<Value>> merged;
-    merged.reserve(intervals_.size() + other.intervals_.size());
-    std::merge(intervals_.begin(), intervals_.end(), other.intervals_.begin(),
-               other.intervals_.end(), std::back_inserter(merged),
-               [](const auto& a, const auto& b) { return a.first.value < b.first.value; });
-    IntervalSet set;
-    for (const auto& next : merged) set.append(next);
-    return set;
+    if (empty()) return other;
+    if (other.empty()) return *this;
+    Intervals both;
+    both.reserve(intervals().size() + other.intervals().size());
+    std::merge(intervals().begin(), intervals().end(), other.intervals().begin(),
+               other.intervals().end(), std::back_inserter(both), begins_before);
+    return merged(std::move(both));
   }
 
   IntervalSet operator~() const {
-    IntervalSet set;
+    Intervals gaps;
     Number next = 0;
-    for (const auto& i : intervals_) {
+    for (const auto& i : intervals()) {
       if (i.first.value > next) {
-        set.intervals_.push_back({Value{next}, Value{static_cast<Number>(i.first.value - 1)}});
+        gaps.push_back({Value{next}, Value{static_cast<Number>(i.first.value - 1)}});
       }
-      if (i.last.value == kMax) return set;
+      if (i.last.value == kMax) return IntervalSet(std::move(gaps));
       next = static_cast<Number>(i.last.value + 1);
     }
-    set.intervals_.push_back({Value{next}, Value{kMax}});
-    return set;
+    gaps.push_back({Value{next}, Value{kMax}});
+    return IntervalSet(std::move(gaps));
   }
 
   IntervalSet operator&(const IntervalSet& other) const {
-    IntervalSet set;
-    auto a = intervals_.begin();
-    auto b = other.intervals_.begin();
-    while (a != intervals_.end() && b != other.intervals_.end()) {
+    Intervals common;
+    auto a = intervals().begin();
+    auto b = other.intervals().begin();
+    while (a != intervals().end() && b != other.intervals().end()) {
       const Number low = std::max(a->first.value, b->first.value);
       const Number high = std::min(a->last.value, b->last.value);
-      if (low <= high) set.intervals_.push_back({Value{low}, Value{high}});
+      if (low <= high) common.push_back({Value{low}, Value{high}});
       if (a->last.value < b->last.value) {
         ++a;
       } else {
         ++b;
       }
     }
-    return set;
+    return IntervalSet(std::move(common));
   }
 
   IntervalSet operator-(const IntervalSet& other) const { return *this & ~other; }
 
-  bool operator==(const IntervalSet&) const = default;
-
- private:
-  // REQUIRES: next.first is not before the last interval's first.
-  void append(const Interval<Value>& next) {
-    if (!intervals_.empty()) {
-      auto& back = intervals_.back();
-      if (back.last.value == kMax || next.first.value <= back.last.value + 1) {
-        back.last.value = std::max(back.last.value, next.last.value);
-        return;
-      }
-    }
-    intervals_.push_back(next);
+  bool operator==(const IntervalSet& other) const {
+    return intervals_ == other.intervals_ || intervals() == other.intervals();
   }
 
-  std::vector<Interval<Value>> intervals_;
+ private:
+  // REQUIRES: sorted, disjoint, none beside another.
+  explicit IntervalSet(Intervals intervals)
+      : intervals_(std::make_shared<const Intervals>(std::move(intervals))) {}
+
+  static bool begins_before(const Interval<Value>& a, const Interval<Value>& b) {
+    return a.first.value < b.first.value;
+  }
+
+  // REQUIRES: sorted by where they begin.
+  static IntervalSet merged(Intervals intervals) {
+    auto end = intervals.begin();
+    for (const auto& next : intervals) {
+      if (end != intervals.begin() && touches(*std::prev(end), next)) {
+        auto& last = std::prev(end)->last.value;
+        last = std::max(last, next.last.value);
+      } else {
+        *end++ = next;
+      }
+    }
+    intervals.erase(end, intervals.end());
+    return IntervalSet(std::move(intervals));
+  }
+
+  // Whether nothing lies between them. REQUIRES: `next` does not begin before `interval`.
+  static bool touches(const Interval<Value>& interval, const Interval<Value>& next) {
+    return interval.last.value == kMax || next.first.value <= interval.last.value + 1;
+  }
+
+  std::shared_ptr<const Intervals> intervals_;  // none: the empty set
 };
 
 }  // namespace rolewall::net

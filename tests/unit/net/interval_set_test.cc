@@ -64,6 +64,20 @@ TEST_CASE("the algebra agrees with bitmaps") {
   }
 }
 
+TEST_CASE("copies share their intervals, and none means the empty set") {
+  const auto set = IntervalSet<Small>::from({{Small{3}, Small{9}}, {Small{1}, Small{2}}});
+  const auto copy = set;
+  CHECK(&copy.intervals() == &set.intervals());
+  CHECK(copy == IntervalSet<Small>::from({{Small{1}, Small{9}}}));
+  const IntervalSet<Small> none;
+  CHECK(none.empty());
+  CHECK(none == IntervalSet<Small>::from({}));
+  CHECK(none == (set & ~set));
+  CHECK(none != set);
+  CHECK((none | set) == set);
+  CHECK((set | none) == set);
+}
+
 TEST_CASE("prefixes cover an interval exactly") {
   const auto set = AddressSet::from({*parse_prefix("10.0.0.0/8")});
   const auto hole = AddressSet::from({*parse_prefix("10.1.2.3")});
