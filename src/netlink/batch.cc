@@ -73,6 +73,9 @@ Result<Batch> replace_batch(const Table& table, std::optional<std::uint32_t> exp
   using Kind = Subject::Kind;
   Batch batch(expected_generation);
   const Subject whole{.kind = Kind::Table, .index = 0, .rule = 0};
+  std::size_t element_bytes = 0;
+  for (const Set& set : table.sets) element_bytes += encoded_size(set.elements);
+  batch.reserve(element_bytes);
   // To delete what is not there would be an error.
   batch.add(whole, encode_ensure_table(table.family, table.name));
   batch.add(whole, encode_delete_table(table.family, table.name));

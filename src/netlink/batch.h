@@ -27,6 +27,8 @@ class Batch {
   // Nothing is done where the kernel's generation is not `expected_generation`.
   explicit Batch(std::optional<std::uint32_t> expected_generation);
 
+  // Room for so many bytes more, so that a large transaction is not moved while it grows.
+  void reserve(std::size_t bytes) { bytes_.reserve(bytes_.size() + bytes); }
   void add(const Subject& subject, View message);
   // No message can be added after it.
   void finish();

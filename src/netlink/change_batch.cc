@@ -76,6 +76,14 @@ Result<void> add_elements(Batch& batch, const Table& table, const TableChange::E
 Result<Batch> change_batch(const Table& wanted, const TableChange& change,
                            std::optional<std::uint32_t> expected_generation) {
   Batch batch(expected_generation);
+  std::size_t element_bytes = 0;
+  for (const std::size_t i : change.added_sets) {
+    element_bytes += encoded_size(wanted.sets[i].elements);
+  }
+  for (const auto* parts : {&change.removed_elements, &change.added_elements}) {
+    for (const auto& part : *parts) element_bytes += encoded_size(part.elements);
+  }
+  batch.reserve(element_bytes);
   const Subject removal{.kind = Kind::Removal, .index = 0, .rule = 0};
   for (const auto& rule : change.removed_rules) batch.add(removal, delete_rule(wanted, rule));
   for (const auto& part : change.removed_elements) {

@@ -67,6 +67,9 @@ Result<Message> encode_set(const ruleset::Table& table, const ruleset::Set& set,
 // Ensure: as Add, but one that is there already is no error.
 enum class ElementVerb : std::uint8_t { Fill, Add, Ensure, Remove };
 
+// About how many bytes these come to as messages: of keys and ranges, a little more than they do.
+std::size_t encoded_size(const ruleset::Elements& elements);
+
 // `elements` of `set` as one or more messages, each of at most kMaxElementBytes of elements; `sink`
 // takes each.
 inline constexpr std::size_t kMaxElementBytes = 60'000;

@@ -32,6 +32,13 @@ class ElementStream {
     if (writer_.size() - list_ > kMaxElementBytes) close();
   }
 
+  // Writes one that is encoded already.
+  void element(View encoded) {
+    if (buffer_.empty()) open();
+    buffer_.insert(buffer_.end(), encoded.begin(), encoded.end());
+    if (writer_.size() - list_ > kMaxElementBytes) close();
+  }
+
   void close() {
     if (buffer_.empty()) return;
     writer_.end_nest(list_);
@@ -139,11 +146,34 @@ bool successor(View key, std::vector<std::uint8_t>& next) {
   return false;
 }
 
-void put_end(ElementStream& stream, View key) {
-  stream.element([&](Writer& writer) {
-    writer.be32(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
-    put_data(writer, NFTA_SET_ELEM_KEY, key);
-  });
+// Elements that are keys and nothing else differ in their keys alone: of a million, one is encoded
+// and the others are copies of it.
+class KeyAlone {
+ public:
+  // `flags`: 0 or NFT_SET_ELEM_INTERVAL_END.
+  KeyAlone(std::size_t key_size, std::uint32_t flags) {
+    Writer writer(encoded_);
+    const std::size_t begin = writer.begin_nest(NFTA_LIST_ELEM);
+    if (flags != 0) writer.be32(NFTA_SET_ELEM_FLAGS, flags);
+    put_data(writer, NFTA_SET_ELEM_KEY, std::vector<std::uint8_t>(key_size));
+    writer.end_nest(begin);
+    key_ = encoded_.size() - aligned(key_size);
+  }
+
+  View with(View key) {
+    std::ranges::copy(key, encoded_.begin() + static_cast<std::ptrdiff_t>(key_));
+    return encoded_;
+  }
+
+ private:
+  std::vector<std::uint8_t> encoded_;
+  std::size_t key_ = 0;
+};
+
+// Whether the rows of a set are keys alone.
+bool has_keys_alone(const Set& set, const Elements& elements) {
+  return set.kind == SetKind::Set && elements.timeouts_ms.empty() &&
+         elements.expirations_ms.empty() && elements.comments.empty() && elements.exprs.empty();
 }
 
 // As nft does it: an end at zero unless an interval begins there, then a start and, past the last
@@ -151,23 +181,37 @@ void put_end(ElementStream& stream, View key) {
 void put_intervals(ElementStream& stream, const Set& set, const Elements& elements,
                    ElementVerb verb) {
   const std::vector<std::uint8_t> zero(elements.key_size, 0);
+  const bool keys_alone = has_keys_alone(set, elements);
+  KeyAlone start(elements.key_size, 0);
+  KeyAlone past(elements.key_size, NFT_SET_ELEM_INTERVAL_END);
   if (verb == ElementVerb::Fill && elements.count() != 0 &&
       !std::ranges::equal(elements.key(0), zero)) {
-    put_end(stream, zero);
+    stream.element(past.with(zero));
   }
   std::vector<std::uint8_t> end;
   for (std::size_t row = 0; row < elements.count(); ++row) {
     const bool ends = successor(elements.key_end(row), end);
-    stream.element([&](Writer& writer) {
-      put_data(writer, NFTA_SET_ELEM_KEY, elements.key(row));
-      if (verb != ElementVerb::Remove) put_row(writer, set.kind, elements, row, !ends);
-    });
-    if (ends) put_end(stream, end);
+    if (keys_alone && ends) {
+      stream.element(start.with(elements.key(row)));
+    } else {
+      stream.element([&](Writer& writer) {
+        put_data(writer, NFTA_SET_ELEM_KEY, elements.key(row));
+        if (verb != ElementVerb::Remove) put_row(writer, set.kind, elements, row, !ends);
+      });
+    }
+    if (ends) stream.element(past.with(end));
   }
 }
 
 void put_singles(ElementStream& stream, const Set& set, const Elements& elements,
                  ElementVerb verb) {
+  if (!set.interval && has_keys_alone(set, elements)) {
+    KeyAlone element(elements.key_size, 0);
+    for (std::size_t row = 0; row < elements.count(); ++row) {
+      stream.element(element.with(elements.key(row)));
+    }
+    return;
+  }
   for (std::size_t row = 0; row < elements.count(); ++row) {
     stream.element([&](Writer& writer) {
       put_data(writer, NFTA_SET_ELEM_KEY, elements.key(row));
@@ -234,6 +278,16 @@ std::string misfit(const Set& set, const Elements& elements) {
 }
 
 }  // namespace
+
+std::size_t encoded_size(const Elements& elements) {
+  constexpr std::size_t kHeaders = 12;  // the element's, the key's nest and its value
+  constexpr std::size_t kFlags = 8;     // of what ends a range
+  constexpr std::size_t kMessage = 1024;
+  const std::size_t one = kHeaders + aligned(elements.key_size);
+  const std::size_t bytes =
+      elements.count() * (elements.key_ends.empty() ? one : one + one + kFlags);
+  return bytes + (bytes / kMaxElementBytes + 1) * kMessage;
+}
 
 Result<void> encode_elements(const Table& table, const Set& set, const Elements& elements,
                              ElementVerb verb, const std::function<void(View)>& sink) {
