@@ -131,7 +131,8 @@ Table nothing_of(const Table& wanted) {
 Plan plan_of(const std::optional<Table>& live, const Table& wanted, const Difference& change) {
   Plan plan;
   plan.first = !live;
-  const Table before = live ? *live : nothing_of(wanted);
+  const Table nothing = nothing_of(wanted);
+  const Table& before = live ? *live : nothing;
   plan.lines = by_rule(before, wanted, in_words(before, change));
   plan.rules_added = change.change.added_rules.size();
   plan.rules_removed = change.change.removed_rules.size();

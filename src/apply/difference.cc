@@ -144,9 +144,16 @@ class Comparison {
       const Set& set = wanted_.sets[i];
       const Set* there = find_set(live_, set.name);
       if (there == nullptr || remade_.sets.contains(set.name) || filled_at_run_time(set)) continue;
-      if (is_keys_alone(set.elements) && there->elements == set.elements) continue;
-      compare_elements(i, normalised(*there).elements, normalised(set).elements,
-                       set.interval && set.key.size() > 1);
+      // Of ranges that overlap the kernel takes the first: where one changes, all are put in order.
+      const bool ordered = set.interval && set.key.size() > 1;
+      if (is_keys_alone(there->elements) && is_keys_alone(set.elements) && !ordered) {
+        Unlike unlike = without_equal_ends(there->elements, set.elements);
+        compare_elements(i, normalised(set, std::move(unlike.a)),
+                         normalised(set, std::move(unlike.b)), ordered);
+      } else {
+        compare_elements(i, normalised(*there, there->elements), normalised(set, set.elements),
+                         ordered);
+      }
     }
   }
 
@@ -207,7 +214,6 @@ class Comparison {
       if (order <= 0) remove(i++);
       if (order >= 0) add(j++);
     }
-    // Of ranges that overlap the kernel takes the first: where one changes, all are put in order.
     if (ordered && (removed.elements.count() != 0 || added.elements.count() != 0)) {
       removed.elements = a;
       added.elements = b;

@@ -160,10 +160,10 @@ Result<void> read_elements(const std::string& directory, ruleset::Ruleset& rules
       return damaged(path, "is damaged: its size or its checksum is another");
     }
     Elements& elements = set->elements;
-    const auto middle = bytes->begin() + static_cast<std::ptrdiff_t>(column);
+    const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes->data());
     elements.key_size = entry.key_size;
-    elements.keys.assign(bytes->begin(), middle);
-    elements.key_ends.assign(middle, bytes->end());
+    elements.keys.assign(begin, begin + column);
+    elements.key_ends.assign(begin + column, begin + bytes->size());
   }
   return {};
 }

@@ -9,12 +9,12 @@ namespace rolewall::apply {
 // `wanted` is the set as compiled.
 bool filled_at_run_time(const ruleset::Set& wanted);
 
-// All but the elements.
-bool same_declaration(ruleset::Set a, ruleset::Set b);
+// All but the elements and the handle.
+bool same_declaration(const ruleset::Set& a, const ruleset::Set& b);
 
-// In the one form in which equal elements are equal, whether compiled or read back: sorted, and
-// without what the kernel adds on its own.
-ruleset::Set normalised(ruleset::Set set);
+// `elements` of `set` in the one form in which equal ones are equal, whether compiled or read back:
+// sorted, and without what the kernel adds on its own.
+ruleset::Elements normalised(const ruleset::Set& set, ruleset::Elements elements);
 
 // Nothing but keys, or ranges of them, as most sets and all large ones.
 bool is_keys_alone(const ruleset::Elements& elements);
@@ -25,7 +25,18 @@ bool is_keys_alone(const ruleset::Elements& elements);
 inline constexpr std::size_t kLargeSet = 4096;
 bool is_large(const ruleset::Set& set);
 
-// How many rows from `i` and `j` on are equal one by one. REQUIRES: is_keys_alone(), of one set.
+// `count` rows from `first` on. REQUIRES: is_keys_alone(), as all that follow.
+ruleset::Elements rows_of(const ruleset::Elements& from, std::size_t first, std::size_t count);
+
+// What two sets of the same rows hold that the other may not: without the rows that are equal one
+// by one from their beginnings and from their ends on. Of a long list this is what was changed.
+struct Unlike {
+  ruleset::Elements a;
+  ruleset::Elements b;
+};
+Unlike without_equal_ends(const ruleset::Elements& a, const ruleset::Elements& b);
+
+// How many rows from `i` and `j` on are equal one by one. REQUIRES: rows of the same columns.
 std::size_t equal_rows(const ruleset::Elements& a, std::size_t i, const ruleset::Elements& b,
                        std::size_t j);
 

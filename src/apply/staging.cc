@@ -17,20 +17,6 @@ using namespace ruleset;
 constexpr std::size_t kMostRows = 16'384;
 constexpr std::size_t kLeastRows = 32;
 
-Elements rows_of(const Elements& from, std::size_t first, std::size_t count) {
-  Elements rows;
-  rows.key_size = from.key_size;
-  const auto cut = [&](const std::vector<std::uint8_t>& column) {
-    if (column.empty()) return std::vector<std::uint8_t>();
-    const auto begin = column.begin() + static_cast<std::ptrdiff_t>(first * from.key_size);
-    return std::vector<std::uint8_t>(begin,
-                                     begin + static_cast<std::ptrdiff_t>(count * from.key_size));
-  };
-  rows.keys = cut(from.keys);
-  rows.key_ends = cut(from.key_ends);
-  return rows;
-}
-
 class Stage {
  public:
   Stage(netlink::Connection& kernel, const Live& live, const Difference& change)

@@ -1,7 +1,11 @@
 #include "ruleset/ruleset.h"
 
+#include <endian.h>
+
 #include <algorithm>
+#include <cstring>
 #include <numeric>
+#include <span>
 
 #include "base/overloaded.h"
 
@@ -17,6 +21,18 @@ void permute(std::vector<T>& column, const std::vector<std::size_t>& order, std:
     for (std::size_t i = 0; i < width; ++i) sorted.push_back(std::move(column[from * width + i]));
   }
   column = std::move(sorted);
+}
+
+// As memcmp(), of keys: most are one word.
+int compare_bytes(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
+  std::uint32_t x = 0;
+  std::uint32_t y = 0;
+  if (a.size() != sizeof x) return std::memcmp(a.data(), b.data(), a.size());
+  std::memcpy(&x, a.data(), sizeof x);
+  std::memcpy(&y, b.data(), sizeof y);
+  x = be32toh(x);
+  y = be32toh(y);
+  return x < y ? -1 : x > y ? 1 : 0;
 }
 
 // State the kernel keeps in an expression is put back to how a fresh one begins.
@@ -80,9 +96,8 @@ Ruleset configuration(Ruleset ruleset) {
 
 void Elements::sort() {
   const auto in_order = [this](std::size_t i) {
-    const int keys_order = std::memcmp(key(i - 1).data(), key(i).data(), key_size);
-    return keys_order < 0 || (keys_order == 0 &&
-                              std::memcmp(key_end(i - 1).data(), key_end(i).data(), key_size) <= 0);
+    const int keys_order = compare_bytes(key(i - 1), key(i));
+    return keys_order < 0 || (keys_order == 0 && compare_bytes(key_end(i - 1), key_end(i)) <= 0);
   };
   std::size_t sorted = 1;
   while (sorted < count() && in_order(sorted)) ++sorted;
@@ -91,9 +106,9 @@ void Elements::sort() {
   std::vector<std::size_t> order(count());
   std::iota(order.begin(), order.end(), std::size_t{0});
   const auto less = [this](std::size_t a, std::size_t b) {
-    const int keys_order = std::memcmp(key(a).data(), key(b).data(), key_size);
+    const int keys_order = compare_bytes(key(a), key(b));
     if (keys_order != 0) return keys_order < 0;
-    return std::memcmp(key_end(a).data(), key_end(b).data(), key_size) < 0;
+    return compare_bytes(key_end(a), key_end(b)) < 0;
   };
   std::sort(order.begin(), order.end(), less);
   permute(keys, order, key_size);
