@@ -125,10 +125,6 @@ class Comparison {
         remade_.sets.insert(set.name);
         change().removed_sets.push_back(set.name);
         carry_elements(*there, result_.table.sets[i]);
-      } else if (set.name == kRunTimeGate && std::ranges::any_of(live_.sets, &Set::has_timeout)) {
-        Elements& open = result_.table.sets[i].elements;
-        open = gate_row(set, true);
-        open.append(gate_row(set, false), 0);
       }
       change().added_sets.push_back(i);
     }
@@ -157,28 +153,34 @@ class Comparison {
     }
   }
 
-  // Bans that another program wrote into our sets, without what has packets asked about them.
+  // Bans that another program wrote into our sets, without what has packets asked about them; or
+  // that were there before there was a gate.
   void open_shut_gate() {
-    const auto gate = std::ranges::find(wanted_.sets, kRunTimeGate, &Set::name);
-    if (gate == wanted_.sets.end() || remade_.sets.contains(gate->name)) return;
-    const Set* there = find_set(live_, gate->name);
-    if (there == nullptr) return;
+    const auto gate = std::ranges::find(result_.table.sets, kRunTimeGate, &Set::name);
+    if (gate == result_.table.sets.end()) return;
     const auto bans = [](const Set& set, bool ipv4) {
-      return set.has_timeout && !set.dynamic && set.name != kRunTimeGate && !set.elements.empty() &&
+      return set.has_timeout && !set.dynamic && !set.elements.empty() &&
              (set.key.front().type == DataType::Ipv4Address) == ipv4;
     };
-    TableChange::Elements opened{.set = static_cast<std::size_t>(gate - wanted_.sets.begin()),
-                                 .elements = {}};
+    const auto number = static_cast<std::size_t>(gate - result_.table.sets.begin());
+    TableChange::Elements opened{.set = number, .elements = {}};
     opened.elements.key_size = gate->key_size();
     for (const bool ipv4 : {true, false}) {
       const Elements row = gate_row(*gate, ipv4);
-      const bool is_open =
-          std::ranges::find(there->elements.keys, row.keys.front()) != there->elements.keys.end();
+      const auto& open = gate->elements.keys;
+      const bool is_open = std::ranges::find(open, row.keys.front()) != open.end();
       const bool has_bans =
           std::ranges::any_of(live_.sets, [&](const Set& set) { return bans(set, ipv4); });
       if (has_bans && !is_open) opened.elements.append(row, 0);
     }
-    if (!opened.elements.empty()) change().added_elements.push_back(std::move(opened));
+    if (opened.elements.empty()) return;
+    if (std::ranges::find(change().added_sets, number) == change().added_sets.end()) {
+      return change().added_elements.push_back(std::move(opened));
+    }
+    gate->elements.key_size = opened.elements.key_size;
+    for (std::size_t row = 0; row < opened.elements.count(); ++row) {
+      gate->elements.append(opened.elements, row);
+    }
   }
 
   bool same_row(const Elements& a, std::size_t i, const Elements& b, std::size_t j) const {

@@ -3,7 +3,9 @@
 #include <linux/netfilter_ipv4.h>
 
 #include <algorithm>
+#include <iterator>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "compile/address_sets.h"
@@ -21,7 +23,6 @@ using match::Side;
 
 constexpr std::uint32_t kMaxBans = 1'000'000;
 constexpr std::uint32_t kMaxAllowed = 65'536;
-constexpr std::uint32_t kMaxFamilies = 16;
 constexpr const char* kUnusual = "unusual";
 // A chain; and with the first name, the set of the families that it is asked for (apply/bans.cc).
 constexpr const char* kRunTime = "run-time";
@@ -60,10 +61,10 @@ class BaseChains {
  public:
   BaseChains(TableBuilder& table, const policy::HostPolicy& host) : table_(table), host_(host) {}
 
-  void add(bool has_early, bool forwards) {
+  void add(Dispatch dispatch) {
     add_run_time_sets();
-    if (has_early) {
-      jump_to(kEarlyDispatch);
+    if (!dispatch.early.empty()) {
+      add(std::move(dispatch.early));
       finish("early", Hook::Prerouting, NF_IP_PRI_RAW, VerdictCode::Accept);
     }
 
@@ -80,20 +81,20 @@ class BaseChains {
     established();
     spoofed();
     where_filled(kRunTime);
-    jump_to(kInboundDispatch);
+    add(std::move(dispatch.inbound));
     by_default(host_.defaults.inbound, "inbound");
     finish("input", Hook::Input, NF_IP_PRI_FILTER, policy());
 
     loopback(MetaKey::Oif);
     established();
-    jump_to(kOutboundDispatch);
+    add(std::move(dispatch.outbound));
     by_default(host_.defaults.outbound, "outbound");
     finish("output", Hook::Output, NF_IP_PRI_FILTER, policy());
 
     established();
     spoofed();
     where_filled(kBanned);
-    if (forwards) jump_to(kForwardDispatch);
+    add(std::move(dispatch.forward));
     by_default(host_.defaults.forward, "forward");
     finish("forward", Hook::Forward, NF_IP_PRI_FILTER, policy());
   }
@@ -126,6 +127,11 @@ class BaseChains {
   void finish(const char* chain) {
     table_.add_chain(chain, std::move(rules_));
     rules_.clear();
+  }
+
+  void add(std::vector<Rule> rules) {
+    rules_.insert(rules_.end(), std::make_move_iterator(rules.begin()),
+                  std::make_move_iterator(rules.end()));
   }
 
   void jump_to(const char* chain) { match::jump(rule(""), chain); }
@@ -171,6 +177,8 @@ class BaseChains {
 
   // Each lookup costs a packet some 50 ns, and on most hosts nobody is banned: what is filled at
   // run time is asked only where something was. Whoever adds the first element opens this gate too.
+  // It has no timeouts, so that the kernel makes it a bitmap, a tenth of that
+  // (net/netfilter/nft_set_bitmap.c).
   void where_filled(const char* chain) {
     auto& exprs = rule("");
     match::load_meta(exprs, MetaKey::NfProto);
@@ -239,10 +247,7 @@ class BaseChains {
 
   // Filled while the host runs, by `ban` and `allow`; an apply never touches what is in them.
   void add_run_time_sets() {
-    Set gate = make_set(kRunTime, {kFamilyKey});
-    gate.has_timeout = true;
-    gate.size = kMaxFamilies;
-    table_.add_set(std::move(gate));
+    table_.add_set(make_set(kRunTime, {kFamilyKey}));
     for (const IpVersion version : {IpVersion::V4, IpVersion::V6}) {
       const KeyField address = version == IpVersion::V4 ? kIpv4Key : kIpv6Key;
       for (const bool prefixes : {false, true}) {
@@ -267,9 +272,8 @@ class BaseChains {
 
 }  // namespace
 
-void add_base_chains(TableBuilder& table, const policy::HostPolicy& host, bool has_early,
-                     bool forwards) {
-  BaseChains(table, host).add(has_early, forwards);
+void add_base_chains(TableBuilder& table, const policy::HostPolicy& host, Dispatch dispatch) {
+  BaseChains(table, host).add(std::move(dispatch));
 }
 
 }  // namespace rolewall::compile

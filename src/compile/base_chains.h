@@ -1,11 +1,11 @@
-// The base chains, which hold the built-in steps in their order and jump to dispatch before
+// The base chains, which hold the built-in steps in their order, and dispatch (dispatch.h) before
 // (default):
 //
 //   early    prerouting, raw      early rules, before conntrack
 //   input    input, filter        (loopback) (established) -> unusual, (spoofed) -> run-time,
-//                                 -> inbound, (default)
-//   output   output, filter       (loopback) (established) -> unusual, -> outbound, (default)
-//   forward  forward, filter      (established) -> unusual, (spoofed) -> banned, -> forwarding,
+//                                 inbound rules, (default)
+//   output   output, filter       (loopback) (established) -> unusual, outbound rules, (default)
+//   forward  forward, filter      (established) -> unusual, (spoofed) -> banned, forward rules,
 //                                 (default)
 //
 // The chain unusual has the rest of (established), which is ICMP errors, and (invalid); run-time
@@ -13,20 +13,22 @@
 // run-time, which have had a ban or an opening.
 #pragma once
 
+#include <vector>
+
 #include "compile/table_builder.h"
 #include "policy/effective.h"
 
 namespace rolewall::compile {
 
-// The chains that dispatch starts in (dispatch.h).
-inline constexpr const char* kEarlyDispatch = "prerouting";
-inline constexpr const char* kInboundDispatch = "inbound";
-inline constexpr const char* kOutboundDispatch = "outbound";
-inline constexpr const char* kForwardDispatch = "forwarding";
+// What add_dispatch() has given for each. Without early rules there is no chain for them, whose
+// hook each packet would pay for.
+struct Dispatch {
+  std::vector<ruleset::Rule> early;
+  std::vector<ruleset::Rule> inbound;
+  std::vector<ruleset::Rule> outbound;
+  std::vector<ruleset::Rule> forward;
+};
 
-// `has_early`: there are early rules, so the chain for them is worth its hook. `forwards`: there is
-// a chain kForwardDispatch.
-void add_base_chains(TableBuilder& table, const policy::HostPolicy& host, bool has_early,
-                     bool forwards);
+void add_base_chains(TableBuilder& table, const policy::HostPolicy& host, Dispatch dispatch);
 
 }  // namespace rolewall::compile

@@ -14,6 +14,12 @@
 namespace rolewall::compile {
 namespace {
 
+// What the names of dispatch's chains and maps begin with.
+constexpr const char* kEarlyDispatch = "prerouting";
+constexpr const char* kInboundDispatch = "inbound";
+constexpr const char* kOutboundDispatch = "outbound";
+constexpr const char* kForwardDispatch = "forwarding";
+
 ruleset::Host host_of(const policy::Host& host) {
   ruleset::Host result;
   result.name = host.name;
@@ -62,14 +68,16 @@ ruleset::Snapshot compile(const policy::Policy& policy, policy::Index host,
   // Only a host that says something of forwarding or NAT asks what was translated.
   const bool forwards = !effective.forward.empty() || !effective.nat.empty();
   const Translated translated = forwards ? Translated::Apart : Translated::Alike;
-  add_base_chains(table, effective, !lowered.early.empty(), forwards);
-  if (!lowered.early.empty()) {
-    add_dispatch(table, sets, kEarlyDispatch, lowered.early, options.optimise);
-  }
-  add_dispatch(table, sets, kInboundDispatch, lowered.inbound, options.optimise, translated);
-  add_dispatch(table, sets, kOutboundDispatch, lowered.outbound, options.optimise, translated);
+  const auto dispatch_to = [&](const char* name, const std::vector<LoweredRule>& rules,
+                               Translated how) {
+    return add_dispatch(table, sets, name, rules, options.optimise, how);
+  };
+  Dispatch dispatch;
+  dispatch.early = dispatch_to(kEarlyDispatch, lowered.early, Translated::Alike);
+  dispatch.inbound = dispatch_to(kInboundDispatch, lowered.inbound, translated);
+  dispatch.outbound = dispatch_to(kOutboundDispatch, lowered.outbound, translated);
   if (forwards) {
-    add_dispatch(table, sets, kForwardDispatch, lowered.forward, options.optimise, translated);
+    dispatch.forward = dispatch_to(kForwardDispatch, lowered.forward, translated);
     const auto& translations = lowered.new_destination;
     add_translated_chain(table, sets, kInboundDispatch, lowered.inbound, translations,
                          Admitted::Here);
@@ -78,6 +86,7 @@ ruleset::Snapshot compile(const policy::Policy& policy, policy::Index host,
     add_translated_chain(table, sets, kForwardDispatch, lowered.forward, translations,
                          Admitted::Going);
   }
+  add_base_chains(table, effective, std::move(dispatch));
   add_nat_chains(table, sets, lowered);
   for (const auto* rules :
        {&lowered.early, &lowered.inbound, &lowered.outbound, &lowered.forward}) {

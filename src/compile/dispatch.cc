@@ -89,10 +89,6 @@ class Dispatcher {
   Dispatcher(TableBuilder& table, AddressSets& sets, bool optimise)
       : table_(table), sets_(sets), optimise_(optimise) {}
 
-  void add_chain(const std::string& name, Candidates list, Scope scope) {
-    table_.add_chain(name, rules_for(name, std::move(list), scope));
-  }
-
   // `goto` returns to where the base chain goes on with (default).
   void add_chain_after_translated(const std::string& name, Candidates list) {
     std::vector<Rule> rules(1);
@@ -102,7 +98,6 @@ class Dispatcher {
     table_.add_chain(name, std::move(rules));
   }
 
- private:
   std::vector<Rule> rules_for(const std::string& path, Candidates list, Scope scope) {
     std::vector<Rule> rules;
     int runs = 0;
@@ -136,6 +131,7 @@ class Dispatcher {
     return rules;
   }
 
+ private:
   // The longest run from `at` that one kind of map can serve, if it is worth a map.
   std::pair<Run, std::size_t> next_run(const Candidates& list, std::size_t at, Scope scope) const {
     std::pair<Run, std::size_t> best{Run::Linear, 0};
@@ -336,8 +332,12 @@ class Dispatcher {
       }
     }
     Set map = make_verdict_map(path + "/protocols", {kFamilyKey, kProtocolKey});
+    Set asked = make_set(path + "/asked-protocols", {kProtocolKey});
     for (const auto& [key, candidates] : entries) {
       const auto [version, protocol] = key;
+      if (std::ranges::find(asked.elements.keys, protocol) == asked.elements.keys.end()) {
+        asked.elements.keys.push_back(protocol);
+      }
       const auto family =
           static_cast<std::uint8_t>(version == IpVersion::V4 ? Family::Ip : Family::Ip6);
       const std::array<std::uint8_t, 8> bytes{family, 0, 0, 0, protocol, 0, 0, 0};
@@ -349,10 +349,15 @@ class Dispatcher {
                                            protocol_name(protocol));
       map.elements.verdicts.push_back(leaf(name, candidates, scope, VerdictCode::Jump));
     }
+    // Most packets that come here have ports that no rule names. They are spared the map's hash:
+    // the kernel holds a set of keys this short in a bitmap (net/netfilter/nft_set_bitmap.c).
     Rule rule;
+    match::load_meta(rule.exprs, MetaKey::L4Proto);
+    match::lookup_member(rule.exprs, asked.name);
     match::load_meta(rule.exprs, MetaKey::NfProto);
     match::load_meta(rule.exprs, MetaKey::L4Proto, 1);
     match::lookup_verdict(rule.exprs, map.name);
+    table_.add_set(std::move(asked));
     table_.add_set(std::move(map));
     return {rule};
   }
@@ -457,7 +462,7 @@ class Dispatcher {
       return {code, list[0].rule->rule->full_name, 0};
     }
     const auto [at, fresh] = leaves_.try_emplace(signature(list), name);
-    if (fresh) add_chain(name, std::move(list), scope);
+    if (fresh) table_.add_chain(name, rules_for(name, std::move(list), scope));
     return {code, at->second, 0};
   }
 
@@ -489,17 +494,23 @@ class Dispatcher {
 
 }  // namespace
 
-void add_dispatch(TableBuilder& table, AddressSets& sets, const std::string& name,
-                  const std::vector<LoweredRule>& rules, bool optimise, Translated translated) {
+std::vector<Rule> add_dispatch(TableBuilder& table, AddressSets& sets, const std::string& name,
+                               const std::vector<LoweredRule>& rules, bool optimise,
+                               Translated translated) {
   Candidates list;
   for (const LoweredRule& rule : rules) list.push_back(fresh_candidate(rule));
   Dispatcher dispatcher(table, sets, optimise);
   switch (translated) {
     case Translated::Alike:
-      return dispatcher.add_chain(name, std::move(list), Scope::AnyTraffic);
-    case Translated::Apart:
-      return dispatcher.add_chain_after_translated(name, std::move(list));
+      break;
+    case Translated::Apart: {
+      dispatcher.add_chain_after_translated(name, std::move(list));
+      Rule jump;
+      match::jump(jump.exprs, name);
+      return {jump};
+    }
   }
+  return dispatcher.rules_for(name, std::move(list), Scope::AnyTraffic);
 }
 
 }  // namespace rolewall::compile

@@ -3,8 +3,9 @@
 // rules that ask for a protocol and port (or an address) becomes one lookup in a map from that to
 // the rules that can still match, which are dispatched further by what the map has not settled:
 //
-//   chain inbound            meta l4proto . th dport vmap @inbound/ports
-//                            meta nfproto . meta l4proto vmap @inbound/protocols
+//   chain input              meta l4proto . th dport vmap @inbound/ports
+//                            meta l4proto @inbound/asked-protocols
+//                              meta nfproto . meta l4proto vmap @inbound/protocols
 //   chain inbound/tcp/443    the rules that admit tcp/443, in policy order
 //   chain web.inbound.app    the rule's own (rule_chain.h); dispatch only ever jumps
 //
@@ -26,13 +27,15 @@ namespace rolewall::compile {
 // Where a packet goes whose destination was translated.
 enum class Translated : std::uint8_t {
   Alike,  // with all others: `service` and `to` are what stands in the packet
-  Apart,  // to NAME/translated (translated.h)
+  Apart,  // to NAME/translated (translated.h), from a chain NAME
 };
 
-// Adds the chain `name` that jumps to the rules' own chains, and the chains and maps below it.
-// REQUIRES: add_rule_chain() is called for each rule as well.
-void add_dispatch(TableBuilder& table, AddressSets& sets, const std::string& name,
-                  const std::vector<LoweredRule>& rules, bool optimise,
-                  Translated translated = Translated::Alike);
+// What a base chain does to have its packets meet the rules: jumps to the rules' own chains,
+// straight or through chains and maps that this adds, whose names begin with `name`. REQUIRES:
+// add_rule_chain() is called for each rule as well.
+std::vector<ruleset::Rule> add_dispatch(TableBuilder& table, AddressSets& sets,
+                                        const std::string& name,
+                                        const std::vector<LoweredRule>& rules, bool optimise,
+                                        Translated translated = Translated::Alike);
 
 }  // namespace rolewall::compile

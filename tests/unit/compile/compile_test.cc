@@ -126,22 +126,26 @@ TEST_CASE("built-in steps stand in their order") {
     REQUIRE(chain);
     std::vector<std::string> steps;
     for (const auto& rule : chain->rules) {
-      const auto* ends = std::get_if<ruleset::ImmediateVerdict>(&rule.exprs.back());
-      const std::string step =
-          rule.comment.empty() && ends != nullptr ? ends->verdict.chain : rule.comment;
+      const auto* jump = std::get_if<ruleset::ImmediateVerdict>(&rule.exprs.back());
+      const auto* map = std::get_if<ruleset::Lookup>(&rule.exprs.back());
+      const std::string step = !rule.comment.empty() ? rule.comment
+                               : jump != nullptr     ? jump->verdict.chain
+                               : map != nullptr      ? map->set
+                                                     : "";
       if (steps.empty() || steps.back() != step) steps.push_back(step);
     }
     return steps;
   };
   using Steps = std::vector<std::string>;
   CHECK(steps_of("input") == Steps{"(loopback)", "(established)", "unusual", "(spoofed)",
-                                   "run-time", "inbound", "(default)"});
+                                   "run-time", "hardening.inbound.flood", "inbound/ports",
+                                   "inbound/protocols", "(default)"});
   CHECK(steps_of("run-time") == Steps{"banned", "(allowed)"});
   CHECK(steps_of("banned") == Steps{"(banned)"});
   CHECK(steps_of("forward") ==
         Steps{"(established)", "unusual", "(spoofed)", "banned", "(default)"});
-  CHECK(steps_of("output") ==
-        Steps{"(loopback)", "(established)", "unusual", "outbound", "(default)"});
+  CHECK(steps_of("output") == Steps{"(loopback)", "(established)", "unusual", "outbound/ports",
+                                    "outbound/protocols", "(default)"});
   CHECK(steps_of("unusual") == Steps{"(established)", "(invalid)"});
 }
 
