@@ -11,6 +11,7 @@
 #include "apply/elements.h"
 #include "apply/kept_rules.h"
 #include "ruleset/references.h"
+#include "ruleset/table_index.h"
 
 namespace rolewall::apply {
 namespace {
@@ -38,7 +39,8 @@ struct Remade {
 
 class Comparison {
  public:
-  Comparison(const Table& live, const Table& wanted) : live_(live), wanted_(wanted) {
+  Comparison(const Table& live, const Table& wanted)
+      : live_(live), wanted_(wanted), live_names_(live), wanted_names_(wanted) {
     result_.table = wanted;
   }
 
@@ -52,7 +54,7 @@ class Comparison {
     result_.whole = live_.flags != wanted_.flags || made_together();
     if (result_.whole) {
       for (Set& set : result_.table.sets) {
-        if (const Set* there = find_set(live_, set.name)) carry_elements(*there, set);
+        if (const Set* there = live_names_.set(set.name)) carry_elements(*there, set);
       }
     }
     return std::move(result_);
@@ -94,7 +96,7 @@ class Comparison {
   void declare_chains() {
     for (std::size_t i = 0; i < wanted_.chains.size(); ++i) {
       const Chain& chain = wanted_.chains[i];
-      const Chain* there = find_chain(live_, chain.name);
+      const Chain* there = live_names_.chain(chain.name);
       if (there != nullptr && stays(*there, chain)) {
         if (there->base != chain.base) change().new_policies.push_back(i);
         continue;
@@ -107,7 +109,7 @@ class Comparison {
     }
     for (const Chain& chain : live_.chains) {
       // A bound chain goes with the rule that jumps to it.
-      if (!chain.bound && find_chain(wanted_, chain.name) == nullptr) {
+      if (!chain.bound && wanted_names_.chain(chain.name) == nullptr) {
         change().removed_chains.push_back(chain.name);
       }
     }
@@ -116,7 +118,7 @@ class Comparison {
   void declare_sets() {
     for (std::size_t i = 0; i < wanted_.sets.size(); ++i) {
       const Set& set = wanted_.sets[i];
-      const Set* there = find_set(live_, set.name);
+      const Set* there = live_names_.set(set.name);
       if (there != nullptr && there->unsupported.empty() && same_declaration(*there, set)) {
         if (filled_at_run_time(set)) result_.table.sets[i].elements = there->elements;
         continue;
@@ -129,7 +131,7 @@ class Comparison {
       change().added_sets.push_back(i);
     }
     for (const Set& set : live_.sets) {
-      if (!set.anonymous && find_set(wanted_, set.name) == nullptr) {
+      if (!set.anonymous && wanted_names_.set(set.name) == nullptr) {
         change().removed_sets.push_back(set.name);
       }
     }
@@ -138,7 +140,7 @@ class Comparison {
   void compare_elements() {
     for (std::size_t i = 0; i < wanted_.sets.size(); ++i) {
       const Set& set = wanted_.sets[i];
-      const Set* there = find_set(live_, set.name);
+      const Set* there = live_names_.set(set.name);
       if (there == nullptr || remade_.sets.contains(set.name) || filled_at_run_time(set)) continue;
       // Of ranges that overlap the kernel takes the first: where one changes, all are put in order.
       const bool ordered = set.interval && set.key.size() > 1;
@@ -231,10 +233,10 @@ class Comparison {
 
   void compare_rules() {
     for (const Chain& chain : live_.chains) {
-      if (!chain.bound && find_chain(wanted_, chain.name) == nullptr) remove_rules(chain);
+      if (!chain.bound && wanted_names_.chain(chain.name) == nullptr) remove_rules(chain);
     }
     for (std::size_t i = 0; i < wanted_.chains.size(); ++i) {
-      const Chain* there = find_chain(live_, wanted_.chains[i].name);
+      const Chain* there = live_names_.chain(wanted_.chains[i].name);
       if (there == nullptr) {
         const Chain& chain = wanted_.chains[i];
         add_rules(i, std::vector<RuleMatch>(chain.rules.size()), chain);
@@ -289,6 +291,8 @@ class Comparison {
 
   const Table& live_;
   const Table& wanted_;
+  TableIndex live_names_;
+  TableIndex wanted_names_;
   Remade remade_;
   Difference result_;
 };

@@ -10,6 +10,7 @@
 
 #include "base/overloaded.h"
 #include "ruleset/names.h"
+#include "ruleset/table_index.h"
 
 namespace rolewall::apply {
 namespace {
@@ -27,7 +28,7 @@ constexpr std::uint32_t kTableDormant = 1;  // NFT_TABLE_F_DORMANT
 
 class Reach {
  public:
-  explicit Reach(const Table& table) : table_(table) {}
+  explicit Reach(const Table& table) : table_(table), names_(table) {}
 
   std::vector<Effect> of(const Chain& chain) {
     if (chain.base && chain.base->policy == VerdictCode::Drop) effects_.insert(Effect::Drops);
@@ -55,7 +56,7 @@ class Reach {
         return;
       case VerdictCode::Jump:
       case VerdictCode::Goto:
-        if (const Chain* chain = ruleset::find_chain(table_, verdict.chain)) enter(*chain);
+        if (const Chain* chain = names_.chain(verdict.chain)) enter(*chain);
         return;
       case VerdictCode::Accept:
       case VerdictCode::Continue:
@@ -168,6 +169,7 @@ class Reach {
   }
 
   const Table& table_;
+  ruleset::TableIndex names_;
   std::set<Effect> effects_;
   std::set<std::string, std::less<>> seen_;
 };

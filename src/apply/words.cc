@@ -11,6 +11,7 @@
 
 #include "print/print.h"
 #include "ruleset/names.h"
+#include "ruleset/table_index.h"
 
 namespace rolewall::apply {
 namespace {
@@ -56,7 +57,11 @@ std::string rule_name(const Rule& rule) {
 class Speaker {
  public:
   Speaker(const Table& live, const Difference& difference)
-      : live_(live), wanted_(difference.table), change_(difference.change) {
+      : live_(live),
+        wanted_(difference.table),
+        live_names_(live),
+        wanted_names_(wanted_),
+        change_(difference.change) {
     add_ids(live, ids_);
     add_ids(wanted_, ids_);
   }
@@ -84,13 +89,15 @@ class Speaker {
   // Of things that are taken away and come again under the same name.
   template <class Name>
   void named(std::string_view what, const Name& removed, const std::vector<std::string>& added) {
+    const std::set<std::string_view> gone(removed.begin(), removed.end());
+    const std::set<std::string_view> there(added.begin(), added.end());
     for (const std::string& name : added) {
-      const bool again = std::ranges::find(removed, name) != removed.end();
+      const bool again = gone.contains(name);
       say(again ? ChangeKind::Changed : ChangeKind::Added, fmt::format("{} {}", what, name),
           owner_of(name, ids_));
     }
     for (const std::string& name : removed) {
-      if (std::ranges::find(added, name) != added.end()) continue;
+      if (there.contains(name)) continue;
       say(ChangeKind::Removed, fmt::format("{} {}", what, name), owner_of(name, ids_));
     }
   }
@@ -107,7 +114,7 @@ class Speaker {
     std::vector<std::string> added;
     for (const std::size_t i : change_.added_chains) {
       const Chain& chain = wanted_.chains[i];
-      const Chain* there = find_chain(live_, chain.name);
+      const Chain* there = live_names_.chain(chain.name);
       if (there != nullptr && there->base != chain.base) {
         base_changes(*there, chain);
       } else {
@@ -115,12 +122,12 @@ class Speaker {
       }
     }
     for (const std::size_t i : change_.new_policies) {
-      base_changes(*find_chain(live_, wanted_.chains[i].name), wanted_.chains[i]);
+      base_changes(*live_names_.chain(wanted_.chains[i].name), wanted_.chains[i]);
     }
     std::vector<std::string> removed;
     for (const std::string& name : change_.removed_chains) {
-      const Chain* wanted = find_chain(wanted_, name);
-      if (wanted == nullptr || wanted->base == find_chain(live_, name)->base) {
+      const Chain* wanted = wanted_names_.chain(name);
+      if (wanted == nullptr || wanted->base == live_names_.chain(name)->base) {
         removed.push_back(name);
       }
     }
@@ -141,14 +148,14 @@ class Speaker {
   void rules() {
     std::map<std::string, std::vector<const Rule*>, std::less<>> removed;
     for (const auto& removal : change_.removed_rules) {
-      const Chain& chain = *find_chain(live_, removal.chain);
-      if (find_chain(wanted_, chain.name) == nullptr) continue;
+      const Chain& chain = *live_names_.chain(removal.chain);
+      if (wanted_names_.chain(chain.name) == nullptr) continue;
       const auto at = std::ranges::find(chain.rules, removal.handle, &Rule::handle);
       removed[chain.name].push_back(&*at);
     }
     for (const auto& addition : change_.added_rules) {
       const Chain& chain = wanted_.chains[addition.chain];
-      if (find_chain(live_, chain.name) == nullptr) continue;
+      if (live_names_.chain(chain.name) == nullptr) continue;
       const Rule& rule = chain.rules[addition.rule];
       const ChangeKind kind = take_counterpart(removed[chain.name], rule);
       say(kind, fmt::format("{} in chain {}", rule_name(rule), chain.name), rule.comment);
@@ -255,6 +262,8 @@ class Speaker {
 
   const Table& live_;
   const Table& wanted_;
+  TableIndex live_names_;
+  TableIndex wanted_names_;
   const TableChange& change_;
   Ids ids_;
   std::vector<ChangeItem> items_;

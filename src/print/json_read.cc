@@ -8,7 +8,6 @@
 #include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <type_traits>
 
 #include "print/hex.h"
@@ -23,7 +22,7 @@ namespace {
 using Json = nlohmann::json;
 
 // How deep brackets may stand in each other; a snapshot's own are ten deep.
-constexpr int kMaxDepth = 32;
+constexpr std::size_t kMaxDepth = 32;
 
 template <class T>
 concept Described = requires { Fields<T>::kFields; };
@@ -386,48 +385,81 @@ class Reader {
   }
 };
 
-// nlohmann's parser, with the two things that it lets pass: a key that stands twice, and depth
-// without bounds.
-Result<Json> parse(std::string_view text) {
-  std::vector<std::set<std::string>> keys;
-  std::string problem;
-  const auto watch = [&](int depth, Json::parse_event_t event, Json& parsed) {
-    switch (event) {
-      case Json::parse_event_t::object_start:
-      case Json::parse_event_t::array_start:
-        if (depth >= kMaxDepth && problem.empty()) {
-          problem = fmt::format("brackets stand more than {} deep", kMaxDepth);
-        }
-        if (event == Json::parse_event_t::object_start) keys.emplace_back();
-        break;
-      case Json::parse_event_t::object_end:
-        keys.pop_back();
-        break;
-      case Json::parse_event_t::key: {
-        const std::string& key = parsed.get_ref<const std::string&>();
-        if (!keys.back().insert(key).second && problem.empty()) {
-          problem = fmt::format("the key {} stands twice in one object", shown(key));
-        }
-        break;
-      }
-      case Json::parse_event_t::array_end:
-      case Json::parse_event_t::value:
-        break;
-    }
-    return problem.empty();
-  };
-  try {
-    Json json = Json::parse(text.begin(), text.end(), watch);
-    if (!problem.empty()) return fail(ErrorKind::Usage, std::move(problem));
-    return json;
-  } catch (const Json::exception& error) {
+// Puts the value together, and refuses what nlohmann's own parser lets pass: a key that stands
+// twice, and depth without bounds. (Its parser with a callback, which could refuse them too, looks
+// through the whole of an object or array again at the end of each of its members.)
+class Builder final : public nlohmann::json_sax<Json> {
+ public:
+  bool null() override { return put(nullptr); }
+  bool boolean(bool value) override { return put(value); }
+  bool number_integer(number_integer_t value) override { return put(value); }
+  bool number_unsigned(number_unsigned_t value) override { return put(value); }
+  bool number_float(number_float_t value, const string_t& /*text*/) override { return put(value); }
+  bool string(string_t& value) override { return put(std::move(value)); }
+  bool binary(binary_t& value) override { return put(std::move(value)); }
+  bool start_object(std::size_t /*size*/) override { return open(Json::object()); }
+  bool start_array(std::size_t /*size*/) override { return open(Json::array()); }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool key(string_t& name) override {
+    auto& members = open_.back()->get_ref<Json::object_t&>();
+    const auto [at, is_new] = members.try_emplace(name);
+    if (!is_new) return refuse(fmt::format("the key {} stands twice in one object", shown(name)));
+    member_ = &at->second;
+    return true;
+  }
+  bool parse_error(std::size_t /*position*/, const std::string& /*token*/,
+                   const nlohmann::detail::exception& error) override {
     // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
     std::string_view message = error.what();
     if (const auto end = message.find("] "); end != std::string_view::npos) {
       message.remove_prefix(end + 2);
     }
-    return fail(ErrorKind::Usage, std::string(message));
+    return refuse(std::string(message));
   }
+
+  Json take() { return std::move(root_); }
+  std::string take_problem() { return std::move(problem_); }
+
+ private:
+  bool put(Json value) {
+    place() = std::move(value);
+    return true;
+  }
+  bool open(Json value) {
+    if (open_.size() >= kMaxDepth) {
+      return refuse(fmt::format("brackets stand more than {} deep", kMaxDepth));
+    }
+    Json& opened = place();
+    opened = std::move(value);
+    open_.push_back(&opened);
+    return true;
+  }
+  bool close() {
+    open_.pop_back();
+    return true;
+  }
+  bool refuse(std::string problem) {
+    problem_ = std::move(problem);
+    return false;
+  }
+  // Where the next value belongs. What is open stays where it is: only the innermost grows.
+  Json& place() {
+    if (open_.empty()) return root_;
+    if (open_.back()->is_object()) return *member_;
+    return open_.back()->get_ref<Json::array_t&>().emplace_back();
+  }
+
+  Json root_;
+  std::vector<Json*> open_;
+  Json* member_ = nullptr;  // of the innermost object, after its key
+  std::string problem_;
+};
+
+Result<Json> parse(std::string_view text) {
+  Builder builder;
+  if (Json::sax_parse(text.begin(), text.end(), &builder)) return builder.take();
+  return fail(ErrorKind::Usage, builder.take_problem());
 }
 
 }  // namespace
