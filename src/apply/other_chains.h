@@ -41,7 +41,7 @@ struct OtherChain {
 };
 
 // Whether our chain ends in an accept of what no rule speaks of.
-bool accepts_by_default(const ruleset::Table& own, std::string_view chain);
+bool accepts_by_default(const ruleset::Table& own, std::string_view name);
 
 // Of the families and hooks that IP packets pass. Sets' elements need not be there: a verdict map
 // is taken to hold any verdict and a jump to any chain of its table.
