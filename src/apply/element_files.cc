@@ -49,11 +49,11 @@ std::string checksum_of(std::string_view bytes) {
   return fmt::format("{:016x}", state);
 }
 
-std::string bytes_of(const Elements& elements) {
-  std::string bytes;
-  bytes.reserve(elements.keys.size() + elements.key_ends.size());
-  bytes.append(elements.keys.begin(), elements.keys.end());
-  bytes.append(elements.key_ends.begin(), elements.key_ends.end());
+// Takes them out: of addresses, without a copy.
+std::vector<std::uint8_t> take_bytes(Elements& elements) {
+  std::vector<std::uint8_t> bytes = std::move(elements.keys);
+  bytes.insert(bytes.end(), elements.key_ends.begin(), elements.key_ends.end());
+  elements = {};
   return bytes;
 }
 
@@ -115,13 +115,15 @@ Result<void> write_elements(const std::string& directory, const std::string& for
   for (ruleset::Table& table : ruleset.tables) {
     for (Set& set : table.sets) {
       if (!is_large(set)) continue;
-      const std::string bytes = bytes_of(set.elements);
-      const Entry entry{.set = set.name,
-                        .file = fmt::format("elements-{}", sets.size()),
-                        .key_size = set.elements.key_size,
-                        .count = set.elements.count(),
-                        .ranges = !set.elements.key_ends.empty(),
-                        .checksum = checksum_of(bytes)};
+      Entry entry{.set = set.name,
+                  .file = fmt::format("elements-{}", sets.size()),
+                  .key_size = set.elements.key_size,
+                  .count = set.elements.count(),
+                  .ranges = !set.elements.key_ends.empty(),
+                  .checksum = ""};
+      const std::vector<std::uint8_t> taken = take_bytes(set.elements);
+      const std::string_view bytes{reinterpret_cast<const char*>(taken.data()), taken.size()};
+      entry.checksum = checksum_of(bytes);
       const std::string path = fmt::format("{}/{}", directory, entry.file);
       if (!link_former(former, entry, bytes, path)) {
         TRY(write_file_atomically(path, bytes, kFileMode));
@@ -132,7 +134,6 @@ Result<void> write_elements(const std::string& directory, const std::string& for
                       {"count", entry.count},
                       {"ranges", entry.ranges},
                       {"checksum", entry.checksum}});
-      set.elements = {};
     }
   }
   return write_file_atomically(fmt::format("{}/{}", directory, kList),

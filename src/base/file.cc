@@ -52,19 +52,23 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
   std::string content;
   // A file of /proc/sys says that it is empty, and gives what it holds to the first read alone.
   constexpr std::size_t kLeastRead = 4096;
-  content.resize(std::max(static_cast<std::size_t>(status.st_size) + 1, kLeastRead));
+  std::size_t room = std::max(static_cast<std::size_t>(status.st_size) + 1, kLeastRead);
   std::size_t size = 0;
   while (true) {
-    if (size == content.size()) content.resize(content.size() * 2);
-    const ssize_t n = ::read(fd.value, content.data() + size, content.size() - size);
-    if (n < 0 && errno == EINTR) continue;
+    ssize_t n = 0;
+    // Without filling a large file's room with zeros first.
+    content.resize_and_overwrite(room, [&](char* to, std::size_t) {
+      do {
+        n = ::read(fd.value, to + size, room - size);
+      } while (n < 0 && errno == EINTR);
+      return size + static_cast<std::size_t>(std::max<ssize_t>(n, 0));
+    });
     if (n < 0) return io_error(path, errno);
-    if (n == 0) break;
-    size += static_cast<std::size_t>(n);
+    if (n == 0) return content;
+    size = content.size();
     if (size > limit) return too_large();
+    if (size == room) room *= 2;
   }
-  content.resize(size);
-  return content;
 }
 
 Result<void> write_file_atomically(const std::string& path, std::string_view content,

@@ -93,7 +93,9 @@ ruleset::Snapshot compile(const policy::Policy& policy, policy::Index host,
     for (const LoweredRule& rule : *rules) add_rule_chain(table, rule, effective.defaults);
   }
 
-  return {host_of(*effective.host), {{table.take()}}, source_map(policy, effective)};
+  ruleset::Ruleset whole;
+  whole.tables.push_back(table.take());
+  return {host_of(*effective.host), std::move(whole), source_map(policy, effective)};
 }
 
 }  // namespace rolewall::compile

@@ -37,7 +37,7 @@ std::string_view content_of(std::string_view line) {
 // The number at the beginning of `text`, of one to three digits and without leading zeros; taken
 // off it. False where there is none. Four bytes at once: of addresses in no order, how many digits
 // a number has is what no processor foresees.
-bool take_number(std::string_view& text, std::uint32_t& number) {
+inline bool take_number(std::string_view& text, std::uint32_t& number) {
   std::uint32_t digits = 0;
   if (text.size() >= sizeof digits) {
     std::memcpy(&digits, text.data(), sizeof digits);
@@ -137,8 +137,9 @@ net::AddressSet parse_list(std::string_view text, FileId file, Diagnostics& diag
   bool sound = true;
   std::string_view rest = text;
   if (rest.starts_with("\xef\xbb\xbf")) rest.remove_prefix(3);
-  // Room for all of them, should each line be an IPv4 address.
-  lists.ipv4.reserve(static_cast<std::size_t>(std::ranges::count(rest, '\n')) + 1);
+  // Room for all that can be; of memory, what is not written to costs nothing.
+  constexpr std::size_t kShortestLine = std::string_view("1.1.1.1\n").size();
+  lists.ipv4.reserve(rest.size() / kShortestLine + 1);
   while (!rest.empty()) {
     ++line_number;
     net::Interval<net::Ipv4> interval;
