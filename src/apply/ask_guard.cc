@@ -32,10 +32,10 @@ class LiveGuard {
 
  private:
   Result<void> read_others() {
-    const Result<ruleset::Ruleset> there = kernel_.dump(false);
+    const Result<std::vector<Table>> there = kernel_.tables();
     if (!there) return std::unexpected(there.error());
     std::vector<std::vector<netlink::UnreadSet>> unread{{}};  // of each of after_.tables
-    for (const Table& other : there->tables) {
+    for (const Table& other : *there) {
       if (is_own(other)) continue;
       auto read = kernel_.dump_table_in_part(other.family, other.name, kLargeSet);
       if (!read) return std::unexpected(std::move(read).error());

@@ -15,6 +15,25 @@ namespace rolewall::apply {
 using ruleset::Snapshot;
 using ruleset::Table;
 
+namespace {
+
+// Our table and, where they are asked for, the others without their sets' elements, which are not
+// needed and may be a million.
+Result<ruleset::Ruleset> read_tables(netlink::Connection& kernel, bool others) {
+  const Result<std::vector<Table>> there = kernel.tables();
+  if (!there) return std::unexpected(there.error());
+  ruleset::Ruleset all;
+  for (const Table& each : *there) {
+    if (!is_own(each) && !others) continue;
+    Result<std::optional<Table>> read = kernel.dump_table(each.family, each.name, is_own(each));
+    if (!read) return std::unexpected(std::move(read).error());
+    if (*read) all.tables.push_back(std::move(**read));
+  }
+  return all;
+}
+
+}  // namespace
+
 Result<Status> status(const std::string& state_directory,
                       const std::optional<Surroundings>& around) {
   const Result<std::optional<Generation>> current = current_generation(state_directory);
@@ -22,14 +41,14 @@ Result<Status> status(const std::string& state_directory,
   const std::optional<Generation>& recorded = *current;
   Result<netlink::Connection> kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  const Result<std::optional<Table>> dumped =
-      kernel->dump_table(ruleset::kOwnFamily, ruleset::kOwnTable, true);
+  const Result<ruleset::Ruleset> dumped = read_tables(*kernel, around.has_value());
   if (!dumped) return std::unexpected(dumped.error());
-  const std::optional<Table>& live = *dumped;
+  const auto own = std::ranges::find_if(dumped->tables, ruleset::is_own);
+  const Table* live = own == dumped->tables.end() ? nullptr : &*own;
 
   Status status;
-  status.table_present = live.has_value();
-  if (live) {
+  status.table_present = live != nullptr;
+  if (live != nullptr) {
     const Size size = size_of(*live);
     status.rules = size.rules;
     status.sets = size.sets;
@@ -46,16 +65,14 @@ Result<Status> status(const std::string& state_directory,
   if (!rolled_back) return std::unexpected(std::move(rolled_back).error());
   status.rolled_back = std::move(*rolled_back);
   if (around) {
-    // Other programs' elements are not needed, and may be a million.
-    const Result<ruleset::Ruleset> all = kernel->dump(false);
-    if (!all) return std::unexpected(all.error());
-    status.survey = survey(*all, live ? &*live : nullptr,
+    status.survey = survey(*dumped, live,
                            recorded ? recorded->snapshot.sources : ruleset::SourceMap(), *around);
   }
   const std::string table =
       fmt::format("table {} {}", name_of(ruleset::kOwnFamily), ruleset::kOwnTable);
   if (!recorded) {
-    if (live) status.drift.push_back(table + " is in the kernel, and no apply recorded it");
+    if (live != nullptr)
+      status.drift.push_back(table + " is in the kernel, and no apply recorded it");
     return status;
   }
   const Generation& generation = *recorded;
@@ -65,7 +82,7 @@ Result<Status> status(const std::string& state_directory,
   status.same_boot = same_world(generation.applied, applied_now("", 0));
   const Result<const Table*> wanted = own_table(generation.snapshot);
   if (!wanted) return std::unexpected(wanted.error());
-  if (live) {
+  if (live != nullptr) {
     std::vector<ChangeItem> items = in_words(*live, difference(*live, **wanted));
     const std::size_t most = std::min(items.size(), kMaxDrift);
     for (std::size_t i = 0; i < most; ++i) status.drift.push_back(as_drift(items[i]));

@@ -37,7 +37,8 @@ constexpr std::uint16_t message_type(int message) {
 // Which tables to read.
 struct Scope {
   std::uint8_t family = AF_UNSPEC;
-  std::string table;               // "": all
+  std::string table{};             // "": all
+  bool contents = true;            // or nothing but the tables themselves
   std::vector<std::string> but{};  // sets whose elements are left out
   std::size_t most = SIZE_MAX;     // and those of sets that hold more than this
 };
@@ -111,7 +112,7 @@ class DumpAttempt {
                   });
     };
     TRY(part(NFT_MSG_GETTABLE, 0, &RulesetReader::table));
-    if (!reader_.ruleset().tables.empty()) {
+    if (scope.contents && !reader_.ruleset().tables.empty()) {
       TRY(part(NFT_MSG_GETCHAIN, 0, &RulesetReader::chain));
       TRY(part(NFT_MSG_GETOBJ, NFTA_OBJ_TABLE, &RulesetReader::object));
       TRY(part(NFT_MSG_GETSET, NFTA_SET_TABLE, &RulesetReader::set));
@@ -306,6 +307,12 @@ Result<Connection> Connection::open() {
 
 Result<std::uint32_t> Connection::generation() {
   return state_->generation();
+}
+
+Result<std::vector<Table>> Connection::tables() {
+  Result<Ruleset> ruleset = state_->dump({.contents = false}, false);
+  if (!ruleset) return std::unexpected(std::move(ruleset).error());
+  return std::move(ruleset->tables);
 }
 
 Result<Ruleset> Connection::dump(bool with_elements) {

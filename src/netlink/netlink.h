@@ -66,6 +66,8 @@ class Connection {
 
   Result<std::uint32_t> generation();
 
+  // Every table's family, name and flags, with nothing in it.
+  Result<std::vector<ruleset::Table>> tables();
   // Every table, or one. Read again where the generation changed meanwhile. `with_elements` false
   // leaves sets' elements out.
   Result<ruleset::Ruleset> dump(bool with_elements = true);
