@@ -1,6 +1,6 @@
 // Putting a compiled ruleset in force, and knowing afterwards what was put there.
 //
-// The state directory (default /var/lib/rolewall) holds `format` (a number; a newer one than ours
+// The state directory (default /var/lib/rolewall) holds `format` (a number; any other than ours
 // is refused), `generations/N/` (written aside and renamed: snapshot.json, which carries the source
 // map, the files of element_files.h, and applied.json: when, by whom, boot id, network namespace,
 // the kernel's generation id), `current` (a link to the generation in force), `boot` (to the one

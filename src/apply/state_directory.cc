@@ -30,8 +30,6 @@ constexpr mode_t kDirectoryMode = 0700;
 constexpr unsigned kFileMode = 0600;
 constexpr std::size_t kMaxSmallFile = 64UL * 1024;
 
-constexpr std::uint32_t kFirstWithElementFiles = 2;
-
 constexpr std::string_view kGenerations = "generations";
 constexpr std::string_view kCurrent = "current";
 constexpr std::string_view kBoot = "boot";
@@ -83,11 +81,13 @@ Result<void> check_format(const std::string& directory) {
   const auto read = read_format(directory);
   if (!read) return std::unexpected(read.error());
   const std::optional<std::uint32_t>& format = *read;
-  if (!format || *format <= kStateFormat) return {};
-  return fail(ErrorKind::Io,
-              fmt::format("{}: written by a newer rolewall (format {}, this one knows {}): nothing "
-                          "is read and nothing changed",
-                          directory, *format, kStateFormat));
+  if (!format || *format == kStateFormat) return {};
+  return fail(
+      ErrorKind::Io,
+      fmt::format("{}: written by {} rolewall (format {}, this one knows {}): nothing is read and "
+                  "nothing changed. Use that one, or move the directory away and apply again",
+                  directory, *format < kStateFormat ? "an older" : "a newer", *format,
+                  kStateFormat));
 }
 
 std::string to_json(const Applied& applied) {
@@ -97,7 +97,7 @@ std::string to_json(const Applied& applied) {
   for (const netlink::SetState& set : applied.large_sets.sets) {
     sets.push_back({{"set", set.name}, {"handle", set.handle}, {"elements", set.elements}});
   }
-  const Json json{{"version", applied.format},
+  const Json json{{"version", kStateFormat},
                   {"applied_at", applied.at},
                   {"by", applied.by},
                   {"host", applied.host},
@@ -112,9 +112,7 @@ std::string to_json(const Applied& applied) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
-// Absent in records of format 1.
 bool take_large_sets(const Json& json, netlink::TableState& state) {
-  if (!json.contains("large_sets")) return true;
   try {
     json.at("table_handle").get_to(state.handle);
     for (const Json& set : json.at("large_sets")) {
@@ -155,11 +153,9 @@ Result<Applied> applied_from_json(const std::string& path, const std::string& te
   if (!take_large_sets(json, applied.large_sets)) {
     return fail(ErrorKind::Io, path + ": `large_sets` holds what is no set");
   }
-  const auto format = json.find("version");
-  if (format == json.end() || !format->is_number_unsigned()) {
-    return fail(ErrorKind::Io, path + ": no `version`");
+  if (json.value("version", Json()) != kStateFormat) {
+    return fail(ErrorKind::Io, fmt::format("{}: its `version` is not {}", path, kStateFormat));
   }
-  applied.format = format->get<std::uint32_t>();
   const auto generation = json.find("kernel_generation");
   if (generation != json.end() && generation->is_number_unsigned()) {
     applied.kernel_generation = generation->get<std::uint32_t>();
@@ -314,7 +310,7 @@ Result<Generation> read_generation(const std::string& directory, std::uint32_t g
   }
   Result<Applied> applied = read_applied(directory, generation);
   if (!applied) return std::unexpected(std::move(applied).error());
-  if (applied->format >= kFirstWithElementFiles) TRY(read_elements(path, snapshot->ruleset));
+  TRY(read_elements(path, snapshot->ruleset));
   return Generation{std::move(*applied), std::move(*snapshot)};
 }
 
@@ -363,7 +359,7 @@ Result<StateDirectory> StateDirectory::open(const std::string& directory) {
   TRY(check_format(directory));
   const auto format = read_format(directory);
   if (!format) return std::unexpected(format.error());
-  if (!*format || **format < kStateFormat) {
+  if (!*format) {
     TRY(write_file_atomically(join(directory, "format"), fmt::format("{}\n", kStateFormat),
                               kFileMode));
   }

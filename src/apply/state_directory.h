@@ -14,8 +14,7 @@
 
 namespace rolewall::apply {
 
-// The form of the directory that this version writes. A newer one is refused. Since 2, large sets'
-// elements lie beside the snapshot (element_files.h); generations of 1 are read as they are.
+// The form of the directory that this version reads and writes. Any other is refused.
 inline constexpr std::uint32_t kStateFormat = 2;
 // Older generations are removed, so that the directory does not grow for ever.
 inline constexpr std::size_t kKeptGenerations = 20;
@@ -24,7 +23,6 @@ inline constexpr std::size_t kMaxSnapshotSize = std::size_t{1} << 30;
 // applied.json.
 struct Applied {
   std::uint32_t generation = 0;  // the directory's name
-  std::uint32_t format = kStateFormat;
   std::string at;  // RFC 3339, UTC
   std::string by;  // "root", or "root (sudo alice)"
   std::string host;

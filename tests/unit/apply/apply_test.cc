@@ -13,7 +13,9 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <thread>
+#include <utility>
 
 #include "apply/carry_over.h"
 #include "apply/state_directory.h"
@@ -347,13 +349,20 @@ TEST_CASE("the directory: modes, a newer format, damage, old generations") {
   CHECK_FALSE(last_applied(scratch.state()));
   CHECK_FALSE(status(scratch.state()));
 
-  std::ofstream(scratch.state() + "/format") << "3\n";
   const std::string before = output_of("nft -s list ruleset");
-  const auto refused = apply::apply(firewall(), scratch.state());
-  REQUIRE_FALSE(refused);
-  CHECK(refused.error().message.find("newer rolewall (format 3") != std::string::npos);
-  CHECK_FALSE(disable(scratch.state()));
-  CHECK(output_of("nft -s list ruleset") == before);
+  for (const auto& [format, by] : {std::pair("1\n", "an older rolewall (format 1"),
+                                   std::pair("3\n", "a newer rolewall (format 3")}) {
+    std::ofstream(scratch.state() + "/format") << format;
+    const auto refused = apply::apply(firewall(), scratch.state());
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().message.find(by) != std::string::npos);
+    CHECK(refused.error().message.find("move the directory away") != std::string::npos);
+    CHECK_FALSE(disable(scratch.state()));
+    CHECK_FALSE(last_applied(scratch.state()));
+    CHECK(output_of("nft -s list ruleset") == before);
+    std::ifstream kept(scratch.state() + "/format");
+    CHECK(std::string(std::istreambuf_iterator<char>(kept), {}) == format);
+  }
 }
 
 // A set of so many addresses, in use.
