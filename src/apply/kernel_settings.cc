@@ -67,61 +67,49 @@ class Settings {
     }
   }
 
-  // Devices for which `is_so`, in words; "" for none.
-  std::string where(const std::function<bool(const DeviceSettings&)>& is_so) const {
+  // Where there are devices for which `is_so`; `text` names them.
+  void say_of(const std::function<bool(const DeviceSettings&)>& is_so, Weight weight,
+              const char* code, fmt::format_string<const std::string&> text, const char* hint) {
     std::vector<std::string> names;
     for (const DeviceSettings& device : settings_.devices) {
       if (is_so(device)) names.push_back(device.device);
     }
+    if (names.empty()) return;
     constexpr std::size_t kMostNamed = 8;
     const std::size_t more = names.size() > kMostNamed ? names.size() - kMostNamed : 0;
     names.resize(names.size() - more);
-    return fmt::format("{}{}", fmt::join(names, ", "),
-                       more == 0 ? "" : fmt::format(" and {} more", more));
+    const std::string devices = fmt::format("{}{}", fmt::join(names, ", "),
+                                            more == 0 ? "" : fmt::format(" and {} more", more));
+    say(weight, code, fmt::format(text, devices), hint);
   }
 
   // How `all` counts: include/linux/inetdevice.h (IN_DEV_ANDCONF, IN_DEV_ORCONF, IN_DEV_MAXCONF).
   void devices() {
     const DeviceSettings& all = settings_.all;
-    const std::string routed =
-        where([&](const auto& d) { return all.accept_source_route && d.accept_source_route; });
-    if (!routed.empty()) {
-      say(Weight::Warning, "source-route",
-          fmt::format("senders may choose the way of their packets, and of the answers, on {}: "
-                      "accept_source_route is 1",
-                      routed),
-          "sysctl -w net.ipv4.conf.all.accept_source_route=0");
+    say_of([&](const auto& d) { return all.accept_source_route && d.accept_source_route; },
+           Weight::Warning, "source-route",
+           "senders may choose the way of their packets, and of the answers, on {}: "
+           "accept_source_route is 1",
+           "sysctl -w net.ipv4.conf.all.accept_source_route=0");
+    say_of([&](const auto& d) { return all.route_localnet || d.route_localnet; }, Weight::Warning,
+           "route-localnet",
+           "packets to 127.0.0.0/8 are taken from the network on {}: where a rule admits the port, "
+           "programs that listen on the loopback alone are reached",
+           "sysctl -w net.ipv4.conf.all.route_localnet=0 and of each device (Docker and kube-proxy "
+           "set it for ports of their own)");
+    if (machine_.forwards_ipv4) {
+      say_of([&](const auto& d) { return all.accept_redirects && d.accept_redirects; },
+             Weight::Note, "redirects",
+             "a neighbour may change this router's routes by ICMP redirects on {}: "
+             "accept_redirects is 1",
+             "sysctl -w net.ipv4.conf.all.accept_redirects=0");
     }
-    const std::string local =
-        where([&](const auto& d) { return all.route_localnet || d.route_localnet; });
-    if (!local.empty()) {
-      say(Weight::Warning, "route-localnet",
-          fmt::format(
-              "packets to 127.0.0.0/8 are taken from the network on {}: where a rule admits "
-              "the port, programs that listen on the loopback alone are reached",
-              local),
-          "sysctl -w net.ipv4.conf.all.route_localnet=0 and of each device (Docker and kube-proxy "
-          "set it for ports of their own)");
-    }
-    const std::string redirected = where([&](const auto& d) {
-      return machine_.forwards_ipv4 && all.accept_redirects && d.accept_redirects;
-    });
-    if (!redirected.empty()) {
-      say(Weight::Note, "redirects",
-          fmt::format("a neighbour may change this router's routes by ICMP redirects on {}: "
-                      "accept_redirects is 1",
-                      redirected),
-          "sysctl -w net.ipv4.conf.all.accept_redirects=0");
-    }
-    const std::string unchecked =
-        where([&](const auto& d) { return std::max(all.rp_filter, d.rp_filter) == 0; });
-    if (settings_.devices.size() > 1 && !unchecked.empty() &&
-        !has_step(own_, "input", "(spoofed)")) {
-      say(Weight::Note, "forged-sources",
-          fmt::format("nothing refuses forged source addresses on {}: rp_filter is 0, and no "
-                      "interface of the policy says what lies `behind` it",
-                      unchecked),
-          "sysctl -w net.ipv4.conf.all.rp_filter=2, or `behind` in [interfaces]");
+    if (settings_.devices.size() > 1 && !has_step(own_, "input", "(spoofed)")) {
+      say_of([&](const auto& d) { return std::max(all.rp_filter, d.rp_filter) == 0; }, Weight::Note,
+             "forged-sources",
+             "nothing refuses forged source addresses on {}: rp_filter is 0, and no interface of "
+             "the policy says what lies `behind` it",
+             "sysctl -w net.ipv4.conf.all.rp_filter=2, or `behind` in [interfaces]");
     }
   }
 

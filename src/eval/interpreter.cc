@@ -8,6 +8,7 @@
 #include "base/overloaded.h"
 #include "eval/explain.h"
 #include "eval/jhash.h"
+#include "eval/ticks.h"
 
 namespace rolewall::eval {
 namespace {
@@ -144,8 +145,7 @@ Interpreter::Next Interpreter::undecided(std::string reason) {
 
 // nft_set_elem_expired() asks a clock of ticks: at an element's end either may be so.
 void Interpreter::settle_end(DynamicElement& element, const Program::Set& set) {
-  constexpr std::uint64_t kTickNs = 10'000'000;  // where HZ is 100
-  const std::uint64_t margin = kTickNs + clock_.error_ns;
+  const std::uint64_t margin = doubt_about_end_ns(clock_.error_ns);
   if (element.expires_ns == 0 || element.expires_ns > clock_.now_ns + margin ||
       clock_.now_ns > element.expires_ns + margin) {
     return;

@@ -4,6 +4,7 @@
 
 #include "eval/nat.h"
 #include "eval/route.h"
+#include "eval/ticks.h"
 #include "net/protocol.h"
 
 namespace rolewall::eval {
@@ -45,8 +46,8 @@ bool Tracker::find_related(Frame& frame) {
 
 // A flow ends at a tick of the kernel's clock, which is a little after its time.
 void Tracker::settle_end(Frame& frame, const Tuple& tuple, const Options& options) {
-  constexpr std::uint64_t kTickNs = 10'000'000;  // where HZ is 100
-  FlowEntry* entry = flows_.at_its_end(tuple, frame.flow.zone, kTickNs + options.clock_error_ns);
+  FlowEntry* entry =
+      flows_.at_its_end(tuple, frame.flow.zone, doubt_about_end_ns(options.clock_error_ns));
   const bool was_killed = entry != nullptr && (entry->status & flow_status::kDying) != 0;
   if (entry == nullptr || was_killed) return;
   const bool over = frame.choices->choose(2) == 1;
