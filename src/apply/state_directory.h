@@ -23,8 +23,8 @@ inline constexpr std::size_t kMaxSnapshotSize = std::size_t{1} << 30;
 // applied.json.
 struct Applied {
   std::uint32_t generation = 0;  // the directory's name
-  std::string at;  // RFC 3339, UTC
-  std::string by;  // "root", or "root (sudo alice)"
+  std::string at;                // RFC 3339, UTC
+  std::string by;                // "root", or "root (sudo alice)"
   std::string host;
   std::string boot_id;
   std::string network_namespace;
