@@ -126,7 +126,7 @@ Result<void> write_elements(const std::string& directory, const std::string& for
       entry.checksum = checksum_of(bytes);
       const std::string path = fmt::format("{}/{}", directory, entry.file);
       if (!link_former(former, entry, bytes, path)) {
-        TRY(write_file_atomically(path, bytes, kFileMode));
+        TRY(write_new_file(path, bytes, kFileMode));
       }
       sets.push_back({{"set", entry.set},
                       {"file", entry.file},
@@ -136,8 +136,8 @@ Result<void> write_elements(const std::string& directory, const std::string& for
                       {"checksum", entry.checksum}});
     }
   }
-  return write_file_atomically(fmt::format("{}/{}", directory, kList),
-                               Json{{"sets", std::move(sets)}}.dump(2) + "\n", kFileMode);
+  return write_new_file(fmt::format("{}/{}", directory, kList),
+                        Json{{"sets", std::move(sets)}}.dump(2) + "\n", kFileMode);
 }
 
 Result<void> read_elements(const std::string& directory, ruleset::Ruleset& ruleset) {

@@ -390,8 +390,9 @@ Result<std::uint32_t> StateDirectory::prepare(const ruleset::Snapshot& snapshot,
       former && *former ? join(path_, fmt::format("{}/{}", kGenerations, **former)) : "";
   ruleset::Snapshot small = snapshot;
   TRY(write_elements(aside, former_path, small.ruleset));
-  TRY(write_file_atomically(join(aside, "snapshot.json"), print::to_json(small), kFileMode));
-  TRY(write_file_atomically(join(aside, "applied.json"), to_json(applied), kFileMode));
+  TRY(write_new_file(join(aside, "snapshot.json"), print::to_json(small), kFileMode));
+  TRY(write_new_file(join(aside, "applied.json"), to_json(applied), kFileMode));
+  TRY(sync_directory(aside));
   if (std::rename(aside.c_str(), final_path.c_str()) != 0) return io_error(final_path, errno);
   TRY(sync_directory(join(path_, kGenerations)));
   return next;

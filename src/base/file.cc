@@ -71,6 +71,16 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
   }
 }
 
+Result<void> write_new_file(const std::string& path, std::string_view content, unsigned mode) {
+  Descriptor fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)};
+  if (fd.value < 0) return io_error(path, errno);
+  // The mode as said, whatever the umask.
+  if (!write_all(fd.value, content) || ::fchmod(fd.value, mode) != 0 || ::fsync(fd.value) != 0) {
+    return io_error(path, errno);
+  }
+  return {};
+}
+
 Result<void> write_file_atomically(const std::string& path, std::string_view content,
                                    unsigned mode) {
   // A rename would put a file in the place of a device, a FIFO or a link.

@@ -20,6 +20,10 @@ std::vector<std::string> lines_of(std::string_view text);
 // "PATH: No such file or directory".
 std::unexpected<Error> io_error(const std::string& path, int os_errno);
 
+// A file that is not there yet, and its content on the disk. Its name is not: the directory is for
+// the caller to fsync, once for all that is written into it.
+Result<void> write_new_file(const std::string& path, std::string_view content, unsigned mode);
+
 // Writes aside, fsyncs and renames, so that a reader sees the old content or the new one. `mode` as
 // for open(2). What is there and is no regular file (a device, a link) is an error, and stays.
 Result<void> write_file_atomically(const std::string& path, std::string_view content,

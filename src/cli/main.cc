@@ -14,6 +14,7 @@ int main(int argc, char** argv) {
   // kernel and taken again, each page of them costs more than what is written to it.
   ::mallopt(M_MMAP_THRESHOLD, 32 << 20);
   ::mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  ::mallopt(M_TOP_PAD, 4 << 20);
   Program program;
   add_check(program);
   add_lint(program);

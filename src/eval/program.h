@@ -53,7 +53,7 @@ class Program {
     std::vector<Chain> chains;
   };
 
-  Program(const ruleset::Ruleset& ruleset, State& state, PartialSets* partial);
+  Program(const ruleset::Ruleset& ruleset, State& state, PartialSets* partial = nullptr);
 
   const std::vector<Table>& tables() const { return tables_; }
   // What the expression's name stands for: a set, a chain or a cell; or a problem.
