@@ -23,10 +23,10 @@ enum SideFlag : std::uint8_t {
   kSimultaneousOpen = 0x80,
 };
 
-constexpr TcpState sNO = TcpState::None, sSS = TcpState::SynSent, sSR = TcpState::SynRecv,
-                   sES = TcpState::Established, sFW = TcpState::FinWait, sCW = TcpState::CloseWait,
-                   sLA = TcpState::LastAck, sTW = TcpState::TimeWait, sCL = TcpState::Close,
-                   sS2 = TcpState::SynSent2, sIG = TcpState::Ignore, sIV = TcpState::Invalid;
+constexpr TcpState sSS = TcpState::SynSent, sSR = TcpState::SynRecv, sES = TcpState::Established,
+                   sFW = TcpState::FinWait, sCW = TcpState::CloseWait, sLA = TcpState::LastAck,
+                   sTW = TcpState::TimeWait, sCL = TcpState::Close, sS2 = TcpState::SynSent2,
+                   sIG = TcpState::Ignore, sIV = TcpState::Invalid;
 
 // tcp_conntracks[]: by direction, by what the packet is, by the state before.
 using Row = std::array<TcpState, 10>;

@@ -118,26 +118,23 @@ drops 'ip saddr @timed drop'
 # One set's answer leads to the next one's question.
 drops 'ip saddr @hash ip saddr @tree ip saddr . tcp dport @ranges ip saddr vmap @verdicts'
 
+only_inside_stays() {
+  session "$inside"
+  apply
+  expect_status 0
+  session "$outside"
+  apply
+  expect_status 1
+  expect_err "lost: the session from $outside"
+}
 # The other way about: who is in the set passes, who is not is lost.
 nft flush chain inet t c
 nft "add rule inet t c ip saddr { $inside, $outside } ip saddr != @tree ip saddr != @hash drop"
-session "$inside"
-apply
-expect_status 0
-session "$outside"
-apply
-expect_status 1
-expect_err "lost: the session from $outside"
+only_inside_stays
 # What no element names is the catch-all's.
 nft flush chain inet t c
 nft "add rule inet t c ip saddr { $inside, $outside } ip saddr vmap @others"
-session "$inside"
-apply
-expect_status 0
-session "$outside"
-apply
-expect_status 1
-expect_err "lost: the session from $outside"
+only_inside_stays
 # A packet's own element: in the set it meets the limit's rule, and elsewhere there is room for it.
 nft flush chain inet t c
 nft 'add rule inet t c tcp dport 22 add @timed { ip saddr } accept'
