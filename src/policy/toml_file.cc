@@ -75,9 +75,16 @@ std::optional<Lines> find_lines(std::string_view text, FileId file, Diagnostics&
   return lines;
 }
 
-// Dots outside of strings and comments since the last separator: the depth of a dotted key. The
-// answer is where it exceeds kMostDots.
-std::optional<std::size_t> find_deep_key(std::string_view text) {
+// What toml++ is not to be given, and where.
+struct Refused {
+  std::size_t at = 0;
+  bool too_deep = false;  // or else a character that may stand in strings and comments alone
+};
+
+// Outside of strings and comments: the dots since the last separator, which are the depth of a
+// dotted key, and characters beyond ASCII, for which toml++ 3.3 runs into what its authors took to
+// be unreachable (is_non_ascii_horizontal_whitespace()).
+std::optional<Refused> find_refused(std::string_view text) {
   int dots = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
@@ -96,9 +103,18 @@ std::optional<std::size_t> find_deep_key(std::string_view text) {
           ++i;
         }
       }
-      if (multi_line) i += 2;
+      if (multi_line) {
+        i += 2;
+        // Two more may stand at the string's end as part of it.
+        for (int more = 0; more < 2 && text.substr(std::min(i + 1, text.size())).starts_with(c);
+             ++more) {
+          ++i;
+        }
+      }
     } else if (c == '.') {
-      if (++dots > kMostDots) return i;
+      if (++dots > kMostDots) return Refused{i, true};
+    } else if (static_cast<unsigned char>(c) >= 0x80) {
+      return Refused{i, false};
     } else if (std::string_view("\n=,[]{}").find(c) != std::string_view::npos) {
       dots = 0;
     }
@@ -200,11 +216,14 @@ class Converter {
   FileId file_;
 };
 
-Span position_of(std::size_t offset, const Lines& lines, FileId file) {
+// Columns count characters: bytes that begin one.
+Span position_of(std::string_view text, std::size_t offset, const Lines& lines, FileId file) {
   const auto after = std::upper_bound(lines.starts.begin(), lines.starts.end(), offset);
   const auto line = static_cast<std::size_t>(after - lines.starts.begin());
-  return {file, static_cast<std::uint32_t>(line),
-          static_cast<std::uint32_t>(offset - lines.starts[line - 1] + 1)};
+  const std::size_t start = lines.starts[line - 1];
+  const auto before = std::ranges::count_if(text.substr(start, offset - start),
+                                            [](char c) { return (c & 0xc0) != 0x80; });
+  return {file, static_cast<std::uint32_t>(line), static_cast<std::uint32_t>(before + 1)};
 }
 
 }  // namespace
@@ -242,9 +261,18 @@ std::optional<Value> parse_toml(std::string_view text, FileId file, Diagnostics&
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   const std::optional<Lines> lines = find_lines(text, file, diagnostics);
   if (!lines) return std::nullopt;
-  if (const auto deep = find_deep_key(text)) {
-    report(diagnostics, Code::TooDeep, position_of(*deep, *lines, file),
-           fmt::format("a key of more than {} dots", kMostDots));
+  if (const auto refused = find_refused(text)) {
+    const Span span = position_of(text, refused->at, *lines, file);
+    if (refused->too_deep) {
+      report(diagnostics, Code::TooDeep, span,
+             fmt::format("a key of more than {} dots", kMostDots));
+    } else {
+      const std::string_view character =
+          text.substr(refused->at, utf8_sequence(text.substr(refused->at)));
+      report(diagnostics, Code::Syntax, span,
+             fmt::format("{} stands outside of strings and comments", escape(character, 16)),
+             "put it in quotes");
+    }
     return std::nullopt;
   }
   const toml::parse_result result = toml::parse(text);

@@ -72,6 +72,22 @@ TEST_CASE("a byte order mark is no character") {
             .span == Span{0, 1, 1});
 }
 
+TEST_CASE("what is not ASCII stands in strings and comments alone") {
+  const auto at = [](std::string_view text) { return refuse(text).span; };
+  CHECK(refuse("\xc3\xa4 = 1").code == "syntax");
+  CHECK(at("\xc3\xa4 = 1") == Span{0, 1, 1});
+  CHECK(at("a = \xc2\xa0 1") == Span{0, 1, 5});
+  CHECK(at("a = \xdd\xae") == Span{0, 1, 5});
+  CHECK(at("a = \"\xc3\xa4\" \xc3\xa4") == Span{0, 1, 9});
+  CHECK(at("a = \"\"\"x\"\"\"\"\"\nb = \xc3\xa4") == Span{0, 2, 5});
+  CHECK(at("a = 'x\\' \xc3\xa4") == Span{0, 1, 10});
+  const Value top = parse(
+      "\"\xc3\xa4\" = '\xc3\xa4' # \xc3\xa4\n"
+      "b = \"\\\"\xc3\xa4\"\nc = \"\"\"\n\xc3\xa4\"\"\xc3\xa4\"\"\"\"\"\nd = '''\xc3\xa4\\'''\n");
+  CHECK(top.members.size() == 4);
+  CHECK(top.find("c")->value.text == "\xc3\xa4\"\"\xc3\xa4\"\"");
+}
+
 TEST_CASE("nesting is bounded, whichever way it is written") {
   std::string dotted = "a";
   for (int i = 0; i < 200'000; ++i) dotted += ".a";
