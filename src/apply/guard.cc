@@ -198,8 +198,7 @@ class Guard {
   // What was routed so far would be dropped by a policy that never speaks of it.
   void forwarding() {
     if (!facts_.machine.forwards_ipv4 && !facts_.machine.forwards_ipv6) return;
-    const auto own = std::ranges::find_if(
-        after_.tables, [](const ruleset::Table& table) { return ruleset::is_own(table); });
+    const auto own = std::ranges::find_if(after_.tables, ruleset::is_own);
     if (own == after_.tables.end() || ruleset::find_chain(*own, "forwarding") != nullptr) return;
     losses_.push_back({.what = "what this host forwards between networks",
                        .how = "it forwards today, and its policy says nothing of that (a "

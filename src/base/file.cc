@@ -30,6 +30,11 @@ bool write_all(int fd, std::string_view content) {
   return true;
 }
 
+// On the disk, with the mode as said, whatever the umask. errno tells where it fails.
+bool write_durably(int fd, std::string_view content, unsigned mode) {
+  return write_all(fd, content) && ::fchmod(fd, mode) == 0 && ::fsync(fd) == 0;
+}
+
 }  // namespace
 
 std::unexpected<Error> io_error(const std::string& path, int os_errno) {
@@ -74,10 +79,13 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
 Result<void> write_new_file(const std::string& path, std::string_view content, unsigned mode) {
   Descriptor fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)};
   if (fd.value < 0) return io_error(path, errno);
-  // The mode as said, whatever the umask.
-  if (!write_all(fd.value, content) || ::fchmod(fd.value, mode) != 0 || ::fsync(fd.value) != 0) {
-    return io_error(path, errno);
-  }
+  if (!write_durably(fd.value, content, mode)) return io_error(path, errno);
+  return {};
+}
+
+Result<void> sync_directory(const std::string& path) {
+  const Descriptor fd{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (fd.value < 0 || ::fsync(fd.value) != 0) return io_error(path, errno);
   return {};
 }
 
@@ -93,15 +101,12 @@ Result<void> write_file_atomically(const std::string& path, std::string_view con
   std::string aside = path + ".XXXXXX";
   Descriptor fd{::mkostemp(aside.data(), O_CLOEXEC)};
   if (fd.value < 0) return io_error(aside, errno);
-  if (!write_all(fd.value, content) || ::fchmod(fd.value, mode) != 0 || ::fsync(fd.value) != 0 ||
-      std::rename(aside.c_str(), path.c_str()) != 0) {
+  if (!write_durably(fd.value, content, mode) || std::rename(aside.c_str(), path.c_str()) != 0) {
     const int error = errno;
     ::unlink(aside.c_str());
     return io_error(path, error);
   }
-  Descriptor dir{::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (dir.value < 0 || ::fsync(dir.value) != 0) return io_error(directory, errno);
-  return {};
+  return sync_directory(directory);
 }
 
 std::vector<std::string> lines_of(std::string_view text) {

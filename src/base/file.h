@@ -24,6 +24,9 @@ std::unexpected<Error> io_error(const std::string& path, int os_errno);
 // the caller to fsync, once for all that is written into it.
 Result<void> write_new_file(const std::string& path, std::string_view content, unsigned mode);
 
+// The names in it are on the disk.
+Result<void> sync_directory(const std::string& path);
+
 // Writes aside, fsyncs and renames, so that a reader sees the old content or the new one. `mode` as
 // for open(2). What is there and is no regular file (a device, a link) is an error, and stays.
 Result<void> write_file_atomically(const std::string& path, std::string_view content,

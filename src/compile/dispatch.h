@@ -36,6 +36,6 @@ enum class Translated : std::uint8_t {
 std::vector<ruleset::Rule> add_dispatch(TableBuilder& table, AddressSets& sets,
                                         const std::string& name,
                                         const std::vector<LoweredRule>& rules, bool optimise,
-                                        Translated translated = Translated::Alike);
+                                        Translated translated);
 
 }  // namespace rolewall::compile
