@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "apply/ban_log.h"
-#include "apply/carry_over.h"
+#include "apply/gates.h"
 #include "netlink/netlink.h"
 
 namespace rolewall::apply {
@@ -17,6 +17,7 @@ using namespace ruleset;
 using std::chrono::seconds;
 
 constexpr std::uint64_t kMsPerSecond = 1000;
+constexpr int kAttempts = 10;  // against other programs' changes
 
 // Names as compile/ gives them (base_chains.cc).
 std::string set_of(const RunTimeEntry& entry) {
@@ -28,11 +29,6 @@ std::string set_of(const RunTimeEntry& entry) {
 
 void append(std::vector<std::uint8_t>& to, const std::vector<std::uint8_t>& bytes) {
   to.insert(to.end(), bytes.begin(), bytes.end());
-}
-
-// What opens the gate to the sets that hold such entries.
-Elements gate_row_of(const RunTimeEntry& entry, const Set& gate) {
-  return gate_row(gate, net::is_ipv4(entry.opened ? entry.opened->from : entry.banned->address));
 }
 
 // One row of the entry's set.
@@ -110,6 +106,7 @@ RunTimeEntry entry_of(const Set& set, std::size_t row) {
 // Our table as the kernel holds it, without elements, and the set that the entry belongs into.
 struct Place {
   netlink::Connection kernel;
+  std::uint32_t generation = 0;
   Table table;
   std::size_t set = 0;
 };
@@ -117,6 +114,8 @@ struct Place {
 Result<Place> find_place(const RunTimeEntry& entry) {
   Result<netlink::Connection> kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(std::move(kernel).error());
+  const Result<std::uint32_t> generation = kernel->generation();
+  if (!generation) return std::unexpected(generation.error());
   Result<std::optional<Table>> table = kernel->dump_table(kOwnFamily, kOwnTable, false);
   if (!table) return std::unexpected(std::move(table).error());
   if (!*table) {
@@ -130,13 +129,16 @@ Result<Place> find_place(const RunTimeEntry& entry) {
         fmt::format("the table in force has no set {}: apply the policy again", set_of(entry)));
   }
   const auto number = static_cast<std::size_t>(at - sets.begin());
-  return Place{std::move(*kernel), std::move(**table), number};
+  return Place{std::move(*kernel), *generation, std::move(**table), number};
 }
 
-Result<int> send(Place& place, const TableChange& change) {
-  const auto result = place.kernel.change_table(place.table, change, std::nullopt);
+// The kernel's error number where it says how things are; 0: done.
+Result<int> send(Place& place, const TableChange& change,
+                 std::optional<std::uint32_t> generation = std::nullopt) {
+  const auto result = place.kernel.change_table(place.table, change, generation);
   if (!result) return std::unexpected(result.error());
   if (result->committed) return 0;
+  if (result->generation_clash) return ERESTART;
   const netlink::Refusal& refusal = result->refusals.front();
   switch (refusal.os_errno) {
     case EEXIST:
@@ -153,22 +155,25 @@ Result<int> send(Place& place, const TableChange& change) {
 }  // namespace
 
 Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_directory) {
-  Result<Place> place = find_place(entry);
-  if (!place) return std::unexpected(std::move(place).error());
-  TableChange change;
-  change.added_elements = {
-      {.set = place->set, .elements = row_of(entry, place->table.sets[place->set])}};
-  const auto& sets = place->table.sets;
-  const auto gate = std::ranges::find(sets, kRunTimeGate, &Set::name);
-  if (gate != sets.end()) {  // a table of an earlier version has none, and asks always
-    change.ensured_elements = {{.set = static_cast<std::size_t>(gate - sets.begin()),
-                                .elements = gate_row_of(entry, *gate)}};
-  }
-  Result<int> error = send(*place, change);
-  if (error && *error != 0) {
-    // It is there. To add it again would keep the old time (kernel 6.1).
-    change.removed_elements = change.added_elements;
-    error = send(*place, change);
+  Result<int> error = ERESTART;
+  for (int attempt = 1; error && *error == ERESTART; ++attempt) {
+    Result<Place> place = find_place(entry);
+    if (!place) return std::unexpected(std::move(place).error());
+    TableChange change;
+    change.added_elements = {
+        {.set = place->set, .elements = row_of(entry, place->table.sets[place->set])}};
+    for (const std::size_t gate : open_gates(place->table)) {
+      change.added_rules.push_back({.chain = gate});
+    }
+    // The gates may have been opened, or the table made anew with shut ones. Who keeps changing
+    // things is not waited for: to open a gate twice does no harm.
+    const auto generation = attempt < kAttempts ? std::optional(place->generation) : std::nullopt;
+    error = send(*place, change, generation);
+    if (error && *error != 0 && *error != ERESTART) {
+      // It is there. To add it again would keep the old time (kernel 6.1).
+      change.removed_elements = change.added_elements;
+      error = send(*place, change, generation);
+    }
   }
   if (!error) return std::unexpected(std::move(error).error());
   if (*error != 0) {
@@ -220,19 +225,13 @@ Result<std::vector<RunTimeEntry>> list_entries() {
 Result<void> recall_entries(const std::string& state_directory, Table& table) {
   const auto entries = read_log(state_directory);
   if (!entries) return std::unexpected(entries.error());
-  const auto gate = std::ranges::find(table.sets, kRunTimeGate, &Set::name);
   for (const RunTimeEntry& entry : *entries) {
     const auto at = std::ranges::find(table.sets, set_of(entry), &Set::name);
     if (at == table.sets.end()) continue;
     at->elements.key_size = at->key_size();
     at->elements.append(row_of(entry, *at), 0);
-    if (gate == table.sets.end()) continue;
-    const Elements opened = gate_row_of(entry, *gate);
-    if (std::ranges::find(gate->elements.keys, opened.keys.front()) == gate->elements.keys.end()) {
-      gate->elements.key_size = opened.key_size;
-      gate->elements.append(opened, 0);
-    }
   }
+  if (wants_open_gates(table)) open_gates(table);
   for (Set& set : table.sets) {
     Elements& elements = set.elements;
     // Columns that the last rows did not need.

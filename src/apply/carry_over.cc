@@ -1,7 +1,5 @@
 #include "apply/carry_over.h"
 
-#include <linux/netfilter.h>
-
 #include <algorithm>
 #include <variant>
 
@@ -21,14 +19,6 @@ bool means_something(const Elements& elements, std::size_t row) {
 }
 
 }  // namespace
-
-Elements gate_row(const Set& gate, bool ipv4) {
-  Elements row;
-  row.key_size = gate.key_size();
-  row.keys.resize(row.key_size);
-  row.keys.front() = ipv4 ? NFPROTO_IPV4 : NFPROTO_IPV6;
-  return row;
-}
 
 void carry_elements(const Set& live, Set& wanted) {
   if (!filled_at_run_time(wanted) || wanted.kind != SetKind::Set) return;
@@ -60,6 +50,13 @@ void take_state(const Rule& live, Rule& wanted) {
                         std::holds_alternative<Quota>(from) || std::holds_alternative<Last>(from);
     if (counts) wanted.exprs[i] = from;
   }
+}
+
+void take_count(const Rule& live, Rule& wanted) {
+  if (live.comment != wanted.comment || live.exprs.empty() || wanted.exprs.empty()) return;
+  const auto* counted = std::get_if<Counter>(&live.exprs.front());
+  auto* counts = std::get_if<Counter>(&wanted.exprs.front());
+  if (counted != nullptr && counts != nullptr) *counts = *counted;
 }
 
 }  // namespace rolewall::apply

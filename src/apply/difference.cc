@@ -9,6 +9,7 @@
 
 #include "apply/carry_over.h"
 #include "apply/elements.h"
+#include "apply/gates.h"
 #include "apply/kept_rules.h"
 #include "ruleset/references.h"
 #include "ruleset/table_index.h"
@@ -49,7 +50,9 @@ class Comparison {
     declare_chains();
     declare_sets();
     compare_elements();
-    open_shut_gate();
+    // A gate that was open stays so; and one that another program left shut when it wrote bans into
+    // our sets is opened.
+    if (wants_open_gates(live_) || wants_open_gates(wanted_)) open_gates(result_.table);
     compare_rules();
     result_.whole = live_.flags != wanted_.flags || made_together();
     if (result_.whole) {
@@ -155,36 +158,6 @@ class Comparison {
     }
   }
 
-  // Bans that another program wrote into our sets, without what has packets asked about them; or
-  // that were there before there was a gate.
-  void open_shut_gate() {
-    const auto gate = std::ranges::find(result_.table.sets, kRunTimeGate, &Set::name);
-    if (gate == result_.table.sets.end()) return;
-    const auto bans = [](const Set& set, bool ipv4) {
-      return set.has_timeout && !set.dynamic && !set.elements.empty() &&
-             (set.key.front().type == DataType::Ipv4Address) == ipv4;
-    };
-    const auto number = static_cast<std::size_t>(gate - result_.table.sets.begin());
-    TableChange::Elements opened{.set = number, .elements = {}};
-    opened.elements.key_size = gate->key_size();
-    for (const bool ipv4 : {true, false}) {
-      const Elements row = gate_row(*gate, ipv4);
-      const auto& open = gate->elements.keys;
-      const bool is_open = std::ranges::find(open, row.keys.front()) != open.end();
-      const bool has_bans =
-          std::ranges::any_of(live_.sets, [&](const Set& set) { return bans(set, ipv4); });
-      if (has_bans && !is_open) opened.elements.append(row, 0);
-    }
-    if (opened.elements.empty()) return;
-    if (std::ranges::find(change().added_sets, number) == change().added_sets.end()) {
-      return change().added_elements.push_back(std::move(opened));
-    }
-    gate->elements.key_size = opened.elements.key_size;
-    for (std::size_t row = 0; row < opened.elements.count(); ++row) {
-      gate->elements.append(opened.elements, row);
-    }
-  }
-
   bool same_row(const Elements& a, std::size_t i, const Elements& b, std::size_t j) const {
     if (!b.verdicts.empty() && remade_.has_chain_of(b.verdicts[j])) return false;
     return rolewall::apply::same_row(a, i, b, j);
@@ -236,9 +209,9 @@ class Comparison {
       if (!chain.bound && wanted_names_.chain(chain.name) == nullptr) remove_rules(chain);
     }
     for (std::size_t i = 0; i < wanted_.chains.size(); ++i) {
-      const Chain* there = live_names_.chain(wanted_.chains[i].name);
+      const Chain& chain = result_.table.chains[i];
+      const Chain* there = live_names_.chain(chain.name);
       if (there == nullptr) {
-        const Chain& chain = wanted_.chains[i];
         add_rules(i, std::vector<RuleMatch>(chain.rules.size()), chain);
       } else {
         change_rules(*there, i);
@@ -253,7 +226,7 @@ class Comparison {
   }
 
   void change_rules(const Chain& there, std::size_t chain) {
-    const Chain& wanted = wanted_.chains[chain];
+    const Chain& wanted = result_.table.chains[chain];
     const bool remade = remade_.chains.contains(wanted.name);
     const std::vector<RuleMatch> matches = match_rules(there, wanted, [&](const Rule& rule) {
       return !remade && std::ranges::none_of(rule.exprs, [&](const Expr& expr) {
@@ -275,6 +248,11 @@ class Comparison {
     // From the end, so that the rule before which each goes is known.
     std::vector<TableChange::RuleAddition> added;
     std::uint64_t before = 0;
+    const bool first_goes =
+        std::ranges::none_of(matches, [](const RuleMatch& match) { return match.live == 0U; });
+    if (first_goes && !there.rules.empty() && !matches.empty() && !matches.front().live) {
+      take_count(there.rules.front(), result_.table.chains[chain].rules.front());
+    }
     for (std::size_t i = matches.size(); i-- > 0;) {
       Rule& rule = result_.table.chains[chain].rules[i];
       if (matches[i].live) take_state(there.rules[*matches[i].live], rule);

@@ -4,8 +4,6 @@
 #include <cstring>
 #include <tuple>
 
-#include "apply/carry_over.h"
-
 namespace rolewall::apply {
 namespace {
 
@@ -42,8 +40,7 @@ std::size_t count_equal(std::size_t most, Equal equal) {
 }  // namespace
 
 bool filled_at_run_time(const Set& wanted) {
-  return wanted.dynamic || wanted.name == kRunTimeGate ||
-         (wanted.has_timeout && wanted.elements.empty());
+  return wanted.dynamic || (wanted.has_timeout && wanted.elements.empty());
 }
 
 bool same_declaration(const Set& a, const Set& b) {

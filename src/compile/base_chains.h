@@ -2,15 +2,15 @@
 // (default):
 //
 //   early    prerouting, raw      early rules, before conntrack
-//   input    input, filter        (loopback) (established) -> unusual, (spoofed) -> run-time,
-//                                 inbound rules, (default)
+//   input    input, filter        (loopback) (established) -> unusual, (spoofed)
+//                                 -> inbound/run-time, inbound rules, (default)
 //   output   output, filter       (loopback) (established) -> unusual, outbound rules, (default)
-//   forward  forward, filter      (established) -> unusual, (spoofed) -> banned, forward rules,
-//                                 (default)
+//   forward  forward, filter      (established) -> unusual, (spoofed)
+//                                 -> forwarding/run-time, forward rules, (default)
 //
 // The chain unusual has the rest of (established), which is ICMP errors, and (invalid); run-time
-// has (banned) and (allowed). That and banned alone are entered for the families in the set
-// run-time, which have had a ban or an opening.
+// has (banned) and (allowed). What leads there, from inbound/run-time, and to banned alone, from
+// forwarding/run-time, is added with the first ban or opening (apply/gates.h).
 #pragma once
 
 #include <vector>

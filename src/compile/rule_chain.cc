@@ -46,7 +46,8 @@ class RuleChain {
     if (rule_.connections) deny_over_connections(*rule_.connections);
     if (lowered_.decides()) {
       if (rule_.log) log_to(rules_, name_of(rule_.action));
-      match::verdict(append(), rule_.action);
+      const bool only_counts = rules_.size() == 1;
+      match::verdict(only_counts ? rules_.back().exprs : append(), rule_.action);
     }
     table_.add_chain(rule_.full_name, std::move(rules_));
   }

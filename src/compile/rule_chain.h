@@ -1,10 +1,13 @@
-// A policy rule's own chain: its counter (a rule by itself, so that a changed log or verdict keeps
-// it), then what its limits deny, its log, its verdict. Everything that matches the rule jumps
-// here.
+// A policy rule's own chain: its counter, then what its limits deny, its log, its verdict.
+// Everything that matches the rule jumps here.
 //
-//   accept, within the limit:  counter | over the limit: deny | over the connections: deny | log |
-//   accept drop or reject, unlimited: counter | log | drop drop or reject, limited:   counter |
-//   over the limit: deny          (and what is within goes on)
+//   nothing to limit or log:     counter verdict
+//   accept, within limits:       counter | over the limit: deny | over the connections: deny |
+//                                log | accept
+//   drop or reject, unlimited:   counter | log | drop
+//   drop or reject, limited:     counter | over the limit: deny      (what is within goes on)
+//
+// A changed log, limit or verdict keeps the count (apply/carry_over.h).
 //
 // Per-source state lives in sets of kMaxSources entries; a source that finds its set full is not
 // limited (nft_dynset breaks, the deny rule does not match): the policy admits it, and an attacker

@@ -123,9 +123,6 @@ Result<Batch> change_batch(const Table& wanted, const TableChange& change,
   for (const auto& part : change.added_elements) {
     TRY(add_elements(batch, wanted, part, ElementVerb::Add));
   }
-  for (const auto& part : change.ensured_elements) {
-    TRY(add_elements(batch, wanted, part, ElementVerb::Ensure));
-  }
   for (const auto& at : change.added_rules) {
     const Chain& chain = wanted.chains[at.chain];
     TRY(add(batch, {.kind = Kind::Rule, .index = at.chain, .rule = at.rule},

@@ -64,8 +64,7 @@ Result<Message> encode_object(const ruleset::Table& table, const ruleset::Object
 Result<Message> encode_set(const ruleset::Table& table, const ruleset::Set& set, std::uint32_t id);
 
 // Fill: all the elements of a set that is new. Add, Remove: some of a set that has others.
-// Ensure: as Add, but one that is there already is no error.
-enum class ElementVerb : std::uint8_t { Fill, Add, Ensure, Remove };
+enum class ElementVerb : std::uint8_t { Fill, Add, Remove };
 
 // About how many bytes these come to as messages: of keys and ranges, a little more than they do.
 std::size_t encoded_size(const ruleset::Elements& elements);

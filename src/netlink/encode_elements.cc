@@ -51,9 +51,7 @@ class ElementStream {
   void open() {
     const bool removes = verb_ == ElementVerb::Remove;
     const int type = removes ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM;
-    const int flags = removes                        ? 0
-                      : verb_ == ElementVerb::Ensure ? NLM_F_CREATE
-                                                     : NLM_F_CREATE | NLM_F_EXCL;
+    const int flags = removes ? 0 : NLM_F_CREATE | NLM_F_EXCL;
     message_ = writer_.begin_message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type),
                                      static_cast<std::uint16_t>(flags),
                                      static_cast<std::uint8_t>(table_.family));

@@ -47,14 +47,13 @@ struct TableChange {
   std::vector<std::size_t> added_chains;
   std::vector<std::size_t> new_policies;  // of chains that stay
   std::vector<Elements> added_elements;
-  std::vector<Elements> ensured_elements;  // which may be there already
-  std::vector<RuleAddition> added_rules;   // each chain's in their order
+  std::vector<RuleAddition> added_rules;  // each chain's in their order
 
   bool empty() const {
     return removed_rules.empty() && removed_elements.empty() && removed_sets.empty() &&
            removed_chains.empty() && removed_objects.empty() && added_objects.empty() &&
            added_sets.empty() && added_chains.empty() && new_policies.empty() &&
-           added_elements.empty() && ensured_elements.empty() && added_rules.empty();
+           added_elements.empty() && added_rules.empty();
   }
 };
 

@@ -36,7 +36,9 @@ rolewall eval --live 'tcp 192.0.2.7 > 10.0.2.10:22 in=eth0' --state-dir "$state"
 expect_out "(banned)"
 rolewall eval --live 'tcp 203.0.113.50 > 10.0.2.10:22 in=eth0' --state-dir "$state"
 expect_out "(allowed)"
-nft list set inet rolewall run-time | grep -q "ipv4, ipv6" || complain "bans of a family are not looked up"
+for gate in "inbound/run-time:jump run-time" "forwarding/run-time:jump banned"; do
+  nft list chain inet rolewall "${gate%%:*}" | grep -c "${gate#*:}" | grep -qx 1 || complain "${gate%%:*} is not open"
+done
 
 rolewall status --state-dir "$state" --format json
 expect_json 'd["bans"] == 3 and d["openings"] == 1 and d["drift"] == []'

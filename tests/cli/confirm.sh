@@ -72,9 +72,10 @@ writer=$!
 await_rollback
 wait $writer
 nft list set inet rolewall banned/4 | grep -q 198.51.100.9 || complain "the newer ban is gone"
-nft list set inet rolewall run-time | grep -q ipv4 || complain "no packet is asked about the newer ban"
+nft list chain inet rolewall inbound/run-time | grep -q "jump run-time" || complain "no packet is asked about the newer ban"
 nft delete element inet rolewall banned/4 '{ 198.51.100.9 }'
-nft delete element inet rolewall run-time '{ ipv4 }'
+nft flush chain inet rolewall inbound/run-time
+nft flush chain inet rolewall forwarding/run-time
 await_table "$second"
 expect_json 'd["rolled_back"]["why"].startswith("not confirmed by")'
 rolewall status --state-dir "$state"

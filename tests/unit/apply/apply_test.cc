@@ -17,7 +17,6 @@
 #include <thread>
 #include <utility>
 
-#include "apply/carry_over.h"
 #include "apply/state_directory.h"
 #include "support/netns.h"
 #include "unit/apply/table.h"
@@ -176,28 +175,71 @@ TEST_CASE("the gate before bans is shut at first, and open where a table without
   Snapshot snapshot = firewall();
   applied(snapshot, scratch);
   REQUIRE(load_nft("add element inet rolewall banned { 198.51.100.1 }\n") == "");
-  Set gate;
-  gate.name = kRunTimeGate;
-  gate.key = {{DataType::NfProto, 1}};
-  own_table(snapshot).sets.push_back(gate);
+  Chain run_time;
+  run_time.name = "run-time";
+  run_time.rules = {std::exchange(own_table(snapshot).chains[0].rules[0],
+                                  rule("", {verdict(VerdictCode::Jump, "inbound/run-time")}))};
+  own_table(snapshot).chains.push_back(run_time);
+  Chain gate;
+  gate.name = "inbound/run-time";
+  own_table(snapshot).chains.push_back(gate);
   applied(snapshot, scratch);
-  const auto listed = [] { return output_of("nft list set inet rolewall run-time"); };
-  CHECK(listed().find("elements = { ipv4 }") != std::string::npos);
+  const auto is_open = [] {
+    const std::string listed = output_of("nft list chain inet rolewall inbound/run-time");
+    REQUIRE(listed.find("chain inbound/run-time") != std::string::npos);
+    return listed.find("jump run-time\n") != std::string::npos;
+  };
+  CHECK(is_open());
   CHECK(status_of(scratch).drift.empty());
   CHECK(applied(snapshot, scratch).plan.empty());
+  // Open it stays, though nobody is banned any more.
+  REQUIRE(load_nft("delete element inet rolewall banned { 198.51.100.1 }\n") == "");
+  CHECK(applied(snapshot, scratch).plan.empty());
+  CHECK(is_open());
 
   fresh_network();
   const Scratch other;
   applied(snapshot, other);
-  CHECK(listed().find("run-time") != std::string::npos);
-  CHECK(listed().find("elements") == std::string::npos);
+  CHECK_FALSE(is_open());
 
   // A ban written past us: nobody would ask about it.
   REQUIRE(load_nft("add element inet rolewall banned { 198.51.100.1 }\n") == "");
   CHECK(status_of(other).drift.size() == 1);
   applied(snapshot, other);
-  CHECK(listed().find("elements = { ipv4 }") != std::string::npos);
+  CHECK(is_open());
   CHECK(status_of(other).drift.empty());
+
+  // Another program's rule in it goes, the jump stays.
+  REQUIRE(load_nft("insert rule inet rolewall inbound/run-time accept\n") == "");
+  CHECK(status_of(other).drift.size() == 1);
+  applied(snapshot, other);
+  CHECK(is_open());
+  CHECK(status_of(other).drift.empty());
+}
+
+TEST_CASE("what a rule has counted goes on when its verdict or its log changes") {
+  fresh_network();
+  const Scratch scratch;
+  Snapshot snapshot = firewall();
+  auto& rules = own_table(snapshot).chains[1].rules;
+  const auto count = [](const char* rest) {
+    return output_of("nft list chain inet rolewall web.inbound.https")
+               .find(std::string("counter packets 7 bytes 420") + rest) != std::string::npos;
+  };
+  rules = {rule("web.inbound.https", {Counter{7, 420}, verdict(VerdictCode::Accept)})};
+  applied(snapshot, scratch);
+  REQUIRE(count(" accept"));
+  rules = {rule("web.inbound.https", {Counter{}, verdict(VerdictCode::Drop)})};
+  applied(snapshot, scratch);
+  CHECK(count(" drop"));
+  rules = {rule("web.inbound.https", {Counter{}}),
+           rule("web.inbound.https", {verdict(VerdictCode::Accept)})};
+  applied(snapshot, scratch);
+  CHECK(count(" comment"));
+  // A rule of another name is another rule.
+  rules = {rule("web.inbound.other", {Counter{}, verdict(VerdictCode::Accept)})};
+  applied(snapshot, scratch);
+  CHECK_FALSE(count(""));
 }
 
 TEST_CASE("a ban keeps its time where the set's own time changes") {
