@@ -29,6 +29,10 @@ ERRORS = {
 # Calls that cannot be asked to fail, or that end the process anyway.
 LEFT_OUT = {"execve", "exit_group", "exit", "rt_sigreturn", "arch_prctl", "set_tid_address"}
 
+# An apply looks for sshd in /proc. In one of our own it meets no other programs' processes, whose number would be that
+# of most calls; where the machine does not allow that, it meets them.
+NAMESPACES = (["-rnpf", "--mount-proc"], ["-rn"])
+
 
 def site(folder, source):
     os.makedirs(folder)
@@ -152,11 +156,13 @@ def main():
             print(f"skipped: no {tool}")
             return SKIPPED
     if os.environ.get("ROLEWALL_INSIDE") != "1":
-        if subprocess.run(["unshare", "-rn", "true"], check=False).returncode != 0:
+        namespaces = next((options for options in NAMESPACES if subprocess.run(
+            ["unshare", *options, "true"], stderr=subprocess.DEVNULL, check=False).returncode == 0), None)
+        if namespaces is None:
             print("skipped: no user and network namespaces here")
             return SKIPPED
         os.environ["ROLEWALL_INSIDE"] = "1"
-        os.execvp("unshare", ["unshare", "-rn", sys.executable, *sys.argv])
+        os.execvp("unshare", ["unshare", *namespaces, sys.executable, *sys.argv])
     run(arguments)
     return 0
 
