@@ -77,7 +77,8 @@ class Apply {
     } else {
       Result<Committed> sent = commit(
           kernel_, wanted_,
-          [this](const Plan& plan, Table& table) { return get_ready(plan, table); }, there);
+          [this](const Plan& plan, Table& table) { return get_ready(plan, table); }, state_.path(),
+          there);
       if (!sent || !sent->refusals.empty()) TRY(take_back());
       if (!sent && sent.error().kind == ErrorKind::Refused) return Outcome{{}, {}, losses_};
       if (!sent) return std::unexpected(std::move(sent).error());

@@ -5,7 +5,7 @@
 // map, the files of element_files.h, and applied.json: when, by whom, boot id, network namespace,
 // the kernel's generation id), `current` (a link to the generation in force), `boot` (to the one
 // that the next boot loads: the last that was confirmed), `pending.json` and `rolled-back.json`
-// (pending.h), and `lock`. Everything there is written atomically.
+// (pending.h), `lock`, and `turn` (file_lock.h). Everything there is written atomically.
 #pragma once
 
 #include <chrono>

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "apply/ban_log.h"
+#include "apply/file_lock.h"
 #include "apply/gates.h"
 #include "netlink/netlink.h"
 
@@ -155,6 +156,7 @@ Result<int> send(Place& place, const TableChange& change,
 }  // namespace
 
 Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_directory) {
+  [[maybe_unused]] const auto turn = take_turn(state_directory);
   Result<int> error = ERESTART;
   for (int attempt = 1; error && *error == ERESTART; ++attempt) {
     Result<Place> place = find_place(entry);
@@ -184,6 +186,7 @@ Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_direc
 }
 
 Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_directory) {
+  [[maybe_unused]] const auto turn = take_turn(state_directory);
   Result<Place> place = find_place(entry);
   if (!place) return std::unexpected(std::move(place).error());
   TableChange change;

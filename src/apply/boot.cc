@@ -69,7 +69,7 @@ Result<Outcome> put_unrecorded(const ruleset::Snapshot& snapshot) {
   Result<netlink::Connection> kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(std::move(kernel).error());
   auto committed =
-      commit(*kernel, **table, [](const Plan&, ruleset::Table&) -> Result<void> { return {}; });
+      commit(*kernel, **table, [](const Plan&, ruleset::Table&) -> Result<void> { return {}; }, "");
   if (!committed) return std::unexpected(std::move(committed).error());
   if (!committed->refusals.empty()) return Outcome{{}, std::move(committed->refusals), {}};
   Report report;

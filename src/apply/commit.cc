@@ -10,6 +10,7 @@
 #include "apply/detour.h"
 #include "apply/difference.h"
 #include "apply/elements.h"
+#include "apply/file_lock.h"
 #include "apply/staging.h"
 #include "ruleset/names.h"
 
@@ -211,10 +212,12 @@ Result<Plan> plan_for(netlink::Connection& kernel, const Table& wanted, const Kn
 }
 
 Result<Committed> commit(netlink::Connection& kernel, const Table& wanted,
-                         const BeforeSending& before_sending, const Known& known) {
+                         const BeforeSending& before_sending, const std::string& state_directory,
+                         const Known& known) {
   using Clock = std::chrono::steady_clock;
   const Clock::time_point deadline = Clock::now() + kPatience;
   bool believes = known.table != nullptr;
+  std::optional<FileLock> turn;
   for (int attempt = 1;; ++attempt) {
     Result<Live> read = read_live(kernel, wanted, believes ? known : Known{});
     if (!read) return std::unexpected(std::move(read).error());
@@ -249,6 +252,8 @@ Result<Committed> commit(netlink::Connection& kernel, const Table& wanted,
                               "was changed",
                               attempt));
     }
+    if (turn || state_directory.empty()) continue;
+    if (auto taken = take_turn(state_directory)) turn.emplace(std::move(*taken));
   }
 }
 

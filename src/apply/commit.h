@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "apply/apply.h"
@@ -53,8 +54,10 @@ struct Committed {
 // sets it may fill where the plan is the first. Its error ends all.
 using BeforeSending = std::function<Result<void>(const Plan&, ruleset::Table&)>;
 
+// `state_directory`: where our other processes see whose turn it is (file_lock.h); "": nowhere.
 Result<Committed> commit(netlink::Connection& kernel, const ruleset::Table& wanted,
-                         const BeforeSending& before_sending, const Known& known = {});
+                         const BeforeSending& before_sending, const std::string& state_directory,
+                         const Known& known = {});
 
 // Takes our table away; success where there is none. Returns whether there was.
 Result<bool> remove_table(netlink::Connection& kernel);

@@ -1,18 +1,14 @@
 #include "apply/state_directory.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <chrono>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-#include <thread>
 #include <utility>
 
 #include "apply/element_files.h"
@@ -241,29 +237,6 @@ void sweep(const std::string& directory, std::uint32_t newest) {
   }
 }
 
-Result<int> take_lock(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kFileMode);
-  if (fd < 0) return io_error(path, errno);
-  const auto deadline =
-      std::chrono::steady_clock::now() + std::chrono::seconds(StateDirectory::kLockSeconds);
-  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
-    if (error != EWOULDBLOCK && error != EINTR) {
-      ::close(fd);
-      return io_error(path, error);
-    }
-    if (std::chrono::steady_clock::now() > deadline) {
-      ::close(fd);
-      return fail(ErrorKind::Conflict,
-                  fmt::format("{}: another rolewall is at work and did not end within {} seconds",
-                              path, StateDirectory::kLockSeconds),
-                  error);
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return fd;
-}
-
 }  // namespace
 
 Result<std::optional<Generation>> current_generation(const std::string& directory) {
@@ -343,9 +316,9 @@ Result<StateDirectory> StateDirectory::open(const std::string& directory) {
     if (error) return io_error(parent.string(), error.value());
     TRY(make_directory(directory));
   }
-  Result<int> lock = take_lock(join(directory, "lock"));
+  Result<FileLock> lock = FileLock::take(join(directory, "lock"), kPatience);
   if (!lock) return std::unexpected(std::move(lock).error());
-  StateDirectory state(directory, *lock);
+  StateDirectory state(directory, std::move(*lock));
   TRY(check_format(directory));
   const auto format = read_format(directory);
   if (!format) return std::unexpected(format.error());
@@ -355,13 +328,6 @@ Result<StateDirectory> StateDirectory::open(const std::string& directory) {
   }
   TRY(make_directory(join(directory, kGenerations)));
   return state;
-}
-
-StateDirectory::StateDirectory(StateDirectory&& other) noexcept
-    : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}
-
-StateDirectory::~StateDirectory() {
-  if (lock_ >= 0) ::close(lock_);
 }
 
 Result<std::uint32_t> StateDirectory::prepare(const ruleset::Snapshot& snapshot, Applied applied) {

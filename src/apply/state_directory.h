@@ -2,12 +2,14 @@
 // and renamed, so that a reader, or a boot after a crash, finds the old state or the new one.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "apply/file_lock.h"
 #include "base/error.h"
 #include "netlink/netlink.h"
 #include "ruleset/snapshot.h"
@@ -67,12 +69,9 @@ Result<std::vector<Applied>> list_applied(const std::string& directory);
 class StateDirectory {
  public:
   // Makes the directory where it is missing. An error of kind Conflict where another process holds
-  // the lock for longer than `kLockSeconds`.
-  static constexpr int kLockSeconds = 10;
+  // the lock for longer than `kPatience`.
+  static constexpr std::chrono::seconds kPatience{10};
   static Result<StateDirectory> open(const std::string& directory);
-  ~StateDirectory();
-  StateDirectory(StateDirectory&& other) noexcept;
-  StateDirectory& operator=(StateDirectory&&) = delete;
 
   const std::string& path() const { return path_; }
   Result<std::optional<Generation>> current() const { return current_generation(path_); }
@@ -96,10 +95,11 @@ class StateDirectory {
   Result<bool> forget_current();
 
  private:
-  StateDirectory(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+  StateDirectory(std::string path, FileLock lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
 
   std::string path_;
-  int lock_ = -1;
+  FileLock lock_;
 };
 
 }  // namespace rolewall::apply

@@ -239,7 +239,7 @@ Result<std::uint32_t> put_back(netlink::Connection& kernel, const std::optional<
   const auto recall = [&](const Plan& plan, ruleset::Table& made) {
     return plan.first ? recall_entries(state_directory, made) : Result<void>{};
   };
-  const auto committed = commit(kernel, **table, recall);
+  const auto committed = commit(kernel, **table, recall, state_directory);
   if (!committed) return std::unexpected(committed.error());
   if (committed->refusals.empty()) return committed->kernel_generation;
   const netlink::Refusal& refusal = committed->refusals.front();
