@@ -287,7 +287,7 @@ TEST_CASE("a thousand sources for one service are one map, and the first that ma
   std::size_t most = 0;
   for (int i = 0; i < 1000; ++i) {
     eval::PacketFields fields =
-        fields_of(net::Address(net::Ipv4{0xc6120000u + static_cast<unsigned>(i) * 32 + 5}),
+        fields_of(net::Address(net::Ipv4{0xc6120000U + static_cast<unsigned>(i) * 32 + 5}),
                   address("192.0.2.1"));
     fields.destination_port = 80;
     eval::Packet packet = eval::build(fields);
