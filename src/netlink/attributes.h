@@ -17,6 +17,11 @@ namespace rolewall::netlink {
 
 using View = std::span<const std::uint8_t>;
 
+// The type of a message of nfnetlink, by its subsystem (NFNL_SUBSYS_*).
+constexpr std::uint16_t nfnetlink_type(int subsystem, int message) {
+  return static_cast<std::uint16_t>(subsystem << 8 | message);
+}
+
 // Calls `visit` with the type and payload of each attribute, in order. False where the bytes are
 // not a whole number of attributes.
 template <class Visit>

@@ -18,9 +18,8 @@ Message message(int type, std::uint16_t flags, const Table& table, std::uint16_t
                 Content content) {
   Message bytes;
   Writer writer(bytes);
-  const std::size_t begin =
-      writer.begin_message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags,
-                           static_cast<std::uint8_t>(table.family));
+  const std::size_t begin = writer.begin_message(nfnetlink_type(NFNL_SUBSYS_NFTABLES, type), flags,
+                                                 static_cast<std::uint8_t>(table.family));
   writer.text(table_attribute, table.name);
   content(writer);
   writer.end_message(begin);

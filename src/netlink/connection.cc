@@ -8,7 +8,9 @@
 #include <thread>
 #include <utility>
 
+#include "netlink/attributes.h"
 #include "netlink/batch.h"
+#include "netlink/decode_ruleset.h"
 #include "netlink/dump_attempt.h"
 #include "netlink/netlink.h"
 #include "netlink/refusal.h"

@@ -14,7 +14,7 @@ namespace rolewall::netlink {
 namespace {
 
 constexpr std::uint16_t type_of(int message) {
-  return static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | message);
+  return nfnetlink_type(NFNL_SUBSYS_CTNETLINK, message);
 }
 
 // The payload of an attribute in a list of them; empty where it is not there.

@@ -15,7 +15,7 @@ using namespace ruleset;
 namespace {
 
 constexpr std::uint16_t message_type(int message) {
-  return static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | message);
+  return nfnetlink_type(NFNL_SUBSYS_NFTABLES, message);
 }
 
 std::vector<std::uint8_t> elements_request(const Table& table, const Set& set) {

@@ -52,7 +52,7 @@ class ElementStream {
     const bool removes = verb_ == ElementVerb::Remove;
     const int type = removes ? NFT_MSG_DELSETELEM : NFT_MSG_NEWSETELEM;
     const int flags = removes ? 0 : NLM_F_CREATE | NLM_F_EXCL;
-    message_ = writer_.begin_message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type),
+    message_ = writer_.begin_message(nfnetlink_type(NFNL_SUBSYS_NFTABLES, type),
                                      static_cast<std::uint16_t>(flags),
                                      static_cast<std::uint8_t>(table_.family));
     writer_.text(NFTA_SET_ELEM_LIST_TABLE, table_.name);

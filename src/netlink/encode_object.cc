@@ -72,7 +72,7 @@ Result<Message> encode_object(const Table& table, const Object& object) {
   Message message;
   Writer writer(message);
   const std::size_t begin =
-      writer.begin_message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | NFT_MSG_NEWOBJ),
+      writer.begin_message(nfnetlink_type(NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWOBJ),
                            NLM_F_CREATE | NLM_F_EXCL, static_cast<std::uint8_t>(table.family));
   writer.text(NFTA_OBJ_TABLE, table.name);
   writer.text(NFTA_OBJ_NAME, object.name);

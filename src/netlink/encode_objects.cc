@@ -62,9 +62,8 @@ Message table_message(std::uint16_t type, std::uint16_t flags, Family family,
                       std::string_view name) {
   Message message;
   Writer writer(message);
-  const std::size_t begin =
-      writer.begin_message(static_cast<std::uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | type), flags,
-                           static_cast<std::uint8_t>(family));
+  const std::size_t begin = writer.begin_message(nfnetlink_type(NFNL_SUBSYS_NFTABLES, type), flags,
+                                                 static_cast<std::uint8_t>(family));
   writer.text(NFTA_TABLE_NAME, name);
   writer.end_message(begin);
   return message;

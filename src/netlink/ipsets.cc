@@ -53,9 +53,8 @@ Result<bool> has_ipsets() {
   if (!socket) return failed("cannot ask for ip sets", errno);
   std::vector<std::uint8_t> request;
   Writer writer(request);
-  const std::size_t begin =
-      writer.begin_message(static_cast<std::uint16_t>(NFNL_SUBSYS_IPSET << 8 | IPSET_CMD_PROTOCOL),
-                           NLM_F_ACK, AF_UNSPEC);
+  const std::size_t begin = writer.begin_message(
+      nfnetlink_type(NFNL_SUBSYS_IPSET, IPSET_CMD_PROTOCOL), NLM_F_ACK, AF_UNSPEC);
   writer.put(IPSET_ATTR_PROTOCOL, std::array<std::uint8_t, 1>{IPSET_PROTOCOL});
   writer.end_message(begin);
   const int error = exchange(socket.get(), request, [](const nlmsghdr&) {});

@@ -151,7 +151,7 @@ Result<void> ensure_conntrack_entry(const TcpSocket& session, bool opened_by_rem
   std::vector<std::uint8_t> bytes;
   Writer writer(bytes);
   const std::size_t begin = writer.begin_message(
-      static_cast<std::uint16_t>(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_NEW),
+      nfnetlink_type(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW),
       NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, net::is_ipv4(from.local) ? AF_INET : AF_INET6);
   put_tuple(writer, CTA_TUPLE_ORIG, from.local, from.local_port, from.remote, from.remote_port);
   put_tuple(writer, CTA_TUPLE_REPLY, from.remote, from.remote_port, from.local, from.local_port);
