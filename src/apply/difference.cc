@@ -240,6 +240,11 @@ class Comparison {
     for (std::size_t i = 0; i < there.rules.size(); ++i) {
       if (!kept[i]) change().removed_rules.push_back({there.name, there.rules[i].handle});
     }
+    const bool first_goes =
+        std::ranges::none_of(matches, [](const RuleMatch& match) { return match.live == 0U; });
+    if (first_goes && !there.rules.empty() && !matches.empty() && !matches.front().live) {
+      take_count(there.rules.front(), result_.table.chains[chain].rules.front());
+    }
     add_rules(chain, matches, there);
   }
 
@@ -248,11 +253,6 @@ class Comparison {
     // From the end, so that the rule before which each goes is known.
     std::vector<TableChange::RuleAddition> added;
     std::uint64_t before = 0;
-    const bool first_goes =
-        std::ranges::none_of(matches, [](const RuleMatch& match) { return match.live == 0U; });
-    if (first_goes && !there.rules.empty() && !matches.empty() && !matches.front().live) {
-      take_count(there.rules.front(), result_.table.chains[chain].rules.front());
-    }
     for (std::size_t i = matches.size(); i-- > 0;) {
       Rule& rule = result_.table.chains[chain].rules[i];
       if (matches[i].live) take_state(there.rules[*matches[i].live], rule);
