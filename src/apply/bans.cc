@@ -8,7 +8,7 @@
 
 #include "apply/ban_log.h"
 #include "apply/file_lock.h"
-#include "apply/gates.h"
+#include "apply/run_time_jumps.h"
 #include "netlink/netlink.h"
 
 namespace rolewall::apply {
@@ -18,7 +18,8 @@ using namespace ruleset;
 using std::chrono::seconds;
 
 constexpr std::uint64_t kMsPerSecond = 1000;
-constexpr int kAttempts = 10;  // against other programs' changes
+constexpr int kAttempts = 20;         // against other programs' changes
+constexpr int kPatientAttempts = 10;  // of these, before their changes are not waited for any more
 
 // Names as compile/ gives them (base_chains.cc).
 std::string set_of(const RunTimeEntry& entry) {
@@ -158,20 +159,28 @@ Result<int> send(Place& place, const TableChange& change,
 Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_directory) {
   [[maybe_unused]] const auto turn = take_turn(state_directory);
   Result<int> error = ERESTART;
-  for (int attempt = 1; error && *error == ERESTART; ++attempt) {
+  for (int attempt = 0; error && *error == ERESTART; ++attempt) {
+    if (attempt == kAttempts) {
+      return fail(ErrorKind::Refused, "the table in force changes all the time; try again");
+    }
     Result<Place> place = find_place(entry);
     if (!place) return std::unexpected(std::move(place).error());
     TableChange change;
     change.added_elements = {
         {.set = place->set, .elements = row_of(entry, place->table.sets[place->set])}};
-    for (const std::size_t gate : open_gates(place->table)) {
-      change.added_rules.push_back({.chain = gate});
+    for (const auto [chain, rule] : add_run_time_jumps(place->table)) {
+      const auto& rules = place->table.chains[chain].rules;
+      const std::uint64_t before = rule + 1 < rules.size() ? rules[rule + 1].handle : 0;
+      change.added_rules.push_back({.chain = chain, .rule = rule, .before = before});
     }
-    // The gates may have been opened, or the table made anew with shut ones. Who keeps changing
-    // things is not waited for: to open a gate twice does no harm.
-    const auto generation = attempt < kAttempts ? std::optional(place->generation) : std::nullopt;
+    // The jumps may have been added since, or the table made anew without any. Who keeps changing
+    // things is not waited for in the end: to jump twice does no harm.
+    const auto generation =
+        attempt < kPatientAttempts ? std::optional(place->generation) : std::nullopt;
     error = send(*place, change, generation);
-    if (error && *error != 0 && *error != ERESTART) {
+    if (error && *error == ENOENT) {
+      error = ERESTART;  // what the jumps go before is gone
+    } else if (error && *error != 0 && *error != ERESTART) {
       // It is there. To add it again would keep the old time (kernel 6.1).
       change.removed_elements = change.added_elements;
       error = send(*place, change, generation);
@@ -234,7 +243,7 @@ Result<void> recall_entries(const std::string& state_directory, Table& table) {
     at->elements.key_size = at->key_size();
     at->elements.append(row_of(entry, *at), 0);
   }
-  if (wants_open_gates(table)) open_gates(table);
+  if (wants_run_time_jumps(table)) add_run_time_jumps(table);
   for (Set& set : table.sets) {
     Elements& elements = set.elements;
     // Columns that the last rows did not need.

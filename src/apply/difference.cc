@@ -9,8 +9,8 @@
 
 #include "apply/carry_over.h"
 #include "apply/elements.h"
-#include "apply/gates.h"
 #include "apply/kept_rules.h"
+#include "apply/run_time_jumps.h"
 #include "ruleset/references.h"
 #include "ruleset/table_index.h"
 
@@ -50,9 +50,11 @@ class Comparison {
     declare_chains();
     declare_sets();
     compare_elements();
-    // A gate that was open stays so; and one that another program left shut when it wrote bans into
-    // our sets is opened.
-    if (wants_open_gates(live_) || wants_open_gates(wanted_)) open_gates(result_.table);
+    // What leads to bans stays; and where another program wrote bans into our sets past us, it is
+    // added.
+    if (wants_run_time_jumps(live_) || wants_run_time_jumps(wanted_)) {
+      add_run_time_jumps(result_.table);
+    }
     compare_rules();
     result_.whole = live_.flags != wanted_.flags || made_together();
     if (result_.whole) {

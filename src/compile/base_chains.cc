@@ -26,9 +26,6 @@ constexpr std::uint32_t kMaxAllowed = 65'536;
 constexpr const char* kUnusual = "unusual";
 constexpr const char* kRunTime = "run-time";
 constexpr const char* kBanned = "banned";
-// What stands before kRunTime and before kBanned (apply/gates.cc).
-constexpr const char* kInboundGate = "inbound/run-time";
-constexpr const char* kForwardGate = "forwarding/run-time";
 
 // Addresses that lie behind the same interfaces of the host, and which those are.
 struct Behind {
@@ -78,13 +75,10 @@ class BaseChains {
     jump_to(kBanned);
     allowed();
     finish(kRunTime);
-    add_gate(kInboundGate);
-    add_gate(kForwardGate);
 
     loopback(MetaKey::Iif);
     established();
     spoofed();
-    jump_to(kInboundGate);
     add(std::move(dispatch.inbound));
     by_default(host_.defaults.inbound, "inbound");
     finish("input", Hook::Input, NF_IP_PRI_FILTER, policy());
@@ -97,7 +91,6 @@ class BaseChains {
 
     established();
     spoofed();
-    jump_to(kForwardGate);
     add(std::move(dispatch.forward));
     by_default(host_.defaults.forward, "forward");
     finish("forward", Hook::Forward, NF_IP_PRI_FILTER, policy());
@@ -177,13 +170,6 @@ class BaseChains {
         end(exprs, policy::Action::Drop);
       }
     }
-  }
-
-  // Each lookup costs a packet some 50 ns, and on most hosts nobody is banned: what is filled at
-  // run time is asked only where something was. Whoever adds the first element gives the gate its
-  // jump. An empty chain costs a third of a lookup in the cheapest set.
-  void add_gate(const char* name) {
-    table_.add_chain(name, {}, "empty until the first ban or opening");
   }
 
   void invalid() {

@@ -3,14 +3,14 @@
 //
 //   early    prerouting, raw      early rules, before conntrack
 //   input    input, filter        (loopback) (established) -> unusual, (spoofed)
-//                                 -> inbound/run-time, inbound rules, (default)
+//                                 [-> run-time], inbound rules, (default)
 //   output   output, filter       (loopback) (established) -> unusual, outbound rules, (default)
 //   forward  forward, filter      (established) -> unusual, (spoofed)
-//                                 -> forwarding/run-time, forward rules, (default)
+//                                 [-> banned], forward rules, (default)
 //
 // The chain unusual has the rest of (established), which is ICMP errors, and (invalid); run-time
-// has (banned) and (allowed). What leads there, from inbound/run-time, and to banned alone, from
-// forwarding/run-time, is added with the first ban or opening (apply/gates.h).
+// has (banned) and (allowed). What leads there, and to banned alone from forward, is added with the
+// first ban or opening (apply/run_time_jumps.h).
 #pragma once
 
 #include <vector>

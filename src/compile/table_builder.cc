@@ -14,11 +14,8 @@ TableBuilder::TableBuilder() {
   table_.name = kOwnTable;
 }
 
-void TableBuilder::add_chain(std::string name, std::vector<Rule> rules, std::string comment) {
-  table_.chains.push_back({.name = std::move(name),
-                           .base = std::nullopt,
-                           .rules = std::move(rules),
-                           .comment = std::move(comment)});
+void TableBuilder::add_chain(std::string name, std::vector<Rule> rules) {
+  table_.chains.push_back({std::move(name), 0, std::nullopt, std::move(rules)});
 }
 
 void TableBuilder::add_base_chain(std::string name, BaseChain base, std::vector<Rule> rules) {

@@ -13,7 +13,7 @@ class TableBuilder {
  public:
   TableBuilder();
 
-  void add_chain(std::string name, std::vector<ruleset::Rule> rules, std::string comment = "");
+  void add_chain(std::string name, std::vector<ruleset::Rule> rules);
   void add_base_chain(std::string name, ruleset::BaseChain base, std::vector<ruleset::Rule> rules);
   void add_set(ruleset::Set set);  // sorts its elements
   bool has_set(std::string_view name) const;

@@ -36,8 +36,10 @@ rolewall eval --live 'tcp 192.0.2.7 > 10.0.2.10:22 in=eth0' --state-dir "$state"
 expect_out "(banned)"
 rolewall eval --live 'tcp 203.0.113.50 > 10.0.2.10:22 in=eth0' --state-dir "$state"
 expect_out "(allowed)"
-for gate in "inbound/run-time:jump run-time" "forwarding/run-time:jump banned"; do
-  nft list chain inet rolewall "${gate%%:*}" | grep -c "${gate#*:}" | grep -qx 1 || complain "${gate%%:*} is not open"
+for jump in "input:run-time" "forward:banned"; do
+  nft list chain inet rolewall "${jump%%:*}" | grep -A 1 "jump unusual" | grep -q "jump ${jump#*:}" ||
+    complain "${jump%%:*} does not ask about bans right behind what is unusual"
+  nft list chain inet rolewall "${jump%%:*}" | grep -c "jump ${jump#*:}" | grep -qx 1 || complain "twice in ${jump%%:*}"
 done
 
 rolewall status --state-dir "$state" --format json

@@ -169,51 +169,56 @@ TEST_CASE("what came at run time is no change, and survives one") {
   CHECK(output_of("nft list set inet rolewall sources").find("198.51.100.3") != std::string::npos);
 }
 
-TEST_CASE("the gate before bans is shut at first, and open where a table without one holds some") {
+TEST_CASE("what leads to bans is not there at first, and is where a table without it holds some") {
   fresh_network();
   const Scratch scratch;
   Snapshot snapshot = firewall();
   applied(snapshot, scratch);
   REQUIRE(load_nft("add element inet rolewall banned { 198.51.100.1 }\n") == "");
+  Chain unusual;
+  unusual.name = "unusual";
+  unusual.rules = {rule("(invalid)", {verdict(VerdictCode::Drop)})};
   Chain run_time;
   run_time.name = "run-time";
-  run_time.rules = {std::exchange(own_table(snapshot).chains[0].rules[0],
-                                  rule("", {verdict(VerdictCode::Jump, "inbound/run-time")}))};
-  own_table(snapshot).chains.push_back(run_time);
-  Chain gate;
-  gate.name = "inbound/run-time";
-  own_table(snapshot).chains.push_back(gate);
+  run_time.rules = {
+      std::exchange(own_table(snapshot).chains[0].rules[0],
+                    rule("", {Ct{CtKey::State, {}, 0}, Cmp{CmpOp::Eq, 0, Value::host_u32(1)},
+                              verdict(VerdictCode::Jump, "unusual")}))};
+  own_table(snapshot).chains.insert(own_table(snapshot).chains.end(), {unusual, run_time});
   applied(snapshot, scratch);
-  const auto is_open = [] {
-    const std::string listed = output_of("nft list chain inet rolewall inbound/run-time");
-    REQUIRE(listed.find("chain inbound/run-time") != std::string::npos);
-    return listed.find("jump run-time\n") != std::string::npos;
+  const auto jumps = [] {
+    const std::string listed = output_of("nft list chain inet rolewall input");
+    REQUIRE(listed.find("jump unusual\n") != std::string::npos);
+    return listed.find("jump unusual\n\t\tjump run-time\n") != std::string::npos;
   };
-  CHECK(is_open());
+  CHECK(jumps());
   CHECK(status_of(scratch).drift.empty());
   CHECK(applied(snapshot, scratch).plan.empty());
-  // Open it stays, though nobody is banned any more.
+  // It stays, though nobody is banned any more.
   REQUIRE(load_nft("delete element inet rolewall banned { 198.51.100.1 }\n") == "");
   CHECK(applied(snapshot, scratch).plan.empty());
-  CHECK(is_open());
+  CHECK(jumps());
+  own_table(snapshot).chains[0].rules.pop_back();
+  CHECK(applied(snapshot, scratch).plan.rules_kept == 6);
+  CHECK(jumps());
 
   fresh_network();
   const Scratch other;
   applied(snapshot, other);
-  CHECK_FALSE(is_open());
+  CHECK_FALSE(jumps());
 
   // A ban written past us: nobody would ask about it.
   REQUIRE(load_nft("add element inet rolewall banned { 198.51.100.1 }\n") == "");
   CHECK(status_of(other).drift.size() == 1);
   applied(snapshot, other);
-  CHECK(is_open());
+  CHECK(jumps());
   CHECK(status_of(other).drift.empty());
 
-  // Another program's rule in it goes, the jump stays.
-  REQUIRE(load_nft("insert rule inet rolewall inbound/run-time accept\n") == "");
+  // Another program's rule goes, the jump stays.
+  REQUIRE(load_nft("insert rule inet rolewall input accept\n") == "");
   CHECK(status_of(other).drift.size() == 1);
   applied(snapshot, other);
-  CHECK(is_open());
+  CHECK(jumps());
   CHECK(status_of(other).drift.empty());
 }
 

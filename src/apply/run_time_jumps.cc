@@ -1,0 +1,72 @@
+#include "apply/run_time_jumps.h"
+
+#include <algorithm>
+#include <array>
+#include <iterator>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+namespace rolewall::apply {
+namespace {
+
+using namespace ruleset;
+
+// Names as compile/ gives them (base_chains.cc).
+constexpr std::string_view kUnusual = "unusual";
+constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kJumps{
+    {{"input", "run-time"}, {"forward", "banned"}}};
+
+// Where the chain's run-time jump leads, if it is one that has such.
+const std::string_view* target_of(const Chain& chain) {
+  const auto* at =
+      std::ranges::find(kJumps, chain.name, &std::pair<std::string_view, std::string_view>::first);
+  return at == kJumps.end() ? nullptr : &at->second;
+}
+
+auto find_jump(const Chain& chain, std::string_view target) {
+  return std::ranges::find_if(chain.rules, [&](const Rule& rule) {
+    if (rule.exprs.empty()) return false;
+    const auto* last = std::get_if<ImmediateVerdict>(&rule.exprs.back());
+    return last != nullptr && last->verdict.code == VerdictCode::Jump &&
+           last->verdict.chain == target;
+  });
+}
+
+bool has_run_time_jump(const Chain& chain) {
+  const std::string_view* target = target_of(chain);
+  return target != nullptr && find_jump(chain, *target) != chain.rules.end();
+}
+
+bool holds_bans(const Set& set) {
+  return set.has_timeout && !set.dynamic && !set.elements.empty();
+}
+
+}  // namespace
+
+bool wants_run_time_jumps(const Table& table) {
+  return std::ranges::any_of(table.sets, holds_bans) ||
+         std::ranges::any_of(table.chains, has_run_time_jump);
+}
+
+std::vector<AddedJump> add_run_time_jumps(Table& table) {
+  std::vector<AddedJump> added;
+  for (std::size_t i = 0; i < table.chains.size(); ++i) {
+    Chain& chain = table.chains[i];
+    const std::string_view* target = target_of(chain);
+    if (target == nullptr || has_run_time_jump(chain) || find_chain(table, *target) == nullptr) {
+      continue;
+    }
+    // Without the jump to what is unusual, which somebody took away: before everything else.
+    const auto unusual = find_jump(chain, kUnusual);
+    const auto at = unusual == chain.rules.end() ? chain.rules.begin() : std::next(unusual);
+    Rule jump;
+    jump.exprs = {ImmediateVerdict{{VerdictCode::Jump, std::string(*target)}}};
+    added.push_back({i, static_cast<std::size_t>(at - chain.rules.begin())});
+    chain.rules.insert(at, std::move(jump));
+  }
+  return added;
+}
+
+}  // namespace rolewall::apply
