@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <cstdint>
+#include <optional>
+
 #include "eval/wire.h"
 #include "net/protocol.h"
 
@@ -21,23 +24,34 @@ net::Address address_at(const eval::Packet& packet, std::size_t offset) {
   return net::ipv4_from_bytes(bytes);
 }
 
-// "10.0.2.10:443", or the address alone where the protocol has no ports.
-std::string end_at(const eval::Packet& packet, const net::Address& address, std::size_t port_at) {
+// The port: where the protocol has some, and the packet holds it.
+struct End {
+  net::Address address;
+  std::optional<std::uint16_t> port;
+  bool operator==(const End&) const = default;
+};
+
+End end_of(const eval::Packet& packet, const net::Address& address, std::size_t port_at) {
   const bool v6 = is_ipv6(packet);
   const std::uint8_t protocol = packet.bytes[v6 ? ipv6::kNextHeader : ipv4::kProtocol];
   const std::size_t offset = (v6 ? ipv6::kHeaderSize : ipv4::kHeaderSize) + port_at;
-  if (!net::has_ports(protocol) || !eval::readable(packet.bytes, offset, 2)) {
-    return net::format(address);
-  }
-  return fmt::format("{}{}{}:{}", v6 ? "[" : "", net::format(address), v6 ? "]" : "",
-                     eval::be16(packet.bytes.data() + offset));
+  if (!net::has_ports(protocol) || !eval::readable(packet.bytes, offset, 2)) return {address, {}};
+  return {address, eval::be16(packet.bytes.data() + offset)};
 }
 
-std::string source_in_words(const eval::Packet& packet) {
-  return end_at(packet, source_of(packet), 0);
+// "10.0.2.10:443", "[2001:db8::1]:443", "10.0.2.10".
+std::string in_words(const End& end) {
+  const std::string address = net::format(end.address);
+  if (!end.port) return address;
+  return net::is_ipv4(end.address) ? fmt::format("{}:{}", address, *end.port)
+                                   : fmt::format("[{}]:{}", address, *end.port);
 }
-std::string destination_in_words(const eval::Packet& packet) {
-  return end_at(packet, destination_of(packet), 2);
+
+End source_end(const eval::Packet& packet) {
+  return end_of(packet, source_of(packet), 0);
+}
+End destination_end(const eval::Packet& packet) {
+  return end_of(packet, destination_of(packet), 2);
 }
 
 }  // namespace
@@ -69,10 +83,10 @@ const std::string& Translations::at(ruleset::Hook hook) const {
 
 Translations translations_of(const eval::Packet& before, const eval::Packet& after) {
   Translations translations;
-  const std::string to = destination_in_words(after);
-  if (to != destination_in_words(before)) translations.destination = "to " + to;
-  const std::string from = source_in_words(after);
-  if (from != source_in_words(before)) translations.source = "from " + from;
+  const End to = destination_end(after);
+  if (to != destination_end(before)) translations.destination = "to " + in_words(to);
+  const End from = source_end(after);
+  if (from != source_end(before)) translations.source = "from " + in_words(from);
   return translations;
 }
 
