@@ -23,7 +23,8 @@ DEVICE = "bench0"
 HOST_MAC = "02:00:00:00:00:01"
 PEER_MAC = "02:00:00:00:00:02"
 FIXED_SOURCE_PORT = 1024
-OFFSET_OF_SOURCE_PORT = 14 + 20
+IPV4_CHECKSUM, IPV4_SOURCE = 14 + 10, 14 + 12  # where in a frame
+UDP_SOURCE, UDP_DESTINATION = 14 + 20, 14 + 22
 
 SYS_BPF = {"x86_64": 321, "aarch64": 280}.get(platform.machine())
 BPF_MAP_CREATE, BPF_PROG_LOAD, BPF_PROG_TEST_RUN = 0, 5, 10
@@ -74,21 +75,39 @@ def load_same_flow() -> int:
                         instruction(0x95))  # exit
 
 
-def load_new_flows() -> int:
-    """Passes each frame with another source port, the next of 65,536: to conntrack, a new connection."""
+def load_new_flows(flows: list[Flow]) -> int:
+    """Passes each frame as one of the flows, by turns, with another source port, the next of 65,536: to conntrack, a
+    new connection.
+
+    What it writes is the source address, the header's checksum and both ports.
+    """
     counter = bpf(BPF_MAP_CREATE, struct.pack("<IIII", BPF_MAP_TYPE_ARRAY, 4, 4, 1), "making a BPF map")
+    write_flow = []
+    for number, flow in enumerate(flows):
+        frame = frame_of(flow)
+        last = number == len(flows) - 1
+        write_flow += [
+            instruction(0x55, 7, offset=3 if last else 4, value=number),  # if r7 != number, skip what follows
+            instruction(0x62, 2, offset=IPV4_SOURCE, value=struct.unpack_from("<i", frame, IPV4_SOURCE)[0]),
+            instruction(0x6A, 2, offset=IPV4_CHECKSUM, value=struct.unpack_from("<H", frame, IPV4_CHECKSUM)[0]),
+            instruction(0x6A, 2, offset=UDP_DESTINATION, value=struct.unpack_from("<H", frame, UDP_DESTINATION)[0])]
+        if not last:
+            write_flow.append(instruction(0x05, offset=5 * (len(flows) - number - 1) - 1))  # to the end of these
     return load_program(instruction(0x61, 2, 1, 0),  # r2 = context->data
                         instruction(0x61, 3, 1, 4),  # r3 = context->data_end
                         instruction(0xB7, 0, value=XDP_PASS),  # r0 = XDP_PASS
                         instruction(0xBF, 4, 2),  # r4 = r2
-                        instruction(0x07, 4, value=OFFSET_OF_SOURCE_PORT + 2),  # r4 += 36
-                        instruction(0x2D, 4, 3, 6),  # if r4 > r3, exit
+                        instruction(0x07, 4, value=UDP_DESTINATION + 2),  # r4 += 38
+                        instruction(0x2D, 4, 3, 8 + len(write_flow)),  # if r4 > r3, exit
                         instruction(0x18, 5, BPF_PSEUDO_MAP_VALUE, value=counter),  # r5 = the counter's address
                         instruction(0),  # (its upper half)
                         instruction(0x61, 6, 5),  # r6 = *r5
                         instruction(0x07, 6, value=1),  # r6 += 1
                         instruction(0x63, 5, 6),  # *r5 = r6
-                        instruction(0x6B, 2, 6, OFFSET_OF_SOURCE_PORT),  # *(r2 + 34) = r6
+                        instruction(0x6B, 2, 6, UDP_SOURCE),  # *(r2 + 34) = r6
+                        instruction(0xBF, 7, 6),  # r7 = r6
+                        instruction(0x97, 7, value=len(flows)),  # r7 %= how many flows
+                        *write_flow,
                         instruction(0x95))  # exit
 
 
@@ -166,14 +185,21 @@ class Host:
             bpf(BPF_PROG_TEST_RUN, attributes, "a test run with live frames")
             return time.clock_gettime_ns(time.CLOCK_THREAD_CPUTIME_ID) - begin
 
-    def answers(self, flow: Flow, program: int) -> bool:
-        """Whether a packet of it arrives; if so it is answered, and the connection is established."""
+    def _answer_arrived(self) -> list[Flow]:
+        arrived = []
+        for port, receiver in self.sockets.items():
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    payload, peer = receiver.recvfrom(2048)
+                    receiver.sendto(payload, peer)
+                    arrived.append(Flow(peer[0], port))
+        return arrived
+
+    def answer_one(self, flow: Flow, program: int) -> Flow | None:
+        """What arrives of one packet, if anything does; it is answered, and the connection is established."""
+        self._answer_arrived()  # what was left of others
         self.receive(flow, 1, program)
-        try:
-            payload, peer = self.sockets[flow.port].recvfrom(2048)
-        except BlockingIOError:
-            return False
-        return self.sockets[flow.port].sendto(payload, peer) == len(payload)
+        return next(iter(self._answer_arrived()), None)
 
     def keep_connections(self) -> None:
         """No connection runs out from here on. Needs conntrack, which comes with the first rule that asks it."""
