@@ -5,7 +5,8 @@
 // map, the files of element_files.h, and applied.json: when, by whom, boot id, network namespace,
 // the kernel's generation id), `current` (a link to the generation in force), `boot` (to the one
 // that the next boot loads: the last that was confirmed), `pending.json` and `rolled-back.json`
-// (pending.h), `lock`, and `turn` (file_lock.h). Everything there is written atomically.
+// (pending.h), `bans.log` (ban_log.h), and `lock`, `turn` and `bans.lock` (file_lock.h). All but
+// the log, which grows line by line, is written atomically.
 #pragma once
 
 #include <chrono>

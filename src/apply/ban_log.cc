@@ -1,17 +1,15 @@
 #include "apply/ban_log.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "apply/file_lock.h"
 #include "base/file.h"
 
 namespace rolewall::apply {
@@ -21,48 +19,16 @@ using Json = nlohmann::json;
 
 constexpr std::size_t kMaxLog = std::size_t{1} << 30;
 constexpr unsigned kFileMode = 0600;
+constexpr std::chrono::seconds kPatience{10};
 
 std::string path_of(const std::string& state_directory) {
   return state_directory + "/bans.log";
 }
 
-// Open and locked: nobody shortens the log meanwhile, or appends.
-class LockedLog {
- public:
-  static Result<LockedLog> open(const std::string& path) {
-    while (true) {
-      const int fd =
-          ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kFileMode);
-      if (fd < 0) return io_error(path, errno);
-      LockedLog log(fd);
-      while (::flock(fd, LOCK_EX) != 0) {
-        if (errno != EINTR) return io_error(path, errno);
-      }
-      // Another log may have taken its place while we waited.
-      struct stat ours{};
-      struct stat there{};
-      if (::fstat(fd, &ours) == 0 && ::stat(path.c_str(), &there) == 0 &&
-          ours.st_ino == there.st_ino && ours.st_dev == there.st_dev) {
-        return log;
-      }
-    }
-  }
-  ~LockedLog() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  LockedLog(LockedLog&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  LockedLog& operator=(LockedLog&&) = delete;
-
-  Result<void> append(const std::string& line, const std::string& path) const {
-    const ssize_t size = ::write(fd_, line.data(), line.size());
-    if (size == static_cast<ssize_t>(line.size())) return {};
-    return io_error(path, size < 0 ? errno : ENOSPC);
-  }
-
- private:
-  explicit LockedLog(int fd) : fd_(fd) {}
-  int fd_;
-};
+// Nobody shortens the log meanwhile, or appends.
+Result<FileLock> lock_log(const std::string& state_directory) {
+  return FileLock::take(state_directory + "/bans.lock", kPatience);
+}
 
 std::string name_of(const RunTimeEntry& entry) {
   if (entry.banned) return fmt::format("ban {}", net::format(*entry.banned));
@@ -95,14 +61,13 @@ std::string line_of(const RunTimeEntry& entry, std::int64_t now) {
   Json json{{"entry", name_of(entry)}};
   if (entry.left) json["until"] = now + entry.left->count();
   if (!entry.reason.empty()) json["reason"] = entry.reason;
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 Result<void> append(const std::string& state_directory, const std::string& line) {
-  const std::string path = path_of(state_directory);
-  const Result<LockedLog> log = LockedLog::open(path);
-  if (!log) return std::unexpected(log.error());
-  return log->append(line, path);
+  const Result<FileLock> lock = lock_log(state_directory);
+  if (!lock) return std::unexpected(lock.error());
+  return append_line(path_of(state_directory), line, kFileMode);
 }
 
 }  // namespace
@@ -112,14 +77,15 @@ Result<void> log_entry(const std::string& state_directory, const RunTimeEntry& e
 }
 
 Result<void> log_removal(const std::string& state_directory, const RunTimeEntry& entry) {
-  return append(state_directory, Json{{"entry", name_of(entry)}, {"removed", true}}.dump() + "\n");
+  return append(state_directory, Json{{"entry", name_of(entry)}, {"removed", true}}.dump());
 }
 
 Result<std::vector<RunTimeEntry>> read_log(const std::string& state_directory) {
   const std::string path = path_of(state_directory);
-  const Result<LockedLog> lock = LockedLog::open(path);
+  const Result<FileLock> lock = lock_log(state_directory);
   if (!lock) return std::unexpected(lock.error());
   const Result<std::string> text = read_file(path, kMaxLog);
+  if (!text && text.error().os_errno == ENOENT) return {};  // nobody was banned yet
   if (!text) return std::unexpected(text.error());
   const std::int64_t now = std::time(nullptr);
   std::map<std::string, RunTimeEntry> holds;
@@ -144,7 +110,7 @@ Result<std::vector<RunTimeEntry>> read_log(const std::string& state_directory) {
   std::vector<RunTimeEntry> entries;
   std::string shorter;
   for (auto& [name, entry] : holds) {
-    shorter += line_of(entry, now);
+    shorter += line_of(entry, now) + "\n";
     entries.push_back(std::move(entry));
   }
   if (shorter.size() < text->size()) TRY(write_file_atomically(path, shorter, kFileMode));

@@ -1,6 +1,6 @@
 // Bans and openings: elements of our table's run-time sets, made by hand or by a program such as
-// fail2ban, and the gate before them, which the first one opens. The kernel holds them; `bans.log`
-// of the state directory remembers them over a reboot.
+// fail2ban, and the jumps that lead to these sets, which come with the first one. The kernel holds
+// them; `bans.log` of the state directory remembers them over a reboot.
 #pragma once
 
 #include <chrono>

@@ -109,6 +109,19 @@ Result<void> write_file_atomically(const std::string& path, std::string_view con
   return sync_directory(directory);
 }
 
+Result<void> append_line(const std::string& path, std::string_view line, unsigned mode) {
+  Descriptor fd{::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode)};
+  struct stat status{};
+  if (fd.value < 0 || ::fstat(fd.value, &status) != 0) return io_error(path, errno);
+  char last = '\n';
+  if (status.st_size > 0 && ::pread(fd.value, &last, 1, status.st_size - 1) != 1) {
+    return io_error(path, errno);
+  }
+  const std::string text = fmt::format("{}{}\n", last == '\n' ? "" : "\n", line);
+  if (!write_all(fd.value, text)) return io_error(path, errno);
+  return {};
+}
+
 std::vector<std::string> lines_of(std::string_view text) {
   std::vector<std::string> lines;
   while (!text.empty()) {

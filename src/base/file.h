@@ -32,4 +32,9 @@ Result<void> sync_directory(const std::string& path);
 Result<void> write_file_atomically(const std::string& path, std::string_view content,
                                    unsigned mode = 0644);
 
+// Adds a line at the file's end, and makes the file where there is none. What a crash or a full
+// disk has cut short there is ended first, so that this line stands alone. For one writer at a
+// time.
+Result<void> append_line(const std::string& path, std::string_view line, unsigned mode);
+
 }  // namespace rolewall

@@ -104,6 +104,17 @@ apply
 rolewall bans --format json
 expect_json 'sorted(e["address"] for e in d["entries"]) == ["192.0.2.64/26", "2001:db8:bad::/48"]'
 
+# A crash while a ban was written down: that one is lost, and no other.
+with_state ban 192.0.2.11
+with_state ban 192.0.2.12
+truncate -s -5 "$state/bans.log"
+with_state ban 192.0.2.13
+nft flush ruleset
+apply
+rolewall bans --format json
+expect_json '"192.0.2.11" in str(d) and "192.0.2.12" not in str(d) and "192.0.2.13" in str(d)'
+for address in 192.0.2.11 192.0.2.13; do with_state unban "$address"; done
+
 # Open connections are cut: the kernel forgets those of the address, and no others.
 for client in 9 10; do
   ip address add "192.0.2.$client/32" dev lo

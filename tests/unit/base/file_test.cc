@@ -35,6 +35,19 @@ TEST_CASE_FIXTURE(Scratch, "what is no regular file is never replaced") {
   }
 }
 
+TEST_CASE_FIXTURE(Scratch, "a line is added, and does not hang on to one that was cut short") {
+  REQUIRE(append_line(file("log"), "one", 0600).has_value());
+  REQUIRE(append_line(file("log"), "two", 0600).has_value());
+  CHECK(read_file(file("log"), 100).value() == "one\ntwo\n");
+  std::filesystem::resize_file(file("log"), 6);
+  REQUIRE(append_line(file("log"), "three", 0600).has_value());
+  CHECK(read_file(file("log"), 100).value() == "one\ntw\nthree\n");
+  std::filesystem::create_symlink("log", file("link"));
+  CHECK(!append_line(file("link"), "four", 0600).has_value());
+  CHECK(!append_line(file("nowhere/log"), "four", 0600).has_value());
+  CHECK(read_file(file("log"), 100).value() == "one\ntw\nthree\n");
+}
+
 TEST_CASE_FIXTURE(Scratch, "reading refuses what is no file, and more than the limit") {
   REQUIRE(::mkfifo(file("fifo").c_str(), 0600) == 0);
   CHECK(!read_file(file("fifo"), 10).has_value());
