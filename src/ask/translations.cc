@@ -41,7 +41,7 @@ End end_of(const eval::Packet& packet, const net::Address& address, std::size_t 
 
 // "10.0.2.10:443", "[2001:db8::1]:443", "10.0.2.10".
 std::string in_words(const End& end) {
-  const std::string address = net::format(end.address);
+  std::string address = net::format(end.address);
   if (!end.port) return address;
   return net::is_ipv4(end.address) ? fmt::format("{}:{}", address, *end.port)
                                    : fmt::format("[{}]:{}", address, *end.port);
