@@ -168,11 +168,7 @@ Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_direc
     TableChange change;
     change.added_elements = {
         {.set = place->set, .elements = row_of(entry, place->table.sets[place->set])}};
-    for (const auto [chain, rule] : add_run_time_jumps(place->table)) {
-      const auto& rules = place->table.chains[chain].rules;
-      const std::uint64_t before = rule + 1 < rules.size() ? rules[rule + 1].handle : 0;
-      change.added_rules.push_back({.chain = chain, .rule = rule, .before = before});
-    }
+    change.added_rules = add_run_time_jumps(place->table);
     // The jumps may have been added since, or the table made anew without any. Who keeps changing
     // things is not waited for in the end: to jump twice does no harm.
     const auto generation =

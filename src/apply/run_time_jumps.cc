@@ -50,8 +50,8 @@ bool wants_run_time_jumps(const Table& table) {
          std::ranges::any_of(table.chains, has_run_time_jump);
 }
 
-std::vector<AddedJump> add_run_time_jumps(Table& table) {
-  std::vector<AddedJump> added;
+std::vector<TableChange::RuleAddition> add_run_time_jumps(Table& table) {
+  std::vector<TableChange::RuleAddition> added;
   for (std::size_t i = 0; i < table.chains.size(); ++i) {
     Chain& chain = table.chains[i];
     const std::string_view* target = target_of(chain);
@@ -63,7 +63,9 @@ std::vector<AddedJump> add_run_time_jumps(Table& table) {
     const auto at = unusual == chain.rules.end() ? chain.rules.begin() : std::next(unusual);
     Rule jump;
     jump.exprs = {ImmediateVerdict{{VerdictCode::Jump, std::string(*target)}}};
-    added.push_back({i, static_cast<std::size_t>(at - chain.rules.begin())});
+    added.push_back({.chain = i,
+                     .rule = static_cast<std::size_t>(at - chain.rules.begin()),
+                     .before = at == chain.rules.end() ? 0 : at->handle});
     chain.rules.insert(at, std::move(jump));
   }
   return added;

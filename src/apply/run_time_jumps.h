@@ -3,9 +3,9 @@
 // from its first ban or opening on.
 #pragma once
 
-#include <cstddef>
 #include <vector>
 
+#include "ruleset/change.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::apply {
@@ -13,13 +13,8 @@ namespace rolewall::apply {
 // Whether the table has one of them, or should: it holds a ban or an opening.
 bool wants_run_time_jumps(const ruleset::Table& table);
 
-// Of a jump that was added: the number of the chain, and the place among its rules.
-struct AddedJump {
-  std::size_t chain = 0;
-  std::size_t rule = 0;
-};
-
-// Adds those that are missing, each behind its chain's jump to what is unusual.
-std::vector<AddedJump> add_run_time_jumps(ruleset::Table& table);
+// Adds those that are missing, each behind its chain's jump to what is unusual; returns what a
+// change of the table says of them.
+std::vector<ruleset::TableChange::RuleAddition> add_run_time_jumps(ruleset::Table& table);
 
 }  // namespace rolewall::apply

@@ -116,7 +116,7 @@ class Costs:
         return max(1.0, self.over("rolewall", size, kind)) / max(1.0, self.over(firewall, size, kind))
 
     def _like_by_hand(self, size: int, kind: str) -> bool:
-        by_hand = max(0.0, self.over("by hand", size, kind))  # less than the baseline is noise
+        by_hand = self.over("by hand", size, kind)
         return self.over("rolewall", size, kind) <= max(1.2 * by_hand, by_hand + ALIKE)
 
     def targets(self) -> list[tuple[str, str, bool]]:

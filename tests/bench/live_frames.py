@@ -85,14 +85,12 @@ def load_new_flows(flows: list[Flow]) -> int:
     write_flow = []
     for number, flow in enumerate(flows):
         frame = frame_of(flow)
-        last = number == len(flows) - 1
         write_flow += [
-            instruction(0x55, 7, offset=3 if last else 4, value=number),  # if r7 != number, skip what follows
+            instruction(0x55, 7, offset=4, value=number),  # if r7 != number, skip what follows
             instruction(0x62, 2, offset=IPV4_SOURCE, value=struct.unpack_from("<i", frame, IPV4_SOURCE)[0]),
             instruction(0x6A, 2, offset=IPV4_CHECKSUM, value=struct.unpack_from("<H", frame, IPV4_CHECKSUM)[0]),
-            instruction(0x6A, 2, offset=UDP_DESTINATION, value=struct.unpack_from("<H", frame, UDP_DESTINATION)[0])]
-        if not last:
-            write_flow.append(instruction(0x05, offset=5 * (len(flows) - number - 1) - 1))  # to the end of these
+            instruction(0x6A, 2, offset=UDP_DESTINATION, value=struct.unpack_from("<H", frame, UDP_DESTINATION)[0]),
+            instruction(0x05, offset=5 * (len(flows) - number - 1))]  # to the end of these
     return load_program(instruction(0x61, 2, 1, 0),  # r2 = context->data
                         instruction(0x61, 3, 1, 4),  # r3 = context->data_end
                         instruction(0xB7, 0, value=XDP_PASS),  # r0 = XDP_PASS
