@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "base/overloaded.h"
+#include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 
 namespace rolewall::apply {

@@ -5,6 +5,7 @@
 
 #include "apply/elements.h"
 #include "base/check.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::apply {
 namespace {

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "apply/elements.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::apply {
 namespace {

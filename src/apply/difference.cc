@@ -11,6 +11,7 @@
 #include "apply/elements.h"
 #include "apply/kept_rules.h"
 #include "apply/run_time_jumps.h"
+#include "ruleset/expr.h"
 #include "ruleset/references.h"
 #include "ruleset/table_index.h"
 

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <tuple>
 
+#include "ruleset/expr.h"
+
 namespace rolewall::apply {
 namespace {
 

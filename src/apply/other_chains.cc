@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "base/overloaded.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 #include "ruleset/table_index.h"
 

@@ -8,6 +8,8 @@
 #include <utility>
 #include <variant>
 
+#include "ruleset/expr.h"
+
 namespace rolewall::apply {
 namespace {
 

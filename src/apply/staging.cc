@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "apply/elements.h"
+#include "ruleset/expr.h"
 #include "ruleset/references.h"
 
 namespace rolewall::apply {

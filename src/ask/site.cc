@@ -8,6 +8,7 @@
 #include "ask/translations.h"
 #include "base/check.h"
 #include "compile/compile.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 
 namespace rolewall::ask {

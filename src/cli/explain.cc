@@ -16,6 +16,7 @@
 #include "compile/compile.h"
 #include "policy/effective.h"
 #include "print/print.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::cli {
 namespace {

@@ -13,6 +13,7 @@
 #include "compile/match.h"
 #include "compile/rule_chain.h"
 #include "net/address_set.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::compile {
 namespace {

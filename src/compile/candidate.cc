@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ruleset/expr.h"
+
 namespace rolewall::compile {
 namespace {
 

@@ -11,6 +11,7 @@
 #include "compile/match.h"
 #include "compile/partition.h"
 #include "compile/translated.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::compile {
 namespace {

@@ -12,11 +12,12 @@
 #include "net/address.h"
 #include "net/protocol.h"
 #include "policy/policy.h"
+#include "ruleset/expr.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::compile::match {
 
-using Exprs = std::vector<ruleset::Expr>;
+using Exprs = ruleset::ExprList;
 
 // OriginalDestination: as the client wrote it, before any translation, where conntrack has an
 // entry.

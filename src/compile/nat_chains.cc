@@ -7,6 +7,7 @@
 
 #include "compile/candidate.h"
 #include "compile/match.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::compile {
 namespace {

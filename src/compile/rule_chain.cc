@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "compile/match.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::compile {
 namespace {

@@ -14,6 +14,7 @@
 #include "eval/tracker.h"
 #include "eval/truncated.h"
 #include "net/protocol.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::eval {
 namespace {

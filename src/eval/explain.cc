@@ -12,6 +12,7 @@
 
 #include "base/overloaded.h"
 #include "eval/render.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 
 namespace rolewall::eval {

@@ -9,6 +9,7 @@
 #include "eval/explain.h"
 #include "eval/jhash.h"
 #include "eval/ticks.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::eval {
 namespace {

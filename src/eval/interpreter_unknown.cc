@@ -9,6 +9,7 @@
 
 #include "base/overloaded.h"
 #include "eval/interpreter.h"
+#include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 
 namespace rolewall::eval {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/overloaded.h"
+#include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 
 namespace rolewall::eval {

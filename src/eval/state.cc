@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::eval {
 namespace {

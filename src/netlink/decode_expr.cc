@@ -9,6 +9,7 @@
 
 #include "netlink/expr_attributes.h"
 #include "netlink/kernel_numbers.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::netlink {
 namespace {

@@ -2,6 +2,7 @@
 #include <linux/netfilter/nf_tables.h>
 
 #include "netlink/expr_attributes.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::netlink {
 

@@ -9,6 +9,7 @@
 #include "netlink/data_types.h"
 #include "netlink/decode_expr.h"
 #include "netlink/kernel_numbers.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 
 namespace rolewall::netlink {

@@ -5,6 +5,7 @@
 #include "netlink/data_types.h"
 #include "netlink/decode_expr.h"
 #include "netlink/decode_ruleset.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::netlink {
 namespace {

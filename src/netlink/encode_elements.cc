@@ -9,6 +9,7 @@
 #include "netlink/data_types.h"
 #include "netlink/encode.h"
 #include "netlink/kernel_numbers.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::netlink {
 namespace {

@@ -8,6 +8,7 @@
 #include "base/overloaded.h"
 #include "netlink/encode_expr.h"
 #include "netlink/kernel_numbers.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::netlink {
 namespace {

@@ -4,6 +4,9 @@
 #pragma once
 
 #include "netlink/encode.h"
+#include "ruleset/actions.h"
+#include "ruleset/loads.h"
+#include "ruleset/register_ops.h"
 
 namespace rolewall::netlink {
 

@@ -17,6 +17,7 @@
 #include "netlink/data_types.h"
 #include "netlink/encode.h"
 #include "netlink/kernel_numbers.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 
 namespace rolewall::netlink {

@@ -13,6 +13,7 @@
 #include "base/overloaded.h"
 #include "net/address.h"
 #include "netlink/decode_expr.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 #include "ruleset/references.h"
 

@@ -8,6 +8,7 @@
 
 #include "base/overloaded.h"
 #include "print/print.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 
 namespace rolewall::print {

@@ -13,6 +13,7 @@
 #include "print/hex.h"
 #include "print/print.h"
 #include "print/snapshot_fields.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 #include "ruleset/verify.h"
 

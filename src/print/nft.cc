@@ -4,6 +4,7 @@
 #include "print/nft_rule.h"
 #include "print/nft_set.h"
 #include "print/print.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 
 namespace rolewall::print {

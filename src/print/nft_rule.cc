@@ -12,6 +12,7 @@
 #include "print/nft_set.h"
 #include "print/nft_statement.h"
 #include "print/print.h"
+#include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 #include "ruleset/names.h"
 

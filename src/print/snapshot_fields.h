@@ -9,6 +9,7 @@
 #include <string_view>
 #include <tuple>
 
+#include "ruleset/expr.h"
 #include "ruleset/snapshot.h"
 
 namespace rolewall::print {

@@ -11,7 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "ruleset/expr.h"
+#include "ruleset/stateful.h"
+#include "ruleset/value.h"
 
 namespace rolewall::ruleset {
 

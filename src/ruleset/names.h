@@ -7,7 +7,10 @@
 #include <span>
 #include <string_view>
 
+#include "ruleset/actions.h"
 #include "ruleset/host.h"
+#include "ruleset/loads.h"
+#include "ruleset/register_ops.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::ruleset {

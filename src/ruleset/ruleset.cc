@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/overloaded.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::ruleset {
 namespace {

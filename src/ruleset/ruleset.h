@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "ruleset/elements.h"
-#include "ruleset/expr.h"
+#include "ruleset/expr_list.h"
 #include "ruleset/object.h"
 
 namespace rolewall::ruleset {
@@ -137,7 +137,7 @@ struct Rule {
   std::uint64_t handle = 0;
   std::string
       comment;  // nft's comment; ours is the policy rule's id, or a built-in step's "(name)"
-  std::vector<Expr> exprs;
+  ExprList exprs;
   bool operator==(const Rule&) const = default;
 };
 

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "base/overloaded.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::sandbox {
 namespace {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <variant>
 
+#include "ruleset/expr.h"
 #include "sandbox/watch.h"
 
 namespace rolewall::sandbox {

@@ -6,6 +6,8 @@
 #include <utility>
 #include <variant>
 
+#include "ruleset/expr.h"
+
 namespace rolewall::sandbox::watch {
 namespace {
 

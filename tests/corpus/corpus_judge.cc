@@ -27,6 +27,7 @@
 #include "print/print.h"
 #include "process.h"
 #include "reduce.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 #include "samples.h"
 #include "sandbox/connections.h"

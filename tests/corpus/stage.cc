@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "netlink/machine.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::corpus {
 namespace {

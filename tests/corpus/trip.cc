@@ -11,6 +11,7 @@
 #include "network.h"
 #include "print/print.h"
 #include "process.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 
 namespace rolewall::corpus {

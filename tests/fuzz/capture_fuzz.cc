@@ -7,6 +7,7 @@
 
 #include "eval/capture.h"
 #include "eval/eval.h"
+#include "ruleset/expr.h"
 
 namespace {
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "eval/eval.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::eval {
 namespace {

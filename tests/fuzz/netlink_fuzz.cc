@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "netlink/decode_ruleset.h"
+#include "ruleset/expr.h"
 
 namespace {
 

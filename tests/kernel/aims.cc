@@ -13,6 +13,7 @@
 #include "breakage.h"
 #include "eval/wire.h"
 #include "net/protocol.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::kernel_judge {
 namespace {

@@ -8,6 +8,8 @@
 #include <span>
 #include <variant>
 
+#include "ruleset/expr.h"
+
 namespace rolewall::kernel_judge {
 namespace {
 

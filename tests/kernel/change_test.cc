@@ -19,6 +19,7 @@
 #include "netlink/netlink.h"
 #include "policy/load.h"
 #include "random.h"
+#include "ruleset/expr.h"
 
 namespace rolewall {
 namespace {

@@ -26,6 +26,7 @@
 #include "net/protocol.h"
 #include "netlink/netlink.h"
 #include "options.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 #include "sandbox/descriptor.h"
 #include "sandbox/sandbox.h"

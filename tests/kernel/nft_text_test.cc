@@ -6,6 +6,7 @@
 #include "netlink/netlink.h"
 #include "policy/load.h"
 #include "print/print.h"
+#include "ruleset/expr.h"
 #include "support/netns.h"
 
 namespace rolewall {

@@ -5,6 +5,8 @@
 #include <variant>
 #include <vector>
 
+#include "ruleset/expr.h"
+
 namespace rolewall::kernel_judge {
 
 std::size_t count_rules(const ruleset::Ruleset& ruleset) {

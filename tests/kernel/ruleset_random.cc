@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "random.h"
+#include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 
 namespace rolewall::kernel_judge {

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "print/snapshot_fields.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::kernel_judge {
 

@@ -18,6 +18,7 @@
 #include <utility>
 
 #include "apply/state_directory.h"
+#include "ruleset/expr.h"
 #include "support/netns.h"
 #include "unit/apply/table.h"
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "apply/difference.h"
+#include "ruleset/expr.h"
 #include "unit/apply/table.h"
 
 namespace rolewall::apply {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "apply/admitted.h"
+#include "ruleset/expr.h"
 #include "unit/apply/table.h"
 
 namespace rolewall::apply {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "ruleset/expr.h"
 #include "ruleset/snapshot.h"
 
 namespace rolewall::apply::test {

@@ -14,6 +14,7 @@
 #include "eval/eval.h"
 #include "policy/effective.h"
 #include "policy/load.h"
+#include "ruleset/expr.h"
 #include "ruleset/verify.h"
 
 namespace rolewall::compile {

@@ -10,6 +10,7 @@
 #include "compile/table_builder.h"
 #include "eval/build.h"
 #include "eval/eval.h"
+#include "ruleset/expr.h"
 #include "ruleset/verify.h"
 #include "unit/policy/memory_site.h"
 

@@ -6,6 +6,7 @@
 
 #include "eval/capture.h"
 #include "rules.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::eval {
 namespace {

@@ -5,6 +5,7 @@
 
 #include "eval/wire.h"
 #include "rules.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::eval {
 namespace {

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "rules.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::eval {
 namespace {

@@ -8,6 +8,7 @@
 
 #include "eval/checksum.h"
 #include "rules.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::eval {
 namespace {

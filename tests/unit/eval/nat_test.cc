@@ -7,6 +7,7 @@
 #include "eval/checksum.h"
 #include "eval/wire.h"
 #include "rules.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::eval {
 namespace {

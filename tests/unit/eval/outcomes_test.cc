@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "rules.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::eval {
 namespace {

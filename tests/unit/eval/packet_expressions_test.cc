@@ -9,6 +9,7 @@
 #include "eval/jhash.h"
 #include "eval/wire.h"
 #include "rules.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::eval {
 namespace {

@@ -9,6 +9,7 @@
 #include "eval/build.h"
 #include "eval/eval.h"
 #include "net/address.h"
+#include "ruleset/expr.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::eval {

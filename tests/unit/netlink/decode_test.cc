@@ -10,6 +10,7 @@
 #include "netlink/decode_expr.h"
 #include "netlink/decode_ruleset.h"
 #include "netlink/encode.h"
+#include "ruleset/expr.h"
 #include "unit/netlink/ruleset_builder.h"
 
 namespace rolewall::netlink {

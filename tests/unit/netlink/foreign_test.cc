@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "netlink/netlink.h"
+#include "ruleset/expr.h"
 #include "ruleset/verify.h"
 #include "support/netns.h"
 #include "unit/netlink/ruleset_builder.h"

@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "netlink/netlink.h"
+#include "ruleset/expr.h"
 #include "support/netns.h"
 #include "unit/netlink/ruleset_builder.h"
 

@@ -7,6 +7,7 @@
 #include "netlink/decode_ruleset.h"
 #include "netlink/encode_expr.h"
 #include "netlink/netlink.h"
+#include "ruleset/expr.h"
 #include "support/netns.h"
 #include "unit/netlink/ruleset_builder.h"
 
@@ -248,7 +249,7 @@ std::vector<Table> tables_of_their_own() {
 
 // The alternatives of Expr that occur.
 std::size_t alternatives(const std::vector<Rule>& rules) {
-  std::vector<bool> seen(std::variant_size_v<Expr>);
+  std::vector<bool> seen(std::variant_size_v<ruleset::ExprVariant>);
   const auto see = [&](const std::vector<Rule>& some) {
     for (const Rule& each : some) {
       for (const Expr& expr : each.exprs) seen[expr.index()] = true;
@@ -266,7 +267,7 @@ TEST_CASE("every expression") {
   const std::vector<Rule> rules = every_expression();
   // Notrack needs a chain before conntrack, below; the two of objects need one, below too; tunnel's
   // module is rare; Unsupported is never written.
-  CHECK(alternatives(rules) == std::variant_size_v<Expr> - 5);
+  CHECK(alternatives(rules) == std::variant_size_v<ruleset::ExprVariant> - 5);
   for (const Table& table : tables_of_their_own()) check_same(table);
   check_same(table_of(
       {base_chain("input", Hook::Input, rules, VerdictCode::Drop, -10), plain_chain("target"),

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "ruleset/expr.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::netlink::test {

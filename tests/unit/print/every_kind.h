@@ -2,6 +2,7 @@
 // column of elements: what a writer and its reader must carry. It is valid, and not a firewall.
 #pragma once
 
+#include "ruleset/expr.h"
 #include "ruleset/snapshot.h"
 
 namespace rolewall::print {

@@ -5,6 +5,7 @@
 
 #include "every_kind.h"
 #include "print/print.h"
+#include "ruleset/expr.h"
 #include "ruleset/verify.h"
 
 namespace rolewall::print {
@@ -26,7 +27,7 @@ TEST_CASE("the example holds every alternative") {
       for (const Expr& expr : rule.exprs) seen.insert(expr.index());
     }
   }
-  CHECK_EQ(seen.size(), std::variant_size_v<Expr>);
+  CHECK_EQ(seen.size(), std::variant_size_v<ruleset::ExprVariant>);
   const auto flaw = verify(snapshot.ruleset);
   CHECK_MESSAGE(!flaw, (flaw ? flaw->path + ": " + flaw->what : ""));
 }

@@ -10,6 +10,7 @@
 #include "net/fields.h"
 #include "netlink/netlink.h"
 #include "print/print.h"
+#include "ruleset/expr.h"
 #include "support/netns.h"
 
 namespace rolewall::print {

@@ -1,4 +1,5 @@
 #include "ruleset/verify.h"
+#include "ruleset/expr.h"
 
 #include <doctest/doctest.h>
 

@@ -1,6 +1,7 @@
 // Counting what rules that remember have been shown.
 #include <doctest/doctest.h>
 
+#include "ruleset/expr.h"
 #include "sandbox/exposure.h"
 
 namespace rolewall::sandbox {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "eval/build.h"
+#include "ruleset/expr.h"
 #include "sandbox/judge.h"
 #include "sandbox/sandbox.h"
 

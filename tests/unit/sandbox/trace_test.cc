@@ -10,6 +10,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "ruleset/expr.h"
 #include "sandbox/observation.h"
 #include "sandbox/trace.h"
 #include "sandbox/watch.h"
