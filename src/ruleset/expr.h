@@ -13,7 +13,6 @@
 #pragma once
 
 #include <type_traits>
-#include <utility>
 #include <variant>
 
 #include "ruleset/actions.h"
@@ -40,13 +39,12 @@ inline constexpr bool kIsAlternative<T, std::variant<Ts...>> = (std::is_same_v<T
 }  // namespace detail
 
 template <class T>
-concept Expression = detail::kIsAlternative<std::remove_cvref_t<T>, ExprVariant>;
+concept Expression = detail::kIsAlternative<T, ExprVariant>;
 
 struct Expr : ExprVariant {
   Expr();
   template <Expression T>
-  Expr(T&& expression)  // NOLINT(google-explicit-constructor): as the variant's own
-      : ExprVariant(std::in_place_type<std::remove_cvref_t<T>>, std::forward<T>(expression)) {}
+  Expr(T expression);  // NOLINT(google-explicit-constructor): as the variant's own
   Expr(const Expr& other);
   Expr(Expr&& other) noexcept;
   Expr& operator=(const Expr& other);

@@ -192,3 +192,12 @@ bool same_configuration(const Ruleset& a, const Ruleset& b) {
 }
 
 }  // namespace rolewall::ruleset
+
+template class std::vector<rolewall::ruleset::Rule>;
+template class std::vector<rolewall::ruleset::Chain>;
+template class std::vector<rolewall::ruleset::Set>;
+template class std::vector<rolewall::ruleset::Object>;
+template class std::vector<rolewall::ruleset::Table>;
+template class std::vector<rolewall::ruleset::StatefulExpr>;
+template class std::vector<std::vector<rolewall::ruleset::StatefulExpr>>;
+template class std::vector<rolewall::ruleset::Verdict>;

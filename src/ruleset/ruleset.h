@@ -197,3 +197,16 @@ StatefulExpr configuration(StatefulExpr expr);
 bool same_configuration(const Ruleset& a, const Ruleset& b);
 
 }  // namespace rolewall::ruleset
+
+// What a list of these does when it is copied, moved, destroyed or compared is compiled once, in
+// ruleset.cc.
+namespace std {
+extern template class vector<rolewall::ruleset::Rule>;
+extern template class vector<rolewall::ruleset::Chain>;
+extern template class vector<rolewall::ruleset::Set>;
+extern template class vector<rolewall::ruleset::Object>;
+extern template class vector<rolewall::ruleset::Table>;
+extern template class vector<rolewall::ruleset::StatefulExpr>;
+extern template class vector<vector<rolewall::ruleset::StatefulExpr>>;
+extern template class vector<rolewall::ruleset::Verdict>;
+}  // namespace std
