@@ -34,7 +34,7 @@ unsigned setting(const std::string& path) {
   return number;
 }
 
-apply::DeviceSettings device_settings(const std::string& device) {
+observe::DeviceSettings device_settings(const std::string& device) {
   const auto of = [&](const char* name) {
     return setting(fmt::format("ipv4/conf/{}/{}", device, name));
   };
@@ -45,8 +45,8 @@ apply::DeviceSettings device_settings(const std::string& device) {
           .route_localnet = of("route_localnet") != 0};
 }
 
-apply::KernelSettings kernel_settings(const ruleset::Host& machine) {
-  apply::KernelSettings settings;
+observe::KernelSettings kernel_settings(const ruleset::Host& machine) {
+  observe::KernelSettings settings;
   settings.all = device_settings("all");
   for (const ruleset::Interface& interface : machine.interfaces) {
     settings.devices.push_back(device_settings(interface.device));
@@ -75,7 +75,7 @@ bool is_local(const net::Address& address) {
 
 // Without those of the loopback alone, and without UDP sockets on ports that the kernel hands out
 // by itself: they cannot be told from a client's that waits for an answer.
-Result<std::vector<apply::Listening>> listening() {
+Result<std::vector<observe::Listening>> listening() {
   const auto sockets = netlink::read_listeners();
   if (!sockets) return std::unexpected(sockets.error());
   const SocketOwners owners = socket_owners();
@@ -83,7 +83,7 @@ Result<std::vector<apply::Listening>> listening() {
   unsigned last_drawn = 0;
   std::istringstream(text_of("/proc/sys/net/ipv4/ip_local_port_range")) >> first_drawn >>
       last_drawn;
-  std::vector<apply::Listening> found;
+  std::vector<observe::Listening> found;
   for (const netlink::Listener& socket : *sockets) {
     const bool drawn = socket.port >= first_drawn && socket.port <= last_drawn;
     if (is_local(socket.address) || (socket.protocol == IPPROTO_UDP && drawn)) continue;
@@ -107,12 +107,12 @@ std::chrono::sys_days today() {
 
 }  // namespace
 
-Result<apply::Surroundings> surroundings() {
+Result<observe::Surroundings> surroundings() {
   auto machine = this_host();
   if (!machine) return std::unexpected(std::move(machine).error());
   auto sockets = listening();
   if (!sockets) return std::unexpected(std::move(sockets).error());
-  apply::Surroundings around;
+  observe::Surroundings around;
   around.kernel = kernel_settings(*machine);
   around.machine = std::move(*machine);
   around.listening = std::move(*sockets);
