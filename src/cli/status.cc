@@ -13,7 +13,7 @@
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/state_options.h"
-#include "cli/surroundings.h"
+#include "observe/surroundings.h"
 #include "ruleset/names.h"
 
 namespace rolewall::cli {
@@ -169,7 +169,7 @@ bool drifted(const apply::Status& status) {
 }
 
 int run(const Options& options) {
-  const auto around = surroundings();
+  const auto around = observe::surroundings();
   if (!around) return report(around.error());
   const auto status = apply::status(options.state_directory, *around);
   if (!status) return report(status.error());

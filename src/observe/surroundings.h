@@ -4,8 +4,8 @@
 #include "base/error.h"
 #include "observe/survey.h"
 
-namespace rolewall::cli {
+namespace rolewall::observe {
 
-Result<observe::Surroundings> surroundings();
+Result<Surroundings> surroundings();
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::observe
