@@ -20,10 +20,10 @@
 #include "apply/guard.h"
 #include "apply/pending.h"
 #include "apply/state_directory.h"
-#include "apply/survey.h"
 #include "apply/words.h"
 #include "base/error.h"
 #include "netlink/netlink.h"
+#include "observe/survey.h"
 #include "ruleset/snapshot.h"
 
 namespace rolewall::apply {
@@ -145,11 +145,11 @@ struct Status {
   std::size_t elements = 0;
   std::size_t bans = 0;
   std::size_t openings = 0;
-  Survey survey;  // empty where nothing was asked of the surroundings
+  observe::Survey survey;  // empty where nothing was asked of the surroundings
 };
 
 Result<Status> status(const std::string& state_directory,
-                      const std::optional<Surroundings>& around = std::nullopt);
+                      const std::optional<observe::Surroundings>& around = std::nullopt);
 
 // Removes our table and `current`, so that boot loads nothing until the next apply. Success where
 // there is nothing to remove; returns whether there was.

@@ -35,7 +35,7 @@ Result<ruleset::Ruleset> read_tables(netlink::Connection& kernel, bool others) {
 }  // namespace
 
 Result<Status> status(const std::string& state_directory,
-                      const std::optional<Surroundings>& around) {
+                      const std::optional<observe::Surroundings>& around) {
   const Result<std::optional<Generation>> current = current_generation(state_directory);
   if (!current) return std::unexpected(current.error());
   const std::optional<Generation>& recorded = *current;
@@ -65,8 +65,8 @@ Result<Status> status(const std::string& state_directory,
   if (!rolled_back) return std::unexpected(std::move(rolled_back).error());
   status.rolled_back = std::move(*rolled_back);
   if (around) {
-    status.survey = survey(*dumped, live,
-                           recorded ? recorded->snapshot.sources : ruleset::SourceMap(), *around);
+    status.survey = observe::survey(
+        *dumped, live, recorded ? recorded->snapshot.sources : ruleset::SourceMap(), *around);
   }
   const std::string table =
       fmt::format("table {} {}", name_of(ruleset::kOwnFamily), ruleset::kOwnTable);

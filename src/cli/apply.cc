@@ -19,12 +19,12 @@
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_plan.h"
-#include "cli/session.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
 #include "cli/time_option.h"
 #include "compile/compile.h"
 #include "netlink/netlink.h"
+#include "observe/session.h"
 #include "print/print.h"
 #include "sandbox/sandbox.h"
 
@@ -176,7 +176,7 @@ Result<apply::ApplyOptions> confirmation(const Options& options) {
     const auto within = parse_time("--confirm", options.confirm, std::chrono::hours(24));
     if (!within) return std::unexpected(within.error());
     how.confirm_within = *within;
-  } else if (!options.no_confirm && on_terminal() && ssh_connection()) {
+  } else if (!options.no_confirm && on_terminal() && observe::ssh_connection()) {
     how.confirm_within = std::chrono::seconds(60);
   }
   return how;

@@ -12,13 +12,13 @@
 #include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
-#include "cli/session.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
-#include "cli/this_host.h"
 #include "cli/time_option.h"
 #include "net/protocol.h"
 #include "netlink/conntrack.h"
+#include "observe/session.h"
+#include "observe/this_host.h"
 #include "policy/load.h"
 
 namespace rolewall::cli {
@@ -83,10 +83,10 @@ Result<void> spare_ourselves(const net::Prefix& banned, const std::string& state
     return fail(ErrorKind::Refused,
                 fmt::format("{} holds {}: nothing was changed", net::format(banned), whose));
   };
-  if (const auto session = ssh_connection(); session && hit.contains(session->client)) {
+  if (const auto session = observe::ssh_connection(); session && hit.contains(session->client)) {
     return refuse("the address that this session comes from");
   }
-  const auto host = this_host();
+  const auto host = observe::this_host();
   if (!host) return std::unexpected(host.error());
   for (const net::Prefix& own : host->addresses) {
     if (hit.contains(own.address)) return refuse("an address of this host");

@@ -1,30 +1,18 @@
 #include "cli/live.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <optional>
 #include <utility>
 
 #include "apply/apply.h"
-#include "cli/this_host.h"
-#include "netlink/netlink.h"
+#include "observe/live.h"
 
 namespace rolewall::cli {
 
 Result<ruleset::Snapshot> live_snapshot(const std::string& state_directory) {
-  auto connection = netlink::Connection::open();
-  if (!connection) return std::unexpected(connection.error());
-  auto live = connection->dump();
-  if (!live) {
-    Error error = live.error();
-    if (error.os_errno == EPERM) {
-      error.message = "reading the live ruleset needs root (CAP_NET_ADMIN)";
-    }
-    return std::unexpected(error);
-  }
-  auto host = this_host();
-  if (!host) return std::unexpected(host.error());
-  ruleset::Snapshot snapshot{std::move(*host), std::move(*live), {}};
+  auto read = observe::live_snapshot();
+  if (!read) return read;
+  ruleset::Snapshot& snapshot = *read;
   auto recorded = apply::last_applied(state_directory);
   std::optional<ruleset::Snapshot> applied;
   if (recorded) applied = std::move(*recorded);
@@ -39,7 +27,7 @@ Result<ruleset::Snapshot> live_snapshot(const std::string& state_directory) {
       interface.behind = same->behind;
     }
   }
-  return snapshot;
+  return read;
 }
 
 }  // namespace rolewall::cli

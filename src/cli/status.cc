@@ -13,7 +13,7 @@
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/state_options.h"
-#include "cli/surroundings.h"
+#include "observe/surroundings.h"
 #include "ruleset/names.h"
 
 namespace rolewall::cli {
@@ -24,15 +24,15 @@ struct Options {
   std::string format = "text";
 };
 
-const char* word_of(apply::Order order) {
-  return order == apply::Order::Before ? "before" : "after";
+const char* word_of(observe::Order order) {
+  return order == observe::Order::Before ? "before" : "after";
 }
 
-const char* word_of(apply::Weight weight) {
-  return weight == apply::Weight::Warning ? "warning" : "note";
+const char* word_of(observe::Weight weight) {
+  return weight == observe::Weight::Warning ? "warning" : "note";
 }
 
-Json to_json(const apply::OtherChain& chain) {
+Json to_json(const observe::OtherChain& chain) {
   Json json{{"family", ruleset::name_of(chain.family)},
             {"table", printable(chain.table)},
             {"chain", printable(chain.chain)},
@@ -43,11 +43,11 @@ Json to_json(const apply::OtherChain& chain) {
             {"order", word_of(chain.order)},
             {"effects", Json::array()}};
   for (const std::string& device : chain.base.devices) json["devices"].push_back(device);
-  for (const apply::Effect effect : chain.effects) json["effects"].push_back(code_of(effect));
+  for (const observe::Effect effect : chain.effects) json["effects"].push_back(code_of(effect));
   return json;
 }
 
-Json to_json(const apply::Finding& finding) {
+Json to_json(const observe::Finding& finding) {
   Json json{
       {"severity", word_of(finding.weight)}, {"code", finding.code}, {"message", finding.what}};
   if (!finding.hint.empty()) json["hint"] = finding.hint;
@@ -85,18 +85,18 @@ void print_json(const apply::Status& status) {
   print(json);
 }
 
-void print_others(const std::vector<apply::OtherChain>& others) {
+void print_others(const std::vector<observe::OtherChain>& others) {
   std::size_t widest = 0;
   std::vector<std::string> names;
-  for (const apply::OtherChain& chain : others) {
+  for (const observe::OtherChain& chain : others) {
     names.push_back(printable(
         fmt::format("{} {} {}", ruleset::name_of(chain.family), chain.table, chain.chain)));
     widest = std::max(widest, names.back().size());
   }
   for (std::size_t i = 0; i < others.size(); ++i) {
-    const apply::OtherChain& chain = others[i];
+    const observe::OtherChain& chain = others[i];
     std::vector<std::string_view> effects;
-    for (const apply::Effect effect : chain.effects) effects.push_back(words_of(effect));
+    for (const observe::Effect effect : chain.effects) effects.push_back(words_of(effect));
     out().line(fmt::format(
         "{:<10}{:<{}}  {} {} {}, {} ours: {}", i == 0 ? "beside" : "", names[i], widest,
         ruleset::name_of(chain.base.type), ruleset::name_of(chain.base.hook), chain.base.priority,
@@ -111,9 +111,9 @@ void print_others(const std::vector<apply::OtherChain>& others) {
   }
 }
 
-void print_findings(const std::vector<apply::Finding>& findings) {
-  for (const apply::Finding& finding : findings) {
-    const bool warns = finding.weight == apply::Weight::Warning;
+void print_findings(const std::vector<observe::Finding>& findings) {
+  for (const observe::Finding& finding : findings) {
+    const bool warns = finding.weight == observe::Weight::Warning;
     out().line(fmt::format(
         "{}: {} [{}]", out().paint(warns ? Tone::Warning : Tone::Quiet, word_of(finding.weight)),
         printable(finding.what), finding.code));
@@ -169,7 +169,7 @@ bool drifted(const apply::Status& status) {
 }
 
 int run(const Options& options) {
-  const auto around = surroundings();
+  const auto around = observe::surroundings();
   if (!around) return report(around.error());
   const auto status = apply::status(options.state_directory, *around);
   if (!status) return report(status.error());

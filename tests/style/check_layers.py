@@ -16,14 +16,18 @@ MAY_INCLUDE = {
     "print": {"base", "net", "ruleset"},
     "eval": {"base", "net", "ruleset"},
     "netlink": {"base", "net", "ruleset"},
-    "apply": {"base", "net", "ruleset", "netlink", "print", "eval"},
+    "observe": {"base", "net", "ruleset", "netlink", "eval"},
+    "apply": {"base", "net", "ruleset", "netlink", "observe", "print", "eval"},
     "sandbox": {"base", "net", "ruleset", "netlink", "eval"},
     "ask": {"base", "net", "policy", "compile", "ruleset", "eval"},
-    "cli": {"base", "net", "ruleset", "policy", "compile", "print", "eval", "netlink", "apply",
-            "sandbox", "ask"},
+    "cli": {"base", "net", "ruleset", "policy", "compile", "print", "eval", "netlink", "observe",
+            "apply", "sandbox", "ask"},
 }
 # Folders of which `eval` is open to another folder by these headers alone.
-ONLY_HEADERS = {("sandbox", "eval"): {"eval/packet.h"}}
+ONLY_HEADERS = {
+    ("observe", "eval"): {"eval/packet.h"},
+    ("sandbox", "eval"): {"eval/packet.h"},
+}
 # An external header's prefix, and the folders that may include it.
 EXTERNAL = {
     "toml++/": {"policy"},

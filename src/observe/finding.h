@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <string>
 
-namespace rolewall::apply {
+namespace rolewall::observe {
 
 // Warning: something passes, or is lost, otherwise than the policy says. Note: worth knowing.
 enum class Weight : std::uint8_t { Note, Warning };
@@ -17,4 +17,4 @@ struct Finding {
   bool operator==(const Finding&) const = default;
 };
 
-}  // namespace rolewall::apply
+}  // namespace rolewall::observe

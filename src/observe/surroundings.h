@@ -1,11 +1,11 @@
 // What `status` looks at beside our table: this machine's settings, routes and listening sockets.
 #pragma once
 
-#include "apply/survey.h"
 #include "base/error.h"
+#include "observe/survey.h"
 
-namespace rolewall::cli {
+namespace rolewall::observe {
 
-Result<apply::Surroundings> surroundings();
+Result<Surroundings> surroundings();
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::observe

@@ -1,4 +1,4 @@
-#include "cli/session.h"
+#include "observe/session.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace rolewall::cli {
+namespace rolewall::observe {
 namespace {
 
 constexpr std::string_view kVariable = "SSH_CONNECTION=";
@@ -81,4 +81,4 @@ std::optional<SshConnection> ssh_connection() {
   return std::nullopt;
 }
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::observe

@@ -1,5 +1,5 @@
 // What status says of other chains, settings and ports, from rulesets written by hand.
-#include "apply/survey.h"
+#include "observe/survey.h"
 
 #include <doctest/doctest.h>
 
@@ -8,14 +8,14 @@
 #include <utility>
 #include <vector>
 
-#include "apply/admitted.h"
+#include "observe/admitted.h"
 #include "ruleset/expr.h"
 #include "unit/apply/table.h"
 
-namespace rolewall::apply {
+namespace rolewall::observe {
 namespace {
 
-using namespace test;
+using namespace apply::test;
 
 Chain base(std::string name, Hook hook, std::int32_t priority, std::vector<Rule> rules,
            ChainType type = ChainType::Filter, VerdictCode policy = VerdictCode::Accept) {
@@ -225,4 +225,4 @@ TEST_CASE("rules expire after their last day") {
   CHECK_EQ(code("2026-12-22"), "");
 }
 
-}  // namespace rolewall::apply
+}  // namespace rolewall::observe

@@ -1,4 +1,4 @@
-#include "cli/surroundings.h"
+#include "observe/surroundings.h"
 
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -12,12 +12,12 @@
 #include <string_view>
 
 #include "base/file.h"
-#include "cli/socket_owners.h"
-#include "cli/this_host.h"
-#include "net/address_set.h"
 #include "netlink/sockets.h"
+#include "observe/loopback.h"
+#include "observe/socket_owners.h"
+#include "observe/this_host.h"
 
-namespace rolewall::cli {
+namespace rolewall::observe {
 namespace {
 
 constexpr std::size_t kLargestSetting = 4096;
@@ -34,7 +34,7 @@ unsigned setting(const std::string& path) {
   return number;
 }
 
-apply::DeviceSettings device_settings(const std::string& device) {
+DeviceSettings device_settings(const std::string& device) {
   const auto of = [&](const char* name) {
     return setting(fmt::format("ipv4/conf/{}/{}", device, name));
   };
@@ -45,8 +45,8 @@ apply::DeviceSettings device_settings(const std::string& device) {
           .route_localnet = of("route_localnet") != 0};
 }
 
-apply::KernelSettings kernel_settings(const ruleset::Host& machine) {
-  apply::KernelSettings settings;
+KernelSettings read_settings(const ruleset::Host& machine) {
+  KernelSettings settings;
   settings.all = device_settings("all");
   for (const ruleset::Interface& interface : machine.interfaces) {
     settings.devices.push_back(device_settings(interface.device));
@@ -67,15 +67,9 @@ apply::KernelSettings kernel_settings(const ruleset::Host& machine) {
   return settings;
 }
 
-bool is_local(const net::Address& address) {
-  static const net::AddressSet kLoopback =
-      net::AddressSet::from({*net::parse_prefix("127.0.0.0/8"), *net::parse_prefix("::1/128")});
-  return kLoopback.contains(address);
-}
-
 // Without those of the loopback alone, and without UDP sockets on ports that the kernel hands out
 // by itself: they cannot be told from a client's that waits for an answer.
-Result<std::vector<apply::Listening>> listening() {
+Result<std::vector<Listening>> read_listening() {
   const auto sockets = netlink::read_listeners();
   if (!sockets) return std::unexpected(sockets.error());
   const SocketOwners owners = socket_owners();
@@ -83,10 +77,10 @@ Result<std::vector<apply::Listening>> listening() {
   unsigned last_drawn = 0;
   std::istringstream(text_of("/proc/sys/net/ipv4/ip_local_port_range")) >> first_drawn >>
       last_drawn;
-  std::vector<apply::Listening> found;
+  std::vector<Listening> found;
   for (const netlink::Listener& socket : *sockets) {
     const bool drawn = socket.port >= first_drawn && socket.port <= last_drawn;
-    if (is_local(socket.address) || (socket.protocol == IPPROTO_UDP && drawn)) continue;
+    if (is_loopback(socket.address) || (socket.protocol == IPPROTO_UDP && drawn)) continue;
     const auto owner = owners.find(socket.inode);
     found.push_back({.protocol = socket.protocol,
                      .address = socket.address,
@@ -107,17 +101,17 @@ std::chrono::sys_days today() {
 
 }  // namespace
 
-Result<apply::Surroundings> surroundings() {
+Result<Surroundings> surroundings() {
   auto machine = this_host();
   if (!machine) return std::unexpected(std::move(machine).error());
-  auto sockets = listening();
+  auto sockets = read_listening();
   if (!sockets) return std::unexpected(std::move(sockets).error());
-  apply::Surroundings around;
-  around.kernel = kernel_settings(*machine);
+  Surroundings around;
+  around.kernel = read_settings(*machine);
   around.machine = std::move(*machine);
   around.listening = std::move(*sockets);
   around.today = today();
   return around;
 }
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::observe

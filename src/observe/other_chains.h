@@ -11,10 +11,10 @@
 #include <string_view>
 #include <vector>
 
-#include "apply/finding.h"
+#include "observe/finding.h"
 #include "ruleset/ruleset.h"
 
-namespace rolewall::apply {
+namespace rolewall::observe {
 
 enum class Effect : std::uint8_t {
   Drops,                  // a rule or the policy can end a packet, or a program decides (queue)
@@ -50,4 +50,4 @@ std::vector<OtherChain> other_chains(const ruleset::Ruleset& live);
 // What bypasses our table by them. REQUIRES: `own` is our table, as it is in the kernel.
 std::vector<Finding> bypasses(const std::vector<OtherChain>& chains, const ruleset::Table& own);
 
-}  // namespace rolewall::apply
+}  // namespace rolewall::observe

@@ -6,11 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "apply/finding.h"
+#include "observe/finding.h"
 #include "ruleset/host.h"
 #include "ruleset/ruleset.h"
 
-namespace rolewall::apply {
+namespace rolewall::observe {
 
 // net.ipv4.conf.DEVICE.*; the kernel joins those of `all` with each device's own.
 struct DeviceSettings {
@@ -33,4 +33,4 @@ struct KernelSettings {
 std::vector<Finding> kernel_settings(const ruleset::Table& own, const ruleset::Host& machine,
                                      const KernelSettings& settings);
 
-}  // namespace rolewall::apply
+}  // namespace rolewall::observe

@@ -1,4 +1,4 @@
-#include "apply/listening.h"
+#include "observe/listening.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -9,10 +9,10 @@
 #include <set>
 #include <tuple>
 
-#include "apply/admitted.h"
 #include "net/protocol.h"
+#include "observe/admitted.h"
 
-namespace rolewall::apply {
+namespace rolewall::observe {
 namespace {
 
 // More are counted and not listed.
@@ -145,4 +145,4 @@ std::vector<Finding> listening(const ruleset::Table& own, const std::vector<List
   return findings;
 }
 
-}  // namespace rolewall::apply
+}  // namespace rolewall::observe

@@ -1,4 +1,4 @@
-#include "cli/socket_owners.h"
+#include "observe/socket_owners.h"
 
 #include <dirent.h>
 #include <fmt/format.h>
@@ -14,7 +14,7 @@
 
 #include "base/file.h"
 
-namespace rolewall::cli {
+namespace rolewall::observe {
 namespace {
 
 // Those that are numbers, sorted; none where the directory cannot be read.
@@ -69,4 +69,4 @@ SocketOwners socket_owners() {
   return owners;
 }
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::observe

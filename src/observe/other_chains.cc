@@ -1,4 +1,4 @@
-#include "apply/other_chains.h"
+#include "observe/other_chains.h"
 
 #include <fmt/format.h>
 
@@ -13,7 +13,7 @@
 #include "ruleset/names.h"
 #include "ruleset/table_index.h"
 
-namespace rolewall::apply {
+namespace rolewall::observe {
 namespace {
 
 using ruleset::BaseChain;
@@ -365,4 +365,4 @@ std::vector<Finding> bypasses(const std::vector<OtherChain>& chains, const Table
   return findings;
 }
 
-}  // namespace rolewall::apply
+}  // namespace rolewall::observe

@@ -1,4 +1,4 @@
-#include "cli/this_host.h"
+#include "observe/this_host.h"
 
 #include <dirent.h>
 #include <fmt/format.h>
@@ -17,7 +17,7 @@
 #include "base/file.h"
 #include "netlink/machine.h"
 
-namespace rolewall::cli {
+namespace rolewall::observe {
 namespace {
 
 constexpr std::size_t kLargestSetting = 4096;
@@ -106,4 +106,4 @@ Result<ruleset::Host> this_host() {
   return host;
 }
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::observe

@@ -1,4 +1,4 @@
-#include "apply/kernel_settings.h"
+#include "observe/kernel_settings.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <functional>
 
-#include "apply/other_chains.h"
+#include "observe/other_chains.h"
 
-namespace rolewall::apply {
+namespace rolewall::observe {
 namespace {
 
 using ruleset::Chain;
@@ -176,4 +176,4 @@ std::vector<Finding> kernel_settings(const Table& own, const ruleset::Host& mach
   return Settings(own, machine, settings).take();
 }
 
-}  // namespace rolewall::apply
+}  // namespace rolewall::observe

@@ -17,7 +17,7 @@
 #include "net/address.h"
 #include "ruleset/ruleset.h"
 
-namespace rolewall::apply {
+namespace rolewall::observe {
 
 struct Port {
   std::uint8_t protocol = 0;  // tcp or udp
@@ -51,4 +51,4 @@ struct PortRange {
 };
 std::vector<PortRange> told_apart(const ruleset::Table& own);
 
-}  // namespace rolewall::apply
+}  // namespace rolewall::observe

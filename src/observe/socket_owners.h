@@ -5,11 +5,11 @@
 #include <string>
 #include <unordered_map>
 
-namespace rolewall::cli {
+namespace rolewall::observe {
 
 // Names of programs ("sshd"), by the socket's inode. Of several that hold one socket the first that
 // was started.
 using SocketOwners = std::unordered_map<std::uint64_t, std::string>;
 SocketOwners socket_owners();
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::observe

@@ -1,4 +1,4 @@
-#include "apply/survey.h"
+#include "observe/survey.h"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <optional>
 #include <string_view>
 
-namespace rolewall::apply {
+namespace rolewall::observe {
 namespace {
 
 // "2026-11-30", as compile/ wrote it.
@@ -78,4 +78,4 @@ Survey survey(const ruleset::Ruleset& live, const ruleset::Table* own,
   return survey;
 }
 
-}  // namespace rolewall::apply
+}  // namespace rolewall::observe

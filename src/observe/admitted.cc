@@ -1,4 +1,4 @@
-#include "apply/admitted.h"
+#include "observe/admitted.h"
 
 #include <algorithm>
 #include <array>
@@ -11,7 +11,7 @@
 #include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 
-namespace rolewall::apply {
+namespace rolewall::observe {
 namespace {
 
 namespace r = ruleset;
@@ -473,4 +473,4 @@ std::vector<PortRange> told_apart(const Table& own) {
   return ranges;
 }
 
-}  // namespace rolewall::apply
+}  // namespace rolewall::observe

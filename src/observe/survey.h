@@ -5,13 +5,13 @@
 #include <chrono>
 #include <vector>
 
-#include "apply/finding.h"
-#include "apply/kernel_settings.h"
-#include "apply/listening.h"
-#include "apply/other_chains.h"
+#include "observe/finding.h"
+#include "observe/kernel_settings.h"
+#include "observe/listening.h"
+#include "observe/other_chains.h"
 #include "ruleset/snapshot.h"
 
-namespace rolewall::apply {
+namespace rolewall::observe {
 
 // The machine as it runs, gathered by whoever asks.
 struct Surroundings {
@@ -35,4 +35,4 @@ Survey survey(const ruleset::Ruleset& live, const ruleset::Table* own,
 // Rules that were in force on their last day, or will be within the next thirty.
 std::vector<Finding> expiring(const ruleset::SourceMap& sources, std::chrono::sys_days today);
 
-}  // namespace rolewall::apply
+}  // namespace rolewall::observe

@@ -5,11 +5,11 @@
 #include <string>
 #include <vector>
 
-#include "apply/finding.h"
 #include "net/address.h"
+#include "observe/finding.h"
 #include "ruleset/ruleset.h"
 
-namespace rolewall::apply {
+namespace rolewall::observe {
 
 // A TCP socket that listens, or a bound UDP socket without a peer, that the network can reach.
 struct Listening {
@@ -24,4 +24,4 @@ struct Listening {
 std::vector<Finding> listening(const ruleset::Table& own, const std::vector<Listening>& sockets,
                                bool translations);
 
-}  // namespace rolewall::apply
+}  // namespace rolewall::observe

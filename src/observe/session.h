@@ -7,7 +7,7 @@
 
 #include "net/address.h"
 
-namespace rolewall::cli {
+namespace rolewall::observe {
 
 // What sshd says of a session: from where to where.
 struct SshConnection {
@@ -21,4 +21,4 @@ struct SshConnection {
 // away.
 std::optional<SshConnection> ssh_connection();
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::observe

@@ -5,10 +5,10 @@
 #include "base/error.h"
 #include "ruleset/host.h"
 
-namespace rolewall::cli {
+namespace rolewall::observe {
 
 // Its name, and all that a packet's fate depends on and that the kernel shows: addresses, devices,
 // routes and settings of the network namespace that we are in, the loopback left out.
 Result<ruleset::Host> this_host();
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::observe

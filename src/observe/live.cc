@@ -1,0 +1,27 @@
+#include "observe/live.h"
+
+#include <cerrno>
+#include <utility>
+
+#include "netlink/netlink.h"
+#include "observe/this_host.h"
+
+namespace rolewall::observe {
+
+Result<ruleset::Snapshot> live_snapshot() {
+  auto connection = netlink::Connection::open();
+  if (!connection) return std::unexpected(std::move(connection).error());
+  auto live = connection->dump();
+  if (!live) {
+    Error error = std::move(live).error();
+    if (error.os_errno == EPERM) {
+      error.message = "reading the live ruleset needs root (CAP_NET_ADMIN)";
+    }
+    return std::unexpected(std::move(error));
+  }
+  auto host = this_host();
+  if (!host) return std::unexpected(std::move(host).error());
+  return ruleset::Snapshot{std::move(*host), std::move(*live), {}};
+}
+
+}  // namespace rolewall::observe
