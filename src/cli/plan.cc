@@ -48,7 +48,7 @@ int run(const Options& options) {
 }  // namespace
 
 void add_plan(Program& program) {
-  CLI::App& verb = program.add_verb(
+  Verb verb = program.add_verb(
       kServerVerbs, "plan", "what `apply` would add, change and remove",
       "  sudo rolewall plan                                   /etc/rolewall, this host\n"
       "  sudo rolewall plan policies --host web-01\n"

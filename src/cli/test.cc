@@ -75,11 +75,10 @@ int run(const Options& options) {
 }  // namespace
 
 void add_test(Program& program) {
-  CLI::App& verb =
-      program.add_verb(kPolicyVerbs, "test", "run the policies' tests",
-                       "  rolewall test policies\n"
-                       "  rolewall test policies --kernel     the same, by a live kernel\n"
-                       "  rolewall test policies --format json");
+  Verb verb = program.add_verb(kPolicyVerbs, "test", "run the policies' tests",
+                               "  rolewall test policies\n"
+                               "  rolewall test policies --kernel     the same, by a live kernel\n"
+                               "  rolewall test policies --format json");
   auto options = std::make_shared<Options>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site);

@@ -35,7 +35,7 @@ EXTERNAL = {
     "pcap": {"eval"},
     "systemd/": {"apply"},
 }
-ONE_FILE = {"toml++/", "systemd/"}
+ONE_FILE = {"toml++/", "systemd/", "CLI/"}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
