@@ -7,9 +7,9 @@
 #include <algorithm>
 
 #include "cli/exit_status.h"
-#include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_json.h"
 #include "policy/lint.h"
 
 namespace rolewall::cli {

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "cli/check.h"
-#include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_json.h"
 #include "cli/site_options.h"
 #include "policy/lint.h"
 

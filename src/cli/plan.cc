@@ -36,7 +36,7 @@ int run(const Options& options) {
   if (!plan) return report(plan.error());
   if (options.format == "json") {
     Json json{{"version", kJsonVersion}, {"verb", "plan"}, {"host", snapshot.host.name}};
-    json.update(to_json(*plan, snapshot.sources));
+    add_members(json, *plan, snapshot.sources);
     print(json);
   } else {
     render(out(), *plan, snapshot.sources);

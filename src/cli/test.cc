@@ -4,10 +4,10 @@
 
 #include "cli/check.h"
 #include "cli/exit_status.h"
-#include "cli/json.h"
 #include "cli/kernel_answers.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_json.h"
 #include "sandbox/sandbox.h"
 
 namespace rolewall::cli {
