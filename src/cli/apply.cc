@@ -239,7 +239,7 @@ int run(const Options& options) {
 }  // namespace
 
 void add_apply(Program& program) {
-  CLI::App& verb = program.add_verb(
+  Verb verb = program.add_verb(
       kServerVerbs, "apply", "check the policies and put them in force, in one transaction",
       "  rolewall apply --sandbox policies --host web-01      changes nothing of this machine\n"
       "  rolewall apply --sandbox policies --host web-01 --print\n"
@@ -255,12 +255,12 @@ void add_apply(Program& program) {
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
-  CLI::Option* confirm =
+  const Option confirm =
       verb.add_option("--confirm", options->confirm,
                       "roll back after this time (60s, 5m) unless `rolewall confirm` comes")
-          ->type_name("TIME");
+          .type_name("TIME");
   verb.add_flag("--no-confirm", options->no_confirm, "in force for good, over ssh too")
-      ->excludes(confirm);
+      .excludes(confirm);
   verb.add_flag("--force", options->force, "though tests fail or somebody would be shut out");
   add_read_all_option(verb, options->read_all);
   verb.add_flag("-y,--yes", options->yes, "do not ask");

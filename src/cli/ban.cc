@@ -260,7 +260,7 @@ int list(const BansOptions& options) {
 }
 
 void add_ban_verb(Program& program) {
-  CLI::App& verb =
+  Verb verb =
       program.add_verb(kEmergencyVerbs, "ban", "drop all that an address sends, at once",
                        "  sudo rolewall ban 192.0.2.7 --for 1h --reason \"guesses passwords\"\n"
                        "  sudo rolewall ban 2001:db8:bad::/48\n"
@@ -269,9 +269,9 @@ void add_ban_verb(Program& program) {
                        "time that is left.\n"
                        "An address of management, of this host or of this session is refused.");
   auto options = std::make_shared<BanOptions>();
-  verb.add_option("address", options->what, "an address or a prefix")->required();
+  verb.add_option("address", options->what, "an address or a prefix").required();
   verb.add_option("--for", options->time, "how long (30m, 1h, 7d); else for good")
-      ->type_name("TIME");
+      .type_name("TIME");
   verb.add_option("--reason", options->reason, "shown by `bans`");
   verb.add_flag("--keep-connections", options->keep_connections, "do not cut what is open");
   add_state_option(verb, options->state_directory);
@@ -279,18 +279,18 @@ void add_ban_verb(Program& program) {
 }
 
 void add_unban_verb(Program& program) {
-  CLI::App& verb =
+  Verb verb =
       program.add_verb(kEmergencyVerbs, "unban", "undo a ban", "  sudo rolewall unban 192.0.2.7");
   auto options = std::make_shared<BanOptions>();
-  verb.add_option("address", options->what, "an address or a prefix")->required();
+  verb.add_option("address", options->what, "an address or a prefix").required();
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, unban);
 }
 
-void add_opening_options(CLI::App& verb, AllowOptions& options) {
-  verb.add_option("service", options.service, "as a policy says it: ssh, tcp/8080")->required();
-  verb.add_option("from", options.from_word, "the word `from`")->required();
-  verb.add_option("address", options.from, "who may")->required();
+void add_opening_options(Verb& verb, AllowOptions& options) {
+  verb.add_option("service", options.service, "as a policy says it: ssh, tcp/8080").required();
+  verb.add_option("from", options.from_word, "the word `from`").required();
+  verb.add_option("address", options.from, "who may").required();
   add_site_options(verb, options.site, false);
   add_state_option(verb, options.state_directory);
 }
@@ -300,25 +300,24 @@ void add_opening_options(CLI::App& verb, AllowOptions& options) {
 void add_bans(Program& program) {
   add_ban_verb(program);
   add_unban_verb(program);
-  CLI::App& bans = program.add_verb(kEmergencyVerbs, "bans", "who is banned, what is opened",
-                                    "  sudo rolewall bans\n"
-                                    "  sudo rolewall bans --format json");
+  Verb bans = program.add_verb(kEmergencyVerbs, "bans", "who is banned, what is opened",
+                               "  sudo rolewall bans\n"
+                               "  sudo rolewall bans --format json");
   auto bans_options = std::make_shared<BansOptions>();
   add_format_option(bans, bans_options->format, {"text", "json"});
   program.on_choice(bans, bans_options, list);
 
-  CLI::App& open =
-      program.add_verb(kEmergencyVerbs, "allow", "open a service to one address for a time",
-                       "  sudo rolewall allow ssh from 192.0.2.7 --for 1h\n"
-                       "  sudo rolewall allow tcp/8443 from 2001:db8::7 --for 30m");
+  Verb open = program.add_verb(kEmergencyVerbs, "allow", "open a service to one address for a time",
+                               "  sudo rolewall allow ssh from 192.0.2.7 --for 1h\n"
+                               "  sudo rolewall allow tcp/8443 from 2001:db8::7 --for 30m");
   auto open_options = std::make_shared<AllowOptions>();
   add_opening_options(open, *open_options);
-  open.add_option("--for", open_options->time, "how long (30m, 1h, 7d)")->type_name("TIME");
+  open.add_option("--for", open_options->time, "how long (30m, 1h, 7d)").type_name("TIME");
   open.add_option("--reason", open_options->reason, "shown by `bans`");
   program.on_choice(open, open_options, allow);
 
-  CLI::App& close = program.add_verb(kEmergencyVerbs, "unallow", "undo an opening",
-                                     "  sudo rolewall unallow ssh from 192.0.2.7");
+  Verb close = program.add_verb(kEmergencyVerbs, "unallow", "undo an opening",
+                                "  sudo rolewall unallow ssh from 192.0.2.7");
   auto close_options = std::make_shared<AllowOptions>();
   add_opening_options(close, *close_options);
   program.on_choice(close, close_options, unallow);

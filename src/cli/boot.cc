@@ -118,7 +118,7 @@ int run(const Options& options) {
 }  // namespace
 
 void add_boot(Program& program) {
-  CLI::App& verb = program.add_verb(
+  Verb verb = program.add_verb(
       kServerVerbs, "boot", "load what was confirmed last; for the unit that runs at boot",
       "  sudo rolewall boot\n"
       "\n"
@@ -130,8 +130,8 @@ void add_boot(Program& program) {
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
   verb.add_option("--kernel-parameters", options->kernel_parameters, "where they are read")
-      ->type_name("FILE")
-      ->capture_default_str();
+      .type_name("FILE")
+      .show_default();
   program.on_choice(verb, options, run);
 }
 

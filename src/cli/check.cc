@@ -7,9 +7,9 @@
 #include <algorithm>
 
 #include "cli/exit_status.h"
-#include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_json.h"
 #include "policy/lint.h"
 
 namespace rolewall::cli {
@@ -114,7 +114,7 @@ void render(const Terminal& terminal, const policy::Policy& policy, const Checke
 }
 
 void add_check(Program& program) {
-  CLI::App& verb = program.add_verb(
+  Verb verb = program.add_verb(
       kPolicyVerbs, "check", "lint, tests and every host compiled: the line for CI",
       "  rolewall check policies\n"
       "  rolewall check policies --format json\n"

@@ -41,7 +41,7 @@ int run(const Options& options) {
 }  // namespace
 
 void add_compile(Program& program) {
-  CLI::App& verb =
+  Verb verb =
       program.add_verb(kPolicyVerbs, "compile", "one host's ruleset, as nft text, JSON or bytecode",
                        "  rolewall compile policies --host web-01\n"
                        "  rolewall compile policies --host web-01 | nft -c -f -\n"
@@ -49,10 +49,10 @@ void add_compile(Program& program) {
   auto options = std::make_shared<Options>();
   add_site_options(verb, options->site);
   verb.add_option("--host", options->host, "for this host (default: the one of this name)")
-      ->type_name("HOST");
+      .type_name("HOST");
   add_format_option(verb, options->format, {"nft", "json", "bytecode"});
   verb.add_option("-o,--output", options->output, "write there instead, whole or not at all")
-      ->type_name("FILE");
+      .type_name("FILE");
   program.on_choice(verb, options, run);
 }
 

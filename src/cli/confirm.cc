@@ -109,37 +109,37 @@ int list(const HistoryOptions& options) {
 }  // namespace
 
 void add_confirm(Program& program) {
-  CLI::App& verb = program.add_verb(kServerVerbs, "confirm", "keep what was applied",
-                                    "  sudo rolewall confirm           from a NEW connection\n"
-                                    "\n"
-                                    "Until then `apply --confirm TIME` brings the former state "
-                                    "back by itself.");
+  Verb verb = program.add_verb(kServerVerbs, "confirm", "keep what was applied",
+                               "  sudo rolewall confirm           from a NEW connection\n"
+                               "\n"
+                               "Until then `apply --confirm TIME` brings the former state "
+                               "back by itself.");
   auto options = std::make_shared<ConfirmOptions>();
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, confirm);
 }
 
 void add_rollback(Program& program) {
-  CLI::App& verb = program.add_verb(
+  Verb verb = program.add_verb(
       kServerVerbs, "rollback", "go back to what was in force before",
       "  sudo rolewall rollback           what waits for its confirmation, else one generation\n"
       "  sudo rolewall rollback --to 4    `rolewall history` lists them\n"
       "\n"
       "Bans and openings that were made since stay.");
   auto options = std::make_shared<RollbackOptions>();
-  CLI::Option* to = verb.add_option("--to", options->to, "to this generation")->type_name("N");
+  const Option to = verb.add_option("--to", options->to, "to this generation").type_name("N");
   verb.add_flag("--expired", options->expired,
                 "only what was not confirmed in time; for the timer of `apply --confirm`")
-      ->excludes(to);
+      .excludes(to);
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, rollback);
 }
 
 void add_history(Program& program) {
-  CLI::App& verb = program.add_verb(kServerVerbs, "history",
-                                    "what was applied: when, by whom, and what it changed",
-                                    "  sudo rolewall history\n"
-                                    "  sudo rolewall history --format json");
+  Verb verb = program.add_verb(kServerVerbs, "history",
+                               "what was applied: when, by whom, and what it changed",
+                               "  sudo rolewall history\n"
+                               "  sudo rolewall history --format json");
   auto options = std::make_shared<HistoryOptions>();
   add_state_option(verb, options->state_directory);
   add_format_option(verb, options->format, {"text", "json"});

@@ -25,8 +25,8 @@ int run(const Options& options) {
 }  // namespace
 
 void add_disable(Program& program) {
-  CLI::App& verb = program.add_verb(
-      kServerVerbs, "disable", "remove the table, until the next apply", "  sudo rolewall disable");
+  Verb verb = program.add_verb(kServerVerbs, "disable", "remove the table, until the next apply",
+                               "  sudo rolewall disable");
   auto options = std::make_shared<Options>();
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, run);

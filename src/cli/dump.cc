@@ -32,7 +32,7 @@ int run(const Options& options) {
 }  // namespace
 
 void add_dump(Program& program) {
-  CLI::App& verb =
+  Verb verb =
       program.add_verb(kServerVerbs, "dump", "save the live ruleset and this machine's settings",
                        "  sudo rolewall dump -o gw-01.json\n"
                        "  rolewall eval --ruleset gw-01.json 'tcp 192.0.2.7 > 10.0.2.10:443'\n"
@@ -40,10 +40,10 @@ void add_dump(Program& program) {
   auto options = std::make_shared<Options>();
   add_format_option(verb, options->format, {"json"});
   verb.add_option("-o,--output", options->output, "write there instead, whole or not at all")
-      ->type_name("FILE");
+      .type_name("FILE");
   verb.add_option("--state-dir", options->state_directory, "where the policy lines are")
-      ->type_name("DIR")
-      ->capture_default_str();
+      .type_name("DIR")
+      .show_default();
   program.on_choice(verb, options, run);
 }
 

@@ -11,11 +11,11 @@
 #include "base/file.h"
 #include "cli/eval_capture.h"
 #include "cli/exit_status.h"
-#include "cli/json.h"
 #include "cli/live.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_answer.h"
+#include "cli/render_json.h"
 #include "cli/site_options.h"
 #include "policy/effective.h"
 #include "policy/load.h"
@@ -250,7 +250,7 @@ int run(const Options& options) {
 }  // namespace
 
 void add_eval(Program& program) {
-  CLI::App& verb = program.add_verb(
+  Verb verb = program.add_verb(
       kAskVerbs, "eval", "what happens to a packet, and which policy line decides",
       "  rolewall eval 'https internet > lb-01'\n"
       "  rolewall eval -p policies 'mysql web-01 > db-01'      both ends are asked\n"
@@ -260,48 +260,47 @@ void add_eval(Program& program) {
       "  sudo rolewall eval --live 'tcp 198.51.100.7 > 10.0.2.10:22 in=eth0'\n"
       "  sudo rolewall eval --live --pcap eth0.pcap --in eth0 --write-dropped denied.pcap");
   auto options = std::make_shared<Options>();
-  auto* packet = verb.add_option("PACKET", options->packet,
-                                 "SERVICE FROM > TO [in= out= at= state= flags= ...]")
-                     ->type_name("TEXT");
+  const Option packet = verb.add_option("PACKET", options->packet,
+                                        "SERVICE FROM > TO [in= out= at= state= flags= ...]")
+                            .type_name("TEXT");
   add_site_options(verb, options->site, false);
-  verb.add_option("--host", options->host, "ask this host alone")->type_name("HOST");
-  auto* ruleset = verb.add_option("--ruleset", options->ruleset,
-                                  "ask what `dump` or `compile --format json` wrote")
-                      ->type_name("FILE");
-  verb.add_flag("--live", options->live, "ask the kernel's ruleset, all tables")->excludes(ruleset);
+  verb.add_option("--host", options->host, "ask this host alone").type_name("HOST");
+  const Option ruleset = verb.add_option("--ruleset", options->ruleset,
+                                         "ask what `dump` or `compile --format json` wrote")
+                             .type_name("FILE");
+  verb.add_flag("--live", options->live, "ask the kernel's ruleset, all tables").excludes(ruleset);
   verb.add_option("--state-dir", options->state_directory, "where --live finds the policy lines")
-      ->type_name("DIR")
-      ->capture_default_str();
+      .type_name("DIR")
+      .show_default();
   verb.add_flag("--explain", options->explain, "every rule tried, and why it did not match");
   verb.add_flag("--all", options->all, "each packet that the words stand for, or of the capture");
-  auto* expect =
-      verb.add_option("--expect", options->expect, "exit 1 where the verdict is another");
-  expect
-      ->check(CLI::IsMember(
-          {"accept", "deny", "drop", "reject", "stack", "held", "conditional", "undecided"}))
-      ->type_name("VERDICT");
+  const Option expect =
+      verb.add_option("--expect", options->expect, "exit 1 where the verdict is another")
+          .one_of({"accept", "deny", "drop", "reject", "stack", "held", "conditional", "undecided"})
+          .type_name("VERDICT");
   CaptureOptions& capture = options->capture;
-  auto* pcap = verb.add_option("--pcap", capture.file,
-                               "the packets of a capture (pcap, pcapng), as one conversation")
-                   ->type_name("FILE")
-                   ->excludes(packet)
-                   ->excludes(expect);
+  const Option pcap =
+      verb.add_option("--pcap", capture.file,
+                      "the packets of a capture (pcap, pcapng), as one conversation")
+          .type_name("FILE")
+          .excludes(packet)
+          .excludes(expect);
   verb.add_option("--in", capture.device, "--pcap: the interface that it was taken on")
-      ->type_name("INTERFACE")
-      ->needs(pcap);
+      .type_name("INTERFACE")
+      .needs(pcap);
   verb.add_option("--hook", capture.hook,
                   "--pcap: every packet arrives, or the host sends it; else its source says")
-      ->check(CLI::IsMember({"prerouting", "output"}))
-      ->needs(pcap);
+      .one_of({"prerouting", "output"})
+      .needs(pcap);
   verb.add_option("--checksums", capture.checksums,
                   "--pcap: trust, where a network card was to fill them in")
-      ->check(CLI::IsMember({"trust", "verify"}))
-      ->capture_default_str()
-      ->needs(pcap);
+      .one_of({"trust", "verify"})
+      .show_default()
+      .needs(pcap);
   verb.add_option("--write-dropped", capture.write_dropped,
                   "--pcap: write what is denied to a capture of its own")
-      ->type_name("FILE")
-      ->needs(pcap);
+      .type_name("FILE")
+      .needs(pcap);
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
 }

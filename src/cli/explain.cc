@@ -173,15 +173,15 @@ int run(const Options& options) {
 }  // namespace
 
 void add_explain(Program& program) {
-  CLI::App& verb = program.add_verb(
-      kAskVerbs, "explain", "a rule's id: its line, its hosts, and what the kernel gets for it",
-      "  rolewall explain web.inbound.app-from-lb\n"
-      "  rolewall explain baseline.inbound.ssh --host db-01\n"
-      "  rolewall explain '(spoofed)'");
+  Verb verb = program.add_verb(kAskVerbs, "explain",
+                               "a rule's id: its line, its hosts, and what the kernel gets for it",
+                               "  rolewall explain web.inbound.app-from-lb\n"
+                               "  rolewall explain baseline.inbound.ssh --host db-01\n"
+                               "  rolewall explain '(spoofed)'");
   auto options = std::make_shared<Options>();
-  verb.add_option("RULE", options->rule, "a rule's full name, or a built-in step's")->required();
+  verb.add_option("RULE", options->rule, "a rule's full name, or a built-in step's").required();
   add_site_options(verb, options->site, false);
-  verb.add_option("--host", options->host, "show what this host's kernel gets")->type_name("HOST");
+  verb.add_option("--host", options->host, "show what this host's kernel gets").type_name("HOST");
   program.on_choice(verb, options, run);
 }
 

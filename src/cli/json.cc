@@ -1,144 +1,149 @@
 #include "cli/json.h"
 
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/check.h"
+#include "base/overloaded.h"
 #include "cli/terminal.h"
-#include "ruleset/names.h"
 
 namespace rolewall::cli {
 namespace {
 
-std::string_view name_of(Severity severity) {
-  switch (severity) {
-    case Severity::Note:
-      return "note";
-    case Severity::Warning:
-      return "warning";
-    case Severity::Error:
-      return "error";
+using Library = nlohmann::ordered_json;
+
+std::string quoted(const std::string& text) {
+  return Library(text).dump(-1, ' ', false, Library::error_handler_t::replace);
+}
+
+// What we write ourselves has no fractions.
+Json from_library(const Library& read) {
+  if (read.is_object()) {
+    Json json;
+    for (const auto& [name, value] : read.items()) json[name] = from_library(value);
+    return json;
   }
+  if (read.is_array()) {
+    Json json = Json::array();
+    for (const Library& element : read) json.push_back(from_library(element));
+    return json;
+  }
+  if (read.is_string()) return read.get<std::string>();
+  if (read.is_boolean()) return read.get<bool>();
+  if (read.is_number_unsigned()) return read.get<std::uint64_t>();
+  if (read.is_number_integer()) return read.get<std::int64_t>();
   return {};
-}
-
-void put_place(Json& json, const SourceFiles& sources, const Span& span) {
-  if (!span.known()) return;
-  json["file"] = sources.path(span.file);
-  if (span.line == 0) return;
-  json["line"] = span.line;
-  json["column"] = span.column;
-}
-
-Json to_json(const ask::Tried& tried) {
-  Json json;
-  json["table"] = tried.table;
-  json["chain"] = tried.chain;
-  json["rule"] = tried.rule;
-  if (!tried.file.empty()) {
-    json["file"] = tried.file;
-    json["line"] = tried.line;
-  }
-  json["matched"] = tried.matched;
-  if (!tried.why.empty()) json["why"] = tried.why;
-  if (!tried.verdict.empty()) json["verdict"] = tried.verdict;
-  return json;
 }
 
 }  // namespace
 
-Json to_json(const Diagnostics& diagnostics, const SourceFiles& sources) {
-  Json findings = Json::array();
-  for (const Diagnostic& diagnostic : diagnostics.all()) {
-    Json json;
-    json["severity"] = name_of(diagnostic.severity);
-    json["code"] = diagnostic.code;
-    put_place(json, sources, diagnostic.span);
-    json["message"] = diagnostic.message;
-    if (!diagnostic.hint.empty()) json["hint"] = diagnostic.hint;
-    for (const DiagnosticNote& note : diagnostic.notes) {
-      Json entry;
-      put_place(entry, sources, note.span);
-      entry["message"] = note.message;
-      json["notes"].push_back(std::move(entry));
-    }
-    findings.push_back(std::move(json));
-  }
-  return findings;
-}
+Json::Json(std::initializer_list<Member> members) : value_(Object(members)) {}
 
-Json to_json(const ask::DecidedBy& by) {
+Json::Json(const std::vector<std::string>& texts) : value_(Array(texts.begin(), texts.end())) {}
+
+Json::Json(const Json&) = default;
+Json::Json(Json&&) noexcept = default;
+Json& Json::operator=(const Json&) = default;
+Json& Json::operator=(Json&&) noexcept = default;
+Json::~Json() = default;
+
+Json Json::array() {
   Json json;
-  json["family"] = by.family;
-  json["table"] = by.table;
-  json["chain"] = by.chain;
-  if (by.handle) json["handle"] = *by.handle;
-  if (!by.rule.empty()) json["rule"] = by.rule;
-  if (by.chain_policy) json["chain_policy"] = true;
-  if (!by.file.empty()) {
-    json["file"] = by.file;
-    json["line"] = by.line;
-    json["column"] = by.column;
-  }
+  json.value_ = Array();
   return json;
 }
 
-Json to_json(const ask::Alternative& alternative) {
-  Json json;
-  if (!alternative.add.empty()) json["add"] = alternative.add;
-  if (!alternative.when.empty()) json["when"] = alternative.when;
-  json["verdict"] = ask::name_of(alternative.verdict);
-  if (alternative.decided_by) json["decided_by"] = to_json(*alternative.decided_by);
-  return json;
+Json& Json::operator[](std::string_view name) {
+  if (std::holds_alternative<std::monostate>(value_)) value_ = Object();
+  auto* members = std::get_if<Object>(&value_);
+  CHECK(members != nullptr, "a member of what is no object");
+  const auto at = std::ranges::find(*members, name, &Member::name);
+  if (at != members->end()) return at->value;
+  return members->emplace_back(Member{std::string(name), {}}).value;
 }
 
-Json to_json(const ask::Hop& hop) {
-  Json json;
-  json["host"] = hop.host;
-  json["hook"] = ruleset::name_of(hop.hook);
-  if (!hop.device.empty()) json["device"] = hop.device;
-  json["verdict"] = ask::name_of(hop.verdict);
-  if (hop.decided_by) json["decided_by"] = to_json(*hop.decided_by);
-  if (!hop.translated.empty()) json["translated"] = hop.translated;
-  if (!hop.reason.empty()) json["reason"] = hop.reason;
-  for (const ask::Alternative& alternative : hop.alternatives) {
-    json["alternatives"].push_back(to_json(alternative));
-  }
-  for (const ask::Tried& tried : hop.tried) json["tried"].push_back(to_json(tried));
-  return json;
+void Json::push_back(Json element) {
+  if (std::holds_alternative<std::monostate>(value_)) value_ = Array();
+  auto* elements = std::get_if<Array>(&value_);
+  CHECK(elements != nullptr, "an element of what is no array");
+  elements->push_back(std::move(element));
 }
 
-Json to_json(const ask::Answer& answer) {
-  Json json;
-  json["packet"] = answer.packet;
-  json["verdict"] = ask::name_of(answer.verdict);
-  json["hops"] = Json::array();
-  for (const ask::Hop& hop : answer.hops) json["hops"].push_back(to_json(hop));
-  for (const ask::Hop& hop : answer.beyond) json["beyond"].push_back(to_json(hop));
-  return json;
+const Json* Json::find(std::string_view name) const {
+  const auto* members = std::get_if<Object>(&value_);
+  if (members == nullptr) return nullptr;
+  const auto at = std::ranges::find(*members, name, &Member::name);
+  return at == members->end() ? nullptr : &at->value;
 }
 
-ask::Hop hop_from_json(const Json& json) {
-  ask::Hop hop;
-  hop.host = json.value("host", "");
-  hop.hook = ruleset::from_name<ruleset::Hook>(json.value("hook", "")).value_or(hop.hook);
-  hop.device = json.value("device", "");
-  hop.verdict = ask::verdict_from(json.value("verdict", "")).value_or(ask::Verdict::Undecided);
-  hop.reason = json.value("reason", "");
-  if (const auto at = json.find("decided_by"); at != json.end()) {
-    ask::DecidedBy by;
-    by.family = at->value("family", "");
-    by.table = at->value("table", "");
-    by.chain = at->value("chain", "");
-    if (at->contains("handle")) by.handle = (*at)["handle"].get<std::uint64_t>();
-    by.rule = at->value("rule", "");
-    by.chain_policy = at->value("chain_policy", false);
-    by.file = at->value("file", "");
-    by.line = at->value("line", 0U);
-    by.column = at->value("column", 0U);
-    hop.decided_by = std::move(by);
-  }
-  return hop;
+std::string Json::text(std::string_view name) const {
+  const Json* member = find(name);
+  const auto* text = member == nullptr ? nullptr : std::get_if<std::string>(&member->value_);
+  return text == nullptr ? "" : *text;
+}
+
+std::optional<std::uint64_t> Json::number(std::string_view name) const {
+  const Json* member = find(name);
+  const auto* number = member == nullptr ? nullptr : std::get_if<std::uint64_t>(&member->value_);
+  return number == nullptr ? std::nullopt : std::optional(*number);
+}
+
+bool Json::is_true(std::string_view name) const {
+  const Json* member = find(name);
+  const auto* value = member == nullptr ? nullptr : std::get_if<bool>(&member->value_);
+  return value != nullptr && *value;
+}
+
+const Json::Array& Json::elements() const {
+  static const Array kNone;
+  const auto* elements = std::get_if<Array>(&value_);
+  return elements == nullptr ? kNone : *elements;
+}
+
+std::string Json::dump() const {
+  std::string line;
+  dump_to(line);
+  return line;
+}
+
+void Json::dump_to(std::string& line) const {
+  std::visit(Overloaded{
+                 [&](std::monostate) { line += "null"; },
+                 [&](bool value) { line += value ? "true" : "false"; },
+                 [&](std::int64_t number) { line += fmt::to_string(number); },
+                 [&](std::uint64_t number) { line += fmt::to_string(number); },
+                 [&](const std::string& text) { line += quoted(text); },
+                 [&](const Array& elements) {
+                   line += '[';
+                   for (const Json& element : elements) {
+                     if (&element != &elements.front()) line += ',';
+                     element.dump_to(line);
+                   }
+                   line += ']';
+                 },
+                 [&](const Object& members) {
+                   line += '{';
+                   for (const Member& member : members) {
+                     if (&member != &members.front()) line += ',';
+                     line += quoted(member.name) + ':';
+                     member.value.dump_to(line);
+                   }
+                   line += '}';
+                 },
+             },
+             value_);
+}
+
+std::optional<Json> parse_json(std::string_view text) {
+  const Library read = Library::parse(text, nullptr, false);
+  if (read.is_discarded()) return std::nullopt;
+  return from_library(read);
 }
 
 void print(const Json& json) {
-  out().line(json.dump(-1, ' ', false, Json::error_handler_t::replace));
+  out().line(json.dump());
 }
 
 }  // namespace rolewall::cli

@@ -1,31 +1,86 @@
-// The objects that --format json prints, in the shapes of docs/json.md. Keys that do not apply are
-// left out; none is ever renamed.
+// A JSON value, as verbs build it for --format json: docs/json.md has the shapes. nlohmann-json,
+// which knows how text is escaped and read, is behind it, in json.cc alone: its headers cost each
+// file that includes them four seconds to compile.
+//
+//   Json json{{"version", kJsonVersion}, {"verb", "bans"}, {"entries", Json::array()}};
+//   json["entries"].push_back({{"kind", "ban"}, {"address", "192.0.2.7"}});
 #pragma once
 
-#include <nlohmann/json.hpp>
+#include <concepts>
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
 #include <string>
-
-#include "ask/answer.h"
-#include "base/diagnostic.h"
-#include "base/source.h"
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
 
 namespace rolewall::cli {
-
-using Json = nlohmann::ordered_json;
 
 // The version of the shapes: raised where a reader of the old one would misread the new one.
 inline constexpr int kJsonVersion = 1;
 
-Json to_json(const Diagnostics& diagnostics, const SourceFiles& sources);
-Json to_json(const ask::DecidedBy& decided_by);
-Json to_json(const ask::Alternative& alternative);
-Json to_json(const ask::Hop& hop);
-Json to_json(const ask::Answer& answer);
+class Json {
+ public:
+  struct Member;
+  using Array = std::vector<Json>;
+  using Object = std::vector<Member>;  // in the order in which its members were added
 
-// A hop as to_json(Hop) wrote it, without what --explain adds. REQUIRES: `json` is such an object.
-ask::Hop hop_from_json(const Json& json);
+  // null, which its first member makes an object, and its first element an array.
+  Json() = default;
+  Json(std::initializer_list<Member> members);
+  static Json array();
 
-// On standard output, on one line. Bytes that are not UTF-8 are replaced.
+  Json(std::string text) : value_(std::move(text)) {}
+  Json(std::string_view text) : value_(std::string(text)) {}
+  Json(const char* text) : value_(std::string(text)) {}
+  Json(const std::vector<std::string>& texts);
+  // By their exact types: a pointer is no bool, and no number is cut short.
+  Json(std::same_as<bool> auto value) : value_(value) {}
+  Json(std::signed_integral auto number) : value_(std::int64_t{number}) {}
+  template <std::unsigned_integral Number>
+    requires(!std::same_as<Number, bool>)
+  Json(Number number) : value_(std::uint64_t{number}) {}
+
+  Json(const Json&);
+  Json(Json&&) noexcept;
+  Json& operator=(const Json&);
+  Json& operator=(Json&&) noexcept;
+  ~Json();
+
+  // The member of this name, added behind the others where there is none. REQUIRES: an object, or
+  // null.
+  Json& operator[](std::string_view name);
+  // REQUIRES: an array, or null.
+  void push_back(Json element);
+
+  // For reading: null or empty where there is none, or where it is of another kind.
+  const Json* find(std::string_view name) const;
+  std::string text(std::string_view name) const;
+  std::optional<std::uint64_t> number(std::string_view name) const;
+  bool is_true(std::string_view name) const;
+  const Array& elements() const;
+
+  // On one line. Bytes that are not UTF-8 are replaced.
+  std::string dump() const;
+
+ private:
+  void dump_to(std::string& line) const;
+
+  std::variant<std::monostate, bool, std::int64_t, std::uint64_t, std::string, Array, Object>
+      value_;
+};
+
+struct Json::Member {
+  std::string name;
+  Json value;
+};
+
+// What dump() wrote; absent where `text` is no JSON.
+std::optional<Json> parse_json(std::string_view text);
+
+// On standard output, on one line.
 void print(const Json& json);
 
 }  // namespace rolewall::cli

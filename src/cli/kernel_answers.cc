@@ -12,8 +12,8 @@
 #include <sstream>
 
 #include "cli/exit_status.h"
-#include "cli/json.h"
 #include "cli/render.h"
+#include "cli/render_json.h"
 #include "sandbox/judge.h"
 #include "sandbox/sandbox.h"
 
@@ -168,7 +168,9 @@ Result<void> ask_host(const ruleset::Snapshot& snapshot, HostQuestions& question
   std::istringstream lines(channel.read());
   for (std::string line; std::getline(lines, line);) {
     std::vector<ask::Hop> hops;
-    for (const Json& hop : Json::parse(line, nullptr, false)) hops.push_back(hop_from_json(hop));
+    const auto answer = parse_json(line);
+    if (!answer) break;
+    for (const Json& hop : answer->elements()) hops.push_back(hop_from_json(hop));
     questions.answers.push_back(std::move(hops));
   }
   if (*status != kDone || questions.answers.size() != questions.ends.size()) {

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include "cli/check.h"
-#include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_json.h"
 #include "cli/site_options.h"
 #include "policy/lint.h"
 
@@ -39,10 +39,9 @@ int run(const Options& options) {
 }  // namespace
 
 void add_lint(Program& program) {
-  CLI::App& verb =
-      program.add_verb(kPolicyVerbs, "lint", "findings in the policies, at their lines",
-                       "  rolewall lint policies\n"
-                       "  rolewall lint policies --format json");
+  Verb verb = program.add_verb(kPolicyVerbs, "lint", "findings in the policies, at their lines",
+                               "  rolewall lint policies\n"
+                               "  rolewall lint policies --format json");
   auto options = std::make_shared<Options>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site);

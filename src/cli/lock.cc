@@ -76,10 +76,10 @@ int run(const Options& options) {
 }  // namespace
 
 void add_lock(Program& program) {
-  CLI::App& verb = program.add_verb(kPolicyVerbs, "lock",
-                                    "write rolewall.lock: the addresses of the DNS names in use",
-                                    "  rolewall lock policies\n"
-                                    "  rolewall lock policies && git diff policies/rolewall.lock");
+  Verb verb = program.add_verb(kPolicyVerbs, "lock",
+                               "write rolewall.lock: the addresses of the DNS names in use",
+                               "  rolewall lock policies\n"
+                               "  rolewall lock policies && git diff policies/rolewall.lock");
   auto options = std::make_shared<Options>();
   options->site.locking = true;
   add_site_options(verb, options->site);

@@ -36,7 +36,7 @@ int run(const Options& options) {
   if (!plan) return report(plan.error());
   if (options.format == "json") {
     Json json{{"version", kJsonVersion}, {"verb", "plan"}, {"host", snapshot.host.name}};
-    json.update(to_json(*plan, snapshot.sources));
+    add_members(json, *plan, snapshot.sources);
     print(json);
   } else {
     render(out(), *plan, snapshot.sources);
@@ -48,7 +48,7 @@ int run(const Options& options) {
 }  // namespace
 
 void add_plan(Program& program) {
-  CLI::App& verb = program.add_verb(
+  Verb verb = program.add_verb(
       kServerVerbs, "plan", "what `apply` would add, change and remove",
       "  sudo rolewall plan                                   /etc/rolewall, this host\n"
       "  sudo rolewall plan policies --host web-01\n"

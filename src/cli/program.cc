@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <vector>
@@ -29,17 +30,6 @@ constexpr const char* kFooter =
     "Exit status: 0 done or yes, 1 no, 2 wrong command line or unreadable files, 3 the system\n"
     "refused. `rolewall VERB --help` has each verb's options and examples.";
 
-// CLI11's layout, with the groups' names as plain headings and one column for all verbs.
-class HelpFormatter : public CLI::Formatter {
- public:
-  HelpFormatter() { column_width(26); }
-
-  std::string make_group(std::string group, bool is_positional,
-                         std::vector<const CLI::Option*> options) const override {
-    return CLI::Formatter::make_group(std::move(group), is_positional, std::move(options));
-  }
-};
-
 // What is neither a verb nor an option, in the place of the verb: CLI11 only says that it was not
 // expected.
 std::string unknown_verb(const CLI::App& app, int argc, const char* const* argv) {
@@ -54,36 +44,91 @@ std::string unknown_verb(const CLI::App& app, int argc, const char* const* argv)
 
 }  // namespace
 
-Program::Program() : app_(kDescription, "rolewall") {
-  app_.formatter(std::make_shared<HelpFormatter>());
-  app_.set_version_flag("--version", "rolewall " ROLEWALL_VERSION);
-  app_.set_help_flag("-h,--help", "this help");
-  app_.require_subcommand(0, 1);
-  app_.footer(kFooter);
-  app_.get_formatter()->label("SUBCOMMAND", "VERB");
-  app_.get_formatter()->label("SUBCOMMANDS", "VERB");
-  app_.get_formatter()->label("Subcommands", "Verbs");
+Option& Option::type_name(const std::string& name) {
+  option_->type_name(name);
+  return *this;
 }
 
-CLI::App& Program::add_verb(std::string_view group, const std::string& name,
-                            const std::string& description, const std::string& examples) {
-  CLI::App* verb = app_.add_subcommand(name, description);
+Option& Option::one_of(const std::vector<std::string>& words) {
+  option_->check(CLI::IsMember(words));
+  return *this;
+}
+
+Option& Option::show_default() {
+  option_->capture_default_str();
+  return *this;
+}
+
+Option& Option::required() {
+  option_->required();
+  return *this;
+}
+
+Option& Option::excludes(const Option& other) {
+  option_->excludes(other.option_);
+  return *this;
+}
+
+Option& Option::needs(const Option& other) {
+  option_->needs(other.option_);
+  return *this;
+}
+
+Option Verb::add_option(const std::string& names, std::string& value, const std::string& help) {
+  return Option(*app_->add_option(names, value, help));
+}
+
+Option Verb::add_option(const std::string& names, std::vector<std::string>& value,
+                        const std::string& help) {
+  return Option(*app_->add_option(names, value, help));
+}
+
+Option Verb::add_option(const std::string& names, std::optional<std::uint32_t>& value,
+                        const std::string& help) {
+  return Option(*app_->add_option(names, value, help));
+}
+
+Option Verb::add_flag(const std::string& names, bool& value, const std::string& help) {
+  return Option(*app_->add_flag(names, value, help));
+}
+
+Program::Program() : app_(std::make_unique<CLI::App>(kDescription, "rolewall")) {
+  app_->set_version_flag("--version", "rolewall " ROLEWALL_VERSION);
+  app_->set_help_flag("-h,--help", "this help");
+  app_->require_subcommand(0, 1);
+  app_->footer(kFooter);
+  const auto formatter = app_->get_formatter();  // every verb's as well
+  formatter->column_width(26);
+  formatter->label("SUBCOMMAND", "VERB");
+  formatter->label("SUBCOMMANDS", "VERB");
+  formatter->label("Subcommands", "Verbs");
+}
+
+Program::~Program() = default;
+
+Verb Program::add_verb(std::string_view group, const std::string& name,
+                       const std::string& description, const std::string& examples) {
+  CLI::App* verb = app_->add_subcommand(name, description);
   verb->group(std::string(group));
   verb->footer("Examples:\n" + examples);
   verb->set_help_flag("-h,--help", "this help");
-  return *verb;
+  return Verb(*verb);
+}
+
+void Program::call_on_choice(const Verb& verb, std::function<int()> run) {
+  verb.app_->callback([this, run = std::move(run)] { run_ = run; });
 }
 
 int Program::run(int argc, const char* const* argv) {
-  if (const std::string message = unknown_verb(app_, argc, argv); !message.empty()) {
+  if (const std::string message = unknown_verb(*app_, argc, argv); !message.empty()) {
     return report_usage(message);
   }
   try {
-    app_.parse(argc, argv);
+    app_->parse(argc, argv);
   } catch (const CLI::Success& asked_for_help) {
-    return app_.exit(asked_for_help);
+    return app_->exit(asked_for_help);
   } catch (const CLI::ParseError& error) {
-    const auto verbs = app_.get_subcommands();
+    const auto verbs = app_->get_subcommands();
     const std::string help =
         verbs.empty() ? "rolewall --help" : fmt::format("rolewall {} --help", verbs[0]->get_name());
     return report_usage(fmt::format("{} (see `{}`)", error.what(), help));
@@ -91,11 +136,11 @@ int Program::run(int argc, const char* const* argv) {
   return run_ ? run_() : begin();
 }
 
-void add_format_option(CLI::App& verb, std::string& format, const std::vector<std::string>& words) {
+void add_format_option(Verb& verb, std::string& format, const std::vector<std::string>& words) {
   verb.add_option("--format", format, fmt::format("{}", fmt::join(words, ", ")))
-      ->check(CLI::IsMember(words))
-      ->type_name("FORMAT")
-      ->capture_default_str();
+      .one_of(words)
+      .type_name("FORMAT")
+      .show_default();
 }
 
 }  // namespace rolewall::cli

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "cli/render.h"
@@ -112,8 +113,9 @@ std::string summary(const apply::Plan& plan) {
   return text + fmt::format("; {} of the kernel's rules stay as they are", plan.rules_kept);
 }
 
-Json to_json(const apply::Plan& plan, const ruleset::SourceMap& sources) {
-  Json json{{"first", plan.first}, {"changes", Json::array()}};
+void add_members(Json& json, const apply::Plan& plan, const ruleset::SourceMap& sources) {
+  json["first"] = plan.first;
+  Json changes = Json::array();
   for (const PlanLine& line : plan.lines) {
     Json entry{{"change", name_of(line.kind)}};
     if (!line.rule.empty()) entry["rule"] = line.rule;
@@ -125,11 +127,11 @@ Json to_json(const apply::Plan& plan, const ruleset::SourceMap& sources) {
     for (const ChangeItem& item : line.details) {
       entry["details"].push_back({{"change", name_of(item.kind)}, {"what", item.what}});
     }
-    json["changes"].push_back(std::move(entry));
+    changes.push_back(std::move(entry));
   }
+  json["changes"] = std::move(changes);
   json["kernel_rules"] = {
       {"added", plan.rules_added}, {"removed", plan.rules_removed}, {"kept", plan.rules_kept}};
-  return json;
 }
 
 }  // namespace rolewall::cli

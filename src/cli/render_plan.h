@@ -14,6 +14,7 @@ namespace rolewall::cli {
 void render(const Terminal& to, const apply::Plan& plan, const ruleset::SourceMap& sources);
 // "policy rules: 2 added, 1 changed, 0 removed; 112 of the kernel's rules stay as they are"
 std::string summary(const apply::Plan& plan);
-Json to_json(const apply::Plan& plan, const ruleset::SourceMap& sources);
+// "first", "changes", "kernel_rules".
+void add_members(Json& json, const apply::Plan& plan, const ruleset::SourceMap& sources);
 
 }  // namespace rolewall::cli

@@ -122,17 +122,16 @@ std::string machine_name() {
 
 }  // namespace
 
-void add_site_options(CLI::App& verb, SiteOptions& options, bool positional) {
+void add_site_options(Verb& verb, SiteOptions& options, bool positional) {
   verb.add_option(positional ? "-p,--policies,DIR" : "-p,--policies", options.directory,
                   "directory of the policies")
-      ->type_name("DIR");
+      .type_name("DIR");
   verb.add_option("--date", options.date, "the day that `expires` is compared with (today)")
-      ->type_name("YYYY-MM-DD");
+      .type_name("YYYY-MM-DD");
 }
 
-void add_host_option(CLI::App& verb, std::string& host) {
-  verb.add_option("--host", host, "as this host (default: the one of this name)")
-      ->type_name("HOST");
+void add_host_option(Verb& verb, std::string& host) {
+  verb.add_option("--host", host, "as this host (default: the one of this name)").type_name("HOST");
 }
 
 Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {

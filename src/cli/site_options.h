@@ -3,11 +3,11 @@
 // server never do.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "base/diagnostic.h"
 #include "base/error.h"
+#include "cli/program.h"
 #include "policy/policy.h"
 
 namespace rolewall::cli {
@@ -27,10 +27,10 @@ struct SiteOptions {
 
 // DIR (also -p DIR) and --date. `positional` false: -p alone (where another word stands in DIR's
 // place).
-void add_site_options(CLI::App& verb, SiteOptions& options, bool positional = true);
+void add_site_options(Verb& verb, SiteOptions& options, bool positional = true);
 
 // --host, for verbs that make one host's ruleset.
-void add_host_option(CLI::App& verb, std::string& host);
+void add_host_option(Verb& verb, std::string& host);
 
 struct LoadedSite {
   policy::Policy policy;

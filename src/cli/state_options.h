@@ -1,20 +1,20 @@
 // Where a verb that touches the server keeps what it applied.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "apply/apply.h"
+#include "cli/program.h"
 
 namespace rolewall::cli {
 
-inline void add_state_option(CLI::App& verb, std::string& directory) {
+inline void add_state_option(Verb& verb, std::string& directory) {
   verb.add_option("--state-dir", directory, "what was applied is kept there")
-      ->type_name("DIR")
-      ->capture_default_str();
+      .type_name("DIR")
+      .show_default();
 }
 
-inline void add_read_all_option(CLI::App& verb, bool& read_all) {
+inline void add_read_all_option(Verb& verb, bool& read_all) {
   verb.add_flag("--read-all", read_all,
                 "read every element back, of long lists too, and believe no record");
 }

@@ -206,15 +206,15 @@ int begin() {
 }
 
 void add_status(Program& program) {
-  CLI::App& verb = program.add_verb(
-      kServerVerbs, "status", "what is in force, and whether it is what was applied",
-      "  sudo rolewall status\n"
-      "  sudo rolewall status --format json\n"
-      "\n"
-      "Also what bears on it: other programs' chains, settings of the "
-      "kernel that\nundo a policy, rules that expire, who listens "
-      "without a rule and the reverse.\n"
-      "Drift alone makes the exit status 1.");
+  Verb verb = program.add_verb(kServerVerbs, "status",
+                               "what is in force, and whether it is what was applied",
+                               "  sudo rolewall status\n"
+                               "  sudo rolewall status --format json\n"
+                               "\n"
+                               "Also what bears on it: other programs' chains, settings of the "
+                               "kernel that\nundo a policy, rules that expire, who listens "
+                               "without a rule and the reverse.\n"
+                               "Drift alone makes the exit status 1.");
   auto options = std::make_shared<Options>();
   add_state_option(verb, options->state_directory);
   add_format_option(verb, options->format, {"text", "json"});

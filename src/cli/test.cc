@@ -4,10 +4,10 @@
 
 #include "cli/check.h"
 #include "cli/exit_status.h"
-#include "cli/json.h"
 #include "cli/kernel_answers.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_json.h"
 #include "sandbox/sandbox.h"
 
 namespace rolewall::cli {
@@ -75,11 +75,10 @@ int run(const Options& options) {
 }  // namespace
 
 void add_test(Program& program) {
-  CLI::App& verb =
-      program.add_verb(kPolicyVerbs, "test", "run the policies' tests",
-                       "  rolewall test policies\n"
-                       "  rolewall test policies --kernel     the same, by a live kernel\n"
-                       "  rolewall test policies --format json");
+  Verb verb = program.add_verb(kPolicyVerbs, "test", "run the policies' tests",
+                               "  rolewall test policies\n"
+                               "  rolewall test policies --kernel     the same, by a live kernel\n"
+                               "  rolewall test policies --format json");
   auto options = std::make_shared<Options>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "cli/render_answer.h"
+#include "cli/render_json.h"
 
 namespace rolewall::cli {
 namespace {

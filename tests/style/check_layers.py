@@ -39,7 +39,9 @@ EXTERNAL = {
     "pcap": {"eval"},
     "systemd/": {"apply"},
 }
-ONE_FILE = {"toml++/", "systemd/"}
+ONE_FILE = {"toml++/", "systemd/", "CLI/"}
+# In this folder one file includes it, in the others as many as like.
+ONE_FILE_OF_FOLDER = {("nlohmann/", "cli")}
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 
@@ -47,7 +49,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
 def main() -> int:
     root = pathlib.Path(__file__).resolve().parents[2]
     problems = []
-    users = {prefix: set() for prefix in ONE_FILE}
+    users = {prefix: set() for prefix in ONE_FILE} | {pair: set() for pair in ONE_FILE_OF_FOLDER}
     for path in sorted((root / "src").rglob("*")):
         if path.suffix not in (".h", ".cc"):
             continue
@@ -78,8 +80,12 @@ def main() -> int:
             for prefix in ONE_FILE:
                 if header.startswith(prefix):
                     users[prefix].add(str(name))
-    for prefix, files in users.items():
+            for pair in ONE_FILE_OF_FOLDER:
+                if header.startswith(pair[0]) and folder == pair[1]:
+                    users[pair].add(str(name))
+    for key, files in users.items():
         if len(files) > 1:
+            prefix = key if isinstance(key, str) else key[0]
             problems.append(f"<{prefix}> is included in more than one file: {sorted(files)}")
     print("\n".join(problems) if problems else "every include is allowed")
     return 1 if problems else 0
