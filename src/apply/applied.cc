@@ -1,14 +1,13 @@
 // Who and where: what applied.json says beside the ruleset.
 #include <fmt/format.h>
 #include <pwd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <vector>
 
-#include "apply/pending.h"
 #include "apply/state_directory.h"
+#include "apply/world.h"
 
 namespace rolewall::apply {
 namespace {
@@ -27,37 +26,21 @@ std::string user_name() {
   return name;
 }
 
-std::string network_namespace() {
-  struct stat status{};
-  if (::stat("/proc/thread-self/ns/net", &status) != 0) return "";
-  return fmt::format("{}:{}", status.st_dev, status.st_ino);
-}
-
 }  // namespace
 
-std::string this_boot() {
-  std::string id;
-  if (std::FILE* file = std::fopen("/proc/sys/kernel/random/boot_id", "re")) {
-    char text[64] = "";
-    if (std::fgets(text, sizeof text, file) != nullptr) id = text;
-    std::fclose(file);
-  }
-  while (!id.empty() && id.back() == '\n') id.pop_back();
-  return id;
+bool is_of(const Applied& applied, const World& world) {
+  return applied.boot_id == world.boot_id() &&
+         applied.network_namespace == world.network_namespace();
 }
 
-bool same_world(const Applied& a, const Applied& b) {
-  return a.boot_id == b.boot_id && a.network_namespace == b.network_namespace;
-}
-
-Applied applied_now(const std::string& host, std::uint32_t kernel_generation) {
+Applied applied_now(const World& world, const std::string& host) {
   return {.generation = 0,
-          .at = clock_time(),
+          .at = clock_time(world),
           .by = user_name(),
           .host = host,
-          .boot_id = this_boot(),
-          .network_namespace = network_namespace(),
-          .kernel_generation = kernel_generation,
+          .boot_id = world.boot_id(),
+          .network_namespace = world.network_namespace(),
+          .mark = {},
           .changes = "",
           .management = {}};
 }

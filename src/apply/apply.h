@@ -21,6 +21,7 @@
 #include "apply/pending.h"
 #include "apply/state_directory.h"
 #include "apply/words.h"
+#include "apply/world.h"
 #include "base/error.h"
 #include "netlink/netlink.h"
 #include "observe/survey.h"
@@ -30,11 +31,7 @@ namespace rolewall::apply {
 
 inline constexpr std::string_view kDefaultStateDirectory = "/var/lib/rolewall";
 
-// What was in the kernel when a plan was made.
-struct Seen {
-  std::uint32_t kernel_generation = 0;
-  ruleset::Table table;
-};
+struct Belief;  // belief.h
 
 // What an apply would change.
 struct Plan {
@@ -43,20 +40,19 @@ struct Plan {
   std::size_t rules_added = 0;  // the kernel's rules; a changed one is removed and added
   std::size_t rules_removed = 0;
   std::size_t rules_kept = 0;  // with their handles and counters
-  // Absent: no table of ours, or nothing was read.
-  std::shared_ptr<const Seen> seen{};
+  // What was in the kernel when the plan was made. Absent: no table of ours, or nothing was read.
+  std::shared_ptr<const Belief> seen{};
 
   bool empty() const { return lines.empty(); }
 };
 
-// Where nobody has touched the kernel's firewall since the last apply, the record is believed and
-// no element is read; where somebody has, it is believed of large sets that look untouched
-// (commit.h).
+// Whether the record of the last apply is believed where it may be (belief.h), so that what nobody
+// has touched is not read.
 enum class Reading : std::uint8_t { WhatMayDiffer, Everything };
 
 // Reads and changes nothing.
 Result<Plan> plan(const ruleset::Snapshot& snapshot, const std::string& state_directory,
-                  Reading reading = Reading::WhatMayDiffer);
+                  Reading reading = Reading::WhatMayDiffer, const World& world = this_world());
 
 struct ApplyOptions {
   // Without a confirmation within this time the former state comes back.
@@ -68,7 +64,7 @@ struct ApplyOptions {
   bool force = false;
   // Of the plan that was shown: its elements are not read again while the kernel's generation
   // stands.
-  std::shared_ptr<const Seen> seen{};
+  std::shared_ptr<const Belief> seen{};
   Reading reading = Reading::WhatMayDiffer;
 };
 
@@ -96,18 +92,20 @@ struct Outcome {
 // A first apply gives the TCP sessions that are open their conntrack entries beforehand, so that
 // none of them is new to the ruleset.
 Result<Outcome> apply(const ruleset::Snapshot& snapshot, const std::string& state_directory,
-                      const ApplyOptions& options = {});
+                      const ApplyOptions& options = {}, const World& world = this_world());
 
 // What waits is in force for good.
 enum class Confirmation : std::uint8_t { Confirmed, NothingPending, TooLate };
-Result<Confirmation> confirm(const std::string& state_directory);
+Result<Confirmation> confirm(const std::string& state_directory, const World& world = this_world());
 
 // To the state before what waits for its confirmation; else to an older generation, which boot then
 // loads, too: `to`, or the one before the current. An error of kind Refused where there is none.
-Result<RolledBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to);
+Result<RolledBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to,
+                            const World& world = this_world());
 // Only what waits and whose time is over: std::nullopt where there is none. For systemd's timer,
 // should the process that waits be dead.
-Result<std::optional<RolledBack>> rollback_expired(const std::string& state_directory);
+Result<std::optional<RolledBack>> rollback_expired(const std::string& state_directory,
+                                                   const World& world = this_world());
 
 // For boot: what was confirmed last comes into force, as it was compiled then. An error where it
 // cannot be read.
@@ -115,10 +113,11 @@ struct Booted {
   std::optional<std::uint32_t> generation;   // absent: nothing was applied, or it was disabled
   std::optional<std::uint32_t> unconfirmed;  // this was in force and nobody had confirmed it
 };
-Result<Booted> boot(const std::string& state_directory);
+Result<Booted> boot(const std::string& state_directory, const World& world = this_world());
 
 // Puts a ruleset in force that is no generation: what boot falls back to.
-Result<Outcome> put_unrecorded(const ruleset::Snapshot& snapshot);
+Result<Outcome> put_unrecorded(const ruleset::Snapshot& snapshot,
+                               const World& world = this_world());
 
 struct History {
   std::vector<Applied> generations;  // the oldest first
@@ -126,7 +125,7 @@ struct History {
   std::optional<std::uint32_t> boot;
   std::optional<Pending> pending;
 };
-Result<History> history(const std::string& state_directory);
+Result<History> history(const std::string& state_directory, const World& world = this_world());
 
 // More differences than this are counted and not listed.
 inline constexpr std::size_t kMaxDrift = 100;
@@ -149,11 +148,12 @@ struct Status {
 };
 
 Result<Status> status(const std::string& state_directory,
-                      const std::optional<observe::Surroundings>& around = std::nullopt);
+                      const std::optional<observe::Surroundings>& around = std::nullopt,
+                      const World& world = this_world());
 
 // Removes our table and `current`, so that boot loads nothing until the next apply. Success where
 // there is nothing to remove; returns whether there was.
-Result<bool> disable(const std::string& state_directory);
+Result<bool> disable(const std::string& state_directory, const World& world = this_world());
 
 // What was applied last, with its source map; std::nullopt where nothing was.
 Result<std::optional<ruleset::Snapshot>> last_applied(const std::string& state_directory);

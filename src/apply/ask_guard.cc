@@ -16,7 +16,7 @@ using ruleset::Table;
 
 class LiveGuard {
  public:
-  LiveGuard(netlink::Connection& kernel, const Table& wanted) : kernel_(kernel) {
+  LiveGuard(Kernel& kernel, const Table& wanted) : kernel_(kernel) {
     after_.tables.push_back(wanted);
   }
 
@@ -37,7 +37,7 @@ class LiveGuard {
     std::vector<std::vector<netlink::UnreadSet>> unread{{}};  // of each of after_.tables
     for (const Table& other : *there) {
       if (is_own(other)) continue;
-      auto read = kernel_.dump_table_in_part(other.family, other.name, kLargeSet);
+      auto read = kernel_.read_table_in_part(other.family, other.name, kLargeSet);
       if (!read) return std::unexpected(std::move(read).error());
       if (!*read) continue;
       after_.tables.push_back(std::move((*read)->table));
@@ -70,15 +70,14 @@ class LiveGuard {
     return any;
   }
 
-  netlink::Connection& kernel_;
+  Kernel& kernel_;
   ruleset::Ruleset after_;
   eval::PartialSets partial_;
 };
 
 }  // namespace
 
-Result<std::vector<Loss>> ask_guard(netlink::Connection& kernel, const Table& wanted,
-                                    const GuardFacts& facts) {
+Result<std::vector<Loss>> ask_guard(Kernel& kernel, const Table& wanted, const GuardFacts& facts) {
   return LiveGuard(kernel, wanted).ask(facts);
 }
 

@@ -9,13 +9,13 @@
 #include <vector>
 
 #include "apply/guard.h"
+#include "apply/kernel.h"
 #include "base/error.h"
-#include "netlink/netlink.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::apply {
 
-Result<std::vector<Loss>> ask_guard(netlink::Connection& kernel, const ruleset::Table& wanted,
+Result<std::vector<Loss>> ask_guard(Kernel& kernel, const ruleset::Table& wanted,
                                     const GuardFacts& facts);
 
 }  // namespace rolewall::apply

@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <ctime>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -72,22 +71,23 @@ Result<void> append(const std::string& state_directory, const std::string& line)
 
 }  // namespace
 
-Result<void> log_entry(const std::string& state_directory, const RunTimeEntry& entry) {
-  return append(state_directory, line_of(entry, std::time(nullptr)));
+Result<void> log_entry(const std::string& state_directory, const RunTimeEntry& entry,
+                       const World& world) {
+  return append(state_directory, line_of(entry, world.wall_seconds()));
 }
 
 Result<void> log_removal(const std::string& state_directory, const RunTimeEntry& entry) {
   return append(state_directory, Json{{"entry", name_of(entry)}, {"removed", true}}.dump());
 }
 
-Result<std::vector<RunTimeEntry>> read_log(const std::string& state_directory) {
+Result<std::vector<RunTimeEntry>> read_log(const std::string& state_directory, const World& world) {
   const std::string path = path_of(state_directory);
   const Result<FileLock> lock = lock_log(state_directory);
   if (!lock) return std::unexpected(lock.error());
   const Result<std::string> text = read_file(path, kMaxLog);
   if (!text && text.error().os_errno == ENOENT) return {};  // nobody was banned yet
   if (!text) return std::unexpected(text.error());
-  const std::int64_t now = std::time(nullptr);
+  const std::int64_t now = world.wall_seconds();
   std::map<std::string, RunTimeEntry> holds;
   std::istringstream lines(*text);
   for (std::string line; std::getline(lines, line);) {

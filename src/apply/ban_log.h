@@ -6,14 +6,16 @@
 #include <vector>
 
 #include "apply/bans.h"
+#include "apply/world.h"
 #include "base/error.h"
 
 namespace rolewall::apply {
 
-Result<void> log_entry(const std::string& state_directory, const RunTimeEntry& entry);
+Result<void> log_entry(const std::string& state_directory, const RunTimeEntry& entry,
+                       const World& world);
 Result<void> log_removal(const std::string& state_directory, const RunTimeEntry& entry);
 
 // What holds now, with the time that is left, and one line for each in the log from now on.
-Result<std::vector<RunTimeEntry>> read_log(const std::string& state_directory);
+Result<std::vector<RunTimeEntry>> read_log(const std::string& state_directory, const World& world);
 
 }  // namespace rolewall::apply

@@ -8,8 +8,8 @@
 
 #include "apply/ban_log.h"
 #include "apply/file_lock.h"
+#include "apply/kernel.h"
 #include "apply/run_time_jumps.h"
-#include "netlink/netlink.h"
 
 namespace rolewall::apply {
 namespace {
@@ -107,18 +107,19 @@ RunTimeEntry entry_of(const Set& set, std::size_t row) {
 
 // Our table as the kernel holds it, without elements, and the set that the entry belongs into.
 struct Place {
-  netlink::Connection kernel;
+  std::unique_ptr<Kernel> kernel;
   std::uint32_t generation = 0;
   Table table;
   std::size_t set = 0;
 };
 
-Result<Place> find_place(const RunTimeEntry& entry) {
-  Result<netlink::Connection> kernel = netlink::Connection::open();
-  if (!kernel) return std::unexpected(std::move(kernel).error());
-  const Result<std::uint32_t> generation = kernel->generation();
+Result<Place> find_place(const RunTimeEntry& entry, const World& world) {
+  Result<std::unique_ptr<Kernel>> opened = world.open_kernel();
+  if (!opened) return std::unexpected(std::move(opened).error());
+  Kernel& kernel = **opened;
+  const Result<std::uint32_t> generation = kernel.generation();
   if (!generation) return std::unexpected(generation.error());
-  Result<std::optional<Table>> table = kernel->dump_table(kOwnFamily, kOwnTable, false);
+  Result<std::optional<Table>> table = kernel.read_table(kOwnFamily, kOwnTable, {.any = false});
   if (!table) return std::unexpected(std::move(table).error());
   if (!*table) {
     return fail(ErrorKind::Refused, "no policy is in force: `rolewall apply` comes first");
@@ -131,13 +132,13 @@ Result<Place> find_place(const RunTimeEntry& entry) {
         fmt::format("the table in force has no set {}: apply the policy again", set_of(entry)));
   }
   const auto number = static_cast<std::size_t>(at - sets.begin());
-  return Place{std::move(*kernel), *generation, std::move(**table), number};
+  return Place{std::move(*opened), *generation, std::move(**table), number};
 }
 
 // The kernel's error number where it says how things are; 0: done.
 Result<int> send(Place& place, const TableChange& change,
                  std::optional<std::uint32_t> generation = std::nullopt) {
-  const auto result = place.kernel.change_table(place.table, change, generation);
+  const auto result = place.kernel->change_table(place.table, change, generation);
   if (!result) return std::unexpected(result.error());
   if (result->committed) return 0;
   if (result->generation_clash) return ERESTART;
@@ -156,14 +157,15 @@ Result<int> send(Place& place, const TableChange& change,
 
 }  // namespace
 
-Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_directory) {
+Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
+                       const World& world) {
   [[maybe_unused]] const auto turn = take_turn(state_directory);
   Result<int> error = ERESTART;
   for (int attempt = 0; error && *error == ERESTART; ++attempt) {
     if (attempt == kAttempts) {
       return fail(ErrorKind::Refused, "the table in force changes all the time; try again");
     }
-    Result<Place> place = find_place(entry);
+    Result<Place> place = find_place(entry, world);
     if (!place) return std::unexpected(std::move(place).error());
     TableChange change;
     change.added_elements = {
@@ -187,12 +189,13 @@ Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_direc
     return fail(ErrorKind::Refused,
                 "it overlaps with a ban that is there (`rolewall bans` lists them)");
   }
-  return log_entry(state_directory, entry);
+  return log_entry(state_directory, entry, world);
 }
 
-Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_directory) {
+Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
+                          const World& world) {
   [[maybe_unused]] const auto turn = take_turn(state_directory);
-  Result<Place> place = find_place(entry);
+  Result<Place> place = find_place(entry, world);
   if (!place) return std::unexpected(std::move(place).error());
   TableChange change;
   change.removed_elements = {
@@ -203,13 +206,15 @@ Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_di
   return *error == 0;
 }
 
-Result<std::vector<RunTimeEntry>> list_entries() {
-  Result<netlink::Connection> kernel = netlink::Connection::open();
-  if (!kernel) return std::unexpected(std::move(kernel).error());
+Result<std::vector<RunTimeEntry>> list_entries(const World& world) {
+  Result<std::unique_ptr<Kernel>> opened = world.open_kernel();
+  if (!opened) return std::unexpected(std::move(opened).error());
+  Kernel& kernel = **opened;
   const auto holds_entries = [](const Set& set) {
     return set.name.starts_with("banned/") || set.name.starts_with("allowed/");
   };
-  const Result<std::optional<Table>> declared = kernel->dump_table(kOwnFamily, kOwnTable, false);
+  const Result<std::optional<Table>> declared =
+      kernel.read_table(kOwnFamily, kOwnTable, {.any = false});
   if (!declared) return std::unexpected(declared.error());
   std::vector<RunTimeEntry> entries;
   if (!*declared) return entries;
@@ -218,7 +223,7 @@ Result<std::vector<RunTimeEntry>> list_entries() {
   for (const Set& set : (*declared)->sets) {
     if (!holds_entries(set)) others.push_back(set.name);
   }
-  const auto table = kernel->dump_table(kOwnFamily, kOwnTable, true, others);
+  const auto table = kernel.read_table(kOwnFamily, kOwnTable, {.but = std::move(others)});
   if (!table) return std::unexpected(table.error());
   if (!*table) return entries;
   for (const Set& set : (*table)->sets) {
@@ -230,8 +235,8 @@ Result<std::vector<RunTimeEntry>> list_entries() {
   return entries;
 }
 
-Result<void> recall_entries(const std::string& state_directory, Table& table) {
-  const auto entries = read_log(state_directory);
+Result<void> recall_entries(const std::string& state_directory, const World& world, Table& table) {
+  const auto entries = read_log(state_directory, world);
   if (!entries) return std::unexpected(entries.error());
   for (const RunTimeEntry& entry : *entries) {
     const auto at = std::ranges::find(table.sets, set_of(entry), &Set::name);

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/world.h"
 #include "base/error.h"
 #include "net/address.h"
 #include "ruleset/ruleset.h"
@@ -32,14 +33,17 @@ struct RunTimeEntry {
 
 // Adds it, or gives what is there the new time and reason. An error of kind Refused where no table
 // of ours is in force, or where it overlaps with what is banned already.
-Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_directory);
+Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
+                       const World& world = this_world());
 // Returns whether it was there.
-Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_directory);
+Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
+                          const World& world = this_world());
 // As the kernel holds them. Empty where there is no table.
-Result<std::vector<RunTimeEntry>> list_entries();
+Result<std::vector<RunTimeEntry>> list_entries(const World& world = this_world());
 
 // What the log remembers and has not run out goes into the run-time sets of a table that is made
 // for the first time since boot. Shortens the log.
-Result<void> recall_entries(const std::string& state_directory, ruleset::Table& table);
+Result<void> recall_entries(const std::string& state_directory, const World& world,
+                            ruleset::Table& table);
 
 }  // namespace rolewall::apply

@@ -2,15 +2,17 @@
 
 #include "apply/apply.h"
 #include "apply/commit.h"
+#include "apply/kernel.h"
+#include "apply/restore.h"
 #include "apply/state_directory.h"
-#include "apply/watch.h"
 
 namespace rolewall::apply {
 namespace {
 
 // What waited when the machine went down is gone for good.
 Result<std::optional<std::uint32_t>> drop_unconfirmed(StateDirectory& state,
-                                                      std::optional<std::uint32_t> boot) {
+                                                      std::optional<std::uint32_t> boot,
+                                                      const World& world) {
   const auto pending = read_pending(state.path());
   if (!pending) return std::unexpected(pending.error());
   if (!*pending) return std::nullopt;
@@ -18,7 +20,7 @@ Result<std::optional<std::uint32_t>> drop_unconfirmed(StateDirectory& state,
   TRY(state.write(kRolledBackFile,
                   to_json(RolledBack{.generation = generation,
                                      .to = boot,
-                                     .at = clock_time(),
+                                     .at = clock_time(world),
                                      .why = "the machine was restarted before it was confirmed"})));
   if (boot) {
     TRY(state.make_current(*boot));
@@ -31,45 +33,43 @@ Result<std::optional<std::uint32_t>> drop_unconfirmed(StateDirectory& state,
 
 }  // namespace
 
-Result<Booted> boot(const std::string& state_directory) {
+Result<Booted> boot(const std::string& state_directory, const World& world) {
   Result<StateDirectory> state = StateDirectory::open(state_directory);
   if (!state) return std::unexpected(std::move(state).error());
-  const auto pending = read_pending(state->path());
+  const auto pending = waiting(state->path(), world);
   if (!pending) return std::unexpected(pending.error());
-  if (*pending && (*pending)->boot_id == this_boot()) {
+  if (*pending) {
     return fail(ErrorKind::Refused, "an apply of this boot waits for its confirmation");
   }
   const auto number = boot_number(state->path());
   if (!number) return std::unexpected(number.error());
   Booted booted;
-  const auto unconfirmed = drop_unconfirmed(*state, *number);
+  const auto unconfirmed = drop_unconfirmed(*state, *number, world);
   if (!unconfirmed) return std::unexpected(unconfirmed.error());
   booted.unconfirmed = *unconfirmed;
   if (!*number) return booted;
   const Result<std::optional<Generation>> confirmed = boot_generation(state->path());
   if (!confirmed) return std::unexpected(confirmed.error());
-  Result<netlink::Connection> kernel = netlink::Connection::open();
+  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  const auto generation = put_back(*kernel, *confirmed, state->path());
+  const auto generation = put_back(world, **kernel, *confirmed, state->path());
   if (!generation) return std::unexpected(generation.error());
   Applied applied = (*confirmed)->applied;
-  const Applied now = applied_now(applied.host, *generation);
-  applied.boot_id = now.boot_id;
-  applied.network_namespace = now.network_namespace;
-  applied.large_sets = {};
+  applied.boot_id = world.boot_id();
+  applied.network_namespace = world.network_namespace();
+  applied.mark = {.generation = *generation};
   booted.generation = applied.generation;
   TRY(state->make_current(applied.generation));
-  TRY(state->note_kernel_generation(std::move(applied), *generation));
+  TRY(state->note(applied));
   return booted;
 }
 
-Result<Outcome> put_unrecorded(const ruleset::Snapshot& snapshot) {
+Result<Outcome> put_unrecorded(const ruleset::Snapshot& snapshot, const World& world) {
   const auto table = own_table(snapshot);
   if (!table) return std::unexpected(table.error());
-  Result<netlink::Connection> kernel = netlink::Connection::open();
+  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  auto committed =
-      commit(*kernel, **table, [](const Plan&, ruleset::Table&) -> Result<void> { return {}; }, "");
+  auto committed = commit(world, **kernel, **table, {});
   if (!committed) return std::unexpected(std::move(committed).error());
   if (!committed->refusals.empty()) return Outcome{{}, std::move(committed->refusals), {}};
   Report report;

@@ -2,14 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <utility>
 
 #include "apply/detour.h"
 #include "apply/difference.h"
-#include "apply/elements.h"
 #include "apply/file_lock.h"
 #include "apply/staging.h"
 #include "ruleset/names.h"
@@ -20,105 +17,10 @@ namespace {
 using ruleset::Snapshot;
 using ruleset::Table;
 
-// For how long the plan is made again because another program changed something meanwhile; where
-// that takes longer than this, so often.
-constexpr std::chrono::seconds kPatience{10};
+// For how long the plan is made again because another program changed something meanwhile, in
+// nanoseconds; where that takes longer than this, so often.
+constexpr std::uint64_t kPatience = 10'000'000'000;
 constexpr int kLeastAttempts = 3;
-
-// Whether all elements that matter are known: those of sets that no packet and no clock changes.
-bool knows_elements(const Known& known, const Table& wanted, const Table& live) {
-  return std::ranges::all_of(live.sets, [&](const ruleset::Set& set) {
-    const ruleset::Set* as_wanted = find_set(wanted, set.name);
-    if (as_wanted != nullptr && filled_at_run_time(*as_wanted)) {
-      return same_declaration(set, *as_wanted);  // it stays, whatever it holds
-    }
-    const ruleset::Set* as_known = find_set(*known.table, set.name);
-    return as_known != nullptr && !as_known->has_timeout && same_declaration(set, *as_known);
-  });
-}
-
-// std::nullopt where it is not known, or not any more.
-Result<std::optional<Live>> recall_live(netlink::Connection& kernel, const Table& wanted,
-                                        const Known& known) {
-  if (known.table == nullptr) return std::nullopt;
-  const Result<std::uint32_t> generation = kernel.generation();
-  if (!generation) return std::unexpected(generation.error());
-  if (*generation != known.kernel_generation) return std::nullopt;
-  Result<std::optional<Table>> table =
-      kernel.dump_table(ruleset::kOwnFamily, ruleset::kOwnTable, false);
-  if (!table) return std::unexpected(std::move(table).error());
-  if (!*table || !knows_elements(known, wanted, **table)) return std::nullopt;
-  for (ruleset::Set& set : (*table)->sets) {
-    const ruleset::Set* as_known = find_set(*known.table, set.name);
-    if (as_known != nullptr && !filled_at_run_time(*as_known)) set.elements = as_known->elements;
-  }
-  return Live{*generation, std::move(*table)};
-}
-
-// The same at another generation, for the large sets. std::nullopt where none of them is known.
-Result<std::optional<Live>> recall_large_sets(netlink::Connection& kernel, const Known& known) {
-  if (known.table == nullptr || known.large_sets.sets.empty()) return std::nullopt;
-  const Result<std::uint32_t> generation = kernel.generation();
-  if (!generation) return std::unexpected(generation.error());
-  const auto state = kernel.table_state(ruleset::kOwnFamily, ruleset::kOwnTable);
-  if (!state) return std::unexpected(state.error());
-  if (!*state || (*state)->handle != known.large_sets.handle) return std::nullopt;
-  std::vector<std::string> same;
-  for (const netlink::SetState& set : known.large_sets.sets) {
-    if (std::ranges::find((*state)->sets, set) != (*state)->sets.end()) same.push_back(set.name);
-  }
-  if (same.empty()) return std::nullopt;
-  Result<std::optional<Table>> table =
-      kernel.dump_table(ruleset::kOwnFamily, ruleset::kOwnTable, true, same);
-  if (!table) return std::unexpected(std::move(table).error());
-  if (!*table) return std::nullopt;
-  for (ruleset::Set& set : (*table)->sets) {
-    if (std::ranges::find(same, set.name) == same.end()) continue;
-    const ruleset::Set* as_known = find_set(*known.table, set.name);
-    if (as_known == nullptr || !same_declaration(set, *as_known)) return std::nullopt;
-    set.elements = as_known->elements;
-  }
-  // The dump has waited until no commit was half way, the first counts may not have.
-  const auto again = kernel.table_state(ruleset::kOwnFamily, ruleset::kOwnTable);
-  if (!again) return std::unexpected(again.error());
-  const Result<std::uint32_t> after = kernel.generation();
-  if (!after) return std::unexpected(after.error());
-  if (*after != *generation || *again != *state) return std::nullopt;
-  return Live{*generation, std::move(*table)};
-}
-
-// How the kernel keeps the large sets of `table` at this generation; empty where that is not known,
-// so that they are read the next time.
-netlink::TableState large_sets_of(netlink::Connection& kernel, const Table& table,
-                                  std::uint32_t generation) {
-  if (std::ranges::none_of(table.sets, is_large)) return {};
-  auto state = kernel.table_state(ruleset::kOwnFamily, ruleset::kOwnTable);
-  const Result<std::uint32_t> now = kernel.generation();
-  if (!state || !*state || !now || *now != generation) return {};
-  std::erase_if((*state)->sets, [&](const netlink::SetState& set) {
-    const ruleset::Set* there = find_set(table, set.name);
-    return there == nullptr || !is_large(*there);
-  });
-  return std::move(**state);
-}
-
-Result<Live> read_live(netlink::Connection& kernel, const Table& wanted, const Known& known) {
-  Result<std::optional<Live>> recalled = recall_live(kernel, wanted, known);
-  if (!recalled) return std::unexpected(std::move(recalled).error());
-  if (*recalled) return std::move(**recalled);
-  recalled = recall_large_sets(kernel, known);
-  if (!recalled) return std::unexpected(std::move(recalled).error());
-  if (*recalled) return std::move(**recalled);
-  const Result<std::uint32_t> generation = kernel.generation();
-  if (!generation) return std::unexpected(generation.error());
-  Result<std::optional<Table>> table =
-      kernel.dump_table(ruleset::kOwnFamily, ruleset::kOwnTable, true);
-  if (!table) return std::unexpected(std::move(table).error());
-  // A table of ours without a chain decides nothing: an apply that was cut short has left it.
-  if (*table && (*table)->chains.empty()) table->reset();
-  // A change between the two makes the commit clash, and everything is read again.
-  return Live{*generation, std::move(*table)};
-}
 
 // The table as it is before there is any.
 Table nothing_of(const Table& wanted) {
@@ -129,11 +31,11 @@ Table nothing_of(const Table& wanted) {
   return table;
 }
 
-Plan plan_of(const std::optional<Table>& live, const Table& wanted, const Difference& change) {
+Plan plan_of(const Table* live, const Table& wanted, const Difference& change) {
   Plan plan;
-  plan.first = !live;
+  plan.first = live == nullptr;
   const Table nothing = nothing_of(wanted);
-  const Table& before = live ? *live : nothing;
+  const Table& before = live != nullptr ? *live : nothing;
   plan.lines = by_rule(before, wanted, in_words(before, change));
   plan.rules_added = change.change.added_rules.size();
   plan.rules_removed = change.change.removed_rules.size();
@@ -145,23 +47,29 @@ Plan plan_of(const std::optional<Table>& live, const Table& wanted, const Differ
   return plan;
 }
 
-Difference difference_from(const std::optional<Table>& live, const Table& wanted) {
-  if (live) return difference(*live, wanted);
+Plan nothing_to_do(const Table& wanted) {
+  Plan plan;
+  plan.rules_kept = size_of(wanted).rules;
+  return plan;
+}
+
+Difference difference_from(const Table* live, const Table& wanted) {
+  if (live != nullptr) return difference(*live, wanted);
   Difference all = difference(nothing_of(wanted), wanted);
   all.whole = true;
   return all;
 }
 
-Result<netlink::CommitResult> send(netlink::Connection& kernel, const Difference& change,
+Result<netlink::CommitResult> send(Kernel& kernel, const Difference& change,
                                    std::uint32_t generation) {
   return change.whole ? kernel.replace_table(change.table, generation)
                       : kernel.change_table(change.table, change.change, generation);
 }
 
 // The same, where it is too large for one message: what can be is put there beforehand.
-Result<netlink::CommitResult> send_staged(netlink::Connection& kernel, const Live& live,
+Result<netlink::CommitResult> send_staged(Kernel& kernel, const Belief& live,
                                           const Difference& change) {
-  Result<netlink::CommitResult> result = send(kernel, change, live.generation);
+  Result<netlink::CommitResult> result = send(kernel, change, live.mark.generation);
   if (result || result.error().os_errno != EMSGSIZE) return result;
   if (const auto sets = large_changes_in_use(live, change); !sets.empty()) {
     return send_by_detour(kernel, live, change, sets);
@@ -175,11 +83,39 @@ Result<netlink::CommitResult> send_staged(netlink::Connection& kernel, const Liv
                                    .refusals = there.refusals};
   } else {
     const Difference rest = difference(*there.live.table, change.table);
-    result = send(kernel, rest, there.live.generation);
+    result = send(kernel, rest, there.live.mark.generation);
   }
   if (!result || !result->committed) unstage(kernel, live, there.live);
   return result;
 }
+
+// How many attempts others' changes have thrown back, and whether that is to go on.
+class Patience {
+ public:
+  Patience(const World& world, const std::string& state_directory)
+      : world_(world), state_directory_(state_directory), deadline_(world.boot_ns() + kPatience) {}
+
+  // After an attempt that clashed. Our own processes wait for one that did (file_lock.h).
+  Result<void> once_more() {
+    ++attempts_;
+    if (attempts_ >= kLeastAttempts && world_.boot_ns() > deadline_) {
+      return fail(ErrorKind::Conflict,
+                  fmt::format("another program kept changing the firewall ({} attempts): nothing "
+                              "was changed",
+                              attempts_));
+    }
+    if (turn_ || state_directory_.empty()) return {};
+    if (auto taken = take_turn(state_directory_)) turn_.emplace(std::move(*taken));
+    return {};
+  }
+
+ private:
+  const World& world_;
+  const std::string& state_directory_;
+  std::uint64_t deadline_;
+  int attempts_ = 0;
+  std::optional<FileLock> turn_;
+};
 
 }  // namespace
 
@@ -201,65 +137,56 @@ Result<const Table*> own_table(const Snapshot& snapshot) {
                           name_of(ruleset::kOwnFamily), ruleset::kOwnTable));
 }
 
-Result<Plan> plan_for(netlink::Connection& kernel, const Table& wanted, const Known& known) {
-  Result<Live> live = read_live(kernel, wanted, known);
-  if (!live) return std::unexpected(std::move(live).error());
-  Plan plan = plan_of(live->table, wanted, difference_from(live->table, wanted));
-  if (live->table) {
-    plan.seen = std::make_shared<const Seen>(Seen{live->generation, std::move(*live->table)});
-  }
+Result<Plan> plan_for(Kernel& kernel, const Table& wanted, const Beliefs& beliefs) {
+  Result<Found> found = read_own_table(kernel, wanted, beliefs);
+  if (!found) return std::unexpected(std::move(found).error());
+  if (found->is_wanted) return nothing_to_do(wanted);
+  const Table* live = found->there.table.get();
+  Plan plan = plan_of(live, wanted, difference_from(live, wanted));
+  if (live != nullptr) plan.seen = std::make_shared<const Belief>(std::move(found->there));
   return plan;
 }
 
-Result<Committed> commit(netlink::Connection& kernel, const Table& wanted,
-                         const BeforeSending& before_sending, const std::string& state_directory,
-                         const Known& known) {
-  using Clock = std::chrono::steady_clock;
-  const Clock::time_point deadline = Clock::now() + kPatience;
-  bool believes = known.table != nullptr;
-  std::optional<FileLock> turn;
-  for (int attempt = 1;; ++attempt) {
-    Result<Live> read = read_live(kernel, wanted, believes ? known : Known{});
-    if (!read) return std::unexpected(std::move(read).error());
-    const Live& live = *read;
-    Difference change = difference_from(live.table, wanted);
-    Committed committed{.plan = plan_of(live.table, wanted, change),
-                        .kernel_generation = live.generation,
-                        .large_sets = {},
-                        .size = size_of(wanted),
-                        .refusals = {}};
-    if (change.empty()) {
-      committed.large_sets = large_sets_of(kernel, wanted, committed.kernel_generation);
+Result<Committed> commit(const World& world, Kernel& kernel, const Table& wanted,
+                         const CommitOptions& options) {
+  Patience patience(world, options.state_directory);
+  Beliefs beliefs = options.beliefs;
+  while (true) {
+    const Result<Found> found = read_own_table(kernel, wanted, beliefs);
+    if (!found) return std::unexpected(found.error());
+    const Belief& there = found->there;
+    Committed committed{.plan = {}, .mark = there.mark, .size = size_of(wanted), .refusals = {}};
+    if (found->is_wanted) {
+      committed.plan = nothing_to_do(wanted);
       return committed;
     }
-    TRY(before_sending(committed.plan, change.table));
-    Result<netlink::CommitResult> result = send_staged(kernel, live, change);
+    Difference change = difference_from(there.table.get(), wanted);
+    committed.plan = plan_of(there.table.get(), wanted, change);
+    if (change.empty()) {
+      committed.mark = mark_of(kernel, wanted, there.mark.generation);
+      return committed;
+    }
+    if (options.before_sending) TRY(options.before_sending(committed.plan, change.table));
+    Result<netlink::CommitResult> result = send_staged(kernel, there, change);
     if (!result) return std::unexpected(std::move(result).error());
     if (result->committed) {
-      committed.kernel_generation = result->generation;
-      committed.large_sets = large_sets_of(kernel, wanted, committed.kernel_generation);
+      committed.mark = mark_of(kernel, wanted, result->generation);
       return committed;
     }
-    // What was believed may not be so.
-    if (!result->refusals.empty() && std::exchange(believes, false)) continue;
-    if (!result->refusals.empty()) {
+    if (result->refusals.empty()) {
+      TRY(patience.once_more());
+    } else if (beliefs.empty()) {
       committed.refusals = std::move(result->refusals);
       return committed;
+    } else {
+      beliefs.clear();  // what was believed may not be so
     }
-    if (attempt >= kLeastAttempts && Clock::now() > deadline) {
-      return fail(ErrorKind::Conflict,
-                  fmt::format("another program kept changing the firewall ({} attempts): nothing "
-                              "was changed",
-                              attempt));
-    }
-    if (turn || state_directory.empty()) continue;
-    if (auto taken = take_turn(state_directory)) turn.emplace(std::move(*taken));
   }
 }
 
-Result<bool> remove_table(netlink::Connection& kernel) {
+Result<bool> remove_table(Kernel& kernel) {
   const Result<std::optional<Table>> live =
-      kernel.dump_table(ruleset::kOwnFamily, ruleset::kOwnTable, false);
+      kernel.read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {.any = false});
   if (!live) return std::unexpected(live.error());
   if (!*live) return false;
   const Result<netlink::CommitResult> result =

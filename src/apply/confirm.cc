@@ -4,19 +4,13 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/kernel.h"
 #include "apply/notice.h"
+#include "apply/restore.h"
 #include "apply/state_directory.h"
-#include "apply/watch.h"
 
 namespace rolewall::apply {
 namespace {
-
-// What still waits in this boot.
-Result<std::optional<Pending>> waiting(const std::string& directory) {
-  Result<std::optional<Pending>> pending = read_pending(directory);
-  if (pending && *pending && (*pending)->boot_id != this_boot()) return std::nullopt;
-  return pending;
-}
 
 Result<std::optional<Generation>> read_optional(const std::string& directory,
                                                 std::optional<std::uint32_t> generation) {
@@ -45,10 +39,10 @@ Result<std::uint32_t> before(const std::string& directory, std::uint32_t current
 
 }  // namespace
 
-Result<Confirmation> confirm(const std::string& state_directory) {
+Result<Confirmation> confirm(const std::string& state_directory, const World& world) {
   Result<StateDirectory> state = StateDirectory::open(state_directory);
   if (!state) return std::unexpected(std::move(state).error());
-  const auto pending = waiting(state->path());
+  const auto pending = waiting(state->path(), world);
   if (!pending) return std::unexpected(pending.error());
   if (!*pending) {
     const auto rolled_back = read_rolled_back(state->path());
@@ -69,10 +63,11 @@ Result<Confirmation> confirm(const std::string& state_directory) {
   return Confirmation::Confirmed;
 }
 
-Result<RolledBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to) {
+Result<RolledBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to,
+                            const World& world) {
   Result<StateDirectory> state = StateDirectory::open(state_directory);
   if (!state) return std::unexpected(std::move(state).error());
-  const auto pending = waiting(state->path());
+  const auto pending = waiting(state->path(), world);
   if (!pending) return std::unexpected(pending.error());
   const auto current = current_number(state->path());
   if (!current) return std::unexpected(current.error());
@@ -90,15 +85,16 @@ Result<RolledBack> rollback(const std::string& state_directory, std::optional<st
   }
   const auto former = read_optional(state->path(), target);
   if (!former) return std::unexpected(former.error());
-  Result<netlink::Connection> kernel = netlink::Connection::open();
+  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  return restore(*state, *kernel, from, *former, "by rolewall rollback");
+  return restore(world, *state, **kernel, from, *former, "by rolewall rollback");
 }
 
-Result<std::optional<RolledBack>> rollback_expired(const std::string& state_directory) {
+Result<std::optional<RolledBack>> rollback_expired(const std::string& state_directory,
+                                                   const World& world) {
   const auto over = [&]() -> Result<std::optional<Pending>> {
-    Result<std::optional<Pending>> pending = waiting(state_directory);
-    if (pending && *pending && (*pending)->deadline_ns > boot_clock_ns()) return std::nullopt;
+    Result<std::optional<Pending>> pending = waiting(state_directory, world);
+    if (pending && *pending && (*pending)->deadline_ns > world.boot_ns()) return std::nullopt;
     return pending;
   };
   // Before the lock, which would make a directory.
@@ -112,16 +108,16 @@ Result<std::optional<RolledBack>> rollback_expired(const std::string& state_dire
   if (!*pending) return std::nullopt;
   const auto former = read_optional(state->path(), (*pending)->former);
   if (!former) return std::unexpected(former.error());
-  Result<netlink::Connection> kernel = netlink::Connection::open();
+  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  auto done = restore(*state, *kernel, (*pending)->generation, *former,
+  auto done = restore(world, *state, **kernel, (*pending)->generation, *former,
                       "not confirmed by " + (*pending)->deadline);
   if (!done) return std::unexpected(std::move(done).error());
   give_notice(in_words(*done), own_terminal());
   return std::move(*done);
 }
 
-Result<History> history(const std::string& state_directory) {
+Result<History> history(const std::string& state_directory, const World& world) {
   History history;
   auto generations = list_applied(state_directory);
   if (!generations) return std::unexpected(std::move(generations).error());
@@ -130,7 +126,7 @@ Result<History> history(const std::string& state_directory) {
   if (!current) return std::unexpected(current.error());
   const auto boot = boot_number(state_directory);
   if (!boot) return std::unexpected(boot.error());
-  auto pending = waiting(state_directory);
+  auto pending = waiting(state_directory, world);
   if (!pending) return std::unexpected(std::move(pending).error());
   history.current = *current;
   history.boot = *boot;

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "apply/elements.h"
+#include "apply/staging.h"
 #include "ruleset/expr.h"
 
 namespace rolewall::apply {
@@ -63,7 +64,7 @@ Difference switch_names(const Table& there, const Table& wanted,
 }
 
 // The sets `names[...].to` are filled, and then named.
-Result<netlink::CommitResult> go(netlink::Connection& kernel, const Live& live, const Table& wanted,
+Result<netlink::CommitResult> go(Kernel& kernel, const Belief& live, const Table& wanted,
                                  const std::vector<Renaming>& names) {
   Difference all;
   all.table = wanted;
@@ -85,7 +86,7 @@ Result<netlink::CommitResult> go(netlink::Connection& kernel, const Live& live, 
       netlink::CommitResult{.generation_clash = there.refusals.empty(), .refusals = there.refusals};
   if (!there.clash) {
     const Difference change = switch_names(*there.live.table, wanted, names);
-    result = kernel.change_table(change.table, change.change, there.live.generation);
+    result = kernel.change_table(change.table, change.change, there.live.mark.generation);
   }
   if (!result || !result->committed) unstage(kernel, live, there.live);
   return result;
@@ -93,7 +94,7 @@ Result<netlink::CommitResult> go(netlink::Connection& kernel, const Live& live, 
 
 }  // namespace
 
-std::vector<std::string> large_changes_in_use(const Live& live, const Difference& change) {
+std::vector<std::string> large_changes_in_use(const Belief& live, const Difference& change) {
   std::vector<std::string> sets;
   if (!live.table || change.whole) return sets;
   for (std::size_t i = 0; i < change.table.sets.size(); ++i) {
@@ -110,7 +111,7 @@ std::vector<std::string> large_changes_in_use(const Live& live, const Difference
   return sets;
 }
 
-Result<netlink::CommitResult> send_by_detour(netlink::Connection& kernel, const Live& live,
+Result<netlink::CommitResult> send_by_detour(Kernel& kernel, const Belief& live,
                                              const Difference& change,
                                              const std::vector<std::string>& sets) {
   std::vector<Renaming> there;
@@ -124,19 +125,14 @@ Result<netlink::CommitResult> send_by_detour(netlink::Connection& kernel, const 
   if (!result || !result->committed) return result;
 
   // In force. Whatever fails from here on leaves it so.
-  std::vector<std::string> known;
-  for (const Set& set : on_the_way.sets) {
-    if (is_large(set)) known.push_back(set.name);
+  const Belief made{.mark = {.generation = result->generation},
+                    .table = std::make_shared<const Table>(on_the_way)};
+  const Result<Found> reached = read_own_table(kernel, change.table, {made});
+  if (!reached || reached->there.table == nullptr ||
+      reached->there.mark.generation != result->generation) {
+    return result;
   }
-  Result<std::optional<Table>> now = kernel.dump_table(kOwnFamily, kOwnTable, true, known);
-  const Result<std::uint32_t> generation = kernel.generation();
-  if (!now || !*now || !generation || *generation != result->generation) return result;
-  Live reached{*generation, std::move(*now)};
-  for (Set& set : reached.table->sets) {
-    const Set* as_known = find_set(on_the_way, set.name);
-    if (as_known != nullptr && is_large(*as_known)) set.elements = as_known->elements;
-  }
-  const Result<netlink::CommitResult> home = go(kernel, reached, change.table, back);
+  const Result<netlink::CommitResult> home = go(kernel, reached->there, change.table, back);
   return home && home->committed ? home : result;
 }
 

@@ -7,19 +7,19 @@
 #include <string>
 #include <vector>
 
+#include "apply/belief.h"
 #include "apply/difference.h"
-#include "apply/staging.h"
+#include "apply/kernel.h"
 #include "base/error.h"
-#include "netlink/netlink.h"
 
 namespace rolewall::apply {
 
 // The sets of `change` that it takes for; empty where there is none.
-std::vector<std::string> large_changes_in_use(const Live& live, const Difference& change);
+std::vector<std::string> large_changes_in_use(const Belief& live, const Difference& change);
 
 // REQUIRES: large_changes_in_use() gave `sets`. Committed: all of `change` is in force, under the
 // sets' own names or, where the way back failed, under the others.
-Result<netlink::CommitResult> send_by_detour(netlink::Connection& kernel, const Live& live,
+Result<netlink::CommitResult> send_by_detour(Kernel& kernel, const Belief& live,
                                              const Difference& change,
                                              const std::vector<std::string>& sets);
 

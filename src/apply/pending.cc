@@ -1,10 +1,8 @@
 #include "apply/pending.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <ctime>
 #include <nlohmann/json.hpp>
 
 #include "base/file.h"
@@ -93,18 +91,10 @@ Result<std::optional<RolledBack>> read_rolled_back(const std::string& directory)
   return rolled_back;
 }
 
-std::uint64_t boot_clock_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec);
-}
-
-std::string clock_time(std::int64_t seconds_from_now) {
-  const std::time_t at = std::time(nullptr) + seconds_from_now;
-  std::tm utc{};
-  ::gmtime_r(&at, &utc);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", utc);
+Result<std::optional<Pending>> waiting(const std::string& directory, const World& world) {
+  Result<std::optional<Pending>> pending = read_pending(directory);
+  if (pending && *pending && (*pending)->boot_id != world.boot_id()) return std::nullopt;
+  return pending;
 }
 
 }  // namespace rolewall::apply

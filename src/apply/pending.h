@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "apply/world.h"
 #include "base/error.h"
 
 namespace rolewall::apply {
@@ -18,7 +19,7 @@ struct Pending {
   std::optional<std::uint32_t> former;  // what comes back without a confirmation; absent: no table
   std::string token;                    // tells this apply from every other
   std::string boot_id;
-  std::uint64_t deadline_ns = 0;  // CLOCK_BOOTTIME of that boot: no one can set it
+  std::uint64_t deadline_ns = 0;  // World::boot_ns() of that boot
   std::string deadline;           // RFC 3339, UTC, for people
   int watcher = 0;                // the process that waits
 };
@@ -36,11 +37,7 @@ std::string to_json(const RolledBack& rolled_back);
 // std::nullopt where nothing is pending.
 Result<std::optional<Pending>> read_pending(const std::string& directory);
 Result<std::optional<RolledBack>> read_rolled_back(const std::string& directory);
-
-// CLOCK_BOOTTIME: goes on while the machine sleeps, and cannot be set.
-std::uint64_t boot_clock_ns();
-std::string this_boot();
-// RFC 3339, UTC.
-std::string clock_time(std::int64_t seconds_from_now = 0);
+// The same, where it still waits in this boot: what waited when the machine went down is over.
+Result<std::optional<Pending>> waiting(const std::string& directory, const World& world);
 
 }  // namespace rolewall::apply

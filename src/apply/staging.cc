@@ -20,8 +20,8 @@ constexpr std::size_t kLeastRows = 32;
 
 class Stage {
  public:
-  Stage(netlink::Connection& kernel, const Live& live, const Difference& change)
-      : kernel_(kernel), wanted_(change.table), table_(change.table) {
+  Stage(Kernel& kernel, const Belief& live, const Difference& change)
+      : kernel_(kernel), wanted_(change.table), table_(change.table), before_(live) {
     staged_.live = live;
     for (std::size_t i = 0; i < wanted_.sets.size(); ++i) {
       const Set& set = wanted_.sets[i];
@@ -35,9 +35,10 @@ class Stage {
 
   Result<std::optional<Staged>> take() {
     if (sets_.empty()) return std::nullopt;
-    const Live before = staged_.live;
-    if (auto filled = declare_and_fill(); !filled) {
-      unstage(kernel_, before, staged_.live);
+    auto filled = declare_and_fill();
+    if (there_) staged_.live.table = std::make_shared<const Table>(std::move(*there_));
+    if (!filled) {
+      unstage(kernel_, before_, staged_.live);
       return std::unexpected(std::move(filled).error());
     }
     return std::move(staged_);
@@ -65,24 +66,26 @@ class Stage {
     if (!result) return std::unexpected(result.error());
     staged_.clash = !result->committed;
     staged_.refusals = result->refusals;
-    if (result->committed) staged_.live.generation = result->generation;
+    if (result->committed) staged_.live.mark = {.generation = result->generation};
     return {};
   }
 
   // The sets, with nothing in them; of a set that an apply has left unfinished, none of that.
   Result<void> declare() {
-    if (!staged_.live.table) {
+    const std::uint32_t generation = staged_.live.mark.generation;
+    if (before_.table == nullptr) {
       Table empty;
       empty.family = wanted_.family;
       empty.name = wanted_.name;
       empty.flags = wanted_.flags;
       empty.comment = wanted_.comment;
       for (const std::size_t set : sets_) empty.sets.push_back(table_.sets[set]);
-      TRY(note(kernel_.replace_table(empty, staged_.live.generation)));
-      staged_.live.table = std::move(empty);
+      TRY(note(kernel_.replace_table(empty, generation)));
+      there_ = std::move(empty);
       return {};
     }
-    Table& there = *staged_.live.table;
+    there_ = *before_.table;
+    Table& there = *there_;
     TableChange change;
     for (const std::size_t set : sets_) {
       const auto at = std::ranges::find(there.sets, table_.sets[set].name, &Set::name);
@@ -93,7 +96,7 @@ class Stage {
       change.added_sets.push_back(set);
       there.sets.push_back(table_.sets[set]);
     }
-    return note(kernel_.change_table(table_, change, staged_.live.generation));
+    return note(kernel_.change_table(table_, change, generation));
   }
 
   Result<void> fill(std::size_t set) {
@@ -102,7 +105,7 @@ class Stage {
       const std::size_t count = std::min(rows_, all.count() - row);
       TableChange change;
       change.added_elements = {{.set = set, .elements = rows_of(all, row, count)}};
-      const auto result = kernel_.change_table(table_, change, staged_.live.generation);
+      const auto result = kernel_.change_table(table_, change, staged_.live.mark.generation);
       if (!result && result.error().os_errno == EMSGSIZE && rows_ > kLeastRows) {
         rows_ /= 2;
         continue;
@@ -110,17 +113,18 @@ class Stage {
       TRY(note(result));
       row += count;
     }
-    const auto there =
-        std::ranges::find(staged_.live.table->sets, wanted_.sets[set].name, &Set::name);
+    const auto there = std::ranges::find(there_->sets, wanted_.sets[set].name, &Set::name);
     there->elements = all;
     return {};
   }
 
-  netlink::Connection& kernel_;
+  Kernel& kernel_;
   const Table& wanted_;
   Table table_;  // as wanted, without elements and rules
   std::vector<std::size_t> sets_;
   std::size_t rows_ = kMostRows;
+  const Belief& before_;
+  std::optional<Table> there_;  // ours as the kernel holds it by now
   Staged staged_;
 };
 
@@ -137,12 +141,11 @@ bool is_named(const Table& table, std::string_view set) {
   });
 }
 
-Result<std::optional<Staged>> stage(netlink::Connection& kernel, const Live& live,
-                                    const Difference& change) {
+Result<std::optional<Staged>> stage(Kernel& kernel, const Belief& live, const Difference& change) {
   return Stage(kernel, live, change).take();
 }
 
-void unstage(netlink::Connection& kernel, const Live& before, const Live& staged) {
+void unstage(Kernel& kernel, const Belief& before, const Belief& staged) {
   if (!staged.table) return;
   if (!before.table) {
     [[maybe_unused]] const auto gone =

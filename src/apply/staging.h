@@ -4,24 +4,18 @@
 // nothing. The switch is one transaction still.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string_view>
 #include <vector>
 
+#include "apply/belief.h"
 #include "apply/difference.h"
+#include "apply/kernel.h"
 #include "base/error.h"
 #include "netlink/netlink.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::apply {
-
-// What the kernel holds at which generation. No table: none of ours, or one without a chain, which
-// an apply that was cut short has left.
-struct Live {
-  std::uint32_t generation = 0;
-  std::optional<ruleset::Table> table;
-};
 
 // Whether a rule names the set.
 bool is_named(const ruleset::Table& table, std::string_view set);
@@ -31,15 +25,14 @@ bool is_named(const ruleset::Table& table, std::string_view set);
 // changed something meanwhile, or the kernel refused it, and what was put there has to be taken
 // away.
 struct Staged {
-  Live live;
+  Belief live;
   bool clash = false;
   std::vector<netlink::Refusal> refusals;
 };
-Result<std::optional<Staged>> stage(netlink::Connection& kernel, const Live& live,
-                                    const Difference& change);
+Result<std::optional<Staged>> stage(Kernel& kernel, const Belief& live, const Difference& change);
 
 // Takes away what was put there. Failing here, it stays without being named by any rule, and the
 // next apply removes it.
-void unstage(netlink::Connection& kernel, const Live& before, const Live& staged);
+void unstage(Kernel& kernel, const Belief& before, const Belief& staged);
 
 }  // namespace rolewall::apply

@@ -80,7 +80,7 @@ std::string to_json(const Applied& applied) {
   std::vector<std::string> management;
   for (const net::Prefix& prefix : applied.management) management.push_back(net::format(prefix));
   Json sets = Json::array();
-  for (const netlink::SetState& set : applied.large_sets.sets) {
+  for (const netlink::SetState& set : applied.mark.large_sets.sets) {
     sets.push_back({{"set", set.name}, {"handle", set.handle}, {"elements", set.elements}});
   }
   const Json json{{"version", kStateFormat},
@@ -89,8 +89,8 @@ std::string to_json(const Applied& applied) {
                   {"host", applied.host},
                   {"boot_id", applied.boot_id},
                   {"network_namespace", applied.network_namespace},
-                  {"kernel_generation", applied.kernel_generation},
-                  {"table_handle", applied.large_sets.handle},
+                  {"kernel_generation", applied.mark.generation},
+                  {"table_handle", applied.mark.large_sets.handle},
                   {"large_sets", std::move(sets)},
                   {"changes", applied.changes},
                   {"management", management}};
@@ -136,7 +136,7 @@ Result<Applied> applied_from_json(const std::string& path, const std::string& te
       applied.management.push_back(*prefix);
     }
   }
-  if (!take_large_sets(json, applied.large_sets)) {
+  if (!take_large_sets(json, applied.mark.large_sets)) {
     return fail(ErrorKind::Io, path + ": `large_sets` holds what is no set");
   }
   if (json.value("version", Json()) != kStateFormat) {
@@ -144,7 +144,7 @@ Result<Applied> applied_from_json(const std::string& path, const std::string& te
   }
   const auto generation = json.find("kernel_generation");
   if (generation != json.end() && generation->is_number_unsigned()) {
-    applied.kernel_generation = generation->get<std::uint32_t>();
+    applied.mark.generation = generation->get<std::uint32_t>();
   }
   return applied;
 }
@@ -382,9 +382,7 @@ Result<void> StateDirectory::write(std::string_view name, std::string_view conte
   return write_file_atomically(join(path_, name), content, kFileMode);
 }
 
-Result<void> StateDirectory::note_kernel_generation(Applied applied,
-                                                    std::uint32_t kernel_generation) {
-  applied.kernel_generation = kernel_generation;
+Result<void> StateDirectory::note(const Applied& applied) {
   const std::string name = fmt::format("{}/{}/applied.json", kGenerations, applied.generation);
   return write(name, to_json(applied));
 }

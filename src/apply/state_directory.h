@@ -10,8 +10,10 @@
 #include <vector>
 
 #include "apply/file_lock.h"
+#include "apply/kernel.h"
+#include "apply/world.h"
 #include "base/error.h"
-#include "netlink/netlink.h"
+#include "net/address.h"
 #include "ruleset/snapshot.h"
 
 namespace rolewall::apply {
@@ -30,19 +32,17 @@ struct Applied {
   std::string host;
   std::string boot_id;
   std::string network_namespace;
-  std::uint32_t kernel_generation = 0;
-  // The table and its large sets as the kernel kept them then.
-  netlink::TableState large_sets{};
+  KernelMark mark{};                    // at which the kernel holds it (belief.h)
   std::string changes;                  // in a line, for the history
   std::vector<net::Prefix> management;  // whom a ban must not hit
   bool operator==(const Applied&) const = default;
 };
 
-// Now, by this user, in this boot and network namespace. `generation` is left 0.
-Applied applied_now(const std::string& host, std::uint32_t kernel_generation);
+// Now, by this user, in this world. `generation` and `mark` are left 0.
+Applied applied_now(const World& world, const std::string& host);
 
 // The same boot and network namespace: what was recorded then may still be so.
-bool same_world(const Applied& a, const Applied& b);
+bool is_of(const Applied& applied, const World& world);
 
 struct Generation {
   Applied applied;
@@ -88,8 +88,8 @@ class StateDirectory {
   Result<void> remove(std::string_view name);
   Result<void> write(std::string_view name, std::string_view content);
 
-  // The generation that is in force, and the kernel's own count at which it is.
-  Result<void> note_kernel_generation(Applied applied, std::uint32_t kernel_generation);
+  // The generation that is in force, with the mark at which the kernel holds it.
+  Result<void> note(const Applied& applied);
 
   // Nothing is in force, and boot loads nothing. Returns whether there was a current one.
   Result<bool> forget_current();

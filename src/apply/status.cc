@@ -6,8 +6,9 @@
 #include "apply/apply.h"
 #include "apply/commit.h"
 #include "apply/difference.h"
+#include "apply/kernel.h"
+#include "apply/restore.h"
 #include "apply/state_directory.h"
-#include "apply/watch.h"
 #include "ruleset/names.h"
 
 namespace rolewall::apply {
@@ -19,13 +20,14 @@ namespace {
 
 // Our table and, where they are asked for, the others without their sets' elements, which are not
 // needed and may be a million.
-Result<ruleset::Ruleset> read_tables(netlink::Connection& kernel, bool others) {
+Result<ruleset::Ruleset> read_tables(Kernel& kernel, bool others) {
   const Result<std::vector<Table>> there = kernel.tables();
   if (!there) return std::unexpected(there.error());
   ruleset::Ruleset all;
   for (const Table& each : *there) {
     if (!is_own(each) && !others) continue;
-    Result<std::optional<Table>> read = kernel.dump_table(each.family, each.name, is_own(each));
+    Result<std::optional<Table>> read =
+        kernel.read_table(each.family, each.name, {.any = is_own(each)});
     if (!read) return std::unexpected(std::move(read).error());
     if (*read) all.tables.push_back(std::move(**read));
   }
@@ -35,13 +37,13 @@ Result<ruleset::Ruleset> read_tables(netlink::Connection& kernel, bool others) {
 }  // namespace
 
 Result<Status> status(const std::string& state_directory,
-                      const std::optional<observe::Surroundings>& around) {
+                      const std::optional<observe::Surroundings>& around, const World& world) {
   const Result<std::optional<Generation>> current = current_generation(state_directory);
   if (!current) return std::unexpected(current.error());
   const std::optional<Generation>& recorded = *current;
-  Result<netlink::Connection> kernel = netlink::Connection::open();
+  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  const Result<ruleset::Ruleset> dumped = read_tables(*kernel, around.has_value());
+  const Result<ruleset::Ruleset> dumped = read_tables(**kernel, around.has_value());
   if (!dumped) return std::unexpected(dumped.error());
   const auto own = std::ranges::find_if(dumped->tables, ruleset::is_own);
   const Table* live = own == dumped->tables.end() ? nullptr : &*own;
@@ -58,9 +60,9 @@ Result<Status> status(const std::string& state_directory,
       if (set.name.starts_with("allowed/")) status.openings += set.elements.count();
     }
   }
-  auto pending = read_pending(state_directory);
+  auto pending = waiting(state_directory, world);
   if (!pending) return std::unexpected(std::move(pending).error());
-  if (*pending && (*pending)->boot_id == this_boot()) status.pending = std::move(*pending);
+  status.pending = std::move(*pending);
   auto rolled_back = read_rolled_back(state_directory);
   if (!rolled_back) return std::unexpected(std::move(rolled_back).error());
   status.rolled_back = std::move(*rolled_back);
@@ -79,7 +81,7 @@ Result<Status> status(const std::string& state_directory,
   status.generation = generation.applied.generation;
   status.applied_at = generation.applied.at;
   status.host = generation.applied.host;
-  status.same_boot = same_world(generation.applied, applied_now("", 0));
+  status.same_boot = is_of(generation.applied, world);
   const Result<const Table*> wanted = own_table(generation.snapshot);
   if (!wanted) return std::unexpected(wanted.error());
   if (live != nullptr) {
@@ -95,16 +97,16 @@ Result<Status> status(const std::string& state_directory,
   return status;
 }
 
-Result<bool> disable(const std::string& state_directory) {
+Result<bool> disable(const std::string& state_directory, const World& world) {
   Result<StateDirectory> state = StateDirectory::open(state_directory);
   if (!state) return std::unexpected(std::move(state).error());
-  Result<netlink::Connection> kernel = netlink::Connection::open();
+  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
   // First, so that a boot in between finds nothing to load, and nothing comes back later.
   const Result<bool> forgotten = state->forget_current();
   if (!forgotten) return std::unexpected(forgotten.error());
   TRY(disarm(*state));
-  const Result<bool> removed = remove_table(*kernel);
+  const Result<bool> removed = remove_table(**kernel);
   if (!removed) return std::unexpected(removed.error());
   return *removed || *forgotten;
 }

@@ -12,24 +12,18 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <random>
 #include <thread>
 #include <utility>
 
-#include "apply/bans.h"
-#include "apply/commit.h"
+#include "apply/kernel.h"
 #include "apply/notice.h"
+#include "apply/restore.h"
 #include "apply/systemd.h"
 
 namespace rolewall::apply {
 namespace {
 
 using std::chrono::milliseconds;
-
-std::string new_token() {
-  std::random_device random;
-  return fmt::format("{:08x}{:08x}", random(), random());
-}
 
 // Whether the apply of `pending` still waits.
 bool still_waits(const std::string& directory, const Pending& pending) {
@@ -40,8 +34,10 @@ bool still_waits(const std::string& directory, const Pending& pending) {
 
 class Watcher {
  public:
-  Watcher(std::string directory, Pending pending, const std::optional<Generation>& former)
-      : directory_(std::move(directory)),
+  Watcher(const World& world, std::string directory, Pending pending,
+          const std::optional<Generation>& former)
+      : world_(world),
+        directory_(std::move(directory)),
         pending_(std::move(pending)),
         former_(former),
         terminal_(own_terminal()) {}
@@ -94,20 +90,21 @@ class Watcher {
 
   Result<RolledBack> attempt_once(int attempt) {
     constexpr int kWithoutRecord = 3;
-    Result<netlink::Connection> kernel = netlink::Connection::open();
+    Result<std::unique_ptr<Kernel>> kernel = world_.open_kernel();
     if (!kernel) return std::unexpected(kernel.error());
     Result<StateDirectory> state = StateDirectory::open(directory_);
     if (!state) {
       // Better unrecorded than shut out.
-      if (attempt >= kWithoutRecord) TRY(put_back(*kernel, former_, directory_));
+      if (attempt >= kWithoutRecord) TRY(put_back(world_, **kernel, former_, directory_));
       return std::unexpected(state.error());
     }
     // Under the lock: a confirm may have come in between.
     if (!still_waits(directory_, pending_)) return fail(ErrorKind::Refused, "confirmed");
-    return restore(*state, *kernel, pending_.generation, former_,
+    return restore(world_, *state, **kernel, pending_.generation, former_,
                    "not confirmed by " + pending_.deadline);
   }
 
+  const World& world_;
   std::string directory_;
   Pending pending_;
   const std::optional<Generation>& former_;
@@ -188,92 +185,14 @@ Result<pid_t> start(Watcher watcher) {
 
 }  // namespace
 
-Result<Pending> arm(StateDirectory& state, std::uint32_t generation,
-                    const std::optional<Generation>& former, std::chrono::seconds within) {
-  Pending pending;
-  pending.generation = generation;
-  if (former) pending.former = former->applied.generation;
-  pending.token = new_token();
-  pending.boot_id = this_boot();
-  pending.deadline_ns =
-      boot_clock_ns() + static_cast<std::uint64_t>(std::chrono::nanoseconds(within).count());
-  pending.deadline = clock_time(within.count());
-  // Before the process, which ends where it finds nothing pending.
-  TRY(state.write(kPendingFile, to_json(pending)));
-  const Result<pid_t> watcher = start(Watcher(state.path(), pending, former));
-  if (!watcher) {
-    TRY(disarm(state));
-    return std::unexpected(watcher.error());
-  }
-  if (systemd_runs_here()) {
-    constexpr std::chrono::seconds kLater{3};  // the process comes first
-    const auto guarded = guard_by_systemd(*watcher, pending.token, within + kLater, state.path());
-    if (!guarded) {
-      TRY(disarm(state));
-      return std::unexpected(guarded.error());
-    }
-  }
-  pending.watcher = *watcher;
-  TRY(state.write(kPendingFile, to_json(pending)));
-  return pending;
-}
-
-std::string in_words(const RolledBack& done) {
-  const std::string to = done.to ? fmt::format("generation {} is in force again", *done.to)
-                                 : std::string("the table is gone, as before the first apply");
-  return fmt::format("generation {} was rolled back ({}): {}", done.generation, done.why, to);
-}
-
-Result<void> disarm(StateDirectory& state) {
-  return state.remove(kPendingFile);
-}
-
-Result<std::uint32_t> put_back(netlink::Connection& kernel, const std::optional<Generation>& former,
-                               const std::string& state_directory) {
-  if (!former) {
-    TRY(remove_table(kernel));
-    return 0;
-  }
-  const auto table = own_table(former->snapshot);
-  if (!table) return std::unexpected(table.error());
-  const auto recall = [&](const Plan& plan, ruleset::Table& made) {
-    return plan.first ? recall_entries(state_directory, made) : Result<void>{};
-  };
-  const auto committed = commit(kernel, **table, recall, state_directory);
-  if (!committed) return std::unexpected(committed.error());
-  if (committed->refusals.empty()) return committed->kernel_generation;
-  const netlink::Refusal& refusal = committed->refusals.front();
-  return fail(ErrorKind::System,
-              fmt::format("the kernel refused {}: {}", refusal.what, refusal.explanation),
-              refusal.os_errno);
-}
-
-Result<RolledBack> restore(StateDirectory& state, netlink::Connection& kernel,
-                           std::uint32_t generation, const std::optional<Generation>& former,
-                           std::string why) {
-  RolledBack done{.generation = generation, .to = {}, .at = clock_time(), .why = std::move(why)};
-  const Result<std::uint32_t> kernel_generation = put_back(kernel, former, state.path());
-  if (!kernel_generation) return std::unexpected(kernel_generation.error());
-  if (former) done.to = former->applied.generation;
-  const auto record = [&]() -> Result<void> {
-    if (former) {
-      TRY(state.make_current(*done.to));
-      TRY(state.make_boot(*done.to));
-      Applied applied = former->applied;
-      applied.large_sets = {};
-      TRY(state.note_kernel_generation(std::move(applied), *kernel_generation));
-    } else {
-      TRY(state.forget_current());
-    }
-    TRY(state.write(kRolledBackFile, to_json(done)));
-    return disarm(state);
-  };
-  if (auto recorded = record(); !recorded) {
-    Error error = std::move(recorded).error();
-    error.message = "the former table is in force again, but not recorded: " + error.message;
-    return std::unexpected(std::move(error));
-  }
-  return done;
+Result<int> start_watch_process(const World& world, const std::string& state_directory,
+                                const Pending& pending, const std::optional<Generation>& former,
+                                std::chrono::seconds within) {
+  const Result<pid_t> watcher = start(Watcher(world, state_directory, pending, former));
+  if (!watcher || !systemd_runs_here()) return watcher;
+  constexpr std::chrono::seconds kLater{3};  // the process comes first
+  TRY(guard_by_systemd(*watcher, pending.token, within + kLater, state_directory));
+  return watcher;
 }
 
 }  // namespace rolewall::apply
