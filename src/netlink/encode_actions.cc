@@ -1,7 +1,7 @@
-// The counterpart of decode_actions.cc.
+// The counterpart of expr_actions.cc.
 #include <fmt/format.h>
 
-#include "netlink/encode_expr.h"
+#include "netlink/expr_codec.h"
 #include "netlink/expr_writer.h"
 
 namespace rolewall::netlink {

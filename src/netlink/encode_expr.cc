@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "base/overloaded.h"
-#include "netlink/encode_expr.h"
+#include "netlink/expr_codec.h"
 #include "netlink/kernel_numbers.h"
 #include "ruleset/expr.h"
 

@@ -1,5 +1,5 @@
-// The counterpart of decode_loads.cc.
-#include "netlink/encode_expr.h"
+// The counterpart of expr_loads.cc.
+#include "netlink/expr_codec.h"
 #include "netlink/expr_writer.h"
 
 namespace rolewall::netlink {

@@ -8,7 +8,7 @@
 #include "base/overloaded.h"
 #include "netlink/data_types.h"
 #include "netlink/encode.h"
-#include "netlink/encode_expr.h"
+#include "netlink/expr_codec.h"
 
 namespace rolewall::netlink {
 namespace {

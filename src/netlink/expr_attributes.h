@@ -55,7 +55,7 @@ inline bool decode_flag(Attributes& attributes, std::uint16_t type, std::uint32_
   return (decode_flags(attributes, type, flag | harmless) & flag) != 0;
 }
 
-// decode_loads.cc
+// expr_loads.cc
 ruleset::Expr decode_exthdr(Attributes& attributes);
 ruleset::Expr decode_fib(Attributes& attributes);
 ruleset::Expr decode_rt(Attributes& attributes);
@@ -66,7 +66,7 @@ ruleset::Expr decode_hash(Attributes& attributes);
 ruleset::Expr decode_tunnel(Attributes& attributes);
 ruleset::Expr decode_xfrm(Attributes& attributes);
 
-// decode_actions.cc
+// expr_actions.cc
 ruleset::Expr decode_payload_write(Attributes& attributes);
 ruleset::Expr decode_nat(Attributes& attributes);
 ruleset::Expr decode_masquerade(Attributes& attributes);

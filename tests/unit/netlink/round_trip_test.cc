@@ -5,7 +5,7 @@
 
 #include "netlink/decode_expr.h"
 #include "netlink/decode_ruleset.h"
-#include "netlink/encode_expr.h"
+#include "netlink/expr_codec.h"
 #include "netlink/netlink.h"
 #include "ruleset/expr.h"
 #include "support/netns.h"
