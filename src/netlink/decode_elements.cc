@@ -9,6 +9,7 @@
 #include "netlink/decode_expr.h"
 #include "netlink/decode_ruleset.h"
 #include "netlink/kernel_numbers.h"
+#include "netlink/nft_data.h"
 #include "ruleset/expr.h"
 
 namespace rolewall::netlink {

@@ -25,8 +25,4 @@ std::vector<ruleset::Expr> decode_exprs(View list);
 // that no element can hold for us gives a problem, "" else.
 std::string decode_stateful(View bytes, bool single, std::vector<ruleset::StatefulExpr>& exprs);
 
-// NFTA_DATA_VALUE or NFTA_DATA_VERDICT within a nest; what is wrong goes to `attributes`.
-ruleset::Value decode_value(Attributes& attributes, std::uint16_t type);
-ruleset::Verdict decode_verdict(Attributes& attributes, std::uint16_t type);
-
 }  // namespace rolewall::netlink

@@ -1,21 +1,14 @@
-// Our objects as messages of a batch. Tables, chains, rules, sets and most expressions are built by
-// libnftnl; elements, of which there can be a million, and the expressions of encode_expr.h are
-// written directly.
+// Our objects as messages of a batch. Tables, chains, rules and sets are built by libnftnl; their
+// expressions (expr_codec.h) and elements, of which there can be a million, are written directly.
 //
 // Everything that the kernel would cut off or overflow silently is refused here, by name: lengths
 // of names and comments, messages that outgrow an attribute's 64 KiB, expressions that could not be
 // decoded and so cannot be written.
 #pragma once
 
-// libnftnl names FILE and leaves it to others to declare it.
-#include <cstdio>
-
-#include <libnftnl/expr.h>
-
 #include <cstdint>
 #include <functional>
-#include <memory>
-#include <variant>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -24,32 +17,31 @@
 
 namespace rolewall::netlink {
 
-struct ExprDeleter {
-  void operator()(nftnl_expr* expr) const { nftnl_expr_free(expr); }
-};
-using ExprPtr = std::unique_ptr<nftnl_expr, ExprDeleter>;
-
 // Whole messages, of sequence number 0: the batch numbers them.
 using Message = std::vector<std::uint8_t>;
 
-// As libnftnl would build it, or its bytes.
-using EncodedExpr = std::variant<ExprPtr, Message>;
+// An expression's NFTA_EXPR_NAME and NFTA_EXPR_DATA: the payload of an NFTA_LIST_ELEM. An error
+// where it has no form that the kernel would take.
+Result<Message> encode_expr(const ruleset::Expr& any);
+Message encode_stateful(const ruleset::StatefulExpr& any);
 
-// An error where the expression has no form that the kernel would take.
-Result<EncodedExpr> encode_expr(const ruleset::Expr& any);
-ExprPtr encode_stateful(const ruleset::StatefulExpr& expr);
-// Its NFTA_EXPR_NAME and NFTA_EXPR_DATA.
-Message stateful_attributes(const ruleset::StatefulExpr& expr);
+// What a set, an element or dynset holds: nothing, one expression as the attribute `single`, or
+// several as `list`. The counterpart of decode_stateful().
+void put_stateful(Writer& writer, std::uint16_t single, std::uint16_t list,
+                  const std::vector<ruleset::StatefulExpr>& exprs);
 
 // Most bytes of a name of a table, chain or set (NFT_NAME_MAXLEN, without the NUL), of an
-// interface's (IFNAMSIZ), and most expressions of a rule (NFT_RULE_MAXEXPRS).
+// interface's (IFNAMSIZ), and most expressions of a rule (NFT_RULE_MAXEXPRS) and of an element
+// (NFT_SET_EXPR_MAX).
 inline constexpr std::size_t kMaxName = 255;
 inline constexpr std::size_t kMaxDeviceName = 15;
 inline constexpr std::size_t kMaxExprs = 128;
+inline constexpr std::size_t kMaxStateful = 2;
 
-// Errors that say what is too long.
+// Errors that say what is too long or too many.
 Result<void> check_name(std::string_view what, std::string_view name);
 Result<void> check_comment(std::string_view what, std::string_view comment);
+Result<void> check_stateful(std::string_view what, const std::vector<ruleset::StatefulExpr>& exprs);
 
 Result<Message> encode_new_table(const ruleset::Table& table);
 // Makes sure that the table exists and changes nothing of it if it does.

@@ -9,6 +9,7 @@
 #include "netlink/data_types.h"
 #include "netlink/encode.h"
 #include "netlink/kernel_numbers.h"
+#include "netlink/nft_data.h"
 #include "ruleset/expr.h"
 
 namespace rolewall::netlink {
@@ -71,51 +72,16 @@ class ElementStream {
   std::size_t list_ = 0;
 };
 
-void put_data(Writer& writer, std::uint16_t type, View bytes) {
-  const std::size_t nest = writer.begin_nest(type);
-  writer.put(NFTA_DATA_VALUE, bytes);
-  writer.end_nest(nest);
-}
-
-void put_verdict(Writer& writer, const Verdict& verdict) {
-  const std::size_t data = writer.begin_nest(NFTA_SET_ELEM_DATA);
-  const std::size_t nest = writer.begin_nest(NFTA_DATA_VERDICT);
-  writer.be32(NFTA_VERDICT_CODE, verdict_number(verdict));
-  if (names_a_chain(verdict)) writer.text(NFTA_VERDICT_CHAIN, verdict.chain);
-  writer.end_nest(nest);
-  writer.end_nest(data);
-}
-
-void put_exprs(Writer& writer, const std::vector<StatefulExpr>& exprs) {
-  if (exprs.empty()) return;
-  const auto put_one = [&](std::uint16_t type, const StatefulExpr& expr) {
-    const Message payload = stateful_attributes(expr);
-    const std::size_t nest = writer.begin_nest(type);
-    for_each_attribute(payload, [&](std::uint16_t inner, View bytes) {
-      writer.put(inner == NFTA_EXPR_DATA ? static_cast<std::uint16_t>(inner | NLA_F_NESTED) : inner,
-                 bytes);
-    });
-    writer.end_nest(nest);
-  };
-  if (exprs.size() == 1) {
-    put_one(NFTA_SET_ELEM_EXPR, exprs[0]);
-    return;
-  }
-  const std::size_t list = writer.begin_nest(NFTA_SET_ELEM_EXPRESSIONS);
-  for (const StatefulExpr& expr : exprs) put_one(NFTA_LIST_ELEM, expr);
-  writer.end_nest(list);
-}
-
 // What an element has besides its key. `open`: nothing ends its interval.
 void put_row(Writer& writer, SetKind kind, const Elements& elements, std::size_t row, bool open) {
   switch (kind) {
     case SetKind::Set:
       break;
     case SetKind::Map:
-      put_data(writer, NFTA_SET_ELEM_DATA, elements.value(row));
+      put_value(writer, NFTA_SET_ELEM_DATA, elements.value(row));
       break;
     case SetKind::VerdictMap:
-      put_verdict(writer, elements.verdicts[row]);
+      put_verdict(writer, NFTA_SET_ELEM_DATA, elements.verdicts[row]);
       break;
     case SetKind::ObjectMap:
       writer.text(NFTA_SET_ELEM_OBJREF, elements.objects[row]);
@@ -133,7 +99,8 @@ void put_row(Writer& writer, SetKind kind, const Elements& elements, std::size_t
   }
   if (open) user_data.put_u32(NFTNL_UDATA_SET_ELEM_FLAGS, NFTNL_SET_ELEM_F_INTERVAL_OPEN);
   if (!user_data.bytes().empty()) writer.put(NFTA_SET_ELEM_USERDATA, user_data.bytes());
-  if (!elements.exprs.empty()) put_exprs(writer, elements.exprs[row]);
+  if (!elements.exprs.empty())
+    put_stateful(writer, NFTA_SET_ELEM_EXPR, NFTA_SET_ELEM_EXPRESSIONS, elements.exprs[row]);
 }
 
 // The least key above `key`; false where there is none.
@@ -154,7 +121,7 @@ class KeyAlone {
     Writer writer(encoded_);
     const std::size_t begin = writer.begin_nest(NFTA_LIST_ELEM);
     if (flags != 0) writer.be32(NFTA_SET_ELEM_FLAGS, flags);
-    put_data(writer, NFTA_SET_ELEM_KEY, std::vector<std::uint8_t>(key_size));
+    put_value(writer, NFTA_SET_ELEM_KEY, std::vector<std::uint8_t>(key_size));
     writer.end_nest(begin);
     key_ = encoded_.size() - aligned(key_size);
   }
@@ -194,7 +161,7 @@ void put_intervals(ElementStream& stream, const Set& set, const Elements& elemen
       stream.element(start.with(elements.key(row)));
     } else {
       stream.element([&](Writer& writer) {
-        put_data(writer, NFTA_SET_ELEM_KEY, elements.key(row));
+        put_value(writer, NFTA_SET_ELEM_KEY, elements.key(row));
         if (verb != ElementVerb::Remove) put_row(writer, set.kind, elements, row, !ends);
       });
     }
@@ -213,8 +180,8 @@ void put_singles(ElementStream& stream, const Set& set, const Elements& elements
   }
   for (std::size_t row = 0; row < elements.count(); ++row) {
     stream.element([&](Writer& writer) {
-      put_data(writer, NFTA_SET_ELEM_KEY, elements.key(row));
-      if (set.interval) put_data(writer, NFTA_SET_ELEM_KEY_END, elements.key_end(row));
+      put_value(writer, NFTA_SET_ELEM_KEY, elements.key(row));
+      if (set.interval) put_value(writer, NFTA_SET_ELEM_KEY_END, elements.key_end(row));
       if (verb != ElementVerb::Remove) put_row(writer, set.kind, elements, row, false);
     });
   }
@@ -225,9 +192,10 @@ void put_catch_all(ElementStream& stream, const Set& set, const Elements& elemen
   stream.element([&](Writer& writer) {
     writer.be32(NFTA_SET_ELEM_FLAGS, NFT_SET_ELEM_CATCHALL);
     if (verb == ElementVerb::Remove) return;
-    if (set.kind == SetKind::VerdictMap) put_verdict(writer, elements.catch_all_verdict);
+    if (set.kind == SetKind::VerdictMap)
+      put_verdict(writer, NFTA_SET_ELEM_DATA, elements.catch_all_verdict);
     if (set.kind == SetKind::Map) {
-      put_data(writer, NFTA_SET_ELEM_DATA, elements.catch_all_data);
+      put_value(writer, NFTA_SET_ELEM_DATA, elements.catch_all_data);
     }
     if (set.kind == SetKind::ObjectMap) {
       writer.text(NFTA_SET_ELEM_OBJREF, elements.catch_all_object);
@@ -272,6 +240,11 @@ std::string misfit(const Set& set, const Elements& elements) {
   }
   for (const std::string& object : elements.objects) {
     if (object.empty() || object.size() > kMaxName) return "an element's object has no name";
+  }
+  for (const std::vector<StatefulExpr>& exprs : elements.exprs) {
+    if (auto checked = check_stateful("an element", exprs); !checked) {
+      return std::move(checked).error().message;
+    }
   }
   return "";
 }

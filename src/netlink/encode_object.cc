@@ -8,7 +8,7 @@
 #include "base/overloaded.h"
 #include "netlink/data_types.h"
 #include "netlink/encode.h"
-#include "netlink/encode_expr.h"
+#include "netlink/expr_codec.h"
 
 namespace rolewall::netlink {
 namespace {
@@ -78,18 +78,15 @@ Result<Message> encode_object(const Table& table, const Object& object) {
   writer.text(NFTA_OBJ_NAME, object.name);
   writer.be32(NFTA_OBJ_TYPE, object.type);
   std::visit(
-      Overloaded{
-          [&](const Counter& counter) { put_expr_data(writer, stateful_attributes(counter)); },
-          [&](const Quota& quota) { put_expr_data(writer, stateful_attributes(quota)); },
-          [&](const Limit& limit) { put_expr_data(writer, stateful_attributes(limit)); },
-          [&](const Connlimit& connlimit) {
-            put_expr_data(writer, stateful_attributes(connlimit));
-          },
-          [&](const Synproxy& synproxy) { put_expr_data(writer, encode(synproxy)); },
-          [&](const CtHelper& helper) { put(writer, helper); },
-          [&](const CtTimeout& timeout) { put(writer, timeout); },
-          [&](const CtExpectation& expectation) { put(writer, expectation); },
-          [&](const Secmark& secmark) { put(writer, secmark); }, [](const Unsupported&) {}},
+      Overloaded{[&](const Counter& counter) { put_expr_data(writer, encode(counter)); },
+                 [&](const Quota& quota) { put_expr_data(writer, encode(quota)); },
+                 [&](const Limit& limit) { put_expr_data(writer, encode(limit)); },
+                 [&](const Connlimit& connlimit) { put_expr_data(writer, encode(connlimit)); },
+                 [&](const Synproxy& synproxy) { put_expr_data(writer, encode(synproxy)); },
+                 [&](const CtHelper& helper) { put(writer, helper); },
+                 [&](const CtTimeout& timeout) { put(writer, timeout); },
+                 [&](const CtExpectation& expectation) { put(writer, expectation); },
+                 [&](const Secmark& secmark) { put(writer, secmark); }, [](const Unsupported&) {}},
       object.body);
   if (!object.comment.empty()) {
     UserData user_data;

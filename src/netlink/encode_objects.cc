@@ -1,5 +1,4 @@
 #include <fmt/format.h>
-#include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/common.h>
 #include <libnftnl/rule.h>
@@ -8,12 +7,11 @@
 #include <libnftnl/udata.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/netlink.h>
 
-#include <cstring>
 #include <memory>
 
 #include "base/check.h"
-#include "base/overloaded.h"
 #include "netlink/data_types.h"
 #include "netlink/encode.h"
 #include "netlink/kernel_numbers.h"
@@ -25,11 +23,13 @@ namespace {
 
 using namespace ruleset;
 
-// libnftnl writes without looking where its buffer ends. The largest thing that passes the checks
-// here is a rule of kMaxExprs expressions, each below 2 KiB.
-constexpr std::size_t kScratchSize = 512UL * 1024;
+// libnftnl writes without looking where its buffer ends. The largest things that pass the checks
+// here are a chain's kMaxDevices names, of 20 bytes each with their headers.
+constexpr std::size_t kScratchSize = 16UL * 1024;
+constexpr std::size_t kMaxDevices = 256;   // NFT_NETDEVICE_MAX
+constexpr std::size_t kMaxUserData = 256;  // NFT_USERDATA_MAXLEN
 
-// A nested attribute's length has 16 bits; past that libmnl wraps around.
+// A nested attribute's length has 16 bits.
 constexpr std::size_t kMaxMessage = 65'000;
 
 template <class Object, auto Free>
@@ -45,16 +45,12 @@ std::unique_ptr<Object, Deleter<Object, Free>> make() {
 }
 
 template <class Build>
-Result<Message> build(std::uint16_t type, Family family, std::uint16_t flags, std::string_view what,
-                      Build payload) {
-  const auto scratch = std::make_unique_for_overwrite<char[]>(kScratchSize);
+Message build(std::uint16_t type, Family family, std::uint16_t flags, Build payload) {
+  // Zeroed: libmnl leaves the bytes that pad an attribute as they are.
+  const auto scratch = std::make_unique<char[]>(kScratchSize);
   nlmsghdr* header =
       nftnl_nlmsg_build_hdr(scratch.get(), type, static_cast<std::uint16_t>(family), flags, 0);
   payload(header);
-  if (header->nlmsg_len > kMaxMessage) {
-    return fail(ErrorKind::Usage, fmt::format("{} is too large: {} bytes, of at most {}", what,
-                                              header->nlmsg_len, kMaxMessage));
-  }
   const auto* begin = reinterpret_cast<const std::uint8_t*>(header);
   return Message(begin, begin + header->nlmsg_len);
 }
@@ -86,6 +82,10 @@ Result<void> put_base(nftnl_chain* object, Family family, const std::string& nam
   nftnl_chain_set_s32(object, NFTNL_CHAIN_PRIO, base.priority);
   nftnl_chain_set_u32(object, NFTNL_CHAIN_POLICY,
                       verdict_number({.code = base.policy, .chain = {}, .queue = 0}));
+  if (base.devices.size() > kMaxDevices) {
+    return fail(ErrorKind::Usage, fmt::format("chain {}: {} devices, of at most {}", name,
+                                              base.devices.size(), kMaxDevices));
+  }
   std::vector<const char*> devices;
   for (const std::string& device : base.devices) {
     if (device.empty() || device.size() > kMaxDeviceName || device.ends_with('*')) {
@@ -134,25 +134,19 @@ void put_data(nftnl_set* object, const Set& set) {
   }
 }
 
-void put_expr(nlmsghdr* header, const EncodedExpr& encoded) {
-  nlattr* entry = mnl_attr_nest_start(header, NFTA_LIST_ELEM);
-  std::visit(Overloaded{[&](const ExprPtr& expr) { nftnl_expr_build_payload(header, expr.get()); },
-                        [&](const Message& bytes) {
-                          std::memcpy(mnl_nlmsg_get_payload_tail(header), bytes.data(),
-                                      bytes.size());
-                          header->nlmsg_len += static_cast<std::uint32_t>(bytes.size());
-                        }},
-             encoded);
-  mnl_attr_nest_end(header, entry);
-}
-
-void put_set_user_data(nftnl_set* object, const Set& set) {
+Result<void> put_set_user_data(nftnl_set* object, const Set& set) {
   Bytes bytes = set.notes.empty() ? plain_notes(set) : set.notes;
   UserData comment;
   if (!set.comment.empty()) comment.put_text(NFTNL_UDATA_SET_COMMENT, set.comment);
   bytes.insert(bytes.end(), comment.bytes().begin(), comment.bytes().end());
+  if (bytes.size() > kMaxUserData) {
+    return fail(ErrorKind::Usage, fmt::format("set {}: its comment and notes have {} bytes, of at "
+                                              "most {}",
+                                              set.name, bytes.size(), kMaxUserData));
+  }
   nftnl_set_set_data(object, NFTNL_SET_USERDATA, bytes.data(),
                      static_cast<std::uint32_t>(bytes.size()));
+  return {};
 }
 
 // The user data of a thing that has a comment and nothing else there.
@@ -188,7 +182,7 @@ Result<Message> encode_new_table(const Table& table) {
     nftnl_table_set_data(object.get(), NFTNL_TABLE_USERDATA, data.data(),
                          static_cast<std::uint32_t>(data.size()));
   }
-  return build(NFT_MSG_NEWTABLE, table.family, NLM_F_CREATE, "the table",
+  return build(NFT_MSG_NEWTABLE, table.family, NLM_F_CREATE,
                [&](nlmsghdr* header) { nftnl_table_nlmsg_build_payload(header, object.get()); });
 }
 
@@ -201,6 +195,7 @@ Message encode_delete_table(Family family, std::string_view name) {
 }
 
 Result<Message> encode_chain(const Table& table, const Chain& chain) {
+  TRY(check_name("table", table.name));
   TRY(check_name("chain", chain.name));
   const auto object = make<nftnl_chain, nftnl_chain_alloc, nftnl_chain_free>();
   nftnl_chain_set_str(object.get(), NFTNL_CHAIN_TABLE, table.name.c_str());
@@ -214,13 +209,15 @@ Result<Message> encode_chain(const Table& table, const Chain& chain) {
     nftnl_chain_set_data(object.get(), NFTNL_CHAIN_USERDATA, data.data(),
                          static_cast<std::uint32_t>(data.size()));
   }
-  return build(NFT_MSG_NEWCHAIN, table.family, NLM_F_CREATE | NLM_F_EXCL, "chain " + chain.name,
+  return build(NFT_MSG_NEWCHAIN, table.family, NLM_F_CREATE | NLM_F_EXCL,
                [&](nlmsghdr* header) { nftnl_chain_nlmsg_build_payload(header, object.get()); });
 }
 
 Result<Message> encode_rule(const Table& table, const Chain& chain, const Rule& rule,
                             std::uint64_t before) {
   const std::string what = rule.comment.empty() ? "a rule" : "rule " + rule.comment;
+  TRY(check_name("table", table.name));
+  TRY(check_name("chain", chain.name));
   TRY(check_comment(what, rule.comment));
   if (rule.exprs.size() > kMaxExprs) {
     return fail(ErrorKind::Usage, fmt::format("{} has {} expressions, of at most {}", what,
@@ -233,27 +230,33 @@ Result<Message> encode_rule(const Table& table, const Chain& chain, const Rule& 
     nftnl_rule_set_data(object.get(), NFTNL_RULE_USERDATA, data.data(),
                         static_cast<std::uint32_t>(data.size()));
   }
-  std::vector<EncodedExpr> exprs;
+  if (before != 0) nftnl_rule_set_u64(object.get(), NFTNL_RULE_POSITION, before);
+  const std::uint16_t place = before != 0 ? 0 : NLM_F_APPEND;
+  Message message =
+      build(NFT_MSG_NEWRULE, table.family, NLM_F_CREATE | place,
+            [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, object.get()); });
+  Writer writer(message);
+  const std::size_t list = writer.begin_nest(NFTA_RULE_EXPRESSIONS);
   for (const Expr& expr : rule.exprs) {
-    Result<EncodedExpr> encoded = encode_expr(expr);
+    Result<Message> encoded = encode_expr(expr);
     if (!encoded) {
       Error error = std::move(encoded).error();
       error.message = fmt::format("{} in chain {}: {}", what, chain.name, error.message);
       return std::unexpected(std::move(error));
     }
-    exprs.push_back(std::move(*encoded));
+    writer.put(NFTA_LIST_ELEM | NLA_F_NESTED, *encoded);
   }
-  if (before != 0) nftnl_rule_set_u64(object.get(), NFTNL_RULE_POSITION, before);
-  const std::uint16_t place = before != 0 ? 0 : NLM_F_APPEND;
-  return build(NFT_MSG_NEWRULE, table.family, NLM_F_CREATE | place, what, [&](nlmsghdr* header) {
-    nftnl_rule_nlmsg_build_payload(header, object.get());
-    nlattr* list = mnl_attr_nest_start(header, NFTA_RULE_EXPRESSIONS);
-    for (const EncodedExpr& expr : exprs) put_expr(header, expr);
-    mnl_attr_nest_end(header, list);
-  });
+  if (writer.size() > kMaxMessage) {
+    return fail(ErrorKind::Usage, fmt::format("{} is too large: {} bytes, of at most {}", what,
+                                              writer.size(), kMaxMessage));
+  }
+  writer.end_nest(list);
+  writer.end_message(0);
+  return message;
 }
 
 Result<Message> encode_set(const Table& table, const Set& set, std::uint32_t id) {
+  TRY(check_name("table", table.name));
   TRY(check_name("set", set.name));
   TRY(check_comment("set " + set.name, set.comment));
   const auto refuse = [&](const std::string& reason) {
@@ -268,10 +271,7 @@ Result<Message> encode_set(const Table& table, const Set& set, std::uint32_t id)
   if (set.key_size() == 0 || set.key_size() > Value::kMaxSize) {
     return refuse(fmt::format("a key of {} bytes, of at most {}", set.key_size(), Value::kMaxSize));
   }
-  constexpr std::size_t kMaxSetExprs = 2;  // NFT_SET_EXPR_MAX
-  if (set.exprs.size() > kMaxSetExprs) {
-    return refuse(fmt::format("its elements hold at most {} expressions", kMaxSetExprs));
-  }
+  TRY(check_stateful("an element of set " + set.name, set.exprs));
 
   const auto object = make<nftnl_set, nftnl_set_alloc, nftnl_set_free>();
   nftnl_set_set_str(object.get(), NFTNL_SET_TABLE, table.name.c_str());
@@ -294,12 +294,14 @@ Result<Message> encode_set(const Table& table, const Set& set, std::uint32_t id)
   if (set.gc_interval_ms != 0) {
     nftnl_set_set_u32(object.get(), NFTNL_SET_GC_INTERVAL, set.gc_interval_ms);
   }
-  put_set_user_data(object.get(), set);
-  for (const StatefulExpr& expr : set.exprs) {
-    nftnl_set_add_expr(object.get(), encode_stateful(expr).release());
-  }
-  return build(NFT_MSG_NEWSET, table.family, NLM_F_CREATE | NLM_F_EXCL, "set " + set.name,
-               [&](nlmsghdr* header) { nftnl_set_nlmsg_build_payload(header, object.get()); });
+  TRY(put_set_user_data(object.get(), set));
+  Message message =
+      build(NFT_MSG_NEWSET, table.family, NLM_F_CREATE | NLM_F_EXCL,
+            [&](nlmsghdr* header) { nftnl_set_nlmsg_build_payload(header, object.get()); });
+  Writer writer(message);
+  put_stateful(writer, NFTA_SET_EXPR, NFTA_SET_EXPRESSIONS, set.exprs);
+  writer.end_message(0);
+  return message;
 }
 
 }  // namespace rolewall::netlink

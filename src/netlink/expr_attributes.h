@@ -55,26 +55,4 @@ inline bool decode_flag(Attributes& attributes, std::uint16_t type, std::uint32_
   return (decode_flags(attributes, type, flag | harmless) & flag) != 0;
 }
 
-// decode_loads.cc
-ruleset::Expr decode_exthdr(Attributes& attributes);
-ruleset::Expr decode_fib(Attributes& attributes);
-ruleset::Expr decode_rt(Attributes& attributes);
-ruleset::Expr decode_socket(Attributes& attributes);
-ruleset::Expr decode_osf(Attributes& attributes);
-ruleset::Expr decode_numgen(Attributes& attributes);
-ruleset::Expr decode_hash(Attributes& attributes);
-ruleset::Expr decode_tunnel(Attributes& attributes);
-ruleset::Expr decode_xfrm(Attributes& attributes);
-
-// decode_actions.cc
-ruleset::Expr decode_payload_write(Attributes& attributes);
-ruleset::Expr decode_nat(Attributes& attributes);
-ruleset::Expr decode_masquerade(Attributes& attributes);
-ruleset::Expr decode_redirect(Attributes& attributes);
-ruleset::Expr decode_tproxy(Attributes& attributes);
-ruleset::Synproxy decode_synproxy(Attributes& attributes);
-ruleset::Expr decode_dup(Attributes& attributes);
-ruleset::Expr decode_fwd(Attributes& attributes);
-ruleset::Expr decode_objref(Attributes& attributes);
-
 }  // namespace rolewall::netlink

@@ -1,4 +1,5 @@
-// Writes one expression: its name, and its attributes within a nest.
+// Writes one expression: its name, and its attributes within a nest. The counterpart of
+// expr_attributes.h.
 #pragma once
 
 #include <linux/netfilter/nf_tables.h>
@@ -9,6 +10,7 @@
 
 #include "netlink/encode.h"
 #include "netlink/kernel_numbers.h"
+#include "netlink/nft_data.h"
 
 namespace rolewall::netlink {
 
@@ -31,6 +33,10 @@ class ExprWriter {
     writer_.be32(type, value);
     return *this;
   }
+  ExprWriter& be64(std::uint16_t type, std::uint64_t value) {
+    writer_.be64(type, value);
+    return *this;
+  }
   ExprWriter& text(std::uint16_t type, std::string_view value) {
     writer_.text(type, value);
     return *this;
@@ -48,6 +54,19 @@ class ExprWriter {
   // Left out where it is 0, as the kernel does.
   ExprWriter& flags(std::uint16_t type, std::uint32_t flags) {
     return flags == 0 ? *this : be32(type, flags);
+  }
+  ExprWriter& value(std::uint16_t type, const ruleset::Value& value) {
+    put_value(writer_, type, {value.begin(), value.end()});
+    return *this;
+  }
+  ExprWriter& verdict(std::uint16_t type, const ruleset::Verdict& verdict) {
+    put_verdict(writer_, type, verdict);
+    return *this;
+  }
+  ExprWriter& stateful(std::uint16_t single, std::uint16_t list,
+                       const std::vector<ruleset::StatefulExpr>& exprs) {
+    put_stateful(writer_, single, list, exprs);
+    return *this;
   }
 
   Message finish() {

@@ -1,3 +1,27 @@
+// What a refusal of the kernel means.
+//
+// nf_tables answers a batch with a number (-errno), the sequence number of the message that it
+// refused and, by extended acknowledgement, the offset of the attribute in it at fault
+// (NL_SET_BAD_ATTR in net/netfilter/nf_tables_api.c); a text hardly ever. Three questions lead from
+// there to words:
+//
+//   Which message? The batch remembers for each what it is about (Subject): a table, set or rule.
+//   Which part of it? The offset is looked for in the bytes that were sent (entry_at()): the number
+//   of the list's entry that holds it is the number of the expression in the rule; an element's key
+//   is read out of the entry itself.
+//   Which policy rule? A rule's comment is the id of the one that it was made for. Where a set,
+//   element or chain is refused, it is the first rule that uses it.
+//
+// An errno means something else for each of them: ENOENT of a rule is a set or module that is not
+// there, of an element a chain. So each subject has a switch of its own, and general_words() only
+// what holds for all. They are by what nf_tables_api.c and the expressions' init functions return;
+// an errno without words keeps the C library's, and no cause is guessed.
+//
+// The part that is named need not be the part that is wrong. What concerns the table as a whole
+// (nft_table_validate(): loops, depth, the hooks in which an expression may stand) fails at the
+// commit (nf_tables_validate()); the kernel then takes the batch once more and validates after each
+// rule and element, so that it names the message that closed the circle and no attribute of it.
+// Refusal::exact is set only where an offset named an expression of a rule.
 #include "netlink/refusal.h"
 
 #include <fmt/format.h>
@@ -6,13 +30,15 @@
 #include <linux/netlink.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <type_traits>
+#include <variant>
 
-#include "base/overloaded.h"
 #include "net/address.h"
-#include "netlink/decode_expr.h"
+#include "netlink/nft_data.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
 #include "ruleset/references.h"
@@ -48,60 +74,102 @@ std::optional<Found> entry_at(View message, std::uint16_t list_type, std::uint32
   return found;
 }
 
+struct NameRow {
+  std::size_t index;  // of the alternative
+  std::string_view name;
+};
+
+template <class T, class... Ts>
+consteval std::size_t index_in(std::type_identity<std::variant<Ts...>>) {
+  constexpr std::array<bool, sizeof...(Ts)> kSame{std::is_same_v<T, Ts>...};
+  return static_cast<std::size_t>(std::ranges::find(kSame, true) - kSame.begin());
+}
+
+template <class T>
+consteval NameRow row(std::string_view name) {
+  return {index_in<T>(std::type_identity<ExprVariant>{}), name};
+}
+
+// The words for an expression: the kernel's name of it, and what it does where that is one of
+// several. In ExprVariant's order.
+constexpr std::array kNames{
+    row<Payload>("payload"),
+    row<Meta>("meta"),
+    row<Ct>("ct"),
+    row<Exthdr>("exthdr"),
+    row<Fib>("fib"),
+    row<Rt>("rt"),
+    row<ruleset::Socket>("socket"),
+    row<Osf>("osf"),
+    row<Numgen>("numgen"),
+    row<JenkinsHash>("jhash"),
+    row<SymmetricHash>("symhash"),
+    row<Tunnel>("tunnel"),
+    row<Xfrm>("xfrm"),
+    row<Immediate>("immediate"),
+    row<BitwiseMask>("bitwise"),
+    row<BitwiseShift>("bitwise shift"),
+    row<BitwiseRegisters>("bitwise"),
+    row<Byteorder>("byteorder"),
+    row<Cmp>("cmp"),
+    row<Range>("range"),
+    row<Lookup>("lookup"),
+    row<Counter>("counter"),
+    row<Limit>("limit"),
+    row<Connlimit>("connlimit"),
+    row<Quota>("quota"),
+    row<Last>("last"),
+    row<Dynset>("dynset"),
+    row<ImmediateVerdict>("verdict"),
+    row<MetaSet>("meta set"),
+    row<CtSet>("ct set"),
+    row<PayloadWrite>("payload write"),
+    row<ExthdrWrite>("exthdr write"),
+    row<ExthdrReset>("exthdr reset"),
+    row<Log>("log"),
+    row<Reject>("reject"),
+    row<Notrack>("notrack"),
+    row<Nat>("nat"),
+    row<Masquerade>("masquerade"),
+    row<Redirect>("redirect"),
+    row<Tproxy>("tproxy"),
+    row<Synproxy>("synproxy"),
+    row<Dup>("dup"),
+    row<Fwd>("fwd"),
+    row<ObjectRef>("object"),
+    row<ObjectLookup>("objects"),
+    row<Unsupported>("expression"),
+};
+static_assert(kNames.size() == std::variant_size_v<ExprVariant>);
+static_assert([] {
+  for (std::size_t i = 0; i < kNames.size(); ++i) {
+    if (kNames[i].index != i) return false;
+  }
+  return true;
+}());
+
+// With what it names: the set, the chain or the object.
 std::string expr_name(const Expr& expr) {
-  return std::visit(
-      Overloaded{[](const Payload&) { return std::string("payload"); },
-                 [](const Meta&) { return std::string("meta"); },
-                 [](const Ct&) { return std::string("ct"); },
-                 [](const Immediate&) { return std::string("immediate"); },
-                 [](const BitwiseMask&) { return std::string("bitwise"); },
-                 [](const BitwiseShift&) { return std::string("bitwise shift"); },
-                 [](const Byteorder&) { return std::string("byteorder"); },
-                 [](const Cmp&) { return std::string("cmp"); },
-                 [](const Range&) { return std::string("range"); },
-                 [](const Lookup& lookup) { return "lookup in set " + lookup.set; },
-                 [](const Counter&) { return std::string("counter"); },
-                 [](const Limit&) { return std::string("limit"); },
-                 [](const Connlimit&) { return std::string("connlimit"); },
-                 [](const Quota&) { return std::string("quota"); },
-                 [](const Last&) { return std::string("last"); },
-                 [](const Dynset& dynset) { return "dynset on set " + dynset.set; },
-                 [](const ImmediateVerdict& immediate) {
-                   const Verdict& verdict = immediate.verdict;
-                   return verdict.chain.empty()
-                              ? "verdict " + std::string(name_of(verdict.code))
-                              : fmt::format("{} to chain {}", name_of(verdict.code), verdict.chain);
-                 },
-                 [](const MetaSet&) { return std::string("meta set"); },
-                 [](const CtSet&) { return std::string("ct set"); },
-                 [](const Log&) { return std::string("log"); },
-                 [](const Reject&) { return std::string("reject"); },
-                 [](const Notrack&) { return std::string("notrack"); },
-                 [](const Exthdr&) { return std::string("exthdr"); },
-                 [](const Fib&) { return std::string("fib"); },
-                 [](const Rt&) { return std::string("rt"); },
-                 [](const ruleset::Socket&) { return std::string("socket"); },
-                 [](const Osf&) { return std::string("osf"); },
-                 [](const Numgen&) { return std::string("numgen"); },
-                 [](const JenkinsHash&) { return std::string("jhash"); },
-                 [](const SymmetricHash&) { return std::string("symhash"); },
-                 [](const Tunnel&) { return std::string("tunnel"); },
-                 [](const Xfrm&) { return std::string("xfrm"); },
-                 [](const BitwiseRegisters&) { return std::string("bitwise"); },
-                 [](const PayloadWrite&) { return std::string("payload write"); },
-                 [](const ExthdrWrite&) { return std::string("exthdr write"); },
-                 [](const ExthdrReset&) { return std::string("exthdr reset"); },
-                 [](const Nat&) { return std::string("nat"); },
-                 [](const Masquerade&) { return std::string("masquerade"); },
-                 [](const Redirect&) { return std::string("redirect"); },
-                 [](const Tproxy&) { return std::string("tproxy"); },
-                 [](const Synproxy&) { return std::string("synproxy"); },
-                 [](const Dup&) { return std::string("dup"); },
-                 [](const Fwd&) { return std::string("fwd"); },
-                 [](const ObjectRef& object) { return "object " + object.name; },
-                 [](const ObjectLookup& lookup) { return "objects of map " + lookup.set; },
-                 [](const Unsupported& unsupported) { return unsupported.name; }},
-      expr);
+  const std::string_view name = kNames[expr.index()].name;
+  if (const auto* lookup = std::get_if<Lookup>(&expr)) {
+    return fmt::format("{} in set {}", name, lookup->set);
+  }
+  if (const auto* dynset = std::get_if<Dynset>(&expr)) {
+    return fmt::format("{} on set {}", name, dynset->set);
+  }
+  if (const auto* immediate = std::get_if<ImmediateVerdict>(&expr)) {
+    const Verdict& verdict = immediate->verdict;
+    if (verdict.chain.empty()) return fmt::format("{} {}", name, name_of(verdict.code));
+    return fmt::format("{} to chain {}", name_of(verdict.code), verdict.chain);
+  }
+  if (const auto* object = std::get_if<ObjectRef>(&expr)) {
+    return fmt::format("{} {}", name, object->name);
+  }
+  if (const auto* lookup = std::get_if<ObjectLookup>(&expr)) {
+    return fmt::format("{} of map {}", name, lookup->set);
+  }
+  if (const auto* unsupported = std::get_if<Unsupported>(&expr)) return unsupported->name;
+  return std::string(name);
 }
 
 // As nft would write it, for the types that a policy's sets hold; others in hexadecimal.

@@ -5,7 +5,7 @@
 
 #include "netlink/decode_expr.h"
 #include "netlink/decode_ruleset.h"
-#include "netlink/encode_expr.h"
+#include "netlink/expr_codec.h"
 #include "netlink/netlink.h"
 #include "ruleset/expr.h"
 #include "support/netns.h"
@@ -649,10 +649,33 @@ TEST_CASE("what the kernel would cut off is refused before it is sent") {
           "rule odd in chain c: `fib`");
   refused(table_of({plain_chain("c", {rule("many", std::vector<Expr>(129, Counter{}))})}),
           "129 expressions");
+  const Limit limit{LimitUnit::Packets, 5, 1, 5, false};
+  refused(table_of({plain_chain(
+              "c", {rule("three",
+                         {Dynset{DynsetOp::Add, "s", 0, {}, 0, false, {limit, limit, limit}}})})}),
+          "holds 3 expressions");
+  // To the kernel it would be the set `s`.
+  const std::string with_nul("s\0x", 3);
+  refused(table_of({plain_chain(
+              "c", {rule("nul", {Lookup{with_nul, 0, LookupResult::Membership, 0, false}})})}),
+          "the name of a set");
+  refused(table_of({plain_chain("c", {rule("nul", {verdict(VerdictCode::Jump, with_nul)})})}),
+          "the name of a chain");
+  refused(table_of({plain_chain("c", {rule("nul", {Log{with_nul, {}, 4, 0, 0, 0}})})}), "no NUL");
+  Chain many = base_chain("c", Hook::Ingress, {});
+  many.base->devices.assign(257, "lo");
+  refused(table_of({many}), "257 devices");
   refused(table_of({base_chain("c", Hook::Egress, {})}), "no hook egress");
   Set set = make_set("s", {kIpv4});
   set.elements.keys = {1, 2, 3};
   refused(table_of({}, {set}), "cut short");
+  set = make_set("s", {kIpv4});
+  set.notes.assign(257, 0);
+  refused(table_of({}, {set}), "257 bytes");
+  set = make_set("s", {kIpv4});
+  add_key(set, {192, 0, 2, 1});
+  set.elements.exprs = {{limit, limit, limit}};
+  refused(table_of({}, {set}), "holds 3 expressions");
   set = make_set("s", {kIpv4});
   set.unsupported = "attribute 9 is unknown";
   refused(table_of({}, {set}), "attribute 9");
