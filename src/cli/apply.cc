@@ -13,16 +13,16 @@
 #include <optional>
 #include <string_view>
 
-#include "cli/check.h"
+#include "ask/check.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_checked.h"
 #include "cli/render_plan.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
 #include "cli/time_option.h"
-#include "compile/compile.h"
 #include "netlink/netlink.h"
 #include "observe/session.h"
 #include "print/print.h"
@@ -193,29 +193,29 @@ bool agreed() {
 }
 
 int run(const Options& options) {
-  const auto site = load_site(options.site, options.sandbox ? Looks::Around : Looks::OnServer);
-  if (!site) return report(site.error());
-  if (refuses(*site)) return kUsage;
-  const auto host = choose_host(site->policy, options.host);
-  if (!host) return report(host.error());
+  const Looks looks = options.sandbox ? Looks::Around : Looks::OnServer;
+  const auto wanted = compiled_host(options.site, looks, options.host);
+  if (!wanted) return report(wanted.error());
+  const LoadedSite& site = wanted->site;
+  const ruleset::Snapshot& snapshot = wanted->snapshot;
 
-  const Checked checked = check(*site, false);
-  if (!checked.passed()) {
-    render(err(), site->policy, checked);
+  const auto checked =
+      ask::check(site.policy, site.date, site.diagnostics, ask::Extent::TestsAlone);
+  if (!checked) return report(checked.error());
+  if (!checked->passed()) {
+    render(err(), site.policy, *checked);
     err().line(fmt::format("rolewall: {}: {}; {}",
                            options.force ? "overridden" : "refused, nothing was changed",
-                           summary(checked.findings), summary(checked.tests)));
+                           summary(checked->findings), summary(checked->tests)));
     if (!options.force) return kNo;
   }
-  render(err(), site->policy.sources, checked.findings, Severity::Warning);
-
-  const ruleset::Snapshot snapshot = compile::compile(site->policy, *host, {site->date, true});
-  out().line(fmt::format("checked: {}", summary(checked.tests)));
+  render(err(), site.policy.sources, checked->findings, Severity::Warning);
+  out().line(fmt::format("checked: {}", summary(checked->tests)));
   if (options.sandbox) return in_sandbox(snapshot, options.print);
 
   auto how = confirmation(options);
   if (!how) return report(how.error());
-  auto facts = guard_facts(site->policy);
+  auto facts = guard_facts(site.policy);
   if (!facts) return report(facts.error());
   how->guard = std::move(*facts);
   how->force = options.force;

@@ -6,16 +6,15 @@
 #include <fstream>
 #include <iterator>
 #include <sstream>
+#include <utility>
 
 #include "apply/apply.h"
-#include "cli/check.h"
 #include "cli/exit_status.h"
 #include "cli/minimal.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
-#include "compile/compile.h"
 
 namespace rolewall::cli {
 namespace {
@@ -35,7 +34,7 @@ bool switched_off(const std::string& path) {
 
 // The policies as they are now; an error where they do not compile.
 Result<ruleset::Snapshot> compile_now(const Options& options) {
-  const auto site = load_site(options.site, Looks::OnServer);
+  auto site = load_site(options.site, Looks::OnServer);
   if (!site) return std::unexpected(site.error());
   if (site->diagnostics.has_errors()) {
     const auto& all = site->diagnostics.all();
@@ -44,9 +43,9 @@ Result<ruleset::Snapshot> compile_now(const Options& options) {
                 fmt::format("they have errors (`rolewall check`), the first: {}: {}",
                             site->policy.sources.format(first->span), first->message));
   }
-  const auto host = choose_host(site->policy, options.host);
-  if (!host) return std::unexpected(host.error());
-  return compile::compile(site->policy, *host, {site->date, true});
+  auto wanted = compile_host(std::move(*site), options.host);
+  if (!wanted) return std::unexpected(wanted.error());
+  return std::move(wanted->snapshot);
 }
 
 // What is in force is not what the policies say: no harm, and worth a word.

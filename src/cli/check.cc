@@ -1,16 +1,15 @@
 // rolewall check: lint, tests, and every host compiled. The line for CI.
 
-#include "cli/check.h"
+#include "ask/check.h"
 
 #include <fmt/format.h>
-
-#include <algorithm>
 
 #include "cli/exit_status.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_checked.h"
 #include "cli/render_json.h"
-#include "policy/lint.h"
+#include "cli/site_options.h"
 
 namespace rolewall::cli {
 namespace {
@@ -20,9 +19,9 @@ struct Options {
   std::string format = "text";
 };
 
-Json sizes(const std::vector<HostSize>& hosts) {
+Json sizes(const std::vector<ask::HostSize>& hosts) {
   Json json = Json::array();
-  for (const HostSize& host : hosts) {
+  for (const ask::HostSize& host : hosts) {
     json.push_back({{"host", host.host},
                     {"rules", host.rules},
                     {"sets", host.sets},
@@ -34,84 +33,38 @@ Json sizes(const std::vector<HostSize>& hosts) {
 int run(const Options& options) {
   const auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
-  const Checked checked = check(*site, true);
+  const auto checked =
+      ask::check(site->policy, site->date, site->diagnostics, ask::Extent::Everything);
+  if (!checked) return report(checked.error());
   const policy::Policy& policy = site->policy;
   if (options.format == "json") {
     print(Json{{"version", kJsonVersion},
                {"verb", "check"},
                {"directory", policy.directory},
-               {"ok", checked.passed()},
-               {"findings", to_json(checked.findings, policy.sources)},
-               {"tests", to_json(policy, checked.tests)},
-               {"hosts", sizes(checked.hosts)}});
-    return checked.status();
+               {"ok", checked->passed()},
+               {"findings", to_json(checked->findings, policy.sources)},
+               {"tests", to_json(policy, checked->tests)},
+               {"hosts", sizes(checked->hosts)}});
+    return exit_status_of(*checked);
   }
-  render(out(), policy, checked);
-  out().line(fmt::format("lint     {}", summary(checked.findings)));
+  render(out(), policy, *checked);
+  out().line(fmt::format("lint     {}", summary(checked->findings)));
   if (site->diagnostics.has_errors()) {
     out().line("tests    not run: the policies have errors");
   } else {
-    out().line(fmt::format("tests    {}", summary(checked.tests)));
+    out().line(fmt::format("tests    {}", summary(checked->tests)));
     std::size_t rules = 0;
-    for (const HostSize& host : checked.hosts) rules += host.rules;
-    out().line(fmt::format("compile  {}, {}", counted(checked.hosts.size(), "host"),
+    for (const ask::HostSize& host : checked->hosts) rules += host.rules;
+    out().line(fmt::format("compile  {}, {}", counted(checked->hosts.size(), "host"),
                            counted(rules, "rule")));
   }
   out().line(fmt::format(
       "{}: {}", printable(policy.directory),
-      checked.passed() ? out().paint(Tone::Good, "ok") : out().paint(Tone::Bad, "not ok")));
-  return checked.status();
+      checked->passed() ? out().paint(Tone::Good, "ok") : out().paint(Tone::Bad, "not ok")));
+  return exit_status_of(*checked);
 }
 
 }  // namespace
-
-int status_of(const Diagnostics& findings) {
-  // A list that is missing is wrong at the line that names it; a policy file has no line.
-  const bool unreadable =
-      std::any_of(findings.all().begin(), findings.all().end(), [](const Diagnostic& finding) {
-        return finding.severity == Severity::Error && finding.code == "unreadable-file" &&
-               finding.span.line == 0;
-      });
-  if (unreadable) return kUsage;
-  return findings.has_errors() ? kNo : kDone;
-}
-
-int Checked::status() const {
-  const int status = status_of(findings);
-  return status == kDone && !tests.failures.empty() ? kNo : status;
-}
-
-HostSize size_of(const ruleset::Snapshot& snapshot) {
-  HostSize size{snapshot.host.name, 0, 0, 0};
-  for (const ruleset::Table& table : snapshot.ruleset.tables) {
-    for (const ruleset::Chain& chain : table.chains) size.rules += chain.rules.size();
-    for (const ruleset::Set& set : table.sets) size.elements += set.elements.count();
-    size.sets += table.sets.size();
-  }
-  return size;
-}
-
-Checked check(const LoadedSite& site, bool every_host) {
-  Checked checked;
-  checked.findings = site.diagnostics;
-  if (!site.diagnostics.has_errors()) {
-    ask::Site asked(site.policy, site.date);
-    checked.tests = run_tests(site.policy, asked, checked.findings);
-    if (every_host) {
-      policy::lint(site.policy, site.date, checked.findings);
-      for (policy::Index host = 0; host < site.policy.hosts.size(); ++host) {
-        checked.hosts.push_back(size_of(asked.snapshot(host)));
-      }
-    }
-    checked.findings.sort();
-  }
-  return checked;
-}
-
-void render(const Terminal& terminal, const policy::Policy& policy, const Checked& checked) {
-  render(terminal, policy.sources, checked.findings);
-  render(terminal, policy, checked.tests);
-}
 
 void add_check(Program& program) {
   Verb verb = program.add_verb(

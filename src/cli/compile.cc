@@ -1,8 +1,5 @@
 // rolewall compile: one host's ruleset, for people, for nft, for programs.
 
-#include "compile/compile.h"
-
-#include "cli/exit_status.h"
 #include "cli/output.h"
 #include "cli/program.h"
 #include "cli/render.h"
@@ -26,14 +23,9 @@ Result<std::string> in_format(const ruleset::Snapshot& snapshot, const std::stri
 }
 
 int run(const Options& options) {
-  const auto site = load_site(options.site, Looks::Around);
-  if (!site) return report(site.error());
-  if (refuses(*site)) return kUsage;
-  const auto host = choose_host(site->policy, options.host);
-  if (!host) return report(host.error());
-
-  const ruleset::Snapshot snapshot = compile::compile(site->policy, *host, {site->date, true});
-  const auto text = in_format(snapshot, options.format);
+  const auto wanted = compiled_host(options.site, Looks::Around, options.host);
+  if (!wanted) return report(wanted.error());
+  const auto text = in_format(wanted->snapshot, options.format);
   if (!text) return report(text.error());
   return write_output(options.output, *text);
 }

@@ -232,9 +232,8 @@ int run(const Options& options) {
     ask::Site site(subject.policy, std::move(*snapshot));
     return put(options, subject, site);
   }
-  auto site = load_site(options.site, Looks::Around);
+  auto site = load_valid_site(options.site, Looks::Around);
   if (!site) return report(site.error());
-  if (refuses(*site)) return kUsage;
   Subject subject{std::move(site->policy), true, site->date, {}};
   // `self` is this host, where one is meant; only --host asks it alone.
   const auto host = choose_host(subject.policy, options.host);

@@ -125,9 +125,8 @@ int run(const Options& options) {
   for (const BuiltinStep& step : kBuiltinSteps) {
     if (options.rule == step.name) return explain_builtin(step);
   }
-  const auto site = load_site(options.site, Looks::Around);
+  const auto site = load_valid_site(options.site, Looks::Around);
   if (!site) return report(site.error());
-  if (refuses(*site)) return kUsage;
   const policy::Policy& policy = site->policy;
 
   std::vector<std::string> names;

@@ -212,7 +212,7 @@ std::string obstacle(ask::Site& site, Routing& routing, const ask::Sample& sampl
 
 }  // namespace
 
-Result<KernelAnswers> ask_kernel(ask::Site& site, const std::vector<ask::TestCase>& cases) {
+Result<ask::Asker> kernel(ask::Site& site, const std::vector<ask::TestCase>& cases) {
   std::map<policy::Index, HostQuestions> hosts;
   Routing routing(site);
   const auto collect = [&](const ask::FlowEnd& end) {
@@ -231,9 +231,10 @@ Result<KernelAnswers> ask_kernel(ask::Site& site, const std::vector<ask::TestCas
     HostQuestions& questions = hosts[end.host];
     return std::move(questions.answers[questions.next++]);
   };
-  KernelAnswers answers;
+  // Shared by the copies of the Asker, for which std::function asks.
+  const auto answers = std::make_shared<std::vector<std::vector<ask::AnswerOrWhyNot>>>();
   for (const ask::TestCase& test_case : cases) {
-    auto& of_case = answers.emplace_back();
+    auto& of_case = answers->emplace_back();
     for (const ask::Sample& sample : test_case.samples) {
       std::string why_not = obstacle(site, routing, sample);
       if (why_not.empty()) {
@@ -243,7 +244,9 @@ Result<KernelAnswers> ask_kernel(ask::Site& site, const std::vector<ask::TestCas
       }
     }
   }
-  return answers;
+  return [answers](std::size_t test_case, std::size_t sample) {
+    return std::move((*answers)[test_case][sample]);
+  };
 }
 
 }  // namespace rolewall::cli

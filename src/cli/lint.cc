@@ -2,9 +2,9 @@
 
 #include <fmt/format.h>
 
-#include "cli/check.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_checked.h"
 #include "cli/render_json.h"
 #include "cli/site_options.h"
 #include "policy/lint.h"
@@ -33,7 +33,7 @@ int run(const Options& options) {
     out().line(
         fmt::format("{}: {}", printable(site->policy.directory), summary(site->diagnostics)));
   }
-  return status_of(site->diagnostics);
+  return exit_status_of(site->diagnostics);
 }
 
 }  // namespace

@@ -52,9 +52,8 @@ Result<std::vector<net::Address>> ask_resolver(const std::string& name) {
 }
 
 int run(const Options& options) {
-  const auto site = load_site(options.site, Looks::Around);
+  const auto site = load_valid_site(options.site, Looks::Around);
   if (!site) return report(site.error());
-  if (refuses(*site)) return kUsage;
   const std::vector<std::string> names = policy::dns_names(site->policy);
   if (names.empty()) {
     out().line("nothing to lock: no network of this site has `names`");

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "apply/apply.h"
-#include "cli/check.h"
 #include "cli/exit_status.h"
 #include "cli/json.h"
 #include "cli/program.h"
@@ -11,7 +10,6 @@
 #include "cli/render_plan.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
-#include "compile/compile.h"
 
 namespace rolewall::cli {
 namespace {
@@ -26,12 +24,9 @@ struct Options {
 };
 
 int run(const Options& options) {
-  const auto site = load_site(options.site, Looks::OnServer);
-  if (!site) return report(site.error());
-  if (refuses(*site)) return kUsage;
-  const auto host = choose_host(site->policy, options.host);
-  if (!host) return report(host.error());
-  const ruleset::Snapshot snapshot = compile::compile(site->policy, *host, {site->date, true});
+  const auto wanted = compiled_host(options.site, Looks::OnServer, options.host);
+  if (!wanted) return report(wanted.error());
+  const ruleset::Snapshot& snapshot = wanted->snapshot;
   const auto plan = apply::plan(snapshot, options.state_directory, reading(options.read_all));
   if (!plan) return report(plan.error());
   if (options.format == "json") {

@@ -11,12 +11,14 @@
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
 #include "base/suggest.h"
 #include "cli/render.h"
 #include "cli/trusted_files.h"
+#include "compile/compile.h"
 #include "policy/load.h"
 
 namespace rolewall::cli {
@@ -160,11 +162,11 @@ Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {
   return site;
 }
 
-bool refuses(const LoadedSite& site) {
-  if (!site.diagnostics.has_errors()) return false;
-  render(err(), site.policy.sources, site.diagnostics, Severity::Error);
-  err().line(fmt::format("rolewall: {} in the policies", summary(site.diagnostics)));
-  return true;
+Result<LoadedSite> load_valid_site(const SiteOptions& options, Looks looks) {
+  auto site = load_site(options, looks);
+  if (!site || !site->diagnostics.has_errors()) return site;
+  render(err(), site->policy.sources, site->diagnostics, Severity::Error);
+  return fail(ErrorKind::Usage, summary(site->diagnostics) + " in the policies");
 }
 
 Result<policy::Index> choose_host(const policy::Policy& policy, const std::string& named) {
@@ -188,6 +190,20 @@ Result<policy::Index> choose_host(const policy::Policy& policy, const std::strin
               fmt::format("which host? this machine ({}) is none of the site's; name one with "
                           "--host: {}{}",
                           machine, fmt::join(names, ", "), more ? ", ..." : ""));
+}
+
+Result<CompiledHost> compile_host(LoadedSite site, const std::string& named) {
+  const auto host = choose_host(site.policy, named);
+  if (!host) return std::unexpected(host.error());
+  ruleset::Snapshot snapshot = compile::compile(site.policy, *host, {site.date, true});
+  return CompiledHost{std::move(site), *host, std::move(snapshot)};
+}
+
+Result<CompiledHost> compiled_host(const SiteOptions& options, Looks looks,
+                                   const std::string& named) {
+  auto site = load_valid_site(options, looks);
+  if (!site) return std::unexpected(site.error());
+  return compile_host(std::move(*site), named);
 }
 
 }  // namespace rolewall::cli

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "cli/program.h"
 #include "policy/policy.h"
+#include "ruleset/snapshot.h"
 
 namespace rolewall::cli {
 
@@ -43,11 +44,25 @@ struct LoadedSite {
 // took, where none was named.
 Result<LoadedSite> load_site(const SiteOptions& options, Looks looks);
 
-// For verbs to which wrong policies are as bad as unreadable ones: renders the errors, and returns
-// whether there were any.
-bool refuses(const LoadedSite& site);
+// The same, for verbs to which wrong policies are as bad as unreadable ones: renders what is wrong
+// on the error stream, and fails.
+Result<LoadedSite> load_valid_site(const SiteOptions& options, Looks looks);
 
 // The host that was named, or else the site's host of this machine's name, or else its only host.
 Result<policy::Index> choose_host(const policy::Policy& policy, const std::string& named);
+
+// A site and one host of it, with what its kernel is to get.
+struct CompiledHost {
+  LoadedSite site;
+  policy::Index host = 0;
+  ruleset::Snapshot snapshot;
+};
+
+// The host that choose_host() says. REQUIRES: the site has no errors.
+Result<CompiledHost> compile_host(LoadedSite site, const std::string& named);
+
+// How every verb begins that is about one host's ruleset: load_valid_site(), compile_host().
+Result<CompiledHost> compiled_host(const SiteOptions& options, Looks looks,
+                                   const std::string& named);
 
 }  // namespace rolewall::cli

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
-#include "cli/check.h"
+#include "ask/check.h"
 #include "cli/exit_status.h"
 #include "cli/kernel_answers.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_checked.h"
 #include "cli/render_json.h"
+#include "cli/site_options.h"
 #include "sandbox/sandbox.h"
 
 namespace rolewall::cli {
@@ -19,7 +21,7 @@ struct Options {
   std::string format = "text";
 };
 
-void print_json(const policy::Policy& policy, const Checked& checked, bool by_kernel) {
+void print_json(const policy::Policy& policy, const ask::Checked& checked, bool by_kernel) {
   print(Json{{"version", kJsonVersion},
              {"verb", "test"},
              {"directory", policy.directory},
@@ -29,7 +31,7 @@ void print_json(const policy::Policy& policy, const Checked& checked, bool by_ke
              {"tests", to_json(policy, checked.tests)}});
 }
 
-void print_text(const policy::Policy& policy, const Checked& checked, bool asked) {
+void print_text(const policy::Policy& policy, const ask::Checked& checked, bool asked) {
   render(out(), policy.sources, checked.findings, Severity::Error);
   render(out(), policy, checked.tests);
   render_left_out(out(), checked.tests);
@@ -38,38 +40,25 @@ void print_text(const policy::Policy& policy, const Checked& checked, bool asked
       asked ? summary(checked.tests) : summary(checked.findings) + "; no test was run"));
 }
 
-// The same tests, with the kernel's answers in place of the evaluator's.
-Result<Checked> check_with_kernel(const LoadedSite& site) {
-  if (const std::string why = sandbox::unavailable(); !why.empty()) {
-    return fail(ErrorKind::System, fmt::format("no namespaces can be made here: {}", why));
-  }
-  Checked checked;
-  checked.findings = site.diagnostics;
-  if (site.diagnostics.has_errors()) return checked;
-  ask::Site asked(site.policy, site.date);
-  auto cases = ask::plan_tests(site.policy, checked.findings);
-  checked.findings.sort();
-  auto answers = ask_kernel(asked, cases);
-  if (!answers) return std::unexpected(answers.error());
-  checked.tests =
-      judge(std::move(cases), [&](const ask::TestCase&, std::size_t index, std::size_t sample) {
-        return std::move((*answers)[index][sample]);
-      });
-  return checked;
-}
-
 int run(const Options& options) {
   const auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
+  if (options.kernel) {
+    if (const std::string why = sandbox::unavailable(); !why.empty()) {
+      return report(
+          {ErrorKind::System, fmt::format("no namespaces can be made here: {}", why), 0, {}});
+    }
+  }
+  const ask::Answerer answerer = options.kernel ? kernel : ask::evaluator;
   const auto checked =
-      options.kernel ? check_with_kernel(*site) : Result<Checked>(check(*site, false));
+      ask::check(site->policy, site->date, site->diagnostics, ask::Extent::TestsAlone, answerer);
   if (!checked) return report(checked.error());
   if (options.format == "json") {
     print_json(site->policy, *checked, options.kernel);
   } else {
     print_text(site->policy, *checked, !site->diagnostics.has_errors());
   }
-  return checked->status();
+  return exit_status_of(*checked);
 }
 
 }  // namespace

@@ -1,32 +1,21 @@
-#include "cli/test_report.h"
+#include "cli/render_checked.h"
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <set>
+#include <utility>
 
+#include "cli/exit_status.h"
+#include "cli/render.h"
 #include "cli/render_answer.h"
 #include "cli/render_json.h"
 
 namespace rolewall::cli {
 namespace {
 
-void count(TestReport& report) {
-  std::set<const policy::Test*> tests;
-  std::set<const policy::TestPacket*> packets;
-  for (const ask::TestCase& test_case : report.cases) {
-    tests.insert(test_case.test);
-    packets.insert(test_case.packet);
-  }
-  report.tests = tests.size();
-  report.packets = packets.size();
-  std::set<const policy::Test*> failed;
-  for (const TestFailure& failure : report.failures)
-    failed.insert(report.cases[failure.test_case].test);
-  report.failed_tests = failed.size();
-}
-
-std::size_t left_out(const TestReport& report) {
+std::size_t left_out(const ask::TestReport& report) {
   std::size_t sum = 0;
   for (const auto& [why, count] : report.left_out) sum += count;
   return sum;
@@ -38,41 +27,30 @@ std::string host_of(const policy::Policy& policy, const ask::TestCase& test_case
 
 }  // namespace
 
-TestReport judge(std::vector<ask::TestCase> cases, const Asker& asker) {
-  TestReport report;
-  report.cases = std::move(cases);
-  for (std::size_t index = 0; index < report.cases.size(); ++index) {
-    const ask::TestCase& test_case = report.cases[index];
-    for (std::size_t sample = 0; sample < test_case.samples.size(); ++sample) {
-      AnswerOrWhyNot answer = asker(test_case, index, sample);
-      if (!answer) {
-        ++report.left_out[answer.error()];
-        continue;
-      }
-      ++report.samples;
-      std::string wrong = ask::judge(test_case, *answer);
-      if (!wrong.empty()) report.failures.push_back({index, std::move(*answer), std::move(wrong)});
-    }
-  }
-  count(report);
-  return report;
+int exit_status_of(const Diagnostics& findings) {
+  // A list that is missing is wrong at the line that names it; a policy file has no line.
+  const bool unreadable =
+      std::any_of(findings.all().begin(), findings.all().end(), [](const Diagnostic& finding) {
+        return finding.severity == Severity::Error && finding.code == "unreadable-file" &&
+               finding.span.line == 0;
+      });
+  if (unreadable) return kUsage;
+  return findings.has_errors() ? kNo : kDone;
 }
 
-TestReport run_tests(const policy::Policy& policy, ask::Site& site, Diagnostics& findings) {
-  return judge(ask::plan_tests(policy, findings),
-               [&](const ask::TestCase& test_case, std::size_t, std::size_t sample) {
-                 return site.ask(test_case.samples[sample]);
-               });
+int exit_status_of(const ask::Checked& checked) {
+  const int status = exit_status_of(checked.findings);
+  return status == kDone && !checked.tests.failures.empty() ? kNo : status;
 }
 
 // One failing sample of each line of words, and how many there are: the others say the same again.
-void render(const Terminal& terminal, const policy::Policy& policy, const TestReport& report) {
+void render(const Terminal& terminal, const policy::Policy& policy, const ask::TestReport& report) {
   std::map<const policy::TestPacket*, std::size_t> total;
-  for (const TestFailure& failure : report.failures) {
+  for (const ask::TestFailure& failure : report.failures) {
     ++total[report.cases[failure.test_case].packet];
   }
   std::set<const policy::TestPacket*> shown;
-  for (const TestFailure& failure : report.failures) {
+  for (const ask::TestFailure& failure : report.failures) {
     const ask::TestCase& test_case = report.cases[failure.test_case];
     const policy::TestPacket& packet = *test_case.packet;
     if (!shown.insert(&packet).second) continue;
@@ -89,7 +67,12 @@ void render(const Terminal& terminal, const policy::Policy& policy, const TestRe
   }
 }
 
-std::string summary(const TestReport& report) {
+void render(const Terminal& terminal, const policy::Policy& policy, const ask::Checked& checked) {
+  render(terminal, policy.sources, checked.findings);
+  render(terminal, policy, checked.tests);
+}
+
+std::string summary(const ask::TestReport& report) {
   std::string asked =
       fmt::format("{}, {}, {}", counted(report.tests, "test"), counted(report.packets, "packet"),
                   counted(report.samples, "sample"));
@@ -102,15 +85,15 @@ std::string summary(const TestReport& report) {
                      counted(report.failures.size(), "sample"));
 }
 
-void render_left_out(const Terminal& terminal, const TestReport& report) {
+void render_left_out(const Terminal& terminal, const ask::TestReport& report) {
   for (const auto& [why, count] : report.left_out) {
     terminal.line(fmt::format("not asked: {}: {}", counted(count, "sample"), why));
   }
 }
 
-Json to_json(const policy::Policy& policy, const TestReport& report) {
+Json to_json(const policy::Policy& policy, const ask::TestReport& report) {
   std::map<std::size_t, Json> failures;  // by test case
-  for (const TestFailure& failure : report.failures) {
+  for (const ask::TestFailure& failure : report.failures) {
     Json json = to_json(failure.answer);
     json["wrong"] = failure.wrong;
     failures[failure.test_case].push_back(std::move(json));

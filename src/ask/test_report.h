@@ -1,0 +1,52 @@
+// The policies' tests, put to whoever answers, and counted: for check, test and apply alike.
+#pragma once
+
+#include <cstddef>
+#include <expected>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ask/site.h"
+#include "ask/tests.h"
+#include "base/error.h"
+
+namespace rolewall::ask {
+
+// One sample that went otherwise than its test expects.
+struct TestFailure {
+  std::size_t test_case = 0;  // index into TestReport::cases
+  Answer answer;
+  std::string wrong;  // "is accepted"
+};
+
+struct TestReport {
+  std::vector<TestCase> cases;
+  std::vector<TestFailure> failures;
+  std::size_t tests = 0;                        // [[test]] tables
+  std::size_t failed_tests = 0;                 // of them
+  std::size_t packets = 0;                      // lines of words
+  std::size_t samples = 0;                      // packets that were asked
+  std::map<std::string, std::size_t> left_out;  // packets that could not be asked, by why not
+};
+
+// Or why it cannot be asked: "their user takes root".
+using AnswerOrWhyNot = std::expected<Answer, std::string>;
+
+// Answers a sample of a case. Each is asked once, in the order of the cases.
+using Asker = std::function<AnswerOrWhyNot(std::size_t test_case, std::size_t sample)>;
+
+// Who answers, the evaluator or somebody else: sees all cases before the first of them is asked.
+// Both outlive the Asker. An error: nothing can be asked at all.
+using Answerer = std::function<Result<Asker>(Site& site, const std::vector<TestCase>& cases)>;
+
+// Every sample run through the site's rulesets. Never fails, and leaves none out.
+Result<Asker> evaluator(Site& site, const std::vector<TestCase>& cases);
+
+// Plans the tests, asks, and judges each answer. What is wrong in the tests' words goes to
+// `findings`.
+Result<TestReport> run_tests(const policy::Policy& policy, Site& site, const Answerer& answerer,
+                             Diagnostics& findings);
+
+}  // namespace rolewall::ask

@@ -1,0 +1,30 @@
+// What was checked, for people and for programs.
+#pragma once
+
+#include <string>
+
+#include "ask/check.h"
+#include "cli/json.h"
+#include "cli/terminal.h"
+
+namespace rolewall::cli {
+
+// kDone, kNo where there are errors, kUsage where one of the policies' files cannot be read at all.
+int exit_status_of(const Diagnostics& findings);
+// kNo too where a test went otherwise than it expects.
+int exit_status_of(const ask::Checked& checked);
+
+// The failures, each at its line, with the packet and the line that decides.
+void render(const Terminal& terminal, const policy::Policy& policy, const ask::TestReport& report);
+// Findings and failures.
+void render(const Terminal& terminal, const policy::Policy& policy, const ask::Checked& checked);
+
+// "14 tests, 63 packets, 1,089 samples: all as expected".
+std::string summary(const ask::TestReport& report);
+
+// What was not asked, and why; nothing where all was.
+void render_left_out(const Terminal& terminal, const ask::TestReport& report);
+
+Json to_json(const policy::Policy& policy, const ask::TestReport& report);
+
+}  // namespace rolewall::cli

@@ -1,0 +1,110 @@
+// What is done of a check, and that whoever answers the tests is heard: their failures, what they
+// leave out, and that they cannot answer at all.
+#include "ask/check.h"
+
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "site_text.h"
+
+namespace rolewall::ask {
+namespace {
+
+using namespace std::chrono;
+constexpr policy::Date kToday = year{2026} / 11 / 21;
+
+constexpr const char* kTest = R"(
+[[test]]
+name   = "the database is asked by the web servers alone"
+accept = ["tcp/3306 web > db-01"]
+deny   = ["tcp/3306 lb > db-01"]
+)";
+
+policy::Policy tested_site() {
+  test::SiteFiles files = test::small_site();
+  files["site.toml"] += kTest;
+  return test::load_site(files);
+}
+
+Answer answer_with(Verdict verdict) {
+  Answer answer;
+  answer.verdict = verdict;
+  return answer;
+}
+
+TEST_CASE("everything is lint, the tests, and each host's size; the tests alone are less") {
+  const auto policy = tested_site();
+  const auto all = check(policy, kToday, {}, Extent::Everything);
+  REQUIRE(all);
+  CHECK(all->passed());
+  CHECK(all->tests.tests == 1);
+  CHECK(all->tests.packets == 2);
+  CHECK(all->tests.samples > 2);
+  REQUIRE(all->hosts.size() == policy.hosts.size());
+  CHECK(all->hosts.front().host == policy.hosts.front().name);
+  CHECK(std::ranges::all_of(all->hosts, [](const HostSize& host) { return host.rules > 0; }));
+  CHECK(!all->findings.all().empty());
+
+  const auto tests = check(policy, kToday, {}, Extent::TestsAlone);
+  REQUIRE(tests);
+  CHECK(tests->tests.samples == all->tests.samples);
+  CHECK(tests->hosts.empty());
+  CHECK(tests->findings.all().size() < all->findings.all().size());
+}
+
+TEST_CASE("where the policies have errors nobody is asked") {
+  const auto policy = tested_site();
+  Diagnostics findings;
+  findings.error("unknown-name", {}, "nobody is called so");
+  const Answerer never = [](Site&, const std::vector<TestCase>&) -> Result<Asker> {
+    FAIL("asked");
+    return fail(ErrorKind::System, "asked");
+  };
+  const auto checked = check(policy, kToday, findings, Extent::Everything, never);
+  REQUIRE(checked);
+  CHECK(!checked->passed());
+  CHECK(checked->findings.error_count() == 1);
+  CHECK(checked->tests.cases.empty());
+  CHECK(checked->hosts.empty());
+}
+
+TEST_CASE("each sample is asked once, in order, and judged; what cannot be asked is counted") {
+  const auto policy = tested_site();
+  std::vector<std::pair<std::size_t, std::size_t>> asked;
+  const Answerer accepts_all = [&](Site&, const std::vector<TestCase>& cases) -> Result<Asker> {
+    CHECK(cases.size() == 2);
+    return [&](std::size_t test_case, std::size_t sample) -> AnswerOrWhyNot {
+      asked.emplace_back(test_case, sample);
+      if (sample == 0) return std::unexpected("the first is left out");
+      return answer_with(Verdict::Accept);
+    };
+  };
+  const auto checked = check(policy, kToday, {}, Extent::TestsAlone, accepts_all);
+  REQUIRE(checked);
+  CHECK(std::ranges::is_sorted(asked));
+  CHECK(std::ranges::adjacent_find(asked) == asked.end());
+  CHECK(checked->tests.samples == asked.size() - 2);
+  CHECK(checked->tests.left_out ==
+        std::map<std::string, std::size_t>{{"the first is left out", 2}});
+  CHECK(checked->tests.failed_tests == 1);
+  CHECK(!checked->passed());
+  REQUIRE(!checked->tests.failures.empty());
+  for (const TestFailure& failure : checked->tests.failures) {
+    CHECK(failure.test_case == 1);
+    CHECK(failure.wrong == "is accepted");
+  }
+}
+
+TEST_CASE("whoever cannot answer at all fails the check") {
+  const auto policy = tested_site();
+  const Answerer nobody = [](Site&, const std::vector<TestCase>&) -> Result<Asker> {
+    return fail(ErrorKind::System, "no namespaces here");
+  };
+  const auto checked = check(policy, kToday, {}, Extent::TestsAlone, nobody);
+  REQUIRE(!checked);
+  CHECK(checked.error().message == "no namespaces here");
+}
+
+}  // namespace
+}  // namespace rolewall::ask
