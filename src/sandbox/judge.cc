@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "netlink/conntrack.h"
 #include "netlink/netlink.h"
-#include "sandbox/connections.h"
 #include "sandbox/exposure.h"
 #include "sandbox/packet_log.h"
 #include "sandbox/sandbox.h"
@@ -350,7 +350,7 @@ Result<Observation> Judge::send(const eval::Packet& packet) {
 
 Result<void> Judge::forget() {
   if (state_->exposure.begun()) TRY(state_->load_again());
-  return forget_connections();
+  return netlink::forget_connections();
 }
 
 std::uint64_t Judge::loads() const {
