@@ -16,10 +16,10 @@
 
 #include "netlink/conntrack.h"
 #include "netlink/netlink.h"
+#include "observe/packet_log.h"
+#include "observe/trace.h"
 #include "sandbox/exposure.h"
-#include "sandbox/packet_log.h"
 #include "sandbox/sandbox.h"
-#include "sandbox/trace.h"
 #include "sandbox/watch.h"
 #include "sandbox/wire.h"
 
@@ -93,12 +93,12 @@ bool is_untraceable(const eval::Packet& packet) {
   return at > end;
 }
 
-bool is_watch(const TraceMessage& message, Hook hook, watch::End end) {
+bool is_watch(const observe::TraceMessage& message, Hook hook, watch::End end) {
   return message.table == watch::kTable && watch::gate(message.chain) == watch::Gate{hook, end};
 }
 
 // The first message of a packet, and of which.
-bool begins(const TraceMessage& message, std::uint32_t mark) {
+bool begins(const observe::TraceMessage& message, std::uint32_t mark) {
   return message.begins_base_chain && message.table == watch::kTable && message.mark == mark;
 }
 
@@ -107,7 +107,7 @@ bool begins(const TraceMessage& message, std::uint32_t mark) {
 struct Judge::State {
   netlink::Connection kernel;
   Load load;
-  TraceSocket trace;
+  observe::TraceSocket trace;
   Wire wire;
   ruleset::Ruleset ruleset;
   Reader reader;
@@ -115,13 +115,13 @@ struct Judge::State {
   std::uint32_t number = 0;
   std::uint64_t loads = 0;
   bool handles_checked = false;
-  std::vector<TraceMessage> messages;
+  std::vector<observe::TraceMessage> messages;
   std::map<unsigned, std::string> devices;  // by index
   Memory memory = Memory::None;
-  std::optional<PacketLog> log;  // where it is to tell what packets are in the end
+  std::optional<observe::PacketLog> log;  // where it is to tell what packets are in the end
   std::vector<std::vector<std::uint8_t>> logged;
 
-  State(netlink::Connection kernel, Load load, TraceSocket trace, Wire wire)
+  State(netlink::Connection kernel, Load load, observe::TraceSocket trace, Wire wire)
       : kernel(std::move(kernel)),
         load(std::move(load)),
         trace(std::move(trace)),
@@ -178,7 +178,7 @@ struct Judge::State {
   }
 
   // The messages of the packet with this mark, from among `messages`, so far.
-  std::span<const TraceMessage> of(std::uint32_t mark) const {
+  std::span<const observe::TraceMessage> of(std::uint32_t mark) const {
     const auto first =
         std::ranges::find_if(messages, [&](const auto& m) { return begins(m, mark); });
     const auto last = std::find_if(first, messages.end(), [&](const auto& m) {
@@ -189,7 +189,7 @@ struct Judge::State {
   }
 
   // Its way is at an end: a verdict ended it, or the watch's last chain did.
-  static bool complete(std::span<const TraceMessage> way) {
+  static bool complete(std::span<const observe::TraceMessage> way) {
     return !way.empty() &&
            (is_watch(way.back(), Hook::Input, watch::End::Last) ||
             is_watch(way.back(), Hook::Postrouting, watch::End::Last) ||
@@ -274,7 +274,7 @@ struct Judge::State {
     if (!seen) return seen;
     if (!way.empty()) {
       seen->device = device(first == Hook::Output ? way[0].out_index : way[0].in_index);
-      for (const TraceMessage& message : way) {
+      for (const observe::TraceMessage& message : way) {
         if (message.out_index != 0) seen->leaves_by = device(message.out_index);
       }
     }
@@ -312,7 +312,7 @@ Result<Judge> Judge::open(const ruleset::Host& host, Load load, Memory memory, A
   TRY(stay_on_one_processor());
   auto kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(kernel.error());
-  auto trace = TraceSocket::open();
+  auto trace = observe::TraceSocket::open();
   if (!trace) return std::unexpected(trace.error());
   auto wire = Wire::open(realise(host));
   if (!wire) return std::unexpected(wire.error());
@@ -320,7 +320,7 @@ Result<Judge> Judge::open(const ruleset::Host& host, Load load, Memory memory, A
                                        std::move(*wire));
   state->memory = memory;
   if (memory == Memory::Kept || after == After::Told) {
-    auto log = PacketLog::open(watch::kLogGroup);
+    auto log = observe::PacketLog::open(watch::kLogGroup);
     if (!log) return std::unexpected(log.error());
     state->log = std::move(*log);
   }

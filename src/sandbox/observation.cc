@@ -93,7 +93,7 @@ Reader::Reader(const ruleset::Ruleset& ruleset) {
   }
 }
 
-Result<Reader::Told> Reader::tell(const TraceMessage& message) const {
+Result<Reader::Told> Reader::tell(const observe::TraceMessage& message) const {
   const auto unknown = [&] {
     return fail(ErrorKind::System,
                 fmt::format("the trace names table {} chain {} rule {}, which the ruleset has not",
@@ -112,7 +112,7 @@ Result<Reader::Told> Reader::tell(const TraceMessage& message) const {
     }
     told.step.rule = rule->second.index;
     told.fate = fate_of(message.verdict, rule->second.rejects, message.stolen);
-  } else if (message.type == TraceType::Policy) {
+  } else if (message.type == observe::TraceType::Policy) {
     told.fate = fate_of(message.verdict, false, false);
   } else {
     told.step.verdict.code = VerdictCode::Return;
@@ -121,10 +121,11 @@ Result<Reader::Told> Reader::tell(const TraceMessage& message) const {
   return told;
 }
 
-Result<Observation> Reader::read(Hook first, std::span<const TraceMessage> messages) const {
+Result<Observation> Reader::read(Hook first,
+                                 std::span<const observe::TraceMessage> messages) const {
   Observation seen;
   seen.hooks.push_back({.hook = first, .fate = Fate::Stack, .path = {}});
-  for (const TraceMessage& message : messages) {
+  for (const observe::TraceMessage& message : messages) {
     HookObservation& current = seen.hooks.back();
     if (message.table == watch::kTable) {
       const auto gate = watch::gate(message.chain);

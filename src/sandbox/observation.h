@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "observe/trace.h"
 #include "ruleset/ruleset.h"
-#include "sandbox/trace.h"
 
 namespace rolewall::sandbox {
 
@@ -71,7 +71,8 @@ class Reader {
   // The hooks that one packet went through. `first` is the hook that it meets first, Prerouting or
   // Output; `messages` are its messages whole, the watch's (watch.h) among them. An error where a
   // message names a table, chain or rule that the ruleset has not.
-  Result<Observation> read(ruleset::Hook first, std::span<const TraceMessage> messages) const;
+  Result<Observation> read(ruleset::Hook first,
+                           std::span<const observe::TraceMessage> messages) const;
 
  private:
   struct Rule {
@@ -97,7 +98,7 @@ class Reader {
     bool implied = false;  // the end of a base chain, which its policy tells of once more
   };
 
-  Result<Told> tell(const TraceMessage& message) const;
+  Result<Told> tell(const observe::TraceMessage& message) const;
 
   std::unordered_map<std::string, Table> tables_;  // by family and name
 

@@ -3,18 +3,17 @@
 // (net/netfilter/nf_tables_trace.c). A rule that broke is not told of.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "netlink/event_socket.h"
 #include "ruleset/ruleset.h"
-#include "sandbox/descriptor.h"
 
-namespace rolewall::sandbox {
+namespace rolewall::observe {
 
 enum class TraceType : std::uint8_t {
   Rule,    // ran to its end; `verdict` is what it left in the verdict register
@@ -42,9 +41,8 @@ struct TraceMessage {
   std::vector<std::uint8_t> transport_header;  // at most 20; none for what has no transport
 };
 
-// One netlink message, header included. std::nullopt for what is no trace message, or is none that
-// this version can read whole.
-std::optional<TraceMessage> decode_trace(std::span<const std::byte> message);
+// std::nullopt for what is no trace message, or is none that this version can read whole.
+std::optional<TraceMessage> decode_trace(const netlink::Answer& message);
 
 // Listens to the traces of the current network namespace.
 class TraceSocket {
@@ -56,10 +54,9 @@ class TraceSocket {
   Result<void> read(std::vector<TraceMessage>& messages, int timeout_ms);
 
  private:
-  explicit TraceSocket(Descriptor socket);
+  explicit TraceSocket(netlink::EventSocket socket) : socket_(std::move(socket)) {}
 
-  Descriptor socket_;
-  std::vector<std::byte> buffers_;
+  netlink::EventSocket socket_;
 };
 
-}  // namespace rolewall::sandbox
+}  // namespace rolewall::observe

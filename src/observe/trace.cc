@@ -1,20 +1,16 @@
-#include "sandbox/trace.h"
+#include "observe/trace.h"
 
 #include <arpa/inet.h>
-#include <fmt/format.h>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-#include <poll.h>
-#include <sys/socket.h>
 
 #include <array>
-#include <cerrno>
 #include <cstring>
 
-namespace rolewall::sandbox {
+namespace rolewall::observe {
 namespace {
 
 // The longest: two names of 255 bytes, a jump's target, and some 200 bytes of the rest.
@@ -129,31 +125,20 @@ bool decode_outcome(const Attributes<NFTA_TRACE_MAX + 1>& found, TraceMessage& m
          decode_verdict(be32(verdict[NFTA_VERDICT_CODE]), verdict[NFTA_VERDICT_CHAIN], message);
 }
 
-std::unexpected<Error> failed(std::string_view what) {
-  const int error = errno;
-  return fail(ErrorKind::System, fmt::format("{}: {}", what, std::strerror(error)), error);
-}
-
 }  // namespace
 
-std::optional<TraceMessage> decode_trace(std::span<const std::byte> message) {
-  if (message.size() < MNL_NLMSG_HDRLEN + sizeof(nfgenmsg)) return std::nullopt;
-  const auto* header = reinterpret_cast<const nlmsghdr*>(message.data());
-  if (header->nlmsg_len < MNL_NLMSG_HDRLEN + sizeof(nfgenmsg) ||
-      header->nlmsg_len > message.size() ||
-      header->nlmsg_type != ((NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_TRACE)) {
+std::optional<TraceMessage> decode_trace(const netlink::Answer& message) {
+  if (message.type != netlink::nfnetlink_type(NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE)) {
     return std::nullopt;
   }
-  const auto* generic = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(header));
   const auto found = attributes<NFTA_TRACE_MAX + 1>(
-      static_cast<const nlattr*>(mnl_nlmsg_get_payload_offset(header, sizeof(nfgenmsg))),
-      header->nlmsg_len - MNL_NLMSG_HDRLEN - MNL_ALIGN(sizeof(nfgenmsg)));
+      reinterpret_cast<const nlattr*>(message.attributes.data()), message.attributes.size());
 
   TraceMessage trace;
   const auto table = text(found[NFTA_TRACE_TABLE]);
   const auto chain = text(found[NFTA_TRACE_CHAIN]);
   if (!table || !chain || !decode_outcome(found, trace)) return std::nullopt;
-  trace.family = static_cast<ruleset::Family>(generic->nfgen_family);
+  trace.family = static_cast<ruleset::Family>(message.family);
   trace.table = *table;
   trace.chain = *chain;
   if (has_size(found[NFTA_TRACE_ID], 4)) trace.id = mnl_attr_get_u32(found[NFTA_TRACE_ID]);
@@ -169,57 +154,18 @@ std::optional<TraceMessage> decode_trace(std::span<const std::byte> message) {
   return trace;
 }
 
-TraceSocket::TraceSocket(Descriptor socket)
-    : socket_(std::move(socket)), buffers_(kMessagesARead * kMessageLimit) {}
-
 Result<TraceSocket> TraceSocket::open() {
-  Descriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_NETFILTER));
-  if (!socket.valid()) return failed("open a netlink socket for traces");
-  const int size = kReceiveBuffer;
-  if (::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) != 0) {
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-  }
-  // Without an address of its own a socket takes no multicast.
-  sockaddr_nl address{};
-  address.nl_family = AF_NETLINK;
-  if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    return failed("bind a netlink socket for traces");
-  }
-  const int group = NFNLGRP_NFTRACE;
-  if (::setsockopt(socket.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof group) != 0) {
-    return failed("listen to nf_tables' traces");
-  }
-  return TraceSocket(std::move(socket));
+  auto socket = netlink::EventSocket::open(
+      {.datagram = kMessageLimit, .at_once = kMessagesARead, .waiting = kReceiveBuffer});
+  if (!socket) return std::unexpected(std::move(socket).error());
+  TRY(socket->join(NFNLGRP_NFTRACE));
+  return TraceSocket(std::move(*socket));
 }
 
 Result<void> TraceSocket::read(std::vector<TraceMessage>& messages, int timeout_ms) {
-  if (timeout_ms > 0) {
-    pollfd waiting{socket_.get(), POLLIN, 0};
-    if (::poll(&waiting, 1, timeout_ms) < 0 && errno != EINTR) return failed("wait for traces");
-  }
-  std::array<iovec, kMessagesARead> vectors{};
-  std::array<mmsghdr, kMessagesARead> headers{};
-  for (std::size_t i = 0; i < kMessagesARead; ++i) {
-    vectors[i] = {buffers_.data() + i * kMessageLimit, kMessageLimit};
-    headers[i].msg_hdr.msg_iov = &vectors[i];
-    headers[i].msg_hdr.msg_iovlen = 1;
-  }
-  while (true) {
-    const int count =
-        ::recvmmsg(socket_.get(), headers.data(), kMessagesARead, MSG_DONTWAIT, nullptr);
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0 && errno == EAGAIN) return {};
-    if (count < 0 && errno == ENOBUFS) {
-      return fail(ErrorKind::Conflict, "the kernel's trace came faster than it was read", ENOBUFS);
-    }
-    if (count < 0) return failed("read traces");
-    for (int i = 0; i < count; ++i) {
-      if (auto message = decode_trace({buffers_.data() + i * kMessageLimit, headers[i].msg_len})) {
-        messages.push_back(std::move(*message));
-      }
-    }
-    if (static_cast<std::size_t>(count) < kMessagesARead) return {};
-  }
+  return socket_.read(timeout_ms, [&](const netlink::Answer& answer) {
+    if (auto message = decode_trace(answer)) messages.push_back(std::move(*message));
+  });
 }
 
-}  // namespace rolewall::sandbox
+}  // namespace rolewall::observe

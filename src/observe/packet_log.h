@@ -1,15 +1,14 @@
-// The packets that came through the watch's last chain, byte for byte: what the kernel tells to a
-// log group (net/netfilter/nfnetlink_log.c).
+// The packets that rules log to a group, byte for byte (net/netfilter/nfnetlink_log.c).
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
-#include "sandbox/descriptor.h"
+#include "netlink/event_socket.h"
 
-namespace rolewall::sandbox {
+namespace rolewall::observe {
 
 class PacketLog {
  public:
@@ -21,10 +20,9 @@ class PacketLog {
   Result<void> read(std::vector<std::vector<std::uint8_t>>& packets);
 
  private:
-  explicit PacketLog(Descriptor socket);
+  explicit PacketLog(netlink::EventSocket socket) : socket_(std::move(socket)) {}
 
-  Descriptor socket_;
-  std::vector<std::byte> buffer_;
+  netlink::EventSocket socket_;
 };
 
-}  // namespace rolewall::sandbox
+}  // namespace rolewall::observe
