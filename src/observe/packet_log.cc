@@ -1,11 +1,15 @@
 #include "observe/packet_log.h"
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <utility>
+
+#include "netlink/attributes.h"
 
 namespace rolewall::observe {
 namespace {
@@ -38,13 +42,25 @@ Result<void> bind(netlink::EventSocket& socket, std::uint16_t group) {
   return configure(socket, group, NFULA_CFG_MODE, bytes_of(mode), "cannot ask for whole packets");
 }
 
-void take_payload(netlink::View attributes, std::vector<std::vector<std::uint8_t>>& packets) {
-  netlink::for_each_attribute(attributes, [&](std::uint16_t type, netlink::View payload) {
-    if (type == NFULA_PAYLOAD) packets.emplace_back(payload.begin(), payload.end());
-  });
-}
+// What else a message bears: the packet's mark, time, devices, link and owner, the rule's prefix
+// and the message's number.
+constexpr auto kOfNoInterest = std::to_array<std::uint16_t>(
+    {NFULA_PACKET_HDR, NFULA_MARK, NFULA_TIMESTAMP, NFULA_IFINDEX_INDEV, NFULA_IFINDEX_OUTDEV,
+     NFULA_IFINDEX_PHYSINDEV, NFULA_IFINDEX_PHYSOUTDEV, NFULA_HWADDR, NFULA_PREFIX, NFULA_UID,
+     NFULA_SEQ, NFULA_SEQ_GLOBAL, NFULA_GID, NFULA_HWTYPE, NFULA_HWHEADER, NFULA_HWLEN, NFULA_VLAN,
+     NFULA_L2HDR});
 
 }  // namespace
+
+LoggedPacket decode_logged(const netlink::Answer& message) {
+  netlink::Attributes attributes(message.attributes);
+  if (message.type != netlink::nfnetlink_type(NFNL_SUBSYS_ULOG, NFULNL_MSG_PACKET)) {
+    attributes.problem(fmt::format("message type {:#x} is no packet", message.type));
+  }
+  const netlink::View payload = attributes.bytes(NFULA_PAYLOAD);
+  for (const std::uint16_t type : kOfNoInterest) attributes.ignore(type);
+  return {.bytes = {payload.begin(), payload.end()}, .problem = attributes.finish()};
+}
 
 Result<PacketLog> PacketLog::open(std::uint16_t group) {
   auto socket = netlink::EventSocket::open({.datagram = kBufferSize});
@@ -53,12 +69,9 @@ Result<PacketLog> PacketLog::open(std::uint16_t group) {
   return PacketLog(std::move(*socket));
 }
 
-Result<void> PacketLog::read(std::vector<std::vector<std::uint8_t>>& packets) {
-  return socket_.read(0, [&](const netlink::Answer& answer) {
-    if (answer.type == netlink::nfnetlink_type(NFNL_SUBSYS_ULOG, NFULNL_MSG_PACKET)) {
-      take_payload(answer.attributes, packets);
-    }
-  });
+Result<void> PacketLog::read(std::vector<LoggedPacket>& packets) {
+  return socket_.read(
+      0, [&](const netlink::Answer& message) { packets.push_back(decode_logged(message)); });
 }
 
 }  // namespace rolewall::observe

@@ -1,17 +1,18 @@
 #include "observe/trace.h"
 
-#include <arpa/inet.h>
-#include <libmnl/libmnl.h>
+#include <fmt/format.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netlink.h>
 
-#include <array>
-#include <cstring>
+#include "netlink/attributes.h"
+#include "netlink/kernel_numbers.h"
 
 namespace rolewall::observe {
 namespace {
+
+using netlink::Attributes;
+using ruleset::VerdictCode;
 
 // The longest: two names of 255 bytes, a jump's target, and some 200 bytes of the rest.
 constexpr std::size_t kMessageLimit = 2048;
@@ -19,138 +20,95 @@ constexpr std::size_t kMessagesARead = 32;
 // Asked for; the kernel gives what net.core.rmem_max allows.
 constexpr int kReceiveBuffer = 64 << 20;
 
-template <std::size_t N>
-using Attributes = std::array<const nlattr*, N>;
+// Of enum nft_trace_attributes, newer than the headers here (kernel 6.16): what conntrack knows of
+// the packet.
+constexpr std::uint16_t kTraceCtId = 18;
+constexpr std::uint16_t kTraceCtDirection = 19;
+constexpr std::uint16_t kTraceCtStatus = 20;
+constexpr std::uint16_t kTraceCtState = 21;
 
-// The last of each type below N; others are passed over, as the kernel may add some.
-template <std::size_t N>
-Attributes<N> attributes(const nlattr* first, std::size_t size) {
-  Attributes<N> found{};
-  auto left = static_cast<int>(size);
-  for (const nlattr* attr = first; mnl_attr_ok(attr, left); attr = mnl_attr_next(attr)) {
-    if (mnl_attr_get_type(attr) < N) found[mnl_attr_get_type(attr)] = attr;
-    left -= MNL_ALIGN(attr->nla_len);
-  }
-  return found;
-}
-
-bool has_size(const nlattr* attr, std::size_t size) {
-  return attr != nullptr && mnl_attr_get_payload_len(attr) == size;
-}
-
-std::uint32_t be32(const nlattr* attr) {
-  return has_size(attr, 4) ? ntohl(mnl_attr_get_u32(attr)) : 0;
-}
-
-// A string of the kernel's, which ends in a zero byte.
-std::optional<std::string> text(const nlattr* attr) {
-  if (attr == nullptr) return std::nullopt;
-  const auto* begin = static_cast<const char*>(mnl_attr_get_payload(attr));
-  const std::size_t size = ::strnlen(begin, mnl_attr_get_payload_len(attr));
-  return std::string(begin, size);
-}
-
-std::vector<std::uint8_t> bytes(const nlattr* attr) {
-  if (attr == nullptr) return {};
-  const auto* begin = static_cast<const std::uint8_t*>(mnl_attr_get_payload(attr));
-  return {begin, begin + mnl_attr_get_payload_len(attr)};
-}
-
-// nf_tables' own codes are negative; netfilter's carry a queue or an errno above their first byte.
-bool decode_verdict(std::uint32_t code, const nlattr* chain, TraceMessage& message) {
-  using ruleset::VerdictCode;
-  ruleset::Verdict& verdict = message.verdict;
-  switch (static_cast<std::int32_t>(code)) {
-    case NFT_CONTINUE:
-      verdict.code = VerdictCode::Continue;
-      return true;
-    case NFT_BREAK:
-      verdict.code = VerdictCode::Break;
-      return true;
-    case NFT_RETURN:
-      verdict.code = VerdictCode::Return;
-      return true;
-    case NFT_JUMP:
-    case NFT_GOTO: {
-      const auto target = text(chain);
-      if (!target) return false;
-      verdict.code =
-          static_cast<std::int32_t>(code) == NFT_JUMP ? VerdictCode::Jump : VerdictCode::Goto;
-      verdict.chain = *target;
-      return true;
-    }
-    default:
-      break;
-  }
-  switch (code & NF_VERDICT_MASK) {
-    case NF_DROP:
-      verdict.code = VerdictCode::Drop;
-      return true;
-    case NF_ACCEPT:
-      verdict.code = VerdictCode::Accept;
-      return true;
-    case NF_STOLEN:
-      verdict.code = VerdictCode::Drop;
-      message.stolen = true;
-      return true;
-    case NF_QUEUE:
-      verdict.code = VerdictCode::Queue;
-      verdict.queue = code & ~static_cast<std::uint32_t>(NF_VERDICT_MASK);
-      return true;
-    default:
-      return false;
+// A verdict of the packet path: beside those that rules are written with, NF_STOLEN, and an errno
+// above a drop's first byte.
+void take_verdict(std::uint32_t number, Attributes& attributes, TraceMessage& message) {
+  const std::uint32_t code = number & NF_VERDICT_MASK;
+  if (const auto known = netlink::verdict_of(number)) {
+    message.verdict = *known;
+  } else if (code == NF_DROP || code == NF_STOLEN) {
+    message.verdict.code = VerdictCode::Drop;
+    message.stolen = code == NF_STOLEN;
+  } else {
+    attributes.problem(fmt::format("verdict {} is unknown", static_cast<std::int32_t>(number)));
   }
 }
 
-bool decode_outcome(const Attributes<NFTA_TRACE_MAX + 1>& found, TraceMessage& message) {
-  switch (be32(found[NFTA_TRACE_TYPE])) {
+void take_rule(Attributes& attributes, TraceMessage& message) {
+  Attributes nest(attributes.bytes(NFTA_TRACE_VERDICT));
+  take_verdict(nest.be32(NFTA_VERDICT_CODE), nest, message);
+  if (netlink::names_a_chain(message.verdict))
+    message.verdict.chain = nest.text(NFTA_VERDICT_CHAIN);
+  if (std::string problem = nest.finish(); !problem.empty()) {
+    attributes.problem("in its verdict: " + problem);
+  }
+}
+
+void take_outcome(Attributes& attributes, TraceMessage& message) {
+  const std::uint32_t type = attributes.be32(NFTA_TRACE_TYPE);
+  switch (type) {
     case NFT_TRACETYPE_POLICY:
       message.type = TraceType::Policy;
-      return has_size(found[NFTA_TRACE_POLICY], 4) &&
-             decode_verdict(be32(found[NFTA_TRACE_POLICY]), nullptr, message);
+      take_verdict(attributes.be32(NFTA_TRACE_POLICY), attributes, message);
+      return;
     case NFT_TRACETYPE_RETURN:
       message.type = TraceType::Return;
-      break;
+      take_rule(attributes, message);
+      return;
     case NFT_TRACETYPE_RULE:
       message.type = TraceType::Rule;
-      break;
+      take_rule(attributes, message);
+      return;
     default:
-      return false;
+      attributes.problem(fmt::format("trace type {} is unknown", type));
   }
-  const nlattr* nest = found[NFTA_TRACE_VERDICT];
-  if (nest == nullptr) return false;
-  const auto verdict = attributes<NFTA_VERDICT_MAX + 1>(
-      static_cast<const nlattr*>(mnl_attr_get_payload(nest)), mnl_attr_get_payload_len(nest));
-  return has_size(verdict[NFTA_VERDICT_CODE], 4) &&
-         decode_verdict(be32(verdict[NFTA_VERDICT_CODE]), verdict[NFTA_VERDICT_CHAIN], message);
+}
+
+std::vector<std::uint8_t> header_in(Attributes& attributes, std::uint16_t type) {
+  const netlink::View bytes = attributes.bytes_or_empty(type);
+  return {bytes.begin(), bytes.end()};
 }
 
 }  // namespace
 
-std::optional<TraceMessage> decode_trace(const netlink::Answer& message) {
-  if (message.type != netlink::nfnetlink_type(NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE)) {
-    return std::nullopt;
-  }
-  const auto found = attributes<NFTA_TRACE_MAX + 1>(
-      reinterpret_cast<const nlattr*>(message.attributes.data()), message.attributes.size());
-
+TraceMessage decode_trace(const netlink::Answer& message) {
+  Attributes attributes(message.attributes);
   TraceMessage trace;
-  const auto table = text(found[NFTA_TRACE_TABLE]);
-  const auto chain = text(found[NFTA_TRACE_CHAIN]);
-  if (!table || !chain || !decode_outcome(found, trace)) return std::nullopt;
-  trace.family = static_cast<ruleset::Family>(message.family);
-  trace.table = *table;
-  trace.chain = *chain;
-  if (has_size(found[NFTA_TRACE_ID], 4)) trace.id = mnl_attr_get_u32(found[NFTA_TRACE_ID]);
-  if (has_size(found[NFTA_TRACE_RULE_HANDLE], 8)) {
-    trace.handle = be64toh(mnl_attr_get_u64(found[NFTA_TRACE_RULE_HANDLE]));
+  if (message.type != netlink::nfnetlink_type(NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE)) {
+    attributes.problem(fmt::format("message type {:#x} is no trace", message.type));
   }
-  trace.mark = be32(found[NFTA_TRACE_MARK]);
-  trace.in_index = be32(found[NFTA_TRACE_IIF]);
-  trace.out_index = be32(found[NFTA_TRACE_OIF]);
-  trace.network_header = bytes(found[NFTA_TRACE_NETWORK_HEADER]);
-  trace.transport_header = bytes(found[NFTA_TRACE_TRANSPORT_HEADER]);
+  if (const auto family = netlink::family_of(message.family)) {
+    trace.family = *family;
+  } else {
+    attributes.problem(fmt::format("family {} is unknown", message.family));
+  }
+  trace.table = attributes.text(NFTA_TRACE_TABLE);
+  trace.chain = attributes.text(NFTA_TRACE_CHAIN);
+  trace.handle = attributes.be64_or(NFTA_TRACE_RULE_HANDLE, 0);
+  take_outcome(attributes, trace);
+  trace.mark = attributes.be32_or(NFTA_TRACE_MARK, 0);
+  trace.in_index = attributes.be32_or(NFTA_TRACE_IIF, 0);
+  trace.out_index = attributes.be32_or(NFTA_TRACE_OIF, 0);
   trace.begins_base_chain = trace.in_index != 0 || trace.out_index != 0;
+  trace.network_header = header_in(attributes, NFTA_TRACE_NETWORK_HEADER);
+  trace.transport_header = header_in(attributes, NFTA_TRACE_TRANSPORT_HEADER);
+  // Of the packet's buffer, which repeats among packets; of its devices and link; of its
+  // connection.
+  for (const std::uint16_t known :
+       {std::uint16_t{NFTA_TRACE_ID}, std::uint16_t{NFTA_TRACE_NFPROTO},
+        std::uint16_t{NFTA_TRACE_PAD}, std::uint16_t{NFTA_TRACE_LL_HEADER},
+        std::uint16_t{NFTA_TRACE_IIFTYPE}, std::uint16_t{NFTA_TRACE_OIFTYPE}, kTraceCtId,
+        kTraceCtDirection, kTraceCtStatus, kTraceCtState}) {
+    attributes.ignore(known);
+  }
+  trace.problem = attributes.finish();
   return trace;
 }
 
@@ -163,8 +121,8 @@ Result<TraceSocket> TraceSocket::open() {
 }
 
 Result<void> TraceSocket::read(std::vector<TraceMessage>& messages, int timeout_ms) {
-  return socket_.read(timeout_ms, [&](const netlink::Answer& answer) {
-    if (auto message = decode_trace(answer)) messages.push_back(std::move(*message));
+  return socket_.read(timeout_ms, [&](const netlink::Answer& message) {
+    messages.push_back(decode_trace(message));
   });
 }
 

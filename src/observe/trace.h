@@ -1,10 +1,12 @@
 // What nf_tables tells of a packet whose nftrace bit is set: one message for each rule that ran to
 // its end, each end of a chain and each policy, in the order in which they happened
 // (net/netfilter/nf_tables_trace.c). A rule that broke is not told of.
+//
+// What a message says and nobody here asked for is not passed over: it is named, as a problem of
+// the message, for whoever reads the packet's way out of it.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -24,7 +26,6 @@ enum class TraceType : std::uint8_t {
 struct TraceMessage {
   TraceType type = TraceType::Rule;
   ruleset::Family family = ruleset::Family::Inet;  // of the table
-  std::uint32_t id = 0;  // of the packet's buffer: repeats among packets, so it names none
   std::string table;
   std::string chain;
   std::uint64_t handle = 0;  // of the rule; 0: none
@@ -39,10 +40,14 @@ struct TraceMessage {
   std::uint32_t out_index = 0;
   std::vector<std::uint8_t> network_header;    // at most 40 bytes
   std::vector<std::uint8_t> transport_header;  // at most 20; none for what has no transport
+
+  // "attribute 22 is unknown": what it says that has no meaning here, or what it lacks. Then it is
+  // not known what happened to the packet. "" where all of it was read.
+  std::string problem;
 };
 
-// std::nullopt for what is no trace message, or is none that this version can read whole.
-std::optional<TraceMessage> decode_trace(const netlink::Answer& message);
+// Whatever the kernel says, this gives a message: with a problem, where it was not read whole.
+TraceMessage decode_trace(const netlink::Answer& message);
 
 // Listens to the traces of the current network namespace.
 class TraceSocket {

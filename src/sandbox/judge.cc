@@ -119,7 +119,7 @@ struct Judge::State {
   std::map<unsigned, std::string> devices;  // by index
   Memory memory = Memory::None;
   std::optional<observe::PacketLog> log;  // where it is to tell what packets are in the end
-  std::vector<std::vector<std::uint8_t>> logged;
+  std::vector<observe::LoggedPacket> logged;
 
   State(netlink::Connection kernel, Load load, observe::TraceSocket trace, Wire wire)
       : kernel(std::move(kernel)),
@@ -177,6 +177,13 @@ struct Judge::State {
     return watch::kOurs | number;
   }
 
+  // A message that is not understood may be any packet's.
+  Result<void> listen(int timeout_ms) {
+    const std::size_t before = messages.size();
+    TRY(trace.read(messages, timeout_ms));
+    return all_read(std::span(messages).subspan(before));
+  }
+
   // The messages of the packet with this mark, from among `messages`, so far.
   std::span<const observe::TraceMessage> of(std::uint32_t mark) const {
     const auto first =
@@ -204,7 +211,7 @@ struct Judge::State {
     TRY(wire.arrive(fence_packet(device), mark));
     while (std::ranges::none_of(messages, [&](const auto& m) { return begins(m, mark); })) {
       const std::size_t before = messages.size();
-      TRY(trace.read(messages, kFenceTimeoutMs));
+      TRY(listen(kFenceTimeoutMs));
       if (messages.size() == before) {
         return fail(ErrorKind::System, "the kernel tells nothing of a packet on " + device);
       }
@@ -219,7 +226,7 @@ struct Judge::State {
     for (int i = 0; i < kTries; ++i) {
       const std::uint32_t mark = next_mark() | watch::kFence;
       TRY(wire.arrive(fence_packet(device), mark));
-      TRY(trace.read(messages, kTryMs));
+      TRY(listen(kTryMs));
       const bool heard =
           std::ranges::any_of(messages, [&](const auto& m) { return begins(m, mark); });
       messages.clear();
@@ -266,7 +273,7 @@ struct Judge::State {
     const std::uint32_t mark = next_mark();
     const auto refused = dispatch(first, packet, mark);
     if (!refused) return std::unexpected(refused.error());
-    TRY(trace.read(messages, 0));
+    TRY(listen(0));
     if (first == Hook::Prerouting && !complete(of(mark))) TRY(wait(packet.in_device));
 
     const auto way = of(mark);
@@ -281,7 +288,17 @@ struct Judge::State {
     if (seen->fate() == Fate::Stack && *refused != 0) seen->reason = std::strerror(*refused);
     if (log) {
       TRY(log->read(logged));
-      if (!logged.empty()) seen->after = std::move(logged.front());
+      if (!logged.empty()) {
+        observe::LoggedPacket& packet_after = logged.front();
+        if (!packet_after.problem.empty()) {
+          return fail(
+              ErrorKind::System,
+              fmt::format("not known what the packet was in the end: the kernel's log of it "
+                          "is not understood ({})",
+                          packet_after.problem));
+        }
+        seen->after = std::move(packet_after.bytes);
+      }
     }
     exposure.add(*seen);
     // What it sends to itself comes in again, mark and all, behind what was observed.

@@ -78,6 +78,17 @@ Observation read_counters(Hook first, const ruleset::Table& watch) {
   return seen;
 }
 
+Result<void> all_read(std::span<const observe::TraceMessage> messages) {
+  for (const observe::TraceMessage& message : messages) {
+    if (message.problem.empty()) continue;
+    return fail(ErrorKind::System,
+                fmt::format("not known what the kernel did: its trace of table {} chain {} rule {} "
+                            "is not understood ({})",
+                            message.table, message.chain, message.handle, message.problem));
+  }
+  return {};
+}
+
 Reader::Reader(const ruleset::Ruleset& ruleset) {
   for (std::uint32_t t = 0; t < ruleset.tables.size(); ++t) {
     const auto& from = ruleset.tables[t];
@@ -123,6 +134,7 @@ Result<Reader::Told> Reader::tell(const observe::TraceMessage& message) const {
 
 Result<Observation> Reader::read(Hook first,
                                  std::span<const observe::TraceMessage> messages) const {
+  TRY(all_read(messages));
   Observation seen;
   seen.hooks.push_back({.hook = first, .fate = Fate::Stack, .path = {}});
   for (const observe::TraceMessage& message : messages) {

@@ -33,7 +33,7 @@ EXTERNAL = {
     "toml++/": {"policy"},
     "libnftnl/": {"netlink"},
     "libipset/": {"netlink"},
-    "libmnl/": {"netlink", "observe", "sandbox"},
+    "libmnl/": {"netlink", "sandbox"},
     "nlohmann/": {"print", "apply", "cli"},
     "CLI/": {"cli"},
     "pcap": {"eval"},

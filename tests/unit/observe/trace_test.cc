@@ -74,7 +74,17 @@ class Message {
 std::optional<TraceMessage> decode(netlink::View datagram) {
   const auto message = netlink::next_message(datagram);
   const auto answer = message ? netlink::as_answer(*message) : std::nullopt;
-  return answer ? decode_trace(*answer) : std::nullopt;
+  return answer ? std::optional(decode_trace(*answer)) : std::nullopt;
+}
+
+bool is_read(netlink::View datagram) {
+  const auto trace = decode(datagram);
+  return trace && trace->problem.empty();
+}
+
+std::string problem_of(const Message& message) {
+  const auto trace = decode(message.bytes());
+  return trace ? trace->problem : "no message";
 }
 
 Message rule(std::uint64_t handle, std::int32_t code, std::string_view target = "") {
@@ -91,6 +101,7 @@ TEST_CASE("a rule's message") {
   message.put(NFTA_TRACE_NETWORK_HEADER, network, sizeof network);
   const auto trace = decode(message.bytes());
   REQUIRE(trace);
+  CHECK_EQ(trace->problem, "");
   CHECK(trace->type == TraceType::Rule);
   CHECK(trace->family == ruleset::Family::Inet);
   CHECK_EQ(trace->table, "rolewall");
@@ -112,6 +123,7 @@ TEST_CASE("every verdict") {
   for (const auto& [code, expected] : codes) {
     const auto trace = decode(rule(1, code).bytes());
     REQUIRE(trace);
+    CHECK_EQ(trace->problem, "");
     CHECK(trace->verdict.code == expected);
     CHECK_FALSE(trace->stolen);
     CHECK_FALSE(trace->begins_base_chain);
@@ -124,21 +136,78 @@ TEST_CASE("every verdict") {
 
 TEST_CASE("what is cut short, foreign or without a verdict is no trace") {
   const auto whole = rule(7, NFT_JUMP, "web").bytes();
+  CHECK(is_read(whole));
   for (std::size_t size = 0; size < whole.size(); ++size) {
-    CHECK_FALSE(decode({whole.data(), size}));
+    CHECK_FALSE(is_read({whole.data(), size}));
   }
   // A length that agrees with what is there, but attributes that do not fit.
   for (std::size_t size = NLMSG_HDRLEN; size + 4 < whole.size(); ++size) {
     auto cut = whole;
     cut.resize(size);
     reinterpret_cast<nlmsghdr*>(cut.data())->nlmsg_len = static_cast<std::uint32_t>(size);
-    CHECK_FALSE(decode(cut));
+    CHECK_FALSE(is_read(cut));
   }
   auto foreign = whole;
   reinterpret_cast<nlmsghdr*>(foreign.data())->nlmsg_type = NFT_MSG_TRACE;
-  CHECK_FALSE(decode(foreign));
-  CHECK_FALSE(decode(rule(7, NFT_JUMP).bytes()));
-  CHECK_FALSE(decode(rule(7, 99).bytes()));
+  CHECK_FALSE(is_read(foreign));
+  CHECK_FALSE(is_read(rule(7, NFT_JUMP).bytes()));
+  CHECK_FALSE(is_read(rule(7, 99).bytes()));
+}
+
+TEST_CASE("a policy's message") {
+  Message message;
+  message.text(NFTA_TRACE_TABLE, "rolewall").text(NFTA_TRACE_CHAIN, "input");
+  message.be32(NFTA_TRACE_TYPE, NFT_TRACETYPE_POLICY).be32(NFTA_TRACE_POLICY, NF_DROP);
+  const auto trace = decode(message.bytes());
+  REQUIRE(trace);
+  CHECK_EQ(trace->problem, "");
+  CHECK(trace->type == TraceType::Policy);
+  CHECK(trace->verdict.code == VerdictCode::Drop);
+  CHECK_EQ(trace->handle, 0);
+}
+
+// A message as Linux 6.16 and later give it: the last four are conntrack's id, direction, status
+// and state.
+TEST_CASE("all that the kernel is known to say") {
+  auto message = rule(7, NF_ACCEPT);
+  const std::uint8_t bytes[] = {1, 2, 3, 4};
+  message.put(NFTA_TRACE_ID, bytes, 4).put(NFTA_TRACE_LL_HEADER, bytes, 4);
+  message.put(NFTA_TRACE_NETWORK_HEADER, bytes, 4).put(NFTA_TRACE_TRANSPORT_HEADER, bytes, 4);
+  message.be32(NFTA_TRACE_IIF, 3).put(NFTA_TRACE_IIFTYPE, bytes, 2);
+  message.be32(NFTA_TRACE_OIF, 4).put(NFTA_TRACE_OIFTYPE, bytes, 2);
+  message.be32(NFTA_TRACE_MARK, 1).be32(NFTA_TRACE_NFPROTO, 2).put(NFTA_TRACE_PAD, bytes, 0);
+  message.put(18, bytes, 4).put(19, bytes, 1).put(20, bytes, 4).put(21, bytes, 4);
+  CHECK_EQ(problem_of(message), "");
+}
+
+TEST_CASE("what nobody asked for is named, and the rest is there") {
+  auto message = rule(7, NFT_JUMP, "web");
+  message.be32(NFTA_TRACE_MARK, 5).be32(22, 1);
+  const auto trace = decode(message.bytes());
+  REQUIRE(trace);
+  CHECK_EQ(trace->problem, "attribute 22 is unknown");
+  CHECK_EQ(trace->chain, "input");
+  CHECK_EQ(trace->handle, 7);
+  CHECK_EQ(trace->mark, 5);
+  CHECK_EQ(problem_of(rule(7, NF_ACCEPT).be32(200, 1)), "attribute 200 is unknown");
+  CHECK_EQ(problem_of(rule(7, NF_ACCEPT).be32(NFTA_TRACE_TYPE, NFT_TRACETYPE_RULE)),
+           "attribute 4 is there twice");
+  // A rule's message has no policy.
+  CHECK_EQ(problem_of(rule(7, NF_ACCEPT).be32(NFTA_TRACE_POLICY, NF_DROP)),
+           "attribute 16 is unknown");
+  // A verdict that leads nowhere names no chain.
+  CHECK_EQ(problem_of(rule(7, NF_ACCEPT, "web")), "in its verdict: attribute 2 is unknown");
+}
+
+TEST_CASE("what is wrong is named") {
+  CHECK_EQ(problem_of(Message()), "attribute 1 is missing");
+  CHECK_EQ(problem_of(rule(7, NFT_JUMP)), "in its verdict: attribute 2 is missing");
+  CHECK_EQ(problem_of(rule(7, 99)), "in its verdict: verdict 99 is unknown");
+  CHECK_EQ(problem_of(rule(7, NF_ACCEPT).put(NFTA_TRACE_MARK, "\0\0", 2)),
+           "attribute 14 has 2 bytes instead of 4");
+  Message type;
+  type.text(NFTA_TRACE_TABLE, "rolewall").text(NFTA_TRACE_CHAIN, "input").be32(NFTA_TRACE_TYPE, 4);
+  CHECK_EQ(problem_of(type), "trace type 4 is unknown");
 }
 
 }  // namespace

@@ -137,5 +137,22 @@ TEST_CASE("a rule that the ruleset has not is an error, not a guess") {
   CHECK_FALSE(reader.read(ruleset::Hook::Output, std::vector{told("nat", 11, VerdictCode::Drop)}));
 }
 
+TEST_CASE("a message that was not read whole is an error that names what it says") {
+  const Reader reader(two_chains());
+  std::vector<TraceMessage> way{gate("prerouting-first"), told("input", 11, VerdictCode::Jump),
+                                told("web", 13, VerdictCode::Accept)};
+  REQUIRE(reader.read(ruleset::Hook::Prerouting, way));
+  CHECK(all_read(way));
+  way[1].problem = "attribute 22 is unknown";
+  const auto seen = reader.read(ruleset::Hook::Prerouting, way);
+  REQUIRE_FALSE(seen);
+  CHECK_EQ(seen.error().message,
+           "not known what the kernel did: its trace of table rolewall chain input rule 11 is not "
+           "understood (attribute 22 is unknown)");
+  way[1].problem.clear();
+  way[0].problem = "attribute 22 is unknown";  // the watch's own
+  CHECK_FALSE(reader.read(ruleset::Hook::Prerouting, way));
+}
+
 }  // namespace
 }  // namespace rolewall::sandbox
