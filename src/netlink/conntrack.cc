@@ -85,4 +85,16 @@ Result<std::size_t> cut_connections(const std::function<bool(const net::Address&
   return cut;
 }
 
+Result<void> forget_connections() {
+  const SocketPtr socket = open_socket(NETLINK_NETFILTER);
+  if (!socket) return failed("cannot forget all connections", errno);
+  // Without a tuple it is about all.
+  std::vector<std::uint8_t> request;
+  Writer flush(request);
+  flush.end_message(flush.begin_message(type_of(IPCTNL_MSG_CT_DELETE), NLM_F_ACK, AF_UNSPEC));
+  const int error = exchange(socket.get(), request, [](const nlmsghdr&) {});
+  if (error != 0) return failed("cannot forget all connections", error);
+  return {};
+}
+
 }  // namespace rolewall::netlink

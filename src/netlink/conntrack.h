@@ -13,4 +13,7 @@ namespace rolewall::netlink {
 // holds. Returns how many.
 Result<std::size_t> cut_connections(const std::function<bool(const net::Address&)>& is_one);
 
+// Takes away every entry, as `conntrack -F` does.
+Result<void> forget_connections();
+
 }  // namespace rolewall::netlink

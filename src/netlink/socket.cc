@@ -1,8 +1,6 @@
 #include "netlink/socket.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -23,42 +21,6 @@ constexpr long kTimeoutSeconds = 30;
 
 std::unexpected<Error> system_error(std::string_view what, int error) {
   return fail(ErrorKind::System, fmt::format("netlink: {}: {}", what, std::strerror(error)), error);
-}
-
-struct MessageView {
-  nlmsghdr header{};
-  View payload;
-};
-
-// Cuts the first message off a datagram; std::nullopt at its end or where it is malformed.
-std::optional<MessageView> next_message(View& datagram) {
-  MessageView message;
-  if (datagram.size() < sizeof message.header) return std::nullopt;
-  std::memcpy(&message.header, datagram.data(), sizeof message.header);
-  const std::size_t length = message.header.nlmsg_len;
-  if (length < sizeof message.header || length > datagram.size()) return std::nullopt;
-  message.payload = datagram.subspan(sizeof message.header, length - sizeof message.header);
-  datagram = datagram.subspan(std::min(aligned(length), datagram.size()));
-  return message;
-}
-
-std::optional<Answer> as_answer(const MessageView& message) {
-  nfgenmsg generic{};
-  if (message.payload.size() < sizeof generic) return std::nullopt;
-  std::memcpy(&generic, message.payload.data(), sizeof generic);
-  return Answer{.type = message.header.nlmsg_type,
-                .family = generic.nfgen_family,
-                .resource_id = ntohs(generic.res_id),
-                .attributes = message.payload.subspan(sizeof generic)};
-}
-
-// NLMSG_ERROR's or NLMSG_DONE's number; 0 is success.
-int status_of(const MessageView& message) {
-  std::int32_t status = 0;
-  if (message.payload.size() >= sizeof status) {
-    std::memcpy(&status, message.payload.data(), sizeof status);
-  }
-  return -status;
 }
 
 // What follows the error number: the header of the message at fault, its payload unless the kernel

@@ -11,17 +11,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "netlink/attributes.h"
+#include "netlink/message.h"
 
 namespace rolewall::netlink {
-
-// One message of a dump or an answer.
-struct Answer {
-  std::uint16_t type = 0;
-  std::uint8_t family = 0;
-  std::uint16_t resource_id = 0;  // nf_tables: the low half of the generation
-  View attributes;
-};
 
 // What the kernel said about one message of a batch.
 struct KernelError {

@@ -2,9 +2,6 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <linux/netfilter/nfnetlink.h>
-#include <linux/netfilter/nfnetlink_conntrack.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -13,17 +10,8 @@
 #include <utility>
 
 #include "sandbox/descriptor.h"
-#include "sandbox/request.h"
 
 namespace rolewall::sandbox {
-
-Result<void> forget_connections() {
-  const auto socket = netfilter_socket();
-  if (!socket) return std::unexpected(socket.error());
-  // Without a tuple it is about all.
-  const Request flush(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_DELETE, AF_UNSPEC, 0);
-  return flush.send(socket->get(), "forget all connections");
-}
 
 Result<void> set_conntrack(const ruleset::ConntrackSettings& settings) {
   const auto number = [](bool value) { return value ? 1U : 0U; };

@@ -14,12 +14,12 @@
 #include <utility>
 #include <vector>
 
+#include "netlink/conntrack.h"
 #include "netlink/netlink.h"
-#include "sandbox/connections.h"
+#include "observe/packet_log.h"
+#include "observe/trace.h"
 #include "sandbox/exposure.h"
-#include "sandbox/packet_log.h"
 #include "sandbox/sandbox.h"
-#include "sandbox/trace.h"
 #include "sandbox/watch.h"
 #include "sandbox/wire.h"
 
@@ -93,12 +93,12 @@ bool is_untraceable(const eval::Packet& packet) {
   return at > end;
 }
 
-bool is_watch(const TraceMessage& message, Hook hook, watch::End end) {
+bool is_watch(const observe::TraceMessage& message, Hook hook, watch::End end) {
   return message.table == watch::kTable && watch::gate(message.chain) == watch::Gate{hook, end};
 }
 
 // The first message of a packet, and of which.
-bool begins(const TraceMessage& message, std::uint32_t mark) {
+bool begins(const observe::TraceMessage& message, std::uint32_t mark) {
   return message.begins_base_chain && message.table == watch::kTable && message.mark == mark;
 }
 
@@ -107,7 +107,7 @@ bool begins(const TraceMessage& message, std::uint32_t mark) {
 struct Judge::State {
   netlink::Connection kernel;
   Load load;
-  TraceSocket trace;
+  observe::TraceSocket trace;
   Wire wire;
   ruleset::Ruleset ruleset;
   Reader reader;
@@ -115,13 +115,13 @@ struct Judge::State {
   std::uint32_t number = 0;
   std::uint64_t loads = 0;
   bool handles_checked = false;
-  std::vector<TraceMessage> messages;
+  std::vector<observe::TraceMessage> messages;
   std::map<unsigned, std::string> devices;  // by index
   Memory memory = Memory::None;
-  std::optional<PacketLog> log;  // where it is to tell what packets are in the end
-  std::vector<std::vector<std::uint8_t>> logged;
+  std::optional<observe::PacketLog> log;  // where it is to tell what packets are in the end
+  std::vector<observe::LoggedPacket> logged;
 
-  State(netlink::Connection kernel, Load load, TraceSocket trace, Wire wire)
+  State(netlink::Connection kernel, Load load, observe::TraceSocket trace, Wire wire)
       : kernel(std::move(kernel)),
         load(std::move(load)),
         trace(std::move(trace)),
@@ -177,8 +177,15 @@ struct Judge::State {
     return watch::kOurs | number;
   }
 
+  // A message that is not understood may be any packet's.
+  Result<void> listen(int timeout_ms) {
+    const std::size_t before = messages.size();
+    TRY(trace.read(messages, timeout_ms));
+    return all_read(std::span(messages).subspan(before));
+  }
+
   // The messages of the packet with this mark, from among `messages`, so far.
-  std::span<const TraceMessage> of(std::uint32_t mark) const {
+  std::span<const observe::TraceMessage> of(std::uint32_t mark) const {
     const auto first =
         std::ranges::find_if(messages, [&](const auto& m) { return begins(m, mark); });
     const auto last = std::find_if(first, messages.end(), [&](const auto& m) {
@@ -189,7 +196,7 @@ struct Judge::State {
   }
 
   // Its way is at an end: a verdict ended it, or the watch's last chain did.
-  static bool complete(std::span<const TraceMessage> way) {
+  static bool complete(std::span<const observe::TraceMessage> way) {
     return !way.empty() &&
            (is_watch(way.back(), Hook::Input, watch::End::Last) ||
             is_watch(way.back(), Hook::Postrouting, watch::End::Last) ||
@@ -204,7 +211,7 @@ struct Judge::State {
     TRY(wire.arrive(fence_packet(device), mark));
     while (std::ranges::none_of(messages, [&](const auto& m) { return begins(m, mark); })) {
       const std::size_t before = messages.size();
-      TRY(trace.read(messages, kFenceTimeoutMs));
+      TRY(listen(kFenceTimeoutMs));
       if (messages.size() == before) {
         return fail(ErrorKind::System, "the kernel tells nothing of a packet on " + device);
       }
@@ -219,7 +226,7 @@ struct Judge::State {
     for (int i = 0; i < kTries; ++i) {
       const std::uint32_t mark = next_mark() | watch::kFence;
       TRY(wire.arrive(fence_packet(device), mark));
-      TRY(trace.read(messages, kTryMs));
+      TRY(listen(kTryMs));
       const bool heard =
           std::ranges::any_of(messages, [&](const auto& m) { return begins(m, mark); });
       messages.clear();
@@ -266,7 +273,7 @@ struct Judge::State {
     const std::uint32_t mark = next_mark();
     const auto refused = dispatch(first, packet, mark);
     if (!refused) return std::unexpected(refused.error());
-    TRY(trace.read(messages, 0));
+    TRY(listen(0));
     if (first == Hook::Prerouting && !complete(of(mark))) TRY(wait(packet.in_device));
 
     const auto way = of(mark);
@@ -274,14 +281,24 @@ struct Judge::State {
     if (!seen) return seen;
     if (!way.empty()) {
       seen->device = device(first == Hook::Output ? way[0].out_index : way[0].in_index);
-      for (const TraceMessage& message : way) {
+      for (const observe::TraceMessage& message : way) {
         if (message.out_index != 0) seen->leaves_by = device(message.out_index);
       }
     }
     if (seen->fate() == Fate::Stack && *refused != 0) seen->reason = std::strerror(*refused);
     if (log) {
       TRY(log->read(logged));
-      if (!logged.empty()) seen->after = std::move(logged.front());
+      if (!logged.empty()) {
+        observe::LoggedPacket& packet_after = logged.front();
+        if (!packet_after.problem.empty()) {
+          return fail(
+              ErrorKind::System,
+              fmt::format("not known what the packet was in the end: the kernel's log of it "
+                          "is not understood ({})",
+                          packet_after.problem));
+        }
+        seen->after = std::move(packet_after.bytes);
+      }
     }
     exposure.add(*seen);
     // What it sends to itself comes in again, mark and all, behind what was observed.
@@ -312,7 +329,7 @@ Result<Judge> Judge::open(const ruleset::Host& host, Load load, Memory memory, A
   TRY(stay_on_one_processor());
   auto kernel = netlink::Connection::open();
   if (!kernel) return std::unexpected(kernel.error());
-  auto trace = TraceSocket::open();
+  auto trace = observe::TraceSocket::open();
   if (!trace) return std::unexpected(trace.error());
   auto wire = Wire::open(realise(host));
   if (!wire) return std::unexpected(wire.error());
@@ -320,7 +337,7 @@ Result<Judge> Judge::open(const ruleset::Host& host, Load load, Memory memory, A
                                        std::move(*wire));
   state->memory = memory;
   if (memory == Memory::Kept || after == After::Told) {
-    auto log = PacketLog::open(watch::kLogGroup);
+    auto log = observe::PacketLog::open(watch::kLogGroup);
     if (!log) return std::unexpected(log.error());
     state->log = std::move(*log);
   }
@@ -350,7 +367,7 @@ Result<Observation> Judge::send(const eval::Packet& packet) {
 
 Result<void> Judge::forget() {
   if (state_->exposure.begun()) TRY(state_->load_again());
-  return forget_connections();
+  return netlink::forget_connections();
 }
 
 std::uint64_t Judge::loads() const {

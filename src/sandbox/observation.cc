@@ -78,6 +78,17 @@ Observation read_counters(Hook first, const ruleset::Table& watch) {
   return seen;
 }
 
+Result<void> all_read(std::span<const observe::TraceMessage> messages) {
+  for (const observe::TraceMessage& message : messages) {
+    if (message.problem.empty()) continue;
+    return fail(ErrorKind::System,
+                fmt::format("not known what the kernel did: its trace of table {} chain {} rule {} "
+                            "is not understood ({})",
+                            message.table, message.chain, message.handle, message.problem));
+  }
+  return {};
+}
+
 Reader::Reader(const ruleset::Ruleset& ruleset) {
   for (std::uint32_t t = 0; t < ruleset.tables.size(); ++t) {
     const auto& from = ruleset.tables[t];
@@ -93,7 +104,7 @@ Reader::Reader(const ruleset::Ruleset& ruleset) {
   }
 }
 
-Result<Reader::Told> Reader::tell(const TraceMessage& message) const {
+Result<Reader::Told> Reader::tell(const observe::TraceMessage& message) const {
   const auto unknown = [&] {
     return fail(ErrorKind::System,
                 fmt::format("the trace names table {} chain {} rule {}, which the ruleset has not",
@@ -112,7 +123,7 @@ Result<Reader::Told> Reader::tell(const TraceMessage& message) const {
     }
     told.step.rule = rule->second.index;
     told.fate = fate_of(message.verdict, rule->second.rejects, message.stolen);
-  } else if (message.type == TraceType::Policy) {
+  } else if (message.type == observe::TraceType::Policy) {
     told.fate = fate_of(message.verdict, false, false);
   } else {
     told.step.verdict.code = VerdictCode::Return;
@@ -121,10 +132,12 @@ Result<Reader::Told> Reader::tell(const TraceMessage& message) const {
   return told;
 }
 
-Result<Observation> Reader::read(Hook first, std::span<const TraceMessage> messages) const {
+Result<Observation> Reader::read(Hook first,
+                                 std::span<const observe::TraceMessage> messages) const {
+  TRY(all_read(messages));
   Observation seen;
   seen.hooks.push_back({.hook = first, .fate = Fate::Stack, .path = {}});
-  for (const TraceMessage& message : messages) {
+  for (const observe::TraceMessage& message : messages) {
     HookObservation& current = seen.hooks.back();
     if (message.table == watch::kTable) {
       const auto gate = watch::gate(message.chain);

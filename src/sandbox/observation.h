@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "base/error.h"
+#include "observe/trace.h"
 #include "ruleset/ruleset.h"
-#include "sandbox/trace.h"
 
 namespace rolewall::sandbox {
 
@@ -61,6 +61,10 @@ struct Observation {
 // What the counters of a watch that counts tell of the one packet that came by.
 Observation read_counters(ruleset::Hook first, const ruleset::Table& watch);
 
+// An error that names the first of them that was not read whole: what the kernel did is then not
+// known.
+Result<void> all_read(std::span<const observe::TraceMessage> messages);
+
 // Turns trace messages into steps.
 class Reader {
  public:
@@ -70,8 +74,9 @@ class Reader {
 
   // The hooks that one packet went through. `first` is the hook that it meets first, Prerouting or
   // Output; `messages` are its messages whole, the watch's (watch.h) among them. An error where a
-  // message names a table, chain or rule that the ruleset has not.
-  Result<Observation> read(ruleset::Hook first, std::span<const TraceMessage> messages) const;
+  // message was not read whole, or names a table, chain or rule that the ruleset has not.
+  Result<Observation> read(ruleset::Hook first,
+                           std::span<const observe::TraceMessage> messages) const;
 
  private:
   struct Rule {
@@ -97,7 +102,7 @@ class Reader {
     bool implied = false;  // the end of a base chain, which its policy tells of once more
   };
 
-  Result<Told> tell(const TraceMessage& message) const;
+  Result<Told> tell(const observe::TraceMessage& message) const;
 
   std::unordered_map<std::string, Table> tables_;  // by family and name
 

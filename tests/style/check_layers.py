@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "netlink": {"base", "net", "ruleset"},
     "observe": {"base", "net", "ruleset", "netlink", "eval"},
     "apply": {"base", "net", "ruleset", "netlink", "observe", "print", "eval"},
-    "sandbox": {"base", "net", "ruleset", "netlink", "eval"},
+    "sandbox": {"base", "net", "ruleset", "netlink", "observe", "eval"},
     "ask": {"base", "net", "policy", "compile", "ruleset", "eval"},
     "cli": {"base", "net", "ruleset", "policy", "compile", "print", "eval", "netlink", "observe",
             "apply", "sandbox", "ask"},

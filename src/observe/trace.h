@@ -1,20 +1,21 @@
 // What nf_tables tells of a packet whose nftrace bit is set: one message for each rule that ran to
 // its end, each end of a chain and each policy, in the order in which they happened
 // (net/netfilter/nf_tables_trace.c). A rule that broke is not told of.
+//
+// What a message says and nobody here asked for is not passed over: it is named, as a problem of
+// the message, for whoever reads the packet's way out of it.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <optional>
-#include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/error.h"
+#include "netlink/event_socket.h"
 #include "ruleset/ruleset.h"
-#include "sandbox/descriptor.h"
 
-namespace rolewall::sandbox {
+namespace rolewall::observe {
 
 enum class TraceType : std::uint8_t {
   Rule,    // ran to its end; `verdict` is what it left in the verdict register
@@ -25,7 +26,6 @@ enum class TraceType : std::uint8_t {
 struct TraceMessage {
   TraceType type = TraceType::Rule;
   ruleset::Family family = ruleset::Family::Inet;  // of the table
-  std::uint32_t id = 0;  // of the packet's buffer: repeats among packets, so it names none
   std::string table;
   std::string chain;
   std::uint64_t handle = 0;  // of the rule; 0: none
@@ -40,11 +40,14 @@ struct TraceMessage {
   std::uint32_t out_index = 0;
   std::vector<std::uint8_t> network_header;    // at most 40 bytes
   std::vector<std::uint8_t> transport_header;  // at most 20; none for what has no transport
+
+  // "attribute 22 is unknown": what it says that has no meaning here, or what it lacks. Then it is
+  // not known what happened to the packet. "" where all of it was read.
+  std::string problem;
 };
 
-// One netlink message, header included. std::nullopt for what is no trace message, or is none that
-// this version can read whole.
-std::optional<TraceMessage> decode_trace(std::span<const std::byte> message);
+// Whatever the kernel says, this gives a message: with a problem, where it was not read whole.
+TraceMessage decode_trace(const netlink::Answer& message);
 
 // Listens to the traces of the current network namespace.
 class TraceSocket {
@@ -56,10 +59,9 @@ class TraceSocket {
   Result<void> read(std::vector<TraceMessage>& messages, int timeout_ms);
 
  private:
-  explicit TraceSocket(Descriptor socket);
+  explicit TraceSocket(netlink::EventSocket socket) : socket_(std::move(socket)) {}
 
-  Descriptor socket_;
-  std::vector<std::byte> buffers_;
+  netlink::EventSocket socket_;
 };
 
-}  // namespace rolewall::sandbox
+}  // namespace rolewall::observe
