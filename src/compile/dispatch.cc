@@ -1,3 +1,38 @@
+// How a list of rules becomes maps, and why no packet fares otherwise.
+//
+// A list says: a packet meets the candidates in their order, runs the chain of each that it
+// matches, and is done with the first that decides. A map in the list's place says: the packet's
+// key leads to one entry, and the packet meets that entry's list. The two are the same where
+//
+//   (1) a packet has at most one entry: keys are single values, or intervals that do not overlap;
+//   (2) an entry's list holds every candidate that the key allows, in their order, and no other;
+//   (3) what the key has settled is not tested again, and all else still is: Candidate keeps what
+//       is left to test, and fewer tests than are left would let more packets through;
+//   (4) a packet without an entry matches none of the candidates. It goes on behind the map, as one
+//       does whose entry's rules have not decided: a jump returns there.
+//
+// Then the order of the whole is kept: within a run by (2), among runs because they stand one
+// behind the other (next_run() takes neighbours alone).
+//
+//   Service      A rule's traffic is a list of boxes (protocol, ports, families; traffic.h) that do
+//                not overlap. A packet has ports or has none: by_service() asks for one after the
+//                other. by_port(): (1) by single ports. A wide range is in the entry of each port
+//                within it, at its place, and again in a map of intervals behind, for the other
+//                ports; the first map is left by `goto`, past the second, so that a packet of a
+//                named port does not meet it twice.
+//   IcmpType     As single ports, in the chain of a packet that is known to be ICMP.
+//   Source,      The rules' sets overlap as they like; partition() cuts them into intervals within
+//   Destination  which the same rules hold, for (1), each with all of them, for (2).
+//
+// An entry is dispatched further by the same means (leaf(), rules_for()). That ends: what a map has
+// asked for is not in the candidates of its entries any more, and nothing is mapped by twice. It
+// stays small: a map is made where it costs less than the rules (kMapCost, linear_cost()), and
+// given up where the lists of its entries add up to more than budget(). Entries that have the same
+// left to test share a chain; so signature() must tell apart whatever rules_for() can see of a
+// candidate, or a packet of one entry would be asked another's conditions.
+//
+// With Options::optimise off, next_run() finds no run and the list is tested as it is. The tests
+// hold both forms against each other and against a matcher that reads the policy itself.
 #include "compile/dispatch.h"
 
 #include <fmt/format.h>

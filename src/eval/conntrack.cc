@@ -1,3 +1,38 @@
+// Whether a packet begins a flow, and which: nf_conntrack_in() of Linux 6.12 with an empty table.
+//
+// The kernel goes four steps. Where one fails, there is no entry, and `ct state` reads invalid.
+//
+//   get_l4proto()                  where the transport header is     find_transport()
+//   nf_conntrack_handle_icmp()     ICMP alone: broken, or about a flow; of IPv6, a kind that is
+//                                  never tracked                    icmp_error(), and in
+//                                                                   track_first_packet()
+//   resolve_normal_ct()            the tuple, and an entry for it    make_tuple()
+//   nf_conntrack_handle_packet()   whether the protocol lets a flow begin with this packet:
+//                                  first_*_error(), a switch by protocol as the kernel's
+//
+// Here the protocol is asked before the tuple is made. That is the same: either failure leaves the
+// packet without an entry, and no step changes what another sees. (Only the reason that is given
+// differs, where both fail.)
+//
+// Why it is right for one packet: with an empty table nothing that the packet says can refer to
+// anything, so each protocol's answer is a function of its bytes. What earlier packets have made is
+// tracker.cc's, which asks header_error() first: what holds of any packet, known flow or not.
+//
+//   make_tuple()            nf_ct_get_tuple()
+//   invert()                nf_ct_invert_tuple()
+//   tuple_of()              nf_ct_get_tuplepr()
+//   first_tcp_error()       tcp_error(), then tcp_new(): row by row the column sNO of
+//                           tcp_conntracks[IP_CT_DIR_ORIGINAL]; all but sSS and sES is sIV
+//   first_udp_error()       udp_error()
+//   first_udplite_error()   udplite_error()
+//   icmp_error()            nf_conntrack_icmpv4_error()
+//   first_icmp_error()      nf_conntrack_icmp_packet()'s valid_new[]
+//   is_untracked_icmpv6()   noct_valid_new[] of nf_conntrack_proto_icmpv6.c
+//   first_icmpv6_error()    nf_conntrack_icmpv6_packet()'s valid_new[]
+//   first_sctp_error()      sctp_error(), then sctp_new() in conntrack_sctp.cc
+//   (all others)            generic_packet(), which takes everything
+//
+// A redirect of IPv6 about a flow (nf_conntrack_icmpv6_redirect()) is not looked into.
 #include "eval/conntrack.h"
 
 #include <algorithm>
@@ -144,6 +179,7 @@ const char* tcp_error(const Datagram& datagram) {
   }
 }
 
+// tcp_new().
 const char* first_tcp_error(const Datagram& datagram) {
   if (const char* error = tcp_error(datagram)) return error;
   switch (datagram.transport()[13] & (kFin | kSyn | kRst | kAck | kUrg)) {
@@ -165,6 +201,7 @@ const char* first_tcp_error(const Datagram& datagram) {
   }
 }
 
+// udp_error().
 const char* first_udp_error(const Datagram& datagram) {
   const ByteSpan udp = datagram.transport();
   if (udp.size() < 8) return "the UDP header is cut off";
@@ -174,6 +211,7 @@ const char* first_udp_error(const Datagram& datagram) {
   return checksum_is_wrong(datagram, true) ? "the UDP checksum is wrong" : nullptr;
 }
 
+// udplite_error().
 const char* first_udplite_error(const Datagram& datagram) {
   const ByteSpan udp = datagram.transport();
   if (udp.size() < 8) return "the UDP-Lite header is cut off";
@@ -193,8 +231,9 @@ const char* first_udplite_error(const Datagram& datagram) {
   return sum != 0 ? "the UDP-Lite checksum is wrong" : nullptr;
 }
 
+// nf_conntrack_icmpv4_error().
 const char* icmp_error(const Datagram& datagram) {
-  constexpr std::uint8_t kHighestKnown = 18;
+  constexpr std::uint8_t kHighestKnown = 18;  // NR_ICMP_TYPES
   if (datagram.ipv6) return "ICMP over IPv6";
   const ByteSpan icmp = datagram.transport();
   if (icmp.size() < 8) return "the ICMP header is cut off";
@@ -202,6 +241,7 @@ const char* icmp_error(const Datagram& datagram) {
   return icmp[0] > kHighestKnown ? "the ICMP type is unknown" : nullptr;
 }
 
+// valid_new[] of nf_conntrack_icmp_packet().
 const char* first_icmp_error(const Datagram& datagram) {
   if (const char* error = icmp_error(datagram)) return error;
   switch (datagram.transport()[0]) {
@@ -221,11 +261,12 @@ const char* first_icmp_error(const Datagram& datagram) {
   }
 }
 
-// Neighbour discovery and multicast listener discovery are never tracked.
+// Neighbour discovery and multicast listener discovery are never tracked: noct_valid_new[].
 bool is_untracked_icmpv6(std::uint8_t type) {
   return (type >= 130 && type <= 136) || type == 143 || type == 151 || type == 152;
 }
 
+// valid_new[] of nf_conntrack_icmpv6_packet().
 const char* first_icmpv6_error(const Datagram& datagram) {
   if (!datagram.ipv6) return "ICMPv6 over IPv4";
   const std::uint8_t type = datagram.transport()[0];

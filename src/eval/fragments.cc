@@ -1,3 +1,43 @@
+// Fragments put together as Linux 6.12 does it. A datagram's parts wait in a queue until the last
+// of them is there; the packet that brought it goes on as the whole.
+//
+// What holds of a queue: its parts do not overlap. One that overlaps what is there without lying
+// within it gives up the datagram (RFC 5722: overlaps serve to hide something). So, once the first
+// and the last part are there, as many bytes as the datagram is long means that each byte is there
+// once. That is the kernel's test too (INET_FRAG_FIRST_IN | INET_FRAG_LAST_IN, and meat == len).
+//
+// The order of arrival decides more than one would think. Parts that came one behind the other at
+// the end of a queue are one run; what fills a gap begins a run of its own. A part that lies within
+// one run is a duplicate, and dropped; one that lies within two together is an overlap, and with it
+// goes the datagram.
+//
+// IPv4 and IPv6 look alike and are not. Where a branch below seems forgotten, compare:
+//
+//                                   ip_frag_queue()              nf_ct_frag6_queue()
+//   contradicts the known end       the datagram is given up     the part alone is dropped
+//   more to come, end not of 8      rounded down                 queue given up, packet passes
+//   an empty part                   the datagram is given up     the part alone is dropped
+//   headers that lead nowhere       -                            passes (the hook returns 0)
+//   the sender is far ahead         begun again (max_dist)       -
+//   the number of the datagram      with the protocol            without; its device if link-local
+//
+//   net/ipv4/netfilter/nf_defrag_ipv4.c
+//     gather()                      ipv4_conntrack_defrag(), nf_ct_defrag_user()
+//   net/ipv4/ip_fragment.c
+//     gather_ipv4()                 ip_defrag(), ip_find(), ip_frag_queue()
+//     reassemble_ipv4()             ip_frag_reasm()
+//     too_far(), drop_parts()       ip_frag_too_far(), ip_frag_reinit()
+//   net/ipv4/inet_fragment.c
+//     find(), insert()              inet_frag_find(), inet_frag_queue_insert()
+//     common_ecn()                  ip_frag_ecn_table[]
+//     forget_older_than()           the queues' timers: ip_expire(), nf_ct_frag6_expire()
+//   net/ipv6/netfilter/nf_conntrack_reasm.c
+//     gather_ipv6()                 nf_ct_frag6_gather(), fq_find(), nf_ct_frag6_queue()
+//     reassemble_ipv6()             nf_ct_frag6_reasm()
+//     find_fragment_header()        find_prev_fhdr()
+//
+// A queue is removed when its datagram is whole, so INET_FRAG_COMPLETE has no counterpart. That the
+// sender is told of what never became whole (ICMP_EXC_FRAGTIME) is no packet of ours.
 #include "eval/fragments.h"
 
 #include <algorithm>
@@ -249,7 +289,7 @@ Packet Fragments::joined(const Queue& all) {
   return whole;
 }
 
-// ip_defrag(), ip_frag_queue() and ip_frag_reasm() of net/ipv4/ip_fragment.c.
+// ip_defrag() and ip_frag_queue().
 Gathered Fragments::gather_ipv4(const Packet& packet, Key key, std::uint64_t now_ns,
                                 Packet& whole) {
   const ByteSpan bytes = packet.bytes;
@@ -274,9 +314,9 @@ Gathered Fragments::gather_ipv4(const Packet& packet, Key key, std::uint64_t now
   part.end = part.offset + static_cast<std::uint32_t>(bytes.size() - header);
   part.more = (field & ipv4::kMoreFragments) != 0;
   part.header = header;
-  if (!part.more) {
+  if (!part.more) {  // "Is this the final fragment?"
     if (part.end < queue.length || (queue.has_last && part.end != queue.length)) {
-      return give_up(kContradicts);
+      return give_up(kContradicts);  // discard_qp
     }
     queue.has_last = true;
     queue.length = part.end;
@@ -292,7 +332,7 @@ Gathered Fragments::gather_ipv4(const Packet& packet, Key key, std::uint64_t now
   switch (insert(queue, part)) {
     case Insertion::Done:
       break;
-    case Insertion::Duplicate:
+    case Insertion::Duplicate:  // IPFRAG_DUP
       return discarded(kDuplicate);
     case Insertion::Overlap:
       return give_up(kOverlaps);
@@ -309,6 +349,12 @@ Gathered Fragments::gather_ipv4(const Packet& packet, Key key, std::uint64_t now
 
   const Queue all = std::move(queue);
   remove(key);
+  return reassemble_ipv4(all, whole);
+}
+
+// ip_frag_reasm(). "Don't fragment" is set again only where such a fragment was the largest, or the
+// datagram would leave in smaller pieces than it came in.
+Gathered Fragments::reassemble_ipv4(const Queue& all, Packet& whole) {
   const auto ecn = common_ecn(all.ecn);
   if (!ecn) return discarded(kEcn);
   whole = joined(all);
@@ -323,12 +369,12 @@ Gathered Fragments::gather_ipv4(const Packet& packet, Key key, std::uint64_t now
   return {.what = What::Whole, .fragment_size = std::max(all.largest, all.largest_unfragmentable)};
 }
 
-// nf_ct_frag6_gather(), nf_ct_frag6_queue() and nf_ct_frag6_reasm().
+// nf_ct_frag6_gather() and nf_ct_frag6_queue().
 Gathered Fragments::gather_ipv6(const Packet& packet, Key key, std::uint64_t now_ns,
                                 Packet& whole) {
   const ByteSpan bytes = packet.bytes;
   const std::size_t payload = be16(bytes.data() + ipv6::kPayloadLength);
-  if (payload == 0) return {};
+  if (payload == 0) return {};  // "Jumbo payload inhibits frag. header"
   const auto header = find_fragment_header(bytes);
   if (!header || lacks_transport_header(bytes, header->offset)) return {};
   if (!readable(bytes, header->offset, kFragmentHeaderSize)) return discarded(kBroken);
@@ -351,14 +397,14 @@ Gathered Fragments::gather_ipv6(const Packet& packet, Key key, std::uint64_t now
   part.end = static_cast<std::uint32_t>(end);
   part.more = (field & 1) != 0;
   part.header = header->offset;
-  if (!part.more) {
+  if (!part.more) {  // "Is this the final fragment?"
     if (part.end < queue.length || (queue.has_last && part.end != queue.length)) {
-      return discarded(kContradicts);
+      return discarded(kContradicts);  // err: the queue stays
     }
     queue.has_last = true;
     queue.length = part.end;
   } else {
-    if (part.end % 8 != 0) {
+    if (part.end % 8 != 0) {  // -EPROTO, which nf_ct_frag6_gather() turns into an accept
       remove(key);
       return {};
     }
@@ -392,6 +438,11 @@ Gathered Fragments::gather_ipv6(const Packet& packet, Key key, std::uint64_t now
 
   const Queue all = std::move(queue);
   remove(key);
+  return reassemble_ipv6(all, whole);
+}
+
+// nf_ct_frag6_reasm(): the fragment header is taken out, and what named it names what it named.
+Gathered Fragments::reassemble_ipv6(const Queue& all, Packet& whole) {
   const auto ecn = common_ecn(all.ecn);
   if (!ecn) return discarded(kEcn);
   whole = joined(all);

@@ -97,6 +97,8 @@ class Fragments {
 
   Gathered gather_ipv4(const Packet& packet, Key key, std::uint64_t now_ns, Packet& whole);
   Gathered gather_ipv6(const Packet& packet, Key key, std::uint64_t now_ns, Packet& whole);
+  static Gathered reassemble_ipv4(const Queue& all, Packet& whole);
+  static Gathered reassemble_ipv6(const Queue& all, Packet& whole);
   void forget_older_than(std::uint64_t now_ns);
   Queue* find(const Key& key, std::uint64_t timeout_ns);
   void remove(const Key& key);

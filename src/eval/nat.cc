@@ -1,3 +1,32 @@
+// The choice that NAT makes for a flow, once: net/netfilter/nf_nat_core.c of Linux 6.12.
+//
+// A flow has two tuples: the original, which its first packet bears, and the reply, which the
+// answer will bear. To translate is to change the reply: what leaves is to look like the reply
+// inverted, so a source is translated by a new destination of the reply, a destination by a new
+// source of it. Nothing else is remembered. Every later packet of either direction is rewritten to
+// the inverse of the other direction's tuple (nf_nat_packet(), in nat_rewrite.cc).
+//
+// What holds: no two flows of a zone have one reply tuple (is_taken(), nf_nat_used_tuple()), so
+// what comes back belongs to one. Each part is settled once, destinations before routing, sources
+// after (IPS_DST_NAT_DONE, IPS_SRC_NAT_DONE); a chain that has not translated settles it as it is
+// (settle_without_nat(), nf_nat_alloc_null_binding()), which can still move a port that is taken.
+//
+//   settle()            nf_nat_setup_info()
+//   chosen_tuple()      get_unique_tuple(), whose three steps it keeps:
+//     1) a source stays as it is where it lies in the range and is free; else it takes what another
+//        flow of the same source was given (current_mapping(), find_appropriate_src())
+//     2) an address of the range, by a hash (choose_address(), find_best_ips_proto())
+//     3) a port of the range, where the tuple is not free as it is (choose_port(),
+//        nf_nat_l4proto_unique_tuple())
+//   in_range()          nf_in_range()
+//   ports_fit()         l4proto_in_range()
+//
+// The kernel draws where step 3 begins to search (get_random_u16()). Here it begins at the port
+// that the packet has, or at the range's first, and the frame gets a condition that says so: what
+// is decided holds if the kernel draws that. Not modelled: that the kernel stops after
+// NF_NAT_MAX_ATTEMPTS and tries elsewhere, that it may throw out a connection in TIME-WAIT to have
+// its port (nf_nat_used_tuple_harder()), two packets on two processors that open one flow from both
+// sides (nf_nat_used_tuple_new()), and PPTP's call ids.
 #include "eval/nat.h"
 
 #include <fmt/format.h>
@@ -56,6 +85,7 @@ std::array<std::uint8_t, 2>& port_of(Tuple& tuple, NatKind kind) {
                                                             : tuple.destination_port;
 }
 
+// l4proto_in_range().
 bool ports_fit(Tuple tuple, NatKind kind, const NatRange& range) {
   if (!has_ports(tuple.protocol) && !is_icmp(tuple.protocol) && tuple.protocol != protocol::kGre)
     return true;
@@ -156,6 +186,7 @@ void choose_port(Tuple& tuple, const NatRange& range, NatKind kind, Frame& frame
     count = std::max(range.first_port, range.last_port) - least + 1;
   } else if (!is_icmp(tuple.protocol)) {
     if (kind == NatKind::Destination) return;
+    // "Loose convention: >> 512 is credential passing."
     const std::uint16_t now = be16(port.data());
     least = now < 512 ? 1 : now < 1024 ? 600 : 1024;
     count = (now < 512 ? 512 : now < 1024 ? 1024 : 65536) - least;
@@ -200,6 +231,7 @@ Tuple chosen_tuple(const Tuple& now, const NatRange& range, NatKind kind, Frame&
     const Flow& flow = frame.flow;
     return flow.others != nullptr && flow.others->has(invert(tuple), flow.zone);
   };
+  // 1)
   if (kind == NatKind::Source && !random) {
     if (!in_range(now, range)) {
       if (const auto mapped = current_mapping(now, range, frame.flow);
@@ -210,8 +242,10 @@ Tuple chosen_tuple(const Tuple& now, const NatRange& range, NatKind kind, Frame&
       return now;
     }
   }
+  // 2)
   Tuple chosen = now;
   choose_address(chosen, range, kind, frame.flow.zone);
+  // 3)
   if (!random) {
     const bool single = range.first_port == range.last_port;
     if ((range.flags & kProtoSpecified) == 0) {

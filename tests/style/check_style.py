@@ -6,7 +6,33 @@ import subprocess
 import sys
 
 LONGEST_FILE = 800
+LONGEST_FUNCTION = 80
 BAD_NAMES = {"utils", "util", "common", "manager", "helper", "helpers", "misc"}
+
+
+def is_closed_visit(body: str, lines: int) -> bool:
+    """An arm for each alternative or enumerator: as long as what it visits, and read an arm at a
+    time."""
+    arms = len(re.findall(r"^\s*case |\[[^\]]*\]\((?:const )?[\w:]+&", body, re.MULTILINE))
+    return ("std::visit(" in body or "switch (" in body) and arms * 7 >= lines
+
+
+def long_functions(lines: list[str]) -> list[tuple[int, int]]:
+    """Where each begins that is too long, and its lines. By the formatter's hand: a function of a
+    namespace begins and ends at the line's first column."""
+    found = []
+    begin = None
+    for number, line in enumerate(lines, 1):
+        if line == "}" and begin is not None:
+            length = number - begin + 1
+            body = "\n".join(lines[begin - 1 : number])
+            if length > LONGEST_FUNCTION and not is_closed_visit(body, length):
+                found.append((begin, length))
+        if line.startswith("}") or line.endswith(";") and not line.startswith(" "):
+            begin = None
+        elif begin is None and re.match(r"[A-Za-z_].*\(", line) and not line.startswith("#"):
+            begin = number
+    return found
 
 
 def main() -> int:
@@ -33,6 +59,11 @@ def main() -> int:
                 problems.append(f"{name}: no #pragma once")
             if '#include "base/check.h"' in text:
                 problems.append(f"{name}: base/check.h is for .cc files")
+        if name.parts[0] == "src":
+            for number, length in long_functions(lines):
+                problems.append(
+                    f"{name}:{number}: {length} lines in one function, of at most {LONGEST_FUNCTION}"
+                )
         for number, line in enumerate(lines, 1):
             if re.search(r"\bTODO\b|\bFIXME\b|\bXXX\b", line):
                 problems.append(f"{name}:{number}: unfinished: {line.strip()}")
