@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
-"""Holds the table of docs/architecture.md: which folder of src/ may include which.
+"""Which folder of src/ may include which; docs/architecture.md shows the same table.
 
 Also: an external library that belongs to one folder (or one file) is included nowhere else.
+
+    check_layers.py            is it kept, and does the page show it?
+    check_layers.py --write    write the page's table anew
 """
 import pathlib
 import re
@@ -39,11 +42,57 @@ EXTERNAL = {
     "pcap": {"eval"},
     "systemd/": {"apply"},
 }
-ONE_FILE = {"toml++/", "systemd/", "CLI/"}
+ONE_FILE = {"toml++/", "systemd/", "pcap", "libipset/", "CLI/"}
 # In this folder one file includes it, in the others as many as like.
 ONE_FILE_OF_FOLDER = {("nlohmann/", "cli")}
+# A library's name, where it is not its headers' folder.
+LIBRARY = {"nlohmann/": "nlohmann-json", "CLI/": "CLI11", "pcap": "libpcap", "systemd/": "libsystemd"}
+
+PAGE = "docs/architecture.md"
+BEGIN = "<!-- tests/style/check_layers.py --write -->\n"
+END = "<!-- the table ends -->\n"
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]')
+
+
+def libraries(folder: str) -> str:
+    """" (libnftnl, libmnl; libipset in one file)"; "" where the folder has none of its own."""
+    many, one = [], []
+    for prefix, folders in EXTERNAL.items():
+        if folder in folders:
+            name = LIBRARY.get(prefix, prefix.rstrip("/"))
+            (one if prefix in ONE_FILE else many).append(name)
+    alone = [", ".join(one) + " in one file"] if one else []
+    text = "; ".join([", ".join(many)] * bool(many) + alone)
+    return f" ({text})" if text else ""
+
+
+def table() -> str:
+    rows = ["| folder of src/ | may include |", "|---|---|"]
+    for folder, others in MAY_INCLUDE.items():
+        names = []
+        for other in (name for name in MAY_INCLUDE if name in others):
+            only = ONLY_HEADERS.get((folder, other))
+            names.append(", ".join(sorted(only)) + " alone" if only else other)
+        text = ", ".join(names) or "the standard library, fmt"
+        if len(others) == len(MAY_INCLUDE) - 1:
+            text = "everything"
+        rows.append(f"| {folder}{libraries(folder)} | {text} |")
+    return "\n".join(rows) + "\n"
+
+
+def page_problems(root: pathlib.Path, write: bool) -> list[str]:
+    page = root / PAGE
+    before, begin, rest = page.read_text().partition(BEGIN)
+    shown, end, after = rest.partition(END)
+    if not begin or not end:
+        return [f"{PAGE}: no table between {BEGIN.strip()} and {END.strip()}"]
+    if shown == table():
+        return []
+    if write:
+        page.write_text(before + begin + table() + end + after)
+        return []
+    return [f"{PAGE}: its table of folders is another: tests/style/check_layers.py --write"]
 
 
 def main() -> int:
@@ -87,6 +136,9 @@ def main() -> int:
         if len(files) > 1:
             prefix = key if isinstance(key, str) else key[0]
             problems.append(f"<{prefix}> is included in more than one file: {sorted(files)}")
+    problems += [f"src/{folder}/ is in the table and not there" for folder in MAY_INCLUDE
+                 if not (root / "src" / folder).is_dir()]
+    problems += page_problems(root, "--write" in sys.argv[1:])
     print("\n".join(problems) if problems else "every include is allowed")
     return 1 if problems else 0
 

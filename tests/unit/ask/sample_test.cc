@@ -34,115 +34,6 @@ struct Fixture {
   Asking alone(const std::string& name) { return {test::host(policy, name), true}; }
 };
 
-TEST_CASE_FIXTURE(Fixture, "each host of a role, in both families") {
-  CHECK(take("https internet > lb") ==
-        Words{"tcp 192.0.2.1:40000 > 203.0.113.10:443", "tcp 192.0.2.1:40000 > 203.0.113.11:443",
-              "tcp [2001:db8:ffff::1]:40000 > [2001:db8:1::10]:443",
-              "tcp [2001:db8:ffff::1]:40000 > [2001:db8:1::11]:443"});
-}
-
-TEST_CASE_FIXTURE(Fixture, "a host speaks from its first address in a network with the other end") {
-  CHECK(take("https lb-01 > web-01") ==
-        Words{"tcp 10.0.1.10:40000 > 10.0.2.10:443",
-              "tcp [fd00:db8:0:1::10]:40000 > [fd00:db8:0:2::10]:443"});
-  CHECK(take("https office > lb-01 family=4") ==
-        Words{"tcp 198.51.100.1:40000 > 203.0.113.10:443",
-              "tcp 198.51.100.254:40000 > 203.0.113.10:443"});
-  CHECK(take("vrrp lb-01 > lb-02 family=4") == Words{"protocol/112 10.0.1.10 > 10.0.1.11"});
-}
-
-TEST_CASE("a network of nearly everything does not make a public address near") {
-  auto files = test::small_site();
-  auto& site = files["site.toml"];
-  site.replace(site.find("[networks]\n"), 11,
-               "[networks]\nforeign = \"!198.51.100.0/24\"\nhalf = \"0.0.0.0/1\"\n");
-  const auto policy = test::load_site(files);
-  Diagnostics diagnostics;
-  const auto samples =
-      Sampler(policy).take(test::words(policy, "https lb-01 > web-01 family=4"), {}, diagnostics);
-  REQUIRE(samples.size() == 1);
-  CHECK(net::format(samples[0].fields.source) == "10.0.1.10");
-}
-
-TEST_CASE_FIXTURE(Fixture, "the first and last host address of a prefix") {
-  CHECK(take("https office > web-01 family=6") ==
-        Words{"tcp [2001:db8:ff::1]:40000 > [fd00:db8:0:2::10]:443",
-              "tcp [2001:db8:ff:ffff:ffff:ffff:ffff:ffff]:40000 > [fd00:db8:0:2::10]:443"});
-  CHECK(take("https 192.0.2.8/31 > web-01") ==
-        Words{"tcp 192.0.2.8:40000 > 10.0.2.10:443", "tcp 192.0.2.9:40000 > 10.0.2.10:443"});
-}
-
-TEST_CASE_FIXTURE(Fixture, "a list file is sampled prefix by prefix") {
-  CHECK(take("https abusers > web-01") ==
-        Words{"tcp 192.0.2.66:40000 > 10.0.2.10:443", "tcp 203.0.113.129:40000 > 10.0.2.10:443",
-              "tcp 203.0.113.254:40000 > 10.0.2.10:443",
-              "tcp [2001:db8:bad::1]:40000 > [fd00:db8:0:2::10]:443",
-              "tcp [2001:db8:bad:ffff:ffff:ffff:ffff:ffff]:40000 > [fd00:db8:0:2::10]:443"});
-}
-
-TEST_CASE_FIXTURE(Fixture, "a pool is its first machine and its last") {
-  CHECK(take("https lb-01 > batch") ==
-        Words{"tcp 10.0.1.10:40000 > 10.0.8.1:443", "tcp 10.0.1.10:40000 > 10.0.8.254:443"});
-}
-
-TEST_CASE_FIXTURE(Fixture, "any is the internet's sample and each literal network's") {
-  CHECK(take("https any > db-01") ==
-        Words{"tcp 192.0.2.1:40000 > 10.0.3.10:443", "tcp 198.51.100.1:40000 > 10.0.3.10:443",
-              "tcp 198.51.100.254:40000 > 10.0.3.10:443", "tcp 10.0.0.1:40000 > 10.0.3.10:443",
-              "tcp 10.0.255.254:40000 > 10.0.3.10:443", "tcp 10.0.0.123:40000 > 10.0.3.10:443"});
-}
-
-TEST_CASE("internet is the next address that is in it") {
-  auto files = test::small_site();
-  auto& site = files["site.toml"];
-  site.replace(site.find("internal   = ["), 14, "internal   = [\"192.0.2.0/24\", ");
-  const policy::Policy policy = test::load_site(files);
-  Diagnostics diagnostics;
-  const auto samples = Sampler(policy).take(test::words(policy, "https internet > web-01 family=4"),
-                                            {}, diagnostics);
-  REQUIRE(samples.size() == 1);
-  CHECK(net::format(samples[0].fields.source) == "192.0.3.0");
-}
-
-TEST_CASE_FIXTURE(Fixture, "link-local is one address a family") {
-  CHECK(take("vrrp link-local > 224.0.0.18 at=lb-01") ==
-        Words{"protocol/112 169.254.0.1 > 224.0.0.18"});
-  CHECK(take("vrrp link-local > ff02::12 at=lb-01") == Words{"protocol/112 fe80::1 > ff02::12"});
-}
-
-TEST_CASE_FIXTURE(Fixture, "each literal of a service, and the ends of a range") {
-  CHECK(take("dns web-01 > clocks") ==
-        Words{"udp 10.0.2.10:40000 > 10.0.0.123:53", "tcp 10.0.2.10:40000 > 10.0.0.123:53"});
-  CHECK(take("high web-01 > clocks") ==
-        Words{"tcp 10.0.2.10:40000 > 10.0.0.123:8000", "tcp 10.0.2.10:40000 > 10.0.0.123:8999"});
-  CHECK(take("lease 10.0.0.1 > web-01") == Words{"udp 10.0.0.1:67 > 10.0.2.10:68"});
-  CHECK(take("ping web-01 > web-02") ==
-        Words{"icmp/8 10.0.2.10 > 10.0.2.11", "icmpv6/128 fd00:db8:0:2::10 > fd00:db8:0:2::11"});
-}
-
-TEST_CASE_FIXTURE(Fixture, "what is said of the header is kept, and reads back as it was") {
-  CHECK(
-      take("tcp 192.0.2.7:1234 > web-01:80 flags=syn,ack state=established length=100 ttl=1") ==
-      Words{"tcp 192.0.2.7:1234 > 10.0.2.10:80 flags=syn,ack state=established length=100 ttl=1"});
-  CHECK(take("tcp web-01 > 192.0.2.7:80 flags=none user=root out=eth7") ==
-        Words{"tcp 10.0.2.10:40000 > 192.0.2.7:80 flags=none out=eth7 user=0"});
-}
-
-TEST_CASE_FIXTURE(Fixture, "a host never asks itself") {
-  CHECK(take("https web > web family=6") ==
-        Words{"tcp [fd00:db8:0:2::10]:40000 > [fd00:db8:0:2::11]:443",
-              "tcp [fd00:db8:0:2::11]:40000 > [fd00:db8:0:2::10]:443"});
-  CHECK(take("https web-01 > web-01").empty());
-  // A shared address is the receiver's own too.
-  CHECK(take("https 203.0.113.9 > lb-01").empty());
-}
-
-TEST_CASE_FIXTURE(Fixture, "`!` leaves addresses out") {
-  CHECK(take("https !inside > db-01") == Words{"tcp 192.0.2.1:40000 > 10.0.3.10:443",
-                                               "tcp 198.51.100.1:40000 > 10.0.3.10:443",
-                                               "tcp 198.51.100.254:40000 > 10.0.3.10:443"});
-}
-
 TEST_CASE_FIXTURE(Fixture, "both ends are asked, or the one that is a host") {
   Diagnostics diagnostics;
   const auto asked = [&](const std::string& text, const Asking& asking) {
@@ -207,11 +98,6 @@ TEST_CASE_FIXTURE(Fixture, "a host between is asked where `at` says") {
   CHECK(alone_there[0].sender == std::nullopt);
   CHECK(alone_there[0].through == test::host(policy, "lb-01"));
   CHECK(alone_there[0].alone);
-}
-
-TEST_CASE_FIXTURE(Fixture, "families that do not meet name nothing") {
-  CHECK(take("https 2001:db8::1 > db-01").empty());
-  CHECK(take("icmp web-01 > web-02 family=6").empty());
 }
 
 TEST_CASE("host addresses of prefixes") {

@@ -1,4 +1,4 @@
-// A small site in memory, for tests that ask it.
+// tests/cases/small-site in memory, for tests that ask it.
 #pragma once
 
 #include <map>
@@ -11,8 +11,7 @@ namespace rolewall::test {
 
 using SiteFiles = std::map<std::string, std::string>;  // "web.toml": its text
 
-// Two balancers with two interfaces and a shared address, two web servers, a database, and a pool;
-// networks of every kind. What `extra` names replaces or adds a file.
+// What `extra` names replaces or adds a file.
 SiteFiles small_site(const SiteFiles& extra = {});
 
 // Loads it; fails the test where it has errors.

@@ -92,7 +92,8 @@ bool option(const Value& tree, const char* key) {
 std::vector<std::filesystem::path> cases() {
   std::vector<std::filesystem::path> paths;
   for (const auto& entry : std::filesystem::directory_iterator(POLICY_ERRORS)) {
-    if (entry.path().extension() == ".toml") paths.push_back(entry.path());
+    CHECK_MESSAGE(entry.path().extension() == ".toml", entry.path().string(), " is not run");
+    paths.push_back(entry.path());
   }
   std::sort(paths.begin(), paths.end());
   return paths;
