@@ -1,6 +1,6 @@
 // A JSON value, as verbs build it for --format json: docs/json.md has the shapes. nlohmann-json,
 // which knows how text is escaped and read, is behind it, in json.cc alone: its headers cost each
-// file that includes them four seconds to compile.
+// file that includes them three seconds and more to compile.
 //
 //   Json json{{"version", kJsonVersion}, {"verb", "bans"}, {"entries", Json::array()}};
 //   json["entries"].push_back({{"kind", "ban"}, {"address", "192.0.2.7"}});
