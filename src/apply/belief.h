@@ -68,8 +68,9 @@ struct Found {
 // A change that comes between what is asked here makes the commit clash.
 Result<Found> read_own_table(Kernel& kernel, const ruleset::Table& wanted, const Beliefs& beliefs);
 
-// The mark at which the kernel holds `table`, which a commit that left `generation` has put there.
-// Without large sets where something changed since: they are read the next time.
+// The mark at which the kernel holds `table`, which a commit that left `generation` has put there
+// (0: under other names, detour.h; no belief stands at that). Without large sets where something
+// changed since: they are read the next time.
 KernelMark mark_of(Kernel& kernel, const ruleset::Table& table, std::uint32_t generation);
 
 }  // namespace rolewall::apply

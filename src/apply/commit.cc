@@ -1,3 +1,37 @@
+// How a wanted table comes into force while others may change the firewall at any moment.
+//
+// The kernel offers one thing to build on: a transaction, which is done whole or not at all, and
+// not at all where the kernel's generation is not the one that the transaction expects (ERESTART
+// from nfnetlink_rcv_batch(), for NFNL_BATCH_GENID). Reading is no such thing: a dump is many
+// answers.
+//
+//     ask the generation, read or recall the table (belief.h)  <----+
+//     compare it with the wanted one (difference.h)                 | clash: a commit of somebody
+//     get ready: ask the guard, write the record, arm the rollback  | else came between
+//     send what differs, expecting that generation -----------------+
+//
+// The invariant: what is sent was computed from what the kernel held at the generation that it
+// expects. Hence it makes the wanted table of what is there, or does nothing; no packet meets half
+// of a change, and no other program's change is overwritten unseen. The generation is asked before
+// the table is read, so that a commit in between makes it too old (a clash) and never too new.
+//
+// Three things do not fit into one such round:
+//   * What was believed and not read may be otherwise, though the generation stands for the rest.
+//     The kernel notices by refusing (an element to take away is not there), and then everything is
+//     read and the change made once more. A refusal of what was read is the answer.
+//   * What is larger than one message (EMSGSIZE) is put there beforehand, in sets that no rule
+//     names and that therefore decide nothing (staging.h, detour.h). Each transaction expects
+//     the generation that the one before it left, so all of them are one round: whoever comes in
+//     between makes the next one clash, and what was put there is taken away.
+//   * Others who never stop. After ten seconds, and three attempts at least, it is given up.
+//
+// Which error is safe. Before the commit every failure leaves the kernel as it was, but for sets
+// put there beforehand that could not be taken away again: no rule names them, and the next apply
+// takes them away. After it, only the mark (mark_of()) can fail to be had, which costs the next
+// apply a reading and nothing else. Where the answer to a transaction is lost, it is reported as
+// failed, though it may have been done: the record then says what was in force before, at a
+// generation that has passed, so that the next apply reads what is there.
+// tests/unit/apply/steps_test.cc has each step fail in each of these ways.
 #include "apply/commit.h"
 
 #include <fmt/format.h>

@@ -125,15 +125,17 @@ Result<netlink::CommitResult> send_by_detour(Kernel& kernel, const Belief& live,
   if (!result || !result->committed) return result;
 
   // In force. Whatever fails from here on leaves it so.
+  netlink::CommitResult under_other_names = *result;
+  under_other_names.generation = 0;
   const Belief made{.mark = {.generation = result->generation},
                     .table = std::make_shared<const Table>(on_the_way)};
   const Result<Found> reached = read_own_table(kernel, change.table, {made});
   if (!reached || reached->there.table == nullptr ||
       reached->there.mark.generation != result->generation) {
-    return result;
+    return under_other_names;
   }
   const Result<netlink::CommitResult> home = go(kernel, reached->there, change.table, back);
-  return home && home->committed ? home : result;
+  return home && home->committed ? home : under_other_names;
 }
 
 }  // namespace rolewall::apply

@@ -18,7 +18,8 @@ namespace rolewall::apply {
 std::vector<std::string> large_changes_in_use(const Belief& live, const Difference& change);
 
 // REQUIRES: large_changes_in_use() gave `sets`. Committed: all of `change` is in force, under the
-// sets' own names or, where the way back failed, under the others.
+// sets' own names or, where the way back failed, under the others. Then `generation` is 0, which
+// the kernel's never is: nothing may be believed of a table that is called otherwise than recorded.
 Result<netlink::CommitResult> send_by_detour(Kernel& kernel, const Belief& live,
                                              const Difference& change,
                                              const std::vector<std::string>& sets);

@@ -1,9 +1,46 @@
+// How the live table becomes the wanted one by what differs alone.
+//
+// A policy of a thousand rules changes by one line, and its host should notice no more than that:
+// every other rule keeps its handle and counter, every set its elements, every ban its time. So the
+// two tables are compared part by part, and each difference is noted as what goes or what comes
+// (ruleset/change.h).
+//
+// Three things hold of the result, and change_test asks the kernel about each after random steps:
+//   1. The live table with the change made is the wanted one, but for state.
+//   2. One transaction can do it: nothing goes that something which stays still names, for which
+//      the kernel has EBUSY, and nothing comes that names what is not there (ENOENT).
+//   3. What is equal in both stays the very same: it is not in the change at all.
+//
+// The second is where 3 has to give way. A set whose size is another cannot be changed: it goes and
+// comes again under its name, and with it every rule that looks something up in it, though the rule
+// is equal. `Remade` holds the names of such objects, chains and sets. Objects, chains and sets are
+// compared before elements, and elements before rules, and each asks about the names that the parts
+// before it have noted: elements of verdict maps about chains, rules about all three. That is the
+// whole of it. A rule or an element made again makes nothing else be made again, for nothing names
+// those; so one pass in this order is enough.
+//
+// Rules. In each chain a longest run of equal rules in the same order stays (kept_rules.h); every
+// other goes, and comes again in front of one that stays, by its handle. From the chain's end on
+// that one is always known. A rule that merely moved takes along what it had counted.
+//
+// Elements. Both sides sorted and in one form (elements.h), then merged: a row on one side alone
+// goes or comes, a row whose value is another does both. Where order means something (ranges of a
+// concatenation, of which the kernel takes the first that fits: nft_set_pipapo.c), all are put
+// there anew. Sets that packets, bans and openings fill have no differences.
+//
+// Which error is safe. What is wrongly taken for different is made again: that costs a counter, or
+// a limit's memory. What is wrongly taken for equal stays in force though the policy says
+// otherwise: a hole. So things are equal only where every member of theirs is (same_declaration()
+// and stays() do not compile when a member is added), a set that the decoder could not read whole
+// is never equal, and whether a set is filled at run time is asked of the wanted one, never of the
+// live one.
 #include "apply/difference.h"
 
 #include <algorithm>
 #include <cstring>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <variant>
 
@@ -93,10 +130,14 @@ class Comparison {
 
   // Whether the chain stays, with another policy perhaps.
   static bool stays(const Chain& live, const Chain& wanted) {
-    std::optional<BaseChain> base = live.base;
-    if (base && wanted.base) base->policy = wanted.base->policy;
-    return base == wanted.base && live.bound == wanted.bound &&
-           live.offloaded == wanted.offloaded && live.comment == wanted.comment;
+    // Every member by its place: one more does not compile before it is thought of here.
+    const auto declared = [](const Chain& chain) {
+      const auto& [name, handle, base, rules, bound, offloaded, comment] = chain;
+      std::optional<BaseChain> hooked = base;
+      if (hooked) hooked->policy = VerdictCode::Accept;
+      return std::tuple(std::move(hooked), bound, offloaded, comment);
+    };
+    return declared(live) == declared(wanted);
   }
 
   void declare_chains() {

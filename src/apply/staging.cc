@@ -80,9 +80,8 @@ class Stage {
       empty.flags = wanted_.flags;
       empty.comment = wanted_.comment;
       for (const std::size_t set : sets_) empty.sets.push_back(table_.sets[set]);
-      TRY(note(kernel_.replace_table(empty, generation)));
-      there_ = std::move(empty);
-      return {};
+      there_ = std::move(empty);  // before it is sent: should the answer be lost, it may be there
+      return note(kernel_.replace_table(*there_, generation));
     }
     there_ = *before_.table;
     Table& there = *there_;
