@@ -2,6 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <array>
+#include <chrono>
+#include <string_view>
+
 #include "base/file.h"
 #include "policy/keys.h"
 #include "policy/toml_file.h"
