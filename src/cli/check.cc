@@ -10,6 +10,7 @@
 #include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "policy/codes.h"
 #include "policy/lint.h"
 
 namespace rolewall::cli {
@@ -69,7 +70,7 @@ int status_of(const Diagnostics& findings) {
   // A list that is missing is wrong at the line that names it; a policy file has no line.
   const bool unreadable =
       std::any_of(findings.all().begin(), findings.all().end(), [](const Diagnostic& finding) {
-        return finding.severity == Severity::Error && finding.code == "unreadable-file" &&
+        return finding.severity == Severity::Error && is(finding, policy::Code::UnreadableFile) &&
                finding.span.line == 0;
       });
   if (unreadable) return kUsage;
