@@ -10,6 +10,7 @@
 #include "apply/file_lock.h"
 #include "apply/kernel.h"
 #include "apply/run_time_jumps.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::apply {
 namespace {
@@ -21,12 +22,12 @@ constexpr std::uint64_t kMsPerSecond = 1000;
 constexpr int kAttempts = 20;         // against other programs' changes
 constexpr int kPatientAttempts = 10;  // of these, before their changes are not waited for any more
 
-// Names as compile/ gives them (base_chains.cc).
 std::string set_of(const RunTimeEntry& entry) {
-  if (entry.opened) return net::is_ipv4(entry.opened->from) ? "allowed/4" : "allowed/6";
+  if (entry.opened) return own::allowed_set(net::is_ipv4(entry.opened->from));
   const net::Prefix& prefix = *entry.banned;
-  const std::string name = net::is_ipv4(prefix.address) ? "banned/4" : "banned/6";
-  return prefix.length == net::address_bits(prefix.address) ? name : name + "-prefixes";
+  std::string set = own::banned_set(net::is_ipv4(prefix.address));
+  const bool single = prefix.length == net::address_bits(prefix.address);
+  return single ? set : own::prefixes(std::move(set));
 }
 
 void append(std::vector<std::uint8_t>& to, const std::vector<std::uint8_t>& bytes) {
@@ -87,7 +88,7 @@ RunTimeEntry entry_of(const Set& set, std::size_t row) {
   const Elements& elements = set.elements;
   RunTimeEntry entry;
   const auto key = elements.key(row);
-  if (set.name.starts_with("allowed/")) {
+  if (own::holds_openings(set.name)) {
     constexpr std::size_t kAddress = 8;
     entry.opened = {.protocol = key[0],
                     .port = static_cast<std::uint16_t>(key[4] << 8 | key[5]),
@@ -211,7 +212,7 @@ Result<std::vector<RunTimeEntry>> list_entries(const World& world) {
   if (!opened) return std::unexpected(std::move(opened).error());
   Kernel& kernel = **opened;
   const auto holds_entries = [](const Set& set) {
-    return set.name.starts_with("banned/") || set.name.starts_with("allowed/");
+    return own::holds_bans(set.name) || own::holds_openings(set.name);
   };
   const Result<std::optional<Table>> declared =
       kernel.read_table(kOwnFamily, kOwnTable, {.any = false});

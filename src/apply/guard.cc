@@ -13,6 +13,7 @@
 #include "eval/route.h"
 #include "net/protocol.h"
 #include "ruleset/names.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::apply {
 namespace {
@@ -23,7 +24,6 @@ constexpr std::uint8_t kSyn = 0x02;
 constexpr std::uint8_t kSynAck = 0x12;
 constexpr std::uint8_t kAck = 0x10;
 constexpr const char* kLoopback = "lo";
-constexpr const char* kDefaultStep = "(default)";  // decides what no rule speaks of
 
 // One packet that this host receives or sends.
 struct Leg {
@@ -199,7 +199,9 @@ class Guard {
   void forwarding() {
     if (!facts_.machine.forwards_ipv4 && !facts_.machine.forwards_ipv6) return;
     const auto own = std::ranges::find_if(after_.tables, ruleset::is_own);
-    if (own == after_.tables.end() || ruleset::find_chain(*own, "forwarding") != nullptr) return;
+    if (own == after_.tables.end() ||
+        ruleset::find_chain(*own, ruleset::own::kForwardDispatch) != nullptr)
+      return;
     losses_.push_back({.what = "what this host forwards between networks",
                        .how = "it forwards today, and its policy says nothing of that (a "
                               "[[forward]] rule, or turn net.*.forwarding off)",
@@ -278,7 +280,8 @@ class Guard {
       }
       loss.how = fmt::format("{} in {} by {}, table {} {}", eval::name_of(last.fate), loss.how, by,
                              name_of(table.family), table.name);
-      if (loss.rule == kDefaultStep && ruleset::is_own(table)) loss.how += otherwise;
+      if (loss.rule == ruleset::own::step::kDefault && ruleset::is_own(table))
+        loss.how += otherwise;
     } else {
       loss.how = fmt::format("{} in {}", eval::name_of(last.fate), loss.how);
     }

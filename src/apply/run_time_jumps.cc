@@ -9,16 +9,15 @@
 #include <variant>
 
 #include "ruleset/expr.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::apply {
 namespace {
 
 using namespace ruleset;
 
-// Names as compile/ gives them (base_chains.cc).
-constexpr std::string_view kUnusual = "unusual";
 constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kJumps{
-    {{"input", "run-time"}, {"forward", "banned"}}};
+    {{own::kInput, own::kRunTime}, {own::kForward, own::kBanned}}};
 
 // Where the chain's run-time jump leads, if it is one that has such.
 const std::string_view* target_of(const Chain& chain) {
@@ -61,7 +60,7 @@ std::vector<TableChange::RuleAddition> add_run_time_jumps(Table& table) {
       continue;
     }
     // Without the jump to what is unusual, which somebody took away: before everything else.
-    const auto unusual = find_jump(chain, kUnusual);
+    const auto unusual = find_jump(chain, own::kUnusual);
     const auto at = unusual == chain.rules.end() ? chain.rules.begin() : std::next(unusual);
     Rule jump;
     jump.exprs = {ImmediateVerdict{{VerdictCode::Jump, std::string(*target)}}};

@@ -10,6 +10,7 @@
 #include "apply/restore.h"
 #include "apply/state_directory.h"
 #include "ruleset/names.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::apply {
 
@@ -56,8 +57,8 @@ Result<Status> status(const std::string& state_directory,
     status.sets = size.sets;
     status.elements = size.elements;
     for (const ruleset::Set& set : live->sets) {
-      if (set.name.starts_with("banned/")) status.bans += set.elements.count();
-      if (set.name.starts_with("allowed/")) status.openings += set.elements.count();
+      if (ruleset::own::holds_bans(set.name)) status.bans += set.elements.count();
+      if (ruleset::own::holds_openings(set.name)) status.openings += set.elements.count();
     }
   }
   auto pending = waiting(state_directory, world);

@@ -4,11 +4,13 @@
 
 #include <algorithm>
 
+#include "policy/codes.h"
 #include "ruleset/expr.h"
 
 namespace rolewall::ask {
 namespace {
 
+using policy::Code;
 using policy::FlowState;
 using policy::Index;
 
@@ -64,8 +66,9 @@ std::vector<eval::PacketFields> transports(const policy::PacketWords& words, boo
     } else if (literal.ports_given) {
       destinations = ends_of(literal.destination);
     } else {
-      diagnostics.error("port-needed", words.span, fmt::format("`{}` names no port", literal.text),
-                        fmt::format("write `{0}/443`, or a port after the address", literal.text));
+      report(diagnostics, Code::PortNeeded, words.span,
+             fmt::format("`{}` names no port", literal.text),
+             fmt::format("write `{0}/443`, or a port after the address", literal.text));
       return {};
     }
     std::vector<std::uint16_t> sources{usual.source_port};
@@ -153,9 +156,9 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
             continue;
           }
           if (samples.size() == kMaxSamples) {
-            diagnostics.error("too-many-samples", words.span,
-                              fmt::format("this names more than {} packets", kMaxSamples),
-                              "ask about a role or a host instead");
+            report(diagnostics, Code::TooManySamples, words.span,
+                   fmt::format("this names more than {} packets", kMaxSamples),
+                   "ask about a role or a host instead");
             return {};
           }
           Sample sample;
@@ -179,13 +182,13 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
   if (samples.empty() && nobody_asked) {
     const std::optional<Index> one = asking.alone ? asking.self : at;
     if (one) {
-      diagnostics.error("not-an-end", words.span,
-                        fmt::format("neither end of this packet is {}", policy_.hosts[*one].name),
-                        "what it passes on, and a multicast address, is asked with `at=`");
+      report(diagnostics, Code::NotAnEnd, words.span,
+             fmt::format("neither end of this packet is {}", policy_.hosts[*one].name),
+             "what it passes on, and a multicast address, is asked with `at=`");
     } else {
-      diagnostics.error("not-an-end", words.span,
-                        "neither end of this packet is a host of the site",
-                        "name a host, or say which one is asked with `at=`");
+      report(diagnostics, Code::NotAnEnd, words.span,
+             "neither end of this packet is a host of the site",
+             "name a host, or say which one is asked with `at=`");
     }
   }
   return samples;

@@ -4,9 +4,12 @@
 
 #include <algorithm>
 
+#include "policy/codes.h"
+
 namespace rolewall::ask {
 namespace {
 
+using policy::Code;
 using policy::Expectation;
 using policy::Index;
 using policy::RuleFile;
@@ -30,9 +33,9 @@ const RuleFile* skipping_role(const policy::Policy& policy, Index host, const Ru
 }
 
 void no_sample(const policy::TestPacket& packet, Diagnostics& diagnostics) {
-  diagnostics.error("no-sample", packet.words.span,
-                    fmt::format("`{}` names no packet: this tests nothing", packet.words.text),
-                    "both ends need an address of one family, and must not be the same host");
+  report(diagnostics, Code::NoSample, packet.words.span,
+         fmt::format("`{}` names no packet: this tests nothing", packet.words.text),
+         "both ends need an address of one family, and must not be the same host");
 }
 
 // One file's tests, on every host that uses the file.
@@ -45,10 +48,10 @@ void plan_file(const policy::Policy& policy, const Sampler& sampler, Index index
     if (skipping == nullptr) {
       hosts.push_back(host);
     } else if (!file.tests.empty()) {
-      diagnostics.note("block-tests-not-run", {skipping->file, 0, 0},
-                       fmt::format("role {} skips a rule of {}: the tests of that block do not run "
-                                   "on {}",
-                                   skipping->name, file.name, policy.hosts[host].name));
+      report(diagnostics, Code::BlockTestsNotRun, {skipping->file, 0, 0},
+             fmt::format("role {} skips a rule of {}: the tests of that block do not run "
+                         "on {}",
+                         skipping->name, file.name, policy.hosts[host].name));
     }
   }
   if (hosts.empty()) return;

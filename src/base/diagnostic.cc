@@ -18,6 +18,18 @@ Diagnostic& Diagnostics::add(Diagnostic diagnostic) {
   return all_.back();
 }
 
+std::string_view name_of(Severity severity) {
+  switch (severity) {
+    case Severity::Error:
+      return "error";
+    case Severity::Warning:
+      return "warning";
+    case Severity::Note:
+      return "note";
+  }
+  return "";
+}
+
 Diagnostic& Diagnostics::error(std::string code, Span span, std::string message, std::string hint) {
   return add({Severity::Error, std::move(code), span, std::move(message), std::move(hint), {}});
 }

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/source.h"
@@ -12,6 +13,7 @@
 namespace rolewall {
 
 enum class Severity { Note, Warning, Error };
+std::string_view name_of(Severity severity);
 
 struct DiagnosticNote {
   Span span;

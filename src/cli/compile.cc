@@ -1,5 +1,13 @@
 // rolewall compile: one host's ruleset, for people, for nft, for programs.
 
+#include "compile/compile.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/suggest.h"
 #include "cli/output.h"
 #include "cli/program.h"
 #include "cli/render.h"
@@ -14,6 +22,7 @@ struct Options {
   std::string host;
   std::string format = "nft";
   std::string output;
+  std::string stop_after;
 };
 
 Result<std::string> in_format(const ruleset::Snapshot& snapshot, const std::string& format) {
@@ -22,10 +31,43 @@ Result<std::string> in_format(const ruleset::Snapshot& snapshot, const std::stri
   return print::to_nft(snapshot.ruleset);
 }
 
+std::vector<std::string> pass_names() {
+  std::vector<std::string> names;
+  for (const compile::Pass& pass : compile::passes()) names.emplace_back(pass.name);
+  return names;
+}
+
+// What `--stop-after` names; the last where it names none.
+Result<const compile::Pass*> last_pass(const std::string& name) {
+  const auto passes = compile::passes();
+  if (name.empty()) return &passes.back();
+  const auto at = std::ranges::find(passes, name, &compile::Pass::name);
+  if (at != passes.end()) return &*at;
+  const std::string hint = did_you_mean(name, pass_names());
+  return fail(
+      ErrorKind::Usage,
+      fmt::format("no pass is called `{}`; {}", name,
+                  hint.empty() ? fmt::format("they are {}", fmt::join(pass_names(), ", ")) : hint));
+}
+
+Result<std::string> in_format(const compile::AfterPass& result, const std::string& format) {
+  if (const auto* snapshot = std::get_if<ruleset::Snapshot>(&result)) {
+    return in_format(*snapshot, format);
+  }
+  if (format == "nft") return std::get<std::string>(result);
+  return fail(ErrorKind::Usage, "lower gives no ruleset yet: it is printed as text alone");
+}
+
 int run(const Options& options) {
-  const auto wanted = compiled_host(options.site, Looks::Around, options.host);
-  if (!wanted) return report(wanted.error());
-  const auto text = in_format(wanted->snapshot, options.format);
+  const auto last = last_pass(options.stop_after);
+  if (!last) return report(last.error());
+  const auto site = load_valid_site(options.site, Looks::Around);
+  if (!site) return report(site.error());
+  const auto host = choose_host(site->policy, options.host);
+  if (!host) return report(host.error());
+
+  const auto text = in_format(
+      compile::compile_until(site->policy, *host, {site->date, true}, **last), options.format);
   if (!text) return report(text.error());
   return write_output(options.output, *text);
 }
@@ -45,6 +87,10 @@ void add_compile(Program& program) {
   add_format_option(verb, options->format, {"nft", "json", "bytecode"});
   verb.add_option("-o,--output", options->output, "write there instead, whole or not at all")
       .type_name("FILE");
+  verb.add_option("--stop-after", options->stop_after,
+                  fmt::format("print what the compiler has after this pass: {}",
+                              fmt::join(pass_names(), ", ")))
+      .type_name("PASS");
   program.on_choice(verb, options, run);
 }
 

@@ -17,6 +17,7 @@
 #include "cli/render_answer.h"
 #include "cli/render_json.h"
 #include "cli/site_options.h"
+#include "policy/codes.h"
 #include "policy/effective.h"
 #include "policy/load.h"
 #include "print/print.h"
@@ -163,7 +164,7 @@ std::optional<policy::PacketWords> parse(const std::string& text, const Subject&
   const bool self_alone =
       !diagnostics.all().empty() &&
       std::all_of(diagnostics.all().begin(), diagnostics.all().end(),
-                  [](const Diagnostic& finding) { return finding.code == "self-not-here"; });
+                  [](const Diagnostic& finding) { return is(finding, policy::Code::SelfNotHere); });
   if (!self_alone || !subject.asking.self) return words;
   diagnostics = {};
   return policy::parse_packet(subject.policy, text, place, true, diagnostics);

@@ -1,5 +1,6 @@
 // rolewall explain: a rule's id, as it stands in answers, counters and logs, back to its line, its
-// text, the hosts that have it, and the rules that the kernel gets for it.
+// text, the hosts that have it, and the rules that the kernel gets for it; a finding's code, what
+// it means.
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -14,6 +15,8 @@
 #include "cli/render.h"
 #include "cli/site_options.h"
 #include "compile/compile.h"
+#include "net/built_in_steps.h"
+#include "policy/codes.h"
 #include "policy/effective.h"
 #include "print/print.h"
 #include "ruleset/expr.h"
@@ -36,15 +39,14 @@ struct BuiltinStep {
 };
 
 constexpr BuiltinStep kBuiltinSteps[] = {
-    {compile::builtin::kLoopback, "what the host sends to itself is accepted"},
-    {compile::builtin::kEstablished,
-     "answers and related ICMP errors of a known connection are accepted"},
-    {compile::builtin::kBanned, "what comes from a banned address is dropped"},
-    {compile::builtin::kInvalid, "what belongs to no connection and begins none is dropped"},
-    {compile::builtin::kSpoofed,
+    {net::step::kLoopback, "what the host sends to itself is accepted"},
+    {net::step::kEstablished, "answers and related ICMP errors of a known connection are accepted"},
+    {net::step::kBanned, "what comes from a banned address is dropped"},
+    {net::step::kInvalid, "what belongs to no connection and begins none is dropped"},
+    {net::step::kSpoofed,
      "a source that is `behind` one interface and arrives on another is dropped"},
-    {compile::builtin::kAllowed, "what was allowed for a time is accepted"},
-    {compile::builtin::kDefault, "no rule matched: `[defaults]` of the direction decides"},
+    {net::step::kAllowed, "what was allowed for a time is accepted"},
+    {net::step::kDefault, "no rule matched: `[defaults]` of the direction decides"},
 };
 
 struct Found {
@@ -121,10 +123,18 @@ int explain_builtin(const BuiltinStep& step) {
   return kDone;
 }
 
+int explain_code(const policy::CodeRow& row) {
+  const std::string_view kind = name_of(row.severity);
+  out().line(fmt::format("{}: {} {} of `check`: {}", row.word,
+                         row.severity == Severity::Error ? "an" : "a", kind, row.meaning));
+  return kDone;
+}
+
 int run(const Options& options) {
   for (const BuiltinStep& step : kBuiltinSteps) {
     if (options.rule == step.name) return explain_builtin(step);
   }
+  if (const policy::CodeRow* row = policy::find_code(options.rule)) return explain_code(*row);
   const auto site = load_valid_site(options.site, Looks::Around);
   if (!site) return report(site.error());
   const policy::Policy& policy = site->policy;
@@ -132,6 +142,7 @@ int run(const Options& options) {
   std::vector<std::string> names;
   const Found found = find_rule(policy, options.rule, names);
   if (found.rule == nullptr) {
+    for (const policy::CodeRow& row : policy::code_table()) names.emplace_back(row.word);
     const std::string hint = did_you_mean(options.rule, names);
     return report_usage(
         fmt::format("no rule `{}`{}", options.rule,
@@ -176,9 +187,12 @@ void add_explain(Program& program) {
                                "a rule's id: its line, its hosts, and what the kernel gets for it",
                                "  rolewall explain web.inbound.app-from-lb\n"
                                "  rolewall explain baseline.inbound.ssh --host db-01\n"
-                               "  rolewall explain '(spoofed)'");
+                               "  rolewall explain '(spoofed)'\n"
+                               "  rolewall explain shadowed-rule");
   auto options = std::make_shared<Options>();
-  verb.add_option("RULE", options->rule, "a rule's full name, or a built-in step's").required();
+  verb.add_option("RULE", options->rule,
+                  "a rule's full name, a built-in step's, or a finding's code")
+      .required();
   add_site_options(verb, options->site, false);
   verb.add_option("--host", options->host, "show what this host's kernel gets").type_name("HOST");
   program.on_choice(verb, options, run);

@@ -11,6 +11,7 @@
 #include "cli/render.h"
 #include "cli/render_answer.h"
 #include "cli/render_json.h"
+#include "policy/codes.h"
 
 namespace rolewall::cli {
 namespace {
@@ -31,7 +32,7 @@ int exit_status_of(const Diagnostics& findings) {
   // A list that is missing is wrong at the line that names it; a policy file has no line.
   const bool unreadable =
       std::any_of(findings.all().begin(), findings.all().end(), [](const Diagnostic& finding) {
-        return finding.severity == Severity::Error && finding.code == "unreadable-file" &&
+        return finding.severity == Severity::Error && is(finding, policy::Code::UnreadableFile) &&
                finding.span.line == 0;
       });
   if (unreadable) return kUsage;

@@ -5,18 +5,6 @@
 namespace rolewall::cli {
 namespace {
 
-std::string_view name_of(Severity severity) {
-  switch (severity) {
-    case Severity::Note:
-      return "note";
-    case Severity::Warning:
-      return "warning";
-    case Severity::Error:
-      return "error";
-  }
-  return {};
-}
-
 void put_place(Json& json, const SourceFiles& sources, const Span& span) {
   if (!span.known()) return;
   json["file"] = sources.path(span.file);

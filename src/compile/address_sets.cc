@@ -5,10 +5,13 @@
 #include <algorithm>
 #include <iterator>
 
+#include "ruleset/own_table.h"
+
 namespace rolewall::compile {
 namespace {
 
 using match::IpVersion;
+namespace own = ruleset::own;
 
 // Below this one interval set serves single addresses as well: a second lookup costs more than a
 // few levels of a small tree.
@@ -82,7 +85,7 @@ std::vector<AddressTest> make_tests(TableBuilder& table, bool share,
     use(name, intervals, false);
   } else if (share && singles >= kSplitSingles) {
     use(name, those(intervals, singles, true), false);
-    use(name + "-prefixes", those(intervals, intervals.size() - singles, false), true);
+    use(own::prefixes(name), those(intervals, intervals.size() - singles, false), true);
   } else {
     use(name, intervals, true);
   }
@@ -94,11 +97,10 @@ std::vector<AddressTest> make_tests(TableBuilder& table, bool share,
 std::vector<AddressTest> AddressSets::tests(const AddressCondition& condition, IpVersion version,
                                             const std::string& owner) {
   const bool shared = share_ && !condition.name.empty();
-  const std::string base = shared ? "net/" + condition.name : owner;
-  if (version == IpVersion::V4) {
-    return make_tests(table_, share_, condition.set.ipv4, version, base + "/4");
-  }
-  return make_tests(table_, share_, condition.set.ipv6, version, base + "/6");
+  const bool ipv4 = version == IpVersion::V4;
+  const std::string name = own::family(shared ? own::named_addresses(condition.name) : owner, ipv4);
+  return ipv4 ? make_tests(table_, share_, condition.set.ipv4, version, name)
+              : make_tests(table_, share_, condition.set.ipv6, version, name);
 }
 
 void append(match::Exprs& exprs, match::Side side, const AddressTest& test) {

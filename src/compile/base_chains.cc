@@ -9,11 +9,10 @@
 #include <vector>
 
 #include "compile/address_sets.h"
-#include "compile/compile.h"
 #include "compile/match.h"
-#include "compile/rule_chain.h"
 #include "net/address_set.h"
 #include "ruleset/expr.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::compile {
 namespace {
@@ -24,24 +23,20 @@ using match::Side;
 
 constexpr std::uint32_t kMaxBans = 1'000'000;
 constexpr std::uint32_t kMaxAllowed = 65'536;
-constexpr const char* kUnusual = "unusual";
-constexpr const char* kRunTime = "run-time";
-constexpr const char* kBanned = "banned";
 
 // Addresses that lie behind the same interfaces of the host, and which those are.
-struct Behind {
+struct Region {
   net::AddressSet addresses;
-  std::vector<const policy::HostInterface*> interfaces;
+  std::vector<const Behind*> interfaces;
 };
 
 // Networks behind two interfaces may overlap; what is behind both may come in by either.
-std::vector<Behind> regions_behind(const policy::Host& host) {
-  std::vector<Behind> regions;
-  for (const policy::HostInterface& interface : host.interfaces) {
-    if (!interface.behind) continue;
-    net::AddressSet rest = *interface.behind;
-    std::vector<Behind> next;
-    for (Behind& region : regions) {
+std::vector<Region> regions_of(const std::vector<Behind>& interfaces) {
+  std::vector<Region> regions;
+  for (const Behind& interface : interfaces) {
+    net::AddressSet rest = interface.addresses;
+    std::vector<Region> next;
+    for (Region& region : regions) {
       const net::AddressSet both = region.addresses & rest;
       rest = rest - both;
       if (!both.empty()) {
@@ -59,46 +54,46 @@ std::vector<Behind> regions_behind(const policy::Host& host) {
 
 class BaseChains {
  public:
-  BaseChains(TableBuilder& table, const policy::HostPolicy& host) : table_(table), host_(host) {}
+  BaseChains(TableBuilder& table, const LoweredPolicy& lowered)
+      : table_(table), lowered_(lowered), defaults_(lowered.defaults) {}
 
-  void add(Dispatch dispatch) {
+  void add() {
     add_run_time_sets();
-    if (!dispatch.early.empty()) {
-      add(std::move(dispatch.early));
-      finish("early", Hook::Prerouting, NF_IP_PRI_RAW, VerdictCode::Accept);
+    if (dispatch(own::kEarly)) {
+      finish(own::kEarly, Hook::Prerouting, NF_IP_PRI_RAW, VerdictCode::Accept);
     }
 
     errors_of_known_connections();
     invalid();
-    finish(kUnusual);
+    finish(own::kUnusual);
     banned();
-    finish(kBanned);
-    jump_to(kBanned);
+    finish(own::kBanned);
+    jump_to(own::kBanned);
     allowed();
-    finish(kRunTime);
+    finish(own::kRunTime);
 
     loopback(MetaKey::Iif);
     established();
     spoofed();
-    add(std::move(dispatch.inbound));
-    by_default(host_.defaults.inbound, "inbound");
-    finish("input", Hook::Input, NF_IP_PRI_FILTER, policy());
+    dispatch(own::kInput);
+    by_default(defaults_.inbound, "inbound");
+    finish(own::kInput, Hook::Input, NF_IP_PRI_FILTER, policy());
 
     loopback(MetaKey::Oif);
     established();
-    add(std::move(dispatch.outbound));
-    by_default(host_.defaults.outbound, "outbound");
-    finish("output", Hook::Output, NF_IP_PRI_FILTER, policy());
+    dispatch(own::kOutput);
+    by_default(defaults_.outbound, "outbound");
+    finish(own::kOutput, Hook::Output, NF_IP_PRI_FILTER, policy());
 
     established();
     spoofed();
-    add(std::move(dispatch.forward));
-    by_default(host_.defaults.forward, "forward");
-    finish("forward", Hook::Forward, NF_IP_PRI_FILTER, policy());
+    dispatch(own::kForward);
+    by_default(defaults_.forward, "forward");
+    finish(own::kForward, Hook::Forward, NF_IP_PRI_FILTER, policy());
   }
 
  private:
-  bool audit() const { return host_.defaults.mode == policy::Mode::Audit; }
+  bool audit() const { return defaults_.mode == policy::Mode::Audit; }
 
   // Never reached, since (default) decides everything; closed all the same.
   VerdictCode policy() const { return audit() ? VerdictCode::Accept : VerdictCode::Drop; }
@@ -113,49 +108,53 @@ class BaseChains {
     match::verdict(exprs, action);
   }
 
-  void finish(std::string name, Hook hook, int priority, VerdictCode policy) {
+  void finish(std::string_view name, Hook hook, int priority, VerdictCode policy) {
     BaseChain base;
     base.hook = hook;
     base.priority = priority;
     base.policy = policy;
-    table_.add_base_chain(std::move(name), std::move(base), std::move(rules_));
+    table_.add_base_chain(name, std::move(base), std::move(rules_));
     rules_.clear();
   }
 
-  void finish(const char* chain) {
+  void finish(std::string_view chain) {
     table_.add_chain(chain, std::move(rules_));
     rules_.clear();
   }
 
-  void add(std::vector<Rule> rules) {
+  // What dispatch has for this base chain. Returns whether that is anything.
+  bool dispatch(std::string_view chain) {
+    std::vector<Rule> rules = table_.take_chain(chain);
+    const bool any = !rules.empty();
     rules_.insert(rules_.end(), std::make_move_iterator(rules.begin()),
                   std::make_move_iterator(rules.end()));
+    return any;
   }
 
-  void jump_to(const char* chain) { match::jump(rule(""), chain); }
+  void jump_to(std::string_view chain) { match::jump(rule(""), std::string(chain)); }
 
   // By its number, which is cheaper to compare than a name.
   void loopback(MetaKey key) {
-    auto& exprs = rule(builtin::kLoopback);
+    auto& exprs = rule(own::step::kLoopback);
     match::loopback(exprs, key);
     end(exprs, policy::Action::Accept);
   }
 
   // Answers. What is neither one nor new is rare: one test leads to its own chain.
   void established() {
-    auto& answers = rule(builtin::kEstablished);
+    auto& answers = rule(own::step::kEstablished);
     match::ct_state(answers, ct_state::kEstablished);
     end(answers, policy::Action::Accept);
     auto& unusual = rule("");
     match::ct_state(unusual, ct_state::kInvalid | ct_state::kRelated);
-    match::jump(unusual, kUnusual);
+    match::jump(unusual, std::string(own::kUnusual));
   }
 
   // The ICMP errors that belong to answers. Related connections of helpers are no answers: rules
   // speak of them as of any first packet.
   void errors_of_known_connections() {
     for (const std::uint8_t protocol : {net::protocol::kIcmp, net::protocol::kIcmpv6}) {
-      auto& errors = rule(builtin::kEstablished);
+      auto& errors = rule(own::step::kEstablished);
       match::ct_state(errors, ct_state::kRelated);
       match::l4proto(errors, protocol);
       end(errors, policy::Action::Accept);
@@ -163,18 +162,18 @@ class BaseChains {
   }
 
   void banned() {
-    for (const char* suffix : {"", "-prefixes"}) {
+    for (const bool prefixes : {false, true}) {
       for (const IpVersion version : {IpVersion::V4, IpVersion::V6}) {
-        auto& exprs = rule(builtin::kBanned);
+        auto& exprs = rule(own::step::kBanned);
         match::nfproto(exprs, version);
-        match::address_in(exprs, Side::Source, version, run_time_set("banned", version) + suffix);
+        match::address_in(exprs, Side::Source, version, banned_set(version, prefixes));
         end(exprs, policy::Action::Drop);
       }
     }
   }
 
   void invalid() {
-    auto& exprs = rule(builtin::kInvalid);
+    auto& exprs = rule(own::step::kInvalid);
     match::ct_state(exprs, ct_state::kInvalid);
     end(exprs, policy::Action::Drop);
   }
@@ -182,15 +181,15 @@ class BaseChains {
   void spoofed() {
     AddressSets sets(table_, false);
     int number = 0;
-    for (const Behind& region : regions_behind(*host_.host)) {
+    for (const Region& region : regions_of(lowered_.behind)) {
       const AddressCondition condition{region.addresses, ""};
-      const std::string owner = "behind/" + std::to_string(++number);
+      const std::string owner = own::addresses_behind(++number);
       for (const IpVersion version : {IpVersion::V4, IpVersion::V6}) {
         for (const AddressTest& test : sets.tests(condition, version, owner)) {
-          auto& exprs = rule(builtin::kSpoofed);
+          auto& exprs = rule(own::step::kSpoofed);
           match::nfproto(exprs, version);
           append(exprs, Side::Source, test);
-          for (const policy::HostInterface* interface : region.interfaces) {
+          for (const Behind* interface : region.interfaces) {
             for (const std::string& device : interface->devices) {
               match::not_device(exprs, MetaKey::IifName, device);
             }
@@ -204,32 +203,33 @@ class BaseChains {
   // What `rolewall allow` opens for a time: protocol, port, source.
   void allowed() {
     for (const IpVersion version : {IpVersion::V4, IpVersion::V6}) {
-      auto& exprs = rule(builtin::kAllowed);
+      auto& exprs = rule(own::step::kAllowed);
       match::nfproto(exprs, version);
       match::load_meta(exprs, MetaKey::L4Proto);
       match::load_port(exprs, Side::Destination, 1);
       match::load_address(exprs, Side::Source, version, 2);
-      match::lookup_member(exprs, run_time_set("allowed", version));
+      match::lookup_member(exprs, own::allowed_set(version == IpVersion::V4));
       end(exprs, policy::Action::Accept);
     }
   }
 
   void by_default(policy::Action action, std::string_view direction) {
     if (audit()) action = policy::Action::Accept;
-    match::counter(rule(builtin::kDefault));
-    auto& log = rule(builtin::kDefault);
-    match::limit(log, host_.defaults.log.limit);
+    match::counter(rule(own::step::kDefault));
+    auto& log = rule(own::step::kDefault);
+    match::limit(log, defaults_.log.limit);
     const std::string fate =
         std::string(direction) + (audit()                            ? " audit"
                                   : action == policy::Action::Accept ? " accept"
                                   : action == policy::Action::Drop   ? " drop"
                                                                      : " reject");
-    match::log(log, log_prefix(builtin::kDefault, fate), host_.defaults.log.level);
-    match::verdict(rule(builtin::kDefault), action);
+    match::log(log, own::log_prefix(own::step::kDefault, fate), defaults_.log.level);
+    match::verdict(rule(own::step::kDefault), action);
   }
 
-  static std::string run_time_set(const char* name, IpVersion version) {
-    return std::string(name) + (version == IpVersion::V4 ? "/4" : "/6");
+  static std::string banned_set(IpVersion version, bool prefixes) {
+    std::string set = own::banned_set(version == IpVersion::V4);
+    return prefixes ? own::prefixes(std::move(set)) : set;
   }
 
   // Filled while the host runs, by `ban` and `allow`; an apply never touches what is in them.
@@ -237,14 +237,14 @@ class BaseChains {
     for (const IpVersion version : {IpVersion::V4, IpVersion::V6}) {
       const KeyField address = version == IpVersion::V4 ? kIpv4Key : kIpv6Key;
       for (const bool prefixes : {false, true}) {
-        Set banned =
-            make_set(run_time_set("banned", version) + (prefixes ? "-prefixes" : ""), {address});
+        Set banned = make_set(banned_set(version, prefixes), {address});
         banned.interval = prefixes;
         banned.has_timeout = true;
         banned.size = kMaxBans;
         table_.add_set(std::move(banned));
       }
-      Set allowed = make_set(run_time_set("allowed", version), {kProtocolKey, kPortKey, address});
+      Set allowed =
+          make_set(own::allowed_set(version == IpVersion::V4), {kProtocolKey, kPortKey, address});
       allowed.has_timeout = true;
       allowed.size = kMaxAllowed;
       table_.add_set(std::move(allowed));
@@ -252,14 +252,15 @@ class BaseChains {
   }
 
   TableBuilder& table_;
-  const policy::HostPolicy& host_;
+  const LoweredPolicy& lowered_;
+  const policy::Defaults& defaults_;
   std::vector<Rule> rules_;
 };
 
 }  // namespace
 
-void add_base_chains(TableBuilder& table, const policy::HostPolicy& host, Dispatch dispatch) {
-  BaseChains(table, host).add(std::move(dispatch));
+void add_base_chains(TableBuilder& table, const LoweredPolicy& policy) {
+  BaseChains(table, policy).add();
 }
 
 }  // namespace rolewall::compile

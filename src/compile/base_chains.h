@@ -13,22 +13,13 @@
 // first ban or opening (apply/run_time_jumps.h).
 #pragma once
 
-#include <vector>
-
+#include "compile/lower.h"
 #include "compile/table_builder.h"
-#include "policy/effective.h"
 
 namespace rolewall::compile {
 
-// What add_dispatch() has given for each. Without early rules there is no chain for them, whose
-// hook each packet would pay for.
-struct Dispatch {
-  std::vector<ruleset::Rule> early;
-  std::vector<ruleset::Rule> inbound;
-  std::vector<ruleset::Rule> outbound;
-  std::vector<ruleset::Rule> forward;
-};
-
-void add_base_chains(TableBuilder& table, const policy::HostPolicy& host, Dispatch dispatch);
+// What dispatch has put into chains of these names comes into them at its place. Without early
+// rules there is no chain for them, whose hook each packet would pay for.
+void add_base_chains(TableBuilder& table, const LoweredPolicy& policy);
 
 }  // namespace rolewall::compile

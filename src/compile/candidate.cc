@@ -1,8 +1,11 @@
 #include "compile/candidate.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "ruleset/expr.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::compile {
 namespace {
@@ -10,6 +13,7 @@ namespace {
 using match::Exprs;
 using match::IpVersion;
 using match::Side;
+namespace own = ruleset::own;
 
 Side side_of(Destination destination) {
   return destination == Destination::Written ? Side::Destination : Side::OriginalDestination;
@@ -17,20 +21,21 @@ Side side_of(Destination destination) {
 
 std::vector<Way> address_ways(const Candidate& candidate, AddressSets& sets,
                               Destination destination_read) {
-  const LoweredRule& rule = *candidate.rule;
-  const bool source = !candidate.source_settled && !rule.source.any();
-  const bool destination = !candidate.destination_settled && !rule.destination.any();
+  const Conditions& conditions = candidate.rule->conditions;
+  const bool source = !candidate.source_settled && !conditions.source.any();
+  const bool destination = !candidate.destination_settled && !conditions.destination.any();
   if (!source && !destination) return {Way{}};
 
-  const std::string& owner = rule.rule->full_name;
+  const std::string& owner = candidate.rule->full_name;
   std::vector<Way> ways;
   for (const IpVersion version : {IpVersion::V4, IpVersion::V6}) {
     if (version == IpVersion::V4 ? !candidate.families.ipv4 : !candidate.families.ipv6) continue;
     const AddressTest nothing{version, true, std::nullopt, ""};
-    const auto from =
-        source ? sets.tests(rule.source, version, owner + "/from") : std::vector{nothing};
+    const auto from = source ? sets.tests(conditions.source, version, own::source_addresses(owner))
+                             : std::vector{nothing};
     const auto to =
-        destination ? sets.tests(rule.destination, version, owner + "/to") : std::vector{nothing};
+        destination ? sets.tests(conditions.destination, version, own::destination_addresses(owner))
+                    : std::vector{nothing};
     for (const AddressTest& a : from) {
       for (const AddressTest& b : to) {
         Way way{version, {}};
@@ -72,7 +77,8 @@ std::vector<Way> traffic_ways(const Candidate& candidate, Destination destinatio
   return ways;
 }
 
-std::vector<Exprs> device_conditions(const LoweredRule& rule) {
+std::vector<Exprs> device_ways(const std::vector<std::string>& in_devices,
+                               const std::vector<std::string>& out_devices) {
   std::vector<Exprs> ways{Exprs{}};
   const auto require = [&](ruleset::MetaKey key, const std::vector<std::string>& devices) {
     if (devices.empty()) return;
@@ -85,26 +91,39 @@ std::vector<Exprs> device_conditions(const LoweredRule& rule) {
     }
     ways = std::move(narrowed);
   };
-  require(ruleset::MetaKey::IifName, rule.in_devices);
-  require(ruleset::MetaKey::OifName, rule.out_devices);
+  require(ruleset::MetaKey::IifName, in_devices);
+  require(ruleset::MetaKey::OifName, out_devices);
   return ways;
 }
 
 }  // namespace
 
 Candidate fresh_candidate(const LoweredRule& rule) {
-  const Families families = rule.source.families() & rule.destination.families();
-  return {&rule,   rule.any_service, rule.traffic, rule.source.any(), rule.destination.any(),
-          families};
+  const auto& [service, source, destination, in_devices, out_devices, user] = rule.conditions;
+  Candidate candidate;
+  candidate.rule = &rule;
+  candidate.service_settled = service.any;
+  candidate.traffic = service.traffic;
+  candidate.source_settled = source.any();
+  candidate.destination_settled = destination.any();
+  candidate.families = rule.conditions.families();
+  return candidate;
+}
+
+bool Candidate::unconditional() const {
+  const auto& [service, source, destination, in_devices, out_devices, user] = rule->conditions;
+  return service_settled && source_settled && destination_settled && in_devices.empty() &&
+         out_devices.empty() && !user;
 }
 
 std::vector<Way> ways_to_match(const Candidate& candidate, AddressSets& sets,
                                Destination destination) {
-  const LoweredRule& rule = *candidate.rule;
+  const auto& [service_of_rule, source, destination_of_rule, in_devices, out_devices, user] =
+      candidate.rule->conditions;
   const auto addresses = address_ways(candidate, sets, destination);
   const auto traffic = traffic_ways(candidate, destination);
   std::vector<Way> ways;
-  for (const Exprs& device : device_conditions(rule)) {
+  for (const Exprs& device : device_ways(in_devices, out_devices)) {
     for (const Way& service : traffic) {
       for (const Way& address : addresses) {
         if (service.version && address.version && service.version != address.version) continue;
@@ -113,7 +132,7 @@ std::vector<Way> ways_to_match(const Candidate& candidate, AddressSets& sets,
         if (version) match::nfproto(exprs, *version);
         exprs.insert(exprs.end(), service.exprs.begin(), service.exprs.end());
         exprs.insert(exprs.end(), address.exprs.begin(), address.exprs.end());
-        if (rule.user) match::user(exprs, *rule.user);
+        if (user) match::user(exprs, *user);
         ways.push_back({version, std::move(exprs)});
       }
     }
@@ -123,7 +142,7 @@ std::vector<Way> ways_to_match(const Candidate& candidate, AddressSets& sets,
 
 std::vector<ruleset::Rule> linear_rules(const Candidate& candidate, AddressSets& sets,
                                         Destination destination) {
-  const std::string& id = candidate.rule->rule->full_name;
+  const std::string& id = candidate.rule->full_name;
   std::vector<ruleset::Rule> rules;
   for (Way& way : ways_to_match(candidate, sets, destination)) {
     match::jump(way.exprs, id);
@@ -133,12 +152,31 @@ std::vector<ruleset::Rule> linear_rules(const Candidate& candidate, AddressSets&
 }
 
 std::size_t linear_cost(const Candidate& candidate) {
-  const LoweredRule& rule = *candidate.rule;
-  const bool by_address = (!candidate.source_settled && !rule.source.any()) ||
-                          (!candidate.destination_settled && !rule.destination.any());
+  const auto& [service, source, destination, in_devices, out_devices, user] =
+      candidate.rule->conditions;
+  const bool by_address = (!candidate.source_settled && !source.any()) ||
+                          (!candidate.destination_settled && !destination.any());
   const std::size_t services = candidate.service_settled ? 1 : candidate.traffic.size();
-  return std::max<std::size_t>(1, rule.in_devices.size()) *
-         std::max<std::size_t>(1, rule.out_devices.size()) * services * (by_address ? 2 : 1);
+  return std::max<std::size_t>(1, in_devices.size()) *
+         std::max<std::size_t>(1, out_devices.size()) * services * (by_address ? 2 : 1);
+}
+
+// The rule's name stands for all conditions that nothing above can settle.
+std::string signature(const std::vector<Candidate>& list) {
+  std::string text;
+  for (const Candidate& candidate : list) {
+    const auto& [rule, service_settled, traffic, source_settled, destination_settled, families] =
+        candidate;
+    text += fmt::format("{} {}{}{}{}{}", rule->full_name, service_settled, source_settled,
+                        destination_settled, families.ipv4, families.ipv6);
+    for (const Traffic& box : traffic) {
+      text += fmt::format(" {}:{}-{}<{}-{}:{}{}", box.protocol, box.destination.first,
+                          box.destination.last, box.source.first, box.source.last,
+                          box.families.ipv4, box.families.ipv6);
+    }
+    text += '\n';
+  }
+  return text;
 }
 
 }  // namespace rolewall::compile

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "compile/address_sets.h"
@@ -12,6 +13,8 @@
 
 namespace rolewall::compile {
 
+// Of the rule's conditions these are still to be tested: what `service_settled` and its like do not
+// say is settled, and all others (lower.h, Conditions).
 struct Candidate {
   const LoweredRule* rule = nullptr;
   bool service_settled = false;  // else one of `traffic` must hold
@@ -20,10 +23,8 @@ struct Candidate {
   bool destination_settled = false;
   Families families;  // that a packet can be of, where this is tested
 
-  bool unconditional() const {
-    return service_settled && source_settled && destination_settled && rule->in_devices.empty() &&
-           rule->out_devices.empty() && !rule->user;
-  }
+  // Whether every packet that comes here matches: nothing is left to test.
+  bool unconditional() const;
 };
 
 // Where a packet's destination is read: in its headers, or in conntrack's original tuple, which
@@ -51,5 +52,8 @@ std::vector<ruleset::Rule> linear_rules(const Candidate& candidate, AddressSets&
 
 // How many rules that would be, roughly; what a map would save.
 std::size_t linear_cost(const Candidate& candidate);
+
+// Equal for two lists that test the same of the same rules, which one chain can serve.
+std::string signature(const std::vector<Candidate>& list);
 
 }  // namespace rolewall::compile

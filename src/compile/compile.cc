@@ -2,100 +2,137 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/check.h"
 #include "compile/base_chains.h"
 #include "compile/dispatch.h"
 #include "compile/lower.h"
+#include "compile/lowered_text.h"
 #include "compile/nat_chains.h"
 #include "compile/rule_chain.h"
 #include "compile/table_builder.h"
 #include "compile/translated.h"
 #include "policy/effective.h"
+#include "ruleset/own_table.h"
+#include "ruleset/verify.h"
 
 namespace rolewall::compile {
 namespace {
 
-// What the names of dispatch's chains and maps begin with.
-constexpr const char* kEarlyDispatch = "prerouting";
-constexpr const char* kInboundDispatch = "inbound";
-constexpr const char* kOutboundDispatch = "outbound";
-constexpr const char* kForwardDispatch = "forwarding";
+namespace own = ruleset::own;
 
-ruleset::Host host_of(const policy::Host& host) {
-  ruleset::Host result;
-  result.name = host.name;
-  result.addresses = host.addresses;
-  result.virtual_addresses = host.virtual_addresses;
-  for (const policy::HostInterface& interface : host.interfaces) {
-    for (const std::string& device : interface.devices) {
-      ruleset::Interface& added = result.interfaces.emplace_back();
-      added.name = interface.name;
-      added.device = device;
-      added.behind = interface.behind.value_or(net::AddressSet{});
-    }
+struct Compilation {
+  Compilation(LoweredPolicy lowered, bool optimise)
+      : policy(std::move(lowered)), optimise(optimise), sets(table, optimise) {}
+
+  LoweredPolicy policy;  // no pass changes it
+  bool optimise;
+  TableBuilder table;
+  AddressSets sets;
+};
+
+void rules(Compilation& to) {
+  const LoweredPolicy& policy = to.policy;
+  for (const auto* rules : {&policy.early, &policy.inbound, &policy.outbound, &policy.forward}) {
+    for (const LoweredRule& rule : *rules) add_rule_chain(to.table, rule, policy.defaults);
   }
-  return result;
 }
 
-// "2026-11-30"
-std::string text_of(const policy::Date& date) {
-  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+void dispatch(Compilation& to) {
+  const LoweredPolicy& policy = to.policy;
+  const auto dispatch_from = [&](std::string_view base_chain, std::string_view name,
+                                 const std::vector<LoweredRule>& rules, Translated translated) {
+    to.table.add_chain(base_chain,
+                       add_dispatch(to.table, to.sets, name, rules, to.optimise, translated));
+  };
+  // Only a host that says something of forwarding or NAT asks what was translated.
+  const Translated translated = policy.forwards() ? Translated::Apart : Translated::Alike;
+  dispatch_from(own::kEarly, own::kEarlyDispatch, policy.early, Translated::Alike);
+  dispatch_from(own::kInput, own::kInboundDispatch, policy.inbound, translated);
+  dispatch_from(own::kOutput, own::kOutboundDispatch, policy.outbound, translated);
+  if (!policy.forwards()) return;
+  dispatch_from(own::kForward, own::kForwardDispatch, policy.forward, translated);
+  const auto admit = [&](std::string_view name, const std::vector<LoweredRule>& rules,
+                         Admitted admitted) {
+    add_translated_chain(to.table, to.sets, name, rules, policy.new_destination, admitted);
+  };
+  admit(own::kInboundDispatch, policy.inbound, Admitted::Here);
+  admit(own::kOutboundDispatch, policy.outbound, Admitted::None);
+  admit(own::kForwardDispatch, policy.forward, Admitted::Going);
 }
 
-ruleset::SourceMap source_map(const policy::Policy& policy, const policy::HostPolicy& host) {
-  ruleset::SourceMap sources;
-  for (const auto* rules : {&host.inbound, &host.outbound, &host.forward, &host.nat}) {
-    for (const policy::EffectiveRule& effective : *rules) {
-      const policy::Rule& rule = *effective.rule;
-      sources[rule.full_name] = {.file = policy.sources.path(rule.span.file),
-                                 .line = rule.span.line,
-                                 .column = rule.span.column,
-                                 .expires = rule.expires ? text_of(*rule.expires) : ""};
-    }
+void nat(Compilation& to) {
+  add_nat_chains(to.table, to.sets, to.policy);
+}
+
+void hooks(Compilation& to) {
+  add_base_chains(to.table, to.policy);
+}
+
+struct TablePass {
+  Pass pass;
+  void (*run)(Compilation&);
+};
+
+// lower() comes first and gives the policy that these compile. Each adds to the table and leaves it
+// whole: what a rule names is there, so that verify() can judge it.
+constexpr Pass kLower = {
+    "lower", "the host's rules with every name gone: protocols and ports, addresses, devices"};
+constexpr std::array kTablePasses = {
+    TablePass{{"rules", "each rule's own chain: counter, limits, log, verdict"}, rules},
+    TablePass{{"dispatch", "the chains and maps that lead a packet to rules it may match"},
+              dispatch},
+    TablePass{{"nat", "the chains that translate, each rule's own and those on the hooks"}, nat},
+    TablePass{{"hooks", "the other base chains: the built-in steps around dispatch"}, hooks},
+};
+
+constexpr auto kPasses = [] {
+  std::array<Pass, 1 + kTablePasses.size()> passes{kLower};
+  std::ranges::transform(kTablePasses, passes.begin() + 1, &TablePass::pass);
+  return passes;
+}();
+
+// `last`: as kPasses counts, and not lower.
+ruleset::Snapshot run(LoweredPolicy lowered, bool optimise, std::size_t last) {
+  Compilation compilation(std::move(lowered), optimise);
+  for (std::size_t i = 0; i < last; ++i) {
+    kTablePasses[i].run(compilation);
+    const auto flaw = ruleset::verify(compilation.table.so_far());
+    CHECK(!flaw,
+          fmt::format("after pass {}: {}: {}", kTablePasses[i].pass.name, flaw->path, flaw->what)
+              .c_str());
   }
-  return sources;
+  ruleset::Ruleset table = compilation.table.take();
+  return {std::move(compilation.policy.host), std::move(table),
+          std::move(compilation.policy.sources)};
+}
+
+LoweredPolicy lowered_for(const policy::Policy& policy, policy::Index host,
+                          const Options& options) {
+  return lower(policy, policy::effective_policy(policy, host, options.date));
 }
 
 }  // namespace
 
 ruleset::Snapshot compile(const policy::Policy& policy, policy::Index host,
                           const Options& options) {
-  const policy::HostPolicy effective = policy::effective_policy(policy, host, options.date);
-  const LoweredPolicy lowered = lower(policy, effective);
+  return run(lowered_for(policy, host, options), options.optimise, kTablePasses.size());
+}
 
-  TableBuilder table;
-  AddressSets sets(table, options.optimise);
-  // Only a host that says something of forwarding or NAT asks what was translated.
-  const bool forwards = !effective.forward.empty() || !effective.nat.empty();
-  const Translated translated = forwards ? Translated::Apart : Translated::Alike;
-  const auto dispatch_to = [&](const char* name, const std::vector<LoweredRule>& rules,
-                               Translated how) {
-    return add_dispatch(table, sets, name, rules, options.optimise, how);
-  };
-  Dispatch dispatch;
-  dispatch.early = dispatch_to(kEarlyDispatch, lowered.early, Translated::Alike);
-  dispatch.inbound = dispatch_to(kInboundDispatch, lowered.inbound, translated);
-  dispatch.outbound = dispatch_to(kOutboundDispatch, lowered.outbound, translated);
-  if (forwards) {
-    dispatch.forward = dispatch_to(kForwardDispatch, lowered.forward, translated);
-    const auto& translations = lowered.new_destination;
-    add_translated_chain(table, sets, kInboundDispatch, lowered.inbound, translations,
-                         Admitted::Here);
-    add_translated_chain(table, sets, kOutboundDispatch, lowered.outbound, translations,
-                         Admitted::None);
-    add_translated_chain(table, sets, kForwardDispatch, lowered.forward, translations,
-                         Admitted::Going);
-  }
-  add_base_chains(table, effective, std::move(dispatch));
-  add_nat_chains(table, sets, lowered);
-  for (const auto* rules :
-       {&lowered.early, &lowered.inbound, &lowered.outbound, &lowered.forward}) {
-    for (const LoweredRule& rule : *rules) add_rule_chain(table, rule, effective.defaults);
-  }
+std::span<const Pass> passes() {
+  return kPasses;
+}
 
-  ruleset::Ruleset whole;
-  whole.tables.push_back(table.take());
-  return {host_of(*effective.host), std::move(whole), source_map(policy, effective)};
+AfterPass compile_until(const policy::Policy& policy, policy::Index host, const Options& options,
+                        const Pass& last) {
+  const auto at = std::ranges::find(kPasses, last.name, &Pass::name);
+  CHECK(at != kPasses.end(), "no such pass");
+  LoweredPolicy lowered = lowered_for(policy, host, options);
+  if (at == kPasses.begin()) return text_of(lowered);
+  return run(std::move(lowered), options.optimise, static_cast<std::size_t>(at - kPasses.begin()));
 }
 
 }  // namespace rolewall::compile

@@ -1,11 +1,14 @@
 // The compiler: a site's policy, lowered for one host, to the Ruleset that enforces it there.
 //
-// The passes, in order, are listed in compile.cc. The table that comes out is `inet rolewall`
+// The passes are listed in compile.cc, in order. The table that comes out is `inet rolewall`
 // (ruleset::kOwnTable): base chains with the built-in steps, one chain for each policy rule,
 // dispatch chains and maps between them. The same input gives the same bytes.
 #pragma once
 
+#include <span>
+#include <string>
 #include <string_view>
+#include <variant>
 
 #include "policy/policy.h"
 #include "ruleset/snapshot.h"
@@ -20,19 +23,24 @@ struct Options {
 };
 
 // REQUIRES: `policy` was loaded without errors. Everything that such a policy can say can be
-// expressed, so this cannot fail; nothing is ever left out or broadened.
+// expressed, so this cannot fail; nothing is ever left out or broadened. After each pass the table
+// passes ruleset::verify(), or the compiler is wrong and aborts.
 ruleset::Snapshot compile(const policy::Policy& policy, policy::Index host, const Options& options);
 
-// Names of the built-in steps, in the order in which a packet meets them after the early rules;
-// they stand as comments on rules of the base chains.
-namespace builtin {
-inline constexpr std::string_view kLoopback = "(loopback)";
-inline constexpr std::string_view kEstablished = "(established)";
-inline constexpr std::string_view kBanned = "(banned)";
-inline constexpr std::string_view kInvalid = "(invalid)";
-inline constexpr std::string_view kSpoofed = "(spoofed)";
-inline constexpr std::string_view kAllowed = "(allowed)";
-inline constexpr std::string_view kDefault = "(default)";
-}  // namespace builtin
+struct Pass {
+  std::string_view name;
+  std::string_view gives;
+};
+
+// In their order.
+std::span<const Pass> passes();
+
+// What there is after a pass: of the first, lower, its rules as text; of each other the table as
+// far as it has come.
+using AfterPass = std::variant<std::string, ruleset::Snapshot>;
+
+// REQUIRES: as compile(), and `last` is one of passes().
+AfterPass compile_until(const policy::Policy& policy, policy::Index host, const Options& options,
+                        const Pass& last);
 
 }  // namespace rolewall::compile

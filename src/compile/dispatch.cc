@@ -45,8 +45,8 @@
 #include "compile/candidate.h"
 #include "compile/match.h"
 #include "compile/partition.h"
-#include "compile/translated.h"
 #include "ruleset/expr.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::compile {
 namespace {
@@ -105,21 +105,6 @@ void drop_unreachable(Candidates& list) {
   if (last != list.end()) list.erase(last + 1, list.end());
 }
 
-std::string signature(const Candidates& list) {
-  std::string text;
-  for (const Candidate& c : list) {
-    text += fmt::format("{} {}{}{}{}{}", c.rule->rule->full_name, c.service_settled,
-                        c.source_settled, c.destination_settled, c.families.ipv4, c.families.ipv6);
-    for (const Traffic& box : c.traffic) {
-      text += fmt::format(" {}:{}-{}<{}-{}:{}{}", box.protocol, box.destination.first,
-                          box.destination.last, box.source.first, box.source.last,
-                          box.families.ipv4, box.families.ipv6);
-    }
-    text += '\n';
-  }
-  return text;
-}
-
 class Dispatcher {
  public:
   Dispatcher(TableBuilder& table, AddressSets& sets, bool optimise)
@@ -129,7 +114,7 @@ class Dispatcher {
   void add_chain_after_translated(const std::string& name, Candidates list) {
     std::vector<Rule> rules(1);
     match::translated(rules[0].exprs);
-    match::go_to(rules[0].exprs, translated_chain(name));
+    match::go_to(rules[0].exprs, own::translated_chain(name));
     add(rules, rules_for(name, std::move(list), Scope::AnyTraffic));
     table_.add_chain(name, std::move(rules));
   }
@@ -185,10 +170,11 @@ class Dispatcher {
     } else {
       consider(Run::IcmpType, [](const Candidate& c) { return !c.service_settled; });
     }
-    consider(Run::Source,
-             [](const Candidate& c) { return maps_by_address(c.source_settled, c.rule->source); });
+    consider(Run::Source, [](const Candidate& c) {
+      return maps_by_address(c.source_settled, c.rule->conditions.source);
+    });
     consider(Run::Destination, [](const Candidate& c) {
-      return maps_by_address(c.destination_settled, c.rule->destination);
+      return maps_by_address(c.destination_settled, c.rule->conditions.destination);
     });
     return best;
   }
@@ -442,8 +428,9 @@ class Dispatcher {
     std::vector<const net::IntervalSet<net::Ipv6>*> v6;
     static const net::AddressSet kNone;
     for (const Candidate& candidate : list) {
-      const auto& set =
-          (side == Side::Source ? candidate.rule->source : candidate.rule->destination).set;
+      const auto& set = (side == Side::Source ? candidate.rule->conditions.source
+                                              : candidate.rule->conditions.destination)
+                            .set;
       v4.push_back(candidate.families.ipv4 ? &set.ipv4 : &kNone.ipv4);
       v6.push_back(candidate.families.ipv6 ? &set.ipv6 : &kNone.ipv6);
     }
@@ -495,7 +482,7 @@ class Dispatcher {
   Verdict leaf(const std::string& name, Candidates list, Scope scope, VerdictCode code) {
     drop_unreachable(list);
     if (list.size() == 1 && list[0].unconditional()) {
-      return {code, list[0].rule->rule->full_name, 0};
+      return {code, list[0].rule->full_name, 0};
     }
     const auto [at, fresh] = leaves_.try_emplace(signature(list), name);
     if (fresh) table_.add_chain(name, rules_for(name, std::move(list), scope));
@@ -530,9 +517,10 @@ class Dispatcher {
 
 }  // namespace
 
-std::vector<Rule> add_dispatch(TableBuilder& table, AddressSets& sets, const std::string& name,
+std::vector<Rule> add_dispatch(TableBuilder& table, AddressSets& sets, std::string_view path,
                                const std::vector<LoweredRule>& rules, bool optimise,
                                Translated translated) {
+  const std::string name(path);
   Candidates list;
   for (const LoweredRule& rule : rules) list.push_back(fresh_candidate(rule));
   Dispatcher dispatcher(table, sets, optimise);

@@ -15,7 +15,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "compile/address_sets.h"
@@ -34,7 +34,7 @@ enum class Translated : std::uint8_t {
 // straight or through chains and maps that this adds, whose names begin with `name`. REQUIRES:
 // add_rule_chain() is called for each rule as well.
 std::vector<ruleset::Rule> add_dispatch(TableBuilder& table, AddressSets& sets,
-                                        const std::string& name,
+                                        std::string_view name,
                                         const std::vector<LoweredRule>& rules, bool optimise,
                                         Translated translated);
 

@@ -1,6 +1,10 @@
 #include "compile/lower.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include "base/check.h"
 
@@ -12,6 +16,28 @@ bool covers(const std::string& pattern, const std::string& device) {
                                        std::string_view(pattern).substr(0, pattern.size() - 1));
 }
 
+// The devices of one host's interface; of those that a wildcard covers, the wildcard alone.
+std::vector<std::string> devices_of(const policy::Host& host,
+                                    const std::vector<std::string>& names) {
+  std::vector<std::string> devices;
+  for (const std::string& name : names) {
+    for (const policy::HostInterface& interface : host.interfaces) {
+      if (interface.name != name) continue;
+      devices.insert(devices.end(), interface.devices.begin(), interface.devices.end());
+    }
+  }
+  std::sort(devices.begin(), devices.end());
+  devices.erase(std::unique(devices.begin(), devices.end()), devices.end());
+  std::vector<std::string> least;
+  for (const std::string& device : devices) {
+    const bool covered = std::any_of(devices.begin(), devices.end(), [&](const std::string& other) {
+      return other != device && covers(other, device);
+    });
+    if (!covered) least.push_back(device);
+  }
+  return least;
+}
+
 // A site of many rules names few networks: each name is looked up once.
 class Lowering {
  public:
@@ -20,20 +46,37 @@ class Lowering {
 
   LoweredRule rule(const policy::Rule& rule) {
     LoweredRule lowered;
-    lowered.rule = &rule;
-    lowered.any_service = !rule.services.given;
-    std::vector<Traffic> boxes;
-    for (const auto& literal : rule.services.literals) boxes.push_back(traffic_of(literal));
-    lowered.traffic = disjoint(boxes);
-    lowered.source = condition(rule.from);
-    lowered.destination = condition(rule.to);
-    lowered.in_devices = devices(rule.in);
-    lowered.out_devices = devices(rule.out);
-    lowered.user = rule.user;
+    lowered.full_name = rule.full_name;
+    lowered.direction = rule.direction;
+    lowered.conditions = conditions(rule.conditions);
+    lowered.action = rule.action;
+    lowered.limit = rule.limit;
+    lowered.connections = rule.connections;
+    lowered.log = rule.log;
+    lowered.translation = rule.translation;
     return lowered;
   }
 
  private:
+  Conditions conditions(const policy::Conditions& written) {
+    const auto& [services, from, to, in, out, written_user] = written;
+    Conditions lowered;
+    auto& [service, source, destination, in_devices, out_devices, user] = lowered;
+    service = traffic(services);
+    source = addresses(from);
+    destination = addresses(to);
+    in_devices = devices(in);
+    out_devices = devices(out);
+    user = written_user;
+    return lowered;
+  }
+
+  static ServiceCondition traffic(const policy::ServiceList& services) {
+    std::vector<Traffic> boxes;
+    for (const auto& literal : services.literals) boxes.push_back(traffic_of(literal));
+    return {!services.given, disjoint(boxes)};
+  }
+
   std::vector<std::string> devices(const std::vector<std::string>& interfaces) const {
     auto devices = devices_of(*host_.host, interfaces);
     // An interface that this host has not leaves the rule out (effective_policy); an empty list
@@ -42,7 +85,7 @@ class Lowering {
     return devices;
   }
 
-  AddressCondition condition(const policy::Selectors& selectors) {
+  AddressCondition addresses(const policy::Selectors& selectors) {
     if (!selectors.given) return {};
     if (selectors.items.size() != 1 || selectors.items[0].negated) {
       return {policy::addresses_of(policy_, selectors, host_.index), ""};
@@ -97,34 +140,57 @@ void keep_families(LoweredRule& rule, const policy::Translation& translation) {
     return std::any_of(translation.addresses.begin(), translation.addresses.end(),
                        [&](const auto& address) { return net::is_ipv4(address) == ipv4; });
   };
-  if (!has(true)) rule.source.set.ipv4 = {};
-  if (!has(false)) rule.source.set.ipv6 = {};
+  if (!has(true)) rule.conditions.source.set.ipv4 = {};
+  if (!has(false)) rule.conditions.source.set.ipv6 = {};
+}
+
+ruleset::Host host_of(const policy::Host& host) {
+  ruleset::Host result;
+  result.name = host.name;
+  result.addresses = host.addresses;
+  result.virtual_addresses = host.virtual_addresses;
+  for (const policy::HostInterface& interface : host.interfaces) {
+    for (const std::string& device : interface.devices) {
+      ruleset::Interface& added = result.interfaces.emplace_back();
+      added.name = interface.name;
+      added.device = device;
+      added.behind = interface.behind.value_or(net::AddressSet{});
+    }
+  }
+  return result;
+}
+
+std::vector<Behind> behind_of(const policy::Host& host) {
+  std::vector<Behind> behind;
+  for (const policy::HostInterface& interface : host.interfaces) {
+    if (interface.behind) behind.push_back({*interface.behind, interface.devices});
+  }
+  return behind;
+}
+
+// "2026-11-30"
+std::string text_of(const policy::Date& date) {
+  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+}
+
+ruleset::SourceMap source_map(const policy::Policy& policy, const policy::HostPolicy& host) {
+  ruleset::SourceMap sources;
+  for (const auto* rules : {&host.inbound, &host.outbound, &host.forward, &host.nat}) {
+    for (const policy::EffectiveRule& effective : *rules) {
+      const policy::Rule& rule = *effective.rule;
+      sources[rule.full_name] = {.file = policy.sources.path(rule.span.file),
+                                 .line = rule.span.line,
+                                 .column = rule.span.column,
+                                 .expires = rule.expires ? text_of(*rule.expires) : ""};
+    }
+  }
+  return sources;
 }
 
 }  // namespace
 
-std::vector<std::string> devices_of(const policy::Host& host,
-                                    const std::vector<std::string>& names) {
-  std::vector<std::string> devices;
-  for (const std::string& name : names) {
-    for (const policy::HostInterface& interface : host.interfaces) {
-      if (interface.name != name) continue;
-      devices.insert(devices.end(), interface.devices.begin(), interface.devices.end());
-    }
-  }
-  std::sort(devices.begin(), devices.end());
-  devices.erase(std::unique(devices.begin(), devices.end()), devices.end());
-  std::vector<std::string> least;
-  for (const std::string& device : devices) {
-    const bool covered = std::any_of(devices.begin(), devices.end(), [&](const std::string& other) {
-      return other != device && covers(other, device);
-    });
-    if (!covered) least.push_back(device);
-  }
-  return least;
-}
-
-const policy::Translation& translation_of(const policy::Rule& rule) {
+const policy::Translation& translation_of(const LoweredRule& rule) {
   CHECK(rule.translation.has_value(), "only a [[nat]] rule translates");
   return *rule.translation;
 }
@@ -132,6 +198,10 @@ const policy::Translation& translation_of(const policy::Rule& rule) {
 LoweredPolicy lower(const policy::Policy& policy, const policy::HostPolicy& host) {
   Lowering lowering(policy, host);
   LoweredPolicy lowered;
+  lowered.host = host_of(*host.host);
+  lowered.sources = source_map(policy, host);
+  lowered.defaults = host.defaults;
+  lowered.behind = behind_of(*host.host);
   for (const auto& effective : host.inbound) {
     auto& list = effective.rule->early ? lowered.early : lowered.inbound;
     list.push_back(lowering.rule(*effective.rule));
@@ -143,10 +213,11 @@ LoweredPolicy lower(const policy::Policy& policy, const policy::HostPolicy& host
     lowered.forward.push_back(lowering.rule(*effective.rule));
   }
   for (const auto& effective : host.nat) {
-    const policy::Translation& translation = translation_of(*effective.rule);
+    LoweredRule rule = lowering.rule(*effective.rule);
+    const policy::Translation& translation = translation_of(rule);
+    keep_families(rule, translation);
     auto& list = translation.of_source() ? lowered.new_source : lowered.new_destination;
-    list.push_back(lowering.rule(*effective.rule));
-    keep_families(list.back(), translation);
+    list.push_back(std::move(rule));
   }
   return lowered;
 }

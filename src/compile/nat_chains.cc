@@ -8,6 +8,7 @@
 #include "compile/candidate.h"
 #include "compile/match.h"
 #include "ruleset/expr.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::compile {
 namespace {
@@ -15,7 +16,7 @@ namespace {
 using namespace ruleset;
 using match::IpVersion;
 
-Rule of(const policy::Rule& rule) {
+Rule of(const LoweredRule& rule) {
   return {0, rule.full_name, {}};
 }
 
@@ -23,17 +24,17 @@ Rule of(const policy::Rule& rule) {
 std::vector<match::Exprs> protocol_tests(const LoweredRule& rule, bool with_port) {
   if (!with_port) return {match::Exprs{}};
   std::set<std::uint8_t> protocols;
-  for (const Traffic& box : rule.traffic) protocols.insert(box.protocol);
+  for (const Traffic& box : rule.conditions.service.traffic) protocols.insert(box.protocol);
   std::vector<match::Exprs> tests;
   for (const std::uint8_t protocol : protocols) match::l4proto(tests.emplace_back(), protocol);
   return tests;
 }
 
 void add_addresses(std::vector<Rule>& rules, const LoweredRule& lowered, NatKind kind) {
-  const policy::Translation& translation = translation_of(*lowered.rule);
+  const policy::Translation& translation = translation_of(lowered);
   for (const net::Address& address : translation.addresses) {
     for (const match::Exprs& test : protocol_tests(lowered, translation.port.has_value())) {
-      Rule rule = of(*lowered.rule);
+      Rule rule = of(lowered);
       match::nfproto(rule.exprs, net::is_ipv4(address) ? IpVersion::V4 : IpVersion::V6);
       rule.exprs.insert(rule.exprs.end(), test.begin(), test.end());
       match::nat(rule.exprs, kind, address, translation.port);
@@ -43,8 +44,8 @@ void add_addresses(std::vector<Rule>& rules, const LoweredRule& lowered, NatKind
 }
 
 void add_translation(TableBuilder& table, const LoweredRule& lowered) {
-  const policy::Translation& translation = translation_of(*lowered.rule);
-  std::vector<Rule> rules{of(*lowered.rule)};
+  const policy::Translation& translation = translation_of(lowered);
+  std::vector<Rule> rules{of(lowered)};
   match::counter(rules[0].exprs);
   switch (translation.kind) {
     case policy::Translation::Kind::Destination:
@@ -55,22 +56,22 @@ void add_translation(TableBuilder& table, const LoweredRule& lowered) {
       break;
     case policy::Translation::Kind::Local:
       for (const match::Exprs& test : protocol_tests(lowered, translation.port.has_value())) {
-        rules.push_back({0, lowered.rule->full_name, test});
+        rules.push_back({0, lowered.full_name, test});
         match::redirect(rules.back().exprs, translation.port);
       }
       break;
     case policy::Translation::Kind::Masquerade:
-      rules.push_back(of(*lowered.rule));
+      rules.push_back(of(lowered));
       rules.back().exprs.push_back(Masquerade{});
       break;
   }
-  table.add_chain(lowered.rule->full_name, std::move(rules));
+  table.add_chain(lowered.full_name, std::move(rules));
 }
 
 // Other programs' translations may have been made before a chain of ours is asked (of the source:
 // after the destination's): the original tuple still has what the client wrote.
-void add_base(TableBuilder& table, AddressSets& sets, const char* name, Hook hook, int priority,
-              const std::vector<LoweredRule>& list) {
+void add_base(TableBuilder& table, AddressSets& sets, std::string_view name, Hook hook,
+              int priority, const std::vector<LoweredRule>& list) {
   if (list.empty()) return;
   std::vector<Rule> rules;
   for (const LoweredRule& lowered : list) {
@@ -91,8 +92,9 @@ void add_base(TableBuilder& table, AddressSets& sets, const char* name, Hook hoo
 }  // namespace
 
 void add_nat_chains(TableBuilder& table, AddressSets& sets, const LoweredPolicy& policy) {
-  add_base(table, sets, "dstnat", Hook::Prerouting, NF_IP_PRI_NAT_DST, policy.new_destination);
-  add_base(table, sets, "srcnat", Hook::Postrouting, NF_IP_PRI_NAT_SRC, policy.new_source);
+  add_base(table, sets, own::kNewDestination, Hook::Prerouting, NF_IP_PRI_NAT_DST,
+           policy.new_destination);
+  add_base(table, sets, own::kNewSource, Hook::Postrouting, NF_IP_PRI_NAT_SRC, policy.new_source);
 }
 
 }  // namespace rolewall::compile

@@ -1,12 +1,10 @@
 #include "compile/rule_chain.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 
-#include "base/check.h"
 #include "compile/match.h"
 #include "ruleset/expr.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::compile {
 namespace {
@@ -16,7 +14,6 @@ using match::IpVersion;
 using policy::Action;
 
 constexpr std::uint64_t kMinimumMemoryMs = 10'000;
-constexpr std::size_t kLogPrefixSize = 127;  // NF_LOG_PREFIXLEN less its NUL
 
 std::string_view name_of(Action action) {
   switch (action) {
@@ -39,13 +36,13 @@ std::uint64_t memory_ms(const policy::Rate& rate) {
 class RuleChain {
  public:
   RuleChain(TableBuilder& table, const LoweredRule& rule, const policy::Defaults& defaults)
-      : table_(table), lowered_(rule), rule_(*rule.rule), defaults_(defaults) {}
+      : table_(table), rule_(rule), defaults_(defaults) {}
 
   void add() {
     match::counter(append());
     if (rule_.limit) deny_over_limit(*rule_.limit);
     if (rule_.connections) deny_over_connections(*rule_.connections);
-    if (lowered_.decides()) {
+    if (rule_.decides()) {
       if (rule_.log) log_to(rules_, name_of(rule_.action));
       const bool only_counts = rules_.size() == 1;
       match::verdict(only_counts ? rules_.back().exprs : append(), rule_.action);
@@ -83,7 +80,7 @@ class RuleChain {
   void log_to(std::vector<Rule>& rules, std::string_view fate) {
     auto& exprs = append_to(rules);
     match::limit(exprs, defaults_.log.limit);
-    match::log(exprs, log_prefix(rule_.full_name, fate), defaults_.log.level);
+    match::log(exprs, own::log_prefix(rule_.full_name, fate), defaults_.log.level);
   }
 
   // Ends a rule that matched what is over a limit. Where the excess is logged too, that takes rules
@@ -94,7 +91,7 @@ class RuleChain {
       match::verdict(exprs, excess_action());
       return;
     }
-    const std::string chain = rule_.full_name + "/excess";
+    const std::string chain = own::excess_chain(rule_.full_name);
     match::go_to(exprs, chain);
     if (has_excess_chain_) return;
     has_excess_chain_ = true;
@@ -111,22 +108,21 @@ class RuleChain {
       exprs.push_back(match::limit_over(rate));
       return deny(exprs);
     }
-    per_source("rate", DynsetOp::Update, match::limit_over(rate), memory_ms(rate));
+    per_source(own::rate_set, DynsetOp::Update, match::limit_over(rate), memory_ms(rate));
   }
 
   void deny_over_connections(std::uint32_t count) {
     // No timeout: the kernel drops an element when its last connection is gone.
-    per_source("connections", DynsetOp::Add, Connlimit{count, true}, 0);
+    per_source(own::connections_set, DynsetOp::Add, Connlimit{count, true}, 0);
   }
 
-  void per_source(std::string_view what, DynsetOp op, const StatefulExpr& state,
-                  std::uint64_t timeout_ms) {
-    const Families families = lowered_.source.families() & lowered_.destination.families();
+  void per_source(std::string (*name_of_set)(std::string_view, bool), DynsetOp op,
+                  const StatefulExpr& state, std::uint64_t timeout_ms) {
+    const Families families = rule_.conditions.families();
     for (const IpVersion version : {IpVersion::V4, IpVersion::V6}) {
       if (version == IpVersion::V4 ? !families.ipv4 : !families.ipv6) continue;
       const bool v4 = version == IpVersion::V4;
-      Set set = make_set(fmt::format("{}/{}{}", rule_.full_name, what, v4 ? "4" : "6"),
-                         {v4 ? kIpv4Key : kIpv6Key});
+      Set set = make_set(name_of_set(rule_.full_name, v4), {v4 ? kIpv4Key : kIpv6Key});
       set.dynamic = true;
       set.size = kMaxSources;
       set.has_timeout = timeout_ms > 0;
@@ -154,8 +150,7 @@ class RuleChain {
   }
 
   TableBuilder& table_;
-  const LoweredRule& lowered_;
-  const policy::Rule& rule_;
+  const LoweredRule& rule_;
   const policy::Defaults& defaults_;
   std::vector<Rule> rules_;
   bool has_excess_chain_ = false;
@@ -166,12 +161,6 @@ class RuleChain {
 void add_rule_chain(TableBuilder& table, const LoweredRule& rule,
                     const policy::Defaults& defaults) {
   RuleChain(table, rule, defaults).add();
-}
-
-std::string log_prefix(std::string_view rule, std::string_view fate) {
-  std::string prefix = fmt::format("rolewall {} {}: ", rule, fate);
-  CHECK(prefix.size() <= kLogPrefixSize, "log prefix too long");
-  return prefix;
 }
 
 }  // namespace rolewall::compile

@@ -24,7 +24,4 @@ inline constexpr std::uint32_t kMaxSources = 65536;
 
 void add_rule_chain(TableBuilder& table, const LoweredRule& rule, const policy::Defaults& defaults);
 
-// The prefix of a kernel log line: "rolewall web.inbound.app accept: ".
-std::string log_prefix(std::string_view rule, std::string_view fate);
-
 }  // namespace rolewall::compile

@@ -10,16 +10,26 @@ namespace rolewall::compile {
 using namespace ruleset;
 
 TableBuilder::TableBuilder() {
-  table_.family = kOwnFamily;
-  table_.name = kOwnTable;
+  ruleset_.tables.emplace_back();
+  table().family = kOwnFamily;
+  table().name = kOwnTable;
 }
 
-void TableBuilder::add_chain(std::string name, std::vector<Rule> rules) {
-  table_.chains.push_back({std::move(name), 0, std::nullopt, std::move(rules)});
+void TableBuilder::add_chain(std::string_view name, std::vector<Rule> rules) {
+  table().chains.push_back({std::string(name), 0, std::nullopt, std::move(rules)});
 }
 
-void TableBuilder::add_base_chain(std::string name, BaseChain base, std::vector<Rule> rules) {
-  table_.chains.push_back({std::move(name), 0, std::move(base), std::move(rules)});
+void TableBuilder::add_base_chain(std::string_view name, BaseChain base, std::vector<Rule> rules) {
+  table().chains.push_back({std::string(name), 0, std::move(base), std::move(rules)});
+}
+
+std::vector<Rule> TableBuilder::take_chain(std::string_view name) {
+  auto& chains = table().chains;
+  const auto at = std::ranges::find(chains, name, &Chain::name);
+  if (at == chains.end()) return {};
+  std::vector<Rule> rules = std::move(at->rules);
+  chains.erase(at);
+  return rules;
 }
 
 void TableBuilder::add_set(Set set) {
@@ -27,25 +37,26 @@ void TableBuilder::add_set(Set set) {
   CHECK(at == set_names_.end() || *at != set.name, "two sets of one name");
   set_names_.insert(at, set.name);
   set.elements.sort();
-  table_.sets.push_back(std::move(set));
+  table().sets.push_back(std::move(set));
 }
 
 bool TableBuilder::has_set(std::string_view name) const {
   return std::binary_search(set_names_.begin(), set_names_.end(), name);
 }
 
-Table TableBuilder::take() {
-  std::sort(table_.sets.begin(), table_.sets.end(),
-            [](const Set& a, const Set& b) { return a.name < b.name; });
-  std::sort(table_.chains.begin(), table_.chains.end(), [](const Chain& a, const Chain& b) {
+Ruleset TableBuilder::take() {
+  auto& sets = table().sets;
+  auto& chains = table().chains;
+  std::sort(sets.begin(), sets.end(), [](const Set& a, const Set& b) { return a.name < b.name; });
+  std::sort(chains.begin(), chains.end(), [](const Chain& a, const Chain& b) {
     if (a.base.has_value() != b.base.has_value()) return a.base.has_value();
     return a.name < b.name;
   });
   const auto twice =
-      std::adjacent_find(table_.chains.begin(), table_.chains.end(),
+      std::adjacent_find(chains.begin(), chains.end(),
                          [](const Chain& a, const Chain& b) { return a.name == b.name; });
-  CHECK(twice == table_.chains.end(), "two chains of one name");
-  return std::exchange(table_, {});
+  CHECK(twice == chains.end(), "two chains of one name");
+  return std::exchange(ruleset_, {});
 }
 
 Set make_set(std::string name, std::vector<KeyField> fields) {

@@ -13,15 +13,22 @@ class TableBuilder {
  public:
   TableBuilder();
 
-  void add_chain(std::string name, std::vector<ruleset::Rule> rules);
-  void add_base_chain(std::string name, ruleset::BaseChain base, std::vector<ruleset::Rule> rules);
+  void add_chain(std::string_view name, std::vector<ruleset::Rule> rules);
+  void add_base_chain(std::string_view name, ruleset::BaseChain base,
+                      std::vector<ruleset::Rule> rules);
+  // The rules of a chain, which is then no more; none where it was not there.
+  std::vector<ruleset::Rule> take_chain(std::string_view name);
   void add_set(ruleset::Set set);  // sorts its elements
   bool has_set(std::string_view name) const;
 
-  ruleset::Table take();  // sets and chains in the order of their names, base chains first
+  // As far as it has come.
+  const ruleset::Ruleset& so_far() const { return ruleset_; }
+  ruleset::Ruleset take();  // sets and chains in the order of their names, base chains first
 
  private:
-  ruleset::Table table_;
+  ruleset::Table& table() { return ruleset_.tables.front(); }
+
+  ruleset::Ruleset ruleset_;            // of one table
   std::vector<std::string> set_names_;  // sorted
 };
 

@@ -6,6 +6,7 @@
 #include "compile/candidate.h"
 #include "compile/match.h"
 #include "ruleset/expr.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::compile {
 namespace {
@@ -32,13 +33,13 @@ IpVersion version_of(const net::Address& address) {
 
 // `new_address`: null where the translation leaves the choice to the kernel (the device's own).
 Rule admission(const LoweredRule& lowered, const Way& asked, const net::Address* new_address) {
-  Rule rule{0, lowered.rule->full_name, asked.exprs};
+  Rule rule{0, lowered.full_name, asked.exprs};
   if (new_address != nullptr) {
     if (!asked.version) match::nfproto(rule.exprs, version_of(*new_address));
     match::prefix(rule.exprs, match::Side::Destination,
                   {*new_address, net::address_bits(*new_address)});
   }
-  if (const auto port = translation_of(*lowered.rule).port) {
+  if (const auto port = translation_of(lowered).port) {
     match::port(rule.exprs, match::Side::Destination, {*port, *port});
   }
   match::counter(rule.exprs);
@@ -47,7 +48,7 @@ Rule admission(const LoweredRule& lowered, const Way& asked, const net::Address*
 }
 
 void add_admissions(std::vector<Rule>& rules, AddressSets& sets, const LoweredRule& lowered) {
-  const Translation& translation = translation_of(*lowered.rule);
+  const Translation& translation = translation_of(lowered);
   for (const Way& asked : ways_to_match(fresh_candidate(lowered), sets, Destination::Original)) {
     if (translation.addresses.empty()) rules.push_back(admission(lowered, asked, nullptr));
     for (const net::Address& address : translation.addresses) {
@@ -59,11 +60,7 @@ void add_admissions(std::vector<Rule>& rules, AddressSets& sets, const LoweredRu
 
 }  // namespace
 
-std::string translated_chain(const std::string& dispatch) {
-  return dispatch + "/translated";
-}
-
-void add_translated_chain(TableBuilder& table, AddressSets& sets, const std::string& dispatch,
+void add_translated_chain(TableBuilder& table, AddressSets& sets, std::string_view dispatch,
                           const std::vector<LoweredRule>& rules,
                           const std::vector<LoweredRule>& translations, Admitted admitted) {
   std::vector<Rule> chain;
@@ -73,10 +70,10 @@ void add_translated_chain(TableBuilder& table, AddressSets& sets, const std::str
                  std::make_move_iterator(own.end()));
   }
   for (const LoweredRule& translation : translations) {
-    if (!is_admitted(translation_of(*translation.rule), admitted)) continue;
+    if (!is_admitted(translation_of(translation), admitted)) continue;
     add_admissions(chain, sets, translation);
   }
-  table.add_chain(translated_chain(dispatch), std::move(chain));
+  table.add_chain(ruleset::own::translated_chain(dispatch), std::move(chain));
 }
 
 }  // namespace rolewall::compile

@@ -7,7 +7,7 @@
 // Such packets are few and new, so that their rules are tested one after the other.
 #pragma once
 
-#include <string>
+#include <string_view>
 #include <vector>
 
 #include "compile/address_sets.h"
@@ -16,9 +16,6 @@
 
 namespace rolewall::compile {
 
-// "inbound/translated".
-std::string translated_chain(const std::string& dispatch);
-
 // Which of the host's own translations are met on a hook.
 enum class Admitted : std::uint8_t {
   None,   // what it sends itself: our translations are of what arrives
@@ -26,7 +23,7 @@ enum class Admitted : std::uint8_t {
   Going,  // what is forwarded: those to an address
 };
 
-void add_translated_chain(TableBuilder& table, AddressSets& sets, const std::string& dispatch,
+void add_translated_chain(TableBuilder& table, AddressSets& sets, std::string_view dispatch,
                           const std::vector<LoweredRule>& rules,
                           const std::vector<LoweredRule>& translations, Admitted admitted);
 

@@ -10,6 +10,7 @@
 #include "base/overloaded.h"
 #include "ruleset/expr.h"
 #include "ruleset/load_size.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::observe {
 namespace {
@@ -77,7 +78,7 @@ class Walk {
       : own_(own), ipv6_(ipv6), port_(port), to_(to), translations_(translations) {}
 
   std::set<std::string> take() {
-    const Chain* input = r::find_chain(own_.own_, "input");
+    const Chain* input = r::find_chain(own_.own_, r::own::kInput);
     if (input == nullptr || !input->base) return {"(no chain)"};  // nothing is asked: all passes
     if (goes_on(*input, 0) && input->base->policy == VerdictCode::Accept) {
       admitting_.insert("(policy)");
@@ -91,7 +92,7 @@ class Walk {
     if (depth > kDeepest) return true;
     bool returns = false;
     for (const r::Rule& rule : chain.rules) {
-      if (rule.comment == "(loopback)") continue;
+      if (rule.comment == r::own::step::kLoopback) continue;
       registers_ = {};
       verdicts_.clear();
       Match match = Match::Yes;

@@ -7,11 +7,13 @@
 #include <functional>
 
 #include "observe/other_chains.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::observe {
 namespace {
 
 using ruleset::Chain;
+namespace own = ruleset::own;
 using ruleset::Table;
 
 bool has_step(const Table& own, std::string_view chain, std::string_view step) {
@@ -40,7 +42,7 @@ class Settings {
   }
 
   void forwarding() {
-    const bool speaks = ruleset::find_chain(own_, "forwarding") != nullptr;
+    const bool speaks = ruleset::find_chain(own_, own::kForwardDispatch) != nullptr;
     if (speaks && !machine_.forwards_ipv4 && !machine_.forwards_ipv6) {
       say(Weight::Warning, "forwarding-off",
           "the policy forwards, and the kernel does not: net.ipv4.ip_forward and "
@@ -51,7 +53,7 @@ class Settings {
       const char* which = !machine_.forwards_ipv6   ? "IPv4"
                           : !machine_.forwards_ipv4 ? "IPv6"
                                                     : "IPv4 and IPv6";
-      if (accepts_by_default(own_, "forward")) {
+      if (accepts_by_default(own_, own::kForward)) {
         say(Weight::Warning, "forwarding-on",
             fmt::format("the kernel forwards {}, and the policy's default lets all of it pass",
                         which),
@@ -104,7 +106,7 @@ class Settings {
              "accept_redirects is 1",
              "sysctl -w net.ipv4.conf.all.accept_redirects=0");
     }
-    if (settings_.devices.size() > 1 && !has_step(own_, "input", "(spoofed)")) {
+    if (settings_.devices.size() > 1 && !has_step(own_, own::kInput, own::step::kSpoofed)) {
       say_of([&](const auto& d) { return std::max(all.rp_filter, d.rp_filter) == 0; }, Weight::Note,
              "forged-sources",
              "nothing refuses forged source addresses on {}: rp_filter is 0, and no interface of "
@@ -131,7 +133,7 @@ class Settings {
           "sysctl -w net.netfilter.nf_conntrack_tcp_be_liberal=0");
     }
     // nf_conntrack_proto_tcp.c, tcp_new(): a packet from the middle of a session begins an entry.
-    if (conntrack.tcp_loose && accepts_by_default(own_, "output")) {
+    if (conntrack.tcp_loose && accepts_by_default(own_, own::kOutput)) {
       say(Weight::Note, "tcp-loose",
           "a session whose entry is gone, cut by a ban say, is taken up again by this host's next "
           "packet, since the outbound default accepts it and nf_conntrack_tcp_loose is 1",

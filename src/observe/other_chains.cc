@@ -11,6 +11,7 @@
 #include "base/overloaded.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
+#include "ruleset/own_table.h"
 #include "ruleset/table_index.h"
 
 namespace rolewall::observe {
@@ -225,10 +226,11 @@ std::string name_of(const OtherChain& chain) {
 // How our table answers what is forwarded and no rule of the policy speaks of.
 enum class Forwarding : std::uint8_t { Absent, Admitted, Ruled, Closed };
 Forwarding forwarding_of(const Table& own) {
-  const Chain* chain = ruleset::find_chain(own, "forward");
+  const Chain* chain = ruleset::find_chain(own, ruleset::own::kForward);
   if (chain == nullptr || !chain->base) return Forwarding::Absent;
-  if (accepts_by_default(own, "forward")) return Forwarding::Admitted;
-  return ruleset::find_chain(own, "forwarding") != nullptr ? Forwarding::Ruled : Forwarding::Closed;
+  if (accepts_by_default(own, ruleset::own::kForward)) return Forwarding::Admitted;
+  return ruleset::find_chain(own, ruleset::own::kForwardDispatch) != nullptr ? Forwarding::Ruled
+                                                                             : Forwarding::Closed;
 }
 
 Finding published(const OtherChain& chain, const Table& own) {

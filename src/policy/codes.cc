@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -89,6 +90,11 @@ constexpr std::array kTable = {
     CodeRow{Code::EmptyTest, kError, "empty-test", "a test that asks nothing"},
     CodeRow{Code::ShippedTest, kError, "shipped-test",
             "a shipped block's test asks what a site may change"},
+    CodeRow{Code::NoSample, kError, "no-sample", "a test leaves no packet to ask about"},
+    CodeRow{Code::NotAnEnd, kError, "not-an-end",
+            "neither end of a packet is the host that is asked"},
+    CodeRow{Code::TooManySamples, kError, "too-many-samples",
+            "a test asks about more than 200,000 packets"},
     CodeRow{Code::ExpiresSoon, kWarning, "expires-soon", "a rule expires within 30 days"},
     CodeRow{Code::ManagementUnset, kWarning, "management-unset",
             "a rule is left out because [site] sets no management"},
@@ -97,6 +103,8 @@ constexpr std::array kTable = {
             "no role uses this block of the site's: it is not read"},
     CodeRow{Code::ReplacesShipped, kNote, "replaces-shipped",
             "the site's block stands in for the shipped one of its name"},
+    CodeRow{Code::BlockTestsNotRun, kNote, "block-tests-not-run",
+            "a role skips a rule of a block, whose tests then do not run on the role's hosts"},
     CodeRow{Code::ManagementOpen, kWarning, "management-open",
             "management holds addresses of the internet at large"},
     CodeRow{Code::SshOpen, kWarning, "ssh-open", "ssh is open to the internet without a limit"},
@@ -145,6 +153,15 @@ std::span<const CodeRow> code_table() {
 
 const CodeRow& row_of(Code code) {
   return kTable[static_cast<std::size_t>(code)];
+}
+
+const CodeRow* find_code(std::string_view word) {
+  const auto at = std::ranges::find(kTable, word, &CodeRow::word);
+  return at == kTable.end() ? nullptr : &*at;
+}
+
+bool is(const Diagnostic& finding, Code code) {
+  return finding.code == row_of(code).word;
 }
 
 Diagnostic& report(Diagnostics& diagnostics, Code code, Span span, std::string message,

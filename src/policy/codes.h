@@ -1,5 +1,6 @@
-// Every finding that the front end can report: its stable code, its severity and one line of
-// meaning. Tests and machines match the code; the documentation is made from the table.
+// Every finding about a policy, by whoever reports it (policy/ or ask/): its stable code, its
+// severity and one line of meaning. Tests and machines match the code. The line is what the
+// language's reference (docs/policy-language.md, Errors) and `rolewall explain CODE` say.
 #pragma once
 
 #include <cstdint>
@@ -71,12 +72,17 @@ enum class Code : std::uint8_t {
   PortNeeded,
   EmptyTest,
   ShippedTest,
+  // tests' packets, when they are asked (ask/)
+  NoSample,
+  NotAnEnd,
+  TooManySamples,
   // warnings: the policy is whole, and means less or more than it seems to
   ExpiresSoon,
   ManagementUnset,
   UnusedRole,
   UnusedBlock,
   ReplacesShipped,
+  BlockTestsNotRun,
   // lint
   ManagementOpen,
   SshOpen,
@@ -103,6 +109,9 @@ struct CodeRow {
 // In the order of the enum.
 std::span<const CodeRow> code_table();
 const CodeRow& row_of(Code code);
+// By its word ("unknown-key"); nullptr where no finding is called that.
+const CodeRow* find_code(std::string_view word);
+bool is(const Diagnostic& finding, Code code);
 
 // Reports under the code's word and severity. The reference is valid until the next report.
 Diagnostic& report(Diagnostics& diagnostics, Code code, Span span, std::string message,

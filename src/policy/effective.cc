@@ -55,7 +55,7 @@ class Collector {
     if (!rule.enabled || rule.left_out || skipped_.contains(rule.full_name)) return false;
     if (rule.expires && *rule.expires <= date_) return false;
     if (rule.on && !names_host(policy_, *rule.on, out_.index)) return false;
-    return has_one(host_, rule.in) && has_one(host_, rule.out);
+    return has_one(host_, rule.conditions.in) && has_one(host_, rule.conditions.out);
   }
 
   const Policy& policy_;

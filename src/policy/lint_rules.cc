@@ -45,17 +45,18 @@ bool is_inbound_accept(const Rule& rule) {
 }
 
 void check_ssh(const Rule& rule, Diagnostics& diagnostics) {
+  const auto& [services, from, to, in, out, user] = rule.conditions;
   // An interface may be the inside one; a limit shows that somebody thought of it.
-  const bool narrowed = rule.limit || rule.connections || !rule.in.empty();
+  const bool narrowed = rule.limit || rule.connections || !in.empty();
   if (!is_inbound_accept(rule) || narrowed) return;
-  if (!is_whole_internet(rule.from) || !admits_tcp(rule.services, kSsh)) return;
+  if (!is_whole_internet(from) || !admits_tcp(services, kSsh)) return;
   report(diagnostics, Code::SshOpen, rule.span,
          fmt::format("{} opens ssh to the whole internet", rule.full_name),
          "from = \"management\", or a limit");
 }
 
 void check_length_zero(const Rule& rule, Diagnostics& diagnostics) {
-  for (const Selectors* selectors : {&rule.from, &rule.to}) {
+  for (const Selectors* selectors : {&rule.conditions.from, &rule.conditions.to}) {
     for (const Selector& item : selectors->items) {
       if (item.term.kind != TermKind::Prefix || item.term.prefix.length != 0) continue;
       report(diagnostics, Code::AddressZero, item.term.span,
@@ -69,9 +70,9 @@ void check_length_zero(const Rule& rule, Diagnostics& diagnostics) {
 // A translation takes what it matches from whoever was asked.
 void check_translation(const Rule& rule, Diagnostics& diagnostics) {
   if (!rule.translation) return;
+  const auto& [services, from, to, in, out, user] = rule.conditions;
   const bool source = rule.translation->of_source();
-  const bool narrowed =
-      source ? rule.from.given || !rule.out.empty() : rule.to.given || !rule.in.empty();
+  const bool narrowed = source ? from.given || !out.empty() : to.given || !in.empty();
   if (narrowed) return;
   report(diagnostics, Code::WideTranslation, rule.span,
          source ? fmt::format("{} changes the source of all that leaves, by the loopback too",
@@ -86,7 +87,7 @@ void check_translation(const Rule& rule, Diagnostics& diagnostics) {
 
 void check_interfaces(const RuleFile& file, const std::set<std::string_view>& names,
                       const Rule& rule, Diagnostics& diagnostics) {
-  for (const auto* list : {&rule.in, &rule.out}) {
+  for (const auto* list : {&rule.conditions.in, &rule.conditions.out}) {
     const bool some =
         list->empty() || std::any_of(list->begin(), list->end(),
                                      [&](const auto& name) { return names.contains(name); });
@@ -127,20 +128,21 @@ std::string words_of(const Rule& rule) {
   // another the source of the same packet.
   if (rule.translation) key += rule.translation->of_source() ? 's' : 'd';
   key += rule.early ? 'e' : '-';
-  std::vector<std::string> services;
-  for (const ServiceLiteral& literal : rule.services.literals) services.push_back(literal.text);
-  std::sort(services.begin(), services.end());
-  for (const std::string& service : services) key += service + ",";
-  append(key, rule.from);
-  append(key, rule.to);
+  const auto& [services, from, to, in, out, user] = rule.conditions;
+  std::vector<std::string> literals;
+  for (const ServiceLiteral& literal : services.literals) literals.push_back(literal.text);
+  std::sort(literals.begin(), literals.end());
+  for (const std::string& literal : literals) key += literal + ",";
+  append(key, from);
+  append(key, to);
   append(key, rule.on.value_or(Selectors()));
-  for (const auto* interfaces : {&rule.in, &rule.out}) {
+  for (const auto* interfaces : {&in, &out}) {
     std::vector<std::string> names = *interfaces;
     std::sort(names.begin(), names.end());
     key += ';';
     for (const std::string& name : names) key += name + ",";
   }
-  if (rule.user) key += fmt::format(";{}", *rule.user);
+  if (user) key += fmt::format(";{}", *user);
   return key;
 }
 
@@ -200,8 +202,9 @@ std::vector<bool> find_tls_ends(const Policy& policy, Date date) {
   for (Index i = 0; i < policy.files.size(); ++i) {
     ends[i] = std::any_of(
         policy.files[i].rules.begin(), policy.files[i].rules.end(), [&](const Rule& rule) {
-          return in_force(rule, date) && is_inbound_accept(rule) && rule.services.given &&
-                 is_whole_internet(rule.from) && admits_tcp(rule.services, kHttps);
+          const auto& [services, from, to, in, out, user] = rule.conditions;
+          return in_force(rule, date) && is_inbound_accept(rule) && services.given &&
+                 is_whole_internet(from) && admits_tcp(services, kHttps);
         });
   }
   return ends;
@@ -209,9 +212,10 @@ std::vector<bool> find_tls_ends(const Policy& policy, Date date) {
 
 void check_plain_http(const Policy& policy, const std::vector<bool>& tls_ends, const Rule& rule,
                       Diagnostics& diagnostics) {
-  if (!is_inbound_accept(rule) || !rule.services.given || !admits_tcp(rule.services, kHttp)) return;
-  if (admits_tcp(rule.services, kHttps)) return;
-  for (const Selector& item : rule.from.items) {
+  const ServiceList& services = rule.conditions.services;
+  if (!is_inbound_accept(rule) || !services.given || !admits_tcp(services, kHttp)) return;
+  if (admits_tcp(services, kHttps)) return;
+  for (const Selector& item : rule.conditions.from.items) {
     const Term& term = item.term;
     if (item.negated || term.kind != TermKind::Role || !tls_ends[term.index]) continue;
     report(diagnostics, Code::PlainHttp, rule.span,

@@ -88,7 +88,7 @@ void check_single_tags(const Policy& policy, Diagnostics& diagnostics) {
   std::set<Index> wanted;
   for (const RuleFile& file : policy.files) {
     for (const Rule& rule : file.rules) {
-      for (const Selector& item : rule.to.items) {
+      for (const Selector& item : rule.conditions.to.items) {
         if (!item.negated && item.term.kind == TermKind::Tag) wanted.insert(item.term.index);
       }
     }

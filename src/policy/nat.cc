@@ -122,7 +122,7 @@ class TranslationReader {
   }
 
   bool all_have_ports() const {
-    const auto& literals = rule_.services.literals;
+    const auto& literals = rule_.conditions.services.literals;
     return !literals.empty() && std::all_of(literals.begin(), literals.end(), [](const auto& each) {
       return net::has_ports(each.protocol);
     });

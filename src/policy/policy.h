@@ -176,22 +176,35 @@ struct Translation {
   bool of_source() const { return kind == Kind::Source || kind == Kind::Masquerade; }
 };
 
-struct Rule {
-  std::string id;         // "writes"
-  std::string full_name;  // "db.inbound.writes": chain, comment, counter, log, answer
-  Direction direction = Direction::Inbound;
+// What a packet must be for a rule to speak of it; all of them must hold.
+//
+// Whoever handles the list of them opens it by structured binding:
+//
+//   const auto& [services, from, to, in, out, user] = rule.conditions;
+//
+// which does not compile with one member more or less. So a new condition is named by the compiler
+// wherever somebody has to think of it. One that is forgotten would be a condition dropped, which
+// opens a host, or would make two different rules equal.
+struct Conditions {
   ServiceList services;
   Selectors from;
   Selectors to;
   std::vector<std::string> in;  // interface names; empty: any
   std::vector<std::string> out;
+  std::optional<std::uint32_t> user;
+};
+
+struct Rule {
+  std::string id;         // "writes"
+  std::string full_name;  // "db.inbound.writes": chain, comment, counter, log, answer
+  Direction direction = Direction::Inbound;
+  Conditions conditions;
   std::optional<Selectors> on;  // hosts of the role on which the rule exists
   Action action = Action::Accept;
   std::optional<Rate> limit;
   std::optional<std::uint32_t> connections;
   bool early = false;
   bool log = false;
-  std::optional<std::uint32_t> user;
   std::optional<Translation> translation;  // [[nat]], and there always
   std::optional<Date> expires;
   std::string comment;

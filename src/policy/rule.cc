@@ -144,21 +144,22 @@ class RuleReader {
   }
 
   Rule read() {
+    auto& [services, from, to, in, out, user] = rule_.conditions;
     if (const Value* service = section_.find("service")) {
-      rule_.services = parse_services(policy_, *service, diagnostics_);
+      services = parse_services(policy_, *service, diagnostics_);
     }
     read_id();
-    rule_.from = read_selectors("from");
-    rule_.to = read_selectors("to");
-    rule_.in = read_interfaces("in");
-    rule_.out = read_interfaces("out");
+    from = read_selectors("from");
+    to = read_selectors("to");
+    in = read_interfaces("in");
+    out = read_interfaces("out");
     rule_.on = read_on(loader_, source_, section_);
     read_action();
     if (const Value* limit = section_.find("limit")) {
       rule_.limit = parse_rate(*limit, true, diagnostics_);
     }
     read_connections();
-    read_user();
+    user = read_user();
     rule_.early = section_.boolean("early", false);
     rule_.log = section_.boolean("log", false);
     rule_.comment = section_.text("comment");
@@ -179,9 +180,9 @@ class RuleReader {
     if (id != nullptr) {
       if (check_id(id->text, "rule", id->span(), diagnostics_)) rule_.id = id->text;
     } else if (!section_.has("id") && !section_.misspells("id") && !section_.misspells("service")) {
-      if (rule_.services.names.size() == 1 && is_id(rule_.services.names[0]) &&
-          !is_literal(rule_.services.names[0])) {
-        rule_.id = rule_.services.names[0];
+      const std::vector<std::string>& names = rule_.conditions.services.names;
+      if (names.size() == 1 && is_id(names[0]) && !is_literal(names[0])) {
+        rule_.id = names[0];
       } else if (!section_.has("service") || section_.find("service") != nullptr) {
         report(diagnostics_, Code::MissingId, section_.span(),
                "the rule has no `id`, and no single service to be named after", "add id = \"...\"");
@@ -243,16 +244,13 @@ class RuleReader {
     rule_.connections = static_cast<std::uint32_t>(value->integer);
   }
 
-  void read_user() {
+  std::optional<std::uint32_t> read_user() {
     const Value* value = section_.find("user");
-    if (value == nullptr) return;
+    if (value == nullptr) return std::nullopt;
     // The highest number stands for "no user" in the kernel.
     constexpr std::int64_t kMost = std::numeric_limits<std::uint32_t>::max() - 1;
     if (value->kind == ValueKind::String) {
-      if (value->text == "root") {
-        rule_.user = 0;
-        return;
-      }
+      if (value->text == "root") return 0;
       report(diagnostics_, Code::BadValue, value->span(),
              fmt::format("{} is no user: a number or \"root\"", quote(value->text)),
              "other names differ from machine to machine; `id -u NAME` says the number");
@@ -260,8 +258,9 @@ class RuleReader {
       report(diagnostics_, Code::BadValue, value->span(),
              fmt::format("{} is no user number", value->integer));
     } else {
-      rule_.user = static_cast<std::uint32_t>(value->integer);
+      return static_cast<std::uint32_t>(value->integer);
     }
+    return std::nullopt;
   }
 
   void read_expires() {
@@ -311,7 +310,7 @@ class RuleReader {
   void check_management() {
     if (policy_.management) return;
     for (const auto& [key, selectors] :
-         {std::pair("from", &rule_.from), std::pair("to", &rule_.to)}) {
+         {std::pair("from", &rule_.conditions.from), std::pair("to", &rule_.conditions.to)}) {
       bool others = false;
       const Term* management = nullptr;
       for (const Selector& item : selectors->items) {
@@ -337,9 +336,11 @@ class RuleReader {
   void check_matches_something() {
     if (rule_.left_out) return;
     // An empty set was reported already, and is no second error.
-    const Families from = families_of(policy_, rule_.from, file_.hosts);
-    const Families to = families_of(policy_, rule_.to, file_.hosts);
-    const Families services = families_of(rule_.services);
+    // What a packet must be of IPv4 or of IPv6 for; devices and users are of both.
+    const auto& [asked, senders, receivers, in, out, user] = rule_.conditions;
+    const Families from = families_of(policy_, senders, file_.hosts);
+    const Families to = families_of(policy_, receivers, file_.hosts);
+    const Families services = families_of(asked);
     const auto none = [](Families f) { return !f.ipv4 && !f.ipv6; };
     if (rule_.translation && !none(from & to & services)) {
       const Families translated = families_of(*rule_.translation);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "net/built_in_steps.h"
 #include "policy/codes.h"
 #include "policy/packet_words.h"
 
@@ -19,10 +20,6 @@ constexpr std::array<std::pair<std::string_view, Expectation>, 4> kExpectations 
      {"deny", Expectation::Deny},
      {"drop", Expectation::Drop},
      {"reject", Expectation::Reject}}};
-
-// The steps that are no rules, as answers and counters name them.
-constexpr std::array<std::string_view, 7> kSteps = {
-    "(loopback)", "(established)", "(banned)", "(invalid)", "(spoofed)", "(allowed)", "(default)"};
 
 void read_packets(const Scope& scope, const Section& section, Test& test) {
   bool asked = false;
@@ -49,7 +46,8 @@ bool block_names(const Policy& policy, const RuleFile& file, const Term& term) {
     return true;
   }
   return std::any_of(file.rules.begin(), file.rules.end(), [&](const Rule& rule) {
-    return names(rule.from, term.text) || names(rule.to, term.text);
+    const auto& [services, from, to, in, out, user] = rule.conditions;
+    return names(from, term.text) || names(to, term.text);
   });
 }
 
@@ -73,8 +71,9 @@ void check_shipped(Loader& loader, const RuleFile& file, const Test& test) {
     const bool early =
         packet.expected == Expectation::Drop && !words.from.selectors.items.empty() &&
         std::any_of(file.rules.begin(), file.rules.end(), [&](const Rule& rule) {
+          const Selectors& from = rule.conditions.from;
           return rule.early &&
-                 (!rule.from.given || names(rule.from, words.from.selectors.items[0].term.text));
+                 (!from.given || names(from, words.from.selectors.items[0].term.text));
         });
     if (early) continue;
     report(loader.diagnostics, Code::ShippedTest, words.span,
@@ -137,14 +136,15 @@ void check_by(Loader& loader, const RuleFile* file, const Value& table) {
   const Member* by = table.find("by");
   if (by == nullptr || by->value.kind != ValueKind::String) return;
   const std::string& name = by->value.text;
-  if (std::find(kSteps.begin(), kSteps.end(), name) != kSteps.end()) return;
+  if (std::find(net::step::kAll.begin(), net::step::kAll.end(), name) != net::step::kAll.end())
+    return;
   if (loader.is_of_unread(name)) return;
   const auto found = loader.rule_files.find(name);
   if (found != loader.rule_files.end() &&
       (file == nullptr || meets(loader, *file, found->second))) {
     return;
   }
-  std::vector<std::string> known(kSteps.begin(), kSteps.end());
+  std::vector<std::string> known(net::step::kAll.begin(), net::step::kAll.end());
   if (can_afford_hint(loader.diagnostics, loader.rule_files.size())) {
     for (const auto& [rule, index] : loader.rule_files) {
       if (file == nullptr || meets(loader, *file, index)) known.push_back(rule);

@@ -36,6 +36,27 @@ expect_status 0
 [ -L link ] || complain "the link was replaced"
 cmp -s file target || complain "through a link the bytes differ"
 
+# What the passes give, in their order: rules as text first, then tables that nft accepts, too.
+rolewall compile "$site" --host web-01 --stop-after lower
+expect_status 0
+expect_out "web.inbound.app-from-lb"
+for pass in rules dispatch nat hooks; do
+  rolewall compile "$site" --host gw-01 --stop-after $pass
+  expect_status 0
+  unshare -rn nft -c -f - <"$scratch/out" || complain "nft refuses what $pass gives"
+done
+rolewall compile "$site" --host web-01 --stop-after hooks
+cmp -s "$scratch/out" file || complain "after the last pass it is not what all passes give"
+rolewall compile "$site" --host web-01 --stop-after dispach
+expect_status 2
+expect_err 'no pass is called `dispach`; did you mean `dispatch`?'
+rolewall compile "$site" --host web-01 --stop-after emit
+expect_status 2
+expect_err 'they are lower, rules, dispatch, nat, hooks'
+rolewall compile "$site" --host web-01 --stop-after lower --format json
+expect_status 2
+expect_err "text alone"
+
 ran="rolewall compile > /dev/full"
 status=0
 "$ROLEWALL_PROGRAM" compile "$site" --host web-01 >/dev/full 2>"$scratch/err" || status=$?

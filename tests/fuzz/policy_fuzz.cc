@@ -72,9 +72,9 @@ void check_policy(const Policy& policy) {
         const Rule& rule = *each.rule;
         require(rule.enabled && !rule.left_out && !rule.id.empty());
         require(rule.full_name.size() <= 128);
-        require(!rule.services.given || !rule.services.literals.empty());
-        check_selectors(policy, rule, rule.from, host);
-        check_selectors(policy, rule, rule.to, host);
+        require(!rule.conditions.services.given || !rule.conditions.services.literals.empty());
+        check_selectors(policy, rule, rule.conditions.from, host);
+        check_selectors(policy, rule, rule.conditions.to, host);
       }
     }
   }

@@ -179,9 +179,11 @@ class Reader {
   }
 
   bool matches(const Rule& rule) const {
-    return matches(rule.services) && contains(rule.from, packet_.source) &&
-           contains(rule.to, packet_.destination) && on_device(rule.in, arrives_by()) &&
-           on_device(rule.out, leaves_by()) && (!rule.user || rule.user == packet_.user);
+    // All of them, by name: what is not asked here would be taken for granted (policy.h).
+    const auto& [services, from, to, in, out, user] = rule.conditions;
+    return matches(services) && contains(from, packet_.source) &&
+           contains(to, packet_.destination) && on_device(in, arrives_by()) &&
+           on_device(out, leaves_by()) && (!user || user == packet_.user);
   }
 
   std::string arrives_by() const {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "policy/codes.h"
 #include "site_text.h"
 
 namespace rolewall::ask {
@@ -75,6 +76,16 @@ TEST_CASE_FIXTURE(Fixture, "multicast and shared addresses are asked where `at` 
 
 TEST_CASE_FIXTURE(Fixture, "words that ask nobody are an error") {
   CHECK(take("https 192.0.2.1 > 192.0.2.2") == Words{"not-an-end"});
+}
+
+TEST_CASE_FIXTURE(Fixture, "words that name too many packets are an error") {
+  auto words = test::words(policy, "https internet > lb-01 family=4", false);
+  words.service.literals.resize(Sampler::kMaxSamples + 1, words.service.literals.front());
+  Diagnostics diagnostics;
+  CHECK(sampler.take(words, {}, diagnostics).empty());
+  REQUIRE(diagnostics.has_errors());
+  CHECK(is(diagnostics.all()[0], policy::Code::TooManySamples));
+  CHECK_MESSAGE(Sampler::kMaxSamples == 200'000, "the code's sentence says so (policy/codes.cc)");
 }
 
 TEST_CASE_FIXTURE(Fixture, "a host between is asked where `at` says") {

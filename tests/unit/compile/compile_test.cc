@@ -203,7 +203,7 @@ TEST_CASE("a long list of addresses says how many it has room for") {
     AddressSets sets(table, true);
     const auto tests = sets.tests(condition, match::IpVersion::V4, "owner");
     REQUIRE(tests.size() == 1);
-    const ruleset::Table made = table.take();
+    const ruleset::Table made = table.take().tables.at(0);
     const ruleset::Set* set = ruleset::find_set(made, tests[0].set);
     REQUIRE(set != nullptr);
     CHECK(set->elements.count() == count);

@@ -135,7 +135,7 @@ ruleset::Table foreign_nat(std::uint16_t port, const char* to, std::uint16_t to_
   base.priority = -100;
   TableBuilder builder;
   builder.add_base_chain("PREROUTING", base, {rule});
-  ruleset::Table table = builder.take();
+  ruleset::Table table = builder.take().tables.at(0);
   table.name = "docker";
   return table;
 }

@@ -90,7 +90,7 @@ TEST_CASE("a rule from an unset management is left out, never from anywhere") {
                                                  "web.toml:7:10 management-unset"});
   CHECK(inbound(site, "web-01") == "web.inbound.http ");
   const Rule& http = site.file("web").rules[1];
-  CHECK(addresses_of(site.policy, http.from, 0) == site.file("web").addresses);
+  CHECK(addresses_of(site.policy, http.conditions.from, 0) == site.file("web").addresses);
 }
 
 TEST_CASE("a role's defaults override the site's, key by key") {

@@ -34,11 +34,13 @@ std::string text_of(const Selectors& selectors) {
 // All that a rule says, but for places.
 std::string text_of(const Rule& rule) {
   std::string out = rule.full_name;
-  for (const ServiceLiteral& literal : rule.services.literals) out += " " + literal.text;
-  out += " from " + text_of(rule.from) + " to " + text_of(rule.to) + " on " +
+  const auto& [services, from, to, in, interface_out, user] = rule.conditions;
+  for (const ServiceLiteral& literal : services.literals) out += " " + literal.text;
+  out += " from " + text_of(from) + " to " + text_of(to) + " on " +
          text_of(rule.on.value_or(Selectors()));
-  for (const std::string& name : rule.in) out += " in " + name;
-  for (const std::string& name : rule.out) out += " out " + name;
+  for (const std::string& name : in) out += " in " + name;
+  for (const std::string& name : interface_out) out += " out " + name;
+  if (user) out += fmt::format(" user {}", *user);
   out += fmt::format(" {} {} {} {} {}", static_cast<int>(rule.action), rule.early, rule.log,
                      rule.connections.value_or(0), rule.limit ? rule.limit->count : 0);
   return out;
@@ -159,7 +161,7 @@ TEST_CASE(
                   "[[inbound]]\nid = \"c\"\nfrom = [\"any\", \"!self\"]\n"}});
   CHECK(site.codes().empty());
   const auto from = [&](std::size_t rule, Index self) {
-    return addresses_of(site.policy, site.file("web").rules[rule].from, self);
+    return addresses_of(site.policy, site.file("web").rules[rule].conditions.from, self);
   };
   CHECK(from(0, 0) == set_of({"10.0.2.11"}));
   CHECK(from(1, 0) == ~(site.file("web").addresses | set_of({"192.0.2.0/24"})));
@@ -184,9 +186,9 @@ TEST_CASE("the site's networks and services hide a block's, name by name") {
   CHECK(!network(site, "clocks").shipped);
   CHECK(network(site, "names").addresses.is_all());
   CHECK(network(site, "names").shipped);
-  CHECK(site.file("base").rules[0].services.literals[0].text == "tcp/8080");
-  CHECK(site.file("base").rules[1].services.literals[0].text == "tcp/2222");
-  CHECK(site.file("web").rules[0].services.literals[0].text == "tcp/2");
+  CHECK(site.file("base").rules[0].conditions.services.literals[0].text == "tcp/8080");
+  CHECK(site.file("base").rules[1].conditions.services.literals[0].text == "tcp/2222");
+  CHECK(site.file("web").rules[0].conditions.services.literals[0].text == "tcp/2");
 }
 
 TEST_CASE("a site's block replaces the shipped one whole") {
@@ -258,7 +260,7 @@ TEST_CASE("literals") {
     const MemorySite site = make_site(
         {{"web.toml", "role = \"web\"\n[[inbound]]\nid = \"x\"\nservice = \"" + text + "\"\n"}});
     CHECK(site.codes().empty());
-    const ServiceLiteral& found = site.file("web").rules.at(0).services.literals.at(0);
+    const ServiceLiteral& found = site.file("web").rules.at(0).conditions.services.literals.at(0);
     return fmt::format("{} {}-{} {}-{} {} {}", found.protocol, found.destination.first,
                        found.destination.last, found.source.first, found.source.last,
                        found.ports_given, found.icmp_type ? *found.icmp_type : -1);
