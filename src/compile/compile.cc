@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "base/check.h"
 #include "compile/base_chains.h"
 #include "compile/dispatch.h"
 #include "compile/lower.h"
@@ -10,6 +11,7 @@
 #include "compile/table_builder.h"
 #include "compile/translated.h"
 #include "policy/effective.h"
+#include "ruleset/verify.h"
 
 namespace rolewall::compile {
 namespace {
@@ -95,6 +97,10 @@ ruleset::Snapshot compile(const policy::Policy& policy, policy::Index host,
 
   ruleset::Ruleset whole;
   whole.tables.push_back(table.take());
+  const auto flaw = ruleset::verify(whole);
+  CHECK(
+      !flaw,
+      fmt::format("compiled for {}: {}: {}", effective.host->name, flaw->path, flaw->what).c_str());
   return {host_of(*effective.host), std::move(whole), source_map(policy, effective)};
 }
 

@@ -13,9 +13,10 @@
 #include "base/overloaded.h"
 #include "net/address.h"
 #include "netlink/decode_expr.h"
+#include "ruleset/effects.h"
 #include "ruleset/expr.h"
+#include "ruleset/expr_name.h"
 #include "ruleset/names.h"
-#include "ruleset/references.h"
 
 namespace rolewall::netlink {
 namespace {
@@ -48,60 +49,19 @@ std::optional<Found> entry_at(View message, std::uint16_t list_type, std::uint32
   return found;
 }
 
-std::string expr_name(const Expr& expr) {
-  return std::visit(
-      Overloaded{[](const Payload&) { return std::string("payload"); },
-                 [](const Meta&) { return std::string("meta"); },
-                 [](const Ct&) { return std::string("ct"); },
-                 [](const Immediate&) { return std::string("immediate"); },
-                 [](const BitwiseMask&) { return std::string("bitwise"); },
-                 [](const BitwiseShift&) { return std::string("bitwise shift"); },
-                 [](const Byteorder&) { return std::string("byteorder"); },
-                 [](const Cmp&) { return std::string("cmp"); },
-                 [](const Range&) { return std::string("range"); },
-                 [](const Lookup& lookup) { return "lookup in set " + lookup.set; },
-                 [](const Counter&) { return std::string("counter"); },
-                 [](const Limit&) { return std::string("limit"); },
-                 [](const Connlimit&) { return std::string("connlimit"); },
-                 [](const Quota&) { return std::string("quota"); },
-                 [](const Last&) { return std::string("last"); },
-                 [](const Dynset& dynset) { return "dynset on set " + dynset.set; },
-                 [](const ImmediateVerdict& immediate) {
-                   const Verdict& verdict = immediate.verdict;
-                   return verdict.chain.empty()
-                              ? "verdict " + std::string(name_of(verdict.code))
-                              : fmt::format("{} to chain {}", name_of(verdict.code), verdict.chain);
-                 },
-                 [](const MetaSet&) { return std::string("meta set"); },
-                 [](const CtSet&) { return std::string("ct set"); },
-                 [](const Log&) { return std::string("log"); },
-                 [](const Reject&) { return std::string("reject"); },
-                 [](const Notrack&) { return std::string("notrack"); },
-                 [](const Exthdr&) { return std::string("exthdr"); },
-                 [](const Fib&) { return std::string("fib"); },
-                 [](const Rt&) { return std::string("rt"); },
-                 [](const ruleset::Socket&) { return std::string("socket"); },
-                 [](const Osf&) { return std::string("osf"); },
-                 [](const Numgen&) { return std::string("numgen"); },
-                 [](const JenkinsHash&) { return std::string("jhash"); },
-                 [](const SymmetricHash&) { return std::string("symhash"); },
-                 [](const Tunnel&) { return std::string("tunnel"); },
-                 [](const Xfrm&) { return std::string("xfrm"); },
-                 [](const BitwiseRegisters&) { return std::string("bitwise"); },
-                 [](const PayloadWrite&) { return std::string("payload write"); },
-                 [](const ExthdrWrite&) { return std::string("exthdr write"); },
-                 [](const ExthdrReset&) { return std::string("exthdr reset"); },
-                 [](const Nat&) { return std::string("nat"); },
-                 [](const Masquerade&) { return std::string("masquerade"); },
-                 [](const Redirect&) { return std::string("redirect"); },
-                 [](const Tproxy&) { return std::string("tproxy"); },
-                 [](const Synproxy&) { return std::string("synproxy"); },
-                 [](const Dup&) { return std::string("dup"); },
-                 [](const Fwd&) { return std::string("fwd"); },
-                 [](const ObjectRef& object) { return "object " + object.name; },
-                 [](const ObjectLookup& lookup) { return "objects of map " + lookup.set; },
-                 [](const Unsupported& unsupported) { return unsupported.name; }},
-      expr);
+// The kernel's name, and what it is about.
+std::string words_of(const Expr& expr) {
+  if (const auto* lookup = std::get_if<Lookup>(&expr)) return "lookup in set " + lookup->set;
+  if (const auto* dynset = std::get_if<Dynset>(&expr)) return "dynset on set " + dynset->set;
+  if (const auto* object = std::get_if<ObjectRef>(&expr)) return "object " + object->name;
+  if (const auto* lookup = std::get_if<ObjectLookup>(&expr)) return "objects of map " + lookup->set;
+  if (const auto* immediate = std::get_if<ImmediateVerdict>(&expr)) {
+    const Verdict& verdict = immediate->verdict;
+    return verdict.chain.empty()
+               ? "verdict " + std::string(name_of(verdict.code))
+               : fmt::format("{} to chain {}", name_of(verdict.code), verdict.chain);
+  }
+  return std::string(expr_name(expr));
 }
 
 // As nft would write it, for the types that a policy's sets hold; others in hexadecimal.
@@ -143,9 +103,10 @@ std::string comment_of_first(const Table& table, Wanted wanted) {
 }
 
 std::string rule_using(const Table& table, const Set& set) {
+  const TableIndex names(table);
   return comment_of_first(table, [&](const Chain&, const Rule& rule) {
     return std::ranges::any_of(rule.exprs, [&](const Expr& expr) {
-      const std::string* named = set_named_by(expr);
+      const std::string* named = effects_of(expr, names).set;
       return named != nullptr && *named == set.name;
     });
   });
@@ -174,7 +135,7 @@ std::string missing(const Expr& expr) {
     return fmt::format("there is no chain {}", immediate->verdict.chain);
   }
   return fmt::format("the kernel does not have the expression `{}` (its module is missing)",
-                     expr_name(expr));
+                     words_of(expr));
 }
 
 // What an errno means whatever it is about; "" where that depends.
@@ -320,7 +281,7 @@ void explain_rule(const Table& table, const Subject& subject, View message,
   const auto entry = entry_at(message, NFTA_RULE_EXPRESSIONS, error.offset);
   if (entry && entry->index < rule.exprs.size()) {
     expr = &rule.exprs[entry->index];
-    refusal.what += fmt::format(": {}", expr_name(*expr));
+    refusal.what += fmt::format(": {}", words_of(*expr));
   }
   // Validation of loops and hooks names the message in which it was found, which need not be the
   // rule that is wrong.

@@ -1,6 +1,8 @@
 // Rulesets written by hand for the tests, expression by expression, as nft compiles them.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -11,6 +13,7 @@
 #include "net/address.h"
 #include "ruleset/expr.h"
 #include "ruleset/ruleset.h"
+#include "ruleset/verify.h"
 
 namespace rolewall::eval {
 
@@ -100,7 +103,10 @@ inline ruleset::Ruleset one_table(std::vector<ruleset::Chain> chains,
   table.name = "t";
   table.chains = std::move(chains);
   table.sets = std::move(sets);
-  return {{std::move(table)}};
+  ruleset::Ruleset whole{{std::move(table)}};
+  const auto flaw = ruleset::verify(whole);
+  REQUIRE_MESSAGE(!flaw, flaw->path, ": ", flaw->what);
+  return whole;
 }
 // One input chain with policy drop.
 inline ruleset::Ruleset input_rules(std::vector<ruleset::Rule> rules,
