@@ -1,11 +1,11 @@
 #include "ruleset/effects.h"
 
 #include <algorithm>
-#include <string_view>
 
 #include "base/overloaded.h"
 #include "ruleset/expr.h"
 #include "ruleset/load_size.h"
+#include "ruleset/tracking.h"
 
 namespace rolewall::ruleset {
 namespace {
@@ -13,10 +13,6 @@ namespace {
 constexpr std::uint32_t kPortSize = 2;   // nf_conntrack_man_proto.all
 constexpr std::uint32_t kIndexSize = 4;  // of an interface; and a number, a hash, a mark
 
-// A tunnel's key, NFT_OBJECT_TUNNEL: not modelled, and it ends no rule.
-constexpr std::uint32_t kTunnelObject = 6;
-
-constexpr std::uint32_t kIpv4 = static_cast<std::uint32_t>(Family::Ip);
 constexpr std::uint32_t kIpv6 = static_cast<std::uint32_t>(Family::Ip6);
 
 // Of an address of NFPROTO_*. Where the family is of neither, the kernel refuses an address, and so
@@ -140,49 +136,7 @@ bool may_break(MetaKey key) {
   return true;
 }
 
-// --- what is not modelled ----------------------------------------------------------------------
-
-bool is_among(std::string_view name, std::initializer_list<std::string_view> names) {
-  return std::ranges::find(names, name) != names.end();
-}
-
-// By the kernel's name of the expression: the init function of each was read. What is not named
-// here may be anything: iptables' matches and targets ("match", "target", "xt") among it, an objref
-// whose object is not known, a dynset whose expressions are not.
-ConntrackUse conntrack_use(const Unsupported& expr) {
-  if (is_among(expr.name,
-               {"connlimit", "ct", "flow_offload", "masq", "nat", "redir", "synproxy"})) {
-    return ConntrackUse::On;
-  }
-  const bool harmless = is_among(
-      expr.name, {"bitwise", "byteorder", "cmp",       "counter", "dup",    "exthdr",  "fib",
-                  "fwd",     "hash",      "immediate", "inner",   "last",   "limit",   "log",
-                  "lookup",  "meta",      "notrack",   "numgen",  "osf",    "payload", "queue",
-                  "quota",   "range",     "reject",    "rt",      "socket", "tunnel",  "xfrm"});
-  return harmless ? ConntrackUse::Off : ConntrackUse::Unknown;
-}
-
 // --- named objects, by their type --------------------------------------------------------------
-
-// nft_ct_helper_obj_init() and its like. A type that has no name here may do anything.
-ConntrackUse conntrack_use(const Object& object) {
-  switch (object.type) {
-    case object_type::kCounter:
-    case object_type::kQuota:
-    case object_type::kLimit:
-    case object_type::kSecmark:
-    case kTunnelObject:
-      return ConntrackUse::Off;
-    case object_type::kCtHelper:
-    case object_type::kConnlimit:
-    case object_type::kCtTimeout:
-    case object_type::kCtExpectation:
-    case object_type::kSynproxy:
-      return ConntrackUse::On;
-    default:
-      return ConntrackUse::Unknown;
-  }
-}
 
 void run_object(std::uint32_t type, Effects& effects) {
   switch (type) {
@@ -223,31 +177,6 @@ void run_object(std::uint32_t type, Effects& effects) {
       effects.may_break = true;
       return;
   }
-}
-
-// --- tracking ----------------------------------------------------------------------------------
-
-ConntrackUse conntrack_use(const std::vector<StatefulExpr>& exprs) {
-  const bool counts = std::ranges::any_of(
-      exprs, [](const StatefulExpr& expr) { return memory_of(expr) == Memory::Connections; });
-  return counts ? ConntrackUse::On : ConntrackUse::Off;
-}
-
-// nft_nat_init(): a translation to IPv4 alone has nothing track IPv6, and the other way about.
-TrackingUse tracking_of(const Nat& nat, Family table) {
-  Family family = table;
-  for (const Family one : {Family::Ip, Family::Ip6}) {
-    if (nat.family == static_cast<std::uint8_t>(one)) family = one;
-  }
-  return tracking_in(family, ConntrackUse::On);
-}
-
-// nft_tproxy_init(): reassembly alone, of its own family; of both where it names none.
-TrackingUse tracking_of(const Tproxy& tproxy) {
-  TrackingUse use;
-  if (tproxy.family != kIpv6) use.reassembly_ipv4 = ConntrackUse::On;
-  if (tproxy.family != kIpv4) use.reassembly_ipv6 = ConntrackUse::On;
-  return use;
 }
 
 // --- the visit ---------------------------------------------------------------------------------
@@ -365,7 +294,7 @@ class Visit {
               add(effects, e.address_max, address_size(e.family));
               add(effects, e.port_min, kPortSize);
               add(effects, e.port_max, kPortSize);
-              effects.tracking = tracking_of(e, family_);
+              effects.tracking = tracking_by(e, family_);
               return effects;
             },
             [this](const Masquerade& e) { return of_ports(e, NatKind::Source); },
@@ -375,7 +304,7 @@ class Visit {
               effects.may_break = true;
               add(effects, e.address, address_size(e.family));
               add(effects, e.port, kPortSize);
-              effects.tracking = tracking_of(e);
+              effects.tracking = tracking_by(e);
               return effects;
             },
             [this](const Synproxy&) {
@@ -490,7 +419,7 @@ class Visit {
   Effects of_dynset(const Dynset& dynset) const {
     Effects effects = remembers(Memory::Elements, dynset.op != DynsetOp::Delete);
     effects.set = &dynset.set;
-    effects.tracking = tracking_in(family_, conntrack_use(dynset.exprs));
+    effects.tracking = tracking_by(dynset.exprs, family_);
     const Set* set = table_.set(dynset.set);
     if (set == nullptr) return effects;
     effects.reads.add({dynset.key, set->key_size()});
@@ -532,7 +461,7 @@ class Visit {
     Effects effects = remembers(Memory::Unknown, true);
     effects.ending = Ending::Unknown;
     effects.writes_packet = true;
-    effects.tracking = tracking_in(family_, conntrack_use(expr));
+    effects.tracking = tracking_by(expr, family_);
     return effects;
   }
 
@@ -551,55 +480,8 @@ Memory memory_of(const StatefulExpr& expr) {
                     expr);
 }
 
-TrackingUse& TrackingUse::operator|=(const TrackingUse& other) {
-  ipv4 = std::max(ipv4, other.ipv4);
-  ipv6 = std::max(ipv6, other.ipv6);
-  reassembly_ipv4 = std::max(reassembly_ipv4, other.reassembly_ipv4);
-  reassembly_ipv6 = std::max(reassembly_ipv6, other.reassembly_ipv6);
-  return *this;
-}
-
-// nf_ct_netns_get() has no hooks for families arp and netdev.
-TrackingUse tracking_in(Family family, ConntrackUse use) {
-  const TrackingUse ipv4{.ipv4 = use, .reassembly_ipv4 = use};
-  const TrackingUse ipv6{.ipv6 = use, .reassembly_ipv6 = use};
-  switch (family) {
-    case Family::Ip:
-      return ipv4;
-    case Family::Ip6:
-      return ipv6;
-    case Family::Inet:
-    case Family::Bridge:
-      return TrackingUse(ipv4) |= ipv6;
-    case Family::Arp:
-    case Family::Netdev:
-      break;
-  }
-  return {};
-}
-
 Effects effects_of(const Expr& expr, const TableIndex& table) {
   return Visit(table).of(expr);
-}
-
-TrackingUse tracking_of(const TableIndex& table) {
-  const Table& whole = table.table();
-  ConntrackUse use = ConntrackUse::Off;
-  for (const Object& object : whole.objects) use = std::max(use, conntrack_use(object));
-  for (const Set& set : whole.sets) {
-    // What could not be read of a set may count connections.
-    if (!set.unsupported.empty()) use = std::max(use, ConntrackUse::Unknown);
-    use = std::max(use, conntrack_use(set.exprs));
-    for (const auto& exprs : set.elements.exprs) use = std::max(use, conntrack_use(exprs));
-  }
-  TrackingUse tracking = tracking_in(whole.family, use);
-  const Visit visit(table);
-  for (const Chain& chain : whole.chains) {
-    for (const Rule& rule : chain.rules) {
-      for (const Expr& expr : rule.exprs) tracking |= visit.of(expr).tracking;
-    }
-  }
-  return tracking;
 }
 
 }  // namespace rolewall::ruleset

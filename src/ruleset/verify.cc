@@ -186,17 +186,23 @@ std::optional<Flaw> verify(const Ruleset& ruleset) {
   return flaw;
 }
 
-std::optional<Flaw> set_flaws_aside(Ruleset& ruleset) {
+std::optional<Flaw> set_flaws_aside(Table& table) {
   std::optional<Flaw> flaw;
-  for (std::size_t t = 0; t < ruleset.tables.size() && !flaw; ++t) {
-    Table& table = ruleset.tables[t];
-    visit_flaws(table, [&](const Place& place, const Wrong& wrong) {
-      if (set_aside(table, place, wrong)) return true;
-      flaw = Flaw{fmt::format("tables[{}]{}", t, place.path()), wrong};
-      return false;
-    });
-  }
+  visit_flaws(table, [&](const Place& place, const Wrong& wrong) {
+    if (set_aside(table, place, wrong)) return true;
+    flaw = Flaw{place.path(), wrong};
+    return false;
+  });
   return flaw;
+}
+
+std::optional<Flaw> set_flaws_aside(Ruleset& ruleset) {
+  for (std::size_t t = 0; t < ruleset.tables.size(); ++t) {
+    if (auto flaw = set_flaws_aside(ruleset.tables[t])) {
+      return Flaw{fmt::format("tables[{}]{}", t, flaw->path), std::move(flaw->what)};
+    }
+  }
+  return std::nullopt;
 }
 
 }  // namespace rolewall::ruleset

@@ -39,5 +39,6 @@ std::optional<Flaw> verify(const Ruleset& ruleset);
 // Set::unsupported. What has no such form (a table or chain that cannot be named) is returned, and
 // the ruleset is of no use.
 std::optional<Flaw> set_flaws_aside(Ruleset& ruleset);
+std::optional<Flaw> set_flaws_aside(Table& table);  // Flaw::path begins within it
 
 }  // namespace rolewall::ruleset

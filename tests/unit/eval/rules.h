@@ -97,12 +97,14 @@ inline ruleset::Chain plain_chain(std::string name, std::vector<ruleset::Rule> r
 }
 inline ruleset::Ruleset one_table(std::vector<ruleset::Chain> chains,
                                   std::vector<ruleset::Set> sets = {},
-                                  ruleset::Family family = ruleset::Family::Inet) {
+                                  ruleset::Family family = ruleset::Family::Inet,
+                                  std::vector<ruleset::Object> objects = {}) {
   ruleset::Table table;
   table.family = family;
   table.name = "t";
   table.chains = std::move(chains);
   table.sets = std::move(sets);
+  table.objects = std::move(objects);
   ruleset::Ruleset whole{{std::move(table)}};
   const auto flaw = ruleset::verify(whole);
   REQUIRE_MESSAGE(!flaw, flaw->path, ": ", flaw->what);
@@ -110,8 +112,10 @@ inline ruleset::Ruleset one_table(std::vector<ruleset::Chain> chains,
 }
 // One input chain with policy drop.
 inline ruleset::Ruleset input_rules(std::vector<ruleset::Rule> rules,
-                                    std::vector<ruleset::Set> sets = {}) {
-  return one_table({base_chain(std::move(rules))}, std::move(sets));
+                                    std::vector<ruleset::Set> sets = {},
+                                    std::vector<ruleset::Object> objects = {}) {
+  return one_table({base_chain(std::move(rules))}, std::move(sets), ruleset::Family::Inet,
+                   std::move(objects));
 }
 
 inline ruleset::Host host() {
