@@ -1,5 +1,7 @@
 #include "apply/ask_guard.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -7,6 +9,7 @@
 
 #include "apply/elements.h"
 #include "eval/partial_sets.h"
+#include "ruleset/verify.h"
 
 namespace rolewall::apply {
 namespace {
@@ -52,19 +55,28 @@ class LiveGuard {
     return {};
   }
 
-  // False where nothing was asked for.
+  // False where nothing was asked for. What was read may be of a later day than its table, and name
+  // a chain that came since: then the set is undecided.
   Result<bool> read_what_was_asked() {
     bool any = false;
     for (Table& table : after_.tables) {
+      bool reads = false;
       for (Set& set : table.sets) {
         const auto partial = partial_.find(&set);
         if (partial == partial_.end()) continue;
         for (const ruleset::Bytes& key : partial->second.asked) {
           TRY(kernel_.read_element(table, set, key));
-          any = true;
+          reads = true;
         }
         partial->second.read.merge(partial->second.asked);
         partial->second.asked.clear();
+        set.elements.sort();
+      }
+      any |= reads;
+      if (!reads) continue;
+      if (const auto flaw = ruleset::set_flaws_aside(table)) {
+        return fail(ErrorKind::System, fmt::format("the kernel's table {} cannot be read: {}: {}",
+                                                   table.name, flaw->path, flaw->what));
       }
     }
     return any;

@@ -5,6 +5,7 @@
 
 #include "apply/elements.h"
 #include "base/check.h"
+#include "ruleset/effects.h"
 #include "ruleset/expr.h"
 
 namespace rolewall::apply {
@@ -15,7 +16,8 @@ using namespace ruleset;
 bool means_something(const Elements& elements, std::size_t row) {
   return elements.exprs.empty() ||
          std::ranges::none_of(elements.exprs[row], [](const StatefulExpr& expr) {
-           return std::holds_alternative<Limit>(expr) || std::holds_alternative<Connlimit>(expr);
+           const Memory memory = memory_of(expr);
+           return memory == Memory::Tokens || memory == Memory::Connections;
          });
 }
 
@@ -45,12 +47,7 @@ void carry_elements(const Set& live, Set& wanted) {
 
 void take_state(const Rule& live, Rule& wanted) {
   CHECK(live.exprs.size() == wanted.exprs.size(), "rules that are equal");
-  for (std::size_t i = 0; i < live.exprs.size(); ++i) {
-    const Expr& from = live.exprs[i];
-    const bool counts = std::holds_alternative<Counter>(from) ||
-                        std::holds_alternative<Quota>(from) || std::holds_alternative<Last>(from);
-    if (counts) wanted.exprs[i] = from;
-  }
+  wanted.exprs = live.exprs;  // they differ in what the kernel counts alone
 }
 
 void take_count(const Rule& live, Rule& wanted) {

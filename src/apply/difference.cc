@@ -48,8 +48,8 @@
 #include "apply/elements.h"
 #include "apply/kept_rules.h"
 #include "apply/run_time_jumps.h"
+#include "ruleset/effects.h"
 #include "ruleset/expr.h"
-#include "ruleset/references.h"
 #include "ruleset/table_index.h"
 
 namespace rolewall::apply {
@@ -66,13 +66,11 @@ struct Remade {
   std::set<ObjectName> objects;
 
   bool has_chain_of(const Verdict& verdict) const { return chains.contains(verdict.chain); }
-  bool is_named_by(const Expr& expr) const {
-    if (const std::string* set = set_named_by(expr)) return sets.contains(*set);
-    if (const auto* object = std::get_if<ObjectRef>(&expr)) {
-      return objects.contains({object->type, object->name});
-    }
-    const auto* immediate = std::get_if<ImmediateVerdict>(&expr);
-    return immediate != nullptr && has_chain_of(immediate->verdict);
+  bool is_named_by(const Effects& effects) const {
+    return (effects.set != nullptr && sets.contains(*effects.set)) ||
+           (effects.chain != nullptr && chains.contains(*effects.chain)) ||
+           (effects.object != nullptr &&
+            objects.contains({effects.object->type, effects.object->name}));
   }
 };
 
@@ -274,7 +272,7 @@ class Comparison {
     const bool remade = remade_.chains.contains(wanted.name);
     const std::vector<RuleMatch> matches = match_rules(there, wanted, [&](const Rule& rule) {
       return !remade && std::ranges::none_of(rule.exprs, [&](const Expr& expr) {
-        return remade_.is_named_by(expr);
+        return remade_.is_named_by(effects_of(expr, wanted_names_));
       });
     });
     std::vector<bool> kept(there.rules.size());

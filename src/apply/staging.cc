@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "apply/elements.h"
+#include "ruleset/effects.h"
 #include "ruleset/expr.h"
-#include "ruleset/references.h"
 
 namespace rolewall::apply {
 namespace {
@@ -130,10 +130,11 @@ class Stage {
 }  // namespace
 
 bool is_named(const Table& table, std::string_view set) {
+  const TableIndex names(table);
   return std::ranges::any_of(table.chains, [&](const Chain& chain) {
     return std::ranges::any_of(chain.rules, [&](const Rule& rule) {
       return std::ranges::any_of(rule.exprs, [&](const Expr& expr) {
-        const std::string* name = set_named_by(expr);
+        const std::string* name = effects_of(expr, names).set;
         return name != nullptr && *name == set;
       });
     });

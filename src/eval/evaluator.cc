@@ -247,7 +247,7 @@ bool Evaluator::Machine::gather(Frame& frame, Fragments::User user, const Option
   // What this host has sent to itself is cut up again, each part with the flow that it has already:
   // these pass the IPv6 hook by.
   if (by_hook && frame.ipv6 && frame.in_device == kLoopbackDevice &&
-      program_.conntrack_ipv6() != ConntrackUse::Off) {
+      program_.tracking().ipv6 != ConntrackUse::Off) {
     result.fate = Fate::Undecided;
     result.decided = false;
     result.reason = "an IPv6 fragment over the loopback device, whose flow is known already";

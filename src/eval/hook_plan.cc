@@ -43,8 +43,9 @@ HookPlan plan_hook(const Program& program, Hook hook, bool ipv6) {
       stages.push_back({base->priority, Stage::Kind::Chain, t, c});
     }
   }
-  const ConntrackUse conntrack = ipv6 ? program.conntrack_ipv6() : program.conntrack_ipv4();
-  const ConntrackUse reassembly = ipv6 ? program.reassembly_ipv6() : program.reassembly_ipv4();
+  const ruleset::TrackingUse& use = program.tracking();
+  const ConntrackUse conntrack = ipv6 ? use.ipv6 : use.ipv4;
+  const ConntrackUse reassembly = ipv6 ? use.reassembly_ipv6 : use.reassembly_ipv4;
   if (hook == Hook::Prerouting || hook == Hook::Output) {
     if (reassembly != ConntrackUse::Off) {
       plan.stages.push_back({kDefragPriority, Stage::Kind::Defrag});
@@ -63,7 +64,7 @@ FamilyPlan plan_family(const Program& program, bool ipv6) {
   FamilyPlan plan{plan_hook(program, Hook::Prerouting, ipv6), plan_hook(program, Hook::Input, ipv6),
                   plan_hook(program, Hook::Forward, ipv6), plan_hook(program, Hook::Output, ipv6),
                   plan_hook(program, Hook::Postrouting, ipv6)};
-  plan.reassembly = ipv6 ? program.reassembly_ipv6() : program.reassembly_ipv4();
+  plan.reassembly = ipv6 ? program.tracking().reassembly_ipv6 : program.tracking().reassembly_ipv4;
   // One NAT chain anywhere registers NAT on all four hooks (nf_nat_register_fn()).
   const std::pair<HookPlan*, std::int32_t> hooks[] = {{&plan.prerouting, kDestinationNatPriority},
                                                       {&plan.input, kSourceNatPriority},

@@ -198,19 +198,6 @@ Interpreter::Hit Interpreter::find(const Program::Set& set, const std::uint8_t* 
   return hit;
 }
 
-bool Interpreter::take(const Program::Set& set, const ruleset::Verdict& verdict,
-                       std::uint32_t target) {
-  const bool leads_to_chain =
-      verdict.code == VerdictCode::Jump || verdict.code == VerdictCode::Goto;
-  if (leads_to_chain && target == Program::kNone) {
-    undecided(
-        fmt::format("set {} names chain {}, which there is not", set.set->name, verdict.chain));
-    return false;
-  }
-  target_ = {.code = verdict.code, .chain = target};
-  return true;
-}
-
 Interpreter::Next Interpreter::run_lookup(const ruleset::Lookup& lookup, const Program::Set& set) {
   const Hit hit = find(set, at(lookup.source));
   const bool found = hit.place != Hit::Place::Nowhere;
@@ -237,9 +224,8 @@ Interpreter::Next Interpreter::take_hit(const ruleset::Lookup& lookup, const Pro
       const bool catch_all = hit.place == Hit::Place::CatchAll;
       const ruleset::Verdict& verdict =
           catch_all ? elements.catch_all_verdict : elements.verdicts[hit.element];
-      if (!take(set, verdict, catch_all ? set.catch_all_target : set.targets[hit.element])) {
-        return Next::Undecided;
-      }
+      target_ = {.code = verdict.code,
+                 .chain = catch_all ? set.catch_all_target : set.targets[hit.element]};
       // An element may say "continue", which is no verdict.
       if (verdict.code == VerdictCode::Break) return Next::Break;
       next = verdict.code == VerdictCode::Continue ? Next::Expression : Next::Verdict;
@@ -306,7 +292,7 @@ Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const P
     added.expires_ns = expires_ns;
     if (dynset.data) {
       const std::uint8_t* data = at(*dynset.data);
-      added.data.assign(data, data + declared.elements.data_size);
+      added.data.assign(data, data + declared.data.size);
     }
     exprs = added.exprs;
     first_cell = added.first_cell;

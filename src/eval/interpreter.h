@@ -124,7 +124,6 @@ class Interpreter {
   // Whether a packet's element finds no room.
   bool is_full(const Program::Set& set, std::uint32_t most);
   void settle_end(DynamicElement& element, const Program::Set& set);
-  bool take(const Program::Set& set, const ruleset::Verdict& verdict, std::uint32_t target);
 
   std::uint8_t* at(ruleset::Register first) { return registers_.data() + std::size_t{first} * 4; }
   std::uint32_t word(ruleset::Register first) const;

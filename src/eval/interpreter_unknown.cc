@@ -7,10 +7,11 @@
 #include <algorithm>
 #include <array>
 
+#include "base/one_of.h"
 #include "base/overloaded.h"
 #include "eval/interpreter.h"
+#include "ruleset/effects.h"
 #include "ruleset/expr.h"
-#include "ruleset/load_size.h"
 
 namespace rolewall::eval {
 namespace {
@@ -135,20 +136,7 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
   const auto tested = [&](const std::string& about, bool breaks_on) -> Answer {
     return choose_whether(about) == breaks_on ? Next::Break : Next::Expression;
   };
-  // Used otherwise than by a test: what follows could be anything.
-  const auto used = [&](ruleset::Register first, std::size_t size) -> Answer {
-    const std::uint16_t unknown = unknown_among(first, size);
-    if (unknown == 0) return std::nullopt;
-    return undecided(fmt::format("{}, which is not known", unknown_name(unknown)));
-  };
-  const auto used_if = [&](const std::optional<ruleset::Register>& first, std::size_t size) {
-    return first ? used(*first, size) : std::nullopt;
-  };
-  const auto ports = [&](const auto& nat) -> Answer {
-    if (auto answer = used_if(nat.port_min, 2)) return answer;
-    return used_if(nat.port_max, 2);
-  };
-  const auto as_known = []() -> Answer { return std::nullopt; };
+  namespace r = ruleset;
   return std::visit(
       Overloaded{
           [&](const ruleset::Cmp& cmp) -> Answer {
@@ -204,64 +192,26 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
                         fmt::format("jhash of {} mod {}", unknown_name(unknown), hash.modulus),
                         hash.modulus, hash.offset);
           },
-          [&](const ruleset::Dynset& dynset) -> Answer {
-            const ruleset::Set& set = *table_->sets[operand].set;
-            if (auto answer = used(dynset.key, set.key_size())) return answer;
-            return used_if(dynset.data, set.elements.data_size);
+          // Used otherwise than by a test: what follows could be anything.
+          [&](const OneOf<r::Dynset, r::ObjectLookup, r::MetaSet, r::CtSet, r::PayloadWrite,
+                          r::ExthdrWrite, r::Nat, r::Masquerade, r::Redirect> auto&) -> Answer {
+            for (const auto& [first, bytes] : r::effects_of(expr, table_->names).reads) {
+              const std::uint16_t unknown = unknown_among(first, bytes);
+              if (unknown != 0) {
+                return undecided(fmt::format("{}, which is not known", unknown_name(unknown)));
+              }
+            }
+            return std::nullopt;
           },
-          [&](const ruleset::ObjectLookup& lookup) -> Answer {
-            return used(lookup.source, table_->sets[operand].set->key_size());
-          },
-          [&](const ruleset::MetaSet& set) -> Answer {
-            return used(set.source, ruleset::load_size(set.key));
-          },
-          [&](const ruleset::CtSet& set) -> Answer {
-            return used(set.source, ruleset::load_size(set.key, table_->table->family));
-          },
-          [&](const ruleset::PayloadWrite& write) -> Answer {
-            return used(write.source, write.length);
-          },
-          [&](const ruleset::ExthdrWrite& write) -> Answer {
-            return used(write.source, write.length);
-          },
-          [&](const ruleset::Nat& nat) -> Answer {
-            const std::size_t size = nat.family == 2 ? 4 : 16;
-            if (auto answer = used_if(nat.address_min, size)) return answer;
-            if (auto answer = used_if(nat.address_max, size)) return answer;
-            return ports(nat);
-          },
-          [&](const ruleset::Masquerade& nat) -> Answer { return ports(nat); },
-          [&](const ruleset::Redirect& nat) -> Answer { return ports(nat); },
-          // These read no register, or nothing of what they read is modelled.
-          [&](const ruleset::Payload&) { return as_known(); },
-          [&](const ruleset::Meta&) { return as_known(); },
-          [&](const ruleset::Ct&) { return as_known(); },
-          [&](const ruleset::Exthdr&) { return as_known(); },
-          [&](const ruleset::Fib&) { return as_known(); },
-          [&](const ruleset::Rt&) { return as_known(); },
-          [&](const ruleset::Socket&) { return as_known(); },
-          [&](const ruleset::Osf&) { return as_known(); },
-          [&](const ruleset::Numgen&) { return as_known(); },
-          [&](const ruleset::SymmetricHash&) { return as_known(); },
-          [&](const ruleset::Tunnel&) { return as_known(); },
-          [&](const ruleset::Xfrm&) { return as_known(); },
-          [&](const ruleset::Immediate&) { return as_known(); },
-          [&](const ruleset::Counter&) { return as_known(); },
-          [&](const ruleset::Limit&) { return as_known(); },
-          [&](const ruleset::Connlimit&) { return as_known(); },
-          [&](const ruleset::Quota&) { return as_known(); },
-          [&](const ruleset::Last&) { return as_known(); },
-          [&](const ruleset::ImmediateVerdict&) { return as_known(); },
-          [&](const ruleset::ExthdrReset&) { return as_known(); },
-          [&](const ruleset::Log&) { return as_known(); },
-          [&](const ruleset::Reject&) { return as_known(); },
-          [&](const ruleset::Notrack&) { return as_known(); },
-          [&](const ruleset::Tproxy&) { return as_known(); },
-          [&](const ruleset::Synproxy&) { return as_known(); },
-          [&](const ruleset::Dup&) { return as_known(); },
-          [&](const ruleset::Fwd&) { return as_known(); },
-          [&](const ruleset::ObjectRef&) { return as_known(); },
-          [&](const ruleset::Unsupported&) { return as_known(); },
+          // Of what these read nothing is modelled: the copy goes where it goes, and whichever
+          // socket or device it is, the packet is gone from here.
+          [](const OneOf<r::Tproxy, r::Dup, r::Fwd> auto&) -> Answer { return std::nullopt; },
+          // These read no register.
+          [](const OneOf<r::Payload, r::Meta, r::Ct, r::Exthdr, r::Fib, r::Rt, r::Socket, r::Osf,
+                         r::Numgen, r::SymmetricHash, r::Tunnel, r::Xfrm, r::Immediate, r::Counter,
+                         r::Limit, r::Connlimit, r::Quota, r::Last, r::ImmediateVerdict,
+                         r::ExthdrReset, r::Log, r::Reject, r::Notrack, r::Synproxy, r::ObjectRef,
+                         r::Unsupported> auto&) -> Answer { return std::nullopt; },
       },
       expr);
 }

@@ -1,6 +1,7 @@
-// A ruleset made ready to run: names resolved to numbers, sets indexed, every expression checked
-// once, so that the machine need not. An expression that cannot be run (unsupported, out of bounds,
-// naming what is not there) has a problem in words; a packet that reaches it is undecided.
+// A ruleset made ready to run: names resolved to numbers, sets indexed, so that the machine need
+// not. An expression that is not modelled, or names what could not be read, has a problem in words;
+// a packet that reaches it is undecided. That registers, names and values are sound is verify()'s
+// to say, of every ruleset that comes in; nothing here asks again.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +11,12 @@
 #include "eval/partial_sets.h"
 #include "eval/sets.h"
 #include "eval/state.h"
+#include "ruleset/effects.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::eval {
 
-// Whether reassembly and connection tracking are at work, for one family: nf_ct_netns_get() by the
-// ruleset's own expressions. Unknown: an expression that is not modelled might switch them on.
-enum class ConntrackUse : std::uint8_t { Off, On, Unknown };
+using ruleset::ConntrackUse;
 
 class Program {
  public:
@@ -47,12 +47,15 @@ class Program {
     std::vector<Rule> rules;
   };
   struct Table {
-    const ruleset::Table* table = nullptr;
+    explicit Table(const ruleset::Table& of) : table(&of), names(of) {}
+    const ruleset::Table* table;
+    ruleset::TableIndex names;
     CellIndex first_object_cell = 0;  // one for each object
     std::vector<Set> sets;
     std::vector<Chain> chains;
   };
 
+  // REQUIRES: verify() found no flaw.
   Program(const ruleset::Ruleset& ruleset, State& state, PartialSets* partial = nullptr);
 
   const std::vector<Table>& tables() const { return tables_; }
@@ -63,11 +66,8 @@ class Program {
   const std::string& problem(std::uint32_t operand) const {
     return problems_[operand - kFirstProblem];
   }
-  ConntrackUse conntrack_ipv4() const { return conntrack_ipv4_; }
-  ConntrackUse conntrack_ipv6() const { return conntrack_ipv6_; }
-  // Reassembly alone is switched on by a tproxy too (nft_tproxy_init()).
-  ConntrackUse reassembly_ipv4() const { return tproxy_ipv4_ ? ConntrackUse::On : conntrack_ipv4_; }
-  ConntrackUse reassembly_ipv6() const { return tproxy_ipv6_ ? ConntrackUse::On : conntrack_ipv6_; }
+  // What the ruleset's own expressions switch on.
+  const ruleset::TrackingUse& tracking() const { return tracking_; }
 
  private:
   class Preparer;
@@ -75,10 +75,7 @@ class Program {
   std::vector<Table> tables_;
   std::vector<std::uint32_t> operands_;
   std::vector<std::string> problems_;
-  ConntrackUse conntrack_ipv4_ = ConntrackUse::Off;
-  ConntrackUse conntrack_ipv6_ = ConntrackUse::Off;
-  bool tproxy_ipv4_ = false;
-  bool tproxy_ipv6_ = false;
+  ruleset::TrackingUse tracking_;
 };
 
 // What an element that has no expressions of its own runs: its own, else the set's.

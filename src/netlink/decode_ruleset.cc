@@ -11,6 +11,7 @@
 #include "netlink/kernel_numbers.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
+#include "ruleset/verify.h"
 
 namespace rolewall::netlink {
 namespace {
@@ -199,7 +200,7 @@ void RulesetReader::leave_out(const Table& table, const Set& set) {
   pending_.erase(key_of(table, set));
 }
 
-std::optional<Ruleset> RulesetReader::finish() {
+Result<std::optional<Ruleset>> RulesetReader::finish() {
   bool consistent = true;
   for (auto& [key, pending] : pending_) {
     const auto& [index, name] = key;
@@ -211,6 +212,10 @@ std::optional<Ruleset> RulesetReader::finish() {
       set.elements.key_size = set.key_size();
       set.elements.data_size = set.kind == SetKind::Map ? set.data.size : 0;
     }
+  }
+  if (const auto flaw = set_flaws_aside(ruleset_)) {
+    return fail(ErrorKind::System,
+                fmt::format("the kernel's ruleset cannot be read: {}: {}", flaw->path, flaw->what));
   }
   return std::exchange(ruleset_, {});
 }

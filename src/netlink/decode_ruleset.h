@@ -54,8 +54,10 @@ class RulesetReader {
   // The tables and sets read so far, for asking for their elements.
   const ruleset::Ruleset& ruleset() const { return ruleset_; }
 
-  // std::nullopt where a set was read inconsistently, see finish_elements(): to be read again.
-  std::optional<ruleset::Ruleset> finish();
+  // Of what it gives verify() holds: what has a flaw by it is set aside (ruleset/verify.h), and
+  // what cannot be is an error. std::nullopt where a set was read inconsistently, see
+  // finish_elements(): to be read again.
+  Result<std::optional<ruleset::Ruleset>> finish();
 
  private:
   using TableKey = std::pair<std::uint8_t, std::string>;

@@ -34,14 +34,14 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
-#include <type_traits>
 #include <variant>
 
 #include "net/address.h"
 #include "netlink/nft_data.h"
+#include "ruleset/effects.h"
 #include "ruleset/expr.h"
+#include "ruleset/expr_name.h"
 #include "ruleset/names.h"
-#include "ruleset/references.h"
 
 namespace rolewall::netlink {
 namespace {
@@ -74,102 +74,19 @@ std::optional<Found> entry_at(View message, std::uint16_t list_type, std::uint32
   return found;
 }
 
-struct NameRow {
-  std::size_t index;  // of the alternative
-  std::string_view name;
-};
-
-template <class T, class... Ts>
-consteval std::size_t index_in(std::type_identity<std::variant<Ts...>>) {
-  constexpr std::array<bool, sizeof...(Ts)> kSame{std::is_same_v<T, Ts>...};
-  return static_cast<std::size_t>(std::ranges::find(kSame, true) - kSame.begin());
-}
-
-template <class T>
-consteval NameRow row(std::string_view name) {
-  return {index_in<T>(std::type_identity<ExprVariant>{}), name};
-}
-
-// The words for an expression: the kernel's name of it, and what it does where that is one of
-// several. In ExprVariant's order.
-constexpr std::array kNames{
-    row<Payload>("payload"),
-    row<Meta>("meta"),
-    row<Ct>("ct"),
-    row<Exthdr>("exthdr"),
-    row<Fib>("fib"),
-    row<Rt>("rt"),
-    row<ruleset::Socket>("socket"),
-    row<Osf>("osf"),
-    row<Numgen>("numgen"),
-    row<JenkinsHash>("jhash"),
-    row<SymmetricHash>("symhash"),
-    row<Tunnel>("tunnel"),
-    row<Xfrm>("xfrm"),
-    row<Immediate>("immediate"),
-    row<BitwiseMask>("bitwise"),
-    row<BitwiseShift>("bitwise shift"),
-    row<BitwiseRegisters>("bitwise"),
-    row<Byteorder>("byteorder"),
-    row<Cmp>("cmp"),
-    row<Range>("range"),
-    row<Lookup>("lookup"),
-    row<Counter>("counter"),
-    row<Limit>("limit"),
-    row<Connlimit>("connlimit"),
-    row<Quota>("quota"),
-    row<Last>("last"),
-    row<Dynset>("dynset"),
-    row<ImmediateVerdict>("verdict"),
-    row<MetaSet>("meta set"),
-    row<CtSet>("ct set"),
-    row<PayloadWrite>("payload write"),
-    row<ExthdrWrite>("exthdr write"),
-    row<ExthdrReset>("exthdr reset"),
-    row<Log>("log"),
-    row<Reject>("reject"),
-    row<Notrack>("notrack"),
-    row<Nat>("nat"),
-    row<Masquerade>("masquerade"),
-    row<Redirect>("redirect"),
-    row<Tproxy>("tproxy"),
-    row<Synproxy>("synproxy"),
-    row<Dup>("dup"),
-    row<Fwd>("fwd"),
-    row<ObjectRef>("object"),
-    row<ObjectLookup>("objects"),
-    row<Unsupported>("expression"),
-};
-static_assert(kNames.size() == std::variant_size_v<ExprVariant>);
-static_assert([] {
-  for (std::size_t i = 0; i < kNames.size(); ++i) {
-    if (kNames[i].index != i) return false;
-  }
-  return true;
-}());
-
-// With what it names: the set, the chain or the object.
-std::string expr_name(const Expr& expr) {
-  const std::string_view name = kNames[expr.index()].name;
-  if (const auto* lookup = std::get_if<Lookup>(&expr)) {
-    return fmt::format("{} in set {}", name, lookup->set);
-  }
-  if (const auto* dynset = std::get_if<Dynset>(&expr)) {
-    return fmt::format("{} on set {}", name, dynset->set);
-  }
+// The kernel's name, and what it is about.
+std::string words_of(const Expr& expr) {
+  if (const auto* lookup = std::get_if<Lookup>(&expr)) return "lookup in set " + lookup->set;
+  if (const auto* dynset = std::get_if<Dynset>(&expr)) return "dynset on set " + dynset->set;
+  if (const auto* object = std::get_if<ObjectRef>(&expr)) return "object " + object->name;
+  if (const auto* lookup = std::get_if<ObjectLookup>(&expr)) return "objects of map " + lookup->set;
   if (const auto* immediate = std::get_if<ImmediateVerdict>(&expr)) {
     const Verdict& verdict = immediate->verdict;
-    if (verdict.chain.empty()) return fmt::format("{} {}", name, name_of(verdict.code));
-    return fmt::format("{} to chain {}", name_of(verdict.code), verdict.chain);
+    return verdict.chain.empty()
+               ? "verdict " + std::string(name_of(verdict.code))
+               : fmt::format("{} to chain {}", name_of(verdict.code), verdict.chain);
   }
-  if (const auto* object = std::get_if<ObjectRef>(&expr)) {
-    return fmt::format("{} {}", name, object->name);
-  }
-  if (const auto* lookup = std::get_if<ObjectLookup>(&expr)) {
-    return fmt::format("{} of map {}", name, lookup->set);
-  }
-  if (const auto* unsupported = std::get_if<Unsupported>(&expr)) return unsupported->name;
-  return std::string(name);
+  return std::string(expr_name(expr));
 }
 
 // As nft would write it, for the types that a policy's sets hold; others in hexadecimal.
@@ -211,9 +128,10 @@ std::string comment_of_first(const Table& table, Wanted wanted) {
 }
 
 std::string rule_using(const Table& table, const Set& set) {
+  const TableIndex names(table);
   return comment_of_first(table, [&](const Chain&, const Rule& rule) {
     return std::ranges::any_of(rule.exprs, [&](const Expr& expr) {
-      const std::string* named = set_named_by(expr);
+      const std::string* named = effects_of(expr, names).set;
       return named != nullptr && *named == set.name;
     });
   });
@@ -242,7 +160,7 @@ std::string missing(const Expr& expr) {
     return fmt::format("there is no chain {}", immediate->verdict.chain);
   }
   return fmt::format("the kernel does not have the expression `{}` (its module is missing)",
-                     expr_name(expr));
+                     words_of(expr));
 }
 
 // What an errno means whatever it is about; "" where that depends.
@@ -388,7 +306,7 @@ void explain_rule(const Table& table, const Subject& subject, View message,
   const auto entry = entry_at(message, NFTA_RULE_EXPRESSIONS, error.offset);
   if (entry && entry->index < rule.exprs.size()) {
     expr = &rule.exprs[entry->index];
-    refusal.what += fmt::format(": {}", expr_name(*expr));
+    refusal.what += fmt::format(": {}", words_of(*expr));
   }
   // Validation of loops and hooks names the message in which it was found, which need not be the
   // rule that is wrong.

@@ -7,7 +7,9 @@
 #include <utility>
 #include <variant>
 
+#include "base/one_of.h"
 #include "base/overloaded.h"
+#include "ruleset/effects.h"
 #include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 #include "ruleset/own_table.h"
@@ -129,10 +131,8 @@ class Walk {
         return After::Caller;
       case VerdictCode::Jump:
       case VerdictCode::Goto: {
-        const auto chain = own_.chains_.find(verdict.chain);
-        if (chain != own_.chains_.end() && !goes_on(*chain->second, depth + 1)) {
-          return After::Nothing;
-        }
+        const Chain* chain = own_.names_.chain(verdict.chain);
+        if (chain != nullptr && !goes_on(*chain, depth + 1)) return After::Nothing;
         return verdict.code == VerdictCode::Jump ? After::NextRule : After::Caller;
       }
     }
@@ -318,9 +318,8 @@ class Walk {
   }
 
   Match look_up(const r::Lookup& e) {
-    const auto named = own_.sets_.find(e.set);
-    if (named == own_.sets_.end()) return Match::Maybe;
-    const r::Set* set = named->second;
+    const r::Set* set = own_.names_.set(e.set);
+    if (set == nullptr) return Match::Maybe;
     if (e.result == r::LookupResult::Membership && !registers_.knows(e.source, 1) &&
         set->key.size() == 1) {
       return set->elements.empty() ? certain(e.inverted) : Match::Maybe;  // by no element
@@ -344,8 +343,6 @@ class Walk {
   }
 
   Match run(const r::Expr& expr) {
-    // A tunnel's key, a random number, and all else that compiled rules do not load on input.
-    constexpr std::size_t kWidest = 16;
     return std::visit(
         Overloaded{
             [&](const r::Meta& e) { return load(e); },
@@ -360,49 +357,38 @@ class Walk {
             [&](const r::Lookup& e) { return look_up(e); },
             [&](const r::ImmediateVerdict& e) { return decides(e.verdict); },
             [&](const r::Reject&) { return decides({.code = VerdictCode::Drop, .chain = {}}); },
-            [&](const r::Counter&) { return Match::Yes; },
-            [&](const r::Log&) { return Match::Yes; },
-            [&](const r::Last&) { return Match::Yes; },
-            [&](const r::MetaSet&) { return Match::Yes; },
-            [&](const r::CtSet&) { return Match::Yes; },
-            [&](const r::Notrack&) { return Match::Yes; },
-            [&](const r::Dup&) { return Match::Yes; },
-            // Break where something is spent, full or absent.
-            [&](const r::Limit&) { return Match::Maybe; },
-            [&](const r::Connlimit&) { return Match::Maybe; },
-            [&](const r::Quota&) { return Match::Maybe; },
-            [&](const r::Dynset&) { return Match::Maybe; },
-            [&](const r::PayloadWrite&) { return Match::Maybe; },
-            [&](const r::ExthdrWrite&) { return Match::Maybe; },
-            [&](const r::ExthdrReset&) { return Match::Maybe; },
-            [&](const r::ObjectRef&) { return Match::Maybe; },
-            [&](const r::ObjectLookup&) { return Match::Maybe; },
-            [&](const r::Tproxy&) { return maybe_accepts(); },
-            [&](const r::Synproxy&) { return maybe_accepts(); },
-            [&](const r::Nat&) { return maybe_accepts(); },
-            [&](const r::Masquerade&) { return maybe_accepts(); },
-            [&](const r::Redirect&) { return maybe_accepts(); },
-            [&](const r::Fwd&) { return decides({.code = VerdictCode::Drop, .chain = {}}); },
-            [&](const r::Exthdr& e) { return both(unknown(e.destination, kWidest), Match::Maybe); },
-            [&](const r::Fib& e) { return unknown(e.destination, kWidest); },
-            [&](const r::Rt& e) { return both(unknown(e.destination, kWidest), Match::Maybe); },
-            [&](const r::Socket& e) { return both(unknown(e.destination, kWidest), Match::Maybe); },
-            [&](const r::Osf& e) { return both(unknown(e.destination, kWidest), Match::Maybe); },
-            [&](const r::Numgen& e) { return unknown(e.destination, 4); },
-            [&](const r::JenkinsHash& e) { return unknown(e.destination, 4); },
-            [&](const r::SymmetricHash& e) { return unknown(e.destination, 4); },
-            [&](const r::Tunnel& e) { return both(unknown(e.destination, 4), Match::Maybe); },
-            [&](const r::Xfrm& e) { return both(unknown(e.destination, kWidest), Match::Maybe); },
-            [&](const r::BitwiseShift& e) { return unknown(e.destination, e.length); },
-            [&](const r::BitwiseRegisters& e) { return unknown(e.destination, e.length); },
-            [&](const r::Byteorder& e) { return unknown(e.destination, e.length); },
-            [&](const r::Unsupported&) { return maybe_accepts(); },
+            [&](const OneOf<r::Exthdr, r::Fib, r::Rt, r::Socket, r::Osf, r::Numgen, r::JenkinsHash,
+                            r::SymmetricHash, r::Tunnel, r::Xfrm, r::BitwiseShift,
+                            r::BitwiseRegisters, r::Byteorder, r::Counter, r::Limit, r::Connlimit,
+                            r::Quota, r::Last, r::Dynset, r::MetaSet, r::CtSet, r::PayloadWrite,
+                            r::ExthdrWrite, r::ExthdrReset, r::Log, r::Notrack, r::Nat,
+                            r::Masquerade, r::Redirect, r::Tproxy, r::Synproxy, r::Dup, r::Fwd,
+                            r::ObjectRef, r::ObjectLookup, r::Unsupported> auto&) {
+              return any_other(expr);
+            },
         },
         expr);
   }
-  Match maybe_accepts() {
-    decides({.code = VerdictCode::Accept, .chain = {}});
-    return Match::Maybe;
+  // What compiled rules do not load on input, and what acts: whatever it leaves in a register is
+  // not known, and what may break, may.
+  Match any_other(const r::Expr& expr) {
+    const r::Effects effects = r::effects_of(expr, own_.names_);
+    if (effects.writes) registers_.forget(effects.writes->first, effects.writes->bytes);
+    switch (effects.ending) {
+      case r::Ending::None:
+        break;
+      case r::Ending::OtherDevice:
+        decides({.code = VerdictCode::Drop, .chain = {}});
+        break;
+      case r::Ending::Drop:  // a SYN proxy lets in whom it has proved
+      case r::Ending::Accept:
+      case r::Ending::Verdict:
+      case r::Ending::SetVerdict:
+      case r::Ending::Unknown:
+        decides({.code = VerdictCode::Accept, .chain = {}});
+        return Match::Maybe;
+    }
+    return effects.may_break ? Match::Maybe : Match::Yes;
   }
 
   const Admission& own_;
@@ -423,10 +409,7 @@ std::uint32_t port_in(const std::uint8_t* bytes) {
 
 }  // namespace
 
-Admission::Admission(const Table& own) : own_(own) {
-  for (const Chain& chain : own.chains) chains_.emplace(chain.name, &chain);
-  for (const r::Set& set : own.sets) sets_.emplace(set.name, &set);
-}
+Admission::Admission(const Table& own) : own_(own), names_(own) {}
 
 std::set<std::string> Admission::of(bool ipv6, Port port, const std::optional<net::Address>& to,
                                     bool translations) const {

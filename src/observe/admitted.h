@@ -10,12 +10,11 @@
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "net/address.h"
 #include "ruleset/ruleset.h"
+#include "ruleset/table_index.h"
 
 namespace rolewall::observe {
 
@@ -40,8 +39,7 @@ class Admission {
  private:
   friend class Walk;
   const ruleset::Table& own_;
-  std::unordered_map<std::string_view, const ruleset::Chain*> chains_;
-  std::unordered_map<std::string_view, const ruleset::Set*> sets_;
+  ruleset::TableIndex names_;
 };
 
 // Ranges of ports between which no rule of the table tells apart, in order; together all of them.

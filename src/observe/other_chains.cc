@@ -8,7 +8,7 @@
 #include <set>
 #include <variant>
 
-#include "base/overloaded.h"
+#include "ruleset/effects.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
 #include "ruleset/own_table.h"
@@ -20,6 +20,7 @@ namespace {
 using ruleset::BaseChain;
 using ruleset::Chain;
 using ruleset::ChainType;
+using ruleset::Ending;
 using ruleset::Family;
 using ruleset::Hook;
 using ruleset::Rule;
@@ -101,73 +102,47 @@ class Reach {
     if (expr.name != "match") effects_.insert(Effect::Unread);
   }
   void look_at(const ruleset::Expr& expr) {
-    namespace r = ruleset;
-    const auto nothing = [] {};
-    const auto does = [&](Effect effect) { effects_.insert(effect); };
-    std::visit(
-        Overloaded{
-            [&](const r::ImmediateVerdict& e) { take(e.verdict); },
-            [&](const r::Lookup& e) {
-              if (e.result != r::LookupResult::Verdict) return;
-              const r::Set* set = r::find_set(table_, e.set);
-              if (set != nullptr && set->elements.empty()) {
-                does(Effect::Drops);
-                enter_any();
-              } else if (set != nullptr) {
-                for (const r::Verdict& verdict : set->elements.verdicts) take(verdict);
-                take(set->elements.catch_all_verdict);
-              }
-            },
-            [&](const r::Reject&) { does(Effect::Drops); },
-            [&](const r::Synproxy&) { does(Effect::Drops); },
-            [&](const r::Notrack&) { does(Effect::Untracks); },
-            [&](const r::Nat& e) {
-              does(e.kind == r::NatKind::Source ? Effect::TranslatesSource
-                                                : Effect::TranslatesDestination);
-            },
-            [&](const r::Masquerade&) { does(Effect::TranslatesSource); },
-            [&](const r::Redirect&) { does(Effect::TranslatesDestination); },
-            [&](const r::Fwd&) { does(Effect::Leaves); },
-            [&](const r::Unsupported& e) { take(e); },
-            // The packet still meets every later chain, as another socket's or with a copy gone.
-            [&](const r::Tproxy&) { nothing(); },
-            [&](const r::Dup&) { nothing(); },
-            [&](const r::MetaSet&) { nothing(); },
-            [&](const r::CtSet&) { nothing(); },
-            [&](const r::PayloadWrite&) { nothing(); },
-            [&](const r::ExthdrWrite&) { nothing(); },
-            [&](const r::ExthdrReset&) { nothing(); },
-            [&](const r::Log&) { nothing(); },
-            [&](const r::ObjectRef&) { nothing(); },
-            [&](const r::ObjectLookup&) { nothing(); },
-            [&](const r::Payload&) { nothing(); },
-            [&](const r::Meta&) { nothing(); },
-            [&](const r::Ct&) { nothing(); },
-            [&](const r::Exthdr&) { nothing(); },
-            [&](const r::Fib&) { nothing(); },
-            [&](const r::Rt&) { nothing(); },
-            [&](const r::Socket&) { nothing(); },
-            [&](const r::Osf&) { nothing(); },
-            [&](const r::Numgen&) { nothing(); },
-            [&](const r::JenkinsHash&) { nothing(); },
-            [&](const r::SymmetricHash&) { nothing(); },
-            [&](const r::Tunnel&) { nothing(); },
-            [&](const r::Xfrm&) { nothing(); },
-            [&](const r::Immediate&) { nothing(); },
-            [&](const r::BitwiseMask&) { nothing(); },
-            [&](const r::BitwiseShift&) { nothing(); },
-            [&](const r::BitwiseRegisters&) { nothing(); },
-            [&](const r::Byteorder&) { nothing(); },
-            [&](const r::Cmp&) { nothing(); },
-            [&](const r::Range&) { nothing(); },
-            [&](const r::Counter&) { nothing(); },
-            [&](const r::Limit&) { nothing(); },
-            [&](const r::Connlimit&) { nothing(); },
-            [&](const r::Quota&) { nothing(); },
-            [&](const r::Last&) { nothing(); },
-            [&](const r::Dynset&) { nothing(); },
-        },
-        expr);
+    if (const auto* unsupported = std::get_if<ruleset::Unsupported>(&expr)) {
+      take(*unsupported);
+      return;
+    }
+    const ruleset::Effects effects = ruleset::effects_of(expr, names_);
+    if (effects.untracks) effects_.insert(Effect::Untracks);
+    if (effects.translates) {
+      effects_.insert(*effects.translates == ruleset::NatKind::Source
+                          ? Effect::TranslatesSource
+                          : Effect::TranslatesDestination);
+    }
+    switch (effects.ending) {
+      case Ending::None:
+      case Ending::Accept:
+        return;
+      case Ending::Verdict:
+        take(std::get<ruleset::ImmediateVerdict>(expr).verdict);
+        return;
+      case Ending::SetVerdict:
+        if (const ruleset::Set* map = names_.set(*effects.set)) take(*map);
+        return;
+      case Ending::Drop:
+        effects_.insert(Effect::Drops);
+        return;
+      case Ending::OtherDevice:
+        effects_.insert(Effect::Leaves);
+        return;
+      case Ending::Unknown:
+        effects_.insert(Effect::Unread);
+        return;
+    }
+  }
+  // A map that shows no elements may have any: they come and go.
+  void take(const ruleset::Set& map) {
+    if (map.elements.empty()) {
+      effects_.insert(Effect::Drops);
+      enter_any();
+      return;
+    }
+    for (const ruleset::Verdict& verdict : map.elements.verdicts) take(verdict);
+    take(map.elements.catch_all_verdict);
   }
 
   const Table& table_;

@@ -1,7 +1,10 @@
 // What every reader of a Ruleset may rely on, whoever made it: registers and values are in bounds,
 // what is named exists and is of the right kind, columns are as long as their set, and no packet
-// can jump for ever. The kernel refuses the same (nf_tables_api.c); a file from outside is checked
-// with this before anything runs on it.
+// can jump for ever. The kernel refuses the same (nf_tables_api.c).
+//
+// It is asked once of every ruleset that comes in, and nobody asks again: of a file (print/), which
+// it then refuses; of a compiled one (compile/), where a flaw is our mistake; of a dump (netlink/),
+// where what has a flaw is set aside, since a kernel may know more than we do.
 //
 // Sets that the decoder could not read whole (Set::unsupported) are checked as far as they go.
 #pragma once
@@ -24,10 +27,18 @@ inline constexpr std::size_t kMaxLogPrefixSize = 127;
 
 struct Flaw {
   std::string path;  // "tables[0].chains[2].rules[5].exprs[1]"
-  std::string what;  // "16 bytes do not fit in the registers from 13 on"
+  std::string what;  // "fib: 16 bytes do not fit in the registers from 13 on"
 };
 
 // The first flaw, in the order of the ruleset.
 std::optional<Flaw> verify(const Ruleset& ruleset);
+
+// Makes verify() hold: what has a flaw gives way to what says so, and a packet that comes to it is
+// undecided by that name. An expression, and the jumps of a chain that run in a circle, become
+// Unsupported, as does an object's body; a set loses its elements and says why in
+// Set::unsupported. What has no such form (a table or chain that cannot be named) is returned, and
+// the ruleset is of no use.
+std::optional<Flaw> set_flaws_aside(Ruleset& ruleset);
+std::optional<Flaw> set_flaws_aside(Table& table);  // Flaw::path begins within it
 
 }  // namespace rolewall::ruleset

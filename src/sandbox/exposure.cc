@@ -4,7 +4,9 @@
 #include <optional>
 #include <variant>
 
+#include "base/one_of.h"
 #include "base/overloaded.h"
+#include "ruleset/effects.h"
 #include "ruleset/expr.h"
 
 namespace rolewall::sandbox {
@@ -27,12 +29,14 @@ std::uint32_t patience_of(const Limit& limit) {
   return limit.burst == 0 ? kDefaultBurst : limit.burst;
 }
 
+std::uint32_t patience_of(const Connlimit& limit) {
+  return std::max(1U, limit.count);
+}
+
 std::uint32_t patience_of(const StatefulExpr& expr) {
   return std::visit(Overloaded{
-                        [](const Counter&) { return 0U; },
-                        [](const Last&) { return 0U; },
-                        [](const Limit& limit) { return patience_of(limit); },
-                        [](const Connlimit& limit) { return std::max(1U, limit.count); },
+                        [](const OneOf<Counter, Last> auto&) { return 0U; },
+                        [](const OneOf<Limit, Connlimit> auto& e) { return patience_of(e); },
                         [](const Quota&) { return 1U; },
                     },
                     expr);
@@ -90,77 +94,42 @@ std::uint32_t patience_of(const Table& table, const Lookup& lookup) {
   return least;
 }
 
-std::uint32_t patience_of(const Table& table, const ObjectRef& reference) {
-  const auto object = std::ranges::find_if(table.objects, [&](const Object& other) {
-    return other.type == reference.type && other.name == reference.name;
-  });
-  const bool only_counts =
-      object != table.objects.end() && std::holds_alternative<Counter>(object->body);
-  return only_counts ? 0 : 1;
+// What remembers, and does not say for how many packets it is alike.
+std::uint32_t patience_of(Memory memory) {
+  switch (memory) {
+    case Memory::Nothing:
+    case Memory::Count:
+    case Memory::Flow:
+      return 0;
+    case Memory::Tokens:
+    case Memory::Bytes:
+    case Memory::Connections:
+    case Memory::Number:
+    case Memory::Elements:
+    case Memory::Unknown:
+      return 1;
+  }
+  return 1;
+}
+
+std::uint32_t patience_of(const TableIndex& names, const Expr& expr) {
+  if (const auto* limit = std::get_if<Limit>(&expr)) return patience_of(*limit);
+  if (const auto* limit = std::get_if<Connlimit>(&expr)) return patience_of(*limit);
+  if (const auto* dynset = std::get_if<Dynset>(&expr)) return patience_of(names.table(), *dynset);
+  if (const auto* lookup = std::get_if<Lookup>(&expr)) return patience_of(names.table(), *lookup);
+  return patience_of(effects_of(expr, names).memory);
+}
+
+std::uint32_t patience(const TableIndex& names, const Rule& rule) {
+  std::uint32_t least = 0;
+  for (const Expr& expr : rule.exprs) least = sooner(least, patience_of(names, expr));
+  return least;
 }
 
 }  // namespace
 
 std::uint32_t patience(const Table& table, const Rule& rule) {
-  std::uint32_t least = 0;
-  for (const Expr& expr : rule.exprs) {
-    least = sooner(least,
-                   std::visit(Overloaded{
-                                  [](const Limit& limit) { return patience_of(limit); },
-                                  [](const Connlimit& limit) { return std::max(1U, limit.count); },
-                                  [](const Quota&) { return 1U; },
-                                  [&](const Dynset& dynset) { return patience_of(table, dynset); },
-                                  [&](const Lookup& lookup) { return patience_of(table, lookup); },
-                                  [](const Payload&) { return 0U; },
-                                  [](const Meta&) { return 0U; },
-                                  [](const Ct&) { return 0U; },
-                                  [](const Immediate&) { return 0U; },
-                                  [](const BitwiseMask&) { return 0U; },
-                                  [](const BitwiseShift&) { return 0U; },
-                                  [](const Byteorder&) { return 0U; },
-                                  [](const Cmp&) { return 0U; },
-                                  [](const Range&) { return 0U; },
-                                  [](const Counter&) { return 0U; },
-                                  [](const Last&) { return 0U; },
-                                  [](const ImmediateVerdict&) { return 0U; },
-                                  [](const MetaSet&) { return 0U; },
-                                  [](const CtSet&) { return 0U; },
-                                  [](const Log&) { return 0U; },
-                                  [](const Reject&) { return 0U; },
-                                  [](const Notrack&) { return 0U; },
-                                  [](const Exthdr&) { return 0U; },
-                                  [](const Fib&) { return 0U; },
-                                  [](const Rt&) { return 0U; },
-                                  [](const Socket&) { return 0U; },
-                                  [](const Osf&) { return 0U; },
-                                  [](const JenkinsHash&) { return 0U; },
-                                  [](const SymmetricHash&) { return 0U; },
-                                  [](const Tunnel&) { return 0U; },
-                                  [](const Xfrm&) { return 0U; },
-                                  [](const BitwiseRegisters&) { return 0U; },
-                                  [](const PayloadWrite&) { return 0U; },
-                                  [](const ExthdrWrite&) { return 0U; },
-                                  [](const ExthdrReset&) { return 0U; },
-                                  // What these remember is the connection's.
-                                  [](const Nat&) { return 0U; },
-                                  [](const Masquerade&) { return 0U; },
-                                  [](const Redirect&) { return 0U; },
-                                  [](const Tproxy&) { return 0U; },
-                                  [](const Synproxy&) { return 0U; },
-                                  [](const Dup&) { return 0U; },
-                                  [](const Fwd&) { return 0U; },
-                                  // Objects are shared: another rule may have spent them.
-                                  [&](const ObjectRef& ref) { return patience_of(table, ref); },
-                                  [](const ObjectLookup&) { return 1U; },
-                                  [](const Numgen& numgen) {
-                                    return numgen.kind == NumgenKind::Incremental ? 1U : 0U;
-                                  },
-                                  // What is not known may remember.
-                                  [](const Unsupported&) { return 1U; },
-                              },
-                              expr));
-  }
-  return least;
+  return patience(TableIndex(table), rule);
 }
 
 namespace {
@@ -211,11 +180,12 @@ Exposure::Exposure(const Ruleset& ruleset) {
   for (std::size_t t = 0; t < ruleset.tables.size(); ++t) {
     const Table& table = ruleset.tables[t];
     budgets_[t].resize(table.chains.size());
+    const TableIndex names(table);
     Visits visits(table);
     for (std::size_t c = 0; c < table.chains.size(); ++c) {
       const auto& rules = table.chains[c].rules;
       for (std::uint32_t r = 0; r < rules.size(); ++r) {
-        if (const std::uint32_t burst = patience(table, rules[r]); burst > 0) {
+        if (const std::uint32_t burst = patience(names, rules[r]); burst > 0) {
           // What one packet may spend several times over is new for each packet.
           budgets_[t][c].push_back({r, visits.of(c) > 1 ? 1 : burst, 0});
         }

@@ -24,3 +24,17 @@ expect_status 2
 head -c 2000 web-01.json >cut.json
 rolewall eval --ruleset cut.json 'tcp 10.0.1.10 > web-01:443'
 expect_status 2
+
+# An interface's name of 16 bytes past the last register: the expression is named, and nothing is asked.
+python3 - >fib.json <<'PYTHON'
+import json
+with open("web-01.json", encoding="utf-8") as file:
+    snapshot = json.load(file)
+fib = {"type": "fib", "result": "oifname", "flags": 9, "to": 13}
+rules = [{"exprs": [fib]}]
+snapshot["ruleset"]["tables"][0]["chains"][0]["rules"] = rules
+print(json.dumps(snapshot))
+PYTHON
+rolewall eval --ruleset fib.json 'tcp 10.0.1.10 > web-01:443'
+expect_status 2
+expect_err "ruleset.tables[0].chains[0].rules[0].exprs[0]: fib: 16 bytes do not fit in the registers from 13 on"

@@ -9,6 +9,7 @@
 
 #include "eval/eval.h"
 #include "ruleset/expr.h"
+#include "ruleset/verify.h"
 
 namespace rolewall::eval {
 namespace {
@@ -102,7 +103,9 @@ Host make_host() {
 }
 
 struct Subject {
-  explicit Subject(bool conntrack) : rules(make_rules(conntrack)), evaluator(rules, host) {}
+  explicit Subject(bool conntrack) : rules(make_rules(conntrack)), evaluator(rules, host) {
+    if (verify(rules)) std::abort();
+  }
   Ruleset rules;
   Host host = make_host();
   Evaluator evaluator;

@@ -1,6 +1,6 @@
-// The decoder of the kernel's dumps on any bytes: it must neither crash nor hand out columns that
-// differ in length. The input is a list of messages: what it holds (a byte), its family (a byte),
-// its length (two bytes, little end first), its attributes.
+// The decoder of the kernel's dumps on any bytes: it must neither crash nor hand out what verify()
+// would refuse, or columns that differ in length. The input is a list of messages: what it holds (a
+// byte), its family (a byte), its length (two bytes, little end first), its attributes.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -8,6 +8,7 @@
 
 #include "netlink/decode_ruleset.h"
 #include "ruleset/expr.h"
+#include "ruleset/verify.h"
 
 namespace {
 
@@ -58,8 +59,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto read = kReaders[kind % std::size(kReaders)];
     if (!(reader.*read)(family, attributes)) return 0;
   }
-  if (const auto ruleset = reader.finish()) {
-    for (const ruleset::Table& table : ruleset->tables) {
+  if (const auto ruleset = reader.finish(); ruleset && *ruleset) {
+    require(!ruleset::verify(**ruleset));
+    for (const ruleset::Table& table : (*ruleset)->tables) {
       for (const ruleset::Set& set : table.sets) check(set);
     }
   }

@@ -82,11 +82,18 @@ TEST_CASE("jump returns to the next rule, goto to the caller's caller") {
   CHECK_EQ(fate_of(nested, arriving(fields())), Fate::Accept);
 }
 
-TEST_CASE("an endless ruleset is given up, not run for ever") {
-  const auto loop = one_table({base_chain({rule({verdict(VerdictCode::Goto, "c")})}),
-                               plain_chain("c", {rule({verdict(VerdictCode::Goto, "c")})})});
+// As deep as the kernel takes it, and fifty jumps in each chain: 50^14 paths.
+TEST_CASE("a ruleset without end is given up, not run for ever") {
+  std::vector<ruleset::Chain> chains = {base_chain({rule({verdict(VerdictCode::Jump, "c1")})})};
+  for (int i = 1; i < 15; ++i) {
+    const Expr down = verdict(VerdictCode::Jump, "c" + std::to_string(i + 1));
+    chains.push_back(plain_chain("c" + std::to_string(i), std::vector(50, rule({down}))));
+  }
+  chains.push_back(plain_chain("c15", {}));
+  const auto endless = one_table(std::move(chains));
+  REQUIRE_FALSE(ruleset::verify(endless));
   const ruleset::Host on = host();
-  Evaluator evaluator(loop, on);
+  Evaluator evaluator(endless, on);
   CHECK_EQ(evaluator.arrive(arriving(fields()), {.steps = false}).fate(), Fate::Undecided);
 }
 

@@ -121,8 +121,6 @@ TEST_CASE("what the packet does not tell is undecided, with the reason") {
            "table t, chain base2_0, rule 1: meta ibrname: bridges are not modelled");
   CHECK(reason(Payload{PayloadBase::Link, 0, 6, 0}).ends_with("Ethernet header is not given"));
   CHECK(reason(verdict(VerdictCode::Queue)).ends_with("queued to a program, which decides"));
-  CHECK(reason(Lookup{.set = "none"}).ends_with("there is no set none"));
-  CHECK(reason(Cmp{CmpOp::Eq, 15, zeros(16)}).ends_with("beyond the registers"));
 }
 
 TEST_CASE("the Ethernet header, and what is behind it") {

@@ -216,15 +216,15 @@ TEST_CASE("a full table lets a packet in at an older flow's cost, or drops it") 
 
 TEST_CASE("a flow may be one that an earlier flow's helper expects") {
   constexpr std::uint32_t kHelper = 3;
-  auto rules = input_rules(
-      {rule(then(destination_port_is(6, 21), ObjectRef{kHelper, "ftp"})),
-       rule(then(destination_port_is(6, 21), accept())),
-       rule({load_ct(CtKey::State), is(Value::host_u32(ct_state::kRelated)), accept()})});
   Object helper;
   helper.name = "ftp";
   helper.type = kHelper;
   helper.body = CtHelper{"ftp-standard", 2, 6};
-  rules.tables[0].objects = {helper};
+  const auto rules = input_rules(
+      {rule(then(destination_port_is(6, 21), ObjectRef{kHelper, "ftp"})),
+       rule(then(destination_port_is(6, 21), accept())),
+       rule({load_ct(CtKey::State), is(Value::host_u32(ct_state::kRelated)), accept()})},
+      {}, {helper});
   const Host on = host();
   Evaluator evaluator(rules, on);
   const auto ask = [&](std::uint16_t port) {

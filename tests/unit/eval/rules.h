@@ -1,6 +1,8 @@
 // Rulesets written by hand for the tests, expression by expression, as nft compiles them.
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <initializer_list>
 #include <string>
 #include <utility>
@@ -11,6 +13,7 @@
 #include "net/address.h"
 #include "ruleset/expr.h"
 #include "ruleset/ruleset.h"
+#include "ruleset/verify.h"
 
 namespace rolewall::eval {
 
@@ -94,18 +97,25 @@ inline ruleset::Chain plain_chain(std::string name, std::vector<ruleset::Rule> r
 }
 inline ruleset::Ruleset one_table(std::vector<ruleset::Chain> chains,
                                   std::vector<ruleset::Set> sets = {},
-                                  ruleset::Family family = ruleset::Family::Inet) {
+                                  ruleset::Family family = ruleset::Family::Inet,
+                                  std::vector<ruleset::Object> objects = {}) {
   ruleset::Table table;
   table.family = family;
   table.name = "t";
   table.chains = std::move(chains);
   table.sets = std::move(sets);
-  return {{std::move(table)}};
+  table.objects = std::move(objects);
+  ruleset::Ruleset whole{{std::move(table)}};
+  const auto flaw = ruleset::verify(whole);
+  REQUIRE_MESSAGE(!flaw, flaw->path, ": ", flaw->what);
+  return whole;
 }
 // One input chain with policy drop.
 inline ruleset::Ruleset input_rules(std::vector<ruleset::Rule> rules,
-                                    std::vector<ruleset::Set> sets = {}) {
-  return one_table({base_chain(std::move(rules))}, std::move(sets));
+                                    std::vector<ruleset::Set> sets = {},
+                                    std::vector<ruleset::Object> objects = {}) {
+  return one_table({base_chain(std::move(rules))}, std::move(sets), ruleset::Family::Inet,
+                   std::move(objects));
 }
 
 inline ruleset::Host host() {

@@ -97,7 +97,7 @@ TEST_CASE("objects are there, of the type that is asked for") {
   CHECK_EQ(flaw_of(ruleset), "");
   table.chains[0].rules[0].exprs = {ObjectRef{object_type::kLimit, "hits"}};
   CHECK_EQ(flaw_of(ruleset),
-           "tables[0].chains[0].rules[0].exprs[0]: there is no object hits of type 4");
+           "tables[0].chains[0].rules[0].exprs[0]: objref: there is no object hits of type 4");
 
   Set& map = table.sets.emplace_back();
   map.name = "m";
@@ -117,7 +117,7 @@ TEST_CASE("objects are there, of the type that is asked for") {
   map = {};
   map.name = "m";
   map.key = {{DataType::InetService, 2}};
-  CHECK_EQ(flaw_of(ruleset), "tables[0].chains[0].rules[0].exprs[0]: m maps to no objects");
+  CHECK_EQ(flaw_of(ruleset), "tables[0].chains[0].rules[0].exprs[0]: objref: m maps to no objects");
 
   table.objects[1].type = object_type::kLimit;
   CHECK_EQ(flaw_of(ruleset), "tables[0].objects[1]: type 4, where its body is one of type 2");
@@ -125,12 +125,13 @@ TEST_CASE("objects are there, of the type that is asked for") {
   CHECK_EQ(flaw_of(ruleset), "tables[0]: two sets, chains or objects bear the same name");
 }
 
+std::string flaw_with(Expr expr) {
+  Ruleset ruleset = line_of_chains(1);
+  ruleset.tables[0].chains[0].rules = {{0, "", {std::move(expr)}}};
+  return flaw_of(ruleset);
+}
+
 TEST_CASE("registers hold 64 bytes") {
-  const auto flaw_with = [](Expr expr) {
-    Ruleset ruleset = line_of_chains(1);
-    ruleset.tables[0].chains[0].rules = {{0, "", {std::move(expr)}}};
-    return flaw_of(ruleset);
-  };
   CHECK_EQ(flaw_with(Payload{PayloadBase::Network, 0, 64, 0}), "");
   CHECK_EQ(flaw_with(Payload{PayloadBase::Network, 0, 1, 15}), "");
   CHECK(flaw_with(Payload{PayloadBase::Network, 0, 65, 0}).ends_with("the registers from 0 on"));
@@ -150,6 +151,101 @@ TEST_CASE("registers hold 64 bytes") {
   CHECK(flaw_with(Redirect{{}, Register{16}, 0}).ends_with("there is no register 16"));
   CHECK(flaw_with(Fib{FibResult::OifName, 1, 13}).ends_with("the registers from 13 on"));
   CHECK(flaw_with(Xfrm{XfrmKey::Saddr6, XfrmDirection::In, 0, 14}).ends_with("from 14 on"));
+}
+
+TEST_CASE("as wide as the kernel has it, and named") {
+  const std::string path = "tables[0].chains[0].rules[0].exprs[0]: ";
+  CHECK_EQ(flaw_with(Fib{FibResult::OifName, fib_flag::kSource, 13}),
+           path + "fib: 16 bytes do not fit in the registers from 13 on");
+  CHECK_EQ(flaw_with(Fib{FibResult::OifName, fib_flag::kSource, 12}), "");
+  CHECK_EQ(flaw_with(Fib{FibResult::Oif, fib_flag::kSource | fib_flag::kPresent, 15}), "");
+  CHECK_EQ(flaw_with(Tproxy{2, Register{15}, Register{14}}), "");
+  CHECK_EQ(flaw_with(Tproxy{10, Register{13}, {}}),
+           path + "tproxy: 16 bytes do not fit in the registers from 13 on");
+  CHECK_EQ(flaw_with(Fwd{1, Register{13}, 10}),
+           path + "fwd: 16 bytes do not fit in the registers from 13 on");
+  CHECK_EQ(flaw_with(Dup{Register{15}, Register{16}}), path + "dup: there is no register 16");
+  CHECK_EQ(flaw_with(Cmp{CmpOp::Eq, 15, Value(Bytes(16))}),
+           path + "cmp: 16 bytes do not fit in the registers from 15 on");
+  CHECK_EQ(flaw_with(Byteorder{ByteorderOp::NetworkToHost, 15, 15, 2, 8}),
+           path + "byteorder: 8 bytes do not fit in the registers from 15 on");
+}
+
+TEST_CASE("values that the kernel refuses, and the evaluator could not run") {
+  CHECK(flaw_with(Lookup{.set = "none"}).ends_with("lookup: there is no set none"));
+  CHECK(flaw_with(Numgen{}).ends_with("numgen: a modulus of 0"));
+  CHECK(flaw_with(JenkinsHash{4, 8, 0, {}, 0, 1}).ends_with("hash: a modulus of 0"));
+  CHECK(flaw_with(SymmetricHash{}).ends_with("hash: a modulus of 0"));
+  CHECK(flaw_with(ExthdrWrite{ExthdrKind::Sctp, 2, 2, 2, 0}).ends_with("and nothing else"));
+  CHECK(flaw_with(ExthdrWrite{ExthdrKind::TcpOption, 2, 2, 3, 0}).ends_with("and nothing else"));
+  CHECK_EQ(flaw_with(ExthdrWrite{ExthdrKind::TcpOption, 2, 2, 4, 0}), "");
+  CHECK(flaw_with(ExthdrReset{ExthdrKind::Ipv6, 2}).ends_with("TCP options alone are reset"));
+  CHECK(flaw_with(Nat{NatKind::Source, 1, Register{0}, {}, {}, {}, 0})
+            .ends_with("nat: an address that is neither IPv4 nor IPv6"));
+  CHECK_EQ(flaw_with(Nat{NatKind::Source, 1, {}, {}, Register{0}, {}, 0}), "");
+  CHECK(flaw_with(Tproxy{0, Register{0}, {}}).ends_with("neither IPv4 nor IPv6"));
+
+  Ruleset ruleset = line_of_chains(1);
+  Table& table = ruleset.tables[0];
+  Set& set = table.sets.emplace_back();
+  set.name = "s";
+  set.key = {{DataType::InetService, 2}};
+  table.chains[0].rules = {{0, "", {Dynset{DynsetOp::Add, "s", 0, {}, 0, false, {}}}}};
+  CHECK_EQ(flaw_of(ruleset), "");
+  set.interval = true;
+  CHECK(flaw_of(ruleset).ends_with("dynset: s holds intervals: packets cannot add to it"));
+  set.interval = false;
+  set.kind = SetKind::VerdictMap;
+  CHECK(flaw_of(ruleset).ends_with("dynset: packets cannot add to the map s"));
+}
+
+// A kernel may know more than we do: what has a flaw is undecided by name, and all else stays.
+TEST_CASE("flaws are set aside, each by its name") {
+  Ruleset ruleset = line_of_chains(3);
+  Table& table = ruleset.tables[0];
+  table.chains[2].rules.push_back(verdict(VerdictCode::Goto, "c0"));  // a circle
+  Chain& chain = table.chains.emplace_back();
+  chain.name = "input";
+  const Rule sound{0, "sound", {Counter{}, ImmediateVerdict{{VerdictCode::Drop, "", 0}}}};
+  chain.rules = {sound,
+                 {0, "", {Counter{}, Fib{FibResult::OifName, fib_flag::kSource, 13}, Log{}}},
+                 {0, "", {Lookup{.set = "ports"}}},
+                 {0, std::string(300, 'x'), {Counter{}}}};
+  Set& ports = table.sets.emplace_back();
+  ports.name = "ports";
+  ports.key = {{DataType::InetService, 2}};
+  ports.elements.key_size = 2;
+  ports.elements.keys = {0, 80, 0, 22};
+  table.sets.push_back(ports);
+  table.sets[1].name = "keyless";
+  table.sets[1].key.clear();
+  table.objects = {{"hits", 0, object_type::kQuota, Counter{}, ""}};
+
+  REQUIRE(verify(ruleset));
+  CHECK_FALSE(set_flaws_aside(ruleset));
+  CHECK_EQ(flaw_of(ruleset), "");
+  CHECK(table.chains[3].rules[0] == sound);
+  CHECK(table.chains[3].rules[1].exprs ==
+        ExprList{Counter{}, Unsupported{"fib", "16 bytes do not fit in the registers from 13 on"},
+                 Log{}});
+  CHECK(table.chains[3].rules[2].exprs == ExprList{Lookup{.set = "ports"}});
+  CHECK(table.chains[3].rules[3].exprs ==
+        ExprList{Unsupported{"rule", "the comment is longer than 255 bytes"}, Counter{}});
+  CHECK_EQ(table.sets[0].unsupported, "element 1 is out of order or there twice");
+  CHECK(table.sets[0].key.size() == 1);
+  CHECK(table.sets[0].elements.empty());
+  CHECK_EQ(table.sets[1].unsupported, "a set without a key");
+  CHECK(table.objects[0].body ==
+        ObjectBody{Unsupported{"object", "type 2, where its body is one of type 1"}});
+  CHECK(table.chains[0].rules[0].exprs ==
+        ExprList{
+            Unsupported{"immediate", "jumps from c0 run in a circle or open 16 frames or more"}});
+  CHECK(table.chains[1].rules[0].exprs == ExprList{ImmediateVerdict{{VerdictCode::Goto, "c2", 0}}});
+
+  table.chains[1].name = "c0";
+  const auto flaw = set_flaws_aside(ruleset);
+  REQUIRE(flaw);
+  CHECK_EQ(flaw->path, "tables[0]");
 }
 
 }  // namespace
