@@ -109,7 +109,7 @@ void visit_flaws(const Table& table, const Found& found) {
 // --- setting aside -----------------------------------------------------------------------------
 
 void set_aside(Set& set, const Wrong& wrong, const TableChecker& checker) {
-  set.unsupported = wrong;
+  if (set.unsupported.empty()) set.unsupported = wrong;
   set.elements = {};
   set.elements.key_size = set.key_size();
   set.elements.data_size = set.kind == SetKind::Map ? set.data.size : 0;

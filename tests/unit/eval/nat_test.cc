@@ -271,9 +271,12 @@ TEST_CASE("redirect takes a link-local address where the device has no other") {
 }
 
 TEST_CASE("the first chain that translates ends the asking") {
-  const auto rules =
-      one_table({nat_chain(Hook::Prerouting, to_address("203.0.113.5", NatKind::Destination)),
-                 nat_chain(Hook::Prerouting, to_address("203.0.113.6", NatKind::Destination))});
+  const ruleset::Chain first =
+      nat_chain(Hook::Prerouting, to_address("203.0.113.5", NatKind::Destination));
+  ruleset::Chain second =
+      nat_chain(Hook::Prerouting, to_address("203.0.113.6", NatKind::Destination));
+  second.name += "_too";
+  const auto rules = one_table({first, second});
   const Journey journey = Evaluator(rules, router()).arrive(arriving(fields()));
   CHECK_EQ(journey.hooks[0].steps.size(), 1);
 }
