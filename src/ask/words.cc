@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <array>
-
 #include "ask/sample.h"
+#include "net/fields.h"
 #include "ruleset/expr.h"
 
 namespace rolewall::ask {
@@ -16,13 +15,11 @@ std::string end(const net::Address& address, std::uint16_t port) {
 }
 
 std::string flags_in_words(std::uint8_t flags) {
-  static constexpr std::array<std::string_view, 8> kNames = {"fin", "syn", "rst", "psh",
-                                                             "ack", "urg", "ece", "cwr"};
   std::string words;
-  for (std::size_t bit = 0; bit < kNames.size(); ++bit) {
-    if ((flags >> bit & 1) == 0) continue;
+  for (const net::TcpFlag& flag : net::kTcpFlags) {
+    if ((flags & flag.bit) == 0) continue;
     if (!words.empty()) words += ',';
-    words += kNames[bit];
+    words += flag.name;
   }
   return words.empty() ? "none" : words;
 }

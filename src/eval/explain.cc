@@ -30,6 +30,7 @@ struct Operand {
   std::uint32_t size = 0;
   std::optional<ruleset::Bytes> mask;
   ruleset::Bytes whole;  // the value before a mask
+  std::optional<ruleset::Payload> load{};
 };
 using Operands = std::array<Operand, kRegisterCount>;
 
@@ -69,6 +70,19 @@ ruleset::Bytes loaded(const ruleset::Ct& load, const Frame& frame) {
   return {};
 }
 
+bool all_zero(ByteSpan value) {
+  return std::ranges::all_of(value, [](std::uint8_t byte) { return byte == 0; });
+}
+
+// Where the mask leaves one field of the loaded bytes: that field, without a mask.
+void name_bits(Operand& operand, const ruleset::BitwiseMask& op, const Frame& frame) {
+  if (!operand.load || !operand.mask || !all_zero({op.xor_with.begin(), op.length})) return;
+  Field field = payload_field(*operand.load, *operand.mask, frame.ipv6, frame.dissection.protocol);
+  if (field.name.starts_with('@')) return;
+  operand.field = std::move(field);
+  operand.mask.reset();
+}
+
 // Follows the rule's loads up to the expression that broke.
 Operands follow(std::span<const Expr> exprs, const Frame& frame) {
   Operands operands;
@@ -79,8 +93,8 @@ Operands follow(std::span<const Expr> exprs, const Frame& frame) {
     std::visit(
         Overloaded{[&](const ruleset::Payload& load) {
                      operands[load.destination] = {
-                         payload_field(load, frame.ipv6, frame.dissection.protocol), load.length,
-                         std::nullopt, loaded(load, frame)};
+                         payload_field(load, {}, frame.ipv6, frame.dissection.protocol),
+                         load.length, std::nullopt, loaded(load, frame), load};
                    },
                    [&](const ruleset::Meta& load) {
                      const Field field = meta_field(load.key);
@@ -99,6 +113,7 @@ Operands follow(std::span<const Expr> exprs, const Frame& frame) {
                      Operand operand = operands[op.source];
                      operand.size = op.length;
                      operand.mask = ruleset::Bytes(op.mask.begin(), op.mask.begin() + op.length);
+                     name_bits(operand, op, frame);
                      operands[op.destination] = operand;
                    },
                    [&](const ruleset::BitwiseShift& op) { operands[op.destination] = {}; },
@@ -183,12 +198,9 @@ std::optional<unsigned> prefix_length(const ruleset::Bytes& mask) {
   return length;
 }
 
-bool all_zero(ByteSpan value) {
-  return std::ranges::all_of(value, [](std::uint8_t byte) { return byte == 0; });
-}
-
 std::string compared(const ruleset::Cmp& cmp, const Operand& operand, ByteSpan registers) {
-  const auto& [name, format] = operand.field;
+  const std::string& name = operand.field.name;
+  const Format format = operand.field.format;
   const ByteSpan wanted(cmp.value.begin(), cmp.value.size);
   const ByteSpan is = value_at(registers, cmp.source, cmp.value.size);
   if (operand.mask && is_address(format) && !operand.whole.empty()) {
@@ -209,8 +221,8 @@ std::string compared(const ruleset::Cmp& cmp, const Operand& operand, ByteSpan r
   }
   const std::string subject =
       operand.mask ? fmt::format("{} & {}", name, render(Format::Hex, *operand.mask)) : name;
-  const std::string value = render(format, is);
-  const std::string bound = render(format, wanted);
+  const std::string value = render(operand.field, is);
+  const std::string bound = render(operand.field, wanted);
   switch (cmp.op) {
     case CmpOp::Eq:
       return fmt::format("{} is {}, not {}", subject, value, bound);
@@ -229,7 +241,7 @@ std::string compared(const ruleset::Cmp& cmp, const Operand& operand, ByteSpan r
 }
 
 std::string cannot_load(const ruleset::Payload& load, const Frame& frame) {
-  const std::string name = payload_field(load, frame.ipv6, frame.dissection.protocol).name;
+  const std::string name = payload_field(load, {}, frame.ipv6, frame.dissection.protocol).name;
   const bool needs_transport =
       load.base == ruleset::PayloadBase::Transport || load.base == ruleset::PayloadBase::Inner;
   if (needs_transport && !frame.dissection.has_protocol) {
@@ -270,7 +282,7 @@ std::string key_text(const ruleset::Set& set, ruleset::Register first, const Ope
     if (!text.empty()) text += " . ";
     const Operand& operand = operands[at];
     text += fmt::format("{} {}", operand.field.name,
-                        render(operand.field.format, value_at(registers, at, field.size)));
+                        render(operand.field, value_at(registers, at, field.size)));
     at = static_cast<ruleset::Register>(at + (field.size + 3) / 4);
   }
   return text;
@@ -285,9 +297,9 @@ std::string set_text(const ruleset::Set& set, const Operand& operand) {
   std::string text = "{ ";
   for (std::size_t i = 0; i < elements.count(); ++i) {
     if (i != 0) text += ", ";
-    text += render(operand.field.format, elements.key(i));
+    text += render(operand.field, elements.key(i));
     if (!std::ranges::equal(elements.key(i), elements.key_end(i))) {
-      text += "-" + render(operand.field.format, elements.key_end(i));
+      text += "-" + render(operand.field, elements.key_end(i));
     }
   }
   return text + " }";
@@ -403,12 +415,12 @@ std::string why_it_broke(const ruleset::Table& table, const ruleset::Rule& rule,
           [&](const ruleset::Cmp& cmp) { return compared(cmp, operands[cmp.source], registers); },
           [&](const ruleset::Range& range) {
             const Operand& operand = operands[range.source];
-            const Format format = operand.field.format;
-            return fmt::format("{} is {}, {}{}-{}", operand.field.name,
-                               render(format, value_at(registers, range.source, range.from.size)),
+            const Field& field = operand.field;
+            return fmt::format("{} is {}, {}{}-{}", field.name,
+                               render(field, value_at(registers, range.source, range.from.size)),
                                range.negated ? "within " : "not within ",
-                               render(format, {range.from.begin(), range.from.end()}),
-                               render(format, {range.to.begin(), range.to.end()}));
+                               render(field, {range.from.begin(), range.from.end()}),
+                               render(field, {range.to.begin(), range.to.end()}));
           },
           [&](const ruleset::Lookup& lookup) {
             return not_found(table, lookup, operands, registers);

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "net/address.h"
+#include "net/fields.h"
 #include "net/protocol.h"
 #include "ruleset/names.h"
 
@@ -23,6 +25,14 @@ struct Flag {
   std::uint32_t bit;
   std::string_view name;
 };
+
+constexpr auto kTcpFlags = [] {
+  std::array<Flag, net::kTcpFlags.size()> flags;
+  for (std::size_t i = 0; i < flags.size(); ++i) {
+    flags[i] = {net::kTcpFlags[i].bit, net::kTcpFlags[i].name};
+  }
+  return flags;
+}();
 
 std::uint64_t big_endian(ByteSpan value) {
   std::uint64_t number = 0;
@@ -107,56 +117,52 @@ std::string address(ByteSpan value, Bytes padded) {
   return net::format(prefix);
 }
 
-struct KnownField {
-  std::uint32_t offset;
-  std::uint32_t length;
-  std::string_view name;
-  Format format;
-};
-constexpr KnownField kIpv4Fields[] = {
-    {1, 1, "ip dscp", Format::Hex},           {2, 2, "ip length", Format::Number},
-    {4, 2, "ip id", Format::Number},          {6, 2, "ip frag-off", Format::Hex},
-    {8, 1, "ip ttl", Format::Number},         {9, 1, "ip protocol", Format::Protocol},
-    {12, 4, "ip saddr", Format::Ipv4Address}, {16, 4, "ip daddr", Format::Ipv4Address},
-};
-constexpr KnownField kIpv6Fields[] = {
-    {4, 2, "ip6 length", Format::Number},       {6, 1, "ip6 nexthdr", Format::Protocol},
-    {7, 1, "ip6 hoplimit", Format::Number},     {8, 16, "ip6 saddr", Format::Ipv6Address},
-    {24, 16, "ip6 daddr", Format::Ipv6Address},
-};
-constexpr KnownField kPortFields[] = {
-    {0, 2, "sport", Format::Number},
-    {2, 2, "dport", Format::Number},
-};
-constexpr KnownField kTcpFields[] = {
-    {4, 4, "sequence", Format::Number},
-    {8, 4, "ackseq", Format::Number},
-    {13, 1, "flags", Format::TcpFlags},
-};
-constexpr KnownField kIcmpFields[] = {
-    {0, 1, "type", Format::Number},
-    {1, 1, "code", Format::Number},
-    {4, 2, "id", Format::Number},
-};
-
-const KnownField* find_field(std::span<const KnownField> fields, const ruleset::Payload& load) {
-  const auto at = std::ranges::find_if(fields, [&](const KnownField& field) {
-    return field.offset == load.offset &&
-           (field.length == load.length ||
-            (is_address(field.format) && load.length < field.length));
-  });
-  return at == fields.end() ? nullptr : &*at;
+std::optional<net::HeaderKind> header_of(PayloadBase base, bool ipv6, std::uint8_t protocol) {
+  switch (base) {
+    case PayloadBase::Link:
+      return net::HeaderKind::Ether;
+    case PayloadBase::Network:
+      return ipv6 ? net::HeaderKind::Ipv6 : net::HeaderKind::Ipv4;
+    case PayloadBase::Transport:
+      return net::header_of(protocol);
+    case PayloadBase::Inner:
+      return std::nullopt;
+  }
+  return std::nullopt;
 }
 
-const KnownField* transport_field(const ruleset::Payload& load, std::uint8_t protocol) {
-  namespace protocols = net::protocol;
-  if (protocol == protocols::kIcmp || protocol == protocols::kIcmpv6) {
-    return find_field(kIcmpFields, load);
+Format format_of(net::FieldType type) {
+  switch (type) {
+    case net::FieldType::Number:
+    case net::FieldType::Port:
+    case net::FieldType::IcmpType:
+    case net::FieldType::IcmpCode:
+    case net::FieldType::Icmpv6Type:
+    case net::FieldType::Icmpv6Code:
+      return Format::Number;
+    case net::FieldType::Ipv4Address:
+      return Format::Ipv4Address;
+    case net::FieldType::Ipv6Address:
+      return Format::Ipv6Address;
+    case net::FieldType::EtherAddress:
+    case net::FieldType::FragmentOffset:
+      return Format::Hex;
+    case net::FieldType::EtherType:
+      return Format::EtherType;
+    case net::FieldType::Protocol:
+      return Format::Protocol;
+    case net::FieldType::TcpFlags:
+      return Format::TcpFlags;
   }
-  if (!net::has_ports(protocol)) return nullptr;
-  const KnownField* field = find_field(kPortFields, load);
-  if (field == nullptr && protocol == protocols::kTcp) field = find_field(kTcpFields, load);
-  return field;
+  return Format::Hex;
+}
+
+// Also of an address that is loaded in part.
+const net::Field* find_field(net::HeaderKind header, const ruleset::Payload& load, ByteSpan mask) {
+  if (!mask.empty()) return net::find_field(header, load.offset, mask);
+  if (const net::Field* field = net::find_field(header, load.offset, load.length)) return field;
+  const net::Field* address = net::find_address(header, load.offset);
+  return address != nullptr && load.length < address->byte_count() ? address : nullptr;
 }
 
 std::string_view base_name(PayloadBase base) {
@@ -183,8 +189,6 @@ bool is_address(Format format) {
 }
 
 std::string render(Format format, ByteSpan value) {
-  static constexpr Flag kTcpFlags[] = {{1, "fin"},  {2, "syn"},  {4, "rst"},  {8, "psh"},
-                                       {16, "ack"}, {32, "urg"}, {64, "ecn"}, {128, "cwr"}};
   static constexpr Flag kCtStates[] = {
       {1, "invalid"}, {2, "established"}, {4, "related"}, {8, "new"}, {64, "untracked"}};
   static constexpr Flag kCtStatuses[] = {{1, "expected"},  {2, "seen-reply"}, {4, "assured"},
@@ -227,14 +231,18 @@ std::string render(Format format, ByteSpan value) {
   return hex(value);
 }
 
-Field payload_field(const ruleset::Payload& load, bool ipv6, std::uint8_t protocol) {
-  if (load.base == PayloadBase::Network) {
-    const KnownField* field = ipv6 ? find_field(kIpv6Fields, load) : find_field(kIpv4Fields, load);
-    if (field != nullptr) return {std::string(field->name), field->format};
-  }
-  if (load.base == PayloadBase::Transport) {
-    if (const KnownField* field = transport_field(load, protocol)) {
-      return {fmt::format("{} {}", protocol_name(protocol), field->name), field->format};
+std::string render(const Field& field, ByteSpan value) {
+  if (field.shift == 0 || value.size() > 8) return render(field.format, value);
+  const std::uint64_t number = big_endian(value);
+  const std::uint64_t below = (std::uint64_t{1} << field.shift) - 1;
+  return (number & below) == 0 ? fmt::format("{}", number >> field.shift) : hex(value);
+}
+
+Field payload_field(const ruleset::Payload& load, ByteSpan mask, bool ipv6, std::uint8_t protocol) {
+  if (const auto header = header_of(load.base, ipv6, protocol)) {
+    if (const net::Field* field = find_field(*header, load, mask)) {
+      return {std::string(field->name), format_of(field->type),
+              field->is_whole_bytes() ? 0 : field->shift()};
     }
   }
   return {fmt::format("@{},{},{}", base_name(load.base), load.offset * 8, load.length * 8),

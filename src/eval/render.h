@@ -36,8 +36,12 @@ std::string render(Format format, ByteSpan value);
 struct Field {
   std::string name;
   Format format = Format::Hex;
+  unsigned shift = 0;  // bits of the register's bytes below a field that is no whole bytes
 };
-Field payload_field(const ruleset::Payload& load, bool ipv6, std::uint8_t protocol);
+std::string render(const Field& field, ByteSpan value);
+
+// By net/fields.h. `mask`: what is left of the loaded bytes; empty where that is all of them.
+Field payload_field(const ruleset::Payload& load, ByteSpan mask, bool ipv6, std::uint8_t protocol);
 Field meta_field(ruleset::MetaKey key);
 Field ct_field(ruleset::CtKey key, bool ipv6);
 Field exthdr_field(const ruleset::Exthdr& load);

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "net/fields.h"
 #include "policy/codes.h"
 #include "policy/load.h"
 #include "policy/service.h"
@@ -38,12 +39,6 @@ std::vector<Word> split(std::string_view text) {
   return words;
 }
 
-struct Flag {
-  std::string_view word;
-  std::uint8_t bit;
-};
-constexpr std::array kFlags = {Flag{"fin", 1},  Flag{"syn", 2},  Flag{"rst", 4},  Flag{"psh", 8},
-                               Flag{"ack", 16}, Flag{"urg", 32}, Flag{"ece", 64}, Flag{"cwr", 128}};
 constexpr std::array<std::pair<std::string_view, FlowState>, 5> kStates = {
     {{"new", FlowState::New},
      {"established", FlowState::Established},
@@ -269,9 +264,8 @@ class PacketParser {
     std::string_view rest = value.text;
     while (value.text != "none") {
       const std::string_view word = rest.substr(0, rest.find(','));
-      const auto flag =
-          std::find_if(kFlags.begin(), kFlags.end(), [&](const Flag& f) { return f.word == word; });
-      if (flag == kFlags.end()) {
+      const auto flag = std::ranges::find(net::kTcpFlags, word, &net::TcpFlag::name);
+      if (flag == net::kTcpFlags.end()) {
         fail(value.offset + (value.text.size() - rest.size()),
              fmt::format("{} is no TCP flag", quote(word)),
              "fin, syn, rst, psh, ack, urg, ece and cwr, with commas between");

@@ -6,10 +6,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <limits>
 #include <nlohmann/json.hpp>
-#include <type_traits>
+#include <utility>
+#include <variant>
 
+#include "base/overloaded.h"
 #include "print/hex.h"
 #include "print/print.h"
 #include "print/snapshot_fields.h"
@@ -20,15 +21,13 @@
 namespace rolewall::print {
 namespace {
 
+using namespace ruleset;  // NOLINT(google-build-using-namespace)
 using Json = nlohmann::json;
 
 // How deep brackets may stand in each other; a snapshot's own are ten deep.
 constexpr std::size_t kMaxDepth = 32;
 
-template <class T>
-concept Described = requires { Fields<T>::kFields; };
-template <class T>
-concept Named = requires(T value) { ruleset::name_rows(value); };
+constexpr NumberForm kSize{sizeof(std::uint32_t), false};  // of Elements
 
 std::string shown(std::string_view text) {
   constexpr std::size_t kShown = 60;
@@ -59,7 +58,7 @@ class Reader {
     if (*version != Snapshot::kVersion) {
       return fails_at("version", fmt::format("there is no version {}", version->dump()));
     }
-    return read_fields(json, snapshot, {"kind", "version"});
+    return read_fields(json, snapshot_form(), &snapshot, {"kind", "version"});
   }
 
  private:
@@ -83,20 +82,6 @@ class Reader {
   bool read(const Json& json, bool& value) {
     if (!json.is_boolean()) return fails("true or false is expected");
     value = json.get<bool>();
-    return true;
-  }
-
-  template <class Number>
-    requires(std::is_integral_v<Number> && !std::is_same_v<Number, bool>)
-  bool read(const Json& json, Number& value) {
-    constexpr auto kLow = std::numeric_limits<Number>::min();
-    constexpr auto kHigh = std::numeric_limits<Number>::max();
-    const bool fits =
-        json.is_number_unsigned()
-            ? std::in_range<Number>(json.get<std::uint64_t>())
-            : json.is_number_integer() && std::in_range<Number>(json.get<std::int64_t>());
-    if (!fits) return fails(fmt::format("a whole number from {} to {} is expected", kLow, kHigh));
-    value = json.get<Number>();
     return true;
   }
 
@@ -128,30 +113,6 @@ class Reader {
     return true;
   }
 
-  template <Named Enum>
-  bool read(const Json& json, Enum& value) {
-    if constexpr (std::is_same_v<Enum, DataType>) {  // open: numbers without a name are kept
-      if (json.is_number()) {
-        std::underlying_type_t<Enum> number{};
-        if (!read(json, number)) return false;
-        value = static_cast<Enum>(number);
-        return true;
-      }
-    }
-    if (json.is_string()) {
-      const std::string& text = json.get_ref<const std::string&>();
-      if (const auto known = from_name<Enum>(text)) {
-        value = *known;
-        return true;
-      }
-    }
-    std::string names;
-    for (const auto& row : name_rows(Enum{})) {
-      names += fmt::format("{}{}", names.empty() ? "" : ", ", row.name);
-    }
-    return fails("one of these is expected: " + names);
-  }
-
   bool read(const Json& json, Verdict& verdict) {
     std::string text;
     if (!read(json, text)) return false;
@@ -171,41 +132,6 @@ class Reader {
              fails("a number is expected after queue");
     }
     return space == std::string::npos || fails("nothing is expected after the verdict");
-  }
-
-  template <class T>
-  bool read(const Json& json, std::optional<T>& value) {
-    return read(json, value.emplace());
-  }
-
-  template <class T>
-    requires(!std::is_same_v<T, std::uint8_t>)
-  bool read(const Json& json, std::vector<T>& items) {
-    if (!json.is_array()) return fails("a list is expected");
-    items.reserve(json.size());
-    for (std::size_t i = 0; i < json.size(); ++i) {
-      if (!read(json[i], items.emplace_back())) return within(i);
-    }
-    return true;
-  }
-
-  template <class... Alternatives>
-  bool read(const Json& json, std::variant<Alternatives...>& expr) {
-    if (!json.is_object()) return fails("an expression is expected");
-    const auto type = json.find("type");
-    if (type == json.end() || !type->is_string()) {
-      return fails_at("type", "the expression's name is expected");
-    }
-    const std::string& name = type->get_ref<const std::string&>();
-    bool known = false;
-    bool good = false;
-    const auto read_as = [&]<class T>(std::type_identity<T>) {
-      if (known || Fields<T>::kType != name) return;
-      known = true;
-      good = read_fields(json, expr.template emplace<T>(), {"type"});
-    };
-    (read_as(std::type_identity<Alternatives>{}), ...);
-    return known ? good : fails_at("type", shown(name) + " is no expression that may stand here");
   }
 
   bool read(const Json& json, net::Address& address) {
@@ -264,7 +190,7 @@ class Reader {
   bool read(const Json& json, SourceMap& sources) {
     if (!json.is_object()) return fails("an object is expected");
     for (const auto& [rule, line] : json.items()) {
-      if (!read(line, sources[rule])) return within(rule);
+      if (!read(line, source_line_form(), &sources[rule])) return within(rule);
     }
     return true;
   }
@@ -326,10 +252,10 @@ class Reader {
   bool read(const Json& json, Elements& elements) {
     if (!json.is_object()) return fails("an object is expected");
     if (const auto size = json.find("key_size"); size != json.end()) {
-      if (!read(*size, elements.key_size)) return within("key_size");
+      if (!read(*size, kSize, &elements.key_size)) return within("key_size");
     }
     if (const auto size = json.find("data_size"); size != json.end()) {
-      if (!read(*size, elements.data_size)) return within("data_size");
+      if (!read(*size, kSize, &elements.data_size)) return within("data_size");
     }
     if (elements.key_size > Value::kMaxSize) return fails_at("key_size", "more than 64 bytes");
     if (elements.data_size > Value::kMaxSize) return fails_at("data_size", "more than 64 bytes");
@@ -338,47 +264,144 @@ class Reader {
     }
     for (const auto& [key, value] : json.items()) {
       if (key == "key_size" || key == "data_size") continue;
-      const bool good = key == "keys"             ? read_keys(value, false, elements)
-                        : key == "ranges"         ? read_keys(value, true, elements)
-                        : key == "data"           ? read_data(value, elements)
-                        : key == "verdicts"       ? read(value, elements.verdicts)
-                        : key == "objects"        ? read(value, elements.objects)
-                        : key == "timeouts_ms"    ? read(value, elements.timeouts_ms)
-                        : key == "expirations_ms" ? read(value, elements.expirations_ms)
-                        : key == "exprs"          ? read(value, elements.exprs)
-                        : key == "comments"       ? read(value, elements.comments)
-                        : key == "catch_all"      ? read_catch_all(value, elements)
-                                                  : fails("there is no such key");
+      const bool good = key == "keys"        ? read_keys(value, false, elements)
+                        : key == "ranges"    ? read_keys(value, true, elements)
+                        : key == "data"      ? read_data(value, elements)
+                        : key == "catch_all" ? read_catch_all(value, elements)
+                                             : read_column(key, value, elements);
       if (!good) return within(key);
     }
     return true;
   }
 
-  template <Described T>
-  bool read(const Json& json, T& object) {
-    if (!json.is_object()) return fails("an object is expected");
-    return read_fields(json, object, {});
+  bool read_column(std::string_view key, const Json& json, Elements& elements) {
+    for (const Field& column : element_columns()) {
+      if (column.name == key) return read(json, *column.form, writable(column.in(&elements)));
+    }
+    return fails("there is no such key");
+  }
+
+  // --- by form ---
+
+  bool read(const Json& json, const Form& form, void* value) {
+    return std::visit(
+        Overloaded{[&](Leaf leaf) { return read(json, leaf, value); },
+                   [&](const NumberForm& number) { return read(json, number, value); },
+                   [&](const NameForm& name) { return read(json, name, value); },
+                   [&](const OptionalForm& optional) {
+                     return read(json, *optional.item, optional.emplace(value));
+                   },
+                   [&](const ListForm& list) { return read(json, list, value); },
+                   [&](const ObjectForm& object) {
+                     if (!json.is_object()) return fails("an object is expected");
+                     return read_fields(json, object, value, {});
+                   },
+                   [&](const ChoiceForm& choice) { return read(json, choice, value); }},
+        static_cast<const Form::variant&>(form));
+  }
+
+  bool read(const Json& json, Leaf leaf, void* value) {
+    switch (leaf) {
+      case Leaf::Boolean:
+        return read(json, *static_cast<bool*>(value));
+      case Leaf::Text:
+        return read(json, *static_cast<std::string*>(value));
+      case Leaf::Bytes:
+        return read(json, *static_cast<Bytes*>(value));
+      case Leaf::Value:
+        return read(json, *static_cast<Value*>(value));
+      case Leaf::Verdict:
+        return read(json, *static_cast<Verdict*>(value));
+      case Leaf::Address:
+        return read(json, *static_cast<net::Address*>(value));
+      case Leaf::Prefix:
+        return read(json, *static_cast<net::Prefix*>(value));
+      case Leaf::AddressSet:
+        return read(json, *static_cast<net::AddressSet*>(value));
+      case Leaf::Sources:
+        return read(json, *static_cast<SourceMap*>(value));
+      case Leaf::Elements:
+        return read(json, *static_cast<Elements*>(value));
+    }
+    return fails("this is not read");
+  }
+
+  bool read(const Json& json, const NumberForm& form, void* value) {
+    const auto bits = static_cast<int>(form.size * 8 - (form.is_signed ? 1 : 0));
+    const std::uint64_t high = ~std::uint64_t{0} >> (64 - bits);
+    const std::int64_t low = form.is_signed ? -static_cast<std::int64_t>(high) - 1 : 0;
+    if (json.is_number_unsigned()) {
+      const auto number = json.get<std::uint64_t>();
+      if (number <= high) return put(form, number, value);
+    } else if (json.is_number_integer()) {
+      const auto number = json.get<std::int64_t>();
+      if (number >= low && std::cmp_less_equal(number, high)) {
+        return put(form, static_cast<std::uint64_t>(number), value);
+      }
+    }
+    return fails(fmt::format("a whole number from {} to {} is expected", low, high));
+  }
+  static bool put(const NumberForm& form, std::uint64_t number, void* value) {
+    put_number(form, number, value);
+    return true;
+  }
+
+  bool read(const Json& json, const NameForm& form, void* value) {
+    if (form.open && json.is_number()) return read(json, form.number, value);
+    if (json.is_string()) {
+      const std::string& text = json.get_ref<const std::string&>();
+      for (std::size_t i = 0; i < form.count(); ++i) {
+        const NameForm::Row row = form.row(i);
+        if (row.name == text) return put(form.number, row.number, value);
+      }
+    }
+    std::string names;
+    for (std::size_t i = 0; i < form.count(); ++i) {
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", form.row(i).name);
+    }
+    return fails("one of these is expected: " + names);
+  }
+
+  bool read(const Json& json, const ListForm& form, void* list) {
+    if (!json.is_array()) return fails("a list is expected");
+    form.resize(list, json.size());
+    for (std::size_t i = 0; i < json.size(); ++i) {
+      if (!read(json[i], *form.item, writable(form.at(list, i)))) return within(i);
+    }
+    return true;
+  }
+
+  bool read(const Json& json, const ChoiceForm& form, void* value) {
+    if (!json.is_object()) return fails("an expression is expected");
+    const auto type = json.find("type");
+    if (type == json.end() || !type->is_string()) {
+      return fails_at("type", "the expression's name is expected");
+    }
+    const std::string& name = type->get_ref<const std::string&>();
+    for (const ChoiceForm::Alternative& alternative : form.alternatives) {
+      if (alternative.type != name) continue;
+      return read_fields(json, *alternative.form, alternative.emplace(value), {"type"});
+    }
+    return fails_at("type", shown(name) + " is no expression that may stand here");
   }
 
   // REQUIRES: `json` is an object. `others`: keys that the caller has read.
-  template <class T>
-  bool read_fields(const Json& json, T& object, std::initializer_list<std::string_view> others) {
+  bool read_fields(const Json& json, const ObjectForm& form, void* object,
+                   std::initializer_list<std::string_view> others) {
     std::size_t found = 0;
-    const auto read_field = [&](const auto& field) {
+    for (const Field& field : form.fields) {
       const auto at = json.find(field.name);
-      if (at == json.end()) return !field.required || fails_at(field.name, "is missing");
+      if (at == json.end()) {
+        if (field.required()) return fails_at(field.name, "is missing");
+        continue;
+      }
       ++found;
-      return read(*at, object.*field.member) || within(field.name);
-    };
-    const auto is_field = [&](std::string_view key) {
-      return std::apply([&](const auto&... field) { return ((field.name == key) || ...); },
-                        Fields<T>::kFields);
-    };
-    const bool good = std::apply([&](const auto&... field) { return (read_field(field) && ...); },
-                                 Fields<T>::kFields);
-    if (!good || found + others.size() == json.size()) return good;
+      if (!read(*at, *field.form, writable(field.in(object)))) return within(field.name);
+    }
+    if (found + others.size() == json.size()) return true;
     for (const auto& [key, value] : json.items()) {
-      if (!is_field(key) && std::find(others.begin(), others.end(), key) == others.end()) {
+      if (std::ranges::find(form.fields, key, &Field::name) == form.fields.end() &&
+          std::ranges::find(others, key) == others.end()) {
         return fails_at(key, "there is no such key");
       }
     }

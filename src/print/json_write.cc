@@ -1,28 +1,22 @@
 // A snapshot to JSON, written straight to the text: what is small stands on one line (an
 // expression, an element), what is large has a line for each part, so that a diff of two files
 // shows rules and elements.
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <concepts>
-#include <nlohmann/json.hpp>
-#include <type_traits>
+#include <string>
+#include <variant>
+#include <vector>
 
+#include "base/overloaded.h"
 #include "print/hex.h"
+#include "print/json_text.h"
 #include "print/print.h"
 #include "print/snapshot_fields.h"
-#include "ruleset/expr.h"
 #include "ruleset/names.h"
 
 namespace rolewall::print {
 namespace {
 
-template <class T>
-concept Described = requires { Fields<T>::kFields; };
-template <class T>
-concept Named = requires(T value) { ruleset::name_rows(value); };
-template <class T>
-constexpr bool kHasLines = requires { Fields<T>::kLines; };
+using namespace ruleset;  // NOLINT(google-build-using-namespace)
 
 class Writer {
  public:
@@ -33,9 +27,11 @@ class Writer {
 
   void write_snapshot(const Snapshot& snapshot) {
     open('{', true);
-    member("kind", kSnapshotKind);
-    member("version", Snapshot::kVersion);
-    write_fields(snapshot);
+    key("kind");
+    write(kSnapshotKind);
+    key("version");
+    write_number(Snapshot::kVersion);
+    write_fields(snapshot_form(), &snapshot);
     close('}');
   }
 
@@ -67,12 +63,6 @@ class Writer {
     out_.append(depth, ' ');
   }
 
-  template <class T>
-  void member(std::string_view name, const T& value) {
-    key(name);
-    write(value);
-  }
-
   void key(std::string_view name) {
     next();
     write(name);
@@ -81,32 +71,19 @@ class Writer {
 
   // --- values ---
 
-  void write(std::same_as<bool> auto value) { out_ += value ? "true" : "false"; }
+  void write(bool value) { out_ += value ? "true" : "false"; }
 
   template <class Number>
-    requires(std::is_integral_v<Number> && !std::is_same_v<Number, bool>)
-  void write(Number value) {
-    fmt::format_to(std::back_inserter(out_), "{}", value);
+  void write_number(Number value) {
+    out_ += std::to_string(value);
   }
 
   // A name in the kernel is any bytes; those that are no text are written {"hex": ...}.
   void write(std::string_view text) {
-    const bool plain = std::all_of(text.begin(), text.end(), [](char c) {
-      return c >= ' ' && c <= '~' && c != '"' && c != '\\';
-    });
-    if (plain) {
-      out_ += '"';
-      out_ += text;
-      out_ += '"';
-      return;
-    }
-    try {
-      out_ += nlohmann::json(text).dump();
-    } catch (const nlohmann::json::type_error&) {
-      out_ += "{\"hex\": ";
-      write_hex({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
-      out_ += '}';
-    }
+    if (append_quoted(out_, text)) return;
+    out_ += "{\"hex\": ";
+    write_hex({reinterpret_cast<const std::uint8_t*>(text.data()), text.size()});
+    out_ += '}';
   }
   void write(const std::string& text) { write(std::string_view(text)); }
 
@@ -118,59 +95,15 @@ class Writer {
   void write(const Value& value) { write_hex({value.begin(), value.end()}); }
   void write(const Bytes& bytes) { write_hex(bytes); }
 
-  template <Named Enum>
-  void write(Enum value) {
-    const std::string_view name = name_of(value);
-    if (name.empty()) {
-      write(static_cast<std::underlying_type_t<Enum>>(value));
-    } else {
-      write(name);
-    }
-  }
-
   void write(const Verdict& verdict) {
     std::string text{name_of(verdict.code)};
     if (!verdict.chain.empty()) {
       text += ' ';
       text += verdict.chain;
     } else if (verdict.code == VerdictCode::Queue) {
-      text += fmt::format(" {}", verdict.queue);
+      text += ' ' + std::to_string(verdict.queue);
     }
     write(text);
-  }
-
-  template <class T>
-  void write(const std::optional<T>& value) {
-    if (value) write(*value);  // write_fields leaves out what is absent
-  }
-
-  template <class T>
-  void write(const std::vector<T>& items) {
-    write_list(items, Described<T> && !std::is_same_v<T, KeyField>);
-  }
-  // A rule's expressions: a line for each. Expr is no Described, its alternatives are.
-  void write(const std::vector<Expr>& items) { write_list(items, true); }
-
-  template <class T>
-  void write_list(const std::vector<T>& items, bool lines) {
-    open('[', lines);
-    for (const T& item : items) {
-      next();
-      write(item);
-    }
-    close(']');
-  }
-
-  template <class... Alternatives>
-  void write(const std::variant<Alternatives...>& expr) {
-    std::visit(
-        [this]<class T>(const T& alternative) {
-          open('{', false);
-          member("type", Fields<T>::kType);
-          write_fields(alternative);
-          close('}');
-        },
-        expr);
   }
 
   void write(const net::Address& address) { write(net::format(address)); }
@@ -193,25 +126,21 @@ class Writer {
     open('{', true);
     for (const auto& [rule, line] : sources) {
       next();
-      // A rule's id is a comment of ours, hence text.
-      out_ += nlohmann::json(rule).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+      append_quoted_text(out_, rule);  // a rule's id is a comment of ours, hence text
       out_ += ": ";
-      write(line);
+      write(source_line_form(), &line);
     }
     close('}');
   }
 
-  template <class T>
-  void column(std::string_view name, const std::vector<T>& items) {
-    if (items.empty()) return;
-    key(name);
-    write_list(items, true);
-  }
-
   void write(const Elements& elements) {
     open('{', true);
-    member("key_size", elements.key_size);
-    if (elements.data_size != 0) member("data_size", elements.data_size);
+    key("key_size");
+    write_number(elements.key_size);
+    if (elements.data_size != 0) {
+      key("data_size");
+      write_number(elements.data_size);
+    }
     if (elements.count() > 0) {
       const bool ranges = !elements.key_ends.empty();
       key(ranges ? "ranges" : "keys");
@@ -237,44 +166,121 @@ class Writer {
       }
       close(']');
     }
-    column("verdicts", elements.verdicts);
-    column("objects", elements.objects);
-    column("timeouts_ms", elements.timeouts_ms);
-    column("expirations_ms", elements.expirations_ms);
-    column("exprs", elements.exprs);
-    column("comments", elements.comments);
+    for (const Field& column : element_columns()) {
+      const auto& form = std::get<ListForm>(*column.form);
+      const void* list = column.in(&elements);
+      if (form.size(list) == 0) continue;
+      key(column.name);
+      write_list(form, list, true);
+    }
     if (elements.has_catch_all) {
       key("catch_all");
       open('{', false);
-      member("verdict", elements.catch_all_verdict);
-      member("data", elements.catch_all_data);
-      if (!elements.catch_all_object.empty()) member("object", elements.catch_all_object);
-      if (!elements.catch_all_comment.empty()) member("comment", elements.catch_all_comment);
+      key("verdict");
+      write(elements.catch_all_verdict);
+      key("data");
+      write(elements.catch_all_data);
+      if (!elements.catch_all_object.empty()) {
+        key("object");
+        write(elements.catch_all_object);
+      }
+      if (!elements.catch_all_comment.empty()) {
+        key("comment");
+        write(elements.catch_all_comment);
+      }
       close('}');
     }
     close('}');
   }
 
-  template <Described T>
-  void write(const T& object) {
-    open('{', kHasLines<T>);
-    write_fields(object);
+  // --- by form ---
+
+  void write(const Form& form, const void* value) {
+    std::visit(Overloaded{[&](Leaf leaf) { write(leaf, value); },
+                          [&](const NumberForm& number) { write(number, value); },
+                          [&](const NameForm& name) { write(name, value); },
+                          [&](const OptionalForm& optional) {
+                            // write_fields leaves out what is absent.
+                            if (const void* item = optional.get(value)) write(*optional.item, item);
+                          },
+                          [&](const ListForm& list) { write_list(list, value, list.lines); },
+                          [&](const ObjectForm& object) {
+                            open('{', object.lines);
+                            write_fields(object, value);
+                            close('}');
+                          },
+                          [&](const ChoiceForm& choice) { write(choice, value); }},
+               static_cast<const Form::variant&>(form));
+  }
+
+  void write(Leaf leaf, const void* value) {
+    switch (leaf) {
+      case Leaf::Boolean:
+        return write(*static_cast<const bool*>(value));
+      case Leaf::Text:
+        return write(*static_cast<const std::string*>(value));
+      case Leaf::Bytes:
+        return write(*static_cast<const Bytes*>(value));
+      case Leaf::Value:
+        return write(*static_cast<const Value*>(value));
+      case Leaf::Verdict:
+        return write(*static_cast<const Verdict*>(value));
+      case Leaf::Address:
+        return write(*static_cast<const net::Address*>(value));
+      case Leaf::Prefix:
+        return write(*static_cast<const net::Prefix*>(value));
+      case Leaf::AddressSet:
+        return write(*static_cast<const net::AddressSet*>(value));
+      case Leaf::Sources:
+        return write(*static_cast<const SourceMap*>(value));
+      case Leaf::Elements:
+        return write(*static_cast<const Elements*>(value));
+    }
+  }
+
+  void write(const NumberForm& form, const void* value) {
+    if (form.is_signed) {
+      write_number(signed_number(form, value));
+    } else {
+      write_number(unsigned_number(form, value));
+    }
+  }
+
+  void write(const NameForm& form, const void* value) {
+    const std::uint64_t number = unsigned_number(form.number, value);
+    for (std::size_t i = 0; i < form.count(); ++i) {
+      const NameForm::Row row = form.row(i);
+      if (row.number == number) return write(row.name);
+    }
+    write(form.number, value);
+  }
+
+  void write_list(const ListForm& form, const void* list, bool lines) {
+    open('[', lines);
+    const std::size_t size = form.size(list);
+    for (std::size_t i = 0; i < size; ++i) {
+      next();
+      write(*form.item, form.at(list, i));
+    }
+    close(']');
+  }
+
+  void write(const ChoiceForm& form, const void* value) {
+    const ChoiceForm::Alternative& alternative = form.alternatives[form.index(value)];
+    open('{', false);
+    key("type");
+    write(alternative.type);
+    write_fields(*alternative.form, form.get(value));
     close('}');
   }
 
-  template <class T>
-  void write_fields(const T& object) {
-    [[maybe_unused]] static const T kDefault{};
-    std::apply(
-        [&]([[maybe_unused]] const auto&... field) {
-          [[maybe_unused]] const auto write_field = [&](const auto& f) {
-            if (f.required || object.*f.member != kDefault.*f.member) {
-              member(f.name, object.*f.member);
-            }
-          };
-          (write_field(field), ...);
-        },
-        Fields<T>::kFields);
+  void write_fields(const ObjectForm& form, const void* object) {
+    for (const Field& field : form.fields) {
+      const void* value = field.in(object);
+      if (!field.required() && field.same(value, field.in(form.usual))) continue;
+      key(field.name);
+      write(*field.form, value);
+    }
   }
 
   struct Scope {

@@ -21,6 +21,7 @@ ByteSpan span_of(const Value& value) {
 DataType type_of(net::FieldType type) {
   switch (type) {
     case net::FieldType::Number:
+    case net::FieldType::FragmentOffset:
       return DataType::Integer;
     case net::FieldType::Ipv4Address:
       return DataType::Ipv4Address;
@@ -58,21 +59,12 @@ std::optional<HeaderKind> header_of(PayloadBase base, const KnownHeaders& known,
     case PayloadBase::Network:
       if (!known.version) return std::nullopt;
       return *known.version == 4 ? HeaderKind::Ipv4 : HeaderKind::Ipv6;
-    case PayloadBase::Transport:
-      switch (known.protocol.value_or(0)) {
-        case net::protocol::kTcp:
-          return HeaderKind::Tcp;
-        case net::protocol::kUdp:
-          return HeaderKind::Udp;
-        case net::protocol::kSctp:
-          return HeaderKind::Sctp;
-        case net::protocol::kIcmp:
-          return known.version.value_or(4) == 4 ? HeaderKind::Icmp : HeaderKind::AnyTransport;
-        case net::protocol::kIcmpv6:
-          return known.version.value_or(6) == 6 ? HeaderKind::Icmpv6 : HeaderKind::AnyTransport;
-        default:
-          return HeaderKind::AnyTransport;
-      }
+    case PayloadBase::Transport: {
+      const auto header = net::header_of(known.protocol.value_or(0));
+      const bool other_version = (header == HeaderKind::Icmp && known.version.value_or(4) != 4) ||
+                                 (header == HeaderKind::Icmpv6 && known.version.value_or(6) != 6);
+      return header && !other_version ? *header : HeaderKind::AnyTransport;
+    }
     case PayloadBase::Inner:
       return std::nullopt;
   }
@@ -241,6 +233,19 @@ std::optional<std::string> as_prefix(const Operand& operand, const Value& value)
   return fmt::format("{}/{}", *text, length);
 }
 
+// "ip dscp 5": the mask leaves one field of bytes that have none, and the value is within it.
+std::optional<std::string> as_bits(const Operand& operand, std::string_view unequal,
+                                   const Value& value) {
+  if (!operand.within || !operand.mask || !all(operand.xor_with, 0)) return std::nullopt;
+  const net::Field* field =
+      net::find_field(*operand.within, operand.first_byte, span_of(*operand.mask));
+  if (field == nullptr) return std::nullopt;
+  std::uint64_t number = 0;
+  for (const std::uint8_t byte : value) number = number << 8 | byte;
+  if ((number & ~field->mask()) != 0) return std::nullopt;
+  return fmt::format("{}{} {}", field->name, unequal, number >> field->shift());
+}
+
 }  // namespace
 
 Operand payload_operand(const Payload& load, const KnownHeaders& known, Family family) {
@@ -255,13 +260,19 @@ Operand payload_operand(const Payload& load, const KnownHeaders& known, Family f
   if (field == nullptr && load.base == PayloadBase::Transport) {
     field = net::find_field(HeaderKind::AnyTransport, load.offset, load.length);
   }
-  if (field == nullptr && load.base == PayloadBase::Network) {
-    const std::uint32_t address = *header == HeaderKind::Ipv4 ? 4 : 16;
-    field = net::find_field(*header, load.offset, address);
-    if (field != nullptr && load.length < address) operand.field_size = address;
-    if (field != nullptr && load.length > address) field = nullptr;
+  if (field == nullptr) {
+    field = net::find_address(*header, load.offset);
+    if (field != nullptr && load.length < field->byte_count()) {
+      operand.field_size = field->byte_count();
+    } else {
+      field = nullptr;
+    }
   }
-  if (field == nullptr) return operand;
+  if (field == nullptr || field->tests_more) {
+    operand.within = *header;
+    operand.first_byte = load.offset;
+    return operand;
+  }
   operand.header = field->header;
   operand.text = field->name;
   operand.type = type_of(field->type);
@@ -331,6 +342,7 @@ Text equals_text(const Operand& operand, bool negated, const Value& value) {
   if (const auto prefix = as_prefix(operand, value)) {
     return fmt::format("{}{} {}", operand.text, unequal, *prefix);
   }
+  if (auto bits = as_bits(operand, unequal, value)) return *std::move(bits);
   if (operand.field_size != 0) return equals_text(as_raw(operand), negated, value);
 
   if (operand.mask && is_flags(operand.type) && negated && all(value, 0) &&

@@ -27,6 +27,8 @@ struct Operand {
   std::optional<net::HeaderKind> header;  // of a field with a name
   std::optional<ruleset::MetaKey> meta;   // of a plain meta load
   std::uint32_t field_size = 0;           // of an address of which the first `size` bytes are here
+  std::optional<net::HeaderKind> within;  // of bytes without a name: what they are a part of
+  std::uint32_t first_byte = 0;           // there
   std::string raw;                        // the same load as bytes: "@nh,96,32"
   bool swapped = false;                   // from host to network order
   std::optional<ruleset::Value> mask;     // (field & mask) ^ xor_with

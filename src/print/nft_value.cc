@@ -9,6 +9,7 @@
 
 #include "net/address.h"
 #include "net/address_set.h"
+#include "net/fields.h"
 #include "ruleset/names.h"
 
 namespace rolewall::print {
@@ -61,14 +62,13 @@ constexpr auto kIcmpv6Types = std::to_array<Symbol>({{1, "destination-unreachabl
                                                      {141, "ind-neighbor-solicit"},
                                                      {142, "ind-neighbor-advert"},
                                                      {143, "mld2-listener-report"}});
-constexpr auto kTcpFlags = std::to_array<Symbol>({{0x01, "fin"},
-                                                  {0x02, "syn"},
-                                                  {0x04, "rst"},
-                                                  {0x08, "psh"},
-                                                  {0x10, "ack"},
-                                                  {0x20, "urg"},
-                                                  {0x40, "ecn"},
-                                                  {0x80, "cwr"}});
+constexpr auto kTcpFlags = [] {
+  std::array<Symbol, net::kTcpFlags.size()> symbols;
+  for (std::size_t i = 0; i < symbols.size(); ++i) {
+    symbols[i] = {net::kTcpFlags[i].bit, net::kTcpFlags[i].nft_name};
+  }
+  return symbols;
+}();
 constexpr auto kCtStates = std::to_array<Symbol>(
     {{1, "invalid"}, {2, "established"}, {4, "related"}, {8, "new"}, {64, "untracked"}});
 constexpr auto kCtStatus = std::to_array<Symbol>({{0x01, "expected"},

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <set>
-#include <variant>
 
 #include "print/snapshot_fields.h"
 #include "ruleset/expr.h"
@@ -19,7 +18,7 @@ void Tally::add(const ruleset::Ruleset& ruleset, const eval::Journey& journey) {
       const std::size_t end =
           step.matched ? exprs.size() : std::min<std::size_t>(step.broke_at + 1, exprs.size());
       for (std::size_t i = 0; i < end; ++i) {
-        ran.insert(std::visit([]<class T>(const T&) { return print::Fields<T>::kType; }, exprs[i]));
+        ran.insert(print::type_name(exprs[i]));
       }
     }
   }

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include "eval/checksum.h"
 #include "rules.h"
 #include "ruleset/expr.h"
 
@@ -49,6 +50,57 @@ TEST_CASE("flags are named one by one") {
                 is(Value::u8(0x12))},
                packet),
            "of fin,syn,rst,ack, tcp flags has syn, not syn,ack");
+}
+
+// RFC 2474 and 3168: six bits and two of the second byte; in IPv6 over its first two.
+TEST_CASE("bits of a byte are named as the field they are") {
+  Packet packet = arriving(fields(6, 3306));
+  packet.bytes[1] = 0x2b;  // dscp 10, ecn 3
+  const auto sum = static_cast<std::uint16_t>(packet.bytes[10] << 8 | packet.bytes[11]);
+  const std::uint16_t mended = mended_checksum(sum, std::array<std::uint8_t, 2>{0x45, 0},
+                                               std::array<std::uint8_t, 2>{0x45, 0x2b});
+  packet.bytes[10] = static_cast<std::uint8_t>(mended >> 8);
+  packet.bytes[11] = static_cast<std::uint8_t>(mended);
+  const auto under = [&](std::uint32_t at, std::vector<std::uint8_t> mask,
+                         std::vector<std::uint8_t> value) {
+    const auto size = static_cast<std::uint32_t>(mask.size());
+    const std::vector<std::uint8_t> zeros(mask.size(), 0);
+    return why(
+        {load_network(at, size), BitwiseMask{0, 0, size, bytes_value(mask), bytes_value(zeros)},
+         is(bytes_value(value))},
+        packet);
+  };
+  CHECK_EQ(under(1, {0xfc}, {0x14}), "ip dscp is 10, not 5");
+  CHECK_EQ(under(1, {0x03}, {0x01}), "ip ecn is 3, not 1");
+  // What is no field's mask stays bytes, as does the whole byte.
+  CHECK_EQ(under(1, {0xf0}, {0x10}), "@nh,8,8 & 0xf0 is 0x20, not 0x10");
+  CHECK_EQ(why({load_network(1, 1), is(Value::u8(0x14))}, packet), "@nh,8,8 is 0x2b, not 0x14");
+  // A value that the mask can never leave.
+  CHECK_EQ(under(1, {0xfc}, {0x15}), "ip dscp is 10, not 0x15");
+  CHECK_EQ(why({load_network(1, 1), BitwiseMask{0, 0, 1, Value::u8(0xfc), Value::u8(0)},
+                Range{false, 0, Value::u8(0), Value::u8(0x0c)}},
+               packet),
+           "ip dscp is 10, not within 0-3");
+  Set classes = exact_set("classes", {{DataType::Dscp, 1}}, {{0x20}, {0x30}});
+  classes.anonymous = true;
+  CHECK_EQ(why({load_network(1, 1), BitwiseMask{0, 0, 1, Value::u8(0xfc), Value::u8(0)},
+                Lookup{.set = "classes"}},
+               packet, {classes}),
+           "ip dscp 10 is not in { 8, 12 }");
+
+  packet = arriving(fields6(6, 3306));
+  packet.bytes[0] = 0x62;  // dscp 10 and ecn 3 are 0x2b, over two bytes
+  packet.bytes[1] = 0xb5;
+  CHECK_EQ(under(0, {0x0f, 0xc0}, {0x01, 0x40}), "ip6 dscp is 10, not 5");
+  CHECK_EQ(under(1, {0x30}, {0x10}), "ip6 ecn is 3, not 1");
+  CHECK_EQ(under(1, {0x0f, 0xff, 0xff}, {0x00, 0x00, 0x05}), "ip6 flowlabel is 327680, not 5");
+}
+
+TEST_CASE("tcp's flags have the names of a packet's words") {
+  PacketFields segment = fields(6, 3306);
+  segment.tcp_flags = 0xc2;
+  CHECK_EQ(why({load_transport(13, 1), is(Value::u8(0x42))}, arriving(segment)),
+           "tcp flags is syn,ece,cwr, not syn,ece");
 }
 
 TEST_CASE("sets are named, or listed where they have no name") {
