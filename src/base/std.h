@@ -1,6 +1,8 @@
 // What nearly every file includes, parsed once a folder instead of once a file (Meson's cpp_pch).
 // The standard library and fmt alone: a header of our own here would rebuild everything when it is
 // touched. Every file still includes what it uses: it must compile without this one, too.
+#pragma once
+
 #include <fmt/format.h>
 
 #include <algorithm>

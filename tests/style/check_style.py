@@ -36,6 +36,7 @@ def is_closed_visit(body: str, lines: int) -> bool:
     """An arm for each alternative or enumerator: as long as what it visits, and read an arm at a
     time."""
     arms = len(re.findall(r"^\s*case |\[[^\]]*\]\((?:const )?[\w:]+&", body, re.MULTILINE))
+    arms += sum(one_of.count(",") + 1 for one_of in re.findall(r"OneOf<([^>]*)>", body))
     return ("std::visit(" in body or "switch (" in body) and arms * 7 >= lines
 
 
