@@ -74,8 +74,9 @@ struct Hop {
 struct Answer {
   std::string packet;  // in words
   Verdict verdict = Verdict::Accept;
-  std::vector<Hop> hops;    // as far as the packet comes, in its order
-  std::vector<Hop> beyond;  // what the far end would say to it, where it does not come so far
+  std::vector<Hop> hops;  // as far as the packet comes, in its order
+  std::vector<Hop>
+      beyond;  // what the far end's host would do with it, where the sender's lets it not leave
 };
 
 // The hop whose verdict is the answer's: the last that the packet came to.

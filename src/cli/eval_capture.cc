@@ -45,7 +45,7 @@ Result<std::string> device_of(const ruleset::Host& host, const std::string& give
 
 std::string why(const ask::CapturedAnswer& answer) {
   if (!answer.hop.reason.empty()) return printable(answer.hop.reason);
-  return answer.hop.decided_by ? in_words(*answer.hop.decided_by) : "nothing is in its way";
+  return answer.hop.decided_by ? in_words(*answer.hop.decided_by) : "no chain is on this hook";
 }
 
 ask::TakenOn taken_on(const CaptureOptions& options, const std::string& device) {

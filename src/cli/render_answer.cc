@@ -43,7 +43,8 @@ std::string why(const ask::Hop& hop) {
     return fmt::format("{}: {}", decider(*hop.decided_by), hop.translated);
   }
   if (hop.decided_by) return decider(*hop.decided_by);
-  return hop.verdict == Verdict::Conditional ? "depends on the interface" : "nothing is in its way";
+  return hop.verdict == Verdict::Conditional ? "depends on the interface"
+                                             : "no chain is on this hook";
 }
 
 std::string place(const ask::Hop& hop) {
@@ -133,15 +134,31 @@ std::string in_words(const ask::DecidedBy& by) {
   return by.file.empty() ? who : fmt::format("{}  {}:{}", who, printable(by.file), by.line);
 }
 
+namespace {
+
+// Of the verdicts that no firewall has a word for.
+std::string_view explanation(Verdict verdict) {
+  if (verdict == Verdict::Stack) return " (the IP stack discards it; no rule is asked)";
+  if (verdict == Verdict::Held) return " (a fragment, kept until its datagram is whole)";
+  return "";
+}
+
+}  // namespace
+
 void render(const Terminal& terminal, const ask::Answer& answer) {
-  terminal.line(fmt::format("{}: {}", answer.packet, painted(terminal, answer.verdict)));
+  terminal.line(fmt::format("{}: {}{}", answer.packet, painted(terminal, answer.verdict),
+                            explanation(answer.verdict)));
   const Columns columns = columns_of(answer);
   for (const ask::Hop& hop : answer.hops) {
     if (!is_silent(hop)) render_hop(terminal, hop, columns);
   }
   if (std::any_of(answer.beyond.begin(), answer.beyond.end(),
                   [](const ask::Hop& hop) { return !is_silent(hop); })) {
-    terminal.line(terminal.paint(Tone::Quiet, "  it does not come so far, but there:"));
+    const std::string stopped =
+        answer.hops.empty() ? ""
+                            : fmt::format("stopped at {}; ", printable(answer.hops.back().host));
+    terminal.line(terminal.paint(Tone::Quiet, fmt::format("  {}asked anyway, {} answers:", stopped,
+                                                          printable(answer.beyond.front().host))));
     for (const ask::Hop& hop : answer.beyond) {
       if (!is_silent(hop)) render_hop(terminal, hop, columns);
     }

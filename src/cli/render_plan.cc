@@ -110,7 +110,7 @@ std::string summary(const apply::Plan& plan) {
   std::string text =
       fmt::format("policy rules: {} added, {} changed, {} removed", added, changed, removed);
   if (others != 0) text += fmt::format("; {}", counted(others, "other change"));
-  return text + fmt::format("; {} of the kernel's rules stay as they are", plan.rules_kept);
+  return text + fmt::format("; {} unchanged in the kernel", counted(plan.rules_kept, "rule"));
 }
 
 void add_members(Json& json, const apply::Plan& plan, const ruleset::SourceMap& sources) {

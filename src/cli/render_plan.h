@@ -12,7 +12,7 @@ namespace rolewall::cli {
 
 // A line for each policy rule that is touched. `sources`: of the policy that is wanted.
 void render(const Terminal& to, const apply::Plan& plan, const ruleset::SourceMap& sources);
-// "policy rules: 2 added, 1 changed, 0 removed; 112 of the kernel's rules stay as they are"
+// "policy rules: 2 added, 1 changed, 0 removed; 112 rules unchanged in the kernel"
 std::string summary(const apply::Plan& plan);
 // "first", "changes", "kernel_rules".
 void add_members(Json& json, const apply::Plan& plan, const ruleset::SourceMap& sources);
