@@ -37,10 +37,13 @@ inline constexpr std::size_t kMaxName = 255;
 inline constexpr std::size_t kMaxDeviceName = 15;
 inline constexpr std::size_t kMaxExprs = 128;
 inline constexpr std::size_t kMaxStateful = 2;
+// A nested attribute's length has 16 bits.
+inline constexpr std::size_t kMaxMessage = 65'000;
 
 // Errors that say what is too long or too many.
 Result<void> check_name(std::string_view what, std::string_view name);
 Result<void> check_comment(std::string_view what, std::string_view comment);
+Result<void> check_size(std::string_view what, std::size_t message_size);
 Result<void> check_stateful(std::string_view what, const std::vector<ruleset::StatefulExpr>& exprs);
 
 Result<Message> encode_new_table(const ruleset::Table& table);

@@ -93,6 +93,7 @@ Result<Message> encode_object(const Table& table, const Object& object) {
     user_data.put_text(NFTNL_UDATA_OBJ_COMMENT, object.comment);
     writer.put(NFTA_OBJ_USERDATA, user_data.bytes());
   }
+  TRY(check_size("object " + object.name, writer.size()));
   writer.end_message(begin);
   return message;
 }

@@ -29,9 +29,6 @@ constexpr std::size_t kScratchSize = 16UL * 1024;
 constexpr std::size_t kMaxDevices = 256;   // NFT_NETDEVICE_MAX
 constexpr std::size_t kMaxUserData = 256;  // NFT_USERDATA_MAXLEN
 
-// A nested attribute's length has 16 bits.
-constexpr std::size_t kMaxMessage = 65'000;
-
 template <class Object, auto Free>
 struct Deleter {
   void operator()(Object* object) const { Free(object); }
@@ -172,6 +169,12 @@ Result<void> check_comment(std::string_view what, std::string_view comment) {
                                             what, comment.size(), kMaxComment, comment));
 }
 
+Result<void> check_size(std::string_view what, std::size_t message_size) {
+  if (message_size <= kMaxMessage) return {};
+  return fail(ErrorKind::Usage, fmt::format("{} is too large: {} bytes, of at most {}", what,
+                                            message_size, kMaxMessage));
+}
+
 Result<Message> encode_new_table(const Table& table) {
   TRY(check_name("table", table.name));
   const auto object = make<nftnl_table, nftnl_table_alloc, nftnl_table_free>();
@@ -246,10 +249,7 @@ Result<Message> encode_rule(const Table& table, const Chain& chain, const Rule& 
     }
     writer.put(NFTA_LIST_ELEM | NLA_F_NESTED, *encoded);
   }
-  if (writer.size() > kMaxMessage) {
-    return fail(ErrorKind::Usage, fmt::format("{} is too large: {} bytes, of at most {}", what,
-                                              writer.size(), kMaxMessage));
-  }
+  TRY(check_size(what, writer.size()));
   writer.end_nest(list);
   writer.end_message(0);
   return message;

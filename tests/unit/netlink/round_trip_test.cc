@@ -666,6 +666,15 @@ TEST_CASE("what the kernel would cut off is refused before it is sent") {
   many.base->devices.assign(257, "lo");
   refused(table_of({many}), "257 devices");
   refused(table_of({base_chain("c", Hook::Egress, {})}), "no hook egress");
+  Table timeouts = table_of({});
+  CtTimeout timeout{.family = 2, .protocol = 6, .values = {}};
+  timeout.values.assign(10'000, {.state = 1, .seconds = 5});
+  Object object;
+  object.name = "timeouts";
+  object.type = 7;  // NFT_OBJECT_CT_TIMEOUT
+  object.body = timeout;
+  timeouts.objects = {object};
+  refused(timeouts, "object timeouts is too large");
   Set set = make_set("s", {kIpv4});
   set.elements.keys = {1, 2, 3};
   refused(table_of({}, {set}), "cut short");
