@@ -7,8 +7,8 @@
 
 #include "netlink/batch.h"
 #include "netlink/refusal.h"
+#include "ruleset/effects.h"
 #include "ruleset/expr.h"
-#include "ruleset/references.h"
 
 namespace rolewall::test {
 namespace {
@@ -56,8 +56,9 @@ bool any_expr(const Table& table, const std::function<bool(const Expr&)>& is_it)
 }
 
 bool is_set_named(const Table& table, const std::string& set) {
+  const TableIndex index(table);
   return any_expr(table, [&](const Expr& expr) {
-    const std::string* name = set_named_by(expr);
+    const std::string* name = effects_of(expr, index).set;
     return name != nullptr && *name == set;
   });
 }
@@ -241,8 +242,9 @@ class Transaction {
     const auto chain = named(table_.chains, wanted.name);
     if (chain == table_.chains.end()) return ENOENT;
     Rule rule = wanted.rules[at.rule];
+    const TableIndex index(table_);
     for (const Expr& expr : rule.exprs) {
-      if (const std::string* set = set_named_by(expr);
+      if (const std::string* set = effects_of(expr, index).set;
           set != nullptr && find_set(table_, *set) == nullptr) {
         return ENOENT;
       }
