@@ -199,7 +199,6 @@ TEST_CASE("what packets add is found by lookups, with its value") {
   Set set = per_source(8);
   set.kind = SetKind::Map;
   set.data = {DataType::Mark, 4};
-  set.elements.data_size = 4;
   Dynset dynset;
   dynset.op = DynsetOp::Add;
   dynset.set = "s";
