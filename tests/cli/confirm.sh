@@ -28,7 +28,7 @@ await_rollback() {
 }
 
 # The very first apply: there is no table to go back to.
-apply --confirm 1s
+apply --confirm 5s
 expect_status 0
 expect_out "unless it is confirmed"
 rolewall status --state-dir "$state" --format json
@@ -63,7 +63,7 @@ expect_status 0
 
 # Not confirmed; another program writes all the time, and a ban comes in between.
 admit 8002
-apply --confirm 1s
+apply --confirm 4s
 expect_status 0
 nft add element inet rolewall banned/4 '{ 198.51.100.9 timeout 1h }'
 i=0
@@ -112,7 +112,7 @@ apply --confirm soon
 expect_status 2
 
 # The process that waits is killed: what systemd's timer runs then goes back, and only then.
-apply --confirm 2s
+apply --confirm 5s
 expect_status 0
 rolewall rollback --expired --state-dir "$state"
 expect_status 0
@@ -147,6 +147,6 @@ expect_err "No space left"
 [ "$(table)" = "$first" ] || complain "a full disk has changed the table"
 
 # The session ends, and everything in it is killed: the process that waits is not among them.
-setsid sh -c "'$ROLEWALL_PROGRAM' apply site --host web-01 --state-dir '$state' --confirm 2s >/dev/null; kill -KILL 0"
+setsid sh -c "'$ROLEWALL_PROGRAM' apply site --host web-01 --state-dir '$state' --confirm 5s >/dev/null; kill -KILL 0"
 [ "$(table)" != "$first" ] || complain "nothing was applied"
 await_table "$first"
