@@ -17,7 +17,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxLog = std::size_t{1} << 30;
-constexpr unsigned kFileMode = 0600;
 constexpr std::chrono::seconds kPatience{10};
 
 std::string path_of(const std::string& state_directory) {
@@ -66,7 +65,7 @@ std::string line_of(const RunTimeEntry& entry, std::int64_t now) {
 Result<void> append(const std::string& state_directory, const std::string& line) {
   const Result<FileLock> lock = lock_log(state_directory);
   if (!lock) return std::unexpected(lock.error());
-  return append_line(path_of(state_directory), line, kFileMode);
+  return append_line(path_of(state_directory), line, kPrivateFile);
 }
 
 }  // namespace
@@ -113,7 +112,7 @@ Result<std::vector<RunTimeEntry>> read_log(const std::string& state_directory, c
     shorter += line_of(entry, now) + "\n";
     entries.push_back(std::move(entry));
   }
-  if (shorter.size() < text->size()) TRY(write_file_atomically(path, shorter, kFileMode));
+  if (shorter.size() < text->size()) TRY(write_file_atomically(path, shorter, kPrivateFile));
   return entries;
 }
 

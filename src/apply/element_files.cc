@@ -20,7 +20,6 @@ using ruleset::Elements;
 using ruleset::Set;
 using Json = nlohmann::json;
 
-constexpr unsigned kFileMode = 0600;
 constexpr std::size_t kMaxList = std::size_t{1} << 20;
 constexpr std::size_t kMaxFile = std::size_t{1} << 30;
 constexpr std::string_view kList = "elements.json";
@@ -126,7 +125,7 @@ Result<void> write_elements(const std::string& directory, const std::string& for
       entry.checksum = checksum_of(bytes);
       const std::string path = fmt::format("{}/{}", directory, entry.file);
       if (!link_former(former, entry, bytes, path)) {
-        TRY(write_new_file(path, bytes, kFileMode));
+        TRY(write_new_file(path, bytes, kPrivateFile));
       }
       sets.push_back({{"set", entry.set},
                       {"file", entry.file},
@@ -137,7 +136,7 @@ Result<void> write_elements(const std::string& directory, const std::string& for
     }
   }
   return write_new_file(fmt::format("{}/{}", directory, kList),
-                        Json{{"sets", std::move(sets)}}.dump(2) + "\n", kFileMode);
+                        Json{{"sets", std::move(sets)}}.dump(2) + "\n", kPrivateFile);
 }
 
 Result<void> read_elements(const std::string& directory, ruleset::Ruleset& ruleset) {

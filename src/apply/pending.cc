@@ -12,14 +12,14 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMaxFile = 64UL * 1024;
+constexpr std::size_t kMaxPendingFile = 64UL * 1024;
 
 // std::nullopt where there is no such file.
 Result<std::optional<Json>> read_json(const std::string& directory, const char* name) {
   const std::string path = fmt::format("{}/{}", directory, name);
   struct stat status{};
   if (::lstat(path.c_str(), &status) != 0) return std::nullopt;
-  const Result<std::string> text = read_file(path, kMaxFile);
+  const Result<std::string> text = read_file(path, kMaxPendingFile);
   if (!text) return std::unexpected(text.error());
   Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return fail(ErrorKind::Io, path + ": not a JSON object");

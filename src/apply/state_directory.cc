@@ -23,7 +23,6 @@ using Json = nlohmann::json;
 
 // Policies and addresses are nobody else's business.
 constexpr mode_t kDirectoryMode = 0700;
-constexpr unsigned kFileMode = 0600;
 constexpr std::size_t kMaxSmallFile = 64UL * 1024;
 
 constexpr std::string_view kGenerations = "generations";
@@ -324,7 +323,7 @@ Result<StateDirectory> StateDirectory::open(const std::string& directory) {
   if (!format) return std::unexpected(format.error());
   if (!*format) {
     TRY(write_file_atomically(join(directory, "format"), fmt::format("{}\n", kStateFormat),
-                              kFileMode));
+                              kPrivateFile));
   }
   TRY(make_directory(join(directory, kGenerations)));
   return state;
@@ -346,8 +345,8 @@ Result<std::uint32_t> StateDirectory::prepare(const ruleset::Snapshot& snapshot,
       former && *former ? join(path_, fmt::format("{}/{}", kGenerations, **former)) : "";
   ruleset::Snapshot small = snapshot;
   TRY(write_elements(aside, former_path, small.ruleset));
-  TRY(write_new_file(join(aside, "snapshot.json"), print::to_json(small), kFileMode));
-  TRY(write_new_file(join(aside, "applied.json"), to_json(applied), kFileMode));
+  TRY(write_new_file(join(aside, "snapshot.json"), print::to_json(small), kPrivateFile));
+  TRY(write_new_file(join(aside, "applied.json"), to_json(applied), kPrivateFile));
   TRY(sync_directory(aside));
   if (std::rename(aside.c_str(), final_path.c_str()) != 0) return io_error(final_path, errno);
   TRY(sync_directory(join(path_, kGenerations)));
@@ -379,7 +378,7 @@ Result<void> StateDirectory::remove(std::string_view name) {
 }
 
 Result<void> StateDirectory::write(std::string_view name, std::string_view content) {
-  return write_file_atomically(join(path_, name), content, kFileMode);
+  return write_file_atomically(join(path_, name), content, kPrivateFile);
 }
 
 Result<void> StateDirectory::note(const Applied& applied) {

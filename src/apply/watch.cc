@@ -19,6 +19,7 @@
 #include "apply/notice.h"
 #include "apply/restore.h"
 #include "apply/systemd.h"
+#include "base/time.h"
 
 namespace rolewall::apply {
 namespace {
@@ -46,10 +47,9 @@ class Watcher {
   bool set_timer() {
     timer_ = ::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC);
     if (timer_ < 0) return false;
-    constexpr std::uint64_t kSecond = 1'000'000'000;
     itimerspec at{};
-    at.it_value.tv_sec = static_cast<time_t>(pending_.deadline_ns / kSecond);
-    at.it_value.tv_nsec = static_cast<long>(pending_.deadline_ns % kSecond);
+    at.it_value.tv_sec = static_cast<time_t>(pending_.deadline_ns / kNsPerSecond);
+    at.it_value.tv_nsec = static_cast<long>(pending_.deadline_ns % kNsPerSecond);
     return ::timerfd_settime(timer_, TFD_TIMER_ABSTIME, &at, nullptr) == 0;
   }
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "policy/codes.h"
-#include "ruleset/expr.h"
+#include "ruleset/loads.h"
 
 namespace rolewall::ask {
 namespace {

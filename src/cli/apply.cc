@@ -31,7 +31,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct ApplyOptions {
   SiteOptions site;
   std::string host;
   std::string state_directory{apply::kDefaultStateDirectory};
@@ -169,7 +169,7 @@ bool on_terminal() {
 }
 
 // On a terminal that the network brings, whoever locks himself out must come back in.
-Result<apply::ApplyOptions> confirmation(const Options& options) {
+Result<apply::ApplyOptions> confirmation(const ApplyOptions& options) {
   apply::ApplyOptions how;
   how.for_good = options.no_confirm;
   if (!options.confirm.empty()) {
@@ -192,7 +192,7 @@ bool agreed() {
          (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-int run(const Options& options) {
+int run(const ApplyOptions& options) {
   const Looks looks = options.sandbox ? Looks::Around : Looks::OnServer;
   const auto wanted = compiled_host(options.site, looks, options.host);
   if (!wanted) return report(wanted.error());
@@ -251,7 +251,7 @@ void add_apply(Program& program) {
       "asks\n"
       "the new ruleset about your session, ssh from the management networks, the loopback and\n"
       "IPv6 neighbours, and refuses where one would be lost (--force: does it all the same).");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ApplyOptions>();
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);

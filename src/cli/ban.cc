@@ -225,7 +225,7 @@ std::string name_of(const RunTimeEntry& entry) {
                      entry.opened->port, net::format(entry.opened->from));
 }
 
-Json to_json(const RunTimeEntry& entry) {
+Json entry_json(const RunTimeEntry& entry) {
   Json json;
   if (entry.banned) {
     json["kind"] = "ban";
@@ -246,7 +246,7 @@ int list(const BansOptions& options) {
   if (!entries) return report(entries.error());
   if (options.format == "json") {
     Json json{{"version", kJsonVersion}, {"verb", "bans"}, {"entries", Json::array()}};
-    for (const RunTimeEntry& entry : *entries) json["entries"].push_back(to_json(entry));
+    for (const RunTimeEntry& entry : *entries) json["entries"].push_back(entry_json(entry));
     print(json);
     return kDone;
   }

@@ -19,7 +19,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct BootOptions {
   SiteOptions site;
   std::string host;
   std::string state_directory{apply::kDefaultStateDirectory};
@@ -33,7 +33,7 @@ bool switched_off(const std::string& path) {
 }
 
 // The policies as they are now; an error where they do not compile.
-Result<ruleset::Snapshot> compile_now(const Options& options) {
+Result<ruleset::Snapshot> compile_now(const BootOptions& options) {
   auto site = load_site(options.site, Looks::OnServer);
   if (!site) return std::unexpected(site.error());
   if (site->diagnostics.has_errors()) {
@@ -49,7 +49,7 @@ Result<ruleset::Snapshot> compile_now(const Options& options) {
 }
 
 // What is in force is not what the policies say: no harm, and worth a word.
-void compare_with_policies(const Options& options) {
+void compare_with_policies(const BootOptions& options) {
   const auto now = compile_now(options);
   if (!now) {
     err().line(
@@ -82,7 +82,7 @@ int put(const Result<ruleset::Snapshot>& snapshot, const char* what) {
   return kDone;
 }
 
-int run(const Options& options) {
+int run(const BootOptions& options) {
   if (switched_off(options.kernel_parameters)) {
     out().line("rolewall=off is among the kernel's parameters: nothing is loaded");
     return kDone;
@@ -124,7 +124,7 @@ void add_boot(Program& program) {
       "Where that cannot be read it loads what the policies say now, else a built-in ruleset that\n"
       "lets in ssh from the management networks and ICMP. rolewall=off among the kernel's\n"
       "parameters loads nothing.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BootOptions>();
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);

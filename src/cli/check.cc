@@ -14,7 +14,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct CheckOptions {
   SiteOptions site;
   std::string format = "text";
 };
@@ -30,7 +30,7 @@ Json sizes(const std::vector<ask::HostSize>& hosts) {
   return json;
 }
 
-int run(const Options& options) {
+int run(const CheckOptions& options) {
   const auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
   const auto checked =
@@ -72,7 +72,7 @@ void add_check(Program& program) {
       "  rolewall check policies\n"
       "  rolewall check policies --format json\n"
       "  rolewall check --date 2027-03-01    what will have expired by then?");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CheckOptions>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site);
   add_format_option(verb, options->format, {"text", "json"});

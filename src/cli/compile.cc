@@ -17,7 +17,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct CompileOptions {
   SiteOptions site;
   std::string host;
   std::string format = "nft";
@@ -58,7 +58,7 @@ Result<std::string> in_format(const compile::AfterPass& result, const std::strin
   return fail(ErrorKind::Usage, "lower gives no ruleset yet: it is printed as text alone");
 }
 
-int run(const Options& options) {
+int run(const CompileOptions& options) {
   const auto last = last_pass(options.stop_after);
   if (!last) return report(last.error());
   const auto site = load_valid_site(options.site, Looks::Around);
@@ -80,7 +80,7 @@ void add_compile(Program& program) {
                        "  rolewall compile policies --host web-01\n"
                        "  rolewall compile policies --host web-01 | nft -c -f -\n"
                        "  rolewall compile policies --host web-01 --format json -o web-01.json");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<CompileOptions>();
   add_site_options(verb, options->site);
   verb.add_option("--host", options->host, "for this host (default: the one of this name)")
       .type_name("HOST");

@@ -66,7 +66,7 @@ int rollback(const RollbackOptions& options) {
   return kDone;
 }
 
-Json to_json(const apply::Applied& applied, const apply::History& history) {
+Json generation_json(const apply::Applied& applied, const apply::History& history) {
   Json json{{"generation", applied.generation},
             {"applied_at", applied.at},
             {"by", applied.by},
@@ -84,7 +84,7 @@ int list(const HistoryOptions& options) {
   if (options.format == "json") {
     Json json{{"version", kJsonVersion}, {"verb", "history"}, {"generations", Json::array()}};
     for (const apply::Applied& applied : history->generations) {
-      json["generations"].push_back(to_json(applied, *history));
+      json["generations"].push_back(generation_json(applied, *history));
     }
     print(json);
     return kDone;

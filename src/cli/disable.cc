@@ -9,11 +9,11 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct DisableOptions {
   std::string state_directory{apply::kDefaultStateDirectory};
 };
 
-int run(const Options& options) {
+int run(const DisableOptions& options) {
   const auto removed = apply::disable(options.state_directory);
   if (!removed) return report(removed.error());
   out().line(*removed ? "disabled: table inet rolewall is gone; nothing is filtered by rolewall "
@@ -27,7 +27,7 @@ int run(const Options& options) {
 void add_disable(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "disable", "remove the table, until the next apply",
                                "  sudo rolewall disable");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DisableOptions>();
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, run);
 }

@@ -27,7 +27,7 @@ namespace {
 
 constexpr std::size_t kLargestRuleset = std::size_t{1} << 30;
 
-struct Options {
+struct EvalOptions {
   SiteOptions site;
   std::vector<std::string> packet;  // in one argument; more where the quotes were forgotten
   std::string host;
@@ -95,7 +95,7 @@ std::vector<std::string> auditing(const Subject& subject, const ask::Answer& ans
 
 class Questions {
  public:
-  Questions(const Options& options, const Subject& subject, ask::Site& site)
+  Questions(const EvalOptions& options, const Subject& subject, ask::Site& site)
       : options_(options), subject_(subject), site_(site) {}
 
   // Asks, prints, and compares with what was expected.
@@ -150,7 +150,7 @@ class Questions {
     }
   }
 
-  const Options& options_;
+  const EvalOptions& options_;
   const Subject& subject_;
   ask::Site& site_;
   bool expected_ = true;
@@ -170,7 +170,7 @@ std::optional<policy::PacketWords> parse(const std::string& text, const Subject&
   return policy::parse_packet(subject.policy, text, place, true, diagnostics);
 }
 
-int put(const Options& options, const Subject& subject, ask::Site& site) {
+int put(const EvalOptions& options, const Subject& subject, ask::Site& site) {
   Diagnostics diagnostics;
   const auto words = parse(options.packet.front(), subject, diagnostics);
   std::vector<ask::Sample> samples;
@@ -204,14 +204,14 @@ int put(const Options& options, const Subject& subject, ask::Site& site) {
   return questions.all_as_expected() ? kDone : kNo;
 }
 
-int put_capture(const Options& options, const ruleset::Snapshot& snapshot) {
+int put_capture(const EvalOptions& options, const ruleset::Snapshot& snapshot) {
   CaptureOptions capture = options.capture;
   capture.each = options.all;
   capture.json = options.format == "json";
   return eval_capture(capture, snapshot);
 }
 
-int run(const Options& options) {
+int run(const EvalOptions& options) {
   if (options.packet.size() > 1) {
     return report_usage(
         "the packet is one argument: put it in quotes, or the shell takes its `>` for a file's");
@@ -259,7 +259,7 @@ void add_eval(Program& program) {
       "  rolewall eval --ruleset web-01.json 'tcp 10.0.1.10 > 10.0.2.10:443'\n"
       "  sudo rolewall eval --live 'tcp 198.51.100.7 > 10.0.2.10:22 in=eth0'\n"
       "  sudo rolewall eval --live --pcap eth0.pcap --in eth0 --write-dropped denied.pcap");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvalOptions>();
   const Option packet = verb.add_option("PACKET", options->packet,
                                         "SERVICE FROM > TO [in= out= at= state= flags= ...]")
                             .type_name("TEXT");

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ask/capture.h"
+#include "base/time.h"
 #include "cli/exit_status.h"
 #include "cli/render.h"
 #include "cli/render_answer.h"
@@ -136,8 +137,8 @@ class Run {
   }
 
   static Json time_of(const eval::CapturedPacket& captured) {
-    constexpr std::uint64_t kSecond = 1'000'000'000;
-    return fmt::format("{}.{:09}", captured.time_ns / kSecond, captured.time_ns % kSecond);
+    return fmt::format("{}.{:09}", captured.time_ns / kNsPerSecond,
+                       captured.time_ns % kNsPerSecond);
   }
 
   static void print_other(const eval::CapturedPacket& captured) {

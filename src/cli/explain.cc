@@ -24,7 +24,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct ExplainOptions {
   SiteOptions site;
   std::string rule;
   std::string host;
@@ -130,7 +130,7 @@ int explain_code(const policy::CodeRow& row) {
   return kDone;
 }
 
-int run(const Options& options) {
+int run(const ExplainOptions& options) {
   for (const BuiltinStep& step : kBuiltinSteps) {
     if (options.rule == step.name) return explain_builtin(step);
   }
@@ -189,7 +189,7 @@ void add_explain(Program& program) {
                                "  rolewall explain baseline.inbound.ssh --host db-01\n"
                                "  rolewall explain '(spoofed)'\n"
                                "  rolewall explain shadowed-rule");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExplainOptions>();
   verb.add_option("RULE", options->rule,
                   "a rule's full name, a built-in step's, or a finding's code")
       .required();

@@ -21,7 +21,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct LockOptions {
   SiteOptions site;
 };
 
@@ -51,7 +51,7 @@ Result<std::vector<net::Address>> ask_resolver(const std::string& name) {
   return addresses;
 }
 
-int run(const Options& options) {
+int run(const LockOptions& options) {
   const auto site = load_valid_site(options.site, Looks::Around);
   if (!site) return report(site.error());
   const std::vector<std::string> names = policy::dns_names(site->policy);
@@ -79,7 +79,7 @@ void add_lock(Program& program) {
                                "write rolewall.lock: the addresses of the DNS names in use",
                                "  rolewall lock policies\n"
                                "  rolewall lock policies && git diff policies/rolewall.lock");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LockOptions>();
   options->site.locking = true;
   add_site_options(verb, options->site);
   program.on_choice(verb, options, run);

@@ -14,7 +14,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct PlanOptions {
   SiteOptions site;
   std::string host;
   std::string state_directory{apply::kDefaultStateDirectory};
@@ -23,7 +23,7 @@ struct Options {
   bool read_all = false;
 };
 
-int run(const Options& options) {
+int run(const PlanOptions& options) {
   const auto wanted = compiled_host(options.site, Looks::OnServer, options.host);
   if (!wanted) return report(wanted.error());
   const ruleset::Snapshot& snapshot = wanted->snapshot;
@@ -50,7 +50,7 @@ void add_plan(Program& program) {
       "  sudo rolewall plan --exit-code --format json         1 where there are changes\n"
       "\n"
       "+ is added, - removed, ~ changed. What is not listed stays as it is, with its counters.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<PlanOptions>();
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);

@@ -19,7 +19,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct StatusOptions {
   std::string state_directory{apply::kDefaultStateDirectory};
   std::string format = "text";
 };
@@ -32,7 +32,7 @@ const char* word_of(observe::Weight weight) {
   return weight == observe::Weight::Warning ? "warning" : "note";
 }
 
-Json to_json(const observe::OtherChain& chain) {
+Json chain_json(const observe::OtherChain& chain) {
   Json json{{"family", ruleset::name_of(chain.family)},
             {"table", printable(chain.table)},
             {"chain", printable(chain.chain)},
@@ -47,7 +47,7 @@ Json to_json(const observe::OtherChain& chain) {
   return json;
 }
 
-Json to_json(const observe::Finding& finding) {
+Json finding_json(const observe::Finding& finding) {
   Json json{
       {"severity", word_of(finding.weight)}, {"code", finding.code}, {"message", finding.what}};
   if (!finding.hint.empty()) json["hint"] = finding.hint;
@@ -79,9 +79,9 @@ void print_json(const apply::Status& status) {
     json["openings"] = status.openings;
   }
   json["other_chains"] = Json::array();
-  for (const auto& chain : status.survey.others) json["other_chains"].push_back(to_json(chain));
+  for (const auto& chain : status.survey.others) json["other_chains"].push_back(chain_json(chain));
   json["findings"] = Json::array();
-  for (const auto& finding : status.survey.findings) json["findings"].push_back(to_json(finding));
+  for (const auto& finding : status.survey.findings) json["findings"].push_back(finding_json(finding));
   print(json);
 }
 
@@ -168,7 +168,7 @@ bool drifted(const apply::Status& status) {
   return !status.drift.empty() || (status.generation && !status.table_present);
 }
 
-int run(const Options& options) {
+int run(const StatusOptions& options) {
   const auto around = observe::surroundings();
   if (!around) return report(around.error());
   const auto status = apply::status(options.state_directory, *around);
@@ -215,7 +215,7 @@ void add_status(Program& program) {
                                "kernel that\nundo a policy, rules that expire, who listens "
                                "without a rule and the reverse.\n"
                                "Drift alone makes the exit status 1.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<StatusOptions>();
   add_state_option(verb, options->state_directory);
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);

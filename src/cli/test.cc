@@ -15,7 +15,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct TestOptions {
   SiteOptions site;
   bool kernel = false;
   std::string format = "text";
@@ -40,7 +40,7 @@ void print_text(const policy::Policy& policy, const ask::Checked& checked, bool 
       asked ? summary(checked.tests) : summary(checked.findings) + "; no test was run"));
 }
 
-int run(const Options& options) {
+int run(const TestOptions& options) {
   const auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
   if (options.kernel) {
@@ -68,7 +68,7 @@ void add_test(Program& program) {
                                "  rolewall test policies\n"
                                "  rolewall test policies --kernel     the same, by a live kernel\n"
                                "  rolewall test policies --format json");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<TestOptions>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site);
   verb.add_flag("--kernel", options->kernel,

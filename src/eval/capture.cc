@@ -11,6 +11,7 @@
 #include <span>
 #include <utility>
 
+#include "base/time.h"
 #include "eval/wire.h"
 
 namespace rolewall::eval {
@@ -143,7 +144,7 @@ Link read_link(int link_type, ByteSpan bytes) {
 
 std::uint64_t nanoseconds(const timeval& time) {
   if (time.tv_sec < 0 || time.tv_usec < 0) return 0;
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
+  return static_cast<std::uint64_t>(time.tv_sec) * kNsPerSecond +
          static_cast<std::uint64_t>(time.tv_usec);
 }
 

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 
+#include "base/time.h"
 #include "eval/interpreter.h"
 #include "eval/render.h"
 #include "ruleset/load_size.h"
@@ -265,7 +266,7 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
     case MetaKey::TimeDay:
     case MetaKey::TimeHour: {
       if (!frame_->packet->time_ns) return not_given();
-      const std::uint64_t seconds = *frame_->packet->time_ns / 1'000'000'000;
+      const std::uint64_t seconds = *frame_->packet->time_ns / kNsPerSecond;
       if (load.key == MetaKey::TimeNs) {
         store(to, host_order(*frame_->packet->time_ns));
       } else if (load.key == MetaKey::TimeDay) {

@@ -10,7 +10,7 @@
 #include "netlink/encode.h"
 #include "netlink/kernel_numbers.h"
 #include "netlink/nft_data.h"
-#include "ruleset/expr.h"
+#include "ruleset/stateful.h"
 
 namespace rolewall::netlink {
 namespace {

@@ -43,13 +43,14 @@ constexpr std::array kDefaultsKeys = {Key{"inbound", String}, Key{"outbound", St
                                       Key{"mode", String}};
 constexpr std::array kLogKeys = {Key{"limit", String}, Key{"to", String}};
 constexpr std::array kNetworkKeys = {Key{"file", String}, Key{"names", Strings}};
-constexpr std::array kInboundKeys = {Key{"id", String},           Key{"service", Strings},
-                                     Key{"from", Strings},        Key{"to", Strings},
-                                     Key{"in", Strings},          Key{"on", Strings},
-                                     Key{"action", String},       Key{"limit", String},
-                                     Key{"connections", Integer}, Key{"early", Boolean},
-                                     Key{"log", Boolean},         Key{"expires", KeyType::Date},
-                                     Key{"comment", String},      Key{"enabled", KeyType::Boolean}};
+constexpr std::array kInboundKeys = {
+    Key{"id", String},           Key{"service", Strings},
+    Key{"from", Strings},        Key{"to", Strings},
+    Key{"in", Strings},          Key{"on", Strings},
+    Key{"action", String},       Key{"limit", String},
+    Key{"connections", Integer}, Key{"early", Boolean},
+    Key{"log", Boolean},         Key{"expires", KeyType::LocalDate},
+    Key{"comment", String},      Key{"enabled", KeyType::Boolean}};
 constexpr std::array kOutboundKeys = {Key{"id", String},
                                       Key{"service", Strings},
                                       Key{"from", Strings},
@@ -61,7 +62,7 @@ constexpr std::array kOutboundKeys = {Key{"id", String},
                                       Key{"connections", Integer},
                                       Key{"log", Boolean},
                                       Key{"user", IntegerOrString},
-                                      Key{"expires", KeyType::Date},
+                                      Key{"expires", KeyType::LocalDate},
                                       Key{"comment", String},
                                       Key{"enabled", KeyType::Boolean}};
 constexpr std::array kForwardKeys = {Key{"id", String},      Key{"service", Strings},
@@ -69,13 +70,13 @@ constexpr std::array kForwardKeys = {Key{"id", String},      Key{"service", Stri
                                      Key{"in", Strings},     Key{"out", Strings},
                                      Key{"on", Strings},     Key{"action", String},
                                      Key{"limit", String},   Key{"connections", Integer},
-                                     Key{"log", Boolean},    Key{"expires", KeyType::Date},
+                                     Key{"log", Boolean},    Key{"expires", KeyType::LocalDate},
                                      Key{"comment", String}, Key{"enabled", KeyType::Boolean}};
 constexpr std::array kNatKeys = {Key{"id", String},         Key{"service", Strings},
                                  Key{"from", Strings},      Key{"to", Strings},
                                  Key{"in", Strings},        Key{"out", Strings},
                                  Key{"on", Strings},        Key{"new-destination", String},
-                                 Key{"new-source", String}, Key{"expires", KeyType::Date},
+                                 Key{"new-source", String}, Key{"expires", KeyType::LocalDate},
                                  Key{"comment", String},    Key{"enabled", KeyType::Boolean}};
 constexpr std::array kTestKeys = {
     Key{"name", String},  Key{"on", Strings},     Key{"accept", Strings}, Key{"deny", Strings},
@@ -159,7 +160,7 @@ std::string_view type_name(KeyType type) {
       return "an integer";
     case IntegerOrString:
       return "an integer or a string";
-    case KeyType::Date:
+    case KeyType::LocalDate:
       return "a date";
     case Table:
       return "a table";
@@ -172,7 +173,8 @@ std::string_view type_name(KeyType type) {
 }
 
 std::string wrong_type_hint(const Value& value, KeyType type) {
-  if (type == KeyType::Date && (value.kind == ValueKind::String || value.kind == ValueKind::Time)) {
+  if (type == KeyType::LocalDate &&
+      (value.kind == ValueKind::String || value.kind == ValueKind::Time)) {
     return "write the date alone, without quotes: 2027-03-01";
   }
   if (type == Boolean && (value.text == "true" || value.text == "false")) {
@@ -216,7 +218,7 @@ bool has_kind(const Value& value, KeyType type) {
       return value.kind == ValueKind::Integer;
     case IntegerOrString:
       return value.kind == ValueKind::Integer || value.kind == ValueKind::String;
-    case KeyType::Date:
+    case KeyType::LocalDate:
       return value.kind == ValueKind::Date;
     case Table:
       return value.kind == ValueKind::Table;

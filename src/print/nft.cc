@@ -23,14 +23,14 @@ Text rule_line(const Table& table, const Rule& rule) {
   if (rule.comment.size() > kMaxComment) {
     return cannot(fmt::format("nft takes a comment of {} bytes at most", kMaxComment));
   }
-  const Text comment = quoted(rule.comment);
+  const Text comment = in_quotes(rule.comment);
   return comment ? fmt::format("{} comment {}", *text, *comment) : comment;
 }
 
 Text base_text(const BaseChain& base) {
   std::string devices;
   for (const std::string& device : base.devices) {
-    const Text name = quoted(device);
+    const Text name = in_quotes(device);
     if (!name) return name;
     devices += fmt::format("{}{}", devices.empty() ? "" : ", ", *name);
   }
@@ -47,7 +47,7 @@ Text chain_text(const Table& table, const Chain& chain) {
   if (chain.offloaded) return cannot("the device runs its rules, too");
   std::string text = fmt::format("\tchain {} {{\n", *name);
   if (!chain.comment.empty()) {
-    const Text comment = quoted(chain.comment);
+    const Text comment = in_quotes(chain.comment);
     if (!comment) return comment;
     text += fmt::format("\t\tcomment {}\n", *comment);
   }
@@ -83,7 +83,7 @@ Text table_text(const Table& table) {
   }
   if (table.flags == kDormant) text += "\tflags dormant\n\n";
   if (!table.comment.empty()) {
-    const Text comment = quoted(table.comment);
+    const Text comment = in_quotes(table.comment);
     if (!comment) return comment;
     text += fmt::format("\tcomment {}\n\n", *comment);
   }

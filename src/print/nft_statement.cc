@@ -77,7 +77,7 @@ Text log_text(const Log& log) {
     if (log.prefix.find('$') != std::string::npos) {
       return cannot("nft takes a $ in a log prefix for a variable");
     }
-    const Text prefix = quoted(log.prefix);
+    const Text prefix = in_quotes(log.prefix);
     if (!prefix) return prefix;
     text += " prefix " + *prefix;
   }

@@ -57,7 +57,7 @@ Text identifier(std::string_view name) {
   return std::string(name);
 }
 
-Text quoted(std::string_view text) {
+Text in_quotes(std::string_view text) {
   if (text.find('"') != std::string_view::npos) {
     return cannot("nft cannot read a text with a quotation mark in it");
   }
