@@ -81,7 +81,8 @@ void print_json(const apply::Status& status) {
   json["other_chains"] = Json::array();
   for (const auto& chain : status.survey.others) json["other_chains"].push_back(chain_json(chain));
   json["findings"] = Json::array();
-  for (const auto& finding : status.survey.findings) json["findings"].push_back(finding_json(finding));
+  for (const auto& finding : status.survey.findings)
+    json["findings"].push_back(finding_json(finding));
   print(json);
 }
 
