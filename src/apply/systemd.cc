@@ -27,7 +27,7 @@ using Message = std::unique_ptr<sd_bus_message, Unref>;
 
 std::unexpected<Error> refused(const char* what, int error, const char* said = nullptr) {
   return fail(ErrorKind::System,
-              fmt::format("no rollback could be armed (systemd: {}: {}): nothing was changed", what,
+              fmt::format("cannot set up the rollback (systemd: {}: {}): nothing was changed", what,
                           said != nullptr ? said : std::strerror(-error)),
               -error);
 }
@@ -130,10 +130,10 @@ Result<void> make_timer(sd_bus& bus, const std::string& token, std::chrono::seco
 }  // namespace
 
 bool systemd_runs_here() {
-  struct stat there{};
+  struct stat there {};
   if (::lstat("/run/systemd/system", &there) != 0 || !S_ISDIR(there.st_mode)) return false;
-  struct stat ours{};
-  struct stat its{};
+  struct stat ours {};
+  struct stat its {};
   return ::stat("/proc/self/ns/net", &ours) == 0 && ::stat("/proc/1/ns/net", &its) == 0 &&
          ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
 }
