@@ -15,7 +15,7 @@ expect_status 0
 expect_out "built-in step"
 rolewall explain -p "$site" web.inbound.app-from-lb --host db-01
 expect_status 0
-expect_out "db-01 does not have it"
+expect_out "db-01 does not have this rule"
 # A finding's code, wherever it is asked.
 rolewall explain shadowed-rule
 expect_status 0
