@@ -92,7 +92,7 @@ Interpreter::Next Interpreter::look_up_unknown(const ruleset::Lookup& lookup,
   }
   if (set.partial != nullptr) {
     return undecided(
-        fmt::format("{}, which is not known, looked up in map {}, which is too large "
+        fmt::format("{}, which is unknown, looked up in map {}, which is too large "
                     "to be read whole",
                     name, set.set->name));
   }
