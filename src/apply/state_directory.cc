@@ -35,7 +35,7 @@ std::string join(const std::string& directory, std::string_view name) {
 }
 
 bool exists(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::lstat(path.c_str(), &status) == 0;
 }
 

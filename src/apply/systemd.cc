@@ -130,10 +130,10 @@ Result<void> make_timer(sd_bus& bus, const std::string& token, std::chrono::seco
 }  // namespace
 
 bool systemd_runs_here() {
-  struct stat there {};
+  struct stat there{};
   if (::lstat("/run/systemd/system", &there) != 0 || !S_ISDIR(there.st_mode)) return false;
-  struct stat ours {};
-  struct stat its {};
+  struct stat ours{};
+  struct stat its{};
   return ::stat("/proc/self/ns/net", &ours) == 0 && ::stat("/proc/1/ns/net", &its) == 0 &&
          ours.st_dev == its.st_dev && ours.st_ino == its.st_ino;
 }

@@ -45,7 +45,7 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
   // O_NONBLOCK: opening a FIFO must not hang; regular files ignore it.
   Descriptor fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (fd.value < 0) return io_error(path, errno);
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd.value, &status) != 0) return io_error(path, errno);
   if (S_ISDIR(status.st_mode)) return fail(ErrorKind::Io, path + ": is a directory", EISDIR);
   if (!S_ISREG(status.st_mode)) return fail(ErrorKind::Io, path + ": not a regular file");
@@ -92,7 +92,7 @@ Result<void> sync_directory(const std::string& path) {
 Result<void> write_file_atomically(const std::string& path, std::string_view content,
                                    unsigned mode) {
   // A rename would put a file in the place of a device, a FIFO or a link.
-  struct stat status {};
+  struct stat status{};
   if (::lstat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
     return fail(ErrorKind::Io, path + ": not a regular file, so it is not replaced");
   }
@@ -111,7 +111,7 @@ Result<void> write_file_atomically(const std::string& path, std::string_view con
 
 Result<void> append_line(const std::string& path, std::string_view line, unsigned mode) {
   Descriptor fd{::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode)};
-  struct stat status {};
+  struct stat status{};
   if (fd.value < 0 || ::fstat(fd.value, &status) != 0) return io_error(path, errno);
   char last = '\n';
   if (status.st_size > 0 && ::pread(fd.value, &last, 1, status.st_size - 1) != 1) {

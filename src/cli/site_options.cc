@@ -30,12 +30,12 @@ constexpr std::string_view kInstalledRules = ROLEWALL_RULES;
 constexpr std::string_view kBuiltRulesPointer = "rolewall-rules-path";
 
 bool is_file(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
 }
 
 bool is_directory(const std::string& path) {
-  struct stat status {};
+  struct stat status{};
   return ::stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode);
 }
 

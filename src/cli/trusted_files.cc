@@ -59,7 +59,7 @@ Result<void> TrustedFiles::check(const std::string& path) const {
     const std::string why = weakness(at.string(), status);
     return why.empty() ? Result<void>{} : fail(ErrorKind::Io, why);
   };
-  struct stat status {};
+  struct stat status{};
   TRY(look(here, status));
   while (!ahead.empty()) {
     const std::string name = ahead.front();

@@ -148,7 +148,7 @@ std::uint64_t nanoseconds(const timeval& time) {
 }
 
 std::uint64_t size_of(std::FILE* file) {
-  struct stat status {};
+  struct stat status{};
   if (::fstat(::fileno(file), &status) != 0 || !S_ISREG(status.st_mode)) return 0;
   return static_cast<std::uint64_t>(status.st_size);
 }

@@ -91,94 +91,95 @@ Operands follow(std::span<const Expr> exprs, const Frame& frame) {
   };
   for (const Expr& expr : exprs) {
     std::visit(
-        Overloaded{
-            [&](const ruleset::Payload& load) {
-              operands[load.destination] = {
-                  payload_field(load, {}, frame.ipv6, frame.dissection.protocol), load.length,
-                  std::nullopt, loaded(load, frame), load};
-            },
-            [&](const ruleset::Meta& load) {
-              const Field field = meta_field(load.key);
-              operands[load.destination] = {
-                  field, field.format == Format::Name ? 16U : 4U, std::nullopt, {}};
-            },
-            [&](const ruleset::Ct& load) {
-              operands[load.destination] = {ct_field(load.key, frame.ipv6), 4, std::nullopt,
-                                            loaded(load, frame)};
-            },
-            [&](const ruleset::Immediate& load) {
-              operands[load.destination] = {
-                  {"a constant", Format::Hex}, load.value.size, std::nullopt, {}};
-            },
-            [&](const ruleset::BitwiseMask& op) {
-              Operand operand = operands[op.source];
-              operand.size = op.length;
-              operand.mask = ruleset::Bytes(op.mask.begin(), op.mask.begin() + op.length);
-              name_bits(operand, op, frame);
-              operands[op.destination] = operand;
-            },
-            [&](const ruleset::BitwiseShift& op) { operands[op.destination] = {}; },
-            [&](const ruleset::Byteorder& op) {
-              // From the host's order to the network's, for comparisons by size.
-              Operand operand = operands[op.source];
-              if (operand.field.format == Format::HostNumber) operand.field.format = Format::Number;
-              operands[op.destination] = operand;
-            },
-            [&](const ruleset::Lookup& lookup) {
-              if (lookup.result == ruleset::LookupResult::Data) {
-                operands[lookup.destination] = {
-                    {fmt::format("the value of @{}", lookup.set), Format::Hex},
-                    4,
-                    std::nullopt,
-                    {}};
-              }
-            },
-            [](const ruleset::Cmp&) {},
-            [](const ruleset::Range&) {},
-            [](const ruleset::Counter&) {},
-            [](const ruleset::Limit&) {},
-            [](const ruleset::Connlimit&) {},
-            [](const ruleset::Quota&) {},
-            [](const ruleset::Last&) {},
-            [](const ruleset::Dynset&) {},
-            [](const ruleset::ImmediateVerdict&) {},
-            [](const ruleset::MetaSet&) {},
-            [](const ruleset::CtSet&) {},
-            [](const ruleset::Log&) {},
-            [](const ruleset::Reject&) {},
-            [](const ruleset::Notrack&) {},
-            [&](const ruleset::Exthdr& load) {
-              operands[load.destination] = {exthdr_field(load), load.length, std::nullopt, {}};
-            },
-            [&](const ruleset::Fib& load) { name(load.destination, "fib"); },
-            [&](const ruleset::Rt& load) { name(load.destination, "rt"); },
-            [&](const ruleset::Socket& load) { name(load.destination, "socket"); },
-            [&](const ruleset::Osf& load) { name(load.destination, "osf", Format::Name); },
-            [&](const ruleset::Numgen& load) {
-              name(load.destination, "numgen", Format::HostNumber);
-            },
-            [&](const ruleset::JenkinsHash& load) {
-              name(load.destination, "jhash", Format::HostNumber);
-            },
-            [&](const ruleset::SymmetricHash& load) {
-              name(load.destination, "symhash", Format::HostNumber);
-            },
-            [&](const ruleset::Tunnel& load) { name(load.destination, "tunnel"); },
-            [&](const ruleset::Xfrm& load) { name(load.destination, "ipsec"); },
-            [&](const ruleset::BitwiseRegisters& op) { operands[op.destination] = {}; },
-            [](const ruleset::PayloadWrite&) {},
-            [](const ruleset::ExthdrWrite&) {},
-            [](const ruleset::ExthdrReset&) {},
-            [](const ruleset::Nat&) {},
-            [](const ruleset::Masquerade&) {},
-            [](const ruleset::Redirect&) {},
-            [](const ruleset::Tproxy&) {},
-            [](const ruleset::Synproxy&) {},
-            [](const ruleset::Dup&) {},
-            [](const ruleset::Fwd&) {},
-            [](const ruleset::ObjectRef&) {},
-            [](const ruleset::ObjectLookup&) {},
-            [](const ruleset::Unsupported&) {}},
+        Overloaded{[&](const ruleset::Payload& load) {
+                     operands[load.destination] = {
+                         payload_field(load, {}, frame.ipv6, frame.dissection.protocol),
+                         load.length, std::nullopt, loaded(load, frame), load};
+                   },
+                   [&](const ruleset::Meta& load) {
+                     const Field field = meta_field(load.key);
+                     operands[load.destination] = {
+                         field, field.format == Format::Name ? 16U : 4U, std::nullopt, {}};
+                   },
+                   [&](const ruleset::Ct& load) {
+                     operands[load.destination] = {ct_field(load.key, frame.ipv6), 4, std::nullopt,
+                                                   loaded(load, frame)};
+                   },
+                   [&](const ruleset::Immediate& load) {
+                     operands[load.destination] = {
+                         {"a constant", Format::Hex}, load.value.size, std::nullopt, {}};
+                   },
+                   [&](const ruleset::BitwiseMask& op) {
+                     Operand operand = operands[op.source];
+                     operand.size = op.length;
+                     operand.mask = ruleset::Bytes(op.mask.begin(), op.mask.begin() + op.length);
+                     name_bits(operand, op, frame);
+                     operands[op.destination] = operand;
+                   },
+                   [&](const ruleset::BitwiseShift& op) { operands[op.destination] = {}; },
+                   [&](const ruleset::Byteorder& op) {
+                     // From the host's order to the network's, for comparisons by size.
+                     Operand operand = operands[op.source];
+                     if (operand.field.format == Format::HostNumber)
+                       operand.field.format = Format::Number;
+                     operands[op.destination] = operand;
+                   },
+                   [&](const ruleset::Lookup& lookup) {
+                     if (lookup.result == ruleset::LookupResult::Data) {
+                       operands[lookup.destination] = {
+                           {fmt::format("the value of @{}", lookup.set), Format::Hex},
+                           4,
+                           std::nullopt,
+                           {}};
+                     }
+                   },
+                   [](const ruleset::Cmp&) {},
+                   [](const ruleset::Range&) {},
+                   [](const ruleset::Counter&) {},
+                   [](const ruleset::Limit&) {},
+                   [](const ruleset::Connlimit&) {},
+                   [](const ruleset::Quota&) {},
+                   [](const ruleset::Last&) {},
+                   [](const ruleset::Dynset&) {},
+                   [](const ruleset::ImmediateVerdict&) {},
+                   [](const ruleset::MetaSet&) {},
+                   [](const ruleset::CtSet&) {},
+                   [](const ruleset::Log&) {},
+                   [](const ruleset::Reject&) {},
+                   [](const ruleset::Notrack&) {},
+                   [&](const ruleset::Exthdr& load) {
+                     operands[load.destination] = {
+                         exthdr_field(load), load.length, std::nullopt, {}};
+                   },
+                   [&](const ruleset::Fib& load) { name(load.destination, "fib"); },
+                   [&](const ruleset::Rt& load) { name(load.destination, "rt"); },
+                   [&](const ruleset::Socket& load) { name(load.destination, "socket"); },
+                   [&](const ruleset::Osf& load) { name(load.destination, "osf", Format::Name); },
+                   [&](const ruleset::Numgen& load) {
+                     name(load.destination, "numgen", Format::HostNumber);
+                   },
+                   [&](const ruleset::JenkinsHash& load) {
+                     name(load.destination, "jhash", Format::HostNumber);
+                   },
+                   [&](const ruleset::SymmetricHash& load) {
+                     name(load.destination, "symhash", Format::HostNumber);
+                   },
+                   [&](const ruleset::Tunnel& load) { name(load.destination, "tunnel"); },
+                   [&](const ruleset::Xfrm& load) { name(load.destination, "ipsec"); },
+                   [&](const ruleset::BitwiseRegisters& op) { operands[op.destination] = {}; },
+                   [](const ruleset::PayloadWrite&) {},
+                   [](const ruleset::ExthdrWrite&) {},
+                   [](const ruleset::ExthdrReset&) {},
+                   [](const ruleset::Nat&) {},
+                   [](const ruleset::Masquerade&) {},
+                   [](const ruleset::Redirect&) {},
+                   [](const ruleset::Tproxy&) {},
+                   [](const ruleset::Synproxy&) {},
+                   [](const ruleset::Dup&) {},
+                   [](const ruleset::Fwd&) {},
+                   [](const ruleset::ObjectRef&) {},
+                   [](const ruleset::ObjectLookup&) {},
+                   [](const ruleset::Unsupported&) {}},
         expr);
   }
   return operands;
