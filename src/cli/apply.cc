@@ -240,7 +240,7 @@ int run(const Options& options) {
 
 void add_apply(Program& program) {
   Verb verb = program.add_verb(
-      kServerVerbs, "apply", "check the policies and load them into the kernel, in one transaction",
+      kServerVerbs, "apply", "check the policies and load them, in one transaction",
       "  rolewall apply --sandbox policies --host web-01      changes nothing on this machine\n"
       "  rolewall apply --sandbox policies --host web-01 --print\n"
       "  sudo rolewall apply                                  /etc/rolewall, this host\n"
@@ -259,7 +259,7 @@ void add_apply(Program& program) {
       verb.add_option("--confirm", options->confirm,
                       "roll back after this time (60s, 5m) unless confirmed by `rolewall confirm`")
           .type_name("TIME");
-  verb.add_flag("--no-confirm", options->no_confirm, "never roll back by itself, over ssh either")
+  verb.add_flag("--no-confirm", options->no_confirm, "do not roll back by itself, even over ssh")
       .excludes(confirm);
   verb.add_flag("--force", options->force,
                 "apply even if tests fail or somebody would be locked out");

@@ -126,7 +126,8 @@ void add_boot(Program& program) {
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
-  verb.add_option("--kernel-parameters", options->kernel_parameters, "the kernel command line")
+  verb.add_option("--kernel-parameters", options->kernel_parameters,
+                  "file with the kernel command line")
       .type_name("FILE")
       .show_default();
   program.on_choice(verb, options, run);

@@ -76,11 +76,11 @@ int run(const Options& options) {
 }  // namespace
 
 void add_compile(Program& program) {
-  Verb verb =
-      program.add_verb(kPolicyVerbs, "compile", "one host's ruleset, as nft text, JSON or bytecode",
-                       "  rolewall compile policies --host web-01\n"
-                       "  rolewall compile policies --host web-01 | nft -c -f -\n"
-                       "  rolewall compile policies --host web-01 --format json -o web-01.json");
+  Verb verb = program.add_verb(
+      kPolicyVerbs, "compile", "print one host's ruleset as nft text, JSON or bytecode",
+      "  rolewall compile policies --host web-01\n"
+      "  rolewall compile policies --host web-01 | nft -c -f -\n"
+      "  rolewall compile policies --host web-01 --format json -o web-01.json");
   auto options = std::make_shared<Options>();
   add_site_options(verb, options->site);
   verb.add_option("--host", options->host,

@@ -138,7 +138,7 @@ void add_rollback(Program& program) {
 
 void add_history(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "history",
-                               "what was applied: when, by whom, and what it changed",
+                               "list what was applied: when, by whom, and what it changed",
                                "  sudo rolewall history\n"
                                "  sudo rolewall history --format json");
   auto options = std::make_shared<HistoryOptions>();

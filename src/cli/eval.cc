@@ -251,7 +251,7 @@ int run(const Options& options) {
 
 void add_eval(Program& program) {
   Verb verb = program.add_verb(
-      kAskVerbs, "eval", "what happens to a packet, and which policy line decides",
+      kAskVerbs, "eval", "tell what happens to a packet, and which policy line decides",
       "  rolewall eval 'https internet > lb-01'\n"
       "  rolewall eval -p policies 'mysql web-01 > db-01'      asks both hosts\n"
       "  rolewall eval 'tcp 192.0.2.7:40000 > lb-01:443 flags=syn in=public' --explain\n"

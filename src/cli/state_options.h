@@ -9,7 +9,7 @@
 namespace rolewall::cli {
 
 inline void add_state_option(Verb& verb, std::string& directory) {
-  verb.add_option("--state-dir", directory, "the record of what was applied")
+  verb.add_option("--state-dir", directory, "where the record of what was applied is kept")
       .type_name("DIR")
       .show_default();
 }
