@@ -67,7 +67,7 @@ std::vector<eval::PacketFields> transports(const policy::PacketWords& words, boo
       destinations = ends_of(literal.destination);
     } else {
       report(diagnostics, Code::PortNeeded, words.span,
-             fmt::format("`{}` names no port", literal.text),
+             fmt::format("`{}` has no port", literal.text),
              fmt::format("write `{0}/443`, or a port after the address", literal.text));
       return {};
     }

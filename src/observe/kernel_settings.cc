@@ -123,7 +123,7 @@ class Settings {
     if (conntrack.max != 0 &&
         std::uint64_t{settings_.connections} * 100 >= conntrack.max * kFullPercent) {
       say(Weight::Warning, "conntrack-full",
-          fmt::format("conntrack holds {} of at most {} connections: when it is full, new "
+          fmt::format("conntrack has {} of at most {} connections: when it is full, new "
                       "ones are dropped whatever the policy says",
                       settings_.connections, conntrack.max),
           "sysctl -w net.netfilter.nf_conntrack_max=..., as far as memory allows");

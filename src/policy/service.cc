@@ -232,7 +232,7 @@ std::optional<ServiceLiteral> parse_literal(std::string_view text, const Place& 
     const auto number = rest.starts_with('/') ? parse_number(rest.substr(1), 255) : std::nullopt;
     if (!number) {
       report(diagnostics, Code::BadService, literal.span,
-             fmt::format("{} names no protocol", quote(text)),
+             fmt::format("{} is not a protocol", quote(text)),
              "`protocol/` and a number from 0 to 255");
       return std::nullopt;
     }

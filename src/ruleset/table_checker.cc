@@ -84,7 +84,7 @@ Wrong check_name(std::string_view name, std::string_view kind) {
     return fmt::format("the {}'s name is longer than {} bytes", kind, kMaxNameSize);
   }
   if (name.find('\0') != std::string_view::npos) {
-    return fmt::format("the {}'s name holds a zero byte", kind);
+    return fmt::format("the {}'s name contains a zero byte", kind);
   }
   return {};
 }

@@ -85,7 +85,7 @@ TEST_CASE("names are there, once, and not too long") {
   table.chains[1].name = std::string(256, 'c');
   CHECK_EQ(flaw_of(ruleset), "tables[0].chains[1]: the chain's name is longer than 255 bytes");
   table.name = std::string("a\0b", 3);
-  CHECK_EQ(flaw_of(ruleset), "tables[0]: the table's name holds a zero byte");
+  CHECK_EQ(flaw_of(ruleset), "tables[0]: the table's name contains a zero byte");
 }
 
 TEST_CASE("objects are there, of the type that is asked for") {
