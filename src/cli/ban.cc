@@ -158,7 +158,7 @@ Result<std::vector<RunTimeEntry>> openings(const AllowOptions& options) {
   Diagnostics diagnostics;
   const auto literals = policy::parse_service(site->policy, options.service, diagnostics);
   if (diagnostics.has_errors()) {
-    return fail(ErrorKind::Usage, fmt::format("no service is called `{}`", options.service));
+    return fail(ErrorKind::Usage, fmt::format("there is no service `{}`", options.service));
   }
   std::vector<RunTimeEntry> entries;
   for (const policy::ServiceLiteral& literal : literals) {

@@ -242,7 +242,7 @@ class PacketParser {
     packet_.at = find_host(scope_.policy, name);
     if (packet_.at) return;
     report_at(Code::UnknownName, value.offset,
-              fmt::format("no host is called {}", quote(value.text)),
+              fmt::format("there is no host {}", quote(value.text)),
               did_you_mean(name, candidates(scope_.policy, TermKind::Host, scope_.diagnostics)));
   }
 
