@@ -22,7 +22,7 @@ using ruleset::Snapshot;
 using ruleset::Table;
 
 std::string counts(const Plan& plan) {
-  if (plan.first) return fmt::format("the first: {} rules", plan.rules_added);
+  if (plan.first) return fmt::format("first apply: {} rules", plan.rules_added);
   return fmt::format("{} rules added, {} removed, {} kept", plan.rules_added, plan.rules_removed,
                      plan.rules_kept);
 }
@@ -92,10 +92,11 @@ class Apply {
     if (!*read) return {};
     earlier_ = std::move(*read);
     if (options_.confirm_within || options_.for_good) return {};
-    return fail(ErrorKind::Refused,
-                fmt::format("generation {} waits for `rolewall confirm` until {}: confirm it, or "
-                            "`rolewall rollback`, or apply with --confirm TIME, too",
-                            earlier_->generation, earlier_->deadline));
+    return fail(
+        ErrorKind::Refused,
+        fmt::format("generation {} waits for `rolewall confirm` until {}: confirm it, roll it "
+                    "back with `rolewall rollback`, or apply with --confirm TIME",
+                    earlier_->generation, earlier_->deadline));
   }
 
   // All that can fail for want of room, memory or rights, before anything is changed.
@@ -184,7 +185,7 @@ class Apply {
       const bool known =
           before_ && before_->snapshot == snapshot_ && is_of(before_->applied, world_);
       if (known) return note_unchanged(report, committed);
-      applied.changes = "no rule: what they come from";
+      applied.changes = "no rules changed, only their policy lines";
       const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied);
       if (!generation) return std::unexpected(generation.error());
       prepared_ = std::move(applied);

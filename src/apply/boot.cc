@@ -39,7 +39,7 @@ Result<Booted> boot(const std::string& state_directory, const World& world) {
   const auto pending = waiting(state->path(), world);
   if (!pending) return std::unexpected(pending.error());
   if (*pending) {
-    return fail(ErrorKind::Refused, "an apply of this boot waits for its confirmation");
+    return fail(ErrorKind::Refused, "an apply made since this boot waits for `rolewall confirm`");
   }
   const auto number = boot_number(state->path());
   if (!number) return std::unexpected(number.error());

@@ -29,10 +29,11 @@ Result<std::uint32_t> before(const std::string& directory, std::uint32_t current
     if (applied.generation < current) newest = applied.generation;
   }
   if (!newest) {
-    return fail(ErrorKind::Refused,
-                fmt::format("generation {} is the oldest that is kept: there is none to go back to "
-                            "(`rolewall disable` takes the table away)",
-                            current));
+    return fail(
+        ErrorKind::Refused,
+        fmt::format("generation {} is the oldest one kept: there is no earlier one to go back to "
+                    "(`rolewall disable` removes the table)",
+                    current));
   }
   return *newest;
 }
@@ -53,10 +54,11 @@ Result<Confirmation> confirm(const std::string& state_directory, const World& wo
   const auto current = current_number(state->path());
   if (!current) return std::unexpected(current.error());
   if (*current != (*pending)->generation) {
-    return fail(ErrorKind::Refused,
-                fmt::format("generation {} did not come into force whole: apply it again, or wait "
-                            "for the rollback at {}",
-                            (*pending)->generation, (*pending)->deadline));
+    return fail(
+        ErrorKind::Refused,
+        fmt::format("the apply of generation {} was interrupted: apply again, or wait for the "
+                    "rollback at {}",
+                    (*pending)->generation, (*pending)->deadline));
   }
   TRY(state->make_boot((*pending)->generation));
   TRY(disarm(*state));
@@ -73,7 +75,7 @@ Result<RolledBack> rollback(const std::string& state_directory, std::optional<st
   if (!current) return std::unexpected(current.error());
   const std::uint32_t from = *pending ? (*pending)->generation : current->value_or(0);
   if (from == 0) {
-    return fail(ErrorKind::Refused, "nothing is applied: there is nothing to go back from");
+    return fail(ErrorKind::Refused, "nothing is applied: there is nothing to roll back");
   }
   std::optional<std::uint32_t> target = to;
   if (!to && *pending) {

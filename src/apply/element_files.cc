@@ -86,7 +86,8 @@ Result<std::vector<Entry>> read_list(const std::string& directory) {
   }
   std::vector<Entry> entries;
   for (const Json& item : json["sets"]) {
-    if (!take(item, entries.emplace_back())) return damaged(path, "an entry that is no set's");
+    if (!take(item, entries.emplace_back()))
+      return damaged(path, "an entry does not describe a set");
   }
   return entries;
 }
@@ -151,13 +152,13 @@ Result<void> read_elements(const std::string& directory, ruleset::Ruleset& rules
     }
     if (set == nullptr || !set->elements.empty() || set->key_size() != entry.key_size ||
         (entry.ranges && !set->interval)) {
-      return damaged(path, "the snapshot has no set for it");
+      return damaged(path, "the snapshot has no set for these elements");
     }
     const Result<std::string> bytes = read_file(path, kMaxFile);
     if (!bytes) return std::unexpected(bytes.error());
     const std::size_t column = entry.count * entry.key_size;
     if (bytes->size() != column * (entry.ranges ? 2 : 1) || checksum_of(*bytes) != entry.checksum) {
-      return damaged(path, "is damaged: its size or its checksum is another");
+      return damaged(path, "damaged: the size or the checksum is wrong");
     }
     Elements& elements = set->elements;
     const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes->data());

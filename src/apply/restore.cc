@@ -90,7 +90,7 @@ Result<RolledBack> restore(const World& world, StateDirectory& state, Kernel& ke
   };
   if (auto recorded = record(); !recorded) {
     Error error = std::move(recorded).error();
-    error.message = "the former table is in force again, but not recorded: " + error.message;
+    error.message = "the previous table is in force again, but not recorded: " + error.message;
     return std::unexpected(std::move(error));
   }
   return done;
@@ -98,7 +98,7 @@ Result<RolledBack> restore(const World& world, StateDirectory& state, Kernel& ke
 
 std::string in_words(const RolledBack& done) {
   const std::string to = done.to ? fmt::format("generation {} is in force again", *done.to)
-                                 : std::string("the table is gone, as before the first apply");
+                                 : std::string("the table was removed, as before the first apply");
   return fmt::format("generation {} was rolled back ({}): {}", done.generation, done.why, to);
 }
 

@@ -69,8 +69,8 @@ Result<void> check_format(const std::string& directory) {
   if (!format || *format == kStateFormat) return {};
   return fail(
       ErrorKind::Io,
-      fmt::format("{}: written by {} rolewall (format {}, this one knows {}): nothing is read and "
-                  "nothing changed. Use that one, or move the directory away and apply again",
+      fmt::format("{}: written by {} rolewall (format {}, this one reads {}): nothing was read or "
+                  "changed. Use that version, or move the directory away and apply again",
                   directory, *format < kStateFormat ? "an older" : "a newer", *format,
                   kStateFormat));
 }
@@ -131,12 +131,12 @@ Result<Applied> applied_from_json(const std::string& path, const std::string& te
     for (const Json& entry : *management) {
       const auto prefix =
           entry.is_string() ? net::parse_prefix(entry.get<std::string>()) : std::nullopt;
-      if (!prefix) return fail(ErrorKind::Io, path + ": `management` holds what is no prefix");
+      if (!prefix) return fail(ErrorKind::Io, path + ": an entry of `management` is not a prefix");
       applied.management.push_back(*prefix);
     }
   }
   if (!take_large_sets(json, applied.mark.large_sets)) {
-    return fail(ErrorKind::Io, path + ": `large_sets` holds what is no set");
+    return fail(ErrorKind::Io, path + ": an entry of `large_sets` is not a set");
   }
   if (json.value("version", Json()) != kStateFormat) {
     return fail(ErrorKind::Io, fmt::format("{}: its `version` is not {}", path, kStateFormat));
@@ -172,7 +172,7 @@ Result<std::optional<std::uint32_t>> linked(const std::string& directory, std::s
   const auto value = to.starts_with(kGenerations) && to.size() > kGenerations.size() + 1
                          ? number(to.substr(kGenerations.size() + 1))
                          : std::nullopt;
-  if (!value) return fail(ErrorKind::Io, fmt::format("{}: does not lead to a generation", link));
+  if (!value) return fail(ErrorKind::Io, fmt::format("{}: does not point to a generation", link));
   return value;
 }
 
@@ -259,7 +259,7 @@ Result<Generation> read_generation(const std::string& directory, std::uint32_t g
   const std::string path = join(directory, fmt::format("{}/{}", kGenerations, generation));
   if (!exists(path)) {
     return fail(ErrorKind::Usage,
-                fmt::format("generation {} is not kept (`rolewall history` lists those that are)",
+                fmt::format("generation {} is not kept (`rolewall history` lists the kept ones)",
                             generation));
   }
   const Result<std::string> text = read_file(join(path, "snapshot.json"), kMaxSnapshotSize);

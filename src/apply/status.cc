@@ -75,7 +75,7 @@ Result<Status> status(const std::string& state_directory,
       fmt::format("table {} {}", name_of(ruleset::kOwnFamily), ruleset::kOwnTable);
   if (!recorded) {
     if (live != nullptr)
-      status.drift.push_back(table + " is in the kernel, and no apply recorded it");
+      status.drift.push_back(table + " is in the kernel, but no apply is recorded");
     return status;
   }
   const Generation& generation = *recorded;

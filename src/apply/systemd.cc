@@ -27,7 +27,7 @@ using Message = std::unique_ptr<sd_bus_message, Unref>;
 
 std::unexpected<Error> refused(const char* what, int error, const char* said = nullptr) {
   return fail(ErrorKind::System,
-              fmt::format("no rollback could be armed (systemd: {}: {}): nothing was changed", what,
+              fmt::format("cannot set up the rollback (systemd: {}: {}): nothing was changed", what,
                           said != nullptr ? said : std::strerror(-error)),
               -error);
 }

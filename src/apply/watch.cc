@@ -80,7 +80,7 @@ class Watcher {
       }
       if (done.error().kind == ErrorKind::Refused) return;
       if (attempt % kTellEvery == 0) {
-        give_notice("the rollback did not succeed yet, and is tried again: " + done.error().message,
+        give_notice("the rollback failed and will be tried again: " + done.error().message,
                     terminal_);
       }
       std::this_thread::sleep_for(pause);
@@ -148,7 +148,7 @@ void let_go_of_everything(int kept) {
 Result<pid_t> start(Watcher watcher) {
   const auto refused = [](const char* what) {
     return fail(ErrorKind::System,
-                fmt::format("no rollback could be armed ({}: {}): nothing was changed", what,
+                fmt::format("cannot set up the rollback ({}: {}): nothing was changed", what,
                             std::strerror(errno)),
                 errno);
   };

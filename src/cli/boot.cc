@@ -40,7 +40,7 @@ Result<ruleset::Snapshot> compile_now(const BootOptions& options) {
     const auto& all = site->diagnostics.all();
     const auto first = std::ranges::find(all, Severity::Error, &Diagnostic::severity);
     return fail(ErrorKind::Usage,
-                fmt::format("they have errors (`rolewall check`), the first: {}: {}",
+                fmt::format("they have errors (see `rolewall check`), the first: {}: {}",
                             site->policy.sources.format(first->span), first->message));
   }
   auto wanted = compile_host(std::move(*site), options.host);
@@ -52,15 +52,13 @@ Result<ruleset::Snapshot> compile_now(const BootOptions& options) {
 void compare_with_policies(const BootOptions& options) {
   const auto now = compile_now(options);
   if (!now) {
-    err().line(
-        "rolewall: the policies do not compile any more, what was applied last is in force: " +
-        printable(now.error().message));
+    err().line("rolewall: the policies no longer compile; the ruleset applied last is in force: " +
+               printable(now.error().message));
     return;
   }
   const auto plan = apply::plan(*now, options.state_directory);
   if (plan && !plan->empty()) {
-    err().line(
-        "rolewall: the policies have been changed since they were applied (`rolewall plan`)");
+    err().line("rolewall: the policies have changed since they were applied (see `rolewall plan`)");
   }
 }
 
@@ -75,7 +73,7 @@ int put(const Result<ruleset::Snapshot>& snapshot, const char* what) {
   const auto done = apply::put_unrecorded(*snapshot);
   if (!done) return report(done.error());
   if (!done->report) {
-    err().line("rolewall: the kernel refused it");
+    err().line("rolewall: the kernel refused the ruleset");
     return kSystem;
   }
   out().line(fmt::format("{} is in force: {}", what, counted(done->report->rules, "rule")));
@@ -84,19 +82,19 @@ int put(const Result<ruleset::Snapshot>& snapshot, const char* what) {
 
 int run(const BootOptions& options) {
   if (switched_off(options.kernel_parameters)) {
-    out().line("rolewall=off is among the kernel's parameters: nothing is loaded");
+    out().line("rolewall=off is on the kernel command line: nothing was loaded");
     return kDone;
   }
   const auto booted = apply::boot(options.state_directory);
   if (booted) {
     if (booted->unconfirmed) {
       err().line(
-          fmt::format("rolewall: generation {} was not confirmed before the restart, and is "
-                      "dropped",
+          fmt::format("rolewall: generation {} was not confirmed before the restart and was "
+                      "discarded",
                       *booted->unconfirmed));
     }
     if (!booted->generation) {
-      out().line("nothing is applied: nothing is loaded");
+      out().line("nothing is applied: nothing was loaded");
       return kDone;
     }
     out().line(fmt::format("generation {} is in force", *booted->generation));
@@ -105,30 +103,31 @@ int run(const BootOptions& options) {
   }
   if (booted.error().kind == ErrorKind::Refused) return report(booted.error());
   // Better the policies as they are now than none, and better few rules than none.
-  err().line("rolewall: what was applied last cannot be loaded: " +
+  err().line("rolewall: the ruleset applied last cannot be loaded: " +
              printable(booted.error().message));
   const auto now = compile_now(options);
-  if (now && put(now, "what the policies say now") == kDone) return kDone;
+  if (now && put(now, "the current policy") == kDone) return kDone;
   if (!now) err().line("rolewall: the policies: " + printable(now.error().message));
   return put(minimal_snapshot(last_management(options.state_directory)),
-             "the built-in minimal ruleset (ssh, ICMP, what is established)");
+             "the built-in minimal ruleset (ssh, ICMP, established connections)");
 }
 
 }  // namespace
 
 void add_boot(Program& program) {
   Verb verb = program.add_verb(
-      kServerVerbs, "boot", "load what was confirmed last; for the unit that runs at boot",
+      kServerVerbs, "boot", "load the ruleset confirmed last (run at boot)",
       "  sudo rolewall boot\n"
       "\n"
-      "Where that cannot be read it loads what the policies say now, else a built-in ruleset that\n"
-      "lets in ssh from the management networks and ICMP. rolewall=off among the kernel's\n"
-      "parameters loads nothing.");
+      "If it cannot be read, the current policies are compiled and loaded; if that fails too, a\n"
+      "built-in ruleset that admits ICMP and ssh from the management networks. With rolewall=off\n"
+      "on the kernel command line nothing is loaded.");
   auto options = std::make_shared<BootOptions>();
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
-  verb.add_option("--kernel-parameters", options->kernel_parameters, "where they are read")
+  verb.add_option("--kernel-parameters", options->kernel_parameters,
+                  "file with the kernel command line")
       .type_name("FILE")
       .show_default();
   program.on_choice(verb, options, run);

@@ -50,7 +50,7 @@ int run(const CheckOptions& options) {
   render(out(), policy, *checked);
   out().line(fmt::format("lint     {}", summary(checked->findings)));
   if (site->diagnostics.has_errors()) {
-    out().line("tests    not run: the policies have errors");
+    out().line("tests    not run because the policies have errors");
   } else {
     out().line(fmt::format("tests    {}", summary(checked->tests)));
     std::size_t rules = 0;
@@ -68,10 +68,10 @@ int run(const CheckOptions& options) {
 
 void add_check(Program& program) {
   Verb verb = program.add_verb(
-      kPolicyVerbs, "check", "lint, tests and every host compiled: the line for CI",
+      kPolicyVerbs, "check", "lint, run the tests, compile every host (for CI)",
       "  rolewall check policies\n"
       "  rolewall check policies --format json\n"
-      "  rolewall check --date 2027-03-01    what will have expired by then?");
+      "  rolewall check --date 2027-03-01    which rules will have expired by then?");
   auto options = std::make_shared<CheckOptions>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site);

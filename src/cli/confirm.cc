@@ -36,13 +36,13 @@ int confirm(const ConfirmOptions& options) {
   if (!confirmed) return report(confirmed.error());
   switch (*confirmed) {
     case apply::Confirmation::Confirmed:
-      out().line("confirmed: what is in force stays, after a reboot too");
+      out().line("confirmed: the applied ruleset stays in force, after a reboot too");
       return kDone;
     case apply::Confirmation::NothingPending:
-      out().line("nothing to confirm: no apply waits");
+      out().line("nothing to confirm");
       return kDone;
     case apply::Confirmation::TooLate:
-      err().line("rolewall: too late, nothing was changed: it was rolled back (`rolewall status`)");
+      err().line("rolewall: too late: it was already rolled back (see `rolewall status`)");
       return kNo;
   }
   return kSystem;
@@ -51,7 +51,7 @@ int confirm(const ConfirmOptions& options) {
 int roll_back_expired(const RollbackOptions& options) {
   const auto done = apply::rollback_expired(options.state_directory);
   if (!done) return report(done.error());
-  out().line(*done ? "rolled back what was not confirmed in time" : "nothing to roll back");
+  out().line(*done ? "rolled back: the apply was not confirmed in time" : "nothing to roll back");
   return kDone;
 }
 
@@ -62,7 +62,7 @@ int rollback(const RollbackOptions& options) {
   out().line(done->to ? fmt::format("rolled back: generation {} is in force again, after a reboot "
                                     "too",
                                     *done->to)
-                      : "rolled back: table inet rolewall is gone, as before the first apply");
+                      : "rolled back: table inet rolewall was removed, as before the first apply");
   return kDone;
 }
 
@@ -89,17 +89,17 @@ int list(const HistoryOptions& options) {
     print(json);
     return kDone;
   }
-  if (history->generations.empty()) out().line("nothing was applied so far");
+  if (history->generations.empty()) out().line("nothing was applied yet");
   for (auto at = history->generations.rbegin(); at != history->generations.rend(); ++at) {
     const bool current = history->current == at->generation;
     std::string line =
         fmt::format("{:>6}  {}  {}  {}", at->generation, at->at, at->by, at->changes);
     if (history->pending && history->pending->generation == at->generation) {
-      line += ", waits for `rolewall confirm` until " + history->pending->deadline;
+      line += ", not confirmed yet: rolled back at " + history->pending->deadline;
     } else if (current && history->boot == at->generation) {
       line += ", in force";
     } else if (current) {
-      line += ", in force, not after a reboot";
+      line += ", in force until the next reboot";
     }
     out().line((current ? "*" : " ") + printable(line));
   }
@@ -112,8 +112,8 @@ void add_confirm(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "confirm", "keep what was applied",
                                "  sudo rolewall confirm           from a NEW connection\n"
                                "\n"
-                               "Until then `apply --confirm TIME` brings the former state "
-                               "back by itself.");
+                               "Without it, what `apply --confirm TIME` loaded is rolled back "
+                               "after that time.");
   auto options = std::make_shared<ConfirmOptions>();
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, confirm);
@@ -122,14 +122,15 @@ void add_confirm(Program& program) {
 void add_rollback(Program& program) {
   Verb verb = program.add_verb(
       kServerVerbs, "rollback", "go back to what was in force before",
-      "  sudo rolewall rollback           what waits for its confirmation, else one generation\n"
+      "  sudo rolewall rollback           the unconfirmed apply, else back one generation\n"
       "  sudo rolewall rollback --to 4    `rolewall history` lists them\n"
       "\n"
-      "Bans and openings that were made since stay.");
+      "Later bans and openings are kept.");
   auto options = std::make_shared<RollbackOptions>();
-  const Option to = verb.add_option("--to", options->to, "to this generation").type_name("N");
+  const Option to =
+      verb.add_option("--to", options->to, "go back to this generation").type_name("N");
   verb.add_flag("--expired", options->expired,
-                "only what was not confirmed in time; for the timer of `apply --confirm`")
+                "only if the time to confirm is over (used by the timer of `apply --confirm`)")
       .excludes(to);
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, rollback);
@@ -137,7 +138,7 @@ void add_rollback(Program& program) {
 
 void add_history(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "history",
-                               "what was applied: when, by whom, and what it changed",
+                               "list what was applied: when, by whom, and what it changed",
                                "  sudo rolewall history\n"
                                "  sudo rolewall history --format json");
   auto options = std::make_shared<HistoryOptions>();

@@ -16,9 +16,9 @@ struct DisableOptions {
 int run(const DisableOptions& options) {
   const auto removed = apply::disable(options.state_directory);
   if (!removed) return report(removed.error());
-  out().line(*removed ? "disabled: table inet rolewall is gone; nothing is filtered by rolewall "
+  out().line(*removed ? "disabled: table inet rolewall was removed; rolewall filters nothing "
                         "until the next apply"
-                      : "nothing to disable: table inet rolewall is not there");
+                      : "nothing to disable: there is no table inet rolewall");
   return kDone;
 }
 

@@ -39,9 +39,10 @@ void add_dump(Program& program) {
                        "  ssh gw-01 sudo rolewall dump > gw-01.json");
   auto options = std::make_shared<DumpOptions>();
   add_format_option(verb, options->format, {"json"});
-  verb.add_option("-o,--output", options->output, "write there instead, whole or not at all")
+  verb.add_option("-o,--output", options->output, "write to this file, all or nothing")
       .type_name("FILE");
-  verb.add_option("--state-dir", options->state_directory, "where the policy lines are")
+  verb.add_option("--state-dir", options->state_directory,
+                  "where the policy lines of the rules are recorded")
       .type_name("DIR")
       .show_default();
   program.on_choice(verb, options, run);

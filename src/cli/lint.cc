@@ -39,9 +39,10 @@ int run(const LintOptions& options) {
 }  // namespace
 
 void add_lint(Program& program) {
-  Verb verb = program.add_verb(kPolicyVerbs, "lint", "findings in the policies, at their lines",
-                               "  rolewall lint policies\n"
-                               "  rolewall lint policies --format json");
+  Verb verb =
+      program.add_verb(kPolicyVerbs, "lint", "check the policies for errors and weak points",
+                       "  rolewall lint policies\n"
+                       "  rolewall lint policies --format json");
   auto options = std::make_shared<LintOptions>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site);

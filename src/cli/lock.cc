@@ -56,7 +56,7 @@ int run(const LockOptions& options) {
   if (!site) return report(site.error());
   const std::vector<std::string> names = policy::dns_names(site->policy);
   if (names.empty()) {
-    out().line("nothing to lock: no network of this site has `names`");
+    out().line("nothing to lock: no network in this site has `names`");
     return kDone;
   }
   const auto lock = policy::resolve(names, ask_resolver);
@@ -76,7 +76,7 @@ int run(const LockOptions& options) {
 
 void add_lock(Program& program) {
   Verb verb = program.add_verb(kPolicyVerbs, "lock",
-                               "write rolewall.lock: the addresses of the DNS names in use",
+                               "look up the policies' DNS names and write rolewall.lock",
                                "  rolewall lock policies\n"
                                "  rolewall lock policies && git diff policies/rolewall.lock");
   auto options = std::make_shared<LockOptions>();

@@ -99,14 +99,14 @@ void print_others(const std::vector<observe::OtherChain>& others) {
     std::vector<std::string_view> effects;
     for (const observe::Effect effect : chain.effects) effects.push_back(words_of(effect));
     out().line(fmt::format(
-        "{:<10}{:<{}}  {} {} {}, {} ours: {}", i == 0 ? "beside" : "", names[i], widest,
+        "{:<10}{:<{}}  {} {} {}, {} rolewall: {}", i == 0 ? "others" : "", names[i], widest,
         ruleset::name_of(chain.base.type), ruleset::name_of(chain.base.hook), chain.base.priority,
         word_of(chain.order),
         effects.empty() ? "drops nothing" : fmt::format("{}", fmt::join(effects, ", "))));
   }
   if (!others.empty()) {
     out().line(
-        fmt::format("{:<10}a drop in any chain is final; none of these can admit what ours "
+        fmt::format("{:<10}a drop in any chain is final: none of these can admit what rolewall "
                     "drops",
                     ""));
   }
@@ -133,7 +133,7 @@ void print_text(const apply::Status& status) {
     out().line(fmt::format("applied   generation {} for {}, {}{}", *status.generation, status.host,
                            status.applied_at, status.same_boot ? "" : ", before the last boot"));
   } else {
-    out().line("applied   nothing so far");
+    out().line("applied   nothing yet");
   }
   if (status.bans != 0 || status.openings != 0) {
     out().line(fmt::format("by hand   {}, {} (`rolewall bans`)", counted(status.bans, "ban"),
@@ -141,7 +141,7 @@ void print_text(const apply::Status& status) {
   }
   if (status.pending) {
     out().line(
-        fmt::format("{}   generation {} is rolled back at {} unless `rolewall confirm` comes",
+        fmt::format("{}   generation {} will be rolled back at {} without `rolewall confirm`",
                     out().paint(Tone::Warning, "pending"), status.pending->generation,
                     status.pending->deadline));
   }
@@ -156,8 +156,8 @@ void print_text(const apply::Status& status) {
   }
   if (status.generation && !status.table_present) {
     out().line(
-        fmt::format("{:<10}it was flushed or deleted, as nftables.service does when it "
-                    "stops; `rolewall boot` loads it again",
+        fmt::format("{:<10}the table was flushed or deleted (nftables.service does this when "
+                    "it stops); `rolewall boot` loads it again",
                     ""));
   }
   print_others(status.survey.others);
@@ -186,9 +186,9 @@ void how_to_begin() {
   out().line(
       "rolewall: nothing is applied on this machine.\n"
       "\n"
-      "  rolewall check policies                           lint, tests, every host compiled\n"
+      "  rolewall check policies                           lint, test and compile every host\n"
       "  rolewall eval -p policies 'ssh any > HOST'        what would happen to a packet, and why\n"
-      "  rolewall apply --sandbox policies --host HOST     try it on a kernel, change nothing\n"
+      "  rolewall apply --sandbox policies --host HOST     try it in a sandbox; changes nothing\n"
       "  sudo rolewall apply policies --host HOST          put it in force\n"
       "\n"
       "`rolewall --help` lists every verb.");
@@ -208,14 +208,14 @@ int begin() {
 
 void add_status(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "status",
-                               "what is in force, and whether it is what was applied",
+                               "show what is in force, and whether it is what was applied",
                                "  sudo rolewall status\n"
                                "  sudo rolewall status --format json\n"
                                "\n"
-                               "Also what bears on it: other programs' chains, settings of the "
-                               "kernel that\nundo a policy, rules that expire, who listens "
-                               "without a rule and the reverse.\n"
-                               "Drift alone makes the exit status 1.");
+                               "It also shows other programs' chains, kernel settings that undo "
+                               "a policy, rules that\nexpire, programs that listen but are not "
+                               "admitted, and rules for ports where nothing listens.\n"
+                               "Only a difference from what was applied makes the exit status 1.");
   auto options = std::make_shared<StatusOptions>();
   add_state_option(verb, options->state_directory);
   add_format_option(verb, options->format, {"text", "json"});

@@ -65,9 +65,10 @@ constexpr std::ptrdiff_t kLargestPayload = 65535;
 constexpr std::uint16_t kDontFragment = 0x4000;
 
 constexpr const char* kBroken = "a malformed fragment, discarded by reassembly";
-constexpr const char* kContradicts = "a fragment that contradicts another about the datagram's end";
-constexpr const char* kOverlaps = "a fragment that overlaps another: the datagram is given up";
-constexpr const char* kDuplicate = "a fragment that is there already";
+constexpr const char* kContradicts =
+    "a fragment that disagrees with another about the datagram's end";
+constexpr const char* kOverlaps = "a fragment that overlaps another: the datagram is discarded";
+constexpr const char* kDuplicate = "a fragment that came twice";
 constexpr const char* kTooLong = "the datagram that it completes is longer than an IP packet";
 constexpr const char* kEcn = "the fragments of the datagram that it completes disagree about ECN";
 

@@ -130,7 +130,7 @@ struct Connection::State {
     const Result<BatchAnswer> answer = socket.transact(batch.bytes(), first, batch.count());
     if (!answer) return std::unexpected(answer.error());
     if (answer->errors.empty() && !answer->acknowledged) {
-      return fail(ErrorKind::System, "the kernel did not say what became of the transaction",
+      return fail(ErrorKind::System, "the kernel did not answer whether the transaction succeeded",
                   answer->overrun ? ENOBUFS : ETIME);
     }
     CommitResult result;

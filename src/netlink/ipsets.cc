@@ -82,7 +82,7 @@ Result<std::vector<std::string>> read_ipsets() {
       ipset_cmd(session.get(), IPSET_CMD_SAVE, 0) != 0) {
     const char* said = ipset_session_report_msg(session.get());
     return fail(ErrorKind::System,
-                text.too_large ? "the kernel's ip sets are more than fits"
+                text.too_large ? "the kernel's ip sets are too large"
                                : fmt::format("the kernel's ip sets cannot be read: {}", said));
   }
   return lines_of(text.all);

@@ -21,7 +21,7 @@ Text rule_line(const Table& table, const Rule& rule) {
   Text text = rule_statements(table, rule);
   if (!text || rule.comment.empty()) return text;
   if (rule.comment.size() > kMaxComment) {
-    return cannot(fmt::format("nft takes a comment of {} bytes at most", kMaxComment));
+    return cannot(fmt::format("nft allows comments of at most {} bytes", kMaxComment));
   }
   const Text comment = in_quotes(rule.comment);
   return comment ? fmt::format("{} comment {}", *text, *comment) : comment;
@@ -44,7 +44,7 @@ Text chain_text(const Table& table, const Chain& chain) {
   const Text name = identifier(chain.name);
   if (!name) return name;
   if (chain.bound) return cannot("it belongs to the rule that jumps to it");
-  if (chain.offloaded) return cannot("the device runs its rules, too");
+  if (chain.offloaded) return cannot("its rules are offloaded to the device");
   std::string text = fmt::format("\tchain {} {{\n", *name);
   if (!chain.comment.empty()) {
     const Text comment = in_quotes(chain.comment);
@@ -76,7 +76,7 @@ Text table_text(const Table& table) {
   }
   text += whole + " {\n";
   if ((table.flags & ~kDormant) != 0) {
-    return cannot(fmt::format("the table's flags {:#x} have no form in nft", table.flags));
+    return cannot(fmt::format("the table's flags {:#x} have no nft syntax", table.flags));
   }
   if (!table.objects.empty()) {
     return cannot(fmt::format("object {}: named objects are not supported", table.objects[0].name));

@@ -132,7 +132,7 @@ Text type_text(const Set& set) {
 }  // namespace
 
 Text inline_elements(const Set& set) {
-  if (!set.exprs.empty()) return cannot("an anonymous set whose elements hold state");
+  if (!set.exprs.empty()) return cannot("an anonymous set whose elements have state");
   const Text elements = elements_text(set, ", ");
   return elements ? fmt::format("{{ {} }}", *elements) : elements;
 }

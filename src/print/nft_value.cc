@@ -160,7 +160,7 @@ std::optional<std::uint64_t> number(Order order, ByteSpan bytes) {
 std::unexpected<std::string> no_form(DataType type, ByteSpan bytes) {
   const std::string_view name = ruleset::name_of(type);
   return cannot(fmt::format(
-      "{} bytes of the type {} have no form in nft", bytes.size(),
+      "{} bytes of the type {} have no nft syntax", bytes.size(),
       name.empty() ? fmt::to_string(static_cast<std::uint32_t>(type)) : std::string(name)));
 }
 
@@ -169,7 +169,7 @@ Text string_text(ByteSpan bytes) {
   const auto end = std::ranges::find(bytes, 0);
   if (end == bytes.begin() ||
       std::any_of(end, bytes.end(), [](std::uint8_t b) { return b != 0; })) {
-    return cannot("a name that is empty or goes on after a zero byte");
+    return cannot("a name that is empty or continues after a zero byte");
   }
   std::string text(bytes.begin(), end);
   if (text.ends_with('*')) text.insert(text.size() - 1, 1, '\\');  // else it would be a wildcard
@@ -264,7 +264,7 @@ Text value_text(DataType type, Order order, ByteSpan bytes) {
 Text range_text(DataType type, Order order, ByteSpan first, ByteSpan last) {
   if (std::ranges::equal(first, last)) return value_text(type, order, first);
   if (type == DataType::IfName || type == DataType::String) {
-    return cannot("a range of names has no form in nft");
+    return cannot("a range of names has no nft syntax");
   }
   const Text from = value_text(type, order, first);
   if (!from) return from;

@@ -19,7 +19,7 @@ restart() {
 
 boot
 expect_status 0
-expect_out "nothing is loaded"
+expect_out "nothing was loaded"
 
 apply
 expect_status 0
@@ -46,7 +46,7 @@ restart
 echo "root=/dev/sda1 rolewall=off quiet" >cmdline
 boot --kernel-parameters cmdline
 expect_status 0
-expect_out "nothing is loaded"
+expect_out "nothing was loaded"
 [ -z "$(table)" ] || complain "it was loaded all the same"
 
 # Not confirmed before the restart: the former policy.
@@ -70,7 +70,7 @@ restart
 echo 'this is no TOML' >>site/web.toml
 boot
 expect_status 0
-expect_err "do not compile any more"
+expect_err "no longer compile"
 expect_out "generation 1 is in force"
 
 # A record that cannot be read: the policies; and where these cannot either, the least that lets
@@ -86,9 +86,9 @@ sed -i '$ d' site/web.toml
 restart
 boot
 expect_status 0
-expect_out "what the policies say now is in force"
+expect_out "the current policy is in force"
 rolewall disable --state-dir "$state"
 expect_status 0
 restart
 boot
-expect_out "nothing is loaded"
+expect_out "nothing was loaded"

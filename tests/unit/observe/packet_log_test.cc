@@ -41,7 +41,7 @@ TEST_CASE("what nobody asked for, is missing or is no packet is named") {
   CHECK_EQ(logged(attributes).problem, "attribute 9 is missing");
   writer.put(NFULA_PAYLOAD, kBytes);
   CHECK_EQ(logged(attributes).problem, "");
-  CHECK_EQ(logged(attributes, kPacket + 1).problem, "message type 0x401 is no packet");
+  CHECK_EQ(logged(attributes, kPacket + 1).problem, "message type 0x401 is not a packet");
   writer.be32(NFULA_CT_INFO, 1);  // conntrack's, which nobody asked the kernel for
   const LoggedPacket packet = logged(attributes);
   CHECK_EQ(packet.problem, "attribute 19 is unknown");
