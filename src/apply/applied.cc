@@ -42,7 +42,8 @@ Applied applied_now(const World& world, const std::string& host) {
           .network_namespace = world.network_namespace(),
           .mark = {},
           .changes = "",
-          .management = {}};
+          .management = {},
+          .machine = ""};
 }
 
 }  // namespace rolewall::apply

@@ -52,13 +52,20 @@ class Apply {
                                          Table& table) { return get_ready(plan, table); },
                 .state_directory = state_.path()});
     if (!sent || !sent->refusals.empty()) TRY(take_back());
-    if (!sent && sent.error().kind == ErrorKind::Refused) return Outcome{{}, {}, losses_};
+    if (!sent && sent.error().kind == ErrorKind::Refused) return refused();
     if (!sent) return std::unexpected(std::move(sent).error());
-    if (!sent->refusals.empty()) return Outcome{{}, std::move(sent->refusals), {}};
+    if (sent->plan.empty()) {
+      const Result<void> asked = ask_about_the_machine(wanted_);
+      if (!asked && asked.error().kind == ErrorKind::Refused) return refused();
+      if (!asked) return std::unexpected(asked.error());
+    }
+    if (!sent->refusals.empty()) return Outcome{.refusals = std::move(sent->refusals)};
     return report(std::move(*sent));
   }
 
  private:
+  Outcome refused() const { return {.losses = losses_, .notes = notes_}; }
+
   Result<Outcome> report(Committed committed) {
     Report report{.plan = std::move(committed.plan),
                   .generation = 0,
@@ -66,13 +73,14 @@ class Apply {
                   .sets = committed.size.sets,
                   .elements = committed.size.elements,
                   .pending = pending_,
-                  .overridden = losses_};
+                  .overridden = losses_,
+                  .notes = notes_};
     if (auto recorded = record(report, committed); !recorded) {
       Error error = std::move(recorded).error();
       error.message = fmt::format("the table is in force, but not recorded: {}", error.message);
       return std::unexpected(std::move(error));
     }
-    return Outcome{std::move(report), {}, {}};
+    return Outcome{.report = std::move(report)};
   }
 
   // What was read for the plan is newer than the record.
@@ -133,25 +141,59 @@ class Apply {
           [&](const netlink::TcpSocket& other) { return other.local_port == session.local_port; });
       [[maybe_unused]] const auto done = kernel_.ensure_conntrack_entry(session, opened_by_remote);
     }
+    if (options_.guard) give_tunnels_their_entries(options_.guard->tunnels);
     return {};
+  }
+
+  // What carries a session over UDP likewise; a socket without a peer takes what comes.
+  void give_tunnels_their_entries(const std::vector<observe::Tunnel>& tunnels) {
+    for (const observe::Tunnel& tunnel : tunnels) {
+      for (const observe::OuterFlow& flow : tunnel.flows) {
+        const bool between_ports = flow.local_port != 0 && flow.remote_port != 0;
+        const bool is_known = !flow.anybody && flow.local != net::Address{net::Ipv4{}} &&
+                              flow.local != net::Address{net::Ipv6{}};
+        if (flow.protocol != net::protocol::kUdp || !between_ports || !is_known) continue;
+        [[maybe_unused]] const auto done =
+            kernel_.ensure_conntrack_entry({.local = flow.local,
+                                            .local_port = flow.local_port,
+                                            .remote = flow.remote,
+                                            .remote_port = flow.remote_port},
+                                           false, flow.protocol);
+      }
+    }
   }
 
   // The ruleset as it will be, with every other program's tables.
   Result<void> ask_guard(const Table& table) {
     if (!options_.guard) return {};
     GuardFacts facts = *options_.guard;
-    for (Session& session : facts.sessions) {
-      const netlink::TcpSocket socket{.local = session.server,
-                                      .local_port = session.server_port,
-                                      .remote = session.client,
-                                      .remote_port = session.client_port};
-      session.tracked = kernel_.ensure_conntrack_entry(socket, true).has_value();
-    }
-    Result<std::vector<Loss>> found = apply::ask_guard(kernel_, table, facts);
+    track_sessions(kernel_, facts);
+    Result<Today> today = compared_with();
+    if (!today) return std::unexpected(std::move(today).error());
+    Result<GuardAnswer> found = apply::ask_guard(kernel_, &table, facts, *today);
     if (!found) return std::unexpected(std::move(found).error());
-    losses_ = std::move(*found);
+    losses_ = std::move(found->losses);
+    notes_ = std::move(found->notes);
     if (losses_.empty() || options_.force) return {};
     return fail(ErrorKind::Refused, "the guard refused");
+  }
+
+  // Today is what is confirmed, not what waits.
+  Result<Today> compared_with() {
+    if (!earlier_) return Today{};
+    const Result<std::optional<Generation>> former = state_to_return_to();
+    if (!former) return std::unexpected(former.error());
+    if (!*former) return Today{.confirmed = std::optional<Table>()};
+    const Result<const Table*> table = own_table((*former)->snapshot);
+    if (!table) return std::unexpected(table.error());
+    return Today{.confirmed = std::optional<Table>(**table)};
+  }
+
+  // Nothing changes on the table; what the guard would say may have changed with the machine.
+  Result<void> ask_about_the_machine(const Table& table) {
+    if (!options_.guard) return {};
+    if (before_ && before_->applied.machine == in_words(options_.guard->machine)) return {};
+    return ask_guard(table);
   }
 
   // What was confirmed last: several applies in a row go back to it together.
@@ -203,7 +245,7 @@ class Apply {
     report.generation = before_->applied.generation;
     if (!waits()) TRY(settle(report.generation));
     Applied applied = before_->applied;
-    if (options_.guard) applied.management = options_.guard->management;
+    note_guard(applied);
     applied.mark = committed.mark;
     if (applied == before_->applied) return {};
     return state_.note(applied);
@@ -211,8 +253,14 @@ class Apply {
 
   Applied now() const {
     Applied applied = applied_now(world_, snapshot_.host.name);
-    if (options_.guard) applied.management = options_.guard->management;
+    note_guard(applied);
     return applied;
+  }
+
+  void note_guard(Applied& applied) const {
+    if (!options_.guard) return;
+    applied.management = options_.guard->management;
+    applied.machine = in_words(options_.guard->machine);
   }
 
   bool waits() const { return pending_ || (earlier_ && !options_.for_good); }
@@ -234,6 +282,7 @@ class Apply {
   std::optional<Applied> prepared_;
   std::optional<Pending> pending_;
   std::vector<Loss> losses_;
+  std::vector<Loss> notes_;
 };
 
 }  // namespace

@@ -31,7 +31,8 @@ namespace rolewall::apply {
 
 inline constexpr std::string_view kDefaultStateDirectory = "/var/lib/rolewall";
 
-struct Belief;  // belief.h
+struct Belief;     // belief.h
+struct GuardCall;  // ask_guard.h
 
 // What an apply would change.
 struct Plan {
@@ -76,12 +77,14 @@ struct Report {
   std::size_t elements = 0;        // without those of bans, openings and packets
   std::optional<Pending> pending;  // waits for confirm()
   std::vector<Loss> overridden;    // what `force` lost
+  std::vector<Loss> notes;         // of the guard
 };
 
 struct Outcome {
-  std::optional<Report> report;            // applied, or nothing to do
-  std::vector<netlink::Refusal> refusals;  // the kernel said no: nothing was changed
-  std::vector<Loss> losses;                // the guard said no: nothing was changed
+  std::optional<Report> report{};            // applied, or nothing to do
+  std::vector<netlink::Refusal> refusals{};  // the kernel said no: nothing was changed
+  std::vector<Loss> losses{};                // the guard said no: nothing was changed
+  std::vector<Loss> notes{};                 // where it said no: what else stands in the way
 };
 
 // One transaction, with what the plan says and no more; our table alone. What has to be written is
@@ -100,8 +103,9 @@ Result<Confirmation> confirm(const std::string& state_directory, const World& wo
 
 // To the state before what waits for its confirmation; else to an older generation, which boot then
 // loads, too: `to`, or the one before the current. An error of kind Refused where there is none.
+// Where the guard refuses, an error of that kind too.
 Result<RolledBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to,
-                            const World& world = this_world());
+                            const World& world = this_world(), GuardCall* guard = nullptr);
 // Only what waits and whose time is over: std::nullopt where there is none. For systemd's timer,
 // should the process that waits be dead.
 Result<std::optional<RolledBack>> rollback_expired(const std::string& state_directory,
@@ -113,7 +117,8 @@ struct Booted {
   std::optional<std::uint32_t> generation;   // absent: nothing was applied, or it was disabled
   std::optional<std::uint32_t> unconfirmed;  // this was in force and nobody had confirmed it
 };
-Result<Booted> boot(const std::string& state_directory, const World& world = this_world());
+Result<Booted> boot(const std::string& state_directory, const World& world = this_world(),
+                    GuardCall* guard = nullptr);
 
 // Puts a ruleset in force that is no generation: what boot falls back to.
 Result<Outcome> put_unrecorded(const ruleset::Snapshot& snapshot,
@@ -153,7 +158,8 @@ Result<Status> status(const std::string& state_directory,
 
 // Removes our table and `current`, so that boot loads nothing until the next apply. Success where
 // there is nothing to remove; returns whether there was.
-Result<bool> disable(const std::string& state_directory, const World& world = this_world());
+Result<bool> disable(const std::string& state_directory, const World& world = this_world(),
+                     GuardCall* guard = nullptr);
 
 // What was applied last, with its source map; std::nullopt where nothing was.
 Result<std::optional<ruleset::Snapshot>> last_applied(const std::string& state_directory);

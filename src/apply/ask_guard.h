@@ -1,12 +1,13 @@
 // The guard (guard.h) on the running host: the new table together with every other program's, as
-// the kernel holds them.
+// the kernel holds them, beside what is in force today.
 //
 // Their sets may hold millions of elements, which the kernel takes seconds and minutes to list. Of
 // a large one nothing is listed: what the guard's packets look up in it is asked of the kernel by
 // its key, and the guard asked again with what that has found, until it looks up nothing new.
 #pragma once
 
-#include <vector>
+#include <optional>
+#include <string>
 
 #include "apply/guard.h"
 #include "apply/kernel.h"
@@ -15,7 +16,37 @@
 
 namespace rolewall::apply {
 
-Result<std::vector<Loss>> ask_guard(Kernel& kernel, const ruleset::Table& wanted,
-                                    const GuardFacts& facts);
+// What our table is to be compared with.
+struct Today {
+  // Absent: what the kernel holds. Else what was confirmed, while something else waits; in it
+  // nothing: no table of ours.
+  std::optional<std::optional<ruleset::Table>> confirmed{};
+};
+
+// `wanted` null: no table of ours. Bans and openings are those that the kernel holds, where its own
+// hold none.
+Result<GuardAnswer> ask_guard(Kernel& kernel, const ruleset::Table* wanted, const GuardFacts& facts,
+                              const Today& today = {});
+
+// What is lost with one element of a set that is filled by hand, and would not be lost today.
+Result<GuardAnswer> ask_about_removal(Kernel& kernel, const std::string& set,
+                                      const ruleset::Bytes& key, const GuardFacts& facts);
+
+// Gives open sessions their conntrack entries; where one cannot be given any, the guard asks what
+// becomes of it without.
+void track_sessions(Kernel& kernel, GuardFacts& facts);
+
+// A change that somebody makes by hand: what the guard is to know, whether it goes on in spite of
+// it, and what the guard said.
+struct GuardCall {
+  GuardFacts facts;
+  bool force = false;
+  GuardAnswer answer{};
+};
+
+// An error of kind Refused where something would be lost and nobody forces it; it is in
+// `call.answer`. Null: nobody asks.
+Result<void> ask_before(Kernel& kernel, const ruleset::Table* wanted, GuardCall* call);
+Result<void> settle(const Result<GuardAnswer>& answer, GuardCall& call);
 
 }  // namespace rolewall::apply

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "apply/ask_guard.h"
 #include "apply/ban_log.h"
 #include "apply/file_lock.h"
 #include "apply/kernel.h"
@@ -194,10 +195,17 @@ Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_direc
 }
 
 Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
-                          const World& world) {
+                          const World& world, GuardCall* guard) {
   [[maybe_unused]] const auto turn = take_turn(state_directory);
   Result<Place> place = find_place(entry, world);
   if (!place) return std::unexpected(std::move(place).error());
+  if (guard != nullptr) {
+    const Set& set = place->table.sets[place->set];
+    const Elements row = row_of(entry, set);
+    const Result<GuardAnswer> answer = ask_about_removal(
+        *place->kernel, set.name, {row.keys.begin(), row.keys.end()}, guard->facts);
+    TRY(settle(answer, *guard));
+  }
   TableChange change;
   change.removed_elements = {
       {.set = place->set, .elements = row_of(entry, place->table.sets[place->set])}};

@@ -16,6 +16,8 @@
 
 namespace rolewall::apply {
 
+struct GuardCall;  // ask_guard.h
+
 struct Opening {
   std::uint8_t protocol = 6;
   std::uint16_t port = 0;
@@ -35,9 +37,9 @@ struct RunTimeEntry {
 // of ours is in force, or where it overlaps with what is banned already.
 Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
                        const World& world = this_world());
-// Returns whether it was there.
+// Returns whether it was there. An error of kind Refused where the guard refuses.
 Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
-                          const World& world = this_world());
+                          const World& world = this_world(), GuardCall* guard = nullptr);
 // As the kernel holds them. Empty where there is no table.
 Result<std::vector<RunTimeEntry>> list_entries(const World& world = this_world());
 

@@ -1,6 +1,7 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/ask_guard.h"
 #include "apply/commit.h"
 #include "apply/kernel.h"
 #include "apply/restore.h"
@@ -33,7 +34,7 @@ Result<std::optional<std::uint32_t>> drop_unconfirmed(StateDirectory& state,
 
 }  // namespace
 
-Result<Booted> boot(const std::string& state_directory, const World& world) {
+Result<Booted> boot(const std::string& state_directory, const World& world, GuardCall* guard) {
   Result<StateDirectory> state = StateDirectory::open(state_directory);
   if (!state) return std::unexpected(std::move(state).error());
   const auto pending = waiting(state->path(), world);
@@ -52,6 +53,9 @@ Result<Booted> boot(const std::string& state_directory, const World& world) {
   if (!confirmed) return std::unexpected(confirmed.error());
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
+  const auto table = own_table((*confirmed)->snapshot);
+  if (!table) return std::unexpected(table.error());
+  TRY(ask_before(**kernel, *table, guard));
   const auto generation = put_back(world, **kernel, *confirmed, state->path());
   if (!generation) return std::unexpected(generation.error());
   Applied applied = (*confirmed)->applied;
@@ -71,11 +75,11 @@ Result<Outcome> put_unrecorded(const ruleset::Snapshot& snapshot, const World& w
   if (!kernel) return std::unexpected(std::move(kernel).error());
   auto committed = commit(world, **kernel, **table, {});
   if (!committed) return std::unexpected(std::move(committed).error());
-  if (!committed->refusals.empty()) return Outcome{{}, std::move(committed->refusals), {}};
+  if (!committed->refusals.empty()) return Outcome{.refusals = std::move(committed->refusals)};
   Report report;
   report.plan = std::move(committed->plan);
   report.rules = committed->size.rules;
-  return Outcome{std::move(report), {}, {}};
+  return Outcome{.report = std::move(report)};
 }
 
 }  // namespace rolewall::apply

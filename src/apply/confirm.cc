@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/ask_guard.h"
+#include "apply/commit.h"
 #include "apply/kernel.h"
 #include "apply/notice.h"
 #include "apply/restore.h"
@@ -38,6 +40,14 @@ Result<std::uint32_t> before(const std::string& directory, std::uint32_t current
   return *newest;
 }
 
+Result<void> ask_before_going_back(Kernel& kernel, const std::optional<Generation>& former,
+                                   GuardCall* guard) {
+  if (!former) return ask_before(kernel, nullptr, guard);
+  const auto table = own_table(former->snapshot);
+  if (!table) return std::unexpected(table.error());
+  return ask_before(kernel, *table, guard);
+}
+
 }  // namespace
 
 Result<Confirmation> confirm(const std::string& state_directory, const World& world) {
@@ -66,7 +76,7 @@ Result<Confirmation> confirm(const std::string& state_directory, const World& wo
 }
 
 Result<RolledBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to,
-                            const World& world) {
+                            const World& world, GuardCall* guard) {
   Result<StateDirectory> state = StateDirectory::open(state_directory);
   if (!state) return std::unexpected(std::move(state).error());
   const auto pending = waiting(state->path(), world);
@@ -89,6 +99,7 @@ Result<RolledBack> rollback(const std::string& state_directory, std::optional<st
   if (!former) return std::unexpected(former.error());
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
+  TRY(ask_before_going_back(**kernel, *former, guard));
   return restore(world, *state, **kernel, from, *former, "by rolewall rollback");
 }
 
@@ -115,7 +126,7 @@ Result<std::optional<RolledBack>> rollback_expired(const std::string& state_dire
   auto done = restore(world, *state, **kernel, (*pending)->generation, *former,
                       "not confirmed by " + (*pending)->deadline);
   if (!done) return std::unexpected(std::move(done).error());
-  give_notice(in_words(*done), own_terminal());
+  give_notice(in_words(*done) + what_is_lost(**kernel, *former), own_terminal());
   return std::move(*done);
 }
 

@@ -1,14 +1,16 @@
 #include "apply/guard.h"
 
 #include <fmt/format.h>
-#include <net/if_arp.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <utility>
 
-#include "eval/build.h"
+#include "apply/lifelines.h"
 #include "eval/eval.h"
 #include "eval/route.h"
 #include "net/protocol.h"
@@ -18,292 +20,329 @@
 namespace rolewall::apply {
 namespace {
 
-using eval::PacketFields;
+using eval::Course;
+using eval::Courses;
+using eval::Others;
 
-constexpr std::uint8_t kSyn = 0x02;
-constexpr std::uint8_t kSynAck = 0x12;
-constexpr std::uint8_t kAck = 0x10;
-constexpr const char* kLoopback = "lo";
+constexpr std::uint32_t kOurs = 0;
+// Of lifelines of one kind that fail alike.
+constexpr std::size_t kMostAlike = 2;
+// How many courses are compared with today: of one lifeline, where many were before, and of all.
+constexpr std::size_t kCoursesEach = 256;
+constexpr std::size_t kLeastCourses = 4;
+constexpr std::size_t kMostCourses = 4096;
 
-// One packet that this host receives or sends.
-struct Leg {
-  bool arrives = true;
-  PacketFields fields;
-  std::string device;
-  std::optional<std::uint32_t> state{};  // absent: what conntrack makes of it
-};
+// `as_delivered`: where the first is translated, what this host answers comes from there.
+std::vector<eval::Turn> turns_of(const Lifeline& line, bool as_delivered) {
+  std::vector<eval::Turn> turns;
+  for (Leg leg : line.legs) {
+    if (as_delivered && line.delivered_to && !leg.arrives) {
+      leg.fields.source = line.delivered_to->address;
+      leg.fields.source_port = line.delivered_to->port;
+    }
+    eval::Turn& turn = turns.emplace_back();
+    turn.packet = eval::build(leg.fields);
+    (leg.arrives ? turn.packet.in_device : turn.packet.out_device) = leg.device;
+    turn.packet.ct_state = leg.state;
+    turn.direction = leg.arrives ? eval::Direction::Arrive : eval::Direction::Send;
+  }
+  return turns;
+}
 
-Leg turned(Leg leg, std::uint8_t flags) {
-  leg.arrives = !leg.arrives;
-  std::swap(leg.fields.source, leg.fields.destination);
-  std::swap(leg.fields.source_port, leg.fields.destination_port);
-  leg.fields.tcp_flags = flags;
-  return leg;
+// Where a packet has come to.
+Endpoint destination_of(const eval::Packet& packet, std::uint8_t protocol) {
+  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  Endpoint to{.address = eval::destination_of(packet.bytes, ipv6), .port = 0};
+  const std::size_t port = (ipv6 ? 40 : 20) + 2;
+  if (net::has_ports(protocol) && packet.bytes.size() >= port + 2) {
+    to.port = static_cast<std::uint16_t>(packet.bytes[port] << 8 | packet.bytes[port + 1]);
+  }
+  return to;
+}
+
+std::string table_name(const ruleset::Table& table) {
+  return fmt::format("table {} {}", name_of(table.family), table.name);
 }
 
 class Guard {
  public:
-  Guard(const ruleset::Ruleset& after, const GuardFacts& facts, eval::PartialSets& partial)
-      : after_(after),
+  Guard(const AskedRuleset& before, const AskedRuleset& after, const GuardFacts& facts)
+      : before_(before.ruleset),
+        after_(after.ruleset),
         facts_(facts),
-        routes_(facts.machine),
-        evaluator_(after, facts.machine, &partial) {}
+        before_evaluator_(before.ruleset, facts.machine, &before.partial),
+        evaluator_(after.ruleset, facts.machine, &after.partial) {
+    for (const std::uint32_t table : evaluator_.interfering_tables()) {
+      (table == kOurs ? ours_interferes_ : others_interfere_) = true;
+      if (table != kOurs) interfering_.push_back(table_name(after_.tables[table]));
+    }
+    for (const std::uint32_t table : before_evaluator_.interfering_tables()) {
+      ours_interferes_ = ours_interferes_ || table == kOurs;
+    }
+    own_tables_ = {&before.ruleset.tables[kOurs], &after.ruleset.tables[kOurs]};
+  }
 
-  std::vector<Loss> take() {
-    for (const Session& session : facts_.sessions) keep(session);
-    admit_management();
-    loopback();
-    neighbours();
-    if (facts_.leases_ipv4) lease();
+  GuardAnswer take() {
+    const Lifelines asked = lifelines(facts_, own_tables_);
+    for (const Lifeline& line : asked.all) ask(line);
+    for (const Unasked& line : asked.unasked) {
+      (facts_.may_be_undone ? answer_.notes : answer_.losses).push_back({line.what, line.how, ""});
+    }
     forwarding();
-    return std::move(losses_);
+    tell_of_the_rest();
+    return std::move(answer_);
   }
 
  private:
-  void keep(const Session& session) {
-    const std::string what =
-        fmt::format("the session from {} port {} to port {}", net::format(session.client),
-                    session.client_port, session.server_port);
-    for (const std::string& device : devices_towards(session.client)) {
-      Leg in{.arrives = true, .fields = {}, .device = device};
-      in.fields.source = session.client;
-      in.fields.destination = session.server;
-      in.fields.source_port = session.client_port;
-      in.fields.destination_port = session.server_port;
-      in.fields.tcp_flags = kAck;
-      Leg in_tracked = in;
-      in_tracked.state = ruleset::ct_state::kEstablished;
-      must_pass(what, {in_tracked});
-      must_pass(what + " (answers)", {turned(in_tracked, kAck)});
-      if (session.tracked) continue;
-      must_pass(what + ", without a conntrack entry", {in, turned(in, kAck)});
-      must_pass(what + ", without a conntrack entry, if the server sends first",
-                {turned(in, kAck), in});
-    }
-    connect("a new session from " + net::format(session.client), session.client, session.server,
-            session.server_port);
+  static eval::Options how(Others others) {
+    return {.steps = false, .others = others, .unmodelled = eval::Unmodelled::Chosen};
   }
 
-  void connect(const std::string& what, const net::Address& client, const net::Address& server,
-               std::uint16_t port) {
-    for (const std::string& device : devices_towards(client)) {
-      Leg syn{.arrives = true, .fields = {}, .device = device};
-      syn.fields.source = client;
-      syn.fields.destination = server;
-      syn.fields.destination_port = port;
-      syn.fields.tcp_flags = kSyn;
-      must_pass(fmt::format("{} to {} port {}", what, net::format(server), port),
-                {syn, turned(syn, kSynAck)});
+  void ask(const Lifeline& line) {
+    const std::vector<eval::Turn> turns = turns_of(line, true);
+    const Courses alone = evaluator_.converse(turns_of(line, false), how(Others::Absent));
+    if (const Course* lost = failing(alone, line, false)) {
+      // It may come to us translated, by rules that certainly do so.
+      const bool translated =
+          others_interfere_ &&
+          passes(evaluator_.converse(turns, how(Others::LetPass)).ways.front(), line, after_, true);
+      if (!translated) {
+        lose(line, *lost);
+        return;
+      }
+    }
+    if (others_interfere_ || ours_interferes_) compare(line, turns);
+    if (line.stands_for_all && after_.tables.size() > 1) note(line, turns);
+  }
+
+  // (2): what passes today, answer for answer. Ours may change what theirs see, and then they are
+  // asked, too.
+  void compare(const Lifeline& line, std::span<const eval::Turn> turns) {
+    eval::Options options = how(ours_interferes_ ? Others::Asked : Others::LetPass);
+    options.most_courses = std::clamp(kMostCourses - compared_, kLeastCourses, kCoursesEach);
+    const Courses courses = evaluator_.converse(turns, options);
+    compared_ = std::min(compared_ + courses.ways.size(), kMostCourses);
+    if (!courses.complete) not_all_compared(line);
+    for (const Course& course : courses.ways) {
+      if (passes(course, line, after_, true)) continue;
+      eval::Assignment theirs = course.taken;
+      std::erase_if(theirs, [](const auto& each) { return each.first.table == kOurs; });
+      const Courses today = before_evaluator_.converse(turns, options, &theirs);
+      const bool passed = std::ranges::any_of(
+          today.ways, [&](const Course& each) { return passes(each, line, before_, true); });
+      if (passed) {
+        lose(line, course);
+        return;
+      }
+      if (!others_interfere_ || changed_noted_) continue;
+      changed_noted_ = true;
+      answer_.notes.push_back(
+          {line.what,
+           fmt::format("{}, where {} changes the packet or its tracking; today as well",
+                       reason_of(course.turns.back()), fmt::join(interfering_, ", ")),
+           ""});
     }
   }
 
-  // From the ends of each network, to each of the host's addresses that sshd can be reached at.
-  void admit_management() {
-    for (const net::Prefix& prefix : facts_.management) {
-      for (const net::Address& client : ends_of(prefix)) {
-        if (is_own(client)) continue;
-        for (const net::Prefix& own : facts_.machine.addresses) {
-          if (net::is_ipv4(own.address) != net::is_ipv4(client) ||
-              eval::is_link_local(own.address)) {
-            continue;
-          }
-          for (const std::uint16_t port : facts_.ssh_ports) {
-            connect(fmt::format("ssh from {} (management)", net::format(client)), client,
-                    own.address, port);
-          }
-        }
+  void not_all_compared(const Lifeline& line) {
+    if (incomplete_noted_) return;
+    incomplete_noted_ = true;
+    answer_.notes.push_back(
+        {line.what,
+         fmt::format("{} has more rules of which it cannot be told whether they match than can be "
+                     "gone through: not each case was compared with today",
+                     fmt::join(interfering_, ", ")),
+         ""});
+  }
+
+  // What other programs' rules make of it: ours admits it.
+  void note(const Lifeline& line, std::span<const eval::Turn> turns) {
+    constexpr std::size_t kEnough = 16;  // to name a table; nothing hangs on a further one
+    eval::Options options = how(Others::Asked);
+    options.most_courses = kEnough;
+    const Courses courses = evaluator_.converse(turns, options);
+    for (const Course& course : courses.ways) {
+      const eval::Journey& last = course.turns.back();
+      const bool denied = last.fate() != eval::Fate::Accept && !last.hooks.empty() &&
+                          last.hooks.back().decided && last.hooks.back().decision.table != kOurs;
+      if (denied) {
+        note_once(line, last.hooks.back().decision.table, "denies",
+                  reason_of(last) + ", today as well");
+      }
+    }
+    for (const Course& course : courses.ways) {
+      for (const auto& [question, answer] : course.taken) {
+        if (question.table == kOurs || question.table >= after_.tables.size()) continue;
+        const ruleset::Table& table = after_.tables[question.table];
+        note_once(
+            line, question.table, "is not known",
+            fmt::format("it meets rule {} of chain {}, {}, and whether that matches cannot be "
+                        "told here; nothing is lost by this change either way",
+                        question.rule + 1, table.chains[question.chain].name, table_name(table)));
       }
     }
   }
 
-  static std::set<net::Address> ends_of(const net::Prefix& prefix) {
-    const unsigned bits = net::address_bits(prefix.address);
-    if (prefix.length >= bits) return {prefix.address};
-    // The ends of the whole internet are nobody's: an address of RFC 5737 and RFC 3849 for all.
-    constexpr unsigned kWidest = 7;
-    if (prefix.length <= kWidest) {
-      return {*net::parse_address(net::is_ipv4(prefix.address) ? "198.51.100.7" : "2001:db8::7")};
-    }
-    auto first = net::to_bytes(prefix.address);
-    auto last = first;
-    for (unsigned bit = prefix.length; bit < bits; ++bit) {
-      last[bit / 8] = static_cast<std::uint8_t>(last[bit / 8] | 0x80U >> bit % 8);
-    }
-    // Not the network's own address, nor its broadcast.
-    if (bits - prefix.length > 1) {
-      first.back() |= 1;
-      last.back() = static_cast<std::uint8_t>(last.back() & 0xfeU);
-    }
-    const auto address = [&](const std::vector<std::uint8_t>& bytes) -> net::Address {
-      if (net::is_ipv4(prefix.address)) return net::ipv4_from_bytes(bytes.data());
-      return net::ipv6_from_bytes(bytes.data());
-    };
-    return {address(first), address(last)};
-  }
-
-  void loopback() {
-    for (const char* own : {"127.0.0.1", "::1"}) {
-      Leg out{.arrives = false, .fields = {}, .device = kLoopback};
-      out.fields.source = out.fields.destination = *net::parse_address(own);
-      out.fields.source_port = 40000;
-      out.fields.destination_port = 40001;
-      Leg in = out;
-      in.arrives = true;
-      must_pass(fmt::format("loopback traffic of {}", own), {out, in});
-    }
-  }
-
-  // RFC 4861: without it no IPv6 packet finds its way over the link. To and from a neighbour.
-  void neighbours() {
-    constexpr std::uint8_t kSolicitation = 135;
-    constexpr std::uint8_t kAdvertisement = 136;
-    constexpr std::uint8_t kHopLimit = 255;
-    for (const ruleset::Interface& interface : facts_.machine.interfaces) {
-      const auto own = routes_.addresses_on(interface.device, true);
-      if (interface.hardware_type != ARPHRD_ETHER || own.empty()) continue;
-      for (const std::uint8_t type : {kSolicitation, kAdvertisement}) {
-        Leg in{.arrives = true, .fields = {}, .device = interface.device};
-        in.fields.protocol = net::protocol::kIcmpv6;
-        in.fields.source = *net::parse_address("fe80::2");
-        in.fields.destination = own.front();
-        in.fields.icmp_type = type;
-        in.fields.ttl = kHopLimit;
-        const char* name = type == kSolicitation ? "solicitations" : "advertisements";
-        const std::string what = fmt::format("IPv6 neighbour {} on {}", name, interface.device);
-        must_pass(what, {in});
-        must_pass(what + " (sent)", {turned(in, 0)});
-      }
-    }
-  }
-
-  // RFC 2131, 4.4.5: the lease is renewed from the address that it gave.
-  void lease() {
-    for (const net::Prefix& own : facts_.machine.addresses) {
-      if (!net::is_ipv4(own.address)) continue;
-      for (const ruleset::Interface& interface : facts_.machine.interfaces) {
-        const auto there = routes_.addresses_on(interface.device, false);
-        if (std::ranges::find(there, own.address) == there.end()) continue;
-        const std::string& device = interface.device;
-        Leg out{.arrives = false, .fields = {}, .device = device};
-        out.fields.protocol = net::protocol::kUdp;
-        out.fields.source = own.address;
-        out.fields.destination = *net::parse_address("255.255.255.255");
-        out.fields.source_port = 68;
-        out.fields.destination_port = 67;
-        must_pass(fmt::format("renewal of the DHCP lease of {}", net::format(own.address)), {out});
-      }
+  void note_once(const Lifeline& line, std::uint32_t table, const char* kind, std::string text) {
+    if (noted_.emplace(table, kind).second) {
+      answer_.notes.push_back({line.what, std::move(text), ""});
     }
   }
 
   // What was routed so far would be dropped by a policy that never speaks of it.
   void forwarding() {
     if (!facts_.machine.forwards_ipv4 && !facts_.machine.forwards_ipv6) return;
-    const auto own = std::ranges::find_if(after_.tables, ruleset::is_own);
-    if (own == after_.tables.end() ||
-        ruleset::find_chain(*own, ruleset::own::kForwardDispatch) != nullptr)
+    const ruleset::Table& own = after_.tables[kOurs];
+    if (own.chains.empty() || ruleset::find_chain(own, ruleset::own::kForwardDispatch) != nullptr) {
       return;
-    losses_.push_back({.what = "what this host forwards between networks",
-                       .how = "it forwards today, but its policy has no [[forward]] rule (add "
-                              "one, or turn net.*.forwarding off)",
-                       .rule = ""});
-  }
-
-  bool is_own(const net::Address& address) const {
-    return std::ranges::any_of(facts_.machine.addresses,
-                               [&](const net::Prefix& own) { return own.address == address; });
-  }
-
-  // By the routes; where they are not known, each device may be the one.
-  std::set<std::string> devices_towards(const net::Address& address) const {
-    if (is_own(address) || (routes_.known() && routes_.leads_here(address))) return {kLoopback};
-    if (routes_.known()) {
-      const auto answer = routes_.towards(address);
-      if (answer.route == nullptr) return {};
-      return {answer.route->device};
     }
-    std::set<std::string> all;
-    for (const ruleset::Interface& interface : facts_.machine.interfaces) {
-      all.insert(interface.device);
-    }
-    return all;
+    answer_.losses.push_back({.what = "what this host forwards between networks",
+                              .how = "it forwards today, and its policy says nothing of that (a "
+                                     "[[forward]] rule, or turn net.*.forwarding off)",
+                              .rule = ""});
   }
 
-  // The legs are one conversation, begun with nothing known.
-  void must_pass(const std::string& what, const std::vector<Leg>& legs) {
-    evaluator_.reset();
-    for (const Leg& leg : legs) {
-      eval::Packet packet = eval::build(leg.fields);
-      (leg.arrives ? packet.in_device : packet.out_device) = leg.device;
-      packet.ct_state = leg.state;
-      const eval::Options how{.steps = false, .keep_state = true};
-      const auto ways = evaluator_.outcomes(
-          packet, leg.arrives ? eval::Direction::Arrive : eval::Direction::Send, how);
-      for (const eval::Journey& way : ways.ways) {
-        if (way.fate() == eval::Fate::Accept) continue;
-        say(what, way, &leg == legs.data() ? needed(leg) : "");
-        return;
-      }
-      // The first way goes on, as one of those that pass.
-      leg.arrives ? evaluator_.arrive(packet, how) : evaluator_.send(packet, how);
-    }
+  const Course* failing(const Courses& courses, const Lifeline& line, bool as_delivered) const {
+    const auto at = std::ranges::find_if(courses.ways, [&](const Course& course) {
+      return !passes(course, line, after_, as_delivered);
+    });
+    return at == courses.ways.end() ? nullptr : &*at;
   }
 
-  // The rule that a policy lacks which leaves the first packet to its default.
-  static std::string needed(const Leg& leg) {
-    const PacketFields& fields = leg.fields;
-    std::string service = "ndp";
-    if (fields.protocol != net::protocol::kIcmpv6) {
-      service = fmt::format("{}/{}", fields.protocol == net::protocol::kTcp ? "tcp" : "udp",
-                            fields.destination_port);
+  // Every packet is accepted, and what arrives is delivered here, unchanged or, `as_delivered`,
+  // where ssh has answered so far.
+  static bool passes(const Course& course, const Lifeline& line, const ruleset::Ruleset& asked,
+                     bool as_delivered) {
+    if (denied_by_behind(course.turns.back(), line, asked)) return true;
+    if (course.turns.size() != line.legs.size()) return false;
+    for (std::size_t i = 0; i < course.turns.size(); ++i) {
+      const eval::Journey& journey = course.turns[i];
+      if (journey.fate() != eval::Fate::Accept) return false;
+      const Leg& leg = line.legs[i];
+      if (!leg.arrives) continue;
+      if (journey.hooks.empty() || journey.hooks.back().hook != ruleset::Hook::Input) return false;
+      // Of a flow that is given the evaluator does not know how it is translated.
+      if (i == 0 && !leg.state && !comes_to(line, leg, journey, as_delivered)) return false;
     }
-    return fmt::format(R"(; no rule admits it: an {} rule with service = "{}" and {} = "{}" would)",
-                       leg.arrives ? "[[inbound]]" : "[[outbound]]", service,
-                       leg.arrives ? "from" : "to",
-                       net::format(leg.arrives ? fields.source : fields.destination));
+    return true;
   }
 
-  // `otherwise`: what would help where no rule of ours decided.
-  void say(const std::string& what, const eval::Journey& way, const std::string& otherwise) {
-    const bool known = std::ranges::any_of(losses_, [&](const Loss& l) { return l.what == what; });
-    if (known || way.hooks.empty()) return;
+  static bool comes_to(const Lifeline& line, const Leg& leg, const eval::Journey& journey,
+                       bool as_delivered) {
+    const Endpoint to = destination_of(journey.after, leg.fields.protocol);
+    const Endpoint sent{leg.fields.destination, net::has_ports(leg.fields.protocol)
+                                                    ? leg.fields.destination_port
+                                                    : std::uint16_t{0}};
+    if (line.delivered_to && to == *line.delivered_to) return true;
+    return to == sent && (!as_delivered || !line.delivered_to);
+  }
+
+  // An address that is behind one device is not to come in by another: the policy says so.
+  static bool denied_by_behind(const eval::Journey& journey, const Lifeline& line,
+                               const ruleset::Ruleset& asked) {
+    if (!line.off_route || journey.hooks.empty()) return false;
+    const eval::HookResult& last = journey.hooks.back();
+    if (!last.decided || last.fate == eval::Fate::Accept || last.decision.table != kOurs ||
+        last.decision.rule == eval::Decision::kPolicy) {
+      return false;
+    }
+    const ruleset::Chain& chain = asked.tables[kOurs].chains[last.decision.chain];
+    return chain.rules[last.decision.rule].comment == ruleset::own::step::kSpoofed;
+  }
+
+  // The rule at which a journey ended; "" for a chain's policy.
+  const ruleset::Rule* rule_of(const eval::Journey& journey) const {
+    const eval::HookResult& last = journey.hooks.back();
+    if (!last.decided || last.decision.rule == eval::Decision::kPolicy) return nullptr;
+    return &after_.tables[last.decision.table]
+                .chains[last.decision.chain]
+                .rules[last.decision.rule];
+  }
+
+  std::string reason_of(const eval::Journey& way) const {
     const eval::HookResult& last = way.hooks.back();
-    Loss loss{.what = what, .how = std::string(name_of(last.hook)), .rule = ""};
+    const std::string hook(name_of(last.hook));
+    std::string reason = fmt::format("{} in {}", eval::name_of(last.fate), hook);
     if (last.decided) {
       const ruleset::Table& table = after_.tables[last.decision.table];
       const ruleset::Chain& chain = table.chains[last.decision.chain];
       std::string by = fmt::format("the policy of chain {}", chain.name);
-      if (last.decision.rule != eval::Decision::kPolicy) {
-        loss.rule = chain.rules[last.decision.rule].comment;
-        by = loss.rule.empty()
+      if (const ruleset::Rule* rule = rule_of(way)) {
+        by = rule->comment.empty()
                  ? fmt::format("rule {} of chain {}", last.decision.rule + 1, chain.name)
-                 : fmt::format("rule {} in chain {}", loss.rule, chain.name);
+                 : fmt::format("rule {} in chain {}", rule->comment, chain.name);
       }
-      loss.how = fmt::format("{} in {} by {}, table {} {}", eval::name_of(last.fate), loss.how, by,
-                             name_of(table.family), table.name);
-      if (loss.rule == ruleset::own::step::kDefault && ruleset::is_own(table))
-        loss.how += otherwise;
-    } else {
-      loss.how = fmt::format("{} in {}", eval::name_of(last.fate), loss.how);
+      reason += fmt::format(" by {}, {}", by, table_name(table));
     }
-    if (!last.reason.empty()) loss.how += ": " + last.reason;
+    if (!last.reason.empty()) reason += ": " + last.reason;
     for (const eval::Condition& condition : way.conditions) {
-      loss.how += fmt::format(", if {}: {}", condition.about, condition.is);
+      reason += fmt::format(", if {}: {}", condition.about, condition.is);
     }
-    losses_.push_back(std::move(loss));
+    return reason;
   }
 
+  void lose(const Lifeline& line, const Course& course) {
+    const eval::Journey& way = course.turns.back();
+    if (way.hooks.empty()) return;
+    Loss loss{.what = line.what, .how = reason_of(way), .rule = ""};
+    if (way.fate() == eval::Fate::Accept) {
+      const Endpoint to = destination_of(way.after, line.legs.front().fields.protocol);
+      loss.how = fmt::format("it is translated otherwise than today: it comes to {} port {}",
+                             net::format(to.address), to.port);
+    } else if (const ruleset::Rule* rule = rule_of(way)) {
+      loss.rule = rule->comment;
+      const bool by_default =
+          loss.rule == ruleset::own::step::kDefault && way.hooks.back().decision.table == kOurs;
+      if (by_default && course.turns.size() == 1 && !line.advice.empty()) {
+        loss.how += "; no rule admits it: " + line.advice;
+      }
+    }
+    const bool known =
+        std::ranges::any_of(answer_.losses, [&](const Loss& l) { return l.what == loss.what; });
+    if (known) return;
+    if (!line.kind.empty()) {
+      Alike& alike = alike_[{line.kind, loss.how}];
+      if (++alike.count > kMostAlike) return;
+      alike.last = answer_.losses.size();
+    }
+    answer_.losses.push_back(std::move(loss));
+  }
+
+  void tell_of_the_rest() {
+    for (const auto& [kind, alike] : alike_) {
+      if (alike.count <= kMostAlike) continue;
+      answer_.losses[alike.last].how +=
+          fmt::format("; so are {} more like it", alike.count - kMostAlike);
+    }
+  }
+
+  struct Alike {
+    std::size_t count = 0;
+    std::size_t last = 0;  // of the losses
+  };
+
+  const ruleset::Ruleset& before_;
   const ruleset::Ruleset& after_;
   const GuardFacts& facts_;
-  eval::Routes routes_;
+  eval::Evaluator before_evaluator_;
   eval::Evaluator evaluator_;
-  std::vector<Loss> losses_;
+  bool others_interfere_ = false;
+  bool ours_interferes_ = false;
+  std::vector<std::string> interfering_;  // others' tables, by name
+  std::vector<const ruleset::Table*> own_tables_;
+  std::map<std::pair<std::string, std::string>, Alike> alike_;
+  std::set<std::pair<std::uint32_t, std::string>> noted_;  // of which table what was said
+  bool changed_noted_ = false;
+  bool incomplete_noted_ = false;
+  std::size_t compared_ = 0;  // courses
+  GuardAnswer answer_;
 };
 
 }  // namespace
 
-std::vector<Loss> losses(const ruleset::Ruleset& after, const GuardFacts& facts,
-                         eval::PartialSets& partial) {
-  return Guard(after, facts, partial).take();
+GuardAnswer ask_about(const AskedRuleset& before, const AskedRuleset& after,
+                      const GuardFacts& facts) {
+  return Guard(before, after, facts).take();
 }
 
 }  // namespace rolewall::apply

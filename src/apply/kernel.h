@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "net/protocol.h"
 #include "netlink/netlink.h"
 #include "netlink/sockets.h"
 #include "ruleset/change.h"
@@ -69,9 +70,11 @@ class Kernel {
       std::optional<std::uint32_t> expected_generation) = 0;
 
   virtual Result<netlink::TcpSockets> tcp_sockets() = 0;
-  // Gives an open session its conntrack entry, unless it has one.
+  // Gives an open session its conntrack entry, unless it has one. `protocol`: TCP, or UDP between
+  // these ports.
   virtual Result<void> ensure_conntrack_entry(const netlink::TcpSocket& session,
-                                              bool opened_by_remote) = 0;
+                                              bool opened_by_remote,
+                                              std::uint8_t protocol = net::protocol::kTcp) = 0;
 };
 
 // That of the calling thread's network namespace.

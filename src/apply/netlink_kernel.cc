@@ -48,9 +48,9 @@ class NetlinkKernel : public Kernel {
   }
 
   Result<netlink::TcpSockets> tcp_sockets() override { return netlink::read_tcp_sockets(); }
-  Result<void> ensure_conntrack_entry(const netlink::TcpSocket& session,
-                                      bool opened_by_remote) override {
-    return netlink::ensure_conntrack_entry(session, opened_by_remote);
+  Result<void> ensure_conntrack_entry(const netlink::TcpSocket& session, bool opened_by_remote,
+                                      std::uint8_t protocol) override {
+    return netlink::ensure_conntrack_entry(session, opened_by_remote, protocol);
   }
 
  private:

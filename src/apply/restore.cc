@@ -5,8 +5,10 @@
 #include <random>
 #include <utility>
 
+#include "apply/ask_guard.h"
 #include "apply/bans.h"
 #include "apply/commit.h"
+#include "apply/machine_facts.h"
 
 namespace rolewall::apply {
 namespace {
@@ -94,6 +96,21 @@ Result<RolledBack> restore(const World& world, StateDirectory& state, Kernel& ke
     return std::unexpected(std::move(error));
   }
   return done;
+}
+
+std::string what_is_lost(Kernel& kernel, const std::optional<Generation>& former) {
+  if (!former || former->applied.management.empty()) return "";
+  const auto table = own_table(former->snapshot);
+  auto facts = machine_facts();
+  if (!table || !facts) return "";
+  facts->management = former->applied.management;
+  const auto answer = ask_guard(kernel, *table, *facts);
+  if (!answer || answer->losses.empty()) return "";
+  std::string text = "; it shuts out: " + answer->losses.front().what;
+  if (answer->losses.size() > 1) {
+    text += fmt::format(", and {} more", answer->losses.size() - 1);
+  }
+  return text;
 }
 
 std::string in_words(const RolledBack& done) {

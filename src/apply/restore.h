@@ -35,6 +35,10 @@ Result<RolledBack> restore(const World& world, StateDirectory& state, Kernel& ke
                            std::uint32_t generation, const std::optional<Generation>& former,
                            std::string why);
 
+// What the ruleset that is in force again shuts out, for people; "" where that is nothing, or was
+// never asked for. Nothing is refused for it: whoever waits has no one to ask.
+std::string what_is_lost(Kernel& kernel, const std::optional<Generation>& former);
+
 // For people.
 std::string in_words(const RolledBack& done);
 

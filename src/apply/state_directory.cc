@@ -92,7 +92,8 @@ std::string to_json(const Applied& applied) {
                   {"table_handle", applied.mark.large_sets.handle},
                   {"large_sets", std::move(sets)},
                   {"changes", applied.changes},
-                  {"management", management}};
+                  {"management", management},
+                  {"machine", applied.machine}};
   // Names of users may hold anything.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
@@ -126,6 +127,7 @@ Result<Applied> applied_from_json(const std::string& path, const std::string& te
   applied.boot_id = string("boot_id");
   applied.network_namespace = string("network_namespace");
   applied.changes = string("changes");
+  applied.machine = string("machine");
   if (const auto management = json.find("management");
       management != json.end() && management->is_array()) {
     for (const Json& entry : *management) {

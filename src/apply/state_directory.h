@@ -35,6 +35,7 @@ struct Applied {
   KernelMark mark{};                    // at which the kernel holds it (belief.h)
   std::string changes;                  // in a line, for the history
   std::vector<net::Prefix> management;  // whom a ban must not hit
+  std::string machine;                  // its devices and addresses then (guard_facts.h)
   bool operator==(const Applied&) const = default;
 };
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/ask_guard.h"
 #include "apply/commit.h"
 #include "apply/difference.h"
 #include "apply/kernel.h"
@@ -98,11 +99,12 @@ Result<Status> status(const std::string& state_directory,
   return status;
 }
 
-Result<bool> disable(const std::string& state_directory, const World& world) {
+Result<bool> disable(const std::string& state_directory, const World& world, GuardCall* guard) {
   Result<StateDirectory> state = StateDirectory::open(state_directory);
   if (!state) return std::unexpected(std::move(state).error());
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
+  TRY(ask_before(**kernel, nullptr, guard));
   // First, so that a boot in between finds nothing to load, and nothing comes back later.
   const Result<bool> forgotten = state->forget_current();
   if (!forgotten) return std::unexpected(forgotten.error());

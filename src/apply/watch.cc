@@ -75,7 +75,7 @@ class Watcher {
     for (int attempt = 0; still_waits(directory_, pending_); ++attempt) {
       const Result<RolledBack> done = attempt_once(attempt);
       if (done) {
-        give_notice(in_words(*done), terminal_);
+        give_notice(in_words(*done) + lost(), terminal_);
         return;
       }
       if (done.error().kind == ErrorKind::Refused) return;
@@ -86,6 +86,11 @@ class Watcher {
       std::this_thread::sleep_for(pause);
       pause = std::min(pause * 2, kLongestPause);
     }
+  }
+
+  std::string lost() const {
+    const Result<std::unique_ptr<Kernel>> kernel = world_.open_kernel();
+    return kernel ? what_is_lost(**kernel, former_) : "";
   }
 
   Result<RolledBack> attempt_once(int attempt) {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "ask/shut_out.h"
 #include "policy/lint.h"
 #include "ruleset/snapshot.h"
 
@@ -31,6 +32,7 @@ Result<Checked> check(const policy::Policy& policy, policy::Date date, Diagnosti
   checked.tests = std::move(*tests);
   if (extent == Extent::Everything) {
     policy::lint(policy, date, checked.findings);
+    find_shut_out(policy, date, site, checked.findings);
     for (policy::Index host = 0; host < policy.hosts.size(); ++host) {
       checked.hosts.push_back(size_of(site.snapshot(host)));
     }

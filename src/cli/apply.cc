@@ -64,22 +64,17 @@ void render(const netlink::Refusal& refusal, const ruleset::SourceMap& sources) 
   }
 }
 
-// What the guard would lose, at the policy line that decides.
-void render(const apply::Loss& loss, const char* word, const ruleset::SourceMap& sources) {
-  const auto source = sources.find(loss.rule);
-  const std::string place = source == sources.end()
-                                ? "rolewall"
-                                : fmt::format("{}:{}:{}", printable(source->second.file),
-                                              source->second.line, source->second.column);
-  err().line(fmt::format("{}: {}: {}", place, err().paint(Tone::Bad, word), printable(loss.what)));
-  err().line(fmt::format("      = {}", printable(loss.how)));
-}
-
 int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_directory,
                  const apply::ApplyOptions& options) {
   const auto outcome = apply::apply(snapshot, state_directory, options);
   if (!outcome) return report(outcome.error());
-  for (const apply::Loss& loss : outcome->losses) render(loss, "lost", snapshot.sources);
+  if (options.guard) {
+    for (const std::string& remark : options.guard->remarks) {
+      err().line("rolewall: note: " + printable(remark));
+    }
+  }
+  render_guard(outcome->losses, "lost", snapshot.sources);
+  render_notes(outcome->notes, snapshot.sources);
   if (!outcome->losses.empty()) {
     err().line(
         "rolewall: refused, nothing was changed: the new ruleset, with the other tables of this "
@@ -95,9 +90,8 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
   const std::string size =
       fmt::format("{}, {}, {}", counted(applied->rules, "rule"), counted(applied->sets, "set"),
                   counted(applied->elements, "element"));
-  for (const apply::Loss& loss : applied->overridden) {
-    render(loss, "overridden", snapshot.sources);
-  }
+  render_guard(applied->overridden, "overridden", snapshot.sources);
+  render_notes(applied->notes, snapshot.sources);
   const bool changed = !applied->plan.empty();
   out().line(fmt::format("{}: {}generation {} is in force: {}", snapshot.host.name,
                          changed ? "" : "nothing to do: ", applied->generation, size));
@@ -192,6 +186,15 @@ bool agreed() {
          (answer[0] == 'y' || answer[0] == 'Y');
 }
 
+// Over the network without a terminal nobody could answer a question of ours, nor can it be known
+// that somebody will confirm.
+void say_that_nothing_is_armed(const ApplyOptions& options, const apply::ApplyOptions& how) {
+  const bool chosen = options.no_confirm || how.confirm_within.has_value();
+  if (chosen || on_terminal() || !observe::ssh_connection()) return;
+  err().line(
+      "rolewall: note: no rollback is armed, for there is no terminal: --confirm TIME arms one");
+}
+
 int run(const ApplyOptions& options) {
   const Looks looks = options.sandbox ? Looks::Around : Looks::OnServer;
   const auto wanted = compiled_host(options.site, looks, options.host);
@@ -215,8 +218,11 @@ int run(const ApplyOptions& options) {
 
   auto how = confirmation(options);
   if (!how) return report(how.error());
+  say_that_nothing_is_armed(options, *how);
   auto facts = guard_facts(site.policy);
   if (!facts) return report(facts.error());
+  warn_of_absent_devices(snapshot.ruleset, facts->machine);
+  facts->may_be_undone = how->confirm_within.has_value();
   how->guard = std::move(*facts);
   how->force = options.force;
   how->reading = reading(options.read_all);
@@ -246,11 +252,13 @@ void add_apply(Program& program) {
       "  sudo rolewall apply                                  /etc/rolewall, this host\n"
       "  sudo rolewall apply --confirm 2m                     rolled back unless confirmed\n"
       "\n"
-      "On a terminal it asks first. Over ssh it is rolled back after 60 seconds unless you run\n"
-      "`rolewall confirm` from a new connection (--no-confirm turns this off). Before it changes\n"
-      "anything, it checks that the new ruleset still admits your session, ssh from the\n"
-      "management networks, loopback traffic and IPv6 neighbour discovery, and refuses if one\n"
-      "would be lost (--force overrides).");
+      "On a terminal it asks first. On a terminal over ssh it is rolled back after 60 seconds\n"
+      "unless you run `rolewall confirm` from a new connection (--no-confirm turns this off);\n"
+      "without a terminal, as in `ssh HOST rolewall apply`, only --confirm TIME arms a rollback.\n"
+      "Before it changes anything, it checks that the new ruleset still admits your session, ssh\n"
+      "from the management networks, and what these depend on: loopback traffic, IPv6 neighbours\n"
+      "and routers, leases, the tunnel that carries them. It refuses if one would be lost\n"
+      "(--force overrides); what another program's rules deny today as well is a note.");
   auto options = std::make_shared<ApplyOptions>();
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);

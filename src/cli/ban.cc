@@ -3,12 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <vector>
 
 #include "apply/apply.h"
 #include "apply/bans.h"
+#include "cli/ban_hits.h"
 #include "cli/exit_status.h"
+#include "cli/guard_facts.h"
 #include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
@@ -17,8 +20,6 @@
 #include "cli/time_option.h"
 #include "net/protocol.h"
 #include "netlink/conntrack.h"
-#include "observe/session.h"
-#include "observe/this_host.h"
 #include "policy/load.h"
 
 namespace rolewall::cli {
@@ -34,6 +35,7 @@ struct BanOptions {
   std::string reason;
   std::string state_directory{apply::kDefaultStateDirectory};
   bool keep_connections = false;
+  bool force = false;
 };
 
 struct AllowOptions {
@@ -44,6 +46,7 @@ struct AllowOptions {
   std::string time;
   std::string reason;
   std::string state_directory{apply::kDefaultStateDirectory};
+  bool force = false;
 };
 
 struct BansOptions {
@@ -76,32 +79,6 @@ Result<void> check_reason(const std::string& reason) {
               fmt::format("--reason: at most {} bytes, without control characters", kMaxReason));
 }
 
-// Whom a ban must not hit: this session, this host, whoever manages it.
-Result<void> spare_ourselves(const net::Prefix& banned, const std::string& state_directory) {
-  const net::AddressSet hit = net::AddressSet::from({banned});
-  const auto refuse = [&](const std::string& whose) {
-    return fail(ErrorKind::Refused,
-                fmt::format("{} contains {}: nothing was changed", net::format(banned), whose));
-  };
-  if (const auto session = observe::ssh_connection(); session && hit.contains(session->client)) {
-    return refuse("the address that this session comes from");
-  }
-  const auto host = observe::this_host();
-  if (!host) return std::unexpected(host.error());
-  for (const net::Prefix& own : host->addresses) {
-    if (hit.contains(own.address)) return refuse("an address of this host");
-  }
-  for (const char* own : {"127.0.0.1", "::1"}) {
-    if (hit.contains(*net::parse_address(own))) return refuse("a loopback address");
-  }
-  const auto applied = apply::current_applied(state_directory);
-  if (!applied) return std::unexpected(applied.error());
-  if (*applied && !(hit & net::AddressSet::from((*applied)->management)).empty()) {
-    return refuse("a management address");
-  }
-  return {};
-}
-
 std::string for_how_long(const std::optional<std::chrono::seconds>& left) {
   return left ? fmt::format("for {}", in_words(*left)) : std::string("for good");
 }
@@ -112,8 +89,17 @@ int ban(const BanOptions& options) {
   const auto left = time_left(options.time);
   if (!left) return report(left.error());
   if (const auto good = check_reason(options.reason); !good) return report(good.error());
-  if (const auto spared = spare_ourselves(*prefix, options.state_directory); !spared) {
-    return report(spared.error());
+  const auto hit = whom_it_hits(*prefix, options.state_directory);
+  if (!hit) return report(hit.error());
+  if (!hit->empty() && !options.force) {
+    return report({ErrorKind::Refused,
+                   fmt::format("{} holds {}: nothing was changed (--force does it all the same)",
+                               net::format(*prefix), hit->front()),
+                   0,
+                   {}});
+  }
+  for (const std::string& who : *hit) {
+    err().line(fmt::format("rolewall: overridden: {} holds {}", net::format(*prefix), who));
   }
   const RunTimeEntry entry{
       .banned = *prefix, .opened = {}, .left = *left, .reason = options.reason};
@@ -122,9 +108,9 @@ int ban(const BanOptions& options) {
   }
   std::string done = fmt::format("banned {} {}", net::format(*prefix), for_how_long(*left));
   if (!options.keep_connections) {
-    const net::AddressSet hit = net::AddressSet::from({*prefix});
+    const net::AddressSet banned = net::AddressSet::from({*prefix});
     const auto cut = netlink::cut_connections(
-        [&](const net::Address& address) { return hit.contains(address); });
+        [&](const net::Address& address) { return banned.contains(address); });
     if (!cut) return report(cut.error());
     if (*cut != 0) done += fmt::format("; {} cut", counted(*cut, "connection"));
   }
@@ -201,17 +187,27 @@ int allow(const AllowOptions& options) {
       return report(added.error());
     }
   }
+  const std::int64_t seconds = left->value_or(std::chrono::seconds(0)).count();
   out().line(
-      fmt::format("opened {} from {} {}", options.service, options.from, for_how_long(*left)));
+      fmt::format("opened {} from {} {}: until {}, then new connections are what the policy "
+                  "says of them",
+                  options.service, options.from, for_how_long(*left),
+                  apply::clock_time(apply::this_world(), seconds)));
   return kDone;
 }
 
 int unallow(const AllowOptions& options) {
   const auto entries = openings(options);
   if (!entries) return report(entries.error());
+  auto facts = guard_facts(options.state_directory);
+  if (!facts) return report(facts.error());
+  apply::GuardCall guard{.facts = std::move(*facts), .force = options.force};
   bool any = false;
   for (const RunTimeEntry& entry : *entries) {
-    const auto removed = apply::remove_entry(entry, options.state_directory);
+    const auto removed =
+        apply::remove_entry(entry, options.state_directory, apply::this_world(), &guard);
+    if (refused(guard) || (!guard.answer.losses.empty() && removed)) render(guard);
+    if (refused(guard)) return kNo;
     if (!removed) return report(removed.error());
     any = any || *removed;
   }
@@ -268,14 +264,16 @@ void add_ban_verb(Program& program) {
                        "\n"
                        "Open connections of the address are cut. The ban survives applies and "
                        "reboots until its\n"
-                       "time is over. Management addresses, this host's own and that of this "
-                       "session are refused.");
+                       "time is over. It is refused if it would hit management, this host, an open "
+                       "ssh session,\n"
+                       "a router on the way to it, or a resolver in use (--force overrides).");
   auto options = std::make_shared<BanOptions>();
   verb.add_option("address", options->what, "an address or a prefix").required();
   verb.add_option("--for", options->time, "how long (30m, 1h, 7d); default: for good")
       .type_name("TIME");
   verb.add_option("--reason", options->reason, "shown by `bans`");
   verb.add_flag("--keep-connections", options->keep_connections, "do not cut open connections");
+  verb.add_flag("--force", options->force, "ban even if somebody would be locked out");
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, ban);
 }
@@ -319,9 +317,12 @@ void add_bans(Program& program) {
   program.on_choice(open, open_options, allow);
 
   Verb close = program.add_verb(kEmergencyVerbs, "unallow", "undo an opening",
-                                "  sudo rolewall unallow ssh from 192.0.2.7");
+                                "  sudo rolewall unallow ssh from 192.0.2.7\n"
+                                "\n"
+                                "Refused where your session or management would be lost by it.");
   auto close_options = std::make_shared<AllowOptions>();
   add_opening_options(close, *close_options);
+  close.add_flag("--force", close_options->force, "though somebody would be shut out");
   program.on_choice(close, close_options, unallow);
 }
 

@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <optional>
 #include <sstream>
 #include <utility>
 
 #include "apply/apply.h"
 #include "cli/exit_status.h"
+#include "cli/guard_facts.h"
 #include "cli/minimal.h"
 #include "cli/program.h"
 #include "cli/render.h"
@@ -24,6 +26,8 @@ struct BootOptions {
   std::string host;
   std::string state_directory{apply::kDefaultStateDirectory};
   std::string kernel_parameters = "/proc/cmdline";
+  bool force = false;
+  bool as_unit = false;
 };
 
 bool switched_off(const std::string& path) {
@@ -85,7 +89,19 @@ int run(const BootOptions& options) {
     out().line("rolewall=off is on the kernel command line: nothing was loaded");
     return kDone;
   }
-  const auto booted = apply::boot(options.state_directory);
+  // The unit goes on whatever is lost, and says it. Where the record cannot be read, which says who
+  // manages this host, nobody is asked: what boot falls back to is better than nothing.
+  std::optional<apply::GuardCall> guard;
+  auto facts = guard_facts(options.state_directory);
+  if (facts) {
+    guard = apply::GuardCall{.facts = std::move(*facts), .force = options.force || options.as_unit};
+  }
+  const auto booted =
+      apply::boot(options.state_directory, apply::this_world(), guard ? &*guard : nullptr);
+  if (guard) {
+    render(*guard);
+    if (refused(*guard)) return kNo;
+  }
   if (booted) {
     if (booted->unconfirmed) {
       err().line(
@@ -121,11 +137,17 @@ void add_boot(Program& program) {
       "\n"
       "If it cannot be read, the current policies are compiled and loaded; if that fails too, a\n"
       "built-in ruleset that admits ICMP and ssh from the management networks. With rolewall=off\n"
-      "on the kernel command line nothing is loaded.");
+      "on the kernel command line nothing is loaded. By hand it is refused if your session or\n"
+      "management would be lost (--force overrides); the unit is never refused, and reports what "
+      "is\n"
+      "lost.");
   auto options = std::make_shared<BootOptions>();
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
+  verb.add_flag("--force", options->force, "load even if somebody would be locked out");
+  verb.add_flag("--as-unit", options->as_unit,
+                "as the unit does: nothing refuses it, what is lost is reported");
   verb.add_option("--kernel-parameters", options->kernel_parameters,
                   "file with the kernel command line")
       .type_name("FILE")

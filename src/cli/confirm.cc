@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <utility>
 
 #include "apply/apply.h"
 #include "cli/exit_status.h"
+#include "cli/guard_facts.h"
 #include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
@@ -24,6 +26,7 @@ struct RollbackOptions {
   std::string state_directory{apply::kDefaultStateDirectory};
   std::optional<std::uint32_t> to;
   bool expired = false;
+  bool force = false;
 };
 
 struct HistoryOptions {
@@ -57,7 +60,13 @@ int roll_back_expired(const RollbackOptions& options) {
 
 int rollback(const RollbackOptions& options) {
   if (options.expired) return roll_back_expired(options);
-  const auto done = apply::rollback(options.state_directory, options.to);
+  auto facts = guard_facts(options.state_directory);
+  if (!facts) return report(facts.error());
+  apply::GuardCall guard{.facts = std::move(*facts), .force = options.force};
+  const auto done =
+      apply::rollback(options.state_directory, options.to, apply::this_world(), &guard);
+  render(guard);
+  if (refused(guard)) return kNo;
   if (!done) return report(done.error());
   out().line(done->to ? fmt::format("rolled back: generation {} is in force again, after a reboot "
                                     "too",
@@ -125,10 +134,12 @@ void add_rollback(Program& program) {
       "  sudo rolewall rollback           the unconfirmed apply, else back one generation\n"
       "  sudo rolewall rollback --to 4    `rolewall history` lists them\n"
       "\n"
-      "Later bans and openings are kept.");
+      "Later bans and openings are kept. The guard is asked first, as by `apply`: if the older\n"
+      "generation would lock out your session or management, it is refused.");
   auto options = std::make_shared<RollbackOptions>();
   const Option to =
       verb.add_option("--to", options->to, "go back to this generation").type_name("N");
+  verb.add_flag("--force", options->force, "go back even if somebody would be locked out");
   verb.add_flag("--expired", options->expired,
                 "only if the time to confirm is over (used by the timer of `apply --confirm`)")
       .excludes(to);

@@ -1,7 +1,10 @@
 // rolewall disable: take our table out of the kernel, and keep it out at the next boot.
 
+#include <utility>
+
 #include "apply/apply.h"
 #include "cli/exit_status.h"
+#include "cli/guard_facts.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/state_options.h"
@@ -11,10 +14,16 @@ namespace {
 
 struct DisableOptions {
   std::string state_directory{apply::kDefaultStateDirectory};
+  bool force = false;
 };
 
 int run(const DisableOptions& options) {
-  const auto removed = apply::disable(options.state_directory);
+  auto facts = guard_facts(options.state_directory);
+  if (!facts) return report(facts.error());
+  apply::GuardCall guard{.facts = std::move(*facts), .force = options.force};
+  const auto removed = apply::disable(options.state_directory, apply::this_world(), &guard);
+  render(guard);
+  if (refused(guard)) return kNo;
   if (!removed) return report(removed.error());
   out().line(*removed ? "disabled: table inet rolewall was removed; rolewall filters nothing "
                         "until the next apply"
@@ -26,9 +35,14 @@ int run(const DisableOptions& options) {
 
 void add_disable(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "disable", "remove the table, until the next apply",
-                               "  sudo rolewall disable");
+                               "  sudo rolewall disable\n"
+                               "\n"
+                               "Refused if your session or management would be lost by that, for "
+                               "example because\n"
+                               "rolewall's table translates their packets (--force overrides).");
   auto options = std::make_shared<DisableOptions>();
   add_state_option(verb, options->state_directory);
+  verb.add_flag("--force", options->force, "though somebody would be shut out");
   program.on_choice(verb, options, run);
 }
 

@@ -1,39 +1,98 @@
 #include "cli/guard_facts.h"
 
+#include <fmt/format.h>
+
 #include <utility>
 
+#include "apply/machine_facts.h"
+#include "apply/state_directory.h"
+#include "cli/render.h"
 #include "net/address_set.h"
-#include "netlink/machine.h"
-#include "observe/ssh_service.h"
-#include "observe/this_host.h"
+#include "observe/absent_devices.h"
 
 namespace rolewall::cli {
+namespace {
 
-Result<apply::GuardFacts> guard_facts(const policy::Policy& policy) {
-  apply::GuardFacts facts;
-  auto machine = observe::this_host();
-  if (!machine) return std::unexpected(std::move(machine).error());
-  facts.machine = std::move(*machine);
-  const auto links = netlink::read_machine();
-  if (!links) return std::unexpected(links.error());
-  facts.leases_ipv4 = links->leases_ipv4;
-  auto ssh = observe::ssh_service();
-  if (!ssh) return std::unexpected(std::move(ssh).error());
+using apply::GuardFacts;
 
-  facts.ssh_ports = std::move(ssh->ports);
-  for (const observe::SshConnection& session : ssh->sessions) {
-    facts.sessions.push_back({.client = session.client,
-                              .client_port = session.client_port,
-                              .server = session.server,
-                              .server_port = session.server_port});
-  }
+std::string place_of(const apply::Loss& loss, const ruleset::SourceMap& sources) {
+  const auto source = sources.find(loss.rule);
+  if (source == sources.end()) return "rolewall";
+  return fmt::format("{}:{}:{}", printable(source->second.file), source->second.line,
+                     source->second.column);
+}
+
+}  // namespace
+
+Result<GuardFacts> guard_facts(const policy::Policy& policy) {
+  auto facts = apply::machine_facts();
+  if (!facts) return facts;
   for (const net::Prefix& prefix : net::to_prefixes(policy.management_addresses.ipv4)) {
-    facts.management.push_back(prefix);
+    facts->management.push_back(prefix);
   }
   for (const net::Prefix& prefix : net::to_prefixes(policy.management_addresses.ipv6)) {
-    facts.management.push_back(prefix);
+    facts->management.push_back(prefix);
+  }
+  for (const policy::Host& host : policy.hosts) {
+    for (const net::Prefix& own : host.addresses) {
+      for (const net::Address& end : {net::first(own), net::last(own)}) {
+        if (policy.management_addresses.contains(end)) facts->named.push_back(end);
+      }
+    }
   }
   return facts;
+}
+
+Result<GuardFacts> guard_facts(const std::string& state_directory) {
+  auto facts = apply::machine_facts();
+  if (!facts) return facts;
+  const auto applied = apply::list_applied(state_directory);
+  if (!applied) return std::unexpected(applied.error());
+  if (!applied->empty()) facts->management = applied->back().management;
+  return facts;
+}
+
+void warn_of_absent_devices(const ruleset::Ruleset& ruleset, const ruleset::Host& machine) {
+  for (const ruleset::Table& table : ruleset.tables) {
+    if (!ruleset::is_own(table)) continue;
+    for (const observe::Finding& finding : observe::absent_devices(table, machine)) {
+      err().line(fmt::format("rolewall: {}: {} [{}]", err().paint(Tone::Warning, "warning"),
+                             printable(finding.what), finding.code));
+      err().line("      = " + printable(finding.hint));
+    }
+  }
+}
+
+void render_guard(const std::vector<apply::Loss>& losses, const char* word,
+                  const ruleset::SourceMap& sources) {
+  for (const apply::Loss& loss : losses) {
+    err().line(fmt::format("{}: {}: {}", place_of(loss, sources), err().paint(Tone::Bad, word),
+                           printable(loss.what)));
+    err().line(fmt::format("      = {}", printable(loss.how)));
+  }
+}
+
+void render_notes(const std::vector<apply::Loss>& notes, const ruleset::SourceMap& sources) {
+  for (const apply::Loss& note : notes) {
+    err().line(fmt::format("{}: {}: {}", place_of(note, sources), err().paint(Tone::Quiet, "note"),
+                           printable(note.what)));
+    err().line(fmt::format("      = {}", printable(note.how)));
+  }
+}
+
+bool refused(const apply::GuardCall& guard) {
+  return !guard.force && !guard.answer.losses.empty();
+}
+
+void render(const apply::GuardCall& guard) {
+  for (const std::string& remark : guard.facts.remarks) {
+    err().line("rolewall: note: " + printable(remark));
+  }
+  render_guard(guard.answer.losses, guard.force ? "overridden" : "lost", {});
+  render_notes(guard.answer.notes, {});
+  if (refused(guard)) {
+    err().line("rolewall: refused, nothing was changed (--force overrides it)");
+  }
 }
 
 }  // namespace rolewall::cli

@@ -1,12 +1,34 @@
-// What the guard must know of the machine and of who administers it.
+// What the guard must know of the machine and of who administers it, and how its answer is told.
 #pragma once
 
+#include <string>
+#include <vector>
+
+#include "apply/ask_guard.h"
 #include "apply/guard.h"
 #include "base/error.h"
 #include "policy/policy.h"
+#include "ruleset/snapshot.h"
 
 namespace rolewall::cli {
 
 Result<apply::GuardFacts> guard_facts(const policy::Policy& policy);
+
+// The same for verbs that read no policy: who manages this host stands in the record of the last
+// apply.
+Result<apply::GuardFacts> guard_facts(const std::string& state_directory);
+
+// The devices that this ruleset names and the machine has not (observe/absent_devices.h).
+void warn_of_absent_devices(const ruleset::Ruleset& ruleset, const ruleset::Host& machine);
+
+// One line each: what is lost, at the policy line that decides; and what is only to be known.
+void render_guard(const std::vector<apply::Loss>& losses, const char* word,
+                  const ruleset::SourceMap& sources);
+void render_notes(const std::vector<apply::Loss>& notes, const ruleset::SourceMap& sources);
+
+// All that the guard said of a change that is made by hand, as far as it went.
+void render(const apply::GuardCall& guard);
+// Whether it refused: then the change was not made.
+bool refused(const apply::GuardCall& guard);
 
 }  // namespace rolewall::cli

@@ -4,12 +4,14 @@
 
 #include "apply/apply.h"
 #include "cli/exit_status.h"
+#include "cli/guard_facts.h"
 #include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_plan.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
+#include "observe/this_host.h"
 
 namespace rolewall::cli {
 namespace {
@@ -29,6 +31,9 @@ int run(const PlanOptions& options) {
   const ruleset::Snapshot& snapshot = wanted->snapshot;
   const auto plan = apply::plan(snapshot, options.state_directory, reading(options.read_all));
   if (!plan) return report(plan.error());
+  if (const auto machine = observe::this_host()) {
+    warn_of_absent_devices(snapshot.ruleset, *machine);
+  }
   if (options.format == "json") {
     Json json{{"version", kJsonVersion}, {"verb", "plan"}, {"host", snapshot.host.name}};
     add_members(json, *plan, snapshot.sources);

@@ -6,10 +6,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "eval/choices.h"
 #include "eval/packet.h"
 #include "eval/partial_sets.h"
 #include "ruleset/host.h"
@@ -84,6 +86,19 @@ struct Outcomes {
 
 enum class Direction : std::uint8_t { Arrive, Send };
 
+// Whose word counts where a ruleset holds a table of ours (ruleset::is_own()) beside others'.
+enum class Others : std::uint8_t {
+  Asked,
+  LetPass,  // what they write, translate and leave untracked is so; what they deny passes
+  Absent,   // as if they were not there
+};
+
+// What becomes of a packet that comes to a rule that is not modelled.
+enum class Unmodelled : std::uint8_t {
+  Ends,    // Fate::Undecided
+  Chosen,  // it goes on: the rule matches or does not, each in its turn
+};
+
 struct Options {
   bool steps = true;         // fill HookResult::steps
   bool explain = false;      // fill Step::why
@@ -94,6 +109,26 @@ struct Options {
   std::uint64_t clock_error_ns = 0;
   // Take every checksum for right: a capture may hold what a network card was to fill in.
   bool trust_checksums = false;
+  Others others = Others::Asked;
+  Unmodelled unmodelled = Unmodelled::Ends;
+  std::size_t most_courses = 256;  // of a conversation: more are not gone through
+};
+
+// One packet of a conversation.
+struct Turn {
+  Packet packet;
+  Direction direction = Direction::Arrive;
+};
+
+// A conversation by one choice of answers, as far as it comes: it ends with its last packet, or
+// with the first that is not accepted.
+struct Course {
+  std::vector<Journey> turns;
+  Assignment taken;
+};
+struct Courses {
+  std::vector<Course> ways;  // never empty; the first takes each first answer
+  bool complete = true;      // false: there are more, and these are the first
 };
 
 // Prepares a ruleset once (set indexes, chain targets) and runs any number of packets through it.
@@ -123,6 +158,15 @@ class Evaluator {
   // As outcomes(), of one packet of a conversation: the state goes on by the first way, as with
   // Options::keep_state. Of a packet without conditions that is the only one.
   Outcomes next(const Packet& packet, Direction direction, const Options& options = {});
+
+  // Each course of a conversation that begins with nothing known. Answers that are `given` are
+  // taken and not chosen. REQUIRES: there is a packet.
+  Courses converse(std::span<const Turn> turns, const Options& options,
+                   const Assignment* given = nullptr);
+
+  // The tables of which a chain may change what another table's sees of a packet. Where they are
+  // others', Others::LetPass is more than Others::Absent.
+  std::vector<std::uint32_t> interfering_tables();
 
   // Forgets tokens, counts and elements that packets have left. So does every packet that is asked
   // without Options::keep_state: it begins with nothing spent.

@@ -9,6 +9,7 @@
 #include "eval/hook_plan.h"
 #include "eval/interpreter.h"
 #include "eval/nat.h"
+#include "eval/other_tables.h"
 #include "eval/route.h"
 #include "eval/stack.h"
 #include "eval/tracker.h"
@@ -70,6 +71,7 @@ class Evaluator::Machine {
   Machine(const ruleset::Ruleset& ruleset, const ruleset::Host& host, PartialSets* partial)
       : tracker_(host),
         program_(ruleset, state_, partial),
+        other_tables_(program_),
         host_(host),
         routes_(host),
         interpreter_(program_, state_, routes_),
@@ -131,6 +133,33 @@ class Evaluator::Machine {
     exchange(*behind_);
     return outcomes;
   }
+  Courses converse(std::span<const Turn> turns, Options options, const Assignment* given) {
+    options.keep_state = true;
+    Courses courses;
+    Choices& choices = interpreter_.choices();
+    choices.forget();
+    choices.give(given);
+    do {
+      if (courses.ways.size() == options.most_courses) {
+        courses.complete = false;
+        break;
+      }
+      forget();
+      Course& course = courses.ways.emplace_back();
+      for (const Turn& turn : turns) {
+        choices.begin_turn(static_cast<std::uint32_t>(course.turns.size()));
+        const bool arrives = turn.direction == Direction::Arrive;
+        course.turns.push_back(
+            follow(arrives ? &Machine::arrive : &Machine::send, turn.packet, options));
+        if (course.turns.back().fate() != Fate::Accept) break;
+      }
+      course.taken = choices.assignment();
+    } while (choices.next());
+    choices.forget();
+    forget();
+    return courses;
+  }
+  std::vector<std::uint32_t> interfering_tables() { return other_tables_.interfering(); }
   void arrive(const Packet& packet, const Options& options, Journey& journey);
   void send(const Packet& packet, const Options& options, Journey& journey);
 
@@ -191,6 +220,7 @@ class Evaluator::Machine {
   // of a second run, where a copy for each packet would cost all the flows.
   std::optional<Memory> behind_;
   Program program_;
+  OtherTables other_tables_;
   const ruleset::Host& host_;
   Routes routes_;
   Interpreter interpreter_;
@@ -221,6 +251,12 @@ void Evaluator::Machine::dissect(Frame& frame) {
 
 bool Evaluator::Machine::run_chain(const Stage& stage, Frame& frame, const Options& options,
                                    HookResult& result) {
+  if (options.others != Others::Asked && !other_tables_.is_ours(stage.table)) {
+    if (options.others == Others::LetPass && other_tables_.interferes(stage.table, stage.chain)) {
+      interpreter_.run(stage.table, stage.chain, frame, options, result.steps);
+    }
+    return true;
+  }
   ChainResult chain = interpreter_.run(stage.table, stage.chain, frame, options, result.steps);
   // Of chains that all accept, a rule's word tells more than a policy's, and the last rule's most.
   const bool tells_more = !result.decided || chain.decision.rule != Decision::kPolicy ||
@@ -621,6 +657,13 @@ Outcomes Evaluator::outcomes(const Packet& packet, Direction direction, const Op
 Outcomes Evaluator::next(const Packet& packet, Direction direction, const Options& options) {
   return machine_->next(direction == Direction::Arrive ? &Machine::arrive : &Machine::send, packet,
                         options);
+}
+Courses Evaluator::converse(std::span<const Turn> turns, const Options& options,
+                            const Assignment* given) {
+  return machine_->converse(turns, options, given);
+}
+std::vector<std::uint32_t> Evaluator::interfering_tables() {
+  return machine_->interfering_tables();
 }
 void Evaluator::reset() {
   machine_->forget();

@@ -39,6 +39,14 @@ bool holds(ruleset::CmpOp op, int order) {
   return false;
 }
 
+// It neither ends the rule nor does anything.
+bool only_tests(const ruleset::Expr& expr) {
+  const auto* lookup = std::get_if<ruleset::Lookup>(&expr);
+  return std::holds_alternative<ruleset::Cmp>(expr) ||
+         std::holds_alternative<ruleset::Range>(expr) ||
+         (lookup != nullptr && lookup->result == ruleset::LookupResult::Membership);
+}
+
 std::uint32_t load_word(const std::uint8_t* from) {
   std::uint32_t number = 0;
   std::memcpy(&number, from, sizeof(number));
@@ -516,6 +524,28 @@ ChainResult Interpreter::give_up(std::uint32_t chain, std::uint32_t rule,
   return {Fate::Undecided, {table_number_, chain, rule}, fmt::format("{}: {}", place, reason)};
 }
 
+// To where it breaks, or to its end; `expression` is then how far it came.
+Interpreter::Next Interpreter::run_rule(const Program::Rule& now, const Options& options,
+                                        std::size_t& expression) {
+  target_ = {};
+  next_test_holds_ = false;
+  Next next = Next::Expression;
+  const std::vector<ruleset::Expr>& exprs = now.rule->exprs;
+  for (; expression < exprs.size(); ++expression) {
+    chose_ = false;
+    if (next_test_holds_ && only_tests(exprs[expression])) {
+      next_test_holds_ = false;
+      continue;
+    }
+    next = execute(exprs[expression], program_.operand(now, expression));
+    if (next == Next::Undecided && options.unmodelled == Unmodelled::Chosen) {
+      next = go_on_unmodelled(exprs[expression]);
+    }
+    if (next != Next::Expression) break;
+  }
+  return next;
+}
+
 ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Frame& frame,
                              const Options& options, std::vector<Step>& steps) {
   struct Return {
@@ -546,16 +576,10 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
     }
     if (++tried > kMostRulesTried) return give_up(chain, rule, "too many rules: a loop?");
 
-    target_ = {};
-    Next next = Next::Expression;
-    const Program::Rule& now = in.rules[rule];
-    const std::vector<ruleset::Expr>& exprs = now.rule->exprs;
+    chain_now_ = chain;
+    rule_now_ = rule;
     std::size_t expression = 0;
-    for (; expression < exprs.size(); ++expression) {
-      chose_ = false;
-      next = execute(exprs[expression], program_.operand(now, expression));
-      if (next != Next::Expression) break;
-    }
+    const Next next = run_rule(in.rules[rule], options, expression);
     if (options.steps) record(steps, options, chain, rule, next, expression);
     if (next == Next::Undecided) return give_up(chain, rule, reason_);
     if (next != Next::Verdict) {
@@ -569,8 +593,13 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
         return {Fate::Accept, {table, chain, rule}, ""};
       case VerdictCode::Drop:
         return {target_.rejects ? Fate::Reject : Fate::Drop, {table, chain, rule}, ""};
-      case VerdictCode::Queue:
-        return give_up(chain, rule, "the packet is queued to a program, which decides");
+      case VerdictCode::Queue: {
+        if (options.unmodelled == Unmodelled::Ends) {
+          return give_up(chain, rule, "the packet is queued to a program, which decides");
+        }
+        const bool drops = choose_whether("the program that the packet is queued to drops it");
+        return {drops ? Fate::Drop : Fate::Accept, {table, chain, rule}, ""};
+      }
       case VerdictCode::Jump:
         // The kernel refuses deeper rulesets; nft_do_chain() drops what would need it.
         if (depth == kJumpStackSize) return {Fate::Drop, {table, chain, rule}, ""};

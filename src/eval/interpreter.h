@@ -59,8 +59,10 @@ class Interpreter {
     DynamicElement* added = nullptr;
   };
 
+  Next run_rule(const Program::Rule& now, const Options& options, std::size_t& expression);
   Next execute(const ruleset::Expr& expr, std::uint32_t operand);
   Next undecided(std::string reason);
+  Next go_on_unmodelled(const ruleset::Expr& expr);
   void record(std::vector<Step>& steps, const Options& options, std::uint32_t chain,
               std::uint32_t rule, Next next, std::size_t expression) const;
   ChainResult give_up(std::uint32_t chain, std::uint32_t rule, const std::string& reason) const;
@@ -141,6 +143,9 @@ class Interpreter {
   // Of the chain that runs.
   const Program::Table* table_ = nullptr;
   std::uint32_t table_number_ = 0;
+  std::uint32_t chain_now_ = 0;  // the rule that runs
+  std::uint32_t rule_now_ = 0;
+  bool next_test_holds_ = false;  // what it reads is not known, and the rule is taken to match
   Frame* frame_ = nullptr;
   Clock clock_;
   Registers registers_{};

@@ -12,6 +12,7 @@
 #include "eval/interpreter.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
+#include "ruleset/iptables.h"
 
 namespace rolewall::eval {
 namespace {
@@ -46,7 +47,8 @@ std::size_t registers_in(std::size_t size) {
 
 std::size_t Interpreter::choose(const std::string& about, std::span<const std::string> answers) {
   if (answers.size() == 1) return 0;
-  const std::size_t answer = choices_.choose(answers.size());
+  const std::size_t answer = choices_.choose(
+      answers.size(), {.table = table_number_, .chain = chain_now_, .rule = rule_now_});
   frame_->conditions.push_back({.about = about, .is = answers[answer]});
   chose_ = true;
   return answer;
@@ -115,6 +117,41 @@ Interpreter::Next Interpreter::look_up_unknown(const ruleset::Lookup& lookup,
   }
   if (!elements.has_catch_all) return Next::Break;
   return take_hit(lookup, set, {.place = Hit::Place::CatchAll});
+}
+
+// What may come of an expression that is not modelled, or cannot be followed; reason_ says which.
+// Where it loads something, the test of that holds, too.
+Interpreter::Next Interpreter::go_on_unmodelled(const ruleset::Expr& expr) {
+  static const std::array<std::string, 2> kMatch{"it does not match", "it matches"};
+  static const std::array<std::string, 2> kTarget{"the packet goes on", "the packet is taken"};
+  namespace r = ruleset;
+  const auto* unsupported = std::get_if<r::Unsupported>(&expr);
+  const std::string_view target =
+      unsupported == nullptr ? std::string_view() : r::iptables_target(*unsupported);
+  // These note or write something, and the rule goes on.
+  constexpr std::array<std::string_view, 16> kHarmless{
+      "AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "DSCP", "HL",  "IDLETIMER",
+      "LED",   "LOG",      "MARK",     "NFLOG",    "SECMARK",     "SET",  "TOS", "TTL"};
+  const bool harmless = std::ranges::find(kHarmless, target) != kHarmless.end() ||
+                        target == "TCPMSS" || target == "TCPOPTSTRIP" || target == "TRACE" ||
+                        std::holds_alternative<r::ExthdrWrite>(expr) ||
+                        std::holds_alternative<r::MetaSet>(expr) ||
+                        std::holds_alternative<r::CtSet>(expr);
+  if (harmless) return Next::Expression;
+  // A comment's extension matches everything.
+  if (unsupported != nullptr && r::iptables_match(*unsupported) == "comment") {
+    return Next::Expression;
+  }
+  const auto* lookup = std::get_if<r::Lookup>(&expr);
+  const bool gives_verdict = lookup != nullptr && lookup->result == r::LookupResult::Verdict;
+  if (!target.empty() || gives_verdict) {
+    if (choose(reason_, kTarget) == 0) return Next::Break;
+    target_ = {.code = ruleset::VerdictCode::Drop};
+    return Next::Verdict;
+  }
+  if (choose(reason_, kMatch) == 0) return Next::Break;
+  next_test_holds_ = unsupported != nullptr && r::iptables_match(*unsupported).empty();
+  return Next::Expression;
 }
 
 std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr& expr,

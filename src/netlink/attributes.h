@@ -125,4 +125,13 @@ bool for_each_attribute(View bytes, Visit visit) {
   return true;
 }
 
+// The payload of the last attribute of this type; empty where there is none.
+inline View find_attribute(View attributes, std::uint16_t wanted) {
+  View found;
+  for_each_attribute(attributes, [&](std::uint16_t type, View payload) {
+    if (type == wanted) found = payload;
+  });
+  return found;
+}
+
 }  // namespace rolewall::netlink

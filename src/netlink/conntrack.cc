@@ -2,6 +2,7 @@
 
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -17,21 +18,12 @@ constexpr std::uint16_t type_of(int message) {
   return nfnetlink_type(NFNL_SUBSYS_CTNETLINK, message);
 }
 
-// The payload of an attribute in a list of them; empty where it is not there.
-View find(View attributes, std::uint16_t wanted) {
-  View found;
-  for_each_attribute(attributes, [&](std::uint16_t type, View payload) {
-    if (type == wanted) found = payload;
-  });
-  return found;
-}
-
 std::optional<net::Address> source_of(View tuple) {
-  const View ip = find(tuple, CTA_TUPLE_IP);
-  if (const View v4 = find(ip, CTA_IP_V4_SRC); v4.size() == 4) {
+  const View ip = find_attribute(tuple, CTA_TUPLE_IP);
+  if (const View v4 = find_attribute(ip, CTA_IP_V4_SRC); v4.size() == 4) {
     return net::ipv4_from_bytes(v4.data());
   }
-  if (const View v6 = find(ip, CTA_IP_V6_SRC); v6.size() == 16) {
+  if (const View v6 = find_attribute(ip, CTA_IP_V6_SRC); v6.size() == 16) {
     return net::ipv6_from_bytes(v6.data());
   }
   return std::nullopt;
@@ -57,11 +49,11 @@ Result<std::size_t> cut_connections(const std::function<bool(const net::Address&
         static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_offset(&message, sizeof(nfgenmsg)));
     const auto* end = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(&message));
     const View attributes(begin, end);
-    const View original = find(attributes, CTA_TUPLE_ORIG);
+    const View original = find_attribute(attributes, CTA_TUPLE_ORIG);
     const auto from = source_of(original);
-    const auto back = source_of(find(attributes, CTA_TUPLE_REPLY));
+    const auto back = source_of(find_attribute(attributes, CTA_TUPLE_REPLY));
     if ((!from || !is_one(*from)) && (!back || !is_one(*back))) return;
-    const View zone = find(attributes, CTA_ZONE);
+    const View zone = find_attribute(attributes, CTA_ZONE);
     const auto* generic = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(&message));
     entries.push_back({.family = generic->nfgen_family,
                        .original = {original.begin(), original.end()},
@@ -83,6 +75,36 @@ Result<std::size_t> cut_connections(const std::function<bool(const net::Address&
     if (error == 0) ++cut;
   }
   return cut;
+}
+
+Result<std::vector<Endpoint>> read_udp_peers(std::uint16_t port) {
+  const SocketPtr socket = open_socket(NETLINK_NETFILTER);
+  if (!socket) return failed("cannot read the connections", errno);
+  std::vector<std::uint8_t> request;
+  Writer dump(request);
+  dump.end_message(dump.begin_message(type_of(IPCTNL_MSG_CT_GET), NLM_F_DUMP, AF_UNSPEC));
+  std::vector<Endpoint> peers;
+  const int error = exchange(socket.get(), request, [&](const nlmsghdr& message) {
+    const auto* begin =
+        static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_offset(&message, sizeof(nfgenmsg)));
+    const auto* end = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(&message));
+    for (const std::uint16_t direction : {CTA_TUPLE_ORIG, CTA_TUPLE_REPLY}) {
+      const View tuple = find_attribute({begin, end}, direction);
+      const View transport = find_attribute(tuple, CTA_TUPLE_PROTO);
+      const View protocol = find_attribute(transport, CTA_PROTO_NUM);
+      const View from = find_attribute(transport, CTA_PROTO_SRC_PORT);
+      const View to = find_attribute(transport, CTA_PROTO_DST_PORT);
+      const auto source = source_of(tuple);
+      if (protocol.empty() || protocol[0] != IPPROTO_UDP || from.size() != 2 || to.size() != 2 ||
+          (to[0] << 8 | to[1]) != port || !source) {
+        continue;
+      }
+      peers.push_back(
+          {.address = *source, .port = static_cast<std::uint16_t>(from[0] << 8 | from[1])});
+    }
+  });
+  if (error != 0) return failed("cannot read the connections", error);
+  return peers;
 }
 
 Result<void> forget_connections() {

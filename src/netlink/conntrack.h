@@ -2,16 +2,23 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
+#include <vector>
 
 #include "base/error.h"
 #include "net/address.h"
+#include "netlink/sockets.h"
 
 namespace rolewall::netlink {
 
 // Takes away every entry whose original or reply direction begins at an address for which `is_one`
 // holds. Returns how many.
 Result<std::size_t> cut_connections(const std::function<bool(const net::Address&)>& is_one);
+
+// Who has sent UDP to this port of this host: where the entries of connection tracking begin, or
+// what this host has sent from the port to.
+Result<std::vector<Endpoint>> read_udp_peers(std::uint16_t port);
 
 // Takes away every entry, as `conntrack -F` does.
 Result<void> forget_connections();

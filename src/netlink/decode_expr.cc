@@ -9,19 +9,18 @@
 
 #include "netlink/expr_codec.h"
 #include "ruleset/expr.h"
+#include "ruleset/iptables.h"
 
 namespace rolewall::netlink {
 namespace {
 
 using namespace ruleset;
 
-// iptables-nft's rules hold iptables' own matches and targets, each a program of its own in the
-// kernel (net/netfilter/nft_compat.c). NFTA_TARGET_* are the same numbers.
+// NFTA_TARGET_* are the same numbers.
 Expr decode_xt(Attributes& attributes, std::string_view what) {
   attributes.ignore(NFTA_MATCH_REV);
   attributes.ignore(NFTA_MATCH_INFO);
-  return Unsupported{std::string(what), fmt::format("iptables' {} `{}` is not modelled", what,
-                                                    attributes.text(NFTA_MATCH_NAME))};
+  return iptables_extension(what, attributes.text(NFTA_MATCH_NAME));
 }
 
 Expr decode_match(Attributes& attributes) {

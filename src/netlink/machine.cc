@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <libmnl/libmnl.h>
 #include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -10,15 +9,12 @@
 #include <net/if.h>
 #include <sys/socket.h>
 
-#include <cerrno>
-#include <cstring>
-#include <functional>
+#include <algorithm>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
-#include "netlink/attributes.h"
+#include "netlink/route_dump.h"
 
 namespace rolewall::netlink {
 namespace {
@@ -26,110 +22,6 @@ namespace {
 using ruleset::Interface;
 using ruleset::Route;
 using ruleset::RouteType;
-
-struct SocketCloser {
-  void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
-};
-
-// One message of a dump: the structure of its kind, and the attributes behind it.
-using Visit = std::function<void(const nlmsghdr&)>;
-
-class Dumper {
- public:
-  static Result<Dumper> open() {
-    Dumper dumper;
-    dumper.socket_.reset(mnl_socket_open2(NETLINK_ROUTE, SOCK_CLOEXEC));
-    if (!dumper.socket_ || mnl_socket_bind(dumper.socket_.get(), 0, MNL_SOCKET_AUTOPID) < 0) {
-      return failed("rtnetlink", errno);
-    }
-    return dumper;
-  }
-
-  // `header_size`: of the structure that messages of this kind begin with.
-  Result<void> dump(std::uint16_t type, std::size_t header_size, std::uint8_t family,
-                    const std::string& what, const Visit& visit) {
-    std::vector<char> buffer(kBufferSize);
-    nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
-    request->nlmsg_type = type;
-    request->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    request->nlmsg_seq = ++sequence_;
-    // Every such structure begins with the family.
-    *static_cast<std::uint8_t*>(mnl_nlmsg_put_extra_header(request, header_size)) = family;
-    if (mnl_socket_sendto(socket_.get(), request, request->nlmsg_len) < 0) {
-      return failed(what, errno);
-    }
-    while (true) {
-      const ssize_t size = mnl_socket_recvfrom(socket_.get(), buffer.data(), buffer.size());
-      if (size < 0 && errno == EINTR) continue;
-      if (size < 0) return failed(what, errno);
-      const auto each = [](const nlmsghdr* message, void* data) {
-        (*static_cast<const Visit*>(data))(*message);
-        return MNL_CB_OK;
-      };
-      const int status =
-          mnl_cb_run(buffer.data(), static_cast<std::size_t>(size), sequence_,
-                     mnl_socket_get_portid(socket_.get()), each, const_cast<Visit*>(&visit));
-      if (status < 0) return failed(what, errno);
-      if (status == MNL_CB_STOP) return {};
-    }
-  }
-
- private:
-  static constexpr std::size_t kBufferSize = std::size_t{64} * 1024;
-
-  static std::unexpected<Error> failed(const std::string& what, int error) {
-    return fail(ErrorKind::System,
-                fmt::format("cannot read this machine's {}: {}", what, std::strerror(error)),
-                error);
-  }
-
-  std::unique_ptr<mnl_socket, SocketCloser> socket_;
-  std::uint32_t sequence_ = 0;
-};
-
-template <class Header>
-const Header& header_of(const nlmsghdr& message) {
-  return *static_cast<const Header*>(mnl_nlmsg_get_payload(&message));
-}
-
-// The attributes behind a Header by type. Types above what is asked for here are of no interest:
-// nothing that a packet meets is described by them but by those that are.
-template <class Header>
-std::map<std::uint16_t, View> attributes_of(const nlmsghdr& message) {
-  std::map<std::uint16_t, View> attributes;
-  const auto* begin =
-      static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_offset(&message, sizeof(Header)));
-  const auto* end = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(&message));
-  for_each_attribute({begin, end},
-                     [&](std::uint16_t type, View payload) { attributes.emplace(type, payload); });
-  return attributes;
-}
-
-using AttributeMap = std::map<std::uint16_t, View>;
-
-std::uint32_t number(const AttributeMap& attributes, std::uint16_t type,
-                     std::uint32_t otherwise = 0) {
-  const auto at = attributes.find(type);
-  return at == attributes.end() || at->second.size() != 4 ? otherwise
-                                                          : native_u32(at->second.data());
-}
-
-std::string text(const AttributeMap& attributes, std::uint16_t type) {
-  const auto at = attributes.find(type);
-  if (at == attributes.end()) return "";
-  return {at->second.begin(), std::find(at->second.begin(), at->second.end(), std::uint8_t{0})};
-}
-
-std::optional<net::Address> address(View bytes) {
-  if (bytes.size() == 4) return net::ipv4_from_bytes(bytes.data());
-  if (bytes.size() == 16) return net::ipv6_from_bytes(bytes.data());
-  return std::nullopt;
-}
-
-std::optional<net::Address> address(const AttributeMap& attributes, std::uint16_t type) {
-  const auto at = attributes.find(type);
-  return at == attributes.end() ? std::nullopt : address(at->second);
-}
 
 std::string kind_of(const AttributeMap& link) {
   const auto info = link.find(IFLA_LINKINFO);
@@ -143,7 +35,7 @@ std::string kind_of(const AttributeMap& link) {
 // Devices by index, the loopback among them.
 using Devices = std::map<std::uint32_t, std::string>;
 
-Result<Devices> read_links(Dumper& dumper, Machine& machine) {
+Result<Devices> read_links(RouteDumper& dumper, Machine& machine) {
   Devices devices;
   TRY(dumper.dump(RTM_GETLINK, sizeof(ifinfomsg), AF_UNSPEC, "interfaces",
                   [&](const nlmsghdr& message) {
@@ -166,7 +58,7 @@ Result<Devices> read_links(Dumper& dumper, Machine& machine) {
   return devices;
 }
 
-Result<void> read_addresses(Dumper& dumper, const Devices& devices, Machine& machine) {
+Result<void> read_addresses(RouteDumper& dumper, const Devices& devices, Machine& machine) {
   const auto is_loopback = [&](std::uint32_t index) {
     const auto device = devices.find(index);
     return device != devices.end() &&
@@ -184,8 +76,9 @@ Result<void> read_addresses(Dumper& dumper, const Devices& devices, Machine& mac
                        if (!own) own = address(attributes, IFA_ADDRESS);
                        if (!own) return;
                        machine.addresses.push_back({*own, net::address_bits(*own)});
-                       if (net::is_ipv4(*own) && (header.ifa_flags & IFA_F_PERMANENT) == 0) {
-                         machine.leases_ipv4 = true;
+                       const auto device = devices.find(header.ifa_index);
+                       if ((header.ifa_flags & IFA_F_PERMANENT) == 0 && device != devices.end()) {
+                         machine.leases.push_back({{*own, header.ifa_prefixlen}, device->second});
                        }
                      });
 }
@@ -209,7 +102,7 @@ bool is_kernels_own(const fib_rule_hdr& rule, const AttributeMap& attributes) {
 }
 
 // False where routes are looked up otherwise than by these tables.
-Result<bool> has_plain_rules(Dumper& dumper) {
+Result<bool> has_plain_rules(RouteDumper& dumper) {
   bool plain = true;
   for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
     TRY(dumper.dump(RTM_GETRULE, sizeof(fib_rule_hdr), family, "routing rules",
@@ -248,7 +141,7 @@ std::optional<Route> route_of(const rtmsg& header, const AttributeMap& attribute
   return route;
 }
 
-Result<void> read_routes(Dumper& dumper, const Devices& devices, Machine& machine) {
+Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& machine) {
   const auto plain = has_plain_rules(dumper);
   if (!plain) return std::unexpected(plain.error());
   bool whole = *plain;
@@ -257,7 +150,13 @@ Result<void> read_routes(Dumper& dumper, const Devices& devices, Machine& machin
     TRY(dumper.dump(RTM_GETROUTE, sizeof(rtmsg), family, "routes", [&](const nlmsghdr& message) {
       const auto& header = header_of<rtmsg>(message);
       if (header.rtm_family != family || (header.rtm_flags & RTM_F_CLONED) != 0) return;
-      auto route = route_of(header, attributes_of<rtmsg>(message), devices);
+      const AttributeMap attributes = attributes_of<rtmsg>(message);
+      auto route = route_of(header, attributes, devices);
+      const auto device = devices.find(number(attributes, RTA_OIF));
+      if (header.rtm_protocol == RTPROT_RA && device != devices.end() &&
+          std::ranges::count(machine.advertised, device->second) == 0) {
+        machine.advertised.push_back(device->second);
+      }
       whole &= route.has_value();
       if (route) routes.push_back(std::move(*route));
     }));
@@ -269,7 +168,7 @@ Result<void> read_routes(Dumper& dumper, const Devices& devices, Machine& machin
 }  // namespace
 
 Result<Machine> read_machine() {
-  auto dumper = Dumper::open();
+  auto dumper = RouteDumper::open();
   if (!dumper) return std::unexpected(std::move(dumper).error());
   Machine machine;
   const auto devices = read_links(*dumper, machine);

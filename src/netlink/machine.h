@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -10,10 +11,17 @@
 
 namespace rolewall::netlink {
 
+// An address that is lent for a time, and lost unless it is renewed.
+struct Lease {
+  net::Prefix address;  // with the length of its network
+  std::string device;
+};
+
 struct Machine {
   std::vector<ruleset::Interface> interfaces;  // without the loopback; named as their devices
   std::vector<net::Prefix> addresses;          // without the loopback's; whole addresses
-  bool leases_ipv4 = false;                    // one of the addresses is lent for a time: DHCP
+  std::vector<Lease> leases;
+  std::vector<std::string> advertised;  // devices with routes that a router advertises
   // Absent where a lookup is more than the longest prefix of the tables local, main and default:
   // rules of `ip rule` beside the kernel's own, routes by several ways or by type of service.
   std::optional<std::vector<ruleset::Route>> routes;

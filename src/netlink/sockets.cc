@@ -34,7 +34,7 @@ net::Address address_of(std::uint8_t family, const __be32* words) {
   return net::ipv6_from_bytes(bytes.data());
 }
 
-void put_tuple(Writer& writer, std::uint16_t type, const net::Address& from,
+void put_tuple(Writer& writer, std::uint16_t type, std::uint8_t protocol, const net::Address& from,
                std::uint16_t from_port, const net::Address& to, std::uint16_t to_port) {
   const bool ipv4 = net::is_ipv4(from);
   const std::size_t tuple = writer.begin_nest(type);
@@ -43,7 +43,7 @@ void put_tuple(Writer& writer, std::uint16_t type, const net::Address& from,
   writer.put(ipv4 ? CTA_IP_V4_DST : CTA_IP_V6_DST, net::to_bytes(to));
   writer.end_nest(ip);
   const std::size_t transport = writer.begin_nest(CTA_TUPLE_PROTO);
-  writer.u8(CTA_PROTO_NUM, IPPROTO_TCP);
+  writer.u8(CTA_PROTO_NUM, protocol);
   writer.be16(CTA_PROTO_SRC_PORT, from_port);
   writer.be16(CTA_PROTO_DST_PORT, to_port);
   writer.end_nest(transport);
@@ -110,7 +110,8 @@ Result<TcpSockets> read_tcp_sockets() {
                           .local_port = ntohs(found.id.idiag_sport),
                           .remote = address_of(found.idiag_family, found.id.idiag_dst),
                           .remote_port = ntohs(found.id.idiag_dport),
-                          .inode = found.idiag_inode};
+                          .inode = found.idiag_inode,
+                          .device = found.id.idiag_if};
     (found.idiag_state == kListen ? sockets.listening : sockets.established).push_back(entry);
   }));
   return sockets;
@@ -137,7 +138,54 @@ Result<std::vector<Listener>> read_listeners() {
   return listeners;
 }
 
-Result<void> ensure_conntrack_entry(const TcpSocket& session, bool opened_by_remote) {
+Result<std::vector<UdpSocket>> read_udp_sockets() {
+  std::vector<UdpSocket> sockets;
+  constexpr std::uint32_t kStates = 1U << kEstablished | 1U << kUnconnected;
+  TRY(dump_sockets(IPPROTO_UDP, kStates, [&](const nlmsghdr& message) {
+    const auto& found = *static_cast<const inet_diag_msg*>(mnl_nlmsg_get_payload(&message));
+    if (found.id.idiag_sport == 0) return;
+    sockets.push_back({.local = address_of(found.idiag_family, found.id.idiag_src),
+                       .local_port = ntohs(found.id.idiag_sport),
+                       .remote = address_of(found.idiag_family, found.id.idiag_dst),
+                       .remote_port = ntohs(found.id.idiag_dport),
+                       .inode = found.idiag_inode});
+  }));
+  return sockets;
+}
+
+Result<std::optional<Endpoint>> read_original_destination(const TcpSocket& session) {
+  const SocketPtr socket = open_socket(NETLINK_NETFILTER);
+  if (!socket) return failed("cannot read a conntrack entry", errno);
+  std::vector<std::uint8_t> bytes;
+  Writer writer(bytes);
+  const std::size_t begin =
+      writer.begin_message(nfnetlink_type(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET), NLM_F_ACK,
+                           net::is_ipv4(session.local) ? AF_INET : AF_INET6);
+  // What this host answers is the reply, after any translation.
+  put_tuple(writer, CTA_TUPLE_REPLY, IPPROTO_TCP, session.local, session.local_port, session.remote,
+            session.remote_port);
+  writer.end_message(begin);
+  std::optional<Endpoint> found;
+  const int error = exchange(socket.get(), bytes, [&](const nlmsghdr& message) {
+    const auto* first =
+        static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_offset(&message, sizeof(nfgenmsg)));
+    const auto* last = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(&message));
+    const View original = find_attribute({first, last}, CTA_TUPLE_ORIG);
+    const View ip = find_attribute(original, CTA_TUPLE_IP);
+    const View port = find_attribute(find_attribute(original, CTA_TUPLE_PROTO), CTA_PROTO_DST_PORT);
+    const View v4 = find_attribute(ip, CTA_IP_V4_DST);
+    const View v6 = find_attribute(ip, CTA_IP_V6_DST);
+    if (port.size() != 2 || (v4.size() != 4 && v6.size() != 16)) return;
+    found = Endpoint{.address = v4.size() == 4 ? net::Address{net::ipv4_from_bytes(v4.data())}
+                                               : net::Address{net::ipv6_from_bytes(v6.data())},
+                     .port = static_cast<std::uint16_t>(port[0] << 8 | port[1])};
+  });
+  if (error == 0 || error == ENOENT) return found;
+  return failed("cannot read a conntrack entry", error);
+}
+
+Result<void> ensure_conntrack_entry(const TcpSocket& session, bool opened_by_remote,
+                                    std::uint8_t protocol) {
   const SocketPtr socket = open_socket(NETLINK_NETFILTER);
   if (!socket) return failed("cannot write a conntrack entry", errno);
   TcpSocket from = session;
@@ -147,17 +195,20 @@ Result<void> ensure_conntrack_entry(const TcpSocket& session, bool opened_by_rem
   }
   constexpr std::uint32_t kStatus =
       IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED | IPS_SRC_NAT_DONE | IPS_DST_NAT_DONE;
-  constexpr std::uint32_t kTimeoutSeconds = 432000;  // the kernel's for an established session
+  // The kernel's for an established session, and for UDP that was answered.
+  const std::uint32_t timeout_seconds = protocol == IPPROTO_TCP ? 432000 : 120;
   std::vector<std::uint8_t> bytes;
   Writer writer(bytes);
   const std::size_t begin = writer.begin_message(
       nfnetlink_type(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_NEW),
       NLM_F_CREATE | NLM_F_EXCL | NLM_F_ACK, net::is_ipv4(from.local) ? AF_INET : AF_INET6);
-  put_tuple(writer, CTA_TUPLE_ORIG, from.local, from.local_port, from.remote, from.remote_port);
-  put_tuple(writer, CTA_TUPLE_REPLY, from.remote, from.remote_port, from.local, from.local_port);
+  put_tuple(writer, CTA_TUPLE_ORIG, protocol, from.local, from.local_port, from.remote,
+            from.remote_port);
+  put_tuple(writer, CTA_TUPLE_REPLY, protocol, from.remote, from.remote_port, from.local,
+            from.local_port);
   writer.be32(CTA_STATUS, kStatus);
-  writer.be32(CTA_TIMEOUT, kTimeoutSeconds);
-  put_tcp_state(writer);
+  writer.be32(CTA_TIMEOUT, timeout_seconds);
+  if (protocol == IPPROTO_TCP) put_tcp_state(writer);
   writer.end_message(begin);
   const int error = exchange(socket.get(), bytes, [](const nlmsghdr&) {});
   if (error == 0 || error == EEXIST) return {};

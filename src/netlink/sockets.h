@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "base/error.h"
@@ -14,7 +15,8 @@ struct TcpSocket {
   std::uint16_t local_port = 0;
   net::Address remote;  // unspecified, port 0: it listens
   std::uint16_t remote_port = 0;
-  std::uint64_t inode = 0;  // as /proc/PID/fd shows it; 0: no process holds it
+  std::uint64_t inode = 0;   // as /proc/PID/fd shows it; 0: no process holds it
+  std::uint32_t device = 0;  // the index of the one that it is bound to, as a link's own address is
 };
 
 // By sock_diag(7). IPv4 addresses mapped into IPv6 are given as IPv4.
@@ -35,8 +37,28 @@ struct Listener {
 };
 Result<std::vector<Listener>> read_listeners();
 
+// UDP sockets with a port, those with a peer among them: `remote_port` 0 where there is none.
+struct UdpSocket {
+  net::Address local;  // unspecified: every one of the host's
+  std::uint16_t local_port = 0;
+  net::Address remote;
+  std::uint16_t remote_port = 0;
+  std::uint64_t inode = 0;
+};
+Result<std::vector<UdpSocket>> read_udp_sockets();
+
+// Where a session's packets come to, before connection tracking translates them to `local`; absent
+// where there is no entry of it.
+struct Endpoint {
+  net::Address address;
+  std::uint16_t port = 0;
+};
+Result<std::optional<Endpoint>> read_original_destination(const TcpSocket& session);
+
 // Gives a session that is already open its conntrack entry, as though it had been seen from its
-// start: `client` opened it. Success where there is one.
-Result<void> ensure_conntrack_entry(const TcpSocket& session, bool opened_by_remote);
+// start: `client` opened it. Success where there is one. `protocol`: TCP, or UDP between these
+// ports.
+Result<void> ensure_conntrack_entry(const TcpSocket& session, bool opened_by_remote,
+                                    std::uint8_t protocol);
 
 }  // namespace rolewall::netlink

@@ -38,14 +38,21 @@ std::optional<SshConnection> parse(std::string_view text) {
   const auto parts = words(text);
   if (parts.size() != 4) return std::nullopt;
   const auto address = [](std::string_view word) {
-    return net::parse_address(word.substr(0, word.find('%')));
+    constexpr std::string_view kMapped = "::ffff:";
+    word = word.substr(0, word.find('%'));
+    const auto ipv4 =
+        word.starts_with(kMapped) ? net::parse_address(word.substr(kMapped.size())) : std::nullopt;
+    return ipv4 && net::is_ipv4(*ipv4) ? ipv4 : net::parse_address(word);
   };
   const auto client = address(parts[0]);
   const auto client_port = port(parts[1]);
   const auto server = address(parts[2]);
   const auto server_port = port(parts[3]);
   if (!client || !client_port || !server || !server_port) return std::nullopt;
-  return SshConnection{*client, *client_port, *server, *server_port};
+  const std::size_t zone = parts[0].find('%');
+  return SshConnection{
+      *client, *client_port, *server, *server_port,
+      zone == std::string_view::npos ? "" : std::string(parts[0].substr(zone + 1))};
 }
 
 std::string file(const std::string& path) {

@@ -9,16 +9,18 @@
 
 namespace rolewall::observe {
 
-// What sshd says of a session: from where to where.
+// A session of ssh, from where to where.
 struct SshConnection {
   net::Address client;
   std::uint16_t client_port = 0;
   net::Address server;
   std::uint16_t server_port = 0;
+  std::string device{};  // of a link's own address: on which link
 };
 
-// From SSH_CONNECTION of this process, else of the nearest ancestor that has it: sudo takes it
-// away.
+// What sshd said of it when it began: from SSH_CONNECTION of this process, else of the nearest
+// ancestor that has it: sudo takes it away. In tmux, screen or under nohup it may be over by now
+// (ssh_service.h).
 std::optional<SshConnection> ssh_connection();
 
 }  // namespace rolewall::observe

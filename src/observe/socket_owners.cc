@@ -52,6 +52,20 @@ std::string name_of_process(unsigned process) {
   return name ? name->substr(0, name->find('\n')) : "";
 }
 
+// A line of /proc/PID/fdinfo/FD: "iff:\ttun0".
+bool is_tun(unsigned process, unsigned fd, const std::string& device) {
+  constexpr std::size_t kLongest = 4096;
+  std::array<char, 64> target{};
+  const ssize_t size =
+      ::readlink(fmt::format("/proc/{}/fd/{}", process, fd).c_str(), target.data(), target.size());
+  if (size <= 0 ||
+      std::string_view(target.data(), static_cast<std::size_t>(size)) != "/dev/net/tun") {
+    return false;
+  }
+  const auto info = read_file(fmt::format("/proc/{}/fdinfo/{}", process, fd), kLongest);
+  return info && info->find(fmt::format("iff:\t{}\n", device)) != std::string::npos;
+}
+
 }  // namespace
 
 SocketOwners socket_owners() {
@@ -67,6 +81,25 @@ SocketOwners socket_owners() {
     }
   }
   return owners;
+}
+
+std::set<std::uint64_t> sockets_beside_tun(const std::string& device) {
+  std::set<std::uint64_t> held;
+  for (const unsigned process : numbers_in("/proc")) {
+    const std::string folder = fmt::format("/proc/{}/fd", process);
+    const std::vector<unsigned> files = numbers_in(folder);
+    std::set<std::uint64_t> sockets;
+    bool holds = false;
+    for (const unsigned fd : files) {
+      if (const auto inode = socket_at(fmt::format("{}/{}", folder, fd))) {
+        sockets.insert(*inode);
+      } else {
+        holds = holds || is_tun(process, fd, device);
+      }
+    }
+    if (holds) held.merge(sockets);
+  }
+  return held;
 }
 
 }  // namespace rolewall::observe

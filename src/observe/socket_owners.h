@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <unordered_map>
 
@@ -11,5 +12,8 @@ namespace rolewall::observe {
 // was started.
 using SocketOwners = std::unordered_map<std::uint64_t, std::string>;
 SocketOwners socket_owners();
+
+// The sockets of every process that holds the tun device.
+std::set<std::uint64_t> sockets_beside_tun(const std::string& device);
 
 }  // namespace rolewall::observe

@@ -1,6 +1,10 @@
 #include "observe/ssh_service.h"
 
+#include <net/if.h>
+
 #include <algorithm>
+#include <array>
+#include <string>
 #include <utility>
 
 #include "net/address.h"
@@ -44,6 +48,18 @@ std::vector<std::uint16_t> ports_of_ssh(const netlink::TcpSockets& sockets,
   return ports;
 }
 
+bool is_same(const SshConnection& a, const SshConnection& b) {
+  return a.client == b.client && a.client_port == b.client_port && a.server == b.server &&
+         a.server_port == b.server_port;
+}
+
+// "" where it is bound to none.
+std::string name_of(std::uint32_t device) {
+  std::array<char, IF_NAMESIZE> name{};
+  if (device == 0 || ::if_indextoname(device, name.data()) == nullptr) return "";
+  return name.data();
+}
+
 }  // namespace
 
 Result<SshService> ssh_service() {
@@ -51,20 +67,34 @@ Result<SshService> ssh_service() {
   if (!sockets) return std::unexpected(sockets.error());
   SshService service;
   service.ports = ports_of_ssh(*sockets, socket_owners());
-  if (const auto ssh = ssh_connection()) {
-    add_port(service.ports, ssh->server_port);
-    service.sessions.push_back(*ssh);
-    return service;
-  }
+  const auto claimed = ssh_connection();
   const auto is_served = [&](std::uint16_t port) {
     return port == kSshPort || std::ranges::find(service.ports, port) != service.ports.end();
   };
   for (const netlink::TcpSocket& socket : sockets->established) {
-    if (!is_served(socket.local_port)) continue;
-    service.sessions.push_back({.client = socket.remote,
+    const SshConnection session{.client = socket.remote,
                                 .client_port = socket.remote_port,
                                 .server = socket.local,
-                                .server_port = socket.local_port});
+                                .server_port = socket.local_port,
+                                .device = name_of(socket.device)};
+    if (claimed && is_same(session, *claimed)) {
+      service.sessions = {session};
+      service.kind = SessionKind::Own;
+      break;
+    }
+    if (is_served(socket.local_port) && !is_loopback(socket.remote)) {
+      service.sessions.push_back(session);
+    }
+  }
+  if (claimed && service.kind != SessionKind::Own) {
+    service.is_over = true;
+    if (service.sessions.empty()) {
+      service.sessions = {*claimed};
+      service.kind = SessionKind::Claimed;
+    }
+  }
+  for (const SshConnection& session : service.sessions) {
+    add_port(service.ports, session.server_port);
   }
   return service;
 }

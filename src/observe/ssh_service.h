@@ -9,10 +9,18 @@
 
 namespace rolewall::observe {
 
+// What is said to be this command's session, and whether it is.
+enum class SessionKind : std::uint8_t {
+  Own,     // the one that this command runs in
+  All,     // every one that is open: SSH_CONNECTION names none, or one that is over
+  Claimed  // SSH_CONNECTION names it; no session at all is open in this network namespace
+};
+
 struct SshService {
   std::vector<std::uint16_t> ports;
-  // The one that this command runs in; where it runs in none, all that are open.
   std::vector<SshConnection> sessions;
+  SessionKind kind = SessionKind::All;
+  bool is_over = false;  // SSH_CONNECTION names a session that is not open
 };
 
 // Of this network namespace. Which program holds a socket, only root is told of all: for others it

@@ -42,28 +42,6 @@ DeviceSettings device_settings(const std::string& device) {
           .route_localnet = of("route_localnet") != 0};
 }
 
-KernelSettings read_settings(const ruleset::Host& machine) {
-  KernelSettings settings;
-  settings.all = device_settings("all");
-  for (const ruleset::Interface& interface : machine.interfaces) {
-    settings.devices.push_back(device_settings(interface.device));
-  }
-  settings.connections = setting("netfilter/nf_conntrack_count");
-  if (!text_of("/proc/sys/net/bridge/bridge-nf-call-iptables").empty()) {
-    settings.bridge_asks_ipv4 = setting("bridge/bridge-nf-call-iptables") != 0;
-  }
-  // The tables that iptables-legacy has made in this network namespace; iptables-nft's are not
-  // among them.
-  for (const auto& [file, family] :
-       {std::pair("ip_tables_names", "ip"), std::pair("ip6_tables_names", "ip6")}) {
-    std::istringstream names(text_of(fmt::format("/proc/net/{}", file)));
-    for (std::string name; names >> name;) {
-      settings.legacy_tables.push_back(fmt::format("{} {}", family, name));
-    }
-  }
-  return settings;
-}
-
 // Without those of the loopback alone, and without UDP sockets on ports that the kernel hands out
 // by itself: they cannot be told from a client's that waits for an answer.
 Result<std::vector<Listening>> read_listening() {
@@ -98,13 +76,35 @@ std::chrono::sys_days today() {
 
 }  // namespace
 
+KernelSettings read_kernel_settings(const ruleset::Host& machine) {
+  KernelSettings settings;
+  settings.all = device_settings("all");
+  for (const ruleset::Interface& interface : machine.interfaces) {
+    settings.devices.push_back(device_settings(interface.device));
+  }
+  settings.connections = setting("netfilter/nf_conntrack_count");
+  if (!text_of("/proc/sys/net/bridge/bridge-nf-call-iptables").empty()) {
+    settings.bridge_asks_ipv4 = setting("bridge/bridge-nf-call-iptables") != 0;
+  }
+  // The tables that iptables-legacy has made in this network namespace; iptables-nft's are not
+  // among them.
+  for (const auto& [file, family] :
+       {std::pair("ip_tables_names", "ip"), std::pair("ip6_tables_names", "ip6")}) {
+    std::istringstream names(text_of(fmt::format("/proc/net/{}", file)));
+    for (std::string name; names >> name;) {
+      settings.legacy_tables.push_back(fmt::format("{} {}", family, name));
+    }
+  }
+  return settings;
+}
+
 Result<Surroundings> surroundings() {
   auto machine = this_host();
   if (!machine) return std::unexpected(std::move(machine).error());
   auto sockets = read_listening();
   if (!sockets) return std::unexpected(std::move(sockets).error());
   Surroundings around;
-  around.kernel = read_settings(*machine);
+  around.kernel = read_kernel_settings(*machine);
   around.machine = std::move(*machine);
   around.listening = std::move(*sockets);
   around.today = today();

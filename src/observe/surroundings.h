@@ -8,4 +8,7 @@ namespace rolewall::observe {
 
 Result<Surroundings> surroundings();
 
+// The kernel's settings of this network namespace, for the machine's devices.
+KernelSettings read_kernel_settings(const ruleset::Host& machine);
+
 }  // namespace rolewall::observe

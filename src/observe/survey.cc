@@ -7,6 +7,8 @@
 #include <optional>
 #include <string_view>
 
+#include "observe/absent_devices.h"
+
 namespace rolewall::observe {
 namespace {
 
@@ -71,6 +73,7 @@ Survey survey(const ruleset::Ruleset& live, const ruleset::Table* own,
   if (own == nullptr) return survey;
   std::vector<Finding>& findings = survey.findings;
   append(findings, bypasses(survey.others, *own));
+  append(findings, absent_devices(*own, around.machine));
   append(findings, kernel_settings(*own, around.machine, around.kernel));
   append(findings, expiring(sources, around.today));
   append(findings, listening(*own, around.listening, translates(survey.others, *own)));

@@ -128,13 +128,17 @@ constexpr std::array kTable = {
             "plain HTTP from hosts that accept HTTPS from the internet, where TLS ends"},
     CodeRow{Code::SingleHostTag, kNote, "single-host-tag",
             "rules depend on a tag that only one host has"},
+    CodeRow{Code::ManagementShutOut, kWarning, "management-shut-out",
+            "a host does not admit ssh from all of `management`: an apply there is refused"},
+    CodeRow{Code::NeighboursShutOut, kWarning, "neighbours-shut-out",
+            "a host with an IPv6 address drops neighbour discovery: an apply there is refused"},
 };
 
 constexpr bool in_enum_order() {
   for (std::size_t i = 0; i < kTable.size(); ++i) {
     if (static_cast<std::size_t>(kTable[i].code) != i) return false;
   }
-  return kTable.size() == static_cast<std::size_t>(Code::SingleHostTag) + 1;
+  return kTable.size() == static_cast<std::size_t>(Code::NeighboursShutOut) + 1;
 }
 static_assert(in_enum_order(), "every code has its row, in order");
 

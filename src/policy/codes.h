@@ -97,6 +97,9 @@ enum class Code : std::uint8_t {
   OverlappingBehind,
   PlainHttp,
   SingleHostTag,
+  // what the guard would refuse (ask/)
+  ManagementShutOut,
+  NeighboursShutOut,
 };
 
 struct CodeRow {

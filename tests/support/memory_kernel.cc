@@ -408,7 +408,8 @@ class MemoryKernel : public apply::Kernel {
     return end(store_.sockets);
   }
 
-  Result<void> ensure_conntrack_entry(const netlink::TcpSocket& session, bool) override {
+  Result<void> ensure_conntrack_entry(const netlink::TcpSocket& session, bool,
+                                      std::uint8_t) override {
     TRY(begin("conntrack entry"));
     store_.tracked.push_back(session);
     return end();

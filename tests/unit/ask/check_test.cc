@@ -5,6 +5,8 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <string>
+#include <vector>
 
 #include "site_text.h"
 
@@ -50,6 +52,43 @@ TEST_CASE("everything is lint, the tests, and each host's size; the tests alone 
   CHECK(tests->tests.samples == all->tests.samples);
   CHECK(tests->hosts.empty());
   CHECK(tests->findings.all().size() < all->findings.all().size());
+}
+
+// `rules`: of the only role.
+std::vector<std::string> found_with(const std::string& rules, const std::string& mode = "enforce") {
+  const policy::Policy policy =
+      test::load_site({{"site.toml",
+                        "[site]\nname = \"s\"\nmanagement = \"office\"\n"
+                        "[defaults]\nmode = \"" +
+                            mode +
+                            "\"\n"
+                            "[networks]\noffice = [\"198.51.100.0/24\"]\n"
+                            "[hosts.a]\nrole = \"r\"\n"
+                            "addresses = [\"10.0.0.1\", \"2001:db8::1\"]\n"},
+                       {"r.toml", "role = \"r\"\n" + rules}});
+  const auto checked = check(policy, kToday, {}, Extent::Everything);
+  REQUIRE(checked);
+  std::vector<std::string> codes;
+  for (const Diagnostic& finding : checked->findings.all()) {
+    if (finding.code.ends_with("-shut-out")) codes.push_back(finding.code);
+  }
+  return codes;
+}
+
+TEST_CASE("what the guard would refuse is found without the machine") {
+  const std::string ssh = "[[inbound]]\nservice = \"ssh\"\nfrom = \"management\"\n";
+  const std::string half = "[[inbound]]\nservice = \"ssh\"\nfrom = \"198.51.100.0/25\"\n";
+  const std::string in = "[[inbound]]\nservice = \"ndp\"\n";
+  const std::string out = "[[outbound]]\nservice = \"ndp\"\n";
+  using Codes = std::vector<std::string>;
+  CHECK(found_with(ssh + in + out).empty());
+  CHECK(found_with(in + out) == Codes{"management-shut-out"});
+  CHECK(found_with(half + in + out) == Codes{"management-shut-out"});
+  CHECK(found_with(ssh) == Codes{"neighbours-shut-out"});
+  CHECK(found_with(ssh + in) == Codes{"neighbours-shut-out"});
+  CHECK(found_with(ssh + out) == Codes{"neighbours-shut-out"});
+  CHECK(found_with(half).size() == 2);
+  CHECK(found_with(half, "audit").empty());
 }
 
 TEST_CASE("where the policies have errors nobody is asked") {

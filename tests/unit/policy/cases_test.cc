@@ -143,7 +143,8 @@ TEST_CASE("every code has a case") {
   // These need files that no memory holds: files_test.cc has them.
   seen.insert("invalid-utf8");
   // These are of packets that are asked about: tests/unit/ask has them.
-  for (const char* word : {"no-sample", "not-an-end", "too-many-samples", "block-tests-not-run"}) {
+  for (const char* word : {"no-sample", "not-an-end", "too-many-samples", "block-tests-not-run",
+                           "management-shut-out", "neighbours-shut-out"}) {
     seen.insert(word);
   }
   for (const CodeRow& row : code_table()) {

@@ -1,0 +1,53 @@
+// What the guard (guard.h) must know of the machine and of whoever administers it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/address.h"
+#include "netlink/machine.h"
+#include "observe/tunnels.h"
+#include "ruleset/host.h"
+
+namespace rolewall::apply {
+
+struct Endpoint {
+  net::Address address;
+  std::uint16_t port = 0;
+  bool operator==(const Endpoint&) const = default;
+};
+
+// An open TCP session that must go on.
+struct Session {
+  net::Address client;
+  std::uint16_t client_port = 0;
+  net::Address server;  // as its socket has it
+  std::uint16_t server_port = 0;
+  // What the client sends to, where another program's rules, or ours, translate that to `server`.
+  std::optional<Endpoint> sent_to{};
+  std::string device{};  // of a link's own addresses: on which link
+  bool tracked = true;   // it has a conntrack entry, or will have when the ruleset comes into force
+};
+
+struct GuardFacts {
+  ruleset::Host machine;          // as it runs: devices, addresses, routes, conntrack settings
+  std::vector<Session> sessions;  // the administrator's
+  std::vector<std::uint16_t> ssh_ports;  // on which somebody listens
+  // From where ssh must be possible: from the ends of each, from each host that the site names
+  // within, and to either side of each boundary that a rule draws there.
+  std::vector<net::Prefix> management;
+  std::vector<net::Address> named;
+  std::vector<netlink::Lease> leases;    // addresses that are lost unless they are renewed
+  std::vector<std::string> advertised;   // devices with routes that a router advertises
+  std::vector<std::string> strict;       // devices that drop what a route back does not lead by
+  std::vector<observe::Tunnel> tunnels;  // what sessions may go through
+  bool may_be_undone = false;            // a rollback is armed: what cannot be known is risked
+  std::vector<std::string> remarks;      // about whom was found, for people
+};
+
+// Devices and addresses in words: what the guard's answer hangs on, beside rulesets.
+std::string in_words(const ruleset::Host& machine);
+
+}  // namespace rolewall::apply

@@ -1,0 +1,260 @@
+#include "apply/lifelines.h"
+
+#include <fmt/format.h>
+#include <net/if_arp.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "apply/boundaries.h"
+#include "apply/link_lifelines.h"
+#include "apply/tunnel_lifelines.h"
+#include "apply/ways.h"
+#include "eval/route.h"
+#include "net/address_set.h"
+#include "net/protocol.h"
+#include "ruleset/loads.h"
+
+namespace rolewall::apply {
+namespace {
+
+constexpr std::uint16_t kSshPort = 22;
+// More questions than these and those about boundaries are thinned out, evenly.
+constexpr std::size_t kMostQuestions = 1'500;
+
+std::string service_of(std::uint16_t port) {
+  return port == kSshPort ? "ssh" : fmt::format("tcp/{}", port);
+}
+
+class Administrators {
+ public:
+  Administrators(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables,
+                 Lifelines& into)
+      : facts_(facts),
+        tables_(tables),
+        ways_(facts),
+        managers_(net::AddressSet::from(facts.management)),
+        into_(into) {}
+
+  void add() {
+    for (const Session& session : facts_.sessions) {
+      first_session_ = &session == facts_.sessions.data();
+      keep(session);
+      let_in_again(session);
+    }
+    admit_management();
+  }
+
+ private:
+  Endpoint sent_to(const Session& session) const {
+    return session.sent_to.value_or(Endpoint{session.server, session.server_port});
+  }
+
+  void keep(const Session& session) {
+    const std::string what =
+        fmt::format("the session from {} port {} to port {}", net::format(session.client),
+                    session.client_port, session.server_port);
+    const Endpoint there = sent_to(session);
+    for (const Way& way : ways_.with(session.client, session.device)) {
+      Leg in{.arrives = true, .fields = {}, .device = way.in};
+      in.fields.source = session.client;
+      in.fields.destination = there.address;
+      in.fields.source_port = session.client_port;
+      in.fields.destination_port = there.port;
+      in.fields.tcp_flags = tcp::kAck;
+      Leg tracked = in;
+      tracked.state = ruleset::ct_state::kEstablished;
+      Leg as_delivered = tracked;
+      as_delivered.fields.destination = session.server;
+      as_delivered.fields.destination_port = session.server_port;
+      const Leg answer = turned(as_delivered, way.out, tcp::kAck);
+      put(what, way, {tracked});
+      if (session.sent_to) put(what, way, {as_delivered});
+      put(what + " (answers)", way, {answer});
+      if (session.tracked) continue;
+      const Leg out = turned(in, way.out, tcp::kAck);
+      put(what + ", without a conntrack entry", way, {in, out});
+      put(what + ", without a conntrack entry, where the server speaks first", way, {out, in});
+    }
+  }
+
+  void let_in_again(const Session& session) {
+    const bool manager = managers_.contains(session.client);
+    connect("a new session from " + net::format(session.client), session.client, sent_to(session),
+            {.from = manager ? "management" : net::format(session.client),
+             .link = session.device,
+             .delivered_to = session.sent_to
+                                 ? std::optional(Endpoint{session.server, session.server_port})
+                                 : std::nullopt,
+             .stands_for_all = first_session_});
+  }
+
+  struct How {
+    std::string from;  // for the advice
+    std::string link{};
+    std::optional<Endpoint> delivered_to{};
+    bool stands_for_all = false;
+    std::string kind{};
+  };
+  void connect(const std::string& what, const net::Address& client, const Endpoint& server,
+               const How& how) {
+    for (const Way& way : ways_.with(client, how.link)) {
+      // A link's own addresses are met on that link alone.
+      const auto there = ways_.own_on(way.in, true);
+      if (eval::is_link_local(server.address) &&
+          std::ranges::find(there, server.address) == there.end()) {
+        continue;
+      }
+      Leg syn{.arrives = true, .fields = {}, .device = way.in};
+      syn.fields.source = client;
+      syn.fields.destination = server.address;
+      syn.fields.destination_port = server.port;
+      syn.fields.tcp_flags = tcp::kSyn;
+      Lifeline line{
+          .what = fmt::format("{} to {} port {}", what, net::format(server.address), server.port),
+          .legs = {syn, turned(syn, way.out, tcp::kSynAck)}};
+      line.advice = fmt::format(R"(an [[inbound]] rule with service = "{}" and from = "{}" would)",
+                                service_of(how.delivered_to ? how.delivered_to->port : server.port),
+                                how.from);
+      line.delivered_to = how.delivered_to;
+      line.stands_for_all = how.stands_for_all && !way.off_route;
+      line.kind = how.kind;
+      put(std::move(line), way);
+    }
+  }
+
+  // To each of the host's addresses that sshd can be reached at.
+  std::vector<Endpoint> doors(bool ipv6, bool of_link) const {
+    std::vector<Endpoint> doors;
+    for (const net::Prefix& own : facts_.machine.addresses) {
+      if (net::is_ipv4(own.address) == ipv6 || eval::is_link_local(own.address) != of_link) {
+        continue;
+      }
+      for (const std::uint16_t port : facts_.ssh_ports) doors.push_back({own.address, port});
+    }
+    return doors;
+  }
+
+  void admit_management() {
+    std::set<net::Address> asked;
+    std::set<bool> families;
+    const auto ask = [&](const net::Address& client) {
+      const bool ipv6 = !net::is_ipv4(client);
+      if (ways_.is_own(client) || !asked.insert(client).second) return;
+      const bool first = families.insert(ipv6).second;
+      for (const Endpoint& door : doors(ipv6, eval::is_link_local(client))) {
+        connect(fmt::format("ssh from {} (management)", net::format(client)), client, door,
+                {.from = "management", .stands_for_all = first, .kind = "ssh from management"});
+      }
+    };
+    for (const net::Prefix& prefix : facts_.management) {
+      for (const net::Address& client : ends_of(prefix)) ask(client);
+    }
+    for (const net::Address& client : facts_.named) {
+      if (managers_.contains(client)) ask(client);
+    }
+    const std::vector<net::Address> told_apart = boundaries();
+    const std::size_t doors_each =
+        std::max<std::size_t>({1, doors(false, false).size(), doors(true, false).size()});
+    const std::size_t most = std::max<std::size_t>(kMostQuestions / doors_each, 1);
+    const std::size_t step = (told_apart.size() + most - 1) / most;
+    for (std::size_t i = 0; i < told_apart.size(); i += step) ask(told_apart[i]);
+  }
+
+  // Within management, the networks' own addresses and their broadcasts left out. Whoever manages
+  // from half of the internet does not mean each of its addresses.
+  std::vector<net::Address> boundaries() const {
+    std::vector<net::Prefix> narrow;
+    for (const net::Prefix& prefix : facts_.management) {
+      if (prefix.length > kWidest) narrow.push_back(prefix);
+    }
+    const net::AddressSet within = net::AddressSet::from(narrow);
+    std::set<net::Address> found;
+    for (const ruleset::Table* table : tables_) {
+      for (const net::Address& address : addresses_told_apart(*table, within)) {
+        found.insert(address);
+      }
+    }
+    for (const net::Prefix& prefix : narrow) {
+      if (net::address_bits(prefix.address) - prefix.length <= 1) continue;
+      found.erase(net::first(prefix));
+      if (net::is_ipv4(prefix.address)) found.erase(net::last(prefix));
+    }
+    return {found.begin(), found.end()};
+  }
+
+  void put(const std::string& what, const Way& way, std::vector<Leg> legs) {
+    Lifeline line{.what = what, .legs = std::move(legs)};
+    line.stands_for_all = !way.off_route && first_session_;
+    put(std::move(line), way);
+  }
+  void put(Lifeline line, const Way& way) {
+    line.off_route = way.off_route;
+    if (way.off_route) line.what += " by " + way.in;
+    into_.all.push_back(std::move(line));
+  }
+
+  const GuardFacts& facts_;
+  const std::vector<const ruleset::Table*>& tables_;
+  Ways ways_;
+  net::AddressSet managers_;
+  bool first_session_ = true;
+  Lifelines& into_;
+};
+
+void add_loopback(Lifelines& into) {
+  for (const char* own : {"127.0.0.1", "::1"}) {
+    Leg out{.arrives = false, .fields = {}, .device = "lo"};
+    out.fields.source = out.fields.destination = *net::parse_address(own);
+    out.fields.source_port = 40000;
+    out.fields.destination_port = 40001;
+    Leg in = out;
+    in.arrives = true;
+    into.all.push_back(
+        {.what = fmt::format("the loopback, {}", own), .legs = {out, in}, .stands_for_all = true});
+  }
+}
+
+}  // namespace
+
+Leg turned(Leg leg, const std::string& device, std::uint8_t tcp_flags) {
+  leg.arrives = !leg.arrives;
+  leg.device = device;
+  std::swap(leg.fields.source, leg.fields.destination);
+  std::swap(leg.fields.source_port, leg.fields.destination_port);
+  leg.fields.tcp_flags = tcp_flags;
+  return leg;
+}
+
+std::set<net::Address> ends_of(const net::Prefix& prefix) {
+  const unsigned bits = net::address_bits(prefix.address);
+  if (prefix.length >= bits) return {prefix.address};
+  // The ends of the whole internet are nobody's: an address of RFC 5737 and RFC 3849 for all.
+  if (prefix.length <= kWidest) {
+    return {*net::parse_address(net::is_ipv4(prefix.address) ? "198.51.100.7" : "2001:db8::7")};
+  }
+  auto first = net::to_bytes(net::first(prefix));
+  auto last = net::to_bytes(net::last(prefix));
+  // Not the network's own address, nor its broadcast.
+  if (bits - prefix.length > 1) {
+    first.back() |= 1;
+    last.back() = static_cast<std::uint8_t>(last.back() & 0xfeU);
+  }
+  const auto address = [&](const std::vector<std::uint8_t>& bytes) -> net::Address {
+    if (net::is_ipv4(prefix.address)) return net::ipv4_from_bytes(bytes.data());
+    return net::ipv6_from_bytes(bytes.data());
+  };
+  return {address(first), address(last)};
+}
+
+Lifelines lifelines(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables) {
+  Lifelines all;
+  Administrators(facts, tables, all).add();
+  add_loopback(all);
+  add_link_lifelines(facts, tables, all);
+  add_tunnel_lifelines(facts, all);
+  return all;
+}
+
+}  // namespace rolewall::apply

@@ -1,0 +1,67 @@
+// What a session of ssh lives on, as conversations that must pass: the session itself, ssh from
+// `management`, the loopback, neighbour discovery in each form that RFC 4861 allows, what keeps
+// addresses and routes alive (router advertisements, DHCP), and what carries the tunnel that it
+// goes through.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "apply/guard_facts.h"
+#include "eval/build.h"
+#include "ruleset/ruleset.h"
+
+namespace rolewall::apply {
+
+// One packet that this host receives or sends.
+struct Leg {
+  bool arrives = true;
+  eval::PacketFields fields;
+  std::string device;
+  std::optional<std::uint32_t> state{};  // absent: what conntrack makes of it
+};
+
+struct Lifeline {
+  std::string what;
+  std::vector<Leg> legs;  // one conversation, begun with nothing known
+  std::string advice{};   // what would admit its first packet, where no rule does
+  // Where the first packet must come to, if it is sent to somewhere else and translated.
+  std::optional<Endpoint> delivered_to{};
+  // It arrives where no route leads back: then (spoofed) may deny it, which is what `behind` says.
+  bool off_route = false;
+  bool stands_for_all = false;  // other programs' rules are asked about it, too
+  std::string kind{};           // of many that are like it a few are told of
+};
+
+// What cannot be put into packets.
+struct Unasked {
+  std::string what;
+  std::string how;
+};
+
+struct Lifelines {
+  std::vector<Lifeline> all;
+  std::vector<Unasked> unasked;
+};
+
+namespace tcp {
+inline constexpr std::uint8_t kSyn = 0x02;
+inline constexpr std::uint8_t kSynAck = 0x12;
+inline constexpr std::uint8_t kAck = 0x10;
+}  // namespace tcp
+
+// The answer to a packet, by this device.
+Leg turned(Leg leg, const std::string& device, std::uint8_t tcp_flags = 0);
+
+// A prefix that is no longer than this is as good as everybody.
+inline constexpr unsigned kWidest = 7;
+// Its first and last host.
+std::set<net::Address> ends_of(const net::Prefix& prefix);
+
+// `tables`: ours, as it is and as it will be, whose rules tell addresses apart.
+Lifelines lifelines(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables);
+
+}  // namespace rolewall::apply

@@ -1,0 +1,129 @@
+#include "ask/shut_out.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "net/address_set.h"
+#include "net/protocol.h"
+#include "policy/codes.h"
+#include "policy/effective.h"
+
+namespace rolewall::ask {
+namespace {
+
+using policy::Index;
+
+constexpr std::uint16_t kSsh = 22;
+constexpr std::uint8_t kSolicitation = 135;
+constexpr std::uint8_t kAdvertisement = 136;
+constexpr std::uint8_t kHopLimit = 255;
+// A prefix that is no longer than this is as good as everybody: its ends are nobody's.
+constexpr unsigned kWidest = 7;
+
+class HostAsked {
+ public:
+  HostAsked(const policy::Policy& policy, Index host, Site& site)
+      : policy_(policy), host_(host), site_(site) {}
+
+  // From whom; absent: management is let in, as far as can be known.
+  std::optional<net::Address> manager_shut_out() {
+    for (const net::Prefix& prefix : managers()) {
+      const bool ipv4 = net::is_ipv4(prefix.address);
+      const auto own = own_address(ipv4);
+      if (!own) continue;
+      for (const net::Address& client : ends_of(prefix)) {
+        if (own_addresses_.contains(client)) continue;
+        eval::PacketFields fields;
+        fields.source = client;
+        fields.destination = *own;
+        fields.destination_port = kSsh;
+        if (denies(fields, true)) return client;
+      }
+    }
+    return std::nullopt;
+  }
+
+  bool neighbours_shut_out() {
+    const auto own = own_address(false);
+    if (!own) return false;
+    eval::PacketFields fields;
+    fields.protocol = net::protocol::kIcmpv6;
+    fields.source = *net::parse_address("fe80::2");
+    fields.destination = *own;
+    fields.icmp_type = kSolicitation;
+    fields.ttl = kHopLimit;
+    eval::PacketFields answer = fields;
+    std::swap(answer.source, answer.destination);
+    answer.icmp_type = kAdvertisement;
+    return denies(fields, true) || denies(answer, false);
+  }
+
+ private:
+  std::vector<net::Prefix> managers() const {
+    std::vector<net::Prefix> all = net::to_prefixes(policy_.management_addresses.ipv4);
+    for (const net::Prefix& prefix : net::to_prefixes(policy_.management_addresses.ipv6)) {
+      all.push_back(prefix);
+    }
+    return all;
+  }
+
+  static std::vector<net::Address> ends_of(const net::Prefix& prefix) {
+    if (prefix.length <= kWidest) {
+      return {*net::parse_address(net::is_ipv4(prefix.address) ? "198.51.100.7" : "2001:db8::7")};
+    }
+    const auto [first, last] = host_addresses(prefix);
+    return {first, last};
+  }
+
+  std::optional<net::Address> own_address(bool ipv4) const {
+    for (const net::Prefix& own : policy_.hosts[host_].addresses) {
+      if (net::is_ipv4(own.address) == ipv4) return net::first(own);
+    }
+    return std::nullopt;
+  }
+
+  bool denies(const eval::PacketFields& fields, bool arrives) {
+    Sample sample;
+    sample.fields = fields;
+    (arrives ? sample.receiver : sample.sender) = host_;
+    sample.alone = true;
+    const Verdict verdict = site_.ask(sample).verdict;
+    return verdict == Verdict::Drop || verdict == Verdict::Reject;
+  }
+
+  const policy::Policy& policy_;
+  const Index host_;
+  Site& site_;
+  const net::AddressSet own_addresses_ = policy_.hosts[host_].all_addresses();
+};
+
+}  // namespace
+
+void find_shut_out(const policy::Policy& policy, policy::Date date, Site& site,
+                   Diagnostics& findings) {
+  for (Index index = 0; index < policy.hosts.size(); ++index) {
+    const policy::Host& host = policy.hosts[index];
+    if (effective_policy(policy, index, date).defaults.mode == policy::Mode::Audit) continue;
+    HostAsked asked(policy, index, site);
+    if (const auto manager = asked.manager_shut_out()) {
+      policy::report(findings, policy::Code::ManagementShutOut, host.span,
+                     fmt::format("{} does not let ssh in from all of management, as from {}: an "
+                                 "apply there is refused where ssh is served",
+                                 policy::quote(host.name), net::format(*manager)),
+                     R"(an [[inbound]] rule with service = "ssh" and from = "management")");
+    }
+    if (asked.neighbours_shut_out()) {
+      policy::report(
+          findings, policy::Code::NeighboursShutOut, host.span,
+          fmt::format("{} has an IPv6 address and does not let neighbour discovery in or "
+                      "out: an apply there is refused, for IPv6 would end with it",
+                      policy::quote(host.name)),
+          R"(use = ["baseline"] in the host's role)");
+    }
+  }
+}
+
+}  // namespace rolewall::ask

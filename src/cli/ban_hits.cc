@@ -1,0 +1,53 @@
+#include "cli/ban_hits.h"
+
+#include <fmt/format.h>
+
+#include "apply/state_directory.h"
+#include "cli/guard_facts.h"
+#include "net/address_set.h"
+#include "observe/resolvers.h"
+#include "observe/session.h"
+
+namespace rolewall::cli {
+
+Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
+                                              const std::string& state_directory) {
+  const auto facts = guard_facts(state_directory);
+  if (!facts) return std::unexpected(facts.error());
+  const net::AddressSet hit = net::AddressSet::from({banned});
+  std::vector<std::string> found;
+  const auto look = [&](const net::Address& address, const std::string& whose) {
+    if (hit.contains(address)) found.push_back(fmt::format("{}, {}", whose, net::format(address)));
+  };
+  const auto here = observe::ssh_connection();
+  for (const apply::Session& session : facts->sessions) {
+    const bool own = here && here->client == session.client;
+    look(session.client, own ? "the address that this session comes from"
+                             : "the address that a session of ssh comes from");
+  }
+  for (const net::Prefix& own : facts->machine.addresses)
+    look(own.address, "an address of this host");
+  for (const char* own : {"127.0.0.1", "::1"}) look(*net::parse_address(own), "the loopback");
+  const auto applied = apply::current_applied(state_directory);
+  if (!applied) return std::unexpected(applied.error());
+  if (*applied && !(hit & net::AddressSet::from((*applied)->management)).empty()) {
+    found.emplace_back("an address of management");
+  }
+  if (facts->machine.routes) {
+    for (const ruleset::Route& route : *facts->machine.routes) {
+      if (route.gateway) look(*route.gateway, "a router that this host sends by");
+    }
+  }
+  for (const net::Address& resolver : observe::resolvers()) {
+    look(resolver, "a resolver that this host asks");
+  }
+  for (const observe::Tunnel& tunnel : facts->tunnels) {
+    for (const observe::OuterFlow& flow : tunnel.flows) {
+      if (!flow.anybody)
+        look(flow.remote, fmt::format("the other end of the tunnel {}", tunnel.devices.front()));
+    }
+  }
+  return found;
+}
+
+}  // namespace rolewall::cli

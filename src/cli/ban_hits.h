@@ -1,0 +1,16 @@
+// Whom a ban would hit that this host and its administrators cannot do without.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "net/address.h"
+
+namespace rolewall::cli {
+
+// In words: "the address that a session of ssh comes from". Empty: nobody.
+Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
+                                              const std::string& state_directory);
+
+}  // namespace rolewall::cli

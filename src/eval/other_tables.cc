@@ -1,0 +1,94 @@
+#include "eval/other_tables.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+#include <variant>
+
+#include "ruleset/expr.h"
+#include "ruleset/iptables.h"
+
+namespace rolewall::eval {
+namespace {
+
+namespace r = ruleset;
+
+bool interferes_by(const r::Unsupported& expr) {
+  constexpr std::array<std::string_view, 10> kTargets{"CONNMARK", "CT",        "DNAT",     "MARK",
+                                                      "NETMAP",   "NOTRACK",   "REDIRECT", "SNAT",
+                                                      "TPROXY",   "MASQUERADE"};
+  return std::ranges::find(kTargets, r::iptables_target(expr)) != kTargets.end();
+}
+
+bool interferes_by(const r::Expr& expr) {
+  if (const auto* unsupported = std::get_if<r::Unsupported>(&expr)) {
+    return interferes_by(*unsupported);
+  }
+  if (const auto* set = std::get_if<r::MetaSet>(&expr)) return set->key == r::MetaKey::Mark;
+  if (const auto* set = std::get_if<r::CtSet>(&expr)) {
+    return set->key == r::CtKey::Mark || set->key == r::CtKey::Zone;
+  }
+  return std::holds_alternative<r::Nat>(expr) || std::holds_alternative<r::Masquerade>(expr) ||
+         std::holds_alternative<r::Redirect>(expr) || std::holds_alternative<r::Notrack>(expr) ||
+         std::holds_alternative<r::Tproxy>(expr) || std::holds_alternative<r::Fwd>(expr) ||
+         std::holds_alternative<r::PayloadWrite>(expr);
+}
+
+}  // namespace
+
+OtherTables::OtherTables(const Program& program) : program_(program) {
+  for (const Program::Table& table : program.tables()) {
+    ours_.push_back(r::is_own(*table.table));
+    interferes_.emplace_back(table.chains.size());
+  }
+}
+
+bool OtherTables::interferes(std::uint32_t table, std::uint32_t chain) {
+  std::optional<bool>& known = interferes_[table][chain];
+  if (known) return *known;
+  const Program::Table& in = program_.tables()[table];
+  std::vector<bool> seen(in.chains.size());
+  std::vector<std::uint32_t> rest{chain};
+  const auto lead_to = [&](std::uint32_t next) {
+    if (next < in.chains.size()) rest.push_back(next);
+  };
+  bool any = false;
+  while (!rest.empty() && !any) {
+    const std::uint32_t now = rest.back();
+    rest.pop_back();
+    if (seen[now]) continue;
+    seen[now] = true;
+    for (const Program::Rule& rule : in.chains[now].rules) {
+      for (std::size_t i = 0; i < rule.rule->exprs.size(); ++i) {
+        const r::Expr& expr = rule.rule->exprs[i];
+        any = any || interferes_by(expr);
+        const std::uint32_t operand = program_.operand(rule, i);
+        if (operand >= Program::kFirstProblem) continue;
+        if (const auto* verdict = std::get_if<r::ImmediateVerdict>(&expr)) {
+          if (!verdict->verdict.chain.empty()) lead_to(operand);
+        } else if (const auto* lookup = std::get_if<r::Lookup>(&expr);
+                   lookup != nullptr && lookup->result == r::LookupResult::Verdict) {
+          for (const std::uint32_t target : in.sets[operand].targets) lead_to(target);
+          lead_to(in.sets[operand].catch_all_target);
+        }
+      }
+    }
+  }
+  known = any;
+  return any;
+}
+
+std::vector<std::uint32_t> OtherTables::interfering() {
+  std::vector<std::uint32_t> found;
+  for (std::uint32_t table = 0; table < program_.tables().size(); ++table) {
+    const auto& chains = program_.tables()[table].chains;
+    for (std::uint32_t chain = 0; chain < chains.size(); ++chain) {
+      if (!chains[chain].chain->base || !interferes(table, chain)) continue;
+      found.push_back(table);
+      break;
+    }
+  }
+  return found;
+}
+
+}  // namespace rolewall::eval

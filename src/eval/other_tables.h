@@ -1,0 +1,33 @@
+// Our own table among other programs', and which chains do to a packet what other chains see.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "eval/program.h"
+
+namespace rolewall::eval {
+
+class OtherTables {
+ public:
+  // Holds a reference: it must outlive this.
+  explicit OtherTables(const Program& program);
+
+  bool is_ours(std::uint32_t table) const { return ours_[table]; }
+
+  // Whether the chain, or one that it leads to, may translate a packet, leave it untracked, mark
+  // it or send it elsewhere, and not only give a verdict. What it does to TCP options, to counters,
+  // sets and logs no other chain sees.
+  bool interferes(std::uint32_t table, std::uint32_t chain);
+
+  // The tables with a base chain that does.
+  std::vector<std::uint32_t> interfering();
+
+ private:
+  const Program& program_;
+  std::vector<bool> ours_;
+  std::vector<std::vector<std::optional<bool>>> interferes_;  // each looked at when first asked
+};
+
+}  // namespace rolewall::eval

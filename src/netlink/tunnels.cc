@@ -1,0 +1,230 @@
+#include "netlink/tunnels.h"
+
+#include <linux/genetlink.h>
+#include <linux/if_link.h>
+#include <linux/if_tunnel.h>
+#include <linux/neighbour.h>
+#include <linux/rtnetlink.h>
+#include <linux/wireguard.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <initializer_list>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include "net/protocol.h"
+#include "netlink/route_dump.h"
+
+namespace rolewall::netlink {
+namespace {
+
+constexpr std::uint8_t kIpip = 4;
+constexpr std::uint8_t kIpv6 = 41;
+
+bool is_among(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::ranges::find(names, name) != names.end();
+}
+
+std::uint16_t port_at(const AttributeMap& attributes, std::uint16_t type, std::uint16_t otherwise) {
+  const auto at = attributes.find(type);
+  if (at == attributes.end() || at->second.size() != 2) return otherwise;
+  return static_cast<std::uint16_t>(at->second[0] << 8 | at->second[1]);
+}
+
+// The first of these attributes that holds an address of anybody's.
+std::optional<net::Address> address_among(const AttributeMap& attributes,
+                                          std::initializer_list<std::uint16_t> types) {
+  for (const std::uint16_t type : types) {
+    const auto found = address(attributes, type);
+    if (found && *found != net::Address{net::Ipv4{}} && *found != net::Address{net::Ipv6{}}) {
+      return found;
+    }
+  }
+  return std::nullopt;
+}
+
+void add_peer(TunnelLink& link, std::optional<net::Address> local,
+              std::optional<net::Address> remote) {
+  if (remote) link.peers.push_back({.local = local, .remote = *remote, .port = link.port});
+}
+
+// IFLA_INFO_DATA of each kind.
+void take_parameters(TunnelLink& link, const AttributeMap& data) {
+  constexpr std::uint16_t kVxlanPort = 4789;  // IANA's; the kernel always says which
+  constexpr std::uint16_t kGenevePort = 6081;
+  if (link.kind == "vxlan") {
+    link.protocol = net::protocol::kUdp;
+    link.port = port_at(data, IFLA_VXLAN_PORT, kVxlanPort);
+    add_peer(link, address_among(data, {IFLA_VXLAN_LOCAL, IFLA_VXLAN_LOCAL6}),
+             address_among(data, {IFLA_VXLAN_GROUP, IFLA_VXLAN_GROUP6}));
+  } else if (link.kind == "geneve") {
+    link.protocol = net::protocol::kUdp;
+    link.port = port_at(data, IFLA_GENEVE_PORT, kGenevePort);
+    add_peer(link, std::nullopt, address_among(data, {IFLA_GENEVE_REMOTE, IFLA_GENEVE_REMOTE6}));
+  } else if (is_among(link.kind, {"gre", "gretap", "erspan", "ip6gre", "ip6gretap"})) {
+    link.protocol = net::protocol::kGre;
+    add_peer(link, address_among(data, {IFLA_GRE_LOCAL}), address_among(data, {IFLA_GRE_REMOTE}));
+  } else if (is_among(link.kind, {"ipip", "sit", "ip6tnl"})) {
+    const auto inner = data.find(IFLA_IPTUN_PROTO);
+    link.protocol = link.kind == "sit" ? kIpv6 : kIpip;
+    // ip6tnl: 0 for both, of which IPv6 is the one that a kernel makes by default.
+    if (link.kind == "ip6tnl" &&
+        (inner == data.end() || inner->second.empty() || inner->second[0] != kIpip)) {
+      link.protocol = kIpv6;
+    }
+    add_peer(link, address_among(data, {IFLA_IPTUN_LOCAL}),
+             address_among(data, {IFLA_IPTUN_REMOTE}));
+  }
+}
+
+bool is_tunnel(std::string_view kind) {
+  return is_among(kind, {"tun",    "wireguard", "vxlan", "geneve",  "gre",    "gretap", "erspan",
+                         "ip6gre", "ip6gretap", "ipip",  "sit",     "ip6tnl", "vti",    "vti6",
+                         "xfrm",   "l2tp",      "ovpn",  "bareudp", "ppp",    "amt",    "gtp"});
+}
+
+struct Link {
+  std::string device;
+  std::string kind;
+  std::uint32_t master = 0;  // the bridge or bond that it belongs to
+  std::uint32_t below = 0;   // what a VLAN stands on
+};
+using Links = std::map<std::uint32_t, Link>;
+
+// Every device whose packets go out by `index`.
+void add_carried(const Links& links, std::uint32_t index, std::vector<std::string>& carried) {
+  for (const auto& [other, link] : links) {
+    const bool stands_on = is_among(link.kind, {"vlan", "macvlan", "ipvlan"});
+    const bool above = links.at(index).master == other || (stands_on && link.below == index);
+    if (!above || std::ranges::find(carried, link.device) != carried.end()) continue;
+    carried.push_back(link.device);
+    add_carried(links, other, carried);
+  }
+}
+
+// vxlan: peers that were told of one by one.
+Result<void> read_forwarding_entries(RouteDumper& dumper,
+                                     std::map<std::uint32_t, TunnelLink>& tunnels) {
+  return dumper.dump(
+      RTM_GETNEIGH, sizeof(ndmsg), PF_BRIDGE, "bridge entries", [&](const nlmsghdr& message) {
+        const auto& entry = header_of<ndmsg>(message);
+        const auto at = tunnels.find(static_cast<std::uint32_t>(entry.ndm_ifindex));
+        if (at == tunnels.end() || at->second.kind != "vxlan") return;
+        const auto to = address_among(attributes_of<ndmsg>(message), {NDA_DST});
+        TunnelLink& link = at->second;
+        const bool known =
+            to && std::ranges::find(link.peers, *to, &TunnelPeer::remote) != link.peers.end();
+        if (to && !known) add_peer(link, std::nullopt, to);
+      });
+}
+
+std::optional<TunnelPeer> peer_at(View endpoint) {
+  if (endpoint.size() == sizeof(sockaddr_in)) {
+    sockaddr_in to{};
+    std::memcpy(&to, endpoint.data(), sizeof to);
+    return TunnelPeer{
+        .local = {}, .remote = net::Ipv4{ntohl(to.sin_addr.s_addr)}, .port = ntohs(to.sin_port)};
+  }
+  if (endpoint.size() == sizeof(sockaddr_in6)) {
+    sockaddr_in6 to{};
+    std::memcpy(&to, endpoint.data(), sizeof to);
+    return TunnelPeer{.local = {},
+                      .remote = net::ipv6_from_bytes(to.sin6_addr.s6_addr),
+                      .port = ntohs(to.sin6_port)};
+  }
+  return std::nullopt;
+}
+
+std::vector<std::uint8_t> generic_request(std::uint16_t family, std::uint16_t flags,
+                                          std::uint8_t command, std::uint8_t version,
+                                          std::uint16_t name_type, std::string_view name) {
+  std::vector<char> buffer(MNL_SOCKET_BUFFER_SIZE);
+  nlmsghdr* request = mnl_nlmsg_put_header(buffer.data());
+  request->nlmsg_type = family;
+  request->nlmsg_flags = static_cast<std::uint16_t>(NLM_F_REQUEST | flags);
+  auto* header = static_cast<genlmsghdr*>(mnl_nlmsg_put_extra_header(request, sizeof(genlmsghdr)));
+  header->cmd = command;
+  header->version = version;
+  mnl_attr_put_strz(request, name_type, std::string(name).c_str());
+  return {buffer.begin(), buffer.begin() + static_cast<std::ptrdiff_t>(request->nlmsg_len)};
+}
+
+// Where it cannot be asked, nothing is known of its peers.
+void read_wireguard(TunnelLink& link) {
+  const SocketPtr socket = open_socket(NETLINK_GENERIC);
+  if (!socket) return;
+  std::uint16_t family = 0;
+  const auto ask = generic_request(GENL_ID_CTRL, NLM_F_ACK, CTRL_CMD_GETFAMILY, 1,
+                                   CTRL_ATTR_FAMILY_NAME, WG_GENL_NAME);
+  const auto take_family = [&](const nlmsghdr& message) {
+    const AttributeMap attributes = attributes_of<genlmsghdr>(message);
+    const auto id = attributes.find(CTRL_ATTR_FAMILY_ID);
+    if (id != attributes.end() && id->second.size() == 2) family = native_u16(id->second.data());
+  };
+  if (exchange(socket.get(), ask, take_family) != 0 || family == 0) return;
+  link.protocol = net::protocol::kUdp;
+  const auto dump = generic_request(family, NLM_F_DUMP, WG_CMD_GET_DEVICE, WG_GENL_VERSION,
+                                    WGDEVICE_A_IFNAME, link.device);
+  [[maybe_unused]] const int error = exchange(socket.get(), dump, [&](const nlmsghdr& message) {
+    const AttributeMap attributes = attributes_of<genlmsghdr>(message);
+    const auto port = attributes.find(WGDEVICE_A_LISTEN_PORT);
+    if (port != attributes.end() && port->second.size() == 2) {
+      link.port = native_u16(port->second.data());
+    }
+    const auto peers = attributes.find(WGDEVICE_A_PEERS);
+    if (peers == attributes.end()) return;
+    for_each_attribute(peers->second, [&](std::uint16_t, View peer) {
+      if (const auto found = peer_at(find_attribute(peer, WGPEER_A_ENDPOINT))) {
+        link.peers.push_back(*found);
+      }
+    });
+  });
+}
+
+}  // namespace
+
+Result<std::vector<TunnelLink>> read_tunnels() {
+  auto dumper = RouteDumper::open();
+  if (!dumper) return std::unexpected(std::move(dumper).error());
+  Links links;
+  std::map<std::uint32_t, TunnelLink> tunnels;
+  TRY(dumper->dump(
+      RTM_GETLINK, sizeof(ifinfomsg), AF_UNSPEC, "interfaces", [&](const nlmsghdr& message) {
+        const auto index = static_cast<std::uint32_t>(header_of<ifinfomsg>(message).ifi_index);
+        const AttributeMap attributes = attributes_of<ifinfomsg>(message);
+        Link& link = links[index];
+        link.device = text(attributes, IFLA_IFNAME);
+        link.master = number(attributes, IFLA_MASTER);
+        if (!attributes.contains(IFLA_LINK_NETNSID)) {
+          link.below = number(attributes, IFLA_LINK);
+        }
+        const auto info = attributes.find(IFLA_LINKINFO);
+        if (info == attributes.end()) return;
+        const AttributeMap parts = attributes_in(info->second);
+        link.kind = text(parts, IFLA_INFO_KIND);
+        if (!is_tunnel(link.kind)) return;
+        TunnelLink& tunnel = tunnels[index];
+        tunnel.device = link.device;
+        tunnel.kind = link.kind;
+        const auto data = parts.find(IFLA_INFO_DATA);
+        if (data != parts.end()) take_parameters(tunnel, attributes_in(data->second));
+      }));
+  if (std::ranges::any_of(tunnels, [](const auto& each) { return each.second.kind == "vxlan"; })) {
+    TRY(read_forwarding_entries(*dumper, tunnels));
+  }
+  std::vector<TunnelLink> found;
+  for (auto& [index, tunnel] : tunnels) {
+    if (tunnel.kind == "wireguard") read_wireguard(tunnel);
+    add_carried(links, index, tunnel.carries);
+    found.push_back(std::move(tunnel));
+  }
+  return found;
+}
+
+}  // namespace rolewall::netlink

@@ -1,0 +1,33 @@
+// The kernel's own tunnels: what each device of that kind puts its packets into.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "net/address.h"
+
+namespace rolewall::netlink {
+
+struct TunnelPeer {
+  std::optional<net::Address> local;  // absent: by the route
+  net::Address remote;
+  std::uint16_t port = 0;  // the peer's; 0: the protocol has none
+};
+
+struct TunnelLink {
+  std::string device;
+  std::string kind;           // rtnetlink's: "vxlan", "gre", "wireguard"
+  std::uint8_t protocol = 0;  // of the outer packets; 0: not known
+  std::uint16_t port = 0;     // ours; 0: the protocol has none
+  std::vector<TunnelPeer> peers;
+  std::vector<std::string> carries;  // other devices whose packets go through it: bridges, VLANs
+};
+
+// Those of this network namespace. Of tun devices, whose packets a program carries, and of kinds
+// that are not known here there is the device and its kind alone.
+Result<std::vector<TunnelLink>> read_tunnels();
+
+}  // namespace rolewall::netlink

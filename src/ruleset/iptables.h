@@ -1,0 +1,19 @@
+// iptables' own matches and targets, each a program of its own in the kernel
+// (net/netfilter/nft_compat.c), as an Unsupported bears them.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "ruleset/actions.h"
+
+namespace rolewall::ruleset {
+
+// `kind`: "match" or "target".
+Unsupported iptables_extension(std::string_view kind, std::string_view name);
+
+// The name of the target ("DNAT"), of the match ("multiport"); "" where it is none.
+std::string_view iptables_target(const Unsupported& expr);
+std::string_view iptables_match(const Unsupported& expr);
+
+}  // namespace rolewall::ruleset

@@ -1,0 +1,106 @@
+# Devices that rules name: one that never was, that goes, or is called otherwise by now. And what is
+# said where nothing can be rolled back.
+. "$(dirname "$0")/prelude.sh"
+command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
+in_namespaces "$@"
+state="$scratch/state"
+ip link set lo up
+two_devices
+ip address add 203.0.113.10/24 dev eth0
+ip address add 10.0.2.10/24 dev eth1
+ip route add default via 203.0.113.1 dev eth0
+sysctl -qw net.ipv4.conf.all.rp_filter=1
+mkdir site
+cat >site/site.toml <<'T'
+[site]
+name = "s"
+management = "office"
+[defaults]
+inbound = "drop"
+outbound = "reject"
+[networks]
+office = ["198.51.100.0/24"]
+inside = ["10.0.0.0/16"]
+[interfaces.public]
+device = "eth0"
+[interfaces.private]
+device = "eth1"
+behind = "inside"
+[hosts.srv]
+role = "server"
+addresses = ["203.0.113.10", "10.0.2.10"]
+interfaces = ["public", "private"]
+T
+cat >site/server.toml <<'T'
+role = "server"
+[[inbound]]
+id = "ssh"
+service = "ssh"
+from = "management"
+in = "public"
+[[inbound]]
+service = "ndp"
+[[outbound]]
+service = "ndp"
+T
+apply() { rolewall apply site --host srv --state-dir "$state" "$@"; }
+unset SSH_CONNECTION
+export SSH_CONNECTION="198.51.100.7 50022 203.0.113.10 22"
+
+# Over ssh, without a terminal: nothing is armed, and a line says so.
+apply
+expect_status 0
+expect_err "no rollback is armed"
+expect_err "--confirm TIME"
+apply --confirm 60s
+expect_status 0
+refuse_err "no rollback is armed"
+rolewall confirm --state-dir "$state"
+apply --no-confirm
+refuse_err "no rollback is armed"
+rolewall apply --help
+expect_out "without a terminal"
+rolewall status --state-dir "$state"
+refuse_out "absent-device"
+
+# G12: the device has another name now; the policy is as it was.
+ip link set eth0 down
+ip link set eth0 name wan0
+ip link set wan0 up
+ip address add 203.0.113.10/24 dev wan0 2>/dev/null
+ip route replace default via 203.0.113.1 dev wan0
+rolewall status --state-dir "$state"
+expect_out "eth0, which this machine has not"
+expect_out "absent-device"
+apply
+expect_status 1
+expect_err ": lost: "
+expect_err "eth0, which this machine has not"
+ip link set wan0 down
+ip link set wan0 name eth0
+ip link set eth0 up
+ip address add 203.0.113.10/24 dev eth0 2>/dev/null
+ip route replace default via 203.0.113.1 dev eth0
+apply
+expect_status 0
+expect_out "nothing to do"
+
+# G15: the inside is said to be behind a device that this machine has not.
+sed -i 's/device = "eth1"/device = "ens9"/' site/site.toml
+rolewall plan site --host srv --state-dir "$state"
+expect_status 0
+expect_err "ens9, which this machine has not: what the policy says to be behind it is dropped"
+apply --force
+expect_status 0
+expect_err "absent-device"
+rolewall status --state-dir "$state"
+expect_out "ens9"
+# And with a session from the inside it is refused.
+sed -i 's/device = "ens9"/device = "eth1"/; s/"198.51.100.0\/24"/"198.51.100.0\/24", "10.0.2.0\/24"/' site/site.toml
+sed -i '/^in = "public"$/d' site/server.toml
+apply
+expect_status 0
+sed -i 's/device = "eth1"/device = "ens9"/' site/site.toml
+apply
+expect_status 1
+expect_err "(spoofed)"

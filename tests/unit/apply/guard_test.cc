@@ -1,0 +1,292 @@
+// The guard's two questions on rulesets written by hand, and what it asks about: in packets that no
+// kernel sees. The answers of WireGuard, gre and ipip are as rtnetlink and its own family give
+// them; no packet of theirs was seen in these tests.
+#include "apply/guard.h"
+
+#include <doctest/doctest.h>
+#include <net/if_arp.h>
+
+#include <algorithm>
+
+#include "apply/boundaries.h"
+#include "net/protocol.h"
+#include "ruleset/expr.h"
+#include "ruleset/iptables.h"
+#include "table.h"
+
+namespace rolewall::apply {
+namespace {
+
+using namespace ruleset;
+using test::rule;
+using test::verdict;
+
+net::Address address(const char* text) {
+  return *net::parse_address(text);
+}
+net::Prefix prefix(const char* text) {
+  return *net::parse_prefix(text);
+}
+
+Chain base(const char* name, Hook hook, std::vector<Rule> rules, VerdictCode policy) {
+  Chain chain;
+  chain.name = name;
+  chain.base = {ChainType::Filter, hook, 0, policy, {}};
+  chain.rules = std::move(rules);
+  return chain;
+}
+
+std::vector<Expr> port_is(std::uint8_t protocol, std::uint16_t port) {
+  return {Meta{MetaKey::L4Proto, 0}, Cmp{CmpOp::Eq, 0, Value::u8(protocol)},
+          Payload{PayloadBase::Transport, 2, 2, 0}, Cmp{CmpOp::Eq, 0, Value::be16(port)}};
+}
+std::vector<Expr> with(std::vector<Expr> exprs, Expr last) {
+  exprs.push_back(std::move(last));
+  return exprs;
+}
+
+Rule established() {
+  return rule("(established)", {Ct{CtKey::State, std::nullopt, 0},
+                                Cmp{CmpOp::Eq, 0, Value::host_u32(ct_state::kEstablished)},
+                                verdict(VerdictCode::Accept)});
+}
+Rule loopback(MetaKey key) {
+  return rule("(loopback)",
+              {Meta{key, 0}, Cmp{CmpOp::Eq, 0, Value(std::string("lo") + std::string(14, '\0'))},
+               verdict(VerdictCode::Accept)});
+}
+
+// What is established, the loopback, and these.
+Table ours(std::vector<Rule> in, std::vector<Rule> out = {}) {
+  std::vector<Rule> input{established(), loopback(MetaKey::IifName)};
+  for (Rule& each : in) input.push_back(std::move(each));
+  input.push_back(rule("(default)", {verdict(VerdictCode::Drop)}));
+  std::vector<Rule> output{established(), loopback(MetaKey::OifName)};
+  for (Rule& each : out) output.push_back(std::move(each));
+  output.push_back(rule("(default)", {verdict(VerdictCode::Drop)}));
+  Table table;
+  table.name = std::string(kOwnTable);
+  table.chains = {base("input", Hook::Input, std::move(input), VerdictCode::Drop),
+                  base("output", Hook::Output, std::move(output), VerdictCode::Drop)};
+  return table;
+}
+Rule ssh(std::vector<Expr> first = {}) {
+  for (const Expr& expr : port_is(6, 22)) first.push_back(expr);
+  return rule("r.inbound.ssh", with(std::move(first), verdict(VerdictCode::Accept)));
+}
+
+// One device with a default route, without IPv6; the office is beyond the route.
+GuardFacts facts() {
+  GuardFacts facts;
+  facts.machine.name = "n1";
+  facts.machine.addresses = {prefix("203.0.113.10")};
+  Interface device;
+  device.name = device.device = "eth0";
+  device.index = 2;
+  device.hardware_type = ARPHRD_ETHER;
+  facts.machine.interfaces = {device};
+  facts.machine.routes = std::vector<Route>{
+      {.to = prefix("0.0.0.0/0"), .device = "eth0", .gateway = address("203.0.113.1")},
+      {.to = prefix("203.0.113.0/24"), .device = "eth0", .gateway = {}},
+      {.to = prefix("203.0.113.10"),
+       .type = RouteType::Local,
+       .device = "eth0",
+       .gateway = {},
+       .table = 255}};
+  facts.ssh_ports = {22};
+  facts.management = {prefix("198.51.100.0/24")};
+  return facts;
+}
+
+GuardAnswer ask(const Table& before, const Table& after, const GuardFacts& about,
+                std::vector<Table> others = {}) {
+  Ruleset was{{before}};
+  Ruleset will{{after}};
+  for (const Table& other : others) {
+    was.tables.push_back(other);
+    will.tables.push_back(other);
+  }
+  eval::PartialSets none_before;
+  eval::PartialSets none_after;
+  return ask_about({was, none_before}, {will, none_after}, about);
+}
+GuardAnswer ask(const Table& after, const GuardFacts& about, std::vector<Table> others = {}) {
+  return ask(after, after, about, std::move(others));
+}
+
+bool is_said(const std::vector<Loss>& all, const std::string& text) {
+  return std::ranges::any_of(all, [&](const Loss& loss) {
+    return (loss.what + ": " + loss.how).find(text) != std::string::npos;
+  });
+}
+
+Table theirs(std::vector<Chain> chains) {
+  Table table;
+  table.name = "theirs";
+  table.chains = std::move(chains);
+  return table;
+}
+
+TEST_CASE("our own table alone admits management, whatever others say") {
+  CHECK(ask(ours({ssh()}), facts()).losses.empty());
+  const GuardAnswer shut = ask(ours({}), facts());
+  CHECK(is_said(shut.losses, "ssh from 198.51.100.1 (management)"));
+  CHECK(is_said(shut.losses, R"(service = "ssh" and from = "management")"));
+  // It is not compared with today.
+  CHECK_FALSE(ask(ours({}), ours({}), facts()).losses.empty());
+  // Others' rules deny today as well: a note that names them.
+  const Table drops =
+      theirs({base("c", Hook::Input, {rule("", with(port_is(6, 22), verdict(VerdictCode::Drop)))},
+                   VerdictCode::Accept)});
+  const GuardAnswer noted = ask(ours({ssh()}), facts(), {drops});
+  CHECK(noted.losses.empty());
+  CHECK(is_said(noted.notes, "table inet theirs"));
+  CHECK(is_said(noted.notes, "today as well"));
+}
+
+TEST_CASE("what another program may translate is compared with today, answer for answer") {
+  Chain moves = base("c", Hook::Prerouting, {}, VerdictCode::Accept);
+  moves.base->type = ChainType::Nat;
+  moves.base->priority = -100;
+  std::vector<Expr> exprs{iptables_extension("match", "addrtype")};
+  for (const Expr& expr : port_is(6, 22)) exprs.push_back(expr);
+  exprs.push_back(Immediate{2, Value::be16(2022)});
+  Redirect redirect;
+  redirect.port_min = 2;
+  redirect.flags = 2;
+  exprs.push_back(redirect);
+  moves.rules = {rule("", exprs)};
+  const Rule also = rule("r.inbound.moved", with(port_is(6, 2022), verdict(VerdictCode::Accept)));
+  GuardFacts about = facts();
+  about.sessions = {{.client = address("198.51.100.7"),
+                     .client_port = 40000,
+                     .server = address("203.0.113.10"),
+                     .server_port = 2022,
+                     .sent_to = Endpoint{address("203.0.113.10"), 22}}};
+  about.ssh_ports = {};
+  about.management = {};
+  const Table both = ours({ssh(), also});
+  CHECK(ask(both, both, about, {theirs({moves})}).losses.empty());
+  // If that rule matches, the session passes today and not afterwards.
+  const GuardAnswer lost = ask(both, ours({ssh()}), about, {theirs({moves})});
+  CHECK(is_said(lost.losses, "a new session from 198.51.100.7"));
+  // Nor did it pass before: a note.
+  const GuardAnswer never = ask(ours({ssh()}), ours({ssh()}), about, {theirs({moves})});
+  CHECK(never.losses.empty());
+  CHECK_FALSE(never.notes.empty());
+}
+
+TEST_CASE("each boundary that a rule draws within management is asked about") {
+  const auto drop_of = [](Value value, Value mask) {
+    return rule("r.inbound.no", {Payload{PayloadBase::Network, 12, 4, 0},
+                                 BitwiseMask{0, 0, 4, mask, Value(std::vector<std::uint8_t>(4))},
+                                 Cmp{CmpOp::Eq, 0, value}, verdict(VerdictCode::Drop)});
+  };
+  using Octets = std::vector<std::uint8_t>;
+  const Table hole =
+      ours({drop_of(Value(Octets{198, 51, 100, 192}), Value(Octets{255, 255, 255, 252})), ssh()});
+  CHECK(is_said(ask(hole, facts()).losses, "198.51.100.19"));
+  const net::AddressSet office = net::AddressSet::from({prefix("198.51.100.0/24")});
+  const auto told = addresses_told_apart(hole, office);
+  CHECK(told == std::vector<net::Address>{address("198.51.100.191"), address("198.51.100.192"),
+                                          address("198.51.100.195"), address("198.51.100.196")});
+  CHECK(addresses_told_apart(hole, net::AddressSet::from({prefix("10.0.0.0/8")})).empty());
+  // The old ruleset's, too: who was told apart before may be forgotten now.
+  Table set = ours({ssh()});
+  Set named = test::address_set("net/some/4");
+  test::add_address(named, {198, 51, 100, 77});
+  set.sets = {named};
+  CHECK(addresses_told_apart(set, office).size() == 3);
+}
+
+TEST_CASE("a device that does not ask for the route back is a way in") {
+  GuardFacts about = facts();
+  Interface second = about.machine.interfaces.front();
+  second.name = second.device = "eth1";
+  second.index = 3;
+  about.machine.interfaces.push_back(second);
+  about.machine.addresses.push_back(prefix("10.0.2.10"));
+  about.machine.routes->push_back({.to = prefix("10.0.2.10"),
+                                   .type = RouteType::Local,
+                                   .device = "eth1",
+                                   .gateway = {},
+                                   .table = 255});
+  const std::vector<Expr> on_eth0{
+      Meta{MetaKey::IifName, 0},
+      Cmp{CmpOp::Eq, 0, Value(std::string("eth0") + std::string(12, '\0'))}};
+  const Table one_device = ours({ssh(on_eth0)});
+  CHECK(is_said(ask(one_device, about).losses, "by eth1"));
+  CHECK(ask(ours({ssh()}), about).losses.empty());
+  about.strict = {"eth0", "eth1"};
+  CHECK(ask(one_device, about).losses.empty());
+  // What is behind one device is not to come by another: the policy says so.
+  about.strict.clear();
+  Rule spoofed = rule("(spoofed)", on_eth0);
+  std::get<Cmp>(spoofed.exprs[1]).op = CmpOp::Neq;
+  spoofed.exprs.push_back(verdict(VerdictCode::Drop));
+  CHECK(ask(ours({spoofed, ssh()}), about).losses.empty());
+}
+
+TEST_CASE("a lease is renewed, and its answer comes in") {
+  GuardFacts about = facts();
+  about.leases = {{prefix("203.0.113.10"), "eth0"}};
+  CHECK(is_said(ask(ours({ssh()}), about).losses, R"(use = ["dhcp-client"])"));
+  const Rule asks = rule("r.outbound.dhcp", with(port_is(17, 67), verdict(VerdictCode::Accept)));
+  CHECK(ask(ours({ssh()}, {asks}), about).losses.empty());
+}
+
+observe::OuterFlow flow(std::uint8_t protocol, std::uint16_t ours, std::uint16_t theirs) {
+  return {.protocol = protocol,
+          .local = net::Ipv4{},
+          .remote = address("192.0.2.66"),
+          .local_port = ours,
+          .remote_port = theirs,
+          .opened_by_peer = true};
+}
+
+GuardFacts through(const char* kind, std::vector<observe::OuterFlow> flows) {
+  GuardFacts about = facts();
+  Interface tunnel;
+  tunnel.name = tunnel.device = "tun0";
+  tunnel.index = 9;
+  tunnel.hardware_type = ARPHRD_NONE;
+  about.machine.interfaces.push_back(tunnel);
+  about.machine.routes->push_back(
+      {.to = prefix("198.51.100.0/24"), .device = "tun0", .gateway = {}});
+  about.tunnels = {{.devices = {"tun0"}, .kind = kind, .flows = std::move(flows)}};
+  return about;
+}
+
+TEST_CASE("what carries a tunnel is asked about, in both directions (not seen with packets)") {
+  struct Kind {
+    const char* kind;
+    observe::OuterFlow flow;
+    const char* service;
+  };
+  for (const Kind& each :
+       {Kind{"wireguard", flow(17, 51820, 51820), "udp/51820"},
+        Kind{"gre", flow(47, 0, 0), "protocol/47"}, Kind{"ipip", flow(4, 0, 0), "protocol/4"}}) {
+    INFO(each.kind);
+    const GuardFacts about = through(each.kind, {each.flow});
+    std::vector<Expr> same{Meta{MetaKey::L4Proto, 0},
+                           Cmp{CmpOp::Eq, 0, Value::u8(each.flow.protocol)}};
+    const Rule in = rule("r.inbound.tunnel", with(same, verdict(VerdictCode::Accept)));
+    const Rule out = rule("r.outbound.tunnel", with(same, verdict(VerdictCode::Accept)));
+    CHECK(is_said(ask(ours({ssh()}), about).losses, each.service));
+    CHECK(is_said(ask(ours({ssh(), in}), about).losses, "what this host sends first"));
+    CHECK(is_said(ask(ours({ssh()}, {out}), about).losses, "what it sends first"));
+    CHECK(ask(ours({ssh(), in}, {out}), about).losses.empty());
+  }
+}
+
+TEST_CASE("where what carries it cannot be found, only what is undone by itself is let pass") {
+  GuardFacts about = through("l2tp", {});
+  CHECK(is_said(ask(ours({ssh()}), about).losses, "--confirm"));
+  about.may_be_undone = true;
+  const GuardAnswer armed = ask(ours({ssh()}), about);
+  CHECK(armed.losses.empty());
+  CHECK(is_said(armed.notes, "tun0"));
+}
+
+}  // namespace
+}  // namespace rolewall::apply

@@ -1,0 +1,156 @@
+// Our table among others': their word is asked, left out but for what they do, or left out whole;
+// rules that are not modelled are choices, and a choice can be given to another ruleset.
+#include <doctest/doctest.h>
+
+#include "rules.h"
+#include "ruleset/expr.h"
+#include "ruleset/iptables.h"
+
+namespace rolewall::eval {
+namespace {
+
+using namespace ruleset;
+
+constexpr const char* kTheirs = "theirs";
+
+Table table_of(std::string name, std::vector<Chain> chains) {
+  Table table;
+  table.name = std::move(name);
+  table.chains = std::move(chains);
+  return table;
+}
+
+// Ours admits one port of tcp, and answers.
+Table ours(std::uint16_t port) {
+  return table_of(
+      std::string(kOwnTable),
+      {base_chain(
+           {rule({load_ct(CtKey::State), is(Value::host_u32(ct_state::kEstablished)), accept()}),
+            rule(then(destination_port_is(6, port), accept()))}),
+       base_chain(
+           {rule({load_ct(CtKey::State), is(Value::host_u32(ct_state::kEstablished)), accept()})},
+           Hook::Output)});
+}
+
+Chain redirects(std::uint16_t from, std::uint16_t to, std::vector<Expr> first = {}) {
+  std::vector<Expr> exprs = std::move(first);
+  for (const Expr& expr : destination_port_is(6, from)) exprs.push_back(expr);
+  exprs.push_back(Immediate{2, Value::be16(to)});
+  Redirect redirect;
+  redirect.port_min = 2;
+  redirect.flags = 2;  // NF_NAT_RANGE_PROTO_SPECIFIED
+  exprs.push_back(redirect);
+  Chain chain = base_chain({rule(exprs)}, Hook::Prerouting, -100, VerdictCode::Accept);
+  chain.base->type = ChainType::Nat;
+  return chain;
+}
+
+Ruleset both(Table own, std::vector<Chain> theirs) {
+  Ruleset rules{{std::move(own), table_of(kTheirs, std::move(theirs))}};
+  const auto flaw = verify(rules);
+  REQUIRE_MESSAGE(!flaw, flaw->path, ": ", flaw->what);
+  return rules;
+}
+
+std::vector<Turn> syn_to(std::uint16_t port) {
+  Turn syn{.packet = arriving(fields(6, port)), .direction = Direction::Arrive};
+  Turn answer{.packet = build([&] {
+                PacketFields turned = fields(6, port);
+                std::swap(turned.source, turned.destination);
+                std::swap(turned.source_port, turned.destination_port);
+                turned.tcp_flags = 0x12;
+                return turned;
+              }()),
+              .direction = Direction::Send};
+  answer.packet.out_device = "eth0";
+  return {syn, answer};
+}
+
+Options how(Others others) {
+  return {.steps = false, .others = others, .unmodelled = Unmodelled::Chosen};
+}
+
+bool accepts(const Course& course, std::size_t turns = 2) {
+  return course.turns.size() == turns && course.turns.back().fate() == Fate::Accept;
+}
+
+Courses ask(const Ruleset& rules, std::uint16_t port, Others others,
+            const Assignment* given = nullptr) {
+  const Host on = host();
+  return Evaluator(rules, on).converse(syn_to(port), how(others), given);
+}
+
+TEST_CASE("a conversation is remembered from packet to packet, and ends where one is denied") {
+  const Ruleset rules = both(ours(22), {});
+  const Courses in = ask(rules, 22, Others::Asked);
+  REQUIRE_EQ(in.ways.size(), 1);
+  CHECK(accepts(in.ways[0]));
+  const Courses out = ask(rules, 23, Others::Asked);
+  CHECK_EQ(out.ways[0].turns.size(), 1);
+  CHECK_EQ(out.ways[0].turns[0].fate(), Fate::Drop);
+}
+
+TEST_CASE("others' verdicts let pass, and what they translate stays") {
+  const Chain drops = base_chain({rule(then(destination_port_is(6, 22), drop()))}, Hook::Input, 5,
+                                 VerdictCode::Accept);
+  const Ruleset denied = both(ours(22), {drops});
+  CHECK_FALSE(accepts(ask(denied, 22, Others::Asked).ways[0], 1));
+  CHECK(accepts(ask(denied, 22, Others::LetPass).ways[0]));
+  CHECK(accepts(ask(denied, 22, Others::Absent).ways[0]));
+
+  const Ruleset moved = both(ours(22), {redirects(2022, 22)});
+  CHECK(accepts(ask(moved, 2022, Others::LetPass).ways[0]));
+  CHECK_FALSE(accepts(ask(moved, 2022, Others::Absent).ways[0]));
+  const Host on = host();
+  CHECK(Evaluator(denied, on).interfering_tables().empty());
+  CHECK(Evaluator(moved, on).interfering_tables() == std::vector<std::uint32_t>{1});
+}
+
+TEST_CASE("a rule that is not modelled matches or does not, and the answer can be given on") {
+  const Expr unknown = iptables_extension("match", "addrtype");
+  const Ruleset after = both(ours(22), {redirects(22, 2022, {unknown})});
+  const Courses courses = ask(after, 22, Others::LetPass);
+  REQUIRE_EQ(courses.ways.size(), 2);
+  CHECK(accepts(courses.ways[0]));
+  CHECK_FALSE(accepts(courses.ways[1]));
+  // The same answer to the same rule, beside another table of ours.
+  const Ruleset before = both(ours(2022), {redirects(22, 2022, {unknown})});
+  for (const Course& course : courses.ways) {
+    const Courses then = ask(before, 22, Others::LetPass, &course.taken);
+    REQUIRE_EQ(then.ways.size(), 1);
+    CHECK_EQ(accepts(then.ways[0]), !accepts(course));
+  }
+}
+
+TEST_CASE("what only notes or writes something decides nothing") {
+  for (const Expr& expr :
+       {Expr(iptables_extension("match", "comment")), Expr(iptables_extension("target", "LOG")),
+        Expr(iptables_extension("target", "TCPMSS")), Expr(iptables_extension("target", "MARK"))}) {
+    const Ruleset rules =
+        both(ours(22), {base_chain({rule({expr})}, Hook::Input, 5, VerdictCode::Accept)});
+    CHECK_EQ(ask(rules, 22, Others::Asked).ways.size(), 1);
+  }
+  const Ruleset rejects =
+      both(ours(22), {base_chain({rule({iptables_extension("target", "REJECT")})}, Hook::Input, 5,
+                                 VerdictCode::Accept)});
+  const Courses courses = ask(rejects, 22, Others::Asked);
+  REQUIRE_EQ(courses.ways.size(), 2);
+  CHECK(accepts(courses.ways[0]));
+  CHECK_EQ(courses.ways[1].turns.back().fate(), Fate::Drop);
+}
+
+TEST_CASE("many undecided rules in chains that only give verdicts cost nothing") {
+  std::vector<Rule> rules;
+  for (int i = 0; i < 40; ++i) {
+    rules.push_back(rule({iptables_extension("match", "multiport"), drop()}));
+  }
+  const Ruleset many =
+      both(ours(22), {base_chain(std::move(rules), Hook::Input, 5, VerdictCode::Accept)});
+  const Courses courses = ask(many, 22, Others::LetPass);
+  CHECK_EQ(courses.ways.size(), 1);
+  CHECK(courses.complete);
+  CHECK_FALSE(ask(many, 22, Others::Asked).ways.empty());
+}
+
+}  // namespace
+}  // namespace rolewall::eval
