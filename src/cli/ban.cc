@@ -206,8 +206,8 @@ int unallow(const AllowOptions& options) {
   for (const RunTimeEntry& entry : *entries) {
     const auto removed =
         apply::remove_entry(entry, options.state_directory, apply::this_world(), &guard);
-    if (refused(guard) || (!guard.answer.losses.empty() && removed)) render(guard);
-    if (refused(guard)) return kNo;
+    if (is_refused(guard) || (!guard.answer.losses.empty() && removed)) render_guard_call(guard);
+    if (is_refused(guard)) return kNo;
     if (!removed) return report(removed.error());
     any = any || *removed;
   }

@@ -99,8 +99,8 @@ int run(const BootOptions& options) {
   const auto booted =
       apply::boot(options.state_directory, apply::this_world(), guard ? &*guard : nullptr);
   if (guard) {
-    render(*guard);
-    if (refused(*guard)) return kNo;
+    render_guard_call(*guard);
+    if (is_refused(*guard)) return kNo;
   }
   if (booted) {
     if (booted->unconfirmed) {

@@ -65,8 +65,8 @@ int rollback(const RollbackOptions& options) {
   apply::GuardCall guard{.facts = std::move(*facts), .force = options.force};
   const auto done =
       apply::rollback(options.state_directory, options.to, apply::this_world(), &guard);
-  render(guard);
-  if (refused(guard)) return kNo;
+  render_guard_call(guard);
+  if (is_refused(guard)) return kNo;
   if (!done) return report(done.error());
   out().line(done->to ? fmt::format("rolled back: generation {} is in force again, after a reboot "
                                     "too",

@@ -22,8 +22,8 @@ int run(const DisableOptions& options) {
   if (!facts) return report(facts.error());
   apply::GuardCall guard{.facts = std::move(*facts), .force = options.force};
   const auto removed = apply::disable(options.state_directory, apply::this_world(), &guard);
-  render(guard);
-  if (refused(guard)) return kNo;
+  render_guard_call(guard);
+  if (is_refused(guard)) return kNo;
   if (!removed) return report(removed.error());
   out().line(*removed ? "disabled: table inet rolewall was removed; rolewall filters nothing "
                         "until the next apply"

@@ -80,17 +80,17 @@ void render_notes(const std::vector<apply::Loss>& notes, const ruleset::SourceMa
   }
 }
 
-bool refused(const apply::GuardCall& guard) {
+bool is_refused(const apply::GuardCall& guard) {
   return !guard.force && !guard.answer.losses.empty();
 }
 
-void render(const apply::GuardCall& guard) {
+void render_guard_call(const apply::GuardCall& guard) {
   for (const std::string& remark : guard.facts.remarks) {
     err().line("rolewall: note: " + printable(remark));
   }
   render_guard(guard.answer.losses, guard.force ? "overridden" : "lost", {});
   render_notes(guard.answer.notes, {});
-  if (refused(guard)) {
+  if (is_refused(guard)) {
     err().line("rolewall: refused, nothing was changed (--force overrides it)");
   }
 }

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "base/file.h"
-#include "observe/loopback.h"
+#include "net/address.h"
 
 namespace rolewall::observe {
 
@@ -21,7 +21,7 @@ std::vector<net::Address> resolvers() {
       std::string value;
       words >> key >> value;
       const auto address = net::parse_address(value.substr(0, value.find('%')));
-      if (key == "nameserver" && address && !is_loopback(*address)) found.push_back(*address);
+      if (key == "nameserver" && address && !net::is_loopback(*address)) found.push_back(*address);
     }
   }
   return found;

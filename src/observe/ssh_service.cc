@@ -82,7 +82,7 @@ Result<SshService> ssh_service() {
       service.kind = SessionKind::Own;
       break;
     }
-    if (is_served(socket.local_port) && !is_loopback(socket.remote)) {
+    if (is_served(socket.local_port) && !net::is_loopback(socket.remote)) {
       service.sessions.push_back(session);
     }
   }

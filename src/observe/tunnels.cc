@@ -7,11 +7,11 @@
 #include <utility>
 
 #include "base/file.h"
+#include "net/address.h"
 #include "net/protocol.h"
 #include "netlink/conntrack.h"
 #include "netlink/sockets.h"
 #include "netlink/tunnels.h"
-#include "observe/loopback.h"
 #include "observe/socket_owners.h"
 
 namespace rolewall::observe {
@@ -83,13 +83,13 @@ void add_peers(Tunnel& tunnel, const netlink::UdpSocket& socket) {
 void add_sockets(Tunnel& tunnel, const std::set<std::uint64_t>& held) {
   if (const auto sockets = netlink::read_udp_sockets()) {
     for (const netlink::UdpSocket& socket : *sockets) {
-      if (held.contains(socket.inode) && !is_loopback(socket.local)) add_peers(tunnel, socket);
+      if (held.contains(socket.inode) && !net::is_loopback(socket.local)) add_peers(tunnel, socket);
     }
   }
   const auto sockets = netlink::read_tcp_sockets();
   if (!sockets) return;
   for (const netlink::TcpSocket& socket : sockets->established) {
-    if (!held.contains(socket.inode) || is_loopback(socket.remote)) continue;
+    if (!held.contains(socket.inode) || net::is_loopback(socket.remote)) continue;
     const bool listens = std::ranges::any_of(
         sockets->listening,
         [&](const netlink::TcpSocket& other) { return other.local_port == socket.local_port; });

@@ -66,7 +66,7 @@ std::vector<std::string> found_with(const std::string& rules, const std::string&
                             "[hosts.a]\nrole = \"r\"\n"
                             "addresses = [\"10.0.0.1\", \"2001:db8::1\"]\n"},
                        {"r.toml", "role = \"r\"\n" + rules}});
-  const auto checked = check(policy, kToday, {}, Extent::Everything);
+  const auto checked = check(policy, test::kToday, {}, Extent::Everything);
   REQUIRE(checked);
   std::vector<std::string> codes;
   for (const Diagnostic& finding : checked->findings.all()) {
