@@ -32,14 +32,15 @@ constexpr std::size_t kCoursesEach = 256;
 constexpr std::size_t kLeastCourses = 4;
 constexpr std::size_t kMostCourses = 4096;
 
-// `as_delivered`: where the first is translated, what this host answers comes from there.
+// `as_delivered`: where the first packet is translated, from where it is answered hangs on that,
+// and it alone is asked about.
+std::size_t turns_in(const Lifeline& line, bool as_delivered) {
+  return as_delivered && line.delivered_to ? 1 : line.legs.size();
+}
+
 std::vector<eval::Turn> turns_of(const Lifeline& line, bool as_delivered) {
   std::vector<eval::Turn> turns;
-  for (Leg leg : line.legs) {
-    if (as_delivered && line.delivered_to && !leg.arrives) {
-      leg.fields.source = line.delivered_to->address;
-      leg.fields.source_port = line.delivered_to->port;
-    }
+  for (const Leg& leg : std::span(line.legs).first(turns_in(line, as_delivered))) {
     eval::Turn& turn = turns.emplace_back();
     turn.packet = eval::build(leg.fields);
     (leg.arrives ? turn.packet.in_device : turn.packet.out_device) = leg.device;
@@ -211,10 +212,10 @@ class Guard {
 
   // Every packet is accepted, and what arrives is delivered here, unchanged or, `as_delivered`,
   // where ssh has answered so far.
-  static bool passes(const Course& course, const Lifeline& line, const ruleset::Ruleset& asked,
-                     bool as_delivered) {
+  bool passes(const Course& course, const Lifeline& line, const ruleset::Ruleset& asked,
+              bool as_delivered) const {
     if (denied_by_behind(course.turns.back(), line, asked)) return true;
-    if (course.turns.size() != line.legs.size()) return false;
+    if (course.turns.size() != turns_in(line, as_delivered)) return false;
     for (std::size_t i = 0; i < course.turns.size(); ++i) {
       const eval::Journey& journey = course.turns[i];
       if (journey.fate() != eval::Fate::Accept) return false;
@@ -227,13 +228,17 @@ class Guard {
     return true;
   }
 
-  static bool comes_to(const Lifeline& line, const Leg& leg, const eval::Journey& journey,
-                       bool as_delivered) {
+  bool comes_to(const Lifeline& line, const Leg& leg, const eval::Journey& journey,
+                bool as_delivered) const {
     const Endpoint to = destination_of(journey.after, leg.fields.protocol);
     const Endpoint sent{leg.fields.destination, net::has_ports(leg.fields.protocol)
                                                     ? leg.fields.destination_port
                                                     : std::uint16_t{0}};
-    if (line.delivered_to && to == *line.delivered_to) return true;
+    // A redirection is to the address of the device that it arrives by.
+    const bool is_ours = std::ranges::any_of(facts_.machine.addresses, [&](const net::Prefix& own) {
+      return own.address == to.address;
+    });
+    if (line.delivered_to && is_ours && to.port == line.delivered_to->port) return true;
     return to == sent && (!as_delivered || !line.delivered_to);
   }
 

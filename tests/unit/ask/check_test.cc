@@ -76,10 +76,11 @@ std::vector<std::string> found_with(const std::string& rules, const std::string&
 }
 
 TEST_CASE("what the guard would refuse is found without the machine") {
-  const std::string ssh = "[[inbound]]\nservice = \"ssh\"\nfrom = \"management\"\n";
-  const std::string half = "[[inbound]]\nservice = \"ssh\"\nfrom = \"198.51.100.0/25\"\n";
-  const std::string in = "[[inbound]]\nservice = \"ndp\"\n";
-  const std::string out = "[[outbound]]\nservice = \"ndp\"\n";
+  const std::string ssh = "[[inbound]]\nid = \"s\"\nservice = \"tcp/22\"\nfrom = \"management\"\n";
+  const std::string half =
+      "[[inbound]]\nid = \"s\"\nservice = \"tcp/22\"\nfrom = \"198.51.100.0/25\"\n";
+  const std::string in = "[[inbound]]\nid = \"n\"\nservice = [\"icmpv6/135\", \"icmpv6/136\"]\n";
+  const std::string out = "[[outbound]]\nid = \"n\"\nservice = [\"icmpv6/135\", \"icmpv6/136\"]\n";
   using Codes = std::vector<std::string>;
   CHECK(found_with(ssh + in + out).empty());
   CHECK(found_with(in + out) == Codes{"management-shut-out"});
