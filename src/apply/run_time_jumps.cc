@@ -10,6 +10,7 @@
 
 #include "ruleset/expr.h"
 #include "ruleset/own_table.h"
+#include "ruleset/rule_parts.h"
 
 namespace rolewall::apply {
 namespace {
@@ -28,10 +29,8 @@ const std::string_view* target_of(const Chain& chain) {
 
 auto find_jump(const Chain& chain, std::string_view target) {
   return std::ranges::find_if(chain.rules, [&](const Rule& rule) {
-    if (rule.exprs.empty()) return false;
-    const auto* last = std::get_if<ImmediateVerdict>(&rule.exprs.back());
-    return last != nullptr && last->verdict.code == VerdictCode::Jump &&
-           last->verdict.chain == target;
+    const Verdict* last = ruleset::final_verdict(rule);
+    return last != nullptr && last->code == VerdictCode::Jump && last->chain == target;
   });
 }
 

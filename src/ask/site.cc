@@ -8,8 +8,8 @@
 #include "ask/translations.h"
 #include "base/check.h"
 #include "compile/compile.h"
-#include "ruleset/expr.h"
 #include "ruleset/names.h"
+#include "ruleset/rule_parts.h"
 
 namespace rolewall::ask {
 namespace {
@@ -26,10 +26,9 @@ std::string rule_id(const ruleset::SourceMap& sources, const ruleset::Chain& cha
 // "" where the rule decided nothing.
 std::string in_words(const ruleset::Verdict& verdict, const ruleset::Rule& rule) {
   if (verdict.code == ruleset::VerdictCode::Continue) return "";
-  const bool rejects = std::any_of(rule.exprs.begin(), rule.exprs.end(), [](const auto& expr) {
-    return std::holds_alternative<ruleset::Reject>(expr);
-  });
-  if (verdict.code == ruleset::VerdictCode::Drop && rejects) return "reject";
+  if (verdict.code == ruleset::VerdictCode::Drop && ruleset::reject_of(rule) != nullptr) {
+    return "reject";
+  }
   std::string words(ruleset::name_of(verdict.code));
   if (!verdict.chain.empty()) words += " " + verdict.chain;
   return words;

@@ -19,7 +19,7 @@
 #include "policy/codes.h"
 #include "policy/effective.h"
 #include "print/print.h"
-#include "ruleset/expr.h"
+#include "ruleset/rule_parts.h"
 
 namespace rolewall::cli {
 namespace {
@@ -94,11 +94,8 @@ void show_kernel_rules(const ruleset::Snapshot& snapshot, const std::string& id)
   for (const ruleset::Table& table : snapshot.ruleset.tables) {
     for (const ruleset::Chain& chain : table.chains) {
       for (const ruleset::Rule& rule : chain.rules) {
-        const bool leads_here =
-            std::any_of(rule.exprs.begin(), rule.exprs.end(), [&](const ruleset::Expr& expr) {
-              const auto* verdict = std::get_if<ruleset::ImmediateVerdict>(&expr);
-              return verdict != nullptr && verdict->verdict.chain == id;
-            });
+        const ruleset::Verdict* verdict = ruleset::final_verdict(rule);
+        const bool leads_here = verdict != nullptr && verdict->chain == id;
         if (chain.name != id && rule.comment != id && !leads_here) continue;
         out().line(fmt::format("      chain {}: {}", printable(chain.name),
                                printable(print::rule_text(table, rule))));

@@ -11,7 +11,7 @@
 #include "compile/address_sets.h"
 #include "compile/match.h"
 #include "net/address_set.h"
-#include "ruleset/expr.h"
+#include "ruleset/expressions.h"
 #include "ruleset/own_table.h"
 
 namespace rolewall::compile {

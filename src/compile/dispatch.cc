@@ -45,7 +45,7 @@
 #include "compile/candidate.h"
 #include "compile/match.h"
 #include "compile/partition.h"
-#include "ruleset/expr.h"
+#include "ruleset/expressions.h"
 #include "ruleset/own_table.h"
 
 namespace rolewall::compile {

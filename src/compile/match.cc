@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "compile/traffic.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::compile::match {
 namespace {

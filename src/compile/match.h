@@ -12,7 +12,8 @@
 #include "net/address.h"
 #include "net/protocol.h"
 #include "policy/policy.h"
-#include "ruleset/expr.h"
+#include "ruleset/expr_list.h"
+#include "ruleset/expressions.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::compile::match {

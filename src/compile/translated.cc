@@ -5,7 +5,7 @@
 
 #include "compile/candidate.h"
 #include "compile/match.h"
-#include "ruleset/expr.h"
+#include "ruleset/expressions.h"
 #include "ruleset/own_table.h"
 
 namespace rolewall::compile {

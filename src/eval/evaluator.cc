@@ -15,7 +15,7 @@
 #include "eval/tracker.h"
 #include "eval/truncated.h"
 #include "net/protocol.h"
-#include "ruleset/expr.h"
+#include "ruleset/rule_parts.h"
 
 namespace rolewall::eval {
 namespace {
@@ -43,10 +43,8 @@ std::uint32_t link_header_size(const ruleset::Host& host, std::string_view devic
 
 bool sends_reset(const Program& program, const Decision& decision) {
   const Program::Chain& chain = program.tables()[decision.table].chains[decision.chain];
-  return std::ranges::any_of(chain.rules[decision.rule].rule->exprs, [](const auto& expr) {
-    const auto* reject = std::get_if<ruleset::Reject>(&expr);
-    return reject != nullptr && reject->type == ruleset::RejectType::TcpReset;
-  });
+  const ruleset::Reject* reject = ruleset::reject_of(*chain.rules[decision.rule].rule);
+  return reject != nullptr && reject->type == ruleset::RejectType::TcpReset;
 }
 
 // In the middle of a hook: what earlier chains have said does not count.

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "eval/wire.h"
-#include "ruleset/expr.h"
+#include "ruleset/expressions.h"
 
 namespace rolewall::eval {
 

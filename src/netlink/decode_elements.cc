@@ -10,7 +10,7 @@
 #include "netlink/decode_ruleset.h"
 #include "netlink/kernel_numbers.h"
 #include "netlink/nft_data.h"
-#include "ruleset/expr.h"
+#include "ruleset/expressions.h"
 
 namespace rolewall::netlink {
 namespace {

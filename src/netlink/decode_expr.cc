@@ -131,7 +131,7 @@ Expr decode_expr(View bytes) {
   return decode_one(bytes, Place::Rule);
 }
 
-std::vector<Expr> decode_exprs(View list) {
+ruleset::ExprList decode_exprs(View list) {
   return decode_list(list, Place::Rule);
 }
 

@@ -8,7 +8,8 @@
 #include <vector>
 
 #include "netlink/attributes.h"
-#include "ruleset/expr.h"
+#include "ruleset/expr_list.h"
+#include "ruleset/stateful.h"
 
 namespace rolewall::netlink {
 
@@ -19,7 +20,7 @@ ruleset::Expr decode_expr(View bytes);
 ruleset::Expr decode_named_expr(std::string_view name, View data);
 
 // A list of them (NFTA_RULE_EXPRESSIONS).
-std::vector<ruleset::Expr> decode_exprs(View list);
+ruleset::ExprList decode_exprs(View list);
 
 // What sets and their elements hold: one expression (`single`) or a list of them. An expression
 // that no element can hold for us gives a problem, "" else.

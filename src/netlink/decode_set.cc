@@ -6,7 +6,7 @@
 #include "netlink/decode_expr.h"
 #include "netlink/decode_ruleset.h"
 #include "netlink/kernel_numbers.h"
-#include "ruleset/expr.h"
+#include "ruleset/expressions.h"
 
 namespace rolewall::netlink {
 namespace {

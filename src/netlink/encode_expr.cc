@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "netlink/expr_codec.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::netlink {
 namespace {

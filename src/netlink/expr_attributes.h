@@ -8,7 +8,7 @@
 
 #include "netlink/attributes.h"
 #include "netlink/kernel_numbers.h"
-#include "ruleset/expr.h"
+#include "ruleset/expressions.h"
 
 namespace rolewall::netlink {
 

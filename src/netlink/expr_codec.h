@@ -11,7 +11,8 @@
 #pragma once
 
 #include "netlink/encode.h"
-#include "ruleset/expr.h"
+#include "ruleset/expr_list.h"
+#include "ruleset/expressions.h"
 
 namespace rolewall::netlink {
 

@@ -6,6 +6,7 @@
 #include "netlink/expr_attributes.h"
 #include "netlink/expr_codec.h"
 #include "netlink/expr_writer.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::netlink {
 namespace {

@@ -8,6 +8,7 @@
 #include "netlink/expr_codec.h"
 #include "netlink/expr_writer.h"
 #include "netlink/nft_data.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::netlink {
 namespace {

@@ -12,6 +12,7 @@
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
 #include "ruleset/own_table.h"
+#include "ruleset/rule_parts.h"
 #include "ruleset/table_index.h"
 
 namespace rolewall::observe {
@@ -242,9 +243,9 @@ Finding published(const OtherChain& chain, const Table& own) {
 
 bool accepts_by_default(const Table& own, std::string_view name) {
   const Chain* chain = ruleset::find_chain(own, name);
-  if (chain == nullptr || chain->rules.empty() || chain->rules.back().exprs.empty()) return false;
-  const auto* last = std::get_if<ruleset::ImmediateVerdict>(&chain->rules.back().exprs.back());
-  return last != nullptr && last->verdict.code == VerdictCode::Accept;
+  if (chain == nullptr || chain->rules.empty()) return false;
+  const ruleset::Verdict* last = ruleset::final_verdict(chain->rules.back());
+  return last != nullptr && last->code == VerdictCode::Accept;
 }
 
 std::string_view words_of(Effect effect) {

@@ -124,7 +124,7 @@ std::string_view unit(std::uint64_t seconds) {
 }
 
 // Registers that an expression may leave out.
-std::string optional(std::string_view label, const std::optional<Register>& index) {
+std::string where_set(std::string_view label, const std::optional<Register>& index) {
   return index ? fmt::format("{} {} ", label, number(*index)) : "";
 }
 
@@ -338,8 +338,8 @@ std::string_view nat_family(std::uint8_t family) {
 std::string text(const Nat& nat) {
   std::string out = fmt::format("nat {} {} ", nat.kind == NatKind::Source ? "snat" : "dnat",
                                 nat_family(nat.family));
-  out += optional("addr_min reg", nat.address_min) + optional("addr_max reg", nat.address_max);
-  out += optional("proto_min reg", nat.port_min) + optional("proto_max reg", nat.port_max);
+  out += where_set("addr_min reg", nat.address_min) + where_set("addr_max reg", nat.address_max);
+  out += where_set("proto_min reg", nat.port_min) + where_set("proto_max reg", nat.port_max);
   if (nat.flags != 0) out += fmt::format("flags {:#x} ", nat.flags);
   return out;
 }
@@ -348,8 +348,8 @@ std::string text(const Nat& nat) {
 template <class Translation>
 std::string text_of_ports(std::string_view name, const Translation& translation) {
   std::string out = fmt::format("{} ", name);
-  out += optional("proto_min reg", translation.port_min);
-  out += optional("proto_max reg", translation.port_max);
+  out += where_set("proto_min reg", translation.port_min);
+  out += where_set("proto_max reg", translation.port_max);
   if (translation.flags != 0) out += fmt::format("flags {:#x} ", translation.flags);
   return out;
 }
@@ -393,17 +393,18 @@ std::string text(const Tproxy& tproxy) {
                      tproxy.family == 2    ? "ip "
                      : tproxy.family == 10 ? "ip6 "
                                            : "",
-                     optional("addr reg", tproxy.address), optional("port reg", tproxy.port));
+                     where_set("addr reg", tproxy.address), where_set("port reg", tproxy.port));
 }
 std::string text(const Synproxy& synproxy) {
   return fmt::format("synproxy mss {} wscale {} flags {:#x} ", synproxy.mss, synproxy.window_scale,
                      synproxy.flags);
 }
 std::string text(const Dup& dup) {
-  return "dup " + optional("sreg_addr", dup.address) + optional("sreg_dev", dup.device);
+  return "dup " + where_set("sreg_addr", dup.address) + where_set("sreg_dev", dup.device);
 }
 std::string text(const Fwd& fwd) {
-  return fmt::format("fwd sreg_dev {} {}{}", number(fwd.device), optional("sreg_addr", fwd.address),
+  return fmt::format("fwd sreg_dev {} {}{}", number(fwd.device),
+                     where_set("sreg_addr", fwd.address),
                      fwd.address ? fmt::format("nfproto {} ", fwd.family) : "");
 }
 std::string text(const ObjectRef& object) {

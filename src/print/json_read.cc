@@ -14,7 +14,7 @@
 #include "print/hex.h"
 #include "print/print.h"
 #include "print/snapshot_fields.h"
-#include "ruleset/expr.h"
+#include "ruleset/expressions.h"
 #include "ruleset/names.h"
 #include "ruleset/verify.h"
 

@@ -8,7 +8,7 @@
 #include "print/nft_statement.h"
 #include "print/nft_value.h"
 #include "print/print.h"
-#include "ruleset/expr.h"
+#include "ruleset/expressions.h"
 #include "ruleset/names.h"
 
 namespace rolewall::print {

@@ -15,11 +15,8 @@
 #include <type_traits>
 #include <variant>
 
-#include "ruleset/actions.h"
 #include "ruleset/expr_list.h"
-#include "ruleset/loads.h"
-#include "ruleset/register_ops.h"
-#include "ruleset/stateful.h"
+#include "ruleset/expressions.h"
 
 namespace rolewall::ruleset {
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <variant>
 
-#include "ruleset/expr.h"
+#include "ruleset/rule_parts.h"
 #include "sandbox/watch.h"
 
 namespace rolewall::sandbox {
@@ -20,12 +20,6 @@ std::string table_key(ruleset::Family family, std::string_view name) {
 
 Hook after(Hook hook) {
   return hook == Hook::Prerouting ? Hook::Input : Hook::Postrouting;
-}
-
-bool rejects(const ruleset::Rule& rule) {
-  return std::ranges::any_of(rule.exprs, [](const ruleset::Expr& expr) {
-    return std::holds_alternative<ruleset::Reject>(expr);
-  });
 }
 
 Fate fate_of(const ruleset::Verdict& verdict, bool rejects, bool stolen) {
@@ -99,7 +93,7 @@ Reader::Reader(const ruleset::Ruleset& ruleset) {
       const auto& chain = from.chains[c];
       table.chains[chain.name] = {c, chain.base.has_value()};
       for (std::uint32_t r = 0; r < chain.rules.size(); ++r) {
-        table.rules[chain.rules[r].handle] = {c, r, rejects(chain.rules[r])};
+        table.rules[chain.rules[r].handle] = {c, r, ruleset::reject_of(chain.rules[r]) != nullptr};
       }
     }
   }

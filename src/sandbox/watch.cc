@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "ruleset/expr.h"
+#include "ruleset/rule_parts.h"
 
 namespace rolewall::sandbox::watch {
 namespace {
@@ -131,7 +132,7 @@ bool passed(const Table& table, const Gate& gate) {
     const Chain* chain = known == gate ? find_chain(table, name) : nullptr;
     if (chain == nullptr) continue;
     for (const Rule& rule : chain->rules) {
-      const auto* counter = rule.exprs.empty() ? nullptr : std::get_if<Counter>(rule.exprs.data());
+      const Counter* counter = ruleset::leading_counter(rule);
       if (counter != nullptr && counter->packets > 0) return true;
     }
   }
