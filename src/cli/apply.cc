@@ -98,10 +98,22 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
   for (const apply::Loss& loss : applied->overridden) {
     render(loss, "overridden", snapshot.sources);
   }
+  if (const auto& tables = snapshot.ruleset.tables;
+      !tables.empty() && apply::is_in_audit_mode(tables.front())) {
+    out().line(fmt::format("{}: {}", out().paint(Tone::Warning, "audit mode"), kAudits));
+  }
   const bool changed = !applied->plan.empty();
   out().line(fmt::format("{}: {}generation {} is in force: {}", snapshot.host.name,
                          changed ? "" : "nothing to do: ", applied->generation, size));
+  render_notes(applied->notes);
+  if (applied->confirmed) {
+    out().line(
+        fmt::format("Generation {}, which waited for its confirmation, is confirmed: what is "
+                    "in force stays, after a reboot too",
+                    *applied->confirmed));
+  }
   if (const auto& pending = applied->pending) {
+    if (applied->time_begins_anew) out().line("The time to confirm begins anew.");
     out().line(
         fmt::format("It is rolled back at {} unless it is confirmed. From a NEW connection:\n"
                     "  sudo rolewall confirm",
@@ -215,6 +227,7 @@ int run(const Options& options) {
 
   auto how = confirmation(options);
   if (!how) return report(how.error());
+  carry_out_overdue(options.state_directory);  // before the plan, which it changes
   auto facts = guard_facts(site.policy);
   if (!facts) return report(facts.error());
   how->guard = std::move(*facts);
@@ -259,7 +272,8 @@ void add_apply(Program& program) {
       verb.add_option("--confirm", options->confirm,
                       "roll back after this time (60s, 5m) unless `rolewall confirm` comes")
           .type_name("TIME");
-  verb.add_flag("--no-confirm", options->no_confirm, "in force for good, over ssh too")
+  verb.add_flag("--no-confirm", options->no_confirm,
+                "in force for good, over ssh too; what waits is confirmed")
       .excludes(confirm);
   verb.add_flag("--force", options->force, "though tests fail or somebody would be shut out");
   add_read_all_option(verb, options->read_all);

@@ -76,6 +76,17 @@ Result<void> check_reason(const std::string& reason) {
               fmt::format("--reason: at most {} bytes, without control characters", kMaxReason));
 }
 
+// As what is in force says it; where that cannot be read, as the last that can.
+Result<std::vector<net::Prefix>> known_management(const std::string& state_directory) {
+  const auto applied = apply::current_applied(state_directory);
+  if (applied) return *applied ? (*applied)->management : std::vector<net::Prefix>();
+  const auto history = apply::history(state_directory);
+  if (!history) return std::unexpected(history.error());
+  render_notes({"what was applied last cannot be read: " + applied.error().message});
+  if (history->generations.empty()) return std::vector<net::Prefix>();
+  return history->generations.back().management;
+}
+
 // Whom a ban must not hit: this session, this host, whoever manages it.
 Result<void> spare_ourselves(const net::Prefix& banned, const std::string& state_directory) {
   const net::AddressSet hit = net::AddressSet::from({banned});
@@ -94,9 +105,9 @@ Result<void> spare_ourselves(const net::Prefix& banned, const std::string& state
   for (const char* own : {"127.0.0.1", "::1"}) {
     if (hit.contains(*net::parse_address(own))) return refuse("the loopback");
   }
-  const auto applied = apply::current_applied(state_directory);
-  if (!applied) return std::unexpected(applied.error());
-  if (*applied && !(hit & net::AddressSet::from((*applied)->management)).empty()) {
+  const auto management = known_management(state_directory);
+  if (!management) return std::unexpected(management.error());
+  if (!(hit & net::AddressSet::from(*management)).empty()) {
     return refuse("an address of management");
   }
   return {};
@@ -106,7 +117,13 @@ std::string for_how_long(const std::optional<std::chrono::seconds>& left) {
   return left ? fmt::format("for {}", in_words(*left)) : std::string("for good");
 }
 
+// In force, though nothing could be written (bans.h): the rest goes on.
+bool is_done(const Error& error) {
+  return error.kind == ErrorKind::Io;
+}
+
 int ban(const BanOptions& options) {
+  carry_out_overdue(options.state_directory);
   const auto prefix = prefix_of(options.what);
   if (!prefix) return report(prefix.error());
   const auto left = time_left(options.time);
@@ -117,9 +134,8 @@ int ban(const BanOptions& options) {
   }
   const RunTimeEntry entry{
       .banned = *prefix, .opened = {}, .left = *left, .reason = options.reason};
-  if (const auto added = apply::add_entry(entry, options.state_directory); !added) {
-    return report(added.error());
-  }
+  const auto added = apply::add_entry(entry, options.state_directory);
+  if (!added && !is_done(added.error())) return report(added.error());
   std::string done = fmt::format("banned {} {}", net::format(*prefix), for_how_long(*left));
   if (!options.keep_connections) {
     const net::AddressSet hit = net::AddressSet::from({*prefix});
@@ -129,10 +145,11 @@ int ban(const BanOptions& options) {
     if (*cut != 0) done += fmt::format("; {} cut", counted(*cut, "connection"));
   }
   out().line(done);
-  return kDone;
+  return added ? kDone : report(added.error());
 }
 
 int unban(const BanOptions& options) {
+  carry_out_overdue(options.state_directory);
   const auto prefix = prefix_of(options.what);
   if (!prefix) return report(prefix.error());
   const auto removed = apply::remove_entry(
@@ -186,6 +203,7 @@ Result<std::vector<RunTimeEntry>> openings(const AllowOptions& options) {
 }
 
 int allow(const AllowOptions& options) {
+  carry_out_overdue(options.state_directory);
   auto entries = openings(options);
   if (!entries) return report(entries.error());
   if (options.time.empty()) {
@@ -194,18 +212,20 @@ int allow(const AllowOptions& options) {
   const auto left = time_left(options.time);
   if (!left) return report(left.error());
   if (const auto good = check_reason(options.reason); !good) return report(good.error());
+  std::optional<Error> problem;
   for (RunTimeEntry& entry : *entries) {
     entry.left = *left;
-    if (const auto added = apply::add_entry(entry, options.state_directory); !added) {
-      return report(added.error());
-    }
+    const auto added = apply::add_entry(entry, options.state_directory);
+    if (!added && !is_done(added.error())) return report(added.error());
+    if (!added) problem = added.error();
   }
   out().line(
       fmt::format("opened {} from {} {}", options.service, options.from, for_how_long(*left)));
-  return kDone;
+  return problem ? report(*problem) : kDone;
 }
 
 int unallow(const AllowOptions& options) {
+  carry_out_overdue(options.state_directory);
   const auto entries = openings(options);
   if (!entries) return report(entries.error());
   bool any = false;

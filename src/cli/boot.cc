@@ -70,15 +70,15 @@ std::vector<net::Prefix> last_management(const std::string& state_directory) {
   return history->generations.back().management;
 }
 
-int put(const Result<ruleset::Snapshot>& snapshot, const char* what) {
+// `why`: what could not be loaded.
+int put(const Result<ruleset::Snapshot>& snapshot, const char* what, const Options& options,
+        const std::string& why) {
   if (!snapshot) return report(snapshot.error());
-  const auto done = apply::put_unrecorded(*snapshot);
+  const auto done = apply::fall_back(*snapshot, options.state_directory,
+                                     fmt::format("{}; in its place {}", why, what));
   if (!done) return report(done.error());
-  if (!done->report) {
-    err().line("rolewall: the kernel refused it");
-    return kSystem;
-  }
-  out().line(fmt::format("{} is in force: {}", what, counted(done->report->rules, "rule")));
+  render_notes(done->problems);
+  out().line(fmt::format("{} is in force: {}", what, counted(done->rules, "rule")));
   return kDone;
 }
 
@@ -89,29 +89,31 @@ int run(const Options& options) {
   }
   const auto booted = apply::boot(options.state_directory);
   if (booted) {
+    render_notes(booted->problems);
     if (booted->unconfirmed) {
-      err().line(
-          fmt::format("rolewall: generation {} was not confirmed before the restart, and is "
-                      "dropped",
-                      *booted->unconfirmed));
+      err().line(fmt::format("rolewall: generation {} was not confirmed, and is dropped",
+                             *booted->unconfirmed));
     }
     if (!booted->generation) {
       out().line("nothing is applied: nothing is loaded");
       return kDone;
     }
     out().line(fmt::format("generation {} is in force", *booted->generation));
+    if (booted->pending) {
+      out().line(fmt::format("Generation {} is rolled back at {} unless `rolewall confirm` comes",
+                             booted->pending->generation, booted->pending->deadline));
+    }
     compare_with_policies(options);
     return kDone;
   }
-  if (booted.error().kind == ErrorKind::Refused) return report(booted.error());
   // Better the policies as they are now than none, and better few rules than none.
-  err().line("rolewall: what was applied last cannot be loaded: " +
-             printable(booted.error().message));
+  const std::string why = booted.error().message;
+  err().line("rolewall: what was applied last cannot be loaded: " + printable(why));
   const auto now = compile_now(options);
-  if (now && put(now, "what the policies say now") == kDone) return kDone;
+  if (now && put(now, "what the policies say now", options, why) == kDone) return kDone;
   if (!now) err().line("rolewall: the policies: " + printable(now.error().message));
   return put(minimal_snapshot(last_management(options.state_directory)),
-             "the built-in minimal ruleset (ssh, ICMP, what is established)");
+             "the built-in minimal ruleset (ssh, ICMP, what is established)", options, why);
 }
 
 }  // namespace
@@ -121,9 +123,11 @@ void add_boot(Program& program) {
       kServerVerbs, "boot", "load what was confirmed last; for the unit that runs at boot",
       "  sudo rolewall boot\n"
       "\n"
-      "Where that cannot be read it loads what the policies say now, else a built-in ruleset that\n"
-      "lets in ssh from the management networks and ICMP. rolewall=off among the kernel's\n"
-      "parameters loads nothing.");
+      "Where an apply of this boot waits for its confirmation, it is what waits. Where the record\n"
+      "cannot be read it loads what the policies say now, else a built-in ruleset that lets in "
+      "ssh\n"
+      "from the management networks and ICMP. Bans and openings come back with each of them.\n"
+      "rolewall=off among the kernel's parameters loads nothing.");
   auto options = std::make_shared<Options>();
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);

@@ -14,11 +14,13 @@ struct Options {
 };
 
 int run(const Options& options) {
-  const auto removed = apply::disable(options.state_directory);
-  if (!removed) return report(removed.error());
-  out().line(*removed ? "disabled: table inet rolewall is gone; nothing is filtered by rolewall "
-                        "until the next apply"
-                      : "nothing to disable: table inet rolewall is not there");
+  const auto done = apply::disable(options.state_directory);
+  if (!done) return report(done.error());
+  render_notes(done->problems);
+  out().line(done->was_there
+                 ? "disabled: table inet rolewall is gone; nothing is filtered by rolewall until "
+                   "the next apply (`rolewall rollback` brings it back)"
+                 : "nothing to disable: table inet rolewall is not there");
   return kDone;
 }
 
@@ -26,7 +28,8 @@ int run(const Options& options) {
 
 void add_disable(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "disable", "remove the table, until the next apply",
-                               "  sudo rolewall disable");
+                               "  sudo rolewall disable\n"
+                               "  sudo rolewall rollback           brings it back");
   auto options = std::make_shared<Options>();
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, run);
