@@ -139,6 +139,8 @@ Result<Number> linked_or_logged(const std::string& directory, std::string_view n
   if (!events) return std::unexpected(link ? events.error() : link.error());
   if (const Number logged = by_log(events->all)) return logged;
   if (!link) return std::unexpected(link.error());
+  // Nothing was ever in force, unless all of it is lost.
+  if (const auto format = read_format(directory); !format) return std::unexpected(format.error());
   return std::nullopt;
 }
 
