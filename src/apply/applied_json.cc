@@ -14,7 +14,7 @@ using Json = nlohmann::json;
 
 constexpr const char* kVersion = "version";
 
-void take_kernel(const Json& json, Applied& applied) {
+void take_kernel_members(const Json& json, Applied& applied) {
   json.at("boot_id").get_to(applied.boot_id);
   json.at("network_namespace").get_to(applied.network_namespace);
   json.at("kernel_generation").get_to(applied.mark.generation);
@@ -50,7 +50,7 @@ Result<Applied> applied_from_json(const std::string& path, std::string_view text
       if (!prefix) return damaged("`management` holds what is no prefix");
       applied.management.push_back(*prefix);
     }
-    if (version == kOldestFormat) take_kernel(json, applied);
+    if (version == kOldestFormat) take_kernel_members(json, applied);
   } catch (const Json::exception&) {
     return damaged("a member is missing or of another kind");
   }
@@ -87,7 +87,7 @@ void take_kernel(std::string_view text, Applied& applied) {
   try {
     if (json->at("generation").get<std::uint32_t>() != applied.generation) return;
     filled.mark = {};
-    take_kernel(*json, filled);
+    take_kernel_members(*json, filled);
   } catch (const Json::exception&) {
     return;
   }

@@ -22,7 +22,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxLog = std::size_t{1} << 30;
-constexpr unsigned kFileMode = 0600;
 constexpr std::chrono::seconds kPatience{10};
 
 constexpr std::string_view kFile = "bans.log";
@@ -143,7 +142,7 @@ std::string shortened(const Log& log, std::int64_t now) {
 Result<void> append(const std::string& state_directory, const std::string& line) {
   const Result<FileLock> lock = lock_log(state_directory);
   if (!lock) return std::unexpected(lock.error());
-  return append_line(path_of(state_directory), line, kFileMode);
+  return append_line(path_of(state_directory), line, kPrivateFile);
 }
 
 }  // namespace
@@ -185,7 +184,7 @@ Remembered read_log(const std::string& state_directory, const World& world) {
   const std::string shorter = shortened(log, now);
   if (lock && shorter.size() < text->size()) {
     [[maybe_unused]] const auto written =
-        write_file_atomically(path_of(state_directory), shorter, kFileMode);
+        write_file_atomically(path_of(state_directory), shorter, kPrivateFile);
   }
   return remembered;
 }

@@ -20,7 +20,6 @@ using ruleset::Elements;
 using ruleset::Set;
 using Json = nlohmann::json;
 
-constexpr unsigned kFileMode = 0600;
 constexpr std::size_t kMaxList = std::size_t{1} << 20;
 constexpr std::size_t kMaxFile = std::size_t{1} << 30;
 constexpr std::string_view kList = "elements.json";
@@ -109,7 +108,7 @@ Result<void> write_elements(const std::string& directory, const std::string& fol
       const std::string_view bytes{reinterpret_cast<const char*>(taken.data()), taken.size()};
       const std::string path = fmt::format("{}/{}/{}", directory, folder, entry.file);
       if (!link_former(directory, former, entry, bytes, path)) {
-        TRY(write_new_file(path, bytes, kFileMode));
+        TRY(write_new_file(path, bytes, kPrivateFile));
       }
       seal[entry.file] = sha256(bytes);
       sets.push_back({{"set", entry.set},
@@ -121,7 +120,7 @@ Result<void> write_elements(const std::string& directory, const std::string& fol
   }
   const std::string list = Json{{"sets", std::move(sets)}}.dump(2) + "\n";
   seal[std::string(kList)] = sha256(list);
-  return write_new_file(fmt::format("{}/{}/{}", directory, folder, kList), list, kFileMode);
+  return write_new_file(fmt::format("{}/{}/{}", directory, folder, kList), list, kPrivateFile);
 }
 
 Result<void> read_elements(const std::string& directory, const std::string& folder,

@@ -22,8 +22,7 @@ namespace {
 using Json = nlohmann::json;
 using Number = std::optional<std::uint32_t>;
 
-constexpr unsigned kFileMode = 0600;
-constexpr std::size_t kMaxFile = std::size_t{1} << 26;
+constexpr std::size_t kMaxHistory = std::size_t{1} << 26;
 // A log that is longer than this many events loses its older half.
 constexpr std::size_t kMostEvents = 4096;
 constexpr std::size_t kRoomForOne = 4096;  // bytes
@@ -41,7 +40,7 @@ constexpr std::array<Name, 8> kNames{{{EventKind::Applied, "applied"},
                                       {EventKind::FellBack, "fell-back"},
                                       {EventKind::Recovered, "recovered"}}};
 
-std::string path_of(const std::string& directory) {
+std::string history_path(const std::string& directory) {
   return fmt::format("{}/{}", directory, kHistoryFile);
 }
 
@@ -152,7 +151,7 @@ std::string_view name_of(EventKind kind) {
 }
 
 Result<Events> read_events(const std::string& directory) {
-  const Result<std::string> text = read_state_file(directory, kHistoryFile, kMaxFile);
+  const Result<std::string> text = read_state_file(directory, kHistoryFile, kMaxHistory);
   if (!text && text.error().os_errno == ENOENT) return Events();
   if (!text) return std::unexpected(text.error());
   Events events;
@@ -173,12 +172,12 @@ Result<void> append_event(const std::string& directory, const Event& event) {
     // A full disk keeps the long one.
     [[maybe_unused]] const auto shortened = write_events(directory, {half, there->all.end()});
   }
-  return append_line(path_of(directory), line_of(event), kFileMode, /*on_disk=*/true);
+  return append_line(history_path(directory), line_of(event), kPrivateFile, /*on_disk=*/true);
 }
 
 void reserve_event(const std::string& directory) {
-  const int fd = ::open(path_of(directory).c_str(),
-                        O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, kFileMode);
+  const int fd = ::open(history_path(directory).c_str(),
+                        O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, kPrivateFile);
   if (fd < 0) return;
   struct stat status{};
   if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
@@ -190,7 +189,7 @@ void reserve_event(const std::string& directory) {
 Result<void> write_events(const std::string& directory, const std::vector<Event>& events) {
   std::string text;
   for (const Event& event : events) text += line_of(event) + "\n";
-  return write_file_atomically(path_of(directory), text, kFileMode);
+  return write_file_atomically(history_path(directory), text, kPrivateFile);
 }
 
 Number in_force_by(const std::vector<Event>& events) {

@@ -16,14 +16,13 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr unsigned kFileMode = 0600;
 constexpr std::chrono::milliseconds kPause{5};
 constexpr std::chrono::seconds kTurnPatience{2};
 
 }  // namespace
 
 Result<FileLock> FileLock::take(const std::string& path, std::chrono::seconds patience) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kFileMode);
+  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kPrivateFile);
   if (fd < 0) return io_error(path, errno);
   FileLock lock(fd);
   const Clock::time_point deadline = Clock::now() + patience;

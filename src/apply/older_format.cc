@@ -19,9 +19,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr unsigned kFileMode = 0600;
 constexpr const char* kRolledBackFile = "rolled-back.json";
-constexpr std::size_t kMaxSmallFile = 64UL * 1024;
+constexpr std::size_t kMaxOldFile = 64UL * 1024;
 
 // What cannot be read gets no seal, and stays what cannot be read.
 Result<void> seal_generation(const std::string& directory, std::uint32_t generation) {
@@ -38,12 +37,12 @@ Result<void> seal_generation(const std::string& directory, std::uint32_t generat
     seal[name] = sha256(*content);
   }
   return write_file_atomically(fmt::format("{}/{}/{}", directory, folder, kSealFile), to_text(seal),
-                               kFileMode);
+                               kPrivateFile);
 }
 
 // What was rolled back since the last apply.
 std::optional<Event> rolled_back(const std::string& directory) {
-  const auto text = read_state_file(directory, kRolledBackFile, kMaxSmallFile);
+  const auto text = read_state_file(directory, kRolledBackFile, kMaxOldFile);
   if (!text) return std::nullopt;
   const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return std::nullopt;
@@ -106,7 +105,7 @@ Result<void> bring_up_to_date(const std::string& directory) {
   const auto current = current_applied(directory);
   if (!current || !*current) return {};
   return write_file_atomically(fmt::format("{}/{}", directory, kKernelFile),
-                               kernel_to_json(**current), kFileMode);
+                               kernel_to_json(**current), kPrivateFile);
 }
 
 }  // namespace rolewall::apply

@@ -14,7 +14,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::size_t kMaxFile = 64UL * 1024;
+constexpr std::size_t kMaxPendingFile = 64UL * 1024;
 
 }  // namespace
 
@@ -28,7 +28,7 @@ std::string to_json(const Pending& pending) {
 
 Result<std::optional<Pending>> read_pending(const std::string& directory) {
   const std::string path = fmt::format("{}/{}", directory, kPendingFile);
-  const Result<std::string> text = read_state_file(directory, kPendingFile, kMaxFile);
+  const Result<std::string> text = read_state_file(directory, kPendingFile, kMaxPendingFile);
   if (!text && text.error().os_errno == ENOENT) return std::nullopt;
   if (!text) return std::unexpected(text.error());
   const auto json = unsealed_or_old(*text);

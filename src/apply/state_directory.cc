@@ -27,7 +27,6 @@ using Number = std::optional<std::uint32_t>;
 
 // Policies and addresses are nobody else's business.
 constexpr mode_t kDirectoryMode = 0700;
-constexpr unsigned kFileMode = 0600;
 constexpr std::size_t kMaxSmallFile = 64UL * 1024;
 
 constexpr std::string_view kFormat = "format";
@@ -345,7 +344,7 @@ Result<std::uint32_t> StateDirectory::prepare(const ruleset::Snapshot& snapshot,
 
   const std::string aside = folder_of(next) + ".new";
   const auto put = [&](std::string_view name, const std::string& content) {
-    return write_new_file(fmt::format("{}/{}/{}", path_, aside, name), content, kFileMode);
+    return write_new_file(fmt::format("{}/{}/{}", path_, aside, name), content, kPrivateFile);
   };
   remove_generation_folder(path_, aside);
   TRY(make_directory(join(path_, aside)));
@@ -394,7 +393,7 @@ Result<void> StateDirectory::remove(std::string_view name) {
 }
 
 Result<void> StateDirectory::write(std::string_view name, std::string_view content) {
-  return write_file_atomically(join(path_, name), content, kFileMode);
+  return write_file_atomically(join(path_, name), content, kPrivateFile);
 }
 
 Result<void> StateDirectory::note(const Applied& applied) {

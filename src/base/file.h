@@ -30,6 +30,8 @@ Result<void> write_new_file(const std::string& path, std::string_view content, u
 // The names in it are on the disk.
 Result<void> sync_directory(const std::string& path);
 
+inline constexpr unsigned kPrivateFile = 0600;  // a mode: its owner alone
+
 // Writes aside, fsyncs and renames, so that a reader sees the old content or the new one. `mode` as
 // for open(2). What is there and is no regular file (a device, a link) is an error, and stays.
 Result<void> write_file_atomically(const std::string& path, std::string_view content,
