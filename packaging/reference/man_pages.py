@@ -86,8 +86,8 @@ def head(title: str, name: str, summary: str, version: str) -> list[str]:
 
 
 EXIT_STATUS = [
-    ".Sh EXIT STATUS", ".Bl -tag -width Ds", ".It 0", "Done, or the answer is yes.", ".It 1",
-    "The answer is no, and nothing was changed.", ".It 2", "A wrong command line, or unreadable files.",
+    ".Sh EXIT STATUS", ".Bl -tag -width Ds", ".It 0", "Success, or the answer is yes.", ".It 1",
+    "The answer is no, or a request was refused; nothing was changed.", ".It 2", "A wrong command line, or unreadable files.",
     ".It 3", "The system or the kernel refused.", ".El"
 ]
 
@@ -114,7 +114,7 @@ def main_page(line: CommandLine, source: pathlib.Path) -> str:
     for group, members in line.groups.items():
         verbs += [f".Ss {group.capitalize()}"] + items(
             [[f".It Xr rolewall-{verb.name} 8", sentence(verb.summary)] for verb in members])
-    lines = head("rolewall", "rolewall", "host firewall whose source is a policy per role", line.version)
+    lines = head("rolewall", "rolewall", "host firewall with one policy for each role of server", line.version)
     lines += [".Nm", ".Ar VERB", ".Op Ar options", ".Nm", ".Fl \\-version", ".Nm", ".Fl h , \\-help"]
     text = (source / "rolewall.mdoc").read_text()
     for mark, content in (("VERBS", verbs), ("OPTIONS", items([option_item(o) for o in line.options])),

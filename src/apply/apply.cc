@@ -24,7 +24,7 @@ using ruleset::Snapshot;
 using ruleset::Table;
 
 std::string counts(const Plan& plan) {
-  if (plan.first) return fmt::format("the first: {} rules", plan.rules_added);
+  if (plan.first) return fmt::format("first apply: {} rules", plan.rules_added);
   return fmt::format("{} rules added, {} removed, {} kept", plan.rules_added, plan.rules_removed,
                      plan.rules_kept);
 }
@@ -115,10 +115,11 @@ class Apply {
     if (!*read) return {};
     earlier_ = std::move(*read);
     if (options_.confirm_within || options_.for_good) return {};
-    return fail(ErrorKind::Refused,
-                fmt::format("generation {} waits for `rolewall confirm` until {}: confirm it, or "
-                            "`rolewall rollback`, or apply with --confirm TIME, too",
-                            earlier_->generation, earlier_->deadline));
+    return fail(
+        ErrorKind::Refused,
+        fmt::format("generation {} waits for `rolewall confirm` until {}: confirm it, roll it "
+                    "back with `rolewall rollback`, or apply with --confirm TIME",
+                    earlier_->generation, earlier_->deadline));
   }
 
   // All that can fail for want of room, memory or rights, before anything is changed.

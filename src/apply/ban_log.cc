@@ -22,7 +22,7 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxLog = std::size_t{1} << 30;
-constexpr std::chrono::seconds kPatience{10};
+constexpr std::chrono::seconds kLogPatience{10};
 
 constexpr std::string_view kFile = "bans.log";
 
@@ -32,7 +32,7 @@ std::string path_of(const std::string& state_directory) {
 
 // Nobody shortens the log meanwhile, or appends.
 Result<FileLock> lock_log(const std::string& state_directory) {
-  return FileLock::take(state_directory + "/bans.lock", kPatience);
+  return FileLock::take(state_directory + "/bans.lock", kLogPatience);
 }
 
 std::string name_of(const RunTimeEntry& entry) {

@@ -123,7 +123,7 @@ Result<Place> find_place(const RunTimeEntry& entry, const World& world) {
   Result<std::optional<Table>> table = kernel.read_table(kOwnFamily, kOwnTable, {.any = false});
   if (!table) return std::unexpected(std::move(table).error());
   if (!*table) {
-    return fail(ErrorKind::Refused, "no policy is in force: `rolewall apply` comes first");
+    return fail(ErrorKind::Refused, "no policy is in force: run `rolewall apply` first");
   }
   const auto& sets = (*table)->sets;
   const auto at = std::ranges::find(sets, set_of(entry), &Set::name);
@@ -201,7 +201,7 @@ Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_direc
   Result<int> error = ERESTART;
   for (int attempt = 0; error && *error == ERESTART; ++attempt) {
     if (attempt == kAttempts) {
-      return fail(ErrorKind::Refused, "the table in force changes all the time; try again");
+      return fail(ErrorKind::Refused, "another program keeps changing the firewall; try again");
     }
     Result<Place> place = find_place(entry, world);
     if (!place) return std::unexpected(std::move(place).error());
@@ -225,7 +225,7 @@ Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_direc
   if (!error) return std::unexpected(std::move(error).error());
   if (*error != 0) {
     return fail(ErrorKind::Refused,
-                "it overlaps with a ban that is there (`rolewall bans` lists them)");
+                "it overlaps with an existing ban (`rolewall bans` lists them)");
   }
   return remembered(log_entry(state_directory, entry, world),
                     "it is in force, but will not be after a reboot");

@@ -167,7 +167,7 @@ Result<const Table*> own_table(const Snapshot& snapshot) {
   const auto& tables = snapshot.ruleset.tables;
   if (tables.size() == 1 && is_own(tables[0])) return tables.data();
   return fail(ErrorKind::Usage,
-              fmt::format("only a ruleset that is table {} {} and nothing else can be applied",
+              fmt::format("only a ruleset with the one table {} {} can be applied",
                           name_of(ruleset::kOwnFamily), ruleset::kOwnTable));
 }
 

@@ -70,7 +70,8 @@ Result<std::vector<Entry>> read_list(const std::string& directory, const std::st
   }
   std::vector<Entry> entries;
   for (const Json& item : json["sets"]) {
-    if (!take(item, entries.emplace_back())) return damaged(path, "an entry that is no set's");
+    if (!take(item, entries.emplace_back()))
+      return damaged(path, "an entry does not describe a set");
   }
   return entries;
 }
@@ -136,7 +137,7 @@ Result<void> read_elements(const std::string& directory, const std::string& fold
     }
     if (set == nullptr || !set->elements.empty() || set->key_size() != entry.key_size ||
         (entry.ranges && !set->interval)) {
-      return damaged(path, "the snapshot has no set for it");
+      return damaged(path, "the snapshot has no set for these elements");
     }
     const Result<std::string> bytes =
         read_sealed_file(directory, folder, seal, entry.file, kMaxFile);

@@ -4,7 +4,7 @@
 #include <cstring>
 #include <tuple>
 
-#include "ruleset/expr.h"
+#include "ruleset/stateful.h"
 
 namespace rolewall::apply {
 namespace {

@@ -29,10 +29,11 @@ Result<FileLock> FileLock::take(const std::string& path, std::chrono::seconds pa
   while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR) return io_error(path, errno);
     if (Clock::now() > deadline) {
-      return fail(ErrorKind::Conflict,
-                  fmt::format("{}: another rolewall is at work and did not end within {} seconds",
-                              path, patience.count()),
-                  EWOULDBLOCK);
+      return fail(
+          ErrorKind::Conflict,
+          fmt::format("{}: another rolewall is running and did not finish within {} seconds", path,
+                      patience.count()),
+          EWOULDBLOCK);
     }
     std::this_thread::sleep_for(kPause);
   }

@@ -77,7 +77,7 @@ class Guard {
       must_pass(what + " (answers)", {turned(in_tracked, kAck)});
       if (session.tracked) continue;
       must_pass(what + ", without a conntrack entry", {in, turned(in, kAck)});
-      must_pass(what + ", without a conntrack entry, where the server speaks first",
+      must_pass(what + ", without a conntrack entry, if the server sends first",
                 {turned(in, kAck), in});
     }
     connect("a new session from " + net::format(session.client), session.client, session.server,
@@ -149,7 +149,7 @@ class Guard {
       out.fields.destination_port = 40001;
       Leg in = out;
       in.arrives = true;
-      must_pass(fmt::format("the loopback, {}", own), {out, in});
+      must_pass(fmt::format("loopback traffic of {}", own), {out, in});
     }
   }
 
@@ -190,7 +190,7 @@ class Guard {
         out.fields.destination = *net::parse_address("255.255.255.255");
         out.fields.source_port = 68;
         out.fields.destination_port = 67;
-        must_pass(fmt::format("the DHCP lease of {}", net::format(own.address)), {out});
+        must_pass(fmt::format("renewal of the DHCP lease of {}", net::format(own.address)), {out});
       }
     }
   }
@@ -203,8 +203,8 @@ class Guard {
         ruleset::find_chain(*own, ruleset::own::kForwardDispatch) != nullptr)
       return;
     losses_.push_back({.what = "what this host forwards between networks",
-                       .how = "it forwards today, and its policy says nothing of that (a "
-                              "[[forward]] rule, or turn net.*.forwarding off)",
+                       .how = "it forwards today, but its policy has no [[forward]] rule (add "
+                              "one, or turn net.*.forwarding off)",
                        .rule = ""});
   }
 

@@ -117,7 +117,7 @@ Result<TakenBack> restore(const World& world, StateDirectory& state, Kernel& ker
   };
   if (auto recorded = record(); !recorded) {
     Error error = std::move(recorded).error();
-    error.message = "the former table is in force again, but not recorded: " + error.message;
+    error.message = "the previous table is in force again, but not recorded: " + error.message;
     return std::unexpected(std::move(error));
   }
   return TakenBack{std::move(event), std::move(put->problems)};

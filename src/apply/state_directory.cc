@@ -249,7 +249,7 @@ Result<Generation> read_generation(const std::string& directory, std::uint32_t g
   const std::string folder = folder_of(generation);
   if (!is_there(directory, folder)) {
     return fail(ErrorKind::Usage,
-                fmt::format("generation {} is not kept (`rolewall history` lists those that are)",
+                fmt::format("generation {} is not kept (`rolewall history` lists the kept ones)",
                             generation));
   }
   const auto seal = seal_of(directory, generation);

@@ -27,7 +27,7 @@ using Message = std::unique_ptr<sd_bus_message, Unref>;
 
 std::unexpected<Error> refused(const char* what, int error, const char* said = nullptr) {
   return fail(ErrorKind::System,
-              fmt::format("no rollback could be armed (systemd: {}: {}): nothing was changed", what,
+              fmt::format("cannot set up the rollback (systemd: {}: {}): nothing was changed", what,
                           said != nullptr ? said : std::strerror(-error)),
               -error);
 }
@@ -56,7 +56,7 @@ Result<Message> new_call(sd_bus& bus, const char* method) {
 
 Result<void> send(sd_bus& bus, sd_bus_message& message, const char* what) {
   constexpr std::uint64_t kPatienceUs = 10'000'000;
-  sd_bus_error error = SD_BUS_ERROR_NULL;
+  sd_bus_error error{};
   const int status = sd_bus_call(&bus, &message, kPatienceUs, &error, nullptr);
   auto result = status < 0 ? Result<void>(refused(what, status, error.message)) : Result<void>{};
   sd_bus_error_free(&error);

@@ -19,6 +19,7 @@
 #include "apply/notice.h"
 #include "apply/restore.h"
 #include "apply/systemd.h"
+#include "base/time.h"
 
 namespace rolewall::apply {
 namespace {
@@ -46,10 +47,9 @@ class Watcher {
   bool set_timer() {
     timer_ = ::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC);
     if (timer_ < 0) return false;
-    constexpr std::uint64_t kSecond = 1'000'000'000;
     itimerspec at{};
-    at.it_value.tv_sec = static_cast<time_t>(pending_.deadline_ns / kSecond);
-    at.it_value.tv_nsec = static_cast<long>(pending_.deadline_ns % kSecond);
+    at.it_value.tv_sec = static_cast<time_t>(pending_.deadline_ns / kNsPerSecond);
+    at.it_value.tv_nsec = static_cast<long>(pending_.deadline_ns % kNsPerSecond);
     return ::timerfd_settime(timer_, TFD_TIMER_ABSTIME, &at, nullptr) == 0;
   }
 
@@ -80,7 +80,7 @@ class Watcher {
       }
       if (done.error().kind == ErrorKind::Refused) return;
       if (attempt % kTellEvery == 0) {
-        give_notice("the rollback did not succeed yet, and is tried again: " + done.error().message,
+        give_notice("the rollback failed and will be tried again: " + done.error().message,
                     terminal_);
       }
       std::this_thread::sleep_for(pause);
@@ -150,7 +150,7 @@ void let_go_of_everything(int kept) {
 Result<pid_t> start(Watcher watcher) {
   const auto refused = [](const char* what) {
     return fail(ErrorKind::System,
-                fmt::format("no rollback could be armed ({}: {}): nothing was changed", what,
+                fmt::format("cannot set up the rollback ({}: {}): nothing was changed", what,
                             std::strerror(errno)),
                 errno);
   };

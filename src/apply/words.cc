@@ -39,7 +39,7 @@ std::string owner_of(std::string_view name, const Ids& ids) {
 }
 
 std::string base_text(const std::optional<BaseChain>& base) {
-  if (!base) return "reached by jumps alone";
+  if (!base) return "no base chain";
   std::string text = fmt::format("type {} hook {} priority {} policy {}", name_of(base->type),
                                  name_of(base->hook), base->priority, name_of(base->policy));
   if (!base->devices.empty()) text += fmt::format(" devices {}", fmt::join(base->devices, ", "));
@@ -51,7 +51,7 @@ std::string table_name(const Table& table) {
 }
 
 std::string rule_name(const Rule& rule) {
-  return rule.comment.empty() ? "a rule without a name" : "rule " + rule.comment;
+  return rule.comment.empty() ? "a rule without a comment" : "rule " + rule.comment;
 }
 
 class Speaker {
@@ -72,7 +72,7 @@ class Speaker {
       const bool dormant = (live_.flags & kDormant) != 0;
       say(ChangeKind::Changed,
           fmt::format("{} ({})", table_name(wanted_),
-                      dormant ? "it is dormant and filters nothing" : "its flags"));
+                      dormant ? "it is dormant and filters nothing" : "flags"));
     }
     objects();
     chains();
@@ -134,7 +134,7 @@ class Speaker {
     named("chain", removed, added);
   }
   void base_changes(const Chain& live, const Chain& wanted) {
-    say(ChangeKind::Changed, fmt::format("chain {} ({}; the policy: {})", wanted.name,
+    say(ChangeKind::Changed, fmt::format("chain {} (kernel: {}; policy: {})", wanted.name,
                                          base_text(live.base), base_text(wanted.base)));
   }
 

@@ -9,6 +9,7 @@
 
 #include "apply/kernel.h"
 #include "apply/watch.h"
+#include "base/time.h"
 
 namespace rolewall::apply {
 namespace {
@@ -39,7 +40,7 @@ class ThisWorld : public World {
   std::uint64_t boot_ns() const override {
     timespec now{};
     ::clock_gettime(CLOCK_BOOTTIME, &now);
-    return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+    return static_cast<std::uint64_t>(now.tv_sec) * kNsPerSecond +
            static_cast<std::uint64_t>(now.tv_nsec);
   }
 

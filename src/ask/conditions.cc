@@ -41,8 +41,8 @@ void weigh(std::vector<Hop>& hops, const eval::Outcomes& outcomes,
   last.decided_by.reset();
   last.reason = outcomes.complete ? "depends on what only the kernel knows"
                                   : fmt::format(
-                                        "depends on what only the kernel knows; of the ways "
-                                        "that it can go, the first {} were tried",
+                                        "depends on what only the kernel knows; only the first {} "
+                                        "possibilities were tried",
                                         ways.size());
   // Of the ways that one rule ends alike, one stands for all.
   for (const eval::Journey& way : ways) {

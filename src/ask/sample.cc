@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "policy/codes.h"
-#include "ruleset/expr.h"
+#include "ruleset/loads.h"
 
 namespace rolewall::ask {
 namespace {
@@ -67,7 +67,7 @@ std::vector<eval::PacketFields> transports(const policy::PacketWords& words, boo
       destinations = ends_of(literal.destination);
     } else {
       report(diagnostics, Code::PortNeeded, words.span,
-             fmt::format("`{}` names no port", literal.text),
+             fmt::format("`{}` has no port", literal.text),
              fmt::format("write `{0}/443`, or a port after the address", literal.text));
       return {};
     }
@@ -157,7 +157,7 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
           }
           if (samples.size() == kMaxSamples) {
             report(diagnostics, Code::TooManySamples, words.span,
-                   fmt::format("this names more than {} packets", kMaxSamples),
+                   fmt::format("this describes more than {} packets", kMaxSamples),
                    "ask about a role or a host instead");
             return {};
           }
@@ -184,11 +184,11 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
     if (one) {
       report(diagnostics, Code::NotAnEnd, words.span,
              fmt::format("neither end of this packet is {}", policy_.hosts[*one].name),
-             "what it passes on, and a multicast address, is asked with `at=`");
+             "add `at=` to ask about a forwarded packet or one to a multicast address");
     } else {
       report(diagnostics, Code::NotAnEnd, words.span,
              "neither end of this packet is a host of the site",
-             "name a host, or say which one is asked with `at=`");
+             "name a host, or add `at=` with the host to ask");
     }
   }
   return samples;

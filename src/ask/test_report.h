@@ -31,7 +31,7 @@ struct TestReport {
   std::map<std::string, std::size_t> left_out;  // packets that could not be asked, by why not
 };
 
-// Or why it cannot be asked: "their user takes root".
+// Or why it cannot be asked: "sending as their user needs root".
 using AnswerOrWhyNot = std::expected<Answer, std::string>;
 
 // Answers a sample of a case. Each is asked once, in the order of the cases.

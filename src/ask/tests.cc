@@ -34,8 +34,8 @@ const RuleFile* skipping_role(const policy::Policy& policy, Index host, const Ru
 
 void no_sample(const policy::TestPacket& packet, Diagnostics& diagnostics) {
   report(diagnostics, Code::NoSample, packet.words.span,
-         fmt::format("`{}` names no packet: this tests nothing", packet.words.text),
-         "both ends need an address of one family, and must not be the same host");
+         fmt::format("no packet fits `{}`, so this tests nothing", packet.words.text),
+         "both ends need an address of the same family, and must not be the same host");
 }
 
 // One file's tests, on every host that uses the file.
@@ -118,9 +118,9 @@ std::string in_words(const Answer& answer) {
     case Verdict::Stack:
       return fmt::format("is discarded by the IP stack: {}", hop != nullptr ? hop->reason : "");
     case Verdict::Held:
-      return fmt::format("is held: {}", hop != nullptr ? hop->reason : "");
+      return fmt::format("is kept back: {}", hop != nullptr ? hop->reason : "");
     case Verdict::Conditional:
-      if (hop == nullptr) return "depends on what was not said";
+      if (hop == nullptr) return "depends on something the words leave open";
       return hop->reason.empty() ? fmt::format("depends on the interface: add {}", choices(*hop))
                                  : fmt::format("{}: {}", hop->reason, choices(*hop));
     case Verdict::Undecided:
@@ -184,7 +184,7 @@ std::string judge(const TestCase& test_case, const Answer& answer) {
   const std::vector<std::string> rules = deciders(answer);
   if (std::find(rules.begin(), rules.end(), by) != rules.end()) return "";
   return fmt::format("{}, but by {} and not by {}", in_words(answer),
-                     rules.empty() ? "a chain's policy" : fmt::format("{}", fmt::join(rules, ", ")),
+                     rules.empty() ? "a chain policy" : fmt::format("{}", fmt::join(rules, ", ")),
                      by);
 }
 

@@ -4,7 +4,7 @@
 
 #include "ask/sample.h"
 #include "net/fields.h"
-#include "ruleset/expr.h"
+#include "ruleset/loads.h"
 
 namespace rolewall::ask {
 namespace {

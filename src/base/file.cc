@@ -98,7 +98,7 @@ Result<void> write_file_atomically(const std::string& path, std::string_view con
   // A rename would put a file in the place of a device, a FIFO or a link.
   struct stat status{};
   if (::lstat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
-    return fail(ErrorKind::Io, path + ": is no regular file, and is not replaced");
+    return fail(ErrorKind::Io, path + ": not a regular file, so it is not replaced");
   }
   const std::string directory =
       path.find('/') == std::string::npos ? "." : path.substr(0, path.rfind('/') + 1);

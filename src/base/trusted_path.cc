@@ -36,8 +36,8 @@ std::string weakness(const std::string& path, const struct stat& status) {
   const char* what = S_ISDIR(status.st_mode) ? "directory" : "file";
   if (!is_ours(status.st_uid)) {
     return fmt::format(
-        "the {} {} belongs to user {}, and what others can write is not put in "
-        "force (chown root {})",
+        "the {} {} belongs to user {}: what others can change is not "
+        "loaded (chown root {})",
         what, path, status.st_uid, path);
   }
   // Links have no mode of their own; in a sticky directory nobody renames what is another's.
@@ -47,7 +47,7 @@ std::string weakness(const std::string& path, const struct stat& status) {
   const char* who = (open & S_IWOTH) != 0 ? "everybody" : "its group";
   const char* mode = (open & S_IWOTH) != 0 ? "go-w" : "g-w";
   return fmt::format(
-      "{} can write the {} {}, and what others can write is not put in force "
+      "{} can write the {} {}: what others can change is not loaded "
       "(chmod {} {})",
       who, what, path, mode, path);
 }

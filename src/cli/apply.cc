@@ -31,7 +31,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct ApplyOptions {
   SiteOptions site;
   std::string host;
   std::string state_directory{apply::kDefaultStateDirectory};
@@ -60,7 +60,7 @@ void render(const netlink::Refusal& refusal, const ruleset::SourceMap& sources) 
   err().line(fmt::format("{}: {}: the kernel refused {}", place, err().paint(Tone::Bad, "error"),
                          printable(reason)));
   if (!refusal.exact) {
-    err().line("      = the kernel named no single object: this is the nearest line");
+    err().line("      = the kernel did not say which object: this is the nearest line");
   }
 }
 
@@ -82,8 +82,8 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
   for (const apply::Loss& loss : outcome->losses) render(loss, "lost", snapshot.sources);
   if (!outcome->losses.empty()) {
     err().line(
-        "rolewall: refused, nothing was changed: the guard asked the new ruleset, with all "
-        "other tables of this host (--force overrides it)");
+        "rolewall: refused, nothing was changed: the new ruleset, with the other tables of this "
+        "host, would not let this through (--force overrides it)");
     return kNo;
   }
   const std::optional<apply::Report>& applied = outcome->report;
@@ -115,7 +115,7 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
   if (const auto& pending = applied->pending) {
     if (applied->time_begins_anew) out().line("The time to confirm begins anew.");
     out().line(
-        fmt::format("It is rolled back at {} unless it is confirmed. From a NEW connection:\n"
+        fmt::format("It will be rolled back at {} unless you confirm it. From a NEW connection:\n"
                     "  sudo rolewall confirm",
                     pending->deadline));
   }
@@ -171,7 +171,7 @@ int in_sandbox(const ruleset::Snapshot& snapshot, bool print) {
   });
   if (!status) return report(status.error());
   if (*status == kDone) {
-    out().line("this was a sandbox, and is gone: nothing of this machine was changed");
+    out().line("this was a sandbox, now deleted: nothing on this machine was changed");
   }
   return *status;
 }
@@ -181,7 +181,7 @@ bool on_terminal() {
 }
 
 // On a terminal that the network brings, whoever locks himself out must come back in.
-Result<apply::ApplyOptions> confirmation(const Options& options) {
+Result<apply::ApplyOptions> confirmation(const ApplyOptions& options) {
   apply::ApplyOptions how;
   how.for_good = options.no_confirm;
   if (!options.confirm.empty()) {
@@ -204,7 +204,7 @@ bool agreed() {
          (answer[0] == 'y' || answer[0] == 'Y');
 }
 
-int run(const Options& options) {
+int run(const ApplyOptions& options) {
   const Looks looks = options.sandbox ? Looks::Around : Looks::OnServer;
   const auto wanted = compiled_host(options.site, looks, options.host);
   if (!wanted) return report(wanted.error());
@@ -253,33 +253,35 @@ int run(const Options& options) {
 
 void add_apply(Program& program) {
   Verb verb = program.add_verb(
-      kServerVerbs, "apply", "check the policies and put them in force, in one transaction",
-      "  rolewall apply --sandbox policies --host web-01      changes nothing of this machine\n"
+      kServerVerbs, "apply", "check the policies and load them, in one transaction",
+      "  rolewall apply --sandbox policies --host web-01      changes nothing on this machine\n"
       "  rolewall apply --sandbox policies --host web-01 --print\n"
       "  sudo rolewall apply                                  /etc/rolewall, this host\n"
-      "  sudo rolewall apply --confirm 2m                     back by itself without `confirm`\n"
+      "  sudo rolewall apply --confirm 2m                     rolled back unless confirmed\n"
       "\n"
-      "On a terminal it asks first. Over ssh it is rolled back after 60 seconds unless `rolewall\n"
-      "confirm` says that you still get in (--no-confirm: never). Before it changes anything it "
-      "asks\n"
-      "the new ruleset about your session, ssh from the management networks, the loopback and\n"
-      "IPv6 neighbours, and refuses where one would be lost (--force: does it all the same).");
-  auto options = std::make_shared<Options>();
+      "On a terminal it asks first. Over ssh it is rolled back after 60 seconds unless you run\n"
+      "`rolewall confirm` from a new connection (--no-confirm turns this off). Before it changes\n"
+      "anything, it checks that the new ruleset still admits your session, ssh from the\n"
+      "management networks, loopback traffic and IPv6 neighbour discovery, and refuses if one\n"
+      "would be lost (--force overrides).");
+  auto options = std::make_shared<ApplyOptions>();
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
   const Option confirm =
       verb.add_option("--confirm", options->confirm,
-                      "roll back after this time (60s, 5m) unless `rolewall confirm` comes")
+                      "roll back after this time (60s, 5m) unless confirmed by `rolewall confirm`")
           .type_name("TIME");
   verb.add_flag("--no-confirm", options->no_confirm,
                 "in force for good, over ssh too; what waits is confirmed")
       .excludes(confirm);
-  verb.add_flag("--force", options->force, "though tests fail or somebody would be shut out");
+  verb.add_flag("--force", options->force,
+                "apply even if tests fail or somebody would be locked out");
   add_read_all_option(verb, options->read_all);
   verb.add_flag("-y,--yes", options->yes, "do not ask");
-  verb.add_flag("--sandbox", options->sandbox, "in a throwaway namespace; no root needed");
-  verb.add_flag("--print", options->print, "then print the kernel's table, as nft text");
+  verb.add_flag("--sandbox", options->sandbox,
+                "load it in a temporary namespace instead; needs no root");
+  verb.add_flag("--print", options->print, "afterwards print the kernel's table as nft text");
   program.on_choice(verb, options, run);
 }
 

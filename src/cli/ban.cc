@@ -56,11 +56,11 @@ Result<net::Prefix> prefix_of(const std::string& text) {
   }
   if (const auto prefix = net::parse_prefix(text)) {
     if (prefix->length != 0) return *prefix;
-    return fail(ErrorKind::Refused, "a ban of everybody is a policy: write it there");
+    return fail(ErrorKind::Refused, "this bans every address: write such a rule in the policy");
   }
   return fail(
       ErrorKind::Usage,
-      fmt::format("`{}` is no address or prefix, such as 192.0.2.7 or 2001:db8::/48", text));
+      fmt::format("`{}` is not an address or a prefix, such as 192.0.2.7 or 2001:db8::/48", text));
 }
 
 Result<std::optional<std::chrono::seconds>> time_left(const std::string& text) {
@@ -92,7 +92,7 @@ Result<void> spare_ourselves(const net::Prefix& banned, const std::string& state
   const net::AddressSet hit = net::AddressSet::from({banned});
   const auto refuse = [&](const std::string& whose) {
     return fail(ErrorKind::Refused,
-                fmt::format("{} holds {}: nothing was changed", net::format(banned), whose));
+                fmt::format("{} contains {}: nothing was changed", net::format(banned), whose));
   };
   if (const auto session = observe::ssh_connection(); session && hit.contains(session->client)) {
     return refuse("the address that this session comes from");
@@ -103,7 +103,7 @@ Result<void> spare_ourselves(const net::Prefix& banned, const std::string& state
     if (hit.contains(own.address)) return refuse("an address of this host");
   }
   for (const char* own : {"127.0.0.1", "::1"}) {
-    if (hit.contains(*net::parse_address(own))) return refuse("the loopback");
+    if (hit.contains(*net::parse_address(own))) return refuse("a loopback address");
   }
   const auto management = known_management(state_directory);
   if (!management) return std::unexpected(management.error());
@@ -164,24 +164,24 @@ int unban(const BanOptions& options) {
 Result<std::vector<RunTimeEntry>> openings(const AllowOptions& options) {
   constexpr unsigned kMostPorts = 64;
   if (options.from_word != "from") {
-    return fail(ErrorKind::Usage, "say it as `allow SERVICE from ADDRESS`");
+    return fail(ErrorKind::Usage, "write `allow SERVICE from ADDRESS`");
   }
   const auto from = net::parse_address(options.from);
   if (!from) {
-    return fail(ErrorKind::Usage, fmt::format("`{}` is no address", options.from));
+    return fail(ErrorKind::Usage, fmt::format("`{}` is not an address", options.from));
   }
   const auto site = load_site(options.site, Looks::OnServer);
   if (!site) return std::unexpected(site.error());
   Diagnostics diagnostics;
   const auto literals = policy::parse_service(site->policy, options.service, diagnostics);
   if (diagnostics.has_errors()) {
-    return fail(ErrorKind::Usage, fmt::format("no service is called `{}`", options.service));
+    return fail(ErrorKind::Usage, fmt::format("there is no service `{}`", options.service));
   }
   std::vector<RunTimeEntry> entries;
   for (const policy::ServiceLiteral& literal : literals) {
     if (!net::has_ports(literal.protocol) || !literal.ports_given) {
       return fail(ErrorKind::Usage,
-                  fmt::format("`{}`: only services of tcp, udp or sctp ports can be opened",
+                  fmt::format("`{}`: only services with tcp, udp or sctp ports can be opened",
                               options.service));
     }
     const unsigned ports = literal.destination.last - literal.destination.first + 1U;
@@ -207,7 +207,8 @@ int allow(const AllowOptions& options) {
   auto entries = openings(options);
   if (!entries) return report(entries.error());
   if (options.time.empty()) {
-    return report_usage("say for how long: --for 1h (what is to stay is a rule of the policy)");
+    return report_usage(
+        "say for how long: --for 1h (for a permanent opening, write a rule in the policy)");
   }
   const auto left = time_left(options.time);
   if (!left) return report(left.error());
@@ -235,7 +236,7 @@ int unallow(const AllowOptions& options) {
     any = any || *removed;
   }
   out().line(fmt::format("{} from {} {}", options.service, options.from,
-                         any ? "is no longer opened" : "was not opened"));
+                         any ? "is no longer open" : "was not opened"));
   return kDone;
 }
 
@@ -245,7 +246,7 @@ std::string name_of(const RunTimeEntry& entry) {
                      entry.opened->port, net::format(entry.opened->from));
 }
 
-Json to_json(const RunTimeEntry& entry) {
+Json entry_json(const RunTimeEntry& entry) {
   Json json;
   if (entry.banned) {
     json["kind"] = "ban";
@@ -266,7 +267,7 @@ int list(const BansOptions& options) {
   if (!entries) return report(entries.error());
   if (options.format == "json") {
     Json json{{"version", kJsonVersion}, {"verb", "bans"}, {"entries", Json::array()}};
-    for (const RunTimeEntry& entry : *entries) json["entries"].push_back(to_json(entry));
+    for (const RunTimeEntry& entry : *entries) json["entries"].push_back(entry_json(entry));
     print(json);
     return kDone;
   }
@@ -275,25 +276,26 @@ int list(const BansOptions& options) {
     if (!entry.reason.empty()) line += "  " + entry.reason;
     out().line(printable(line));
   }
-  if (entries->empty()) out().line("nobody is banned, nothing is opened");
+  if (entries->empty()) out().line("no bans, no openings");
   return kDone;
 }
 
 void add_ban_verb(Program& program) {
   Verb verb =
-      program.add_verb(kEmergencyVerbs, "ban", "drop all that an address sends, at once",
+      program.add_verb(kEmergencyVerbs, "ban", "drop everything an address sends, at once",
                        "  sudo rolewall ban 192.0.2.7 --for 1h --reason \"guesses passwords\"\n"
                        "  sudo rolewall ban 2001:db8:bad::/48\n"
                        "\n"
-                       "Its open connections are cut. It stays over applies and reboots, for the "
-                       "time that is left.\n"
-                       "An address of management, of this host or of this session is refused.");
+                       "Open connections of the address are cut. The ban survives applies and "
+                       "reboots until its\n"
+                       "time is over. Management addresses, this host's own and that of this "
+                       "session are refused.");
   auto options = std::make_shared<BanOptions>();
   verb.add_option("address", options->what, "an address or a prefix").required();
-  verb.add_option("--for", options->time, "how long (30m, 1h, 7d); else for good")
+  verb.add_option("--for", options->time, "how long (30m, 1h, 7d); default: for good")
       .type_name("TIME");
   verb.add_option("--reason", options->reason, "shown by `bans`");
-  verb.add_flag("--keep-connections", options->keep_connections, "do not cut what is open");
+  verb.add_flag("--keep-connections", options->keep_connections, "do not cut open connections");
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, ban);
 }
@@ -308,9 +310,9 @@ void add_unban_verb(Program& program) {
 }
 
 void add_opening_options(Verb& verb, AllowOptions& options) {
-  verb.add_option("service", options.service, "as a policy says it: ssh, tcp/8080").required();
+  verb.add_option("service", options.service, "as in a policy: ssh, tcp/8080").required();
   verb.add_option("from", options.from_word, "the word `from`").required();
-  verb.add_option("address", options.from, "who may").required();
+  verb.add_option("address", options.from, "the address to admit").required();
   add_site_options(verb, options.site, false);
   add_state_option(verb, options.state_directory);
 }
@@ -320,7 +322,7 @@ void add_opening_options(Verb& verb, AllowOptions& options) {
 void add_bans(Program& program) {
   add_ban_verb(program);
   add_unban_verb(program);
-  Verb bans = program.add_verb(kEmergencyVerbs, "bans", "who is banned, what is opened",
+  Verb bans = program.add_verb(kEmergencyVerbs, "bans", "list bans and openings",
                                "  sudo rolewall bans\n"
                                "  sudo rolewall bans --format json");
   auto bans_options = std::make_shared<BansOptions>();

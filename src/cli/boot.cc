@@ -19,7 +19,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct BootOptions {
   SiteOptions site;
   std::string host;
   std::string state_directory{apply::kDefaultStateDirectory};
@@ -33,14 +33,14 @@ bool switched_off(const std::string& path) {
 }
 
 // The policies as they are now; an error where they do not compile.
-Result<ruleset::Snapshot> compile_now(const Options& options) {
+Result<ruleset::Snapshot> compile_now(const BootOptions& options) {
   auto site = load_site(options.site, Looks::OnServer);
   if (!site) return std::unexpected(site.error());
   if (site->diagnostics.has_errors()) {
     const auto& all = site->diagnostics.all();
     const auto first = std::ranges::find(all, Severity::Error, &Diagnostic::severity);
     return fail(ErrorKind::Usage,
-                fmt::format("they have errors (`rolewall check`), the first: {}: {}",
+                fmt::format("they have errors (see `rolewall check`), the first: {}: {}",
                             site->policy.sources.format(first->span), first->message));
   }
   auto wanted = compile_host(std::move(*site), options.host);
@@ -49,18 +49,16 @@ Result<ruleset::Snapshot> compile_now(const Options& options) {
 }
 
 // What is in force is not what the policies say: no harm, and worth a word.
-void compare_with_policies(const Options& options) {
+void compare_with_policies(const BootOptions& options) {
   const auto now = compile_now(options);
   if (!now) {
-    err().line(
-        "rolewall: the policies do not compile any more, what was applied last is in force: " +
-        printable(now.error().message));
+    err().line("rolewall: the policies no longer compile; the ruleset applied last is in force: " +
+               printable(now.error().message));
     return;
   }
   const auto plan = apply::plan(*now, options.state_directory);
   if (plan && !plan->empty()) {
-    err().line(
-        "rolewall: the policies have been changed since they were applied (`rolewall plan`)");
+    err().line("rolewall: the policies have changed since they were applied (see `rolewall plan`)");
   }
 }
 
@@ -71,7 +69,7 @@ std::vector<net::Prefix> last_management(const std::string& state_directory) {
 }
 
 // `why`: what could not be loaded.
-int put(const Result<ruleset::Snapshot>& snapshot, const char* what, const Options& options,
+int put(const Result<ruleset::Snapshot>& snapshot, const char* what, const BootOptions& options,
         const std::string& why) {
   if (!snapshot) return report(snapshot.error());
   const auto done = apply::fall_back(*snapshot, options.state_directory,
@@ -82,9 +80,9 @@ int put(const Result<ruleset::Snapshot>& snapshot, const char* what, const Optio
   return kDone;
 }
 
-int run(const Options& options) {
+int run(const BootOptions& options) {
   if (switched_off(options.kernel_parameters)) {
-    out().line("rolewall=off is among the kernel's parameters: nothing is loaded");
+    out().line("rolewall=off is on the kernel command line: nothing was loaded");
     return kDone;
   }
   const auto booted = apply::boot(options.state_directory);
@@ -95,7 +93,7 @@ int run(const Options& options) {
                              *booted->unconfirmed));
     }
     if (!booted->generation) {
-      out().line("nothing is applied: nothing is loaded");
+      out().line("nothing is applied: nothing was loaded");
       return kDone;
     }
     out().line(fmt::format("generation {} is in force", *booted->generation));
@@ -110,7 +108,7 @@ int run(const Options& options) {
   const std::string why = booted.error().message;
   err().line("rolewall: what was applied last cannot be loaded: " + printable(why));
   const auto now = compile_now(options);
-  if (now && put(now, "what the policies say now", options, why) == kDone) return kDone;
+  if (now && put(now, "the current policy", options, why) == kDone) return kDone;
   if (!now) err().line("rolewall: the policies: " + printable(now.error().message));
   return put(minimal_snapshot(last_management(options.state_directory)),
              "the built-in minimal ruleset (ssh, ICMP, what is established)", options, why);
@@ -120,19 +118,20 @@ int run(const Options& options) {
 
 void add_boot(Program& program) {
   Verb verb = program.add_verb(
-      kServerVerbs, "boot", "load what was confirmed last; for the unit that runs at boot",
+      kServerVerbs, "boot", "load the ruleset confirmed last (run at boot)",
       "  sudo rolewall boot\n"
       "\n"
       "Where an apply of this boot waits for its confirmation, it is what waits. Where the record\n"
-      "cannot be read it loads what the policies say now, else a built-in ruleset that lets in "
+      "cannot be read it loads the current policy, else a built-in ruleset that lets in "
       "ssh\n"
       "from the management networks and ICMP. Bans and openings come back with each of them.\n"
       "rolewall=off among the kernel's parameters loads nothing.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<BootOptions>();
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
-  verb.add_option("--kernel-parameters", options->kernel_parameters, "where they are read")
+  verb.add_option("--kernel-parameters", options->kernel_parameters,
+                  "file with the kernel command line")
       .type_name("FILE")
       .show_default();
   program.on_choice(verb, options, run);

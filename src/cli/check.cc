@@ -20,7 +20,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct CheckOptions {
   SiteOptions site;
   std::string format = "text";
 };
@@ -48,7 +48,7 @@ std::vector<std::string> auditing(const LoadedSite& site) {
   return names;
 }
 
-int run(const Options& options) {
+int run(const CheckOptions& options) {
   const auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
   const auto checked =
@@ -69,7 +69,7 @@ int run(const Options& options) {
   render(out(), policy, *checked);
   out().line(fmt::format("lint     {}", summary(checked->findings)));
   if (site->diagnostics.has_errors()) {
-    out().line("tests    not run: the policies have errors");
+    out().line("tests    not run because the policies have errors");
   } else {
     out().line(fmt::format("tests    {}", summary(checked->tests)));
     std::size_t rules = 0;
@@ -91,11 +91,11 @@ int run(const Options& options) {
 
 void add_check(Program& program) {
   Verb verb = program.add_verb(
-      kPolicyVerbs, "check", "lint, tests and every host compiled: the line for CI",
+      kPolicyVerbs, "check", "lint, run the tests, compile every host (for CI)",
       "  rolewall check policies\n"
       "  rolewall check policies --format json\n"
-      "  rolewall check --date 2027-03-01    what will have expired by then?");
-  auto options = std::make_shared<Options>();
+      "  rolewall check --date 2027-03-01    which rules will have expired by then?");
+  auto options = std::make_shared<CheckOptions>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site);
   add_format_option(verb, options->format, {"text", "json"});

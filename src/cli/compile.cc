@@ -17,7 +17,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct CompileOptions {
   SiteOptions site;
   std::string host;
   std::string format = "nft";
@@ -46,7 +46,7 @@ Result<const compile::Pass*> last_pass(const std::string& name) {
   const std::string hint = did_you_mean(name, pass_names());
   return fail(
       ErrorKind::Usage,
-      fmt::format("no pass is called `{}`; {}", name,
+      fmt::format("there is no pass `{}`; {}", name,
                   hint.empty() ? fmt::format("they are {}", fmt::join(pass_names(), ", ")) : hint));
 }
 
@@ -55,10 +55,11 @@ Result<std::string> in_format(const compile::AfterPass& result, const std::strin
     return in_format(*snapshot, format);
   }
   if (format == "nft") return std::get<std::string>(result);
-  return fail(ErrorKind::Usage, "lower gives no ruleset yet: it is printed as text alone");
+  return fail(ErrorKind::Usage,
+              "the pass `lower` does not make a ruleset yet: it is only printed as text");
 }
 
-int run(const Options& options) {
+int run(const CompileOptions& options) {
   const auto last = last_pass(options.stop_after);
   if (!last) return report(last.error());
   const auto site = load_valid_site(options.site, Looks::Around);
@@ -75,20 +76,21 @@ int run(const Options& options) {
 }  // namespace
 
 void add_compile(Program& program) {
-  Verb verb =
-      program.add_verb(kPolicyVerbs, "compile", "one host's ruleset, as nft text, JSON or bytecode",
-                       "  rolewall compile policies --host web-01\n"
-                       "  rolewall compile policies --host web-01 | nft -c -f -\n"
-                       "  rolewall compile policies --host web-01 --format json -o web-01.json");
-  auto options = std::make_shared<Options>();
+  Verb verb = program.add_verb(
+      kPolicyVerbs, "compile", "print one host's ruleset as nft text, JSON or bytecode",
+      "  rolewall compile policies --host web-01\n"
+      "  rolewall compile policies --host web-01 | nft -c -f -\n"
+      "  rolewall compile policies --host web-01 --format json -o web-01.json");
+  auto options = std::make_shared<CompileOptions>();
   add_site_options(verb, options->site);
-  verb.add_option("--host", options->host, "for this host (default: the one of this name)")
+  verb.add_option("--host", options->host,
+                  "host to compile for (default: the one named like this machine)")
       .type_name("HOST");
   add_format_option(verb, options->format, {"nft", "json", "bytecode"});
-  verb.add_option("-o,--output", options->output, "write there instead, whole or not at all")
+  verb.add_option("-o,--output", options->output, "write to this file, all or nothing")
       .type_name("FILE");
   verb.add_option("--stop-after", options->stop_after,
-                  fmt::format("print what the compiler has after this pass: {}",
+                  fmt::format("print the compiler's result after this pass: {}",
                               fmt::join(pass_names(), ", ")))
       .type_name("PASS");
   program.on_choice(verb, options, run);

@@ -37,13 +37,13 @@ int confirm(const ConfirmOptions& options) {
   render_notes(confirmed->problems);
   switch (confirmed->what) {
     case apply::Confirmation::Confirmed:
-      out().line("confirmed: what is in force stays, after a reboot too");
+      out().line("confirmed: the applied ruleset stays in force, after a reboot too");
       return kDone;
     case apply::Confirmation::NothingPending:
-      out().line("nothing to confirm: no apply waits");
+      out().line("nothing to confirm");
       return kDone;
     case apply::Confirmation::TooLate:
-      err().line("rolewall: too late, nothing was changed: it was rolled back (`rolewall status`)");
+      err().line("rolewall: too late: it was already rolled back (see `rolewall status`)");
       return kNo;
     case apply::Confirmation::PutBack:
       err().line(fmt::format(
@@ -78,7 +78,7 @@ int rollback(const RollbackOptions& options) {
   return kDone;
 }
 
-Json to_json(const apply::Applied& applied, const apply::History& history) {
+Json generation_json(const apply::Applied& applied, const apply::History& history) {
   Json json{{"generation", applied.generation},
             {"applied_at", applied.at},
             {"by", applied.by},
@@ -90,7 +90,7 @@ Json to_json(const apply::Applied& applied, const apply::History& history) {
   return json;
 }
 
-Json to_json(const apply::Event& event) {
+Json event_json(const apply::Event& event) {
   Json json{{"event", apply::name_of(event.kind)}, {"at", event.at}, {"by", event.by}};
   if (event.from) json["from"] = *event.from;
   if (event.to) json["to"] = *event.to;
@@ -130,9 +130,9 @@ void list_json(const apply::History& history) {
             {"events", Json::array()},
             {"problems", Json::array()}};
   for (const apply::Applied& applied : history.generations) {
-    json["generations"].push_back(to_json(applied, history));
+    json["generations"].push_back(generation_json(applied, history));
   }
-  for (const apply::Event& event : history.events) json["events"].push_back(to_json(event));
+  for (const apply::Event& event : history.events) json["events"].push_back(event_json(event));
   for (const std::string& problem : history.problems)
     json["problems"].push_back(printable(problem));
   print(json);
@@ -147,7 +147,7 @@ int list(const HistoryOptions& options) {
   }
   render_notes(history->problems);
   if (history->generations.empty() && history->events.empty()) {
-    out().line("nothing was applied so far");
+    out().line("nothing was applied yet");
   }
   for (auto at = history->events.rbegin(); at != history->events.rend(); ++at) {
     out().line(printable(line_of(*at, *history)));
@@ -181,16 +181,17 @@ void add_confirm(Program& program) {
 void add_rollback(Program& program) {
   Verb verb = program.add_verb(
       kServerVerbs, "rollback", "go back to what was in force before",
-      "  sudo rolewall rollback           what waits for its confirmation, else one generation\n"
+      "  sudo rolewall rollback           the unconfirmed apply, else back one generation\n"
       "  sudo rolewall rollback --to 4    `rolewall history` lists them\n"
       "\n"
       "One generation is the one that was in force before, by the history: never one that was\n"
       "itself rolled back. After `rolewall disable` it is the one that was in force until then.\n"
       "Bans and openings that were made since stay.");
   auto options = std::make_shared<RollbackOptions>();
-  const Option to = verb.add_option("--to", options->to, "to this generation").type_name("N");
+  const Option to =
+      verb.add_option("--to", options->to, "go back to this generation").type_name("N");
   verb.add_flag("--expired", options->expired,
-                "only what was not confirmed in time; for the timer of `apply --confirm`")
+                "only if the time to confirm is over (used by the timer of `apply --confirm`)")
       .excludes(to);
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, rollback);

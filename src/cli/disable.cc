@@ -9,11 +9,11 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct DisableOptions {
   std::string state_directory{apply::kDefaultStateDirectory};
 };
 
-int run(const Options& options) {
+int run(const DisableOptions& options) {
   const auto done = apply::disable(options.state_directory);
   if (!done) return report(done.error());
   render_notes(done->problems);
@@ -30,7 +30,7 @@ void add_disable(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "disable", "remove the table, until the next apply",
                                "  sudo rolewall disable\n"
                                "  sudo rolewall rollback           brings it back");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DisableOptions>();
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, run);
 }

@@ -14,13 +14,13 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct DumpOptions {
   std::string state_directory{apply::kDefaultStateDirectory};
   std::string format = "json";
   std::string output;
 };
 
-int run(const Options& options) {
+int run(const DumpOptions& options) {
   auto snapshot = live_snapshot(options.state_directory);
   if (!snapshot) return report(snapshot.error());
   auto ipsets = netlink::read_ipsets();
@@ -37,11 +37,12 @@ void add_dump(Program& program) {
                        "  sudo rolewall dump -o gw-01.json\n"
                        "  rolewall eval --ruleset gw-01.json 'tcp 192.0.2.7 > 10.0.2.10:443'\n"
                        "  ssh gw-01 sudo rolewall dump > gw-01.json");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<DumpOptions>();
   add_format_option(verb, options->format, {"json"});
-  verb.add_option("-o,--output", options->output, "write there instead, whole or not at all")
+  verb.add_option("-o,--output", options->output, "write to this file, all or nothing")
       .type_name("FILE");
-  verb.add_option("--state-dir", options->state_directory, "where the policy lines are")
+  verb.add_option("--state-dir", options->state_directory,
+                  "where the policy lines of the rules are recorded")
       .type_name("DIR")
       .show_default();
   program.on_choice(verb, options, run);

@@ -27,7 +27,7 @@ namespace {
 
 constexpr std::size_t kLargestRuleset = std::size_t{1} << 30;
 
-struct Options {
+struct EvalOptions {
   SiteOptions site;
   std::vector<std::string> packet;  // in one argument; more where the quotes were forgotten
   std::string host;
@@ -95,7 +95,7 @@ std::vector<std::string> auditing(const Subject& subject, const ask::Answer& ans
 
 class Questions {
  public:
-  Questions(const Options& options, const Subject& subject, ask::Site& site)
+  Questions(const EvalOptions& options, const Subject& subject, ask::Site& site)
       : options_(options), subject_(subject), site_(site) {}
 
   // Asks, prints, and compares with what was expected.
@@ -135,13 +135,13 @@ class Questions {
         if (alternative.add.empty()) continue;
         words += (words.empty() ? "" : " or ") + alternative.add;
       }
-      if (!words.empty()) out().line(fmt::format("say which: add {}", words));
+      if (!words.empty()) out().line(fmt::format("to settle this, add {}", words));
     }
     for (const std::string& host : auditing(subject_, answer)) {
-      out().line(fmt::format("{} is in audit mode: its kernel logs this and accepts it", host));
+      out().line(fmt::format("{} is in audit mode: it logs this packet and accepts it", host));
     }
     if (other) {
-      out().line(fmt::format("the other family differs: {}: {}", other->packet,
+      out().line(fmt::format("the other address family differs: {}: {}", other->packet,
                              painted(out(), other->verdict)));
     }
     if (!expected) {
@@ -150,7 +150,7 @@ class Questions {
     }
   }
 
-  const Options& options_;
+  const EvalOptions& options_;
   const Subject& subject_;
   ask::Site& site_;
   bool expected_ = true;
@@ -170,7 +170,7 @@ std::optional<policy::PacketWords> parse(const std::string& text, const Subject&
   return policy::parse_packet(subject.policy, text, place, true, diagnostics);
 }
 
-int put(const Options& options, const Subject& subject, ask::Site& site) {
+int put(const EvalOptions& options, const Subject& subject, ask::Site& site) {
   Diagnostics diagnostics;
   const auto words = parse(options.packet.front(), subject, diagnostics);
   std::vector<ask::Sample> samples;
@@ -183,8 +183,8 @@ int put(const Options& options, const Subject& subject, ask::Site& site) {
   }
   if (samples.empty()) {
     return report_usage(
-        fmt::format("\"{}\" names no packet: both ends need an address of one family, and must not "
-                    "be the same host",
+        fmt::format("\"{}\" describes no packet: both ends need an address of the same family, "
+                    "and must not be the same host",
                     options.packet.front()));
   }
   const auto other = std::find_if(samples.begin(), samples.end(), [&](const ask::Sample& sample) {
@@ -204,25 +204,25 @@ int put(const Options& options, const Subject& subject, ask::Site& site) {
   return questions.all_as_expected() ? kDone : kNo;
 }
 
-int put_capture(const Options& options, const ruleset::Snapshot& snapshot) {
+int put_capture(const EvalOptions& options, const ruleset::Snapshot& snapshot) {
   CaptureOptions capture = options.capture;
   capture.each = options.all;
   capture.json = options.format == "json";
   return eval_capture(capture, snapshot);
 }
 
-int run(const Options& options) {
+int run(const EvalOptions& options) {
   if (options.packet.size() > 1) {
     return report_usage(
-        "the packet is one argument: put it in quotes, or the shell takes its `>` for a file's");
+        "the packet must be one argument: quote it, or the shell takes `>` as a redirection");
   }
   const bool without_policies = options.live || !options.ruleset.empty();
   const bool of_capture = !options.capture.file.empty();
   if (of_capture == !options.packet.empty()) {
-    return report_usage("say which packet in words, or --pcap FILE");
+    return report_usage("give either a packet or --pcap FILE");
   }
   if (without_policies && (!options.site.directory.empty() || !options.host.empty())) {
-    return report_usage("a ruleset is one host's: --ruleset and --live take no -p and no --host");
+    return report_usage("--ruleset and --live ask one host's ruleset: they exclude -p and --host");
   }
   if (without_policies) {
     auto snapshot =
@@ -251,54 +251,57 @@ int run(const Options& options) {
 
 void add_eval(Program& program) {
   Verb verb = program.add_verb(
-      kAskVerbs, "eval", "what happens to a packet, and which policy line decides",
+      kAskVerbs, "eval", "tell what happens to a packet, and which policy line decides",
       "  rolewall eval 'https internet > lb-01'\n"
-      "  rolewall eval -p policies 'mysql web-01 > db-01'      both ends are asked\n"
+      "  rolewall eval -p policies 'mysql web-01 > db-01'      asks both hosts\n"
       "  rolewall eval 'tcp 192.0.2.7:40000 > lb-01:443 flags=syn in=public' --explain\n"
       "  rolewall eval 'ssh management > self' --host db-01 --expect accept\n"
       "  rolewall eval --ruleset web-01.json 'tcp 10.0.1.10 > 10.0.2.10:443'\n"
       "  sudo rolewall eval --live 'tcp 198.51.100.7 > 10.0.2.10:22 in=eth0'\n"
       "  sudo rolewall eval --live --pcap eth0.pcap --in eth0 --write-dropped denied.pcap");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<EvalOptions>();
   const Option packet = verb.add_option("PACKET", options->packet,
                                         "SERVICE FROM > TO [in= out= at= state= flags= ...]")
                             .type_name("TEXT");
   add_site_options(verb, options->site, false);
-  verb.add_option("--host", options->host, "ask this host alone").type_name("HOST");
-  const Option ruleset = verb.add_option("--ruleset", options->ruleset,
-                                         "ask what `dump` or `compile --format json` wrote")
-                             .type_name("FILE");
+  verb.add_option("--host", options->host, "ask only this host").type_name("HOST");
+  const Option ruleset =
+      verb.add_option("--ruleset", options->ruleset,
+                      "ask a ruleset that `dump` or `compile --format json` wrote")
+          .type_name("FILE");
   verb.add_flag("--live", options->live, "ask the kernel's ruleset, all tables").excludes(ruleset);
-  verb.add_option("--state-dir", options->state_directory, "where --live finds the policy lines")
+  verb.add_option("--state-dir", options->state_directory,
+                  "--live: where the policy lines of the rules are recorded")
       .type_name("DIR")
       .show_default();
-  verb.add_flag("--explain", options->explain, "every rule tried, and why it did not match");
-  verb.add_flag("--all", options->all, "each packet that the words stand for, or of the capture");
+  verb.add_flag("--explain", options->explain, "show every rule tried, and why it did not match");
+  verb.add_flag("--all", options->all,
+                "show each packet that the words stand for, or each of the capture");
   const Option expect =
-      verb.add_option("--expect", options->expect, "exit 1 where the verdict is another")
+      verb.add_option("--expect", options->expect, "exit with 1 if the verdict differs")
           .one_of({"accept", "deny", "drop", "reject", "stack", "held", "conditional", "undecided"})
           .type_name("VERDICT");
   CaptureOptions& capture = options->capture;
   const Option pcap =
       verb.add_option("--pcap", capture.file,
-                      "the packets of a capture (pcap, pcapng), as one conversation")
+                      "ask about the packets of a capture (pcap, pcapng), with connection tracking")
           .type_name("FILE")
           .excludes(packet)
           .excludes(expect);
-  verb.add_option("--in", capture.device, "--pcap: the interface that it was taken on")
+  verb.add_option("--in", capture.device, "--pcap: the interface it was taken on")
       .type_name("INTERFACE")
       .needs(pcap);
   verb.add_option("--hook", capture.hook,
-                  "--pcap: every packet arrives, or the host sends it; else its source says")
+                  "--pcap: all packets arrive, or are all sent by the host (default: by source)")
       .one_of({"prerouting", "output"})
       .needs(pcap);
   verb.add_option("--checksums", capture.checksums,
-                  "--pcap: trust, where a network card was to fill them in")
+                  "--pcap: trust them if a network card was to fill them in")
       .one_of({"trust", "verify"})
       .show_default()
       .needs(pcap);
   verb.add_option("--write-dropped", capture.write_dropped,
-                  "--pcap: write what is denied to a capture of its own")
+                  "--pcap: write the denied packets to this capture")
       .type_name("FILE")
       .needs(pcap);
   add_format_option(verb, options->format, {"text", "json"});

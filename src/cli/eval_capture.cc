@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ask/capture.h"
+#include "base/time.h"
 #include "cli/exit_status.h"
 #include "cli/render.h"
 #include "cli/render_answer.h"
@@ -36,11 +37,11 @@ Result<std::string> device_of(const ruleset::Host& host, const std::string& give
   }
   if (given == "lo" || (host.interfaces.empty() && !given.empty())) return given;
   if (given.empty()) {
-    return fail(ErrorKind::Usage, "say by which interface the capture's packets came: --in " +
+    return fail(ErrorKind::Usage, "say on which interface the capture was taken: --in " +
                                       (known.empty() ? "DEVICE" : known));
   }
   return fail(ErrorKind::Usage,
-              fmt::format("the host has no interface `{}`; it has {}", given, known));
+              fmt::format("the host has no interface `{}`; its interfaces are {}", given, known));
 }
 
 std::string why(const ask::CapturedAnswer& answer) {
@@ -136,8 +137,8 @@ class Run {
   }
 
   static Json time_of(const eval::CapturedPacket& captured) {
-    constexpr std::uint64_t kSecond = 1'000'000'000;
-    return fmt::format("{}.{:09}", captured.time_ns / kSecond, captured.time_ns % kSecond);
+    return fmt::format("{}.{:09}", captured.time_ns / kNsPerSecond,
+                       captured.time_ns % kNsPerSecond);
   }
 
   static void print_other(const eval::CapturedPacket& captured) {
@@ -180,18 +181,22 @@ class Run {
   void summarise_text() const {
     out().line(fmt::format("{}: {} packets on {}", printable(options_.file), grouped(packets_),
                            printable(device_)));
-    for (const Count& entry : by_packets()) {
+    const std::vector<Count> sorted = by_packets();
+    for (const Count& entry : sorted) {
       const std::string verdict(ask::name_of(entry.verdict));
       const std::string padding(verdict.size() < 11 ? 11 - verdict.size() : 0, ' ');
       out().line(fmt::format("  {:>10}  {}{}  {}", grouped(entry.packets),
                              painted(out(), entry.verdict), padding, entry.why));
     }
+    for (const Verdict verdict : {Verdict::Stack, Verdict::Held}) {
+      if (std::ranges::find(sorted, verdict, &Count::verdict) == sorted.end()) continue;
+      out().line(fmt::format("  {}: {}", ask::name_of(verdict), explanation(verdict)));
+    }
     for (const auto& [what, packets] : others_) {
       out().line(fmt::format("  {:>10}  not IP       {}", grouped(packets), printable(what)));
     }
     for (const auto& [about, packets] : conditions_) {
-      out().line(
-          fmt::format("  taken for given: {}, of {} packets", printable(about), grouped(packets)));
+      out().line(fmt::format("  assumed: {}, for {} packets", printable(about), grouped(packets)));
     }
   }
 

@@ -24,7 +24,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct ExplainOptions {
   SiteOptions site;
   std::string rule;
   std::string host;
@@ -39,14 +39,13 @@ struct BuiltinStep {
 };
 
 constexpr BuiltinStep kBuiltinSteps[] = {
-    {net::step::kLoopback, "what the host sends to itself is accepted"},
-    {net::step::kEstablished, "answers and related ICMP errors of a known connection are accepted"},
-    {net::step::kBanned, "what comes from a banned address is dropped"},
-    {net::step::kInvalid, "what belongs to no connection and begins none is dropped"},
-    {net::step::kSpoofed,
-     "a source that is `behind` one interface and arrives on another is dropped"},
-    {net::step::kAllowed, "what was allowed for a time is accepted"},
-    {net::step::kDefault, "no rule matched: `[defaults]` of the direction decides"},
+    {net::step::kLoopback, "accepts what the host sends to itself"},
+    {net::step::kEstablished, "accepts packets and related ICMP errors of known connections"},
+    {net::step::kBanned, "drops packets from banned addresses"},
+    {net::step::kInvalid, "drops packets that belong to no connection and cannot begin one"},
+    {net::step::kSpoofed, "drops sources that are `behind` one interface but arrive on another"},
+    {net::step::kAllowed, "accepts what `rolewall allow` opened"},
+    {net::step::kDefault, "no rule matched: the direction's action in `[defaults]` applies"},
 };
 
 struct Found {
@@ -111,7 +110,7 @@ void show_kernel_rules(const ruleset::Snapshot& snapshot, const std::string& id)
                                        [&](const auto& verdict) { return verdict.chain == id; });
       if (count > 0) {
         out().line(
-            fmt::format("      map {}: {} to it", printable(set.name),
+            fmt::format("      map {}: {} here", printable(set.name),
                         count == 1 ? "1 element leads" : fmt::format("{} elements lead", count)));
       }
     }
@@ -130,7 +129,7 @@ int explain_code(const policy::CodeRow& row) {
   return kDone;
 }
 
-int run(const Options& options) {
+int run(const ExplainOptions& options) {
   for (const BuiltinStep& step : kBuiltinSteps) {
     if (options.rule == step.name) return explain_builtin(step);
   }
@@ -146,7 +145,7 @@ int run(const Options& options) {
     const std::string hint = did_you_mean(options.rule, names);
     return report_usage(
         fmt::format("no rule `{}`{}", options.rule,
-                    hint.empty() ? "; a rule's full name is FILE.DIRECTION.ID, as `eval` says it"
+                    hint.empty() ? "; a rule's full name is FILE.DIRECTION.ID, as `eval` prints it"
                                  : "; " + hint));
   }
 
@@ -161,7 +160,8 @@ int run(const Options& options) {
                          policy.sources.format(found.rule->span)));
   show_text(policy, *found.rule);
   if (hosts.empty()) {
-    out().line("no host has it: skipped, expired, not enabled, or not `on` any");
+    out().line(
+        "no host has this rule: it is skipped, expired, not enabled, or its `on` names no host");
     return kDone;
   }
   out().line(fmt::format("in force on {}", fmt::join(host_names, ", ")));
@@ -171,7 +171,7 @@ int run(const Options& options) {
     const auto host = choose_host(policy, options.host);
     if (!host) return report(host.error());
     if (std::find(hosts.begin(), hosts.end(), *host) == hosts.end()) {
-      out().line(fmt::format("{} does not have it", options.host));
+      out().line(fmt::format("{} does not have this rule", options.host));
       return kDone;
     }
     shown = *host;
@@ -184,17 +184,18 @@ int run(const Options& options) {
 
 void add_explain(Program& program) {
   Verb verb = program.add_verb(kAskVerbs, "explain",
-                               "a rule's id: its line, its hosts, and what the kernel gets for it",
+                               "show a rule: its line, its hosts, and its rules in the kernel",
                                "  rolewall explain web.inbound.app-from-lb\n"
                                "  rolewall explain baseline.inbound.ssh --host db-01\n"
                                "  rolewall explain '(spoofed)'\n"
                                "  rolewall explain shadowed-rule");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<ExplainOptions>();
   verb.add_option("RULE", options->rule,
-                  "a rule's full name, a built-in step's, or a finding's code")
+                  "the full name of a rule, a built-in step, or a finding's code")
       .required();
   add_site_options(verb, options->site, false);
-  verb.add_option("--host", options->host, "show what this host's kernel gets").type_name("HOST");
+  verb.add_option("--host", options->host, "show the kernel's rules of this host")
+      .type_name("HOST");
   program.on_choice(verb, options, run);
 }
 

@@ -43,6 +43,13 @@ Json::Json(std::initializer_list<Member> members) : value_(Object(members)) {}
 
 Json::Json(const std::vector<std::string>& texts) : value_(Array(texts.begin(), texts.end())) {}
 
+Json::Json() = default;
+Json::Json(std::string text) : value_(std::move(text)) {}
+Json::Json(std::string_view text) : value_(std::string(text)) {}
+Json::Json(const char* text) : value_(std::string(text)) {}
+Json::Json(Truth truth) : value_(truth.value) {}
+Json::Json(Signed number) : value_(number.number) {}
+Json::Json(Unsigned number) : value_(number.number) {}
 Json::Json(const Json&) = default;
 Json::Json(Json&&) noexcept = default;
 Json& Json::operator=(const Json&) = default;

@@ -28,20 +28,20 @@ class Json {
   using Object = std::vector<Member>;  // in the order in which its members were added
 
   // null, which its first member makes an object, and its first element an array.
-  Json() = default;
+  Json();
   Json(std::initializer_list<Member> members);
   static Json array();
 
-  Json(std::string text) : value_(std::move(text)) {}
-  Json(std::string_view text) : value_(std::string(text)) {}
-  Json(const char* text) : value_(std::string(text)) {}
+  Json(std::string text);
+  Json(std::string_view text);
+  Json(const char* text);
   Json(const std::vector<std::string>& texts);
   // By their exact types: a pointer is no bool, and no number is cut short.
-  Json(std::same_as<bool> auto value) : value_(value) {}
-  Json(std::signed_integral auto number) : value_(std::int64_t{number}) {}
+  Json(std::same_as<bool> auto value) : Json(Truth{value}) {}
+  Json(std::signed_integral auto number) : Json(Signed{number}) {}
   template <std::unsigned_integral Number>
     requires(!std::same_as<Number, bool>)
-  Json(Number number) : value_(std::uint64_t{number}) {}
+  Json(Number number) : Json(Unsigned{number}) {}
 
   Json(const Json&);
   Json(Json&&) noexcept;
@@ -66,6 +66,20 @@ class Json {
   std::string dump() const;
 
  private:
+  // What holds Members is made where Member is known: in json.cc.
+  struct Truth {
+    bool value;
+  };
+  struct Signed {
+    std::int64_t number;
+  };
+  struct Unsigned {
+    std::uint64_t number;
+  };
+  explicit Json(Truth truth);
+  explicit Json(Signed number);
+  explicit Json(Unsigned number);
+
   void dump_to(std::string& line) const;
 
   std::variant<std::monostate, bool, std::int64_t, std::uint64_t, std::string, Array, Object>

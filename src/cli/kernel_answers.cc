@@ -176,7 +176,7 @@ Result<void> ask_host(const ruleset::Snapshot& snapshot, HostQuestions& question
   if (*status != kDone || questions.answers.size() != questions.ends.size()) {
     return fail(
         ErrorKind::System,
-        fmt::format("{}: the sandbox ended with status {} after {} of {} packets",
+        fmt::format("{}: the sandbox exited with status {} after {} of {} packets",
                     snapshot.host.name, *status, questions.answers.size(), questions.ends.size()));
   }
   return {};
@@ -193,21 +193,21 @@ bool bears(const ruleset::Host& host, const net::Address& address) {
 
 // "" where it can be put to the kernel.
 std::string obstacle(ask::Site& site, Routing& routing, const ask::Sample& sample) {
-  if (sample.ct_state) return "their words say what state the flow is in";
+  if (sample.ct_state) return "they set the conntrack state with `state=`";
   for (const ask::Stop& stop : site.way_of(sample)) {
     const bool follows = std::ranges::all_of(stop.ends, [&](const ask::FlowEnd& end) {
       return !end.passes_on() || routing.leads_there(end);
     });
-    if (!follows) return "they leave a host by another interface than its routes say";
+    if (!follows) return "their `out=` is not the interface that the host's routes give";
   }
-  if (sample.user.value_or(0) != 0 && ::geteuid() != 0) return "their user takes root";
+  if (sample.user.value_or(0) != 0 && ::geteuid() != 0) return "sending as their user needs root";
   const auto is_there = [&](policy::Index host, const net::Address& address) {
     return bears(sandbox::realise(site.snapshot(host).host), address);
   };
   const bool sent = !sample.sender || is_there(*sample.sender, sample.fields.source);
   const bool received = !sample.receiver || ask::is_group(sample.fields.destination) ||
                         is_there(*sample.receiver, sample.fields.destination);
-  return sent && received ? "" : "they speak for another machine of a pool";
+  return sent && received ? "" : "they are from or to another machine of a pool";
 }
 
 }  // namespace

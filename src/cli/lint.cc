@@ -12,12 +12,12 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct LintOptions {
   SiteOptions site;
   std::string format = "text";
 };
 
-int run(const Options& options) {
+int run(const LintOptions& options) {
   auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
   const bool wrong = site->diagnostics.has_errors();
@@ -39,10 +39,11 @@ int run(const Options& options) {
 }  // namespace
 
 void add_lint(Program& program) {
-  Verb verb = program.add_verb(kPolicyVerbs, "lint", "findings in the policies, at their lines",
-                               "  rolewall lint policies\n"
-                               "  rolewall lint policies --format json");
-  auto options = std::make_shared<Options>();
+  Verb verb =
+      program.add_verb(kPolicyVerbs, "lint", "check the policies for errors and weak points",
+                       "  rolewall lint policies\n"
+                       "  rolewall lint policies --format json");
+  auto options = std::make_shared<LintOptions>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site);
   add_format_option(verb, options->format, {"text", "json"});

@@ -21,7 +21,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct LockOptions {
   SiteOptions site;
 };
 
@@ -51,12 +51,12 @@ Result<std::vector<net::Address>> ask_resolver(const std::string& name) {
   return addresses;
 }
 
-int run(const Options& options) {
+int run(const LockOptions& options) {
   const auto site = load_valid_site(options.site, Looks::Around);
   if (!site) return report(site.error());
   const std::vector<std::string> names = policy::dns_names(site->policy);
   if (names.empty()) {
-    out().line("nothing to lock: no network of this site has `names`");
+    out().line("nothing to lock: no network in this site has `names`");
     return kDone;
   }
   const auto lock = policy::resolve(names, ask_resolver);
@@ -76,10 +76,10 @@ int run(const Options& options) {
 
 void add_lock(Program& program) {
   Verb verb = program.add_verb(kPolicyVerbs, "lock",
-                               "write rolewall.lock: the addresses of the DNS names in use",
+                               "look up the policies' DNS names and write rolewall.lock",
                                "  rolewall lock policies\n"
                                "  rolewall lock policies && git diff policies/rolewall.lock");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<LockOptions>();
   options->site.locking = true;
   add_site_options(verb, options->site);
   program.on_choice(verb, options, run);

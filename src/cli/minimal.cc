@@ -54,7 +54,7 @@ Result<ruleset::Snapshot> minimal_snapshot(const std::vector<net::Prefix>& manag
   const policy::Policy site = policy::load("built in", {}, files, diagnostics);
   const auto host = policy::find_host(site, "this");
   if (diagnostics.has_errors() || !host) {
-    return fail(ErrorKind::System, "the built-in policy cannot be read");
+    return fail(ErrorKind::System, "the built-in policy is broken");
   }
   return compile::compile(site, *host, {});
 }

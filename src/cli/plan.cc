@@ -14,7 +14,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct PlanOptions {
   SiteOptions site;
   std::string host;
   std::string state_directory{apply::kDefaultStateDirectory};
@@ -23,7 +23,7 @@ struct Options {
   bool read_all = false;
 };
 
-int run(const Options& options) {
+int run(const PlanOptions& options) {
   const auto wanted = compiled_host(options.site, Looks::OnServer, options.host);
   if (!wanted) return report(wanted.error());
   const ruleset::Snapshot& snapshot = wanted->snapshot;
@@ -44,18 +44,18 @@ int run(const Options& options) {
 
 void add_plan(Program& program) {
   Verb verb = program.add_verb(
-      kServerVerbs, "plan", "what `apply` would add, change and remove",
+      kServerVerbs, "plan", "show what `apply` would add, change and remove",
       "  sudo rolewall plan                                   /etc/rolewall, this host\n"
       "  sudo rolewall plan policies --host web-01\n"
-      "  sudo rolewall plan --exit-code --format json         1 where there are changes\n"
+      "  sudo rolewall plan --exit-code --format json         1 if there are changes\n"
       "\n"
-      "+ is added, - removed, ~ changed. What is not listed stays as it is, with its counters.");
-  auto options = std::make_shared<Options>();
+      "+ is added, - removed, ~ changed. Everything else stays, with its counters.");
+  auto options = std::make_shared<PlanOptions>();
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
   add_read_all_option(verb, options->read_all);
-  verb.add_flag("--exit-code", options->exit_code, "end with 1 where there are changes");
+  verb.add_flag("--exit-code", options->exit_code, "exit with 1 if there are changes");
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
 }

@@ -17,18 +17,18 @@ namespace rolewall::cli {
 namespace {
 
 constexpr const char* kDescription =
-    "rolewall: a host firewall whose source is a policy per role.\n"
-    "It compiles TOML policies to nftables, applies them in one transaction, and answers on any\n"
+    "rolewall: a host firewall with one policy for each role of server.\n"
+    "It compiles TOML policies to nftables, applies them in one transaction, and tells on any\n"
     "machine what happens to a packet and which policy line decides.";
 
 constexpr const char* kFooter =
     "Examples:\n"
-    "  rolewall check policies                        the line for CI\n"
+    "  rolewall check policies                        find errors; for CI\n"
     "  rolewall eval 'https internet > lb-01'         what happens to this packet, and why\n"
-    "  rolewall apply --sandbox policies --host lb-01 try it on a kernel, change nothing\n"
+    "  rolewall apply --sandbox policies --host lb-01 try it in a sandbox; changes nothing\n"
     "\n"
-    "Exit status: 0 done or yes, 1 no, 2 wrong command line or unreadable files, 3 the system\n"
-    "refused. `rolewall VERB --help` has each verb's options and examples.";
+    "Exit status: 0 success or yes, 1 no, 2 wrong command line or unreadable files, 3 the system\n"
+    "refused. `rolewall VERB --help` lists a verb's options and examples.";
 
 // What is neither a verb nor an option, in the place of the verb: CLI11 only says that it was not
 // expected.

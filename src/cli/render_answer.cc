@@ -22,7 +22,7 @@ std::string decider(const ask::DecidedBy& by) {
   std::string words =
       fmt::format("table {} {}, chain {}", by.family, printable(by.table), printable(by.chain));
   if (by.chain_policy) {
-    words += ": its policy";
+    words += ": chain policy";
   } else if (!by.rule.empty()) {
     words += fmt::format(": \"{}\"", printable(by.rule));
   }
@@ -134,20 +134,26 @@ std::string in_words(const ask::DecidedBy& by) {
   return by.file.empty() ? who : fmt::format("{}  {}:{}", who, printable(by.file), by.line);
 }
 
-namespace {
-
-// Of the verdicts that no firewall has a word for.
 std::string_view explanation(Verdict verdict) {
-  if (verdict == Verdict::Stack) return " (the IP stack discards it; no rule is asked)";
-  if (verdict == Verdict::Held) return " (a fragment, kept until its datagram is whole)";
+  switch (verdict) {
+    case Verdict::Stack:
+      return "the kernel's IP stack discards it, no rule does";
+    case Verdict::Held:
+      return "a fragment: the kernel keeps it until the datagram is complete";
+    case Verdict::Accept:
+    case Verdict::Drop:
+    case Verdict::Reject:
+    case Verdict::Conditional:
+    case Verdict::Undecided:
+      return "";
+  }
   return "";
 }
 
-}  // namespace
-
 void render(const Terminal& terminal, const ask::Answer& answer) {
+  const std::string_view explained = explanation(answer.verdict);
   terminal.line(fmt::format("{}: {}{}", answer.packet, painted(terminal, answer.verdict),
-                            explanation(answer.verdict)));
+                            explained.empty() ? "" : fmt::format(" ({})", explained)));
   const Columns columns = columns_of(answer);
   for (const ask::Hop& hop : answer.hops) {
     if (!is_silent(hop)) render_hop(terminal, hop, columns);

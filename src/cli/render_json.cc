@@ -13,7 +13,7 @@ void put_place(Json& json, const SourceFiles& sources, const Span& span) {
   json["column"] = span.column;
 }
 
-Json to_json(const ask::Tried& tried) {
+Json tried_json(const ask::Tried& tried) {
   Json json;
   json["table"] = tried.table;
   json["chain"] = tried.chain;
@@ -87,7 +87,7 @@ Json to_json(const ask::Hop& hop) {
   for (const ask::Alternative& alternative : hop.alternatives) {
     json["alternatives"].push_back(to_json(alternative));
   }
-  for (const ask::Tried& tried : hop.tried) json["tried"].push_back(to_json(tried));
+  for (const ask::Tried& tried : hop.tried) json["tried"].push_back(tried_json(tried));
   return json;
 }
 

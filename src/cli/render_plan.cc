@@ -82,7 +82,7 @@ void render(const Terminal& to, const apply::Plan& plan, const ruleset::SourceMa
 
 std::string summary(const apply::Plan& plan) {
   if (plan.empty()) {
-    return fmt::format("nothing to do: the kernel holds this policy ({})",
+    return fmt::format("nothing to do: the kernel already has this policy ({})",
                        counted(plan.rules_kept, "rule"));
   }
   std::size_t added = 0;

@@ -44,15 +44,14 @@ Result<std::string> find_directory(const SiteOptions& options, Looks looks) {
   if (!options.directory.empty()) {
     if (is_file(options.directory)) {
       return fail(ErrorKind::Usage,
-                  fmt::format("{} is a file: name the directory that it is in", options.directory));
+                  fmt::format("{} is a file: name its directory", options.directory));
     }
     if (!is_directory(options.directory)) {
       return fail(ErrorKind::Io, fmt::format("{}: no such directory", options.directory));
     }
     if (!is_file(options.directory + "/site.toml")) {
-      return fail(ErrorKind::Io,
-                  fmt::format("{}: no site.toml there: a directory of policies has one",
-                              options.directory));
+      return fail(ErrorKind::Io, fmt::format("{}: not a directory of policies: it has no site.toml",
+                                             options.directory));
     }
     return options.directory;
   }
@@ -70,8 +69,8 @@ Result<std::string> find_directory(const SiteOptions& options, Looks looks) {
                                            kServerDirectory));
   }
   return fail(ErrorKind::Io,
-              fmt::format("no policies here: neither ./site.toml nor ./policies/site.toml nor "
-                          "{}/site.toml is there; name their directory",
+              fmt::format("no policies found: there is no ./site.toml, ./policies/site.toml or "
+                          "{}/site.toml; name their directory",
                           kServerDirectory));
 }
 
@@ -114,7 +113,7 @@ Result<policy::Date> parse_date(const std::string& text) {
     const year_month_day date{year{y}, month{m}, day{d}};
     if (date.ok()) return date;
   }
-  return fail(ErrorKind::Usage, fmt::format("--date {}: no date; write YEAR-MONTH-DAY", text));
+  return fail(ErrorKind::Usage, fmt::format("--date {}: not a date; write YYYY-MM-DD", text));
 }
 
 std::string machine_name() {
@@ -127,14 +126,15 @@ std::string machine_name() {
 
 void add_site_options(Verb& verb, SiteOptions& options, bool positional) {
   verb.add_option(positional ? "-p,--policies,DIR" : "-p,--policies", options.directory,
-                  "directory of the policies")
+                  "the directory with the policies")
       .type_name("DIR");
-  verb.add_option("--date", options.date, "the day that `expires` is compared with (today)")
+  verb.add_option("--date", options.date, "the date for `expires` (default: today)")
       .type_name("YYYY-MM-DD");
 }
 
 void add_host_option(Verb& verb, std::string& host) {
-  verb.add_option("--host", host, "as this host (default: the one of this name)").type_name("HOST");
+  verb.add_option("--host", host, "the host (default: the one named like this machine)")
+      .type_name("HOST");
 }
 
 Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {
@@ -144,9 +144,10 @@ Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {
   if (!directory) return std::unexpected(directory.error());
   const std::string rules = find_shipped_rules();
   if (!is_directory(rules)) {
-    return fail(ErrorKind::Io, fmt::format("{}: no such directory: the shipped rules should be "
-                                           "there (ROLEWALL_RULES_DIR names another)",
-                                           rules));
+    return fail(ErrorKind::Io,
+                fmt::format("{}: no such directory; it should have the shipped rules "
+                            "(ROLEWALL_RULES_DIR names another)",
+                            rules));
   }
   LoadedSite site;
   site.date = *date;
@@ -176,8 +177,8 @@ Result<policy::Index> choose_host(const policy::Policy& policy, const std::strin
   if (!named.empty()) {
     if (const auto found = policy::find_host(policy, named)) return *found;
     const std::string hint = did_you_mean(named, names);
-    return fail(ErrorKind::Usage, fmt::format("--host {}: the site has no such host{}{}", named,
-                                              hint.empty() ? "" : "; ", hint));
+    return fail(ErrorKind::Usage, fmt::format("--host {}: there is no such host in the site{}{}",
+                                              named, hint.empty() ? "" : "; ", hint));
   }
   const std::string machine = machine_name();
   for (const std::string& name : {machine, machine.substr(0, machine.find('.'))}) {
@@ -188,7 +189,7 @@ Result<policy::Index> choose_host(const policy::Policy& policy, const std::strin
   const bool more = names.size() > kShown;
   if (more) names.resize(kShown);
   return fail(ErrorKind::Usage,
-              fmt::format("which host? this machine ({}) is none of the site's; name one with "
+              fmt::format("no host of the site is named like this machine ({}); choose one with "
                           "--host: {}{}",
                           machine, fmt::join(names, ", "), more ? ", ..." : ""));
 }

@@ -19,7 +19,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct StatusOptions {
   std::string state_directory{apply::kDefaultStateDirectory};
   std::string format = "text";
 };
@@ -32,7 +32,7 @@ const char* word_of(observe::Weight weight) {
   return weight == observe::Weight::Warning ? "warning" : "note";
 }
 
-Json to_json(const observe::OtherChain& chain) {
+Json chain_json(const observe::OtherChain& chain) {
   Json json{{"family", ruleset::name_of(chain.family)},
             {"table", printable(chain.table)},
             {"chain", printable(chain.chain)},
@@ -47,7 +47,7 @@ Json to_json(const observe::OtherChain& chain) {
   return json;
 }
 
-Json to_json(const observe::Finding& finding) {
+Json finding_json(const observe::Finding& finding) {
   Json json{
       {"severity", word_of(finding.weight)}, {"code", finding.code}, {"message", finding.what}};
   if (!finding.hint.empty()) json["hint"] = finding.hint;
@@ -90,9 +90,10 @@ void print_json(const apply::Status& status) {
     json["openings"] = status.openings;
   }
   json["other_chains"] = Json::array();
-  for (const auto& chain : status.survey.others) json["other_chains"].push_back(to_json(chain));
+  for (const auto& chain : status.survey.others) json["other_chains"].push_back(chain_json(chain));
   json["findings"] = Json::array();
-  for (const auto& finding : status.survey.findings) json["findings"].push_back(to_json(finding));
+  for (const auto& finding : status.survey.findings)
+    json["findings"].push_back(finding_json(finding));
   print(json);
 }
 
@@ -109,14 +110,14 @@ void print_others(const std::vector<observe::OtherChain>& others) {
     std::vector<std::string_view> effects;
     for (const observe::Effect effect : chain.effects) effects.push_back(words_of(effect));
     out().line(fmt::format(
-        "{:<10}{:<{}}  {} {} {}, {} ours: {}", i == 0 ? "beside" : "", names[i], widest,
+        "{:<10}{:<{}}  {} {} {}, {} rolewall: {}", i == 0 ? "others" : "", names[i], widest,
         ruleset::name_of(chain.base.type), ruleset::name_of(chain.base.hook), chain.base.priority,
         word_of(chain.order),
         effects.empty() ? "drops nothing" : fmt::format("{}", fmt::join(effects, ", "))));
   }
   if (!others.empty()) {
     out().line(
-        fmt::format("{:<10}a drop in any chain is final; none of these can admit what ours "
+        fmt::format("{:<10}a drop in any chain is final: none of these can admit what rolewall "
                     "drops",
                     ""));
   }
@@ -152,7 +153,7 @@ void print_record(const apply::Status& status) {
                                              *status.disabled->from)
                                : ""));
   } else {
-    out().line("applied   nothing so far");
+    out().line("applied   nothing yet");
   }
   if (status.fallback) {
     out().line(fmt::format("{}  at {} boot could not load what was confirmed: {}",
@@ -201,8 +202,8 @@ void print_text(const apply::Status& status) {
   }
   if (status.generation && !status.table_present) {
     out().line(
-        fmt::format("{:<10}it was flushed or deleted, as nftables.service does when it "
-                    "stops; `rolewall boot` loads it again",
+        fmt::format("{:<10}the table was flushed or deleted (nftables.service does this when "
+                    "it stops); `rolewall boot` loads it again",
                     ""));
   }
   print_others(status.survey.others);
@@ -216,7 +217,7 @@ bool drifted(const apply::Status& status) {
          status.fallback || !status.unreadable.empty() || !status.problems.empty();
 }
 
-int run(const Options& options) {
+int run(const StatusOptions& options) {
   const auto around = observe::surroundings();
   if (!around) return report(around.error());
   const auto status = apply::status(options.state_directory, *around);
@@ -233,9 +234,9 @@ void how_to_begin() {
   out().line(
       "rolewall: nothing is applied on this machine.\n"
       "\n"
-      "  rolewall check policies                           lint, tests, every host compiled\n"
+      "  rolewall check policies                           lint, test and compile every host\n"
       "  rolewall eval -p policies 'ssh any > HOST'        what would happen to a packet, and why\n"
-      "  rolewall apply --sandbox policies --host HOST     try it on a kernel, change nothing\n"
+      "  rolewall apply --sandbox policies --host HOST     try it in a sandbox; changes nothing\n"
       "  sudo rolewall apply policies --host HOST          put it in force\n"
       "\n"
       "`rolewall --help` lists every verb.");
@@ -264,7 +265,7 @@ void add_status(Program& program) {
       "without a rule and the reverse.\n"
       "The exit status is 1 where what is in force is not what was applied, "
       "where a\nrollback is overdue, and where the record cannot be read.");
-  auto options = std::make_shared<Options>();
+  auto options = std::make_shared<StatusOptions>();
   add_state_option(verb, options->state_directory);
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);

@@ -15,7 +15,7 @@
 namespace rolewall::cli {
 namespace {
 
-struct Options {
+struct TestOptions {
   SiteOptions site;
   bool kernel = false;
   std::string format = "text";
@@ -40,13 +40,13 @@ void print_text(const policy::Policy& policy, const ask::Checked& checked, bool 
       asked ? summary(checked.tests) : summary(checked.findings) + "; no test was run"));
 }
 
-int run(const Options& options) {
+int run(const TestOptions& options) {
   const auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
   if (options.kernel) {
     if (const std::string why = sandbox::unavailable(); !why.empty()) {
       return report(
-          {ErrorKind::System, fmt::format("no namespaces can be made here: {}", why), 0, {}});
+          {ErrorKind::System, fmt::format("cannot create namespaces here: {}", why), 0, {}});
     }
   }
   const ask::Answerer answerer = options.kernel ? kernel : ask::evaluator;
@@ -64,15 +64,16 @@ int run(const Options& options) {
 }  // namespace
 
 void add_test(Program& program) {
-  Verb verb = program.add_verb(kPolicyVerbs, "test", "run the policies' tests",
-                               "  rolewall test policies\n"
-                               "  rolewall test policies --kernel     the same, by a live kernel\n"
-                               "  rolewall test policies --format json");
-  auto options = std::make_shared<Options>();
+  Verb verb = program.add_verb(
+      kPolicyVerbs, "test", "run the policies' tests",
+      "  rolewall test policies\n"
+      "  rolewall test policies --kernel     send the packets through a live kernel\n"
+      "  rolewall test policies --format json");
+  auto options = std::make_shared<TestOptions>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site);
   verb.add_flag("--kernel", options->kernel,
-                "let a live kernel answer, in namespaces; no root needed");
+                "send the packets through a live kernel, in namespaces; needs no root");
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
 }

@@ -79,13 +79,13 @@ struct TablePass {
 
 // lower() comes first and gives the policy that these compile. Each adds to the table and leaves it
 // whole: what a rule names is there, so that verify() can judge it.
-constexpr Pass kLower = {
-    "lower", "the host's rules with every name gone: protocols and ports, addresses, devices"};
+constexpr Pass kLower = {"lower",
+                         "the host's rules without names: protocols and ports, addresses, devices"};
 constexpr std::array kTablePasses = {
     TablePass{{"rules", "each rule's own chain: counter, limits, log, verdict"}, rules},
     TablePass{{"dispatch", "the chains and maps that lead a packet to rules it may match"},
               dispatch},
-    TablePass{{"nat", "the chains that translate, each rule's own and those on the hooks"}, nat},
+    TablePass{{"nat", "the NAT chains: one for each rule, and those on the hooks"}, nat},
     TablePass{{"hooks", "the other base chains: the built-in steps around dispatch"}, hooks},
 };
 

@@ -68,18 +68,6 @@ std::string text_of(const Conditions& conditions) {
   return text;
 }
 
-std::string_view name_of(policy::Action action) {
-  switch (action) {
-    case policy::Action::Accept:
-      return "accept";
-    case policy::Action::Drop:
-      return "drop";
-    case policy::Action::Reject:
-      return "reject";
-  }
-  return "";
-}
-
 std::string_view name_of(policy::Translation::Kind kind) {
   switch (kind) {
     case policy::Translation::Kind::Destination:

@@ -15,18 +15,6 @@ using policy::Action;
 
 constexpr std::uint64_t kMinimumMemoryMs = 10'000;
 
-std::string_view name_of(Action action) {
-  switch (action) {
-    case Action::Accept:
-      return "accept";
-    case Action::Drop:
-      return "drop";
-    case Action::Reject:
-      return "reject";
-  }
-  return "";
-}
-
 // A source may be forgotten once its bucket would be full again: a fresh entry is then the same.
 std::uint64_t memory_ms(const policy::Rate& rate) {
   const std::uint64_t refill_ms = rate.burst * rate.per_seconds * 1000 / rate.count + 1000;

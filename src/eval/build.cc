@@ -12,9 +12,6 @@ namespace {
 
 using Buffer = std::vector<std::uint8_t>;
 
-constexpr std::uint32_t kLargestPacket = 65535;
-constexpr std::size_t kFragmentHeaderSize = 8;
-
 void append16(Buffer& to, std::uint32_t number) {
   to.push_back(static_cast<std::uint8_t>(number >> 8));
   to.push_back(static_cast<std::uint8_t>(number));
@@ -29,10 +26,6 @@ void append(Buffer& to, const Buffer& bytes) {
 
 bool is_ipv6(const PacketFields& fields) {
   return !net::is_ipv4(fields.source);
-}
-bool is_multicast(const net::Address& address) {
-  const Buffer bytes = net::to_bytes(address);
-  return bytes.size() == 4 ? bytes[0] >> 4 == 14 : bytes[0] == 0xff;
 }
 
 Buffer ipv4_header(const PacketFields& fields, std::size_t payload) {
@@ -157,7 +150,7 @@ Buffer icmp(const PacketFields& fields) {
 
 Buffer icmpv6(const PacketFields& fields) {
   const Buffer unicast_target =
-      net::to_bytes(is_multicast(fields.destination) ? fields.source : fields.destination);
+      net::to_bytes(net::is_multicast(fields.destination) ? fields.source : fields.destination);
   switch (fields.icmp_type) {
     case 1:
     case 2:
@@ -172,7 +165,8 @@ Buffer icmpv6(const PacketFields& fields) {
     case 132: {  // MLD: a response delay, then the group
       Buffer packet = icmp_header(fields, fields.icmp_type == 130 ? 1000U << 16 : 0);
       Buffer group = net::to_bytes(fields.destination);
-      if (!is_multicast(fields.destination)) std::fill(group.begin(), group.end(), std::uint8_t{0});
+      if (!net::is_multicast(fields.destination))
+        std::fill(group.begin(), group.end(), std::uint8_t{0});
       append(packet, group);
       return packet;
     }
@@ -268,7 +262,7 @@ Packet build(const PacketFields& fields) {
   const bool v6 = is_ipv6(fields);
   const bool fragment = fields.fragment_offset != 0 || fields.more_fragments;
   const std::size_t headers =
-      v6 ? ipv6::kHeaderSize + (fragment ? kFragmentHeaderSize : 0) : ipv4::kHeaderSize;
+      v6 ? ipv6::kHeaderSize + (fragment ? ipv6::kFragmentHeaderSize : 0) : ipv4::kHeaderSize;
   const std::size_t length = std::min(fields.length, kLargestPacket);
   const std::size_t wanted = length > headers ? length - headers : 0;
 
@@ -287,7 +281,8 @@ Packet build(const PacketFields& fields) {
   } else if (!fragment) {
     packet.bytes = ipv6_header(fields, fields.protocol, payload.size());
   } else {
-    packet.bytes = ipv6_header(fields, ipv6::kFragmentHeader, payload.size() + kFragmentHeaderSize);
+    packet.bytes =
+        ipv6_header(fields, ipv6::kFragmentHeader, payload.size() + ipv6::kFragmentHeaderSize);
     packet.bytes.push_back(fields.protocol);
     packet.bytes.push_back(0);
     append16(packet.bytes, fields.fragment_offset | (fields.more_fragments ? 1U : 0U));

@@ -11,6 +11,7 @@
 #include <span>
 #include <utility>
 
+#include "base/time.h"
 #include "eval/wire.h"
 
 namespace rolewall::eval {
@@ -63,7 +64,7 @@ std::string name_of_ether_type(std::uint16_t type) {
       return "ARP";
     case 0x8100:
     case 0x88a8:
-      return "a frame with a VLAN tag, which arrives on a device of its own";
+      return "a frame with a VLAN tag, which arrives on the VLAN's device";
     case 0x8863:
     case 0x8864:
       return "PPPoE";
@@ -106,7 +107,7 @@ Link read_link(int link_type, ByteSpan bytes) {
   Link link;
   const auto needs = [&](std::size_t size) {
     link.size = size;
-    if (bytes.size() < size) link.other = "a frame without its whole link header";
+    if (bytes.size() < size) link.other = "a frame with an incomplete link header";
     return bytes.size() >= size;
   };
   switch (link_type) {
@@ -143,7 +144,7 @@ Link read_link(int link_type, ByteSpan bytes) {
 
 std::uint64_t nanoseconds(const timeval& time) {
   if (time.tv_sec < 0 || time.tv_usec < 0) return 0;
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
+  return static_cast<std::uint64_t>(time.tv_sec) * kNsPerSecond +
          static_cast<std::uint64_t>(time.tv_usec);
 }
 
@@ -195,10 +196,11 @@ Result<Capture> Capture::open(std::FILE* file) {
   state->link_type = ::pcap_datalink(state->pcap.get());
   if (!is_supported(state->link_type)) {
     const char* name = ::pcap_datalink_val_to_name(state->link_type);
-    return fail(ErrorKind::Io,
-                fmt::format("a capture of link type {}, which is not supported: Ethernet, raw IP, "
-                            "Linux cooked and loopback are",
-                            name != nullptr ? name : std::to_string(state->link_type)));
+    return fail(
+        ErrorKind::Io,
+        fmt::format("a capture of link type {} is not supported, only Ethernet, raw IP, Linux "
+                    "cooked and loopback",
+                    name != nullptr ? name : std::to_string(state->link_type)));
   }
   return Capture(std::move(state));
 }

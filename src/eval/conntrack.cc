@@ -189,13 +189,13 @@ const char* first_tcp_error(const Datagram& datagram) {
     case kAck | kUrg:
       return nullptr;  // a SYN begins a connection; an ACK is taken for the middle of one
     case kSyn | kAck:
-      return "a SYN+ACK answers nothing that was seen";
+      return "a SYN+ACK without a SYN before it";
     case kRst:
     case kRst | kAck:
-      return "a RST ends nothing that was seen";
+      return "a RST without a connection";
     case kFin | kAck:
     case kFin | kAck | kUrg:
-      return "a FIN ends nothing that was seen";
+      return "a FIN without a connection";
     default:
       return "no TCP packet has these flags";
   }
@@ -255,9 +255,9 @@ const char* first_icmp_error(const Datagram& datagram) {
     case 5:
     case 11:
     case 12:
-      return "an ICMP error about no known flow";
+      return "an ICMP error about an unknown connection";
     default:
-      return "an ICMP message that begins no flow";
+      return "an ICMP message that cannot begin a connection";
   }
 }
 
@@ -271,8 +271,8 @@ const char* first_icmpv6_error(const Datagram& datagram) {
   if (!datagram.ipv6) return "ICMPv6 over IPv4";
   const std::uint8_t type = datagram.transport()[0];
   if (type == 128 || type == 139) return nullptr;
-  return type < 128 ? "an ICMPv6 error about no known flow"
-                    : "an ICMPv6 message that begins no flow";
+  return type < 128 ? "an ICMPv6 error about an unknown connection"
+                    : "an ICMPv6 message that cannot begin a connection";
 }
 
 const char* first_sctp_error(const Datagram& datagram) {
@@ -345,7 +345,7 @@ FirstPacket track_first_packet(ByteSpan packet, bool ipv6, Checksums checksums) 
   FirstPacket answer;
   const auto datagram = find_transport(packet, ipv6, checksums);
   if (!datagram) {
-    answer.why = ipv6 ? "the chain of IPv6 headers leads to no transport header"
+    answer.why = ipv6 ? "no transport header follows the IPv6 extension headers"
                       : "a fragment, or its header's length is wrong";
     return answer;
   }
@@ -390,7 +390,7 @@ FirstPacket track_first_packet(ByteSpan packet, bool ipv6, Checksums checksums) 
       break;
   }
   if (error == nullptr && !make_tuple(*datagram, answer.tuple)) {
-    error = "no flow can be told from its headers";
+    error = "its headers do not identify a connection";
   }
   if (error != nullptr) {
     answer.why = error;

@@ -88,10 +88,10 @@ const char* first_sctp_packet_error(ByteSpan sctp) {
     ++count;
     return true;
   });
-  if (!well_formed) return "SCTP chunks that may not stand together";
+  if (!well_formed) return "SCTP chunks that must not be combined";
   if (count == 0) return "an SCTP packet without a chunk";
   if (seen[kAbort] || seen[kShutdownComplete] || seen[kCookieAck]) {
-    return "an SCTP chunk that ends or answers what was not seen";
+    return "an SCTP chunk that ends or answers an unknown association";
   }
 
   // sctp_new(): the tags that the new association begins with.
@@ -105,7 +105,7 @@ const char* first_sctp_packet_error(ByteSpan sctp) {
     if (chunk.type == kHeartbeat) own_tag = tag;
     return true;
   });
-  if (!begins) return "an SCTP packet that begins no association";
+  if (!begins) return "an SCTP packet that cannot begin an association";
 
   const bool tag_is_checked_by_chunk = seen[kInit] || seen[kCookieEcho] || seen[kShutdownAck] ||
                                        seen[kHeartbeat] || seen[kHeartbeatAck];

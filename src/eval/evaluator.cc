@@ -250,7 +250,7 @@ bool Evaluator::Machine::gather(Frame& frame, Fragments::User user, const Option
       program_.tracking().ipv6 != ConntrackUse::Off) {
     result.fate = Fate::Undecided;
     result.decided = false;
-    result.reason = "an IPv6 fragment over the loopback device, whose flow is known already";
+    result.reason = "an IPv6 fragment of a known connection over the loopback device";
     return false;
   }
   const Packet fragment = packet_now(frame);
@@ -262,7 +262,7 @@ bool Evaluator::Machine::gather(Frame& frame, Fragments::User user, const Option
   using What = Gathered::What;
   if (may_be_off && gathered.what != What::Untouched) {
     result.fate = Fate::Undecided;
-    result.reason = "a fragment: an expression that is not modelled may switch reassembly on";
+    result.reason = "a fragment: an expression that is not modelled may turn reassembly on";
     return false;
   }
   switch (gathered.what) {
@@ -280,7 +280,7 @@ bool Evaluator::Machine::gather(Frame& frame, Fragments::User user, const Option
       return true;
     case What::Held:
       result.fate = Fate::Held;
-      result.reason = "a fragment, held until its datagram is whole";
+      result.reason = "a fragment, kept until its datagram is complete";
       break;
     case What::Discarded:
       result.fate = Fate::Stack;
@@ -306,7 +306,7 @@ bool Evaluator::Machine::run_nat(const HookPlan& plan, Frame& frame, const Optio
   if (flow.is_error) {
     if (translate_error(frame, options.trust_checksums || frame.known() < frame.bytes.size()))
       return true;
-    stop(result, "an ICMP error that address translation does not let pass");
+    stop(result, "an ICMP error that NAT drops");
     return false;
   }
   const ruleset::NatKind kind = kind_at(frame.hook);
@@ -319,7 +319,7 @@ bool Evaluator::Machine::run_nat(const HookPlan& plan, Frame& frame, const Optio
     if (!is_settled(flow, kind)) settle_without_nat(frame, kind);
   }
   if (translate(frame)) return true;
-  stop(result, "too short for address translation");
+  stop(result, "too short for NAT");
   return false;
 }
 
@@ -381,7 +381,7 @@ bool Evaluator::Machine::run_device_hook(Hook hook, Frame& frame, const Options&
     if (frame.bytes.size() > frame.fragment_size && frame.fragment_size != 0) {
       result->fate = Fate::Undecided;
       result->decided = false;
-      result->reason = "a datagram that is cut up into fragments again before it leaves";
+      result->reason = "a datagram that is fragmented again before it leaves";
       return false;
     }
     frame.hook = hook;
@@ -510,7 +510,7 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
   const bool loopback = packet.in_device == kLoopbackDevice;
   if (!run_device_hook(Hook::Ingress, frame, options, journey)) return;
   if (frame.type == PacketType::OtherHost &&
-      stop(Hook::Prerouting, "sent to another station's Ethernet address")) {
+      stop(Hook::Prerouting, "sent to another machine's Ethernet address")) {
     return;
   }
   if (stop(Hook::Prerouting, frame.ipv6 ? receive_ipv6_error(frame.bytes, loopback)
@@ -559,7 +559,7 @@ void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& 
   }
   if (frame.has_socket) {
     journey.hooks.push_back(
-        stopped_by_stack(Hook::Forward, "a transparent socket has taken it: it is not forwarded"));
+        stopped_by_stack(Hook::Forward, "a transparent socket took it, so it is not forwarded"));
     return;
   }
   count_hop(frame.own_bytes(), frame.ipv6);
@@ -586,7 +586,8 @@ void Evaluator::Machine::leave(Frame& frame, const Options& options, Journey& jo
       is_ipv4 ? dissect_ipv4_checked(frame.bytes).has_value()
               : frame.ipv6 && frame.bytes.size() >= ipv6::kHeaderSize && frame.bytes[0] >> 4 == 6;
   if (!whole) {
-    journey.hooks.push_back(stopped_by_stack(Hook::Output, "not an IP packet that a host sends"));
+    journey.hooks.push_back(
+        stopped_by_stack(Hook::Output, "not an IP packet that a host can send"));
     return;
   }
   if (is_ipv4) frame.bytes = frame.bytes.first(be16(frame.bytes.data() + ipv4::kTotalLength));

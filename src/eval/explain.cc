@@ -217,7 +217,7 @@ std::string compared(const ruleset::Cmp& cmp, const Operand& operand, ByteSpan r
     }
     return fmt::format(
         "of {}, {} has {}, {}{}", render(format, *operand.mask), name, render(format, is),
-        cmp.op == CmpOp::Eq ? "not " : "which is left out: ", render(format, wanted));
+        cmp.op == CmpOp::Eq ? "not " : "which is excluded: ", render(format, wanted));
   }
   const std::string subject =
       operand.mask ? fmt::format("{} & {}", name, render(Format::Hex, *operand.mask)) : name;
@@ -227,7 +227,7 @@ std::string compared(const ruleset::Cmp& cmp, const Operand& operand, ByteSpan r
     case CmpOp::Eq:
       return fmt::format("{} is {}, not {}", subject, value, bound);
     case CmpOp::Neq:
-      return fmt::format("{} is {}, which is left out", subject, value);
+      return fmt::format("{} is {}, which is excluded", subject, value);
     case CmpOp::Lt:
       return fmt::format("{} is {}, not below {}", subject, value, bound);
     case CmpOp::Lte:
@@ -245,7 +245,7 @@ std::string cannot_load(const ruleset::Payload& load, const Frame& frame) {
   const bool needs_transport =
       load.base == ruleset::PayloadBase::Transport || load.base == ruleset::PayloadBase::Inner;
   if (needs_transport && !frame.dissection.has_protocol) {
-    return fmt::format("{} cannot be read: the IPv6 headers lead to no transport header", name);
+    return fmt::format("{} cannot be read: the packet has no transport header", name);
   }
   if (needs_transport && frame.dissection.fragment_offset != 0) {
     return fmt::format("{} cannot be read: a later fragment has no transport header", name);
@@ -257,7 +257,7 @@ std::string cannot_load(const ruleset::Meta& load) {
   if (load.key == ruleset::MetaKey::SkUid || load.key == ruleset::MetaKey::SkGid) {
     return fmt::format("{}: the packet has no local socket", meta_key_name(load.key));
   }
-  return fmt::format("{} is not there to be read", meta_key_name(load.key));
+  return fmt::format("{} is not available here", meta_key_name(load.key));
 }
 
 std::string cannot_write(const ruleset::PayloadWrite& write, const Frame& frame) {
@@ -292,7 +292,7 @@ std::string set_text(const ruleset::Set& set, const Operand& operand) {
   if (!set.anonymous) return "@" + set.name;
   const ruleset::Elements& elements = set.elements;
   if (set.key.size() != 1 || elements.count() > kMostListed) {
-    return fmt::format("the {} listed", elements.count());
+    return fmt::format("a set of {}", elements.count());
   }
   std::string text = "{ ";
   for (std::size_t i = 0; i < elements.count(); ++i) {
@@ -355,14 +355,14 @@ std::string spent(const std::vector<ruleset::StatefulExpr>& exprs) {
 std::string not_found(const ruleset::Table& table, const ruleset::Lookup& lookup,
                       const Operands& operands, ByteSpan registers) {
   const ruleset::Set* set = ruleset::find_set(table, lookup.set);
-  if (set == nullptr) return fmt::format("@{} is not there", lookup.set);
+  if (set == nullptr) return fmt::format("there is no set @{}", lookup.set);
   const std::string key = key_text(*set, lookup.source, operands, registers);
   const std::string in = set_text(*set, operands[lookup.source]);
   if (lookup.inverted) return fmt::format("{} is in {}", key, in);
   if (contains(*set, value_at(registers, lookup.source, set->key_size()))) {
     const std::string limit = spent(set->exprs);
     return fmt::format("{} is in {}, but {}", key, in,
-                       limit.empty() ? "its element's limit breaks the rule" : limit);
+                       limit.empty() ? "the limit of its element stops the rule" : limit);
   }
   return fmt::format("{} is not in {}", key, in);
 }
@@ -376,7 +376,7 @@ std::string spent(const ruleset::Object& object) {
                  [](const ruleset::CtHelper&) { return std::string(); },
                  [](const ruleset::CtTimeout&) { return std::string(); },
                  [](const ruleset::CtExpectation&) {
-                   return std::string("the flow has no room for another expectation");
+                   return std::string("the connection has no room for another expectation");
                  },
                  [](const ruleset::Secmark&) { return std::string(); },
                  [](const ruleset::Synproxy&) { return std::string("it is not TCP"); },
@@ -443,25 +443,25 @@ std::string why_it_broke(const ruleset::Table& table, const ruleset::Rule& rule,
           [](const ruleset::Reject&) { return std::string(); },
           [](const ruleset::Notrack&) { return std::string(); },
           [](const ruleset::Exthdr& load) {
-            return fmt::format("{} is not there, or too short", option_name(load.kind, load.type));
+            return fmt::format("{} is missing or too short", option_name(load.kind, load.type));
           },
           [](const ruleset::ExthdrWrite& write) {
-            return fmt::format("{} is not there, or would grow",
+            return fmt::format("{} is missing, or would have to grow",
                                option_name(write.kind, write.type));
           },
           [](const ruleset::ExthdrReset&) { return std::string("there is no TCP header"); },
           [&](const ruleset::PayloadWrite& write) { return cannot_write(write, frame); },
           [](const ruleset::Rt&) { return std::string("no route has been looked up yet"); },
           [](const ruleset::Socket&) { return std::string("the packet has no local socket"); },
-          [](const ruleset::Osf&) { return std::string("osf: it is no SYN"); },
-          [](const ruleset::Tunnel&) { return std::string("it came through no tunnel"); },
-          [](const ruleset::Xfrm&) { return std::string("it went through no IPsec transform"); },
+          [](const ruleset::Osf&) { return std::string("osf: it is not a SYN"); },
+          [](const ruleset::Tunnel&) { return std::string("it did not come through a tunnel"); },
+          [](const ruleset::Xfrm&) { return std::string("it did not pass an IPsec transform"); },
           [](const ruleset::Tproxy&) { return std::string("it is neither TCP nor UDP"); },
           [](const ruleset::Synproxy&) { return std::string("it is not TCP"); },
           [](const ruleset::Fwd&) { return std::string("it is of the other family"); },
           [&](const ruleset::ObjectRef& reference) { return object_breaks(table, reference); },
           [&](const ruleset::ObjectLookup& lookup) {
-            return fmt::format("no object of map {} lets it on", lookup.set);
+            return fmt::format("no object of map {} lets it pass", lookup.set);
           },
           [](const ruleset::Fib&) { return std::string(); },
           [](const ruleset::Numgen&) { return std::string(); },

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/time.h"
 #include "eval/dissect.h"
 #include "eval/nat.h"
 #include "net/protocol.h"
@@ -12,13 +13,12 @@ namespace {
 
 namespace protocol = net::protocol;
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
 constexpr std::uint64_t kLeastLowered = 120;
 
 // nf_conntrack_udp_packet().
 std::uint32_t follow_udp(FlowEntry& entry, std::uint64_t now_ns,
                          const ruleset::ConntrackSettings& settings) {
-  if ((entry.status & flow_status::kConfirmed) == 0) entry.stream_ns = now_ns + 2 * kSecond;
+  if ((entry.status & flow_status::kConfirmed) == 0) entry.stream_ns = now_ns + 2 * kNsPerSecond;
   if ((entry.status & flow_status::kSeenReply) == 0 || now_ns <= entry.stream_ns) {
     return settings.udp_timeout;
   }
@@ -89,7 +89,7 @@ void Flows::note_expecting(FlowEntry& entry) {
 }
 
 void Flows::collect() {
-  if (now_ns_ < collected_ns_ + kSecond) return;
+  if (now_ns_ < collected_ns_ + kNsPerSecond) return;
   collected_ns_ = now_ns_;
   std::vector<const FlowEntry*> over;
   for (const auto& [number, entry] : entries_) {
@@ -184,11 +184,11 @@ TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, st
       break;
   }
   if (answer.what == TcpAnswer::What::Accept) {
-    entry.expires_ns = now_ns + answer.timeout_s * kSecond;
-  } else if (answer.lowers_timeout && entry.expires_ns > now_ns + kLeastLowered * kSecond) {
+    entry.expires_ns = now_ns + answer.timeout_s * kNsPerSecond;
+  } else if (answer.lowers_timeout && entry.expires_ns > now_ns + kLeastLowered * kNsPerSecond) {
     // nf_tcp_handle_invalid()
     entry.expires_ns =
-        std::min(entry.expires_ns, now_ns + settings.tcp_timeout_unacknowledged * kSecond);
+        std::min(entry.expires_ns, now_ns + settings.tcp_timeout_unacknowledged * kNsPerSecond);
   }
   if (answer.what == TcpAnswer::What::Accept || answer.what == TcpAnswer::What::Kill) {
     entry.packets[is_reply ? 1 : 0] += 1;
@@ -202,7 +202,7 @@ void close_flow(FlowEntry& entry, ByteSpan packet, std::uint64_t now_ns,
   const ByteSpan tcp = transport_of(packet, entry.original.ipv6);
   if (!readable(tcp, 0, 20) || is_reset(tcp) || entry.tcp.state == TcpState::Close) return;
   entry.tcp.state = TcpState::Close;
-  entry.expires_ns = now_ns + settings.tcp_timeout_close * kSecond;
+  entry.expires_ns = now_ns + settings.tcp_timeout_close * kNsPerSecond;
 }
 
 }  // namespace rolewall::eval

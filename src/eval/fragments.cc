@@ -43,6 +43,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "base/time.h"
 #include "eval/checksum.h"
 #include "eval/dissect.h"
 #include "net/protocol.h"
@@ -52,24 +53,22 @@ namespace {
 
 using What = Gathered::What;
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
-constexpr std::uint64_t kTimeoutIpv4 = 30 * kSecond;       // IP_FRAG_TIME
-constexpr std::uint64_t kTimeoutIpv6 = 60 * kSecond;       // IPV6_FRAG_TIMEOUT
+constexpr std::uint64_t kTimeoutIpv4 = 30 * kNsPerSecond;  // IP_FRAG_TIME
+constexpr std::uint64_t kTimeoutIpv6 = 60 * kNsPerSecond;  // IPV6_FRAG_TIMEOUT
 constexpr std::uint64_t kMostMemory = 4ULL * 1024 * 1024;  // of each family's queues
 constexpr std::uint64_t kPartMemory = 576;   // of a fragment beside its bytes: SKB_TRUESIZE(0)
 constexpr std::uint64_t kQueueMemory = 192;  // about sizeof(struct ipq)
 constexpr std::size_t kMostSources = 65536;  // about inet_peer_threshold
 constexpr std::uint32_t kMostBetween = 64;   // net.ipv4.ipfrag_max_dist
 
-constexpr std::size_t kFragmentHeaderSize = 8;
-constexpr std::uint32_t kLargestPacket = 65535;
 constexpr std::ptrdiff_t kLargestPayload = 65535;
 constexpr std::uint16_t kDontFragment = 0x4000;
 
 constexpr const char* kBroken = "a malformed fragment, discarded by reassembly";
-constexpr const char* kContradicts = "a fragment that contradicts another about the datagram's end";
-constexpr const char* kOverlaps = "a fragment that overlaps another: the datagram is given up";
-constexpr const char* kDuplicate = "a fragment that is there already";
+constexpr const char* kContradicts =
+    "a fragment that disagrees with another about the datagram's end";
+constexpr const char* kOverlaps = "a fragment that overlaps another: the datagram is discarded";
+constexpr const char* kDuplicate = "a fragment that came twice";
 constexpr const char* kTooLong = "the datagram that it completes is longer than an IP packet";
 constexpr const char* kEcn = "the fragments of the datagram that it completes disagree about ECN";
 
@@ -377,7 +376,7 @@ Gathered Fragments::gather_ipv6(const Packet& packet, Key key, std::uint64_t now
   if (payload == 0) return {};  // "Jumbo payload inhibits frag. header"
   const auto header = find_fragment_header(bytes);
   if (!header || lacks_transport_header(bytes, header->offset)) return {};
-  if (!readable(bytes, header->offset, kFragmentHeaderSize)) return discarded(kBroken);
+  if (!readable(bytes, header->offset, ipv6::kFragmentHeaderSize)) return discarded(kBroken);
 
   key.id = be32(bytes.data() + header->offset + 4);
   forget_older_than(now_ns);
@@ -386,7 +385,7 @@ Gathered Fragments::gather_ipv6(const Packet& packet, Key key, std::uint64_t now
   Queue& queue = *found;
 
   const std::uint16_t field = be16(bytes.data() + header->offset + 2);
-  const std::size_t data = header->offset + kFragmentHeaderSize;
+  const std::size_t data = header->offset + ipv6::kFragmentHeaderSize;
   // As the header has it: what a program sends through a raw socket may say anything.
   const std::ptrdiff_t size =
       static_cast<std::ptrdiff_t>(ipv6::kHeaderSize + payload) - static_cast<std::ptrdiff_t>(data);

@@ -151,8 +151,7 @@ void Interpreter::settle_end(DynamicElement& element, const Program::Set& set) {
       clock_.now_ns > element.expires_ns + margin) {
     return;
   }
-  const bool over =
-      choose_whether(fmt::format("the time of an element of {} is over", set.set->name));
+  const bool over = choose_whether(fmt::format("an element of {} has timed out", set.set->name));
   element.expires_ns = over ? clock_.now_ns : clock_.now_ns + 1;
 }
 
@@ -412,9 +411,10 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
           },
           [&](const ruleset::JenkinsHash& hash) {
             if (!hash.seed) {
-              return draw(hash.destination,
-                          fmt::format("jhash mod {}, by a seed of the kernel's", hash.modulus),
-                          hash.modulus, hash.offset);
+              return draw(
+                  hash.destination,
+                  fmt::format("jhash mod {}, with a seed that the kernel chose", hash.modulus),
+                  hash.modulus, hash.offset);
             }
             const std::uint32_t number = jhash({at(hash.source), hash.length}, *hash.seed);
             store_word(hash.destination, hash.offset + reciprocal_scale(number, hash.modulus));
@@ -491,7 +491,7 @@ void Interpreter::record(std::vector<Step>& steps, const Options& options, std::
     step.broke_at = static_cast<std::uint32_t>(expression);
     if (options.explain && chose_) {
       const Condition& taken = frame_->conditions.back();
-      step.why = fmt::format("{}: {}, it is taken", taken.about, taken.is);
+      step.why = fmt::format("{}: {} (assumed)", taken.about, taken.is);
     } else if (options.explain) {
       step.why =
           why_it_broke(*table_->table, *in.rules[rule].rule, expression, registers_, *frame_);

@@ -66,9 +66,9 @@ Interpreter::Next Interpreter::run_synproxy() {
   const TcpHeader header = tcp_header(frame_->bytes, dissection);
   if (header.bytes.empty() || has_wrong_checksum(*frame_)) return drop();
   const std::uint8_t flags = header.bytes[kFlags];
-  if ((flags & kSyn) != 0) return steal("answered by the SYN proxy, in the server's stead");
+  if ((flags & kSyn) != 0) return steal("answered by the SYN proxy instead of the server");
   if ((flags & kAck) == 0) return Next::Expression;
-  if (!choose_whether("the ACK bears the SYN proxy's cookie")) return drop();
+  if (!choose_whether("the ACK has the SYN proxy's cookie")) return drop();
   return steal("taken by the SYN proxy, which now opens the connection to the server");
 }
 

@@ -38,7 +38,7 @@ Interpreter::Next Interpreter::run_exthdr(const ruleset::Exthdr& load) {
     case ExthdrKind::Ipv4Option: {
       if (frame_->ipv6) return Next::Break;
       if (frame_->rewritten_options) {
-        return undecided("IP options that the host has written into");
+        return undecided("IP options that the host has changed");
       }
       const Ipv4Option option = find_ipv4_option(bytes, load.type);
       switch (option.is) {
@@ -47,7 +47,8 @@ Interpreter::Next Interpreter::run_exthdr(const ruleset::Exthdr& load) {
         case Ipv4Option::Is::Absent:
           return loaded(std::nullopt);
         case Ipv4Option::Is::Unknown:
-          return undecided("IP options beside one that the kernel reads for the privileged alone");
+          return undecided(
+              "IP options with one that the kernel reads only for privileged programs");
       }
       return Next::Break;
     }

@@ -32,11 +32,6 @@ bool comes_by_loopback(const Frame& frame) {
          frame.in_device == kLoopbackDevice;
 }
 
-bool is_multicast(const net::Address& address) {
-  if (const auto* ipv4 = std::get_if<net::Ipv4>(&address)) return ipv4->value >> 28 == 0xe;
-  return std::get<net::Ipv6>(address).value >> 120 == 0xff;
-}
-
 bool is_ipv4_broadcast(const net::Address& address) {
   const auto* ipv4 = std::get_if<net::Ipv4>(&address);
   return ipv4 != nullptr && (ipv4->value == 0 || ipv4->value == 0xffffffff);
@@ -119,7 +114,7 @@ Interpreter::Next Interpreter::run_fib_type(const ruleset::Fib& fib) {
     store_word(fib.destination, 0);  // RTN_UNSPEC
     return Next::Expression;
   };
-  if (is_multicast(asked)) return is(RouteType::Multicast);
+  if (net::is_multicast(asked)) return is(RouteType::Multicast);
   if (is_ipv4_broadcast(asked)) return is(RouteType::Broadcast);
   if (routes_.known() && !frame_->ipv6) {
     const ruleset::Route* route = routes_.find_local(asked);

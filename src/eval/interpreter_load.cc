@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 
+#include "base/time.h"
 #include "eval/interpreter.h"
 #include "eval/render.h"
 #include "ruleset/load_size.h"
@@ -96,7 +97,7 @@ Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
   const ByteSpan bytes = frame_->bytes;
   if (frame_->rewritten_options && load.base == PayloadBase::Network &&
       load.offset < ipv4::header_size(bytes) && load.offset + load.length > ipv4::kHeaderSize) {
-    return undecided("IP options that the host has written into");
+    return undecided("IP options that the host has changed");
   }
   // The fast path does not know that a later fragment has no transport header: in IPv6 it looks for
   // one at the buffer's beginning, and on the way out that is the Ethernet header's.
@@ -265,7 +266,7 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
     case MetaKey::TimeDay:
     case MetaKey::TimeHour: {
       if (!frame_->packet->time_ns) return not_given();
-      const std::uint64_t seconds = *frame_->packet->time_ns / 1'000'000'000;
+      const std::uint64_t seconds = *frame_->packet->time_ns / kNsPerSecond;
       if (load.key == MetaKey::TimeNs) {
         store(to, host_order(*frame_->packet->time_ns));
       } else if (load.key == MetaKey::TimeDay) {
@@ -349,7 +350,7 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
   const bool of_any_packet = load.key == CtKey::L3Protocol || load.key == CtKey::Protocol;
   if (flow.seen_before && !of_any_packet) {
     const bool may_be_none = load.key == CtKey::Helper;
-    if (may_be_none && !choose_whether("the flow has a helper")) return Next::Break;
+    if (may_be_none && !choose_whether("the connection has a helper")) return Next::Break;
     return not_known();
   }
 
@@ -428,7 +429,7 @@ Interpreter::Next Interpreter::run_ct_set(const ruleset::CtSet& set) {
   if (set.key == CtKey::Zone) {
     // A template of an earlier rule's counts as tracked; a "notrack" does not, and is undone.
     if (flow.tracking == Tracking::Entry || flow.has_template) return Next::Expression;
-    if (set.direction) return undecided("a zone for one direction of the flow");
+    if (set.direction) return undecided("a zone for one direction of the connection");
     flow.tracking = Tracking::None;
     std::memcpy(&flow.zone, at(set.source), sizeof(flow.zone));
     flow.has_template = true;

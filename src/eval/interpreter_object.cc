@@ -68,7 +68,7 @@ Interpreter::Next Interpreter::run_ct_helper(const ruleset::CtHelper& helper) {
 Interpreter::Next Interpreter::run_ct_expectation(const ruleset::CtExpectation& expectation) {
   if (!is_new(frame_->flow)) {
     const bool added =
-        frame_->flow.seen_before && choose_whether("the flow has room for an expectation");
+        frame_->flow.seen_before && choose_whether("the connection has room for an expectation");
     frame_->flow.expects |= added;
     return added ? Next::Expression : Next::Break;
   }

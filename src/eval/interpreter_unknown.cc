@@ -92,8 +92,8 @@ Interpreter::Next Interpreter::look_up_unknown(const ruleset::Lookup& lookup,
   }
   if (set.partial != nullptr) {
     return undecided(
-        fmt::format("{}, which is not known, looked up in map {}, which is too large "
-                    "to be read whole",
+        fmt::format("{}, which is unknown, looked up in map {}, which is too large "
+                    "to be read completely",
                     name, set.set->name));
   }
   if (elements.count() >= Outcomes::kMost) {

@@ -309,11 +309,6 @@ AddressBytes padded(const net::Address& address) {
   return bytes;
 }
 
-bool is_loopback(const net::Address& address) {
-  if (const auto* ipv6 = std::get_if<net::Ipv6>(&address)) return ipv6->value == 1;
-  return std::get<net::Ipv4>(address).value >> 24 == 127;
-}
-
 // Where the host does not say which address is on which device, what is behind a device tells: 0
 // is the likeliest.
 int likelihood(const ruleset::Host& host, std::string_view device, const net::Address& address) {
@@ -348,7 +343,7 @@ Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressByt
   const bool insists = to_link == (kind == NatKind::Destination);
   if (std::ranges::any_of(all, of_scope) || insists) std::erase_if(all, std::not_fn(of_scope));
   if (kind == NatKind::Source) {
-    std::erase_if(all, is_loopback);
+    std::erase_if(all, net::is_loopback);
     if (all.empty() && !to_link) {
       for (const ruleset::Interface& other : frame.host->interfaces) {
         for (const net::Address& found : routes.addresses_on(other.device, frame.ipv6)) {

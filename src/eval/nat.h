@@ -13,7 +13,7 @@
 #include <string>
 
 #include "eval/frame.h"
-#include "ruleset/expr.h"
+#include "ruleset/actions.h"
 
 namespace rolewall::eval {
 

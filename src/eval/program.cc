@@ -38,7 +38,7 @@ std::string problem_of(const ruleset::Object& object) {
 // What keeps it from looking things up in the set, or "".
 std::string problem_of(const ruleset::Set& set) {
   if (set.unsupported.empty()) return "";
-  return fmt::format("set {} could not be read whole: {}", set.name, set.unsupported);
+  return fmt::format("set {} could not be read completely: {}", set.name, set.unsupported);
 }
 
 template <class T>

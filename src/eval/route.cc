@@ -109,9 +109,9 @@ Routes::Answer Routes::towards(const net::Address& to, std::string_view device) 
     case RouteType::Anycast:
     case RouteType::Multicast:
     case RouteType::Throw:
-      return {.error = "its route leads to no other host"};
+      return {.error = "its route does not lead to another host"};
   }
-  return {.error = "its route is of no known type"};
+  return {.error = "its route has an unknown type"};
 }
 
 bool Routes::leads_here(const net::Address& to, std::string_view device) const {

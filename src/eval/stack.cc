@@ -88,7 +88,7 @@ const char* options_error(ByteSpan options) {
         if (length < 4) return kMalformed;
         break;
       case kCipso:
-        return "a CIPSO label of no known domain";
+        return "a CIPSO label of an unknown domain";
       default:
         break;
     }
@@ -185,9 +185,9 @@ const char* hop_by_hop_error(ByteSpan packet) {
           if (at % 4 != 0) return kMalformed;
           break;
         case kJumbo:
-          return "a jumbo payload option in a packet that is none";
+          return "a jumbo payload option in a packet that is not a jumbogram";
         case kCalipso:
-          return "a CALIPSO label of no known domain";
+          return "a CALIPSO label of an unknown domain";
         default:
           if (option[0] >> 6 != 0) return "an unknown hop-by-hop option that asks for a discard";
           break;
@@ -300,15 +300,16 @@ bool is_for_another_host(ByteSpan packet, bool ipv6, const OwnAddresses& own) {
 }
 
 const char* forward_error(ByteSpan packet, bool ipv6, PacketType type, bool same_device) {
-  if (type != PacketType::Host) return "sent to more than this host's Ethernet address";
-  if (packet[ipv6 ? ipv6::kHopLimit : ipv4::kTtl] <= 1) return "its time to live is over";
+  if (type != PacketType::Host) return "sent to a group or broadcast Ethernet address";
+  if (packet[ipv6 ? ipv6::kHopLimit : ipv4::kTtl] <= 1) return "its TTL or hop limit has run out";
   if (!ipv6 || same_device) return nullptr;
   const std::uint8_t* source = packet.data() + ipv6::kSource;
   const bool unspecified =
       std::all_of(source, source + 16, [](std::uint8_t byte) { return byte == 0; });
-  if (unspecified || is_ipv6_loopback(source)) return "a source address that no other host may use";
+  if (unspecified || is_ipv6_loopback(source))
+    return "a source address that another host must not use";
   const bool link_local = source[0] == 0xfe && (source[1] & 0xc0) == 0x80;
-  return link_local ? "a link-local source address stays on its link" : nullptr;
+  return link_local ? "a link-local source address, which is not forwarded" : nullptr;
 }
 
 void count_hop(std::vector<std::uint8_t>& packet, bool ipv6) {

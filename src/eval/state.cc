@@ -3,12 +3,11 @@
 #include <algorithm>
 
 #include "base/check.h"
-#include "ruleset/expr.h"
+#include "base/time.h"
+#include "ruleset/stateful.h"
 
 namespace rolewall::eval {
 namespace {
-
-constexpr std::uint64_t kNanosecondsPerSecond = 1'000'000'000;
 
 // In tokens: what a packet costs, and what an unused limit holds.
 struct Price {
@@ -19,7 +18,7 @@ struct Price {
 // nft_limit_init(), nft_limit_pkts_init() and nft_limit_bytes_eval().
 Price price(const ruleset::Limit& limit, std::uint32_t packet_size) {
   constexpr std::uint64_t kDefaultPacketBurst = 5;
-  const std::uint64_t period = limit.per_seconds * kNanosecondsPerSecond;
+  const std::uint64_t period = limit.per_seconds * kNsPerSecond;
   std::uint64_t cost = 0;
   std::uint64_t full = 0;
   if (limit.unit == ruleset::LimitUnit::Packets) {

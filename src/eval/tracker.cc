@@ -51,8 +51,8 @@ void Tracker::settle_end(Frame& frame, const Tuple& tuple, const Options& option
   const bool was_killed = entry != nullptr && (entry->status & flow_status::kDying) != 0;
   if (entry == nullptr || was_killed) return;
   const bool over = frame.choices->choose(2) == 1;
-  frame.conditions.push_back(
-      {.about = "the flow's time, which ends with this packet", .is = over ? "over" : "not over"});
+  frame.conditions.push_back({.about = "the connection's timeout, which ends with this packet",
+                              .is = over ? "over" : "not over"});
   if (over) {
     flows_.remove(*entry);
   } else {
@@ -68,8 +68,8 @@ bool Tracker::has_room(Frame& frame) {
   if (flows_.size() < most) return true;
   const bool dropped = frame.choices->choose(2) == 1;
   frame.conditions.push_back(
-      {.about = "the full table of connection tracking",
-       .is = dropped ? "the packet is dropped" : "an older flow makes room"});
+      {.about = "the full conntrack table",
+       .is = dropped ? "the packet is dropped" : "an older connection makes room"});
   return !dropped;
 }
 
@@ -78,8 +78,8 @@ void Tracker::ask_expectations(Frame& frame) {
   const FlowEntry* expecting = flows_.expecting();
   if (expecting == nullptr) return;
   const bool expected = frame.choices->choose(2) == 1;
-  frame.conditions.push_back(
-      {.about = "an earlier flow's helper expects this one", .is = expected ? "yes" : "no"});
+  frame.conditions.push_back({.about = "the helper of an earlier connection expects this one",
+                              .is = expected ? "yes" : "no"});
   if (!expected) return;
   frame.flow.state = ct_state::kRelated;
   frame.flow.status |= flow_status::kExpected;
@@ -113,7 +113,7 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
         break;
       case What::Invalid:
         flow.tracking = Tracking::None;
-        flow.why = "TCP does not allow it here";
+        flow.why = "TCP does not allow it in this state";
         return true;
       case What::Reopen:
         flows_.remove(entry);
@@ -166,8 +166,9 @@ const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
                       !options.trust_checksums;
   const bool whole = frame.known() == frame.bytes.size();
   if (verify && !whole) {
-    frame.conditions.push_back(
-        {.about = "the checksum over what the capture cut off", .is = "right", .assumed = true});
+    frame.conditions.push_back({.about = "the checksum of the bytes that the capture cut off",
+                                .is = "right",
+                                .assumed = true});
   }
   const Checksums checksums = verify && whole ? Checksums::Verify : Checksums::Trust;
   if (options.keep_state) {
@@ -180,13 +181,13 @@ const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
   flow.reply = invert(first.tuple);
   flow.why = first.why;
   if (flow.tracking != Tracking::Entry) return nullptr;
-  if (options.keep_state && !has_room(frame)) return "the table of connection tracking is full";
+  if (options.keep_state && !has_room(frame)) return "the conntrack table is full";
   begun_ = {};
   begun_.original = flow.tuple;
   if (follow_flow(begun_, frame.bytes, false, options.now_ns, host_.conntrack) ==
       TcpAnswer::What::Invalid) {
     flow.tracking = Tracking::None;
-    flow.why = "the settings pick up no TCP connection in its middle";
+    flow.why = "nf_conntrack_tcp_loose is 0: a connection must begin with a SYN";
     return nullptr;
   }
   flow.packets = {1, 0};
@@ -216,8 +217,9 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
   entry.labels = flow.labels;
   entry.expects = flow.expects;
   if (!flows_.confirm(entry)) {
-    frame.conditions.push_back(
-        {.about = "two flows with one tuple", .is = "the second goes on", .assumed = true});
+    frame.conditions.push_back({.about = "two connections with the same tuple",
+                                .is = "the second goes on",
+                                .assumed = true});
   }
 }
 

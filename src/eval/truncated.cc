@@ -10,7 +10,7 @@ namespace {
 
 namespace protocol = net::protocol;
 
-constexpr const char* kWithinHeaders = "the capture has cut it off within its headers";
+constexpr const char* kWithinHeaders = "the capture cut off its headers";
 
 // How many bytes of the transport conntrack reads, where they are all known; 0: all of them.
 std::size_t transport_header(ByteSpan transport, std::uint8_t protocol) {

@@ -31,6 +31,8 @@ inline void put_be32(std::uint8_t* p, std::uint32_t number) {
   put_be16(p + 2, number);
 }
 
+inline constexpr std::uint32_t kLargestPacket = 65535;  // what a length field can say
+
 // Byte offsets within the fixed headers.
 namespace ipv4 {
 inline constexpr std::size_t kHeaderSize = 20;
@@ -61,6 +63,7 @@ inline constexpr std::size_t kDestination = 24;
 inline constexpr std::uint8_t kHopByHop = 0;
 inline constexpr std::uint8_t kRouting = 43;
 inline constexpr std::uint8_t kFragmentHeader = 44;
+inline constexpr std::size_t kFragmentHeaderSize = 8;
 inline constexpr std::uint8_t kAuthentication = 51;
 inline constexpr std::uint8_t kNoNextHeader = 59;
 inline constexpr std::uint8_t kDestinationOptions = 60;

@@ -42,6 +42,14 @@ struct Prefix {
 inline bool is_ipv4(const Address& address) {
   return std::holds_alternative<Ipv4>(address);
 }
+inline bool is_loopback(const Address& address) {
+  if (const auto* ipv6 = std::get_if<Ipv6>(&address)) return ipv6->value == 1;
+  return std::get<Ipv4>(address).value >> 24 == 127;
+}
+inline bool is_multicast(const Address& address) {
+  if (const auto* ipv6 = std::get_if<Ipv6>(&address)) return ipv6->value >> 120 == 0xff;
+  return std::get<Ipv4>(address).value >> 28 == 0xe;
+}
 inline unsigned address_bits(const Address& address) {
   return is_ipv4(address) ? Ipv4::kBits : Ipv6::kBits;
 }

@@ -15,7 +15,7 @@ Attributes::Attributes(View bytes) {
     if (type >= kTypes) {
       problem(fmt::format("attribute {} is unknown", type));
     } else if ((present_ >> type & 1U) != 0) {
-      problem(fmt::format("attribute {} is there twice", type));
+      problem(fmt::format("attribute {} occurs twice", type));
     } else {
       present_ |= 1U << type;
       payloads_[type] = payload;

@@ -20,13 +20,6 @@ void or_flags(std::uint8_t* message, std::uint16_t more) {
   std::memcpy(at, &flags, sizeof flags);
 }
 
-// Adds what was encoded, or gives its error.
-Result<void> add(Batch& batch, const Subject& subject, Result<Message> message) {
-  if (!message) return std::unexpected(std::move(message).error());
-  batch.add(subject, *message);
-  return {};
-}
-
 }  // namespace
 
 Batch::Batch(std::optional<std::uint32_t> expected_generation) {
@@ -36,6 +29,12 @@ Batch::Batch(std::optional<std::uint32_t> expected_generation) {
       writer.begin_message(NFNL_MSG_BATCH_BEGIN, 0, AF_UNSPEC, NFNL_SUBSYS_NFTABLES);
   if (expected_generation) writer.be32(NFNL_BATCH_GENID, *expected_generation);
   writer.end_message(begin);
+}
+
+Result<void> Batch::add_encoded(const Subject& subject, const Result<Message>& message) {
+  if (!message) return std::unexpected(message.error());
+  add(subject, *message);
+  return {};
 }
 
 void Batch::add(const Subject& subject, View message) {
@@ -79,18 +78,18 @@ Result<Batch> replace_batch(const Table& table, std::optional<std::uint32_t> exp
   // To delete what is not there would be an error.
   batch.add(whole, encode_ensure_table(table.family, table.name));
   batch.add(whole, encode_delete_table(table.family, table.name));
-  TRY(add(batch, whole, encode_new_table(table)));
+  TRY(batch.add_encoded(whole, encode_new_table(table)));
   for (std::size_t i = 0; i < table.objects.size(); ++i) {
-    TRY(add(batch, {.kind = Kind::Object, .index = i, .rule = 0},
-            encode_object(table, table.objects[i])));
+    TRY(batch.add_encoded({.kind = Kind::Object, .index = i, .rule = 0},
+                          encode_object(table, table.objects[i])));
   }
   for (std::size_t i = 0; i < table.sets.size(); ++i) {
-    TRY(add(batch, {.kind = Kind::Set, .index = i, .rule = 0},
-            encode_set(table, table.sets[i], static_cast<std::uint32_t>(i + 1))));
+    TRY(batch.add_encoded({.kind = Kind::Set, .index = i, .rule = 0},
+                          encode_set(table, table.sets[i], static_cast<std::uint32_t>(i + 1))));
   }
   for (std::size_t i = 0; i < table.chains.size(); ++i) {
-    TRY(add(batch, {.kind = Kind::Chain, .index = i, .rule = 0},
-            encode_chain(table, table.chains[i])));
+    TRY(batch.add_encoded({.kind = Kind::Chain, .index = i, .rule = 0},
+                          encode_chain(table, table.chains[i])));
   }
   for (std::size_t i = 0; i < table.sets.size(); ++i) {
     TRY(encode_elements(table, table.sets[i], table.sets[i].elements, ElementVerb::Fill,
@@ -104,8 +103,8 @@ Result<Batch> replace_batch(const Table& table, std::optional<std::uint32_t> exp
       const Chain& chain = table.chains[i];
       if (chain.bound != bound) continue;
       for (std::size_t j = 0; j < chain.rules.size(); ++j) {
-        TRY(add(batch, {.kind = Kind::Rule, .index = i, .rule = j},
-                encode_rule(table, chain, chain.rules[j])));
+        TRY(batch.add_encoded({.kind = Kind::Rule, .index = i, .rule = j},
+                              encode_rule(table, chain, chain.rules[j])));
       }
     }
   }

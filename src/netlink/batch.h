@@ -30,6 +30,9 @@ class Batch {
   // Room for so many bytes more, so that a large transaction is not moved while it grows.
   void reserve(std::size_t bytes) { bytes_.reserve(bytes_.size() + bytes); }
   void add(const Subject& subject, View message);
+  // The same with what was encoded, or its error.
+  Result<void> add_encoded(const Subject& subject,
+                           const Result<std::vector<std::uint8_t>>& message);
   // No message can be added after it.
   void finish();
 

@@ -55,12 +55,6 @@ Message set_policy(const Table& table, const Chain& chain) {
   });
 }
 
-Result<void> add(Batch& batch, const Subject& subject, Result<Message> encoded) {
-  if (!encoded) return std::unexpected(std::move(encoded).error());
-  batch.add(subject, *encoded);
-  return {};
-}
-
 Result<void> add_elements(Batch& batch, const Table& table, const TableChange::Elements& part,
                           ElementVerb verb) {
   return encode_elements(table, table.sets[part.set], part.elements, verb, [&](View bytes) {
@@ -100,16 +94,16 @@ Result<Batch> change_batch(const Table& wanted, const TableChange& change,
   }
 
   for (const std::size_t i : change.added_objects) {
-    TRY(add(batch, {.kind = Kind::Object, .index = i, .rule = 0},
-            encode_object(wanted, wanted.objects[i])));
+    TRY(batch.add_encoded({.kind = Kind::Object, .index = i, .rule = 0},
+                          encode_object(wanted, wanted.objects[i])));
   }
   for (const std::size_t i : change.added_sets) {
-    TRY(add(batch, {.kind = Kind::Set, .index = i, .rule = 0},
-            encode_set(wanted, wanted.sets[i], static_cast<std::uint32_t>(i + 1))));
+    TRY(batch.add_encoded({.kind = Kind::Set, .index = i, .rule = 0},
+                          encode_set(wanted, wanted.sets[i], static_cast<std::uint32_t>(i + 1))));
   }
   for (const std::size_t i : change.added_chains) {
-    TRY(add(batch, {.kind = Kind::Chain, .index = i, .rule = 0},
-            encode_chain(wanted, wanted.chains[i])));
+    TRY(batch.add_encoded({.kind = Kind::Chain, .index = i, .rule = 0},
+                          encode_chain(wanted, wanted.chains[i])));
   }
   for (const std::size_t i : change.new_policies) {
     batch.add({.kind = Kind::Chain, .index = i, .rule = 0}, set_policy(wanted, wanted.chains[i]));
@@ -124,8 +118,8 @@ Result<Batch> change_batch(const Table& wanted, const TableChange& change,
   }
   for (const auto& at : change.added_rules) {
     const Chain& chain = wanted.chains[at.chain];
-    TRY(add(batch, {.kind = Kind::Rule, .index = at.chain, .rule = at.rule},
-            encode_rule(wanted, chain, chain.rules[at.rule], at.before)));
+    TRY(batch.add_encoded({.kind = Kind::Rule, .index = at.chain, .rule = at.rule},
+                          encode_rule(wanted, chain, chain.rules[at.rule], at.before)));
   }
   batch.finish();
   return batch;

@@ -12,6 +12,7 @@
 #include "netlink/batch.h"
 #include "netlink/decode_ruleset.h"
 #include "netlink/dump_attempt.h"
+#include "netlink/kernel_numbers.h"
 #include "netlink/netlink.h"
 #include "netlink/refusal.h"
 #include "netlink/socket.h"
@@ -27,8 +28,6 @@ constexpr std::chrono::seconds kPatience{10};
 constexpr int kLeastAttempts = 3;
 constexpr std::chrono::milliseconds kFirstPause{1};
 constexpr std::chrono::milliseconds kLongestPause{64};
-
-constexpr std::uint16_t kSetCount = 20;  // NFTA_SET_COUNT of kernel 6.16
 
 }  // namespace
 
@@ -131,7 +130,7 @@ struct Connection::State {
     const Result<BatchAnswer> answer = socket.transact(batch.bytes(), first, batch.count());
     if (!answer) return std::unexpected(answer.error());
     if (answer->errors.empty() && !answer->acknowledged) {
-      return fail(ErrorKind::System, "the kernel did not say what became of the transaction",
+      return fail(ErrorKind::System, "the kernel did not answer whether the transaction succeeded",
                   answer->overrun ? ENOBUFS : ETIME);
     }
     CommitResult result;

@@ -145,7 +145,7 @@ std::string decode_stateful(View bytes, bool single, std::vector<StatefulExpr>& 
     } else if (const auto* unsupported = std::get_if<Unsupported>(&expr)) {
       return fmt::format("{}: {}", unsupported->name, unsupported->reason);
     } else {
-      return "it holds an expression without state";
+      return "it has an expression without state";
     }
   }
   return "";

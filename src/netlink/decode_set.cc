@@ -5,16 +5,13 @@
 #include "netlink/data_types.h"
 #include "netlink/decode_expr.h"
 #include "netlink/decode_ruleset.h"
+#include "netlink/kernel_numbers.h"
 #include "ruleset/expr.h"
 
 namespace rolewall::netlink {
 namespace {
 
 using namespace ruleset;
-
-// Attributes of kernels from 6.16 on: how the set is stored, and how many elements it has.
-constexpr std::uint16_t kSetType = 19;
-constexpr std::uint16_t kSetCount = 20;
 
 // NFTA_SET_DESC: the size, and the lengths of a concatenation's fields.
 std::vector<std::uint32_t> decode_description(View bytes, std::uint32_t& size,

@@ -10,7 +10,7 @@
 #include "netlink/encode.h"
 #include "netlink/kernel_numbers.h"
 #include "netlink/nft_data.h"
-#include "ruleset/expr.h"
+#include "ruleset/stateful.h"
 
 namespace rolewall::netlink {
 namespace {
@@ -219,7 +219,7 @@ std::string misfit(const Set& set, const Elements& elements) {
   if (rows != 0 && elements.key_size != set.key_size()) return "its keys are of another size";
   if (elements.keys.size() != rows * elements.key_size) return "its keys are cut short";
   if (!column_fits(elements.key_ends, rows * elements.key_size, false)) {
-    return "its intervals' ends are not as many as its elements";
+    return "it has more or fewer interval ends than elements";
   }
   if (map && rows != 0 && elements.data_size != set.data.size) return "its data is of another size";
   if (!column_fits(elements.data, map ? rows * elements.data_size : 0, map) ||

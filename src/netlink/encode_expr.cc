@@ -8,8 +8,9 @@ namespace {
 using namespace ruleset;
 
 std::unexpected<Error> encode(const Unsupported& unsupported) {
-  return fail(ErrorKind::Usage, fmt::format("`{}` was not read whole ({}), so it cannot be written",
-                                            unsupported.name, unsupported.reason));
+  return fail(ErrorKind::Usage,
+              fmt::format("`{}` was not read completely ({}), so it cannot be written",
+                          unsupported.name, unsupported.reason));
 }
 
 }  // namespace

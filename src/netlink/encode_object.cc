@@ -66,7 +66,7 @@ Result<Message> encode_object(const Table& table, const Object& object) {
   TRY(check_comment("object " + object.name, object.comment));
   if (const auto* unsupported = std::get_if<Unsupported>(&object.body)) {
     return fail(ErrorKind::Usage,
-                fmt::format("object {}: `{}` was not read whole ({}), so it cannot be written",
+                fmt::format("object {}: `{}` was not read completely ({}), so it cannot be written",
                             object.name, unsupported->name, unsupported->reason));
   }
   Message message;

@@ -87,7 +87,7 @@ Result<void> put_base(nftnl_chain* object, Family family, const std::string& nam
   for (const std::string& device : base.devices) {
     if (device.empty() || device.size() > kMaxDeviceName || device.ends_with('*')) {
       return fail(ErrorKind::Usage,
-                  fmt::format("chain {}: `{}` is no device's name", name, device));
+                  fmt::format("chain {}: `{}` is not a device name", name, device));
     }
     devices.push_back(device.c_str());
   }
@@ -137,7 +137,7 @@ Result<void> put_set_user_data(nftnl_set* object, const Set& set) {
   if (!set.comment.empty()) comment.put_text(NFTNL_UDATA_SET_COMMENT, set.comment);
   bytes.insert(bytes.end(), comment.bytes().begin(), comment.bytes().end());
   if (bytes.size() > kMaxUserData) {
-    return fail(ErrorKind::Usage, fmt::format("set {}: its comment and notes have {} bytes, of at "
+    return fail(ErrorKind::Usage, fmt::format("set {}: its comment and notes have {} bytes, but at "
                                               "most {}",
                                               set.name, bytes.size(), kMaxUserData));
   }
@@ -264,7 +264,7 @@ Result<Message> encode_set(const Table& table, const Set& set, std::uint32_t id)
   };
   if (!set.unsupported.empty()) {
     return refuse(
-        fmt::format("it was not read whole ({}), so it cannot be written", set.unsupported));
+        fmt::format("it was not read completely ({}), so it cannot be written", set.unsupported));
   }
   const auto type = key_type(set.key);
   if (set.key.empty() || !type) return refuse("its key cannot be described to the kernel");

@@ -1,4 +1,6 @@
 // Expressions that log, answer, translate, copy or divert the packet, or run a named object.
+#include <netinet/in.h>  // before linux/in.h, which says nothing twice
+
 #include <fmt/format.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>

@@ -63,7 +63,7 @@ Result<bool> has_ipsets() {
   return true;
 }
 
-struct Closer {
+struct SessionCloser {
   void operator()(ipset_session* session) const { ipset_session_fini(session); }
 };
 
@@ -76,13 +76,13 @@ Result<std::vector<std::string>> read_ipsets() {
   static const bool types_are_known = (ipset_load_types(), true);
   static_cast<void>(types_are_known);
   Text text;
-  const std::unique_ptr<ipset_session, Closer> session(ipset_session_init(collect, &text));
+  const std::unique_ptr<ipset_session, SessionCloser> session(ipset_session_init(collect, &text));
   if (!session) return fail(ErrorKind::System, "ip_set: no memory");
   if (ipset_session_output(session.get(), IPSET_LIST_SAVE) != 0 ||
       ipset_cmd(session.get(), IPSET_CMD_SAVE, 0) != 0) {
     const char* said = ipset_session_report_msg(session.get());
     return fail(ErrorKind::System,
-                text.too_large ? "the kernel's ip sets are more than fits"
+                text.too_large ? "the kernel's ip sets are too large"
                                : fmt::format("the kernel's ip sets cannot be read: {}", said));
   }
   return lines_of(text.all);

@@ -1,5 +1,7 @@
 #include "netlink/kernel_numbers.h"
 
+#include <netinet/in.h>  // before linux/in.h, which says nothing twice
+
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 

@@ -14,6 +14,10 @@ inline constexpr std::uint32_t kBitwiseAnd = 3;
 inline constexpr std::uint32_t kBitwiseXor = 5;
 inline constexpr std::uint16_t kBitwiseOther = 8;  // NFTA_BITWISE_SREG2
 
+// Of enum nft_set_attributes (kernel 6.16): how the set is stored, and how many elements it has.
+inline constexpr std::uint16_t kSetType = 19;   // NFTA_SET_TYPE
+inline constexpr std::uint16_t kSetCount = 20;  // NFTA_SET_COUNT
+
 // NF_INET_*, NF_ARP_*, NF_BR_* or NF_NETDEV_*, by family (include/uapi/linux/netfilter*.h);
 // std::nullopt where the family has no such hook.
 std::optional<std::uint32_t> hook_number(ruleset::Family family, ruleset::Hook hook);

@@ -27,7 +27,7 @@ using ruleset::Interface;
 using ruleset::Route;
 using ruleset::RouteType;
 
-struct Closer {
+struct SocketCloser {
   void operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
 };
 
@@ -83,7 +83,7 @@ class Dumper {
                 error);
   }
 
-  std::unique_ptr<mnl_socket, Closer> socket_;
+  std::unique_ptr<mnl_socket, SocketCloser> socket_;
   std::uint32_t sequence_ = 0;
 };
 

@@ -170,17 +170,17 @@ std::string general_words(int error) {
       return "not permitted: this needs CAP_NET_ADMIN, and a table that no other program owns";
     case ENOMEM:
     case ENOBUFS:
-      return "the kernel has no memory for it";
+      return "the kernel is out of memory";
     case ELOOP:
-      return "the chains jump in a circle";
+      return "the chains jump in a loop";
     case EMLINK:
-      return "chains jump in a circle, or nest deeper than the kernel allows (16)";
+      return "chains jump in a loop, or deeper than the kernel allows (16)";
     case EMFILE:
       return "it is used more often than the kernel can count";
     case ERANGE:
       return "a number is out of the kernel's range";
     case EBUSY:
-      return "it is in use, or another element of the same key holds something else";
+      return "it is in use, or another element has the same key and other data";
     case ENOTEMPTY:
       return "its interval overlaps with another";
     case EPROTONOSUPPORT:
@@ -196,10 +196,10 @@ std::string table_words(int error) {
     case ERESTART:
       return "another program changed the firewall meanwhile";
     case EOPNOTSUPP:
-      return "the kernel has no nf_tables, or not what the whole needs";
+      return "the kernel has no nf_tables, or lacks a part that the transaction needs";
     case EINVAL:
-      return "the whole is not valid: an expression stands in a hook where it is not allowed, or "
-             "a verdict map jumps where it must not";
+      return "the transaction is not valid: an expression is in a hook where it is not allowed, or "
+             "a verdict map has a jump that is not allowed";
     case ENOENT:
       return "there is no such table";
     default:
@@ -210,7 +210,7 @@ std::string table_words(int error) {
 std::string object_words(int error, const Object& object) {
   switch (error) {
     case EEXIST:
-      return "there is an object of this name and type already";
+      return "there is already an object of this name and type";
     case ENOENT:
       return std::holds_alternative<CtHelper>(object.body)
                  ? fmt::format("the kernel has no connection tracking helper {}",
@@ -228,15 +228,15 @@ std::string object_words(int error, const Object& object) {
 std::string set_words(int error) {
   switch (error) {
     case EEXIST:
-      return "there is a set of this name that is made differently";
+      return "there is already a set of this name with other properties";
     case ENFILE:
-      return "there is a set of this name already";
+      return "there is already a set of this name";
     case EOPNOTSUPP:
     case ENOENT:
       return "the kernel has no way to store a set of these flags, key and expressions";
     case EINVAL:
     case E2BIG:
-      return "its key, data, flags or expressions do not go together";
+      return "its key, data, flags or expressions do not fit together";
     default:
       return "";
   }
@@ -248,11 +248,11 @@ std::string element_words(int error, const Set& set) {
     case ENOSPC:
       return fmt::format("the set is full (size {})", set.size);
     case EEXIST:
-      return "the element is there twice, or overlaps with another";
+      return "the element exists already, or overlaps with another";
     case ENOENT:
       return "there is no such set, or no chain or object that the element names";
     case EINVAL:
-      return "its key, data or timeout does not suit the set, or it jumps in a circle";
+      return "its key, data or timeout does not fit the set, or it makes a loop of jumps";
     case EOPNOTSUPP:
       return "the kernel does not support such an element here (a jump to a base chain, or an "
              "expression that is not the set's)";
@@ -264,13 +264,13 @@ std::string element_words(int error, const Set& set) {
 std::string chain_words(int error) {
   switch (error) {
     case EEXIST:
-      return "there is a chain of this name already, or one of this place";
+      return "there is already a chain of this name, or at this hook and priority";
     case ENOENT:
       return "the kernel has no such chain type, or there is no such device";
     case EOPNOTSUPP:
       return "the kernel does not support this type of chain in this hook";
     case EINVAL:
-      return "its hook, priority or device does not go with its type and family";
+      return "its hook, priority or device does not fit its type and family";
     default:
       return "";
   }
@@ -290,7 +290,7 @@ std::string rule_words(int error, const Expr* expr) {
     case E2BIG:
       return "it is larger than the kernel allows";
     case EEXIST:
-      return "it is there already";
+      return "it exists already";
     default:
       return "";
   }
@@ -382,7 +382,7 @@ Refusal explain(const Table& table, const Batch& batch, const KernelError& error
       explain_rule(table, subject, message, error, refusal);
       break;
     case Subject::Kind::Removal:
-      refusal.what = "to remove what the policy no longer holds";
+      refusal.what = "to remove what is no longer in the policy";
       break;
   }
   if (refusal.explanation.empty()) refusal.explanation = general_words(error.os_errno);

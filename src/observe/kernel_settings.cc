@@ -45,7 +45,7 @@ class Settings {
     const bool speaks = ruleset::find_chain(own_, own::kForwardDispatch) != nullptr;
     if (speaks && !machine_.forwards_ipv4 && !machine_.forwards_ipv6) {
       say(Weight::Warning, "forwarding-off",
-          "the policy forwards, and the kernel does not: net.ipv4.ip_forward and "
+          "the policy has forward rules, but the kernel does not forward: net.ipv4.ip_forward and "
           "net.ipv6.conf.all.forwarding are 0",
           "sysctl -w net.ipv4.ip_forward=1 (and for IPv6)");
     }
@@ -55,15 +55,17 @@ class Settings {
                                                     : "IPv4 and IPv6";
       if (accepts_by_default(own_, own::kForward)) {
         say(Weight::Warning, "forwarding-on",
-            fmt::format("the kernel forwards {}, and the policy's default lets all of it pass",
+            fmt::format("the kernel forwards {}, and the policy's default accepts all of it",
                         which),
-            "sysctl -w net.ipv4.ip_forward=0 (and for IPv6), or [[forward]] rules and a default of "
-            "drop");
+            "sysctl -w net.ipv4.ip_forward=0 (and for IPv6), or write [[forward]] rules and set "
+            "the default "
+            "to drop");
       } else {
         say(Weight::Note, "forwarding-on",
-            fmt::format("the kernel forwards {}, and the policy says nothing of it: all of it is "
-                        "dropped",
-                        which),
+            fmt::format(
+                "the kernel forwards {}, but the policy has no [[forward]] rules: all of it "
+                "is dropped",
+                which),
             "");
       }
     }
@@ -90,27 +92,27 @@ class Settings {
     const DeviceSettings& all = settings_.all;
     say_of([&](const auto& d) { return all.accept_source_route && d.accept_source_route; },
            Weight::Warning, "source-route",
-           "senders may choose the way of their packets, and of the answers, on {}: "
+           "senders can choose the route of their packets and of the replies on {}: "
            "accept_source_route is 1",
            "sysctl -w net.ipv4.conf.all.accept_source_route=0");
     say_of([&](const auto& d) { return all.route_localnet || d.route_localnet; }, Weight::Warning,
            "route-localnet",
-           "packets to 127.0.0.0/8 are taken from the network on {}: where a rule admits the port, "
-           "programs that listen on the loopback alone are reached",
-           "sysctl -w net.ipv4.conf.all.route_localnet=0 and of each device (Docker and kube-proxy "
-           "set it for ports of their own)");
+           "packets to 127.0.0.0/8 are accepted from the network on {}: if a rule admits the port, "
+           "they reach programs that listen on loopback only",
+           "sysctl -w net.ipv4.conf.all.route_localnet=0, and for each device (Docker and "
+           "kube-proxy set it for their own ports)");
     if (machine_.forwards_ipv4) {
       say_of([&](const auto& d) { return all.accept_redirects && d.accept_redirects; },
              Weight::Note, "redirects",
-             "a neighbour may change this router's routes by ICMP redirects on {}: "
+             "neighbours can change this router's routes with ICMP redirects on {}: "
              "accept_redirects is 1",
              "sysctl -w net.ipv4.conf.all.accept_redirects=0");
     }
     if (settings_.devices.size() > 1 && !has_step(own_, own::kInput, own::step::kSpoofed)) {
       say_of([&](const auto& d) { return std::max(all.rp_filter, d.rp_filter) == 0; }, Weight::Note,
              "forged-sources",
-             "nothing refuses forged source addresses on {}: rp_filter is 0, and no interface of "
-             "the policy says what lies `behind` it",
+             "forged source addresses are not dropped on {}: rp_filter is 0, and no interface in "
+             "the policy has `behind`",
              "sysctl -w net.ipv4.conf.all.rp_filter=2, or `behind` in [interfaces]");
     }
   }
@@ -121,22 +123,23 @@ class Settings {
     if (conntrack.max != 0 &&
         std::uint64_t{settings_.connections} * 100 >= conntrack.max * kFullPercent) {
       say(Weight::Warning, "conntrack-full",
-          fmt::format("conntrack holds {} of at most {} connections: at the limit new ones are "
-                      "dropped, whatever the policy says",
+          fmt::format("conntrack has {} of at most {} connections: when it is full, new "
+                      "ones are dropped whatever the policy says",
                       settings_.connections, conntrack.max),
-          "sysctl -w net.netfilter.nf_conntrack_max=..., in proportion to the memory");
+          "sysctl -w net.netfilter.nf_conntrack_max=..., as far as memory allows");
     }
     if (conntrack.tcp_be_liberal) {
       say(Weight::Note, "tcp-liberal",
-          "packets outside a session's window are not invalid: nf_conntrack_tcp_be_liberal is 1, "
-          "and (invalid) does not drop them",
+          "(invalid) does not drop TCP packets outside the window: nf_conntrack_tcp_be_liberal "
+          "is 1",
           "sysctl -w net.netfilter.nf_conntrack_tcp_be_liberal=0");
     }
     // nf_conntrack_proto_tcp.c, tcp_new(): a packet from the middle of a session begins an entry.
     if (conntrack.tcp_loose && accepts_by_default(own_, own::kOutput)) {
       say(Weight::Note, "tcp-loose",
-          "a session whose entry is gone, cut by a ban say, is taken up again by this host's next "
-          "packet, since the outbound default accepts it and nf_conntrack_tcp_loose is 1",
+          "a connection whose conntrack entry was deleted (by a ban, for example) goes on with "
+          "this host's next packet: the outbound default accepts it, and nf_conntrack_tcp_loose "
+          "is 1",
           "sysctl -w net.netfilter.nf_conntrack_tcp_loose=0");
     }
   }
@@ -147,22 +150,22 @@ class Settings {
     if (!bridges) return;
     if (settings_.bridge_asks_ipv4.value_or(false)) {
       say(Weight::Note, "bridged-frames",
-          "frames between the ports of a bridge are put to our forward chain: "
+          "frames between bridge ports pass rolewall's forward chain: "
           "net.bridge.bridge-nf-call-iptables is 1",
           "");
     } else {
       say(Weight::Note, "bridged-frames",
-          "frames between the ports of a bridge meet no chain of ours", "");
+          "frames between bridge ports do not pass rolewall's chains", "");
     }
   }
 
   void legacy() {
     if (settings_.legacy_tables.empty()) return;
     say(Weight::Warning, "legacy-iptables",
-        fmt::format("iptables-legacy holds the tables {}: their rules cannot be seen here, nor are "
-                    "they in any answer of `eval`; a drop there is final, too",
+        fmt::format("iptables-legacy tables exist ({}): rolewall cannot read their rules, and "
+                    "`eval` does not know them; a drop there is final, too",
                     fmt::join(settings_.legacy_tables, ", ")),
-        "iptables-legacy-save shows them; iptables-nft can hold the same");
+        "iptables-legacy-save shows them; iptables-nft can load the same rules");
   }
 
   const Table& own_;

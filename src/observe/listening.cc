@@ -58,7 +58,7 @@ std::vector<Finding> not_admitted(const Admission& own, const std::vector<Listen
     findings.push_back(
         {.weight = Weight::Note,
          .code = "unadmitted-listener",
-         .what = fmt::format("{} listens on {}/{} (at {}), and no rule admits it",
+         .what = fmt::format("{} listens on {}/{} (at {}), but no rule admits it",
                              program.empty() ? "a program" : program, name_of_protocol(protocol),
                              port, fmt::join(addresses, ", ")),
          .hint = ""});
@@ -127,7 +127,7 @@ std::vector<Finding> idle(const Admission& own, const std::vector<PortRange>& ra
     if (used) continue;
     findings.push_back({.weight = Weight::Note,
                         .code = "idle-rule",
-                        .what = fmt::format("{} admits {}, and nothing listens there", rule,
+                        .what = fmt::format("{} admits {}, but nothing listens there", rule,
                                             fmt::join(words, ", ")),
                         .hint = ""});
   }

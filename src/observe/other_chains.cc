@@ -212,26 +212,27 @@ Finding published(const OtherChain& chain, const Table& own) {
   Finding finding{.weight = Weight::Note,
                   .code = "published-port",
                   .what = name_of(chain) +
-                          " sends new connections to other addresses or ports, as "
-                          "Docker does for a published one: input is not asked "
-                          "about those that leave this host, forward is",
+                          " translates destinations, as Docker does for published ports: "
+                          "connections to another machine or a container pass the forward "
+                          "chain, not input",
                   .hint = ""};
   switch (forwarding_of(own)) {
     case Forwarding::Absent:
       finding.weight = Weight::Warning;
-      finding.hint = "our table has no chain there: nothing of the policy is asked";
+      finding.hint = "rolewall's table has no forward chain: the policy does not apply to them";
       break;
     case Forwarding::Admitted:
       finding.weight = Weight::Warning;
-      finding.hint = "the default there is accept (or the host is in audit mode): all of it passes";
+      finding.hint =
+          "the forward default is accept (or the host is in audit mode): all of them pass";
       break;
     case Forwarding::Ruled:
       finding.hint = "the policy's [[forward]] rules and its default decide";
       break;
     case Forwarding::Closed:
       finding.hint =
-          "the policy says nothing of forwarding: what is published is not reached from "
-          "outside ([[forward]] rules would admit it)";
+          "the policy has no [[forward]] rules: published ports cannot be reached from "
+          "outside";
       break;
   }
   return finding;
@@ -249,19 +250,19 @@ bool accepts_by_default(const Table& own, std::string_view name) {
 std::string_view words_of(Effect effect) {
   switch (effect) {
     case Effect::Drops:
-      return "may drop what ours admits";
+      return "may drop what rolewall accepts";
     case Effect::TranslatesDestination:
       return "translates destinations";
     case Effect::TranslatesSource:
       return "translates sources";
     case Effect::Untracks:
-      return "takes packets from conntrack";
+      return "turns connection tracking off";
     case Effect::Leaves:
-      return "sends packets past ours";
+      return "sends packets directly to a device";
     case Effect::Offloads:
       return "offloads flows";
     case Effect::Unread:
-      return "has rules that are not understood";
+      return "has rules that rolewall cannot read";
   }
   return "";
 }
@@ -316,26 +317,26 @@ std::vector<Finding> bypasses(const std::vector<OtherChain>& chains, const Table
       findings.push_back(published(chain, own));
     }
     if (has(chain, Effect::Untracks)) {
-      findings.push_back(
-          {.weight = Weight::Warning,
-           .code = "untracked",
-           .what = name + " takes packets from conntrack: to our table their answers "
-                          "are neither established nor related",
-           .hint = "rules must admit both directions of that traffic by themselves"});
+      findings.push_back({.weight = Weight::Warning,
+                          .code = "untracked",
+                          .what = name +
+                                  " turns connection tracking off for some packets: their answers "
+                                  "are not accepted by (established)",
+                          .hint = "write rules for both directions of that traffic"});
     }
     if (has(chain, Effect::Leaves)) {
       findings.push_back({.weight = Weight::Warning,
                           .code = "sent-past",
-                          .what = name + " sends packets to another device: no chain of our table "
-                                         "is asked about them",
+                          .what = name + " sends packets directly to another device: they do not "
+                                         "pass rolewall's chains",
                           .hint = ""});
     }
     if (has(chain, Effect::Offloads)) {
       findings.push_back({.weight = Weight::Warning,
                           .code = "offloaded-flows",
-                          .what = name + " hands flows to a flowtable: their later packets meet no "
-                                         "chain, so that a ban or a changed policy reaches them "
-                                         "only when they end",
+                          .what = name + " offloads connections to a flowtable: their later "
+                                         "packets pass no chain, so a ban or a changed policy "
+                                         "does not affect them",
                           .hint = ""});
     }
   }

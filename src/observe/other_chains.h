@@ -25,7 +25,7 @@ enum class Effect : std::uint8_t {
   Offloads,  // a flowtable: the flow's later packets meet no chain
   Unread,    // an expression that is not modelled (iptables' own matches and targets)
 };
-// What the chain then does, in words behind "it": "may drop what ours admits".
+// What the chain then does, in words behind "it": "may drop what rolewall accepts".
 std::string_view words_of(Effect effect);
 std::string_view code_of(Effect effect);  // "drops"
 

@@ -55,7 +55,7 @@ constexpr auto kOfNoInterest = std::to_array<std::uint16_t>(
 LoggedPacket decode_logged(const netlink::Answer& message) {
   netlink::Attributes attributes(message.attributes);
   if (message.type != netlink::nfnetlink_type(NFNL_SUBSYS_ULOG, NFULNL_MSG_PACKET)) {
-    attributes.problem(fmt::format("message type {:#x} is no packet", message.type));
+    attributes.problem(fmt::format("message type {:#x} is not a packet", message.type));
   }
   const netlink::View payload = attributes.bytes(NFULA_PAYLOAD);
   for (const std::uint16_t type : kOfNoInterest) attributes.ignore(type);

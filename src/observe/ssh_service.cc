@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "net/address.h"
 #include "netlink/sockets.h"
-#include "observe/loopback.h"
 #include "observe/socket_owners.h"
 
 namespace rolewall::observe {
@@ -32,7 +32,7 @@ std::vector<std::uint16_t> ports_of_ssh(const netlink::TcpSockets& sockets,
   };
   std::vector<std::uint16_t> ports;
   for (const netlink::TcpSocket& socket : sockets.listening) {
-    if (is_loopback(socket.local)) continue;
+    if (net::is_loopback(socket.local)) continue;
     const bool has_sessions =
         std::ranges::any_of(sockets.established, [&](const netlink::TcpSocket& session) {
           return session.local_port == socket.local_port && is_held(session);

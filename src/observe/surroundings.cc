@@ -4,7 +4,6 @@
 #include <netinet/in.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <ctime>
 #include <sstream>
@@ -12,8 +11,9 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "net/address.h"
 #include "netlink/sockets.h"
-#include "observe/loopback.h"
+#include "observe/net_setting.h"
 #include "observe/socket_owners.h"
 #include "observe/this_host.h"
 
@@ -28,10 +28,7 @@ std::string text_of(const std::string& path) {
 
 // 0 where the kernel has no such setting.
 unsigned setting(const std::string& path) {
-  const std::string text = text_of("/proc/sys/net/" + path);
-  unsigned number = 0;
-  std::from_chars(text.data(), text.data() + text.size(), number);
-  return number;
+  return static_cast<unsigned>(net_setting(path).value_or(0));
 }
 
 DeviceSettings device_settings(const std::string& device) {
@@ -80,7 +77,7 @@ Result<std::vector<Listening>> read_listening() {
   std::vector<Listening> found;
   for (const netlink::Listener& socket : *sockets) {
     const bool drawn = socket.port >= first_drawn && socket.port <= last_drawn;
-    if (is_loopback(socket.address) || (socket.protocol == IPPROTO_UDP && drawn)) continue;
+    if (net::is_loopback(socket.address) || (socket.protocol == IPPROTO_UDP && drawn)) continue;
     const auto owner = owners.find(socket.inode);
     found.push_back({.protocol = socket.protocol,
                      .address = socket.address,

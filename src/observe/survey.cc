@@ -51,7 +51,7 @@ std::vector<Finding> expiring(const ruleset::SourceMap& sources, std::chrono::sy
     const auto left = (*last - today).count();
     if (left < 0) {
       findings.push_back({Weight::Warning, "expired-rule",
-                          fmt::format("{} expired on {}, and is still in force ({}:{})", rule,
+                          fmt::format("{} expired on {}, but is still in force ({}:{})", rule,
                                       line.expires, line.file, line.line),
                           "the next apply leaves it out"});
     } else {

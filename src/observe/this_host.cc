@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <limits>
 #include <memory>
 #include <string>
@@ -16,27 +15,23 @@
 
 #include "base/file.h"
 #include "netlink/machine.h"
+#include "observe/net_setting.h"
 
 namespace rolewall::observe {
 namespace {
 
-constexpr std::size_t kLargestSetting = 4096;
 constexpr std::size_t kLargestXtTable = std::size_t{64} << 20;
 
-// A file of /proc/sys that holds a number; `value` stays where there is none, as with conntrack's
-// where its module is not loaded: then the kernel's defaults are what it will have.
+// `value` stays where the kernel has no such setting: its defaults are then what it will have.
 template <class Number>
 void read_setting(std::string_view path, Number& value) {
-  const auto text = read_file(fmt::format("/proc/sys/net/{}", path), kLargestSetting);
-  if (!text) return;
-  std::uint64_t number = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), number);
-  if (error != std::errc{} || end == text->data()) return;
+  const auto number = net_setting(path);
+  if (!number) return;
   if constexpr (std::is_same_v<Number, bool>) {
-    value = number != 0;
+    value = *number != 0;
   } else {
     value =
-        static_cast<Number>(std::min<std::uint64_t>(number, std::numeric_limits<Number>::max()));
+        static_cast<Number>(std::min<std::uint64_t>(*number, std::numeric_limits<Number>::max()));
   }
 }
 

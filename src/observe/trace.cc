@@ -82,7 +82,7 @@ TraceMessage decode_trace(const netlink::Answer& message) {
   Attributes attributes(message.attributes);
   TraceMessage trace;
   if (message.type != netlink::nfnetlink_type(NFNL_SUBSYS_NFTABLES, NFT_MSG_TRACE)) {
-    attributes.problem(fmt::format("message type {:#x} is no trace", message.type));
+    attributes.problem(fmt::format("message type {:#x} is not a trace", message.type));
   }
   if (const auto family = netlink::family_of(message.family)) {
     trace.family = *family;

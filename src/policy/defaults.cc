@@ -17,7 +17,7 @@ std::optional<Action> read_action(const Section& section, std::string_view key,
   if (!action) {
     const std::vector<std::string> words = {"accept", "drop", "reject"};
     report(diagnostics, Code::BadValue, value->span(),
-           fmt::format("{} is no action: accept, drop or reject", quote(value->text)),
+           fmt::format("{} is not an action: accept, drop or reject", quote(value->text)),
            did_you_mean(value->text, words));
   }
   return action;
@@ -30,7 +30,7 @@ std::optional<Mode> read_mode(const Section& section, Diagnostics& diagnostics) 
   if (value->text == "audit") return Mode::Audit;
   const std::vector<std::string> words = {"enforce", "audit"};
   report(diagnostics, Code::BadValue, value->span(),
-         fmt::format("{} is no mode: enforce or audit", quote(value->text)),
+         fmt::format("{} is not a mode: enforce or audit", quote(value->text)),
          did_you_mean(value->text, words));
   return std::nullopt;
 }
@@ -50,7 +50,7 @@ std::optional<LogTarget> read_log(const Value& table, Keys top, Diagnostics& dia
   }
   if (const Value* to = section.find("to"); to != nullptr && to->text != "kernel") {
     report(diagnostics, Code::NotYetSupported, to->span(),
-           fmt::format("logging to {} is not yet supported", quote(to->text)), "to = \"kernel\"");
+           fmt::format("logging to {} is not supported yet", quote(to->text)), "to = \"kernel\"");
     return std::nullopt;
   }
   return log;

@@ -43,13 +43,14 @@ constexpr std::array kDefaultsKeys = {Key{"inbound", String}, Key{"outbound", St
                                       Key{"mode", String}};
 constexpr std::array kLogKeys = {Key{"limit", String}, Key{"to", String}};
 constexpr std::array kNetworkKeys = {Key{"file", String}, Key{"names", Strings}};
-constexpr std::array kInboundKeys = {Key{"id", String},           Key{"service", Strings},
-                                     Key{"from", Strings},        Key{"to", Strings},
-                                     Key{"in", Strings},          Key{"on", Strings},
-                                     Key{"action", String},       Key{"limit", String},
-                                     Key{"connections", Integer}, Key{"early", Boolean},
-                                     Key{"log", Boolean},         Key{"expires", KeyType::Date},
-                                     Key{"comment", String},      Key{"enabled", KeyType::Boolean}};
+constexpr std::array kInboundKeys = {
+    Key{"id", String},           Key{"service", Strings},
+    Key{"from", Strings},        Key{"to", Strings},
+    Key{"in", Strings},          Key{"on", Strings},
+    Key{"action", String},       Key{"limit", String},
+    Key{"connections", Integer}, Key{"early", Boolean},
+    Key{"log", Boolean},         Key{"expires", KeyType::LocalDate},
+    Key{"comment", String},      Key{"enabled", KeyType::Boolean}};
 constexpr std::array kOutboundKeys = {Key{"id", String},
                                       Key{"service", Strings},
                                       Key{"from", Strings},
@@ -61,7 +62,7 @@ constexpr std::array kOutboundKeys = {Key{"id", String},
                                       Key{"connections", Integer},
                                       Key{"log", Boolean},
                                       Key{"user", IntegerOrString},
-                                      Key{"expires", KeyType::Date},
+                                      Key{"expires", KeyType::LocalDate},
                                       Key{"comment", String},
                                       Key{"enabled", KeyType::Boolean}};
 constexpr std::array kForwardKeys = {Key{"id", String},      Key{"service", Strings},
@@ -69,13 +70,13 @@ constexpr std::array kForwardKeys = {Key{"id", String},      Key{"service", Stri
                                      Key{"in", Strings},     Key{"out", Strings},
                                      Key{"on", Strings},     Key{"action", String},
                                      Key{"limit", String},   Key{"connections", Integer},
-                                     Key{"log", Boolean},    Key{"expires", KeyType::Date},
+                                     Key{"log", Boolean},    Key{"expires", KeyType::LocalDate},
                                      Key{"comment", String}, Key{"enabled", KeyType::Boolean}};
 constexpr std::array kNatKeys = {Key{"id", String},         Key{"service", Strings},
                                  Key{"from", Strings},      Key{"to", Strings},
                                  Key{"in", Strings},        Key{"out", Strings},
                                  Key{"on", Strings},        Key{"new-destination", String},
-                                 Key{"new-source", String}, Key{"expires", KeyType::Date},
+                                 Key{"new-source", String}, Key{"expires", KeyType::LocalDate},
                                  Key{"comment", String},    Key{"enabled", KeyType::Boolean}};
 constexpr std::array kTestKeys = {
     Key{"name", String},  Key{"on", Strings},     Key{"accept", Strings}, Key{"deny", Strings},
@@ -93,33 +94,33 @@ constexpr std::array kAdvice = {
     Advice{"protocol", "name the protocol in the service: service = \"udp/53\""},
     Advice{"source", "the source is `from`"},
     Advice{"destination", "the destination is `to`"},
-    Advice{"except", "write what is left out into the list, with `!`"},
-    Advice{"hours", "a rule does not depend on the time of day"},
-    Advice{"days", "a rule does not depend on the day of the week"},
-    Advice{"variables", "name a network instead, under [networks] in site.toml"},
-    Advice{"owner", "version control knows the owner"},
+    Advice{"except", "add the exception to the list, with `!` before it"},
+    Advice{"hours", "rules cannot depend on the time of day"},
+    Advice{"days", "rules cannot depend on the day of the week"},
+    Advice{"variables", "define a network instead, under [networks] in site.toml"},
+    Advice{"owner", "there is no key for the owner: version control records it"},
     Advice{"networks", "networks are defined in site.toml"},
     Advice{"services", "a rule has a `service`; services are defined in site.toml"},
     Advice{"hosts", "hosts are defined in site.toml"},
     Advice{"interfaces", "interfaces are defined in site.toml"},
-    Advice{"inbound", "rules stand in the file of a role or block"},
-    Advice{"outbound", "rules stand in the file of a role or block"},
-    Advice{"forward", "rules stand in the file of a role or block"},
-    Advice{"nat", "rules stand in the file of a role or block"},
-    Advice{"action", "a translation denies nothing: an [[inbound]] or [[forward]] rule does",
+    Advice{"inbound", "rules belong in the file of a role or block"},
+    Advice{"outbound", "rules belong in the file of a role or block"},
+    Advice{"forward", "rules belong in the file of a role or block"},
+    Advice{"nat", "rules belong in the file of a role or block"},
+    Advice{"action", "a [[nat]] rule only translates: deny with [[inbound]] or [[forward]]",
            "[[nat]]"},
-    Advice{"limit", "a translation has no limit: an [[inbound]] or [[forward]] rule has",
+    Advice{"limit", "a [[nat]] rule only translates: limit with [[inbound]] or [[forward]]",
            "[[nat]]"},
-    Advice{"connections", "a translation has no limit: an [[inbound]] or [[forward]] rule has",
+    Advice{"connections", "a [[nat]] rule only translates: limit with [[inbound]] or [[forward]]",
            "[[nat]]"},
-    Advice{"log", "a translation is not logged: an [[inbound]] or [[forward]] rule is", "[[nat]]"},
-    Advice{"new-destination", "only [[nat]] translates"},
-    Advice{"new-source", "only [[nat]] translates"},
-    Advice{"use", "roles use blocks; a block uses none"},
+    Advice{"log", "a [[nat]] rule only translates: log with [[inbound]] or [[forward]]", "[[nat]]"},
+    Advice{"new-destination", "only [[nat]] rules translate"},
+    Advice{"new-source", "only [[nat]] rules translate"},
+    Advice{"use", "only roles can use blocks"},
     Advice{"early", "only inbound rules can be early"},
-    Advice{"user", "only outbound rules know the socket's owner"},
-    Advice{"in", "an outbound rule has `out`, the interface it leaves by"},
-    Advice{"out", "an inbound rule has `in`, the interface it arrives on"},
+    Advice{"user", "only outbound rules can match the socket's owner"},
+    Advice{"in", "an outbound rule takes `out`, the interface the packet leaves by"},
+    Advice{"out", "an inbound rule takes `in`, the interface the packet arrives on"},
 };
 
 bool contains(Keys keys, std::string_view name) {
@@ -159,7 +160,7 @@ std::string_view type_name(KeyType type) {
       return "an integer";
     case IntegerOrString:
       return "an integer or a string";
-    case KeyType::Date:
+    case KeyType::LocalDate:
       return "a date";
     case Table:
       return "a table";
@@ -172,7 +173,8 @@ std::string_view type_name(KeyType type) {
 }
 
 std::string wrong_type_hint(const Value& value, KeyType type) {
-  if (type == KeyType::Date && (value.kind == ValueKind::String || value.kind == ValueKind::Time)) {
+  if (type == KeyType::LocalDate &&
+      (value.kind == ValueKind::String || value.kind == ValueKind::Time)) {
     return "write the date alone, without quotes: 2027-03-01";
   }
   if (type == Boolean && (value.text == "true" || value.text == "false")) {
@@ -180,9 +182,21 @@ std::string wrong_type_hint(const Value& value, KeyType type) {
   }
   if (type == Integer && value.kind == ValueKind::String) return "write the number without quotes";
   if (type == String && value.kind == ValueKind::Array && value.items.size() == 1) {
-    return "write the one value without brackets";
+    return "write the value without brackets";
   }
   return "";
+}
+
+// What would hold without the key: the reader may be about to take it out.
+std::string empty_list_hint(std::string_view name) {
+  constexpr std::pair<std::string_view, std::string_view> kWithout[] = {
+      {"from", "any address"},       {"to", "any address"},
+      {"service", "every protocol"}, {"in", "every interface"},
+      {"out", "every interface"},    {"on", "every host that uses the file"}};
+  for (const auto& [key, everything] : kWithout) {
+    if (key == name) return fmt::format("without the key, the rule is for {}", everything);
+  }
+  return "leave the key out, or list at least one entry";
 }
 
 bool check_list(const Value& value, KeyType type, std::string_view name, ValueKind item,
@@ -200,8 +214,7 @@ bool check_list(const Value& value, KeyType type, std::string_view name, ValueKi
       (type == Strings || type == StringsOrTable)) {
     good = false;
     report(diagnostics, Code::EmptyList, value.span(),
-           fmt::format("the list of {} is empty", quote(name)),
-           "leave the key out, or say what it stands for");
+           fmt::format("the list of {} is empty", quote(name)), empty_list_hint(name));
   }
   return good;
 }
@@ -216,7 +229,7 @@ bool has_kind(const Value& value, KeyType type) {
       return value.kind == ValueKind::Integer;
     case IntegerOrString:
       return value.kind == ValueKind::Integer || value.kind == ValueKind::String;
-    case KeyType::Date:
+    case KeyType::LocalDate:
       return value.kind == ValueKind::Date;
     case Table:
       return value.kind == ValueKind::Table;
@@ -303,7 +316,7 @@ Section::Section(const Value& table, Keys known, std::string_view what, Keys top
   for (const Key& key : known) {
     if (!key.required || has(key.name) || misspells(key.name)) continue;
     report(diagnostics, Code::MissingKey, table.span(),
-           fmt::format("{} lacks the key {}", what, quote(key.name)));
+           fmt::format("{} needs the key {}", what, quote(key.name)));
   }
 }
 

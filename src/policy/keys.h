@@ -20,7 +20,7 @@ enum class KeyType : std::uint8_t {
   Boolean,
   Integer,
   IntegerOrString,
-  Date,
+  LocalDate,
   Table,
   Tables,  // one, or a list
   NotYet,  // known to the language, not to this version

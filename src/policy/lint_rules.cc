@@ -52,7 +52,7 @@ void check_ssh(const Rule& rule, Diagnostics& diagnostics) {
   if (!is_whole_internet(from) || !admits_tcp(services, kSsh)) return;
   report(diagnostics, Code::SshOpen, rule.span,
          fmt::format("{} opens ssh to the whole internet", rule.full_name),
-         "from = \"management\", or a limit");
+         "write from = \"management\", or add a limit");
 }
 
 void check_length_zero(const Rule& rule, Diagnostics& diagnostics) {
@@ -60,9 +60,9 @@ void check_length_zero(const Rule& rule, Diagnostics& diagnostics) {
     for (const Selector& item : selectors->items) {
       if (item.term.kind != TermKind::Prefix || item.term.prefix.length != 0) continue;
       report(diagnostics, Code::AddressZero, item.term.span,
-             fmt::format("{} is every address of one family, and none of the other",
+             fmt::format("{} is every address of one family and none of the other",
                          quote(item.term.text)),
-             "`any` is both families, `internet` all but the site's own");
+             "`any` is both families, `internet` is `any` without the site's own addresses");
     }
   }
 }
@@ -75,12 +75,14 @@ void check_translation(const Rule& rule, Diagnostics& diagnostics) {
   const bool narrowed = source ? from.given || !out.empty() : to.given || !in.empty();
   if (narrowed) return;
   report(diagnostics, Code::WideTranslation, rule.span,
-         source ? fmt::format("{} changes the source of all that leaves, by the loopback too",
-                              rule.full_name)
-                : fmt::format("{} takes its service from every address that packets pass here for",
-                              rule.full_name),
-         source ? R"(out = "...", or `from`; from = "any" where it is meant)"
-                : R"(to = "self", or `in`; to = "any" where it is meant)");
+         source
+             ? fmt::format("{} changes the source of everything that leaves, loopback included",
+                           rule.full_name)
+             : fmt::format(
+                   "{} translates its service for every destination address that passes this host",
+                   rule.full_name),
+         source ? R"(add out = "..." or `from`; if you mean everything, write from = "any")"
+                : R"(add to = "self" or `in`; if you mean everything, write to = "any")");
 }
 
 // --- interfaces --------------------------------------------------------------------------------
@@ -93,7 +95,7 @@ void check_interfaces(const RuleFile& file, const std::set<std::string_view>& na
                                      [&](const auto& name) { return names.contains(name); });
     if (some) continue;
     report(diagnostics, Code::NoHostHasInterface, rule.span,
-           fmt::format("{} exists on no host: none of {} has the interface {}", rule.full_name,
+           fmt::format("{} is on no host: no host of {} has the interface {}", rule.full_name,
                        quote(file.name), quote(list->front())));
   }
 }
@@ -178,10 +180,10 @@ class Shadows {
       if (file.shipped || !said_.insert(&rule).second) return;
       Diagnostic& diagnostic =
           report(diagnostics_, Code::ShadowedRule, rule.span,
-                 fmt::format("{} decides nothing: {} has the same words and comes first",
+                 fmt::format("{} never decides: {} has the same conditions and comes first",
                              rule.full_name, earlier->second->full_name),
-                 "delete one of them, or `skip` a block's");
-      diagnostic.notes.push_back({earlier->second->span, "the first is here"});
+                 "delete one of them, or `skip` it if a block has it");
+      diagnostic.notes.push_back({earlier->second->span, "the first one is here"});
     } else if (decides_all(rule) && !rule.expires) {
       deciding_.emplace(words, &rule);
     }
@@ -221,7 +223,7 @@ void check_plain_http(const Policy& policy, const std::vector<bool>& tls_ends, c
     report(diagnostics, Code::PlainHttp, rule.span,
            fmt::format("{} takes plain HTTP from {}, which takes HTTPS from the internet",
                        rule.full_name, quote(policy.files[term.index].name)),
-           "what users send encrypted goes on in the clear; serve TLS here too");
+           "encrypted traffic of users goes on in the clear; serve TLS here too");
     return;
   }
 }

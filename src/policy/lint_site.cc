@@ -34,8 +34,8 @@ void check_management(const Policy& policy, Diagnostics& diagnostics) {
       (policy.management_addresses & policy.internet) - private_addresses();
   if (!holds_interval_of(open.ipv4, 8) && !holds_interval_of(open.ipv6, 16)) return;
   report(diagnostics, Code::ManagementOpen, policy.management->span,
-         "`management` holds large parts of the internet",
-         "name the networks that administrators log in from");
+         "`management` contains large parts of the internet",
+         "list the networks that administrators log in from");
 }
 
 void check_length_zero(const Policy& policy, Diagnostics& diagnostics) {
@@ -46,8 +46,8 @@ void check_length_zero(const Policy& policy, Diagnostics& diagnostics) {
                                                                network.addresses.ipv6.is_all());
     if (network.shipped || !((network.literal && zero) || list_holds_all)) continue;
     report(diagnostics, Code::AddressZero, network.span,
-           fmt::format("the network {} holds every address of a family", quote(network.name)),
-           "`any` is both families, `internet` all but the site's own");
+           fmt::format("the network {} contains every address of a family", quote(network.name)),
+           "`any` is both families, `internet` is `any` without the site's own addresses");
   }
 }
 
@@ -78,8 +78,8 @@ void check_every_role(const Policy& policy, Diagnostics& diagnostics) {
   for (const Host& host : policy.hosts) {
     if (host.roles.size() != roles) continue;
     report(diagnostics, Code::EveryRoleOnOneHost, host.span,
-           fmt::format("{} bears every role of the site", quote(host.name)),
-           "who takes it over has everything");
+           fmt::format("{} has every role of the site", quote(host.name)),
+           "whoever breaks into it has everything");
   }
 }
 
@@ -97,7 +97,7 @@ void check_single_tags(const Policy& policy, Diagnostics& diagnostics) {
     const Tag& tag = policy.tags[index];
     if (tag.hosts.size() != 1 || is_pool(policy.hosts[tag.hosts[0]])) continue;
     report(diagnostics, Code::SingleHostTag, tag.span,
-           fmt::format("rules send to {}, which {} alone carries", quote(tag.name),
+           fmt::format("rules send to {}, a tag that only {} has", quote(tag.name),
                        quote(policy.hosts[tag.hosts[0]].name)));
   }
 }
@@ -127,7 +127,7 @@ void check_skips(const Policy& policy, Diagnostics& diagnostics) {
               std::find(other.skip.begin(), other.skip.end(), rule) != other.skip.end();
           if (!uses || skips) continue;
           report(diagnostics, Code::SkipDiffers, host.span,
-                 fmt::format("{} is left out on {}: the role {} skips it, though {} uses it", rule,
+                 fmt::format("{} is left out on {}: the role {} skips it, but {} uses it", rule,
                              quote(host.name), quote(skipping.name), quote(other.name)));
         }
       }
@@ -147,7 +147,7 @@ void check_behind(const Policy& policy, Diagnostics& diagnostics) {
         report(diagnostics, Code::OverlappingBehind, b.span,
                fmt::format("the same addresses are behind {} and {} of {}", quote(a.name),
                            quote(b.name), quote(host.name)),
-               "what comes from there is taken for forged on either");
+               "packets from there are dropped as spoofed on both");
       }
     }
   }
@@ -158,8 +158,8 @@ void check_tests(const Policy& policy, Diagnostics& diagnostics) {
   for (const RuleFile& file : policy.files) {
     if (!file.is_role || file.rules.empty() || !file.tests.empty()) continue;
     report(diagnostics, Code::NoTests, file.span,
-           fmt::format("the role {} has rules and no [[test]]", quote(file.name)),
-           "say what must get through, and what must not");
+           fmt::format("the role {} has rules but no [[test]]", quote(file.name)),
+           "write tests for what must get through and what must not");
   }
 }
 

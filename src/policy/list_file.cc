@@ -164,7 +164,7 @@ net::AddressSet parse_list(std::string_view text, FileId file, Diagnostics& diag
   }
   if (lists.ipv4.empty() && lists.ipv6.empty() && sound) {
     report(diagnostics, Code::EmptyListFile, {file, 0, 0}, "the list is empty",
-           "a list that stands for nothing is never taken for everything");
+           "an empty list matches nothing, so it is probably a mistake");
   }
   sort_by_digits(lists.ipv4);
   return {net::IntervalSet<net::Ipv4>::from(std::move(lists.ipv4)),

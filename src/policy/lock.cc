@@ -26,7 +26,7 @@ bool is_label(std::string_view label) {
 void read_name(const Member& member, Lock& lock, Diagnostics& diagnostics) {
   if (!is_dns_name(member.key)) {
     report(diagnostics, Code::BadLock, member.span,
-           fmt::format("{} is no DNS name", quote(member.key)));
+           fmt::format("{} is not a DNS name", quote(member.key)));
     return;
   }
   if (!check_type(member.value, KeyType::Strings, member.key, diagnostics)) return;
@@ -42,7 +42,7 @@ void read_name(const Member& member, Lock& lock, Diagnostics& diagnostics) {
       addresses.push_back(*address);
     } else {
       report(diagnostics, Code::BadLock, item.span(),
-             fmt::format("{} is no address", quote(item.text)), "run `rolewall lock` again");
+             fmt::format("{} is not an address", quote(item.text)), "run `rolewall lock` again");
     }
   }
 }

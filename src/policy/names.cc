@@ -89,7 +89,7 @@ bool check_name(std::string_view text, std::string_view what, Span span, Diagnos
   const bool address = !text.empty() && (reads_as_address(text) || net::parse_address(text));
   report(diagnostics, Code::BadName, span,
          fmt::format("{} cannot be the name of {} {}", quote(text), article(what), what),
-         address ? "a name must not read as an address"
+         address ? "a name must not look like an address"
                  : "names consist of a-z, 0-9, `.` and `-` and begin with a letter or digit");
   return false;
 }
@@ -125,7 +125,7 @@ void check_clashes(const Policy& policy, const NameUses& uses, Diagnostics& diag
         Diagnostic& diagnostic =
             report(diagnostics, Code::AmbiguousName, each->second.span,
                    fmt::format("{} names more than one thing", quote(it->first)),
-                   fmt::format("rename one, or write `{}:{}` wherever this one is meant",
+                   fmt::format("rename one, or write `{}:{}` where you mean this one",
                                kind_word(each->second.kind), it->first));
         for (auto other = it; other != end; ++other) {
           if (other == each) continue;

@@ -54,7 +54,7 @@ class TranslationReader {
     if (destination == section_.has("new-source")) {
       return fail(section_.span(),
                   destination ? "a rule translates the destination or the source, not both"
-                              : "the rule translates nothing",
+                              : "the rule has nothing to translate to",
                   destination ? "write two rules" : "add new-destination or new-source");
     }
     const Value* value = section_.find(destination ? "new-destination" : "new-source");
@@ -70,7 +70,7 @@ class TranslationReader {
 
   std::optional<Translation> read_source(const Value& value) {
     if (const Value* in = section_.find("in")) {
-      return fail(in->span(), "the source is changed where the packet leaves: there is no `in`",
+      return fail(in->span(), "the source is translated when the packet leaves: there is no `in`",
                   "out = \"...\"");
     }
     Translation translation;
@@ -81,8 +81,8 @@ class TranslationReader {
     translation.kind = Translation::Kind::Source;
     const auto address = net::parse_address(value.text);
     if (!address) {
-      return fail(value.span(), fmt::format("{} is no new source", quote(value.text)),
-                  "an address, or \"masquerade\" for that of the device it leaves by");
+      return fail(value.span(), fmt::format("{} is not a new source", quote(value.text)),
+                  "an address, or \"masquerade\" for the address of the outgoing device");
     }
     translation.addresses = {*address};
     return translation;
@@ -91,7 +91,7 @@ class TranslationReader {
   std::optional<Translation> read_destination(const Value& value) {
     if (const Value* out = section_.find("out")) {
       return fail(out->span(),
-                  "the destination is changed before the packet is routed: there is "
+                  "the destination is translated before the packet is routed: there is "
                   "no `out`",
                   "in = \"...\"");
     }
@@ -100,12 +100,12 @@ class TranslationReader {
     if (target.port) {
       const auto port = parse_number(*target.port, kMostPort);
       if (!port || *port == 0) {
-        return fail(value.span(), fmt::format("{} is no port", quote(*target.port)),
+        return fail(value.span(), fmt::format("{} is not a port", quote(*target.port)),
                     "a number from 1 to 65535");
       }
       translation.port = static_cast<std::uint16_t>(*port);
       if (!all_have_ports()) {
-        return fail(value.span(), "a new port needs a service that has ports",
+        return fail(value.span(), "a new port needs a service with ports",
                     "service = \"tcp/8443\", or leave the port out");
       }
     }
@@ -114,7 +114,7 @@ class TranslationReader {
     if (!selector) return std::nullopt;
     if (!add_addresses(*selector, translation)) {
       return fail(value.span(),
-                  fmt::format("{} is no new destination: that is one host, or an address",
+                  fmt::format("{} is not a new destination: that is one host, or an address",
                               quote(value.text)),
                   std::string(kDestinationExample));
     }

@@ -117,7 +117,7 @@ void Networks::read_table(Network& network, const Value& value) {
   const Section section(value, keys::kNetwork, what, {}, loader_.diagnostics);
   if (section.has("file") == section.has("names")) {
     report(loader_.diagnostics, Code::MissingKey, value.span(),
-           fmt::format("{} takes one of `file` and `names`", what));
+           fmt::format("{} takes either `file` or `names`", what));
     return;
   }
   if (const Value* file = section.find("file")) read_file(network, *file);
@@ -130,7 +130,7 @@ void Networks::read_file(Network& network, const Value& value) {
                       path.find("/../") != std::string::npos;
   if (path.empty() || path.starts_with('/') || climbs || path.find('\0') != std::string::npos) {
     report(loader_.diagnostics, Code::BadPath, value.span(),
-           fmt::format("{} is no path below the site's directory", quote(path)));
+           fmt::format("{} is not a path below the site's directory", quote(path)));
     return;
   }
   network.list_file = loader_.policy.directory + "/" + path;
@@ -147,7 +147,7 @@ void Networks::read_names(Network& network, std::span<const Value> names) {
   for (const Value& name : names) {
     if (!is_dns_name(name.text)) {
       report(loader_.diagnostics, Code::BadDnsName, name.span(),
-             fmt::format("{} is no DNS name", quote(name.text)));
+             fmt::format("{} is not a DNS name", quote(name.text)));
       continue;
     }
     network.dns_names.push_back(name.text);
@@ -203,7 +203,7 @@ void Networks::visit(Index index) {
   }
   if (path_.size() >= kDeepestReference) {
     report(loader_.diagnostics, Code::TooDeep, span_of(index),
-           fmt::format("networks refer to each other more than {} deep", kDeepestReference));
+           fmt::format("networks refer to each other more than {} levels deep", kDeepestReference));
     if (index < loader_.broken_networks.size()) loader_.broken_networks[index] = true;
     return;
   }
@@ -252,7 +252,7 @@ void Networks::finish(Index index) {
     loader_.broken_networks[index] = true;
     report(loader_.diagnostics, Code::EmptySelector, network.span,
            fmt::format("the network {} stands for no address", quote(network.name)),
-           policy.management ? "" : "[site] sets no `management`");
+           policy.management ? "" : "`management` is not set in [site]");
   }
 }
 

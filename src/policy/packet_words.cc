@@ -74,17 +74,17 @@ class PacketParser {
     const auto before = static_cast<std::size_t>(arrow - words.begin());
     if (arrow == words.end()) {
       const bool glued = text_.find('>') != std::string_view::npos;
-      fail(0, fmt::format("{} describes no packet: it has no `>` of its own", quote(text_)),
+      fail(0, fmt::format("{} describes no packet: there is no `>` between spaces", quote(text_)),
            glued ? "put spaces around the `>`" : std::string(kExample));
       return std::nullopt;
     }
     if (before < 2) {
-      fail(before == 0 ? 0 : words[0].offset,
-           "a packet begins with a service and where it comes from", std::string(kExample));
+      fail(before == 0 ? 0 : words[0].offset, "a packet begins with a service and its source",
+           std::string(kExample));
       return std::nullopt;
     }
     if (arrow + 1 == words.end()) {
-      fail(arrow->offset, "the packet goes nowhere", std::string(kExample));
+      fail(arrow->offset, "the packet has no destination", std::string(kExample));
       return std::nullopt;
     }
     parse_service(words, before - 1);
@@ -112,7 +112,7 @@ class PacketParser {
     const bool with_source = count == 3 && words[1].text == "from";
     if (count != 1 && !with_source) {
       fail(words[1].offset,
-           fmt::format("{} is not understood: one service, one sender, `>`, one receiver",
+           fmt::format("{} is unexpected: write one service, one source, `>`, one destination",
                        quote(words[1].text)),
            std::string(kExample));
       return;
@@ -130,8 +130,8 @@ class PacketParser {
     end.selectors.given = true;
     end.selectors.span = place_.at(word.offset);
     if (const auto comma = word.text.find(','); comma != std::string_view::npos) {
-      fail(word.offset + comma, "a packet has one sender and one receiver",
-           "write one packet for each");
+      fail(word.offset + comma, "a packet has one source and one destination",
+           "write a packet for each of them");
       return;
     }
     std::string_view text = word.text;
@@ -142,7 +142,7 @@ class PacketParser {
           text.substr(1, close == std::string_view::npos ? std::string_view::npos : close - 1);
       if (close == std::string_view::npos || !net::parse_address(inside) ||
           inside.find(':') == std::string_view::npos) {
-        fail(offset, fmt::format("{} is no IPv6 address with a port", quote(text)),
+        fail(offset, fmt::format("{} is not an IPv6 address with a port", quote(text)),
              "for example [2001:db8::1]:443");
         return;
       }
@@ -179,7 +179,7 @@ class PacketParser {
   bool parse_port(std::string_view text, std::size_t offset, End& end) {
     const auto port = parse_number(text, 65535);
     if (!port) {
-      fail(offset, fmt::format("{} is no port", quote(text)), "a number from 0 to 65535");
+      fail(offset, fmt::format("{} is not a port", quote(text)), "a number from 0 to 65535");
       return false;
     }
     end.port = static_cast<std::uint16_t>(*port);
@@ -197,12 +197,12 @@ class PacketParser {
       std::string hint = did_you_mean(key, kNames);
       if (known) hint = fmt::format("{}=VALUE", key);
       if (hint.empty()) hint = "in, out, at, state, flags, family, user, length and ttl";
-      fail(word.offset, fmt::format("{} is no option of a packet", quote(word.text)),
+      fail(word.offset, fmt::format("{} is not a packet option", quote(word.text)),
            std::move(hint));
       return;
     }
     if (!seen_.insert(key).second) {
-      fail(word.offset, fmt::format("`{}=` stands twice", key), "");
+      fail(word.offset, fmt::format("`{}=` is given twice", key), "");
       return;
     }
     set_option(key, {word.text.substr(equals + 1), word.offset + equals + 1});
@@ -224,15 +224,15 @@ class PacketParser {
     const bool fits = !value.text.empty() && value.text.size() <= kLongestName &&
                       value.text.find_first_of("/*") == std::string_view::npos;
     if (fits) return std::string(value.text);
-    fail(value.offset, fmt::format("{} is no interface", quote(value.text)),
-         "an interface's name, or one device");
+    fail(value.offset, fmt::format("{} is not an interface", quote(value.text)),
+         "write the name of an interface, or one device");
     return std::nullopt;
   }
 
   void parse_at(const Word& value) {
     if (value.text == "self") {
       if (!scope_.self) {
-        report_at(Code::SelfNotHere, value.offset, "here no host is `self`", "name the host");
+        report_at(Code::SelfNotHere, value.offset, "`self` means no host here", "name the host");
       }
       packet_.at_self = true;
       return;
@@ -242,7 +242,7 @@ class PacketParser {
     packet_.at = find_host(scope_.policy, name);
     if (packet_.at) return;
     report_at(Code::UnknownName, value.offset,
-              fmt::format("no host is called {}", quote(value.text)),
+              fmt::format("there is no host {}", quote(value.text)),
               did_you_mean(name, candidates(scope_.policy, TermKind::Host, scope_.diagnostics)));
   }
 
@@ -253,7 +253,7 @@ class PacketParser {
       words.emplace_back(word);
     }
     if (packet_.state) return;
-    fail(value.offset, fmt::format("{} is no state of a flow", quote(value.text)),
+    fail(value.offset, fmt::format("{} is not a connection state", quote(value.text)),
          did_you_mean(value.text, words));
   }
 
@@ -267,7 +267,7 @@ class PacketParser {
       const auto flag = std::ranges::find(net::kTcpFlags, word, &net::TcpFlag::name);
       if (flag == net::kTcpFlags.end()) {
         fail(value.offset + (value.text.size() - rest.size()),
-             fmt::format("{} is no TCP flag", quote(word)),
+             fmt::format("{} is not a TCP flag", quote(word)),
              "fin, syn, rst, psh, ack, urg, ece and cwr, with commas between");
         return;
       }
@@ -283,7 +283,7 @@ class PacketParser {
       packet_.family = value.text == "4" ? 4 : 6;
       return;
     }
-    fail(value.offset, fmt::format("{} is no address family", quote(value.text)),
+    fail(value.offset, fmt::format("{} is not an address family", quote(value.text)),
          "family=4 or family=6");
   }
 
@@ -297,15 +297,15 @@ class PacketParser {
       packet_.user = static_cast<std::uint32_t>(*number);
       return;
     }
-    fail(value.offset, fmt::format("{} is no user", quote(value.text)), "a number, or root");
+    fail(value.offset, fmt::format("{} is not a user", quote(value.text)), "a number, or root");
   }
 
   template <class Number>
   std::optional<Number> parse_range(const Word& value, std::uint64_t least, std::uint64_t most) {
     const auto number = parse_number(value.text, most);
     if (number && *number >= least) return static_cast<Number>(*number);
-    fail(value.offset, fmt::format("{} is no number from {} to {}", quote(value.text), least, most),
-         "");
+    fail(value.offset,
+         fmt::format("{} is not a number from {} to {}", quote(value.text), least, most), "");
     return std::nullopt;
   }
 
@@ -320,9 +320,9 @@ class PacketParser {
     const std::string service = quote(packet_.service.names[0]);
     if ((packet_.from.port || packet_.to.port) && (named || portless)) {
       fail(port_offset_,
-           named ? fmt::format("the service {} names its ports already", service)
+           named ? fmt::format("the service {} already has its ports", service)
                  : fmt::format("the service {} has no ports", service),
-           "a port follows `:` only after `tcp`, `udp` or `sctp` alone");
+           "write a port after `:` only with a bare `tcp`, `udp` or `sctp`");
     }
     const bool open = std::any_of(literals.begin(), literals.end(), [](const auto& literal) {
       return net::has_ports(literal.protocol) && literal.destination.is_all() &&
@@ -330,8 +330,8 @@ class PacketParser {
     });
     if (!open || packet_.to.port || wrong_) return;
     report_at(Code::PortNeeded, offset_of_service(),
-              fmt::format("{} needs the port that is asked for", service),
-              "for example tcp/443, or `:443` after the receiver");
+              fmt::format("{} needs a destination port", service),
+              "for example tcp/443, or `:443` after the destination");
   }
 
   void check_flags() {
@@ -345,7 +345,7 @@ class PacketParser {
 
   void check_self() {
     if (is_self(packet_.from) || is_self(packet_.to) || packet_.at_self || wrong_) return;
-    report_at(Code::NoSelf, 0, fmt::format("{} does not say where this host stands", quote(text_)),
+    report_at(Code::NoSelf, 0, fmt::format("{} does not say which end this host is", quote(text_)),
               "write `self` on one side, or add at=self");
   }
 

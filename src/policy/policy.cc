@@ -62,6 +62,18 @@ bool names_host(const Policy& policy, const Term& term, Index host) {
 
 }  // namespace
 
+std::string_view name_of(Action action) {
+  switch (action) {
+    case Action::Accept:
+      return "accept";
+    case Action::Drop:
+      return "drop";
+    case Action::Reject:
+      return "reject";
+  }
+  return "";
+}
+
 net::AddressSet Host::all_addresses() const {
   std::vector<net::Prefix> prefixes = addresses;
   append(prefixes, virtual_addresses);

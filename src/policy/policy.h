@@ -156,6 +156,8 @@ enum class Direction : std::uint8_t { Inbound, Outbound, Forward, Nat };
 enum class Action : std::uint8_t { Accept, Drop, Reject };
 enum class Mode : std::uint8_t { Enforce, Audit };
 
+std::string_view name_of(Action action);  // as a policy writes it
+
 // `count` per `per_seconds`, with a bucket of `burst`.
 struct Rate {
   std::uint64_t count = 0;

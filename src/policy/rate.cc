@@ -68,7 +68,7 @@ std::optional<Rate> parse_rate(const Value& value, bool per_source, Diagnostics&
   const std::string_view unit = rest.substr(0, rest.find(' '));
   rate.per_seconds = seconds_of(unit);
   if (rate.per_seconds == 0) {
-    return refuse(rest, fmt::format("{} is no unit: second, minute, hour or day", quote(unit)));
+    return refuse(rest, fmt::format("{} is not a unit: second, minute, hour or day", quote(unit)));
   }
   rest.remove_prefix(unit.size());
 
@@ -76,7 +76,7 @@ std::optional<Rate> parse_rate(const Value& value, bool per_source, Diagnostics&
   if (take(rest, " burst ")) {
     const std::string_view before = rest;
     const auto burst = parse_number(take_digits(rest), std::numeric_limits<std::uint32_t>::max());
-    if (!burst || *burst == 0) return refuse(before, "the burst is no number from 1 up");
+    if (!burst || *burst == 0) return refuse(before, "the burst is not a number of 1 or more");
     rate.burst = static_cast<std::uint32_t>(*burst);
   }
   if (take(rest, " per source")) {
@@ -90,7 +90,7 @@ std::optional<Rate> parse_rate(const Value& value, bool per_source, Diagnostics&
   const std::uint64_t cost = rate.per_seconds * kNanoseconds / rate.count;
   if (cost > std::numeric_limits<std::uint64_t>::max() / rate.burst) {
     return refuse(value.text,
-                  fmt::format("the burst of {} is too large for so slow a rate", rate.burst));
+                  fmt::format("a burst of {} is too large for this slow rate", rate.burst));
   }
   return rate;
 }

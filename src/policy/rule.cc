@@ -185,7 +185,8 @@ class RuleReader {
         rule_.id = names[0];
       } else if (!section_.has("service") || section_.find("service") != nullptr) {
         report(diagnostics_, Code::MissingId, section_.span(),
-               "the rule has no `id`, and no single service to be named after", "add id = \"...\"");
+               "the rule needs an `id`: there is no single service name to use instead",
+               "add id = \"...\"");
       }
     }
     rule_.full_name = fmt::format("{}.{}.{}", file_.name, word_of(rule_.direction), rule_.id);
@@ -212,10 +213,10 @@ class RuleReader {
       }
       std::string hint = did_you_mean(item.text, known);
       if (loader_.interfaces.contains(item.text)) {
-        hint = "it is defined, but no host lists it under `interfaces`";
+        hint = "it is defined, but no host lists it in `interfaces`";
       }
       report(diagnostics_, Code::UnknownInterface, item.span(),
-             fmt::format("no host has an interface called {}", quote(item.text)), std::move(hint));
+             fmt::format("no host has an interface named {}", quote(item.text)), std::move(hint));
     }
     return names;
   }
@@ -229,7 +230,7 @@ class RuleReader {
     }
     const std::vector<std::string> words = {"accept", "drop", "reject"};
     report(diagnostics_, Code::BadValue, value->span(),
-           fmt::format("{} is no action: accept, drop or reject", quote(value->text)),
+           fmt::format("{} is not an action: accept, drop or reject", quote(value->text)),
            did_you_mean(value->text, words));
   }
 
@@ -238,7 +239,7 @@ class RuleReader {
     if (value == nullptr) return;
     if (value->integer < 1 || value->integer > std::numeric_limits<std::uint32_t>::max()) {
       report(diagnostics_, Code::BadValue, value->span(),
-             fmt::format("{} is no number of connections from 1 up", value->integer));
+             fmt::format("{} is not a number of connections (1 or more)", value->integer));
       return;
     }
     rule_.connections = static_cast<std::uint32_t>(value->integer);
@@ -252,11 +253,11 @@ class RuleReader {
     if (value->kind == ValueKind::String) {
       if (value->text == "root") return 0;
       report(diagnostics_, Code::BadValue, value->span(),
-             fmt::format("{} is no user: a number or \"root\"", quote(value->text)),
-             "other names differ from machine to machine; `id -u NAME` says the number");
+             fmt::format("{} is not a user: a number or \"root\"", quote(value->text)),
+             "user names differ from machine to machine; `id -u NAME` prints the number");
     } else if (value->integer < 0 || value->integer > kMost) {
       report(diagnostics_, Code::BadValue, value->span(),
-             fmt::format("{} is no user number", value->integer));
+             fmt::format("{} is not a user number", value->integer));
     } else {
       return static_cast<std::uint32_t>(value->integer);
     }
@@ -275,7 +276,7 @@ class RuleReader {
                                          static_cast<unsigned>(value->date.day()));
     if (day <= today) {
       const std::string message =
-          fmt::format("{} has expired on {} and is left out", rule_.full_name, date);
+          fmt::format("{} expired on {} and is left out", rule_.full_name, date);
       const std::string word(row_of(Code::Expired).word);
       if (loader_.options.expired_is_error) {
         diagnostics_.error(word, value->span(), message, "delete the rule, or give it a new date");
@@ -301,7 +302,7 @@ class RuleReader {
       if (!section_.has(key)) continue;
       report(
           diagnostics_, Code::BadEarly, span,
-          fmt::format("an early rule cannot have `{}`: it stands before connection tracking", key));
+          fmt::format("an early rule cannot have `{}`: it runs before connection tracking", key));
     }
   }
 
@@ -317,7 +318,7 @@ class RuleReader {
         const bool unset = item.term.kind == TermKind::Management;
         if (unset && item.negated) {
           report(diagnostics_, Code::EmptySelector, item.term.span,
-                 "`!management` leaves nothing out: [site] sets no `management`",
+                 "`!management` excludes nothing: `management` is not set in [site]",
                  "set it in site.toml");
         } else if (unset) {
           management = &item.term;
@@ -326,10 +327,12 @@ class RuleReader {
       }
       if (management == nullptr) continue;
       if (!others) rule_.left_out = true;
-      report(diagnostics_, Code::ManagementUnset, source_.used_at.value_or(management->span),
-             others ? fmt::format("`{}` of {}: [site] sets no `management`", key, rule_.full_name)
-                    : fmt::format("{} is left out: [site] sets no `management`", rule_.full_name),
-             "set it in site.toml to the networks that log in");
+      report(
+          diagnostics_, Code::ManagementUnset, source_.used_at.value_or(management->span),
+          others
+              ? fmt::format("`{}` of {}: `management` is not set in [site]", key, rule_.full_name)
+              : fmt::format("{} is left out: `management` is not set in [site]", rule_.full_name),
+          "set it in site.toml to the networks that administrators log in from");
     }
   }
 
@@ -346,9 +349,10 @@ class RuleReader {
       const Families translated = families_of(*rule_.translation);
       if (none(from & to & services & translated)) {
         report(diagnostics_, Code::MatchesNothing, rule_.span,
-               fmt::format("{} can match nothing: the new address is of another family than what "
-                           "it translates",
-                           rule_.full_name));
+               fmt::format(
+                   "{} cannot match: the new address and the translated packets are of different "
+                   "address families",
+                   rule_.full_name));
       }
     }
     if (none(from) || none(to) || !none(from & to & services)) return;
@@ -361,7 +365,7 @@ class RuleReader {
       why = "its service and `to` have no address family in common";
     }
     report(diagnostics_, Code::MatchesNothing, rule_.span,
-           fmt::format("{} can match nothing: {}", rule_.full_name, why));
+           fmt::format("{} cannot match any packet: {}", rule_.full_name, why));
   }
 
   Loader& loader_;
@@ -398,7 +402,7 @@ void check_on(Loader& loader, const RuleFile& file, const Selectors& on) {
            term.kind == TermKind::Host
                ? fmt::format("{} is not a host of the {} {}", quote(term.text), file_kind(file),
                              quote(file.name))
-               : fmt::format("{} names no host of the {} {}", quote(term.text), file_kind(file),
+               : fmt::format("{} includes no host of the {} {}", quote(term.text), file_kind(file),
                              quote(file.name)));
   }
 }
@@ -435,7 +439,7 @@ std::optional<Selectors> read_on(Loader& loader, const RuleSource& source, const
                              return names_host(loader.policy, on, host);
                            });
   if (leaves_none && loader.diagnostics.error_count() == errors) {
-    report(loader.diagnostics, Code::EmptySelector, on.span, "`on` leaves no host over");
+    report(loader.diagnostics, Code::EmptySelector, on.span, "`on` matches no host");
   }
   return on;
 }

@@ -99,7 +99,7 @@ void RuleFiles::open_role(const std::string& stem) {
       file.span = role->span();
       if (role->text != stem) {
         report(loader_.diagnostics, Code::RoleNotFileName, role->span(),
-               fmt::format("the role {} stands in the file of {}", quote(role->text), quote(stem)),
+               fmt::format("the role {} is in the file of {}", quote(role->text), quote(stem)),
                fmt::format("write role = \"{}\", or rename the file", stem));
       }
     }
@@ -113,7 +113,7 @@ void RuleFiles::open_role(const std::string& stem) {
   const bool shipped = contains(shipped_blocks_, stem);
   if (stem != kServices && (shipped || contains(site_blocks_, stem))) {
     report(loader_.diagnostics, Code::RoleBearsBlockName, file.span,
-           fmt::format("the role {} is called like the {} {}/{}.toml", quote(stem),
+           fmt::format("the role {} has the name of the {} {}/{}.toml", quote(stem),
                        contains(site_blocks_, stem) ? "block" : "shipped block", "rules", stem),
            "rename the role");
   }
@@ -157,10 +157,9 @@ std::optional<Index> RuleFiles::open_block(const std::string& name, Span used_at
     }
     std::erase(known, kServices);
     std::string hint = did_you_mean(name, known);
-    if (hint.empty())
-      hint = "a block is the file of its name in rules/, the site's or a shipped one";
+    if (hint.empty()) hint = "a block is a file rules/NAME.toml, in the site or shipped";
     report(loader_.diagnostics, Code::UnknownBlock, used_at,
-           fmt::format("no block is called {}", quote(name)), std::move(hint));
+           fmt::format("there is no block {}", quote(name)), std::move(hint));
     return std::nullopt;
   }
   Policy& policy = loader_.policy;
@@ -185,7 +184,7 @@ std::optional<Index> RuleFiles::open_block(const std::string& name, Span used_at
   }
   if (file.replaces_shipped) {
     report(loader_.diagnostics, Code::ReplacesShipped, file.span,
-           fmt::format("the site's block {} replaces the shipped one whole", quote(name)));
+           fmt::format("the site's block {} replaces the whole shipped one", quote(name)));
   }
   return open.index;
 }
@@ -248,9 +247,9 @@ void RuleFiles::add_rule(RuleFile& file, Rule rule, std::map<std::string, Span>&
     const auto [earlier, is_new] = seen.emplace(rule.id, rule.span);
     if (!is_new) {
       Diagnostic& diagnostic = report(loader_.diagnostics, Code::DuplicateId, rule.span,
-                                      fmt::format("a second rule is called {}", rule.full_name),
-                                      "give one of them an `id` of its own");
-      diagnostic.notes.push_back({earlier->second, "the first is here"});
+                                      fmt::format("there is already a rule {}", rule.full_name),
+                                      "give one of them another `id`");
+      diagnostic.notes.push_back({earlier->second, "the first one is here"});
     }
     loader_.rule_files.emplace(rule.full_name,
                                static_cast<Index>(&file - loader_.policy.files.data()));
@@ -310,7 +309,7 @@ void RuleFiles::report_unused() const {
     const std::string path = fmt::format("{}/rules/{}.toml", loader_.policy.directory, name);
     const FileId file = loader_.policy.sources.add(path);
     report(loader_.diagnostics, Code::UnusedBlock, {file, 0, 0},
-           fmt::format("no role uses the block {}: it is not read", quote(name)));
+           fmt::format("no role uses the block {}, so it is not read", quote(name)));
   }
 }
 

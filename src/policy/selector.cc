@@ -48,11 +48,11 @@ void report_unknown(const Scope& scope, std::string_view name, std::optional<Ter
   std::string hint = did_you_mean(name, candidates(scope.policy, kind, scope.diagnostics));
   if (hint.empty() && name.starts_with('#')) hint = "tags are written without `#`";
   if (hint.empty() && scope.policy.service_names.contains(name)) {
-    hint = "it is a service; services stand in `service`";
+    hint = "it is a service; write it in `service`";
   }
   if (hint.empty() && !kind) hint = "networks are defined in site.toml";
   report(scope.diagnostics, Code::UnknownName, span,
-         fmt::format("no {} is called {}", what, quote(name)), std::move(hint));
+         fmt::format("there is no {} {}", what, quote(name)), std::move(hint));
 }
 
 std::optional<Named> look_up(const Scope& scope, std::string_view name,
@@ -106,15 +106,15 @@ void report_bad_prefix(std::string_view text, net::PrefixError why, Span span,
   } else {
     const bool range = text.find('-') != std::string_view::npos && '0' <= text[0] && text[0] <= '9';
     report(diagnostics, Code::BadAddress, span,
-           fmt::format("{} is no address or prefix", quote(text)),
+           fmt::format("{} is not an address or prefix", quote(text)),
            range ? "write the prefixes that make up the range" : "");
   }
 }
 
 void report_empty_term(const Policy& policy, const Term& term, Diagnostics& diagnostics) {
   std::string hint;
-  if (term.kind == TermKind::Role) hint = "no host bears the role";
-  if (term.kind == TermKind::Internet) hint = "[site] internal leaves nothing over";
+  if (term.kind == TermKind::Role) hint = "no host has the role";
+  if (term.kind == TermKind::Internet) hint = "[site] internal covers every address";
   Diagnostic& diagnostic =
       report(diagnostics, Code::EmptySelector, term.span,
              fmt::format("{} stands for no address", quote(term.text)), std::move(hint));
@@ -208,7 +208,7 @@ std::optional<Selector> parse_selector(const Scope& scope, std::string_view text
   term.text = text;
   term.span = span;
   if (text.empty()) {
-    report(scope.diagnostics, Code::BadSelector, span, "an empty text is no selector");
+    report(scope.diagnostics, Code::BadSelector, span, "a selector cannot be empty");
     return std::nullopt;
   }
   std::optional<TermKind> kind;
@@ -232,7 +232,7 @@ std::optional<Selector> parse_selector(const Scope& scope, std::string_view text
     if (const auto word = builtin(text)) {
       if (*word == TermKind::Self && !scope.self) {
         report(scope.diagnostics, Code::SelfNotHere, span,
-               "`self` is the host being compiled, and here there is none",
+               "`self` is the host the policy is compiled for, and here there is none",
                "name the host, role or tag");
         return std::nullopt;
       }
@@ -242,7 +242,7 @@ std::optional<Selector> parse_selector(const Scope& scope, std::string_view text
   }
   if (!is_name(name)) {
     report(scope.diagnostics, Code::BadSelector, place.at(offset + (text.size() - name.size())),
-           fmt::format("{} is no name, address or prefix", quote(name)),
+           fmt::format("{} is not a name, address or prefix", quote(name)),
            name.starts_with('#') ? "tags are written without `#`" : "");
     return std::nullopt;
   }
@@ -284,7 +284,7 @@ void check_not_empty(const Policy& policy, const Selectors& selectors, std::span
   report(diagnostics, Code::EmptySelector, selectors.span,
          names_self(selectors) ? fmt::format("the list stands for no address on {}",
                                              quote(policy.hosts[*empty_on].name))
-                               : "the list leaves no address over");
+                               : "the list stands for no address");
 }
 
 bool names_self(const Selectors& selectors) {

@@ -84,7 +84,7 @@ std::optional<net::PortRange> parse_ports(std::string_view text, Span span,
       dash == std::string_view::npos ? first : parse_number(text.substr(dash + 1), 65535);
   if (!first || !last) {
     report(diagnostics, Code::BadService, span,
-           fmt::format("{} is no port or range of ports", quote(text)),
+           fmt::format("{} is not a port or range of ports", quote(text)),
            "a number from 0 to 65535, or two with `-` between");
     return std::nullopt;
   }
@@ -106,7 +106,7 @@ std::optional<std::uint8_t> parse_icmp_type(std::uint8_t protocol, std::string_v
   }
   if (const auto number = parse_number(text, 255)) return static_cast<std::uint8_t>(*number);
   report(diagnostics, Code::BadService, span,
-         fmt::format("{} is no type of {}", quote(text),
+         fmt::format("{} is not a type of {}", quote(text),
                      protocol == net::protocol::kIcmp ? "icmp" : "icmpv6"),
          did_you_mean(text, names));
   return std::nullopt;
@@ -147,11 +147,10 @@ void report_unknown_service(const Policy& policy, std::string_view text, Span sp
   }
   const std::string_view word = keyword(text);
   std::string hint = did_you_mean(word, names);
-  if (text.starts_with('!')) hint = "`!` is for addresses: it cannot exclude services";
+  if (text.starts_with('!')) hint = "`!` only works with addresses: it cannot exclude services";
   if (parse_number(text, 65535)) hint = fmt::format("did you mean `tcp/{}`?", text);
   report(diagnostics, Code::UnknownService, span,
-         fmt::format("no service is called {}", quote(word.empty() ? text : word)),
-         std::move(hint));
+         fmt::format("there is no service {}", quote(word.empty() ? text : word)), std::move(hint));
 }
 
 Service read_service(const Member& member, Diagnostics& diagnostics) {
@@ -168,9 +167,10 @@ Service read_service(const Member& member, Diagnostics& diagnostics) {
   }
   for (const Value& item : items) {
     if (!is_literal(item.text)) {
-      report(diagnostics, Code::BadService, item.span(),
-             fmt::format("{} is no literal: a service lists literals, not names", quote(item.text)),
-             "tcp/443, udp/53, icmp/echo-request, protocol/112");
+      report(
+          diagnostics, Code::BadService, item.span(),
+          fmt::format("{} is not a literal: a service lists literals, not names", quote(item.text)),
+          "tcp/443, udp/53, icmp/echo-request, protocol/112");
       continue;
     }
     auto literal = parse_literal(item.text, item.place, 0, diagnostics);
@@ -215,7 +215,7 @@ std::optional<ServiceLiteral> parse_literal(std::string_view text, const Place& 
   const ProtocolWord* protocol = find_protocol(word);
   if (protocol == nullptr) {
     report(diagnostics, Code::BadService, place.at(offset),
-           fmt::format("{} is no service", quote(text)));
+           fmt::format("{} is not a service", quote(text)));
     return std::nullopt;
   }
   ServiceLiteral literal;
@@ -232,7 +232,7 @@ std::optional<ServiceLiteral> parse_literal(std::string_view text, const Place& 
     const auto number = rest.starts_with('/') ? parse_number(rest.substr(1), 255) : std::nullopt;
     if (!number) {
       report(diagnostics, Code::BadService, literal.span,
-             fmt::format("{} names no protocol", quote(text)),
+             fmt::format("{} is not a protocol", quote(text)),
              "`protocol/` and a number from 0 to 255");
       return std::nullopt;
     }
@@ -292,8 +292,9 @@ void read_services(Policy& policy, const Value& table, bool shipped, bool of_blo
   for (const Member& member : table.members) {
     if (!check_id(member.key, "service", member.span, diagnostics)) continue;
     if (find_protocol(member.key) != nullptr) {
-      report(diagnostics, Code::ReservedName, member.span,
-             fmt::format("{} is a protocol and cannot name a service", quote(member.key)));
+      report(
+          diagnostics, Code::ReservedName, member.span,
+          fmt::format("{} is a protocol and cannot be the name of a service", quote(member.key)));
       continue;
     }
     Service service = read_service(member, diagnostics);

@@ -45,7 +45,7 @@ std::vector<net::Prefix> read_addresses(const Section& section, std::string_view
     if (!prefix) continue;
     if (!fits_a_host(*prefix)) {
       report(diagnostics, Code::BadAddress, item.span(),
-             fmt::format("{} holds addresses that no host can have", quote(item.text)));
+             fmt::format("{} contains addresses that no host can have", quote(item.text)));
       continue;
     }
     out.push_back(*prefix);
@@ -75,7 +75,7 @@ void check_claims(const Policy& policy, std::vector<Claim> claims, Diagnostics& 
           diagnostics, Code::DuplicateAddress, second.span,
           fmt::format("{} of {} is also an address of {}", net::format(second.prefix),
                       quote(policy.hosts[second.host].name), quote(policy.hosts[first.host].name)),
-          "an address that hosts share stands in `virtual`");
+          "put addresses that hosts share in `virtual`");
       diagnostic.notes.push_back({first.span, "the other is here"});
     }
     if (widest == nullptr || !overlaps || net::last(widest->prefix) < net::last(claim.prefix)) {
@@ -142,9 +142,9 @@ class HostReader {
       for (const auto& [name, file] : roles_) names.push_back(name);
     }
     std::string hint = did_you_mean(item.text, names);
-    if (hint.empty()) hint = "a role is the file of its name beside site.toml";
+    if (hint.empty()) hint = "a role is a file NAME.toml beside site.toml";
     report(loader_.diagnostics, Code::UnknownRole, item.span(),
-           fmt::format("no role is called {}", quote(item.text)), std::move(hint));
+           fmt::format("there is no role {}", quote(item.text)), std::move(hint));
   }
 
   void read_tags(const Section& section, Index index, Host& host) {
@@ -206,9 +206,9 @@ bool is_device(std::string_view text) {
 bool check_device(const Value& value, Diagnostics& diagnostics) {
   if (is_device(value.text)) return true;
   report(diagnostics, Code::BadDevice, value.span(),
-         fmt::format("{} is no network device", quote(value.text)),
-         value.text == "*" ? "leave the interface out of the rule: it then holds on every one"
-                           : "at most 15 characters; a `*` at the end stands for any ending");
+         fmt::format("{} is not a network device", quote(value.text)),
+         value.text == "*" ? "leave the interface out of the rule: it then applies to every one"
+                           : "at most 15 characters; a `*` at the end matches any ending");
   return false;
 }
 
@@ -246,7 +246,7 @@ class HostInterfaces {
         Diagnostic& diagnostic =
             report(loader_.diagnostics, Code::MissingKey, item.span(),
                    fmt::format("the interface {} has no device", quote(item.text)),
-                   "set `device` where it is defined, or map the name to a device here");
+                   "set `device` where the interface is defined, or map the name to a device here");
         diagnostic.notes.push_back({interface->span, "it is defined here"});
         continue;
       }
@@ -278,7 +278,7 @@ class HostInterfaces {
       hint = fmt::format("define [interfaces.NAME], or write interfaces = {{ NAME = \"eth0\" }}");
     }
     report(loader_.diagnostics, Code::UnknownInterface, item.span(),
-           fmt::format("no interface is called {}", quote(item.text)), std::move(hint));
+           fmt::format("there is no interface {}", quote(item.text)), std::move(hint));
   }
 
   void add(std::string name, std::vector<std::string> devices, Span span) {

@@ -31,8 +31,8 @@ void read_packets(const Scope& scope, const Section& section, Test& test) {
     }
   }
   if (asked) return;
-  report(scope.diagnostics, Code::EmptyTest, section.span(), "the test asks nothing",
-         "accept, deny, drop or reject = [packets]");
+  report(scope.diagnostics, Code::EmptyTest, section.span(), "the test has no packets",
+         "add accept, deny, drop or reject = [packets]");
 }
 
 bool names(const Selectors& selectors, std::string_view text) {
@@ -63,7 +63,7 @@ void check_shipped(Loader& loader, const RuleFile& file, const Test& test) {
                              kind == TermKind::Tag || kind == TermKind::Network;
         if (!of_site || block_names(loader.policy, file, item.term)) continue;
         report(loader.diagnostics, Code::ShippedTest, item.term.span,
-               fmt::format("a shipped block's test cannot name {}, which the block does not",
+               fmt::format("a shipped block's test cannot name {}, because the block does not",
                            quote(item.term.text)));
       }
     }
@@ -77,8 +77,8 @@ void check_shipped(Loader& loader, const RuleFile& file, const Test& test) {
         });
     if (early) continue;
     report(loader.diagnostics, Code::ShippedTest, words.span,
-           "a shipped block's test only accepts, or drops what its own early rule drops",
-           "a role may open more: what is denied is for the role to test");
+           "a shipped block's test can only accept, or drop what the block's early rule drops",
+           "a role may open more: write tests of what is denied in the role");
   }
 }
 
@@ -127,7 +127,8 @@ Test read_site_test(Loader& loader, Keys top, const Value& table) {
   Test test = read(loader.scope(false), section);
   if (const Value* on = section.find("on")) {
     report(loader.diagnostics, Code::UnknownKey, on->span(),
-           "unknown key `on` in a test of site.toml", "its packets name the hosts that are asked");
+           "unknown key `on` in a test of site.toml",
+           "the packets already name the hosts that are asked");
   }
   return test;
 }
@@ -155,10 +156,11 @@ void check_by(Loader& loader, const RuleFile* file, const Value& table) {
   for (const std::string& rule : known) {
     if (hint.empty() && rule.ends_with("." + name)) hint = fmt::format("did you mean `{}`?", rule);
   }
-  if (hint.empty()) hint = "a rule's full name (\"web.inbound.https\"), or a step as (default)";
+  if (hint.empty())
+    hint = "a rule's full name (\"web.inbound.https\"), or a step such as (default)";
   report(loader.diagnostics, Code::UnknownRule, by->value.span(),
          found == loader.rule_files.end()
-             ? fmt::format("no rule is called {}", quote(name))
+             ? fmt::format("there is no rule {}", quote(name))
              : fmt::format("no host that is asked has the rule {}", quote(name)),
          std::move(hint));
 }

@@ -270,7 +270,7 @@ std::optional<Value> parse_toml(std::string_view text, FileId file, Diagnostics&
       const std::string_view character =
           text.substr(refused->at, utf8_sequence(text.substr(refused->at)));
       report(diagnostics, Code::Syntax, span,
-             fmt::format("{} stands outside of strings and comments", escape(character, 16)),
+             fmt::format("{} is outside strings and comments", escape(character, 16)),
              "put it in quotes");
     }
     return std::nullopt;

@@ -278,7 +278,7 @@ std::string text(const Last& last) {
   return last.set ? fmt::format("last {} ", last.ms_ago) : "last never ";
 }
 
-std::string stateful_text(const StatefulExpr& expr) {
+std::string state_listing(const StatefulExpr& expr) {
   return std::visit([](const auto& stateful) { return text(stateful); }, expr);
 }
 
@@ -288,7 +288,7 @@ std::string text(const Dynset& dynset) {
   if (dynset.data) out += fmt::format("sreg_data {} ", number(*dynset.data));
   if (dynset.timeout_ms != 0) out += fmt::format("timeout {}ms ", dynset.timeout_ms);
   for (const StatefulExpr& expr : dynset.exprs)
-    out += fmt::format("expr [ {}] ", stateful_text(expr));
+    out += fmt::format("expr [ {}] ", state_listing(expr));
   if (dynset.inverted) out += "inverted ";
   return out;
 }

@@ -42,10 +42,10 @@ class Reader {
   std::string what;
 
   bool read_snapshot(const Json& json, Snapshot& snapshot) {
-    if (!json.is_object()) return fails("this is no snapshot: an object is expected");
+    if (!json.is_object()) return fails("not a snapshot: an object is expected");
     const auto kind = json.find("kind");
     if (kind == json.end() || *kind != kSnapshotKind) {
-      return fails(fmt::format(R"(this is no snapshot: "kind" is not "{}")", kSnapshotKind));
+      return fails(fmt::format(R"(not a snapshot: "kind" is not "{}")", kSnapshotKind));
     }
     const auto version = json.find("version");
     if (version == json.end() || !version->is_number_integer()) {
@@ -94,13 +94,13 @@ class Reader {
         append_unhexed(text, json["hex"].get_ref<const std::string&>())) {
       return true;
     }
-    return fails("a text is expected");
+    return fails("a string is expected");
   }
 
   // The digits of a text of hexadecimal digits; "" is no bytes.
   bool read(const Json& json, Bytes& bytes) {
     if (json.is_string() && append_unhexed(bytes, json.get_ref<const std::string&>())) return true;
-    return fails("bytes as pairs of the digits 0-9 and a-f are expected");
+    return fails("bytes in hexadecimal digits (0-9, a-f) are expected");
   }
 
   bool read(const Json& json, Value& value) {
@@ -118,7 +118,7 @@ class Reader {
     if (!read(json, text)) return false;
     const std::size_t space = text.find(' ');
     const auto code = from_name<VerdictCode>(std::string_view(text).substr(0, space));
-    if (!code) return fails(shown(text) + " is no verdict");
+    if (!code) return fails(shown(text) + " is not a verdict");
     verdict.code = *code;
     const std::string rest = space == std::string::npos ? "" : text.substr(space + 1);
     if (*code == VerdictCode::Jump || *code == VerdictCode::Goto) {
@@ -173,7 +173,7 @@ class Reader {
         high = net::last(*prefix);
       }
       if (!low || !high || low->index() != high->index() || *high < *low) {
-        fails(shown(text) + " is no address, prefix or range");
+        fails(shown(text) + " is not an address, prefix or range");
         return within(i);
       }
       if (net::is_ipv4(*low)) {
@@ -323,7 +323,7 @@ class Reader {
       case Leaf::Elements:
         return read(json, *static_cast<Elements*>(value));
     }
-    return fails("this is not read");
+    return fails("this cannot be read");
   }
 
   bool read(const Json& json, const NumberForm& form, void* value) {
@@ -382,7 +382,7 @@ class Reader {
       if (alternative.type != name) continue;
       return read_fields(json, *alternative.form, alternative.emplace(value), {"type"});
     }
-    return fails_at("type", shown(name) + " is no expression that may stand here");
+    return fails_at("type", shown(name) + " is not an expression that is allowed here");
   }
 
   // REQUIRES: `json` is an object. `others`: keys that the caller has read.
@@ -428,7 +428,7 @@ class Builder final : public nlohmann::json_sax<Json> {
   bool key(string_t& name) override {
     auto& members = open_.back()->get_ref<Json::object_t&>();
     const auto [at, is_new] = members.try_emplace(name);
-    if (!is_new) return refuse(fmt::format("the key {} stands twice in one object", shown(name)));
+    if (!is_new) return refuse(fmt::format("the key {} is twice in one object", shown(name)));
     member_ = &at->second;
     return true;
   }
@@ -452,7 +452,7 @@ class Builder final : public nlohmann::json_sax<Json> {
   }
   bool open(Json value) {
     if (open_.size() >= kMaxDepth) {
-      return refuse(fmt::format("brackets stand more than {} deep", kMaxDepth));
+      return refuse(fmt::format("brackets are nested more than {} deep", kMaxDepth));
     }
     Json& opened = place();
     opened = std::move(value);

@@ -21,16 +21,16 @@ Text rule_line(const Table& table, const Rule& rule) {
   Text text = rule_statements(table, rule);
   if (!text || rule.comment.empty()) return text;
   if (rule.comment.size() > kMaxComment) {
-    return cannot(fmt::format("nft takes a comment of {} bytes at most", kMaxComment));
+    return cannot(fmt::format("nft allows comments of at most {} bytes", kMaxComment));
   }
-  const Text comment = quoted(rule.comment);
+  const Text comment = in_quotes(rule.comment);
   return comment ? fmt::format("{} comment {}", *text, *comment) : comment;
 }
 
 Text base_text(const BaseChain& base) {
   std::string devices;
   for (const std::string& device : base.devices) {
-    const Text name = quoted(device);
+    const Text name = in_quotes(device);
     if (!name) return name;
     devices += fmt::format("{}{}", devices.empty() ? "" : ", ", *name);
   }
@@ -44,10 +44,10 @@ Text chain_text(const Table& table, const Chain& chain) {
   const Text name = identifier(chain.name);
   if (!name) return name;
   if (chain.bound) return cannot("it belongs to the rule that jumps to it");
-  if (chain.offloaded) return cannot("the device runs its rules, too");
+  if (chain.offloaded) return cannot("its rules are offloaded to the device");
   std::string text = fmt::format("\tchain {} {{\n", *name);
   if (!chain.comment.empty()) {
-    const Text comment = quoted(chain.comment);
+    const Text comment = in_quotes(chain.comment);
     if (!comment) return comment;
     text += fmt::format("\t\tcomment {}\n", *comment);
   }
@@ -76,14 +76,14 @@ Text table_text(const Table& table) {
   }
   text += whole + " {\n";
   if ((table.flags & ~kDormant) != 0) {
-    return cannot(fmt::format("the table's flags {:#x} have no form in nft", table.flags));
+    return cannot(fmt::format("the table's flags {:#x} have no nft syntax", table.flags));
   }
   if (!table.objects.empty()) {
     return cannot(fmt::format("object {}: named objects are not supported", table.objects[0].name));
   }
   if (table.flags == kDormant) text += "\tflags dormant\n\n";
   if (!table.comment.empty()) {
-    const Text comment = quoted(table.comment);
+    const Text comment = in_quotes(table.comment);
     if (!comment) return comment;
     text += fmt::format("\tcomment {}\n\n", *comment);
   }

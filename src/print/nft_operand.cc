@@ -282,7 +282,7 @@ Operand payload_operand(const Payload& load, const KnownHeaders& known, Family f
 std::expected<Operand, std::string> meta_operand(MetaKey key) {
   const auto row = std::ranges::find(kMetas, key, &MetaRow::key);
   if (row == kMetas.end()) {
-    return cannot(fmt::format("`meta {}` has no form here", name_of(key)));
+    return cannot(fmt::format("`meta {}` has no nft syntax", name_of(key)));
   }
   Operand operand;
   operand.text = fmt::format("{}{}", row->qualified ? "meta " : "", name_of(key));
@@ -300,11 +300,11 @@ std::expected<Operand, std::string> ct_operand(const Ct& load, const KnownHeader
       load.key == CtKey::Packets || load.key == CtKey::Bytes || load.key == CtKey::AvgPacket;
   const auto row = std::ranges::find(kCts, load.key, &CtRow::key);
   if (!counts && (row == kCts.end() || row->directed != load.direction.has_value())) {
-    return cannot(fmt::format("`ct {}` has no form here", name_of(load.key)));
+    return cannot(fmt::format("`ct {}` has no nft syntax", name_of(load.key)));
   }
   const bool port = load.key == CtKey::ProtoSource || load.key == CtKey::ProtoDestination;
   if (port && !known.protocol) {
-    return cannot("nft reads a connection's port where the rule has tested the protocol");
+    return cannot("nft reads a connection's port only if the rule has tested the protocol");
   }
   Operand operand;
   operand.text = fmt::format("ct {}{}{}", load.direction ? name_of(*load.direction) : "",
@@ -318,7 +318,7 @@ std::expected<Operand, std::string> ct_operand(const Ct& load, const KnownHeader
 Text operand_text(const Operand& operand, DataType wanted) {
   if (operand.constant) return value_text(wanted, order_of(wanted), span_of(*operand.constant));
   if (operand.type != wanted) {
-    return cannot(fmt::format("{} is of the type {}, where {} is needed", operand.text,
+    return cannot(fmt::format("{} is of the type {}, but {} is needed", operand.text,
                               name_of(operand.type), name_of(wanted)));
   }
   if (operand.field_size != 0) return cannot("a part of " + operand.text + " has no name");

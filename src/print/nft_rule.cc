@@ -91,7 +91,7 @@ class RuleText {
   Operand* use(Register first) {
     auto& held = registers_[first];
     if (!held) {
-      fails("the register holds nothing that was loaded whole");
+      fails("the register does not hold one whole load");
       return nullptr;
     }
     if (held->used) {
@@ -167,17 +167,18 @@ class RuleText {
 
   // The parts of a set's key, joined, from consecutive registers.
   Text key_text(const Set& set, Register first) {
-    if (set.key.empty()) return cannot(fmt::format("the set {} was not read whole", set.name));
+    if (set.key.empty()) return cannot(fmt::format("the set {} was not read completely", set.name));
     std::string text;
     std::size_t slot = first;
     for (const KeyField& field : set.key) {
       const Operand* operand = use(static_cast<Register>(slot));
       if (operand == nullptr) return cannot(why_);
-      if (operand->size != field.size) return cannot(operand->text + " is not the size of the key");
+      if (operand->size != field.size)
+        return cannot(operand->text + " does not have the size of the key");
       // Where the set holds intervals, nft brings numbers into network order.
       const bool numeric = order_of(field.type) == Order::Host && field.type != DataType::IfName;
       if (operand->swapped != (numeric && set.interval && !operand->constant)) {
-        return cannot(operand->text + " is looked up in another order than nft's");
+        return cannot(operand->text + " is looked up in another byte order than nft's");
       }
       const Text part = operand_text(*operand, field.type);
       if (!part) return part;
@@ -204,7 +205,7 @@ class RuleText {
 
   // --- expressions ---
 
-  bool no_form(std::string_view what) { return fails(fmt::format("{} has no form here", what)); }
+  bool no_form(std::string_view what) { return fails(fmt::format("{} has no nft syntax", what)); }
 
   bool visit(const Expr& expr) {
     return std::visit(
@@ -240,7 +241,7 @@ class RuleText {
             [&](const BitwiseShift& shift) {
               Operand* operand = change(shift.source, shift.destination, shift.length);
               if (operand == nullptr) return false;
-              if (operand->order != Order::Host) return fails("a shift of a packet's field");
+              if (operand->order != Order::Host) return fails("a shift of a packet field");
               operand->text =
                   fmt::format("{} {} {}", operand->text,
                               shift.direction == ShiftDirection::Left ? "<<" : ">>", shift.bits);
@@ -267,7 +268,7 @@ class RuleText {
             [&](const CtSet& set) {
               const bool mark = set.key == CtKey::Mark && !set.direction;
               return mark ? visit_set("ct mark", DataType::Mark, set.source)
-                          : fails(fmt::format("`ct {} set` has no form here", name_of(set.key)));
+                          : fails(fmt::format("`ct {} set` has no nft syntax", name_of(set.key)));
             },
             [&](const Log& log) { return add(log_text(log)); },
             [&](const Reject& reject) { return visit_reject(reject); },
@@ -303,7 +304,7 @@ class RuleText {
   // "80" or "80-90"; nft asks for a test of the protocol before it.
   Text nat_ports(Register from, std::optional<Register> to) {
     if (!known_.protocol)
-      return cannot("nft translates ports where the rule has tested the protocol");
+      return cannot("nft translates ports only if the rule has tested the protocol");
     const Operand* low = use(from);
     if (low == nullptr) return cannot(why_);
     Text text = operand_text(*low, DataType::InetService);
@@ -329,14 +330,14 @@ class RuleText {
       text += word;
       separator = ',';
     }
-    return flags == 0 || fails("translation flags that have no form here");
+    return flags == 0 || fails("translation flags without nft syntax");
   }
 
   bool visit_nat(const Nat& nat) {
     // Of ports alone a translation may be of both families.
     const bool of_both = nat.family == kNfProtoInet && !nat.address_min;
     if (nat.family != kNfProtoIpv4 && nat.family != kNfProtoIpv6 && !of_both) {
-      return fails("a translation of no family that nft knows");
+      return fails("a translation of a family that nft does not know");
     }
     if (!nat.address_min && !nat.port_min) return fails("a translation to nothing");
     const bool v4 = nat.family == kNfProtoIpv4;
@@ -381,7 +382,7 @@ class RuleText {
     if (operand == nullptr) return false;
     const bool whole = swap.size == swap.length || (swap.length == 1 && swap.size == 2);
     if (swap.op != ByteorderOp::HostToNetwork || operand->order != Order::Host || !whole) {
-      return fails("this order of bytes has no form in nft");
+      return fails("this byte order has no nft syntax");
     }
     operand->order = Order::Network;
     operand->swapped = true;
@@ -463,7 +464,7 @@ class RuleText {
   bool visit_dynset(const Dynset& dynset) {
     const Set* set = find_set(table_, dynset.set);
     if (set == nullptr) return fails(fmt::format("there is no set {}", dynset.set));
-    if (dynset.inverted) return fails("nft has no form for the inverse");
+    if (dynset.inverted) return fails("nft has no syntax for the inverse");
     const Text name = identifier(set->name);
     if (!name) return fails(name.error());
     const Text key = key_text(*set, dynset.key);
@@ -489,7 +490,7 @@ class RuleText {
     const auto target = meta_operand(set.key);
     if (!target) return fails(target.error());
     const bool settable = set.key == MetaKey::Mark || set.key == MetaKey::PktType;
-    if (!settable) return fails(fmt::format("`{} set` has no form here", target->text));
+    if (!settable) return fails(fmt::format("`{} set` has no nft syntax", target->text));
     return visit_set(target->text, target->type, set.source);
   }
 
@@ -505,19 +506,19 @@ class RuleText {
     switch (reject.type) {
       case RejectType::TcpReset:
         if (known_.protocol != net::protocol::kTcp) {
-          return fails("nft answers with a reset where the rule has tested for tcp");
+          return fails("nft rejects with a reset only if the rule has tested for tcp");
         }
         return add("reject with tcp reset");
       case RejectType::IcmpUnreachable:
         if (!known_.version) {
-          return fails("nft answers with ICMP where the rule has tested for ipv4 or ipv6");
+          return fails("nft rejects with ICMP only if the rule has tested for ipv4 or ipv6");
         }
         return add(fmt::format("reject with {} {}", *known_.version == 4 ? "icmp" : "icmpv6",
                                reject.code));
       case RejectType::IcmpxUnreachable: {
         if (table_.family != Family::Inet && table_.family != Family::Bridge &&
             table_.family != Family::Netdev) {
-          return fails("nft knows icmpx in tables of both families alone");
+          return fails("nft knows icmpx only in tables of both families");
         }
         constexpr auto kCodes = std::to_array<std::string_view>(
             {"no-route", "port-unreachable", "host-unreachable", "admin-prohibited"});
@@ -525,7 +526,7 @@ class RuleText {
         return add(fmt::format("reject with icmpx {}", kCodes[reject.code]));
       }
     }
-    return fails("an unknown kind of answer");
+    return fails("an unknown kind of reject");
   }
 
   const Table& table_;

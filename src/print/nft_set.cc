@@ -51,7 +51,7 @@ Text element_text(const Set& set, std::size_t i) {
     *text += " expires " + duration(elements.expirations_ms[i]);
   }
   if (!elements.comments.empty() && !elements.comments[i].empty()) {
-    const Text comment = quoted(elements.comments[i]);
+    const Text comment = in_quotes(elements.comments[i]);
     if (!comment) return comment;
     *text += " comment " + *comment;
   }
@@ -132,7 +132,7 @@ Text type_text(const Set& set) {
 }  // namespace
 
 Text inline_elements(const Set& set) {
-  if (!set.exprs.empty()) return cannot("an anonymous set whose elements hold state");
+  if (!set.exprs.empty()) return cannot("an anonymous set whose elements have state");
   const Text elements = elements_text(set, ", ");
   return elements ? fmt::format("{{ {} }}", *elements) : elements;
 }
@@ -163,7 +163,7 @@ Text set_declaration(const Set& set) {
     text += fmt::format("\t\t{}\n", *state);
   }
   if (!set.comment.empty()) {
-    const Text comment = quoted(set.comment);
+    const Text comment = in_quotes(set.comment);
     if (!comment) return comment;
     text += fmt::format("\t\tcomment {}\n", *comment);
   }

@@ -47,7 +47,7 @@ Text verdict_text(const Verdict& verdict) {
     case VerdictCode::Break:
       break;
   }
-  return cannot(fmt::format("the verdict {} has no form in nft", name_of(verdict.code)));
+  return cannot(fmt::format("the verdict {} has no nft syntax", name_of(verdict.code)));
 }
 
 Text stateful_text(const StatefulExpr& expr) {
@@ -67,7 +67,7 @@ Text stateful_text(const StatefulExpr& expr) {
                    if (quota.consumed != 0) text += fmt::format(" used {} bytes", quota.consumed);
                    return text;
                  },
-                 [](const Last&) -> Text { return cannot("nft 1.0.6 has no word for `last`"); }},
+                 [](const Last&) -> Text { return cannot("nft 1.0.6 has no syntax for `last`"); }},
       expr);
 }
 
@@ -75,21 +75,21 @@ Text log_text(const Log& log) {
   std::string text = "log";
   if (!log.prefix.empty()) {
     if (log.prefix.find('$') != std::string::npos) {
-      return cannot("nft takes a $ in a log prefix for a variable");
+      return cannot("nft reads a $ in a log prefix as a variable");
     }
-    const Text prefix = quoted(log.prefix);
+    const Text prefix = in_quotes(log.prefix);
     if (!prefix) return prefix;
     text += " prefix " + *prefix;
   }
   if (log.group) {
-    if (log.flags != 0) return cannot("nft takes no flags beside a log group");
+    if (log.flags != 0) return cannot("nft allows no flags with a log group");
     text += fmt::format(" group {}", *log.group);
     if (log.snaplen != 0) text += fmt::format(" snaplen {}", log.snaplen);
     if (log.queue_threshold != 0) text += fmt::format(" queue-threshold {}", log.queue_threshold);
     return text;
   }
   if (log.snaplen != 0 || log.queue_threshold != 0) {
-    return cannot("a snap length and a queue threshold belong to a log group");
+    return cannot("a snap length and a queue threshold need a log group");
   }
   if (log.level >= kLogLevels.size()) {
     return cannot(fmt::format("there is no log level {}", log.level));
@@ -113,7 +113,7 @@ Text log_text(const Log& log) {
   take(kIpOptions, " flags ip options");
   take(kUid, " flags skuid");
   take(kEther, " flags ether");
-  if (left != 0) return cannot(fmt::format("the log flags {:#x} have no form in nft", left));
+  if (left != 0) return cannot(fmt::format("the log flags {:#x} have no nft syntax", left));
   return text;
 }
 

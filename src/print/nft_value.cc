@@ -83,11 +83,11 @@ constexpr auto kPktTypes =
     std::to_array<Symbol>({{0, "host"}, {1, "broadcast"}, {2, "multicast"}, {3, "other"}});
 
 // How values of a type are written.
-enum class Form : std::uint8_t { Number, Flags, Hex, Mark, Ipv4, Ipv6, Ether, Name, Time };
+enum class Notation : std::uint8_t { Number, Flags, Hex, Mark, Ipv4, Ipv6, Ether, Name, Time };
 
 struct TypeRow {
   DataType type;
-  Form form;
+  Notation form;
   Order order;                 // in a register; of one byte it does not matter
   std::uint32_t declared = 0;  // bytes, where a set can be declared with it by name
   std::span<const Symbol> symbols = {};
@@ -96,32 +96,32 @@ struct TypeRow {
 // Types that are missing here have no form.
 using enum Order;
 constexpr auto kTypes = std::to_array<TypeRow>({
-    {DataType::NfProto, Form::Number, Host, 1, kNfProto},
-    {DataType::Integer, Form::Number, Network, 0, {}},
-    {DataType::String, Form::Name, Host, 0, {}},
-    {DataType::Ipv4Address, Form::Ipv4, Network, 4, {}},
-    {DataType::Ipv6Address, Form::Ipv6, Network, 16, {}},
-    {DataType::EtherAddress, Form::Ether, Network, 6, {}},
-    {DataType::EtherType, Form::Hex, Network, 2, kEtherTypes},
-    {DataType::InetProtocol, Form::Number, Network, 1, kProtocols},
-    {DataType::InetService, Form::Number, Network, 2, {}},
-    {DataType::IcmpType, Form::Number, Network, 1, kIcmpTypes},
-    {DataType::TcpFlag, Form::Flags, Network, 1, kTcpFlags},
-    {DataType::Time, Form::Time, Host, 0, {}},
-    {DataType::Mark, Form::Mark, Host, 4, {}},
-    {DataType::IfIndex, Form::Number, Host, 4, kIndexes},
-    {DataType::ArpHrd, Form::Number, Host, 2, {}},
-    {DataType::Uid, Form::Number, Host, 4, {}},
-    {DataType::Gid, Form::Number, Host, 4, {}},
-    {DataType::CtState, Form::Flags, Host, 4, kCtStates},
-    {DataType::CtDirection, Form::Number, Host, 1, kCtDirections},
-    {DataType::CtStatus, Form::Flags, Host, 4, kCtStatus},
-    {DataType::Icmp6Type, Form::Number, Network, 1, kIcmpv6Types},
-    {DataType::PktType, Form::Number, Host, 1, kPktTypes},
-    {DataType::IcmpCode, Form::Number, Network, 1, {}},
-    {DataType::Icmpv6Code, Form::Number, Network, 1, {}},
-    {DataType::DevGroup, Form::Number, Host, 4, {}},
-    {DataType::IfName, Form::Name, Host, 16, {}},
+    {DataType::NfProto, Notation::Number, Host, 1, kNfProto},
+    {DataType::Integer, Notation::Number, Network, 0, {}},
+    {DataType::String, Notation::Name, Host, 0, {}},
+    {DataType::Ipv4Address, Notation::Ipv4, Network, 4, {}},
+    {DataType::Ipv6Address, Notation::Ipv6, Network, 16, {}},
+    {DataType::EtherAddress, Notation::Ether, Network, 6, {}},
+    {DataType::EtherType, Notation::Hex, Network, 2, kEtherTypes},
+    {DataType::InetProtocol, Notation::Number, Network, 1, kProtocols},
+    {DataType::InetService, Notation::Number, Network, 2, {}},
+    {DataType::IcmpType, Notation::Number, Network, 1, kIcmpTypes},
+    {DataType::TcpFlag, Notation::Flags, Network, 1, kTcpFlags},
+    {DataType::Time, Notation::Time, Host, 0, {}},
+    {DataType::Mark, Notation::Mark, Host, 4, {}},
+    {DataType::IfIndex, Notation::Number, Host, 4, kIndexes},
+    {DataType::ArpHrd, Notation::Number, Host, 2, {}},
+    {DataType::Uid, Notation::Number, Host, 4, {}},
+    {DataType::Gid, Notation::Number, Host, 4, {}},
+    {DataType::CtState, Notation::Flags, Host, 4, kCtStates},
+    {DataType::CtDirection, Notation::Number, Host, 1, kCtDirections},
+    {DataType::CtStatus, Notation::Flags, Host, 4, kCtStatus},
+    {DataType::Icmp6Type, Notation::Number, Network, 1, kIcmpv6Types},
+    {DataType::PktType, Notation::Number, Host, 1, kPktTypes},
+    {DataType::IcmpCode, Notation::Number, Network, 1, {}},
+    {DataType::Icmpv6Code, Notation::Number, Network, 1, {}},
+    {DataType::DevGroup, Notation::Number, Host, 4, {}},
+    {DataType::IfName, Notation::Name, Host, 16, {}},
 });
 
 const TypeRow* row_of(DataType type) {
@@ -160,7 +160,7 @@ std::optional<std::uint64_t> number(Order order, ByteSpan bytes) {
 std::unexpected<std::string> no_form(DataType type, ByteSpan bytes) {
   const std::string_view name = ruleset::name_of(type);
   return cannot(fmt::format(
-      "{} bytes of the type {} have no form in nft", bytes.size(),
+      "{} bytes of the type {} have no nft syntax", bytes.size(),
       name.empty() ? fmt::to_string(static_cast<std::uint32_t>(type)) : std::string(name)));
 }
 
@@ -169,11 +169,11 @@ Text string_text(ByteSpan bytes) {
   const auto end = std::ranges::find(bytes, 0);
   if (end == bytes.begin() ||
       std::any_of(end, bytes.end(), [](std::uint8_t b) { return b != 0; })) {
-    return cannot("a name that is empty or goes on after a zero byte");
+    return cannot("a name that is empty or continues after a zero byte");
   }
   std::string text(bytes.begin(), end);
   if (text.ends_with('*')) text.insert(text.size() - 1, 1, '\\');  // else it would be a wildcard
-  return quoted(text);
+  return in_quotes(text);
 }
 
 }  // namespace
@@ -185,7 +185,7 @@ Order order_of(DataType type) {
 
 bool is_flags(DataType type) {
   const TypeRow* row = row_of(type);
-  return row != nullptr && row->form == Form::Flags;
+  return row != nullptr && row->form == Notation::Flags;
 }
 
 std::uint32_t declared_size(DataType type) {
@@ -232,24 +232,24 @@ Text value_text(DataType type, Order order, ByteSpan bytes) {
   if (row == nullptr) return no_form(type, bytes);
   const auto value = number(order, bytes);
   switch (row->form) {
-    case Form::Ipv4:
+    case Notation::Ipv4:
       if (bytes.size() != 4) return no_form(type, bytes);
       return net::format(net::Address(net::ipv4_from_bytes(bytes.data())));
-    case Form::Ipv6:
+    case Notation::Ipv6:
       if (bytes.size() != 16) return no_form(type, bytes);
       return net::format(net::Address(net::ipv6_from_bytes(bytes.data())));
-    case Form::Ether:
+    case Notation::Ether:
       if (bytes.size() != 6) return no_form(type, bytes);
       return fmt::format("{:02x}", fmt::join(bytes, ":"));
-    case Form::Name:
+    case Notation::Name:
       return string_text(bytes);
-    case Form::Mark:
+    case Notation::Mark:
       return value ? Text(fmt::format("{:#010x}", *value)) : Text(no_form(type, bytes));
-    case Form::Time:
+    case Notation::Time:
       return value ? Text(duration(*value)) : Text(no_form(type, bytes));
-    case Form::Number:
-    case Form::Flags:
-    case Form::Hex:
+    case Notation::Number:
+    case Notation::Flags:
+    case Notation::Hex:
       break;
   }
   if (!value && type == DataType::Integer && order == Order::Network) {
@@ -258,13 +258,13 @@ Text value_text(DataType type, Order order, ByteSpan bytes) {
   if (!value) return no_form(type, bytes);
   const auto symbol = std::ranges::find(row->symbols, *value, &Symbol::value);
   if (symbol != row->symbols.end()) return std::string(symbol->name);
-  return row->form == Form::Number ? fmt::to_string(*value) : fmt::format("{:#x}", *value);
+  return row->form == Notation::Number ? fmt::to_string(*value) : fmt::format("{:#x}", *value);
 }
 
 Text range_text(DataType type, Order order, ByteSpan first, ByteSpan last) {
   if (std::ranges::equal(first, last)) return value_text(type, order, first);
   if (type == DataType::IfName || type == DataType::String) {
-    return cannot("a range of names has no form in nft");
+    return cannot("a range of names has no nft syntax");
   }
   const Text from = value_text(type, order, first);
   if (!from) return from;
@@ -283,7 +283,7 @@ Text range_text(DataType type, Order order, ByteSpan first, ByteSpan last) {
 
 Text name_prefix_text(ByteSpan bytes) {
   if (std::ranges::find(bytes, 0) != bytes.end()) return cannot("a name that ends within a prefix");
-  return quoted(std::string(bytes.begin(), bytes.end()) + "*");
+  return in_quotes(std::string(bytes.begin(), bytes.end()) + "*");
 }
 
 }  // namespace rolewall::print

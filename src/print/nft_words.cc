@@ -52,17 +52,17 @@ Text identifier(std::string_view name) {
     return cannot(fmt::format("nft cannot read the name \"{}\"", name));
   }
   if (std::ranges::find(kReserved, name) != kReserved.end()) {
-    return cannot(fmt::format("the name \"{}\" is a word of nft's own", name));
+    return cannot(fmt::format("the name \"{}\" is a keyword of nft", name));
   }
   return std::string(name);
 }
 
-Text quoted(std::string_view text) {
+Text in_quotes(std::string_view text) {
   if (text.find('"') != std::string_view::npos) {
-    return cannot("nft cannot read a text with a quotation mark in it");
+    return cannot("nft cannot read a string with a quotation mark in it");
   }
   if (text.find('\n') != std::string_view::npos || text.find('\0') != std::string_view::npos) {
-    return cannot("nft cannot read a text of several lines");
+    return cannot("nft cannot read a string of several lines");
   }
   return fmt::format("\"{}\"", text);
 }

@@ -20,7 +20,7 @@ inline std::unexpected<std::string> cannot(std::string why) {
 Text identifier(std::string_view name);
 
 // "text", for comments, prefixes and interface names.
-Text quoted(std::string_view text);
+Text in_quotes(std::string_view text);
 
 // "1h30m", "250ms".
 std::string duration(std::uint64_t milliseconds);

@@ -84,7 +84,7 @@ Wrong check_name(std::string_view name, std::string_view kind) {
     return fmt::format("the {}'s name is longer than {} bytes", kind, kMaxNameSize);
   }
   if (name.find('\0') != std::string_view::npos) {
-    return fmt::format("the {}'s name holds a zero byte", kind);
+    return fmt::format("the {}'s name contains a zero byte", kind);
   }
   return {};
 }
@@ -98,7 +98,7 @@ Wrong check_object(const Object& object) {
   if (Wrong wrong = check_name(object.name, "object"); !wrong.empty()) return wrong;
   if (Wrong wrong = check_comment(object.comment); !wrong.empty()) return wrong;
   if (const auto type = type_of(object.body); type && *type != object.type) {
-    return fmt::format("type {}, where its body is one of type {}", object.type, *type);
+    return fmt::format("type {}, but its body is of type {}", object.type, *type);
   }
   if (const auto* limit = std::get_if<Limit>(&object.body)) return check_limit(*limit);
   return {};
@@ -112,7 +112,7 @@ Wrong TableChecker::check_named(std::uint32_t object_type, const std::string& na
 Wrong TableChecker::check_verdict(const Verdict& verdict) const {
   const bool names_a_chain = verdict.code == VerdictCode::Jump || verdict.code == VerdictCode::Goto;
   if (!names_a_chain) {
-    return verdict.chain.empty() ? Wrong{} : "a chain beside a verdict that goes to none";
+    return verdict.chain.empty() ? Wrong{} : "a chain with a verdict that does not jump";
   }
   const Chain* chain = names_.chain(verdict.chain);
   if (chain == nullptr) return fmt::format("there is no chain {}", verdict.chain);
@@ -142,7 +142,7 @@ Wrong TableChecker::check_columns(const Set& set) const {
   const Elements& elements = set.elements;
   const std::uint32_t key_size = set.key_size();
   if (elements.keys.empty() && elements.key_size == 0) {
-    if (elements.data_size != 0) return "elements with data and without keys";
+    if (elements.data_size != 0) return "elements with data but without keys";
   } else if (elements.key_size != key_size) {
     return fmt::format("elements of {} bytes in a set of {}", elements.key_size, key_size);
   }
@@ -157,7 +157,7 @@ Wrong TableChecker::check_columns(const Set& set) const {
                                       : fmt::format("{} {} for {} elements", size, column, count);
   };
   if (!elements.key_ends.empty()) {
-    if (!set.interval) return "ranges in a set that holds none";
+    if (!set.interval) return "ranges in a set without intervals";
     if (elements.key_ends.size() != elements.keys.size()) return "as many ends as keys are needed";
   }
   if (elements.data_size != 0 && (!maps_to_values || elements.data_size != set.data.size)) {
@@ -205,7 +205,7 @@ Wrong TableChecker::check_order(const Set& set) const {
     return std::memcmp(elements.key_end(a).data(), elements.key_end(b).data(), key_size) < 0;
   };
   const auto out_of_order = [](std::size_t element) {
-    return fmt::format("element {} is out of order or there twice", element);
+    return fmt::format("element {} is out of order or a duplicate", element);
   };
   // Ranges of a concatenation stand as the kernel tries them.
   if (set.interval && set.key.size() > 1) {
@@ -286,10 +286,12 @@ Wrong TableChecker::check_lookup(const Lookup& lookup) const {
     case LookupResult::Membership:
       return {};
     case LookupResult::Data:
-      return set->kind == SetKind::Map ? Wrong{} : fmt::format("{} maps to no values", lookup.set);
+      return set->kind == SetKind::Map ? Wrong{}
+                                       : fmt::format("{} does not map to values", lookup.set);
     case LookupResult::Verdict:
-      return set->kind == SetKind::VerdictMap ? Wrong{}
-                                              : fmt::format("{} maps to no verdicts", lookup.set);
+      return set->kind == SetKind::VerdictMap
+                 ? Wrong{}
+                 : fmt::format("{} does not map to verdicts", lookup.set);
   }
   return {};
 }
@@ -298,7 +300,7 @@ Wrong TableChecker::check_object_lookup(const ObjectLookup& lookup) const {
   const Set* set = names_.set(lookup.set);
   if (set == nullptr) return fmt::format("there is no map {}", lookup.set);
   if (set->key.empty() || set->kind == SetKind::ObjectMap) return {};
-  return fmt::format("{} maps to no objects", lookup.set);
+  return fmt::format("{} does not map to objects", lookup.set);
 }
 
 // nft_dynset_init(): of the stores with intervals none takes elements from packets.
@@ -309,12 +311,12 @@ Wrong TableChecker::check_dynset(const Dynset& dynset) const {
     if (Wrong wrong = check_stateful(expr); !wrong.empty()) return wrong;
   }
   if (set->key.empty()) return {};
-  if (set->interval) return fmt::format("{} holds intervals: packets cannot add to it", set->name);
+  if (set->interval) return fmt::format("{} has intervals: packets cannot add to it", set->name);
   if (set->kind == SetKind::VerdictMap || set->kind == SetKind::ObjectMap) {
     return fmt::format("packets cannot add to the map {}", set->name);
   }
   if (dynset.data.has_value() != (set->kind == SetKind::Map)) {
-    return "a value is given where the set maps to values, and there alone";
+    return "a value must be given exactly when the set maps to values";
   }
   return {};
 }
@@ -349,10 +351,10 @@ Wrong TableChecker::check_values(const Expr& expr) const {
           },
           [](const ExthdrWrite& e) -> Wrong {
             const bool taken = e.kind == ExthdrKind::TcpOption && (e.length == 2 || e.length == 4);
-            return taken ? "" : "2 or 4 bytes of a TCP option are written, and nothing else";
+            return taken ? "" : "only 2 or 4 bytes of a TCP option can be written";
           },
           [](const ExthdrReset& e) -> Wrong {
-            return e.kind == ExthdrKind::TcpOption ? "" : "TCP options alone are reset";
+            return e.kind == ExthdrKind::TcpOption ? "" : "only TCP options can be reset";
           },
           [](const Nat& e) { return check_address(e.family, e.address_min || e.address_max); },
           [](const Tproxy& e) { return check_address(e.family, e.address.has_value()); },
@@ -419,7 +421,7 @@ std::optional<unsigned> TableChecker::depth_below(const Chain& chain, unsigned a
 
 Wrong TableChecker::check_depth(const Chain& chain) {
   if (depth_below(chain, 0)) return {};
-  return fmt::format("jumps from {} run in a circle or open {} frames or more", chain.name,
+  return fmt::format("jumps from {} make a loop or are nested {} deep or more", chain.name,
                      kJumpStackSize);
 }
 

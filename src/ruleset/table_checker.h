@@ -22,7 +22,7 @@ Wrong check_object(const Object& object);
 // Refers to the table. It may be mended between two questions, so long as its names stay.
 class TableChecker {
  public:
-  explicit TableChecker(const Table& table) : table_(table), names_(table) {}
+  explicit TableChecker(const Table& table) : names_(table) {}
 
   bool names_are_unique() const { return names_.names_are_unique(); }
   Wrong check_set(const Set& set) const;
@@ -45,7 +45,6 @@ class TableChecker {
   Wrong check_dynset(const Dynset& dynset) const;
   std::optional<unsigned> depth_below(const Chain& chain, unsigned above);
 
-  const Table& table_;
   TableIndex names_;
   std::unordered_map<const Chain*, unsigned> depths_;  // frames that jumps from a chain can open
 };

@@ -9,7 +9,6 @@ namespace rolewall::ruleset {
 namespace {
 
 constexpr std::uint32_t kIpv4 = static_cast<std::uint32_t>(Family::Ip);
-constexpr std::uint32_t kIpv6 = static_cast<std::uint32_t>(Family::Ip6);
 
 bool is_among(std::string_view name, std::initializer_list<std::string_view> names) {
   return std::ranges::find(names, name) != names.end();
@@ -106,7 +105,8 @@ TrackingUse tracking_by(const Nat& nat, Family table) {
 // nft_tproxy_init(): reassembly alone, of its own family; of both where it names none.
 TrackingUse tracking_by(const Tproxy& tproxy) {
   TrackingUse use;
-  if (tproxy.family != kIpv6) use.reassembly_ipv4 = ConntrackUse::On;
+  if (tproxy.family != static_cast<std::uint32_t>(Family::Ip6))
+    use.reassembly_ipv4 = ConntrackUse::On;
   if (tproxy.family != kIpv4) use.reassembly_ipv6 = ConntrackUse::On;
   return use;
 }

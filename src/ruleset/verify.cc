@@ -77,7 +77,7 @@ void visit_flaws(const Table& table, const Found& found) {
   TableChecker checker(table);
   if (!good({Kind::Table}, check_name(table.name, "table"))) return;
   if (!checker.names_are_unique() &&
-      !found({Kind::Table}, "two sets, chains or objects bear the same name")) {
+      !found({Kind::Table}, "two sets, chains or objects have the same name")) {
     return;
   }
   if (!good({Kind::Table}, check_comment(table.comment))) return;
@@ -90,7 +90,8 @@ void visit_flaws(const Table& table, const Found& found) {
   for (std::size_t c = 0; c < table.chains.size(); ++c) {
     const Chain& chain = table.chains[c];
     if (!good({Kind::Chain, c}, check_chain(chain))) return;
-    if (!has_sound_policy(chain) && !found({Kind::BasePolicy, c}, "neither accept nor drop")) {
+    if (!has_sound_policy(chain) &&
+        !found({Kind::BasePolicy, c}, "the policy is neither accept nor drop")) {
       return;
     }
     for (std::size_t r = 0; r < chain.rules.size(); ++r) {

@@ -160,7 +160,7 @@ struct Judge::State {
     auto live = dump(false);
     if (!live) return std::unexpected(live.error());
     if (!(Reader(*live) == reader)) {
-      return fail(ErrorKind::System, "loaded again, the ruleset has other handles");
+      return fail(ErrorKind::System, "the ruleset has different handles when loaded again");
     }
     return {};
   }
@@ -260,7 +260,7 @@ struct Judge::State {
 
   Result<Observation> observe(Hook first, const eval::Packet& packet) {
     if (packet.mark != 0) {
-      return fail(ErrorKind::Usage, "the kernel's judge cannot give a packet a mark");
+      return fail(ErrorKind::Usage, "the sandbox cannot set a packet's mark");
     }
     if (!keeps_memory() && exposure.exhausted()) TRY(load_again());
     messages.clear();
@@ -293,8 +293,8 @@ struct Judge::State {
         if (!packet_after.problem.empty()) {
           return fail(
               ErrorKind::System,
-              fmt::format("not known what the packet was in the end: the kernel's log of it "
-                          "is not understood ({})",
+              fmt::format("the packet's final form is unknown: the kernel's log of it cannot "
+                          "be read ({})",
                           packet_after.problem));
         }
         seen->after = std::move(packet_after.bytes);

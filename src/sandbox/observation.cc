@@ -81,10 +81,11 @@ Observation read_counters(Hook first, const ruleset::Table& watch) {
 Result<void> all_read(std::span<const observe::TraceMessage> messages) {
   for (const observe::TraceMessage& message : messages) {
     if (message.problem.empty()) continue;
-    return fail(ErrorKind::System,
-                fmt::format("not known what the kernel did: its trace of table {} chain {} rule {} "
-                            "is not understood ({})",
-                            message.table, message.chain, message.handle, message.problem));
+    return fail(
+        ErrorKind::System,
+        fmt::format("the kernel's decision is unknown: its trace of table {} chain {} rule {} "
+                    "cannot be read ({})",
+                    message.table, message.chain, message.handle, message.problem));
   }
   return {};
 }
@@ -106,9 +107,10 @@ Reader::Reader(const ruleset::Ruleset& ruleset) {
 
 Result<Reader::Told> Reader::tell(const observe::TraceMessage& message) const {
   const auto unknown = [&] {
-    return fail(ErrorKind::System,
-                fmt::format("the trace names table {} chain {} rule {}, which the ruleset has not",
-                            message.table, message.chain, message.handle));
+    return fail(
+        ErrorKind::System,
+        fmt::format("the trace names table {} chain {} rule {}, which the ruleset does not have",
+                    message.table, message.chain, message.handle));
   };
   const auto table = tables_.find(table_key(message.family, message.table));
   if (table == tables_.end()) return unknown();

@@ -94,11 +94,12 @@ Result<Descriptor> socket_of(int family, std::uint32_t user, std::uint32_t group
   ::setfsuid(static_cast<uid_t>(own_user));
   ::setfsgid(static_cast<gid_t>(own_group));
   if (!become) {
-    return fail(ErrorKind::System,
-                fmt::format("this sandbox has no user {} or no group {}: only root makes one that "
-                            "has",
-                            user, group),
-                EPERM);
+    return fail(
+        ErrorKind::System,
+        fmt::format("this sandbox has no user {} or no group {}: only root can create one that "
+                    "has",
+                    user, group),
+        EPERM);
   }
   if (!socket.valid()) return failed("open a raw socket", error);
   return socket;

@@ -18,9 +18,10 @@ using policy::KeyType;
 using policy::Section;
 using policy::Value;
 
-constexpr std::array kCaseKeys = {
-    Key{"about", KeyType::String, true}, Key{"why", KeyType::String, true},
-    Key{"date", KeyType::Date}, Key{"files", KeyType::Table}, Key{"packet", KeyType::Tables, true}};
+constexpr std::array kCaseKeys = {Key{"about", KeyType::String, true},
+                                  Key{"why", KeyType::String, true},
+                                  Key{"date", KeyType::LocalDate}, Key{"files", KeyType::Table},
+                                  Key{"packet", KeyType::Tables, true}};
 constexpr std::array kPacketKeys = {
     Key{"ask", KeyType::String, true},
     Key{"host", KeyType::String},

@@ -13,7 +13,7 @@ expect_out "nothing"
 rolewall apply "$site" --host web-01 --state-dir "$state"
 expect_status 0
 expect_out "generation 1 is in force"
-refuse_out "unless it is confirmed"
+refuse_out "unless you confirm it"
 nft list table inet rolewall >/dev/null || complain "the table is not in the kernel"
 rolewall apply "$site" --host web-01 --state-dir "$state"
 expect_status 0

@@ -7,7 +7,7 @@ expect_status 0
 expect_out "generation 1 is in force"
 expect_out "table inet rolewall {"
 expect_out "chain web.inbound.app-from-lb {"
-expect_out "nothing of this machine was changed"
+expect_out "nothing on this machine was changed"
 
 example_site wrong
 printf '\n[[test]]\nname = "wrong on purpose"\ndeny = "https lb > self"\n' >>wrong/web.toml

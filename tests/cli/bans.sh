@@ -14,7 +14,7 @@ apply() { with_state apply site --host web-01 "$@"; }
 
 with_state ban 192.0.2.7
 expect_status 1
-expect_err "\`rolewall apply\` comes first"
+expect_err "run \`rolewall apply\` first"
 apply
 expect_status 0
 
@@ -74,7 +74,7 @@ expect_status 2
 expect_err "for how long"
 with_state allow ping from 203.0.113.51 --for 1h -p site
 expect_status 2
-expect_err "only services of"
+expect_err "only services with"
 
 # Over an apply that changes something, and over a boot: another namespace has an empty kernel.
 printf '\n[[inbound]]\nid = "more"\nservice = "tcp/8001"\nfrom = "office"\n' >>site/web.toml
@@ -98,7 +98,7 @@ with_state unban 192.0.2.7
 expect_status 0
 expect_out "was not banned"
 with_state unallow ssh from 203.0.113.50 -p site
-expect_out "no longer opened"
+expect_out "no longer open"
 nft flush ruleset
 apply
 rolewall bans --format json
@@ -149,7 +149,7 @@ expect_out "192.0.2.10"
 rolewall disable --state-dir "$scratch/small"
 expect_status 0
 rolewall boot -p site --host web-01 --state-dir "$scratch/small"
-expect_out "nothing is loaded"
+expect_out "nothing was loaded"
 umount "$scratch/small"
 rolewall boot -p site --host web-01 --state-dir "$state"
 expect_status 0

@@ -10,7 +10,7 @@ apply() { rolewall apply site --host web-01 --state-dir "$state" "$@"; }
 boot() { rolewall boot -p site --host web-01 --state-dir "$state" "$@"; }
 boot
 expect_status 0
-expect_out "nothing is loaded"
+expect_out "nothing was loaded"
 
 apply
 expect_status 0
@@ -37,7 +37,7 @@ play_reboot
 echo "root=/dev/sda1 rolewall=off quiet" >cmdline
 boot --kernel-parameters cmdline
 expect_status 0
-expect_out "nothing is loaded"
+expect_out "nothing was loaded"
 [ -z "$(table)" ] || complain "it was loaded all the same"
 
 # Not confirmed before the restart: the former policy.
@@ -61,7 +61,7 @@ play_reboot
 echo 'this is no TOML' >>site/web.toml
 boot
 expect_status 0
-expect_err "do not compile any more"
+expect_err "no longer compile"
 expect_out "generation 1 is in force"
 
 # A record that cannot be read: the policies; and where these cannot either, the least that lets
@@ -86,7 +86,7 @@ sed -i '$ d' site/web.toml
 play_reboot
 boot
 expect_status 0
-expect_out "what the policies say now is in force"
+expect_out "the current policy is in force"
 rolewall bans
 expect_out "192.0.2.7"
 # The damage is no reason to refuse what is new, and the next boot loads that.
@@ -105,4 +105,4 @@ rolewall disable --state-dir "$state"
 expect_status 0
 play_reboot
 boot
-expect_out "nothing is loaded"
+expect_out "nothing was loaded"

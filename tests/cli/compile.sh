@@ -49,13 +49,13 @@ rolewall compile "$site" --host web-01 --stop-after hooks
 cmp -s "$scratch/out" file || complain "after the last pass it is not what all passes give"
 rolewall compile "$site" --host web-01 --stop-after dispach
 expect_status 2
-expect_err 'no pass is called `dispach`; did you mean `dispatch`?'
+expect_err 'there is no pass `dispach`; did you mean `dispatch`?'
 rolewall compile "$site" --host web-01 --stop-after emit
 expect_status 2
 expect_err 'they are lower, rules, dispatch, nat, hooks'
 rolewall compile "$site" --host web-01 --stop-after lower --format json
 expect_status 2
-expect_err "text alone"
+expect_err "only printed as text"
 
 ran="rolewall compile > /dev/full"
 status=0

@@ -30,7 +30,7 @@ await_rollback() {
 # The very first apply: there is no table to go back to.
 apply --confirm 5s
 expect_status 0
-expect_out "unless it is confirmed"
+expect_out "unless you confirm it"
 rolewall status --state-dir "$state" --format json
 expect_json 'd["pending"]["generation"] == 1 and "former" not in d["pending"]'
 await_rollback

@@ -42,7 +42,7 @@ for file in snapshot.json applied.json elements.json seal; do
     ran="boot with $file changed at $at"
     boot
     expect_status 0
-    if holds out "what the policies say now is in force"; then
+    if holds out "the current policy is in force"; then
       expect_err "is damaged"
       nft list chain inet rolewall web.inbound.more >/dev/null || complain "neither"
       fell_back=$((fell_back + 1))
@@ -63,7 +63,7 @@ for file in snapshot.json applied.json elements.json seal; do
     ran="boot with $file: $how"
     boot
     expect_status 0
-    expect_out "what the policies say now is in force"
+    expect_out "the current policy is in force"
     rolewall status --state-dir "$state"
     expect_status 1
     expect_out "cannot be read"

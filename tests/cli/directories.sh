@@ -14,7 +14,7 @@ expect_status 0
 expect_err "policies from ./"
 rolewall check web.toml
 expect_status 2
-expect_err "web.toml is a file: name the directory that it is in"
+expect_err "web.toml is a file: name its directory"
 # A verb that touches the server never takes the current directory.
 if [ ! -e /etc/rolewall ]; then
   rolewall apply --host web-01 --state-dir "$scratch/state"

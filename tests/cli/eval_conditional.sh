@@ -56,4 +56,4 @@ PYTHON
 rolewall eval --ruleset live.json --pcap talk.pcap --in veth0 --all
 expect_status 0
 expect_out 'numgen random mod 2: 1: accept'
-expect_out 'taken for given: numgen random mod 2, of 3 packets'
+expect_out 'assumed: numgen random mod 2, for 3 packets'

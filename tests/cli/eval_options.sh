@@ -17,7 +17,7 @@ expect_status 2
 # The quotes forgotten: the shell has taken `> lb-01` for itself.
 rolewall eval -p "$site" https internet
 expect_status 2
-expect_err "put it in quotes"
+expect_err "quote it"
 
 rolewall eval -p "$site" 'https internet > lb' --all
 expect_status 0
@@ -41,7 +41,7 @@ expect_status 2
 expect_err "[not-an-end]"
 rolewall eval -p "$site" 'https lb-01 > lb-01'
 expect_status 2
-expect_err "names no packet"
+expect_err "describes no packet"
 
 # Two interfaces that lead to the internet, and a rule that wants one of them.
 mkdir two
@@ -71,9 +71,9 @@ expect_status 0
 # The other family is mentioned only where it differs.
 rolewall eval -p two 'web any > h in=b'
 expect_status 0
-refuse_out "other family"
+refuse_out "other address family"
 printf 'role = "r"\n[[inbound]]\nservice = "web"\nfrom = "2001:db8:1::/48"\n' >two/r.toml
 printf '[networks]\npeers = ["203.0.113.1", "2001:db8:1::1"]\n' >>two/site.toml
 rolewall eval -p two 'web peers > h in=a'
 expect_status 0
-expect_out "the other family differs: tcp [2001:db8:1::1]:40000 > [2001:db8::10]:80"
+expect_out "the other address family differs: tcp [2001:db8:1::1]:40000 > [2001:db8::10]:80"

@@ -79,6 +79,10 @@ PYTHON
 rolewall eval --ruleset web-01.json --pcap no.pcap --in eth0
 expect_status 0
 expect_out "no.pcap: 1 packets on"
+rolewall eval --ruleset web-01.json --pcap parts.pcap --in eth0
+expect_status 0
+expect_out "held: a fragment: the kernel keeps it until the datagram is complete"
+refuse_out "stack: "
 
 rolewall eval -p "$site" --host lb-01 --pcap talk.pcap --in nowhere0
 expect_status 2

@@ -15,11 +15,11 @@ expect_status 0
 expect_out "built-in step"
 rolewall explain -p "$site" web.inbound.app-from-lb --host db-01
 expect_status 0
-expect_out "db-01 does not have it"
+expect_out "db-01 does not have this rule"
 # A finding's code, wherever it is asked.
 rolewall explain shadowed-rule
 expect_status 0
-expect_out "shadowed-rule: a warning of \`check\`: an earlier rule of the same words decides every packet"
+expect_out "shadowed-rule: a warning of \`check\`: an earlier rule with the same conditions decides every packet"
 rolewall explain no-sample
 expect_status 0
 expect_out "no-sample: an error of"

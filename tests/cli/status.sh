@@ -78,8 +78,8 @@ chain maps "{'order': 'after', 'effects': ['drops'], 'hook': 'output'}"
 expect_json "'unseen' not in [c['table'] for c in d['other_chains']]"
 rolewall status --state-dir "$state"
 expect_status 0
-expect_out "before ours: may drop what ours admits"
-expect_out "a drop in any chain is final; none of these can admit what ours drops"
+expect_out "before rolewall: may drop what rolewall accepts"
+expect_out "a drop in any chain is final: none of these can admit what rolewall drops"
 for table in 'inet early' 'ip late' 'inet calm' 'inet maps' 'arp unseen'; do nft "delete table $table"; done
 
 # What is published by NAT goes past input; what the forward chain makes of it counts.
@@ -183,7 +183,7 @@ put
 
 # Who listens. Nobody: both rules are idle.
 status
-expect_json "sorted(f['message'] for f in d['findings'] if f['code'] == 'idle-rule') == ['server.inbound.ssh admits tcp/22, and nothing listens there', 'server.inbound.web admits tcp/8000, tcp/8100-8200, and nothing listens there']"
+expect_json "sorted(f['message'] for f in d['findings'] if f['code'] == 'idle-rule') == ['server.inbound.ssh admits tcp/22, but nothing listens there', 'server.inbound.web admits tcp/8000, tcp/8100-8200, but nothing listens there']"
 python3 - "$scratch/ready" <<'P' &
 import socket, sys, time
 open("/proc/self/comm", "w").write("shop")
@@ -198,8 +198,8 @@ P
 listener=$!
 while [ ! -e "$scratch/ready" ]; do sleep 0.05; done
 status
-expect_json "[f['message'] for f in d['findings'] if f['code'] == 'idle-rule'] == ['server.inbound.ssh admits tcp/22, and nothing listens there']"
-expect_json "[f['message'] for f in d['findings'] if f['code'] == 'unadmitted-listener'] == ['shop listens on tcp/9999 (at 203.0.113.10), and no rule admits it', 'shop listens on udp/514 (at 0.0.0.0), and no rule admits it']"
+expect_json "[f['message'] for f in d['findings'] if f['code'] == 'idle-rule'] == ['server.inbound.ssh admits tcp/22, but nothing listens there']"
+expect_json "[f['message'] for f in d['findings'] if f['code'] == 'unadmitted-listener'] == ['shop listens on tcp/9999 (at 203.0.113.10), but no rule admits it', 'shop listens on udp/514 (at 0.0.0.0), but no rule admits it']"
 # Behind a translation it is not known what was asked for: nothing is claimed.
 put '[[nat]]
 id = "shop"

@@ -57,7 +57,7 @@ apply empty
 expect_status 2
 expect_err "is a link"
 rolewall boot -p site --host web-01 --state-dir empty
-expect_out "what the policies say now is in force"
+expect_out "the current policy is in force"
 [ "$(files elsewhere)" = "$before" ] || complain "followed: $(files elsewhere)"
 rm empty/generations
 mv empty-generations empty/generations

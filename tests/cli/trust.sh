@@ -26,7 +26,7 @@ distrusted() {
   expect_status 0
   expect_err "$1"
   refuse_out "generation"
-  expect_out "what the policies say now is in force"
+  expect_out "the current policy is in force"
   with_state rollback --to 1
   [ "$status" != 0 ] || complain "it was put in force"
   with_state status

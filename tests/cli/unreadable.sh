@@ -6,7 +6,7 @@ expect_status 2
 expect_err "nowhere"
 rolewall check
 expect_status 2
-expect_err "no policies here"
+expect_err "no policies found"
 mkdir empty
 rolewall check empty
 expect_status 2

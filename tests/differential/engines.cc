@@ -48,18 +48,6 @@ eval::Packet build(const reference::Packet& packet) {
   return built;
 }
 
-std::string_view name_of(policy::Action action) {
-  switch (action) {
-    case policy::Action::Accept:
-      return "accept";
-    case policy::Action::Drop:
-      return "drop";
-    case policy::Action::Reject:
-      return "reject";
-  }
-  return "";
-}
-
 // " > 10.0.0.2", where it is said.
 std::string translation(char arrow, const std::optional<net::Address>& address) {
   return address ? fmt::format(" {} {}", arrow, net::format(*address)) : "";

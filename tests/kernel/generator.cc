@@ -13,8 +13,6 @@
 namespace rolewall::kernel_judge {
 namespace {
 
-namespace protocol = net::protocol;
-
 std::vector<net::Address> parse_all(std::initializer_list<const char*> texts) {
   std::vector<net::Address> addresses;
   for (const char* text : texts) {
@@ -115,18 +113,18 @@ struct Draft {
   }
 
   std::uint8_t protocol_number() {
-    const std::uint8_t icmp = ipv4 ? protocol::kIcmp : protocol::kIcmpv6;
+    const std::uint8_t icmp = ipv4 ? net::protocol::kIcmp : net::protocol::kIcmpv6;
     switch (random.weighted({42, 22, 14, 6, 2, 7, 7})) {
       case 0:
-        return protocol::kTcp;
+        return net::protocol::kTcp;
       case 1:
-        return protocol::kUdp;
+        return net::protocol::kUdp;
       case 2:
         return icmp;
       case 3:
-        return protocol::kSctp;
+        return net::protocol::kSctp;
       case 4:
-        return ipv4 ? protocol::kIcmpv6 : protocol::kIcmp;
+        return ipv4 ? net::protocol::kIcmpv6 : net::protocol::kIcmp;
       case 5:
         return boundaries.protocols.empty() ? random.byte() : random.of(boundaries.protocols);
       default:
@@ -232,11 +230,6 @@ net::Address destination_in(const eval::Packet& packet) {
     return net::ipv6_from_bytes(packet.bytes.data() + eval::ipv6::kDestination);
   }
   return net::ipv4_from_bytes(packet.bytes.data() + eval::ipv4::kDestination);
-}
-
-bool is_loopback(const net::Address& address) {
-  if (const auto* ipv4 = std::get_if<net::Ipv4>(&address)) return ipv4->value >> 24 == 127;
-  return std::get<net::Ipv6>(address).value == 1;
 }
 
 // One or two things about a known packet, changed.
@@ -370,7 +363,7 @@ Question Generator::question(std::uint64_t number) const {
   if (known.outbound) {
     while (unroutable(known.fields.destination)) known.fields.destination = draft.remote();
     const net::Address& to = known.fields.destination;
-    if (contains(draft.own, to) || is_loopback(to)) known.device = "lo";
+    if (contains(draft.own, to) || net::is_loopback(to)) known.device = "lo";
     if (other_users_ && random.percent(near ? 10 : 40)) {
       known.user = boundaries_.users.empty() || random.percent(30)
                        ? random.of<std::uint32_t>({1, 33, 1000, 65534})

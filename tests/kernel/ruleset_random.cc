@@ -426,9 +426,9 @@ class RuleWriter {
   std::bitset<kRegisterCount> written_;
 };
 
-class TableWriter {
+class TableMaker {
  public:
-  TableWriter(Random& random, Family family, std::string name) : random_(random) {
+  TableMaker(Random& random, Family family, std::string name) : random_(random) {
     table_.family = family;
     table_.name = std::move(name);
   }
@@ -582,7 +582,7 @@ Ruleset generate_expressions(std::uint64_t seed) {
   Ruleset ruleset;
   for (std::uint32_t left = 1 + random.below(2); left > 0; --left) {
     const Family family = random.of({Family::Inet, Family::Inet, Family::Ip, Family::Ip6});
-    ruleset.tables.push_back(TableWriter(random, family, fmt::format("t{}", left)).write());
+    ruleset.tables.push_back(TableMaker(random, family, fmt::format("t{}", left)).write());
   }
   return ruleset;
 }

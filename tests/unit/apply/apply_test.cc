@@ -310,7 +310,8 @@ TEST_CASE("drift in words") {
   has("192.0.2.1 in set offices is missing");
   has("192.0.2.3, 192.0.2.4 in set offices were added");
   has("set more was added");
-  has("chain input (type filter hook input priority 0 policy accept; the policy: type filter hook "
+  has("chain input (kernel: type filter hook input priority 0 policy accept; policy: type filter "
+      "hook "
       "input priority 0 policy drop) was changed");
   CHECK(status.drift.size() == 6);
   CHECK_FALSE(applied(firewall(), scratch).plan.empty());

@@ -12,7 +12,6 @@ namespace rolewall::ask {
 namespace {
 
 using namespace std::chrono;
-constexpr policy::Date kToday = year{2026} / 11 / 21;
 constexpr std::uint8_t kSyn = 0x02;
 constexpr std::uint8_t kSynAck = 0x12;
 
@@ -43,7 +42,7 @@ eval::CapturedPacket captured(const eval::PacketFields& fields, std::uint64_t se
 
 struct WebServer {
   policy::Policy policy = test::load_site(test::small_site());
-  Site site{policy, kToday};
+  Site site{policy, test::kToday};
   const ruleset::Snapshot& snapshot = site.snapshot(test::host(policy, "web-01"));
 };
 

@@ -12,7 +12,6 @@ namespace rolewall::ask {
 namespace {
 
 using namespace std::chrono;
-constexpr policy::Date kToday = year{2026} / 11 / 21;
 
 constexpr const char* kTest = R"(
 [[test]]
@@ -35,7 +34,7 @@ Answer answer_with(Verdict verdict) {
 
 TEST_CASE("everything is lint, the tests, and each host's size; the tests alone are less") {
   const auto policy = tested_site();
-  const auto all = check(policy, kToday, {}, Extent::Everything);
+  const auto all = check(policy, test::kToday, {}, Extent::Everything);
   REQUIRE(all);
   CHECK(all->passed());
   CHECK(all->tests.tests == 1);
@@ -46,7 +45,7 @@ TEST_CASE("everything is lint, the tests, and each host's size; the tests alone 
   CHECK(std::ranges::all_of(all->hosts, [](const HostSize& host) { return host.rules > 0; }));
   CHECK(!all->findings.all().empty());
 
-  const auto tests = check(policy, kToday, {}, Extent::TestsAlone);
+  const auto tests = check(policy, test::kToday, {}, Extent::TestsAlone);
   REQUIRE(tests);
   CHECK(tests->tests.samples == all->tests.samples);
   CHECK(tests->hosts.empty());
@@ -61,7 +60,7 @@ TEST_CASE("where the policies have errors nobody is asked") {
     FAIL("asked");
     return fail(ErrorKind::System, "asked");
   };
-  const auto checked = check(policy, kToday, findings, Extent::Everything, never);
+  const auto checked = check(policy, test::kToday, findings, Extent::Everything, never);
   REQUIRE(checked);
   CHECK(!checked->passed());
   CHECK(checked->findings.error_count() == 1);
@@ -80,7 +79,7 @@ TEST_CASE("each sample is asked once, in order, and judged; what cannot be asked
       return answer_with(Verdict::Accept);
     };
   };
-  const auto checked = check(policy, kToday, {}, Extent::TestsAlone, accepts_all);
+  const auto checked = check(policy, test::kToday, {}, Extent::TestsAlone, accepts_all);
   REQUIRE(checked);
   CHECK(std::ranges::is_sorted(asked));
   CHECK(std::ranges::adjacent_find(asked) == asked.end());
@@ -101,7 +100,7 @@ TEST_CASE("whoever cannot answer at all fails the check") {
   const Answerer nobody = [](Site&, const std::vector<TestCase>&) -> Result<Asker> {
     return fail(ErrorKind::System, "no namespaces here");
   };
-  const auto checked = check(policy, kToday, {}, Extent::TestsAlone, nobody);
+  const auto checked = check(policy, test::kToday, {}, Extent::TestsAlone, nobody);
   REQUIRE(!checked);
   CHECK(checked.error().message == "no namespaces here");
 }

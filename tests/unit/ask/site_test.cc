@@ -9,7 +9,6 @@ namespace rolewall::ask {
 namespace {
 
 using namespace std::chrono;
-constexpr policy::Date kToday = year{2026} / 11 / 21;
 
 Sample first(const policy::Policy& policy, const std::string& text) {
   Diagnostics diagnostics;
@@ -19,7 +18,7 @@ Sample first(const policy::Policy& policy, const std::string& text) {
 }
 
 Answer ask(const policy::Policy& policy, const std::string& text) {
-  Site site(policy, kToday);
+  Site site(policy, test::kToday);
   return site.ask(first(policy, text));
 }
 
@@ -35,7 +34,7 @@ TEST_CASE("the interface is the one that the far address is behind, else the ope
 
 TEST_CASE("a ruleset without a policy is asked by addresses and its own host's name") {
   const auto policy = test::load_site(test::small_site());
-  Site site(policy, kToday);
+  Site site(policy, test::kToday);
   const ruleset::Snapshot snapshot = site.snapshot(test::host(policy, "lb-01"));
   const policy::Policy bare = policy_of(snapshot.host);
   Site alone(bare, snapshot);
@@ -46,7 +45,7 @@ TEST_CASE("a ruleset without a policy is asked by addresses and its own host's n
 
 TEST_CASE("explained, every rule that was tried says why it did not match") {
   const auto policy = test::load_site(test::small_site());
-  Site site(policy, kToday);
+  Site site(policy, test::kToday);
   const Answer answer = site.ask(first(policy, "tcp/81 internet > lb-01"), true);
   REQUIRE(!answer.hops.back().tried.empty());
   for (const Tried& tried : answer.hops.back().tried) {
@@ -67,7 +66,7 @@ struct Planned {
   }
   // The failures' words, in order.
   std::vector<std::string> run() {
-    Site site(policy, kToday);
+    Site site(policy, test::kToday);
     std::vector<std::string> wrong;
     for (const TestCase& test_case : cases) {
       for (const Sample& sample : test_case.samples) {

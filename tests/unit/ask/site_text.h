@@ -1,6 +1,7 @@
 // tests/cases/small-site in memory, for tests that ask it.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <string>
 
@@ -8,6 +9,8 @@
 #include "policy/policy.h"
 
 namespace rolewall::test {
+
+inline constexpr policy::Date kToday = std::chrono::year{2026} / 11 / 21;
 
 using SiteFiles = std::map<std::string, std::string>;  // "web.toml": its text
 

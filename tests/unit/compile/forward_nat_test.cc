@@ -117,10 +117,6 @@ class Gate {
   std::vector<ruleset::Snapshot> forms_;
 };
 
-net::Address address(const char* text) {
-  return *net::parse_address(text);
-}
-
 // Another program's table, as Docker makes it: what comes for `port` goes to `to`.
 ruleset::Table foreign_nat(std::uint16_t port, const char* to, std::uint16_t to_port) {
   ruleset::Rule rule;
@@ -193,7 +189,7 @@ to = "172.17.0.0/16"
   gate.add(foreign_nat(444, "172.17.0.2", 8080));
   const Asked asked = gate.ask("192.0.2.7", "203.0.113.12", 443);
   CHECK_EQ(asked.by, "gate.forward.shop");
-  CHECK(asked.destination == address("172.17.0.2"));
+  CHECK(asked.destination == net::parse_address("172.17.0.2"));
   CHECK_EQ(asked.port, 8080);
   // Not by the other rule either, though that is where it goes.
   CHECK_EQ(gate.ask("192.0.2.7", "203.0.113.12", 444).by, "(default)");
@@ -245,7 +241,8 @@ from = "inside"
 to = "internet"
 )");
   gate.add(foreign_nat(443, "192.0.2.99", 9443));
-  CHECK(gate.ask("10.0.9.9", "192.0.2.80", 443, "eth1", "eth0").source == address("203.0.113.12"));
+  CHECK(gate.ask("10.0.9.9", "192.0.2.80", 443, "eth1", "eth0").source ==
+        net::parse_address("203.0.113.12"));
 }
 
 TEST_CASE("an address of one family is admitted in that family alone") {

@@ -22,7 +22,7 @@ namespace {
 
 namespace own = ruleset::own;
 
-constexpr policy::Date kDate{std::chrono::year{2026}, std::chrono::month{11}, std::chrono::day{21}};
+constexpr policy::Date kDay{std::chrono::year{2026}, std::chrono::month{11}, std::chrono::day{21}};
 
 policy::Policy site() {
   const policy::MemoryFiles files({{"site/site.toml", R"([site]
@@ -59,7 +59,7 @@ in              = "wan"
 new-destination = "10.0.0.9:8080"
 )"}});
   Diagnostics diagnostics;
-  policy::Policy policy = policy::load("site", {"", kDate}, files, diagnostics);
+  policy::Policy policy = policy::load("site", {"", kDay}, files, diagnostics);
   for (const auto& d : diagnostics.all()) {
     if (d.severity == Severity::Error) FAIL(policy.sources.format(d.span), ": ", d.message);
   }
@@ -68,7 +68,7 @@ new-destination = "10.0.0.9:8080"
 
 TEST_CASE("lower gives the rules without names, and each of their conditions") {
   const policy::Policy policy = site();
-  const auto lowered = compile_until(policy, 0, {kDate, true}, passes().front());
+  const auto lowered = compile_until(policy, 0, {kDay, true}, passes().front());
   REQUIRE(std::holds_alternative<std::string>(lowered));
   CHECK(std::get<std::string>(lowered) ==
         "inbound:\n"
@@ -86,7 +86,7 @@ TEST_CASE("lower gives the rules without names, and each of their conditions") {
 
 TEST_CASE("what is lowered is whole without the policy") {
   auto policy = std::make_unique<policy::Policy>(site());
-  const LoweredPolicy lowered = lower(*policy, policy::effective_policy(*policy, 0, kDate));
+  const LoweredPolicy lowered = lower(*policy, policy::effective_policy(*policy, 0, kDay));
   const std::string before = text_of(lowered);
   policy.reset();
   CHECK(text_of(lowered) == before);
@@ -98,22 +98,22 @@ TEST_CASE("after each pass the table is whole, and holds more than before") {
   std::size_t chains = 0;
   for (const Pass& pass : passes().subspan(1)) {
     CAPTURE(pass.name);
-    const auto result = compile_until(policy, 0, {kDate, true}, pass);
+    const auto result = compile_until(policy, 0, {kDay, true}, pass);
     REQUIRE(std::holds_alternative<ruleset::Snapshot>(result));
     const auto& ruleset = std::get<ruleset::Snapshot>(result).ruleset;
     CHECK(!ruleset::verify(ruleset));
     CHECK(ruleset.tables.at(0).chains.size() > chains);
     chains = ruleset.tables[0].chains.size();
   }
-  const auto last = compile_until(policy, 0, {kDate, true}, passes().back());
-  CHECK(std::get<ruleset::Snapshot>(last) == compile(policy, 0, {kDate, true}));
+  const auto last = compile_until(policy, 0, {kDay, true}, passes().back());
+  CHECK(std::get<ruleset::Snapshot>(last) == compile(policy, 0, {kDay, true}));
 }
 
 TEST_CASE("only the last passes hang chains on hooks") {
   const policy::Policy policy = site();
   std::vector<std::string> hooked;
   for (const Pass& pass : passes().subspan(1)) {
-    const auto result = compile_until(policy, 0, {kDate, true}, pass);
+    const auto result = compile_until(policy, 0, {kDay, true}, pass);
     std::string names(pass.name);
     for (const auto& chain : std::get<ruleset::Snapshot>(result).ruleset.tables.at(0).chains) {
       if (chain.base) names += " " + chain.name;

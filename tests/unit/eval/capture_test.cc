@@ -99,7 +99,7 @@ TEST_CASE("other link layers") {
       first_of(276, wrapped({8, 0, 0, 0, 0, 0, 0, 2, 0, 1, 1, 6, 2, 0, 0, 0, 0, 1, 0, 0}));
   CHECK_EQ(cooked2.packet.bytes, sent.bytes);
   CHECK(cooked2.packet.type == PacketType::Broadcast);
-  CHECK_EQ(first_of(113, {0, 4, 0, 1}).other, "a frame without its whole link header");
+  CHECK_EQ(first_of(113, {0, 4, 0, 1}).other, "a frame with an incomplete link header");
 }
 
 TEST_CASE("a capture of another link type is refused by its name") {

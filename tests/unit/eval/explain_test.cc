@@ -127,7 +127,7 @@ TEST_CASE("what cannot be read says why") {
   PacketFields syn_ack = fields(6);
   syn_ack.tcp_flags = 0x12;
   CHECK_EQ(why({load_ct(CtKey::Mark), is(Value::host_u32(0))}, arriving(syn_ack)),
-           "ct mark: the packet has no conntrack entry (a SYN+ACK answers nothing that was seen)");
+           "ct mark: the packet has no conntrack entry (a SYN+ACK without a SYN before it)");
   CHECK_EQ(why({Limit{.rate = 10, .per_seconds = 60, .over = true}}, arriving(fields())),
            "the rate is within 10/minute");
 }

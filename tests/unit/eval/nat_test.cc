@@ -25,7 +25,7 @@ Chain nat_chain(Hook hook, std::vector<Expr> exprs) {
   return chain;
 }
 
-Host router() {
+Host gateway() {
   Host on = host();
   on.forwards_ipv4 = true;
   on.forwards_ipv6 = true;
@@ -76,7 +76,7 @@ std::vector<Expr> to_address(const char* to, NatKind kind) {
 }
 
 TEST_CASE("a new destination decides where the packet goes") {
-  const Host on = router();
+  const Host on = gateway();
   // To another host: forwarded, and the filter sees the new address.
   std::vector<Expr> exprs = to_address("203.0.113.5", NatKind::Destination);
   std::get<Nat>(exprs[1]).port_min = 5;
@@ -115,7 +115,7 @@ TEST_CASE("a new source is seen by no filter before it, and keeps the port") {
   for (const std::uint8_t protocol : Octets{1, 6, 17}) {
     PacketFields packet = fields(protocol, 53);
     packet.destination = address("8.8.8.8");
-    const Journey journey = Evaluator(rules, router()).arrive(arriving(packet));
+    const Journey journey = Evaluator(rules, gateway()).arrive(arriving(packet));
     CHECK_EQ(journey.fate(), Fate::Accept);
     CHECK(address_at(journey.after, ipv4::kSource) == address("198.51.100.9"));
     CHECK_EQ(checksum_of(journey.after), "right");
@@ -128,13 +128,13 @@ TEST_CASE("masquerade takes the address of the device that the packet leaves by"
   PacketFields packet = fields(6, 80);
   packet.destination = address("8.8.8.8");
   const auto rules = one_table({nat_chain(Hook::Postrouting, {Masquerade{}})});
-  const Journey journey = Evaluator(rules, router()).arrive(arriving(packet));
+  const Journey journey = Evaluator(rules, gateway()).arrive(arriving(packet));
   CHECK(address_at(journey.after, ipv4::kSource) == address("198.51.100.1"));
   CHECK(journey.conditions.empty());
   Packet by_lan = arriving(packet);
   by_lan.out_device = "lan";
-  CHECK_EQ(Evaluator(rules, router()).arrive(by_lan).fate(), Fate::Drop);  // it has no address
-  Host unknown = router();
+  CHECK_EQ(Evaluator(rules, gateway()).arrive(by_lan).fate(), Fate::Drop);  // it has no address
+  Host unknown = gateway();
   unknown.routes.reset();
   const Journey guessed = Evaluator(rules, unknown).arrive(by_lan);
   REQUIRE_EQ(guessed.conditions.size(), 1);
@@ -144,7 +144,7 @@ TEST_CASE("masquerade takes the address of the device that the packet leaves by"
 // inet_select_addr() takes the first that fits, and what fits is not said; ipv6_dev_get_saddr()
 // goes by scope before it goes by device.
 TEST_CASE("of a device's addresses each is a way, and a link-local one is not for what goes far") {
-  Host on = router();
+  Host on = gateway();
   const auto own = [&](const char* text, const char* device) {
     on.addresses.push_back(prefix(text));
     Route& route = on.routes->emplace_back();
@@ -186,11 +186,11 @@ TEST_CASE("a source port out of the range is drawn, under a condition") {
       Hook::Postrouting, {Immediate{1, Value::be16(2000)}, Immediate{2, Value::be16(3000)}, nat})});
   PacketFields packet = fields(6, 80);
   packet.destination = address("8.8.8.8");
-  const Journey drawn = Evaluator(rules, router()).arrive(arriving(packet));
+  const Journey drawn = Evaluator(rules, gateway()).arrive(arriving(packet));
   REQUIRE_EQ(drawn.conditions.size(), 1);
   CHECK_EQ(be16(drawn.after.bytes.data() + 20), 2000);
   packet.source_port = 2500;
-  const Journey kept = Evaluator(rules, router()).arrive(arriving(packet));
+  const Journey kept = Evaluator(rules, gateway()).arrive(arriving(packet));
   CHECK(kept.conditions.empty());
   CHECK_EQ(be16(kept.after.bytes.data() + 20), 2500);
 }
@@ -203,7 +203,7 @@ TEST_CASE("redirect leads to this host: the device's address, or the loopback's 
   PacketFields packet = fields(6, 80);
   packet.destination = address("8.8.8.8");
   const auto in = one_table({nat_chain(Hook::Prerouting, exprs)});
-  const Journey arrives = Evaluator(in, router()).arrive(arriving(packet));
+  const Journey arrives = Evaluator(in, gateway()).arrive(arriving(packet));
   CHECK(arrives.hooks.back().hook == Hook::Input);
   CHECK(address_at(arrives.after, ipv4::kDestination) == address("10.0.0.1"));
   CHECK_EQ(be16(arrives.after.bytes.data() + 22), 3128);
@@ -213,7 +213,7 @@ TEST_CASE("redirect leads to this host: the device's address, or the loopback's 
   packet.source = address("10.0.0.1");
   Packet sent = build(packet);
   sent.out_device = "wan";
-  const Journey leaves = Evaluator(out, router()).send(sent);
+  const Journey leaves = Evaluator(out, gateway()).send(sent);
   CHECK(address_at(leaves.after, ipv4::kDestination) == address("127.0.0.1"));
   CHECK_EQ(leaves.after.out_device, "lo");
 }
@@ -228,19 +228,19 @@ TEST_CASE("the original tuple stays, the reply's and the status change") {
                                    is(bytes_value({203, 0, 113, 5})), load_ct(CtKey::Status),
                                    is(Value::host_u32(1 << 5 | 1 << 8)), accept()})},
                             Hook::Forward)});
-  CHECK_EQ(Evaluator(rules, router()).arrive(arriving(fields())).fate(), Fate::Accept);
+  CHECK_EQ(Evaluator(rules, gateway()).arrive(arriving(fields())).fate(), Fate::Accept);
 }
 
 TEST_CASE("IPv6 is translated alike, and a rule of the other family is passed over") {
   const auto rules =
       one_table({nat_chain(Hook::Prerouting, to_address("2001:db8:5::5", NatKind::Destination))});
   for (const std::uint8_t protocol : Octets{6, 17, 58}) {
-    const Journey journey = Evaluator(rules, router()).arrive(arriving(fields6(protocol)));
+    const Journey journey = Evaluator(rules, gateway()).arrive(arriving(fields6(protocol)));
     CHECK(net::Address(net::ipv6_from_bytes(journey.after.bytes.data() + ipv6::kDestination)) ==
           address("2001:db8:5::5"));
     CHECK_EQ(checksum_of(journey.after), "right");
   }
-  const Journey other = Evaluator(rules, router()).arrive(arriving(fields()));
+  const Journey other = Evaluator(rules, gateway()).arrive(arriving(fields()));
   CHECK(other.hooks.back().hook == Hook::Input);
 }
 
@@ -248,16 +248,16 @@ TEST_CASE("IPv6 is translated alike, and a rule of the other family is passed ov
 TEST_CASE("a chain that translates IPv4 alone is not asked about IPv6") {
   const auto rules =
       one_table({nat_chain(Hook::Prerouting, to_address("203.0.113.5", NatKind::Destination))});
-  CHECK(Evaluator(rules, router()).arrive(arriving(fields())).hooks[0].decided);
-  CHECK_FALSE(Evaluator(rules, router()).arrive(arriving(fields6())).hooks[0].decided);
+  CHECK(Evaluator(rules, gateway()).arrive(arriving(fields())).hooks[0].decided);
+  CHECK_FALSE(Evaluator(rules, gateway()).arrive(arriving(fields6())).hooks[0].decided);
   Ruleset tracked = rules;
   tracked.tables[0].chains.push_back(base_chain({rule({load_ct(CtKey::State)})}));
-  CHECK(Evaluator(tracked, router()).arrive(arriving(fields6())).hooks[0].decided);
+  CHECK(Evaluator(tracked, gateway()).arrive(arriving(fields6())).hooks[0].decided);
 }
 
 // nf_nat_redirect_ipv6().
 TEST_CASE("redirect takes a link-local address where the device has no other") {
-  Host on = router();
+  Host on = gateway();
   std::erase_if(*on.routes, [](const Route& route) { return route.to == prefix("fd00::1"); });
   Route& route = on.routes->emplace_back();
   route.to = prefix("fe80::1");
@@ -277,7 +277,7 @@ TEST_CASE("the first chain that translates ends the asking") {
       nat_chain(Hook::Prerouting, to_address("203.0.113.6", NatKind::Destination));
   second.name += "_too";
   const auto rules = one_table({first, second});
-  const Journey journey = Evaluator(rules, router()).arrive(arriving(fields()));
+  const Journey journey = Evaluator(rules, gateway()).arrive(arriving(fields()));
   CHECK_EQ(journey.hooks[0].steps.size(), 1);
 }
 

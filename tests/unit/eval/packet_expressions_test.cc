@@ -23,7 +23,7 @@ Packet tcp_with(std::vector<std::uint8_t> options) {
   std::vector<std::uint8_t>& bytes = packet.bytes;
   bytes.resize(40);
   bytes.insert(bytes.end(), options.begin(), options.end());
-  bytes[32] = static_cast<std::uint8_t>(bytes.size() / 4 - 5) << 4;
+  bytes[32] = static_cast<std::uint8_t>((bytes.size() / 4 - 5) << 4);
   put_be16(bytes.data() + 2, static_cast<std::uint32_t>(bytes.size()));
   put_be16(bytes.data() + 10, 0);
   put_be16(bytes.data() + 10, internet_checksum(ByteSpan(bytes).first(20)));

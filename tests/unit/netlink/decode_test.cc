@@ -52,7 +52,7 @@ TEST_CASE("an attribute that is not known makes the expression unsupported") {
   CHECK(reason(decoded("meta", [](Writer& writer) {
           put_meta(writer);
           writer.be32(NFTA_META_KEY, 1);
-        })) == "attribute 2 is there twice");
+        })) == "attribute 2 occurs twice");
   CHECK(reason(decoded("meta", [](Writer& writer) {
           put_meta(writer);
           writer.be32(77, 1);

@@ -107,7 +107,7 @@ TEST_CASE("chains in a circle: no object is named, the nearest rule is") {
       {base_chain("input", Hook::Input, {rule("start", {verdict(VerdictCode::Jump, "a")})}),
        plain_chain("a", {rule("there", {verdict(VerdictCode::Jump, "b")})}),
        plain_chain("b", {rule("and back", {verdict(VerdictCode::Jump, "a")})})})));
-  CHECK(refusal.explanation.find("circle") != std::string::npos);
+  CHECK(refusal.explanation.find("loop") != std::string::npos);
   CHECK_FALSE(refusal.exact);
 }
 

@@ -17,7 +17,7 @@ constexpr std::uint16_t kPacket = netlink::nfnetlink_type(NFNL_SUBSYS_ULOG, NFUL
 
 const std::vector<std::uint8_t> kBytes{0x45, 0, 0, 20};
 
-LoggedPacket decode(const std::vector<std::uint8_t>& attributes, std::uint16_t type = kPacket) {
+LoggedPacket logged(const std::vector<std::uint8_t>& attributes, std::uint16_t type = kPacket) {
   return decode_logged({.type = type, .family = 2, .resource_id = 0, .attributes = attributes});
 }
 
@@ -30,7 +30,7 @@ TEST_CASE("a packet, byte for byte, and what lies around it") {
   writer.text(NFULA_PREFIX, "prefix");
   writer.put(NFULA_PAYLOAD, kBytes);
   writer.be32(NFULA_SEQ, 7);
-  const LoggedPacket packet = decode(attributes);
+  const LoggedPacket packet = logged(attributes);
   CHECK_EQ(packet.problem, "");
   CHECK_EQ(packet.bytes, kBytes);
 }
@@ -38,16 +38,16 @@ TEST_CASE("a packet, byte for byte, and what lies around it") {
 TEST_CASE("what nobody asked for, is missing or is no packet is named") {
   std::vector<std::uint8_t> attributes;
   netlink::Writer writer(attributes);
-  CHECK_EQ(decode(attributes).problem, "attribute 9 is missing");
+  CHECK_EQ(logged(attributes).problem, "attribute 9 is missing");
   writer.put(NFULA_PAYLOAD, kBytes);
-  CHECK_EQ(decode(attributes).problem, "");
-  CHECK_EQ(decode(attributes, kPacket + 1).problem, "message type 0x401 is no packet");
+  CHECK_EQ(logged(attributes).problem, "");
+  CHECK_EQ(logged(attributes, kPacket + 1).problem, "message type 0x401 is not a packet");
   writer.be32(NFULA_CT_INFO, 1);  // conntrack's, which nobody asked the kernel for
-  const LoggedPacket packet = decode(attributes);
+  const LoggedPacket packet = logged(attributes);
   CHECK_EQ(packet.problem, "attribute 19 is unknown");
   CHECK_EQ(packet.bytes, kBytes);
   attributes.pop_back();
-  CHECK_EQ(decode(attributes).problem, "its attributes are cut short");
+  CHECK_EQ(logged(attributes).problem, "its attributes are cut short");
 }
 
 }  // namespace

@@ -191,8 +191,8 @@ TEST_CASE("listeners without a rule, and rules without a listener") {
                  {.protocol = kTcp, .address = any, .port = 443, .program = "web"}},
                 false);
   REQUIRE_EQ(codes(findings), std::vector<std::string>{"unadmitted-listener", "idle-rule"});
-  CHECK_EQ(findings[0].what, "web listens on tcp/443 (at 0.0.0.0), and no rule admits it");
-  CHECK_EQ(findings[1].what, "a.inbound.range admits udp/5000-5009, and nothing listens there");
+  CHECK_EQ(findings[0].what, "web listens on tcp/443 (at 0.0.0.0), but no rule admits it");
+  CHECK_EQ(findings[1].what, "a.inbound.range admits udp/5000-5009, but nothing listens there");
 }
 
 TEST_CASE("conntrack is nearly full at four fifths") {

@@ -191,7 +191,7 @@ TEST_CASE("what nobody asked for is named, and the rest is there") {
   CHECK_EQ(trace->mark, 5);
   CHECK_EQ(problem_of(rule(7, NF_ACCEPT).be32(200, 1)), "attribute 200 is unknown");
   CHECK_EQ(problem_of(rule(7, NF_ACCEPT).be32(NFTA_TRACE_TYPE, NFT_TRACETYPE_RULE)),
-           "attribute 4 is there twice");
+           "attribute 4 occurs twice");
   // A rule's message has no policy.
   CHECK_EQ(problem_of(rule(7, NF_ACCEPT).be32(NFTA_TRACE_POLICY, NF_DROP)),
            "attribute 16 is unknown");

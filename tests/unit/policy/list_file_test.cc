@@ -1,4 +1,5 @@
 #include "policy/list_file.h"
+#include "net/known_addresses.h"
 
 #include <doctest/doctest.h>
 
@@ -7,16 +8,6 @@
 #include <vector>
 
 namespace rolewall::policy {
-namespace {
-
-net::AddressSet set_of(std::initializer_list<const char*> texts) {
-  std::vector<net::Prefix> prefixes;
-  for (const char* text : texts) prefixes.push_back(*net::parse_prefix(text));
-  return net::AddressSet::from(prefixes);
-}
-
-}  // namespace
-
 TEST_CASE("addresses and prefixes, comments, blanks, duplicates and overlaps") {
   Diagnostics diagnostics;
   const net::AddressSet set = parse_list(
@@ -24,8 +15,8 @@ TEST_CASE("addresses and prefixes, comments, blanks, duplicates and overlaps") {
       "2001:db8:bad::/48#x\n203.0.113.66\n0.0.0.0\n255.255.255.255",
       0, diagnostics);
   CHECK(diagnostics.all().empty());
-  CHECK(set == set_of({"203.0.113.66", "203.0.113.128/25", "2001:db8:bad::/48", "0.0.0.0",
-                       "255.255.255.255"}));
+  CHECK(set == net::known_addresses({"203.0.113.66", "203.0.113.128/25", "2001:db8:bad::/48",
+                                     "0.0.0.0", "255.255.255.255"}));
 }
 
 TEST_CASE("only whole addresses are addresses") {
@@ -45,7 +36,7 @@ TEST_CASE("the shortest and the longest prefixes") {
   Diagnostics diagnostics;
   CHECK(parse_list("0.0.0.0/0\n", 0, diagnostics).ipv4.is_all());
   CHECK(parse_list("128.0.0.0/1\n1.2.3.4/32\n", 0, diagnostics) ==
-        set_of({"128.0.0.0/1", "1.2.3.4/32"}));
+        net::known_addresses({"128.0.0.0/1", "1.2.3.4/32"}));
   CHECK(diagnostics.all().empty());
 }
 

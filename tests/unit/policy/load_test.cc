@@ -1,5 +1,6 @@
 // What a site's files mean once they are resolved.
 #include "policy/load.h"
+#include "net/known_addresses.h"
 
 #include <doctest/doctest.h>
 
@@ -9,12 +10,6 @@
 
 namespace rolewall::policy {
 namespace {
-
-net::AddressSet set_of(std::initializer_list<const char*> texts) {
-  std::vector<net::Prefix> prefixes;
-  for (const char* text : texts) prefixes.push_back(*net::parse_prefix(text));
-  return net::AddressSet::from(prefixes);
-}
 
 const Network& network(const MemorySite& site, std::string_view name) {
   for (const Network& each : site.policy.networks) {
@@ -104,14 +99,16 @@ TEST_CASE("a site spelled with inline tables is the same site") {
                   "hosts_ = 1\n"}});
   CHECK(site.codes() == std::vector<std::string>{"site.toml:4:1 unknown-key"});
   REQUIRE(site.policy.hosts.size() == 1);
-  CHECK(site.policy.management_addresses == set_of({"198.51.100.0/24"}));
+  CHECK(site.policy.management_addresses == net::known_addresses({"198.51.100.0/24"}));
 }
 
 TEST_CASE("a role and a tag stand for all addresses of their hosts, virtual ones too") {
   const MemorySite site = make_site({{"site.toml", kTwoHosts}});
   CHECK(site.codes().empty());
-  CHECK(site.file("web").addresses == set_of({"10.0.2.10", "fd00::2:10", "10.0.2.1", "10.0.2.11"}));
-  CHECK(site.policy.tags[0].addresses == set_of({"10.0.2.10", "fd00::2:10", "10.0.2.1"}));
+  CHECK(site.file("web").addresses ==
+        net::known_addresses({"10.0.2.10", "fd00::2:10", "10.0.2.1", "10.0.2.11"}));
+  CHECK(site.policy.tags[0].addresses ==
+        net::known_addresses({"10.0.2.10", "fd00::2:10", "10.0.2.1"}));
   CHECK(site.policy.site_addresses == site.file("web").addresses);
 }
 
@@ -142,7 +139,8 @@ TEST_CASE("a network of networks is resolved in any order, and without what it e
                                    kTwoHosts}});
   CHECK(site.codes().empty());
   CHECK(network(site, "all").addresses ==
-        set_of({"10.0.0.0/25", "2001:db8::/32", "10.0.2.10", "fd00::2:10", "10.0.2.1"}));
+        net::known_addresses(
+            {"10.0.0.0/25", "2001:db8::/32", "10.0.2.10", "fd00::2:10", "10.0.2.1"}));
   CHECK(network(site, "rest").addresses == ~network(site, "a").addresses);
   CHECK(network(site, "a").literal);
   CHECK(network(site, "a").prefixes.size() == 2);
@@ -163,10 +161,10 @@ TEST_CASE(
   const auto from = [&](std::size_t rule, Index self) {
     return addresses_of(site.policy, site.file("web").rules[rule].conditions.from, self);
   };
-  CHECK(from(0, 0) == set_of({"10.0.2.11"}));
-  CHECK(from(1, 0) == ~(site.file("web").addresses | set_of({"192.0.2.0/24"})));
-  CHECK(from(2, 0) == ~set_of({"10.0.2.10", "fd00::2:10", "10.0.2.1"}));
-  CHECK(from(2, 1) == ~set_of({"10.0.2.11", "10.0.2.1"}));
+  CHECK(from(0, 0) == net::known_addresses({"10.0.2.11"}));
+  CHECK(from(1, 0) == ~(site.file("web").addresses | net::known_addresses({"192.0.2.0/24"})));
+  CHECK(from(2, 0) == ~net::known_addresses({"10.0.2.10", "fd00::2:10", "10.0.2.1"}));
+  CHECK(from(2, 1) == ~net::known_addresses({"10.0.2.11", "10.0.2.1"}));
   CHECK(addresses_of(site.policy, Selectors(), 0).is_all());
 }
 
@@ -182,7 +180,7 @@ TEST_CASE("the site's networks and services hide a block's, name by name") {
         "inbound = [ { service = \"http\", from = \"clocks\" }, { service = \"ssh\" } ]\n"
         "[networks]\nclocks = \"any\"\nnames = \"any\"\n[services]\napp = \"tcp/3\"\n"}});
   CHECK(site.codes().empty());
-  CHECK(network(site, "clocks").addresses == set_of({"10.0.0.1"}));
+  CHECK(network(site, "clocks").addresses == net::known_addresses({"10.0.0.1"}));
   CHECK(!network(site, "clocks").shipped);
   CHECK(network(site, "names").addresses.is_all());
   CHECK(network(site, "names").shipped);
@@ -229,11 +227,11 @@ interfaces = { private = "ens3", docker = ["docker0", "br-*"] }
   REQUIRE(first.size() == 2);
   CHECK(first[0].devices == std::vector<std::string>{"eth0"});
   CHECK(!first[0].behind);
-  CHECK(first[1].behind == set_of({"10.0.0.0/8"}));
+  CHECK(first[1].behind == net::known_addresses({"10.0.0.0/8"}));
   const auto& second = site.policy.hosts[1].interfaces;
   REQUIRE(second.size() == 2);
   CHECK(second[0].devices == std::vector<std::string>{"ens3"});
-  CHECK(second[0].behind == set_of({"10.0.0.0/8"}));
+  CHECK(second[0].behind == net::known_addresses({"10.0.0.0/8"}));
   CHECK(second[1].devices == std::vector<std::string>{"docker0", "br-*"});
 }
 

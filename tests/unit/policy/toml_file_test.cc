@@ -7,7 +7,7 @@
 namespace rolewall::policy {
 namespace {
 
-Value parse(std::string_view text) {
+Value toml(std::string_view text) {
   Diagnostics diagnostics;
   auto value = parse_toml(text, 0, diagnostics);
   REQUIRE(value);
@@ -15,7 +15,7 @@ Value parse(std::string_view text) {
   return std::move(*value);
 }
 
-Diagnostic refuse(std::string_view text) {
+Diagnostic refused_toml(std::string_view text) {
   Diagnostics diagnostics;
   CHECK(!parse_toml(text, 0, diagnostics));
   REQUIRE(diagnostics.all().size() == 1);
@@ -25,7 +25,7 @@ Diagnostic refuse(std::string_view text) {
 }  // namespace
 
 TEST_CASE("values have their places, keys their order") {
-  const Value top = parse("b = 1\na = [\"x\", { c = true }]\n\n[[t]]\nd = 2027-03-01\n[[t]]\n");
+  const Value top = toml("b = 1\na = [\"x\", { c = true }]\n\n[[t]]\nd = 2027-03-01\n[[t]]\n");
   REQUIRE(top.members.size() == 3);
   CHECK(top.members[0].key == "b");
   CHECK(top.members[0].value.integer == 1);
@@ -41,7 +41,7 @@ TEST_CASE("values have their places, keys their order") {
 }
 
 TEST_CASE("a word inside a string has its own place, where the string stands as it is") {
-  const Value top = parse(
+  const Value top = toml(
       "a = \"one two\"\nb = 'one two'\nc = \"on\\u0065 two\"\nd = \"\"\"one two\"\"\"\n"
       "e = [\"\xc3\xa4\", \"one two\"]\n");
   CHECK(top.find("a")->value.place.at(4) == Span{0, 1, 10});
@@ -53,8 +53,8 @@ TEST_CASE("a word inside a string has its own place, where the string stands as 
 }
 
 TEST_CASE("text that is not UTF-8 is refused at its line and column") {
-  const auto at = [](std::string_view text) { return refuse(text).span; };
-  CHECK(refuse("a = 1\nb = \"\xff\"").code == "invalid-utf8");
+  const auto at = [](std::string_view text) { return refused_toml(text).span; };
+  CHECK(refused_toml("a = 1\nb = \"\xff\"").code == "invalid-utf8");
   CHECK(at("a = 1\nb = \"\xff\"") == Span{0, 2, 6});
   CHECK(at("# \xc3\xa4\xc3") == Span{0, 1, 4});      // cut short
   CHECK(at("# \xc0\xaf") == Span{0, 1, 3});          // overlong
@@ -62,26 +62,26 @@ TEST_CASE("text that is not UTF-8 is refused at its line and column") {
   CHECK(at("# \xed\xa0\x80") == Span{0, 1, 3});      // a surrogate
   CHECK(at("# \xf4\x90\x80\x80") == Span{0, 1, 3});  // beyond Unicode
   CHECK(at("# \xf0\x8f\xbf\xbf") == Span{0, 1, 3});  // overlong
-  CHECK(parse("# \xf0\x9f\x9a\x80 \xed\x9f\xbf\n").members.empty());
+  CHECK(toml("# \xf0\x9f\x9a\x80 \xed\x9f\xbf\n").members.empty());
 }
 
 TEST_CASE("a byte order mark is no character") {
-  CHECK(parse("\xef\xbb\xbf"
-              "a = 1")
+  CHECK(toml("\xef\xbb\xbf"
+             "a = 1")
             .members[0]
             .span == Span{0, 1, 1});
 }
 
 TEST_CASE("what is not ASCII stands in strings and comments alone") {
-  const auto at = [](std::string_view text) { return refuse(text).span; };
-  CHECK(refuse("\xc3\xa4 = 1").code == "syntax");
+  const auto at = [](std::string_view text) { return refused_toml(text).span; };
+  CHECK(refused_toml("\xc3\xa4 = 1").code == "syntax");
   CHECK(at("\xc3\xa4 = 1") == Span{0, 1, 1});
   CHECK(at("a = \xc2\xa0 1") == Span{0, 1, 5});
   CHECK(at("a = \xdd\xae") == Span{0, 1, 5});
   CHECK(at("a = \"\xc3\xa4\" \xc3\xa4") == Span{0, 1, 9});
   CHECK(at("a = \"\"\"x\"\"\"\"\"\nb = \xc3\xa4") == Span{0, 2, 5});
   CHECK(at("a = 'x\\' \xc3\xa4") == Span{0, 1, 10});
-  const Value top = parse(
+  const Value top = toml(
       "\"\xc3\xa4\" = '\xc3\xa4' # \xc3\xa4\n"
       "b = \"\\\"\xc3\xa4\"\nc = \"\"\"\n\xc3\xa4\"\"\xc3\xa4\"\"\"\"\"\nd = '''\xc3\xa4\\'''\n");
   CHECK(top.members.size() == 4);
@@ -91,19 +91,19 @@ TEST_CASE("what is not ASCII stands in strings and comments alone") {
 TEST_CASE("nesting is bounded, whichever way it is written") {
   std::string dotted = "a";
   for (int i = 0; i < 200'000; ++i) dotted += ".a";
-  CHECK(refuse(dotted + " = 1").code == "too-deep");
-  CHECK(refuse("[" + dotted + "]").code == "too-deep");
-  CHECK(refuse("x = { " + dotted + " = 1 }").code == "too-deep");
-  CHECK(refuse("x = " + std::string(100'000, '[')).code == "too-deep");
+  CHECK(refused_toml(dotted + " = 1").code == "too-deep");
+  CHECK(refused_toml("[" + dotted + "]").code == "too-deep");
+  CHECK(refused_toml("x = { " + dotted + " = 1 }").code == "too-deep");
+  CHECK(refused_toml("x = " + std::string(100'000, '[')).code == "too-deep");
   // Dots in strings and comments are no nesting.
   const std::string dots(100, '.');
-  CHECK(parse("# " + dots + "\na = \"" + dots + "\"\nb = '" + dots + "'\nc = \"\"\"" + dots + "\n" +
-              dots + "\"\"\"\nd = \"\\\"" + dots + "\"\n")
+  CHECK(toml("# " + dots + "\na = \"" + dots + "\"\nb = '" + dots + "'\nc = \"\"\"" + dots + "\n" +
+             dots + "\"\"\"\nd = \"\\\"" + dots + "\"\n")
             .members.size() == 4);
 }
 
 TEST_CASE("what is no TOML is one finding, which writes nothing to the terminal") {
-  const Diagnostic found = refuse("a = 1\n[b\nc = 1");
+  const Diagnostic found = refused_toml("a = 1\n[b\nc = 1");
   CHECK(found.code == "syntax");
   CHECK(found.span.line == 2);
   for (const char c : found.message) CHECK(static_cast<unsigned char>(c) >= ' ');
@@ -112,7 +112,7 @@ TEST_CASE("what is no TOML is one finding, which writes nothing to the terminal"
 TEST_CASE("a table's name that begins with no letter is a finding") {
   for (const char* text : {"[,\n", "[ =]\n", "[[ .a]]\n", "[#\n", "[\n]\n"}) {
     CAPTURE(text);
-    CHECK(refuse(text).code == "syntax");
+    CHECK(refused_toml(text).code == "syntax");
   }
 }
 
@@ -120,7 +120,7 @@ TEST_CASE("a long line stays quick") {
   std::string text = "a = [";
   for (int i = 0; i < 200'000; ++i) text += "\"x\",";
   text += "\"\xc3\xa4\"]\n";
-  CHECK(parse(text).find("a")->value.items.size() == 200'001);
+  CHECK(toml(text).find("a")->value.items.size() == 200'001);
 }
 
 }  // namespace rolewall::policy

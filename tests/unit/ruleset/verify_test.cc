@@ -38,21 +38,21 @@ std::string flaw_of(const Ruleset& ruleset) {
 TEST_CASE("jumps as deep as the kernel allows, and no deeper") {
   CHECK_EQ(flaw_of(line_of_chains(16)), "");
   CHECK_EQ(flaw_of(line_of_chains(17)),
-           "tables[0].chains[0]: jumps from c0 run in a circle or open 16 frames or more");
+           "tables[0].chains[0]: jumps from c0 make a loop or are nested 16 deep or more");
 }
 
 TEST_CASE("depth is known from whichever chain is asked first") {
   Ruleset ruleset = line_of_chains(17);
   std::reverse(ruleset.tables[0].chains.begin(), ruleset.tables[0].chains.end());
   CHECK_EQ(flaw_of(ruleset),
-           "tables[0].chains[16]: jumps from c0 run in a circle or open 16 frames or more");
+           "tables[0].chains[16]: jumps from c0 make a loop or are nested 16 deep or more");
 }
 
 TEST_CASE("a circle, through a rule or through a map") {
   Ruleset ruleset = line_of_chains(3);
   Table& table = ruleset.tables[0];
   table.chains[2].rules.push_back(verdict(VerdictCode::Goto, "c0"));
-  CHECK(flaw_of(ruleset).starts_with("tables[0].chains[0]: jumps from c0 run in a circle"));
+  CHECK(flaw_of(ruleset).starts_with("tables[0].chains[0]: jumps from c0 make a loop"));
 
   table.chains[2].rules[0] = {0, "", {Payload{}, Lookup{"m", 0, LookupResult::Verdict, 0, false}}};
   std::get<Payload>(table.chains[2].rules[0].exprs[0]).length = 2;
@@ -63,7 +63,7 @@ TEST_CASE("a circle, through a rule or through a map") {
   CHECK_EQ(flaw_of(ruleset), "");
   map.elements.has_catch_all = true;
   map.elements.catch_all_verdict = {VerdictCode::Jump, "c1", 0};
-  CHECK(flaw_of(ruleset).starts_with("tables[0].chains[0]: jumps from c0 run in a circle"));
+  CHECK(flaw_of(ruleset).starts_with("tables[0].chains[0]: jumps from c0 make a loop"));
 }
 
 TEST_CASE("many paths over the same chains are walked once") {
@@ -79,13 +79,13 @@ TEST_CASE("names are there, once, and not too long") {
   Table& table = ruleset.tables[0];
   table.chains[0].rules.clear();
   table.chains[1].name = "c0";
-  CHECK_EQ(flaw_of(ruleset), "tables[0]: two sets, chains or objects bear the same name");
+  CHECK_EQ(flaw_of(ruleset), "tables[0]: two sets, chains or objects have the same name");
   table.chains[1].name = "";
   CHECK_EQ(flaw_of(ruleset), "tables[0].chains[1]: a chain without a name");
   table.chains[1].name = std::string(256, 'c');
   CHECK_EQ(flaw_of(ruleset), "tables[0].chains[1]: the chain's name is longer than 255 bytes");
   table.name = std::string("a\0b", 3);
-  CHECK_EQ(flaw_of(ruleset), "tables[0]: the table's name holds a zero byte");
+  CHECK_EQ(flaw_of(ruleset), "tables[0]: the table's name contains a zero byte");
 }
 
 TEST_CASE("objects are there, of the type that is asked for") {
@@ -117,12 +117,13 @@ TEST_CASE("objects are there, of the type that is asked for") {
   map = {};
   map.name = "m";
   map.key = {{DataType::InetService, 2}};
-  CHECK_EQ(flaw_of(ruleset), "tables[0].chains[0].rules[0].exprs[0]: objref: m maps to no objects");
+  CHECK_EQ(flaw_of(ruleset),
+           "tables[0].chains[0].rules[0].exprs[0]: objref: m does not map to objects");
 
   table.objects[1].type = object_type::kLimit;
-  CHECK_EQ(flaw_of(ruleset), "tables[0].objects[1]: type 4, where its body is one of type 2");
+  CHECK_EQ(flaw_of(ruleset), "tables[0].objects[1]: type 4, but its body is of type 2");
   table.objects[1] = table.objects[0];
-  CHECK_EQ(flaw_of(ruleset), "tables[0]: two sets, chains or objects bear the same name");
+  CHECK_EQ(flaw_of(ruleset), "tables[0]: two sets, chains or objects have the same name");
 }
 
 std::string flaw_with(Expr expr) {
@@ -176,10 +177,10 @@ TEST_CASE("values that the kernel refuses, and the evaluator could not run") {
   CHECK(flaw_with(Numgen{}).ends_with("numgen: a modulus of 0"));
   CHECK(flaw_with(JenkinsHash{4, 8, 0, {}, 0, 1}).ends_with("hash: a modulus of 0"));
   CHECK(flaw_with(SymmetricHash{}).ends_with("hash: a modulus of 0"));
-  CHECK(flaw_with(ExthdrWrite{ExthdrKind::Sctp, 2, 2, 2, 0}).ends_with("and nothing else"));
-  CHECK(flaw_with(ExthdrWrite{ExthdrKind::TcpOption, 2, 2, 3, 0}).ends_with("and nothing else"));
+  CHECK(flaw_with(ExthdrWrite{ExthdrKind::Sctp, 2, 2, 2, 0}).ends_with("can be written"));
+  CHECK(flaw_with(ExthdrWrite{ExthdrKind::TcpOption, 2, 2, 3, 0}).ends_with("can be written"));
   CHECK_EQ(flaw_with(ExthdrWrite{ExthdrKind::TcpOption, 2, 2, 4, 0}), "");
-  CHECK(flaw_with(ExthdrReset{ExthdrKind::Ipv6, 2}).ends_with("TCP options alone are reset"));
+  CHECK(flaw_with(ExthdrReset{ExthdrKind::Ipv6, 2}).ends_with("only TCP options can be reset"));
   CHECK(flaw_with(Nat{NatKind::Source, 1, Register{0}, {}, {}, {}, 0})
             .ends_with("nat: an address that is neither IPv4 nor IPv6"));
   CHECK_EQ(flaw_with(Nat{NatKind::Source, 1, {}, {}, Register{0}, {}, 0}), "");
@@ -193,7 +194,7 @@ TEST_CASE("values that the kernel refuses, and the evaluator could not run") {
   table.chains[0].rules = {{0, "", {Dynset{DynsetOp::Add, "s", 0, {}, 0, false, {}}}}};
   CHECK_EQ(flaw_of(ruleset), "");
   set.interval = true;
-  CHECK(flaw_of(ruleset).ends_with("dynset: s holds intervals: packets cannot add to it"));
+  CHECK(flaw_of(ruleset).ends_with("dynset: s has intervals: packets cannot add to it"));
   set.interval = false;
   set.kind = SetKind::VerdictMap;
   CHECK(flaw_of(ruleset).ends_with("dynset: packets cannot add to the map s"));
@@ -231,15 +232,15 @@ TEST_CASE("flaws are set aside, each by its name") {
   CHECK(table.chains[3].rules[2].exprs == ExprList{Lookup{.set = "ports"}});
   CHECK(table.chains[3].rules[3].exprs ==
         ExprList{Unsupported{"rule", "the comment is longer than 255 bytes"}, Counter{}});
-  CHECK_EQ(table.sets[0].unsupported, "element 1 is out of order or there twice");
+  CHECK_EQ(table.sets[0].unsupported, "element 1 is out of order or a duplicate");
   CHECK(table.sets[0].key.size() == 1);
   CHECK(table.sets[0].elements.empty());
   CHECK_EQ(table.sets[1].unsupported, "a set without a key");
   CHECK(table.objects[0].body ==
-        ObjectBody{Unsupported{"object", "type 2, where its body is one of type 1"}});
+        ObjectBody{Unsupported{"object", "type 2, but its body is of type 1"}});
   CHECK(table.chains[0].rules[0].exprs ==
         ExprList{
-            Unsupported{"immediate", "jumps from c0 run in a circle or open 16 frames or more"}});
+            Unsupported{"immediate", "jumps from c0 make a loop or are nested 16 deep or more"}});
   CHECK(table.chains[1].rules[0].exprs == ExprList{ImmediateVerdict{{VerdictCode::Goto, "c2", 0}}});
 
   table.chains[1].name = "c0";

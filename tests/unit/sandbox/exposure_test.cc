@@ -1,6 +1,7 @@
 // Counting what rules that remember have been shown.
 #include <doctest/doctest.h>
 
+#include "expectations.h"
 #include "ruleset/expr.h"
 #include "sandbox/exposure.h"
 
@@ -11,12 +12,6 @@ using namespace ruleset;
 
 Limit per_second(std::uint32_t burst) {
   return {LimitUnit::Packets, 10, 1, burst, false};
-}
-
-Rule of(std::vector<Expr> exprs) {
-  Rule rule;
-  rule.exprs = std::move(exprs);
-  return rule;
 }
 
 Table with_set(Set set) {

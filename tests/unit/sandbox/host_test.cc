@@ -13,6 +13,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "expectations.h"
 #include "sandbox/sandbox.h"
 
 namespace rolewall::sandbox {
@@ -89,15 +90,6 @@ bool can_bind(const char* address) {
 
 // doctest's counts do not cross the fork: each expectation that fails is printed, and counted in
 // the exit status.
-struct Expectations {
-  int failed = 0;
-  void operator()(bool holds, const char* what) {
-    if (holds) return;
-    ++failed;
-    std::fprintf(stderr, "in the sandbox, this does not hold: %s\n", what);
-  }
-};
-
 TEST_CASE("the body's exit status comes back, and so does a signal") {
   if (const auto why = unavailable(); !why.empty()) {
     MESSAGE("skipped: " << why);

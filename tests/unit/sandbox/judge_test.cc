@@ -8,6 +8,7 @@
 #include <string>
 
 #include "eval/build.h"
+#include "expectations.h"
 #include "ruleset/expr.h"
 #include "sandbox/judge.h"
 #include "sandbox/sandbox.h"
@@ -16,15 +17,6 @@ namespace rolewall::sandbox {
 namespace {
 
 using namespace ruleset;
-
-struct Expectations {
-  int failed = 0;
-  void operator()(bool holds, const std::string& what) {
-    if (holds) return;
-    ++failed;
-    std::fprintf(stderr, "in the sandbox, this does not hold: %s\n", what.c_str());
-  }
-};
 
 Host host() {
   Host host;
@@ -36,12 +28,6 @@ Host host() {
 
 ImmediateVerdict verdict(VerdictCode code, const std::string& chain = "") {
   return {Verdict{code, chain, 0}};
-}
-
-Rule of(std::vector<Expr> exprs) {
-  Rule rule;
-  rule.exprs = std::move(exprs);
-  return rule;
 }
 
 std::vector<Expr> tcp_port(std::uint16_t port, Expr last) {

@@ -146,9 +146,10 @@ TEST_CASE("a message that was not read whole is an error that names what it says
   way[1].problem = "attribute 22 is unknown";
   const auto seen = reader.read(ruleset::Hook::Prerouting, way);
   REQUIRE_FALSE(seen);
-  CHECK_EQ(seen.error().message,
-           "not known what the kernel did: its trace of table rolewall chain input rule 11 is not "
-           "understood (attribute 22 is unknown)");
+  CHECK_EQ(
+      seen.error().message,
+      "the kernel's decision is unknown: its trace of table rolewall chain input rule 11 cannot "
+      "be read (attribute 22 is unknown)");
   way[1].problem.clear();
   way[0].problem = "attribute 22 is unknown";  // the watch's own
   CHECK_FALSE(reader.read(ruleset::Hook::Prerouting, way));
