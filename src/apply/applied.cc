@@ -1,4 +1,4 @@
-// Who and where: what applied.json says beside the ruleset.
+// Who and where: what is recorded beside the ruleset.
 #include <fmt/format.h>
 #include <pwd.h>
 #include <unistd.h>
@@ -10,9 +10,8 @@
 #include "apply/world.h"
 
 namespace rolewall::apply {
-namespace {
 
-std::string user_name() {
+std::string own_name() {
   const uid_t uid = ::geteuid();
   std::vector<char> buffer(16UL * 1024);
   passwd entry{};
@@ -26,8 +25,6 @@ std::string user_name() {
   return name;
 }
 
-}  // namespace
-
 bool is_of(const Applied& applied, const World& world) {
   return applied.boot_id == world.boot_id() &&
          applied.network_namespace == world.network_namespace();
@@ -36,7 +33,7 @@ bool is_of(const Applied& applied, const World& world) {
 Applied applied_now(const World& world, const std::string& host) {
   return {.generation = 0,
           .at = clock_time(world),
-          .by = user_name(),
+          .by = own_name(),
           .host = host,
           .boot_id = world.boot_id(),
           .network_namespace = world.network_namespace(),

@@ -157,6 +157,43 @@ Result<int> send(Place& place, const TableChange& change,
   }
 }
 
+// Whether the log took it, when the kernel has.
+Result<void> remembered(Result<void> logged, std::string_view else_what) {
+  if (logged) return logged;
+  return fail(ErrorKind::Io, fmt::format("{}: {}", else_what, logged.error().message),
+              logged.error().os_errno);
+}
+
+// An interval set refuses what overlaps, and with it the whole table. Prefixes overlap by one
+// holding the other: by their beginnings, the wider first, each follows what holds it.
+std::vector<RunTimeEntry> without_overlaps(std::vector<RunTimeEntry> entries) {
+  const auto is_wide = [](const RunTimeEntry& entry) {
+    return entry.banned && entry.banned->length != net::address_bits(entry.banned->address);
+  };
+  const auto narrow = std::ranges::stable_partition(entries, is_wide);
+  std::sort(entries.begin(), narrow.begin(),
+            [](const RunTimeEntry& a, const RunTimeEntry& b) { return *a.banned < *b.banned; });
+  std::vector<RunTimeEntry> kept;
+  for (RunTimeEntry& entry : entries) {
+    if (!is_wide(entry) || kept.empty() || net::last(*kept.back().banned) < entry.banned->address) {
+      kept.push_back(std::move(entry));
+      continue;
+    }
+    std::optional<seconds>& left = kept.back().left;
+    if (left && (!entry.left || *entry.left > *left)) left = entry.left;
+  }
+  return kept;
+}
+
+// What the log says may have been written by hand.
+RunTimeEntry as_the_kernel_takes_it(RunTimeEntry entry) {
+  constexpr std::chrono::hours kLongest{24 * 366};
+  constexpr std::size_t kMaxReason = 120;
+  if (entry.left) entry.left = std::min<seconds>(*entry.left, kLongest);
+  if (entry.reason.size() > kMaxReason) entry.reason.resize(kMaxReason);
+  return entry;
+}
+
 }  // namespace
 
 Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
@@ -191,7 +228,8 @@ Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_direc
     return fail(ErrorKind::Refused,
                 "it overlaps with an existing ban (`rolewall bans` lists them)");
   }
-  return log_entry(state_directory, entry, world);
+  return remembered(log_entry(state_directory, entry, world),
+                    "it is in force, but will not be after a reboot");
 }
 
 Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
@@ -211,7 +249,7 @@ Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_di
       {.set = place->set, .elements = row_of(entry, place->table.sets[place->set])}};
   const Result<int> error = send(*place, change);
   if (!error) return std::unexpected(error.error());
-  TRY(log_removal(state_directory, entry));
+  TRY(remembered(log_removal(state_directory, entry), "it is done, but not after a reboot"));
   return *error == 0;
 }
 
@@ -244,14 +282,26 @@ Result<std::vector<RunTimeEntry>> list_entries(const World& world) {
   return entries;
 }
 
-Result<void> recall_entries(const std::string& state_directory, const World& world, Table& table) {
-  const auto entries = read_log(state_directory, world);
-  if (!entries) return std::unexpected(entries.error());
-  for (const RunTimeEntry& entry : *entries) {
+std::vector<std::string> recall_entries(const std::string& state_directory, const World& world,
+                                        Table& table) {
+  Remembered remembered = read_log(state_directory, world);
+  std::vector<std::string> problems = std::move(remembered.problems);
+  std::size_t left_out = 0;
+  for (const RunTimeEntry& entry : without_overlaps(std::move(remembered.entries))) {
     const auto at = std::ranges::find(table.sets, set_of(entry), &Set::name);
-    if (at == table.sets.end()) continue;
+    const bool full = at != table.sets.end() && at->size != 0 && at->elements.count() >= at->size;
+    if (at == table.sets.end() || full) {
+      ++left_out;
+      continue;
+    }
     at->elements.key_size = at->key_size();
-    at->elements.append(row_of(entry, *at), 0);
+    at->elements.append(row_of(as_the_kernel_takes_it(entry), *at), 0);
+  }
+  if (left_out != 0) {
+    problems.push_back(
+        fmt::format("{} of the bans and openings found no room in the table and "
+                    "are not in force",
+                    left_out));
   }
   if (wants_run_time_jumps(table)) add_run_time_jumps(table);
   for (Set& set : table.sets) {
@@ -261,7 +311,7 @@ Result<void> recall_entries(const std::string& state_directory, const World& wor
     if (!elements.comments.empty()) elements.comments.resize(elements.count());
     elements.sort();
   }
-  return {};
+  return problems;
 }
 
 }  // namespace rolewall::apply

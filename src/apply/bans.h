@@ -34,7 +34,9 @@ struct RunTimeEntry {
 };
 
 // Adds it, or gives what is there the new time and reason. An error of kind Refused where no table
-// of ours is in force, or where it overlaps with what is banned already.
+// of ours is in force, or where it overlaps with what is banned already; of kind Io where it is
+// done and cannot be remembered over a reboot, which the message says. So it is with
+// remove_entry().
 Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
                        const World& world = this_world());
 // Returns whether it was there. An error of kind Refused where the guard refuses.
@@ -44,8 +46,9 @@ Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_di
 Result<std::vector<RunTimeEntry>> list_entries(const World& world = this_world());
 
 // What the log remembers and has not run out goes into the run-time sets of a table that is made
-// for the first time since boot. Shortens the log.
-Result<void> recall_entries(const std::string& state_directory, const World& world,
-                            ruleset::Table& table);
+// for the first time since boot, as far as it goes; returns what did not, in words. Of prefixes
+// that overlap the widest stays, with the longest time. Shortens the log.
+std::vector<std::string> recall_entries(const std::string& state_directory, const World& world,
+                                        ruleset::Table& table);
 
 }  // namespace rolewall::apply

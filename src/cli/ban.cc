@@ -83,7 +83,13 @@ std::string for_how_long(const std::optional<std::chrono::seconds>& left) {
   return left ? fmt::format("for {}", in_words(*left)) : std::string("for good");
 }
 
+// In force, though nothing could be written (bans.h): the rest goes on.
+bool is_done(const Error& error) {
+  return error.kind == ErrorKind::Io;
+}
+
 int ban(const BanOptions& options) {
+  carry_out_overdue(options.state_directory);
   const auto prefix = prefix_of(options.what);
   if (!prefix) return report(prefix.error());
   const auto left = time_left(options.time);
@@ -103,9 +109,8 @@ int ban(const BanOptions& options) {
   }
   const RunTimeEntry entry{
       .banned = *prefix, .opened = {}, .left = *left, .reason = options.reason};
-  if (const auto added = apply::add_entry(entry, options.state_directory); !added) {
-    return report(added.error());
-  }
+  const auto added = apply::add_entry(entry, options.state_directory);
+  if (!added && !is_done(added.error())) return report(added.error());
   std::string done = fmt::format("banned {} {}", net::format(*prefix), for_how_long(*left));
   if (!options.keep_connections) {
     const net::AddressSet banned = net::AddressSet::from({*prefix});
@@ -115,10 +120,11 @@ int ban(const BanOptions& options) {
     if (*cut != 0) done += fmt::format("; {} cut", counted(*cut, "connection"));
   }
   out().line(done);
-  return kDone;
+  return added ? kDone : report(added.error());
 }
 
 int unban(const BanOptions& options) {
+  carry_out_overdue(options.state_directory);
   const auto prefix = prefix_of(options.what);
   if (!prefix) return report(prefix.error());
   const auto removed = apply::remove_entry(
@@ -172,6 +178,7 @@ Result<std::vector<RunTimeEntry>> openings(const AllowOptions& options) {
 }
 
 int allow(const AllowOptions& options) {
+  carry_out_overdue(options.state_directory);
   auto entries = openings(options);
   if (!entries) return report(entries.error());
   if (options.time.empty()) {
@@ -181,11 +188,12 @@ int allow(const AllowOptions& options) {
   const auto left = time_left(options.time);
   if (!left) return report(left.error());
   if (const auto good = check_reason(options.reason); !good) return report(good.error());
+  std::optional<Error> problem;
   for (RunTimeEntry& entry : *entries) {
     entry.left = *left;
-    if (const auto added = apply::add_entry(entry, options.state_directory); !added) {
-      return report(added.error());
-    }
+    const auto added = apply::add_entry(entry, options.state_directory);
+    if (!added && !is_done(added.error())) return report(added.error());
+    if (!added) problem = added.error();
   }
   const std::int64_t seconds = left->value_or(std::chrono::seconds(0)).count();
   out().line(
@@ -193,10 +201,11 @@ int allow(const AllowOptions& options) {
                   "says of them",
                   options.service, options.from, for_how_long(*left),
                   apply::clock_time(apply::this_world(), seconds)));
-  return kDone;
+  return problem ? report(*problem) : kDone;
 }
 
 int unallow(const AllowOptions& options) {
+  carry_out_overdue(options.state_directory);
   const auto entries = openings(options);
   if (!entries) return report(entries.error());
   auto facts = guard_facts(options.state_directory);

@@ -132,6 +132,28 @@ if [ "$(tracked 9)" -gt 0 ] 2>/dev/null; then
   [ "$(tracked 10)" -gt 0 ] || complain "another address's connection was cut"
 fi
 
+# A full disk: it is in force, and what is not so is said.
+mkdir "$scratch/small"
+mount -t tmpfs -o size=1m none "$scratch/small"
+cp -a "$state/." "$scratch/small/"
+rm "$scratch/small/bans.log"  # its last page may have room
+head -c 2000000 /dev/zero >"$scratch/small/fill" 2>/dev/null
+rolewall ban 192.0.2.10 --for 1m --state-dir "$scratch/small"
+expect_status 2
+expect_out "banned 192.0.2.10 for 1m"
+[ -z "$(tracked 10)" ] || [ "$(tracked 10)" = 0 ] || complain "a connection of the banned address is left"
+expect_err "in force, but will not be after a reboot"
+expect_err "No space left"
+rolewall bans
+expect_out "192.0.2.10"
+rolewall disable --state-dir "$scratch/small"
+expect_status 0
+rolewall boot -p site --host web-01 --state-dir "$scratch/small"
+expect_out "nothing was loaded"
+umount "$scratch/small"
+rolewall boot -p site --host web-01 --state-dir "$state"
+expect_status 0
+
 # 100,000 hold, and nobody waits for them.
 seq 1 100000 | awk 'BEGIN { print "add element inet rolewall banned/4 {" }
   { printf "10.%d.%d.%d timeout 1h,\n", 100 + $1 / 65536, $1 / 256 % 256, $1 % 256 } END { print "}" }' >many

@@ -431,16 +431,18 @@ class MemoryKernel : public apply::Kernel {
     store_.steps.push_back({.what = std::move(what)});
     if (is_due(Trouble::Others)) store_.fault.others(store_);
     if (is_due(Trouble::Fails)) return broken();
+    if (is_due(Trouble::KilledBefore)) throw Killed();
     return {};
   }
 
   Result<void> end() const {
     if (is_due(Trouble::AnswerLost)) return broken();
+    if (is_due(Trouble::KilledAfter)) throw Killed();
     return {};
   }
   template <class T>
   Result<T> end(T value) const {
-    if (is_due(Trouble::AnswerLost)) return broken();
+    TRY(end());
     return value;
   }
 
