@@ -44,7 +44,6 @@ service = "ndp"
 service = "ndp"
 T
 apply() { rolewall apply site --host srv --state-dir "$state" "$@"; }
-unset SSH_CONNECTION
 export SSH_CONNECTION="198.51.100.7 50022 203.0.113.10 22"
 
 # Over ssh, without a terminal: nothing is armed, and a line says so.

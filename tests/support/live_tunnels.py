@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from live_guard import Scene, joined_client, run, serve_echo
+from live_guard import RULES, Scene, joined_client, run, serve_echo
 
 SERVER, CLIENT = "192.0.2.10", "192.0.2.7"
 
@@ -19,18 +19,6 @@ tunnel = ["10.8.0.0/24"]
 [hosts.srv]
 role = "server"
 addresses = ["192.0.2.10", "10.8.0.1"]
-"""
-RULES = """
-[[inbound]]
-id = "nd"
-service = "ndp"
-[[outbound]]
-id = "nd-out"
-service = "ndp"
-[[inbound]]
-id = "ssh"
-service = "ssh"
-from = "management"
 """
 
 
