@@ -25,6 +25,15 @@ std::string own_name() {
   return name;
 }
 
+Result<std::optional<Applied>> last_known_applied(const std::string& directory) {
+  auto current = current_applied(directory);
+  if (current && *current) return current;
+  auto kept = list_kept(directory);
+  if (!kept) return std::unexpected(std::move(kept).error());
+  if (kept->applied.empty()) return std::nullopt;
+  return std::move(kept->applied.back());
+}
+
 bool is_of(const Applied& applied, const World& world) {
   return applied.boot_id == world.boot_id() &&
          applied.network_namespace == world.network_namespace();

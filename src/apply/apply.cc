@@ -105,7 +105,7 @@ class Apply {
     Result<std::optional<Generation>> current = state_.current();
     if (!current) {
       is_spoilt_ = true;
-      note("what was applied last cannot be read, and counts as nothing: " +
+      note("what was applied last cannot be read and is ignored: " +
            current.error().message);
     } else if (*current) {
       before_ = std::make_shared<const Generation>(std::move(**current));
@@ -116,7 +116,7 @@ class Apply {
   Result<void> look_for_pending() {
     Result<std::optional<Pending>> read = waiting(state_.path(), world_);
     if (!read) {
-      note("whether an apply waits for its confirmation cannot be read, and counts as no: " +
+      note("cannot tell whether an apply waits for its confirmation, so none is taken to wait: " +
            read.error().message);
       return disarm(state_);
     }

@@ -57,9 +57,9 @@ class Boot {
   std::optional<Pending> read_what_waits() {
     auto pending = read_pending(directory_);
     if (pending) return std::move(*pending);
-    say("whether an apply waited for its confirmation cannot be read, and counts as no: " +
+    say("cannot tell whether an apply waited for its confirmation, so none is taken to wait: " +
         pending.error().message);
-    if (state_) say_unless(disarm(*state_), "it stays there");
+    if (state_) say_unless(disarm(*state_), "pending.json cannot be removed");
     return std::nullopt;
   }
 

@@ -48,7 +48,7 @@ Result<std::uint32_t> before(const std::string& directory, std::optional<std::ui
   }
   return fail(ErrorKind::Refused,
               fmt::format("nothing was in force before generation {}: there is none to go back to "
-                          "(`rolewall disable` takes the table away, `rolewall rollback --to N` "
+                          "(`rolewall disable` removes the table, `rolewall rollback --to N` "
                           "goes to one that `rolewall history` lists)",
                           *current));
 }
@@ -71,7 +71,7 @@ Result<Confirmed> look(const World& world, Open& open, const Pending& pending) {
     return fail(ErrorKind::Refused,
                 fmt::format("what is in force is not generation {}: another program changed it "
                             "(`rolewall status`). Nothing was confirmed: `rolewall apply --confirm "
-                            "TIME` puts it right, else it is rolled back at {}",
+                            "TIME` puts it right; otherwise it is rolled back at {}",
                             pending.generation, pending.deadline));
   }
   return Confirmed{Confirmation::Confirmed, {}, {}};
@@ -134,7 +134,7 @@ Result<TakenBack> rollback(const std::string& state_directory, std::optional<std
   std::vector<std::string> problems;
   auto pending = waiting(state.path(), world);
   if (!pending) {
-    problems.push_back("whether an apply waits cannot be read, and counts as no: " +
+    problems.push_back("cannot tell whether an apply waits for its confirmation, so none is taken to wait: " +
                        pending.error().message);
     pending = std::nullopt;
   }

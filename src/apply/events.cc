@@ -249,7 +249,7 @@ std::string in_words(const Event& event) {
     return number ? fmt::format("generation {}", *number) : std::string("nothing");
   };
   const std::string back = event.to ? fmt::format("generation {} is in force again", *event.to)
-                                    : std::string("the table is gone, as before the first apply");
+                                    : std::string("the table was removed, as before the first apply");
   switch (event.kind) {
     case EventKind::Applied:
       return fmt::format("{} was applied: {}", generation(event.to), event.why);
@@ -260,7 +260,7 @@ std::string in_words(const Event& event) {
     case EventKind::Dropped:
       return fmt::format("{} was rolled back ({}): {}", generation(event.from), event.why, back);
     case EventKind::Disabled:
-      return fmt::format("{} was taken out of force (rolewall disable)", generation(event.from));
+      return fmt::format("{} was removed (rolewall disable)", generation(event.from));
     case EventKind::FellBack:
       return fmt::format("{} could not be loaded: {}", generation(event.from), event.why);
     case EventKind::Recovered:

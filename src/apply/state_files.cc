@@ -51,7 +51,7 @@ std::unexpected<Error> not_opened(int at, const std::string& name, const std::st
                                   int error) {
   struct stat status{};
   if (::fstatat(at, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode)) {
-    return fail(ErrorKind::Io, path + ": is a link, and in the state directory none is followed",
+    return fail(ErrorKind::Io, path + ": is a link, and no link in the state directory is followed",
                 ELOOP);
   }
   return io_error(path, error);

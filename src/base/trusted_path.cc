@@ -37,7 +37,7 @@ std::string weakness(const std::string& path, const struct stat& status) {
   if (!is_ours(status.st_uid)) {
     return fmt::format(
         "the {} {} belongs to user {}: what others can change is not "
-        "loaded (chown root {})",
+        "used (chown root {})",
         what, path, status.st_uid, path);
   }
   // Links have no mode of their own; in a sticky directory nobody renames what is another's.
@@ -47,7 +47,7 @@ std::string weakness(const std::string& path, const struct stat& status) {
   const char* who = (open & S_IWOTH) != 0 ? "everybody" : "its group";
   const char* mode = (open & S_IWOTH) != 0 ? "go-w" : "g-w";
   return fmt::format(
-      "{} can write the {} {}: what others can change is not loaded "
+      "{} can write the {} {}: what others can change is not used "
       "(chmod {} {})",
       who, what, path, mode, path);
 }

@@ -102,12 +102,12 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
   render_notes(applied->problems);
   if (applied->confirmed) {
     out().line(
-        fmt::format("Generation {}, which waited for its confirmation, is confirmed: what is "
-                    "in force stays, after a reboot too",
+        fmt::format("Generation {}, which was waiting, is confirmed: what is in force stays, after "
+                    "a reboot too",
                     *applied->confirmed));
   }
   if (const auto& pending = applied->pending) {
-    if (applied->time_begins_anew) out().line("The time to confirm begins anew.");
+    if (applied->time_begins_anew) out().line("The time to confirm starts anew.");
     out().line(
         fmt::format("It will be rolled back at {} unless you confirm it. From a NEW connection:\n"
                     "  sudo rolewall confirm",
@@ -281,7 +281,7 @@ void add_apply(Program& program) {
                       "roll back after this time (60s, 5m) unless confirmed by `rolewall confirm`")
           .type_name("TIME");
   verb.add_flag("--no-confirm", options->no_confirm,
-                "in force for good, over ssh too; what waits is confirmed")
+                "do not roll back by itself, even over ssh; confirms an earlier apply that waits")
       .excludes(confirm);
   verb.add_flag("--force", options->force,
                 "apply even if tests fail or somebody would be locked out");

@@ -2,30 +2,12 @@
 
 #include <fmt/format.h>
 
-#include "apply/apply.h"
-#include "apply/state_directory.h"
 #include "cli/guard_facts.h"
-#include "cli/render.h"
 #include "net/address_set.h"
 #include "observe/resolvers.h"
 #include "observe/session.h"
 
 namespace rolewall::cli {
-namespace {
-
-// As what is in force says it; where that cannot be read, as the last that can.
-Result<std::vector<net::Prefix>> known_management(const std::string& state_directory) {
-  const auto applied = apply::current_applied(state_directory);
-  if (applied) return *applied ? (*applied)->management : std::vector<net::Prefix>();
-  const auto history = apply::history(state_directory);
-  if (!history) return std::unexpected(history.error());
-  render_notes({"what was applied last cannot be read: " + applied.error().message});
-  if (history->generations.empty()) return std::vector<net::Prefix>();
-  return history->generations.back().management;
-}
-
-}  // namespace
-
 Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
                                               const std::string& state_directory) {
   const auto facts = guard_facts(state_directory);
@@ -44,9 +26,7 @@ Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
   for (const net::Prefix& own : facts->machine.addresses)
     look(own.address, "an address of this host");
   for (const char* own : {"127.0.0.1", "::1"}) look(*net::parse_address(own), "the loopback");
-  const auto management = known_management(state_directory);
-  if (!management) return std::unexpected(management.error());
-  if (!(hit & net::AddressSet::from(*management)).empty()) {
+  if (!(hit & net::AddressSet::from(facts->management)).empty()) {
     found.emplace_back("an address of management");
   }
   if (facts->machine.routes) {

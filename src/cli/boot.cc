@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/state_directory.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
 #include "cli/minimal.h"
@@ -66,12 +67,6 @@ void compare_with_policies(const BootOptions& options) {
   }
 }
 
-std::vector<net::Prefix> last_management(const std::string& state_directory) {
-  const auto history = apply::history(state_directory);
-  if (!history || history->generations.empty()) return {};
-  return history->generations.back().management;
-}
-
 // `why`: what could not be loaded.
 int put(const Result<ruleset::Snapshot>& snapshot, const char* what, const BootOptions& options,
         const std::string& why) {
@@ -105,7 +100,7 @@ int run(const BootOptions& options) {
   if (booted) {
     render_notes(booted->problems);
     if (booted->unconfirmed) {
-      err().line(fmt::format("rolewall: generation {} was not confirmed, and is dropped",
+      err().line(fmt::format("rolewall: generation {} was not confirmed and was discarded",
                              *booted->unconfirmed));
     }
     if (!booted->generation) {
@@ -114,20 +109,22 @@ int run(const BootOptions& options) {
     }
     out().line(fmt::format("generation {} is in force", *booted->generation));
     if (booted->pending) {
-      out().line(fmt::format("Generation {} is rolled back at {} unless `rolewall confirm` comes",
-                             booted->pending->generation, booted->pending->deadline));
+      out().line(fmt::format("It will be rolled back at {} unless you confirm it: sudo rolewall confirm",
+                             booted->pending->deadline));
     }
     compare_with_policies(options);
     return kDone;
   }
   // Better the policies as they are now than none, and better few rules than none.
   const std::string why = booted.error().message;
-  err().line("rolewall: what was applied last cannot be loaded: " + printable(why));
+  err().line("rolewall: the ruleset applied last cannot be loaded: " + printable(why));
   const auto now = compile_now(options);
   if (now && put(now, "the current policy", options, why) == kDone) return kDone;
   if (!now) err().line("rolewall: the policies: " + printable(now.error().message));
-  return put(minimal_snapshot(last_management(options.state_directory)),
-             "the built-in minimal ruleset (ssh, ICMP, what is established)", options, why);
+  const auto known = apply::last_known_applied(options.state_directory);
+  const bool is_known = known && *known;
+  return put(minimal_snapshot(is_known ? (*known)->management : std::vector<net::Prefix>()),
+             "the built-in minimal ruleset (ssh, ICMP, established connections)", options, why);
 }
 
 }  // namespace
@@ -137,12 +134,12 @@ void add_boot(Program& program) {
       kServerVerbs, "boot", "load the ruleset confirmed last (run at boot)",
       "  sudo rolewall boot\n"
       "\n"
-      "If an apply of this boot waits for its confirmation, that is loaded. If the record cannot be\n"
-      "read, the current policies are compiled and loaded; if that fails too, a built-in ruleset\n"
-      "that admits ICMP and ssh from the management networks. Bans and openings come back with\n"
-      "each. With rolewall=off on the kernel command line nothing is loaded. By hand it is refused\n"
-      "if your session or management would be lost (--force overrides); the unit is never refused,\n"
-      "and reports what is lost.");
+      "An apply that has waited for its confirmation since this boot is loaded again. If the record\n"
+      "cannot be read, the current policies are compiled and loaded; if that fails too, a built-in\n"
+      "ruleset that admits ICMP and ssh from the management networks. Bans and openings are\n"
+      "restored in each case. With rolewall=off on the kernel command line nothing is loaded. By\n"
+      "hand it is refused if your session or management would be lost (--force overrides); the\n"
+      "unit is never refused, and reports what is lost.");
   auto options = std::make_shared<BootOptions>();
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);

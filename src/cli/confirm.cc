@@ -50,11 +50,11 @@ int confirm(const ConfirmOptions& options) {
       return kNo;
     case apply::Confirmation::PutBack:
       err().line(fmt::format(
-          "rolewall: not confirmed: table inet rolewall was gone, so nothing was filtered. "
-          "Generation {} is loaded again, and is rolled back at {} unless it is confirmed. From a "
-          "NEW connection:\n"
+          "rolewall: not confirmed: table inet rolewall had been removed, so nothing was filtered.\n"
+          "Generation {} is loaded again. It will be rolled back at {} unless you confirm it. From "
+          "a NEW connection:\n"
           "  sudo rolewall confirm\n"
-          "For more time: rolewall apply --confirm TIME",
+          "For more time: sudo rolewall apply --confirm TIME",
           confirmed->pending->generation, confirmed->pending->deadline));
       return kNo;
   }
@@ -65,7 +65,7 @@ int roll_back_expired(const RollbackOptions& options) {
   const auto done = apply::rollback_expired(options.state_directory);
   if (!done) return report(done.error());
   if (*done) render_notes((*done)->problems);
-  out().line(*done ? "rolled back what was not confirmed in time" : "nothing to roll back");
+  out().line(*done ? "rolled back: the apply was not confirmed in time" : "nothing to roll back");
   return kDone;
 }
 
@@ -83,7 +83,7 @@ int rollback(const RollbackOptions& options) {
   const auto& to = done->event.to;
   out().line(
       to ? fmt::format("rolled back: generation {} is in force again, after a reboot too", *to)
-         : "rolled back: table inet rolewall is gone, as before the first apply");
+         : "rolled back: table inet rolewall was removed, as before the first apply");
   return kDone;
 }
 
@@ -107,13 +107,13 @@ Json event_json(const apply::Event& event) {
   return json;
 }
 
-// What there is to say of a generation beside its number: "in force, not after a reboot".
+// What there is to say of a generation beside its number: "in force until the next reboot".
 std::string state_of(std::uint32_t generation, const apply::History& history) {
   if (history.pending && history.pending->generation == generation) {
-    return ", waits for `rolewall confirm` until " + history.pending->deadline;
+    return ", not confirmed yet: rolled back at " + history.pending->deadline;
   }
   if (history.current != generation) return "";
-  return history.boot == generation ? ", in force" : ", in force, not after a reboot";
+  return history.boot == generation ? ", in force" : ", in force until the next reboot";
 }
 
 std::string line_of(const apply::Applied& applied, const apply::History& history) {
@@ -177,11 +177,11 @@ void add_confirm(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "confirm", "keep what was applied",
                                "  sudo rolewall confirm           from a NEW connection\n"
                                "\n"
-                               "Until then `apply --confirm TIME` brings the former state "
-                               "back by itself.\n"
-                               "A table that another program took away is not confirmed: it is "
-                               "loaded again, and\n"
-                               "waits for a confirmation from a connection that it let in.");
+                               "Without it, what `apply --confirm TIME` loaded is rolled back "
+                               "after that time.\n"
+                               "If another program removed the table meanwhile, it is loaded again "
+                               "and goes on\n"
+                               "waiting: confirm it from a connection that it admitted.");
   auto options = std::make_shared<ConfirmOptions>();
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, confirm);
@@ -193,8 +193,8 @@ void add_rollback(Program& program) {
       "  sudo rolewall rollback           the unconfirmed apply, else back one generation\n"
       "  sudo rolewall rollback --to 4    `rolewall history` lists them\n"
       "\n"
-      "One generation back is the one that was in force before, by the history: never one that was\n"
-      "itself rolled back. After `rolewall disable` it is the one that was in force until then.\n"
+      "One generation back is what was in force before, as `rolewall history` tells: never what was\n"
+      "itself rolled back. After `rolewall disable` it is what was in force until then.\n"
       "Later bans and openings are kept. The guard is asked first, as by `apply`: if the older\n"
       "generation would lock out your session or management, it is refused.");
   auto options = std::make_shared<RollbackOptions>();
@@ -210,7 +210,7 @@ void add_rollback(Program& program) {
 
 void add_history(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "history",
-                               "what was applied, confirmed, rolled back: when and by whom",
+                               "list what was applied, confirmed, rolled back: when and by whom",
                                "  sudo rolewall history\n"
                                "  sudo rolewall history --format json");
   auto options = std::make_shared<HistoryOptions>();

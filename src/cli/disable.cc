@@ -28,7 +28,7 @@ int run(const DisableOptions& options) {
   render_notes(done->problems);
   out().line(done->was_there
                  ? "disabled: table inet rolewall was removed; rolewall filters nothing until the "
-                   "next apply (`rolewall rollback` brings it back)"
+                   "next apply (`rolewall rollback` loads it again)"
                  : "nothing to disable: there is no table inet rolewall");
   return kDone;
 }
@@ -38,7 +38,7 @@ int run(const DisableOptions& options) {
 void add_disable(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "disable", "remove the table, until the next apply",
                                "  sudo rolewall disable\n"
-                               "  sudo rolewall rollback           brings it back\n"
+                               "  sudo rolewall rollback           loads it again\n"
                                "\n"
                                "Refused if your session or management would be lost by that, for "
                                "example because\n"

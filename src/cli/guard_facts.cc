@@ -46,9 +46,9 @@ Result<GuardFacts> guard_facts(const policy::Policy& policy) {
 Result<GuardFacts> guard_facts(const std::string& state_directory) {
   auto facts = apply::machine_facts();
   if (!facts) return facts;
-  const auto applied = apply::list_applied(state_directory);
-  if (!applied) return std::unexpected(applied.error());
-  if (!applied->empty()) facts->management = applied->back().management;
+  auto applied = apply::last_known_applied(state_directory);
+  if (!applied) return std::unexpected(std::move(applied).error());
+  if (*applied) facts->management = std::move((*applied)->management);
   return facts;
 }
 

@@ -12,7 +12,7 @@ namespace rolewall::cli {
 
 // What audit mode means, for whoever must know it first.
 inline constexpr std::string_view kAudits =
-    "nothing is denied by the defaults: what they would deny is logged, and passes";
+    "the defaults deny nothing: what they would deny is logged and passes";
 
 inline void add_state_option(Verb& verb, std::string& directory) {
   verb.add_option("--state-dir", directory, "where the record of what was applied is kept")

@@ -142,35 +142,35 @@ void print_record(const apply::Status& status) {
     out().line(fmt::format("{}   {} cannot be read: {}", warning("applied"), generation,
                            printable(status.unreadable)));
     out().line(
-        fmt::format("{:<10}`rolewall apply` writes it anew; until then a boot falls back", ""));
+        fmt::format("{:<10}`rolewall apply` records it anew; until then a boot falls back to the policies", ""));
   } else if (status.generation) {
     out().line(fmt::format("applied   generation {} for {}, {}{}", *status.generation, status.host,
                            status.applied_at, status.same_boot ? "" : ", before the last boot"));
   } else if (status.disabled) {
     out().line(fmt::format("applied   nothing: disabled at {}{}", status.disabled->at,
                            status.disabled->from
-                               ? fmt::format(" (`rolewall rollback` brings generation {} back)",
+                               ? fmt::format(" (`rolewall rollback` loads generation {} again)",
                                              *status.disabled->from)
                                : ""));
   } else {
     out().line("applied   nothing yet");
   }
   if (status.fallback) {
-    out().line(fmt::format("{}  at {} boot could not load what was confirmed: {}",
+    out().line(fmt::format("{}  the boot at {} could not load what was confirmed: {}",
                            warning("fallback"), status.fallback->at,
                            printable(status.fallback->why)));
   }
   if (status.pending && status.overdue) {
-    out().line(fmt::format("{}   generation {} was to be rolled back at {}, and was not",
+    out().line(fmt::format("{}   generation {} should have been rolled back at {}",
                            warning("overdue"), status.pending->generation,
                            status.pending->deadline));
     out().line(
-        fmt::format("{:<10}`rolewall rollback --expired` does it now, as does each verb that "
+        fmt::format("{:<10}`rolewall rollback --expired` does it now, and so does every verb that "
                     "changes something",
                     ""));
   } else if (status.pending) {
     out().line(
-        fmt::format("{}   generation {} is rolled back at {} unless `rolewall confirm` comes",
+        fmt::format("{}   generation {} will be rolled back at {} without `rolewall confirm`",
                     warning("pending"), status.pending->generation, status.pending->deadline));
   }
   if (const auto& back = status.rolled_back) {
@@ -210,8 +210,8 @@ void print_text(const apply::Status& status) {
   print_findings(status.survey.findings);
 }
 
-// What runs is not what was applied or should run: changed by another hand, gone, or not rolled
-// back in time.
+// What runs is not what was applied or should run (changed by another hand, gone, not rolled back in
+// time), or it cannot be told.
 bool drifted(const apply::Status& status) {
   return !status.drift.empty() || (status.generation && !status.table_present) || status.overdue ||
          status.fallback || !status.unreadable.empty() || !status.problems.empty();
@@ -256,15 +256,14 @@ int begin() {
 
 void add_status(Program& program) {
   Verb verb = program.add_verb(
-      kServerVerbs, "status", "what is in force, and whether it is what was applied",
+      kServerVerbs, "status", "show what is in force, and whether it is what was applied",
       "  sudo rolewall status\n"
       "  sudo rolewall status --format json\n"
       "\n"
-      "Also what bears on it: other programs' chains, settings of the "
-      "kernel that\nundo a policy, rules that expire, who listens "
-      "without a rule and the reverse.\n"
-      "The exit status is 1 where what is in force is not what was applied, "
-      "where a\nrollback is overdue, and where the record cannot be read.");
+      "It also shows other programs' chains, kernel settings that undo a policy, rules that\n"
+      "expire, programs that listen but are not admitted, and rules for ports where nothing listens.\n"
+      "The exit status is 1 if the table is not what was applied, a rollback is overdue, boot had\n"
+      "to fall back, or part of the record cannot be read.");
   auto options = std::make_shared<StatusOptions>();
   add_state_option(verb, options->state_directory);
   add_format_option(verb, options->format, {"text", "json"});

@@ -92,7 +92,7 @@ expect_out "192.0.2.7"
 # The damage is no reason to refuse what is new, and the next boot loads that.
 apply
 expect_status 0
-expect_err "counts as nothing"
+expect_err "is ignored"
 expect_out "is in force"
 rolewall status --state-dir "$state"
 expect_status 0

@@ -23,7 +23,7 @@ expect_status 0
 second=$(table)
 apply --confirm 1h
 expect_status 0
-expect_out "begins anew"
+expect_out "starts anew"
 expect_out "unless it is confirmed"
 sleep 4
 [ "$(table)" = "$second" ] || complain "rolled back at the old deadline"
@@ -32,7 +32,7 @@ expect_status 1
 expect_err "waits for \`rolewall confirm\`"
 apply --confirm 1s
 expect_status 0
-expect_out "begins anew"
+expect_out "starts anew"
 for _ in $(seq 50); do [ "$(table)" = "$first" ] && break; sleep 0.1; done
 [ "$(table)" = "$first" ] || complain "not rolled back at the new deadline"
 

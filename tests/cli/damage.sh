@@ -69,7 +69,7 @@ for file in snapshot.json applied.json elements.json seal; do
     expect_out "cannot be read"
     apply --force --read-all
     expect_status 0
-    expect_err "counts as nothing"
+    expect_err "is ignored"
     rolewall status --state-dir "$state"
     expect_status 0
   done

@@ -65,7 +65,7 @@ expect_status 0
 with_state status
 expect_status 0
 expect_out "disabled at"
-expect_out "\`rolewall rollback\` brings generation 3 back"
+expect_out "\`rolewall rollback\` loads generation 3 again"
 with_state disable
 expect_out "nothing to disable"
 with_state rollback
@@ -77,7 +77,7 @@ with_state rollback --to 1
 expect_status 0
 in_force 1 "$first"
 with_state history
-expect_out "was taken out of force"
+expect_out "was removed (rolewall disable)"
 expect_out "was rolled back"
 expect_out "in force"
 

@@ -27,7 +27,7 @@ refused() {
 
 ours
 chmod g+w site/web.toml
-refused "its group can write the file $site/web.toml: what others can change is not loaded (chmod g-w $site/web.toml)"
+refused "its group can write the file $site/web.toml: what others can change is not used (chmod g-w $site/web.toml)"
 chmod 666 site/web.toml
 refused "everybody can write the file $site/web.toml"
 chmod 644 site/web.toml
