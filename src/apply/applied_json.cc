@@ -14,6 +14,12 @@ using Json = nlohmann::json;
 
 constexpr const char* kVersion = "version";
 
+std::vector<std::string> texts_of(const std::vector<net::Prefix>& prefixes) {
+  std::vector<std::string> texts;
+  for (const net::Prefix& prefix : prefixes) texts.push_back(net::format(prefix));
+  return texts;
+}
+
 void take_kernel_members(const Json& json, Applied& applied) {
   json.at("boot_id").get_to(applied.boot_id);
   json.at("network_namespace").get_to(applied.network_namespace);
@@ -52,6 +58,13 @@ Result<Applied> applied_from_json(const std::string& path, std::string_view text
       applied.management.push_back(*prefix);
     }
     if (version == kOldestFormat) take_kernel_members(json, applied);
+    for (const auto& [name, addresses] : json.value("site", Json::object()).items()) {
+      for (const Json& entry : addresses) {
+        const auto prefix = net::parse_prefix(entry.get<std::string>());
+        if (!prefix) return damaged("`site` holds what is no prefix");
+        applied.site[name].push_back(*prefix);
+      }
+    }
   } catch (const Json::exception&) {
     return damaged("a member is missing or of another kind");
   }
@@ -59,11 +72,15 @@ Result<Applied> applied_from_json(const std::string& path, std::string_view text
 }
 
 std::string to_json(const Applied& applied) {
-  std::vector<std::string> management;
-  for (const net::Prefix& prefix : applied.management) management.push_back(net::format(prefix));
-  const Json json{{kVersion, kStateFormat},     {"applied_at", applied.at},
-                  {"by", applied.by},           {"host", applied.host},
-                  {"changes", applied.changes}, {"management", management}};
+  Json site = Json::object();
+  for (const auto& [name, addresses] : applied.site) site[name] = texts_of(addresses);
+  const Json json{{kVersion, kStateFormat},
+                  {"applied_at", applied.at},
+                  {"by", applied.by},
+                  {"host", applied.host},
+                  {"changes", applied.changes},
+                  {"management", texts_of(applied.management)},
+                  {"site", std::move(site)}};
   // Names of users may hold anything.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -262,7 +262,8 @@ class Apply {
       // from.
       Applied applied = now();
       const bool known = before_ && before_->snapshot == snapshot_ &&
-                         before_->applied.management == applied.management;
+                         before_->applied.management == applied.management &&
+                         before_->applied.site == applied.site;
       if (known) return record_unchanged(report, committed);
       applied.changes = "no rule: what they come from";
       const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied);
@@ -336,6 +337,7 @@ class Apply {
   void note_guard(Applied& applied) const {
     if (!options_.guard) return;
     applied.management = options_.guard->management;
+    applied.site = options_.guard->site;
     applied.machine = in_words(options_.guard->machine);
   }
 

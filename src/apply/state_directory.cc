@@ -28,6 +28,7 @@ using Number = std::optional<std::uint32_t>;
 // Policies and addresses are nobody else's business.
 constexpr mode_t kDirectoryMode = 0700;
 constexpr std::size_t kMaxSmallFile = 64UL * 1024;
+constexpr std::size_t kMaxApplied = std::size_t{1} << 26;  // the addresses of a large site
 
 constexpr std::string_view kFormat = "format";
 constexpr std::string_view kGenerations = "generations";
@@ -165,7 +166,7 @@ Result<Applied> read_applied(const std::string& directory, std::uint32_t generat
   constexpr std::string_view kFile = "applied.json";
   const std::string folder = folder_of(generation);
   const Result<std::string> text =
-      read_sealed_file(directory, folder, seal ? &*seal : nullptr, kFile, kMaxSmallFile);
+      read_sealed_file(directory, folder, seal ? &*seal : nullptr, kFile, kMaxApplied);
   if (!text) return std::unexpected(text.error());
   Result<Applied> applied =
       applied_from_json(fmt::format("{}/{}/{}", directory, folder, kFile), *text);

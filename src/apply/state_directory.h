@@ -13,6 +13,7 @@
 
 #include "apply/events.h"
 #include "apply/file_lock.h"
+#include "apply/guard_facts.h"
 #include "apply/kernel.h"
 #include "apply/world.h"
 #include "base/error.h"
@@ -42,6 +43,7 @@ struct Applied {
   KernelMark mark{};                    // at which the kernel holds it (belief.h)
   std::string changes;                  // in a line, for the history
   std::vector<net::Prefix> management;  // whom a ban must not hit
+  SiteHosts site;                       // nor these
   std::string machine;                  // its devices and addresses then (guard_facts.h)
   bool operator==(const Applied&) const = default;
 };

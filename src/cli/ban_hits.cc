@@ -29,6 +29,10 @@ Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
   if (!(hit & net::AddressSet::from(facts->management)).empty()) {
     found.emplace_back("an address of management");
   }
+  for (const auto& [name, addresses] : facts->site) {
+    if ((hit & net::AddressSet::from(addresses)).empty()) continue;
+    found.push_back(fmt::format("an address of {}, a host of this site", name));
+  }
   if (facts->machine.routes) {
     for (const ruleset::Route& route : *facts->machine.routes) {
       if (route.gateway) look(*route.gateway, "a router that this host sends by");

@@ -24,7 +24,7 @@ expect_out "\`rolewall boot\` loads it again"
 boot
 expect_status 0
 expect_out "generation 2 is in force"
-expect_out "unless \`rolewall confirm\` comes"
+expect_out "unless you confirm it"
 [ "$(table)" = "$second" ] || complain "another table"
 rolewall status --state-dir "$state" --format json
 expect_json 'd["pending"]["generation"] == 2 and not d["pending"]["overdue"] and d["drift"] == []'

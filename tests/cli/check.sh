@@ -39,6 +39,6 @@ cd ..
 example_site audit
 sed -i 's/^\[defaults\]/&\nmode = "audit"/' audit/site.toml
 rolewall check audit
-expect_out "8 hosts in audit mode: nothing is denied by the defaults"
+expect_out "8 hosts in audit mode: the defaults deny nothing"
 rolewall check audit --format json
 expect_json 'len(d["audit"]) == 8'

@@ -230,7 +230,7 @@ status
 sed -i 's/^forward = .*/&\nmode = "audit"/' site/site.toml
 rolewall apply site --host srv --state-dir "$state" --force --date 2026-01-01
 expect_status 0
-expect_out "audit mode: nothing is denied by the defaults"
+expect_out "audit mode: the defaults deny nothing"
 rolewall status --state-dir "$state"
 [ "$(head -1 "$scratch/out" | cut -c 1-10)" = "audit mode" ] || complain "audit mode is not said first"
 status

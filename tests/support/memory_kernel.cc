@@ -218,6 +218,10 @@ class Transaction {
           std::ranges::equal(there.key_end(row - 1), there.key_end(row))) {
         return EEXIST;
       }
+      // nft_rbtree.c: a range that overlaps with another is refused.
+      if (set.interval && !std::ranges::lexicographical_compare(there.key_end(row - 1), there.key(row))) {
+        return ENOTEMPTY;
+      }
     }
     return 0;
   }

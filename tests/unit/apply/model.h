@@ -22,6 +22,10 @@ struct State {
   bool operator==(const State& other) const { return generation == other.generation; }
 };
 
+// Two prefixes that are banned, of which one is part of the other.
+inline constexpr const char* kWhole = "10.8.0.0/16";
+inline constexpr const char* kPart = "10.8.4.0/24";
+
 struct Model {
   struct Waits {
     State what;
@@ -60,6 +64,14 @@ struct Model {
       if (entry.given == 0) bans[whom] = UINT64_MAX;
       if (left > 0) bans[whom] = now + static_cast<std::uint64_t>(left) * 1000;
     }
+    if (is_banned(kWhole) && is_banned(kPart)) {
+      bans[kWhole] = std::max(bans[kWhole], bans[kPart]);
+      bans.erase(kPart);
+    }
+  }
+  bool is_banned(const std::string& whom) const {
+    const auto ban = bans.find(whom);
+    return ban != bans.end() && ban->second > now;
   }
 
   void go_back_to(const State state) {
@@ -150,12 +162,21 @@ struct Model {
     if (const State& state = waits ? in_force() : boots; state.policy) put(state.policy);
   }
 
-  // Seconds, 0: for good. Returns whether there is a table to ban in.
+  // Seconds, 0: for good. Returns whether it is banned for so long.
   bool ban(const std::string& whom, std::int64_t seconds) {
     if (is_overdue()) carry_out_overdue();
     if (!kernel) return false;
-    remembered[whom] = {wall + seconds, seconds};
-    bans[whom] = seconds == 0 ? UINT64_MAX : now + static_cast<std::uint64_t>(seconds) * 1000;
+    std::uint64_t until =
+        seconds == 0 ? UINT64_MAX : now + static_cast<std::uint64_t>(seconds) * 1000;
+    if (whom == kPart && is_banned(kWhole)) return bans[kWhole] >= until;
+    if (whom == kWhole && is_banned(kPart)) {
+      until = std::max(until, bans[kPart]);
+      bans.erase(kPart);
+      remembered.erase(kPart);
+    }
+    bans[whom] = until;
+    const auto left = static_cast<std::int64_t>((until - now + 999) / 1000);
+    remembered[whom] = until == UINT64_MAX ? Remembered() : Remembered{wall + left, left};
     return true;
   }
   bool unban(const std::string& whom) {

@@ -89,8 +89,8 @@ std::string in_words(const Deed& deed) {
 }
 
 constexpr unsigned kPolicies = 3;
-constexpr std::array<const char*, 4> kAddresses{"192.0.2.1", "192.0.2.2", "10.8.0.0/16",
-                                                "203.0.113.9"};
+constexpr std::array<const char*, 5> kAddresses{"192.0.2.1", "192.0.2.2", "203.0.113.9", kWhole,
+                                                kPart};
 constexpr std::array<std::uint64_t, 4> kWaits{7, 31, 61, 4'001};  // seconds
 constexpr std::array<std::int64_t, 4> kClocks{-500'000'000, -3'000, 3'000, 500'000'000};
 constexpr std::int64_t kBanSeconds = 3'607;
@@ -471,6 +471,8 @@ std::vector<Deed> random_deeds(std::mt19937& random, std::size_t count) {
     deed.which = static_cast<unsigned>(below(4));
     const bool applies = deed.what <= Do::ApplyForGood;
     if (applies) deed.which %= kPolicies;
+    const bool bans = Do::Ban <= deed.what && deed.what <= Do::Unban;
+    if (bans) deed.which = static_cast<unsigned>(below(kAddresses.size()));
     if (below(6) == 0) deed.with = static_cast<With>(1 + below(3));
     if (deed.with == With::KilledBefore || deed.with == With::KilledAfter) deed.step = below(8);
     deeds.push_back(deed);
