@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "apply/file_lock.h"
+#include "apply/seal.h"
 #include "apply/state_files.h"
 #include "base/file.h"
 
@@ -69,7 +70,7 @@ std::string line_of(const RunTimeEntry& entry, std::int64_t now) {
     json["for"] = entry.left->count();
   }
   if (!entry.reason.empty()) json["reason"] = entry.reason;
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return sealed_line(std::move(json));
 }
 
 // The line that holds for an entry.
@@ -109,14 +110,14 @@ struct Log {
 Log parse(const std::string& text) {
   Log log;
   for (const std::string& each : lines_of(text)) {
-    const Json json = Json::parse(each, nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object() || !json.contains("entry") || !json["entry"].is_string()) {
+    const auto json = unsealed_or_old(each);
+    if (!json || !json->contains("entry") || !json->at("entry").is_string()) {
       if (!each.empty()) ++log.damaged;
       continue;
     }
-    const std::string name = json["entry"].get<std::string>();
+    const std::string name = json->at("entry").get<std::string>();
     log.holds.erase(name);
-    if (auto line = read_line(json, each)) log.holds.emplace(name, std::move(*line));
+    if (auto line = read_line(*json, each)) log.holds.emplace(name, std::move(*line));
   }
   return log;
 }
@@ -153,7 +154,7 @@ Result<void> log_entry(const std::string& state_directory, const RunTimeEntry& e
 }
 
 Result<void> log_removal(const std::string& state_directory, const RunTimeEntry& entry) {
-  return append(state_directory, Json{{"entry", name_of(entry)}, {"removed", true}}.dump());
+  return append(state_directory, sealed_line({{"entry", name_of(entry)}, {"removed", true}}));
 }
 
 Remembered read_log(const std::string& state_directory, const World& world) {

@@ -99,3 +99,16 @@ expect_out "is damaged"
 rolewall rollback --to 1 --state-dir "$state"
 [ "$status" != 0 ] || complain "a damaged generation was put in force"
 [ "$(table)" = "$applied" ] || complain "a damaged generation was put in force"
+
+# A ban of which one digit is another bans nobody, and is reported.
+restore
+boot
+for address in 192.0.2.7 192.0.2.8; do rolewall ban "$address" --state-dir "$state"; done
+sed -i 's/192\.0\.2\.7/192.0.2.6/' "$state/bans.log"
+nft flush ruleset
+boot
+expect_out "generation 1 is in force"
+expect_err "bans.log: 1 line is damaged and left out"
+rolewall bans
+expect_out "192.0.2.8"
+refuse_out "192.0.2.6"
