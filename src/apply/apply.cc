@@ -105,8 +105,7 @@ class Apply {
     Result<std::optional<Generation>> current = state_.current();
     if (!current) {
       is_spoilt_ = true;
-      note("what was applied last cannot be read and is ignored: " +
-           current.error().message);
+      note("what was applied last cannot be read and is ignored: " + current.error().message);
     } else if (*current) {
       before_ = std::make_shared<const Generation>(std::move(**current));
     }
@@ -158,7 +157,8 @@ class Apply {
     return {};
   }
 
-  // What carries a session over UDP gets its entry as the session does; a socket without a peer takes what comes.
+  // What carries a session over UDP gets its entry as the session does; a socket without a peer
+  // takes what comes.
   void give_tunnels_their_entries(const std::vector<observe::Tunnel>& tunnels) {
     for (const observe::Tunnel& tunnel : tunnels) {
       for (const observe::OuterFlow& flow : tunnel.flows) {

@@ -1,5 +1,5 @@
-// `bans.log` of the state directory: an object of JSON a line, with its checksum (seal.h), appended;
-// the last that is said of an entry holds.
+// `bans.log` of the state directory: an object of JSON a line, with its checksum (seal.h),
+// appended; the last that is said of an entry holds.
 //
 // Times are those of the wall clock, since a ban outlasts the boot, and that clock may be wrong: a
 // machine without a battery starts in 1970. So a line says both when the time is over and how long

@@ -204,9 +204,9 @@ bool overlap(const net::Prefix& one, const net::Prefix& other) {
   return net::first({one.address, length}) == net::first({other.address, length});
 }
 
-// The entry is in its set, or an interval set holds what overlaps with it, which the kernel refuses:
-// what is there goes in the same transaction. A narrower ban is part of the new one, which takes the
-// longer time.
+// The entry is in its set, or an interval set holds what overlaps with it, which the kernel
+// refuses: what is there goes in the same transaction. A narrower ban is part of the new one, which
+// takes the longer time.
 Result<void> make_room(Place& place, TableChange& change, Added& added) {
   const Set& set = place.table.sets[place.set];
   RunTimeEntry& entry = added.entry;

@@ -36,8 +36,8 @@ struct RunTimeEntry {
 // `unrecorded`, here and below: the kernel has done it, but it could not be written down, so that a
 // reboot undoes it.
 struct Added {
-  RunTimeEntry entry;                 // as it is in force
-  std::vector<net::Prefix> replaced;  // narrower bans: `entry` has the longest time of all
+  RunTimeEntry entry;                   // as it is in force
+  std::vector<net::Prefix> replaced;    // narrower bans: `entry` has the longest time of all
   std::optional<RunTimeEntry> part_of;  // a wider ban, which lasts as long: nothing was added
   std::optional<Error> unrecorded;
 };

@@ -134,8 +134,9 @@ Result<TakenBack> rollback(const std::string& state_directory, std::optional<std
   std::vector<std::string> problems;
   auto pending = waiting(state.path(), world);
   if (!pending) {
-    problems.push_back("cannot tell whether an apply waits for its confirmation, so none is taken to wait: " +
-                       pending.error().message);
+    problems.push_back(
+        "cannot tell whether an apply waits for its confirmation, so none is taken to wait: " +
+        pending.error().message);
     pending = std::nullopt;
   }
   const auto current = current_number(state.path());

@@ -140,8 +140,7 @@ Result<Status> status(const std::string& state_directory,
   return status;
 }
 
-Result<Disabled> disable(const std::string& state_directory, const World& world,
-                         GuardCall* guard) {
+Result<Disabled> disable(const std::string& state_directory, const World& world, GuardCall* guard) {
   Result<StateDirectory> state = StateDirectory::open(state_directory);
   if (!state) return std::unexpected(std::move(state).error());
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();

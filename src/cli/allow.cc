@@ -81,10 +81,11 @@ void warn_of_bans(const net::Address& from) {
   const auto bans = apply::bans_of({from, net::address_bits(from)});
   if (!bans) return;
   for (const RunTimeEntry& ban : *bans) {
-    render_notes({fmt::format("{} is banned, by {} {}: what it sends is dropped all the same "
-                              "(`rolewall unban {}`)",
-                              net::format(from), net::format(*ban.banned), for_how_long(ban.left),
-                              net::format(*ban.banned))});
+    render_notes(
+        {fmt::format("{} is banned, by {} {}: what it sends is dropped all the same "
+                     "(`rolewall unban {}`)",
+                     net::format(from), net::format(*ban.banned), for_how_long(ban.left),
+                     net::format(*ban.banned))});
   }
 }
 

@@ -193,12 +193,12 @@ void add_ban_verb(Program& program) {
 }
 
 void add_unban_verb(Program& program) {
-  Verb verb =
-      program.add_verb(kEmergencyVerbs, "unban", "undo a ban",
-                       "  sudo rolewall unban 192.0.2.7\n"
-                       "\n"
-                       "The exit status is 1 if another ban still holds the address or a part of the "
-                       "prefix.");
+  Verb verb = program.add_verb(
+      kEmergencyVerbs, "unban", "undo a ban",
+      "  sudo rolewall unban 192.0.2.7\n"
+      "\n"
+      "The exit status is 1 if another ban still holds the address or a part of the "
+      "prefix.");
   auto options = std::make_shared<BanOptions>();
   verb.add_option("address", options->what, "an address or a prefix").required();
   add_state_option(verb, options->state_directory);

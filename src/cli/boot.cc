@@ -109,8 +109,9 @@ int run(const BootOptions& options) {
     }
     out().line(fmt::format("generation {} is in force", *booted->generation));
     if (booted->pending) {
-      out().line(fmt::format("It will be rolled back at {} unless you confirm it: sudo rolewall confirm",
-                             booted->pending->deadline));
+      out().line(
+          fmt::format("It will be rolled back at {} unless you confirm it: sudo rolewall confirm",
+                      booted->pending->deadline));
     }
     compare_with_policies(options);
     return kDone;
@@ -134,8 +135,10 @@ void add_boot(Program& program) {
       kServerVerbs, "boot", "load the ruleset confirmed last (run at boot)",
       "  sudo rolewall boot\n"
       "\n"
-      "An apply that has waited for its confirmation since this boot is loaded again. If the record\n"
-      "cannot be read, the current policies are compiled and loaded; if that fails too, a built-in\n"
+      "An apply that has waited for its confirmation since this boot is loaded again. If the "
+      "record\n"
+      "cannot be read, the current policies are compiled and loaded; if that fails too, a "
+      "built-in\n"
       "ruleset that admits ICMP and ssh from the management networks. Bans and openings are\n"
       "restored in each case. With rolewall=off on the kernel command line nothing is loaded. By\n"
       "hand it is refused if your session or management would be lost (--force overrides); the\n"

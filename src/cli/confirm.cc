@@ -50,7 +50,8 @@ int confirm(const ConfirmOptions& options) {
       return kNo;
     case apply::Confirmation::PutBack:
       err().line(fmt::format(
-          "rolewall: not confirmed: table inet rolewall had been removed, so nothing was filtered.\n"
+          "rolewall: not confirmed: table inet rolewall had been removed, so nothing was "
+          "filtered.\n"
           "Generation {} is loaded again. It will be rolled back at {} unless you confirm it. From "
           "a NEW connection:\n"
           "  sudo rolewall confirm\n"
@@ -193,7 +194,8 @@ void add_rollback(Program& program) {
       "  sudo rolewall rollback           the unconfirmed apply, else back one generation\n"
       "  sudo rolewall rollback --to 4    `rolewall history` lists them\n"
       "\n"
-      "One generation back is what was in force before, as `rolewall history` tells: never what was\n"
+      "One generation back is what was in force before, as `rolewall history` tells: never what "
+      "was\n"
       "itself rolled back. After `rolewall disable` it is what was in force until then.\n"
       "Later bans and openings are kept. The guard is asked first, as by `apply`: if the older\n"
       "generation would lock out your session or management, it is refused.");

@@ -36,8 +36,7 @@ Result<GuardFacts> guard_facts(const policy::Policy& policy) {
   for (const policy::Host& host : policy.hosts) {
     std::vector<net::Prefix>& addresses = facts->site[host.name];
     addresses = host.addresses;
-    addresses.insert(addresses.end(), host.virtual_addresses.begin(),
-                     host.virtual_addresses.end());
+    addresses.insert(addresses.end(), host.virtual_addresses.begin(), host.virtual_addresses.end());
     for (const net::Prefix& own : host.addresses) {
       for (const net::Address& end : {net::first(own), net::last(own)}) {
         if (policy.management_addresses.contains(end)) facts->named.push_back(end);

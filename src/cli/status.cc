@@ -141,8 +141,9 @@ void print_record(const apply::Status& status) {
         status.generation ? fmt::format("generation {}", *status.generation) : "the last";
     out().line(fmt::format("{}   {} cannot be read: {}", warning("applied"), generation,
                            printable(status.unreadable)));
-    out().line(
-        fmt::format("{:<10}`rolewall apply` records it anew; until then a boot falls back to the policies", ""));
+    out().line(fmt::format(
+        "{:<10}`rolewall apply` records it anew; until then a boot falls back to the policies",
+        ""));
   } else if (status.generation) {
     out().line(fmt::format("applied   generation {} for {}, {}{}", *status.generation, status.host,
                            status.applied_at, status.same_boot ? "" : ", before the last boot"));
@@ -210,8 +211,8 @@ void print_text(const apply::Status& status) {
   print_findings(status.survey.findings);
 }
 
-// What runs is not what was applied or should run (changed by another hand, gone, not rolled back in
-// time), or it cannot be told.
+// What runs is not what was applied or should run (changed by another hand, gone, not rolled back
+// in time), or it cannot be told.
 bool drifted(const apply::Status& status) {
   return !status.drift.empty() || (status.generation && !status.table_present) || status.overdue ||
          status.fallback || !status.unreadable.empty() || !status.problems.empty();
@@ -261,7 +262,8 @@ void add_status(Program& program) {
       "  sudo rolewall status --format json\n"
       "\n"
       "It also shows other programs' chains, kernel settings that undo a policy, rules that\n"
-      "expire, programs that listen but are not admitted, and rules for ports where nothing listens.\n"
+      "expire, programs that listen but are not admitted, and rules for ports where nothing "
+      "listens.\n"
       "The exit status is 1 if the table is not what was applied, a rollback is overdue, boot had\n"
       "to fall back, or part of the record cannot be read.");
   auto options = std::make_shared<StatusOptions>();

@@ -219,7 +219,8 @@ class Transaction {
         return EEXIST;
       }
       // nft_rbtree.c: a range that overlaps with another is refused.
-      if (set.interval && !std::ranges::lexicographical_compare(there.key_end(row - 1), there.key(row))) {
+      if (set.interval &&
+          !std::ranges::lexicographical_compare(there.key_end(row - 1), there.key(row))) {
         return ENOTEMPTY;
       }
     }
