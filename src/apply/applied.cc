@@ -3,9 +3,11 @@
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <vector>
 
+#include "apply/events.h"
 #include "apply/state_directory.h"
 #include "apply/world.h"
 
@@ -31,7 +33,14 @@ Result<std::optional<Applied>> last_known_applied(const std::string& directory) 
   auto kept = list_kept(directory);
   if (!kept) return std::unexpected(std::move(kept).error());
   if (kept->applied.empty()) return std::nullopt;
-  return std::move(kept->applied.back());
+  std::optional<std::uint32_t> before;
+  const auto number = current_number(directory);
+  if (const auto events = read_events(directory); events && number) {
+    before = in_force_before(events->all, *number);
+  }
+  const auto there = before ? std::ranges::find(kept->applied, *before, &Applied::generation)
+                            : kept->applied.end();
+  return there == kept->applied.end() ? kept->applied.back() : *there;
 }
 
 bool is_of(const Applied& applied, const World& world) {

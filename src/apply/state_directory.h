@@ -77,7 +77,7 @@ Result<std::optional<std::uint32_t>> boot_number(const std::string& directory);
 // What is recorded of the one in force, without its ruleset.
 Result<std::optional<Applied>> current_applied(const std::string& directory);
 // The same for whoever must know who manages this host and reads no policy: where nothing is in
-// force, or its record is damaged, that of the newest generation whose record can be read.
+// force, or its record is damaged, of what was in force before, or else of the newest that is kept.
 Result<std::optional<Applied>> last_known_applied(const std::string& directory);
 
 // What is kept, the oldest first. One that a writer sweeps away meanwhile is none.

@@ -57,7 +57,7 @@ open('$scratch/held', 'w')
 time.sleep(15)" &
 holder=$!
 while [ ! -e "$scratch/held" ]; do sleep 0.1; done
-loaded "another rolewall is at work"
+loaded "another rolewall is running"
 whole
 kill $holder
 

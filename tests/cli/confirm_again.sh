@@ -1,4 +1,4 @@
-# While one apply waits: its time set anew, its confirmation by an apply, and a confirmation that
+# While one apply waits: its deadline set anew, its confirmation by an apply, and a confirmation that
 # looks at what is in force.
 . "$(dirname "$0")/prelude.sh"
 command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
@@ -24,7 +24,7 @@ second=$(table)
 apply --confirm 1h
 expect_status 0
 expect_out "starts anew"
-expect_out "unless it is confirmed"
+expect_out "unless you confirm it"
 sleep 4
 [ "$(table)" = "$second" ] || complain "rolled back at the old deadline"
 apply
@@ -66,7 +66,7 @@ fourth=$(table)
 nft delete table inet rolewall
 with_state confirm
 expect_status 1
-expect_err "was gone"
+expect_err "had been removed"
 [ "$(table)" = "$fourth" ] || complain "it is not loaded again"
 with_state status --format json
 expect_json 'd["pending"] and d["drift"] == []'

@@ -14,6 +14,7 @@
 #include "apply/apply.h"
 #include "apply/bans.h"
 #include "apply/events.h"
+#include "apply/state_directory.h"
 #include "base/file.h"
 #include "support/memory_kernel.h"
 #include "unit/apply/machine.h"
@@ -124,6 +125,44 @@ TEST_CASE("of prefixes that overlap the widest is recalled, with the longest tim
       entries, [](const RunTimeEntry& entry) { return entry.banned->length == 14; });
   REQUIRE(wide != entries.end());
   CHECK(wide->left->count() > 500);
+}
+
+// --- Who manages this host ----------------------------------------------------------------------
+
+TEST_CASE("who manages this host is what the ruleset in force was applied for") {
+  Machine machine;
+  fs::create_directories(machine.disk.state());
+  const std::string state = machine.disk.state();
+  const MemoryWorld world(machine.store);
+  const auto apply_for = [&](const Snapshot& snapshot, const char* management, const char* host) {
+    ApplyOptions options;
+    options.guard = GuardFacts();
+    options.guard->management = {*net::parse_prefix(management)};
+    options.guard->site = {{host, {*net::parse_prefix("192.0.2.9")}}};
+    options.force = true;
+    const auto done = apply::apply(snapshot, state, options, world);
+    REQUIRE(done);
+    REQUIRE(done->report);
+  };
+  const auto known = [&] {
+    const auto applied = last_known_applied(state);
+    REQUIRE(applied);
+    REQUIRE(*applied);
+    CHECK((*applied)->site.size() == 1);
+    return net::format((*applied)->management.front()) + " " + (*applied)->site.begin()->first;
+  };
+  apply_for(firewall(), "198.51.100.0/24", "web-01");
+  apply_for(one_rule_changed(), "203.0.113.0/24", "web-02");
+  CHECK(known() == "203.0.113.0/24 web-02");
+  REQUIRE(rollback(state, {}, world));
+  CHECK(known() == "198.51.100.0/24 web-01");
+  REQUIRE(disable(state, world));
+  CHECK(known() == "198.51.100.0/24 web-01");
+  REQUIRE(rollback(state, 2, world));
+  CHECK(known() == "203.0.113.0/24 web-02");
+  // Its record is damaged: as what was in force before.
+  std::ofstream(state + "/generations/2/applied.json") << "{}";
+  CHECK(known() == "198.51.100.0/24 web-01");
 }
 
 // --- The history --------------------------------------------------------------------------------
