@@ -58,6 +58,7 @@ Applied applied_now(const World& world, const std::string& host) {
           .mark = {},
           .changes = "",
           .management = {},
+          .site = {},
           .machine = ""};
 }
 

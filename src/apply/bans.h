@@ -27,10 +27,10 @@ struct Opening {
 
 // One of both.
 struct RunTimeEntry {
-  std::optional<net::Prefix> banned;
-  std::optional<Opening> opened;
-  std::optional<std::chrono::seconds> left;  // absent: for good
-  std::string reason;
+  std::optional<net::Prefix> banned{};
+  std::optional<Opening> opened{};
+  std::optional<std::chrono::seconds> left{};  // absent: for good
+  std::string reason{};
 };
 
 // `unrecorded`, here and below: the kernel has done it, but it could not be written down, so that a
