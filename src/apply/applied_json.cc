@@ -58,7 +58,8 @@ Result<Applied> applied_from_json(const std::string& path, std::string_view text
       applied.management.push_back(*prefix);
     }
     if (version == kOldestFormat) take_kernel_members(json, applied);
-    for (const auto& [name, addresses] : json.value("site", Json::object()).items()) {
+    const Json site = json.value("site", Json::object());
+    for (const auto& [name, addresses] : site.items()) {
       for (const Json& entry : addresses) {
         const auto prefix = net::parse_prefix(entry.get<std::string>());
         if (!prefix) return damaged("`site` holds what is no prefix");
