@@ -3,6 +3,8 @@
 command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
 in_namespaces "$@"
 ip link set lo up
+two_devices
+ip address add 10.0.2.10/24 dev eth0
 example_site site
 state="$scratch/state"
 with_state() { verb=$1; shift; rolewall "$verb" "$@" --state-dir "$state"; }
@@ -92,7 +94,7 @@ with_state allow ssh from 203.0.112.50 --for 30m -p site
 expect_status 0
 expect_err "203.0.112.50 is banned, by 203.0.112.0/24 for "
 expect_err "rolewall unban 203.0.112.0/24"
-rolewall eval --live 'ssh 203.0.112.50 > 10.0.2.10' --state-dir "$state"
+rolewall eval --live 'tcp 203.0.112.50 > 10.0.2.10:22 in=eth0' --state-dir "$state"
 expect_out "(banned)"
 with_state ban 203.0.111.50
 with_state allow ssh from 203.0.111.50 --for 30m -p site
@@ -109,7 +111,7 @@ expect_out "banned 192.0.2.77 for good"
 with_state ban ::ffff:192.0.2.128/123
 expect_out "banned 192.0.2.128/27 for good"
 banned 192.0.2.77 192.0.2.128/27
-rolewall eval --live 'ssh 192.0.2.77 > 10.0.2.10' --state-dir "$state"
+rolewall eval --live 'tcp 192.0.2.77 > 10.0.2.10:22 in=eth0' --state-dir "$state"
 expect_out "(banned)"
 with_state unban ::ffff:192.0.2.77
 expect_out "192.0.2.77 is no longer banned"
