@@ -177,7 +177,17 @@ class Transaction {
     return 0;
   }
 
-  static int remove_elements(Set& set, const Elements& gone) {
+  // What is over is neither in the way of an element that is added (__nft_rbtree_insert(),
+  // nft_rhash_cmp()) nor there to be removed.
+  void drop_expired(Set& set) const {
+    const std::vector<std::uint64_t> ends = set.elements.expirations_ms;
+    const auto is_over = [&](std::size_t row) { return ends[row] != 0 && ends[row] <= now_ms_; };
+    if (ends.empty()) return;
+    set.elements = rows_that(set.elements, [&](std::size_t row) { return !is_over(row); });
+  }
+
+  int remove_elements(Set& set, const Elements& gone) const {
+    drop_expired(set);
     if (gone.has_catch_all) {
       if (!set.elements.has_catch_all) return ENOENT;
       Elements without = rows_that(set.elements, [](std::size_t) { return true; });
@@ -198,6 +208,7 @@ class Transaction {
 
   int add_elements(Set& set, const Elements& added) const {
     if (added.empty()) return 0;
+    drop_expired(set);
     Elements& there = set.elements;
     there.key_size = set.key_size();
     there.data_size = set.kind == SetKind::Map ? set.data.size : 0;

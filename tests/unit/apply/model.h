@@ -162,21 +162,27 @@ struct Model {
     if (const State& state = waits ? in_force() : boots; state.policy) put(state.policy);
   }
 
+  // One that has begun counts whole.
+  std::int64_t seconds_to(std::uint64_t until) const {
+    if (until == UINT64_MAX) return INT64_MAX;
+    return static_cast<std::int64_t>((until - now + 999) / 1000);
+  }
+
   // Seconds, 0: for good. Returns whether it is banned for so long.
   bool ban(const std::string& whom, std::int64_t seconds) {
     if (is_overdue()) carry_out_overdue();
     if (!kernel) return false;
     std::uint64_t until =
         seconds == 0 ? UINT64_MAX : now + static_cast<std::uint64_t>(seconds) * 1000;
-    if (whom == kPart && is_banned(kWhole)) return bans[kWhole] >= until;
+    if (whom == kPart && is_banned(kWhole)) return seconds_to(bans[kWhole]) >= seconds_to(until);
     if (whom == kWhole && is_banned(kPart)) {
       until = std::max(until, bans[kPart]);
       bans.erase(kPart);
       remembered.erase(kPart);
     }
     bans[whom] = until;
-    const auto left = static_cast<std::int64_t>((until - now + 999) / 1000);
-    remembered[whom] = until == UINT64_MAX ? Remembered() : Remembered{wall + left, left};
+    const std::int64_t left = seconds_to(until);
+    remembered[whom] = left == INT64_MAX ? Remembered() : Remembered{wall + left, left};
     return true;
   }
   bool unban(const std::string& whom) {
