@@ -1,18 +1,19 @@
-// Who and where: what applied.json says beside the ruleset.
+// Who and where: what is recorded beside the ruleset.
 #include <fmt/format.h>
 #include <pwd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <vector>
 
+#include "apply/events.h"
 #include "apply/state_directory.h"
 #include "apply/world.h"
 
 namespace rolewall::apply {
-namespace {
 
-std::string user_name() {
+std::string own_name() {
   const uid_t uid = ::geteuid();
   std::vector<char> buffer(16UL * 1024);
   passwd entry{};
@@ -26,7 +27,21 @@ std::string user_name() {
   return name;
 }
 
-}  // namespace
+Result<std::optional<Applied>> last_known_applied(const std::string& directory) {
+  auto current = current_applied(directory);
+  if (current && *current) return current;
+  auto kept = list_kept(directory);
+  if (!kept) return std::unexpected(std::move(kept).error());
+  if (kept->applied.empty()) return std::nullopt;
+  std::optional<std::uint32_t> before;
+  const auto number = current_number(directory);
+  if (const auto events = read_events(directory); events && number) {
+    before = in_force_before(events->all, *number);
+  }
+  const auto there = before ? std::ranges::find(kept->applied, *before, &Applied::generation)
+                            : kept->applied.end();
+  return there == kept->applied.end() ? kept->applied.back() : *there;
+}
 
 bool is_of(const Applied& applied, const World& world) {
   return applied.boot_id == world.boot_id() &&
@@ -36,13 +51,14 @@ bool is_of(const Applied& applied, const World& world) {
 Applied applied_now(const World& world, const std::string& host) {
   return {.generation = 0,
           .at = clock_time(world),
-          .by = user_name(),
+          .by = own_name(),
           .host = host,
           .boot_id = world.boot_id(),
           .network_namespace = world.network_namespace(),
           .mark = {},
           .changes = "",
           .management = {},
+          .site = {},
           .machine = ""};
 }
 

@@ -9,8 +9,10 @@
 #include "apply/bans.h"
 #include "apply/belief.h"
 #include "apply/commit.h"
+#include "apply/elements.h"
 #include "apply/guard.h"
 #include "apply/kernel.h"
+#include "apply/open_sessions.h"
 #include "apply/restore.h"
 #include "apply/state_directory.h"
 #include "netlink/sockets.h"
@@ -39,11 +41,12 @@ class Apply {
         kernel_(kernel),
         options_(options) {}
 
+  // For the report.
+  void note(std::string what) { problems_.push_back(std::move(what)); }
+
   Result<Outcome> run() {
     // Before the commit: a directory that cannot be read now would not be written either.
-    Result<std::optional<Generation>> current = state_.current();
-    if (!current) return std::unexpected(std::move(current).error());
-    if (*current) before_ = std::make_shared<const Generation>(std::move(**current));
+    read_current();
     TRY(look_for_pending());
     Result<Committed> sent =
         commit(world_, kernel_, wanted_,
@@ -73,13 +76,17 @@ class Apply {
                   .sets = committed.size.sets,
                   .elements = committed.size.elements,
                   .pending = pending_,
+                  .time_begins_anew = false,
+                  .confirmed = {},
                   .overridden = losses_,
-                  .notes = notes_};
+                  .notes = notes_,
+                  .problems = {}};
     if (auto recorded = record(report, committed); !recorded) {
       Error error = std::move(recorded).error();
       error.message = fmt::format("the table is in force, but not recorded: {}", error.message);
       return std::unexpected(std::move(error));
     }
+    report.problems = std::move(problems_);
     return Outcome{.report = std::move(report)};
   }
 
@@ -93,10 +100,25 @@ class Apply {
     return all;
   }
 
+  void read_current() {
+    if (const auto number = current_number(state_.path())) from_ = *number;
+    Result<std::optional<Generation>> current = state_.current();
+    if (!current) {
+      is_spoilt_ = true;
+      note("what was applied last cannot be read and is ignored: " + current.error().message);
+    } else if (*current) {
+      before_ = std::make_shared<const Generation>(std::move(**current));
+    }
+  }
+
   // What an earlier apply left to be confirmed.
   Result<void> look_for_pending() {
     Result<std::optional<Pending>> read = waiting(state_.path(), world_);
-    if (!read) return std::unexpected(std::move(read).error());
+    if (!read) {
+      note("cannot tell whether an apply waits for its confirmation, so none is taken to wait: " +
+           read.error().message);
+      return disarm(state_);
+    }
     if (!*read) return {};
     earlier_ = std::move(*read);
     if (options_.confirm_within || options_.for_good) return {};
@@ -110,11 +132,14 @@ class Apply {
   // All that can fail for want of room, memory or rights, before anything is changed.
   Result<void> get_ready(const Plan& plan, Table& table) {
     if (plan.first) {
-      TRY(give_sessions_their_entries());
-      TRY(recall_entries(state_.path(), world_, table));
+      TRY(track_open_sessions(kernel_));
+      if (options_.guard) give_tunnels_their_entries(options_.guard->tunnels);
+      recalled_ = recall_entries(state_.path(), world_, table);
     }
     TRY(ask_guard(table));
     if (prepared_) return {};  // another program was quicker: the same, once more
+    Result<std::optional<Generation>> former = state_to_return_to(plan.first);
+    if (!former) return std::unexpected(std::move(former).error());
     Applied applied = now();
     applied.changes = counts(plan);
     const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied);
@@ -122,30 +147,18 @@ class Apply {
     prepared_ = std::move(applied);
     prepared_->generation = *generation;
     if (!options_.confirm_within) return {};
-    Result<std::optional<Generation>> former = state_to_return_to();
-    if (!former) return std::unexpected(std::move(former).error());
-    Result<Pending> armed = arm(world_, state_, *generation, *former, *options_.confirm_within);
+    return arm_for(*generation, *former);
+  }
+
+  Result<void> arm_for(std::uint32_t generation, const std::optional<Generation>& former) {
+    Result<Pending> armed = arm(world_, state_, generation, former, *options_.confirm_within);
     if (!armed) return std::unexpected(std::move(armed).error());
     pending_ = std::move(*armed);
     return {};
   }
 
-  // A session that is new to conntrack in its middle would pass for an invalid packet's, or for the
-  // server's own, once the server speaks first. What the kernel cannot track, the guard asks about.
-  Result<void> give_sessions_their_entries() {
-    const Result<netlink::TcpSockets> sockets = kernel_.tcp_sockets();
-    if (!sockets) return std::unexpected(sockets.error());
-    for (const netlink::TcpSocket& session : sockets->established) {
-      const bool opened_by_remote = std::ranges::any_of(
-          sockets->listening,
-          [&](const netlink::TcpSocket& other) { return other.local_port == session.local_port; });
-      [[maybe_unused]] const auto done = kernel_.ensure_conntrack_entry(session, opened_by_remote);
-    }
-    if (options_.guard) give_tunnels_their_entries(options_.guard->tunnels);
-    return {};
-  }
-
-  // What carries a session over UDP likewise; a socket without a peer takes what comes.
+  // What carries a session over UDP gets its entry as the session does; a socket without a peer
+  // takes what comes.
   void give_tunnels_their_entries(const std::vector<observe::Tunnel>& tunnels) {
     for (const observe::Tunnel& tunnel : tunnels) {
       for (const observe::OuterFlow& flow : tunnel.flows) {
@@ -181,7 +194,7 @@ class Apply {
   // Today is what is confirmed, not what waits.
   Result<Today> compared_with() {
     if (!earlier_) return Today{};
-    const Result<std::optional<Generation>> former = state_to_return_to();
+    const Result<std::optional<Generation>> former = state_to_return_to(/*first=*/false);
     if (!former) return std::unexpected(former.error());
     if (!*former) return Today{.confirmed = std::optional<Table>()};
     const Result<const Table*> table = own_table((*former)->snapshot);
@@ -197,12 +210,35 @@ class Apply {
   }
 
   // What was confirmed last: several applies in a row go back to it together.
-  Result<std::optional<Generation>> state_to_return_to() {
-    if (!earlier_) return before_ ? std::optional(*before_) : std::nullopt;
+  Result<std::optional<Generation>> state_to_return_to(bool first) {
+    if (!earlier_ && before_) return *before_;
+    if (!earlier_) return first ? std::nullopt : adopt();
     if (!earlier_->former) return std::nullopt;
     Result<Generation> former = read_generation(state_.path(), *earlier_->former);
     if (!former) return std::unexpected(std::move(former).error());
     return std::move(*former);
+  }
+
+  // What the kernel holds and no record says becomes a generation, where somebody may have to go
+  // back to it: its record is damaged, or it was put there without one.
+  Result<std::optional<Generation>> adopt() {
+    if (!is_spoilt_ && !options_.confirm_within) return std::nullopt;
+    auto live = kernel_.read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {});
+    if (!live) return std::unexpected(std::move(live).error());
+    if (!*live || (*live)->chains.empty()) return std::nullopt;
+    for (ruleset::Set& set : (*live)->sets) {
+      if (filled_at_run_time(set)) set.elements = {};
+    }
+    Generation found{.applied = now(), .snapshot = snapshot_};
+    found.snapshot.sources.clear();
+    found.snapshot.ruleset = ruleset::configuration(ruleset::Ruleset{{std::move(**live)}});
+    found.applied.changes = "found in the kernel: what was recorded of it cannot be read";
+    if (!is_spoilt_) found.applied.changes = "found in the kernel: nothing was recorded of it";
+    const auto generation = state_.prepare(found.snapshot, found.applied);
+    if (!generation) return std::unexpected(generation.error());
+    found.applied.generation = *generation;
+    adopted_ = *generation;
+    return found;
   }
 
   // Nothing was changed in the kernel. An earlier apply that was replaced waits again.
@@ -215,40 +251,81 @@ class Apply {
       }
     }
     if (prepared_) state_.discard(prepared_->generation);
+    if (adopted_) state_.discard(*adopted_);
     return {};
   }
 
   Result<void> record(Report& report, const Committed& committed) {
+    for (std::string& problem : recalled_) note(std::move(problem));
     if (!prepared_) {
       // A policy that was only written differently changes no rule and still the lines they come
       // from.
       Applied applied = now();
-      applied.mark = committed.mark;
-      const bool known =
-          before_ && before_->snapshot == snapshot_ && is_of(before_->applied, world_);
-      if (known) return note_unchanged(report, committed);
-      applied.changes = "no rules changed, only their policy lines";
+      const bool known = before_ && before_->snapshot == snapshot_ &&
+                         before_->applied.management == applied.management &&
+                         before_->applied.site == applied.site;
+      if (known) return record_unchanged(report, committed);
+      applied.changes = "no rule: what they come from";
       const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied);
       if (!generation) return std::unexpected(generation.error());
       prepared_ = std::move(applied);
       prepared_->generation = *generation;
+      if (earlier_ && options_.confirm_within) TRY(let_it_wait_anew(report, *generation));
     }
     report.generation = prepared_->generation;
-    TRY(state_.make_current(prepared_->generation));
-    TRY(state_.remove(kRolledBackFile));
-    if (!waits()) TRY(settle(prepared_->generation));
-    prepared_->mark = committed.mark;
-    return state_.note(*prepared_);
+    TRY(record_adopted());
+    TRY(state_.make_current(report.generation));
+    Event event = event_now(world_, EventKind::Applied);
+    event.from = from_;
+    event.to = report.generation;
+    event.waits = waits();
+    event.why = prepared_->changes;
+    TRY(state_.append(event));
+    if (!waits()) TRY(settle(report));
+    note_in_kernel(world_, state_, *prepared_, committed.mark);
+    return {};
   }
 
-  Result<void> note_unchanged(Report& report, const Committed& committed) {
+  Result<void> record_adopted() {
+    if (!adopted_) return {};
+    Event event = event_now(world_, EventKind::Applied);
+    event.from = from_;
+    event.to = adopted_;
+    event.why = "found in the kernel";
+    from_ = adopted_;
+    TRY(state_.append(event));
+    return state_.make_boot(*adopted_);
+  }
+
+  // Nothing is to be done, in the kernel or on the disk, but perhaps for what waits.
+  Result<void> record_unchanged(Report& report, const Committed& committed) {
     report.generation = before_->applied.generation;
-    if (!waits()) TRY(settle(report.generation));
+    if (earlier_ && options_.confirm_within) {
+      TRY(let_it_wait_anew(report, earlier_->generation));
+    } else if (!waits()) {
+      if (earlier_) {
+        Event event = event_now(world_, EventKind::Confirmed);
+        event.from = report.generation;
+        event.to = report.generation;
+        TRY(state_.append(event));
+      }
+      TRY(settle(report));
+    }
     Applied applied = before_->applied;
     note_guard(applied);
-    applied.mark = committed.mark;
-    if (applied == before_->applied) return {};
-    return state_.note(applied);
+    const bool known = applied == before_->applied && is_of(applied, world_);
+    if (known && applied.mark == committed.mark) return {};
+    note_in_kernel(world_, state_, applied, committed.mark);
+    return {};
+  }
+
+  Result<void> let_it_wait_anew(Report& report, std::uint32_t generation) {
+    const auto former = state_to_return_to(/*first=*/false);
+    if (!former) return std::unexpected(former.error());
+    TRY(arm_for(generation, *former));
+    report.pending = pending_;
+    report.time_begins_anew = true;
+    return {};
   }
 
   Applied now() const {
@@ -260,15 +337,18 @@ class Apply {
   void note_guard(Applied& applied) const {
     if (!options_.guard) return;
     applied.management = options_.guard->management;
+    applied.site = options_.guard->site;
     applied.machine = in_words(options_.guard->machine);
   }
 
   bool waits() const { return pending_ || (earlier_ && !options_.for_good); }
 
-  Result<void> settle(std::uint32_t generation) {
-    const auto boot = boot_number(state_.path());
-    if (!boot || *boot != generation) TRY(state_.make_boot(generation));
-    return earlier_ ? disarm(state_) : Result<void>{};
+  // In force for good.
+  Result<void> settle(Report& report) {
+    TRY(state_.make_boot(report.generation));
+    if (!earlier_) return {};
+    report.confirmed = earlier_->generation;
+    return disarm(state_);
   }
 
   const Snapshot& snapshot_;
@@ -281,6 +361,11 @@ class Apply {
   std::optional<Pending> earlier_;
   std::optional<Applied> prepared_;
   std::optional<Pending> pending_;
+  std::optional<std::uint32_t> from_;     // in force before, as far as is known
+  std::optional<std::uint32_t> adopted_;  // by adopt()
+  bool is_spoilt_ = false;                // the record of what is in force
+  std::vector<std::string> recalled_;     // what of the bans could not be, of the last attempt
+  std::vector<std::string> problems_;
   std::vector<Loss> losses_;
   std::vector<Loss> notes_;
 };
@@ -292,7 +377,7 @@ Result<Plan> plan(const Snapshot& snapshot, const std::string& state_directory, 
   const Result<const Table*> wanted = own_table(snapshot);
   if (!wanted) return std::unexpected(wanted.error());
   Result<std::optional<Generation>> recorded = current_generation(state_directory);
-  if (!recorded) return std::unexpected(recorded.error());
+  if (!recorded) recorded = std::nullopt;  // counts as none
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
   Beliefs beliefs;
@@ -310,7 +395,13 @@ Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directo
   if (!state) return std::unexpected(std::move(state).error());
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  return Apply(snapshot, **wanted, *state, world, **kernel, options).run();
+  const auto overdue = end_what_is_over(world, *state, **kernel);
+  Apply apply(snapshot, **wanted, *state, world, **kernel, options);
+  if (!overdue) {
+    apply.note("what was not confirmed in time cannot be rolled back: " + overdue.error().message);
+  }
+  if (overdue && *overdue) apply.note(in_words(**overdue));
+  return apply.run();
 }
 
 }  // namespace rolewall::apply

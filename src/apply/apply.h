@@ -1,12 +1,19 @@
 // Putting a compiled ruleset in force, and knowing afterwards what was put there.
 //
-// The state directory (default /var/lib/rolewall) holds `format` (a number; any other than ours
-// is refused), `generations/N/` (written aside and renamed: snapshot.json, which carries the source
-// map, the files of element_files.h, and applied.json: when, by whom, boot id, network namespace,
-// the kernel's generation id), `current` (a link to the generation in force), `boot` (to the one
-// that the next boot loads: the last that was confirmed), `pending.json` and `rolled-back.json`
-// (pending.h), `bans.log` (ban_log.h), and `lock`, `turn` and `bans.lock` (file_lock.h). All but
-// the log, which grows line by line, is written atomically.
+// The state directory (default /var/lib/rolewall) holds
+//   format              a number: ours, or an older one that is read (older_format.h)
+//   generations/N/      written aside and renamed, and never changed: snapshot.json, which carries
+//                       the source map, the files of element_files.h, applied.json (when, by whom,
+//                       for whom), and their checksums, `seal`
+//   current, boot       links to the generation in force, and to the one that the next boot loads:
+//                       the last that was confirmed; to `nothing` where there is none
+//   history.log         what happened (events.h)
+//   pending.json        what waits for its confirmation (pending.h)
+//   kernel.json         at which mark the kernel holds the current generation; may be missing
+//   bans.log            bans and openings (ban_log.h)
+//   lock, turn, bans.lock   file_lock.h
+// All but the two logs, which grow line by line, is written atomically. Nothing of it is believed
+// that others could have written (state_files.h) or that is not what was written (seal.h).
 #pragma once
 
 #include <chrono>
@@ -17,6 +24,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apply/events.h"
 #include "apply/guard.h"
 #include "apply/pending.h"
 #include "apply/state_directory.h"
@@ -74,10 +82,13 @@ struct Report {
   std::uint32_t generation = 0;  // ours, counting from 1 in the state directory
   std::size_t rules = 0;         // of the policy
   std::size_t sets = 0;
-  std::size_t elements = 0;        // without those of bans, openings and packets
-  std::optional<Pending> pending;  // waits for confirm()
-  std::vector<Loss> overridden;    // what `force` lost
-  std::vector<Loss> notes;         // of the guard
+  std::size_t elements = 0;                // without those of bans, openings and packets
+  std::optional<Pending> pending;          // waits for confirm()
+  bool time_begins_anew = false;           // `pending` waited before, for another deadline
+  std::optional<std::uint32_t> confirmed;  // waited before, and is in force for good now
+  std::vector<Loss> overridden;            // what `force` lost
+  std::vector<Loss> notes;                 // of the guard
+  std::vector<std::string> problems;       // what of the record could not be read, and the like
 };
 
 struct Outcome {
@@ -90,42 +101,62 @@ struct Outcome {
 // One transaction, with what the plan says and no more; our table alone. What has to be written is
 // written before the commit, and the rollback is armed before it: a full disk refuses the apply.
 // An error of kind Refused where an earlier apply waits for its confirmation and `options` say
-// nothing of one.
+// nothing of one; `confirm_within` gives what waits that time from now on, though nothing else is
+// to be done, and `for_good` confirms it. One whose time is over is rolled back first.
+//
+// A record that cannot be read counts as none, which `notes` say. So that there is something to go
+// back to, what the kernel holds becomes a generation then.
 //
 // A first apply gives the TCP sessions that are open their conntrack entries beforehand, so that
-// none of them is new to the ruleset.
+// none of them is new to the ruleset (open_sessions.h).
 Result<Outcome> apply(const ruleset::Snapshot& snapshot, const std::string& state_directory,
                       const ApplyOptions& options = {}, const World& world = this_world());
 
-// What waits is in force for good.
-enum class Confirmation : std::uint8_t { Confirmed, NothingPending, TooLate };
-Result<Confirmation> confirm(const std::string& state_directory, const World& world = this_world());
+// What waits is in force for good. It is looked whether it is in force at all: a table that is gone
+// is put back, and waits on for a confirmation of somebody whom it let in.
+enum class Confirmation : std::uint8_t { Confirmed, NothingPending, TooLate, PutBack };
+struct Confirmed {
+  Confirmation what = Confirmation::NothingPending;
+  std::optional<Pending> pending;     // of PutBack: what waits on
+  std::vector<std::string> problems;  // of PutBack
+};
+Result<Confirmed> confirm(const std::string& state_directory, const World& world = this_world());
 
 // To the state before what waits for its confirmation; else to an older generation, which boot then
-// loads, too: `to`, or the one before the current. An error of kind Refused where there is none.
-// Where the guard refuses, an error of that kind too.
-Result<RolledBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to,
-                            const World& world = this_world(), GuardCall* guard = nullptr);
+// loads, too: `to`, or the one that was in force before, by the history (events.h); after `disable`
+// the one before that. An error of kind Refused where there is none, or where the guard refuses.
+// What waits and whose time is over is rolled back first, and that is all where `to` is not said.
+Result<TakenBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to,
+                           const World& world = this_world(), GuardCall* guard = nullptr);
 // Only what waits and whose time is over: std::nullopt where there is none. For systemd's timer,
-// should the process that waits be dead.
-Result<std::optional<RolledBack>> rollback_expired(const std::string& state_directory,
-                                                   const World& world = this_world());
+// should the process that waits be dead, and for every verb that changes something.
+Result<std::optional<TakenBack>> rollback_expired(const std::string& state_directory,
+                                                  const World& world = this_world());
 
-// For boot: what was confirmed last comes into force, as it was compiled then. An error where it
-// cannot be read.
+// For boot (boot.cc): what was confirmed last comes into force, as it was compiled then, or what
+// waits in this boot. An error where its record cannot be read.
 struct Booted {
   std::optional<std::uint32_t> generation;   // absent: nothing was applied, or it was disabled
   std::optional<std::uint32_t> unconfirmed;  // this was in force and nobody had confirmed it
+  std::optional<Pending> pending;            // waits on
+  std::vector<std::string> problems;         // what beside the ruleset could not be read or put
 };
 Result<Booted> boot(const std::string& state_directory, const World& world = this_world(),
                     GuardCall* guard = nullptr);
 
-// Puts a ruleset in force that is no generation: what boot falls back to.
-Result<Outcome> put_unrecorded(const ruleset::Snapshot& snapshot,
-                               const World& world = this_world());
+// Puts a ruleset in force that is no generation, with the bans and openings that are remembered.
+// `why` stands in the history: what could not be loaded, and what this is.
+struct FellBack {
+  std::size_t rules = 0;
+  std::vector<std::string> problems;
+};
+Result<FellBack> fall_back(const ruleset::Snapshot& snapshot, const std::string& state_directory,
+                           const std::string& why, const World& world = this_world());
 
 struct History {
-  std::vector<Applied> generations;  // the oldest first
+  std::vector<Event> events;          // the oldest first
+  std::vector<Applied> generations;   // that are kept, the oldest first
+  std::vector<std::string> problems;  // what of it cannot be read
   std::optional<std::uint32_t> current;
   std::optional<std::uint32_t> boot;
   std::optional<Pending> pending;
@@ -135,15 +166,24 @@ Result<History> history(const std::string& state_directory, const World& world =
 // More differences than this are counted and not listed.
 inline constexpr std::size_t kMaxDrift = 100;
 
+// Whether the table denies nothing by its defaults, but logs what it would deny.
+bool is_in_audit_mode(const ruleset::Table& table);
+
 struct Status {
   bool table_present = false;
+  bool audits = false;                      // the table there is
   std::optional<std::uint32_t> generation;  // what was applied last, from the state directory
   std::string applied_at;                   // RFC 3339, UTC
   std::string host;
   bool same_boot = false;  // the record is of this boot and network namespace
+  std::string unreadable;  // why what was applied last cannot be read; "": it can
   std::optional<Pending> pending;
-  std::optional<RolledBack> rolled_back;  // since the last apply
-  std::vector<std::string> drift;         // how the live table differs from it, in policy words
+  bool overdue = false;               // `pending` should have been rolled back by now
+  std::optional<Event> rolled_back;   // since the last apply
+  std::optional<Event> disabled;      // and nothing was applied since
+  std::optional<Event> fallback;      // what boot could not load, and what it loaded instead
+  std::vector<std::string> problems;  // what of the record cannot be read beside it
+  std::vector<std::string> drift;     // how the live table differs from it, in policy words
   std::size_t rules = 0;
   std::size_t sets = 0;
   std::size_t elements = 0;
@@ -156,10 +196,14 @@ Result<Status> status(const std::string& state_directory,
                       const std::optional<observe::Surroundings>& around = std::nullopt,
                       const World& world = this_world());
 
-// Removes our table and `current`, so that boot loads nothing until the next apply. Success where
-// there is nothing to remove; returns whether there was.
-Result<bool> disable(const std::string& state_directory, const World& world = this_world(),
-                     GuardCall* guard = nullptr);
+// Removes our table and `current`, so that boot loads nothing until the next apply; `rollback`
+// brings it back. Success where there is nothing to remove.
+struct Disabled {
+  bool was_there = false;
+  std::vector<std::string> problems;
+};
+Result<Disabled> disable(const std::string& state_directory, const World& world = this_world(),
+                         GuardCall* guard = nullptr);
 
 // What was applied last, with its source map; std::nullopt where nothing was.
 Result<std::optional<ruleset::Snapshot>> last_applied(const std::string& state_directory);

@@ -2,13 +2,19 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <string_view>
+#include <utility>
 
 #include "apply/file_lock.h"
+#include "apply/seal.h"
+#include "apply/state_files.h"
 #include "base/file.h"
 
 namespace rolewall::apply {
@@ -17,15 +23,17 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr std::size_t kMaxLog = std::size_t{1} << 30;
-constexpr std::chrono::seconds kPatience{10};
+constexpr std::chrono::seconds kLogPatience{10};
+
+constexpr std::string_view kFile = "bans.log";
 
 std::string path_of(const std::string& state_directory) {
-  return state_directory + "/bans.log";
+  return fmt::format("{}/{}", state_directory, kFile);
 }
 
 // Nobody shortens the log meanwhile, or appends.
 Result<FileLock> lock_log(const std::string& state_directory) {
-  return FileLock::take(state_directory + "/bans.lock", kPatience);
+  return FileLock::take(state_directory + "/bans.lock", kLogPatience);
 }
 
 std::string name_of(const RunTimeEntry& entry) {
@@ -57,9 +65,79 @@ std::optional<RunTimeEntry> entry_of(const std::string& name) {
 
 std::string line_of(const RunTimeEntry& entry, std::int64_t now) {
   Json json{{"entry", name_of(entry)}};
-  if (entry.left) json["until"] = now + entry.left->count();
+  if (entry.left) {
+    json["until"] = now + entry.left->count();
+    json["for"] = entry.left->count();
+  }
   if (!entry.reason.empty()) json["reason"] = entry.reason;
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  return sealed_line(std::move(json));
+}
+
+// The line that holds for an entry.
+struct Line {
+  RunTimeEntry entry;
+  std::optional<std::int64_t> until;
+  std::optional<std::int64_t> given;  // how long it was at first, in seconds
+  std::string text;
+
+  bool is_over(std::int64_t now) const { return until && *until <= now; }
+};
+
+// std::nullopt for a removal, and for what says nothing.
+std::optional<Line> read_line(const Json& json, const std::string& text) {
+  const auto number = [&](const char* key) -> std::optional<std::int64_t> {
+    const auto at = json.find(key);
+    if (at == json.end() || !at->is_number_integer()) return std::nullopt;
+    return at->get<std::int64_t>();
+  };
+  auto entry = entry_of(json["entry"].get<std::string>());
+  if (!entry || json.contains("removed")) return std::nullopt;
+  Line line{
+      .entry = std::move(*entry), .until = number("until"), .given = number("for"), .text = text};
+  // A time that cannot be read is no reason to ban for good, or to open for good.
+  if (json.contains("until") && !line.until) return std::nullopt;
+  if (const auto reason = json.find("reason"); reason != json.end() && reason->is_string()) {
+    line.entry.reason = reason->get<std::string>();
+  }
+  return line;
+}
+
+struct Log {
+  std::map<std::string, Line> holds;
+  std::size_t damaged = 0;
+};
+
+Log parse(const std::string& text) {
+  Log log;
+  for (const std::string& each : lines_of(text)) {
+    const auto json = unsealed_or_old(each);
+    if (!json || !json->contains("entry") || !json->at("entry").is_string()) {
+      if (!each.empty()) ++log.damaged;
+      continue;
+    }
+    const std::string name = json->at("entry").get<std::string>();
+    log.holds.erase(name);
+    if (auto line = read_line(*json, each)) log.holds.emplace(name, std::move(*line));
+  }
+  return log;
+}
+
+// One line for each entry; of what is over by the clock, the latest.
+std::string shortened(const Log& log, std::int64_t now) {
+  constexpr std::size_t kMostOver = 4096;
+  std::string text;
+  std::vector<const Line*> over;
+  for (const auto& [name, line] : log.holds) {
+    if (line.is_over(now)) {
+      over.push_back(&line);
+    } else {
+      text += line.text + "\n";
+    }
+  }
+  std::ranges::sort(over, std::greater<>(), [](const Line* line) { return *line->until; });
+  over.resize(std::min(over.size(), kMostOver));
+  for (const Line* line : over) text += line->text + "\n";
+  return text;
 }
 
 Result<void> append(const std::string& state_directory, const std::string& line) {
@@ -76,44 +154,40 @@ Result<void> log_entry(const std::string& state_directory, const RunTimeEntry& e
 }
 
 Result<void> log_removal(const std::string& state_directory, const RunTimeEntry& entry) {
-  return append(state_directory, Json{{"entry", name_of(entry)}, {"removed", true}}.dump());
+  return append(state_directory, sealed_line({{"entry", name_of(entry)}, {"removed", true}}));
 }
 
-Result<std::vector<RunTimeEntry>> read_log(const std::string& state_directory, const World& world) {
-  const std::string path = path_of(state_directory);
+Remembered read_log(const std::string& state_directory, const World& world) {
+  Remembered remembered;
   const Result<FileLock> lock = lock_log(state_directory);
-  if (!lock) return std::unexpected(lock.error());
-  const Result<std::string> text = read_file(path, kMaxLog);
-  if (!text && text.error().os_errno == ENOENT) return {};  // nobody was banned yet
-  if (!text) return std::unexpected(text.error());
+  const Result<std::string> text = read_state_file(state_directory, kFile, kMaxLog);
+  if (!text && text.error().os_errno == ENOENT) return remembered;  // nobody was banned yet
+  if (!text) {
+    remembered.problems.push_back("bans and openings: " + text.error().message);
+    return remembered;
+  }
   const std::int64_t now = world.wall_seconds();
-  std::map<std::string, RunTimeEntry> holds;
-  std::istringstream lines(*text);
-  for (std::string line; std::getline(lines, line);) {
-    // What a crash has cut short says nothing.
-    const Json json = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-    if (!json.is_object() || !json.contains("entry") || !json["entry"].is_string()) continue;
-    const std::string name = json["entry"].get<std::string>();
-    holds.erase(name);
-    auto entry = entry_of(name);
-    if (!entry || json.contains("removed")) continue;
-    if (const auto until = json.find("until"); until != json.end()) {
-      if (!until->is_number_integer() || until->get<std::int64_t>() <= now) continue;
-      entry->left = std::chrono::seconds(until->get<std::int64_t>() - now);
-    }
-    if (const auto reason = json.find("reason"); reason != json.end() && reason->is_string()) {
-      entry->reason = reason->get<std::string>();
-    }
-    holds.emplace(name, std::move(*entry));
+  const Log log = parse(*text);
+  if (log.damaged != 0) {
+    remembered.problems.push_back(
+        fmt::format("{}: {} damaged and left out", path_of(state_directory),
+                    log.damaged == 1 ? "1 line is" : fmt::format("{} lines are", log.damaged)));
   }
-  std::vector<RunTimeEntry> entries;
-  std::string shorter;
-  for (auto& [name, entry] : holds) {
-    shorter += line_of(entry, now) + "\n";
-    entries.push_back(std::move(entry));
+  for (const auto& [name, line] : log.holds) {
+    if (line.is_over(now)) continue;
+    RunTimeEntry entry = line.entry;
+    if (line.until) {
+      const std::int64_t left = *line.until - now;
+      entry.left = std::chrono::seconds(line.given ? std::min(left, *line.given) : left);
+    }
+    remembered.entries.push_back(std::move(entry));
   }
-  if (shorter.size() < text->size()) TRY(write_file_atomically(path, shorter, kPrivateFile));
-  return entries;
+  const std::string shorter = shortened(log, now);
+  if (lock && shorter.size() < text->size()) {
+    [[maybe_unused]] const auto written =
+        write_file_atomically(path_of(state_directory), shorter, kPrivateFile);
+  }
+  return remembered;
 }
 
 }  // namespace rolewall::apply

@@ -1,5 +1,11 @@
-// `bans.log` of the state directory: an object of JSON a line, appended; the last that is said of
-// an entry holds. Times are those of the wall clock, since a ban outlasts the boot.
+// `bans.log` of the state directory: an object of JSON a line, with its checksum (seal.h),
+// appended; the last that is said of an entry holds.
+//
+// Times are those of the wall clock, since a ban outlasts the boot, and that clock may be wrong: a
+// machine without a battery starts in 1970. So a line says both when the time is over and how long
+// it was at first: no entry lasts longer from now on than it was first given, however far back the
+// clock is. And what is over by a clock that may be far ahead is not loaded, but stays in the log,
+// the newest of it at least, for when the clock is right again.
 #pragma once
 
 #include <string>
@@ -15,7 +21,13 @@ Result<void> log_entry(const std::string& state_directory, const RunTimeEntry& e
                        const World& world);
 Result<void> log_removal(const std::string& state_directory, const RunTimeEntry& entry);
 
-// What holds now, with the time that is left, and one line for each in the log from now on.
-Result<std::vector<RunTimeEntry>> read_log(const std::string& state_directory, const World& world);
+// What holds now, with the time that is left, and what could not be read, in words.
+struct Remembered {
+  std::vector<RunTimeEntry> entries;
+  std::vector<std::string> problems;
+};
+// From now on the log has one line for each, where it can be written: a disk that cannot be is no
+// problem of what it says.
+Remembered read_log(const std::string& state_directory, const World& world);
 
 }  // namespace rolewall::apply

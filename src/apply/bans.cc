@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <functional>
 #include <utility>
 
 #include "apply/ask_guard.h"
@@ -107,6 +108,31 @@ RunTimeEntry entry_of(const Set& set, std::size_t row) {
   return entry;
 }
 
+// What is in the sets that are asked for.
+Result<std::vector<RunTimeEntry>> read_entries(
+    Kernel& kernel, const std::function<bool(const Set&)>& is_asked_for) {
+  const Result<std::optional<Table>> declared =
+      kernel.read_table(kOwnFamily, kOwnTable, {.any = false});
+  if (!declared) return std::unexpected(declared.error());
+  std::vector<RunTimeEntry> entries;
+  if (!*declared) return entries;
+  // A policy's list beside them may hold a million.
+  std::vector<std::string> others;
+  for (const Set& set : (*declared)->sets) {
+    if (!is_asked_for(set)) others.push_back(set.name);
+  }
+  const auto table = kernel.read_table(kOwnFamily, kOwnTable, {.but = std::move(others)});
+  if (!table) return std::unexpected(table.error());
+  if (!*table) return entries;
+  for (const Set& set : (*table)->sets) {
+    if (!is_asked_for(set)) continue;
+    for (std::size_t row = 0; row < set.elements.count(); ++row) {
+      entries.push_back(entry_of(set, row));
+    }
+  }
+  return entries;
+}
+
 // Our table as the kernel holds it, without elements, and the set that the entry belongs into.
 struct Place {
   std::unique_ptr<Kernel> kernel;
@@ -157,16 +183,102 @@ Result<int> send(Place& place, const TableChange& change,
   }
 }
 
+// Why the log did not take what the kernel has taken.
+std::optional<Error> unrecorded(const Result<void>& logged, std::string_view what_then) {
+  if (logged) return std::nullopt;
+  Error error = logged.error();
+  error.message = fmt::format("{}: {}", what_then, error.message);
+  return error;
+}
+
+using Left = std::optional<seconds>;
+
+Left longer(const Left& one, const Left& other) {
+  return one && other ? std::max(one, other) : std::nullopt;
+}
+
+// Prefixes overlap by one holding the other.
+bool overlap(const net::Prefix& one, const net::Prefix& other) {
+  if (net::is_ipv4(one.address) != net::is_ipv4(other.address)) return false;
+  const unsigned length = std::min(one.length, other.length);
+  return net::first({one.address, length}) == net::first({other.address, length});
+}
+
+// The entry is in its set, or an interval set holds what overlaps with it, which the kernel
+// refuses: what is there goes in the same transaction. A narrower ban is part of the new one, which
+// takes the longer time.
+Result<void> make_room(Place& place, TableChange& change, Added& added) {
+  const Set& set = place.table.sets[place.set];
+  RunTimeEntry& entry = added.entry;
+  Elements gone;
+  gone.key_size = set.key_size();
+  if (!set.interval) gone.append(row_of(entry, set), 0);
+  if (set.interval) {
+    const auto there =
+        read_entries(*place.kernel, [&](const Set& each) { return each.name == set.name; });
+    if (!there) return std::unexpected(there.error());
+    for (const RunTimeEntry& other : *there) {
+      if (!overlap(*other.banned, *entry.banned)) continue;
+      if (other.banned->length < entry.banned->length) {
+        added.part_of = other;
+        if (longer(other.left, entry.left) == other.left) return {};
+        return fail(ErrorKind::Refused,
+                    fmt::format("{} is part of {}, which is banned, but not for so long: ban that "
+                                "for longer, or unban it first",
+                                net::format(*entry.banned), net::format(*other.banned)));
+      }
+      gone.append(row_of(other, set), 0);
+      if (other.banned == entry.banned) continue;
+      added.replaced.push_back(*other.banned);
+      entry.left = longer(entry.left, other.left);
+    }
+  }
+  change.added_elements = {{.set = place.set, .elements = row_of(entry, set)}};
+  change.removed_elements = {{.set = place.set, .elements = std::move(gone)}};
+  return {};
+}
+
+// An interval set refuses what overlaps, and with it the whole table. By their beginnings, the
+// wider first, each prefix follows what holds it.
+std::vector<RunTimeEntry> without_overlaps(std::vector<RunTimeEntry> entries) {
+  const auto is_wide = [](const RunTimeEntry& entry) {
+    return entry.banned && entry.banned->length != net::address_bits(entry.banned->address);
+  };
+  const auto narrow = std::ranges::stable_partition(entries, is_wide);
+  std::sort(entries.begin(), narrow.begin(),
+            [](const RunTimeEntry& a, const RunTimeEntry& b) { return *a.banned < *b.banned; });
+  std::vector<RunTimeEntry> kept;
+  for (RunTimeEntry& entry : entries) {
+    if (!is_wide(entry) || kept.empty() || net::last(*kept.back().banned) < entry.banned->address) {
+      kept.push_back(std::move(entry));
+      continue;
+    }
+    kept.back().left = longer(kept.back().left, entry.left);
+  }
+  return kept;
+}
+
+// What the log says may have been written by hand.
+RunTimeEntry as_the_kernel_takes_it(RunTimeEntry entry) {
+  constexpr std::chrono::hours kLongest{24 * 366};
+  constexpr std::size_t kMaxReason = 120;
+  if (entry.left) entry.left = std::min<seconds>(*entry.left, kLongest);
+  if (entry.reason.size() > kMaxReason) entry.reason.resize(kMaxReason);
+  return entry;
+}
+
 }  // namespace
 
-Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
-                       const World& world) {
+Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
+                        const World& world) {
   [[maybe_unused]] const auto turn = take_turn(state_directory);
+  Added added;
   Result<int> error = ERESTART;
   for (int attempt = 0; error && *error == ERESTART; ++attempt) {
     if (attempt == kAttempts) {
       return fail(ErrorKind::Refused, "another program keeps changing the firewall; try again");
     }
+    added = {.entry = entry, .replaced = {}, .part_of = {}, .unrecorded = {}};
     Result<Place> place = find_place(entry, world);
     if (!place) return std::unexpected(std::move(place).error());
     TableChange change;
@@ -181,21 +293,25 @@ Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_direc
     if (error && *error == ENOENT) {
       error = ERESTART;  // what the jumps go before is gone
     } else if (error && *error != 0 && *error != ERESTART) {
-      // It is there. To add it again would keep the old time (kernel 6.1).
-      change.removed_elements = change.added_elements;
+      // To add what is there would keep the old time (kernel 6.1).
+      TRY(make_room(*place, change, added));
+      if (added.part_of) return added;
       error = send(*place, change, generation);
+      if (error && *error != 0) error = ERESTART;  // something ran out, or came, in between
     }
   }
   if (!error) return std::unexpected(std::move(error).error());
-  if (*error != 0) {
-    return fail(ErrorKind::Refused,
-                "it overlaps with an existing ban (`rolewall bans` lists them)");
+  // The new one first: where the log has both, the wider holds.
+  Result<void> logged = log_entry(state_directory, added.entry, world);
+  for (const net::Prefix& gone : added.replaced) {
+    if (logged) logged = log_removal(state_directory, {.banned = gone});
   }
-  return log_entry(state_directory, entry, world);
+  added.unrecorded = unrecorded(logged, "it is in force, but will not be after a reboot");
+  return added;
 }
 
-Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
-                          const World& world, GuardCall* guard) {
+Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
+                             const World& world, GuardCall* guard) {
   [[maybe_unused]] const auto turn = take_turn(state_directory);
   Result<Place> place = find_place(entry, world);
   if (!place) return std::unexpected(std::move(place).error());
@@ -211,47 +327,62 @@ Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_di
       {.set = place->set, .elements = row_of(entry, place->table.sets[place->set])}};
   const Result<int> error = send(*place, change);
   if (!error) return std::unexpected(error.error());
-  TRY(log_removal(state_directory, entry));
-  return *error == 0;
+  return Removed{.was_there = *error == 0,
+                 .unrecorded = unrecorded(log_removal(state_directory, entry),
+                                          "it is done, but not after a reboot")};
 }
 
 Result<std::vector<RunTimeEntry>> list_entries(const World& world) {
-  Result<std::unique_ptr<Kernel>> opened = world.open_kernel();
-  if (!opened) return std::unexpected(std::move(opened).error());
-  Kernel& kernel = **opened;
-  const auto holds_entries = [](const Set& set) {
+  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  return read_entries(**kernel, [](const Set& set) {
     return own::holds_bans(set.name) || own::holds_openings(set.name);
-  };
-  const Result<std::optional<Table>> declared =
-      kernel.read_table(kOwnFamily, kOwnTable, {.any = false});
-  if (!declared) return std::unexpected(declared.error());
-  std::vector<RunTimeEntry> entries;
-  if (!*declared) return entries;
-  // A policy's list beside them may hold a million.
-  std::vector<std::string> others;
-  for (const Set& set : (*declared)->sets) {
-    if (!holds_entries(set)) others.push_back(set.name);
-  }
-  const auto table = kernel.read_table(kOwnFamily, kOwnTable, {.but = std::move(others)});
-  if (!table) return std::unexpected(table.error());
+  });
+}
+
+Result<std::vector<RunTimeEntry>> bans_of(const net::Prefix& prefix, const World& world) {
+  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  const bool single = prefix.length == net::address_bits(prefix.address);
+  // A hundred thousand may be banned one by one; by its key, one of them is asked for.
+  auto entries = read_entries(**kernel, [&](const Set& set) {
+    return own::holds_bans(set.name) && (set.interval || !single);
+  });
+  if (!entries) return entries;
+  std::erase_if(*entries,
+                [&](const RunTimeEntry& entry) { return !overlap(*entry.banned, prefix); });
+  if (!single) return entries;
+  Result<std::optional<Table>> table = (*kernel)->read_table(kOwnFamily, kOwnTable, {.any = false});
+  if (!table) return std::unexpected(std::move(table).error());
   if (!*table) return entries;
-  for (const Set& set : (*table)->sets) {
-    if (!holds_entries(set)) continue;
-    for (std::size_t row = 0; row < set.elements.count(); ++row) {
-      entries.push_back(entry_of(set, row));
-    }
+  for (Set& set : (*table)->sets) {
+    if (set.name != set_of({.banned = prefix})) continue;
+    TRY((*kernel)->read_element(**table, set, net::to_bytes(prefix.address)));
+    if (set.elements.count() != 0) entries->push_back(entry_of(set, 0));
   }
   return entries;
 }
 
-Result<void> recall_entries(const std::string& state_directory, const World& world, Table& table) {
-  const auto entries = read_log(state_directory, world);
-  if (!entries) return std::unexpected(entries.error());
-  for (const RunTimeEntry& entry : *entries) {
+std::vector<std::string> recall_entries(const std::string& state_directory, const World& world,
+                                        Table& table) {
+  Remembered remembered = read_log(state_directory, world);
+  std::vector<std::string> problems = std::move(remembered.problems);
+  std::size_t left_out = 0;
+  for (const RunTimeEntry& entry : without_overlaps(std::move(remembered.entries))) {
     const auto at = std::ranges::find(table.sets, set_of(entry), &Set::name);
-    if (at == table.sets.end()) continue;
+    const bool full = at != table.sets.end() && at->size != 0 && at->elements.count() >= at->size;
+    if (at == table.sets.end() || full) {
+      ++left_out;
+      continue;
+    }
     at->elements.key_size = at->key_size();
-    at->elements.append(row_of(entry, *at), 0);
+    at->elements.append(row_of(as_the_kernel_takes_it(entry), *at), 0);
+  }
+  if (left_out != 0) {
+    problems.push_back(
+        fmt::format("{} of the bans and openings found no room in the table and "
+                    "are not in force",
+                    left_out));
   }
   if (wants_run_time_jumps(table)) add_run_time_jumps(table);
   for (Set& set : table.sets) {
@@ -261,7 +392,7 @@ Result<void> recall_entries(const std::string& state_directory, const World& wor
     if (!elements.comments.empty()) elements.comments.resize(elements.count());
     elements.sort();
   }
-  return {};
+  return problems;
 }
 
 }  // namespace rolewall::apply

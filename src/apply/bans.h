@@ -27,25 +27,43 @@ struct Opening {
 
 // One of both.
 struct RunTimeEntry {
-  std::optional<net::Prefix> banned;
-  std::optional<Opening> opened;
-  std::optional<std::chrono::seconds> left;  // absent: for good
-  std::string reason;
+  std::optional<net::Prefix> banned{};
+  std::optional<Opening> opened{};
+  std::optional<std::chrono::seconds> left{};  // absent: for good
+  std::string reason{};
 };
 
+// `unrecorded`, here and below: the kernel has done it, but it could not be written down, so that a
+// reboot undoes it.
+struct Added {
+  RunTimeEntry entry;                   // as it is in force
+  std::vector<net::Prefix> replaced;    // narrower bans: `entry` has the longest time of all
+  std::optional<RunTimeEntry> part_of;  // a wider ban, which lasts as long: nothing was added
+  std::optional<Error> unrecorded;
+};
 // Adds it, or gives what is there the new time and reason. An error of kind Refused where no table
-// of ours is in force, or where it overlaps with what is banned already.
-Result<void> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
-                       const World& world = this_world());
-// Returns whether it was there. An error of kind Refused where the guard refuses.
-Result<bool> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
-                          const World& world = this_world(), GuardCall* guard = nullptr);
+// of ours is in force, or where a wider ban holds it that ends before.
+Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
+                        const World& world = this_world());
+
+struct Removed {
+  bool was_there = false;
+  std::optional<Error> unrecorded;
+};
+// An error of kind Refused where the guard refuses.
+Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
+                             const World& world = this_world(), GuardCall* guard = nullptr);
+
 // As the kernel holds them. Empty where there is no table.
 Result<std::vector<RunTimeEntry>> list_entries(const World& world = this_world());
+// Of these, the bans that hold some address of `prefix`.
+Result<std::vector<RunTimeEntry>> bans_of(const net::Prefix& prefix,
+                                          const World& world = this_world());
 
 // What the log remembers and has not run out goes into the run-time sets of a table that is made
-// for the first time since boot. Shortens the log.
-Result<void> recall_entries(const std::string& state_directory, const World& world,
-                            ruleset::Table& table);
+// for the first time since boot, as far as it goes; returns what did not, in words. Of prefixes
+// that overlap the widest stays, with the longest time. Shortens the log.
+std::vector<std::string> recall_entries(const std::string& state_directory, const World& world,
+                                        ruleset::Table& table);
 
 }  // namespace rolewall::apply

@@ -1,3 +1,10 @@
+// What a boot puts in force. One thing decides which ruleset that is: the record of what was
+// confirmed last, or, where an apply of this very boot waits for its confirmation, of what waits.
+// Only where that record is damaged does the caller fall back. Everything beside it (the lock, what
+// is pending, bans, the history, a disk that cannot be written) is taken as far as it goes, and
+// what was not is said.
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "apply/apply.h"
@@ -10,76 +17,163 @@
 namespace rolewall::apply {
 namespace {
 
-// What waited when the machine went down is gone for good.
-Result<std::optional<std::uint32_t>> drop_unconfirmed(StateDirectory& state,
-                                                      std::optional<std::uint32_t> boot,
-                                                      const World& world) {
-  const auto pending = read_pending(state.path());
-  if (!pending) return std::unexpected(pending.error());
-  if (!*pending) return std::nullopt;
-  const std::uint32_t generation = (*pending)->generation;
-  TRY(state.write(kRolledBackFile,
-                  to_json(RolledBack{.generation = generation,
-                                     .to = boot,
-                                     .at = clock_time(world),
-                                     .why = "the machine was restarted before it was confirmed"})));
-  if (boot) {
-    TRY(state.make_current(*boot));
-  } else {
-    TRY(state.forget_current());
+class Boot {
+ public:
+  Boot(const std::string& directory, const World& world, GuardCall* guard)
+      : directory_(directory), world_(world), guard_(guard) {}
+
+  Result<Booted> run() {
+    TRY(put_in_force());
+    return std::move(booted_);
   }
-  TRY(disarm(state));
-  return generation;
-}
+
+ private:
+  Result<void> put_in_force() {
+    Result<StateDirectory> opened = StateDirectory::open(directory_);
+    if (opened) {
+      state_.emplace(std::move(*opened));
+    } else {
+      say("nothing can be recorded: " + opened.error().message);
+    }
+    Result<std::unique_ptr<Kernel>> kernel = world_.open_kernel();
+    if (!kernel) return std::unexpected(std::move(kernel).error());
+    kernel_ = std::move(*kernel);
+    const std::optional<Pending> pending = read_what_waits();
+    if (pending && pending->boot_id == world_.boot_id()) return put_back_what_waits(*pending);
+    const auto number = boot_number(directory_);
+    if (!number) return std::unexpected(number.error());
+    if (pending) drop_unconfirmed(*pending, *number);
+    if (!*number) return {};
+    TRY(load(**number));
+    if (state_) say_unless(state_->make_boot(**number), "it is not recorded");
+    return {};
+  }
+
+  void say(std::string problem) { booted_.problems.push_back(std::move(problem)); }
+  void say_unless(const Result<void>& done, const char* what) {
+    if (!done) say(fmt::format("{}: {}", what, done.error().message));
+  }
+
+  std::optional<Pending> read_what_waits() {
+    auto pending = read_pending(directory_);
+    if (pending) return std::move(*pending);
+    say("cannot tell whether an apply waited for its confirmation, so none is taken to wait: " +
+        pending.error().message);
+    if (state_) say_unless(disarm(*state_), "pending.json cannot be removed");
+    return std::nullopt;
+  }
+
+  // As it was, with its deadline; what cannot be read of it is as good as expired.
+  Result<void> put_back_what_waits(const Pending& pending) {
+    const auto current = current_number(directory_);
+    if (is_overdue(pending, world_)) {
+      return take_back(pending, "not confirmed by " + pending.deadline);
+    }
+    if (!current) return take_back(pending, current.error().message);
+    if (!*current) return take_back(pending, "it did not come into force whole");
+    auto loaded = load(**current);
+    const bool unreadable = !loaded && loaded.error().kind != ErrorKind::System &&
+                            loaded.error().kind != ErrorKind::Refused;  // the guard's word
+    if (unreadable) {
+      return take_back(pending, loaded.error().message);
+    }
+    if (loaded) booted_.pending = pending;
+    return loaded;
+  }
+
+  Result<void> take_back(const Pending& pending, std::string why) {
+    booted_.unconfirmed = pending.generation;
+    Event event = event_now(world_, EventKind::Expired);
+    event.from = pending.generation;
+    event.to = pending.former;
+    event.why = std::move(why);
+    if (state_) record_taken_back(std::move(event));
+    if (pending.former) return load(*pending.former);
+    TRY(remove_table(*kernel_));
+    return {};
+  }
+
+  // What waited when the machine went down is gone for good.
+  void drop_unconfirmed(const Pending& pending, std::optional<std::uint32_t> confirmed) {
+    booted_.unconfirmed = pending.generation;
+    if (!state_) return;
+    Event event = event_now(world_, EventKind::Dropped);
+    event.from = pending.generation;
+    event.to = confirmed;
+    event.why = kNotConfirmedBeforeBoot;
+    record_taken_back(std::move(event));
+  }
+
+  void record_taken_back(const Event& event) {
+    const auto record = [&]() -> Result<void> {
+      if (event.to) {
+        TRY(state_->make_current(*event.to));
+        TRY(state_->make_boot(*event.to));
+      } else {
+        TRY(state_->forget_current());
+      }
+      TRY(state_->append(event));
+      return disarm(*state_);
+    };
+    say_unless(record(), "it is not recorded");
+  }
+
+  Result<void> load(std::uint32_t generation) {
+    Result<Generation> read = read_generation(directory_, generation);
+    if (!read) return std::unexpected(std::move(read).error());
+    const auto table = own_table(read->snapshot);
+    if (!table) return std::unexpected(table.error());
+    TRY(ask_before(*kernel_, *table, guard_));
+    Applied applied = read->applied;
+    Result<PutBack> put = put_back(world_, *kernel_, std::move(*read), directory_);
+    if (!put) return std::unexpected(std::move(put).error());
+    booted_.generation = generation;
+    for (std::string& problem : put->problems) say(std::move(problem));
+    if (!state_) return {};
+    say_unless(state_->make_current(generation), "it is not recorded");
+    note_in_kernel(world_, *state_, std::move(applied), {.generation = put->kernel_generation});
+    if (const auto events = read_events(directory_);
+        events && !events->all.empty() && events->all.back().kind == EventKind::FellBack) {
+      Event event = event_now(world_, EventKind::Recovered);
+      event.from = generation;
+      event.to = generation;
+      say_unless(state_->append(event), "it is not recorded");
+    }
+    return {};
+  }
+
+  const std::string& directory_;
+  const World& world_;
+  GuardCall* guard_;                     // may be null: nobody is asked
+  std::optional<StateDirectory> state_;  // absent: it cannot be written
+  std::unique_ptr<Kernel> kernel_;
+  Booted booted_;
+};
 
 }  // namespace
 
 Result<Booted> boot(const std::string& state_directory, const World& world, GuardCall* guard) {
-  Result<StateDirectory> state = StateDirectory::open(state_directory);
-  if (!state) return std::unexpected(std::move(state).error());
-  const auto pending = waiting(state->path(), world);
-  if (!pending) return std::unexpected(pending.error());
-  if (*pending) {
-    return fail(ErrorKind::Refused, "an apply made since this boot waits for `rolewall confirm`");
-  }
-  const auto number = boot_number(state->path());
-  if (!number) return std::unexpected(number.error());
-  Booted booted;
-  const auto unconfirmed = drop_unconfirmed(*state, *number, world);
-  if (!unconfirmed) return std::unexpected(unconfirmed.error());
-  booted.unconfirmed = *unconfirmed;
-  if (!*number) return booted;
-  const Result<std::optional<Generation>> confirmed = boot_generation(state->path());
-  if (!confirmed) return std::unexpected(confirmed.error());
-  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
-  if (!kernel) return std::unexpected(std::move(kernel).error());
-  const auto table = own_table((*confirmed)->snapshot);
-  if (!table) return std::unexpected(table.error());
-  TRY(ask_before(**kernel, *table, guard));
-  const auto generation = put_back(world, **kernel, *confirmed, state->path());
-  if (!generation) return std::unexpected(generation.error());
-  Applied applied = (*confirmed)->applied;
-  applied.boot_id = world.boot_id();
-  applied.network_namespace = world.network_namespace();
-  applied.mark = {.generation = *generation};
-  booted.generation = applied.generation;
-  TRY(state->make_current(applied.generation));
-  TRY(state->note(applied));
-  return booted;
+  return Boot(state_directory, world, guard).run();
 }
 
-Result<Outcome> put_unrecorded(const ruleset::Snapshot& snapshot, const World& world) {
+Result<FellBack> fall_back(const ruleset::Snapshot& snapshot, const std::string& state_directory,
+                           const std::string& why, const World& world) {
   const auto table = own_table(snapshot);
   if (!table) return std::unexpected(table.error());
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  auto committed = commit(world, **kernel, **table, {});
-  if (!committed) return std::unexpected(std::move(committed).error());
-  if (!committed->refusals.empty()) return Outcome{.refusals = std::move(committed->refusals)};
-  Report report;
-  report.plan = std::move(committed->plan);
-  report.rules = committed->size.rules;
-  return Outcome{.report = std::move(report)};
+  Result<PutBack> put = put_table(world, **kernel, **table, state_directory);
+  if (!put) return std::unexpected(std::move(put).error());
+  FellBack done{.rules = size_of(**table).rules, .problems = std::move(put->problems)};
+  Event event = event_now(world, EventKind::FellBack);
+  if (const auto number = boot_number(state_directory)) event.from = *number;
+  event.to = event.from;
+  event.why = why;
+  Result<StateDirectory> state = StateDirectory::open(state_directory);
+  const Result<void> recorded =
+      state ? state->append(event) : Result<void>(std::unexpected(state.error()));
+  if (!recorded) done.problems.push_back("it is not recorded: " + recorded.error().message);
+  return done;
 }
 
 }  // namespace rolewall::apply

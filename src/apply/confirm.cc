@@ -6,13 +6,29 @@
 #include "apply/apply.h"
 #include "apply/ask_guard.h"
 #include "apply/commit.h"
+#include "apply/difference.h"
 #include "apply/kernel.h"
 #include "apply/notice.h"
 #include "apply/restore.h"
 #include "apply/state_directory.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::apply {
 namespace {
+
+// A directory that one writer holds, and the kernel.
+struct Open {
+  StateDirectory state;
+  std::unique_ptr<Kernel> kernel;
+};
+
+Result<Open> open_both(const std::string& state_directory, const World& world) {
+  Result<StateDirectory> state = StateDirectory::open(state_directory);
+  if (!state) return std::unexpected(std::move(state).error());
+  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  return Open{std::move(*state), std::move(*kernel)};
+}
 
 Result<std::optional<Generation>> read_optional(const std::string& directory,
                                                 std::optional<std::uint32_t> generation) {
@@ -22,22 +38,43 @@ Result<std::optional<Generation>> read_optional(const std::string& directory,
   return std::move(*read);
 }
 
-// The newest that is older than `current`.
-Result<std::uint32_t> before(const std::string& directory, std::uint32_t current) {
-  const auto all = list_applied(directory);
-  if (!all) return std::unexpected(all.error());
-  std::optional<std::uint32_t> newest;
-  for (const Applied& applied : *all) {
-    if (applied.generation < current) newest = applied.generation;
+// What was in force before `current`.
+Result<std::uint32_t> before(const std::string& directory, std::optional<std::uint32_t> current) {
+  const auto events = read_events(directory);
+  if (!events) return std::unexpected(events.error());
+  if (const auto older = in_force_before(events->all, current)) return *older;
+  if (!current) {
+    return fail(ErrorKind::Refused, "nothing was applied: there is nothing to go back to");
   }
-  if (!newest) {
-    return fail(
-        ErrorKind::Refused,
-        fmt::format("generation {} is the oldest one kept: there is no earlier one to go back to "
-                    "(`rolewall disable` removes the table)",
-                    current));
+  return fail(ErrorKind::Refused,
+              fmt::format("nothing was in force before generation {}: there is none to go back to "
+                          "(`rolewall disable` removes the table, `rolewall rollback --to N` "
+                          "goes to one that `rolewall history` lists)",
+                          *current));
+}
+
+// What waits is the kernel's table still; where that is gone, it comes back and waits on.
+Result<Confirmed> look(const World& world, Open& open, const Pending& pending) {
+  const Result<Generation> waits = read_generation(open.state.path(), pending.generation);
+  if (!waits) return std::unexpected(waits.error());
+  const auto wanted = own_table(waits->snapshot);
+  if (!wanted) return std::unexpected(wanted.error());
+  const auto live = open.kernel->read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {});
+  if (!live) return std::unexpected(live.error());
+  if (!*live) {
+    const auto put = put_back(world, *open.kernel, *waits, open.state.path());
+    if (!put) return std::unexpected(put.error());
+    note_in_kernel(world, open.state, waits->applied, {.generation = put->kernel_generation});
+    return Confirmed{Confirmation::PutBack, pending, put->problems};
   }
-  return *newest;
+  if (!difference(**live, **wanted).empty()) {
+    return fail(ErrorKind::Refused,
+                fmt::format("what is in force is not generation {}: another program changed it "
+                            "(`rolewall status`). Nothing was confirmed: `rolewall apply --confirm "
+                            "TIME` puts it right; otherwise it is rolled back at {}",
+                            pending.generation, pending.deadline));
+  }
+  return Confirmed{Confirmation::Confirmed, {}, {}};
 }
 
 Result<void> ask_before_going_back(Kernel& kernel, const std::optional<Generation>& former,
@@ -50,100 +87,121 @@ Result<void> ask_before_going_back(Kernel& kernel, const std::optional<Generatio
 
 }  // namespace
 
-Result<Confirmation> confirm(const std::string& state_directory, const World& world) {
-  Result<StateDirectory> state = StateDirectory::open(state_directory);
-  if (!state) return std::unexpected(std::move(state).error());
-  const auto pending = waiting(state->path(), world);
+Result<Confirmed> confirm(const std::string& state_directory, const World& world) {
+  Result<Open> open = open_both(state_directory, world);
+  if (!open) return std::unexpected(std::move(open).error());
+  StateDirectory& state = open->state;
+  const auto overdue = end_what_is_over(world, state, *open->kernel);
+  if (!overdue) return std::unexpected(overdue.error());
+  const auto pending = waiting(state.path(), world);
   if (!pending) return std::unexpected(pending.error());
   if (!*pending) {
-    const auto rolled_back = read_rolled_back(state->path());
-    if (!rolled_back) return std::unexpected(rolled_back.error());
-    return *rolled_back ? Confirmation::TooLate : Confirmation::NothingPending;
+    const auto events = read_events(state.path());
+    if (!events) return std::unexpected(events.error());
+    const bool too_late = last_taken_back(events->all).has_value();
+    return Confirmed{too_late ? Confirmation::TooLate : Confirmation::NothingPending, {}, {}};
   }
   // A tool that died between commit and record has left no current generation that waits.
-  const auto current = current_number(state->path());
+  const std::uint32_t generation = (*pending)->generation;
+  const auto current = current_number(state.path());
   if (!current) return std::unexpected(current.error());
-  if (*current != (*pending)->generation) {
-    return fail(
-        ErrorKind::Refused,
-        fmt::format("the apply of generation {} was interrupted: apply again, or wait for the "
-                    "rollback at {}",
-                    (*pending)->generation, (*pending)->deadline));
+  if (*current != generation) {
+    return fail(ErrorKind::Refused,
+                fmt::format("generation {} did not come into force whole: apply it again, or wait "
+                            "for the rollback at {}",
+                            generation, (*pending)->deadline));
   }
-  TRY(state->make_boot((*pending)->generation));
-  TRY(disarm(*state));
-  return Confirmation::Confirmed;
+  Result<Confirmed> looked = look(world, *open, **pending);
+  if (!looked || looked->what != Confirmation::Confirmed) return looked;
+  // The history first, which is all that may find no room.
+  Event event = event_now(world, EventKind::Confirmed);
+  event.from = generation;
+  event.to = generation;
+  TRY(state.append(event));
+  TRY(state.make_boot(generation));
+  TRY(disarm(state));
+  return looked;
 }
 
-Result<RolledBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to,
-                            const World& world, GuardCall* guard) {
-  Result<StateDirectory> state = StateDirectory::open(state_directory);
-  if (!state) return std::unexpected(std::move(state).error());
-  const auto pending = waiting(state->path(), world);
-  if (!pending) return std::unexpected(pending.error());
-  const auto current = current_number(state->path());
-  if (!current) return std::unexpected(current.error());
-  const std::uint32_t from = *pending ? (*pending)->generation : current->value_or(0);
-  if (from == 0) {
-    return fail(ErrorKind::Refused, "nothing is applied: there is nothing to roll back");
+Result<TakenBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to,
+                           const World& world, GuardCall* guard) {
+  Result<Open> open = open_both(state_directory, world);
+  if (!open) return std::unexpected(std::move(open).error());
+  StateDirectory& state = open->state;
+  auto overdue = end_what_is_over(world, state, *open->kernel);
+  if (!overdue) return std::unexpected(std::move(overdue).error());
+  if (*overdue && !to) return std::move(**overdue);
+  std::vector<std::string> problems;
+  auto pending = waiting(state.path(), world);
+  if (!pending) {
+    problems.push_back(
+        "cannot tell whether an apply waits for its confirmation, so none is taken to wait: " +
+        pending.error().message);
+    pending = std::nullopt;
   }
+  const auto current = current_number(state.path());
+  if (!current) return std::unexpected(current.error());
+  Event event = event_now(world, EventKind::RolledBack);
+  event.from = *pending ? (*pending)->generation : *current;
+  event.named = to && !*pending;
+  event.why = "by rolewall rollback";
   std::optional<std::uint32_t> target = to;
   if (!to && *pending) {
     target = (*pending)->former;
   } else if (!to) {
-    const auto older = before(state->path(), from);
+    const auto older = before(state.path(), *current);
     if (!older) return std::unexpected(older.error());
     target = *older;
   }
-  const auto former = read_optional(state->path(), target);
+  const auto former = read_optional(state.path(), target);
   if (!former) return std::unexpected(former.error());
-  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
-  if (!kernel) return std::unexpected(std::move(kernel).error());
-  TRY(ask_before_going_back(**kernel, *former, guard));
-  return restore(world, *state, **kernel, from, *former, "by rolewall rollback");
+  TRY(ask_before_going_back(*open->kernel, *former, guard));
+  auto done = restore(world, state, *open->kernel, std::move(event), *former);
+  if (done) done->problems.insert(done->problems.begin(), problems.begin(), problems.end());
+  return done;
 }
 
-Result<std::optional<RolledBack>> rollback_expired(const std::string& state_directory,
-                                                   const World& world) {
-  const auto over = [&]() -> Result<std::optional<Pending>> {
-    Result<std::optional<Pending>> pending = waiting(state_directory, world);
-    if (pending && *pending && (*pending)->deadline_ns > world.boot_ns()) return std::nullopt;
-    return pending;
-  };
+Result<std::optional<TakenBack>> rollback_expired(const std::string& state_directory,
+                                                  const World& world) {
   // Before the lock, which would make a directory.
-  auto pending = over();
-  if (!pending) return std::unexpected(std::move(pending).error());
-  if (!*pending) return std::nullopt;
-  Result<StateDirectory> state = StateDirectory::open(state_directory);
-  if (!state) return std::unexpected(std::move(state).error());
-  pending = over();
-  if (!pending) return std::unexpected(std::move(pending).error());
-  if (!*pending) return std::nullopt;
-  const auto former = read_optional(state->path(), (*pending)->former);
-  if (!former) return std::unexpected(former.error());
-  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
-  if (!kernel) return std::unexpected(std::move(kernel).error());
-  auto done = restore(world, *state, **kernel, (*pending)->generation, *former,
-                      "not confirmed by " + (*pending)->deadline);
-  if (!done) return std::unexpected(std::move(done).error());
-  give_notice(in_words(*done) + what_is_lost(**kernel, *former), own_terminal());
-  return std::move(*done);
+  const auto pending = waiting(state_directory, world);
+  if (!pending) return std::unexpected(pending.error());
+  if (!*pending || !is_overdue(**pending, world)) return std::nullopt;
+  Result<Open> open = open_both(state_directory, world);
+  if (!open) return std::unexpected(std::move(open).error());
+  auto done = end_what_is_over(world, open->state, *open->kernel);
+  if (done && *done) give_notice(in_words(**done), own_terminal());
+  return done;
 }
 
 Result<History> history(const std::string& state_directory, const World& world) {
   History history;
-  auto generations = list_applied(state_directory);
-  if (!generations) return std::unexpected(std::move(generations).error());
-  history.generations = std::move(*generations);
-  const auto current = current_number(state_directory);
-  if (!current) return std::unexpected(current.error());
-  const auto boot = boot_number(state_directory);
-  if (!boot) return std::unexpected(boot.error());
-  auto pending = waiting(state_directory, world);
-  if (!pending) return std::unexpected(std::move(pending).error());
-  history.current = *current;
-  history.boot = *boot;
-  history.pending = std::move(*pending);
+  auto kept = list_kept(state_directory);
+  if (!kept) return std::unexpected(std::move(kept).error());
+  history.generations = std::move(kept->applied);
+  for (const Kept::Unreadable& each : kept->unreadable) {
+    history.problems.push_back(
+        fmt::format("generation {} cannot be read: {}", each.generation, each.why));
+  }
+  if (auto events = read_events(state_directory)) {
+    history.events = std::move(events->all);
+    if (events->damaged != 0) {
+      history.problems.push_back(
+          fmt::format("{} of {} are damaged and left out", events->damaged, kHistoryFile));
+    }
+  } else {
+    history.problems.push_back(events.error().message);
+  }
+  const auto take = [&](auto& where, auto read) {
+    if (read) {
+      where = std::move(*read);
+    } else {
+      history.problems.push_back(read.error().message);
+    }
+  };
+  take(history.current, current_number(state_directory));
+  take(history.boot, boot_number(state_directory));
+  take(history.pending, waiting(state_directory, world));
   return history;
 }
 

@@ -4,13 +4,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "apply/elements.h"
+#include "apply/state_files.h"
 #include "base/file.h"
 
 namespace rolewall::apply {
@@ -30,23 +30,7 @@ struct Entry {
   std::uint32_t key_size = 0;
   std::uint64_t count = 0;
   bool ranges = false;
-  std::string checksum;
 };
-
-// Finds what a disk or a crash has spoilt; it is no defence against whoever may write here.
-std::string checksum_of(std::string_view bytes) {
-  constexpr std::uint64_t kMultiplier = 0x9e3779b97f4a7c15;
-  std::uint64_t state = bytes.size();
-  while (!bytes.empty()) {
-    std::uint64_t word = 0;
-    const std::size_t step = std::min(bytes.size(), sizeof word);
-    std::memcpy(&word, bytes.data(), step);
-    state = (state ^ word) * kMultiplier;
-    state ^= state >> 29;
-    bytes.remove_prefix(step);
-  }
-  return fmt::format("{:016x}", state);
-}
 
 // Takes them out: of addresses, without a copy.
 std::vector<std::uint8_t> take_bytes(Elements& elements) {
@@ -67,7 +51,6 @@ bool take(const Json& json, Entry& entry) {
     json.at("key_size").get_to(entry.key_size);
     json.at("count").get_to(entry.count);
     json.at("ranges").get_to(entry.ranges);
-    json.at("checksum").get_to(entry.checksum);
   } catch (const Json::exception&) {
     return false;
   }
@@ -76,9 +59,10 @@ bool take(const Json& json, Entry& entry) {
          entry.count <= kMaxFile / entry.key_size / 2;
 }
 
-Result<std::vector<Entry>> read_list(const std::string& directory) {
-  const std::string path = fmt::format("{}/{}", directory, kList);
-  const Result<std::string> text = read_file(path, kMaxList);
+Result<std::vector<Entry>> read_list(const std::string& directory, const std::string& folder,
+                                     const Seal* seal) {
+  const std::string path = fmt::format("{}/{}/{}", directory, folder, kList);
+  const Result<std::string> text = read_sealed_file(directory, folder, seal, kList, kMaxList);
   if (!text) return std::unexpected(text.error());
   const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || !json.contains("sets") || !json["sets"].is_array()) {
@@ -93,58 +77,59 @@ Result<std::vector<Entry>> read_list(const std::string& directory) {
 }
 
 // Whether `former` has a file of these very bytes, which `path` now is, too.
-bool link_former(const std::string& former, const Entry& entry, std::string_view bytes,
-                 const std::string& path) {
+bool link_former(const std::string& directory, const std::string& former, const Entry& entry,
+                 std::string_view bytes, const std::string& path) {
   if (former.empty()) return false;
-  const Result<std::vector<Entry>> entries = read_list(former);
+  const Result<std::vector<Entry>> entries = read_list(directory, former, nullptr);
   if (!entries) return false;
   for (const Entry& other : *entries) {
-    if (other.set != entry.set || other.checksum != entry.checksum) continue;
+    if (other.set != entry.set || other.count != entry.count) continue;
     const std::string source = fmt::format("{}/{}", former, other.file);
-    const Result<std::string> content = read_file(source, kMaxFile);
-    return content && *content == bytes && ::link(source.c_str(), path.c_str()) == 0;
+    const Result<std::string> content = read_state_file(directory, source, kMaxFile);
+    return content && *content == bytes &&
+           ::link(fmt::format("{}/{}", directory, source).c_str(), path.c_str()) == 0;
   }
   return false;
 }
 
 }  // namespace
 
-Result<void> write_elements(const std::string& directory, const std::string& former,
-                            ruleset::Ruleset& ruleset) {
+Result<void> write_elements(const std::string& directory, const std::string& folder,
+                            const std::string& former, ruleset::Ruleset& ruleset, Seal& seal) {
   Json sets = Json::array();
   for (ruleset::Table& table : ruleset.tables) {
     for (Set& set : table.sets) {
       if (!is_large(set)) continue;
-      Entry entry{.set = set.name,
-                  .file = fmt::format("elements-{}", sets.size()),
-                  .key_size = set.elements.key_size,
-                  .count = set.elements.count(),
-                  .ranges = !set.elements.key_ends.empty(),
-                  .checksum = ""};
+      const Entry entry{.set = set.name,
+                        .file = fmt::format("elements-{}", sets.size()),
+                        .key_size = set.elements.key_size,
+                        .count = set.elements.count(),
+                        .ranges = !set.elements.key_ends.empty()};
       const std::vector<std::uint8_t> taken = take_bytes(set.elements);
       const std::string_view bytes{reinterpret_cast<const char*>(taken.data()), taken.size()};
-      entry.checksum = checksum_of(bytes);
-      const std::string path = fmt::format("{}/{}", directory, entry.file);
-      if (!link_former(former, entry, bytes, path)) {
+      const std::string path = fmt::format("{}/{}/{}", directory, folder, entry.file);
+      if (!link_former(directory, former, entry, bytes, path)) {
         TRY(write_new_file(path, bytes, kPrivateFile));
       }
+      seal[entry.file] = sha256(bytes);
       sets.push_back({{"set", entry.set},
                       {"file", entry.file},
                       {"key_size", entry.key_size},
                       {"count", entry.count},
-                      {"ranges", entry.ranges},
-                      {"checksum", entry.checksum}});
+                      {"ranges", entry.ranges}});
     }
   }
-  return write_new_file(fmt::format("{}/{}", directory, kList),
-                        Json{{"sets", std::move(sets)}}.dump(2) + "\n", kPrivateFile);
+  const std::string list = Json{{"sets", std::move(sets)}}.dump(2) + "\n";
+  seal[std::string(kList)] = sha256(list);
+  return write_new_file(fmt::format("{}/{}/{}", directory, folder, kList), list, kPrivateFile);
 }
 
-Result<void> read_elements(const std::string& directory, ruleset::Ruleset& ruleset) {
-  const Result<std::vector<Entry>> entries = read_list(directory);
+Result<void> read_elements(const std::string& directory, const std::string& folder,
+                           const Seal* seal, ruleset::Ruleset& ruleset) {
+  const Result<std::vector<Entry>> entries = read_list(directory, folder, seal);
   if (!entries) return std::unexpected(entries.error());
   for (const Entry& entry : *entries) {
-    const std::string path = fmt::format("{}/{}", directory, entry.file);
+    const std::string path = fmt::format("{}/{}/{}", directory, folder, entry.file);
     Set* set = nullptr;
     for (ruleset::Table& table : ruleset.tables) {
       const auto at = std::ranges::find(table.sets, entry.set, &Set::name);
@@ -154,11 +139,12 @@ Result<void> read_elements(const std::string& directory, ruleset::Ruleset& rules
         (entry.ranges && !set->interval)) {
       return damaged(path, "the snapshot has no set for these elements");
     }
-    const Result<std::string> bytes = read_file(path, kMaxFile);
+    const Result<std::string> bytes =
+        read_sealed_file(directory, folder, seal, entry.file, kMaxFile);
     if (!bytes) return std::unexpected(bytes.error());
     const std::size_t column = entry.count * entry.key_size;
-    if (bytes->size() != column * (entry.ranges ? 2 : 1) || checksum_of(*bytes) != entry.checksum) {
-      return damaged(path, "damaged: the size or the checksum is wrong");
+    if (bytes->size() != column * (entry.ranges ? 2 : 1)) {
+      return damaged(path, "is damaged: its size is another");
     }
     Elements& elements = set->elements;
     const auto* begin = reinterpret_cast<const std::uint8_t*>(bytes->data());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,10 @@ struct Session {
   bool tracked = true;   // it has a conntrack entry, or will have when the ruleset comes into force
 };
 
+// The site's hosts by name, with all addresses, also those that they share. For bans, which read no
+// policy.
+using SiteHosts = std::map<std::string, std::vector<net::Prefix>>;
+
 struct GuardFacts {
   ruleset::Host machine;          // as it runs: devices, addresses, routes, conntrack settings
   std::vector<Session> sessions;  // the administrator's
@@ -39,6 +44,7 @@ struct GuardFacts {
   // within, and to either side of each boundary that a rule draws there.
   std::vector<net::Prefix> management;
   std::vector<net::Address> named;
+  SiteHosts site;
   std::vector<netlink::Lease> leases;    // addresses that are lost unless they are renewed
   std::vector<std::string> advertised;   // devices with routes that a router advertises
   std::vector<std::string> strict;       // devices that drop what a route back does not lead by

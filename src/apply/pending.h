@@ -1,5 +1,5 @@
-// An apply that waits for `confirm`, and what became of one that waited in vain. Files of the state
-// directory: `pending.json`, `rolled-back.json`.
+// An apply that waits for `confirm`: `pending.json` of the state directory. Once it is over, what
+// became of it is an event (events.h).
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,6 @@
 namespace rolewall::apply {
 
 inline constexpr const char* kPendingFile = "pending.json";
-inline constexpr const char* kRolledBackFile = "rolled-back.json";
 
 struct Pending {
   std::uint32_t generation = 0;         // what waits
@@ -24,20 +23,14 @@ struct Pending {
   int watcher = 0;                // the process that waits
 };
 
-struct RolledBack {
-  std::uint32_t generation = 0;
-  std::optional<std::uint32_t> to;
-  std::string at;  // RFC 3339, UTC
-  std::string why;
-};
-
 std::string to_json(const Pending& pending);
-std::string to_json(const RolledBack& rolled_back);
 
-// std::nullopt where nothing is pending.
+// std::nullopt where nothing is pending. An error where the file is damaged, or not to be trusted.
 Result<std::optional<Pending>> read_pending(const std::string& directory);
-Result<std::optional<RolledBack>> read_rolled_back(const std::string& directory);
 // The same, where it still waits in this boot: what waited when the machine went down is over.
 Result<std::optional<Pending>> waiting(const std::string& directory, const World& world);
+
+// Its time is over, and it was not rolled back: the process that should have is gone, or cannot.
+bool is_overdue(const Pending& pending, const World& world);
 
 }  // namespace rolewall::apply

@@ -9,6 +9,7 @@
 #include "apply/bans.h"
 #include "apply/commit.h"
 #include "apply/machine_facts.h"
+#include "apply/open_sessions.h"
 
 namespace rolewall::apply {
 namespace {
@@ -46,48 +47,74 @@ Result<void> disarm(StateDirectory& state) {
   return state.remove(kPendingFile);
 }
 
-Result<std::uint32_t> put_back(const World& world, Kernel& kernel,
-                               const std::optional<Generation>& former,
-                               const std::string& state_directory) {
-  if (!former) {
-    TRY(remove_table(kernel));
-    return 0;
-  }
-  const auto table = own_table(former->snapshot);
-  if (!table) return std::unexpected(table.error());
-  const auto recall = [&](const Plan& plan, ruleset::Table& made) {
-    return plan.first ? recall_entries(state_directory, world, made) : Result<void>{};
+Result<PutBack> put_table(const World& world, Kernel& kernel, const ruleset::Table& table,
+                          const std::string& state_directory) {
+  PutBack put;
+  const auto send = [&](bool with_entries) {
+    const auto fill = [&](const Plan& plan, ruleset::Table& made) -> Result<void> {
+      if (!plan.first) return {};
+      put.problems.clear();  // of an earlier attempt
+      if (const auto tracked = track_open_sessions(kernel); !tracked) {
+        put.problems.push_back("open sessions are not known to the kernel and may be cut: " +
+                               tracked.error().message);
+      }
+      if (!with_entries) return {};
+      for (std::string& problem : recall_entries(state_directory, world, made)) {
+        put.problems.push_back(std::move(problem));
+      }
+      return {};
+    };
+    return commit(world, kernel, table,
+                  {.beliefs = {}, .before_sending = fill, .state_directory = state_directory});
   };
-  const auto committed =
-      commit(world, kernel, **table,
-             {.beliefs = {}, .before_sending = recall, .state_directory = state_directory});
-  if (!committed) return std::unexpected(committed.error());
-  if (committed->refusals.empty()) return committed->mark.generation;
+  auto committed = send(true);
+  if (committed && !committed->refusals.empty() && committed->plan.first) {
+    // It may be a ban that is refused: better the policy without it than no policy.
+    const netlink::Refusal refusal = committed->refusals.front();
+    committed = send(false);
+    if (committed && committed->refusals.empty()) {
+      put.problems.push_back(fmt::format(
+          "no ban and no opening is in force: with them the kernel refused {}: {} ({}/bans.log)",
+          refusal.what, refusal.explanation, state_directory));
+    }
+  }
+  if (!committed) return std::unexpected(std::move(committed).error());
+  if (committed->refusals.empty()) {
+    put.kernel_generation = committed->mark.generation;
+    return put;
+  }
   const netlink::Refusal& refusal = committed->refusals.front();
   return fail(ErrorKind::System,
               fmt::format("the kernel refused {}: {}", refusal.what, refusal.explanation),
               refusal.os_errno);
 }
 
-Result<RolledBack> restore(const World& world, StateDirectory& state, Kernel& kernel,
-                           std::uint32_t generation, const std::optional<Generation>& former,
-                           std::string why) {
-  RolledBack done{
-      .generation = generation, .to = {}, .at = clock_time(world), .why = std::move(why)};
-  const Result<std::uint32_t> kernel_generation = put_back(world, kernel, former, state.path());
-  if (!kernel_generation) return std::unexpected(kernel_generation.error());
-  if (former) done.to = former->applied.generation;
+Result<PutBack> put_back(const World& world, Kernel& kernel,
+                         const std::optional<Generation>& former,
+                         const std::string& state_directory) {
+  if (!former) {
+    TRY(remove_table(kernel));
+    return PutBack();
+  }
+  const auto table = own_table(former->snapshot);
+  if (!table) return std::unexpected(table.error());
+  return put_table(world, kernel, **table, state_directory);
+}
+
+Result<TakenBack> restore(const World& world, StateDirectory& state, Kernel& kernel, Event event,
+                          const std::optional<Generation>& former) {
+  Result<PutBack> put = put_back(world, kernel, former, state.path());
+  if (!put) return std::unexpected(std::move(put).error());
+  if (former) event.to = former->applied.generation;
   const auto record = [&]() -> Result<void> {
     if (former) {
-      TRY(state.make_current(*done.to));
-      TRY(state.make_boot(*done.to));
-      Applied applied = former->applied;
-      applied.mark = {.generation = *kernel_generation};
-      TRY(state.note(applied));
+      TRY(state.make_current(*event.to));
+      TRY(state.make_boot(*event.to));
+      note_in_kernel(world, state, former->applied, {.generation = put->kernel_generation});
     } else {
       TRY(state.forget_current());
     }
-    TRY(state.write(kRolledBackFile, to_json(done)));
+    TRY(state.append(event));
     return disarm(state);
   };
   if (auto recorded = record(); !recorded) {
@@ -95,7 +122,7 @@ Result<RolledBack> restore(const World& world, StateDirectory& state, Kernel& ke
     error.message = "the previous table is in force again, but not recorded: " + error.message;
     return std::unexpected(std::move(error));
   }
-  return done;
+  return TakenBack{std::move(event), std::move(put->problems)};
 }
 
 std::string what_is_lost(Kernel& kernel, const std::optional<Generation>& former) {
@@ -113,10 +140,44 @@ std::string what_is_lost(Kernel& kernel, const std::optional<Generation>& former
   return text;
 }
 
-std::string in_words(const RolledBack& done) {
-  const std::string to = done.to ? fmt::format("generation {} is in force again", *done.to)
-                                 : std::string("the table was removed, as before the first apply");
-  return fmt::format("generation {} was rolled back ({}): {}", done.generation, done.why, to);
+Result<std::optional<TakenBack>> end_what_is_over(const World& world, StateDirectory& state,
+                                                  Kernel& kernel) {
+  const auto read = read_pending(state.path());
+  // What cannot be read is for the verb to say.
+  if (!read || !*read) return std::nullopt;
+  const Pending& pending = **read;
+  const bool of_this_boot = pending.boot_id == world.boot_id();
+  if (of_this_boot && !is_overdue(pending, world)) return std::nullopt;
+  Event event = event_now(world, of_this_boot ? EventKind::Expired : EventKind::Dropped);
+  event.from = pending.generation;
+  event.why = of_this_boot ? "not confirmed by " + pending.deadline : kNotConfirmedBeforeBoot;
+  const auto number = of_this_boot ? Result<std::optional<std::uint32_t>>(pending.former)
+                                   : boot_number(state.path());
+  if (!number) return std::unexpected(number.error());
+  std::optional<Generation> former;
+  if (*number) {
+    Result<Generation> generation = read_generation(state.path(), **number);
+    if (!generation) return std::unexpected(std::move(generation).error());
+    former = std::move(*generation);
+  }
+  auto done = restore(world, state, kernel, std::move(event), former);
+  if (!done) return std::unexpected(std::move(done).error());
+  return std::move(*done);
+}
+
+Event event_now(const World& world, EventKind kind) {
+  Event event;
+  event.kind = kind;
+  event.at = clock_time(world);
+  event.by = own_name();
+  return event;
+}
+
+void note_in_kernel(const World& world, StateDirectory& state, Applied applied, KernelMark mark) {
+  applied.boot_id = world.boot_id();
+  applied.network_namespace = world.network_namespace();
+  applied.mark = std::move(mark);
+  [[maybe_unused]] const auto noted = state.note(applied);
 }
 
 }  // namespace rolewall::apply

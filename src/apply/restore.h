@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "apply/events.h"
 #include "apply/kernel.h"
 #include "apply/pending.h"
 #include "apply/state_directory.h"
@@ -23,23 +25,45 @@ Result<Pending> arm(const World& world, StateDirectory& state, std::uint32_t gen
 // The process ends by itself once it sees that nothing waits.
 Result<void> disarm(StateDirectory& state);
 
-// Makes the kernel's table that of `former`, with what the log of bans remembers where there was
-// none; without it, none. Nothing is believed: everything is read. Returns the kernel's generation
-// after it; 0 where there is no table.
-Result<std::uint32_t> put_back(const World& world, Kernel& kernel,
-                               const std::optional<Generation>& former,
-                               const std::string& state_directory);
+// What the kernel holds now, and what beside the ruleset could not be put there, in words.
+struct PutBack {
+  std::uint32_t kernel_generation = 0;  // 0 where there is no table
+  std::vector<std::string> problems;
+};
 
-// Puts `former` in force in place of `generation` and records that. The kernel first.
-Result<RolledBack> restore(const World& world, StateDirectory& state, Kernel& kernel,
-                           std::uint32_t generation, const std::optional<Generation>& former,
-                           std::string why);
+// Makes the kernel's table that of `former`; without it, none. Nothing is believed: everything is
+// read. A table that was not there gets what the log of bans remembers, and sessions that are open
+// their conntrack entries.
+Result<PutBack> put_back(const World& world, Kernel& kernel,
+                         const std::optional<Generation>& former,
+                         const std::string& state_directory);
+// The same of a ruleset that is no generation. Refusals are an error.
+Result<PutBack> put_table(const World& world, Kernel& kernel, const ruleset::Table& table,
+                          const std::string& state_directory);
+
+// Puts `former` in force and records that, as `event` says it (kind, from, why). The kernel first.
+Result<TakenBack> restore(const World& world, StateDirectory& state, Kernel& kernel, Event event,
+                          const std::optional<Generation>& former);
+
+// What waited and is over, since its time is or since the machine was restarted, is rolled back;
+// std::nullopt where there is nothing of the kind. Every verb that changes something begins with
+// it: the process that should have done it may be dead, and no boot may have come.
+Result<std::optional<TakenBack>> end_what_is_over(const World& world, StateDirectory& state,
+                                                  Kernel& kernel);
+
+// Why an Event::Dropped is.
+inline constexpr const char* kNotConfirmedBeforeBoot =
+    "the machine was restarted before it was confirmed";
+
+// Writes down at which mark this world's kernel holds the generation (kernel.json). Where that
+// fails, the next apply reads what is there.
+void note_in_kernel(const World& world, StateDirectory& state, Applied applied, KernelMark mark);
+
+// Now, by this user.
+Event event_now(const World& world, EventKind kind);
 
 // What the ruleset that is in force again shuts out, for people; "" where that is nothing, or was
 // never asked for. Nothing is refused for it: whoever waits has no one to ask.
 std::string what_is_lost(Kernel& kernel, const std::optional<Generation>& former);
-
-// For people.
-std::string in_words(const RolledBack& done);
 
 }  // namespace rolewall::apply

@@ -36,82 +36,147 @@ Result<ruleset::Ruleset> read_tables(Kernel& kernel, bool others) {
   return all;
 }
 
+// What the state directory says, and what of it cannot be read.
+std::optional<Generation> read_record(const std::string& state_directory, const World& world,
+                                      Status& status) {
+  if (auto pending = waiting(state_directory, world)) {
+    status.pending = std::move(*pending);
+    status.overdue = status.pending && is_overdue(*status.pending, world);
+  } else {
+    status.problems.push_back(pending.error().message);
+  }
+  if (const auto events = read_events(state_directory)) {
+    status.rolled_back = last_taken_back(events->all);
+    if (!events->all.empty()) {
+      const Event& last = events->all.back();
+      if (last.kind == EventKind::Disabled) status.disabled = last;
+      if (last.kind == EventKind::FellBack) status.fallback = last;
+    }
+    if (events->damaged != 0) {
+      status.problems.push_back(
+          fmt::format("{} of {}'s events are damaged and left out", events->damaged, kHistoryFile));
+    }
+  } else {
+    status.problems.push_back(events.error().message);
+  }
+  Result<std::optional<Generation>> current = current_generation(state_directory);
+  if (!current) {
+    status.unreadable = current.error().message;
+    if (const auto number = current_number(state_directory)) status.generation = *number;
+    return std::nullopt;
+  }
+  if (!*current) return std::nullopt;
+  const Applied& applied = (*current)->applied;
+  status.generation = applied.generation;
+  status.applied_at = applied.at;
+  status.host = applied.host;
+  status.same_boot = is_of(applied, world);
+  return std::move(*current);
+}
+
+void count(const Table& live, Status& status) {
+  status.table_present = true;
+  status.audits = is_in_audit_mode(live);
+  const Size size = size_of(live);
+  status.rules = size.rules;
+  status.sets = size.sets;
+  status.elements = size.elements;
+  for (const ruleset::Set& set : live.sets) {
+    if (ruleset::own::holds_bans(set.name)) status.bans += set.elements.count();
+    if (ruleset::own::holds_openings(set.name)) status.openings += set.elements.count();
+  }
+}
+
+// How what is in force differs from what was applied.
+Result<void> compare(const Table* live, const std::optional<Generation>& recorded, Status& status) {
+  const std::string table =
+      fmt::format("table {} {}", name_of(ruleset::kOwnFamily), ruleset::kOwnTable);
+  if (!status.unreadable.empty()) return {};
+  if (!recorded) {
+    if (live != nullptr) {
+      status.drift.push_back(table + " is in the kernel, and no apply recorded it");
+    }
+    return {};
+  }
+  const Result<const Table*> wanted = own_table(recorded->snapshot);
+  if (!wanted) return std::unexpected(wanted.error());
+  if (live == nullptr) {
+    status.drift.push_back(table + " is not in the kernel");
+    return {};
+  }
+  std::vector<ChangeItem> items = in_words(*live, difference(*live, **wanted));
+  const std::size_t most = std::min(items.size(), kMaxDrift);
+  for (std::size_t i = 0; i < most; ++i) status.drift.push_back(as_drift(items[i]));
+  if (items.size() > most) {
+    status.drift.push_back(fmt::format("and {} other differences", items.size() - most));
+  }
+  return {};
+}
+
 }  // namespace
+
+// Its base chains are closed otherwise, whatever the defaults say (compile/base_chains.cc).
+bool is_in_audit_mode(const Table& table) {
+  const ruleset::Chain* input = find_chain(table, ruleset::own::kInput);
+  return input != nullptr && input->base && input->base->policy == ruleset::VerdictCode::Accept;
+}
 
 Result<Status> status(const std::string& state_directory,
                       const std::optional<observe::Surroundings>& around, const World& world) {
-  const Result<std::optional<Generation>> current = current_generation(state_directory);
-  if (!current) return std::unexpected(current.error());
-  const std::optional<Generation>& recorded = *current;
+  Status status;
+  const std::optional<Generation> recorded = read_record(state_directory, world, status);
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
   const Result<ruleset::Ruleset> dumped = read_tables(**kernel, around.has_value());
   if (!dumped) return std::unexpected(dumped.error());
   const auto own = std::ranges::find_if(dumped->tables, ruleset::is_own);
   const Table* live = own == dumped->tables.end() ? nullptr : &*own;
-
-  Status status;
-  status.table_present = live != nullptr;
-  if (live != nullptr) {
-    const Size size = size_of(*live);
-    status.rules = size.rules;
-    status.sets = size.sets;
-    status.elements = size.elements;
-    for (const ruleset::Set& set : live->sets) {
-      if (ruleset::own::holds_bans(set.name)) status.bans += set.elements.count();
-      if (ruleset::own::holds_openings(set.name)) status.openings += set.elements.count();
-    }
-  }
-  auto pending = waiting(state_directory, world);
-  if (!pending) return std::unexpected(std::move(pending).error());
-  status.pending = std::move(*pending);
-  auto rolled_back = read_rolled_back(state_directory);
-  if (!rolled_back) return std::unexpected(std::move(rolled_back).error());
-  status.rolled_back = std::move(*rolled_back);
+  if (live != nullptr) count(*live, status);
   if (around) {
     status.survey = observe::survey(
         *dumped, live, recorded ? recorded->snapshot.sources : ruleset::SourceMap(), *around);
   }
-  const std::string table =
-      fmt::format("table {} {}", name_of(ruleset::kOwnFamily), ruleset::kOwnTable);
-  if (!recorded) {
-    if (live != nullptr)
-      status.drift.push_back(table + " is in the kernel, but no apply is recorded");
-    return status;
-  }
-  const Generation& generation = *recorded;
-  status.generation = generation.applied.generation;
-  status.applied_at = generation.applied.at;
-  status.host = generation.applied.host;
-  status.same_boot = is_of(generation.applied, world);
-  const Result<const Table*> wanted = own_table(generation.snapshot);
-  if (!wanted) return std::unexpected(wanted.error());
-  if (live != nullptr) {
-    std::vector<ChangeItem> items = in_words(*live, difference(*live, **wanted));
-    const std::size_t most = std::min(items.size(), kMaxDrift);
-    for (std::size_t i = 0; i < most; ++i) status.drift.push_back(as_drift(items[i]));
-    if (items.size() > most) {
-      status.drift.push_back(fmt::format("and {} other differences", items.size() - most));
-    }
-  } else {
-    status.drift.push_back(table + " is not in the kernel");
-  }
+  TRY(compare(live, recorded, status));
   return status;
 }
 
-Result<bool> disable(const std::string& state_directory, const World& world, GuardCall* guard) {
+Result<Disabled> disable(const std::string& state_directory, const World& world, GuardCall* guard) {
   Result<StateDirectory> state = StateDirectory::open(state_directory);
   if (!state) return std::unexpected(std::move(state).error());
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
   TRY(ask_before(**kernel, nullptr, guard));
-  // First, so that a boot in between finds nothing to load, and nothing comes back later.
-  const Result<bool> forgotten = state->forget_current();
-  if (!forgotten) return std::unexpected(forgotten.error());
+  Disabled done;
+  const auto append = [&](const Event& event) {
+    const auto written = state->append(event);
+    if (!written) {
+      done.problems.push_back("it is not recorded in the history: " + written.error().message);
+    }
+  };
+  Event event = event_now(world, EventKind::Disabled);
+  const auto current = current_number(state->path());
+  done.was_there = !current || *current;  // what cannot be read, too
+  if (current) event.from = *current;
+  // The record first, so that a boot in between finds nothing to load, and nothing comes back
+  // later; nor what nobody has confirmed. A disk that is full keeps nobody from taking the table
+  // away.
+  if (const auto pending = read_pending(state->path()); pending && *pending) {
+    Event first = event_now(world, EventKind::RolledBack);
+    first.from = (*pending)->generation;
+    first.to = (*pending)->boot_id == world.boot_id()
+                   ? (*pending)->former
+                   : boot_number(state->path()).value_or(std::nullopt);
+    first.why = "by rolewall disable";
+    append(first);
+    event.from = first.to;
+  }
+  if (event.from || !current) append(event);
+  TRY(state->forget_current());
   TRY(disarm(*state));
   const Result<bool> removed = remove_table(**kernel);
   if (!removed) return std::unexpected(removed.error());
-  return *removed || *forgotten;
+  done.was_there = done.was_there || *removed;
+  return done;
 }
 
 Result<std::optional<Snapshot>> last_applied(const std::string& state_directory) {

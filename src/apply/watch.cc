@@ -73,7 +73,7 @@ class Watcher {
     constexpr int kTellEvery = 50;
     milliseconds pause{100};
     for (int attempt = 0; still_waits(directory_, pending_); ++attempt) {
-      const Result<RolledBack> done = attempt_once(attempt);
+      const Result<TakenBack> done = attempt_once(attempt);
       if (done) {
         give_notice(in_words(*done) + lost(), terminal_);
         return;
@@ -93,7 +93,7 @@ class Watcher {
     return kernel ? what_is_lost(**kernel, former_) : "";
   }
 
-  Result<RolledBack> attempt_once(int attempt) {
+  Result<TakenBack> attempt_once(int attempt) {
     constexpr int kWithoutRecord = 3;
     Result<std::unique_ptr<Kernel>> kernel = world_.open_kernel();
     if (!kernel) return std::unexpected(kernel.error());
@@ -105,8 +105,10 @@ class Watcher {
     }
     // Under the lock: a confirm may have come in between.
     if (!still_waits(directory_, pending_)) return fail(ErrorKind::Refused, "confirmed");
-    return restore(world_, *state, **kernel, pending_.generation, former_,
-                   "not confirmed by " + pending_.deadline);
+    Event event = event_now(world_, EventKind::Expired);
+    event.from = pending_.generation;
+    event.why = "not confirmed by " + pending_.deadline;
+    return restore(world_, *state, **kernel, std::move(event), former_);
   }
 
   const World& world_;

@@ -43,10 +43,14 @@ std::unexpected<Error> io_error(const std::string& path, int os_errno) {
 
 Result<std::string> read_file(const std::string& path, std::size_t limit) {
   // O_NONBLOCK: opening a FIFO must not hang; regular files ignore it.
-  Descriptor fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
+  const Descriptor fd{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (fd.value < 0) return io_error(path, errno);
+  return read_file(fd.value, path, limit);
+}
+
+Result<std::string> read_file(int fd, const std::string& path, std::size_t limit) {
   struct stat status{};
-  if (::fstat(fd.value, &status) != 0) return io_error(path, errno);
+  if (::fstat(fd, &status) != 0) return io_error(path, errno);
   if (S_ISDIR(status.st_mode)) return fail(ErrorKind::Io, path + ": is a directory", EISDIR);
   if (!S_ISREG(status.st_mode)) return fail(ErrorKind::Io, path + ": not a regular file");
   const auto too_large = [&] {
@@ -64,7 +68,7 @@ Result<std::string> read_file(const std::string& path, std::size_t limit) {
     // Without filling a large file's room with zeros first.
     content.resize_and_overwrite(room, [&](char* to, std::size_t) {
       do {
-        n = ::read(fd.value, to + size, room - size);
+        n = ::read(fd, to + size, room - size);
       } while (n < 0 && errno == EINTR);
       return size + static_cast<std::size_t>(std::max<ssize_t>(n, 0));
     });
@@ -109,7 +113,8 @@ Result<void> write_file_atomically(const std::string& path, std::string_view con
   return sync_directory(directory);
 }
 
-Result<void> append_line(const std::string& path, std::string_view line, unsigned mode) {
+Result<void> append_line(const std::string& path, std::string_view line, unsigned mode,
+                         bool on_disk) {
   Descriptor fd{::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode)};
   struct stat status{};
   if (fd.value < 0 || ::fstat(fd.value, &status) != 0) return io_error(path, errno);
@@ -119,6 +124,7 @@ Result<void> append_line(const std::string& path, std::string_view line, unsigne
   }
   const std::string text = fmt::format("{}{}\n", last == '\n' ? "" : "\n", line);
   if (!write_all(fd.value, text)) return io_error(path, errno);
+  if (on_disk && ::fsync(fd.value) != 0) return io_error(path, errno);
   return {};
 }
 

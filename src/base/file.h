@@ -14,6 +14,9 @@ namespace rolewall {
 // an error that names the path.
 Result<std::string> read_file(const std::string& path, std::size_t limit);
 
+// The same, of what is open already; `path` is for errors.
+Result<std::string> read_file(int fd, const std::string& path, std::size_t limit);
+
 // Of a text, without their ends.
 std::vector<std::string> lines_of(std::string_view text);
 
@@ -35,8 +38,9 @@ Result<void> write_file_atomically(const std::string& path, std::string_view con
                                    unsigned mode = 0644);
 
 // Adds a line at the file's end, and makes the file where there is none. What a crash or a full
-// disk has cut short there is ended first, so that this line stands alone. For one writer at a
-// time.
-Result<void> append_line(const std::string& path, std::string_view line, unsigned mode);
+// disk has cut short there is ended first, so that this line stands alone. `on_disk`: returns when
+// it would survive a power failure. For one writer at a time.
+Result<void> append_line(const std::string& path, std::string_view line, unsigned mode,
+                         bool on_disk = false);
 
 }  // namespace rolewall

@@ -92,10 +92,22 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
                   counted(applied->elements, "element"));
   render_guard(applied->overridden, "overridden", snapshot.sources);
   render_notes(applied->notes, snapshot.sources);
+  if (const auto& tables = snapshot.ruleset.tables;
+      !tables.empty() && apply::is_in_audit_mode(tables.front())) {
+    out().line(fmt::format("{}: {}", out().paint(Tone::Warning, "audit mode"), kAudits));
+  }
   const bool changed = !applied->plan.empty();
   out().line(fmt::format("{}: {}generation {} is in force: {}", snapshot.host.name,
                          changed ? "" : "nothing to do: ", applied->generation, size));
+  render_notes(applied->problems);
+  if (applied->confirmed) {
+    out().line(
+        fmt::format("Generation {}, which was waiting, is confirmed: what is in force stays, after "
+                    "a reboot too",
+                    *applied->confirmed));
+  }
   if (const auto& pending = applied->pending) {
+    if (applied->time_begins_anew) out().line("The time to confirm starts anew.");
     out().line(
         fmt::format("It will be rolled back at {} unless you confirm it. From a NEW connection:\n"
                     "  sudo rolewall confirm",
@@ -219,6 +231,7 @@ int run(const ApplyOptions& options) {
   auto how = confirmation(options);
   if (!how) return report(how.error());
   say_that_nothing_is_armed(options, *how);
+  carry_out_overdue(options.state_directory);  // before the plan, which it changes
   auto facts = guard_facts(site.policy);
   if (!facts) return report(facts.error());
   warn_of_absent_devices(snapshot.ruleset, facts->machine);
@@ -267,7 +280,8 @@ void add_apply(Program& program) {
       verb.add_option("--confirm", options->confirm,
                       "roll back after this time (60s, 5m) unless confirmed by `rolewall confirm`")
           .type_name("TIME");
-  verb.add_flag("--no-confirm", options->no_confirm, "do not roll back by itself, even over ssh")
+  verb.add_flag("--no-confirm", options->no_confirm,
+                "do not roll back by itself, even over ssh; confirms an earlier apply that waits")
       .excludes(confirm);
   verb.add_flag("--force", options->force,
                 "apply even if tests fail or somebody would be locked out");

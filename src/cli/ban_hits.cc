@@ -2,14 +2,12 @@
 
 #include <fmt/format.h>
 
-#include "apply/state_directory.h"
 #include "cli/guard_facts.h"
 #include "net/address_set.h"
 #include "observe/resolvers.h"
 #include "observe/session.h"
 
 namespace rolewall::cli {
-
 Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
                                               const std::string& state_directory) {
   const auto facts = guard_facts(state_directory);
@@ -28,10 +26,12 @@ Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
   for (const net::Prefix& own : facts->machine.addresses)
     look(own.address, "an address of this host");
   for (const char* own : {"127.0.0.1", "::1"}) look(*net::parse_address(own), "the loopback");
-  const auto applied = apply::current_applied(state_directory);
-  if (!applied) return std::unexpected(applied.error());
-  if (*applied && !(hit & net::AddressSet::from((*applied)->management)).empty()) {
+  if (!(hit & net::AddressSet::from(facts->management)).empty()) {
     found.emplace_back("an address of management");
+  }
+  for (const auto& [name, addresses] : facts->site) {
+    if ((hit & net::AddressSet::from(addresses)).empty()) continue;
+    found.push_back(fmt::format("an address of {}, a host of this site", name));
   }
   if (facts->machine.routes) {
     for (const ruleset::Route& route : *facts->machine.routes) {

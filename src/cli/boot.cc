@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/state_directory.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
 #include "cli/minimal.h"
@@ -66,21 +67,15 @@ void compare_with_policies(const BootOptions& options) {
   }
 }
 
-std::vector<net::Prefix> last_management(const std::string& state_directory) {
-  const auto history = apply::history(state_directory);
-  if (!history || history->generations.empty()) return {};
-  return history->generations.back().management;
-}
-
-int put(const Result<ruleset::Snapshot>& snapshot, const char* what) {
+// `why`: what could not be loaded.
+int put(const Result<ruleset::Snapshot>& snapshot, const char* what, const BootOptions& options,
+        const std::string& why) {
   if (!snapshot) return report(snapshot.error());
-  const auto done = apply::put_unrecorded(*snapshot);
+  const auto done = apply::fall_back(*snapshot, options.state_directory,
+                                     fmt::format("{}; in its place {}", why, what));
   if (!done) return report(done.error());
-  if (!done->report) {
-    err().line("rolewall: the kernel refused the ruleset");
-    return kSystem;
-  }
-  out().line(fmt::format("{} is in force: {}", what, counted(done->report->rules, "rule")));
+  render_notes(done->problems);
+  out().line(fmt::format("{} is in force: {}", what, counted(done->rules, "rule")));
   return kDone;
 }
 
@@ -103,29 +98,34 @@ int run(const BootOptions& options) {
     if (is_refused(*guard)) return kNo;
   }
   if (booted) {
+    render_notes(booted->problems);
     if (booted->unconfirmed) {
-      err().line(
-          fmt::format("rolewall: generation {} was not confirmed before the restart and was "
-                      "discarded",
-                      *booted->unconfirmed));
+      err().line(fmt::format("rolewall: generation {} was not confirmed and was discarded",
+                             *booted->unconfirmed));
     }
     if (!booted->generation) {
       out().line("nothing is applied: nothing was loaded");
       return kDone;
     }
     out().line(fmt::format("generation {} is in force", *booted->generation));
+    if (booted->pending) {
+      out().line(
+          fmt::format("It will be rolled back at {} unless you confirm it: sudo rolewall confirm",
+                      booted->pending->deadline));
+    }
     compare_with_policies(options);
     return kDone;
   }
-  if (booted.error().kind == ErrorKind::Refused) return report(booted.error());
   // Better the policies as they are now than none, and better few rules than none.
-  err().line("rolewall: the ruleset applied last cannot be loaded: " +
-             printable(booted.error().message));
+  const std::string why = booted.error().message;
+  err().line("rolewall: the ruleset applied last cannot be loaded: " + printable(why));
   const auto now = compile_now(options);
-  if (now && put(now, "the current policy") == kDone) return kDone;
+  if (now && put(now, "the current policy", options, why) == kDone) return kDone;
   if (!now) err().line("rolewall: the policies: " + printable(now.error().message));
-  return put(minimal_snapshot(last_management(options.state_directory)),
-             "the built-in minimal ruleset (ssh, ICMP, established connections)");
+  const auto known = apply::last_known_applied(options.state_directory);
+  const bool is_known = known && *known;
+  return put(minimal_snapshot(is_known ? (*known)->management : std::vector<net::Prefix>()),
+             "the built-in minimal ruleset (ssh, ICMP, established connections)", options, why);
 }
 
 }  // namespace
@@ -135,12 +135,14 @@ void add_boot(Program& program) {
       kServerVerbs, "boot", "load the ruleset confirmed last (run at boot)",
       "  sudo rolewall boot\n"
       "\n"
-      "If it cannot be read, the current policies are compiled and loaded; if that fails too, a\n"
-      "built-in ruleset that admits ICMP and ssh from the management networks. With rolewall=off\n"
-      "on the kernel command line nothing is loaded. By hand it is refused if your session or\n"
-      "management would be lost (--force overrides); the unit is never refused, and reports what "
-      "is\n"
-      "lost.");
+      "An apply that has waited for its confirmation since this boot is loaded again. If the "
+      "record\n"
+      "cannot be read, the current policies are compiled and loaded; if that fails too, a "
+      "built-in\n"
+      "ruleset that admits ICMP and ssh from the management networks. Bans and openings are\n"
+      "restored in each case. With rolewall=off on the kernel command line nothing is loaded. By\n"
+      "hand it is refused if your session or management would be lost (--force overrides); the\n"
+      "unit is never refused, and reports what is lost.");
   auto options = std::make_shared<BootOptions>();
   add_site_options(verb, options->site);
   add_host_option(verb, options->host);

@@ -4,12 +4,18 @@
 
 #include <fmt/format.h>
 
+#include <string>
+#include <vector>
+
+#include "ask/site.h"
 #include "cli/exit_status.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_checked.h"
 #include "cli/render_json.h"
 #include "cli/site_options.h"
+#include "cli/state_options.h"
+#include "policy/effective.h"
 
 namespace rolewall::cli {
 namespace {
@@ -30,6 +36,18 @@ Json sizes(const std::vector<ask::HostSize>& hosts) {
   return json;
 }
 
+// Hosts that deny nothing by their defaults.
+std::vector<std::string> auditing(const LoadedSite& site) {
+  const policy::Policy& policy = site.policy;
+  std::vector<std::string> names;
+  if (site.diagnostics.has_errors() || !ask::audits(policy)) return names;
+  for (policy::Index host = 0; host < policy.hosts.size(); ++host) {
+    const auto effective = policy::effective_policy(policy, host, site.date);
+    if (effective.defaults.mode == policy::Mode::Audit) names.push_back(policy.hosts[host].name);
+  }
+  return names;
+}
+
 int run(const CheckOptions& options) {
   const auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
@@ -44,7 +62,8 @@ int run(const CheckOptions& options) {
                {"ok", checked->passed()},
                {"findings", to_json(checked->findings, policy.sources)},
                {"tests", to_json(policy, checked->tests)},
-               {"hosts", sizes(checked->hosts)}});
+               {"hosts", sizes(checked->hosts)},
+               {"audit", auditing(*site)}});
     return exit_status_of(*checked);
   }
   render(out(), policy, *checked);
@@ -57,6 +76,10 @@ int run(const CheckOptions& options) {
     for (const ask::HostSize& host : checked->hosts) rules += host.rules;
     out().line(fmt::format("compile  {}, {}", counted(checked->hosts.size(), "host"),
                            counted(rules, "rule")));
+  }
+  if (const auto names = auditing(*site); !names.empty()) {
+    out().line(fmt::format("{}    {} in audit mode: {}", out().paint(Tone::Warning, "audit"),
+                           counted(names.size(), "host"), kAudits));
   }
   out().line(fmt::format(
       "{}: {}", printable(policy.directory),

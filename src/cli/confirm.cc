@@ -37,7 +37,8 @@ struct HistoryOptions {
 int confirm(const ConfirmOptions& options) {
   const auto confirmed = apply::confirm(options.state_directory);
   if (!confirmed) return report(confirmed.error());
-  switch (*confirmed) {
+  render_notes(confirmed->problems);
+  switch (confirmed->what) {
     case apply::Confirmation::Confirmed:
       out().line("confirmed: the applied ruleset stays in force, after a reboot too");
       return kDone;
@@ -47,6 +48,16 @@ int confirm(const ConfirmOptions& options) {
     case apply::Confirmation::TooLate:
       err().line("rolewall: too late: it was already rolled back (see `rolewall status`)");
       return kNo;
+    case apply::Confirmation::PutBack:
+      err().line(fmt::format(
+          "rolewall: not confirmed: table inet rolewall had been removed, so nothing was "
+          "filtered.\n"
+          "Generation {} is loaded again. It will be rolled back at {} unless you confirm it. From "
+          "a NEW connection:\n"
+          "  sudo rolewall confirm\n"
+          "For more time: sudo rolewall apply --confirm TIME",
+          confirmed->pending->generation, confirmed->pending->deadline));
+      return kNo;
   }
   return kSystem;
 }
@@ -54,6 +65,7 @@ int confirm(const ConfirmOptions& options) {
 int roll_back_expired(const RollbackOptions& options) {
   const auto done = apply::rollback_expired(options.state_directory);
   if (!done) return report(done.error());
+  if (*done) render_notes((*done)->problems);
   out().line(*done ? "rolled back: the apply was not confirmed in time" : "nothing to roll back");
   return kDone;
 }
@@ -68,10 +80,11 @@ int rollback(const RollbackOptions& options) {
   render_guard_call(guard);
   if (is_refused(guard)) return kNo;
   if (!done) return report(done.error());
-  out().line(done->to ? fmt::format("rolled back: generation {} is in force again, after a reboot "
-                                    "too",
-                                    *done->to)
-                      : "rolled back: table inet rolewall was removed, as before the first apply");
+  render_notes(done->problems);
+  const auto& to = done->event.to;
+  out().line(
+      to ? fmt::format("rolled back: generation {} is in force again, after a reboot too", *to)
+         : "rolled back: table inet rolewall was removed, as before the first apply");
   return kDone;
 }
 
@@ -87,30 +100,74 @@ Json generation_json(const apply::Applied& applied, const apply::History& histor
   return json;
 }
 
+Json event_json(const apply::Event& event) {
+  Json json{{"event", apply::name_of(event.kind)}, {"at", event.at}, {"by", event.by}};
+  if (event.from) json["from"] = *event.from;
+  if (event.to) json["to"] = *event.to;
+  if (!event.why.empty()) json["why"] = event.why;
+  return json;
+}
+
+// What there is to say of a generation beside its number: "in force until the next reboot".
+std::string state_of(std::uint32_t generation, const apply::History& history) {
+  if (history.pending && history.pending->generation == generation) {
+    return ", not confirmed yet: rolled back at " + history.pending->deadline;
+  }
+  if (history.current != generation) return "";
+  return history.boot == generation ? ", in force" : ", in force until the next reboot";
+}
+
+std::string line_of(const apply::Applied& applied, const apply::History& history) {
+  return fmt::format("{}{:>6}  {}  {}  {}{}", history.current == applied.generation ? "*" : " ",
+                     applied.generation, applied.at, applied.by, applied.changes,
+                     state_of(applied.generation, history));
+}
+
+// An apply's line is its generation's, while that is kept; what else happened has no number.
+std::string line_of(const apply::Event& event, const apply::History& history) {
+  const auto kept =
+      std::ranges::find(history.generations, event.to.value_or(0), &apply::Applied::generation);
+  if (event.kind == apply::EventKind::Applied && kept != history.generations.end()) {
+    return line_of(*kept, history);
+  }
+  return fmt::format(" {:>6}  {}  {}  {}", "", event.at, event.by, apply::in_words(event));
+}
+
+void list_json(const apply::History& history) {
+  Json json{{"version", kJsonVersion},
+            {"verb", "history"},
+            {"generations", Json::array()},
+            {"events", Json::array()},
+            {"problems", Json::array()}};
+  for (const apply::Applied& applied : history.generations) {
+    json["generations"].push_back(generation_json(applied, history));
+  }
+  for (const apply::Event& event : history.events) json["events"].push_back(event_json(event));
+  for (const std::string& problem : history.problems)
+    json["problems"].push_back(printable(problem));
+  print(json);
+}
+
 int list(const HistoryOptions& options) {
   const auto history = apply::history(options.state_directory);
   if (!history) return report(history.error());
   if (options.format == "json") {
-    Json json{{"version", kJsonVersion}, {"verb", "history"}, {"generations", Json::array()}};
-    for (const apply::Applied& applied : history->generations) {
-      json["generations"].push_back(generation_json(applied, *history));
-    }
-    print(json);
+    list_json(*history);
     return kDone;
   }
-  if (history->generations.empty()) out().line("nothing was applied yet");
+  render_notes(history->problems);
+  if (history->generations.empty() && history->events.empty()) {
+    out().line("nothing was applied yet");
+  }
+  for (auto at = history->events.rbegin(); at != history->events.rend(); ++at) {
+    out().line(printable(line_of(*at, *history)));
+  }
+  // Of before the history's beginning, or where its line is damaged.
   for (auto at = history->generations.rbegin(); at != history->generations.rend(); ++at) {
-    const bool current = history->current == at->generation;
-    std::string line =
-        fmt::format("{:>6}  {}  {}  {}", at->generation, at->at, at->by, at->changes);
-    if (history->pending && history->pending->generation == at->generation) {
-      line += ", not confirmed yet: rolled back at " + history->pending->deadline;
-    } else if (current && history->boot == at->generation) {
-      line += ", in force";
-    } else if (current) {
-      line += ", in force until the next reboot";
-    }
-    out().line((current ? "*" : " ") + printable(line));
+    const bool listed = std::ranges::any_of(history->events, [&](const apply::Event& event) {
+      return event.kind == apply::EventKind::Applied && event.to == at->generation;
+    });
+    if (!listed) out().line(printable(line_of(*at, *history)));
   }
   return kDone;
 }
@@ -122,7 +179,10 @@ void add_confirm(Program& program) {
                                "  sudo rolewall confirm           from a NEW connection\n"
                                "\n"
                                "Without it, what `apply --confirm TIME` loaded is rolled back "
-                               "after that time.");
+                               "after that time.\n"
+                               "If another program removed the table meanwhile, it is loaded again "
+                               "and goes on\n"
+                               "waiting: confirm it from a connection that it admitted.");
   auto options = std::make_shared<ConfirmOptions>();
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, confirm);
@@ -134,6 +194,9 @@ void add_rollback(Program& program) {
       "  sudo rolewall rollback           the unconfirmed apply, else back one generation\n"
       "  sudo rolewall rollback --to 4    `rolewall history` lists them\n"
       "\n"
+      "One generation back is what was in force before, as `rolewall history` tells: never what "
+      "was\n"
+      "itself rolled back. After `rolewall disable` it is what was in force until then.\n"
       "Later bans and openings are kept. The guard is asked first, as by `apply`: if the older\n"
       "generation would lock out your session or management, it is refused.");
   auto options = std::make_shared<RollbackOptions>();
@@ -149,7 +212,7 @@ void add_rollback(Program& program) {
 
 void add_history(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "history",
-                               "list what was applied: when, by whom, and what it changed",
+                               "list what was applied, confirmed, rolled back: when and by whom",
                                "  sudo rolewall history\n"
                                "  sudo rolewall history --format json");
   auto options = std::make_shared<HistoryOptions>();

@@ -21,13 +21,15 @@ int run(const DisableOptions& options) {
   auto facts = guard_facts(options.state_directory);
   if (!facts) return report(facts.error());
   apply::GuardCall guard{.facts = std::move(*facts), .force = options.force};
-  const auto removed = apply::disable(options.state_directory, apply::this_world(), &guard);
+  const auto done = apply::disable(options.state_directory, apply::this_world(), &guard);
   render_guard_call(guard);
   if (is_refused(guard)) return kNo;
-  if (!removed) return report(removed.error());
-  out().line(*removed ? "disabled: table inet rolewall was removed; rolewall filters nothing "
-                        "until the next apply"
-                      : "nothing to disable: there is no table inet rolewall");
+  if (!done) return report(done.error());
+  render_notes(done->problems);
+  out().line(done->was_there
+                 ? "disabled: table inet rolewall was removed; rolewall filters nothing until the "
+                   "next apply (`rolewall rollback` loads it again)"
+                 : "nothing to disable: there is no table inet rolewall");
   return kDone;
 }
 
@@ -36,6 +38,7 @@ int run(const DisableOptions& options) {
 void add_disable(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "disable", "remove the table, until the next apply",
                                "  sudo rolewall disable\n"
+                               "  sudo rolewall rollback           loads it again\n"
                                "\n"
                                "Refused if your session or management would be lost by that, for "
                                "example because\n"

@@ -34,6 +34,9 @@ Result<GuardFacts> guard_facts(const policy::Policy& policy) {
     facts->management.push_back(prefix);
   }
   for (const policy::Host& host : policy.hosts) {
+    std::vector<net::Prefix>& addresses = facts->site[host.name];
+    addresses = host.addresses;
+    addresses.insert(addresses.end(), host.virtual_addresses.begin(), host.virtual_addresses.end());
     for (const net::Prefix& own : host.addresses) {
       for (const net::Address& end : {net::first(own), net::last(own)}) {
         if (policy.management_addresses.contains(end)) facts->named.push_back(end);
@@ -46,9 +49,11 @@ Result<GuardFacts> guard_facts(const policy::Policy& policy) {
 Result<GuardFacts> guard_facts(const std::string& state_directory) {
   auto facts = apply::machine_facts();
   if (!facts) return facts;
-  const auto applied = apply::list_applied(state_directory);
-  if (!applied) return std::unexpected(applied.error());
-  if (!applied->empty()) facts->management = applied->back().management;
+  auto applied = apply::last_known_applied(state_directory);
+  if (!applied) return std::unexpected(std::move(applied).error());
+  if (!*applied) return facts;
+  facts->management = std::move((*applied)->management);
+  facts->site = std::move((*applied)->site);
   return facts;
 }
 

@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   add_boot(program);
   add_status(program);
   add_bans(program);
+  add_openings(program);
   add_disable(program);
   add_dump(program);
 

@@ -146,4 +146,8 @@ int report_usage(const std::string& message) {
   return report(Error{ErrorKind::Usage, message, 0, {}});
 }
 
+void render_notes(const std::vector<std::string>& notes) {
+  for (const std::string& note : notes) err().line("rolewall: " + printable(note));
+}
+
 }  // namespace rolewall::cli

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "base/diagnostic.h"
 #include "base/error.h"
@@ -22,5 +23,8 @@ std::string summary(const Diagnostics& diagnostics);
 // exit status that goes with it.
 int report(const Error& error);
 int report_usage(const std::string& message);
+
+// What went otherwise beside what was done, on the error stream.
+void render_notes(const std::vector<std::string>& notes);
 
 }  // namespace rolewall::cli

@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/suggest.h"
+#include "base/trusted_path.h"
 #include "cli/render.h"
 #include "cli/trusted_files.h"
 #include "compile/compile.h"

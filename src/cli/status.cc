@@ -56,19 +56,30 @@ Json finding_json(const observe::Finding& finding) {
 
 void print_json(const apply::Status& status) {
   Json json{{"version", kJsonVersion}, {"verb", "status"}, {"in_force", status.table_present}};
+  if (status.table_present) json["audit"] = status.audits;
   if (!status.host.empty()) json["host"] = status.host;
   if (status.generation) json["generation"] = *status.generation;
   if (!status.applied_at.empty()) json["applied_at"] = status.applied_at;
   if (status.generation) json["same_boot"] = status.same_boot;
   if (status.pending) {
     json["pending"] = {{"generation", status.pending->generation},
-                       {"deadline", status.pending->deadline}};
+                       {"deadline", status.pending->deadline},
+                       {"overdue", status.overdue}};
     if (status.pending->former) json["pending"]["former"] = *status.pending->former;
   }
   if (status.rolled_back) {
-    json["rolled_back"] = {{"generation", status.rolled_back->generation},
-                           {"at", status.rolled_back->at},
-                           {"why", status.rolled_back->why}};
+    json["rolled_back"] = {{"at", status.rolled_back->at}, {"why", status.rolled_back->why}};
+    if (status.rolled_back->from) json["rolled_back"]["generation"] = *status.rolled_back->from;
+    if (status.rolled_back->to) json["rolled_back"]["to"] = *status.rolled_back->to;
+  }
+  if (!status.unreadable.empty()) json["unreadable"] = printable(status.unreadable);
+  if (status.disabled) json["disabled_at"] = status.disabled->at;
+  if (status.fallback)
+    json["fallback"] = {{"at", status.fallback->at}, {"why", status.fallback->why}};
+  if (!status.problems.empty()) {
+    json["problems"] = Json::array();
+    for (const std::string& problem : status.problems)
+      json["problems"].push_back(printable(problem));
   }
   json["drift"] = status.drift;
   if (status.table_present) {
@@ -122,33 +133,69 @@ void print_findings(const std::vector<observe::Finding>& findings) {
   }
 }
 
+// What was applied, and how it came that it is in force or not.
+void print_record(const apply::Status& status) {
+  const auto warning = [](const char* word) { return out().paint(Tone::Warning, word); };
+  if (!status.unreadable.empty()) {
+    const std::string generation =
+        status.generation ? fmt::format("generation {}", *status.generation) : "the last";
+    out().line(fmt::format("{}   {} cannot be read: {}", warning("applied"), generation,
+                           printable(status.unreadable)));
+    out().line(fmt::format(
+        "{:<10}`rolewall apply` records it anew; until then a boot falls back to the policies",
+        ""));
+  } else if (status.generation) {
+    out().line(fmt::format("applied   generation {} for {}, {}{}", *status.generation, status.host,
+                           status.applied_at, status.same_boot ? "" : ", before the last boot"));
+  } else if (status.disabled) {
+    out().line(fmt::format("applied   nothing: disabled at {}{}", status.disabled->at,
+                           status.disabled->from
+                               ? fmt::format(" (`rolewall rollback` loads generation {} again)",
+                                             *status.disabled->from)
+                               : ""));
+  } else {
+    out().line("applied   nothing yet");
+  }
+  if (status.fallback) {
+    out().line(fmt::format("{}  the boot at {} could not load what was confirmed: {}",
+                           warning("fallback"), status.fallback->at,
+                           printable(status.fallback->why)));
+  }
+  if (status.pending && status.overdue) {
+    out().line(fmt::format("{}   generation {} should have been rolled back at {}",
+                           warning("overdue"), status.pending->generation,
+                           status.pending->deadline));
+    out().line(
+        fmt::format("{:<10}`rolewall rollback --expired` does it now, and so does every verb that "
+                    "changes something",
+                    ""));
+  } else if (status.pending) {
+    out().line(
+        fmt::format("{}   generation {} will be rolled back at {} without `rolewall confirm`",
+                    warning("pending"), status.pending->generation, status.pending->deadline));
+  }
+  if (const auto& back = status.rolled_back) {
+    out().line(fmt::format("{}  generation {} at {}: {}", warning("rolled back"),
+                           back->from.value_or(0), back->at, printable(back->why)));
+  }
+  for (const std::string& problem : status.problems) {
+    out().line(fmt::format("{}   {}", warning("problem"), printable(problem)));
+  }
+}
+
 void print_text(const apply::Status& status) {
+  if (status.audits)
+    out().line(fmt::format("{}  {}", out().paint(Tone::Warning, "audit mode"), kAudits));
   if (status.table_present) {
     out().line(fmt::format("in force  {}, {}, {}", counted(status.rules, "rule"),
                            counted(status.sets, "set"), counted(status.elements, "element")));
   } else {
     out().line(fmt::format("in force  {}", out().paint(Tone::Warning, "nothing")));
   }
-  if (status.generation) {
-    out().line(fmt::format("applied   generation {} for {}, {}{}", *status.generation, status.host,
-                           status.applied_at, status.same_boot ? "" : ", before the last boot"));
-  } else {
-    out().line("applied   nothing yet");
-  }
+  print_record(status);
   if (status.bans != 0 || status.openings != 0) {
     out().line(fmt::format("by hand   {}, {} (`rolewall bans`)", counted(status.bans, "ban"),
                            counted(status.openings, "opening")));
-  }
-  if (status.pending) {
-    out().line(
-        fmt::format("{}   generation {} will be rolled back at {} without `rolewall confirm`",
-                    out().paint(Tone::Warning, "pending"), status.pending->generation,
-                    status.pending->deadline));
-  }
-  if (status.rolled_back) {
-    out().line(fmt::format("{}  generation {} at {}: {}", out().paint(Tone::Warning, "rolled back"),
-                           status.rolled_back->generation, status.rolled_back->at,
-                           printable(status.rolled_back->why)));
   }
   for (const std::string& difference : status.drift) {
     out().line(
@@ -164,9 +211,11 @@ void print_text(const apply::Status& status) {
   print_findings(status.survey.findings);
 }
 
-// What runs is not what was applied: changed by another hand, or gone.
+// What runs is not what was applied or should run (changed by another hand, gone, not rolled back
+// in time), or it cannot be told.
 bool drifted(const apply::Status& status) {
-  return !status.drift.empty() || (status.generation && !status.table_present);
+  return !status.drift.empty() || (status.generation && !status.table_present) || status.overdue ||
+         status.fallback || !status.unreadable.empty() || !status.problems.empty();
 }
 
 int run(const StatusOptions& options) {
@@ -207,15 +256,16 @@ int begin() {
 }
 
 void add_status(Program& program) {
-  Verb verb = program.add_verb(kServerVerbs, "status",
-                               "show what is in force, and whether it is what was applied",
-                               "  sudo rolewall status\n"
-                               "  sudo rolewall status --format json\n"
-                               "\n"
-                               "It also shows other programs' chains, kernel settings that undo "
-                               "a policy, rules that\nexpire, programs that listen but are not "
-                               "admitted, and rules for ports where nothing listens.\n"
-                               "Only a difference from what was applied makes the exit status 1.");
+  Verb verb = program.add_verb(
+      kServerVerbs, "status", "show what is in force, and whether it is what was applied",
+      "  sudo rolewall status\n"
+      "  sudo rolewall status --format json\n"
+      "\n"
+      "It also shows other programs' chains, kernel settings that undo a policy, rules that\n"
+      "expire, programs that listen but are not admitted, and rules for ports where nothing "
+      "listens.\n"
+      "The exit status is 1 if the table is not what was applied, a rollback is overdue, boot had\n"
+      "to fall back, or part of the record cannot be read.");
   auto options = std::make_shared<StatusOptions>();
   add_state_option(verb, options->state_directory);
   add_format_option(verb, options->format, {"text", "json"});

@@ -1,95 +1,11 @@
 #include "cli/trusted_files.h"
 
-#include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <deque>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
-
-#include "base/file.h"
+#include "base/trusted_path.h"
 
 namespace rolewall::cli {
-namespace {
 
-constexpr int kMostLinks = 40;  // as the kernel follows (MAXSYMLINKS of include/linux/namei.h)
-
-bool is_ours(uid_t owner) {
-  return owner == 0 || owner == ::geteuid();
-}
-
-// Why others could change what stands there; "" where they could not.
-std::string weakness(const std::string& path, const struct stat& status) {
-  const char* what = S_ISDIR(status.st_mode) ? "directory" : "file";
-  if (!is_ours(status.st_uid)) {
-    return fmt::format(
-        "the {} {} belongs to user {}: policies that others can change are not "
-        "loaded (chown root {})",
-        what, path, status.st_uid, path);
-  }
-  // Links have no mode of their own; in a sticky directory nobody renames what is another's.
-  const bool sticky = S_ISDIR(status.st_mode) && (status.st_mode & S_ISVTX) != 0;
-  const unsigned open = status.st_mode & (S_IWGRP | S_IWOTH);
-  if (S_ISLNK(status.st_mode) || sticky || open == 0) return "";
-  const char* who = (open & S_IWOTH) != 0 ? "everybody" : "its group";
-  const char* mode = (open & S_IWOTH) != 0 ? "go-w" : "g-w";
-  return fmt::format(
-      "{} can write the {} {}: policies that others can change are not loaded "
-      "(chmod {} {})",
-      who, what, path, mode, path);
-}
-
-}  // namespace
-
-// From the root on, each name looked at before it is followed.
 Result<void> TrustedFiles::check(const std::string& path) const {
-  std::error_code error;
-  const std::filesystem::path whole = std::filesystem::absolute(path, error);
-  if (error) return io_error(path, error.value());
-  std::deque<std::string> ahead;
-  for (const auto& part : whole.relative_path()) ahead.push_back(part.string());
-  std::filesystem::path here = "/";
-  int links = 0;
-  const auto look = [&](const std::filesystem::path& at, struct stat& status) -> Result<void> {
-    if (::lstat(at.c_str(), &status) != 0) return io_error(path, errno);
-    const std::string why = weakness(at.string(), status);
-    return why.empty() ? Result<void>{} : fail(ErrorKind::Io, why);
-  };
-  struct stat status{};
-  TRY(look(here, status));
-  while (!ahead.empty()) {
-    const std::string name = ahead.front();
-    ahead.pop_front();
-    if (name.empty() || name == ".") continue;
-    if (name == "..") {
-      here = here.parent_path();
-      continue;
-    }
-    const std::filesystem::path next = here / name;
-    if (trusted_.contains(next.string())) {
-      here = next;
-      continue;
-    }
-    TRY(look(next, status));
-    if (S_ISDIR(status.st_mode)) trusted_.insert(next.string());
-    if (!S_ISLNK(status.st_mode)) {
-      here = next;
-      continue;
-    }
-    if (++links > kMostLinks) return io_error(path, ELOOP);
-    const auto target = std::filesystem::read_symlink(next, error);
-    if (error) return io_error(path, error.value());
-    if (target.is_absolute()) here = "/";
-    const std::filesystem::path relative = target.relative_path();
-    std::deque<std::string> parts;
-    for (const auto& part : relative) parts.push_back(part.string());
-    ahead.insert(ahead.begin(), parts.begin(), parts.end());
-  }
-  return {};
+  return check_trusted_path(path, trusted_);
 }
 
 Result<std::string> TrustedFiles::read(const std::string& path, std::size_t limit) const {
@@ -100,21 +16,6 @@ Result<std::string> TrustedFiles::read(const std::string& path, std::size_t limi
 Result<std::vector<std::string>> TrustedFiles::list(const std::string& directory) const {
   TRY(check(directory));
   return DiskFiles::list(directory);
-}
-
-bool others_are_known() {
-  std::ifstream map("/proc/self/uid_map");
-  std::string line;
-  unsigned users = 0;
-  while (std::getline(map, line)) {
-    std::istringstream fields(line);
-    unsigned inside = 0;
-    unsigned outside = 0;
-    unsigned count = 0;
-    fields >> inside >> outside >> count;
-    users += std::min(count, 2U);
-  }
-  return users != 1;
 }
 
 }  // namespace rolewall::cli

@@ -1,5 +1,5 @@
 // The site's files for verbs that put a policy in force: what somebody else could write is not read
-// (as OpenSSH's StrictModes has it).
+// (base/trusted_path.h).
 #pragma once
 
 #include <set>
@@ -10,9 +10,7 @@
 
 namespace rolewall::cli {
 
-// An error names the file or directory that others could write, and how to mend that. Every
-// directory up to the root counts, and every link on the way: whoever can rename one can put
-// another in its place. Because nobody else can, what was looked at is what is read.
+// An error names the file or directory that others could write, and how to mend that.
 class TrustedFiles : public policy::DiskFiles {
  public:
   Result<std::string> read(const std::string& path, std::size_t limit) const override;
@@ -23,9 +21,5 @@ class TrustedFiles : public policy::DiskFiles {
  private:
   mutable std::set<std::string> trusted_;  // directories that were found to be so
 };
-
-// Whether there is anybody else: not in a user namespace that knows one user alone (`unshare -r`),
-// where all other owners look alike.
-bool others_are_known();
 
 }  // namespace rolewall::cli

@@ -14,4 +14,8 @@ AddressSet known_addresses(std::initializer_list<std::string_view> prefixes) {
   return AddressSet::from(parsed);
 }
 
+AddressSet no_sources() {
+  return known_addresses({"224.0.0.0/4", "255.255.255.255/32", "ff00::/8"});
+}
+
 }  // namespace rolewall::net

@@ -11,4 +11,9 @@ namespace rolewall::net {
 // Each must be a prefix; one that is none is our own mistake.
 AddressSet known_addresses(std::initializer_list<std::string_view> prefixes);
 
+// What no host sends from, and the kernel takes from nobody (ip_route_input_slow(),
+// ip6_rcv_core()): groups and the broadcast address. The unspecified address is no such: whoever
+// has none yet sends from it.
+AddressSet no_sources();
+
 }  // namespace rolewall::net

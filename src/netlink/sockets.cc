@@ -18,6 +18,7 @@
 #include <functional>
 #include <memory>
 
+#include "net/mapped_address.h"
 #include "netlink/exchange.h"
 
 namespace rolewall::netlink {
@@ -27,11 +28,7 @@ net::Address address_of(std::uint8_t family, const __be32* words) {
   std::array<std::uint8_t, 16> bytes{};
   std::memcpy(bytes.data(), words, bytes.size());
   if (family == AF_INET) return net::ipv4_from_bytes(bytes.data());
-  constexpr std::array<std::uint8_t, 12> kMapped{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-  if (std::equal(kMapped.begin(), kMapped.end(), bytes.begin())) {
-    return net::ipv4_from_bytes(bytes.data() + kMapped.size());
-  }
-  return net::ipv6_from_bytes(bytes.data());
+  return net::unmapped(net::ipv6_from_bytes(bytes.data()));
 }
 
 void put_tuple(Writer& writer, std::uint16_t type, std::uint8_t protocol, const net::Address& from,

@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "net/mapped_address.h"
+
 namespace rolewall::observe {
 namespace {
 
@@ -37,12 +39,10 @@ std::optional<std::uint16_t> port(std::string_view text) {
 std::optional<SshConnection> parse(std::string_view text) {
   const auto parts = words(text);
   if (parts.size() != 4) return std::nullopt;
-  const auto address = [](std::string_view word) {
-    constexpr std::string_view kMapped = "::ffff:";
-    word = word.substr(0, word.find('%'));
-    const auto ipv4 =
-        word.starts_with(kMapped) ? net::parse_address(word.substr(kMapped.size())) : std::nullopt;
-    return ipv4 && net::is_ipv4(*ipv4) ? ipv4 : net::parse_address(word);
+  const auto address = [](std::string_view word) -> std::optional<net::Address> {
+    const auto found = net::parse_address(word.substr(0, word.find('%')));
+    if (!found) return std::nullopt;
+    return net::unmapped(*found);
   };
   const auto client = address(parts[0]);
   const auto client_port = port(parts[1]);

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "net/mapped_address.h"
 #include "policy/codes.h"
 #include "policy/selector.h"
 
@@ -155,7 +156,7 @@ net::AddressSet parse_list(std::string_view text, FileId file, Diagnostics& diag
     if (std::string_view quad = content; take_quad(quad, interval) && quad.empty()) {
       lists.ipv4.push_back(interval);
     } else if (const auto prefix = net::parse_prefix(content)) {
-      add(*prefix, lists);
+      add(net::unmapped(*prefix), lists);
     } else {
       sound = false;
       const auto column = static_cast<std::uint32_t>(content.data() - line.data() + 1);

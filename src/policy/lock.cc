@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "net/mapped_address.h"
 #include "policy/codes.h"
 #include "policy/keys.h"
 #include "policy/selector.h"
@@ -39,7 +40,7 @@ void read_name(const Member& member, Lock& lock, Diagnostics& diagnostics) {
   std::vector<net::Address>& addresses = lock[member.key];
   for (const Value& item : items) {
     if (const auto address = net::parse_address(item.text)) {
-      addresses.push_back(*address);
+      addresses.push_back(net::unmapped(*address));
     } else {
       report(diagnostics, Code::BadLock, item.span(),
              fmt::format("{} is not an address", quote(item.text)), "run `rolewall lock` again");

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "net/mapped_address.h"
 #include "policy/codes.h"
 #include "policy/service.h"
 
@@ -84,7 +85,7 @@ class TranslationReader {
       return fail(value.span(), fmt::format("{} is not a new source", quote(value.text)),
                   "an address, or \"masquerade\" for the address of the outgoing device");
     }
-    translation.addresses = {*address};
+    translation.addresses = {net::unmapped(*address)};
     return translation;
   }
 

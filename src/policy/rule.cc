@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "net/known_addresses.h"
 #include "policy/codes.h"
 #include "policy/defaults.h"
 #include "policy/nat.h"
@@ -167,6 +168,7 @@ class RuleReader {
     read_expires();
     check_early();
     check_management();
+    check_sources();
     if (rule_.direction == Direction::Nat) {
       rule_.translation = read_translation(loader_, section_, rule_, source_.used_at);
     }
@@ -333,6 +335,17 @@ class RuleReader {
               ? fmt::format("`{}` of {}: `management` is not set in [site]", key, rule_.full_name)
               : fmt::format("{} is left out: `management` is not set in [site]", rule_.full_name),
           "set it in site.toml to the networks that administrators log in from");
+    }
+  }
+
+  void check_sources() {
+    for (const Selector& item : rule_.conditions.from.items) {
+      const Term& term = item.term;
+      if (item.negated || term.kind != TermKind::Prefix) continue;
+      if (!(net::AddressSet::from({term.prefix}) - net::no_sources()).empty()) continue;
+      report(diagnostics_, Code::BadAddress, term.span,
+             fmt::format("no host sends from {}", quote(term.text)),
+             "a multicast group and the broadcast address are destinations");
     }
   }
 

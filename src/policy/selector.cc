@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "net/mapped_address.h"
 #include "policy/codes.h"
 #include "policy/keys.h"
 
@@ -191,8 +192,11 @@ std::optional<net::Prefix> parse_literal_prefix(std::string_view text, Span span
                                                 Diagnostics& diagnostics) {
   net::PrefixError why{};
   const auto prefix = net::parse_prefix(text, &why);
-  if (!prefix) report_bad_prefix(text, why, span, diagnostics);
-  return prefix;
+  if (!prefix) {
+    report_bad_prefix(text, why, span, diagnostics);
+    return std::nullopt;
+  }
+  return net::unmapped(*prefix);
 }
 
 std::optional<Selector> parse_selector(const Scope& scope, std::string_view text,
@@ -222,7 +226,7 @@ std::optional<Selector> parse_selector(const Scope& scope, std::string_view text
     net::PrefixError why{};
     if (const auto prefix = net::parse_prefix(text, &why)) {
       term.kind = TermKind::Prefix;
-      term.prefix = *prefix;
+      term.prefix = net::unmapped(*prefix);
       return selector;
     }
     if (looks_like_address(text) || why != net::PrefixError::NotAnAddress) {

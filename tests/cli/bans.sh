@@ -52,8 +52,8 @@ rolewall bans --format json
 expect_json 'sorted(e["address"] for e in d["entries"]) == ["192.0.2.64/26", "192.0.2.7", "2001:db8:bad::/48", "203.0.113.50"]'
 expect_json '[e for e in d["entries"] if e["address"] == "192.0.2.7"][0]["seconds_left"] > 7100'
 with_state ban 192.0.2.64/27
-expect_status 1
-expect_err "overlaps"
+expect_status 0
+expect_out "192.0.2.64/27 is banned already"
 
 # Not ourselves.
 for own in 10.0.2.10 10.0.0.0/8 127.0.0.1 198.51.100.9 198.51.100.0/28 ::1; do
@@ -61,6 +61,17 @@ for own in 10.0.2.10 10.0.0.0/8 127.0.0.1 198.51.100.9 198.51.100.0/28 ::1; do
   expect_status 1
   expect_err "nothing was changed"
 done
+# Nor the site's other hosts, by addresses that they share either; unless it is forced.
+for host in "10.0.3.10 db-01" "10.0.3.0/24 db-01" "203.0.113.9 lb-01" "2001:db8:1::9 lb-01" "fd00:db8:0:2::11 web-02" "::ffff:10.0.1.10 lb-01"; do
+  with_state ban "${host% *}"
+  expect_status 1
+  expect_err "an address of ${host#* }, a host of this site"
+  expect_err "nothing was changed"
+done
+with_state ban 10.0.3.10 --force --for 1m
+expect_status 0
+expect_err "overridden"
+with_state unban 10.0.3.10
 SSH_CONNECTION="192.0.2.99 50000 10.0.2.10 22" with_state ban 192.0.2.96/27
 expect_status 1
 expect_err "this session comes from"
@@ -131,6 +142,28 @@ if [ "$(tracked 9)" -gt 0 ] 2>/dev/null; then
   [ "$(tracked 9)" = 0 ] || complain "a connection of the banned address is left"
   [ "$(tracked 10)" -gt 0 ] || complain "another address's connection was cut"
 fi
+
+# A full disk: it is in force, and what is not so is said.
+mkdir "$scratch/small"
+mount -t tmpfs -o size=1m none "$scratch/small"
+cp -a "$state/." "$scratch/small/"
+rm "$scratch/small/bans.log"  # its last page may have room
+head -c 2000000 /dev/zero >"$scratch/small/fill" 2>/dev/null
+rolewall ban 192.0.2.10 --for 1m --state-dir "$scratch/small"
+expect_status 2
+expect_out "banned 192.0.2.10 for 1m"
+[ -z "$(tracked 10)" ] || [ "$(tracked 10)" = 0 ] || complain "a connection of the banned address is left"
+expect_err "in force, but will not be after a reboot"
+expect_err "No space left"
+rolewall bans
+expect_out "192.0.2.10"
+rolewall disable --state-dir "$scratch/small"
+expect_status 0
+rolewall boot -p site --host web-01 --state-dir "$scratch/small"
+expect_out "nothing was loaded"
+umount "$scratch/small"
+rolewall boot -p site --host web-01 --state-dir "$state"
+expect_status 0
 
 # 100,000 hold, and nobody waits for them.
 seq 1 100000 | awk 'BEGIN { print "add element inet rolewall banned/4 {" }

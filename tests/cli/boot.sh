@@ -8,15 +8,6 @@ state="$scratch/state"
 table() { nft -s list table inet rolewall 2>/dev/null; }
 apply() { rolewall apply site --host web-01 --state-dir "$state" "$@"; }
 boot() { rolewall boot -p site --host web-01 --state-dir "$state" "$@"; }
-# The kernel forgets, and another boot id tells that it was one.
-restart() {
-  nft flush ruleset
-  for file in "$state"/pending.json "$state"/generations/*/applied.json; do
-    [ -e "$file" ] && sed -i 's/"boot_id": "[^"]*"/"boot_id": "an earlier one"/' "$file"
-  done
-  return 0
-}
-
 boot
 expect_status 0
 expect_out "nothing was loaded"
@@ -26,7 +17,7 @@ expect_status 0
 first=$(table)
 rolewall ban 192.0.2.7 --for 1h --state-dir "$state"
 expect_status 0
-restart
+play_reboot
 boot
 expect_status 0
 expect_out "generation 1 is in force"
@@ -42,7 +33,7 @@ apply
 expect_out "nothing to do"
 
 # Switched off at the console.
-restart
+play_reboot
 echo "root=/dev/sda1 rolewall=off quiet" >cmdline
 boot --kernel-parameters cmdline
 expect_status 0
@@ -54,7 +45,7 @@ boot
 printf '\n[[inbound]]\nid = "more"\nservice = "tcp/8001"\nfrom = "office"\n' >>site/web.toml
 apply --confirm 1h
 expect_status 0
-restart
+play_reboot
 boot
 expect_status 0
 expect_err "generation 2 was not confirmed"
@@ -66,7 +57,7 @@ rolewall confirm --state-dir "$state"
 expect_status 1
 
 # Policies that do not compile any more change nothing.
-restart
+play_reboot
 echo 'this is no TOML' >>site/web.toml
 boot
 expect_status 0
@@ -74,21 +65,44 @@ expect_err "no longer compile"
 expect_out "generation 1 is in force"
 
 # A record that cannot be read: the policies; and where these cannot either, the least that lets
-# the administrator in.
-restart
+# the administrator in. Who is banned is so there too.
+play_reboot
 echo '{ damaged' >"$state/boot/snapshot.json"
 boot
 expect_status 0
 expect_out "minimal"
 nft list chain inet rolewall minimal.inbound.ssh >/dev/null || complain "no ssh"
 nft list table inet rolewall | grep -q '198.51.100.0/24' || complain "ssh is not from the management networks"
+rolewall bans
+expect_out "192.0.2.7"
+rolewall status --state-dir "$state"
+expect_status 1
+expect_out "fallback"
+expect_out "cannot be read"
+rolewall history --state-dir "$state"
+expect_status 0
+expect_out "could not be loaded"
 sed -i '$ d' site/web.toml
-restart
+play_reboot
 boot
 expect_status 0
 expect_out "the current policy is in force"
+rolewall bans
+expect_out "192.0.2.7"
+# The damage is no reason to refuse what is new, and the next boot loads that.
+apply
+expect_status 0
+expect_err "is ignored"
+expect_out "is in force"
+rolewall status --state-dir "$state"
+expect_status 0
+refuse_out "fallback"
+play_reboot
+boot
+expect_status 0
+expect_out "generation"
 rolewall disable --state-dir "$state"
 expect_status 0
-restart
+play_reboot
 boot
 expect_out "nothing was loaded"

@@ -33,3 +33,12 @@ expect_status 2
 expect_err "[unknown-service]"
 rolewall eval -p . 'https internet > lb-01'
 expect_status 2
+cd ..
+
+# Audit mode is no finding, and nobody should forget it.
+example_site audit
+sed -i 's/^\[defaults\]/&\nmode = "audit"/' audit/site.toml
+rolewall check audit
+expect_out "8 hosts in audit mode: the defaults deny nothing"
+rolewall check audit --format json
+expect_json 'len(d["audit"]) == 8'

@@ -117,7 +117,7 @@ expect_status 0
 rolewall rollback --expired --state-dir "$state"
 expect_status 0
 expect_out "nothing to roll back"
-kill -KILL "$(sed -n 's/.*"watcher": \([0-9]*\).*/\1/p' "$state/pending.json")"
+kill_watcher
 sleep 6
 [ "$(table)" != "$first" ] || complain "it was rolled back though nobody waits"
 rolewall rollback --expired --state-dir "$state"

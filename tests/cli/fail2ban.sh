@@ -43,7 +43,7 @@ logpath = $PWD/$1.log
 maxretry = 2
 findtime = 10m
 bantime = $2
-action = rolewall[name=$1, rolewall="$ROLEWALL_PROGRAM", options="--state-dir $state"]
+action = rolewall[name=$1, rolewall="$ROLEWALL_PROGRAM", options="--state-dir $state", log="echo >>$PWD/system.log"]
 T
 }
 { jail door 1h; jail gate -1; } >f2b/jail.conf
@@ -83,6 +83,23 @@ expect_status 0
 await_bans "['192.0.2.77', '192.0.2.78', '2001:db8:bad::7']"
 fail2ban-client -c f2b -s f2b.sock set door unbanip 192.0.2.77 >/dev/null
 await_bans "['192.0.2.78', '2001:db8:bad::7']"
+# A balancer that passes on what its clients do: not banned, and fail2ban neither fails nor tries again.
+knock door 10.0.1.10
+for _ in $(seq 150); do
+  [ ! -s system.log ] || break
+  sleep 0.1
+done
+grep -q "fail2ban door: .*lb-01, a host of this site" system.log || { cat f2b.log; complain "the refusal is not in the system log"; }
+knock door 10.0.1.10
+knock gate 192.0.2.79
+await_bans "['192.0.2.78', '192.0.2.79', '2001:db8:bad::7']"
+[ "$(wc -l <system.log)" = 1 ] || { cat system.log; complain "it is tried again and again"; }
+# Within a ban that somebody made by hand, fail2ban's unban is no error either.
+rolewall ban 192.0.2.64/26 --state-dir "$state"
+fail2ban-client -c f2b -s f2b.sock set gate unbanip 192.0.2.79 >/dev/null
+await_bans "['192.0.2.64/26', '192.0.2.78', '2001:db8:bad::7']"
+fail2ban-client -c f2b -s f2b.sock set door unbanip 10.0.1.10 >/dev/null
+if grep " ERROR " f2b.log; then complain "fail2ban has errors"; fi
 kill $server
 wait $server 2>/dev/null
 exit 0

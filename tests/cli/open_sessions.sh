@@ -1,4 +1,4 @@
-# A first apply cuts no session that is open: one in which the server speaks first goes on, whether
+# A first apply, and a boot, cut no session that is open: one in which the server speaks first goes on, whether
 # conntrack picks up flows in their middle or not.
 . "$(dirname "$0")/prelude.sh"
 command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
@@ -67,6 +67,14 @@ for loose in 0 1; do
   ran="a session over a first apply, tcp_loose=$loose"
   status=0
   python3 session.py "$ROLEWALL_PROGRAM" apply site --host srv --state-dir "$scratch/state" \
+    >"$scratch/out" 2>"$scratch/err" || status=$?
+  expect_status 0
+  ip link del near 2>/dev/null || :
+  # The table is flushed, and boot loads it again over a session that opened meanwhile.
+  nft flush ruleset
+  ran="a session over a boot, tcp_loose=$loose"
+  status=0
+  python3 session.py "$ROLEWALL_PROGRAM" boot -p site --host srv --state-dir "$scratch/state" \
     >"$scratch/out" 2>"$scratch/err" || status=$?
   expect_status 0
   ip link del near 2>/dev/null || :

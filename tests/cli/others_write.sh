@@ -27,7 +27,7 @@ refused() {
 
 ours
 chmod g+w site/web.toml
-refused "its group can write the file $site/web.toml: policies that others can change are not loaded (chmod g-w $site/web.toml)"
+refused "its group can write the file $site/web.toml: what others can change is not used (chmod g-w $site/web.toml)"
 chmod 666 site/web.toml
 refused "everybody can write the file $site/web.toml"
 chmod 644 site/web.toml
@@ -48,7 +48,7 @@ refused "its group can write the file $PWD/rules/services.toml"
 chmod -R go-w rules
 # A directory above, and a sticky one, in which nobody renames what is ours.
 chmod 777 .
-refused "everybody can write the directory $PWD: policies"
+refused "everybody can write the directory $PWD: what others can change"
 chmod 1777 .
 ours
 chmod 755 .
@@ -56,7 +56,7 @@ chmod 755 .
 mkdir -m 777 open
 mv site open/site
 ln -s open/site site
-refused "everybody can write the directory $PWD/open: policies"
+refused "everybody can write the directory $PWD/open: what others can change"
 chmod 755 open
 ours
 ln -s loop loop

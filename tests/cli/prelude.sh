@@ -4,7 +4,8 @@
 #   expect_status N        expect_out TEXT   expect_err TEXT   refuse_out TEXT   refuse_err TEXT
 #   expect_json EXPR       a Python expression over `d`, the JSON on standard output, is true
 #   need_namespaces        skips the script where none can be made
-#   in_namespaces "$@"     runs the rest in a network of its own
+#   in_namespaces "$@"     runs the rest in a network and with mounts of its own
+#   play_reboot            the kernel forgets, and it is another boot
 #
 # Environment: ROLEWALL_PROGRAM and ROLEWALL_SOURCE, set by meson.build. The working directory is a
 # new one, gone afterwards; a copy of the example site is made by example_site DIR.
@@ -72,8 +73,35 @@ two_devices() {
 in_namespaces() {
   [ "${1:-}" = inside ] && return
   need_namespaces
-  unshare -rn sh "$script" inside
+  unshare -rnm sh "$script" inside
   exit $?
+}
+
+# The same, as this machine's root, to whom other users are others; skips the script for any other.
+in_network_of_root() {
+  [ "${1:-}" = inside ] && return
+  if [ "$(id -u)" != 0 ] || ! unshare -nm true 2>/dev/null; then
+    echo "skipped: not this machine's root"
+    exit 77
+  fi
+  unshare -nm sh "$script" inside
+  exit $?
+}
+
+# The machine restarts: the process that waits is gone, the kernel has forgotten the ruleset, and
+# another boot id tells that it was a boot. With in_namespaces. $state is the state directory.
+boots=0
+play_reboot() {
+  kill_watcher
+  nft flush ruleset
+  boots=$((boots + 1))
+  printf '00000000-0000-4000-8000-%012d\n' "$boots" >"$scratch/boot_id"
+  [ "$boots" -gt 1 ] || mount --bind "$scratch/boot_id" /proc/sys/kernel/random/boot_id
+}
+# SIGKILL, as the kernel does it that lacks memory.
+kill_watcher() {
+  watcher=$(sed -n 's/.*"watcher": \([0-9]*\).*/\1/p' "$state/pending.json" 2>/dev/null)
+  [ -z "$watcher" ] || kill -KILL "$watcher" 2>/dev/null || :
 }
 
 need_namespaces() {

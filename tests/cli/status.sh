@@ -225,4 +225,17 @@ expect_out '`rolewall boot` loads it again'
 rolewall boot --force -p site --host srv --state-dir "$state" --kernel-parameters /dev/null
 expect_status 0
 status
+
+# Audit mode is said first.
+sed -i 's/^forward = .*/&\nmode = "audit"/' site/site.toml
+rolewall apply site --host srv --state-dir "$state" --force --date 2026-01-01
+expect_status 0
+expect_out "audit mode: the defaults deny nothing"
+rolewall status --state-dir "$state"
+[ "$(head -1 "$scratch/out" | cut -c 1-10)" = "audit mode" ] || complain "audit mode is not said first"
+status
+expect_json "d['audit'] is True"
+put
+status
+expect_json "d['audit'] is False"
 echo "$checks checks"

@@ -41,8 +41,9 @@ EXTERNAL = {
     "CLI/": {"cli"},
     "pcap": {"eval"},
     "systemd/": {"apply"},
+    "nettle/": {"apply"},
 }
-ONE_FILE = {"toml++/", "systemd/", "pcap", "libipset/", "CLI/"}
+ONE_FILE = {"toml++/", "systemd/", "pcap", "libipset/", "CLI/", "nettle/"}
 # In this folder one file includes it, in the others as many as like.
 ONE_FILE_OF_FOLDER = {("nlohmann/", "cli")}
 # A library's name, where it is not its headers' folder.

@@ -177,7 +177,17 @@ class Transaction {
     return 0;
   }
 
-  static int remove_elements(Set& set, const Elements& gone) {
+  // What is over is neither in the way of an element that is added (__nft_rbtree_insert(),
+  // nft_rhash_cmp()) nor there to be removed.
+  void drop_expired(Set& set) const {
+    const std::vector<std::uint64_t> ends = set.elements.expirations_ms;
+    const auto is_over = [&](std::size_t row) { return ends[row] != 0 && ends[row] <= now_ms_; };
+    if (ends.empty()) return;
+    set.elements = rows_that(set.elements, [&](std::size_t row) { return !is_over(row); });
+  }
+
+  int remove_elements(Set& set, const Elements& gone) const {
+    drop_expired(set);
     if (gone.has_catch_all) {
       if (!set.elements.has_catch_all) return ENOENT;
       Elements without = rows_that(set.elements, [](std::size_t) { return true; });
@@ -198,6 +208,7 @@ class Transaction {
 
   int add_elements(Set& set, const Elements& added) const {
     if (added.empty()) return 0;
+    drop_expired(set);
     Elements& there = set.elements;
     there.key_size = set.key_size();
     there.data_size = set.kind == SetKind::Map ? set.data.size : 0;
@@ -217,6 +228,11 @@ class Transaction {
       if (std::ranges::equal(there.key(row - 1), there.key(row)) &&
           std::ranges::equal(there.key_end(row - 1), there.key_end(row))) {
         return EEXIST;
+      }
+      // nft_rbtree.c: a range that overlaps with another is refused.
+      if (set.interval &&
+          !std::ranges::lexicographical_compare(there.key_end(row - 1), there.key(row))) {
+        return ENOTEMPTY;
       }
     }
     return 0;
@@ -431,16 +447,18 @@ class MemoryKernel : public apply::Kernel {
     store_.steps.push_back({.what = std::move(what)});
     if (is_due(Trouble::Others)) store_.fault.others(store_);
     if (is_due(Trouble::Fails)) return broken();
+    if (is_due(Trouble::KilledBefore)) throw Killed();
     return {};
   }
 
   Result<void> end() const {
     if (is_due(Trouble::AnswerLost)) return broken();
+    if (is_due(Trouble::KilledAfter)) throw Killed();
     return {};
   }
   template <class T>
   Result<T> end(T value) const {
-    if (is_due(Trouble::AnswerLost)) return broken();
+    TRY(end());
     return value;
   }
 

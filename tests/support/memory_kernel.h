@@ -37,11 +37,16 @@ struct Step {
 };
 
 enum class Trouble : std::uint8_t {
-  Fails,       // the call fails, and nothing was done
-  AnswerLost,  // it was done, and the answer is lost
-  Refused,     // the kernel refuses message `message` of the transaction
-  Others,      // another program does `others` just before
+  Fails,         // the call fails, and nothing was done
+  AnswerLost,    // it was done, and the answer is lost
+  Refused,       // the kernel refuses message `message` of the transaction
+  Others,        // another program does `others` just before
+  KilledBefore,  // who asks is killed (Killed), and nothing was done
+  KilledAfter,   // who asks is killed once it was done
 };
+
+// Thrown through whoever asked, so that nothing that it would still have done is done.
+struct Killed {};
 
 class MemoryStore;
 

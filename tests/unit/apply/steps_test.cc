@@ -2,10 +2,8 @@
 // in memory. Whatever happens, the kernel holds the old table or the new one and nothing else of
 // ours, what another program has there is untouched, the record agrees, and the next apply works.
 #include <doctest/doctest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <string>
@@ -19,62 +17,18 @@
 #include "apply/staging.h"
 #include "ruleset/expr.h"
 #include "support/memory_kernel.h"
+#include "unit/apply/machine.h"
 #include "unit/apply/table.h"
 
 namespace rolewall::apply {
 namespace {
 
-namespace fs = std::filesystem;
 using namespace test;
 using rolewall::test::Fault;
-using rolewall::test::MemoryStore;
-using rolewall::test::MemoryWorld;
 using rolewall::test::Step;
 using rolewall::test::Trouble;
 
-// A state directory of the test's own, in memory where that is to be had.
-class Scratch {
- public:
-  Scratch() {
-    const fs::path where = fs::exists("/dev/shm") ? "/dev/shm" : fs::temp_directory_path();
-    std::string pattern = (where / "rolewall-steps-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    root_ = pattern;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(root_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-
-  std::string state() const { return (root_ / "state").string(); }
-  void copy_from(const Scratch& other) const {
-    fs::remove_all(state());
-    fs::copy(other.state(), state(), fs::copy_options::recursive | fs::copy_options::copy_symlinks);
-  }
-
- private:
-  fs::path root_;
-};
-
-// The kernel and the disk, as far as somebody has brought them.
-struct Machine {
-  MemoryStore store;
-  Scratch disk;
-
-  Machine() = default;
-  Machine(const Machine& other) : store(other.store) { disk.copy_from(other.disk); }
-  Machine& operator=(const Machine&) = delete;
-};
-
 // --- The tables ---------------------------------------------------------------------------------
-
-Snapshot one_rule_changed() {
-  Snapshot snapshot = firewall();
-  own_table(snapshot).chains[1].rules[1].exprs = {verdict(VerdictCode::Drop)};
-  return snapshot;
-}
 
 Snapshot set_remade() {
   Snapshot snapshot = firewall();
@@ -212,15 +166,6 @@ Machine before(const Trial& trial) {
 
 // --- What must be so afterwards -----------------------------------------------------------------
 
-// As configured: without handles, counts, and what was added at run time.
-Ruleset policy_of(Table table) {
-  for (Set& set : table.sets) {
-    if (set.has_timeout || set.dynamic) set.elements = {};
-    set.elements.sort();
-  }
-  return configuration({{std::move(table)}});
-}
-
 bool is_banned(const Table& table) {
   const Set* set = find_set(table, "banned");
   return set != nullptr && set->elements.count() == 1 &&
@@ -287,20 +232,6 @@ MemoryStore without_leftovers(const Trial& trial, MemoryStore store) {
 
 Elements offices_of(const Trial& trial) {
   return find_set(trial.wanted.ruleset.tables[0], "offices")->elements;
-}
-
-// What stands in the record as being in force.
-std::optional<Ruleset> recorded(const Machine& machine) {
-  const auto last = last_applied(machine.disk.state());
-  REQUIRE(last);
-  if (!*last) return std::nullopt;
-  return policy_of((*last)->ruleset.tables[0]);
-}
-
-bool is_record_of(const Machine& machine, const std::vector<Snapshot>& none_or_last) {
-  const auto there = recorded(machine);
-  if (none_or_last.empty()) return !there;
-  return there == policy_of(none_or_last.back().ruleset.tables[0]);
 }
 
 bool no_leftovers(const Machine& machine) {
@@ -493,69 +424,6 @@ TEST_CASE("no process can be started that would roll back: nothing is changed") 
     REQUIRE_FALSE(outcome);
     check_after(trial, machine, false, {});
   }
-}
-
-// --- Clocks -------------------------------------------------------------------------------------
-
-Machine waiting_machine() {
-  Machine machine;
-  fs::create_directories(machine.disk.state());
-  const MemoryWorld world(machine.store);
-  REQUIRE(apply::apply(firewall(), machine.disk.state(), {}, world)->report);
-  ApplyOptions options;
-  options.confirm_within = std::chrono::seconds(60);
-  REQUIRE(apply::apply(one_rule_changed(), machine.disk.state(), options, world)->report->pending);
-  CHECK(world.watches == 1);
-  return machine;
-}
-
-bool is_in_force(Machine& machine, const Snapshot& snapshot) {
-  return machine.store.own() != nullptr &&
-         policy_of(*machine.store.own()) == policy_of(snapshot.ruleset.tables[0]) &&
-         is_record_of(machine, {snapshot});
-}
-
-TEST_CASE("whoever sets the wall clock neither hastens a rollback nor puts it off") {
-  Machine machine = waiting_machine();
-  MemoryWorld world(machine.store);
-  world.wall += 1'000'000;
-  auto done = rollback_expired(machine.disk.state(), world);
-  REQUIRE(done);
-  CHECK_FALSE(*done);
-  CHECK(is_in_force(machine, one_rule_changed()));
-  world.wall -= 2'000'000;
-  machine.store.now_ms += 61'000;
-  done = rollback_expired(machine.disk.state(), world);
-  REQUIRE(done);
-  REQUIRE(*done);
-  CHECK((*done)->to == 1U);
-  CHECK(is_in_force(machine, firewall()));
-  CHECK(*confirm(machine.disk.state(), world) == Confirmation::TooLate);
-}
-
-TEST_CASE("a reboot before the confirmation boots the former policy") {
-  Machine machine = waiting_machine();
-  MemoryWorld world(machine.store);
-  world.reboot();
-  const auto booted = boot(machine.disk.state(), world);
-  REQUIRE(booted);
-  CHECK(booted->generation == 1U);
-  CHECK(booted->unconfirmed == 2U);
-  CHECK(is_in_force(machine, firewall()));
-  // The deadline of the boot before means nothing.
-  machine.store.now_ms += 1'000'000;
-  CHECK_FALSE(*rollback_expired(machine.disk.state(), world));
-}
-
-TEST_CASE("confirmed: it is what the next boot loads") {
-  Machine machine = waiting_machine();
-  MemoryWorld world(machine.store);
-  CHECK(*confirm(machine.disk.state(), world) == Confirmation::Confirmed);
-  machine.store.now_ms += 1'000'000;
-  CHECK_FALSE(*rollback_expired(machine.disk.state(), world));
-  world.reboot();
-  REQUIRE(boot(machine.disk.state(), world));
-  CHECK(is_in_force(machine, one_rule_changed()));
 }
 
 // --- What is believed (belief.h) ----------------------------------------------------------------

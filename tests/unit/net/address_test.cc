@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include "net/mapped_address.h"
+
 namespace rolewall::net {
 namespace {
 
@@ -33,6 +35,20 @@ TEST_CASE("parse prefixes and say why not") {
   }
   CHECK_FALSE(parse_prefix("office/8", &error));
   CHECK(error == PrefixError::NotAnAddress);
+}
+
+TEST_CASE("an IPv4 address in IPv6 form is the IPv4 address") {
+  const auto text = [](const char* written) { return format(unmapped(*parse_prefix(written))); };
+  CHECK(text("::ffff:192.0.2.7") == "192.0.2.7");
+  CHECK(text("::ffff:c000:207") == "192.0.2.7");
+  CHECK(text("::ffff:10.9.0.0/112") == "10.9.0.0/16");
+  CHECK(text("::ffff:0:0/96") == "0.0.0.0/0");
+  // More than these, or others: RFC 4291 2.5.5.1's, which are out of use, and a translator's.
+  CHECK(text("::fffe:0:0/95") == "::fffe:0:0/95");
+  CHECK(text("::192.0.2.7") == "::192.0.2.7");
+  CHECK(text("64:ff9b::c000:207") == "64:ff9b::c000:207");
+  CHECK(text("2001:db8::ffff:192.0.2.7") == "2001:db8::ffff:c000:207");
+  CHECK(text("192.0.2.7") == "192.0.2.7");
 }
 
 TEST_CASE("first and last of a prefix") {

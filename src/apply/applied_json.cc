@@ -1,0 +1,114 @@
+#include "apply/applied_json.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "apply/seal.h"
+
+namespace rolewall::apply {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr const char* kVersion = "version";
+
+std::vector<std::string> texts_of(const std::vector<net::Prefix>& prefixes) {
+  std::vector<std::string> texts;
+  for (const net::Prefix& prefix : prefixes) texts.push_back(net::format(prefix));
+  return texts;
+}
+
+void take_kernel_members(const Json& json, Applied& applied) {
+  json.at("boot_id").get_to(applied.boot_id);
+  json.at("network_namespace").get_to(applied.network_namespace);
+  applied.machine = json.value("machine", std::string());
+  json.at("kernel_generation").get_to(applied.mark.generation);
+  json.at("table_handle").get_to(applied.mark.large_sets.handle);
+  for (const Json& set : json.at("large_sets")) {
+    netlink::SetState& added = applied.mark.large_sets.sets.emplace_back();
+    set.at("set").get_to(added.name);
+    set.at("handle").get_to(added.handle);
+    set.at("elements").get_to(added.elements);
+  }
+}
+
+}  // namespace
+
+Result<Applied> applied_from_json(const std::string& path, std::string_view text) {
+  const auto damaged = [&](std::string_view why) {
+    return fail(ErrorKind::Io, fmt::format("{}: {}", path, why));
+  };
+  const Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return damaged("not a JSON object");
+  Applied applied;
+  try {
+    const auto version = json.at(kVersion).get<std::uint32_t>();
+    if (version < kOldestFormat || version > kStateFormat) {
+      return damaged(fmt::format("its `version` is {}, and not {}", version, kStateFormat));
+    }
+    json.at("applied_at").get_to(applied.at);
+    json.at("by").get_to(applied.by);
+    json.at("host").get_to(applied.host);
+    json.at("changes").get_to(applied.changes);
+    for (const Json& entry : json.at("management")) {
+      const auto prefix = net::parse_prefix(entry.get<std::string>());
+      if (!prefix) return damaged("`management` holds what is no prefix");
+      applied.management.push_back(*prefix);
+    }
+    if (version == kOldestFormat) take_kernel_members(json, applied);
+    const Json site = json.value("site", Json::object());
+    for (const auto& [name, addresses] : site.items()) {
+      for (const Json& entry : addresses) {
+        const auto prefix = net::parse_prefix(entry.get<std::string>());
+        if (!prefix) return damaged("`site` holds what is no prefix");
+        applied.site[name].push_back(*prefix);
+      }
+    }
+  } catch (const Json::exception&) {
+    return damaged("a member is missing or of another kind");
+  }
+  return applied;
+}
+
+std::string to_json(const Applied& applied) {
+  Json site = Json::object();
+  for (const auto& [name, addresses] : applied.site) site[name] = texts_of(addresses);
+  const Json json{{kVersion, kStateFormat},     {"applied_at", applied.at},
+                  {"by", applied.by},           {"host", applied.host},
+                  {"changes", applied.changes}, {"management", texts_of(applied.management)},
+                  {"site", std::move(site)}};
+  // Names of users may hold anything.
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string kernel_to_json(const Applied& applied) {
+  Json sets = Json::array();
+  for (const netlink::SetState& set : applied.mark.large_sets.sets) {
+    sets.push_back({{"set", set.name}, {"handle", set.handle}, {"elements", set.elements}});
+  }
+  return sealed_file({{"generation", applied.generation},
+                      {"boot_id", applied.boot_id},
+                      {"network_namespace", applied.network_namespace},
+                      {"machine", applied.machine},
+                      {"kernel_generation", applied.mark.generation},
+                      {"table_handle", applied.mark.large_sets.handle},
+                      {"large_sets", std::move(sets)}});
+}
+
+void take_kernel(std::string_view text, Applied& applied) {
+  const auto json = unsealed(text);
+  if (!json) return;
+  Applied filled = applied;
+  try {
+    if (json->at("generation").get<std::uint32_t>() != applied.generation) return;
+    filled.mark = {};
+    take_kernel_members(*json, filled);
+  } catch (const Json::exception&) {
+    return;
+  }
+  applied = std::move(filled);
+}
+
+}  // namespace rolewall::apply

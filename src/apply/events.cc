@@ -1,0 +1,279 @@
+#include "apply/events.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <nlohmann/json.hpp>
+#include <string_view>
+#include <utility>
+
+#include "apply/seal.h"
+#include "apply/state_files.h"
+#include "base/file.h"
+
+namespace rolewall::apply {
+namespace {
+
+using Json = nlohmann::json;
+using Number = std::optional<std::uint32_t>;
+
+constexpr std::size_t kMaxHistory = std::size_t{1} << 26;
+// A log that is longer than this many events loses its older half.
+constexpr std::size_t kMostEvents = 4096;
+constexpr std::size_t kRoomForOne = 4096;  // bytes
+
+struct Name {
+  EventKind kind;
+  std::string_view name;
+};
+constexpr std::array<Name, 8> kNames{{{EventKind::Applied, "applied"},
+                                      {EventKind::Confirmed, "confirmed"},
+                                      {EventKind::Expired, "expired"},
+                                      {EventKind::RolledBack, "rolled-back"},
+                                      {EventKind::Disabled, "disabled"},
+                                      {EventKind::Dropped, "dropped"},
+                                      {EventKind::FellBack, "fell-back"},
+                                      {EventKind::Recovered, "recovered"}}};
+
+std::string history_path(const std::string& directory) {
+  return fmt::format("{}/{}", directory, kHistoryFile);
+}
+
+std::string line_of(const Event& event) {
+  Json json{{"event", name_of(event.kind)}, {"at", event.at}, {"by", event.by}, {"why", event.why}};
+  if (event.from) json["from"] = *event.from;
+  if (event.to) json["to"] = *event.to;
+  if (event.waits) json["waits"] = true;
+  if (event.named) json["named"] = true;
+  return sealed_line(std::move(json));
+}
+
+std::optional<Event> event_of(const std::string& line) {
+  const auto json = unsealed(line);
+  if (!json) return std::nullopt;
+  Event event;
+  try {
+    const std::string name = json->at("event").get<std::string>();
+    const auto* const known = std::ranges::find(kNames, name, &Name::name);
+    if (known == kNames.end()) return std::nullopt;
+    event.kind = known->kind;
+    json->at("at").get_to(event.at);
+    json->at("by").get_to(event.by);
+    json->at("why").get_to(event.why);
+    if (json->contains("from")) event.from = json->at("from").get<std::uint32_t>();
+    if (json->contains("to")) event.to = json->at("to").get<std::uint32_t>();
+    event.waits = json->contains("waits");
+    event.named = json->contains("named");
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+  return event;
+}
+
+struct State {
+  Number generation;
+  bool waits = false;  // nobody has confirmed it
+};
+
+// What was in force, the present on top. Never empty.
+class Stack {
+ public:
+  explicit Stack(Number first) : states_{{first}} {}
+
+  void put(Number generation, bool waits) {
+    if (states_.back().generation != generation) states_.push_back({generation, waits});
+    if (!waits) confirm();
+  }
+  // The next event says what was in force before it. Where that is another, something was done and
+  // not written down; what waited is over then.
+  void expect(Number generation) {
+    if (states_.back().generation == generation) return;
+    while (states_.size() > 1 && states_.back().waits) states_.pop_back();
+    put(generation, false);
+  }
+  void go_back_to(Number generation) {
+    const auto last = std::find_if(states_.rbegin(), states_.rend(), [&](const State& state) {
+      return state.generation == generation;
+    });
+    if (last == states_.rend()) {
+      states_.back() = {generation};  // from before the log's beginning
+    } else {
+      states_.erase(last.base(), states_.end());
+    }
+    confirm();
+  }
+  // What is in force for good, and with it what it replaced.
+  void confirm() {
+    for (State& state : states_) state.waits = false;
+  }
+  const std::vector<State>& states() const { return states_; }
+
+ private:
+  std::vector<State> states_;
+};
+
+std::vector<State> stack_of(const std::vector<Event>& events) {
+  Stack stack(events.empty() ? Number() : events.front().from);
+  for (const Event& event : events) {
+    switch (event.kind) {
+      case EventKind::Applied:
+      case EventKind::Disabled:
+        stack.expect(event.from);
+        stack.put(event.to, event.waits);
+        break;
+      case EventKind::RolledBack:
+        event.named ? stack.put(event.to, false) : stack.go_back_to(event.to);
+        break;
+      case EventKind::Expired:
+      case EventKind::Dropped:
+        stack.go_back_to(event.to);
+        break;
+      case EventKind::Confirmed:
+        stack.confirm();
+        break;
+      case EventKind::FellBack:
+      case EventKind::Recovered:
+        break;
+    }
+  }
+  return stack.states();
+}
+
+}  // namespace
+
+std::string_view name_of(EventKind kind) {
+  return std::ranges::find(kNames, kind, &Name::kind)->name;
+}
+
+Result<Events> read_events(const std::string& directory) {
+  const Result<std::string> text = read_state_file(directory, kHistoryFile, kMaxHistory);
+  if (!text && text.error().os_errno == ENOENT) return Events();
+  if (!text) return std::unexpected(text.error());
+  Events events;
+  for (const std::string& line : lines_of(*text)) {
+    if (auto event = event_of(line)) {
+      events.all.push_back(std::move(*event));
+    } else if (!line.empty()) {
+      ++events.damaged;
+    }
+  }
+  return events;
+}
+
+Result<void> append_event(const std::string& directory, const Event& event) {
+  const auto there = read_events(directory);
+  if (there && there->all.size() >= kMostEvents) {
+    const auto half = there->all.begin() + kMostEvents / 2;
+    // A full disk keeps the long one.
+    [[maybe_unused]] const auto shortened = write_events(directory, {half, there->all.end()});
+  }
+  return append_line(history_path(directory), line_of(event), kPrivateFile, /*on_disk=*/true);
+}
+
+void reserve_event(const std::string& directory) {
+  const int fd = ::open(history_path(directory).c_str(),
+                        O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, kPrivateFile);
+  if (fd < 0) return;
+  struct stat status{};
+  if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
+    ::fallocate(fd, FALLOC_FL_KEEP_SIZE, status.st_size, static_cast<off_t>(kRoomForOne));
+  }
+  ::close(fd);
+}
+
+Result<void> write_events(const std::string& directory, const std::vector<Event>& events) {
+  std::string text;
+  for (const Event& event : events) text += line_of(event) + "\n";
+  return write_file_atomically(history_path(directory), text, kPrivateFile);
+}
+
+Number in_force_by(const std::vector<Event>& events) {
+  return stack_of(events).back().generation;
+}
+
+Number confirmed_by(const std::vector<Event>& events) {
+  Number confirmed;
+  for (const Event& event : events) {
+    const bool changes_it = event.kind != EventKind::FellBack && !event.waits;
+    if (changes_it) confirmed = event.to;
+  }
+  return confirmed;
+}
+
+Number in_force_before(const std::vector<Event>& events, Number current) {
+  std::vector<State> stack = stack_of(events);
+  // Where a crash came between what was done and its line here, or no line found room, the last
+  // that we know of is on top of the one before.
+  const auto here =
+      current ? std::find_if(stack.rbegin(), stack.rend(),
+                             [&](const State& state) { return state.generation == current; })
+              : stack.rend();
+  if (here != stack.rend()) stack.erase(std::prev(here.base()), stack.end());
+  // Before `disable` and an apply after it, it is the generation before; never one that nobody
+  // confirmed.
+  const auto before = std::find_if(stack.rbegin(), stack.rend(), [&](const State& state) {
+    return state.generation && state.generation != current && !state.waits;
+  });
+  return before == stack.rend() ? std::nullopt : before->generation;
+}
+
+std::optional<Event> last_taken_back(const std::vector<Event>& events) {
+  std::optional<Event> last;
+  for (const Event& event : events) {
+    switch (event.kind) {
+      case EventKind::Applied:
+      case EventKind::Disabled:
+        last.reset();
+        break;
+      case EventKind::Expired:
+      case EventKind::RolledBack:
+      case EventKind::Dropped:
+        last = event;
+        break;
+      case EventKind::Confirmed:
+      case EventKind::FellBack:
+      case EventKind::Recovered:
+        break;
+    }
+  }
+  return last;
+}
+
+std::string in_words(const Event& event) {
+  const auto generation = [](Number number) {
+    return number ? fmt::format("generation {}", *number) : std::string("nothing");
+  };
+  const std::string back = event.to
+                               ? fmt::format("generation {} is in force again", *event.to)
+                               : std::string("the table was removed, as before the first apply");
+  switch (event.kind) {
+    case EventKind::Applied:
+      return fmt::format("{} was applied: {}", generation(event.to), event.why);
+    case EventKind::Confirmed:
+      return fmt::format("{} was confirmed", generation(event.to));
+    case EventKind::Expired:
+    case EventKind::RolledBack:
+    case EventKind::Dropped:
+      return fmt::format("{} was rolled back ({}): {}", generation(event.from), event.why, back);
+    case EventKind::Disabled:
+      return fmt::format("{} was removed (rolewall disable)", generation(event.from));
+    case EventKind::FellBack:
+      return fmt::format("{} could not be loaded: {}", generation(event.from), event.why);
+    case EventKind::Recovered:
+      return fmt::format("{} was loaded", generation(event.to));
+  }
+  return "";
+}
+
+std::string in_words(const TakenBack& taken_back) {
+  std::string text = in_words(taken_back.event);
+  for (const std::string& problem : taken_back.problems) text += "; " + problem;
+  return text;
+}
+
+}  // namespace rolewall::apply

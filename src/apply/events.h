@@ -1,0 +1,92 @@
+// What happened, in `history.log` of the state directory: an object of JSON a line, each with its
+// checksum (seal.h), only ever appended to. Every change of what is in force is one, whoever made
+// it: an apply, its confirmation, its expiry, a rollback, `disable`, a boot that dropped what
+// nobody had confirmed or that had to fall back.
+//
+// `rollback` goes by it, not by the numbers of generations: a generation that was itself rolled
+// back is nothing to go back to. What was in force is a stack: an apply puts its generation on top,
+// `disable` nothing, and whatever goes back takes away all above that to which it goes back.
+//
+// A line that is damaged says nothing, and is counted.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+
+namespace rolewall::apply {
+
+inline constexpr const char* kHistoryFile = "history.log";
+
+enum class EventKind : std::uint8_t {
+  Applied,     // `to` is in force
+  Confirmed,   // `to`, in force before as well, is what boot loads
+  Expired,     // nobody confirmed `from`: `to` is in force again
+  RolledBack,  // by hand
+  Disabled,    // nothing is in force, nor will be after a boot
+  Dropped,     // at a boot: nobody had confirmed `from`
+  FellBack,   // at a boot: `from` could not be loaded; `why` says that, and what was loaded instead
+  Recovered,  // at a boot after that: `to` was loaded
+};
+
+std::string_view name_of(EventKind kind);  // "rolled-back"
+
+struct Event {
+  EventKind kind = EventKind::Applied;
+  std::optional<std::uint32_t> from;  // in force before; absent: no table
+  std::optional<std::uint32_t> to;    // in force after it
+  bool waits = false;                 // of Applied: for its confirmation
+  bool named = false;                 // of RolledBack: `to` was asked for by its number
+  std::string at;                     // RFC 3339, UTC
+  std::string by;
+  std::string why;
+  bool operator==(const Event&) const = default;
+};
+
+// Something was taken back, and what of bans and other things beside the ruleset was not, in words.
+struct TakenBack {
+  Event event;
+  std::vector<std::string> problems;
+};
+
+struct Events {
+  std::vector<Event> all;  // the oldest first
+  std::size_t damaged = 0;
+};
+
+// Nothing where there is no such file.
+Result<Events> read_events(const std::string& directory);
+
+// On the disk when it returns. REQUIRES: the directory's lock.
+Result<void> append_event(const std::string& directory, const Event& event);
+// So that the next append_event() succeeds on a disk that is full by then. Where the filesystem has
+// no such thing, it is not so.
+void reserve_event(const std::string& directory);
+
+// In place of whatever is there: what an older rolewall's record says (state_directory.cc).
+Result<void> write_events(const std::string& directory, const std::vector<Event>& events);
+
+// What is in force by these events; std::nullopt where nothing is.
+std::optional<std::uint32_t> in_force_by(const std::vector<Event>& events);
+// The generation that boot loads by them.
+std::optional<std::uint32_t> confirmed_by(const std::vector<Event>& events);
+
+// The generation that was in force before `current` (before nothing, where that is std::nullopt);
+// std::nullopt where there was none.
+std::optional<std::uint32_t> in_force_before(const std::vector<Event>& events,
+                                             std::optional<std::uint32_t> current);
+
+// The last that took something back, unless there was an apply or `disable` since.
+std::optional<Event> last_taken_back(const std::vector<Event>& events);
+
+// For people: "generation 3 was rolled back (by rolewall rollback): generation 1 is in force
+// again".
+std::string in_words(const Event& event);
+// The same, with what went wrong beside it.
+std::string in_words(const TakenBack& taken_back);
+
+}  // namespace rolewall::apply

@@ -1,0 +1,176 @@
+// rolewall allow, unallow: what is opened to one address for a time, without the policy.
+
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "apply/apply.h"
+#include "apply/bans.h"
+#include "cli/ban_words.h"
+#include "cli/exit_status.h"
+#include "cli/guard_facts.h"
+#include "cli/program.h"
+#include "cli/render.h"
+#include "cli/site_options.h"
+#include "cli/state_options.h"
+#include "net/protocol.h"
+#include "policy/load.h"
+
+namespace rolewall::cli {
+namespace {
+
+using apply::RunTimeEntry;
+
+struct AllowOptions {
+  SiteOptions site;
+  std::string service;
+  std::string from_word;
+  std::string from;
+  std::string time;
+  std::string reason;
+  std::string state_directory{apply::kDefaultStateDirectory};
+  bool force = false;
+};
+
+// Each port of the service, from one address.
+Result<std::vector<RunTimeEntry>> openings(const AllowOptions& options) {
+  constexpr unsigned kMostPorts = 64;
+  if (options.from_word != "from") {
+    return fail(ErrorKind::Usage, "write `allow SERVICE from ADDRESS`");
+  }
+  if (!net::parse_address(options.from)) {
+    return fail(ErrorKind::Usage, fmt::format("`{}` is not an address", options.from));
+  }
+  const auto from = source_of(options.from);
+  if (!from) return std::unexpected(from.error());
+  const auto site = load_site(options.site, Looks::OnServer);
+  if (!site) return std::unexpected(site.error());
+  Diagnostics diagnostics;
+  const auto literals = policy::parse_service(site->policy, options.service, diagnostics);
+  if (diagnostics.has_errors()) {
+    return fail(ErrorKind::Usage, fmt::format("there is no service `{}`", options.service));
+  }
+  std::vector<RunTimeEntry> entries;
+  for (const policy::ServiceLiteral& literal : literals) {
+    if (!net::has_ports(literal.protocol) || !literal.ports_given) {
+      return fail(ErrorKind::Usage,
+                  fmt::format("`{}`: only services with tcp, udp or sctp ports can be opened",
+                              options.service));
+    }
+    const unsigned ports = literal.destination.last - literal.destination.first + 1U;
+    if (entries.size() + ports > kMostPorts) {
+      return fail(ErrorKind::Usage,
+                  fmt::format("`{}` has more than {} ports", options.service, kMostPorts));
+    }
+    for (unsigned i = 0; i < ports; ++i) {
+      entries.push_back({.banned = {},
+                         .opened = apply::Opening{.protocol = literal.protocol,
+                                                  .port = static_cast<std::uint16_t>(
+                                                      literal.destination.first + i),
+                                                  .from = from->address},
+                         .left = {},
+                         .reason = options.reason});
+    }
+  }
+  return entries;
+}
+
+// A ban comes first: what is opened to a banned address stays shut.
+void warn_of_bans(const net::Address& from) {
+  const auto bans = apply::bans_of({from, net::address_bits(from)});
+  if (!bans) return;
+  for (const RunTimeEntry& ban : *bans) {
+    render_notes(
+        {fmt::format("{} is banned, by {} {}: what it sends is dropped all the same "
+                     "(`rolewall unban {}`)",
+                     net::format(from), net::format(*ban.banned), for_how_long(ban.left),
+                     net::format(*ban.banned))});
+  }
+}
+
+int allow(const AllowOptions& options) {
+  carry_out_overdue(options.state_directory);
+  auto entries = openings(options);
+  if (!entries) return report(entries.error());
+  if (options.time.empty()) {
+    return report_usage(
+        "say for how long: --for 1h (for a permanent opening, write a rule in the policy)");
+  }
+  const auto left = time_left(options.time);
+  if (!left) return report(left.error());
+  if (const auto good = check_reason(options.reason); !good) return report(good.error());
+  std::optional<Error> unrecorded;
+  for (RunTimeEntry& entry : *entries) {
+    entry.left = *left;
+    const auto added = apply::add_entry(entry, options.state_directory);
+    if (!added) return report(added.error());
+    if (added->unrecorded) unrecorded = added->unrecorded;
+  }
+  warn_of_bans(entries->front().opened->from);
+  const std::int64_t seconds = left->value_or(std::chrono::seconds(0)).count();
+  out().line(
+      fmt::format("opened {} from {} {}: until {}, then new connections are what the policy "
+                  "says of them",
+                  options.service, options.from, for_how_long(*left),
+                  apply::clock_time(apply::this_world(), seconds)));
+  return unrecorded ? report(*unrecorded) : kDone;
+}
+
+int unallow(const AllowOptions& options) {
+  carry_out_overdue(options.state_directory);
+  const auto entries = openings(options);
+  if (!entries) return report(entries.error());
+  auto facts = guard_facts(options.state_directory);
+  if (!facts) return report(facts.error());
+  apply::GuardCall guard{.facts = std::move(*facts), .force = options.force};
+  bool any = false;
+  std::optional<Error> unrecorded;
+  for (const RunTimeEntry& entry : *entries) {
+    const auto removed =
+        apply::remove_entry(entry, options.state_directory, apply::this_world(), &guard);
+    if (is_refused(guard) || (!guard.answer.losses.empty() && removed)) render_guard_call(guard);
+    if (is_refused(guard)) return kNo;
+    if (!removed) return report(removed.error());
+    any = any || removed->was_there;
+    if (removed->unrecorded) unrecorded = removed->unrecorded;
+  }
+  out().line(fmt::format("{} from {} {}", options.service, options.from,
+                         any ? "is no longer open" : "was not opened"));
+  return unrecorded ? report(*unrecorded) : kDone;
+}
+
+void add_opening_options(Verb& verb, AllowOptions& options) {
+  verb.add_option("service", options.service, "as in a policy: ssh, tcp/8080").required();
+  verb.add_option("from", options.from_word, "the word `from`").required();
+  verb.add_option("address", options.from, "the address to admit").required();
+  add_site_options(verb, options.site, false);
+  add_state_option(verb, options.state_directory);
+}
+
+}  // namespace
+
+void add_openings(Program& program) {
+  Verb open = program.add_verb(kEmergencyVerbs, "allow", "open a service to one address for a time",
+                               "  sudo rolewall allow ssh from 192.0.2.7 --for 1h\n"
+                               "  sudo rolewall allow tcp/8443 from 2001:db8::7 --for 30m\n"
+                               "\n"
+                               "A ban comes first: what is opened to a banned address stays shut, "
+                               "and that is said.");
+  auto open_options = std::make_shared<AllowOptions>();
+  add_opening_options(open, *open_options);
+  open.add_option("--for", open_options->time, "how long (30m, 1h, 7d)").type_name("TIME");
+  open.add_option("--reason", open_options->reason, "shown by `bans`");
+  program.on_choice(open, open_options, allow);
+
+  Verb close = program.add_verb(kEmergencyVerbs, "unallow", "undo an opening",
+                                "  sudo rolewall unallow ssh from 192.0.2.7\n"
+                                "\n"
+                                "Refused where your session or management would be lost by it.");
+  auto close_options = std::make_shared<AllowOptions>();
+  add_opening_options(close, *close_options);
+  close.add_flag("--force", close_options->force, "though somebody would be shut out");
+  program.on_choice(close, close_options, unallow);
+}
+
+}  // namespace rolewall::cli

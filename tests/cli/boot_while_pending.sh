@@ -1,0 +1,60 @@
+# `boot` while an apply waits for its confirmation: what is in force comes back, with its deadline.
+. "$(dirname "$0")/prelude.sh"
+command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
+in_namespaces "$@"
+ip link set lo up
+example_site site
+state="$scratch/state"
+# Chains made one by one stand in another order.
+table() { nft -s list table inet rolewall 2>/dev/null | sort; }
+apply() { rolewall apply site --host web-01 --state-dir "$state" "$@"; }
+boot() { rolewall boot -p site --host web-01 --state-dir "$state"; }
+
+apply
+first=$(table)
+printf '\n[[inbound]]\nid = "more"\nservice = "tcp/8001"\nfrom = "office"\n' >>site/web.toml
+apply --confirm 1h
+expect_status 0
+second=$(table)
+[ "$first" != "$second" ] || complain "nothing was changed"
+nft flush ruleset
+rolewall status --state-dir "$state"
+expect_status 1
+expect_out "\`rolewall boot\` loads it again"
+boot
+expect_status 0
+expect_out "generation 2 is in force"
+expect_out "unless you confirm it"
+[ "$(table)" = "$second" ] || complain "another table"
+rolewall status --state-dir "$state" --format json
+expect_json 'd["pending"]["generation"] == 2 and not d["pending"]["overdue"] and d["drift"] == []'
+rolewall confirm --state-dir "$state"
+expect_status 0
+play_reboot
+boot
+expect_out "generation 2 is in force"
+[ "$(table)" = "$second" ] || complain "what was confirmed is not what was booted"
+
+# Its time is over and nobody rolled it back: boot does.
+printf '\n[[inbound]]\nid = "yet-more"\nservice = "tcp/8002"\nfrom = "office"\n' >>site/web.toml
+apply --confirm 1s
+expect_status 0
+kill_watcher
+nft flush ruleset
+sleep 1.2
+boot
+expect_status 0
+expect_err "generation 3 was not confirmed"
+expect_out "generation 2 is in force"
+[ "$(table)" = "$second" ] || complain "not what was confirmed"
+
+# A first apply that waits leaves nothing behind.
+rm -r "$state"
+nft flush ruleset
+apply --confirm 1s
+expect_status 0
+kill_watcher
+sleep 1.2
+boot
+expect_status 0
+[ -z "$(table)" ] || complain "the first apply was not confirmed, and is in force"

@@ -1,0 +1,87 @@
+# While one apply waits: its deadline set anew, its confirmation by an apply, and a confirmation that
+# looks at what is in force.
+. "$(dirname "$0")/prelude.sh"
+command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
+in_namespaces "$@"
+ip link set lo up
+example_site site
+state="$scratch/state"
+# Chains made one by one stand in another order.
+table() { nft -s list table inet rolewall 2>/dev/null | sort; }
+with_state() { verb=$1; shift; rolewall "$verb" "$@" --state-dir "$state"; }
+apply() { with_state apply site --host web-01 "$@"; }
+admit() {
+  printf '\n[[inbound]]\nid = "port-%s"\nservice = "tcp/%s"\nfrom = "office"\n' "$1" "$1" >>site/web.toml
+}
+apply
+first=$(table)
+
+# The same policy: the time begins anew.
+admit 8001
+apply --confirm 3s
+expect_status 0
+second=$(table)
+apply --confirm 1h
+expect_status 0
+expect_out "starts anew"
+expect_out "unless you confirm it"
+sleep 4
+[ "$(table)" = "$second" ] || complain "rolled back at the old deadline"
+apply
+expect_status 1
+expect_err "waits for \`rolewall confirm\`"
+apply --confirm 1s
+expect_status 0
+expect_out "starts anew"
+for _ in $(seq 50); do [ "$(table)" = "$first" ] && break; sleep 0.1; done
+[ "$(table)" = "$first" ] || complain "not rolled back at the new deadline"
+
+# Without one: it is confirmed, and said.
+sleep 0.5
+apply --confirm 2s
+expect_status 0
+apply --no-confirm
+expect_status 0
+expect_out "is confirmed"
+sleep 3
+[ "$(table)" = "$second" ] || complain "rolled back though it was confirmed"
+with_state history --format json
+expect_json 'd["events"][-1]["event"] == "confirmed" and d["generations"][-1]["boot"]'
+# With another policy: both are.
+admit 8002
+apply --confirm 2s
+admit 8003
+apply --no-confirm
+expect_status 0
+expect_out "is confirmed"
+third=$(table)
+sleep 3
+[ "$(table)" = "$third" ] || complain "rolled back though it was confirmed"
+
+# Another program takes the table away: that is no confirmation of it.
+admit 8004
+apply --confirm 1h
+expect_status 0
+fourth=$(table)
+nft delete table inet rolewall
+with_state confirm
+expect_status 1
+expect_err "had been removed"
+[ "$(table)" = "$fourth" ] || complain "it is not loaded again"
+with_state status --format json
+expect_json 'd["pending"] and d["drift"] == []'
+# Or changes it.
+nft insert rule inet rolewall input accept
+with_state confirm
+expect_status 1
+expect_err "another program changed it"
+with_state status --format json
+expect_json 'd["pending"]'
+apply --confirm 1h
+expect_status 0
+with_state confirm
+expect_status 0
+[ "$(table)" = "$fourth" ] || complain "not what was applied"
+play_reboot
+with_state boot -p site --host web-01
+[ "$(table)" = "$fourth" ] || complain "not what was confirmed"

@@ -1,0 +1,125 @@
+// What was in force before, by what happened.
+#include "apply/events.h"
+
+#include <doctest/doctest.h>
+
+#include <optional>
+#include <vector>
+
+namespace rolewall::apply {
+namespace {
+
+using Number = std::optional<std::uint32_t>;
+
+Event event(EventKind kind, Number from, Number to) {
+  Event event;
+  event.kind = kind;
+  event.from = from;
+  event.to = to;
+  return event;
+}
+Event applied(Number from, Number to, bool waits = false) {
+  Event made = event(EventKind::Applied, from, to);
+  made.waits = waits;
+  return made;
+}
+Event rolled_back(Number from, Number to, bool named = false) {
+  Event made = event(EventKind::RolledBack, from, to);
+  made.named = named;
+  return made;
+}
+
+TEST_CASE("nothing happened") {
+  CHECK_FALSE(in_force_by({}));
+  CHECK_FALSE(confirmed_by({}));
+  CHECK_FALSE(in_force_before({}, {}));
+  CHECK_FALSE(in_force_before({}, 7));
+  CHECK_FALSE(last_taken_back({}));
+}
+
+TEST_CASE("what was rolled back is nothing to go back to") {
+  const std::vector<Event> events{applied({}, 1), applied(1, 2, true),
+                                  event(EventKind::Expired, 2, 1), applied(1, 3)};
+  CHECK(in_force_by(events) == 3U);
+  CHECK(in_force_before(events, 3) == 1U);
+  CHECK(confirmed_by(events) == 3U);
+  CHECK_FALSE(last_taken_back(events));
+}
+
+TEST_CASE("one rollback after the other goes on; a named one can be taken back") {
+  std::vector<Event> events{applied({}, 1), applied(1, 2), applied(2, 3)};
+  CHECK(in_force_before(events, 3) == 2U);
+  events.push_back(rolled_back(3, 2));
+  CHECK(last_taken_back(events)->from == 3U);
+  CHECK(in_force_before(events, 2) == 1U);
+  events.push_back(rolled_back(2, 1));
+  CHECK_FALSE(in_force_before(events, 1));
+  events.push_back(rolled_back(1, 3, true));
+  CHECK(in_force_by(events) == 3U);
+  CHECK(in_force_before(events, 3) == 1U);
+}
+
+TEST_CASE("several that wait go back together") {
+  const std::vector<Event> events{applied({}, 1), applied(1, 2, true), applied(2, 3, true)};
+  CHECK(confirmed_by(events) == 1U);
+  std::vector<Event> after = events;
+  after.push_back(event(EventKind::Expired, 3, 1));
+  CHECK(in_force_by(after) == 1U);
+  CHECK_FALSE(in_force_before(after, 1));
+}
+
+TEST_CASE("disabled: the generation before; and behind an apply it is passed over") {
+  std::vector<Event> events{applied({}, 1), applied(1, 2), event(EventKind::Disabled, 2, {})};
+  CHECK_FALSE(in_force_by(events));
+  CHECK_FALSE(confirmed_by(events));
+  CHECK(in_force_before(events, {}) == 2U);
+  events.push_back(applied({}, 3));
+  CHECK(in_force_before(events, 3) == 2U);
+}
+
+TEST_CASE("a first apply that expires leaves nothing") {
+  const std::vector<Event> events{applied({}, 1, true), event(EventKind::Expired, 1, {})};
+  CHECK_FALSE(in_force_by(events));
+  CHECK_FALSE(in_force_before(events, {}));
+  CHECK(last_taken_back(events)->why == "");
+}
+
+TEST_CASE("a crash before the line was written: the last one known is before") {
+  const std::vector<Event> events{applied({}, 1), applied(1, 2)};
+  CHECK(in_force_before(events, 3) == 2U);
+  // `disable` that was cut short.
+  const std::vector<Event> cut{applied({}, 1), applied(1, 2), event(EventKind::Disabled, 2, {})};
+  CHECK(in_force_before(cut, 2) == 1U);
+  // `disable` whose line found no room.
+  CHECK(in_force_before(events, {}) == 2U);
+}
+
+TEST_CASE("what nobody confirmed is nothing to go back to, though its end was not written down") {
+  std::vector<Event> events{applied({}, 1), applied(1, 2, true)};
+  CHECK(in_force_before(events, {}) == 1U);
+  events.push_back(event(EventKind::Confirmed, 2, 2));
+  CHECK(in_force_before(events, {}) == 2U);
+  // An apply for good over it confirms it, too.
+  const std::vector<Event> over{applied({}, 1), applied(1, 2, true), applied(2, 3)};
+  CHECK(in_force_before(over, 3) == 2U);
+}
+
+TEST_CASE("a log that begins in the middle") {
+  const std::vector<Event> events{applied(6, 7), applied(7, 8)};
+  CHECK(in_force_before(events, 7) == 6U);
+  std::vector<Event> older = events;
+  older.push_back(rolled_back(8, 3));
+  CHECK(in_force_by(older) == 3U);
+  CHECK(in_force_before(older, 3) == 7U);
+}
+
+TEST_CASE("a boot that fell back changes nothing of what is recorded") {
+  const std::vector<Event> events{applied({}, 1), event(EventKind::FellBack, 1, 1),
+                                  event(EventKind::Recovered, 1, 1)};
+  CHECK(in_force_by(events) == 1U);
+  CHECK(confirmed_by(events) == 1U);
+  CHECK_FALSE(in_force_before(events, 1));
+}
+
+}  // namespace
+}  // namespace rolewall::apply
