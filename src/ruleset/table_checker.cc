@@ -33,6 +33,22 @@ Wrong check_registers(const Effects& effects) {
   return effects.writes ? check_registers(*effects.writes) : Wrong{};
 }
 
+// Of a set without a key the widths are not known: of each, the first register is there.
+Effects at_least_a_byte(Effects effects) {
+  RegisterRanges reads;
+  for (const auto& [first, bytes] : effects.reads) reads.add({first, std::max(bytes, 1U)});
+  effects.reads = reads;
+  if (effects.writes) effects.writes->bytes = std::max(effects.writes->bytes, 1U);
+  return effects;
+}
+
+// A set that could not be read as far as its key: nothing that stands by its key can be there.
+Wrong check_keyless(const Set& set) {
+  if (set.elements != Elements{}) return "elements in a set without a key";
+  if (!set.exprs.empty()) return "expressions of elements in a set without a key";
+  return set.data == KeyField{} ? Wrong{} : "a value's type in a set without a key";
+}
+
 Wrong check_limit(const Limit& limit) {
   if (limit.rate == 0 || limit.per_seconds == 0) return "a limit whose rate is 0";
   return {};
@@ -263,9 +279,7 @@ Wrong TableChecker::check_elements(const Set& set) const {
 Wrong TableChecker::check_set(const Set& set) const {
   if (Wrong wrong = check_name(set.name, "set"); !wrong.empty()) return wrong;
   if (Wrong wrong = check_comment(set.comment); !wrong.empty()) return wrong;
-  if (!set.unsupported.empty() && set.key.empty()) {
-    return set.elements.keys.empty() ? Wrong{} : "elements in a set without a key";
-  }
+  if (!set.unsupported.empty() && set.key.empty()) return check_keyless(set);
   if (Wrong wrong = check_key_fields(set); !wrong.empty()) return wrong;
   for (const StatefulExpr& expr : set.exprs) {
     if (Wrong wrong = check_stateful(expr); !wrong.empty()) return wrong;
@@ -376,9 +390,9 @@ Wrong TableChecker::check_expr(const Expr& expr) const {
   Wrong wrong = check_values(expr);
   if (wrong.empty()) {
     const Effects effects = effects_of(expr, names_);
-    // Of a set that was not read whole, not even the key may be known.
     const Set* set = effects.set == nullptr ? nullptr : names_.set(*effects.set);
-    if (set == nullptr || !set->key.empty()) wrong = check_registers(effects);
+    const bool keyless = set != nullptr && set->key.empty();
+    wrong = check_registers(keyless ? at_least_a_byte(effects) : effects);
   }
   return wrong;
 }

@@ -200,6 +200,50 @@ TEST_CASE("values that the kernel refuses, and the evaluator could not run") {
   CHECK(flaw_of(ruleset).ends_with("dynset: packets cannot add to the map s"));
 }
 
+// Its elements could name what is not there, and who follows them relies on verify().
+TEST_CASE("a set that was not read as far as its key holds nothing, and is looked up soundly") {
+  Ruleset ruleset = line_of_chains(1);
+  Table& table = ruleset.tables[0];
+  Set& set = table.sets.emplace_back();
+  const auto with = [&](auto change) {
+    set = {};
+    set.name = "m";
+    set.kind = SetKind::VerdictMap;
+    set.unsupported = "a key that is not known";
+    change(set);
+    return flaw_of(ruleset);
+  };
+  const std::string path = "tables[0].sets[0]: ";
+  CHECK_EQ(with([](Set&) {}), "");
+  const std::string elements = path + "elements in a set without a key";
+  const Verdict nowhere{VerdictCode::Jump, "nosuch", 0};
+  CHECK_EQ(with([&](Set& s) { s.elements.verdicts = {nowhere}; }), elements);
+  CHECK_EQ(with([&](Set& s) { s.elements.catch_all_verdict = nowhere; }), elements);
+  CHECK_EQ(with([](Set& s) { s.elements.has_catch_all = true; }), elements);
+  CHECK_EQ(with([](Set& s) { s.elements.objects = {"nosuch"}; }), elements);
+  CHECK_EQ(with([](Set& s) { s.elements.data_size = 4; }), elements);
+  CHECK_EQ(with([](Set& s) { s.elements.timeouts_ms = {1}; }), elements);
+  CHECK_EQ(with([](Set& s) { s.elements.exprs = {{Limit{}}}; }), elements);
+  CHECK_EQ(with([](Set& s) { s.exprs = {Limit{}}; }),
+           path + "expressions of elements in a set without a key");
+  CHECK_EQ(with([](Set& s) { s.data = {DataType::Mark, 4}; }),
+           path + "a value's type in a set without a key");
+
+  const auto looked_up = [&](Expr expr) {
+    table.chains[0].rules = {{0, "", {std::move(expr)}}};
+    return with([](Set&) {});
+  };
+  CHECK_EQ(looked_up(Lookup{"m", 15, LookupResult::Verdict, 0, false}), "");
+  CHECK(looked_up(Lookup{"m", 200, LookupResult::Verdict, 0, false})
+            .ends_with("lookup: there is no register 200"));
+  CHECK_EQ(looked_up(Lookup{"m", 0, LookupResult::Data, 15, false}), "");
+  CHECK(looked_up(Lookup{"m", 0, LookupResult::Data, 16, false})
+            .ends_with("lookup: there is no register 16"));
+  CHECK(looked_up(ObjectLookup{16, "m"}).ends_with("objref: there is no register 16"));
+  CHECK(looked_up(Dynset{DynsetOp::Add, "m", 16, {}, 0, false, {}})
+            .ends_with("dynset: there is no register 16"));
+}
+
 // A kernel may know more than we do: what has a flaw is undecided by name, and all else stays.
 TEST_CASE("flaws are set aside, each by its name") {
   Ruleset ruleset = line_of_chains(3);
