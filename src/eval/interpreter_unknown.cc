@@ -128,12 +128,9 @@ Interpreter::Next Interpreter::go_on_unmodelled(const ruleset::Expr& expr) {
   const auto* unsupported = std::get_if<r::Unsupported>(&expr);
   const std::string_view target =
       unsupported == nullptr ? std::string_view() : r::iptables_target(*unsupported);
+  const r::TargetWork work = r::work_of_target(target);
   // These note or write something, and the rule goes on.
-  constexpr std::array<std::string_view, 16> kHarmless{
-      "AUDIT", "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "DSCP", "HL",  "IDLETIMER",
-      "LED",   "LOG",      "MARK",     "NFLOG",    "SECMARK",     "SET",  "TOS", "TTL"};
-  const bool harmless = std::ranges::find(kHarmless, target) != kHarmless.end() ||
-                        target == "TCPMSS" || target == "TCPOPTSTRIP" || target == "TRACE" ||
+  const bool harmless = work == r::TargetWork::Notes || work == r::TargetWork::Writes ||
                         std::holds_alternative<r::ExthdrWrite>(expr) ||
                         std::holds_alternative<r::MetaSet>(expr) ||
                         std::holds_alternative<r::CtSet>(expr);

@@ -1,40 +1,12 @@
 #include "eval/other_tables.h"
 
-#include <algorithm>
-#include <array>
-#include <string_view>
 #include <variant>
 
+#include "ruleset/effects.h"
 #include "ruleset/expr.h"
-#include "ruleset/iptables.h"
 
 namespace rolewall::eval {
-namespace {
-
 namespace r = ruleset;
-
-bool interferes_by(const r::Unsupported& expr) {
-  constexpr std::array<std::string_view, 10> kTargets{"CONNMARK", "CT",        "DNAT",     "MARK",
-                                                      "NETMAP",   "NOTRACK",   "REDIRECT", "SNAT",
-                                                      "TPROXY",   "MASQUERADE"};
-  return std::ranges::find(kTargets, r::iptables_target(expr)) != kTargets.end();
-}
-
-bool interferes_by(const r::Expr& expr) {
-  if (const auto* unsupported = std::get_if<r::Unsupported>(&expr)) {
-    return interferes_by(*unsupported);
-  }
-  if (const auto* set = std::get_if<r::MetaSet>(&expr)) return set->key == r::MetaKey::Mark;
-  if (const auto* set = std::get_if<r::CtSet>(&expr)) {
-    return set->key == r::CtKey::Mark || set->key == r::CtKey::Zone;
-  }
-  return std::holds_alternative<r::Nat>(expr) || std::holds_alternative<r::Masquerade>(expr) ||
-         std::holds_alternative<r::Redirect>(expr) || std::holds_alternative<r::Notrack>(expr) ||
-         std::holds_alternative<r::Tproxy>(expr) || std::holds_alternative<r::Fwd>(expr) ||
-         std::holds_alternative<r::PayloadWrite>(expr);
-}
-
-}  // namespace
 
 OtherTables::OtherTables(const Program& program) : program_(program) {
   for (const Program::Table& table : program.tables()) {
@@ -61,13 +33,17 @@ bool OtherTables::interferes(std::uint32_t table, std::uint32_t chain) {
     for (const Program::Rule& rule : in.chains[now].rules) {
       for (std::size_t i = 0; i < rule.rule->exprs.size(); ++i) {
         const r::Expr& expr = rule.rule->exprs[i];
-        any = any || interferes_by(expr);
+        any = any || r::is_seen_elsewhere(expr, in.names);
         const std::uint32_t operand = program_.operand(rule, i);
-        if (operand >= Program::kFirstProblem) continue;
         if (const auto* verdict = std::get_if<r::ImmediateVerdict>(&expr)) {
           if (!verdict->verdict.chain.empty()) lead_to(operand);
         } else if (const auto* lookup = std::get_if<r::Lookup>(&expr);
                    lookup != nullptr && lookup->result == r::LookupResult::Verdict) {
+          // What was not read of a map may lead to any chain.
+          if (operand >= Program::kFirstProblem || in.sets[operand].partial != nullptr) {
+            any = true;
+            continue;
+          }
           for (const std::uint32_t target : in.sets[operand].targets) lead_to(target);
           lead_to(in.sets[operand].catch_all_target);
         }

@@ -16,9 +16,8 @@ class OtherTables {
 
   bool is_ours(std::uint32_t table) const { return ours_[table]; }
 
-  // Whether the chain, or one that it leads to, may translate a packet, leave it untracked, mark
-  // it or send it elsewhere, and not only give a verdict. What it does to TCP options, to counters,
-  // sets and logs no other chain sees.
+  // Whether the chain, or one that it leads to, may do more than give a verdict: translate a
+  // packet, leave it untracked, mark it, send it elsewhere (ruleset::is_seen_elsewhere()).
   bool interferes(std::uint32_t table, std::uint32_t chain);
 
   // The tables with a base chain that does.

@@ -105,6 +105,11 @@ struct Effects {
 // hold, nothing is known: no key is read, no value written.
 Effects effects_of(const Expr& expr, const TableIndex& table);
 
+// Whether chains of other tables may see what it does: to the packet, its mark, its connection or
+// its way. That it drops or accepts the packet is not meant, nor what its own table keeps, nor what
+// becomes of a copy (dup). What is not known may do anything.
+bool is_seen_elsewhere(const Expr& expr, const TableIndex& table);
+
 // By all that the table holds: rules, objects, sets and elements.
 TrackingUse tracking_of(const TableIndex& table);
 

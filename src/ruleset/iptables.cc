@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 namespace rolewall::ruleset {
 namespace {
 
@@ -28,6 +31,17 @@ std::string_view iptables_target(const Unsupported& expr) {
 
 std::string_view iptables_match(const Unsupported& expr) {
   return name_of(expr, kMatch);
+}
+
+TargetWork work_of_target(std::string_view name) {
+  constexpr std::array<std::string_view, 7> kNote{"AUDIT", "IDLETIMER", "LED",  "LOG",
+                                                  "NFLOG", "SET",       "TRACE"};
+  constexpr std::array<std::string_view, 12> kWrite{
+      "CHECKSUM", "CLASSIFY", "CONNMARK", "CONNSECMARK", "DSCP", "HL",
+      "MARK",     "SECMARK",  "TCPMSS",   "TCPOPTSTRIP", "TOS",  "TTL"};
+  if (std::ranges::find(kNote, name) != kNote.end()) return TargetWork::Notes;
+  if (std::ranges::find(kWrite, name) != kWrite.end()) return TargetWork::Writes;
+  return name == "REJECT" ? TargetWork::Rejects : TargetWork::Unknown;
 }
 
 }  // namespace rolewall::ruleset

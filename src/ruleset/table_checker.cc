@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -33,6 +34,22 @@ Wrong check_registers(const Effects& effects) {
   return effects.writes ? check_registers(*effects.writes) : Wrong{};
 }
 
+// Of a set without a key the widths are not known: of each, the first register is there.
+Effects at_least_a_byte(Effects effects) {
+  RegisterRanges reads;
+  for (const auto& [first, bytes] : effects.reads) reads.add({first, std::max(bytes, 1U)});
+  effects.reads = reads;
+  if (effects.writes) effects.writes->bytes = std::max(effects.writes->bytes, 1U);
+  return effects;
+}
+
+// A set that could not be read as far as its key: nothing that stands by its key can be there.
+Wrong check_keyless(const Set& set) {
+  if (set.elements != Elements{}) return "elements in a set without a key";
+  if (!set.exprs.empty()) return "expressions of elements in a set without a key";
+  return set.data == KeyField{} ? Wrong{} : "a value's type in a set without a key";
+}
+
 Wrong check_limit(const Limit& limit) {
   if (limit.rate == 0 || limit.per_seconds == 0) return "a limit whose rate is 0";
   return {};
@@ -56,8 +73,30 @@ std::optional<std::uint32_t> type_of(const ObjectBody& body) {
 }
 
 // nft_ng_inc_init(), nft_jhash_init(), nft_symhash_init().
-Wrong check_modulus(std::uint32_t modulus) {
-  return modulus == 0 ? "a modulus of 0" : "";
+Wrong check_modulus(std::uint32_t modulus, std::uint32_t offset) {
+  if (modulus == 0) return "a modulus of 0";
+  const bool fits =
+      std::uint64_t{offset} + modulus - 1 <= std::numeric_limits<std::uint32_t>::max();
+  return fits ? "" : "an offset that carries the numbers beyond 32 bits";
+}
+
+// nft_fib_policy, nft_fib_init().
+Wrong check_fib(const Fib& fib) {
+  namespace flag = fib_flag;
+  constexpr std::uint32_t kKnown =
+      flag::kSource | flag::kDestination | flag::kMark | flag::kIif | flag::kOif | flag::kPresent;
+  const bool source = (fib.flags & flag::kSource) != 0;
+  const bool destination = (fib.flags & flag::kDestination) != 0;
+  const bool by_iif = (fib.flags & flag::kIif) != 0;
+  const bool by_oif = (fib.flags & flag::kOif) != 0;
+  if ((fib.flags & ~kKnown) != 0) return fmt::format("flags {:#x}", fib.flags);
+  if (source == destination) return "either the source or the destination must be asked about";
+  if (by_iif && by_oif) return "both devices to go by";
+  if (by_oif && fib.result != FibResult::AddressType) return "a device asked for by the device";
+  if ((fib.flags & flag::kPresent) != 0 && fib.result != FibResult::Oif) {
+    return "whether there is a route is asked of oif alone";
+  }
+  return {};
 }
 
 // nft_nat_init(), nft_tproxy_init(), nft_fwd_neigh_init(): an address is of one family.
@@ -207,7 +246,9 @@ Wrong TableChecker::check_order(const Set& set) const {
   const auto out_of_order = [](std::size_t element) {
     return fmt::format("element {} is out of order or a duplicate", element);
   };
-  // Ranges of a concatenation stand as the kernel tries them.
+  // Ranges of a concatenation stand as the kernel tries them, and may overlap. Others may not,
+  // which
+  // __nft_rbtree_insert() sees to; whoever looks a key up finds one at most.
   if (set.interval && set.key.size() > 1) {
     std::vector<std::size_t> order(count);
     std::iota(order.begin(), order.end(), std::size_t{0});
@@ -219,6 +260,9 @@ Wrong TableChecker::check_order(const Set& set) const {
   }
   for (std::size_t i = 1; i < count; ++i) {
     if (!less(i - 1, i)) return out_of_order(i);
+    if (std::memcmp(elements.key_end(i - 1).data(), elements.key(i).data(), key_size) >= 0) {
+      return fmt::format("element {} overlaps the one before it", i);
+    }
   }
   return {};
 }
@@ -263,9 +307,7 @@ Wrong TableChecker::check_elements(const Set& set) const {
 Wrong TableChecker::check_set(const Set& set) const {
   if (Wrong wrong = check_name(set.name, "set"); !wrong.empty()) return wrong;
   if (Wrong wrong = check_comment(set.comment); !wrong.empty()) return wrong;
-  if (!set.unsupported.empty() && set.key.empty()) {
-    return set.elements.keys.empty() ? Wrong{} : "elements in a set without a key";
-  }
+  if (!set.unsupported.empty() && set.key.empty()) return check_keyless(set);
   if (Wrong wrong = check_key_fields(set); !wrong.empty()) return wrong;
   for (const StatefulExpr& expr : set.exprs) {
     if (Wrong wrong = check_stateful(expr); !wrong.empty()) return wrong;
@@ -283,8 +325,10 @@ Wrong TableChecker::check_lookup(const Lookup& lookup) const {
   }
   if (set->key.empty()) return {};  // not read whole: nothing more is known
   switch (lookup.result) {
-    case LookupResult::Membership:
-      return {};
+    case LookupResult::Membership: {
+      const bool maps = set->kind == SetKind::Map || set->kind == SetKind::VerdictMap;
+      return set->anonymous && maps ? "what an anonymous map gives is not asked for" : Wrong{};
+    }
     case LookupResult::Data:
       return set->kind == SetKind::Map ? Wrong{}
                                        : fmt::format("{} does not map to values", lookup.set);
@@ -341,9 +385,10 @@ Wrong TableChecker::check_values(const Expr& expr) const {
           [](const Range& e) -> Wrong {
             return e.from.size == e.to.size ? "" : "a range's ends differ in length";
           },
-          [](const Numgen& e) { return check_modulus(e.modulus); },
-          [](const JenkinsHash& e) { return check_modulus(e.modulus); },
-          [](const SymmetricHash& e) { return check_modulus(e.modulus); },
+          [](const Numgen& e) { return check_modulus(e.modulus, e.offset); },
+          [](const JenkinsHash& e) { return check_modulus(e.modulus, e.offset); },
+          [](const SymmetricHash& e) { return check_modulus(e.modulus, e.offset); },
+          [](const Fib& e) { return check_fib(e); },
           [](const Limit& e) { return check_limit(e); },
           [](const Log& e) -> Wrong {
             if (e.prefix.size() <= kMaxLogPrefixSize) return {};
@@ -364,7 +409,7 @@ Wrong TableChecker::check_values(const Expr& expr) const {
           [this](const ImmediateVerdict& e) { return check_verdict(e.verdict); },
           [this](const ObjectRef& e) { return check_named(e.type, e.name); },
           [this](const ObjectLookup& e) { return check_object_lookup(e); },
-          [](const OneOf<Meta, Ct, Exthdr, Fib, Rt, Socket, Osf, Tunnel, Xfrm, Immediate,
+          [](const OneOf<Meta, Ct, Exthdr, Rt, Socket, Osf, Tunnel, Xfrm, Immediate,
                          BitwiseRegisters, Cmp, Counter, Connlimit, Quota, Last, MetaSet, CtSet,
                          PayloadWrite, Reject, Notrack, Masquerade, Redirect, Synproxy, Dup,
                          Unsupported> auto&) { return Wrong{}; },
@@ -376,9 +421,9 @@ Wrong TableChecker::check_expr(const Expr& expr) const {
   Wrong wrong = check_values(expr);
   if (wrong.empty()) {
     const Effects effects = effects_of(expr, names_);
-    // Of a set that was not read whole, not even the key may be known.
     const Set* set = effects.set == nullptr ? nullptr : names_.set(*effects.set);
-    if (set == nullptr || !set->key.empty()) wrong = check_registers(effects);
+    const bool keyless = set != nullptr && set->key.empty();
+    wrong = check_registers(keyless ? at_least_a_byte(effects) : effects);
   }
   return wrong;
 }

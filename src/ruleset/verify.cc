@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <functional>
+#include <set>
+#include <string_view>
 #include <utility>
 
 #include "ruleset/expr.h"
@@ -107,6 +109,18 @@ void visit_flaws(const Table& table, const Found& found) {
   }
 }
 
+// nft_table_lookup() knows a table by its family and name.
+std::optional<Flaw> find_twins(const Ruleset& ruleset) {
+  std::set<std::pair<Family, std::string_view>> seen;
+  for (std::size_t t = 0; t < ruleset.tables.size(); ++t) {
+    const Table& table = ruleset.tables[t];
+    if (!seen.emplace(table.family, table.name).second) {
+      return Flaw{fmt::format("tables[{}]", t), "another table has the same family and name"};
+    }
+  }
+  return std::nullopt;
+}
+
 // --- setting aside -----------------------------------------------------------------------------
 
 void set_aside(Set& set, const Wrong& wrong, const TableChecker& checker) {
@@ -173,7 +187,7 @@ bool set_aside(Table& table, const Place& place, const Wrong& wrong) {
 }  // namespace
 
 std::optional<Flaw> verify(const Ruleset& ruleset) {
-  std::optional<Flaw> flaw;
+  std::optional<Flaw> flaw = find_twins(ruleset);
   for (std::size_t t = 0; t < ruleset.tables.size() && !flaw; ++t) {
     visit_flaws(ruleset.tables[t], [&](const Place& place, Wrong wrong) {
       flaw = Flaw{fmt::format("tables[{}]{}", t, place.path()), std::move(wrong)};
@@ -198,6 +212,7 @@ std::optional<Flaw> set_flaws_aside(Table& table) {
 }
 
 std::optional<Flaw> set_flaws_aside(Ruleset& ruleset) {
+  if (auto twins = find_twins(ruleset)) return twins;
   for (std::size_t t = 0; t < ruleset.tables.size(); ++t) {
     if (auto flaw = set_flaws_aside(ruleset.tables[t])) {
       return Flaw{fmt::format("tables[{}]{}", t, flaw->path), std::move(flaw->what)};

@@ -1,6 +1,12 @@
 // What every reader of a Ruleset may rely on, whoever made it: registers and values are in bounds,
-// what is named exists and is of the right kind, columns are as long as their set, and no packet
-// can jump for ever. The kernel refuses the same (nf_tables_api.c).
+// what is named exists and is of the right kind, columns are as long as their set, ranges of one
+// field do not overlap, and no packet can jump for ever. The kernel refuses the same
+// (nf_tables_api.c).
+//
+// Left to the kernel is what no reader relies on: on which hooks and in which families and types of
+// chain an expression may stand (the validate functions), what a base chain's hook, type, priority
+// and device may be together, combinations of flags (sets, NAT, logs), how many rules may look in
+// an anonymous set, and the types of what registers hold.
 //
 // It is asked once of every ruleset that comes in, and nobody asks again: of a file (print/), which
 // it then refuses; of a compiled one (compile/), where a flaw is our mistake; of a dump (netlink/),

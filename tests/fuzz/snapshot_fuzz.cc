@@ -1,10 +1,12 @@
 // The reader of snapshots on any text: it must not crash, and what it accepts must be valid, must
-// survive being written and read again, and must not upset the other writers.
+// survive being written and read again, and must upset neither the other writers nor the evaluator,
+// which looks up all that is named.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
 
+#include "eval/eval.h"
 #include "print/print.h"
 #include "ruleset/verify.h"
 
@@ -17,5 +19,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!again || *again != *read) std::abort();
   (void)print::to_bytecode(read->ruleset);
   (void)print::to_nft(read->ruleset);
+  const eval::Evaluator prepared(read->ruleset, read->host);
   return 0;
 }

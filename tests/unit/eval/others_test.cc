@@ -144,6 +144,60 @@ TEST_CASE("what only notes or writes something decides nothing") {
   CHECK_EQ(courses.ways[1].turns.back().fate(), Fate::Drop);
 }
 
+TEST_CASE("what may change the packet for other chains interferes, known or not") {
+  const auto interferes = [](Expr expr, auto change) {
+    Ruleset rules = both(ours(22), {base_chain({}, Hook::Prerouting, -300, VerdictCode::Accept)});
+    change(rules.tables[1]);
+    rules.tables[1].chains[0].rules = {rule({std::move(expr)})};
+    const auto flaw = verify(rules);
+    REQUIRE_MESSAGE(!flaw, flaw->path, ": ", flaw->what);
+    const Host on = host();
+    return !Evaluator(rules, on).interfering_tables().empty();
+  };
+  const auto as_it_is = [](Table&) {};
+  for (const char* name : {"nat", "redir", "masq", "notrack", "meta", "ct", "payload", "exthdr",
+                           "fwd", "objref", "queue", "synproxy", "rule", "a new one"}) {
+    CHECK_MESSAGE(interferes(Unsupported{name, "attribute 9 is unknown"}, as_it_is), name);
+  }
+  for (const char* name : {"cmp", "counter", "fib", "limit", "log", "reject"}) {
+    CHECK_FALSE_MESSAGE(interferes(Unsupported{name, "attribute 9 is unknown"}, as_it_is), name);
+  }
+  for (const char* target : {"DNAT", "MARK", "NOTRACK", "SYNPROXY", "TTL", "of a later kernel"}) {
+    CHECK_MESSAGE(interferes(iptables_extension("target", target), as_it_is), target);
+  }
+  for (const char* target : {"LOG", "NFLOG", "REJECT", "TRACE"}) {
+    CHECK_FALSE_MESSAGE(interferes(iptables_extension("target", target), as_it_is), target);
+  }
+  CHECK_FALSE(interferes(iptables_extension("match", "recent"), as_it_is));
+
+  CHECK(interferes(MetaSet{MetaKey::Priority, 0}, as_it_is));
+  CHECK_FALSE(interferes(MetaSet{MetaKey::NfTrace, 0}, as_it_is));
+  CHECK(interferes(CtSet{CtKey::Labels, {}, 0}, as_it_is));
+  CHECK(interferes(Synproxy{}, as_it_is));
+  CHECK(interferes(ExthdrReset{ExthdrKind::TcpOption, 2}, as_it_is));
+  const auto with_object = [](std::uint32_t type, ObjectBody body) {
+    return [=](Table& table) { table.objects = {{"o", 0, type, body, ""}}; };
+  };
+  CHECK(interferes(ObjectRef{object_type::kCtHelper, "o"},
+                   with_object(object_type::kCtHelper, CtHelper{})));
+  CHECK(interferes(ObjectRef{object_type::kSynproxy, "o"},
+                   with_object(object_type::kSynproxy, Synproxy{})));
+  CHECK_FALSE(interferes(ObjectRef{object_type::kCounter, "o"},
+                         with_object(object_type::kCounter, Counter{})));
+  const auto unread = [](SetKind kind) {
+    return [=](Table& table) {
+      Set& set = table.sets.emplace_back();
+      set.name = "m";
+      set.kind = kind;
+      set.unsupported = "attribute 9 is unknown";
+      if (kind == SetKind::ObjectMap) set.object_type = object_type::kCtExpectation;
+    };
+  };
+  CHECK(interferes(ObjectLookup{0, "m"}, unread(SetKind::ObjectMap)));
+  CHECK(interferes(Lookup{"m", 0, LookupResult::Verdict, 0, false}, unread(SetKind::VerdictMap)));
+  CHECK_FALSE(interferes(Lookup{.set = "m"}, unread(SetKind::Set)));
+}
+
 TEST_CASE("many undecided rules in chains that only give verdicts cost nothing") {
   std::vector<Rule> rules;
   for (int i = 0; i < 40; ++i) {

@@ -200,6 +200,124 @@ TEST_CASE("values that the kernel refuses, and the evaluator could not run") {
   CHECK(flaw_of(ruleset).ends_with("dynset: packets cannot add to the map s"));
 }
 
+TEST_CASE("what a route is asked for is as nft_fib_init() has it") {
+  namespace flag = fib_flag;
+  const std::uint32_t source = flag::kSource;
+  CHECK_EQ(flaw_with(Fib{FibResult::AddressType, source | flag::kOif, 0}), "");
+  CHECK_EQ(flaw_with(Fib{FibResult::Oif, source | flag::kIif | flag::kMark | flag::kPresent, 0}),
+           "");
+  CHECK(flaw_with(Fib{FibResult::Oif, 0, 0}).ends_with("must be asked about"));
+  CHECK(flaw_with(Fib{FibResult::Oif, 3, 0}).ends_with("must be asked about"));
+  CHECK(flaw_with(Fib{FibResult::Oif, 0xffffffff, 0}).ends_with("fib: flags 0xffffffff"));
+  CHECK(flaw_with(Fib{FibResult::Oif, source | 64, 0}).ends_with("fib: flags 0x41"));
+  CHECK(flaw_with(Fib{FibResult::AddressType, source | flag::kIif | flag::kOif, 0})
+            .ends_with("both devices to go by"));
+  CHECK(flaw_with(Fib{FibResult::OifName, source | flag::kOif, 0}).ends_with("by the device"));
+  for (const FibResult result : {FibResult::OifName, FibResult::AddressType}) {
+    CHECK(flaw_with(Fib{result, source | flag::kPresent, 0}).ends_with("asked of oif alone"));
+  }
+}
+
+TEST_CASE("numbers that are drawn fit in 32 bits") {
+  const std::uint32_t most = 0xffffffff;
+  CHECK_EQ(flaw_with(Numgen{.modulus = 2, .offset = most - 1}), "");
+  CHECK(flaw_with(Numgen{.modulus = 2, .offset = most}).ends_with("beyond 32 bits"));
+  CHECK(flaw_with(JenkinsHash{4, 8, most, {}, 2, 1}).ends_with("beyond 32 bits"));
+  CHECK(flaw_with(SymmetricHash{.modulus = most, .offset = 2}).ends_with("beyond 32 bits"));
+}
+
+TEST_CASE("ranges of one field do not overlap, those of a concatenation may") {
+  Ruleset ruleset = line_of_chains(1);
+  Set& set = ruleset.tables[0].sets.emplace_back();
+  set.name = "s";
+  set.interval = true;
+  set.key = {{DataType::InetService, 2}};
+  set.elements.key_size = 2;
+  set.elements.keys = {0, 10, 0, 20};
+  set.elements.key_ends = {0, 19, 0, 30};
+  CHECK_EQ(flaw_of(ruleset), "");
+  set.elements.key_ends = {0, 20, 0, 30};
+  CHECK_EQ(flaw_of(ruleset), "tables[0].sets[0]: element 1 overlaps the one before it");
+  set.elements.keys = {0, 10, 0, 10};
+  CHECK_EQ(flaw_of(ruleset), "tables[0].sets[0]: element 1 overlaps the one before it");
+  set.key = {{DataType::InetProtocol, 1}, {DataType::InetService, 2}};
+  set.elements.key_size = 8;
+  set.elements.keys = {6, 0, 0, 0, 0, 10, 0, 0, 6, 0, 0, 0, 0, 20, 0, 0};
+  set.elements.key_ends = {6, 0, 0, 0, 0, 25, 0, 0, 6, 0, 0, 0, 0, 30, 0, 0};
+  CHECK_EQ(flaw_of(ruleset), "");
+}
+
+// nft_lookup_init()
+TEST_CASE("an anonymous map is not asked only whether it has the key") {
+  Ruleset ruleset = line_of_chains(1);
+  Table& table = ruleset.tables[0];
+  Set& map = table.sets.emplace_back();
+  map.name = "m";
+  map.kind = SetKind::VerdictMap;
+  map.key = {{DataType::InetService, 2}};
+  table.chains[0].rules = {{0, "", {Lookup{.set = "m"}}}};
+  CHECK_EQ(flaw_of(ruleset), "");
+  map.anonymous = true;
+  CHECK(flaw_of(ruleset).ends_with("lookup: what an anonymous map gives is not asked for"));
+  map.kind = SetKind::Set;
+  CHECK_EQ(flaw_of(ruleset), "");
+}
+
+TEST_CASE("tables are known by family and name") {
+  Ruleset ruleset = line_of_chains(1);
+  ruleset.tables.push_back(ruleset.tables[0]);
+  CHECK_EQ(flaw_of(ruleset), "tables[1]: another table has the same family and name");
+  CHECK(set_flaws_aside(ruleset));
+  ruleset.tables[1].family = Family::Ip;
+  CHECK_EQ(flaw_of(ruleset), "");
+}
+
+// Its elements could name what is not there, and who follows them relies on verify().
+TEST_CASE("a set that was not read as far as its key holds nothing, and is looked up soundly") {
+  Ruleset ruleset = line_of_chains(1);
+  Table& table = ruleset.tables[0];
+  Set& set = table.sets.emplace_back();
+  const auto with = [&](auto change) {
+    set = {};
+    set.name = "m";
+    set.kind = SetKind::VerdictMap;
+    set.unsupported = "a key that is not known";
+    change(set);
+    return flaw_of(ruleset);
+  };
+  const std::string path = "tables[0].sets[0]: ";
+  CHECK_EQ(with([](Set&) {}), "");
+  const std::string elements = path + "elements in a set without a key";
+  const Verdict nowhere{VerdictCode::Jump, "nosuch", 0};
+  CHECK_EQ(with([&](Set& s) { s.elements.verdicts = {nowhere}; }), elements);
+  CHECK_EQ(with([&](Set& s) { s.elements.catch_all_verdict = nowhere; }), elements);
+  CHECK_EQ(with([](Set& s) { s.elements.has_catch_all = true; }), elements);
+  CHECK_EQ(with([](Set& s) { s.elements.objects = {"nosuch"}; }), elements);
+  CHECK_EQ(with([](Set& s) { s.elements.data_size = 4; }), elements);
+  CHECK_EQ(with([](Set& s) { s.elements.timeouts_ms = {1}; }), elements);
+  CHECK_EQ(with([](Set& s) { s.elements.exprs = {{Limit{}}}; }), elements);
+  CHECK_EQ(with([](Set& s) { s.exprs = {Limit{}}; }),
+           path + "expressions of elements in a set without a key");
+  CHECK_EQ(with([](Set& s) {
+             s.data = {DataType::Mark, 4};
+           }),
+           path + "a value's type in a set without a key");
+
+  const auto looked_up = [&](Expr expr) {
+    table.chains[0].rules = {{0, "", {std::move(expr)}}};
+    return with([](Set&) {});
+  };
+  CHECK_EQ(looked_up(Lookup{"m", 15, LookupResult::Verdict, 0, false}), "");
+  CHECK(looked_up(Lookup{"m", 200, LookupResult::Verdict, 0, false})
+            .ends_with("lookup: there is no register 200"));
+  CHECK_EQ(looked_up(Lookup{"m", 0, LookupResult::Data, 15, false}), "");
+  CHECK(looked_up(Lookup{"m", 0, LookupResult::Data, 16, false})
+            .ends_with("lookup: there is no register 16"));
+  CHECK(looked_up(ObjectLookup{16, "m"}).ends_with("objref: there is no register 16"));
+  CHECK(looked_up(Dynset{DynsetOp::Add, "m", 16, {}, 0, false, {}})
+            .ends_with("dynset: there is no register 16"));
+}
+
 // A kernel may know more than we do: what has a flaw is undecided by name, and all else stays.
 TEST_CASE("flaws are set aside, each by its name") {
   Ruleset ruleset = line_of_chains(3);
