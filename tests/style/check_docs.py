@@ -54,7 +54,7 @@ def main() -> int:
     page = text(DOCS)
     problems = compare("finding", findings(), set(first_cells(section(page, "Errors"))))
 
-    keys = set(re.findall(r'Key\{"([a-z]+)",\s*(?:KeyType::)?(\w+)', text("src/policy/keys.cc")))
+    keys = set(re.findall(r'Key\{"([a-z-]+)",\s*(?:KeyType::)?(\w+)', text("src/policy/keys.cc")))
     for key, kind in sorted(keys):
         written = rf"`\[*{key}\]*`|\b{key} = " if kind != "NotYet" else rf"`\[\[{key}\]\]`"
         if key not in {"hosts", "interfaces", "networks", "services", "site"} and not re.search(
