@@ -89,6 +89,7 @@ std::string to_json(const Applied& applied) {
                   {"boot_id", applied.boot_id},
                   {"network_namespace", applied.network_namespace},
                   {"kernel_generation", applied.mark.generation},
+                  {"run_time_jumps", applied.mark.run_time_jumps},
                   {"table_handle", applied.mark.large_sets.handle},
                   {"large_sets", std::move(sets)},
                   {"changes", applied.changes},
@@ -147,6 +148,8 @@ Result<Applied> applied_from_json(const std::string& path, const std::string& te
   if (generation != json.end() && generation->is_number_unsigned()) {
     applied.mark.generation = generation->get<std::uint32_t>();
   }
+  const auto jumps = json.find("run_time_jumps");
+  applied.mark.run_time_jumps = jumps == json.end() || !jumps->is_boolean() || jumps->get<bool>();
   return applied;
 }
 

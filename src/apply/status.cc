@@ -87,7 +87,7 @@ Result<Status> status(const std::string& state_directory,
   const Result<const Table*> wanted = own_table(generation.snapshot);
   if (!wanted) return std::unexpected(wanted.error());
   if (live != nullptr) {
-    std::vector<ChangeItem> items = in_words(*live, difference(*live, **wanted));
+    std::vector<ChangeItem> items = in_words(*live, difference(*live, **wanted, IdleJumps::Stay));
     const std::size_t most = std::min(items.size(), kMaxDrift);
     for (std::size_t i = 0; i < most; ++i) status.drift.push_back(as_drift(items[i]));
     if (items.size() > most) {
