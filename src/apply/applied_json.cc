@@ -25,6 +25,8 @@ void take_kernel_members(const Json& json, Applied& applied) {
   json.at("network_namespace").get_to(applied.network_namespace);
   applied.machine = json.value("machine", std::string());
   json.at("kernel_generation").get_to(applied.mark.generation);
+  // An older version wrote nothing of them: they may be there.
+  applied.mark.run_time_jumps = json.value("run_time_jumps", true);
   json.at("table_handle").get_to(applied.mark.large_sets.handle);
   for (const Json& set : json.at("large_sets")) {
     netlink::SetState& added = applied.mark.large_sets.sets.emplace_back();
@@ -93,6 +95,7 @@ std::string kernel_to_json(const Applied& applied) {
                       {"network_namespace", applied.network_namespace},
                       {"machine", applied.machine},
                       {"kernel_generation", applied.mark.generation},
+                      {"run_time_jumps", applied.mark.run_time_jumps},
                       {"table_handle", applied.mark.large_sets.handle},
                       {"large_sets", std::move(sets)}});
 }

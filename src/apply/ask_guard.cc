@@ -117,15 +117,19 @@ class LiveGuard {
   // Bans and openings stay over applies.
   static std::vector<UnreadSet> take_bans(const netlink::TableInPart& live, Table& table) {
     std::vector<UnreadSet> unread;
+    RunTimeSteps steps;
     for (Set& set : table.sets) {
       if (!is_filled_by_hand(set) || !set.elements.empty()) continue;
       const Set* now = find_set(live.table, set.name);
       if (now == nullptr || now->key != set.key || now->interval != set.interval) continue;
       set.elements = now->elements;
       const auto left_out = std::ranges::find(live.unread, set.name, &UnreadSet::name);
-      if (left_out != live.unread.end()) unread.push_back(*left_out);
+      if (left_out == live.unread.end()) continue;
+      unread.push_back(*left_out);
+      steps.bans |= ruleset::own::holds_bans(set.name);
+      steps.openings |= ruleset::own::holds_openings(set.name);
     }
-    if (!unread.empty() || wants_run_time_jumps(table)) add_run_time_jumps(table);
+    add_run_time_jumps(table, steps | held_by(table));
     return unread;
   }
 

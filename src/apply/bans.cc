@@ -273,6 +273,7 @@ Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_dire
                         const World& world) {
   [[maybe_unused]] const auto turn = take_turn(state_directory);
   Added added;
+  const RunTimeSteps steps{.bans = entry.banned.has_value(), .openings = entry.opened.has_value()};
   Result<int> error = ERESTART;
   for (int attempt = 0; error && *error == ERESTART; ++attempt) {
     if (attempt == kAttempts) {
@@ -281,14 +282,19 @@ Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_dire
     added = {.entry = entry, .replaced = {}, .part_of = {}, .unrecorded = {}};
     Result<Place> place = find_place(entry, world);
     if (!place) return std::unexpected(std::move(place).error());
+    if (lacks_chains_of(place->table, steps)) {
+      return fail(ErrorKind::Refused,
+                  "the table in force was made by an older version: apply the policy again first");
+    }
     TableChange change;
     change.added_elements = {
         {.set = place->set, .elements = row_of(entry, place->table.sets[place->set])}};
-    change.added_rules = add_run_time_jumps(place->table);
-    // The jumps may have been added since, or the table made anew without any. Who keeps changing
-    // things is not waited for in the end: to jump twice does no harm.
-    const auto generation =
-        attempt < kPatientAttempts ? std::optional(place->generation) : std::nullopt;
+    // Who keeps changing things is not waited for in the end. The jumps may have been added or
+    // taken away since, then: to jump twice does no harm.
+    const bool waits = attempt < kPatientAttempts;
+    change.added_rules =
+        add_run_time_jumps(place->table, steps, waits ? Adds::WhatIsMissing : Adds::Each);
+    const auto generation = waits ? std::optional(place->generation) : std::nullopt;
     error = send(*place, change, generation);
     if (error && *error == ENOENT) {
       error = ERESTART;  // what the jumps go before is gone
@@ -384,7 +390,7 @@ std::vector<std::string> recall_entries(const std::string& state_directory, cons
                     "are not in force",
                     left_out));
   }
-  if (wants_run_time_jumps(table)) add_run_time_jumps(table);
+  add_run_time_jumps(table, held_by(table));
   for (Set& set : table.sets) {
     Elements& elements = set.elements;
     // Columns that the last rows did not need.

@@ -5,7 +5,9 @@
 #include <utility>
 
 #include "apply/elements.h"
+#include "apply/run_time_jumps.h"
 #include "apply/state_directory.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::apply {
 namespace {
@@ -30,16 +32,33 @@ bool covers(const Table& believed, const Table& live, const Table& wanted) {
 
 Found found(std::uint32_t generation, std::optional<Table> table) {
   Found found{.there = {.mark = {.generation = generation}, .table = nullptr}, .is_wanted = false};
-  if (table) found.there.table = std::make_shared<const Table>(std::move(*table));
+  if (!table) return found;
+  found.there.mark.run_time_jumps = led_to_by(*table).any();
+  found.there.table = std::make_shared<const Table>(std::move(*table));
   return found;
+}
+
+// No elements, but where only these tell whether jumps to bans and openings are still needed.
+ElementsRead elements_to_read(const Belief& belief) {
+  ElementsRead which{.any = belief.mark.run_time_jumps};
+  if (!which.any) return which;
+  for (const Set& set : belief.table->sets) {
+    const bool is_run_time =
+        ruleset::own::holds_bans(set.name) || ruleset::own::holds_openings(set.name);
+    if (!is_run_time) which.but.push_back(set.name);
+  }
+  return which;
 }
 
 // At the very generation of the belief. std::nullopt where its elements are not enough.
 Result<std::optional<Found>> read_rules(Kernel& kernel, const Table& wanted, const Belief& belief) {
-  if (*belief.table == wanted) return Found{.there = belief, .is_wanted = true};
-  Result<std::optional<Table>> table = kernel.read_table(kOwnFamily, kOwnTable, {.any = false});
+  const bool loses_no_jumps = !belief.mark.run_time_jumps;
+  if (loses_no_jumps && *belief.table == wanted) return Found{.there = belief, .is_wanted = true};
+  Result<std::optional<Table>> table =
+      kernel.read_table(kOwnFamily, kOwnTable, elements_to_read(belief));
   if (!table) return std::unexpected(std::move(table).error());
   if (!*table || !covers(*belief.table, **table, wanted)) return std::nullopt;
+  if (loses_no_jumps && led_to_by(**table).any()) return std::nullopt;  // the mark does not say it
   for (Set& set : (*table)->sets) {
     const Set* as_believed = find_set(*belief.table, set.name);
     if (as_believed != nullptr && !filled_at_run_time(*as_believed)) {
@@ -122,7 +141,7 @@ Result<Found> read_own_table(Kernel& kernel, const Table& wanted, const Beliefs&
 }
 
 KernelMark mark_of(Kernel& kernel, const Table& table, std::uint32_t generation) {
-  KernelMark mark{.generation = generation, .large_sets = {}};
+  KernelMark mark{.generation = generation, .run_time_jumps = led_to_by(table).any()};
   if (std::ranges::none_of(table.sets, is_large)) return mark;
   auto state = kernel.table_state(kOwnFamily, kOwnTable);
   const Result<std::uint32_t> now = kernel.generation();

@@ -5,13 +5,16 @@
 // What is believed             | when                            | what refutes it
 // -----------------------------+---------------------------------+---------------------------------
 // The table is the wanted one: | the kernel's generation is the  | any commit since, whoever made
-// nothing is read, nothing is  | recorded one, and what was      | it: the generation is another
-// sent                         | recorded is what is wanted      |
+// nothing is read, nothing is  | recorded one, what was recorded | it: the generation is another
+// sent                         | is what is wanted, and no jumps |
+//                              | to bans or openings may have to |
+//                              | go (run_time_jumps.h)           |
 // -----------------------------+---------------------------------+---------------------------------
 // The elements of all sets     | the generation is the recorded  | the same; a set that was not
 // that no packet, clock or ban | one, or that of the plan that   | believed to be there, or to be
 // changes. Rules are read, for | was shown, or of our own commit | declared so: all is read then
-// their handles                | a moment ago (detour.h)         |
+// their handles; bans where    | a moment ago (detour.h)         |
+// jumps lead to them           |                                 |
 // -----------------------------+---------------------------------+---------------------------------
 // The elements of large sets   | the generation is another, but  | another handle or count. The
 // (a policy's, 4,096 and more) | the table and the set have the  | kernel's refusal of a change

@@ -197,14 +197,14 @@ Result<Committed> commit(const World& world, Kernel& kernel, const Table& wanted
     Difference change = difference_from(there.table.get(), wanted);
     committed.plan = plan_of(there.table.get(), wanted, change);
     if (change.empty()) {
-      committed.mark = mark_of(kernel, wanted, there.mark.generation);
+      committed.mark = mark_of(kernel, change.table, there.mark.generation);
       return committed;
     }
     if (options.before_sending) TRY(options.before_sending(committed.plan, change.table));
     Result<netlink::CommitResult> result = send_staged(kernel, there, change);
     if (!result) return std::unexpected(std::move(result).error());
     if (result->committed) {
-      committed.mark = mark_of(kernel, wanted, result->generation);
+      committed.mark = mark_of(kernel, change.table, result->generation);
       return committed;
     }
     if (result->refusals.empty()) {

@@ -67,7 +67,7 @@ Result<Confirmed> look(const World& world, Open& open, const Pending& pending) {
     note_in_kernel(world, open.state, waits->applied, {.generation = put->kernel_generation});
     return Confirmed{Confirmation::PutBack, pending, put->problems};
   }
-  if (!difference(**live, **wanted).empty()) {
+  if (!difference(**live, **wanted, IdleJumps::Stay).empty()) {
     return fail(ErrorKind::Refused,
                 fmt::format("what is in force is not generation {}: another program changed it "
                             "(`rolewall status`). Nothing was confirmed: `rolewall apply --confirm "

@@ -76,8 +76,8 @@ struct Remade {
 
 class Comparison {
  public:
-  Comparison(const Table& live, const Table& wanted)
-      : live_(live), wanted_(wanted), live_names_(live), wanted_names_(wanted) {
+  Comparison(const Table& live, const Table& wanted, IdleJumps idle)
+      : live_(live), wanted_(wanted), live_names_(live), wanted_names_(wanted), idle_(idle) {
     result_.table = wanted;
   }
 
@@ -86,11 +86,10 @@ class Comparison {
     declare_chains();
     declare_sets();
     compare_elements();
-    // What leads to bans stays; and where another program wrote bans into our sets past us, it is
-    // added.
-    if (wants_run_time_jumps(live_) || wants_run_time_jumps(wanted_)) {
-      add_run_time_jumps(result_.table);
-    }
+    // Also where another program wrote bans into our sets past us.
+    RunTimeSteps steps = held_by(live_) | held_by(wanted_);
+    if (idle_ == IdleJumps::Stay) steps = steps | led_to_by(live_);
+    add_run_time_jumps(result_.table, steps);
     compare_rules();
     result_.whole = live_.flags != wanted_.flags || made_together();
     if (result_.whole) {
@@ -313,14 +312,15 @@ class Comparison {
   const Table& wanted_;
   TableIndex live_names_;
   TableIndex wanted_names_;
+  IdleJumps idle_;
   Remade remade_;
   Difference result_;
 };
 
 }  // namespace
 
-Difference difference(const Table& live, const Table& wanted) {
-  return Comparison(live, wanted).take();
+Difference difference(const Table& live, const Table& wanted, IdleJumps idle) {
+  return Comparison(live, wanted, idle).take();
 }
 
 }  // namespace rolewall::apply

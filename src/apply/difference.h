@@ -17,8 +17,13 @@ struct Difference {
   bool empty() const { return !whole && change.empty(); }
 };
 
+// The jumps to bans and openings (run_time_jumps.h) where nothing is banned or open any more.
+enum class IdleJumps : std::uint8_t { Go, Stay };
+
 // Counters and handles, the elements that packets, bans and openings add, and their remaining time
-// make no difference. An element that is another is taken away and added.
-Difference difference(const ruleset::Table& live, const ruleset::Table& wanted);
+// make no difference. An element that is another is taken away and added. REQUIRES: where `live`
+// has jumps to bans and openings, the elements of those were read.
+Difference difference(const ruleset::Table& live, const ruleset::Table& wanted,
+                      IdleJumps idle = IdleJumps::Go);
 
 }  // namespace rolewall::apply

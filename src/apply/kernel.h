@@ -25,9 +25,12 @@
 namespace rolewall::apply {
 
 // By what it is recognised later that the kernel still holds what it held: its generation, and how
-// it keeps our table and its large sets (is_large()).
+// it keeps our table and its large sets (is_large()). And whether our table has, or may have, jumps
+// to bans and openings (run_time_jumps.h): it may have to lose them though the generation is the
+// same, for a ban whose time is over raises none.
 struct KernelMark {
   std::uint32_t generation = 0;
+  bool run_time_jumps = true;
   netlink::TableState large_sets{};
   bool operator==(const KernelMark&) const = default;
 };

@@ -5,8 +5,6 @@
 #include <iterator>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <variant>
 
 #include "ruleset/expr.h"
 #include "ruleset/own_table.h"
@@ -17,56 +15,107 @@ namespace {
 
 using namespace ruleset;
 
-constexpr std::array<std::pair<std::string_view, std::string_view>, 2> kJumps{
-    {{own::kInput, own::kRunTime}, {own::kForward, own::kBanned}}};
+enum class Step : std::uint8_t { Banned, Allowed };
 
-// Where the chain's run-time jump leads, if it is one that has such.
-const std::string_view* target_of(const Chain& chain) {
-  const auto* at =
-      std::ranges::find(kJumps, chain.name, &std::pair<std::string_view, std::string_view>::first);
-  return at == kJumps.end() ? nullptr : &at->second;
+struct Jump {
+  std::string_view from;
+  std::string_view to;
+  Step step;
+};
+
+constexpr std::array kJumps = {
+    Jump{own::kInput, own::kBannedInput, Step::Banned},
+    Jump{own::kOutput, own::kBannedOutput, Step::Banned},
+    Jump{own::kForward, own::kBannedForward, Step::Banned},
+    Jump{own::kInput, own::kAllowed, Step::Allowed},
+};
+
+bool is_meant(const Jump& jump, RunTimeSteps steps) {
+  switch (jump.step) {
+    case Step::Banned:
+      return steps.bans;
+    case Step::Allowed:
+      return steps.openings;
+  }
+  return false;
 }
 
-auto find_jump(const Chain& chain, std::string_view target) {
-  return std::ranges::find_if(chain.rules, [&](const Rule& rule) {
-    const Verdict* last = ruleset::final_verdict(rule);
-    return last != nullptr && last->code == VerdictCode::Jump && last->chain == target;
-  });
+bool leads_to(const Rule& rule, std::string_view chain) {
+  const Verdict* last = final_verdict(rule);
+  return last != nullptr && last->code == VerdictCode::Jump && last->chain == chain;
 }
 
-bool has_run_time_jump(const Chain& chain) {
-  const std::string_view* target = target_of(chain);
-  return target != nullptr && find_jump(chain, *target) != chain.rules.end();
+bool has(const Chain& chain, const Jump& jump) {
+  return std::ranges::any_of(chain.rules,
+                             [&](const Rule& rule) { return leads_to(rule, jump.to); });
 }
 
-bool holds_bans(const Set& set) {
-  return set.has_timeout && !set.dynamic && !set.elements.empty();
+// Bans are asked about before what is invalid, openings after what is spoofed. Where somebody took
+// those rules away: before everything else.
+auto place_of(const Jump& jump, const Chain& chain) {
+  const auto unusual = std::ranges::find_if(
+      chain.rules, [](const Rule& rule) { return leads_to(rule, own::kUnusual); });
+  const bool is_there = unusual != chain.rules.end();
+  switch (jump.step) {
+    case Step::Banned:
+      return is_there ? unusual : chain.rules.begin();
+    case Step::Allowed: {
+      const auto spoofed = std::ranges::find(chain.rules.rbegin(), chain.rules.rend(),
+                                             own::step::kSpoofed, &Rule::comment);
+      if (spoofed != chain.rules.rend()) return spoofed.base();
+      return is_there ? std::next(unusual) : chain.rules.begin();
+    }
+  }
+  return chain.rules.begin();
 }
 
 }  // namespace
 
-bool wants_run_time_jumps(const Table& table) {
-  return std::ranges::any_of(table.sets, holds_bans) ||
-         std::ranges::any_of(table.chains, has_run_time_jump);
+RunTimeSteps held_by(const Table& table) {
+  RunTimeSteps held;
+  for (const Set& set : table.sets) {
+    if (set.elements.empty()) continue;
+    held.bans |= own::holds_bans(set.name);
+    held.openings |= own::holds_openings(set.name);
+  }
+  return held;
 }
 
-std::vector<TableChange::RuleAddition> add_run_time_jumps(Table& table) {
+RunTimeSteps led_to_by(const Table& table) {
+  RunTimeSteps steps;
+  for (const Jump& jump : kJumps) {
+    const Chain* chain = find_chain(table, jump.from);
+    if (chain == nullptr || !has(*chain, jump)) continue;
+    (jump.step == Step::Banned ? steps.bans : steps.openings) = true;
+  }
+  return steps;
+}
+
+bool lacks_chains_of(const Table& table, RunTimeSteps steps) {
+  if (find_chain(table, own::kUnusual) == nullptr) return false;  // no version's
+  return std::ranges::any_of(kJumps, [&](const Jump& jump) {
+    return is_meant(jump, steps) && find_chain(table, jump.to) == nullptr;
+  });
+}
+
+std::vector<TableChange::RuleAddition> add_run_time_jumps(Table& table, RunTimeSteps steps,
+                                                          Adds adds) {
   std::vector<TableChange::RuleAddition> added;
-  for (std::size_t i = 0; i < table.chains.size(); ++i) {
-    Chain& chain = table.chains[i];
-    const std::string_view* target = target_of(chain);
-    if (target == nullptr || has_run_time_jump(chain) || find_chain(table, *target) == nullptr) {
+  for (const Jump& jump : kJumps) {
+    const auto chain = std::ranges::find(table.chains, jump.from, &Chain::name);
+    if (!is_meant(jump, steps) || chain == table.chains.end() ||
+        find_chain(table, jump.to) == nullptr ||
+        (adds == Adds::WhatIsMissing && has(*chain, jump))) {
       continue;
     }
-    // Without the jump to what is unusual, which somebody took away: before everything else.
-    const auto unusual = find_jump(chain, own::kUnusual);
-    const auto at = unusual == chain.rules.end() ? chain.rules.begin() : std::next(unusual);
-    Rule jump;
-    jump.exprs = {ImmediateVerdict{{VerdictCode::Jump, std::string(*target)}}};
-    added.push_back({.chain = i,
-                     .rule = static_cast<std::size_t>(at - chain.rules.begin()),
-                     .before = at == chain.rules.end() ? 0 : at->handle});
-    chain.rules.insert(at, std::move(jump));
+    const auto at = place_of(jump, *chain);
+    const std::uint64_t before = at == chain->rules.end() ? 0 : at->handle;
+    Rule rule;
+    rule.exprs = {ImmediateVerdict{{VerdictCode::Jump, std::string(jump.to)}}};
+    const auto made = chain->rules.insert(at, std::move(rule));
+    added.push_back({.chain = static_cast<std::size_t>(chain - table.chains.begin()),
+                     .rule = static_cast<std::size_t>(made - chain->rules.begin()),
+                     .before = before});
   }
   return added;
 }

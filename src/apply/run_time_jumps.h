@@ -1,8 +1,10 @@
-// The jumps from input and forward to bans and openings (compile/base_chains.h). Three lookups
-// cost a new packet some 200 ns, and on most hosts nobody is banned: a table has these jumps only
-// from its first ban or opening on.
+// The jumps from the base chains to bans and openings (compile/base_chains.h). Four lookups cost a
+// new packet some 200 ns, and on most hosts nobody is banned: a table has these jumps from its
+// first ban on, those to openings from its first opening on, and loses them with an apply that
+// finds none left.
 #pragma once
 
+#include <cstdint>
 #include <vector>
 
 #include "ruleset/change.h"
@@ -10,11 +12,32 @@
 
 namespace rolewall::apply {
 
-// Whether the table has one of them, or should: it holds a ban or an opening.
-bool wants_run_time_jumps(const ruleset::Table& table);
+// What of the two is meant.
+struct RunTimeSteps {
+  bool bans = false;
+  bool openings = false;
 
-// Adds those that are missing, each behind its chain's jump to what is unusual; returns what a
-// change of the table says of them.
-std::vector<ruleset::TableChange::RuleAddition> add_run_time_jumps(ruleset::Table& table);
+  bool any() const { return bans || openings; }
+  RunTimeSteps operator|(RunTimeSteps other) const {
+    return {bans || other.bans, openings || other.openings};
+  }
+};
+
+// Of which the table's sets hold something. REQUIRES: their elements were read.
+RunTimeSteps held_by(const ruleset::Table& table);
+// To which at least one of the table's jumps leads.
+RunTimeSteps led_to_by(const ruleset::Table& table);
+
+// Whether an older version of this program made the table, without the chains that these jumps
+// lead to.
+bool lacks_chains_of(const ruleset::Table& table, RunTimeSteps steps);
+
+enum class Adds : std::uint8_t { WhatIsMissing, Each };
+
+// Adds the jumps to these steps, each at its step's place; returns what a change of the table says
+// of them.
+std::vector<ruleset::TableChange::RuleAddition> add_run_time_jumps(ruleset::Table& table,
+                                                                   RunTimeSteps steps,
+                                                                   Adds adds = Adds::WhatIsMissing);
 
 }  // namespace rolewall::apply

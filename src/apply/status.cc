@@ -104,7 +104,7 @@ Result<void> compare(const Table* live, const std::optional<Generation>& recorde
     status.drift.push_back(table + " is not in the kernel");
     return {};
   }
-  std::vector<ChangeItem> items = in_words(*live, difference(*live, **wanted));
+  std::vector<ChangeItem> items = in_words(*live, difference(*live, **wanted, IdleJumps::Stay));
   const std::size_t most = std::min(items.size(), kMaxDrift);
   for (std::size_t i = 0; i < most; ++i) status.drift.push_back(as_drift(items[i]));
   if (items.size() > most) {

@@ -11,6 +11,7 @@
 
 #include "print/print.h"
 #include "ruleset/names.h"
+#include "ruleset/rule_parts.h"
 #include "ruleset/table_index.h"
 
 namespace rolewall::apply {
@@ -51,7 +52,10 @@ std::string table_name(const Table& table) {
 }
 
 std::string rule_name(const Rule& rule) {
-  return rule.comment.empty() ? "a rule without a comment" : "rule " + rule.comment;
+  if (!rule.comment.empty()) return "rule " + rule.comment;
+  const Verdict* last = final_verdict(rule);
+  if (last != nullptr && last->code == VerdictCode::Jump) return "the jump to " + last->chain;
+  return "a rule without a comment";
 }
 
 class Speaker {

@@ -173,13 +173,14 @@ void add_ban_verb(Program& program) {
                        "  sudo rolewall ban 192.0.2.7 --for 1h --reason \"guesses passwords\"\n"
                        "  sudo rolewall ban 2001:db8:bad::/48\n"
                        "\n"
-                       "Open connections of the address are cut. The ban survives applies and "
-                       "reboots until its\n"
-                       "time is over. It is refused if it would hit management, this host, another "
-                       "host of the\n"
-                       "site, an open ssh session, a router on the way to it, or a resolver in use "
-                       "(--force overrides).\n"
-                       "A ban of a wider prefix takes the place of narrower ones, with the longest "
+                       "What is sent to the address is denied too, and its open connections are "
+                       "cut. The ban survives\n"
+                       "applies and reboots until its time is over. It is refused if it would hit "
+                       "management, this host,\n"
+                       "another host of the site, an open ssh session, a router on the way to it, "
+                       "or a resolver in use\n"
+                       "(--force overrides). A ban of a wider prefix takes the place of narrower "
+                       "ones, with the longest\n"
                        "time of them.");
   auto options = std::make_shared<BanOptions>();
   verb.add_option("address", options->what, "an address or a prefix").required();

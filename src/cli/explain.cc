@@ -39,9 +39,11 @@ struct BuiltinStep {
 };
 
 constexpr BuiltinStep kBuiltinSteps[] = {
-    {net::step::kLoopback, "accepts what the host sends to itself"},
     {net::step::kEstablished, "accepts packets and related ICMP errors of known connections"},
-    {net::step::kBanned, "drops packets from banned addresses"},
+    {net::step::kLoopback, "accepts what the host sends to itself"},
+    {net::step::kBanned,
+     "drops what banned addresses send, and denies what is sent to them; neighbour discovery and "
+     "MLD pass"},
     {net::step::kInvalid, "drops packets that belong to no connection and cannot begin one"},
     {net::step::kSpoofed, "drops sources that are `behind` one interface but arrive on another"},
     {net::step::kAllowed, "accepts what `rolewall allow` opened"},

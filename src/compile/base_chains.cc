@@ -59,33 +59,34 @@ class BaseChains {
 
   void add() {
     add_run_time_sets();
-    if (dispatch(own::kEarly)) {
-      finish(own::kEarly, Hook::Prerouting, NF_IP_PRI_RAW, VerdictCode::Accept);
-    }
-
+    add_discovery_set();
+    early();
     errors_of_known_connections();
+    finish(own::kRelated);
+    jump_to(own::kRelated);
     invalid();
     finish(own::kUnusual);
-    banned();
-    finish(own::kBanned);
-    jump_to(own::kBanned);
+    add_banned_chains();
     allowed();
-    finish(own::kRunTime);
+    finish(own::kAllowed);
 
-    loopback(MetaKey::Iif);
     established();
+    loopback(MetaKey::Iif);
+    unusual();
     spoofed();
     dispatch(own::kInput);
     by_default(defaults_.inbound, "inbound");
     finish(own::kInput, Hook::Input, NF_IP_PRI_FILTER, policy());
 
-    loopback(MetaKey::Oif);
     established();
+    loopback(MetaKey::Oif);
+    unusual();
     dispatch(own::kOutput);
     by_default(defaults_.outbound, "outbound");
     finish(own::kOutput, Hook::Output, NF_IP_PRI_FILTER, policy());
 
     established();
+    unusual();
     spoofed();
     dispatch(own::kForward);
     by_default(defaults_.forward, "forward");
@@ -122,13 +123,11 @@ class BaseChains {
     rules_.clear();
   }
 
-  // What dispatch has for this base chain. Returns whether that is anything.
-  bool dispatch(std::string_view chain) {
+  // What dispatch has for this base chain.
+  void dispatch(std::string_view chain) {
     std::vector<Rule> rules = table_.take_chain(chain);
-    const bool any = !rules.empty();
     rules_.insert(rules_.end(), std::make_move_iterator(rules.begin()),
                   std::make_move_iterator(rules.end()));
-    return any;
   }
 
   void jump_to(std::string_view chain) { match::jump(rule(""), std::string(chain)); }
@@ -140,14 +139,40 @@ class BaseChains {
     end(exprs, policy::Action::Accept);
   }
 
-  // Answers. What is neither one nor new is rare: one test leads to its own chain.
+  void early() {
+    match::loopback(rule(""), MetaKey::Iif);
+    match::go_back(rules_.back().exprs);
+    discovery_goes_back();
+    const std::size_t left_out = rules_.size();
+    dispatch(own::kEarly);
+    if (rules_.size() == left_out) {
+      rules_.clear();
+    } else {
+      finish(own::kEarly, Hook::Prerouting, NF_IP_PRI_RAW, VerdictCode::Accept);
+    }
+  }
+
+  void discovery_goes_back() {
+    auto& exprs = rule("");
+    match::nfproto(exprs, IpVersion::V6);
+    match::l4proto(exprs, net::protocol::kIcmpv6);
+    match::load_icmp_type(exprs);
+    match::lookup_member(exprs, std::string(own::kDiscovery));
+    match::go_back(exprs);
+  }
+
+  // Answers.
   void established() {
-    auto& answers = rule(own::step::kEstablished);
-    match::ct_state(answers, ct_state::kEstablished);
-    end(answers, policy::Action::Accept);
-    auto& unusual = rule("");
-    match::ct_state(unusual, ct_state::kInvalid | ct_state::kRelated);
-    match::jump(unusual, std::string(own::kUnusual));
+    auto& exprs = rule(own::step::kEstablished);
+    match::ct_state(exprs, ct_state::kEstablished);
+    end(exprs, policy::Action::Accept);
+  }
+
+  // What is neither an answer nor new is rare: one test leads to its own chain.
+  void unusual() {
+    auto& exprs = rule("");
+    match::ct_state(exprs, ct_state::kInvalid | ct_state::kRelated);
+    match::jump(exprs, std::string(own::kUnusual));
   }
 
   // The ICMP errors that belong to answers. Related connections of helpers are no answers: rules
@@ -161,13 +186,46 @@ class BaseChains {
     }
   }
 
-  void banned() {
+  // What a banned address sends gets no answer. What is sent to it meets the direction's default,
+  // so that a local program is told at once; but no default admits it.
+  void add_banned_chains() {
+    const policy::Action output = denial(defaults_.outbound);
+    const policy::Action forward = denial(defaults_.forward);
+    deny_banned(policy::Action::Drop);
+    if (output == policy::Action::Reject || forward == policy::Action::Reject) {
+      deny_banned(policy::Action::Reject);
+    }
+    banned(Side::Source, policy::Action::Drop);
+    finish(own::kBannedInput);
+    banned(Side::Destination, output);
+    finish(own::kBannedOutput);
+    banned(Side::Source, policy::Action::Drop);
+    banned(Side::Destination, forward);
+    finish(own::kBannedForward);
+  }
+
+  static std::string_view chain_that_denies(policy::Action action) {
+    return action == policy::Action::Reject ? own::kBannedReject : own::kBannedDrop;
+  }
+
+  void deny_banned(policy::Action action) {
+    jump_to(own::kRelated);
+    discovery_goes_back();
+    end(rule(own::step::kBanned), action);
+    finish(chain_that_denies(action));
+  }
+
+  static policy::Action denial(policy::Action by_default) {
+    return by_default == policy::Action::Accept ? policy::Action::Drop : by_default;
+  }
+
+  void banned(Side side, policy::Action action) {
     for (const bool prefixes : {false, true}) {
       for (const IpVersion version : {IpVersion::V4, IpVersion::V6}) {
-        auto& exprs = rule(own::step::kBanned);
+        auto& exprs = rule("");
         match::nfproto(exprs, version);
-        match::address_in(exprs, Side::Source, version, banned_set(version, prefixes));
-        end(exprs, policy::Action::Drop);
+        match::address_in(exprs, side, version, banned_set(version, prefixes));
+        match::go_to(exprs, std::string(chain_that_denies(action)));
       }
     }
   }
@@ -225,6 +283,15 @@ class BaseChains {
                                                                      : " reject");
     match::log(log, own::log_prefix(own::step::kDefault, fate), defaults_.log.level);
     match::verdict(rule(own::step::kDefault), action);
+  }
+
+  // That without which IPv6 does not work on a link: router and neighbour solicitations and
+  // advertisements (RFC 4861), and MLD (RFC 2710, RFC 3810).
+  void add_discovery_set() {
+    constexpr std::array<std::uint8_t, 8> kTypes = {130, 131, 132, 133, 134, 135, 136, 143};
+    Set types = make_set(std::string(own::kDiscovery), {kIcmpv6TypeKey});
+    types.elements.keys.assign(kTypes.begin(), kTypes.end());
+    table_.add_set(std::move(types));
   }
 
   static std::string banned_set(IpVersion version, bool prefixes) {

@@ -206,6 +206,10 @@ void go_to(Exprs& exprs, std::string chain) {
   exprs.push_back(ImmediateVerdict{{VerdictCode::Goto, std::move(chain), 0}});
 }
 
+void go_back(Exprs& exprs) {
+  exprs.push_back(ImmediateVerdict{{VerdictCode::Return, "", 0}});
+}
+
 void counter(Exprs& exprs) {
   exprs.push_back(Counter{});
 }

@@ -56,6 +56,7 @@ void lookup_member(Exprs& exprs, std::string set);   // ... @set
 
 void jump(Exprs& exprs, std::string chain);
 void go_to(Exprs& exprs, std::string chain);
+void go_back(Exprs& exprs);  // return
 void counter(Exprs& exprs);
 void log(Exprs& exprs, std::string prefix, std::uint32_t level);
 void limit(Exprs& exprs, const policy::Rate& rate);  // within the rate

@@ -8,8 +8,8 @@
 
 namespace rolewall::net::step {
 
-inline constexpr std::string_view kLoopback = "(loopback)";
 inline constexpr std::string_view kEstablished = "(established)";
+inline constexpr std::string_view kLoopback = "(loopback)";
 inline constexpr std::string_view kBanned = "(banned)";
 inline constexpr std::string_view kInvalid = "(invalid)";
 inline constexpr std::string_view kSpoofed = "(spoofed)";
@@ -17,7 +17,7 @@ inline constexpr std::string_view kAllowed = "(allowed)";
 inline constexpr std::string_view kDefault = "(default)";
 
 // In the order in which a packet meets them after the early rules.
-inline constexpr std::array kAll = {kLoopback, kEstablished, kBanned, kInvalid,
-                                    kSpoofed,  kAllowed,     kDefault};
+inline constexpr std::array kAll = {kEstablished, kLoopback, kBanned, kInvalid,
+                                    kSpoofed,     kAllowed,  kDefault};
 
 }  // namespace rolewall::net::step

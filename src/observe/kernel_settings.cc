@@ -137,9 +137,9 @@ class Settings {
     // nf_conntrack_proto_tcp.c, tcp_new(): a packet from the middle of a session begins an entry.
     if (conntrack.tcp_loose && accepts_by_default(own_, own::kOutput)) {
       say(Weight::Note, "tcp-loose",
-          "a connection whose conntrack entry was deleted (by a ban, for example) goes on with "
-          "this host's next packet: the outbound default accepts it, and nf_conntrack_tcp_loose "
-          "is 1",
+          "a connection whose conntrack entry was deleted (by conntrack -D, for example) goes on "
+          "with this host's next packet: the outbound default accepts it, and "
+          "nf_conntrack_tcp_loose is 1",
           "sysctl -w net.netfilter.nf_conntrack_tcp_loose=0");
     }
   }

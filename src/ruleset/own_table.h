@@ -30,9 +30,15 @@ inline constexpr std::string_view kNewSource = "srcnat";
 
 // --- what they jump to -------------------------------------------------------------------------
 
-inline constexpr std::string_view kUnusual = "unusual";   // related and invalid packets
-inline constexpr std::string_view kRunTime = "run-time";  // bans and openings, from input
-inline constexpr std::string_view kBanned = "banned";     // bans alone, from forward
+inline constexpr std::string_view kUnusual = "unusual";  // related and invalid packets
+inline constexpr std::string_view kRelated = "related";  // what of related packets is an answer
+// Bans, by the base chain from which they are asked, and then by what becomes of the packet.
+inline constexpr std::string_view kBannedInput = "banned-input";
+inline constexpr std::string_view kBannedOutput = "banned-output";
+inline constexpr std::string_view kBannedForward = "banned-forward";
+inline constexpr std::string_view kBannedDrop = "banned-drop";
+inline constexpr std::string_view kBannedReject = "banned-reject";
+inline constexpr std::string_view kAllowed = "allowed";  // openings, from input
 
 // --- dispatch: from a packet to the rules that it may match ------------------------------------
 // Dispatch names its chains and maps by these words and a slash; nobody looks for one of them.
@@ -63,6 +69,9 @@ std::string destination_addresses(std::string_view rule);
 // host's interfaces, numbered ("behind/1").
 std::string named_addresses(std::string_view name);
 std::string addresses_behind(int number);
+
+// ICMPv6 types: neighbour discovery and MLD.
+inline constexpr std::string_view kDiscovery = "discovery";
 
 // "net/office" and "/4": each family has a set of its own.
 std::string family(std::string addresses, bool ipv4);

@@ -99,18 +99,19 @@ Expected said(const Answer& answer, const Expected& asked) {
 
 // --- the site ------------------------------------------------------------------------------------
 
-// Every host's ruleset, in one of the compiler's two forms. Where a host is in audit mode, so is
-// its ruleset.
+// Every host's ruleset, in one of the compiler's two forms, with what is banned and opened there.
+// Where a host is in audit mode, so is its ruleset.
 class Rulesets {
  public:
-  Rulesets(const policy::Policy& policy, policy::Date date, bool optimise)
-      : policy_(policy), options_{date, optimise} {}
+  Rulesets(const policy::Policy& policy, compile::Options options, const test::RunTime& run_time)
+      : policy_(policy), options_(options), run_time_(run_time) {}
 
   // `keep`: what the packets before it have spent and opened is remembered.
   std::vector<Hop> tell(const ask::FlowEnd& end, bool keep) {
     Machine& machine = machines_[end.host];
     if (!machine.evaluator) {
       machine.snapshot = compile::compile(policy_, end.host, options_);
+      test::put(run_time_, machine.snapshot.ruleset.tables.front());
       machine.evaluator =
           std::make_unique<eval::Evaluator>(machine.snapshot.ruleset, machine.snapshot.host);
     }
@@ -149,6 +150,7 @@ class Rulesets {
   };
   const policy::Policy& policy_;
   compile::Options options_;
+  const test::RunTime& run_time_;
   std::map<policy::Index, Machine> machines_;
 };
 
@@ -268,7 +270,8 @@ class Run {
     ask::Site site(policy, date);
     const Expected& expected = question.expected;
     const std::size_t before = problems.size();
-    if (question.connections == 1) {
+    // As `rolewall eval` does, which knows of no bans.
+    if (question.connections == 1 && question.run_time.empty()) {
       const Answer answer = site.ask(sample);
       compare(question, answer.packet, said(answer, expected));
     }
@@ -276,10 +279,13 @@ class Run {
     const policy::Policy meant = enforcing(policy);
     for (const bool optimise : {true, false}) {
       const char* form = optimise ? "with maps" : "without maps";
-      Answer answer = last_of(question.connections, sample, site, Rulesets(meant, date, optimise));
+      const auto rulesets = [&](const policy::Policy& compiled) {
+        return Rulesets(compiled, {date, optimise}, question.run_time);
+      };
+      Answer answer = last_of(question.connections, sample, site, rulesets(meant));
       compare(question, fmt::format("{}, {}", answer.packet, form), said(answer, expected));
       if (!expected.in_force) continue;
-      answer = last_of(question.connections, sample, site, Rulesets(policy, date, optimise));
+      answer = last_of(question.connections, sample, site, rulesets(policy));
       compare(question, fmt::format("{}, {}", answer.packet, form), "in-force", expected.in_force,
               std::optional(std::string(ask::name_of(answer.verdict))));
     }

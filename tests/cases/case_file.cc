@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <charconv>
 #include <chrono>
 #include <string_view>
 
@@ -26,6 +27,8 @@ constexpr std::array kPacketKeys = {
     Key{"ask", KeyType::String, true},
     Key{"host", KeyType::String},
     Key{"connections", KeyType::Integer},
+    Key{"banned", KeyType::StringsOrNone},
+    Key{"allowed", KeyType::StringsOrNone},
     Key{"packets", KeyType::StringsOrNone},
     Key{"as", KeyType::String},
     Key{"verdict", KeyType::String},
@@ -52,6 +55,51 @@ std::optional<std::vector<std::string>> texts(const Section& section, std::strin
   return found;
 }
 
+std::optional<net::Prefix> prefix_of(std::string_view text) {
+  if (const auto address = net::parse_address(text)) {
+    return net::Prefix{*address, net::address_bits(*address)};
+  }
+  return net::parse_prefix(text);
+}
+
+// "tcp/22 from 192.0.2.7".
+std::optional<test::Opening> opening_of(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const std::size_t from = text.find(" from ");
+  if (slash == std::string_view::npos || from == std::string_view::npos) return std::nullopt;
+  const auto address = net::parse_address(text.substr(from + std::string_view(" from ").size()));
+  if (!address) return std::nullopt;
+  test::Opening opening;
+  opening.from = *address;
+  const std::string_view protocol = text.substr(0, slash);
+  if (protocol != "tcp" && protocol != "udp") return std::nullopt;
+  opening.protocol = protocol == "tcp" ? net::protocol::kTcp : net::protocol::kUdp;
+  const auto [end, error] =
+      std::from_chars(text.data() + slash + 1, text.data() + from, opening.port);
+  if (error != std::errc{} || end != text.data() + from) return std::nullopt;
+  return opening;
+}
+
+test::RunTime read_run_time(const Section& section, Diagnostics& diagnostics) {
+  test::RunTime run_time;
+  const auto wrong = [&](const Value& value) {
+    diagnostics.error("run-time", value.span(), "not an address, or not `tcp/22 from 192.0.2.7`");
+  };
+  if (section.find("banned") != nullptr) {
+    for (const Value& item : section.items("banned")) {
+      const auto prefix = prefix_of(item.text);
+      prefix ? run_time.banned.push_back(*prefix) : wrong(item);
+    }
+  }
+  if (section.find("allowed") != nullptr) {
+    for (const Value& item : section.items("allowed")) {
+      const auto opening = opening_of(item.text);
+      opening ? run_time.allowed.push_back(*opening) : wrong(item);
+    }
+  }
+  return run_time;
+}
+
 Question read_question(const Value& table, Diagnostics& diagnostics) {
   const Section section(table, kPacketKeys, "[[packet]]", kCaseKeys, diagnostics);
   Question question;
@@ -59,6 +107,7 @@ Question read_question(const Value& table, Diagnostics& diagnostics) {
   question.ask = section.text("ask");
   question.host = section.text("host");
   if (const Value* count = section.find("connections")) question.connections = count->integer;
+  question.run_time = read_run_time(section, diagnostics);
   question.packets = texts(section, "packets");
   question.expected = {text(section, "as"),      text(section, "verdict"),  text(section, "by"),
                        text(section, "at"),      text(section, "in-force"), texts(section, "way"),

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "policy/policy.h"
+#include "support/run_time.h"
 
 namespace rolewall::cases {
 
@@ -30,6 +31,7 @@ struct Question {
   std::string ask;
   std::string host;              // asked alone, and what `self` stands for; "": both ends
   std::int64_t connections = 1;  // in a row: the last one's answer counts
+  test::RunTime run_time;        // what is banned and opened on every host
   std::optional<std::vector<std::string>> packets;  // that the words must stand for
   Expected expected;
 };

@@ -21,7 +21,9 @@ play_reboot
 boot
 expect_status 0
 expect_out "generation 1 is in force"
-nft list chain inet rolewall input | grep -q "jump run-time" || complain "the ban that came back is not looked up"
+for chain in input output forward; do
+  nft list chain inet rolewall $chain | grep -q "jump banned-$chain" || complain "$chain does not look up the ban that came back"
+done
 [ "$(table)" = "$first" ] || nft list set inet rolewall banned/4 | grep -q 192.0.2.7 || complain "another table"
 rolewall bans
 expect_out "192.0.2.7"

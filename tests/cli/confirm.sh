@@ -72,11 +72,11 @@ writer=$!
 await_rollback
 wait $writer
 nft list set inet rolewall banned/4 | grep -q 198.51.100.9 || complain "the newer ban is gone"
-nft list chain inet rolewall input | grep -q "jump run-time" || complain "no packet is asked about the newer ban"
+nft list chain inet rolewall input | grep -q "jump banned-input" || complain "no packet is asked about the newer ban"
 nft delete element inet rolewall banned/4 '{ 198.51.100.9 }'
-for jump in "input:run-time" "forward:banned"; do
-  handle=$(nft -a list chain inet rolewall "${jump%%:*}" | sed -n "s/.*jump ${jump#*:} # handle //p")
-  nft delete rule inet rolewall "${jump%%:*}" handle "$handle"
+for chain in input output forward; do
+  handle=$(nft -a list chain inet rolewall $chain | sed -n "s/.*jump banned-$chain # handle //p")
+  nft delete rule inet rolewall $chain handle "$handle"
 done
 await_table "$second"
 expect_json 'd["rolled_back"]["why"].startswith("not confirmed by")'

@@ -89,16 +89,24 @@ std::string answer(const eval::Journey& journey, const ruleset::Ruleset& ruleset
 
 }  // namespace
 
-Engines::Engines(const policy::Policy& policy, policy::Index host, policy::Date date)
-    : policy_(policy), host_(policy::effective_policy(policy, host, date)) {
-  ruleset::Snapshot compiled = compile::compile(policy, host, {.date = date, .optimise = true});
+Engines::Engines(const policy::Policy& policy, policy::Index host, policy::Date date,
+                 test::RunTime run_time)
+    : policy_(policy),
+      host_(policy::effective_policy(policy, host, date)),
+      run_time_(std::move(run_time)) {
+  const auto compiled_with = [&](bool optimise) {
+    ruleset::Snapshot snapshot = compile::compile(policy, host, {date, optimise});
+    test::put(run_time_, snapshot.ruleset.tables.front());
+    return snapshot;
+  };
+  ruleset::Snapshot compiled = compiled_with(true);
   auto reread = print::from_json(print::to_json(compiled));
   if (!reread) {
     fmt::print(stderr, "a compiled ruleset is no valid snapshot: {}\n", reread.error().message);
     std::abort();
   }
   add("compiled", std::move(compiled));
-  add("plain", compile::compile(policy, host, {.date = date, .optimise = false}));
+  add("plain", compiled_with(false));
   add("reread", *std::move(reread));
 }
 
@@ -110,7 +118,7 @@ void Engines::add(std::string name, ruleset::Snapshot snapshot) {
 
 std::optional<std::string> Engines::disagreement(const reference::Packet& packet) {
   ++asked_;
-  const reference::Answer said = reference::ask(policy_, host_, packet);
+  const reference::Answer said = reference::ask(policy_, host_, run_time_, packet);
   const std::string expected =
       fmt::format("{} by {}{}", name_of(said.verdict), said.decided_by, translations(said));
   if (std::ranges::find(deciders_, said.decided_by) == deciders_.end()) {
@@ -140,6 +148,17 @@ std::optional<std::string> Engines::disagreement(const reference::Packet& packet
   }
   if (agree) return std::nullopt;
   return lines;
+}
+
+std::string format(const test::RunTime& run_time) {
+  std::string text = "banned";
+  for (const net::Prefix& prefix : run_time.banned) text += ' ' + net::format(prefix);
+  text += ", opened";
+  for (const test::Opening& opening : run_time.allowed) {
+    text +=
+        fmt::format(" {}/{} from {}", opening.protocol, opening.port, net::format(opening.from));
+  }
+  return text;
 }
 
 std::string format(const reference::Packet& packet) {

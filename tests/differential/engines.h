@@ -23,7 +23,8 @@ namespace rolewall::differential {
 // All engines for one host. `policy` must outlive it.
 class Engines {
  public:
-  Engines(const policy::Policy& policy, policy::Index host, policy::Date date);
+  Engines(const policy::Policy& policy, policy::Index host, policy::Date date,
+          test::RunTime run_time);
 
   // What the engines say, one a line, where they differ; std::nullopt where they agree.
   std::optional<std::string> disagreement(const reference::Packet& packet);
@@ -44,6 +45,7 @@ class Engines {
 
   const policy::Policy& policy_;
   policy::HostPolicy host_;
+  test::RunTime run_time_;
   std::vector<Engine> engines_;
   std::vector<std::string> deciders_;
   std::size_t asked_ = 0;
@@ -51,5 +53,6 @@ class Engines {
 };
 
 std::string format(const reference::Packet& packet);
+std::string format(const test::RunTime& run_time);
 
 }  // namespace rolewall::differential

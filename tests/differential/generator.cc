@@ -122,7 +122,8 @@ constexpr std::initializer_list<std::uint16_t> kPorts = {
     67, 68, 79, 80, 81, 442, 443, 444, 999, 1000, 1500, 2000, 2001, 40000, 65535};
 constexpr std::initializer_list<std::uint8_t> kProtocols = {6,  6,  6,   17,  17, 1,
                                                             58, 47, 132, 112, 2};
-constexpr std::initializer_list<std::uint8_t> kIcmpTypes = {3, 7, 8, 9, 127, 128, 129, 135, 136};
+constexpr std::initializer_list<std::uint8_t> kIcmpTypes = {
+    3, 7, 8, 9, 127, 128, 129, 129, 130, 132, 133, 134, 135, 136, 137, 142, 143, 144};
 constexpr std::initializer_list<const char*> kDevices = {"eth0", "eth1",  "eth10", "br-0",
                                                          "br-",  "br-77", "br",    "lo"};
 
@@ -315,6 +316,33 @@ SiteFiles random_site(Random& random) {
   const std::string edge = rules(8, 0, "edge-1", passes_on);
   const std::string core = rules(8, 20, "core-2", passes_on);
   return site_with(defaults, edge, core, rules(4, 40, "edge-1", passes_on && random.percent(50)));
+}
+
+test::RunTime random_run_time(Random& random) {
+  test::RunTime run_time;
+  if (random.percent(50)) return run_time;
+  const auto add = [](auto& to, const auto& entry) {
+    if (std::ranges::find(to, entry) == to.end()) to.push_back(entry);
+  };
+  const std::size_t bans = random.below(4);
+  for (std::size_t i = 0; i < bans; ++i) {
+    const net::Address one = random_address(random, random.percent(50));
+    add(run_time.banned, net::Prefix{one, net::address_bits(one)});
+  }
+  // Apart from each other, as the kernel wants them.
+  for (const char* prefix : {"192.0.2.0/29", "198.51.100.4/30", "10.0.0.0/24", "2001:db8:f::4/126",
+                             "fd00::/65", "fe80::/10"}) {
+    if (random.percent(10)) run_time.banned.push_back(*net::parse_prefix(prefix));
+  }
+  const std::size_t openings = random.below(4);
+  for (std::size_t i = 0; i < openings; ++i) {
+    test::Opening opening;
+    opening.protocol = random.percent(70) ? 6 : 17;
+    opening.port = random.percent(50) ? 22 : 443;
+    opening.from = random_address(random, random.percent(50));
+    add(run_time.allowed, opening);
+  }
+  return run_time;
 }
 
 Packet random_packet(Random& random, const policy::Host& host) {

@@ -23,6 +23,9 @@ SiteFiles site_with(const std::string& site_defaults, const std::string& edge_ru
 
 SiteFiles random_site(Random& random);
 
+// Some of the universe's addresses banned, and ports opened to some; mostly nothing.
+test::RunTime random_run_time(Random& random);
+
 // Packets to and from the host, each address, port, type and device of the universe taking part.
 reference::Packet random_packet(Random& random, const policy::Host& host);
 

@@ -36,14 +36,14 @@ std::string summary(const Tally& tally) {
 
 // Asks all packets of each host.
 template <class PacketsOf>
-void compare(const SiteFiles& files, const policy::MemorySite& site, const std::string& repeat,
-             Tally& tally, const PacketsOf& packets_of) {
+void compare(const SiteFiles& files, const policy::MemorySite& site, const test::RunTime& run_time,
+             const std::string& repeat, Tally& tally, const PacketsOf& packets_of) {
   for (policy::Index host = 0; host < site.policy.hosts.size(); ++host) {
-    Engines engines(site.policy, host, policy::MemorySite::kToday);
+    Engines engines(site.policy, host, policy::MemorySite::kToday, run_time);
     for (const reference::Packet& packet : packets_of(site.policy.hosts[host])) {
       if (const auto lines = engines.disagreement(packet)) {
-        FAIL(fmt::format("{}\nhost {}\npacket {}\n{}\n{}", repeat, site.policy.hosts[host].name,
-                         format(packet), *lines, format(files)));
+        FAIL(fmt::format("{}\nhost {}\n{}\npacket {}\n{}\n{}", repeat, site.policy.hosts[host].name,
+                         format(run_time), format(packet), *lines, format(files)));
       }
     }
     tally.asked += engines.asked();
@@ -94,7 +94,7 @@ TEST_CASE("every pair of rules from a small stock") {
           "\n[[outbound]]\nid = \"out\"\nservice = [\"names\", \"tcp/443\"]\nto = \"!odd\"\n");
       const policy::MemorySite site = policy::make_site(files);
       REQUIRE_MESSAGE(!site.diagnostics.has_errors(), findings(site));
-      compare(files, site, "a pair from the stock", tally, packet_grid);
+      compare(files, site, {}, "a pair from the stock", tally, packet_grid);
     }
   }
   MESSAGE(summary(tally));
@@ -120,7 +120,8 @@ TEST_CASE("sites at random") {
     }
     const std::string repeat = fmt::format(
         "ROLEWALL_DIFFERENTIAL_SITES=1 ROLEWALL_DIFFERENTIAL_SEED={} repeats this", seed);
-    compare(files, site, repeat, tally, [&](const policy::Host& host) {
+    const test::RunTime run_time = random_run_time(random);
+    compare(files, site, run_time, repeat, tally, [&](const policy::Host& host) {
       std::vector<reference::Packet> packets;
       for (std::size_t i = 0; i < kPackets; ++i) packets.push_back(random_packet(random, host));
       return packets;
@@ -129,8 +130,8 @@ TEST_CASE("sites at random") {
   MESSAGE(summary(tally));
   if (sites > 1) {
     CHECK(tally.sites * 3 >= sites);
-    for (const char* decider :
-         {"(loopback)", "(established)", "(invalid)", "(spoofed)", "(default)"}) {
+    for (const char* decider : {"(established)", "(loopback)", "(banned)", "(invalid)", "(spoofed)",
+                                "(allowed)", "(default)"}) {
       CHECK_MESSAGE(tally.deciders.contains(decider), decider);
     }
     const auto deciders_of = [&](std::string_view direction) {

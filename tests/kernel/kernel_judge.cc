@@ -11,6 +11,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,8 +26,10 @@
 #include "eval/fragments.h"
 #include "generator.h"
 #include "policy/load.h"
+#include "random.h"
 #include "sandbox/judge.h"
 #include "sandbox/sandbox.h"
+#include "support/run_time.h"
 #include "words.h"
 
 namespace rolewall::kernel_judge {
@@ -42,6 +45,7 @@ struct Arguments {
   std::uint64_t packets = 20'000;
   std::uint64_t seed = 1;
   std::optional<std::uint64_t> only;
+  bool banned = false;    // some addresses are, and some ports are opened
   bool verbose = false;   // shows what agrees too
   bool coverage = false;  // names the rules that no packet ran to their end
 };
@@ -49,7 +53,7 @@ struct Arguments {
 int usage(const char* problem) {
   fmt::print(stderr,
              "{}\nusage: kernel_judge POLICIES --rules DIR [--host NAME] [--packets N] [--seed S] "
-             "[--only N] [--verbose] [--coverage]\n",
+             "[--only N] [--banned] [--verbose] [--coverage]\n",
              problem);
   return 2;
 }
@@ -58,8 +62,12 @@ std::optional<Arguments> parse(int count, char** words) {
   Arguments arguments;
   for (int i = 1; i < count; ++i) {
     const std::string_view word = words[i];
-    if (word == "--verbose" || word == "--coverage") {
-      (word == "--verbose" ? arguments.verbose : arguments.coverage) = true;
+    bool* const flag = word == "--verbose"    ? &arguments.verbose
+                       : word == "--coverage" ? &arguments.coverage
+                       : word == "--banned"   ? &arguments.banned
+                                              : nullptr;
+    if (flag != nullptr) {
+      *flag = true;
       continue;
     }
     if (!word.starts_with("--")) {
@@ -251,8 +259,8 @@ int judge_host(const Arguments& arguments, const char* program, const ruleset::S
   if (auto opened = judge.open(host); !opened) return failed(opened.error(), "set up");
 
   const std::string again =
-      fmt::format("{} {} --rules {} --host {} --seed {}", program, arguments.policies,
-                  arguments.rules, host.name, arguments.seed);
+      fmt::format("{} {} --rules {} --host {} --seed {}{}", program, arguments.policies,
+                  arguments.rules, host.name, arguments.seed, arguments.banned ? " --banned" : "");
   if (!arguments.only) {
     for (const TestQuestion& test : tests) {
       if (auto asked = judge.ask(to_question(test.known), test.words, again + " --packets 0");
@@ -293,6 +301,30 @@ void report(std::string_view host, const Tally& tally, double seconds) {
       tally.rules, tally.loads, seconds);
 }
 
+// Of the addresses that the ruleset tells apart: some are banned, alone or with their network, and
+// some have a port opened, a banned one perhaps.
+test::RunTime some_run_time(const ruleset::Snapshot& snapshot, std::uint64_t seed) {
+  constexpr int kOfEach = 3;
+  const Boundaries boundaries = Boundaries::of(snapshot.ruleset, snapshot.host);
+  Random random(seed);
+  test::RunTime run_time;
+  for (const auto* addresses : {&boundaries.ipv4, &boundaries.ipv6}) {
+    std::set<net::Address> chosen;
+    for (int i = 0; i < kOfEach; ++i) chosen.insert(random.of(*addresses));
+    for (const net::Address& one : chosen) {
+      run_time.banned.push_back({one, net::address_bits(one)});
+    }
+    const net::Address within = random.of(*addresses);
+    const net::Prefix wider{within, net::address_bits(within) - 4};
+    run_time.banned.push_back({net::first(wider), wider.length});
+    std::set<net::Address> opened{random.of(*addresses), *chosen.begin()};
+    for (const net::Address& one : opened) {
+      run_time.allowed.push_back({.protocol = 6, .port = random.of(boundaries.ports), .from = one});
+    }
+  }
+  return run_time;
+}
+
 policy::Date today() {
   return std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
 }
@@ -322,8 +354,11 @@ int judge_site(const Arguments& arguments, const char* program) {
   for (policy::Index index = 0; index < policy.hosts.size(); ++index) {
     const std::string& name = policy.hosts[index].name;
     if (!arguments.host.empty() && arguments.host != name) continue;
-    const ruleset::Snapshot snapshot =
+    ruleset::Snapshot snapshot =
         compile::compile(policy, index, {.date = options.date, .optimise = true});
+    if (arguments.banned) {
+      test::put(some_run_time(snapshot, arguments.seed), snapshot.ruleset.tables.front());
+    }
     const auto tests = questions_of(cases, index, sandbox::realise(snapshot.host));
     const SharedTally tally;
     const auto start = std::chrono::steady_clock::now();

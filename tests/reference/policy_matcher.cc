@@ -31,12 +31,14 @@ bool in_prefix(const net::Address& address, const char* prefix) {
 
 class Reader {
  public:
-  Reader(const Policy& policy, const HostPolicy& host, const Packet& packet)
-      : policy_(policy), host_(host), packet_(packet) {}
+  Reader(const Policy& policy, const HostPolicy& host, const test::RunTime& run_time,
+         const Packet& packet)
+      : policy_(policy), host_(host), run_time_(run_time), packet_(packet) {}
 
   Answer ask() const {
     for (const EffectiveRule& each : host_.inbound) {
-      const bool early = packet_.direction == Direction::Inbound && each.rule->early;
+      const bool early = packet_.direction == Direction::Inbound && each.rule->early &&
+                         packet_.device != "lo" && !is_discovery();
       if (early && matches(*each.rule) && decides(*each.rule)) return by(*each.rule);
     }
     // Rules speak of what the client wrote, so the packet as it was is what they are asked about.
@@ -49,15 +51,30 @@ class Reader {
  private:
   Answer judge(const Rule* translation) const {
     const Direction way = way_of(translation);
+    if (packet_.state == FlowState::Established) return decided(Action::Accept, "(established)");
+    // Related errors, too, over the loopback.
     if (way != Direction::Forward && packet_.device == "lo") {
       return decided(Action::Accept, "(loopback)");
     }
-    if (is_answer()) return decided(Action::Accept, "(established)");
+    if (is_related_error()) return decided(Action::Accept, "(established)");
+    if (!is_discovery()) {
+      if (way != Direction::Outbound && is_banned(packet_.source)) {
+        return decided(Action::Drop, "(banned)");
+      }
+      if (way != Direction::Inbound && is_banned(goes_to(translation))) {
+        const Action by_default =
+            way == Direction::Outbound ? host_.defaults.outbound : host_.defaults.forward;
+        return decided(by_default == Action::Accept ? Action::Drop : by_default, "(banned)");
+      }
+    }
     if (packet_.state == FlowState::Invalid) {
       return decided(Action::Drop, "(invalid)");
     }
     if (way != Direction::Outbound && is_spoofed()) {
       return decided(Action::Drop, "(spoofed)");
+    }
+    if (way == Direction::Inbound && is_opened(translation)) {
+      return decided(Action::Accept, "(allowed)");
     }
     for (const EffectiveRule& each : rules_of(way)) {
       if (!each.rule->early && matches(*each.rule) && decides(*each.rule)) return by(*each.rule);
@@ -70,13 +87,17 @@ class Reader {
 
   Direction way_of(const Rule* translation) const {
     if (packet_.direction == Direction::Outbound) return Direction::Outbound;
-    net::Address to = packet_.destination;
-    if (translation != nullptr) {
-      if (translation->translation->kind == Translation::Kind::Local) return Direction::Inbound;
-      to = *of_family(translation->translation->addresses);
+    if (translation != nullptr && translation->translation->kind == Translation::Kind::Local) {
+      return Direction::Inbound;
     }
+    const net::Address to = goes_to(translation);
     const bool here = bears(*host_.host, to) || is_group(to);
     return here ? Direction::Inbound : Direction::Forward;
+  }
+
+  net::Address goes_to(const Rule* translation) const {
+    if (translation == nullptr) return packet_.destination;
+    return of_family(translation->translation->addresses).value_or(packet_.destination);
   }
 
   const std::vector<EffectiveRule>& rules_of(Direction way) const {
@@ -154,10 +175,31 @@ class Reader {
     return rule.action == Action::Accept || (!rule.limit && !rule.connections);
   }
 
-  // Of a connection that there is; of related packets the ICMP errors alone.
-  bool is_answer() const {
+  bool is_related_error() const {
     const bool icmp = packet_.protocol == kIcmp || packet_.protocol == kIcmpv6;
-    return packet_.state == FlowState::Established || (packet_.state == FlowState::Related && icmp);
+    return packet_.state == FlowState::Related && icmp;
+  }
+
+  // Neighbour discovery and MLD.
+  bool is_discovery() const {
+    const std::uint8_t type = packet_.icmp_type;
+    return packet_.protocol == kIcmpv6 && !net::is_ipv4(packet_.source) &&
+           ((type >= 130 && type <= 136) || type == 143);
+  }
+
+  bool is_banned(const net::Address& address) const {
+    return std::ranges::any_of(
+        run_time_.banned, [&](const net::Prefix& prefix) { return in_prefix(address, prefix); });
+  }
+
+  // What it comes to, after a translation.
+  bool is_opened(const Rule* translation) const {
+    std::uint16_t port = packet_.destination_port;
+    if (translation != nullptr) port = translation->translation->port.value_or(port);
+    return std::ranges::any_of(run_time_.allowed, [&](const test::Opening& opening) {
+      return opening.protocol == packet_.protocol && opening.port == port &&
+             opening.from == packet_.source;
+    });
   }
 
   // A source that is behind interfaces of this host arrives on another one.
@@ -293,13 +335,15 @@ class Reader {
 
   const Policy& policy_;
   const HostPolicy& host_;
+  const test::RunTime& run_time_;
   const Packet& packet_;
 };
 
 }  // namespace
 
-Answer ask(const Policy& policy, const HostPolicy& host, const Packet& packet) {
-  return Reader(policy, host, packet).ask();
+Answer ask(const Policy& policy, const HostPolicy& host, const test::RunTime& run_time,
+           const Packet& packet) {
+  return Reader(policy, host, run_time, packet).ask();
 }
 
 }  // namespace rolewall::reference

@@ -3,7 +3,7 @@
 // purpose, has no passes, knows nothing of nf_tables, and shares no code with the compiler and the
 // evaluator: what these two do cleverly must come to the same.
 //
-// Limits are unspent, nothing is banned or allowed for a time, and no other program translates.
+// Limits are unspent, and no other program translates.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 
 #include "net/address.h"
 #include "policy/effective.h"
+#include "support/run_time.h"
 
 namespace rolewall::reference {
 
@@ -43,6 +44,8 @@ struct Answer {
   bool operator==(const Answer&) const = default;
 };
 
-Answer ask(const policy::Policy& policy, const policy::HostPolicy& host, const Packet& packet);
+// `run_time`: what is banned and opened on this host.
+Answer ask(const policy::Policy& policy, const policy::HostPolicy& host,
+           const test::RunTime& run_time, const Packet& packet);
 
 }  // namespace rolewall::reference

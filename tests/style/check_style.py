@@ -15,7 +15,7 @@ OWN_NAMES = {"src/ruleset/own_table.h", "src/ruleset/own_table.cc", "src/net/bui
 OWN_NAME = re.compile(
     r'"\((?:loopback|established|banned|invalid|spoofed|allowed|default)\)"'
     r'|"(?:banned|allowed)(?:"|/)'
-    r'|"(?:unusual|run-time|forwarding|dstnat|srcnat)"'
+    r'|"(?:unusual|banned-[a-z]+|discovery|forwarding|dstnat|srcnat)"'
     r'|"(?:net|behind)/"|"[^"]*(?:/translated|/excess|/rate|/connections|-prefixes)(?:"|[46{])'
     r'|"(?:rolewall|\{\}) \{\} \{\}: "'
     r'|(?:find_chain|find_set|accepts_by_default|has_step)\([^"()]*(?:\([^()]*\)[^"()]*)*"'

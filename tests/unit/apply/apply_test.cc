@@ -170,57 +170,83 @@ TEST_CASE("what came at run time is no change, and survives one") {
   CHECK(output_of("nft list set inet rolewall sources").find("198.51.100.3") != std::string::npos);
 }
 
-TEST_CASE("what leads to bans is not there at first, and is where a table without it holds some") {
-  fresh_network();
-  const Scratch scratch;
+// With a set of bans by its own name, and the chain that asks about them.
+Snapshot firewall_that_bans() {
   Snapshot snapshot = firewall();
-  applied(snapshot, scratch);
-  REQUIRE(load_nft("add element inet rolewall banned { 198.51.100.1 }\n") == "");
+  Table& table = own_table(snapshot);
+  table.sets[0].name = "banned/4";
+  Chain banned;
+  banned.name = "banned-input";
+  banned.rules = {
+      std::exchange(table.chains[0].rules[0],
+                    rule("", {Ct{CtKey::State, {}, 0}, Cmp{CmpOp::Eq, 0, Value::host_u32(1)},
+                              verdict(VerdictCode::Jump, "unusual")}))};
+  std::get<Lookup>(banned.rules[0].exprs[1]).set = "banned/4";
   Chain unusual;
   unusual.name = "unusual";
   unusual.rules = {rule("(invalid)", {verdict(VerdictCode::Drop)})};
-  Chain run_time;
-  run_time.name = "run-time";
-  run_time.rules = {
-      std::exchange(own_table(snapshot).chains[0].rules[0],
-                    rule("", {Ct{CtKey::State, {}, 0}, Cmp{CmpOp::Eq, 0, Value::host_u32(1)},
-                              verdict(VerdictCode::Jump, "unusual")}))};
-  own_table(snapshot).chains.insert(own_table(snapshot).chains.end(), {unusual, run_time});
-  applied(snapshot, scratch);
-  const auto jumps = [] {
-    const std::string listed = output_of("nft list chain inet rolewall input");
-    REQUIRE(listed.find("jump unusual\n") != std::string::npos);
-    return listed.find("jump unusual\n\t\tjump run-time\n") != std::string::npos;
-  };
-  CHECK(jumps());
-  CHECK(status_of(scratch).drift.empty());
-  CHECK(applied(snapshot, scratch).plan.empty());
-  // It stays, though nobody is banned any more.
-  REQUIRE(load_nft("delete element inet rolewall banned { 198.51.100.1 }\n") == "");
-  CHECK(applied(snapshot, scratch).plan.empty());
-  CHECK(jumps());
-  own_table(snapshot).chains[0].rules.pop_back();
-  CHECK(applied(snapshot, scratch).plan.rules_kept == 6);
-  CHECK(jumps());
+  table.chains.insert(table.chains.end(), {unusual, banned});
+  return snapshot;
+}
 
+bool asks_about_bans() {
+  const std::string listed = output_of("nft list chain inet rolewall input");
+  const std::size_t unusual = listed.find("jump unusual\n");
+  const std::size_t bans = listed.find("jump banned-input\n");
+  REQUIRE(unusual != std::string::npos);
+  CHECK((bans == std::string::npos || bans < unusual));
+  CHECK(bans == listed.rfind("jump banned-input\n"));
+  return bans != std::string::npos;
+}
+
+TEST_CASE("what leads to bans comes with the first and goes with the last and an apply") {
   fresh_network();
-  const Scratch other;
-  applied(snapshot, other);
-  CHECK_FALSE(jumps());
+  const Scratch scratch;
+  Snapshot snapshot = firewall_that_bans();
+  applied(snapshot, scratch);
+  CHECK_FALSE(asks_about_bans());
 
   // A ban written past us: nobody would ask about it.
-  REQUIRE(load_nft("add element inet rolewall banned { 198.51.100.1 }\n") == "");
-  CHECK(status_of(other).drift.size() == 1);
-  applied(snapshot, other);
-  CHECK(jumps());
-  CHECK(status_of(other).drift.empty());
+  REQUIRE(load_nft("add element inet rolewall banned/4 { 198.51.100.1 timeout 1h }\n") == "");
+  CHECK(status_of(scratch).drift.size() == 1);
+  applied(snapshot, scratch);
+  CHECK(asks_about_bans());
+  CHECK(status_of(scratch).drift.empty());
+  CHECK(applied(snapshot, scratch).plan.empty());
 
-  // Another program's rule goes, the jump stays.
+  // Another program's rule goes, the jump stays; and so it is where the policy changes.
   REQUIRE(load_nft("insert rule inet rolewall input accept\n") == "");
-  CHECK(status_of(other).drift.size() == 1);
-  applied(snapshot, other);
-  CHECK(jumps());
-  CHECK(status_of(other).drift.empty());
+  CHECK(status_of(scratch).drift.size() == 1);
+  applied(snapshot, scratch);
+  CHECK(asks_about_bans());
+  own_table(snapshot).chains[0].rules.pop_back();
+  CHECK(applied(snapshot, scratch).plan.rules_kept == 6);
+  CHECK(asks_about_bans());
+  CHECK(status_of(scratch).drift.empty());
+
+  // Nobody is banned any more: no drift, but no jump after the next apply.
+  REQUIRE(load_nft("delete element inet rolewall banned/4 { 198.51.100.1 }\n") == "");
+  CHECK(status_of(scratch).drift.empty());
+  CHECK(asks_about_bans());
+  const Plan plan = applied(snapshot, scratch).plan;
+  CHECK(plan.rules_removed == 1);
+  CHECK(plan.rules_added == 0);
+  CHECK_FALSE(asks_about_bans());
+  CHECK(applied(snapshot, scratch).plan.empty());
+}
+
+TEST_CASE("what leads to a ban that is over goes, though the kernel's generation is the same") {
+  fresh_network();
+  const Scratch scratch;
+  const Snapshot snapshot = firewall_that_bans();
+  applied(snapshot, scratch);
+  REQUIRE(load_nft("add element inet rolewall banned/4 { 198.51.100.1 timeout 1s }\n") == "");
+  applied(snapshot, scratch);
+  CHECK(asks_about_bans());
+  CHECK(applied(snapshot, scratch).plan.empty());
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  CHECK_FALSE(applied(snapshot, scratch).plan.empty());
+  CHECK_FALSE(asks_about_bans());
 }
 
 TEST_CASE("what a rule has counted goes on when its verdict or its log changes") {

@@ -138,16 +138,21 @@ TEST_CASE("built-in steps stand in their order") {
     return steps;
   };
   using Steps = std::vector<std::string>;
-  CHECK(steps_of("input") == Steps{"(loopback)", "(established)", "unusual", "(spoofed)",
+  CHECK(steps_of("input") == Steps{"(established)", "(loopback)", "unusual", "(spoofed)",
                                    "hardening.inbound.flood", "inbound/ports", "inbound/protocols",
                                    "(default)"});
-  // What leads there is added with the first ban.
-  CHECK(steps_of("run-time") == Steps{"banned", "(allowed)"});
-  CHECK(steps_of("banned") == Steps{"(banned)"});
+  // What leads there is added with the first ban or opening.
+  CHECK(steps_of("allowed") == Steps{"(allowed)"});
+  CHECK(steps_of("banned-input") == Steps{"banned-drop"});
+  CHECK(steps_of("banned-output") == Steps{"banned-reject"});
+  CHECK(steps_of("banned-forward") == Steps{"banned-drop"});
+  CHECK(steps_of("banned-drop") == Steps{"related", "", "(banned)"});
+  CHECK(steps_of("banned-reject") == Steps{"related", "", "(banned)"});
   CHECK(steps_of("forward") == Steps{"(established)", "unusual", "(spoofed)", "(default)"});
-  CHECK(steps_of("output") == Steps{"(loopback)", "(established)", "unusual", "outbound/ports",
+  CHECK(steps_of("output") == Steps{"(established)", "(loopback)", "unusual", "outbound/ports",
                                     "outbound/protocols", "(default)"});
-  CHECK(steps_of("unusual") == Steps{"(established)", "(invalid)"});
+  CHECK(steps_of("unusual") == Steps{"related", "(invalid)"});
+  CHECK(steps_of("related") == Steps{"(established)"});
 }
 
 TEST_CASE("ping in IPv4 does not admit protocol 1 in IPv6") {

@@ -33,7 +33,7 @@ TEST_CASE("a set of bans holds no openings") {
     CHECK(holds_openings(allowed_set(ipv4)));
     CHECK(!holds_bans(allowed_set(ipv4)));
   }
-  CHECK(!holds_bans(kBanned));
+  CHECK(!holds_bans(kBannedInput));
   CHECK(!holds_bans("net/banned/4"));
 }
 

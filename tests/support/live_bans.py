@@ -1,0 +1,272 @@
+"""Scenes for tests/cli/bans_live.sh: this network namespace is a gateway between a stranger, beyond
+eth0, and a host inside, beyond eth1; each has sessions with the others, and the stranger is banned."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+from live_guard import PROGRAM, STATE, Client, run, serve_echo
+
+STRANGER, FRIEND, GATEWAY, INSIDE = "198.51.100.7", "198.51.100.8", "203.0.113.10", "10.0.9.2"
+STRANGER6, GATEWAY6, ROUTER6 = "2001:db8:bad::7", "2001:db8:1::10", "fe80::1"
+PORT, OURS = 7777, 2200  # theirs, and ours
+AT_ONCE = 1.0  # seconds
+SITE = f"""
+[site]
+name = "s"
+management = "198.51.100.99"
+[interfaces.public]
+device = "eth0"
+[interfaces.private]
+device = "eth1"
+[hosts.srv]
+role = "server"
+addresses = ["{GATEWAY}", "10.0.9.1", "{GATEWAY6}"]
+interfaces = ["public", "private"]
+"""
+RULES = """
+role = "server"
+[defaults]
+forward = "reject"
+[[inbound]]
+id = "nd"
+service = "ndp"
+[[outbound]]
+id = "nd-out"
+service = "ndp"
+[[inbound]]
+id = "echo"
+service = "tcp/2200"
+[[outbound]]
+id = "out"
+service = ["tcp/7777", "udp/7777"]
+[[forward]]
+id = "through"
+service = ["tcp/7777", "udp/7777"]
+from = "10.0.9.0/24"
+"""
+
+failures = []
+checks = 0
+
+
+def check(holds, what):
+    global checks
+    checks += 1
+    if not holds:
+        failures.append(what)
+
+
+class Host(Client):
+    """That serves, too, and counts what its UDP port gets."""
+
+    got = 0
+
+    def do(self, what, words, held):
+        if what == "serve":
+            serve_echo(PORT)
+            threading.Thread(target=self.serve_datagrams, daemon=True).start()
+            return "done"
+        if what == "got":
+            return str(self.got)
+        if what == "datagram":
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+                out.sendto(b"!", (words[0], PORT))
+            return "done"
+        if what == "timed":
+            begin = time.monotonic()
+            try:
+                self.connect("-", words[0], words[1], 3).close()
+                answer = "open"
+            except OSError as error:
+                answer = "timeout" if isinstance(error, TimeoutError) else "told"
+            return f"{answer} {time.monotonic() - begin:.2f}"
+        return super().do(what, words, held)
+
+    def serve_datagrams(self):
+        server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        server.bind(("", PORT))
+        while True:
+            server.recv(64)
+            self.got += 1
+
+
+def rolewall(*words):
+    return subprocess.run([PROGRAM, *words, "--state-dir", STATE], capture_output=True, text=True)
+
+
+def must(*words):
+    done = rolewall(*words)
+    if done.returncode != 0:
+        sys.exit(f"rolewall {' '.join(words)}: {done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def host_on(device):
+    host = Host()
+    run("ip", "link", "add", device, "type", "veth", "peer", "name", device, "netns", str(host.pid))
+    run("ip", "link", "set", device, "up")
+    host.must("ip", "link", "set", device, "up")
+    host.must("ip", "link", "set", "lo", "up")
+    return host
+
+
+def join():
+    stranger, inside = host_on("eth0"), host_on("eth1")
+    for words in [["ip", "address", "add", f"{GATEWAY}/24", "dev", "eth0"],
+                  ["ip", "address", "add", "10.0.9.1/24", "dev", "eth1"],
+                  ["ip", "-6", "address", "add", f"{GATEWAY6}/64", "dev", "eth0", "nodad"],
+                  ["ip", "route", "add", "198.51.100.0/24", "via", "203.0.113.1"],
+                  ["sysctl", "-qw", "net.ipv4.ip_forward=1"]]:
+        run(*words)
+    for words in [["ip", "address", "add", "203.0.113.1/24", "dev", "eth0"],
+                  ["ip", "address", "add", f"{STRANGER}/32", "dev", "lo"],
+                  ["ip", "address", "add", f"{FRIEND}/32", "dev", "lo"],
+                  ["ip", "-6", "address", "add", f"{STRANGER6}/128", "dev", "lo", "nodad"],
+                  ["ip", "-6", "address", "add", f"{ROUTER6}/64", "dev", "eth0", "nodad"],
+                  ["ip", "-6", "route", "add", "2001:db8:1::/64", "dev", "eth0"],
+                  ["ip", "route", "add", "10.0.9.0/24", "via", GATEWAY]]:
+        stranger.must(*words)
+    for words in [["ip", "address", "add", f"{INSIDE}/24", "dev", "eth1"],
+                  ["ip", "route", "add", "default", "via", "10.0.9.1"]]:
+        inside.must(*words)
+    time.sleep(2)  # link-local addresses are tried out first
+    run("ip", "-6", "route", "add", "default", "via", ROUTER6, "dev", "eth0")
+    stranger.ask("serve")
+    inside.ask("serve")
+    serve_echo(OURS)
+    return stranger, inside
+
+
+def hears(connection, said):
+    """Whether the other end, which echoes, still does."""
+    connection.settimeout(1)
+    try:
+        connection.sendall(said)
+        return connection.recv(64) == said
+    except OSError:
+        return False
+
+
+def open_everything(stranger, inside):
+    ours = {each: Client.connect("-", each, PORT, 3) for each in (STRANGER, FRIEND)}
+    for host, words in [(stranger, (STRANGER, GATEWAY, OURS)), (inside, ("-", STRANGER, PORT))]:
+        answer = host.ask("open", *words)
+        if not answer.startswith("port"):
+            sys.exit(f"{words}: {answer}")
+    return ours
+
+
+def is_timed(host, to, port, answer):
+    got, seconds = host.ask("timed", to, port).split()
+    return got == answer and (answer == "timeout" or float(seconds) < AT_ONCE)
+
+
+def jumps():
+    listed = run("nft", "list", "table", "inet", "rolewall").stdout
+    return sorted(line.strip() for line in listed.splitlines()
+                  if line.strip().startswith(("jump banned-", "jump allowed")))
+
+
+def banned(stranger, inside):
+    """Neither side can go on, in whichever direction the connection was opened, or through us."""
+    check(jumps() == [], "jumps are there before the first ban")
+    ours = open_everything(stranger, inside)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        datagrams.sendto(b"!", (STRANGER, PORT))
+        inside.ask("datagram", STRANGER)
+        time.sleep(0.2)
+        check(stranger.ask("got") == "2", "datagrams do not reach the stranger")
+        for each in ours.values():
+            check(hears(each, b"before"), "a session is dead before the ban")
+        check(stranger.ask("alive", 2) == "yes", "the stranger's session is dead before the ban")
+        check(inside.ask("alive", 2) == "yes", "the session through us is dead before the ban")
+
+        done = must("ban", STRANGER)
+        check("5 connections cut" in done, f"what was cut: {done}")
+        check(jumps() == ["jump banned-forward", "jump banned-input", "jump banned-output"],
+              f"jumps: {jumps()}")
+        check(not hears(ours[STRANGER], b"after"), "our connection to it goes on")
+        check(stranger.ask("alive", 1) != "yes", "its connection to us goes on")
+        check(inside.ask("alive", 1) != "yes", "the connection through us goes on")
+        for _ in range(3):
+            try:
+                datagrams.sendto(b"!", (STRANGER, PORT))
+            except OSError:
+                pass  # the former one was rejected
+            inside.ask("datagram", STRANGER)
+        time.sleep(0.2)
+        check(stranger.ask("got") == "2", "datagrams reach the stranger")
+    check(hears(ours[FRIEND], b"after"), "another address's connection was ended")
+
+    # New ones: who is banned gets no answer, who is ours is told at once.
+    check(stranger.ask("new", STRANGER, GATEWAY, OURS) != "yes", "the stranger comes in")
+    check(stranger.ask("new", FRIEND, GATEWAY, OURS) == "yes", "another address does not come in")
+    check(is_timed(inside, STRANGER, PORT, "told"), "who is inside is not told at once")
+    begin = time.monotonic()
+    try:
+        Client.connect("-", STRANGER, PORT, 3)
+        check(False, "a connection to the banned address is opened")
+    except TimeoutError:
+        check(False, "a local program is not told")
+    except OSError:
+        check(time.monotonic() - begin < AT_ONCE, "a local program is not told at once")
+
+    must("unban", STRANGER)
+    check(stranger.ask("new", STRANGER, GATEWAY, OURS) == "yes", "after unban it does not come in")
+    check(is_timed(inside, STRANGER, PORT, "open"), "after unban it cannot be reached through us")
+    check(len(jumps()) == 3, "the jumps went before an apply came")
+    must("apply", "site", "--host", "srv")
+    check(jumps() == [], "jumps stay over an apply without a ban")
+
+
+def kept(stranger, inside):
+    """With --keep-connections what is open goes on, and nothing new begins."""
+    stranger.ask("close")
+    inside.ask("close")
+    ours = open_everything(stranger, inside)
+    must("ban", STRANGER, "--keep-connections")
+    check(hears(ours[STRANGER], b"after"), "our connection was not kept")
+    check(stranger.ask("alive", 2) == "yes", "its connection was not kept")
+    check(inside.ask("alive", 2) == "yes", "the connection through us was not kept")
+    check(stranger.ask("new", STRANGER, GATEWAY, OURS) != "yes", "it comes in")
+    must("unban", STRANGER)
+
+
+def router(stranger):
+    """A ban of the router's own address, which needs --force, leaves IPv6 alive through it."""
+    by_router = (STRANGER6, GATEWAY6, OURS)
+    check(stranger.ask("new", *by_router) == "yes", "there is no way by the router")
+    done = rolewall("ban", ROUTER6)
+    check(done.returncode == 1 and "a router that this host sends by" in done.stderr,
+          f"a ban of the router: {done.stdout}{done.stderr}")
+    must("ban", ROUTER6, "--force")
+    for _ in range(2):
+        run("ip", "-6", "neighbour", "flush", "dev", "eth0")
+        stranger.must("ip", "-6", "neighbour", "flush", "dev", "eth0")
+        check(stranger.ask("new", *by_router) == "yes", "IPv6 is dead after a ban of the router")
+    must("unban", ROUTER6)
+
+
+def main():
+    stranger, inside = join()
+    os.makedirs("site")
+    for name, text in [("site.toml", SITE), ("server.toml", RULES)]:
+        with open(f"site/{name}", "w", encoding="utf-8") as file:
+            file.write(text)
+    must("apply", "site", "--host", "srv", "--force")
+    banned(stranger, inside)
+    kept(stranger, inside)
+    router(stranger)
+    for host in (stranger, inside):
+        os.kill(host.pid, 9)
+    for failure in failures:
+        print("FAILED:", failure)
+    print(f"{checks} checks, {len(failures)} failures")
+    sys.exit(1 if failures else 0)
+
+
+main()
