@@ -150,9 +150,10 @@ class Guard {
     incomplete_noted_ = true;
     answer_.notes.push_back(
         {line.what,
-         fmt::format("{} has more rules of which it cannot be told whether they match than can be "
-                     "gone through: not each case was compared with today",
-                     fmt::join(interfering_, ", ")),
+         fmt::format(
+             "{} has too many rules that rolewall cannot evaluate: not every combination was "
+             "compared with today's",
+             fmt::join(interfering_, ", ")),
          ""});
   }
 
@@ -175,11 +176,11 @@ class Guard {
       for (const auto& [question, answer] : course.taken) {
         if (question.table == kOurs || question.table >= after_.tables.size()) continue;
         const ruleset::Table& table = after_.tables[question.table];
-        note_once(
-            line, question.table, "is not known",
-            fmt::format("it meets rule {} of chain {}, {}, and whether that matches cannot be "
-                        "told here; nothing is lost by this change either way",
-                        question.rule + 1, table.chains[question.chain].name, table_name(table)));
+        note_once(line, question.table, "is not known",
+                  fmt::format(
+                      "it reaches rule {} of chain {}, {}; rolewall cannot tell whether that rule "
+                      "matches. This change does not make it worse.",
+                      question.rule + 1, table.chains[question.chain].name, table_name(table)));
       }
     }
   }
@@ -317,7 +318,7 @@ class Guard {
     for (const auto& [kind, alike] : alike_) {
       if (alike.count <= kMostAlike) continue;
       answer_.losses[alike.last].how +=
-          fmt::format("; so are {} more like it", alike.count - kMostAlike);
+          fmt::format("; the same holds for {} more", alike.count - kMostAlike);
     }
   }
 

@@ -118,7 +118,7 @@ std::string in_words(const Answer& answer) {
     case Verdict::Stack:
       return fmt::format("is discarded by the IP stack: {}", hop != nullptr ? hop->reason : "");
     case Verdict::Held:
-      return fmt::format("is kept back: {}", hop != nullptr ? hop->reason : "");
+      return fmt::format("is held: {}", hop != nullptr ? hop->reason : "");
     case Verdict::Conditional:
       if (hop == nullptr) return "depends on something the words leave open";
       return hop->reason.empty() ? fmt::format("depends on the interface: add {}", choices(*hop))

@@ -7,7 +7,7 @@
 //                            meta l4proto @inbound/asked-protocols
 //                              meta nfproto . meta l4proto vmap @inbound/protocols
 //   chain inbound/tcp/443    the rules that admit tcp/443, in policy order
-//   chain web.inbound.app    the rule's own (rule_chain.h); dispatch only ever jumps
+//   chain web.inbound.app    the rule's own (rule_chain.h); dispatch itself never decides
 //
 // What must stay true: a packet meets the chains of exactly those rules that it matches, in policy
 // order, until one decides. Runs keep the order among each other; within a run a packet falls into
