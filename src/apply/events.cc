@@ -90,21 +90,16 @@ class Stack {
     if (!waits) confirm();
   }
   // The next event says what was in force before it. Where that is another, something was done and
-  // not written down; what waited is over then.
+  // not written down; what waited is over then. Each apply has a number of its own: one that was in
+  // force before was gone back to.
   void expect(Number generation) {
     if (states_.back().generation == generation) return;
     while (states_.size() > 1 && states_.back().waits) states_.pop_back();
+    if (generation && take_above(generation)) return confirm();
     put(generation, false);
   }
   void go_back_to(Number generation) {
-    const auto last = std::find_if(states_.rbegin(), states_.rend(), [&](const State& state) {
-      return state.generation == generation;
-    });
-    if (last == states_.rend()) {
-      states_.back() = {generation};  // from before the log's beginning
-    } else {
-      states_.erase(last.base(), states_.end());
-    }
+    if (!take_above(generation)) states_.back() = {generation};  // from before the log's beginning
     confirm();
   }
   // What is in force for good, and with it what it replaced.
@@ -114,6 +109,16 @@ class Stack {
   const std::vector<State>& states() const { return states_; }
 
  private:
+  // Whether it is there.
+  bool take_above(Number generation) {
+    const auto last = std::find_if(states_.rbegin(), states_.rend(), [&](const State& state) {
+      return state.generation == generation;
+    });
+    if (last == states_.rend()) return false;
+    states_.erase(last.base(), states_.end());
+    return true;
+  }
+
   std::vector<State> states_;
 };
 

@@ -92,6 +92,12 @@ TEST_CASE("a crash before the line was written: the last one known is before") {
   CHECK(in_force_before(cut, 2) == 1U);
   // `disable` whose line found no room.
   CHECK(in_force_before(events, {}) == 2U);
+  // A rollback whose line found no room: the next apply says what it found in force.
+  const std::vector<Event> went_back{applied({}, 1), applied(1, 2), applied(1, 3)};
+  CHECK(in_force_before(went_back, 3) == 1U);
+  std::vector<Event> and_again = went_back;
+  and_again.push_back(rolled_back(3, 1));
+  CHECK_FALSE(in_force_before(and_again, 1));
 }
 
 TEST_CASE("what nobody confirmed is nothing to go back to, though its end was not written down") {
