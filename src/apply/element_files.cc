@@ -12,6 +12,7 @@
 #include "apply/elements.h"
 #include "apply/state_files.h"
 #include "base/file.h"
+#include "ruleset/verify.h"
 
 namespace rolewall::apply {
 namespace {
@@ -135,8 +136,8 @@ Result<void> read_elements(const std::string& directory, const std::string& fold
       const auto at = std::ranges::find(table.sets, entry.set, &Set::name);
       if (at != table.sets.end()) set = &*at;
     }
-    if (set == nullptr || !set->elements.empty() || set->key_size() != entry.key_size ||
-        (entry.ranges && !set->interval)) {
+    if (set == nullptr || set->kind != ruleset::SetKind::Set || !set->elements.empty() ||
+        set->key_size() != entry.key_size || (entry.ranges && !set->interval)) {
       return damaged(path, "the snapshot has no set for these elements");
     }
     const Result<std::string> bytes =
@@ -151,6 +152,12 @@ Result<void> read_elements(const std::string& directory, const std::string& fold
     elements.key_size = entry.key_size;
     elements.keys.assign(begin, begin + column);
     elements.key_ends.assign(begin + column, begin + bytes->size());
+  }
+  // What is sealed was verified before it was written. An older format has no seals.
+  if (seal == nullptr) {
+    if (const auto flaw = ruleset::verify(ruleset)) {
+      return damaged(fmt::format("{}/{}", directory, folder), flaw->path + ": " + flaw->what);
+    }
   }
   return {};
 }
