@@ -298,9 +298,7 @@ TEST_CASE("a set that was not read as far as its key holds nothing, and is looke
   CHECK_EQ(with([](Set& s) { s.elements.exprs = {{Limit{}}}; }), elements);
   CHECK_EQ(with([](Set& s) { s.exprs = {Limit{}}; }),
            path + "expressions of elements in a set without a key");
-  CHECK_EQ(with([](Set& s) {
-             s.data = {DataType::Mark, 4};
-           }),
+  CHECK_EQ(with([](Set& s) { s.data = KeyField{DataType::Mark, 4}; }),
            path + "a value's type in a set without a key");
 
   const auto looked_up = [&](Expr expr) {
