@@ -182,11 +182,15 @@ expect_status 0
 # The jumps go with an apply that finds nobody banned, the generation being the same or another:
 # what is over raises none. Until then they are no drift.
 for address in 192.0.2.64/26 2001:db8:bad::/48 192.0.2.9; do with_state unban "$address"; done
-with_state ban 192.0.2.14 --for 2s
+with_state ban 192.0.2.14 --for 15s
 apply
 expect_status 0
 [ "$(jumps)" = 3 ] || complain "an apply took the jumps to a ban away"
-sleep 3
+for _ in $(seq 200); do
+  rolewall bans
+  grep -q 192.0.2.14 "$scratch/out" || break
+  sleep 0.1
+done
 rolewall status --state-dir "$state" --format json
 expect_json 'd["bans"] == 0 and d["drift"] == []'
 rolewall plan site --host web-01 --state-dir "$state"

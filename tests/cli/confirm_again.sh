@@ -18,14 +18,14 @@ first=$(table)
 
 # The same policy: the time begins anew.
 admit 8001
-apply --confirm 3s
+apply --confirm 8s
 expect_status 0
 second=$(table)
 apply --confirm 1h
 expect_status 0
 expect_out "starts anew"
 expect_out "unless you confirm it"
-sleep 4
+sleep 8.5
 [ "$(table)" = "$second" ] || complain "rolled back at the old deadline"
 apply
 expect_status 1
@@ -38,24 +38,24 @@ for _ in $(seq 50); do [ "$(table)" = "$first" ] && break; sleep 0.1; done
 
 # Without one: it is confirmed, and said.
 sleep 0.5
-apply --confirm 2s
+apply --confirm 8s
 expect_status 0
 apply --no-confirm
 expect_status 0
 expect_out "is confirmed"
-sleep 3
+sleep 8.5
 [ "$(table)" = "$second" ] || complain "rolled back though it was confirmed"
 with_state history --format json
 expect_json 'd["events"][-1]["event"] == "confirmed" and d["generations"][-1]["boot"]'
 # With another policy: both are.
 admit 8002
-apply --confirm 2s
+apply --confirm 8s
 admit 8003
 apply --no-confirm
 expect_status 0
 expect_out "is confirmed"
 third=$(table)
-sleep 3
+sleep 8.5
 [ "$(table)" = "$third" ] || complain "rolled back though it was confirmed"
 
 # Another program takes the table away: that is no confirmation of it.
