@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "compile/address_sets.h"
+#include "compile/ending.h"
 #include "compile/match.h"
 #include "net/address_set.h"
 #include "ruleset/expressions.h"
@@ -62,6 +63,7 @@ class BaseChains {
     add_discovery_set();
     early();
     errors_of_known_connections();
+    resets_of_our_own();
     finish(own::kRelated);
     jump_to(own::kRelated);
     invalid();
@@ -104,7 +106,7 @@ class BaseChains {
     return rules_.back().exprs;
   }
 
-  void end(match::Exprs& exprs, policy::Action action) {
+  void end(match::Exprs& exprs, policy::Action action) {  // accept or drop
     match::counter(exprs);
     match::verdict(exprs, action);
   }
@@ -186,6 +188,14 @@ class BaseChains {
     }
   }
 
+  // A reset that is related and not of its connection is one that a `reject` sends (ending.h).
+  void resets_of_our_own() {
+    auto& resets = rule(own::step::kEstablished);
+    match::ct_state(resets, ct_state::kRelated);
+    match::tcp_flags(resets, match::kRst, match::kRst);
+    end(resets, policy::Action::Accept);
+  }
+
   // What a banned address sends gets no answer. What is sent to it meets the direction's default,
   // so that a local program is told at once; but no default admits it.
   void add_banned_chains() {
@@ -211,7 +221,8 @@ class BaseChains {
   void deny_banned(policy::Action action) {
     jump_to(own::kRelated);
     discovery_goes_back();
-    end(rule(own::step::kBanned), action);
+    match::counter(rule(own::step::kBanned));
+    end_with(rules_, own::step::kBanned, action, CanBeTcp::Yes);
     finish(chain_that_denies(action));
   }
 
@@ -282,7 +293,7 @@ class BaseChains {
                                   : action == policy::Action::Drop   ? " drop"
                                                                      : " reject");
     match::log(log, own::log_prefix(own::step::kDefault, fate), defaults_.log.level);
-    match::verdict(rule(own::step::kDefault), action);
+    end_with(rules_, own::step::kDefault, action, CanBeTcp::Yes);
   }
 
   // That without which IPv6 does not work on a link: router and neighbour solicitations and

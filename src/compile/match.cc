@@ -94,6 +94,14 @@ void ct_state(Exprs& exprs, std::uint32_t bits) {
   compare(exprs, CmpOp::Neq, Value::host_u32(0));
 }
 
+void tcp_flags(Exprs& exprs, std::uint8_t mask, std::uint8_t value) {
+  constexpr std::uint32_t kOffset = 13;  // RFC 9293 3.1
+  l4proto(exprs, net::protocol::kTcp);
+  exprs.push_back(Payload{PayloadBase::Transport, kOffset, 1, 0});
+  exprs.push_back(BitwiseMask{0, 0, 1, Value::u8(mask), Value::u8(0)});
+  compare(exprs, CmpOp::Eq, Value::u8(value));
+}
+
 void translated(Exprs& exprs) {
   constexpr std::uint32_t kDestinationNat = 1U << 5;  // IPS_DST_NAT
   exprs.push_back(Ct{CtKey::Status, std::nullopt, 0});
@@ -243,6 +251,10 @@ void verdict(Exprs& exprs, policy::Action action) {
       exprs.push_back(Reject{RejectType::IcmpxUnreachable, kIcmpxAdminProhibited});
       return;
   }
+}
+
+void reset(Exprs& exprs) {
+  exprs.push_back(Reject{RejectType::TcpReset, 0});
 }
 
 }  // namespace rolewall::compile::match

@@ -34,6 +34,11 @@ void loopback(Exprs& exprs, ruleset::MetaKey key);                         // ii
 void not_device(Exprs& exprs, ruleset::MetaKey key, std::string_view device);  // iifname != "eth0"
 void user(Exprs& exprs, std::uint32_t id);                                     // meta skuid 0
 void ct_state(Exprs& exprs, std::uint32_t bits);  // ct state established
+// tcp flags & mask == value, as nft writes it: with `meta l4proto tcp` before.
+void tcp_flags(Exprs& exprs, std::uint8_t mask, std::uint8_t value);
+inline constexpr std::uint8_t kSyn = 0x02;
+inline constexpr std::uint8_t kRst = 0x04;
+inline constexpr std::uint8_t kAck = 0x10;
 void translated(Exprs& exprs);                    // ct status dnat
 
 // The address in register 0, its port, if there is one, in 1.
@@ -61,7 +66,9 @@ void counter(Exprs& exprs);
 void log(Exprs& exprs, std::string prefix, std::uint32_t level);
 void limit(Exprs& exprs, const policy::Rate& rate);  // within the rate
 ruleset::Limit limit_over(const policy::Rate& rate);
-void verdict(Exprs& exprs,
-             policy::Action action);  // accept; drop; reject with icmpx admin-prohibited
+// accept; drop; reject with icmpx admin-prohibited, which is not all that a rule's reject means
+// (ending.h).
+void verdict(Exprs& exprs, policy::Action action);
+void reset(Exprs& exprs);  // reject with tcp reset; REQUIRES: a test for TCP stands before it
 
 }  // namespace rolewall::compile::match

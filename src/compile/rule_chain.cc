@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "compile/ending.h"
 #include "compile/match.h"
 #include "ruleset/expr.h"
 #include "ruleset/own_table.h"
@@ -33,7 +34,11 @@ class RuleChain {
     if (rule_.decides()) {
       if (rule_.log) log_to(rules_, name_of(rule_.action));
       const bool only_counts = rules_.size() == 1;
-      match::verdict(only_counts ? rules_.back().exprs : append(), rule_.action);
+      if (only_counts && !sends_resets(rule_.action)) {
+        match::verdict(rules_.back().exprs, rule_.action);
+      } else {
+        end_with(rules_, rule_.full_name, rule_.action, can_be_tcp());
+      }
     }
     table_.add_chain(rule_.full_name, std::move(rules_));
   }
@@ -61,6 +66,18 @@ class RuleChain {
     return defaults_.forward;
   }
 
+  CanBeTcp can_be_tcp() const {
+    const ServiceCondition& service = rule_.conditions.service;
+    const auto is_tcp = [](const Traffic& box) { return box.protocol == net::protocol::kTcp; };
+    return service.any || std::ranges::any_of(service.traffic, is_tcp) ? CanBeTcp::Yes
+                                                                        : CanBeTcp::No;
+  }
+
+  // Its end takes more than one rule.
+  bool sends_resets(Action action) const {
+    return action == Action::Reject && can_be_tcp() == CanBeTcp::Yes;
+  }
+
   bool excess_is_logged() const {
     return rule_.log || (rule_.action == Action::Accept && defaults_.mode == policy::Mode::Audit);
   }
@@ -71,10 +88,10 @@ class RuleChain {
     match::log(exprs, own::log_prefix(rule_.full_name, fate), defaults_.log.level);
   }
 
-  // Ends a rule that matched what is over a limit. Where the excess is logged too, that takes rules
-  // of its own, in a chain that all of this rule's limits share.
+  // Ends a rule that matched what is over a limit. Where the excess is logged too, or gets resets,
+  // that takes rules of its own, in a chain that all of this rule's limits share.
   void deny(match::Exprs& exprs) {
-    if (!excess_is_logged()) {
+    if (!excess_is_logged() && !sends_resets(excess_action())) {
       match::counter(exprs);
       match::verdict(exprs, excess_action());
       return;
@@ -85,8 +102,8 @@ class RuleChain {
     has_excess_chain_ = true;
     std::vector<Rule> rules;
     match::counter(append_to(rules));
-    log_to(rules, excess_action() == Action::Accept ? "audit" : "excess");
-    match::verdict(append_to(rules), excess_action());
+    if (excess_is_logged()) log_to(rules, excess_action() == Action::Accept ? "audit" : "excess");
+    end_with(rules, rule_.full_name, excess_action(), can_be_tcp());
     table_.add_chain(chain, std::move(rules));
   }
 
