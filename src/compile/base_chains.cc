@@ -1,5 +1,6 @@
 #include "compile/base_chains.h"
 
+#include <fmt/format.h>
 #include <linux/netfilter_ipv4.h>
 
 #include <algorithm>
@@ -10,6 +11,7 @@
 
 #include "compile/address_sets.h"
 #include "compile/ending.h"
+#include "compile/logging.h"
 #include "compile/match.h"
 #include "net/address_set.h"
 #include "ruleset/expressions.h"
@@ -69,6 +71,7 @@ class BaseChains {
     invalid();
     finish(own::kUnusual);
     add_banned_chains();
+    add_spoofed_chain();
     allowed();
     finish(own::kAllowed);
 
@@ -222,6 +225,7 @@ class BaseChains {
     jump_to(own::kRelated);
     discovery_goes_back();
     match::counter(rule(own::step::kBanned));
+    if (defaults_.log.steps.banned) log(own::step::kBanned, name_of(action));
     end_with(rules_, own::step::kBanned, action, CanBeTcp::Yes);
     finish(chain_that_denies(action));
   }
@@ -242,9 +246,34 @@ class BaseChains {
   }
 
   void invalid() {
+    match::Exprs condition;
+    match::ct_state(condition, ct_state::kInvalid);
+    if (defaults_.log.steps.invalid || audit()) log(own::step::kInvalid, denied_or_audited(), condition);
     auto& exprs = rule(own::step::kInvalid);
-    match::ct_state(exprs, ct_state::kInvalid);
-    end(exprs, policy::Action::Drop);
+    exprs = std::move(condition);
+    deny(exprs);
+  }
+
+  void add_spoofed_chain() {
+    if (lowered_.behind.empty()) return;
+    if (defaults_.log.steps.spoofed || audit()) log(own::step::kSpoofed, denied_or_audited());
+    deny(rule(own::step::kSpoofed));
+    finish(own::kSpoofed);
+  }
+
+  // A built-in denial, which in audit mode only counts.
+  void deny(match::Exprs& exprs) {
+    if (audit()) {
+      match::counter(exprs);
+    } else {
+      end(exprs, policy::Action::Drop);
+    }
+  }
+
+  std::string_view denied_or_audited() const { return audit() ? "audit" : "drop"; }
+
+  void log(std::string_view step, std::string_view fate, const match::Exprs& when = {}) {
+    add_log(table_, rules_, defaults_.log, {step, fate}, when);
   }
 
   void spoofed() {
@@ -263,7 +292,7 @@ class BaseChains {
               match::not_device(exprs, MetaKey::IifName, device);
             }
           }
-          end(exprs, policy::Action::Drop);
+          match::jump(exprs, std::string(own::kSpoofed));
         }
       }
     }
@@ -285,14 +314,9 @@ class BaseChains {
   void by_default(policy::Action action, std::string_view direction) {
     if (audit()) action = policy::Action::Accept;
     match::counter(rule(own::step::kDefault));
-    auto& log = rule(own::step::kDefault);
-    match::limit(log, defaults_.log.limit);
     const std::string fate =
-        std::string(direction) + (audit()                            ? " audit"
-                                  : action == policy::Action::Accept ? " accept"
-                                  : action == policy::Action::Drop   ? " drop"
-                                                                     : " reject");
-    match::log(log, own::log_prefix(own::step::kDefault, fate), defaults_.log.level);
+        fmt::format("{} {}", direction, audit() ? std::string_view("audit") : name_of(action));
+    add_log(table_, rules_, defaults_.log, {own::step::kDefault, fate});
     end_with(rules_, own::step::kDefault, action, CanBeTcp::Yes);
   }
 

@@ -53,6 +53,7 @@ class Lowering {
     lowered.limit = rule.limit;
     lowered.connections = rule.connections;
     lowered.log = rule.log;
+    lowered.log_limit = rule.log_limit;
     lowered.translation = rule.translation;
     return lowered;
   }

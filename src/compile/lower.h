@@ -61,6 +61,7 @@ struct LoweredRule {
   std::optional<policy::Rate> limit;
   std::optional<std::uint32_t> connections;
   bool log = false;
+  std::optional<policy::Rate> log_limit;
   std::optional<policy::Translation> translation;  // [[nat]], and there always
 
   // Whether a packet that matches is decided here. A drop or reject rule with a limit passes on

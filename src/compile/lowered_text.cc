@@ -89,14 +89,17 @@ std::string text_of(const policy::Translation& translation) {
   return text;
 }
 
+std::string text_of(const policy::Rate& rate) {
+  return fmt::format("{}/{}s burst {}{}", rate.count, rate.per_seconds, rate.burst,
+                     rate.per_source ? "" : " in all");
+}
+
 std::string text_of(const LoweredRule& rule) {
   std::string text = rule.full_name + text_of(rule.conditions);
-  if (rule.limit) {
-    text += fmt::format("  limit {}/{}s burst {}{}", rule.limit->count, rule.limit->per_seconds,
-                        rule.limit->burst, rule.limit->per_source ? "" : " in all");
-  }
+  if (rule.limit) text += "  limit " + text_of(*rule.limit);
   if (rule.connections) text += fmt::format("  connections {}", *rule.connections);
   if (rule.log) text += "  log";
+  if (rule.log_limit) text += "  log-limit " + text_of(*rule.log_limit);
   return fmt::format(
       "{}  {}\n", text,
       rule.translation ? text_of(*rule.translation) : std::string(name_of(rule.action)));

@@ -222,10 +222,11 @@ void counter(Exprs& exprs) {
   exprs.push_back(Counter{});
 }
 
-void log(Exprs& exprs, std::string prefix, std::uint32_t level) {
+void log(Exprs& exprs, std::string prefix, const policy::LogTarget& to) {
   Log expr;
   expr.prefix = std::move(prefix);
-  expr.level = level;
+  expr.group = to.group;
+  if (!to.group) expr.level = to.level;
   exprs.push_back(std::move(expr));
 }
 

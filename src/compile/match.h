@@ -63,7 +63,7 @@ void jump(Exprs& exprs, std::string chain);
 void go_to(Exprs& exprs, std::string chain);
 void go_back(Exprs& exprs);  // return
 void counter(Exprs& exprs);
-void log(Exprs& exprs, std::string prefix, std::uint32_t level);
+void log(Exprs& exprs, std::string prefix, const policy::LogTarget& to);  // log prefix "..."
 void limit(Exprs& exprs, const policy::Rate& rate);  // within the rate
 ruleset::Limit limit_over(const policy::Rate& rate);
 // accept; drop; reject with icmpx admin-prohibited, which is not all that a rule's reject means

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "compile/ending.h"
+#include "compile/logging.h"
 #include "compile/match.h"
+#include "compile/per_source.h"
 #include "ruleset/expr.h"
 #include "ruleset/own_table.h"
 
@@ -13,14 +15,6 @@ namespace {
 using namespace ruleset;
 using match::IpVersion;
 using policy::Action;
-
-constexpr std::uint64_t kMinimumMemoryMs = 10'000;
-
-// A source may be forgotten once its bucket would be full again: a fresh entry is then the same.
-std::uint64_t memory_ms(const policy::Rate& rate) {
-  const std::uint64_t refill_ms = rate.burst * rate.per_seconds * 1000 / rate.count + 1000;
-  return std::max(kMinimumMemoryMs, refill_ms / 1000 * 1000 + 1000);
-}
 
 class RuleChain {
  public:
@@ -79,13 +73,12 @@ class RuleChain {
   }
 
   bool excess_is_logged() const {
-    return rule_.log || (rule_.action == Action::Accept && defaults_.mode == policy::Mode::Audit);
+    return rule_.log || defaults_.log.steps.limits ||
+           (rule_.action == Action::Accept && defaults_.mode == policy::Mode::Audit);
   }
 
   void log_to(std::vector<Rule>& rules, std::string_view fate) {
-    auto& exprs = append_to(rules);
-    match::limit(exprs, defaults_.log.limit);
-    match::log(exprs, own::log_prefix(rule_.full_name, fate), defaults_.log.level);
+    add_log(table_, rules, defaults_.log, {rule_.full_name, fate, rule_.log_limit});
   }
 
   // Ends a rule that matched what is over a limit. Where the excess is logged too, or gets resets,
@@ -113,45 +106,24 @@ class RuleChain {
       exprs.push_back(match::limit_over(rate));
       return deny(exprs);
     }
-    per_source(own::rate_set, DynsetOp::Update, match::limit_over(rate), memory_ms(rate));
+    for_each_source(own::rate_set, DynsetOp::Update, match::limit_over(rate), memory_ms(rate));
   }
 
   void deny_over_connections(std::uint32_t count) {
     // No timeout: the kernel drops an element when its last connection is gone.
-    per_source(own::connections_set, DynsetOp::Add, Connlimit{count, true}, 0);
+    for_each_source(own::connections_set, DynsetOp::Add, Connlimit{count, true}, 0);
   }
 
-  void per_source(std::string (*name_of_set)(std::string_view, bool), DynsetOp op,
-                  const StatefulExpr& state, std::uint64_t timeout_ms) {
+  void for_each_source(std::string (*name_of_set)(std::string_view, bool), DynsetOp op,
+                       const StatefulExpr& state, std::uint64_t timeout_ms) {
     const Families families = rule_.conditions.families();
     for (const IpVersion version : {IpVersion::V4, IpVersion::V6}) {
-      if (version == IpVersion::V4 ? !families.ipv4 : !families.ipv6) continue;
       const bool v4 = version == IpVersion::V4;
-      Set set = make_set(name_of_set(rule_.full_name, v4), {v4 ? kIpv4Key : kIpv6Key});
-      set.dynamic = true;
-      set.size = kMaxSources;
-      set.has_timeout = timeout_ms > 0;
-      set.timeout_ms = timeout_ms;
-
+      if (v4 ? !families.ipv4 : !families.ipv6) continue;
       auto& exprs = append();
-      match::nfproto(exprs, version);
-      match::load_address(exprs, match::Side::Source, version);
-      if (!v4) mask_to_64(exprs);
-      Dynset dynset;
-      dynset.op = op;
-      dynset.set = set.name;
-      dynset.exprs = {state};
-      exprs.push_back(std::move(dynset));
+      per_source(table_, exprs, version, name_of_set(rule_.full_name, v4), op, state, timeout_ms);
       deny(exprs);
-      table_.add_set(std::move(set));
     }
-  }
-
-  // One IPv6 source is one /64: a host can have any address of its link's.
-  static void mask_to_64(match::Exprs& exprs) {
-    std::array<std::uint8_t, 16> mask{};
-    std::fill_n(mask.begin(), 8, std::uint8_t{0xff});
-    exprs.push_back(BitwiseMask{0, 0, 16, Value(mask), Value(std::array<std::uint8_t, 16>{})});
   }
 
   TableBuilder& table_;

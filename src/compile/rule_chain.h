@@ -9,7 +9,7 @@
 //
 // A changed log, limit or verdict keeps the count (apply/carry_over.h).
 //
-// Per-source state lives in sets of kMaxSources entries; a source that finds its set full is not
+// Per-source state lives in sets of kMaxSources entries (per_source.h); a source that finds its set full is not
 // limited (nft_dynset breaks, the deny rule does not match): the policy admits it, and an attacker
 // with many addresses must not be able to lock others out.
 #pragma once
@@ -19,8 +19,6 @@
 #include "policy/policy.h"
 
 namespace rolewall::compile {
-
-inline constexpr std::uint32_t kMaxSources = 65536;
 
 void add_rule_chain(TableBuilder& table, const LoweredRule& rule, const policy::Defaults& defaults);
 

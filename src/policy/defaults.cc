@@ -2,6 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <utility>
+
 #include "base/suggest.h"
 #include "policy/codes.h"
 #include "policy/service.h"
@@ -35,6 +40,44 @@ std::optional<Mode> read_mode(const Section& section, Diagnostics& diagnostics) 
   return std::nullopt;
 }
 
+// "kernel", or the number of a group that a program reads.
+void read_target(const Value& to, LogTarget& log, Diagnostics& diagnostics) {
+  constexpr std::int64_t kMostGroup = std::numeric_limits<std::uint16_t>::max();
+  if (to.kind == ValueKind::String) {
+    if (to.text == "kernel") return;
+    report(diagnostics, Code::BadValue, to.span(),
+           fmt::format("{} is no place to log to", quote(to.text)),
+           "\"kernel\", or the number of an NFLOG group, without quotes");
+  } else if (to.integer < 0 || to.integer > kMostGroup) {
+    report(diagnostics, Code::BadValue, to.span(),
+           fmt::format("{} is not an NFLOG group: 0 to {}", to.integer, kMostGroup));
+  } else {
+    log.group = static_cast<std::uint16_t>(to.integer);
+  }
+}
+
+LogSteps read_steps(const Section& section, Diagnostics& diagnostics) {
+  LogSteps steps{false, false, false, false};
+  const std::array kSteps = {std::pair("invalid", &steps.invalid),
+                             std::pair("spoofed", &steps.spoofed),
+                             std::pair("banned", &steps.banned),
+                             std::pair("limits", &steps.limits)};
+  for (const Value& item : section.items("steps")) {
+    const auto at = std::ranges::find(kSteps, item.text, [](const auto& step) { return step.first; });
+    if (at != kSteps.end()) {
+      *at->second = true;
+      continue;
+    }
+    const std::vector<std::string> words = {"invalid", "spoofed", "banned", "limits"};
+    report(diagnostics, Code::BadValue, item.span(),
+           fmt::format("{} is not a step that can be logged: invalid, spoofed, banned or limits",
+                       quote(item.text)),
+           item.text == "default" ? "what the defaults deny is always logged"
+                                  : did_you_mean(item.text, words));
+  }
+  return steps;
+}
+
 std::optional<LogTarget> read_log(const Value& table, Keys top, Diagnostics& diagnostics) {
   const Section section(table, keys::kLog, "`log`", top, diagnostics);
   LogTarget log = Defaults{}.log;
@@ -42,23 +85,31 @@ std::optional<LogTarget> read_log(const Value& table, Keys top, Diagnostics& dia
     const auto rate = parse_rate(*limit, false, diagnostics);
     if (!rate) return std::nullopt;
     if (rate->per_source) {
-      report(diagnostics, Code::BadLimit, limit->span(), "a log's limit cannot be per source",
-             "write \"10/second in all\"");
+      report(diagnostics, Code::BadLimit, limit->span(), "`limit` counts all sources together",
+             "write \"10/second in all\", and `per-source` beside it for each source");
       return std::nullopt;
     }
     log.limit = *rate;
   }
-  if (const Value* to = section.find("to"); to != nullptr && to->text != "kernel") {
-    report(diagnostics, Code::NotYetSupported, to->span(),
-           fmt::format("logging to {} is not supported yet", quote(to->text)), "to = \"kernel\"");
-    return std::nullopt;
+  if (const Value* each = section.find("per-source")) {
+    log.per_source = parse_rate(*each, true, diagnostics);
+    if (log.per_source && !log.per_source->per_source) {
+      report(diagnostics, Code::BadLimit, each->span(), "`per-source` counts each source by itself",
+             "write \"1/second\"");
+    }
   }
+  if (const Value* to = section.find("to")) read_target(*to, log, diagnostics);
+  if (section.has("steps")) log.steps = read_steps(section, diagnostics);
   return log;
 }
 
 bool same(const LogTarget& a, const LogTarget& b) {
-  return a.level == b.level && a.limit.count == b.limit.count &&
-         a.limit.per_seconds == b.limit.per_seconds && a.limit.burst == b.limit.burst;
+  const auto same_rate = [](const Rate& x, const Rate& y) {
+    return x.count == y.count && x.per_seconds == y.per_seconds && x.burst == y.burst;
+  };
+  return a.level == b.level && a.group == b.group && a.steps == b.steps &&
+         same_rate(a.limit, b.limit) && a.per_source.has_value() == b.per_source.has_value() &&
+         (!a.per_source || same_rate(*a.per_source, *b.per_source));
 }
 
 // The first default that both set, and differently; "" where there is none.

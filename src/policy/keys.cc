@@ -41,7 +41,8 @@ constexpr std::array kHostKeys = {Key{"role", Strings, true}, Key{"tags", String
 constexpr std::array kDefaultsKeys = {Key{"inbound", String}, Key{"outbound", String},
                                       Key{"forward", String}, Key{"log", Table},
                                       Key{"mode", String}};
-constexpr std::array kLogKeys = {Key{"limit", String}, Key{"to", String}};
+constexpr std::array kLogKeys = {Key{"limit", String}, Key{"per-source", String},
+                                 Key{"to", IntegerOrString}, Key{"steps", StringsOrNone}};
 constexpr std::array kNetworkKeys = {Key{"file", String}, Key{"names", Strings}};
 constexpr std::array kInboundKeys = {
     Key{"id", String},           Key{"service", Strings},
@@ -49,7 +50,8 @@ constexpr std::array kInboundKeys = {
     Key{"in", Strings},          Key{"on", Strings},
     Key{"action", String},       Key{"limit", String},
     Key{"connections", Integer}, Key{"early", Boolean},
-    Key{"log", Boolean},         Key{"expires", KeyType::LocalDate},
+    Key{"log", Boolean},         Key{"log-limit", String},
+    Key{"expires", KeyType::LocalDate},
     Key{"comment", String},      Key{"enabled", KeyType::Boolean}};
 constexpr std::array kOutboundKeys = {Key{"id", String},
                                       Key{"service", Strings},
@@ -61,6 +63,7 @@ constexpr std::array kOutboundKeys = {Key{"id", String},
                                       Key{"limit", String},
                                       Key{"connections", Integer},
                                       Key{"log", Boolean},
+                                      Key{"log-limit", String},
                                       Key{"user", IntegerOrString},
                                       Key{"expires", KeyType::LocalDate},
                                       Key{"comment", String},
@@ -70,7 +73,8 @@ constexpr std::array kForwardKeys = {Key{"id", String},      Key{"service", Stri
                                      Key{"in", Strings},     Key{"out", Strings},
                                      Key{"on", Strings},     Key{"action", String},
                                      Key{"limit", String},   Key{"connections", Integer},
-                                     Key{"log", Boolean},    Key{"expires", KeyType::LocalDate},
+                                     Key{"log", Boolean},    Key{"log-limit", String},
+                                     Key{"expires", KeyType::LocalDate},
                                      Key{"comment", String}, Key{"enabled", KeyType::Boolean}};
 constexpr std::array kNatKeys = {Key{"id", String},         Key{"service", Strings},
                                  Key{"from", Strings},      Key{"to", Strings},

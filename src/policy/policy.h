@@ -207,6 +207,7 @@ struct Rule {
   std::optional<std::uint32_t> connections;
   bool early = false;
   bool log = false;
+  std::optional<Rate> log_limit;  // in place of the defaults' limits
   std::optional<Translation> translation;  // [[nat]], and there always
   std::optional<Date> expires;
   std::string comment;
@@ -262,9 +263,21 @@ struct Test {
 
 // --- files -------------------------------------------------------------------------------------
 
+// Which built-in denials are logged; the direction's default always is.
+struct LogSteps {
+  bool invalid = false;
+  bool spoofed = true;
+  bool banned = false;
+  bool limits = true;  // what is over a rule's `limit` or `connections`
+  bool operator==(const LogSteps&) const = default;
+};
+
 struct LogTarget {
-  Rate limit;
-  std::uint32_t level = 4;  // syslog's; "kernel" is the only place so far
+  Rate limit{10, 1, 10, false, {}};
+  std::optional<Rate> per_source;
+  std::optional<std::uint16_t> group;  // NFLOG's; none: the kernel's log
+  std::uint32_t level = 4;             // syslog's, in the kernel's log
+  LogSteps steps;
 };
 
 struct DefaultsOverride {
@@ -280,7 +293,7 @@ struct Defaults {
   Action inbound = Action::Drop;
   Action outbound = Action::Reject;
   Action forward = Action::Drop;
-  LogTarget log{{10, 1, 10, false, {}}, 4};
+  LogTarget log;
   Mode mode = Mode::Enforce;
 };
 

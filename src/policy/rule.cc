@@ -163,10 +163,14 @@ class RuleReader {
     user = read_user();
     rule_.early = section_.boolean("early", false);
     rule_.log = section_.boolean("log", false);
+    if (const Value* limit = section_.find("log-limit")) {
+      rule_.log_limit = parse_rate(*limit, true, diagnostics_);
+    }
     rule_.comment = section_.text("comment");
     rule_.enabled = section_.boolean("enabled", true);
     read_expires();
     check_early();
+    check_log_limit();
     check_management();
     check_sources();
     if (rule_.direction == Direction::Nat) {
@@ -306,6 +310,16 @@ class RuleReader {
           diagnostics_, Code::BadEarly, span,
           fmt::format("an early rule cannot have `{}`: it runs before connection tracking", key));
     }
+  }
+
+  // What is over a rule's limit may be logged by [defaults], too.
+  void check_log_limit() {
+    if (!section_.has("log-limit") || rule_.log || section_.has("limit") ||
+        section_.has("connections")) {
+      return;
+    }
+    report(diagnostics_, Code::BadLimit, section_.find("log-limit")->span(),
+           "`log-limit` limits nothing: the rule logs nothing", "add log = true");
   }
 
   // Rules from `management`, where that is unset, are left out; where the list names others too,

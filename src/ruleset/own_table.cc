@@ -35,6 +35,10 @@ std::string connections_set(std::string_view rule, bool ipv4) {
   return fmt::format("{}/connections{}", rule, digit(ipv4));
 }
 
+std::string log_set(std::string_view rule, bool ipv4) {
+  return fmt::format("{}/log{}", rule, digit(ipv4));
+}
+
 std::string source_addresses(std::string_view rule) {
   return fmt::format("{}/from", rule);
 }
@@ -49,6 +53,10 @@ std::string named_addresses(std::string_view name) {
 
 std::string addresses_behind(int number) {
   return fmt::format("behind/{}", number);
+}
+
+std::string log_set(bool ipv4) {
+  return fmt::format("log/{}", digit(ipv4));
 }
 
 std::string family(std::string addresses, bool ipv4) {

@@ -31,6 +31,7 @@ inline constexpr std::string_view kNewSource = "srcnat";
 // --- what they jump to -------------------------------------------------------------------------
 
 inline constexpr std::string_view kUnusual = "unusual";  // related and invalid packets
+inline constexpr std::string_view kSpoofed = "spoofed";  // what becomes of these
 inline constexpr std::string_view kRelated = "related";  // what of related packets is an answer
 // Bans, by the base chain from which they are asked, and then by what becomes of the packet.
 inline constexpr std::string_view kBannedInput = "banned-input";
@@ -59,6 +60,8 @@ std::string excess_chain(std::string_view rule);
 // The state of its limits, an entry a source: "web.inbound.app/rate4".
 std::string rate_set(std::string_view rule, bool ipv4);
 std::string connections_set(std::string_view rule, bool ipv4);
+// Who has been logged, by its own log-limit: "web.inbound.app/log4".
+std::string log_set(std::string_view rule, bool ipv4);
 // Addresses that it alone names, before family(): "web.inbound.app/from".
 std::string source_addresses(std::string_view rule);
 std::string destination_addresses(std::string_view rule);
@@ -69,6 +72,9 @@ std::string destination_addresses(std::string_view rule);
 // host's interfaces, numbered ("behind/1").
 std::string named_addresses(std::string_view name);
 std::string addresses_behind(int number);
+
+// Who has been logged, by the defaults' limit per source: "log/4".
+std::string log_set(bool ipv4);
 
 // ICMPv6 types: neighbour discovery and MLD.
 inline constexpr std::string_view kDiscovery = "discovery";

@@ -67,10 +67,11 @@ class Reader {
         return decided(by_default == Action::Accept ? Action::Drop : by_default, "(banned)");
       }
     }
-    if (packet_.state == FlowState::Invalid) {
+    const bool audits = host_.defaults.mode == Mode::Audit;  // there these only log
+    if (packet_.state == FlowState::Invalid && !audits) {
       return decided(Action::Drop, "(invalid)");
     }
-    if (way != Direction::Outbound && is_spoofed()) {
+    if (way != Direction::Outbound && is_spoofed() && !audits) {
       return decided(Action::Drop, "(spoofed)");
     }
     if (way == Direction::Inbound && is_opened(translation)) {
