@@ -26,7 +26,9 @@ struct Session {
   std::uint16_t client_port = 0;
   net::Address server;  // as its socket has it
   std::uint16_t server_port = 0;
-  // What the client sends to, where another program's rules, or ours, translate that to `server`.
+  // What its packets bear as they arrive, where another program's rules, or ours, translate that
+  // to `client` and `server`.
+  std::optional<Endpoint> sent_from{};
   std::optional<Endpoint> sent_to{};
   std::string device{};  // of a link's own addresses: on which link
   bool tracked = true;   // it has a conntrack entry, or will have when the ruleset comes into force

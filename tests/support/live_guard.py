@@ -120,6 +120,14 @@ class Client:
             held[-1].settimeout(float(words[0]))
             held[-1].sendall(b"?")
             return "yes" if held[-1].recv(1) == b"?" else "no"
+        if what == "much":  # more than one packet, and as much back
+            sent = b"?" * 6000
+            held[-1].settimeout(float(words[0]))
+            held[-1].sendall(sent)
+            left = len(sent)
+            while left > 0 and (data := held[-1].recv(left)):
+                left -= len(data)
+            return "yes" if left == 0 else "no"
         if what == "new":
             self.connect(*words, 1.5).close()
             return "yes"

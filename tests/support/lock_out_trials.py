@@ -6,7 +6,7 @@ import sys
 import time
 
 import live_guard
-from live_guard import ND, RULES, SITE, SSH, run
+from live_guard import Client, ND, RULES, SITE, SSH, run
 from lock_outs import (CLIENT_4, CLIENT_6, LOCK, OWN_4, OWN_6, LeftOut, Trial, batch, in_network, setting)
 
 ELSEWHERE = ND + SSH.replace('"management"', '"elsewhere"')
@@ -337,13 +337,114 @@ def carry(service, peer, inbound=True, outbound=True):
     return text
 
 
+# -- a smaller link on the way --
+
+FAR = "192.0.2.77"
+
+
+def beyond_a_small_link(stage):
+    """The client's network is a router's; who comes is beyond it, and a link of 1,200 bytes."""
+    far = Client()
+    stage.others.append(far)
+    batch(stage.client.pid, [f"link add far0 mtu 1200 type veth peer name far0 mtu 1200 netns "
+                             f"{far.pid}",
+                             "address add 10.9.9.1/24 dev far0", "link set far0 up",
+                             f"route add {FAR}/32 via 10.9.9.7"])
+    batch(far.pid, ["link set lo up", "address add 10.9.9.7/24 dev far0",
+                    f"address add {FAR}/32 dev lo", "link set far0 up",
+                    f"route add default via 10.9.9.1 src {FAR} advmss 1460"])
+    setting(stage.client.pid, "net.ipv4.ip_forward", "1")
+    stage.client_of_router, stage.client = stage.client, far
+    stage.others[0] = stage.client_of_router
+
+
+def path_is_forgotten(_stage):
+    run("ip", "route", "flush", "cache")
+
+
+def much(stage, seconds):
+    return stage.client.ask("much", str(seconds + 1)) == "yes"
+
+
+# -- a reverse tunnel: an agent of the server's has dialled out --
+
+AGENT = r"""
+import select, socket, sys
+def pipe(a, b):
+    while True:
+        for ready in select.select([a, b], [], [])[0]:
+            try:
+                data = ready.recv(4096)
+                if not data:
+                    return
+                (b if ready is a else a).sendall(data)
+            except OSError:
+                pass
+if sys.argv[1] == "agent":
+    out = socket.create_connection(("203.0.113.2", 7000))
+    inward = socket.create_connection(("127.0.0.1", 22))
+    open("/proc/self/comm", "w").write("agentd")
+    print(inward.getsockname()[1], flush=True)
+    pipe(out, inward)
+else:
+    agents = socket.create_server(("203.0.113.2", 7000))
+    users = socket.create_server(("198.51.100.7", 2200))
+    print("ready", flush=True)
+    agent, _ = agents.accept()
+    while True:
+        user, _ = users.accept()
+        pipe(user, agent)
+"""
+
+
+def reverse_tunnel(stage):
+    at_the_client(AGENT, "bastion")(stage)
+
+
+def dial_out(stage):
+    for process in stage.processes:
+        process.kill()
+        process.wait()
+    stage.processes.clear()
+    time.sleep(0.1)
+    reverse_tunnel(stage)
+    process = subprocess.Popen([sys.executable, "-c", AGENT, "agent"], stdout=subprocess.PIPE,
+                               text=True)
+    stage.processes.append(process)
+    stage.agent_port = process.stdout.readline().strip()
+
+
+def by_the_agent(stage):
+    return f"127.0.0.1 {stage.agent_port} 127.0.0.1 22"
+
+
+# -- a resolver --
+
+def asks_its_resolver(_stage, seconds):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
+        client.settimeout(seconds)
+        try:
+            client.sendto(b"name?", ("203.0.113.2", 53))
+            return client.recv(64) == b"ack"
+        except OSError:
+            return False
+
+
+def resolver(stage):
+    at_the_client(DHCP_SERVER, "4", "53", "203.0.113.2")(stage)
+    with open("resolv.conf", "w", encoding="utf-8") as file:
+        file.write("nameserver 203.0.113.2\n")
+    if run("mount", "--bind", "resolv.conf", "/etc/resolv.conf", check=False).returncode != 0:
+        raise LeftOut("no resolv.conf of its own")
+
+
 # -- leases and routes that end --
 
 DHCP_SERVER = r"""
 import socket, struct, sys
 six = sys.argv[1] == "6"
 server = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
-server.bind(("", 547 if six else 67))
+server.bind((sys.argv[3] if len(sys.argv) > 3 else "", int(sys.argv[2])))
 if six:
     server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP,
                       socket.inet_pton(socket.AF_INET6, "ff02::1:2") +
@@ -378,8 +479,11 @@ def at_the_client(program, *words):
 
 
 def leased(address, default):
+    dad = "nodad" if ":" in address else ""
+
     def step(_stage):
-        batch(None, [f"address replace {address} dev eth0 {dad} valid_lft 60 preferred_lft 60", default])
+        batch(None, [f"address replace {address} dev eth0 {dad} valid_lft 60 preferred_lft 60",
+                     default])
     return step
 
 
@@ -558,12 +662,12 @@ def links():
     kind = "routes and addresses end"
     yield Trial(kind, "router advertisements", NO_ADVERTISEMENTS, come=V6, set_up=(advertised,),
                 later=(time_passes,), undo=6)
-    lease = {"before": DHCP, "set_up": (at_the_client(DHCP_SERVER, "4"),), "then": (LEASE_4,),
+    lease = {"before": DHCP, "set_up": (at_the_client(DHCP_SERVER, "4", "67"),), "then": (LEASE_4,),
              "undo": 6}
-    yield Trial(kind, "a DHCP lease, outbound", RULES, later=(RENEWAL_4,), **lease)
+    yield Trial(kind, "a DHCP lease, outbound", RULES, later=("flush_connections", RENEWAL_4), **lease)
     yield Trial(kind, "a DHCP lease, broadcasts", RULES + '[[outbound]]\nid = "d"\n'
                 'service = "dhcp-server"\nto = "203.0.113.1"\n', later=(REBINDING_4,), **lease)
-    lease = {"before": DHCP, "set_up": (at_the_client(DHCP_SERVER, "6"),), "then": (LEASE_6,),
+    lease = {"before": DHCP, "set_up": (at_the_client(DHCP_SERVER, "6", "547"),), "then": (LEASE_6,),
              "undo": 6}
     here = (CLIENT_6, "2001:db8:1::77", 22)
     yield Trial(kind, "a DHCPv6 lease", RULES, come=here, later=(RENEWAL_6,), **lease)
@@ -620,6 +724,7 @@ def devices():
                 served=2222)
 
 
+DNS = RULES + '[[outbound]]\nid = "dns"\nservice = "dns"\n'
 FORWARDS = '[[forward]]\nid = "f"\nservice = "http"\nfrom = "office"\nto = "elsewhere"\n'
 
 
@@ -651,6 +756,12 @@ def translations():
                 ND + SSH.replace('"management"', '"203.0.113.250"'), **hidden)
     yield Trial(kind, "its source is changed, dropped early", RULES + dropped(
         early="true", **{"from": '"198.51.100.7"'}), later=(), **hidden)
+    hidden = {"then": (SOURCE_CHANGED,), "site": office("203.0.113.250"),
+              "before": ND + SSH.replace('"management"', '["management", "198.51.100.0/24"]')}
+    yield Trial(kind, "its source is changed, management is what it comes to", RULES, **hidden)
+    yield Trial(kind, "its source is changed, dropped in front", ND + dropped(
+        **{"from": '"198.51.100.7"'}) + SSH.replace('"management"',
+                                                    '["management", "198.51.100.0/24"]'), **hidden)
     kind = "without tracking"
     both = ND + SSH + '[[outbound]]\nid = "answers"\nservice = "tcp from 22"\nto = "office"\n'
     yield Trial(kind, "answers have no rule", RULES, before=both, then=(UNTRACKED,), later=())
@@ -709,6 +820,8 @@ def by_hand():
     yield Trial(kind, "before its source is changed", verb=("ban", "198.51.100.7"), later=(),
                 then=(SOURCE_CHANGED,), site=office("203.0.113.250"),
                 before=ND + SSH.replace('"management"', '["management", "198.51.100.0/24"]'))
+    yield Trial(kind, "a resolver", verb=("ban", "203.0.113.2"), set_up=(resolver,), later=(),
+                before=DNS, lives=asks_its_resolver)
     kind = "unallow"
     for name, come, address in [("IPv4", (CLIENT_4, OWN_4, 22), CLIENT_4), ("IPv6", V6, CLIENT_6)]:
         yield Trial(kind, name, verb=("unallow", "-p", "site", "ssh", "from", address),
@@ -743,6 +856,23 @@ def tunnels():
                 before=RULES + carry("udp/1194", "203.0.113.2"))
 
 
+def carriers():
+    kind = "a smaller link on the way"
+    small = {"come": (FAR, OWN_4, 22), "set_up": (beyond_a_small_link,), "site": office("192.0.2.0/24"),
+             "later": (path_is_forgotten,), "lives": much}
+    yield Trial(kind, "ICMP is dropped early", RULES + dropped(early="true", service='"icmp"'),
+                **small)
+    yield Trial(kind, "the router is dropped early", RULES + dropped(
+        early="true", **{"from": '"203.0.113.1"'}), **small)
+    kind = "a reverse tunnel"
+    dials = '[[outbound]]\nid = "agent"\nservice = "tcp/7000"\nto = "203.0.113.2"\n'
+    reverse = {"before": RULES + dials, "then": (dial_out,), "claims": by_the_agent,
+               "come": ("198.51.100.7", "198.51.100.7", 2200)}
+    yield Trial(kind, "its agent may not dial out", RULES, **reverse)
+    yield Trial(kind, "its other end is dropped early", RULES + dials + dropped(
+        early="true", **{"from": '"203.0.113.2"'}), **{**reverse, "later": ()})
+
+
 def opened(address):
     def step(stage):
         done = stage.rolewall("allow", "-p", "site", "ssh", "from", address, "--for", "1h",
@@ -753,4 +883,4 @@ def opened(address):
 
 
 TRIALS = [trial for some in [rules, management, links, devices, translations, sessions, by_hand,
-                             tunnels, others] for trial in some()]
+                             carriers, tunnels, others] for trial in some()]
