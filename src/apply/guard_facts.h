@@ -41,7 +41,8 @@ using SiteHosts = std::map<std::string, std::vector<net::Prefix>>;
 struct GuardFacts {
   ruleset::Host machine;          // as it runs: devices, addresses, routes, conntrack settings
   std::vector<Session> sessions;  // the administrator's
-  std::vector<std::uint16_t> ssh_ports;  // on which somebody listens
+  // Where ssh can be reached; an unspecified address: at each of this host's.
+  std::vector<Endpoint> ssh_doors;
   // From where ssh must be possible: from the ends of each, from each host that the site names
   // within, and to either side of each boundary that a rule draws there.
   std::vector<net::Prefix> management;

@@ -157,7 +157,14 @@ class Administrators {
       if (net::is_ipv4(own.address) == ipv6 || eval::is_link_local(own.address) != of_link) {
         continue;
       }
-      for (const std::uint16_t port : facts_.ssh_ports) doors.push_back({own.address, port});
+      for (const Endpoint& door : facts_.ssh_doors) {
+        const Endpoint here{own.address, door.port};
+        // A socket of IPv6 takes IPv4, too.
+        const bool is_open =
+            door.address == own.address ||
+            (net::is_unspecified(door.address) && (!ipv6 || !net::is_ipv4(door.address)));
+        if (is_open && std::ranges::find(doors, here) == doors.end()) doors.push_back(here);
+      }
     }
     return doors;
   }

@@ -72,7 +72,9 @@ Result<GuardFacts> machine_facts() {
   facts.strict = strict_devices(facts.machine);
   const auto ssh = observe::ssh_service();
   if (!ssh) return std::unexpected(ssh.error());
-  facts.ssh_ports = ssh->ports;
+  for (const observe::SshDoor& door : ssh->doors) {
+    facts.ssh_doors.push_back({door.address, door.port});
+  }
   for (const observe::SshConnection& session : ssh->sessions) {
     facts.sessions.push_back(session_of(session));
   }

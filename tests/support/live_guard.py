@@ -151,9 +151,12 @@ class Client:
 SERVED = []
 
 
-def serve_echo(port):
+def serve_echo(port, address="::"):
     """As sshd, as far as anybody can see: the process's name is set below."""
-    server = socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+    if address == "::":
+        server = socket.create_server((address, port), family=socket.AF_INET6, dualstack_ipv6=True)
+    else:
+        server = socket.create_server((address, port))
 
     def answer(connection):
         SERVED.append(connection)

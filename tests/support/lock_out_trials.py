@@ -325,6 +325,11 @@ def addresses(stage, device):
 
 TUNNEL_SITE = SITE.replace('office = ["198.51.100.0/24", "2001:db8:0ff1::/64", "link-local"]',
                            'office = ["10.8.0.0/24", "2001:db8:8::/64"]')
+def neighbours_within_expire(stage):
+    for pid in [None, stage.client.pid]:
+        run(*in_network(pid, "ip", "-6", "neigh", "flush", "dev", "t0"), check=False)
+
+
 IN_TUNNEL_4, IN_TUNNEL_6 = ("10.8.0.7", "10.8.0.1", 22), ("2001:db8:8::7", "2001:db8:8::1", 22)
 
 
@@ -710,6 +715,8 @@ def devices():
                 come=(CLIENT_6, "2001:db8:1::5eed", 22), set_up=(private_address,))
     yield Trial(kind, "a service address", RULES + 'to = ["203.0.113.10", "2001:db8:1::10"]\n',
                 come=(CLIENT_4, "203.0.113.99", 22), set_up=(service_address,))
+    yield Trial(kind, "sshd at one address alone", ELSEWHERE, listens=OWN_4, site=office(
+        "198.51.100.0/24"), harmless=RULES + 'to = "203.0.113.10"\n')
     yield Trial(kind, "an early drop of what is sent to it", RULES + dropped(
         early="true", service='"ssh"', to='"203.0.113.99"'), later=(),
                 come=(CLIENT_4, "203.0.113.99", 22), set_up=(service_address,))
@@ -851,6 +858,11 @@ def tunnels():
                     **base)
         yield Trial(kind, f"{name}, a ban of its other end", verb=("ban", peer), come=IN_TUNNEL_4,
                     later=(), **base)
+    both = carry("udp/4789", "203.0.113.2")
+    yield Trial(kind, "vxlan, IPv6 within, no neighbour discovery there",
+                ND.replace("[[outbound]]", 'in = "public"\n[[outbound]]') + SSH + both,
+                come=IN_TUNNEL_6, site=TUNNEL_SITE, set_up=(vxlan(OWN_4, "203.0.113.2"),),
+                before=RULES + both, later=(neighbours_within_expire,))
     yield Trial(kind, "tun, rollback to no rule", RULES, verb=("rollback",), come=IN_TUNNEL_4,
                 site=TUNNEL_SITE, set_up=(tun(OWN_4, "203.0.113.2", "connected"),),
                 before=RULES + carry("udp/1194", "203.0.113.2"))

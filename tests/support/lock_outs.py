@@ -50,6 +50,7 @@ class Trial:
     says: str = ""             # of the guard's refusal
     undo: int = 2              # seconds until the timer's rollback: more than `later` takes
     served: int = 22           # the port of sshd's socket
+    listens: str = "::"
     claims: object = ""        # SSH_CONNECTION, or what says it, if not the session's own
     harmless: str = None       # rules that take nothing away; by default those before, and one more
 
@@ -281,7 +282,7 @@ def play(trial):
     stage = None
     try:
         stage = Stage(trial)
-        live_guard.serve_echo(trial.served)
+        live_guard.serve_echo(trial.served, trial.listens)
         for step in trial.set_up:
             step(stage)
         return " ".join(judge(stage, trial))

@@ -99,7 +99,7 @@ GuardFacts facts() {
        .device = "eth0",
        .gateway = {},
        .table = 255}};
-  facts.ssh_ports = {22};
+  facts.ssh_doors = {{net::Ipv6{}, 22}};
   facts.management = {prefix("198.51.100.0/24")};
   return facts;
 }
@@ -169,7 +169,7 @@ TEST_CASE("what another program may translate is compared with today, answer for
                      .server = address("203.0.113.10"),
                      .server_port = 2022,
                      .sent_to = Endpoint{address("203.0.113.10"), 22}}};
-  about.ssh_ports = {};
+  about.ssh_doors = {};
   about.management = {};
   const Table both = ours({ssh(), also});
   CHECK(ask(both, both, about, {theirs({moves})}).losses.empty());
@@ -231,6 +231,19 @@ TEST_CASE("a device that does not ask for the route back is a way in") {
   std::get<Cmp>(spoofed.exprs[1]).op = CmpOp::Neq;
   spoofed.exprs.push_back(verdict(VerdictCode::Drop));
   CHECK(ask(ours({spoofed, ssh()}), about).losses.empty());
+}
+
+TEST_CASE("ssh is asked for where it listens, and nowhere else") {
+  GuardFacts about = facts();
+  about.machine.addresses.push_back(prefix("10.0.2.10"));
+  const std::vector<Expr> to_one{Payload{PayloadBase::Network, 16, 4, 0},
+                                 Cmp{CmpOp::Eq, 0, Value(std::string("\xcb\x00\x71\x0a", 4))}};  // 203.0.113.10
+  const Table one_address = ours({ssh(to_one)});
+  CHECK(is_said(ask(one_address, about).losses, "to 10.0.2.10"));
+  about.ssh_doors = {{address("203.0.113.10"), 22}};
+  CHECK(ask(one_address, about).losses.empty());
+  about.ssh_doors = {{address("10.0.2.10"), 22}};
+  CHECK(is_said(ask(one_address, about).losses, "to 10.0.2.10"));
 }
 
 TEST_CASE("a lease is renewed, and its answer comes in") {
