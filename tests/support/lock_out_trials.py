@@ -149,7 +149,12 @@ table netdev at-the-door {
 }
 """),
     "a bridge's": nft("""
-table bridge between { chain c { type filter hook input priority 0; ether type arp accept; } }
+table bridge between {
+  chain c {
+    type filter hook input priority 0;
+    ether type arp accept
+  }
+}
 """),
     "a zone's": nft("""
 table inet zones {
@@ -386,7 +391,7 @@ def pipe(a, b):
             except OSError:
                 pass
 if sys.argv[1] == "agent":
-    out = socket.create_connection(("203.0.113.2", 7000))
+    out = socket.create_connection(("203.0.113.2", 7000), 1)
     inward = socket.create_connection(("127.0.0.1", 22))
     open("/proc/self/comm", "w").write("agentd")
     print(inward.getsockname()[1], flush=True)
@@ -417,6 +422,15 @@ def dial_out(stage):
                                text=True)
     stage.processes.append(process)
     stage.agent_port = process.stdout.readline().strip()
+
+
+def dials_again(stage, seconds):
+    """The agent's connection ends, as connections do, and it comes back."""
+    stage.client.ask("close")
+    dial_out(stage)
+    return bool(stage.agent_port) and \
+        stage.client.ask("open", "198.51.100.7", "198.51.100.7", "2200").startswith("port") and \
+        stage.client.ask("alive", str(seconds)) == "yes"
 
 
 def by_the_agent(stage):
@@ -879,10 +893,10 @@ def carriers():
     kind = "a reverse tunnel"
     dials = '[[outbound]]\nid = "agent"\nservice = "tcp/7000"\nto = "203.0.113.2"\n'
     reverse = {"before": RULES + dials, "then": (dial_out,), "claims": by_the_agent,
-               "come": ("198.51.100.7", "198.51.100.7", 2200)}
-    yield Trial(kind, "its agent may not dial out", RULES, **reverse)
+               "come": ("198.51.100.7", "198.51.100.7", 2200), "later": ()}
+    yield Trial(kind, "its agent may not dial out", RULES, lives=dials_again, undo=4, **reverse)
     yield Trial(kind, "its other end is dropped early", RULES + dials + dropped(
-        early="true", **{"from": '"203.0.113.2"'}), **{**reverse, "later": ()})
+        early="true", **{"from": '"203.0.113.2"'}), **reverse)
 
 
 def opened(address):

@@ -177,6 +177,8 @@ def site_of(trial, change):
 
 def act(stage, trial, session, forced):
     words = list(trial.verb)
+    if callable(trial.claims):
+        session = trial.claims(stage)
     if forced:
         words.append("--force")
     if words[0] == "apply":
