@@ -33,17 +33,17 @@ constexpr std::size_t kCoursesEach = 256;
 constexpr std::size_t kLeastCourses = 4;
 constexpr std::size_t kMostCourses = 4096;
 
-// `as_delivered`: where the first packet is translated, it is answered from where it comes to.
+// `as_delivered`: where the first packet is translated, from where it is answered hangs on that (a
+// redirection is to the address of the device that it arrives by), and it alone is asked about.
+std::size_t turns_in(const Lifeline& line, bool as_delivered) {
+  return as_delivered && line.delivered_to ? 1 : line.legs.size();
+}
+
 std::vector<eval::Turn> turns_of(const Lifeline& line, bool as_delivered) {
   std::vector<eval::Turn> turns;
-  for (const Leg& leg : line.legs) {
+  for (const Leg& leg : std::span(line.legs).first(turns_in(line, as_delivered))) {
     eval::Turn& turn = turns.emplace_back();
-    eval::PacketFields fields = leg.fields;
-    if (as_delivered && line.delivered_to && !leg.arrives) {
-      fields.source = line.delivered_to->address;
-      fields.source_port = line.delivered_to->port;
-    }
-    turn.packet = eval::build(fields);
+    turn.packet = eval::build(leg.fields);
     (leg.arrives ? turn.packet.in_device : turn.packet.out_device) = leg.device;
     turn.packet.ct_state = leg.state;
     turn.direction = leg.arrives ? eval::Direction::Arrive : eval::Direction::Send;
@@ -221,7 +221,7 @@ class Guard {
   bool passes(const Course& course, const Lifeline& line, const ruleset::Ruleset& asked,
               bool as_delivered) const {
     if (denied_by_behind(course.turns.back(), line, asked)) return true;
-    if (course.turns.size() != line.legs.size()) return false;
+    if (course.turns.size() != turns_in(line, as_delivered)) return false;
     for (std::size_t i = 0; i < course.turns.size(); ++i) {
       const eval::Journey& journey = course.turns[i];
       if (journey.fate() != eval::Fate::Accept) return false;

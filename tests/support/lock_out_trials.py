@@ -32,7 +32,8 @@ def nft(text):
 def chain(table, hook, *rules):
     family, name = table.split()
     lines = "\n".join(rules)
-    return nft(f"table {family} {name} {{ chain c {{ type {hook}; policy accept;\n{lines}\n}} }}\n")
+    return nft(f"table {family} {name} {{\n  chain c {{\n    type {hook}; policy accept;\n{lines}\n"
+               "  }\n}\n")
 
 
 # -- how the session comes --
