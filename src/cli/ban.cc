@@ -67,7 +67,7 @@ int ban(const BanOptions& options) {
   if (!hit) return report(hit.error());
   if (!hit->empty() && !options.force) {
     return report({ErrorKind::Refused,
-                   fmt::format("{} includes {}: not banned (--force bans it anyway)",
+                   fmt::format("{} includes {}: nothing was changed (--force bans it anyway)",
                                net::format(*prefix), hit->front()),
                    0,
                    {}});

@@ -101,8 +101,9 @@ Result<SshService> ssh_service() {
     }
   }
   for (const SshConnection& session : service.sessions) {
+    // Who listens cannot be seen: it may be at each address.
     if (!is_served_at(service, session)) {
-      add_door(service.doors, {session.server, session.server_port});
+      add_door(service.doors, {net::Ipv6{}, session.server_port});
     }
   }
   return service;
