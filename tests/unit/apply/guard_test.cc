@@ -236,8 +236,9 @@ TEST_CASE("a device that does not ask for the route back is a way in") {
 TEST_CASE("ssh is asked for where it listens, and nowhere else") {
   GuardFacts about = facts();
   about.machine.addresses.push_back(prefix("10.0.2.10"));
-  const std::vector<Expr> to_one{Payload{PayloadBase::Network, 16, 4, 0},
-                                 Cmp{CmpOp::Eq, 0, Value(std::string("\xcb\x00\x71\x0a", 4))}};  // 203.0.113.10
+  const std::vector<Expr> to_one{
+      Payload{PayloadBase::Network, 16, 4, 0},
+      Cmp{CmpOp::Eq, 0, Value(std::string("\xcb\x00\x71\x0a", 4))}};  // 203.0.113.10
   const Table one_address = ours({ssh(to_one)});
   CHECK(is_said(ask(one_address, about).losses, "to 10.0.2.10"));
   about.ssh_doors = {{address("203.0.113.10"), 22}};
