@@ -67,13 +67,13 @@ int ban(const BanOptions& options) {
   if (!hit) return report(hit.error());
   if (!hit->empty() && !options.force) {
     return report({ErrorKind::Refused,
-                   fmt::format("{} holds {}: nothing was changed (--force does it all the same)",
+                   fmt::format("{} includes {}: nothing was changed (--force bans it anyway)",
                                net::format(*prefix), hit->front()),
                    0,
                    {}});
   }
   for (const std::string& who : *hit) {
-    err().line(fmt::format("rolewall: overridden: {} holds {}", net::format(*prefix), who));
+    err().line(fmt::format("rolewall: overridden: {} includes {}", net::format(*prefix), who));
   }
   const RunTimeEntry entry{
       .banned = *prefix, .opened = {}, .left = *left, .reason = options.reason};

@@ -90,11 +90,12 @@ std::vector<Finding> absent_devices(const ruleset::Table& own, const ruleset::Ho
     if (is_there(name, machine)) continue;
     findings.push_back(
         {Weight::Warning, "absent-device",
-         fmt::format("rules name the device {}, which this machine has not{}", name,
-                     behind ? ": what the policy says to be behind it is dropped, as (spoofed), "
-                              "wherever it arrives"
+         fmt::format("rules name the device {}, which this machine does not have{}", name,
+                     behind ? ": packets from the networks `behind` it are dropped, as (spoofed), "
+                              "on every device"
                             : ""),
-         "`ip link` lists those that there are; it may still come, or is called otherwise by now"});
+         "`ip link` lists this machine's devices: it may appear later, or have another name by "
+         "now"});
   }
   return findings;
 }

@@ -22,14 +22,10 @@ std::string_view name_of_protocol(std::uint8_t protocol) {
   return protocol == net::protocol::kTcp ? "tcp" : "udp";
 }
 
-bool is_unspecified(const net::Address& address) {
-  return address == net::Address{net::Ipv4{}} || address == net::Address{net::Ipv6{}};
-}
-
 bool is_admitted(const Admission& own, const Listening& socket, bool translations) {
   const Port port{socket.protocol, socket.port};
   std::optional<net::Address> to;
-  if (!is_unspecified(socket.address)) to = socket.address;
+  if (!net::is_unspecified(socket.address)) to = socket.address;
   const bool ipv6 = !net::is_ipv4(socket.address);
   return !own.of(ipv6, port, to, translations).empty() ||
          (socket.both_families && !own.of(false, port, to, translations).empty());

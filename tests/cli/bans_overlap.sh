@@ -117,7 +117,7 @@ with_state unban ::ffff:192.0.2.77
 expect_out "192.0.2.77 is no longer banned"
 with_state ban ::ffff:198.51.100.7
 expect_status 1
-expect_err "an address of management"
+expect_err "a management address"
 with_state allow ssh from ::ffff:203.0.109.50 --for 30m -p site
 rolewall bans
 expect_out "allow  tcp/22 from 203.0.109.50"

@@ -241,7 +241,7 @@ def router(stranger):
     by_router = (STRANGER6, GATEWAY6, OURS)
     check(stranger.ask("new", *by_router) == "yes", "there is no way by the router")
     done = rolewall("ban", ROUTER6)
-    check(done.returncode == 1 and "a router that this host sends by" in done.stderr,
+    check(done.returncode == 1 and "a router that this host uses" in done.stderr,
           f"a ban of the router: {done.stdout}{done.stderr}")
     must("ban", ROUTER6, "--force")
     for _ in range(2):
