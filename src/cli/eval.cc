@@ -76,8 +76,7 @@ void show_words(const Terminal& terminal, const std::string& words,
 
 bool as_expected(const std::string& expect, ask::Verdict verdict) {
   if (expect.empty() || expect == ask::name_of(verdict)) return true;
-  return expect == "deny" && (verdict == ask::Verdict::Drop || verdict == ask::Verdict::Reject ||
-                              verdict == ask::Verdict::Stack || verdict == ask::Verdict::Held);
+  return expect == "deny" && ask::is_denied(verdict);
 }
 
 // Hosts whose kernel, being in audit mode, accepts what the answer denies.
@@ -161,11 +160,10 @@ std::optional<policy::PacketWords> parse(const std::string& text, const Subject&
                                          Diagnostics& diagnostics) {
   const Span place{kNoFile, 1, 1};
   auto words = policy::parse_packet(subject.policy, text, place, false, diagnostics);
-  const bool self_alone =
-      !diagnostics.all().empty() &&
-      std::all_of(diagnostics.all().begin(), diagnostics.all().end(),
-                  [](const Diagnostic& finding) { return is(finding, policy::Code::SelfNotHere); });
-  if (!self_alone || !subject.asking.self) return words;
+  const bool has_self = std::ranges::any_of(diagnostics.all(), [](const Diagnostic& finding) {
+    return is(finding, policy::Code::SelfNotHere);
+  });
+  if (!has_self || !subject.asking.self) return words;
   diagnostics = {};
   return policy::parse_packet(subject.policy, text, place, true, diagnostics);
 }
@@ -263,7 +261,7 @@ void add_eval(Program& program) {
   const Option packet = verb.add_option("PACKET", options->packet,
                                         "SERVICE FROM > TO [in= out= at= state= flags= ...]")
                             .type_name("TEXT");
-  add_site_options(verb, options->site, false);
+  add_site_options(verb, options->site, Looks::Around, false);
   verb.add_option("--host", options->host, "ask only this host").type_name("HOST");
   const Option ruleset =
       verb.add_option("--ruleset", options->ruleset,

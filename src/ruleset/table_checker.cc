@@ -11,6 +11,7 @@
 #include "base/one_of.h"
 #include "base/overloaded.h"
 #include "ruleset/expr.h"
+#include "ruleset/registers.h"
 #include "ruleset/verify.h"
 
 namespace rolewall::ruleset {
@@ -235,7 +236,7 @@ Wrong TableChecker::check_order(const Set& set) const {
           0) {
         return fmt::format("element {} ends before it begins", i);
       }
-      at += (field.size + 3) / 4 * 4;
+      at += padded_size(field.size);
     }
   }
   const auto less = [&](std::size_t a, std::size_t b) {
