@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "apply/ways.h"
+#include "net/known_addresses.h"
 #include "net/protocol.h"
 #include "ruleset/loads.h"
 
@@ -18,10 +19,6 @@ using observe::Tunnel;
 
 // The first port that a side may draw (RFC 6335, 6); the kernel's vxlan draws from as low as this.
 constexpr std::uint16_t kDrawnPort = 49152;
-
-bool is_unspecified(const net::Address& address) {
-  return address == net::Address{net::Ipv4{}} || address == net::Address{net::Ipv6{}};
-}
 
 std::string service_of(std::uint8_t protocol, std::uint16_t port) {
   if (protocol == net::protocol::kUdp) return fmt::format("udp/{}", port);
@@ -70,8 +67,8 @@ class Tunnels {
     for (const Way& way : ways_.with(flow.remote)) {
       if (way.out == tunnel.devices.front()) continue;  // its routes are not in the main table
       if (depth < 2) add_below(way.out, depth + 1);
-      const auto own = is_unspecified(flow.local) ? ways_.own_towards(flow.remote, way.out)
-                                                  : std::optional(flow.local);
+      const auto own = net::is_unspecified(flow.local) ? ways_.own_towards(flow.remote, way.out)
+                                                       : std::optional(flow.local);
       if (own) add(tunnel, flow, *own, way);
     }
   }
