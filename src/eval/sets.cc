@@ -50,7 +50,7 @@ SetIndex::SetIndex(const ruleset::Set& set)
   std::uint32_t offset = 0;
   for (const ruleset::KeyField& field : set.key) {
     fields_.push_back({offset, field.size});
-    offset += ruleset::padded_size(field.size);
+    offset += static_cast<std::uint32_t>(ruleset::padded_size(field.size));
   }
 }
 

@@ -230,7 +230,7 @@ Wrong TableChecker::check_order(const Set& set) const {
   const std::uint32_t key_size = elements.key_size;
   const std::size_t count = elements.count();
   for (std::size_t i = 0; i < count && !elements.key_ends.empty(); ++i) {
-    std::uint32_t at = 0;
+    std::size_t at = 0;
     for (const KeyField& field : set.key) {
       if (std::memcmp(elements.key(i).data() + at, elements.key_end(i).data() + at, field.size) >
           0) {
