@@ -260,7 +260,7 @@ void add_eval(Program& program) {
   auto options = std::make_shared<EvalOptions>();
   const Option packet =
       verb.add_option("PACKET", options->packet,
-                      "'SERVICE FROM > TO', in quotes, and options after it: in= out= at= "
+                      "SERVICE FROM > TO, all in quotes, with options behind: in= out= at= "
                       "state= flags= family= user= length= ttl=")
           .type_name("TEXT");
   add_site_options(verb, options->site, Looks::Around, false);
