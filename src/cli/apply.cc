@@ -234,7 +234,7 @@ int run(const ApplyOptions& options) {
   carry_out_overdue(options.state_directory);  // before the plan, which it changes
   auto facts = guard_facts(site.policy);
   if (!facts) return report(facts.error());
-  warn_of_absent_devices(snapshot.ruleset, facts->machine);
+  warn_of_machine(snapshot, facts->machine);
   facts->may_be_undone = how->confirm_within.has_value();
   how->guard = std::move(*facts);
   how->force = options.force;
@@ -273,7 +273,7 @@ void add_apply(Program& program) {
       "and routers, leases, the tunnel that carries them. It refuses if one would be lost\n"
       "(--force overrides); what another program's rules deny today as well is a note.");
   auto options = std::make_shared<ApplyOptions>();
-  add_site_options(verb, options->site);
+  add_site_options(verb, options->site, Looks::OnServer);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
   const Option confirm =

@@ -144,7 +144,7 @@ void add_boot(Program& program) {
       "hand it is refused if your session or management would be lost (--force overrides); the\n"
       "unit is never refused, and reports what is lost.");
   auto options = std::make_shared<BootOptions>();
-  add_site_options(verb, options->site);
+  add_site_options(verb, options->site, Looks::OnServer);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
   verb.add_flag("--force", options->force, "load even if somebody would be locked out");

@@ -82,7 +82,7 @@ void add_compile(Program& program) {
       "  rolewall compile policies --host web-01 | nft -c -f -\n"
       "  rolewall compile policies --host web-01 --format json -o web-01.json");
   auto options = std::make_shared<CompileOptions>();
-  add_site_options(verb, options->site);
+  add_site_options(verb, options->site, Looks::Around);
   verb.add_option("--host", options->host,
                   "host to compile for (default: the one named like this machine)")
       .type_name("HOST");

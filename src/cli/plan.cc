@@ -31,9 +31,7 @@ int run(const PlanOptions& options) {
   const ruleset::Snapshot& snapshot = wanted->snapshot;
   const auto plan = apply::plan(snapshot, options.state_directory, reading(options.read_all));
   if (!plan) return report(plan.error());
-  if (const auto machine = observe::this_host()) {
-    warn_of_absent_devices(snapshot.ruleset, *machine);
-  }
+  if (const auto machine = observe::this_host()) warn_of_machine(snapshot, *machine);
   if (options.format == "json") {
     Json json{{"version", kJsonVersion}, {"verb", "plan"}, {"host", snapshot.host.name}};
     add_members(json, *plan, snapshot.sources);
@@ -56,7 +54,7 @@ void add_plan(Program& program) {
       "\n"
       "+ is added, - removed, ~ changed. Everything else stays, with its counters.");
   auto options = std::make_shared<PlanOptions>();
-  add_site_options(verb, options->site);
+  add_site_options(verb, options->site, Looks::OnServer);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
   add_read_all_option(verb, options->read_all);

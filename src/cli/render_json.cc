@@ -88,6 +88,10 @@ Json to_json(const ask::Hop& hop) {
     json["alternatives"].push_back(to_json(alternative));
   }
   for (const ask::Tried& tried : hop.tried) json["tried"].push_back(tried_json(tried));
+  if (hop.tried_left_out != 0) {
+    json["tried_left_out"] = hop.tried_left_out;
+    json["tried_before_gap"] = hop.tried_before_gap;
+  }
   return json;
 }
 

@@ -48,8 +48,9 @@ Json chain_json(const observe::OtherChain& chain) {
 }
 
 Json finding_json(const observe::Finding& finding) {
-  Json json{
-      {"severity", word_of(finding.weight)}, {"code", finding.code}, {"message", finding.what}};
+  Json json{{"severity", word_of(finding.weight)},
+            {"code", name_of(finding.code)},
+            {"message", finding.what}};
   if (!finding.hint.empty()) json["hint"] = finding.hint;
   return json;
 }
@@ -128,7 +129,7 @@ void print_findings(const std::vector<observe::Finding>& findings) {
     const bool warns = finding.weight == observe::Weight::Warning;
     out().line(fmt::format(
         "{}: {} [{}]", out().paint(warns ? Tone::Warning : Tone::Quiet, word_of(finding.weight)),
-        printable(finding.what), finding.code));
+        printable(finding.what), name_of(finding.code)));
     if (!finding.hint.empty()) out().line("  = " + printable(finding.hint));
   }
 }

@@ -251,11 +251,11 @@ bool Evaluator::Machine::run_chain(const Stage& stage, Frame& frame, const Optio
                                    HookResult& result) {
   if (options.others != Others::Asked && !other_tables_.is_ours(stage.table)) {
     if (options.others == Others::LetPass && other_tables_.interferes(stage.table, stage.chain)) {
-      interpreter_.run(stage.table, stage.chain, frame, options, result.steps);
+      interpreter_.run(stage.table, stage.chain, frame, options, result);
     }
     return true;
   }
-  ChainResult chain = interpreter_.run(stage.table, stage.chain, frame, options, result.steps);
+  ChainResult chain = interpreter_.run(stage.table, stage.chain, frame, options, result);
   // Of chains that all accept, a rule's word tells more than a policy's, and the last rule's most.
   const bool tells_more = !result.decided || chain.decision.rule != Decision::kPolicy ||
                           result.decision.rule == Decision::kPolicy;

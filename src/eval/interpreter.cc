@@ -10,13 +10,14 @@
 #include "eval/jhash.h"
 #include "eval/ticks.h"
 #include "ruleset/expr.h"
+#include "ruleset/registers.h"
+#include "ruleset/verify.h"
 
 namespace rolewall::eval {
 namespace {
 
 using ruleset::VerdictCode;
 
-constexpr std::size_t kJumpStackSize = 16;
 // The kernel refuses loops when it loads a ruleset; a file might hold one, or chains that branch
 // without end. No real ruleset comes near.
 constexpr std::uint32_t kMostRulesTried = 4'000'000;
@@ -64,7 +65,7 @@ int compare(const std::uint8_t* registers, const ruleset::Value& value) {
 
 // Whole registers: what pads a value is masked away with it (nft_bitwise_eval_mask_xor()).
 void mask(const ruleset::BitwiseMask& op, const std::uint8_t* source, std::uint8_t* destination) {
-  const std::size_t length = (std::size_t{op.length} + 3) / 4 * 4;
+  const std::size_t length = ruleset::padded_size(op.length);
   for (std::size_t i = 0; i < length; ++i) {
     destination[i] =
         static_cast<std::uint8_t>((source[i] & op.mask.bytes[i]) ^ op.xor_with.bytes[i]);
@@ -88,7 +89,7 @@ void shift(const ruleset::BitwiseShift& op, const std::uint8_t* source, std::uin
 // Whole registers, as nft_bitwise_eval_and() and its like.
 void combine(ruleset::BitwiseOp op, std::size_t length, const std::uint8_t* source,
              const std::uint8_t* other, std::uint8_t* destination) {
-  for (std::size_t i = 0; i < (length + 3) / 4 * 4; ++i) {
+  for (std::size_t i = 0; i < ruleset::padded_size(length); ++i) {
     std::uint8_t result = 0;
     switch (op) {
       case ruleset::BitwiseOp::And:
@@ -487,10 +488,24 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
 
 // --- chains ------------------------------------------------------------------------------------
 
-void Interpreter::record(std::vector<Step>& steps, const Options& options, std::uint32_t chain,
+namespace {
+
+// A ruleset can make a packet try millions of rules: how it came in and what decided is kept.
+void make_room(HookResult& hook, std::size_t most) {
+  if (hook.steps.size() < most) return;
+  const auto middle = hook.steps.begin() + static_cast<std::ptrdiff_t>(most / 2);
+  const std::size_t count = most / 4;
+  hook.steps.erase(middle, middle + static_cast<std::ptrdiff_t>(count));
+  hook.steps_left_out += count;
+}
+
+}  // namespace
+
+void Interpreter::record(HookResult& hook, const Options& options, std::uint32_t chain,
                          std::uint32_t rule, Next next, std::size_t expression) const {
   const Program::Chain& in = table_->chains[chain];
-  Step& step = steps.emplace_back();
+  make_room(hook, options.most_steps);
+  Step& step = hook.steps.emplace_back();
   step.table = table_number_;
   step.chain = chain;
   step.rule = rule;
@@ -547,12 +562,12 @@ Interpreter::Next Interpreter::run_rule(const Program::Rule& now, const Options&
 }
 
 ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Frame& frame,
-                             const Options& options, std::vector<Step>& steps) {
+                             const Options& options, HookResult& hook) {
   struct Return {
     std::uint32_t chain = 0;
     std::uint32_t rule = 0;
   };
-  std::array<Return, kJumpStackSize> stack;
+  std::array<Return, ruleset::kJumpStackSize> stack;
   std::size_t depth = 0;
 
   table_ = &program_.tables()[table];
@@ -580,7 +595,7 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
     rule_now_ = rule;
     std::size_t expression = 0;
     const Next next = run_rule(in.rules[rule], options, expression);
-    if (options.steps) record(steps, options, chain, rule, next, expression);
+    if (options.steps) record(hook, options, chain, rule, next, expression);
     if (next == Next::Undecided) return give_up(chain, rule, reason_);
     if (next != Next::Verdict) {
       ++rule;
@@ -602,7 +617,7 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
       }
       case VerdictCode::Jump:
         // The kernel refuses deeper rulesets; nft_do_chain() drops what would need it.
-        if (depth == kJumpStackSize) return {Fate::Drop, {table, chain, rule}, ""};
+        if (depth == ruleset::kJumpStackSize) return {Fate::Drop, {table, chain, rule}, ""};
         stack[depth++] = {chain, rule + 1};
         chain = target_.chain;
         rule = 0;

@@ -9,6 +9,7 @@
 #include <set>
 #include <tuple>
 
+#include "net/known_addresses.h"
 #include "net/protocol.h"
 #include "observe/admitted.h"
 
@@ -53,7 +54,7 @@ std::vector<Finding> not_admitted(const Admission& own, const std::vector<Listen
     const auto& [protocol, port, program] = key;
     findings.push_back(
         {.weight = Weight::Note,
-         .code = "unadmitted-listener",
+         .code = Code::UnadmittedListener,
          .what = fmt::format("{} listens on {}/{} (at {}), but no rule admits it",
                              program.empty() ? "a program" : program, name_of_protocol(protocol),
                              port, fmt::join(addresses, ", ")),
@@ -122,7 +123,7 @@ std::vector<Finding> idle(const Admission& own, const std::vector<PortRange>& ra
     }
     if (used) continue;
     findings.push_back({.weight = Weight::Note,
-                        .code = "idle-rule",
+                        .code = Code::IdleRule,
                         .what = fmt::format("{} admits {}, but nothing listens there", rule,
                                             fmt::join(words, ", ")),
                         .hint = ""});

@@ -81,7 +81,7 @@ expect_status 0
 expect_out "no.pcap: 1 packets on"
 rolewall eval --ruleset web-01.json --pcap parts.pcap --in eth0
 expect_status 0
-expect_out "held: a fragment: the kernel keeps it until the datagram is complete"
+expect_out "held: a fragment that the kernel keeps until its datagram is complete"
 refuse_out "stack: "
 
 rolewall eval -p "$site" --host lb-01 --pcap talk.pcap --in nowhere0

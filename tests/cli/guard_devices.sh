@@ -84,6 +84,14 @@ apply
 expect_status 0
 expect_out "nothing to do"
 
+# Another host's policy, by a slip: neither the name nor an address is this machine's.
+refuse_err "other-machine"
+cp -r site elsewhere
+sed -i 's/addresses = .*/addresses = ["192.0.2.99"]/' elsewhere/site.toml
+rolewall plan elsewhere --host srv --state-dir "$state"
+expect_status 0
+expect_err "this is the ruleset of srv, but this machine is called $(hostname) and has none of its addresses [other-machine]"
+
 # G15: the inside is said to be behind a device that this machine does not have.
 sed -i 's/device = "eth1"/device = "ens9"/' site/site.toml
 rolewall plan site --host srv --state-dir "$state"
