@@ -8,7 +8,6 @@
 
 #include "apply/ways.h"
 #include "net/address_set.h"
-#include "net/known_addresses.h"
 #include "net/protocol.h"
 #include "ruleset/loads.h"
 

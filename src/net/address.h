@@ -42,6 +42,7 @@ struct Prefix {
 inline bool is_ipv4(const Address& address) {
   return std::holds_alternative<Ipv4>(address);
 }
+// 0.0.0.0 and ::, which stand for no address, or for any.
 inline bool is_unspecified(const Address& address) {
   return address == Address{Ipv4{}} || address == Address{Ipv6{}};
 }

@@ -18,8 +18,4 @@ AddressSet no_sources() {
   return known_addresses({"224.0.0.0/4", "255.255.255.255/32", "ff00::/8"});
 }
 
-bool is_unspecified(const Address& address) {
-  return address == Address{Ipv4{}} || address == Address{Ipv6{}};
-}
-
 }  // namespace rolewall::net

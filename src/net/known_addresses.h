@@ -16,7 +16,4 @@ AddressSet known_addresses(std::initializer_list<std::string_view> prefixes);
 // has none yet sends from it.
 AddressSet no_sources();
 
-// 0.0.0.0 and ::, which stand for no address, or for any.
-bool is_unspecified(const Address& address);
-
 }  // namespace rolewall::net
