@@ -127,8 +127,11 @@ std::vector<Way> ways_to_match(const Candidate& candidate, AddressSets& sets,
     for (const Way& service : traffic) {
       for (const Way& address : addresses) {
         if (service.version && address.version && service.version != address.version) continue;
-        Exprs exprs = device;
         const auto version = address.version ? address.version : service.version;
+        Exprs exprs;
+        // Two for the family, two for the user, one for what the caller adds: a jump or a verdict.
+        exprs.reserve(device.size() + service.exprs.size() + address.exprs.size() + 5);
+        exprs.insert(exprs.end(), device.begin(), device.end());
         if (version) match::nfproto(exprs, *version);
         exprs.insert(exprs.end(), service.exprs.begin(), service.exprs.end());
         exprs.insert(exprs.end(), address.exprs.begin(), address.exprs.end());

@@ -202,6 +202,9 @@ LoweredPolicy lower(const policy::Policy& policy, const policy::HostPolicy& host
   lowered.sources = source_map(policy, host);
   lowered.defaults = host.defaults;
   lowered.behind = behind_of(*host.host);
+  lowered.inbound.reserve(host.inbound.size());
+  lowered.outbound.reserve(host.outbound.size());
+  lowered.forward.reserve(host.forward.size());
   for (const auto& effective : host.inbound) {
     auto& list = effective.rule->early ? lowered.early : lowered.inbound;
     list.push_back(lowering.rule(*effective.rule));

@@ -24,7 +24,7 @@ struct Target {
 
 // "[fd00::1]:443", "10.0.2.10:443", "web-01:443", "host:web-01:443"; a bare IPv6 address has colons
 // of its own. Qualifiers of what is no host are understood too, to be refused for what they are.
-Target split(std::string_view text) {
+Target split_target(std::string_view text) {
   if (const auto close = text.find("]:");
       text.starts_with('[') && close != std::string_view::npos) {
     return {text.substr(1, close - 1), 1, text.substr(close + 2)};
@@ -96,7 +96,7 @@ class TranslationReader {
                   "no `out`",
                   "in = \"...\"");
     }
-    const Target target = split(value.text);
+    const Target target = split_target(value.text);
     Translation translation;
     if (target.port) {
       const auto port = parse_number(*target.port, kMostPort);

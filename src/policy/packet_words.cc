@@ -30,7 +30,7 @@ struct Word {
   std::size_t offset = 0;
 };
 
-std::vector<Word> split(std::string_view text) {
+std::vector<Word> split_words(std::string_view text) {
   std::vector<Word> words;
   std::size_t i = 0;
   while (i < text.size()) {
@@ -69,7 +69,7 @@ class PacketParser {
       fail(0, fmt::format("a packet of more than {} characters", kLongestPacket), "");
       return std::nullopt;
     }
-    const std::vector<Word> words = split(text_);
+    const std::vector<Word> words = split_words(text_);
     const auto arrow =
         std::find_if(words.begin(), words.end(), [](const Word& word) { return word.text == ">"; });
     const auto before = static_cast<std::size_t>(arrow - words.begin());
