@@ -19,6 +19,7 @@ struct State {
   std::uint32_t generation = 0;
   Policy policy{};
   bool is_unlogged = false;  // the history had no room for it
+  bool is_found = false;     // in the kernel, where nobody knows of which lines it comes
   bool operator==(const State& other) const { return generation == other.generation; }
 };
 
@@ -102,10 +103,10 @@ struct Model {
     if (waits && within == 0 && !for_good) return false;
     State former = waits ? waits->former : in_force();
     const bool sends = kernel != policy;
-    const bool known = !sends && in_force().policy == policy;
+    const bool known = !sends && in_force().policy == policy && !in_force().is_found;
     // What the kernel holds and nobody applied is something to go back to.
     if (!waits && !in_force().policy && kernel && kernel != policy && within != 0) {
-      former = {generation - 1, kernel};
+      former = {.generation = generation - 1, .policy = kernel, .is_found = true};
       applied.push_back(former);
       boots = former;
     }
