@@ -41,8 +41,10 @@ enum class Do : std::uint8_t {
   ApplyForGood,
   Confirm,
   Rollback,
+  RollbackConfirm,
   RollbackExpired,
   Disable,
+  DisableConfirm,
   Boot,
   Ban,
   BanForGood,
@@ -53,14 +55,16 @@ enum class Do : std::uint8_t {
   SetClock,
   Reboot,
 };
-constexpr std::size_t kDeeds = 16;
+constexpr std::size_t kDeeds = 18;
 constexpr std::array<const char*, kDeeds> kNames{"apply",
                                                  "apply --confirm",
                                                  "apply --no-confirm",
                                                  "confirm",
                                                  "rollback",
+                                                 "rollback --confirm",
                                                  "rollback --expired",
                                                  "disable",
+                                                 "disable --confirm",
                                                  "boot",
                                                  "ban",
                                                  "ban for good",
@@ -93,6 +97,7 @@ constexpr std::array<const char*, 5> kAddresses{"192.0.2.1", "192.0.2.2", "203.0
 constexpr std::array<std::uint64_t, 4> kWaits{7, 31, 61, 4'001};  // seconds
 constexpr std::array<std::int64_t, 4> kClocks{-500'000'000, -3'000, 3'000, 500'000'000};
 constexpr std::int64_t kBanSeconds = 3'607;
+constexpr std::chrono::seconds kConfirmWithin{60};
 constexpr std::uint64_t kConfirmMs = 60'000;
 
 Snapshot policy(unsigned which) {
@@ -165,7 +170,8 @@ class Judge {
       if (wrong.empty()) take_over({before, ended, after});
       const auto events = read_events(disk_.state());
       const bool unlogged = events && in_force_by(events->all).value_or(0) != 0;
-      if (deed.what == Do::Disable && model_.in_force().generation == 0) {
+      const bool disables = deed.what == Do::Disable || deed.what == Do::DisableConfirm;
+      if (disables && model_.in_force().generation == 0) {
         model_.applied.back().is_unlogged = unlogged;
       }
       return wrong;
@@ -212,8 +218,10 @@ class Judge {
       case Do::ApplyForGood:
       case Do::Confirm:
       case Do::Rollback:
+      case Do::RollbackConfirm:
       case Do::RollbackExpired:
       case Do::Disable:
+      case Do::DisableConfirm:
       case Do::Boot:
       case Do::Ban:
       case Do::BanForGood:
@@ -235,7 +243,7 @@ class Judge {
     ApplyOptions options;
     switch (deed.what) {
       case Do::ApplyConfirm:
-        options.confirm_within = std::chrono::seconds(kConfirmMs / 1'000);
+        options.confirm_within = kConfirmWithin;
         [[fallthrough]];
       case Do::ApplyForGood:
         options.for_good = deed.what == Do::ApplyForGood;
@@ -250,12 +258,16 @@ class Judge {
       }
       case Do::Rollback:
         return rollback(state, {}, world_).has_value();
+      case Do::RollbackConfirm:
+        return rollback(state, {}, world_, nullptr, kConfirmWithin).has_value();
       case Do::RollbackExpired: {
         const auto done = rollback_expired(state, world_);
         return done && *done;
       }
       case Do::Disable:
         return disable(state, world_).has_value();
+      case Do::DisableConfirm:
+        return disable(state, world_, nullptr, kConfirmWithin).has_value();
       case Do::Boot:
         return boot(state, world_).has_value();
       case Do::Ban:
@@ -286,10 +298,14 @@ class Judge {
         return model.confirm();
       case Do::Rollback:
         return model.rollback();
+      case Do::RollbackConfirm:
+        return model.rollback(kConfirmMs);
       case Do::RollbackExpired:
         return model.is_overdue() && model.carry_out_overdue();
       case Do::Disable:
-        return model.disable(), true;
+        return model.disable();
+      case Do::DisableConfirm:
+        return model.disable(kConfirmMs);
       case Do::Boot:
         return model.boot(), true;
       case Do::Ban:
@@ -355,8 +371,8 @@ class Judge {
       if (pending->has_value() != model.waits.has_value()) {
         return pending->has_value() ? "something waits" : "nothing waits";
       }
-      if (*pending && (*pending)->generation != model.waits->what.generation) {
-        return fmt::format("generation {} waits", (*pending)->generation);
+      if (*pending && (*pending)->generation.value_or(0) != model.waits->what.generation) {
+        return name_of_waiting(**pending) + " waits";
       }
       if (const auto now = status(disk_.state(), std::nullopt, world_);
           !now || !now->unreadable.empty()) {
@@ -544,6 +560,12 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::ApplyConfirm},  // gives its rules the lines that they come from
   };
   CHECK(first_wrong(found_in_the_kernel) == "");
+  const std::vector<Deed> armed_and_killed{
+      {.what = Do::ApplyForGood},
+      {.what = Do::ApplyConfirm, .which = 2, .with = With::KilledBefore, .step = 2},
+      {.what = Do::ApplyConfirm},  // is in force, and confirmed: nothing waits
+  };
+  CHECK(first_wrong(armed_and_killed) == "");
 }
 
 }  // namespace
