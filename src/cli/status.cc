@@ -171,9 +171,8 @@ void add_lost(const apply::Status& status, bool all, Screen& screen) {
                                 counted(status.drift.size() - listed, "other difference")));
   }
   if (status.generation && !status.table_present) {
-    screen.line("",
-                "the table was flushed or deleted (nftables.service does this when it stops);\n"
-                "          `rolewall boot` loads it again");
+    screen.line("", "flushed or deleted, as nftables.service does when it stops;");
+    screen.line("", "`rolewall boot` loads it again");
   } else if (status.generation && !status.drift.empty()) {
     screen.line("",
                 "put it right: sudo rolewall apply    or load it as it was: sudo rolewall boot");

@@ -49,7 +49,7 @@ expect_out "nothing has to be confirmed"
 in_force 1 "$first"
 
 # disable: the same.
-with_state disable --confirm 2s
+with_state disable --confirm 8s
 expect_status 0
 expect_out "to generation 1 unless you confirm it"
 none

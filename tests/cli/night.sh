@@ -80,7 +80,7 @@ status
 expect_status 1
 begins 1 "nothing"
 begins 2 "will be rolled back at"
-begins 5 "\`rolewall boot\` loads it again"
+begins 6 "\`rolewall boot\` loads it again"
 boot
 expect_out "sudo rolewall confirm"
 

@@ -67,7 +67,7 @@ example_site() { cp -r "$ROLEWALL_SOURCE/policies" "$1"; }
 #   admit PORT             one more rule in the site: another policy
 #   table                  our table as the kernel holds it; chains made one by one stand in another
 #                          order, so by lines
-#   await_table TEXT       until it is that, ten seconds at most
+#   await_table TEXT       until it is that, twenty seconds at most
 #   events KIND...         the history's are these, the oldest first
 #   in_force N TEXT        generation N is in force, and the table is that
 web_01() {
@@ -84,7 +84,7 @@ admit() {
 }
 table() { nft -s list table inet rolewall 2>/dev/null | sort; }
 await_table() {
-  for _ in $(seq 100); do
+  for _ in $(seq 200); do
     [ "$(table)" = "$1" ] && return
     sleep 0.1
   done
