@@ -129,7 +129,8 @@ Result<Link> linked(const std::string& directory, std::string_view name) {
   const std::string_view to(**target);
   const bool leads_there = to.starts_with(kGenerations) && to.size() > kGenerations.size() + 1;
   const std::string_view digits =
-      leads_there ? to.substr(kGenerations.size() + 1, to.find("/..") - kGenerations.size() - 1) : "";
+      leads_there ? to.substr(kGenerations.size() + 1, to.find("/..") - kGenerations.size() - 1)
+                  : "";
   const Number number = plain_number(digits);
   // Older ones say the number once.
   if (!number || (to != link_to(number) && to != folder_of(*number))) {

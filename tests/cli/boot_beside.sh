@@ -66,7 +66,7 @@ for damage in "echo damaged" "printf {}" "head -c 4096 /dev/urandom" "printf ''"
 done
 restore
 echo '{' >"$state/pending.json"
-loaded "cannot tell whether an apply waited"
+loaded "cannot tell whether something waits"
 [ ! -e "$state/pending.json" ] || complain "it stays in the way of the next apply"
 restore
 echo 'three' >"$state/format"
