@@ -195,7 +195,7 @@ void reserve_event(const std::string& directory) {
   const int fd = ::open(history_path(directory).c_str(),
                         O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, kPrivateFile);
   if (fd < 0) return;
-  struct stat status {};
+  struct stat status{};
   if (::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
     ::fallocate(fd, FALLOC_FL_KEEP_SIZE, status.st_size, static_cast<off_t>(kRoomForOne));
   }

@@ -331,7 +331,7 @@ Result<Kept> list_kept(const std::string& directory) {
 }
 
 Result<StateDirectory> StateDirectory::open(const std::string& directory) {
-  struct stat status {};
+  struct stat status{};
   if (::lstat(directory.c_str(), &status) != 0) {
     std::error_code error;
     const fs::path parent = fs::path(directory).parent_path();

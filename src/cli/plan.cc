@@ -34,17 +34,17 @@ struct PlanOptions {
 void add_pending(const std::string& state_directory, Screen& screen) {
   const apply::World& world = apply::this_world();
   const auto pending = apply::waiting(state_directory, world);
-  if (!pending) screen.warning("problem", printable(apply::none_taken_to_wait(pending.error())));
+  if (!pending) screen.urgent("problem", printable(apply::none_taken_to_wait(pending.error())));
   if (!pending || !*pending) return;
   const std::string what = apply::name_of_waiting(**pending);
   if (apply::is_overdue(**pending, world)) {
-    screen.warning("overdue", fmt::format("{} should have been rolled back at {}: `apply` does it "
-                                          "first",
-                                          what, (*pending)->deadline));
+    screen.urgent("overdue", fmt::format("{} should have been rolled back at {}: `apply` does it "
+                                         "first",
+                                         what, (*pending)->deadline));
     return;
   }
-  screen.warning("pending", fmt::format("{} will be rolled back at {}{}", what,
-                                        (*pending)->deadline, to_what(**pending)));
+  screen.urgent("pending", fmt::format("{} will be rolled back at {}{}", what, (*pending)->deadline,
+                                       to_what(**pending)));
   screen.line("", "before an apply: sudo rolewall confirm, or sudo rolewall rollback");
 }
 
@@ -65,7 +65,7 @@ int run(const PlanOptions& options) {
     Screen screen(out());
     const auto& tables = snapshot.ruleset.tables;
     if (!tables.empty() && apply::is_in_audit_mode(tables.front())) {
-      screen.warning("audit mode", kAudits);
+      screen.urgent("audit mode", kAudits);
     }
     add_pending(options.state_directory, screen);
     screen.line(fmt::format("{}: {}", snapshot.host.name, summary(*plan)));

@@ -44,7 +44,7 @@ void Screen::line(std::string_view word, std::string_view text) {
   lines_.push_back(fmt::format("{:<{}}{}", word, kWord, text));
 }
 
-void Screen::warning(std::string_view word, std::string_view text) {
+void Screen::urgent(std::string_view word, std::string_view text) {
   const std::string space(word.size() < kWord ? kWord - word.size() : 2, ' ');
   lines_.push_back(fmt::format("{}{}{}", terminal_.paint(Tone::Warning, word), space, text));
 }

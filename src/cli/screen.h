@@ -23,7 +23,7 @@ class Screen {
   void line(std::string text) { lines_.push_back(std::move(text)); }
   // The same below a word in front: "pending   generation 2 ...". `word` may be "".
   void line(std::string_view word, std::string_view text);
-  void warning(std::string_view word, std::string_view text);
+  void urgent(std::string_view word, std::string_view text);
 
   // `all`: without an end. Else what does not fit is counted, and `how` shows it.
   void show(bool all, std::string_view how) const;

@@ -138,13 +138,13 @@ void add_pending(const apply::Status& status, Screen& screen) {
   if (!status.pending) return;
   const std::string what = apply::name_of_waiting(*status.pending);
   if (status.overdue) {
-    screen.warning("overdue", fmt::format("{} should have been rolled back at {}", what,
-                                          status.pending->deadline));
+    screen.urgent("overdue", fmt::format("{} should have been rolled back at {}", what,
+                                         status.pending->deadline));
     screen.line("", "do it now: sudo rolewall rollback --expired");
     return;
   }
-  screen.warning("pending", fmt::format("{} will be rolled back at {}{}", what,
-                                        status.pending->deadline, to_what(*status.pending)));
+  screen.urgent("pending", fmt::format("{} will be rolled back at {}{}", what,
+                                       status.pending->deadline, to_what(*status.pending)));
   screen.line("", "keep it: sudo rolewall confirm    undo it now: sudo rolewall rollback");
 }
 
@@ -153,19 +153,19 @@ void add_lost(const apply::Status& status, bool all, Screen& screen) {
   if (!status.unreadable.empty()) {
     const std::string generation =
         status.generation ? fmt::format("generation {}", *status.generation) : "the last";
-    screen.warning("applied",
-                   fmt::format("{} cannot be read: {}", generation, printable(status.unreadable)));
+    screen.urgent("applied",
+                  fmt::format("{} cannot be read: {}", generation, printable(status.unreadable)));
     screen.line("",
                 "`rolewall apply` records it anew; until then a boot falls back to the policies");
   }
   if (status.fallback) {
-    screen.warning("fallback", fmt::format("the boot at {} could not load what was confirmed: {}",
-                                           status.fallback->at, printable(status.fallback->why)));
+    screen.urgent("fallback", fmt::format("the boot at {} could not load what was confirmed: {}",
+                                          status.fallback->at, printable(status.fallback->why)));
     screen.line("", "put it right: sudo rolewall apply");
   }
   constexpr std::size_t kMost = 4;
   const std::size_t listed = all ? status.drift.size() : std::min(kMost, status.drift.size());
-  for (std::size_t i = 0; i < listed; ++i) screen.warning("drift", printable(status.drift[i]));
+  for (std::size_t i = 0; i < listed; ++i) screen.urgent("drift", printable(status.drift[i]));
   if (listed < status.drift.size()) {
     screen.line("", fmt::format("and {} (`rolewall status --all`)",
                                 counted(status.drift.size() - listed, "other difference")));
@@ -178,7 +178,7 @@ void add_lost(const apply::Status& status, bool all, Screen& screen) {
                 "put it right: sudo rolewall apply    or load it as it was: sudo rolewall boot");
   }
   for (const std::string& problem : status.problems) {
-    screen.warning("problem", printable(problem));
+    screen.urgent("problem", printable(problem));
   }
 }
 
@@ -201,10 +201,10 @@ void add_record(const apply::Status& status, Screen& screen) {
     screen.line("applied", "nothing yet");
   }
   if (const auto& back = status.rolled_back) {
-    screen.warning("rolled back", fmt::format("{} at {}: {}",
-                                              back->from ? fmt::format("generation {}", *back->from)
-                                                         : "the removal of the table",
-                                              back->at, printable(back->why)));
+    screen.urgent("rolled back", fmt::format("{} at {}: {}",
+                                             back->from ? fmt::format("generation {}", *back->from)
+                                                        : "the removal of the table",
+                                             back->at, printable(back->why)));
   }
   if (status.before && status.generation && !status.pending) {
     screen.line(
@@ -215,7 +215,7 @@ void add_record(const apply::Status& status, Screen& screen) {
 
 void print_text(const apply::Status& status, bool all) {
   Screen screen(out());
-  if (status.audits) screen.warning("audit mode", kAudits);
+  if (status.audits) screen.urgent("audit mode", kAudits);
   if (status.table_present) {
     screen.line("in force",
                 fmt::format("{}, {}, {}", counted(status.rules, "rule"),
