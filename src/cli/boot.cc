@@ -75,7 +75,9 @@ int put(const Result<ruleset::Snapshot>& snapshot, const char* what, const BootO
                                      fmt::format("{}; in its place {}", why, what));
   if (!done) return report(done.error());
   render_notes(done->problems);
+  if (done->audits) say_audit_mode();
   out().line(fmt::format("{} is in force: {}", what, counted(done->rules, "rule")));
+  out().line("To put it right: sudo rolewall apply (`rolewall status` says what was lost)");
   return kDone;
 }
 
@@ -99,21 +101,15 @@ int run(const BootOptions& options) {
   }
   if (booted) {
     render_notes(booted->problems);
-    if (booted->unconfirmed) {
-      err().line(fmt::format("rolewall: generation {} was not confirmed and was discarded",
-                             *booted->unconfirmed));
+    if (!booted->unconfirmed.empty()) {
+      err().line(
+          fmt::format("rolewall: {} was not confirmed and was discarded", booted->unconfirmed));
     }
-    if (!booted->generation) {
-      out().line("nothing is applied: nothing was loaded");
-      return kDone;
-    }
-    out().line(fmt::format("generation {} is in force", *booted->generation));
-    if (booted->pending) {
-      out().line(
-          fmt::format("It will be rolled back at {} unless you confirm it: sudo rolewall confirm",
-                      booted->pending->deadline));
-    }
-    compare_with_policies(options);
+    if (booted->audits) say_audit_mode();
+    out().line(booted->generation ? fmt::format("generation {} is in force", *booted->generation)
+                                  : "nothing is applied: nothing was loaded");
+    if (booted->pending) say_what_waits(*booted->pending);
+    if (booted->generation) compare_with_policies(options);
     return kDone;
   }
   // Better the policies as they are now than none, and better few rules than none.

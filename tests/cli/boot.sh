@@ -1,12 +1,6 @@
 # At boot: what was confirmed last, as it was compiled; else the policies; else ssh and ICMP.
 . "$(dirname "$0")/prelude.sh"
-command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
-in_namespaces "$@"
-ip link set lo up
-example_site site
-state="$scratch/state"
-table() { nft -s list table inet rolewall 2>/dev/null; }
-apply() { rolewall apply site --host web-01 --state-dir "$state" "$@"; }
+web_01 "$@"
 boot() { rolewall boot -p site --host web-01 --state-dir "$state" "$@"; }
 boot
 expect_status 0
