@@ -81,6 +81,7 @@ class Interpreter {
   Next look_up_unknown(const ruleset::Lookup& lookup, const Program::Set& set,
                        std::uint16_t unknown);
 
+  Next run_byteorder(const ruleset::Byteorder& op);
   Next run_payload(const ruleset::Payload& load);
   Next run_meta(const ruleset::Meta& load);
   Next run_ct(const ruleset::Ct& load);

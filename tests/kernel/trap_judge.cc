@@ -110,6 +110,11 @@ std::vector<Trap> traps() {
         chain("second", "type filter hook input priority 10; policy accept;", {"drop"}),
         chain("third", "type filter hook input priority 20; policy accept;", {"accept"})},
        {{tcp(), Fate::Drop}}},
+      // nft writes the swap of one byte as that of none: `length` 1, `size` 2.
+      {"a byte of a concatenation of ranges stays where it is",
+       {"set s { type inet_proto . inet_service; flags interval; elements = { tcp . 22-23 } }"},
+       {chain("b", kInput, {"meta l4proto . th dport @s drop"})},
+       {{tcp(), Fate::Drop}, {tcp(24), Fate::Accept}, {udp(), Fate::Accept}}},
       {"what a rule sets, its later expressions read",
        {},
        {chain("b", kInput, {"meta mark set 5 meta mark 5 drop"})},

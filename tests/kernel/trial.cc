@@ -82,8 +82,8 @@ Result<void> load_with_nft(const std::string& text) {
   struct Closer {
     void operator()(nft_ctx* context) const { nft_ctx_free(context); }
   };
-  // Its socket belongs to the namespace in which it is first used.
-  static const std::unique_ptr<nft_ctx, Closer> nft(nft_ctx_new(NFT_CTX_DEFAULT));
+  // A new one each time: nft 1.0.6 comes to use memory that it has freed where one lives on.
+  const std::unique_ptr<nft_ctx, Closer> nft(nft_ctx_new(NFT_CTX_DEFAULT));
   if (!nft || nft_ctx_buffer_error(nft.get()) != 0) return fail(ErrorKind::System, "libnftables");
   const bool refused = nft_run_cmd_from_buffer(nft.get(), text.c_str()) != 0;
   // Reading what is buffered empties the buffer.
