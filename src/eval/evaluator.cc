@@ -96,7 +96,6 @@ class Evaluator::Machine {
     state_.begin(options.now_ns);
     Journey journey;
     (this->*way)(packet, options, journey);
-    state_.settle_connections(journey.fate() == Fate::Accept);
     if (!options.keep_state) forget();
     return journey;
   }
@@ -525,6 +524,7 @@ bool Evaluator::Machine::lacks_headers(Frame& frame, Hook hook, Journey& journey
 void Evaluator::Machine::arrive(const Packet& packet, const Options& options, Journey& journey) {
   Frame frame = frame_of(packet);
   frame.in_device = packet.in_device;
+  tracker_.begin(frame, options);
   if (lacks_headers(frame, Hook::Prerouting, journey)) return;
   receive(frame, options, journey);
   tracker_.keep(frame, options, !journey.hooks.empty() && journey.fate() == Fate::Accept);
@@ -608,6 +608,7 @@ void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& 
 void Evaluator::Machine::send(const Packet& packet, const Options& options, Journey& journey) {
   Frame frame = frame_of(packet);
   frame.leaves_by = packet.out_device;
+  tracker_.begin(frame, options);
   if (lacks_headers(frame, Hook::Output, journey)) return;
   leave(frame, options, journey);
   tracker_.keep(frame, options, !journey.hooks.empty() && journey.fate() == Fate::Accept);

@@ -66,6 +66,11 @@ Flows::Found Flows::find(const Tuple& tuple, std::uint16_t zone) {
   return {&entry, at->second.is_reply};
 }
 
+const FlowEntry* Flows::peek(const Tuple& tuple, std::uint16_t zone) const {
+  const auto at = by_tuple_.find({tuple, zone});
+  return at == by_tuple_.end() ? nullptr : &entries_.at(at->second.entry);
+}
+
 FlowEntry* Flows::at_its_end(const Tuple& tuple, std::uint16_t zone, std::uint64_t margin_ns) {
   const auto at = by_tuple_.find({tuple, zone});
   if (at == by_tuple_.end()) return nullptr;

@@ -39,6 +39,8 @@ class Flows {
   // What is older than its time is no longer there. The clock does not go back.
   void move_clock(std::uint64_t now_ns) { now_ns_ = std::max(now_ns_, now_ns); }
   Found find(const Tuple& tuple, std::uint16_t zone);
+  // The same, whether or not its time is over; null where there is none.
+  const FlowEntry* peek(const Tuple& tuple, std::uint16_t zone) const;
   // The flow of this tuple, where it is `margin_ns` at most before or after its end; else null.
   FlowEntry* at_its_end(const Tuple& tuple, std::uint16_t zone, std::uint64_t margin_ns);
   // The latest flow that may expect others; null where none is left.

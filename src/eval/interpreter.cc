@@ -339,21 +339,6 @@ Interpreter::Next Interpreter::run_limit(const ruleset::Limit& limit, CellIndex 
   return *within == limit.over ? Next::Break : Next::Expression;
 }
 
-Interpreter::Next Interpreter::run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell) {
-  const Flow& flow = frame_->flow;
-  if (flow.seen_before) {
-    const bool over =
-        choose_whether(fmt::format("more than {} connections are open", connlimit.count));
-    return over == connlimit.over ? Next::Expression : Next::Break;
-  }
-  Tuple tuple = flow.tuple;
-  if (flow.tracking != Tracking::Entry && !tuple_of(frame_->bytes, frame_->ipv6, tuple)) {
-    target_ = {.code = VerdictCode::Drop};
-    return Next::Verdict;
-  }
-  return state_.connlimit(connlimit, cell, tuple) ? Next::Expression : Next::Break;
-}
-
 // The verdict that nf_nat_setup_info() leaves in the verdict register.
 Interpreter::Next Interpreter::take_nat(NatAnswer answer) {
   switch (answer) {

@@ -94,6 +94,9 @@ class Interpreter {
   Next run_dynset(const ruleset::Dynset& dynset, const Program::Set& set);
   Next run_limit(const ruleset::Limit& limit, CellIndex cell);
   Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell);
+  bool has_ended(const CountedFlow& counted);
+  bool collect(ConnectionCount& count, const std::vector<bool>& ended, const FlowEntry* entry,
+               const CountedFlow& own, bool adds);
   Next run_payload_write(const ruleset::PayloadWrite& write);
   std::size_t choose(const std::string& about, std::span<const std::string> answers);
   bool choose_whether(const std::string& about);

@@ -47,7 +47,6 @@ void State::forget() {
   cells_.resize(reserved_);
   if (!dynamic_.empty()) dynamic_.clear();
   if (!connections_.empty()) connections_.clear();
-  unsettled_.clear();
   began_ns_.reset();
 }
 
@@ -105,26 +104,6 @@ std::uint32_t State::next_number(CellIndex cell_index, std::uint32_t modulus) {
   if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = modulus - 1};
   cell.amount = cell.amount + 1 < modulus ? cell.amount + 1 : 0;
   return static_cast<std::uint32_t>(cell.amount);
-}
-
-// nft_connlimit_do_eval(): the packet's own flow is counted first.
-bool State::connlimit(const ruleset::Connlimit& connlimit, CellIndex cell_index,
-                      const Tuple& flow) {
-  std::vector<Tuple>& flows = connections_[cell_index];
-  if (std::ranges::find(flows, flow) == flows.end()) {
-    flows.push_back(flow);
-    unsettled_.push_back({cell_index, flow});
-  }
-  return (flows.size() > connlimit.count) == connlimit.over;
-}
-
-void State::settle_connections(bool accepted) {
-  if (!accepted) {
-    for (const Unsettled& unsettled : unsettled_) {
-      std::erase(connections_[unsettled.cell], unsettled.flow);
-    }
-  }
-  unsettled_.clear();
 }
 
 DynamicElement* State::find(std::uint32_t set, std::string_view key) {

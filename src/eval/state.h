@@ -28,6 +28,18 @@ struct Clock {
   std::uint64_t error_ns = 0;
 };
 
+// struct nf_conncount_list: the connections that a `ct count` has counted, the oldest first.
+struct CountedFlow {
+  Tuple flow;
+  std::uint16_t zone = 0;
+  bool operator==(const CountedFlow&) const = default;
+};
+struct ConnectionCount {
+  std::vector<CountedFlow> open;
+  std::optional<std::uint64_t> looked_ns;  // when it was last looked which have ended
+  bool operator==(const ConnectionCount&) const = default;
+};
+
 // An element that a packet added, or took away.
 struct DynamicElement {
   bool deleted = false;
@@ -58,16 +70,12 @@ class State {
   void spend_limit(const ruleset::Limit& limit, CellIndex cell, std::uint32_t packet_size,
                    Clock clock, bool within);
 
-  // Each returns whether the expression lets the packet on.
+  // Whether the expression lets the packet on.
   bool quota(const ruleset::Quota& quota, CellIndex cell, std::uint32_t packet_size);
-  bool connlimit(const ruleset::Connlimit& connlimit, CellIndex cell, const Tuple& flow);
+  ConnectionCount& connections(CellIndex cell) { return connections_[cell]; }
 
   // nft_ng_inc_gen(): 0, 1, up to the modulus, and again. REQUIRES: a modulus.
   std::uint32_t next_number(CellIndex cell, std::uint32_t modulus);
-
-  // A connection is counted for good where its first packet is accepted: else conntrack drops the
-  // entry, and the count notices.
-  void settle_connections(bool accepted);
 
   // What packets did to the set number `set`; null where they did nothing to this key.
   DynamicElement* find(std::uint32_t set, std::string_view key);
@@ -101,18 +109,13 @@ class State {
     }
   };
   using DynamicSet = std::unordered_map<std::string, DynamicElement, KeyHash, std::equal_to<>>;
-  struct Unsettled {
-    CellIndex cell = 0;
-    Tuple flow;
-  };
 
   std::uint64_t epoch_ = 1;
   std::optional<std::uint64_t> began_ns_;
   std::vector<Cell> cells_;
   std::size_t reserved_ = 0;
   std::unordered_map<std::uint32_t, DynamicSet> dynamic_;
-  std::unordered_map<CellIndex, std::vector<Tuple>> connections_;
-  std::vector<Unsettled> unsettled_;
+  std::unordered_map<CellIndex, ConnectionCount> connections_;
 };
 
 }  // namespace rolewall::eval

@@ -90,7 +90,6 @@ void Tracker::ask_expectations(Frame& frame) {
 // False: there is none.
 bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& options) {
   Flow& flow = frame.flow;
-  flows_.move_clock(options.now_ns);
   const char* error = header_error(frame.bytes, frame.ipv6, checksums);
   if (error == nullptr && find_related(frame)) return true;
   Tuple tuple;
@@ -140,6 +139,12 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
   return true;
 }
 
+void Tracker::begin(Frame& frame, const Options& options) {
+  if (!options.keep_state) return;
+  flows_.move_clock(options.now_ns);
+  frame.flow.others = &flows_;
+}
+
 const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
   Flow& flow = frame.flow;
   flow.has_template = false;
@@ -171,10 +176,7 @@ const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
                                 .assumed = true});
   }
   const Checksums checksums = verify && whole ? Checksums::Verify : Checksums::Trust;
-  if (options.keep_state) {
-    flow.others = &flows_;
-    if (find_flow(frame, checksums, options)) return nullptr;
-  }
+  if (options.keep_state && find_flow(frame, checksums, options)) return nullptr;
   const FirstPacket first = track_first_packet(frame.bytes, frame.ipv6, checksums);
   flow.tracking = first.tracking;
   flow.tuple = first.tuple;

@@ -17,6 +17,8 @@ class Tracker {
   // Holds a reference: it must outlive this.
   explicit Tracker(const ruleset::Host& host) : host_(host) {}
 
+  // A packet comes. What earlier ones have left is asked about before it is tracked, too.
+  void begin(Frame& frame, const Options& options);
   // Fills frame.flow. `has_nat`: the hooks of NAT are there, and have settled what comes back over
   // the loopback. Not null: the packet goes no further, and why.
   const char* track(Frame& frame, const Options& options, bool has_nat);

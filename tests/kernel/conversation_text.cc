@@ -18,6 +18,7 @@ class Writer {
   RulesetText write() {
     table_.family = random_.of<const char*>({"inet", "inet", "ip", "ip6"});
     table_.name = "talk";
+    counts_ = random_.percent(6);
     for (const char* hook : {"prerouting", "input", "forward", "output", "postrouting"}) {
       if (random_.percent(75)) add_filter(hook);
     }
@@ -140,6 +141,9 @@ class Writer {
       return text + random_.of<const char*>({"meta mark set 0x7", "meta mark set 0x17",
                                              "ct zone set 3", "meta priority set 1:2"});
     }
+    if (counts_ && random_.percent(40)) {
+      text += fmt::format("ct count {}{} ", random_.percent(60) ? "over " : "", random_.below(3));
+    }
     const bool may_reject = hook == "input" || hook == "forward" || hook == "output";
     if (may_reject && random_.percent(8)) {
       return text + (protocol_ == "tcp" ? "meta l4proto tcp reject with tcp reset" : "reject");
@@ -205,6 +209,7 @@ class Writer {
 
   Random random_;
   TableText table_;
+  bool counts_ = false;  // connections, which takes its time: the kernel looks once a tick
   // Of the rule that is being written.
   bool v6_ = false;
   std::string protocol_;

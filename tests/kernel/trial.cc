@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <thread>
 
 #include "eval/stack.h"
 #include "eval/wire.h"
 #include "netlink/netlink.h"
 #include "reduce.h"
+#include "ruleset/expr.h"
 #include "sandbox/watch.h"
 
 namespace rolewall::kernel_judge {
@@ -62,6 +64,19 @@ std::vector<std::pair<ChainText*, std::size_t>> rules_of(RulesetText& text) {
     }
   }
   return rules;
+}
+
+bool counts_connections(const ruleset::Ruleset& ruleset) {
+  for (const auto& table : ruleset.tables) {
+    for (const auto& chain : table.chains) {
+      for (const auto& rule : chain.rules) {
+        for (const auto& expr : rule.exprs) {
+          if (std::holds_alternative<ruleset::Connlimit>(expr)) return true;
+        }
+      }
+    }
+  }
+  return false;
 }
 
 template <class Source>
@@ -125,6 +140,7 @@ Result<std::unique_ptr<Trial>> Trial::open(const sandbox::Judge::Load& load,
   auto comparison = Comparison::of(trial->ruleset_, trial->judge_->ruleset());
   if (!comparison) return std::unexpected(comparison.error());
   trial->comparison_ = std::make_unique<Comparison>(std::move(*comparison));
+  trial->paced_ = memory == Memory::Kept && counts_connections(trial->ruleset_);
   trial->evaluator_ = std::make_unique<eval::Evaluator>(trial->ruleset_, host);
   return trial;
 }
@@ -141,6 +157,7 @@ Result<Answers> Trial::ask(const Question& question) {
   const eval::Packet& packet = question.packet;
   const bool kept = memory_ == Memory::Kept;
   eval::Packet asked = packet;
+  const std::uint64_t now_ns = pace();
   // A conversation's packets leave as the routes say, before and after any translation.
   if (question.outbound && (kept || !question.bound)) asked.out_device.clear();
   auto seen = question.outbound ? judge_->send(asked) : judge_->arrive(asked);
@@ -148,7 +165,7 @@ Result<Answers> Trial::ask(const Question& question) {
   Answers answers;
   answers.seen = std::move(*seen);
   comparison_->remember(answers.seen);
-  const eval::Options options{.keep_state = kept};
+  const eval::Options options{.keep_state = kept, .now_ns = kept && paced_ ? now_ns : 0};
   answers.journey =
       question.outbound ? evaluator_->send(packet, options) : evaluator_->arrive(packet, options);
   answers.difference = difference(question, answers);
@@ -199,7 +216,18 @@ std::string Trial::difference(const Question& question, const Answers& answers) 
 
 Result<void> Trial::forget() {
   evaluator_->reset();
+  began_ = std::chrono::steady_clock::now();
   return judge_->forget();
+}
+
+// A `ct count` looks once a tick which connections have ended: its packets come further apart. The
+// clock begins a second ahead, since a packet at 0 is one of which no time is known.
+std::uint64_t Trial::pace() const {
+  constexpr std::chrono::milliseconds kMoreThanTwoTicks{30};
+  if (paced_) std::this_thread::sleep_for(kMoreThanTwoTicks);
+  const auto passed = std::chrono::steady_clock::now() - began_ + std::chrono::seconds(1);
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(passed).count());
 }
 
 RulesetText minimise(RulesetText text, const ruleset::Host& host, const Question& question) {

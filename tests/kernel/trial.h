@@ -52,8 +52,11 @@ class Trial {
                                              const ruleset::Host& host, Memory memory);
   std::string difference(const Question& question, const Answers& answers) const;
   void try_other_ways(const Question& question, Answers& answers);
+  std::uint64_t pace() const;
 
   Memory memory_ = Memory::None;
+  bool paced_ = false;  // what the ruleset remembers depends on the kernel's ticks
+  std::chrono::steady_clock::time_point began_;
   ruleset::Ruleset ruleset_;
   std::unique_ptr<eval::Evaluator> evaluator_;
   std::unique_ptr<sandbox::Judge> judge_;
