@@ -4,6 +4,7 @@
 #include <optional>
 #include <string_view>
 
+#include "eval/doubts.h"
 #include "eval/eval.h"
 #include "eval/fragments.h"
 #include "eval/hook_plan.h"
@@ -94,8 +95,14 @@ class Evaluator::Machine {
                  const Packet& packet, const Options& options) {
     if (!options.keep_state) forget();
     state_.begin(options.now_ns);
+    state_.begin_packet();
     Journey journey;
     (this->*way)(packet, options, journey);
+    if (state_.met_doubt() || tracker_.flows().met_doubt()) {
+      journey.conditions.push_back({.about = "an earlier packet, of which not all is known",
+                                    .is = "as it was taken to be",
+                                    .assumed = true});
+    }
     if (!options.keep_state) forget();
     return journey;
   }
@@ -103,6 +110,8 @@ class Evaluator::Machine {
                     const Packet& packet, const Options& options) {
     const Memory before = memory();
     Outcomes outcomes;
+    std::optional<Left> first;
+    doubts_ = {};
     interpreter_.choices().forget();
     do {
       if (outcomes.ways.size() == Outcomes::kMost) {
@@ -111,6 +120,8 @@ class Evaluator::Machine {
       }
       restore(before);
       outcomes.ways.push_back(follow(way, packet, options));
+      if (!first) first = left();
+      doubts_.add_differences(*first, left());
     } while (interpreter_.choices().next());
     restore(before);
     return outcomes;
@@ -124,10 +135,19 @@ class Evaluator::Machine {
     const bool has_others =
         std::ranges::any_of(outcomes.ways.front().conditions,
                             [](const Condition& condition) { return !condition.assumed; });
+    doubts_ = {};
+    const bool met_doubt = state_.met_doubt() || tracker_.flows().met_doubt();
+    if (met_doubt) doubts_.add_all(left());
     exchange(*behind_);
-    if (has_others) outcomes = this->outcomes(way, packet, options);
+    if (has_others) {
+      Doubts spread = std::move(doubts_);
+      outcomes = this->outcomes(way, packet, options);
+      doubts_.merge(spread);
+    }
     first_way(way, packet, options);
+    take_doubts(options.now_ns);
     exchange(*behind_);
+    take_doubts(options.now_ns);
     return outcomes;
   }
   Courses converse(std::span<const Turn> turns, Options options, const Assignment* given) {
@@ -155,6 +175,14 @@ class Evaluator::Machine {
     choices.forget();
     forget();
     return courses;
+  }
+  Left left() const {
+    return {state_.touched_cells(), state_.touched_elements(), tracker_.flows().touched()};
+  }
+  void take_doubts(std::uint64_t now_ns) {
+    for (const auto& [cell, tokens] : doubts_.cells) state_.doubt(cell, tokens, now_ns);
+    for (const State::ElementKey& element : doubts_.elements) state_.doubt(element);
+    for (const Flows::Key& flow : doubts_.flows) tracker_.doubt(flow);
   }
   std::vector<std::uint32_t> interfering_tables() { return other_tables_.interfering(); }
   void arrive(const Packet& packet, const Options& options, Journey& journey);
@@ -216,6 +244,7 @@ class Evaluator::Machine {
   // next() alone: what was there before the last packet. It follows one packet behind, at the cost
   // of a second run, where a copy for each packet would cost all the flows.
   std::optional<Memory> behind_;
+  Doubts doubts_;  // of the last packet
   Program program_;
   OtherTables other_tables_;
   const ruleset::Host& host_;

@@ -56,6 +56,7 @@ Flows::Key Flows::source_key(const Tuple& tuple, std::uint16_t zone) {
 }
 
 Flows::Found Flows::find(const Tuple& tuple, std::uint16_t zone) {
+  look_for_doubt({tuple, zone});
   const auto at = by_tuple_.find({tuple, zone});
   if (at == by_tuple_.end()) return {};
   FlowEntry& entry = entries_.at(at->second.entry);
@@ -67,6 +68,7 @@ Flows::Found Flows::find(const Tuple& tuple, std::uint16_t zone) {
 }
 
 const FlowEntry* Flows::peek(const Tuple& tuple, std::uint16_t zone) const {
+  look_for_doubt({tuple, zone});
   const auto at = by_tuple_.find({tuple, zone});
   return at == by_tuple_.end() ? nullptr : &entries_.at(at->second.entry);
 }
@@ -104,17 +106,38 @@ void Flows::collect() {
 }
 
 bool Flows::has(const Tuple& tuple, std::uint16_t zone) const {
+  look_for_doubt({tuple, zone});
   const auto at = by_tuple_.find({tuple, zone});
   return at != by_tuple_.end() && entries_.at(at->second.entry).expires_ns > now_ns_;
 }
 
 std::vector<const FlowEntry*> Flows::from_source_of(const Tuple& tuple, std::uint16_t zone) const {
+  // One from the same source may be there that is not seen here.
+  met_doubt_ |= std::ranges::any_of(doubtful_, [&](const Key& key) {
+    return source_key(key.tuple, key.zone) == source_key(tuple, zone);
+  });
   std::vector<const FlowEntry*> found;
   const auto at = by_source_.find(source_key(tuple, zone));
   if (at == by_source_.end()) return found;
   for (const std::uint64_t number : at->second) found.push_back(&entries_.at(number));
   std::ranges::reverse(found);
   return found;
+}
+
+void Flows::begin_packet() {
+  touched_.clear();
+  met_doubt_ = false;
+}
+
+std::map<Flows::Key, std::optional<FlowEntry>> Flows::touched() const {
+  std::map<Key, std::optional<FlowEntry>> now;
+  for (const Key& key : touched_) {
+    std::optional<FlowEntry>& is = now[key];
+    if (const auto at = by_tuple_.find(key); at != by_tuple_.end()) {
+      is = entries_.at(at->second.entry);
+    }
+  }
+  return now;
 }
 
 bool Flows::confirm(FlowEntry entry) {
@@ -151,6 +174,8 @@ void Flows::clear() {
   by_source_.clear();
   entries_.clear();
   expecting_.clear();
+  doubtful_.clear();
+  begin_packet();
   now_ns_ = 0;
   collected_ns_ = 0;
 }

@@ -28,6 +28,7 @@ struct FlowEntry {
   std::uint64_t stream_ns = 0;  // UDP: from when on it counts as a stream
   TcpTrack tcp;
   bool expects = false;  // it has a helper or an expectation: later flows may be related to it
+  bool operator==(const FlowEntry&) const = default;
 };
 
 class Flows {
@@ -60,12 +61,21 @@ class Flows {
   void remove(const FlowEntry& entry);
   void clear();
 
- private:
   struct Key {
     Tuple tuple;
     std::uint16_t zone = 0;
-    bool operator==(const Key&) const = default;
+    auto operator<=>(const Key&) const = default;
   };
+
+  // --- what one packet asked for, and of what it is not certain (doubts.h) ---
+  void begin_packet();
+  bool met_doubt() const { return met_doubt_; }
+  // Both tuples of the packet's flow: where it is confirmed, or might have been.
+  void touch(const Tuple& tuple, std::uint16_t zone) { touched_.push_back({tuple, zone}); }
+  std::map<Key, std::optional<FlowEntry>> touched() const;
+  void doubt(const Key& key) { doubtful_.insert(key); }
+
+ private:
   struct KeyHash {
     std::size_t operator()(const Key& key) const;
   };
@@ -79,7 +89,12 @@ class Flows {
   std::uint64_t now_ns_ = 0;
   std::uint64_t next_entry_ = 0;
   std::uint64_t collected_ns_ = 0;
+  void look_for_doubt(const Key& key) const { met_doubt_ |= doubtful_.contains(key); }
+
   std::vector<std::uint64_t> expecting_;
+  std::vector<Key> touched_;
+  std::set<Key> doubtful_;
+  mutable bool met_doubt_ = false;
   std::unordered_map<std::uint64_t, FlowEntry> entries_;
   std::unordered_map<Key, Place, KeyHash> by_tuple_;
   std::unordered_map<Key, std::vector<std::uint64_t>, KeyHash> by_source_;

@@ -261,8 +261,12 @@ bool Interpreter::is_full(const Program::Set& set, std::uint32_t most) {
     if (!set.partial->count) return choose_whether(fmt::format("set {} is full", set.set->name));
     count = *set.partial->count;
   }
-  return static_cast<std::int64_t>(count) + state_.added(set.number, clock_.now_ns) >=
-         static_cast<std::int64_t>(most);
+  const std::int64_t now =
+      static_cast<std::int64_t>(count) + state_.added(set.number, clock_.now_ns);
+  const std::int64_t unsure = state_.doubtful_in(set.number);
+  const auto room_for = static_cast<std::int64_t>(most);
+  if ((now - unsure >= room_for) != (now + unsure >= room_for)) state_.meet_doubt();
+  return now >= room_for;
 }
 
 Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const Program::Set& set) {

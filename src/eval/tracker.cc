@@ -98,6 +98,8 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
   const Flows::Found found = flows_.find(tuple, flow.zone);
   if (found.entry == nullptr) return false;
   FlowEntry& entry = *found.entry;
+  flows_.touch(entry.original, flow.zone);
+  flows_.touch(entry.reply, flow.zone);
   if (error != nullptr) {
     flow.tracking = Tracking::None;
     flow.why = error;
@@ -141,6 +143,7 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
 
 void Tracker::begin(Frame& frame, const Options& options) {
   if (!options.keep_state) return;
+  flows_.begin_packet();
   flows_.move_clock(options.now_ns);
   frame.flow.others = &flows_;
 }
@@ -201,6 +204,8 @@ const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
 void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
   const Flow& flow = frame.flow;
   if (!options.keep_state || flow.tracking != Tracking::Entry || flow.seen_before) return;
+  flows_.touch(flow.tuple, flow.zone);
+  flows_.touch(flow.reply, flow.zone);
   if (flow.entry != nullptr) {
     flow.entry->mark = flow.mark;
     flow.entry->labels = flow.labels;

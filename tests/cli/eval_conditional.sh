@@ -49,9 +49,10 @@ number = "numgen random mod 2: "
 assert lines[1]["verdict"] == "conditional" and lines[1]["as_taken"] == "drop", lines[1]
 assert ways[1] == [(number + "0", "drop"), (number + "1", "accept")], ways[1]
 assert ways[2] == [(number + "0", "drop"), (number + "1", "accept")], ways[2]
-# The limit's one token went with the way that was taken.
-assert lines[3]["verdict"] == "accept" and ways[3] == [], lines[3]
-assert lines[4]["summary"]["conditions"] == {"numgen random mod 2": 3, "meta random is above 0": 1}
+# Whether the limit's one token is still there depends on the packet before, too.
+assert lines[3]["verdict"] == "conditional", lines[3]
+assert {way[1] for way in ways[3]} == {"accept", "drop"}, ways[3]
+assert lines[4]["summary"]["conditions"]["numgen random mod 2"] == 3, lines[4]
 PYTHON
 rolewall eval --ruleset live.json --pcap talk.pcap --in veth0 --all
 expect_status 0

@@ -166,26 +166,43 @@ Result<Answers> Trial::ask(const Question& question) {
   answers.seen = std::move(*seen);
   comparison_->remember(answers.seen);
   const eval::Options options{.keep_state = kept, .now_ns = kept && paced_ ? now_ns : 0};
-  answers.journey =
-      question.outbound ? evaluator_->send(packet, options) : evaluator_->arrive(packet, options);
+  const auto direction = question.outbound ? eval::Direction::Send : eval::Direction::Arrive;
+  std::vector<eval::Journey> ways;
+  if (kept) {
+    ways = evaluator_->next(packet, direction, options).ways;
+    answers.journey = ways.front();
+  } else {
+    answers.journey =
+        question.outbound ? evaluator_->send(packet, options) : evaluator_->arrive(packet, options);
+  }
   answers.difference = difference(question, answers);
-  if (!kept && !answers.difference.empty() && !answers.journey.conditions.empty()) {
-    try_other_ways(question, answers);
+  if (!answers.difference.empty() && !answers.journey.conditions.empty()) {
+    if (!kept) ways = evaluator_->outcomes(packet, direction).ways;
+    try_other_ways(question, std::move(ways), answers);
   }
   return answers;
 }
 
+bool is_in_doubt(const eval::Journey& journey) {
+  return std::ranges::any_of(journey.conditions, [](const eval::Condition& condition) {
+    return condition.about == kEarlierPacket;
+  });
+}
+
 // Where the answer hangs on what was not said, one of the ways must be the kernel's. If none is,
 // but one of them is undecided, that one may be.
-void Trial::try_other_ways(const Question& question, Answers& answers) {
-  const auto direction = question.outbound ? eval::Direction::Send : eval::Direction::Arrive;
-  for (eval::Journey& way : evaluator_->outcomes(question.packet, direction).ways) {
+void Trial::try_other_ways(const Question& question, std::vector<eval::Journey> ways,
+                           Answers& answers) const {
+  for (eval::Journey& way : ways) {
     Answers other{std::move(way), answers.seen, ""};
     other.difference = difference(question, other);
-    if (other.journey.fate() == eval::Fate::Undecided) answers.journey = std::move(other.journey);
-    if (!other.difference.empty()) continue;
-    answers = std::move(other);
-    return;
+    if (other.difference.empty()) {
+      answers = std::move(other);
+      return;
+    }
+    if (other.journey.fate() == eval::Fate::Undecided || is_in_doubt(other.journey)) {
+      answers.journey = std::move(other.journey);
+    }
   }
 }
 
