@@ -113,7 +113,7 @@ CapturedAnswer Conversation::ask(eval::CapturedPacket& captured) {
     }
   }
   std::vector<Hop> hops{std::move(hop)};
-  weigh(hops, outcomes, snapshot_);
+  weigh(hops, outcomes, snapshot_, nullptr);
   answer.hop = std::move(hops.front());
   const bool assumes = std::ranges::any_of(answer.conditions, &eval::Condition::assumed);
   if (assumes && answer.as_taken != Verdict::Undecided) answer.hop.verdict = Verdict::Conditional;

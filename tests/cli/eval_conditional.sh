@@ -23,6 +23,20 @@ expect_out 'numgen random mod 1000 is below'
 rolewall eval --live 'tcp 192.0.2.7 > 192.0.2.10:24 in=veth0' --expect accept --state-dir "$scratch/state"
 expect_status 0
 
+# A translation has its ways, where the verdict is the same by each.
+ip address add 192.0.2.11/24 dev veth0
+ip address add 192.0.2.12/24 dev veth0
+nft 'add table ip n
+add chain ip n pre { type nat hook prerouting priority -100; }
+add rule ip n pre tcp dport 80 dnat to numgen random mod 2 map { 0 : 192.0.2.11, 1 : 192.0.2.12 }'
+rolewall eval --live 'tcp 192.0.2.7 > 192.0.2.10:80 in=veth0' --format json --state-dir "$scratch/state"
+expect_status 0
+expect_json 'd["verdict"] == "accept"'
+expect_json '[(a["when"], a["translated"]) for a in d["hops"][0]["alternatives"]] == [("numgen random mod 2: 0", "to 192.0.2.11:80"), ("numgen random mod 2: 1", "to 192.0.2.12:80")]'
+rolewall eval --live 'tcp 192.0.2.7 > 192.0.2.10:80 in=veth0' --state-dir "$scratch/state"
+expect_out 'numgen random mod 2: 1 accept  to 192.0.2.12:80'
+nft delete table ip n
+
 # A capture's conversation goes on by the first way; each packet lists the ways that it may have gone.
 PYTHONPATH="$ROLEWALL_SOURCE/tests/cli" python3 - <<'PYTHON'
 from packets import tcp, write
