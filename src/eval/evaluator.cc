@@ -293,8 +293,10 @@ bool Evaluator::Machine::run_chain(const Stage& stage, Frame& frame, const Optio
   }
   result.fate = chain.fate;
   result.reason = std::move(chain.reason);
-  if (chain.fate == Fate::Reject && sends_reset(program_, chain.decision)) {
-    tracker_.note_reset(frame, options);
+  if (chain.fate == Fate::Reject) {
+    const bool resets = sends_reset(program_, chain.decision);
+    if (resets) tracker_.note_reset(frame, options);
+    tracker_.note_cause(frame, options, resets);
   }
   return chain.fate == Fate::Accept;
 }
@@ -556,6 +558,9 @@ void Evaluator::Machine::arrive(const Packet& packet, const Options& options, Jo
   tracker_.begin(frame, options);
   if (lacks_headers(frame, Hook::Prerouting, journey)) return;
   receive(frame, options, journey);
+  if (!journey.hooks.empty() && journey.fate() == Fate::Stack) {
+    tracker_.note_cause(frame, options, false);
+  }
   tracker_.keep(frame, options, !journey.hooks.empty() && journey.fate() == Fate::Accept);
   finish(frame, journey);
 }

@@ -14,6 +14,7 @@ namespace {
 namespace protocol = net::protocol;
 
 constexpr std::uint64_t kLeastLowered = 120;
+constexpr std::uint64_t kAnswersWithin = kNsPerSecond;
 
 // nf_conntrack_udp_packet().
 std::uint32_t follow_udp(FlowEntry& entry, std::uint64_t now_ns,
@@ -124,6 +125,22 @@ std::vector<const FlowEntry*> Flows::from_source_of(const Tuple& tuple, std::uin
   return found;
 }
 
+void Flows::note_cause(const Tuple& tuple, const Cause& cause) {
+  constexpr std::size_t kMany = 1024;
+  if (causes_.size() >= kMany) {
+    std::erase_if(causes_,
+                  [&](const auto& old) { return old.second.at_ns + kAnswersWithin < now_ns_; });
+  }
+  causes_[tuple] = cause;
+  causes_[tuple].at_ns = now_ns_;
+}
+
+const Cause* Flows::cause_of(const Tuple& tuple) const {
+  const auto at = causes_.find(tuple);
+  const bool fresh = at != causes_.end() && now_ns_ <= at->second.at_ns + kAnswersWithin;
+  return fresh ? &at->second : nullptr;
+}
+
 void Flows::begin_packet() {
   touched_.clear();
   met_doubt_ = false;
@@ -174,6 +191,7 @@ void Flows::clear() {
   by_source_.clear();
   entries_.clear();
   expecting_.clear();
+  causes_.clear();
   doubtful_.clear();
   begin_packet();
   now_ns_ = 0;

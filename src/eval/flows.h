@@ -31,6 +31,15 @@ struct FlowEntry {
   bool operator==(const FlowEntry&) const = default;
 };
 
+// A packet that this host answers itself: its entry, whether or not it has come to be.
+struct Cause {
+  FlowEntry entry;
+  bool is_reply = false;  // it went the other way than the flow's first packet
+  bool by_reset = false;  // a rule's; else by an ICMP error
+  std::uint64_t at_ns = 0;
+  bool operator==(const Cause&) const = default;
+};
+
 class Flows {
  public:
   struct Found {
@@ -60,6 +69,10 @@ class Flows {
   bool confirm(FlowEntry entry);
   void remove(const FlowEntry& entry);
   void clear();
+
+  // The host's answer comes at once. By the tuple of the packet that caused it.
+  void note_cause(const Tuple& tuple, const Cause& cause);
+  const Cause* cause_of(const Tuple& tuple) const;
 
   struct Key {
     Tuple tuple;
@@ -97,6 +110,7 @@ class Flows {
   mutable bool met_doubt_ = false;
   std::unordered_map<std::uint64_t, FlowEntry> entries_;
   std::unordered_map<Key, Place, KeyHash> by_tuple_;
+  std::map<Tuple, Cause> causes_;
   std::unordered_map<Key, std::vector<std::uint64_t>, KeyHash> by_source_;
 };
 

@@ -27,6 +27,9 @@ class Tracker {
   // nf_ct_set_closing(): a rule has answered this packet with a TCP reset.
   void note_reset(const Frame& frame, const Options& options);
 
+  // The host itself answers this packet, by a rule's reset or by an ICMP error.
+  void note_cause(const Frame& frame, const Options& options, bool by_reset);
+
   // What later packets find: a way that is tried out is taken back with these.
   const Flows& flows() const { return flows_; }
   void doubt(const Flows::Key& key) { flows_.doubt(key); }
@@ -37,6 +40,7 @@ class Tracker {
  private:
   bool find_flow(Frame& frame, Checksums checksums, const Options& options);
   bool find_related(Frame& frame);
+  bool find_cause(Frame& frame);
   // What the kernel alone knows, as choices.
   void settle_end(Frame& frame, const Tuple& tuple, const Options& options);
   bool has_room(Frame& frame);

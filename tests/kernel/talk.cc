@@ -145,6 +145,7 @@ Question Talk::question(const End& from, Bytes bytes) const {
   packet.bytes = std::move(bytes);
   question.outbound = from.device.empty();
   if (question.outbound) {
+    packet.user = 0;  // by a raw socket
     const net::Address to = speaker_of(packet.bytes).destination;
     packet.out_device = way_to(to);
   } else {
