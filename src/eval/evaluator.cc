@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string_view>
 
@@ -46,6 +47,31 @@ bool sends_reset(const Program& program, const Decision& decision) {
   const Program::Chain& chain = program.tables()[decision.table].chains[decision.chain];
   const ruleset::Reject* reject = ruleset::reject_of(*chain.rules[decision.rule].rule);
   return reject != nullptr && reject->type == ruleset::RejectType::TcpReset;
+}
+
+// What of a packet that a program sends the kernel asks its routes by: where a chain of type route
+// or a translation changes it, they are asked again.
+struct RouteKey {
+  std::array<std::uint8_t, 40> header{};
+  std::uint32_t mark = 0;
+  bool operator==(const RouteKey&) const = default;
+};
+// nf_route_table_hook4() and nf_route_table_hook6() of net/netfilter/nft_chain_route.c.
+RouteKey route_key(const Frame& frame) {
+  RouteKey key{.mark = frame.mark};
+  const auto take = [&](std::size_t from, std::size_t size) {
+    std::ranges::copy(frame.bytes.subspan(from, size),
+                      key.header.begin() + static_cast<std::ptrdiff_t>(from));
+  };
+  if (frame.ipv6) {
+    take(0, 4);
+    take(ipv6::kHopLimit, 1);
+    take(ipv6::kSource, 32);
+  } else {
+    take(1, 1);
+    take(ipv4::kSource, 8);
+  }
+  return key;
 }
 
 // In the middle of a hook: what earlier chains have said does not count.
@@ -229,7 +255,8 @@ class Evaluator::Machine {
   void leave(Frame& frame, const Options& options, Journey& journey);
   void deliver(Frame& frame, const Options& options, Journey& journey);
   void forward(Frame& frame, const Options& options, Journey& journey);
-  bool route_again(Frame& frame, Journey& journey) const;
+  bool asks_for_route(const Stage& stage, const RouteKey& before, const Frame& frame) const;
+  const char* route_again(Frame& frame) const;
   static Packet packet_now(const Frame& frame);
   static void finish(Frame& frame, Journey& journey);
   static bool lacks_headers(Frame& frame, Hook hook, Journey& journey);
@@ -398,8 +425,11 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
 
   HookResult& result = journey.hooks.emplace_back();
   result.hook = hook;
+  RouteKey before;
+  const std::string_view leaves_by = frame.leaves_by;
   for (const Stage& stage : plan.stages) {
     bool goes_on = true;
+    if (hook == Hook::Output) before = route_key(frame);
     switch (stage.kind) {
       case Stage::Kind::Defrag:
         goes_on = gather(frame, incoming ? Fragments::User::Prerouting : Fragments::User::Output,
@@ -418,9 +448,32 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
         goes_on = run_chain(stage, frame, options, result);
         break;
     }
-    if (!goes_on) return false;
+    if (!goes_on) {
+      frame.leaves_by = leaves_by;  // another way that it had found does not count
+      return false;
+    }
+    if (hook == Hook::Output && asks_for_route(stage, before, frame)) {
+      if (const char* error = route_again(frame)) {
+        stop(result, error);
+        return false;
+      }
+    }
   }
   return true;
+}
+
+// nf_nat_ipv4_local_fn() looks at the destination alone; other chains' writes change no route.
+bool Evaluator::Machine::asks_for_route(const Stage& stage, const RouteKey& before,
+                                        const Frame& frame) const {
+  if (stage.kind == Stage::Kind::Nat) {
+    const std::size_t at = frame.ipv6 ? ipv6::kDestination : ipv4::kDestination;
+    const auto now = frame.bytes.subspan(at, frame.ipv6 ? 16 : 4);
+    return !std::equal(now.begin(), now.end(),
+                       before.header.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  if (stage.kind != Stage::Kind::Chain) return false;
+  const auto& base = program_.tables()[stage.table].chains[stage.chain].chain->base;
+  return base && base->type == ruleset::ChainType::Route && route_key(frame) != before;
 }
 
 bool Evaluator::Machine::is_on_device(const Stage& stage, std::string_view device) const {
@@ -501,28 +554,30 @@ bool Evaluator::Machine::find_way_out(Frame& frame, Journey& journey) const {
   return true;
 }
 
-// ip_route_me_harder(), for what a program sends and output has given another destination.
-bool Evaluator::Machine::route_again(Frame& frame, Journey& journey) const {
+// ip_route_me_harder(), ip6_route_me_harder(): what goes to a link's own address keeps its device,
+// and the loopback's routes know none. Not null: there is no way, and why.
+const char* Evaluator::Machine::route_again(Frame& frame) const {
   const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  const bool to_group = frame.ipv6 && frame.bytes[ipv6::kDestination] == 0xff;
+  if (is_link_local(to) && frame.leaves_by == kLoopbackDevice) {
+    return "it is routed again, and the loopback has no route to a link's address";
+  }
+  if (is_link_local(to) || to_group) return nullptr;
   const bool here =
       own_.delivered.contains(to) || !is_for_another_host(frame.bytes, frame.ipv6, own_);
   if (here || routes_.leads_here(to)) {
     frame.leaves_by = kLoopbackDevice;
-    return true;
+    return nullptr;
   }
   if (!routes_.known()) {
     frame.conditions.push_back({.about = fmt::format("the device towards {}", net::format(to)),
                                 .is = std::string(frame.leaves_by),
                                 .assumed = true});
-    return true;
+    return nullptr;
   }
   const Routes::Answer answer = routes_.towards(to);
-  if (answer.error != nullptr) {
-    journey.hooks.push_back(stopped_by_stack(Hook::Postrouting, answer.error));
-    return false;
-  }
-  frame.leaves_by = answer.route->device;
-  return true;
+  if (answer.error == nullptr) frame.leaves_by = answer.route->device;
+  return answer.error;
 }
 
 Packet Evaluator::Machine::packet_now(const Frame& frame) {
@@ -589,7 +644,9 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
   const bool routed = loopback && sent_by_this_host(frame.bytes, frame.ipv6, own_);
   const bool foreign = !routed && is_foreign(frame);
   const bool passes_on = foreign && may_forward(frame);
-  const Forwarding forwarding = passes_on ? Forwarding::On : Forwarding::Off;
+  // What else is for this host (an address of all its network's routers, a broadcast) the routes
+  // know better than its addresses.
+  const Forwarding forwarding = foreign && !passes_on ? Forwarding::Off : Forwarding::On;
   const Hook next = passes_on ? Hook::Forward : Hook::Input;
   if (frame.ipv6 && foreign && !passes_on && stop(next, kNotForThisHost)) return;
   if (!routed && stop(next, frame.ipv6 ? route_ipv6_error(frame.bytes, own_, forwarding)
@@ -661,9 +718,7 @@ void Evaluator::Machine::leave(Frame& frame, const Options& options, Journey& jo
   }
   if (is_ipv4) frame.bytes = frame.bytes.first(be16(frame.bytes.data() + ipv4::kTotalLength));
   const FamilyPlan& plan = plan_for(frame);
-  const net::Address before = destination_of(frame.bytes, frame.ipv6);
   if (!run_hook(Hook::Output, plan.output, frame, options, journey)) return;
-  if (destination_of(frame.bytes, frame.ipv6) != before && !route_again(frame, journey)) return;
   if (const char* reason = frame.ipv6 ? nullptr : output_ipv4_error(frame.bytes)) {
     journey.hooks.push_back(stopped_by_stack(Hook::Postrouting, reason));
     return;

@@ -378,8 +378,14 @@ class TableWriter {
     }
   }
 
-  // Writes that leave the packet's way as it is.
-  std::string payload_write() {
+  // Writes that leave the packet's way as it is, and on its way out some that may change it.
+  std::string payload_write(std::string_view hook) {
+    if (hook == "output" && random_.percent(30)) {
+      return v6_ ? random_.of<std::string>({"ip6 daddr set 2001:db8:9:1::5",
+                                            "ip6 daddr set 2001:db8::9", "ip6 hoplimit set 9"})
+                 : random_.of<std::string>({"ip daddr set 10.9.1.5", "ip daddr set 192.0.2.9",
+                                            "ip daddr set 10.9.0.1"});
+    }
     if (protocol_ == "tcp" && random_.percent(50)) {
       return random_.of<std::string>({"tcp dport set 22", "tcp sport set 443", "tcp flags set syn",
                                       "tcp window set 5", "tcp option maxseg size set 900",
@@ -448,7 +454,7 @@ class TableWriter {
       case 7:
         return "quota over 150 bytes";
       case 8:
-        return payload_write();
+        return payload_write(hook);
       default:
         return remembering();
     }
@@ -518,9 +524,11 @@ class TableWriter {
     const std::string priority =
         random_.of<const char*>({"-300", "-150", "-10", "0", "0", "10", "100"});
     const char* policy = random_.percent(70) ? "accept" : "drop";
+    // Behind one of these the kernel may look for the way again.
+    const char* type = hook == "output" && random_.percent(35) ? "route" : "filter";
     ChainText chain{
         fmt::format("b{}", number),
-        fmt::format("type filter hook {} priority {}; policy {};", hook, priority, policy),
+        fmt::format("type {} hook {} priority {}; policy {};", type, hook, priority, policy),
         {}};
     fill(chain, 1 + random_.below(6), hook);
     table_.chains.push_back(std::move(chain));
