@@ -60,8 +60,9 @@ struct Tried {
 };
 
 struct Alternative {
-  std::string add;   // "in=public": what the words would have to say; "": no word says it
-  std::string when;  // "numgen random mod 2: 1": where no word says it
+  std::string add;         // "in=public": what the words would have to say; "": no word says it
+  std::string when;        // "numgen random mod 2: 1": where no word says it
+  std::string translated;  // as Hop::translated, where the ways differ in that
   Verdict verdict = Verdict::Accept;
   std::optional<DecidedBy> decided_by;
 };
@@ -74,7 +75,7 @@ struct Hop {
   Verdict verdict = Verdict::Accept;
   std::optional<DecidedBy> decided_by;
   std::string reason;                     // Stack, Undecided
-  std::vector<Alternative> alternatives;  // Conditional
+  std::vector<Alternative> alternatives;  // Conditional, and where `translated` may be this or that
   std::vector<Tried> tried;               // with explain alone
   // Rules that were tried, but would make too long a list: after the first tried_before_gap.
   std::uint64_t tried_left_out = 0;

@@ -213,7 +213,7 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
   std::vector<Hop> hops = to_hops(host.snapshot, journey, end, explain);
   if (!journey.conditions.empty()) {
     const auto direction = end.arrives ? eval::Direction::Arrive : eval::Direction::Send;
-    weigh(hops, host.evaluator->outcomes(end.packet, direction), host.snapshot);
+    weigh(hops, host.evaluator->outcomes(end.packet, direction), host.snapshot, &end.packet);
   }
   return hops;
 }

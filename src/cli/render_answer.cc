@@ -32,14 +32,15 @@ std::string decider(const ask::DecidedBy& by) {
 
 // A hook where our own table had nothing to say (no early rule): it would only be noise.
 bool is_silent(const ask::Hop& hop) {
-  return hop.verdict == Verdict::Accept && hop.tried.empty() &&
+  return hop.verdict == Verdict::Accept && hop.tried.empty() && hop.alternatives.empty() &&
          (!hop.decided_by || (hop.decided_by->chain_policy && is_own(*hop.decided_by)));
 }
 
 // Who decided, or why nobody did; beside it the policy line.
 std::string why(const ask::Hop& hop) {
   if (!hop.reason.empty()) return printable(hop.reason);
-  if (hop.decided_by && !hop.translated.empty()) {
+  // Where it has several ways, they are listed below.
+  if (hop.decided_by && !hop.translated.empty() && hop.alternatives.empty()) {
     return fmt::format("{}: {}", decider(*hop.decided_by), hop.translated);
   }
   if (hop.decided_by) return decider(*hop.decided_by);
@@ -107,9 +108,10 @@ void render_hop(const Terminal& terminal, const ask::Hop& hop, const Columns& co
                             decided));
   for (const ask::Alternative& alternative : hop.alternatives) {
     const std::string& which = alternative.add.empty() ? alternative.when : alternative.add;
+    const std::string what =
+        alternative.decided_by ? in_words(*alternative.decided_by) : alternative.translated;
     terminal.line(fmt::format("      {:<16} {}  {}", printable(which),
-                              painted(terminal, alternative.verdict),
-                              alternative.decided_by ? in_words(*alternative.decided_by) : ""));
+                              painted(terminal, alternative.verdict), what));
   }
   render_tried(terminal, hop);
 }

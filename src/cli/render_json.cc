@@ -70,6 +70,7 @@ Json to_json(const ask::Alternative& alternative) {
   Json json;
   if (!alternative.add.empty()) json["add"] = alternative.add;
   if (!alternative.when.empty()) json["when"] = alternative.when;
+  if (!alternative.translated.empty()) json["translated"] = alternative.translated;
   json["verdict"] = ask::name_of(alternative.verdict);
   if (alternative.decided_by) json["decided_by"] = to_json(*alternative.decided_by);
   return json;

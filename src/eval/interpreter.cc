@@ -106,15 +106,18 @@ void combine(ruleset::BitwiseOp op, std::size_t length, const std::uint8_t* sour
   }
 }
 
-// Both directions swap: the hosts that this runs on are little-endian, as those it speaks of.
-// Kernels after 6.5 swap the first unit alone, older ones all of `length`; programs write units
-// one by one.
+// Both directions swap: the hosts that this runs on are little-endian, as those it speaks of. Of
+// the length only whole units count, which may be none: nft says one byte of two. Newer kernels
+// (6.12.117 among them) refuse a length that is not the size; older ones step over 8 bytes of the
+// source 4 by 4.
 void swap_bytes(const ruleset::Byteorder& op, const std::uint8_t* source,
                 std::uint8_t* destination) {
-  std::array<std::uint8_t, 8> unit{};
-  const std::size_t padded = op.size == 2 ? 4 : op.size;
-  std::reverse_copy(source, source + op.size, unit.begin());
-  std::copy_n(unit.begin(), padded, destination);
+  const std::size_t step = op.size == 8 ? 4 : op.size;
+  for (std::size_t i = 0; i < op.length / op.size; ++i) {
+    std::array<std::uint8_t, 8> unit{};
+    std::reverse_copy(source + i * step, source + i * step + op.size, unit.begin());
+    std::copy_n(unit.begin(), op.size, destination + i * op.size);
+  }
 }
 
 }  // namespace
@@ -259,8 +262,12 @@ bool Interpreter::is_full(const Program::Set& set, std::uint32_t most) {
     if (!set.partial->count) return choose_whether(fmt::format("set {} is full", set.set->name));
     count = *set.partial->count;
   }
-  return static_cast<std::int64_t>(count) + state_.added(set.number, clock_.now_ns) >=
-         static_cast<std::int64_t>(most);
+  const std::int64_t now =
+      static_cast<std::int64_t>(count) + state_.added(set.number, clock_.now_ns);
+  const std::int64_t unsure = state_.doubtful_in(set.number);
+  const auto room_for = static_cast<std::int64_t>(most);
+  if ((now - unsure >= room_for) != (now + unsure >= room_for)) state_.meet_doubt();
+  return now >= room_for;
 }
 
 Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const Program::Set& set) {
@@ -337,21 +344,6 @@ Interpreter::Next Interpreter::run_limit(const ruleset::Limit& limit, CellIndex 
   return *within == limit.over ? Next::Break : Next::Expression;
 }
 
-Interpreter::Next Interpreter::run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell) {
-  const Flow& flow = frame_->flow;
-  if (flow.seen_before) {
-    const bool over =
-        choose_whether(fmt::format("more than {} connections are open", connlimit.count));
-    return over == connlimit.over ? Next::Expression : Next::Break;
-  }
-  Tuple tuple = flow.tuple;
-  if (flow.tracking != Tracking::Entry && !tuple_of(frame_->bytes, frame_->ipv6, tuple)) {
-    target_ = {.code = VerdictCode::Drop};
-    return Next::Verdict;
-  }
-  return state_.connlimit(connlimit, cell, tuple) ? Next::Expression : Next::Break;
-}
-
 // The verdict that nf_nat_setup_info() leaves in the verdict register.
 Interpreter::Next Interpreter::take_nat(NatAnswer answer) {
   switch (answer) {
@@ -367,6 +359,15 @@ Interpreter::Next Interpreter::take_nat(NatAnswer answer) {
       return undecided(frame_->flow.why);
   }
   return Next::Undecided;
+}
+
+Interpreter::Next Interpreter::run_byteorder(const ruleset::Byteorder& op) {
+  const std::uint8_t* rest = at(op.destination) + 2;
+  if (op.size == 2 && op.length == 2 && (rest[0] != 0 || rest[1] != 0)) {
+    return undecided("byteorder of two bytes beside others: some kernels set those to zero");
+  }
+  swap_bytes(op, at(op.source), at(op.destination));
+  return Next::Expression;
 }
 
 // --- one expression ----------------------------------------------------------------------------
@@ -429,10 +430,7 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
             store_word(hash.destination, hash.offset + reciprocal_scale(number, hash.modulus));
             return Next::Expression;
           },
-          [&](const ruleset::Byteorder& op) {
-            swap_bytes(op, at(op.source), at(op.destination));
-            return Next::Expression;
-          },
+          [&](const ruleset::Byteorder& op) { return run_byteorder(op); },
           [&](const ruleset::Cmp& cmp) {
             return passes(holds(cmp.op, compare(at(cmp.source), cmp.value)));
           },

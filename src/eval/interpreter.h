@@ -83,6 +83,7 @@ class Interpreter {
   Next look_up_unknown(const ruleset::Lookup& lookup, const Program::Set& set,
                        std::uint16_t unknown);
 
+  Next run_byteorder(const ruleset::Byteorder& op);
   Next run_payload(const ruleset::Payload& load);
   Next run_meta(const ruleset::Meta& load);
   Next run_ct(const ruleset::Ct& load);
@@ -95,6 +96,9 @@ class Interpreter {
   Next run_dynset(const ruleset::Dynset& dynset, const Program::Set& set);
   Next run_limit(const ruleset::Limit& limit, CellIndex cell);
   Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell);
+  bool has_ended(const CountedFlow& counted);
+  bool collect(ConnectionCount& count, const std::vector<bool>& ended, const FlowEntry* entry,
+               const CountedFlow& own, bool adds);
   Next run_payload_write(const ruleset::PayloadWrite& write);
   std::size_t choose(const std::string& about, std::span<const std::string> answers);
   bool choose_whether(const std::string& about);

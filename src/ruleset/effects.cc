@@ -241,11 +241,8 @@ class Visit {
               effects.reads.add({e.other, e.length});
               return effects;
             },
-            // nft_byteorder_init() wants length and size alike; nft_byteorder_eval() looks at the
-            // size.
-            [](const Byteorder& e) {
-              return reshape(e.source, e.destination, std::max(e.length, e.size));
-            },
+            // Whole units of the size within the length, which may be none.
+            [](const Byteorder& e) { return reshape(e.source, e.destination, e.length); },
             [](const Cmp& e) { return test(e.source, e.value.size); },
             [](const Range& e) { return test(e.source, e.from.size); },
             [this](const Lookup& e) { return of_lookup(e); },

@@ -147,7 +147,8 @@ class Rulesets {
       hops.back().verdict = ask::Verdict::Conditional;  // the state has gone on: no way back
     } else {
       const auto direction = end.arrives ? eval::Direction::Arrive : eval::Direction::Send;
-      ask::weigh(hops, machine.evaluator->outcomes(end.packet, direction), machine.snapshot);
+      ask::weigh(hops, machine.evaluator->outcomes(end.packet, direction), machine.snapshot,
+                 nullptr);
     }
     return hops;
   }
