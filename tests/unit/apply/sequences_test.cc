@@ -4,7 +4,8 @@
 // over: each part of the state is one of these, and whatever comes after goes on from there.
 //
 // A sequence that fails is reduced to the shortest that still does, and printed with its seed.
-// ROLEWALL_LONG_TESTS: 100,000 steps in place of 4,000; ROLEWALL_SEED: others.
+// ROLEWALL_LONG_TESTS: 100,000 steps in place of 4,000; ROLEWALL_SHARE: that part of these;
+// ROLEWALL_SEED: others.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -534,7 +535,10 @@ std::vector<Deed> shortest(std::vector<Deed> deeds) {
 TEST_CASE("random sequences of verbs do what the model says") {
   const char* given = std::getenv("ROLEWALL_SEED");
   const unsigned seed = given != nullptr ? static_cast<unsigned>(std::atoi(given)) : 20'261'128;
-  const std::size_t steps = std::getenv("ROLEWALL_LONG_TESTS") != nullptr ? 100'000 : 4'000;
+  const char* share = std::getenv("ROLEWALL_SHARE");
+  const std::size_t parts = share != nullptr ? std::max(1, std::atoi(share)) : 1;
+  const std::size_t steps =
+      std::getenv("ROLEWALL_LONG_TESTS") != nullptr ? 100'000 : 4'000 / parts;
   constexpr std::size_t kLength = 40;
   Figures figures;
   for (std::size_t sequence = 0; sequence * kLength < steps; ++sequence) {
