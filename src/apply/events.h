@@ -53,6 +53,7 @@ struct TakenBack {
   Event event;
   std::vector<std::string> problems;
   std::optional<Pending> pending;  // where it waits for its confirmation
+  bool audits = false;             // is_in_audit_mode() of what is in force again
 };
 
 struct Events {

@@ -186,7 +186,12 @@ Result<TakenBack> rollback(const std::string& state_directory, std::optional<std
   problems.insert(problems.end(), put->problems.begin(), put->problems.end());
   put->problems = std::move(problems);
   auto done = record_return(world, state, std::move(event), *former, std::move(*put));
-  if (done) done->pending = std::move(armed);
+  if (!done) return done;
+  done->pending = std::move(armed);
+  if (*former) {
+    const auto table = own_table((*former)->snapshot);
+    done->audits = table && is_in_audit_mode(**table);
+  }
   return done;
 }
 

@@ -57,8 +57,9 @@ Result<ruleset::Snapshot> compile_now(const BootOptions& options) {
 void compare_with_policies(const BootOptions& options) {
   const auto now = compile_now(options);
   if (!now) {
-    err().line("rolewall: the policies no longer compile; the ruleset applied last is in force: " +
-               printable(now.error().message));
+    err().line(
+        "rolewall: the policies cannot be compiled now; the ruleset applied last is in force: " +
+        printable(now.error().message));
     return;
   }
   const auto plan = apply::plan(*now, options.state_directory);
@@ -96,7 +97,7 @@ int run(const BootOptions& options) {
   const auto booted =
       apply::boot(options.state_directory, apply::this_world(), guard ? &*guard : nullptr);
   if (guard) {
-    render_guard_call(*guard);
+    render_guard_call(*guard, options.as_unit ? "lost" : "overridden");
     if (is_refused(*guard)) return kNo;
   }
   if (booted) {

@@ -47,7 +47,9 @@ int confirm(const ConfirmOptions& options) {
       out().line("nothing to confirm");
       return kDone;
     case apply::Confirmation::TooLate:
-      err().line("rolewall: too late: it was already rolled back (see `rolewall status`)");
+      err().line(
+          "rolewall: too late: it was not confirmed in time and is rolled back (see `rolewall "
+          "status`)");
       return kNo;
     case apply::Confirmation::PutBack:
       err().line(fmt::format(
@@ -87,6 +89,7 @@ int rollback(const RollbackOptions& options) {
   render_notes(done->problems);
   const auto& to = done->event.to;
   const bool waits = done->pending.has_value();
+  if (done->audits) say_audit_mode();
   out().line(to ? fmt::format("rolled back: generation {} is in force again{}", *to,
                               waits ? "" : ", after a reboot too")
                 : "rolled back: table inet rolewall was removed, as before the first apply");

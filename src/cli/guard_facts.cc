@@ -96,11 +96,11 @@ bool is_refused(const apply::GuardCall& guard) {
   return !guard.force && !guard.answer.losses.empty();
 }
 
-void render_guard_call(const apply::GuardCall& guard) {
+void render_guard_call(const apply::GuardCall& guard, const char* word_if_forced) {
   for (const std::string& remark : guard.facts.remarks) {
     err().line("rolewall: note: " + printable(remark));
   }
-  render_guard(guard.answer.losses, guard.force ? "overridden" : "lost", {});
+  render_guard(guard.answer.losses, guard.force ? word_if_forced : "lost", {});
   render_notes(guard.answer.notes, {});
   if (is_refused(guard)) {
     err().line("rolewall: refused, nothing was changed (--force overrides it)");

@@ -28,7 +28,7 @@ void render_guard(const std::vector<apply::Loss>& losses, const char* word,
 void render_notes(const std::vector<apply::Loss>& notes, const ruleset::SourceMap& sources);
 
 // All that the guard said of a change that is made by hand, as far as it went.
-void render_guard_call(const apply::GuardCall& guard);
+void render_guard_call(const apply::GuardCall& guard, const char* word_if_forced = "overridden");
 // Whether it refused: then the change was not made.
 bool is_refused(const apply::GuardCall& guard);
 

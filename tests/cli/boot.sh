@@ -57,7 +57,7 @@ play_reboot
 echo 'this is no TOML' >>site/web.toml
 boot
 expect_status 0
-expect_err "no longer compile"
+expect_err "the policies cannot be compiled now"
 expect_out "generation 1 is in force"
 
 # A record that cannot be read: the policies; and where these cannot either, the least that lets

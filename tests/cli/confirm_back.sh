@@ -83,4 +83,26 @@ expect_out "(no table) unless you confirm it"
 [ "$(table)" = "$first" ] || complain "rollback does not load what was disabled"
 with_state confirm
 expect_status 0
+
+# The rollback finds its way from wherever it runs: the state directory's path may be relative.
+nft delete table inet rolewall
+rolewall apply site --host web-01 --state-dir here
+expect_status 0
+in_policy=$(table)
+admit 8123
+rolewall apply site --host web-01 --state-dir here --confirm 2s
+expect_status 0
+[ "$(table)" != "$in_policy" ] || complain "nothing came into force"
+await_table "$in_policy"
+
+# What comes back in audit mode denies nothing by default, and that is said.
+printf '\n[defaults]\nmode = "audit"\n' >>site/web.toml
+rolewall apply site --host web-01 --state-dir here
+expect_status 0
+sed -i '/^mode = "audit"/d' site/web.toml
+rolewall apply site --host web-01 --state-dir here
+expect_status 0
+rolewall rollback --state-dir here
+expect_status 0
+expect_out "audit mode"
 echo "$checks checks"

@@ -541,7 +541,7 @@ def by_hand(scene):
     done = scene.rolewall("boot", "--state-dir", STATE, session=session)
     scene.expect("boot by hand", done, 1)
     done = scene.rolewall("boot", "--as-unit", "--state-dir", STATE, session=session)
-    scene.expect("boot as the unit", done, 0, ["overridden", "generation 1 is in force"])
+    scene.expect("boot as the unit", done, 0, ["lost", "generation 1 is in force"])
 
 
 def within_management(scene):
