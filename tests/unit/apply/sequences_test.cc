@@ -537,8 +537,7 @@ TEST_CASE("random sequences of verbs do what the model says") {
   const unsigned seed = given != nullptr ? static_cast<unsigned>(std::atoi(given)) : 20'261'128;
   const char* share = std::getenv("ROLEWALL_SHARE");
   const std::size_t parts = share != nullptr ? std::max(1, std::atoi(share)) : 1;
-  const std::size_t steps =
-      std::getenv("ROLEWALL_LONG_TESTS") != nullptr ? 100'000 : 4'000 / parts;
+  const std::size_t steps = std::getenv("ROLEWALL_LONG_TESTS") != nullptr ? 100'000 : 4'000 / parts;
   constexpr std::size_t kLength = 40;
   Figures figures;
   for (std::size_t sequence = 0; sequence * kLength < steps; ++sequence) {
