@@ -136,7 +136,8 @@ void add_site_options(Verb& verb, SiteOptions& options, Looks looks, bool positi
 }
 
 void add_host_option(Verb& verb, std::string& host) {
-  verb.add_option("--host", host, "the host (default: the one named like this machine)")
+  verb.add_option("--host", host,
+                  "the host (default: the one named like this machine, or the site's only one)")
       .type_name("HOST");
 }
 

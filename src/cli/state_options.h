@@ -38,7 +38,7 @@ inline apply::Reading reading(bool read_all) {
 // What comes back without a confirmation: " to generation 1"; and how it is kept or undone.
 inline std::string to_what(const apply::Pending& pending) {
   return pending.former ? fmt::format(" to generation {}", *pending.former)
-                        : std::string(" (no table)");
+                        : std::string(" (to no table: nothing is filtered then)");
 }
 inline void say_what_waits(const apply::Pending& pending) {
   out().line(

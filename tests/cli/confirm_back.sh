@@ -79,7 +79,7 @@ expect_status 0
 expect_out "nothing to disable"
 with_state rollback --confirm 1h
 expect_status 0
-expect_out "(no table) unless you confirm it"
+expect_out "(to no table: nothing is filtered then) unless you confirm it"
 [ "$(table)" = "$first" ] || complain "rollback does not load what was disabled"
 with_state confirm
 expect_status 0
