@@ -75,6 +75,7 @@ class Apply {
                   .rules = committed.size.rules,
                   .sets = committed.size.sets,
                   .elements = committed.size.elements,
+                  .former = from_,
                   .pending = pending_,
                   .time_begins_anew = false,
                   .confirmed = {},
@@ -115,8 +116,7 @@ class Apply {
   Result<void> look_for_pending() {
     Result<std::optional<Pending>> read = waiting(state_.path(), world_);
     if (!read) {
-      note("cannot tell whether an apply waits for its confirmation, so none is taken to wait: " +
-           read.error().message);
+      note(none_taken_to_wait(read.error()));
       return disarm(state_);
     }
     if (!*read) return {};
@@ -124,9 +124,9 @@ class Apply {
     if (options_.confirm_within || options_.for_good) return {};
     return fail(
         ErrorKind::Refused,
-        fmt::format("generation {} waits for `rolewall confirm` until {}: confirm it, roll it "
-                    "back with `rolewall rollback`, or apply with --confirm TIME",
-                    earlier_->generation, earlier_->deadline));
+        fmt::format("{} waits for `rolewall confirm` until {}: confirm it, roll it back with "
+                    "`rolewall rollback`, or apply with --confirm TIME",
+                    name_of_waiting(*earlier_), earlier_->deadline));
   }
 
   // All that can fail for want of room, memory or rights, before anything is changed.
@@ -135,6 +135,7 @@ class Apply {
       TRY(track_open_sessions(kernel_));
       if (options_.guard) give_tunnels_their_entries(options_.guard->tunnels);
       recalled_ = recall_entries(state_.path(), world_, table);
+      banned_ = banned_by(table);
     }
     TRY(ask_guard(table));
     if (prepared_) return {};  // another program was quicker: the same, once more
@@ -213,10 +214,7 @@ class Apply {
   Result<std::optional<Generation>> state_to_return_to(bool first) {
     if (!earlier_ && before_) return *before_;
     if (!earlier_) return first ? std::nullopt : adopt();
-    if (!earlier_->former) return std::nullopt;
-    Result<Generation> former = read_generation(state_.path(), *earlier_->former);
-    if (!former) return std::unexpected(std::move(former).error());
-    return std::move(*former);
+    return read_former(state_.path(), earlier_->former);
   }
 
   // What the kernel holds and no record says becomes a generation, where somebody may have to go
@@ -243,13 +241,7 @@ class Apply {
 
   // Nothing was changed in the kernel. An earlier apply that was replaced waits again.
   Result<void> take_back() {
-    if (pending_) {
-      if (earlier_) {
-        TRY(state_.write(kPendingFile, to_json(*earlier_)));
-      } else {
-        TRY(disarm(state_));
-      }
-    }
+    if (pending_) TRY(arm_again(state_, earlier_));
     if (prepared_) state_.discard(prepared_->generation);
     if (adopted_) state_.discard(*adopted_);
     return {};
@@ -257,6 +249,9 @@ class Apply {
 
   Result<void> record(Report& report, const Committed& committed) {
     for (std::string& problem : recalled_) note(std::move(problem));
+    if (std::string problem = cut_banned_sessions(kernel_, banned_); !problem.empty()) {
+      note(std::move(problem));
+    }
     if (!prepared_) {
       // A policy that was only written differently changes no rule and still the lines they come
       // from.
@@ -300,10 +295,12 @@ class Apply {
   // Nothing is to be done, in the kernel or on the disk, but perhaps for what waits.
   Result<void> record_unchanged(Report& report, const Committed& committed) {
     report.generation = before_->applied.generation;
-    if (earlier_ && options_.confirm_within) {
-      TRY(let_it_wait_anew(report, earlier_->generation));
-    } else if (!waits()) {
-      if (earlier_) {
+    // Where what waits did not come into force whole, what was confirmed last may still be.
+    const bool is_confirmed = earlier_ && earlier_->former == report.generation;
+    if (earlier_ && options_.confirm_within && !is_confirmed) {
+      TRY(let_it_wait_anew(report, report.generation));
+    } else if (!waits() || is_confirmed) {
+      if (earlier_ && !is_confirmed) {
         Event event = event_now(world_, EventKind::Confirmed);
         event.from = report.generation;
         event.to = report.generation;
@@ -347,7 +344,7 @@ class Apply {
   Result<void> settle(Report& report) {
     TRY(state_.make_boot(report.generation));
     if (!earlier_) return {};
-    report.confirmed = earlier_->generation;
+    if (earlier_->former != report.generation) report.confirmed = earlier_->generation;
     return disarm(state_);
   }
 
@@ -365,6 +362,7 @@ class Apply {
   std::optional<std::uint32_t> adopted_;  // by adopt()
   bool is_spoilt_ = false;                // the record of what is in force
   std::vector<std::string> recalled_;     // what of the bans could not be, of the last attempt
+  net::AddressSet banned_;                // that could be
   std::vector<std::string> problems_;
   std::vector<Loss> losses_;
   std::vector<Loss> notes_;

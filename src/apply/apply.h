@@ -83,6 +83,7 @@ struct Report {
   std::size_t rules = 0;         // of the policy
   std::size_t sets = 0;
   std::size_t elements = 0;                // without those of bans, openings and packets
+  std::optional<std::uint32_t> former;     // in force before
   std::optional<Pending> pending;          // waits for confirm()
   bool time_begins_anew = false;           // `pending` waited before, for another deadline
   std::optional<std::uint32_t> confirmed;  // waited before, and is in force for good now
@@ -126,8 +127,12 @@ Result<Confirmed> confirm(const std::string& state_directory, const World& world
 // loads, too: `to`, or the one that was in force before, by the history (events.h); after `disable`
 // the one before that. An error of kind Refused where there is none, or where the guard refuses.
 // What waits and whose time is over is rolled back first, and that is all where `to` is not said.
+//
+// Without a confirmation within `confirm_within`, what was confirmed last comes back; where that is
+// what this goes to, nothing waits.
 Result<TakenBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to,
-                           const World& world = this_world(), GuardCall* guard = nullptr);
+                           const World& world = this_world(), GuardCall* guard = nullptr,
+                           std::optional<std::chrono::seconds> confirm_within = {});
 // Only what waits and whose time is over: std::nullopt where there is none. For systemd's timer,
 // should the process that waits be dead, and for every verb that changes something.
 Result<std::optional<TakenBack>> rollback_expired(const std::string& state_directory,
@@ -136,10 +141,11 @@ Result<std::optional<TakenBack>> rollback_expired(const std::string& state_direc
 // For boot (boot.cc): what was confirmed last comes into force, as it was compiled then, or what
 // waits in this boot. An error where its record cannot be read.
 struct Booted {
-  std::optional<std::uint32_t> generation;   // absent: nothing was applied, or it was disabled
-  std::optional<std::uint32_t> unconfirmed;  // this was in force and nobody had confirmed it
-  std::optional<Pending> pending;            // waits on
-  std::vector<std::string> problems;         // what beside the ruleset could not be read or put
+  std::optional<std::uint32_t> generation;  // absent: nothing was applied, or it was disabled
+  std::string unconfirmed;                  // what was in force and nobody had confirmed, or ""
+  std::optional<Pending> pending;           // waits on
+  bool audits = false;                      // is_in_audit_mode()
+  std::vector<std::string> problems;        // what beside the ruleset could not be read or put
 };
 Result<Booted> boot(const std::string& state_directory, const World& world = this_world(),
                     GuardCall* guard = nullptr);
@@ -148,6 +154,7 @@ Result<Booted> boot(const std::string& state_directory, const World& world = thi
 // `why` stands in the history: what could not be loaded, and what this is.
 struct FellBack {
   std::size_t rules = 0;
+  bool audits = false;
   std::vector<std::string> problems;
 };
 Result<FellBack> fall_back(const ruleset::Snapshot& snapshot, const std::string& state_directory,
@@ -173,6 +180,7 @@ struct Status {
   bool table_present = false;
   bool audits = false;                      // the table there is
   std::optional<std::uint32_t> generation;  // what was applied last, from the state directory
+  std::optional<std::uint32_t> before;      // what `rollback` would go back to, if nothing waits
   std::string applied_at;                   // RFC 3339, UTC
   std::string host;
   bool same_boot = false;  // the record is of this boot and network namespace
@@ -197,13 +205,16 @@ Result<Status> status(const std::string& state_directory,
                       const World& world = this_world());
 
 // Removes our table and `current`, so that boot loads nothing until the next apply; `rollback`
-// brings it back. Success where there is nothing to remove.
+// brings it back; so does the end of `confirm_within` without a confirmation, or a boot before it.
+// Success where there is nothing to remove.
 struct Disabled {
   bool was_there = false;
   std::vector<std::string> problems;
+  std::optional<Pending> pending;
 };
 Result<Disabled> disable(const std::string& state_directory, const World& world = this_world(),
-                         GuardCall* guard = nullptr);
+                         GuardCall* guard = nullptr,
+                         std::optional<std::chrono::seconds> confirm_within = {});
 
 // What was applied last, with its source map; std::nullopt where nothing was.
 Result<std::optional<ruleset::Snapshot>> last_applied(const std::string& state_directory);

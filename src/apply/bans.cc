@@ -369,6 +369,17 @@ Result<std::vector<RunTimeEntry>> bans_of(const net::Prefix& prefix, const World
   return entries;
 }
 
+net::AddressSet banned_by(const Table& table) {
+  std::vector<net::Prefix> all;
+  for (const Set& set : table.sets) {
+    if (!own::holds_bans(set.name)) continue;
+    for (std::size_t row = 0; row < set.elements.count(); ++row) {
+      all.push_back(*entry_of(set, row).banned);
+    }
+  }
+  return net::AddressSet::from(all);
+}
+
 std::vector<std::string> recall_entries(const std::string& state_directory, const World& world,
                                         Table& table) {
   Remembered remembered = read_log(state_directory, world);

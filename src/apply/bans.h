@@ -12,6 +12,7 @@
 #include "apply/world.h"
 #include "base/error.h"
 #include "net/address.h"
+#include "net/address_set.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::apply {
@@ -59,6 +60,9 @@ Result<std::vector<RunTimeEntry>> list_entries(const World& world = this_world()
 // Of these, the bans that hold some address of `prefix`.
 Result<std::vector<RunTimeEntry>> bans_of(const net::Prefix& prefix,
                                           const World& world = this_world());
+
+// The addresses that a table bans. REQUIRES: its elements were read.
+net::AddressSet banned_by(const ruleset::Table& table);
 
 // What the log remembers and has not run out goes into the run-time sets of a table that is made
 // for the first time since boot, as far as it goes; returns what did not, in words. Of prefixes

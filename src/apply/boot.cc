@@ -38,6 +38,7 @@ class Boot {
     Result<std::unique_ptr<Kernel>> kernel = world_.open_kernel();
     if (!kernel) return std::unexpected(std::move(kernel).error());
     kernel_ = std::move(*kernel);
+    for (std::string& problem : damaged_links(directory_)) say(std::move(problem));
     const std::optional<Pending> pending = read_what_waits();
     if (pending && pending->boot_id == world_.boot_id()) return put_back_what_waits(*pending);
     const auto number = boot_number(directory_);
@@ -57,8 +58,7 @@ class Boot {
   std::optional<Pending> read_what_waits() {
     auto pending = read_pending(directory_);
     if (pending) return std::move(*pending);
-    say("cannot tell whether an apply waited for its confirmation, so none is taken to wait: " +
-        pending.error().message);
+    say(none_taken_to_wait(pending.error()));
     if (state_) say_unless(disarm(*state_), "pending.json cannot be removed");
     return std::nullopt;
   }
@@ -70,6 +70,10 @@ class Boot {
       return take_back(pending, "not confirmed by " + pending.deadline);
     }
     if (!current) return take_back(pending, current.error().message);
+    if (!*current && !pending.generation) {
+      booted_.pending = pending;  // that there is no table
+      return {};
+    }
     if (!*current) return take_back(pending, "it did not come into force whole");
     auto loaded = load(**current);
     const bool unreadable = !loaded && loaded.error().kind != ErrorKind::System &&
@@ -82,7 +86,7 @@ class Boot {
   }
 
   Result<void> take_back(const Pending& pending, std::string why) {
-    booted_.unconfirmed = pending.generation;
+    booted_.unconfirmed = name_of_waiting(pending);
     Event event = event_now(world_, EventKind::Expired);
     event.from = pending.generation;
     event.to = pending.former;
@@ -95,7 +99,7 @@ class Boot {
 
   // What waited when the machine went down is gone for good.
   void drop_unconfirmed(const Pending& pending, std::optional<std::uint32_t> confirmed) {
-    booted_.unconfirmed = pending.generation;
+    booted_.unconfirmed = name_of_waiting(pending);
     if (!state_) return;
     Event event = event_now(world_, EventKind::Dropped);
     event.from = pending.generation;
@@ -106,12 +110,8 @@ class Boot {
 
   void record_taken_back(const Event& event) {
     const auto record = [&]() -> Result<void> {
-      if (event.to) {
-        TRY(state_->make_current(*event.to));
-        TRY(state_->make_boot(*event.to));
-      } else {
-        TRY(state_->forget_current());
-      }
+      TRY(state_->make_current(event.to));
+      TRY(state_->make_boot(event.to));
       TRY(state_->append(event));
       return disarm(*state_);
     };
@@ -124,10 +124,12 @@ class Boot {
     const auto table = own_table(read->snapshot);
     if (!table) return std::unexpected(table.error());
     TRY(ask_before(*kernel_, *table, guard_));
+    const bool audits = is_in_audit_mode(**table);
     Applied applied = read->applied;
     Result<PutBack> put = put_back(world_, *kernel_, std::move(*read), directory_);
     if (!put) return std::unexpected(std::move(put).error());
     booted_.generation = generation;
+    booted_.audits = audits;
     for (std::string& problem : put->problems) say(std::move(problem));
     if (!state_) return {};
     say_unless(state_->make_current(generation), "it is not recorded");
@@ -164,7 +166,9 @@ Result<FellBack> fall_back(const ruleset::Snapshot& snapshot, const std::string&
   if (!kernel) return std::unexpected(std::move(kernel).error());
   Result<PutBack> put = put_table(world, **kernel, **table, state_directory);
   if (!put) return std::unexpected(std::move(put).error());
-  FellBack done{.rules = size_of(**table).rules, .problems = std::move(put->problems)};
+  FellBack done{.rules = size_of(**table).rules,
+                .audits = is_in_audit_mode(**table),
+                .problems = std::move(put->problems)};
   Event event = event_now(world, EventKind::FellBack);
   if (const auto number = boot_number(state_directory)) event.from = *number;
   event.to = event.from;

@@ -10,6 +10,7 @@
 
 #include "ruleset/expr.h"
 #include "ruleset/own_table.h"
+#include "ruleset/registers.h"
 
 namespace rolewall::apply {
 namespace {
@@ -101,7 +102,7 @@ class Collector {
           if (!is_far(first, last)) add(address_of(first), address_of(last));
         }
       }
-      at += (size + 3) / 4 * 4;
+      at += r::padded_size(size);
     }
   }
 

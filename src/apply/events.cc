@@ -78,6 +78,8 @@ std::optional<Event> event_of(const std::string& line) {
 struct State {
   Number generation;
   bool waits = false;  // nobody has confirmed it
+  bool goes_back =
+      false;  // it waits, and once confirmed, all that came after it first is taken away
 };
 
 // What was in force, the present on top. Never empty.
@@ -85,9 +87,9 @@ class Stack {
  public:
   explicit Stack(Number first) : states_{{first}} {}
 
-  void put(Number generation, bool waits) {
-    if (states_.back().generation != generation) states_.push_back({generation, waits});
-    if (!waits) confirm();
+  void put(State state) {
+    if (states_.back().generation != state.generation) states_.push_back(state);
+    if (!state.waits) confirm();
   }
   // The next event says what was in force before it. Where that is another, something was done and
   // not written down; what waited is over then. Each apply has a number of its own: one that was in
@@ -96,7 +98,7 @@ class Stack {
     if (states_.back().generation == generation) return;
     while (states_.size() > 1 && states_.back().waits) states_.pop_back();
     if (generation && take_above(generation)) return confirm();
-    put(generation, false);
+    put({generation});
   }
   void go_back_to(Number generation) {
     if (!take_above(generation)) states_.back() = {generation};  // from before the log's beginning
@@ -104,7 +106,11 @@ class Stack {
   }
   // What is in force for good, and with it what it replaced.
   void confirm() {
-    for (State& state : states_) state.waits = false;
+    const std::vector<State> before = std::exchange(states_, {});
+    for (const State& state : before) {
+      if (state.goes_back && take_above(state.generation)) continue;
+      states_.push_back({state.generation});
+    }
   }
   const std::vector<State>& states() const { return states_; }
 
@@ -129,10 +135,15 @@ std::vector<State> stack_of(const std::vector<Event>& events) {
       case EventKind::Applied:
       case EventKind::Disabled:
         stack.expect(event.from);
-        stack.put(event.to, event.waits);
+        stack.put({event.to, event.waits});
         break;
       case EventKind::RolledBack:
-        event.named ? stack.put(event.to, false) : stack.go_back_to(event.to);
+        if (event.named || event.waits) {
+          stack.expect(event.from);
+          stack.put({event.to, event.waits, event.waits && !event.named});
+        } else {
+          stack.go_back_to(event.to);
+        }
         break;
       case EventKind::Expired:
       case EventKind::Dropped:
@@ -260,13 +271,17 @@ std::string in_words(const Event& event) {
     case EventKind::Applied:
       return fmt::format("{} was applied: {}", generation(event.to), event.why);
     case EventKind::Confirmed:
-      return fmt::format("{} was confirmed", generation(event.to));
+      return fmt::format("{} was confirmed",
+                         event.to ? generation(event.to) : "the removal of the table");
     case EventKind::Expired:
     case EventKind::RolledBack:
     case EventKind::Dropped:
-      return fmt::format("{} was rolled back ({}): {}", generation(event.from), event.why, back);
+      return fmt::format("{} was rolled back ({}): {}{}",
+                         event.from ? generation(event.from) : "the removal of the table",
+                         event.why, back, event.waits ? ", until confirmed" : "");
     case EventKind::Disabled:
-      return fmt::format("{} was removed (rolewall disable)", generation(event.from));
+      return fmt::format("{} was removed (rolewall disable{})", generation(event.from),
+                         event.waits ? " --confirm" : "");
     case EventKind::FellBack:
       return fmt::format("{} could not be loaded: {}", generation(event.from), event.why);
     case EventKind::Recovered:

@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "apply/pending.h"
 #include "base/error.h"
 
 namespace rolewall::apply {
@@ -39,7 +40,7 @@ struct Event {
   EventKind kind = EventKind::Applied;
   std::optional<std::uint32_t> from;  // in force before; absent: no table
   std::optional<std::uint32_t> to;    // in force after it
-  bool waits = false;                 // of Applied: for its confirmation
+  bool waits = false;                 // of Applied, RolledBack, Disabled: for its confirmation
   bool named = false;                 // of RolledBack: `to` was asked for by its number
   std::string at;                     // RFC 3339, UTC
   std::string by;
@@ -51,6 +52,8 @@ struct Event {
 struct TakenBack {
   Event event;
   std::vector<std::string> problems;
+  std::optional<Pending> pending;  // where it waits for its confirmation
+  bool audits = false;             // is_in_audit_mode() of what is in force again
 };
 
 struct Events {

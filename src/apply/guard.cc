@@ -13,6 +13,7 @@
 #include "apply/lifelines.h"
 #include "eval/eval.h"
 #include "eval/route.h"
+#include "eval/wire.h"
 #include "net/protocol.h"
 #include "ruleset/names.h"
 #include "ruleset/own_table.h"
@@ -32,8 +33,8 @@ constexpr std::size_t kCoursesEach = 256;
 constexpr std::size_t kLeastCourses = 4;
 constexpr std::size_t kMostCourses = 4096;
 
-// `as_delivered`: where the first packet is translated, from where it is answered hangs on that,
-// and it alone is asked about.
+// `as_delivered`: where the first packet is translated, from where it is answered hangs on that (a
+// redirection is to the address of the device that it arrives by), and it alone is asked about.
 std::size_t turns_in(const Lifeline& line, bool as_delivered) {
   return as_delivered && line.delivered_to ? 1 : line.legs.size();
 }
@@ -54,7 +55,9 @@ std::vector<eval::Turn> turns_of(const Lifeline& line, bool as_delivered) {
 Endpoint destination_of(const eval::Packet& packet, std::uint8_t protocol) {
   const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
   Endpoint to{.address = eval::destination_of(packet.bytes, ipv6), .port = 0};
-  const std::size_t port = (ipv6 ? 40 : 20) + 2;
+  // eval::build() puts nothing between the IP header and the transport's, whose second field is the
+  // port that it is sent to (RFC 768, RFC 9293).
+  const std::size_t port = (ipv6 ? eval::ipv6::kHeaderSize : eval::ipv4::kHeaderSize) + 2;
   if (net::has_ports(protocol) && packet.bytes.size() >= port + 2) {
     to.port = static_cast<std::uint16_t>(packet.bytes[port] << 8 | packet.bytes[port + 1]);
   }
@@ -103,9 +106,9 @@ class Guard {
     const std::vector<eval::Turn> turns = turns_of(line, true);
     const Courses alone = evaluator_.converse(turns_of(line, false), how(Others::Absent));
     if (const Course* lost = failing(alone, line, false)) {
-      // It may come to us translated, by rules that certainly do so.
+      // It may come to us translated, by rules that certainly do so: ours, or others'.
       const bool translated =
-          others_interfere_ &&
+          (others_interfere_ || line.delivered_to) &&
           passes(evaluator_.converse(turns, how(Others::LetPass)).ways.front(), line, after_, true);
       if (!translated) {
         lose(line, *lost);
@@ -139,8 +142,9 @@ class Guard {
       changed_noted_ = true;
       answer_.notes.push_back(
           {line.what,
-           fmt::format("{}, where {} changes the packet or its tracking; today as well",
-                       reason_of(course.turns.back()), fmt::join(interfering_, ", ")),
+           fmt::format(
+               "{}, after {} has changed the packet or its tracking; this is so today as well",
+               reason_of(course.turns.back()), fmt::join(interfering_, ", ")),
            ""});
     }
   }
@@ -148,13 +152,12 @@ class Guard {
   void not_all_compared(const Lifeline& line) {
     if (incomplete_noted_) return;
     incomplete_noted_ = true;
-    answer_.notes.push_back(
-        {line.what,
-         fmt::format(
-             "{} has too many rules that rolewall cannot evaluate: not every combination was "
-             "compared with today's",
-             fmt::join(interfering_, ", ")),
-         ""});
+    answer_.notes.push_back({line.what,
+                             fmt::format("{} has so many rules that rolewall cannot evaluate that "
+                                         "not every combination of their "
+                                         "outcomes was compared with today",
+                                         fmt::join(interfering_, ", ")),
+                             ""});
   }
 
   // What other programs' rules make of it: ours admits it.
@@ -176,11 +179,12 @@ class Guard {
       for (const auto& [question, answer] : course.taken) {
         if (question.table == kOurs || question.table >= after_.tables.size()) continue;
         const ruleset::Table& table = after_.tables[question.table];
-        note_once(line, question.table, "is not known",
-                  fmt::format(
-                      "it reaches rule {} of chain {}, {}; rolewall cannot tell whether that rule "
-                      "matches. This change does not make it worse.",
-                      question.rule + 1, table.chains[question.chain].name, table_name(table)));
+        note_once(
+            line, question.table, "is not known",
+            fmt::format(
+                "it reaches rule {} of chain {}, {}, and rolewall cannot tell whether that rule "
+                "matches; it is so today as well",
+                question.rule + 1, table.chains[question.chain].name, table_name(table)));
       }
     }
   }
@@ -198,9 +202,10 @@ class Guard {
     if (own.chains.empty() || ruleset::find_chain(own, ruleset::own::kForwardDispatch) != nullptr) {
       return;
     }
-    answer_.losses.push_back({.what = "what this host forwards between networks",
-                              .how = "it forwards today, and its policy says nothing of that (a "
-                                     "[[forward]] rule, or turn net.*.forwarding off)",
+    answer_.losses.push_back({.what = "packets that this host forwards between networks",
+                              .how = "forwarding is on in the kernel, and the policy has no "
+                                     "[[forward]] rule, so that all of them would be dropped: add "
+                                     "one, or turn forwarding off with sysctl",
                               .rule = ""});
   }
 
@@ -293,8 +298,9 @@ class Guard {
     Loss loss{.what = line.what, .how = reason_of(way), .rule = ""};
     if (way.fate() == eval::Fate::Accept) {
       const Endpoint to = destination_of(way.after, line.legs.front().fields.protocol);
-      loss.how = fmt::format("it is translated otherwise than today: it comes to {} port {}",
-                             net::format(to.address), to.port);
+      loss.how =
+          fmt::format("address translation would send it to {} port {}, where it does not go today",
+                      net::format(to.address), to.port);
     } else if (const ruleset::Rule* rule = rule_of(way)) {
       loss.rule = rule->comment;
       const bool by_default =
@@ -318,7 +324,7 @@ class Guard {
     for (const auto& [kind, alike] : alike_) {
       if (alike.count <= kMostAlike) continue;
       answer_.losses[alike.last].how +=
-          fmt::format("; the same holds for {} more", alike.count - kMostAlike);
+          fmt::format("; the same happens to {} more like it", alike.count - kMostAlike);
     }
   }
 

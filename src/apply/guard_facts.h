@@ -26,7 +26,9 @@ struct Session {
   std::uint16_t client_port = 0;
   net::Address server;  // as its socket has it
   std::uint16_t server_port = 0;
-  // What the client sends to, where another program's rules, or ours, translate that to `server`.
+  // What its packets bear as they arrive, where another program's rules, or ours, translate that
+  // to `client` and `server`.
+  std::optional<Endpoint> sent_from{};
   std::optional<Endpoint> sent_to{};
   std::string device{};  // of a link's own addresses: on which link
   bool tracked = true;   // it has a conntrack entry, or will have when the ruleset comes into force
@@ -39,7 +41,8 @@ using SiteHosts = std::map<std::string, std::vector<net::Prefix>>;
 struct GuardFacts {
   ruleset::Host machine;          // as it runs: devices, addresses, routes, conntrack settings
   std::vector<Session> sessions;  // the administrator's
-  std::vector<std::uint16_t> ssh_ports;  // on which somebody listens
+  // Where ssh can be reached; an unspecified address: at each of this host's.
+  std::vector<Endpoint> ssh_doors;
   // From where ssh must be possible: from the ends of each, from each host that the site names
   // within, and to either side of each boundary that a rule draws there.
   std::vector<net::Prefix> management;

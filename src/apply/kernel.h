@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "net/address_set.h"
 #include "net/protocol.h"
 #include "netlink/netlink.h"
 #include "netlink/sockets.h"
@@ -78,6 +79,8 @@ class Kernel {
   virtual Result<void> ensure_conntrack_entry(const netlink::TcpSocket& session,
                                               bool opened_by_remote,
                                               std::uint8_t protocol = net::protocol::kTcp) = 0;
+  // Takes away the conntrack entries of whatever is open with these addresses.
+  virtual Result<void> cut_connections(const net::AddressSet& with) = 0;
 };
 
 // That of the calling thread's network namespace.

@@ -19,13 +19,8 @@
 namespace rolewall::apply {
 namespace {
 
-constexpr std::uint16_t kSshPort = 22;
 // More questions than these and those about boundaries are thinned out, evenly.
 constexpr std::size_t kMostQuestions = 1'500;
-
-std::string service_of(std::uint16_t port) {
-  return port == kSshPort ? "ssh" : fmt::format("tcp/{}", port);
-}
 
 class Administrators {
  public:
@@ -41,26 +36,31 @@ class Administrators {
     for (const Session& session : facts_.sessions) {
       first_session_ = &session == facts_.sessions.data();
       keep(session);
+      learn_path_mtu(session);
       let_in_again(session);
     }
     admit_management();
   }
 
  private:
-  Endpoint sent_to(const Session& session) const {
+  static Endpoint sent_to(const Session& session) {
     return session.sent_to.value_or(Endpoint{session.server, session.server_port});
+  }
+  static Endpoint sent_from(const Session& session) {
+    return session.sent_from.value_or(Endpoint{session.client, session.client_port});
   }
 
   void keep(const Session& session) {
     const std::string what =
         fmt::format("the session from {} port {} to port {}", net::format(session.client),
                     session.client_port, session.server_port);
+    const Endpoint from = sent_from(session);
     const Endpoint there = sent_to(session);
-    for (const Way& way : ways_.with(session.client, session.device)) {
+    for (const Way& way : ways_.with(from.address, session.device)) {
       Leg in{.arrives = true, .fields = {}, .device = way.in};
-      in.fields.source = session.client;
+      in.fields.source = from.address;
       in.fields.destination = there.address;
-      in.fields.source_port = session.client_port;
+      in.fields.source_port = from.port;
       in.fields.destination_port = there.port;
       in.fields.tcp_flags = tcp::kAck;
       Leg tracked = in;
@@ -79,10 +79,35 @@ class Administrators {
     }
   }
 
+  // RFC 1191, RFC 8201: of a smaller link on its way a session learns by ICMP alone; without it
+  // what fills a packet never arrives. Of all the routers that may say so, the next one is known.
+  void learn_path_mtu(const Session& session) {
+    constexpr std::uint8_t kUnreachable = 3;
+    constexpr std::uint8_t kFragmentationNeeded = 4;
+    constexpr std::uint8_t kPacketTooBig = 2;
+    const auto router = ways_.router_towards(sent_from(session).address);
+    if (!router || net::is_ipv4(*router) != net::is_ipv4(session.server)) return;
+    for (const Way& way : ways_.with(sent_from(session).address, session.device)) {
+      if (way.off_route) continue;
+      Leg told{.arrives = true, .fields = {}, .device = way.in};
+      const bool ipv4 = net::is_ipv4(session.server);
+      told.fields.protocol = ipv4 ? net::protocol::kIcmp : net::protocol::kIcmpv6;
+      told.fields.source = *router;
+      told.fields.destination = sent_to(session).address;
+      told.fields.icmp_type = ipv4 ? kUnreachable : kPacketTooBig;
+      told.fields.icmp_code = ipv4 ? kFragmentationNeeded : 0;
+      told.state = ruleset::ct_state::kRelated;
+      put(fmt::format("path MTU discovery of the session from {} (ICMP errors from {})",
+                      net::format(session.client), net::format(*router)),
+          way, {told});
+    }
+  }
+
   void let_in_again(const Session& session) {
-    const bool manager = managers_.contains(session.client);
-    connect("a new session from " + net::format(session.client), session.client, sent_to(session),
-            {.from = manager ? "management" : net::format(session.client),
+    const net::Address client = sent_from(session).address;
+    const bool manager = managers_.contains(client);
+    connect("a new session from " + net::format(client), client, sent_to(session),
+            {.from = manager ? "management" : net::format(client),
              .link = session.device,
              .delivered_to = session.sent_to
                                  ? std::optional(Endpoint{session.server, session.server_port})
@@ -114,13 +139,14 @@ class Administrators {
       Lifeline line{
           .what = fmt::format("{} to {} port {}", what, net::format(server.address), server.port),
           .legs = {syn, turned(syn, way.out, tcp::kSynAck)}};
-      line.advice = fmt::format(R"(an [[inbound]] rule with service = "{}" and from = "{}" would)",
-                                service_of(how.delivered_to ? how.delivered_to->port : server.port),
-                                how.from);
+      line.advice = fmt::format(
+          R"(an [[inbound]] rule with service = "{}" and from = "{}" would)",
+          service_of(net::protocol::kTcp, how.delivered_to ? how.delivered_to->port : server.port),
+          how.from);
       line.delivered_to = how.delivered_to;
       line.stands_for_all = how.stands_for_all && !way.off_route;
       line.kind = how.kind;
-      put(std::move(line), way);
+      rolewall::apply::put(into_, std::move(line), way);
     }
   }
 
@@ -131,7 +157,14 @@ class Administrators {
       if (net::is_ipv4(own.address) == ipv6 || eval::is_link_local(own.address) != of_link) {
         continue;
       }
-      for (const std::uint16_t port : facts_.ssh_ports) doors.push_back({own.address, port});
+      for (const Endpoint& door : facts_.ssh_doors) {
+        const Endpoint here{own.address, door.port};
+        // A socket of IPv6 takes IPv4, too.
+        const bool is_open =
+            door.address == own.address ||
+            (net::is_unspecified(door.address) && (!ipv6 || !net::is_ipv4(door.address)));
+        if (is_open && std::ranges::find(doors, here) == doors.end()) doors.push_back(here);
+      }
     }
     return doors;
   }
@@ -187,12 +220,7 @@ class Administrators {
   void put(const std::string& what, const Way& way, std::vector<Leg> legs) {
     Lifeline line{.what = what, .legs = std::move(legs)};
     line.stands_for_all = !way.off_route && first_session_;
-    put(std::move(line), way);
-  }
-  void put(Lifeline line, const Way& way) {
-    line.off_route = way.off_route;
-    if (way.off_route) line.what += " by " + way.in;
-    into_.all.push_back(std::move(line));
+    rolewall::apply::put(into_, std::move(line), way);
   }
 
   const GuardFacts& facts_;
@@ -217,6 +245,20 @@ void add_loopback(Lifelines& into) {
 }
 
 }  // namespace
+
+std::string service_of(std::uint8_t protocol, std::uint16_t port) {
+  constexpr std::uint16_t kSshPort = 22;
+  if (protocol == net::protocol::kTcp && port == kSshPort) return "ssh";
+  if (protocol == net::protocol::kTcp) return fmt::format("tcp/{}", port);
+  if (protocol == net::protocol::kUdp) return fmt::format("udp/{}", port);
+  return fmt::format("protocol/{}", protocol);
+}
+
+void put(Lifelines& into, Lifeline line, const Way& way) {
+  line.off_route = way.off_route;
+  if (way.off_route) line.what += " by " + way.in;
+  into.all.push_back(std::move(line));
+}
 
 Leg turned(Leg leg, const std::string& device, std::uint8_t tcp_flags) {
   leg.arrives = !leg.arrives;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "apply/guard_facts.h"
+#include "apply/ways.h"
 #include "eval/build.h"
 #include "ruleset/ruleset.h"
 
@@ -52,6 +53,12 @@ inline constexpr std::uint8_t kSyn = 0x02;
 inline constexpr std::uint8_t kSynAck = 0x12;
 inline constexpr std::uint8_t kAck = 0x10;
 }  // namespace tcp
+
+// As policies name it: "ssh", "udp/1194", "protocol/47".
+std::string service_of(std::uint8_t protocol, std::uint16_t port);
+
+// One that goes this way, which its name tells where it is not the route's.
+void put(Lifelines& into, Lifeline line, const Way& way);
 
 // The answer to a packet, by this device.
 Leg turned(Leg leg, const std::string& device, std::uint8_t tcp_flags = 0);

@@ -88,7 +88,13 @@ class Links {
   };
   Surroundings around(const std::string& device) const {
     Surroundings found;
-    if (!facts_.machine.routes) return found;
+    if (!facts_.machine.routes) {
+      constexpr unsigned kNetwork = 64;  // RFC 4291, 2.5.4
+      for (const net::Address& own : ways_.own_on(device, true)) {
+        if (!eval::is_link_local(own)) found.networks.push_back({own, kNetwork});
+      }
+      return found;
+    }
     for (const ruleset::Route& route : *facts_.machine.routes) {
       if (route.device != device || net::is_ipv4(route.to.address)) continue;
       if (route.gateway) {

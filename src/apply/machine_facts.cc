@@ -21,25 +21,27 @@ Session session_of(const observe::SshConnection& ssh) {
                   .server = ssh.server,
                   .server_port = ssh.server_port};
   session.device = ssh.device;
-  const auto sent_to = netlink::read_original_destination({.local = ssh.server,
-                                                           .local_port = ssh.server_port,
-                                                           .remote = ssh.client,
-                                                           .remote_port = ssh.client_port});
-  if (!sent_to || !*sent_to) return session;
-  const Endpoint there{(*sent_to)->address, (*sent_to)->port};
-  if (there != Endpoint{ssh.server, ssh.server_port}) session.sent_to = there;
+  const auto flow = netlink::read_original_flow({.local = ssh.server,
+                                                 .local_port = ssh.server_port,
+                                                 .remote = ssh.client,
+                                                 .remote_port = ssh.client_port});
+  if (!flow || !*flow) return session;
+  const Endpoint from{(*flow)->from.address, (*flow)->from.port};
+  const Endpoint to{(*flow)->to.address, (*flow)->to.port};
+  if (from != Endpoint{ssh.client, ssh.client_port}) session.sent_from = from;
+  if (to != Endpoint{ssh.server, ssh.server_port}) session.sent_to = to;
   return session;
 }
 
 std::string remark_on(const observe::SshService& ssh) {
   if (!ssh.is_over) return "";
   if (ssh.kind == observe::SessionKind::Claimed) {
-    return "SSH_CONNECTION names a session that is not open here, and no other is: it is asked "
-           "about all the same";
+    return "SSH_CONNECTION names a session that is not open here, nor is any other ssh session; it "
+           "is checked all the same";
   }
   return fmt::format(
-      "SSH_CONNECTION names a session that is over (tmux, screen and nohup keep it): "
-      "asked about is what is open ({}), the first from {}",
+      "SSH_CONNECTION names a session that is over (tmux, screen and nohup keep the variable); "
+      "checked instead: the ssh sessions that are open ({}), the first of them from {}",
       ssh.sessions.size(), net::format(ssh.sessions.front().client));
 }
 
@@ -70,7 +72,9 @@ Result<GuardFacts> machine_facts() {
   facts.strict = strict_devices(facts.machine);
   const auto ssh = observe::ssh_service();
   if (!ssh) return std::unexpected(ssh.error());
-  facts.ssh_ports = ssh->ports;
+  for (const observe::SshDoor& door : ssh->doors) {
+    facts.ssh_doors.push_back({door.address, door.port});
+  }
   for (const observe::SshConnection& session : ssh->sessions) {
     facts.sessions.push_back(session_of(session));
   }
@@ -80,6 +84,9 @@ Result<GuardFacts> machine_facts() {
   auto tunnels = observe::tunnels();
   if (!tunnels) return std::unexpected(std::move(tunnels).error());
   facts.tunnels = std::move(*tunnels);
+  if (auto carrier = observe::carrier_over_loopback(ssh->sessions)) {
+    facts.tunnels.push_back(std::move(*carrier));
+  }
   return facts;
 }
 

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "apply/kernel.h"
+#include "netlink/conntrack.h"
 
 namespace rolewall::apply {
 namespace {
@@ -51,6 +52,12 @@ class NetlinkKernel : public Kernel {
   Result<void> ensure_conntrack_entry(const netlink::TcpSocket& session, bool opened_by_remote,
                                       std::uint8_t protocol) override {
     return netlink::ensure_conntrack_entry(session, opened_by_remote, protocol);
+  }
+  Result<void> cut_connections(const net::AddressSet& with) override {
+    const auto cut = netlink::cut_connections(
+        [&](const net::Address& address) { return with.contains(address); });
+    if (!cut) return std::unexpected(cut.error());
+    return {};
   }
 
  private:

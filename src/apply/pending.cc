@@ -19,9 +19,12 @@ constexpr std::size_t kMaxPendingFile = 64UL * 1024;
 }  // namespace
 
 std::string to_json(const Pending& pending) {
-  Json json{{"generation", pending.generation}, {"token", pending.token},
-            {"boot_id", pending.boot_id},       {"deadline_ns", pending.deadline_ns},
-            {"deadline", pending.deadline},     {"watcher", pending.watcher}};
+  Json json{{"token", pending.token},
+            {"boot_id", pending.boot_id},
+            {"deadline_ns", pending.deadline_ns},
+            {"deadline", pending.deadline},
+            {"watcher", pending.watcher}};
+  if (pending.generation) json["generation"] = *pending.generation;
   if (pending.former) json["former"] = *pending.former;
   return sealed_file(std::move(json));
 }
@@ -35,13 +38,17 @@ Result<std::optional<Pending>> read_pending(const std::string& directory) {
   if (!json) return fail(ErrorKind::Io, path + ": is damaged");
   Pending pending;
   try {
-    json->at("generation").get_to(pending.generation);
     json->at("token").get_to(pending.token);
     json->at("boot_id").get_to(pending.boot_id);
     json->at("deadline_ns").get_to(pending.deadline_ns);
     json->at("deadline").get_to(pending.deadline);
     json->at("watcher").get_to(pending.watcher);
-    if (json->contains("former")) pending.former = json->at("former").get<std::uint32_t>();
+    const auto number = [&](const char* name) -> std::optional<std::uint32_t> {
+      if (!json->contains(name)) return std::nullopt;
+      return json->at(name).get<std::uint32_t>();
+    };
+    pending.generation = number("generation");
+    pending.former = number("former");
   } catch (const Json::exception&) {
     return fail(ErrorKind::Io, path + ": is damaged");
   }
@@ -52,6 +59,16 @@ Result<std::optional<Pending>> waiting(const std::string& directory, const World
   Result<std::optional<Pending>> pending = read_pending(directory);
   if (pending && *pending && (*pending)->boot_id != world.boot_id()) return std::nullopt;
   return pending;
+}
+
+std::string name_of_waiting(const Pending& pending) {
+  if (!pending.generation) return "the removal of the table";
+  return fmt::format("generation {}", *pending.generation);
+}
+
+std::string none_taken_to_wait(const Error& error) {
+  return "cannot tell whether something waits for its confirmation, so nothing is taken to wait: " +
+         error.message;
 }
 
 bool is_overdue(const Pending& pending, const World& world) {

@@ -21,7 +21,16 @@ std::string new_token() {
 
 }  // namespace
 
-Result<Pending> arm(const World& world, StateDirectory& state, std::uint32_t generation,
+Result<Writer> open_to_write(const std::string& state_directory, const World& world) {
+  Result<StateDirectory> state = StateDirectory::open(state_directory);
+  if (!state) return std::unexpected(std::move(state).error());
+  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  return Writer{std::move(*state), std::move(*kernel)};
+}
+
+Result<Pending> arm(const World& world, StateDirectory& state,
+                    std::optional<std::uint32_t> generation,
                     const std::optional<Generation>& former, std::chrono::seconds within) {
   Pending pending;
   pending.generation = generation;
@@ -47,13 +56,19 @@ Result<void> disarm(StateDirectory& state) {
   return state.remove(kPendingFile);
 }
 
+Result<void> arm_again(StateDirectory& state, const std::optional<Pending>& earlier) {
+  return earlier ? state.write(kPendingFile, to_json(*earlier)) : disarm(state);
+}
+
 Result<PutBack> put_table(const World& world, Kernel& kernel, const ruleset::Table& table,
                           const std::string& state_directory) {
   PutBack put;
+  net::AddressSet banned;
   const auto send = [&](bool with_entries) {
     const auto fill = [&](const Plan& plan, ruleset::Table& made) -> Result<void> {
       if (!plan.first) return {};
       put.problems.clear();  // of an earlier attempt
+      banned = {};
       if (const auto tracked = track_open_sessions(kernel); !tracked) {
         put.problems.push_back("open sessions are not known to the kernel and may be cut: " +
                                tracked.error().message);
@@ -62,6 +77,7 @@ Result<PutBack> put_table(const World& world, Kernel& kernel, const ruleset::Tab
       for (std::string& problem : recall_entries(state_directory, world, made)) {
         put.problems.push_back(std::move(problem));
       }
+      banned = banned_by(made);
       return {};
     };
     return commit(world, kernel, table,
@@ -81,6 +97,9 @@ Result<PutBack> put_table(const World& world, Kernel& kernel, const ruleset::Tab
   if (!committed) return std::unexpected(std::move(committed).error());
   if (committed->refusals.empty()) {
     put.kernel_generation = committed->mark.generation;
+    if (std::string problem = cut_banned_sessions(kernel, banned); !problem.empty()) {
+      put.problems.push_back(std::move(problem));
+    }
     return put;
   }
   const netlink::Refusal& refusal = committed->refusals.front();
@@ -101,28 +120,31 @@ Result<PutBack> put_back(const World& world, Kernel& kernel,
   return put_table(world, kernel, **table, state_directory);
 }
 
-Result<TakenBack> restore(const World& world, StateDirectory& state, Kernel& kernel, Event event,
-                          const std::optional<Generation>& former) {
-  Result<PutBack> put = put_back(world, kernel, former, state.path());
-  if (!put) return std::unexpected(std::move(put).error());
+Result<TakenBack> record_return(const World& world, StateDirectory& state, Event event,
+                                const std::optional<Generation>& former, PutBack put) {
   if (former) event.to = former->applied.generation;
   const auto record = [&]() -> Result<void> {
+    TRY(state.make_current(event.to));
+    if (!event.waits) TRY(state.make_boot(event.to));
     if (former) {
-      TRY(state.make_current(*event.to));
-      TRY(state.make_boot(*event.to));
-      note_in_kernel(world, state, former->applied, {.generation = put->kernel_generation});
-    } else {
-      TRY(state.forget_current());
+      note_in_kernel(world, state, former->applied, {.generation = put.kernel_generation});
     }
     TRY(state.append(event));
-    return disarm(state);
+    return event.waits ? Result<void>() : disarm(state);
   };
   if (auto recorded = record(); !recorded) {
     Error error = std::move(recorded).error();
     error.message = "the previous table is in force again, but not recorded: " + error.message;
     return std::unexpected(std::move(error));
   }
-  return TakenBack{std::move(event), std::move(put->problems)};
+  return TakenBack{std::move(event), std::move(put.problems), {}};
+}
+
+Result<TakenBack> restore(const World& world, StateDirectory& state, Kernel& kernel, Event event,
+                          const std::optional<Generation>& former) {
+  Result<PutBack> put = put_back(world, kernel, former, state.path());
+  if (!put) return std::unexpected(std::move(put).error());
+  return record_return(world, state, std::move(event), former, std::move(*put));
 }
 
 std::string what_is_lost(Kernel& kernel, const std::optional<Generation>& former) {
@@ -154,13 +176,9 @@ Result<std::optional<TakenBack>> end_what_is_over(const World& world, StateDirec
   const auto number = of_this_boot ? Result<std::optional<std::uint32_t>>(pending.former)
                                    : boot_number(state.path());
   if (!number) return std::unexpected(number.error());
-  std::optional<Generation> former;
-  if (*number) {
-    Result<Generation> generation = read_generation(state.path(), **number);
-    if (!generation) return std::unexpected(std::move(generation).error());
-    former = std::move(*generation);
-  }
-  auto done = restore(world, state, kernel, std::move(event), former);
+  const auto former = read_former(state.path(), *number);
+  if (!former) return std::unexpected(former.error());
+  auto done = restore(world, state, kernel, std::move(event), *former);
   if (!done) return std::unexpected(std::move(done).error());
   return std::move(*done);
 }

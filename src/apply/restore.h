@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,13 +18,23 @@
 
 namespace rolewall::apply {
 
-// Starts the process that waits, and writes `pending.json`. `former`: what comes back; absent: our
-// table goes.
-Result<Pending> arm(const World& world, StateDirectory& state, std::uint32_t generation,
+// What every verb holds that changes something: the directory, alone, and the kernel.
+struct Writer {
+  StateDirectory state;
+  std::unique_ptr<Kernel> kernel;
+};
+Result<Writer> open_to_write(const std::string& state_directory, const World& world);
+
+// Starts the process that waits, and writes `pending.json`. `generation`: what waits; `former`:
+// what comes back; either absent: no table of ours.
+Result<Pending> arm(const World& world, StateDirectory& state,
+                    std::optional<std::uint32_t> generation,
                     const std::optional<Generation>& former, std::chrono::seconds within);
 
 // The process ends by itself once it sees that nothing waits.
 Result<void> disarm(StateDirectory& state);
+// What was armed came to nothing: what waited before waits again.
+Result<void> arm_again(StateDirectory& state, const std::optional<Pending>& earlier);
 
 // What the kernel holds now, and what beside the ruleset could not be put there, in words.
 struct PutBack {
@@ -33,7 +44,7 @@ struct PutBack {
 
 // Makes the kernel's table that of `former`; without it, none. Nothing is believed: everything is
 // read. A table that was not there gets what the log of bans remembers, and sessions that are open
-// their conntrack entries.
+// their conntrack entries, unless they are with a banned address: these end.
 Result<PutBack> put_back(const World& world, Kernel& kernel,
                          const std::optional<Generation>& former,
                          const std::string& state_directory);
@@ -41,7 +52,11 @@ Result<PutBack> put_back(const World& world, Kernel& kernel,
 Result<PutBack> put_table(const World& world, Kernel& kernel, const ruleset::Table& table,
                           const std::string& state_directory);
 
-// Puts `former` in force and records that, as `event` says it (kind, from, why). The kernel first.
+// That `former` is in force, as `event` says it (kind, from, why); where that waits for its
+// confirmation, boot loads what it did.
+Result<TakenBack> record_return(const World& world, StateDirectory& state, Event event,
+                                const std::optional<Generation>& former, PutBack put);
+// Both, the kernel first.
 Result<TakenBack> restore(const World& world, StateDirectory& state, Kernel& kernel, Event event,
                           const std::optional<Generation>& former);
 

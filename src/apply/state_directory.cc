@@ -109,6 +109,12 @@ Result<std::vector<std::uint32_t>> list_generations(const std::string& directory
   return numbers;
 }
 
+// Says the number twice, so that no other byte leads to another generation.
+std::string link_to(Number generation) {
+  if (!generation) return std::string(kNothing);
+  return fmt::format("{}/../{}", folder_of(*generation), *generation);
+}
+
 // The generation that a link leads to; std::nullopt where it says that there is none.
 struct Link {
   bool is_there = false;
@@ -121,10 +127,13 @@ Result<Link> linked(const std::string& directory, std::string_view name) {
   if (!*target) return Link();
   if (**target == kNothing) return Link{true, {}};
   const std::string_view to(**target);
-  const Number number = to.starts_with(kGenerations) && to.size() > kGenerations.size() + 1
-                            ? plain_number(to.substr(kGenerations.size() + 1))
-                            : std::nullopt;
-  if (!number) {
+  const bool leads_there = to.starts_with(kGenerations) && to.size() > kGenerations.size() + 1;
+  const std::string_view digits =
+      leads_there ? to.substr(kGenerations.size() + 1, to.find("/..") - kGenerations.size() - 1)
+                  : "";
+  const Number number = plain_number(digits);
+  // Older ones say the number once.
+  if (!number || (to != link_to(number) && to != folder_of(*number))) {
     return fail(ErrorKind::Io, join(directory, name) + ": does not lead to a generation");
   }
   return Link{true, number};
@@ -149,7 +158,7 @@ Result<Number> linked_or_logged(const std::string& directory, std::string_view n
 Result<void> make_link(const std::string& directory, std::string_view name, Number generation) {
   const std::string link = join(directory, name);
   const std::string aside = link + ".new";
-  const std::string target = generation ? folder_of(*generation) : std::string(kNothing);
+  const std::string target = link_to(generation);
   ::unlink(aside.c_str());
   if (::symlink(target.c_str(), aside.c_str()) != 0) return io_error(aside, errno);
   if (std::rename(aside.c_str(), link.c_str()) != 0) return io_error(link, errno);
@@ -194,10 +203,7 @@ Result<std::optional<Generation>> read_which(const std::string& directory, Which
   TRY(check_format(directory));
   const auto generation = which(directory);
   if (!generation) return std::unexpected(generation.error());
-  if (!*generation) return std::nullopt;
-  Result<Generation> read = read_generation(directory, **generation);
-  if (!read) return std::unexpected(std::move(read).error());
-  return std::move(*read);
+  return read_former(directory, *generation);
 }
 
 // What a crash left half written, and what is too old. Failing here loses nothing.
@@ -210,7 +216,10 @@ void sweep(const std::string& directory, std::uint32_t newest) {
   };
   use(current_number(directory));
   use(boot_number(directory));
-  if (const auto pending = read_pending(directory); pending && *pending) use((*pending)->former);
+  if (const auto pending = read_pending(directory); pending && *pending) {
+    use((*pending)->former);
+    use((*pending)->generation);
+  }
   if (const auto events = read_events(directory)) use(in_force_before(events->all, newest));
   std::vector<std::uint32_t> old;
   for (const std::string& name : *names) {
@@ -245,6 +254,16 @@ Result<Number> boot_number(const std::string& directory) {
   return linked_or_logged(directory, kBoot, confirmed_by);
 }
 
+std::vector<std::string> damaged_links(const std::string& directory) {
+  std::vector<std::string> problems;
+  for (const std::string_view name : {kCurrent, kBoot}) {
+    if (const auto link = linked(directory, name); !link) {
+      problems.push_back(link.error().message + ": what the history says counts");
+    }
+  }
+  return problems;
+}
+
 Result<Generation> read_generation(const std::string& directory, std::uint32_t generation) {
   TRY(check_format(directory));
   const std::string folder = folder_of(generation);
@@ -270,6 +289,13 @@ Result<Generation> read_generation(const std::string& directory, std::uint32_t g
   }
   TRY(read_elements(directory, folder, sealed, snapshot->ruleset));
   return Generation{std::move(*applied), std::move(*snapshot)};
+}
+
+Result<std::optional<Generation>> read_former(const std::string& directory, Number former) {
+  if (!former) return std::nullopt;
+  Result<Generation> read = read_generation(directory, *former);
+  if (!read) return std::unexpected(std::move(read).error());
+  return std::move(*read);
 }
 
 Result<std::optional<Applied>> current_applied(const std::string& directory) {
@@ -374,13 +400,13 @@ void StateDirectory::discard(std::uint32_t generation) {
   remove_generation_folder(path_, folder_of(generation));
 }
 
-Result<void> StateDirectory::make_current(std::uint32_t generation) {
+Result<void> StateDirectory::make_current(Number generation) {
   TRY(make_link(path_, kCurrent, generation));
-  sweep(path_, generation);
+  if (generation) sweep(path_, *generation);
   return {};
 }
 
-Result<void> StateDirectory::make_boot(std::uint32_t generation) {
+Result<void> StateDirectory::make_boot(Number generation) {
   return make_link(path_, kBoot, generation);
 }
 
@@ -404,10 +430,4 @@ Result<void> StateDirectory::note(const Applied& applied) {
 Result<void> StateDirectory::append(const Event& event) {
   return append_event(path_, event);
 }
-
-Result<void> StateDirectory::forget_current() {
-  TRY(make_link(path_, kBoot, std::nullopt));
-  return make_link(path_, kCurrent, std::nullopt);
-}
-
 }  // namespace rolewall::apply

@@ -70,10 +70,15 @@ Result<std::optional<Generation>> current_generation(const std::string& director
 Result<std::optional<Generation>> boot_generation(const std::string& directory);
 // An error of kind Usage where there is none of that number, or not any more.
 Result<Generation> read_generation(const std::string& directory, std::uint32_t generation);
+// What there is to go back to; std::nullopt: no table.
+Result<std::optional<Generation>> read_former(const std::string& directory,
+                                              std::optional<std::uint32_t> former);
 // Numbers alone; std::nullopt where there is none. By the links `current` and `boot`; where one is
 // lost or damaged, by the history.
 Result<std::optional<std::uint32_t>> current_number(const std::string& directory);
 Result<std::optional<std::uint32_t>> boot_number(const std::string& directory);
+// Which of the links are damaged, in words.
+std::vector<std::string> damaged_links(const std::string& directory);
 // What is recorded of the one in force, without its ruleset.
 Result<std::optional<Applied>> current_applied(const std::string& directory);
 // The same for whoever must know who manages this host and reads no policy: where nothing is in
@@ -109,8 +114,9 @@ class StateDirectory {
   // What was prepared and did not come into force.
   void discard(std::uint32_t generation);
 
-  Result<void> make_current(std::uint32_t generation);
-  Result<void> make_boot(std::uint32_t generation);
+  // std::nullopt: nothing is in force, or nothing is loaded by a boot.
+  Result<void> make_current(std::optional<std::uint32_t> generation);
+  Result<void> make_boot(std::optional<std::uint32_t> generation);
   // A file that is no longer wanted; success where it is not there.
   Result<void> remove(std::string_view name);
   Result<void> write(std::string_view name, std::string_view content);
@@ -118,9 +124,6 @@ class StateDirectory {
   // The generation that is in force, with the mark at which the kernel holds it (kernel.json).
   Result<void> note(const Applied& applied);
   Result<void> append(const Event& event);
-
-  // Nothing is in force, and boot loads nothing.
-  Result<void> forget_current();
 
  private:
   StateDirectory(std::string path, FileLock lock)

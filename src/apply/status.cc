@@ -4,11 +4,9 @@
 #include <utility>
 
 #include "apply/apply.h"
-#include "apply/ask_guard.h"
 #include "apply/commit.h"
 #include "apply/difference.h"
 #include "apply/kernel.h"
-#include "apply/restore.h"
 #include "apply/state_directory.h"
 #include "ruleset/names.h"
 #include "ruleset/own_table.h"
@@ -47,6 +45,9 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
   }
   if (const auto events = read_events(state_directory)) {
     status.rolled_back = last_taken_back(events->all);
+    if (const auto number = current_number(state_directory)) {
+      status.before = in_force_before(events->all, *number);
+    }
     if (!events->all.empty()) {
       const Event& last = events->all.back();
       if (last.kind == EventKind::Disabled) status.disabled = last;
@@ -58,6 +59,9 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
     }
   } else {
     status.problems.push_back(events.error().message);
+  }
+  for (std::string& problem : damaged_links(state_directory)) {
+    status.problems.push_back(std::move(problem));
   }
   Result<std::optional<Generation>> current = current_generation(state_directory);
   if (!current) {
@@ -138,45 +142,6 @@ Result<Status> status(const std::string& state_directory,
   }
   TRY(compare(live, recorded, status));
   return status;
-}
-
-Result<Disabled> disable(const std::string& state_directory, const World& world, GuardCall* guard) {
-  Result<StateDirectory> state = StateDirectory::open(state_directory);
-  if (!state) return std::unexpected(std::move(state).error());
-  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
-  if (!kernel) return std::unexpected(std::move(kernel).error());
-  TRY(ask_before(**kernel, nullptr, guard));
-  Disabled done;
-  const auto append = [&](const Event& event) {
-    const auto written = state->append(event);
-    if (!written) {
-      done.problems.push_back("it is not recorded in the history: " + written.error().message);
-    }
-  };
-  Event event = event_now(world, EventKind::Disabled);
-  const auto current = current_number(state->path());
-  done.was_there = !current || *current;  // what cannot be read, too
-  if (current) event.from = *current;
-  // The record first, so that a boot in between finds nothing to load, and nothing comes back
-  // later; nor what nobody has confirmed. A disk that is full keeps nobody from taking the table
-  // away.
-  if (const auto pending = read_pending(state->path()); pending && *pending) {
-    Event first = event_now(world, EventKind::RolledBack);
-    first.from = (*pending)->generation;
-    first.to = (*pending)->boot_id == world.boot_id()
-                   ? (*pending)->former
-                   : boot_number(state->path()).value_or(std::nullopt);
-    first.why = "by rolewall disable";
-    append(first);
-    event.from = first.to;
-  }
-  if (event.from || !current) append(event);
-  TRY(state->forget_current());
-  TRY(disarm(*state));
-  const Result<bool> removed = remove_table(**kernel);
-  if (!removed) return std::unexpected(removed.error());
-  done.was_there = done.was_there || *removed;
-  return done;
 }
 
 Result<std::optional<Snapshot>> last_applied(const std::string& state_directory) {

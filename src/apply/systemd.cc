@@ -96,13 +96,12 @@ Result<void> make_scope(sd_bus& bus, pid_t process, const std::string& token) {
   return refused("the scope", -ETIMEDOUT);
 }
 
+// `state_directory`: absolute.
 Result<void> make_timer(sd_bus& bus, const std::string& token, std::chrono::seconds within,
                         const std::string& state_directory) {
   std::error_code error;
   const std::string program = std::filesystem::read_symlink("/proc/self/exe", error).string();
   if (error) return refused("/proc/self/exe", -error.value());
-  const std::string directory = std::filesystem::absolute(state_directory, error).string();
-  if (error) return refused("the state directory's path", -error.value());
   const std::uint64_t after = static_cast<std::uint64_t>(std::chrono::microseconds(within).count());
   const std::string timer = unit_name(token, "timer");
   const std::string service = unit_name(token, "service");
@@ -122,7 +121,7 @@ Result<void> make_timer(sd_bus& bus, const std::string& token, std::chrono::seco
       "Restart", "s", "on-failure", "StartLimitIntervalUSec", "t", std::uint64_t{0},  //
       "RestartUSec", "t", std::uint64_t{2'000'000},                                   //
       "ExecStart", "a(sasb)", 1, program.c_str(), 5, program.c_str(), "rollback",     //
-      "--expired", "--state-dir", directory.c_str(), 0);
+      "--expired", "--state-dir", state_directory.c_str(), 0);
   if (status < 0) return refused("the timer's description", status);
   return send(bus, **call, "StartTransientUnit of the timer");
 }

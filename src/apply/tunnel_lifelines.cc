@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "apply/ways.h"
+#include "net/address_set.h"
 #include "net/protocol.h"
 #include "ruleset/loads.h"
 
@@ -19,16 +20,6 @@ using observe::Tunnel;
 // The first port that a side may draw (RFC 6335, 6); the kernel's vxlan draws from as low as this.
 constexpr std::uint16_t kDrawnPort = 49152;
 
-bool is_unspecified(const net::Address& address) {
-  return address == net::Address{net::Ipv4{}} || address == net::Address{net::Ipv6{}};
-}
-
-std::string service_of(std::uint8_t protocol, std::uint16_t port) {
-  if (protocol == net::protocol::kUdp) return fmt::format("udp/{}", port);
-  if (protocol == net::protocol::kTcp) return fmt::format("tcp/{}", port);
-  return fmt::format("protocol/{}", protocol);
-}
-
 class Tunnels {
  public:
   Tunnels(const GuardFacts& facts, Lifelines& into) : facts_(facts), ways_(facts), into_(into) {}
@@ -37,22 +28,35 @@ class Tunnels {
     std::set<std::string> devices;
     for (const Session& session : facts_.sessions) {
       for (const Way& way : ways_.with(session.client, session.device)) devices.insert(way.out);
+      add_beyond(session.client);
     }
     for (const net::Prefix& prefix : facts_.management) {
       for (const net::Address& client : ends_of(prefix)) {
         for (const Way& way : ways_.with(client)) devices.insert(way.out);
+        add_beyond(client);
       }
     }
     for (const std::string& device : devices) add_below(device, 0);
   }
 
  private:
+  // By IPsec's policies, which look at addresses alone.
+  void add_beyond(const net::Address& client) {
+    for (const Tunnel& tunnel : facts_.tunnels) {
+      if (!net::AddressSet::from(tunnel.networks).contains(client) ||
+          !added_.insert(name_of(tunnel)).second) {
+        continue;
+      }
+      for (const OuterFlow& flow : tunnel.flows) add(tunnel, flow, 0);
+    }
+  }
+
   // What carries a tunnel may go through another.
   void add_below(const std::string& device, int depth) {
     constexpr int kDeepest = 4;
     for (const Tunnel& tunnel : facts_.tunnels) {
       const bool carries = std::ranges::find(tunnel.devices, device) != tunnel.devices.end();
-      if (!carries || depth > kDeepest || !added_.insert(tunnel.devices.front()).second) continue;
+      if (!carries || depth > kDeepest || !added_.insert(name_of(tunnel)).second) continue;
       if (tunnel.flows.empty()) not_found(tunnel, device);
       for (const OuterFlow& flow : tunnel.flows) add(tunnel, flow, depth);
     }
@@ -60,27 +64,28 @@ class Tunnels {
 
   void not_found(const Tunnel& tunnel, const std::string& device) {
     into_.unasked.push_back(
-        {.what = fmt::format("the tunnel {} ({}) that sessions by {} go through",
-                             tunnel.devices.front(), tunnel.kind, device),
-         .how = "its packets on the network below cannot be found, and so cannot be asked about: "
-                "--confirm TIME brings the former state back by itself if they are cut"});
+        {.what = fmt::format("the tunnel {} ({}), which carries sessions through {}",
+                             name_of(tunnel), tunnel.kind, device),
+         .how = "rolewall cannot find the packets that carry it, and so cannot check that they "
+                "still pass: use --confirm TIME, which rolls back by itself if you are cut off"});
   }
 
   void add(const Tunnel& tunnel, const OuterFlow& flow, int depth) {
     for (const Way& way : ways_.with(flow.remote)) {
-      if (way.out == tunnel.devices.front()) continue;  // its routes are not in the main table
+      // Its routes are not in the main table.
+      if (!tunnel.devices.empty() && way.out == tunnel.devices.front()) continue;
       if (depth < 2) add_below(way.out, depth + 1);
-      const auto own = is_unspecified(flow.local) ? ways_.own_towards(flow.remote, way.out)
-                                                  : std::optional(flow.local);
+      const auto own = net::is_unspecified(flow.local) ? ways_.own_towards(flow.remote, way.out)
+                                                       : std::optional(flow.local);
       if (own) add(tunnel, flow, *own, way);
     }
   }
 
   void add(const Tunnel& tunnel, const OuterFlow& flow, const net::Address& own, const Way& way) {
-    const std::string what = fmt::format(
-        "the tunnel {} ({}), carried by {} {} {}", tunnel.devices.front(), tunnel.kind,
-        service_of(flow.protocol, flow.local_port), flow.opened_by_peer ? "from" : "with",
-        flow.anybody ? "anybody" : net::format(flow.remote));
+    const std::string what = fmt::format("the tunnel {} ({}), carried by {} {} {}", name_of(tunnel),
+                                         tunnel.kind, service_of(flow.protocol, flow.local_port),
+                                         flow.opened_by_peer ? "from" : "with",
+                                         flow.anybody ? "anybody" : net::format(flow.remote));
     const bool tcp = flow.protocol == net::protocol::kTcp;
     Leg in{.arrives = true, .fields = {}, .device = way.in};
     in.fields.protocol = flow.protocol;
@@ -105,21 +110,20 @@ class Tunnels {
     const Leg answer_in = turned(out, way.in, tcp::kSynAck);
     const Leg answer_out = turned(in, way.out, tcp::kSynAck);
     if (flow.opened_by_peer) {
-      put(what + ", what it sends first", way, {in, answer_out},
+      put(what + ", first packet from the other end", way, {in, answer_out},
           fmt::format(R"(an [[inbound]] rule with service = "{}" and from = "{}" would)",
                       service_of(flow.protocol, flow.local_port), remote));
     }
     if (!tcp || !flow.opened_by_peer) {
-      put(what + ", what this host sends first", way, {out, answer_in},
+      put(what + ", first packet from this host", way, {out, answer_in},
           fmt::format(R"(an [[outbound]] rule with service = "{}" and to = "{}" would)",
                       service_of(flow.protocol, out.fields.destination_port), remote));
     }
   }
 
   void put(const std::string& what, const Way& way, std::vector<Leg> legs, std::string advice) {
-    Lifeline line{.what = what, .legs = std::move(legs), .advice = std::move(advice)};
-    line.off_route = way.off_route;
-    into_.all.push_back(std::move(line));
+    rolewall::apply::put(into_,
+                         {.what = what, .legs = std::move(legs), .advice = std::move(advice)}, way);
   }
 
   const GuardFacts& facts_;

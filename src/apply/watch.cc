@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
 #include <thread>
 #include <utility>
 
@@ -195,10 +196,18 @@ Result<pid_t> start(Watcher watcher) {
 Result<int> start_watch_process(const World& world, const std::string& state_directory,
                                 const Pending& pending, const std::optional<Generation>& former,
                                 std::chrono::seconds within) {
-  const Result<pid_t> watcher = start(Watcher(world, state_directory, pending, former));
+  // It does not stay in the directory that it was started in.
+  std::error_code error;
+  const std::string directory = std::filesystem::absolute(state_directory, error).string();
+  if (error) {
+    return fail(ErrorKind::System,
+                fmt::format("cannot set up the rollback (the path of {}: {}): nothing was changed",
+                            state_directory, error.message()));
+  }
+  const Result<pid_t> watcher = start(Watcher(world, directory, pending, former));
   if (!watcher || !systemd_runs_here()) return watcher;
   constexpr std::chrono::seconds kLater{3};  // the process comes first
-  TRY(guard_by_systemd(*watcher, pending.token, within + kLater, state_directory));
+  TRY(guard_by_systemd(*watcher, pending.token, within + kLater, directory));
   return watcher;
 }
 

@@ -19,6 +19,15 @@ bool Ways::is_own(const net::Address& address) const {
                              [&](const net::Prefix& own) { return own.address == address; });
 }
 
+std::vector<net::Address> Ways::own_on(const std::string& device, bool ipv6) const {
+  if (routes_.known()) return routes_.addresses_on(device, ipv6);
+  std::vector<net::Address> own;
+  for (const net::Prefix& each : facts_.machine.addresses) {
+    if (net::is_ipv4(each.address) != ipv6) own.push_back(each.address);
+  }
+  return own;
+}
+
 bool Ways::may_arrive_by(const std::string& device, bool ipv6) const {
   if (!ipv6 && std::ranges::find(facts_.strict, device) != facts_.strict.end()) return false;
   const auto own = routes_.addresses_on(device, ipv6);
@@ -50,6 +59,12 @@ std::vector<Way> Ways::with(const net::Address& address, const std::string& link
     }
   }
   return ways;
+}
+
+std::optional<net::Address> Ways::router_towards(const net::Address& address) const {
+  if (!routes_.known() || is_own(address) || eval::is_link_local(address)) return std::nullopt;
+  const auto answer = routes_.towards(address);
+  return answer.route == nullptr ? std::nullopt : answer.route->gateway;
 }
 
 std::optional<net::Address> Ways::own_towards(const net::Address& other,

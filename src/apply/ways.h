@@ -27,12 +27,13 @@ class Ways {
   std::vector<Way> with(const net::Address& address, const std::string& link = {}) const;
 
   bool is_own(const net::Address& address) const;
+  // By whom packets go to it; nothing where it is on the link, or no route is known.
+  std::optional<net::Address> router_towards(const net::Address& address) const;
   // This host's address by which it speaks to `other` on the device: nothing where it has none.
   std::optional<net::Address> own_towards(const net::Address& other,
                                           const std::string& device) const;
-  std::vector<net::Address> own_on(const std::string& device, bool ipv6) const {
-    return routes_.addresses_on(device, ipv6);
-  }
+  // Where the routes are not known, each of this host's addresses may be on the device.
+  std::vector<net::Address> own_on(const std::string& device, bool ipv6) const;
   bool is_known() const { return routes_.known(); }
 
  private:

@@ -12,6 +12,7 @@
 #include "print/print.h"
 #include "ruleset/names.h"
 #include "ruleset/rule_parts.h"
+#include "ruleset/table_flags.h"
 #include "ruleset/table_index.h"
 
 namespace rolewall::apply {
@@ -72,8 +73,7 @@ class Speaker {
 
   std::vector<ChangeItem> take() {
     if (live_.flags != wanted_.flags) {
-      constexpr std::uint32_t kDormant = 1;  // NFT_TABLE_F_DORMANT
-      const bool dormant = (live_.flags & kDormant) != 0;
+      const bool dormant = (live_.flags & ruleset::kTableDormant) != 0;
       say(ChangeKind::Changed,
           fmt::format("{} ({})", table_name(wanted_),
                       dormant ? "it is dormant and filters nothing" : "flags"));

@@ -1,35 +1,61 @@
 #include "ask/answer.h"
 
+#include <algorithm>
 #include <array>
-#include <utility>
 
 namespace rolewall::ask {
 namespace {
 
-constexpr std::array<std::pair<Verdict, std::string_view>, 7> kNames = {{
-    {Verdict::Accept, "accept"},
-    {Verdict::Drop, "drop"},
-    {Verdict::Reject, "reject"},
-    {Verdict::Stack, "stack"},
-    {Verdict::Held, "held"},
-    {Verdict::Conditional, "conditional"},
-    {Verdict::Undecided, "undecided"},
-}};
+struct Row {
+  Verdict verdict;
+  std::string_view name;
+  std::string_view meaning;
+};
+
+constexpr std::array kRows = {
+    Row{Verdict::Accept, "accept", "delivered, sent or passed on"},
+    Row{Verdict::Drop, "drop", "discarded, and the sender is told nothing"},
+    Row{Verdict::Reject, "reject", "discarded, and the sender is told"},
+    Row{Verdict::Stack, "stack",
+        "the kernel's IP stack discards it, or a rule takes it out of the stack (synproxy, fwd)"},
+    Row{Verdict::Held, "held", "a fragment that the kernel keeps until its datagram is complete"},
+    Row{Verdict::Conditional, "conditional", "depends on what the question leaves open"},
+    Row{Verdict::Undecided, "undecided", "meets something that rolewall does not model"},
+};
+
+const Row& row_of(Verdict verdict) {
+  return *std::ranges::find(kRows, verdict, &Row::verdict);
+}
 
 }  // namespace
 
 std::string_view name_of(Verdict verdict) {
-  for (const auto& [value, name] : kNames) {
-    if (value == verdict) return name;
-  }
-  return {};
+  return row_of(verdict).name;
+}
+
+std::string_view meaning(Verdict verdict) {
+  return row_of(verdict).meaning;
 }
 
 std::optional<Verdict> verdict_from(std::string_view name) {
-  for (const auto& [value, text] : kNames) {
-    if (text == name) return value;
+  const auto* row = std::ranges::find(kRows, name, &Row::name);
+  if (row == kRows.end()) return std::nullopt;
+  return row->verdict;
+}
+
+bool is_denied(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::Drop:
+    case Verdict::Reject:
+    case Verdict::Stack:
+    case Verdict::Held:
+      return true;
+    case Verdict::Accept:
+    case Verdict::Conditional:
+    case Verdict::Undecided:
+      return false;
   }
-  return std::nullopt;
+  return false;
 }
 
 }  // namespace rolewall::ask

@@ -16,7 +16,7 @@ enum class Verdict : std::uint8_t {
   Accept,
   Drop,
   Reject,
-  Stack,        // the IP stack itself discards it
+  Stack,        // the IP stack discards it, or a rule takes it away: Hop::reason
   Held,         // a fragment, kept until its datagram is whole
   Conditional,  // depends on what was not said: Hop::alternatives
   Undecided,    // met something that is not modelled: Hop::reason
@@ -24,6 +24,13 @@ enum class Verdict : std::uint8_t {
 
 std::string_view name_of(Verdict verdict);
 std::optional<Verdict> verdict_from(std::string_view name);
+
+// What it means, for people who know firewalls: true in every way to come to it. Output, the man
+// page and docs have this sentence.
+std::string_view meaning(Verdict verdict);
+
+// Whether the packet comes to nobody. A fragment that is held alone does not either.
+bool is_denied(Verdict verdict);
 
 // What decided. For one of our tables `rule` is a policy rule's full name ("web.inbound.app") or a
 // built-in step's ("(default)"), and `file` and `line` say where the policy says so.
@@ -53,8 +60,9 @@ struct Tried {
 };
 
 struct Alternative {
-  std::string add;   // "in=public": what the words would have to say; "": no word says it
-  std::string when;  // "numgen random mod 2: 1": where no word says it
+  std::string add;         // "in=public": what the words would have to say; "": no word says it
+  std::string when;        // "numgen random mod 2: 1": where no word says it
+  std::string translated;  // as Hop::translated, where the ways differ in that
   Verdict verdict = Verdict::Accept;
   std::optional<DecidedBy> decided_by;
 };
@@ -67,8 +75,11 @@ struct Hop {
   Verdict verdict = Verdict::Accept;
   std::optional<DecidedBy> decided_by;
   std::string reason;                     // Stack, Undecided
-  std::vector<Alternative> alternatives;  // Conditional
+  std::vector<Alternative> alternatives;  // Conditional, and where `translated` may be this or that
   std::vector<Tried> tried;               // with explain alone
+  // Rules that were tried, but would make too long a list: after the first tried_before_gap.
+  std::uint64_t tried_left_out = 0;
+  std::size_t tried_before_gap = 0;
 };
 
 struct Answer {

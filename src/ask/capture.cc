@@ -8,6 +8,7 @@
 #include "ask/conditions.h"
 #include "ask/site.h"
 #include "eval/dissect.h"
+#include "eval/fragments.h"
 #include "eval/wire.h"
 #include "net/protocol.h"
 
@@ -37,7 +38,7 @@ std::optional<Sample> sample_of(const eval::Packet& packet) {
   fields.protocol = headers->protocol;
   fields.length = static_cast<std::uint32_t>(bytes.size());
   if (headers->fragment_offset != 0) {
-    fields.fragment_offset = headers->fragment_offset;
+    fields.fragment_offset = static_cast<std::uint16_t>(headers->fragment_offset * 8);
     return sample;
   }
   const eval::ByteSpan transport =
@@ -54,6 +55,22 @@ std::optional<Sample> sample_of(const eval::Packet& packet) {
     fields.icmp_code = transport[1];
   }
   return sample;
+}
+
+bool is_fragment(const eval::Packet& packet) {
+  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  return ipv6 ? eval::has_fragment_header(packet.bytes) : eval::is_ipv4_fragment(packet.bytes);
+}
+
+// A later fragment has neither ports nor flags.
+std::string in_words(const Sample& sample) {
+  const eval::PacketFields& fields = sample.fields;
+  if (fields.fragment_offset == 0) return to_words(sample);
+  std::string words = fmt::format("protocol/{} {} > {}", fields.protocol,
+                                  net::format(fields.source), net::format(fields.destination));
+  if (!sample.in.empty()) words += fmt::format(" in={}", sample.in);
+  if (!sample.out.empty()) words += fmt::format(" out={}", sample.out);
+  return words + fmt::format(", a fragment from byte {}", fields.fragment_offset);
 }
 
 }  // namespace
@@ -86,7 +103,7 @@ CapturedAnswer Conversation::ask(eval::CapturedPacket& captured) {
   CapturedAnswer answer;
   if (sample) {
     (sent ? sample->out : sample->in) = taken_on_.device;
-    answer.packet = to_words(*sample);
+    answer.packet = in_words(*sample);
   } else {
     answer.packet = fmt::format("an IP packet of {} bytes, {}={}", packet.bytes.size(),
                                 sent ? "out" : "in", taken_on_.device);
@@ -100,6 +117,14 @@ CapturedAnswer Conversation::ask(eval::CapturedPacket& captured) {
                           .trust_checksums = taken_on_.trust_checksums};
   const eval::Outcomes outcomes = evaluator_.next(packet, direction, how);
   const eval::Journey& journey = outcomes.ways.front();
+  if (is_fragment(packet) && !is_fragment(journey.after)) {
+    // It was the last of its datagram, which is what the rules have seen.
+    if (auto whole = sample_of(journey.after)) {
+      whole->in = sample ? sample->in : "";
+      whole->out = sample ? sample->out : "";
+      answer.packet = in_words(*whole) + ", put together of fragments";
+    }
+  }
   answer.as_taken = verdict_of(journey.fate());
   answer.conditions = journey.conditions;
   Hop hop;
@@ -113,7 +138,7 @@ CapturedAnswer Conversation::ask(eval::CapturedPacket& captured) {
     }
   }
   std::vector<Hop> hops{std::move(hop)};
-  weigh(hops, outcomes, snapshot_);
+  weigh(hops, outcomes, snapshot_, nullptr);
   answer.hop = std::move(hops.front());
   const bool assumes = std::ranges::any_of(answer.conditions, &eval::Condition::assumed);
   if (assumes && answer.as_taken != Verdict::Undecided) answer.hop.verdict = Verdict::Conditional;

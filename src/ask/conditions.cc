@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "ask/site.h"
+#include "ask/translations.h"
 
 namespace rolewall::ask {
 namespace {
@@ -28,14 +29,45 @@ Alternative alternative(const eval::Journey& way, const ruleset::Snapshot& snaps
   return made;
 }
 
+// What each way makes of the addresses and ports at a hook. Ways that make the same of them are
+// one.
+void list_translations(Hop& hop, const std::vector<eval::Journey>& ways,
+                       const eval::Packet& before) {
+  std::vector<Alternative> found;
+  for (const eval::Journey& way : ways) {
+    Alternative made;
+    made.when = in_words(way.conditions);
+    made.translated = translations_of(before, way.after).at(hop.hook);
+    made.verdict = hop.verdict;
+    const bool known = std::ranges::any_of(
+        found, [&](const Alternative& other) { return other.translated == made.translated; });
+    if (!known) found.push_back(std::move(made));
+  }
+  // A port that NAT draws may be any, and one of them stands for all.
+  const bool for_given =
+      !hop.translated.empty() &&
+      std::ranges::any_of(ways.front().conditions, [](const eval::Condition& condition) {
+        return condition.assumed && condition.about.find("NAT draws") != std::string::npos;
+      });
+  if (found.size() == 1 && !for_given) return;
+  for (Alternative& way : found) {
+    if (way.translated.empty()) way.translated = "not translated";
+  }
+  hop.alternatives = std::move(found);
+}
+
 }  // namespace
 
 void weigh(std::vector<Hop>& hops, const eval::Outcomes& outcomes,
-           const ruleset::Snapshot& snapshot) {
+           const ruleset::Snapshot& snapshot, const eval::Packet* before) {
   const auto& ways = outcomes.ways;
   const bool agree = std::ranges::all_of(
       ways, [&](const eval::Journey& way) { return way.fate() == ways.front().fate(); });
-  if (agree && outcomes.complete) return;
+  if (agree && outcomes.complete) {
+    if (before == nullptr) return;
+    for (Hop& hop : hops) list_translations(hop, ways, *before);
+    return;
+  }
   Hop& last = hops.back();
   last.verdict = Verdict::Conditional;
   last.decided_by.reset();

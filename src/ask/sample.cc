@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <utility>
 
 #include "policy/codes.h"
+#include "policy/packet_words.h"
 #include "ruleset/loads.h"
 
 namespace rolewall::ask {
@@ -94,6 +97,16 @@ struct Asked {
   std::optional<Index> through;
   std::optional<Index> receiver;
   bool any() const { return sender || through || receiver; }
+
+  // The host whose interface a word names, where it has none of that name.
+  std::optional<Index> lacks(const policy::Policy& policy, const policy::PacketWords& words) const {
+    const std::optional<Index> arrives = through ? through : receiver;
+    const std::optional<Index> leaves = through ? through : sender ? sender : receiver;
+    for (const auto& [word, host] : {std::pair(&words.in, arrives), {&words.out, leaves}}) {
+      if (*word && host && !policy::has_interface(policy.hosts[*host], (*word)->text)) return host;
+    }
+    return std::nullopt;
+  }
 };
 
 Asked asked(const Party& from, const Party& to, bool group, std::optional<Index> at,
@@ -135,6 +148,7 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
   const std::vector<Party> destinations = ends_.parties(words.to.selectors, asking.self);
 
   std::vector<Sample> samples;
+  std::vector<Index> lacking;  // hosts that would be asked if they had the interface
   bool nobody_asked = false;
   for (const bool ipv4 : {true, false}) {
     if (words.family && (*words.family == 4) != ipv4) continue;
@@ -155,6 +169,10 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
             nobody_asked = true;
             continue;
           }
+          if (const auto host = who.lacks(policy_, words)) {
+            lacking.push_back(*host);
+            continue;
+          }
           if (samples.size() == kMaxSamples) {
             report(diagnostics, Code::TooManySamples, words.span,
                    fmt::format("this describes more than {} packets", kMaxSamples),
@@ -167,8 +185,8 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
           sample.fields.destination = destination;
           if (words.state) sample.ct_state = bit_of(*words.state);
           sample.user = words.user;
-          sample.in = words.in.value_or("");
-          sample.out = words.out.value_or("");
+          if (words.in) sample.in = words.in->text;
+          if (words.out) sample.out = words.out->text;
           sample.sender = who.sender;
           sample.through = who.through;
           sample.receiver = who.receiver;
@@ -179,7 +197,9 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
       }
     }
   }
-  if (samples.empty() && nobody_asked) {
+  if (samples.empty() && !lacking.empty()) {
+    report_lacking(words, lacking, diagnostics);
+  } else if (samples.empty() && nobody_asked) {
     const std::optional<Index> one = asking.alone ? asking.self : at;
     if (one) {
       report(diagnostics, Code::NotAnEnd, words.span,
@@ -192,6 +212,28 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
     }
   }
   return samples;
+}
+
+bool Sampler::lacks_interface(const policy::PacketWords& words, Index host) const {
+  const policy::Host& asked = policy_.hosts[host];
+  return (words.in && !policy::has_interface(asked, words.in->text)) ||
+         (words.out && !policy::has_interface(asked, words.out->text));
+}
+
+void Sampler::report_lacking(const policy::PacketWords& words, const std::vector<Index>& hosts,
+                             Diagnostics& diagnostics) const {
+  std::vector<policy::Host> asked;
+  for (const Index host : std::set<Index>(hosts.begin(), hosts.end())) {
+    asked.push_back(policy_.hosts[host]);
+  }
+  for (const auto* word : {&words.in, &words.out}) {
+    if (!*word || std::ranges::any_of(asked, [&](const policy::Host& host) {
+          return policy::has_interface(host, (*word)->text);
+        })) {
+      continue;
+    }
+    policy::report_unknown_interface(**word, asked, "no host that is asked", diagnostics);
+  }
 }
 
 }  // namespace rolewall::ask

@@ -66,6 +66,12 @@ class Sampler {
   std::vector<Sample> take(const policy::PacketWords& words, const Asking& asking,
                            Diagnostics& diagnostics) const;
 
+  // A host is not asked about an interface that it has not, as a rule that names one is left out
+  // there. What no host of `hosts` has is an error.
+  bool lacks_interface(const policy::PacketWords& words, policy::Index host) const;
+  void report_lacking(const policy::PacketWords& words, const std::vector<policy::Index>& hosts,
+                      Diagnostics& diagnostics) const;
+
  private:
   const policy::Policy& policy_;
   Ends ends_;

@@ -110,16 +110,16 @@ void find_shut_out(const policy::Policy& policy, policy::Date date, Site& site,
     HostAsked asked(policy, index, site);
     if (const auto manager = asked.manager_shut_out()) {
       policy::report(findings, policy::Code::ManagementShutOut, host.span,
-                     fmt::format("{} does not let ssh in from all of management, as from {}: an "
-                                 "apply there is refused where ssh is served",
+                     fmt::format("{} does not accept ssh from all of management (not from {}): "
+                                 "`apply` will refuse this where sshd runs",
                                  policy::quote(host.name), net::format(*manager)),
                      R"(an [[inbound]] rule with service = "ssh" and from = "management")");
     }
     if (asked.neighbours_shut_out()) {
       policy::report(
           findings, policy::Code::NeighboursShutOut, host.span,
-          fmt::format("{} has an IPv6 address and does not let neighbour discovery in or "
-                      "out: an apply there is refused, for IPv6 would end with it",
+          fmt::format("{} has an IPv6 address, and its policy drops neighbour discovery: IPv6 "
+                      "would stop working, so `apply` will refuse this",
                       policy::quote(host.name)),
           R"(use = ["baseline"] in the host's role)");
     }

@@ -16,6 +16,9 @@ namespace {
 
 using policy::Index;
 
+// Of one hook: more rules than anybody reads.
+constexpr std::size_t kMostTried = 10'000;
+
 // A rule's id: its comment, or for a rule inside a policy rule's own chain that chain's name.
 std::string rule_id(const ruleset::SourceMap& sources, const ruleset::Chain& chain,
                     const ruleset::Rule& rule) {
@@ -70,6 +73,8 @@ std::vector<Hop> to_hops(const ruleset::Snapshot& snapshot, const eval::Journey&
     hop.reason = result.reason;
     if (explain) {
       for (const eval::Step& step : result.steps) hop.tried.push_back(tried(snapshot, step));
+      hop.tried_left_out = result.steps_left_out;
+      hop.tried_before_gap = kMostTried / 2;
     }
     hops.push_back(std::move(hop));
   }
@@ -202,12 +207,13 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
   eval::Options options;
   options.steps = explain;
   options.explain = explain;
+  options.most_steps = kMostTried;
   const eval::Journey journey = end.arrives ? host.evaluator->arrive(end.packet, options)
                                             : host.evaluator->send(end.packet, options);
   std::vector<Hop> hops = to_hops(host.snapshot, journey, end, explain);
   if (!journey.conditions.empty()) {
     const auto direction = end.arrives ? eval::Direction::Arrive : eval::Direction::Send;
-    weigh(hops, host.evaluator->outcomes(end.packet, direction), host.snapshot);
+    weigh(hops, host.evaluator->outcomes(end.packet, direction), host.snapshot, &end.packet);
   }
   return hops;
 }

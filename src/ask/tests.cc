@@ -62,24 +62,26 @@ void plan_file(const policy::Policy& policy, const Sampler& sampler, Index index
     for (const policy::TestPacket& packet : test.packets) {
       const std::size_t errors = diagnostics.error_count();
       std::size_t samples = 0;
+      std::vector<Index> lacking;
       for (const Index host : hosts) {
         if (!is_on(policy, test, host)) continue;
+        if (sampler.lacks_interface(packet.words, host)) {
+          lacking.push_back(host);
+          continue;
+        }
         TestCase test_case{&test, &packet, host,
                            sampler.take(packet.words, {host, true}, diagnostics)};
         if (diagnostics.error_count() > errors) break;
         samples += test_case.samples.size();
         if (!test_case.samples.empty()) cases.push_back(std::move(test_case));
       }
+      if (samples == 0 && !lacking.empty()) {
+        sampler.report_lacking(packet.words, lacking, diagnostics);
+      }
       const bool wrong = diagnostics.error_count() > errors;
       if (samples == 0 && anywhere && !wrong && !file.shipped) no_sample(packet, diagnostics);
     }
   }
-}
-
-// A fragment that is held alone comes to nobody either.
-bool is_denied(Verdict verdict) {
-  return verdict == Verdict::Drop || verdict == Verdict::Reject || verdict == Verdict::Stack ||
-         verdict == Verdict::Held;
 }
 
 bool is_expected(Expectation expectation, Verdict verdict) {
@@ -116,7 +118,7 @@ std::string in_words(const Answer& answer) {
     case Verdict::Reject:
       return "is rejected";
     case Verdict::Stack:
-      return fmt::format("is discarded by the IP stack: {}", hop != nullptr ? hop->reason : "");
+      return fmt::format("goes no further in the IP stack: {}", hop != nullptr ? hop->reason : "");
     case Verdict::Held:
       return fmt::format("is held: {}", hop != nullptr ? hop->reason : "");
     case Verdict::Conditional:

@@ -2,9 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "ask/sample.h"
+#include "net/ct_names.h"
 #include "net/fields.h"
-#include "ruleset/loads.h"
 
 namespace rolewall::ask {
 namespace {
@@ -25,18 +27,7 @@ std::string flags_in_words(std::uint8_t flags) {
 }
 
 std::string_view name_of_state(std::uint32_t bit) {
-  switch (bit) {
-    case ruleset::ct_state::kNew:
-      return "new";
-    case ruleset::ct_state::kEstablished:
-      return "established";
-    case ruleset::ct_state::kRelated:
-      return "related";
-    case ruleset::ct_state::kInvalid:
-      return "invalid";
-    default:
-      return "untracked";
-  }
+  return std::ranges::find(net::kCtStates, bit, &net::BitName::bit)->name;
 }
 
 }  // namespace

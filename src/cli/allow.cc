@@ -49,7 +49,10 @@ Result<std::vector<RunTimeEntry>> openings(const AllowOptions& options) {
   Diagnostics diagnostics;
   const auto literals = policy::parse_service(site->policy, options.service, diagnostics);
   if (diagnostics.has_errors()) {
-    return fail(ErrorKind::Usage, fmt::format("there is no service `{}`", options.service));
+    const Diagnostic& wrong = diagnostics.all().front();
+    return fail(ErrorKind::Usage, wrong.hint.empty()
+                                      ? wrong.message
+                                      : fmt::format("{}: {}", wrong.message, wrong.hint));
   }
   std::vector<RunTimeEntry> entries;
   for (const policy::ServiceLiteral& literal : literals) {
@@ -144,7 +147,7 @@ void add_opening_options(Verb& verb, AllowOptions& options) {
   verb.add_option("service", options.service, "as in a policy: ssh, tcp/8080").required();
   verb.add_option("from", options.from_word, "the word `from`").required();
   verb.add_option("address", options.from, "the address to admit").required();
-  add_site_options(verb, options.site, false);
+  add_site_options(verb, options.site, Looks::OnServer, false);
   add_state_option(verb, options.state_directory);
 }
 

@@ -6,12 +6,15 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "ask/check.h"
 #include "cli/exit_status.h"
@@ -94,7 +97,7 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
   render_notes(applied->notes, snapshot.sources);
   if (const auto& tables = snapshot.ruleset.tables;
       !tables.empty() && apply::is_in_audit_mode(tables.front())) {
-    out().line(fmt::format("{}: {}", out().paint(Tone::Warning, "audit mode"), kAudits));
+    say_audit_mode();
   }
   const bool changed = !applied->plan.empty();
   out().line(fmt::format("{}: {}generation {} is in force: {}", snapshot.host.name,
@@ -108,10 +111,10 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
   }
   if (const auto& pending = applied->pending) {
     if (applied->time_begins_anew) out().line("The time to confirm starts anew.");
+    say_what_waits(*pending);
+  } else if (changed && applied->former) {
     out().line(
-        fmt::format("It will be rolled back at {} unless you confirm it. From a NEW connection:\n"
-                    "  sudo rolewall confirm",
-                    pending->deadline));
+        fmt::format("The way back: sudo rolewall rollback (to generation {})", *applied->former));
   }
   return kDone;
 }
@@ -179,13 +182,23 @@ Result<apply::ApplyOptions> confirmation(const ApplyOptions& options) {
   apply::ApplyOptions how;
   how.for_good = options.no_confirm;
   if (!options.confirm.empty()) {
-    const auto within = parse_time("--confirm", options.confirm, std::chrono::hours(24));
+    const auto within = confirm_within(options.confirm);
     if (!within) return std::unexpected(within.error());
     how.confirm_within = *within;
   } else if (!options.no_confirm && on_terminal() && observe::ssh_connection()) {
     how.confirm_within = std::chrono::seconds(60);
   }
   return how;
+}
+
+// So that the question below them, and what comes after it, are on one screen with them.
+void say_changes(const std::vector<std::string>& lines) {
+  constexpr std::size_t kMost = 12;
+  for (std::size_t i = 0; i < std::min(kMost, lines.size()); ++i) out().line(lines[i]);
+  if (lines.size() > kMost) {
+    out().line(
+        fmt::format("  ({} more: rolewall plan --all)", counted(lines.size() - kMost, "change")));
+  }
 }
 
 // Whoever is not at a terminal has agreed.
@@ -234,7 +247,7 @@ int run(const ApplyOptions& options) {
   carry_out_overdue(options.state_directory);  // before the plan, which it changes
   auto facts = guard_facts(site.policy);
   if (!facts) return report(facts.error());
-  warn_of_absent_devices(snapshot.ruleset, facts->machine);
+  warn_of_machine(snapshot, facts->machine);
   facts->may_be_undone = how->confirm_within.has_value();
   how->guard = std::move(*facts);
   how->force = options.force;
@@ -243,7 +256,7 @@ int run(const ApplyOptions& options) {
   if (!plan) return report(plan.error());
   how->seen = plan->seen;
   if (!plan->empty()) {
-    if (!plan->first) render(out(), *plan, snapshot.sources);
+    if (!plan->first) say_changes(lines_of(out(), *plan, snapshot.sources));
     out().line(fmt::format("plan: {}", summary(*plan)));
     if (!options.yes && !agreed()) {
       err().line("rolewall: nothing was changed");
@@ -273,7 +286,7 @@ void add_apply(Program& program) {
       "and routers, leases, the tunnel that carries them. It refuses if one would be lost\n"
       "(--force overrides); what another program's rules deny today as well is a note.");
   auto options = std::make_shared<ApplyOptions>();
-  add_site_options(verb, options->site);
+  add_site_options(verb, options->site, Looks::OnServer);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
   const Option confirm =

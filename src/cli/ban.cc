@@ -67,13 +67,13 @@ int ban(const BanOptions& options) {
   if (!hit) return report(hit.error());
   if (!hit->empty() && !options.force) {
     return report({ErrorKind::Refused,
-                   fmt::format("{} holds {}: nothing was changed (--force does it all the same)",
+                   fmt::format("{} includes {}: nothing was changed (--force bans it anyway)",
                                net::format(*prefix), hit->front()),
                    0,
                    {}});
   }
   for (const std::string& who : *hit) {
-    err().line(fmt::format("rolewall: overridden: {} holds {}", net::format(*prefix), who));
+    err().line(fmt::format("rolewall: overridden: {} includes {}", net::format(*prefix), who));
   }
   const RunTimeEntry entry{
       .banned = *prefix, .opened = {}, .left = *left, .reason = options.reason};
@@ -180,8 +180,8 @@ void add_ban_verb(Program& program) {
                        "another host of the site, an open ssh session, a router on the way to it, "
                        "or a resolver in use\n"
                        "(--force overrides). A ban of a wider prefix takes the place of narrower "
-                       "ones, with the longest\n"
-                       "time of them.");
+                       "prefixes, with the\n"
+                       "longest time of them; a ban of a single address stays beside it.");
   auto options = std::make_shared<BanOptions>();
   verb.add_option("address", options->what, "an address or a prefix").required();
   verb.add_option("--for", options->time, "how long (30m, 1h, 7d); default: for good")

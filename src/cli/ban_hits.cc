@@ -21,13 +21,18 @@ Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
   for (const apply::Session& session : facts->sessions) {
     const bool own = here && here->client == session.client;
     look(session.client, own ? "the address that this session comes from"
-                             : "the address that a session of ssh comes from");
+                             : "the address that an ssh session comes from");
+    if (session.sent_from) {
+      look(session.sent_from->address,
+           "the address that an ssh session comes from, before "
+           "address translation");
+    }
   }
   for (const net::Prefix& own : facts->machine.addresses)
     look(own.address, "an address of this host");
   for (const char* own : {"127.0.0.1", "::1"}) look(*net::parse_address(own), "the loopback");
   if (!(hit & net::AddressSet::from(facts->management)).empty()) {
-    found.emplace_back("an address of management");
+    found.emplace_back("a management address");
   }
   for (const auto& [name, addresses] : facts->site) {
     if ((hit & net::AddressSet::from(addresses)).empty()) continue;
@@ -35,16 +40,16 @@ Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
   }
   if (facts->machine.routes) {
     for (const ruleset::Route& route : *facts->machine.routes) {
-      if (route.gateway) look(*route.gateway, "a router that this host sends by");
+      if (route.gateway) look(*route.gateway, "a router that this host uses");
     }
   }
   for (const net::Address& resolver : observe::resolvers()) {
-    look(resolver, "a resolver that this host asks");
+    look(resolver, "a resolver that this host uses");
   }
   for (const observe::Tunnel& tunnel : facts->tunnels) {
     for (const observe::OuterFlow& flow : tunnel.flows) {
       if (!flow.anybody)
-        look(flow.remote, fmt::format("the other end of the tunnel {}", tunnel.devices.front()));
+        look(flow.remote, fmt::format("the other end of the tunnel {}", name_of(tunnel)));
     }
   }
   return found;

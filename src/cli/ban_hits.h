@@ -9,7 +9,7 @@
 
 namespace rolewall::cli {
 
-// In words: "the address that a session of ssh comes from". Empty: nobody.
+// In words: "the address that an ssh session comes from". Empty: nobody.
 Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
                                               const std::string& state_directory);
 

@@ -57,8 +57,9 @@ Result<ruleset::Snapshot> compile_now(const BootOptions& options) {
 void compare_with_policies(const BootOptions& options) {
   const auto now = compile_now(options);
   if (!now) {
-    err().line("rolewall: the policies no longer compile; the ruleset applied last is in force: " +
-               printable(now.error().message));
+    err().line(
+        "rolewall: the policies cannot be compiled now; the ruleset applied last is in force: " +
+        printable(now.error().message));
     return;
   }
   const auto plan = apply::plan(*now, options.state_directory);
@@ -75,7 +76,9 @@ int put(const Result<ruleset::Snapshot>& snapshot, const char* what, const BootO
                                      fmt::format("{}; in its place {}", why, what));
   if (!done) return report(done.error());
   render_notes(done->problems);
+  if (done->audits) say_audit_mode();
   out().line(fmt::format("{} is in force: {}", what, counted(done->rules, "rule")));
+  out().line("To put it right: sudo rolewall apply (`rolewall status` says what was lost)");
   return kDone;
 }
 
@@ -94,26 +97,20 @@ int run(const BootOptions& options) {
   const auto booted =
       apply::boot(options.state_directory, apply::this_world(), guard ? &*guard : nullptr);
   if (guard) {
-    render_guard_call(*guard);
+    render_guard_call(*guard, options.as_unit ? "lost" : "overridden");
     if (is_refused(*guard)) return kNo;
   }
   if (booted) {
     render_notes(booted->problems);
-    if (booted->unconfirmed) {
-      err().line(fmt::format("rolewall: generation {} was not confirmed and was discarded",
-                             *booted->unconfirmed));
+    if (!booted->unconfirmed.empty()) {
+      err().line(
+          fmt::format("rolewall: {} was not confirmed and was discarded", booted->unconfirmed));
     }
-    if (!booted->generation) {
-      out().line("nothing is applied: nothing was loaded");
-      return kDone;
-    }
-    out().line(fmt::format("generation {} is in force", *booted->generation));
-    if (booted->pending) {
-      out().line(
-          fmt::format("It will be rolled back at {} unless you confirm it: sudo rolewall confirm",
-                      booted->pending->deadline));
-    }
-    compare_with_policies(options);
+    if (booted->audits) say_audit_mode();
+    out().line(booted->generation ? fmt::format("generation {} is in force", *booted->generation)
+                                  : "nothing is applied: nothing was loaded");
+    if (booted->pending) say_what_waits(*booted->pending);
+    if (booted->generation) compare_with_policies(options);
     return kDone;
   }
   // Better the policies as they are now than none, and better few rules than none.
@@ -144,7 +141,7 @@ void add_boot(Program& program) {
       "hand it is refused if your session or management would be lost (--force overrides); the\n"
       "unit is never refused, and reports what is lost.");
   auto options = std::make_shared<BootOptions>();
-  add_site_options(verb, options->site);
+  add_site_options(verb, options->site, Looks::OnServer);
   add_host_option(verb, options->host);
   add_state_option(verb, options->state_directory);
   verb.add_flag("--force", options->force, "load even if somebody would be locked out");

@@ -97,7 +97,7 @@ void add_check(Program& program) {
       "  rolewall check --date 2027-03-01    which rules will have expired by then?");
   auto options = std::make_shared<CheckOptions>();
   options->site.expired_is_error = true;
-  add_site_options(verb, options->site);
+  add_site_options(verb, options->site, Looks::Around);
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
 }

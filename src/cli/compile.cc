@@ -82,9 +82,10 @@ void add_compile(Program& program) {
       "  rolewall compile policies --host web-01 | nft -c -f -\n"
       "  rolewall compile policies --host web-01 --format json -o web-01.json");
   auto options = std::make_shared<CompileOptions>();
-  add_site_options(verb, options->site);
-  verb.add_option("--host", options->host,
-                  "host to compile for (default: the one named like this machine)")
+  add_site_options(verb, options->site, Looks::Around);
+  verb.add_option(
+          "--host", options->host,
+          "host to compile for (default: the one named like this machine, or the site's only one)")
       .type_name("HOST");
   add_format_option(verb, options->format, {"nft", "json", "bytecode"});
   verb.add_option("-o,--output", options->output, "write to this file, all or nothing")

@@ -25,6 +25,7 @@ struct ConfirmOptions {
 struct RollbackOptions {
   std::string state_directory{apply::kDefaultStateDirectory};
   std::optional<std::uint32_t> to;
+  std::string confirm;  // a time, "" where none was given
   bool expired = false;
   bool force = false;
 };
@@ -40,13 +41,15 @@ int confirm(const ConfirmOptions& options) {
   render_notes(confirmed->problems);
   switch (confirmed->what) {
     case apply::Confirmation::Confirmed:
-      out().line("confirmed: the applied ruleset stays in force, after a reboot too");
+      out().line("confirmed: what is in force stays, after a reboot too");
       return kDone;
     case apply::Confirmation::NothingPending:
       out().line("nothing to confirm");
       return kDone;
     case apply::Confirmation::TooLate:
-      err().line("rolewall: too late: it was already rolled back (see `rolewall status`)");
+      err().line(
+          "rolewall: too late: it was not confirmed in time and is rolled back (see `rolewall "
+          "status`)");
       return kNo;
     case apply::Confirmation::PutBack:
       err().line(fmt::format(
@@ -56,7 +59,7 @@ int confirm(const ConfirmOptions& options) {
           "a NEW connection:\n"
           "  sudo rolewall confirm\n"
           "For more time: sudo rolewall apply --confirm TIME",
-          confirmed->pending->generation, confirmed->pending->deadline));
+          confirmed->pending->generation.value_or(0), confirmed->pending->deadline));
       return kNo;
   }
   return kSystem;
@@ -72,19 +75,29 @@ int roll_back_expired(const RollbackOptions& options) {
 
 int rollback(const RollbackOptions& options) {
   if (options.expired) return roll_back_expired(options);
+  const auto within = confirm_within(options.confirm);
+  if (!within) return report(within.error());
   auto facts = guard_facts(options.state_directory);
   if (!facts) return report(facts.error());
+  facts->may_be_undone = within->has_value();
   apply::GuardCall guard{.facts = std::move(*facts), .force = options.force};
   const auto done =
-      apply::rollback(options.state_directory, options.to, apply::this_world(), &guard);
+      apply::rollback(options.state_directory, options.to, apply::this_world(), &guard, *within);
   render_guard_call(guard);
   if (is_refused(guard)) return kNo;
   if (!done) return report(done.error());
   render_notes(done->problems);
   const auto& to = done->event.to;
-  out().line(
-      to ? fmt::format("rolled back: generation {} is in force again, after a reboot too", *to)
-         : "rolled back: table inet rolewall was removed, as before the first apply");
+  const bool waits = done->pending.has_value();
+  if (done->audits) say_audit_mode();
+  out().line(to ? fmt::format("rolled back: generation {} is in force again{}", *to,
+                              waits ? "" : ", after a reboot too")
+                : "rolled back: table inet rolewall was removed, as before the first apply");
+  if (waits) {
+    say_what_waits(*done->pending);
+  } else if (*within) {
+    out().line("It was confirmed before: nothing has to be confirmed.");
+  }
   return kDone;
 }
 
@@ -178,8 +191,9 @@ void add_confirm(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "confirm", "keep what was applied",
                                "  sudo rolewall confirm           from a NEW connection\n"
                                "\n"
-                               "Without it, what `apply --confirm TIME` loaded is rolled back "
-                               "after that time.\n"
+                               "Without it, what `apply`, `rollback` or `disable` did with "
+                               "--confirm TIME is\n"
+                               "rolled back after that time.\n"
                                "If another program removed the table meanwhile, it is loaded again "
                                "and goes on\n"
                                "waiting: confirm it from a connection that it admitted.");
@@ -191,21 +205,27 @@ void add_confirm(Program& program) {
 void add_rollback(Program& program) {
   Verb verb = program.add_verb(
       kServerVerbs, "rollback", "go back to what was in force before",
-      "  sudo rolewall rollback           the unconfirmed apply, else back one generation\n"
-      "  sudo rolewall rollback --to 4    `rolewall history` lists them\n"
+      "  sudo rolewall rollback                 undoes what waits for its confirmation, else back\n"
+      "                                         to what was in force before\n"
+      "  sudo rolewall rollback --to 4          `rolewall history` lists them\n"
+      "  sudo rolewall rollback --confirm 2m    returns unless confirmed\n"
       "\n"
-      "One generation back is what was in force before, as `rolewall history` tells: never what "
-      "was\n"
-      "itself rolled back. After `rolewall disable` it is what was in force until then.\n"
+      "What was in force before is told by the history, not by the numbers of generations: never\n"
+      "what was itself rolled back. After `rolewall disable` it is what was in force until then.\n"
+      "With --confirm TIME, what was confirmed last is in force again after that time, or a "
+      "reboot,\n"
+      "unless you run `rolewall confirm` from a new connection.\n"
       "Later bans and openings are kept. The guard is asked first, as by `apply`: if the older\n"
       "generation would lock out your session or management, it is refused.");
   auto options = std::make_shared<RollbackOptions>();
   const Option to =
       verb.add_option("--to", options->to, "go back to this generation").type_name("N");
+  const Option confirm = add_confirm_option(verb, options->confirm);
   verb.add_flag("--force", options->force, "go back even if somebody would be locked out");
   verb.add_flag("--expired", options->expired,
-                "only if the time to confirm is over (used by the timer of `apply --confirm`)")
-      .excludes(to);
+                "only if the time to confirm is over (used by the timer of --confirm)")
+      .excludes(to)
+      .excludes(confirm);
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, rollback);
 }

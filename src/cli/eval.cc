@@ -76,8 +76,7 @@ void show_words(const Terminal& terminal, const std::string& words,
 
 bool as_expected(const std::string& expect, ask::Verdict verdict) {
   if (expect.empty() || expect == ask::name_of(verdict)) return true;
-  return expect == "deny" && (verdict == ask::Verdict::Drop || verdict == ask::Verdict::Reject ||
-                              verdict == ask::Verdict::Stack || verdict == ask::Verdict::Held);
+  return expect == "deny" && ask::is_denied(verdict);
 }
 
 // Hosts whose kernel, being in audit mode, accepts what the answer denies.
@@ -161,11 +160,10 @@ std::optional<policy::PacketWords> parse(const std::string& text, const Subject&
                                          Diagnostics& diagnostics) {
   const Span place{kNoFile, 1, 1};
   auto words = policy::parse_packet(subject.policy, text, place, false, diagnostics);
-  const bool self_alone =
-      !diagnostics.all().empty() &&
-      std::all_of(diagnostics.all().begin(), diagnostics.all().end(),
-                  [](const Diagnostic& finding) { return is(finding, policy::Code::SelfNotHere); });
-  if (!self_alone || !subject.asking.self) return words;
+  const bool has_self = std::ranges::any_of(diagnostics.all(), [](const Diagnostic& finding) {
+    return is(finding, policy::Code::SelfNotHere);
+  });
+  if (!has_self || !subject.asking.self) return words;
   diagnostics = {};
   return policy::parse_packet(subject.policy, text, place, true, diagnostics);
 }
@@ -260,25 +258,33 @@ void add_eval(Program& program) {
       "  sudo rolewall eval --live 'tcp 198.51.100.7 > 10.0.2.10:22 in=eth0'\n"
       "  sudo rolewall eval --live --pcap eth0.pcap --in eth0 --write-dropped denied.pcap");
   auto options = std::make_shared<EvalOptions>();
-  const Option packet = verb.add_option("PACKET", options->packet,
-                                        "SERVICE FROM > TO [in= out= at= state= flags= ...]")
-                            .type_name("TEXT");
-  add_site_options(verb, options->site, false);
+  const Option packet =
+      verb.add_option("PACKET", options->packet,
+                      "SERVICE FROM > TO, all in quotes, with options behind: in= out= at= "
+                      "state= flags= family= user= length= ttl=")
+          .type_name("TEXT");
+  add_site_options(verb, options->site, Looks::Around, false);
   verb.add_option("--host", options->host, "ask only this host").type_name("HOST");
   const Option ruleset =
-      verb.add_option("--ruleset", options->ruleset,
-                      "ask a ruleset that `dump` or `compile --format json` wrote")
+      verb.add_option(
+              "--ruleset", options->ruleset,
+              "ask a ruleset that `dump` or `compile --format json` wrote, without policies")
           .type_name("FILE");
-  verb.add_flag("--live", options->live, "ask the kernel's ruleset, all tables").excludes(ruleset);
+  verb.add_flag("--live", options->live,
+                "ask the kernel's ruleset, with the tables of all programs")
+      .excludes(ruleset);
   verb.add_option("--state-dir", options->state_directory,
                   "--live: where the policy lines of the rules are recorded")
       .type_name("DIR")
       .show_default();
   verb.add_flag("--explain", options->explain, "show every rule tried, and why it did not match");
-  verb.add_flag("--all", options->all,
-                "show each packet that the words stand for, or each of the capture");
+  verb.add_flag(
+      "--all", options->all,
+      "show every packet that the words stand for, or every one of the capture (default: one "
+      "packet; of a capture, the numbers)");
   const Option expect =
-      verb.add_option("--expect", options->expect, "exit with 1 if the verdict differs")
+      verb.add_option("--expect", options->expect,
+                      "exit with 1 if the verdict differs (`deny`: drop, reject, stack or held)")
           .one_of({"accept", "deny", "drop", "reject", "stack", "held", "conditional", "undecided"})
           .type_name("VERDICT");
   CaptureOptions& capture = options->capture;
@@ -292,11 +298,13 @@ void add_eval(Program& program) {
       .type_name("INTERFACE")
       .needs(pcap);
   verb.add_option("--hook", capture.hook,
-                  "--pcap: all packets arrive, or are all sent by the host (default: by source)")
+                  "--pcap: all packets arrive (prerouting), or the host sends them all (output); "
+                  "default: by their source")
       .one_of({"prerouting", "output"})
       .needs(pcap);
   verb.add_option("--checksums", capture.checksums,
-                  "--pcap: trust them if a network card was to fill them in")
+                  "--pcap: `trust` takes all as right, for captures taken before a network card "
+                  "filled them in")
       .one_of({"trust", "verify"})
       .show_default()
       .needs(pcap);

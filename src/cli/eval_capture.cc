@@ -121,8 +121,8 @@ class Run {
                                way.decided_by ? in_words(*way.decided_by) : ""));
       }
     }
-    return answer.hop.verdict == Verdict::Drop || answer.hop.verdict == Verdict::Reject ||
-           answer.hop.verdict == Verdict::Stack;
+    // Held fragments are left out: the last of them has the verdict of the datagram.
+    return ask::is_denied(answer.hop.verdict) && answer.hop.verdict != Verdict::Held;
   }
 
   void count(const ask::CapturedAnswer& answer, std::size_t bytes) {
@@ -190,7 +190,7 @@ class Run {
     }
     for (const Verdict verdict : {Verdict::Stack, Verdict::Held}) {
       if (std::ranges::find(sorted, verdict, &Count::verdict) == sorted.end()) continue;
-      out().line(fmt::format("  {}: {}", ask::name_of(verdict), explanation(verdict)));
+      out().line(fmt::format("  {}: {}", ask::name_of(verdict), ask::meaning(verdict)));
     }
     for (const auto& [what, packets] : others_) {
       out().line(fmt::format("  {:>10}  not IP       {}", grouped(packets), printable(what)));

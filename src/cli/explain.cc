@@ -16,6 +16,7 @@
 #include "cli/site_options.h"
 #include "compile/compile.h"
 #include "net/built_in_steps.h"
+#include "observe/finding.h"
 #include "policy/codes.h"
 #include "policy/effective.h"
 #include "print/print.h"
@@ -128,11 +129,17 @@ int explain_code(const policy::CodeRow& row) {
   return kDone;
 }
 
+int explain_code(const observe::CodeRow& row) {
+  out().line(fmt::format("{}: a finding of `status`: {}", row.word, row.meaning));
+  return kDone;
+}
+
 int run(const ExplainOptions& options) {
   for (const BuiltinStep& step : kBuiltinSteps) {
     if (options.rule == step.name) return explain_builtin(step);
   }
   if (const policy::CodeRow* row = policy::find_code(options.rule)) return explain_code(*row);
+  if (const observe::CodeRow* row = observe::find_code(options.rule)) return explain_code(*row);
   const auto site = load_valid_site(options.site, Looks::Around);
   if (!site) return report(site.error());
   const policy::Policy& policy = site->policy;
@@ -141,6 +148,7 @@ int run(const ExplainOptions& options) {
   const Found found = find_rule(policy, options.rule, names);
   if (found.rule == nullptr) {
     for (const policy::CodeRow& row : policy::code_table()) names.emplace_back(row.word);
+    for (const observe::CodeRow& row : observe::code_table()) names.emplace_back(row.word);
     const std::string hint = did_you_mean(options.rule, names);
     return report_usage(
         fmt::format("no rule `{}`{}", options.rule,
@@ -192,7 +200,7 @@ void add_explain(Program& program) {
   verb.add_option("RULE", options->rule,
                   "the full name of a rule, a built-in step, or a finding's code")
       .required();
-  add_site_options(verb, options->site, false);
+  add_site_options(verb, options->site, Looks::Around, false);
   verb.add_option("--host", options->host, "show the kernel's rules of this host")
       .type_name("HOST");
   program.on_choice(verb, options, run);

@@ -2,13 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "apply/machine_facts.h"
 #include "apply/state_directory.h"
 #include "cli/render.h"
+#include "cli/site_options.h"
 #include "net/address_set.h"
 #include "observe/absent_devices.h"
+#include "observe/other_machine.h"
 
 namespace rolewall::cli {
 namespace {
@@ -57,14 +60,18 @@ Result<GuardFacts> guard_facts(const std::string& state_directory) {
   return facts;
 }
 
-void warn_of_absent_devices(const ruleset::Ruleset& ruleset, const ruleset::Host& machine) {
-  for (const ruleset::Table& table : ruleset.tables) {
+void warn_of_machine(const ruleset::Snapshot& snapshot, const ruleset::Host& machine) {
+  const auto warn = [](const observe::Finding& finding) {
+    err().line(fmt::format("rolewall: {}: {} [{}]", err().paint(Tone::Warning, "warning"),
+                           printable(finding.what), name_of(finding.code)));
+    err().line("      = " + printable(finding.hint));
+  };
+  if (const auto other = observe::other_machine(snapshot.host, machine, machine_name())) {
+    warn(*other);
+  }
+  for (const ruleset::Table& table : snapshot.ruleset.tables) {
     if (!ruleset::is_own(table)) continue;
-    for (const observe::Finding& finding : observe::absent_devices(table, machine)) {
-      err().line(fmt::format("rolewall: {}: {} [{}]", err().paint(Tone::Warning, "warning"),
-                             printable(finding.what), finding.code));
-      err().line("      = " + printable(finding.hint));
-    }
+    std::ranges::for_each(observe::absent_devices(table, machine), warn);
   }
 }
 
@@ -89,11 +96,11 @@ bool is_refused(const apply::GuardCall& guard) {
   return !guard.force && !guard.answer.losses.empty();
 }
 
-void render_guard_call(const apply::GuardCall& guard) {
+void render_guard_call(const apply::GuardCall& guard, const char* word_if_forced) {
   for (const std::string& remark : guard.facts.remarks) {
     err().line("rolewall: note: " + printable(remark));
   }
-  render_guard(guard.answer.losses, guard.force ? "overridden" : "lost", {});
+  render_guard(guard.answer.losses, guard.force ? word_if_forced : "lost", {});
   render_notes(guard.answer.notes, {});
   if (is_refused(guard)) {
     err().line("rolewall: refused, nothing was changed (--force overrides it)");

@@ -18,8 +18,9 @@ Result<apply::GuardFacts> guard_facts(const policy::Policy& policy);
 // apply.
 Result<apply::GuardFacts> guard_facts(const std::string& state_directory);
 
-// The devices that this ruleset names and the machine has not (observe/absent_devices.h).
-void warn_of_absent_devices(const ruleset::Ruleset& ruleset, const ruleset::Host& machine);
+// That the ruleset is another machine's (observe/other_machine.h), and the devices that it names
+// and the machine has not (observe/absent_devices.h).
+void warn_of_machine(const ruleset::Snapshot& snapshot, const ruleset::Host& machine);
 
 // One line each: what is lost, at the policy line that decides; and what is only to be known.
 void render_guard(const std::vector<apply::Loss>& losses, const char* word,
@@ -27,7 +28,7 @@ void render_guard(const std::vector<apply::Loss>& losses, const char* word,
 void render_notes(const std::vector<apply::Loss>& notes, const ruleset::SourceMap& sources);
 
 // All that the guard said of a change that is made by hand, as far as it went.
-void render_guard_call(const apply::GuardCall& guard);
+void render_guard_call(const apply::GuardCall& guard, const char* word_if_forced = "overridden");
 // Whether it refused: then the change was not made.
 bool is_refused(const apply::GuardCall& guard);
 

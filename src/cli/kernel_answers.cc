@@ -9,11 +9,14 @@
 #include <cstring>
 #include <map>
 #include <memory>
+#include <set>
 #include <sstream>
+#include <variant>
 
 #include "cli/exit_status.h"
 #include "cli/render.h"
 #include "cli/render_json.h"
+#include "ruleset/expr.h"
 #include "sandbox/judge.h"
 #include "sandbox/sandbox.h"
 
@@ -133,6 +136,37 @@ class Routing {
   std::map<policy::Index, std::unique_ptr<eval::Evaluator>> evaluators_;
 };
 
+// Those by whose number a rule tells senders apart.
+std::set<std::uint32_t> users_told_apart(const ruleset::Ruleset& ruleset) {
+  std::set<std::uint32_t> users;
+  for (const ruleset::Table& table : ruleset.tables) {
+    for (const ruleset::Chain& chain : table.chains) {
+      for (const ruleset::Rule& rule : chain.rules) {
+        bool loads_user = false;
+        for (const ruleset::Expr& expr : rule.exprs) {
+          const auto* meta = std::get_if<ruleset::Meta>(&expr);
+          loads_user = loads_user || (meta != nullptr && meta->key == ruleset::MetaKey::SkUid);
+          const auto* cmp = std::get_if<ruleset::Cmp>(&expr);
+          if (!loads_user || cmp == nullptr || cmp->value.size != sizeof(std::uint32_t)) continue;
+          std::uint32_t user = 0;
+          std::memcpy(&user, cmp->value.begin(), sizeof user);
+          users.insert(user);
+        }
+      }
+    }
+  }
+  return users;
+}
+
+// Where words name no user, they mean none that a rule names: the sandbox's own, root, may be one.
+std::uint32_t user_of_nobody(const std::set<std::uint32_t>& told_apart) {
+  if (told_apart.empty()) return 0;
+  constexpr std::uint32_t kNobody = 65534;
+  std::uint32_t user = kNobody;
+  while (told_apart.contains(user)) --user;
+  return user;
+}
+
 // Runs in the sandbox; the exit status of its process.
 int answer_all(const ruleset::Snapshot& snapshot, const HostQuestions& questions,
                const Channel& channel) {
@@ -143,8 +177,11 @@ int answer_all(const ruleset::Snapshot& snapshot, const HostQuestions& questions
   if (const auto made = sandbox::set_up_host(host); !made) return report(made.error());
   auto judge = sandbox::Judge::open(host, snapshot.ruleset.tables.front());
   if (!judge) return report(judge.error());
+  const std::uint32_t nobody = user_of_nobody(users_told_apart(snapshot.ruleset));
   for (const ask::FlowEnd& end : questions.ends) {
-    const auto seen = end.arrives ? judge->arrive(end.packet) : judge->send(end.packet);
+    eval::Packet packet = end.packet;
+    if (!packet.user) packet.user = nobody;
+    const auto seen = end.arrives ? judge->arrive(end.packet) : judge->send(packet);
     if (!seen) return report(seen.error());
     Json hops = Json::array();
     for (const ask::Hop& hop : to_hops(snapshot, judge->ruleset(), *seen)) {
@@ -200,7 +237,12 @@ std::string obstacle(ask::Site& site, Routing& routing, const ask::Sample& sampl
     });
     if (!follows) return "their `out=` is not the interface that the host's routes give";
   }
-  if (sample.user.value_or(0) != 0 && ::geteuid() != 0) return "sending as their user needs root";
+  const auto sends_as = [&](policy::Index sender) {
+    return sample.user.value_or(user_of_nobody(users_told_apart(site.snapshot(sender).ruleset)));
+  };
+  if (sample.sender && sends_as(*sample.sender) != 0 && ::geteuid() != 0) {
+    return "sending as another user than root needs root";
+  }
   const auto is_there = [&](policy::Index host, const net::Address& address) {
     return bears(sandbox::realise(site.snapshot(host).host), address);
   };

@@ -45,7 +45,7 @@ void add_lint(Program& program) {
                        "  rolewall lint policies --format json");
   auto options = std::make_shared<LintOptions>();
   options->site.expired_is_error = true;
-  add_site_options(verb, options->site);
+  add_site_options(verb, options->site, Looks::Around);
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
 }

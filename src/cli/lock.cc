@@ -81,7 +81,7 @@ void add_lock(Program& program) {
                                "  rolewall lock policies && git diff policies/rolewall.lock");
   auto options = std::make_shared<LockOptions>();
   options->site.locking = true;
-  add_site_options(verb, options->site);
+  add_site_options(verb, options->site, Looks::Around);
   program.on_choice(verb, options, run);
 }
 

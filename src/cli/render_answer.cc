@@ -32,14 +32,15 @@ std::string decider(const ask::DecidedBy& by) {
 
 // A hook where our own table had nothing to say (no early rule): it would only be noise.
 bool is_silent(const ask::Hop& hop) {
-  return hop.verdict == Verdict::Accept && hop.tried.empty() &&
+  return hop.verdict == Verdict::Accept && hop.tried.empty() && hop.alternatives.empty() &&
          (!hop.decided_by || (hop.decided_by->chain_policy && is_own(*hop.decided_by)));
 }
 
 // Who decided, or why nobody did; beside it the policy line.
 std::string why(const ask::Hop& hop) {
   if (!hop.reason.empty()) return printable(hop.reason);
-  if (hop.decided_by && !hop.translated.empty()) {
+  // Where it has several ways, they are listed below.
+  if (hop.decided_by && !hop.translated.empty() && hop.alternatives.empty()) {
     return fmt::format("{}: {}", decider(*hop.decided_by), hop.translated);
   }
   if (hop.decided_by) return decider(*hop.decided_by);
@@ -72,7 +73,11 @@ Columns columns_of(const ask::Answer& answer) {
 
 void render_tried(const Terminal& terminal, const ask::Hop& hop) {
   std::string chain;
-  for (const ask::Tried& tried : hop.tried) {
+  for (std::size_t i = 0; i < hop.tried.size(); ++i) {
+    const ask::Tried& tried = hop.tried[i];
+    if (hop.tried_left_out != 0 && i == hop.tried_before_gap) {
+      terminal.line(fmt::format("        ... {} more rules were tried here", hop.tried_left_out));
+    }
     if (const std::string here = tried.table + " " + tried.chain; here != chain) {
       chain = here;
       terminal.line(terminal.paint(
@@ -103,9 +108,10 @@ void render_hop(const Terminal& terminal, const ask::Hop& hop, const Columns& co
                             decided));
   for (const ask::Alternative& alternative : hop.alternatives) {
     const std::string& which = alternative.add.empty() ? alternative.when : alternative.add;
+    const std::string what =
+        alternative.decided_by ? in_words(*alternative.decided_by) : alternative.translated;
     terminal.line(fmt::format("      {:<16} {}  {}", printable(which),
-                              painted(terminal, alternative.verdict),
-                              alternative.decided_by ? in_words(*alternative.decided_by) : ""));
+                              painted(terminal, alternative.verdict), what));
   }
   render_tried(terminal, hop);
 }
@@ -134,26 +140,11 @@ std::string in_words(const ask::DecidedBy& by) {
   return by.file.empty() ? who : fmt::format("{}  {}:{}", who, printable(by.file), by.line);
 }
 
-std::string_view explanation(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::Stack:
-      return "the kernel's IP stack discards it, no rule does";
-    case Verdict::Held:
-      return "a fragment: the kernel keeps it until the datagram is complete";
-    case Verdict::Accept:
-    case Verdict::Drop:
-    case Verdict::Reject:
-    case Verdict::Conditional:
-    case Verdict::Undecided:
-      return "";
-  }
-  return "";
-}
-
 void render(const Terminal& terminal, const ask::Answer& answer) {
-  const std::string_view explained = explanation(answer.verdict);
+  // Words that no firewall has are explained.
+  const bool is_ours = answer.verdict == Verdict::Stack || answer.verdict == Verdict::Held;
   terminal.line(fmt::format("{}: {}{}", answer.packet, painted(terminal, answer.verdict),
-                            explained.empty() ? "" : fmt::format(" ({})", explained)));
+                            is_ours ? fmt::format(" ({})", ask::meaning(answer.verdict)) : ""));
   const Columns columns = columns_of(answer);
   for (const ask::Hop& hop : answer.hops) {
     if (!is_silent(hop)) render_hop(terminal, hop, columns);

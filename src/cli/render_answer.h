@@ -9,9 +9,6 @@ namespace rolewall::cli {
 // "accept" in the colour of its kind.
 std::string painted(const Terminal& terminal, ask::Verdict verdict);
 
-// Of the verdicts that no firewall has a word for, `stack` and `held`; "" of the others.
-std::string_view explanation(ask::Verdict verdict);
-
 // "web.inbound.app-from-lb  policies/web.toml:8", as far as it is known.
 std::string in_words(const ask::DecidedBy& decided_by);
 

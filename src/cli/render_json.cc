@@ -70,6 +70,7 @@ Json to_json(const ask::Alternative& alternative) {
   Json json;
   if (!alternative.add.empty()) json["add"] = alternative.add;
   if (!alternative.when.empty()) json["when"] = alternative.when;
+  if (!alternative.translated.empty()) json["translated"] = alternative.translated;
   json["verdict"] = ask::name_of(alternative.verdict);
   if (alternative.decided_by) json["decided_by"] = to_json(*alternative.decided_by);
   return json;
@@ -88,6 +89,10 @@ Json to_json(const ask::Hop& hop) {
     json["alternatives"].push_back(to_json(alternative));
   }
   for (const ask::Tried& tried : hop.tried) json["tried"].push_back(tried_json(tried));
+  if (hop.tried_left_out != 0) {
+    json["tried_left_out"] = hop.tried_left_out;
+    json["tried_before_gap"] = hop.tried_before_gap;
+  }
   return json;
 }
 

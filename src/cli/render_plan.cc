@@ -63,10 +63,13 @@ std::string details(const PlanLine& line) {
 
 }  // namespace
 
-void render(const Terminal& to, const apply::Plan& plan, const ruleset::SourceMap& sources) {
+std::vector<std::string> lines_of(const Terminal& to, const apply::Plan& plan,
+                                  const ruleset::SourceMap& sources) {
+  std::vector<std::string> lines;
   for (const PlanLine& line : plan.lines) {
     if (line.rule.empty()) {
-      to.line(fmt::format("  {} {}", sign(to, line.kind), printable(in_words(line.details[0]))));
+      lines.push_back(
+          fmt::format("  {} {}", sign(to, line.kind), printable(in_words(line.details[0]))));
       continue;
     }
     std::string text = line.rule;
@@ -76,8 +79,9 @@ void render(const Terminal& to, const apply::Plan& plan, const ruleset::SourceMa
     }
     const std::string more = details(line);
     if (!more.empty()) text += ": " + more;
-    to.line(fmt::format("  {} {}", sign(to, line.kind), printable(text)));
+    lines.push_back(fmt::format("  {} {}", sign(to, line.kind), printable(text)));
   }
+  return lines;
 }
 
 std::string summary(const apply::Plan& plan) {

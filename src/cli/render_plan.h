@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "apply/apply.h"
 #include "cli/json.h"
@@ -11,7 +12,8 @@
 namespace rolewall::cli {
 
 // A line for each policy rule that is touched. `sources`: of the policy that is wanted.
-void render(const Terminal& to, const apply::Plan& plan, const ruleset::SourceMap& sources);
+std::vector<std::string> lines_of(const Terminal& to, const apply::Plan& plan,
+                                  const ruleset::SourceMap& sources);
 // "policy rules: 2 added, 1 changed, 0 removed; 112 rules unchanged in the kernel"
 std::string summary(const apply::Plan& plan);
 // "first", "changes", "kernel_rules".

@@ -116,24 +116,28 @@ Result<policy::Date> parse_date(const std::string& text) {
   return fail(ErrorKind::Usage, fmt::format("--date {}: not a date; write YYYY-MM-DD", text));
 }
 
+}  // namespace
+
 std::string machine_name() {
   std::array<char, 256> name{};
   if (::gethostname(name.data(), name.size() - 1) != 0) return "";
   return name.data();
 }
 
-}  // namespace
-
-void add_site_options(Verb& verb, SiteOptions& options, bool positional) {
+void add_site_options(Verb& verb, SiteOptions& options, Looks looks, bool positional) {
   verb.add_option(positional ? "-p,--policies,DIR" : "-p,--policies", options.directory,
-                  "the directory with the policies")
+                  looks == Looks::Around
+                      ? "the directory with the policies (default: the first of "
+                        "., ./policies and /etc/rolewall that has a site.toml)"
+                      : "the directory with the policies (default: /etc/rolewall)")
       .type_name("DIR");
   verb.add_option("--date", options.date, "the date for `expires` (default: today)")
       .type_name("YYYY-MM-DD");
 }
 
 void add_host_option(Verb& verb, std::string& host) {
-  verb.add_option("--host", host, "the host (default: the one named like this machine)")
+  verb.add_option("--host", host,
+                  "the host (default: the one named like this machine, or the site's only one)")
       .type_name("HOST");
 }
 

@@ -26,9 +26,9 @@ struct SiteOptions {
   bool locking = false;
 };
 
-// DIR (also -p DIR) and --date. `positional` false: -p alone (where another word stands in DIR's
-// place).
-void add_site_options(Verb& verb, SiteOptions& options, bool positional = true);
+// DIR (also -p DIR) and --date; `looks`: where, without DIR. `positional` false: -p alone (where
+// another word stands in DIR's place).
+void add_site_options(Verb& verb, SiteOptions& options, Looks looks, bool positional = true);
 
 // --host, for verbs that make one host's ruleset.
 void add_host_option(Verb& verb, std::string& host);
@@ -47,6 +47,9 @@ Result<LoadedSite> load_site(const SiteOptions& options, Looks looks);
 // The same, for verbs to which wrong policies are as bad as unreadable ones: renders what is wrong
 // on the error stream, and fails.
 Result<LoadedSite> load_valid_site(const SiteOptions& options, Looks looks);
+
+// What this machine calls itself; "" where it does not say.
+std::string machine_name();
 
 // The host that was named, or else the site's host of this machine's name, or else its only host.
 Result<policy::Index> choose_host(const policy::Policy& policy, const std::string& named);

@@ -1,12 +1,18 @@
 // Where a verb that touches the server keeps what it applied.
 #pragma once
 
+#include <fmt/format.h>
+
+#include <chrono>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "apply/apply.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/terminal.h"
+#include "cli/time_option.h"
 
 namespace rolewall::cli {
 
@@ -27,6 +33,36 @@ inline void add_read_all_option(Verb& verb, bool& read_all) {
 }
 inline apply::Reading reading(bool read_all) {
   return read_all ? apply::Reading::Everything : apply::Reading::WhatMayDiffer;
+}
+
+// What comes back without a confirmation: " to generation 1"; and how it is kept or undone.
+inline std::string to_what(const apply::Pending& pending) {
+  return pending.former ? fmt::format(" to generation {}", *pending.former)
+                        : std::string(" (to no table: nothing is filtered then)");
+}
+inline void say_what_waits(const apply::Pending& pending) {
+  out().line(
+      fmt::format("It will be rolled back at {}{} unless you confirm it. From a NEW connection:\n"
+                  "  sudo rolewall confirm\n"
+                  "To undo it now: sudo rolewall rollback",
+                  pending.deadline, to_what(pending)));
+}
+inline void say_audit_mode() {
+  out().line(fmt::format("{}: {}", out().paint(Tone::Warning, "audit mode"), kAudits));
+}
+
+// A rollback by itself, for verbs that go back.
+inline Option add_confirm_option(Verb& verb, std::string& time) {
+  return verb
+      .add_option("--confirm", time,
+                  "return after this time (60s, 5m) unless confirmed by `rolewall confirm`")
+      .type_name("TIME");
+}
+inline Result<std::optional<std::chrono::seconds>> confirm_within(const std::string& time) {
+  if (time.empty()) return std::nullopt;
+  const auto within = parse_time("--confirm", time, std::chrono::hours(24));
+  if (!within) return std::unexpected(within.error());
+  return *within;
 }
 
 // How each verb begins that changes something: what was not confirmed in time and is in force

@@ -12,6 +12,7 @@
 #include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/screen.h"
 #include "cli/state_options.h"
 #include "observe/surroundings.h"
 #include "ruleset/names.h"
@@ -22,6 +23,7 @@ namespace {
 struct StatusOptions {
   std::string state_directory{apply::kDefaultStateDirectory};
   std::string format = "text";
+  bool all = false;
 };
 
 const char* word_of(observe::Order order) {
@@ -48,8 +50,9 @@ Json chain_json(const observe::OtherChain& chain) {
 }
 
 Json finding_json(const observe::Finding& finding) {
-  Json json{
-      {"severity", word_of(finding.weight)}, {"code", finding.code}, {"message", finding.what}};
+  Json json{{"severity", word_of(finding.weight)},
+            {"code", name_of(finding.code)},
+            {"message", finding.what}};
   if (!finding.hint.empty()) json["hint"] = finding.hint;
   return json;
 }
@@ -59,12 +62,12 @@ void print_json(const apply::Status& status) {
   if (status.table_present) json["audit"] = status.audits;
   if (!status.host.empty()) json["host"] = status.host;
   if (status.generation) json["generation"] = *status.generation;
+  if (status.before) json["before"] = *status.before;
   if (!status.applied_at.empty()) json["applied_at"] = status.applied_at;
   if (status.generation) json["same_boot"] = status.same_boot;
   if (status.pending) {
-    json["pending"] = {{"generation", status.pending->generation},
-                       {"deadline", status.pending->deadline},
-                       {"overdue", status.overdue}};
+    json["pending"] = {{"deadline", status.pending->deadline}, {"overdue", status.overdue}};
+    if (status.pending->generation) json["pending"]["generation"] = *status.pending->generation;
     if (status.pending->former) json["pending"]["former"] = *status.pending->former;
   }
   if (status.rolled_back) {
@@ -97,7 +100,7 @@ void print_json(const apply::Status& status) {
   print(json);
 }
 
-void print_others(const std::vector<observe::OtherChain>& others) {
+void add_others(const std::vector<observe::OtherChain>& others, Screen& screen) {
   std::size_t widest = 0;
   std::vector<std::string> names;
   for (const observe::OtherChain& chain : others) {
@@ -109,106 +112,128 @@ void print_others(const std::vector<observe::OtherChain>& others) {
     const observe::OtherChain& chain = others[i];
     std::vector<std::string_view> effects;
     for (const observe::Effect effect : chain.effects) effects.push_back(words_of(effect));
-    out().line(fmt::format(
-        "{:<10}{:<{}}  {} {} {}, {} rolewall: {}", i == 0 ? "others" : "", names[i], widest,
-        ruleset::name_of(chain.base.type), ruleset::name_of(chain.base.hook), chain.base.priority,
-        word_of(chain.order),
-        effects.empty() ? "drops nothing" : fmt::format("{}", fmt::join(effects, ", "))));
+    screen.line(i == 0 ? "others" : "",
+                fmt::format("{:<{}}  {} {} {}, {} rolewall: {}", names[i], widest,
+                            ruleset::name_of(chain.base.type), ruleset::name_of(chain.base.hook),
+                            chain.base.priority, word_of(chain.order),
+                            effects.empty() ? "drops nothing"
+                                            : fmt::format("{}", fmt::join(effects, ", "))));
   }
   if (!others.empty()) {
-    out().line(
-        fmt::format("{:<10}a drop in any chain is final: none of these can admit what rolewall "
-                    "drops",
-                    ""));
+    screen.line("", "a drop in any chain is final: none of these can admit what rolewall drops");
   }
 }
 
-void print_findings(const std::vector<observe::Finding>& findings) {
+void add_findings(const std::vector<observe::Finding>& findings, Screen& screen) {
   for (const observe::Finding& finding : findings) {
     const bool warns = finding.weight == observe::Weight::Warning;
-    out().line(fmt::format(
+    screen.line(fmt::format(
         "{}: {} [{}]", out().paint(warns ? Tone::Warning : Tone::Quiet, word_of(finding.weight)),
-        printable(finding.what), finding.code));
-    if (!finding.hint.empty()) out().line("  = " + printable(finding.hint));
+        printable(finding.what), name_of(finding.code)));
+    if (!finding.hint.empty()) screen.line("  = " + printable(finding.hint));
   }
 }
 
-// What was applied, and how it came that it is in force or not.
-void print_record(const apply::Status& status) {
-  const auto warning = [](const char* word) { return out().paint(Tone::Warning, word); };
+// What somebody must do, or can still do, and until when.
+void add_pending(const apply::Status& status, Screen& screen) {
+  if (!status.pending) return;
+  const std::string what = apply::name_of_waiting(*status.pending);
+  if (status.overdue) {
+    screen.urgent("overdue", fmt::format("{} should have been rolled back at {}", what,
+                                         status.pending->deadline));
+    screen.line("", "do it now: sudo rolewall rollback --expired");
+    return;
+  }
+  screen.urgent("pending", fmt::format("{} will be rolled back at {}{}", what,
+                                       status.pending->deadline, to_what(*status.pending)));
+  screen.line("", "keep it: sudo rolewall confirm    undo it now: sudo rolewall rollback");
+}
+
+// What of that which was applied is not there, and the way back.
+void add_lost(const apply::Status& status, bool all, Screen& screen) {
   if (!status.unreadable.empty()) {
     const std::string generation =
         status.generation ? fmt::format("generation {}", *status.generation) : "the last";
-    out().line(fmt::format("{}   {} cannot be read: {}", warning("applied"), generation,
-                           printable(status.unreadable)));
-    out().line(fmt::format(
-        "{:<10}`rolewall apply` records it anew; until then a boot falls back to the policies",
-        ""));
-  } else if (status.generation) {
-    out().line(fmt::format("applied   generation {} for {}, {}{}", *status.generation, status.host,
-                           status.applied_at, status.same_boot ? "" : ", before the last boot"));
-  } else if (status.disabled) {
-    out().line(fmt::format("applied   nothing: disabled at {}{}", status.disabled->at,
-                           status.disabled->from
-                               ? fmt::format(" (`rolewall rollback` loads generation {} again)",
-                                             *status.disabled->from)
-                               : ""));
-  } else {
-    out().line("applied   nothing yet");
+    screen.urgent("applied",
+                  fmt::format("{} cannot be read: {}", generation, printable(status.unreadable)));
+    screen.line("",
+                "`rolewall apply` records it anew; until then a boot falls back to the policies");
   }
   if (status.fallback) {
-    out().line(fmt::format("{}  the boot at {} could not load what was confirmed: {}",
-                           warning("fallback"), status.fallback->at,
-                           printable(status.fallback->why)));
+    screen.urgent("fallback", fmt::format("the boot at {} could not load what was confirmed: {}",
+                                          status.fallback->at, printable(status.fallback->why)));
+    screen.line("", "put it right: sudo rolewall apply");
   }
-  if (status.pending && status.overdue) {
-    out().line(fmt::format("{}   generation {} should have been rolled back at {}",
-                           warning("overdue"), status.pending->generation,
-                           status.pending->deadline));
-    out().line(
-        fmt::format("{:<10}`rolewall rollback --expired` does it now, and so does every verb that "
-                    "changes something",
-                    ""));
-  } else if (status.pending) {
-    out().line(
-        fmt::format("{}   generation {} will be rolled back at {} without `rolewall confirm`",
-                    warning("pending"), status.pending->generation, status.pending->deadline));
+  constexpr std::size_t kMost = 4;
+  const std::size_t listed = all ? status.drift.size() : std::min(kMost, status.drift.size());
+  for (std::size_t i = 0; i < listed; ++i) screen.urgent("drift", printable(status.drift[i]));
+  if (listed < status.drift.size()) {
+    screen.line("", fmt::format("and {} (`rolewall status --all`)",
+                                counted(status.drift.size() - listed, "other difference")));
   }
-  if (const auto& back = status.rolled_back) {
-    out().line(fmt::format("{}  generation {} at {}: {}", warning("rolled back"),
-                           back->from.value_or(0), back->at, printable(back->why)));
+  if (status.generation && !status.table_present) {
+    screen.line("", "flushed or deleted, as nftables.service does when it stops;");
+    screen.line("", "`rolewall boot` loads it again");
+  } else if (status.generation && !status.drift.empty()) {
+    screen.line("",
+                "put it right: sudo rolewall apply    or load it as it was: sudo rolewall boot");
   }
   for (const std::string& problem : status.problems) {
-    out().line(fmt::format("{}   {}", warning("problem"), printable(problem)));
+    screen.urgent("problem", printable(problem));
   }
 }
 
-void print_text(const apply::Status& status) {
-  if (status.audits)
-    out().line(fmt::format("{}  {}", out().paint(Tone::Warning, "audit mode"), kAudits));
-  if (status.table_present) {
-    out().line(fmt::format("in force  {}, {}, {}", counted(status.rules, "rule"),
-                           counted(status.sets, "set"), counted(status.elements, "element")));
+// What was applied, how it came that it is in force or not, and what was before.
+void add_record(const apply::Status& status, Screen& screen) {
+  if (!status.unreadable.empty()) {
+    // said already
+  } else if (status.generation) {
+    screen.line("applied",
+                fmt::format("generation {} for {}, {}{}", *status.generation, status.host,
+                            status.applied_at, status.same_boot ? "" : ", before the last boot"));
+  } else if (status.disabled) {
+    const auto& from = status.disabled->from;
+    screen.line(
+        "applied",
+        fmt::format(
+            "nothing: disabled at {}{}", status.disabled->at,
+            from ? fmt::format(" (`rolewall rollback` loads generation {} again)", *from) : ""));
   } else {
-    out().line(fmt::format("in force  {}", out().paint(Tone::Warning, "nothing")));
+    screen.line("applied", "nothing yet");
   }
-  print_record(status);
+  if (const auto& back = status.rolled_back) {
+    screen.urgent("rolled back", fmt::format("{} at {}: {}",
+                                             back->from ? fmt::format("generation {}", *back->from)
+                                                        : "the removal of the table",
+                                             back->at, printable(back->why)));
+  }
+  if (status.before && status.generation && !status.pending) {
+    screen.line(
+        "way back",
+        fmt::format("sudo rolewall rollback    to generation {}, in force before", *status.before));
+  }
+}
+
+void print_text(const apply::Status& status, bool all) {
+  Screen screen(out());
+  if (status.audits) screen.urgent("audit mode", kAudits);
+  if (status.table_present) {
+    screen.line("in force",
+                fmt::format("{}, {}, {}", counted(status.rules, "rule"),
+                            counted(status.sets, "set"), counted(status.elements, "element")));
+  } else {
+    screen.line("in force", out().paint(Tone::Warning, "nothing"));
+  }
+  add_pending(status, screen);
+  add_lost(status, all, screen);
+  add_record(status, screen);
   if (status.bans != 0 || status.openings != 0) {
-    out().line(fmt::format("by hand   {}, {} (`rolewall bans`)", counted(status.bans, "ban"),
-                           counted(status.openings, "opening")));
+    screen.line("by hand", fmt::format("{}, {} (`rolewall bans`)", counted(status.bans, "ban"),
+                                       counted(status.openings, "opening")));
   }
-  for (const std::string& difference : status.drift) {
-    out().line(
-        fmt::format("{}     {}", out().paint(Tone::Warning, "drift"), printable(difference)));
-  }
-  if (status.generation && !status.table_present) {
-    out().line(
-        fmt::format("{:<10}the table was flushed or deleted (nftables.service does this when "
-                    "it stops); `rolewall boot` loads it again",
-                    ""));
-  }
-  print_others(status.survey.others);
-  print_findings(status.survey.findings);
+  add_others(status.survey.others, screen);
+  add_findings(status.survey.findings, screen);
+  screen.show(all, "rolewall status --all");
 }
 
 // What runs is not what was applied or should run (changed by another hand, gone, not rolled back
@@ -226,7 +251,7 @@ int run(const StatusOptions& options) {
   if (options.format == "json") {
     print_json(*status);
   } else {
-    print_text(*status);
+    print_text(*status, options.all);
   }
   return drifted(*status) ? kNo : kDone;
 }
@@ -251,7 +276,7 @@ int begin() {
     how_to_begin();
     return kDone;
   }
-  print_text(*status);
+  print_text(*status, /*all=*/false);
   return drifted(*status) ? kNo : kDone;
 }
 
@@ -259,8 +284,10 @@ void add_status(Program& program) {
   Verb verb = program.add_verb(
       kServerVerbs, "status", "show what is in force, and whether it is what was applied",
       "  sudo rolewall status\n"
+      "  sudo rolewall status --all\n"
       "  sudo rolewall status --format json\n"
       "\n"
+      "First what is urgent, with the command to use; without --all at most a screen of it.\n"
       "It also shows other programs' chains, kernel settings that undo a policy, rules that\n"
       "expire, programs that listen but are not admitted, and rules for ports where nothing "
       "listens.\n"
@@ -268,6 +295,7 @@ void add_status(Program& program) {
       "to fall back, or part of the record cannot be read.");
   auto options = std::make_shared<StatusOptions>();
   add_state_option(verb, options->state_directory);
+  verb.add_flag("--all", options->all, "show everything, however long");
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
 }

@@ -71,7 +71,7 @@ void add_test(Program& program) {
       "  rolewall test policies --format json");
   auto options = std::make_shared<TestOptions>();
   options->site.expired_is_error = true;
-  add_site_options(verb, options->site);
+  add_site_options(verb, options->site, Looks::Around);
   verb.add_flag("--kernel", options->kernel,
                 "send the packets through a live kernel, in namespaces; needs no root");
   add_format_option(verb, options->format, {"text", "json"});

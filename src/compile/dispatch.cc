@@ -195,7 +195,7 @@ class Dispatcher {
         part.push_back(std::move(candidate));
       }
       if (cost < kMapCost) {
-        for (const Candidate& candidate : part) add(rules, linear_rules(candidate, sets_));
+        add(rules, linear(part));
       } else {
         add(rules, ports ? by_port(path, part) : by_protocol(path, part));
       }
@@ -218,11 +218,16 @@ class Dispatcher {
       }
     }
     // A wide range holds in every single port's entry that lies in it, at its place in the order.
+    // That multiplies: a hundred ranges over a hundred ports are ten thousand jumps.
+    std::size_t copies = 0;
     for (const Candidate& candidate : list) {
       for (const Traffic& box : candidate.traffic) {
         auto entry = entries.lower_bound({box.protocol, box.destination.first});
         const auto end = entries.upper_bound({box.protocol, box.destination.last});
-        for (; entry != end; ++entry) add_with_port_settled(entry->second, candidate, box);
+        for (; entry != end; ++entry) {
+          if (is_wide(box) && ++copies > budget(list)) return linear(list);
+          add_with_port_settled(entry->second, candidate, box);
+        }
       }
     }
     if (!wide) return {port_map(path, entries, VerdictCode::Jump)};
@@ -291,7 +296,7 @@ class Dispatcher {
       }
       const auto parts = cost < kMapCost ? std::nullopt : partition(pointers(sets), budget(part));
       if (!parts) {
-        for (const Candidate& candidate : part) add(rules, linear_rules(candidate, sets_));
+        add(rules, linear(part));
         continue;
       }
       Set map =
@@ -419,11 +424,6 @@ class Dispatcher {
   std::vector<Rule> by_address(const std::string& path, const Candidates& list, Scope scope,
                                Side side) {
     std::vector<Rule> rules;
-    const auto linear = [&] {
-      rules.clear();
-      for (const Candidate& candidate : list) add(rules, linear_rules(candidate, sets_));
-      return rules;
-    };
     std::vector<const net::IntervalSet<net::Ipv4>*> v4;
     std::vector<const net::IntervalSet<net::Ipv6>*> v6;
     static const net::AddressSet kNone;
@@ -436,7 +436,7 @@ class Dispatcher {
     }
     const auto parts4 = partition(v4, budget(list));
     const auto parts6 = partition(v6, budget(list));
-    if (!parts4 || !parts6) return linear();
+    if (!parts4 || !parts6) return linear(list);
     if (!parts4->empty())
       rules.push_back(address_map(path, list, scope, side, IpVersion::V4, *parts4));
     if (!parts6->empty())
@@ -489,6 +489,12 @@ class Dispatcher {
     return {code, at->second, 0};
   }
 
+  std::vector<Rule> linear(const Candidates& list) {
+    std::vector<Rule> rules;
+    for (const Candidate& candidate : list) add(rules, linear_rules(candidate, sets_));
+    return rules;
+  }
+
   static void add(std::vector<Rule>& rules, std::vector<Rule> more) {
     rules.insert(rules.end(), std::make_move_iterator(more.begin()),
                  std::make_move_iterator(more.end()));
@@ -506,7 +512,8 @@ class Dispatcher {
     return result;
   }
 
-  // Lists in a map's entries may add up to this much before it is no gain any more.
+  // Lists in a map's entries may add up to this much before it is no gain any more: what overlaps
+  // without end would make a ruleset that is quadratic in the policy.
   static std::size_t budget(const Candidates& list) { return 256 + 16 * list.size(); }
 
   TableBuilder& table_;

@@ -8,13 +8,13 @@
 #include "base/check.h"
 #include "compile/traffic.h"
 #include "ruleset/expr.h"
+#include "ruleset/load_size.h"
 
 namespace rolewall::compile::match {
 namespace {
 
 using namespace ruleset;
 
-constexpr std::size_t kInterfaceNameSize = 16;  // IFNAMSIZ
 constexpr std::uint8_t kIcmpxAdminProhibited = 3;
 
 // RFC 791 and RFC 8200: where the addresses stand in the network header.

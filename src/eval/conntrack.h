@@ -22,7 +22,7 @@ struct Tuple {
   std::array<std::uint8_t, 16> destination{};
   std::array<std::uint8_t, 2> source_port{};       // of ICMP the identifier; of GRE its key
   std::array<std::uint8_t, 2> destination_port{};  // of ICMP type and code
-  bool operator==(const Tuple&) const = default;
+  auto operator<=>(const Tuple&) const = default;
 };
 
 // The answer's direction, as the entry holds it where nothing is translated.

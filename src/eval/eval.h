@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -56,6 +57,8 @@ struct HookResult {
   Decision decision;
   std::string reason;  // Stack, Undecided: why
   std::vector<Step> steps;
+  // By Options::most_steps: these were tried after the first half of the steps that are kept.
+  std::uint64_t steps_left_out = 0;
 };
 
 // Something that the kernel knows and the question did not say (a random number, a socket, a
@@ -100,7 +103,9 @@ enum class Unmodelled : std::uint8_t {
 };
 
 struct Options {
-  bool steps = true;         // fill HookResult::steps
+  bool steps = true;  // fill HookResult::steps
+  // Of a hook: where more rules are tried, those in the middle are left out. At least 4.
+  std::size_t most_steps = std::numeric_limits<std::size_t>::max();
   bool explain = false;      // fill Step::why
   bool keep_state = false;   // limits, sets and flows remember earlier packets, until reset()
   std::uint64_t now_ns = 0;  // the virtual clock

@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <optional>
 #include <string_view>
 
+#include "eval/doubts.h"
 #include "eval/eval.h"
 #include "eval/fragments.h"
 #include "eval/hook_plan.h"
@@ -45,6 +47,31 @@ bool sends_reset(const Program& program, const Decision& decision) {
   const Program::Chain& chain = program.tables()[decision.table].chains[decision.chain];
   const ruleset::Reject* reject = ruleset::reject_of(*chain.rules[decision.rule].rule);
   return reject != nullptr && reject->type == ruleset::RejectType::TcpReset;
+}
+
+// What of a packet that a program sends the kernel asks its routes by: where a chain of type route
+// or a translation changes it, they are asked again.
+struct RouteKey {
+  std::array<std::uint8_t, 40> header{};
+  std::uint32_t mark = 0;
+  bool operator==(const RouteKey&) const = default;
+};
+// nf_route_table_hook4() and nf_route_table_hook6() of net/netfilter/nft_chain_route.c.
+RouteKey route_key(const Frame& frame) {
+  RouteKey key{.mark = frame.mark};
+  const auto take = [&](std::size_t from, std::size_t size) {
+    std::ranges::copy(frame.bytes.subspan(from, size),
+                      key.header.begin() + static_cast<std::ptrdiff_t>(from));
+  };
+  if (frame.ipv6) {
+    take(0, 4);
+    take(ipv6::kHopLimit, 1);
+    take(ipv6::kSource, 32);
+  } else {
+    take(1, 1);
+    take(ipv4::kSource, 8);
+  }
+  return key;
 }
 
 // In the middle of a hook: what earlier chains have said does not count.
@@ -94,9 +121,14 @@ class Evaluator::Machine {
                  const Packet& packet, const Options& options) {
     if (!options.keep_state) forget();
     state_.begin(options.now_ns);
+    state_.begin_packet();
     Journey journey;
     (this->*way)(packet, options, journey);
-    state_.settle_connections(journey.fate() == Fate::Accept);
+    if (state_.met_doubt() || tracker_.flows().met_doubt()) {
+      journey.conditions.push_back({.about = "an earlier packet, of which not all is known",
+                                    .is = "as it was taken to be",
+                                    .assumed = true});
+    }
     if (!options.keep_state) forget();
     return journey;
   }
@@ -104,6 +136,8 @@ class Evaluator::Machine {
                     const Packet& packet, const Options& options) {
     const Memory before = memory();
     Outcomes outcomes;
+    std::optional<Left> first;
+    doubts_ = {};
     interpreter_.choices().forget();
     do {
       if (outcomes.ways.size() == Outcomes::kMost) {
@@ -112,6 +146,8 @@ class Evaluator::Machine {
       }
       restore(before);
       outcomes.ways.push_back(follow(way, packet, options));
+      if (!first) first = left();
+      doubts_.add_differences(*first, left());
     } while (interpreter_.choices().next());
     restore(before);
     return outcomes;
@@ -125,10 +161,19 @@ class Evaluator::Machine {
     const bool has_others =
         std::ranges::any_of(outcomes.ways.front().conditions,
                             [](const Condition& condition) { return !condition.assumed; });
+    doubts_ = {};
+    const bool met_doubt = state_.met_doubt() || tracker_.flows().met_doubt();
+    if (met_doubt) doubts_.add_all(left());
     exchange(*behind_);
-    if (has_others) outcomes = this->outcomes(way, packet, options);
+    if (has_others) {
+      Doubts spread = std::move(doubts_);
+      outcomes = this->outcomes(way, packet, options);
+      doubts_.merge(spread);
+    }
     first_way(way, packet, options);
+    take_doubts(options.now_ns);
     exchange(*behind_);
+    take_doubts(options.now_ns);
     return outcomes;
   }
   Courses converse(std::span<const Turn> turns, Options options, const Assignment* given) {
@@ -156,6 +201,14 @@ class Evaluator::Machine {
     choices.forget();
     forget();
     return courses;
+  }
+  Left left() const {
+    return {state_.touched_cells(), state_.touched_elements(), tracker_.flows().touched()};
+  }
+  void take_doubts(std::uint64_t now_ns) {
+    for (const auto& [cell, tokens] : doubts_.cells) state_.doubt(cell, tokens, now_ns);
+    for (const State::ElementKey& element : doubts_.elements) state_.doubt(element);
+    for (const Flows::Key& flow : doubts_.flows) tracker_.doubt(flow);
   }
   std::vector<std::uint32_t> interfering_tables() { return other_tables_.interfering(); }
   void arrive(const Packet& packet, const Options& options, Journey& journey);
@@ -202,7 +255,8 @@ class Evaluator::Machine {
   void leave(Frame& frame, const Options& options, Journey& journey);
   void deliver(Frame& frame, const Options& options, Journey& journey);
   void forward(Frame& frame, const Options& options, Journey& journey);
-  bool route_again(Frame& frame, Journey& journey) const;
+  bool asks_for_route(const Stage& stage, const RouteKey& before, const Frame& frame) const;
+  const char* route_again(Frame& frame) const;
   static Packet packet_now(const Frame& frame);
   static void finish(Frame& frame, Journey& journey);
   static bool lacks_headers(Frame& frame, Hook hook, Journey& journey);
@@ -217,6 +271,7 @@ class Evaluator::Machine {
   // next() alone: what was there before the last packet. It follows one packet behind, at the cost
   // of a second run, where a copy for each packet would cost all the flows.
   std::optional<Memory> behind_;
+  Doubts doubts_;  // of the last packet
   Program program_;
   OtherTables other_tables_;
   const ruleset::Host& host_;
@@ -251,11 +306,11 @@ bool Evaluator::Machine::run_chain(const Stage& stage, Frame& frame, const Optio
                                    HookResult& result) {
   if (options.others != Others::Asked && !other_tables_.is_ours(stage.table)) {
     if (options.others == Others::LetPass && other_tables_.interferes(stage.table, stage.chain)) {
-      interpreter_.run(stage.table, stage.chain, frame, options, result.steps);
+      interpreter_.run(stage.table, stage.chain, frame, options, result);
     }
     return true;
   }
-  ChainResult chain = interpreter_.run(stage.table, stage.chain, frame, options, result.steps);
+  ChainResult chain = interpreter_.run(stage.table, stage.chain, frame, options, result);
   // Of chains that all accept, a rule's word tells more than a policy's, and the last rule's most.
   const bool tells_more = !result.decided || chain.decision.rule != Decision::kPolicy ||
                           result.decision.rule == Decision::kPolicy;
@@ -265,8 +320,10 @@ bool Evaluator::Machine::run_chain(const Stage& stage, Frame& frame, const Optio
   }
   result.fate = chain.fate;
   result.reason = std::move(chain.reason);
-  if (chain.fate == Fate::Reject && sends_reset(program_, chain.decision)) {
-    tracker_.note_reset(frame, options);
+  if (chain.fate == Fate::Reject) {
+    const bool resets = sends_reset(program_, chain.decision);
+    if (resets) tracker_.note_reset(frame, options);
+    tracker_.note_cause(frame, options, resets);
   }
   return chain.fate == Fate::Accept;
 }
@@ -368,8 +425,11 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
 
   HookResult& result = journey.hooks.emplace_back();
   result.hook = hook;
+  RouteKey before;
+  const std::string_view leaves_by = frame.leaves_by;
   for (const Stage& stage : plan.stages) {
     bool goes_on = true;
+    if (hook == Hook::Output) before = route_key(frame);
     switch (stage.kind) {
       case Stage::Kind::Defrag:
         goes_on = gather(frame, incoming ? Fragments::User::Prerouting : Fragments::User::Output,
@@ -388,9 +448,32 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
         goes_on = run_chain(stage, frame, options, result);
         break;
     }
-    if (!goes_on) return false;
+    if (!goes_on) {
+      frame.leaves_by = leaves_by;  // another way that it had found does not count
+      return false;
+    }
+    if (hook == Hook::Output && asks_for_route(stage, before, frame)) {
+      if (const char* error = route_again(frame)) {
+        stop(result, error);
+        return false;
+      }
+    }
   }
   return true;
+}
+
+// nf_nat_ipv4_local_fn() looks at the destination alone; other chains' writes change no route.
+bool Evaluator::Machine::asks_for_route(const Stage& stage, const RouteKey& before,
+                                        const Frame& frame) const {
+  if (stage.kind == Stage::Kind::Nat) {
+    const std::size_t at = frame.ipv6 ? ipv6::kDestination : ipv4::kDestination;
+    const auto now = frame.bytes.subspan(at, frame.ipv6 ? 16 : 4);
+    return !std::equal(now.begin(), now.end(),
+                       before.header.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+  if (stage.kind != Stage::Kind::Chain) return false;
+  const auto& base = program_.tables()[stage.table].chains[stage.chain].chain->base;
+  return base && base->type == ruleset::ChainType::Route && route_key(frame) != before;
 }
 
 bool Evaluator::Machine::is_on_device(const Stage& stage, std::string_view device) const {
@@ -471,28 +554,30 @@ bool Evaluator::Machine::find_way_out(Frame& frame, Journey& journey) const {
   return true;
 }
 
-// ip_route_me_harder(), for what a program sends and output has given another destination.
-bool Evaluator::Machine::route_again(Frame& frame, Journey& journey) const {
+// ip_route_me_harder(), ip6_route_me_harder(): what goes to a link's own address keeps its device,
+// and the loopback's routes know none. Not null: there is no way, and why.
+const char* Evaluator::Machine::route_again(Frame& frame) const {
   const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  const bool to_group = frame.ipv6 && frame.bytes[ipv6::kDestination] == 0xff;
+  if (is_link_local(to) && frame.leaves_by == kLoopbackDevice) {
+    return "it is routed again, and the loopback has no route to a link's address";
+  }
+  if (is_link_local(to) || to_group) return nullptr;
   const bool here =
       own_.delivered.contains(to) || !is_for_another_host(frame.bytes, frame.ipv6, own_);
   if (here || routes_.leads_here(to)) {
     frame.leaves_by = kLoopbackDevice;
-    return true;
+    return nullptr;
   }
   if (!routes_.known()) {
     frame.conditions.push_back({.about = fmt::format("the device towards {}", net::format(to)),
                                 .is = std::string(frame.leaves_by),
                                 .assumed = true});
-    return true;
+    return nullptr;
   }
   const Routes::Answer answer = routes_.towards(to);
-  if (answer.error != nullptr) {
-    journey.hooks.push_back(stopped_by_stack(Hook::Postrouting, answer.error));
-    return false;
-  }
-  frame.leaves_by = answer.route->device;
-  return true;
+  if (answer.error == nullptr) frame.leaves_by = answer.route->device;
+  return answer.error;
 }
 
 Packet Evaluator::Machine::packet_now(const Frame& frame) {
@@ -525,8 +610,12 @@ bool Evaluator::Machine::lacks_headers(Frame& frame, Hook hook, Journey& journey
 void Evaluator::Machine::arrive(const Packet& packet, const Options& options, Journey& journey) {
   Frame frame = frame_of(packet);
   frame.in_device = packet.in_device;
+  tracker_.begin(frame, options);
   if (lacks_headers(frame, Hook::Prerouting, journey)) return;
   receive(frame, options, journey);
+  if (!journey.hooks.empty() && journey.fate() == Fate::Stack) {
+    tracker_.note_cause(frame, options, false);
+  }
   tracker_.keep(frame, options, !journey.hooks.empty() && journey.fate() == Fate::Accept);
   finish(frame, journey);
 }
@@ -555,7 +644,9 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
   const bool routed = loopback && sent_by_this_host(frame.bytes, frame.ipv6, own_);
   const bool foreign = !routed && is_foreign(frame);
   const bool passes_on = foreign && may_forward(frame);
-  const Forwarding forwarding = passes_on ? Forwarding::On : Forwarding::Off;
+  // What else is for this host (an address of all its network's routers, a broadcast) the routes
+  // know better than its addresses.
+  const Forwarding forwarding = foreign && !passes_on ? Forwarding::Off : Forwarding::On;
   const Hook next = passes_on ? Hook::Forward : Hook::Input;
   if (frame.ipv6 && foreign && !passes_on && stop(next, kNotForThisHost)) return;
   if (!routed && stop(next, frame.ipv6 ? route_ipv6_error(frame.bytes, own_, forwarding)
@@ -608,6 +699,7 @@ void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& 
 void Evaluator::Machine::send(const Packet& packet, const Options& options, Journey& journey) {
   Frame frame = frame_of(packet);
   frame.leaves_by = packet.out_device;
+  tracker_.begin(frame, options);
   if (lacks_headers(frame, Hook::Output, journey)) return;
   leave(frame, options, journey);
   tracker_.keep(frame, options, !journey.hooks.empty() && journey.fate() == Fate::Accept);
@@ -626,9 +718,7 @@ void Evaluator::Machine::leave(Frame& frame, const Options& options, Journey& jo
   }
   if (is_ipv4) frame.bytes = frame.bytes.first(be16(frame.bytes.data() + ipv4::kTotalLength));
   const FamilyPlan& plan = plan_for(frame);
-  const net::Address before = destination_of(frame.bytes, frame.ipv6);
   if (!run_hook(Hook::Output, plan.output, frame, options, journey)) return;
-  if (destination_of(frame.bytes, frame.ipv6) != before && !route_again(frame, journey)) return;
   if (const char* reason = frame.ipv6 ? nullptr : output_ipv4_error(frame.bytes)) {
     journey.hooks.push_back(stopped_by_stack(Hook::Postrouting, reason));
     return;

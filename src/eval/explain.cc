@@ -14,6 +14,7 @@
 #include "eval/render.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
+#include "ruleset/registers.h"
 
 namespace rolewall::eval {
 namespace {
@@ -27,7 +28,6 @@ constexpr std::size_t kMostListed = 6;  // elements of a set, before "of 1000"
 // What a register holds, as the rule's loads put it there.
 struct Operand {
   Field field{"a register", Format::Hex};
-  std::uint32_t size = 0;
   std::optional<ruleset::Bytes> mask;
   ruleset::Bytes whole;  // the value before a mask
   std::optional<ruleset::Payload> load{};
@@ -87,99 +87,91 @@ void name_bits(Operand& operand, const ruleset::BitwiseMask& op, const Frame& fr
 Operands follow(std::span<const Expr> exprs, const Frame& frame) {
   Operands operands;
   const auto name = [&](ruleset::Register to, const char* what, Format format = Format::Hex) {
-    operands[to] = {{what, format}, 4, std::nullopt, {}};
+    operands[to] = {{what, format}, std::nullopt, {}};
   };
   for (const Expr& expr : exprs) {
     std::visit(
-        Overloaded{[&](const ruleset::Payload& load) {
-                     operands[load.destination] = {
-                         payload_field(load, {}, frame.ipv6, frame.dissection.protocol),
-                         load.length, std::nullopt, loaded(load, frame), load};
-                   },
-                   [&](const ruleset::Meta& load) {
-                     const Field field = meta_field(load.key);
-                     operands[load.destination] = {
-                         field, field.format == Format::Name ? 16U : 4U, std::nullopt, {}};
-                   },
-                   [&](const ruleset::Ct& load) {
-                     operands[load.destination] = {ct_field(load.key, frame.ipv6), 4, std::nullopt,
-                                                   loaded(load, frame)};
-                   },
-                   [&](const ruleset::Immediate& load) {
-                     operands[load.destination] = {
-                         {"a constant", Format::Hex}, load.value.size, std::nullopt, {}};
-                   },
-                   [&](const ruleset::BitwiseMask& op) {
-                     Operand operand = operands[op.source];
-                     operand.size = op.length;
-                     operand.mask = ruleset::Bytes(op.mask.begin(), op.mask.begin() + op.length);
-                     name_bits(operand, op, frame);
-                     operands[op.destination] = operand;
-                   },
-                   [&](const ruleset::BitwiseShift& op) { operands[op.destination] = {}; },
-                   [&](const ruleset::Byteorder& op) {
-                     // From the host's order to the network's, for comparisons by size.
-                     Operand operand = operands[op.source];
-                     if (operand.field.format == Format::HostNumber)
-                       operand.field.format = Format::Number;
-                     operands[op.destination] = operand;
-                   },
-                   [&](const ruleset::Lookup& lookup) {
-                     if (lookup.result == ruleset::LookupResult::Data) {
-                       operands[lookup.destination] = {
-                           {fmt::format("the value of @{}", lookup.set), Format::Hex},
-                           4,
-                           std::nullopt,
-                           {}};
-                     }
-                   },
-                   [](const ruleset::Cmp&) {},
-                   [](const ruleset::Range&) {},
-                   [](const ruleset::Counter&) {},
-                   [](const ruleset::Limit&) {},
-                   [](const ruleset::Connlimit&) {},
-                   [](const ruleset::Quota&) {},
-                   [](const ruleset::Last&) {},
-                   [](const ruleset::Dynset&) {},
-                   [](const ruleset::ImmediateVerdict&) {},
-                   [](const ruleset::MetaSet&) {},
-                   [](const ruleset::CtSet&) {},
-                   [](const ruleset::Log&) {},
-                   [](const ruleset::Reject&) {},
-                   [](const ruleset::Notrack&) {},
-                   [&](const ruleset::Exthdr& load) {
-                     operands[load.destination] = {
-                         exthdr_field(load), load.length, std::nullopt, {}};
-                   },
-                   [&](const ruleset::Fib& load) { name(load.destination, "fib"); },
-                   [&](const ruleset::Rt& load) { name(load.destination, "rt"); },
-                   [&](const ruleset::Socket& load) { name(load.destination, "socket"); },
-                   [&](const ruleset::Osf& load) { name(load.destination, "osf", Format::Name); },
-                   [&](const ruleset::Numgen& load) {
-                     name(load.destination, "numgen", Format::HostNumber);
-                   },
-                   [&](const ruleset::JenkinsHash& load) {
-                     name(load.destination, "jhash", Format::HostNumber);
-                   },
-                   [&](const ruleset::SymmetricHash& load) {
-                     name(load.destination, "symhash", Format::HostNumber);
-                   },
-                   [&](const ruleset::Tunnel& load) { name(load.destination, "tunnel"); },
-                   [&](const ruleset::Xfrm& load) { name(load.destination, "ipsec"); },
-                   [&](const ruleset::BitwiseRegisters& op) { operands[op.destination] = {}; },
-                   [](const ruleset::PayloadWrite&) {},
-                   [](const ruleset::ExthdrWrite&) {},
-                   [](const ruleset::ExthdrReset&) {},
-                   [](const ruleset::Nat&) {},
-                   [](const ruleset::Masquerade&) {},
-                   [](const ruleset::Redirect&) {},
-                   [](const ruleset::Tproxy&) {},
-                   [](const ruleset::Synproxy&) {},
-                   [](const ruleset::Dup&) {},
-                   [](const ruleset::Fwd&) {},
-                   [](const ruleset::ObjectRef&) {},
-                   [](const ruleset::ObjectLookup&) {},
-                   [](const ruleset::Unsupported&) {}},
+        Overloaded{
+            [&](const ruleset::Payload& load) {
+              operands[load.destination] = {
+                  payload_field(load, {}, frame.ipv6, frame.dissection.protocol), std::nullopt,
+                  loaded(load, frame), load};
+            },
+            [&](const ruleset::Meta& load) {
+              operands[load.destination] = {meta_field(load.key), std::nullopt, {}};
+            },
+            [&](const ruleset::Ct& load) {
+              operands[load.destination] = {ct_field(load.key, frame.ipv6), std::nullopt,
+                                            loaded(load, frame)};
+            },
+            [&](const ruleset::Immediate& load) {
+              operands[load.destination] = {{"a constant", Format::Hex}, std::nullopt, {}};
+            },
+            [&](const ruleset::BitwiseMask& op) {
+              Operand operand = operands[op.source];
+              operand.mask = ruleset::Bytes(op.mask.begin(), op.mask.begin() + op.length);
+              name_bits(operand, op, frame);
+              operands[op.destination] = operand;
+            },
+            [&](const ruleset::BitwiseShift& op) { operands[op.destination] = {}; },
+            [&](const ruleset::Byteorder& op) {
+              // From the host's order to the network's, for comparisons by size.
+              Operand operand = operands[op.source];
+              if (operand.field.format == Format::HostNumber) operand.field.format = Format::Number;
+              operands[op.destination] = operand;
+            },
+            [&](const ruleset::Lookup& lookup) {
+              if (lookup.result == ruleset::LookupResult::Data) {
+                operands[lookup.destination] = {
+                    {fmt::format("the value of @{}", lookup.set), Format::Hex}, std::nullopt, {}};
+              }
+            },
+            [](const ruleset::Cmp&) {},
+            [](const ruleset::Range&) {},
+            [](const ruleset::Counter&) {},
+            [](const ruleset::Limit&) {},
+            [](const ruleset::Connlimit&) {},
+            [](const ruleset::Quota&) {},
+            [](const ruleset::Last&) {},
+            [](const ruleset::Dynset&) {},
+            [](const ruleset::ImmediateVerdict&) {},
+            [](const ruleset::MetaSet&) {},
+            [](const ruleset::CtSet&) {},
+            [](const ruleset::Log&) {},
+            [](const ruleset::Reject&) {},
+            [](const ruleset::Notrack&) {},
+            [&](const ruleset::Exthdr& load) {
+              operands[load.destination] = {exthdr_field(load), std::nullopt, {}};
+            },
+            [&](const ruleset::Fib& load) { name(load.destination, "fib"); },
+            [&](const ruleset::Rt& load) { name(load.destination, "rt"); },
+            [&](const ruleset::Socket& load) { name(load.destination, "socket"); },
+            [&](const ruleset::Osf& load) { name(load.destination, "osf", Format::Name); },
+            [&](const ruleset::Numgen& load) {
+              name(load.destination, "numgen", Format::HostNumber);
+            },
+            [&](const ruleset::JenkinsHash& load) {
+              name(load.destination, "jhash", Format::HostNumber);
+            },
+            [&](const ruleset::SymmetricHash& load) {
+              name(load.destination, "symhash", Format::HostNumber);
+            },
+            [&](const ruleset::Tunnel& load) { name(load.destination, "tunnel"); },
+            [&](const ruleset::Xfrm& load) { name(load.destination, "ipsec"); },
+            [&](const ruleset::BitwiseRegisters& op) { operands[op.destination] = {}; },
+            [](const ruleset::PayloadWrite&) {},
+            [](const ruleset::ExthdrWrite&) {},
+            [](const ruleset::ExthdrReset&) {},
+            [](const ruleset::Nat&) {},
+            [](const ruleset::Masquerade&) {},
+            [](const ruleset::Redirect&) {},
+            [](const ruleset::Tproxy&) {},
+            [](const ruleset::Synproxy&) {},
+            [](const ruleset::Dup&) {},
+            [](const ruleset::Fwd&) {},
+            [](const ruleset::ObjectRef&) {},
+            [](const ruleset::ObjectLookup&) {},
+            [](const ruleset::Unsupported&) {}},
         expr);
   }
   return operands;
@@ -283,7 +275,7 @@ std::string key_text(const ruleset::Set& set, ruleset::Register first, const Ope
     const Operand& operand = operands[at];
     text += fmt::format("{} {}", operand.field.name,
                         render(operand.field, value_at(registers, at, field.size)));
-    at = static_cast<ruleset::Register>(at + (field.size + 3) / 4);
+    at = static_cast<ruleset::Register>(at + ruleset::registers_in(field.size));
   }
   return text;
 }
@@ -310,7 +302,7 @@ bool contains(const ruleset::Set& set, ByteSpan key) {
   for (std::size_t i = 0; i < elements.count(); ++i) {
     std::size_t offset = 0;
     const bool within = std::ranges::all_of(set.key, [&](const ruleset::KeyField& field) {
-      const std::size_t at = std::exchange(offset, offset + std::size_t{field.size + 3} / 4 * 4);
+      const std::size_t at = std::exchange(offset, offset + ruleset::padded_size(field.size));
       return std::memcmp(key.data() + at, elements.key(i).data() + at, field.size) >= 0 &&
              std::memcmp(key.data() + at, elements.key_end(i).data() + at, field.size) <= 0;
     });

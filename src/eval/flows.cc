@@ -14,6 +14,7 @@ namespace {
 namespace protocol = net::protocol;
 
 constexpr std::uint64_t kLeastLowered = 120;
+constexpr std::uint64_t kAnswersWithin = kNsPerSecond;
 
 // nf_conntrack_udp_packet().
 std::uint32_t follow_udp(FlowEntry& entry, std::uint64_t now_ns,
@@ -56,6 +57,7 @@ Flows::Key Flows::source_key(const Tuple& tuple, std::uint16_t zone) {
 }
 
 Flows::Found Flows::find(const Tuple& tuple, std::uint16_t zone) {
+  look_for_doubt({tuple, zone});
   const auto at = by_tuple_.find({tuple, zone});
   if (at == by_tuple_.end()) return {};
   FlowEntry& entry = entries_.at(at->second.entry);
@@ -64,6 +66,12 @@ Flows::Found Flows::find(const Tuple& tuple, std::uint16_t zone) {
     return {};
   }
   return {&entry, at->second.is_reply};
+}
+
+const FlowEntry* Flows::peek(const Tuple& tuple, std::uint16_t zone) const {
+  look_for_doubt({tuple, zone});
+  const auto at = by_tuple_.find({tuple, zone});
+  return at == by_tuple_.end() ? nullptr : &entries_.at(at->second.entry);
 }
 
 FlowEntry* Flows::at_its_end(const Tuple& tuple, std::uint16_t zone, std::uint64_t margin_ns) {
@@ -99,17 +107,54 @@ void Flows::collect() {
 }
 
 bool Flows::has(const Tuple& tuple, std::uint16_t zone) const {
+  look_for_doubt({tuple, zone});
   const auto at = by_tuple_.find({tuple, zone});
   return at != by_tuple_.end() && entries_.at(at->second.entry).expires_ns > now_ns_;
 }
 
 std::vector<const FlowEntry*> Flows::from_source_of(const Tuple& tuple, std::uint16_t zone) const {
+  // One from the same source may be there that is not seen here.
+  met_doubt_ |= std::ranges::any_of(doubtful_, [&](const Key& key) {
+    return source_key(key.tuple, key.zone) == source_key(tuple, zone);
+  });
   std::vector<const FlowEntry*> found;
   const auto at = by_source_.find(source_key(tuple, zone));
   if (at == by_source_.end()) return found;
   for (const std::uint64_t number : at->second) found.push_back(&entries_.at(number));
   std::ranges::reverse(found);
   return found;
+}
+
+void Flows::note_cause(const Tuple& tuple, const Cause& cause) {
+  constexpr std::size_t kMany = 1024;
+  if (causes_.size() >= kMany) {
+    std::erase_if(causes_,
+                  [&](const auto& old) { return old.second.at_ns + kAnswersWithin < now_ns_; });
+  }
+  causes_[tuple] = cause;
+  causes_[tuple].at_ns = now_ns_;
+}
+
+const Cause* Flows::cause_of(const Tuple& tuple) const {
+  const auto at = causes_.find(tuple);
+  const bool fresh = at != causes_.end() && now_ns_ <= at->second.at_ns + kAnswersWithin;
+  return fresh ? &at->second : nullptr;
+}
+
+void Flows::begin_packet() {
+  touched_.clear();
+  met_doubt_ = false;
+}
+
+std::map<Flows::Key, std::optional<FlowEntry>> Flows::touched() const {
+  std::map<Key, std::optional<FlowEntry>> now;
+  for (const Key& key : touched_) {
+    std::optional<FlowEntry>& is = now[key];
+    if (const auto at = by_tuple_.find(key); at != by_tuple_.end()) {
+      is = entries_.at(at->second.entry);
+    }
+  }
+  return now;
 }
 
 bool Flows::confirm(FlowEntry entry) {
@@ -146,6 +191,9 @@ void Flows::clear() {
   by_source_.clear();
   entries_.clear();
   expecting_.clear();
+  causes_.clear();
+  doubtful_.clear();
+  begin_packet();
   now_ns_ = 0;
   collected_ns_ = 0;
 }

@@ -28,6 +28,16 @@ struct FlowEntry {
   std::uint64_t stream_ns = 0;  // UDP: from when on it counts as a stream
   TcpTrack tcp;
   bool expects = false;  // it has a helper or an expectation: later flows may be related to it
+  bool operator==(const FlowEntry&) const = default;
+};
+
+// A packet that this host answers itself: its entry, whether or not it has come to be.
+struct Cause {
+  FlowEntry entry;
+  bool is_reply = false;  // it went the other way than the flow's first packet
+  bool by_reset = false;  // a rule's; else by an ICMP error
+  std::uint64_t at_ns = 0;
+  bool operator==(const Cause&) const = default;
 };
 
 class Flows {
@@ -39,6 +49,8 @@ class Flows {
   // What is older than its time is no longer there. The clock does not go back.
   void move_clock(std::uint64_t now_ns) { now_ns_ = std::max(now_ns_, now_ns); }
   Found find(const Tuple& tuple, std::uint16_t zone);
+  // The same, whether or not its time is over; null where there is none.
+  const FlowEntry* peek(const Tuple& tuple, std::uint16_t zone) const;
   // The flow of this tuple, where it is `margin_ns` at most before or after its end; else null.
   FlowEntry* at_its_end(const Tuple& tuple, std::uint16_t zone, std::uint64_t margin_ns);
   // The latest flow that may expect others; null where none is left.
@@ -58,12 +70,25 @@ class Flows {
   void remove(const FlowEntry& entry);
   void clear();
 
- private:
+  // The host's answer comes at once. By the tuple of the packet that caused it.
+  void note_cause(const Tuple& tuple, const Cause& cause);
+  const Cause* cause_of(const Tuple& tuple) const;
+
   struct Key {
     Tuple tuple;
     std::uint16_t zone = 0;
-    bool operator==(const Key&) const = default;
+    auto operator<=>(const Key&) const = default;
   };
+
+  // --- what one packet asked for, and of what it is not certain (doubts.h) ---
+  void begin_packet();
+  bool met_doubt() const { return met_doubt_; }
+  // Both tuples of the packet's flow: where it is confirmed, or might have been.
+  void touch(const Tuple& tuple, std::uint16_t zone) { touched_.push_back({tuple, zone}); }
+  std::map<Key, std::optional<FlowEntry>> touched() const;
+  void doubt(const Key& key) { doubtful_.insert(key); }
+
+ private:
   struct KeyHash {
     std::size_t operator()(const Key& key) const;
   };
@@ -77,9 +102,15 @@ class Flows {
   std::uint64_t now_ns_ = 0;
   std::uint64_t next_entry_ = 0;
   std::uint64_t collected_ns_ = 0;
+  void look_for_doubt(const Key& key) const { met_doubt_ |= doubtful_.contains(key); }
+
   std::vector<std::uint64_t> expecting_;
+  std::vector<Key> touched_;
+  std::set<Key> doubtful_;
+  mutable bool met_doubt_ = false;
   std::unordered_map<std::uint64_t, FlowEntry> entries_;
   std::unordered_map<Key, Place, KeyHash> by_tuple_;
+  std::map<Tuple, Cause> causes_;
   std::unordered_map<Key, std::vector<std::uint64_t>, KeyHash> by_source_;
 };
 

@@ -30,6 +30,7 @@ struct Flow {
   Tuple reply;                    // Entry alone: what the answer will bear, after any translation
   FlowEntry* entry = nullptr;     // in the table, once the flow is there
   bool is_error = false;          // an ICMP error about `entry`
+  bool is_answer = false;         // of this host to a packet that bore the same entry
   bool expects = false;           // a rule gave it a helper or an expectation
   const Flows* others = nullptr;  // the table, where earlier packets are remembered
   std::array<std::uint64_t, 2> packets{};  // by direction, this one among them

@@ -1,5 +1,7 @@
 #include "eval/hook_plan.h"
 
+#include "ruleset/table_flags.h"
+
 #include <algorithm>
 #include <utility>
 
@@ -16,8 +18,6 @@ constexpr std::int32_t kConntrackPriority = -200;
 constexpr std::int32_t kDestinationNatPriority = -100;
 constexpr std::int32_t kSourceNatPriority = 100;
 
-constexpr std::uint32_t kTableDormant = 1;  // NFT_TABLE_F_DORMANT
-
 // Chains of equal priority: the one that was registered last runs first (nf_hook_entries_grow() of
 // net/netfilter/core.c); the order of the dump is the order of registration.
 void order_by_priority(std::vector<Stage>& stages) {
@@ -33,7 +33,8 @@ HookPlan plan_hook(const Program& program, Hook hook, bool ipv6) {
   for (std::uint32_t t = 0; t < program.tables().size(); ++t) {
     const Program::Table& table = program.tables()[t];
     const Family family = table.table->family;
-    if ((family != Family::Inet && family != own) || (table.table->flags & kTableDormant) != 0) {
+    if ((family != Family::Inet && family != own) ||
+        (table.table->flags & ruleset::kTableDormant) != 0) {
       continue;
     }
     for (std::uint32_t c = 0; c < table.chains.size(); ++c) {
@@ -84,7 +85,7 @@ std::vector<Stage> plan_device_hook(const Program& program, Hook hook) {
   std::vector<Stage> stages;
   for (std::uint32_t t = 0; t < program.tables().size(); ++t) {
     const Program::Table& table = program.tables()[t];
-    if ((table.table->flags & kTableDormant) != 0) continue;
+    if ((table.table->flags & ruleset::kTableDormant) != 0) continue;
     for (std::uint32_t c = 0; c < table.chains.size(); ++c) {
       const auto& base = table.chains[c].chain->base;
       if (base && base->hook == hook) {

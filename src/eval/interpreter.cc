@@ -10,13 +10,14 @@
 #include "eval/jhash.h"
 #include "eval/ticks.h"
 #include "ruleset/expr.h"
+#include "ruleset/registers.h"
+#include "ruleset/verify.h"
 
 namespace rolewall::eval {
 namespace {
 
 using ruleset::VerdictCode;
 
-constexpr std::size_t kJumpStackSize = 16;
 // The kernel refuses loops when it loads a ruleset; a file might hold one, or chains that branch
 // without end. No real ruleset comes near.
 constexpr std::uint32_t kMostRulesTried = 4'000'000;
@@ -64,7 +65,7 @@ int compare(const std::uint8_t* registers, const ruleset::Value& value) {
 
 // Whole registers: what pads a value is masked away with it (nft_bitwise_eval_mask_xor()).
 void mask(const ruleset::BitwiseMask& op, const std::uint8_t* source, std::uint8_t* destination) {
-  const std::size_t length = (std::size_t{op.length} + 3) / 4 * 4;
+  const std::size_t length = ruleset::padded_size(op.length);
   for (std::size_t i = 0; i < length; ++i) {
     destination[i] =
         static_cast<std::uint8_t>((source[i] & op.mask.bytes[i]) ^ op.xor_with.bytes[i]);
@@ -88,7 +89,7 @@ void shift(const ruleset::BitwiseShift& op, const std::uint8_t* source, std::uin
 // Whole registers, as nft_bitwise_eval_and() and its like.
 void combine(ruleset::BitwiseOp op, std::size_t length, const std::uint8_t* source,
              const std::uint8_t* other, std::uint8_t* destination) {
-  for (std::size_t i = 0; i < (length + 3) / 4 * 4; ++i) {
+  for (std::size_t i = 0; i < ruleset::padded_size(length); ++i) {
     std::uint8_t result = 0;
     switch (op) {
       case ruleset::BitwiseOp::And:
@@ -105,15 +106,18 @@ void combine(ruleset::BitwiseOp op, std::size_t length, const std::uint8_t* sour
   }
 }
 
-// Both directions swap: the hosts that this runs on are little-endian, as those it speaks of.
-// Kernels after 6.5 swap the first unit alone, older ones all of `length`; programs write units
-// one by one.
+// Both directions swap: the hosts that this runs on are little-endian, as those it speaks of. Of
+// the length only whole units count, which may be none: nft says one byte of two. Newer kernels
+// (6.12.117 among them) refuse a length that is not the size; older ones step over 8 bytes of the
+// source 4 by 4.
 void swap_bytes(const ruleset::Byteorder& op, const std::uint8_t* source,
                 std::uint8_t* destination) {
-  std::array<std::uint8_t, 8> unit{};
-  const std::size_t padded = op.size == 2 ? 4 : op.size;
-  std::reverse_copy(source, source + op.size, unit.begin());
-  std::copy_n(unit.begin(), padded, destination);
+  const std::size_t step = op.size == 8 ? 4 : op.size;
+  for (std::size_t i = 0; i < op.length / op.size; ++i) {
+    std::array<std::uint8_t, 8> unit{};
+    std::reverse_copy(source + i * step, source + i * step + op.size, unit.begin());
+    std::copy_n(unit.begin(), op.size, destination + i * op.size);
+  }
 }
 
 }  // namespace
@@ -258,8 +262,12 @@ bool Interpreter::is_full(const Program::Set& set, std::uint32_t most) {
     if (!set.partial->count) return choose_whether(fmt::format("set {} is full", set.set->name));
     count = *set.partial->count;
   }
-  return static_cast<std::int64_t>(count) + state_.added(set.number, clock_.now_ns) >=
-         static_cast<std::int64_t>(most);
+  const std::int64_t now =
+      static_cast<std::int64_t>(count) + state_.added(set.number, clock_.now_ns);
+  const std::int64_t unsure = state_.doubtful_in(set.number);
+  const auto room_for = static_cast<std::int64_t>(most);
+  if ((now - unsure >= room_for) != (now + unsure >= room_for)) state_.meet_doubt();
+  return now >= room_for;
 }
 
 Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const Program::Set& set) {
@@ -336,21 +344,6 @@ Interpreter::Next Interpreter::run_limit(const ruleset::Limit& limit, CellIndex 
   return *within == limit.over ? Next::Break : Next::Expression;
 }
 
-Interpreter::Next Interpreter::run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell) {
-  const Flow& flow = frame_->flow;
-  if (flow.seen_before) {
-    const bool over =
-        choose_whether(fmt::format("more than {} connections are open", connlimit.count));
-    return over == connlimit.over ? Next::Expression : Next::Break;
-  }
-  Tuple tuple = flow.tuple;
-  if (flow.tracking != Tracking::Entry && !tuple_of(frame_->bytes, frame_->ipv6, tuple)) {
-    target_ = {.code = VerdictCode::Drop};
-    return Next::Verdict;
-  }
-  return state_.connlimit(connlimit, cell, tuple) ? Next::Expression : Next::Break;
-}
-
 // The verdict that nf_nat_setup_info() leaves in the verdict register.
 Interpreter::Next Interpreter::take_nat(NatAnswer answer) {
   switch (answer) {
@@ -366,6 +359,15 @@ Interpreter::Next Interpreter::take_nat(NatAnswer answer) {
       return undecided(frame_->flow.why);
   }
   return Next::Undecided;
+}
+
+Interpreter::Next Interpreter::run_byteorder(const ruleset::Byteorder& op) {
+  const std::uint8_t* rest = at(op.destination) + 2;
+  if (op.size == 2 && op.length == 2 && (rest[0] != 0 || rest[1] != 0)) {
+    return undecided("byteorder of two bytes beside others: some kernels set those to zero");
+  }
+  swap_bytes(op, at(op.source), at(op.destination));
+  return Next::Expression;
 }
 
 // --- one expression ----------------------------------------------------------------------------
@@ -428,10 +430,7 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
             store_word(hash.destination, hash.offset + reciprocal_scale(number, hash.modulus));
             return Next::Expression;
           },
-          [&](const ruleset::Byteorder& op) {
-            swap_bytes(op, at(op.source), at(op.destination));
-            return Next::Expression;
-          },
+          [&](const ruleset::Byteorder& op) { return run_byteorder(op); },
           [&](const ruleset::Cmp& cmp) {
             return passes(holds(cmp.op, compare(at(cmp.source), cmp.value)));
           },
@@ -487,10 +486,24 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
 
 // --- chains ------------------------------------------------------------------------------------
 
-void Interpreter::record(std::vector<Step>& steps, const Options& options, std::uint32_t chain,
+namespace {
+
+// A ruleset can make a packet try millions of rules: how it came in and what decided is kept.
+void make_room(HookResult& hook, std::size_t most) {
+  if (hook.steps.size() < most) return;
+  const auto middle = hook.steps.begin() + static_cast<std::ptrdiff_t>(most / 2);
+  const std::size_t count = most / 4;
+  hook.steps.erase(middle, middle + static_cast<std::ptrdiff_t>(count));
+  hook.steps_left_out += count;
+}
+
+}  // namespace
+
+void Interpreter::record(HookResult& hook, const Options& options, std::uint32_t chain,
                          std::uint32_t rule, Next next, std::size_t expression) const {
   const Program::Chain& in = table_->chains[chain];
-  Step& step = steps.emplace_back();
+  make_room(hook, options.most_steps);
+  Step& step = hook.steps.emplace_back();
   step.table = table_number_;
   step.chain = chain;
   step.rule = rule;
@@ -547,12 +560,12 @@ Interpreter::Next Interpreter::run_rule(const Program::Rule& now, const Options&
 }
 
 ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Frame& frame,
-                             const Options& options, std::vector<Step>& steps) {
+                             const Options& options, HookResult& hook) {
   struct Return {
     std::uint32_t chain = 0;
     std::uint32_t rule = 0;
   };
-  std::array<Return, kJumpStackSize> stack;
+  std::array<Return, ruleset::kJumpStackSize> stack;
   std::size_t depth = 0;
 
   table_ = &program_.tables()[table];
@@ -580,7 +593,7 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
     rule_now_ = rule;
     std::size_t expression = 0;
     const Next next = run_rule(in.rules[rule], options, expression);
-    if (options.steps) record(steps, options, chain, rule, next, expression);
+    if (options.steps) record(hook, options, chain, rule, next, expression);
     if (next == Next::Undecided) return give_up(chain, rule, reason_);
     if (next != Next::Verdict) {
       ++rule;
@@ -602,7 +615,7 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
       }
       case VerdictCode::Jump:
         // The kernel refuses deeper rulesets; nft_do_chain() drops what would need it.
-        if (depth == kJumpStackSize) return {Fate::Drop, {table, chain, rule}, ""};
+        if (depth == ruleset::kJumpStackSize) return {Fate::Drop, {table, chain, rule}, ""};
         stack[depth++] = {chain, rule + 1};
         chain = target_.chain;
         rule = 0;

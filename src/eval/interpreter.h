@@ -37,9 +37,10 @@ class Interpreter {
   Interpreter(const Program& program, State& state, const Routes& routes)
       : program_(program), state_(state), routes_(routes) {}
 
-  // Runs a base chain to its verdict. What rules change of the packet is changed in `frame`.
+  // Runs a base chain to its verdict. What rules change of the packet is changed in `frame`; `hook`
+  // gets the steps.
   ChainResult run(std::uint32_t table, std::uint32_t chain, Frame& frame, const Options& options,
-                  std::vector<Step>& steps);
+                  HookResult& hook);
 
   Choices& choices() { return choices_; }
 
@@ -63,11 +64,12 @@ class Interpreter {
   Next execute(const ruleset::Expr& expr, std::uint32_t operand);
   Next undecided(std::string reason);
   Next go_on_unmodelled(const ruleset::Expr& expr);
-  void record(std::vector<Step>& steps, const Options& options, std::uint32_t chain,
-              std::uint32_t rule, Next next, std::size_t expression) const;
+  void record(HookResult& hook, const Options& options, std::uint32_t chain, std::uint32_t rule,
+              Next next, std::size_t expression) const;
   ChainResult give_up(std::uint32_t chain, std::uint32_t rule, const std::string& reason) const;
 
   // --- registers whose value the kernel knows and the question does not say ---
+  Next store_unknown(const ruleset::Expr& load, std::string name, Format format);
   Next store_unknown(ruleset::Register first, std::size_t size, std::string name,
                      Format format = Format::Hex);
   void mark(ruleset::Register first, std::size_t size, std::uint16_t unknown);
@@ -81,6 +83,7 @@ class Interpreter {
   Next look_up_unknown(const ruleset::Lookup& lookup, const Program::Set& set,
                        std::uint16_t unknown);
 
+  Next run_byteorder(const ruleset::Byteorder& op);
   Next run_payload(const ruleset::Payload& load);
   Next run_meta(const ruleset::Meta& load);
   Next run_ct(const ruleset::Ct& load);
@@ -93,6 +96,9 @@ class Interpreter {
   Next run_dynset(const ruleset::Dynset& dynset, const Program::Set& set);
   Next run_limit(const ruleset::Limit& limit, CellIndex cell);
   Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell);
+  bool has_ended(const CountedFlow& counted);
+  bool collect(ConnectionCount& count, const std::vector<bool>& ended, const FlowEntry* entry,
+               const CountedFlow& own, bool adds);
   Next run_payload_write(const ruleset::PayloadWrite& write);
   std::size_t choose(const std::string& about, std::span<const std::string> answers);
   bool choose_whether(const std::string& about);

@@ -9,7 +9,7 @@
 #include "eval/interpreter.h"
 #include "net/address.h"
 #include "net/protocol.h"
-#include "ruleset/load_size.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::eval {
 namespace {
@@ -204,8 +204,7 @@ Interpreter::Next Interpreter::run_fib_device(const ruleset::Fib& fib) {
     return store_device(fib, found ? (compares ? device : kLoopbackDevice) : std::string_view());
   }
   const bool index = fib.result == ruleset::FibResult::Oif;
-  return store_unknown(fib.destination, index ? 4 : ruleset::kInterfaceNameSize,
-                       fmt::format("the device towards {}", net::format(asked)),
+  return store_unknown(fib, fmt::format("the device towards {}", net::format(asked)),
                        index ? Format::HostNumber : Format::Name);
 }
 

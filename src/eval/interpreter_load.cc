@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "eval/interpreter.h"
 #include "eval/render.h"
+#include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 
 namespace rolewall::eval {
@@ -160,8 +161,7 @@ Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
 Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
   const ruleset::Register to = load.destination;
   const auto not_given = [&] {
-    return store_unknown(to, ruleset::load_size(load.key), meta_key_name(load.key),
-                         meta_field(load.key).format);
+    return store_unknown(load, meta_key_name(load.key), meta_field(load.key).format);
   };
   switch (load.key) {
     case MetaKey::Length:
@@ -333,8 +333,7 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
   const Flow& flow = frame_->flow;
   const ruleset::Register to = load.destination;
   const auto not_known = [&] {
-    return store_unknown(to, ruleset::load_size(load.key, table_->table->family),
-                         ct_key_name(load.key), ct_field(load.key, frame_->ipv6).format);
+    return store_unknown(load, ct_key_name(load.key), ct_field(load.key, frame_->ipv6).format);
   };
   const bool reply = load.direction == ruleset::CtDirection::Reply;
   const Tuple& tuple = reply ? flow.reply : flow.tuple;

@@ -10,7 +10,7 @@
 #include "eval/exthdr.h"
 #include "eval/interpreter.h"
 #include "net/address.h"
-#include "ruleset/load_size.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::eval {
 namespace {
@@ -82,9 +82,7 @@ Interpreter::Next Interpreter::run_rt(const ruleset::Rt& rt) {
     store_byte(rt.destination, 0);
     return Next::Expression;
   }
-  const bool next_hop6 = rt.key == ruleset::RtKey::NextHop6;
-  return store_unknown(rt.destination, next_hop6 ? 16 : 4, std::string(name_of(rt.key)),
-                       format_of(rt.key));
+  return store_unknown(rt, std::string(name_of(rt.key)), format_of(rt.key));
 }
 
 Interpreter::Next Interpreter::run_socket(const ruleset::Socket& socket) {
@@ -94,8 +92,7 @@ Interpreter::Next Interpreter::run_socket(const ruleset::Socket& socket) {
     if (!choose_whether("the packet has a local socket")) return Next::Break;
     const bool mark = socket.key == ruleset::SocketKey::Mark;
     return store_unknown(
-        socket.destination, mark ? 4 : 8,
-        mark ? "socket mark" : fmt::format("socket cgroupv2 level {}", socket.level),
+        socket, mark ? "socket mark" : fmt::format("socket cgroupv2 level {}", socket.level),
         Format::HostNumber);
   }
   static const std::array<std::string, 3> kAnswers{"there is none", "0", "1"};
@@ -112,7 +109,7 @@ Interpreter::Next Interpreter::run_osf(const ruleset::Osf& osf) {
   constexpr std::uint8_t kSyn = 2;
   const TcpHeader header = tcp_header(frame_->bytes, frame_->dissection);
   if (header.bytes.empty() || (header.bytes[kFlags] & kSyn) == 0) return Next::Break;
-  return store_unknown(osf.destination, ruleset::kInterfaceNameSize, "osf name", Format::Name);
+  return store_unknown(osf, "osf name", Format::Name);
 }
 
 // The packet came through no tunnel and no transform.

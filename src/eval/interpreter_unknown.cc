@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <array>
 
+#include "base/check.h"
 #include "base/one_of.h"
 #include "base/overloaded.h"
 #include "eval/interpreter.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
 #include "ruleset/iptables.h"
+#include "ruleset/registers.h"
 
 namespace rolewall::eval {
 namespace {
@@ -39,10 +41,6 @@ ByteSpan bytes_of(const ruleset::Value& value) {
   return {value.begin(), value.size};
 }
 
-std::size_t registers_in(std::size_t size) {
-  return (size + 3) / 4;
-}
-
 }  // namespace
 
 std::size_t Interpreter::choose(const std::string& about, std::span<const std::string> answers) {
@@ -61,12 +59,12 @@ bool Interpreter::choose_whether(const std::string& about) {
 
 void Interpreter::mark(ruleset::Register first, std::size_t size, std::uint16_t unknown) {
   if (unknowns_.empty()) return;
-  const std::size_t end = std::min(first + registers_in(size), unknown_.size());
+  const std::size_t end = std::min(first + ruleset::registers_in(size), unknown_.size());
   std::fill(unknown_.begin() + first, unknown_.begin() + static_cast<std::ptrdiff_t>(end), unknown);
 }
 
 std::uint16_t Interpreter::unknown_among(ruleset::Register first, std::size_t size) const {
-  const std::size_t end = std::min(first + registers_in(size), unknown_.size());
+  const std::size_t end = std::min(first + ruleset::registers_in(size), unknown_.size());
   for (std::size_t at = first; at < end; ++at) {
     if (unknown_[at] != 0) return unknown_[at];
   }
@@ -80,6 +78,14 @@ Interpreter::Next Interpreter::store_unknown(ruleset::Register first, std::size_
   unknowns_.push_back({std::move(name), format});
   mark(first, size, static_cast<std::uint16_t>(unknowns_.size()));
   return Next::Expression;
+}
+
+// In as many registers as the load fills.
+Interpreter::Next Interpreter::store_unknown(const ruleset::Expr& load, std::string name,
+                                             Format format) {
+  const auto written = ruleset::effects_of(load, table_->names).writes;
+  CHECK(written, "a load writes");
+  return store_unknown(written->first, written->bytes, std::move(name), format);
 }
 
 // Which element it is, or that it is none, for a map; for a set only whether it is one of them.

@@ -34,18 +34,17 @@ bool OtherTables::interferes(std::uint32_t table, std::uint32_t chain) {
       for (std::size_t i = 0; i < rule.rule->exprs.size(); ++i) {
         const r::Expr& expr = rule.rule->exprs[i];
         any = any || r::is_seen_elsewhere(expr, in.names);
+        const r::Ending ending = r::effects_of(expr, in.names).ending;
+        if (ending != r::Ending::Verdict && ending != r::Ending::SetVerdict) continue;
         const std::uint32_t operand = program_.operand(rule, i);
         if (const auto* verdict = std::get_if<r::ImmediateVerdict>(&expr)) {
           if (!verdict->verdict.chain.empty()) lead_to(operand);
-        } else if (const auto* lookup = std::get_if<r::Lookup>(&expr);
-                   lookup != nullptr && lookup->result == r::LookupResult::Verdict) {
-          // What was not read of a map may lead to any chain.
-          if (operand >= Program::kFirstProblem || in.sets[operand].partial != nullptr) {
-            any = true;
-            continue;
-          }
+        } else if (std::holds_alternative<r::Lookup>(expr) && operand < Program::kFirstProblem &&
+                   in.sets[operand].partial == nullptr) {
           for (const std::uint32_t target : in.sets[operand].targets) lead_to(target);
           lead_to(in.sets[operand].catch_all_target);
+        } else {
+          any = true;  // what was not read of a map may lead to any chain
         }
       }
     }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "net/address.h"
+#include "net/ct_names.h"
 #include "net/fields.h"
 #include "net/protocol.h"
 #include "ruleset/names.h"
@@ -21,13 +22,8 @@ using ruleset::CtKey;
 using ruleset::MetaKey;
 using ruleset::PayloadBase;
 
-struct Flag {
-  std::uint32_t bit;
-  std::string_view name;
-};
-
 constexpr auto kTcpFlags = [] {
-  std::array<Flag, net::kTcpFlags.size()> flags;
+  std::array<net::BitName, net::kTcpFlags.size()> flags;
   for (std::size_t i = 0; i < flags.size(); ++i) {
     flags[i] = {net::kTcpFlags[i].bit, net::kTcpFlags[i].name};
   }
@@ -45,13 +41,13 @@ std::uint64_t host_endian(ByteSpan value) {
   return number;
 }
 
-std::string flags(std::uint32_t number, std::span<const Flag> names) {
+std::string flags(std::uint32_t number, std::span<const net::BitName> names) {
   std::string text;
   const auto append = [&text](std::string_view name) {
     if (!text.empty()) text += ',';
     text += name;
   };
-  for (const Flag& flag : names) {
+  for (const net::BitName& flag : names) {
     if ((number & flag.bit) != 0) append(flag.name);
     number &= ~flag.bit;
   }
@@ -189,11 +185,6 @@ bool is_address(Format format) {
 }
 
 std::string render(Format format, ByteSpan value) {
-  static constexpr Flag kCtStates[] = {
-      {1, "invalid"}, {2, "established"}, {4, "related"}, {8, "new"}, {64, "untracked"}};
-  static constexpr Flag kCtStatuses[] = {{1, "expected"},  {2, "seen-reply"}, {4, "assured"},
-                                         {8, "confirmed"}, {16, "snat"},      {32, "dnat"},
-                                         {512, "dying"}};
   if (value.empty()) return "";
   switch (format) {
     case Format::Hex:
@@ -217,9 +208,9 @@ std::string render(Format format, ByteSpan value) {
     case Format::TcpFlags:
       return flags(value[0], kTcpFlags);
     case Format::CtState:
-      return flags(static_cast<std::uint32_t>(host_endian(value)), kCtStates);
+      return flags(static_cast<std::uint32_t>(host_endian(value)), net::kCtStates);
     case Format::CtStatus:
-      return flags(static_cast<std::uint32_t>(host_endian(value)), kCtStatuses);
+      return flags(static_cast<std::uint32_t>(host_endian(value)), net::kCtStatuses);
     case Format::PacketType:
       return packet_type_name(value[0]);
     case Format::Name: {

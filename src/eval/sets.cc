@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "base/check.h"
+#include "ruleset/registers.h"
 
 namespace rolewall::eval {
 namespace {
@@ -49,7 +50,7 @@ SetIndex::SetIndex(const ruleset::Set& set)
   std::uint32_t offset = 0;
   for (const ruleset::KeyField& field : set.key) {
     fields_.push_back({offset, field.size});
-    offset += (field.size + 3) / 4 * 4;
+    offset += static_cast<std::uint32_t>(ruleset::padded_size(field.size));
   }
 }
 

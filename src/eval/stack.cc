@@ -203,6 +203,11 @@ const char* hop_by_hop_error(ByteSpan packet) {
 OwnAddresses OwnAddresses::of(const ruleset::Host& host) {
   std::vector<net::Prefix> all = host.addresses;
   all.insert(all.end(), host.virtual_addresses.begin(), host.virtual_addresses.end());
+  // A whole network may be delivered here, which no device bears: `ip route add local`.
+  for (const ruleset::Route& route : host.routes.value_or(std::vector<ruleset::Route>())) {
+    const bool delivered = route.type == ruleset::RouteType::Local;
+    if (delivered && !net::is_loopback(route.to.address)) all.push_back(route.to);
+  }
   std::vector<net::Prefix> single;
   std::ranges::copy_if(all, std::back_inserter(single), [](const net::Prefix& prefix) {
     return prefix.length == net::address_bits(prefix.address);

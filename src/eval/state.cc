@@ -47,7 +47,9 @@ void State::forget() {
   cells_.resize(reserved_);
   if (!dynamic_.empty()) dynamic_.clear();
   if (!connections_.empty()) connections_.clear();
-  unsettled_.clear();
+  begin_packet();
+  doubtful_cells_.clear();
+  doubtful_elements_.clear();
   began_ns_.reset();
 }
 
@@ -56,19 +58,17 @@ std::optional<bool> State::is_within_limit(const ruleset::Limit& limit, CellInde
                                            std::uint32_t packet_size, Clock clock) {
   const auto [cost, full] = price(limit, packet_size);
   const auto error = static_cast<std::int64_t>(clock.error_ns);
+  touched_cells_.push_back(cell_index);
   Cell& cell = cells_[cell_index];
   if (cell.epoch != epoch_) {
-    cell = {.epoch = epoch_,
-            .tokens = {full, full},
-            .without_error = {full - error, full},
-            .last_ns = clock.now_ns};
+    cell = {.epoch = epoch_, .left = {{full, full}, {full - error, full}}, .last_ns = clock.now_ns};
   }
   const auto passed =
       clock.now_ns > cell.last_ns ? static_cast<std::int64_t>(clock.now_ns - cell.last_ns) : 0;
   cell.last_ns = clock.now_ns;
-  Bracket& rest = cell.without_error;
+  Bracket& rest = cell.left.without_error;
   rest = {std::min(rest.least + passed, full - error), std::min(rest.most + passed, full)};
-  Bracket& tokens = cell.tokens;
+  Bracket& tokens = cell.left.tokens;
   tokens.least += std::max<std::int64_t>(passed - error, 0);
   tokens.least = std::min(std::max(tokens.least, rest.least), full);
   tokens.most = std::min({tokens.most + passed + error, rest.most + error, full});
@@ -82,18 +82,19 @@ void State::spend_limit(const ruleset::Limit& limit, CellIndex cell_index,
   const std::int64_t cost = price(limit, packet_size).cost;
   const auto error = static_cast<std::int64_t>(clock.error_ns);
   Cell& cell = cells_[cell_index];
+  auto& [tokens, rest] = cell.left;
   if (!within) {
-    cell.tokens.most = std::min(cell.tokens.most, cost - 1);
-    cell.without_error.most = std::min(cell.without_error.most, cost - 1);
+    tokens.most = std::min(tokens.most, cost - 1);
+    rest.most = std::min(rest.most, cost - 1);
     return;
   }
-  cell.tokens = {std::max(cell.tokens.least, cost) - cost, cell.tokens.most - cost};
-  cell.without_error = {std::max(cell.without_error.least, cost - error) - cost,
-                        cell.without_error.most - cost};
+  tokens = {std::max(tokens.least, cost) - cost, tokens.most - cost};
+  rest = {std::max(rest.least, cost - error) - cost, rest.most - cost};
 }
 
 // nft_overquota().
 bool State::quota(const ruleset::Quota& quota, CellIndex cell_index, std::uint32_t packet_size) {
+  touch(cell_index);
   Cell& cell = cells_[cell_index];
   if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = quota.consumed};
   cell.amount += packet_size;
@@ -101,41 +102,28 @@ bool State::quota(const ruleset::Quota& quota, CellIndex cell_index, std::uint32
 }
 
 std::uint32_t State::next_number(CellIndex cell_index, std::uint32_t modulus) {
+  touch(cell_index);
   Cell& cell = cells_[cell_index];
   if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = modulus - 1};
   cell.amount = cell.amount + 1 < modulus ? cell.amount + 1 : 0;
   return static_cast<std::uint32_t>(cell.amount);
 }
 
-// nft_connlimit_do_eval(): the packet's own flow is counted first.
-bool State::connlimit(const ruleset::Connlimit& connlimit, CellIndex cell_index,
-                      const Tuple& flow) {
-  std::vector<Tuple>& flows = connections_[cell_index];
-  if (std::ranges::find(flows, flow) == flows.end()) {
-    flows.push_back(flow);
-    unsettled_.push_back({cell_index, flow});
-  }
-  return (flows.size() > connlimit.count) == connlimit.over;
-}
-
-void State::settle_connections(bool accepted) {
-  if (!accepted) {
-    for (const Unsettled& unsettled : unsettled_) {
-      std::erase(connections_[unsettled.cell], unsettled.flow);
-    }
-  }
-  unsettled_.clear();
-}
-
 DynamicElement* State::find(std::uint32_t set, std::string_view key) {
+  if (!doubtful_elements_.empty() && doubtful_elements_.contains({set, std::string(key)})) {
+    met_doubt_ = true;
+  }
   const auto elements = dynamic_.find(set);
   if (elements == dynamic_.end()) return nullptr;
   const auto at = elements->second.find(key);
-  return at == elements->second.end() ? nullptr : &at->second;
+  if (at == elements->second.end()) return nullptr;
+  touched_elements_.emplace_back(set, key);
+  return &at->second;
 }
 
 DynamicElement& State::add(std::uint32_t set, std::string_view key,
                            const std::vector<ruleset::StatefulExpr>* exprs) {
+  touched_elements_.emplace_back(set, key);
   const auto first_cell = static_cast<CellIndex>(cells_.size());
   cells_.resize(cells_.size() + exprs->size());
   DynamicElement& element = dynamic_[set][std::string(key)];
@@ -146,6 +134,7 @@ DynamicElement& State::add(std::uint32_t set, std::string_view key,
 }
 
 void State::remove(std::uint32_t set, std::string_view key, bool in_elements) {
+  touched_elements_.emplace_back(set, key);
   DynamicSet& elements = dynamic_[set];
   if (in_elements) {
     elements[std::string(key)] = {};
@@ -170,6 +159,66 @@ std::int64_t State::added(std::uint32_t set, std::uint64_t now_ns) {
     ++at;
   }
   return count;
+}
+
+void State::begin_packet() {
+  touched_cells_.clear();
+  touched_elements_.clear();
+  met_doubt_ = false;
+}
+
+void State::touch(CellIndex cell) {
+  touched_cells_.push_back(cell);
+  met_doubt_ |= doubtful_cells_.contains(cell);
+}
+
+std::int64_t State::doubtful_in(std::uint32_t set) const {
+  const auto first = doubtful_elements_.lower_bound({set, ""});
+  const auto end = doubtful_elements_.lower_bound({set + 1, ""});
+  return std::distance(first, end);
+}
+
+std::map<CellIndex, State::CellNow> State::touched_cells() const {
+  std::map<CellIndex, CellNow> now;
+  for (const CellIndex cell : touched_cells_) {
+    const auto count = connections_.find(cell);
+    now[cell] = {cells_[cell], count == connections_.end() ? ConnectionCount{} : count->second};
+  }
+  return now;
+}
+
+std::map<State::ElementKey, std::optional<DynamicElement>> State::touched_elements() const {
+  std::map<ElementKey, std::optional<DynamicElement>> now;
+  for (const ElementKey& element : touched_elements_) {
+    std::optional<DynamicElement>& is = now[element];
+    const auto set = dynamic_.find(element.first);
+    if (set == dynamic_.end()) continue;
+    if (const auto at = set->second.find(element.second); at != set->second.end()) is = at->second;
+  }
+  return now;
+}
+
+void State::Tokens::include(const Tokens& other) {
+  const auto widen = [](Bracket& bracket, const Bracket& by) {
+    bracket = {std::min(bracket.least, by.least), std::max(bracket.most, by.most)};
+  };
+  widen(tokens, other.tokens);
+  widen(without_error, other.without_error);
+}
+
+State::Tokens State::Tokens::any() {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 4;
+  constexpr std::int64_t kMostError = 1'000'000'000;
+  return {{0, kMost}, {-kMostError, kMost}};
+}
+
+void State::doubt(CellIndex cell_index, const Tokens& tokens, std::uint64_t now_ns) {
+  doubtful_cells_.insert(cell_index);
+  if (cell_index >= cells_.size()) return;
+  Cell& cell = cells_[cell_index];
+  cell.epoch = epoch_;
+  cell.left = tokens;
+  cell.last_ns = now_ns;
 }
 
 }  // namespace rolewall::eval

@@ -28,6 +28,18 @@ struct Clock {
   std::uint64_t error_ns = 0;
 };
 
+// struct nf_conncount_list: the connections that a `ct count` has counted, the oldest first.
+struct CountedFlow {
+  Tuple flow;
+  std::uint16_t zone = 0;
+  bool operator==(const CountedFlow&) const = default;
+};
+struct ConnectionCount {
+  std::vector<CountedFlow> open;
+  std::optional<std::uint64_t> looked_ns;  // when it was last looked which have ended
+  bool operator==(const ConnectionCount&) const = default;
+};
+
 // An element that a packet added, or took away.
 struct DynamicElement {
   bool deleted = false;
@@ -35,6 +47,7 @@ struct DynamicElement {
   const std::vector<ruleset::StatefulExpr>* exprs = nullptr;
   std::uint64_t expires_ns = 0;  // 0: never
   ruleset::Bytes data;
+  bool operator==(const DynamicElement&) const = default;
 };
 
 class State {
@@ -58,16 +71,15 @@ class State {
   void spend_limit(const ruleset::Limit& limit, CellIndex cell, std::uint32_t packet_size,
                    Clock clock, bool within);
 
-  // Each returns whether the expression lets the packet on.
+  // Whether the expression lets the packet on.
   bool quota(const ruleset::Quota& quota, CellIndex cell, std::uint32_t packet_size);
-  bool connlimit(const ruleset::Connlimit& connlimit, CellIndex cell, const Tuple& flow);
+  ConnectionCount& connections(CellIndex cell) {
+    touch(cell);
+    return connections_[cell];
+  }
 
   // nft_ng_inc_gen(): 0, 1, up to the modulus, and again. REQUIRES: a modulus.
   std::uint32_t next_number(CellIndex cell, std::uint32_t modulus);
-
-  // A connection is counted for good where its first packet is accepted: else conntrack drops the
-  // entry, and the count notices.
-  void settle_connections(bool accepted);
 
   // What packets did to the set number `set`; null where they did nothing to this key.
   DynamicElement* find(std::uint32_t set, std::string_view key);
@@ -80,20 +92,44 @@ class State {
   // that they took away.
   std::int64_t added(std::uint32_t set, std::uint64_t now_ns);
 
- private:
+  // --- what one packet asked for, and of what it is not certain (doubts.h) ---
+  using ElementKey = std::pair<std::uint32_t, std::string>;  // the set's number, the key
   struct Bracket {
     std::int64_t least = 0;
     std::int64_t most = 0;
+    bool operator==(const Bracket&) const = default;
   };
+  // A limit's, in ns. Each packet's time has an error of its own: reckoned from packet to packet
+  // alone the bracket would grow for ever; `tokens` less the error, reckoned beside it, does not.
+  struct Tokens {
+    Bracket tokens{};
+    Bracket without_error{};
+    bool operator==(const Tokens&) const = default;
+    // Whichever of both it is.
+    void include(const Tokens& other);
+    static Tokens any();
+  };
+  struct CellNow;
+  void begin_packet();
+  bool met_doubt() const { return met_doubt_; }
+  // How many elements more or less the set may have.
+  std::int64_t doubtful_in(std::uint32_t set) const;
+  void meet_doubt() { met_doubt_ = true; }
+  std::map<CellIndex, CellNow> touched_cells() const;
+  std::map<ElementKey, std::optional<DynamicElement>> touched_elements() const;
+  // Of a limit the tokens are within these; time narrows that again.
+  void doubt(CellIndex cell, const Tokens& tokens, std::uint64_t now_ns);
+  void doubt(const ElementKey& element) { doubtful_elements_.insert(element); }
+
+ private:
   struct Cell {
     std::uint64_t epoch = 0;
     std::uint64_t amount = 0;  // a quota's bytes, the last number given
-    // A limit's, in ns. Each packet's time has an error of its own: reckoned from packet to packet
-    // alone the bracket would grow for ever; `tokens` less the error, reckoned beside it, does not.
-    Bracket tokens{};
-    Bracket without_error{};
+    Tokens left{};
     std::uint64_t last_ns = 0;
+    bool operator==(const Cell&) const = default;
   };
+  void touch(CellIndex cell);
   struct KeyHash {
     using is_transparent = void;
     std::size_t operator()(std::string_view key) const {
@@ -101,18 +137,24 @@ class State {
     }
   };
   using DynamicSet = std::unordered_map<std::string, DynamicElement, KeyHash, std::equal_to<>>;
-  struct Unsettled {
-    CellIndex cell = 0;
-    Tuple flow;
-  };
 
   std::uint64_t epoch_ = 1;
   std::optional<std::uint64_t> began_ns_;
   std::vector<Cell> cells_;
   std::size_t reserved_ = 0;
   std::unordered_map<std::uint32_t, DynamicSet> dynamic_;
-  std::unordered_map<CellIndex, std::vector<Tuple>> connections_;
-  std::vector<Unsettled> unsettled_;
+  std::unordered_map<CellIndex, ConnectionCount> connections_;
+  std::vector<CellIndex> touched_cells_;
+  std::vector<ElementKey> touched_elements_;
+  std::set<CellIndex> doubtful_cells_;  // not limits', whose tokens are a bracket
+  std::set<ElementKey> doubtful_elements_;
+  bool met_doubt_ = false;
+};
+
+struct State::CellNow {
+  Cell cell;
+  ConnectionCount connections;
+  bool operator==(const CellNow&) const = default;
 };
 
 }  // namespace rolewall::eval

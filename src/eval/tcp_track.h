@@ -37,6 +37,7 @@ struct TcpSide {
   std::uint32_t max_ack = 0;
   std::uint8_t scale = 0;
   std::uint8_t flags = 0;
+  bool operator==(const TcpSide&) const = default;
 };
 
 // struct ip_ct_tcp.
@@ -52,6 +53,7 @@ struct TcpTrack {
   std::uint16_t last_window = 0;
   std::uint8_t last_scale = 0;
   std::uint8_t last_flags = 0;
+  bool operator==(const TcpTrack&) const = default;
 };
 
 struct TcpAnswer {

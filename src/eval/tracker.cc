@@ -44,6 +44,37 @@ bool Tracker::find_related(Frame& frame) {
   return true;
 }
 
+// nf_ct_attach(): what the host answers itself bears the entry of the packet that caused it, which
+// may never have come to be, and is related (icmp_glue_bits() of net/ipv4/icmp.c, icmpv6_getfrag(),
+// nf_send_reset()). Conntrack does not look at it again.
+bool Tracker::find_cause(Frame& frame) {
+  Tuple caused;
+  const auto inner = packet_in_error(frame.bytes, frame.ipv6);
+  if (inner) {
+    if (!tuple_of(*inner, frame.ipv6, caused)) return false;
+  } else {
+    const Dissection headers = frame.ipv6 ? dissect_ipv6(frame.bytes) : dissect_ipv4(frame.bytes);
+    const ByteSpan tcp =
+        frame.bytes.subspan(std::min<std::size_t>(headers.transport, frame.bytes.size()));
+    if (headers.protocol != net::protocol::kTcp || !readable(tcp, 0, 20) || !is_reset(tcp) ||
+        !tuple_of(frame.bytes, frame.ipv6, caused)) {
+      return false;
+    }
+    caused = invert(caused);
+  }
+  const Cause* cause = flows_.cause_of(caused);
+  if (cause == nullptr || cause->by_reset == inner.has_value()) return false;
+  Flow& flow = frame.flow;
+  flow.zone = cause->entry.zone;
+  take_entry(flow, cause->entry);
+  flow.entry = flows_.find(cause->entry.original, flow.zone).entry;
+  flow.is_reply = !cause->is_reply;
+  flow.state = ct_state::kRelated;
+  flow.is_error = inner.has_value();
+  flow.is_answer = true;
+  return true;
+}
+
 // A flow ends at a tick of the kernel's clock, which is a little after its time.
 void Tracker::settle_end(Frame& frame, const Tuple& tuple, const Options& options) {
   FlowEntry* entry =
@@ -90,7 +121,6 @@ void Tracker::ask_expectations(Frame& frame) {
 // False: there is none.
 bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& options) {
   Flow& flow = frame.flow;
-  flows_.move_clock(options.now_ns);
   const char* error = header_error(frame.bytes, frame.ipv6, checksums);
   if (error == nullptr && find_related(frame)) return true;
   Tuple tuple;
@@ -99,6 +129,8 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
   const Flows::Found found = flows_.find(tuple, flow.zone);
   if (found.entry == nullptr) return false;
   FlowEntry& entry = *found.entry;
+  flows_.touch(entry.original, flow.zone);
+  flows_.touch(entry.reply, flow.zone);
   if (error != nullptr) {
     flow.tracking = Tracking::None;
     flow.why = error;
@@ -140,10 +172,23 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
   return true;
 }
 
+void Tracker::begin(Frame& frame, const Options& options) {
+  if (!options.keep_state) return;
+  flows_.begin_packet();
+  flows_.move_clock(options.now_ns);
+  frame.flow.others = &flows_;
+}
+
 const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
   Flow& flow = frame.flow;
   flow.has_template = false;
   if (flow.tracking == Tracking::Untracked) return nullptr;
+  // What a program sends is no answer of the kernel's.
+  const bool of_a_program = frame.packet->user || frame.packet->group;
+  if (options.keep_state && frame.hook == ruleset::Hook::Output && !of_a_program &&
+      find_cause(frame)) {
+    return nullptr;
+  }
   if (frame.in_device == kLoopbackDevice) {
     flow.status = flow_status::kConfirmed;
     if (has_nat) flow.status |= flow_status::kSourceNatDone | flow_status::kDestinationNatDone;
@@ -171,10 +216,7 @@ const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
                                 .assumed = true});
   }
   const Checksums checksums = verify && whole ? Checksums::Verify : Checksums::Trust;
-  if (options.keep_state) {
-    flow.others = &flows_;
-    if (find_flow(frame, checksums, options)) return nullptr;
-  }
+  if (options.keep_state && find_flow(frame, checksums, options)) return nullptr;
   const FirstPacket first = track_first_packet(frame.bytes, frame.ipv6, checksums);
   flow.tracking = first.tracking;
   flow.tuple = first.tuple;
@@ -199,6 +241,8 @@ const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
 void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
   const Flow& flow = frame.flow;
   if (!options.keep_state || flow.tracking != Tracking::Entry || flow.seen_before) return;
+  flows_.touch(flow.tuple, flow.zone);
+  flows_.touch(flow.reply, flow.zone);
   if (flow.entry != nullptr) {
     flow.entry->mark = flow.mark;
     flow.entry->labels = flow.labels;
@@ -206,7 +250,7 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
     if (flow.expects) flows_.note_expecting(*flow.entry);
     return;
   }
-  if (!accepted) return;
+  if (!accepted || flow.is_answer) return;
   // The flow's own bytes, as conntrack saw them, have begun it in track().
   FlowEntry entry = begun_;
   entry.original = flow.tuple;
@@ -232,6 +276,23 @@ void Tracker::note_reset(const Frame& frame, const Options& options) {
   const Checksums checksums = known ? Checksums::Verify : Checksums::Trust;
   if (header_error(frame.bytes, frame.ipv6, checksums) != nullptr) return;
   close_flow(*entry, frame.bytes, options.now_ns, host_.conntrack);
+}
+
+void Tracker::note_cause(const Frame& frame, const Options& options, bool by_reset) {
+  const Flow& flow = frame.flow;
+  if (!options.keep_state || flow.tracking != Tracking::Entry || flow.seen_before) return;
+  Cause cause;
+  cause.is_reply = flow.is_reply;
+  cause.by_reset = by_reset;
+  cause.entry.original = flow.tuple;
+  cause.entry.reply = flow.reply;
+  cause.entry.zone = flow.zone;
+  cause.entry.status = flow.status;
+  cause.entry.mark = flow.mark;
+  cause.entry.labels = flow.labels;
+  cause.entry.packets = flow.packets;
+  cause.entry.bytes = flow.bytes;
+  flows_.note_cause(flow.is_reply ? flow.reply : flow.tuple, cause);
 }
 
 }  // namespace rolewall::eval

@@ -17,6 +17,8 @@ class Tracker {
   // Holds a reference: it must outlive this.
   explicit Tracker(const ruleset::Host& host) : host_(host) {}
 
+  // A packet comes. What earlier ones have left is asked about before it is tracked, too.
+  void begin(Frame& frame, const Options& options);
   // Fills frame.flow. `has_nat`: the hooks of NAT are there, and have settled what comes back over
   // the loopback. Not null: the packet goes no further, and why.
   const char* track(Frame& frame, const Options& options, bool has_nat);
@@ -25,8 +27,12 @@ class Tracker {
   // nf_ct_set_closing(): a rule has answered this packet with a TCP reset.
   void note_reset(const Frame& frame, const Options& options);
 
+  // The host itself answers this packet, by a rule's reset or by an ICMP error.
+  void note_cause(const Frame& frame, const Options& options, bool by_reset);
+
   // What later packets find: a way that is tried out is taken back with these.
   const Flows& flows() const { return flows_; }
+  void doubt(const Flows::Key& key) { flows_.doubt(key); }
   void restore(const Flows& flows) { flows_ = flows; }
   void exchange(Flows& flows) { std::swap(flows_, flows); }
   void forget() { flows_.clear(); }
@@ -34,6 +40,7 @@ class Tracker {
  private:
   bool find_flow(Frame& frame, Checksums checksums, const Options& options);
   bool find_related(Frame& frame);
+  bool find_cause(Frame& frame);
   // What the kernel alone knows, as choices.
   void settle_end(Frame& frame, const Tuple& tuple, const Options& options);
   bool has_room(Frame& frame);

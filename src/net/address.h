@@ -42,6 +42,10 @@ struct Prefix {
 inline bool is_ipv4(const Address& address) {
   return std::holds_alternative<Ipv4>(address);
 }
+// 0.0.0.0 and ::, which stand for no address, or for any.
+inline bool is_unspecified(const Address& address) {
+  return address == Address{Ipv4{}} || address == Address{Ipv6{}};
+}
 inline bool is_loopback(const Address& address) {
   if (const auto* ipv6 = std::get_if<Ipv6>(&address)) return ipv6->value == 1;
   return std::get<Ipv4>(address).value >> 24 == 127;

@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <linux/fib_rules.h>
+#include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
-#include <net/if.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -69,12 +69,13 @@ Result<void> read_addresses(RouteDumper& dumper, const Devices& devices, Machine
   return dumper.dump(RTM_GETADDR, sizeof(ifaddrmsg), AF_UNSPEC, "addresses",
                      [&](const nlmsghdr& message) {
                        const auto& header = header_of<ifaddrmsg>(message);
-                       if (is_loopback(header.ifa_index)) return;
                        const AttributeMap attributes = attributes_of<ifaddrmsg>(message);
                        // A point-to-point link's IFA_ADDRESS is the other end's.
                        auto own = address(attributes, IFA_LOCAL);
                        if (!own) own = address(attributes, IFA_ADDRESS);
                        if (!own) return;
+                       // The loopback may bear addresses that the network knows (a service's).
+                       if (is_loopback(header.ifa_index) && net::is_loopback(*own)) return;
                        machine.addresses.push_back({*own, net::address_bits(*own)});
                        const auto device = devices.find(header.ifa_index);
                        if ((header.ifa_flags & IFA_F_PERMANENT) == 0 && device != devices.end()) {

@@ -97,6 +97,19 @@ bool is_ipv6_only(const nlmsghdr& message) {
   return only;
 }
 
+// One end of a conntrack tuple.
+std::optional<Endpoint> end_of(View tuple, std::uint16_t ipv4, std::uint16_t ipv6,
+                               std::uint16_t port_type) {
+  const View ip = find_attribute(tuple, CTA_TUPLE_IP);
+  const View port = find_attribute(find_attribute(tuple, CTA_TUPLE_PROTO), port_type);
+  const View v4 = find_attribute(ip, ipv4);
+  const View v6 = find_attribute(ip, ipv6);
+  if (port.size() != 2 || (v4.size() != 4 && v6.size() != 16)) return std::nullopt;
+  return Endpoint{.address = v4.size() == 4 ? net::Address{net::ipv4_from_bytes(v4.data())}
+                                            : net::Address{net::ipv6_from_bytes(v6.data())},
+                  .port = static_cast<std::uint16_t>(port[0] << 8 | port[1])};
+}
+
 }  // namespace
 
 Result<TcpSockets> read_tcp_sockets() {
@@ -150,7 +163,7 @@ Result<std::vector<UdpSocket>> read_udp_sockets() {
   return sockets;
 }
 
-Result<std::optional<Endpoint>> read_original_destination(const TcpSocket& session) {
+Result<std::optional<Flow>> read_original_flow(const TcpSocket& session) {
   const SocketPtr socket = open_socket(NETLINK_NETFILTER);
   if (!socket) return failed("cannot read a conntrack entry", errno);
   std::vector<std::uint8_t> bytes;
@@ -162,20 +175,15 @@ Result<std::optional<Endpoint>> read_original_destination(const TcpSocket& sessi
   put_tuple(writer, CTA_TUPLE_REPLY, IPPROTO_TCP, session.local, session.local_port, session.remote,
             session.remote_port);
   writer.end_message(begin);
-  std::optional<Endpoint> found;
+  std::optional<Flow> found;
   const int error = exchange(socket.get(), bytes, [&](const nlmsghdr& message) {
     const auto* first =
         static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_offset(&message, sizeof(nfgenmsg)));
     const auto* last = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(&message));
     const View original = find_attribute({first, last}, CTA_TUPLE_ORIG);
-    const View ip = find_attribute(original, CTA_TUPLE_IP);
-    const View port = find_attribute(find_attribute(original, CTA_TUPLE_PROTO), CTA_PROTO_DST_PORT);
-    const View v4 = find_attribute(ip, CTA_IP_V4_DST);
-    const View v6 = find_attribute(ip, CTA_IP_V6_DST);
-    if (port.size() != 2 || (v4.size() != 4 && v6.size() != 16)) return;
-    found = Endpoint{.address = v4.size() == 4 ? net::Address{net::ipv4_from_bytes(v4.data())}
-                                               : net::Address{net::ipv6_from_bytes(v6.data())},
-                     .port = static_cast<std::uint16_t>(port[0] << 8 | port[1])};
+    const auto from = end_of(original, CTA_IP_V4_SRC, CTA_IP_V6_SRC, CTA_PROTO_SRC_PORT);
+    const auto to = end_of(original, CTA_IP_V4_DST, CTA_IP_V6_DST, CTA_PROTO_DST_PORT);
+    if (from && to) found = Flow{.from = *from, .to = *to};
   });
   if (error == 0 || error == ENOENT) return found;
   return failed("cannot read a conntrack entry", error);

@@ -47,13 +47,17 @@ struct UdpSocket {
 };
 Result<std::vector<UdpSocket>> read_udp_sockets();
 
-// Where a session's packets come to, before connection tracking translates them to `local`; absent
-// where there is no entry of it.
+// What a session's packets bear as they arrive, before connection tracking translates them to what
+// its socket has; absent where there is no entry of it.
 struct Endpoint {
   net::Address address;
   std::uint16_t port = 0;
 };
-Result<std::optional<Endpoint>> read_original_destination(const TcpSocket& session);
+struct Flow {
+  Endpoint from;
+  Endpoint to;
+};
+Result<std::optional<Flow>> read_original_flow(const TcpSocket& session);
 
 // Gives a session that is already open its conntrack entry, as though it had been seen from its
 // start: `client` opened it. Success where there is one. `protocol`: TCP, or UDP between these

@@ -168,26 +168,43 @@ void read_wireguard(TunnelLink& link) {
     if (id != attributes.end() && id->second.size() == 2) family = native_u16(id->second.data());
   };
   if (exchange(socket.get(), ask, take_family) != 0 || family == 0) return;
-  link.protocol = net::protocol::kUdp;
   const auto dump = generic_request(family, NLM_F_DUMP, WG_CMD_GET_DEVICE, WG_GENL_VERSION,
                                     WGDEVICE_A_IFNAME, link.device);
-  [[maybe_unused]] const int error = exchange(socket.get(), dump, [&](const nlmsghdr& message) {
-    const AttributeMap attributes = attributes_of<genlmsghdr>(message);
-    const auto port = attributes.find(WGDEVICE_A_LISTEN_PORT);
-    if (port != attributes.end() && port->second.size() == 2) {
-      link.port = native_u16(port->second.data());
-    }
-    const auto peers = attributes.find(WGDEVICE_A_PEERS);
-    if (peers == attributes.end()) return;
-    for_each_attribute(peers->second, [&](std::uint16_t, View peer) {
-      if (const auto found = peer_at(find_attribute(peer, WGPEER_A_ENDPOINT))) {
-        link.peers.push_back(*found);
-      }
-    });
-  });
+  [[maybe_unused]] const int error =
+      exchange(socket.get(), dump, [&](const nlmsghdr& message) { add_wireguard(message, link); });
 }
 
 }  // namespace
+
+std::optional<TunnelLink> tunnel_of(const nlmsghdr& link) {
+  const AttributeMap attributes = attributes_of<ifinfomsg>(link);
+  const auto info = attributes.find(IFLA_LINKINFO);
+  if (info == attributes.end()) return std::nullopt;
+  const AttributeMap parts = attributes_in(info->second);
+  TunnelLink tunnel;
+  tunnel.device = text(attributes, IFLA_IFNAME);
+  tunnel.kind = text(parts, IFLA_INFO_KIND);
+  if (!is_tunnel(tunnel.kind)) return std::nullopt;
+  const auto data = parts.find(IFLA_INFO_DATA);
+  if (data != parts.end()) take_parameters(tunnel, attributes_in(data->second));
+  return tunnel;
+}
+
+void add_wireguard(const nlmsghdr& device, TunnelLink& to) {
+  to.protocol = net::protocol::kUdp;
+  const AttributeMap attributes = attributes_of<genlmsghdr>(device);
+  const auto port = attributes.find(WGDEVICE_A_LISTEN_PORT);
+  if (port != attributes.end() && port->second.size() == 2) {
+    to.port = native_u16(port->second.data());
+  }
+  const auto peers = attributes.find(WGDEVICE_A_PEERS);
+  if (peers == attributes.end()) return;
+  for_each_attribute(peers->second, [&](std::uint16_t, View peer) {
+    if (const auto found = peer_at(find_attribute(peer, WGPEER_A_ENDPOINT))) {
+      to.peers.push_back(*found);
+    }
+  });
+}
 
 Result<std::vector<TunnelLink>> read_tunnels() {
   auto dumper = RouteDumper::open();
@@ -204,16 +221,10 @@ Result<std::vector<TunnelLink>> read_tunnels() {
         if (!attributes.contains(IFLA_LINK_NETNSID)) {
           link.below = number(attributes, IFLA_LINK);
         }
-        const auto info = attributes.find(IFLA_LINKINFO);
-        if (info == attributes.end()) return;
-        const AttributeMap parts = attributes_in(info->second);
-        link.kind = text(parts, IFLA_INFO_KIND);
-        if (!is_tunnel(link.kind)) return;
-        TunnelLink& tunnel = tunnels[index];
-        tunnel.device = link.device;
-        tunnel.kind = link.kind;
-        const auto data = parts.find(IFLA_INFO_DATA);
-        if (data != parts.end()) take_parameters(tunnel, attributes_in(data->second));
+        if (const auto info = attributes.find(IFLA_LINKINFO); info != attributes.end()) {
+          link.kind = text(attributes_in(info->second), IFLA_INFO_KIND);
+        }
+        if (auto tunnel = tunnel_of(message)) tunnels[index] = std::move(*tunnel);
       }));
   if (std::ranges::any_of(tunnels, [](const auto& each) { return each.second.kind == "vxlan"; })) {
     TRY(read_forwarding_entries(*dumper, tunnels));

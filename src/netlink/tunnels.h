@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "net/address.h"
+#include "netlink/exchange.h"
 
 namespace rolewall::netlink {
 
@@ -29,5 +30,10 @@ struct TunnelLink {
 // Those of this network namespace. Of tun devices, whose packets a program carries, and of kinds
 // that are not known here there is the device and its kind alone.
 Result<std::vector<TunnelLink>> read_tunnels();
+
+// What one answer says: of a link, nothing where it is no tunnel; of WireGuard's own family its
+// port and its peers.
+std::optional<TunnelLink> tunnel_of(const nlmsghdr& link);
+void add_wireguard(const nlmsghdr& device, TunnelLink& to);
 
 }  // namespace rolewall::netlink

@@ -11,14 +11,14 @@
 #include <variant>
 
 #include "ruleset/expr.h"
+#include "ruleset/load_size.h"
 #include "ruleset/own_table.h"
+#include "ruleset/registers.h"
 
 namespace rolewall::observe {
 namespace {
 
 namespace r = ruleset;
-
-constexpr std::size_t kNameSize = 16;  // IFNAMSIZ
 
 class Named {
  public:
@@ -38,7 +38,7 @@ class Named {
     const auto end = std::ranges::find(bytes, std::uint8_t{0});
     std::string name(bytes.begin(), end);
     if (name.empty()) return;
-    if (end == bytes.end() && bytes.size() < kNameSize) name += '*';
+    if (end == bytes.end() && bytes.size() < r::kInterfaceNameSize) name += '*';
     bool& behind = all_[name];
     behind = behind || spoofed;
   }
@@ -51,7 +51,7 @@ class Named {
           add(set.elements.key(row).subspan(at, field.size), false);
         }
       }
-      at += (std::size_t{field.size} + 3) / 4 * 4;
+      at += r::padded_size(field.size);
     }
   }
 
@@ -89,12 +89,13 @@ std::vector<Finding> absent_devices(const ruleset::Table& own, const ruleset::Ho
   for (const auto& [name, behind] : named.all()) {
     if (is_there(name, machine)) continue;
     findings.push_back(
-        {Weight::Warning, "absent-device",
-         fmt::format("rules name the device {}, which this machine has not{}", name,
-                     behind ? ": what the policy says to be behind it is dropped, as (spoofed), "
-                              "wherever it arrives"
+        {Weight::Warning, Code::AbsentDevice,
+         fmt::format("rules name the device {}, which this machine does not have{}", name,
+                     behind ? ": packets from the networks `behind` it are dropped, as (spoofed), "
+                              "on every device"
                             : ""),
-         "`ip link` lists those that there are; it may still come, or is called otherwise by now"});
+         "`ip link` lists this machine's devices: it may appear later, or have another name by "
+         "now"});
   }
   return findings;
 }

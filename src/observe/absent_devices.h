@@ -1,6 +1,6 @@
-// Devices that our rules name and this machine has not: they may come later, be called otherwise by
-// now, or be a mistake; until then what the rules say of them says nothing, and `behind` drops all
-// that is behind them.
+// Devices that our rules name and this machine does not have: they may appear later, have another
+// name by now, or be a mistake. Until then rules with `in` or `out` never match there, and `behind`
+// drops all that is behind them.
 #pragma once
 
 #include <vector>

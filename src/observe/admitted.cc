@@ -13,6 +13,8 @@
 #include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 #include "ruleset/own_table.h"
+#include "ruleset/registers.h"
+#include "ruleset/verify.h"
 
 namespace rolewall::observe {
 namespace {
@@ -25,7 +27,6 @@ using r::VerdictCode;
 
 constexpr std::uint8_t kNfProtoIpv4 = 2;  // NFPROTO_IPV4 of linux/netfilter.h
 constexpr std::uint8_t kNfProtoIpv6 = 10;
-constexpr int kDeepest = 16;  // NFT_JUMP_STACK_SIZE
 
 enum class Match : std::uint8_t { No, Maybe, Yes };
 
@@ -36,27 +37,23 @@ Match certain(bool holds) {
   return holds ? Match::Yes : Match::No;
 }
 
-std::size_t registers_in(std::size_t size) {
-  return (size + 3) / 4;
-}
-
 // What registers hold, as far as it is known.
 class Registers {
  public:
   void put(Register first, const r::Bytes& bytes) {
-    const std::size_t size = registers_in(bytes.size());
+    const std::size_t size = r::registers_in(bytes.size());
     for (std::size_t i = 0; i < size && first + i < r::kRegisterCount; ++i)
       known_[first + i] = true;
     std::fill_n(at(first), std::min(size * 4, room(first)), std::uint8_t{0});
     std::copy_n(bytes.begin(), std::min(bytes.size(), room(first)), at(first));
   }
   void forget(Register first, std::size_t size) {
-    for (std::size_t i = 0; i < registers_in(size) && first + i < r::kRegisterCount; ++i) {
+    for (std::size_t i = 0; i < r::registers_in(size) && first + i < r::kRegisterCount; ++i) {
       known_[first + i] = false;
     }
   }
   bool knows(std::size_t first, std::size_t size) const {
-    for (std::size_t i = 0; i < registers_in(size); ++i) {
+    for (std::size_t i = 0; i < r::registers_in(size); ++i) {
       if (first + i >= r::kRegisterCount || !known_[first + i]) return false;
     }
     return true;
@@ -90,8 +87,8 @@ class Walk {
 
  private:
   // Whether a packet may come to the chain's end, or return from it.
-  bool goes_on(const Chain& chain, int depth) {
-    if (depth > kDeepest) return true;
+  bool goes_on(const Chain& chain, unsigned depth) {
+    if (depth > r::kJumpStackSize) return true;
     bool returns = false;
     for (const r::Rule& rule : chain.rules) {
       if (rule.comment == r::own::step::kLoopback) continue;
@@ -116,7 +113,7 @@ class Walk {
   }
 
   enum class After : std::uint8_t { NextRule, Caller, Nothing };
-  After follow(const r::Verdict& verdict, const r::Rule& rule, int depth) {
+  After follow(const r::Verdict& verdict, const r::Rule& rule, unsigned depth) {
     switch (verdict.code) {
       case VerdictCode::Accept:
         admitting_.insert(rule.comment.empty() ? "(unnamed)" : rule.comment);
@@ -277,7 +274,7 @@ class Walk {
                             std::memcmp(held, high.data() + offset, field.size) <= 0;
         if (!inside) return Match::No;
       }
-      offset += registers_in(field.size) * 4;
+      offset += r::padded_size(field.size);
     }
     return match;
   }
@@ -429,7 +426,7 @@ std::vector<PortRange> told_apart(const Table& own) {
           begins.insert(port_in(set.elements.key_end(i).data() + offset) + 1);
         }
       }
-      offset += registers_in(field.size) * 4;
+      offset += r::padded_size(field.size);
     }
   }
   for (const Chain& chain : own.chains) {

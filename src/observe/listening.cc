@@ -9,6 +9,7 @@
 #include <set>
 #include <tuple>
 
+#include "net/known_addresses.h"
 #include "net/protocol.h"
 #include "observe/admitted.h"
 
@@ -22,14 +23,10 @@ std::string_view name_of_protocol(std::uint8_t protocol) {
   return protocol == net::protocol::kTcp ? "tcp" : "udp";
 }
 
-bool is_unspecified(const net::Address& address) {
-  return address == net::Address{net::Ipv4{}} || address == net::Address{net::Ipv6{}};
-}
-
 bool is_admitted(const Admission& own, const Listening& socket, bool translations) {
   const Port port{socket.protocol, socket.port};
   std::optional<net::Address> to;
-  if (!is_unspecified(socket.address)) to = socket.address;
+  if (!net::is_unspecified(socket.address)) to = socket.address;
   const bool ipv6 = !net::is_ipv4(socket.address);
   return !own.of(ipv6, port, to, translations).empty() ||
          (socket.both_families && !own.of(false, port, to, translations).empty());
@@ -57,7 +54,7 @@ std::vector<Finding> not_admitted(const Admission& own, const std::vector<Listen
     const auto& [protocol, port, program] = key;
     findings.push_back(
         {.weight = Weight::Note,
-         .code = "unadmitted-listener",
+         .code = Code::UnadmittedListener,
          .what = fmt::format("{} listens on {}/{} (at {}), but no rule admits it",
                              program.empty() ? "a program" : program, name_of_protocol(protocol),
                              port, fmt::join(addresses, ", ")),
@@ -126,7 +123,7 @@ std::vector<Finding> idle(const Admission& own, const std::vector<PortRange>& ra
     }
     if (used) continue;
     findings.push_back({.weight = Weight::Note,
-                        .code = "idle-rule",
+                        .code = Code::IdleRule,
                         .what = fmt::format("{} admits {}, but nothing listens there", rule,
                                             fmt::join(words, ", ")),
                         .hint = ""});

@@ -13,6 +13,7 @@
 #include "ruleset/names.h"
 #include "ruleset/own_table.h"
 #include "ruleset/rule_parts.h"
+#include "ruleset/table_flags.h"
 #include "ruleset/table_index.h"
 
 namespace rolewall::observe {
@@ -27,8 +28,6 @@ using ruleset::Hook;
 using ruleset::Rule;
 using ruleset::Table;
 using ruleset::VerdictCode;
-
-constexpr std::uint32_t kTableDormant = 1;  // NFT_TABLE_F_DORMANT
 
 class Reach {
  public:
@@ -211,7 +210,7 @@ Forwarding forwarding_of(const Table& own) {
 
 Finding published(const OtherChain& chain, const Table& own) {
   Finding finding{.weight = Weight::Note,
-                  .code = "published-port",
+                  .code = Code::PublishedPort,
                   .what = name_of(chain) +
                           " translates destinations, as Docker does for published ports: "
                           "connections to another machine or a container pass the forward "
@@ -293,7 +292,8 @@ std::vector<OtherChain> other_chains(const ruleset::Ruleset& live) {
   bool after_ours = false;
   for (const Table& table : live.tables) {
     if (is_own(table)) after_ours = true;
-    if (is_own(table) || !sees_ip(table.family) || (table.flags & kTableDormant) != 0) continue;
+    if (is_own(table) || !sees_ip(table.family) || (table.flags & ruleset::kTableDormant) != 0)
+      continue;
     for (const Chain& chain : table.chains) {
       if (!chain.base) continue;
       chains.push_back({.family = table.family,
@@ -319,7 +319,7 @@ std::vector<Finding> bypasses(const std::vector<OtherChain>& chains, const Table
     }
     if (has(chain, Effect::Untracks)) {
       findings.push_back({.weight = Weight::Warning,
-                          .code = "untracked",
+                          .code = Code::Untracked,
                           .what = name +
                                   " turns connection tracking off for some packets: their answers "
                                   "are not accepted by (established)",
@@ -327,14 +327,14 @@ std::vector<Finding> bypasses(const std::vector<OtherChain>& chains, const Table
     }
     if (has(chain, Effect::Leaves)) {
       findings.push_back({.weight = Weight::Warning,
-                          .code = "sent-past",
+                          .code = Code::SentPast,
                           .what = name + " sends packets directly to another device: they do not "
                                          "pass rolewall's chains",
                           .hint = ""});
     }
     if (has(chain, Effect::Offloads)) {
       findings.push_back({.weight = Weight::Warning,
-                          .code = "offloaded-flows",
+                          .code = Code::OffloadedFlows,
                           .what = name + " offloads connections to a flowtable: their later "
                                          "packets pass no chain, so a ban or a changed policy "
                                          "does not affect them",

@@ -66,6 +66,24 @@ bool is_tun(unsigned process, unsigned fd, const std::string& device) {
   return info && info->find(fmt::format("iff:\t{}\n", device)) != std::string::npos;
 }
 
+// The sockets of each process of which `holds` is true for one of its files.
+template <class Holds>
+std::set<std::uint64_t> sockets_of(const Holds& holds) {
+  std::set<std::uint64_t> found;
+  for (const unsigned process : numbers_in("/proc")) {
+    const std::string folder = fmt::format("/proc/{}/fd", process);
+    std::set<std::uint64_t> sockets;
+    bool counts = false;
+    for (const unsigned fd : numbers_in(folder)) {
+      const auto socket = socket_at(fmt::format("{}/{}", folder, fd));
+      if (socket) sockets.insert(*socket);
+      counts = counts || holds(process, fd, socket);
+    }
+    if (counts) found.merge(sockets);
+  }
+  return found;
+}
+
 }  // namespace
 
 SocketOwners socket_owners() {
@@ -84,22 +102,14 @@ SocketOwners socket_owners() {
 }
 
 std::set<std::uint64_t> sockets_beside_tun(const std::string& device) {
-  std::set<std::uint64_t> held;
-  for (const unsigned process : numbers_in("/proc")) {
-    const std::string folder = fmt::format("/proc/{}/fd", process);
-    const std::vector<unsigned> files = numbers_in(folder);
-    std::set<std::uint64_t> sockets;
-    bool holds = false;
-    for (const unsigned fd : files) {
-      if (const auto inode = socket_at(fmt::format("{}/{}", folder, fd))) {
-        sockets.insert(*inode);
-      } else {
-        holds = holds || is_tun(process, fd, device);
-      }
-    }
-    if (holds) held.merge(sockets);
-  }
-  return held;
+  return sockets_of([&](unsigned process, unsigned fd, const std::optional<std::uint64_t>& socket) {
+    return !socket && is_tun(process, fd, device);
+  });
+}
+
+std::set<std::uint64_t> sockets_beside(std::uint64_t socket) {
+  return sockets_of(
+      [&](unsigned, unsigned, const std::optional<std::uint64_t>& held) { return held == socket; });
 }
 
 }  // namespace rolewall::observe

@@ -13,7 +13,8 @@ namespace rolewall::observe {
 using SocketOwners = std::unordered_map<std::uint64_t, std::string>;
 SocketOwners socket_owners();
 
-// The sockets of every process that holds the tun device.
+// The sockets of every process that holds the tun device, or this socket.
 std::set<std::uint64_t> sockets_beside_tun(const std::string& device);
+std::set<std::uint64_t> sockets_beside(std::uint64_t socket);
 
 }  // namespace rolewall::observe

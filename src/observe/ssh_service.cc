@@ -16,8 +16,8 @@ namespace {
 
 constexpr std::uint16_t kSshPort = 22;
 
-void add_port(std::vector<std::uint16_t>& ports, std::uint16_t port) {
-  if (std::ranges::find(ports, port) == ports.end()) ports.push_back(port);
+void add_door(std::vector<SshDoor>& doors, const SshDoor& door) {
+  if (std::ranges::find(doors, door) == doors.end()) doors.push_back(door);
 }
 
 // OpenSSH's own (of a session: sshd-session, from 9.8 on), and the small one of embedded systems.
@@ -28,13 +28,12 @@ bool is_ssh_server(const std::string& name) {
 // Where ssh is served: ports on which sshd listens and, where systemd listens in its stead, those
 // that its sessions came to; and port 22. What sshd listens on at the loopback, or connects to, are
 // tunnels of its users.
-std::vector<std::uint16_t> ports_of_ssh(const netlink::TcpSockets& sockets,
-                                        const SocketOwners& owners) {
+std::vector<SshDoor> doors_of_ssh(const netlink::TcpSockets& sockets, const SocketOwners& owners) {
   const auto is_held = [&](const netlink::TcpSocket& socket) {
     const auto owner = owners.find(socket.inode);
     return owner != owners.end() && is_ssh_server(owner->second);
   };
-  std::vector<std::uint16_t> ports;
+  std::vector<SshDoor> doors;
   for (const netlink::TcpSocket& socket : sockets.listening) {
     if (net::is_loopback(socket.local)) continue;
     const bool has_sessions =
@@ -42,15 +41,23 @@ std::vector<std::uint16_t> ports_of_ssh(const netlink::TcpSockets& sockets,
           return session.local_port == socket.local_port && is_held(session);
         });
     if (socket.local_port == kSshPort || is_held(socket) || has_sessions) {
-      add_port(ports, socket.local_port);
+      add_door(doors, {socket.local, socket.local_port});
     }
   }
-  return ports;
+  return doors;
 }
 
 bool is_same(const SshConnection& a, const SshConnection& b) {
   return a.client == b.client && a.client_port == b.client_port && a.server == b.server &&
          a.server_port == b.server_port;
+}
+
+// Somebody listens where it came to.
+bool is_served_at(const SshService& service, const SshConnection& session) {
+  return std::ranges::any_of(service.doors, [&](const SshDoor& door) {
+    return door.port == session.server_port &&
+           (net::is_unspecified(door.address) || door.address == session.server);
+  });
 }
 
 // "" where it is bound to none.
@@ -66,10 +73,10 @@ Result<SshService> ssh_service() {
   const auto sockets = netlink::read_tcp_sockets();
   if (!sockets) return std::unexpected(sockets.error());
   SshService service;
-  service.ports = ports_of_ssh(*sockets, socket_owners());
+  service.doors = doors_of_ssh(*sockets, socket_owners());
   const auto claimed = ssh_connection();
   const auto is_served = [&](std::uint16_t port) {
-    return port == kSshPort || std::ranges::find(service.ports, port) != service.ports.end();
+    return port == kSshPort || std::ranges::count(service.doors, port, &SshDoor::port) != 0;
   };
   for (const netlink::TcpSocket& socket : sockets->established) {
     const SshConnection session{.client = socket.remote,
@@ -94,7 +101,10 @@ Result<SshService> ssh_service() {
     }
   }
   for (const SshConnection& session : service.sessions) {
-    add_port(service.ports, session.server_port);
+    // Who listens cannot be seen: it may be at each address.
+    if (!is_served_at(service, session)) {
+      add_door(service.doors, {net::Ipv6{}, session.server_port});
+    }
   }
   return service;
 }

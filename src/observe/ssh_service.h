@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "net/address.h"
 #include "observe/session.h"
 
 namespace rolewall::observe {
@@ -16,8 +17,15 @@ enum class SessionKind : std::uint8_t {
   Claimed  // SSH_CONNECTION names it; no session at all is open in this network namespace
 };
 
+// Where ssh can be reached.
+struct SshDoor {
+  net::Address address;  // unspecified: at each of this host's
+  std::uint16_t port = 0;
+  bool operator==(const SshDoor&) const = default;
+};
+
 struct SshService {
-  std::vector<std::uint16_t> ports;
+  std::vector<SshDoor> doors;
   std::vector<SshConnection> sessions;
   SessionKind kind = SessionKind::All;
   bool is_over = false;  // SSH_CONNECTION names a session that is not open

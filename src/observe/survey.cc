@@ -52,12 +52,12 @@ std::vector<Finding> expiring(const ruleset::SourceMap& sources, std::chrono::sy
     if (!last || *last - today > kSoon) continue;
     const auto left = (*last - today).count();
     if (left < 0) {
-      findings.push_back({Weight::Warning, "expired-rule",
+      findings.push_back({Weight::Warning, Code::ExpiredRule,
                           fmt::format("{} expired on {}, but is still in force ({}:{})", rule,
                                       line.expires, line.file, line.line),
                           "the next apply leaves it out"});
     } else {
-      findings.push_back({Weight::Note, "expiring-rule",
+      findings.push_back({Weight::Note, Code::ExpiringRule,
                           fmt::format("{} expires on {}, in {} day{} ({}:{})", rule, line.expires,
                                       left, left == 1 ? "" : "s", line.file, line.line),
                           ""});

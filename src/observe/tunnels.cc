@@ -10,6 +10,7 @@
 #include "net/address.h"
 #include "net/protocol.h"
 #include "netlink/conntrack.h"
+#include "netlink/ipsec.h"
 #include "netlink/sockets.h"
 #include "netlink/tunnels.h"
 #include "observe/socket_owners.h"
@@ -102,7 +103,54 @@ void add_sockets(Tunnel& tunnel, const std::set<std::uint64_t>& held) {
   }
 }
 
+// ESP or AH, or the UDP that ESP is put into; and what renews its keys, which is IKE (RFC
+// 7296, 2.23: on port 4500 where that is used, else on 500).
+void add_outer_flows(Tunnel& tunnel, const netlink::Ipsec& ipsec, const net::Address& local,
+                     const net::Address& remote) {
+  constexpr std::uint8_t kEsp = 50;
+  constexpr std::uint16_t kIke = 500;
+  OuterFlow flow{.protocol = kEsp, .local = local, .remote = remote, .opened_by_peer = true};
+  OuterFlow keys = flow;
+  keys.protocol = net::protocol::kUdp;
+  keys.local_port = keys.remote_port = kIke;
+  for (const netlink::IpsecAssociation& association : ipsec.associations) {
+    if (association.to != remote || association.from != local) continue;
+    flow.protocol = association.protocol;
+    flow.local_port = association.from_port;
+    flow.remote_port = association.to_port;
+  }
+  const auto add = [&](const OuterFlow& each) {
+    if (std::ranges::find(tunnel.flows, each) == tunnel.flows.end()) tunnel.flows.push_back(each);
+  };
+  add(flow);
+  if (flow.protocol != net::protocol::kUdp) add(keys);
+}
+
 }  // namespace
+
+void add_ipsec(std::vector<Tunnel>& found, const netlink::Ipsec& ipsec) {
+  for (const netlink::IpsecPolicy& policy : ipsec.policies) {
+    auto at = std::ranges::find_if(found, [&](const Tunnel& tunnel) {
+      return tunnel.devices.empty() && tunnel.flows.front().remote == policy.remote;
+    });
+    if (at == found.end())
+      at = found.insert(found.end(), {.devices = {}, .kind = "IPsec", .flows = {}});
+    at->networks.push_back(policy.network);
+    add_outer_flows(*at, ipsec, policy.local, policy.remote);
+  }
+  for (Tunnel& tunnel : found) {
+    const bool by_device = tunnel.kind == "xfrm" || tunnel.kind == "vti" || tunnel.kind == "vti6";
+    if (!by_device) continue;
+    for (const netlink::IpsecPolicy& policy : ipsec.policies) {
+      add_outer_flows(tunnel, ipsec, policy.local, policy.remote);
+    }
+  }
+}
+
+std::string name_of(const Tunnel& tunnel) {
+  if (!tunnel.devices.empty()) return tunnel.devices.front();
+  return tunnel.flows.empty() ? "" : "to " + net::format(tunnel.flows.front().remote);
+}
 
 Result<std::vector<Tunnel>> tunnels() {
   const auto links = netlink::read_tunnels();
@@ -112,7 +160,32 @@ Result<std::vector<Tunnel>> tunnels() {
     Tunnel& tunnel = found.emplace_back(of_link(link));
     if (link.kind == "tun") add_sockets(tunnel, sockets_beside_tun(link.device));
   }
+  const auto ipsec = netlink::read_ipsec();
+  if (!ipsec) return std::unexpected(ipsec.error());
+  add_ipsec(found, *ipsec);
   return found;
+}
+
+std::optional<Tunnel> carrier_over_loopback(const std::vector<SshConnection>& sessions) {
+  const auto is_local = [](const SshConnection& each) { return net::is_loopback(each.client); };
+  if (std::ranges::none_of(sessions, is_local)) return std::nullopt;
+  const auto sockets = netlink::read_tcp_sockets();
+  if (!sockets) return std::nullopt;
+  const SocketOwners owners = socket_owners();
+  Tunnel tunnel{.devices = {"lo"}, .kind = "", .flows = {}};
+  for (const SshConnection& session : sessions) {
+    if (!is_local(session)) continue;
+    for (const netlink::TcpSocket& other : sockets->established) {
+      const bool is_its_end =
+          other.local == session.client && other.local_port == session.client_port &&
+          other.remote == session.server && other.remote_port == session.server_port;
+      const auto owner = owners.find(other.inode);
+      if (!is_its_end || owner == owners.end()) continue;
+      tunnel.kind = owner->second;
+      add_sockets(tunnel, sockets_beside(other.inode));
+    }
+  }
+  return tunnel.flows.empty() ? std::nullopt : std::optional(std::move(tunnel));
 }
 
 }  // namespace rolewall::observe

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "net/address.h"
+#include "netlink/ipsec.h"
+#include "observe/session.h"
 
 namespace rolewall::observe {
 
@@ -20,16 +23,30 @@ struct OuterFlow {
   bool anybody = false;         // `remote` stands for all: nobody's packets are known
   // Either side sends from a port that it draws, so that no packet answers another (RFC 7348, 5).
   bool draws_ports = false;
+  bool operator==(const OuterFlow&) const = default;
 };
 
 struct Tunnel {
-  std::vector<std::string> devices;  // its own first, then those whose packets go through it
-  std::string kind;                  // "tun", "vxlan", "wireguard"
-  std::vector<OuterFlow> flows;      // empty: they cannot be found
+  // Empty where networks go through it whatever the device is: IPsec by policies.
+  std::vector<std::string> devices;     // its own first, then those whose packets go through it
+  std::string kind;                     // "tun", "vxlan", "wireguard"
+  std::vector<OuterFlow> flows;         // empty: they cannot be found
+  std::vector<net::Prefix> networks{};  // beyond it, of IPsec by policies
 };
+
+// "tun0"; "to 192.0.2.7" where it has no device.
+std::string name_of(const Tunnel& tunnel);
 
 // Of this network namespace. The flows of a tun device are the sockets of the program that holds
 // it, which only root is told.
 Result<std::vector<Tunnel>> tunnels();
+
+// One for each other end of IPsec; and what a device of IPsec's carries may be any of them.
+void add_ipsec(std::vector<Tunnel>& found, const netlink::Ipsec& ipsec);
+
+// What carries the sessions that a program of this host opens to itself, over the loopback: the end
+// of a reverse tunnel (`ssh -R`, an agent that has dialled out). The flows are that program's other
+// connections. Nothing where there is no such session, or it has none.
+std::optional<Tunnel> carrier_over_loopback(const std::vector<SshConnection>& sessions);
 
 }  // namespace rolewall::observe

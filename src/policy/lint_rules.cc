@@ -214,10 +214,10 @@ std::vector<bool> find_tls_ends(const Policy& policy, Date date) {
 
 void check_plain_http(const Policy& policy, const std::vector<bool>& tls_ends, const Rule& rule,
                       Diagnostics& diagnostics) {
-  const ServiceList& services = rule.conditions.services;
+  const auto& [services, from, to, in, out, user] = rule.conditions;
   if (!is_inbound_accept(rule) || !services.given || !admits_tcp(services, kHttp)) return;
   if (admits_tcp(services, kHttps)) return;
-  for (const Selector& item : rule.conditions.from.items) {
+  for (const Selector& item : from.items) {
     const Term& term = item.term;
     if (item.negated || term.kind != TermKind::Role || !tls_ends[term.index]) continue;
     report(diagnostics, Code::PlainHttp, rule.span,

@@ -4,6 +4,7 @@
 #include "policy/packet_words.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -11,9 +12,11 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "net/ct_names.h"
 #include "net/fields.h"
 #include "policy/codes.h"
 #include "policy/load.h"
+#include "policy/names.h"
 #include "policy/service.h"
 
 namespace rolewall::policy {
@@ -39,12 +42,10 @@ std::vector<Word> split_words(std::string_view text) {
   return words;
 }
 
-constexpr std::array<std::pair<std::string_view, FlowState>, 5> kStates = {
-    {{"new", FlowState::New},
-     {"established", FlowState::Established},
-     {"related", FlowState::Related},
-     {"invalid", FlowState::Invalid},
-     {"untracked", FlowState::Untracked}}};
+// In the order of net::kCtStates.
+constexpr std::array<FlowState, net::kCtStates.size()> kStates = {
+    FlowState::Invalid, FlowState::Established, FlowState::Related, FlowState::New,
+    FlowState::Untracked};
 
 bool names_ports(const ServiceLiteral& literal) {
   return literal.ports_given || !literal.destination.is_all() || !literal.source.is_all();
@@ -220,12 +221,24 @@ class PacketParser {
     if (key == "ttl") packet_.ttl = parse_range<std::uint8_t>(value, 0, 255);
   }
 
-  std::optional<std::string> parse_device(const Word& value) {
+  // Some host of the site must have it. Whether a host that is asked does is the sampler's
+  // question.
+  std::optional<InterfaceWord> parse_device(const Word& value) {
     const bool fits = !value.text.empty() && value.text.size() <= kLongestName &&
                       value.text.find_first_of("/*") == std::string_view::npos;
-    if (fits) return std::string(value.text);
-    fail(value.offset, fmt::format("{} is not an interface", quote(value.text)),
-         "write the name of an interface, or one device");
+    if (!fits) {
+      fail(value.offset, fmt::format("{} is not an interface", quote(value.text)),
+           "write the name of an interface, or one device");
+      return std::nullopt;
+    }
+    InterfaceWord word{std::string(value.text), place_.at(value.offset)};
+    const std::vector<Host>& hosts = scope_.policy.hosts;
+    if (std::ranges::any_of(hosts,
+                            [&](const Host& host) { return has_interface(host, value.text); })) {
+      return word;
+    }
+    report_unknown_interface(word, hosts, "no host", scope_.diagnostics);
+    wrong_ = true;
     return std::nullopt;
   }
 
@@ -248,9 +261,9 @@ class PacketParser {
 
   void parse_state(const Word& value) {
     std::vector<std::string> words;
-    for (const auto& [word, state] : kStates) {
-      if (word == value.text) packet_.state = state;
-      words.emplace_back(word);
+    for (std::size_t i = 0; i < kStates.size(); ++i) {
+      if (net::kCtStates[i].name == value.text) packet_.state = kStates[i];
+      words.emplace_back(net::kCtStates[i].name);
     }
     if (packet_.state) return;
     fail(value.offset, fmt::format("{} is not a connection state", quote(value.text)),
@@ -365,6 +378,30 @@ class PacketParser {
 };
 
 }  // namespace
+
+void report_unknown_interface(const InterfaceWord& word, std::span<const Host> hosts,
+                              std::string_view who, Diagnostics& diagnostics) {
+  std::set<std::string> names;
+  std::set<std::string> devices;
+  if (can_afford_hint(diagnostics, hosts.size())) {
+    for (const Host& host : hosts) {
+      for (const HostInterface& interface : host.interfaces) {
+        names.insert(interface.name);
+        devices.insert(interface.devices.begin(), interface.devices.end());
+      }
+    }
+  }
+  std::vector<std::string> known(names.begin(), names.end());
+  known.insert(known.end(), devices.begin(), devices.end());
+  std::string hint = did_you_mean(word.text, known);
+  constexpr std::size_t kShown = 8;
+  if (hint.empty() && !names.empty() && names.size() <= kShown) {
+    hint = fmt::format("there {} {}", names.size() == 1 ? "is" : "are", fmt::join(names, ", "));
+  }
+  report(diagnostics, Code::UnknownInterface, word.span,
+         fmt::format("{} has an interface or device named {}", who, quote(word.text)),
+         std::move(hint));
+}
 
 std::optional<PacketWords> parse_packet_words(const Scope& scope, std::string_view text,
                                               const Place& place) {

@@ -2,6 +2,8 @@
 // face; tests bring the place of their text and the block that they stand in.
 #pragma once
 
+#include <span>
+
 #include "policy/selector.h"
 
 namespace rolewall::policy {
@@ -9,5 +11,9 @@ namespace rolewall::policy {
 // `scope.self`: the words stand in a role or block, and one side must be `self`.
 std::optional<PacketWords> parse_packet_words(const Scope& scope, std::string_view text,
                                               const Place& place);
+
+// `who`, "no host" or "no host that is asked", has what the word names; it may be one of `hosts`'.
+void report_unknown_interface(const InterfaceWord& word, std::span<const Host> hosts,
+                              std::string_view who, Diagnostics& diagnostics);
 
 }  // namespace rolewall::policy

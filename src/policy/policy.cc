@@ -88,6 +88,17 @@ std::optional<Index> find_host(const Policy& policy, std::string_view name) {
   return std::nullopt;
 }
 
+bool has_interface(const Host& host, std::string_view name) {
+  if (host.interfaces.empty() || name == "lo") return true;
+  const auto is_named = [&](const std::string& device) {
+    if (!device.ends_with('*')) return name == device;
+    return name.starts_with(std::string_view(device).substr(0, device.size() - 1));
+  };
+  return std::ranges::any_of(host.interfaces, [&](const HostInterface& interface) {
+    return interface.name == name || std::ranges::any_of(interface.devices, is_named);
+  });
+}
+
 net::AddressSet addresses_of(const Policy& policy, const Term& term, Index self) {
   switch (term.kind) {
     case TermKind::Any:

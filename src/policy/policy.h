@@ -226,6 +226,12 @@ struct End {
 
 enum class FlowState : std::uint8_t { New, Established, Related, Invalid, Untracked };
 
+// What `in=` or `out=` names: an interface, else a device.
+struct InterfaceWord {
+  std::string text;
+  Span span;
+};
+
 // "mysql web > db-primary in=private": what is asked, in the user's words.
 struct PacketWords {
   std::string text;
@@ -233,8 +239,8 @@ struct PacketWords {
   ServiceList service;
   End from;
   End to;
-  std::optional<std::string> in;  // an interface's name, else a device
-  std::optional<std::string> out;
+  std::optional<InterfaceWord> in;
+  std::optional<InterfaceWord> out;
   std::optional<Index> at;  // a host; `at=self` is resolved by whoever asks
   bool at_self = false;
   std::optional<FlowState> state;
@@ -341,6 +347,10 @@ struct Policy {
 };
 
 std::optional<Index> find_host(const Policy& policy, std::string_view name);
+
+// Whether the host has an interface or a device of this name; every host has "lo". A host whose
+// policy names no interface may have any device: none of its rules asks which.
+bool has_interface(const Host& host, std::string_view name);
 
 // What a list of selectors stands for, on host `self` (which `self` alone depends on).
 net::AddressSet addresses_of(const Policy& policy, const Selectors& selectors, Index self);

@@ -303,6 +303,9 @@ class RuleReader {
       report(diagnostics_, Code::BadEarly, span, "an early rule can only drop",
              "action = \"drop\"");
     }
+    // Each condition is known there, by the packet's headers or its device; out and user are of
+    // other directions. A condition that is not could never match, and must be refused here.
+    [[maybe_unused]] const auto& [services, from, to, in, out, user] = rule_.conditions;
     // What is new and what is open is known by connection tracking alone, which comes after.
     for (const std::string_view key : {"limit", "connections"}) {
       if (!section_.has(key)) continue;

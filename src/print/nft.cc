@@ -6,6 +6,7 @@
 #include "print/print.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
+#include "ruleset/table_flags.h"
 
 namespace rolewall::print {
 namespace {
@@ -14,8 +15,6 @@ using namespace ruleset;  // NOLINT(google-build-using-namespace)
 
 // NFTNL_UDATA_COMMENT_MAXLEN: what nft takes.
 constexpr std::size_t kMaxComment = 128;
-// NFT_TABLE_F_DORMANT; the other flags belong to a running program.
-constexpr std::uint32_t kDormant = 1;
 
 Text rule_line(const Table& table, const Rule& rule) {
   Text text = rule_statements(table, rule);
@@ -75,13 +74,13 @@ Text table_text(const Table& table) {
     text += fmt::format("{0}\ndelete {0}\n\n", whole);
   }
   text += whole + " {\n";
-  if ((table.flags & ~kDormant) != 0) {
+  if ((table.flags & ~kTableDormant) != 0) {
     return cannot(fmt::format("the table's flags {:#x} have no nft syntax", table.flags));
   }
   if (!table.objects.empty()) {
     return cannot(fmt::format("object {}: named objects are not supported", table.objects[0].name));
   }
-  if (table.flags == kDormant) text += "\tflags dormant\n\n";
+  if (table.flags == kTableDormant) text += "\tflags dormant\n\n";
   if (!table.comment.empty()) {
     const Text comment = in_quotes(table.comment);
     if (!comment) return comment;

@@ -15,6 +15,7 @@
 #include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 #include "ruleset/names.h"
+#include "ruleset/registers.h"
 
 namespace rolewall::print {
 namespace {
@@ -75,7 +76,7 @@ class RuleText {
   // --- registers ---
 
   bool hold(Register first, Operand operand) {
-    const std::size_t slots = (operand.size + 3) / 4;
+    const std::size_t slots = registers_in(operand.size);
     for (std::size_t slot = first; slot < first + slots && slot < kRegisterCount; ++slot) {
       auto& held = registers_[slot];
       if (held && !held->used) {
@@ -185,7 +186,7 @@ class RuleText {
       if (set.key.size() == 1) drop_implied_tests(*operand);
       if (!text.empty()) text += " . ";
       text += *part;
-      slot += (field.size + 3) / 4;
+      slot += registers_in(field.size);
     }
     return text;
   }

@@ -10,6 +10,7 @@
 #include "print/print.h"
 #include "ruleset/expressions.h"
 #include "ruleset/names.h"
+#include "ruleset/registers.h"
 
 namespace rolewall::print {
 namespace {
@@ -28,7 +29,7 @@ Text key_text(const Set& set, const Elements& elements, std::size_t element) {
     if (!value) return value;
     if (at != 0) text += " . ";
     text += *value;
-    at += (std::size_t{field.size} + 3) / 4 * 4;
+    at += padded_size(field.size);
   }
   return text;
 }

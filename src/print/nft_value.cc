@@ -9,6 +9,7 @@
 
 #include "net/address.h"
 #include "net/address_set.h"
+#include "net/ct_names.h"
 #include "net/fields.h"
 #include "ruleset/names.h"
 
@@ -62,6 +63,12 @@ constexpr auto kIcmpv6Types = std::to_array<Symbol>({{1, "destination-unreachabl
                                                      {141, "ind-neighbor-solicit"},
                                                      {142, "ind-neighbor-advert"},
                                                      {143, "mld2-listener-report"}});
+template <std::size_t count>
+constexpr std::array<Symbol, count> symbols_of(const std::array<net::BitName, count>& names) {
+  std::array<Symbol, count> symbols;
+  for (std::size_t i = 0; i < count; ++i) symbols[i] = {names[i].bit, names[i].name};
+  return symbols;
+}
 constexpr auto kTcpFlags = [] {
   std::array<Symbol, net::kTcpFlags.size()> symbols;
   for (std::size_t i = 0; i < symbols.size(); ++i) {
@@ -69,15 +76,8 @@ constexpr auto kTcpFlags = [] {
   }
   return symbols;
 }();
-constexpr auto kCtStates = std::to_array<Symbol>(
-    {{1, "invalid"}, {2, "established"}, {4, "related"}, {8, "new"}, {64, "untracked"}});
-constexpr auto kCtStatus = std::to_array<Symbol>({{0x01, "expected"},
-                                                  {0x02, "seen-reply"},
-                                                  {0x04, "assured"},
-                                                  {0x08, "confirmed"},
-                                                  {0x10, "snat"},
-                                                  {0x20, "dnat"},
-                                                  {0x200, "dying"}});
+constexpr auto kCtStates = symbols_of(net::kCtStates);
+constexpr auto kCtStatus = symbols_of(net::kCtStatuses);
 constexpr auto kCtDirections = std::to_array<Symbol>({{0, "original"}, {1, "reply"}});
 constexpr auto kPktTypes =
     std::to_array<Symbol>({{0, "host"}, {1, "broadcast"}, {2, "multicast"}, {3, "other"}});

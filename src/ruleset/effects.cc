@@ -1,12 +1,9 @@
 #include "ruleset/effects.h"
 
 #include <algorithm>
-#include <array>
-#include <string_view>
 
 #include "base/overloaded.h"
 #include "ruleset/expr.h"
-#include "ruleset/iptables.h"
 #include "ruleset/load_size.h"
 #include "ruleset/tracking.h"
 
@@ -244,11 +241,8 @@ class Visit {
               effects.reads.add({e.other, e.length});
               return effects;
             },
-            // nft_byteorder_init() wants length and size alike; nft_byteorder_eval() looks at the
-            // size.
-            [](const Byteorder& e) {
-              return reshape(e.source, e.destination, std::max(e.length, e.size));
-            },
+            // Whole units of the size within the length, which may be none.
+            [](const Byteorder& e) { return reshape(e.source, e.destination, e.length); },
             [](const Cmp& e) { return test(e.source, e.value.size); },
             [](const Range& e) { return test(e.source, e.from.size); },
             [this](const Lookup& e) { return of_lookup(e); },
@@ -485,39 +479,6 @@ Memory memory_of(const StatefulExpr& expr) {
 
 Effects effects_of(const Expr& expr, const TableIndex& table) {
   return Visit(table).of(expr);
-}
-
-// By the kernel's name of the expression, whatever its attributes: it loads, tests, counts, logs or
-// rejects. A load that can also write (meta, ct, payload, exthdr) is not among them, nor what may
-// lead to any chain (immediate, lookup).
-static bool is_seen_elsewhere(const Unsupported& expr) {
-  constexpr std::array<std::string_view, 22> kUnseen{
-      "bitwise", "byteorder", "cmp",   "connlimit", "counter", "dup",    "fib", "hash",
-      "inner",   "last",      "limit", "log",       "match",   "numgen", "osf", "quota",
-      "range",   "reject",    "rt",    "socket",    "tunnel",  "xfrm"};
-  if (const std::string_view target = iptables_target(expr); !target.empty()) {
-    switch (work_of_target(target)) {
-      case TargetWork::Notes:
-      case TargetWork::Rejects:
-        return false;
-      case TargetWork::Writes:
-      case TargetWork::Unknown:
-        return true;
-    }
-  }
-  return std::ranges::find(kUnseen, expr.name) == kUnseen.end();
-}
-
-bool is_seen_elsewhere(const Expr& expr, const TableIndex& table) {
-  if (const auto* unsupported = std::get_if<Unsupported>(&expr)) {
-    return is_seen_elsewhere(*unsupported);
-  }
-  if (const auto* set = std::get_if<MetaSet>(&expr)) return set->key != MetaKey::NfTrace;
-  if (std::holds_alternative<Tproxy>(expr)) return true;
-  const Effects effects = effects_of(expr, table);
-  return effects.translates || effects.untracks || effects.writes_packet ||
-         effects.memory == Memory::Flow || effects.memory == Memory::Unknown ||
-         effects.ending == Ending::OtherDevice || effects.ending == Ending::Unknown;
 }
 
 }  // namespace rolewall::ruleset

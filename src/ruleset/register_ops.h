@@ -45,7 +45,9 @@ struct BitwiseRegisters {
 
 enum class ByteorderOp : std::uint8_t { NetworkToHost, HostToNetwork };
 
-// Swaps each unit of `size` (2, 4 or 8) bytes within `length` bytes.
+// Swaps each whole unit of `size` (2, 4 or 8) bytes within `length` bytes; what is left over stays
+// as it is (net/netfilter/nft_byteorder.c). nft writes one byte of two, which is no unit, for keys
+// of one byte in a concatenation of ranges.
 struct Byteorder {
   ByteorderOp op = ByteorderOp::NetworkToHost;
   Register source = 0;

@@ -9,6 +9,7 @@
 
 #include "base/overloaded.h"
 #include "ruleset/expr.h"
+#include "ruleset/registers.h"
 
 namespace rolewall::ruleset {
 namespace {
@@ -159,9 +160,9 @@ void Elements::take_catch_all(const Elements& from) {
 
 std::uint32_t Set::key_size() const {
   if (key.size() == 1) return key[0].size;
-  std::uint32_t size = 0;
-  for (const KeyField& field : key) size += (field.size + 3) / 4 * 4;
-  return size;
+  std::size_t size = 0;
+  for (const KeyField& field : key) size += padded_size(field.size);
+  return static_cast<std::uint32_t>(size);
 }
 
 bool is_own(const Table& table) {

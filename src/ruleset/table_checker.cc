@@ -11,6 +11,7 @@
 #include "base/one_of.h"
 #include "base/overloaded.h"
 #include "ruleset/expr.h"
+#include "ruleset/registers.h"
 #include "ruleset/verify.h"
 
 namespace rolewall::ruleset {
@@ -229,13 +230,13 @@ Wrong TableChecker::check_order(const Set& set) const {
   const std::uint32_t key_size = elements.key_size;
   const std::size_t count = elements.count();
   for (std::size_t i = 0; i < count && !elements.key_ends.empty(); ++i) {
-    std::uint32_t at = 0;
+    std::size_t at = 0;
     for (const KeyField& field : set.key) {
       if (std::memcmp(elements.key(i).data() + at, elements.key_end(i).data() + at, field.size) >
           0) {
         return fmt::format("element {} ends before it begins", i);
       }
-      at += (field.size + 3) / 4 * 4;
+      at += padded_size(field.size);
     }
   }
   const auto less = [&](std::size_t a, std::size_t b) {

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <set>
 #include <string_view>
 
@@ -23,6 +24,7 @@ namespace {
 constexpr std::uint32_t kMetric = 100;  // of the default route
 constexpr std::uint32_t kSecondMetric =
     1000;  // of the default routes for sockets bound to a device
+constexpr std::uint32_t kFurtherMetric = 2000;  // of networks behind a second device
 
 struct Setting {
   std::string_view path;  // below /proc/sys/net
@@ -171,12 +173,18 @@ std::vector<Route> main_routes(const ruleset::Host& host) {
   std::vector<Route> routes;
   const net::Prefix everywhere[] = {{net::Ipv4{}, 0}, {net::Ipv6{}, 0}};
   const ruleset::Interface& by_default = default_interface(host);
+  // A network that is behind several devices has a route by each, the first of which counts.
+  std::map<net::Prefix, std::uint32_t> further;
+  const auto add = [&](const net::Prefix& network, const std::string& device) {
+    const auto [at, first] = further.emplace(network, kFurtherMetric);
+    routes.push_back({network, device, first ? kMetric : at->second++});
+  };
   for (const auto& interface : host.interfaces) {
-    for (const auto& prefix : net::to_prefixes(interface.behind.ipv4)) {
-      routes.push_back({prefix, interface.device, kMetric});
+    for (const auto& network : net::to_prefixes(interface.behind.ipv4)) {
+      add(network, interface.device);
     }
-    for (const auto& prefix : net::to_prefixes(interface.behind.ipv6)) {
-      routes.push_back({prefix, interface.device, kMetric});
+    for (const auto& network : net::to_prefixes(interface.behind.ipv6)) {
+      add(network, interface.device);
     }
   }
   auto metric = kSecondMetric;

@@ -30,6 +30,15 @@ namespace rolewall::cases {
 namespace {
 
 namespace fs = std::filesystem;
+
+// A directory that cannot be read is one more problem, and none of its entries.
+std::vector<fs::directory_entry> entries_of(const std::string& directory,
+                                            std::vector<std::string>& problems) {
+  std::error_code error;
+  const fs::directory_iterator begin(directory, error);
+  if (error) problems.push_back(fmt::format("{}: {}", directory, error.message()));
+  return {begin, fs::directory_iterator()};
+}
 using ask::Answer;
 using ask::Hop;
 
@@ -138,7 +147,8 @@ class Rulesets {
       hops.back().verdict = ask::Verdict::Conditional;  // the state has gone on: no way back
     } else {
       const auto direction = end.arrives ? eval::Direction::Arrive : eval::Direction::Send;
-      ask::weigh(hops, machine.evaluator->outcomes(end.packet, direction), machine.snapshot);
+      ask::weigh(hops, machine.evaluator->outcomes(end.packet, direction), machine.snapshot,
+                 nullptr);
     }
     return hops;
   }
@@ -216,7 +226,7 @@ class Run {
   policy::Policy load(const std::string& small_site, const Case& read, Diagnostics& diagnostics) {
     std::map<std::string, std::string> files;
     const auto add = [&](const std::string& from, const std::string& as) {
-      for (const auto& entry : fs::directory_iterator(from)) {
+      for (const auto& entry : entries_of(from, problems)) {
         const auto text = read_file(entry.path().string(), policy::kLargestPolicyFile);
         if (!text) problems.push_back(text.error().message);
         files[as + "/" + entry.path().filename().string()] = text.value_or("");
@@ -330,7 +340,7 @@ bool is_topic(const std::string& name) {
 // look like a test and never run.
 std::vector<std::string> find_cases(const std::string& directory, Run& run) {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(directory)) {
+  for (const auto& entry : entries_of(directory, run.problems)) {
     const std::string name = entry.path().filename().string();
     if (std::ranges::find(kNotCases, name) != kNotCases.end()) continue;
     if (!entry.is_directory() || !is_topic(name)) {
@@ -338,7 +348,7 @@ std::vector<std::string> find_cases(const std::string& directory, Run& run) {
           fmt::format("{}: is no topic, and nothing runs it", entry.path().string()));
       continue;
     }
-    for (const auto& file : fs::directory_iterator(entry.path())) {
+    for (const auto& file : entries_of(entry.path().string(), run.problems)) {
       if (file.is_regular_file() && file.path().extension() == ".toml") {
         names.push_back(name + "/" + file.path().filename().string());
       } else {

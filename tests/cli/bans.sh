@@ -100,6 +100,12 @@ expect_err "for how long"
 with_state allow ping from 203.0.113.51 --for 1h -p site
 expect_status 2
 expect_err "only services with"
+with_state allow shh from 203.0.113.51 --for 1h -p site
+expect_status 2
+expect_err 'there is no service `shh`: did you mean `ssh`?'
+with_state allow tcp/99999 from 203.0.113.51 --for 1h -p site
+expect_status 2
+refuse_err "there is no service"
 
 # Over an apply that changes something, and over a boot: another namespace has an empty kernel.
 printf '\n[[inbound]]\nid = "more"\nservice = "tcp/8001"\nfrom = "office"\n' >>site/web.toml

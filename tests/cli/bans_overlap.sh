@@ -1,13 +1,8 @@
 # Bans that hold each other, whom the words mean, and what is opened below a ban.
 . "$(dirname "$0")/prelude.sh"
-command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
-in_namespaces "$@"
-ip link set lo up
+web_01 "$@"
 two_devices
 ip address add 10.0.2.10/24 dev eth0
-example_site site
-state="$scratch/state"
-with_state() { verb=$1; shift; rolewall "$verb" "$@" --state-dir "$state"; }
 banned() {
   rolewall bans --format json
   expect_json "sorted(e['address'] for e in d['entries'] if e['kind'] == 'ban') == sorted('$*'.split())"
@@ -117,7 +112,7 @@ with_state unban ::ffff:192.0.2.77
 expect_out "192.0.2.77 is no longer banned"
 with_state ban ::ffff:198.51.100.7
 expect_status 1
-expect_err "an address of management"
+expect_err "a management address"
 with_state allow ssh from ::ffff:203.0.109.50 --for 30m -p site
 rolewall bans
 expect_out "allow  tcp/22 from 203.0.109.50"

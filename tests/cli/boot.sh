@@ -1,12 +1,6 @@
 # At boot: what was confirmed last, as it was compiled; else the policies; else ssh and ICMP.
 . "$(dirname "$0")/prelude.sh"
-command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
-in_namespaces "$@"
-ip link set lo up
-example_site site
-state="$scratch/state"
-table() { nft -s list table inet rolewall 2>/dev/null; }
-apply() { rolewall apply site --host web-01 --state-dir "$state" "$@"; }
+web_01 "$@"
 boot() { rolewall boot -p site --host web-01 --state-dir "$state" "$@"; }
 boot
 expect_status 0
@@ -63,7 +57,7 @@ play_reboot
 echo 'this is no TOML' >>site/web.toml
 boot
 expect_status 0
-expect_err "no longer compile"
+expect_err "the policies cannot be compiled now"
 expect_out "generation 1 is in force"
 
 # A record that cannot be read: the policies; and where these cannot either, the least that lets

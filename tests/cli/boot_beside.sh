@@ -1,12 +1,7 @@
 # What boot meets beside the record decides nothing: what was confirmed is loaded, the rest as far as
 # it goes, and what was not is said.
 . "$(dirname "$0")/prelude.sh"
-command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
-in_namespaces "$@"
-ip link set lo up
-example_site site
-state="$scratch/state"
-# Chains made one by one stand in another order.
+web_01 "$@"
 # The time that is left is another from second to second.
 table() { nft -s list table inet rolewall 2>/dev/null | sed 's/ timeout [0-9a-z]*//; s/ expires [0-9a-z]*//' | sort; }
 boot() { rolewall boot -p site --host web-01 --state-dir "$state"; }
@@ -71,7 +66,7 @@ for damage in "echo damaged" "printf {}" "head -c 4096 /dev/urandom" "printf ''"
 done
 restore
 echo '{' >"$state/pending.json"
-loaded "cannot tell whether an apply waited"
+loaded "cannot tell whether something waits"
 [ ! -e "$state/pending.json" ] || complain "it stays in the way of the next apply"
 restore
 echo 'three' >"$state/format"

@@ -1,13 +1,6 @@
 # `boot` while an apply waits for its confirmation: what is in force comes back, with its deadline.
 . "$(dirname "$0")/prelude.sh"
-command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
-in_namespaces "$@"
-ip link set lo up
-example_site site
-state="$scratch/state"
-# Chains made one by one stand in another order.
-table() { nft -s list table inet rolewall 2>/dev/null | sort; }
-apply() { rolewall apply site --host web-01 --state-dir "$state" "$@"; }
+web_01 "$@"
 boot() { rolewall boot -p site --host web-01 --state-dir "$state"; }
 
 apply

@@ -1,23 +1,6 @@
 # apply --confirm: without a confirmation the former state comes back, whatever becomes of the tool.
 . "$(dirname "$0")/prelude.sh"
-command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
-in_namespaces "$@"
-ip link set lo up
-example_site site
-state="$scratch/state"
-table() { nft -s list table inet rolewall 2>/dev/null; }
-apply() { rolewall apply site --host web-01 --state-dir "$state" "$@"; }
-admit() {
-  printf '\n[[inbound]]\nid = "port-%s"\nservice = "tcp/%s"\nfrom = "office"\n' "$1" "$1" >>site/web.toml
-}
-# Waits until the table is `$1`, ten seconds at most.
-await_table() {
-  for _ in $(seq 100); do
-    [ "$(table)" = "$1" ] && return
-    sleep 0.1
-  done
-  complain "the former table did not come back"
-}
+web_01 "$@"
 await_rollback() {
   for _ in $(seq 100); do
     rolewall status --state-dir "$state" --format json

@@ -1,18 +1,7 @@
 # While one apply waits: its deadline set anew, its confirmation by an apply, and a confirmation that
 # looks at what is in force.
 . "$(dirname "$0")/prelude.sh"
-command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
-in_namespaces "$@"
-ip link set lo up
-example_site site
-state="$scratch/state"
-# Chains made one by one stand in another order.
-table() { nft -s list table inet rolewall 2>/dev/null | sort; }
-with_state() { verb=$1; shift; rolewall "$verb" "$@" --state-dir "$state"; }
-apply() { with_state apply site --host web-01 "$@"; }
-admit() {
-  printf '\n[[inbound]]\nid = "port-%s"\nservice = "tcp/%s"\nfrom = "office"\n' "$1" "$1" >>site/web.toml
-}
+web_01 "$@"
 apply
 first=$(table)
 

@@ -15,6 +15,13 @@ rolewall eval --live 'tcp 192.0.2.7 > 192.0.2.10:22 in=veth0' --state-dir "$scra
 expect_out 'table ip other, chain in: "no ssh" (handle 2)'
 rolewall eval --live 'tcp 192.0.2.7 > 192.0.2.10:23 in=veth0' --expect accept --state-dir "$scratch/state"
 expect_status 0
+# A device that this machine has not would say anything.
+rolewall eval --live 'tcp 192.0.2.7 > 192.0.2.10:22 in=nope0' --state-dir "$scratch/state"
+expect_status 2
+expect_err "no host has an interface or device named \`nope0\` [unknown-interface]"
+rolewall eval --live 'tcp 192.0.2.7 > 192.0.2.10:22 in=vet0' --state-dir "$scratch/state"
+expect_status 2
+expect_err "did you mean \`veth0\`?"
 
 # Every table that `nft` alone wrote: names, sets, maps, objects, in the kernel's order of priorities.
 nft -f - <<'RULES'

@@ -75,13 +75,20 @@ lines = [json.loads(line) for line in open(sys.argv[1], encoding="utf-8")]
 verdicts = [line.get("verdict") for line in lines[:6]]
 assert verdicts == ["accept", "accept", "held", "accept", "held", "drop"], verdicts
 assert lines[3]["decided_by"]["rule"] == "(established)", lines[3]
+# Nothing is printed that is not in the packet, and of a datagram what the rules have seen.
+packets = [line["packet"] for line in lines[:6]]
+assert packets[2] == "protocol/6 10.0.1.10 > 10.0.2.10 in=eth0, a fragment from byte 64", packets[2]
+assert packets[3].startswith("tcp 10.0.1.10:40000 > 10.0.2.10:443 flags=ack"), packets[3]
+assert packets[3].endswith(", put together of fragments"), packets[3]
+assert packets[5].startswith("tcp 10.0.1.10:40000 > 10.0.2.10:25 flags=syn"), packets[5]
+assert packets[5].endswith(", put together of fragments"), packets[5]
 PYTHON
 rolewall eval --ruleset web-01.json --pcap no.pcap --in eth0
 expect_status 0
 expect_out "no.pcap: 1 packets on"
 rolewall eval --ruleset web-01.json --pcap parts.pcap --in eth0
 expect_status 0
-expect_out "held: a fragment: the kernel keeps it until the datagram is complete"
+expect_out "held: a fragment that the kernel keeps until its datagram is complete"
 refuse_out "stack: "
 
 rolewall eval -p "$site" --host lb-01 --pcap talk.pcap --in nowhere0

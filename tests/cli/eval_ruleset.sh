@@ -13,6 +13,13 @@ expect_status 0
 rolewall eval --ruleset web-01.json 'tcp 10.0.1.10 > 10.0.2.11:80'
 expect_status 2
 expect_err "[not-an-end]"
+# `self` is the ruleset's host; what is wrong beside it is said alone.
+rolewall eval --ruleset web-01.json 'tcp/443 10.0.1.10 > self' --expect accept
+expect_status 0
+rolewall eval --ruleset web-01.json 'htps 10.0.1.10 > self'
+expect_status 2
+expect_err "[unknown-service]"
+refuse_err "self-not-here"
 rolewall eval --ruleset web-01.json -p "$site" 'tcp 10.0.1.10 > web-01:443'
 expect_status 2
 rolewall eval --ruleset nowhere.json 'tcp 10.0.1.10 > web-01:443'
@@ -38,3 +45,28 @@ PYTHON
 rolewall eval --ruleset fib.json 'tcp 10.0.1.10 > web-01:443'
 expect_status 2
 expect_err "ruleset.tables[0].chains[0].rules[0].exprs[0]: fib: 16 bytes do not fit in the registers from 13 on"
+
+# A ruleset that makes a packet try very many rules is explained in a list of bounded length.
+python3 - >wide.json <<'PYTHON'
+import json
+with open("web-01.json", encoding="utf-8") as file:
+    snapshot = json.load(file)
+table = snapshot["ruleset"]["tables"][0]
+jump = lambda name: {"exprs": [{"type": "verdict", "verdict": "jump " + name}]}
+depth = 13
+for i in range(depth):
+    rules = [jump(f"wide{i + 1}")] * 2 if i + 1 < depth else []
+    table["chains"].append({"name": f"wide{i}", "rules": rules})
+next(c for c in table["chains"] if c["name"] == "input")["rules"].insert(0, jump("wide0"))
+next(c for c in table["chains"] if c["name"] == "input")["rules"].insert(0, jump("wide0"))
+print(json.dumps(snapshot))
+PYTHON
+rolewall eval --ruleset wide.json 'tcp 10.0.1.10 > 10.0.2.10:80' --explain --format json
+expect_status 0
+expect_json 'd["hops"][-1]["tried_left_out"] > 5000'
+expect_json 'len(d["hops"][-1]["tried"]) <= 10000'
+expect_json 'd["hops"][-1]["tried"][-1]["rule"] == "(default)"'
+rolewall eval --ruleset wide.json 'tcp 10.0.1.10 > 10.0.2.10:80' --explain
+expect_status 0
+expect_out "more rules were tried here"
+expect_out "+ (default)"

@@ -23,6 +23,12 @@ expect_out "shadowed-rule: a warning of \`check\`: an earlier rule with the same
 rolewall explain no-sample
 expect_status 0
 expect_out "no-sample: an error of"
+rolewall explain absent-device
+expect_status 0
+expect_out "absent-device: a finding of \`status\`: rules name a device"
+rolewall explain -p "$site" absent-devise
+expect_status 2
+expect_err 'did you mean `absent-device`?'
 rolewall explain -p "$site" shadowed-rul
 expect_status 2
 expect_err 'did you mean `shadowed-rule`?'

@@ -69,12 +69,12 @@ ip link set wan0 up
 ip address add 203.0.113.10/24 dev wan0 2>/dev/null
 ip route replace default via 203.0.113.1 dev wan0
 rolewall status --state-dir "$state"
-expect_out "eth0, which this machine has not"
+expect_out "eth0, which this machine does not have"
 expect_out "absent-device"
 apply
 expect_status 1
 expect_err ": lost: "
-expect_err "eth0, which this machine has not"
+expect_err "eth0, which this machine does not have"
 ip link set wan0 down
 ip link set wan0 name eth0
 ip link set eth0 up
@@ -84,11 +84,19 @@ apply
 expect_status 0
 expect_out "nothing to do"
 
-# G15: the inside is said to be behind a device that this machine has not.
+# Another host's policy, by a slip: neither the name nor an address is this machine's.
+refuse_err "other-machine"
+cp -r site elsewhere
+sed -i 's/addresses = .*/addresses = ["192.0.2.99"]/' elsewhere/site.toml
+rolewall plan elsewhere --host srv --state-dir "$state"
+expect_status 0
+expect_err "this is the ruleset of srv, but this machine is called $(hostname) and has none of its addresses [other-machine]"
+
+# G15: the inside is said to be behind a device that this machine does not have.
 sed -i 's/device = "eth1"/device = "ens9"/' site/site.toml
 rolewall plan site --host srv --state-dir "$state"
 expect_status 0
-expect_err "ens9, which this machine has not: what the policy says to be behind it is dropped"
+expect_err "ens9, which this machine does not have: packets from the networks \`behind\` it are dropped"
 apply --force
 expect_status 0
 expect_err "absent-device"

@@ -1,29 +1,6 @@
 # Everything that changes what is in force is an event of the history, and `rollback` goes by it.
 . "$(dirname "$0")/prelude.sh"
-command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
-in_namespaces "$@"
-ip link set lo up
-example_site site
-state="$scratch/state"
-# Chains made one by one stand in another order.
-table() { nft -s list table inet rolewall 2>/dev/null | sort; }
-with_state() { verb=$1; shift; rolewall "$verb" "$@" --state-dir "$state"; }
-apply() { with_state apply site --host web-01 "$@"; }
-admit() {
-  printf '\n[[inbound]]\nid = "port-%s"\nservice = "tcp/%s"\nfrom = "office"\n' "$1" "$1" >>site/web.toml
-}
-# events KIND...: the history's, the oldest first.
-events() {
-  with_state history --format json
-  expect_status 0
-  expect_json "[e['event'] for e in d['events']] == '$*'.split()"
-}
-# in_force N TABLE
-in_force() {
-  with_state status --format json
-  expect_json "d['generation'] == $1 and d['drift'] == []"
-  [ "$(table)" = "$2" ] || complain "it is not generation $1"
-}
+web_01 "$@"
 
 with_state rollback
 expect_status 1

@@ -1,15 +1,7 @@
 # The process that waits is dead and the time is over: status says so and what to do, and the next
 # verb that changes something carries the rollback out first.
 . "$(dirname "$0")/prelude.sh"
-command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
-in_namespaces "$@"
-ip link set lo up
-example_site site
-state="$scratch/state"
-# Chains made one by one stand in another order.
-table() { nft -s list table inet rolewall 2>/dev/null | sort; }
-with_state() { verb=$1; shift; rolewall "$verb" "$@" --state-dir "$state"; }
-apply() { with_state apply site --host web-01 "$@"; }
+web_01 "$@"
 port=8000
 overdue() {
   port=$((port + 1))

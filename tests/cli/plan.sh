@@ -14,7 +14,7 @@ expect_status 0
 expect_json 'd["first"] and d["kernel_rules"]["kept"] == 0 and d["kernel_rules"]["added"] > 50'
 expect_json 'all(c["change"] == "added" for c in d["changes"])'
 expect_json 'any(c.get("rule") == "web.inbound.app-from-lb" and c["line"] > 1 for c in d["changes"])'
-on_web plan --exit-code
+on_web plan --exit-code --all
 expect_status 1
 expect_out "+ web.inbound.app-from-lb"
 nft list table inet rolewall >/dev/null 2>&1 && complain "a plan has made the table"

@@ -5,6 +5,7 @@
 #   expect_json EXPR       a Python expression over `d`, the JSON on standard output, is true
 #   need_namespaces        skips the script where none can be made
 #   in_namespaces "$@"     runs the rest in a network and with mounts of its own
+#   web_01 "$@"            the same, and the example site's web-01 with a state directory (see there)
 #   play_reboot            the kernel forgets, and it is another boot
 #
 # Environment: ROLEWALL_PROGRAM and ROLEWALL_SOURCE, set by meson.build. The working directory is a
@@ -59,6 +60,46 @@ PYTHON
 }
 
 example_site() { cp -r "$ROLEWALL_SOURCE/policies" "$1"; }
+
+# Most scripts about the state begin with it: namespaces, a copy of the example site in ./site, and
+#   with_state VERB ...    with the state directory $state
+#   apply ...              the site, for web-01
+#   admit PORT             one more rule in the site: another policy
+#   table                  our table as the kernel holds it; chains made one by one stand in another
+#                          order, so by lines
+#   await_table TEXT       until it is that, twenty seconds at most
+#   events KIND...         the history's are these, the oldest first
+#   in_force N TEXT        generation N is in force, and the table is that
+web_01() {
+  command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
+  in_namespaces "$@"
+  ip link set lo up
+  example_site site
+  state="$scratch/state"
+}
+with_state() { verb=$1; shift; rolewall "$verb" "$@" --state-dir "$state"; }
+apply() { with_state apply site --host web-01 "$@"; }
+admit() {
+  printf '\n[[inbound]]\nid = "port-%s"\nservice = "tcp/%s"\nfrom = "office"\n' "$1" "$1" >>site/web.toml
+}
+table() { nft -s list table inet rolewall 2>/dev/null | sort; }
+await_table() {
+  for _ in $(seq 200); do
+    [ "$(table)" = "$1" ] && return
+    sleep 0.1
+  done
+  complain "another table than awaited"
+}
+events() {
+  with_state history --format json
+  expect_status 0
+  expect_json "[e['event'] for e in d['events']] == '$*'.split()"
+}
+in_force() {
+  with_state status --format json
+  expect_json "d['generation'] == $1 and d['drift'] == []"
+  [ "$(table)" = "$2" ] || complain "it is not generation $1"
+}
 
 # eth0 and eth1, up, with nobody at their other ends.
 two_devices() {

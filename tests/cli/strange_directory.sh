@@ -62,6 +62,7 @@ expect_out "the current policy is in force"
 rm empty/generations
 mv empty-generations empty/generations
 newest=$(readlink empty/current)
+newest=${newest%%/..*}
 mv "empty/$newest" "empty/$newest.aside"
 ln -s "$PWD/elsewhere/2" "empty/$newest"
 rolewall status --state-dir empty

@@ -13,3 +13,58 @@ rolewall test wrong --kernel --format json
 expect_status 1
 expect_json 'd["answered_by"] == "kernel" and d["tests"]["failed"] == 1'
 expect_json 'next(r for r in d["tests"]["results"] if not r["passed"])["failures"][0]["hops"][-1]["decided_by"]["handle"] > 0'
+
+# The sender is the user that the words mean: none that a rule names, where they say nothing. A
+# network may be behind two devices.
+mkdir site
+cat >site/site.toml <<'END'
+[site]
+name = "s"
+management = "office"
+[defaults]
+inbound = "drop"
+outbound = "reject"
+[networks]
+office = ["198.51.100.0/24"]
+inside = ["10.9.0.0/16", "2001:db8:9::/48"]
+[interfaces.public]
+device = "eth0"
+[interfaces.a]
+device = "eth1"
+behind = "inside"
+[interfaces.b]
+device = "eth2"
+behind = "inside"
+[hosts.srv]
+role = "server"
+addresses = ["203.0.113.10", "2001:db8:1::10"]
+interfaces = ["public", "a", "b"]
+END
+cat >site/server.toml <<'END'
+role = "server"
+[[inbound]]
+id = "web"
+service = "https"
+from = "inside"
+[[outbound]]
+id = "root-dns"
+service = "dns"
+to = "office"
+user = 0
+[[outbound]]
+id = "proxy"
+service = "https"
+to = "office"
+user = 65534
+[[test]]
+name = "by user, and by device"
+accept = ["dns self > office user=0", "https self > office user=65534",
+          "https inside > self in=a", "https inside > self in=b"]
+deny = ["dns self > office", "https self > office", "https self > office user=0",
+        "https inside > self in=public"]
+END
+rolewall test site
+expect_status 0
+rolewall test site --kernel
+expect_status 0
+expect_out "all as expected"

@@ -18,6 +18,8 @@ class Writer {
   RulesetText write() {
     table_.family = random_.of<const char*>({"inet", "inet", "ip", "ip6"});
     table_.name = "talk";
+    counts_ = random_.percent(6);
+    draws_ = random_.percent(25);
     for (const char* hook : {"prerouting", "input", "forward", "output", "postrouting"}) {
       if (random_.percent(75)) add_filter(hook);
     }
@@ -140,6 +142,10 @@ class Writer {
       return text + random_.of<const char*>({"meta mark set 0x7", "meta mark set 0x17",
                                              "ct zone set 3", "meta priority set 1:2"});
     }
+    if (counts_ && random_.percent(40)) {
+      text += fmt::format("ct count {}{} ", random_.percent(60) ? "over " : "", random_.below(3));
+    }
+    if (draws_ && random_.percent(50)) text += chance();
     const bool may_reject = hook == "input" || hook == "forward" || hook == "output";
     if (may_reject && random_.percent(8)) {
       return text + (protocol_ == "tcp" ? "meta l4proto tcp reject with tcp reset" : "reject");
@@ -204,7 +210,18 @@ class Writer {
   }
 
   Random random_;
+  // What the kernel draws, before something that remembers it.
+  std::string chance() {
+    const std::string drawn = random_.percent(60) ? "numgen random mod 2 0 " : "";
+    return drawn + random_.of<const char*>({"limit rate 3/hour burst 2 packets ",
+                                            "limit rate over 3/hour burst 2 packets ",
+                                            "quota 400 bytes ", "quota over 300 bytes ",
+                                            "ct mark set 0x7 ", "numgen inc mod 3 0 "});
+  }
+
   TableText table_;
+  bool draws_ = false;   // what only the kernel knows, and remembers
+  bool counts_ = false;  // connections, which takes its time: the kernel looks once a tick
   // Of the rule that is being written.
   bool v6_ = false;
   std::string protocol_;

@@ -55,6 +55,7 @@ struct Draft {
   Random& random;
   const Boundaries& boundaries;
   const std::vector<net::Address>& own;
+  const std::vector<net::Address>& shared;
   bool ipv4 = true;
 
   net::Address anywhere() {
@@ -68,6 +69,8 @@ struct Draft {
     const auto& known = ipv4 ? boundaries.ipv4 : boundaries.ipv6;
     return known.empty() ? anywhere() : random.of(known);
   }
+  // Of the host's networks, what is no address of one host: broadcast, anycast.
+  net::Address shared_address() { return shared.empty() ? boundary() : random.of(shared); }
   net::Address own_address() { return own.empty() ? anywhere() : random.of(own); }
 
   net::Address remote() {
@@ -85,7 +88,7 @@ struct Draft {
     }
   }
   net::Address local() {
-    switch (random.weighted({76, 5, 3, 8, 4, 4})) {
+    switch (random.weighted({70, 5, 3, 8, 4, 4, 6})) {
       case 0:
         return own_address();
       case 1:
@@ -96,8 +99,10 @@ struct Draft {
         return random.of(groups(ipv4));
       case 4:
         return random.of(oddities(ipv4));
-      default:
+      case 5:
         return ipv4 ? net::Address(net::Ipv4{0xffffffff}) : random.of(groups(false));
+      default:
+        return shared_address();
     }
   }
 
@@ -339,6 +344,13 @@ Generator::Generator(const Boundaries& boundaries, const ruleset::Host& host,
       own.push_back(prefix.address);
     }
   }
+  if (!host.routes) return;
+  for (const ruleset::Route& route : *host.routes) {
+    using ruleset::RouteType;
+    if (route.type != RouteType::Broadcast && route.type != RouteType::Anycast) continue;
+    if (net::is_loopback(route.to.address)) continue;
+    (net::is_ipv4(route.to.address) ? shared_ipv4_ : shared_ipv6_).push_back(route.to.address);
+  }
 }
 
 Question Generator::question(std::uint64_t number) const {
@@ -347,7 +359,8 @@ Question Generator::question(std::uint64_t number) const {
   const bool near = !known_.empty() && random.percent(40);
   if (near) known = random.of(known_);
   const bool ipv4 = near ? net::is_ipv4(known.fields.source) : random.percent(50);
-  Draft draft{random, boundaries_, ipv4 ? own_ipv4_ : own_ipv6_, ipv4};
+  Draft draft{random, boundaries_, ipv4 ? own_ipv4_ : own_ipv6_, ipv4 ? shared_ipv4_ : shared_ipv6_,
+              ipv4};
   if (near) {
     if (random.percent(85)) change(known, draft, host_);
   } else {

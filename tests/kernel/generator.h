@@ -50,6 +50,8 @@ class Generator {
   const std::vector<Known>& known_;
   std::vector<net::Address> own_ipv4_;
   std::vector<net::Address> own_ipv6_;
+  std::vector<net::Address> shared_ipv4_;
+  std::vector<net::Address> shared_ipv6_;
   std::uint64_t seed_;
   bool other_users_;
 };

@@ -1,8 +1,11 @@
 #include "machine_on_trial.h"
 
+#include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <string>
 #include <utility>
 
 #include "netlink/machine.h"
@@ -33,6 +36,20 @@ Result<netlink::Machine> read_settled_machine() {
 }
 
 }  // namespace
+
+Result<void> add_network(ruleset::Host& host) {
+  const std::string& device = host.interfaces.back().device;
+  const std::string commands = fmt::format(
+      "ip addr add 10.9.7.1/24 brd + dev {0} && ip -6 addr add 2001:db8:9:7::1/64 dev {0} nodad",
+      device);
+  if (std::system(commands.c_str()) != 0) {
+    return fail(ErrorKind::System, "the sandbox takes no network");
+  }
+  for (const char* own : {"10.9.7.1", "2001:db8:9:7::1"}) {
+    host.addresses.push_back(*net::parse_prefix(own));
+  }
+  return {};
+}
 
 Result<void> learn_machine(ruleset::Host& host) {
   auto machine = read_settled_machine();

@@ -17,6 +17,7 @@
 
 #include "aims.h"
 #include "breakage.h"
+#include "eval/route.h"
 #include "generator.h"
 #include "in_sandbox.h"
 #include "machine_on_trial.h"
@@ -38,6 +39,7 @@ constexpr std::uint64_t kMostShown = 5;  // disagreements in full
 
 struct Arguments {
   bool expressions = false;  // instead of nft's text
+  bool forwards = false;     // the host on trial is a router
   std::uint64_t rulesets = 500;
   std::uint64_t packets = 400;  // of each
   std::uint64_t seed = 1;
@@ -56,6 +58,11 @@ std::optional<Arguments> parse(int count, char** words) {
     count -= 2;
     words += 2;
   }
+  if (count > 1 && std::string_view(words[1]) == "--forwards") {
+    arguments.forwards = true;
+    --count;
+    ++words;
+  }
   const bool read = read_numbers(count, words,
                                  {{"--rulesets", &arguments.rulesets},
                                   {"--packets", &arguments.packets},
@@ -67,10 +74,12 @@ std::optional<Arguments> parse(int count, char** words) {
   return arguments;
 }
 
-ruleset::Host host_on_trial() {
+ruleset::Host host_on_trial(bool forwards) {
   const auto prefix = [](const char* text) { return *net::parse_prefix(text); };
   ruleset::Host host;
   host.name = "trial";
+  host.forwards_ipv4 = forwards;
+  host.forwards_ipv6 = forwards;
   host.addresses = {prefix("198.51.100.7"), prefix("10.9.0.1"), prefix("2001:db8:9::1")};
   for (const char* device : {"eth0", "eth1"}) {
     ruleset::Interface& interface = host.interfaces.emplace_back();
@@ -80,6 +89,19 @@ ruleset::Host host_on_trial() {
   host.interfaces[1].behind =
       net::AddressSet::from({prefix("10.9.1.0/24"), prefix("2001:db8:9:1::/64")});
   return host;
+}
+
+// As of a program that has not bound its socket: what rules change may then find another way.
+// False: there is none to begin with.
+bool send_by_routes(Question& question, const eval::Routes& routes) {
+  eval::Packet& packet = question.packet;
+  if (packet.out_device == "lo") return true;
+  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  const auto answer = routes.towards(eval::destination_of(packet.bytes, ipv6));
+  if (answer.route == nullptr) return false;
+  packet.out_device = answer.route->device;
+  question.bound = false;
+  return true;
 }
 
 std::string render(const ruleset::Ruleset& ruleset) {
@@ -100,10 +122,13 @@ void dress(Question& question, const ruleset::Host& host, std::uint64_t seed) {
 class Runner {
  public:
   Runner(const Arguments& arguments, const char* program)
-      : arguments_(arguments), program_(program), host_(sandbox::realise(host_on_trial())) {}
+      : arguments_(arguments),
+        program_(program),
+        host_(sandbox::realise(host_on_trial(arguments.forwards))) {}
 
   int run() {
     if (auto made = sandbox::set_up_host(host_); !made) return broken(made.error(), "set up");
+    if (auto added = add_network(host_); !added) return broken(added.error(), "set up");
     if (auto learnt = learn_machine(host_); !learnt) return broken(learnt.error(), "set up");
     const auto start = std::chrono::steady_clock::now();
     const std::uint64_t count = arguments_.only ? 1 : arguments_.rulesets;
@@ -130,8 +155,9 @@ class Runner {
 
   template <class Source>
   bool judge(const Source& source, std::uint64_t seed) {
-    const std::string again = fmt::format("{} --from {} --seed {} --only ", program_,
-                                          arguments_.expressions ? "expressions" : "text", seed);
+    const std::string again = fmt::format("{} --from {}{} --seed {} --only ", program_,
+                                          arguments_.expressions ? "expressions" : "text",
+                                          arguments_.forwards ? " --forwards" : "", seed);
     auto trial = Trial::open(source, host_);
     if (!trial && trial.error().kind == ErrorKind::Usage) {
       ++refused_;
@@ -151,12 +177,14 @@ class Runner {
       boundaries.protocols.insert(boundaries.protocols.end(), 2, net::protocol::kSctp);
     }
     const std::vector<Known> known;
+    const eval::Routes routes(host_);
     const Generator generator(boundaries, host_, known, seed, false);
     const std::uint64_t first = arguments_.only.value_or(0);
     const std::uint64_t end = arguments_.only ? first + 1 : arguments_.packets;
     for (std::uint64_t number = first; number < end; ++number) {
       Question question = generator.question(number);
       if (arguments_.expressions) dress(question, host_, seed + number);
+      if (question.outbound && !send_by_routes(question, routes)) continue;
       if (!is_sent_as_asked(question)) continue;
       // What came from here bears what conntrack has found, which a frame put there does not.
       if (arguments_.expressions && question.packet.in_device == "lo") continue;
@@ -230,11 +258,12 @@ int main(int count, char** words) {
   using namespace rolewall;
   const auto arguments = kernel_judge::parse(count, words);
   if (!arguments) {
-    fmt::print(stderr,
-               "usage: ruleset_judge [--from text|expressions] [--rulesets N] [--packets N] "
-               "[--seed S] [--seconds BUDGET] "
-               "[--stop-after DISAGREEMENTS] "
-               "[--only PACKET]\n");
+    fmt::print(
+        stderr,
+        "usage: ruleset_judge [--from text|expressions] [--forwards] [--rulesets N] [--packets N] "
+        "[--seed S] [--seconds BUDGET] "
+        "[--stop-after DISAGREEMENTS] "
+        "[--only PACKET]\n");
     return 2;
   }
   return kernel_judge::in_sandbox([&] { return kernel_judge::Runner(*arguments, words[0]).run(); });

@@ -21,6 +21,7 @@ using namespace ruleset;
 
 constexpr std::size_t kRegisterSize = 4;
 constexpr std::uint32_t kMostOfAValue = 16;                        // struct nft_data
+constexpr std::uint32_t kMostOfRegisters = 64;                     // and all that hold data
 constexpr std::array<std::uint32_t, 5> kKeySizes{1, 2, 4, 8, 16};  // sets there are for
 
 std::size_t registers_for(std::size_t size) {
@@ -129,7 +130,8 @@ class RuleWriter {
       }
       case 5: {
         const std::uint32_t modulus = 2 + random_.below(6);
-        const Span from = some(1 + random_.below(16));
+        const auto wide = any(1 + random_.below(kMostOfRegisters));
+        const Span from = wide ? *wide : some(1 + random_.below(kMostOfAValue));
         const Register to = place(4);
         add(JenkinsHash{from.first, from.size, modulus, static_cast<std::uint32_t>(random_.next()),
                         random_.below(3), to});
@@ -151,7 +153,7 @@ class RuleWriter {
         random_.of({PayloadBase::Network, PayloadBase::Network, PayloadBase::Transport,
                     PayloadBase::Transport, PayloadBase::Inner, PayloadBase::Link});
     const std::uint32_t size =
-        random_.of<std::uint32_t>({1, 1, 2, 2, 3, 4, 4, 5, 6, 7, 8, 12, 16, 20});
+        random_.of<std::uint32_t>({1, 1, 2, 2, 3, 4, 4, 5, 6, 7, 8, 12, 16, 20, 33, 64});
     const std::uint32_t offset = random_.below(base == PayloadBase::Network ? 28 : 20);
     const Register to = place(size);
     add(Payload{base, offset, size, to});
@@ -219,8 +221,8 @@ class RuleWriter {
         break;  // not drawn
     }
     made.present = random_.percent(40);
-    made.offset = made.present ? 0 : random_.below(6);
-    made.length = made.present ? 1 : random_.of<std::uint32_t>({1, 1, 2, 2, 4, 8});
+    made.offset = made.present && random_.percent(60) ? 0 : random_.below(6);
+    made.length = made.present ? 1 : random_.of<std::uint32_t>({1, 1, 2, 2, 3, 4, 8, 20});
     made.destination = place(made.length);
     add(made);
     return {made.destination, made.length};
@@ -245,9 +247,9 @@ class RuleWriter {
   // --- what becomes of it ---
 
   Span transform(Span from) {
-    from.size = std::min(from.size, kMostOfAValue);
     switch (random_.below(5)) {
       case 0: {
+        from.size = std::min(from.size, kMostOfAValue);
         const Register to = target(from);
         add(BitwiseMask{from.first, to, from.size, mask(from.size), value(from.size)});
         return {to, from.size};
@@ -259,6 +261,7 @@ class RuleWriter {
         return {to, from.size};
       }
       case 2: {
+        from.size = std::min(from.size, kMostOfAValue);
         const Span other = some(from.size);
         Register to = target(from);
         const std::size_t count = registers_for(from.size);
@@ -271,29 +274,24 @@ class RuleWriter {
                              from.first, other.first, to, from.size});
         return {to, from.size};
       }
-      case 3: {
-        std::vector<std::uint32_t> sizes;
-        for (const std::uint32_t size : {2U, 4U, 8U}) {
-          if (registers_for(size) <= registers_for(from.size)) sizes.push_back(size);
-        }
-        const std::uint32_t size = random_.of(sizes);
-        const Register to = target({from.first, size});
-        add(Byteorder{random_.percent(50) ? ByteorderOp::NetworkToHost : ByteorderOp::HostToNetwork,
-                      from.first, to, size, size});
-        // Kernels differ in what they leave behind two bytes.
-        if (size == 2) {
-          Value low;
-          low.size = 4;
-          low.bytes[0] = low.bytes[1] = 0xff;
-          Value none;
-          none.size = 4;
-          add(BitwiseMask{to, to, 4, low, none});
-        }
-        return {to, size};
-      }
+      case 3:
+        return swapped(from);
       default:  // a part of it
         return {from.first, 1 + random_.below(from.size)};
     }
+  }
+  // Units of the size, as many as there are whole ones in the length: none, one or more.
+  Span swapped(Span from) {
+    const std::uint32_t size = random_.of<std::uint32_t>({2, 4, 8});
+    const auto room = static_cast<std::uint32_t>(registers_for(from.size) * kRegisterSize);
+    const bool one = size <= room && random_.percent(50);
+    const std::uint32_t length = one ? size : 1 + random_.below(room);
+    // What is left over stays what it was, so that it must be something.
+    const bool whole = length % size == 0 && length % kRegisterSize == 0;
+    const Register to = whole ? target({from.first, length}) : from.first;
+    add(Byteorder{random_.percent(50) ? ByteorderOp::NetworkToHost : ByteorderOp::HostToNetwork,
+                  from.first, to, length, size});
+    return {to, length};
   }
   // In place, or elsewhere: newer kernels refuse what overlaps by halves.
   Register target(Span from) {
@@ -337,12 +335,40 @@ class RuleWriter {
         add(Lookup{fmt::format("ranges{}", size), span.first, LookupResult::Membership, 0,
                    random_.percent(50)});
         return;
-      default: {
-        const Span pair = some(8);
-        add(Lookup{"pairs", pair.first, LookupResult::Membership, 0, random_.percent(50)});
+      default:
+        look_up_several();
         return;
-      }
     }
+  }
+
+  // A key of several fields, each with a load of its own; now and then with its bytes swapped, by
+  // whichever unit.
+  void look_up_several() {
+    std::vector<const Set*> joined;
+    for (const Set& set : table_.sets) {
+      if (set.key.size() > 1) joined.push_back(&set);
+    }
+    const Set& set = *random_.of(joined);
+    Register to = place(set.key_size());
+    const Register first = to;
+    for (const KeyField& field : set.key) {
+      if (field.size == 1 && random_.percent(50)) {
+        add(Meta{random_.of({MetaKey::L4Proto, MetaKey::NfProto, MetaKey::PktType}), to});
+      } else if (field.size == 4 && random_.percent(40)) {
+        add(Meta{random_.of({MetaKey::Mark, MetaKey::Length, MetaKey::Priority}), to});
+      } else {
+        add(Payload{random_.percent(60) ? PayloadBase::Network : PayloadBase::Transport,
+                    random_.below(17), field.size, to});
+      }
+      if (random_.percent(40)) {
+        const std::uint32_t length =
+            random_.percent(70) ? field.size : 1 + random_.below(field.size);
+        add(Byteorder{ByteorderOp::HostToNetwork, to, to, length,
+                      random_.of<std::uint32_t>({2, 2, 4, 8})});
+      }
+      to = static_cast<Register>(to + registers_for(field.size));
+    }
+    add(Lookup{set.name, first, LookupResult::Membership, 0, random_.percent(50)});
   }
 
   void effect() {
@@ -363,13 +389,13 @@ class RuleWriter {
         PayloadWrite write;
         const bool network = random_.percent(50);
         write.base = network ? PayloadBase::Network : PayloadBase::Transport;
-        write.length = random_.of<std::uint32_t>({1, 2, 4});
+        write.length = random_.of<std::uint32_t>({1, 2, 3, 4, 6, 8});
         // Behind what leads the packet on: addresses, and all of the transport's header.
         write.offset = network ? random_.of<std::uint32_t>({1, 4, 8}) : random_.below(12);
         if (network) write.length = std::min(write.length, write.offset == 4 ? 2U : 1U);
         write.source = some(write.length).first;
         write.checksum = random_.percent(70) ? ChecksumKind::Inet : ChecksumKind::None;
-        write.checksum_offset = network ? 10 : random_.of<std::uint32_t>({6, 16});
+        write.checksum_offset = network ? 10 : random_.of<std::uint32_t>({2, 6, 6, 16, 16, 60});
         write.pseudo_header = network && random_.percent(30);
         add(write);
         return;
@@ -523,20 +549,7 @@ class TableMaker {
     for (const std::uint32_t size : {1U, 2U, 4U}) {
       for (const std::uint32_t data : {4U, 8U, 16U}) add_map(size, data);
     }
-    // Two fields of four bytes, ranges of both.
-    Set& pairs = set("pairs", {{DataType::Integer, 4}, {DataType::Integer, 4}});
-    pairs.interval = true;
-    // Elements must not overlap: their first fields do not.
-    const auto ends = cuts(4, 4);
-    for (std::size_t i = 0; i + 1 < ends.size(); i += 2) {
-      Bytes low = bytes(4);
-      Bytes high = bytes(4);
-      if (high < low) std::swap(low, high);
-      append(ends[i], pairs.elements.keys);
-      append(low, pairs.elements.keys);
-      append(ends[i + 1], pairs.elements.key_ends);
-      append(high, pairs.elements.key_ends);
-    }
+    for (std::uint32_t i = 0; i < 3; ++i) add_joined(fmt::format("joined{}", i));
     for (const std::uint32_t size : {4U, 16U}) {
       Set& seen = set(fmt::format("seen{}", size), {{DataType::Integer, size}});
       seen.dynamic = true;
@@ -552,6 +565,34 @@ class TableMaker {
     if (random_.percent(50)) {
       objects.elements.has_catch_all = true;
       objects.elements.catch_all_object = "c1";
+    }
+  }
+
+  // Several fields, padded to registers each, of sizes that there are and that there are not.
+  void add_joined(std::string name) {
+    std::vector<KeyField> fields;
+    for (std::uint32_t left = 2 + random_.below(3); left > 0; --left) {
+      fields.push_back(
+          {DataType::Integer, random_.of<std::uint32_t>({1, 1, 2, 2, 3, 4, 4, 5, 6, 8, 16})});
+    }
+    Set& joined = set(std::move(name), fields);
+    joined.interval = random_.percent(75);
+    // Elements must not overlap: their first fields do not.
+    const auto ends = cuts(fields[0].size, 6);
+    for (std::size_t i = 0; i + 1 < ends.size(); i += 2) {
+      for (const KeyField& field : fields) {
+        const bool is_first = &field == fields.data();
+        Bytes low = is_first ? ends[i] : bytes(field.size);
+        Bytes high = is_first ? ends[i + 1] : bytes(field.size);
+        if (!is_first && random_.percent(60)) {
+          low.assign(field.size, 0);
+          high.assign(field.size, 0xff);
+        }
+        if (high < low) std::swap(low, high);
+        for (Bytes* end : {&low, &high}) end->resize(registers_for(field.size) * kRegisterSize);
+        append(low, joined.elements.keys);
+        if (joined.interval) append(high, joined.elements.key_ends);
+      }
     }
   }
 

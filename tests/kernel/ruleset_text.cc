@@ -266,16 +266,99 @@ class TableWriter {
     }
   }
 
-  std::string concatenation() {
+  // What a concatenation can be made of, and values of it that do not overlap: those of the host's
+  // byte order and of one byte too, which nft swaps where there are ranges.
+  struct Part {
+    std::string key;
+    std::vector<std::string> values;
+  };
+  std::vector<Part> parts(std::string_view hook) const {
+    std::vector<Part> all{
+        {"meta l4proto", {"tcp", "udp", "sctp", "icmp", "ipv6-icmp", "50-103"}},
+        {"th dport", {"22", "53-80", "443", "1024-65535"}},
+        {"th sport", {"22", "53", "80-443", "40000"}},
+        {"meta mark", {"0x0", "0x5", "0x6-0x10", "0x11"}},
+        {"meta length", {"20-63", "64", "65-1500"}},
+        {"meta priority", {"0", "1-9"}},
+        {"meta protocol", {"ip", "ip6"}},
+        {"meta pkttype", {"host", "broadcast", "multicast", "other"}},
+        {"iifname", {"eth0", "eth1", "lo"}},
+        {"meta iifgroup", {"0", "1-5"}},
+        {"iiftype", {"ether", "loopback"}},
+        {"meta cpu", {"0", "1", "2-9"}},
+    };
+    if (table_.family == "inet") all.push_back({"meta nfproto", {"ipv4", "ipv6"}});
+    const auto add = [&](std::initializer_list<Part> more) { all.insert(all.end(), more); };
+    if (hook == "output" || hook == "postrouting") {
+      add({{"oifname", {"eth0", "eth1", "lo"}}, {"meta skuid", {"0", "1-999", "1000"}}});
+    }
+    if (tracks_) {
+      add({{"ct state", {"new", "invalid", "untracked", "established"}},
+           {"ct mark", {"0x0", "0x7", "0x8-0x20"}},
+           {"ct direction", {"original", "reply"}}});
+    }
+    if (v6_) {
+      add({{"ip6 saddr", {"2001:db8:9:1::/64", "2001:db8::9", "fe80::/10", "::-2001:db7::"}},
+           {"ip6 daddr", {"2001:db8:9::1", "2001:db8:ffff::/48", "ff00::/8"}},
+           {"ip6 hoplimit", {"1", "64", "65-255"}},
+           {"ip6 length", {"0-23", "24", "25-1460"}},
+           {"ip6 nexthdr", {"tcp", "udp", "sctp", "ipv6-icmp"}}});
+    } else {
+      add({{"ip saddr", {"10.9.1.0/24", "192.0.2.9", "198.51.100.0-198.51.100.80"}},
+           {"ip daddr", {"10.9.0.1", "198.51.100.0/25", "224.0.0.0/4"}},
+           {"ip ttl", {"1", "64", "65-255"}},
+           {"ip id", {"0", "1-65535"}},
+           {"ip length", {"20-63", "64", "65-1500"}},
+           {"ip dscp", {"cs0", "cs1", "16-40"}},
+           {"ip protocol", {"tcp", "udp", "sctp", "icmp"}}});
+    }
+    if (protocol_ == "tcp") {
+      // Not "syn | ack": there nft 1.0.6 uses memory that it has freed.
+      add({{"tcp flags", {"syn", "ack"}}, {"tcp window", {"0-1000", "1001-65535"}}});
+    } else if (protocol_ == "udp") {
+      add({{"udp length", {"8-20", "21-44", "45-65535"}}});
+    } else if (protocol_ == "icmp") {
+      add({{"icmp type", {"echo-request", "echo-reply"}}, {"icmp code", {"0", "1-9"}}});
+    } else if (protocol_ == "icmpv6") {
+      add({{"icmpv6 type", {"echo-request", "echo-reply", "nd-neighbor-solicit"}}});
+    }
+    return all;
+  }
+
+  struct Joined {
+    std::string keys;
+    std::vector<std::string> elements;
+  };
+  Joined joined(std::string_view hook) {
+    std::vector<Part> all = parts(hook);
+    std::vector<Part> chosen;
+    for (std::uint32_t left = 2 + random_.below(3); left > 0; --left) {
+      const std::uint32_t at = random_.below(static_cast<std::uint32_t>(all.size()));
+      chosen.push_back(std::move(all[at]));
+      all.erase(all.begin() + at);
+    }
+    Joined made;
+    for (const Part& part : chosen) made.keys += (made.keys.empty() ? "" : " . ") + part.key;
+    const std::size_t most = 1 + random_.below(3);
+    for (std::size_t i = 0; i < std::min(chosen[0].values.size(), most); ++i) {
+      std::string element = chosen[0].values[i];
+      for (std::size_t p = 1; p < chosen.size(); ++p)
+        element += " . " + random_.of(chosen[p].values);
+      made.elements.push_back(std::move(element));
+    }
+    return made;
+  }
+
+  std::string concatenation(std::string_view hook) {
     const bool v6 = v6_;
     const std::string key = v6 ? "ip6 saddr . tcp dport" : "ip saddr . tcp dport";
-    if (random_.percent(60)) return unless(key, v6 ? "@pairs6" : "@pairs4");
-    return fmt::format("{} {{ {} . {}, {} . {} }}", key, v6 ? "2001:db8::9" : "192.0.2.9", port(),
-                       v6 ? "2001:db8:9:1::5" : "10.9.1.5", port_range());
+    if (protocol_ == "tcp" && random_.percent(25)) return unless(key, v6 ? "@pairs6" : "@pairs4");
+    const Joined made = joined(hook);
+    return unless(made.keys, fmt::format("{{ {} }}", fmt::join(made.elements, ", ")));
   }
 
   std::string match(std::string_view hook) {
-    switch (random_.weighted({26, 10, 28, 15, 10, 5, 8, 8})) {
+    switch (random_.weighted({26, 10, 28, 15, 10, 9, 8, 8})) {
       case 0:
         return address_match();
       case 1:
@@ -287,7 +370,7 @@ class TableWriter {
       case 4:
         return tracks_ ? ct_match() : transport_match();
       case 5:
-        return protocol_ == "tcp" ? concatenation() : meta_match();
+        return concatenation(hook);
       case 6:
         return option_match();
       default:
@@ -295,8 +378,14 @@ class TableWriter {
     }
   }
 
-  // Writes that leave the packet's way as it is.
-  std::string payload_write() {
+  // Writes that leave the packet's way as it is, and on its way out some that may change it.
+  std::string payload_write(std::string_view hook) {
+    if (hook == "output" && random_.percent(30)) {
+      return v6_ ? random_.of<std::string>({"ip6 daddr set 2001:db8:9:1::5",
+                                            "ip6 daddr set 2001:db8::9", "ip6 hoplimit set 9"})
+                 : random_.of<std::string>({"ip daddr set 10.9.1.5", "ip daddr set 192.0.2.9",
+                                            "ip daddr set 10.9.0.1"});
+    }
     if (protocol_ == "tcp" && random_.percent(50)) {
       return random_.of<std::string>({"tcp dport set 22", "tcp sport set 443", "tcp flags set syn",
                                       "tcp window set 5", "tcp option maxseg size set 900",
@@ -365,13 +454,21 @@ class TableWriter {
       case 7:
         return "quota over 150 bytes";
       case 8:
-        return payload_write();
+        return payload_write(hook);
       default:
         return remembering();
     }
   }
 
-  std::string vmap() {
+  std::string vmap(std::string_view hook) {
+    if (random_.percent(25)) {
+      const Joined made = joined(hook);
+      std::string text;
+      for (const std::string& element : made.elements) {
+        text += fmt::format("{}{} : {}", text.empty() ? "" : ", ", element, verdict());
+      }
+      return fmt::format("{} vmap {{ {} }}", made.keys, text);
+    }
     switch (protocol_ == "tcp" ? random_.below(5) : 2 + 2 * random_.below(2)) {
       case 0:
         return fmt::format("tcp dport vmap {{ {} : {}, {} : {} }}", "22", verdict(), "1024-2048",
@@ -392,7 +489,7 @@ class TableWriter {
 
   // The word that ends the rule.
   std::string ending(std::string_view hook) {
-    if (random_.percent(20)) return vmap();
+    if (random_.percent(20)) return vmap(hook);
     const bool may_reject = hook == "input" || hook == "output";
     if (may_reject && random_.percent(10)) {
       return protocol_ == "tcp" ? "meta l4proto tcp reject with tcp reset" : "reject";
@@ -427,9 +524,11 @@ class TableWriter {
     const std::string priority =
         random_.of<const char*>({"-300", "-150", "-10", "0", "0", "10", "100"});
     const char* policy = random_.percent(70) ? "accept" : "drop";
+    // Behind one of these the kernel may look for the way again.
+    const char* type = hook == "output" && random_.percent(35) ? "route" : "filter";
     ChainText chain{
         fmt::format("b{}", number),
-        fmt::format("type filter hook {} priority {}; policy {};", hook, priority, policy),
+        fmt::format("type {} hook {} priority {}; policy {};", type, hook, priority, policy),
         {}};
     fill(chain, 1 + random_.below(6), hook);
     table_.chains.push_back(std::move(chain));

@@ -94,18 +94,44 @@ Talk::Talk(std::uint64_t seed) : random_(Random(seed).next()) {
   client_.device = place(asks.source);
   // Until a packet has come through: the one who was asked.
   server_.device = place(asks.destination);
+  first_destination_ = asks.destination;
+  first_port_ = asks.destination_port;
+  first_device_ = server_.device;
   server_.speaks = {asks.destination, asks.source, protocol_, asks.destination_port,
                     asks.source_port};
-  for (End* end : {&client_, &server_}) {
-    end->sequence = random_.percent(20) ? 0xfffffff0 : static_cast<std::uint32_t>(random_.next());
-    end->window = random_.of<std::uint16_t>({0, 1, 100, 1000, 5000, 65535});
-    end->scale = static_cast<std::uint8_t>(random_.below(16));
-    end->has_sack = random_.percent(50);
-  }
+  for (End* end : {&client_, &server_}) set_out(*end);
   if (picked_up_) {
     client_.heard = server_.sequence;
     server_.heard = client_.sequence;
   }
+}
+
+void Talk::set_out(End& from) {
+  from.sequence = random_.percent(20) ? 0xfffffff0 : static_cast<std::uint32_t>(random_.next());
+  from.window = random_.of<std::uint16_t>({0, 1, 100, 1000, 5000, 65535});
+  from.scale = static_cast<std::uint8_t>(random_.below(16));
+  from.has_sack = random_.percent(50);
+}
+
+// The same client's next connection to the same server; what becomes of the last one is not heard.
+void Talk::begin_another() {
+  Speaker& asks = client_.speaks;
+  const bool has_ports = protocol_ == protocol::kTcp || protocol_ == protocol::kUdp;
+  ++asks.source_port;
+  if (!has_ports) asks.destination_port = asks.source_port;
+  asks = {asks.source, first_destination_, protocol_, asks.source_port,
+          has_ports ? first_port_ : asks.source_port};
+  server_.speaks = {asks.destination, asks.source, protocol_, asks.destination_port,
+                    asks.source_port};
+  server_.device = first_device_;
+  for (End* end : {&client_, &server_}) {
+    set_out(*end);
+    end->heard = 0;
+    end->said.clear();
+    end->last_heard.reset();
+  }
+  picked_up_ = false;
+  step_ = 0;
 }
 
 Bytes Talk::wrap(const End& from, Bytes transport) const {
@@ -119,6 +145,7 @@ Question Talk::question(const End& from, Bytes bytes) const {
   packet.bytes = std::move(bytes);
   question.outbound = from.device.empty();
   if (question.outbound) {
+    packet.user = 0;  // by a raw socket
     const net::Address to = speaker_of(packet.bytes).destination;
     packet.out_device = way_to(to);
   } else {
@@ -165,7 +192,9 @@ Bytes Talk::in_order(bool from_client) {
   TcpSegment next;
   const auto data = [&] { return random_.of<std::uint32_t>({0, 0, 1, 100, 1000}); };
   const bool begun = from_client ? step_ > 0 : step_ > 1;
-  if (!begun && !picked_up_) {
+  if (!begun && !from_client && random_.percent(15)) {
+    next = segment(from, kRst | kAck, 0);  // there is nobody
+  } else if (!begun && !picked_up_) {
     next = segment(from, from_client ? kSyn : kSyn | kAck, 0);
   } else if (random_.percent(12)) {
     next = segment(from, kFin | kAck, 0);
@@ -263,6 +292,7 @@ Bytes Talk::error_about(const End& from) {
 }
 
 Question Talk::next() {
+  if (step_ >= 2 && random_.percent(12)) begin_another();
   // Mostly the ends take turns; the first word is the client's.
   const bool from_client = step_ == 0            ? !random_.percent(5)
                            : random_.percent(65) ? !last_from_client_

@@ -50,6 +50,8 @@ class Talk {
   End& end(bool client) { return client ? client_ : server_; }
   Question question(const End& from, Bytes bytes) const;
   TcpSegment segment(End& from, std::uint8_t flags, std::uint32_t data);
+  void begin_another();
+  void set_out(End& from);
   Bytes in_order(bool from_client);
   Bytes out_of_order(bool from_client);
   Bytes plain(bool from_client);
@@ -62,6 +64,9 @@ class Talk {
   std::uint8_t protocol_ = 6;
   End client_;
   End server_;
+  net::Address first_destination_;  // as asked for, whoever then answers
+  std::uint16_t first_port_ = 0;
+  std::string first_device_;
   unsigned step_ = 0;
   bool last_from_client_ = true;
   bool picked_up_ = false;  // TCP whose beginning nobody has seen

@@ -73,6 +73,15 @@ Known with_bad_checksum() {
   return known;
 }
 
+Known to_itself(const char* address) {
+  Known known = tcp();
+  known.outbound = true;
+  known.device = "lo";
+  known.fields.source = *net::parse_address(address);
+  known.fields.destination = known.fields.source;
+  return known;
+}
+
 ChainText chain(const char* name, const char* base, std::vector<std::string> rules) {
   return {name, base, std::move(rules)};
 }
@@ -110,6 +119,11 @@ std::vector<Trap> traps() {
         chain("second", "type filter hook input priority 10; policy accept;", {"drop"}),
         chain("third", "type filter hook input priority 20; policy accept;", {"accept"})},
        {{tcp(), Fate::Drop}}},
+      // nft writes the swap of one byte as that of none: `length` 1, `size` 2.
+      {"a byte of a concatenation of ranges stays where it is",
+       {"set s { type inet_proto . inet_service; flags interval; elements = { tcp . 22-23 } }"},
+       {chain("b", kInput, {"meta l4proto . th dport @s drop"})},
+       {{tcp(), Fate::Drop}, {tcp(24), Fate::Accept}, {udp(), Fate::Accept}}},
       {"what a rule sets, its later expressions read",
        {},
        {chain("b", kInput, {"meta mark set 5 meta mark 5 drop"})},
@@ -168,6 +182,11 @@ std::vector<Trap> traps() {
         chain("returns", "", {"tcp dport 98 drop"}),
         chain("b", kInput, {"jump returns", "jump leaves", "drop"})},
        {{tcp(22), Fate::Drop}}},
+      {"the kernel routes again what a chain of type route has marked, and the loopback knows no "
+       "link",
+       {},
+       {chain("r", "type route hook output priority 0; policy accept;", {"meta mark set 1"})},
+       {{to_itself("fe80::1:1"), Fate::Stack}, {to_itself("198.51.100.7"), Fate::Accept}}},
       {"a goto from a base chain leaves its policy to decide",
        {},
        {chain("last", "", {"tcp dport 99 drop"}), chain("b", kInput, {"goto last", "drop"})},
@@ -178,7 +197,7 @@ std::vector<Trap> traps() {
 ruleset::Host host_on_trial() {
   ruleset::Host host;
   host.name = "traps";
-  host.addresses = {*net::parse_prefix("198.51.100.7")};
+  host.addresses = {*net::parse_prefix("198.51.100.7"), *net::parse_prefix("fe80::1:1")};
   ruleset::Interface& interface = host.interfaces.emplace_back();
   interface.name = "eth0";
   interface.device = "eth0";

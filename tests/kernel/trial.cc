@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <thread>
 
 #include "eval/stack.h"
 #include "eval/wire.h"
 #include "netlink/netlink.h"
 #include "reduce.h"
+#include "ruleset/expr.h"
 #include "sandbox/watch.h"
 
 namespace rolewall::kernel_judge {
@@ -64,6 +66,19 @@ std::vector<std::pair<ChainText*, std::size_t>> rules_of(RulesetText& text) {
   return rules;
 }
 
+bool counts_connections(const ruleset::Ruleset& ruleset) {
+  for (const auto& table : ruleset.tables) {
+    for (const auto& chain : table.chains) {
+      for (const auto& rule : chain.rules) {
+        for (const auto& expr : rule.exprs) {
+          if (std::holds_alternative<ruleset::Connlimit>(expr)) return true;
+        }
+      }
+    }
+  }
+  return false;
+}
+
 template <class Source>
 bool disagrees(const Source& text, const ruleset::Host& host, const Question& question) {
   const auto trial = Trial::open(text, host);
@@ -82,8 +97,8 @@ Result<void> load_with_nft(const std::string& text) {
   struct Closer {
     void operator()(nft_ctx* context) const { nft_ctx_free(context); }
   };
-  // Its socket belongs to the namespace in which it is first used.
-  static const std::unique_ptr<nft_ctx, Closer> nft(nft_ctx_new(NFT_CTX_DEFAULT));
+  // A new one each time: nft 1.0.6 comes to use memory that it has freed where one lives on.
+  const std::unique_ptr<nft_ctx, Closer> nft(nft_ctx_new(NFT_CTX_DEFAULT));
   if (!nft || nft_ctx_buffer_error(nft.get()) != 0) return fail(ErrorKind::System, "libnftables");
   const bool refused = nft_run_cmd_from_buffer(nft.get(), text.c_str()) != 0;
   // Reading what is buffered empties the buffer.
@@ -125,6 +140,7 @@ Result<std::unique_ptr<Trial>> Trial::open(const sandbox::Judge::Load& load,
   auto comparison = Comparison::of(trial->ruleset_, trial->judge_->ruleset());
   if (!comparison) return std::unexpected(comparison.error());
   trial->comparison_ = std::make_unique<Comparison>(std::move(*comparison));
+  trial->paced_ = memory == Memory::Kept && counts_connections(trial->ruleset_);
   trial->evaluator_ = std::make_unique<eval::Evaluator>(trial->ruleset_, host);
   return trial;
 }
@@ -141,6 +157,7 @@ Result<Answers> Trial::ask(const Question& question) {
   const eval::Packet& packet = question.packet;
   const bool kept = memory_ == Memory::Kept;
   eval::Packet asked = packet;
+  const std::uint64_t now_ns = pace();
   // A conversation's packets leave as the routes say, before and after any translation.
   if (question.outbound && (kept || !question.bound)) asked.out_device.clear();
   auto seen = question.outbound ? judge_->send(asked) : judge_->arrive(asked);
@@ -148,27 +165,44 @@ Result<Answers> Trial::ask(const Question& question) {
   Answers answers;
   answers.seen = std::move(*seen);
   comparison_->remember(answers.seen);
-  const eval::Options options{.keep_state = kept};
-  answers.journey =
-      question.outbound ? evaluator_->send(packet, options) : evaluator_->arrive(packet, options);
+  const eval::Options options{.keep_state = kept, .now_ns = kept && paced_ ? now_ns : 0};
+  const auto direction = question.outbound ? eval::Direction::Send : eval::Direction::Arrive;
+  std::vector<eval::Journey> ways;
+  if (kept) {
+    ways = evaluator_->next(packet, direction, options).ways;
+    answers.journey = ways.front();
+  } else {
+    answers.journey =
+        question.outbound ? evaluator_->send(packet, options) : evaluator_->arrive(packet, options);
+  }
   answers.difference = difference(question, answers);
-  if (!kept && !answers.difference.empty() && !answers.journey.conditions.empty()) {
-    try_other_ways(question, answers);
+  if (!answers.difference.empty() && !answers.journey.conditions.empty()) {
+    if (!kept) ways = evaluator_->outcomes(packet, direction).ways;
+    try_other_ways(question, std::move(ways), answers);
   }
   return answers;
 }
 
+bool is_in_doubt(const eval::Journey& journey) {
+  return std::ranges::any_of(journey.conditions, [](const eval::Condition& condition) {
+    return condition.about == kEarlierPacket;
+  });
+}
+
 // Where the answer hangs on what was not said, one of the ways must be the kernel's. If none is,
 // but one of them is undecided, that one may be.
-void Trial::try_other_ways(const Question& question, Answers& answers) {
-  const auto direction = question.outbound ? eval::Direction::Send : eval::Direction::Arrive;
-  for (eval::Journey& way : evaluator_->outcomes(question.packet, direction).ways) {
+void Trial::try_other_ways(const Question& question, std::vector<eval::Journey> ways,
+                           Answers& answers) const {
+  for (eval::Journey& way : ways) {
     Answers other{std::move(way), answers.seen, ""};
     other.difference = difference(question, other);
-    if (other.journey.fate() == eval::Fate::Undecided) answers.journey = std::move(other.journey);
-    if (!other.difference.empty()) continue;
-    answers = std::move(other);
-    return;
+    if (other.difference.empty()) {
+      answers = std::move(other);
+      return;
+    }
+    if (other.journey.fate() == eval::Fate::Undecided || is_in_doubt(other.journey)) {
+      answers.journey = std::move(other.journey);
+    }
   }
 }
 
@@ -199,7 +233,18 @@ std::string Trial::difference(const Question& question, const Answers& answers) 
 
 Result<void> Trial::forget() {
   evaluator_->reset();
+  began_ = std::chrono::steady_clock::now();
   return judge_->forget();
+}
+
+// A `ct count` looks once a tick which connections have ended: its packets come further apart. The
+// clock begins a second ahead, since a packet at 0 is one of which no time is known.
+std::uint64_t Trial::pace() const {
+  constexpr std::chrono::milliseconds kMoreThanTwoTicks{30};
+  if (paced_) std::this_thread::sleep_for(kMoreThanTwoTicks);
+  const auto passed = std::chrono::steady_clock::now() - began_ + std::chrono::seconds(1);
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(passed).count());
 }
 
 RulesetText minimise(RulesetText text, const ruleset::Host& host, const Question& question) {

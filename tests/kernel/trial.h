@@ -23,6 +23,10 @@ struct Answers {
 // An error of kind Usage where nft or the kernel refuses the text.
 Result<void> load_with_nft(const std::string& text);
 
+// An answer that says it is not certain for what came before (eval's doubts.h): it is not compared.
+constexpr std::string_view kEarlierPacket = "an earlier packet, of which not all is known";
+bool is_in_doubt(const eval::Journey& journey);
+
 class Trial {
  public:
   // REQUIRES: called inside sandbox::run(), after set_up_host(host); one trial at a time. An error
@@ -51,9 +55,13 @@ class Trial {
   static Result<std::unique_ptr<Trial>> open(const sandbox::Judge::Load& load,
                                              const ruleset::Host& host, Memory memory);
   std::string difference(const Question& question, const Answers& answers) const;
-  void try_other_ways(const Question& question, Answers& answers);
+  void try_other_ways(const Question& question, std::vector<eval::Journey> ways,
+                      Answers& answers) const;
+  std::uint64_t pace() const;
 
   Memory memory_ = Memory::None;
+  bool paced_ = false;  // what the ruleset remembers depends on the kernel's ticks
+  std::chrono::steady_clock::time_point began_;
   ruleset::Ruleset ruleset_;
   std::unique_ptr<eval::Evaluator> evaluator_;
   std::unique_ptr<sandbox::Judge> judge_;

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Whether the tests would notice: seven wrong changes to the evaluator, one at a time, each of which
+"""Whether the tests would notice: nine wrong changes to the evaluator, one at a time, each of which
 the default run of ruleset_judge (random rulesets on the live kernel) must catch.
 
 usage: tests/mutation/check_mutations.py [--keep FOLDER]
@@ -43,8 +43,14 @@ MUTATIONS = [
     ("jump treated as goto", "src/eval/interpreter.cc",
      "        stack[depth++] = {chain, rule + 1};\n", ""),
     ("host for network byte order", "src/eval/interpreter.cc",
-     "  std::reverse_copy(source, source + op.size, unit.begin());",
-     "  std::copy(source, source + op.size, unit.begin());"),
+     "    std::reverse_copy(source + i * step, source + i * step + op.size, unit.begin());",
+     "    std::copy(source + i * step, source + i * step + op.size, unit.begin());"),
+    ("a unit swapped where the length holds none", "src/eval/interpreter.cc",
+     "  for (std::size_t i = 0; i < op.length / op.size; ++i) {",
+     "  for (std::size_t i = 0; i < 1; ++i) {"),
+    ("a write on the way out that is routed again", "src/eval/evaluator.cc",
+     "  return base && base->type == ruleset::ChainType::Route && route_key(frame) != before;",
+     "  return base && route_key(frame) != before;"),
 ]
 
 TARGET = "tests/kernel/ruleset_judge"

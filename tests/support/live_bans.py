@@ -236,12 +236,35 @@ def kept(stranger, inside):
     must("unban", STRANGER)
 
 
+def recalled(stranger, inside):
+    """What was opened with a banned address while there was no table ends as the table comes with
+    the remembered bans, whichever verb makes it: conntrack would go on passing it as established."""
+    must("ban", STRANGER)
+    with open("site/server.toml", "a", encoding="utf-8") as file:
+        file.write('[[inbound]]\nid = "more"\nservice = "tcp/2201"\n')
+    must("apply", "site", "--host", "srv", "--force")
+    for verb in [("apply", "site", "--host", "srv", "--force"),
+                 ("boot", "-p", "site", "--host", "srv", "--force"),
+                 ("rollback", "--force")]:
+        for host in (stranger, inside):
+            host.ask("close")
+        run("nft", "delete", "table", "inet", "rolewall")
+        ours = open_everything(stranger, inside)
+        check(hears(ours[STRANGER], b"before"), "without a table a session does not begin")
+        must(*verb)
+        check(not hears(ours[STRANGER], b"after"), f"{verb[0]}: our connection to it goes on")
+        check(stranger.ask("alive", 1) != "yes", f"{verb[0]}: its connection to us goes on")
+        check(inside.ask("alive", 1) != "yes", f"{verb[0]}: the one through us goes on")
+        check(hears(ours[FRIEND], b"after"), f"{verb[0]}: another address's was ended")
+    must("unban", STRANGER)
+
+
 def router(stranger):
     """A ban of the router's own address, which needs --force, leaves IPv6 alive through it."""
     by_router = (STRANGER6, GATEWAY6, OURS)
     check(stranger.ask("new", *by_router) == "yes", "there is no way by the router")
     done = rolewall("ban", ROUTER6)
-    check(done.returncode == 1 and "a router that this host sends by" in done.stderr,
+    check(done.returncode == 1 and "a router that this host uses" in done.stderr,
           f"a ban of the router: {done.stdout}{done.stderr}")
     must("ban", ROUTER6, "--force")
     for _ in range(2):
@@ -260,6 +283,7 @@ def main():
     must("apply", "site", "--host", "srv", "--force")
     banned(stranger, inside)
     kept(stranger, inside)
+    recalled(stranger, inside)
     router(stranger)
     for host in (stranger, inside):
         os.kill(host.pid, 9)

@@ -431,6 +431,13 @@ class MemoryKernel : public apply::Kernel {
     return end();
   }
 
+  Result<void> cut_connections(const net::AddressSet& with) override {
+    TRY(begin("cut connections"));
+    std::erase_if(store_.tracked,
+                  [&](const netlink::TcpSocket& session) { return with.contains(session.remote); });
+    return end();
+  }
+
  private:
   bool is_due(Trouble trouble) const {
     const Fault& fault = store_.fault;

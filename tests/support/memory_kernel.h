@@ -67,7 +67,7 @@ class MemoryStore {
   std::size_t send_buffer = SIZE_MAX;  // bytes that a transaction may have
   bool counts_elements = true;         // as kernels from 6.16 on
   netlink::TcpSockets sockets;
-  std::vector<netlink::TcpSocket> tracked;  // were given a conntrack entry
+  std::vector<netlink::TcpSocket> tracked;  // have a conntrack entry
   std::uint64_t now_ms = 1'000;             // CLOCK_BOOTTIME
 
   std::vector<Step> steps;

@@ -50,6 +50,12 @@ Rule established() {
                                 Cmp{CmpOp::Eq, 0, Value::host_u32(ct_state::kEstablished)},
                                 verdict(VerdictCode::Accept)});
 }
+// ICMP errors, of path MTU discovery.
+Rule related() {
+  return rule("(established)", {Ct{CtKey::State, std::nullopt, 0},
+                                Cmp{CmpOp::Eq, 0, Value::host_u32(ct_state::kRelated)},
+                                verdict(VerdictCode::Accept)});
+}
 Rule loopback(MetaKey key) {
   return rule("(loopback)",
               {Meta{key, 0}, Cmp{CmpOp::Eq, 0, Value(std::string("lo") + std::string(14, '\0'))},
@@ -58,7 +64,7 @@ Rule loopback(MetaKey key) {
 
 // What is established, the loopback, and these.
 Table ours(std::vector<Rule> in, std::vector<Rule> out = {}) {
-  std::vector<Rule> input{established(), loopback(MetaKey::IifName)};
+  std::vector<Rule> input{established(), related(), loopback(MetaKey::IifName)};
   for (Rule& each : in) input.push_back(std::move(each));
   input.push_back(rule("(default)", {verdict(VerdictCode::Drop)}));
   std::vector<Rule> output{established(), loopback(MetaKey::OifName)};
@@ -93,7 +99,7 @@ GuardFacts facts() {
        .device = "eth0",
        .gateway = {},
        .table = 255}};
-  facts.ssh_ports = {22};
+  facts.ssh_doors = {{net::Ipv6{}, 22}};
   facts.management = {prefix("198.51.100.0/24")};
   return facts;
 }
@@ -163,7 +169,7 @@ TEST_CASE("what another program may translate is compared with today, answer for
                      .server = address("203.0.113.10"),
                      .server_port = 2022,
                      .sent_to = Endpoint{address("203.0.113.10"), 22}}};
-  about.ssh_ports = {};
+  about.ssh_doors = {};
   about.management = {};
   const Table both = ours({ssh(), also});
   CHECK(ask(both, both, about, {theirs({moves})}).losses.empty());
@@ -227,6 +233,20 @@ TEST_CASE("a device that does not ask for the route back is a way in") {
   CHECK(ask(ours({spoofed, ssh()}), about).losses.empty());
 }
 
+TEST_CASE("ssh is asked for where it listens, and nowhere else") {
+  GuardFacts about = facts();
+  about.machine.addresses.push_back(prefix("10.0.2.10"));
+  const std::vector<Expr> to_one{
+      Payload{PayloadBase::Network, 16, 4, 0},
+      Cmp{CmpOp::Eq, 0, Value(std::string("\xcb\x00\x71\x0a", 4))}};  // 203.0.113.10
+  const Table one_address = ours({ssh(to_one)});
+  CHECK(is_said(ask(one_address, about).losses, "to 10.0.2.10"));
+  about.ssh_doors = {{address("203.0.113.10"), 22}};
+  CHECK(ask(one_address, about).losses.empty());
+  about.ssh_doors = {{address("10.0.2.10"), 22}};
+  CHECK(is_said(ask(one_address, about).losses, "to 10.0.2.10"));
+}
+
 TEST_CASE("a lease is renewed, and its answer comes in") {
   GuardFacts about = facts();
   about.leases = {{prefix("203.0.113.10"), "eth0"}};
@@ -273,10 +293,55 @@ TEST_CASE("what carries a tunnel is asked about, in both directions (not seen wi
     const Rule in = rule("r.inbound.tunnel", with(same, verdict(VerdictCode::Accept)));
     const Rule out = rule("r.outbound.tunnel", with(same, verdict(VerdictCode::Accept)));
     CHECK(is_said(ask(ours({ssh()}), about).losses, each.service));
-    CHECK(is_said(ask(ours({ssh(), in}), about).losses, "what this host sends first"));
-    CHECK(is_said(ask(ours({ssh()}, {out}), about).losses, "what it sends first"));
+    CHECK(is_said(ask(ours({ssh(), in}), about).losses, "first packet from this host"));
+    CHECK(is_said(ask(ours({ssh()}, {out}), about).losses, "first packet from the other end"));
     CHECK(ask(ours({ssh(), in}, {out}), about).losses.empty());
   }
+}
+
+TEST_CASE("what IPsec puts into ESP or UDP is asked about, and its keys (not seen with packets)") {
+  netlink::Ipsec ipsec;
+  ipsec.policies = {{.network = prefix("198.51.100.0/24"),
+                     .local = address("203.0.113.10"),
+                     .remote = address("192.0.2.66")}};
+  const auto about = [&] {
+    GuardFacts found = facts();
+    observe::add_ipsec(found.tunnels, ipsec);
+    return found;
+  };
+  const auto admitted = [](const char* id, std::vector<Expr> what) {
+    return rule(id, with(std::move(what), verdict(VerdictCode::Accept)));
+  };
+  const std::vector<Expr> esp{Meta{MetaKey::L4Proto, 0}, Cmp{CmpOp::Eq, 0, Value::u8(50)}};
+  const Rule esp_rule = admitted("r.esp", esp);
+  const Rule ike = admitted("r.ike", port_is(17, 500));
+  CHECK(is_said(ask(ours({ssh()}), about()).losses, "protocol/50 from 192.0.2.66"));
+  CHECK(is_said(ask(ours({ssh(), esp_rule}, {esp_rule}), about()).losses, "udp/500"));
+  CHECK(ask(ours({ssh(), esp_rule, ike}, {esp_rule, ike}), about()).losses.empty());
+  ipsec.associations = {{.from = address("203.0.113.10"),
+                         .to = address("192.0.2.66"),
+                         .protocol = 17,
+                         .from_port = 4500,
+                         .to_port = 4500}};
+  const Rule within_udp = admitted("r.udp", port_is(17, 4500));
+  CHECK(is_said(ask(ours({ssh(), esp_rule, ike}, {esp_rule, ike}), about()).losses, "udp/4500"));
+  CHECK(ask(ours({ssh(), within_udp}, {within_udp}), about()).losses.empty());
+  // Who does not come through it does not depend on it.
+  ipsec.policies.front().network = prefix("10.99.0.0/16");
+  CHECK(ask(ours({ssh()}), about()).losses.empty());
+}
+
+TEST_CASE("of a smaller link on its way a session learns by ICMP errors alone") {
+  GuardFacts about = facts();
+  about.sessions = {{.client = address("198.51.100.7"),
+                     .client_port = 40000,
+                     .server = address("203.0.113.10"),
+                     .server_port = 22}};
+  CHECK(ask(ours({ssh()}), about).losses.empty());
+  Table no_errors = ours({ssh()});
+  std::vector<Rule>& input = no_errors.chains.front().rules;
+  input.erase(input.begin() + 1);
+  CHECK(is_said(ask(no_errors, about).losses, "path MTU discovery"));
 }
 
 TEST_CASE("where what carries it cannot be found, only what is undone by itself is let pass") {

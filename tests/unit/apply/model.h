@@ -7,6 +7,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "ruleset/ruleset.h"
@@ -19,6 +20,8 @@ struct State {
   std::uint32_t generation = 0;
   Policy policy{};
   bool is_unlogged = false;  // the history had no room for it
+  bool is_found = false;     // in the kernel, where nobody knows of which lines it comes
+  bool goes_back = false;    // once confirmed, what came after it first is taken away
   bool operator==(const State& other) const { return generation == other.generation; }
 };
 
@@ -87,6 +90,19 @@ struct Model {
     put(state.policy);
   }
 
+  // In force for good, and with it all that waited below it.
+  void settle() {
+    for (std::size_t i = 1; i < applied.size(); ++i) {
+      if (!std::exchange(applied[i].goes_back, false)) continue;
+      const auto end = applied.begin() + static_cast<std::ptrdiff_t>(i) + 1;
+      const auto there = std::find(applied.begin(), end, applied[i]);
+      if (there + 1 != end) applied.erase(there + 1, end);
+      i = static_cast<std::size_t>(there - applied.begin());
+    }
+    boots = in_force();
+    waits.reset();
+  }
+
   // Every verb that changes something begins so: what waited for too long, or when the machine went
   // down, is over. Returns whether something was rolled back.
   bool carry_out_overdue() {
@@ -102,21 +118,20 @@ struct Model {
     if (waits && within == 0 && !for_good) return false;
     State former = waits ? waits->former : in_force();
     const bool sends = kernel != policy;
-    const bool known = !sends && in_force().policy == policy;
+    const bool known = !sends && in_force().policy == policy && !in_force().is_found;
     // What the kernel holds and nobody applied is something to go back to.
     if (!waits && !in_force().policy && kernel && kernel != policy && within != 0) {
-      former = {generation - 1, kernel};
+      former = {.generation = generation - 1, .policy = kernel, .is_found = true};
       applied.push_back(former);
       boots = former;
     }
     applied.back().is_unlogged = false;  // the next event says what it found
     if (!known) applied.push_back({generation, policy});
     put(policy);
-    if (within != 0 && (sends || waits)) {
+    if (within != 0 && (sends || waits) && in_force() != former) {
       waits = {in_force(), former, now + within};
     } else {
-      waits.reset();
-      boots = in_force();
+      settle();
     }
     return true;
   }
@@ -124,30 +139,52 @@ struct Model {
   // Returns whether what waited is confirmed: only what is in force can be.
   bool confirm() {
     if (carry_out_overdue() || !waits || waits->what != in_force()) return false;
-    if (!kernel) return put(waits->what.policy), false;
+    if (!kernel && waits->what.policy) return put(waits->what.policy), false;
     if (kernel != waits->what.policy) return false;
-    boots = waits->what;
-    waits.reset();
+    settle();
     return true;
   }
 
-  // Returns whether there was something to go back to.
-  bool rollback() {
+  // Returns whether there was something to go back to. What was confirmed last needs no
+  // confirmation.
+  bool rollback(std::uint64_t within = 0) {
     if (carry_out_overdue()) return true;
     if (waits) return go_back_to(waits->former), true;
     const auto before = std::find_if(applied.rbegin() + 1, applied.rend(), [&](const State& state) {
       return state.policy && state != in_force();
     });
     if (before == applied.rend()) return false;
-    return go_back_to(*before), true;
+    if (within == 0) return go_back_to(*before), true;
+    State target = *before;
+    target.goes_back = true;
+    let_wait(target, within);
+    return true;
   }
 
-  void disable() {
+  void let_wait(const State& state, std::uint64_t within) {
+    applied.back().is_unlogged = false;  // the event says what it found
+    const State former = in_force();
+    applied.push_back(state);
+    put(state.policy);
+    waits = {state, former, now + within};
+  }
+
+  bool disable(std::uint64_t within = 0) {
     // What nobody confirmed is nothing to come back to.
-    if (waits) go_back_to(waits->of_this_boot ? waits->former : boots);
+    const bool is_removed = waits && in_force() == State() && waits->what == State();
+    const State confirmed = !waits ? in_force() : waits->of_this_boot ? waits->former : boots;
+    if (within != 0 && !confirmed.policy && kernel) return false;
+    if (within != 0 && confirmed.policy && is_removed) {
+      put({});
+      waits = {State(), confirmed, now + within};
+      return true;
+    }
+    if (waits) go_back_to(confirmed);
+    if (within != 0 && in_force().policy) return let_wait({}, within), true;
     if (in_force().policy) applied.emplace_back();
     boots = {};
     put({});
+    return true;
   }
 
   void reboot() {
@@ -158,7 +195,9 @@ struct Model {
 
   void boot() {
     if (carry_out_overdue()) return;
-    if (waits && !in_force().policy) return go_back_to(waits->former);
+    if (waits && !in_force().policy && waits->what != in_force()) {
+      return go_back_to(waits->former);
+    }
     if (const State& state = waits ? in_force() : boots; state.policy) put(state.policy);
   }
 

@@ -52,7 +52,7 @@ TEST_CASE("a reboot before the confirmation boots the former policy") {
   const auto booted = boot(machine.disk.state(), world);
   REQUIRE(booted);
   CHECK(booted->generation == 1U);
-  CHECK(booted->unconfirmed == 2U);
+  CHECK(booted->unconfirmed == "generation 2");
   CHECK(is_in_force(machine, firewall()));
   // The deadline of the boot before means nothing.
   machine.store.now_ms += 1'000'000;
@@ -129,6 +129,35 @@ TEST_CASE("of prefixes that overlap the widest is recalled, with the longest tim
 
 // --- Who manages this host ----------------------------------------------------------------------
 
+TEST_CASE("whatever makes the table, remembered bans end what is open with them") {
+  Machine machine;
+  fs::create_directories(machine.disk.state());
+  const std::string state = machine.disk.state();
+  const MemoryWorld world(machine.store);
+  REQUIRE(apply::apply(firewall_with_bans(), state, {}, world)->report);
+  Snapshot changed = firewall_with_bans();
+  own_table(changed).chains[0].rules.push_back(rule("more", {Counter{}}));
+  REQUIRE(apply::apply(changed, state, {}, world)->report);
+  REQUIRE(add_entry({.banned = net::parse_prefix("192.0.2.0/24")}, state, world));
+  const auto session = [](const char* remote) {
+    return netlink::TcpSocket{.local = *net::parse_address("203.0.113.10"),
+                              .local_port = 443,
+                              .remote = *net::parse_address(remote),
+                              .remote_port = 40'000};
+  };
+  machine.store.sockets.established = {session("192.0.2.7"), session("198.51.100.7")};
+  const auto goes_on = [&](auto verb) {
+    machine.store.flush_ruleset();
+    machine.store.tracked.clear();
+    REQUIRE(verb());
+    REQUIRE(machine.store.tracked.size() == 1);
+    CHECK(machine.store.tracked[0].remote == *net::parse_address("198.51.100.7"));
+  };
+  goes_on([&] { return apply::apply(changed, state, {}, world)->report.has_value(); });
+  goes_on([&] { return boot(state, world).has_value(); });
+  goes_on([&] { return rollback(state, {}, world).has_value(); });
+}
+
 TEST_CASE("who manages this host is what the ruleset in force was applied for") {
   Machine machine;
   fs::create_directories(machine.disk.state());
@@ -184,7 +213,9 @@ TEST_CASE("what nobody rolled back in time is, by whichever verb comes first") {
         CHECK(rollback(state, {}, world)->event.to == 1U);
       },
       [](const auto& state, const auto& world) { CHECK(*rollback_expired(state, world)); },
-      [](const auto& state, const auto& world) { CHECK(boot(state, world)->unconfirmed == 2U); },
+      [](const auto& state, const auto& world) {
+        CHECK(boot(state, world)->unconfirmed == "generation 2");
+      },
       [](const auto& state, const auto& world) {
         CHECK(apply::apply(firewall(), state, {}, world)->report->plan.empty());
       },

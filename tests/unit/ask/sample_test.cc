@@ -111,6 +111,19 @@ TEST_CASE_FIXTURE(Fixture, "a host between is asked where `at` says") {
   CHECK(alone_there[0].alone);
 }
 
+TEST_CASE_FIXTURE(Fixture, "a host is not asked about an interface that it has not") {
+  // Its devices are known, too, and every host has a loopback.
+  CHECK(take("https 192.0.2.1 > lb-01 in=eth0").size() == 1);
+  CHECK(take("https 192.0.2.1 > lb-01 in=lo").size() == 1);
+  CHECK(take("https 192.0.2.1 > lb-01 in=pubic") == Words{"unknown-interface"});
+  CHECK(take("https lb-01 > 192.0.2.1 out=eth7") == Words{"unknown-interface"});
+  CHECK(take("https 192.0.2.1 > web-01 at=gw-01 in=public out=privat") ==
+        Words{"unknown-interface"});
+  CHECK(take("https lb-01 > self in=pubic", alone("lb-02")) == Words{"unknown-interface"});
+  // Where the policy names none, any may be there.
+  CHECK(take("https 192.0.2.1 > web-01 in=eth7").size() == 1);
+}
+
 TEST_CASE("host addresses of prefixes") {
   const auto ends = [](const char* prefix) {
     const auto [first, last] = host_addresses(*net::parse_prefix(prefix));

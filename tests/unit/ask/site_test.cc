@@ -122,6 +122,25 @@ TEST_CASE(
   CHECK(elsewhere.cases.size() == 2);
 }
 
+TEST_CASE("a test with an interface runs where the host has it, and must run somewhere") {
+  auto files = test::small_site();
+  files["site.toml"] +=
+      "\n[hosts.lb-03]\nrole = \"lb\"\naddresses = \"203.0.113.13\"\ninterfaces = [\"public\"]\n";
+  const auto with = [&](const std::string& packet) {
+    auto these = files;
+    these["lb.toml"] += "\n[[test]]\nname = \"t\"\ndeny = \"" + packet + "\"\n";
+    return these;
+  };
+  CHECK(Planned(with("tcp/81 10.0.9.9 > self in=private family=4")).cases.size() == 2);
+  CHECK(Planned(with("tcp/81 192.0.2.1 > self in=public")).cases.size() == 3);
+  // A name that is mistyped would deny whatever the rules are.
+  Planned mistyped(with("https internet > self in=pubic"));
+  REQUIRE(mistyped.diagnostics.error_count() == 1);
+  CHECK(mistyped.diagnostics.all()[0].code == "unknown-interface");
+  CHECK(mistyped.diagnostics.all()[0].hint == "did you mean `public`?");
+  CHECK(mistyped.cases.empty());
+}
+
 TEST_CASE("site.toml's tests ask both ends") {
   auto files = test::small_site();
   files["site.toml"] +=

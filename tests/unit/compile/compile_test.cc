@@ -251,5 +251,33 @@ TEST_CASE("a thousand sources for one service are one map, and the first that ma
   CHECK_LT(most, 40);  // a thousand rules tried one by one would be a thousand steps
 }
 
+// Each range stands in the list of each port within it: a hundred of each would be ten thousand
+// jumps.
+TEST_CASE("wide ranges over many single ports are tested in turn rather than multiplied") {
+  constexpr int kRules = 100;
+  std::string role;
+  for (int i = 0; i < kRules; ++i) {
+    role += "[[inbound]]\nid = \"range" + std::to_string(i) + "\"\nservice = \"tcp/" +
+            std::to_string(1000 + i) + "-60000\"\nfrom = \"198.18." + std::to_string(i) +
+            ".0/24\"\n" + (i % 3 == 0 ? "action = \"drop\"\n" : "");
+    role += "[[inbound]]\nid = \"port" + std::to_string(i) + "\"\nservice = \"tcp/" +
+            std::to_string(2000 + i) + "\"\nfrom = \"198.18.0.0/16\"\n";
+  }
+  const OneHost site(role);
+  const auto mapped = site.compiled();
+  const auto plain = site.compiled(false);
+  std::size_t rules = 0;
+  for (const ruleset::Chain& chain : mapped.ruleset.tables[0].chains) rules += chain.rules.size();
+  CHECK_LT(rules, 10 * kRules);
+  for (int i = 0; i < kRules; ++i) {
+    const net::Address source(net::Ipv4{0xc6120005U + static_cast<unsigned>(i) * 256});
+    for (const int port : {1000 + i, 2000 + i, 2099 - i, 999}) {
+      eval::PacketFields fields = fields_of(source, address("192.0.2.1"));
+      fields.destination_port = static_cast<std::uint16_t>(port);
+      CHECK(arrive(mapped, fields) == arrive(plain, fields));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace rolewall::compile

@@ -35,6 +35,23 @@ TEST_CASE("a packet passes prerouting and input, and the first rule that ends de
   CHECK_EQ(evaluator.arrive(arriving(fields6(6, 22))).fate(), Fate::Accept);
 }
 
+TEST_CASE("of many steps the first and the last are kept, and the rest is counted") {
+  std::vector<ruleset::Rule> chain(100, rule(then(destination_port_is(6, 80), accept())));
+  chain.push_back(rule({drop()}));
+  const auto rules = input_rules(std::move(chain));
+  const ruleset::Host on = host();
+  Evaluator evaluator(rules, on);
+  Options options;
+  options.most_steps = 8;
+  const HookResult input = evaluator.arrive(arriving(fields(6, 22)), options).hooks.back();
+  REQUIRE_LE(input.steps.size(), 8);
+  CHECK_EQ(input.steps.size() + input.steps_left_out, 101);
+  for (std::uint32_t i = 0; i < 4; ++i) CHECK_EQ(input.steps[i].rule, i);
+  CHECK_EQ(input.steps.back().rule, 100);
+  CHECK(input.steps.back().matched);
+  CHECK_EQ(evaluator.arrive(arriving(fields(6, 22))).hooks.back().steps.size(), 101);
+}
+
 TEST_CASE("the policy decides where no rule does") {
   const auto rules = one_table({base_chain({}, Hook::Input, 0, VerdictCode::Accept)});
   const ruleset::Host on = host();

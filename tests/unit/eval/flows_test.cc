@@ -173,6 +173,41 @@ TEST_CASE("an ICMP error about a flow is related, and about another one invalid"
   CHECK_EQ(evaluator.arrive(error, trusting).fate(), Fate::Drop);
 }
 
+TEST_CASE("what the host answers itself bears the entry of the packet that caused it") {
+  const auto with = [](RejectType type) {
+    return one_table({base_chain({rule({Reject{type, 3}})}),
+                      base_chain({rule({load_ct(CtKey::State),
+                                        is(Value::host_u32(ct_state::kRelated)), accept()})},
+                                 Hook::Output)});
+  };
+  const Host on = host();
+  const Options kept{.keep_state = true, .trust_checksums = true};
+  const auto answers = [&](RejectType type, const PacketFields& asks, Packet answer) {
+    const Ruleset rules = with(type);
+    Evaluator evaluator(rules, on);
+    answer.out_device = "eth0";
+    CHECK_EQ(evaluator.send(answer, kept).fate(), Fate::Drop);  // to nothing
+    CHECK_EQ(evaluator.arrive(arriving(asks), kept).fate(), Fate::Reject);
+    Packet by_program = answer;
+    by_program.user = 0;
+    CHECK_EQ(evaluator.send(by_program, kept).fate(), Fate::Drop);
+    return evaluator.send(answer, kept).fate();
+  };
+  const PacketFields asks = fields(6, 22);
+  PacketFields reset = reversed(asks);
+  reset.tcp_flags = 0x14;
+  CHECK_EQ(answers(RejectType::TcpReset, asks, build(reset)), Fate::Accept);
+  CHECK_EQ(answers(RejectType::IcmpUnreachable, asks, build(reset)), Fate::Drop);
+  PacketFields unreachable = reversed(asks);
+  unreachable.protocol = 1;
+  unreachable.icmp_type = 3;
+  unreachable.icmp_code = 3;
+  unreachable.length = 20 + 8 + 28;
+  Packet error = build(unreachable);
+  std::copy_n(build(asks).bytes.begin(), 28, error.bytes.begin() + 28);
+  CHECK_EQ(answers(RejectType::IcmpUnreachable, asks, error), Fate::Accept);
+}
+
 std::string fates(const Outcomes& outcomes) {
   std::string all;
   for (const Journey& way : outcomes.ways) {

@@ -33,6 +33,7 @@ Host router() {
   route("198.51.100.0/24", RouteType::Unicast, "lan");
   route("198.51.100.128/25", RouteType::Unicast, "dmz");
   route("198.51.100.255", RouteType::Broadcast, "lan", 255);
+  route("2001:db8:1::", RouteType::Anycast, "lan", 255);
   route("203.0.113.0/24", RouteType::Blackhole, "");
   route("2001:db8:1::/48", RouteType::Unicast, "lan");
   return on;
@@ -93,9 +94,46 @@ TEST_CASE("a packet without a way out ends in the stack") {
 }
 
 TEST_CASE("what a route leads to this host is delivered") {
-  const Journey journey = journey_of(one_table({base_chain({rule({drop()})}, Hook::Forward)}),
-                                     router(), towards("198.51.100.255"));
-  CHECK(journey.hooks.back().hook == Hook::Input);
+  const Ruleset rules = one_table({base_chain({rule({drop()})}, Hook::Forward)});
+  Host alone = router();
+  alone.forwards_ipv4 = false;
+  alone.forwards_ipv6 = false;
+  for (const char* shared : {"198.51.100.255", "2001:db8:1::"}) {
+    CHECK(journey_of(rules, router(), towards(shared)).hooks.back().hook == Hook::Input);
+    const Journey journey = journey_of(rules, alone, towards(shared));
+    CHECK(journey.hooks.back().hook == Hook::Input);
+    CHECK_EQ(journey.fate(), Fate::Accept);
+  }
+}
+
+TEST_CASE("what a chain of type route has changed is routed again") {
+  const auto sent_by = [](const Ruleset& rules, const char* to, const char* device) {
+    const Host on = router();
+    PacketFields packet = net::is_ipv4(address(to)) ? fields(6, 80) : fields6(6, 80);
+    packet.source = net::is_ipv4(address(to)) ? address("10.0.0.1") : address("fe80::1");
+    packet.destination = address(to);
+    Packet made = build(packet);
+    made.out_device = device;
+    const Journey journey = Evaluator(rules, on).send(made);
+    return journey.fate() == Fate::Accept ? journey.after.out_device
+                                          : std::string(name_of(journey.fate()));
+  };
+  const auto with = [](ChainType type, std::vector<Expr> exprs) {
+    Chain chain = base_chain({rule(std::move(exprs))}, Hook::Output, 0, VerdictCode::Accept);
+    chain.base->type = type;
+    return one_table({chain});
+  };
+  const std::vector<Expr> marks{Immediate{0, Value::host_u32(5)}, MetaSet{MetaKey::Mark, 0}};
+  const std::vector<Expr> to_lan{
+      Immediate{0, bytes_value({198, 51, 100, 1})},
+      PayloadWrite{PayloadBase::Network, 16, 4, 0, ChecksumKind::Inet, 10, true}};
+  CHECK_EQ(sent_by(with(ChainType::Route, to_lan), "8.8.8.8", "wan"), "lan");
+  CHECK_EQ(sent_by(with(ChainType::Filter, to_lan), "8.8.8.8", "wan"), "wan");
+  CHECK_EQ(sent_by(with(ChainType::Route, marks), "8.8.8.8", "wan"), "wan");
+  // To an address of the link, by the device that it has: the loopback leads to no link.
+  CHECK_EQ(sent_by(with(ChainType::Route, marks), "fe80::7", "lan"), "lan");
+  CHECK_EQ(sent_by(with(ChainType::Route, marks), "fe80::1", "lo"), "stack");
+  CHECK_EQ(sent_by(with(ChainType::Filter, marks), "fe80::1", "lo"), "lo");
 }
 
 TEST_CASE("the forward hook sees the hop taken off, with a right checksum") {

@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <vector>
 
+#include "base/time.h"
 #include "eval/checksum.h"
 #include "rules.h"
 #include "ruleset/expr.h"
@@ -16,8 +17,6 @@ namespace {
 using namespace ruleset;
 using Bytes = std::vector<std::uint8_t>;
 using What = Gathered::What;
-
-constexpr std::uint64_t kSecond = 1'000'000'000;
 
 // A UDP datagram of 92 bytes of transport, with data that tells its places apart.
 Packet datagram(bool ipv6 = false) {
@@ -137,7 +136,7 @@ TEST_CASE("parts that contradict each other about the end: IPv4 gives all up, IP
 TEST_CASE("a queue waits thirty seconds, IPv6's sixty, from its first fragment on") {
   for (const bool ipv6 : {false, true}) {
     const Packet sent = datagram(ipv6);
-    const std::uint64_t timeout = (ipv6 ? 60 : 30) * kSecond;
+    const std::uint64_t timeout = (ipv6 ? 60 : 30) * kNsPerSecond;
     Queues put;
     CHECK(put(fragment(sent, 0, 32)) == What::Held);
     CHECK(put(fragment(sent, 32, 64), timeout - 1) == What::Held);
@@ -226,7 +225,7 @@ TEST_CASE("when the memory for fragments is full, nothing more is taken") {
   }
   CHECK_EQ(held, 103);  // 4 MiB
   CHECK(put(part) == What::Full);
-  CHECK(put(part, 31 * kSecond) == What::Held);
+  CHECK(put(part, 31 * kNsPerSecond) == What::Held);
 }
 
 TEST_CASE("IPv6: a whole datagram in one, and what is malformed") {

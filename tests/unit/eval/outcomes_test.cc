@@ -1,6 +1,8 @@
 // What the question does not say is chosen, listed, and gone through way by way.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+
 #include "rules.h"
 #include "ruleset/expr.h"
 
@@ -433,6 +435,35 @@ TEST_CASE("a conversation goes on by each packet's first way") {
   CHECK_EQ(fates(), std::vector{Fate::Drop, Fate::Drop});
   evaluator.reset();
   CHECK_EQ(fates(), std::vector{Fate::Accept, Fate::Accept});
+}
+
+TEST_CASE(
+    "what an uncertain packet may have changed is uncertain to later ones, and nothing else") {
+  const Host on = host();
+  const auto rules = input_rules({rule({load_ct(CtKey::State)}),
+                                  rule({load_meta(MetaKey::L4Proto), is(Value::u8(17)), accept()}),
+                                  rule({random_below(2), is(Value::host_u32(10)),
+                                        Limit{LimitUnit::Packets, 1, 3600, 1, false}, accept()})});
+  Evaluator evaluator(rules, on);
+  const auto ask = [&](std::uint8_t protocol, std::uint16_t port) {
+    PacketFields packet = fields(protocol, 22);
+    packet.source_port = port;
+    return evaluator.next(arriving(packet), Direction::Arrive).ways;
+  };
+  const auto fates = [&](std::uint16_t port) {
+    std::vector<Fate> all;
+    for (const Journey& way : ask(6, port)) all.push_back(way.fate());
+    return all;
+  };
+  CHECK_EQ(fates(1), std::vector{Fate::Accept, Fate::Drop});
+  // Whether the limit still has its token hangs on the packet before.
+  CHECK_EQ(fates(2), std::vector{Fate::Drop, Fate::Accept, Fate::Drop});
+  // And the first one's connection may be there or not.
+  const auto again = ask(6, 1);
+  CHECK(std::ranges::any_of(again.front().conditions, [](const Condition& condition) {
+    return condition.assumed && condition.about.starts_with("an earlier packet");
+  }));
+  CHECK(ask(17, 3).front().conditions.empty());
 }
 
 }  // namespace

@@ -118,7 +118,8 @@ TEST_CASE("connections count once each, and only where they come to be") {
   CHECK(run.accepts(from("192.0.2.7", 2)));
   CHECK_FALSE(run.accepts(from("192.0.2.7", 3)));
   CHECK_FALSE(run.accepts(from("192.0.2.7", 4)));  // 3 was denied, and is no connection
-  CHECK(run.accepts(from("192.0.2.7", 2)));
+  // The kernel looks no further than to the packet's own connection: 4 is still in its list.
+  CHECK_FALSE(run.accepts(from("192.0.2.7", 2)));
   // A packet from which no flow can be told is dropped by the count itself.
   PacketFields cut = fields(6);
   cut.truncate_transport_to = 2;
@@ -126,6 +127,42 @@ TEST_CASE("connections count once each, and only where they come to be") {
       one_table({base_chain({rule({Connlimit{.count = 2, .over = true}, accept()})}, Hook::Input, 0,
                             VerdictCode::Accept)});
   CHECK_EQ(fate_of(policy_accepts, arriving(cut)), Fate::Drop);
+}
+
+TEST_CASE("connections that have ended are not counted") {
+  const auto rules = one_table({base_chain({rule({Connlimit{.count = 1, .over = true}, drop()})},
+                                           Hook::Input, 0, VerdictCode::Accept)});
+  Run run(rules);
+  const auto tcp = [](std::uint16_t port, std::uint8_t flags) {
+    PacketFields packet = fields(6, 22);
+    packet.source_port = port;
+    packet.tcp_flags = flags;
+    return arriving(packet);
+  };
+  std::uint64_t now = 0;
+  for (std::uint16_t port = 1; port <= 3; ++port) {
+    CHECK(run.accepts(tcp(port, 0x02), now += kSecond));
+    CHECK(run.accepts(tcp(port, 0x04), now += kSecond));  // before any reply: that ends it
+  }
+  const auto udp = [](std::uint16_t port) {
+    PacketFields packet = fields(17, 53);
+    packet.source_port = port;
+    return arriving(packet);
+  };
+  CHECK(run.accepts(udp(1), now += kSecond));
+  CHECK_FALSE(run.accepts(udp(2), now += kSecond));
+  CHECK(run.accepts(udp(3), now += 60 * kSecond));  // 1 has timed out
+
+  // Within a tick of the kernel's clock it may not look again.
+  CHECK(run.accepts(tcp(9, 0x02), now += 60 * kSecond));
+  CHECK(run.accepts(tcp(9, 0x04), now += kSecond));
+  const auto ways =
+      run.evaluator
+          .next(tcp(10, 0x02), Direction::Arrive, {.keep_state = true, .now_ns = now + 1'000'000})
+          .ways;
+  REQUIRE_EQ(ways.size(), 2);
+  CHECK_EQ(ways[0].fate(), Fate::Accept);
+  CHECK_EQ(ways[1].fate(), Fate::Drop);
 }
 
 Set per_source(std::uint32_t size, std::uint64_t timeout_ms = 0) {

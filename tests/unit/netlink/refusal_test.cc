@@ -6,6 +6,7 @@
 #include "netlink/netlink.h"
 #include "ruleset/expr.h"
 #include "support/netns.h"
+#include "unit/netlink/connect.h"
 #include "unit/netlink/ruleset_builder.h"
 
 namespace rolewall::netlink {
@@ -13,12 +14,6 @@ namespace {
 
 using namespace test;
 using rolewall::test::fresh_network;
-
-Connection connect() {
-  auto kernel = Connection::open();
-  REQUIRE(kernel);
-  return std::move(*kernel);
-}
 
 // What the kernel says of `table`; `before` stays in force.
 std::vector<Refusal> refusals_of(const Table& table) {

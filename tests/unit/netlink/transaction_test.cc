@@ -10,6 +10,7 @@
 
 #include "netlink/netlink.h"
 #include "support/netns.h"
+#include "unit/netlink/connect.h"
 #include "unit/netlink/ruleset_builder.h"
 
 namespace rolewall::netlink {
@@ -19,12 +20,6 @@ using namespace test;
 using rolewall::test::fresh_network;
 using rolewall::test::load_nft;
 using rolewall::test::output_of;
-
-Connection connect() {
-  auto kernel = Connection::open();
-  REQUIRE(kernel);
-  return std::move(*kernel);
-}
 
 Table small(const std::string& comment) {
   return table_of({base_chain("input", Hook::Input, {rule(comment, {Counter{}})})});

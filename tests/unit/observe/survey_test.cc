@@ -49,7 +49,7 @@ std::vector<Effect> effects_of(Table table) {
 
 std::vector<std::string> codes(const std::vector<Finding>& findings) {
   std::vector<std::string> codes;
-  for (const Finding& finding : findings) codes.push_back(finding.code);
+  for (const Finding& finding : findings) codes.emplace_back(name_of(finding.code));
   return codes;
 }
 
@@ -216,7 +216,7 @@ TEST_CASE("rules expire after their last day") {
   const auto code = [&](const char* expires) {
     const auto findings = expiring(
         {{"a.inbound.ssh", {.file = "a.toml", .line = 3, .column = 1, .expires = expires}}}, today);
-    return findings.empty() ? "" : findings[0].code;
+    return std::string(findings.empty() ? "" : name_of(findings[0].code));
   };
   CHECK_EQ(code(""), "");
   CHECK_EQ(code("2026-11-20"), "expired-rule");

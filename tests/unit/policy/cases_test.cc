@@ -2,7 +2,7 @@
 // give, and no other: its code, its place, its text, its hint and the places of its notes.
 //
 //     about = "a rule names an interface that no host has"
-//     [options]                  optional: expired-is-error, lint, date
+//     [options]                  optional: expired-is-error, locking, lint
 //     [files]                    over those of memory_site.h
 //     "web.toml" = '''...'''
 //     [[finding]]

@@ -52,7 +52,7 @@ TEST_CASE("ports after addresses, of both families and after names") {
   CHECK(v4.from.port == 40000);
   CHECK(v4.to.port == 443);
   CHECK(v4.tcp_flags == 2);
-  CHECK(v4.in == "eth0");
+  CHECK(v4.in->text == "eth0");
   const PacketWords v6 = parse("udp [2001:db8::7]:40000 > [fd00::1]:53");
   CHECK(v6.from.port == 40000);
   CHECK(only_term(v6.to).text == "fd00::1");
@@ -82,8 +82,8 @@ TEST_CASE("options") {
       "tcp web:443 > self:40000 in=private out=public at=web-02 state=established "
       "flags=syn,ack family=6 user=33 length=1500 ttl=1",
       true);
-  CHECK(words.in == "private");
-  CHECK(words.out == "public");
+  CHECK(words.in->text == "private");
+  CHECK(words.out->text == "public");
   CHECK(words.at == 1);
   CHECK(words.state == FlowState::Established);
   CHECK(words.tcp_flags == 18);

@@ -168,7 +168,7 @@ TEST_CASE("as wide as the kernel has it, and named") {
   CHECK_EQ(flaw_with(Dup{Register{15}, Register{16}}), path + "dup: there is no register 16");
   CHECK_EQ(flaw_with(Cmp{CmpOp::Eq, 15, Value(Bytes(16))}),
            path + "cmp: 16 bytes do not fit in the registers from 15 on");
-  CHECK_EQ(flaw_with(Byteorder{ByteorderOp::NetworkToHost, 15, 15, 2, 8}),
+  CHECK_EQ(flaw_with(Byteorder{ByteorderOp::NetworkToHost, 15, 15, 8, 8}),
            path + "byteorder: 8 bytes do not fit in the registers from 15 on");
 }
 

@@ -1,0 +1,104 @@
+// How many connections are open: net/netfilter/nft_connlimit.c and nf_conncount.c. The kernel keeps
+// the tuples that it has counted in a list, and takes those whose connection is gone out of it when
+// it looks: at a connection's first packets each time, later only once a tick of its clock.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "eval/interpreter.h"
+#include "eval/ticks.h"
+#include "net/protocol.h"
+
+namespace rolewall::eval {
+namespace {
+
+constexpr std::size_t kMostCollected = 64;  // CONNCOUNT_GC_MAX_COLLECT, and one more
+
+// already_closed()
+bool is_closed(const FlowEntry& entry) {
+  return entry.original.protocol == net::protocol::kTcp &&
+         (entry.tcp.state == TcpState::TimeWait || entry.tcp.state == TcpState::Close);
+}
+
+}  // namespace
+
+// nf_conntrack_find_get(), and already_closed() of what it finds.
+bool Interpreter::has_ended(const CountedFlow& counted) {
+  const Flows* flows = frame_->flow.others;
+  const FlowEntry* entry = flows == nullptr ? nullptr : flows->peek(counted.flow, counted.zone);
+  if (entry == nullptr || (entry->status & flow_status::kDying) != 0) return true;
+  const std::uint64_t margin = doubt_about_end_ns(clock_.error_ns);
+  if (entry->expires_ns + margin <= clock_.now_ns) return true;
+  if (is_closed(*entry)) return true;
+  return entry->expires_ns <= clock_.now_ns + margin &&
+         choose_whether("a connection that is counted has timed out");
+}
+
+// The loop of __nf_conncount_add(), or of __nf_conncount_gc_list() where nothing is to be added:
+// that spares no connection for being the packet's own. True: the packet's own is counted.
+bool Interpreter::collect(ConnectionCount& count, const std::vector<bool>& ended,
+                          const FlowEntry* entry, const CountedFlow& own, bool adds) {
+  std::size_t collected = 0;
+  std::size_t at = 0;
+  bool found = false;
+  std::erase_if(count.open, [&](const CountedFlow& counted) {
+    const bool gone = ended[at++];
+    if (found || collected > kMostCollected) return false;
+    if (adds && entry != nullptr && counted == own) {
+      found = true;
+      return false;
+    }
+    collected += gone ? 1 : 0;
+    return gone;
+  });
+  if (!found) count.looked_ns = clock_.now_ns;
+  return found;
+}
+
+// nft_connlimit_do_eval(). A kernel's tick may be as long as 10 ms, and how many lie between two
+// packets depends on where they begin.
+Interpreter::Next Interpreter::run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell) {
+  const Flow& flow = frame_->flow;
+  const auto answer = [&](bool over) {
+    return over == connlimit.over ? Next::Expression : Next::Break;
+  };
+  if (flow.seen_before) {
+    return answer(
+        choose_whether(fmt::format("more than {} connections are open", connlimit.count)));
+  }
+  CountedFlow own{flow.tuple, flow.zone};
+  if (flow.tracking != Tracking::Entry && !tuple_of(frame_->bytes, frame_->ipv6, own.flow)) {
+    target_ = {.code = ruleset::VerdictCode::Drop};
+    return Next::Verdict;
+  }
+  const FlowEntry* entry = flow.entry;
+  if (flow.tracking != Tracking::Entry && flow.others != nullptr) {
+    entry = flow.others->peek(own.flow, own.zone);
+  }
+  if (entry != nullptr && (entry->status & flow_status::kDying) != 0) entry = nullptr;
+  ConnectionCount& count = state_.connections(cell);
+  std::vector<bool> ended;
+  bool has_news = false;  // a look would take something away
+  for (const CountedFlow& counted : count.open) {
+    ended.push_back(has_ended(counted));
+    has_news |= ended.back();
+  }
+  const bool is_new = flow.entry == nullptr;
+  const bool assured = entry != nullptr && (entry->status & flow_status::kAssured) != 0;
+  const bool listed = std::ranges::find(count.open, own) != count.open.end();
+  bool adds = !assured;
+  if (assured && (!listed || is_closed(*entry))) {
+    adds = choose_whether("a connection that was open before is counted, as by older kernels");
+  }
+  const bool looks_once_a_tick = is_new || assured;
+  const bool same_tick =
+      count.looked_ns && clock_.now_ns != 0 &&
+      clock_.now_ns <= *count.looked_ns + 2 * doubt_about_end_ns(clock_.error_ns);
+  const bool skips = has_news && looks_once_a_tick && same_tick &&
+                     choose_whether("connections that have ended just now are still counted");
+  const bool counted = !skips && collect(count, ended, entry, own, adds);
+  if (adds && !counted) count.open.push_back(own);
+  return answer(count.open.size() > connlimit.count);
+}
+
+}  // namespace rolewall::eval
