@@ -91,6 +91,8 @@ class Boot {
     event.from = pending.generation;
     event.to = pending.former;
     event.why = std::move(why);
+    // A refusal leaves the record as it is.
+    if (pending.former) TRY(ask_about(*pending.former));
     if (state_) record_taken_back(std::move(event));
     if (pending.former) return load(*pending.former);
     TRY(remove_table(*kernel_));
@@ -116,6 +118,14 @@ class Boot {
       return disarm(*state_);
     };
     say_unless(record(), "it is not recorded");
+  }
+
+  // What cannot be read is for load() to say.
+  Result<void> ask_about(std::uint32_t generation) {
+    const Result<Generation> read = read_generation(directory_, generation);
+    if (!read) return {};
+    const auto table = own_table(read->snapshot);
+    return table ? ask_before(*kernel_, *table, guard_) : Result<void>();
   }
 
   Result<void> load(std::uint32_t generation) {

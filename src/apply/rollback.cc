@@ -168,8 +168,10 @@ Result<TakenBack> rollback(const std::string& state_directory, std::optional<std
   TRY(ask_before_going_back(*open->kernel, *former, guard));
   const Number confirmed = confirmed_last(*pending, *current);
   Event event = event_now(world, EventKind::RolledBack);
-  event.from = *pending ? (*pending)->generation : *current;
-  event.named = to && !*pending;
+  // Past what was confirmed, and what waits is no state to return to.
+  const bool further = to && *pending && target != confirmed;
+  event.from = further ? confirmed : *pending ? (*pending)->generation : *current;
+  event.named = to && (!*pending || further);
   event.waits = confirm_within && target != confirmed;
   event.why = "by rolewall rollback";
   std::optional<Pending> armed;
@@ -182,6 +184,15 @@ Result<TakenBack> rollback(const std::string& state_directory, std::optional<std
   if (!put) {
     if (armed) TRY(arm_again(state, *pending));
     return std::unexpected(std::move(put).error());
+  }
+  if (further) {
+    Event first = event_now(world, EventKind::RolledBack);
+    first.from = (*pending)->generation;
+    first.to = confirmed;
+    first.why = event.why;
+    if (const auto written = state.append(first); !written) {
+      problems.push_back("it is not recorded in the history: " + written.error().message);
+    }
   }
   problems.insert(problems.end(), put->problems.begin(), put->problems.end());
   put->problems = std::move(problems);
