@@ -41,6 +41,19 @@ Result<void> ask_before_going_back(Kernel& kernel, const std::optional<Generatio
   return ask_before(kernel, *table, guard);
 }
 
+// Where pending.json cannot be read: what is in force and not what a boot would load, nobody has
+// confirmed.
+std::optional<Pending> waiting_by_links(const std::string& directory, Number current,
+                                        const World& world) {
+  const auto confirmed = boot_number(directory);
+  if (!confirmed || *confirmed == current) return std::nullopt;
+  Pending pending;
+  pending.generation = current;
+  pending.former = *confirmed;
+  pending.boot_id = world.boot_id();
+  return pending;
+}
+
 // What a timer returns to.
 Number confirmed_last(const std::optional<Pending>& pending, Number current) {
   return pending ? pending->former : current;
@@ -63,7 +76,12 @@ class Disabling {
     const auto current = current_number(state_.path());
     if (current) current_ = *current;
     done_.was_there = !current || *current;  // what cannot be read, too
-    if (const auto pending = read_pending(state_.path())) earlier_ = *pending;
+    if (const auto pending = read_pending(state_.path())) {
+      earlier_ = *pending;
+    } else {
+      done_.problems.push_back(pending.error().message);
+      earlier_ = waiting_by_links(state_.path(), current_, world_);
+    }
     if (within_) TRY(arm_timer());
     if (const auto recorded = record(current.has_value()); !recorded) {
       return std::unexpected(recorded.error());
@@ -148,16 +166,15 @@ Result<TakenBack> rollback(const std::string& state_directory, std::optional<std
   if (!overdue) return std::unexpected(std::move(overdue).error());
   if (*overdue && !to) return std::move(**overdue);
   std::vector<std::string> problems;
-  auto pending = waiting(state.path(), world);
-  if (!pending) {
-    problems.push_back(none_taken_to_wait(pending.error()));
-    pending = std::nullopt;
-  }
   const auto current = current_number(state.path());
   if (!current) return std::unexpected(current.error());
+  const auto read = waiting(state.path(), world);
+  if (!read) problems.push_back(read.error().message);
+  const std::optional<Pending> pending =
+      read ? *read : waiting_by_links(state.path(), *current, world);
   Number target = to;
-  if (!to && *pending) {
-    target = (*pending)->former;
+  if (!to && pending) {
+    target = pending->former;
   } else if (!to) {
     const auto older = before(state.path(), *current);
     if (!older) return std::unexpected(older.error());
@@ -166,12 +183,12 @@ Result<TakenBack> rollback(const std::string& state_directory, std::optional<std
   const auto former = read_former(state.path(), target);
   if (!former) return std::unexpected(former.error());
   TRY(ask_before_going_back(*open->kernel, *former, guard));
-  const Number confirmed = confirmed_last(*pending, *current);
+  const Number confirmed = confirmed_last(pending, *current);
   Event event = event_now(world, EventKind::RolledBack);
   // Past what was confirmed, and what waits is no state to return to.
-  const bool further = to && *pending && target != confirmed;
-  event.from = further ? confirmed : *pending ? (*pending)->generation : *current;
-  event.named = to && (!*pending || further);
+  const bool further = to && pending && target != confirmed;
+  event.from = further ? confirmed : pending ? pending->generation : *current;
+  event.named = to && (!pending || further);
   event.waits = confirm_within && target != confirmed;
   event.why = "by rolewall rollback";
   std::optional<Pending> armed;
@@ -182,12 +199,12 @@ Result<TakenBack> rollback(const std::string& state_directory, std::optional<std
   }
   auto put = put_back(world, *open->kernel, *former, state.path());
   if (!put) {
-    if (armed) TRY(arm_again(state, *pending));
+    if (armed) TRY(arm_again(state, read ? *read : std::nullopt));
     return std::unexpected(std::move(put).error());
   }
   if (further) {
     Event first = event_now(world, EventKind::RolledBack);
-    first.from = (*pending)->generation;
+    first.from = pending->generation;
     first.to = confirmed;
     first.why = event.why;
     if (const auto written = state.append(first); !written) {

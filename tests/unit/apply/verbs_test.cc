@@ -308,6 +308,21 @@ TEST_CASE("a removal that somebody confirms is still told as one") {
   CHECK(now->disabled->from == 2U);
 }
 
+TEST_CASE("what nobody confirmed is no way back, though pending.json cannot be read") {
+  for (const bool removed_first : {false, true}) {
+    Machine machine = waiting_machine();
+    const MemoryWorld world(machine.store);
+    const std::string& state = machine.disk.state();
+    std::ofstream(state + "/pending.json") << "{";
+    if (removed_first) CHECK_FALSE(disable(state, world)->problems.empty());
+    const auto back = rollback(state, {}, world);
+    REQUIRE(back);
+    CHECK(back->event.to == 1U);
+    CHECK(is_in_force(machine, firewall()));
+    CHECK_FALSE(fs::exists(state + "/pending.json"));
+  }
+}
+
 TEST_CASE("a boot by hand that the guard refuses leaves kernel and record as they were") {
   Machine machine = waiting_machine();
   const MemoryWorld world(machine.store);
