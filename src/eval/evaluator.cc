@@ -640,8 +640,9 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
                                         : receive_ipv4_error(frame.bytes))) {
     return;
   }
-  if (!run_hook(Hook::Prerouting, plan_for(frame).prerouting, frame, options, journey)) return;
+  // It keeps the way that it was sent by (skb_valid_dst()), whatever a rule writes into it now.
   const bool routed = loopback && sent_by_this_host(frame.bytes, frame.ipv6, own_);
+  if (!run_hook(Hook::Prerouting, plan_for(frame).prerouting, frame, options, journey)) return;
   const bool foreign = !routed && is_foreign(frame);
   const bool passes_on = foreign && may_forward(frame);
   // What else is for this host (an address of all its network's routers, a broadcast) the routes
