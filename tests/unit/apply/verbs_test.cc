@@ -331,8 +331,7 @@ TEST_CASE("a boot by hand that the guard refuses leaves kernel and record as the
   GuardCall guard;
   guard.facts.machine.interfaces.push_back({"eth0", "eth0", {}});
   guard.facts.machine.addresses = {*net::parse_prefix("203.0.113.10")};
-  guard.facts.management = {*net::parse_prefix("198.51.100.0/24")};
-  guard.facts.ssh_doors = {{*net::parse_address("203.0.113.10"), 22}};
+  guard.facts.leases = {{.address = *net::parse_prefix("203.0.113.10/24"), .device = "eth0"}};
   const auto booted = boot(state, world, &guard);
   REQUIRE_FALSE(booted);
   CHECK(booted.error().kind == ErrorKind::Refused);
