@@ -41,6 +41,10 @@ Result<void> ask_before_going_back(Kernel& kernel, const std::optional<Generatio
   return ask_before(kernel, *table, guard);
 }
 
+std::string why_unrecorded(const Result<void>& written) {
+  return written ? "" : "it is not recorded in the history: " + written.error().message;
+}
+
 // Where pending.json cannot be read: what is in force and not what a boot would load, nobody has
 // confirmed.
 std::optional<Pending> waiting_by_links(const std::string& directory, Number current,
@@ -52,6 +56,16 @@ std::optional<Pending> waiting_by_links(const std::string& directory, Number cur
   pending.former = *confirmed;
   pending.boot_id = world.boot_id();
   return pending;
+}
+
+// That what waits is over, before another event that follows from it; "" or why it is not recorded.
+std::string record_end_of(const Pending& pending, Number confirmed, std::string why,
+                          const World& world, StateDirectory& state) {
+  Event event = event_now(world, EventKind::RolledBack);
+  event.from = pending.generation;
+  event.to = confirmed;
+  event.why = std::move(why);
+  return why_unrecorded(state.append(event));
 }
 
 // What a timer returns to.
@@ -126,23 +140,17 @@ class Disabling {
     event.from = current_;
     event.waits = done_.pending.has_value();
     if (earlier_ && !is_removed) {
-      Event first = event_now(world_, EventKind::RolledBack);
-      first.from = earlier_->generation;
-      first.to = confirmed();
-      first.why = "by rolewall disable";
-      append(first);
-      event.from = first.to;
+      event.from = confirmed();
+      say(record_end_of(*earlier_, event.from, "by rolewall disable", world_, state_));
     }
-    if ((event.from || !current_is_known) && !is_removed) append(event);
+    if ((event.from || !current_is_known) && !is_removed) say(why_unrecorded(state_.append(event)));
     if (!event.waits) TRY(state_.make_boot(std::nullopt));
     TRY(state_.make_current(std::nullopt));
     return event.waits ? Result<void>() : disarm(state_);
   }
 
-  void append(const Event& event) {
-    const auto written = state_.append(event);
-    if (written) return;
-    done_.problems.push_back("it is not recorded in the history: " + written.error().message);
+  void say(std::string problem) {
+    if (!problem.empty()) done_.problems.push_back(std::move(problem));
   }
 
   const World& world_;
@@ -203,13 +211,8 @@ Result<TakenBack> rollback(const std::string& state_directory, std::optional<std
     return std::unexpected(std::move(put).error());
   }
   if (further) {
-    Event first = event_now(world, EventKind::RolledBack);
-    first.from = pending->generation;
-    first.to = confirmed;
-    first.why = event.why;
-    if (const auto written = state.append(first); !written) {
-      problems.push_back("it is not recorded in the history: " + written.error().message);
-    }
+    std::string problem = record_end_of(*pending, confirmed, event.why, world, state);
+    if (!problem.empty()) problems.push_back(std::move(problem));
   }
   problems.insert(problems.end(), put->problems.begin(), put->problems.end());
   put->problems = std::move(problems);
