@@ -286,6 +286,13 @@ Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_dire
       return fail(ErrorKind::Refused,
                   "the table in force was made by an older version: apply the policy again first");
     }
+    if (const std::string why = why_without_effect(place->table, steps); !why.empty()) {
+      return fail(
+          ErrorKind::Refused,
+          fmt::format("it would do nothing: another program has changed table inet {} ({}); "
+                      "`rolewall boot` loads it again",
+                      ruleset::kOwnTable, why));
+    }
     TableChange change;
     change.added_elements = {
         {.set = place->set, .elements = row_of(entry, place->table.sets[place->set])}};

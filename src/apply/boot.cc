@@ -91,8 +91,15 @@ class Boot {
     event.from = pending.generation;
     event.to = pending.former;
     event.why = std::move(why);
+    if (pending.former) {
+      auto former = admitted(*pending.former);
+      const bool refused = !former && former.error().kind == ErrorKind::Refused;
+      if (refused) return std::unexpected(std::move(former).error());  // the record is as it was
+      if (state_) record_taken_back(std::move(event));
+      if (!former) return std::unexpected(std::move(former).error());
+      return bring_in_force(std::move(*former));
+    }
     if (state_) record_taken_back(std::move(event));
-    if (pending.former) return load(*pending.former);
     TRY(remove_table(*kernel_));
     return {};
   }
@@ -119,14 +126,28 @@ class Boot {
   }
 
   Result<void> load(std::uint32_t generation) {
-    Result<Generation> read = read_generation(directory_, generation);
+    auto read = admitted(generation);
     if (!read) return std::unexpected(std::move(read).error());
+    return bring_in_force(std::move(*read));
+  }
+
+  // As the record has it, and the guard has nothing against it.
+  Result<Generation> admitted(std::uint32_t generation) {
+    Result<Generation> read = read_generation(directory_, generation);
+    if (!read) return read;
     const auto table = own_table(read->snapshot);
     if (!table) return std::unexpected(table.error());
     TRY(ask_before(*kernel_, *table, guard_));
+    return read;
+  }
+
+  Result<void> bring_in_force(Generation loaded) {
+    const auto table = own_table(loaded.snapshot);
+    if (!table) return std::unexpected(table.error());
     const bool audits = is_in_audit_mode(**table);
-    Applied applied = read->applied;
-    Result<PutBack> put = put_back(world_, *kernel_, std::move(*read), directory_);
+    Applied applied = loaded.applied;
+    const std::uint32_t generation = applied.generation;
+    Result<PutBack> put = put_back(world_, *kernel_, std::move(loaded), directory_);
     if (!put) return std::unexpected(std::move(put).error());
     booted_.generation = generation;
     booted_.audits = audits;

@@ -41,6 +41,7 @@ using SiteHosts = std::map<std::string, std::vector<net::Prefix>>;
 struct GuardFacts {
   ruleset::Host machine;          // as it runs: devices, addresses, routes, conntrack settings
   std::vector<Session> sessions;  // the administrator's
+  std::vector<net::Address> other_clients;  // of ssh sessions that are open beside it
   // Where ssh can be reached; an unspecified address: at each of this host's.
   std::vector<Endpoint> ssh_doors;
   // From where ssh must be possible: from the ends of each, from each host that the site names

@@ -4,6 +4,7 @@
 #include <net/if_arp.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 #include <utility>
 
@@ -47,9 +48,12 @@ class Links {
  public:
   Links(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables, Lifelines& into)
       : facts_(facts), ways_(facts), into_(into) {
-    // Of a network's own addresses single ones may be shut out on purpose.
+    // Of a network's own addresses single ones may be shut out on purpose, but no administrator's.
     const net::Prefix links{literal("fe80::"), 64};
-    const net::AddressSet within = net::AddressSet::from({links});
+    std::vector<net::Prefix> asked{links};
+    std::ranges::copy_if(facts.management, std::back_inserter(asked),
+                         [](const net::Prefix& each) { return !net::is_ipv4(each.address); });
+    const net::AddressSet within = net::AddressSet::from(asked);
     for (const ruleset::Table* table : tables) {
       for (const net::Address& address : addresses_told_apart(*table, within)) {
         const bool has_room = told_apart_.size() < kMostNeighbours;
@@ -108,7 +112,8 @@ class Links {
     return found;
   }
 
-  // Who may be on the link: routers, the ends of its networks, and whom the rules tell apart.
+  // Who may be on the link: routers, the ends of its networks, whom the rules tell apart of the
+  // administrators and of link-local addresses, and the sessions' own clients.
   std::set<net::Address> neighbours(const std::string& device, bool link_local_alone) const {
     const net::Prefix links{literal("fe80::"), 64};
     Surroundings there = around(device);
@@ -121,7 +126,15 @@ class Links {
     for (const net::Prefix& network : there.networks) {
       for (const net::Address& end : ends_of(network)) found.insert(end);
     }
-    found.insert(told_apart_.begin(), told_apart_.end());
+    const net::AddressSet on_link = net::AddressSet::from(there.networks);
+    const auto insert = [&](const net::Address& each) {
+      if (!net::is_ipv4(each) && on_link.contains(each)) found.insert(each);
+    };
+    for (const net::Address& each : told_apart_) insert(each);
+    for (const Session& session : facts_.sessions) insert(session.client);
+    for (const net::Prefix& management : facts_.management) {
+      for (const net::Address& end : ends_of(management)) insert(end);
+    }
     std::erase_if(found, [&](const net::Address& each) { return ways_.is_own(each); });
     return found;
   }

@@ -78,6 +78,9 @@ Result<GuardFacts> machine_facts() {
   for (const observe::SshConnection& session : ssh->sessions) {
     facts.sessions.push_back(session_of(session));
   }
+  for (const observe::SshConnection& other : ssh->others) {
+    facts.other_clients.push_back(other.client);
+  }
   if (std::string remark = remark_on(*ssh); !remark.empty()) {
     facts.remarks.push_back(std::move(remark));
   }

@@ -41,6 +41,33 @@ Result<void> ask_before_going_back(Kernel& kernel, const std::optional<Generatio
   return ask_before(kernel, *table, guard);
 }
 
+std::string why_unrecorded(const Result<void>& written) {
+  return written ? "" : "it is not recorded in the history: " + written.error().message;
+}
+
+// Where pending.json cannot be read: what is in force and not what a boot would load, nobody has
+// confirmed.
+std::optional<Pending> waiting_by_links(const std::string& directory, Number current,
+                                        const World& world) {
+  const auto confirmed = boot_number(directory);
+  if (!confirmed || *confirmed == current) return std::nullopt;
+  Pending pending;
+  pending.generation = current;
+  pending.former = *confirmed;
+  pending.boot_id = world.boot_id();
+  return pending;
+}
+
+// That what waits is over, before another event that follows from it; "" or why it is not recorded.
+std::string record_end_of(const Pending& pending, Number confirmed, std::string why,
+                          const World& world, StateDirectory& state) {
+  Event event = event_now(world, EventKind::RolledBack);
+  event.from = pending.generation;
+  event.to = confirmed;
+  event.why = std::move(why);
+  return why_unrecorded(state.append(event));
+}
+
 // What a timer returns to.
 Number confirmed_last(const std::optional<Pending>& pending, Number current) {
   return pending ? pending->former : current;
@@ -63,7 +90,12 @@ class Disabling {
     const auto current = current_number(state_.path());
     if (current) current_ = *current;
     done_.was_there = !current || *current;  // what cannot be read, too
-    if (const auto pending = read_pending(state_.path())) earlier_ = *pending;
+    if (const auto pending = read_pending(state_.path())) {
+      earlier_ = *pending;
+    } else {
+      done_.problems.push_back(pending.error().message);
+      earlier_ = waiting_by_links(state_.path(), current_, world_);
+    }
     if (within_) TRY(arm_timer());
     if (const auto recorded = record(current.has_value()); !recorded) {
       return std::unexpected(recorded.error());
@@ -108,23 +140,17 @@ class Disabling {
     event.from = current_;
     event.waits = done_.pending.has_value();
     if (earlier_ && !is_removed) {
-      Event first = event_now(world_, EventKind::RolledBack);
-      first.from = earlier_->generation;
-      first.to = confirmed();
-      first.why = "by rolewall disable";
-      append(first);
-      event.from = first.to;
+      event.from = confirmed();
+      say(record_end_of(*earlier_, event.from, "by rolewall disable", world_, state_));
     }
-    if ((event.from || !current_is_known) && !is_removed) append(event);
+    if ((event.from || !current_is_known) && !is_removed) say(why_unrecorded(state_.append(event)));
     if (!event.waits) TRY(state_.make_boot(std::nullopt));
     TRY(state_.make_current(std::nullopt));
     return event.waits ? Result<void>() : disarm(state_);
   }
 
-  void append(const Event& event) {
-    const auto written = state_.append(event);
-    if (written) return;
-    done_.problems.push_back("it is not recorded in the history: " + written.error().message);
+  void say(std::string problem) {
+    if (!problem.empty()) done_.problems.push_back(std::move(problem));
   }
 
   const World& world_;
@@ -148,16 +174,15 @@ Result<TakenBack> rollback(const std::string& state_directory, std::optional<std
   if (!overdue) return std::unexpected(std::move(overdue).error());
   if (*overdue && !to) return std::move(**overdue);
   std::vector<std::string> problems;
-  auto pending = waiting(state.path(), world);
-  if (!pending) {
-    problems.push_back(none_taken_to_wait(pending.error()));
-    pending = std::nullopt;
-  }
   const auto current = current_number(state.path());
   if (!current) return std::unexpected(current.error());
+  const auto read = waiting(state.path(), world);
+  if (!read) problems.push_back(read.error().message);
+  const std::optional<Pending> pending =
+      read ? *read : waiting_by_links(state.path(), *current, world);
   Number target = to;
-  if (!to && *pending) {
-    target = (*pending)->former;
+  if (!to && pending) {
+    target = pending->former;
   } else if (!to) {
     const auto older = before(state.path(), *current);
     if (!older) return std::unexpected(older.error());
@@ -166,10 +191,12 @@ Result<TakenBack> rollback(const std::string& state_directory, std::optional<std
   const auto former = read_former(state.path(), target);
   if (!former) return std::unexpected(former.error());
   TRY(ask_before_going_back(*open->kernel, *former, guard));
-  const Number confirmed = confirmed_last(*pending, *current);
+  const Number confirmed = confirmed_last(pending, *current);
   Event event = event_now(world, EventKind::RolledBack);
-  event.from = *pending ? (*pending)->generation : *current;
-  event.named = to && !*pending;
+  // Past what was confirmed, and what waits is no state to return to.
+  const bool further = to && pending && target != confirmed;
+  event.from = further ? confirmed : pending ? pending->generation : *current;
+  event.named = to && (!pending || further);
   event.waits = confirm_within && target != confirmed;
   event.why = "by rolewall rollback";
   std::optional<Pending> armed;
@@ -180,8 +207,12 @@ Result<TakenBack> rollback(const std::string& state_directory, std::optional<std
   }
   auto put = put_back(world, *open->kernel, *former, state.path());
   if (!put) {
-    if (armed) TRY(arm_again(state, *pending));
+    if (armed) TRY(arm_again(state, read ? *read : std::nullopt));
     return std::unexpected(std::move(put).error());
+  }
+  if (further) {
+    std::string problem = record_end_of(*pending, confirmed, event.why, world, state);
+    if (!problem.empty()) problems.push_back(std::move(problem));
   }
   problems.insert(problems.end(), put->problems.begin(), put->problems.end());
   put->problems = std::move(problems);

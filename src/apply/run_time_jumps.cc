@@ -1,5 +1,7 @@
 #include "apply/run_time_jumps.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <iterator>
@@ -9,6 +11,7 @@
 #include "ruleset/expr.h"
 #include "ruleset/own_table.h"
 #include "ruleset/rule_parts.h"
+#include "ruleset/table_flags.h"
 
 namespace rolewall::apply {
 namespace {
@@ -96,6 +99,26 @@ bool lacks_chains_of(const Table& table, RunTimeSteps steps) {
   return std::ranges::any_of(kJumps, [&](const Jump& jump) {
     return is_meant(jump, steps) && find_chain(table, jump.to) == nullptr;
   });
+}
+
+std::string why_without_effect(const Table& table, RunTimeSteps steps) {
+  if ((table.flags & kTableDormant) != 0) return "it is dormant and filters nothing";
+  if (find_chain(table, own::kUnusual) == nullptr) return "";  // no version's: nothing is known
+  const auto is_empty = [&](std::string_view name) {
+    const Chain* chain = find_chain(table, name);
+    return chain != nullptr && chain->rules.empty();
+  };
+  for (const Jump& jump : kJumps) {
+    if (!is_meant(jump, steps)) continue;
+    if (find_chain(table, jump.from) == nullptr) {
+      return fmt::format("its chain {} is gone", jump.from);
+    }
+    if (is_empty(jump.to)) return fmt::format("its chain {} is empty", jump.to);
+  }
+  for (const std::string_view chain : {own::kBannedDrop, own::kBannedReject}) {
+    if (steps.bans && is_empty(chain)) return fmt::format("its chain {} is empty", chain);
+  }
+  return "";
 }
 
 std::vector<TableChange::RuleAddition> add_run_time_jumps(Table& table, RunTimeSteps steps,

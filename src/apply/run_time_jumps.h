@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "ruleset/change.h"
@@ -31,6 +32,10 @@ RunTimeSteps led_to_by(const ruleset::Table& table);
 // Whether an older version of this program made the table, without the chains that these jumps
 // lead to.
 bool lacks_chains_of(const ruleset::Table& table, RunTimeSteps steps);
+
+// Why what is added to these steps' sets would do nothing, since another program has changed the
+// table: "its chain banned-input is empty". "" where packets get there.
+std::string why_without_effect(const ruleset::Table& table, RunTimeSteps steps);
 
 enum class Adds : std::uint8_t { WhatIsMissing, Each };
 

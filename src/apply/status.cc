@@ -50,7 +50,10 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
     }
     if (!events->all.empty()) {
       const Event& last = events->all.back();
-      if (last.kind == EventKind::Disabled) status.disabled = last;
+      const auto done = std::ranges::find_if(
+          events->all.rbegin(), events->all.rend(),
+          [](const Event& event) { return event.kind != EventKind::Confirmed; });
+      if (done != events->all.rend() && done->kind == EventKind::Disabled) status.disabled = *done;
       if (last.kind == EventKind::FellBack) status.fallback = last;
     }
     if (events->damaged != 0) {

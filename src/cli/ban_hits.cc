@@ -28,6 +28,9 @@ Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
            "address translation");
     }
   }
+  for (const net::Address& client : facts->other_clients) {
+    look(client, "the address that another ssh session comes from");
+  }
   for (const net::Prefix& own : facts->machine.addresses)
     look(own.address, "an address of this host");
   for (const char* own : {"127.0.0.1", "::1"}) look(*net::parse_address(own), "the loopback");

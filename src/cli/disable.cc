@@ -52,9 +52,9 @@ void add_disable(Program& program) {
                                "\n"
                                "With --confirm TIME, what was confirmed last is loaded again after "
                                "that time, or by a\n"
-                               "boot before, unless you run `rolewall confirm`.\n"
-                               "Refused if your session or management would be lost by that, for "
-                               "example because\n"
+                               "boot before; with `rolewall confirm` the table stays away. It is "
+                               "refused if your\n"
+                               "session or management would be lost by that, for example because\n"
                                "rolewall's table translates their packets (--force overrides).");
   auto options = std::make_shared<DisableOptions>();
   add_state_option(verb, options->state_directory);

@@ -8,6 +8,7 @@ namespace rolewall::cli {
 namespace {
 
 constexpr std::size_t kWord = 10;    // columns of the word in front
+constexpr std::size_t kLeast = 12;   // of the screen's lines, whatever stands above them
 constexpr std::size_t kTallest = 3;  // of the screen's lines that one of ours may take
 
 // Where the text's first `columns` end; colour takes no column.
@@ -52,7 +53,9 @@ void Screen::urgent(std::string_view word, std::string_view text) {
 void Screen::show(bool all, std::string_view how) const {
   std::size_t used = 0;
   for (const std::string& line : lines_) used += std::min(height_of(line), kTallest);
-  const std::size_t room = all || used <= kLines ? SIZE_MAX : kLines - 1;
+  // Warnings stand above it.
+  const std::size_t lines = std::max(kLeast, kLines - std::min(err().rows(), kLines));
+  const std::size_t room = all || used <= lines ? SIZE_MAX : lines - 1;
   used = 0;
   std::size_t shown = 0;
   for (; shown < lines_.size(); ++shown) {

@@ -47,8 +47,10 @@ void Terminal::write(std::string_view text) const {
 }
 
 void Terminal::line(std::string_view text) const {
+  constexpr std::size_t kColumns = 80;
   write(text);
   write("\n");
+  rows_ += 1 + text.size() / kColumns;
 }
 
 const Terminal& out() {

@@ -2,6 +2,7 @@
 // elsewhere.
 #pragma once
 
+#include <cstddef>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -18,11 +19,14 @@ class Terminal {
   std::string paint(Tone tone, std::string_view text) const;
   void write(std::string_view text) const;
   void line(std::string_view text) const;
+  // How many lines of a screen what line() has written takes, or one more.
+  std::size_t rows() const { return rows_; }
 
  private:
   std::FILE* stream_;
   bool interactive_;
   bool colour_;
+  mutable std::size_t rows_ = 0;
 };
 
 // The program's own two streams.

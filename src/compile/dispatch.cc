@@ -332,9 +332,15 @@ class Dispatcher {
       list.back().traffic.push_back(box);
       return;
     }
-    list.push_back(candidate);
-    list.back().traffic = {box};
-    list.back().service_settled = box.source.is_all() && box.families.both();
+    // Not the candidate's own traffic: copied for each of its ports it would be squared.
+    const auto& [rule, service_settled, traffic, source_settled, destination_settled, families] =
+        candidate;
+    list.push_back({.rule = rule,
+                    .service_settled = box.source.is_all() && box.families.both(),
+                    .traffic = {box},
+                    .source_settled = source_settled,
+                    .destination_settled = destination_settled,
+                    .families = families});
   }
 
   std::vector<Rule> by_protocol(const std::string& path, const Candidates& list) {

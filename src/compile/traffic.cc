@@ -1,16 +1,23 @@
 #include "compile/traffic.h"
 
 #include <algorithm>
-#include <optional>
+#include <set>
+#include <utility>
 
 namespace rolewall::compile {
 namespace {
 
 using net::PortRange;
 
-std::optional<PortRange> intersect(const PortRange& a, const PortRange& b) {
-  const PortRange both{std::max(a.first, b.first), std::min(a.last, b.last)};
-  return both.first <= both.last ? std::optional(both) : std::nullopt;
+// REQUIRES: they overlap.
+PortRange intersect(const PortRange& a, const PortRange& b) {
+  return {std::max(a.first, b.first), std::min(a.last, b.last)};
+}
+
+bool overlap(const Traffic& a, const Traffic& b) {
+  return a.protocol == b.protocol && a.destination.first <= b.destination.last &&
+         b.destination.first <= a.destination.last && a.source.first <= b.source.last &&
+         b.source.first <= a.source.last && !(a.families & b.families).none();
 }
 
 // What of `a` lies below and above `b`.
@@ -28,10 +35,9 @@ std::vector<PortRange> outside(const PortRange& a, const PortRange& b) {
 // a less b, as disjoint boxes: cut along one dimension after the other, keeping what is outside b
 // in that dimension and going on with the part inside.
 std::vector<Traffic> subtract(const Traffic& a, const Traffic& b) {
-  const auto destination = intersect(a.destination, b.destination);
-  const auto source = intersect(a.source, b.source);
+  if (!overlap(a, b)) return {a};
+  const PortRange destination = intersect(a.destination, b.destination);
   const Families families = a.families & b.families;
-  if (a.protocol != b.protocol || !destination || !source || families.none()) return {a};
 
   std::vector<Traffic> rest;
   Traffic inside = a;
@@ -45,7 +51,7 @@ std::vector<Traffic> subtract(const Traffic& a, const Traffic& b) {
     rest.push_back(inside);
     rest.back().destination = part;
   }
-  inside.destination = *destination;
+  inside.destination = destination;
   for (const PortRange& part : outside(a.source, b.source)) {
     rest.push_back(inside);
     rest.back().source = part;
@@ -77,9 +83,12 @@ Traffic traffic_of(const policy::ServiceLiteral& literal) {
 
 std::vector<Traffic> disjoint(const std::vector<Traffic>& boxes) {
   std::vector<Traffic> result;
+  std::set<Traffic> seen;  // a list may say one port a thousand times
   for (const Traffic& box : boxes) {
+    if (!seen.insert(box).second) continue;
     std::vector<Traffic> pieces{box};
     for (const Traffic& taken : result) {
+      if (!overlap(box, taken)) continue;  // nearly all, of a long list of ports
       std::vector<Traffic> rest;
       for (const Traffic& piece : pieces) {
         const auto parts = subtract(piece, taken);

@@ -47,6 +47,8 @@ void Doubts::merge(const Doubts& others) {
   }
   elements.insert(others.elements.begin(), others.elements.end());
   flows.insert(others.flows.begin(), others.flows.end());
+  all_flows |= others.all_flows;
+  fragments |= others.fragments;
 }
 
 void Doubts::add_all(const Left& left) {

@@ -27,6 +27,9 @@ struct Doubts {
   std::map<CellIndex, State::Tokens> cells;
   std::set<State::ElementKey> elements;
   std::set<Flows::Key> flows;
+  // Any of them: where one's translation differs, so may the address or port that another gets.
+  bool all_flows = false;
+  bool fragments = false;  // which are kept
 
   // Of another way of the same packet.
   void add_differences(const Left& one, const Left& other);

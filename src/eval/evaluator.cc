@@ -156,6 +156,7 @@ class Evaluator::Machine {
                 Options options) {
     options.keep_state = true;
     if (!behind_) behind_ = memory();
+    gathered_ = false;
     Outcomes outcomes;
     outcomes.ways.push_back(first_way(way, packet, options));
     const bool has_others =
@@ -169,6 +170,10 @@ class Evaluator::Machine {
       Doubts spread = std::move(doubts_);
       outcomes = this->outcomes(way, packet, options);
       doubts_.merge(spread);
+    }
+    if (met_doubt || has_others) {
+      doubts_.all_flows = !doubts_.flows.empty() && (ipv4_.has_nat || ipv6_.has_nat);
+      doubts_.fragments = gathered_;
     }
     first_way(way, packet, options);
     take_doubts(options.now_ns);
@@ -209,6 +214,8 @@ class Evaluator::Machine {
     for (const auto& [cell, tokens] : doubts_.cells) state_.doubt(cell, tokens, now_ns);
     for (const State::ElementKey& element : doubts_.elements) state_.doubt(element);
     for (const Flows::Key& flow : doubts_.flows) tracker_.doubt(flow);
+    if (doubts_.all_flows) tracker_.doubt_all_flows();
+    if (doubts_.fragments) fragments_are_doubtful_ = true;
   }
   std::vector<std::uint32_t> interfering_tables() { return other_tables_.interfering(); }
   void arrive(const Packet& packet, const Options& options, Journey& journey);
@@ -218,6 +225,7 @@ class Evaluator::Machine {
     state_.forget();
     tracker_.forget();
     fragments_.clear();
+    fragments_are_doubtful_ = false;
     behind_.reset();
   }
 
@@ -271,7 +279,9 @@ class Evaluator::Machine {
   // next() alone: what was there before the last packet. It follows one packet behind, at the cost
   // of a second run, where a copy for each packet would cost all the flows.
   std::optional<Memory> behind_;
-  Doubts doubts_;  // of the last packet
+  Doubts doubts_;          // of the last packet
+  bool gathered_ = false;  // a fragment, by any way of the last packet
+  bool fragments_are_doubtful_ = false;
   Program program_;
   OtherTables other_tables_;
   const ruleset::Host& host_;
@@ -344,6 +354,8 @@ bool Evaluator::Machine::gather(Frame& frame, Fragments::User user, const Option
     result.reason = "an IPv6 fragment of a known connection over the loopback device";
     return false;
   }
+  gathered_ = true;
+  if (fragments_are_doubtful_) state_.meet_doubt();
   const Packet fragment = packet_now(frame);
   const bool may_be_off = by_hook && plan_for(frame).reassembly == ConntrackUse::Unknown;
   Fragments on_trial;
@@ -640,8 +652,9 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
                                         : receive_ipv4_error(frame.bytes))) {
     return;
   }
-  if (!run_hook(Hook::Prerouting, plan_for(frame).prerouting, frame, options, journey)) return;
+  // It keeps the way that it was sent by (skb_valid_dst()), whatever a rule writes into it now.
   const bool routed = loopback && sent_by_this_host(frame.bytes, frame.ipv6, own_);
+  if (!run_hook(Hook::Prerouting, plan_for(frame).prerouting, frame, options, journey)) return;
   const bool foreign = !routed && is_foreign(frame);
   const bool passes_on = foreign && may_forward(frame);
   // What else is for this host (an address of all its network's routers, a broadcast) the routes

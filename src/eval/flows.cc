@@ -193,6 +193,7 @@ void Flows::clear() {
   expecting_.clear();
   causes_.clear();
   doubtful_.clear();
+  all_doubtful_ = false;
   begin_packet();
   now_ns_ = 0;
   collected_ns_ = 0;

@@ -87,6 +87,7 @@ class Flows {
   void touch(const Tuple& tuple, std::uint16_t zone) { touched_.push_back({tuple, zone}); }
   std::map<Key, std::optional<FlowEntry>> touched() const;
   void doubt(const Key& key) { doubtful_.insert(key); }
+  void doubt_all() { all_doubtful_ = true; }
 
  private:
   struct KeyHash {
@@ -102,11 +103,14 @@ class Flows {
   std::uint64_t now_ns_ = 0;
   std::uint64_t next_entry_ = 0;
   std::uint64_t collected_ns_ = 0;
-  void look_for_doubt(const Key& key) const { met_doubt_ |= doubtful_.contains(key); }
+  void look_for_doubt(const Key& key) const {
+    met_doubt_ |= all_doubtful_ || doubtful_.contains(key);
+  }
 
   std::vector<std::uint64_t> expecting_;
   std::vector<Key> touched_;
   std::set<Key> doubtful_;
+  bool all_doubtful_ = false;
   mutable bool met_doubt_ = false;
   std::unordered_map<std::uint64_t, FlowEntry> entries_;
   std::unordered_map<Key, Place, KeyHash> by_tuple_;

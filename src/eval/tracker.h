@@ -33,6 +33,7 @@ class Tracker {
   // What later packets find: a way that is tried out is taken back with these.
   const Flows& flows() const { return flows_; }
   void doubt(const Flows::Key& key) { flows_.doubt(key); }
+  void doubt_all_flows() { flows_.doubt_all(); }
   void restore(const Flows& flows) { flows_ = flows; }
   void exchange(Flows& flows) { std::swap(flows_, flows); }
   void forget() { flows_.clear(); }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -78,6 +79,7 @@ Result<SshService> ssh_service() {
   const auto is_served = [&](std::uint16_t port) {
     return port == kSshPort || std::ranges::count(service.doors, port, &SshDoor::port) != 0;
   };
+  std::optional<SshConnection> own;
   for (const netlink::TcpSocket& socket : sockets->established) {
     const SshConnection session{.client = socket.remote,
                                 .client_port = socket.remote_port,
@@ -85,13 +87,14 @@ Result<SshService> ssh_service() {
                                 .server_port = socket.local_port,
                                 .device = name_of(socket.device)};
     if (claimed && is_same(session, *claimed)) {
-      service.sessions = {session};
-      service.kind = SessionKind::Own;
-      break;
-    }
-    if (is_served(socket.local_port) && !net::is_loopback(socket.remote)) {
+      own = session;
+    } else if (is_served(socket.local_port) && !net::is_loopback(socket.remote)) {
       service.sessions.push_back(session);
     }
+  }
+  if (own) {
+    service.others = std::exchange(service.sessions, {*own});
+    service.kind = SessionKind::Own;
   }
   if (claimed && service.kind != SessionKind::Own) {
     service.is_over = true;

@@ -27,6 +27,7 @@ struct SshDoor {
 struct SshService {
   std::vector<SshDoor> doors;
   std::vector<SshConnection> sessions;
+  std::vector<SshConnection> others;  // that are open beside this command's own
   SessionKind kind = SessionKind::All;
   bool is_over = false;  // SSH_CONNECTION names a session that is not open
 };

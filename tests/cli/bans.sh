@@ -209,6 +209,17 @@ apply
 expect_out "nothing to do"
 with_state ban 192.0.2.64/26
 
+# Where another program has cut the way to its set, a ban would stop nobody.
+nft flush chain inet rolewall banned-input
+with_state ban 192.0.2.9
+expect_status 1
+expect_err "its chain banned-input is empty"
+expect_err "rolewall boot"
+with_state boot -p site --host web-01
+expect_status 0
+with_state ban 192.0.2.9 --for 1h
+expect_status 0
+
 # 100,000 hold, and nobody waits for them.
 seq 1 100000 | awk 'BEGIN { print "add element inet rolewall banned/4 {" }
   { printf "10.%d.%d.%d timeout 1h,\n", 100 + $1 / 65536, $1 / 256 % 256, $1 % 256 } END { print "}" }' >many

@@ -25,6 +25,7 @@
 #include "machine_on_trial.h"
 #include "net/protocol.h"
 #include "netlink/netlink.h"
+#include "nft_loader.h"
 #include "options.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
@@ -203,7 +204,7 @@ std::string in_words(const ruleset::Ruleset& ruleset, const Counts& counts) {
 class Counted {
  public:
   static Result<std::unique_ptr<Counted>> open(const RulesetText& text, const ruleset::Host& host) {
-    TRY(load_with_nft(render(text)));
+    TRY(NftLoader(render(text)).load());
     auto kernel = netlink::Connection::open();
     if (!kernel) return std::unexpected(kernel.error());
     auto live = kernel->dump();

@@ -1,15 +1,14 @@
 #include "trial.h"
 
 #include <fmt/format.h>
-#include <nftables/libnftables.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <thread>
 
 #include "eval/stack.h"
 #include "eval/wire.h"
 #include "netlink/netlink.h"
+#include "nft_loader.h"
 #include "reduce.h"
 #include "ruleset/expr.h"
 #include "sandbox/watch.h"
@@ -90,27 +89,10 @@ bool disagrees(const Source& text, const ruleset::Host& host, const Question& qu
 
 }  // namespace
 
-// What nft says against it goes to stderr where SHOW_REFUSALS is in the environment, else nowhere:
-// a refusal is counted, not a failure. The library, not the program: to start a program once for
-// each time that a ruleset is loaded took most of a trial's time.
-Result<void> load_with_nft(const std::string& text) {
-  struct Closer {
-    void operator()(nft_ctx* context) const { nft_ctx_free(context); }
-  };
-  // A new one each time: nft 1.0.6 comes to use memory that it has freed where one lives on.
-  const std::unique_ptr<nft_ctx, Closer> nft(nft_ctx_new(NFT_CTX_DEFAULT));
-  if (!nft || nft_ctx_buffer_error(nft.get()) != 0) return fail(ErrorKind::System, "libnftables");
-  const bool refused = nft_run_cmd_from_buffer(nft.get(), text.c_str()) != 0;
-  // Reading what is buffered empties the buffer.
-  const std::string_view why = nft_ctx_get_error_buffer(nft.get());
-  if (!refused) return {};
-  if (std::getenv("SHOW_REFUSALS") != nullptr) fmt::print(stderr, "{}", why);
-  return fail(ErrorKind::Usage, "nft refuses the ruleset");
-}
-
 Result<std::unique_ptr<Trial>> Trial::open(const RulesetText& text, const ruleset::Host& host,
                                            Memory memory) {
-  return open([rendered = render(text)] { return load_with_nft(rendered); }, host, memory);
+  const auto nft = std::make_shared<NftLoader>(render(text));
+  return open([nft] { return nft->load(); }, host, memory);
 }
 
 Result<std::unique_ptr<Trial>> Trial::open(const ruleset::Ruleset& ruleset,

@@ -20,9 +20,6 @@ struct Answers {
   std::string difference;  // "" where they agree
 };
 
-// An error of kind Usage where nft or the kernel refuses the text.
-Result<void> load_with_nft(const std::string& text);
-
 // An answer that says it is not certain for what came before (eval's doubts.h): it is not compared.
 constexpr std::string_view kEarlierPacket = "an earlier packet, of which not all is known";
 bool is_in_doubt(const eval::Journey& journey);

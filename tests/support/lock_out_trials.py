@@ -507,6 +507,13 @@ def leased(address, default):
     return step
 
 
+NEAR_6 = "2001:db8:1::42"
+
+
+def near_client(stage):
+    batch(stage.client.pid, [f"-6 address add {NEAR_6}/64 dev eth0 nodad"])
+
+
 LEASE_4 = leased("203.0.113.10/24", "route replace default via 203.0.113.1")
 LEASE_6 = leased("2001:db8:1::77/128", "-6 route replace default via 2001:db8:1::1")
 
@@ -671,6 +678,18 @@ def links():
                 set_up=(policy_routing,))
     yield Trial(kind, "with marked routing, none", SSH, come=V6, later=NEIGHBOURS,
                 set_up=(marked_routing,), then=(BESIDE["a marking table's"],))
+    near = {"site": office("198.51.100.0/24", "2001:db8:1::/64"), "come": (NEAR_6, OWN_6, 22),
+            "set_up": (near_client,), "later": NEIGHBOURS}
+    of_it = dropped(service='"ndp"', **{"from": f'"{NEAR_6}"'})
+    yield Trial(kind, "a client on the link is dropped", of_it + RULES, **near)
+    yield Trial(kind, "rollback to that", of_it + RULES, verb=("rollback",), **near)
+    yield Trial(kind, "a prefix of it is dropped", dropped(
+        service='"ndp"', **{"from": '"2001:db8:1::40/124"'}) + RULES, **near)
+    yield Trial(kind, "from all but a client on the link", ND.replace(
+        "[[outbound]]", f'from = "!{NEAR_6}"\n[[outbound]]') + SSH, **near)
+    yield Trial(kind, "none is sent to a client on the link",
+                f'[[outbound]]\nid = "no"\naction = "drop"\nservice = "ndp"\nto = "{NEAR_6}"\n'
+                + RULES, **near)
     kind = "a link's own addresses"
     yield Trial(kind, "ssh for networks alone",
                 (RULES, office("198.51.100.0/24", "2001:db8:ff1::/64")), come=LINK_LOCAL)
@@ -795,6 +814,10 @@ def translations():
                 before=both, then=(UNTRACKED,), later=())
 
 
+def open_own(stage):
+    stage.own_session = stage.open(CLIENT_4, OWN_4, 22)
+
+
 def sessions():
     kind = "another session"
     two = ND + SSH.replace('"management"', '["management", "elsewhere"]')
@@ -808,6 +831,8 @@ def sessions():
                 later=())
     yield Trial(kind, "from elsewhere than management", RULES, before=two, come=far)
     yield Trial(kind, "no SSH_CONNECTION", RULES, before=two, come=far, claims=None)
+    yield Trial(kind, "a ban of another administrator", verb=("ban", "192.0.2.9"), before=two,
+                come=far, then=(open_own,), claims=lambda stage: stage.own_session, later=())
 
 
 def by_hand():

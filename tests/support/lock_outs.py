@@ -243,12 +243,13 @@ def judge(stage, trial):
     happens(stage, trial)
     if not lives(stage, 3):
         raise Wrong("refused, and the session is dead")
+    begun = time.monotonic()  # the timer runs from some moment behind this one
     done = act(stage, trial, session, True)
     need(done, 0, "forced, and not done")
     armed = time.monotonic()
     happens(stage, trial)
     ended = not (lives(stage, 1) if trial.ends == "session" else comes_in(stage, trial))
-    if not ended and trial.verb[0] == "apply" and time.monotonic() > armed + trial.undo - 0.2:
+    if not ended and trial.verb[0] == "apply" and time.monotonic() > begun + trial.undo - 0.2:
         raise TooSlow
     if not ended:
         raise Wrong(f"forced, and the {trial.ends} goes on: nothing is shown\n{done.stdout}{done.stderr}")

@@ -8,6 +8,7 @@
 
 #include "apply/difference.h"
 #include "ruleset/own_table.h"
+#include "ruleset/table_flags.h"
 #include "unit/apply/table.h"
 
 namespace rolewall::apply {
@@ -118,6 +119,25 @@ TEST_CASE("where the rules that they stand beside are gone, they come first") {
   add_run_time_jumps(table, {.bans = true});
   CHECK(names(table, own::kOutput) ==
         Names{"banned-output", "(established)", "(loopback)", "(default)"});
+}
+
+TEST_CASE("what another program did to the way to bans and openings is named") {
+  Table table = compiled();
+  for (Chain& chain : table.chains) {
+    if (chain.rules.empty()) chain.rules = {rule("", {Counter{}})};
+  }
+  const RunTimeSteps both{.bans = true, .openings = true};
+  CHECK(why_without_effect(table, both).empty());
+  Table dormant = table;
+  dormant.flags = kTableDormant;
+  CHECK(why_without_effect(dormant, both) == "it is dormant and filters nothing");
+  Table emptied = table;
+  std::ranges::find(emptied.chains, own::kBannedInput, &Chain::name)->rules.clear();
+  CHECK(why_without_effect(emptied, {.bans = true}) == "its chain banned-input is empty");
+  CHECK(why_without_effect(emptied, {.openings = true}).empty());
+  Table without = table;
+  std::erase_if(without.chains, [](const Chain& chain) { return chain.name == own::kInput; });
+  CHECK(why_without_effect(without, {.openings = true}) == "its chain input is gone");
 }
 
 TEST_CASE("a table of an older version is recognised") {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "apply/apply.h"
+#include "apply/ask_guard.h"
 #include "apply/bans.h"
 #include "apply/events.h"
 #include "apply/state_directory.h"
@@ -276,6 +277,70 @@ TEST_CASE("nothing to do, but for what waits: its time begins anew, or it is con
     CHECK((*rollback_expired(machine.disk.state(), world)).has_value() != for_good);
     CHECK(is_in_force(machine, for_good ? one_rule_changed() : firewall()));
   }
+}
+
+TEST_CASE("by its number past what was confirmed: what waited is no state to return to") {
+  Machine machine = waiting_machine();
+  const MemoryWorld world(machine.store);
+  const std::string& state = machine.disk.state();
+  CHECK(confirm(state, world)->what == Confirmation::Confirmed);
+  ApplyOptions options;
+  options.confirm_within = std::chrono::seconds(60);
+  REQUIRE(apply::apply(firewall_with_bans(), state, options, world)->report);
+  CHECK(rollback(state, 1U, world)->event.to == 1U);
+  CHECK(is_in_force(machine, firewall()));
+  CHECK(rollback(state, {}, world)->event.to == 2U);
+  CHECK(is_in_force(machine, one_rule_changed()));
+  CHECK(kinds(machine) == std::vector{EventKind::Applied, EventKind::Applied, EventKind::Confirmed,
+                                      EventKind::Applied, EventKind::RolledBack,
+                                      EventKind::RolledBack, EventKind::RolledBack});
+}
+
+TEST_CASE("a removal that somebody confirms is still told as one") {
+  Machine machine = waiting_machine();
+  const MemoryWorld world(machine.store);
+  const std::string& state = machine.disk.state();
+  CHECK(confirm(state, world)->what == Confirmation::Confirmed);
+  REQUIRE(disable(state, world, nullptr, std::chrono::seconds(60))->pending);
+  CHECK(confirm(state, world)->what == Confirmation::Confirmed);
+  const auto now = status(state, std::nullopt, world);
+  REQUIRE(now->disabled);
+  CHECK(now->disabled->from == 2U);
+}
+
+TEST_CASE("what nobody confirmed is no way back, though pending.json cannot be read") {
+  for (const bool removed_first : {false, true}) {
+    Machine machine = waiting_machine();
+    const MemoryWorld world(machine.store);
+    const std::string& state = machine.disk.state();
+    std::ofstream(state + "/pending.json") << "{";
+    if (removed_first) CHECK_FALSE(disable(state, world)->problems.empty());
+    const auto back = rollback(state, {}, world);
+    REQUIRE(back);
+    CHECK(back->event.to == 1U);
+    CHECK(is_in_force(machine, firewall()));
+    CHECK_FALSE(fs::exists(state + "/pending.json"));
+  }
+}
+
+TEST_CASE("a boot by hand that the guard refuses leaves kernel and record as they were") {
+  Machine machine = waiting_machine();
+  const MemoryWorld world(machine.store);
+  const std::string& state = machine.disk.state();
+  machine.store.now_ms += 61'000;
+  GuardCall guard;
+  guard.facts.machine.interfaces.push_back({"eth0", "eth0", {}});
+  guard.facts.machine.addresses = {*net::parse_prefix("203.0.113.10")};
+  guard.facts.leases = {{.address = *net::parse_prefix("203.0.113.10/24"), .device = "eth0"}};
+  const auto booted = boot(state, world, &guard);
+  REQUIRE_FALSE(booted);
+  CHECK(booted.error().kind == ErrorKind::Refused);
+  CHECK(is_in_force(machine, one_rule_changed()));
+  CHECK(kinds(machine) == std::vector{EventKind::Applied, EventKind::Applied});
+  CHECK(status(state, std::nullopt, world)->overdue);
+  guard.force = true;
+  CHECK(boot(state, world, &guard)->unconfirmed == "generation 2");
+  CHECK(is_in_force(machine, firewall()));
 }
 
 // --- An older directory -------------------------------------------------------------------------

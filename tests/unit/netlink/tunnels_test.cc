@@ -28,8 +28,8 @@ net::Address address(const char* text) {
 class Message {
  public:
   template <class Header>
-  Message(std::uint16_t type, const Header& header)
-      : message_(mnl_nlmsg_put_header(bytes_.data())) {
+  Message(std::uint16_t type, const Header& header) {
+    message_ = mnl_nlmsg_put_header(bytes_.data());
     message_->nlmsg_type = type;
     std::memcpy(mnl_nlmsg_put_extra_header(message_, sizeof header), &header, sizeof header);
   }
@@ -37,7 +37,7 @@ class Message {
 
  private:
   alignas(nlmsghdr) std::array<char, 4096> bytes_{};
-  nlmsghdr* message_;
+  nlmsghdr* message_ = nullptr;
 };
 
 void put_address(nlmsghdr* message, std::uint16_t type, const char* text) {
