@@ -157,14 +157,15 @@ Interpreter::Next Interpreter::undecided(std::string reason) {
 // --- sets --------------------------------------------------------------------------------------
 
 // nft_set_elem_expired() asks a clock of ticks: at an element's end either may be so.
-void Interpreter::settle_end(DynamicElement& element, const Program::Set& set) {
+void Interpreter::settle_end(const DynamicElement& element, const Program::Set& set,
+                             std::string_view key) {
   const std::uint64_t margin = doubt_about_end_ns(clock_.error_ns);
   if (element.expires_ns == 0 || element.expires_ns > clock_.now_ns + margin ||
       clock_.now_ns > element.expires_ns + margin) {
     return;
   }
   const bool over = choose_whether(fmt::format("an element of {} has timed out", set.set->name));
-  element.expires_ns = over ? clock_.now_ns : clock_.now_ns + 1;
+  state_.set_end(set.number, key, over ? clock_.now_ns : clock_.now_ns + 1);
 }
 
 void Interpreter::ask_for(PartialSet& set, std::string_view key) {
@@ -172,12 +173,37 @@ void Interpreter::ask_for(PartialSet& set, std::string_view key) {
   if (!set.read.contains(bytes)) set.asked.insert(std::move(bytes));
 }
 
-Interpreter::Hit Interpreter::find_element(const Program::Set& set, const std::uint8_t* key) {
+// When an element of the ruleset ends; 0: never.
+std::uint64_t Interpreter::end_of(const Program::Set& set, std::size_t element) const {
+  if (!set.set->has_timeout) return 0;
   const ruleset::Elements& elements = set.set->elements;
+  std::uint64_t left_ms = set.set->timeout_ms;
+  if (!elements.timeouts_ms.empty() && elements.timeouts_ms[element] != 0) {
+    left_ms = elements.timeouts_ms[element];
+  }
+  if (!elements.expirations_ms.empty() && elements.expirations_ms[element] != 0) {
+    left_ms = elements.expirations_ms[element];
+  }
+  return left_ms == 0 ? 0 : state_.began_ns() + left_ms * 1'000'000;
+}
+
+State::Ends Interpreter::ends_of(const Program::Set& set) const {
+  State::Ends ends;
+  if (!set.set->has_timeout) return ends;
+  const ruleset::Elements& elements = set.set->elements;
+  for (std::size_t i = 0; i < elements.count(); ++i) {
+    const auto key = elements.key(i);
+    if (const auto end = end_of(set, i); end != 0)
+      ends.emplace_back(end, std::string(key.begin(), key.end()));
+  }
+  return ends;
+}
+
+Interpreter::Hit Interpreter::find_element(const Program::Set& set, const std::uint8_t* key) {
   const std::string_view text(reinterpret_cast<const char*>(key), set.set->key_size());
-  if (DynamicElement* added = state_.find(set.number, text)) {
+  if (const DynamicElement* added = state_.find(set.number, text)) {
     if (added->deleted) return {};
-    settle_end(*added, set);
+    settle_end(*added, set, text);
     if (added->expires_ns == 0 || added->expires_ns > clock_.now_ns) {
       return {.place = Hit::Place::Added, .added = added};
     }
@@ -188,16 +214,7 @@ Interpreter::Hit Interpreter::find_element(const Program::Set& set, const std::u
     if (set.partial != nullptr) ask_for(*set.partial, text);
     return {};
   }
-  if (set.set->has_timeout) {
-    std::uint64_t left_ms = set.set->timeout_ms;
-    if (!elements.timeouts_ms.empty() && elements.timeouts_ms[element] != 0) {
-      left_ms = elements.timeouts_ms[element];
-    }
-    if (!elements.expirations_ms.empty() && elements.expirations_ms[element] != 0) {
-      left_ms = elements.expirations_ms[element];
-    }
-    if (left_ms != 0 && (clock_.now_ns - state_.began_ns()) / 1'000'000 >= left_ms) return {};
-  }
+  if (const auto end = end_of(set, element); end != 0 && clock_.now_ns >= end) return {};
   return {.place = Hit::Place::Element, .element = element};
 }
 
@@ -262,8 +279,8 @@ bool Interpreter::is_full(const Program::Set& set, std::uint32_t most) {
     if (!set.partial->count) return choose_whether(fmt::format("set {} is full", set.set->name));
     count = *set.partial->count;
   }
-  const std::int64_t now =
-      static_cast<std::int64_t>(count) + state_.added(set.number, clock_.now_ns);
+  const std::int64_t now = static_cast<std::int64_t>(count) +
+                           state_.added(set.number, clock_.now_ns, [&] { return ends_of(set); });
   const std::int64_t unsure = state_.doubtful_in(set.number);
   const auto room_for = static_cast<std::int64_t>(most);
   if ((now - unsure >= room_for) != (now + unsure >= room_for)) state_.meet_doubt();
@@ -293,7 +310,7 @@ Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const P
     first_cell = set.first_cell + hit.element * set.cells_each;
   } else if (hit.place == Hit::Place::Added) {
     if (dynset.op == ruleset::DynsetOp::Update && hit.added->expires_ns != 0) {
-      hit.added->expires_ns = expires_ns;
+      state_.set_end(set.number, text, expires_ns);
     }
     exprs = hit.added->exprs;
     first_cell = hit.added->first_cell;
@@ -302,13 +319,11 @@ Interpreter::Next Interpreter::run_dynset(const ruleset::Dynset& dynset, const P
     if (is_full(set, most)) {
       return dynset.inverted ? Next::Expression : Next::Break;
     }
-    DynamicElement& added =
-        state_.add(set.number, text, dynset.exprs.empty() ? &declared.exprs : &dynset.exprs);
-    added.expires_ns = expires_ns;
-    if (dynset.data) {
-      const std::uint8_t* data = at(*dynset.data);
-      added.data.assign(data, data + declared.data.size);
-    }
+    ruleset::Bytes data;
+    if (dynset.data) data.assign(at(*dynset.data), at(*dynset.data) + declared.data.size);
+    const DynamicElement& added = state_.add(
+        set.number, text, set.index.find(key) != SetIndex::kNone,
+        dynset.exprs.empty() ? &declared.exprs : &dynset.exprs, expires_ns, std::move(data));
     exprs = added.exprs;
     first_cell = added.first_cell;
   }

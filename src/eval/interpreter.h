@@ -57,7 +57,7 @@ class Interpreter {
   struct Hit {
     enum class Place : std::uint8_t { Nowhere, Element, Added, CatchAll } place = Place::Nowhere;
     std::uint32_t element = 0;
-    DynamicElement* added = nullptr;
+    const DynamicElement* added = nullptr;
   };
 
   Next run_rule(const Program::Rule& now, const Options& options, std::size_t& expression);
@@ -131,7 +131,9 @@ class Interpreter {
   static void ask_for(PartialSet& set, std::string_view key);
   // Whether a packet's element finds no room.
   bool is_full(const Program::Set& set, std::uint32_t most);
-  void settle_end(DynamicElement& element, const Program::Set& set);
+  void settle_end(const DynamicElement& element, const Program::Set& set, std::string_view key);
+  std::uint64_t end_of(const Program::Set& set, std::size_t element) const;
+  State::Ends ends_of(const Program::Set& set) const;
 
   std::uint8_t* at(ruleset::Register first) { return registers_.data() + std::size_t{first} * 4; }
   std::uint32_t word(ruleset::Register first) const;

@@ -31,6 +31,12 @@ Price price(const ruleset::Limit& limit, std::uint32_t packet_size) {
   return {static_cast<std::int64_t>(cost), static_cast<std::int64_t>(full)};
 }
 
+DynamicElement deleted_element() {
+  DynamicElement element;
+  element.deleted = true;
+  return element;
+}
+
 }  // namespace
 
 CellIndex State::reserve(std::size_t count) {
@@ -50,6 +56,8 @@ void State::forget() {
   begin_packet();
   doubtful_cells_.clear();
   doubtful_elements_.clear();
+  doubtful_in_.clear();
+  free_cells_.clear();
   began_ns_.reset();
 }
 
@@ -109,56 +117,126 @@ std::uint32_t State::next_number(CellIndex cell_index, std::uint32_t modulus) {
   return static_cast<std::uint32_t>(cell.amount);
 }
 
-DynamicElement* State::find(std::uint32_t set, std::string_view key) {
+const DynamicElement* State::find(std::uint32_t set, std::string_view key) {
   if (!doubtful_elements_.empty() && doubtful_elements_.contains({set, std::string(key)})) {
     met_doubt_ = true;
   }
-  const auto elements = dynamic_.find(set);
-  if (elements == dynamic_.end()) return nullptr;
-  const auto at = elements->second.find(key);
-  if (at == elements->second.end()) return nullptr;
+  const auto changed = dynamic_.find(set);
+  if (changed == dynamic_.end()) return nullptr;
+  const auto at = changed->second.entries.find(key);
+  if (at == changed->second.entries.end()) return nullptr;
   touched_elements_.emplace_back(set, key);
-  return &at->second;
+  return &at->second.element;
 }
 
-DynamicElement& State::add(std::uint32_t set, std::string_view key,
-                           const std::vector<ruleset::StatefulExpr>* exprs) {
+const DynamicElement& State::add(std::uint32_t set, std::string_view key, bool in_elements,
+                                 const std::vector<ruleset::StatefulExpr>* exprs,
+                                 std::uint64_t expires_ns, ruleset::Bytes data) {
   touched_elements_.emplace_back(set, key);
-  const auto first_cell = static_cast<CellIndex>(cells_.size());
-  cells_.resize(cells_.size() + exprs->size());
-  DynamicElement& element = dynamic_[set][std::string(key)];
-  element = {};
-  element.first_cell = first_cell;
-  element.exprs = exprs;
-  return element;
+  DynamicSet& changed = dynamic_[set];
+  Entry& entry = changed.entries[std::string(key)];
+  entry.element = {.deleted = false,
+                   .first_cell = cells_for(exprs->size()),
+                   .exprs = exprs,
+                   .expires_ns = expires_ns,
+                   .data = std::move(data)};
+  entry.hides_element = in_elements;
+  ++changed.present;
+  queue_end(changed, entry, key);
+  return entry.element;
+}
+
+void State::set_end(std::uint32_t set, std::string_view key, std::uint64_t expires_ns) {
+  DynamicSet& changed = dynamic_[set];
+  Entry& entry = changed.entries.find(key)->second;
+  entry.element.expires_ns = expires_ns;
+  queue_end(changed, entry, key);
 }
 
 void State::remove(std::uint32_t set, std::string_view key, bool in_elements) {
   touched_elements_.emplace_back(set, key);
-  DynamicSet& elements = dynamic_[set];
-  if (in_elements) {
-    elements[std::string(key)] = {};
-    elements[std::string(key)].deleted = true;
-  } else if (const auto at = elements.find(key); at != elements.end()) {
-    elements.erase(at);
+  DynamicSet& changed = dynamic_[set];
+  const auto [at, is_new] = changed.entries.try_emplace(std::string(key));
+  if (is_new) {
+    CHECK(in_elements, "what is removed is there");
+    ++changed.gone;
+  } else if (!at->second.element.deleted) {
+    --changed.present;
+    free_cells(at->second.element);
+  }
+  if (!in_elements) {
+    changed.entries.erase(at);
+    return;
+  }
+  at->second = {.element = deleted_element(), .hides_element = true};
+}
+
+std::int64_t State::added(std::uint32_t set, std::uint64_t now_ns,
+                          const std::function<Ends()>& ends_ns) {
+  DynamicSet& changed = dynamic_[set];
+  if (!changed.elements_end) {
+    changed.elements_end = ends_ns();
+    std::ranges::sort(*changed.elements_end, std::greater());
+  }
+  for (Ends& ends = *changed.elements_end; !ends.empty() && ends.back().first <= now_ns;) {
+    // What packets did to one before has counted it.
+    if (!changed.entries.contains(ends.back().second)) ++changed.gone;
+    ends.pop_back();
+  }
+  // The kernel's collector takes expired elements away within about a second; here at once.
+  while (!changed.ends.empty() && changed.ends.top().first <= now_ns) {
+    const Queued what = changed.ends.top();
+    changed.ends.pop();
+    end(changed, what, now_ns);
+  }
+  return changed.present - changed.gone;
+}
+
+// One is in the queue by its earliest end since it was last there.
+void State::queue_end(DynamicSet& set, Entry& entry, std::string_view key) {
+  const std::uint64_t end = entry.element.expires_ns;
+  if (end == 0 || (entry.queued_ns != 0 && entry.queued_ns <= end)) return;
+  entry.queued_ns = end;
+  set.ends.emplace(end, key);
+}
+
+void State::end(DynamicSet& set, const Queued& what, std::uint64_t now_ns) {
+  const auto& [when, key] = what;
+  const auto at = set.entries.find(key);
+  // Taken away since, or queued anew.
+  if (at == set.entries.end() || at->second.queued_ns != when) return;
+  Entry& entry = at->second;
+  entry.queued_ns = 0;
+  if (entry.element.expires_ns > now_ns) return queue_end(set, entry, key);
+  --set.present;
+  free_cells(entry.element);
+  if (entry.hides_element) {
+    entry = {.element = deleted_element(), .hides_element = true};
+  } else {
+    set.entries.erase(at);
   }
 }
 
-std::int64_t State::added(std::uint32_t set, std::uint64_t now_ns) {
-  const auto elements = dynamic_.find(set);
-  if (elements == dynamic_.end()) return 0;
-  std::int64_t count = 0;
-  // The kernel's collector takes expired elements away within about a second; here at once.
-  for (auto at = elements->second.begin(); at != elements->second.end();) {
-    const DynamicElement& element = at->second;
-    if (!element.deleted && element.expires_ns != 0 && element.expires_ns <= now_ns) {
-      at = elements->second.erase(at);
-      continue;
-    }
-    count += element.deleted ? -1 : 1;
-    ++at;
+void State::free_cells(const DynamicElement& element) {
+  const std::size_t count = element.exprs->size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto cell = static_cast<CellIndex>(element.first_cell + i);
+    cells_[cell] = {};
+    connections_.erase(cell);
+    doubtful_cells_.erase(cell);
   }
-  return count;
+  if (count != 0) free_cells_[count].push_back(element.first_cell);
+}
+
+CellIndex State::cells_for(std::size_t count) {
+  if (auto& rows = free_cells_[count]; !rows.empty()) {
+    const CellIndex first = rows.back();
+    rows.pop_back();
+    return first;
+  }
+  const auto first = static_cast<CellIndex>(cells_.size());
+  cells_.resize(cells_.size() + count);
+  return first;
 }
 
 void State::begin_packet() {
@@ -170,12 +248,6 @@ void State::begin_packet() {
 void State::touch(CellIndex cell) {
   touched_cells_.push_back(cell);
   met_doubt_ |= doubtful_cells_.contains(cell);
-}
-
-std::int64_t State::doubtful_in(std::uint32_t set) const {
-  const auto first = doubtful_elements_.lower_bound({set, ""});
-  const auto end = doubtful_elements_.lower_bound({set + 1, ""});
-  return std::distance(first, end);
 }
 
 std::map<CellIndex, State::CellNow> State::touched_cells() const {
@@ -193,7 +265,8 @@ std::map<State::ElementKey, std::optional<DynamicElement>> State::touched_elemen
     std::optional<DynamicElement>& is = now[element];
     const auto set = dynamic_.find(element.first);
     if (set == dynamic_.end()) continue;
-    if (const auto at = set->second.find(element.second); at != set->second.end()) is = at->second;
+    const auto at = set->second.entries.find(element.second);
+    if (at != set->second.entries.end()) is = at->second.element;
   }
   return now;
 }

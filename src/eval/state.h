@@ -8,7 +8,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
+#include <queue>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -82,15 +86,21 @@ class State {
   std::uint32_t next_number(CellIndex cell, std::uint32_t modulus);
 
   // What packets did to the set number `set`; null where they did nothing to this key.
-  DynamicElement* find(std::uint32_t set, std::string_view key);
-  // REQUIRES: not found, or deleted.
-  DynamicElement& add(std::uint32_t set, std::string_view key,
-                      const std::vector<ruleset::StatefulExpr>* exprs);
+  const DynamicElement* find(std::uint32_t set, std::string_view key);
+  // REQUIRES: not found, deleted or ended; added() has been asked at this moment, since what ends
+  // is reckoned there. `in_elements`: the ruleset has the key, too.
+  const DynamicElement& add(std::uint32_t set, std::string_view key, bool in_elements,
+                            const std::vector<ruleset::StatefulExpr>* exprs,
+                            std::uint64_t expires_ns, ruleset::Bytes data);
+  // REQUIRES: found.
+  void set_end(std::uint32_t set, std::string_view key, std::uint64_t expires_ns);
   // REQUIRES: the key is in the set, or in its elements.
   void remove(std::uint32_t set, std::string_view key, bool in_elements);
-  // Elements that packets added to the set and that are still there, less those of the ruleset
-  // that they took away.
-  std::int64_t added(std::uint32_t set, std::uint64_t now_ns);
+  // By how many elements the set has more than the ruleset says, at this moment. `ends_ns`: when
+  // those of the ruleset end and their keys, where they do. Costs what has ended since it was last
+  // asked, however large the set.
+  using Ends = std::vector<std::pair<std::uint64_t, std::string>>;
+  std::int64_t added(std::uint32_t set, std::uint64_t now_ns, const std::function<Ends()>& ends_ns);
 
   // --- what one packet asked for, and of what it is not certain (doubts.h) ---
   using ElementKey = std::pair<std::uint32_t, std::string>;  // the set's number, the key
@@ -113,13 +123,18 @@ class State {
   void begin_packet();
   bool met_doubt() const { return met_doubt_; }
   // How many elements more or less the set may have.
-  std::int64_t doubtful_in(std::uint32_t set) const;
+  std::int64_t doubtful_in(std::uint32_t set) const {
+    const auto found = doubtful_in_.find(set);
+    return found == doubtful_in_.end() ? 0 : found->second;
+  }
   void meet_doubt() { met_doubt_ = true; }
   std::map<CellIndex, CellNow> touched_cells() const;
   std::map<ElementKey, std::optional<DynamicElement>> touched_elements() const;
   // Of a limit the tokens are within these; time narrows that again.
   void doubt(CellIndex cell, const Tokens& tokens, std::uint64_t now_ns);
-  void doubt(const ElementKey& element) { doubtful_elements_.insert(element); }
+  void doubt(const ElementKey& element) {
+    if (doubtful_elements_.insert(element).second) ++doubtful_in_[element.first];
+  }
 
  private:
   struct Cell {
@@ -136,7 +151,25 @@ class State {
       return std::hash<std::string_view>{}(key);
     }
   };
-  using DynamicSet = std::unordered_map<std::string, DynamicElement, KeyHash, std::equal_to<>>;
+  struct Entry {
+    DynamicElement element;
+    std::uint64_t queued_ns = 0;  // the end by which it is in the queue; 0: it is not there
+    bool hides_element = false;   // the ruleset has the key, too, and it was taken away or ended
+  };
+  using Queued = std::pair<std::uint64_t, std::string>;  // when, which key
+  struct DynamicSet {
+    std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>> entries;
+    // Each end as it was when it was queued: one that was put off since is queued again when its
+    // turn comes, so that to put it off costs nothing.
+    std::priority_queue<Queued, std::vector<Queued>, std::greater<>> ends;
+    std::optional<Ends> elements_end;  // of the ruleset, the last first
+    std::int64_t present = 0;          // entries that are not deleted
+    std::int64_t gone = 0;             // elements of the ruleset that were taken away or ended
+  };
+  static void queue_end(DynamicSet& set, Entry& entry, std::string_view key);
+  void end(DynamicSet& set, const Queued& what, std::uint64_t now_ns);
+  void free_cells(const DynamicElement& element);
+  CellIndex cells_for(std::size_t count);
 
   std::uint64_t epoch_ = 1;
   std::optional<std::uint64_t> began_ns_;
@@ -148,6 +181,8 @@ class State {
   std::vector<ElementKey> touched_elements_;
   std::set<CellIndex> doubtful_cells_;  // not limits', whose tokens are a bracket
   std::set<ElementKey> doubtful_elements_;
+  std::unordered_map<std::uint32_t, std::int64_t> doubtful_in_;         // how many of these, by set
+  std::unordered_map<std::size_t, std::vector<CellIndex>> free_cells_;  // in rows of so many
   bool met_doubt_ = false;
 };
 

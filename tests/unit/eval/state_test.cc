@@ -232,6 +232,81 @@ TEST_CASE("elements of the ruleset take part, and can be taken away") {
   CHECK(run.accepts(from("192.0.2.1")));
 }
 
+// Port 22 adds its source, or breaks where there is no room; port 23 takes it away.
+Ruleset adds_and_removes(Set set) {
+  const auto change = [](DynsetOp op) {
+    Dynset dynset;
+    dynset.op = op;
+    dynset.set = "s";
+    return dynset;
+  };
+  auto remove = destination_port_is(6, 23);
+  remove.insert(remove.end(), {load_network(12, 4), change(DynsetOp::Delete), accept()});
+  return input_rules(
+      {rule(std::move(remove)), rule({load_network(12, 4), change(DynsetOp::Update), accept()})},
+      {std::move(set)});
+}
+Packet removing(const char* source) {
+  PacketFields packet = fields(6, 23);
+  packet.source = address(source);
+  return arriving(packet);
+}
+
+TEST_CASE("a set has room as elements of the ruleset go and come again") {
+  Set set = per_source(3);
+  set.elements.key_size = 4;
+  set.elements.keys = {192, 0, 2, 1, 192, 0, 2, 2};
+  Run run(adds_and_removes(set));
+  CHECK(run.accepts(removing("192.0.2.1")));
+  CHECK(run.accepts(from("192.0.2.1")));
+  CHECK(run.accepts(from("192.0.2.3")));
+  CHECK_FALSE(run.accepts(from("192.0.2.4")));
+  CHECK(run.accepts(removing("192.0.2.2")));
+  CHECK(run.accepts(removing("192.0.2.1")));
+  CHECK(run.accepts(removing("192.0.2.1")));  // not there any more
+  CHECK(run.accepts(from("192.0.2.4")));
+  CHECK(run.accepts(from("192.0.2.5")));
+  CHECK_FALSE(run.accepts(from("192.0.2.6")));
+  CHECK(run.accepts(removing("192.0.2.5")));
+  CHECK(run.accepts(from("192.0.2.6")));
+  CHECK_FALSE(run.accepts(from("192.0.2.1")));
+}
+
+TEST_CASE("a set has room when elements of the ruleset end") {
+  Set set = per_source(2, 10'000);
+  set.elements.key_size = 4;
+  set.elements.keys = {192, 0, 2, 1, 192, 0, 2, 2};
+  set.elements.expirations_ms = {5'000, 8'000};
+  Run run(adds_and_removes(set));
+  CHECK_FALSE(run.accepts(from("192.0.2.3"), 0));
+  CHECK_FALSE(run.accepts(from("192.0.2.3"), 4 * kSecond));
+  CHECK(run.accepts(from("192.0.2.3"), 6 * kSecond));
+  CHECK_FALSE(run.accepts(from("192.0.2.4"), 7 * kSecond));
+  // One that has ended comes again, and ends again: the ruleset's does not come back.
+  CHECK(run.accepts(from("192.0.2.2"), 9 * kSecond));
+  CHECK_FALSE(run.accepts(from("192.0.2.4"), 10 * kSecond));
+  CHECK(run.accepts(from("192.0.2.4"), 17 * kSecond));  // .3 has ended at 16
+  CHECK_FALSE(run.accepts(from("192.0.2.5"), 18 * kSecond));
+  CHECK(run.accepts(from("192.0.2.5"), 20 * kSecond));  // .2 at 19
+  // One that is taken away before its end is not counted twice.
+  Run removed(adds_and_removes(set));
+  CHECK(removed.accepts(removing("192.0.2.1"), 0));
+  CHECK(removed.accepts(from("192.0.2.3"), 1 * kSecond));
+  CHECK_FALSE(removed.accepts(from("192.0.2.4"), 6 * kSecond));
+}
+
+TEST_CASE("what ended often is counted right, however often it was renewed") {
+  Run run(adds_and_removes(per_source(2, 10'000)));
+  for (std::uint64_t second = 0; second < 100; ++second) {
+    CHECK(run.accepts(from("192.0.2.1"), second * kSecond));
+    if (second % 20 == 3) CHECK(run.accepts(from("192.0.2.2"), second * kSecond));
+    const bool ended = second % 20 >= 13 || second % 20 < 3;
+    if (second % 20 != 3 && !ended) {
+      CHECK_FALSE(run.accepts(from("192.0.2.3"), second * kSecond));
+    }
+  }
+}
+
 TEST_CASE("what packets add is found by lookups, with its value") {
   Set set = per_source(8);
   set.kind = SetKind::Map;
