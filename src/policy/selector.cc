@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <charconv>
 #include <utility>
 
@@ -11,6 +12,7 @@
 #include "net/mapped_address.h"
 #include "policy/codes.h"
 #include "policy/keys.h"
+#include "policy/service.h"
 
 namespace rolewall::policy {
 namespace {
@@ -87,6 +89,35 @@ std::optional<Named> look_up(const Scope& scope, std::string_view name,
   return found[0];
 }
 
+// "255.255.255.0" as 24.
+std::optional<unsigned> length_of_mask(std::string_view text) {
+  const auto address = net::parse_address(text);
+  const auto* mask = address ? std::get_if<net::Ipv4>(&*address) : nullptr;
+  if (mask == nullptr) return std::nullopt;
+  const auto length = static_cast<unsigned>(std::countl_one(mask->value));
+  const bool contiguous = length == 32 || mask->value << length == 0;
+  return contiguous ? std::optional(length) : std::nullopt;
+}
+
+// What to write in place of what other programs take for an address.
+std::string instead_of(std::string_view text) {
+  const bool digits = text.find_first_not_of("0123456789.") == std::string_view::npos;
+  if (digits && text.find('.') != std::string_view::npos) {
+    return std::ranges::count(text, '.') == 3 ? "each of the four numbers is at most 255"
+                                              : "an IPv4 address has four numbers";
+  }
+  if (text.starts_with('[')) return "write the address without brackets";
+  if (text.find('%') != std::string_view::npos) {
+    return "the interface belongs in `in` or `out`, not behind the address";
+  }
+  const auto colon = text.rfind(':');
+  const bool has_port = colon != std::string_view::npos && colon == text.find(':') &&
+                        parse_number(text.substr(colon + 1), 65535);
+  if (has_port) return "the port belongs in `service`, not behind the address";
+  const bool range = text.find('-') != std::string_view::npos && '0' <= text[0] && text[0] <= '9';
+  return range ? "write the prefixes that make up the range" : "";
+}
+
 // Why a prefix is none; HostBitsSet gets the right prefix as its hint.
 void report_bad_prefix(std::string_view text, net::PrefixError why, Span span,
                        Diagnostics& diagnostics) {
@@ -101,14 +132,14 @@ void report_bad_prefix(std::string_view text, net::PrefixError why, Span span,
            fmt::format("did you mean `{}` or `{}`?", net::format(net::Prefix{first, length}),
                        net::format(*address)));
   } else if (why == net::PrefixError::BadLength) {
+    const auto length = length_of_mask(text.substr(slash + 1));
     report(diagnostics, Code::BadAddress, span,
            fmt::format("{} has no valid prefix length", quote(text)),
-           "a number up to 32 for IPv4, up to 128 for IPv6");
+           length ? fmt::format("did you mean `{}/{}`?", text.substr(0, slash), *length)
+                  : "a number up to 32 for IPv4, up to 128 for IPv6");
   } else {
-    const bool range = text.find('-') != std::string_view::npos && '0' <= text[0] && text[0] <= '9';
     report(diagnostics, Code::BadAddress, span,
-           fmt::format("{} is not an address or prefix", quote(text)),
-           range ? "write the prefixes that make up the range" : "");
+           fmt::format("{} is not an address or prefix", quote(text)), instead_of(text));
   }
 }
 

@@ -138,6 +138,29 @@ bool parse_port_part(std::string_view text, const Place& place, std::size_t offs
   return true;
 }
 
+// What other programs write: "443/tcp", "tcp:443", "TCP/443".
+std::string spelt_elsewhere(std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  const std::string_view rest = lower;
+  if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
+    const std::string_view before = rest.substr(0, slash);
+    const std::string_view after = rest.substr(slash + 1);
+    if (find_protocol(after) != nullptr &&
+        before.find_first_not_of("0123456789-") == std::string_view::npos) {
+      return fmt::format("did you mean `{}/{}`?", after, before);
+    }
+  }
+  if (const auto colon = rest.find(':');
+      colon != std::string_view::npos && find_protocol(rest.substr(0, colon)) != nullptr) {
+    lower[colon] = '/';
+  }
+  const bool other = lower != text && find_protocol(keyword(lower)) != nullptr;
+  return other ? fmt::format("did you mean `{}`?", lower) : "";
+}
+
 void report_unknown_service(const Policy& policy, std::string_view text, Span span,
                             Diagnostics& diagnostics) {
   std::vector<std::string> names;
@@ -149,8 +172,11 @@ void report_unknown_service(const Policy& policy, std::string_view text, Span sp
   std::string hint = did_you_mean(word, names);
   if (text.starts_with('!')) hint = "`!` only works with addresses: it cannot exclude services";
   if (parse_number(text, 65535)) hint = fmt::format("did you mean `tcp/{}`?", text);
+  const std::string spelt = spelt_elsewhere(text);
+  if (!spelt.empty()) hint = spelt;
   report(diagnostics, Code::UnknownService, span,
-         fmt::format("there is no service {}", quote(word.empty() ? text : word)), std::move(hint));
+         fmt::format("there is no service {}", quote(word.empty() || !spelt.empty() ? text : word)),
+         std::move(hint));
 }
 
 Service read_service(const Member& member, Diagnostics& diagnostics) {

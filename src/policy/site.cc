@@ -203,12 +203,25 @@ bool is_device(std::string_view text) {
   });
 }
 
+// What stands before the end that stands for any in other programs: iptables' "eth+", ip's "eth%d".
+// No device is named so, and a rule for it would match nothing.
+std::optional<std::string_view> before_pattern(std::string_view device) {
+  for (const std::string_view end : {"+", "%d"}) {
+    if (device.ends_with(end)) return device.substr(0, device.size() - end.size());
+  }
+  return std::nullopt;
+}
+
 bool check_device(const Value& value, Diagnostics& diagnostics) {
-  if (is_device(value.text)) return true;
+  if (is_device(value.text) && !before_pattern(value.text)) return true;
+  std::string hint = "at most 15 characters; a `*` at the end matches any ending";
+  if (value.text == "*") {
+    hint = "leave the interface out of the rule: it then applies to every one";
+  } else if (const auto begin = before_pattern(value.text)) {
+    hint = fmt::format("did you mean `{}*`?", *begin);
+  }
   report(diagnostics, Code::BadDevice, value.span(),
-         fmt::format("{} is not a network device", quote(value.text)),
-         value.text == "*" ? "leave the interface out of the rule: it then applies to every one"
-                           : "at most 15 characters; a `*` at the end matches any ending");
+         fmt::format("{} is not a network device", quote(value.text)), std::move(hint));
   return false;
 }
 
