@@ -1,6 +1,6 @@
-// Loads one ruleset by libnftables, as often as it is asked, in a process of its own: nft 1.0.6 uses
-// memory that it has freed, and what it spoils is to be its own. A process for all of a ruleset's loads,
-// for the memory that a new one must first be given costs more than the load.
+// Loads one ruleset by libnftables, as often as it is asked, in a process of its own: nft 1.0.6
+// uses memory that it has freed, and what it spoils is to be its own. A process for all of a
+// ruleset's loads, for the memory that a new one must first be given costs more than the load.
 #pragma once
 
 #include <string>
@@ -17,9 +17,9 @@ class NftLoader {
   NftLoader(const NftLoader&) = delete;
   NftLoader& operator=(const NftLoader&) = delete;
 
-  // Where nft dies of it, it is tried once more: a text that is loaded twice is as if loaded once. What
-  // nft says against it goes to stderr where SHOW_REFUSALS is in the environment, else nowhere; a refusal
-  // is of kind Usage.
+  // Where nft dies of it, it is tried once more: a text that is loaded twice is as if loaded once.
+  // What nft says against it goes to stderr where SHOW_REFUSALS is in the environment, else
+  // nowhere; a refusal is of kind Usage.
   Result<void> load();
 
  private:
