@@ -1,14 +1,14 @@
 #include "apply/world.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstdio>
-#include <ctime>
 
 #include "apply/kernel.h"
 #include "apply/watch.h"
+#include "base/calendar.h"
 #include "base/time.h"
 
 namespace rolewall::apply {
@@ -59,10 +59,8 @@ const World& this_world() {
 }
 
 std::string clock_time(const World& world, std::int64_t seconds_from_now) {
-  const std::time_t at = world.wall_seconds() + seconds_from_now;
-  std::tm utc{};
-  ::gmtime_r(&at, &utc);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", utc);
+  const std::int64_t at = world.wall_seconds() + seconds_from_now;
+  return format_moment(static_cast<std::uint64_t>(std::max<std::int64_t>(at, 0)) * kNsPerSecond);
 }
 
 }  // namespace rolewall::apply

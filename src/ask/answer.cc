@@ -29,6 +29,12 @@ const Row& row_of(Verdict verdict) {
 
 }  // namespace
 
+std::vector<Verdict> verdicts() {
+  std::vector<Verdict> all;
+  for (const Row& row : kRows) all.push_back(row.verdict);
+  return all;
+}
+
 std::string_view name_of(Verdict verdict) {
   return row_of(verdict).name;
 }

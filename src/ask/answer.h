@@ -22,6 +22,7 @@ enum class Verdict : std::uint8_t {
   Undecided,    // met something that is not modelled: Hop::reason
 };
 
+std::vector<Verdict> verdicts();  // all of them
 std::string_view name_of(Verdict verdict);
 std::optional<Verdict> verdict_from(std::string_view name);
 

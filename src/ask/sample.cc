@@ -46,6 +46,12 @@ std::vector<eval::PacketFields> transports(const policy::PacketWords& words, boo
   if (words.tcp_flags) usual.tcp_flags = *words.tcp_flags;
   if (words.length) usual.length = *words.length;
   if (words.ttl) usual.ttl = *words.ttl;
+  if (words.dscp) usual.dscp = *words.dscp;
+  usual.dont_fragment = words.dont_fragment.value_or(false);
+  if (words.fragment) {
+    usual.fragment_offset = words.fragment->offset;
+    usual.more_fragments = words.fragment->more_follow;
+  }
 
   for (const policy::ServiceLiteral& literal : words.service.literals) {
     eval::PacketFields fields = usual;
@@ -152,6 +158,7 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
   bool nobody_asked = false;
   for (const bool ipv4 : {true, false}) {
     if (words.family && (*words.family == 4) != ipv4) continue;
+    if (words.dont_fragment && !ipv4) continue;
     const std::size_t errors = diagnostics.error_count();
     const auto headers = transports(words, ipv4, diagnostics);
     if (diagnostics.error_count() > errors) return {};
@@ -185,6 +192,7 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
           sample.fields.destination = destination;
           if (words.state) sample.ct_state = bit_of(*words.state);
           sample.user = words.user;
+          sample.time_ns = words.time_ns;
           if (words.in) sample.in = words.in->text;
           if (words.out) sample.out = words.out->text;
           sample.sender = who.sender;

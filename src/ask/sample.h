@@ -25,8 +25,9 @@ struct Sample {
   eval::PacketFields fields;
   std::optional<std::uint32_t> ct_state;  // a bit of ruleset::ct_state
   std::optional<std::uint32_t> user;
-  std::string in;   // an interface's name or a device, as given; "": not said
-  std::string out;  // likewise
+  std::optional<std::uint64_t> time_ns;  // since 1970; absent: not said
+  std::string in;                        // an interface's name or a device, as given; "": not said
+  std::string out;                       // likewise
   std::optional<policy::Index> sender;
   std::optional<policy::Index> through;  // passes it on: `in` and `out` are its
   std::optional<policy::Index> receiver;

@@ -48,6 +48,10 @@ class Site {
   // A ruleset without a policy: the site is `policy`'s only host, which runs `snapshot`.
   Site(const policy::Policy& policy, ruleset::Snapshot snapshot);
 
+  // Packets that do not say when they pass pass now, in ns since 1970: for a host whose clock runs
+  // while it is asked.
+  void set_clock(std::uint64_t now_ns) { now_ns_ = now_ns; }
+
   // What this host enforces.
   const ruleset::Snapshot& snapshot(policy::Index host);
 
@@ -85,6 +89,7 @@ class Site {
   const policy::Policy* policy_;  // the one that is compiled
   policy::Date date_;
   Ends ends_;
+  std::optional<std::uint64_t> now_ns_;
   std::map<policy::Index, std::unique_ptr<Compiled>> hosts_;
 };
 

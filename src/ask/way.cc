@@ -15,9 +15,10 @@ using policy::Index;
 // No site's packet is passed on by more hosts.
 constexpr std::size_t kMostStops = 16;
 
-eval::Packet packet_of(const Sample& sample) {
+eval::Packet packet_of(const Sample& sample, std::optional<std::uint64_t> now_ns) {
   eval::Packet packet = eval::build(sample.fields);
   packet.ct_state = sample.ct_state;
+  packet.time_ns = sample.time_ns ? sample.time_ns : now_ns;
   return packet;
 }
 
@@ -27,6 +28,7 @@ eval::Packet on_its_way(const eval::Packet& packet) {
   next.ether_type = packet.ether_type;
   next.bytes = packet.bytes;
   next.ct_state = packet.ct_state;
+  next.time_ns = packet.time_ns;
   const net::Address destination = destination_of(packet);
   if (is_group(destination)) next.type = eval::PacketType::Multicast;
   if (const auto* ipv4 = std::get_if<net::Ipv4>(&destination);
@@ -113,7 +115,7 @@ std::vector<ruleset::Interface> Site::ways_out(Compiled& host, const eval::Packe
 
 std::vector<Stop> Site::way_of(const Sample& sample) {
   std::vector<Stop> way;
-  const eval::Packet packet = packet_of(sample);
+  const eval::Packet packet = packet_of(sample, now_ns_);
   if (sample.sender) {
     eval::Packet sent = packet;
     sent.user = sample.user;

@@ -5,7 +5,9 @@
 #include <algorithm>
 
 #include "ask/sample.h"
+#include "base/calendar.h"
 #include "net/ct_names.h"
+#include "net/dscp.h"
 #include "net/fields.h"
 
 namespace rolewall::ask {
@@ -24,6 +26,11 @@ std::string flags_in_words(std::uint8_t flags) {
     words += flag.name;
   }
   return words.empty() ? "none" : words;
+}
+
+std::string dscp_in_words(std::uint8_t value) {
+  const auto named = std::ranges::find(net::kDscpNames, value, &net::Dscp::value);
+  return named == net::kDscpNames.end() ? std::to_string(value) : std::string(named->name);
 }
 
 std::string_view name_of_state(std::uint32_t bit) {
@@ -59,6 +66,14 @@ std::string to_words(const Sample& sample) {
   if (sample.user) words += fmt::format(" user={}", *sample.user);
   if (fields.length != usual.length) words += fmt::format(" length={}", fields.length);
   if (fields.ttl != usual.ttl) words += fmt::format(" ttl={}", fields.ttl);
+  if (fields.dscp != usual.dscp) words += fmt::format(" dscp={}", dscp_in_words(fields.dscp));
+  if (fields.dont_fragment) words += " df=1";
+  if (fields.fragment_offset != 0) {
+    words += fmt::format(" frag={}", fields.fragment_offset);
+  } else if (fields.more_fragments) {
+    words += " frag=first";
+  }
+  if (sample.time_ns) words += fmt::format(" time={}", format_moment(*sample.time_ns));
   return words;
 }
 

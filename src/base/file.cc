@@ -35,6 +35,36 @@ bool write_durably(int fd, std::string_view content, unsigned mode) {
   return write_all(fd, content) && ::fchmod(fd, mode) == 0 && ::fsync(fd) == 0;
 }
 
+std::unexpected<Error> too_large(const std::string& path, std::size_t limit) {
+  return fail(ErrorKind::Io, fmt::format("{}: larger than the limit of {} bytes", path, limit),
+              EFBIG);
+}
+
+// What can be read until its end, of which about `expected` bytes are.
+Result<std::string> read_all(int fd, const std::string& path, std::size_t expected,
+                             std::size_t limit) {
+  std::string content;
+  // A file of /proc/sys says that it is empty, and gives what it holds to the first read alone.
+  constexpr std::size_t kLeastRead = 4096;
+  std::size_t room = std::max(expected + 1, kLeastRead);
+  std::size_t size = 0;
+  while (true) {
+    ssize_t n = 0;
+    // Without filling a large file's room with zeros first.
+    content.resize_and_overwrite(room, [&](char* to, std::size_t) {
+      do {
+        n = ::read(fd, to + size, room - size);
+      } while (n < 0 && errno == EINTR);
+      return size + static_cast<std::size_t>(std::max<ssize_t>(n, 0));
+    });
+    if (n < 0) return io_error(path, errno);
+    if (n == 0) return content;
+    size = content.size();
+    if (size > limit) return too_large(path, limit);
+    if (size == room) room *= 2;
+  }
+}
+
 }  // namespace
 
 std::unexpected<Error> io_error(const std::string& path, int os_errno) {
@@ -53,31 +83,12 @@ Result<std::string> read_file(int fd, const std::string& path, std::size_t limit
   if (::fstat(fd, &status) != 0) return io_error(path, errno);
   if (S_ISDIR(status.st_mode)) return fail(ErrorKind::Io, path + ": is a directory", EISDIR);
   if (!S_ISREG(status.st_mode)) return fail(ErrorKind::Io, path + ": not a regular file");
-  const auto too_large = [&] {
-    return fail(ErrorKind::Io, fmt::format("{}: larger than the limit of {} bytes", path, limit),
-                EFBIG);
-  };
-  if (static_cast<std::size_t>(status.st_size) > limit) return too_large();
-  std::string content;
-  // A file of /proc/sys says that it is empty, and gives what it holds to the first read alone.
-  constexpr std::size_t kLeastRead = 4096;
-  std::size_t room = std::max(static_cast<std::size_t>(status.st_size) + 1, kLeastRead);
-  std::size_t size = 0;
-  while (true) {
-    ssize_t n = 0;
-    // Without filling a large file's room with zeros first.
-    content.resize_and_overwrite(room, [&](char* to, std::size_t) {
-      do {
-        n = ::read(fd, to + size, room - size);
-      } while (n < 0 && errno == EINTR);
-      return size + static_cast<std::size_t>(std::max<ssize_t>(n, 0));
-    });
-    if (n < 0) return io_error(path, errno);
-    if (n == 0) return content;
-    size = content.size();
-    if (size > limit) return too_large();
-    if (size == room) room *= 2;
-  }
+  if (static_cast<std::size_t>(status.st_size) > limit) return too_large(path, limit);
+  return read_all(fd, path, static_cast<std::size_t>(status.st_size), limit);
+}
+
+Result<std::string> read_input(std::size_t limit) {
+  return read_all(STDIN_FILENO, "standard input", 0, limit);
 }
 
 Result<void> write_new_file(const std::string& path, std::string_view content, unsigned mode) {

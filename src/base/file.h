@@ -17,6 +17,9 @@ Result<std::string> read_file(const std::string& path, std::size_t limit);
 // The same, of what is open already; `path` is for errors.
 Result<std::string> read_file(int fd, const std::string& path, std::size_t limit);
 
+// Standard input, whatever it is, until its end.
+Result<std::string> read_input(std::size_t limit);
+
 // Of a text, without their ends.
 std::vector<std::string> lines_of(std::string_view text);
 

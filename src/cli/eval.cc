@@ -4,22 +4,23 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <optional>
 
 #include "apply/apply.h"
 #include "ask/site.h"
 #include "base/file.h"
 #include "cli/eval_capture.h"
+#include "cli/eval_questions.h"
 #include "cli/exit_status.h"
 #include "cli/live.h"
 #include "cli/program.h"
+#include "cli/question.h"
 #include "cli/render.h"
 #include "cli/render_answer.h"
 #include "cli/render_json.h"
 #include "cli/site_options.h"
-#include "policy/codes.h"
 #include "policy/effective.h"
-#include "policy/load.h"
 #include "print/print.h"
 
 namespace rolewall::cli {
@@ -37,46 +38,38 @@ struct EvalOptions {
   bool explain = false;
   bool all = false;
   std::string expect;
+  std::string questions;  // a file of them
   std::string format = "text";
   CaptureOptions capture;
 };
 
-// Whom the question is put to.
-struct Subject {
-  policy::Policy policy;
-  bool has_policies = false;  // else a ruleset alone, whose host is the policy's only one
-  policy::Date date;
-  ask::Asking asking;
-};
+// What nft itself prints is no snapshot: it leaves out what the kernel holds beside the text.
+std::string advice_on(std::string_view text) {
+  const auto begin = text.find_first_not_of(" \t\r\n");
+  const std::string_view rest = begin == std::string_view::npos ? text : text.substr(begin);
+  const bool of_nft = rest.starts_with("table ") || rest.starts_with("#!") ||
+                      rest.starts_with("flush ruleset") || rest.starts_with("add ") ||
+                      rest.starts_with("{\"nftables\"") || rest.starts_with("{ \"nftables\"");
+  if (!of_nft) return "";
+  return "this is nft's own form: on the host, `rolewall dump -o ruleset.json` writes the one that "
+         "is read here; elsewhere, load it in a namespace of your own: `unshare -rn sh -c 'nft -f "
+         "FILE && rolewall dump' > ruleset.json`";
+}
 
 Result<ruleset::Snapshot> of_file(const std::string& path) {
-  const auto text = read_file(path, kLargestRuleset);
+  const bool of_input = path == "-";
+  const auto text = of_input ? read_input(kLargestRuleset) : read_file(path, kLargestRuleset);
   if (!text) return std::unexpected(text.error());
   auto snapshot = print::from_json(*text);
   if (!snapshot) {
     Error error = snapshot.error();
-    error.message = fmt::format("{}: {}", path, error.message);
+    error.message = fmt::format("{}: {}", of_input ? "standard input" : path, error.message);
+    if (const std::string advice = advice_on(*text); !advice.empty()) {
+      error.message += "; " + advice;
+    }
     return std::unexpected(error);
   }
   return snapshot;
-}
-
-void show_words(const Terminal& terminal, const std::string& words,
-                const Diagnostics& diagnostics) {
-  for (const Diagnostic& finding : diagnostics.all()) {
-    terminal.line(fmt::format("rolewall: {} [{}]", printable(finding.message), finding.code));
-    terminal.line(fmt::format("      | {}", printable(words)));
-    if (finding.span.column > 0) {
-      terminal.line(fmt::format("      | {}{}", std::string(finding.span.column - 1, ' '),
-                                terminal.paint(Tone::Strong, "^")));
-    }
-    if (!finding.hint.empty()) terminal.line(fmt::format("      = {}", printable(finding.hint)));
-  }
-}
-
-bool as_expected(const std::string& expect, ask::Verdict verdict) {
-  if (expect.empty() || expect == ask::name_of(verdict)) return true;
-  return expect == "deny" && ask::is_denied(verdict);
 }
 
 // Hosts whose kernel, being in audit mode, accepts what the answer denies.
@@ -92,40 +85,107 @@ std::vector<std::string> auditing(const Subject& subject, const ask::Answer& ans
   return hosts;
 }
 
+std::uint64_t wall_ns() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+}
+
 class Questions {
  public:
   Questions(const EvalOptions& options, const Subject& subject, ask::Site& site)
       : options_(options), subject_(subject), site_(site) {}
 
   // Asks, prints, and compares with what was expected.
-  void ask(const ask::Sample& sample, const ask::Sample* other_family) {
+  void ask(const ask::Sample& sample) {
     const ask::Answer answer = site_.ask(sample, options_.explain);
-    std::optional<ask::Answer> other;
-    if (other_family != nullptr) {
-      other = site_.ask(*other_family, false);
-      if (other->verdict == answer.verdict) other.reset();
-    }
-    const bool expected = as_expected(options_.expect, answer.verdict);
+    const bool expected = is_as_expected(options_.expect, answer.verdict);
     expected_ &= expected;
     if (options_.format == "json") {
-      print_json(answer, other);
+      print(json_of(answer));
     } else {
-      print_text(answer, other, expected);
+      print_text(answer);
+      if (!expected) complain(answer.verdict);
+    }
+  }
+
+  // Prints the first of them whole, and what becomes of all.
+  void ask_first_of(const std::vector<ask::Sample>& samples) {
+    const ask::Answer answer = site_.ask(samples.front(), options_.explain);
+    const Others others = ask_others(samples, answer.verdict);
+    const bool expected = is_as_expected(options_.expect, answer.verdict);
+    expected_ &= expected && !others.unexpected;
+    if (options_.format == "json") {
+      Json json = json_of(answer);
+      if (others.family) json["other_family"] = to_json(*others.family);
+      for (const auto& [verdict, count] : others.verdicts.counts) {
+        json["verdicts"][ask::name_of(verdict)] = count;
+      }
+      print(json);
+      return;
+    }
+    print_text(answer);
+    if (others.family) {
+      out().line(fmt::format("the other address family differs: {}: {}", others.family->packet,
+                             painted(out(), others.family->verdict)));
+    }
+    if (!others.verdicts.agree() && others.verdicts.of > 2) {
+      out().line(fmt::format(
+          "of the {} packets that these words stand for: {}; --all shows each",
+          others.verdicts.of == others.verdicts.asked
+              ? std::to_string(others.verdicts.of)
+              : fmt::format("first {} of {}", others.verdicts.asked, others.verdicts.of),
+          in_words(others.verdicts)));
+    }
+    if (!expected) {
+      complain(answer.verdict);
+    } else if (others.unexpected) {
+      err().line(fmt::format("rolewall: expected {}, got {} for {}", options_.expect,
+                             ask::name_of(others.unexpected->verdict), others.unexpected->packet));
     }
   }
   bool all_as_expected() const { return expected_; }
 
  private:
-  void print_json(const ask::Answer& answer, const std::optional<ask::Answer>& other) const {
-    Json json = to_json(answer);
-    if (other) json["other_family"] = to_json(*other);
-    for (const std::string& host : auditing(subject_, answer)) json["audit"].push_back(host);
-    if (!options_.expect.empty()) json["expected"] = options_.expect;
-    print(json);
+  struct Others {
+    Verdicts verdicts;                  // of all, the first among them
+    std::optional<ask::Answer> family;  // the first of the other family, if it differs
+    std::optional<ask::Answer> unexpected;
+  };
+
+  // Where nothing is expected, so many say enough.
+  static constexpr std::size_t kMostCounted = 10'000;
+
+  Others ask_others(const std::vector<ask::Sample>& samples, ask::Verdict first) {
+    Others others;
+    others.verdicts.of = samples.size();
+    others.verdicts.asked =
+        options_.expect.empty() ? std::min(samples.size(), kMostCounted) : samples.size();
+    others.verdicts.counts[first] = 1;
+    bool met_family = false;
+    for (std::size_t i = 1; i < samples.size(); ++i) {
+      const bool is_other = ask::is_ipv4(samples[i]) != ask::is_ipv4(samples.front());
+      const bool first_of_family = is_other && !met_family;
+      met_family |= is_other;
+      if (i >= others.verdicts.asked && !first_of_family) continue;
+      ask::Answer answer = site_.ask(samples[i], false);
+      if (i < others.verdicts.asked) ++others.verdicts.counts[answer.verdict];
+      if (!others.unexpected && !is_as_expected(options_.expect, answer.verdict)) {
+        others.unexpected = answer;
+      }
+      if (first_of_family && answer.verdict != first) others.family = std::move(answer);
+    }
+    return others;
   }
 
-  void print_text(const ask::Answer& answer, const std::optional<ask::Answer>& other,
-                  bool expected) const {
+  Json json_of(const ask::Answer& answer) const {
+    Json json = to_json(answer);
+    for (const std::string& host : auditing(subject_, answer)) json["audit"].push_back(host);
+    if (!options_.expect.empty()) json["expected"] = options_.expect;
+    return json;
+  }
+
+  void print_text(const ask::Answer& answer) const {
     render(out(), answer);
     for (const ask::Hop& hop : answer.hops) {
       if (hop.verdict != ask::Verdict::Conditional) continue;
@@ -139,14 +199,11 @@ class Questions {
     for (const std::string& host : auditing(subject_, answer)) {
       out().line(fmt::format("{} is in audit mode: it logs this packet and accepts it", host));
     }
-    if (other) {
-      out().line(fmt::format("the other address family differs: {}: {}", other->packet,
-                             painted(out(), other->verdict)));
-    }
-    if (!expected) {
-      err().line(fmt::format("rolewall: expected {}, got {}", options_.expect,
-                             ask::name_of(answer.verdict)));
-    }
+  }
+
+  void complain(ask::Verdict verdict) const {
+    err().line(
+        fmt::format("rolewall: expected {}, got {}", options_.expect, ask::name_of(verdict)));
   }
 
   const EvalOptions& options_;
@@ -155,49 +212,22 @@ class Questions {
   bool expected_ = true;
 };
 
-// `self` is understood where there is a host that it can be.
-std::optional<policy::PacketWords> parse(const std::string& text, const Subject& subject,
-                                         Diagnostics& diagnostics) {
-  const Span place{kNoFile, 1, 1};
-  auto words = policy::parse_packet(subject.policy, text, place, false, diagnostics);
-  const bool has_self = std::ranges::any_of(diagnostics.all(), [](const Diagnostic& finding) {
-    return is(finding, policy::Code::SelfNotHere);
-  });
-  if (!has_self || !subject.asking.self) return words;
-  diagnostics = {};
-  return policy::parse_packet(subject.policy, text, place, true, diagnostics);
-}
-
 int put(const EvalOptions& options, const Subject& subject, ask::Site& site) {
+  if (!options.questions.empty()) {
+    return eval_questions(options.questions, options.format == "json", subject, site);
+  }
+  const std::string& words = options.packet.front();
   Diagnostics diagnostics;
-  const auto words = parse(options.packet.front(), subject, diagnostics);
-  std::vector<ask::Sample> samples;
-  if (words && !diagnostics.has_errors()) {
-    samples = ask::Sampler(subject.policy).take(*words, subject.asking, diagnostics);
-  }
+  const auto samples = understand(words, subject, {kNoFile, 1, 1}, diagnostics);
   if (diagnostics.has_errors()) {
-    show_words(err(), options.packet.front(), diagnostics);
+    show_words(err(), words, diagnostics);
     return kUsage;
-  }
-  if (samples.empty()) {
-    return report_usage(
-        fmt::format("\"{}\" describes no packet: both ends need an address of the same family, "
-                    "and must not be the same host",
-                    options.packet.front()));
-  }
-  const auto other = std::find_if(samples.begin(), samples.end(), [&](const ask::Sample& sample) {
-    return ask::is_ipv4(sample) != ask::is_ipv4(samples.front());
-  });
-  std::vector<ask::Sample> asked = samples;
-  if (!options.all) {
-    asked.resize(1);
-    if (other != samples.end()) asked.push_back(*other);
   }
   Questions questions(options, subject, site);
   if (options.all) {
-    for (const ask::Sample& sample : asked) questions.ask(sample, nullptr);
+    for (const ask::Sample& sample : samples) questions.ask(sample);
   } else {
-    questions.ask(asked.front(), asked.size() > 1 ? &asked[1] : nullptr);
+    questions.ask_first_of(samples);
   }
   return questions.all_as_expected() ? kDone : kNo;
 }
@@ -214,10 +244,14 @@ int run(const EvalOptions& options) {
     return report_usage(
         "the packet must be one argument: quote it, or the shell takes `>` as a redirection");
   }
+  if (options.ruleset == "-" && options.questions == "-") {
+    return report_usage("--ruleset - and --file -: standard input can be one of them alone");
+  }
   const bool without_policies = options.live || !options.ruleset.empty();
   const bool of_capture = !options.capture.file.empty();
-  if (of_capture == !options.packet.empty()) {
-    return report_usage("give either a packet or --pcap FILE");
+  const bool of_questions = !options.questions.empty();
+  if (int{of_capture} + int{of_questions} + int{!options.packet.empty()} != 1) {
+    return report_usage("give a packet, --file QUESTIONS or --pcap FILE");
   }
   if (without_policies && (!options.site.directory.empty() || !options.host.empty())) {
     return report_usage("--ruleset and --live ask one host's ruleset: they exclude -p and --host");
@@ -229,6 +263,7 @@ int run(const EvalOptions& options) {
     if (of_capture) return put_capture(options, *snapshot);
     const Subject subject{ask::policy_of(snapshot->host), false, {}, {policy::Index{0}, true}};
     ask::Site site(subject.policy, std::move(*snapshot));
+    if (options.live) site.set_clock(wall_ns());
     return put(options, subject, site);
   }
   auto site = load_valid_site(options.site, Looks::Around);
@@ -255,20 +290,22 @@ void add_eval(Program& program) {
       "  rolewall eval 'tcp 192.0.2.7:40000 > lb-01:443 flags=syn in=public' --explain\n"
       "  rolewall eval 'ssh management > self' --host db-01 --expect accept\n"
       "  rolewall eval --ruleset web-01.json 'tcp 10.0.1.10 > 10.0.2.10:443'\n"
+      "  rolewall eval --file questions.txt                    'https internet > lb-01 => accept'\n"
       "  sudo rolewall eval --live 'tcp 198.51.100.7 > 10.0.2.10:22 in=eth0'\n"
       "  sudo rolewall eval --live --pcap eth0.pcap --in eth0 --write-dropped denied.pcap");
   auto options = std::make_shared<EvalOptions>();
   const Option packet =
       verb.add_option("PACKET", options->packet,
                       "SERVICE FROM > TO, all in quotes, with options behind: in= out= at= "
-                      "state= flags= family= user= length= ttl=")
+                      "state= flags= family= user= length= ttl= dscp= df= frag= time=")
           .type_name("TEXT");
   add_site_options(verb, options->site, Looks::Around, false);
   verb.add_option("--host", options->host, "ask only this host").type_name("HOST");
   const Option ruleset =
       verb.add_option(
               "--ruleset", options->ruleset,
-              "ask a ruleset that `dump` or `compile --format json` wrote, without policies")
+              "ask a ruleset that `dump` or `compile --format json` wrote (-: standard input), "
+              "without policies")
           .type_name("FILE");
   verb.add_flag("--live", options->live,
                 "ask the kernel's ruleset, with the tables of all programs")
@@ -282,17 +319,27 @@ void add_eval(Program& program) {
       "--all", options->all,
       "show every packet that the words stand for, or every one of the capture (default: one "
       "packet; of a capture, the numbers)");
+  const Option questions =
+      verb.add_option("--file", options->questions,
+                      "ask the questions of a file (-: standard input), one a line: PACKET, or "
+                      "PACKET => VERDICT; # begins a comment")
+          .type_name("FILE")
+          .excludes(packet);
   const Option expect =
-      verb.add_option("--expect", options->expect,
-                      "exit with 1 if the verdict differs (`deny`: drop, reject, stack or held)")
-          .one_of({"accept", "deny", "drop", "reject", "stack", "held", "conditional", "undecided"})
-          .type_name("VERDICT");
+      verb.add_option(
+              "--expect", options->expect,
+              "exit with 1 if the verdict differs for any packet that the words stand for (`deny`: "
+              "drop, reject, stack or held)")
+          .one_of(expectations())
+          .type_name("VERDICT")
+          .excludes(questions);
   CaptureOptions& capture = options->capture;
   const Option pcap =
       verb.add_option("--pcap", capture.file,
                       "ask about the packets of a capture (pcap, pcapng), with connection tracking")
           .type_name("FILE")
           .excludes(packet)
+          .excludes(questions)
           .excludes(expect);
   verb.add_option("--in", capture.device, "--pcap: the interface it was taken on")
       .type_name("INTERFACE")

@@ -231,6 +231,7 @@ bool bears(const ruleset::Host& host, const net::Address& address) {
 // "" where it can be put to the kernel.
 std::string obstacle(ask::Site& site, Routing& routing, const ask::Sample& sample) {
   if (sample.ct_state) return "they set the conntrack state with `state=`";
+  if (sample.time_ns) return "they say when they pass, with `time=`";
   for (const ask::Stop& stop : site.way_of(sample)) {
     const bool follows = std::ranges::all_of(stop.ends, [&](const ask::FlowEnd& end) {
       return !end.passes_on() || routing.leads_there(end);

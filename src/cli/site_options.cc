@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <charconv>
 #include <chrono>
 #include <cstdlib>
 #include <filesystem>
@@ -14,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/calendar.h"
 #include "base/file.h"
 #include "base/suggest.h"
 #include "base/trusted_path.h"
@@ -90,29 +90,9 @@ std::string find_shipped_rules() {
   return std::string(kInstalledRules);
 }
 
-Result<policy::Date> parse_date(const std::string& text) {
-  using namespace std::chrono;
-  if (text.empty()) {
-    const std::time_t now = system_clock::to_time_t(system_clock::now());
-    std::tm local{};
-    ::localtime_r(&now, &local);
-    return year_month_day{year{local.tm_year + 1900},
-                          month{static_cast<unsigned>(local.tm_mon + 1)},
-                          day{static_cast<unsigned>(local.tm_mday)}};
-  }
-  int y = 0;
-  unsigned m = 0;
-  unsigned d = 0;
-  const bool shape = text.size() == 10 && text[4] == '-' && text[7] == '-';
-  const auto number = [&](std::size_t from, std::size_t count, auto& value) {
-    const char* begin = text.data() + from;
-    const auto [end, error] = std::from_chars(begin, begin + count, value);
-    return error == std::errc{} && end == begin + count;
-  };
-  if (shape && number(0, 4, y) && number(5, 2, m) && number(8, 2, d)) {
-    const year_month_day date{year{y}, month{m}, day{d}};
-    if (date.ok()) return date;
-  }
+Result<policy::Date> date_of(const std::string& text) {
+  if (text.empty()) return today();
+  if (const auto date = parse_date(text)) return *date;
   return fail(ErrorKind::Usage, fmt::format("--date {}: not a date; write YYYY-MM-DD", text));
 }
 
@@ -131,7 +111,7 @@ void add_site_options(Verb& verb, SiteOptions& options, Looks looks, bool positi
                         "., ./policies and /etc/rolewall that has a site.toml)"
                       : "the directory with the policies (default: /etc/rolewall)")
       .type_name("DIR");
-  verb.add_option("--date", options.date, "the date for `expires` (default: today)")
+  verb.add_option("--date", options.date, "the date for `expires` (default: today, UTC)")
       .type_name("YYYY-MM-DD");
 }
 
@@ -142,7 +122,7 @@ void add_host_option(Verb& verb, std::string& host) {
 }
 
 Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {
-  const auto date = parse_date(options.date);
+  const auto date = date_of(options.date);
   if (!date) return std::unexpected(date.error());
   const auto directory = find_directory(options, looks);
   if (!directory) return std::unexpected(directory.error());

@@ -248,7 +248,8 @@ class BaseChains {
   void invalid() {
     match::Exprs condition;
     match::ct_state(condition, ct_state::kInvalid);
-    if (defaults_.log.steps.invalid || audit()) log(own::step::kInvalid, denied_or_audited(), condition);
+    if (defaults_.log.steps.invalid || audit())
+      log(own::step::kInvalid, denied_or_audited(), condition);
     auto& exprs = rule(own::step::kInvalid);
     exprs = std::move(condition);
     deny(exprs);

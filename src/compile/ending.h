@@ -1,9 +1,9 @@
 // The rules that give a packet its verdict, at the end of a chain.
 //
-// `reject` tells the sender in the way that it listens to: a connection's first packet over TCP (SYN
-// and no ACK) gets a reset, on which connect() fails at once in both families; every other packet
-// gets ICMP's "administratively prohibited", which a connection that is open survives. So it takes
-// two rules, where accept and drop take one. Our own resets are `related` to what they answer
+// `reject` tells the sender in the way that it listens to: a connection's first packet over TCP
+// (SYN and no ACK) gets a reset, on which connect() fails at once in both families; every other
+// packet gets ICMP's "administratively prohibited", which a connection that is open survives. So it
+// takes two rules, where accept and drop take one. Our own resets are `related` to what they answer
 // (nf_send_reset() attaches its entry), and `related` lets them out (base_chains.h).
 #pragma once
 

@@ -4,7 +4,8 @@
 //   and per source               one a family: [conditions] update @log/4 { ip saddr limit rate
 //                                1/second }  limit rate 10/second  log
 //
-// A source that finds the set full is not logged: what it meets is decided and counted all the same.
+// A source that finds the set full is not logged: what it meets is decided and counted all the
+// same.
 #pragma once
 
 #include <optional>

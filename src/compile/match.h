@@ -39,7 +39,7 @@ void tcp_flags(Exprs& exprs, std::uint8_t mask, std::uint8_t value);
 inline constexpr std::uint8_t kSyn = 0x02;
 inline constexpr std::uint8_t kRst = 0x04;
 inline constexpr std::uint8_t kAck = 0x10;
-void translated(Exprs& exprs);                    // ct status dnat
+void translated(Exprs& exprs);  // ct status dnat
 
 // The address in register 0, its port, if there is one, in 1.
 void nat(Exprs& exprs, ruleset::NatKind kind, const net::Address& address,
@@ -64,7 +64,7 @@ void go_to(Exprs& exprs, std::string chain);
 void go_back(Exprs& exprs);  // return
 void counter(Exprs& exprs);
 void log(Exprs& exprs, std::string prefix, const policy::LogTarget& to);  // log prefix "..."
-void limit(Exprs& exprs, const policy::Rate& rate);  // within the rate
+void limit(Exprs& exprs, const policy::Rate& rate);                       // within the rate
 ruleset::Limit limit_over(const policy::Rate& rate);
 // accept; drop; reject with icmpx admin-prohibited, which is not all that a rule's reject means
 // (ending.h).

@@ -64,7 +64,7 @@ class RuleChain {
     const ServiceCondition& service = rule_.conditions.service;
     const auto is_tcp = [](const Traffic& box) { return box.protocol == net::protocol::kTcp; };
     return service.any || std::ranges::any_of(service.traffic, is_tcp) ? CanBeTcp::Yes
-                                                                        : CanBeTcp::No;
+                                                                       : CanBeTcp::No;
   }
 
   // Its end takes more than one rule.

@@ -9,9 +9,9 @@
 //
 // A changed log, limit or verdict keeps the count (apply/carry_over.h).
 //
-// Per-source state lives in sets of kMaxSources entries (per_source.h); a source that finds its set full is not
-// limited (nft_dynset breaks, the deny rule does not match): the policy admits it, and an attacker
-// with many addresses must not be able to lock others out.
+// Per-source state lives in sets of kMaxSources entries (per_source.h); a source that finds its set
+// full is not limited (nft_dynset breaks, the deny rule does not match): the policy admits it, and
+// an attacker with many addresses must not be able to lock others out.
 #pragma once
 
 #include "compile/lower.h"

@@ -29,11 +29,12 @@ bool is_ipv6(const PacketFields& fields) {
 }
 
 Buffer ipv4_header(const PacketFields& fields, std::size_t payload) {
-  Buffer header{0x45, 0};
+  Buffer header{0x45, static_cast<std::uint8_t>(fields.dscp << 2)};
   append16(header, static_cast<std::uint32_t>(ipv4::kHeaderSize + payload));
   append16(header, 1);  // identification
   append16(header, static_cast<std::uint32_t>(fields.fragment_offset / 8) |
-                       (fields.more_fragments ? ipv4::kMoreFragments : 0U));
+                       (fields.more_fragments ? ipv4::kMoreFragments : 0U) |
+                       (fields.dont_fragment ? ipv4::kDontFragment : 0U));
   header.push_back(fields.ttl);
   header.push_back(fields.protocol);
   append16(header, 0);
@@ -44,7 +45,8 @@ Buffer ipv4_header(const PacketFields& fields, std::size_t payload) {
 }
 
 Buffer ipv6_header(const PacketFields& fields, std::uint8_t next_header, std::size_t payload) {
-  Buffer header{0x60, 0, 0, 0};
+  Buffer header{static_cast<std::uint8_t>(0x60 | fields.dscp >> 2),
+                static_cast<std::uint8_t>(fields.dscp << 6), 0, 0};
   append16(header, static_cast<std::uint32_t>(payload));
   header.push_back(next_header);
   header.push_back(fields.ttl);

@@ -20,7 +20,9 @@ struct PacketFields {
   std::uint8_t icmp_type = 8;     // icmp, icmpv6
   std::uint8_t icmp_code = 0;
   std::uint8_t ttl = 64;
-  std::uint32_t length = 64;  // of the IP packet; raised to what the headers need
+  std::uint32_t length = 64;   // of the IP packet; raised to what the headers need
+  std::uint8_t dscp = 0;       // six bits
+  bool dont_fragment = false;  // IPv4's bit
 
   // A fragment: offset in bytes (a multiple of 8) and whether more follow.
   std::uint16_t fragment_offset = 0;

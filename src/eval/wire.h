@@ -45,6 +45,7 @@ inline constexpr std::size_t kProtocol = 9;
 inline constexpr std::size_t kChecksum = 10;
 inline constexpr std::size_t kSource = 12;
 inline constexpr std::size_t kDestination = 16;
+inline constexpr std::uint16_t kDontFragment = 0x4000;
 inline constexpr std::uint16_t kMoreFragments = 0x2000;
 inline constexpr std::uint16_t kOffsetMask = 0x1fff;
 inline std::size_t header_size(ByteSpan packet) {

@@ -20,4 +20,9 @@ inline constexpr std::string_view kDefault = "(default)";
 inline constexpr std::array kAll = {kEstablished, kLoopback, kBanned, kInvalid,
                                     kSpoofed,     kAllowed,  kDefault};
 
+// As a policy writes it: without its brackets.
+constexpr std::string_view word(std::string_view step) {
+  return step.substr(1, step.size() - 2);
+}
+
 }  // namespace rolewall::net::step

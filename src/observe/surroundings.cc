@@ -5,11 +5,11 @@
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 #include <sstream>
 #include <string>
 #include <string_view>
 
+#include "base/calendar.h"
 #include "base/file.h"
 #include "net/address.h"
 #include "netlink/sockets.h"
@@ -64,14 +64,6 @@ Result<std::vector<Listening>> read_listening() {
                      .program = owner == owners.end() ? "" : owner->second});
   }
   return found;
-}
-
-std::chrono::sys_days today() {
-  using namespace std::chrono;
-  const std::time_t now = system_clock::to_time_t(system_clock::now());
-  std::tm local{};
-  ::localtime_r(&now, &local);
-  return year{local.tm_year + 1900} / (local.tm_mon + 1) / local.tm_mday;
 }
 
 }  // namespace

@@ -3,30 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
+#include <chrono>
 #include <optional>
 #include <string_view>
 
+#include "base/calendar.h"
 #include "observe/absent_devices.h"
 
 namespace rolewall::observe {
 namespace {
-
-// "2026-11-30", as compile/ wrote it.
-std::optional<std::chrono::sys_days> day_of(std::string_view text) {
-  using namespace std::chrono;
-  int y = 0;
-  unsigned m = 0;
-  unsigned d = 0;
-  const auto number = [&](std::size_t from, std::size_t size, auto& value) {
-    if (text.size() < from + size) return false;
-    const char* begin = text.data() + from;
-    return std::from_chars(begin, begin + size, value).ptr == begin + size;
-  };
-  if (!number(0, 4, y) || !number(5, 2, m) || !number(8, 2, d)) return std::nullopt;
-  const year_month_day date{year{y}, month{m}, day{d}};
-  return date.ok() ? std::optional(sys_days{date}) : std::nullopt;
-}
 
 bool translates(const std::vector<OtherChain>& others, const ruleset::Table& own) {
   const auto by_other = [](const OtherChain& chain) {
@@ -48,9 +33,9 @@ std::vector<Finding> expiring(const ruleset::SourceMap& sources, std::chrono::sy
   constexpr std::chrono::days kSoon{30};
   std::vector<Finding> findings;
   for (const auto& [rule, line] : sources) {
-    const auto last = day_of(line.expires);
-    if (!last || *last - today > kSoon) continue;
-    const auto left = (*last - today).count();
+    const auto last = parse_date(line.expires);
+    if (!last || std::chrono::sys_days(*last) - today > kSoon) continue;
+    const auto left = (std::chrono::sys_days(*last) - today).count();
     if (left < 0) {
       findings.push_back({Weight::Warning, Code::ExpiredRule,
                           fmt::format("{} expired on {}, but is still in force ({}:{})", rule,

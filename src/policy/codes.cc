@@ -91,7 +91,7 @@ constexpr std::array kTable = {
     CodeRow{Code::EmptyTest, kError, "empty-test", "a test without packets"},
     CodeRow{Code::ShippedTest, kError, "shipped-test",
             "a shipped block's test depends on what a site may change"},
-    CodeRow{Code::NoSample, kError, "no-sample", "no packet fits the words of a test"},
+    CodeRow{Code::NoSample, kError, "no-sample", "the words describe no packet"},
     CodeRow{Code::NotAnEnd, kError, "not-an-end",
             "the host that is asked is neither end of the packet"},
     CodeRow{Code::TooManySamples, kError, "too-many-samples",

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "net/built_in_steps.h"
 #include "policy/codes.h"
 #include "policy/service.h"
 
@@ -58,22 +59,25 @@ void read_target(const Value& to, LogTarget& log, Diagnostics& diagnostics) {
 
 LogSteps read_steps(const Section& section, Diagnostics& diagnostics) {
   LogSteps steps{false, false, false, false};
-  const std::array kSteps = {std::pair("invalid", &steps.invalid),
-                             std::pair("spoofed", &steps.spoofed),
-                             std::pair("banned", &steps.banned),
-                             std::pair("limits", &steps.limits)};
+  namespace step = net::step;
+  const std::array kSteps = {std::pair(step::word(step::kInvalid), &steps.invalid),
+                             std::pair(step::word(step::kSpoofed), &steps.spoofed),
+                             std::pair(step::word(step::kBanned), &steps.banned),
+                             std::pair(std::string_view("limits"), &steps.limits)};
   for (const Value& item : section.items("steps")) {
-    const auto at = std::ranges::find(kSteps, item.text, [](const auto& step) { return step.first; });
+    const auto at =
+        std::ranges::find(kSteps, item.text, [](const auto& step) { return step.first; });
     if (at != kSteps.end()) {
       *at->second = true;
       continue;
     }
-    const std::vector<std::string> words = {"invalid", "spoofed", "banned", "limits"};
+    std::vector<std::string> words;
+    for (const auto& [word, wanted] : kSteps) words.emplace_back(word);
     report(diagnostics, Code::BadValue, item.span(),
            fmt::format("{} is not a step that can be logged: invalid, spoofed, banned or limits",
                        quote(item.text)),
-           item.text == "default" ? "what the defaults deny is always logged"
-                                  : did_you_mean(item.text, words));
+           item.text == step::word(step::kDefault) ? "what the defaults deny is always logged"
+                                                   : did_you_mean(item.text, words));
   }
   return steps;
 }

@@ -1,6 +1,8 @@
 // packet = service SP end SP ">" SP end { SP option }
 // end    = selector [ ":" port ] | "[" IPv6 "]" ":" port
-// option = ("in"|"out"|"at"|"state"|"flags"|"family"|"user"|"length"|"ttl") "=" value
+// option =
+// ("in"|"out"|"at"|"state"|"flags"|"family"|"user"|"length"|"ttl"|"dscp"|"df"|"frag"|"time")
+//          "=" value
 #include "policy/packet_words.h"
 
 #include <fmt/format.h>
@@ -11,8 +13,10 @@
 #include <set>
 #include <utility>
 
+#include "base/calendar.h"
 #include "base/suggest.h"
 #include "net/ct_names.h"
+#include "net/dscp.h"
 #include "net/fields.h"
 #include "policy/codes.h"
 #include "policy/load.h"
@@ -94,6 +98,7 @@ class PacketParser {
     for (std::size_t i = before + 2; i < words.size(); ++i) parse_option(words[i]);
     check_ports();
     check_flags();
+    check_df();
     if (scope_.self) check_self();
     if (wrong_) return std::nullopt;
     return std::move(packet_);
@@ -192,12 +197,13 @@ class PacketParser {
     const auto equals = word.text.find('=');
     const std::string_view key = word.text.substr(0, equals);
     static const std::vector<std::string> kNames = {"in",     "out",  "at",     "state", "flags",
-                                                    "family", "user", "length", "ttl"};
+                                                    "family", "user", "length", "ttl",   "dscp",
+                                                    "df",     "frag", "time"};
     const bool known = std::find(kNames.begin(), kNames.end(), key) != kNames.end();
     if (!known || equals == std::string_view::npos) {
       std::string hint = did_you_mean(key, kNames);
       if (known) hint = fmt::format("{}=VALUE", key);
-      if (hint.empty()) hint = "in, out, at, state, flags, family, user, length and ttl";
+      if (hint.empty()) hint = fmt::format("{}", fmt::join(kNames, ", "));
       fail(word.offset, fmt::format("{} is not a packet option", quote(word.text)),
            std::move(hint));
       return;
@@ -219,6 +225,10 @@ class PacketParser {
     if (key == "user") parse_user(value);
     if (key == "length") packet_.length = parse_range<std::uint32_t>(value, 20, 65535);
     if (key == "ttl") packet_.ttl = parse_range<std::uint8_t>(value, 0, 255);
+    if (key == "dscp") parse_dscp(value);
+    if (key == "df") parse_df(value);
+    if (key == "frag") parse_fragment(value);
+    if (key == "time") parse_time(value);
   }
 
   // Some host of the site must have it. Whether a host that is asked does is the sampler's
@@ -313,6 +323,53 @@ class PacketParser {
     fail(value.offset, fmt::format("{} is not a user", quote(value.text)), "a number, or root");
   }
 
+  void parse_dscp(const Word& value) {
+    constexpr std::uint8_t kMost = 63;
+    const auto named = std::ranges::find(net::kDscpNames, value.text, &net::Dscp::name);
+    if (named != net::kDscpNames.end()) {
+      packet_.dscp = named->value;
+    } else if (const auto number = parse_number(value.text, kMost)) {
+      packet_.dscp = static_cast<std::uint8_t>(*number);
+    } else {
+      fail(value.offset, fmt::format("{} is not a DSCP", quote(value.text)),
+           "a number from 0 to 63, or a name as nft has it: ef, af21, cs1");
+    }
+  }
+
+  void parse_df(const Word& value) {
+    df_offset_ = value.offset;
+    packet_.dont_fragment = value.text == "1";
+    if (value.text == "1" || value.text == "0") return;
+    fail(value.offset, fmt::format("{} is not a bit", quote(value.text)),
+         "df=1: routers must not cut it in pieces (IPv4); df=0: they may");
+  }
+
+  // "first", "later", or an offset.
+  void parse_fragment(const Word& value) {
+    constexpr std::uint16_t kUsualOffset = 1480;  // behind what Ethernet holds of IPv4
+    if (value.text == "first") {
+      packet_.fragment = {.offset = 0, .more_follow = true};
+      return;
+    }
+    const auto offset = value.text == "later" ? std::optional<std::uint64_t>(kUsualOffset)
+                                              : parse_number(value.text, 65528);
+    if (offset && *offset % 8 == 0 && *offset != 0) {
+      packet_.fragment = {.offset = static_cast<std::uint16_t>(*offset), .more_follow = false};
+      return;
+    }
+    fail(value.offset, fmt::format("{} is not a fragment", quote(value.text)),
+         "frag=first, frag=later, or where it begins in its datagram: a multiple of 8 bytes up to "
+         "65528");
+  }
+
+  void parse_time(const Word& value) {
+    packet_.time_ns = parse_moment(value.text);
+    if (packet_.time_ns) return;
+    fail(value.offset, fmt::format("{} is not a time", quote(value.text)),
+         "write 2026-12-24T08:30 for UTC, or the place's own time with what it is ahead of UTC: "
+         "2026-12-24T09:30+01:00");
+  }
+
   template <class Number>
   std::optional<Number> parse_range(const Word& value, std::uint64_t least, std::uint64_t most) {
     const auto number = parse_number(value.text, most);
@@ -356,6 +413,11 @@ class PacketParser {
     fail(flags_offset_, fmt::format("{} has no TCP flags", quote(packet_.service.names[0])), "");
   }
 
+  void check_df() {
+    if (!packet_.dont_fragment || packet_.family != 6) return;
+    fail(df_offset_, "IPv6 has no such bit: its routers never cut a packet in pieces", "");
+  }
+
   void check_self() {
     if (is_self(packet_.from) || is_self(packet_.to) || packet_.at_self || wrong_) return;
     report_at(Code::NoSelf, 0, fmt::format("{} does not say which end this host is", quote(text_)),
@@ -373,6 +435,7 @@ class PacketParser {
   std::set<std::string_view> seen_;
   std::size_t port_offset_ = 0;
   std::size_t flags_offset_ = 0;
+  std::size_t df_offset_ = 0;
   bool service_known_ = false;
   bool wrong_ = false;
 };

@@ -207,7 +207,7 @@ struct Rule {
   std::optional<std::uint32_t> connections;
   bool early = false;
   bool log = false;
-  std::optional<Rate> log_limit;  // in place of the defaults' limits
+  std::optional<Rate> log_limit;           // in place of the defaults' limits
   std::optional<Translation> translation;  // [[nat]], and there always
   std::optional<Date> expires;
   std::string comment;
@@ -232,6 +232,12 @@ struct InterfaceWord {
   Span span;
 };
 
+// A part of a datagram: its offset in bytes, a multiple of 8, and whether more follow.
+struct Fragment {
+  std::uint16_t offset = 0;
+  bool more_follow = false;
+};
+
 // "mysql web > db-primary in=private": what is asked, in the user's words.
 struct PacketWords {
   std::string text;
@@ -250,6 +256,10 @@ struct PacketWords {
   std::optional<std::uint32_t> user;
   std::optional<std::uint32_t> length;  // of the IP packet, bytes
   std::optional<std::uint8_t> ttl;
+  std::optional<std::uint8_t> dscp;
+  std::optional<bool> dont_fragment;  // a header of IPv4 alone has it
+  std::optional<Fragment> fragment;
+  std::optional<std::uint64_t> time_ns;  // when it passes, since 1970
 };
 
 enum class Expectation : std::uint8_t { Accept, Deny, Drop, Reject };

@@ -61,3 +61,17 @@ ran="rolewall compile > /dev/full"
 status=0
 "$ROLEWALL_PROGRAM" compile "$site" --host web-01 >/dev/full 2>"$scratch/err" || status=$?
 expect_status 3
+
+# What expires does so by UTC, on all machines at once.
+mkdir expiring
+printf '[site]\nname = "s"\n[hosts.h]\nrole = "r"\naddresses = "192.0.2.10"\n' >expiring/site.toml
+for zone in UTC-14 UTC UTC+12; do
+  for day in today tomorrow; do
+    printf 'role = "r"\n[[inbound]]\nid = "x"\nservice = "tcp/80"\nexpires = %s\n' \
+      "$(date -u -d "$day" +%F)" >expiring/r.toml
+    TZ=$zone rolewall compile -p expiring --host h
+    rules=$(grep -c 'chain r.inbound.x' "$scratch/out")
+    [ "$day $rules" = "today 0" ] || [ "$day $rules" = "tomorrow 1" ] ||
+      complain "in the zone $zone it is another day"
+  done
+done

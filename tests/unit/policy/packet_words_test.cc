@@ -92,6 +92,14 @@ TEST_CASE("options") {
   CHECK(words.length == 1500);
   CHECK(words.ttl == 1);
   CHECK(parse("https any > web flags=none").tcp_flags == 0);
+  CHECK(parse("https any > web dscp=ef").dscp == 46);
+  CHECK(parse("https any > web dscp=63").dscp == 63);
+  CHECK(parse("https any > web df=1").dont_fragment == true);
+  CHECK(parse("https any > web df=0 family=4").dont_fragment == false);
+  CHECK(parse("https any > web frag=first").fragment->more_follow);
+  CHECK(parse("https any > web frag=later").fragment->offset == 1480);
+  CHECK(parse("https any > web frag=8").fragment->offset == 8);
+  CHECK(parse("https any > web time=2026-12-24T08:30").time_ns == 1'798'101'000'000'000'000U);
   CHECK(parse("https any > web user=root").user == 0);
   CHECK(parse("https any > 224.0.0.1 at=self", true).at_self);
 }
@@ -103,6 +111,15 @@ TEST_CASE("what is wrong is at the word that is wrong") {
   CHECK(refuse("tcp/80 from x any > web") == "bad-service@13");
   CHECK(refuse("tcp any:a > web:80") == "bad-packet@9");
   CHECK(refuse("https any > web ttl=300") == "bad-packet@21");
+  CHECK(refuse("https any > web dscp=64") == "bad-packet@22");
+  CHECK(refuse("https any > web dscp=af99") == "bad-packet@22");
+  CHECK(refuse("https any > web df=yes") == "bad-packet@20");
+  CHECK(refuse("https any > web df=1 family=6") == "bad-packet@20");
+  CHECK(refuse("https any > web frag=9") == "bad-packet@22");
+  CHECK(refuse("https any > web frag=0") == "bad-packet@22");
+  CHECK(refuse("https any > web frag=65536") == "bad-packet@22");
+  CHECK(refuse("https any > web time=08:30") == "bad-packet@22");
+  CHECK(refuse("https any > web time=2026-02-30T08:30") == "bad-packet@22");
   CHECK(refuse("  https any > self") == "self-not-here@15");
   CHECK(refuse("https any > web at=self") == "self-not-here@20");
   CHECK(refuse("https any > web", true) == "no-self@1");
