@@ -53,6 +53,7 @@ struct Tried {
   std::string table;
   std::string chain;
   std::string rule;  // its id, else "rule 3"
+  std::string text;  // where it has no id: nft's text of it
   std::string file;
   std::uint32_t line = 0;
   bool matched = false;

@@ -129,12 +129,11 @@ CapturedAnswer Conversation::ask(eval::CapturedPacket& captured) {
   answer.conditions = journey.conditions;
   Hop hop;
   hop.verdict = answer.as_taken;
-  if (!journey.hooks.empty()) {
-    const eval::HookResult& last = journey.hooks.back();
-    hop.hook = last.hook;
-    hop.reason = last.reason;
-    if (last.decided) {
-      hop.decided_by = decided_by(snapshot_.ruleset, snapshot_.sources, last.decision);
+  if (const eval::HookResult* deciding = deciding_hook(journey)) {
+    hop.hook = deciding->hook;
+    hop.reason = deciding->reason;
+    if (deciding->decided) {
+      hop.decided_by = decided_by(snapshot_.ruleset, snapshot_.sources, deciding->decision);
     }
   }
   std::vector<Hop> hops{std::move(hop)};

@@ -23,8 +23,9 @@ Alternative alternative(const eval::Journey& way, const ruleset::Snapshot& snaps
   Alternative made;
   made.when = in_words(way.conditions);
   made.verdict = verdict_of(way.fate());
-  if (!way.hooks.empty() && way.hooks.back().decided) {
-    made.decided_by = decided_by(snapshot.ruleset, snapshot.sources, way.hooks.back().decision);
+  const eval::HookResult* deciding = deciding_hook(way);
+  if (deciding != nullptr && deciding->decided) {
+    made.decided_by = decided_by(snapshot.ruleset, snapshot.sources, deciding->decision);
   }
   return made;
 }

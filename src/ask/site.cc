@@ -8,6 +8,7 @@
 #include "ask/translations.h"
 #include "base/check.h"
 #include "compile/compile.h"
+#include "print/print.h"
 #include "ruleset/names.h"
 #include "ruleset/rule_parts.h"
 
@@ -44,7 +45,10 @@ Tried tried(const ruleset::Snapshot& snapshot, const eval::Step& step) {
   tried.table = fmt::format("{} {}", ruleset::name_of(table.family), table.name);
   tried.chain = chain.name;
   tried.rule = rule_id(snapshot.sources, chain, chain.rules[step.rule]);
-  if (tried.rule.empty()) tried.rule = fmt::format("rule {}", step.rule + 1);
+  if (tried.rule.empty()) {
+    tried.rule = fmt::format("rule {}", step.rule + 1);
+    tried.text = print::rule_text(table, chain.rules[step.rule]);
+  }
   if (const auto source = snapshot.sources.find(tried.rule); source != snapshot.sources.end()) {
     tried.file = source->second.file;
     tried.line = source->second.line;
@@ -135,6 +139,21 @@ Verdict verdict_of(eval::Fate fate) {
       return Verdict::Undecided;
   }
   return Verdict::Undecided;
+}
+
+const eval::HookResult* deciding_hook(const eval::Journey& journey) {
+  if (journey.hooks.empty()) return nullptr;
+  if (journey.fate() != eval::Fate::Accept) return &journey.hooks.back();
+  const eval::HookResult* last = nullptr;
+  for (const eval::HookResult& result : journey.hooks) {
+    const bool filters = result.hook == ruleset::Hook::Input ||
+                         result.hook == ruleset::Hook::Forward ||
+                         result.hook == ruleset::Hook::Output;
+    if (!result.decided) continue;
+    if (filters) return &result;
+    last = &result;
+  }
+  return last != nullptr ? last : &journey.hooks.back();
 }
 
 DecidedBy decided_by(const ruleset::Ruleset& ruleset, const ruleset::SourceMap& sources,

@@ -95,6 +95,11 @@ class Site {
 
 Verdict verdict_of(eval::Fate fate);
 
+// The hook that decided on a packet that met several: the one that denied it; of those that let it
+// on the one that filters (input, forward, output), if something decided there, else the last where
+// something did. Null: it met none.
+const eval::HookResult* deciding_hook(const eval::Journey& journey);
+
 // `rule` indexes the chain's rules, or is eval::Decision::kPolicy.
 DecidedBy decided_by(const ruleset::Ruleset& ruleset, const ruleset::SourceMap& sources,
                      const eval::Decision& decision);

@@ -261,7 +261,7 @@ int run(const EvalOptions& options) {
         options.live ? live_snapshot(options.state_directory) : of_file(options.ruleset);
     if (!snapshot) return report(snapshot.error());
     if (of_capture) return put_capture(options, *snapshot);
-    const Subject subject{ask::policy_of(snapshot->host), false, {}, {policy::Index{0}, true}};
+    const Subject subject{policy_without_site(snapshot->host), false, {}, {policy::Index{0}, true}};
     ask::Site site(subject.policy, std::move(*snapshot));
     if (options.live) site.set_clock(wall_ns());
     return put(options, subject, site);

@@ -89,10 +89,15 @@ void render_tried(const Terminal& terminal, const ask::Hop& hop) {
         tried.matched
             ? (tried.verdict.empty() ? "matches" : fmt::format("matches: {}", tried.verdict))
             : printable(tried.why);
-    terminal.line(fmt::format(
-        "        {} {:<34} {}{}",
-        tried.matched ? terminal.paint(Tone::Strong, "+") : terminal.paint(Tone::Quiet, "-"),
-        printable(tried.rule), outcome, terminal.paint(Tone::Quiet, place)));
+    const std::string mark =
+        tried.matched ? terminal.paint(Tone::Strong, "+") : terminal.paint(Tone::Quiet, "-");
+    if (!tried.text.empty()) {
+      terminal.line(fmt::format("        {} {}", mark, printable(tried.text)));
+      terminal.line(fmt::format("            {}{}", outcome, terminal.paint(Tone::Quiet, place)));
+      continue;
+    }
+    terminal.line(fmt::format("        {} {:<34} {}{}", mark, printable(tried.rule), outcome,
+                              terminal.paint(Tone::Quiet, place)));
   }
 }
 

@@ -18,6 +18,7 @@ Json tried_json(const ask::Tried& tried) {
   json["table"] = tried.table;
   json["chain"] = tried.chain;
   json["rule"] = tried.rule;
+  if (!tried.text.empty()) json["text"] = tried.text;
   if (!tried.file.empty()) {
     json["file"] = tried.file;
     json["line"] = tried.line;

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "ask/site.h"
 #include "base/calendar.h"
 #include "base/file.h"
 #include "base/suggest.h"
@@ -119,6 +120,14 @@ void add_host_option(Verb& verb, std::string& host) {
   verb.add_option("--host", host,
                   "the host (default: the one named like this machine, or the site's only one)")
       .type_name("HOST");
+}
+
+policy::Policy policy_without_site(const ruleset::Host& host) {
+  policy::Policy policy = ask::policy_of(host);
+  // Without them, or with wrong ones, ports have no names: whoever writes one is told.
+  Diagnostics ignored;
+  policy::add_shipped_services(policy, find_shipped_rules(), ignored);
+  return policy;
 }
 
 Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {

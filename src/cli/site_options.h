@@ -48,6 +48,9 @@ Result<LoadedSite> load_site(const SiteOptions& options, Looks looks);
 // on the error stream, and fails.
 Result<LoadedSite> load_valid_site(const SiteOptions& options, Looks looks);
 
+// For questions to a ruleset that came without a policy: its host alone, and the shipped services.
+policy::Policy policy_without_site(const ruleset::Host& host);
+
 // What this machine calls itself; "" where it does not say.
 std::string machine_name();
 

@@ -119,6 +119,17 @@ Policy load(const std::string& directory, const LoadOptions& options, Diagnostic
   return load(directory, options, files, diagnostics);
 }
 
+void add_shipped_services(Policy& policy, const std::string& shipped_rules,
+                          Diagnostics& diagnostics) {
+  const LoadOptions options{.shipped_rules = shipped_rules, .date = {}};
+  const DiskFiles files;
+  Loader loader{policy, options, files, diagnostics};
+  RuleFiles rule_files(loader);
+  rule_files.open_shipped_services();
+  const Value* services = rule_files.shipped_services();
+  if (services != nullptr) read_services(policy, *services, true, false, diagnostics);
+}
+
 Policy load(const std::string& directory, const LoadOptions& options, const Files& files,
             Diagnostics& diagnostics) {
   Policy policy;

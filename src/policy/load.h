@@ -32,6 +32,11 @@ Policy load(const std::string& directory, const LoadOptions& options, Diagnostic
 Policy load(const std::string& directory, const LoadOptions& options, const Files& files,
             Diagnostics& diagnostics);
 
+// The names of the shipped services, for a policy without a site. `shipped_rules`: as in
+// LoadOptions.
+void add_shipped_services(Policy& policy, const std::string& shipped_rules,
+                          Diagnostics& diagnostics);
+
 // A packet in the user's words, from the command line or a test. `in_role`: the words stand in a
 // role's or block's file, where `self` is meaningful and one side must be it. Problems go to
 // `diagnostics` at `span`, with the column moved to the word at fault.

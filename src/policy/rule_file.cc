@@ -65,11 +65,15 @@ void RuleFiles::open_roles() {
   if (contains(site_blocks_, kServices))
     site_services_ = open_services(policy.directory + "/rules");
   if (contains(shipped_blocks_, kServices)) {
-    shipped_services_ = open_services(loader_.options.shipped_rules);
+    open_shipped_services();
   }
   for (const std::string& stem : list(policy.directory, false)) {
     if (stem != "site") open_role(stem);
   }
+}
+
+void RuleFiles::open_shipped_services() {
+  shipped_services_ = open_services(loader_.options.shipped_rules);
 }
 
 std::optional<Value> RuleFiles::open_services(const std::string& directory) {

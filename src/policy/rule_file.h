@@ -27,6 +27,7 @@ class RuleFiles {
 
   void open_roles();
   void open_blocks();
+  void open_shipped_services();  // alone, where there is no site
 
   // Blocks' defaults, the site's own blocks first.
   std::vector<const OpenFile*> blocks() const;

@@ -32,7 +32,7 @@ verdicts = [line.get("verdict") for line in lines]
 assert verdicts == ["accept", "accept", "accept", "drop", "drop", None, "conditional", None], verdicts
 assert lines[0]["time"] == "1700000000.000005000" and lines[0]["number"] == 1
 assert lines[0]["decided_by"]["rule"] == "web.inbound.app-from-lb"
-assert lines[1]["hook"] == "postrouting" or lines[1]["hook"] == "output", lines[1]
+assert lines[1]["hook"] == "output" and lines[1]["decided_by"]["rule"] == "(established)", lines[1]
 assert lines[2]["decided_by"]["rule"] == "(established)"
 assert lines[5]["other"] == "ARP"
 assert lines[6]["as_taken"] == "accept" and len(lines[6]["conditions"]) == 1

@@ -86,6 +86,17 @@ status=0
 expect_status 0
 expect_out "accept"
 
+# The shipped services and `self` are known there, too; a rule without a name is shown as nft has it.
+rolewall eval --ruleset lb-01.json 'https 192.0.2.7 > self' --expect accept
+expect_status 0
+rolewall eval --ruleset lb-01.json 'https 192.0.2.7 > self' --explain
+expect_status 0
+expect_out 'iif "lo"'
+refuse_out "- rule 1"
+rolewall eval --ruleset lb-01.json 'https 192.0.2.7 > self' --explain --format json
+expect_json 'all(("text" in t) == t["rule"].startswith("rule ") for h in d["hops"] for t in h.get("tried", []))'
+expect_json 'any("text" in t for h in d["hops"] for t in h.get("tried", []))'
+
 # What nft prints is no snapshot: what to do instead is said.
 printf 'table inet t {\n}\n' >nft.txt
 rolewall eval --ruleset nft.txt 'tcp 192.0.2.7 > 203.0.113.10:443'

@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     "observe": {"base", "net", "ruleset", "netlink", "eval"},
     "apply": {"base", "net", "ruleset", "netlink", "observe", "print", "eval"},
     "sandbox": {"base", "net", "ruleset", "netlink", "observe", "eval"},
-    "ask": {"base", "net", "policy", "compile", "ruleset", "eval"},
+    "ask": {"base", "net", "policy", "compile", "ruleset", "print", "eval"},
     "cli": {"base", "net", "ruleset", "policy", "compile", "print", "eval", "netlink", "observe",
             "apply", "sandbox", "ask"},
 }
