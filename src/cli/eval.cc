@@ -153,8 +153,8 @@ class Questions {
     std::optional<ask::Answer> unexpected;
   };
 
-  // Where nothing is expected, so many say enough.
-  static constexpr std::size_t kMostCounted = 10'000;
+  // Where nothing is expected, so many say enough: each host that is asked must be compiled.
+  static constexpr std::size_t kMostCounted = 256;
 
   Others ask_others(const std::vector<ask::Sample>& samples, ask::Verdict first) {
     Others others;
