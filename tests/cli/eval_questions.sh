@@ -91,7 +91,7 @@ rolewall eval --ruleset lb-01.json 'https 192.0.2.7 > self' --expect accept
 expect_status 0
 rolewall eval --ruleset lb-01.json 'https 192.0.2.7 > self' --explain
 expect_status 0
-expect_out 'iif "lo"'
+expect_out 'iif lo return'
 refuse_out "- rule 1"
 rolewall eval --ruleset lb-01.json 'https 192.0.2.7 > self' --explain --format json
 expect_json 'all(("text" in t) == t["rule"].startswith("rule ") for h in d["hops"] for t in h.get("tried", []))'
