@@ -133,8 +133,9 @@ TEST_CASE("sites at random") {
     });
   }
   MESSAGE(summary(tally));
-  if (sites > 1) {
-    CHECK(tally.sites * 3 >= sites);
+  if (sites > 1) CHECK(tally.sites * 3 >= sites);
+  constexpr std::uint64_t kMeetAll = 200;  // fewer may lack one or another
+  if (sites >= kMeetAll) {
     for (const char* decider : {"(established)", "(loopback)", "(banned)", "(invalid)", "(spoofed)",
                                 "(allowed)", "(default)"}) {
       CHECK_MESSAGE(tally.deciders.contains(decider), decider);
