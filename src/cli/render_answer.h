@@ -8,6 +8,8 @@ namespace rolewall::cli {
 
 // "accept" in the colour of its kind.
 std::string painted(const Terminal& terminal, ask::Verdict verdict);
+// The same, as wide as the longest of the common ones.
+std::string in_column(const Terminal& terminal, ask::Verdict verdict);
 
 // "web.inbound.app-from-lb  policies/web.toml:8", as far as it is known.
 std::string in_words(const ask::DecidedBy& decided_by);

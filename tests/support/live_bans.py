@@ -1,14 +1,13 @@
 """Scenes for tests/cli/bans_live.sh: this network namespace is a gateway between a stranger, beyond
 eth0, and a host inside, beyond eth1; each has sessions with the others, and the stranger is banned."""
 
-import os
 import socket
-import subprocess
 import sys
 import threading
 import time
 
-from live_guard import PROGRAM, STATE, Client, run, serve_echo
+from live_guard import Client, run, serve_echo
+from scene import NEIGHBOURS, apply, check, finish, must, put_beyond, rolewall, write_site
 
 STRANGER, FRIEND, GATEWAY, INSIDE = "198.51.100.7", "198.51.100.8", "203.0.113.10", "10.0.9.2"
 STRANGER6, GATEWAY6, ROUTER6 = "2001:db8:bad::7", "2001:db8:1::10", "fe80::1"
@@ -27,17 +26,11 @@ role = "server"
 addresses = ["{GATEWAY}", "10.0.9.1", "{GATEWAY6}"]
 interfaces = ["public", "private"]
 """
-RULES = """
+RULES = f"""
 role = "server"
 [defaults]
 forward = "reject"
-[[inbound]]
-id = "nd"
-service = "ndp"
-[[outbound]]
-id = "nd-out"
-service = "ndp"
-[[inbound]]
+{NEIGHBOURS}[[inbound]]
 id = "echo"
 service = "tcp/2200"
 [[outbound]]
@@ -48,16 +41,6 @@ id = "through"
 service = ["tcp/7777", "udp/7777"]
 from = "10.0.9.0/24"
 """
-
-failures = []
-checks = 0
-
-
-def check(holds, what):
-    global checks
-    checks += 1
-    if not holds:
-        failures.append(what)
 
 
 class Host(Client):
@@ -94,28 +77,8 @@ class Host(Client):
             self.got += 1
 
 
-def rolewall(*words):
-    return subprocess.run([PROGRAM, *words, "--state-dir", STATE], capture_output=True, text=True)
-
-
-def must(*words):
-    done = rolewall(*words)
-    if done.returncode != 0:
-        sys.exit(f"rolewall {' '.join(words)}: {done.stdout}{done.stderr}")
-    return done.stdout
-
-
-def host_on(device):
-    host = Host()
-    run("ip", "link", "add", device, "type", "veth", "peer", "name", device, "netns", str(host.pid))
-    run("ip", "link", "set", device, "up")
-    host.must("ip", "link", "set", device, "up")
-    host.must("ip", "link", "set", "lo", "up")
-    return host
-
-
 def join():
-    stranger, inside = host_on("eth0"), host_on("eth1")
+    stranger, inside = put_beyond("eth0", Host()), put_beyond("eth1", Host())
     for words in [["ip", "address", "add", f"{GATEWAY}/24", "dev", "eth0"],
                   ["ip", "address", "add", "10.0.9.1/24", "dev", "eth1"],
                   ["ip", "-6", "address", "add", f"{GATEWAY6}/64", "dev", "eth0", "nodad"],
@@ -242,7 +205,7 @@ def recalled(stranger, inside):
     must("ban", STRANGER)
     with open("site/server.toml", "a", encoding="utf-8") as file:
         file.write('[[inbound]]\nid = "more"\nservice = "tcp/2201"\n')
-    must("apply", "site", "--host", "srv", "--force")
+    apply()
     for verb in [("apply", "site", "--host", "srv", "--force"),
                  ("boot", "-p", "site", "--host", "srv", "--force"),
                  ("rollback", "--force")]:
@@ -276,21 +239,13 @@ def router(stranger):
 
 def main():
     stranger, inside = join()
-    os.makedirs("site")
-    for name, text in [("site.toml", SITE), ("server.toml", RULES)]:
-        with open(f"site/{name}", "w", encoding="utf-8") as file:
-            file.write(text)
-    must("apply", "site", "--host", "srv", "--force")
+    write_site(site=SITE, server=RULES)
+    apply()
     banned(stranger, inside)
     kept(stranger, inside)
     recalled(stranger, inside)
     router(stranger)
-    for host in (stranger, inside):
-        os.kill(host.pid, 9)
-    for failure in failures:
-        print("FAILED:", failure)
-    print(f"{checks} checks, {len(failures)} failures")
-    sys.exit(1 if failures else 0)
+    finish(stranger, inside)
 
 
 main()

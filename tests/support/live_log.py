@@ -5,11 +5,11 @@ import collections
 import os
 import socket
 import struct
-import subprocess
 import sys
 import time
 
-from live_guard import PROGRAM, STATE, Client, run
+from live_guard import Client, run
+from scene import NEIGHBOURS, apply, check, finish, must, put_beyond, write_site
 
 PEER, OTHER, INSIDE, BANNED, HERE = ("203.0.113.1", "203.0.113.2", "10.0.9.7", "198.51.100.66",
                                      "203.0.113.10")
@@ -31,15 +31,9 @@ role = "server"
 addresses = ["{HERE}", "{HERE6}"]
 interfaces = ["public", "private"]
 """
-RULES = """
+RULES = f"""
 role = "server"
-[[inbound]]
-id = "nd"
-service = "ndp"
-[[outbound]]
-id = "nd-out"
-service = "ndp"
-[[inbound]]
+{NEIGHBOURS}[[inbound]]
 id = "limited"
 service = "udp/1000"
 limit = "1/hour"
@@ -50,16 +44,6 @@ action = "drop"
 log = true
 log-limit = "2/hour burst 2"
 """
-
-failures = []
-checks = 0
-
-
-def check(holds, what):
-    global checks
-    checks += 1
-    if not holds:
-        failures.append(what)
 
 
 class Log:
@@ -128,25 +112,15 @@ class Peer(Client):
         return super().do(what, words, held)
 
 
-def rolewall(*words):
-    done = subprocess.run([PROGRAM, *words, "--state-dir", STATE], capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"rolewall {' '.join(words)}: {done.stdout}{done.stderr}")
-
-
 def put_in_force(log, mode="enforce"):
     """From the beginning: no limit has been used."""
     run("nft", "flush", "ruleset")
-    with open("site/server.toml", "w", encoding="utf-8") as file:
-        file.write(f'{RULES}[defaults]\nmode = "{mode}"\nlog = {{ {log} }}\n')
-    rolewall("apply", "site", "--host", "srv", "--force")
+    write_site(server=f'{RULES}[defaults]\nmode = "{mode}"\nlog = {{ {log} }}\n')
+    apply()
 
 
 def join():
-    peer = Peer()
-    run("ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", str(peer.pid))
-    run("ip", "link", "set", "eth0", "up")
-    peer.must("ip", "link", "set", "eth0", "up")
+    peer = put_beyond("eth0", Peer())
     run("ip", "address", "add", f"{HERE}/24", "dev", "eth0")
     run("ip", "-6", "address", "add", f"{HERE6}/48", "dev", "eth0", "nodad")
     run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.eth0.rp_filter=0")
@@ -178,12 +152,12 @@ def steps(peer, log):
                             ('steps = ["invalid", "banned", "spoofed", "limits"]',
                              default | spoofed | excess | every)]:
         put_in_force(", ".join(filter(None, [f"to = {GROUP}", words])))
-        rolewall("ban", BANNED)
+        must("ban", BANNED)
         log.lines(0.2)
         everything_once(peer)
         got = log.lines()
         check(got == expected, f"{words or 'by default'}: {got}, not {expected}")
-        rolewall("unban", BANNED)
+        must("unban", BANNED)
 
     put_in_force(f"to = {GROUP}", mode="audit")
     log.lines(0.2)
@@ -222,17 +196,11 @@ def rates(peer, log):
 
 def main():
     peer = join()
-    os.makedirs("site")
-    with open("site/site.toml", "w", encoding="utf-8") as file:
-        file.write(SITE)
+    write_site(site=SITE)
     log = Log(GROUP)
     steps(peer, log)
     rates(peer, log)
-    os.kill(peer.pid, 9)
-    for failure in failures:
-        print("FAILED:", failure)
-    print(f"{checks} checks, {len(failures)} failures")
-    sys.exit(1 if failures else 0)
+    finish(peer)
 
 
 main()

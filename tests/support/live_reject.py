@@ -5,12 +5,12 @@ import errno
 import os
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
 
-from live_guard import PROGRAM, STATE, Client, run
+from live_guard import Client, run
+from scene import NEIGHBOURS, apply, check, finish, put_beyond, write_site
 
 PEER, GATEWAY, INSIDE = "203.0.113.1", "203.0.113.10", "10.0.9.2"
 PEER6, GATEWAY6, INSIDE6 = "2001:db8:1::1", "2001:db8:1::10", "fd00:9::2"
@@ -29,15 +29,6 @@ role = "server"
 addresses = ["{GATEWAY}", "10.0.9.1", "{GATEWAY6}", "fd00:9::1"]
 interfaces = ["public", "private"]
 """
-NEIGHBOURS = """
-role = "server"
-[[inbound]]
-id = "nd"
-service = "ndp"
-[[outbound]]
-id = "nd-out"
-service = "ndp"
-"""
 ECHO = f"""
 [[inbound]]
 id = "echo"
@@ -55,16 +46,6 @@ id = "no"
 service = ["tcp/{SHUT}", "udp/{SHUT}"]
 action = "reject"
 """
-
-failures = []
-checks = 0
-
-
-def check(holds, what):
-    global checks
-    checks += 1
-    if not holds:
-        failures.append(what)
 
 
 def family_of(address):
@@ -131,15 +112,6 @@ class Host(Client):
         return name, float(seconds)
 
 
-def host_on(device):
-    host = Host()
-    run("ip", "link", "add", device, "type", "veth", "peer", "name", device, "netns", str(host.pid))
-    run("ip", "link", "set", device, "up")
-    host.must("ip", "link", "set", device, "up")
-    host.must("ip", "link", "set", "lo", "up")
-    return host
-
-
 def add(host, *networks):
     do = run if host is None else host.must
     for device, *addresses in networks:
@@ -149,7 +121,7 @@ def add(host, *networks):
 
 
 def join():
-    peer, inside = host_on("eth0"), host_on("eth1")
+    peer, inside = put_beyond("eth0", Host()), put_beyond("eth1", Host())
     add(None, ("eth0", f"{GATEWAY}/24", f"{GATEWAY6}/64"), ("eth1", "10.0.9.1/24", "fd00:9::1/64"))
     add(peer, ("eth0", f"{PEER}/24", f"{PEER6}/64"))
     add(inside, ("eth1", f"{INSIDE}/24", f"{INSIDE6}/64"))
@@ -177,12 +149,8 @@ def forget_connections():
 
 
 def put_in_force(rules):
-    with open("site/server.toml", "w", encoding="utf-8") as file:
-        file.write(NEIGHBOURS + rules)
-    done = subprocess.run([PROGRAM, "apply", "site", "--host", "srv", "--force", "--state-dir", STATE],
-                          capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"apply: {done.stdout}{done.stderr}")
+    write_site(server=f'role = "server"\n{NEIGHBOURS}{rules}')
+    apply()
 
 
 def told(answer, words, what):
@@ -232,9 +200,7 @@ def open_session_goes_on(peer):
 
 def main():
     peer, inside = join()
-    os.makedirs("site")
-    with open("site/site.toml", "w", encoding="utf-8") as file:
-        file.write(SITE)
+    write_site(site=SITE)
     put_in_force(REJECT)
     everyone_is_told(peer, inside)
     put_in_force(RULE)  # by a rule, where the default drops
@@ -243,12 +209,7 @@ def main():
             told(peer.answer(address, SHUT), ["ECONNREFUSED"], f"by a rule, {address}, {number}")
     datagrams_are_told(peer)
     open_session_goes_on(peer)
-    for host in (peer, inside):
-        os.kill(host.pid, 9)
-    for failure in failures:
-        print("FAILED:", failure)
-    print(f"{checks} checks, {len(failures)} failures")
-    sys.exit(1 if failures else 0)
+    finish(peer, inside)
 
 
 main()
