@@ -118,9 +118,7 @@ class Questions {
     if (options_.format == "json") {
       Json json = json_of(answer);
       if (others.family) json["other_family"] = to_json(*others.family);
-      for (const auto& [verdict, count] : others.verdicts.counts) {
-        json["verdicts"][ask::name_of(verdict)] = count;
-      }
+      json["verdicts"] = to_json(others.verdicts);
       print(json);
       return;
     }

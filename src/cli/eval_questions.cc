@@ -139,26 +139,23 @@ std::string decider(const ask::Answer& answer) {
 }
 
 void print_line(const std::string& name, const Question& question, const Outcome& outcome) {
-  const std::string verdict(ask::name_of(outcome.answer.verdict));
-  const std::string padding(verdict.size() < 6 ? 6 - verdict.size() : 0, ' ');
   std::string line =
-      fmt::format("{}:{}: {}{}  {}", printable(name), question.line,
-                  painted(out(), outcome.answer.verdict), padding, printable(question.words));
+      fmt::format("{}:{}: {}  {}", printable(name), question.line,
+                  in_column(out(), outcome.answer.verdict), printable(question.words));
   if (!outcome.verdicts.agree()) line += fmt::format(" ({})", in_words(outcome.verdicts));
   if (const std::string by = decider(outcome.answer); !by.empty()) line += "  " + by;
   out().line(line);
   if (outcome.as_expected) return;
   out().line(fmt::format("    {}: {}, not {}: {}", out().paint(Tone::Bad, "not as expected"),
-                         verdict, question.expected, printable(outcome.answer.packet)));
+                         ask::name_of(outcome.answer.verdict), question.expected,
+                         printable(outcome.answer.packet)));
 }
 
 Json json_of(const Question& question, const Outcome& outcome) {
   Json json = to_json(outcome.answer);
   json["line"] = question.line;
   json["question"] = question.words;
-  for (const auto& [verdict, count] : outcome.verdicts.counts) {
-    json["verdicts"][ask::name_of(verdict)] = count;
-  }
+  json["verdicts"] = to_json(outcome.verdicts);
   if (!question.expected.empty()) {
     json["expected"] = question.expected;
     json["as_expected"] = outcome.as_expected;
@@ -170,13 +167,14 @@ Json json_of(const Question& question, const Outcome& outcome) {
 
 int eval_questions(const std::string& path, bool json, const Subject& subject, ask::Site& site) {
   const bool of_input = path == "-";
-  const std::string name = of_input ? "standard input" : path;
   const auto text = of_input ? read_input(kLargestFile) : read_file(path, kLargestFile);
   if (!text) return report(text.error());
-  Reader reader(of_input ? "-" : path, subject);
+  Reader reader(path, subject);
   const std::vector<Question> questions = reader.read(*text);
   if (reader.failed()) return kUsage;
-  if (questions.empty()) return report_usage(fmt::format("{}: there is no question in it", name));
+  if (questions.empty())
+    return report_usage(
+        fmt::format("{}: there is no question in it", of_input ? "standard input" : path));
 
   std::size_t judged = 0;
   std::size_t wrong = 0;
@@ -188,7 +186,7 @@ int eval_questions(const std::string& path, bool json, const Subject& subject, a
     if (json) {
       answers.push_back(json_of(question, outcome));
     } else {
-      print_line(of_input ? "-" : path, question, outcome);
+      print_line(path, question, outcome);
     }
   }
   if (json) {

@@ -64,6 +64,12 @@ std::string in_words(const Verdicts& verdicts) {
   return words;
 }
 
+Json to_json(const Verdicts& verdicts) {
+  Json json;
+  for (const auto& [verdict, count] : verdicts.counts) json[ask::name_of(verdict)] = count;
+  return json;
+}
+
 std::vector<std::string> expectations() {
   std::vector<std::string> names;
   for (const ask::Verdict verdict : ask::verdicts()) names.emplace_back(ask::name_of(verdict));

@@ -12,6 +12,7 @@
 #include "ask/sample.h"
 #include "ask/site.h"
 #include "base/diagnostic.h"
+#include "cli/json.h"
 #include "cli/terminal.h"
 #include "policy/policy.h"
 
@@ -45,6 +46,7 @@ struct Verdicts {
 
 // "accept 3, drop 1", in the order of the verdicts.
 std::string in_words(const Verdicts& verdicts);
+Json to_json(const Verdicts& verdicts);
 
 // Expectations: a verdict, or "deny", which several are.
 inline constexpr std::string_view kDeny = "deny";

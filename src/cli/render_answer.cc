@@ -102,15 +102,11 @@ void render_tried(const Terminal& terminal, const ask::Hop& hop) {
 }
 
 void render_hop(const Terminal& terminal, const ask::Hop& hop, const Columns& columns) {
-  // Painted text has no width of its own: pad beside it.
-  const std::string verdict(ask::name_of(hop.verdict));
-  const std::string padding(verdict.size() < 6 ? 6 - verdict.size() : 0, ' ');
   const std::string where = place(hop);
   const std::string decided =
       where.empty() ? why(hop) : fmt::format("{:<{}}  {}", why(hop), columns.why, where);
-  terminal.line(fmt::format("  {:<{}}  {:<11}  {}{}  {}", hop.host, columns.host,
-                            ruleset::name_of(hop.hook), painted(terminal, hop.verdict), padding,
-                            decided));
+  terminal.line(fmt::format("  {:<{}}  {:<11}  {}  {}", hop.host, columns.host,
+                            ruleset::name_of(hop.hook), in_column(terminal, hop.verdict), decided));
   for (const ask::Alternative& alternative : hop.alternatives) {
     const std::string& which = alternative.add.empty() ? alternative.when : alternative.add;
     const std::string what =
@@ -138,6 +134,11 @@ std::string painted(const Terminal& terminal, Verdict verdict) {
       return terminal.paint(Tone::Warning, name);
   }
   return {};
+}
+
+std::string in_column(const Terminal& terminal, Verdict verdict) {
+  const std::size_t size = ask::name_of(verdict).size();
+  return painted(terminal, verdict) + std::string(size < 6 ? 6 - size : 0, ' ');
 }
 
 std::string in_words(const ask::DecidedBy& by) {

@@ -8,6 +8,9 @@ namespace rolewall::cli {
 
 // "accept" in the colour of its kind.
 std::string painted(const Terminal& terminal, ask::Verdict verdict);
+// The same, padded to the width of "accept" and "reject", since painted text has no width of its
+// own.
+std::string in_column(const Terminal& terminal, ask::Verdict verdict);
 // The same, as wide as the longest of the common ones.
 std::string in_column(const Terminal& terminal, ask::Verdict verdict);
 
