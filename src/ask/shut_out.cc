@@ -102,27 +102,25 @@ class HostAsked {
 
 }  // namespace
 
-void find_shut_out(const policy::Policy& policy, policy::Date date, Site& site,
+void find_shut_out(const policy::Policy& policy, policy::Date date, Index index, Site& site,
                    Diagnostics& findings) {
-  for (Index index = 0; index < policy.hosts.size(); ++index) {
-    const policy::Host& host = policy.hosts[index];
-    if (effective_policy(policy, index, date).defaults.mode == policy::Mode::Audit) continue;
-    HostAsked asked(policy, index, site);
-    if (const auto manager = asked.manager_shut_out()) {
-      policy::report(findings, policy::Code::ManagementShutOut, host.span,
-                     fmt::format("{} does not accept ssh from all of management (not from {}): "
-                                 "`apply` will refuse this where sshd runs",
-                                 policy::quote(host.name), net::format(*manager)),
-                     R"(an [[inbound]] rule with service = "ssh" and from = "management")");
-    }
-    if (asked.neighbours_shut_out()) {
-      policy::report(
-          findings, policy::Code::NeighboursShutOut, host.span,
-          fmt::format("{} has an IPv6 address, and its policy drops neighbour discovery: IPv6 "
-                      "would stop working, so `apply` will refuse this",
-                      policy::quote(host.name)),
-          R"(use = ["baseline"] in the host's role)");
-    }
+  if (effective_policy(policy, index, date).defaults.mode == policy::Mode::Audit) return;
+  const policy::Host& host = policy.hosts[index];
+  HostAsked asked(policy, index, site);
+  if (const auto manager = asked.manager_shut_out()) {
+    policy::report(findings, policy::Code::ManagementShutOut, host.span,
+                   fmt::format("{} does not accept ssh from all of management (not from {}): "
+                               "`apply` will refuse this where sshd runs",
+                               policy::quote(host.name), net::format(*manager)),
+                   R"(an [[inbound]] rule with service = "ssh" and from = "management")");
+  }
+  if (asked.neighbours_shut_out()) {
+    policy::report(
+        findings, policy::Code::NeighboursShutOut, host.span,
+        fmt::format("{} has an IPv6 address, and its policy drops neighbour discovery: IPv6 "
+                    "would stop working, so `apply` will refuse this",
+                    policy::quote(host.name)),
+        R"(use = ["baseline"] in the host's role)");
   }
 }
 

@@ -1,5 +1,6 @@
-// What every apply would be refused for: the guard's questions (apply/guard.h) that can be asked
-// without the machine. Where the answer hangs on what only the machine knows, nothing is found.
+// What every apply of a host would be refused for: the guard's questions (apply/guard.h) that can
+// be asked without the machine. Where the answer hangs on what only the machine knows, nothing is
+// found.
 #pragma once
 
 #include "ask/site.h"
@@ -8,7 +9,7 @@
 
 namespace rolewall::ask {
 
-void find_shut_out(const policy::Policy& policy, policy::Date date, Site& site,
+void find_shut_out(const policy::Policy& policy, policy::Date date, policy::Index host, Site& site,
                    Diagnostics& findings);
 
 }  // namespace rolewall::ask

@@ -55,6 +55,10 @@ class Site {
   // What this host enforces.
   const ruleset::Snapshot& snapshot(policy::Index host);
 
+  // Frees what was compiled of it, and with it what snapshot() gave: thousands of hosts are gone
+  // through one by one.
+  void forget(policy::Index host) { hosts_.erase(host); }
+
   Answer ask(const Sample& sample, bool explain = false);
 
   // The same, but `teller` says what each host does. It is asked about every stop of way_of(),
