@@ -19,7 +19,7 @@ TEST_CASE("FIPS 180-4's examples") {
 TEST_CASE("an object with its checksum: each bit that changes is noticed, or says nothing") {
   const nlohmann::json object{{"generation", 3}, {"deadline", "2026-01-01"}, {"former", 2}};
   for (const std::string& text : {sealed_file(object), sealed_line(object)}) {
-    CHECK(*unsealed(text) == object);
+    CHECK((*unsealed(text) == object));
     for (std::size_t at = 0; at < text.size() * 8; ++at) {
       std::string changed = text;
       changed[at / 8] = static_cast<char>(changed[at / 8] ^ (1 << at % 8));
@@ -28,7 +28,7 @@ TEST_CASE("an object with its checksum: each bit that changes is noticed, or say
     }
   }
   CHECK_FALSE(unsealed(object.dump()));
-  CHECK(*unsealed_or_old(object.dump()) == object);
+  CHECK((*unsealed_or_old(object.dump()) == object));
   CHECK_FALSE(unsealed("[]"));
   CHECK_FALSE(unsealed(""));
 }
