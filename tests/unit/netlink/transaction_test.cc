@@ -161,7 +161,7 @@ TEST_CASE("a dump is of one moment while another program writes") {
     }
   });
   int whole = 0;
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 25; ++i) {
     const auto live = kernel.dump_table(kOwnFamily, kOwnTable);
     if (!live) {
       INFO(live.error().message);
