@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,8 +26,8 @@ constexpr unsigned kWidest = 7;
 
 class HostAsked {
  public:
-  HostAsked(const policy::Policy& policy, Index host, Site& site)
-      : policy_(policy), host_(host), site_(site) {}
+  HostAsked(const policy::Policy& policy, const policy::HostPolicy& effective, Site& site)
+      : policy_(policy), effective_(effective), host_(effective.index), site_(site) {}
 
   // From whom; absent: management is let in, as far as can be known.
   std::optional<net::Address> manager_shut_out() {
@@ -41,10 +42,14 @@ class HostAsked {
         fields.destination = *own;
         fields.destination_port = kSsh;
         if (denies(fields, true)) return client;
+        note_limit();
       }
     }
     return std::nullopt;
   }
+
+  // Of the rules that let management in, one with a limit; null: none has.
+  const policy::Rule* limited() const { return limited_; }
 
   bool neighbours_shut_out() {
     const auto own = own_address(false);
@@ -90,13 +95,27 @@ class HostAsked {
     sample.fields = fields;
     (arrives ? sample.receiver : sample.sender) = host_;
     sample.alone = true;
-    const Verdict verdict = site_.ask(sample).verdict;
-    return verdict == Verdict::Drop || verdict == Verdict::Reject;
+    answer_ = site_.ask(sample);
+    return answer_.verdict == Verdict::Drop || answer_.verdict == Verdict::Reject;
+  }
+
+  // What it admits over its limit goes to no rule behind it.
+  void note_limit() {
+    const Hop* hop = deciding_hop(answer_);
+    if (limited_ != nullptr || hop == nullptr || !hop->decided_by) return;
+    for (const policy::EffectiveRule& each : effective_.inbound) {
+      const policy::Rule& rule = *each.rule;
+      const bool counts = rule.limit || rule.connections;
+      if (counts && rule.full_name == hop->decided_by->rule) limited_ = &rule;
+    }
   }
 
   const policy::Policy& policy_;
+  const policy::HostPolicy& effective_;
   const Index host_;
   Site& site_;
+  Answer answer_;  // to the last question
+  const policy::Rule* limited_ = nullptr;
   const net::AddressSet own_addresses_ = policy_.hosts[host_].all_addresses();
 };
 
@@ -104,16 +123,26 @@ class HostAsked {
 
 void find_shut_out(const policy::Policy& policy, policy::Date date, Site& site,
                    Diagnostics& findings) {
+  std::set<const policy::Rule*> told;  // several hosts have it
   for (Index index = 0; index < policy.hosts.size(); ++index) {
     const policy::Host& host = policy.hosts[index];
-    if (effective_policy(policy, index, date).defaults.mode == policy::Mode::Audit) continue;
-    HostAsked asked(policy, index, site);
+    const policy::HostPolicy effective = effective_policy(policy, index, date);
+    if (effective.defaults.mode == policy::Mode::Audit) continue;
+    HostAsked asked(policy, effective, site);
     if (const auto manager = asked.manager_shut_out()) {
       policy::report(findings, policy::Code::ManagementShutOut, host.span,
                      fmt::format("{} does not accept ssh from all of management (not from {}): "
                                  "`apply` will refuse this where sshd runs",
                                  policy::quote(host.name), net::format(*manager)),
                      R"(an [[inbound]] rule with service = "ssh" and from = "management")");
+    }
+    if (const policy::Rule* rule = asked.limited(); rule != nullptr && told.insert(rule).second) {
+      policy::report(findings, policy::Code::ManagementLimited, rule->span,
+                     fmt::format("{} admits ssh from management up to a limit: whoever forges an "
+                                 "administrator's address can use it up and shut him out",
+                                 policy::quote(rule->full_name)),
+                     "leave `limit` and `connections` out of this rule; sshd's MaxStartups slows "
+                     "whoever guesses");
     }
     if (asked.neighbours_shut_out()) {
       policy::report(
