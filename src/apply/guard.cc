@@ -11,10 +11,10 @@
 #include <utility>
 
 #include "apply/lifelines.h"
+#include "apply/turns.h"
 #include "eval/eval.h"
-#include "eval/route.h"
-#include "eval/wire.h"
 #include "net/protocol.h"
+#include "observe/other_chains.h"
 #include "ruleset/names.h"
 #include "ruleset/own_table.h"
 
@@ -32,37 +32,6 @@ constexpr std::size_t kMostAlike = 2;
 constexpr std::size_t kCoursesEach = 256;
 constexpr std::size_t kLeastCourses = 4;
 constexpr std::size_t kMostCourses = 4096;
-
-// `as_delivered`: where the first packet is translated, from where it is answered hangs on that (a
-// redirection is to the address of the device that it arrives by), and it alone is asked about.
-std::size_t turns_in(const Lifeline& line, bool as_delivered) {
-  return as_delivered && line.delivered_to ? 1 : line.legs.size();
-}
-
-std::vector<eval::Turn> turns_of(const Lifeline& line, bool as_delivered) {
-  std::vector<eval::Turn> turns;
-  for (const Leg& leg : std::span(line.legs).first(turns_in(line, as_delivered))) {
-    eval::Turn& turn = turns.emplace_back();
-    turn.packet = eval::build(leg.fields);
-    (leg.arrives ? turn.packet.in_device : turn.packet.out_device) = leg.device;
-    turn.packet.ct_state = leg.state;
-    turn.direction = leg.arrives ? eval::Direction::Arrive : eval::Direction::Send;
-  }
-  return turns;
-}
-
-// Where a packet has come to.
-Endpoint destination_of(const eval::Packet& packet, std::uint8_t protocol) {
-  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
-  Endpoint to{.address = eval::destination_of(packet.bytes, ipv6), .port = 0};
-  // eval::build() puts nothing between the IP header and the transport's, whose second field is the
-  // port that it is sent to (RFC 768, RFC 9293).
-  const std::size_t port = (ipv6 ? eval::ipv6::kHeaderSize : eval::ipv4::kHeaderSize) + 2;
-  if (net::has_ports(protocol) && packet.bytes.size() >= port + 2) {
-    to.port = static_cast<std::uint16_t>(packet.bytes[port] << 8 | packet.bytes[port + 1]);
-  }
-  return to;
-}
 
 std::string table_name(const ruleset::Table& table) {
   return fmt::format("table {} {}", name_of(table.family), table.name);
@@ -89,8 +58,10 @@ class Guard {
   GuardAnswer take() {
     const Lifelines asked = lifelines(facts_, own_tables_);
     for (const Lifeline& line : asked.all) ask(line);
+    look_at_groups();
     for (const Unasked& line : asked.unasked) {
-      (facts_.may_be_undone ? answer_.notes : answer_.losses).push_back({line.what, line.how, ""});
+      const bool is_note = facts_.may_be_undone || line.may_be_risked;
+      (is_note ? answer_.notes : answer_.losses).push_back({line.what, line.how, ""});
     }
     forwarding();
     tell_of_the_rest();
@@ -104,19 +75,51 @@ class Guard {
 
   void ask(const Lifeline& line) {
     const std::vector<eval::Turn> turns = turns_of(line, true);
-    const Courses alone = evaluator_.converse(turns_of(line, false), how(Others::Absent));
-    if (const Course* lost = failing(alone, line, false)) {
-      // It may come to us translated, by rules that certainly do so: ours, or others'.
-      const bool translated =
-          (others_interfere_ || line.delivered_to) &&
-          passes(evaluator_.converse(turns, how(Others::LetPass)).ways.front(), line, after_, true);
-      if (!translated) {
+    if (const auto lost = denied_by_us(line, turns)) {
+      if (is_needed(line)) {
         lose(line, *lost);
-        return;
+        if (!line.one_of.empty()) groups_[line.one_of].passes = true;  // all is said
+      } else if (!line.one_of.empty() && line.need != Need::Unlikely &&
+                 !groups_[line.one_of].lost) {
+        groups_[line.one_of].lost.emplace(line, *lost);
       }
+      return;
     }
+    if (!line.one_of.empty()) groups_[line.one_of].passes = true;
+    if (line.need == Need::OneOfMany) return;
     if (others_interfere_ || ours_interferes_) compare(line, turns);
     if (line.stands_for_all && after_.tables.size() > 1) note(line, turns);
+  }
+
+  // (1)
+  std::optional<Course> denied_by_us(const Lifeline& line, std::span<const eval::Turn> turns) {
+    const Courses alone = evaluator_.converse(turns_of(line, false), how(Others::Absent));
+    const Course* lost = failing(alone, line, false);
+    if (lost == nullptr) return std::nullopt;
+    // It may come to us translated, by rules that certainly do so: ours, or others'.
+    const bool translated =
+        (others_interfere_ || line.delivered_to) &&
+        passes(evaluator_.converse(turns, how(Others::LetPass)).ways.front(), line, after_, true);
+    return translated ? std::nullopt : std::optional(*lost);
+  }
+
+  // What nothing shows to be used is needed as far as it passes today.
+  bool is_needed(const Lifeline& line) {
+    if (line.need == Need::Certain) return true;
+    if (line.need == Need::OneOfMany) return false;
+    if (before_.tables[kOurs].chains.empty()) return line.need == Need::Possible;
+    const auto passes_today = [&](bool as_delivered, Others others) {
+      const Courses today = before_evaluator_.converse(turns_of(line, as_delivered), how(others));
+      return passes(today.ways.front(), line, before_, as_delivered);
+    };
+    return passes_today(false, Others::Absent) ||
+           ((others_interfere_ || line.delivered_to) && passes_today(true, Others::LetPass));
+  }
+
+  void look_at_groups() {
+    for (const auto& [name, group] : groups_) {
+      if (!group.passes && group.lost) lose(group.lost->first, group.lost->second);
+    }
   }
 
   // (2): what passes today, answer for answer. Ours may change what theirs see, and then they are
@@ -195,14 +198,25 @@ class Guard {
     }
   }
 
-  // What was routed so far would be dropped by a policy that never speaks of it.
+  // What was routed so far would be dropped by a policy that never speaks of it. Where that is so
+  // today, nothing is taken away: forwarding was switched on since.
   void forwarding() {
     if (!facts_.machine.forwards_ipv4 && !facts_.machine.forwards_ipv6) return;
-    const ruleset::Table& own = after_.tables[kOurs];
-    if (own.chains.empty() || ruleset::find_chain(own, ruleset::own::kForwardDispatch) != nullptr) {
+    const auto drops_all = [](const ruleset::Table& own) {
+      return !own.chains.empty() &&
+             ruleset::find_chain(own, ruleset::own::kForwardDispatch) == nullptr &&
+             !observe::accepts_by_default(own, ruleset::own::kForward);
+    };
+    if (!drops_all(after_.tables[kOurs])) return;
+    constexpr const char* kWhat = "packets that this host forwards between networks";
+    if (drops_all(before_.tables[kOurs])) {
+      answer_.notes.push_back({kWhat,
+                               "forwarding is on in the kernel, and the policy has no [[forward]] "
+                               "rule: all of them are dropped, today as well",
+                               ""});
       return;
     }
-    answer_.losses.push_back({.what = "packets that this host forwards between networks",
+    answer_.losses.push_back({.what = kWhat,
                               .how = "forwarding is on in the kernel, and the policy has no "
                                      "[[forward]] rule, so that all of them would be dropped: add "
                                      "one, or turn forwarding off with sysctl",
@@ -227,7 +241,10 @@ class Guard {
       if (journey.fate() != eval::Fate::Accept) return false;
       const Leg& leg = line.legs[i];
       if (!leg.arrives) continue;
-      if (journey.hooks.empty() || journey.hooks.back().hook != ruleset::Hook::Input) return false;
+      if (leg.forwarded != is_forwarded(journey)) return false;
+      if (!leg.forwarded &&
+          (journey.hooks.empty() || journey.hooks.back().hook != ruleset::Hook::Input))
+        return false;
       // Of a flow that is given the evaluator does not know how it is translated.
       if (i == 0 && !leg.state && !comes_to(line, leg, journey, as_delivered)) return false;
     }
@@ -240,6 +257,7 @@ class Guard {
     const Endpoint sent{leg.fields.destination, net::has_ports(leg.fields.protocol)
                                                     ? leg.fields.destination_port
                                                     : std::uint16_t{0}};
+    if (leg.forwarded && line.delivered_to) return to == *line.delivered_to;
     // A redirection is to the address of the device that it arrives by.
     const bool is_ours = std::ranges::any_of(facts_.machine.addresses, [&](const net::Prefix& own) {
       return own.address == to.address;
@@ -328,6 +346,11 @@ class Guard {
     }
   }
 
+  // Of which one must pass: whether one does, and the first that does not.
+  struct Group {
+    bool passes = false;
+    std::optional<std::pair<Lifeline, Course>> lost;
+  };
   struct Alike {
     std::size_t count = 0;
     std::size_t last = 0;  // of the losses
@@ -343,6 +366,7 @@ class Guard {
   std::vector<std::string> interfering_;  // others' tables, by name
   std::vector<const ruleset::Table*> own_tables_;
   std::map<std::pair<std::string, std::string>, Alike> alike_;
+  std::map<std::string, Group> groups_;
   std::set<std::pair<std::uint32_t, std::string>> noted_;  // of which table what was said
   bool changed_noted_ = false;
   bool incomplete_noted_ = false;

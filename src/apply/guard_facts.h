@@ -9,6 +9,8 @@
 
 #include "net/address.h"
 #include "netlink/machine.h"
+#include "observe/relays.h"
+#include "observe/routing.h"
 #include "observe/tunnels.h"
 #include "ruleset/host.h"
 
@@ -44,15 +46,23 @@ struct GuardFacts {
   std::vector<net::Address> other_clients;  // of ssh sessions that are open beside it
   // Where ssh can be reached; an unspecified address: at each of this host's.
   std::vector<Endpoint> ssh_doors;
+  bool ssh_within = false;  // at the loopback alone
   // From where ssh must be possible: from the ends of each, from each host that the site names
   // within, and to either side of each boundary that a rule draws there.
   std::vector<net::Prefix> management;
   std::vector<net::Address> named;
   SiteHosts site;
-  std::vector<netlink::Lease> leases;    // addresses that are lost unless they are renewed
-  std::vector<std::string> advertised;   // devices with routes that a router advertises
-  std::vector<std::string> strict;       // devices that drop what a route back does not lead by
+  std::vector<netlink::Lease> leases;   // addresses that are lost unless they are renewed
+  std::vector<std::string> advertised;  // devices with routes that a router advertises
+  std::vector<std::string> strict;      // devices that drop what a route back does not lead by
+  // Devices whose packets another receives; and those that lead to this machine's own containers
+  // and virtual machines.
+  std::vector<std::string> ports;
+  std::vector<std::string> guests;
+  std::vector<net::Prefix> learned;      // networks to which a routing protocol knows the way
+  observe::Routing routing;              // with whom it is spoken
   std::vector<observe::Tunnel> tunnels;  // what sessions may go through
+  std::vector<observe::Relay> relays;    // what carries sessions that come from this machine itself
   bool may_be_undone = false;            // a rollback is armed: what cannot be known is risked
   std::vector<std::string> remarks;      // about whom was found, for people
 };

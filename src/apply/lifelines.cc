@@ -4,11 +4,13 @@
 #include <net/if_arp.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <utility>
 
 #include "apply/boundaries.h"
 #include "apply/link_lifelines.h"
+#include "apply/routing_lifelines.h"
 #include "apply/tunnel_lifelines.h"
 #include "apply/ways.h"
 #include "eval/route.h"
@@ -56,7 +58,9 @@ class Administrators {
                     session.client_port, session.server_port);
     const Endpoint from = sent_from(session);
     const Endpoint there = sent_to(session);
-    for (const Way& way : ways_.with(from.address, session.device)) {
+    const std::vector<Way> ways = ways_.with(from.address, session.device);
+    by_one_way_ = !is_any_certain(ways);
+    for (const Way& way : ways) {
       Leg in{.arrives = true, .fields = {}, .device = way.in};
       in.fields.source = from.address;
       in.fields.destination = there.address;
@@ -77,30 +81,57 @@ class Administrators {
       put(what + ", without a conntrack entry", way, {in, out});
       put(what + ", without a conntrack entry, where the server speaks first", way, {out, in});
     }
+    by_one_way_ = false;
   }
 
   // RFC 1191, RFC 8201: of a smaller link on its way a session learns by ICMP alone; without it
-  // what fills a packet never arrives. Of all the routers that may say so, the next one is known.
+  // what fills a packet never arrives. Of all the routers that may say so, the next one is known;
+  // of those farther away some may be shut out on purpose, but not all.
   void learn_path_mtu(const Session& session) {
+    const auto router = ways_.router_towards(sent_from(session).address);
+    if (!router || net::is_ipv4(*router) != net::is_ipv4(session.server)) return;
+    const std::string what =
+        fmt::format("path MTU discovery of the session from {}", net::format(session.client));
+    for (const Way& way : ways_.with(sent_from(session).address, session.device)) {
+      if (way.off_route) continue;
+      put(fmt::format("{} (ICMP errors from {})", what, net::format(*router)), way,
+          {told_of_path(session, *router, way.in)});
+      if (!first_session_) continue;
+      for (const net::Address& farther : strangers(net::is_ipv4(session.server))) {
+        Lifeline line{.what = fmt::format("{} (ICMP errors from routers farther away)", what),
+                      .legs = {told_of_path(session, farther, way.in)}};
+        line.need = Need::OneOfMany;
+        line.one_of = line.what;
+        rolewall::apply::put(into_, std::move(line), way);
+      }
+    }
+  }
+
+  static Leg told_of_path(const Session& session, const net::Address& router,
+                          const std::string& device) {
     constexpr std::uint8_t kUnreachable = 3;
     constexpr std::uint8_t kFragmentationNeeded = 4;
     constexpr std::uint8_t kPacketTooBig = 2;
-    const auto router = ways_.router_towards(sent_from(session).address);
-    if (!router || net::is_ipv4(*router) != net::is_ipv4(session.server)) return;
-    for (const Way& way : ways_.with(sent_from(session).address, session.device)) {
-      if (way.off_route) continue;
-      Leg told{.arrives = true, .fields = {}, .device = way.in};
-      const bool ipv4 = net::is_ipv4(session.server);
-      told.fields.protocol = ipv4 ? net::protocol::kIcmp : net::protocol::kIcmpv6;
-      told.fields.source = *router;
-      told.fields.destination = sent_to(session).address;
-      told.fields.icmp_type = ipv4 ? kUnreachable : kPacketTooBig;
-      told.fields.icmp_code = ipv4 ? kFragmentationNeeded : 0;
-      told.state = ruleset::ct_state::kRelated;
-      put(fmt::format("path MTU discovery of the session from {} (ICMP errors from {})",
-                      net::format(session.client), net::format(*router)),
-          way, {told});
+    const bool ipv4 = net::is_ipv4(session.server);
+    Leg told{.arrives = true, .fields = {}, .device = device};
+    told.fields.protocol = ipv4 ? net::protocol::kIcmp : net::protocol::kIcmpv6;
+    told.fields.source = router;
+    told.fields.destination = sent_to(session).address;
+    told.fields.icmp_type = ipv4 ? kUnreachable : kPacketTooBig;
+    told.fields.icmp_code = ipv4 ? kFragmentationNeeded : 0;
+    told.state = ruleset::ct_state::kRelated;
+    return told;
+  }
+
+  // From all over the internet: who is not meant by some list of unwanted networks.
+  static std::vector<net::Address> strangers(bool ipv4) {
+    std::vector<net::Address> found;
+    for (const char* each :
+         ipv4 ? std::array{"4.69.1.1", "62.115.8.1", "129.250.2.1", "184.104.1.1", "212.58.1.1"}
+              : std::array{"2001:470::1", "2404:1::1", "2600:1::1", "2800:1::1", "2a02:1::1"}) {
+      found.push_back(*net::parse_address(each));
     }
+    return found;
   }
 
   void let_in_again(const Session& session) {
@@ -124,7 +155,15 @@ class Administrators {
   };
   void connect(const std::string& what, const net::Address& client, const Endpoint& server,
                const How& how) {
-    for (const Way& way : ways_.with(client, how.link)) {
+    const std::vector<Way> ways = ways_.with(client, how.link);
+    // Of a link's own address nobody says on which link it is: then one of this host's will do.
+    std::string one_of;
+    if (!is_any_certain(ways)) {
+      one_of = eval::is_link_local(client)
+                   ? what
+                   : fmt::format("{} to {}", what, net::format(server.address));
+    }
+    for (const Way& way : ways) {
       // A link's own addresses are met on that link alone.
       const auto there = ways_.own_on(way.in, true);
       if (eval::is_link_local(server.address) &&
@@ -146,8 +185,13 @@ class Administrators {
       line.delivered_to = how.delivered_to;
       line.stands_for_all = how.stands_for_all && !way.off_route;
       line.kind = how.kind;
+      line.one_of = one_of;
       rolewall::apply::put(into_, std::move(line), way);
     }
+  }
+
+  static bool is_any_certain(const std::vector<Way>& ways) {
+    return std::ranges::find(ways, Need::Certain, &Way::need) != ways.end();
   }
 
   // To each of the host's addresses that sshd can be reached at.
@@ -170,6 +214,13 @@ class Administrators {
   }
 
   void admit_management() {
+    if (facts_.ssh_within && !facts_.management.empty()) {
+      into_.unasked.push_back(
+          {.what = "ssh from management",
+           .how = "the ssh server listens at the loopback alone: by which program's port "
+                  "management comes in cannot be seen, and was not checked",
+           .may_be_risked = true});
+    }
     std::set<net::Address> asked;
     std::set<bool> families;
     const auto ask = [&](const net::Address& client) {
@@ -220,6 +271,7 @@ class Administrators {
   void put(const std::string& what, const Way& way, std::vector<Leg> legs) {
     Lifeline line{.what = what, .legs = std::move(legs)};
     line.stands_for_all = !way.off_route && first_session_;
+    if (by_one_way_) line.one_of = what;
     rolewall::apply::put(into_, std::move(line), way);
   }
 
@@ -228,6 +280,7 @@ class Administrators {
   Ways ways_;
   net::AddressSet managers_;
   bool first_session_ = true;
+  bool by_one_way_ = false;  // of those that are asked about
   Lifelines& into_;
 };
 
@@ -256,7 +309,8 @@ std::string service_of(std::uint8_t protocol, std::uint16_t port) {
 
 void put(Lifelines& into, Lifeline line, const Way& way) {
   line.off_route = way.off_route;
-  if (way.off_route) line.what += " by " + way.in;
+  if (way.off_route || way.need != Need::Certain) line.what += " by " + way.in;
+  line.need = std::max(line.need, way.need);
   into.all.push_back(std::move(line));
 }
 
@@ -296,6 +350,7 @@ Lifelines lifelines(const GuardFacts& facts, const std::vector<const ruleset::Ta
   add_loopback(all);
   add_link_lifelines(facts, tables, all);
   add_tunnel_lifelines(facts, all);
+  add_routing_lifelines(facts, tables, all);
   return all;
 }
 

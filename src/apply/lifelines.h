@@ -1,7 +1,7 @@
 // What a session of ssh lives on, as conversations that must pass: the session itself, ssh from
 // `management`, the loopback, neighbour discovery in each form that RFC 4861 allows, what keeps
-// addresses and routes alive (router advertisements, DHCP), and what carries the tunnel that it
-// goes through.
+// addresses and routes alive (router advertisements, DHCP, routing protocols, VRRP), and what
+// carries the tunnel or the relay that it goes through.
 #pragma once
 
 #include <cstdint>
@@ -19,10 +19,11 @@ namespace rolewall::apply {
 
 // One packet that this host receives or sends.
 struct Leg {
-  bool arrives = true;
+  bool arrives = true;  // for this host; `forwarded`: for one behind it
   eval::PacketFields fields;
   std::string device;
   std::optional<std::uint32_t> state{};  // absent: what conntrack makes of it
+  bool forwarded = false;
 };
 
 struct Lifeline {
@@ -33,6 +34,8 @@ struct Lifeline {
   std::optional<Endpoint> delivered_to{};
   // It arrives where no route leads back: then (spoofed) may deny it, which is what `behind` says.
   bool off_route = false;
+  Need need = Need::Certain;
+  std::string one_of{};  // of those that bear the same name one must pass, whatever each needs
   bool stands_for_all = false;  // other programs' rules are asked about it, too
   std::string kind{};           // of many that are like it a few are told of
 };
@@ -41,6 +44,7 @@ struct Lifeline {
 struct Unasked {
   std::string what;
   std::string how;
+  bool may_be_risked = false;  // a note; else it is refused where no rollback is armed
 };
 
 struct Lifelines {
@@ -57,15 +61,14 @@ inline constexpr std::uint8_t kAck = 0x10;
 // As policies name it: "ssh", "udp/1194", "protocol/47".
 std::string service_of(std::uint8_t protocol, std::uint16_t port);
 
-// One that goes this way, which its name tells where it is not the route's.
+// One that goes this way, which its name tells where it is not certain. It is needed no more than
+// the way is.
 void put(Lifelines& into, Lifeline line, const Way& way);
 
 // The answer to a packet, by this device.
 Leg turned(Leg leg, const std::string& device, std::uint8_t tcp_flags = 0);
 
-// A prefix that is no longer than this is as good as everybody.
-inline constexpr unsigned kWidest = 7;
-// Its first and last host.
+// A network's first and last host; somebody's address where it is as good as everybody.
 std::set<net::Address> ends_of(const net::Prefix& prefix);
 
 // `tables`: ours, as it is and as it will be, whose rules tell addresses apart.

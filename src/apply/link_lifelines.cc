@@ -60,14 +60,27 @@ class Links {
         if (address != links.address && has_room) told_apart_.insert(address);
       }
     }
+    for (const Session& session : facts.sessions) use(session.client, session.device);
+    for (const net::Prefix& management : facts.management) {
+      for (const net::Address& client : ends_of(management)) use(client, "");
+    }
+    for (const observe::Tunnel& tunnel : facts.tunnels) {
+      const bool is_used = std::ranges::any_of(
+          tunnel.devices, [&](const std::string& device) { return used_.contains(device); });
+      if (is_used || tunnel.devices.empty()) use(tunnel.flows);
+    }
+    for (const observe::Relay& relay : facts.relays) use(relay.flows);
   }
 
   void add() {
     for (const ruleset::Interface& interface : facts_.machine.interfaces) {
       const std::string& device = interface.device;
-      if (interface.hardware_type != ARPHRD_ETHER) continue;
+      const bool is_port = std::ranges::find(facts_.ports, device) != facts_.ports.end();
+      if (interface.hardware_type != ARPHRD_ETHER || is_port) continue;
+      need_ = need_of(device);
       if (!ways_.own_on(device, true).empty()) add_neighbours(device);
     }
+    need_ = Need::Certain;
     std::set<std::string> advertised(facts_.advertised.begin(), facts_.advertised.end());
     for (const netlink::Lease& lease : facts_.leases) {
       const bool ipv6 = !net::is_ipv4(lease.address.address);
@@ -91,25 +104,24 @@ class Links {
     std::vector<net::Prefix> networks;
   };
   Surroundings around(const std::string& device) const {
-    Surroundings found;
-    if (!facts_.machine.routes) {
-      constexpr unsigned kNetwork = 64;  // RFC 4291, 2.5.4
-      for (const net::Address& own : ways_.own_on(device, true)) {
-        if (!eval::is_link_local(own)) found.networks.push_back({own, kNetwork});
-      }
-      return found;
+    return {.routers = ways_.routers_on(device, true), .networks = ways_.networks_on(device, true)};
+  }
+
+  // Devices by which somebody certainly comes.
+  void use(const net::Address& who, const std::string& link) {
+    for (const Way& way : ways_.with(who, link)) {
+      if (way.need == Need::Certain) used_.insert(way.out);
     }
-    for (const ruleset::Route& route : *facts_.machine.routes) {
-      if (route.device != device || net::is_ipv4(route.to.address)) continue;
-      if (route.gateway) {
-        if (!net::is_ipv4(*route.gateway)) found.routers.push_back(*route.gateway);
-      } else if (route.type == ruleset::RouteType::Unicast && route.to.length > kWidest &&
-                 route.to.length < net::Ipv6::kBits && !eval::is_link_local(route.to.address) &&
-                 net::format(route.to.address).substr(0, 2) != "ff") {
-        found.networks.push_back(route.to);
-      }
+  }
+  void use(const std::vector<observe::OuterFlow>& flows) {
+    for (const observe::OuterFlow& flow : flows) {
+      if (!net::is_multicast(flow.remote)) use(flow.remote, "");
     }
-    return found;
+  }
+
+  Need need_of(const std::string& device) const {
+    if (used_.contains(device)) return Need::Certain;
+    return ways_.is_unlikely(device) ? Need::Unlikely : Need::Possible;
   }
 
   // Who may be on the link: routers, the ends of its networks, whom the rules tell apart of the
@@ -154,6 +166,7 @@ class Links {
   void put(const std::string& what, std::vector<Leg> legs, const char* advice) {
     Lifeline line{.what = what, .legs = std::move(legs), .advice = advice};
     line.kind = what.substr(0, what.find_last_of(' '));
+    line.need = need_;
     line.stands_for_all = kinds_.insert(line.kind).second;
     into_.all.push_back(std::move(line));
   }
@@ -270,6 +283,8 @@ class Links {
 
   const GuardFacts& facts_;
   std::set<net::Address> told_apart_;  // by the rules, of addresses of a link
+  std::set<std::string> used_;         // by sessions, management and what carries them
+  Need need_ = Need::Certain;          // for what is being added
   Ways ways_;
   Lifelines& into_;
   std::set<std::string> kinds_;  // of which one stands for all

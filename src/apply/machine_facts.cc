@@ -3,10 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
+#include "apply/ways.h"
+#include "net/address_set.h"
 #include "netlink/machine.h"
 #include "netlink/sockets.h"
+#include "observe/relays.h"
+#include "observe/routing.h"
 #include "observe/ssh_service.h"
 #include "observe/surroundings.h"
 #include "observe/this_host.h"
@@ -58,7 +63,51 @@ std::vector<std::string> strict_devices(const ruleset::Host& machine) {
   return strict;
 }
 
+// Sessions that come from within this machine, or through what is within.
+void add_guests(GuardFacts& facts, const std::vector<std::string>& inward) {
+  const Ways ways(facts);
+  std::set<net::Address> known;
+  for (const Session& session : facts.sessions) {
+    for (const Way& way : ways.with(session.client, session.device)) {
+      const bool is_inward = std::ranges::find(inward, way.out) != inward.end();
+      if (way.need != Need::Certain || !is_inward) continue;
+      const net::Address guest = ways.router_towards(session.client).value_or(session.client);
+      if (!known.insert(guest).second) continue;
+      observe::Relay relay = observe::relay_of_guest(guest);
+      relay.what = fmt::format(
+          "{}, a container or a virtual machine by {}, from which or through "
+          "which the session from {} comes",
+          net::format(guest), way.out, net::format(session.client));
+      // What goes back by the same link does not come from elsewhere.
+      std::erase_if(relay.forwarded, [&](const observe::ForwardedFlow& flow) {
+        const net::Address& other =
+            flow.from.address == guest ? flow.to.address : flow.from.address;
+        const auto there = ways.with(other);
+        return there.empty() || there.front().out == way.out || there.front().out == "lo";
+      });
+      facts.relays.push_back(std::move(relay));
+    }
+  }
+}
+
 }  // namespace
+
+void narrow_relays(GuardFacts& facts) {
+  constexpr std::size_t kMost = 32;
+  const net::AddressSet managers = net::AddressSet::from(facts.management);
+  const auto narrow = [&](auto& flows, const auto& of) {
+    if (flows.size() <= 1) return;
+    const auto is_managers = [&](const auto& flow) { return managers.contains(of(flow)); };
+    if (std::ranges::any_of(flows, is_managers)) {
+      std::erase_if(flows, [&](const auto& flow) { return !is_managers(flow); });
+    }
+    flows.resize(std::min(flows.size(), kMost));
+  };
+  for (observe::Relay& relay : facts.relays) {
+    narrow(relay.flows, [](const observe::OuterFlow& flow) { return flow.remote; });
+    narrow(relay.forwarded, [](const observe::ForwardedFlow& flow) { return flow.from.address; });
+  }
+}
 
 Result<GuardFacts> machine_facts() {
   GuardFacts facts;
@@ -69,12 +118,16 @@ Result<GuardFacts> machine_facts() {
   if (!links) return std::unexpected(std::move(links).error());
   facts.leases = std::move(links->leases);
   facts.advertised = std::move(links->advertised);
+  facts.learned = std::move(links->learned);
+  facts.ports = std::move(links->ports);
+  facts.guests = std::move(links->guests);
   facts.strict = strict_devices(facts.machine);
   const auto ssh = observe::ssh_service();
   if (!ssh) return std::unexpected(ssh.error());
   for (const observe::SshDoor& door : ssh->doors) {
     facts.ssh_doors.push_back({door.address, door.port});
   }
+  facts.ssh_within = ssh->only_within;
   for (const observe::SshConnection& session : ssh->sessions) {
     facts.sessions.push_back(session_of(session));
   }
@@ -87,9 +140,9 @@ Result<GuardFacts> machine_facts() {
   auto tunnels = observe::tunnels();
   if (!tunnels) return std::unexpected(std::move(tunnels).error());
   facts.tunnels = std::move(*tunnels);
-  if (auto carrier = observe::carrier_over_loopback(ssh->sessions)) {
-    facts.tunnels.push_back(std::move(*carrier));
-  }
+  facts.relays = observe::relays(*ssh);
+  add_guests(facts, links->inward);
+  facts.routing = observe::routing();
   return facts;
 }
 

@@ -9,4 +9,8 @@ namespace rolewall::apply {
 // All but who manages it.
 Result<GuardFacts> machine_facts();
 
+// Once that is known: of many connections that a relay has those of managers are asked about, where
+// there are any.
+void narrow_relays(GuardFacts& facts);
+
 }  // namespace rolewall::apply

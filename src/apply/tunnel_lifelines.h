@@ -1,4 +1,5 @@
-// What carries the tunnels that sessions go through: each outer flow, open and new.
+// What carries the tunnels that sessions go through, and those that this machine relays to itself:
+// each outer flow, open and new.
 #pragma once
 
 #include "apply/lifelines.h"

@@ -35,28 +35,59 @@ bool Ways::may_arrive_by(const std::string& device, bool ipv6) const {
       own, [](const net::Address& address) { return !eval::is_link_local(address); });
 }
 
+bool Ways::is_port(const std::string& device) const {
+  return std::ranges::find(facts_.ports, device) != facts_.ports.end();
+}
+
+bool Ways::is_guest(const std::string& device) const {
+  return std::ranges::find(facts_.guests, device) != facts_.guests.end();
+}
+
+bool Ways::is_tunnel(const std::string& device) const {
+  return std::ranges::any_of(facts_.tunnels, [&](const observe::Tunnel& tunnel) {
+    return std::ranges::find(tunnel.devices, device) != tunnel.devices.end();
+  });
+}
+
+bool Ways::is_unlikely(const std::string& device) const {
+  return is_guest(device) || is_tunnel(device);
+}
+
+// `on_link`: of a link's own address, of which each device that bears IPv6 has some; who manages
+// from there is not said to come through a tunnel.
+std::vector<Way> Ways::by_any(bool on_link) const {
+  std::vector<Way> ways;
+  for (const ruleset::Interface& each : facts_.machine.interfaces) {
+    const std::string& device = each.device;
+    const bool bears_none = routes_.known() && routes_.addresses_on(device, true).empty();
+    if (is_port(device) || (on_link && bears_none)) continue;
+    const bool unlikely = is_guest(device) || (on_link && is_tunnel(device));
+    ways.push_back({.in = device,
+                    .out = device,
+                    .off_route = false,
+                    .need = unlikely ? Need::Unlikely : Need::Possible});
+  }
+  if (ways.size() == 1) ways.front().need = Need::Certain;
+  return ways;
+}
+
 std::vector<Way> Ways::with(const net::Address& address, const std::string& link) const {
   if (is_own(address) || (routes_.known() && routes_.leads_here(address))) {
     return {{kLoopback, kLoopback}};
   }
   if (!link.empty()) return {{link, link}};
-  std::vector<Way> ways;
   const bool on_link = eval::is_link_local(address);
-  if (!routes_.known() || on_link) {
-    for (const ruleset::Interface& each : facts_.machine.interfaces) {
-      const bool bears_none = routes_.known() && routes_.addresses_on(each.device, true).empty();
-      if (!on_link || !bears_none) ways.push_back({each.device, each.device});
-    }
-    return ways;
-  }
+  if (!routes_.known() || on_link) return by_any(on_link);
   const auto answer = routes_.towards(address);
   if (answer.route == nullptr) return {};
   const std::string& out = answer.route->device;
-  ways.push_back({out, out});
+  std::vector<Way> ways{{out, out}};
   for (const ruleset::Interface& other : facts_.machine.interfaces) {
-    if (other.device != out && may_arrive_by(other.device, !net::is_ipv4(address))) {
-      ways.push_back({other.device, out, true});
-    }
+    const std::string& in = other.device;
+    if (in == out || is_port(in) || !may_arrive_by(in, !net::is_ipv4(address))) continue;
+    // Who comes through a tunnel is answered through it.
+    const Need need = is_unlikely(in) ? Need::Unlikely : Need::Possible;
+    ways.push_back({.in = in, .out = out, .off_route = true, .need = need});
   }
   return ways;
 }
@@ -77,6 +108,37 @@ std::optional<net::Address> Ways::own_towards(const net::Address& other,
     if (net::is_ipv4(own.address) != ipv6 && !eval::is_link_local(own.address)) return own.address;
   }
   return std::nullopt;
+}
+
+std::vector<net::Address> Ways::routers_on(const std::string& device, bool ipv6) const {
+  std::vector<net::Address> routers;
+  if (!facts_.machine.routes) return routers;
+  for (const ruleset::Route& route : *facts_.machine.routes) {
+    const bool leads = route.device == device && route.gateway;
+    if (leads && net::is_ipv4(*route.gateway) != ipv6) routers.push_back(*route.gateway);
+  }
+  return routers;
+}
+
+std::vector<net::Prefix> Ways::networks_on(const std::string& device, bool ipv6) const {
+  std::vector<net::Prefix> networks;
+  if (!facts_.machine.routes) {
+    constexpr unsigned kNetwork = 64;  // RFC 4291, 2.5.4
+    for (const net::Address& own : own_on(device, true)) {
+      if (ipv6 && !eval::is_link_local(own)) networks.push_back({own, kNetwork});
+    }
+    return networks;
+  }
+  for (const ruleset::Route& route : *facts_.machine.routes) {
+    const net::Address& to = route.to.address;
+    const bool counts = route.device == device && net::is_ipv4(to) != ipv6 && !route.gateway &&
+                        route.type == ruleset::RouteType::Unicast;
+    if (counts && route.to.length > kWidest && route.to.length < net::address_bits(to) &&
+        !eval::is_link_local(to) && !net::is_multicast(to)) {
+      networks.push_back(route.to);
+    }
+  }
+  return networks;
 }
 
 std::string in_words(const ruleset::Host& machine) {

@@ -1,6 +1,7 @@
 // By which devices a packet of somebody's may arrive, and what is sent to him leaves.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,10 +11,22 @@
 
 namespace rolewall::apply {
 
+// A prefix that is no longer than this is as good as everybody.
+inline constexpr unsigned kWidest = 7;
+
+// How much hangs on a way, or on what is asked about it. In order: who says the later, says less.
+enum class Need : std::uint8_t {
+  Certain,   // it is used: it must pass
+  Possible,  // it may be: what passes today must pass, without a table of ours today all of it
+  Unlikely,  // the same, but beside no table of ours nothing is asked
+  OneOfMany  // nothing hangs on this one: of many one must pass
+};
+
 struct Way {
   std::string in;
   std::string out;
   bool off_route = false;  // it does not arrive where the route leads back
+  Need need = Need::Certain;
 };
 
 class Ways {
@@ -23,7 +36,8 @@ class Ways {
 
   // By the routes; where they are not known, each device may be the one. Beside the route's own
   // each device that has an address of the family and does not ask for the route back: all for
-  // IPv6, which has no rp_filter. `link`: of a link's own address, on which; "" where not known.
+  // IPv6, which has no rp_filter. Links to this machine's own containers and virtual machines are
+  // unlikely. `link`: of a link's own address, on which; "" where not known.
   std::vector<Way> with(const net::Address& address, const std::string& link = {}) const;
 
   bool is_own(const net::Address& address) const;
@@ -34,10 +48,19 @@ class Ways {
                                           const std::string& device) const;
   // Where the routes are not known, each of this host's addresses may be on the device.
   std::vector<net::Address> own_on(const std::string& device, bool ipv6) const;
+  // Networks that are on the device's link, of whose members some may be routers.
+  std::vector<net::Prefix> networks_on(const std::string& device, bool ipv6) const;
+  std::vector<net::Address> routers_on(const std::string& device, bool ipv6) const;
+  // A link to this machine's own, or a tunnel: by it comes who has its route alone.
+  bool is_unlikely(const std::string& device) const;
   bool is_known() const { return routes_.known(); }
 
  private:
   bool may_arrive_by(const std::string& device, bool ipv6) const;
+  bool is_port(const std::string& device) const;
+  bool is_tunnel(const std::string& device) const;
+  bool is_guest(const std::string& device) const;
+  std::vector<Way> by_any(bool on_link) const;
 
   const GuardFacts& facts_;
   eval::Routes routes_;

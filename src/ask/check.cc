@@ -32,8 +32,9 @@ Result<Checked> check(const policy::Policy& policy, policy::Date date, Diagnosti
   checked.tests = std::move(*tests);
   if (extent == Extent::Everything) {
     policy::lint(policy, date, checked.findings);
+    ShutOut shut_out(policy, date, site);
     for (policy::Index host = 0; host < policy.hosts.size(); ++host) {
-      find_shut_out(policy, date, host, site, checked.findings);
+      shut_out.find(host, checked.findings);
       checked.hosts.push_back(size_of(site.snapshot(host)));
       site.forget(host);
     }

@@ -25,8 +25,8 @@ constexpr unsigned kWidest = 7;
 
 class HostAsked {
  public:
-  HostAsked(const policy::Policy& policy, Index host, Site& site)
-      : policy_(policy), host_(host), site_(site) {}
+  HostAsked(const policy::Policy& policy, const policy::HostPolicy& effective, Site& site)
+      : policy_(policy), effective_(effective), host_(effective.index), site_(site) {}
 
   // From whom; absent: management is let in, as far as can be known.
   std::optional<net::Address> manager_shut_out() {
@@ -41,10 +41,14 @@ class HostAsked {
         fields.destination = *own;
         fields.destination_port = kSsh;
         if (denies(fields, true)) return client;
+        note_limit();
       }
     }
     return std::nullopt;
   }
+
+  // Of the rules that let management in, one with a limit; null: none has.
+  const policy::Rule* limited() const { return limited_; }
 
   bool neighbours_shut_out() {
     const auto own = own_address(false);
@@ -90,29 +94,51 @@ class HostAsked {
     sample.fields = fields;
     (arrives ? sample.receiver : sample.sender) = host_;
     sample.alone = true;
-    const Verdict verdict = site_.ask(sample).verdict;
-    return verdict == Verdict::Drop || verdict == Verdict::Reject;
+    answer_ = site_.ask(sample);
+    return answer_.verdict == Verdict::Drop || answer_.verdict == Verdict::Reject;
+  }
+
+  // What it admits over its limit goes to no rule behind it.
+  void note_limit() {
+    const Hop* hop = deciding_hop(answer_);
+    if (limited_ != nullptr || hop == nullptr || !hop->decided_by) return;
+    for (const policy::EffectiveRule& each : effective_.inbound) {
+      const policy::Rule& rule = *each.rule;
+      const bool counts = rule.limit || rule.connections;
+      if (counts && rule.full_name == hop->decided_by->rule) limited_ = &rule;
+    }
   }
 
   const policy::Policy& policy_;
+  const policy::HostPolicy& effective_;
   const Index host_;
   Site& site_;
+  Answer answer_;  // to the last question
+  const policy::Rule* limited_ = nullptr;
   const net::AddressSet own_addresses_ = policy_.hosts[host_].all_addresses();
 };
 
 }  // namespace
 
-void find_shut_out(const policy::Policy& policy, policy::Date date, Index index, Site& site,
-                   Diagnostics& findings) {
-  if (effective_policy(policy, index, date).defaults.mode == policy::Mode::Audit) return;
-  const policy::Host& host = policy.hosts[index];
-  HostAsked asked(policy, index, site);
+void ShutOut::find(Index index, Diagnostics& findings) {
+  const policy::Host& host = policy_.hosts[index];
+  const policy::HostPolicy effective = effective_policy(policy_, index, date_);
+  if (effective.defaults.mode == policy::Mode::Audit) return;
+  HostAsked asked(policy_, effective, site_);
   if (const auto manager = asked.manager_shut_out()) {
     policy::report(findings, policy::Code::ManagementShutOut, host.span,
                    fmt::format("{} does not accept ssh from all of management (not from {}): "
                                "`apply` will refuse this where sshd runs",
                                policy::quote(host.name), net::format(*manager)),
                    R"(an [[inbound]] rule with service = "ssh" and from = "management")");
+  }
+  if (const policy::Rule* rule = asked.limited(); rule && limited_.insert(rule).second) {
+    policy::report(findings, policy::Code::ManagementLimited, rule->span,
+                   fmt::format("{} admits ssh from management up to a limit: whoever forges an "
+                               "administrator's address can use it up and shut him out",
+                               policy::quote(rule->full_name)),
+                   "leave `limit` and `connections` out of this rule; sshd's MaxStartups slows "
+                   "whoever guesses");
   }
   if (asked.neighbours_shut_out()) {
     policy::report(

@@ -55,6 +55,21 @@ Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
         look(flow.remote, fmt::format("the other end of the tunnel {}", name_of(tunnel)));
     }
   }
+  for (const observe::Relay& relay : facts->relays) {
+    // Of several one carries the session, nobody says which: those of management are known above.
+    if (relay.flows.size() + relay.forwarded.size() != 1) continue;
+    const std::string whose = "the other end of what carries the session: " + relay.what;
+    for (const observe::OuterFlow& flow : relay.flows) {
+      if (!flow.anybody) look(flow.remote, whose);
+    }
+    for (const observe::ForwardedFlow& flow : relay.forwarded) {
+      look(flow.from.address, whose);
+      look(flow.to.address, whose);
+    }
+  }
+  for (const observe::OuterFlow& peering : facts->routing.peerings) {
+    look(peering.remote, "a router that this host exchanges routes with");
+  }
   return found;
 }
 

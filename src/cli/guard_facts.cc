@@ -46,6 +46,7 @@ Result<GuardFacts> guard_facts(const policy::Policy& policy) {
       }
     }
   }
+  apply::narrow_relays(*facts);
   return facts;
 }
 
@@ -57,6 +58,7 @@ Result<GuardFacts> guard_facts(const std::string& state_directory) {
   if (!*applied) return facts;
   facts->management = std::move((*applied)->management);
   facts->site = std::move((*applied)->site);
+  apply::narrow_relays(*facts);
   return facts;
 }
 

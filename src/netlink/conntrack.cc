@@ -18,15 +18,26 @@ constexpr std::uint16_t type_of(int message) {
   return nfnetlink_type(NFNL_SUBSYS_CTNETLINK, message);
 }
 
-std::optional<net::Address> source_of(View tuple) {
+std::optional<net::Address> address_in(View tuple, std::uint16_t ipv4, std::uint16_t ipv6) {
   const View ip = find_attribute(tuple, CTA_TUPLE_IP);
-  if (const View v4 = find_attribute(ip, CTA_IP_V4_SRC); v4.size() == 4) {
+  if (const View v4 = find_attribute(ip, ipv4); v4.size() == 4) {
     return net::ipv4_from_bytes(v4.data());
   }
-  if (const View v6 = find_attribute(ip, CTA_IP_V6_SRC); v6.size() == 16) {
+  if (const View v6 = find_attribute(ip, ipv6); v6.size() == 16) {
     return net::ipv6_from_bytes(v6.data());
   }
   return std::nullopt;
+}
+std::optional<net::Address> source_of(View tuple) {
+  return address_in(tuple, CTA_IP_V4_SRC, CTA_IP_V6_SRC);
+}
+std::optional<net::Address> destination_of(View tuple) {
+  return address_in(tuple, CTA_IP_V4_DST, CTA_IP_V6_DST);
+}
+
+std::uint16_t port_in(View tuple, std::uint16_t type) {
+  const View port = find_attribute(find_attribute(tuple, CTA_TUPLE_PROTO), type);
+  return port.size() == 2 ? static_cast<std::uint16_t>(port[0] << 8 | port[1]) : 0;
 }
 
 struct Entry {
@@ -105,6 +116,34 @@ Result<std::vector<Endpoint>> read_udp_peers(std::uint16_t port) {
   });
   if (error != 0) return failed("cannot read the connections", error);
   return peers;
+}
+
+Result<std::vector<TrackedFlow>> read_flows_with(const net::Address& address) {
+  const SocketPtr socket = open_socket(NETLINK_NETFILTER);
+  if (!socket) return failed("cannot read the connections", errno);
+  std::vector<std::uint8_t> request;
+  Writer dump(request);
+  dump.end_message(dump.begin_message(type_of(IPCTNL_MSG_CT_GET), NLM_F_DUMP, AF_UNSPEC));
+  std::vector<TrackedFlow> flows;
+  const int error = exchange(socket.get(), request, [&](const nlmsghdr& message) {
+    const auto* begin =
+        static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_offset(&message, sizeof(nfgenmsg)));
+    const auto* end = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(&message));
+    const View original = find_attribute({begin, end}, CTA_TUPLE_ORIG);
+    const View reply = find_attribute({begin, end}, CTA_TUPLE_REPLY);
+    const auto from = source_of(original);
+    const auto to = destination_of(original);
+    const auto answered_by = source_of(reply);
+    if (!from || !to || !answered_by || (*from != address && *answered_by != address)) return;
+    const View protocol = find_attribute(find_attribute(original, CTA_TUPLE_PROTO), CTA_PROTO_NUM);
+    if (protocol.empty()) return;
+    flows.push_back({.protocol = protocol[0],
+                     .from = {*from, port_in(original, CTA_PROTO_SRC_PORT)},
+                     .to = {*to, port_in(original, CTA_PROTO_DST_PORT)},
+                     .answered_by = {*answered_by, port_in(reply, CTA_PROTO_SRC_PORT)}});
+  });
+  if (error != 0) return failed("cannot read the connections", error);
+  return flows;
 }
 
 Result<void> forget_connections() {

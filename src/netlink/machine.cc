@@ -7,10 +7,14 @@
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
+#include <net/if_arp.h>
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -35,7 +39,13 @@ std::string kind_of(const AttributeMap& link) {
 // Devices by index, the loopback among them.
 using Devices = std::map<std::uint32_t, std::string>;
 
-Result<Devices> read_links(RouteDumper& dumper, Machine& machine) {
+// Who stands where: what belongs to a bridge or a bond, by the index of that.
+using Masters = std::map<std::uint32_t, std::uint32_t>;
+using Indexes = std::set<std::uint32_t>;
+
+// `crossings`: links of which another network namespace holds the other end.
+Result<Devices> read_links(RouteDumper& dumper, Machine& machine, Masters& masters,
+                           Indexes& crossings) {
   Devices devices;
   TRY(dumper.dump(RTM_GETLINK, sizeof(ifinfomsg), AF_UNSPEC, "interfaces",
                   [&](const nlmsghdr& message) {
@@ -51,6 +61,12 @@ Result<Devices> read_links(RouteDumper& dumper, Machine& machine) {
                       interface.mac = fmt::format("{:02x}", fmt::join(mac->second, ":"));
                     }
                     devices.emplace(interface.index, interface.device);
+                    if (interface.kind == "veth" && attributes.contains(IFLA_LINK_NETNSID)) {
+                      crossings.insert(interface.index);
+                    }
+                    if (const auto master = number(attributes, IFLA_MASTER)) {
+                      masters.emplace(interface.index, master);
+                    }
                     if ((link.ifi_flags & IFF_LOOPBACK) == 0) {
                       machine.interfaces.push_back(std::move(interface));
                     }
@@ -58,7 +74,15 @@ Result<Devices> read_links(RouteDumper& dumper, Machine& machine) {
   return devices;
 }
 
-Result<void> read_addresses(RouteDumper& dumper, const Devices& devices, Machine& machine) {
+// 169.254.0.0/16 (RFC 3927), fe80::/10.
+bool is_of_link(const net::Address& address) {
+  if (const auto* ipv4 = std::get_if<net::Ipv4>(&address)) return ipv4->value >> 16 == 0xa9fe;
+  return std::get<net::Ipv6>(address).value >> 118 == 0xfe80 >> 6;
+}
+
+// `addressed`: devices with an address that is known beyond their link.
+Result<void> read_addresses(RouteDumper& dumper, const Devices& devices, Machine& machine,
+                            Indexes& addressed) {
   const auto is_loopback = [&](std::uint32_t index) {
     const auto device = devices.find(index);
     return device != devices.end() &&
@@ -77,6 +101,7 @@ Result<void> read_addresses(RouteDumper& dumper, const Devices& devices, Machine
                        // The loopback may bear addresses that the network knows (a service's).
                        if (is_loopback(header.ifa_index) && net::is_loopback(*own)) return;
                        machine.addresses.push_back({*own, net::address_bits(*own)});
+                       if (!is_of_link(*own)) addressed.insert(header.ifa_index);
                        const auto device = devices.find(header.ifa_index);
                        if ((header.ifa_flags & IFA_F_PERMANENT) == 0 && device != devices.end()) {
                          machine.leases.push_back({{*own, header.ifa_prefixlen}, device->second});
@@ -142,7 +167,30 @@ std::optional<Route> route_of(const rtmsg& header, const AttributeMap& attribute
   return route;
 }
 
-Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& machine) {
+// As programs that speak a routing protocol sign their routes.
+bool is_learned(std::uint8_t protocol) {
+  constexpr std::array<std::uint8_t, 14> kRoutingDaemons{
+      RTPROT_GATED, RTPROT_MRT,     RTPROT_ZEBRA, RTPROT_BIRD,  RTPROT_XORP,
+      RTPROT_NTK,   RTPROT_MROUTED, RTPROT_BABEL, RTPROT_OPENR, RTPROT_BGP,
+      RTPROT_ISIS,  RTPROT_OSPF,    RTPROT_RIP,   RTPROT_EIGRP};
+  return std::ranges::find(kRoutingDaemons, protocol) != kRoutingDaemons.end();
+}
+
+// Of a route by several ways.
+void add_next_hops(View multipath, Indexes& uplinks) {
+  while (multipath.size() >= sizeof(rtnexthop)) {
+    rtnexthop hop{};
+    std::memcpy(&hop, multipath.data(), sizeof hop);
+    if (hop.rtnh_len < sizeof hop || hop.rtnh_len > multipath.size()) return;
+    uplinks.insert(static_cast<std::uint32_t>(hop.rtnh_ifindex));
+    multipath =
+        multipath.subspan(std::min(RTNH_ALIGN(std::size_t{hop.rtnh_len}), multipath.size()));
+  }
+}
+
+// `uplinks`: devices by which routers to everywhere are reached.
+Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& machine,
+                         Indexes& uplinks) {
   const auto plain = has_plain_rules(dumper);
   if (!plain) return std::unexpected(plain.error());
   bool whole = *plain;
@@ -158,6 +206,18 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
           std::ranges::count(machine.advertised, device->second) == 0) {
         machine.advertised.push_back(device->second);
       }
+      constexpr unsigned kWidest = 7;  // as good as everywhere
+      if (header.rtm_dst_len <= kWidest && header.rtm_type == RTN_UNICAST) {
+        uplinks.insert(number(attributes, RTA_OIF));
+        const auto hops = attributes.find(RTA_MULTIPATH);
+        if (hops != attributes.end()) add_next_hops(hops->second, uplinks);
+      }
+      if (is_learned(header.rtm_protocol)) {
+        const net::Address everywhere =
+            family == AF_INET ? net::Address{net::Ipv4{}} : net::Address{net::Ipv6{}};
+        machine.learned.push_back(
+            {address(attributes, RTA_DST).value_or(everywhere), header.rtm_dst_len});
+      }
       whole &= route.has_value();
       if (route) routes.push_back(std::move(*route));
     }));
@@ -166,16 +226,70 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
   return {};
 }
 
+// Links that end within this machine, or may: what a virtual machine or a container holds the other
+// end of, and bridges that join nothing else.
+class Guests {
+ public:
+  Guests(const Machine& machine, const Masters& masters, const Indexes& addressed,
+         const Indexes& uplinks)
+      : machine_(machine), masters_(masters), addressed_(addressed), uplinks_(uplinks) {}
+
+  bool is_one(const Interface& interface) const {
+    if (uplinks_.contains(interface.index)) return false;
+    const std::string& kind = interface.kind;
+    if (kind == "dummy" || kind == "macvtap" || kind == "ipvtap" || is_tap(interface)) return true;
+    // One that has an address of its own may be the network's, as within a container.
+    if (kind == "veth") return !addressed_.contains(interface.index);
+    return kind == "bridge" && std::ranges::all_of(machine_.interfaces, [&](const Interface& port) {
+             const auto master = masters_.find(port.index);
+             const bool within = master != masters_.end() && master->second == interface.index;
+             return !within || port.kind == "veth" || port.kind == "dummy" || is_tap(port);
+           });
+  }
+
+ private:
+  static bool is_tap(const Interface& interface) {
+    return interface.kind == "tun" && interface.hardware_type == ARPHRD_ETHER;
+  }
+
+  const Machine& machine_;
+  const Masters& masters_;
+  const Indexes& addressed_;
+  const Indexes& uplinks_;
+};
+
+bool is_port(const Interface& interface, const Machine& machine, const Masters& masters) {
+  const auto master = masters.find(interface.index);
+  if (master == masters.end()) return false;
+  const auto above = std::ranges::find(machine.interfaces, master->second,
+                                       [](const Interface& each) { return each.index; });
+  return above != machine.interfaces.end() &&
+         (above->kind == "bridge" || above->kind == "bond" || above->kind == "team");
+}
+
 }  // namespace
 
 Result<Machine> read_machine() {
   auto dumper = RouteDumper::open();
   if (!dumper) return std::unexpected(std::move(dumper).error());
   Machine machine;
-  const auto devices = read_links(*dumper, machine);
+  Masters masters;
+  Indexes addressed;
+  Indexes uplinks;
+  Indexes crossings;
+  const auto devices = read_links(*dumper, machine, masters, crossings);
   if (!devices) return std::unexpected(devices.error());
-  TRY(read_addresses(*dumper, *devices, machine));
-  TRY(read_routes(*dumper, *devices, machine));
+  TRY(read_addresses(*dumper, *devices, machine, addressed));
+  TRY(read_routes(*dumper, *devices, machine, uplinks));
+  const Guests guests(machine, masters, addressed, uplinks);
+  for (const Interface& interface : machine.interfaces) {
+    if (is_port(interface, machine, masters)) machine.ports.push_back(interface.device);
+    const bool is_guest = guests.is_one(interface);
+    if (is_guest) machine.guests.push_back(interface.device);
+    if (is_guest || (crossings.contains(interface.index) && !uplinks.contains(interface.index))) {
+      machine.inward.push_back(interface.device);
+    }
+  }
   return machine;
 }
 

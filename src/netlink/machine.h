@@ -22,6 +22,12 @@ struct Machine {
   std::vector<net::Prefix> addresses;          // without the loopback's; whole addresses
   std::vector<Lease> leases;
   std::vector<std::string> advertised;  // devices with routes that a router advertises
+  std::vector<net::Prefix> learned;     // networks to which a routing protocol knows the way
+  std::vector<std::string> ports;       // devices whose packets a bridge or a bond receives
+  // Devices that lead to this machine's own containers and virtual machines, as far as that can be
+  // told: no default route leads by them.
+  std::vector<std::string> guests;
+  std::vector<std::string> inward;  // these, and links to other network namespaces
   // Absent where a lookup is more than the longest prefix of the tables local, main and default:
   // rules of `ip rule` beside the kernel's own, routes by several ways or by type of service.
   std::optional<std::vector<ruleset::Route>> routes;

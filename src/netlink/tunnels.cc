@@ -97,11 +97,16 @@ struct Link {
 };
 using Links = std::map<std::uint32_t, Link>;
 
-// Every device whose packets go out by `index`.
+// Every device whose packets go out by `index`. What comes to a bridge by one port goes out by
+// another: a veth there is the end of one that somebody may use.
 void add_carried(const Links& links, std::uint32_t index, std::vector<std::string>& carried) {
+  const Link& here = links.at(index);
   for (const auto& [other, link] : links) {
     const bool stands_on = is_among(link.kind, {"vlan", "macvlan", "ipvlan"});
-    const bool above = links.at(index).master == other || (stands_on && link.below == index);
+    const bool is_other_end = link.kind == "veth" && here.kind == "veth" && link.below == index;
+    const bool is_other_port = link.kind == "veth" && here.kind == "bridge" && link.master == index;
+    const bool above =
+        here.master == other || (stands_on && link.below == index) || is_other_end || is_other_port;
     if (!above || std::ranges::find(carried, link.device) != carried.end()) continue;
     carried.push_back(link.device);
     add_carried(links, other, carried);
@@ -232,6 +237,9 @@ Result<std::vector<TunnelLink>> read_tunnels() {
   std::vector<TunnelLink> found;
   for (auto& [index, tunnel] : tunnels) {
     if (tunnel.kind == "wireguard") read_wireguard(tunnel);
+    if (const auto lower = links.find(links[index].below); lower != links.end()) {
+      tunnel.below = lower->second.device;
+    }
     add_carried(links, index, tunnel.carries);
     found.push_back(std::move(tunnel));
   }

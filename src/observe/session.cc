@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "net/mapped_address.h"
+#include "observe/socket_owners.h"
 
 namespace rolewall::observe {
 namespace {
@@ -60,23 +61,12 @@ std::string file(const std::string& path) {
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
-// The fourth field of /proc/PID/stat; the second, in parentheses, may hold anything.
-pid_t parent_of(pid_t process) {
-  const std::string stat = file(fmt::format("/proc/{}/stat", process));
-  const std::size_t name_end = stat.rfind(')');
-  if (name_end == std::string::npos) return 0;
-  const auto rest = words(std::string_view(stat).substr(name_end + 1));
-  pid_t parent = 0;
-  if (rest.size() > 1) std::from_chars(rest[1].data(), rest[1].data() + rest[1].size(), parent);
-  return parent;
-}
-
 }  // namespace
 
 std::optional<SshConnection> ssh_connection() {
   const char* own = std::getenv("SSH_CONNECTION");
   if (own != nullptr) return parse(own);
-  pid_t process = ::getppid();
+  auto process = static_cast<unsigned>(::getppid());
   for (int i = 0; process > 1 && i < kMaxAncestors; ++i, process = parent_of(process)) {
     const std::string environment = file(fmt::format("/proc/{}/environ", process));
     for (std::size_t at = 0; at < environment.size();) {

@@ -9,7 +9,9 @@
 #include <charconv>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/file.h"
@@ -107,9 +109,31 @@ std::set<std::uint64_t> sockets_beside_tun(const std::string& device) {
   });
 }
 
-std::set<std::uint64_t> sockets_beside(std::uint64_t socket) {
-  return sockets_of(
-      [&](unsigned, unsigned, const std::optional<std::uint64_t>& held) { return held == socket; });
+std::map<unsigned, Process> processes_with_sockets() {
+  std::map<unsigned, Process> found;
+  for (const unsigned process : numbers_in("/proc")) {
+    const std::string folder = fmt::format("/proc/{}/fd", process);
+    std::set<std::uint64_t> sockets;
+    for (const unsigned fd : numbers_in(folder)) {
+      if (const auto inode = socket_at(fmt::format("{}/{}", folder, fd))) sockets.insert(*inode);
+    }
+    if (sockets.empty()) continue;
+    found.emplace(process, Process{name_of_process(process), std::move(sockets)});
+  }
+  return found;
+}
+
+// The fourth field of /proc/PID/stat; the second, in parentheses, may hold anything.
+unsigned parent_of(unsigned process) {
+  constexpr std::size_t kLongestStat = 4096;
+  const auto stat = read_file(fmt::format("/proc/{}/stat", process), kLongestStat);
+  const std::size_t name_end = stat ? stat->rfind(')') : std::string::npos;
+  if (name_end == std::string::npos) return 0;
+  std::istringstream rest(stat->substr(name_end + 1));
+  std::string state;
+  unsigned parent = 0;
+  rest >> state >> parent;
+  return parent;
 }
 
 }  // namespace rolewall::observe

@@ -1,7 +1,9 @@
 // Which process holds a socket, from /proc/PID/fd: root sees everybody's, others their own alone.
+// And whose child a process is.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -13,8 +15,17 @@ namespace rolewall::observe {
 using SocketOwners = std::unordered_map<std::uint64_t, std::string>;
 SocketOwners socket_owners();
 
-// The sockets of every process that holds the tun device, or this socket.
+// The sockets of every process that holds the tun device.
 std::set<std::uint64_t> sockets_beside_tun(const std::string& device);
-std::set<std::uint64_t> sockets_beside(std::uint64_t socket);
+
+struct Process {
+  std::string name;
+  std::set<std::uint64_t> sockets;
+};
+// Those that hold sockets, by their ids.
+std::map<unsigned, Process> processes_with_sockets();
+
+// 0: it has none, or is gone.
+unsigned parent_of(unsigned process);
 
 }  // namespace rolewall::observe

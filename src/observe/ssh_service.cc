@@ -48,6 +48,15 @@ std::vector<SshDoor> doors_of_ssh(const netlink::TcpSockets& sockets, const Sock
   return doors;
 }
 
+bool listens_within(const netlink::TcpSockets& sockets, const SocketOwners& owners) {
+  return std::ranges::any_of(sockets.listening, [&](const netlink::TcpSocket& socket) {
+    const auto owner = owners.find(socket.inode);
+    return net::is_loopback(socket.local) &&
+           (socket.local_port == kSshPort ||
+            (owner != owners.end() && is_ssh_server(owner->second)));
+  });
+}
+
 bool is_same(const SshConnection& a, const SshConnection& b) {
   return a.client == b.client && a.client_port == b.client_port && a.server == b.server &&
          a.server_port == b.server_port;
@@ -74,7 +83,9 @@ Result<SshService> ssh_service() {
   const auto sockets = netlink::read_tcp_sockets();
   if (!sockets) return std::unexpected(sockets.error());
   SshService service;
-  service.doors = doors_of_ssh(*sockets, socket_owners());
+  const SocketOwners owners = socket_owners();
+  service.doors = doors_of_ssh(*sockets, owners);
+  service.only_within = service.doors.empty() && listens_within(*sockets, owners);
   const auto claimed = ssh_connection();
   const auto is_served = [&](std::uint16_t port) {
     return port == kSshPort || std::ranges::count(service.doors, port, &SshDoor::port) != 0;
@@ -88,10 +99,14 @@ Result<SshService> ssh_service() {
                                 .device = name_of(socket.device)};
     if (claimed && is_same(session, *claimed)) {
       own = session;
-    } else if (is_served(socket.local_port) && !net::is_loopback(socket.remote)) {
+    } else if (is_served(socket.local_port)) {
       service.sessions.push_back(session);
     }
   }
+  // What a program of this host relays is checked with what carries it (relays.h).
+  std::ranges::stable_partition(service.sessions, [](const SshConnection& session) {
+    return !net::is_loopback(session.client);
+  });
   if (own) {
     service.others = std::exchange(service.sessions, {*own});
     service.kind = SessionKind::Own;
@@ -105,7 +120,7 @@ Result<SshService> ssh_service() {
   }
   for (const SshConnection& session : service.sessions) {
     // Who listens cannot be seen: it may be at each address.
-    if (!is_served_at(service, session)) {
+    if (!is_served_at(service, session) && !net::is_loopback(session.server)) {
       add_door(service.doors, {net::Ipv6{}, session.server_port});
     }
   }

@@ -26,6 +26,7 @@ struct SshDoor {
 
 struct SshService {
   std::vector<SshDoor> doors;
+  bool only_within = false;  // it listens at the loopback alone: others relay to it
   std::vector<SshConnection> sessions;
   std::vector<SshConnection> others;  // that are open beside this command's own
   SessionKind kind = SessionKind::All;

@@ -38,6 +38,7 @@ Tunnel of_link(const netlink::TunnelLink& link) {
                    .remote_port = peer.port,
                    .opened_by_peer = true,
                    .draws_ports = draws_ports(link.kind)};
+    if (net::is_multicast(peer.remote)) flow.device = link.below;
     tunnel.flows.push_back(flow);
   }
   return tunnel;
@@ -54,7 +55,7 @@ unsigned first_drawn_port() {
 
 // Of a socket without a peer: those that connection tracking knows, else the one that stands for
 // anybody.
-void add_peers(Tunnel& tunnel, const netlink::UdpSocket& socket) {
+void add_peers(std::vector<OuterFlow>& flows, const netlink::UdpSocket& socket) {
   OuterFlow flow{.protocol = net::protocol::kUdp,
                  .local = socket.local,
                  .remote = socket.remote,
@@ -63,7 +64,7 @@ void add_peers(Tunnel& tunnel, const netlink::UdpSocket& socket) {
   if (socket.remote_port != 0) {
     // A port that was not drawn is one that the peer knows, and may speak to first.
     flow.opened_by_peer = socket.local_port < first_drawn_port();
-    tunnel.flows.push_back(flow);
+    flows.push_back(flow);
     return;
   }
   flow.opened_by_peer = true;
@@ -71,36 +72,13 @@ void add_peers(Tunnel& tunnel, const netlink::UdpSocket& socket) {
   for (const netlink::Endpoint& peer : peers.value_or(std::vector<netlink::Endpoint>())) {
     flow.remote = peer.address;
     flow.remote_port = peer.port;
-    tunnel.flows.push_back(flow);
+    flows.push_back(flow);
   }
   if (peers && !peers->empty()) return;
   flow.remote = *net::parse_address(net::is_ipv4(socket.local) ? "198.51.100.7" : "2001:db8::7");
   flow.remote_port = socket.local_port;
   flow.anybody = true;
-  tunnel.flows.push_back(flow);
-}
-
-// The sockets of whoever holds the tun device.
-void add_sockets(Tunnel& tunnel, const std::set<std::uint64_t>& held) {
-  if (const auto sockets = netlink::read_udp_sockets()) {
-    for (const netlink::UdpSocket& socket : *sockets) {
-      if (held.contains(socket.inode) && !net::is_loopback(socket.local)) add_peers(tunnel, socket);
-    }
-  }
-  const auto sockets = netlink::read_tcp_sockets();
-  if (!sockets) return;
-  for (const netlink::TcpSocket& socket : sockets->established) {
-    if (!held.contains(socket.inode) || net::is_loopback(socket.remote)) continue;
-    const bool listens = std::ranges::any_of(
-        sockets->listening,
-        [&](const netlink::TcpSocket& other) { return other.local_port == socket.local_port; });
-    tunnel.flows.push_back({.protocol = net::protocol::kTcp,
-                            .local = socket.local,
-                            .remote = socket.remote,
-                            .local_port = socket.local_port,
-                            .remote_port = socket.remote_port,
-                            .opened_by_peer = listens});
-  }
+  flows.push_back(flow);
 }
 
 // ESP or AH, or the UDP that ESP is put into; and what renews its keys, which is IKE (RFC
@@ -158,7 +136,7 @@ Result<std::vector<Tunnel>> tunnels() {
   std::vector<Tunnel> found;
   for (const netlink::TunnelLink& link : *links) {
     Tunnel& tunnel = found.emplace_back(of_link(link));
-    if (link.kind == "tun") add_sockets(tunnel, sockets_beside_tun(link.device));
+    if (link.kind == "tun") tunnel.flows = flows_of(sockets_beside_tun(link.device));
   }
   const auto ipsec = netlink::read_ipsec();
   if (!ipsec) return std::unexpected(ipsec.error());
@@ -166,26 +144,28 @@ Result<std::vector<Tunnel>> tunnels() {
   return found;
 }
 
-std::optional<Tunnel> carrier_over_loopback(const std::vector<SshConnection>& sessions) {
-  const auto is_local = [](const SshConnection& each) { return net::is_loopback(each.client); };
-  if (std::ranges::none_of(sessions, is_local)) return std::nullopt;
-  const auto sockets = netlink::read_tcp_sockets();
-  if (!sockets) return std::nullopt;
-  const SocketOwners owners = socket_owners();
-  Tunnel tunnel{.devices = {"lo"}, .kind = "", .flows = {}};
-  for (const SshConnection& session : sessions) {
-    if (!is_local(session)) continue;
-    for (const netlink::TcpSocket& other : sockets->established) {
-      const bool is_its_end =
-          other.local == session.client && other.local_port == session.client_port &&
-          other.remote == session.server && other.remote_port == session.server_port;
-      const auto owner = owners.find(other.inode);
-      if (!is_its_end || owner == owners.end()) continue;
-      tunnel.kind = owner->second;
-      add_sockets(tunnel, sockets_beside(other.inode));
+std::vector<OuterFlow> flows_of(const std::set<std::uint64_t>& held) {
+  std::vector<OuterFlow> flows;
+  if (const auto sockets = netlink::read_udp_sockets()) {
+    for (const netlink::UdpSocket& socket : *sockets) {
+      if (held.contains(socket.inode) && !net::is_loopback(socket.local)) add_peers(flows, socket);
     }
   }
-  return tunnel.flows.empty() ? std::nullopt : std::optional(std::move(tunnel));
+  const auto sockets = netlink::read_tcp_sockets();
+  if (!sockets) return flows;
+  for (const netlink::TcpSocket& socket : sockets->established) {
+    if (!held.contains(socket.inode) || net::is_loopback(socket.remote)) continue;
+    const bool listens = std::ranges::any_of(
+        sockets->listening,
+        [&](const netlink::TcpSocket& other) { return other.local_port == socket.local_port; });
+    flows.push_back({.protocol = net::protocol::kTcp,
+                     .local = socket.local,
+                     .remote = socket.remote,
+                     .local_port = socket.local_port,
+                     .remote_port = socket.remote_port,
+                     .opened_by_peer = listens});
+  }
+  return flows;
 }
 
 }  // namespace rolewall::observe

@@ -2,14 +2,13 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
 #include "net/address.h"
 #include "netlink/ipsec.h"
-#include "observe/session.h"
 
 namespace rolewall::observe {
 
@@ -20,9 +19,11 @@ struct OuterFlow {
   std::uint16_t local_port = 0;
   std::uint16_t remote_port = 0;
   bool opened_by_peer = false;  // or by either side; else by this host alone, as a client's is
+  bool opened_here = true;      // or by this host, where it is not TCP's that a peer has opened
   bool anybody = false;         // `remote` stands for all: nobody's packets are known
   // Either side sends from a port that it draws, so that no packet answers another (RFC 7348, 5).
   bool draws_ports = false;
+  std::string device{};  // of a group, by which it is reached; "" where nobody says
   bool operator==(const OuterFlow&) const = default;
 };
 
@@ -44,9 +45,7 @@ Result<std::vector<Tunnel>> tunnels();
 // One for each other end of IPsec; and what a device of IPsec's carries may be any of them.
 void add_ipsec(std::vector<Tunnel>& found, const netlink::Ipsec& ipsec);
 
-// What carries the sessions that a program of this host opens to itself, over the loopback: the end
-// of a reverse tunnel (`ssh -R`, an agent that has dialled out). The flows are that program's other
-// connections. Nothing where there is no such session, or it has none.
-std::optional<Tunnel> carrier_over_loopback(const std::vector<SshConnection>& sessions);
+// The packets of these sockets, but for those of the loopback alone.
+std::vector<OuterFlow> flows_of(const std::set<std::uint64_t>& sockets);
 
 }  // namespace rolewall::observe

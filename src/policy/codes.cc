@@ -133,13 +133,15 @@ constexpr std::array kTable = {
             "a host does not admit ssh from all of `management`: an apply there is refused"},
     CodeRow{Code::NeighboursShutOut, kWarning, "neighbours-shut-out",
             "a host with an IPv6 address drops neighbour discovery: an apply there is refused"},
+    CodeRow{Code::ManagementLimited, kWarning, "management-limited",
+            "the rule that admits ssh from `management` has a limit, which forged packets use up"},
 };
 
 constexpr bool in_enum_order() {
   for (std::size_t i = 0; i < kTable.size(); ++i) {
     if (static_cast<std::size_t>(kTable[i].code) != i) return false;
   }
-  return kTable.size() == static_cast<std::size_t>(Code::NeighboursShutOut) + 1;
+  return kTable.size() == static_cast<std::size_t>(Code::ManagementLimited) + 1;
 }
 static_assert(in_enum_order(), "every code has its row, in order");
 

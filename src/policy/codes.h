@@ -97,9 +97,10 @@ enum class Code : std::uint8_t {
   OverlappingBehind,
   PlainHttp,
   SingleHostTag,
-  // what the guard would refuse (ask/)
+  // what the guard would refuse, or what shuts out without it (ask/)
   ManagementShutOut,
   NeighboursShutOut,
+  ManagementLimited,
 };
 
 struct CodeRow {

@@ -1,6 +1,7 @@
-# A hundred ways to shut an administrator out, each with a real session: refused, and forced it ends,
-# and comes back with the timer; a change that takes nothing away is made in the same scene.
-# `sh lock_outs.sh WORD...` tries those whose names have one of the words.
+# Some 200 ways to shut an administrator out, each with a real session: refused, and forced it ends,
+# and comes back with the timer; a change that takes nothing away is made in the same scene. Six of
+# each kind are tried, all with ROLEWALL_LONG_TESTS; `sh lock_outs.sh WORD...` tries those whose names
+# have one of the words.
 . "$(dirname "$0")/prelude.sh"
 command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
 if [ "${1:-}" != inside ]; then

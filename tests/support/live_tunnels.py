@@ -37,6 +37,7 @@ carrier.bind((own, 1194))
 if connected:
     carrier.connect((other, 1194))
 open("/proc/self/comm", "w").write("tunneld")
+carrier.sendto(b"hello", (other, 1194)) if not connected else carrier.send(b"hello")
 print("ready", flush=True)
 while True:
     for ready in select.select([tun, carrier], [], [])[0]:

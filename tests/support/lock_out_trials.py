@@ -6,6 +6,8 @@ import sys
 import time
 
 import live_guard
+import lock_out_carriers
+import lock_out_keepers
 from live_guard import Client, ND, RULES, SITE, SSH, run
 from lock_outs import (CLIENT_4, CLIENT_6, LOCK, OWN_4, OWN_6, LeftOut, Trial, batch, in_network, setting)
 
@@ -312,11 +314,15 @@ def tun(own, other, kind):
     return step
 
 
+def vxlan_link(stage, own, other):
+    for pid, here, there in [(None, own, other), (stage.client.pid, other, own)]:
+        batch(pid, [f"link add t0 type vxlan id 7 local {here} remote {there} dstport 4789 "
+                    "dev eth0"])
+
+
 def vxlan(own, other):
     def step(stage):
-        for pid, here, there in [(None, own, other), (stage.client.pid, other, own)]:
-            batch(pid, [f"link add t0 type vxlan id 7 local {here} remote {there} dstport 4789 "
-                        "dev eth0"])
+        vxlan_link(stage, own, other)
         addresses(stage, "t0")
     return step
 
@@ -935,4 +941,6 @@ def opened(address):
 
 
 TRIALS = [trial for some in [rules, management, links, devices, translations, sessions, by_hand,
-                             carriers, tunnels, others] for trial in some()]
+                             carriers, tunnels, others, lock_out_carriers.trials,
+                             lock_out_keepers.trials]
+          for trial in some()]

@@ -6,132 +6,16 @@
 #include <doctest/doctest.h>
 #include <net/if_arp.h>
 
-#include <algorithm>
-
 #include "apply/boundaries.h"
+#include "guard_scene.h"
 #include "net/protocol.h"
 #include "ruleset/expr.h"
 #include "ruleset/iptables.h"
-#include "table.h"
 
 namespace rolewall::apply {
 namespace {
 
-using namespace ruleset;
-using test::rule;
-using test::verdict;
-
-net::Address address(const char* text) {
-  return *net::parse_address(text);
-}
-net::Prefix prefix(const char* text) {
-  return *net::parse_prefix(text);
-}
-
-Chain base(const char* name, Hook hook, std::vector<Rule> rules, VerdictCode policy) {
-  Chain chain;
-  chain.name = name;
-  chain.base = {ChainType::Filter, hook, 0, policy, {}};
-  chain.rules = std::move(rules);
-  return chain;
-}
-
-std::vector<Expr> port_is(std::uint8_t protocol, std::uint16_t port) {
-  return {Meta{MetaKey::L4Proto, 0}, Cmp{CmpOp::Eq, 0, Value::u8(protocol)},
-          Payload{PayloadBase::Transport, 2, 2, 0}, Cmp{CmpOp::Eq, 0, Value::be16(port)}};
-}
-std::vector<Expr> with(std::vector<Expr> exprs, Expr last) {
-  exprs.push_back(std::move(last));
-  return exprs;
-}
-
-Rule established() {
-  return rule("(established)", {Ct{CtKey::State, std::nullopt, 0},
-                                Cmp{CmpOp::Eq, 0, Value::host_u32(ct_state::kEstablished)},
-                                verdict(VerdictCode::Accept)});
-}
-// ICMP errors, of path MTU discovery.
-Rule related() {
-  return rule("(established)", {Ct{CtKey::State, std::nullopt, 0},
-                                Cmp{CmpOp::Eq, 0, Value::host_u32(ct_state::kRelated)},
-                                verdict(VerdictCode::Accept)});
-}
-Rule loopback(MetaKey key) {
-  return rule("(loopback)",
-              {Meta{key, 0}, Cmp{CmpOp::Eq, 0, Value(std::string("lo") + std::string(14, '\0'))},
-               verdict(VerdictCode::Accept)});
-}
-
-// What is established, the loopback, and these.
-Table ours(std::vector<Rule> in, std::vector<Rule> out = {}) {
-  std::vector<Rule> input{established(), related(), loopback(MetaKey::IifName)};
-  for (Rule& each : in) input.push_back(std::move(each));
-  input.push_back(rule("(default)", {verdict(VerdictCode::Drop)}));
-  std::vector<Rule> output{established(), loopback(MetaKey::OifName)};
-  for (Rule& each : out) output.push_back(std::move(each));
-  output.push_back(rule("(default)", {verdict(VerdictCode::Drop)}));
-  Table table;
-  table.name = std::string(kOwnTable);
-  table.chains = {base("input", Hook::Input, std::move(input), VerdictCode::Drop),
-                  base("output", Hook::Output, std::move(output), VerdictCode::Drop)};
-  return table;
-}
-Rule ssh(std::vector<Expr> first = {}) {
-  for (const Expr& expr : port_is(6, 22)) first.push_back(expr);
-  return rule("r.inbound.ssh", with(std::move(first), verdict(VerdictCode::Accept)));
-}
-
-// One device with a default route, without IPv6; the office is beyond the route.
-GuardFacts facts() {
-  GuardFacts facts;
-  facts.machine.name = "n1";
-  facts.machine.addresses = {prefix("203.0.113.10")};
-  Interface device;
-  device.name = device.device = "eth0";
-  device.index = 2;
-  device.hardware_type = ARPHRD_ETHER;
-  facts.machine.interfaces = {device};
-  facts.machine.routes = std::vector<Route>{
-      {.to = prefix("0.0.0.0/0"), .device = "eth0", .gateway = address("203.0.113.1")},
-      {.to = prefix("203.0.113.0/24"), .device = "eth0", .gateway = {}},
-      {.to = prefix("203.0.113.10"),
-       .type = RouteType::Local,
-       .device = "eth0",
-       .gateway = {},
-       .table = 255}};
-  facts.ssh_doors = {{net::Ipv6{}, 22}};
-  facts.management = {prefix("198.51.100.0/24")};
-  return facts;
-}
-
-GuardAnswer ask(const Table& before, const Table& after, const GuardFacts& about,
-                std::vector<Table> others = {}) {
-  Ruleset was{{before}};
-  Ruleset will{{after}};
-  for (const Table& other : others) {
-    was.tables.push_back(other);
-    will.tables.push_back(other);
-  }
-  eval::PartialSets none_before;
-  eval::PartialSets none_after;
-  return ask_about({was, none_before}, {will, none_after}, about);
-}
-GuardAnswer ask(const Table& after, const GuardFacts& about, std::vector<Table> others = {}) {
-  return ask(after, after, about, std::move(others));
-}
-
-bool is_said(const std::vector<Loss>& all, const std::string& text) {
-  return std::ranges::any_of(all, [&](const Loss& loss) {
-    return (loss.what + ": " + loss.how).find(text) != std::string::npos;
-  });
-}
-
-Table theirs(std::vector<Chain> chains) {
-  Table table;
-  table.name = "theirs";
-  table.chains = std::move(chains);
-  return table;
-}
+using namespace scene;
 
 TEST_CASE("our own table alone admits management, whatever others say") {
   CHECK(ask(ours({ssh()}), facts()).losses.empty());
@@ -221,16 +105,16 @@ TEST_CASE("a device that does not ask for the route back is a way in") {
       Meta{MetaKey::IifName, 0},
       Cmp{CmpOp::Eq, 0, Value(std::string("eth0") + std::string(12, '\0'))}};
   const Table one_device = ours({ssh(on_eth0)});
-  CHECK(is_said(ask(one_device, about).losses, "by eth1"));
+  CHECK(is_said(ask(ours({ssh()}), one_device, about).losses, "by eth1"));
   CHECK(ask(ours({ssh()}), about).losses.empty());
   about.strict = {"eth0", "eth1"};
-  CHECK(ask(one_device, about).losses.empty());
+  CHECK(ask(ours({ssh()}), one_device, about).losses.empty());
   // What is behind one device is not to come by another: the policy says so.
   about.strict.clear();
   Rule spoofed = rule("(spoofed)", on_eth0);
   std::get<Cmp>(spoofed.exprs[1]).op = CmpOp::Neq;
   spoofed.exprs.push_back(verdict(VerdictCode::Drop));
-  CHECK(ask(ours({spoofed, ssh()}), about).losses.empty());
+  CHECK(ask(ours({ssh()}), ours({spoofed, ssh()}), about).losses.empty());
 }
 
 TEST_CASE("ssh is asked for where it listens, and nowhere else") {
@@ -293,9 +177,11 @@ TEST_CASE("what carries a tunnel is asked about, in both directions (not seen wi
     const Rule in = rule("r.inbound.tunnel", with(same, verdict(VerdictCode::Accept)));
     const Rule out = rule("r.outbound.tunnel", with(same, verdict(VerdictCode::Accept)));
     CHECK(is_said(ask(ours({ssh()}), about).losses, each.service));
-    CHECK(is_said(ask(ours({ssh(), in}), about).losses, "first packet from this host"));
-    CHECK(is_said(ask(ours({ssh()}, {out}), about).losses, "first packet from the other end"));
-    CHECK(ask(ours({ssh(), in}, {out}), about).losses.empty());
+    const Table both = ours({ssh(), in}, {out});
+    CHECK(is_said(ask(both, ours({ssh(), in}), about).losses, "first packet from this host"));
+    CHECK(
+        is_said(ask(both, ours({ssh()}, {out}), about).losses, "first packet from the other end"));
+    CHECK(ask(both, about).losses.empty());
   }
 }
 

@@ -70,7 +70,8 @@ std::vector<std::string> found_with(const std::string& rules, const std::string&
   REQUIRE(checked);
   std::vector<std::string> codes;
   for (const Diagnostic& finding : checked->findings.all()) {
-    if (finding.code.ends_with("-shut-out")) codes.push_back(finding.code);
+    if (finding.code.ends_with("-shut-out") || finding.code == "management-limited")
+      codes.push_back(finding.code);
   }
   return codes;
 }
@@ -90,6 +91,15 @@ TEST_CASE("what the guard would refuse is found without the machine") {
   CHECK(found_with(ssh + out) == Codes{"neighbours-shut-out"});
   CHECK(found_with(half).size() == 2);
   CHECK(found_with(half, "audit").empty());
+  // A forged address uses a limit up (G16); what is behind it is not asked.
+  const std::string open = "[[inbound]]\nid = \"o\"\nservice = \"tcp/22\"\n";
+  for (const std::string limit :
+       {"limit = \"30/minute\"\n", "limit = \"30/minute in all\"\n", "connections = 10\n"}) {
+    INFO(limit);
+    CHECK(found_with(ssh + limit + in + out) == Codes{"management-limited"});
+    CHECK(found_with(ssh + limit + open + in + out) == Codes{"management-limited"});
+    CHECK(found_with(ssh + open + limit + in + out).empty());
+  }
 }
 
 TEST_CASE("where the policies have errors nobody is asked") {

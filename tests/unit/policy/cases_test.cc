@@ -144,7 +144,7 @@ TEST_CASE("every code has a case") {
   seen.insert("invalid-utf8");
   // These are of packets that are asked about: tests/unit/ask has them.
   for (const char* word : {"no-sample", "not-an-end", "too-many-samples", "block-tests-not-run",
-                           "management-shut-out", "neighbours-shut-out"}) {
+                           "management-shut-out", "neighbours-shut-out", "management-limited"}) {
     seen.insert(word);
   }
   for (const CodeRow& row : code_table()) {

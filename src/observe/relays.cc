@@ -1,0 +1,223 @@
+#include "observe/relays.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "net/protocol.h"
+#include "netlink/conntrack.h"
+#include "observe/socket_owners.h"
+
+namespace rolewall::observe {
+namespace {
+
+using netlink::TcpSocket;
+
+constexpr int kMostRelays = 8;      // one behind the other
+constexpr int kMostAncestors = 64;  // of a process
+constexpr const char* kMosh = "mosh-server";
+
+class Search {
+ public:
+  explicit Search(netlink::TcpSockets sockets)
+      : sockets_(std::move(sockets)), processes_(processes_with_sockets()) {}
+
+  // Nothing where no program here has opened it.
+  std::optional<Relay> of(const SshConnection& session) {
+    const TcpSocket* far =
+        find(session.client, session.client_port, session.server, session.server_port);
+    if (far == nullptr) return std::nullopt;
+    Relay relay;
+    std::string by;
+    for (const unsigned process : holders_of(far->inode)) {
+      add(process, 0, relay.flows);
+      by = processes_.at(process).name;
+    }
+    if (relay.flows.empty()) return std::nullopt;
+    relay.what = fmt::format("{}, which relays the session from {} port {}", by,
+                             net::format(session.client), session.client_port);
+    return relay;
+  }
+
+  // Of what this process descends from, the nearest that serves somebody; else each mosh there is,
+  // whose shell may have outlived it (tmux).
+  std::vector<Relay> of_shells(const std::vector<SshConnection>& sessions) {
+    auto process = static_cast<unsigned>(::getppid());
+    for (int i = 0; process > 1 && i < kMostAncestors; ++i, process = parent_of(process)) {
+      if (auto relay = of_shell(process, sessions)) return {std::move(*relay)};
+    }
+    std::vector<Relay> found;
+    for (const auto& [id, each] : processes_) {
+      if (each.name != kMosh) continue;
+      if (auto relay = of_shell(id, sessions)) found.push_back(std::move(*relay));
+    }
+    return found;
+  }
+
+  // Programs of this host that have connections to the address.
+  void add_relays_to(const net::Address& guest, std::vector<OuterFlow>& flows) {
+    for (const TcpSocket& socket : sockets_.established) {
+      if (socket.remote != guest) continue;
+      for (const unsigned process : holders_of(socket.inode)) {
+        for (const OuterFlow& flow : accepted_by(process)) {
+          if (flow.remote != guest) put(flows, flow);
+        }
+      }
+    }
+  }
+
+ private:
+  const TcpSocket* find(const net::Address& local, std::uint16_t local_port,
+                        const net::Address& remote, std::uint16_t remote_port) const {
+    const auto at = std::ranges::find_if(sockets_.established, [&](const TcpSocket& each) {
+      return each.local == local && each.local_port == local_port && each.remote == remote &&
+             each.remote_port == remote_port;
+    });
+    return at == sockets_.established.end() ? nullptr : &*at;
+  }
+  const TcpSocket* other_end(const TcpSocket& socket) const {
+    return find(socket.remote, socket.remote_port, socket.local, socket.local_port);
+  }
+
+  std::vector<unsigned> holders_of(std::uint64_t inode) const {
+    std::vector<unsigned> found;
+    for (const auto& [id, process] : processes_) {
+      if (process.sockets.contains(inode)) found.push_back(id);
+    }
+    return found;
+  }
+
+  bool is_served(std::uint16_t port) const {
+    return std::ranges::any_of(sockets_.listening,
+                               [&](const TcpSocket& each) { return each.local_port == port; });
+  }
+
+  static void put(std::vector<OuterFlow>& flows, const OuterFlow& flow) {
+    if (std::ranges::find(flows, flow) == flows.end()) flows.push_back(flow);
+  }
+
+  std::vector<const TcpSocket*> connections_of(unsigned process) const {
+    std::vector<const TcpSocket*> found;
+    const auto held = processes_.find(process);
+    if (held == processes_.end()) return found;
+    for (const TcpSocket& socket : sockets_.established) {
+      if (held->second.sockets.contains(socket.inode)) found.push_back(&socket);
+    }
+    return found;
+  }
+
+  // From elsewhere.
+  std::vector<OuterFlow> accepted_by(unsigned process) const {
+    std::vector<OuterFlow> flows;
+    for (const TcpSocket* socket : connections_of(process)) {
+      if (!is_served(socket->local_port) || other_end(*socket) != nullptr) continue;
+      flows.push_back({.protocol = net::protocol::kTcp,
+                       .local = socket->local,
+                       .remote = socket->remote,
+                       .local_port = socket->local_port,
+                       .remote_port = socket->remote_port,
+                       .opened_by_peer = true,
+                       .opened_here = false});
+    }
+    return flows;
+  }
+
+  // What this process relays comes to it from elsewhere, or from another relay; else it has dialled
+  // out; else it is the child of one that does (an ssh, started in a session).
+  void add(unsigned process, int depth, std::vector<OuterFlow>& flows) {
+    if (depth > kMostRelays || process <= 1 || !seen_.insert(process).second) return;
+    const std::size_t before = flows.size();
+    for (const OuterFlow& flow : accepted_by(process)) put(flows, flow);
+    for (const TcpSocket* socket : connections_of(process)) {
+      const TcpSocket* far = is_served(socket->local_port) ? other_end(*socket) : nullptr;
+      if (far == nullptr) continue;
+      for (const unsigned other : holders_of(far->inode)) add(other, depth + 1, flows);
+    }
+    if (flows.size() != before) return;
+    if (const auto held = processes_.find(process); held != processes_.end()) {
+      for (const OuterFlow& flow : flows_of(held->second.sockets)) {
+        const bool within = flow.protocol == net::protocol::kTcp &&
+                            find(flow.remote, flow.remote_port, flow.local, flow.local_port);
+        if (!within) put(flows, flow);
+      }
+    }
+    if (flows.size() == before) add(parent_of(process), depth + 1, flows);
+  }
+
+  std::optional<Relay> of_shell(unsigned id, const std::vector<SshConnection>& sessions) const {
+    const auto held = processes_.find(id);
+    if (held == processes_.end()) return std::nullopt;
+    Relay relay{.what = held->second.name + ", which serves this shell",
+                .flows = accepted_by(id),
+                .forwarded = {}};
+    if (held->second.name == kMosh) {
+      for (OuterFlow& flow : flows_of(held->second.sockets)) {
+        if (flow.protocol != net::protocol::kUdp) continue;
+        flow.opened_by_peer = true;  // its port is one of those that the kernel draws from, too
+        flow.opened_here = false;    // the client moves, and speaks first
+        relay.flows.push_back(flow);
+      }
+    }
+    // What is a session of sshd's is checked as such.
+    std::erase_if(relay.flows, [&](const OuterFlow& flow) {
+      return std::ranges::any_of(sessions, [&](const SshConnection& session) {
+        return session.client == flow.remote && session.client_port == flow.remote_port;
+      });
+    });
+    return relay.flows.empty() ? std::nullopt : std::optional(std::move(relay));
+  }
+
+  netlink::TcpSockets sockets_;
+  std::map<unsigned, Process> processes_;
+  std::set<unsigned> seen_;
+};
+
+bool may_be_relayed(const SshConnection& session, const netlink::TcpSockets& sockets) {
+  return std::ranges::any_of(sockets.established, [&](const TcpSocket& each) {
+    return each.local == session.client && each.local_port == session.client_port;
+  });
+}
+
+}  // namespace
+
+std::vector<Relay> relays(const SshService& ssh) {
+  auto sockets = netlink::read_tcp_sockets();
+  if (!sockets) return {};
+  const bool is_own = ssh.kind == SessionKind::Own;
+  const bool any = std::ranges::any_of(ssh.sessions, [&](const SshConnection& session) {
+    return may_be_relayed(session, *sockets);
+  });
+  if (is_own && !any) return {};  // to read all processes takes its time
+  Search search(std::move(*sockets));
+  std::vector<Relay> found;
+  for (const SshConnection& session : ssh.sessions) {
+    if (auto relay = search.of(session)) found.push_back(std::move(*relay));
+  }
+  if (!is_own) {
+    for (Relay& relay : search.of_shells(ssh.sessions)) found.push_back(std::move(relay));
+  }
+  return found;
+}
+
+Relay relay_of_guest(const net::Address& guest) {
+  Relay relay;
+  if (auto sockets = netlink::read_tcp_sockets()) {
+    Search(std::move(*sockets)).add_relays_to(guest, relay.flows);
+  }
+  const auto flows = netlink::read_flows_with(guest);
+  if (!flows) return relay;
+  for (const netlink::TrackedFlow& flow : *flows) {
+    relay.forwarded.push_back({.protocol = flow.protocol,
+                               .from = flow.from,
+                               .to = flow.to,
+                               .comes_to = flow.answered_by});
+  }
+  return relay;
+}
+
+}  // namespace rolewall::observe

@@ -1,0 +1,41 @@
+// What carries a session of ssh that comes from this machine itself: of a program that relays it to
+// sshd over the loopback or between this host's addresses (haproxy, sslh, socat, the end of a
+// reverse tunnel, another ssh), of a container's; and a shell that another server than sshd serves
+// (mosh, a terminal in a browser).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "net/address.h"
+#include "netlink/sockets.h"
+#include "observe/ssh_service.h"
+#include "observe/tunnels.h"
+
+namespace rolewall::observe {
+
+// To or from a container, as connection tracking knows it.
+struct ForwardedFlow {
+  std::uint8_t protocol = 0;
+  netlink::Endpoint from;  // as its first packet arrives
+  netlink::Endpoint to;
+  netlink::Endpoint comes_to;  // where address translation sends it; `to` where none does
+};
+
+struct Relay {
+  std::string what;  // "haproxy, which relays the session from 127.0.0.1 port 40000"
+  // One of them carries the session.
+  std::vector<OuterFlow> flows;
+  std::vector<ForwardedFlow> forwarded;
+};
+
+// Of each session that a program of this network namespace has opened, and, where the session that
+// this command runs in is none of sshd's, of what serves its shell.
+std::vector<Relay> relays(const SshService& ssh);
+
+// Of a session that comes from a container or a virtual machine, or through one: what comes to
+// `guest` from elsewhere, by a program of this host's or forwarded. Nothing may be seen of it.
+Relay relay_of_guest(const net::Address& guest);
+
+}  // namespace rolewall::observe

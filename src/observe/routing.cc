@@ -1,0 +1,168 @@
+#include "observe/routing.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <charconv>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <sstream>
+
+#include "base/file.h"
+#include "net/protocol.h"
+#include "netlink/sockets.h"
+
+namespace rolewall::observe {
+namespace {
+
+// IANA's registries of protocols, ports and multicast groups.
+struct Known {
+  const char* name;
+  std::uint8_t protocol;
+  std::uint16_t port;
+  const char* ipv4;  // groups; "" where there is none
+  const char* ipv6;
+  bool is_of_address = false;
+};
+constexpr std::uint8_t kOspf = 89;
+constexpr std::uint8_t kVrrp = 112;
+constexpr std::uint8_t kEigrp = 88;
+constexpr std::array kKnown{
+    Known{"OSPF", kOspf, 0, "224.0.0.5", "ff02::5"},
+    Known{"VRRP", kVrrp, 0, "224.0.0.18", "ff02::12", true},
+    Known{"EIGRP", kEigrp, 0, "224.0.0.10", "ff02::a"},
+    Known{"RIP", net::protocol::kUdp, 520, "224.0.0.9", ""},
+    Known{"RIPng", net::protocol::kUdp, 521, "", "ff02::9"},
+    Known{"Babel", net::protocol::kUdp, 6696, "224.0.0.111", "ff02::1:6"},
+};
+
+constexpr std::size_t kLargestList = std::size_t{1} << 20;
+
+void add(std::vector<SpokenOnLink>& found, const std::string& device, const net::Address& group) {
+  for (const Known& known : kKnown) {
+    const std::string_view text = net::is_ipv4(group) ? known.ipv4 : known.ipv6;
+    if (text.empty() || net::parse_address(text) != group) continue;
+    found.push_back({.name = known.name,
+                     .protocol = known.protocol,
+                     .port = known.port,
+                     .device = device,
+                     .group = group,
+                     .is_of_address = known.is_of_address});
+  }
+}
+
+// A device's line begins with its number, its groups' with a tab: as the kernel has the address in
+// memory, by the processor's order.
+void add_ipv4(std::string_view igmp, std::vector<SpokenOnLink>& found) {
+  std::string device;
+  std::istringstream lines{std::string(igmp)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string first;
+    std::string second;
+    words >> first >> second;
+    if (!line.starts_with('\t')) {
+      device = second;
+      continue;
+    }
+    std::uint32_t number = 0;
+    const auto [end, error] =
+        std::from_chars(first.data(), first.data() + first.size(), number, 16);
+    if (error != std::errc{} || first.size() != 8) continue;
+    std::array<std::uint8_t, 4> bytes = std::bit_cast<std::array<std::uint8_t, 4>>(number);
+    add(found, device, net::ipv4_from_bytes(bytes.data()));
+  }
+}
+
+// Number, device, 32 digits, and more.
+void add_ipv6(std::string_view igmp6, std::vector<SpokenOnLink>& found) {
+  std::istringstream lines{std::string(igmp6)};
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string number;
+    std::string device;
+    std::string digits;
+    words >> number >> device >> digits;
+    std::array<std::uint8_t, 16> bytes{};
+    if (digits.size() != 2 * bytes.size()) continue;
+    bool whole = true;
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      const char* at = digits.data() + 2 * i;
+      whole = whole && std::from_chars(at, at + 2, bytes[i], 16).ptr == at + 2;
+    }
+    if (whole) add(found, device, net::ipv6_from_bytes(bytes.data()));
+  }
+}
+
+// The protocols of raw sockets: a line of /proc/net/raw has the protocol where a port would stand,
+// "3: 00000000:0059".
+std::set<std::uint8_t> raw_protocols() {
+  std::set<std::uint8_t> found;
+  for (const char* path : {"/proc/net/raw", "/proc/net/raw6"}) {
+    std::istringstream lines(read_file(path, kLargestList).value_or(""));
+    for (std::string line; std::getline(lines, line);) {
+      std::istringstream words(line);
+      std::string number;
+      std::string local;
+      words >> number >> local;
+      const std::size_t colon = local.rfind(':');
+      unsigned protocol = 0;
+      if (colon == std::string::npos ||
+          std::from_chars(local.data() + colon + 1, local.data() + local.size(), protocol, 16).ec !=
+              std::errc{}) {
+        continue;
+      }
+      found.insert(static_cast<std::uint8_t>(protocol));
+    }
+  }
+  return found;
+}
+
+constexpr std::uint16_t kBgp = 179;
+
+// A session that is open; either side may open it again.
+std::vector<OuterFlow> bgp(const netlink::TcpSockets& sockets) {
+  std::vector<OuterFlow> found;
+  for (const netlink::TcpSocket& socket : sockets.established) {
+    if ((socket.local_port != kBgp && socket.remote_port != kBgp) ||
+        net::is_loopback(socket.remote)) {
+      continue;
+    }
+    found.push_back({.protocol = net::protocol::kTcp,
+                     .local = socket.local,
+                     .remote = socket.remote,
+                     .local_port = socket.local_port,
+                     .remote_port = socket.remote_port,
+                     .opened_by_peer = socket.local_port == kBgp});
+  }
+  return found;
+}
+
+}  // namespace
+
+std::vector<SpokenOnLink> spoken_on_links(std::string_view igmp, std::string_view igmp6) {
+  std::vector<SpokenOnLink> found;
+  add_ipv4(igmp, found);
+  add_ipv6(igmp6, found);
+  return found;
+}
+
+Routing routing() {
+  Routing found;
+  found.on_links = spoken_on_links(read_file("/proc/net/igmp", kLargestList).value_or(""),
+                                   read_file("/proc/net/igmp6", kLargestList).value_or(""));
+  const auto sockets = netlink::read_tcp_sockets();
+  if (sockets) found.peerings = bgp(*sockets);
+  for (const std::uint8_t protocol : raw_protocols()) {
+    for (const Known& known : kKnown) {
+      const bool seen = std::ranges::count(found.on_links, known.name, &SpokenOnLink::name) != 0;
+      if (known.protocol == protocol && known.port == 0 && !seen) {
+        found.unseen.emplace_back(known.name);
+      }
+    }
+  }
+  return found;
+}
+
+}  // namespace rolewall::observe
