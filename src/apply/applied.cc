@@ -1,4 +1,3 @@
-// Who and where: what is recorded beside the ruleset.
 #include <fmt/format.h>
 #include <pwd.h>
 #include <unistd.h>
@@ -7,9 +6,10 @@
 #include <cstdlib>
 #include <vector>
 
+#include "apply/applied.h"
 #include "apply/events.h"
-#include "apply/state_directory.h"
-#include "apply/world.h"
+#include "apply/generations.h"
+#include "apply/state_links.h"
 
 namespace rolewall::apply {
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "apply/seal.h"
+#include "apply/state_format.h"
 
 namespace rolewall::apply {
 namespace {
@@ -18,6 +19,16 @@ std::vector<std::string> texts_of(const std::vector<net::Prefix>& prefixes) {
   std::vector<std::string> texts;
   for (const net::Prefix& prefix : prefixes) texts.push_back(net::format(prefix));
   return texts;
+}
+
+// Whether all of them are prefixes.
+bool take_prefixes(const Json& json, std::vector<net::Prefix>& prefixes) {
+  for (const Json& entry : json) {
+    const auto prefix = net::parse_prefix(entry.get<std::string>());
+    if (!prefix) return false;
+    prefixes.push_back(*prefix);
+  }
+  return true;
 }
 
 void take_kernel_members(const Json& json, Applied& applied) {
@@ -54,18 +65,14 @@ Result<Applied> applied_from_json(const std::string& path, std::string_view text
     json.at("by").get_to(applied.by);
     json.at("host").get_to(applied.host);
     json.at("changes").get_to(applied.changes);
-    for (const Json& entry : json.at("management")) {
-      const auto prefix = net::parse_prefix(entry.get<std::string>());
-      if (!prefix) return damaged("`management` holds what is no prefix");
-      applied.management.push_back(*prefix);
+    if (!take_prefixes(json.at("management"), applied.management)) {
+      return damaged("`management` holds what is no prefix");
     }
     if (version == kOldestFormat) take_kernel_members(json, applied);
     const Json site = json.value("site", Json::object());
     for (const auto& [name, addresses] : site.items()) {
-      for (const Json& entry : addresses) {
-        const auto prefix = net::parse_prefix(entry.get<std::string>());
-        if (!prefix) return damaged("`site` holds what is no prefix");
-        applied.site[name].push_back(*prefix);
+      if (!take_prefixes(addresses, applied.site[name])) {
+        return damaged("`site` holds what is no prefix");
       }
     }
   } catch (const Json::exception&) {
@@ -112,6 +119,13 @@ void take_kernel(std::string_view text, Applied& applied) {
     return;
   }
   applied = std::move(filled);
+}
+
+std::string boot_of(std::string_view text) {
+  const auto json = unsealed(text);
+  if (!json) return "";
+  const auto boot = json->find("boot_id");
+  return boot != json->end() && boot->is_string() ? boot->get<std::string>() : "";
 }
 
 }  // namespace rolewall::apply

@@ -9,12 +9,14 @@
 #include "apply/bans.h"
 #include "apply/belief.h"
 #include "apply/commit.h"
-#include "apply/elements.h"
+#include "apply/found_state.h"
 #include "apply/guard.h"
 #include "apply/kernel.h"
 #include "apply/open_sessions.h"
 #include "apply/restore.h"
 #include "apply/state_directory.h"
+#include "apply/waiting.h"
+#include "apply/way_back.h"
 #include "netlink/sockets.h"
 
 namespace rolewall::apply {
@@ -39,15 +41,17 @@ class Apply {
         state_(state),
         world_(world),
         kernel_(kernel),
-        options_(options) {}
+        options_(options),
+        found_(state, world, kernel) {}
 
   // For the report.
   void note(std::string what) { problems_.push_back(std::move(what)); }
 
   Result<Outcome> run() {
     // Before the commit: a directory that cannot be read now would not be written either.
-    read_current();
-    TRY(look_for_pending());
+    found_.look();
+    for (std::string& problem : found_.problems) note(std::move(problem));
+    TRY(refuse_to_pass_over_what_waits());
     Result<Committed> sent =
         commit(world_, kernel_, wanted_,
                {.beliefs = beliefs(),
@@ -75,7 +79,7 @@ class Apply {
                   .rules = committed.size.rules,
                   .sets = committed.size.sets,
                   .elements = committed.size.elements,
-                  .former = from_,
+                  .way_back = {},
                   .pending = pending_,
                   .time_begins_anew = false,
                   .confirmed = {},
@@ -88,6 +92,7 @@ class Apply {
       return std::unexpected(std::move(error));
     }
     report.problems = std::move(problems_);
+    if (!pending_) report.way_back = way_back(state_.path(), report.generation, {});
     return Outcome{.report = std::move(report)};
   }
 
@@ -96,38 +101,24 @@ class Apply {
     Beliefs all;
     if (options_.seen != nullptr) all.push_back(*options_.seen);
     if (options_.reading == Reading::WhatMayDiffer) {
-      for (Belief& belief : recorded_beliefs(before_, world_)) all.push_back(std::move(belief));
+      for (Belief& belief : recorded_beliefs(found_.in_force, world_))
+        all.push_back(std::move(belief));
     }
     return all;
   }
 
-  void read_current() {
-    if (const auto number = current_number(state_.path())) from_ = *number;
-    Result<std::optional<Generation>> current = state_.current();
-    if (!current) {
-      is_spoilt_ = true;
-      note("what was applied last cannot be read and is ignored: " + current.error().message);
-    } else if (*current) {
-      before_ = std::make_shared<const Generation>(std::move(**current));
-    }
-  }
-
   // What an earlier apply left to be confirmed.
-  Result<void> look_for_pending() {
-    Result<std::optional<Pending>> read = waiting(state_.path(), world_);
-    if (!read) {
-      note(none_taken_to_wait(read.error()));
-      return disarm(state_);
-    }
-    if (!*read) return {};
-    earlier_ = std::move(*read);
-    if (options_.confirm_within || options_.for_good) return {};
+  Result<void> refuse_to_pass_over_what_waits() const {
+    if (!found_.waits || options_.confirm_within || is_for_good()) return {};
     return fail(
         ErrorKind::Refused,
-        fmt::format("{} waits for `rolewall confirm` until {}: confirm it, roll it back with "
-                    "`rolewall rollback`, or apply with --confirm TIME",
-                    name_of_waiting(*earlier_), earlier_->deadline));
+        fmt::format("{} waits for `rolewall confirm` and will be rolled back {}: confirm it, roll "
+                    "it back with `rolewall rollback`, or apply with --confirm TIME",
+                    name_of_waiting(*found_.waits), when_over(*found_.waits)));
   }
+  // What waits, too. What was not confirmed in time, and could not be taken back, waits for
+  // nothing.
+  bool is_for_good() const { return options_.for_good || found_.is_over(); }
 
   // All that can fail for want of room, memory or rights, before anything is changed.
   Result<void> get_ready(const Plan& plan, Table& table) {
@@ -182,7 +173,7 @@ class Apply {
     if (!options_.guard) return {};
     GuardFacts facts = *options_.guard;
     track_sessions(kernel_, facts);
-    Result<Today> today = compared_with();
+    Result<Today> today = today_beside(state_.path(), found_.waits, world_);
     if (!today) return std::unexpected(std::move(today).error());
     Result<GuardAnswer> found = apply::ask_guard(kernel_, &table, facts, *today);
     if (!found) return std::unexpected(std::move(found).error());
@@ -192,58 +183,27 @@ class Apply {
     return fail(ErrorKind::Refused, "the guard refused");
   }
 
-  // Today is what is confirmed, not what waits.
-  Result<Today> compared_with() {
-    if (!earlier_) return Today{};
-    const Result<std::optional<Generation>> former = state_to_return_to(/*first=*/false);
-    if (!former) return std::unexpected(former.error());
-    if (!*former) return Today{.confirmed = std::optional<Table>()};
-    const Result<const Table*> table = own_table((*former)->snapshot);
-    if (!table) return std::unexpected(table.error());
-    return Today{.confirmed = std::optional<Table>(**table)};
-  }
-
   // Nothing changes on the table; what the guard would say may have changed with the machine.
   Result<void> ask_about_the_machine(const Table& table) {
     if (!options_.guard) return {};
-    if (before_ && before_->applied.machine == in_words(options_.guard->machine)) return {};
+    if (found_.in_force && found_.in_force->applied.machine == in_words(options_.guard->machine))
+      return {};
     return ask_guard(table);
   }
 
-  // What was confirmed last: several applies in a row go back to it together.
+  // What comes back without a confirmation. What no record says becomes a generation first, where
+  // somebody may have to go back to it.
   Result<std::optional<Generation>> state_to_return_to(bool first) {
-    if (!earlier_ && before_) return *before_;
-    if (!earlier_) return first ? std::nullopt : adopt();
-    return read_former(state_.path(), earlier_->former);
-  }
-
-  // What the kernel holds and no record says becomes a generation, where somebody may have to go
-  // back to it: its record is damaged, or it was put there without one.
-  Result<std::optional<Generation>> adopt() {
-    if (!is_spoilt_ && !options_.confirm_within) return std::nullopt;
-    auto live = kernel_.read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {});
-    if (!live) return std::unexpected(std::move(live).error());
-    if (!*live || (*live)->chains.empty()) return std::nullopt;
-    for (ruleset::Set& set : (*live)->sets) {
-      if (filled_at_run_time(set)) set.elements = {};
-    }
-    Generation found{.applied = now(), .snapshot = snapshot_};
-    found.snapshot.sources.clear();
-    found.snapshot.ruleset = ruleset::configuration(ruleset::Ruleset{{std::move(**live)}});
-    found.applied.changes = "found in the kernel: what was recorded of it cannot be read";
-    if (!is_spoilt_) found.applied.changes = "found in the kernel: nothing was recorded of it";
-    const auto generation = state_.prepare(found.snapshot, found.applied);
-    if (!generation) return std::unexpected(generation.error());
-    found.applied.generation = *generation;
-    adopted_ = *generation;
-    return found;
+    const bool is_needed = found_.is_spoilt || options_.confirm_within;
+    if (found_.knows_way_back() || first || !is_needed) return found_.confirmed();
+    return found_.adopt(now(), snapshot_);
   }
 
   // Nothing was changed in the kernel. An earlier apply that was replaced waits again.
   Result<void> take_back() {
-    if (pending_) TRY(arm_again(state_, earlier_));
+    if (pending_) TRY(arm_again(state_, found_.waits));
     if (prepared_) state_.discard(prepared_->generation);
-    if (adopted_) state_.discard(*adopted_);
+    if (found_.adopted) state_.discard(*found_.adopted);
     return {};
   }
 
@@ -256,22 +216,23 @@ class Apply {
       // A policy that was only written differently changes no rule and still the lines they come
       // from.
       Applied applied = now();
-      const bool known = before_ && before_->snapshot == snapshot_ &&
-                         before_->applied.management == applied.management &&
-                         before_->applied.site == applied.site;
+      const Generation* there = found_.in_force.get();
+      const bool known = there != nullptr && there->snapshot == snapshot_ &&
+                         there->applied.management == applied.management &&
+                         there->applied.site == applied.site;
       if (known) return record_unchanged(report, committed);
       applied.changes = "no rule: what they come from";
       const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied);
       if (!generation) return std::unexpected(generation.error());
       prepared_ = std::move(applied);
       prepared_->generation = *generation;
-      if (earlier_ && options_.confirm_within) TRY(let_it_wait_anew(report, *generation));
+      if (found_.waits && options_.confirm_within) TRY(let_it_wait_anew(report, *generation));
     }
     report.generation = prepared_->generation;
     TRY(record_adopted());
     TRY(state_.make_current(report.generation));
     Event event = event_now(world_, EventKind::Applied);
-    event.from = from_;
+    event.from = found_.number;
     event.to = report.generation;
     event.waits = waits();
     event.why = prepared_->changes;
@@ -282,25 +243,25 @@ class Apply {
   }
 
   Result<void> record_adopted() {
-    if (!adopted_) return {};
+    if (!found_.adopted) return {};
     Event event = event_now(world_, EventKind::Applied);
-    event.from = from_;
-    event.to = adopted_;
+    event.from = found_.number;
+    event.to = found_.adopted;
     event.why = "found in the kernel";
-    from_ = adopted_;
+    found_.number = found_.adopted;
     TRY(state_.append(event));
-    return state_.make_boot(*adopted_);
+    return state_.make_boot(*found_.adopted);
   }
 
   // Nothing is to be done, in the kernel or on the disk, but perhaps for what waits.
   Result<void> record_unchanged(Report& report, const Committed& committed) {
-    report.generation = before_->applied.generation;
+    report.generation = found_.in_force->applied.generation;
     // Where what waits did not come into force whole, what was confirmed last may still be.
-    const bool is_confirmed = earlier_ && earlier_->former == report.generation;
-    if (earlier_ && options_.confirm_within && !is_confirmed) {
+    const bool is_confirmed = found_.waits && found_.waits->former == report.generation;
+    if (found_.waits && options_.confirm_within && !is_confirmed) {
       TRY(let_it_wait_anew(report, report.generation));
     } else if (!waits() || is_confirmed) {
-      if (earlier_ && !is_confirmed) {
+      if (found_.waits && !is_confirmed) {
         Event event = event_now(world_, EventKind::Confirmed);
         event.from = report.generation;
         event.to = report.generation;
@@ -308,9 +269,9 @@ class Apply {
       }
       TRY(settle(report));
     }
-    Applied applied = before_->applied;
+    Applied applied = found_.in_force->applied;
     note_guard(applied);
-    const bool known = applied == before_->applied && is_of(applied, world_);
+    const bool known = applied == found_.in_force->applied && is_of(applied, world_);
     if (known && applied.mark == committed.mark) return {};
     note_in_kernel(world_, state_, applied, committed.mark);
     return {};
@@ -338,13 +299,16 @@ class Apply {
     applied.machine = in_words(options_.guard->machine);
   }
 
-  bool waits() const { return pending_ || (earlier_ && !options_.for_good); }
+  bool waits() const { return pending_ || (found_.waits && !is_for_good()); }
 
   // In force for good.
   Result<void> settle(Report& report) {
     TRY(state_.make_boot(report.generation));
-    if (!earlier_) return {};
-    if (earlier_->former != report.generation) report.confirmed = earlier_->generation;
+    if (!found_.waits) return {};
+    const bool is_another = found_.is_over() && found_.waits->generation != report.generation;
+    if (found_.waits->former != report.generation && !is_another) {
+      report.confirmed = found_.waits->generation;
+    }
     return disarm(state_);
   }
 
@@ -354,15 +318,11 @@ class Apply {
   const World& world_;
   Kernel& kernel_;
   const ApplyOptions& options_;
-  std::shared_ptr<const Generation> before_;
-  std::optional<Pending> earlier_;
+  FoundState found_;
   std::optional<Applied> prepared_;
   std::optional<Pending> pending_;
-  std::optional<std::uint32_t> from_;     // in force before, as far as is known
-  std::optional<std::uint32_t> adopted_;  // by adopt()
-  bool is_spoilt_ = false;                // the record of what is in force
-  std::vector<std::string> recalled_;     // what of the bans could not be, of the last attempt
-  net::AddressSet banned_;                // that could be
+  std::vector<std::string> recalled_;  // what of the bans could not be, of the last attempt
+  net::AddressSet banned_;             // that could be
   std::vector<std::string> problems_;
   std::vector<Loss> losses_;
   std::vector<Loss> notes_;
@@ -385,6 +345,20 @@ Result<Plan> plan(const Snapshot& snapshot, const std::string& state_directory, 
   return plan_for(**kernel, **wanted, beliefs);
 }
 
+Result<GuardAnswer> ask_guard_first(const Snapshot& snapshot, const std::string& state_directory,
+                                    const ApplyOptions& options, const World& world) {
+  const Result<const Table*> wanted = own_table(snapshot);
+  if (!wanted) return std::unexpected(wanted.error());
+  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  const Result<Today> today =
+      today_beside(state_directory, what_waits(state_directory, world).pending, world);
+  if (!today) return std::unexpected(today.error());
+  GuardFacts facts = *options.guard;
+  track_sessions(**kernel, facts);
+  return ask_guard(**kernel, *wanted, facts, *today);
+}
+
 Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directory,
                       const ApplyOptions& options, const World& world) {
   const Result<const Table*> wanted = own_table(snapshot);
@@ -395,9 +369,7 @@ Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directo
   if (!kernel) return std::unexpected(std::move(kernel).error());
   const auto overdue = end_what_is_over(world, *state, **kernel);
   Apply apply(snapshot, **wanted, *state, world, **kernel, options);
-  if (!overdue) {
-    apply.note("what was not confirmed in time cannot be rolled back: " + overdue.error().message);
-  }
+  if (!overdue) apply.note(overdue.error().message);
   if (overdue && *overdue) apply.note(in_words(**overdue));
   return apply.run();
 }

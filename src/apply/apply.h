@@ -28,6 +28,7 @@
 #include "apply/guard.h"
 #include "apply/pending.h"
 #include "apply/state_directory.h"
+#include "apply/way_back.h"
 #include "apply/words.h"
 #include "apply/world.h"
 #include "base/error.h"
@@ -83,7 +84,7 @@ struct Report {
   std::size_t rules = 0;         // of the policy
   std::size_t sets = 0;
   std::size_t elements = 0;                // without those of bans, openings and packets
-  std::optional<std::uint32_t> former;     // in force before
+  WayBack way_back;                        // where nothing waits
   std::optional<Pending> pending;          // waits for confirm()
   bool time_begins_anew = false;           // `pending` waited before, for another deadline
   std::optional<std::uint32_t> confirmed;  // waited before, and is in force for good now
@@ -113,13 +114,19 @@ struct Outcome {
 Result<Outcome> apply(const ruleset::Snapshot& snapshot, const std::string& state_directory,
                       const ApplyOptions& options = {}, const World& world = this_world());
 
+// What the guard says to it, for whoever asks somebody before an apply, which asks the guard again.
+// REQUIRES: options.guard.
+Result<GuardAnswer> ask_guard_first(const ruleset::Snapshot& snapshot,
+                                    const std::string& state_directory, const ApplyOptions& options,
+                                    const World& world = this_world());
+
 // What waits is in force for good. It is looked whether it is in force at all: a table that is gone
 // is put back, and waits on for a confirmation of somebody whom it let in.
 enum class Confirmation : std::uint8_t { Confirmed, NothingPending, TooLate, PutBack };
 struct Confirmed {
   Confirmation what = Confirmation::NothingPending;
   std::optional<Pending> pending;     // of PutBack: what waits on
-  std::vector<std::string> problems;  // of PutBack
+  std::vector<std::string> problems;  // what went otherwise beside it, and what came of TooLate
 };
 Result<Confirmed> confirm(const std::string& state_directory, const World& world = this_world());
 
@@ -127,6 +134,8 @@ Result<Confirmed> confirm(const std::string& state_directory, const World& world
 // loads, too: `to`, or the one that was in force before, by the history (events.h); after `disable`
 // the one before that. An error of kind Refused where there is none, or where the guard refuses.
 // What waits and whose time is over is rolled back first, and that is all where `to` is not said.
+// To what is in force already, for good, is success: at most it is loaded again; to what is in
+// force and waits is refused.
 //
 // Without a confirmation within `confirm_within`, what was confirmed last comes back; where that is
 // what this goes to, nothing waits.
@@ -151,14 +160,15 @@ Result<Booted> boot(const std::string& state_directory, const World& world = thi
                     GuardCall* guard = nullptr);
 
 // Puts a ruleset in force that is no generation, with the bans and openings that are remembered.
-// `why` stands in the history: what could not be loaded, and what this is.
+// `why`, what could not be loaded, and `instead`, what this is, stand in the history.
 struct FellBack {
   std::size_t rules = 0;
   bool audits = false;
   std::vector<std::string> problems;
 };
 Result<FellBack> fall_back(const ruleset::Snapshot& snapshot, const std::string& state_directory,
-                           const std::string& why, const World& world = this_world());
+                           const std::string& why, const std::string& instead,
+                           const World& world = this_world());
 
 struct History {
   std::vector<Event> events;          // the oldest first
@@ -180,10 +190,12 @@ struct Status {
   bool table_present = false;
   bool audits = false;                      // the table there is
   std::optional<std::uint32_t> generation;  // what was applied last, from the state directory
-  std::optional<std::uint32_t> before;      // what `rollback` would go back to, if nothing waits
+  WayBack way_back;                         // where `rollback` would go
   std::string applied_at;                   // RFC 3339, UTC
   std::string host;
-  bool same_boot = false;  // the record is of this boot and network namespace
+  // In which world it came into force; absent where no record says it, as on a full disk.
+  std::optional<bool> same_boot;
+  std::optional<bool> same_namespace;
   std::string unreadable;  // why what was applied last cannot be read; "": it can
   std::optional<Pending> pending;
   bool overdue = false;               // `pending` should have been rolled back by now

@@ -104,7 +104,7 @@ std::optional<Line> read_line(const Json& json, const std::string& text) {
 
 struct Log {
   std::map<std::string, Line> holds;
-  std::size_t damaged = 0;
+  std::vector<std::string> damaged;
 };
 
 Log parse(const std::string& text) {
@@ -112,7 +112,7 @@ Log parse(const std::string& text) {
   for (const std::string& each : lines_of(text)) {
     const auto json = unsealed_or_old(each);
     if (!json || !json->contains("entry") || !json->at("entry").is_string()) {
-      if (!each.empty()) ++log.damaged;
+      if (!each.empty()) log.damaged.push_back(each);
       continue;
     }
     const std::string name = json->at("entry").get<std::string>();
@@ -122,10 +122,15 @@ Log parse(const std::string& text) {
   return log;
 }
 
-// One line for each entry; of what is over by the clock, the latest.
+// One line for each entry; of what is over by the clock, the latest. What is damaged stays, for
+// whoever can tell what it was, before all that was said since.
 std::string shortened(const Log& log, std::int64_t now) {
   constexpr std::size_t kMostOver = 4096;
+  constexpr std::size_t kMostDamaged = 4096;
   std::string text;
+  for (std::size_t i = 0; i < std::min(log.damaged.size(), kMostDamaged); ++i) {
+    text += log.damaged[i] + "\n";
+  }
   std::vector<const Line*> over;
   for (const auto& [name, line] : log.holds) {
     if (line.is_over(now)) {
@@ -168,10 +173,12 @@ Remembered read_log(const std::string& state_directory, const World& world) {
   }
   const std::int64_t now = world.wall_seconds();
   const Log log = parse(*text);
-  if (log.damaged != 0) {
-    remembered.problems.push_back(
-        fmt::format("{}: {} damaged and left out", path_of(state_directory),
-                    log.damaged == 1 ? "1 line is" : fmt::format("{} lines are", log.damaged)));
+  if (!log.damaged.empty()) {
+    remembered.problems.push_back(fmt::format(
+        "{}: {} damaged and left out: a ban or an opening may be missing. Make it again and delete "
+        "the line",
+        path_of(state_directory),
+        log.damaged.size() == 1 ? "1 line is" : fmt::format("{} lines are", log.damaged.size())));
   }
   for (const auto& [name, line] : log.holds) {
     if (line.is_over(now)) continue;

@@ -5,7 +5,8 @@
 // machine without a battery starts in 1970. So a line says both when the time is over and how long
 // it was at first: no entry lasts longer from now on than it was first given, however far back the
 // clock is. And what is over by a clock that may be far ahead is not loaded, but stays in the log,
-// the newest of it at least, for when the clock is right again.
+// the newest of it at least, for when the clock is right again. So does a line that is damaged:
+// each boot says it, until somebody deletes it.
 #pragma once
 
 #include <string>

@@ -20,118 +20,8 @@ namespace {
 using namespace ruleset;
 using std::chrono::seconds;
 
-constexpr std::uint64_t kMsPerSecond = 1000;
 constexpr int kAttempts = 20;         // against other programs' changes
 constexpr int kPatientAttempts = 10;  // of these, before their changes are not waited for any more
-
-std::string set_of(const RunTimeEntry& entry) {
-  if (entry.opened) return own::allowed_set(net::is_ipv4(entry.opened->from));
-  const net::Prefix& prefix = *entry.banned;
-  std::string set = own::banned_set(net::is_ipv4(prefix.address));
-  const bool single = prefix.length == net::address_bits(prefix.address);
-  return single ? set : own::prefixes(std::move(set));
-}
-
-void append(std::vector<std::uint8_t>& to, const std::vector<std::uint8_t>& bytes) {
-  to.insert(to.end(), bytes.begin(), bytes.end());
-}
-
-// One row of the entry's set.
-Elements row_of(const RunTimeEntry& entry, const Set& set) {
-  Elements row;
-  row.key_size = set.key_size();
-  if (entry.opened) {
-    const Opening& opening = *entry.opened;
-    row.keys = {opening.protocol,
-                0,
-                0,
-                0,
-                static_cast<std::uint8_t>(opening.port >> 8),
-                static_cast<std::uint8_t>(opening.port),
-                0,
-                0};
-    append(row.keys, net::to_bytes(opening.from));
-  } else {
-    row.keys = net::to_bytes(entry.banned->address);
-    if (set.interval) {
-      row.key_ends = row.keys;
-      for (unsigned bit = entry.banned->length; bit < net::address_bits(entry.banned->address);
-           ++bit) {
-        row.key_ends[bit / 8] = static_cast<std::uint8_t>(row.key_ends[bit / 8] | 0x80U >> bit % 8);
-      }
-    }
-  }
-  if (entry.left) {
-    const auto ms = static_cast<std::uint64_t>(entry.left->count()) * kMsPerSecond;
-    row.timeouts_ms = {ms};
-  }
-  if (!entry.reason.empty()) row.comments = {entry.reason};
-  return row;
-}
-
-net::Address address_of(std::span<const std::uint8_t> bytes) {
-  if (bytes.size() == 4) return net::ipv4_from_bytes(bytes.data());
-  return net::ipv6_from_bytes(bytes.data());
-}
-
-// The prefix of an interval that is one, as all of ours are.
-unsigned length_of(std::span<const std::uint8_t> first, std::span<const std::uint8_t> last) {
-  unsigned length = 0;
-  for (std::size_t i = 0; i < first.size(); ++i) {
-    for (unsigned bit = 0; bit < 8; ++bit) {
-      if (((first[i] ^ last[i]) & 0x80U >> bit) != 0) return length;
-      ++length;
-    }
-  }
-  return length;
-}
-
-RunTimeEntry entry_of(const Set& set, std::size_t row) {
-  const Elements& elements = set.elements;
-  RunTimeEntry entry;
-  const auto key = elements.key(row);
-  if (own::holds_openings(set.name)) {
-    constexpr std::size_t kAddress = 8;
-    entry.opened = {.protocol = key[0],
-                    .port = static_cast<std::uint16_t>(key[4] << 8 | key[5]),
-                    .from = address_of(key.subspan(kAddress))};
-  } else {
-    entry.banned = {address_of(key), length_of(key, elements.key_end(row))};
-  }
-  const auto number = [&](const std::vector<std::uint64_t>& column) {
-    return column.empty() ? 0 : column[row];
-  };
-  if (const std::uint64_t left = number(elements.expirations_ms); left != 0) {
-    entry.left = seconds(static_cast<std::int64_t>((left + kMsPerSecond - 1) / kMsPerSecond));
-  }
-  if (!elements.comments.empty()) entry.reason = elements.comments[row];
-  return entry;
-}
-
-// What is in the sets that are asked for.
-Result<std::vector<RunTimeEntry>> read_entries(
-    Kernel& kernel, const std::function<bool(const Set&)>& is_asked_for) {
-  const Result<std::optional<Table>> declared =
-      kernel.read_table(kOwnFamily, kOwnTable, {.any = false});
-  if (!declared) return std::unexpected(declared.error());
-  std::vector<RunTimeEntry> entries;
-  if (!*declared) return entries;
-  // A policy's list beside them may hold a million.
-  std::vector<std::string> others;
-  for (const Set& set : (*declared)->sets) {
-    if (!is_asked_for(set)) others.push_back(set.name);
-  }
-  const auto table = kernel.read_table(kOwnFamily, kOwnTable, {.but = std::move(others)});
-  if (!table) return std::unexpected(table.error());
-  if (!*table) return entries;
-  for (const Set& set : (*table)->sets) {
-    if (!is_asked_for(set)) continue;
-    for (std::size_t row = 0; row < set.elements.count(); ++row) {
-      entries.push_back(entry_of(set, row));
-    }
-  }
-  return entries;
-}
 
 // Our table as the kernel holds it, without elements, and the set that the entry belongs into.
 struct Place {
@@ -197,13 +87,6 @@ Left longer(const Left& one, const Left& other) {
   return one && other ? std::max(one, other) : std::nullopt;
 }
 
-// Prefixes overlap by one holding the other.
-bool overlap(const net::Prefix& one, const net::Prefix& other) {
-  if (net::is_ipv4(one.address) != net::is_ipv4(other.address)) return false;
-  const unsigned length = std::min(one.length, other.length);
-  return net::first({one.address, length}) == net::first({other.address, length});
-}
-
 // The entry is in its set, or an interval set holds what overlaps with it, which the kernel
 // refuses: what is there goes in the same transaction. A narrower ban is part of the new one, which
 // takes the longer time.
@@ -214,10 +97,11 @@ Result<void> make_room(Place& place, TableChange& change, Added& added) {
   gone.key_size = set.key_size();
   if (!set.interval) gone.append(row_of(entry, set), 0);
   if (set.interval) {
-    const auto there =
-        read_entries(*place.kernel, [&](const Set& each) { return each.name == set.name; });
+    const auto is_it = [&](const Set& each) { return each.name == set.name; };
+    const auto there = read_sets(*place.kernel, is_it);
     if (!there) return std::unexpected(there.error());
-    for (const RunTimeEntry& other : *there) {
+    if (!*there) return {};
+    for (const RunTimeEntry& other : entries_in(**there, is_it)) {
       if (!overlap(*other.banned, *entry.banned)) continue;
       if (other.banned->length < entry.banned->length) {
         added.part_of = other;
@@ -348,9 +232,10 @@ Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state
 Result<std::vector<RunTimeEntry>> list_entries(const World& world) {
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  return read_entries(**kernel, [](const Set& set) {
-    return own::holds_bans(set.name) || own::holds_openings(set.name);
-  });
+  const auto table = read_sets(**kernel, holds_entries);
+  if (!table) return std::unexpected(table.error());
+  if (!*table) return std::vector<RunTimeEntry>();
+  return entries_in(**table, holds_entries);
 }
 
 Result<std::vector<RunTimeEntry>> bans_of(const net::Prefix& prefix, const World& world) {
@@ -358,20 +243,20 @@ Result<std::vector<RunTimeEntry>> bans_of(const net::Prefix& prefix, const World
   if (!kernel) return std::unexpected(std::move(kernel).error());
   const bool single = prefix.length == net::address_bits(prefix.address);
   // A hundred thousand may be banned one by one; by its key, one of them is asked for.
-  auto entries = read_entries(**kernel, [&](const Set& set) {
+  const auto are_listed = [&](const Set& set) {
     return own::holds_bans(set.name) && (set.interval || !single);
-  });
-  if (!entries) return entries;
-  std::erase_if(*entries,
+  };
+  Result<std::optional<Table>> table = read_sets(**kernel, are_listed);
+  if (!table) return std::unexpected(std::move(table).error());
+  if (!*table) return std::vector<RunTimeEntry>();
+  std::vector<RunTimeEntry> entries = entries_in(**table, are_listed);
+  std::erase_if(entries,
                 [&](const RunTimeEntry& entry) { return !overlap(*entry.banned, prefix); });
   if (!single) return entries;
-  Result<std::optional<Table>> table = (*kernel)->read_table(kOwnFamily, kOwnTable, {.any = false});
-  if (!table) return std::unexpected(std::move(table).error());
-  if (!*table) return entries;
   for (Set& set : (*table)->sets) {
     if (set.name != set_of({.banned = prefix})) continue;
     TRY((*kernel)->read_element(**table, set, net::to_bytes(prefix.address)));
-    if (set.elements.count() != 0) entries->push_back(entry_of(set, 0));
+    if (set.elements.count() != 0) entries.push_back(entry_of(set, 0));
   }
   return entries;
 }

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/run_time_entries.h"
 #include "apply/world.h"
 #include "base/error.h"
 #include "net/address.h"
@@ -18,21 +19,6 @@
 namespace rolewall::apply {
 
 struct GuardCall;  // ask_guard.h
-
-struct Opening {
-  std::uint8_t protocol = 6;
-  std::uint16_t port = 0;
-  net::Address from;
-  auto operator<=>(const Opening&) const = default;
-};
-
-// One of both.
-struct RunTimeEntry {
-  std::optional<net::Prefix> banned{};
-  std::optional<Opening> opened{};
-  std::optional<std::chrono::seconds> left{};  // absent: for good
-  std::string reason{};
-};
 
 // `unrecorded`, here and below: the kernel has done it, but it could not be written down, so that a
 // reboot undoes it.

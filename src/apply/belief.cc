@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "apply/elements.h"
+#include "apply/run_time_entries.h"
 #include "apply/run_time_jumps.h"
 #include "apply/state_directory.h"
 #include "ruleset/own_table.h"
@@ -43,9 +44,7 @@ ElementsRead elements_to_read(const Belief& belief) {
   ElementsRead which{.any = belief.mark.run_time_jumps};
   if (!which.any) return which;
   for (const Set& set : belief.table->sets) {
-    const bool is_run_time =
-        ruleset::own::holds_bans(set.name) || ruleset::own::holds_openings(set.name);
-    if (!is_run_time) which.but.push_back(set.name);
+    if (!holds_entries(set)) which.but.push_back(set.name);
   }
   return which;
 }

@@ -13,6 +13,7 @@
 #include "apply/kernel.h"
 #include "apply/restore.h"
 #include "apply/state_directory.h"
+#include "apply/waiting.h"
 
 namespace rolewall::apply {
 namespace {
@@ -29,9 +30,10 @@ class Boot {
 
  private:
   Result<void> put_in_force() {
-    Result<StateDirectory> opened = StateDirectory::open(directory_);
+    Result<std::optional<StateDirectory>> opened = StateDirectory::open_existing(directory_);
+    if (opened && !*opened) return {};  // nothing was ever applied
     if (opened) {
-      state_.emplace(std::move(*opened));
+      state_.emplace(std::move(**opened));
     } else {
       say("nothing can be recorded: " + opened.error().message);
     }
@@ -56,11 +58,13 @@ class Boot {
   }
 
   std::optional<Pending> read_what_waits() {
-    auto pending = read_pending(directory_);
-    if (pending) return std::move(*pending);
-    say(none_taken_to_wait(pending.error()));
-    if (state_) say_unless(disarm(*state_), "pending.json cannot be removed");
-    return std::nullopt;
+    Waiting waiting = whatever_waits(directory_);
+    if (waiting.problem.empty()) return waiting.pending;
+    say(std::move(waiting.problem));
+    if (!waiting.pending && state_) {
+      say_unless(disarm(*state_), "pending.json cannot be removed");
+    }
+    return waiting.pending;
   }
 
   // As it was, with its deadline; what cannot be read of it is as good as expired.
@@ -180,7 +184,7 @@ Result<Booted> boot(const std::string& state_directory, const World& world, Guar
 }
 
 Result<FellBack> fall_back(const ruleset::Snapshot& snapshot, const std::string& state_directory,
-                           const std::string& why, const World& world) {
+                           const std::string& why, const std::string& instead, const World& world) {
   const auto table = own_table(snapshot);
   if (!table) return std::unexpected(table.error());
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
@@ -194,9 +198,11 @@ Result<FellBack> fall_back(const ruleset::Snapshot& snapshot, const std::string&
   if (const auto number = boot_number(state_directory)) event.from = *number;
   event.to = event.from;
   event.why = why;
-  Result<StateDirectory> state = StateDirectory::open(state_directory);
-  const Result<void> recorded =
-      state ? state->append(event) : Result<void>(std::unexpected(state.error()));
+  event.instead = instead;
+  Result<std::optional<StateDirectory>> state = StateDirectory::open_existing(state_directory);
+  Result<void> recorded;
+  if (!state) recorded = std::unexpected(state.error());
+  if (state && *state) recorded = (*state)->append(event);
   if (!recorded) done.problems.push_back("it is not recorded: " + recorded.error().message);
   return done;
 }

@@ -8,6 +8,8 @@
 #include "apply/kernel.h"
 #include "apply/restore.h"
 #include "apply/state_directory.h"
+#include "apply/waiting.h"
+#include "apply/way_back.h"
 #include "ruleset/own_table.h"
 
 namespace rolewall::apply {
@@ -20,8 +22,8 @@ Result<Confirmed> look_whether_it_is_gone(Kernel& kernel, const Pending& pending
   return fail(ErrorKind::Refused,
               fmt::format("table inet rolewall was removed and is there again: another program "
                           "made it. Nothing was confirmed: `rolewall disable` removes it; "
-                          "otherwise {} is rolled back at {}",
-                          name_of_waiting(pending), pending.deadline));
+                          "otherwise {} is rolled back {}",
+                          name_of_waiting(pending), when_over(pending)));
 }
 
 // What waits is the kernel's table still; where that is gone, it comes back and waits on.
@@ -43,8 +45,8 @@ Result<Confirmed> look(const World& world, Writer& open, const Pending& pending)
     return fail(ErrorKind::Refused,
                 fmt::format("what is in force is not generation {}: another program changed it "
                             "(`rolewall status`). Nothing was confirmed: `rolewall apply --confirm "
-                            "TIME` puts it right; otherwise it is rolled back at {}",
-                            *pending.generation, pending.deadline));
+                            "TIME` puts it right; otherwise it is rolled back {}",
+                            *pending.generation, when_over(pending)));
   }
   return Confirmed{Confirmation::Confirmed, {}, {}};
 }
@@ -52,30 +54,36 @@ Result<Confirmed> look(const World& world, Writer& open, const Pending& pending)
 }  // namespace
 
 Result<Confirmed> confirm(const std::string& state_directory, const World& world) {
-  Result<Writer> open = open_to_write(state_directory, world);
-  if (!open) return std::unexpected(std::move(open).error());
-  StateDirectory& state = open->state;
-  const auto overdue = end_what_is_over(world, state, *open->kernel);
+  auto opened = open_to_write(state_directory, world);
+  if (!opened) return std::unexpected(std::move(opened).error());
+  if (!*opened) return Confirmed{Confirmation::NothingPending, {}, {}};
+  Writer& open = **opened;
+  StateDirectory& state = open.state;
+  const auto overdue = end_what_is_over(world, state, *open.kernel);
   if (!overdue) return std::unexpected(overdue.error());
-  const auto pending = waiting(state.path(), world);
-  if (!pending) return std::unexpected(pending.error());
-  if (!*pending) {
+  if (*overdue) return Confirmed{Confirmation::TooLate, {}, {in_words(**overdue)}};
+  Waiting waiting = what_waits(state.path(), world);
+  std::vector<std::string> problems;
+  if (!waiting.problem.empty()) problems.push_back(std::move(waiting.problem));
+  const std::optional<Pending>& pending = waiting.pending;
+  if (!pending) {
     const auto events = read_events(state.path());
     if (!events) return std::unexpected(events.error());
     const bool too_late = last_taken_back(events->all).has_value();
-    return Confirmed{too_late ? Confirmation::TooLate : Confirmation::NothingPending, {}, {}};
+    return Confirmed{
+        too_late ? Confirmation::TooLate : Confirmation::NothingPending, {}, std::move(problems)};
   }
   // A tool that died between commit and record has left no current generation that waits.
-  const std::optional<std::uint32_t> generation = (*pending)->generation;
+  const std::optional<std::uint32_t> generation = pending->generation;
   const auto current = current_number(state.path());
   if (!current) return std::unexpected(current.error());
   if (*current != generation) {
     return fail(ErrorKind::Refused,
                 fmt::format("{} did not come into force whole: do it again, or wait for the "
-                            "rollback at {}",
-                            name_of_waiting(**pending), (*pending)->deadline));
+                            "rollback {}",
+                            name_of_waiting(*pending), when_over(*pending)));
   }
-  Result<Confirmed> looked = look(world, *open, **pending);
+  Result<Confirmed> looked = look(world, open, *pending);
   if (!looked || looked->what != Confirmation::Confirmed) return looked;
   // The history first, which is all that may find no room.
   Event event = event_now(world, EventKind::Confirmed);
@@ -84,6 +92,7 @@ Result<Confirmed> confirm(const std::string& state_directory, const World& world
   TRY(state.append(event));
   TRY(state.make_boot(generation));
   TRY(disarm(state));
+  looked->problems = std::move(problems);
   return looked;
 }
 
@@ -114,7 +123,11 @@ Result<History> history(const std::string& state_directory, const World& world) 
   };
   take(history.current, current_number(state_directory));
   take(history.boot, boot_number(state_directory));
-  take(history.pending, waiting(state_directory, world));
+  Waiting waiting = what_waits(state_directory, world);
+  history.pending = std::move(waiting.pending);
+  for (std::string problem : {std::move(waiting.problem), lost_history(state_directory)}) {
+    if (!problem.empty()) history.problems.push_back(std::move(problem));
+  }
   return history;
 }
 

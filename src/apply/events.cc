@@ -23,8 +23,8 @@ using Json = nlohmann::json;
 using Number = std::optional<std::uint32_t>;
 
 constexpr std::size_t kMaxHistory = std::size_t{1} << 26;
-// A log that is longer than this many events loses its older half.
-constexpr std::size_t kMostEvents = 4096;
+// A log that is longer than this, some 4,000 events, loses its older half.
+constexpr off_t kLongHistory = off_t{1} << 20;
 constexpr std::size_t kRoomForOne = 4096;  // bytes
 
 struct Name {
@@ -50,6 +50,7 @@ std::string line_of(const Event& event) {
   if (event.to) json["to"] = *event.to;
   if (event.waits) json["waits"] = true;
   if (event.named) json["named"] = true;
+  if (!event.instead.empty()) json["instead"] = event.instead;
   return sealed_line(std::move(json));
 }
 
@@ -69,6 +70,7 @@ std::optional<Event> event_of(const std::string& line) {
     if (json->contains("to")) event.to = json->at("to").get<std::uint32_t>();
     event.waits = json->contains("waits");
     event.named = json->contains("named");
+    event.instead = json->value("instead", std::string());
   } catch (const Json::exception&) {
     return std::nullopt;
   }
@@ -114,7 +116,6 @@ class Stack {
   }
   const std::vector<State>& states() const { return states_; }
 
- private:
   // Whether it is there.
   bool take_above(Number generation) {
     const auto last = std::find_if(states_.rbegin(), states_.rend(), [&](const State& state) {
@@ -125,10 +126,11 @@ class Stack {
     return true;
   }
 
+ private:
   std::vector<State> states_;
 };
 
-std::vector<State> stack_of(const std::vector<Event>& events) {
+Stack stack_of(const std::vector<Event>& events) {
   Stack stack(events.empty() ? Number() : events.front().from);
   for (const Event& event : events) {
     switch (event.kind) {
@@ -150,6 +152,7 @@ std::vector<State> stack_of(const std::vector<Event>& events) {
         stack.go_back_to(event.to);
         break;
       case EventKind::Confirmed:
+        stack.expect(event.from);
         stack.confirm();
         break;
       case EventKind::FellBack:
@@ -157,7 +160,7 @@ std::vector<State> stack_of(const std::vector<Event>& events) {
         break;
     }
   }
-  return stack.states();
+  return stack;
 }
 
 }  // namespace
@@ -182,11 +185,14 @@ Result<Events> read_events(const std::string& directory) {
 }
 
 Result<void> append_event(const std::string& directory, const Event& event) {
-  const auto there = read_events(directory);
-  if (there && there->all.size() >= kMostEvents) {
-    const auto half = there->all.begin() + kMostEvents / 2;
+  struct stat status{};
+  if (::lstat(history_path(directory).c_str(), &status) == 0 && status.st_size > kLongHistory) {
+    const auto there = read_events(directory);
     // A full disk keeps the long one.
-    [[maybe_unused]] const auto shortened = write_events(directory, {half, there->all.end()});
+    if (there) {
+      const auto half = there->all.begin() + static_cast<std::ptrdiff_t>(there->all.size() / 2);
+      [[maybe_unused]] const auto shortened = write_events(directory, {half, there->all.end()});
+    }
   }
   return append_line(history_path(directory), line_of(event), kPrivateFile, /*on_disk=*/true);
 }
@@ -209,7 +215,7 @@ Result<void> write_events(const std::string& directory, const std::vector<Event>
 }
 
 Number in_force_by(const std::vector<Event>& events) {
-  return stack_of(events).back().generation;
+  return stack_of(events).states().back().generation;
 }
 
 Number confirmed_by(const std::vector<Event>& events) {
@@ -221,21 +227,34 @@ Number confirmed_by(const std::vector<Event>& events) {
   return confirmed;
 }
 
-Number in_force_before(const std::vector<Event>& events, Number current) {
-  std::vector<State> stack = stack_of(events);
+std::optional<Unconfirmed> unconfirmed_by(const std::vector<Event>& events) {
+  const Stack stack = stack_of(events);
+  if (!stack.states().back().waits) return std::nullopt;
+  const auto confirmed =
+      std::ranges::find(stack.states().rbegin(), stack.states().rend(), false, &State::waits);
+  return Unconfirmed{stack.states().back().generation,
+                     confirmed == stack.states().rend() ? std::nullopt : confirmed->generation};
+}
+
+std::vector<std::uint32_t> ways_back(const std::vector<Event>& events, Number current) {
+  Stack stack = stack_of(events);
   // Where a crash came between what was done and its line here, or no line found room, the last
   // that we know of is on top of the one before.
-  const auto here =
-      current ? std::find_if(stack.rbegin(), stack.rend(),
-                             [&](const State& state) { return state.generation == current; })
-              : stack.rend();
-  if (here != stack.rend()) stack.erase(std::prev(here.base()), stack.end());
+  if (current) stack.take_above(current);
+  std::vector<std::uint32_t> ways;
   // Before `disable` and an apply after it, it is the generation before; never one that nobody
   // confirmed.
-  const auto before = std::find_if(stack.rbegin(), stack.rend(), [&](const State& state) {
-    return state.generation && state.generation != current && !state.waits;
-  });
-  return before == stack.rend() ? std::nullopt : before->generation;
+  for (auto state = stack.states().rbegin(); state != stack.states().rend(); ++state) {
+    const Number there = state->generation;
+    if (!there || there == current || state->waits) continue;
+    if (std::ranges::find(ways, *there) == ways.end()) ways.push_back(*there);
+  }
+  return ways;
+}
+
+Number in_force_before(const std::vector<Event>& events, Number current) {
+  const std::vector<std::uint32_t> ways = ways_back(events, current);
+  return ways.empty() ? Number() : ways.front();
 }
 
 std::optional<Event> last_taken_back(const std::vector<Event>& events) {
@@ -283,7 +302,11 @@ std::string in_words(const Event& event) {
       return fmt::format("{} was removed (rolewall disable{})", generation(event.from),
                          event.waits ? " --confirm" : "");
     case EventKind::FellBack:
-      return fmt::format("{} could not be loaded: {}", generation(event.from), event.why);
+      if (event.instead.empty()) {
+        return fmt::format("{} could not be loaded: {}", generation(event.from), event.why);
+      }
+      return fmt::format("{} is in force in place of {}, which could not be loaded: {}",
+                         event.instead, generation(event.from), event.why);
     case EventKind::Recovered:
       return fmt::format("{} was loaded", generation(event.to));
   }

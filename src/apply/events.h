@@ -30,8 +30,8 @@ enum class EventKind : std::uint8_t {
   RolledBack,  // by hand
   Disabled,    // nothing is in force, nor will be after a boot
   Dropped,     // at a boot: nobody had confirmed `from`
-  FellBack,   // at a boot: `from` could not be loaded; `why` says that, and what was loaded instead
-  Recovered,  // at a boot after that: `to` was loaded
+  FellBack,    // at a boot: `from` could not be loaded
+  Recovered,   // at a boot after that: `to` was loaded
 };
 
 std::string_view name_of(EventKind kind);  // "rolled-back"
@@ -45,6 +45,7 @@ struct Event {
   std::string at;                     // RFC 3339, UTC
   std::string by;
   std::string why;
+  std::string instead{};  // of FellBack: what was loaded
   bool operator==(const Event&) const = default;
 };
 
@@ -54,6 +55,8 @@ struct TakenBack {
   std::vector<std::string> problems;
   std::optional<Pending> pending;  // where it waits for its confirmation
   bool audits = false;             // is_in_audit_mode() of what is in force again
+  bool was_in_force = false;       // for good, by the record; and if so:
+  bool was_changed = false;        // by another program, and is loaded again
 };
 
 struct Events {
@@ -78,8 +81,19 @@ std::optional<std::uint32_t> in_force_by(const std::vector<Event>& events);
 // The generation that boot loads by them.
 std::optional<std::uint32_t> confirmed_by(const std::vector<Event>& events);
 
-// The generation that was in force before `current` (before nothing, where that is std::nullopt);
-// std::nullopt where there was none.
+// What is in force by them and waits for its confirmation, and what would come back without one;
+// std::nullopt where nothing waits.
+struct Unconfirmed {
+  std::optional<std::uint32_t> what;
+  std::optional<std::uint32_t> confirmed;
+};
+std::optional<Unconfirmed> unconfirmed_by(const std::vector<Event>& events);
+
+// The generations that were in force before `current` (before nothing, where that is std::nullopt),
+// the nearest first.
+std::vector<std::uint32_t> ways_back(const std::vector<Event>& events,
+                                     std::optional<std::uint32_t> current);
+// The first of these; std::nullopt where there was none.
 std::optional<std::uint32_t> in_force_before(const std::vector<Event>& events,
                                              std::optional<std::uint32_t> current);
 

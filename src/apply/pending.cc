@@ -55,24 +55,18 @@ Result<std::optional<Pending>> read_pending(const std::string& directory) {
   return pending;
 }
 
-Result<std::optional<Pending>> waiting(const std::string& directory, const World& world) {
-  Result<std::optional<Pending>> pending = read_pending(directory);
-  if (pending && *pending && (*pending)->boot_id != world.boot_id()) return std::nullopt;
-  return pending;
-}
-
 std::string name_of_waiting(const Pending& pending) {
   if (!pending.generation) return "the removal of the table";
   return fmt::format("generation {}", *pending.generation);
 }
 
-std::string none_taken_to_wait(const Error& error) {
-  return "cannot tell whether something waits for its confirmation, so nothing is taken to wait: " +
-         error.message;
+bool has_deadline(const Pending& pending) {
+  return pending.deadline_ns != UINT64_MAX;
 }
 
-bool is_overdue(const Pending& pending, const World& world) {
-  return pending.deadline_ns <= world.boot_ns();
+std::string when_over(const Pending& pending) {
+  if (has_deadline(pending)) return "at " + pending.deadline;
+  return "at a time that is lost with pending.json";
 }
 
 }  // namespace rolewall::apply

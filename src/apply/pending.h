@@ -6,7 +6,6 @@
 #include <optional>
 #include <string>
 
-#include "apply/world.h"
 #include "base/error.h"
 
 namespace rolewall::apply {
@@ -18,24 +17,23 @@ struct Pending {
   std::optional<std::uint32_t> former;      // what comes back without a confirmation; likewise
   std::string token;                        // tells this apply from every other
   std::string boot_id;
-  std::uint64_t deadline_ns = 0;  // World::boot_ns() of that boot
+  std::uint64_t deadline_ns = 0;  // World::boot_ns() of that boot; UINT64_MAX: it is not known
   std::string deadline;           // RFC 3339, UTC, for people
   int watcher = 0;                // the process that waits
 };
 
 std::string to_json(const Pending& pending);
 
-// std::nullopt where nothing is pending. An error where the file is damaged, or not to be trusted.
+// std::nullopt where there is no such file. An error where it is damaged, or not to be trusted:
+// what that means is waiting.h's to say, for every verb.
 Result<std::optional<Pending>> read_pending(const std::string& directory);
-// The same, where it still waits in this boot: what waited when the machine went down is over.
-Result<std::optional<Pending>> waiting(const std::string& directory, const World& world);
 
 // "generation 3"; "the removal of the table".
 std::string name_of_waiting(const Pending& pending);
-// Where waiting() or read_pending() cannot tell, nothing is taken to wait; why, for people.
-std::string none_taken_to_wait(const Error& error);
 
-// Its time is over, and it was not rolled back: the process that should have is gone, or cannot.
-bool is_overdue(const Pending& pending, const World& world);
+// Whether it is known until when it waits: not where pending.json is lost.
+bool has_deadline(const Pending& pending);
+// "at 2026-12-24T08:30:00Z".
+std::string when_over(const Pending& pending);
 
 }  // namespace rolewall::apply

@@ -10,6 +10,8 @@
 #include "apply/commit.h"
 #include "apply/machine_facts.h"
 #include "apply/open_sessions.h"
+#include "apply/waiting.h"
+#include "apply/way_back.h"
 
 namespace rolewall::apply {
 namespace {
@@ -19,14 +21,33 @@ std::string new_token() {
   return fmt::format("{:08x}{:08x}", random(), random());
 }
 
+// Whom the ruleset that is in force again shuts out, for people; "" where that is nobody, or was
+// never asked for. Nothing is refused for it: whoever waits has no one to ask.
+std::string what_is_lost(Kernel& kernel, const std::optional<Generation>& former) {
+  if (!former || former->applied.management.empty()) return "";
+  const auto table = own_table(former->snapshot);
+  auto facts = machine_facts();
+  if (!table || !facts) return "";
+  facts->management = former->applied.management;
+  const auto answer = ask_guard(kernel, *table, *facts);
+  if (!answer || answer->losses.empty()) return "";
+  std::string text = "it shuts out: " + answer->losses.front().what;
+  if (answer->losses.size() > 1) {
+    text += fmt::format(", and {} more", answer->losses.size() - 1);
+  }
+  return text;
+}
+
 }  // namespace
 
-Result<Writer> open_to_write(const std::string& state_directory, const World& world) {
-  Result<StateDirectory> state = StateDirectory::open(state_directory);
+Result<std::optional<Writer>> open_to_write(const std::string& state_directory,
+                                            const World& world) {
+  Result<std::optional<StateDirectory>> state = StateDirectory::open_existing(state_directory);
   if (!state) return std::unexpected(std::move(state).error());
+  if (!*state) return std::nullopt;
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
-  return Writer{std::move(*state), std::move(*kernel)};
+  return Writer{std::move(**state), std::move(*kernel)};
 }
 
 Result<Pending> arm(const World& world, StateDirectory& state,
@@ -97,6 +118,7 @@ Result<PutBack> put_table(const World& world, Kernel& kernel, const ruleset::Tab
   if (!committed) return std::unexpected(std::move(committed).error());
   if (committed->refusals.empty()) {
     put.kernel_generation = committed->mark.generation;
+    put.changed = !committed->plan.empty();
     if (std::string problem = cut_banned_sessions(kernel, banned); !problem.empty()) {
       put.problems.push_back(std::move(problem));
     }
@@ -112,8 +134,11 @@ Result<PutBack> put_back(const World& world, Kernel& kernel,
                          const std::optional<Generation>& former,
                          const std::string& state_directory) {
   if (!former) {
-    TRY(remove_table(kernel));
-    return PutBack();
+    const Result<bool> removed = remove_table(kernel);
+    if (!removed) return std::unexpected(removed.error());
+    PutBack put;
+    put.changed = *removed;
+    return put;
   }
   const auto table = own_table(former->snapshot);
   if (!table) return std::unexpected(table.error());
@@ -137,7 +162,10 @@ Result<TakenBack> record_return(const World& world, StateDirectory& state, Event
     error.message = "the previous table is in force again, but not recorded: " + error.message;
     return std::unexpected(std::move(error));
   }
-  return TakenBack{std::move(event), std::move(put.problems), {}};
+  TakenBack done;
+  done.event = std::move(event);
+  done.problems = std::move(put.problems);
+  return done;
 }
 
 Result<TakenBack> restore(const World& world, StateDirectory& state, Kernel& kernel, Event event,
@@ -147,38 +175,42 @@ Result<TakenBack> restore(const World& world, StateDirectory& state, Kernel& ker
   return record_return(world, state, std::move(event), former, std::move(*put));
 }
 
-std::string what_is_lost(Kernel& kernel, const std::optional<Generation>& former) {
-  if (!former || former->applied.management.empty()) return "";
-  const auto table = own_table(former->snapshot);
-  auto facts = machine_facts();
-  if (!table || !facts) return "";
-  facts->management = former->applied.management;
-  const auto answer = ask_guard(kernel, *table, *facts);
-  if (!answer || answer->losses.empty()) return "";
-  std::string text = "; it shuts out: " + answer->losses.front().what;
-  if (answer->losses.size() > 1) {
-    text += fmt::format(", and {} more", answer->losses.size() - 1);
+Result<TakenBack> return_by_itself(const World& world, StateDirectory& state, Kernel& kernel,
+                                   Event event, const std::optional<Generation>& former) {
+  auto done = restore(world, state, kernel, std::move(event), former);
+  if (!done) return done;
+  if (std::string lost = what_is_lost(kernel, former); !lost.empty()) {
+    done->problems.push_back(std::move(lost));
   }
-  return text;
+  return done;
 }
 
 Result<std::optional<TakenBack>> end_what_is_over(const World& world, StateDirectory& state,
                                                   Kernel& kernel) {
-  const auto read = read_pending(state.path());
-  // What cannot be read is for the verb to say.
-  if (!read || !*read) return std::nullopt;
-  const Pending& pending = **read;
-  const bool of_this_boot = pending.boot_id == world.boot_id();
-  if (of_this_boot && !is_overdue(pending, world)) return std::nullopt;
+  // What cannot be read of it is for the verb to say.
+  const auto pending = whatever_waits(state.path()).pending;
+  if (!pending || !is_over(*pending, world)) return std::nullopt;
+  const bool of_this_boot = pending->boot_id == world.boot_id();
   Event event = event_now(world, of_this_boot ? EventKind::Expired : EventKind::Dropped);
-  event.from = pending.generation;
-  event.why = of_this_boot ? "not confirmed by " + pending.deadline : kNotConfirmedBeforeBoot;
-  const auto number = of_this_boot ? Result<std::optional<std::uint32_t>>(pending.former)
-                                   : boot_number(state.path());
-  if (!number) return std::unexpected(number.error());
-  const auto former = read_former(state.path(), *number);
+  event.from = pending->generation;
+  event.why = of_this_boot ? "not confirmed by " + pending->deadline : kNotConfirmedBeforeBoot;
+  Pending over = *pending;
+  if (!of_this_boot) {
+    const auto number = boot_number(state.path());
+    if (!number) return std::unexpected(number.error());
+    over.former = *number;
+  }
+  const WayBack way = way_back(state.path(), over.generation, over);
+  if (!way.is_there) {
+    return fail(ErrorKind::Io,
+                fmt::format("{} was not confirmed in time and is still in force: {}. `rolewall "
+                            "apply` loads the policies, `rolewall disable` removes the table",
+                            name_of_waiting(over), way.why_named));
+  }
+  if (!way.why_named.empty()) event.why += "; " + way.why_named;
+  const auto former = read_former(state.path(), way.to);
   if (!former) return std::unexpected(former.error());
-  auto done = restore(world, state, kernel, std::move(event), *former);
+  auto done = return_by_itself(world, state, kernel, std::move(event), *former);
   if (!done) return std::unexpected(std::move(done).error());
   return std::move(*done);
 }

@@ -23,7 +23,8 @@ struct Writer {
   StateDirectory state;
   std::unique_ptr<Kernel> kernel;
 };
-Result<Writer> open_to_write(const std::string& state_directory, const World& world);
+// std::nullopt where nothing was ever applied: there is no directory then, and none is made.
+Result<std::optional<Writer>> open_to_write(const std::string& state_directory, const World& world);
 
 // Starts the process that waits, and writes `pending.json`. `generation`: what waits; `former`:
 // what comes back; either absent: no table of ours.
@@ -39,6 +40,7 @@ Result<void> arm_again(StateDirectory& state, const std::optional<Pending>& earl
 // What the kernel holds now, and what beside the ruleset could not be put there, in words.
 struct PutBack {
   std::uint32_t kernel_generation = 0;  // 0 where there is no table
+  bool changed = false;                 // it held another
   std::vector<std::string> problems;
 };
 
@@ -60,9 +62,15 @@ Result<TakenBack> record_return(const World& world, StateDirectory& state, Event
 Result<TakenBack> restore(const World& world, StateDirectory& state, Kernel& kernel, Event event,
                           const std::optional<Generation>& former);
 
+// The same for whoever has nobody to ask: whom it shuts out is said among the problems.
+Result<TakenBack> return_by_itself(const World& world, StateDirectory& state, Kernel& kernel,
+                                   Event event, const std::optional<Generation>& former);
+
 // What waited and is over, since its time is or since the machine was restarted, is rolled back;
 // std::nullopt where there is nothing of the kind. Every verb that changes something begins with
-// it: the process that should have done it may be dead, and no boot may have come.
+// it: the process that should have done it may be dead, and no boot may have come. Where the record
+// of what was confirmed is damaged, what was in force before that comes back; an error where
+// nothing is left that could.
 Result<std::optional<TakenBack>> end_what_is_over(const World& world, StateDirectory& state,
                                                   Kernel& kernel);
 
@@ -76,9 +84,4 @@ void note_in_kernel(const World& world, StateDirectory& state, Applied applied, 
 
 // Now, by this user.
 Event event_now(const World& world, EventKind kind);
-
-// What the ruleset that is in force again shuts out, for people; "" where that is nothing, or was
-// never asked for. Nothing is refused for it: whoever waits has no one to ask.
-std::string what_is_lost(Kernel& kernel, const std::optional<Generation>& former);
-
 }  // namespace rolewall::apply

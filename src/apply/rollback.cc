@@ -11,6 +11,8 @@
 #include "apply/notice.h"
 #include "apply/restore.h"
 #include "apply/state_directory.h"
+#include "apply/waiting.h"
+#include "apply/way_back.h"
 #include "ruleset/own_table.h"
 
 namespace rolewall::apply {
@@ -18,14 +20,24 @@ namespace {
 
 using Number = std::optional<std::uint32_t>;
 
-// What was in force before `current`.
-Result<std::uint32_t> before(const std::string& directory, Number current) {
-  const auto events = read_events(directory);
-  if (!events) return std::unexpected(events.error());
-  if (const auto older = in_force_before(events->all, current)) return *older;
-  if (!current) {
-    return fail(ErrorKind::Refused, "nothing was applied: there is nothing to go back to");
+std::unexpected<Error> nothing_applied() {
+  return fail(ErrorKind::Refused, "nothing was applied: there is nothing to go back to");
+}
+
+// Where it goes without a number; an error where somebody has to say it.
+Result<Number> where_to(const std::string& directory, Number current,
+                        const std::optional<Pending>& pending) {
+  const WayBack way = way_back(directory, current, pending);
+  if (way.is_there && way.why_named.empty()) return way.to;
+  if (!way.why_named.empty()) {
+    return fail(
+        ErrorKind::Refused,
+        fmt::format("{}: nothing was changed. {}", way.why_named,
+                    way.is_there ? fmt::format("`rolewall {}` goes back further", way.command())
+                                 : std::string("`rolewall rollback --to N` goes to one "
+                                               "that `rolewall history` lists")));
   }
+  if (!current) return nothing_applied();
   return fail(ErrorKind::Refused,
               fmt::format("nothing was in force before generation {}: there is none to go back to "
                           "(`rolewall disable` removes the table, `rolewall rollback --to N` "
@@ -43,19 +55,6 @@ Result<void> ask_before_going_back(Kernel& kernel, const std::optional<Generatio
 
 std::string why_unrecorded(const Result<void>& written) {
   return written ? "" : "it is not recorded in the history: " + written.error().message;
-}
-
-// Where pending.json cannot be read: what is in force and not what a boot would load, nobody has
-// confirmed.
-std::optional<Pending> waiting_by_links(const std::string& directory, Number current,
-                                        const World& world) {
-  const auto confirmed = boot_number(directory);
-  if (!confirmed || *confirmed == current) return std::nullopt;
-  Pending pending;
-  pending.generation = current;
-  pending.former = *confirmed;
-  pending.boot_id = world.boot_id();
-  return pending;
 }
 
 // That what waits is over, before another event that follows from it; "" or why it is not recorded.
@@ -80,6 +79,16 @@ Result<Pending> arm_return_to(const World& world, StateDirectory& state, Number 
   return arm(world, state, generation, *read, within);
 }
 
+// An error where a table is there that no generation says: it could not come back.
+Result<void> nothing_unrecorded(Kernel& kernel) {
+  const auto live = kernel.read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {.any = false});
+  if (!live) return std::unexpected(live.error());
+  if (!*live) return {};
+  return fail(ErrorKind::Refused,
+              "no generation is recorded that could come back without a confirmation: nothing "
+              "was changed. `rolewall disable` without --confirm removes the table for good");
+}
+
 // One `disable`.
 class Disabling {
  public:
@@ -90,12 +99,9 @@ class Disabling {
     const auto current = current_number(state_.path());
     if (current) current_ = *current;
     done_.was_there = !current || *current;  // what cannot be read, too
-    if (const auto pending = read_pending(state_.path())) {
-      earlier_ = *pending;
-    } else {
-      done_.problems.push_back(pending.error().message);
-      earlier_ = waiting_by_links(state_.path(), current_, world_);
-    }
+    Waiting waiting = whatever_waits(state_.path());
+    say(std::move(waiting.problem));
+    earlier_ = std::move(waiting.pending);
     if (within_) TRY(arm_timer());
     if (const auto recorded = record(current.has_value()); !recorded) {
       return std::unexpected(recorded.error());
@@ -117,14 +123,7 @@ class Disabling {
 
   Result<void> arm_timer() {
     const Number former = confirmed();
-    if (!former) {
-      const auto live = kernel_.read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {.any = false});
-      if (!live) return std::unexpected(live.error());
-      if (!*live) return {};
-      return fail(ErrorKind::Refused,
-                  "no generation is recorded that could come back without a confirmation: nothing "
-                  "was changed. `rolewall disable` without --confirm removes the table for good");
-    }
+    if (!former) return nothing_unrecorded(kernel_);
     auto armed = arm_return_to(world_, state_, std::nullopt, former, *within_);
     if (!armed) return std::unexpected(std::move(armed).error());
     done_.pending = std::move(*armed);
@@ -162,89 +161,165 @@ class Disabling {
   Disabled done_;
 };
 
+// One `rollback`.
+class Rollback {
+ public:
+  Rollback(const World& world, Writer& open, Number to, GuardCall* guard,
+           std::optional<std::chrono::seconds> within)
+      : world_(world),
+        state_(open.state),
+        kernel_(*open.kernel),
+        to_(to),
+        guard_(guard),
+        within_(within) {}
+
+  Result<TakenBack> run() {
+    auto overdue = end_what_is_over(world_, state_, kernel_);
+    // Where what was confirmed is damaged, one that is named may still be whole.
+    if (!overdue && !to_) return std::unexpected(std::move(overdue).error());
+    if (overdue && *overdue && !to_) return std::move(**overdue);
+    const auto current = current_number(state_.path());
+    if (!current) return std::unexpected(current.error());
+    current_ = *current;
+    Waiting waiting = whatever_waits(state_.path());
+    say(std::move(waiting.problem));
+    pending_ = std::move(waiting.pending);
+    if (to_ && pending_ && pending_->generation == to_) return refuse_what_waits();
+    if (to_ && !pending_ && to_ == current_) {
+      const auto boots = boot_number(state_.path());
+      if (boots && *boots == to_) return load_again();
+    }
+    Number target = to_;
+    if (!to_) {
+      const auto where = where_to(state_.path(), current_, pending_);
+      if (!where) return std::unexpected(where.error());
+      target = *where;
+    }
+    return go_to(target);
+  }
+
+ private:
+  std::unexpected<Error> refuse_what_waits() const {
+    return fail(ErrorKind::Refused,
+                fmt::format("generation {} is in force and waits for its confirmation: nothing was "
+                            "changed. `rolewall confirm` keeps it, `rolewall rollback` undoes it",
+                            *to_));
+  }
+
+  // What is recorded as in force for good; another program may have changed it.
+  Result<TakenBack> load_again() {
+    const auto there = read_former(state_.path(), to_);
+    if (!there) return std::unexpected(there.error());
+    TRY(ask_before_going_back(kernel_, *there, guard_));
+    auto put = put_back(world_, kernel_, *there, state_.path());
+    if (!put) return std::unexpected(std::move(put).error());
+    note_in_kernel(world_, state_, (*there)->applied, {.generation = put->kernel_generation});
+    TakenBack done;
+    done.event = event_now(world_, EventKind::RolledBack);
+    done.event.from = to_;
+    done.event.to = to_;
+    done.was_in_force = true;
+    done.was_changed = put->changed;
+    for (std::string& problem : put->problems) say(std::move(problem));
+    return finish(std::move(done), *there);
+  }
+
+  Result<TakenBack> go_to(Number target) {
+    const auto former = read_former(state_.path(), target);
+    if (!former) return std::unexpected(former.error());
+    TRY(ask_before_going_back(kernel_, *former, guard_));
+    const Number confirmed = confirmed_last(pending_, current_);
+    Event event = event_now(world_, EventKind::RolledBack);
+    // Past what was confirmed, and what waits is no state to return to.
+    const bool further = to_ && pending_ && target != confirmed;
+    event.from = further ? confirmed : pending_ ? pending_->generation : current_;
+    event.named = to_ && (!pending_ || further);
+    event.waits = within_ && target != confirmed;
+    event.why = "by rolewall rollback";
+    std::optional<Pending> armed;
+    if (event.waits) {
+      auto timer = arm_return_to(world_, state_, target, confirmed, *within_);
+      if (!timer) return std::unexpected(std::move(timer).error());
+      armed = std::move(*timer);
+    }
+    auto put = put_back(world_, kernel_, *former, state_.path());
+    if (!put) {
+      if (armed) TRY(arm_again(state_, pending_));
+      return std::unexpected(std::move(put).error());
+    }
+    if (further) say(record_end_of(*pending_, confirmed, event.why, world_, state_));
+    for (std::string& problem : put->problems) say(std::move(problem));
+    put->problems.clear();
+    auto done = record_return(world_, state_, std::move(event), *former, std::move(*put));
+    if (!done) return done;
+    done->pending = std::move(armed);
+    return finish(std::move(*done), *former);
+  }
+
+  TakenBack finish(TakenBack done, const std::optional<Generation>& in_force) {
+    done.problems = std::move(problems_);
+    if (!in_force) return done;
+    const auto table = own_table(in_force->snapshot);
+    done.audits = table && is_in_audit_mode(**table);
+    return done;
+  }
+
+  void say(std::string problem) {
+    if (!problem.empty()) problems_.push_back(std::move(problem));
+  }
+
+  const World& world_;
+  StateDirectory& state_;
+  Kernel& kernel_;
+  Number to_;
+  GuardCall* guard_;
+  std::optional<std::chrono::seconds> within_;
+  Number current_;
+  std::optional<Pending> pending_;
+  std::vector<std::string> problems_;
+};
+
 }  // namespace
 
 Result<TakenBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to,
                            const World& world, GuardCall* guard,
                            std::optional<std::chrono::seconds> confirm_within) {
-  Result<Writer> open = open_to_write(state_directory, world);
+  auto open = open_to_write(state_directory, world);
   if (!open) return std::unexpected(std::move(open).error());
-  StateDirectory& state = open->state;
-  auto overdue = end_what_is_over(world, state, *open->kernel);
-  if (!overdue) return std::unexpected(std::move(overdue).error());
-  if (*overdue && !to) return std::move(**overdue);
-  std::vector<std::string> problems;
-  const auto current = current_number(state.path());
-  if (!current) return std::unexpected(current.error());
-  const auto read = waiting(state.path(), world);
-  if (!read) problems.push_back(read.error().message);
-  const std::optional<Pending> pending =
-      read ? *read : waiting_by_links(state.path(), *current, world);
-  Number target = to;
-  if (!to && pending) {
-    target = pending->former;
-  } else if (!to) {
-    const auto older = before(state.path(), *current);
-    if (!older) return std::unexpected(older.error());
-    target = *older;
-  }
-  const auto former = read_former(state.path(), target);
-  if (!former) return std::unexpected(former.error());
-  TRY(ask_before_going_back(*open->kernel, *former, guard));
-  const Number confirmed = confirmed_last(pending, *current);
-  Event event = event_now(world, EventKind::RolledBack);
-  // Past what was confirmed, and what waits is no state to return to.
-  const bool further = to && pending && target != confirmed;
-  event.from = further ? confirmed : pending ? pending->generation : *current;
-  event.named = to && (!pending || further);
-  event.waits = confirm_within && target != confirmed;
-  event.why = "by rolewall rollback";
-  std::optional<Pending> armed;
-  if (event.waits) {
-    auto timer = arm_return_to(world, state, target, confirmed, *confirm_within);
-    if (!timer) return std::unexpected(std::move(timer).error());
-    armed = std::move(*timer);
-  }
-  auto put = put_back(world, *open->kernel, *former, state.path());
-  if (!put) {
-    if (armed) TRY(arm_again(state, read ? *read : std::nullopt));
-    return std::unexpected(std::move(put).error());
-  }
-  if (further) {
-    std::string problem = record_end_of(*pending, confirmed, event.why, world, state);
-    if (!problem.empty()) problems.push_back(std::move(problem));
-  }
-  problems.insert(problems.end(), put->problems.begin(), put->problems.end());
-  put->problems = std::move(problems);
-  auto done = record_return(world, state, std::move(event), *former, std::move(*put));
-  if (!done) return done;
-  done->pending = std::move(armed);
-  if (*former) {
-    const auto table = own_table((*former)->snapshot);
-    done->audits = table && is_in_audit_mode(**table);
-  }
-  return done;
+  if (!*open) return nothing_applied();
+  return Rollback(world, **open, to, guard, confirm_within).run();
 }
 
 Result<std::optional<TakenBack>> rollback_expired(const std::string& state_directory,
                                                   const World& world) {
-  // Before the lock, which would make a directory.
-  const auto pending = waiting(state_directory, world);
-  if (!pending) return std::unexpected(pending.error());
-  if (!*pending || !is_overdue(**pending, world)) return std::nullopt;
-  Result<Writer> open = open_to_write(state_directory, world);
+  // Before the lock, for which nobody should wait in vain.
+  const Waiting waiting = what_waits(state_directory, world);
+  if (!waiting.pending && !waiting.problem.empty()) return fail(ErrorKind::Io, waiting.problem);
+  if (!waiting.pending || !is_overdue(*waiting.pending, world)) return std::nullopt;
+  auto open = open_to_write(state_directory, world);
   if (!open) return std::unexpected(std::move(open).error());
-  auto done = end_what_is_over(world, open->state, *open->kernel);
+  if (!*open) return std::nullopt;
+  auto done = end_what_is_over(world, (*open)->state, *(*open)->kernel);
   if (done && *done) give_notice(in_words(**done), own_terminal());
   return done;
 }
 
 Result<Disabled> disable(const std::string& state_directory, const World& world, GuardCall* guard,
                          std::optional<std::chrono::seconds> confirm_within) {
-  Result<Writer> open = open_to_write(state_directory, world);
+  auto open = open_to_write(state_directory, world);
   if (!open) return std::unexpected(std::move(open).error());
-  TRY(ask_before(*open->kernel, nullptr, guard));
-  return Disabling(world, *open, confirm_within).run();
+  if (*open) {
+    TRY(ask_before(*(*open)->kernel, nullptr, guard));
+    return Disabling(world, **open, confirm_within).run();
+  }
+  // Somebody has taken the record away, or there never was one: nothing could come back.
+  auto kernel = world.open_kernel();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  TRY(ask_before(**kernel, nullptr, guard));
+  if (confirm_within) TRY(nothing_unrecorded(**kernel));
+  const Result<bool> removed = remove_table(**kernel);
+  if (!removed) return std::unexpected(removed.error());
+  return Disabled{.was_there = *removed, .problems = {}, .pending = {}};
 }
 
 }  // namespace rolewall::apply

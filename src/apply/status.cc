@@ -8,6 +8,8 @@
 #include "apply/difference.h"
 #include "apply/kernel.h"
 #include "apply/state_directory.h"
+#include "apply/waiting.h"
+#include "apply/way_back.h"
 #include "ruleset/names.h"
 #include "ruleset/own_table.h"
 
@@ -37,17 +39,21 @@ Result<ruleset::Ruleset> read_tables(Kernel& kernel, bool others) {
 // What the state directory says, and what of it cannot be read.
 std::optional<Generation> read_record(const std::string& state_directory, const World& world,
                                       Status& status) {
-  if (auto pending = waiting(state_directory, world)) {
-    status.pending = std::move(*pending);
-    status.overdue = status.pending && is_overdue(*status.pending, world);
+  Waiting waiting = whatever_waits(state_directory);
+  if (!waiting.problem.empty()) status.problems.push_back(std::move(waiting.problem));
+  if (waiting.pending && waiting.pending->boot_id != world.boot_id()) {
+    status.problems.push_back(
+        fmt::format("{} was not confirmed before the machine was restarted: "
+                    "`rolewall boot` loads what was",
+                    name_of_waiting(*waiting.pending)));
   } else {
-    status.problems.push_back(pending.error().message);
+    status.pending = std::move(waiting.pending);
+    status.overdue = status.pending && is_overdue(*status.pending, world);
   }
+  const auto number = current_number(state_directory);
+  if (number) status.way_back = way_back(state_directory, *number, status.pending);
   if (const auto events = read_events(state_directory)) {
     status.rolled_back = last_taken_back(events->all);
-    if (const auto number = current_number(state_directory)) {
-      status.before = in_force_before(events->all, *number);
-    }
     if (!events->all.empty()) {
       const Event& last = events->all.back();
       const auto done = std::ranges::find_if(
@@ -60,6 +66,9 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
       status.problems.push_back(
           fmt::format("{} of {}'s events are damaged and left out", events->damaged, kHistoryFile));
     }
+    if (std::string lost = lost_history(state_directory); !lost.empty()) {
+      status.problems.push_back(std::move(lost));
+    }
   } else {
     status.problems.push_back(events.error().message);
   }
@@ -69,7 +78,7 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
   Result<std::optional<Generation>> current = current_generation(state_directory);
   if (!current) {
     status.unreadable = current.error().message;
-    if (const auto number = current_number(state_directory)) status.generation = *number;
+    if (number) status.generation = *number;
     return std::nullopt;
   }
   if (!*current) return std::nullopt;
@@ -77,7 +86,10 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
   status.generation = applied.generation;
   status.applied_at = applied.at;
   status.host = applied.host;
-  status.same_boot = is_of(applied, world);
+  if (!applied.boot_id.empty()) {
+    status.same_boot = applied.boot_id == world.boot_id();
+    status.same_namespace = applied.network_namespace == world.network_namespace();
+  }
   return std::move(*current);
 }
 

@@ -20,19 +20,13 @@
 #include "apply/notice.h"
 #include "apply/restore.h"
 #include "apply/systemd.h"
+#include "apply/waiting.h"
 #include "base/time.h"
 
 namespace rolewall::apply {
 namespace {
 
 using std::chrono::milliseconds;
-
-// Whether the apply of `pending` still waits.
-bool still_waits(const std::string& directory, const Pending& pending) {
-  const auto now = read_pending(directory);
-  // What cannot be read is no confirmation.
-  return !now || (*now && (*now)->token == pending.token);
-}
 
 class Watcher {
  public:
@@ -61,22 +55,33 @@ class Watcher {
     pollfd timer{.fd = timer_, .events = POLLIN, .revents = 0};
     while (::poll(&timer, 1, kLookMs) <= 0) {
       // Another apply may have taken this one's place, and give it back.
-      if (const auto now = read_pending(directory_); now && !*now) return;
+      if (look() == Sight::NothingWaits) return;
     }
     roll_back();
   }
 
  private:
+  enum class Sight : std::uint8_t { Ours, Another, NothingWaits };
+  // What cannot be read, or was taken away, is no confirmation.
+  Sight look() {
+    const auto file = read_pending(directory_);
+    if (file && *file)
+      return seen_ = (*file)->token == pending_.token ? Sight::Ours : Sight::Another;
+    const auto waits = whatever_waits(directory_).pending;
+    const bool is_the_same = waits && waits->generation == pending_.generation;
+    return is_the_same || !file ? seen_ : Sight::NothingWaits;
+  }
+
   // Again and again: another program's changes, or a directory that cannot be locked, must not
   // leave the host shut.
   void roll_back() {
     constexpr milliseconds kLongestPause{5'000};
     constexpr int kTellEvery = 50;
     milliseconds pause{100};
-    for (int attempt = 0; still_waits(directory_, pending_); ++attempt) {
+    for (int attempt = 0; look() == Sight::Ours; ++attempt) {
       const Result<TakenBack> done = attempt_once(attempt);
       if (done) {
-        give_notice(in_words(*done) + lost(), terminal_);
+        give_notice(in_words(*done), terminal_);
         return;
       }
       if (done.error().kind == ErrorKind::Refused) return;
@@ -87,11 +92,6 @@ class Watcher {
       std::this_thread::sleep_for(pause);
       pause = std::min(pause * 2, kLongestPause);
     }
-  }
-
-  std::string lost() const {
-    const Result<std::unique_ptr<Kernel>> kernel = world_.open_kernel();
-    return kernel ? what_is_lost(**kernel, former_) : "";
   }
 
   Result<TakenBack> attempt_once(int attempt) {
@@ -105,11 +105,11 @@ class Watcher {
       return std::unexpected(state.error());
     }
     // Under the lock: a confirm may have come in between.
-    if (!still_waits(directory_, pending_)) return fail(ErrorKind::Refused, "confirmed");
+    if (look() != Sight::Ours) return fail(ErrorKind::Refused, "confirmed");
     Event event = event_now(world_, EventKind::Expired);
     event.from = pending_.generation;
     event.why = "not confirmed by " + pending_.deadline;
-    return restore(world_, *state, **kernel, std::move(event), former_);
+    return return_by_itself(world_, *state, **kernel, std::move(event), former_);
   }
 
   const World& world_;
@@ -117,6 +117,7 @@ class Watcher {
   Pending pending_;
   const std::optional<Generation>& former_;
   std::string terminal_;
+  Sight seen_ = Sight::Ours;  // in pending.json, when it could be read last
   int timer_ = -1;
 };
 

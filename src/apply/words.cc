@@ -11,7 +11,6 @@
 
 #include "print/print.h"
 #include "ruleset/names.h"
-#include "ruleset/rule_parts.h"
 #include "ruleset/table_flags.h"
 #include "ruleset/table_index.h"
 
@@ -52,11 +51,14 @@ std::string table_name(const Table& table) {
   return fmt::format("table {} {}", name_of(table.family), table.name);
 }
 
-std::string rule_name(const Rule& rule) {
+// By its id, or else as nft writes it. `table`: whose rule it is.
+std::string rule_name(const Table& table, const Rule& rule) {
   if (!rule.comment.empty()) return "rule " + rule.comment;
-  const Verdict* last = final_verdict(rule);
-  if (last != nullptr && last->code == VerdictCode::Jump) return "the jump to " + last->chain;
-  return "a rule without a comment";
+  constexpr std::size_t kLongest = 120;
+  std::string text = print::rule_text(table, rule);
+  if (text.starts_with("jump ")) return "the " + text.replace(4, 1, " to ");
+  if (text.size() > kLongest) text = text.substr(0, kLongest) + "...";
+  return fmt::format("rule `{}`", text);
 }
 
 class Speaker {
@@ -162,11 +164,11 @@ class Speaker {
       if (live_names_.chain(chain.name) == nullptr) continue;
       const Rule& rule = chain.rules[addition.rule];
       const ChangeKind kind = take_counterpart(removed[chain.name], rule);
-      say(kind, fmt::format("{} in chain {}", rule_name(rule), chain.name), rule.comment);
+      say(kind, fmt::format("{} in chain {}", rule_name(wanted_, rule), chain.name), rule.comment);
     }
     for (const auto& [chain, rest] : removed) {
       for (const Rule* rule : rest) {
-        say(ChangeKind::Removed, fmt::format("{} in chain {}", rule_name(*rule), chain),
+        say(ChangeKind::Removed, fmt::format("{} in chain {}", rule_name(live_, *rule), chain),
             rule->comment);
       }
     }

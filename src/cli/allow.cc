@@ -7,6 +7,7 @@
 
 #include "apply/apply.h"
 #include "apply/bans.h"
+#include "apply/recorded_facts.h"
 #include "cli/ban_words.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
@@ -33,6 +34,19 @@ struct AllowOptions {
   bool force = false;
 };
 
+// In an emergency the policies may be what is broken: the shipped services will do, and a port as
+// in tcp/8080 needs neither.
+policy::Policy known_services(const AllowOptions& options) {
+  auto site = load_site(options.site, Looks::OnServer);
+  if (site && !site->diagnostics.has_errors()) return std::move(site->policy);
+  if (options.service.find('/') == std::string::npos) {
+    render_notes({fmt::format(
+        "`{}` is taken as shipped, since the policies cannot be read: {}", options.service,
+        site ? "they have errors (`rolewall check`)" : site.error().message)});
+  }
+  return policy_without_site({});
+}
+
 // Each port of the service, from one address.
 Result<std::vector<RunTimeEntry>> openings(const AllowOptions& options) {
   constexpr unsigned kMostPorts = 64;
@@ -44,10 +58,9 @@ Result<std::vector<RunTimeEntry>> openings(const AllowOptions& options) {
   }
   const auto from = source_of(options.from);
   if (!from) return std::unexpected(from.error());
-  const auto site = load_site(options.site, Looks::OnServer);
-  if (!site) return std::unexpected(site.error());
   Diagnostics diagnostics;
-  const auto literals = policy::parse_service(site->policy, options.service, diagnostics);
+  const auto literals =
+      policy::parse_service(known_services(options), options.service, diagnostics);
   if (diagnostics.has_errors()) {
     const Diagnostic& wrong = diagnostics.all().front();
     return fail(ErrorKind::Usage, wrong.hint.empty()
@@ -124,7 +137,7 @@ int unallow(const AllowOptions& options) {
   carry_out_overdue(options.state_directory);
   const auto entries = openings(options);
   if (!entries) return report(entries.error());
-  auto facts = guard_facts(options.state_directory);
+  auto facts = apply::recorded_facts(options.state_directory);
   if (!facts) return report(facts.error());
   apply::GuardCall guard{.facts = std::move(*facts), .force = options.force};
   bool any = false;
@@ -166,13 +179,22 @@ void add_openings(Program& program) {
   open.add_option("--reason", open_options->reason, "shown by `bans`");
   program.on_choice(open, open_options, allow);
 
-  Verb close = program.add_verb(kEmergencyVerbs, "unallow", "undo an opening",
-                                "  sudo rolewall unallow ssh from 192.0.2.7\n"
-                                "\n"
-                                "Refused where your session or management would be lost by it.");
+  Verb close =
+      program.add_verb(kEmergencyVerbs, "unallow", "undo an opening",
+                       "  sudo rolewall bans                          what is open\n"
+                       "  sudo rolewall unallow ssh from 192.0.2.7\n"
+                       "  sudo rolewall unallow tcp/8443 from 2001:db8::7\n"
+                       "\n"
+                       "Connections that are open stay open. It is no error if nothing was "
+                       "opened. It is refused\n"
+                       "if your session or management would be lost (--force overrides). "
+                       "A service's name is looked\n"
+                       "up in the policies, or if they cannot be read, in the shipped "
+                       "services; a port as in\n"
+                       "tcp/8443 needs neither.");
   auto close_options = std::make_shared<AllowOptions>();
   add_opening_options(close, *close_options);
-  close.add_flag("--force", close_options->force, "though somebody would be shut out");
+  close.add_flag("--force", close_options->force, "close it even if somebody would be locked out");
   program.on_choice(close, close_options, unallow);
 }
 

@@ -67,22 +67,31 @@ void render(const netlink::Refusal& refusal, const ruleset::SourceMap& sources) 
   }
 }
 
+// What the guard refuses, and why.
+int say_refusal(const std::vector<apply::Loss>& losses, const std::vector<apply::Loss>& notes,
+                const ruleset::SourceMap& sources) {
+  render_guard(losses, "lost", sources);
+  render_notes(notes, sources);
+  err().line(
+      "rolewall: refused, nothing was changed: the new ruleset, with the other tables of this "
+      "host, would not let this through (--force overrides it)");
+  return kNo;
+}
+
+void say_remarks(const apply::GuardFacts& facts) {
+  for (const std::string& remark : facts.remarks) {
+    err().line("rolewall: note: " + printable(remark));
+  }
+}
+
+// `told`: what the guard says of it stands on the screen.
 int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_directory,
-                 const apply::ApplyOptions& options) {
+                 const apply::ApplyOptions& options, bool told = false) {
   const auto outcome = apply::apply(snapshot, state_directory, options);
   if (!outcome) return report(outcome.error());
-  if (options.guard) {
-    for (const std::string& remark : options.guard->remarks) {
-      err().line("rolewall: note: " + printable(remark));
-    }
-  }
-  render_guard(outcome->losses, "lost", snapshot.sources);
-  render_notes(outcome->notes, snapshot.sources);
+  if (options.guard && !told) say_remarks(*options.guard);
   if (!outcome->losses.empty()) {
-    err().line(
-        "rolewall: refused, nothing was changed: the new ruleset, with the other tables of this "
-        "host, would not let this through (--force overrides it)");
-    return kNo;
+    return say_refusal(outcome->losses, outcome->notes, snapshot.sources);
   }
   const std::optional<apply::Report>& applied = outcome->report;
   if (!applied) {
@@ -93,8 +102,10 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
   const std::string size =
       fmt::format("{}, {}, {}", counted(applied->rules, "rule"), counted(applied->sets, "set"),
                   counted(applied->elements, "element"));
-  render_guard(applied->overridden, "overridden", snapshot.sources);
-  render_notes(applied->notes, snapshot.sources);
+  if (!told) {
+    render_guard(applied->overridden, "overridden", snapshot.sources);
+    render_notes(applied->notes, snapshot.sources);
+  }
   if (const auto& tables = snapshot.ruleset.tables;
       !tables.empty() && apply::is_in_audit_mode(tables.front())) {
     say_audit_mode();
@@ -112,9 +123,9 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
   if (const auto& pending = applied->pending) {
     if (applied->time_begins_anew) out().line("The time to confirm starts anew.");
     say_what_waits(*pending);
-  } else if (changed && applied->former) {
-    out().line(
-        fmt::format("The way back: sudo rolewall rollback (to generation {})", *applied->former));
+  } else if (const std::string way = command_back(applied->way_back); changed && !way.empty()) {
+    out().line("The way back: " + way);
+    if (!applied->way_back.why_named.empty()) render_notes({applied->way_back.why_named});
   }
   return kDone;
 }
@@ -193,7 +204,7 @@ Result<apply::ApplyOptions> confirmation(const ApplyOptions& options) {
 
 // So that the question below them, and what comes after it, are on one screen with them.
 void say_changes(const std::vector<std::string>& lines) {
-  constexpr std::size_t kMost = 12;
+  constexpr std::size_t kMost = 10;
   for (std::size_t i = 0; i < std::min(kMost, lines.size()); ++i) out().line(lines[i]);
   if (lines.size() > kMost) {
     out().line(
@@ -201,14 +212,28 @@ void say_changes(const std::vector<std::string>& lines) {
   }
 }
 
-// Whoever is not at a terminal has agreed.
 bool agreed() {
-  if (!on_terminal()) return true;
   out().write("Apply? [y/N] ");
   std::fflush(nullptr);
   char answer[64] = "";
   return std::fgets(answer, sizeof answer, stdin) != nullptr &&
          (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+// Whoever is asked knows what the guard says. The exit status where that ends it.
+std::optional<int> ask(const ruleset::Snapshot& snapshot, const std::string& state_directory,
+                       const apply::ApplyOptions& how) {
+  say_remarks(*how.guard);
+  const auto answer = apply::ask_guard_first(snapshot, state_directory, how);
+  if (!answer) return report(answer.error());
+  if (!answer->losses.empty() && !how.force) {
+    return say_refusal(answer->losses, answer->notes, snapshot.sources);
+  }
+  render_guard(answer->losses, "overridden", snapshot.sources);
+  render_notes(answer->notes, snapshot.sources);
+  if (agreed()) return std::nullopt;
+  err().line("rolewall: nothing was changed");
+  return kNo;
 }
 
 // Over the network without a terminal nobody could answer a question of ours, nor can it be known
@@ -258,12 +283,13 @@ int run(const ApplyOptions& options) {
   if (!plan->empty()) {
     if (!plan->first) say_changes(lines_of(out(), *plan, snapshot.sources));
     out().line(fmt::format("plan: {}", summary(*plan)));
-    if (!options.yes && !agreed()) {
-      err().line("rolewall: nothing was changed");
-      return kNo;
-    }
   }
-  const int status = put_in_force(snapshot, options.state_directory, *how);
+  // Whoever is not at a terminal has agreed.
+  const bool asks = !plan->empty() && !options.yes && on_terminal();
+  if (asks) {
+    if (const auto status = ask(snapshot, options.state_directory, *how)) return *status;
+  }
+  const int status = put_in_force(snapshot, options.state_directory, *how, /*told=*/asks);
   if (status == kDone && options.print) return print_live_table();
   return status;
 }
@@ -278,7 +304,8 @@ void add_apply(Program& program) {
       "  sudo rolewall apply                                  /etc/rolewall, this host\n"
       "  sudo rolewall apply --confirm 2m                     rolled back unless confirmed\n"
       "\n"
-      "On a terminal it asks first. On a terminal over ssh it is rolled back after 60 seconds\n"
+      "On a terminal it asks first, once the guard has answered. On a terminal over ssh it is "
+      "rolled back after 60 seconds\n"
       "unless you run `rolewall confirm` from a new connection (--no-confirm turns this off);\n"
       "without a terminal, as in `ssh HOST rolewall apply`, only --confirm TIME arms a rollback.\n"
       "Before it changes anything, it checks that the new ruleset still admits your session, ssh\n"

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "apply/apply.h"
+#include "apply/ban_hits.h"
 #include "apply/bans.h"
-#include "cli/ban_hits.h"
 #include "cli/ban_words.h"
 #include "cli/exit_status.h"
 #include "cli/json.h"
@@ -63,7 +63,7 @@ int ban(const BanOptions& options) {
   const auto left = time_left(options.time);
   if (!left) return report(left.error());
   if (const auto good = check_reason(options.reason); !good) return report(good.error());
-  const auto hit = whom_it_hits(*prefix, options.state_directory);
+  const auto hit = apply::whom_it_hits(*prefix, options.state_directory);
   if (!hit) return report(hit.error());
   if (!hit->empty() && !options.force) {
     return report({ErrorKind::Refused,

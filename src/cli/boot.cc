@@ -10,14 +10,15 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/recorded_facts.h"
 #include "apply/state_directory.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
-#include "cli/minimal.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
+#include "compile/last_resort.h"
 
 namespace rolewall::cli {
 namespace {
@@ -72,8 +73,7 @@ void compare_with_policies(const BootOptions& options) {
 int put(const Result<ruleset::Snapshot>& snapshot, const char* what, const BootOptions& options,
         const std::string& why) {
   if (!snapshot) return report(snapshot.error());
-  const auto done = apply::fall_back(*snapshot, options.state_directory,
-                                     fmt::format("{}; in its place {}", why, what));
+  const auto done = apply::fall_back(*snapshot, options.state_directory, why, what);
   if (!done) return report(done.error());
   render_notes(done->problems);
   if (done->audits) say_audit_mode();
@@ -90,7 +90,7 @@ int run(const BootOptions& options) {
   // The unit goes on whatever is lost, and says it. Where the record cannot be read, which says who
   // manages this host, nobody is asked: what boot falls back to is better than nothing.
   std::optional<apply::GuardCall> guard;
-  auto facts = guard_facts(options.state_directory);
+  auto facts = apply::recorded_facts(options.state_directory);
   if (facts) {
     guard = apply::GuardCall{.facts = std::move(*facts), .force = options.force || options.as_unit};
   }
@@ -118,11 +118,15 @@ int run(const BootOptions& options) {
   err().line("rolewall: the ruleset applied last cannot be loaded: " + printable(why));
   const auto now = compile_now(options);
   if (now && put(now, "the current policy", options, why) == kDone) return kDone;
-  if (!now) err().line("rolewall: the policies: " + printable(now.error().message));
+  std::string both = why;
+  if (!now) {
+    err().line("rolewall: the policies: " + printable(now.error().message));
+    both += "; nor could the policies: " + now.error().message;
+  }
   const auto known = apply::last_known_applied(options.state_directory);
   const bool is_known = known && *known;
-  return put(minimal_snapshot(is_known ? (*known)->management : std::vector<net::Prefix>()),
-             "the built-in minimal ruleset (ssh, ICMP, established connections)", options, why);
+  return put(compile::last_resort(is_known ? (*known)->management : std::vector<net::Prefix>()),
+             "the built-in minimal ruleset (ssh, ICMP, established connections)", options, both);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/recorded_facts.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
 #include "cli/json.h"
@@ -55,11 +56,11 @@ int confirm(const ConfirmOptions& options) {
       err().line(fmt::format(
           "rolewall: not confirmed: table inet rolewall had been removed, so nothing was "
           "filtered.\n"
-          "Generation {} is loaded again. It will be rolled back at {} unless you confirm it. From "
+          "Generation {} is loaded again. It will be rolled back {} unless you confirm it. From "
           "a NEW connection:\n"
           "  sudo rolewall confirm\n"
           "For more time: sudo rolewall apply --confirm TIME",
-          confirmed->pending->generation.value_or(0), confirmed->pending->deadline));
+          confirmed->pending->generation.value_or(0), when_over(*confirmed->pending)));
       return kNo;
   }
   return kSystem;
@@ -68,8 +69,7 @@ int confirm(const ConfirmOptions& options) {
 int roll_back_expired(const RollbackOptions& options) {
   const auto done = apply::rollback_expired(options.state_directory);
   if (!done) return report(done.error());
-  if (*done) render_notes((*done)->problems);
-  out().line(*done ? "rolled back: the apply was not confirmed in time" : "nothing to roll back");
+  out().line(*done ? printable(apply::in_words(**done)) : "nothing to roll back");
   return kDone;
 }
 
@@ -77,7 +77,7 @@ int rollback(const RollbackOptions& options) {
   if (options.expired) return roll_back_expired(options);
   const auto within = confirm_within(options.confirm);
   if (!within) return report(within.error());
-  auto facts = guard_facts(options.state_directory);
+  auto facts = apply::recorded_facts(options.state_directory);
   if (!facts) return report(facts.error());
   facts->may_be_undone = within->has_value();
   apply::GuardCall guard{.facts = std::move(*facts), .force = options.force};
@@ -90,6 +90,13 @@ int rollback(const RollbackOptions& options) {
   const auto& to = done->event.to;
   const bool waits = done->pending.has_value();
   if (done->audits) say_audit_mode();
+  if (done->was_in_force) {
+    out().line(fmt::format("generation {} is in force already: {}", *to,
+                           done->was_changed ? "another program had changed it, and it is loaded "
+                                               "again as it was"
+                                             : "nothing to do"));
+    return kDone;
+  }
   out().line(to ? fmt::format("rolled back: generation {} is in force again{}", *to,
                               waits ? "" : ", after a reboot too")
                 : "rolled back: table inet rolewall was removed, as before the first apply");
@@ -124,7 +131,7 @@ Json event_json(const apply::Event& event) {
 // What there is to say of a generation beside its number: "in force until the next reboot".
 std::string state_of(std::uint32_t generation, const apply::History& history) {
   if (history.pending && history.pending->generation == generation) {
-    return ", not confirmed yet: rolled back at " + history.pending->deadline;
+    return ", not confirmed yet: rolled back " + when_over(*history.pending);
   }
   if (history.current != generation) return "";
   return history.boot == generation ? ", in force" : ", in force until the next reboot";
@@ -188,15 +195,21 @@ int list(const HistoryOptions& options) {
 }  // namespace
 
 void add_confirm(Program& program) {
-  Verb verb = program.add_verb(kServerVerbs, "confirm", "keep what was applied",
-                               "  sudo rolewall confirm           from a NEW connection\n"
-                               "\n"
-                               "Without it, what `apply`, `rollback` or `disable` did with "
-                               "--confirm TIME is\n"
-                               "rolled back after that time.\n"
-                               "If another program removed the table meanwhile, it is loaded again "
-                               "and goes on\n"
-                               "waiting: confirm it from a connection that it admitted.");
+  Verb verb =
+      program.add_verb(kServerVerbs, "confirm", "keep what was applied",
+                       "  sudo rolewall confirm           from a NEW connection\n"
+                       "\n"
+                       "Without it, what `apply`, `rollback` or `disable` did with "
+                       "--confirm TIME is\n"
+                       "rolled back after that time.\n"
+                       "If another program removed the table meanwhile, it is loaded again "
+                       "and goes on\n"
+                       "waiting: confirm it from a connection that it admitted.\n"
+                       "\n"
+                       "The exit status is 1 if it was not confirmed in time and is rolled "
+                       "back, or if the\n"
+                       "table is not what was applied: then nothing is confirmed. It is 0 if "
+                       "nothing waits.");
   auto options = std::make_shared<ConfirmOptions>();
   add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, confirm);
@@ -215,6 +228,7 @@ void add_rollback(Program& program) {
       "With --confirm TIME, what was confirmed last is in force again after that time, or a "
       "reboot,\n"
       "unless you run `rolewall confirm` from a new connection.\n"
+      "To go to the generation that is in force already is success.\n"
       "Later bans and openings are kept. The guard is asked first, as by `apply`: if the older\n"
       "generation would lock out your session or management, it is refused.");
   auto options = std::make_shared<RollbackOptions>();

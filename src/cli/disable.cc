@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/recorded_facts.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
 #include "cli/program.h"
@@ -21,7 +22,7 @@ struct DisableOptions {
 int run(const DisableOptions& options) {
   const auto within = confirm_within(options.confirm);
   if (!within) return report(within.error());
-  auto facts = guard_facts(options.state_directory);
+  auto facts = apply::recorded_facts(options.state_directory);
   if (!facts) return report(facts.error());
   facts->may_be_undone = within->has_value();
   apply::GuardCall guard{.facts = std::move(*facts), .force = options.force};

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "apply/machine_facts.h"
-#include "apply/state_directory.h"
 #include "cli/render.h"
 #include "cli/site_options.h"
 #include "net/address_set.h"
@@ -46,18 +45,6 @@ Result<GuardFacts> guard_facts(const policy::Policy& policy) {
       }
     }
   }
-  apply::narrow_relays(*facts);
-  return facts;
-}
-
-Result<GuardFacts> guard_facts(const std::string& state_directory) {
-  auto facts = apply::machine_facts();
-  if (!facts) return facts;
-  auto applied = apply::last_known_applied(state_directory);
-  if (!applied) return std::unexpected(std::move(applied).error());
-  if (!*applied) return facts;
-  facts->management = std::move((*applied)->management);
-  facts->site = std::move((*applied)->site);
   apply::narrow_relays(*facts);
   return facts;
 }

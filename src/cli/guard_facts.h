@@ -14,10 +14,6 @@ namespace rolewall::cli {
 
 Result<apply::GuardFacts> guard_facts(const policy::Policy& policy);
 
-// The same for verbs that read no policy: who manages this host stands in the record of the last
-// apply.
-Result<apply::GuardFacts> guard_facts(const std::string& state_directory);
-
 // That the ruleset is another machine's (observe/other_machine.h), and the devices that it names
 // and the machine has not (observe/absent_devices.h).
 void warn_of_machine(const ruleset::Snapshot& snapshot, const ruleset::Host& machine);

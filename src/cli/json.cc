@@ -150,7 +150,7 @@ std::optional<Json> parse_json(std::string_view text) {
 }
 
 void print(const Json& json) {
-  out().line(json.dump());
+  out().write(json.dump() + "\n");
 }
 
 }  // namespace rolewall::cli

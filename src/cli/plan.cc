@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/waiting.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
 #include "cli/json.h"
@@ -33,18 +34,19 @@ struct PlanOptions {
 // What an apply would meet: it is refused, or confirms.
 void add_pending(const std::string& state_directory, Screen& screen) {
   const apply::World& world = apply::this_world();
-  const auto pending = apply::waiting(state_directory, world);
-  if (!pending) screen.urgent("problem", printable(apply::none_taken_to_wait(pending.error())));
-  if (!pending || !*pending) return;
-  const std::string what = apply::name_of_waiting(**pending);
-  if (apply::is_overdue(**pending, world)) {
-    screen.urgent("overdue", fmt::format("{} should have been rolled back at {}: `apply` does it "
-                                         "first",
-                                         what, (*pending)->deadline));
+  const apply::Waiting waiting = apply::what_waits(state_directory, world);
+  if (!waiting.problem.empty()) screen.urgent("problem", printable(waiting.problem));
+  if (!waiting.pending) return;
+  const apply::Pending& pending = *waiting.pending;
+  const std::string what = apply::name_of_waiting(pending);
+  if (apply::is_overdue(pending, world)) {
+    screen.urgent("overdue", fmt::format("{} should have been rolled back {}: `rolewall apply` "
+                                         "does it first",
+                                         what, when_over(pending)));
     return;
   }
-  screen.urgent("pending", fmt::format("{} will be rolled back at {}{}", what, (*pending)->deadline,
-                                       to_what(**pending)));
+  screen.urgent("pending", fmt::format("{} will be rolled back {}{}", what, when_over(pending),
+                                       to_what(pending)));
   screen.line("", "before an apply: sudo rolewall confirm, or sudo rolewall rollback");
 }
 
@@ -67,8 +69,8 @@ int run(const PlanOptions& options) {
     }
     add_pending(options.state_directory, screen);
     screen.line(fmt::format("{}: {}", snapshot.host.name, summary(*plan)));
-    for (std::string& line : lines_of(out(), *plan, snapshot.sources)) {
-      screen.line(std::move(line));
+    for (const std::string& line : lines_of(out(), *plan, snapshot.sources)) {
+      screen.line(line);
     }
     screen.show(options.all, "rolewall plan --all");
   }

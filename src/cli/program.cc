@@ -5,11 +5,14 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <array>
 #include <cstdio>
+#include <filesystem>
 #include <vector>
 
 #include "base/suggest.h"
 #include "cli/exit_status.h"
+#include "cli/printed_commands.h"
 #include "cli/render.h"
 #include "cli/terminal.h"
 
@@ -40,6 +43,35 @@ std::string unknown_verb(const CLI::App& app, int argc, const char* const* argv)
   const std::string hint = did_you_mean(argv[1], verbs);
   return fmt::format("no verb `{}`: {}", argv[1],
                      hint.empty() ? "`rolewall --help` lists them" : hint);
+}
+
+// Where things are, and how it is said to each verb: as it was given, and as it is printed.
+struct Place {
+  const char* option;
+  const char* printed;
+  bool is_path;
+};
+constexpr std::array<Place, 3> kPlaces{{{"--policies", "-p", true},
+                                        {"--host", "--host", false},
+                                        {"--state-dir", "--state-dir", true}}};
+
+// For printed_commands.h. Whoever runs them may be in another directory.
+GivenOptions given_options(const CLI::App& app) {
+  GivenOptions options;
+  for (const auto& [option, printed, is_path] : kPlaces) {
+    for (const CLI::App* verb : app.get_subcommands(nullptr)) {
+      const CLI::Option* of_verb = verb->get_option_no_throw(option);
+      if (of_verb == nullptr) continue;
+      options.taken[verb->get_name()].insert(printed);
+      if (!verb->parsed() || of_verb->count() == 0) continue;
+      std::string value = of_verb->as<std::string>();
+      std::error_code error;
+      const auto whole = std::filesystem::absolute(value, error);
+      if (is_path && !error) value = whole.lexically_normal().string();
+      options.given.emplace_back(printed, value);
+    }
+  }
+  return options;
 }
 
 }  // namespace
@@ -133,6 +165,7 @@ int Program::run(int argc, const char* const* argv) {
         verbs.empty() ? "rolewall --help" : fmt::format("rolewall {} --help", verbs[0]->get_name());
     return report_usage(fmt::format("{} (see `{}`)", error.what(), help));
   }
+  remember_given(given_options(*app_));
   return run_ ? run_() : begin();
 }
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "cli/printed_commands.h"
+
 namespace rolewall::cli {
 namespace {
 
@@ -41,13 +43,17 @@ std::string shortened(const std::string& text) {
 
 }  // namespace
 
+void Screen::line(std::string_view text) {
+  lines_.push_back(with_given_options(text));
+}
+
 void Screen::line(std::string_view word, std::string_view text) {
-  lines_.push_back(fmt::format("{:<{}}{}", word, kWord, text));
+  line(fmt::format("{:<{}}{}", word, kWord, text));
 }
 
 void Screen::urgent(std::string_view word, std::string_view text) {
   const std::string space(word.size() < kWord ? kWord - word.size() : 2, ' ');
-  lines_.push_back(fmt::format("{}{}{}", terminal_.paint(Tone::Warning, word), space, text));
+  line(fmt::format("{}{}{}", terminal_.paint(Tone::Warning, word), space, text));
 }
 
 void Screen::show(bool all, std::string_view how) const {

@@ -20,7 +20,7 @@ class Screen {
   explicit Screen(const Terminal& terminal) : terminal_(terminal) {}
 
   // In the order in which they are needed. May hold colour.
-  void line(std::string text) { lines_.push_back(std::move(text)); }
+  void line(std::string_view text);
   // The same below a word in front: "pending   generation 2 ...". `word` may be "".
   void line(std::string_view word, std::string_view text);
   void urgent(std::string_view word, std::string_view text);

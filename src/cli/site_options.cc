@@ -19,9 +19,9 @@
 #include "base/suggest.h"
 #include "base/trusted_path.h"
 #include "cli/render.h"
-#include "cli/trusted_files.h"
 #include "compile/compile.h"
 #include "policy/load.h"
+#include "policy/trusted_files.h"
 
 namespace rolewall::cli {
 namespace {
@@ -146,7 +146,7 @@ Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {
   site.date = *date;
   const policy::LoadOptions how{rules, *date, options.expired_is_error, options.locking};
   if (looks == Looks::OnServer && others_are_known()) {
-    const TrustedFiles files;
+    const policy::TrustedFiles files;
     // Said once, not of every file in them.
     TRY(files.check(*directory));
     TRY(files.check(rules));

@@ -42,10 +42,21 @@ inline std::string to_what(const apply::Pending& pending) {
 }
 inline void say_what_waits(const apply::Pending& pending) {
   out().line(
-      fmt::format("It will be rolled back at {}{} unless you confirm it. From a NEW connection:\n"
+      fmt::format("It will be rolled back {}{} unless you confirm it. From a NEW connection:\n"
                   "  sudo rolewall confirm\n"
                   "To undo it now: sudo rolewall rollback",
-                  pending.deadline, to_what(pending)));
+                  apply::when_over(pending), to_what(pending)));
+}
+
+// The command that goes back, and where it goes; "" where there is no way back.
+inline std::string command_back(const apply::WayBack& way) {
+  if (!way.is_there) {
+    if (way.why_named.empty()) return "";
+    return "sudo rolewall rollback --to N    (`rolewall history` lists them)";
+  }
+  return fmt::format("sudo rolewall {}    {}", way.command(),
+                     way.to ? fmt::format("to generation {}, in force before", *way.to)
+                            : std::string("to no table: nothing is filtered then"));
 }
 inline void say_audit_mode() {
   out().line(fmt::format("{}: {}", out().paint(Tone::Warning, "audit mode"), kAudits));
@@ -70,6 +81,7 @@ inline Result<std::optional<std::chrono::seconds>> confirm_within(const std::str
 // said.
 inline void carry_out_overdue(const std::string& state_directory) {
   const auto done = apply::rollback_expired(state_directory);
+  if (!done) render_notes({done.error().message});
   if (done && *done) render_notes({apply::in_words(**done)});
 }
 

@@ -62,11 +62,15 @@ void print_json(const apply::Status& status) {
   if (status.table_present) json["audit"] = status.audits;
   if (!status.host.empty()) json["host"] = status.host;
   if (status.generation) json["generation"] = *status.generation;
-  if (status.before) json["before"] = *status.before;
+  if (status.way_back.is_there) {
+    if (status.way_back.to && !status.pending) json["before"] = *status.way_back.to;
+    json["way_back"] = "rolewall " + status.way_back.command();
+  }
   if (!status.applied_at.empty()) json["applied_at"] = status.applied_at;
-  if (status.generation) json["same_boot"] = status.same_boot;
+  if (status.same_boot) json["same_boot"] = *status.same_boot && status.same_namespace == true;
   if (status.pending) {
-    json["pending"] = {{"deadline", status.pending->deadline}, {"overdue", status.overdue}};
+    json["pending"] = {{"overdue", status.overdue}};
+    if (has_deadline(*status.pending)) json["pending"]["deadline"] = status.pending->deadline;
     if (status.pending->generation) json["pending"]["generation"] = *status.pending->generation;
     if (status.pending->former) json["pending"]["former"] = *status.pending->former;
   }
@@ -77,8 +81,11 @@ void print_json(const apply::Status& status) {
   }
   if (!status.unreadable.empty()) json["unreadable"] = printable(status.unreadable);
   if (status.disabled) json["disabled_at"] = status.disabled->at;
-  if (status.fallback)
-    json["fallback"] = {{"at", status.fallback->at}, {"why", status.fallback->why}};
+  if (status.fallback) {
+    json["fallback"] = {{"at", status.fallback->at},
+                        {"why", printable(status.fallback->why)},
+                        {"in_force", status.fallback->instead}};
+  }
   if (!status.problems.empty()) {
     json["problems"] = Json::array();
     for (const std::string& problem : status.problems)
@@ -138,15 +145,20 @@ void add_findings(const std::vector<observe::Finding>& findings, Screen& screen)
 void add_pending(const apply::Status& status, Screen& screen) {
   if (!status.pending) return;
   const std::string what = apply::name_of_waiting(*status.pending);
+  const apply::WayBack& way = status.way_back;
   if (status.overdue) {
-    screen.urgent("overdue", fmt::format("{} should have been rolled back at {}", what,
-                                         status.pending->deadline));
-    screen.line("", "do it now: sudo rolewall rollback --expired");
-    return;
+    screen.urgent("overdue", fmt::format("{} should have been rolled back {}", what,
+                                         when_over(*status.pending)));
+    screen.line("", way.is_there ? "do it now: sudo rolewall rollback --expired"
+                                 : "load the policies: sudo rolewall apply    or none: sudo "
+                                   "rolewall disable");
+  } else {
+    screen.urgent("pending", fmt::format("{} will be rolled back {}{}", what,
+                                         when_over(*status.pending), to_what(*status.pending)));
+    screen.line("", fmt::format("keep it: sudo rolewall confirm    undo it now: sudo rolewall {}",
+                                way.is_there ? way.command() : "disable"));
   }
-  screen.urgent("pending", fmt::format("{} will be rolled back at {}{}", what,
-                                       status.pending->deadline, to_what(*status.pending)));
-  screen.line("", "keep it: sudo rolewall confirm    undo it now: sudo rolewall rollback");
+  if (!way.why_named.empty()) screen.urgent("problem", printable(way.why_named));
 }
 
 // What of that which was applied is not there, and the way back.
@@ -159,10 +171,19 @@ void add_lost(const apply::Status& status, bool all, Screen& screen) {
     screen.line("",
                 "`rolewall apply` records it anew; until then a boot falls back to the policies");
   }
-  if (status.fallback) {
-    screen.urgent("fallback", fmt::format("the boot at {} could not load what was confirmed: {}",
-                                          status.fallback->at, printable(status.fallback->why)));
+  if (const auto& fallback = status.fallback) {
+    const std::string generation =
+        fallback->from ? fmt::format("generation {}", *fallback->from) : "what was confirmed";
+    // A long reason is cut off at its end; what is in force, and what to do, are not.
+    if (fallback->instead.empty()) {
+      screen.urgent("fallback",
+                    fmt::format("boot at {} could not load {}", fallback->at, generation));
+    } else {
+      screen.urgent("fallback", fmt::format("{} is in force since the boot at {}, not {}",
+                                            fallback->instead, fallback->at, generation));
+    }
     screen.line("", "put it right: sudo rolewall apply");
+    screen.line("", printable(fallback->why));
   }
   constexpr std::size_t kMost = 4;
   const std::size_t listed = all ? status.drift.size() : std::min(kMost, status.drift.size());
@@ -183,14 +204,19 @@ void add_lost(const apply::Status& status, bool all, Screen& screen) {
   }
 }
 
+// Of the record, where it is not this one; "" also where it does not say.
+const char* in_which_world(const apply::Status& status) {
+  if (status.same_boot == false) return ", before the last boot";
+  return status.same_namespace == false ? ", in another network namespace" : "";
+}
+
 // What was applied, how it came that it is in force or not, and what was before.
 void add_record(const apply::Status& status, Screen& screen) {
   if (!status.unreadable.empty()) {
     // said already
   } else if (status.generation) {
-    screen.line("applied",
-                fmt::format("generation {} for {}, {}{}", *status.generation, status.host,
-                            status.applied_at, status.same_boot ? "" : ", before the last boot"));
+    screen.line("applied", fmt::format("generation {} for {}, {}{}", *status.generation,
+                                       status.host, status.applied_at, in_which_world(status)));
   } else if (status.disabled) {
     const auto& from = status.disabled->from;
     screen.line(
@@ -207,10 +233,13 @@ void add_record(const apply::Status& status, Screen& screen) {
                                                         : "the removal of the table",
                                              back->at, printable(back->why)));
   }
-  if (status.before && status.generation && !status.pending) {
-    screen.line(
-        "way back",
-        fmt::format("sudo rolewall rollback    to generation {}, in force before", *status.before));
+  if (status.pending) return;
+  const bool is_said = status.disabled && status.way_back.why_named.empty();
+  const std::string way = command_back(status.way_back);
+  if (!way.empty() && !is_said) screen.line("way back", way);
+  // What is lost of the history stands among the problems.
+  if (status.way_back.is_there && !status.way_back.why_named.empty()) {
+    screen.urgent("", printable(status.way_back.why_named));
   }
 }
 

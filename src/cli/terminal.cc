@@ -5,6 +5,8 @@
 
 #include <cstdlib>
 
+#include "cli/printed_commands.h"
+
 namespace rolewall::cli {
 namespace {
 
@@ -48,9 +50,10 @@ void Terminal::write(std::string_view text) const {
 
 void Terminal::line(std::string_view text) const {
   constexpr std::size_t kColumns = 80;
-  write(text);
+  const std::string whole = with_given_options(text);
+  write(whole);
   write("\n");
-  rows_ += 1 + text.size() / kColumns;
+  rows_ += 1 + whole.size() / kColumns;
 }
 
 const Terminal& out() {

@@ -22,7 +22,12 @@ Result<std::chrono::seconds> parse_time(std::string_view option, const std::stri
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   const std::string_view name(end, static_cast<std::size_t>(text.data() + text.size() - end));
-  std::int64_t factor = name.empty() ? 1 : 0;
+  if (error == std::errc{} && number > 0 && name.empty()) {
+    return fail(
+        ErrorKind::Usage,
+        fmt::format("{0} {1}: without a unit; write {1}s, {1}m, {1}h or {1}d", option, text));
+  }
+  std::int64_t factor = 0;
   for (const Unit& unit : kUnits) {
     if (unit.name == name) factor = unit.seconds;
   }

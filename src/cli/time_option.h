@@ -9,7 +9,7 @@
 
 namespace rolewall::cli {
 
-// "90", "90s", "5m", "1h", "7d": from a second to `longest`. `option` is named where it is wrong.
+// "90s", "5m", "1h", "7d": from a second to `longest`. `option` is named where it is wrong.
 Result<std::chrono::seconds> parse_time(std::string_view option, const std::string& text,
                                         std::chrono::seconds longest);
 

@@ -14,7 +14,7 @@ apply() { with_state apply site --host web-01 "$@"; }
 
 with_state ban 192.0.2.7
 expect_status 1
-expect_err "run \`rolewall apply\` first"
+expect_err "run \`rolewall apply --state-dir $state\` first"
 apply
 expect_status 0
 

@@ -73,7 +73,7 @@ expect_status 0
 admit 8004
 apply
 expect_status 1
-expect_err "waits for \`rolewall confirm\`"
+expect_err "waits for \`rolewall confirm $with_dir\`"
 apply --confirm 1s
 expect_status 0
 await_rollback

@@ -18,7 +18,7 @@ sleep 8.5
 [ "$(table)" = "$second" ] || complain "rolled back at the old deadline"
 apply
 expect_status 1
-expect_err "waits for \`rolewall confirm\`"
+expect_err "waits for \`rolewall confirm $with_dir\`"
 apply --confirm 1s
 expect_status 0
 expect_out "starts anew"

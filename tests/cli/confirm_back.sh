@@ -66,7 +66,7 @@ await_table "$first"
 with_state disable --confirm 1h
 apply
 expect_status 1
-expect_err "the removal of the table waits for \`rolewall confirm\`"
+expect_err "the removal of the table waits for \`rolewall confirm $with_dir\`"
 boots "generation 1 is in force"
 expect_err "the removal of the table was not confirmed"
 with_state disable --confirm 1h

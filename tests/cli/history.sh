@@ -42,7 +42,7 @@ expect_status 0
 with_state status
 expect_status 0
 expect_out "disabled at"
-expect_out "\`rolewall rollback\` loads generation 3 again"
+expect_out "\`rolewall rollback $with_dir\` loads generation 3 again"
 with_state disable
 expect_out "nothing to disable"
 with_state rollback

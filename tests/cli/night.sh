@@ -32,6 +32,7 @@ begins 1 "policy rules:"
 expect_out "rolewall plan --all"
 boot
 expect_out "nothing was loaded"
+[ ! -e "$state" ] || complain "it made a state directory for nothing"
 
 # In force.
 apply
@@ -46,9 +47,9 @@ begins 1 "nothing to do"
 admit 8001
 apply
 fits
-expect_out "The way back: sudo rolewall rollback (to generation 1)"
+expect_out "The way back: sudo rolewall rollback $with_dir    to generation 1, in force before"
 status
-begins 4 "sudo rolewall rollback    to generation 1"
+begins 4 "sudo rolewall rollback $with_dir    to generation 1"
 with_state ban 192.0.2.7
 cp -a "$state" "$scratch/kept"
 
@@ -68,19 +69,19 @@ expect_out "sudo rolewall rollback"
 status
 begins 2 "generation 3 will be rolled back at"
 begins 2 "to generation 2"
-begins 3 "keep it: sudo rolewall confirm    undo it now: sudo rolewall rollback"
+begins 3 "keep it: sudo rolewall confirm $with_dir    undo it now: sudo rolewall rollback $with_dir"
 plan
 begins 1 "generation 3 will be rolled back at"
 apply
 expect_status 1
 fits
-expect_err "waits for \`rolewall confirm\`"
+expect_err "waits for \`rolewall confirm $with_dir\`"
 nft flush ruleset
 status
 expect_status 1
 begins 1 "nothing"
 begins 2 "will be rolled back at"
-begins 6 "\`rolewall boot\` loads it again"
+begins 6 "\`rolewall boot $with_dir\` loads it again"
 boot
 expect_out "sudo rolewall confirm"
 
@@ -119,7 +120,7 @@ nft flush ruleset
 status
 expect_status 1
 begins 1 "nothing"
-begins 4 "\`rolewall boot\` loads it again"
+begins 4 "\`rolewall boot $with_dir\` loads it again"
 
 # The record is damaged; then the boot that had to fall back.
 restore "$scratch/kept"
@@ -134,8 +135,30 @@ expect_err "cannot be loaded"
 expect_out "To put it right: sudo rolewall apply"
 status
 expect_status 1
-expect_out "could not load what was confirmed"
+begins 4 "the current policy is in force since the boot at"
+begins 5 "put it right: sudo rolewall apply"
 expect_out "put it right: sudo rolewall apply"
+
+# The generation before is damaged: what can be gone back to is named, and alone that.
+restore "$scratch/kept"
+boot
+admit 9201
+apply
+echo >>"$state/generations/2/snapshot.json"
+status
+expect_status 0
+begins 3 "way back  sudo rolewall rollback --to 1 $with_dir    to generation 1, in force before"
+expect_out "generation 2, in force before, cannot be loaded"
+with_state rollback
+expect_status 1
+expect_err "\`rolewall rollback --to 1 $with_dir\`"
+
+# The history is lost.
+rm "$state/history.log"
+status
+expect_status 1
+expect_out "history.log is gone or empty"
+expect_out "sudo rolewall rollback --to N $with_dir"
 
 # Bans are lost.
 restore "$scratch/kept"

@@ -65,3 +65,57 @@ with_state rollback
 expect_status 0
 nft list chain inet rolewall "web.inbound.port-$port" >/dev/null 2>&1 && complain "what nobody confirmed came back"
 :
+
+
+# Whom that shuts out which comes back by itself is said by whichever verb brings it back.
+two_devices
+ip address add 10.0.2.11/24 dev eth0
+ip route add default via 10.0.2.1 dev eth0
+export SSH_CONNECTION="198.51.100.7 50022 10.0.2.11 22"
+cp web.toml site/web.toml
+sed -i '1i skip = ["baseline.inbound.ssh"]' site/web.toml
+apply --force
+expect_status 0
+cp web.toml site/web.toml
+overdue
+with_state ban 192.0.2.7 --for 1h
+expect_status 0
+expect_err "it shuts out: a new session from 198.51.100.7"
+with_state unban 192.0.2.7
+
+# What was confirmed is damaged: what was before it comes back, or else it is said what to do.
+good=$(table)
+apply --force
+cp web.toml site/web.toml
+printf '\n[[inbound]]\nid = "second"\nservice = "tcp/9001"\nfrom = "office"\n' >>site/web.toml
+apply
+expect_status 0
+second=$(readlink "$state/current" | sed 's/.*\///')
+overdue
+echo >>"$state/generations/$second/snapshot.json"
+with_state status
+expect_status 1
+expect_out "generation $second, in force before, cannot be loaded"
+with_state rollback --expired
+expect_status 0
+expect_out "generation $((second - 1)) is in force again"
+
+# pending.json is taken away: nobody has confirmed, and the process that waits rolls back in time.
+for how in 'rm "$state/pending.json"' 'echo damaged >"$state/pending.json"'; do
+  apply --force --read-all
+  good=$(table)
+  admit $((port += 1))
+  apply --confirm 4s
+  expect_status 0
+  eval "$how"
+  with_state status
+  expect_status 1
+  expect_out "pending.json: is"
+  expect_out "will be rolled back at a time that is lost"
+  apply
+  expect_status 1
+  expect_err "waits for \`rolewall confirm"
+  await_table "$good"
+  with_state status
+  expect_status 0
+done

@@ -62,7 +62,7 @@ nft insert rule inet rolewall input tcp dport 1 drop
 rolewall status --state-dir "$state"
 expect_status 1
 on_web plan
-expect_out "a rule without a comment in chain input removed"
+expect_out "rule \`tcp dport 1 drop\` in chain input removed"
 on_web apply
 expect_status 0
 [ "$after" = "$(handles)" ] || complain "more than the stranger's rule was changed"

@@ -70,12 +70,14 @@ example_site() { cp -r "$ROLEWALL_SOURCE/policies" "$1"; }
 #   await_table TEXT       until it is that, twenty seconds at most
 #   events KIND...         the history's are these, the oldest first
 #   in_force N TEXT        generation N is in force, and the table is that
+# What a printed command has when it works as printed: $with_dir.
 web_01() {
   command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
   in_namespaces "$@"
   ip link set lo up
   example_site site
   state="$scratch/state"
+  with_dir="--state-dir $state"
 }
 with_state() { verb=$1; shift; rolewall "$verb" "$@" --state-dir "$state"; }
 apply() { with_state apply site --host web-01 "$@"; }

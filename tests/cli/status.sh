@@ -221,7 +221,7 @@ status 1
 expect_json "d['in_force'] is False"
 rolewall status --state-dir "$state"
 expect_status 1
-expect_out '`rolewall boot` loads it again'
+expect_out "\`rolewall boot --state-dir $state\` loads it again"
 rolewall boot --force -p site --host srv --state-dir "$state" --kernel-parameters /dev/null
 expect_status 0
 status

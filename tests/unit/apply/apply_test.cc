@@ -107,7 +107,7 @@ TEST_CASE("applied, recorded, and nothing to do the second time") {
   CHECK(status.table_present);
   CHECK(status.generation == 1U);
   CHECK(status.host == "web-01");
-  CHECK(status.same_boot);
+  CHECK(status.same_boot == true);
   CHECK(status.drift.empty());
   CHECK(status.applied_at.size() == std::string("2026-01-01T00:00:00Z").size());
 }
@@ -371,9 +371,9 @@ TEST_CASE("another boot or namespace is noticed") {
   fresh_network();
   applied(firewall(), scratch);
   fresh_network();
-  CHECK_FALSE(status_of(scratch).same_boot);
+  CHECK(status_of(scratch).same_namespace == false);
   CHECK_FALSE(applied(firewall(), scratch).plan.empty());
-  CHECK(status_of(scratch).same_boot);
+  CHECK(status_of(scratch).same_namespace == true);
 }
 
 TEST_CASE("disable: the table is gone, the next boot loads nothing, and once is enough") {

@@ -110,6 +110,15 @@ TEST_CASE("what nobody confirmed is nothing to go back to, though its end was no
   CHECK(in_force_before(over, 3) == 2U);
 }
 
+TEST_CASE(
+    "what is confirmed is what was in force, not what waited by the last line that found room") {
+  // `rollback --to 2` found no room for its line.
+  const std::vector<Event> events{applied({}, 1), applied(1, 2), rolled_back(2, 1),
+                                  applied(1, 3, true), event(EventKind::Confirmed, 2, 2)};
+  CHECK(in_force_by(events) == 2U);
+  CHECK(in_force_before(events, 2) == 1U);
+}
+
 TEST_CASE("a log that begins in the middle") {
   const std::vector<Event> events{applied(6, 7), applied(7, 8)};
   CHECK(in_force_before(events, 7) == 6U);

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,6 +23,7 @@ struct State {
   bool is_unlogged = false;  // the history had no room for it
   bool is_found = false;     // in the kernel, where nobody knows of which lines it comes
   bool goes_back = false;    // once confirmed, what came after it first is taken away
+  bool is_waiting = false;   // for its confirmation
   bool operator==(const State& other) const { return generation == other.generation; }
 };
 
@@ -47,6 +49,8 @@ struct Model {
   std::optional<Waits> waits;                    // for its confirmation
   std::map<std::string, std::uint64_t> bans;     // the kernel's, until when; UINT64_MAX: for good
   std::map<std::string, Remembered> remembered;  // in the log
+  std::set<std::uint32_t> damaged;               // generations that cannot be read any more
+  bool history_is_empty = true;                  // or lost
   std::uint64_t now = 0;                         // milliseconds since boot
   std::int64_t wall = 0;                         // seconds, as somebody has set them
 
@@ -90,8 +94,22 @@ struct Model {
     put(state.policy);
   }
 
+  bool is_whole(const State& state) const { return !damaged.contains(state.generation); }
+
+  // The nearest that was confirmed and can be read, of what was in force before.
+  std::optional<State> whole_before(const State& state) const {
+    if (history_is_empty) return std::nullopt;
+    auto from = std::find(applied.rbegin(), applied.rend(), state);
+    if (from == applied.rend()) from = applied.rbegin();
+    for (; from != applied.rend(); ++from) {
+      if (from->policy && *from != state && !from->is_waiting && is_whole(*from)) return *from;
+    }
+    return std::nullopt;
+  }
+
   // In force for good, and with it all that waited below it.
   void settle() {
+    for (State& state : applied) state.is_waiting = false;
     for (std::size_t i = 1; i < applied.size(); ++i) {
       if (!std::exchange(applied[i].goes_back, false)) continue;
       const auto end = applied.begin() + static_cast<std::ptrdiff_t>(i) + 1;
@@ -104,23 +122,35 @@ struct Model {
   }
 
   // Every verb that changes something begins so: what waited for too long, or when the machine went
-  // down, is over. Returns whether something was rolled back.
-  bool carry_out_overdue() {
-    if (waits && !waits->of_this_boot) return go_back_to(boots), true;
-    if (is_overdue()) return go_back_to(waits->former), true;
-    return false;
+  // down, is over. What was confirmed comes back, or where that is damaged, what was before it.
+  enum class Over : std::uint8_t { No, RolledBack, NothingIsLeft };
+  Over end_what_is_over() {
+    if (!waits || (waits->of_this_boot && !is_overdue())) return Over::No;
+    const State confirmed = waits->of_this_boot ? waits->former : boots;
+    const auto back = is_whole(confirmed) ? std::optional(confirmed) : whole_before(confirmed);
+    if (!back) return Over::NothingIsLeft;
+    go_back_to(*back);
+    return Over::RolledBack;
   }
 
   // `generation`: the one that the new state gets, if it is new. `within`: 0: no confirmation is
   // asked for. Returns whether it is done.
   bool apply(const Policy& policy, std::uint64_t within, bool for_good, std::uint32_t generation) {
-    carry_out_overdue();
-    if (waits && within == 0 && !for_good) return false;
-    State former = waits ? waits->former : in_force();
+    const bool is_over = end_what_is_over() == Over::NothingIsLeft;
+    const bool still_waits = waits && !is_over;
+    if (still_waits && within == 0 && !for_good) return false;
+    const bool is_spoilt = !is_whole(in_force());
+    State former = is_spoilt ? State() : in_force();
+    if (still_waits) {
+      const State confirmed = waits->former;
+      former = is_whole(confirmed) ? confirmed : whole_before(confirmed).value_or(former);
+    }
     const bool sends = kernel != policy;
-    const bool known = !sends && in_force().policy == policy && !in_force().is_found;
-    // What the kernel holds and nobody applied is something to go back to.
-    if (!waits && !in_force().policy && kernel && kernel != policy && within != 0) {
+    const bool known = !sends && !is_spoilt && in_force().policy == policy && !in_force().is_found;
+    // What the kernel holds and nobody applied, or whose record is damaged, is something to go back
+    // to.
+    const bool is_unrecorded = !still_waits && (is_spoilt || !in_force().policy);
+    if (is_unrecorded && kernel && sends && (is_spoilt || within != 0)) {
       former = {.generation = generation - 1, .policy = kernel, .is_found = true};
       applied.push_back(former);
       boots = former;
@@ -128,7 +158,11 @@ struct Model {
     applied.back().is_unlogged = false;  // the next event says what it found
     if (!known) applied.push_back({generation, policy});
     put(policy);
-    if (within != 0 && (sends || waits) && in_force() != former) {
+    const bool waits_anew = waits && (still_waits || !known);
+    // What waits did not come into force whole, and what was confirmed still is.
+    const bool is_confirmed = known && still_waits && waits->former == in_force();
+    if (within != 0 && (sends || waits_anew) && !is_confirmed) {
+      applied.back().is_waiting = true;
       waits = {in_force(), former, now + within};
     } else {
       settle();
@@ -138,7 +172,8 @@ struct Model {
 
   // Returns whether what waited is confirmed: only what is in force can be.
   bool confirm() {
-    if (carry_out_overdue() || !waits || waits->what != in_force()) return false;
+    if (end_what_is_over() != Over::No || !waits || waits->what != in_force()) return false;
+    if (!is_whole(waits->what)) return false;
     if (!kernel && waits->what.policy) return put(waits->what.policy), false;
     if (kernel != waits->what.policy) return false;
     settle();
@@ -148,23 +183,81 @@ struct Model {
   // Returns whether there was something to go back to. What was confirmed last needs no
   // confirmation.
   bool rollback(std::uint64_t within = 0) {
-    if (carry_out_overdue()) return true;
+    const Over over = end_what_is_over();
+    if (over != Over::No) return over == Over::RolledBack;
+    if (waits && !is_whole(waits->former)) return false;
     if (waits) return go_back_to(waits->former), true;
     const auto before = std::find_if(applied.rbegin() + 1, applied.rend(), [&](const State& state) {
       return state.policy && state != in_force();
     });
-    if (before == applied.rend()) return false;
+    if (before == applied.rend() || !is_whole(*before)) return false;
     if (within == 0) return go_back_to(*before), true;
+    if (!is_whole(in_force())) return false;
     State target = *before;
     target.goes_back = true;
     let_wait(target, within);
     return true;
   }
 
+  // To one by its number. What waits is confirmed or undone, and not gone to; what is in force for
+  // good is at most loaded again.
+  bool rollback_to(const std::optional<State>& target) {
+    end_what_is_over();
+    if (!target || !is_whole(*target) || (waits && waits->what == *target)) return false;
+    const bool again = !waits && *target == in_force();
+    if (again && boots == *target) return put(target->policy), true;
+    if (waits && waits->former == *target) return go_back_to(*target), true;
+    const Model before = *this;
+    if (waits) go_back_to(waits->former);
+    kernel = before.kernel;  // one step there, whatever the history says
+    bans = before.bans;
+    applied.back().is_unlogged = false;
+    if (!again) applied.push_back(*target);
+    put(target->policy);
+    settle();
+    return true;
+  }
+
+  // The history found no room for that: by its last word, `logged`, and the link, what is in force
+  // is what it was when it was in force before.
+  void gone_to_unlogged(std::vector<State> logged) {
+    const State there = in_force();
+    if (history_is_empty) logged = {there};
+    while (logged.size() > 1 && logged.back().is_waiting) logged.pop_back();
+    const auto before = std::find(logged.rbegin(), logged.rend(), there);
+    if (before == logged.rend()) {
+      logged.push_back(there);
+    } else {
+      logged.erase(before.base(), logged.end());
+    }
+    applied = std::move(logged);
+  }
+
+  // Another hand takes pending.json away or spoils it: that is no confirmation. By the history what
+  // is in force waits on; where that is lost, too, a spoilt file still says that something did.
+  void lose_pending(bool is_gone, bool history_is_lost, bool of_this_boot) {
+    if (!waits) return;
+    const bool is_known =
+        history_is_lost ? !is_gone && boots != in_force() : waits->what == in_force();
+    if (!is_known) return waits.reset();
+    const auto confirmed =
+        std::ranges::find(applied.rbegin(), applied.rend(), false, &State::is_waiting);
+    const State by_history = confirmed == applied.rend() ? State() : *confirmed;
+    waits = {in_force(), history_is_lost ? boots : by_history, UINT64_MAX, of_this_boot};
+  }
+
+  // What is in force is known by its link, and nothing of what was before.
+  void lose_history() {
+    State now = in_force();
+    now.is_unlogged = now.goes_back = now.is_waiting = false;
+    applied = {now};
+  }
+
   void let_wait(const State& state, std::uint64_t within) {
     applied.back().is_unlogged = false;  // the event says what it found
     const State former = in_force();
     applied.push_back(state);
+    applied.back().is_waiting = true;
     put(state.policy);
     waits = {state, former, now + within};
   }
@@ -174,6 +267,7 @@ struct Model {
     const bool is_removed = waits && in_force() == State() && waits->what == State();
     const State confirmed = !waits ? in_force() : waits->of_this_boot ? waits->former : boots;
     if (within != 0 && !confirmed.policy && kernel) return false;
+    if (within != 0 && !is_whole(confirmed)) return false;
     if (within != 0 && confirmed.policy && is_removed) {
       put({});
       waits = {State(), confirmed, now + within};
@@ -193,12 +287,27 @@ struct Model {
     if (waits) waits->of_this_boot = false;
   }
 
-  void boot() {
-    if (carry_out_overdue()) return;
-    if (waits && !in_force().policy && waits->what != in_force()) {
-      return go_back_to(waits->former);
+  // Returns whether what was confirmed, or waits, is loaded. What is recorded as taken back stays
+  // so.
+  bool boot() {
+    const bool ends = waits && (!waits->of_this_boot || is_overdue());
+    const bool is_half = waits && !ends && !in_force().policy && waits->what != in_force();
+    const bool is_spoilt = waits && !ends && !is_whole(in_force());
+    const State state = !waits                         ? boots
+                        : !waits->of_this_boot         ? boots
+                        : ends || is_half || is_spoilt ? waits->former
+                                                       : in_force();
+    const bool takes_back = ends || is_half || is_spoilt;
+    if (!is_whole(state)) {
+      const Model before = *this;
+      if (takes_back) go_back_to(state);
+      kernel = before.kernel;
+      bans = before.bans;
+      return false;
     }
-    if (const State& state = waits ? in_force() : boots; state.policy) put(state.policy);
+    if (takes_back) return go_back_to(state), true;
+    if (state.policy) put(state.policy);
+    return true;
   }
 
   // One that has begun counts whole.
@@ -209,7 +318,7 @@ struct Model {
 
   // Seconds, 0: for good. Returns whether it is banned for so long.
   bool ban(const std::string& whom, std::int64_t seconds) {
-    if (is_overdue()) carry_out_overdue();
+    if (is_overdue()) end_what_is_over();
     if (!kernel) return false;
     std::uint64_t until =
         seconds == 0 ? UINT64_MAX : now + static_cast<std::uint64_t>(seconds) * 1000;
@@ -225,7 +334,7 @@ struct Model {
     return true;
   }
   bool unban(const std::string& whom) {
-    if (is_overdue()) carry_out_overdue();
+    if (is_overdue()) end_what_is_over();
     if (!kernel) return false;
     bans.erase(whom);
     remembered.erase(whom);

@@ -1,16 +1,17 @@
-#include "cli/ban_hits.h"
+#include "apply/ban_hits.h"
 
 #include <fmt/format.h>
 
-#include "cli/guard_facts.h"
+#include "apply/recorded_facts.h"
 #include "net/address_set.h"
 #include "observe/resolvers.h"
 #include "observe/session.h"
 
-namespace rolewall::cli {
+namespace rolewall::apply {
+
 Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
                                               const std::string& state_directory) {
-  const auto facts = guard_facts(state_directory);
+  const auto facts = recorded_facts(state_directory);
   if (!facts) return std::unexpected(facts.error());
   const net::AddressSet hit = net::AddressSet::from({banned});
   std::vector<std::string> found;
@@ -18,7 +19,7 @@ Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
     if (hit.contains(address)) found.push_back(fmt::format("{}, {}", whose, net::format(address)));
   };
   const auto here = observe::ssh_connection();
-  for (const apply::Session& session : facts->sessions) {
+  for (const Session& session : facts->sessions) {
     const bool own = here && here->client == session.client;
     look(session.client, own ? "the address that this session comes from"
                              : "the address that an ssh session comes from");
@@ -73,4 +74,4 @@ Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
   return found;
 }
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::apply

@@ -1,4 +1,4 @@
-#include "cli/minimal.h"
+#include "compile/last_resort.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,7 +10,7 @@
 #include "compile/compile.h"
 #include "policy/load.h"
 
-namespace rolewall::cli {
+namespace rolewall::compile {
 namespace {
 
 class CarriedFiles : public policy::Files {
@@ -35,7 +35,7 @@ class CarriedFiles : public policy::Files {
 
 }  // namespace
 
-Result<ruleset::Snapshot> minimal_snapshot(const std::vector<net::Prefix>& management) {
+Result<ruleset::Snapshot> last_resort(const std::vector<net::Prefix>& management) {
   std::vector<std::string> prefixes;
   for (const net::Prefix& prefix : management) prefixes.push_back(net::format(prefix));
   const std::string from =
@@ -56,7 +56,7 @@ Result<ruleset::Snapshot> minimal_snapshot(const std::vector<net::Prefix>& manag
   if (diagnostics.has_errors() || !host) {
     return fail(ErrorKind::System, "the built-in policy is broken");
   }
-  return compile::compile(site, *host, {});
+  return compile(site, *host, {});
 }
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::compile

@@ -1,8 +1,8 @@
-#include "cli/trusted_files.h"
+#include "policy/trusted_files.h"
 
 #include "base/trusted_path.h"
 
-namespace rolewall::cli {
+namespace rolewall::policy {
 
 Result<void> TrustedFiles::check(const std::string& path) const {
   return check_trusted_path(path, trusted_);
@@ -18,4 +18,4 @@ Result<std::vector<std::string>> TrustedFiles::list(const std::string& directory
   return DiskFiles::list(directory);
 }
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::policy

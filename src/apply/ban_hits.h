@@ -7,10 +7,10 @@
 #include "base/error.h"
 #include "net/address.h"
 
-namespace rolewall::cli {
+namespace rolewall::apply {
 
 // In words: "the address that an ssh session comes from". Empty: nobody.
 Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
                                               const std::string& state_directory);
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::apply

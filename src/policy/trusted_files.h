@@ -8,10 +8,10 @@
 
 #include "policy/files.h"
 
-namespace rolewall::cli {
+namespace rolewall::policy {
 
 // An error names the file or directory that others could write, and how to mend that.
-class TrustedFiles : public policy::DiskFiles {
+class TrustedFiles : public DiskFiles {
  public:
   Result<std::string> read(const std::string& path, std::size_t limit) const override;
   Result<std::vector<std::string>> list(const std::string& directory) const override;
@@ -22,4 +22,4 @@ class TrustedFiles : public policy::DiskFiles {
   mutable std::set<std::string> trusted_;  // directories that were found to be so
 };
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::policy

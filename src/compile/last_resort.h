@@ -7,11 +7,11 @@
 #include "net/address.h"
 #include "ruleset/snapshot.h"
 
-namespace rolewall::cli {
+namespace rolewall::compile {
 
 // Established connections, the loopback, ICMP, and ssh from `management` (from anywhere where it is
 // empty: whoever repairs the machine must get in); everything out. Compiled from a policy that the
 // program carries.
-Result<ruleset::Snapshot> minimal_snapshot(const std::vector<net::Prefix>& management);
+Result<ruleset::Snapshot> last_resort(const std::vector<net::Prefix>& management);
 
-}  // namespace rolewall::cli
+}  // namespace rolewall::compile

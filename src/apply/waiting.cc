@@ -1,0 +1,85 @@
+#include "apply/waiting.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "apply/applied_json.h"
+#include "apply/events.h"
+#include "apply/state_files.h"
+#include "apply/state_links.h"
+
+namespace rolewall::apply {
+namespace {
+
+using Number = std::optional<std::uint32_t>;
+
+// What is in force and would be taken back.
+std::optional<Unconfirmed> unconfirmed(const std::string& directory) {
+  const auto current = current_number(directory);
+  if (!current) return std::nullopt;
+  const auto events = read_events(directory);
+  if (events && !events->all.empty()) {
+    auto waits = unconfirmed_by(events->all);
+    if (waits && waits->what != *current) waits.reset();
+    return waits;
+  }
+  // The history is lost, too.
+  const auto boots = boot_number(directory);
+  const bool differs = boots && *boots != *current && is_there(directory, kPendingFile);
+  return differs ? std::optional(Unconfirmed{*current, *boots}) : std::nullopt;
+}
+
+// In which boot something was put in force last: what waits was, too, or it was not yet taken back
+// for that.
+std::string last_boot(const std::string& directory) {
+  const auto text = read_state_file(directory, kKernelFile, kMaxKernelFile);
+  return text ? boot_of(*text) : "";
+}
+
+}  // namespace
+
+Waiting whatever_waits(const std::string& directory) {
+  Waiting waiting;
+  auto read = read_pending(directory);
+  if (read && *read) {
+    waiting.pending = std::move(*read);
+    return waiting;
+  }
+  const auto unconfirmed = apply::unconfirmed(directory);
+  if (!unconfirmed) {
+    if (!read) {
+      waiting.problem =
+          "cannot tell whether something waits for its confirmation, so nothing is "
+          "taken to wait: " +
+          read.error().message;
+    }
+    return waiting;
+  }
+  Pending& pending = waiting.pending.emplace();
+  pending.generation = unconfirmed->what;
+  pending.former = unconfirmed->confirmed;
+  pending.boot_id = last_boot(directory);
+  pending.deadline_ns = UINT64_MAX;
+  waiting.problem = fmt::format(
+      "{}; by the history {} waits for its confirmation",
+      read ? fmt::format("{}/{}: is gone", directory, kPendingFile) : read.error().message,
+      name_of_waiting(pending));
+  return waiting;
+}
+
+Waiting what_waits(const std::string& directory, const World& world) {
+  Waiting waiting = whatever_waits(directory);
+  if (waiting.pending && waiting.pending->boot_id != world.boot_id()) waiting = {};
+  return waiting;
+}
+
+bool is_overdue(const Pending& pending, const World& world) {
+  return pending.deadline_ns <= world.boot_ns();
+}
+
+bool is_over(const Pending& pending, const World& world) {
+  return pending.boot_id != world.boot_id() || is_overdue(pending, world);
+}
+
+}  // namespace rolewall::apply

@@ -1,0 +1,68 @@
+#include "apply/way_back.h"
+
+#include <fmt/format.h>
+
+#include <vector>
+
+#include "apply/events.h"
+#include "apply/generations.h"
+#include "apply/state_files.h"
+#include "apply/state_links.h"
+
+namespace rolewall::apply {
+namespace {
+
+using Number = std::optional<std::uint32_t>;
+
+// The first of these that can be loaded.
+WayBack first_whole(const std::string& directory, const std::vector<std::uint32_t>& nearest_first,
+                    std::string why_named) {
+  for (const std::uint32_t generation : nearest_first) {
+    const auto whole = check_generation(directory, generation);
+    if (whole) return {.is_there = true, .to = generation, .why_named = why_named};
+    if (why_named.empty()) {
+      why_named = fmt::format("generation {}, in force before, cannot be loaded: {}", generation,
+                              whole.error().message);
+    }
+  }
+  return {.is_there = false, .to = {}, .why_named = why_named};
+}
+
+}  // namespace
+
+std::string WayBack::command() const {
+  return why_named.empty() || !to ? "rollback" : fmt::format("rollback --to {}", *to);
+}
+
+WayBack way_back(const std::string& directory, Number current,
+                 const std::optional<Pending>& pending) {
+  std::string why;
+  if (pending) {
+    if (!pending->former) return {.is_there = true};
+    WayBack confirmed = first_whole(directory, {*pending->former}, "");
+    if (confirmed.is_there) return confirmed;
+    why = confirmed.why_named;
+    current = pending->former;
+  }
+  const auto events = read_events(directory);
+  if (!events || events->all.empty()) {
+    if (why.empty()) why = events ? lost_history(directory) : events.error().message;
+    return {.is_there = false, .to = {}, .why_named = why};
+  }
+  return first_whole(directory, ways_back(events->all, current), why);
+}
+
+std::string lost_history(const std::string& directory) {
+  const auto events = read_events(directory);
+  if (!events || !events->all.empty()) return "";
+  const auto current = current_number(directory);
+  const bool was_applied = current && *current;
+  // It is made before the first event.
+  const auto kept = list_generations(directory);
+  const bool is_gone = kept && !kept->empty() && !is_there(directory, kHistoryFile);
+  if (!was_applied && !is_gone) return "";
+  return fmt::format("{}/{} is gone or empty: what was in force before cannot be told", directory,
+                     kHistoryFile);
+}
+
+}  // namespace rolewall::apply

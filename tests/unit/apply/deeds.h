@@ -1,0 +1,123 @@
+// What the random sequences consist of (sequences_test.cc): the verbs, what others do, and what
+// befalls them.
+#pragma once
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <array>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#include "unit/apply/machine.h"
+#include "unit/apply/model.h"
+#include "unit/apply/table.h"
+
+namespace rolewall::apply::test {
+
+enum class Do : std::uint8_t {
+  Apply,
+  ApplyConfirm,
+  ApplyForGood,
+  Confirm,
+  Rollback,
+  RollbackConfirm,
+  RollbackExpired,
+  RollbackTo,
+  Disable,
+  DisableConfirm,
+  Boot,
+  Ban,
+  BanForGood,
+  Unban,
+  Flush,   // another program, all tables
+  Meddle,  // another program, in our table
+  Wait,    // time passes
+  SetClock,
+  Reboot,
+  LosePending,  // another hand, or the disk
+  LoseHistory,
+  SpoilBans,
+  SpoilGeneration,
+};
+inline constexpr std::size_t kDeeds = 23;
+inline constexpr std::array<const char*, kDeeds> kNames{"apply",
+                                                        "apply --confirm",
+                                                        "apply --no-confirm",
+                                                        "confirm",
+                                                        "rollback",
+                                                        "rollback --confirm",
+                                                        "rollback --expired",
+                                                        "rollback --to one of the last",
+                                                        "disable",
+                                                        "disable --confirm",
+                                                        "boot",
+                                                        "ban",
+                                                        "ban for good",
+                                                        "unban",
+                                                        "flush",
+                                                        "meddle",
+                                                        "wait",
+                                                        "set the clock",
+                                                        "reboot",
+                                                        "lose pending.json",
+                                                        "lose history.log",
+                                                        "spoil bans.log",
+                                                        "spoil one of the last generations"};
+
+enum class With : std::uint8_t { Nothing, KilledBefore, KilledAfter, FullDisk };
+inline constexpr std::array<const char*, 4> kTroubles{"", ", killed before", ", killed after",
+                                                      ", disk full"};
+
+struct Deed {
+  Do what = Do::Apply;
+  unsigned which = 0;  // policy, address, time
+  With with = With::Nothing;
+  std::size_t step = 0;  // of the kernel's, at which it is killed
+};
+
+inline std::string in_words(const Deed& deed) {
+  return fmt::format("{} {}{} {}", kNames[static_cast<std::size_t>(deed.what)], deed.which,
+                     kTroubles[static_cast<std::size_t>(deed.with)], deed.step);
+}
+
+inline constexpr unsigned kPolicies = 3;
+inline constexpr std::array<const char*, 5> kAddresses{"192.0.2.1", "192.0.2.2", "203.0.113.9",
+                                                       kWhole, kPart};
+inline constexpr std::array<std::uint64_t, 4> kWaits{7, 31, 61, 4'001};  // seconds
+inline constexpr std::array<std::int64_t, 4> kClocks{-500'000'000, -3'000, 3'000, 500'000'000};
+inline constexpr std::int64_t kBanSeconds = 3'607;
+inline constexpr std::chrono::seconds kConfirmWithin{60};
+inline constexpr std::uint64_t kConfirmMs = 60'000;
+
+inline Snapshot policy(unsigned which) {
+  Snapshot snapshot = firewall_with_bans();
+  for (unsigned i = 0; i < which; ++i) {
+    own_table(snapshot).chains[0].rules.push_back(rule("more", {Counter{}}));
+  }
+  return snapshot;
+}
+
+// Files cannot grow while it lives: what a full disk does, but for links and folders.
+class FullDisk {
+ public:
+  explicit FullDisk(bool full) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    if (!full) return;
+    rlimit none = before_;
+    none.rlim_cur = 0;
+    std::signal(SIGXFSZ, SIG_IGN);
+    ::setrlimit(RLIMIT_FSIZE, &none);
+  }
+  ~FullDisk() { ::setrlimit(RLIMIT_FSIZE, &before_); }
+  FullDisk(const FullDisk&) = delete;
+  FullDisk& operator=(const FullDisk&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
+}  // namespace rolewall::apply::test

@@ -1,0 +1,331 @@
+// Plays a deed on the program and on the model, and compares what is there afterwards.
+#pragma once
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "apply/apply.h"
+#include "apply/ban_log.h"
+#include "apply/bans.h"
+#include "apply/restore.h"
+#include "unit/apply/scene.h"
+
+namespace rolewall::apply::test {
+
+using rolewall::test::Killed;
+using rolewall::test::Trouble;
+
+class Judge : public Scene {
+ public:
+  bool killed = false;  // in the last step
+
+  // What is wrong after it; "" for nothing.
+  std::string step(const Deed& deed) {
+    killed = false;
+    if (is_of_others(deed.what)) {
+      happen(deed);
+      return compare({model_});
+    }
+    target_ = one_of_the_last(deed.which);
+    const auto there = read_events(disk_.state());
+    model_.history_is_empty = !there || there->all.empty();
+    model_.now = store_.now_ms;
+    model_.wall = world_.wall;
+    const Model before = model_;
+    bool done = false;
+    store_.fault = {};
+    store_.steps.clear();
+    if (deed.with == With::KilledBefore || deed.with == With::KilledAfter) {
+      store_.fault.step = deed.step;
+      store_.fault.trouble =
+          deed.with == With::KilledBefore ? Trouble::KilledBefore : Trouble::KilledAfter;
+    }
+    {
+      const FullDisk full(deed.with == With::FullDisk);
+      try {
+        done = run(deed);
+      } catch (const Killed&) {
+        killed = true;
+      }
+    }
+    store_.fault = {};
+    const std::uint32_t number = generation(current_number(disk_.state()));
+    Model ended = before;
+    ended.end_what_is_over();
+    Model after = before;
+    const bool promised = run_model(deed, after, number, target_);
+    if (deed.with == With::FullDisk || killed) {
+      std::string wrong = compare({before, ended, after});
+      if (wrong.empty()) take_over({before, ended, after});
+      const bool is_there = target_ && model_.in_force() == *target_;
+      if (deed.what == Do::RollbackTo && deed.with == With::FullDisk && is_there) {
+        model_.gone_to_unlogged(ended.applied);
+      }
+      const auto events = read_events(disk_.state());
+      const bool unlogged = events && in_force_by(events->all).value_or(0) != 0;
+      const bool disables = deed.what == Do::Disable || deed.what == Do::DisableConfirm;
+      const auto [was, is] = std::ranges::mismatch(before.applied, model_.applied);
+      const bool is_new = is != model_.applied.end();
+      if (disables && is_new && model_.in_force().generation == 0) {
+        model_.applied.back().is_unlogged = unlogged;
+      }
+      return wrong;
+    }
+    model_ = after;
+    if (done != promised) {
+      return fmt::format("it says that it is {}done", done ? "" : "not ");
+    }
+    if (model_.waits) take_deadline();
+    return compare({model_});
+  }
+
+ private:
+  static RunTimeEntry entry(const Deed& deed) {
+    RunTimeEntry entry;
+    entry.banned = net::parse_prefix(kAddresses[deed.which]);
+    if (deed.what == Do::Ban) entry.left = std::chrono::seconds(kBanSeconds);
+    return entry;
+  }
+
+  // The program.
+  bool run(const Deed& deed) {
+    const std::string state = disk_.state();
+    ApplyOptions options;
+    switch (deed.what) {
+      case Do::ApplyConfirm:
+        options.confirm_within = kConfirmWithin;
+        [[fallthrough]];
+      case Do::ApplyForGood:
+        options.for_good = deed.what == Do::ApplyForGood;
+        [[fallthrough]];
+      case Do::Apply: {
+        const auto done = apply::apply(policy(deed.which), state, options, world_);
+        return done && done->report;
+      }
+      case Do::Confirm: {
+        const auto done = confirm(state, world_);
+        return done && done->what == Confirmation::Confirmed;
+      }
+      case Do::Rollback:
+        return rollback(state, {}, world_).has_value();
+      case Do::RollbackConfirm:
+        return rollback(state, {}, world_, nullptr, kConfirmWithin).has_value();
+      case Do::RollbackExpired: {
+        const auto done = rollback_expired(state, world_);
+        return done && *done;
+      }
+      case Do::RollbackTo:
+        return rollback(state, target_ ? target_->generation : 999'999, world_).has_value();
+      case Do::Disable:
+        return disable(state, world_).has_value();
+      case Do::DisableConfirm:
+        return disable(state, world_, nullptr, kConfirmWithin).has_value();
+      case Do::Boot: {
+        if (boot(state, world_)) return true;
+        REQUIRE(fall_back(policy(0), state, "damaged", "the policies", world_));
+        return false;
+      }
+      case Do::Ban:
+      case Do::BanForGood:
+        std::ignore = rollback_expired(state, world_);
+        return add_entry(entry(deed), state, world_).has_value();
+      case Do::Unban:
+        std::ignore = rollback_expired(state, world_);
+        return remove_entry(entry(deed), state, world_).has_value();
+      case Do::Flush:
+      case Do::Meddle:
+      case Do::Wait:
+      case Do::SetClock:
+      case Do::Reboot:
+      case Do::LosePending:
+      case Do::LoseHistory:
+      case Do::SpoilBans:
+      case Do::SpoilGeneration:
+        break;
+    }
+    return false;
+  }
+
+  static bool run_model(const Deed& deed, Model& model, std::uint32_t number,
+                        const std::optional<State>& target) {
+    const Policy wanted = policy_of(policy(deed.which).ruleset.tables[0]);
+    switch (deed.what) {
+      case Do::Apply:
+        return model.apply(wanted, 0, false, number);
+      case Do::ApplyConfirm:
+        return model.apply(wanted, kConfirmMs, false, number);
+      case Do::ApplyForGood:
+        return model.apply(wanted, 0, true, number);
+      case Do::Confirm:
+        return model.confirm();
+      case Do::Rollback:
+        return model.rollback();
+      case Do::RollbackConfirm:
+        return model.rollback(kConfirmMs);
+      case Do::RollbackExpired:
+        return model.is_overdue() && model.end_what_is_over() == Model::Over::RolledBack;
+      case Do::RollbackTo:
+        return model.rollback_to(target);
+      case Do::Disable:
+        return model.disable();
+      case Do::DisableConfirm:
+        return model.disable(kConfirmMs);
+      case Do::Boot:
+        if (model.boot()) return true;
+        model.put(policy_of(policy(0).ruleset.tables[0]));
+        return false;
+      case Do::Ban:
+        return model.ban(kAddresses[deed.which], kBanSeconds);
+      case Do::BanForGood:
+        return model.ban(kAddresses[deed.which], 0);
+      case Do::Unban:
+        return model.unban(kAddresses[deed.which]);
+      case Do::Flush:
+      case Do::Meddle:
+      case Do::Wait:
+      case Do::SetClock:
+      case Do::Reboot:
+      case Do::LosePending:
+      case Do::LoseHistory:
+      case Do::SpoilBans:
+      case Do::SpoilGeneration:
+        break;
+    }
+    return false;
+  }
+
+  std::vector<std::string> banned() const {
+    std::vector<std::string> all;
+    if (const auto entries = list_entries(world_)) {
+      for (const RunTimeEntry& each : *entries) all.push_back(net::format(*each.banned));
+    }
+    return all;
+  }
+
+  // "" where each part is as in one of these.
+  std::string compare(const std::vector<Model>& any) {
+    const auto none = [&](const auto& fits) { return std::ranges::none_of(any, fits); };
+    const Policy kernel = held();
+    if (none([&](const Model& model) { return model.kernel == kernel; })) {
+      return "the kernel holds another table";
+    }
+    const std::uint32_t current = generation(current_number(disk_.state()));
+    if (none([&](const Model& model) { return model.in_force().generation == current; })) {
+      return fmt::format("generation {} is recorded as in force, not {}", current,
+                         any.back().in_force().generation);
+    }
+    const std::uint32_t boots = generation(boot_number(disk_.state()));
+    if (none([&](const Model& model) { return model.boots.generation == boots; })) {
+      return fmt::format("generation {} would be booted, not {}", boots,
+                         any.back().boots.generation);
+    }
+    for (const std::uint32_t number : {current, boots}) {
+      const bool is_whole = !any.front().damaged.contains(number);
+      if (number != 0 && read_generation(disk_.state(), number).has_value() != is_whole) {
+        return fmt::format("the record of generation {} is {}damaged", number,
+                           is_whole ? "" : "not ");
+      }
+    }
+    const auto pending = whatever_waits(disk_.state()).pending;
+    if (any.size() == 1) {
+      const Model& model = any.front();
+      if (pending.has_value() != model.waits.has_value()) {
+        return pending ? "something waits" : "nothing waits";
+      }
+      if (pending && pending->generation.value_or(0) != model.waits->what.generation) {
+        return name_of_waiting(*pending) + " waits";
+      }
+      if (pending && pending->former.value_or(0) != model.waits->former.generation) {
+        return fmt::format("generation {} would come back, not {}", pending->former.value_or(0),
+                           model.waits->former.generation);
+      }
+      if (const auto now = status(disk_.state(), std::nullopt, world_);
+          !now || now->unreadable.empty() != model.is_whole(model.in_force())) {
+        return "status cannot say anything";
+      }
+    }
+    return compare_bans(any);
+  }
+
+  std::string compare_bans(const std::vector<Model>& any) {
+    const std::vector<std::string> there = banned();
+    for (const char* whom : kAddresses) {
+      const bool is_there = std::ranges::find(there, whom) != there.end();
+      const bool fits = std::ranges::any_of(any, [&](const Model& model) {
+        const auto ban = model.bans.find(whom);
+        if (ban == model.bans.end()) return !is_there;
+        // The clocks of kernel and log differ by less than that.
+        constexpr std::uint64_t kNear = 3'000;
+        const std::uint64_t now = store_.now_ms;
+        if (ban->second - std::min(ban->second, now) < kNear &&
+            now - std::min(ban->second, now) < kNear) {
+          return true;
+        }
+        return is_there == (ban->second > now);
+      });
+      if (!fits) return fmt::format("{} is {}banned", whom, is_there ? "" : "not ");
+    }
+    return "";
+  }
+
+  static std::uint64_t deadline_of(const Pending& pending) {
+    return has_deadline(pending) ? pending.deadline_ns / 1'000'000 : UINT64_MAX;
+  }
+  void take_deadline() {
+    const auto pending = whatever_waits(disk_.state()).pending;
+    if (pending) model_.waits->deadline = deadline_of(*pending);
+  }
+
+  void take_over(const std::vector<Model>& any) {
+    const std::uint32_t current = generation(current_number(disk_.state()));
+    model_ = *std::ranges::find_if(
+        any, [&](const Model& model) { return model.in_force().generation == current; });
+    model_.kernel = held();
+    model_.boots = state_of(boot_number(disk_.state()).value_or(std::nullopt));
+    model_.waits.reset();
+    if (const auto pending = whatever_waits(disk_.state()).pending) {
+      model_.waits = {state_of(pending->generation), state_of(pending->former),
+                      deadline_of(*pending), pending->boot_id == world_.boot_id()};
+    }
+    model_.bans.clear();
+    if (const auto entries = list_entries(world_)) {
+      for (const RunTimeEntry& each : *entries) {
+        model_.bans[net::format(*each.banned)] =
+            each.left ? store_.now_ms + static_cast<std::uint64_t>(each.left->count()) * 1'000
+                      : UINT64_MAX;
+      }
+    }
+    take_remembered(any);
+  }
+
+  // As before or as after, whichever the log says.
+  void take_remembered(const std::vector<Model>& any) {
+    const Remembered log = read_log(disk_.state(), world_);
+    model_.remembered.clear();
+    for (const char* whom : kAddresses) {
+      const auto there = std::ranges::find_if(
+          log.entries, [&](const RunTimeEntry& each) { return net::format(*each.banned) == whom; });
+      for (const Model* model : {&any.front(), &any.back()}) {
+        const auto entry = model->remembered.find(whom);
+        if (entry == model->remembered.end()) continue;
+        const auto& [until, given] = entry->second;
+        const std::int64_t left = std::min(until - world_.wall, given);
+        const bool is_over = given != 0 && left <= 0;
+        const bool fits = there == log.entries.end() ? is_over
+                          : given == 0               ? !there->left
+                                                     : there->left && there->left->count() == left;
+        if (fits) model_.remembered[whom] = entry->second;
+      }
+    }
+  }
+
+  std::optional<State> target_;  // of `rollback --to`
+};
+
+}  // namespace rolewall::apply::test
