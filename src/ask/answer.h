@@ -78,6 +78,7 @@ struct Hop {
   std::optional<DecidedBy> decided_by;
   std::string reason;                     // Stack, Undecided
   std::vector<Alternative> alternatives;  // Conditional, and where `translated` may be this or that
+  std::vector<std::string> assumed;       // as Answer::assumed
   std::vector<Tried> tried;               // with explain alone
   // Rules that were tried, but would make too long a list: after the first tried_before_gap.
   std::uint64_t tried_left_out = 0;
@@ -88,6 +89,8 @@ struct Answer {
   std::string packet;  // in words
   Verdict verdict = Verdict::Accept;
   std::vector<Hop> hops;  // as far as the packet comes, in its order
+  // What the words left open and rules have read: "ttl=64", "a TCP window of 64240". Each once.
+  std::vector<std::string> assumed;
   std::vector<Hop>
       beyond;  // what the far end's host would do with it, where the sender's lets it not leave
 };

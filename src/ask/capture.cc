@@ -7,8 +7,11 @@
 
 #include "ask/conditions.h"
 #include "ask/site.h"
+#include "ask/translations.h"
+#include "eval/checksum.h"
 #include "eval/dissect.h"
 #include "eval/fragments.h"
+#include "eval/frame.h"
 #include "eval/wire.h"
 #include "net/protocol.h"
 
@@ -62,6 +65,78 @@ bool is_fragment(const eval::Packet& packet) {
   return ipv6 ? eval::has_fragment_header(packet.bytes) : eval::is_ipv4_fragment(packet.bytes);
 }
 
+bool is_ipv6(const eval::Packet& packet) {
+  return packet.ether_type == eval::kEtherTypeIpv6;
+}
+
+bool has_header(const eval::Packet& packet) {
+  const std::size_t header = is_ipv6(packet) ? eval::ipv6::kHeaderSize : eval::ipv4::kHeaderSize;
+  return packet.bytes.size() >= header + packet.missing;
+}
+
+// As it was before this host passed it on. The frame's addresses are another's.
+void add_hop(eval::Packet& packet) {
+  packet.link.clear();
+  packet.type = eval::PacketType::Host;
+  std::vector<std::uint8_t>& bytes = packet.bytes;
+  std::uint8_t& hops = bytes[is_ipv6(packet) ? eval::ipv6::kHopLimit : eval::ipv4::kTtl];
+  if (hops != 255) ++hops;
+  if (is_ipv6(packet)) return;
+  eval::put_be16(bytes.data() + eval::ipv4::kChecksum, 0);
+  const std::size_t size = std::min<std::size_t>((bytes[0] & 0xfU) * 4U, bytes.size());
+  eval::put_be16(bytes.data() + eval::ipv4::kChecksum,
+                 eval::internet_checksum(eval::ByteSpan(bytes).first(size)));
+}
+
+// A network card, or nobody where the wire is none, was to fill it in: until then the sum of the
+// pseudo-header stands there (CHECKSUM_PARTIAL), and the kernel takes it for right.
+bool awaits_checksum(const eval::Packet& packet) {
+  const eval::ByteSpan bytes = packet.bytes;
+  const bool ipv6 = is_ipv6(packet);
+  const auto headers = ipv6 ? eval::dissect_ipv6_checked(bytes) : eval::dissect_ipv4_checked(bytes);
+  if (!headers || !headers->has_protocol || headers->fragment_offset != 0) return false;
+  const bool tcp = headers->protocol == net::protocol::kTcp;
+  if (!tcp && headers->protocol != net::protocol::kUdp) return false;
+  const std::size_t field = headers->transport + (tcp ? 16U : 6U);
+  if (!eval::readable(bytes, field, 2)) return false;
+  const std::size_t addresses = ipv6 ? eval::ipv6::kSource : eval::ipv4::kSource;
+  std::uint32_t sum = headers->protocol + static_cast<std::uint32_t>(bytes.size()) -
+                      static_cast<std::uint32_t>(headers->transport);
+  for (std::size_t at = 0; at < (ipv6 ? 32U : 8U); at += 2) {
+    sum += eval::be16(bytes.data() + addresses + at);
+  }
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  return eval::be16(bytes.data() + field) == sum;
+}
+
+// Without checksums, which a network card may have been to fill in.
+std::vector<std::uint8_t> content(const eval::Packet& packet) {
+  std::vector<std::uint8_t> bytes = packet.bytes;
+  const auto blank = [&](std::size_t at) {
+    if (eval::readable(bytes, at, 2)) eval::put_be16(bytes.data() + at, 0);
+  };
+  const bool ipv6 = is_ipv6(packet);
+  if (!ipv6) blank(eval::ipv4::kChecksum);
+  const auto headers = ipv6 ? eval::dissect_ipv6_checked(bytes) : eval::dissect_ipv4_checked(bytes);
+  if (!headers || !headers->has_protocol) return bytes;
+  switch (headers->protocol) {
+    case net::protocol::kTcp:
+      blank(headers->transport + 16U);
+      break;
+    case net::protocol::kUdp:
+    case net::protocol::kUdpLite:
+      blank(headers->transport + 6U);
+      break;
+    case net::protocol::kIcmp:
+    case net::protocol::kIcmpv6:
+      blank(headers->transport + 2U);
+      break;
+    default:
+      break;
+  }
+  return bytes;
+}
+
 // A later fragment has neither ports nor flags.
 std::string in_words(const Sample& sample) {
   const eval::PacketFields& fields = sample.fields;
@@ -78,60 +153,132 @@ std::string in_words(const Sample& sample) {
 Conversation::Conversation(const ruleset::Snapshot& snapshot, TakenOn taken_on)
     : snapshot_(snapshot),
       taken_on_(std::move(taken_on)),
-      evaluator_(snapshot.ruleset, snapshot.host) {
-  std::vector<net::Prefix> own = snapshot.host.addresses;
-  own.insert(own.end(), snapshot.host.virtual_addresses.begin(),
-             snapshot.host.virtual_addresses.end());
-  own_ = net::AddressSet::from(own);
-}
+      evaluator_(snapshot.ruleset, snapshot.host),
+      sightings_(snapshot.host, taken_on_) {}
 
-// The host's own packets are told by their source, where the capture does not say.
-eval::Direction Conversation::direction_of(const eval::CapturedPacket& captured,
-                                           const std::optional<Sample>& sample) const {
-  if (taken_on_.direction) return *taken_on_.direction;
-  const bool sent = captured.outgoing || (sample && own_.contains(sample->fields.source) &&
-                                          !own_.contains(sample->fields.destination));
-  return sent ? eval::Direction::Send : eval::Direction::Arrive;
-}
-
-CapturedAnswer Conversation::ask(eval::CapturedPacket& captured) {
-  eval::Packet& packet = captured.packet;
-  auto sample = sample_of(packet);
-  const eval::Direction direction = direction_of(captured, sample);
-  const bool sent = direction == eval::Direction::Send;
-  (sent ? packet.out_device : packet.in_device) = taken_on_.device;
-  CapturedAnswer answer;
-  if (sample) {
-    (sent ? sample->out : sample->in) = taken_on_.device;
-    answer.packet = in_words(*sample);
-  } else {
-    answer.packet = fmt::format("an IP packet of {} bytes, {}={}", packet.bytes.size(),
-                                sent ? "out" : "in", taken_on_.device);
+// Of a flow that is not known: a new one, as far as anything tells.
+Conversation::Question Conversation::as_sent(const eval::Packet& packet) const {
+  Question question{packet, eval::Direction::Send, ""};
+  const bool ipv6 = is_ipv6(packet);
+  const bool of_another = is_fragment(packet) || eval::packet_in_error(packet.bytes, ipv6);
+  if (evaluator_.translates_on_the_way_out(ipv6) || (of_another && evaluator_.translates(ipv6))) {
+    question.doubt = sightings_.forwards(ipv6)
+                         ? "whether this host sent it, or translated what another had sent"
+                         : "what it was before it was translated";
   }
-  // Frames in a capture may be a little out of order; a clock is not.
-  now_ns_ = std::max(now_ns_, captured.time_ns);
-  const eval::Options how{.steps = false,
-                          .keep_state = true,
-                          .now_ns = now_ns_,
-                          .clock_error_ns = kClockErrorNs,
-                          .trust_checksums = taken_on_.trust_checksums};
-  const eval::Outcomes outcomes = evaluator_.next(packet, direction, how);
-  const eval::Journey& journey = outcomes.ways.front();
-  if (is_fragment(packet) && !is_fragment(journey.after)) {
-    // It was the last of its datagram, which is what the rules have seen.
-    if (auto whole = sample_of(journey.after)) {
-      whole->in = sample ? sample->in : "";
-      whole->out = sample ? sample->out : "";
-      answer.packet = in_words(*whole) + ", put together of fragments";
+  return question;
+}
+
+// The same of another host's; absent where it has come by this device, so that the capture shows
+// that, too.
+std::optional<Conversation::Question> Conversation::as_forwarded(const eval::Packet& packet) const {
+  const std::vector<std::string> sources = sightings_.devices_towards(source_of(packet));
+  const std::vector<std::string> others = sightings_.other_devices();
+  const auto other = std::ranges::find_if(
+      sources, [&](const std::string& device) { return device != taken_on_.device; });
+  const bool came_here = others.empty() || (other == sources.end() && !sources.empty());
+  const bool translates = evaluator_.translates(is_ipv6(packet));
+  if (came_here) return translates ? std::optional(as_sent(packet)) : std::nullopt;
+  Question question{packet, eval::Direction::Arrive, ""};
+  add_hop(question.packet);
+  question.packet.in_device = other == sources.end() ? others.front() : *other;
+  if (translates) {
+    question.doubt = "what it was before it was translated";
+  } else if (others.size() > 1 || sources.size() > 1) {
+    question.doubt = "the device that it came by";
+  }
+  return question;
+}
+
+void Conversation::expect(const eval::Journey& journey) {
+  // It leaves at once: so many others at most are between.
+  constexpr std::size_t kMostBetween = 64;
+  if (expected_.size() == kMostBetween) expected_.pop_front();
+  expected_.push_back({content(journey.after), journey.knows_after});
+}
+
+bool Conversation::is_expected(const eval::Packet& packet) {
+  constexpr std::size_t kTcpUpToAcknowledgement = 12;
+  const auto bytes = content(packet);
+  const std::size_t header = is_ipv6(packet) ? eval::ipv6::kHeaderSize : eval::ipv4::kHeaderSize;
+  const auto found = std::ranges::find_if(expected_, [&](const Expected& expected) {
+    if (expected.whole || expected.content.size() != bytes.size()) return expected.content == bytes;
+    const std::size_t size = std::min(bytes.size(), header + kTcpUpToAcknowledgement);
+    return std::equal(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(size),
+                      expected.content.begin());
+  });
+  if (found == expected_.end()) return false;
+  expected_.erase(found);
+  return true;
+}
+
+// Absent: it has been asked about when it came.
+std::optional<Conversation::Question> Conversation::question_of(const eval::Packet& packet,
+                                                                Seen seen) {
+  if (seen != Seen::Leaving) {
+    return Question{packet, eval::Direction::Arrive,
+                    seen == Seen::Either ? "that it arrives, and does not leave" : ""};
+  }
+  if (!has_header(packet)) return Question{packet, eval::Direction::Send, ""};
+  if (is_expected(packet)) return std::nullopt;
+  const bool all_are_sent = taken_on_.direction.has_value();
+  if (auto origin = evaluator_.origin_of(packet, now_ns_);
+      origin && (!origin->forwarded || !all_are_sent)) {
+    if (!origin->forwarded) return Question{std::move(origin->packet), eval::Direction::Send, ""};
+    if (origin->packet.in_device == taken_on_.device) {
+      Question question = as_sent(packet);
+      question.doubt = "that this host has not passed it on";
+      return question;
     }
+    Question question{std::move(origin->packet), eval::Direction::Arrive, ""};
+    add_hop(question.packet);
+    if (sightings_.other_devices().size() > 1) question.doubt = "the device that it came by";
+    return question;
   }
+  const bool passed_on = !all_are_sent && sightings_.forwards(is_ipv6(packet)) &&
+                         !sightings_.is_own(source_of(packet));
+  return passed_on ? as_forwarded(packet) : as_sent(packet);
+}
+
+CapturedAnswer Conversation::put(const Question& question, const eval::Packet& seen,
+                                 eval::Packet& after) {
+  const bool left = !seen.out_device.empty();
+  const eval::Options how{
+      .steps = taken_on_.explain,
+      .most_steps = kMostTried,
+      .explain = taken_on_.explain,
+      .keep_state = true,
+      .now_ns = now_ns_,
+      .clock_error_ns = kClockErrorNs,
+      .doubtful = !question.doubt.empty(),
+      // What this host has passed on, or sent to itself, it has not found wrong.
+      .trust_checksums = taken_on_.trust_checksums || left ||
+                         seen.in_device == eval::kLoopbackDevice || awaits_checksum(seen)};
+  const eval::Outcomes outcomes = evaluator_.next(question.packet, question.direction, how);
+  const eval::Journey& journey = outcomes.ways.front();
+  after = journey.after;
+  if (!left && question.direction == eval::Direction::Arrive &&
+      journey.fate() == eval::Fate::Accept && after.out_device == taken_on_.device) {
+    expect(journey);
+  }
+  CapturedAnswer answer;
   answer.as_taken = verdict_of(journey.fate());
   answer.conditions = journey.conditions;
+  const auto assume = [&](std::string about) {
+    answer.conditions.push_back({.about = std::move(about), .is = "as captured", .assumed = true});
+  };
+  if (!question.doubt.empty()) {
+    assume(question.doubt);
+  } else if (left && journey.knows_after && answer.as_taken == Verdict::Accept &&
+             is_fragment(seen) == is_fragment(after) && content(seen) != content(after)) {
+    assume("what it was before rules changed it");
+  }
   Hop hop;
   hop.verdict = answer.as_taken;
   if (const eval::HookResult* deciding = deciding_hook(journey)) {
     hop.hook = deciding->hook;
     hop.reason = deciding->reason;
+    if (taken_on_.explain) list_tried(hop, snapshot_, *deciding);
     if (deciding->decided) {
       hop.decided_by = decided_by(snapshot_.ruleset, snapshot_.sources, deciding->decision);
     }
@@ -141,6 +288,67 @@ CapturedAnswer Conversation::ask(eval::CapturedPacket& captured) {
   answer.hop = std::move(hops.front());
   const bool assumes = std::ranges::any_of(answer.conditions, &eval::Condition::assumed);
   if (assumes && answer.as_taken != Verdict::Undecided) answer.hop.verdict = Verdict::Conditional;
+  return answer;
+}
+
+// What the host sends to itself is seen once, between its way out and its way in.
+CapturedAnswer Conversation::put_over_loopback(const eval::Packet& packet) {
+  eval::Packet after;
+  eval::Packet leaving = packet;
+  leaving.in_device.clear();
+  leaving.out_device = eval::kLoopbackDevice;
+  const auto origin = has_header(packet) ? evaluator_.origin_of(leaving, now_ns_) : std::nullopt;
+  CapturedAnswer answer =
+      put(origin ? Question{origin->packet, eval::Direction::Send, ""} : as_sent(leaving), leaving,
+          after);
+  if (answer.as_taken != Verdict::Accept) return answer;
+  eval::Packet arriving = packet;
+  arriving.mark = after.mark;
+  arriving.priority = after.priority;
+  CapturedAnswer arrived = put({arriving, eval::Direction::Arrive, ""}, arriving, after);
+  arrived.conditions.insert(arrived.conditions.begin(), answer.conditions.begin(),
+                            answer.conditions.end());
+  if (answer.hop.verdict == Verdict::Conditional) {
+    arrived.hop.verdict = Verdict::Conditional;
+    arrived.hop.alternatives.insert(arrived.hop.alternatives.begin(),
+                                    answer.hop.alternatives.begin(), answer.hop.alternatives.end());
+  }
+  return arrived;
+}
+
+CapturedAnswer Conversation::ask(eval::CapturedPacket& captured) {
+  eval::Packet& packet = captured.packet;
+  // Frames in a capture may be a little out of order; a clock is not.
+  now_ns_ = std::max(now_ns_, captured.time_ns);
+  const Seen seen = sightings_.see(captured);
+  const bool loopback = taken_on_.device == eval::kLoopbackDevice && !taken_on_.direction;
+  const bool left = seen == Seen::Leaving && !loopback;
+  (left ? packet.out_device : packet.in_device) = taken_on_.device;
+  auto sample = sample_of(packet);
+  const auto add_device = [&](Sample& to) { (left ? to.out : to.in) = taken_on_.device; };
+  CapturedAnswer answer;
+  eval::Packet after = packet;
+  if (loopback && captured.outgoing) {
+    answer.passed_over = "a packet over the loopback, which is seen again as it arrives";
+  } else if (loopback) {
+    answer = put_over_loopback(packet);
+  } else if (const auto question = question_of(packet, seen)) {
+    answer = put(*question, packet, after);
+  } else {
+    answer.passed_over = "a packet passed on, which was seen as it arrived";
+  }
+  const bool gathered = is_fragment(packet) && !is_fragment(after);
+  // It was the last of its datagram, which is what the rules have seen.
+  if (auto whole = gathered ? sample_of(after) : std::nullopt) {
+    add_device(*whole);
+    answer.packet = in_words(*whole) + ", put together of fragments";
+  } else if (sample) {
+    add_device(*sample);
+    answer.packet = in_words(*sample);
+  } else {
+    answer.packet = fmt::format("an IP packet of {} bytes, {}={}", packet.bytes.size(),
+                                left ? "out" : "in", taken_on_.device);
+  }
   return answer;
 }
 

@@ -1,33 +1,31 @@
 // The packets of a capture, put to one host's ruleset as one conversation: what one packet leaves
 // in connection tracking, in sets and in limits, the next one finds.
+//
+// A capture shows a packet that arrives before the rules have seen it, and one that leaves after
+// they have: translated, and with a hop less where the host has passed it on (sighting.h). What
+// left is put to the rules as it was before, where its flow tells; where nothing does, the answer
+// is conditional, and so is what hangs on it.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "ask/answer.h"
 #include "ask/sample.h"
+#include "ask/sighting.h"
 #include "eval/capture.h"
 #include "eval/eval.h"
-#include "net/address_set.h"
 #include "ruleset/snapshot.h"
 
 namespace rolewall::ask {
 
-// What is known of a capture beside its packets.
-struct TakenOn {
-  std::string device;  // of the host
-  // Every packet arrives there, or the host sends it. Absent: as the capture says of each, else its
-  // addresses.
-  std::optional<eval::Direction> direction{};
-  bool trust_checksums = false;  // a network card was to fill them in
-};
-
 // What was decided about one packet.
 struct CapturedAnswer {
   std::string packet;                       // in words
+  std::string passed_over;                  // not "": it was not put to the rules, and what it is
   Verdict as_taken = Verdict::Accept;       // of the way by which the conversation goes on
   std::vector<eval::Condition> conditions;  // of that way
   Hop hop;  // the last that it met; Conditional where the conditions were not sure to hold
@@ -42,13 +40,32 @@ class Conversation {
   CapturedAnswer ask(eval::CapturedPacket& captured);
 
  private:
-  eval::Direction direction_of(const eval::CapturedPacket& captured,
-                               const std::optional<Sample>& sample) const;
+  // What a packet is put to the rules as.
+  struct Question {
+    eval::Packet packet;
+    eval::Direction direction = eval::Direction::Arrive;
+    std::string doubt;  // what had to be assumed to put it so; "": nothing
+  };
+  Question as_sent(const eval::Packet& packet) const;
+  std::optional<Question> as_forwarded(const eval::Packet& packet) const;
+  std::optional<Question> question_of(const eval::Packet& packet, Seen seen);
+  // Whether it was expected: a packet that has arrived is passed on by this device.
+  bool is_expected(const eval::Packet& packet);
+  void expect(const eval::Journey& journey);
+  CapturedAnswer put(const Question& question, const eval::Packet& seen, eval::Packet& after);
+  CapturedAnswer put_over_loopback(const eval::Packet& packet);
 
   const ruleset::Snapshot& snapshot_;
   TakenOn taken_on_;
   eval::Evaluator evaluator_;
-  net::AddressSet own_;  // the host's own addresses
+  Sightings sightings_;
+  // What has arrived and is to leave by this device. Its first bytes alone are compared where rules
+  // have written into it what only the kernel knows.
+  struct Expected {
+    std::vector<std::uint8_t> content;
+    bool whole = true;
+  };
+  std::deque<Expected> expected_;
   std::uint64_t now_ns_ = 0;
 };
 

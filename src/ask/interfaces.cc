@@ -1,24 +1,22 @@
 // By which interface of a host a packet comes or goes.
 
-#include <algorithm>
-
 #include "ask/site.h"
+#include "eval/route.h"
 
 namespace rolewall::ask {
 namespace {
 
-// A device that may end in '*' stands for any that begins so: the first of them.
-ruleset::Interface concrete(ruleset::Interface interface) {
-  if (interface.device.ends_with('*')) interface.device.back() = '0';
-  return interface;
-}
-
+// Those that the policy knows by this name; the device's own name where it knows none.
 template <class Predicate>
-std::vector<ruleset::Interface> select(const ruleset::Host& host, Predicate wanted) {
+std::vector<ruleset::Interface> select(const ruleset::Host& host, const std::string& name,
+                                       Predicate wanted) {
   std::vector<ruleset::Interface> found;
   for (const ruleset::Interface& interface : host.interfaces) {
-    if (wanted(interface)) found.push_back(concrete(interface));
+    if (!wanted(interface)) continue;
+    found.push_back(interface);
+    if (interface.device.ends_with('*')) found.back().device.back() = '0';
   }
+  if (found.empty()) found.push_back({name, name, {}});
   return found;
 }
 
@@ -28,19 +26,18 @@ std::vector<ruleset::Interface> interfaces_for(const ruleset::Host& host,
                                                const net::Address& address,
                                                const std::string& given) {
   if (!given.empty()) {
-    auto named = select(host, [&](const auto& interface) { return interface.name == given; });
-    if (named.empty()) named.push_back({given, given, {}});
-    return named;
+    return select(host, given, [&](const auto& interface) { return interface.name == given; });
   }
-  // A host that names no interface has no rule that could ask which one it is.
-  if (host.interfaces.empty()) return {{"eth0", "eth0", {}}};
-  auto found =
-      select(host, [&](const auto& interface) { return interface.behind.contains(address); });
-  if (found.empty()) {
-    found = select(host, [](const auto& interface) { return interface.behind.empty(); });
+  // A group, or a link's own address, is on every link.
+  if (host.routes && !is_group(address) && !eval::is_link_local(address)) {
+    const auto answer = eval::Routes(host).towards(address);
+    if (answer.route != nullptr) {
+      const std::string& device = answer.route->device;
+      return select(host, device,
+                    [&](const auto& interface) { return interface.device == device; });
+    }
   }
-  if (found.empty()) found = select(host, [](const auto&) { return true; });
-  return found;
+  return eval::interfaces_towards(host, address);
 }
 
 }  // namespace rolewall::ask

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "eval/route.h"
 #include "policy/codes.h"
 #include "policy/packet_words.h"
 #include "ruleset/loads.h"
@@ -115,20 +116,36 @@ struct Asked {
   }
 };
 
-Asked asked(const Party& from, const Party& to, bool group, std::optional<Index> at,
+// `near`: the packet goes to a group or to a link's own address; `leaves`: by a named interface.
+Asked asked(const Party& from, const Party& to, bool near, bool leaves, std::optional<Index> at,
             const Asking& asking) {
   constexpr std::optional<Index> kNobody;
   if (asking.alone) {
     const std::optional<Index>& self = asking.self;
     if (from.host == self) return {self, kNobody, kNobody};
-    if (to.host == self || (group && at == self)) return {kNobody, kNobody, self};
+    if (near && leaves && at == self) return {self, kNobody, kNobody};
+    if (to.host == self || (near && at == self)) return {kNobody, kNobody, self};
     if (at == self) return {kNobody, self, kNobody};
     return {};
   }
   if (!at) return {from.host, kNobody, to.host};
   if (from.host == at) return {at, kNobody, kNobody};
-  if (to.host == at || group) return {from.host, kNobody, at};
+  if (near && leaves) return {at, kNobody, kNobody};
+  if (to.host == at || near) return {from.host, kNobody, at};
   return {from.host, at, to.host};
+}
+
+// What they say beside the headers and the ends.
+void take_words(const policy::PacketWords& words, Sample& sample) {
+  sample.says_length = words.length.has_value();
+  sample.says_ttl = words.ttl.has_value();
+  sample.says_dscp = words.dscp.has_value();
+  sample.says_fragment = words.dont_fragment || words.fragment;
+  if (words.state) sample.ct_state = bit_of(*words.state);
+  sample.user = words.user;
+  sample.time_ns = words.time_ns;
+  if (words.in) sample.in = words.in->text;
+  if (words.out) sample.out = words.out->text;
 }
 
 // The receiver's own address as source: no packet that arrives has it.
@@ -168,7 +185,10 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
           const auto addresses = ends_.meet(from, to, ipv4);
           if (!addresses) continue;
           const auto [source, destination] = *addresses;
-          const Asked who = asked(from, to, is_group(destination), at, asking);
+          // Nobody passes these on: `out=` alone says that the one who is asked sends them.
+          const bool near = is_group(destination) || eval::is_link_local(destination);
+          const bool leaves = words.out && !words.in;
+          const Asked who = asked(from, to, near, leaves, at, asking);
           if (from.host && (from.host == to.host || bears(ends_, who.receiver, source))) continue;
           // Who bears an address of the packet's is its end: another of them is asked here.
           if (bears(ends_, who.through, source) || bears(ends_, who.through, destination)) continue;
@@ -190,11 +210,7 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
           sample.fields = header;
           sample.fields.source = source;
           sample.fields.destination = destination;
-          if (words.state) sample.ct_state = bit_of(*words.state);
-          sample.user = words.user;
-          sample.time_ns = words.time_ns;
-          if (words.in) sample.in = words.in->text;
-          if (words.out) sample.out = words.out->text;
+          take_words(words, sample);
           sample.sender = who.sender;
           sample.through = who.through;
           sample.receiver = who.receiver;

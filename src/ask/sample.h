@@ -33,6 +33,11 @@ struct Sample {
   std::optional<policy::Index> receiver;
   std::string at;      // the name of `through`
   bool alone = false;  // nobody else is asked, wherever the packet goes from there
+  // Of the fields: said by the words, and not taken for what is usual.
+  bool says_length = false;
+  bool says_ttl = false;
+  bool says_dscp = false;
+  bool says_fragment = false;  // df= or frag=
 };
 
 inline bool is_ipv4(const Sample& sample) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ask/assumed.h"
 #include "ask/conditions.h"
 #include "ask/translations.h"
 #include "base/check.h"
@@ -16,9 +17,6 @@ namespace rolewall::ask {
 namespace {
 
 using policy::Index;
-
-// Of one hook: more rules than anybody reads.
-constexpr std::size_t kMostTried = 10'000;
 
 // A rule's id: its comment, or for a rule inside a policy rule's own chain that chain's name.
 std::string rule_id(const ruleset::SourceMap& sources, const ruleset::Chain& chain,
@@ -75,11 +73,7 @@ std::vector<Hop> to_hops(const ruleset::Snapshot& snapshot, const eval::Journey&
       hop.decided_by = decided_by(snapshot.ruleset, snapshot.sources, result.decision);
     }
     hop.reason = result.reason;
-    if (explain) {
-      for (const eval::Step& step : result.steps) hop.tried.push_back(tried(snapshot, step));
-      hop.tried_left_out = result.steps_left_out;
-      hop.tried_before_gap = kMostTried / 2;
-    }
+    if (explain) list_tried(hop, snapshot, result);
     hops.push_back(std::move(hop));
   }
   return hops;
@@ -122,6 +116,12 @@ std::vector<Hop> ask_at(const Stop& stop, const std::string& host, const Teller&
 }
 
 }  // namespace
+
+void list_tried(Hop& hop, const ruleset::Snapshot& snapshot, const eval::HookResult& result) {
+  for (const eval::Step& step : result.steps) hop.tried.push_back(tried(snapshot, step));
+  hop.tried_left_out = result.steps_left_out;
+  hop.tried_before_gap = kMostTried / 2;
+}
 
 Verdict verdict_of(eval::Fate fate) {
   switch (fate) {
@@ -227,9 +227,11 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
   options.steps = explain;
   options.explain = explain;
   options.most_steps = kMostTried;
+  options.note_reads = true;
   const eval::Journey journey = end.arrives ? host.evaluator->arrive(end.packet, options)
                                             : host.evaluator->send(end.packet, options);
   std::vector<Hop> hops = to_hops(host.snapshot, journey, end, explain);
+  if (!hops.empty()) hops.back().assumed = what_was_open(end.packet, journey.reads);
   if (!journey.conditions.empty()) {
     const auto direction = end.arrives ? eval::Direction::Arrive : eval::Direction::Send;
     weigh(hops, host.evaluator->outcomes(end.packet, direction), host.snapshot, &end.packet);
@@ -257,6 +259,7 @@ Answer Site::ask_with(const Sample& sample, const Teller& teller) {
       if (sample.through || !sample.sender) asked.out = said(stop.out);
     }
     for (Hop& hop : hops) {
+      note_assumed(hop.assumed, sample, answer.assumed);
       const Verdict verdict = hop.verdict;
       (comes_through ? answer.hops : answer.beyond).push_back(std::move(hop));
       if (comes_through && verdict != Verdict::Accept) {

@@ -104,6 +104,11 @@ Verdict verdict_of(eval::Fate fate);
 // something did. Null: it met none.
 const eval::HookResult* deciding_hook(const eval::Journey& journey);
 
+// The rules that were tried on a hook, for --explain: asked with kMostTried steps at most, which
+// are more rules than anybody reads.
+inline constexpr std::size_t kMostTried = 10'000;
+void list_tried(Hop& hop, const ruleset::Snapshot& snapshot, const eval::HookResult& result);
+
 // `rule` indexes the chain's rules, or is eval::Decision::kPolicy.
 DecidedBy decided_by(const ruleset::Ruleset& ruleset, const ruleset::SourceMap& sources,
                      const eval::Decision& decision);
@@ -116,9 +121,10 @@ bool audits(const policy::Policy& policy);
 // came without a policy.
 policy::Policy policy_of(const ruleset::Host& host);
 
-// The interfaces of `host` by which a packet from or to `address` may pass: the one that the
-// address is behind, else those with nothing behind them, else all. `given`, an interface's name or
-// a device, decides where it is not empty. Never empty.
+// The interfaces of `host` by which a packet from or to `address` may pass: as its routes say,
+// where they are known; else the one that the address is behind, else those with nothing behind
+// them, else all. `given`, an interface's name or a device, decides where it is not empty. Never
+// empty.
 std::vector<ruleset::Interface> interfaces_for(const ruleset::Host& host,
                                                const net::Address& address,
                                                const std::string& given);

@@ -6,6 +6,7 @@
 
 #include "ask/site.h"
 #include "ask/translations.h"
+#include "eval/route.h"
 
 namespace rolewall::ask {
 namespace {
@@ -108,7 +109,7 @@ std::vector<ruleset::Interface> Site::ways_out(Compiled& host, const eval::Packe
   net::Address to = destination_of(arriving);
   if (host.translates)
     to = destination_of(host.evaluator->arrive(arriving, {.steps = false}).after);
-  if (host.addresses.contains(to) || is_group(to)) return {};
+  if (host.addresses.contains(to) || is_group(to) || eval::is_link_local(to)) return {};
   if (host.snapshot.host.routes && given.empty()) return {};
   return interfaces_for(host.snapshot.host, to, given);
 }

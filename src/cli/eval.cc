@@ -232,7 +232,8 @@ int put(const EvalOptions& options, const Subject& subject, ask::Site& site) {
 
 int put_capture(const EvalOptions& options, const ruleset::Snapshot& snapshot) {
   CaptureOptions capture = options.capture;
-  capture.each = options.all;
+  capture.each = options.all || options.explain;
+  capture.explain = options.explain;
   capture.json = options.format == "json";
   return eval_capture(capture, snapshot);
 }
@@ -278,6 +279,27 @@ int run(const EvalOptions& options) {
   return put(options, subject, asked);
 }
 
+void add_capture_options(Verb& verb, CaptureOptions& capture, const Option& pcap) {
+  verb.add_option("--in", capture.device, "--pcap: the interface it was taken on")
+      .type_name("INTERFACE")
+      .needs(pcap);
+  verb.add_option("--hook", capture.hook,
+                  "--pcap: all packets arrive (prerouting), or the host sends them all (output); "
+                  "default: as frames and addresses tell")
+      .one_of({"prerouting", "output"})
+      .needs(pcap);
+  verb.add_option("--checksums", capture.checksums,
+                  "--pcap: `trust` takes all as right, for captures taken before a network card "
+                  "filled them in")
+      .one_of({"trust", "verify"})
+      .show_default()
+      .needs(pcap);
+  verb.add_option("--write-dropped", capture.write_dropped,
+                  "--pcap: write the denied packets to this capture")
+      .type_name("FILE")
+      .needs(pcap);
+}
+
 }  // namespace
 
 void add_eval(Program& program) {
@@ -312,7 +334,10 @@ void add_eval(Program& program) {
                   "--live: where the policy lines of the rules are recorded")
       .type_name("DIR")
       .show_default();
-  verb.add_flag("--explain", options->explain, "show every rule tried, and why it did not match");
+  verb.add_flag(
+      "--explain", options->explain,
+      "show every rule tried, and why it did not match (--pcap: of the hook that decides, "
+      "for each packet)");
   verb.add_flag(
       "--all", options->all,
       "show every packet that the words stand for, or every one of the capture (default: one "
@@ -339,24 +364,7 @@ void add_eval(Program& program) {
           .excludes(packet)
           .excludes(questions)
           .excludes(expect);
-  verb.add_option("--in", capture.device, "--pcap: the interface it was taken on")
-      .type_name("INTERFACE")
-      .needs(pcap);
-  verb.add_option("--hook", capture.hook,
-                  "--pcap: all packets arrive (prerouting), or the host sends them all (output); "
-                  "default: by their source")
-      .one_of({"prerouting", "output"})
-      .needs(pcap);
-  verb.add_option("--checksums", capture.checksums,
-                  "--pcap: `trust` takes all as right, for captures taken before a network card "
-                  "filled them in")
-      .one_of({"trust", "verify"})
-      .show_default()
-      .needs(pcap);
-  verb.add_option("--write-dropped", capture.write_dropped,
-                  "--pcap: write the denied packets to this capture")
-      .type_name("FILE")
-      .needs(pcap);
+  add_capture_options(verb, capture, pcap);
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
 }

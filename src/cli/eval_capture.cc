@@ -13,6 +13,7 @@
 #include "ask/capture.h"
 #include "base/time.h"
 #include "cli/exit_status.h"
+#include "cli/interruption.h"
 #include "cli/render.h"
 #include "cli/render_answer.h"
 #include "cli/render_json.h"
@@ -50,7 +51,9 @@ std::string why(const ask::CapturedAnswer& answer) {
 }
 
 ask::TakenOn taken_on(const CaptureOptions& options, const std::string& device) {
-  ask::TakenOn taken{.device = device, .trust_checksums = options.checksums == "trust"};
+  ask::TakenOn taken{.device = device,
+                     .trust_checksums = options.checksums == "trust",
+                     .explain = options.explain};
   if (!options.hook.empty()) {
     taken.direction = options.hook == "output" ? eval::Direction::Send : eval::Direction::Arrive;
   }
@@ -72,8 +75,10 @@ class Run {
       writer = std::move(*created);
     }
     eval::CapturedPacket captured;
-    while (true) {
+    const Interruption interruption;
+    while (!Interruption::requested()) {
       const auto more = capture->next(captured);
+      if (!more && Interruption::requested()) break;
       if (!more) {
         stop_progress();
         return std::unexpected(more.error());
@@ -84,9 +89,13 @@ class Run {
       show_progress(*capture);
     }
     stop_progress();
+    interrupted_ = Interruption::requested();
+    if (interrupted_) came_to_ = part_of(*capture);
     if (writer) TRY(writer->finish());
     return {};
   }
+  // What there was of the capture is not all in the summary.
+  bool was_interrupted() const { return interrupted_; }
 
   void summarise() const { options_.json ? summarise_json() : summarise_text(); }
 
@@ -109,6 +118,11 @@ class Run {
       return false;
     }
     const ask::CapturedAnswer answer = conversation_.ask(captured);
+    if (!answer.passed_over.empty()) {
+      ++passed_over_[answer.passed_over];
+      if (options_.json) print_passed_over(captured, answer);
+      return false;
+    }
     count(answer, captured.packet.bytes.size());
     if (options_.json) {
       print_packet(captured, answer);
@@ -120,6 +134,7 @@ class Run {
                                painted(out(), way.verdict),
                                way.decided_by ? in_words(*way.decided_by) : ""));
       }
+      render_tried(out(), answer.hop);
     }
     // Held fragments are left out: the last of them has the verdict of the datagram.
     return ask::is_denied(answer.hop.verdict) && answer.hop.verdict != Verdict::Held;
@@ -149,6 +164,16 @@ class Run {
     print(json);
   }
 
+  static void print_passed_over(const eval::CapturedPacket& captured,
+                                const ask::CapturedAnswer& answer) {
+    Json json;
+    json["number"] = captured.number;
+    json["time"] = time_of(captured);
+    json["packet"] = answer.packet;
+    json["passed_over"] = answer.passed_over;
+    print(json);
+  }
+
   void print_packet(const eval::CapturedPacket& captured, const ask::CapturedAnswer& answer) const {
     Json json;
     json["number"] = captured.number;
@@ -161,6 +186,8 @@ class Run {
     for (const eval::Condition& condition : answer.conditions) {
       json["conditions"].push_back({{"about", condition.about}, {"is", condition.is}});
     }
+    const Json hop = to_json(answer.hop);
+    if (const Json* tried = hop.find("tried"); tried != nullptr) json["tried"] = *tried;
     for (const ask::Alternative& way : answer.hop.alternatives) {
       json["alternatives"].push_back(to_json(way));
     }
@@ -181,6 +208,11 @@ class Run {
   void summarise_text() const {
     out().line(fmt::format("{}: {} packets on {}", printable(options_.file), grouped(packets_),
                            printable(device_)));
+    if (interrupted_) {
+      out().line(fmt::format("  interrupted{}: of what is behind packet {} nothing is known",
+                             came_to_ ? fmt::format(" after {} % of the file", *came_to_) : "",
+                             grouped(packets_)));
+    }
     const std::vector<Count> sorted = by_packets();
     for (const Count& entry : sorted) {
       const std::string verdict(ask::name_of(entry.verdict));
@@ -195,6 +227,9 @@ class Run {
     for (const auto& [what, packets] : others_) {
       out().line(fmt::format("  {:>10}  not IP       {}", grouped(packets), printable(what)));
     }
+    for (const auto& [what, packets] : passed_over_) {
+      out().line(fmt::format("  {:>10}  not asked    {}", grouped(packets), printable(what)));
+    }
     for (const auto& [about, packets] : conditions_) {
       out().line(fmt::format("  assumed: {}, for {} packets", printable(about), grouped(packets)));
     }
@@ -204,6 +239,7 @@ class Run {
     Json summary;
     summary["file"] = options_.file;
     summary["packets"] = packets_;
+    if (interrupted_) summary["interrupted"] = true;
     summary["by_rule"] = Json::array();
     for (const Count& entry : by_packets()) {
       Json json;
@@ -215,8 +251,16 @@ class Run {
       summary["by_rule"].push_back(std::move(json));
     }
     for (const auto& [what, packets] : others_) summary["other"][what] = packets;
+    for (const auto& [what, packets] : passed_over_) summary["passed_over"][what] = packets;
     for (const auto& [about, packets] : conditions_) summary["conditions"][about] = packets;
     print(Json{{"summary", summary}});
+  }
+
+  // How many hundredths of the file; absent where it has no size.
+  static std::optional<std::uint64_t> part_of(const eval::Capture& capture) {
+    const std::uint64_t size = capture.size();
+    if (size == 0) return std::nullopt;
+    return std::min<std::uint64_t>(capture.position() * 100 / size, 100);
   }
 
   // On a terminal alone, and only where it takes a while.
@@ -228,12 +272,9 @@ class Run {
     if (now - drawn_ < kRedraw) return;
     drawn_ = now;
     has_progress_ = true;
-    const std::uint64_t size = capture.size();
-    const std::string part =
-        size == 0 ? ""
-                  : fmt::format("{:3} %, ",
-                                std::min<std::uint64_t>(capture.position() * 100 / size, 100));
-    err().write(fmt::format("\r{}{} packets", part, grouped(packets_)));
+    const auto part = part_of(capture);
+    err().write(fmt::format("\r{}{} packets", part ? fmt::format("{:3} %, ", *part) : "",
+                            grouped(packets_)));
   }
   void stop_progress() const {
     if (has_progress_) err().write("\r\033[K");
@@ -245,9 +286,12 @@ class Run {
   std::uint64_t packets_ = 0;
   std::map<std::pair<Verdict, std::string>, Count> counts_;
   std::map<std::string, std::uint64_t> others_;
+  std::map<std::string, std::uint64_t> passed_over_;
   std::map<std::string, std::uint64_t> conditions_;
   std::chrono::steady_clock::time_point drawn_ = std::chrono::steady_clock::now();
   bool has_progress_ = false;
+  bool interrupted_ = false;
+  std::optional<std::uint64_t> came_to_;
 };
 
 }  // namespace
@@ -258,7 +302,8 @@ int eval_capture(const CaptureOptions& options, const ruleset::Snapshot& snapsho
   Run run(options, snapshot, *device);
   const auto done = run.go();
   run.summarise();
-  return done ? kDone : report(done.error());
+  if (!done) return report(done.error());
+  return run.was_interrupted() ? kSystem : kDone;
 }
 
 }  // namespace rolewall::cli

@@ -15,6 +15,7 @@ struct CaptureOptions {
   std::string checksums = "verify";  // or "trust"
   std::string write_dropped;         // "": nowhere
   bool each = false;                 // a line for each packet
+  bool explain = false;              // beside each the rules that were tried
   bool json = false;
 };
 

@@ -71,6 +71,24 @@ Columns columns_of(const ask::Answer& answer) {
   return columns;
 }
 
+void render_hop(const Terminal& terminal, const ask::Hop& hop, const Columns& columns) {
+  const std::string where = place(hop);
+  const std::string decided =
+      where.empty() ? why(hop) : fmt::format("{:<{}}  {}", why(hop), columns.why, where);
+  terminal.line(fmt::format("  {:<{}}  {:<11}  {}  {}", hop.host, columns.host,
+                            ruleset::name_of(hop.hook), in_column(terminal, hop.verdict), decided));
+  for (const ask::Alternative& alternative : hop.alternatives) {
+    const std::string& which = alternative.add.empty() ? alternative.when : alternative.add;
+    const std::string what =
+        alternative.decided_by ? in_words(*alternative.decided_by) : alternative.translated;
+    terminal.line(fmt::format("      {:<16} {}  {}", printable(which),
+                              painted(terminal, alternative.verdict), what));
+  }
+  render_tried(terminal, hop);
+}
+
+}  // namespace
+
 void render_tried(const Terminal& terminal, const ask::Hop& hop) {
   std::string chain;
   for (std::size_t i = 0; i < hop.tried.size(); ++i) {
@@ -100,24 +118,6 @@ void render_tried(const Terminal& terminal, const ask::Hop& hop) {
                               terminal.paint(Tone::Quiet, place)));
   }
 }
-
-void render_hop(const Terminal& terminal, const ask::Hop& hop, const Columns& columns) {
-  const std::string where = place(hop);
-  const std::string decided =
-      where.empty() ? why(hop) : fmt::format("{:<{}}  {}", why(hop), columns.why, where);
-  terminal.line(fmt::format("  {:<{}}  {:<11}  {}  {}", hop.host, columns.host,
-                            ruleset::name_of(hop.hook), in_column(terminal, hop.verdict), decided));
-  for (const ask::Alternative& alternative : hop.alternatives) {
-    const std::string& which = alternative.add.empty() ? alternative.when : alternative.add;
-    const std::string what =
-        alternative.decided_by ? in_words(*alternative.decided_by) : alternative.translated;
-    terminal.line(fmt::format("      {:<16} {}  {}", printable(which),
-                              painted(terminal, alternative.verdict), what));
-  }
-  render_tried(terminal, hop);
-}
-
-}  // namespace
 
 std::string painted(const Terminal& terminal, Verdict verdict) {
   const std::string_view name = ask::name_of(verdict);
@@ -151,6 +151,10 @@ void render(const Terminal& terminal, const ask::Answer& answer) {
   const bool is_ours = answer.verdict == Verdict::Stack || answer.verdict == Verdict::Held;
   terminal.line(fmt::format("{}: {}{}", answer.packet, painted(terminal, answer.verdict),
                             is_ours ? fmt::format(" ({})", ask::meaning(answer.verdict)) : ""));
+  if (!answer.assumed.empty()) {
+    terminal.line(terminal.paint(Tone::Quiet, fmt::format("  assumed, since a rule reads it: {}",
+                                                          fmt::join(answer.assumed, ", "))));
+  }
   const Columns columns = columns_of(answer);
   for (const ask::Hop& hop : answer.hops) {
     if (!is_silent(hop)) render_hop(terminal, hop, columns);

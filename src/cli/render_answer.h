@@ -17,6 +17,9 @@ std::string in_column(const Terminal& terminal, ask::Verdict verdict);
 // "web.inbound.app-from-lb  policies/web.toml:8", as far as it is known.
 std::string in_words(const ask::DecidedBy& decided_by);
 
+// Of --explain: each rule that was tried at this hop, with what came of it.
+void render_tried(const Terminal& terminal, const ask::Hop& hop);
+
 void render(const Terminal& terminal, const ask::Answer& answer);
 
 }  // namespace rolewall::cli

@@ -101,6 +101,7 @@ Json to_json(const ask::Answer& answer) {
   Json json;
   json["packet"] = answer.packet;
   json["verdict"] = ask::name_of(answer.verdict);
+  for (const std::string& value : answer.assumed) json["assumed"].push_back(value);
   json["hops"] = Json::array();
   for (const ask::Hop& hop : answer.hops) json["hops"].push_back(to_json(hop));
   for (const ask::Hop& hop : answer.beyond) json["beyond"].push_back(to_json(hop));

@@ -145,8 +145,11 @@ void keep_families(LoweredRule& rule, const policy::Translation& translation) {
   if (!has(false)) rule.conditions.source.set.ipv6 = {};
 }
 
-ruleset::Host host_of(const policy::Host& host) {
+// `forwards`: its policy says so. Whether the kernel does is the running machine's word.
+ruleset::Host host_of(const policy::Host& host, bool forwards) {
   ruleset::Host result;
+  result.forwards_ipv4 = forwards;
+  result.forwards_ipv6 = forwards;
   result.name = host.name;
   result.addresses = host.addresses;
   result.virtual_addresses = host.virtual_addresses;
@@ -199,7 +202,7 @@ const policy::Translation& translation_of(const LoweredRule& rule) {
 LoweredPolicy lower(const policy::Policy& policy, const policy::HostPolicy& host) {
   Lowering lowering(policy, host);
   LoweredPolicy lowered;
-  lowered.host = host_of(*host.host);
+  lowered.host = host_of(*host.host, !host.forward.empty() || !host.nat.empty());
   lowered.sources = source_map(policy, host);
   lowered.defaults = host.defaults;
   lowered.behind = behind_of(*host.host);

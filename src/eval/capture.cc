@@ -225,6 +225,7 @@ Result<bool> Capture::next(CapturedPacket& captured) {
   captured.number = ++state.number;
   captured.time_ns = nanoseconds(header->ts);
   captured.outgoing = link.outgoing;
+  captured.says_way = state.link_type == DLT_LINUX_SLL || state.link_type == DLT_LINUX_SLL2;
   captured.other = link.other;
   Packet& packet = captured.packet;
   if (!captured.other.empty()) return true;

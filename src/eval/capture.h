@@ -20,7 +20,8 @@ struct CapturedPacket {
   std::uint64_t number = 0;   // from 1, as other programs count
   std::uint64_t time_ns = 0;  // since 1970; what is before counts as then
   Packet packet;              // Packet::missing says what the capture has cut off
-  bool outgoing = false;      // the capture says that the machine sent it
+  bool outgoing = false;      // the capture says that it left the machine
+  bool says_way = false;      // the capture says which way it went: `outgoing`, or that it arrived
   std::string other;          // what it is where it is no IP packet: "ARP"; else ""
 };
 

@@ -49,6 +49,7 @@ void Doubts::merge(const Doubts& others) {
   flows.insert(others.flows.begin(), others.flows.end());
   all_flows |= others.all_flows;
   fragments |= others.fragments;
+  all_state |= others.all_state;
 }
 
 void Doubts::add_all(const Left& left) {

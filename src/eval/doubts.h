@@ -30,6 +30,7 @@ struct Doubts {
   // Any of them: where one's translation differs, so may the address or port that another gets.
   bool all_flows = false;
   bool fragments = false;  // which are kept
+  bool all_state = false;  // limits, counts and elements
 
   // Of another way of the same packet.
   void add_differences(const Left& one, const Left& other);

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -72,11 +73,25 @@ struct Condition {
   bool operator==(const Condition&) const = default;
 };
 
+// What rules have read of a packet, from its network header on; of options (IP's, TCP's, extension
+// headers) whether they looked for one.
+struct Reads {
+  struct Bytes {
+    std::size_t from = 0;
+    std::size_t to = 0;
+  };
+  std::vector<Bytes> bytes;
+  bool options = false;
+  bool length = false;  // `meta length`
+};
+
 // A packet's way over one host: the hooks it met, in order; the last one decides.
 struct Journey {
   std::vector<HookResult> hooks;
   std::vector<Condition> conditions;  // in the order in which they were met; empty: for certain
   Packet after;                       // as it leaves the last hook: written to, translated
+  Reads reads;                        // with Options::note_reads alone
+  bool knows_after = true;            // false: a rule wrote into it what only the kernel knows
   Fate fate() const { return hooks.empty() ? Fate::Accept : hooks.back().fate; }
 };
 
@@ -107,11 +122,15 @@ struct Options {
   // Of a hook: where more rules are tried, those in the middle are left out. At least 4.
   std::size_t most_steps = std::numeric_limits<std::size_t>::max();
   bool explain = false;      // fill Step::why
+  bool note_reads = false;   // fill Journey::reads
   bool keep_state = false;   // limits, sets and flows remember earlier packets, until reset()
   std::uint64_t now_ns = 0;  // the virtual clock
   // By how much each packet's time may be off from the kernel's clock: a limit that this could
   // sway is conditional.
   std::uint64_t clock_error_ns = 0;
+  // It may have been another packet that looked like this one in the end. So what it leaves behind
+  // is uncertain, and whatever else a packet may change.
+  bool doubtful = false;
   // Take every checksum for right: a capture may hold what a network card was to fill in.
   bool trust_checksums = false;
   Others others = Others::Asked;
@@ -134,6 +153,12 @@ struct Course {
 struct Courses {
   std::vector<Course> ways;  // never empty; the first takes each first answer
   bool complete = true;      // false: there are more, and these are the first
+};
+
+// What a packet that was seen as it left this host was before, by its flow.
+struct Origin {
+  Packet packet;           // with the addresses and ports that it had, and its devices
+  bool forwarded = false;  // it came by packet.in_device; else a program of this host has sent it
 };
 
 // Prepares a ruleset once (set indexes, chain targets) and runs any number of packets through it.
@@ -163,6 +188,14 @@ class Evaluator {
   // As outcomes(), of one packet of a conversation: the state goes on by the first way, as with
   // Options::keep_state. Of a packet without conditions that is the only one.
   Outcomes next(const Packet& packet, Direction direction, const Options& options = {});
+
+  // Of a packet that has left by packet.out_device, all translated, in a conversation by next().
+  // Absent: its flow is not known, or it is a fragment or an ICMP error.
+  std::optional<Origin> origin_of(const Packet& packet, std::uint64_t now_ns);
+
+  // Whether chains may translate what this host's programs send or what it forwards; or anything.
+  bool translates_on_the_way_out(bool ipv6) const;
+  bool translates(bool ipv6) const;
 
   // Each course of a conversation that begins with nothing known. Answers that are `given` are
   // taken and not chosen. REQUIRES: there is a packet.

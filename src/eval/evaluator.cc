@@ -49,31 +49,6 @@ bool sends_reset(const Program& program, const Decision& decision) {
   return reject != nullptr && reject->type == ruleset::RejectType::TcpReset;
 }
 
-// What of a packet that a program sends the kernel asks its routes by: where a chain of type route
-// or a translation changes it, they are asked again.
-struct RouteKey {
-  std::array<std::uint8_t, 40> header{};
-  std::uint32_t mark = 0;
-  bool operator==(const RouteKey&) const = default;
-};
-// nf_route_table_hook4() and nf_route_table_hook6() of net/netfilter/nft_chain_route.c.
-RouteKey route_key(const Frame& frame) {
-  RouteKey key{.mark = frame.mark};
-  const auto take = [&](std::size_t from, std::size_t size) {
-    std::ranges::copy(frame.bytes.subspan(from, size),
-                      key.header.begin() + static_cast<std::ptrdiff_t>(from));
-  };
-  if (frame.ipv6) {
-    take(0, 4);
-    take(ipv6::kHopLimit, 1);
-    take(ipv6::kSource, 32);
-  } else {
-    take(1, 1);
-    take(ipv4::kSource, 8);
-  }
-  return key;
-}
-
 // In the middle of a hook: what earlier chains have said does not count.
 void stop(HookResult& result, const char* reason) {
   result.fate = Fate::Stack;
@@ -164,7 +139,8 @@ class Evaluator::Machine {
                             [](const Condition& condition) { return !condition.assumed; });
     doubts_ = {};
     const bool met_doubt = state_.met_doubt() || tracker_.flows().met_doubt();
-    if (met_doubt) doubts_.add_all(left());
+    const bool is_new = tracker_.flows().has_begun_one();
+    if (met_doubt || options.doubtful) doubts_.add_all(left());
     exchange(*behind_);
     if (has_others) {
       Doubts spread = std::move(doubts_);
@@ -172,9 +148,12 @@ class Evaluator::Machine {
       doubts_.merge(spread);
     }
     if (met_doubt || has_others) {
-      doubts_.all_flows = !doubts_.flows.empty() && (ipv4_.has_nat || ipv6_.has_nat);
+      // Where one's translation differs, so may the address or port that another gets.
+      doubts_.all_flows =
+          (has_others || is_new) && !doubts_.flows.empty() && (ipv4_.has_nat || ipv6_.has_nat);
       doubts_.fragments = gathered_;
     }
+    doubts_.all_state = options.doubtful;
     first_way(way, packet, options);
     take_doubts(options.now_ns);
     exchange(*behind_);
@@ -214,9 +193,12 @@ class Evaluator::Machine {
     for (const auto& [cell, tokens] : doubts_.cells) state_.doubt(cell, tokens, now_ns);
     for (const State::ElementKey& element : doubts_.elements) state_.doubt(element);
     for (const Flows::Key& flow : doubts_.flows) tracker_.doubt(flow);
+    if (doubts_.all_state) state_.doubt_all();
     if (doubts_.all_flows) tracker_.doubt_all_flows();
     if (doubts_.fragments) fragments_are_doubtful_ = true;
   }
+  Tracker& tracker() { return tracker_; }
+  const FamilyPlan& plan_of(bool ipv6) const { return ipv6 ? ipv6_ : ipv4_; }
   std::vector<std::uint32_t> interfering_tables() { return other_tables_.interfering(); }
   void arrive(const Packet& packet, const Options& options, Journey& journey);
   void send(const Packet& packet, const Options& options, Journey& journey);
@@ -259,6 +241,7 @@ class Evaluator::Machine {
   bool is_foreign(const Frame& frame) const;
   bool may_forward(const Frame& frame) const;
   bool find_way_out(Frame& frame, Journey& journey) const;
+  void choose_way_out(Frame& frame, const net::Address& to) const;
   void receive(Frame& frame, const Options& options, Journey& journey);
   void leave(Frame& frame, const Options& options, Journey& journey);
   void deliver(Frame& frame, const Options& options, Journey& journey);
@@ -269,7 +252,7 @@ class Evaluator::Machine {
   static void finish(Frame& frame, Journey& journey);
   static bool lacks_headers(Frame& frame, Hook hook, Journey& journey);
 
-  const FamilyPlan& plan_for(const Frame& frame) const { return frame.ipv6 ? ipv6_ : ipv4_; }
+  const FamilyPlan& plan_for(const Frame& frame) const { return plan_of(frame.ipv6); }
   Frame frame_of(const Packet& packet);
   static void dissect(Frame& frame);
 
@@ -545,8 +528,21 @@ bool Evaluator::Machine::may_forward(const Frame& frame) const {
 // Addressed to one other host, or to a link-local address that another device bears.
 bool Evaluator::Machine::is_foreign(const Frame& frame) const {
   const net::Address to = destination_of(frame.bytes, frame.ipv6);
-  if (routes_.known() && is_link_local(to)) return !routes_.leads_here(to, frame.in_device);
+  // Each link has its own, which no policy lists: what was sent to one here was for this host.
+  if (is_link_local(to)) return routes_.known() && !routes_.leads_here(to, frame.in_device);
   return is_for_another_host(frame.bytes, frame.ipv6, own_) && !routes_.leads_here(to);
+}
+
+// Without routes: by what is behind the devices.
+void Evaluator::Machine::choose_way_out(Frame& frame, const net::Address& to) const {
+  const std::vector<ruleset::Interface> ways = interfaces_towards(host_, to);
+  const std::size_t chosen = ways.size() == 1 ? 0 : frame.choices->choose(ways.size());
+  frame.way_out = ways[chosen].device;
+  frame.leaves_by = frame.way_out;
+  if (ways.size() > 1) {
+    frame.conditions.push_back(
+        {.about = fmt::format("the device towards {}", net::format(to)), .is = frame.way_out});
+  }
 }
 
 // The device that a packet for another host leaves by: the asker's word, else the routes'.
@@ -556,6 +552,10 @@ bool Evaluator::Machine::find_way_out(Frame& frame, Journey& journey) const {
     return true;
   }
   const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  if (!routes_.known()) {
+    choose_way_out(frame, to);
+    return true;
+  }
   const Routes::Answer answer =
       routes_.towards(to, is_link_local(to) ? frame.in_device : std::string_view());
   if (answer.error != nullptr) {
@@ -604,6 +604,8 @@ Packet Evaluator::Machine::packet_now(const Frame& frame) {
 
 void Evaluator::Machine::finish(Frame& frame, Journey& journey) {
   journey.after = packet_now(frame);
+  journey.knows_after = frame.unsure.empty();
+  journey.reads = std::move(frame.reads);
   journey.conditions = std::move(frame.conditions);
 }
 
@@ -622,6 +624,7 @@ bool Evaluator::Machine::lacks_headers(Frame& frame, Hook hook, Journey& journey
 void Evaluator::Machine::arrive(const Packet& packet, const Options& options, Journey& journey) {
   Frame frame = frame_of(packet);
   frame.in_device = packet.in_device;
+  frame.notes_reads = options.note_reads;
   tracker_.begin(frame, options);
   if (lacks_headers(frame, Hook::Prerouting, journey)) return;
   receive(frame, options, journey);
@@ -712,6 +715,7 @@ void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& 
 void Evaluator::Machine::send(const Packet& packet, const Options& options, Journey& journey) {
   Frame frame = frame_of(packet);
   frame.leaves_by = packet.out_device;
+  frame.notes_reads = options.note_reads;
   tracker_.begin(frame, options);
   if (lacks_headers(frame, Hook::Output, journey)) return;
   leave(frame, options, journey);
@@ -758,6 +762,16 @@ Outcomes Evaluator::outcomes(const Packet& packet, Direction direction, const Op
 Outcomes Evaluator::next(const Packet& packet, Direction direction, const Options& options) {
   return machine_->next(direction == Direction::Arrive ? &Machine::arrive : &Machine::send, packet,
                         options);
+}
+std::optional<Origin> Evaluator::origin_of(const Packet& packet, std::uint64_t now_ns) {
+  return machine_->tracker().origin_of(packet, now_ns);
+}
+bool Evaluator::translates_on_the_way_out(bool ipv6) const {
+  const FamilyPlan& plan = machine_->plan_of(ipv6);
+  return !plan.output.nat_chains.empty() || !plan.postrouting.nat_chains.empty();
+}
+bool Evaluator::translates(bool ipv6) const {
+  return machine_->plan_of(ipv6).has_nat;
 }
 Courses Evaluator::converse(std::span<const Turn> turns, const Options& options,
                             const Assignment* given) {

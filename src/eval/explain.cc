@@ -70,6 +70,21 @@ ruleset::Bytes loaded(const ruleset::Ct& load, const Frame& frame) {
   return {};
 }
 
+// As render(), and devices by their names, where the host knows them.
+std::string shown(const Field& field, ByteSpan value, const Frame& frame) {
+  if (field.format != Format::Device || value.size() != sizeof(std::uint32_t)) {
+    return render(field, value);
+  }
+  std::uint32_t index = 0;
+  std::memcpy(&index, value.data(), sizeof(index));
+  if (index == 0) return "none";
+  if (index == 1) return std::string(kLoopbackDevice);
+  for (const ruleset::Interface& interface : frame.host->interfaces) {
+    if (interface.index == index) return interface.device;
+  }
+  return fmt::format("the device of index {}", index);
+}
+
 bool all_zero(ByteSpan value) {
   return std::ranges::all_of(value, [](std::uint8_t byte) { return byte == 0; });
 }
@@ -117,7 +132,7 @@ Operands follow(std::span<const Expr> exprs, const Frame& frame) {
             [&](const ruleset::Byteorder& op) {
               // From the host's order to the network's, for comparisons by size.
               Operand operand = operands[op.source];
-              if (operand.field.format == Format::HostNumber) operand.field.format = Format::Number;
+              operand.field.format = in_network_order(operand.field.format);
               operands[op.destination] = operand;
             },
             [&](const ruleset::Lookup& lookup) {
@@ -190,7 +205,8 @@ std::optional<unsigned> prefix_length(const ruleset::Bytes& mask) {
   return length;
 }
 
-std::string compared(const ruleset::Cmp& cmp, const Operand& operand, ByteSpan registers) {
+std::string compared(const ruleset::Cmp& cmp, const Operand& operand, ByteSpan registers,
+                     const Frame& frame) {
   const std::string& name = operand.field.name;
   const Format format = operand.field.format;
   const ByteSpan wanted(cmp.value.begin(), cmp.value.size);
@@ -213,8 +229,8 @@ std::string compared(const ruleset::Cmp& cmp, const Operand& operand, ByteSpan r
   }
   const std::string subject =
       operand.mask ? fmt::format("{} & {}", name, render(Format::Hex, *operand.mask)) : name;
-  const std::string value = render(operand.field, is);
-  const std::string bound = render(operand.field, wanted);
+  const std::string value = shown(operand.field, is, frame);
+  const std::string bound = shown(operand.field, wanted, frame);
   switch (cmp.op) {
     case CmpOp::Eq:
       return fmt::format("{} is {}, not {}", subject, value, bound);
@@ -267,20 +283,20 @@ std::string no_entry(const ruleset::Ct& load, const Frame& frame) {
 
 // A key, field by field: "ip saddr 192.0.2.7 . tcp dport 22".
 std::string key_text(const ruleset::Set& set, ruleset::Register first, const Operands& operands,
-                     ByteSpan registers) {
+                     ByteSpan registers, const Frame& frame) {
   std::string text;
   ruleset::Register at = first;
   for (const ruleset::KeyField& field : set.key) {
     if (!text.empty()) text += " . ";
     const Operand& operand = operands[at];
     text += fmt::format("{} {}", operand.field.name,
-                        render(operand.field, value_at(registers, at, field.size)));
+                        shown(operand.field, value_at(registers, at, field.size), frame));
     at = static_cast<ruleset::Register>(at + ruleset::registers_in(field.size));
   }
   return text;
 }
 
-std::string set_text(const ruleset::Set& set, const Operand& operand) {
+std::string set_text(const ruleset::Set& set, const Operand& operand, const Frame& frame) {
   if (!set.anonymous) return "@" + set.name;
   const ruleset::Elements& elements = set.elements;
   if (set.key.size() != 1 || elements.count() > kMostListed) {
@@ -289,9 +305,9 @@ std::string set_text(const ruleset::Set& set, const Operand& operand) {
   std::string text = "{ ";
   for (std::size_t i = 0; i < elements.count(); ++i) {
     if (i != 0) text += ", ";
-    text += render(operand.field, elements.key(i));
+    text += shown(operand.field, elements.key(i), frame);
     if (!std::ranges::equal(elements.key(i), elements.key_end(i))) {
-      text += "-" + render(operand.field, elements.key_end(i));
+      text += "-" + shown(operand.field, elements.key_end(i), frame);
     }
   }
   return text + " }";
@@ -345,11 +361,11 @@ std::string spent(const std::vector<ruleset::StatefulExpr>& exprs) {
 }
 
 std::string not_found(const ruleset::Table& table, const ruleset::Lookup& lookup,
-                      const Operands& operands, ByteSpan registers) {
+                      const Operands& operands, ByteSpan registers, const Frame& frame) {
   const ruleset::Set* set = ruleset::find_set(table, lookup.set);
   if (set == nullptr) return fmt::format("there is no set @{}", lookup.set);
-  const std::string key = key_text(*set, lookup.source, operands, registers);
-  const std::string in = set_text(*set, operands[lookup.source]);
+  const std::string key = key_text(*set, lookup.source, operands, registers, frame);
+  const std::string in = set_text(*set, operands[lookup.source], frame);
   if (lookup.inverted) return fmt::format("{} is in {}", key, in);
   if (contains(*set, value_at(registers, lookup.source, set->key_size()))) {
     const std::string limit = spent(set->exprs);
@@ -404,7 +420,9 @@ std::string why_it_broke(const ruleset::Table& table, const ruleset::Rule& rule,
           [&](const ruleset::Payload& load) { return cannot_load(load, frame); },
           [&](const ruleset::Meta& load) { return cannot_load(load); },
           [&](const ruleset::Ct& load) { return no_entry(load, frame); },
-          [&](const ruleset::Cmp& cmp) { return compared(cmp, operands[cmp.source], registers); },
+          [&](const ruleset::Cmp& cmp) {
+            return compared(cmp, operands[cmp.source], registers, frame);
+          },
           [&](const ruleset::Range& range) {
             const Operand& operand = operands[range.source];
             const Field& field = operand.field;
@@ -415,7 +433,7 @@ std::string why_it_broke(const ruleset::Table& table, const ruleset::Rule& rule,
                                render(field, {range.to.begin(), range.to.end()}));
           },
           [&](const ruleset::Lookup& lookup) {
-            return not_found(table, lookup, operands, registers);
+            return not_found(table, lookup, operands, registers, frame);
           },
           [&](const ruleset::Dynset& dynset) { return not_added(table, dynset); },
           [](const ruleset::Limit& limit) { return spent(limit); },

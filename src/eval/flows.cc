@@ -68,6 +68,19 @@ Flows::Found Flows::find(const Tuple& tuple, std::uint16_t zone) {
   return {&entry, at->second.is_reply};
 }
 
+// Every packet of a flow leaves as the inverse of what the other direction bears.
+Flows::Found Flows::find_translated(const Tuple& tuple, std::uint16_t zone) {
+  const Found other = find(invert(tuple), zone);
+  return {other.entry, !other.is_reply};
+}
+
+std::uint16_t Flows::number_of(std::string_view device) {
+  const auto at = std::ranges::find(devices_, device);
+  const auto number = static_cast<std::uint16_t>(at - devices_.begin());
+  if (at == devices_.end()) devices_.emplace_back(device);
+  return number;
+}
+
 const FlowEntry* Flows::peek(const Tuple& tuple, std::uint16_t zone) const {
   look_for_doubt({tuple, zone});
   const auto at = by_tuple_.find({tuple, zone});
@@ -114,9 +127,7 @@ bool Flows::has(const Tuple& tuple, std::uint16_t zone) const {
 
 std::vector<const FlowEntry*> Flows::from_source_of(const Tuple& tuple, std::uint16_t zone) const {
   // One from the same source may be there that is not seen here.
-  met_doubt_ |= std::ranges::any_of(doubtful_, [&](const Key& key) {
-    return source_key(key.tuple, key.zone) == source_key(tuple, zone);
-  });
+  met_doubt_ |= doubtful_sources_.contains(source_key(tuple, zone));
   std::vector<const FlowEntry*> found;
   const auto at = by_source_.find(source_key(tuple, zone));
   if (at == by_source_.end()) return found;
@@ -126,10 +137,10 @@ std::vector<const FlowEntry*> Flows::from_source_of(const Tuple& tuple, std::uin
 }
 
 void Flows::note_cause(const Tuple& tuple, const Cause& cause) {
-  constexpr std::size_t kMany = 1024;
-  if (causes_.size() >= kMany) {
+  if (causes_.size() >= many_causes_) {
     std::erase_if(causes_,
                   [&](const auto& old) { return old.second.at_ns + kAnswersWithin < now_ns_; });
+    many_causes_ = std::max(2 * causes_.size(), std::size_t{1024});
   }
   causes_[tuple] = cause;
   causes_[tuple].at_ns = now_ns_;
@@ -144,6 +155,20 @@ const Cause* Flows::cause_of(const Tuple& tuple) const {
 void Flows::begin_packet() {
   touched_.clear();
   met_doubt_ = false;
+  has_begun_one_ = false;
+}
+
+// As many as a large table has flows: beyond that it is no longer told apart which.
+void Flows::doubt(const Key& key) {
+  constexpr std::size_t kMost = std::size_t{1} << 20;
+  if (doubtful_.size() >= kMost) {
+    all_doubtful_ = true;
+    doubtful_.clear();
+    doubtful_sources_.clear();
+  }
+  if (all_doubtful_) return;
+  doubtful_.insert(key);
+  doubtful_sources_.insert(source_key(key.tuple, key.zone));
 }
 
 std::map<Flows::Key, std::optional<FlowEntry>> Flows::touched() const {
@@ -162,6 +187,7 @@ bool Flows::confirm(FlowEntry entry) {
     if (find(tuple, entry.zone).entry != nullptr) return false;
   }
   entry.status |= flow_status::kConfirmed;
+  has_begun_one_ = true;
   const std::uint64_t number = next_entry_++;
   by_tuple_.insert({{entry.original, entry.zone}, {number, false}});
   by_tuple_.insert({{entry.reply, entry.zone}, {number, true}});
@@ -186,6 +212,11 @@ void Flows::remove(const FlowEntry& entry) {
   entries_.erase(number);
 }
 
+void Flows::remove_oldest() {
+  while (!entries_.contains(oldest_)) ++oldest_;
+  remove(entries_.at(oldest_));
+}
+
 void Flows::clear() {
   by_tuple_.clear();
   by_source_.clear();
@@ -193,7 +224,9 @@ void Flows::clear() {
   expecting_.clear();
   causes_.clear();
   doubtful_.clear();
+  doubtful_sources_.clear();
   all_doubtful_ = false;
+  oldest_ = next_entry_;
   begin_packet();
   now_ns_ = 0;
   collected_ns_ = 0;

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -27,6 +29,9 @@ struct FlowEntry {
   std::uint64_t expires_ns = 0;
   std::uint64_t stream_ns = 0;  // UDP: from when on it counts as a stream
   TcpTrack tcp;
+  // By which devices the first packet came and left (Flows::device()); 0: it began or ended here.
+  std::uint16_t came_by = 0;
+  std::uint16_t left_by = 0;
   bool expects = false;  // it has a helper or an expectation: later flows may be related to it
   bool operator==(const FlowEntry&) const = default;
 };
@@ -49,7 +54,9 @@ class Flows {
   // What is older than its time is no longer there. The clock does not go back.
   void move_clock(std::uint64_t now_ns) { now_ns_ = std::max(now_ns_, now_ns); }
   Found find(const Tuple& tuple, std::uint16_t zone);
-  // The same, whether or not its time is over; null where there is none.
+  // The flow of a packet as it looks once all is translated, and is_reply as that packet is.
+  Found find_translated(const Tuple& tuple, std::uint16_t zone);
+  // The same as find(), whether or not its time is over; null where there is none.
   const FlowEntry* peek(const Tuple& tuple, std::uint16_t zone) const;
   // The flow of this tuple, where it is `margin_ns` at most before or after its end; else null.
   FlowEntry* at_its_end(const Tuple& tuple, std::uint16_t zone, std::uint64_t margin_ns);
@@ -57,6 +64,8 @@ class Flows {
   const FlowEntry* expecting() const;
   void note_expecting(FlowEntry& entry);
   std::size_t size() const { return entries_.size(); }
+  // The one that has begun first. REQUIRES: there is one.
+  void remove_oldest();
   // Takes away what is over, which else waits until it is asked for: at most once a second of the
   // clock.
   void collect();
@@ -69,6 +78,10 @@ class Flows {
   bool confirm(FlowEntry entry);
   void remove(const FlowEntry& entry);
   void clear();
+
+  // Devices by numbers, so that an entry is small; 0 is "".
+  std::uint16_t number_of(std::string_view device);
+  const std::string& device(std::uint16_t number) const { return devices_[number]; }
 
   // The host's answer comes at once. By the tuple of the packet that caused it.
   void note_cause(const Tuple& tuple, const Cause& cause);
@@ -86,8 +99,10 @@ class Flows {
   // Both tuples of the packet's flow: where it is confirmed, or might have been.
   void touch(const Tuple& tuple, std::uint16_t zone) { touched_.push_back({tuple, zone}); }
   std::map<Key, std::optional<FlowEntry>> touched() const;
-  void doubt(const Key& key) { doubtful_.insert(key); }
+  void doubt(const Key& key);
   void doubt_all() { all_doubtful_ = true; }
+  // Whether the packet has begun a flow.
+  bool has_begun_one() const { return has_begun_one_; }
 
  private:
   struct KeyHash {
@@ -110,11 +125,16 @@ class Flows {
   std::vector<std::uint64_t> expecting_;
   std::vector<Key> touched_;
   std::set<Key> doubtful_;
+  std::set<Key> doubtful_sources_;  // of these, as source_key()
   bool all_doubtful_ = false;
+  bool has_begun_one_ = false;
   mutable bool met_doubt_ = false;
   std::unordered_map<std::uint64_t, FlowEntry> entries_;
   std::unordered_map<Key, Place, KeyHash> by_tuple_;
+  std::uint64_t oldest_ = 0;  // no entry's number is lower
   std::map<Tuple, Cause> causes_;
+  std::size_t many_causes_ = 1024;  // from so many on it is worth looking which are over
+  std::vector<std::string> devices_{""};
   std::unordered_map<Key, std::vector<std::uint64_t>, KeyHash> by_source_;
 };
 

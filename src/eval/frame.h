@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -60,10 +61,18 @@ struct Frame {
   // Where the inner header begins, from the first question of a chain's rules on: the kernel does
   // not look again, whatever they write (NFT_PKTINFO_INNER).
   std::optional<std::uint32_t> inner;
+  // Bytes into which a rule has written what only the kernel knows.
+  struct Unsure {
+    std::size_t from = 0;
+    std::size_t to = 0;
+    std::string name;
+  };
+  std::vector<Unsure> unsure;
   bool rewritten_options = false;  // the host has written into the IPv4 options
   std::string_view in_device;      // "" where the hook has none
   std::string_view out_device;
   std::string_view leaves_by;  // "" until there is a route
+  std::string way_out;         // where leaves_by is no one else's word
   std::uint32_t link_header_size = 0;
   std::uint32_t mark = 0;
   std::uint32_t priority = 0;
@@ -71,12 +80,20 @@ struct Frame {
   bool has_socket = false;  // a tproxy has found one (skb->sk), on the way in
   Flow flow;
   const ruleset::Host* host = nullptr;
+  Reads reads;
+  bool notes_reads = false;
   Choices* choices = nullptr;         // what is taken where several answers are possible
   std::vector<Condition> conditions;  // what was taken for given; the journey's in the end
 
   // skb->len: on its way out by a device the packet has its link header on.
   std::uint32_t length() const {
     return static_cast<std::uint32_t>(bytes.size()) + link_header_size;
+  }
+
+  const Unsure* unsure_among(std::size_t start, std::size_t size) const {
+    const auto found = std::ranges::find_if(
+        unsure, [&](const Unsure& bytes) { return bytes.from < start + size && start < bytes.to; });
+    return found == unsure.end() ? nullptr : &*found;
   }
 
   // How many of the bytes are known (Packet::missing).

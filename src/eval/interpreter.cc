@@ -201,6 +201,8 @@ State::Ends Interpreter::ends_of(const Program::Set& set) const {
 
 Interpreter::Hit Interpreter::find_element(const Program::Set& set, const std::uint8_t* key) {
   const std::string_view text(reinterpret_cast<const char*>(key), set.set->key_size());
+  const bool may_change = set.set->dynamic || set.set->has_timeout;
+  if (may_change && state_.all_is_doubtful()) state_.meet_doubt();
   if (const DynamicElement* added = state_.find(set.number, text)) {
     if (added->deleted) return {};
     settle_end(*added, set, text);

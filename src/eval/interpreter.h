@@ -60,6 +60,18 @@ class Interpreter {
     const DynamicElement* added = nullptr;
   };
 
+  // What is known of a value that is not.
+  struct Unknown {
+    std::string name;
+    Format format = Format::Hex;
+    std::optional<std::uint32_t> never = std::nullopt;  // a number that it is not, all the same
+    struct Bounds {
+      std::uint32_t least = 0;
+      std::uint32_t most = 0;
+    };
+    std::optional<Bounds> within = std::nullopt;  // a number of 32 bits that is one of these
+  };
+
   Next run_rule(const Program::Rule& now, const Options& options, std::size_t& expression);
   Next execute(const ruleset::Expr& expr, std::uint32_t operand);
   Next undecided(std::string reason);
@@ -114,7 +126,11 @@ class Interpreter {
   Next run_osf(const ruleset::Osf& osf);
   Next run_tunnel(const ruleset::Tunnel& tunnel);
   Next run_exthdr(const ruleset::Exthdr& load);
-  Next run_exthdr_write(const ruleset::ExthdrWrite& write);
+  // `unknown`: of what is written, or 0.
+  Next run_exthdr_write(const ruleset::ExthdrWrite& write, std::uint16_t unknown = 0);
+  Next store_loaded(ruleset::Register to, std::size_t start, std::size_t size);
+  static std::optional<bool> holds_within_bounds(const Unknown& what, const ruleset::Cmp& cmp);
+  static std::optional<bool> holds_within_bounds(const Unknown& what, const ruleset::Range& range);
   Next run_exthdr_reset(const ruleset::ExthdrReset& reset);
   Next run_tproxy(const ruleset::Tproxy& tproxy);
   Next run_synproxy();
@@ -157,11 +173,6 @@ class Interpreter {
   Frame* frame_ = nullptr;
   Clock clock_;
   Registers registers_{};
-  struct Unknown {
-    std::string name;
-    Format format = Format::Hex;
-    std::optional<std::uint32_t> never = std::nullopt;  // a number that it is not, all the same
-  };
   std::vector<Unknown> unknowns_;
   std::array<std::uint16_t, ruleset::kRegisterCount> unknown_{};  // 0, or 1 + index of unknowns_
   bool chose_ = false;  // the expression's answer was chosen

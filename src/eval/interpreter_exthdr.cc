@@ -1,10 +1,13 @@
 // The interpreter's reading and writing of extension headers and options:
 // net/netfilter/nft_exthdr.c.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "eval/checksum.h"
 #include "eval/exthdr.h"
 #include "eval/interpreter.h"
+#include "eval/render.h"
 
 namespace rolewall::eval {
 namespace {
@@ -18,6 +21,7 @@ constexpr std::size_t kTcpChecksum = 16;
 Interpreter::Next Interpreter::run_exthdr(const ruleset::Exthdr& load) {
   const ByteSpan bytes = frame_->bytes;
   const Dissection& dissection = frame_->dissection;
+  frame_->reads.options = true;
   // Of a header that was found at `start`, or not.
   const auto loaded = [&](std::optional<std::size_t> start) {
     if (load.present) {
@@ -25,8 +29,7 @@ Interpreter::Next Interpreter::run_exthdr(const ruleset::Exthdr& load) {
       return Next::Expression;
     }
     if (!start || !readable(bytes, *start, load.length)) return Next::Break;
-    store(load.destination, bytes.subspan(*start, load.length));
-    return Next::Expression;
+    return store_loaded(load.destination, *start, load.length);
   };
   switch (load.kind) {
     case ExthdrKind::Ipv6: {
@@ -72,7 +75,8 @@ Interpreter::Next Interpreter::run_exthdr(const ruleset::Exthdr& load) {
   return Next::Break;
 }
 
-Interpreter::Next Interpreter::run_exthdr_write(const ruleset::ExthdrWrite& write) {
+Interpreter::Next Interpreter::run_exthdr_write(const ruleset::ExthdrWrite& write,
+                                                std::uint16_t unknown) {
   constexpr std::uint8_t kMaximumSegmentSize = 2;
   const TcpHeader header = tcp_header(frame_->bytes, frame_->dissection);
   if (header.bytes.empty()) return Next::Break;
@@ -83,6 +87,15 @@ Interpreter::Next Interpreter::run_exthdr_write(const ruleset::ExthdrWrite& writ
     return Next::Break;
   }
   const std::size_t start = option->offset + write.offset;
+  if (unknown != 0) {
+    const std::string name =
+        fmt::format("{}, set to {}", option_name(write.kind, write.type), unknown_name(unknown));
+    const std::size_t at = header.offset + start;
+    const std::size_t checksum = header.offset + kTcpChecksum;
+    frame_->unsure.push_back({at, at + write.length, name});
+    frame_->unsure.push_back({checksum, checksum + 2, "the TCP checksum"});
+    return Next::Expression;
+  }
   const ByteSpan now = header.bytes.subspan(start, write.length);
   const ByteSpan wanted(at(write.source), write.length);
   if (std::ranges::equal(now, wanted)) return Next::Expression;

@@ -9,6 +9,7 @@
 #include "base/time.h"
 #include "eval/interpreter.h"
 #include "eval/render.h"
+#include "eval/ticks.h"
 #include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 
@@ -93,6 +94,17 @@ Interpreter::Next Interpreter::store_index(ruleset::Register first, std::string_
   return Next::Expression;
 }
 
+// Bytes of the packet, from the network header on. REQUIRES: they are there.
+Interpreter::Next Interpreter::store_loaded(ruleset::Register to, std::size_t start,
+                                            std::size_t size) {
+  if (frame_->notes_reads) frame_->reads.bytes.push_back({start, start + size});
+  if (const Frame::Unsure* unsure = frame_->unsure_among(start, size)) {
+    return store_unknown(to, size, unsure->name, Format::Number);
+  }
+  store(to, frame_->bytes.subspan(start, size));
+  return Next::Expression;
+}
+
 Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
   const Dissection& dissection = frame_->dissection;
   const ByteSpan bytes = frame_->bytes;
@@ -111,8 +123,7 @@ Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
         (load.base == PayloadBase::Network ? 0 : dissection.transport) + load.offset;
     if (readable(bytes.first(in_one_piece(*frame_)), start, load.length)) {
       if (start + load.length > frame_->known()) return undecided(kCutOff);
-      store(load.destination, bytes.subspan(start, load.length));
-      return Next::Expression;
+      return store_loaded(load.destination, start, load.length);
     }
   }
   std::size_t start = load.offset;
@@ -154,8 +165,7 @@ Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
   }
   if (!readable(bytes, start, load.length)) return Next::Break;
   if (start + load.length > frame_->known()) return undecided(kCutOff);
-  store(load.destination, bytes.subspan(start, load.length));
-  return Next::Expression;
+  return store_loaded(load.destination, start, load.length);
 }
 
 Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
@@ -165,6 +175,7 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
   };
   switch (load.key) {
     case MetaKey::Length:
+      frame_->reads.length = true;
       store_word(to, frame_->length());
       return Next::Expression;
     case MetaKey::Protocol: {
@@ -413,9 +424,26 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
     case CtKey::Zone:
       store(to, host_order(flow.zone));
       return Next::Expression;
+    case CtKey::Expiration: {
+      // One that a reset has taken away keeps the time that it had.
+      if (flow.entry == nullptr || (flow.status & flow_status::kDying) != 0) return not_known();
+      // The kernel goes by ticks: one may pass since the packet has put off the end.
+      const std::uint64_t now_ns = clock_.now_ns;
+      const std::uint64_t left_ns =
+          flow.entry->expires_ns > now_ns ? flow.entry->expires_ns - now_ns : 0;
+      const auto in_ms = [](std::uint64_t ns) {
+        return static_cast<std::uint32_t>(ns / 1'000'000);
+      };
+      const std::uint64_t margin_ns = doubt_about_end_ns(clock_.error_ns);
+      const Next next = not_known();
+      if (next == Next::Expression) {
+        unknowns_.back().within = {in_ms(left_ns > margin_ns ? left_ns - margin_ns : 0),
+                                   in_ms(left_ns + margin_ns)};
+      }
+      return next;
+    }
     case CtKey::State:
     case CtKey::SecMark:
-    case CtKey::Expiration:
     case CtKey::EventMask:
     case CtKey::Id:
       return not_known();

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "base/check.h"
 #include "base/one_of.h"
@@ -39,6 +40,13 @@ std::string_view words(ruleset::CmpOp op) {
 
 ByteSpan bytes_of(const ruleset::Value& value) {
   return {value.begin(), value.size};
+}
+
+std::uint32_t number_of(Format format, ByteSpan bytes) {
+  if (format == Format::Number) return be32(bytes.data());
+  std::uint32_t number = 0;
+  std::memcpy(&number, bytes.data(), sizeof(number));
+  return number;
 }
 
 }  // namespace
@@ -86,6 +94,44 @@ Interpreter::Next Interpreter::store_unknown(const ruleset::Expr& load, std::str
   const auto written = ruleset::effects_of(load, table_->names).writes;
   CHECK(written, "a load writes");
   return store_unknown(written->first, written->bytes, std::move(name), format);
+}
+
+// As a number of the host's order, as `format` has it in a register.
+std::optional<bool> Interpreter::holds_within_bounds(const Unknown& what, const ruleset::Cmp& cmp) {
+  if (!what.within || cmp.value.size != sizeof(std::uint32_t)) return std::nullopt;
+  const auto [least, most] = *what.within;
+  const std::uint32_t than = number_of(what.format, bytes_of(cmp.value));
+  const auto same = [](bool at_least, bool at_most) {
+    return at_least == at_most ? std::optional(at_least) : std::nullopt;
+  };
+  switch (cmp.op) {
+    case ruleset::CmpOp::Eq:
+    case ruleset::CmpOp::Neq: {
+      const bool may_be = least <= than && than <= most;
+      if (may_be && least != most) return std::nullopt;
+      return may_be == (cmp.op == ruleset::CmpOp::Eq);
+    }
+    case ruleset::CmpOp::Lt:
+      return same(least < than, most < than);
+    case ruleset::CmpOp::Lte:
+      return same(least <= than, most <= than);
+    case ruleset::CmpOp::Gt:
+      return same(least > than, most > than);
+    case ruleset::CmpOp::Gte:
+      return same(least >= than, most >= than);
+  }
+  return std::nullopt;
+}
+
+std::optional<bool> Interpreter::holds_within_bounds(const Unknown& what,
+                                                     const ruleset::Range& range) {
+  if (!what.within || range.from.size != sizeof(std::uint32_t)) return std::nullopt;
+  const auto [least, most] = *what.within;
+  const std::uint32_t from = number_of(what.format, bytes_of(range.from));
+  const std::uint32_t to = number_of(what.format, bytes_of(range.to));
+  if (from <= least && most <= to) return !range.negated;
+  if (most < from || to < least) return range.negated;
+  return std::nullopt;
 }
 
 // Which element it is, or that it is none, for a map; for a set only whether it is one of them.
@@ -187,6 +233,9 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
             if (what.never && equality && cmp.value == ruleset::Value::host_u32(*what.never)) {
               return cmp.op == ruleset::CmpOp::Eq ? Next::Break : Next::Expression;
             }
+            if (const auto holds = holds_within_bounds(what, cmp)) {
+              return *holds ? Next::Expression : Next::Break;
+            }
             return tested(fmt::format("{} {} {}", what.name, words(cmp.op),
                                       render(what.format, bytes_of(cmp.value))),
                           false);
@@ -195,6 +244,9 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
             const std::uint16_t unknown = unknown_among(range.source, range.from.size);
             if (unknown == 0) return std::nullopt;
             const Unknown& what = unknowns_[unknown - 1];
+            if (const auto holds = holds_within_bounds(what, range)) {
+              return *holds ? Next::Expression : Next::Break;
+            }
             return tested(fmt::format("{} is within {}-{}", what.name,
                                       render(what.format, bytes_of(range.from)),
                                       render(what.format, bytes_of(range.to))),
@@ -220,8 +272,9 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
           [&](const ruleset::Byteorder& op) -> Answer {
             const std::uint16_t unknown = unknown_among(op.source, op.length);
             const Answer answer = reshaped(unknown, op.destination, op.length, true);
-            if (unknown != 0 && unknowns_.back().format == Format::HostNumber) {
-              unknowns_.back().format = Format::Number;
+            if (unknown != 0) {
+              unknowns_.back().format = in_network_order(unknowns_.back().format);
+              unknowns_.back().within = unknowns_[unknown - 1].within;
             }
             return answer;
           },
@@ -233,8 +286,8 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
                         hash.modulus, hash.offset);
           },
           // Used otherwise than by a test: what follows could be anything.
-          [&](const OneOf<r::Dynset, r::ObjectLookup, r::MetaSet, r::CtSet, r::PayloadWrite,
-                          r::ExthdrWrite, r::Nat, r::Masquerade, r::Redirect> auto&) -> Answer {
+          [&](const OneOf<r::Dynset, r::ObjectLookup, r::MetaSet, r::CtSet, r::PayloadWrite, r::Nat,
+                          r::Masquerade, r::Redirect> auto&) -> Answer {
             for (const auto& [first, bytes] : r::effects_of(expr, table_->names).reads) {
               const std::uint16_t unknown = unknown_among(first, bytes);
               if (unknown != 0) {
@@ -242,6 +295,12 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
               }
             }
             return std::nullopt;
+          },
+          // The packet goes on, whatever it is that stands there now.
+          [&](const ruleset::ExthdrWrite& write) -> Answer {
+            const std::uint16_t unknown = unknown_among(write.source, write.length);
+            if (unknown == 0) return std::nullopt;
+            return run_exthdr_write(write, unknown);
           },
           // Of what these read nothing is modelled: the copy goes where it goes, and whichever
           // socket or device it is, the packet is gone from here.

@@ -55,6 +55,10 @@ void settle_without_nat(Frame& frame, ruleset::NatKind kind);
 // packet has not the bytes for it: it is dropped.
 bool translate(Frame& frame);
 
+// Gives a packet the addresses and ports of a tuple, checksums too. False where it has not the
+// bytes for it.
+bool give_tuple(std::span<std::uint8_t> packet, const Tuple& tuple);
+
 // nf_nat_icmp_reply_translation(): an ICMP error about the flow, and the packet that it quotes.
 // False: it is dropped.
 bool translate_error(Frame& frame, bool trust_checksums);

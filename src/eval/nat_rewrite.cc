@@ -170,6 +170,11 @@ bool translate(Frame& frame) {
   return rewrite(frame.own_bytes(), target, kind, target.protocol);
 }
 
+bool give_tuple(Bytes packet, const Tuple& tuple) {
+  return rewrite(packet, tuple, NatKind::Source, tuple.protocol) &&
+         rewrite(packet, tuple, NatKind::Destination, tuple.protocol);
+}
+
 bool translate_error(Frame& frame, bool trust_checksums) {
   const Flow& flow = frame.flow;
   const bool ipv6 = frame.ipv6;

@@ -9,6 +9,7 @@
 #include <span>
 #include <vector>
 
+#include "base/calendar.h"
 #include "net/address.h"
 #include "net/ct_names.h"
 #include "net/fields.h"
@@ -39,6 +40,18 @@ std::uint64_t host_endian(ByteSpan value) {
   std::uint64_t number = 0;
   std::memcpy(&number, value.data(), std::min(value.size(), sizeof(number)));
   return number;
+}
+
+// "03:00 UTC", by which the kernel goes.
+std::string time_of_day(std::uint64_t seconds) {
+  const std::string text = fmt::format("{:02}:{:02}", seconds / 3600, seconds / 60 % 60);
+  return text + (seconds % 60 == 0 ? "" : fmt::format(":{:02}", seconds % 60)) + " UTC";
+}
+
+std::string weekday_name(std::uint8_t day) {
+  constexpr std::array kNames{"Sunday",   "Monday", "Tuesday", "Wednesday",
+                              "Thursday", "Friday", "Saturday"};
+  return day < kNames.size() ? kNames[day] : std::to_string(day);
 }
 
 std::string flags(std::uint32_t number, std::span<const net::BitName> names) {
@@ -184,6 +197,35 @@ bool is_address(Format format) {
   return format == Format::Ipv4Address || format == Format::Ipv6Address;
 }
 
+Format in_network_order(Format format) {
+  switch (format) {
+    case Format::HostNumber:
+      return Format::Number;
+    case Format::TimeOfDay:
+      return Format::NetworkTimeOfDay;
+    case Format::Moment:
+      return Format::NetworkMoment;
+    case Format::Hex:
+    case Format::Number:
+    case Format::Ipv4Address:
+    case Format::Ipv6Address:
+    case Format::Protocol:
+    case Format::NfProto:
+    case Format::EtherType:
+    case Format::TcpFlags:
+    case Format::CtState:
+    case Format::CtStatus:
+    case Format::PacketType:
+    case Format::Name:
+    case Format::Device:
+    case Format::Weekday:
+    case Format::NetworkTimeOfDay:
+    case Format::NetworkMoment:
+      break;
+  }
+  return format;
+}
+
 std::string render(Format format, ByteSpan value) {
   if (value.empty()) return "";
   switch (format) {
@@ -191,6 +233,17 @@ std::string render(Format format, ByteSpan value) {
       return hex(value);
     case Format::Number:
       return value.size() <= 8 ? fmt::format("{}", big_endian(value)) : hex(value);
+    case Format::TimeOfDay:
+      return time_of_day(host_endian(value));
+    case Format::NetworkTimeOfDay:
+      return time_of_day(big_endian(value));
+    case Format::Moment:
+      return format_moment(host_endian(value));
+    case Format::NetworkMoment:
+      return format_moment(big_endian(value));
+    case Format::Weekday:
+      return weekday_name(value[0]);
+    case Format::Device:
     case Format::HostNumber:
       return value.size() <= 8 ? fmt::format("{}", host_endian(value)) : hex(value);
     case Format::Ipv4Address:
@@ -261,6 +314,19 @@ Field meta_field(MetaKey key) {
     case MetaKey::SdIfName:
       format = Format::Name;
       break;
+    case MetaKey::Iif:
+    case MetaKey::Oif:
+      format = Format::Device;
+      break;
+    case MetaKey::TimeNs:
+      format = Format::Moment;
+      break;
+    case MetaKey::TimeDay:
+      format = Format::Weekday;
+      break;
+    case MetaKey::TimeHour:
+      format = Format::TimeOfDay;
+      break;
     case MetaKey::NfProto:
       format = Format::NfProto;
       break;
@@ -271,8 +337,6 @@ Field meta_field(MetaKey key) {
       format = Format::PacketType;
       break;
     case MetaKey::Length:
-    case MetaKey::Iif:
-    case MetaKey::Oif:
     case MetaKey::IifType:
     case MetaKey::OifType:
     case MetaKey::SkUid:
@@ -286,9 +350,6 @@ Field meta_field(MetaKey key) {
     case MetaKey::SecPath:
     case MetaKey::BriIifPvid:
     case MetaKey::BriIifVproto:
-    case MetaKey::TimeNs:
-    case MetaKey::TimeDay:
-    case MetaKey::TimeHour:
     case MetaKey::SdIif:
     case MetaKey::BriBroute:
       break;

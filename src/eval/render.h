@@ -23,7 +23,16 @@ enum class Format : std::uint8_t {
   CtStatus,
   PacketType,
   Name,
+  Device,     // its index, in the host's order
+  TimeOfDay,  // seconds since midnight, in the host's order
+  Moment,     // nanoseconds since 1970, in the host's order
+  Weekday,
+  NetworkTimeOfDay,
+  NetworkMoment,
 };
+
+// Of a number whose bytes were swapped from the host's order, for comparisons by size.
+Format in_network_order(Format format);
 
 // Whether bits of the value are asked for one by one.
 bool is_flags(Format format);

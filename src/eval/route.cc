@@ -24,6 +24,18 @@ bool is_better(const Route& route, const Route* than) {
   return route.metric < than->metric;
 }
 
+template <class Predicate>
+std::vector<ruleset::Interface> select(const ruleset::Host& host, Predicate wanted) {
+  std::vector<ruleset::Interface> found;
+  for (const ruleset::Interface& interface : host.interfaces) {
+    if (!wanted(interface)) continue;
+    found.push_back(interface);
+    std::string& device = found.back().device;
+    if (device.ends_with('*')) device.back() = '0';
+  }
+  return found;
+}
+
 bool is_own(const Route& route) {
   return route.type == RouteType::Local || route.type == RouteType::Broadcast ||
          route.type == RouteType::Anycast;
@@ -39,6 +51,37 @@ net::Address destination_of(ByteSpan packet, bool ipv6) {
 bool is_link_local(const net::Address& address) {
   const auto* ipv6 = std::get_if<net::Ipv6>(&address);
   return ipv6 != nullptr && ipv6->value >> 118 == 0xfe80 >> 6;
+}
+
+// nf_route_table_hook4() and nf_route_table_hook6() of net/netfilter/nft_chain_route.c.
+RouteKey route_key(const Frame& frame) {
+  RouteKey key{.mark = frame.mark};
+  const auto take = [&](std::size_t from, std::size_t size) {
+    std::ranges::copy(frame.bytes.subspan(from, size),
+                      key.header.begin() + static_cast<std::ptrdiff_t>(from));
+  };
+  if (frame.ipv6) {
+    take(0, 4);
+    take(ipv6::kHopLimit, 1);
+    take(ipv6::kSource, 32);
+  } else {
+    take(1, 1);
+    take(ipv4::kSource, 8);
+  }
+  return key;
+}
+
+std::vector<ruleset::Interface> interfaces_towards(const ruleset::Host& host,
+                                                   const net::Address& address) {
+  // A host that names no interface has no rule that could ask which one it is.
+  if (host.interfaces.empty()) return {{"eth0", "eth0", {}}};
+  auto found =
+      select(host, [&](const auto& interface) { return interface.behind.contains(address); });
+  if (found.empty()) {
+    found = select(host, [](const auto& interface) { return interface.behind.empty(); });
+  }
+  if (found.empty()) found = select(host, [](const auto&) { return true; });
+  return found;
 }
 
 Routes::Routes(const ruleset::Host& host) : host_(host) {}

@@ -2,10 +2,13 @@
 // (fib_lookup() of include/net/ip_fib.h). Policy routing (ip rule) is not known to a Host.
 #pragma once
 
+#include <array>
+#include <cstdint>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "eval/frame.h"
 #include "eval/wire.h"
 #include "net/address.h"
 #include "ruleset/host.h"
@@ -17,6 +20,21 @@ net::Address destination_of(ByteSpan packet, bool ipv6);
 // fe80::/10: every link has its own, so that a lookup asks for the routes by one device alone
 // (rt6_need_strict() of net/ipv6/route.c).
 bool is_link_local(const net::Address& address);
+
+// What of a packet that a program sends the kernel asks its routes by: where a chain of type route
+// or a translation changes it, they are asked again.
+struct RouteKey {
+  std::array<std::uint8_t, 40> header{};
+  std::uint32_t mark = 0;
+  bool operator==(const RouteKey&) const = default;
+};
+RouteKey route_key(const Frame& frame);
+
+// The interfaces by which a packet from or to the address may pass, where no route is known: those
+// that it is behind, else those with nothing behind them, else all. Never empty. A device that ends
+// in '*' stands for any that begins so: the first of them.
+std::vector<ruleset::Interface> interfaces_towards(const ruleset::Host& host,
+                                                   const net::Address& address);
 
 // Holds references into the host, which must outlive it.
 class Routes {

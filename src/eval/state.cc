@@ -59,6 +59,7 @@ void State::forget() {
   doubtful_in_.clear();
   free_cells_.clear();
   began_ns_.reset();
+  doubted_ = 0;
 }
 
 // nft_limit_eval(): as many tokens come as nanoseconds pass, up to the burst's.
@@ -70,6 +71,11 @@ std::optional<bool> State::is_within_limit(const ruleset::Limit& limit, CellInde
   Cell& cell = cells_[cell_index];
   if (cell.epoch != epoch_) {
     cell = {.epoch = epoch_, .left = {{full, full}, {full - error, full}}, .last_ns = clock.now_ns};
+  }
+  if (cell.doubted != doubted_) {
+    cell.left = Tokens::any();
+    cell.last_ns = clock.now_ns;
+    cell.doubted = doubted_;
   }
   const auto passed =
       clock.now_ns > cell.last_ns ? static_cast<std::int64_t>(clock.now_ns - cell.last_ns) : 0;
@@ -247,7 +253,7 @@ void State::begin_packet() {
 
 void State::touch(CellIndex cell) {
   touched_cells_.push_back(cell);
-  met_doubt_ |= doubtful_cells_.contains(cell);
+  met_doubt_ |= all_is_doubtful() || doubtful_cells_.contains(cell);
 }
 
 std::map<CellIndex, State::CellNow> State::touched_cells() const {

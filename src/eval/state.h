@@ -132,6 +132,9 @@ class State {
   std::map<ElementKey, std::optional<DynamicElement>> touched_elements() const;
   // Of a limit the tokens are within these; time narrows that again.
   void doubt(CellIndex cell, const Tokens& tokens, std::uint64_t now_ns);
+  // Any cell, and any element that packets may change: of a packet nothing but its end is known.
+  void doubt_all() { ++doubted_; }
+  bool all_is_doubtful() const { return doubted_ != 0; }
   void doubt(const ElementKey& element) {
     if (doubtful_elements_.insert(element).second) ++doubtful_in_[element.first];
   }
@@ -142,6 +145,7 @@ class State {
     std::uint64_t amount = 0;  // a quota's bytes, the last number given
     Tokens left{};
     std::uint64_t last_ns = 0;
+    std::uint64_t doubted = 0;  // what doubted_ was when a limit was last reckoned
     bool operator==(const Cell&) const = default;
   };
   void touch(CellIndex cell);
@@ -184,6 +188,7 @@ class State {
   std::unordered_map<std::uint32_t, std::int64_t> doubtful_in_;         // how many of these, by set
   std::unordered_map<std::size_t, std::vector<CellIndex>> free_cells_;  // in rows of so many
   bool met_doubt_ = false;
+  std::uint64_t doubted_ = 0;  // how often doubt_all() was said
 };
 
 struct State::CellNow {

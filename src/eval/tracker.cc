@@ -1,7 +1,10 @@
 #include "eval/tracker.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "eval/fragments.h"
 #include "eval/nat.h"
 #include "eval/route.h"
 #include "eval/ticks.h"
@@ -92,11 +95,22 @@ void Tracker::settle_end(Frame& frame, const Tuple& tuple, const Options& option
 }
 
 // __nf_conntrack_alloc(): early_drop() looks for a flow that can go in a few places of the table.
+// Of a large table, which no second state is made of for each packet, only the likely way is gone.
 bool Tracker::has_room(Frame& frame) {
-  const std::uint32_t most = host_.conntrack.max;
-  if (most == 0 || flows_.size() < most) return true;
+  constexpr std::uint32_t kUsualMost = 262144;  // of a 64-bit machine with 4 GiB or more
+  constexpr std::uint32_t kLarge = 4096;
+  const std::uint32_t most = host_.conntrack.max == 0 ? kUsualMost : host_.conntrack.max;
+  if (flows_.size() < most) return true;
   flows_.collect();
   if (flows_.size() < most) return true;
+  if (most > kLarge) {
+    flows_.remove_oldest();
+    flows_.doubt_all();
+    frame.conditions.push_back({.about = fmt::format("the full conntrack table of {}", most),
+                                .is = "an older connection makes room",
+                                .assumed = true});
+    return true;
+  }
   const bool dropped = frame.choices->choose(2) == 1;
   frame.conditions.push_back(
       {.about = "the full conntrack table",
@@ -126,7 +140,13 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
   Tuple tuple;
   if (!tuple_of(frame.bytes, frame.ipv6, tuple)) return false;
   settle_end(frame, tuple, options);
-  const Flows::Found found = flows_.find(tuple, flow.zone);
+  Flows::Found found = flows_.find(tuple, flow.zone);
+  // Over the loopback it comes as it left: with all that is translated.
+  if (const bool over_loopback = frame.in_device == kLoopbackDevice; over_loopback) {
+    if (const auto left = flows_.find_translated(tuple, flow.zone); left.entry != nullptr) {
+      found = left;
+    }
+  }
   if (found.entry == nullptr) return false;
   FlowEntry& entry = *found.entry;
   flows_.touch(entry.original, flow.zone);
@@ -177,6 +197,11 @@ void Tracker::begin(Frame& frame, const Options& options) {
   flows_.begin_packet();
   flows_.move_clock(options.now_ns);
   frame.flow.others = &flows_;
+  // Whether or not it is tracked here: it may have been, as another packet.
+  if (Tuple tuple; options.doubtful && tuple_of(frame.bytes, frame.ipv6, tuple)) {
+    flows_.touch(tuple, 0);
+    flows_.touch(invert(tuple), 0);
+  }
 }
 
 const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
@@ -260,11 +285,33 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
   entry.mark = flow.mark;
   entry.labels = flow.labels;
   entry.expects = flow.expects;
+  entry.came_by = flows_.number_of(frame.in_device);
+  entry.left_by = flows_.number_of(frame.leaves_by);
   if (!flows_.confirm(entry)) {
     frame.conditions.push_back({.about = "two connections with the same tuple",
                                 .is = "the second goes on",
                                 .assumed = true});
   }
+}
+
+std::optional<Origin> Tracker::origin_of(const Packet& packet, std::uint64_t now_ns) {
+  const bool ipv6 = packet.ether_type == kEtherTypeIpv6;
+  const bool fragment = ipv6 ? has_fragment_header(packet.bytes) : is_ipv4_fragment(packet.bytes);
+  Tuple left;
+  if (fragment || packet_in_error(packet.bytes, ipv6) || !tuple_of(packet.bytes, ipv6, left)) {
+    return std::nullopt;
+  }
+  flows_.move_clock(now_ns);
+  const Flows::Found found = flows_.find_translated(left, 0);
+  if (found.entry == nullptr) return std::nullopt;
+  const FlowEntry& entry = *found.entry;
+  Origin origin{.packet = packet, .forwarded = entry.came_by != 0 && entry.left_by != 0};
+  const Tuple& before = found.is_reply ? entry.reply : entry.original;
+  if (before != left && !give_tuple(origin.packet.bytes, before)) return std::nullopt;
+  if (origin.forwarded) {
+    origin.packet.in_device = flows_.device(found.is_reply ? entry.left_by : entry.came_by);
+  }
+  return origin;
 }
 
 // nf_send_reset() answers no RST and nothing that is broken: its own look at the checksum does not

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "eval/eval.h"
 #include "eval/flows.h"
@@ -34,6 +35,8 @@ class Tracker {
   const Flows& flows() const { return flows_; }
   void doubt(const Flows::Key& key) { flows_.doubt(key); }
   void doubt_all_flows() { flows_.doubt_all(); }
+  // Evaluator::origin_of(), between packets.
+  std::optional<Origin> origin_of(const Packet& packet, std::uint64_t now_ns);
   void restore(const Flows& flows) { flows_ = flows; }
   void exchange(Flows& flows) { std::swap(flows_, flows); }
   void forget() { flows_.clear(); }

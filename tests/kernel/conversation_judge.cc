@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "capture_view.h"
 #include "conversation_text.h"
 #include "in_sandbox.h"
 #include "options.h"
@@ -37,6 +38,9 @@ struct Arguments {
   std::uint64_t seed = 1;
   std::uint64_t seconds = 0;          // a budget; 0: none
   std::optional<std::uint64_t> only;  // the conversation's number: of the ruleset `seed` alone
+  std::uint64_t devices = 2;          // 1: all around the host is reached by eth0
+
+  bool one_device() const { return devices == 1; }
 };
 
 std::optional<Arguments> parse(int count, char** words) {
@@ -47,12 +51,13 @@ std::optional<Arguments> parse(int count, char** words) {
                                   {"--packets", &arguments.packets},
                                   {"--seed", &arguments.seed},
                                   {"--seconds", &arguments.seconds},
+                                  {"--devices", &arguments.devices},
                                   {"--only", nullptr, &arguments.only}});
   if (!read) return std::nullopt;
   return arguments;
 }
 
-ruleset::Host host_on_trial() {
+ruleset::Host host_on_trial(bool one_device) {
   ruleset::Host host;
   host.name = "trial";
   for (const bool ipv6 : {false, true}) {
@@ -61,12 +66,15 @@ ruleset::Host host_on_trial() {
     }
   }
   for (const char* device : {"eth0", "eth1"}) {
+    if (one_device && !host.interfaces.empty()) break;
     ruleset::Interface& interface = host.interfaces.emplace_back();
     interface.name = device;
     interface.device = device;
   }
-  host.interfaces[1].behind = net::AddressSet::from(
-      {*net::parse_prefix("10.9.1.0/24"), *net::parse_prefix("2001:db8:9:1::/64")});
+  if (!one_device) {
+    host.interfaces[1].behind = net::AddressSet::from(
+        {*net::parse_prefix("10.9.1.0/24"), *net::parse_prefix("2001:db8:9:1::/64")});
+  }
   host.forwards_ipv4 = true;
   host.forwards_ipv6 = true;
   return sandbox::with_routes(host);
@@ -128,7 +136,7 @@ void minimise(RulesetText& text, std::vector<Question>& said, const ruleset::Hos
 class Runner {
  public:
   Runner(const Arguments& arguments, const char* program)
-      : arguments_(arguments), program_(program), host_(host_on_trial()) {}
+      : arguments_(arguments), program_(program), host_(host_on_trial(arguments.one_device())) {}
 
   int run() {
     if (auto made = sandbox::set_up_host(host_); !made) return broken(made.error(), "set up");
@@ -142,10 +150,16 @@ class Runner {
       if (arguments_.seconds != 0 && taken() > static_cast<double>(arguments_.seconds)) break;
     }
     report(taken());
-    return disagreements_ == 0 ? 0 : 1;
+    return disagreements_ + wrong_captures_ == 0 ? 0 : 1;
   }
 
  private:
+  static std::uint64_t wall_ns() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return static_cast<std::uint64_t>(
+        std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
+  }
+
   static int broken(const Error& error, std::string_view where) {
     fmt::print("{}: {}\n", where, error.message);
     return 1;
@@ -153,7 +167,8 @@ class Runner {
 
   bool judge(std::uint64_t seed) {
     const RulesetText text = generate_conversation_ruleset(seed);
-    const std::string again = fmt::format("{} --seed {} --only ", program_, seed);
+    const std::string again = fmt::format("{}{} --seed {} --only ", program_,
+                                          arguments_.one_device() ? " --devices 1" : "", seed);
     host_.conntrack = generate_conntrack_settings(seed);
     if (auto set = sandbox::set_conntrack(host_.conntrack); !set) {
       broken(set.error(), again + "0");
@@ -187,13 +202,38 @@ class Runner {
     return true;
   }
 
-  // What was said up to the packet that they disagree about; empty where they agree.
+  // The same conversation as captures of it show it.
   Result<std::vector<Question>> converse(Trial& trial, std::uint64_t seed) {
+    std::vector<CaptureView> views;
+    Random links(Random(seed + 5).next());
+    for (const ruleset::Interface& interface : host_.interfaces) {
+      using Link = CaptureView::Link;
+      views.emplace_back(interface.device,
+                         links.of({Link::KnownMac, Link::UnknownMac, Link::Raw, Link::Cooked}));
+    }
+    auto said = converse(trial, seed, views);
+    if (!said || !said->empty()) return said;
+    for (const CaptureView& view : views) {
+      const std::string wrong = view.first_wrong({host_, trial.ruleset(), {}}, captured_);
+      if (wrong.empty()) continue;
+      ++wrong_captures_;
+      if (wrong_captures_ > kMostShown) continue;
+      fmt::print("DISAGREEMENT: a capture: {}\n  again: {}{} --seed {} --only {}\n{}\n", wrong,
+                 program_, arguments_.one_device() ? " --devices 1" : "", seed / kTalkSeeds,
+                 seed % kTalkSeeds, render(generate_conversation_ruleset(seed / kTalkSeeds)));
+    }
+    return said;
+  }
+
+  // What was said up to the packet that they disagree about; empty where they agree.
+  Result<std::vector<Question>> converse(Trial& trial, std::uint64_t seed,
+                                         std::vector<CaptureView>& views) {
     TRY(trial.forget());
     ++conversations_;
-    Talk talk(seed);
+    Talk talk(seed, arguments_.one_device());
     Random cuts(Random(seed + 3).next());
     std::vector<Question> said;
+    bool shows_all = true;
     for (std::uint64_t i = 0; i < arguments_.packets; ++i) {
       const Question question = talk.next();
       sandbox::Observation seen;
@@ -201,6 +241,11 @@ class Runner {
         said.push_back(part);
         auto answers = trial.ask(part);
         if (!answers) return std::unexpected(answers.error());
+        // On the wire a datagram that was put together is in fragments again.
+        shows_all = shows_all && !is_fragment(part.packet.bytes);
+        for (CaptureView& view : views) {
+          if (shows_all) view.note(part, answers->seen, wall_ns());
+        }
         if (is_open(answers->journey)) return std::vector<Question>{};
         const auto& after = answers->seen.after;
         if (after && *after != part.packet.bytes) ++changed_;
@@ -297,6 +342,10 @@ class Runner {
     fmt::print("{} accepted ({} of them changed), {} dropped, {} rejected, {} by the stack\n",
                fate(Fate::Accept), changed_, fate(Fate::Drop), fate(Fate::Reject),
                fate(Fate::Stack));
+    fmt::print(
+        "in captures of the devices: {} packets for certain, {} conditional, {} passed over, {} "
+        "captures wrong\n",
+        captured_.certain, captured_.conditional, captured_.passed_over, wrong_captures_);
     fmt::print("{} packets in doubt for what came before, not compared\n", in_doubt_);
     fmt::print("{} fragments, {} datagrams put together of them\n", fragments_, gathered_);
     fmt::print(
@@ -317,6 +366,8 @@ class Runner {
   std::uint64_t fragments_ = 0;
   std::uint64_t gathered_ = 0;
   std::uint64_t disagreements_ = 0;
+  CaptureView::Tally captured_;
+  std::uint64_t wrong_captures_ = 0;
   std::map<sandbox::Fate, std::uint64_t> fates_;
   std::map<std::string, std::uint64_t> undecided_;
   std::map<std::string, std::uint64_t> conditional_;
@@ -331,7 +382,7 @@ int main(int count, char** words) {
   if (!arguments) {
     fmt::print(stderr,
                "usage: conversation_judge [--rulesets N] [--conversations N] [--packets N] "
-               "[--seed S] [--seconds BUDGET] [--only CONVERSATION]\n");
+               "[--seed S] [--seconds BUDGET] [--only CONVERSATION] [--devices 1|2]\n");
     return 2;
   }
   return kernel_judge::in_sandbox([&] { return kernel_judge::Runner(*arguments, words[0]).run(); });

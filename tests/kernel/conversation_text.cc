@@ -19,6 +19,7 @@ class Writer {
     table_.family = random_.of<const char*>({"inet", "inet", "ip", "ip6"});
     table_.name = "talk";
     counts_ = random_.percent(6);
+    times_ = random_.percent(10);
     draws_ = random_.percent(25);
     for (const char* hook : {"prerouting", "input", "forward", "output", "postrouting"}) {
       if (random_.percent(75)) add_filter(hook);
@@ -55,6 +56,10 @@ class Writer {
   const char* end() { return random_.of<const char*>({"saddr", "daddr"}); }
 
   std::string ct_match() {
+    if (times_ && random_.percent(40)) {
+      return fmt::format("ct expiration {} {}s", random_.of<const char*>({"<", ">=", "!="}),
+                         random_.of({20, 29, 31, 100, 119, 121, 100000}));
+    }
     switch (random_.weighted({30, 18, 8, 12, 10, 6, 8, 8, 4})) {
       case 0:
         return unless("ct state", state());
@@ -221,6 +226,7 @@ class Writer {
 
   TableText table_;
   bool draws_ = false;   // what only the kernel knows, and remembers
+  bool times_ = false;   // how long connections still have
   bool counts_ = false;  // connections, which takes its time: the kernel looks once a tick
   // Of the rule that is being written.
   bool v6_ = false;

@@ -389,6 +389,7 @@ class TableWriter {
     if (protocol_ == "tcp" && random_.percent(50)) {
       return random_.of<std::string>({"tcp dport set 22", "tcp sport set 443", "tcp flags set syn",
                                       "tcp window set 5", "tcp option maxseg size set 900",
+                                      "tcp option maxseg size set rt mtu",
                                       "reset tcp option timestamp", "reset tcp option sack-perm"});
     }
     if (protocol_ == "udp" && random_.percent(50)) {

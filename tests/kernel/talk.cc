@@ -9,6 +9,8 @@ namespace {
 
 namespace protocol = net::protocol;
 
+constexpr std::uint8_t kNoPorts = 253;  // "for experimentation" (RFC 3692)
+
 std::vector<net::Address> addresses(std::initializer_list<const char*> texts) {
   std::vector<net::Address> all;
   for (const char* text : texts) all.push_back(net::parse_prefix(text)->address);
@@ -25,16 +27,6 @@ bool covers(const char* prefix, const net::Address& address) {
          address <= net::last(network);
 }
 
-// The device by which the host on trial reaches an address.
-std::string way_to(const net::Address& address) {
-  const bool own = contains(neighbourhood(false).own, address) ||
-                   contains(neighbourhood(true).own, address) || covers("127.0.0.0/8", address) ||
-                   covers("::1/128", address);
-  if (own) return "lo";
-  const bool inside = covers("10.9.1.0/24", address) || covers("2001:db8:9:1::/64", address);
-  return inside ? "eth1" : "eth0";
-}
-
 }  // namespace
 
 Neighbourhood neighbourhood(bool ipv6) {
@@ -47,16 +39,28 @@ Neighbourhood neighbourhood(bool ipv6) {
           addresses({"10.9.1.5", "10.9.1.77"})};
 }
 
-Talk::Talk(std::uint64_t seed) : random_(Random(seed).next()) {
+// The device by which the host on trial reaches an address.
+std::string Talk::way_to(const net::Address& address) const {
+  const bool own = contains(neighbourhood(false).own, address) ||
+                   contains(neighbourhood(true).own, address) || covers("127.0.0.0/8", address) ||
+                   covers("::1/128", address);
+  if (own) return "lo";
+  const bool inside = covers("10.9.1.0/24", address) || covers("2001:db8:9:1::/64", address);
+  return inside ? inner_device_ : "eth0";
+}
+
+Talk::Talk(std::uint64_t seed, bool one_device)
+    : random_(Random(seed).next()), inner_device_(one_device ? "eth0" : "eth1") {
   ipv6_ = random_.percent(35);
   const std::uint8_t ping = ipv6_ ? protocol::kIcmpv6 : protocol::kIcmp;
   protocol_ = random_.of({protocol::kTcp, protocol::kTcp, protocol::kTcp, protocol::kUdp, ping});
+  if (random_.percent(6)) protocol_ = random_.of<std::uint8_t>({protocol::kGre, kNoPorts});
   picked_up_ = protocol_ == protocol::kTcp && random_.percent(15);
 
   const Neighbourhood around = neighbourhood(ipv6_);
   const auto place = [&](const net::Address& address) -> std::string {
     if (contains(around.own, address)) return "";
-    return contains(around.inside, address) ? "eth1" : "eth0";
+    return contains(around.inside, address) ? inner_device_ : "eth0";
   };
   Speaker& asks = client_.speaks;
   switch (random_.weighted({30, 10, 15, 10, 20, 15})) {
@@ -250,7 +254,7 @@ Bytes Talk::out_of_order(bool from_client) {
   return wrap(from, tcp(next));
 }
 
-// UDP, or an echo and its reply.
+// UDP, a protocol without ports, or an echo and its reply.
 Bytes Talk::plain(bool from_client) {
   const End& from = end(from_client);
   if (protocol_ == protocol::kUdp) {
@@ -259,6 +263,8 @@ Bytes Talk::plain(bool from_client) {
     if (random_.percent(5)) bytes.back() ^= 0x10;
     return bytes;
   }
+  // Zeros are GRE's version 0, too.
+  if (protocol_ == protocol::kGre || protocol_ == kNoPorts) return wrap(from, Bytes(12, 0));
   const std::uint16_t id = from.speaks.source_port;
   const Bytes data(8, 'd');
   const std::uint8_t asks = ipv6_ ? 128 : random_.percent(90) ? 8 : 13;
@@ -274,7 +280,9 @@ Bytes Talk::error_about(const End& from) {
   net::Address source = from.speaks.source;
   const bool at_host = from.device.empty();
   if (!at_host && random_.percent(30)) {
-    source = random_.of(from.device == "eth1" ? around.inside : around.outside);
+    const bool inside = inner_device_ == "eth0" ? contains(around.inside, from.speaks.source)
+                                                : from.device == inner_device_;
+    source = random_.of(inside ? around.inside : around.outside);
   }
   Bytes quoted = *from.last_heard;
   const net::Address to = speaker_of(quoted).source;

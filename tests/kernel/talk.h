@@ -25,8 +25,8 @@ Neighbourhood neighbourhood(bool ipv6);
 
 class Talk {
  public:
-  // Between whom, the seed says.
-  explicit Talk(std::uint64_t seed);
+  // Between whom, the seed says. `one_device`: the host reaches all of them by eth0.
+  explicit Talk(std::uint64_t seed, bool one_device = false);
 
   // The next packet that somebody says.
   Question next();
@@ -59,7 +59,10 @@ class Talk {
   Bytes options_of(End& from, bool syn);
   Bytes wrap(const End& from, Bytes transport) const;
 
+  std::string way_to(const net::Address& address) const;
+
   Random random_;
+  std::string inner_device_;
   bool ipv6_ = false;
   std::uint8_t protocol_ = 6;
   End client_;

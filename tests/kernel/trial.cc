@@ -65,12 +65,18 @@ std::vector<std::pair<ChainText*, std::size_t>> rules_of(RulesetText& text) {
   return rules;
 }
 
-bool counts_connections(const ruleset::Ruleset& ruleset) {
+bool is_expiration(const ruleset::Expr& expr) {
+  const auto* load = std::get_if<ruleset::Ct>(&expr);
+  return load != nullptr && load->key == ruleset::CtKey::Expiration;
+}
+
+template <class Predicate>
+bool has_expr(const ruleset::Ruleset& ruleset, Predicate wanted) {
   for (const auto& table : ruleset.tables) {
     for (const auto& chain : table.chains) {
       for (const auto& rule : chain.rules) {
         for (const auto& expr : rule.exprs) {
-          if (std::holds_alternative<ruleset::Connlimit>(expr)) return true;
+          if (wanted(expr)) return true;
         }
       }
     }
@@ -122,7 +128,11 @@ Result<std::unique_ptr<Trial>> Trial::open(const sandbox::Judge::Load& load,
   auto comparison = Comparison::of(trial->ruleset_, trial->judge_->ruleset());
   if (!comparison) return std::unexpected(comparison.error());
   trial->comparison_ = std::make_unique<Comparison>(std::move(*comparison));
-  trial->paced_ = memory == Memory::Kept && counts_connections(trial->ruleset_);
+  trial->paced_ = memory == Memory::Kept && has_expr(trial->ruleset_, [](const auto& expr) {
+                    return std::holds_alternative<ruleset::Connlimit>(expr);
+                  });
+  trial->timed_ =
+      trial->paced_ || (memory == Memory::Kept && has_expr(trial->ruleset_, is_expiration));
   trial->evaluator_ = std::make_unique<eval::Evaluator>(trial->ruleset_, host);
   return trial;
 }
@@ -147,7 +157,7 @@ Result<Answers> Trial::ask(const Question& question) {
   Answers answers;
   answers.seen = std::move(*seen);
   comparison_->remember(answers.seen);
-  const eval::Options options{.keep_state = kept, .now_ns = kept && paced_ ? now_ns : 0};
+  const eval::Options options{.keep_state = kept, .now_ns = kept && timed_ ? now_ns : 0};
   const auto direction = question.outbound ? eval::Direction::Send : eval::Direction::Arrive;
   std::vector<eval::Journey> ways;
   if (kept) {
@@ -208,6 +218,7 @@ std::string Trial::difference(const Question& question, const Answers& answers) 
       })) {
     return "";
   }
+  if (!answers.journey.knows_after) return "";
   const bool told = seen.fate() == sandbox::Fate::Accept && seen.after;
   if (told && !same_bytes(*seen.after, after)) return "its bytes after are others";
   return "";

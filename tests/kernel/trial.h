@@ -57,6 +57,7 @@ class Trial {
   std::uint64_t pace() const;
 
   Memory memory_ = Memory::None;
+  bool timed_ = false;  // it depends on how much time passes
   bool paced_ = false;  // what the ruleset remembers depends on the kernel's ticks
   std::chrono::steady_clock::time_point began_;
   ruleset::Ruleset ruleset_;

@@ -85,5 +85,78 @@ TEST_CASE("a packet whose headers are not whole is named by its size") {
   CHECK(conversation.ask(packet).packet == "an IP packet of 22 bytes, in=eth0");
 }
 
+// A gateway, and a capture on one of its devices, of frames that do not say which way they went.
+struct Gateway {
+  explicit Gateway(const std::string& nat = "", const std::string& device = "eth0")
+      : policy(test::load_site(
+            {{"site.toml",
+              "[site]\nname = \"s\"\nmanagement = \"198.51.100.99\"\n"
+              "[interfaces.public]\ndevice = \"eth0\"\n"
+              "[interfaces.private]\ndevice = \"eth1\"\nbehind = \"10.0.9.0/24\"\n"
+              "[hosts.gw]\nrole = \"gateway\"\naddresses = [\"203.0.113.10\", \"10.0.9.1\"]\n"
+              "interfaces = [\"public\", \"private\"]\n"},
+             {"gateway.toml",
+              "role = \"gateway\"\n[[forward]]\nid = \"web\"\nservice = \"tcp/443\"\nfrom = "
+              "\"10.0.9.0/24\"\n" +
+                  nat}})),
+        site(policy, test::kToday),
+        conversation(site.snapshot(test::host(policy, "gw")), {.device = device}) {}
+
+  CapturedAnswer ask(const char* from, const char* to, std::uint8_t flags, std::uint8_t ttl = 64) {
+    eval::PacketFields fields;
+    fields.source = *net::parse_address(from);
+    fields.destination = *net::parse_address(to);
+    const bool answers = flags == kSynAck;
+    fields.source_port = answers ? 443 : 40000;
+    fields.destination_port = answers ? 40000 : 443;
+    fields.tcp_flags = flags;
+    fields.ttl = ttl;
+    auto packet = captured(fields, ++second);
+    return conversation.ask(packet);
+  }
+
+  policy::Policy policy;
+  Site site;
+  Conversation conversation;
+  std::uint64_t second = 0;
+};
+constexpr const char* kTranslates =
+    "[[nat]]\nid = \"out\"\nfrom = \"10.0.9.0/24\"\nout = \"public\"\n"
+    "new-source = \"203.0.113.10\"\n";
+
+TEST_CASE("a gateway's policy forwards, whichever of its devices the capture was taken on") {
+  Gateway inside("", "eth1");
+  const CapturedAnswer comes = inside.ask("10.0.9.2", "192.0.2.1", kSyn);
+  CHECK(comes.hop.verdict == Verdict::Accept);
+  CHECK(comes.hop.hook == ruleset::Hook::Forward);
+  // What comes back arrives on the other device, and is seen here as it leaves.
+  const CapturedAnswer back = inside.ask("192.0.2.1", "10.0.9.2", kSynAck, 63);
+  CHECK(back.packet == "tcp 192.0.2.1:443 > 10.0.9.2:40000 flags=syn,ack out=eth1 ttl=63");
+  CHECK(back.hop.verdict == Verdict::Accept);
+
+  Gateway outside;
+  const CapturedAnswer leaves = outside.ask("10.0.9.2", "192.0.2.1", kSyn, 63);
+  CHECK(leaves.hop.verdict == Verdict::Accept);
+  CHECK(leaves.hop.hook == ruleset::Hook::Forward);
+  CHECK(outside.ask("192.0.2.1", "10.0.9.2", kSynAck).hop.verdict == Verdict::Accept);
+  CHECK(outside.ask("192.0.2.1", "10.0.9.3", kSyn).hop.verdict == Verdict::Drop);
+}
+
+TEST_CASE("what has been translated might have been another's, and so might its answer") {
+  Gateway outside(kTranslates);
+  const CapturedAnswer leaves = outside.ask("203.0.113.10", "192.0.2.1", kSyn, 63);
+  CHECK(leaves.hop.verdict == Verdict::Conditional);
+  REQUIRE(!leaves.conditions.empty());
+  CHECK(leaves.conditions.back().about ==
+        "whether this host sent it, or translated what another had sent");
+  CHECK(outside.ask("192.0.2.1", "203.0.113.10", kSynAck).hop.verdict == Verdict::Conditional);
+  CHECK(outside.ask("192.0.2.7", "203.0.113.10", kSyn).hop.verdict == Verdict::Drop);
+
+  // On the inside nothing is translated yet, or no longer.
+  Gateway inside(kTranslates, "eth1");
+  CHECK(inside.ask("10.0.9.2", "192.0.2.1", kSyn).hop.verdict == Verdict::Accept);
+  CHECK(inside.ask("192.0.2.1", "10.0.9.2", kSynAck, 63).hop.verdict == Verdict::Accept);
+}
+
 }  // namespace
 }  // namespace rolewall::ask

@@ -111,6 +111,23 @@ TEST_CASE_FIXTURE(Fixture, "a host between is asked where `at` says") {
   CHECK(alone_there[0].alone);
 }
 
+TEST_CASE_FIXTURE(Fixture,
+                  "what stays on a link comes to the host that is asked, or goes from it") {
+  const auto ends = [&](const char* text) {
+    Diagnostics diagnostics;
+    const auto samples = sampler.take(test::words(policy, text), {}, diagnostics);
+    REQUIRE(samples.size() == 1);
+    CHECK(!samples[0].through);
+    const auto lb = test::host(policy, "lb-01");
+    return std::string(samples[0].sender == lb ? "goes" : samples[0].receiver == lb ? "comes" : "");
+  };
+  CHECK(ends("udp 0.0.0.0:68 > 255.255.255.255:67 at=lb-01") == "comes");
+  CHECK(ends("udp 0.0.0.0:68 > 255.255.255.255:67 at=lb-01 out=private") == "goes");
+  CHECK(ends("udp 10.0.0.9:5353 > 224.0.0.251:5353 at=lb-01 in=private") == "comes");
+  CHECK(ends("udp [fe80::1]:547 > [fe80::5]:546 at=lb-01") == "comes");
+  CHECK(ends("udp [fe80::1]:547 > [fe80::5]:546 at=lb-01 out=private") == "goes");
+}
+
 TEST_CASE_FIXTURE(Fixture, "a host is not asked about an interface that it has not") {
   // Its devices are known, too, and every host has a loopback.
   CHECK(take("https 192.0.2.1 > lb-01 in=eth0").size() == 1);

@@ -231,6 +231,46 @@ TEST_CASE("at the tick of a flow's end it may be there or not") {
   CHECK_EQ(at(end + kSecond), "drop");
 }
 
+TEST_CASE("how long a flow that was seen still has is known to a tick") {
+  const auto ask = [](CmpOp op, std::uint32_t ms) {
+    const Ruleset rules =
+        input_rules({rule({load_ct(CtKey::Expiration), Cmp{op, 0, Value::host_u32(ms)}, drop()}),
+                     rule({accept()})});
+    const Host on = host();
+    Evaluator evaluator(rules, on);
+    const Options how{.now_ns = kSecond};
+    evaluator.next(arriving(fields(17, 53)), Direction::Arrive, how);
+    return fates(evaluator.next(arriving(fields(17, 53)), Direction::Arrive, how));
+  };
+  CHECK_EQ(ask(CmpOp::Eq, 20'000), "accept");
+  CHECK_EQ(ask(CmpOp::Neq, 20'000), "drop");
+  CHECK_EQ(ask(CmpOp::Neq, 30'000), "accept drop");  // it may be a tick less
+}
+
+TEST_CASE("what leaves is known by its flow, as it was before it was translated") {
+  const Ruleset rules = [] {
+    Chain nat = base_chain(
+        {rule({Immediate{1, Value::be16(8080)}, Redirect{Register{1}, std::nullopt, 2}})},
+        Hook::Prerouting, -100, VerdictCode::Accept);
+    nat.base->type = ChainType::Nat;
+    return one_table({std::move(nat)}, {}, Family::Ip);
+  }();
+  const Host on = host();
+  Evaluator evaluator(rules, on);
+  const PacketFields request = fields(17, 53);
+  Packet left = build(reversed(request));
+  left.out_device = "eth0";
+  CHECK(!evaluator.origin_of(left, kSecond));
+  evaluator.next(arriving(request), Direction::Arrive, {.now_ns = kSecond});
+  const auto origin = evaluator.origin_of(left, kSecond);
+  REQUIRE(origin);
+  CHECK(!origin->forwarded);
+  PacketFields before = reversed(request);
+  before.source_port = 8080;
+  CHECK(origin->packet.bytes == build(before).bytes);
+  CHECK(!evaluator.origin_of(left, 100 * kSecond));
+}
+
 TEST_CASE("a full table lets a packet in at an older flow's cost, or drops it") {
   const Ruleset rules = input_rules({rule({load_ct(CtKey::State), accept()})});
   Host on = host();

@@ -83,14 +83,32 @@ TEST_CASE("a packet without a way out ends in the stack") {
   CHECK_EQ(journey_of(rules, on, towards("2001:db8:2::1")).fate(), Fate::Stack);
   Host unknown = router();
   unknown.routes.reset();
-  const Journey journey = journey_of(rules, unknown, towards("198.51.100.1"));
-  CHECK_EQ(journey.fate(), Fate::Stack);
-  CHECK_EQ(journey.hooks.back().reason, "no route is known");
   Packet given = towards("198.51.100.1");
   given.out_device = "lan";
   CHECK_EQ(journey_of(rules, unknown, given).fate(), Fate::Accept);
   CHECK_EQ(journey_of(rules, host(), given).fate(), Fate::Accept);
   CHECK_EQ(journey_of(rules, host(), towards("198.51.100.1")).fate(), Fate::Stack);
+}
+
+TEST_CASE("without routes what is behind the devices says by which it may leave") {
+  Host on = router();
+  on.routes.reset();
+  on.interfaces.clear();
+  for (const char* device : {"wan", "lan", "dmz"}) {
+    on.interfaces.emplace_back();
+    on.interfaces.back().device = device;
+  }
+  on.interfaces[1].behind = net::AddressSet::from({prefix("198.51.100.0/24")});
+  const Ruleset rules = forward_accepts_to("lan");
+  CHECK_EQ(journey_of(rules, on, towards("198.51.100.1")).fate(), Fate::Accept);
+  CHECK(journey_of(rules, on, towards("198.51.100.1")).conditions.empty());
+  // By one of the two that have nothing behind them.
+  const Ruleset to_dmz = forward_accepts_to("dmz");
+  Evaluator evaluator(to_dmz, on);
+  const Outcomes outcomes = evaluator.outcomes(towards("8.8.8.8"), Direction::Arrive);
+  REQUIRE_EQ(outcomes.ways.size(), 2);
+  CHECK_EQ(outcomes.ways[0].fate(), Fate::Drop);
+  CHECK_EQ(outcomes.ways[1].fate(), Fate::Accept);
 }
 
 TEST_CASE("what a route leads to this host is delivered") {

@@ -92,6 +92,25 @@ TEST_CASE("a segment size is lowered, never raised, and the checksum mended") {
       {constant(Value::host_u32(0)), ExthdrWrite{ExthdrKind::TcpOption, 2, 2, 4, 1}}, packet));
 }
 
+TEST_CASE("a segment size that only the kernel knows decides nothing, until a rule reads it") {
+  const std::vector<Expr> clamp{Rt{RtKey::TcpMss, 1},
+                                ExthdrWrite{ExthdrKind::TcpOption, 2, 2, 2, 1}};
+  const Packet packet = tcp_with({2, 4, 0x05, 0xb4});
+  const auto ask = [&](std::vector<Expr> exprs) {
+    const Ruleset rules = input_rules({rule(then(join(clamp, std::move(exprs)), accept()))});
+    const Host on = host();
+    return Evaluator(rules, on).outcomes(packet, Direction::Arrive);
+  };
+  const Outcomes clamped = ask({});
+  REQUIRE_EQ(clamped.ways.size(), 1);
+  CHECK_EQ(clamped.ways[0].fate(), Fate::Accept);
+  CHECK(clamped.ways[0].conditions.empty());
+  CHECK(!clamped.ways[0].knows_after);
+  CHECK_EQ(ask({exthdr(ExthdrKind::TcpOption, 2, 2, 2), is(Value::be16(1200))}).ways.size(), 2);
+  CHECK_EQ(ask({load_transport(16, 2), is(Value::be16(7))}).ways.size(), 2);  // the checksum
+  CHECK_EQ(ask({load_transport(14, 2), is_not(Value::be16(7))}).ways.size(), 1);
+}
+
 TEST_CASE("an option is reset to NOPs wherever it begins") {
   const Expr reset = ExthdrReset{ExthdrKind::TcpOption, 3};
   CHECK(matches(join({reset}, reads_as(tcp_with({1, 1, 1, 1}).bytes)), tcp_with({3, 3, 7, 1})));

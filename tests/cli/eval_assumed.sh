@@ -1,0 +1,75 @@
+# What the words of a packet leave open and a rule reads is named with the answer; what no verdict
+# hangs on leaves it certain; explanations speak of devices and times as people do.
+. "$(dirname "$0")/prelude.sh"
+command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
+in_namespaces "$@"
+ip link set lo up
+two_devices
+ip address add 192.0.2.10/24 dev eth0
+ip address add 10.9.0.1/24 dev eth1
+nft -f - <<'NFT'
+table inet t {
+  chain in {
+    type filter hook input priority 0; policy accept;
+    iif "eth1" tcp dport 23 drop
+    meta hour "03:00"-"04:00" tcp dport 24 drop
+    tcp dport 22 ip dscp ef drop
+    tcp dport 25 tcp option maxseg size 1-500 drop
+    tcp dport 26 ip frag-off & 0x4000 == 0 drop
+  }
+  chain out {
+    type filter hook output priority 0; policy accept;
+    tcp flags syn tcp option maxseg size set rt mtu
+  }
+}
+NFT
+ask() { rolewall eval --live --state-dir "$scratch/state" "$@"; }
+
+ask 'tcp 192.0.2.7 > self:22'
+expect_out "accept"
+expect_out "assumed, since a rule reads it: dscp=0"
+ask 'tcp 192.0.2.7 > self:22 dscp=0'
+refuse_out "assumed"
+ask 'tcp 192.0.2.7 > self:22 dscp=ef' --expect drop
+expect_status 0
+ask 'tcp 192.0.2.7 > self:22' --format json
+expect_json 'd["assumed"] == ["dscp=0"]'
+ask 'tcp 192.0.2.7 > self:25'
+expect_out "no options or extension headers"
+ask 'tcp 192.0.2.7 > self:26'
+expect_out "df=0"
+ask 'tcp 192.0.2.7 > self:26 df=1' --expect accept
+expect_status 0
+refuse_out "assumed"
+ask 'tcp 192.0.2.7 > self:80'
+refuse_out "assumed"
+
+# The machine's routes say by which device: nothing is left to be said.
+ask 'tcp self > 10.9.0.7:80' --expect accept
+expect_status 0
+expect_out "out=eth1"
+ask 'tcp 10.9.0.7 > self:23' --expect drop
+expect_status 0
+
+# The segment size that the kernel writes is not known, and decides nothing.
+ask 'tcp self > 192.0.2.7:80' --expect accept
+expect_status 0
+
+ask 'tcp 192.0.2.7 > self:23' --explain
+expect_out 'iif is eth0, not eth1'
+ask 'tcp 192.0.2.7 > self:24 time=2026-12-24T05:30' --explain
+expect_out '05:30 UTC'
+expect_out '04:00 UTC'
+ask 'tcp 192.0.2.7 > self:24 time=2026-12-24T03:30' --expect drop
+expect_status 0
+
+# Of a capture's packets, too.
+PYTHONPATH="$ROLEWALL_SOURCE/tests/cli" python3 - <<'PYTHON'
+from packets import tcp, write
+write("one.pcap", [tcp("192.0.2.7", 40000, "192.0.2.10", 23, 2, 100, 0)])
+PYTHON
+ask --pcap one.pcap --in eth0 --explain
+expect_status 0
+expect_out 'iif is eth0, not eth1'
+ask --pcap one.pcap --in eth0 --explain --format json
+expect_out '"tried"'

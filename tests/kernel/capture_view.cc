@@ -1,0 +1,104 @@
+#include "capture_view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+namespace rolewall::kernel_judge {
+namespace {
+
+constexpr std::array<std::uint8_t, 6> kOwnMac{2, 0, 0, 0, 0, 1};
+constexpr std::array<std::uint8_t, 6> kTheirMac{2, 0, 0, 0, 0, 2};
+
+ask::Verdict verdict_of(sandbox::Fate fate) {
+  switch (fate) {
+    case sandbox::Fate::Accept:
+      return ask::Verdict::Accept;
+    case sandbox::Fate::Drop:
+      return ask::Verdict::Drop;
+    case sandbox::Fate::Reject:
+      return ask::Verdict::Reject;
+    case sandbox::Fate::Stack:
+    case sandbox::Fate::Stolen:
+      return ask::Verdict::Stack;
+    case sandbox::Fate::Queue:
+      break;
+  }
+  return ask::Verdict::Undecided;
+}
+
+}  // namespace
+
+void CaptureView::show(eval::Packet packet, bool leaves, ask::Verdict became, bool arrived_here,
+                       std::uint64_t time_ns) {
+  Shown shown;
+  shown.became = became;
+  shown.arrived_here = arrived_here;
+  packet.in_device.clear();
+  packet.out_device.clear();
+  packet.user.reset();
+  packet.group.reset();
+  packet.link.clear();
+  if (link_ == Link::KnownMac || link_ == Link::UnknownMac) {
+    const auto& to = leaves ? kTheirMac : kOwnMac;
+    const auto& from = leaves ? kOwnMac : kTheirMac;
+    packet.link.insert(packet.link.end(), to.begin(), to.end());
+    packet.link.insert(packet.link.end(), from.begin(), from.end());
+    packet.link.push_back(static_cast<std::uint8_t>(packet.ether_type >> 8));
+    packet.link.push_back(static_cast<std::uint8_t>(packet.ether_type));
+  }
+  shown.packet.number = shown_.size() + 1;
+  shown.packet.time_ns = time_ns;
+  shown.packet.packet = std::move(packet);
+  shown.packet.says_way = link_ == Link::Cooked;
+  shown.packet.outgoing = leaves && link_ == Link::Cooked;
+  shown_.push_back(std::move(shown));
+}
+
+void CaptureView::note(const Question& question, const sandbox::Observation& seen,
+                       std::uint64_t time_ns) {
+  const bool arrives = !question.outbound && question.packet.in_device == device_;
+  if (arrives) show(question.packet, false, verdict_of(seen.fate()), false, time_ns);
+  if (seen.fate() != sandbox::Fate::Accept || !seen.after || seen.leaves_by != device_) return;
+  eval::Packet left = question.packet;
+  left.bytes = *seen.after;
+  show(std::move(left), true, ask::Verdict::Accept, arrives, time_ns);
+}
+
+std::string CaptureView::first_wrong(const ruleset::Snapshot& snapshot, Tally& tally) const {
+  ruleset::Snapshot known = snapshot;
+  for (ruleset::Interface& interface : known.host.interfaces) {
+    interface.mac =
+        link_ == Link::KnownMac && interface.device == device_ ? "02:00:00:00:00:01" : "";
+  }
+  ask::Conversation conversation(known, {.device = device_});
+  std::string story;
+  for (const Shown& shown : shown_) {
+    eval::CapturedPacket packet = shown.packet;
+    const ask::CapturedAnswer answer = conversation.ask(packet);
+    story += fmt::format("\n    {} {}: {}{}", shown.packet.number, answer.packet,
+                         ask::name_of(answer.hop.verdict), answer.passed_over);
+    for (const eval::Condition& condition : answer.conditions) {
+      story += fmt::format(" ({}: {})", condition.about, condition.is);
+    }
+    if (!answer.passed_over.empty()) {
+      ++tally.passed_over;
+      if (shown.arrived_here) continue;
+      return fmt::format("packet {} on {} is passed over, and had not arrived there{}",
+                         shown.packet.number, device_, story);
+    }
+    const ask::Verdict verdict = answer.hop.verdict;
+    if (verdict == ask::Verdict::Conditional || verdict == ask::Verdict::Undecided) {
+      ++tally.conditional;
+      continue;
+    }
+    ++tally.certain;
+    if (verdict == shown.became) continue;
+    return fmt::format("packet {} on {}: {} for certain, and it became {}{}", shown.packet.number,
+                       device_, ask::name_of(verdict), ask::name_of(shown.became), story);
+  }
+  return "";
+}
+
+}  // namespace rolewall::kernel_judge

@@ -1,0 +1,322 @@
+"""Scenes for tests/cli/eval_captures.sh: captures where a user takes them (as tcpdump does, by packet
+sockets), on a gateway that translates, on a router with one device, on the loopback. What rolewall
+says of a packet for certain must be what the live kernel did with it."""
+
+import json
+import os
+import select
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+from live_guard import PROGRAM, STATE, Client, run
+from scene import check, finish, put_beyond
+
+OUTSIDE, GATEWAY, GATEWAY_INSIDE, INSIDE = "203.0.113.1", "203.0.113.10", "10.0.9.1", "10.0.9.2"
+OPEN, SHUT, REDIRECTED, PUBLISHED = 2200, 2300, 2400, 2500
+PACKET_OUTGOING = 4
+COOKED = 113  # LINKTYPE_LINUX_SLL
+ETHERNET = 1
+
+FILTER = f"""
+table inet filter {{
+  chain input {{
+    type filter hook input priority 0; policy drop;
+    ct state established,related accept
+    tcp dport {OPEN} accept
+    udp dport {OPEN} accept
+    icmp type echo-request accept
+  }}
+  chain forward {{
+    type filter hook forward priority 0; policy drop;
+    ct state established,related accept
+    tcp dport {OPEN} ct state new accept
+    udp dport {OPEN} accept
+    icmp type echo-request accept
+  }}
+  chain output {{
+    type filter hook output priority 0; policy drop;
+    ct state established,related accept
+    tcp dport {OPEN} accept
+    udp dport {OPEN} accept
+    icmp type echo-request accept
+  }}
+}}
+"""
+TRANSLATE = f"""
+table ip nat {{
+  chain before {{
+    type nat hook prerouting priority -100;
+    tcp dport {REDIRECTED} redirect to :{OPEN}
+    udp dport {REDIRECTED} redirect to :{OPEN}
+    ip daddr {GATEWAY} tcp dport {PUBLISHED} dnat to {INSIDE}:{OPEN}
+  }}
+  chain own {{
+    type nat hook output priority -100;
+    ip daddr 127.0.0.1 tcp dport {REDIRECTED} redirect to :{OPEN}
+  }}
+  chain behind {{
+    type nat hook postrouting priority 100;
+    ip saddr 10.0.9.0/24 oifname "eth0" masquerade
+  }}
+}}
+"""
+REDIRECT = f"""
+table ip nat {{
+  chain before {{
+    type nat hook prerouting priority -100;
+    tcp dport {REDIRECTED} redirect to :{OPEN}
+    udp dport {REDIRECTED} redirect to :{OPEN}
+  }}
+}}
+"""
+
+
+class Tap:
+    """What tcpdump writes of one device: of the loopback, as libpcap does, each packet once."""
+
+    def __init__(self, device):
+        self.device = device
+        self.frames = []
+        self.socket = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+        self.socket.bind((device, 0))
+        self.going = True
+        self.thread = threading.Thread(target=self.listen, daemon=True)
+        self.thread.start()
+
+    def listen(self):
+        while self.going:
+            if not select.select([self.socket], [], [], 0.05)[0]:
+                continue
+            frame, (_, _, kind, _, _) = self.socket.recvfrom(70000)
+            if self.device == "lo" and kind == PACKET_OUTGOING:
+                continue
+            if frame[12:14] == b"\x08\x00":
+                self.frames.append((time.time_ns(), kind, frame))
+
+    def close(self):
+        time.sleep(0.2)
+        self.going = False
+        self.thread.join()
+        self.socket.close()
+
+    def write(self, path, link):
+        with open(path, "wb") as file:
+            file.write(struct.pack("<IHHIIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, link))
+            for at, kind, frame in self.frames:
+                if link == COOKED:
+                    frame = struct.pack("!HHH8s", kind, 1, 6, frame[6:12]) + frame[12:]
+                file.write(struct.pack("<IIII", at // 10**9, at % 10**9 // 1000, len(frame), len(frame)) + frame)
+
+
+def serve(port):
+    """Each connection's bytes come back, and each datagram."""
+    server = socket.create_server(("", port))
+    datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    datagrams.bind(("", port))
+
+    def each(connection):
+        while said := connection.recv(4096):
+            connection.sendall(said)
+        connection.close()
+
+    def accept():
+        while True:
+            threading.Thread(target=each, args=(server.accept()[0],), daemon=True).start()
+
+    def answer():
+        while True:
+            data, peer = datagrams.recvfrom(4096)
+            datagrams.sendto(data, peer)
+
+    for body in (accept, answer):
+        threading.Thread(target=body, daemon=True).start()
+
+
+def talk(address, port, kind):
+    """Whether it is answered, in a connection of its own that is closed in the end."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM if kind == "udp" else socket.SOCK_STREAM) as own:
+        own.settimeout(0.4)
+        try:
+            own.connect((address, port))
+            for _ in range(2):
+                own.send(b"hello")
+                if own.recv(64) != b"hello":
+                    return "other"
+        except OSError:
+            return "nothing"
+    return "yes"
+
+
+class Host(Client):
+    def do(self, what, words, held):
+        if what == "serve":
+            serve(OPEN)
+            return "done"
+        if what == "talk":
+            return talk(words[0], int(words[1]), words[2])
+        return super().do(what, words, held)
+
+
+def load(*texts):
+    run("nft", "flush", "ruleset")
+    for text in texts:
+        done = subprocess.run(["nft", "-f", "-"], input=text, text=True, capture_output=True)
+        if done.returncode != 0:
+            sys.exit(done.stderr)
+
+
+def forget_connections():
+    """Every entry of this network namespace (IPCTNL_MSG_CT_DELETE without a tuple)."""
+    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12) as kernel:
+        kernel.send(struct.pack("=IHHII4x", 20, 1 << 8 | 2, 1 | 4, 1, 0))
+        kernel.recv(4096)
+
+
+def became(packet):
+    """What the kernel did with it: SHUT alone is admitted nowhere, and nobody answers from there."""
+    return "drop" if f":{SHUT} " in packet.split(">")[1] + " " else "accept"
+
+
+def judge(scene, tap, certain):
+    """Each of the capture's packets, in both kinds of file; `certain`: so many answers at least."""
+    run(PROGRAM, "dump", "-o", "live.json", "--state-dir", STATE)
+    for link in (ETHERNET, COOKED):
+        tap.write("taken.pcap", link)
+        done = subprocess.run(
+            [PROGRAM, "eval", "--ruleset", "live.json", "--pcap", "taken.pcap", "--in", tap.device,
+             "--format", "json"], capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{scene}: {done.stderr}")
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        told = {"certain": 0, "conditional": 0, "passed over": 0}
+        for line in lines[:-1]:
+            where = f"{scene}, {tap.device}, link {link}: {line.get('packet', line)}"
+            if "passed_over" in line:
+                told["passed over"] += 1
+            elif line["verdict"] in ("conditional", "undecided"):
+                told["conditional"] += 1
+            else:
+                told["certain"] += 1
+                check(line["verdict"] == became(line["packet"]),
+                      f"{where}: {line['verdict']} ({line.get('reason', line.get('decided_by'))})")
+        print(f"{scene}, {tap.device}, link {link}: {len(tap.frames)} packets, {told}")
+        check(told["certain"] >= certain, f"{scene}, {tap.device}: only {told} of {len(tap.frames)}")
+
+
+def everybody_talks(outside, inside, to_inside):
+    answers = []
+    for kind in ("tcp", "udp"):
+        for port in (OPEN, SHUT):
+            answers.append(outside.ask("talk", GATEWAY, port, kind))
+            answers.append(inside.ask("talk", OUTSIDE, port, kind))
+            answers.append(talk(OUTSIDE, port, kind))
+            answers.append(talk(INSIDE, port, kind))
+            answers.append(outside.ask("talk", to_inside, port, kind))
+    check(answers.count("yes") >= 8, f"hardly anybody is answered: {answers}")
+
+
+def gateway(outside, inside):
+    for texts, scene in (((FILTER,), "a router"), ((FILTER, TRANSLATE), "a gateway that translates"),
+                         ((FILTER, REDIRECT), "a host that redirects")):
+        load(*texts)
+        for device in ("eth0", "eth1"):
+            forget_connections()
+            tap = Tap(device)
+            everybody_talks(outside, inside, INSIDE)
+            if len(texts) > 1:
+                for kind in ("tcp", "udp"):
+                    answer = outside.ask("talk", GATEWAY, REDIRECTED, kind)
+                    check(answer == "yes", f"{scene}: redirected {kind}: {answer}")
+            if TRANSLATE in texts:
+                answer = outside.ask("talk", GATEWAY, PUBLISHED, "tcp")
+                check(answer == "yes", f"{scene}: published: {answer}")
+            tap.close()
+            # What leaves there may have been another's, or for another.
+            judge(scene, tap, certain={1: len(tap.frames), 2: 3}[len(texts)])
+
+
+def loopback():
+    serve(OPEN)
+    for texts, scene in (((FILTER,), "the loopback"), ((FILTER, TRANSLATE), "the loopback, redirected")):
+        load(*texts)
+        forget_connections()
+        tap = Tap("lo")
+        for address in ("127.0.0.1", GATEWAY):
+            for kind in ("tcp", "udp"):
+                check(talk(address, OPEN, kind) == "yes", f"{scene}: {address} {kind}")
+        if len(texts) > 1:
+            check(talk("127.0.0.1", REDIRECTED, "tcp") == "yes", f"{scene}: not redirected")
+        tap.close()
+        judge(scene, tap, certain=0 if len(texts) > 1 else len(tap.frames))
+
+
+def one_device(outside, inside):
+    """The same two hosts, and this one, on one wire: it forwards by the device that it came by."""
+    load(FILTER)
+    forget_connections()
+    tap = Tap("eth0")
+    everybody_talks(outside, inside, INSIDE)
+    tap.close()
+    judge("a router with one device", tap, certain=len(tap.frames) // 2)
+    load(FILTER, TRANSLATE)
+    forget_connections()
+    tap = Tap("eth0")
+    everybody_talks(outside, inside, INSIDE)
+    outside.ask("talk", GATEWAY, PUBLISHED, "tcp")
+    tap.close()
+    judge("a gateway with one device", tap, certain=3)
+
+
+def settings():
+    run("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    for where in ("all", "default", "eth0", "eth1"):
+        for key in ("rp_filter", "send_redirects", "accept_redirects"):
+            run("sysctl", "-qw", f"net.ipv4.conf.{where}.{key}=0", check=False)
+
+
+def main():
+    outside, inside = put_beyond("eth0", Host()), put_beyond("eth1", Host())
+    run("ip", "address", "add", f"{GATEWAY}/24", "dev", "eth0")
+    run("ip", "address", "add", f"{GATEWAY_INSIDE}/24", "dev", "eth1")
+    outside.must("ip", "address", "add", f"{OUTSIDE}/24", "dev", "eth0")
+    inside.must("ip", "address", "add", f"{INSIDE}/24", "dev", "eth1")
+    outside.must("ip", "route", "add", "10.0.9.0/24", "via", GATEWAY)
+    inside.must("ip", "route", "add", "default", "via", GATEWAY_INSIDE)
+    settings()
+    outside.ask("serve")
+    inside.ask("serve")
+    loopback()
+    gateway(outside, inside)
+    finish_with = [outside, inside]
+
+    # A switch: the inner host's cable and the outer's are one with eth0's.
+    run("ip", "link", "delete", "eth0")
+    run("ip", "link", "delete", "eth1")
+    switch = Host()
+    finish_with.append(switch)
+    switch.must("ip", "link", "add", "name", "wire", "type", "bridge")
+    switch.must("ip", "link", "set", "wire", "up")
+    for name, host in (("own", None), ("out", outside), ("in", inside)):
+        to = str(os.getpid() if host is None else host.pid)
+        device = "eth1" if name == "in" else "eth0"
+        run("ip", "link", "add", device, "netns", to, "type", "veth", "peer", "name", name, "netns",
+            str(switch.pid))
+        switch.must("ip", "link", "set", name, "master", "wire")
+        switch.must("ip", "link", "set", name, "up")
+        (run if host is None else host.must)("ip", "link", "set", device, "up")
+    for address in (f"{GATEWAY}/24", f"{GATEWAY_INSIDE}/24"):
+        run("ip", "address", "add", address, "dev", "eth0")
+    outside.must("ip", "address", "add", f"{OUTSIDE}/24", "dev", "eth0")
+    outside.must("ip", "route", "add", "10.0.9.0/24", "via", GATEWAY)
+    inside.must("ip", "address", "add", f"{INSIDE}/24", "dev", "eth1")
+    inside.must("ip", "route", "add", "default", "via", GATEWAY_INSIDE)
+    settings()
+    one_device(outside, inside)
+    finish(*finish_with)
+
+
+main()
