@@ -10,10 +10,13 @@
 #include "apply/belief.h"
 #include "apply/commit.h"
 #include "apply/found_state.h"
+#include "apply/difference.h"
+#include "apply/elements.h"
 #include "apply/guard.h"
 #include "apply/kernel.h"
 #include "apply/open_sessions.h"
 #include "apply/restore.h"
+#include "apply/run_time_jumps.h"
 #include "apply/state_directory.h"
 #include "apply/waiting.h"
 #include "apply/way_back.h"
@@ -328,6 +331,25 @@ class Apply {
   std::vector<Loss> notes_;
 };
 
+// What of the plan the policy asks for, and what puts right what another program did.
+void tell_by_policy(Plan& plan, const std::shared_ptr<const Generation>& before,
+                    const Snapshot& wanted, const World& world) {
+  static const std::vector<ruleset::Written> kNothing;
+  if (plan.first) {
+    plan.changes = policy_changes(kNothing, wanted.written);
+    return;
+  }
+  if (before == nullptr || before->snapshot.written.empty() || plan.seen == nullptr) return;
+  plan.changes = policy_changes(before->snapshot.written, wanted.written);
+  const Result<const Table*> applied = own_table(before->snapshot);
+  const auto stands = [&](const Belief& belief) {
+    return belief.mark.generation == plan.seen->mark.generation;
+  };
+  if (!applied || std::ranges::any_of(recorded_beliefs(before, world), stands)) return;
+  const Table& live = *plan.seen->table;
+  plan.drift = in_words(live, difference(live, **applied, IdleJumps::Stay));
+}
+
 }  // namespace
 
 Result<Plan> plan(const Snapshot& snapshot, const std::string& state_directory, Reading reading,
@@ -335,14 +357,15 @@ Result<Plan> plan(const Snapshot& snapshot, const std::string& state_directory, 
   const Result<const Table*> wanted = own_table(snapshot);
   if (!wanted) return std::unexpected(wanted.error());
   Result<std::optional<Generation>> recorded = current_generation(state_directory);
-  if (!recorded) recorded = std::nullopt;  // counts as none
+  std::shared_ptr<const Generation> before;  // one that cannot be read counts as none
+  if (recorded && *recorded) before = std::make_shared<const Generation>(std::move(**recorded));
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
   Beliefs beliefs;
-  if (*recorded && reading == Reading::WhatMayDiffer) {
-    beliefs = recorded_beliefs(std::make_shared<const Generation>(std::move(**recorded)), world);
-  }
-  return plan_for(**kernel, **wanted, beliefs);
+  if (before && reading == Reading::WhatMayDiffer) beliefs = recorded_beliefs(before, world);
+  Result<Plan> plan = plan_for(**kernel, **wanted, beliefs);
+  if (plan && !plan->empty()) tell_by_policy(*plan, before, snapshot, world);
+  return plan;
 }
 
 Result<GuardAnswer> ask_guard_first(const Snapshot& snapshot, const std::string& state_directory,

@@ -27,6 +27,7 @@
 #include "apply/events.h"
 #include "apply/guard.h"
 #include "apply/pending.h"
+#include "apply/policy_change.h"
 #include "apply/state_directory.h"
 #include "apply/way_back.h"
 #include "apply/words.h"
@@ -45,15 +46,21 @@ struct GuardCall;  // ask_guard.h
 
 // What an apply would change.
 struct Plan {
-  bool first = false;           // there is no table of ours yet
-  std::vector<PlanLine> lines;  // empty: nothing to do
-  std::size_t rules_added = 0;  // the kernel's rules; a changed one is removed and added
+  bool first = false;  // there is no table of ours yet
+  // Of the policy, since the last apply; std::nullopt where nothing is known of that. plan() alone
+  // says it.
+  std::optional<std::vector<PolicyChange>> changes;
+  // How the kernel's table differs from what was applied last, by another program's doing, as what
+  // becomes of it; plan() alone.
+  std::vector<ChangeItem> drift;
+  std::vector<ChangeItem> items;  // all that changes in the kernel; empty: nothing to do
+  std::size_t rules_added = 0;    // the kernel's rules; a changed one is removed and added
   std::size_t rules_removed = 0;
   std::size_t rules_kept = 0;  // with their handles and counters
   // What was in the kernel when the plan was made. Absent: no table of ours, or nothing was read.
   std::shared_ptr<const Belief> seen{};
 
-  bool empty() const { return lines.empty(); }
+  bool empty() const { return items.empty(); }
 };
 
 // Whether the record of the last apply is believed where it may be (belief.h), so that what nobody

@@ -70,7 +70,7 @@ Plan plan_of(const Table* live, const Table& wanted, const Difference& change) {
   plan.first = live == nullptr;
   const Table nothing = nothing_of(wanted);
   const Table& before = live != nullptr ? *live : nothing;
-  plan.lines = by_rule(before, wanted, in_words(before, change));
+  plan.items = in_words(before, change);
   plan.rules_added = change.change.added_rules.size();
   plan.rules_removed = change.change.removed_rules.size();
   plan.rules_kept = size_of(wanted).rules - plan.rules_added;

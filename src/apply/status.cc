@@ -20,18 +20,25 @@ using ruleset::Table;
 
 namespace {
 
-// Our table and, where they are asked for, the others without their sets' elements, which are not
-// needed and may be a million.
+constexpr std::size_t kMostElements = 4096;  // of another program's set
+
+// Our table and, where they are asked for, the others. Of theirs the elements of short sets: where
+// a verdict map leads says what its table does.
 Result<ruleset::Ruleset> read_tables(Kernel& kernel, bool others) {
   const Result<std::vector<Table>> there = kernel.tables();
   if (!there) return std::unexpected(there.error());
   ruleset::Ruleset all;
   for (const Table& each : *there) {
     if (!is_own(each) && !others) continue;
-    Result<std::optional<Table>> read =
-        kernel.read_table(each.family, each.name, {.any = is_own(each)});
-    if (!read) return std::unexpected(std::move(read).error());
-    if (*read) all.tables.push_back(std::move(**read));
+    if (is_own(each)) {
+      Result<std::optional<Table>> read = kernel.read_table(each.family, each.name, {});
+      if (!read) return std::unexpected(std::move(read).error());
+      if (*read) all.tables.push_back(std::move(**read));
+    } else {
+      auto read = kernel.read_table_in_part(each.family, each.name, kMostElements);
+      if (!read) return std::unexpected(std::move(read).error());
+      if (*read) all.tables.push_back(std::move((*read)->table));
+    }
   }
   return all;
 }

@@ -296,36 +296,4 @@ std::string as_drift(const ChangeItem& item) {
   return item.what;
 }
 
-std::vector<PlanLine> by_rule(const Table& live, const Table& wanted,
-                              std::vector<ChangeItem> items) {
-  Ids before;
-  Ids after;
-  add_ids(live, before);
-  add_ids(wanted, after);
-  std::vector<PlanLine> lines;
-  std::map<std::string, std::size_t> line_of;
-  for (ChangeItem& item : items) {
-    const auto at = item.rule.empty() ? line_of.end() : line_of.find(item.rule);
-    if (at != line_of.end()) {
-      PlanLine& line = lines[at->second];
-      if (line.kind == ChangeKind::Moved && item.kind != ChangeKind::Moved) {
-        line.kind = ChangeKind::Changed;
-      }
-      line.details.push_back(std::move(item));
-      continue;
-    }
-    PlanLine line{.kind = item.kind, .rule = item.rule, .details = {}};
-    if (!item.rule.empty()) {
-      line_of.emplace(item.rule, lines.size());
-      line.kind = !before.contains(item.rule)      ? ChangeKind::Added
-                  : !after.contains(item.rule)     ? ChangeKind::Removed
-                  : item.kind == ChangeKind::Moved ? ChangeKind::Moved
-                                                   : ChangeKind::Changed;
-    }
-    line.details.push_back(std::move(item));
-    lines.push_back(std::move(line));
-  }
-  return lines;
-}
-
 }  // namespace rolewall::apply

@@ -26,14 +26,4 @@ std::vector<ChangeItem> in_words(const ruleset::Table& live, const Difference& d
 // "chain x is missing": the same as seen from the live table.
 std::string as_drift(const ChangeItem& item);
 
-// What a plan does to a policy rule, or to something that belongs to none (then `rule` is empty and
-// there is one detail).
-struct PlanLine {
-  ChangeKind kind = ChangeKind::Changed;
-  std::string rule;
-  std::vector<ChangeItem> details;
-};
-std::vector<PlanLine> by_rule(const ruleset::Table& live, const ruleset::Table& wanted,
-                              std::vector<ChangeItem> items);
-
 }  // namespace rolewall::apply

@@ -87,6 +87,11 @@ std::optional<std::uint64_t> parse_moment(std::string_view text) {
   return static_cast<std::uint64_t>(since) * kNsPerSecond;
 }
 
+std::string format_date(std::chrono::year_month_day day) {
+  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(day.year()),
+                     static_cast<unsigned>(day.month()), static_cast<unsigned>(day.day()));
+}
+
 std::string format_moment(std::uint64_t ns) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
                      fmt::gmtime(static_cast<std::time_t>(ns / kNsPerSecond)));

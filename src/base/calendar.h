@@ -15,6 +15,8 @@ std::chrono::year_month_day today();
 // "2026-12-24"; absent where it is no day.
 std::optional<std::chrono::year_month_day> parse_date(std::string_view text);
 
+std::string format_date(std::chrono::year_month_day day);
+
 // `2026-12-24T08:30`, with seconds or without, and behind it nothing or `Z` (UTC) or by how much
 // the place is ahead of UTC, `+01:00`. In nanoseconds since 1970, UTC; absent where it is no
 // moment, or not of the years 1970 to 2261.

@@ -281,7 +281,7 @@ int run(const ApplyOptions& options) {
   if (!plan) return report(plan.error());
   how->seen = plan->seen;
   if (!plan->empty()) {
-    if (!plan->first) say_changes(lines_of(out(), *plan, snapshot.sources));
+    if (!plan->first) say_changes(lines_of(out(), *plan, Extent::Policy));
     out().line(fmt::format("plan: {}", summary(*plan)));
   }
   // Whoever is not at a terminal has agreed.

@@ -10,6 +10,7 @@
 #include "cli/site_options.h"
 #include "net/address_set.h"
 #include "observe/absent_devices.h"
+#include "observe/nat_helpers.h"
 #include "observe/other_machine.h"
 
 namespace rolewall::cli {
@@ -61,6 +62,9 @@ void warn_of_machine(const ruleset::Snapshot& snapshot, const ruleset::Host& mac
   for (const ruleset::Table& table : snapshot.ruleset.tables) {
     if (!ruleset::is_own(table)) continue;
     std::ranges::for_each(observe::absent_devices(table, machine), warn);
+    std::ranges::for_each(
+        observe::missing_nat_helpers(table, observe::translates(table), observe::kernel_modules()),
+        warn);
   }
 }
 

@@ -59,7 +59,7 @@ int run(const PlanOptions& options) {
   if (const auto machine = observe::this_host()) warn_of_machine(snapshot, *machine);
   if (options.format == "json") {
     Json json{{"version", kJsonVersion}, {"verb", "plan"}, {"host", snapshot.host.name}};
-    add_members(json, *plan, snapshot.sources);
+    add_members(json, *plan);
     print(json);
   } else {
     Screen screen(out());
@@ -69,8 +69,9 @@ int run(const PlanOptions& options) {
     }
     add_pending(options.state_directory, screen);
     screen.line(fmt::format("{}: {}", snapshot.host.name, summary(*plan)));
-    for (const std::string& line : lines_of(out(), *plan, snapshot.sources)) {
-      screen.line(line);
+    const Extent extent = options.all ? Extent::Everything : Extent::Policy;
+    if (!plan->empty()) {
+      for (std::string& line : lines_of(out(), *plan, extent)) screen.line(std::move(line));
     }
     screen.show(options.all, "rolewall plan --all");
   }
@@ -86,8 +87,9 @@ void add_plan(Program& program) {
       "  sudo rolewall plan policies --host web-01\n"
       "  sudo rolewall plan --exit-code --format json         1 if there are changes\n"
       "\n"
-      "+ is added, - removed, ~ changed. Everything else stays, with its counters. Without --all\n"
-      "at most a screen is shown.");
+      "+ is added, - removed, ~ changed, since the last apply: rules key by key, and what the\n"
+      "names that they use stand for. Everything else stays, with its counters. Without --all at\n"
+      "most a screen is shown, and not what becomes of the kernel's chains, sets and maps.");
   auto options = std::make_shared<PlanOptions>();
   add_site_options(verb, options->site, Looks::OnServer);
   add_host_option(verb, options->host);

@@ -26,9 +26,9 @@ constexpr const char* kDescription =
 
 constexpr const char* kFooter =
     "Examples:\n"
-    "  rolewall check policies                        find errors; for CI\n"
-    "  rolewall eval 'https internet > lb-01'         what happens to this packet, and why\n"
-    "  rolewall apply --sandbox policies --host lb-01 try it in a sandbox; changes nothing\n"
+    "  rolewall check policies                         find errors; for CI\n"
+    "  rolewall eval 'https internet > lb-01'          what happens to this packet, and why\n"
+    "  rolewall apply --sandbox policies --host lb-01  try it in a sandbox; changes nothing\n"
     "\n"
     "Exit status: 0 success or yes, 1 no, 2 wrong command line or unreadable files, 3 the system\n"
     "refused. `rolewall VERB --help` lists a verb's options and examples.";

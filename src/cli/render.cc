@@ -34,7 +34,7 @@ class SourceText {
     if (span.line > lines.size()) return std::nullopt;
     const std::string& text = lines[span.line - 1];
     if (text.size() > kWidestLine) return std::nullopt;
-    return printable(text);
+    return in_place(text);
   }
 
  private:

@@ -1,7 +1,9 @@
 #include "cli/render_plan.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -14,7 +16,8 @@ namespace {
 
 using apply::ChangeItem;
 using apply::ChangeKind;
-using apply::PlanLine;
+using apply::KeyChange;
+using apply::PolicyChange;
 
 std::string_view name_of(ChangeKind kind) {
   switch (kind) {
@@ -47,40 +50,122 @@ std::string in_words(const ChangeItem& item) {
   return fmt::format("{} {}", item.what, name_of(item.kind));
 }
 
-// The first few; what is new or gone as a whole needs none.
-std::string details(const PlanLine& line) {
-  constexpr std::size_t kMost = 3;
-  if (line.kind == ChangeKind::Added || line.kind == ChangeKind::Removed) return "";
-  std::string text;
-  for (std::size_t i = 0; i < line.details.size() && i < kMost; ++i) {
-    text += (text.empty() ? "" : "; ") + in_words(line.details[i]);
+// What holds where a rule leaves the key out.
+std::string_view left_out(std::string_view key) {
+  constexpr std::pair<std::string_view, std::string_view> kWords[] = {{"service", "every protocol"},
+                                                                      {"action", "accept"},
+                                                                      {"on", "all hosts"},
+                                                                      {"from", "any"},
+                                                                      {"to", "any"},
+                                                                      {"in", "any"},
+                                                                      {"out", "any"},
+                                                                      {"user", "any"},
+                                                                      {"early", "false"},
+                                                                      {"log", "false"},
+                                                                      {"expires", "never"}};
+  const auto* at =
+      std::ranges::find(kWords, key, &std::pair<std::string_view, std::string_view>::first);
+  return at == std::end(kWords) ? "none" : at->second;
+}
+
+std::string values(const KeyChange& change, const std::vector<std::string>& values) {
+  constexpr std::size_t kMost = 8;
+  if (values.empty()) return std::string(left_out(change.key));
+  if (values.size() <= kMost) return fmt::format("{}", fmt::join(values, ", "));
+  return fmt::format("{} and {} more", fmt::join(values.begin(), values.begin() + kMost, ", "),
+                     values.size() - kMost);
+}
+
+// "from: any -> !192.0.2.0/24", "service: + tcp/8080".
+std::string in_words(const KeyChange& change) {
+  if (!change.some_stays) {
+    return fmt::format("{}: {} -> {}", change.key, values(change, change.before),
+                       values(change, change.after));
   }
-  if (line.details.size() > kMost) {
-    text += fmt::format("; and {} more", line.details.size() - kMost);
+  std::string text = change.key + ":";
+  if (!change.more.empty()) text += " + " + values(change, change.more);
+  if (!change.less.empty()) {
+    text += (change.more.empty() ? " - " : ", - ") + values(change, change.less);
   }
   return text;
 }
 
+std::string place_of(const PolicyChange& change) {
+  if (change.file.empty()) return "";
+  if (change.line == 0) return fmt::format("  ({})", change.file);
+  return fmt::format("  ({}:{})", change.file, change.line);
+}
+
+std::string line_of(const PolicyChange& change) {
+  constexpr std::size_t kMost = 3;
+  const bool has_kind = !change.is_rule() && change.of != "defaults";
+  std::string text = has_kind ? fmt::format("{} `{}`", change.of, change.name) : change.name;
+  text += place_of(change);
+  if (change.kind == ChangeKind::Moved) text += ": moved";
+  for (std::size_t i = 0; i < change.keys.size(); ++i) {
+    text += (i == 0 ? ": " : "; ") + in_words(change.keys[i]);
+  }
+  for (std::size_t i = 0; i < change.used_by.size() && i < kMost; ++i) {
+    text += (i == 0 ? "; for " : ", ") + change.used_by[i];
+  }
+  if (change.used_by.size() > kMost) {
+    text += fmt::format(" and {} more", change.used_by.size() - kMost);
+  }
+  return text;
+}
+
+Json json_of(const PolicyChange& change) {
+  Json entry{{"change", name_of(change.kind)}};
+  if (change.is_rule()) {
+    entry["rule"] = change.name;
+  } else {
+    entry["of"] = change.of;
+    entry["name"] = change.name;
+  }
+  if (!change.file.empty()) entry["file"] = change.file;
+  if (change.line != 0) entry["line"] = change.line;
+  for (const KeyChange& key : change.keys) {
+    entry["keys"].push_back({{"key", key.key}, {"before", key.before}, {"after", key.after}});
+  }
+  if (!change.used_by.empty()) entry["used_by"] = change.used_by;
+  return entry;
+}
+
+Json json_of(const std::vector<ChangeItem>& items) {
+  Json all = Json::array();
+  for (const ChangeItem& item : items) {
+    Json entry{{"change", name_of(item.kind)}, {"what", item.what}};
+    if (!item.rule.empty()) entry["rule"] = item.rule;
+    all.push_back(std::move(entry));
+  }
+  return all;
+}
+
 }  // namespace
 
-std::vector<std::string> lines_of(const Terminal& to, const apply::Plan& plan,
-                                  const ruleset::SourceMap& sources) {
+std::vector<std::string> lines_of(const Terminal& to, const apply::Plan& plan, Extent extent) {
   std::vector<std::string> lines;
-  for (const PlanLine& line : plan.lines) {
-    if (line.rule.empty()) {
-      lines.push_back(
-          fmt::format("  {} {}", sign(to, line.kind), printable(in_words(line.details[0]))));
-      continue;
-    }
-    std::string text = line.rule;
-    const auto source = sources.find(line.rule);
-    if (source != sources.end()) {
-      text += fmt::format("  ({}:{})", source->second.file, source->second.line);
-    }
-    const std::string more = details(line);
-    if (!more.empty()) text += ": " + more;
-    lines.push_back(fmt::format("  {} {}", sign(to, line.kind), printable(text)));
+  const auto add = [&](ChangeKind kind, const std::string& text) {
+    lines.push_back(fmt::format("  {} {}", sign(to, kind), printable(text)));
+  };
+  const auto add_all = [&](const std::vector<ChangeItem>& items) {
+    for (const ChangeItem& item : items) add(item.kind, in_words(item));
+  };
+  if (plan.changes) {
+    for (const PolicyChange& change : *plan.changes) add(change.kind, line_of(change));
   }
+  if (!plan.drift.empty()) {
+    lines.emplace_back("  what was applied last is not in force as it was:");
+    add_all(plan.drift);
+  }
+  const bool is_told = plan.changes && !(plan.changes->empty() && plan.drift.empty());
+  if (!is_told) {
+    lines.emplace_back(plan.changes ? "  the policy is the same, and made into another ruleset:"
+                                    : "  it is not known what was applied last; in the kernel:");
+  } else if (extent == Extent::Everything) {
+    lines.emplace_back("  in the kernel:");
+  }
+  if (!is_told || extent == Extent::Everything) add_all(plan.items);
   return lines;
 }
 
@@ -92,13 +177,14 @@ std::string summary(const apply::Plan& plan) {
   std::size_t added = 0;
   std::size_t removed = 0;
   std::size_t changed = 0;
-  std::size_t others = 0;
-  for (const PlanLine& line : plan.lines) {
-    if (line.rule.empty()) {
+  std::size_t others = plan.drift.size();
+  static const std::vector<PolicyChange> kNone;
+  for (const PolicyChange& change : plan.changes ? *plan.changes : kNone) {
+    if (!change.is_rule()) {
       ++others;
       continue;
     }
-    switch (line.kind) {
+    switch (change.kind) {
       case ChangeKind::Added:
         ++added;
         break;
@@ -114,26 +200,26 @@ std::string summary(const apply::Plan& plan) {
   std::string text =
       fmt::format("policy rules: {} added, {} changed, {} removed", added, changed, removed);
   if (others != 0) text += fmt::format("; {}", counted(others, "other change"));
-  return text + fmt::format("; {} unchanged in the kernel", counted(plan.rules_kept, "rule"));
+  return text + fmt::format("; in the kernel {} added, {} removed, {} unchanged",
+                            counted(plan.rules_added, "rule"), plan.rules_removed, plan.rules_kept);
 }
 
-void add_members(Json& json, const apply::Plan& plan, const ruleset::SourceMap& sources) {
+void add_members(Json& json, const apply::Plan& plan) {
   json["first"] = plan.first;
   Json changes = Json::array();
-  for (const PlanLine& line : plan.lines) {
-    Json entry{{"change", name_of(line.kind)}};
-    if (!line.rule.empty()) entry["rule"] = line.rule;
-    const auto source = sources.find(line.rule);
-    if (source != sources.end()) {
-      entry["file"] = source->second.file;
-      entry["line"] = source->second.line;
+  if (plan.changes) {
+    for (const PolicyChange& change : *plan.changes) {
+      Json entry = json_of(change);
+      for (const ChangeItem& item : plan.items) {
+        if (!change.is_rule() || item.rule != change.name) continue;
+        entry["details"].push_back({{"change", name_of(item.kind)}, {"what", item.what}});
+      }
+      changes.push_back(std::move(entry));
     }
-    for (const ChangeItem& item : line.details) {
-      entry["details"].push_back({{"change", name_of(item.kind)}, {"what", item.what}});
-    }
-    changes.push_back(std::move(entry));
   }
   json["changes"] = std::move(changes);
+  json["drift"] = json_of(plan.drift);
+  json["kernel"] = json_of(plan.items);
   json["kernel_rules"] = {
       {"added", plan.rules_added}, {"removed", plan.rules_removed}, {"kept", plan.rules_kept}};
 }

@@ -34,9 +34,12 @@ class Terminal {
 const Terminal& out();
 const Terminal& err();
 
-// Text from a file or the network as it may be shown: control characters, which a terminal would
-// obey, become '?'; tabs stay.
+// Text from a file or the network as it may be shown: what a terminal would obey instead of showing
+// it (control characters, marks that turn the direction of writing) and what is not UTF-8 becomes
+// "\\u{9b}"; tabs stay. line() does that to whatever is written by it.
 std::string printable(std::string_view text);
+// The same for a line below which a caret stands: each of them becomes one '?'.
+std::string in_place(std::string_view text);
 
 // "1,204".
 std::string grouped(std::uint64_t number);

@@ -66,6 +66,7 @@ class BaseChains {
     early();
     errors_of_known_connections();
     resets_of_our_own();
+    expected_by_helpers();
     finish(own::kRelated);
     jump_to(own::kRelated);
     invalid();
@@ -104,10 +105,7 @@ class BaseChains {
   // Never reached, since (default) decides everything; closed all the same.
   VerdictCode policy() const { return audit() ? VerdictCode::Accept : VerdictCode::Drop; }
 
-  match::Exprs& rule(std::string_view comment) {
-    rules_.push_back({0, std::string(comment), {}});
-    return rules_.back().exprs;
-  }
+  match::Exprs& rule(std::string_view comment) { return append_rule(rules_, comment); }
 
   void end(match::Exprs& exprs, policy::Action action) {  // accept or drop
     match::counter(exprs);
@@ -180,8 +178,7 @@ class BaseChains {
     match::jump(exprs, std::string(own::kUnusual));
   }
 
-  // The ICMP errors that belong to answers. Related connections of helpers are no answers: rules
-  // speak of them as of any first packet.
+  // The ICMP errors that belong to answers.
   void errors_of_known_connections() {
     for (const std::uint8_t protocol : {net::protocol::kIcmp, net::protocol::kIcmpv6}) {
       auto& errors = rule(own::step::kEstablished);
@@ -197,6 +194,17 @@ class BaseChains {
     match::ct_state(resets, ct_state::kRelated);
     match::tcp_flags(resets, match::kRst, match::kRst);
     end(resets, policy::Action::Accept);
+  }
+
+  // What a helper that this policy names has read in a connection that the policy accepts. No other
+  // related connection: another program's helper opens nothing here.
+  void expected_by_helpers() {
+    for (const net::ConntrackHelper* helper : lowered_.helpers()) {
+      auto& expected = rule(own::step::kEstablished);
+      match::ct_state(expected, ct_state::kRelated);
+      match::expected_by(expected, *helper);
+      end(expected, policy::Action::Accept);
+    }
   }
 
   // What a banned address sends gets no answer. What is sent to it meets the direction's default,

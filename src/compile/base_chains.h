@@ -9,9 +9,9 @@
 //   forward  forward, filter      (established) [-> banned-forward] -> unusual, (spoofed),
 //                                 forward rules, (default)
 //
-// (established) is first because nearly every packet is an answer. Its rest, which is ICMP errors
-// and the resets of a reject, is in the chain unusual, before (invalid): over the loopback those
-// pass by (loopback).
+// (established) is first because nearly every packet is an answer. Its rest, which is ICMP errors,
+// the resets of a reject and what helpers expect, is in the chain unusual, before (invalid): over
+// the loopback those pass by (loopback).
 //
 // What leads to bans and openings is added with the first of them (apply/run_time_jumps.h). Of
 // nearly every packet no ban is found. Where one is, the packet goes on to banned-drop or

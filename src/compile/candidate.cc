@@ -15,12 +15,15 @@ using match::IpVersion;
 using match::Side;
 namespace own = ruleset::own;
 
-Side side_of(Destination destination) {
-  return destination == Destination::Written ? Side::Destination : Side::OriginalDestination;
+Side source_side(Ends ends) {
+  return ends == Ends::Original ? Side::OriginalSource : Side::Source;
 }
 
-std::vector<Way> address_ways(const Candidate& candidate, AddressSets& sets,
-                              Destination destination_read) {
+Side destination_side(Ends ends) {
+  return ends == Ends::Written ? Side::Destination : Side::OriginalDestination;
+}
+
+std::vector<Way> address_ways(const Candidate& candidate, AddressSets& sets, Ends ends) {
   const Conditions& conditions = candidate.rule->conditions;
   const bool source = !candidate.source_settled && !conditions.source.any();
   const bool destination = !candidate.destination_settled && !conditions.destination.any();
@@ -39,8 +42,8 @@ std::vector<Way> address_ways(const Candidate& candidate, AddressSets& sets,
     for (const AddressTest& a : from) {
       for (const AddressTest& b : to) {
         Way way{version, {}};
-        if (!a.any) append(way.exprs, Side::Source, a);
-        if (!b.any) append(way.exprs, side_of(destination_read), b);
+        if (!a.any) append(way.exprs, source_side(ends), a);
+        if (!b.any) append(way.exprs, destination_side(ends), b);
         ways.push_back(std::move(way));
       }
     }
@@ -49,7 +52,7 @@ std::vector<Way> address_ways(const Candidate& candidate, AddressSets& sets,
 }
 
 // Who combines ways adds the test of the family.
-Way traffic_way(const Traffic& box, Families possible, Destination destination) {
+Way traffic_way(const Traffic& box, Families possible, Ends ends) {
   Way way;
   if (!(possible & box.families).both() && possible.both()) {
     way.version = box.families.ipv4 ? IpVersion::V4 : IpVersion::V6;
@@ -60,19 +63,19 @@ Way traffic_way(const Traffic& box, Families possible, Destination destination) 
     return way;
   }
   if (!net::has_ports(box.protocol)) return way;
-  if (!box.source.is_all()) match::port(way.exprs, Side::Source, box.source);
+  if (!box.source.is_all()) match::port(way.exprs, source_side(ends), box.source);
   if (!box.destination.is_all()) {
-    match::port(way.exprs, side_of(destination), box.destination);
+    match::port(way.exprs, destination_side(ends), box.destination);
   }
   return way;
 }
 
-std::vector<Way> traffic_ways(const Candidate& candidate, Destination destination) {
+std::vector<Way> traffic_ways(const Candidate& candidate, Ends ends) {
   if (candidate.service_settled) return {Way{}};
   std::vector<Way> ways;
   for (const Traffic& box : candidate.traffic) {
     if ((box.families & candidate.families).none()) continue;
-    ways.push_back(traffic_way(box, candidate.families, destination));
+    ways.push_back(traffic_way(box, candidate.families, ends));
   }
   return ways;
 }
@@ -116,12 +119,11 @@ bool Candidate::unconditional() const {
          out_devices.empty() && !user;
 }
 
-std::vector<Way> ways_to_match(const Candidate& candidate, AddressSets& sets,
-                               Destination destination) {
+std::vector<Way> ways_to_match(const Candidate& candidate, AddressSets& sets, Ends ends) {
   const auto& [service_of_rule, source, destination_of_rule, in_devices, out_devices, user] =
       candidate.rule->conditions;
-  const auto addresses = address_ways(candidate, sets, destination);
-  const auto traffic = traffic_ways(candidate, destination);
+  const auto addresses = address_ways(candidate, sets, ends);
+  const auto traffic = traffic_ways(candidate, ends);
   std::vector<Way> ways;
   for (const Exprs& device : device_ways(in_devices, out_devices)) {
     for (const Way& service : traffic) {
@@ -143,11 +145,10 @@ std::vector<Way> ways_to_match(const Candidate& candidate, AddressSets& sets,
   return ways;
 }
 
-std::vector<ruleset::Rule> linear_rules(const Candidate& candidate, AddressSets& sets,
-                                        Destination destination) {
+std::vector<ruleset::Rule> linear_rules(const Candidate& candidate, AddressSets& sets, Ends ends) {
   const std::string& id = candidate.rule->full_name;
   std::vector<ruleset::Rule> rules;
-  for (Way& way : ways_to_match(candidate, sets, destination)) {
+  for (Way& way : ways_to_match(candidate, sets, ends)) {
     match::jump(way.exprs, id);
     rules.push_back({0, id, std::move(way.exprs)});
   }

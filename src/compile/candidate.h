@@ -27,10 +27,10 @@ struct Candidate {
   bool unconditional() const;
 };
 
-// Where a packet's destination is read: in its headers, or in conntrack's original tuple, which
-// keeps what the client wrote, before any translation. A source is always read in the headers: what
-// changes it comes after all that tests it.
-enum class Destination : std::uint8_t { Written, Original };
+// Where a packet's ends are read: in its headers, or in conntrack's original tuple, which keeps
+// what the client wrote, before any translation. What changes a source comes after all that tests
+// it, so that its header will do, but for answers: of these both ends are read there.
+enum class Ends : std::uint8_t { Written, OriginalDestination, Original };
 
 // One way to satisfy a rule's conditions, or a part of them.
 struct Way {
@@ -40,15 +40,14 @@ struct Way {
 
 // The ways in which a packet can match what is unsettled; no packet matches two of them. Their
 // expressions test the family, too.
-std::vector<Way> ways_to_match(const Candidate& candidate, AddressSets& sets,
-                               Destination destination);
+std::vector<Way> ways_to_match(const Candidate& candidate, AddressSets& sets, Ends ends);
 
 Candidate fresh_candidate(const LoweredRule& rule);
 
 // The nftables rules that jump to the rule's chain where all that is unsettled holds, tested one
 // after the other; no packet matches two of them. They bear the rule's id as comment.
 std::vector<ruleset::Rule> linear_rules(const Candidate& candidate, AddressSets& sets,
-                                        Destination destination = Destination::Written);
+                                        Ends ends = Ends::Written);
 
 // How many rules that would be, roughly; what a map would save.
 std::size_t linear_cost(const Candidate& candidate);

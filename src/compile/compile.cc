@@ -1,6 +1,7 @@
 #include "compile/compile.h"
 
 #include <fmt/format.h>
+#include <linux/netfilter.h>
 
 #include <algorithm>
 #include <array>
@@ -13,6 +14,7 @@
 #include "compile/lowered_text.h"
 #include "compile/nat_chains.h"
 #include "compile/rule_chain.h"
+#include "compile/segment_sizes.h"
 #include "compile/table_builder.h"
 #include "compile/translated.h"
 #include "policy/effective.h"
@@ -34,7 +36,26 @@ struct Compilation {
   AddressSets sets;
 };
 
+// What a rule's chain names must be there.
+void helpers(Compilation& to) {
+  for (const net::ConntrackHelper* helper : to.policy.helpers()) {
+    for (const std::uint8_t protocol : {net::protocol::kTcp, net::protocol::kUdp}) {
+      if (!helper->is_of(protocol)) continue;
+      ruleset::CtHelper body;
+      body.helper = helper->name;
+      body.family = helper->ipv6 ? NFPROTO_INET : NFPROTO_IPV4;
+      body.protocol = protocol;
+      ruleset::Object object;
+      object.name = own::helper(helper->name, protocol);
+      object.type = ruleset::object_type::kCtHelper;
+      object.body = std::move(body);
+      to.table.add_object(std::move(object));
+    }
+  }
+}
+
 void rules(Compilation& to) {
+  helpers(to);
   const LoweredPolicy& policy = to.policy;
   for (const auto* rules : {&policy.early, &policy.inbound, &policy.outbound, &policy.forward}) {
     for (const LoweredRule& rule : *rules) add_rule_chain(to.table, rule, policy.defaults);
@@ -68,6 +89,10 @@ void nat(Compilation& to) {
   add_nat_chains(to.table, to.sets, to.policy);
 }
 
+void segment_sizes(Compilation& to) {
+  add_segment_sizes(to.table, to.sets, to.policy);
+}
+
 void hooks(Compilation& to) {
   add_base_chains(to.table, to.policy);
 }
@@ -86,6 +111,7 @@ constexpr std::array kTablePasses = {
     TablePass{{"dispatch", "the chains and maps that lead a packet to rules it may match"},
               dispatch},
     TablePass{{"nat", "the NAT chains: one for each rule, and those on the hooks"}, nat},
+    TablePass{{"mss", "what lowers the segment size of forwarded connections"}, segment_sizes},
     TablePass{{"hooks", "the other base chains: the built-in steps around dispatch"}, hooks},
 };
 
@@ -107,7 +133,7 @@ ruleset::Snapshot run(LoweredPolicy lowered, bool optimise, std::size_t last) {
   }
   ruleset::Ruleset table = compilation.table.take();
   return {std::move(compilation.policy.host), std::move(table),
-          std::move(compilation.policy.sources)};
+          std::move(compilation.policy.sources), std::move(compilation.policy.written)};
 }
 
 LoweredPolicy lowered_for(const policy::Policy& policy, policy::Index host,

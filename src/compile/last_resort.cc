@@ -22,6 +22,9 @@ class CarriedFiles : public policy::Files {
     if (at != files_.end()) return at->second;
     return fail(ErrorKind::Io, path + ": not there", ENOENT);
   }
+  bool is_below(const std::string& /*path*/, const std::string& /*directory*/) const override {
+    return true;
+  }
   Result<std::vector<std::string>> list(const std::string& directory) const override {
     if (directory.ends_with("/rules")) return fail(ErrorKind::Io, "not there", ENOENT);
     std::vector<std::string> names;

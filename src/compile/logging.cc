@@ -51,8 +51,9 @@ class LogRules {
   }
 
   match::Exprs& append() {
-    rules_.push_back({0, std::string(line_.name), when_});
-    return rules_.back().exprs;
+    auto& exprs = append_rule(rules_, line_.name);
+    exprs = when_;
+    return exprs;
   }
 
   void finish(match::Exprs& exprs, const Limit& all) {

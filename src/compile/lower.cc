@@ -6,7 +6,9 @@
 #include <map>
 #include <utility>
 
+#include "base/calendar.h"
 #include "base/check.h"
+#include "compile/written.h"
 
 namespace rolewall::compile {
 namespace {
@@ -54,6 +56,8 @@ class Lowering {
     lowered.connections = rule.connections;
     lowered.log = rule.log;
     lowered.log_limit = rule.log_limit;
+    lowered.helper = rule.helper;
+    lowered.segment_size = rule.segment_size;
     lowered.translation = rule.translation;
     return lowered;
   }
@@ -172,12 +176,6 @@ std::vector<Behind> behind_of(const policy::Host& host) {
   return behind;
 }
 
-// "2026-11-30"
-std::string text_of(const policy::Date& date) {
-  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()),
-                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
-}
-
 ruleset::SourceMap source_map(const policy::Policy& policy, const policy::HostPolicy& host) {
   ruleset::SourceMap sources;
   for (const auto* rules : {&host.inbound, &host.outbound, &host.forward, &host.nat}) {
@@ -186,7 +184,7 @@ ruleset::SourceMap source_map(const policy::Policy& policy, const policy::HostPo
       sources[rule.full_name] = {.file = policy.sources.path(rule.span.file),
                                  .line = rule.span.line,
                                  .column = rule.span.column,
-                                 .expires = rule.expires ? text_of(*rule.expires) : ""};
+                                 .expires = rule.expires ? format_date(*rule.expires) : ""};
     }
   }
   return sources;
@@ -199,11 +197,25 @@ const policy::Translation& translation_of(const LoweredRule& rule) {
   return *rule.translation;
 }
 
+std::vector<const net::ConntrackHelper*> LoweredPolicy::helpers() const {
+  std::vector<const net::ConntrackHelper*> found;
+  for (const auto* rules : {&inbound, &outbound, &forward}) {
+    for (const LoweredRule& rule : *rules) {
+      if (rule.helper != nullptr) found.push_back(rule.helper);
+    }
+  }
+  std::ranges::sort(found, {}, &net::ConntrackHelper::name);
+  const auto again = std::ranges::unique(found);
+  found.erase(again.begin(), again.end());
+  return found;
+}
+
 LoweredPolicy lower(const policy::Policy& policy, const policy::HostPolicy& host) {
   Lowering lowering(policy, host);
   LoweredPolicy lowered;
   lowered.host = host_of(*host.host, !host.forward.empty() || !host.nat.empty());
   lowered.sources = source_map(policy, host);
+  lowered.written = written(policy, host);
   lowered.defaults = host.defaults;
   lowered.behind = behind_of(*host.host);
   lowered.inbound.reserve(host.inbound.size());

@@ -62,6 +62,8 @@ struct LoweredRule {
   std::optional<std::uint32_t> connections;
   bool log = false;
   std::optional<policy::Rate> log_limit;
+  const net::ConntrackHelper* helper = nullptr;
+  std::optional<policy::SegmentSize> segment_size;
   std::optional<policy::Translation> translation;  // [[nat]], and there always
 
   // Whether a packet that matches is decided here. A drop or reject rule with a limit passes on
@@ -78,6 +80,7 @@ struct Behind {
 struct LoweredPolicy {
   ruleset::Host host;
   ruleset::SourceMap sources;  // where each rule stands
+  std::vector<ruleset::Written> written;
   policy::Defaults defaults;   // the host's
   std::vector<Behind> behind;  // one an interface that says so; they may overlap
   std::vector<LoweredRule> early;
@@ -86,6 +89,9 @@ struct LoweredPolicy {
   std::vector<LoweredRule> forward;
   std::vector<LoweredRule> new_destination;  // [[nat]], of the families that they translate
   std::vector<LoweredRule> new_source;       // likewise
+
+  // Those that its rules name, each once, by their names.
+  std::vector<const net::ConntrackHelper*> helpers() const;
 
   // Whether the host's policy says something of forwarding or translation.
   bool forwards() const {

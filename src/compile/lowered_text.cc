@@ -100,6 +100,10 @@ std::string text_of(const LoweredRule& rule) {
   if (rule.connections) text += fmt::format("  connections {}", *rule.connections);
   if (rule.log) text += "  log";
   if (rule.log_limit) text += "  log-limit " + text_of(*rule.log_limit);
+  if (rule.helper != nullptr) text += fmt::format("  helper {}", rule.helper->name);
+  if (const auto& size = rule.segment_size) {
+    text += size->bytes ? fmt::format("  mss {}", *size->bytes) : std::string("  mss path");
+  }
   return fmt::format(
       "{}  {}\n", text,
       rule.translation ? text_of(*rule.translation) : std::string(name_of(rule.action)));

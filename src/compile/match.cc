@@ -3,12 +3,15 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_nat.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.h"
 #include "compile/traffic.h"
 #include "ruleset/expr.h"
 #include "ruleset/load_size.h"
+#include "ruleset/object.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::compile::match {
 namespace {
@@ -16,6 +19,11 @@ namespace {
 using namespace ruleset;
 
 constexpr std::uint8_t kIcmpxAdminProhibited = 3;
+constexpr std::size_t kHelperNameSize = 16;  // NF_CT_HELPER_NAME_LEN
+
+bool is_original(Side side) {
+  return side == Side::OriginalSource || side == Side::OriginalDestination;
+}
 
 // RFC 791 and RFC 8200: where the addresses stand in the network header.
 Payload address_field(Side side, IpVersion version) {
@@ -109,6 +117,41 @@ void translated(Exprs& exprs) {
   compare(exprs, CmpOp::Neq, Value::host_u32(0));
 }
 
+void ct_direction(Exprs& exprs, CtDirection direction) {
+  exprs.push_back(Ct{CtKey::Direction, std::nullopt, 0});
+  compare(exprs, CmpOp::Eq, Value::u8(direction == CtDirection::Original ? 0 : 1));
+}
+
+void expected_by(Exprs& exprs, const net::ConntrackHelper& helper) {
+  std::array<std::uint8_t, kHelperNameSize> name{};
+  std::ranges::copy(helper.name, name.begin());
+  exprs.push_back(Ct{CtKey::Helper, std::nullopt, 0});
+  compare(exprs, CmpOp::Eq, Value(name));
+}
+
+void set_helper(Exprs& exprs, const net::ConntrackHelper& helper) {
+  for (const std::uint8_t protocol : {net::protocol::kTcp, net::protocol::kUdp}) {
+    if (!helper.is_of(protocol)) continue;
+    exprs.push_back(ObjectRef{object_type::kCtHelper, own::helper(helper.name, protocol)});
+  }
+}
+
+void lower_segment_size(Exprs& exprs, std::optional<std::uint16_t> bytes) {
+  constexpr std::uint8_t kMaximumSegmentSize = 2;  // RFC 9293 3.2
+  if (bytes) {
+    exprs.push_back(Immediate{0, Value::be16(*bytes)});
+  } else {
+    exprs.push_back(Rt{RtKey::TcpMss, 0});
+    exprs.push_back(Byteorder{ByteorderOp::HostToNetwork, 0, 0, 2, 2});
+  }
+  ExthdrWrite write;
+  write.kind = ExthdrKind::TcpOption;
+  write.type = kMaximumSegmentSize;
+  write.offset = 2;
+  write.length = 2;
+  exprs.push_back(write);
+}
+
 void nat(Exprs& exprs, NatKind kind, const net::Address& address,
          std::optional<std::uint16_t> port) {
   // An IPv6 address fills registers 0 to 3.
@@ -146,7 +189,7 @@ void prefix(Exprs& exprs, Side side, const net::Prefix& prefix) {
   const IpVersion version = net::is_ipv4(prefix.address) ? IpVersion::V4 : IpVersion::V6;
   Payload field = address_field(side, version);
   auto bytes = net::to_bytes(prefix.address);
-  const bool in_packet = side != Side::OriginalDestination;
+  const bool in_packet = !is_original(side);
   if (in_packet && prefix.length % 8 == 0) {
     // Whole bytes: a shorter load and no mask, as nft does.
     field.length = prefix.length / 8;
@@ -172,9 +215,12 @@ void address_in(Exprs& exprs, Side side, IpVersion version, std::string set) {
 }
 
 void load_address(Exprs& exprs, Side side, IpVersion version, Register first) {
-  if (side == Side::OriginalDestination) {
-    exprs.push_back(Ct{version == IpVersion::V4 ? CtKey::DestinationIp : CtKey::DestinationIp6,
-                       CtDirection::Original, first});
+  if (is_original(side)) {
+    const bool v4 = version == IpVersion::V4;
+    const CtKey key = side == Side::OriginalSource
+                          ? (v4 ? CtKey::SourceIp : CtKey::SourceIp6)
+                          : (v4 ? CtKey::DestinationIp : CtKey::DestinationIp6);
+    exprs.push_back(Ct{key, CtDirection::Original, first});
     return;
   }
   Payload field = address_field(side, version);
@@ -183,8 +229,9 @@ void load_address(Exprs& exprs, Side side, IpVersion version, Register first) {
 }
 
 void load_port(Exprs& exprs, Side side, Register first) {
-  if (side == Side::OriginalDestination) {
-    exprs.push_back(Ct{CtKey::ProtoDestination, CtDirection::Original, first});
+  if (is_original(side)) {
+    const CtKey key = side == Side::OriginalSource ? CtKey::ProtoSource : CtKey::ProtoDestination;
+    exprs.push_back(Ct{key, CtDirection::Original, first});
     return;
   }
   exprs.push_back(Payload{PayloadBase::Transport, side == Side::Source ? 0U : 2U, 2, first});

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "net/address.h"
+#include "net/conntrack_helpers.h"
 #include "net/protocol.h"
 #include "policy/policy.h"
 #include "ruleset/expr_list.h"
@@ -20,9 +21,9 @@ namespace rolewall::compile::match {
 
 using Exprs = ruleset::ExprList;
 
-// OriginalDestination: as the client wrote it, before any translation, where conntrack has an
+// Those of the original: as the client wrote it, before any translation, where conntrack has an
 // entry.
-enum class Side : std::uint8_t { Source, Destination, OriginalDestination };
+enum class Side : std::uint8_t { Source, Destination, OriginalSource, OriginalDestination };
 enum class IpVersion : std::uint8_t { V4, V6 };
 
 void nfproto(Exprs& exprs, IpVersion version);                    // meta nfproto ipv4
@@ -39,7 +40,16 @@ void tcp_flags(Exprs& exprs, std::uint8_t mask, std::uint8_t value);
 inline constexpr std::uint8_t kSyn = 0x02;
 inline constexpr std::uint8_t kRst = 0x04;
 inline constexpr std::uint8_t kAck = 0x10;
-void translated(Exprs& exprs);  // ct status dnat
+void translated(Exprs& exprs);                                    // ct status dnat
+void ct_direction(Exprs& exprs, ruleset::CtDirection direction);  // ct direction original
+
+// That conntrack expected the connection by what this helper has read in another: ct helper "ftp".
+void expected_by(Exprs& exprs, const net::ConntrackHelper& helper);
+// ct helper set "helper/ftp/tcp", for each protocol that the helper is for.
+void set_helper(Exprs& exprs, const net::ConntrackHelper& helper);
+// tcp option maxseg size set rt mtu, or to so many bytes. REQUIRES: a test for TCP stands before
+// it.
+void lower_segment_size(Exprs& exprs, std::optional<std::uint16_t> bytes);
 
 // The address in register 0, its port, if there is one, in 1.
 void nat(Exprs& exprs, ruleset::NatKind kind, const net::Address& address,

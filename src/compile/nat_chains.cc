@@ -75,8 +75,7 @@ void add_base(TableBuilder& table, AddressSets& sets, std::string_view name, Hoo
   if (list.empty()) return;
   std::vector<Rule> rules;
   for (const LoweredRule& lowered : list) {
-    const auto destination =
-        hook == Hook::Postrouting ? Destination::Original : Destination::Written;
+    const auto destination = hook == Hook::Postrouting ? Ends::OriginalDestination : Ends::Written;
     for (Rule& rule : linear_rules(fresh_candidate(lowered), sets, destination)) {
       rules.push_back(std::move(rule));
     }

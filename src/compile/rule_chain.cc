@@ -25,6 +25,7 @@ class RuleChain {
     match::counter(append());
     if (rule_.limit) deny_over_limit(*rule_.limit);
     if (rule_.connections) deny_over_connections(*rule_.connections);
+    if (rule_.helper != nullptr) match::set_helper(append(), *rule_.helper);
     if (rule_.decides()) {
       if (rule_.log) log_to(rules_, name_of(rule_.action));
       const bool only_counts = rules_.size() == 1;
@@ -39,10 +40,7 @@ class RuleChain {
 
  private:
   match::Exprs& append() { return append_to(rules_); }
-  match::Exprs& append_to(std::vector<Rule>& rules) {
-    rules.push_back({0, rule_.full_name, {}});
-    return rules.back().exprs;
-  }
+  match::Exprs& append_to(std::vector<Rule>& rules) { return append_rule(rules, rule_.full_name); }
 
   // What the excess gets: a drop or reject rule's own action, else the direction's default.
   Action excess_action() const {

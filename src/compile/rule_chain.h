@@ -3,7 +3,7 @@
 //
 //   nothing to limit or log:     counter verdict
 //   accept, within limits:       counter | over the limit: deny | over the connections: deny |
-//                                log | accept
+//                                ct helper set | log | accept
 //   drop or reject, unlimited:   counter | log | drop
 //   drop or reject, limited:     counter | over the limit: deny      (what is within goes on)
 //

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "ruleset/expr.h"
 
 namespace rolewall::compile {
 
@@ -32,6 +33,10 @@ std::vector<Rule> TableBuilder::take_chain(std::string_view name) {
   return rules;
 }
 
+void TableBuilder::add_object(Object object) {
+  table().objects.push_back(std::move(object));
+}
+
 void TableBuilder::add_set(Set set) {
   const auto at = std::lower_bound(set_names_.begin(), set_names_.end(), set.name);
   CHECK(at == set_names_.end() || *at != set.name, "two sets of one name");
@@ -57,6 +62,11 @@ Ruleset TableBuilder::take() {
                          [](const Chain& a, const Chain& b) { return a.name == b.name; });
   CHECK(twice == chains.end(), "two chains of one name");
   return std::exchange(ruleset_, {});
+}
+
+ExprList& append_rule(std::vector<Rule>& rules, std::string_view comment) {
+  rules.push_back({0, std::string(comment), {}});
+  return rules.back().exprs;
 }
 
 Set make_set(std::string name, std::vector<KeyField> fields) {

@@ -18,6 +18,7 @@ class TableBuilder {
                       std::vector<ruleset::Rule> rules);
   // The rules of a chain, which is then no more; none where it was not there.
   std::vector<ruleset::Rule> take_chain(std::string_view name);
+  void add_object(ruleset::Object object);
   void add_set(ruleset::Set set);  // sorts its elements
   bool has_set(std::string_view name) const;
 
@@ -31,6 +32,9 @@ class TableBuilder {
   ruleset::Ruleset ruleset_;            // of one table
   std::vector<std::string> set_names_;  // sorted
 };
+
+// A rule at the list's end, with the comment: where its expressions go.
+ruleset::ExprList& append_rule(std::vector<ruleset::Rule>& rules, std::string_view comment);
 
 // What sets of addresses have in common. `fields` of more than one: a concatenation.
 ruleset::Set make_set(std::string name, std::vector<ruleset::KeyField> fields);

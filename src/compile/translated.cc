@@ -49,7 +49,8 @@ Rule admission(const LoweredRule& lowered, const Way& asked, const net::Address*
 
 void add_admissions(std::vector<Rule>& rules, AddressSets& sets, const LoweredRule& lowered) {
   const Translation& translation = translation_of(lowered);
-  for (const Way& asked : ways_to_match(fresh_candidate(lowered), sets, Destination::Original)) {
+  for (const Way& asked :
+       ways_to_match(fresh_candidate(lowered), sets, Ends::OriginalDestination)) {
     if (translation.addresses.empty()) rules.push_back(admission(lowered, asked, nullptr));
     for (const net::Address& address : translation.addresses) {
       if (asked.version && asked.version != version_of(address)) continue;
@@ -65,7 +66,7 @@ void add_translated_chain(TableBuilder& table, AddressSets& sets, std::string_vi
                           const std::vector<LoweredRule>& translations, Admitted admitted) {
   std::vector<Rule> chain;
   for (const LoweredRule& rule : rules) {
-    auto own = linear_rules(fresh_candidate(rule), sets, Destination::Original);
+    auto own = linear_rules(fresh_candidate(rule), sets, Ends::OriginalDestination);
     chain.insert(chain.end(), std::make_move_iterator(own.begin()),
                  std::make_move_iterator(own.end()));
   }

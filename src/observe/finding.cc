@@ -24,6 +24,9 @@ constexpr std::array kTable = {
     CodeRow{Code::AbsentDevice, "absent-device",
             "rules name a device that this machine does not have; what is `behind` it is dropped "
             "wherever it arrives"},
+    CodeRow{Code::NoNatHelper, "no-nat-helper",
+            "a rule's `helper` needs a kernel module on a host that translates addresses, and it "
+            "is not loaded"},
     CodeRow{Code::ForwardingOn, "forwarding-on",
             "the kernel forwards, but the policy has no forward rules"},
     CodeRow{Code::ForwardingOff, "forwarding-off",

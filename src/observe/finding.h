@@ -21,6 +21,7 @@ enum class Code : std::uint8_t {
   // the machine
   OtherMachine,
   AbsentDevice,
+  NoNatHelper,
   ForwardingOn,
   ForwardingOff,
   SourceRoute,

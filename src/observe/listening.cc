@@ -44,20 +44,22 @@ void take_first(std::vector<Finding>& all, std::vector<Finding> some) {
 std::vector<Finding> not_admitted(const Admission& own, const std::vector<Listening>& sockets,
                                   bool translations) {
   // Sockets of one program and port together.
-  std::map<std::tuple<std::uint8_t, std::uint16_t, std::string>, std::set<std::string>> found;
+  std::map<std::tuple<bool, std::uint8_t, std::uint16_t, std::string>, std::set<std::string>> found;
   for (const Listening& socket : sockets) {
     if (is_admitted(own, socket, translations)) continue;
-    found[{socket.protocol, socket.port, socket.program}].insert(net::format(socket.address));
+    found[{socket.may_be_client, socket.protocol, socket.port, socket.program}].insert(
+        net::format(socket.address));
   }
   std::vector<Finding> findings;
   for (const auto& [key, addresses] : found) {
-    const auto& [protocol, port, program] = key;
+    const auto& [may_be_client, protocol, port, program] = key;
     findings.push_back(
         {.weight = Weight::Note,
          .code = Code::UnadmittedListener,
-         .what = fmt::format("{} listens on {}/{} (at {}), but no rule admits it",
+         .what = fmt::format("{} listens on {}/{} (at {}), but no rule admits it{}",
                              program.empty() ? "a program" : program, name_of_protocol(protocol),
-                             port, fmt::join(addresses, ", ")),
+                             port, fmt::join(addresses, ", "),
+                             may_be_client ? "; or it is a client that waits for an answer" : ""),
          .hint = ""});
   }
   return findings;
@@ -94,6 +96,11 @@ std::string words_of(std::uint8_t protocol, const Ports& ports) {
   return fmt::format("{}", fmt::join(parts, ", "));
 }
 
+// Not a built-in step, nor a translation, whose port is another machine's or not this one.
+bool is_a_policy_rule(std::string_view rule) {
+  return !rule.starts_with('(') && rule.find(".nat.") == std::string_view::npos;
+}
+
 std::vector<Finding> idle(const Admission& own, const std::vector<PortRange>& ranges,
                           const std::vector<Listening>& sockets, bool translations) {
   using ByProtocol = std::map<std::uint8_t, Ports>;
@@ -105,7 +112,7 @@ std::vector<Finding> idle(const Admission& own, const std::vector<PortRange>& ra
         rules.merge(own.of(ipv6, {protocol, range.first}, std::nullopt, translations));
       }
       for (const std::string& rule : rules) {
-        if (!rule.starts_with('(')) admitted[rule][protocol].add(range);
+        if (is_a_policy_rule(rule)) admitted[rule][protocol].add(range);
       }
     }
   }

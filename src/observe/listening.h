@@ -17,7 +17,9 @@ struct Listening {
   net::Address address;  // unspecified: every one of the host's
   std::uint16_t port = 0;
   bool both_families = false;  // IPv6, and takes IPv4, too
-  std::string program;         // "" where it is not known
+  // UDP, on a port that the kernel gives to clients: it may wait for an answer.
+  bool may_be_client = false;
+  std::string program;  // "" where it is not known
 };
 
 // `translations`: see admitting(). A rule that names no port is not among those that are idle.

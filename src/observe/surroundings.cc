@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "net/address.h"
 #include "netlink/sockets.h"
+#include "observe/nat_helpers.h"
 #include "observe/net_setting.h"
 #include "observe/socket_owners.h"
 #include "observe/this_host.h"
@@ -42,8 +43,8 @@ DeviceSettings device_settings(const std::string& device) {
           .route_localnet = of("route_localnet") != 0};
 }
 
-// Without those of the loopback alone, and without UDP sockets on ports that the kernel hands out
-// by itself: they cannot be told from a client's that waits for an answer.
+// Without those of the loopback alone. UDP sockets on ports that the kernel hands out by itself
+// cannot be told from a client's that waits for an answer.
 Result<std::vector<Listening>> read_listening() {
   const auto sockets = netlink::read_listeners();
   if (!sockets) return std::unexpected(sockets.error());
@@ -54,13 +55,14 @@ Result<std::vector<Listening>> read_listening() {
       last_drawn;
   std::vector<Listening> found;
   for (const netlink::Listener& socket : *sockets) {
+    if (net::is_loopback(socket.address)) continue;
     const bool drawn = socket.port >= first_drawn && socket.port <= last_drawn;
-    if (net::is_loopback(socket.address) || (socket.protocol == IPPROTO_UDP && drawn)) continue;
     const auto owner = owners.find(socket.inode);
     found.push_back({.protocol = socket.protocol,
                      .address = socket.address,
                      .port = socket.port,
                      .both_families = socket.both_families,
+                     .may_be_client = socket.protocol == IPPROTO_UDP && drawn,
                      .program = owner == owners.end() ? "" : owner->second});
   }
   return found;
@@ -98,6 +100,7 @@ Result<Surroundings> surroundings() {
   Surroundings around;
   around.kernel = read_kernel_settings(*machine);
   around.machine = std::move(*machine);
+  around.modules = kernel_modules();
   around.listening = std::move(*sockets);
   around.today = today();
   return around;

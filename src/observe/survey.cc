@@ -9,6 +9,7 @@
 
 #include "base/calendar.h"
 #include "observe/absent_devices.h"
+#include "observe/nat_helpers.h"
 
 namespace rolewall::observe {
 namespace {
@@ -17,10 +18,7 @@ bool translates(const std::vector<OtherChain>& others, const ruleset::Table& own
   const auto by_other = [](const OtherChain& chain) {
     return std::ranges::find(chain.effects, Effect::TranslatesDestination) != chain.effects.end();
   };
-  const auto by_own = [](const ruleset::Chain& chain) {
-    return chain.base && chain.base->type == ruleset::ChainType::Nat;
-  };
-  return std::ranges::any_of(others, by_other) || std::ranges::any_of(own.chains, by_own);
+  return std::ranges::any_of(others, by_other) || observe::translates(own);
 }
 
 void append(std::vector<Finding>& all, const std::vector<Finding>& some) {
@@ -59,6 +57,7 @@ Survey survey(const ruleset::Ruleset& live, const ruleset::Table* own,
   std::vector<Finding>& findings = survey.findings;
   append(findings, bypasses(survey.others, *own));
   append(findings, absent_devices(*own, around.machine));
+  append(findings, missing_nat_helpers(*own, translates(survey.others, *own), around.modules));
   append(findings, kernel_settings(*own, around.machine, around.kernel));
   append(findings, expiring(sources, around.today));
   append(findings, listening(*own, around.listening, translates(survey.others, *own)));

@@ -3,6 +3,9 @@
 #pragma once
 
 #include <chrono>
+#include <optional>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "observe/finding.h"
@@ -17,6 +20,7 @@ namespace rolewall::observe {
 struct Surroundings {
   ruleset::Host machine;
   KernelSettings kernel;
+  std::optional<std::set<std::string>> modules;  // nat_helpers.h
   std::vector<Listening> listening;
   std::chrono::sys_days today;
 };

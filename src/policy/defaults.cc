@@ -1,6 +1,7 @@
 #include "policy/defaults.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -57,27 +58,33 @@ void read_target(const Value& to, LogTarget& log, Diagnostics& diagnostics) {
   }
 }
 
+// The words of `steps`, each with what it is for.
+template <class Steps>  // LogSteps, const or not
+auto named_steps(Steps& steps) {
+  namespace step = net::step;
+  return std::array{std::pair(step::word(step::kInvalid), &steps.invalid),
+                    std::pair(step::word(step::kSpoofed), &steps.spoofed),
+                    std::pair(step::word(step::kBanned), &steps.banned),
+                    std::pair(std::string_view("limits"), &steps.limits)};
+}
+
 LogSteps read_steps(const Section& section, Diagnostics& diagnostics) {
   LogSteps steps{false, false, false, false};
-  namespace step = net::step;
-  const std::array kSteps = {std::pair(step::word(step::kInvalid), &steps.invalid),
-                             std::pair(step::word(step::kSpoofed), &steps.spoofed),
-                             std::pair(step::word(step::kBanned), &steps.banned),
-                             std::pair(std::string_view("limits"), &steps.limits)};
+  const auto named = named_steps(steps);
   for (const Value& item : section.items("steps")) {
     const auto at =
-        std::ranges::find(kSteps, item.text, [](const auto& step) { return step.first; });
-    if (at != kSteps.end()) {
+        std::ranges::find(named, item.text, [](const auto& step) { return step.first; });
+    if (at != named.end()) {
       *at->second = true;
       continue;
     }
-    std::vector<std::string> words;
-    for (const auto& [word, wanted] : kSteps) words.emplace_back(word);
+    const std::vector<std::string> words = words_of(LogSteps{true, true, true, true});
     report(diagnostics, Code::BadValue, item.span(),
-           fmt::format("{} is not a step that can be logged: invalid, spoofed, banned or limits",
-                       quote(item.text)),
-           item.text == step::word(step::kDefault) ? "what the defaults deny is always logged"
-                                                   : did_you_mean(item.text, words));
+           fmt::format("{} is not a step that can be logged: {}", quote(item.text),
+                       fmt::join(words, ", ")),
+           item.text == net::step::word(net::step::kDefault)
+               ? "what the defaults deny is always logged"
+               : did_you_mean(item.text, words));
   }
   return steps;
 }
@@ -107,15 +114,6 @@ std::optional<LogTarget> read_log(const Value& table, Keys top, Diagnostics& dia
   return log;
 }
 
-bool same(const LogTarget& a, const LogTarget& b) {
-  const auto same_rate = [](const Rate& x, const Rate& y) {
-    return x.count == y.count && x.per_seconds == y.per_seconds && x.burst == y.burst;
-  };
-  return a.level == b.level && a.group == b.group && a.steps == b.steps &&
-         same_rate(a.limit, b.limit) && a.per_source.has_value() == b.per_source.has_value() &&
-         (!a.per_source || same_rate(*a.per_source, *b.per_source));
-}
-
 // The first default that both set, and differently; "" where there is none.
 std::string_view difference(const DefaultsOverride& a, const DefaultsOverride& b) {
   const auto differ = [](const auto& x, const auto& y) { return x && y && *x != *y; };
@@ -123,11 +121,19 @@ std::string_view difference(const DefaultsOverride& a, const DefaultsOverride& b
   if (differ(a.outbound, b.outbound)) return "outbound";
   if (differ(a.forward, b.forward)) return "forward";
   if (differ(a.mode, b.mode)) return "mode";
-  if (a.log && b.log && !same(*a.log, *b.log)) return "log";
+  if (differ(a.log, b.log)) return "log";
   return "";
 }
 
 }  // namespace
+
+std::vector<std::string> words_of(const LogSteps& steps) {
+  std::vector<std::string> words;
+  for (const auto& [word, wanted] : named_steps(steps)) {
+    if (*wanted) words.emplace_back(word);
+  }
+  return words;
+}
 
 std::optional<Action> parse_action(std::string_view text) {
   if (text == "accept") return Action::Accept;

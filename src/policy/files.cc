@@ -20,6 +20,15 @@ Result<std::string> DiskFiles::read(const std::string& path, std::size_t limit) 
   return read_file(path, limit);
 }
 
+bool DiskFiles::is_below(const std::string& path, const std::string& directory) const {
+  std::error_code error;
+  const std::filesystem::path real = std::filesystem::canonical(path, error);
+  if (error) return true;
+  const std::filesystem::path base = std::filesystem::canonical(directory, error);
+  if (error) return true;
+  return std::ranges::mismatch(base, real).in1 == base.end();
+}
+
 Result<std::vector<std::string>> DiskFiles::list(const std::string& directory) const {
   std::error_code error;
   const auto refuse = [&] {

@@ -44,57 +44,33 @@ constexpr std::array kDefaultsKeys = {Key{"inbound", String}, Key{"outbound", St
 constexpr std::array kLogKeys = {Key{"limit", String}, Key{"per-source", String},
                                  Key{"to", IntegerOrString}, Key{"steps", StringsOrNone}};
 constexpr std::array kNetworkKeys = {Key{"file", String}, Key{"names", Strings}};
-constexpr std::array kInboundKeys = {Key{"id", String},
-                                     Key{"service", Strings},
-                                     Key{"from", Strings},
-                                     Key{"to", Strings},
-                                     Key{"in", Strings},
-                                     Key{"on", Strings},
-                                     Key{"action", String},
-                                     Key{"limit", String},
-                                     Key{"connections", Integer},
-                                     Key{"early", Boolean},
-                                     Key{"log", Boolean},
-                                     Key{"log-limit", String},
-                                     Key{"expires", KeyType::LocalDate},
-                                     Key{"comment", String},
-                                     Key{"enabled", KeyType::Boolean}};
-constexpr std::array kOutboundKeys = {Key{"id", String},
-                                      Key{"service", Strings},
-                                      Key{"from", Strings},
-                                      Key{"to", Strings},
-                                      Key{"out", Strings},
-                                      Key{"on", Strings},
-                                      Key{"action", String},
-                                      Key{"limit", String},
-                                      Key{"connections", Integer},
-                                      Key{"log", Boolean},
-                                      Key{"log-limit", String},
-                                      Key{"user", IntegerOrString},
-                                      Key{"expires", KeyType::LocalDate},
-                                      Key{"comment", String},
-                                      Key{"enabled", KeyType::Boolean}};
-constexpr std::array kForwardKeys = {Key{"id", String},
-                                     Key{"service", Strings},
-                                     Key{"from", Strings},
-                                     Key{"to", Strings},
-                                     Key{"in", Strings},
-                                     Key{"out", Strings},
-                                     Key{"on", Strings},
-                                     Key{"action", String},
-                                     Key{"limit", String},
-                                     Key{"connections", Integer},
-                                     Key{"log", Boolean},
-                                     Key{"log-limit", String},
-                                     Key{"expires", KeyType::LocalDate},
-                                     Key{"comment", String},
-                                     Key{"enabled", KeyType::Boolean}};
-constexpr std::array kNatKeys = {Key{"id", String},         Key{"service", Strings},
-                                 Key{"from", Strings},      Key{"to", Strings},
-                                 Key{"in", Strings},        Key{"out", Strings},
-                                 Key{"on", Strings},        Key{"new-destination", String},
-                                 Key{"new-source", String}, Key{"expires", KeyType::LocalDate},
-                                 Key{"comment", String},    Key{"enabled", KeyType::Boolean}};
+
+template <std::size_t N, std::size_t M>
+constexpr std::array<Key, N + M> both(const std::array<Key, N>& these,
+                                      const std::array<Key, M>& those) {
+  std::array<Key, N + M> keys{};
+  std::ranges::copy(these, keys.begin());
+  std::ranges::copy(those, keys.begin() + N);
+  return keys;
+}
+
+// What any rule takes, and then what those take that decide about packets.
+constexpr std::array kRuleKeys = {Key{"id", String},      Key{"service", Strings},
+                                  Key{"from", Strings},   Key{"to", Strings},
+                                  Key{"on", Strings},     Key{"expires", KeyType::LocalDate},
+                                  Key{"comment", String}, Key{"enabled", KeyType::Boolean}};
+constexpr auto kFilterKeys = both(
+    kRuleKeys, std::array{Key{"action", String}, Key{"limit", String}, Key{"connections", Integer},
+                          Key{"log", Boolean}, Key{"log-limit", String}, Key{"helper", String}});
+constexpr auto kInboundKeys =
+    both(kFilterKeys, std::array{Key{"in", Strings}, Key{"early", Boolean}});
+constexpr auto kOutboundKeys =
+    both(kFilterKeys, std::array{Key{"out", Strings}, Key{"user", IntegerOrString}});
+constexpr auto kForwardKeys = both(
+    kFilterKeys, std::array{Key{"in", Strings}, Key{"out", Strings}, Key{"mss", IntegerOrString}});
+constexpr auto kNatKeys =
+    both(kRuleKeys, std::array{Key{"in", Strings}, Key{"out", Strings},
+                               Key{"new-destination", String}, Key{"new-source", String}});
 constexpr std::array kTestKeys = {
     Key{"name", String},  Key{"on", Strings},     Key{"accept", Strings}, Key{"deny", Strings},
     Key{"drop", Strings}, Key{"reject", Strings}, Key{"by", String}};
@@ -146,6 +122,9 @@ constexpr std::array kAdvice = {
     Advice{"connections", "a [[nat]] rule only translates: limit with [[inbound]] or [[forward]]",
            "[[nat]]"},
     Advice{"log", "a [[nat]] rule only translates: log with [[inbound]] or [[forward]]", "[[nat]]"},
+    Advice{"helper", "a [[nat]] rule only translates: `helper` belongs to the rule that accepts",
+           "[[nat]]"},
+    Advice{"mss", "only forward rules change the segment size"},
     Advice{"new-destination", "only [[nat]] rules translate"},
     Advice{"new-source", "only [[nat]] rules translate"},
     Advice{"use", "only roles can use blocks"},

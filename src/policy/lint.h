@@ -11,8 +11,10 @@ namespace rolewall::policy {
 // expired are not looked at.
 void lint(const Policy& policy, Date date, Diagnostics& diagnostics);
 
-// Its parts: of rules (lint_rules.cc), and of hosts, roles and networks (lint_site.cc).
+// Its parts: of rules (lint_rules.cc), of those that no packet comes to (lint_unmet.cc), and of
+// hosts, roles and networks (lint_site.cc).
 void lint_rules(const Policy& policy, Date date, Diagnostics& diagnostics);
+void lint_unmet_rules(const Policy& policy, Date date, Diagnostics& diagnostics);
 void lint_site(const Policy& policy, Diagnostics& diagnostics);
 
 }  // namespace rolewall::policy

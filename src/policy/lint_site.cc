@@ -179,6 +179,7 @@ void lint_site(const Policy& policy, Diagnostics& diagnostics) {
 void lint(const Policy& policy, Date date, Diagnostics& diagnostics) {
   lint_site(policy, diagnostics);
   lint_rules(policy, date, diagnostics);
+  lint_unmet_rules(policy, date, diagnostics);
   diagnostics.sort();
 }
 

@@ -136,6 +136,7 @@ net::AddressSet parse_list(std::string_view text, FileId file, Diagnostics& diag
   Lists lists;
   std::uint32_t line_number = 0;
   bool sound = true;
+  std::size_t other_lines = 0;
   std::string_view rest = text;
   if (rest.starts_with("\xef\xbb\xbf")) rest.remove_prefix(3);
   // Room for all that can be; of memory, what is not written to costs nothing.
@@ -158,10 +159,19 @@ net::AddressSet parse_list(std::string_view text, FileId file, Diagnostics& diag
     } else if (const auto prefix = net::parse_prefix(content)) {
       add(net::unmapped(*prefix), lists);
     } else {
-      sound = false;
+      // One line shows what is wrong with the file: a file that is no list is not shown whole.
+      if (!std::exchange(sound, false)) {
+        ++other_lines;
+        continue;
+      }
       const auto column = static_cast<std::uint32_t>(content.data() - line.data() + 1);
       report_line(content, {file, line_number, column}, diagnostics);
     }
+  }
+  if (other_lines != 0) {
+    report(diagnostics, Code::BadListLine, {file, 0, 0},
+           fmt::format("{} other line{} of the list {} no address or prefix", other_lines,
+                       other_lines == 1 ? "" : "s", other_lines == 1 ? "is" : "are"));
   }
   if (lists.ipv4.empty() && lists.ipv6.empty() && sound) {
     report(diagnostics, Code::EmptyListFile, {file, 0, 0}, "the list is empty",

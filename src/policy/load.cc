@@ -1,5 +1,7 @@
 #include "policy/load.h"
 
+#include <fmt/format.h>
+
 #include <cerrno>
 #include <utility>
 
@@ -12,6 +14,15 @@
 #include "policy/test.h"
 
 namespace rolewall::policy {
+
+bool Loader::is_of_site(const std::string& path, Span span) {
+  if (files.is_below(path, policy.directory)) return true;
+  report(diagnostics, Code::BadPath, span,
+         fmt::format("{} is a link that leads out of the site's directory", quote(path)),
+         "copy the file into the site");
+  return false;
+}
+
 namespace {
 
 void read_lock(Loader& loader) {
@@ -20,6 +31,7 @@ void read_lock(Loader& loader) {
   if (!text && text.error().os_errno == ENOENT) return;  // networks say which name they lack
   const FileId file = loader.policy.sources.add(path);
   if (loader.options.locking) return;  // it is about to be written anew
+  if (text && !loader.is_of_site(path, {file, 0, 0})) return;
   if (!text) {
     report(loader.diagnostics, Code::UnreadableFile, {file, 0, 0}, text.error().message);
     return;

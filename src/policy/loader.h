@@ -40,6 +40,10 @@ struct Loader {
     return unread.contains(rule_name.substr(0, rule_name.find('.')));
   }
 
+  // Whether a path of the site's is a file of the site; else a link leads out of it, which is
+  // reported at `span`.
+  bool is_of_site(const std::string& path, Span span);
+
   Scope scope(bool self, std::optional<Span> used_at = std::nullopt) {
     return {policy, diagnostics, &uses, self, used_at};
   }

@@ -134,6 +134,7 @@ void Networks::read_file(Network& network, const Value& value) {
     return;
   }
   network.list_file = loader_.policy.directory + "/" + path;
+  if (!loader_.is_of_site(network.list_file, value.span())) return;
   const Result<std::string> text = loader_.files.read(network.list_file, kLargestListFile);
   if (!text) {
     report(loader_.diagnostics, Code::UnreadableFile, value.span(), text.error().message);

@@ -15,8 +15,10 @@
 #include <vector>
 
 #include "base/source.h"
+#include "base/written.h"
 #include "net/address.h"
 #include "net/address_set.h"
+#include "net/conntrack_helpers.h"
 #include "net/protocol.h"
 
 namespace rolewall::policy {
@@ -165,6 +167,18 @@ struct Rate {
   std::uint32_t burst = 0;
   bool per_source = true;  // else `in all`
   Span span;
+
+  // As limits: where it is written makes no difference.
+  bool operator==(const Rate& other) const {
+    return count == other.count && per_seconds == other.per_seconds && burst == other.burst &&
+           per_source == other.per_source;
+  }
+};
+
+// To what a rule lowers the segment size that TCP announces: to what the path carries, or to this,
+// over IPv4.
+struct SegmentSize {
+  std::optional<std::uint16_t> bytes;  // none: "path"
 };
 
 // What a [[nat]] rule makes of an address. It concerns the families of `addresses` alone;
@@ -207,13 +221,16 @@ struct Rule {
   std::optional<std::uint32_t> connections;
   bool early = false;
   bool log = false;
-  std::optional<Rate> log_limit;           // in place of the defaults' limits
-  std::optional<Translation> translation;  // [[nat]], and there always
+  std::optional<Rate> log_limit;                 // in place of the defaults' limits
+  const net::ConntrackHelper* helper = nullptr;  // of kConntrackHelpers
+  std::optional<SegmentSize> segment_size;       // [[forward]]
+  std::optional<Translation> translation;        // [[nat]], and there always
   std::optional<Date> expires;
   std::string comment;
   bool enabled = true;
-  bool left_out = false;  // it is from `management`, which the site leaves unset
-  Span span;              // of the rule's table
+  std::vector<WrittenKey> written;  // what it says, but for its id and its comment
+  bool left_out = false;            // it is from `management`, which the site leaves unset
+  Span span;                        // of the rule's table
 };
 
 // --- tests -------------------------------------------------------------------------------------
@@ -288,12 +305,15 @@ struct LogSteps {
   bool operator==(const LogSteps&) const = default;
 };
 
+std::vector<std::string> words_of(const LogSteps& steps);  // as a policy writes them
+
 struct LogTarget {
   Rate limit{10, 1, 10, false, {}};
   std::optional<Rate> per_source;
   std::optional<std::uint16_t> group;  // NFLOG's; none: the kernel's log
   std::uint32_t level = 4;             // syslog's, in the kernel's log
   LogSteps steps;
+  bool operator==(const LogTarget&) const = default;
 };
 
 struct DefaultsOverride {

@@ -95,4 +95,13 @@ std::optional<Rate> parse_rate(const Value& value, bool per_source, Diagnostics&
   return rate;
 }
 
+std::string format_rate(const Rate& rate) {
+  std::string text = fmt::format("{}", rate.count);
+  for (const Unit& unit : kUnits) {
+    if (unit.seconds == rate.per_seconds) text += fmt::format("/{}", unit.word);
+  }
+  if (rate.burst != rate.count) text += fmt::format(" burst {}", rate.burst);
+  return text + (rate.per_source ? " per source" : " in all");
+}
+
 }  // namespace rolewall::policy

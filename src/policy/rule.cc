@@ -6,8 +6,10 @@
 #include <limits>
 #include <utility>
 
+#include "base/calendar.h"
 #include "base/suggest.h"
 #include "net/known_addresses.h"
+#include "policy/accept_keys.h"
 #include "policy/codes.h"
 #include "policy/defaults.h"
 #include "policy/nat.h"
@@ -130,6 +132,34 @@ Keys keys_of(Direction direction) {
   return {};
 }
 
+std::string text_of(const Value& value) {
+  switch (value.kind) {
+    case ValueKind::Integer:
+      return fmt::format("{}", value.integer);
+    case ValueKind::Boolean:
+      return value.boolean ? "true" : "false";
+    case ValueKind::Date:
+      return format_date(value.date);
+    case ValueKind::String:
+    case ValueKind::Float:
+    case ValueKind::Time:
+    case ValueKind::Array:
+    case ValueKind::Table:
+      break;
+  }
+  return value.text;
+}
+
+std::vector<WrittenKey> written_keys(const Value& table) {
+  std::vector<WrittenKey> keys;
+  for (const Member& member : table.members) {
+    if (member.key == "id" || member.key == "comment") continue;
+    WrittenKey& written = keys.emplace_back(WrittenKey{member.key, {}});
+    for (const Value& item : items_of(member.value)) written.values.push_back(text_of(item));
+  }
+  return keys;
+}
+
 class RuleReader {
  public:
   RuleReader(Loader& loader, const RuleSource& source, Direction direction, const Value& table)
@@ -141,6 +171,7 @@ class RuleReader {
         section_(table, keys_of(direction), fmt::format("[[{}]]", word_of(direction)), source.top,
                  loader.diagnostics) {
     rule_.direction = direction;
+    rule_.written = written_keys(table);
     rule_.span = table.span();
   }
 
@@ -166,6 +197,8 @@ class RuleReader {
     if (const Value* limit = section_.find("log-limit")) {
       rule_.log_limit = parse_rate(*limit, true, diagnostics_);
     }
+    rule_.helper = read_helper(section_, rule_, diagnostics_);
+    rule_.segment_size = read_segment_size(section_, rule_, diagnostics_);
     rule_.comment = section_.text("comment");
     rule_.enabled = section_.boolean("enabled", true);
     read_expires();
@@ -277,9 +310,7 @@ class RuleReader {
     if (!rule_.enabled) return;
     const std::chrono::sys_days day = value->date;
     const std::chrono::sys_days today = loader_.options.date;
-    const std::string date = fmt::format("{:04}-{:02}-{:02}", static_cast<int>(value->date.year()),
-                                         static_cast<unsigned>(value->date.month()),
-                                         static_cast<unsigned>(value->date.day()));
+    const std::string date = format_date(value->date);
     if (day <= today) {
       const std::string message =
           fmt::format("{} expired on {} and is left out", rule_.full_name, date);

@@ -42,6 +42,8 @@ std::optional<Value> open_toml(Loader& loader, const std::string& path, FileId& 
     report(loader.diagnostics, Code::UnreadableFile, {file, 0, 0}, text.error().message);
     return std::nullopt;
   }
+  const bool shipped = !path.starts_with(loader.policy.directory + "/");
+  if (!shipped && !loader.is_of_site(path, {file, 0, 0})) return std::nullopt;
   return parse_toml(*text, file, loader.diagnostics);
 }
 

@@ -32,6 +32,8 @@ void read_services(Policy& policy, const Value& table, bool shipped, bool of_blo
 // "10/minute burst 5 per source". A rule's limit is per source where it does not say; a log's
 // counts in all.
 std::optional<Rate> parse_rate(const Value& value, bool per_source, Diagnostics& diagnostics);
+// Its shortest form, with whom it counts.
+std::string format_rate(const Rate& rate);
 
 // A decimal number without sign or leading zeros, at most `most`.
 std::optional<std::uint64_t> parse_number(std::string_view text, std::uint64_t most);

@@ -1,6 +1,7 @@
 // Tables and chains in nft's syntax.
 #include <fmt/format.h>
 
+#include "net/protocol.h"
 #include "print/nft_rule.h"
 #include "print/nft_set.h"
 #include "print/print.h"
@@ -63,6 +64,21 @@ Text chain_text(const Table& table, const Chain& chain) {
   return text + "\t}\n";
 }
 
+// Of named objects those that our compiler writes.
+Text object_text(const Object& object) {
+  const auto* helper = std::get_if<CtHelper>(&object.body);
+  if (helper == nullptr) return cannot("only helpers have a form here");
+  const std::string_view protocol = net::protocol_name(helper->protocol);
+  const std::string_view family = name_of(static_cast<Family>(helper->family));
+  const Text name = identifier(object.name);
+  const Text type = in_quotes(helper->helper);
+  if (!name) return name;
+  if (!type) return type;
+  if (protocol.empty() || family.empty()) return cannot("its protocol or family has no nft syntax");
+  return fmt::format("\tct helper {} {{\n\t\ttype {} protocol {}\n\t\tl3proto {}\n\t}}\n", *name,
+                     *type, protocol, family);
+}
+
 Text table_text(const Table& table) {
   const Text name = identifier(table.name);
   if (!name) return name;
@@ -77,9 +93,6 @@ Text table_text(const Table& table) {
   if ((table.flags & ~kTableDormant) != 0) {
     return cannot(fmt::format("the table's flags {:#x} have no nft syntax", table.flags));
   }
-  if (!table.objects.empty()) {
-    return cannot(fmt::format("object {}: named objects are not supported", table.objects[0].name));
-  }
   if (table.flags == kTableDormant) text += "\tflags dormant\n\n";
   if (!table.comment.empty()) {
     const Text comment = in_quotes(table.comment);
@@ -91,6 +104,12 @@ Text table_text(const Table& table) {
     if (!first) text += '\n';
     first = false;
   };
+  for (const Object& object : table.objects) {
+    const Text declaration = object_text(object);
+    if (!declaration) return cannot(fmt::format("object {}: {}", object.name, declaration.error()));
+    separate();
+    text += *declaration;
+  }
   for (const Set& set : table.sets) {
     if (set.anonymous) continue;  // it stands in its rule
     const Text declaration = set_declaration(set);

@@ -4,6 +4,7 @@
 #include <linux/netfilter/nf_nat.h>
 
 #include <array>
+#include <utility>
 #include <vector>
 
 #include "base/overloaded.h"
@@ -279,7 +280,8 @@ class RuleText {
             [&](const Redirect& redirect) { return visit_local_nat("redirect", redirect); },
             // What our compiler does not write.
             [&](const Exthdr&) { return no_form("an option"); },
-            [&](const Fib&) { return no_form("fib"); }, [&](const Rt&) { return no_form("rt"); },
+            [&](const Fib&) { return no_form("fib"); },
+            [&](const Rt& load) { return visit_rt(load); },
             [&](const Socket&) { return no_form("socket"); },
             [&](const Osf&) { return no_form("osf"); },
             [&](const Numgen&) { return no_form("numgen"); },
@@ -291,12 +293,12 @@ class RuleText {
               return no_form("a bitwise operation of two registers");
             },
             [&](const PayloadWrite&) { return no_form("a write into the packet"); },
-            [&](const ExthdrWrite&) { return no_form("a write into an option"); },
+            [&](const ExthdrWrite& write) { return visit_option_write(write); },
             [&](const ExthdrReset&) { return no_form("a reset of an option"); },
             [&](const Tproxy&) { return no_form("tproxy"); },
             [&](const Synproxy&) { return no_form("synproxy"); },
             [&](const Dup&) { return no_form("dup"); }, [&](const Fwd&) { return no_form("fwd"); },
-            [&](const ObjectRef&) { return no_form("a named object"); },
+            [&](const ObjectRef& reference) { return visit_object(reference); },
             [&](const ObjectLookup&) { return no_form("a map of objects"); },
             [&](const Unsupported& unsupported) { return fails(unsupported.reason); }},
         expr);
@@ -501,6 +503,44 @@ class RuleText {
     if (operand->swapped) return fails("the value is in network order");
     const Text value = operand_text(*operand, type);
     return value ? add(fmt::format("{} set {}", target, *value)) : fails(value.error());
+  }
+
+  // A segment size is a number of two bytes in network order, as a port is.
+  static constexpr DataType kSegmentSize = DataType::InetService;
+
+  bool visit_rt(const Rt& load) {
+    if (load.key != RtKey::TcpMss) return no_form("rt");
+    Operand operand;
+    operand.text = "rt mtu";
+    operand.type = kSegmentSize;
+    operand.order = Order::Host;
+    operand.size = 2;
+    return hold(load.destination, std::move(operand));
+  }
+
+  bool visit_option_write(const ExthdrWrite& write) {
+    constexpr std::uint8_t kMaximumSegmentSize = 2;
+    const bool segment_size = write.kind == ExthdrKind::TcpOption &&
+                              write.type == kMaximumSegmentSize && write.offset == 2 &&
+                              write.length == 2;
+    if (!segment_size) return no_form("a write into an option");
+    if (known_.protocol != net::protocol::kTcp) {
+      return fails("nft writes into a TCP option only if the rule has tested for tcp");
+    }
+    Operand* operand = use(write.source);
+    if (operand == nullptr) return false;
+    // nft brings what it has loaded into network order by itself.
+    if (!operand->constant && !std::exchange(operand->swapped, false)) {
+      return fails("the segment size is in the host's byte order");
+    }
+    const Text value = operand_text(*operand, kSegmentSize);
+    return value ? add("tcp option maxseg size set " + *value) : fails(value.error());
+  }
+
+  bool visit_object(const ObjectRef& reference) {
+    if (reference.type != object_type::kCtHelper) return no_form("a named object");
+    const Text name = in_quotes(reference.name);
+    return name ? add(fmt::format("ct helper set {}", *name)) : fails(name.error());
   }
 
   bool visit_reject(const Reject& reject) {

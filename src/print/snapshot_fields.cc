@@ -574,11 +574,25 @@ struct Described<SourceLine> {
 };
 
 template <>
+struct Described<WrittenKey> {
+  static constexpr std::array kFields{required<&WrittenKey::key>("key"),
+                                      required<&WrittenKey::values>("values")};
+};
+
+template <>
+struct Described<Written> {
+  static constexpr std::array kFields{
+      required<&Written::kind>("kind"), required<&Written::name>("name"),
+      required<&Written::file>("file"), optional<&Written::line>("line"),
+      required<&Written::keys>("keys")};
+};
+
+template <>
 struct Described<Snapshot> {
   static constexpr bool kLines = true;
-  static constexpr std::array kFields{required<&Snapshot::host>("host"),
-                                      required<&Snapshot::ruleset>("ruleset"),
-                                      optional<&Snapshot::sources>("sources")};
+  static constexpr std::array kFields{
+      required<&Snapshot::host>("host"), required<&Snapshot::ruleset>("ruleset"),
+      optional<&Snapshot::sources>("sources"), optional<&Snapshot::written>("written")};
 };
 
 namespace {

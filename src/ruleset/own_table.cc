@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "net/protocol.h"
 #include "ruleset/verify.h"
 
 namespace rolewall::ruleset::own {
@@ -25,6 +26,14 @@ std::string translated_chain(std::string_view dispatch) {
 
 std::string excess_chain(std::string_view rule) {
   return fmt::format("{}/excess", rule);
+}
+
+std::string segment_size_chain(std::string_view rule) {
+  return fmt::format("{}/mss", rule);
+}
+
+std::string helper(std::string_view name, std::uint8_t protocol) {
+  return fmt::format("helper/{}/{}", name, net::protocol_name(protocol));
 }
 
 std::string rate_set(std::string_view rule, bool ipv4) {

@@ -9,6 +9,7 @@
 // first slash.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,7 @@ inline constexpr std::string_view kEarly = "early";  // on prerouting, before co
 inline constexpr std::string_view kInput = "input";
 inline constexpr std::string_view kOutput = "output";
 inline constexpr std::string_view kForward = "forward";
+inline constexpr std::string_view kSegmentSizes = "mss";
 inline constexpr std::string_view kNewDestination = "dstnat";
 inline constexpr std::string_view kNewSource = "srcnat";
 
@@ -40,6 +42,9 @@ inline constexpr std::string_view kBannedForward = "banned-forward";
 inline constexpr std::string_view kBannedDrop = "banned-drop";
 inline constexpr std::string_view kBannedReject = "banned-reject";
 inline constexpr std::string_view kAllowed = "allowed";  // openings, from input
+
+// Which rule's segment size a SYN meets.
+inline constexpr std::string_view kSegmentSizeRules = "mss/forward";
 
 // --- dispatch: from a packet to the rules that it may match ------------------------------------
 // Dispatch names its chains and maps by these words and a slash; nobody looks for one of them.
@@ -57,6 +62,8 @@ std::string translated_chain(std::string_view dispatch);
 
 // What its limits deny, where that is logged, too: "web.inbound.app/excess".
 std::string excess_chain(std::string_view rule);
+// What lowers the segment size: "gateway.forward.out/mss".
+std::string segment_size_chain(std::string_view rule);
 // The state of its limits, an entry a source: "web.inbound.app/rate4".
 std::string rate_set(std::string_view rule, bool ipv4);
 std::string connections_set(std::string_view rule, bool ipv4);
@@ -66,7 +73,11 @@ std::string log_set(std::string_view rule, bool ipv4);
 std::string source_addresses(std::string_view rule);
 std::string destination_addresses(std::string_view rule);
 
-// --- sets that all rules share -----------------------------------------------------------------
+// --- objects and sets that all rules share
+// -----------------------------------------------------------------
+
+// The object of a connection tracking helper: "helper/ftp/tcp".
+std::string helper(std::string_view name, std::uint8_t protocol);
 
 // Before family(). What a name of the policy stands for ("net/office"), and the networks behind the
 // host's interfaces, numbered ("behind/1").

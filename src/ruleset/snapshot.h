@@ -5,7 +5,10 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
+#include <vector>
 
+#include "base/written.h"
 #include "ruleset/host.h"
 #include "ruleset/ruleset.h"
 
@@ -23,6 +26,19 @@ struct SourceLine {
 // in it, so that moving a line in a file changes no rule in the kernel.
 using SourceMap = std::map<std::string, SourceLine, std::less<>>;
 
+inline constexpr std::string_view kWrittenRule = "rule";
+
+// A part of the policy as people wrote it: a rule, the defaults, or a name that rules use with what
+// it stood for when the ruleset was made. A plan compares two of them key by key.
+struct Written {
+  std::string kind;  // kWrittenRule, "defaults", or of a name: "network", "role", "service", ...
+  std::string name;  // "web.inbound.app-from-lb", "[defaults]", "office"
+  std::string file;
+  std::uint32_t line = 0;  // 0: it is written in several places
+  std::vector<WrittenKey> keys;
+  bool operator==(const Written&) const = default;
+};
+
 struct Snapshot {
   // A reader refuses a newer version than it knows.
   static constexpr int kVersion = 1;
@@ -30,6 +46,7 @@ struct Snapshot {
   Host host;
   Ruleset ruleset;
   SourceMap sources;
+  std::vector<Written> written{};  // the rules in their order; empty where none is known
   bool operator==(const Snapshot&) const = default;
 };
 

@@ -9,26 +9,13 @@ import sys
 import threading
 import time
 
+import gateway
+from gateway import GATEWAY, GATEWAY6, INSIDE, INSIDE6, PEER, PEER6
 from live_guard import Client, run
-from scene import NEIGHBOURS, apply, check, finish, put_beyond, write_site
+from scene import NEIGHBOURS, apply, check, finish, write_site
 
-PEER, GATEWAY, INSIDE = "203.0.113.1", "203.0.113.10", "10.0.9.2"
-PEER6, GATEWAY6, INSIDE6 = "2001:db8:1::1", "2001:db8:1::10", "fd00:9::2"
 OPEN, SHUT = 2200, 2300
 AT_ONCE = 0.3  # seconds: SYNs are sent again after one
-SITE = f"""
-[site]
-name = "s"
-management = "198.51.100.99"
-[interfaces.public]
-device = "eth0"
-[interfaces.private]
-device = "eth1"
-[hosts.srv]
-role = "server"
-addresses = ["{GATEWAY}", "10.0.9.1", "{GATEWAY6}", "fd00:9::1"]
-interfaces = ["public", "private"]
-"""
 ECHO = f"""
 [[inbound]]
 id = "echo"
@@ -112,25 +99,9 @@ class Host(Client):
         return name, float(seconds)
 
 
-def add(host, *networks):
-    do = run if host is None else host.must
-    for device, *addresses in networks:
-        for address in addresses:
-            words = ["ip", "address", "add", address, "dev", device]
-            do(*words, *(["nodad"] if ":" in address else []))
-
-
 def join():
-    peer, inside = put_beyond("eth0", Host()), put_beyond("eth1", Host())
-    add(None, ("eth0", f"{GATEWAY}/24", f"{GATEWAY6}/64"), ("eth1", "10.0.9.1/24", "fd00:9::1/64"))
-    add(peer, ("eth0", f"{PEER}/24", f"{PEER6}/64"))
-    add(inside, ("eth1", f"{INSIDE}/24", f"{INSIDE6}/64"))
-    for key in ("net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"):
-        run("sysctl", "-qw", f"{key}=1")
-    peer.must("ip", "route", "add", "10.0.9.0/24", "via", GATEWAY)
-    peer.must("ip", "-6", "route", "add", "fd00:9::/64", "via", GATEWAY6)
-    inside.must("ip", "route", "add", "default", "via", "10.0.9.1")
-    inside.must("ip", "-6", "route", "add", "default", "via", "fd00:9::1")
+    peer, inside = Host(), Host()
+    gateway.join(peer, inside)
     peer.ask("serve")
     inside.ask("serve")
     serve(OPEN)
@@ -200,7 +171,7 @@ def open_session_goes_on(peer):
 
 def main():
     peer, inside = join()
-    write_site(site=SITE)
+    write_site(site=gateway.SITE)
     put_in_force(REJECT)
     everyone_is_told(peer, inside)
     put_in_force(RULE)  # by a rule, where the default drops

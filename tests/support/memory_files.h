@@ -29,6 +29,8 @@ class MemoryFiles : public Files {
     return found->second;
   }
 
+  bool is_below(const std::string&, const std::string&) const override { return true; }
+
   Result<std::vector<std::string>> list(const std::string& directory) const override {
     std::vector<std::string> names;
     bool exists = false;

@@ -137,7 +137,7 @@ TEST_CASE("what is recorded is believed only while nobody has changed anything")
   add_address(offices, {192, 0, 2, 2});
   add_address(offices, {192, 0, 2, 9});
   const Report report = applied(snapshot, scratch);
-  CHECK(report.plan.lines.size() == 2);
+  CHECK(report.plan.items.size() == 2);
   CHECK(report.plan.rules_kept == 5);
   CHECK(status_of(scratch).drift.empty());
   // Another hand's change shows, though the record says otherwise.

@@ -4,11 +4,14 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "observe/admitted.h"
+#include "observe/nat_helpers.h"
 #include "ruleset/expr.h"
 #include "unit/apply/table.h"
 
@@ -193,6 +196,52 @@ TEST_CASE("listeners without a rule, and rules without a listener") {
   REQUIRE_EQ(codes(findings), std::vector<std::string>{"unadmitted-listener", "idle-rule"});
   CHECK_EQ(findings[0].what, "web listens on tcp/443 (at 0.0.0.0), but no rule admits it");
   CHECK_EQ(findings[1].what, "a.inbound.range admits udp/5000-5009, but nothing listens there");
+}
+
+TEST_CASE("UDP ports that clients get, too") {
+  const auto any = *net::parse_address("0.0.0.0");
+  const auto socket = [&](std::uint16_t port) {
+    return Listening{
+        .protocol = kUdp, .address = any, .port = port, .may_be_client = true, .program = "voice"};
+  };
+  // It may be what the rule is for, and then nothing is idle.
+  const auto findings = listening(own(), {socket(5001)}, false);
+  CHECK_EQ(codes(findings), std::vector<std::string>{"idle-rule"});
+  CHECK(findings[0].what.starts_with("a.inbound.ssh "));
+  const auto others = listening(own(), {socket(40000)}, false);
+  REQUIRE(!others.empty());
+  CHECK_EQ(others[0].what,
+           "voice listens on udp/40000 (at 0.0.0.0), but no rule admits it; or it "
+           "is a client that waits for an answer");
+}
+
+TEST_CASE("nothing listens for a translation to another machine") {
+  Table table = own();
+  for (Chain& chain : table.chains) {
+    for (Rule& rule : chain.rules) {
+      if (rule.comment == "a.inbound.range") rule.comment = "a.nat.range";
+    }
+  }
+  for (const Finding& finding : listening(table, {}, true)) {
+    CHECK(finding.what.find("a.nat.range") == std::string::npos);
+  }
+}
+
+TEST_CASE("a helper needs its module where addresses are translated") {
+  Table table = own();
+  for (const char* name : {"ftp", "sane"}) {
+    Object object;
+    object.type = ruleset::object_type::kCtHelper;
+    object.body = ruleset::CtHelper{name, 1, kTcp};
+    table.objects.push_back(std::move(object));
+  }
+  const std::set<std::string> none{"nf_conntrack_ftp"};
+  CHECK(missing_nat_helpers(table, false, none).empty());
+  CHECK(missing_nat_helpers(table, true, std::nullopt).empty());
+  CHECK(missing_nat_helpers(table, true, std::set<std::string>{"nf_nat_ftp"}).empty());
+  const auto findings = missing_nat_helpers(table, true, none);
+  REQUIRE_EQ(codes(findings), std::vector<std::string>{"no-nat-helper"});
+  CHECK(findings[0].what.find("nf_nat_ftp") != std::string::npos);
 }
 
 TEST_CASE("conntrack is nearly full at four fifths") {

@@ -57,12 +57,13 @@ TEST_CASE("a long list in any order, with overlaps, is what its lines say") {
   CHECK(diagnostics.all().empty());
 }
 
-TEST_CASE("every bad line is reported, at its column") {
+TEST_CASE("a bad line is reported at its column, and others are counted") {
   Diagnostics diagnostics;
   parse_list("x\n10.0.0.1\n   y\n", 7, diagnostics);
   REQUIRE(diagnostics.all().size() == 2);
   CHECK(diagnostics.all()[0].span == Span{7, 1, 1});
-  CHECK(diagnostics.all()[1].span == Span{7, 3, 4});
+  CHECK(diagnostics.all()[1].span == Span{7, 0, 0});
+  CHECK(diagnostics.all()[1].message == "1 other line of the list is no address or prefix");
 }
 
 TEST_CASE("a million lines take a moment") {

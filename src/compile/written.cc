@@ -1,0 +1,179 @@
+#include "compile/written.h"
+
+#include <fmt/format.h>
+
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "net/address_set.h"
+#include "policy/service.h"
+
+namespace rolewall::compile {
+namespace {
+
+using ruleset::Written;
+
+// Longer lists are told by their length and a checksum: a plan has the elements that differ.
+constexpr std::size_t kMostAddresses = 64;
+
+std::vector<std::string> addresses(const net::AddressSet& set) {
+  std::vector<net::Prefix> prefixes = net::to_prefixes(set.ipv4);
+  const std::vector<net::Prefix> of_ipv6 = net::to_prefixes(set.ipv6);
+  prefixes.insert(prefixes.end(), of_ipv6.begin(), of_ipv6.end());
+  std::vector<std::string> texts;
+  if (prefixes.size() <= kMostAddresses) {
+    for (const net::Prefix& prefix : prefixes) texts.push_back(net::format(prefix));
+    return texts;
+  }
+  std::uint64_t sum = 14695981039346656037U;  // FNV-1a
+  for (const net::Prefix& prefix : prefixes) {
+    for (const std::uint8_t byte : net::to_bytes(prefix.address)) {
+      sum = (sum ^ byte) * 1099511628211U;
+    }
+    sum = (sum ^ prefix.length) * 1099511628211U;
+  }
+  return {fmt::format("{} prefixes ({:x})", prefixes.size(), sum)};
+}
+
+class Writer {
+ public:
+  Writer(const policy::Policy& policy, const policy::HostPolicy& host)
+      : policy_(policy), host_(host) {}
+
+  std::vector<Written> write() {
+    for (const auto* rules : {&host_.inbound, &host_.outbound, &host_.forward, &host_.nat}) {
+      for (const policy::EffectiveRule& effective : *rules) rule(*effective.rule);
+    }
+    defaults();
+    for (const policy::HostInterface& interface : host_.host->interfaces) add(interface);
+    for (auto& [name, entry] : names_) all_.push_back(std::move(entry));
+    return std::move(all_);
+  }
+
+ private:
+  void rule(const policy::Rule& rule) {
+    all_.push_back(at(rule.span, ruleset::kWrittenRule, rule.full_name));
+    all_.back().keys = rule.written;
+    const auto& [services, from, to, in, out, user] = rule.conditions;
+    for (const std::string& name : services.names) service(name);
+    for (const auto* selectors : {&from, &to}) {
+      for (const policy::Selector& item : selectors->items) term(item.term);
+    }
+  }
+
+  Written at(const Span& span, std::string_view kind, std::string name) const {
+    return {.kind = std::string(kind),
+            .name = std::move(name),
+            .file = policy_.sources.path(span.file),
+            .line = span.line,
+            .keys = {}};
+  }
+
+  // Something that is written in several places of the site's file.
+  Written of_site(std::string_view kind, std::string name) const {
+    Written entry = at(host_.host->span, kind, std::move(name));
+    entry.line = 0;
+    return entry;
+  }
+
+  void defaults() {
+    const policy::Defaults& is = host_.defaults;
+    Written entry = of_site("defaults", "[defaults]");
+    for (const policy::Index role : host_.host->roles) {
+      const policy::RuleFile& file = policy_.files[role];
+      const auto& own = file.defaults;
+      if (own.inbound || own.outbound || own.forward || own.mode || own.log) {
+        entry = at(own.span, "defaults", "[defaults]");
+      }
+    }
+    const auto say = [&](const char* key, std::string value) {
+      entry.keys.push_back({key, {std::move(value)}});
+    };
+    say("inbound", std::string(name_of(is.inbound)));
+    say("outbound", std::string(name_of(is.outbound)));
+    say("forward", std::string(name_of(is.forward)));
+    say("mode", is.mode == policy::Mode::Audit ? "audit" : "enforce");
+    say("log limit", policy::format_rate(is.log.limit));
+    if (is.log.per_source) say("log per-source", policy::format_rate(*is.log.per_source));
+    say("log to", is.log.group ? fmt::format("{}", *is.log.group) : "kernel");
+    entry.keys.push_back({"log steps", policy::words_of(is.log.steps)});
+    all_.push_back(std::move(entry));
+  }
+
+  void add(const policy::HostInterface& interface) {
+    Written entry = at(interface.span, "interface", interface.name);
+    entry.keys.push_back({"device", interface.devices});
+    if (interface.behind) entry.keys.push_back({"behind", addresses(*interface.behind)});
+    all_.push_back(std::move(entry));
+  }
+
+  void service(const std::string& name) {
+    const auto known = policy_.service_names.find(name);
+    if (known == policy_.service_names.end() || names_.contains("service " + name)) return;
+    const policy::Service& service = policy_.services[known->second];
+    Written entry = at(service.span, "service", name);
+    WrittenKey& is = entry.keys.emplace_back(WrittenKey{"service", {}});
+    for (const policy::ServiceLiteral& literal : service.literals)
+      is.values.push_back(literal.text);
+    names_.emplace("service " + name, std::move(entry));
+  }
+
+  void term(const policy::Term& term) {
+    std::optional<Written> entry = named(term);
+    if (!entry || names_.contains(entry->name)) return;
+    entry->keys = {{"addresses", addresses(policy::addresses_of(policy_, term, host_.index))}};
+    names_.emplace(entry->name, *std::move(entry));
+  }
+
+  // Where what a name stands for is written; std::nullopt for what says it itself.
+  std::optional<Written> named(const policy::Term& term) const {
+    using enum policy::TermKind;
+    switch (term.kind) {
+      case Any:
+      case LinkLocal:
+      case Prefix:
+        return std::nullopt;
+      case Internet:
+        return of_site("built-in", "internet");
+      case Site:
+        return of_site("built-in", "site");
+      case Management:
+        return policy_.management ? at(policy_.management->span, "built-in", "management")
+                                  : of_site("built-in", "management");
+      case Self:
+        return at(host_.host->span, "built-in", "self");
+      case Host:
+        return at(policy_.hosts[term.index].span, "host", policy_.hosts[term.index].name);
+      case Role:
+        return of_site("role", policy_.files[term.index].name);
+      case Tag:
+        return of_site("tag", policy_.tags[term.index].name);
+      case Network:
+        return network(policy_.networks[term.index]);
+    }
+    return std::nullopt;
+  }
+
+  Written network(const policy::Network& network) const {
+    Written entry = at(network.span, "network", network.name);
+    if (!network.dns_names.empty()) entry.file = policy_.directory + "/rolewall.lock";
+    if (!network.list_file.empty()) entry.file = network.list_file;
+    if (!network.dns_names.empty() || !network.list_file.empty()) entry.line = 0;
+    return entry;
+  }
+
+  const policy::Policy& policy_;
+  const policy::HostPolicy& host_;
+  std::vector<Written> all_;
+  std::map<std::string, Written> names_;
+};
+
+}  // namespace
+
+std::vector<Written> written(const policy::Policy& policy, const policy::HostPolicy& host) {
+  return Writer(policy, host).write();
+}
+
+}  // namespace rolewall::compile
