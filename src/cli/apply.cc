@@ -310,8 +310,8 @@ void add_apply(Program& program) {
       "without a terminal, as in `ssh HOST rolewall apply`, only --confirm TIME arms a rollback.\n"
       "Before it changes anything, it checks that the new ruleset still admits your session, ssh\n"
       "from the management networks, and what these depend on: loopback traffic, IPv6 neighbours\n"
-      "and routers, leases, the tunnel that carries them. It refuses if one would be lost\n"
-      "(--force overrides); what another program's rules deny today as well is a note.");
+      "and routers, leases, the tunnel or relay that carries them. It refuses if one would be\n"
+      "lost (--force overrides); what another program's rules deny today as well is a note.");
   auto options = std::make_shared<ApplyOptions>();
   add_site_options(verb, options->site, Looks::OnServer);
   add_host_option(verb, options->host);
