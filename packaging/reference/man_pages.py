@@ -79,9 +79,9 @@ def examples(lines: list[str]) -> list[str]:
     return [".Sh EXAMPLES", ".Bd -literal", *map(literal, lines), ".Ed"]
 
 
-def head(title: str, name: str, summary: str, version: str) -> list[str]:
+def head(title: str, name: str, summary: str, version: str, section: int = 8) -> list[str]:
     day = datetime.datetime.fromtimestamp(int(os.environ.get("SOURCE_DATE_EPOCH", time.time())), datetime.UTC)
-    return [f".Dd {day:%B} {day.day}, {day.year}", f".Dt {title.upper()} 8", f".Os rolewall {version}",
+    return [f".Dd {day:%B} {day.day}, {day.year}", f".Dt {title.upper()} {section}", f".Os rolewall {version}",
             ".Sh NAME", f".Nm {name}", f".Nd {prose(summary)}", ".Sh SYNOPSIS"]
 
 

@@ -9,6 +9,7 @@ import sys
 import command_line
 import completions
 import man_pages
+import policy_page
 
 
 def main() -> int:
@@ -17,7 +18,9 @@ def main() -> int:
         return 2
     source = pathlib.Path(__file__).resolve().parents[1] / "man"
     line = command_line.read(sys.argv[1])
+    language = source.parents[1] / "docs/policy-language.md"
     texts = man_pages.pages(line, source) | completions.scripts(line)
+    texts["rolewall-policy.5"] = policy_page.page(language.read_text(), line.version)
     wanted = {pathlib.Path(name).name: pathlib.Path(name) for name in sys.argv[2:]}
     if texts.keys() != wanted.keys():
         raise SystemExit(f"packaging/meson.build: not what there is: {sorted(texts.keys() ^ wanted.keys())}")

@@ -116,7 +116,7 @@ shown "~ network \`abusers\`  (site/lists/abusers.txt): addresses: + 192.0.2.67"
 shown "~ network \`collector\`  (site/rolewall.lock): addresses: "
 shown "~ role \`lb\`  (site/site.toml): addresses: + 203.0.113.21, - 203.0.113.11"
 shown "~ monitoring-agent.inbound.scrape  ("
-refuse_out "removed"
+refuse_out "  - "
 on_web plan --format json
 expect_json '[c["of"] for c in d["changes"] if c.get("name") == "office"] == ["network"]'
 expect_json '"baseline.inbound.ssh" in [c["used_by"] for c in d["changes"] if c.get("name") == "management"][0]'

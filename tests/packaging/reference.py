@@ -45,9 +45,11 @@ def check_pages(pages: pathlib.Path, verbs: set[str], options: dict[str, set[str
         sys.exit(77)
     found = sorted(pages.glob("*.8"))
     compare("man8", {"rolewall"} | {f"rolewall-{verb}" for verb in verbs}, {page.stem for page in found})
-    lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", *map(str, found)],
+    language = pages / "rolewall-policy.5"
+    lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", *map(str, found), str(language)],
                           capture_output=True, text=True, check=False)
     problems.extend((lint.stdout + lint.stderr).splitlines())
+    check_language(plain(language))
     compare("rolewall.8", verbs, set(re.findall(r"^ +rolewall-(\w+)\(8\)$", plain(pages / "rolewall.8"), re.M)))
     for verb in verbs:
         text = plain(pages / f"rolewall-{verb}.8")
@@ -55,6 +57,18 @@ def check_pages(pages: pathlib.Path, verbs: set[str], options: dict[str, set[str
         lines = re.findall(r"^ {5}(-.*)$", listed, re.M)
         names = {name for line in lines for name in re.findall(r"(?:^|, )(--?[a-z][\w-]*)", line.split("  ")[0])}
         compare(f"rolewall-{verb}.8", options[verb], names)
+
+
+def check_language(page: str) -> None:
+    """rolewall-policy(5) has every heading and every key of the language's reference."""
+    source = (pathlib.Path(__file__).resolve().parents[2] / "docs/policy-language.md").read_text()
+    _, _, body = source.partition("\n## ")
+    headings = {re.sub(r"[`*]", "", title) for title in re.findall(r"^#{2,3} (.*)$", "## " + body, re.M)}
+    lines = [line.strip().lower() for line in page.splitlines()]
+    found = {title for title in headings if any(line.startswith(title.lower()) for line in lines)}
+    compare("rolewall-policy.5", headings, found)
+    keys = set(re.findall(r"^\| `([a-z-]+)` \|", body, re.M))
+    compare("rolewall-policy.5", keys, {key for key in keys if re.search(rf"^ +{key}\b", page, re.M)})
 
 
 def bash_words(script: pathlib.Path, words: list[str]) -> set[str]:

@@ -5,7 +5,7 @@ import gateway
 from ftp_and_tftp import fetch_by_ftp, fetch_by_tftp, serve_ftp, serve_tftp
 from gateway import GATEWAY, GATEWAY6, INSIDE, INSIDE6, PEER, PEER6
 from live_guard import Client, run
-from scene import NEIGHBOURS, apply, check, finish, write_site
+from scene import NEIGHBOURS, apply, check, finish, same_by_nft, write_site
 
 FTP, TFTP = 21, 69
 KINDS = ["active", "passive", "tftp"]
@@ -81,6 +81,7 @@ def main():
     all_are(inside, (PEER, PEER6), True, "through the gateway")
     put_in_force(rules("forward", *outwards) + translated())
     all_are(inside, (PEER, PEER6), True, "behind the gateway's address")
+    same_by_nft()
     put_in_force(rules("forward", 'to = "self"', *inwards) + translated(destination=True))
     all_are(peer, (GATEWAY, GATEWAY6), True, "to a server behind the gateway")
     put_in_force(rules("inbound", *inwards))

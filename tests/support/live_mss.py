@@ -7,7 +7,7 @@ import threading
 import gateway
 from gateway import INSIDE, INSIDE6, PEER, PEER6
 from live_guard import Client, run
-from scene import NEIGHBOURS, apply, check, finish, write_site
+from scene import NEIGHBOURS, apply, check, finish, same_by_nft, write_site
 
 PATH = 1300  # the gateway's device takes no more, and gives no more on
 PORT, OTHER = 8000, 8001
@@ -99,9 +99,11 @@ def main():
     put_in_force(rule("out", PORT, *ways, 'mss = "path"') + rule("in", PORT, *back, 'mss = "path"'))
     expect(inside, outside, PORT, lowered, "the path's, outwards")
     expect(peer, within, PORT, lowered, "the path's, inwards")
+    same_by_nft()
     put_in_force(rule("out", PORT, 'mss = 1250'))
     expect(inside, outside, PORT, ["1250 through", "1230 through"], "a number, outwards")
     expect(peer, within, PORT, ["1250 through", "1230 through"], "a number, inwards")
+    same_by_nft()
     put_in_force(rule("out", PORT, 'mss = 1000'))
     expect(inside, outside, PORT, ["1000 through", "1220 through"], "less than IPv6 goes by")
     put_in_force(rule("out", PORT, 'mss = 9000'))

@@ -60,6 +60,19 @@ def apply():
     must("apply", "site", "--host", "srv", "--force")
 
 
+def same_by_nft():
+    """What is in force is what `nft -f` makes of the compiled text; and an apply then has nothing to do."""
+    def listed():
+        return sorted(run("nft", "-s", "list", "table", "inet", "rolewall").stdout.splitlines())
+
+    by_netlink = listed()
+    text = run(PROGRAM, "compile", "site", "--host", "srv").stdout
+    done = subprocess.run(["nft", "-f", "-"], input=text, capture_output=True, text=True)
+    check(done.returncode == 0, f"nft -f: {done.stderr}")
+    check(listed() == by_netlink, "nft makes another ruleset of the text")
+    check('"kernel":[]' in must("plan", "site", "--host", "srv", "--format", "json"), "an apply has something to do")
+
+
 def put_beyond(device, host):
     """Returns the host, whose device of the same name is the other end of ours."""
     run("ip", "link", "add", device, "type", "veth", "peer", "name", device, "netns", str(host.pid))
