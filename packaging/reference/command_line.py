@@ -29,7 +29,6 @@ class Verb:
     arguments: list[Option]
     options: list[Option]
     examples: list[str]
-    notes: str  # what the help says below the examples
 
 
 @dataclasses.dataclass
@@ -98,11 +97,11 @@ def read_verb(program: str, name: str, summary: str) -> Verb:
     help_text = blocks(ask(program, name))
     if help_text[""][0] != summary or len(help_text[""]) != 2:
         raise SystemExit(f"the help of {name} begins otherwise than expected: {help_text['']}")
-    examples, _, notes = "\n".join(help_text["Examples"]).partition("\n\n")
+    examples = "\n".join(help_text["Examples"]).partition("\n\n")[0]  # then what the man page says at length
     return Verb(name, summary,
                 [read_names(*entry, True) for entry in entries(help_text.get("Positionals", []))],
                 [read_names(*entry, False) for entry in entries(help_text["Options"])],
-                [line.removeprefix("  ") for line in examples.splitlines()], notes)
+                [line.removeprefix("  ") for line in examples.splitlines()])
 
 
 def read(program: str) -> CommandLine:

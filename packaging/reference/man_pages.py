@@ -96,8 +96,6 @@ def verb_page(verb: Verb, version: str, source: pathlib.Path) -> str:
     lines = head(f"rolewall-{verb.name}", f"rolewall-{verb.name}", verb.summary, version)
     lines += [*synopsis(verb), ".Sh DESCRIPTION",
               (source / f"rolewall-{verb.name}.mdoc").read_text().rstrip()]
-    if verb.notes:
-        lines += [".Pp", prose(verb.notes)]
     if verb.arguments:
         lines += [".Pp", "The arguments:"] + items(
             [[f".It Ar {argument.type}", sentence(argument.text)] for argument in verb.arguments])
