@@ -24,8 +24,7 @@ constexpr const char* kMosh = "mosh-server";
 
 class Search {
  public:
-  explicit Search(netlink::TcpSockets sockets)
-      : sockets_(std::move(sockets)), processes_(processes_with_sockets()) {}
+  explicit Search(netlink::TcpSockets sockets) : sockets_(std::move(sockets)) {}
 
   // Nothing where no program here has opened it.
   std::optional<Relay> of(const SshConnection& session) {
@@ -36,7 +35,7 @@ class Search {
     std::string by;
     for (const unsigned process : holders_of(far->inode)) {
       add(process, 0, relay.flows);
-      by = processes_.at(process).name;
+      by = process_at(process).name;
     }
     if (relay.flows.empty()) return std::nullopt;
     relay.what = fmt::format("{}, which relays the session from {} port {}", by,
@@ -52,8 +51,7 @@ class Search {
       if (auto relay = of_shell(process, sessions)) return {std::move(*relay)};
     }
     std::vector<Relay> found;
-    for (const auto& [id, each] : processes_) {
-      if (each.name != kMosh) continue;
+    for (const unsigned id : processes_named(kMosh)) {
       if (auto relay = of_shell(id, sessions)) found.push_back(std::move(*relay));
     }
     return found;
@@ -84,7 +82,15 @@ class Search {
     return find(socket.remote, socket.remote_port, socket.local, socket.local_port);
   }
 
-  std::vector<unsigned> holders_of(std::uint64_t inode) const {
+  const Process& process_at(unsigned id) {
+    const auto [at, is_new] = processes_.try_emplace(id);
+    if (is_new && !all_are_read_) at->second = process_of(id);
+    return at->second;
+  }
+
+  std::vector<unsigned> holders_of(std::uint64_t inode) {
+    if (!all_are_read_) processes_ = processes_with_sockets();
+    all_are_read_ = true;
     std::vector<unsigned> found;
     for (const auto& [id, process] : processes_) {
       if (process.sockets.contains(inode)) found.push_back(id);
@@ -101,18 +107,17 @@ class Search {
     if (std::ranges::find(flows, flow) == flows.end()) flows.push_back(flow);
   }
 
-  std::vector<const TcpSocket*> connections_of(unsigned process) const {
+  std::vector<const TcpSocket*> connections_of(unsigned process) {
     std::vector<const TcpSocket*> found;
-    const auto held = processes_.find(process);
-    if (held == processes_.end()) return found;
+    const Process& held = process_at(process);
     for (const TcpSocket& socket : sockets_.established) {
-      if (held->second.sockets.contains(socket.inode)) found.push_back(&socket);
+      if (held.sockets.contains(socket.inode)) found.push_back(&socket);
     }
     return found;
   }
 
   // From elsewhere.
-  std::vector<OuterFlow> accepted_by(unsigned process) const {
+  std::vector<OuterFlow> accepted_by(unsigned process) {
     std::vector<OuterFlow> flows;
     for (const TcpSocket* socket : connections_of(process)) {
       if (!is_served(socket->local_port) || other_end(*socket) != nullptr) continue;
@@ -139,24 +144,21 @@ class Search {
       for (const unsigned other : holders_of(far->inode)) add(other, depth + 1, flows);
     }
     if (flows.size() != before) return;
-    if (const auto held = processes_.find(process); held != processes_.end()) {
-      for (const OuterFlow& flow : flows_of(held->second.sockets)) {
-        const bool within = flow.protocol == net::protocol::kTcp &&
-                            find(flow.remote, flow.remote_port, flow.local, flow.local_port);
-        if (!within) put(flows, flow);
-      }
+    for (const OuterFlow& flow : flows_of(process_at(process).sockets)) {
+      const bool within = flow.protocol == net::protocol::kTcp &&
+                          find(flow.remote, flow.remote_port, flow.local, flow.local_port);
+      if (!within) put(flows, flow);
     }
     if (flows.size() == before) add(parent_of(process), depth + 1, flows);
   }
 
-  std::optional<Relay> of_shell(unsigned id, const std::vector<SshConnection>& sessions) const {
-    const auto held = processes_.find(id);
-    if (held == processes_.end()) return std::nullopt;
-    Relay relay{.what = held->second.name + ", which serves this shell",
+  std::optional<Relay> of_shell(unsigned id, const std::vector<SshConnection>& sessions) {
+    const Process& process = process_at(id);
+    Relay relay{.what = process.name + ", which serves this shell",
                 .flows = accepted_by(id),
                 .forwarded = {}};
-    if (held->second.name == kMosh) {
-      for (OuterFlow& flow : flows_of(held->second.sockets)) {
+    if (process.name == kMosh) {
+      for (OuterFlow& flow : flows_of(process.sockets)) {
         if (flow.protocol != net::protocol::kUdp) continue;
         flow.opened_by_peer = true;  // its port is one of those that the kernel draws from, too
         flow.opened_here = false;    // the client moves, and speaks first
@@ -173,7 +175,8 @@ class Search {
   }
 
   netlink::TcpSockets sockets_;
-  std::map<unsigned, Process> processes_;
+  std::map<unsigned, Process> processes_;  // as far as they were read
+  bool all_are_read_ = false;
   std::set<unsigned> seen_;
 };
 
@@ -192,7 +195,7 @@ std::vector<Relay> relays(const SshService& ssh) {
   const bool any = std::ranges::any_of(ssh.sessions, [&](const SshConnection& session) {
     return may_be_relayed(session, *sockets);
   });
-  if (is_own && !any) return {};  // to read all processes takes its time
+  if (is_own && !any) return {};
   Search search(std::move(*sockets));
   std::vector<Relay> found;
   for (const SshConnection& session : ssh.sessions) {

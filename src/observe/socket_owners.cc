@@ -109,17 +109,29 @@ std::set<std::uint64_t> sockets_beside_tun(const std::string& device) {
   });
 }
 
+Process process_of(unsigned id) {
+  Process process{.name = name_of_process(id), .sockets = {}};
+  const std::string folder = fmt::format("/proc/{}/fd", id);
+  for (const unsigned fd : numbers_in(folder)) {
+    if (const auto inode = socket_at(fmt::format("{}/{}", folder, fd))) {
+      process.sockets.insert(*inode);
+    }
+  }
+  return process;
+}
+
 std::map<unsigned, Process> processes_with_sockets() {
   std::map<unsigned, Process> found;
-  for (const unsigned process : numbers_in("/proc")) {
-    const std::string folder = fmt::format("/proc/{}/fd", process);
-    std::set<std::uint64_t> sockets;
-    for (const unsigned fd : numbers_in(folder)) {
-      if (const auto inode = socket_at(fmt::format("{}/{}", folder, fd))) sockets.insert(*inode);
-    }
-    if (sockets.empty()) continue;
-    found.emplace(process, Process{name_of_process(process), std::move(sockets)});
+  for (const unsigned id : numbers_in("/proc")) {
+    Process process = process_of(id);
+    if (!process.sockets.empty()) found.emplace(id, std::move(process));
   }
+  return found;
+}
+
+std::vector<unsigned> processes_named(std::string_view name) {
+  std::vector<unsigned> found = numbers_in("/proc");
+  std::erase_if(found, [&](unsigned id) { return name_of_process(id) != name; });
   return found;
 }
 

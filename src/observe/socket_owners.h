@@ -6,7 +6,9 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <unordered_map>
+#include <vector>
 
 namespace rolewall::observe {
 
@@ -22,8 +24,10 @@ struct Process {
   std::string name;
   std::set<std::uint64_t> sockets;
 };
-// Those that hold sockets, by their ids.
+Process process_of(unsigned id);
+// Those that hold sockets, by their ids: to read all takes its time.
 std::map<unsigned, Process> processes_with_sockets();
+std::vector<unsigned> processes_named(std::string_view name);
 
 // 0: it has none, or is gone.
 unsigned parent_of(unsigned process);

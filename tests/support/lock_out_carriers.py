@@ -75,10 +75,15 @@ def relay(at, port, to, to_port=22, name="sslh", said=None):
 
 def as_relayed(stage):
     """SSH_CONNECTION as sshd says it: of the latest connection while the session was opened."""
-    if not getattr(stage, "relayed_for", None) is stage.client.latest:
-        time.sleep(0.1)
-        with open("relayed", encoding="utf-8") as file:
-            stage.relayed = file.read()
+    if getattr(stage, "relayed_for", None) is not stage.client.latest:
+        before = getattr(stage, "relayed", "")
+        for _ in range(100):
+            time.sleep(0.05)
+            if os.path.exists("relayed"):
+                with open("relayed", encoding="utf-8") as file:
+                    stage.relayed = file.read()
+                if stage.relayed.count(" ") == 3 and stage.relayed != before:
+                    break
         stage.relayed_for = stage.client.latest
     return stage.relayed
 
