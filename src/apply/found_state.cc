@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "apply/commit.h"
-#include "apply/elements.h"
 #include "apply/restore.h"
 #include "apply/waiting.h"
 #include "apply/way_back.h"
@@ -47,7 +46,8 @@ Result<std::optional<Generation>> FoundState::adopt(Applied now,
   if (!live) return std::unexpected(std::move(live).error());
   if (!*live || (*live)->chains.empty()) return std::nullopt;
   for (ruleset::Set& set : (*live)->sets) {
-    if (filled_at_run_time(set)) set.elements = {};
+    // Bans and openings are no policy's, and what packets have added is not either.
+    if (set.dynamic || set.has_timeout) set.elements = {};
   }
   Generation found{.applied = std::move(now), .snapshot = compiled};
   found.snapshot.sources.clear();

@@ -154,7 +154,10 @@ Result<TakenBack> record_return(const World& world, StateDirectory& state, Event
     if (former) {
       note_in_kernel(world, state, former->applied, {.generation = put.kernel_generation});
     }
-    TRY(state.append(event));
+    // A disk that is full leaves no doubt what is in force, nor lets it wait on.
+    if (const auto told = state.append(event); !told) {
+      put.problems.push_back("it is not recorded in the history: " + told.error().message);
+    }
     return event.waits ? Result<void>() : disarm(state);
   };
   if (auto recorded = record(); !recorded) {

@@ -97,6 +97,20 @@ done
 with_state allow ssh from 203.0.113.51 -p site
 expect_status 2
 expect_err "for how long"
+with_state allow ssh from 203.0.113.51 --for 5 -p site
+expect_status 2
+expect_err "--for 5: without a unit; write 5s, 5m, 5h or 5d"
+# Without policies, as when they are what is broken.
+for port in ssh tcp/22; do
+  with_state allow $port from 203.0.113.52 --for 1h -p nowhere
+  expect_status 0
+  [ $port = tcp/22 ] || expect_err "taken as shipped, since the policies cannot be read"
+  with_state unallow $port from 203.0.113.52 -p nowhere
+  expect_status 0
+  expect_out "is no longer open"
+done
+with_state unallow shh from 203.0.113.52 -p nowhere
+expect_status 2
 with_state allow ping from 203.0.113.51 --for 1h -p site
 expect_status 2
 expect_err "only services with"

@@ -107,6 +107,7 @@ nft insert rule inet rolewall input tcp dport 1 drop
 status
 expect_status 1
 begins 2 "drift"
+begins 2 "rule \`tcp dport 1 drop\` in chain input was added"
 begins 3 "put it right: sudo rolewall apply"
 for port in $(seq 60); do nft add rule inet rolewall input tcp dport "$port" drop; done
 status

@@ -112,10 +112,14 @@ struct Model {
     for (State& state : applied) state.is_waiting = false;
     for (std::size_t i = 1; i < applied.size(); ++i) {
       if (!std::exchange(applied[i].goes_back, false)) continue;
-      const auto end = applied.begin() + static_cast<std::ptrdiff_t>(i) + 1;
-      const auto there = std::find(applied.begin(), end, applied[i]);
-      if (there + 1 != end) applied.erase(there + 1, end);
-      i = static_cast<std::size_t>(there - applied.begin());
+      // As if it had not waited: to where it was last.
+      std::size_t there = i;
+      while (there > 0 && applied[there - 1] != applied[i]) --there;
+      if (there == 0) continue;
+      const auto begin = applied.begin();
+      applied.erase(begin + static_cast<std::ptrdiff_t>(there),
+                    begin + static_cast<std::ptrdiff_t>(i) + 1);
+      i = there - 1;
     }
     boots = in_force();
     waits.reset();
@@ -237,8 +241,7 @@ struct Model {
   // is in force waits on; where that is lost, too, a spoilt file still says that something did.
   void lose_pending(bool is_gone, bool history_is_lost, bool of_this_boot) {
     if (!waits) return;
-    const bool is_known =
-        history_is_lost ? !is_gone && boots != in_force() : waits->what == in_force();
+    const bool is_known = history_is_lost ? !is_gone && boots != in_force() : in_force().is_waiting;
     if (!is_known) return waits.reset();
     const auto confirmed =
         std::ranges::find(applied.rbegin(), applied.rend(), false, &State::is_waiting);

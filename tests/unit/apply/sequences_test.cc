@@ -142,6 +142,24 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::Rollback},  // not to what nobody has confirmed
   };
   CHECK(first_wrong(confirmed_what_was_not_logged) == "");
+  const std::vector<Deed> bans_became_policy{
+      {.what = Do::Apply, .which = 1},
+      {.what = Do::Ban, .which = 4},
+      {.what = Do::SetClock, .which = 3},
+      {.what = Do::SpoilGeneration},
+      {.what = Do::Apply},  // what the kernel holds becomes a generation
+      {.what = Do::Flush},
+      {.what = Do::Rollback},  // to that: the ban is over
+  };
+  CHECK(first_wrong(bans_became_policy) == "");
+  const std::vector<Deed> waited_on_for_nothing{
+      {.what = Do::Apply},
+      {.what = Do::Apply, .which = 1},
+      {.what = Do::ApplyConfirm, .which = 2},
+      {.what = Do::RollbackTo, .which = 1, .with = With::FullDisk},  // nothing waits any more
+      {.what = Do::DisableConfirm},
+  };
+  CHECK(first_wrong(waited_on_for_nothing) == "");
 }
 
 }  // namespace
