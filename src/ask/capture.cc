@@ -154,7 +154,8 @@ Conversation::Conversation(const ruleset::Snapshot& snapshot, TakenOn taken_on)
     : snapshot_(snapshot),
       taken_on_(std::move(taken_on)),
       evaluator_(snapshot.ruleset, snapshot.host),
-      sightings_(snapshot.host, taken_on_) {}
+      sightings_(snapshot.host, taken_on_,
+                 evaluator_.translates(false) || evaluator_.translates(true)) {}
 
 // Of a flow that is not known: a new one, as far as anything tells.
 Conversation::Question Conversation::as_sent(const eval::Packet& packet) const {
@@ -216,8 +217,14 @@ bool Conversation::is_expected(const eval::Packet& packet) {
 std::optional<Conversation::Question> Conversation::question_of(const eval::Packet& packet,
                                                                 Seen seen) {
   if (seen != Seen::Leaving) {
-    return Question{packet, eval::Direction::Arrive,
-                    seen == Seen::Either ? "that it arrives, and does not leave" : ""};
+    const bool ipv6 = is_ipv6(packet);
+    Question question{packet, eval::Direction::Arrive, ""};
+    if (seen == Seen::Either) {
+      question.doubt = "that it arrives, and does not leave";
+    } else if (evaluator_.translates(ipv6) && eval::packet_in_error(packet.bytes, ipv6)) {
+      question.doubt = "that it is about no connection which the capture does not show";
+    }
+    return question;
   }
   if (!has_header(packet)) return Question{packet, eval::Direction::Send, ""};
   if (is_expected(packet)) return std::nullopt;
@@ -230,7 +237,7 @@ std::optional<Conversation::Question> Conversation::question_of(const eval::Pack
       question.doubt = "that this host has not passed it on";
       return question;
     }
-    Question question{std::move(origin->packet), eval::Direction::Arrive, ""};
+    Question question{std::move(origin->packet), eval::Direction::Arrive, "", true};
     add_hop(question.packet);
     if (sightings_.other_devices().size() > 1) question.doubt = "the device that it came by";
     return question;
@@ -269,6 +276,9 @@ CapturedAnswer Conversation::put(const Question& question, const eval::Packet& s
   };
   if (!question.doubt.empty()) {
     assume(question.doubt);
+  } else if (question.came_elsewhere && answer.as_taken != Verdict::Accept) {
+    // Connection tracking has found it right, or it would not have left so.
+    assume("what other devices have shown of its connection");
   } else if (left && journey.knows_after && answer.as_taken == Verdict::Accept &&
              is_fragment(seen) == is_fragment(after) && content(seen) != content(after)) {
     assume("what it was before rules changed it");

@@ -31,8 +31,8 @@ bool holds(const std::vector<std::string>& all, const std::string& one) {
 
 }  // namespace
 
-Sightings::Sightings(const ruleset::Host& host, const TakenOn& taken_on)
-    : host_(host), taken_on_(taken_on) {
+Sightings::Sightings(const ruleset::Host& host, const TakenOn& taken_on, bool translates)
+    : host_(host), taken_on_(taken_on), translates_(translates) {
   std::vector<net::Prefix> own = host.addresses;
   std::vector<net::Prefix> singles;
   std::ranges::copy_if(own, std::back_inserter(singles), [](const net::Prefix& prefix) {
@@ -139,7 +139,8 @@ Seen Sightings::by_addresses(const eval::Packet& packet) {
   if (!may_leave) return Seen::Arriving;
   if (!may_come) return Seen::Leaving;
   if (is_twin(packet)) return Seen::Leaving;
-  return sources.size() == 1 && ways_out.size() == 1 ? Seen::Arriving : Seen::Either;
+  const bool certain = sources.size() == 1 && ways_out.size() == 1 && !translates_;
+  return certain ? Seen::Arriving : Seen::Either;
 }
 
 Seen Sightings::see(eval::CapturedPacket& captured) {

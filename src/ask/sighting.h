@@ -36,8 +36,9 @@ enum class Seen : std::uint8_t {
 
 class Sightings {
  public:
-  // Holds references, which must outlive it.
-  Sightings(const ruleset::Host& host, const TakenOn& taken_on);
+  // Holds references, which must outlive it. `translates`: what leaves may bear other addresses
+  // than what came.
+  Sightings(const ruleset::Host& host, const TakenOn& taken_on, bool translates);
 
   // Packets in their order: what one tells of the host's link addresses, the next ones profit from.
   // Writes into the packet that it was for another machine, where its frame says so.
@@ -72,6 +73,7 @@ class Sightings {
 
   const ruleset::Host& host_;
   const TakenOn& taken_on_;
+  const bool translates_;
   net::AddressSet own_;      // the host's own addresses
   net::AddressSet singles_;  // these without pools and what moves from host to host
   Mac known_mac_;            // of the device, by the host's description; empty: not known

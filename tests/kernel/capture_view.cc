@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <variant>
+
+#include "ruleset/expr.h"
 
 namespace rolewall::kernel_judge {
 namespace {
@@ -60,10 +63,32 @@ void CaptureView::note(const Question& question, const sandbox::Observation& see
                        std::uint64_t time_ns) {
   const bool arrives = !question.outbound && question.packet.in_device == device_;
   if (arrives) show(question.packet, false, verdict_of(seen.fate()), false, time_ns);
-  if (seen.fate() != sandbox::Fate::Accept || !seen.after || seen.leaves_by != device_) return;
+  const bool leaves =
+      seen.fate() == sandbox::Fate::Accept && seen.after && seen.leaves_by == device_;
+  missed_some_ |= !arrives && !leaves;
+  if (!leaves) return;
   eval::Packet left = question.packet;
   left.bytes = *seen.after;
   show(std::move(left), true, ask::Verdict::Accept, arrives, time_ns);
+}
+
+bool CaptureView::misses_what_is_counted(const ruleset::Ruleset& ruleset) const {
+  if (!missed_some_) return false;
+  for (const auto& table : ruleset.tables) {
+    for (const auto& chain : table.chains) {
+      for (const auto& rule : chain.rules) {
+        for (const auto& expr : rule.exprs) {
+          if (std::holds_alternative<ruleset::Limit>(expr) ||
+              std::holds_alternative<ruleset::Quota>(expr) ||
+              std::holds_alternative<ruleset::Connlimit>(expr) ||
+              std::holds_alternative<ruleset::Numgen>(expr)) {
+            return true;
+          }
+        }
+      }
+    }
+  }
+  return false;
 }
 
 std::string CaptureView::first_wrong(const ruleset::Snapshot& snapshot, Tally& tally) const {

@@ -33,6 +33,9 @@ class CaptureView {
     std::uint64_t conditional = 0;
     std::uint64_t passed_over = 0;
   };
+  // What limits and such count, the capture does not show all of.
+  bool misses_what_is_counted(const ruleset::Ruleset& ruleset) const;
+
   // "": each certain answer is right. Else what is wrong with the first that is not.
   std::string first_wrong(const ruleset::Snapshot& snapshot, Tally& tally) const;
 
@@ -48,6 +51,7 @@ class CaptureView {
   std::string device_;
   Link link_;
   std::vector<Shown> shown_;
+  bool missed_some_ = false;  // what came and left by other devices
 };
 
 }  // namespace rolewall::kernel_judge
