@@ -91,14 +91,15 @@ Result<StateDirectory> StateDirectory::open(const std::string& directory) {
   if (!*format || **format < kStateFormat) {
     TRY(state.write(kFormatFile, fmt::format("{}\n", kStateFormat)));
   }
-  if (!*format) {
-    TRY(state.make_boot(std::nullopt));
-    TRY(state.make_current(std::nullopt));
-  }
   TRY(make_directory(join(directory, kGenerations)));
   // It may be a link.
-  if (auto listed = list_state_folder(directory, kGenerations); !listed) {
-    return std::unexpected(std::move(listed).error());
+  const auto listed = list_generations(directory);
+  if (!listed) return std::unexpected(listed.error());
+  // Once there is a generation, one that is gone is a loss.
+  for (const std::string_view link : {kBootLink, kCurrentLink}) {
+    if (listed->empty() && !is_there(directory, link)) {
+      TRY(make_link(directory, link, std::nullopt));
+    }
   }
   return state;
 }

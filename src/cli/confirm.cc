@@ -69,7 +69,8 @@ int confirm(const ConfirmOptions& options) {
 int roll_back_expired(const RollbackOptions& options) {
   const auto done = apply::rollback_expired(options.state_directory);
   if (!done) return report(done.error());
-  out().line(*done ? printable(apply::in_words(**done)) : "nothing to roll back");
+  out().line(*done ? "not confirmed in time: " + printable(apply::in_words(**done))
+                   : std::string("nothing to roll back"));
   return kDone;
 }
 

@@ -309,7 +309,10 @@ struct Model {
       return false;
     }
     if (takes_back) return go_back_to(state), true;
-    if (state.policy) put(state.policy);
+    if (!state.policy) return true;
+    put(state.policy);
+    // That something waited may be lost with all that said so.
+    if (!waits && in_force() != state) applied.back() = state;
     return true;
   }
 
