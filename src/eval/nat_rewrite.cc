@@ -101,6 +101,16 @@ bool rewrite_icmpv6(Bytes transport, const Change& change) {
   return true;
 }
 
+// gre_manip_pkt(): of version 1, PPTP's, the call id of the one who is called.
+bool rewrite_gre(Bytes transport, const Change& change) {
+  constexpr std::uint16_t kVersion = 0x0007;
+  if (transport.size() < 8) return false;
+  if (change.kind != NatKind::Destination) return true;
+  const unsigned version = be16(transport.data()) & kVersion;
+  if (version == 1) replace(transport.data() + 6, change.new_port(), nullptr);
+  return version <= 1;
+}
+
 bool rewrite_transport(Bytes transport, const Change& change, std::uint8_t protocol) {
   switch (protocol) {
     case protocol::kTcp:
@@ -116,6 +126,8 @@ bool rewrite_transport(Bytes transport, const Change& change, std::uint8_t proto
       return rewrite_icmp(transport, change);
     case protocol::kIcmpv6:
       return rewrite_icmpv6(transport, change);
+    case protocol::kGre:
+      return rewrite_gre(transport, change);
     default:
       return true;
   }

@@ -105,3 +105,14 @@ head -c 300 talk.pcap >cut.pcap
 rolewall eval --ruleset web-01.json --pcap cut.pcap --in eth0
 expect_status 2
 expect_out "packets on"
+
+# Interrupted, here while it waits for more, it says how far it came, and what it was so far.
+mkfifo waits.pcap
+(cat talk.pcap; sleep 3) >waits.pcap &
+ran="rolewall eval --pcap waits.pcap, interrupted"
+status=0
+timeout -s INT 2 "$ROLEWALL_PROGRAM" eval --ruleset web-01.json --pcap waits.pcap --in eth0 \
+  >"$scratch/out" 2>"$scratch/err" </dev/null || status=$?
+expect_out "waits.pcap: 7 packets on"
+expect_out "interrupted: of what is behind packet 7 nothing is known"
+expect_out "web.inbound.app-from-lb"

@@ -66,6 +66,7 @@ void CaptureView::note(const Question& question, const sandbox::Observation& see
   const bool leaves =
       seen.fate() == sandbox::Fate::Accept && seen.after && seen.leaves_by == device_;
   missed_some_ |= !arrives && !leaves;
+  missed_denied_ |= !arrives && seen.fate() != sandbox::Fate::Accept;
   if (!leaves) return;
   eval::Packet left = question.packet;
   left.bytes = *seen.after;
@@ -73,6 +74,8 @@ void CaptureView::note(const Question& question, const sandbox::Observation& see
 }
 
 bool CaptureView::misses_what_is_counted(const ruleset::Ruleset& ruleset) const {
+  // Connection tracking has seen it, and the connection may have become another.
+  if (missed_denied_) return true;
   if (!missed_some_) return false;
   for (const auto& table : ruleset.tables) {
     for (const auto& chain : table.chains) {

@@ -51,7 +51,8 @@ class CaptureView {
   std::string device_;
   Link link_;
   std::vector<Shown> shown_;
-  bool missed_some_ = false;  // what came and left by other devices
+  bool missed_some_ = false;    // what came and left by other devices
+  bool missed_denied_ = false;  // what came there, and no device has shown
 };
 
 }  // namespace rolewall::kernel_judge
