@@ -27,6 +27,15 @@ std::uint32_t follow_udp(FlowEntry& entry, std::uint64_t now_ns,
   return settings.udp_timeout_stream;
 }
 
+// nf_conntrack_gre_packet().
+std::uint32_t follow_gre(FlowEntry& entry) {
+  constexpr std::uint32_t kTimeout = 30;  // gre_timeouts[]
+  constexpr std::uint32_t kStreamTimeout = 180;
+  if ((entry.status & flow_status::kSeenReply) == 0) return kTimeout;
+  entry.status |= flow_status::kAssured;
+  return kStreamTimeout;
+}
+
 ByteSpan transport_of(ByteSpan packet, bool ipv6) {
   if (!ipv6) return packet.subspan(ipv4::header_size(packet));
   const auto found = skip_ipv6_extensions(packet, ipv6::kHeaderSize, packet[ipv6::kNextHeader]);
@@ -234,8 +243,6 @@ void Flows::clear() {
 
 TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, std::uint64_t now_ns,
                             const ruleset::ConntrackSettings& settings) {
-  constexpr std::uint32_t kGreTimeout = 30;  // gre_timeouts[]
-  constexpr std::uint32_t kGreStreamTimeout = 180;
   TcpAnswer answer;
   switch (entry.original.protocol) {
     case protocol::kTcp: {
@@ -258,8 +265,7 @@ TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, st
       answer.timeout_s = settings.icmpv6_timeout;
       break;
     case protocol::kGre:
-      answer.timeout_s =
-          (entry.status & flow_status::kSeenReply) != 0 ? kGreStreamTimeout : kGreTimeout;
+      answer.timeout_s = follow_gre(entry);
       break;
     default:
       answer.timeout_s = settings.generic_timeout;
