@@ -191,6 +191,7 @@ struct Model {
     if (over != Over::No) return over == Over::RolledBack;
     if (waits && !is_whole(waits->former)) return false;
     if (waits) return go_back_to(waits->former), true;
+    if (history_is_empty) return false;
     const auto before = std::find_if(applied.rbegin() + 1, applied.rend(), [&](const State& state) {
       return state.policy && state != in_force();
     });
