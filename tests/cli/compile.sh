@@ -52,7 +52,7 @@ expect_status 2
 expect_err 'there is no pass `dispach`; did you mean `dispatch`?'
 rolewall compile "$site" --host web-01 --stop-after emit
 expect_status 2
-expect_err 'they are lower, rules, dispatch, nat, hooks'
+expect_err 'they are lower, rules, dispatch, nat, mss, hooks'
 rolewall compile "$site" --host web-01 --stop-after lower --format json
 expect_status 2
 expect_err "only printed as text"

@@ -52,6 +52,11 @@ id   = "sends"
 user = 17
 to   = ["192.0.2.1", "192.0.2.3", "192.0.2.5", "192.0.2.7", "192.0.2.9", "192.0.2.11",
         "192.0.2.13", "192.0.2.15", "192.0.2.17"]
+[[forward]]
+id      = "on"
+service = ["tcp/25", "udp/53"]
+in      = "lan"
+mss     = 1400
 [[nat]]
 id              = "web"
 service         = "tcp/80"
@@ -79,6 +84,8 @@ TEST_CASE("lower gives the rules without names, and each of their conditions") {
         "outbound:\n"
         "  r.outbound.sends  to {192.0.2.1, 192.0.2.3, 192.0.2.5, 192.0.2.7, 192.0.2.9, "
         "192.0.2.11, 192.0.2.13, 192.0.2.15, 1 more}  user 17  accept\n"
+        "forward:\n"
+        "  r.forward.on  service {tcp/25, udp/53}  in {eth1}  mss 1400  accept\n"
         "new destination:\n"
         "  r.nat.web  service {tcp/80}  from {0.0.0.0-255.255.255.255}  in {eth0, ppp*}"
         "  new-destination 10.0.0.9 port 8080\n");
@@ -120,8 +127,8 @@ TEST_CASE("only the last passes hang chains on hooks") {
     }
     hooked.push_back(names);
   }
-  CHECK(hooked == std::vector<std::string>{"rules", "dispatch", "nat dstnat",
-                                           "hooks dstnat forward input output"});
+  CHECK(hooked == std::vector<std::string>{"rules", "dispatch", "nat dstnat", "mss dstnat mss",
+                                           "hooks dstnat forward input mss output"});
 }
 
 }  // namespace
