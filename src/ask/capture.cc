@@ -231,13 +231,22 @@ std::optional<Conversation::Question> Conversation::question_of(const eval::Pack
   const bool all_are_sent = taken_on_.direction.has_value();
   if (auto origin = evaluator_.origin_of(packet, now_ns_);
       origin && (!origin->forwarded || !all_are_sent)) {
-    if (!origin->forwarded) return Question{std::move(origin->packet), eval::Direction::Send, ""};
+    if (!origin->forwarded) {
+      Question question{std::move(origin->packet), eval::Direction::Send, ""};
+      // A packet that belongs to no connection may bear a translated one's addresses.
+      const bool may_be_anothers = !all_are_sent && sightings_.forwards(is_ipv6(packet)) &&
+                                   !sightings_.is_own(source_of(packet)) &&
+                                   !sightings_.other_devices().empty();
+      if (may_be_anothers) question.doubt_if_denied = "that this host has not passed it on";
+      return question;
+    }
     if (origin->packet.in_device == taken_on_.device) {
       Question question = as_sent(packet);
       question.doubt = "that this host has not passed it on";
       return question;
     }
-    Question question{std::move(origin->packet), eval::Direction::Arrive, "", true};
+    Question question{std::move(origin->packet), eval::Direction::Arrive, "",
+                      "what other devices have shown of its connection"};
     add_hop(question.packet);
     if (sightings_.other_devices().size() > 1) question.doubt = "the device that it came by";
     return question;
@@ -276,9 +285,9 @@ CapturedAnswer Conversation::put(const Question& question, const eval::Packet& s
   };
   if (!question.doubt.empty()) {
     assume(question.doubt);
-  } else if (question.came_elsewhere && answer.as_taken != Verdict::Accept) {
+  } else if (!question.doubt_if_denied.empty() && answer.as_taken != Verdict::Accept) {
     // Connection tracking has found it right, or it would not have left so.
-    assume("what other devices have shown of its connection");
+    assume(question.doubt_if_denied);
   } else if (left && journey.knows_after && answer.as_taken == Verdict::Accept &&
              is_fragment(seen) == is_fragment(after) && content(seen) != content(after)) {
     assume("what it was before rules changed it");

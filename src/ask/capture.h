@@ -44,8 +44,8 @@ class Conversation {
   struct Question {
     eval::Packet packet;
     eval::Direction direction = eval::Direction::Arrive;
-    std::string doubt;            // what had to be assumed to put it so; "": nothing
-    bool came_elsewhere = false;  // by a device that the capture does not show
+    std::string doubt;              // what had to be assumed to put it so; "": nothing
+    std::string doubt_if_denied{};  // the same, where it is not accepted
   };
   Question as_sent(const eval::Packet& packet) const;
   std::optional<Question> as_forwarded(const eval::Packet& packet) const;
