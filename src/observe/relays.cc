@@ -1,5 +1,6 @@
 #include "observe/relays.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -21,6 +22,14 @@ using netlink::TcpSocket;
 constexpr int kMostRelays = 8;      // one behind the other
 constexpr int kMostAncestors = 64;  // of a process
 constexpr const char* kMosh = "mosh-server";
+
+// A shell has one, in a browser too; a service that runs this command for itself (a web application
+// that bans a client which it still talks to) has none.
+bool has_terminal() {
+  const int terminal = ::open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY);
+  if (terminal >= 0) ::close(terminal);
+  return terminal >= 0;
+}
 
 class Search {
  public:
@@ -155,7 +164,7 @@ class Search {
   std::optional<Relay> of_shell(unsigned id, const std::vector<SshConnection>& sessions) {
     const Process& process = process_at(id);
     Relay relay{.what = process.name + ", which serves this shell",
-                .flows = accepted_by(id),
+                .flows = has_terminal() ? accepted_by(id) : std::vector<OuterFlow>{},
                 .forwarded = {}};
     if (process.name == kMosh) {
       for (OuterFlow& flow : flows_of(process.sockets)) {
