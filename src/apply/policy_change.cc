@@ -19,22 +19,22 @@ using ruleset::Written;
 using ByName = std::map<std::pair<std::string_view, std::string_view>, const Written*>;
 
 // A service and a role may have one name. What was a network and is a tag is the same name.
-bool has_a_namespace(std::string_view kind) {
-  return kind == kWrittenRule || kind == "service" || kind == "interface";
+std::string_view space_of(const Written& written) {
+  const std::string_view kind = written.kind;
+  const bool has_its_own = kind == kWrittenRule || kind == "service" || kind == "interface";
+  return has_its_own ? kind : std::string_view();
 }
 
 ByName by_name(const std::vector<Written>& all) {
   ByName found;
   for (const Written& each : all) {
-    const std::string_view space = has_a_namespace(each.kind) ? each.kind : "";
-    found.emplace(std::pair(space, std::string_view(each.name)), &each);
+    found.emplace(std::pair(space_of(each), std::string_view(each.name)), &each);
   }
   return found;
 }
 
 const Written* find(const ByName& names, const Written& like) {
-  const std::string_view space = has_a_namespace(like.kind) ? like.kind : "";
-  const auto at = names.find(std::pair(space, std::string_view(like.name)));
+  const auto at = names.find(std::pair(space_of(like), std::string_view(like.name)));
   return at == names.end() ? nullptr : at->second;
 }
 
