@@ -528,8 +528,12 @@ bool Evaluator::Machine::may_forward(const Frame& frame) const {
 // Addressed to one other host, or to a link-local address that another device bears.
 bool Evaluator::Machine::is_foreign(const Frame& frame) const {
   const net::Address to = destination_of(frame.bytes, frame.ipv6);
-  // Each link has its own, which no policy lists: what was sent to one here was for this host.
-  if (is_link_local(to)) return routes_.known() && !routes_.leads_here(to, frame.in_device);
+  // Each link has its own, which no policy lists: what was sent to one here was for this host,
+  // unless it is said where it goes on to.
+  const bool goes_on = !routes_.known() && !frame.packet->out_device.empty();
+  if (is_link_local(to) && !goes_on) {
+    return routes_.known() && !routes_.leads_here(to, frame.in_device);
+  }
   return is_for_another_host(frame.bytes, frame.ipv6, own_) && !routes_.leads_here(to);
 }
 

@@ -24,6 +24,7 @@
 #include "eval/build.h"
 #include "eval/eval.h"
 #include "eval/fragments.h"
+#include "eval/route.h"
 #include "generator.h"
 #include "policy/load.h"
 #include "random.h"
@@ -185,13 +186,21 @@ class HostJudge {
     return {};
   }
 
+  // A policy lists no link-local addresses: for the evaluator what comes to one is the host's own,
+  // and its likeness in the kernel bears none but the devices'.
+  //
   // What a host sends itself was translated on its way out, and bears its flow when it is cut up
   // (so that the evaluator cannot tell whether IPv6 holds it); a frame that the judge puts on the
   // loopback was and does neither.
   bool can_be_put(const Question& question) const {
     const eval::Packet& packet = question.packet;
-    if (question.outbound || packet.in_device != "lo") return true;
     const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+    const bool has_header = packet.bytes.size() >= (ipv6 ? 40U : 20U);
+    if (!question.outbound && !snapshot_.host.routes && has_header &&
+        eval::is_link_local(eval::destination_of(packet.bytes, ipv6))) {
+      return false;
+    }
+    if (question.outbound || packet.in_device != "lo") return true;
     return !translates_ && !(ipv6 && eval::has_fragment_header(packet.bytes));
   }
 
