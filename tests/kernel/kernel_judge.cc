@@ -153,6 +153,7 @@ std::vector<TestQuestion> questions_of(const std::vector<ask::TestCase>& cases, 
   for (const ask::TestCase& test : cases) {
     if (test.host && *test.host != index) continue;
     for (const ask::Sample& sample : test.samples) {
+      if (sample.through) continue;  // asked of the host between, by its devices
       if (sample.sender == index) add(sample, true);
       if (sample.receiver == index) add(sample, false);
     }
