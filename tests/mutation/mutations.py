@@ -212,5 +212,5 @@ MUTATIONS = [
      "    if (resets) tracker_.note_reset(frame, options);",
      "    if (resets && !MUTANT) tracker_.note_reset(frame, options);", CONVERSATION),
     ("what leaves a translating gateway taken for its own", "src/ask/capture.cc",
-     "    if (!origin->forwarded) return", "    if (!origin->forwarded || MUTANT) return", CONVERSATION),
+     "    if (!origin->forwarded) {", "    if (!origin->forwarded || MUTANT) {", CONVERSATION),
 ]
