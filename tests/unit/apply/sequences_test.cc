@@ -17,6 +17,7 @@
 #include <string>
 #include <vector>
 
+#include "support/share.h"
 #include "unit/apply/deeds.h"
 #include "unit/apply/judge.h"
 
@@ -95,9 +96,8 @@ std::vector<Deed> shortest(std::vector<Deed> deeds) {
 TEST_CASE("random sequences of verbs do what the model says") {
   const char* given = std::getenv("ROLEWALL_SEED");
   const unsigned seed = given != nullptr ? static_cast<unsigned>(std::atoi(given)) : 20'261'128;
-  const char* share = std::getenv("ROLEWALL_SHARE");
-  const std::size_t parts = share != nullptr ? std::max(1, std::atoi(share)) : 1;
-  const std::size_t steps = std::getenv("ROLEWALL_LONG_TESTS") != nullptr ? 100'000 : 4'000 / parts;
+  const bool is_long = std::getenv("ROLEWALL_LONG_TESTS") != nullptr;
+  const std::size_t steps = is_long ? 100'000 : 4'000 / test::share();
   constexpr std::size_t kLength = 40;
   Figures figures;
   for (std::size_t sequence = 0; sequence * kLength < steps; ++sequence) {
