@@ -97,7 +97,7 @@ TEST_CASE("random sequences of verbs do what the model says") {
   const char* given = std::getenv("ROLEWALL_SEED");
   const unsigned seed = given != nullptr ? static_cast<unsigned>(std::atoi(given)) : 20'261'128;
   const bool is_long = std::getenv("ROLEWALL_LONG_TESTS") != nullptr;
-  const std::size_t steps = is_long ? 100'000 : 4'000 / test::share();
+  const std::size_t steps = is_long ? 100'000 : 4'000 / rolewall::test::share();
   constexpr std::size_t kLength = 40;
   Figures figures;
   for (std::size_t sequence = 0; sequence * kLength < steps; ++sequence) {

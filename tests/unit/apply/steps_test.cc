@@ -326,7 +326,7 @@ void at_each_step(
     const Machine start = before(trial);
     const std::vector<Step> steps = steps_of(trial, start);
     for (std::size_t step = 0; step < steps.size(); ++step) {
-      if (turn++ % test::share() == 0) act(trial, start, step, steps[step]);
+      if (turn++ % rolewall::test::share() == 0) act(trial, start, step, steps[step]);
     }
   }
 }
