@@ -73,8 +73,8 @@ class Judge : public Scene {
       const auto [was, is] = std::ranges::mismatch(before.applied, model_.applied);
       const bool is_new = is != model_.applied.end();
       if (disables && is_new && model_.in_force().generation == 0) {
-        // A disk too full for the event, and no event before it: nothing tells what was in force.
-        if (model_.history_is_empty) model_.applied = {State()};
+        // No room for the event, and no event before it: nothing tells what was in force.
+        if (!events || events->all.empty()) model_.applied = {State()};
         model_.applied.back().is_unlogged = unlogged;
       }
       return wrong;
