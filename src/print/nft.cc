@@ -67,7 +67,7 @@ Text chain_text(const Table& table, const Chain& chain) {
 // Of named objects those that our compiler writes.
 Text object_text(const Object& object) {
   const auto* helper = std::get_if<CtHelper>(&object.body);
-  if (helper == nullptr) return cannot("only helpers have a form here");
+  if (helper == nullptr) return cannot("of named objects only helpers are supported");
   const std::string_view protocol = net::protocol_name(helper->protocol);
   const std::string_view family = name_of(static_cast<Family>(helper->family));
   const Text name = identifier(object.name);

@@ -467,7 +467,7 @@ TEST_CASE("what is there for people, and what has no form here") {
   bound.chains[0].bound = true;
   refused(bound, "chain c, it belongs to the rule that jumps to it");
   table.objects = {{"hits", 0, object_type::kCounter, Counter{}, ""}};
-  refused(table, "object hits: named objects are not supported");
+  refused(table, "object hits: of named objects only helpers are supported");
 }
 
 // Rules that the kernel can hold and nft's syntax cannot say, or would say otherwise. Each is an
