@@ -143,7 +143,10 @@ class Disabling {
       say(record_end_of(*earlier_, event.from, "by rolewall disable", world_, state_));
     }
     if ((event.from || !current_is_known) && !is_removed) say(why_unrecorded(state_.append(event)));
-    if (!event.waits) TRY(state_.make_boot(std::nullopt));
+    // What comes back is what a boot loads, too: the record may still name one that is damaged.
+    const Number boots = event.waits ? done_.pending->former : Number();
+    const auto booted = boot_number(state_.path());
+    if (!booted || *booted != boots) TRY(state_.make_boot(boots));
     TRY(state_.make_current(std::nullopt));
     return event.waits ? Result<void>() : disarm(state_);
   }
