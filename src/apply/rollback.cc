@@ -145,10 +145,14 @@ class Disabling {
     if ((event.from || !current_is_known) && !is_removed) say(why_unrecorded(state_.append(event)));
     // What comes back is what a boot loads, too: the record may still name one that is damaged.
     const Number boots = event.waits ? done_.pending->former : Number();
-    const auto booted = boot_number(state_.path());
-    if (!booted || *booted != boots) TRY(state_.make_boot(boots));
+    if (!is_removed || !event.waits) TRY(make_boot(boots));
     TRY(state_.make_current(std::nullopt));
     return event.waits ? Result<void>() : disarm(state_);
+  }
+
+  Result<void> make_boot(Number boots) {
+    const auto there = boot_number(state_.path());
+    return there && *there == boots ? Result<void>() : state_.make_boot(boots);
   }
 
   void say(std::string problem) {
