@@ -138,14 +138,15 @@ class Disabling {
     Event event = event_now(world_, EventKind::Disabled);
     event.from = current_;
     event.waits = done_.pending.has_value();
-    if (earlier_ && !is_removed) {
+    const bool ends_another = earlier_ && !is_removed;
+    if (ends_another) {
       event.from = confirmed();
       say(record_end_of(*earlier_, event.from, "by rolewall disable", world_, state_));
     }
     if ((event.from || !current_is_known) && !is_removed) say(why_unrecorded(state_.append(event)));
     // What comes back is what a boot loads, too: the record may still name one that is damaged.
     const Number boots = event.waits ? done_.pending->former : Number();
-    if (!is_removed || !event.waits) TRY(make_boot(boots));
+    if (!event.waits || ends_another) TRY(make_boot(boots));
     TRY(state_.make_current(std::nullopt));
     return event.waits ? Result<void>() : disarm(state_);
   }
