@@ -24,7 +24,7 @@ constexpr std::uint64_t kClockErrorNs = 1'000'000;
 // What the words of a packet say of it; absent where its headers are not whole.
 std::optional<Sample> sample_of(const eval::Packet& packet) {
   const eval::ByteSpan bytes = packet.bytes;
-  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  const bool ipv6 = is_ipv6(packet);
   const auto headers = ipv6 ? eval::dissect_ipv6_checked(bytes) : eval::dissect_ipv4_checked(bytes);
   if (!headers || !headers->has_protocol) return std::nullopt;
   Sample sample;
@@ -61,12 +61,8 @@ std::optional<Sample> sample_of(const eval::Packet& packet) {
 }
 
 bool is_fragment(const eval::Packet& packet) {
-  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  const bool ipv6 = is_ipv6(packet);
   return ipv6 ? eval::has_fragment_header(packet.bytes) : eval::is_ipv4_fragment(packet.bytes);
-}
-
-bool is_ipv6(const eval::Packet& packet) {
-  return packet.ether_type == eval::kEtherTypeIpv6;
 }
 
 bool has_header(const eval::Packet& packet) {

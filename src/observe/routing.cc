@@ -37,7 +37,7 @@ constexpr std::array kKnown{
     Known{"Babel", net::protocol::kUdp, 6696, "224.0.0.111", "ff02::1:6"},
 };
 
-constexpr std::size_t kLargestList = std::size_t{1} << 20;
+constexpr std::size_t kMostGroups = std::size_t{1} << 20;
 
 void add(std::vector<SpokenOnLink>& found, const std::string& device, const net::Address& group) {
   for (const Known& known : kKnown) {
@@ -100,7 +100,7 @@ void add_ipv6(std::string_view igmp6, std::vector<SpokenOnLink>& found) {
 std::set<std::uint8_t> raw_protocols() {
   std::set<std::uint8_t> found;
   for (const char* path : {"/proc/net/raw", "/proc/net/raw6"}) {
-    std::istringstream lines(read_file(path, kLargestList).value_or(""));
+    std::istringstream lines(read_file(path, kMostGroups).value_or(""));
     for (std::string line; std::getline(lines, line);) {
       std::istringstream words(line);
       std::string number;
@@ -150,8 +150,8 @@ std::vector<SpokenOnLink> spoken_on_links(std::string_view igmp, std::string_vie
 
 Routing routing() {
   Routing found;
-  found.on_links = spoken_on_links(read_file("/proc/net/igmp", kLargestList).value_or(""),
-                                   read_file("/proc/net/igmp6", kLargestList).value_or(""));
+  found.on_links = spoken_on_links(read_file("/proc/net/igmp", kMostGroups).value_or(""),
+                                   read_file("/proc/net/igmp6", kMostGroups).value_or(""));
   const auto sockets = netlink::read_tcp_sockets();
   if (sockets) found.peerings = bgp(*sockets);
   for (const std::uint8_t protocol : raw_protocols()) {

@@ -24,10 +24,6 @@ std::unexpected<Error> failed(std::string_view what, int error = errno) {
   return fail(ErrorKind::System, fmt::format("{}: {}", what, std::strerror(error)), error);
 }
 
-bool is_ipv6(const eval::Packet& packet) {
-  return packet.ether_type == eval::kEtherTypeIpv6;
-}
-
 // The destination's bytes; empty where the header is cut short.
 std::span<const std::uint8_t> destination(const eval::Packet& packet) {
   const std::span<const std::uint8_t> bytes(packet.bytes);
