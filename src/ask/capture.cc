@@ -288,6 +288,7 @@ CapturedAnswer Conversation::put(const Question& question, const eval::Packet& s
              is_fragment(seen) == is_fragment(after) && content(seen) != content(after)) {
     assume("what it was before rules changed it");
   }
+  if (journey.takes_group_as_joined) assume("that this host has joined the group");
   Hop hop;
   hop.verdict = answer.as_taken;
   if (const eval::HookResult* deciding = deciding_hook(journey)) {
