@@ -37,7 +37,7 @@ constexpr std::array kKnown{
     Known{"Babel", net::protocol::kUdp, 6696, "224.0.0.111", "ff02::1:6"},
 };
 
-constexpr std::size_t kMostGroups = std::size_t{1} << 20;
+constexpr std::size_t kLargestTable = std::size_t{1} << 20;
 
 void add(std::vector<SpokenOnLink>& found, const std::string& device, const net::Address& group) {
   for (const Known& known : kKnown) {
@@ -57,7 +57,7 @@ void add(std::vector<SpokenOnLink>& found, const std::string& device, const net:
 std::set<std::uint8_t> raw_protocols() {
   std::set<std::uint8_t> found;
   for (const char* path : {"/proc/net/raw", "/proc/net/raw6"}) {
-    std::istringstream lines(read_file(path, kMostGroups).value_or(""));
+    std::istringstream lines(read_file(path, kLargestTable).value_or(""));
     for (std::string line; std::getline(lines, line);) {
       std::istringstream words(line);
       std::string number;
