@@ -41,7 +41,8 @@ std::optional<Sample> sample_of(const eval::Packet& packet) {
   fields.protocol = headers->protocol;
   fields.length = static_cast<std::uint32_t>(bytes.size());
   if (headers->fragment_offset != 0) {
-    fields.fragment_offset = static_cast<std::uint16_t>(headers->fragment_offset * 8);
+    const unsigned unit = ipv6 ? 1 : 8;
+    fields.fragment_offset = static_cast<std::uint16_t>(headers->fragment_offset * unit);
     return sample;
   }
   const eval::ByteSpan transport =
