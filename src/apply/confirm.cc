@@ -105,7 +105,9 @@ Result<History> history(const std::string& state_directory, const World& world) 
     history.problems.push_back(
         fmt::format("generation {} cannot be read: {}", each.generation, each.why));
   }
+  std::string lost;
   if (auto events = read_events(state_directory)) {
+    lost = lost_history(state_directory, *events);
     history.events = std::move(events->all);
     if (events->damaged != 0) {
       history.problems.push_back(
@@ -125,7 +127,7 @@ Result<History> history(const std::string& state_directory, const World& world) 
   take(history.boot, boot_number(state_directory));
   Waiting waiting = what_waits(state_directory, world);
   history.pending = std::move(waiting.pending);
-  for (std::string problem : {std::move(waiting.problem), lost_history(state_directory)}) {
+  for (std::string problem : {std::move(waiting.problem), std::move(lost)}) {
     if (!problem.empty()) history.problems.push_back(std::move(problem));
   }
   return history;

@@ -103,9 +103,9 @@ class Disabling {
     say(std::move(waiting.problem));
     earlier_ = std::move(waiting.pending);
     if (within_) TRY(arm_timer());
-    if (const auto recorded = record(current.has_value()); !recorded) {
-      return std::unexpected(recorded.error());
-    }
+    const bool is_known = current.has_value();
+    const auto recorded = done_.pending ? record_waiting(is_known) : record_for_good(is_known);
+    if (!recorded) return std::unexpected(recorded.error());
     const Result<bool> removed = remove_table(kernel_);
     if (!removed) return std::unexpected(removed.error());
     done_.was_there = done_.was_there || *removed;
@@ -133,22 +133,36 @@ class Disabling {
   // The record first, so that a boot in between finds nothing to load, and nothing comes back
   // later; nor what nobody has confirmed. A disk that is full keeps nobody from taking the table
   // away.
-  Result<void> record(bool current_is_known) {
-    const bool is_removed = earlier_ && !earlier_->generation && !current_ && done_.pending;
-    Event event = event_now(world_, EventKind::Disabled);
-    event.from = current_;
-    event.waits = done_.pending.has_value();
-    const bool ends_another = earlier_ && !is_removed;
-    if (ends_another) {
-      event.from = confirmed();
-      say(record_end_of(*earlier_, event.from, "by rolewall disable", world_, state_));
-    }
-    if ((event.from || !current_is_known) && !is_removed) say(why_unrecorded(state_.append(event)));
-    // What comes back is what a boot loads, too: the record may still name one that is damaged.
-    const Number boots = event.waits ? done_.pending->former : Number();
-    if (!event.waits || ends_another) TRY(make_boot(boots));
+  Result<void> record_for_good(bool current_is_known) {
+    append(end_earlier(), false, current_is_known);
+    TRY(make_boot(std::nullopt));
     TRY(state_.make_current(std::nullopt));
-    return event.waits ? Result<void>() : disarm(state_);
+    return disarm(state_);
+  }
+
+  // What comes back is what a boot loads, too: the record may still name one that is damaged.
+  Result<void> record_waiting(bool current_is_known) {
+    const bool is_removed = earlier_ && !earlier_->generation && !current_;
+    if (is_removed) return state_.make_current(std::nullopt);  // its time alone is set anew
+    append(end_earlier(), true, current_is_known);
+    if (earlier_) TRY(make_boot(done_.pending->former));
+    return state_.make_current(std::nullopt);
+  }
+
+  // What waits is over; then what was confirmed is what this takes away.
+  Number end_earlier() {
+    if (!earlier_) return current_;
+    const Number from = confirmed();
+    say(record_end_of(*earlier_, from, "by rolewall disable", world_, state_));
+    return from;
+  }
+
+  void append(Number from, bool waits, bool current_is_known) {
+    if (!from && current_is_known) return;
+    Event event = event_now(world_, EventKind::Disabled);
+    event.from = from;
+    event.waits = waits;
+    say(why_unrecorded(state_.append(event)));
   }
 
   Result<void> make_boot(Number boots) {

@@ -73,7 +73,7 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
       status.problems.push_back(
           fmt::format("{} of {}'s events are damaged and left out", events->damaged, kHistoryFile));
     }
-    if (std::string lost = lost_history(state_directory); !lost.empty()) {
+    if (std::string lost = lost_history(state_directory, *events); !lost.empty()) {
       status.problems.push_back(std::move(lost));
     }
   } else {

@@ -46,15 +46,16 @@ WayBack way_back(const std::string& directory, Number current,
   }
   const auto events = read_events(directory);
   if (!events || events->all.empty()) {
-    if (why.empty()) why = events ? lost_history(directory) : events.error().message;
+    if (why.empty()) {
+      why = events ? lost_history(directory, *events) : events.error().message;
+    }
     return {.is_there = false, .to = {}, .why_named = why};
   }
   return first_whole(directory, ways_back(events->all, current), why);
 }
 
-std::string lost_history(const std::string& directory) {
-  const auto events = read_events(directory);
-  if (!events || !events->all.empty()) return "";
+std::string lost_history(const std::string& directory, const Events& events) {
+  if (!events.all.empty()) return "";
   const auto current = current_number(directory);
   const bool was_applied = current && *current;
   // It is made before the first event.

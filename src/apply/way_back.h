@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "apply/events.h"
 #include "apply/pending.h"
 
 namespace rolewall::apply {
@@ -26,7 +27,8 @@ struct WayBack {
 WayBack way_back(const std::string& directory, std::optional<std::uint32_t> current,
                  const std::optional<Pending>& pending);
 
-// What of the history is lost, where generations are kept that it says nothing of; "" for nothing.
-std::string lost_history(const std::string& directory);
+// What of the history is lost, where generations are kept that its events say nothing of; "" for
+// nothing.
+std::string lost_history(const std::string& directory, const Events& events);
 
 }  // namespace rolewall::apply

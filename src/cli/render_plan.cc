@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 #include "cli/render.h"
+#include "policy/left_out.h"
 
 namespace rolewall::cli {
 namespace {
@@ -50,27 +52,9 @@ std::string words_of(const ChangeItem& item) {
   return fmt::format("{} {}", item.what, name_of(item.kind));
 }
 
-// What holds where a rule leaves the key out.
-std::string_view left_out(std::string_view key) {
-  constexpr std::pair<std::string_view, std::string_view> kWords[] = {{"service", "every protocol"},
-                                                                      {"action", "accept"},
-                                                                      {"on", "all hosts"},
-                                                                      {"from", "any"},
-                                                                      {"to", "any"},
-                                                                      {"in", "any"},
-                                                                      {"out", "any"},
-                                                                      {"user", "any"},
-                                                                      {"early", "false"},
-                                                                      {"log", "false"},
-                                                                      {"expires", "never"}};
-  const auto* at =
-      std::ranges::find(kWords, key, &std::pair<std::string_view, std::string_view>::first);
-  return at == std::end(kWords) ? "none" : at->second;
-}
-
 std::string values(const KeyChange& change, const std::vector<std::string>& values) {
   constexpr std::size_t kMost = 8;
-  if (values.empty()) return std::string(left_out(change.key));
+  if (values.empty()) return std::string(policy::if_left_out(change.key));
   if (values.size() <= kMost) return fmt::format("{}", fmt::join(values, ", "));
   return fmt::format("{} and {} more", fmt::join(values.begin(), values.begin() + kMost, ", "),
                      values.size() - kMost);
@@ -206,14 +190,16 @@ std::string summary(const apply::Plan& plan) {
 
 void add_members(Json& json, const apply::Plan& plan) {
   json["first"] = plan.first;
+  std::unordered_map<std::string_view, Json> details;  // by the rule whose they are
+  for (const ChangeItem& item : plan.items) {
+    details[item.rule].push_back({{"change", name_of(item.kind)}, {"what", item.what}});
+  }
   Json changes = Json::array();
   if (plan.changes) {
     for (const PolicyChange& change : *plan.changes) {
       Json entry = json_of(change);
-      for (const ChangeItem& item : plan.items) {
-        if (!change.is_rule() || item.rule != change.name) continue;
-        entry["details"].push_back({{"change", name_of(item.kind)}, {"what", item.what}});
-      }
+      const auto its = details.find(change.name);
+      if (change.is_rule() && its != details.end()) entry["details"] = its->second;
       changes.push_back(std::move(entry));
     }
   }

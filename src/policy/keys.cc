@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <optional>
 #include <string>
 #include <utility>
 
 #include "base/suggest.h"
 #include "policy/codes.h"
+#include "policy/left_out.h"
 
 namespace rolewall::policy {
 namespace {
@@ -265,7 +267,27 @@ void report_not_yet(const Member& member, Diagnostics& diagnostics) {
   }
 }
 
+// As docs/policy-language.md has it.
+constexpr std::pair<std::string_view, std::string_view> kIfLeftOut[] = {
+    {"service", "every protocol"},
+    {"action", "accept"},
+    {"on", "all hosts"},
+    {"from", "any"},
+    {"to", "any"},
+    {"in", "any"},
+    {"out", "any"},
+    {"user", "any"},
+    {"early", "false"},
+    {"log", "false"},
+    {"expires", "never"}};
+
 }  // namespace
+
+std::string_view if_left_out(std::string_view key) {
+  const auto* at =
+      std::ranges::find(kIfLeftOut, key, &std::pair<std::string_view, std::string_view>::first);
+  return at == std::end(kIfLeftOut) ? "none" : at->second;
+}
 
 namespace keys {
 const Keys kSiteFile = kSiteFileKeys;

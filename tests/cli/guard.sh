@@ -16,29 +16,7 @@ export SSH_CONNECTION="198.51.100.7 50022 203.0.113.10 22"
 
 write_site() {
   rm -rf site
-  mkdir site
-  cat >site/site.toml <<'T'
-[site]
-name = "s"
-management = "office"
-[defaults]
-inbound = "drop"
-outbound = "reject"
-[networks]
-office = ["198.51.100.0/24", "2001:db8:0ff1::/48"]
-me = "198.51.100.7"
-elsewhere = ["192.0.2.0/24"]
-inside = ["10.0.0.0/16"]
-[interfaces.public]
-device = "eth0"
-[interfaces.private]
-device = "eth1"
-behind = "inside"
-[hosts.srv]
-role = "server"
-addresses = ["203.0.113.10", "10.0.2.10", "2001:db8:1::10"]
-interfaces = ["public", "private"]
-T
+  site_of_srv '"203.0.113.10", "10.0.2.10", "2001:db8:1::10"'
   cat >site/server.toml <<'T'
 role = "server"
 [[inbound]]

@@ -10,27 +10,7 @@ ip address add 203.0.113.10/24 dev eth0
 ip address add 10.0.2.10/24 dev eth1
 ip route add default via 203.0.113.1 dev eth0
 sysctl -qw net.ipv4.conf.all.rp_filter=1
-mkdir site
-cat >site/site.toml <<'T'
-[site]
-name = "s"
-management = "office"
-[defaults]
-inbound = "drop"
-outbound = "reject"
-[networks]
-office = ["198.51.100.0/24"]
-inside = ["10.0.0.0/16"]
-[interfaces.public]
-device = "eth0"
-[interfaces.private]
-device = "eth1"
-behind = "inside"
-[hosts.srv]
-role = "server"
-addresses = ["203.0.113.10", "10.0.2.10"]
-interfaces = ["public", "private"]
-T
+site_of_srv '"203.0.113.10", "10.0.2.10"'
 cat >site/server.toml <<'T'
 role = "server"
 [[inbound]]

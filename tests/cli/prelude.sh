@@ -103,6 +103,36 @@ in_force() {
   [ "$(table)" = "$2" ] || complain "it is not generation $1"
 }
 
+# A site in ./site whose host srv has these addresses; eth0 leads out, and the inside is behind eth1:
+#   site_of_srv ADDRESSES [INTERFACE DEVICE]    and behind a further device. Its rules are the caller's.
+site_of_srv() {
+  mkdir -p site
+  cat >site/site.toml <<T
+[site]
+name = "s"
+management = "office"
+[defaults]
+inbound = "drop"
+outbound = "reject"
+[networks]
+office = ["198.51.100.0/24", "2001:db8:0ff1::/48"]
+me = "198.51.100.7"
+elsewhere = ["192.0.2.0/24"]
+inside = ["10.0.0.0/16"]
+[interfaces.public]
+device = "eth0"
+[interfaces.private]
+device = "eth1"
+behind = "inside"
+[hosts.srv]
+role = "server"
+addresses = [$1]
+interfaces = ["public", "private"${2:+, \"$2\"}]
+T
+  [ -z "${2:-}" ] ||
+    printf '[interfaces.%s]\ndevice = "%s"\nbehind = "inside"\n' "$2" "$3" >>site/site.toml
+}
+
 # eth0 and eth1, up, with nobody at their other ends.
 two_devices() {
   for device in eth0 eth1; do

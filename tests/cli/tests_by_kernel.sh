@@ -16,30 +16,7 @@ expect_json 'next(r for r in d["tests"]["results"] if not r["passed"])["failures
 
 # The sender is the user that the words mean: none that a rule names, where they say nothing. A
 # network may be behind two devices.
-mkdir site
-cat >site/site.toml <<'END'
-[site]
-name = "s"
-management = "office"
-[defaults]
-inbound = "drop"
-outbound = "reject"
-[networks]
-office = ["198.51.100.0/24"]
-inside = ["10.9.0.0/16", "2001:db8:9::/48"]
-[interfaces.public]
-device = "eth0"
-[interfaces.a]
-device = "eth1"
-behind = "inside"
-[interfaces.b]
-device = "eth2"
-behind = "inside"
-[hosts.srv]
-role = "server"
-addresses = ["203.0.113.10", "2001:db8:1::10"]
-interfaces = ["public", "a", "b"]
-END
+site_of_srv '"203.0.113.10", "2001:db8:1::10"' other eth2
 cat >site/server.toml <<'END'
 role = "server"
 [[inbound]]
@@ -59,7 +36,7 @@ user = 65534
 [[test]]
 name = "by user, and by device"
 accept = ["dns self > office user=0", "https self > office user=65534",
-          "https inside > self in=a", "https inside > self in=b"]
+          "https inside > self in=private", "https inside > self in=other"]
 deny = ["dns self > office", "https self > office", "https self > office user=0",
         "https inside > self in=public"]
 END
