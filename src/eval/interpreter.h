@@ -123,6 +123,7 @@ class Interpreter {
   Next store_device(const ruleset::Fib& fib, std::string_view device);
   Next run_rt(const ruleset::Rt& rt);
   Next run_socket(const ruleset::Socket& socket);
+  bool has_no_transparent_socket() const;
   Next run_osf(const ruleset::Osf& osf);
   Next run_tunnel(const ruleset::Tunnel& tunnel);
   Next run_exthdr(const ruleset::Exthdr& load);

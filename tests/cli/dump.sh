@@ -45,6 +45,7 @@ expect_json '{"to": "0.0.0.0/0", "device": "veth0", "gateway": "192.0.2.1", "met
 expect_json '{"to": "198.51.100.0/24", "type": "blackhole"} in d["host"]["routes"]'
 expect_json '{"to": "192.0.2.10", "type": "local", "device": "veth0", "table": 255} in d["host"]["routes"]'
 expect_json '{"device": "veth0", "group": "224.0.0.1"} in d["host"]["joined_groups"]'
+expect_json 'd["host"]["has_transparent_sockets"] is False'
 expect_json 'd["host"]["forwards_ipv4"] is True'
 expect_json 'd["host"]["conntrack"]["tcp_loose"] is False'
 expect_json 'd["host"]["conntrack"]["udp_timeout"] == 177'
