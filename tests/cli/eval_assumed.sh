@@ -16,6 +16,9 @@ table inet t {
     tcp dport 22 ip dscp ef drop
     tcp dport 25 tcp option maxseg size 1-500 drop
     tcp dport 26 ip frag-off & 0x4000 == 0 drop
+    tcp dport 27 meta mark 1 drop
+    tcp dport 28 meta priority 1:1 drop
+    tcp dport 29 meta mark set 5 meta mark 5 drop
     tcp dport 30 socket transparent 1 drop
   }
   chain out {
@@ -40,6 +43,15 @@ expect_out "no options or extension headers"
 ask 'tcp 192.0.2.7 > self:26'
 expect_out "df=0"
 ask 'tcp 192.0.2.7 > self:26 df=1' --expect accept
+expect_status 0
+refuse_out "assumed"
+ask 'tcp 192.0.2.7 > self:27' --expect accept
+expect_status 0
+expect_out "a packet mark of 0"
+ask 'tcp 192.0.2.7 > self:28' --expect accept
+expect_status 0
+expect_out "a packet priority of 0"
+ask 'tcp 192.0.2.7 > self:29' --expect drop
 expect_status 0
 refuse_out "assumed"
 ask 'tcp 192.0.2.7 > self:80'
