@@ -52,7 +52,8 @@ Difference switch_names(const Table& there, const Table& wanted,
   Table as_named = renamed(there, names, false);
   for (Set& set : as_named.sets) {
     // As if it were declared otherwise, so that no rule that names it stays.
-    if (std::ranges::find(names, set.name, &Renaming::to) != names.end()) set.comment += "former";
+    if (std::ranges::find(names, set.name, &Renaming::to) != names.end())
+      set.comment = set.comment.text() + "former";
   }
   Difference change = difference(as_named, wanted);
   for (const Renaming& name : names) {

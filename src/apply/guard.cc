@@ -296,7 +296,7 @@ class Guard {
       if (const ruleset::Rule* rule = rule_of(way)) {
         by = rule->comment.empty()
                  ? fmt::format("rule {} of chain {}", last.decision.rule + 1, chain.name)
-                 : fmt::format("rule {} in chain {}", rule->comment, chain.name);
+                 : fmt::format("rule {} in chain {}", rule->comment.text(), chain.name);
       }
       reason += fmt::format(" by {}, {}", by, table_name(table));
     }
@@ -317,7 +317,7 @@ class Guard {
           fmt::format("address translation would send it to {} port {}, where it does not go today",
                       net::format(to.address), to.port);
     } else if (const ruleset::Rule* rule = rule_of(way)) {
-      loss.rule = rule->comment;
+      loss.rule = rule->comment.text();
       const bool by_default =
           loss.rule == ruleset::own::step::kDefault && way.hooks.back().decision.table == kOurs;
       if (by_default && course.turns.size() == 1 && !line.advice.empty()) {

@@ -53,12 +53,12 @@ std::vector<RuleMatch> match_rules(const Chain& live, const Chain& wanted,
                                    const std::function<bool(const Rule&)>& may_stay) {
   const std::vector<Rule> there = configurations(live);
   std::multimap<std::string_view, std::size_t> by_comment;
-  for (std::size_t i = 0; i < there.size(); ++i) by_comment.emplace(there[i].comment, i);
+  for (std::size_t i = 0; i < there.size(); ++i) by_comment.emplace(there[i].comment.text(), i);
 
   std::vector<RuleMatch> matches(wanted.rules.size());
   for (std::size_t i = 0; i < wanted.rules.size(); ++i) {
     const Rule rule = configuration(wanted.rules[i]);
-    const auto [begin, end] = by_comment.equal_range(rule.comment);
+    const auto [begin, end] = by_comment.equal_range(rule.comment.text());
     const auto at =
         std::find_if(begin, end, [&](const auto& entry) { return there[entry.second] == rule; });
     if (at == end) continue;

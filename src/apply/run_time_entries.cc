@@ -95,7 +95,7 @@ RunTimeEntry entry_of(const Set& set, std::size_t row) {
   if (const std::uint64_t left = number(elements.expirations_ms); left != 0) {
     entry.left = seconds(static_cast<std::int64_t>((left + kMsPerSecond - 1) / kMsPerSecond));
   }
-  if (!elements.comments.empty()) entry.reason = elements.comments[row];
+  if (!elements.comments.empty()) entry.reason = elements.comments[row].text();
   return entry;
 }
 

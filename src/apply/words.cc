@@ -24,7 +24,7 @@ using Ids = std::set<std::string, std::less<>>;
 void add_ids(const Table& table, Ids& ids) {
   for (const Chain& chain : table.chains) {
     for (const Rule& rule : chain.rules) {
-      if (!rule.comment.empty()) ids.insert(rule.comment);
+      if (!rule.comment.empty()) ids.insert(rule.comment.text());
     }
   }
 }
@@ -49,7 +49,7 @@ std::string base_text(const std::optional<BaseChain>& base) {
 
 // By its id, or else as nft writes it. `table`: whose rule it is.
 std::string rule_name(const Table& table, const Rule& rule) {
-  if (!rule.comment.empty()) return "rule " + rule.comment;
+  if (!rule.comment.empty()) return "rule " + rule.comment.text();
   constexpr std::size_t kLongest = 120;
   std::string text = print::rule_text(table, rule);
   if (text.starts_with("jump ")) return "the " + text.replace(4, 1, " to ");
@@ -160,12 +160,13 @@ class Speaker {
       if (live_names_.chain(chain.name) == nullptr) continue;
       const Rule& rule = chain.rules[addition.rule];
       const ChangeKind kind = take_counterpart(removed[chain.name], rule);
-      say(kind, fmt::format("{} in chain {}", rule_name(wanted_, rule), chain.name), rule.comment);
+      say(kind, fmt::format("{} in chain {}", rule_name(wanted_, rule), chain.name),
+          rule.comment.text());
     }
     for (const auto& [chain, rest] : removed) {
       for (const Rule* rule : rest) {
         say(ChangeKind::Removed, fmt::format("{} in chain {}", rule_name(live_, *rule), chain),
-            rule->comment);
+            rule->comment.text());
       }
     }
   }

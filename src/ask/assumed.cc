@@ -88,6 +88,8 @@ std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::J
     if (was_read) found.push_back(field.value);
   }
   if (reads.length) found.push_back(fmt::format("length={}", packet.bytes.size()));
+  if (reads.mark) found.push_back(fmt::format("a packet mark of {}", packet.mark));
+  if (reads.priority) found.push_back(fmt::format("a packet priority of {}", packet.priority));
   if (reads.options) found.emplace_back("no options or extension headers");
   if (journey.takes_group_as_joined) {
     const auto group = eval::destination_of(packet.bytes, ipv6);

@@ -267,7 +267,9 @@ CapturedAnswer Conversation::put(const Question& question, const eval::Packet& s
       // What this host has passed on, or sent to itself, it has not found wrong.
       .trust_checksums = taken_on_.trust_checksums || left ||
                          seen.in_device == eval::kLoopbackDevice || awaits_checksum(seen)};
-  const eval::Outcomes outcomes = evaluator_.next(question.packet, question.direction, how);
+  eval::Packet packet = question.packet;
+  packet.sender_is_open |= question.direction == eval::Direction::Send;
+  const eval::Outcomes outcomes = evaluator_.next(packet, question.direction, how);
   const eval::Journey& journey = outcomes.ways.front();
   after = journey.after;
   if (!left && question.direction == eval::Direction::Arrive &&
@@ -322,6 +324,7 @@ CapturedAnswer Conversation::put_over_loopback(const eval::Packet& packet) {
   eval::Packet arriving = packet;
   arriving.mark = after.mark;
   arriving.priority = after.priority;
+  arriving.sender_is_open = true;  // it keeps what the program has given it
   CapturedAnswer arrived = put({arriving, eval::Direction::Arrive, ""}, arriving, after);
   arrived.conditions.insert(arrived.conditions.begin(), answer.conditions.begin(),
                             answer.conditions.end());

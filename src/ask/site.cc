@@ -21,7 +21,7 @@ using policy::Index;
 // A rule's id: its comment, or for a rule inside a policy rule's own chain that chain's name.
 std::string rule_id(const ruleset::SourceMap& sources, const ruleset::Chain& chain,
                     const ruleset::Rule& rule) {
-  if (!rule.comment.empty()) return rule.comment;
+  if (!rule.comment.empty()) return rule.comment.text();
   return sources.contains(chain.name) ? chain.name : "";
 }
 

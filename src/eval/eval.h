@@ -83,6 +83,8 @@ struct Reads {
   std::vector<Bytes> bytes;
   bool options = false;
   bool length = false;  // `meta length`
+  bool mark = false;    // before a rule has set it
+  bool priority = false;
 };
 
 // A packet's way over one host: the hooks it met, in order; the last one decides.

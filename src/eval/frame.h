@@ -76,6 +76,8 @@ struct Frame {
   std::uint32_t link_header_size = 0;
   std::uint32_t mark = 0;
   std::uint32_t priority = 0;
+  bool mark_is_set = false;  // by a rule, or the host
+  bool priority_is_set = false;
   PacketType type = PacketType::Host;
   bool has_socket = false;  // a tproxy has found one (skb->sk), on the way in
   Flow flow;

@@ -122,7 +122,9 @@ class Interpreter {
   Next run_fib_device(const ruleset::Fib& fib);
   Next store_device(const ruleset::Fib& fib, std::string_view device);
   Next run_rt(const ruleset::Rt& rt);
+  void note_given(bool is_set, bool& was_read, std::string_view what);
   Next run_socket(const ruleset::Socket& socket);
+  bool has_no_transparent_socket() const;
   Next run_osf(const ruleset::Osf& osf);
   Next run_tunnel(const ruleset::Tunnel& tunnel);
   Next run_exthdr(const ruleset::Exthdr& load);

@@ -26,6 +26,13 @@ bool has_wrong_checksum(const Frame& frame) {
 
 }  // namespace
 
+// Of what arrives. What a program sends may have a socket that no list shows.
+bool Interpreter::has_no_transparent_socket() const {
+  const bool arrives =
+      frame_->hook == ruleset::Hook::Prerouting || frame_->hook == ruleset::Hook::Input;
+  return arrives && frame_->host->has_transparent_sockets == false;
+}
+
 // To a socket that listens on the address given, or has the connection already. What it listens on
 // is the host's to know. (A later fragment's first bytes pass for ports in IPv4.)
 Interpreter::Next Interpreter::run_tproxy(const ruleset::Tproxy& tproxy) {
@@ -39,6 +46,7 @@ Interpreter::Next Interpreter::run_tproxy(const ruleset::Tproxy& tproxy) {
       !readable(frame_->bytes, dissection.transport, kPorts)) {
     return Next::Break;
   }
+  if (has_no_transparent_socket()) return Next::Break;
   const bool taken = choose_whether("a transparent socket takes it");
   frame_->has_socket |= taken;
   return taken ? Next::Expression : Next::Break;

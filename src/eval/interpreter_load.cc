@@ -185,9 +185,11 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
       return Next::Expression;
     }
     case MetaKey::Priority:
+      note_given(frame_->priority_is_set, frame_->reads.priority, "a packet priority");
       store_word(to, frame_->priority);
       return Next::Expression;
     case MetaKey::Mark:
+      note_given(frame_->mark_is_set, frame_->reads.mark, "a packet mark");
       store_word(to, frame_->mark);
       return Next::Expression;
     case MetaKey::NfProto:
@@ -229,7 +231,11 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
       const auto& user = frame_->packet->user;
       const auto& group = frame_->packet->group;
       if (frame_->has_socket) return not_given();
-      if (!is_outgoing(frame_->hook) || (!user && !group)) return Next::Break;
+      if (!is_outgoing(frame_->hook)) return Next::Break;
+      if (frame_->packet->sender_is_open) {
+        return choose_whether("a program has sent it") ? not_given() : Next::Break;
+      }
+      if (!user && !group) return Next::Break;
       const auto& value = load.key == MetaKey::SkUid ? user : group;
       if (!value) return not_given();
       store_word(to, *value);
@@ -263,6 +269,9 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
     case MetaKey::Cgroup:
       if (frame_->has_socket) return not_given();
       if (!is_outgoing(frame_->hook)) return Next::Break;
+      if (frame_->packet->sender_is_open) {
+        return choose_whether("a program has sent it") ? not_given() : Next::Break;
+      }
       return frame_->packet->user || frame_->packet->group ? not_given() : Next::Break;
     case MetaKey::SecPath:  // not one that IPsec unwrapped
       store_byte(to, 0);
@@ -302,11 +311,22 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
   return not_given();
 }
 
+// A mark or priority that the packet begins with, as long as no rule has set it.
+void Interpreter::note_given(bool is_set, bool& was_read, std::string_view what) {
+  if (is_set || was_read) return;
+  was_read = true;
+  if (!frame_->packet->sender_is_open) return;
+  frame_->conditions.push_back(
+      {.about = fmt::format("{} that its program gives it", what), .is = "none", .assumed = true});
+}
+
 Interpreter::Next Interpreter::run_meta_set(const ruleset::MetaSet& set) {
   if (set.key == MetaKey::Mark) {
     frame_->mark = word(set.source);
+    frame_->mark_is_set = true;
   } else if (set.key == MetaKey::Priority) {
     frame_->priority = word(set.source);
+    frame_->priority_is_set = true;
   } else if (set.key == MetaKey::PktType) {
     // skb_pkt_type_ok(): up to PACKET_OTHERHOST.
     const std::uint8_t type = *at(set.source);

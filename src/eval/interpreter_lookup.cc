@@ -96,9 +96,12 @@ Interpreter::Next Interpreter::run_socket(const ruleset::Socket& socket) {
         Format::HostNumber);
   }
   static const std::array<std::string, 3> kAnswers{"there is none", "0", "1"};
-  const std::size_t answer = choose(
-      socket.key == ruleset::SocketKey::Transparent ? "socket transparent" : "socket wildcard",
-      kAnswers);
+  const bool transparent = socket.key == ruleset::SocketKey::Transparent;
+  // What arrives has a socket of TCP or UDP, if any.
+  const bool never = transparent && has_no_transparent_socket();
+  const std::size_t answer =
+      choose(transparent ? "socket transparent" : "socket wildcard",
+             std::span(kAnswers).first(never ? kAnswers.size() - 1 : kAnswers.size()));
   if (answer == 0) return Next::Break;
   store_byte(socket.destination, static_cast<std::uint8_t>(answer - 1));
   return Next::Expression;

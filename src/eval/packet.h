@@ -30,6 +30,9 @@ struct Packet {
   PacketType type = PacketType::Host;
   std::optional<std::uint32_t> user;  // the owner of the local socket that sends it
   std::optional<std::uint32_t> group;
+  // Sent by the host, of which no more was seen: nobody knows by which program, if by any, nor the
+  // mark and priority that it gave.
+  bool sender_is_open = false;
 
   // When it passes, in ns since 1970 (`meta time`); absent: not said.
   std::optional<std::uint64_t> time_ns;

@@ -190,23 +190,27 @@ void UserData::put_u32(std::uint8_t type, std::uint32_t value) {
   put(type, View{reinterpret_cast<const std::uint8_t*>(&value), sizeof value});
 }
 
-void UserData::put_text(std::uint8_t type, std::string_view text) {
+// With its NUL.
+void UserData::put_comment(std::uint8_t type, const ruleset::Comment& comment) {
+  if (!comment.exists()) return;
+  const std::string& text = comment.text();
   std::vector<std::uint8_t> bytes(text.begin(), text.end());
   bytes.push_back(0);
   put(type, bytes);
 }
 
-std::string user_data_text(View user_data, std::uint8_t type) {
+ruleset::Comment comment_in(View user_data, std::uint8_t type) {
   while (user_data.size() >= 2) {
     const std::size_t length = user_data[1];
     if (user_data.size() < 2 + length) break;
     const View value = user_data.subspan(2, length);
     if (user_data[0] == type) {
-      return {value.begin(), std::find(value.begin(), value.end(), std::uint8_t{0})};
+      return ruleset::Comment::written(
+          {value.begin(), std::find(value.begin(), value.end(), std::uint8_t{0})});
     }
     user_data = user_data.subspan(2 + length);
   }
-  return "";
+  return {};
 }
 
 }  // namespace rolewall::netlink

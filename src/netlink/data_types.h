@@ -34,15 +34,15 @@ class UserData {
  public:
   void put(std::uint8_t type, View value);
   void put_u32(std::uint8_t type, std::uint32_t value);
-  void put_text(std::uint8_t type, std::string_view text);  // with its NUL
+  void put_comment(std::uint8_t type, const ruleset::Comment& comment);  // if there is one
   const std::vector<std::uint8_t>& bytes() const { return bytes_; }
 
  private:
   std::vector<std::uint8_t> bytes_;
 };
 
-// The text of the entry `type`; "" where there is none.
-std::string user_data_text(View user_data, std::uint8_t type);
+// The comment that the entry `type` holds.
+ruleset::Comment comment_in(View user_data, std::uint8_t type);
 
 // Set::notes as nft 1.0.6 writes them for a set of these types, in its order.
 ruleset::Bytes plain_notes(const ruleset::Set& set);

@@ -54,8 +54,8 @@ void decode_catch_all(const Set& set, Attributes& attributes, Elements& elements
   } else if (set.kind == SetKind::ObjectMap) {
     elements.catch_all_object = attributes.text(NFTA_SET_ELEM_OBJREF);
   }
-  elements.catch_all_comment = user_data_text(attributes.bytes_or_empty(NFTA_SET_ELEM_USERDATA),
-                                              NFTNL_UDATA_SET_ELEM_COMMENT);
+  elements.catch_all_comment =
+      comment_in(attributes.bytes_or_empty(NFTA_SET_ELEM_USERDATA), NFTNL_UDATA_SET_ELEM_COMMENT);
   attributes.ignore(NFTA_SET_ELEM_PAD);
 }
 
@@ -107,9 +107,9 @@ void decode_row(const Set& set, Attributes& attributes, Elements& elements) {
     if (!problem.empty()) attributes.problem(problem);
   }
   if (attributes.has(NFTA_SET_ELEM_USERDATA)) {
-    std::string comment =
-        user_data_text(attributes.bytes(NFTA_SET_ELEM_USERDATA), NFTNL_UDATA_SET_ELEM_COMMENT);
-    if (!comment.empty()) at_row(elements.comments, row) = std::move(comment);
+    Comment comment =
+        comment_in(attributes.bytes(NFTA_SET_ELEM_USERDATA), NFTNL_UDATA_SET_ELEM_COMMENT);
+    if (comment.exists()) at_row(elements.comments, row) = std::move(comment);
   }
   attributes.ignore(NFTA_SET_ELEM_PAD);
 }

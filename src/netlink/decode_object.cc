@@ -111,7 +111,7 @@ Result<void> RulesetReader::object(std::uint8_t family, View bytes) {
   object.handle = attributes.be64_or(NFTA_OBJ_HANDLE, 0);
   object.body = decode_body(object.type, attributes.bytes_or_empty(NFTA_OBJ_DATA));
   object.comment =
-      user_data_text(attributes.bytes_or_empty(NFTA_OBJ_USERDATA), NFTNL_UDATA_OBJ_COMMENT);
+      comment_in(attributes.bytes_or_empty(NFTA_OBJ_USERDATA), NFTNL_UDATA_OBJ_COMMENT);
   for (const std::uint16_t type : {NFTA_OBJ_USE, NFTA_OBJ_PAD}) attributes.ignore(type);
   if (std::string problem = attributes.finish(); !problem.empty()) {
     object.body = Unsupported{"object", problem};

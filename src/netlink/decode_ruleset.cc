@@ -93,7 +93,7 @@ Result<void> RulesetReader::table(std::uint8_t family, View bytes) {
   table.handle = attributes.be64_or(NFTA_TABLE_HANDLE, 0);
   table.flags = attributes.be32_or(NFTA_TABLE_FLAGS, 0);
   table.comment =
-      user_data_text(attributes.bytes_or_empty(NFTA_TABLE_USERDATA), NFTNL_UDATA_TABLE_COMMENT);
+      comment_in(attributes.bytes_or_empty(NFTA_TABLE_USERDATA), NFTNL_UDATA_TABLE_COMMENT);
   for (const std::uint16_t type : {NFTA_TABLE_USE, NFTA_TABLE_PAD, NFTA_TABLE_OWNER}) {
     attributes.ignore(type);
   }
@@ -124,7 +124,7 @@ Result<void> RulesetReader::chain(std::uint8_t family, View bytes) {
   chain.bound = (flags & NFT_CHAIN_BINDING) != 0;
   chain.offloaded = (flags & NFT_CHAIN_HW_OFFLOAD) != 0;
   chain.comment =
-      user_data_text(attributes.bytes_or_empty(NFTA_CHAIN_USERDATA), NFTNL_UDATA_CHAIN_COMMENT);
+      comment_in(attributes.bytes_or_empty(NFTA_CHAIN_USERDATA), NFTNL_UDATA_CHAIN_COMMENT);
   for (const std::uint16_t type :
        {NFTA_CHAIN_USE, NFTA_CHAIN_COUNTERS, NFTA_CHAIN_PAD, NFTA_CHAIN_ID}) {
     attributes.ignore(type);
@@ -147,7 +147,7 @@ Result<void> RulesetReader::rule(std::uint8_t family, View bytes) {
   Rule rule;
   rule.handle = attributes.be64_or(NFTA_RULE_HANDLE, 0);
   rule.comment =
-      user_data_text(attributes.bytes_or_empty(NFTA_RULE_USERDATA), NFTNL_UDATA_RULE_COMMENT);
+      comment_in(attributes.bytes_or_empty(NFTA_RULE_USERDATA), NFTNL_UDATA_RULE_COMMENT);
   rule.exprs = decode_exprs(attributes.bytes_or_empty(NFTA_RULE_EXPRESSIONS));
   attributes.ignore(NFTA_RULE_POSITION);
   attributes.ignore(NFTA_RULE_PAD);

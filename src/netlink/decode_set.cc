@@ -84,7 +84,7 @@ Set decode_set(View bytes) {
   set.timeout_ms = attributes.be64_or(NFTA_SET_TIMEOUT, 0);
   set.gc_interval_ms = attributes.be32_or(NFTA_SET_GC_INTERVAL, 0);
   const View user_data = attributes.bytes_or_empty(NFTA_SET_USERDATA);
-  set.comment = user_data_text(user_data, NFTNL_UDATA_SET_COMMENT);
+  set.comment = comment_in(user_data, NFTNL_UDATA_SET_COMMENT);
   set.notes = decode_notes(set, user_data);
   set.saves_memory =
       attributes.be32_or(NFTA_SET_POLICY, NFT_SET_POL_PERFORMANCE) == NFT_SET_POL_MEMORY;

@@ -42,7 +42,7 @@ inline constexpr std::size_t kMaxMessage = 65'000;
 
 // Errors that say what is too long or too many.
 Result<void> check_name(std::string_view what, std::string_view name);
-Result<void> check_comment(std::string_view what, std::string_view comment);
+Result<void> check_comment(std::string_view what, const ruleset::Comment& comment);
 Result<void> check_size(std::string_view what, std::size_t message_size);
 Result<void> check_stateful(std::string_view what, const std::vector<ruleset::StatefulExpr>& exprs);
 

@@ -94,8 +94,8 @@ void put_row(Writer& writer, SetKind kind, const Elements& elements, std::size_t
     writer.be64(NFTA_SET_ELEM_EXPIRATION, elements.expirations_ms[row]);
   }
   UserData user_data;
-  if (!elements.comments.empty() && !elements.comments[row].empty()) {
-    user_data.put_text(NFTNL_UDATA_SET_ELEM_COMMENT, elements.comments[row]);
+  if (!elements.comments.empty() && elements.comments[row].exists()) {
+    user_data.put_comment(NFTNL_UDATA_SET_ELEM_COMMENT, elements.comments[row]);
   }
   if (open) user_data.put_u32(NFTNL_UDATA_SET_ELEM_FLAGS, NFTNL_SET_ELEM_F_INTERVAL_OPEN);
   if (!user_data.bytes().empty()) writer.put(NFTA_SET_ELEM_USERDATA, user_data.bytes());
@@ -200,9 +200,9 @@ void put_catch_all(ElementStream& stream, const Set& set, const Elements& elemen
     if (set.kind == SetKind::ObjectMap) {
       writer.text(NFTA_SET_ELEM_OBJREF, elements.catch_all_object);
     }
-    if (elements.catch_all_comment.empty()) return;
+    if (!elements.catch_all_comment.exists()) return;
     UserData user_data;
-    user_data.put_text(NFTNL_UDATA_SET_ELEM_COMMENT, elements.catch_all_comment);
+    user_data.put_comment(NFTNL_UDATA_SET_ELEM_COMMENT, elements.catch_all_comment);
     writer.put(NFTA_SET_ELEM_USERDATA, user_data.bytes());
   });
 }
@@ -230,8 +230,10 @@ std::string misfit(const Set& set, const Elements& elements) {
       !column_fits(elements.exprs, rows, false) || !column_fits(elements.comments, rows, false)) {
     return "its columns differ in length";
   }
-  for (const std::string& comment : elements.comments) {
-    if (comment.size() > kMaxComment) return "an element's comment is too long: " + comment;
+  for (const Comment& comment : elements.comments) {
+    if (comment.text().size() > kMaxComment) {
+      return "an element's comment is too long: " + comment.text();
+    }
   }
   for (const Verdict& verdict : elements.verdicts) {
     if (names_a_chain(verdict) && (verdict.chain.empty() || verdict.chain.size() > kMaxName)) {

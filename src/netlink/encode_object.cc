@@ -88,9 +88,9 @@ Result<Message> encode_object(const Table& table, const Object& object) {
                  [&](const CtExpectation& expectation) { put(writer, expectation); },
                  [&](const Secmark& secmark) { put(writer, secmark); }, [](const Unsupported&) {}},
       object.body);
-  if (!object.comment.empty()) {
+  if (object.comment.exists()) {
     UserData user_data;
-    user_data.put_text(NFTNL_UDATA_OBJ_COMMENT, object.comment);
+    user_data.put_comment(NFTNL_UDATA_OBJ_COMMENT, object.comment);
     writer.put(NFTA_OBJ_USERDATA, user_data.bytes());
   }
   TRY(check_size("object " + object.name, writer.size()));

@@ -134,7 +134,7 @@ void put_data(nftnl_set* object, const Set& set) {
 Result<void> put_set_user_data(nftnl_set* object, const Set& set) {
   Bytes bytes = set.notes.empty() ? plain_notes(set) : set.notes;
   UserData comment;
-  if (!set.comment.empty()) comment.put_text(NFTNL_UDATA_SET_COMMENT, set.comment);
+  comment.put_comment(NFTNL_UDATA_SET_COMMENT, set.comment);
   bytes.insert(bytes.end(), comment.bytes().begin(), comment.bytes().end());
   if (bytes.size() > kMaxUserData) {
     return fail(ErrorKind::Usage, fmt::format("set {}: its comment and notes have {} bytes, but at "
@@ -147,9 +147,9 @@ Result<void> put_set_user_data(nftnl_set* object, const Set& set) {
 }
 
 // The user data of a thing that has a comment and nothing else there.
-Bytes comment_data(std::uint8_t type, const std::string& comment) {
+Bytes comment_data(std::uint8_t type, const Comment& comment) {
   UserData user_data;
-  if (!comment.empty()) user_data.put_text(type, comment);
+  user_data.put_comment(type, comment);
   return user_data.bytes();
 }
 
@@ -163,10 +163,11 @@ Result<void> check_name(std::string_view what, std::string_view name) {
               fmt::format("the name of {} `{}` does not have 1 to {} bytes", what, name, kMaxName));
 }
 
-Result<void> check_comment(std::string_view what, std::string_view comment) {
-  if (comment.size() <= kMaxComment) return {};
-  return fail(ErrorKind::Usage, fmt::format("the comment of {} has {} bytes, of at most {}: {}",
-                                            what, comment.size(), kMaxComment, comment));
+Result<void> check_comment(std::string_view what, const Comment& comment) {
+  if (comment.text().size() <= kMaxComment) return {};
+  return fail(ErrorKind::Usage,
+              fmt::format("the comment of {} has {} bytes, of at most {}: {}", what,
+                          comment.text().size(), kMaxComment, comment.text()));
 }
 
 Result<void> check_size(std::string_view what, std::size_t message_size) {
@@ -218,7 +219,7 @@ Result<Message> encode_chain(const Table& table, const Chain& chain) {
 
 Result<Message> encode_rule(const Table& table, const Chain& chain, const Rule& rule,
                             std::uint64_t before) {
-  const std::string what = rule.comment.empty() ? "a rule" : "rule " + rule.comment;
+  const std::string what = rule.comment.empty() ? "a rule" : "rule " + rule.comment.text();
   TRY(check_name("table", table.name));
   TRY(check_name("chain", chain.name));
   TRY(check_comment(what, rule.comment));

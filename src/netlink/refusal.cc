@@ -121,7 +121,7 @@ template <class Wanted>
 std::string comment_of_first(const Table& table, Wanted wanted) {
   for (const Chain& chain : table.chains) {
     for (const Rule& rule : chain.rules) {
-      if (!rule.comment.empty() && wanted(chain, rule)) return rule.comment;
+      if (!rule.comment.empty() && wanted(chain, rule)) return rule.comment.text();
     }
   }
   return "";
@@ -301,7 +301,7 @@ void explain_rule(const Table& table, const Subject& subject, View message,
   const Chain& chain = table.chains[subject.index];
   const Rule& rule = chain.rules[subject.rule];
   refusal.what = fmt::format("rule {} of chain {}", subject.rule + 1, chain.name);
-  refusal.rule_id = rule.comment.empty() ? rule_in(table, chain.name) : rule.comment;
+  refusal.rule_id = rule.comment.empty() ? rule_in(table, chain.name) : rule.comment.text();
   const Expr* expr = nullptr;
   const auto entry = entry_at(message, NFTA_RULE_EXPRESSIONS, error.offset);
   if (entry && entry->index < rule.exprs.size()) {

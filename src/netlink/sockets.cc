@@ -86,15 +86,17 @@ Result<void> dump_sockets(std::uint8_t protocol, std::uint32_t states,
   return {};
 }
 
-bool is_ipv6_only(const nlmsghdr& message) {
+// The attribute `type` of a socket; empty where it has none.
+View attribute_of(const nlmsghdr& message, std::uint16_t wanted) {
   const auto* begin = static_cast<const std::uint8_t*>(
       mnl_nlmsg_get_payload_offset(&message, sizeof(inet_diag_msg)));
   const auto* end = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(&message));
-  bool only = false;
-  for_each_attribute({begin, end}, [&](std::uint16_t type, View payload) {
-    if (type == INET_DIAG_SKV6ONLY && !payload.empty()) only = payload[0] != 0;
-  });
-  return only;
+  return find_attribute({begin, end}, wanted);
+}
+
+bool is_ipv6_only(const nlmsghdr& message) {
+  const View only = attribute_of(message, INET_DIAG_SKV6ONLY);
+  return !only.empty() && only[0] != 0;
 }
 
 // One end of a conntrack tuple.
@@ -161,6 +163,27 @@ Result<std::vector<UdpSocket>> read_udp_sockets() {
                        .inode = found.idiag_inode});
   }));
   return sockets;
+}
+
+// Of a connection that is over the kernel does not tell; its listener is there as long, or was.
+Result<std::optional<bool>> has_transparent_sockets() {
+  constexpr std::uint32_t kTimeWait = 6;  // TCP_TIME_WAIT
+  bool all_tell = true;
+  bool found = false;
+  for (const auto protocol : {std::uint8_t{IPPROTO_TCP}, std::uint8_t{IPPROTO_UDP}}) {
+    TRY(dump_sockets(protocol, ~(1U << kTimeWait), [&](const nlmsghdr& message) {
+      const View options = attribute_of(message, INET_DIAG_SOCKOPT);
+      inet_diag_sockopt bits{};
+      if (options.size() < sizeof bits) {
+        all_tell = false;
+        return;
+      }
+      std::memcpy(&bits, options.data(), sizeof bits);
+      found = found || bits.transparent != 0;
+    }));
+  }
+  if (!found && !all_tell) return std::optional<bool>();
+  return std::optional(found);
 }
 
 Result<std::optional<Flow>> read_original_flow(const TcpSocket& session) {

@@ -47,6 +47,10 @@ struct UdpSocket {
 };
 Result<std::vector<UdpSocket>> read_udp_sockets();
 
+// Whether a TCP or UDP socket is transparent (IP_TRANSPARENT), as those of a proxy are; absent
+// where the kernel does not tell.
+Result<std::optional<bool>> has_transparent_sockets();
+
 // What a session's packets bear as they arrive, before connection tracking translates them to what
 // its socket has; absent where there is no entry of it.
 struct Endpoint {

@@ -116,7 +116,7 @@ class Walk {
   After follow(const r::Verdict& verdict, const r::Rule& rule, unsigned depth) {
     switch (verdict.code) {
       case VerdictCode::Accept:
-        admitting_.insert(rule.comment.empty() ? "(unnamed)" : rule.comment);
+        admitting_.insert(rule.comment.empty() ? "(unnamed)" : rule.comment.text());
         return After::Nothing;
       case VerdictCode::Drop:
       case VerdictCode::Queue:

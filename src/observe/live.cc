@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "netlink/netlink.h"
+#include "netlink/sockets.h"
 #include "observe/groups.h"
 #include "observe/net_setting.h"
 #include "observe/this_host.h"
@@ -26,6 +27,8 @@ Result<ruleset::Snapshot> live_snapshot() {
   host->joined_groups = joined_groups();
   host->routes_groups_ipv4 = net_setting("ipv4/conf/all/mc_forwarding").value_or(0) != 0;
   host->routes_groups_ipv6 = net_setting("ipv6/conf/all/mc_forwarding").value_or(0) != 0;
+  const auto transparent = netlink::has_transparent_sockets();
+  if (transparent) host->has_transparent_sockets = *transparent;
   return ruleset::Snapshot{std::move(*host), std::move(*live), {}};
 }
 

@@ -73,7 +73,7 @@ std::string to_bytecode(const Ruleset& ruleset) {
       for (std::size_t r = 0; r < chain.rules.size(); ++r) {
         const Rule& rule = chain.rules[r];
         fmt::format_to(std::back_inserter(out), "{} rule {}{}{}\n", header, r + 1,
-                       rule.comment.empty() ? "" : " # ", rule.comment);
+                       rule.comment.empty() ? "" : " # ", rule.comment.text());
         for (const Expr& expr : rule.exprs) out += "  " + bytecode(expr) + '\n';
       }
     }

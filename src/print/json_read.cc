@@ -97,6 +97,13 @@ class Reader {
     return fails("a string is expected");
   }
 
+  bool read(const Json& json, Comment& comment) {
+    std::string text;
+    if (!json.is_null() && !read(json, text)) return false;
+    comment = json.is_null() ? Comment::written("") : Comment(std::move(text));
+    return true;
+  }
+
   // The digits of a text of hexadecimal digits; "" is no bytes.
   bool read(const Json& json, Bytes& bytes) {
     if (json.is_string() && append_unhexed(bytes, json.get_ref<const std::string&>())) return true;
@@ -306,6 +313,8 @@ class Reader {
         return read(json, *static_cast<bool*>(value));
       case Leaf::Text:
         return read(json, *static_cast<std::string*>(value));
+      case Leaf::Comment:
+        return read(json, *static_cast<Comment*>(value));
       case Leaf::Bytes:
         return read(json, *static_cast<Bytes*>(value));
       case Leaf::Value:

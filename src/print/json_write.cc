@@ -86,6 +86,14 @@ class Writer {
     out_ += '}';
   }
   void write(const std::string& text) { write(std::string_view(text)); }
+  // In a list, "" is none: so a blank one is null.
+  void write(const Comment& comment) {
+    if (comment.exists() && comment.empty()) {
+      out_ += "null";
+    } else {
+      write(comment.text());
+    }
+  }
 
   void write_hex(std::span<const std::uint8_t> bytes) {
     out_ += '"';
@@ -184,7 +192,7 @@ class Writer {
         key("object");
         write(elements.catch_all_object);
       }
-      if (!elements.catch_all_comment.empty()) {
+      if (elements.catch_all_comment.exists()) {
         key("comment");
         write(elements.catch_all_comment);
       }
@@ -219,6 +227,8 @@ class Writer {
         return write(*static_cast<const bool*>(value));
       case Leaf::Text:
         return write(*static_cast<const std::string*>(value));
+      case Leaf::Comment:
+        return write(*static_cast<const Comment*>(value));
       case Leaf::Bytes:
         return write(*static_cast<const Bytes*>(value));
       case Leaf::Value:

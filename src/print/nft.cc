@@ -19,11 +19,11 @@ constexpr std::size_t kMaxComment = 128;
 
 Text rule_line(const Table& table, const Rule& rule) {
   Text text = rule_statements(table, rule);
-  if (!text || rule.comment.empty()) return text;
-  if (rule.comment.size() > kMaxComment) {
+  if (!text || !rule.comment.exists()) return text;
+  if (rule.comment.text().size() > kMaxComment) {
     return cannot(fmt::format("nft allows comments of at most {} bytes", kMaxComment));
   }
-  const Text comment = in_quotes(rule.comment);
+  const Text comment = in_quotes(rule.comment.text());
   return comment ? fmt::format("{} comment {}", *text, *comment) : comment;
 }
 
@@ -46,8 +46,8 @@ Text chain_text(const Table& table, const Chain& chain) {
   if (chain.bound) return cannot("it belongs to the rule that jumps to it");
   if (chain.offloaded) return cannot("its rules are offloaded to the device");
   std::string text = fmt::format("\tchain {} {{\n", *name);
-  if (!chain.comment.empty()) {
-    const Text comment = in_quotes(chain.comment);
+  if (chain.comment.exists()) {
+    const Text comment = in_quotes(chain.comment.text());
     if (!comment) return comment;
     text += fmt::format("\t\tcomment {}\n", *comment);
   }
@@ -94,8 +94,8 @@ Text table_text(const Table& table) {
     return cannot(fmt::format("the table's flags {:#x} have no nft syntax", table.flags));
   }
   if (table.flags == kTableDormant) text += "\tflags dormant\n\n";
-  if (!table.comment.empty()) {
-    const Text comment = in_quotes(table.comment);
+  if (table.comment.exists()) {
+    const Text comment = in_quotes(table.comment.text());
     if (!comment) return comment;
     text += fmt::format("\tcomment {}\n\n", *comment);
   }

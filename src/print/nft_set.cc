@@ -51,8 +51,8 @@ Text element_text(const Set& set, std::size_t i) {
   if (!elements.expirations_ms.empty() && elements.expirations_ms[i] != 0) {
     *text += " expires " + duration(elements.expirations_ms[i]);
   }
-  if (!elements.comments.empty() && !elements.comments[i].empty()) {
-    const Text comment = in_quotes(elements.comments[i]);
+  if (!elements.comments.empty() && elements.comments[i].exists()) {
+    const Text comment = in_quotes(elements.comments[i].text());
     if (!comment) return comment;
     *text += " comment " + *comment;
   }
@@ -163,8 +163,8 @@ Text set_declaration(const Set& set) {
     if (!state) return state;
     text += fmt::format("\t\t{}\n", *state);
   }
-  if (!set.comment.empty()) {
-    const Text comment = in_quotes(set.comment);
+  if (set.comment.exists()) {
+    const Text comment = in_quotes(set.comment.text());
     if (!comment) return comment;
     text += fmt::format("\t\tcomment {}\n", *comment);
   }

@@ -560,20 +560,22 @@ struct Described<XtTable> {
 template <>
 struct Described<Host> {
   static constexpr bool kLines = true;
-  static constexpr std::array kFields{required<&Host::name>("name"),
-                                      required<&Host::addresses>("addresses"),
-                                      optional<&Host::virtual_addresses>("virtual_addresses"),
-                                      required<&Host::interfaces>("interfaces"),
-                                      optional<&Host::routes>("routes"),
-                                      optional<&Host::forwards_ipv4>("forwards_ipv4"),
-                                      optional<&Host::forwards_ipv6>("forwards_ipv6"),
-                                      optional<&Host::joined_groups>("joined_groups"),
-                                      optional<&Host::routes_groups_ipv4>("routes_groups_ipv4"),
-                                      optional<&Host::routes_groups_ipv6>("routes_groups_ipv6"),
-                                      optional<&Host::conntrack>("conntrack"),
-                                      optional<&Host::kernel>("kernel"),
-                                      optional<&Host::xt_tables>("xt_tables"),
-                                      optional<&Host::ipsets>("ipsets")};
+  static constexpr std::array kFields{
+      required<&Host::name>("name"),
+      required<&Host::addresses>("addresses"),
+      optional<&Host::virtual_addresses>("virtual_addresses"),
+      required<&Host::interfaces>("interfaces"),
+      optional<&Host::routes>("routes"),
+      optional<&Host::forwards_ipv4>("forwards_ipv4"),
+      optional<&Host::forwards_ipv6>("forwards_ipv6"),
+      optional<&Host::joined_groups>("joined_groups"),
+      optional<&Host::routes_groups_ipv4>("routes_groups_ipv4"),
+      optional<&Host::routes_groups_ipv6>("routes_groups_ipv6"),
+      optional<&Host::conntrack>("conntrack"),
+      optional<&Host::has_transparent_sockets>("has_transparent_sockets"),
+      optional<&Host::kernel>("kernel"),
+      optional<&Host::xt_tables>("xt_tables"),
+      optional<&Host::ipsets>("ipsets")};
 };
 
 template <>

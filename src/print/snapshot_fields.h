@@ -26,6 +26,7 @@ struct Form;
 enum class Leaf : std::uint8_t {
   Boolean,
   Text,        // std::string
+  Comment,     // ruleset::Comment
   Bytes,       // ruleset::Bytes
   Value,       // ruleset::Value
   Verdict,     // ruleset::Verdict

@@ -93,6 +93,7 @@ template <class T>
 constexpr std::optional<Leaf> leaf_of() {
   if constexpr (std::is_same_v<T, bool>) return Leaf::Boolean;
   if constexpr (std::is_same_v<T, std::string>) return Leaf::Text;
+  if constexpr (std::is_same_v<T, ruleset::Comment>) return Leaf::Comment;
   if constexpr (std::is_same_v<T, ruleset::Bytes>) return Leaf::Bytes;
   if constexpr (std::is_same_v<T, ruleset::Value>) return Leaf::Value;
   if constexpr (std::is_same_v<T, ruleset::Verdict>) return Leaf::Verdict;

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "ruleset/comment.h"
 #include "ruleset/stateful.h"
 #include "ruleset/value.h"
 
@@ -28,14 +29,14 @@ struct Elements {
   std::vector<std::uint64_t> timeouts_ms;        // 0: the set's own
   std::vector<std::uint64_t> expirations_ms;     // what remains, as dumped; 0: not known
   std::vector<std::vector<StatefulExpr>> exprs;  // what the element holds
-  std::vector<std::string> comments;
+  std::vector<Comment> comments;
 
   // The catch-all element `*`, which decides where no other matches.
   bool has_catch_all = false;
   Verdict catch_all_verdict;
   Bytes catch_all_data;
   std::string catch_all_object;
-  std::string catch_all_comment;
+  Comment catch_all_comment;
 
   std::size_t count() const { return key_size == 0 ? 0 : keys.size() / key_size; }
   bool empty() const { return count() == 0 && !has_catch_all; }

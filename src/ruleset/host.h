@@ -108,7 +108,8 @@ struct Host {
   bool routes_groups_ipv4 = false;
   bool routes_groups_ipv6 = false;
   ConntrackSettings conntrack{};
-  std::string kernel{};  // uname's release; "": not known
+  std::optional<bool> has_transparent_sockets{};  // of TCP or UDP; absent: not known
+  std::string kernel{};                           // uname's release; "": not known
   std::vector<XtTable> xt_tables{};
   std::vector<std::string> ipsets{};  // as `ipset save` lists them: what restores them
   bool operator==(const Host&) const = default;

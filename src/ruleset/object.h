@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ruleset/actions.h"
+#include "ruleset/comment.h"
 #include "ruleset/stateful.h"
 
 namespace rolewall::ruleset {
@@ -68,7 +69,7 @@ struct Object {
   std::uint64_t handle = 0;
   std::uint32_t type = 0;  // NFT_OBJECT_*
   ObjectBody body;
-  std::string comment;
+  Comment comment;
   bool operator==(const Object&) const = default;
 };
 

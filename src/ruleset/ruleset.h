@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "ruleset/comment.h"
 #include "ruleset/elements.h"
 #include "ruleset/expr_list.h"
 #include "ruleset/object.h"
@@ -121,7 +122,7 @@ struct Set {
   std::uint32_t gc_interval_ms = 0;
   std::vector<StatefulExpr> exprs;  // every new element gets these
   Elements elements;
-  std::string comment;
+  Comment comment;
   bool saves_memory = false;  // NFT_SET_POL_MEMORY: which of its stores the kernel chooses
   // What its maker noted beside the comment for its own listing (nft: the words of `typeof`,
   // auto-merge), as the kernel keeps it; empty: what nft notes of a set of these types.
@@ -135,8 +136,7 @@ struct Set {
 
 struct Rule {
   std::uint64_t handle = 0;
-  std::string
-      comment;  // nft's comment; ours is the policy rule's id, or a built-in step's "(name)"
+  Comment comment;  // ours is the policy rule's id, or a built-in step's "(name)"
   ExprList exprs;
   bool operator==(const Rule&) const = default;
 };
@@ -157,7 +157,7 @@ struct Chain {
   std::vector<Rule> rules;
   bool bound = false;      // belongs to the one rule that jumps to it (nft's `jump { ... }`)
   bool offloaded = false;  // NFT_CHAIN_HW_OFFLOAD: the device runs the rules, too
-  std::string comment{};
+  Comment comment{};
   bool operator==(const Chain&) const = default;
 };
 
@@ -169,7 +169,7 @@ struct Table {
   std::vector<Object> objects;
   std::vector<Set> sets;
   std::vector<Chain> chains;
-  std::string comment{};
+  Comment comment{};
   bool operator==(const Table&) const = default;
 };
 

@@ -129,8 +129,8 @@ Wrong check_name(std::string_view name, std::string_view kind) {
   return {};
 }
 
-Wrong check_comment(std::string_view comment) {
-  if (comment.size() <= kMaxCommentSize) return {};
+Wrong check_comment(const Comment& comment) {
+  if (comment.text().size() <= kMaxCommentSize) return {};
   return fmt::format("the comment is longer than {} bytes", kMaxCommentSize);
 }
 
@@ -273,7 +273,7 @@ Wrong TableChecker::check_catch_all(const Set& set) const {
   if (!elements.has_catch_all) {
     const bool nothing = elements.catch_all_data.empty() &&
                          elements.catch_all_verdict == Verdict{} &&
-                         elements.catch_all_object.empty() && elements.catch_all_comment.empty();
+                         elements.catch_all_object.empty() && !elements.catch_all_comment.exists();
     return nothing ? Wrong{} : "a catch-all value without a catch-all element";
   }
   if (elements.catch_all_data.size() != (set.kind == SetKind::Map ? set.data.size : 0)) {

@@ -16,7 +16,7 @@ namespace rolewall::ruleset {
 using Wrong = std::string;
 
 Wrong check_name(std::string_view name, std::string_view kind);
-Wrong check_comment(std::string_view comment);
+Wrong check_comment(const Comment& comment);
 Wrong check_object(const Object& object);
 
 // Refers to the table. It may be mended between two questions, so long as its names stay.

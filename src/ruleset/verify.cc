@@ -133,7 +133,7 @@ void set_aside(Set& set, const Wrong& wrong, const TableChecker& checker) {
   set.key.clear();
   set.data = {};
   set.exprs.clear();
-  set.comment.clear();
+  set.comment = {};
   set.elements = {};
 }
 
@@ -156,7 +156,7 @@ bool set_aside(Table& table, const Place& place, const Wrong& wrong) {
     case Kind::Object: {
       Object& object = table.objects[place.first];
       object.body = Unsupported{"object", wrong};
-      object.comment.clear();
+      object.comment = {};
       return check_object(object).empty();
     }
     case Kind::Set:
@@ -164,7 +164,7 @@ bool set_aside(Table& table, const Place& place, const Wrong& wrong) {
       return check_name(table.sets[place.first].name, "set").empty();
     case Kind::Rule: {
       Rule& rule = table.chains[place.first].rules[place.second];
-      rule.comment.clear();
+      rule.comment = {};
       rule.exprs.insert(rule.exprs.begin(), Unsupported{"rule", wrong});
       return true;
     }

@@ -24,6 +24,10 @@ table inet site {
     tcp dport 22 counter name ssh
     tcp dport 22 ip saddr != @friends drop comment "strangers"
   }
+  chain blank {
+    comment ""
+    counter comment ""
+  }
 }
 RULES
 sysctl -qw net.netfilter.nf_conntrack_tcp_loose=0 net.netfilter.nf_conntrack_udp_timeout=177
@@ -40,11 +44,14 @@ expect_json 'all(i["device"] != "lo" for i in d["host"]["interfaces"])'
 expect_json '{"to": "0.0.0.0/0", "device": "veth0", "gateway": "192.0.2.1", "metric": 50} in d["host"]["routes"]'
 expect_json '{"to": "198.51.100.0/24", "type": "blackhole"} in d["host"]["routes"]'
 expect_json '{"to": "192.0.2.10", "type": "local", "device": "veth0", "table": 255} in d["host"]["routes"]'
+expect_json '{"device": "veth0", "group": "224.0.0.1"} in d["host"]["joined_groups"]'
+expect_json 'd["host"]["has_transparent_sockets"] is False'
 expect_json 'd["host"]["forwards_ipv4"] is True'
 expect_json 'd["host"]["conntrack"]["tcp_loose"] is False'
 expect_json 'd["host"]["conntrack"]["udp_timeout"] == 177'
 expect_json "d['host']['kernel'] == '$(uname -r)'"
 expect_json 'd["ruleset"]["tables"][0]["comment"] == "by hand"'
+expect_json '[[c["comment"], c["rules"][0]["comment"]] for c in d["ruleset"]["tables"][0]["chains"] if c["name"] == "blank"] == [[None, None]]'
 expect_json '[o["name"] for o in d["ruleset"]["tables"][0]["objects"]] == ["ssh"]'
 
 # shellcheck disable=SC2086

@@ -16,6 +16,10 @@ table inet t {
     tcp dport 22 ip dscp ef drop
     tcp dport 25 tcp option maxseg size 1-500 drop
     tcp dport 26 ip frag-off & 0x4000 == 0 drop
+    tcp dport 27 meta mark 1 drop
+    tcp dport 28 meta priority 1:1 drop
+    tcp dport 29 meta mark set 5 meta mark 5 drop
+    tcp dport 30 socket transparent 1 drop
   }
   chain out {
     type filter hook output priority 0; policy accept;
@@ -41,8 +45,37 @@ expect_out "df=0"
 ask 'tcp 192.0.2.7 > self:26 df=1' --expect accept
 expect_status 0
 refuse_out "assumed"
+ask 'tcp 192.0.2.7 > self:27' --expect accept
+expect_status 0
+expect_out "a packet mark of 0"
+ask 'tcp 192.0.2.7 > self:28' --expect accept
+expect_status 0
+expect_out "a packet priority of 0"
+ask 'tcp 192.0.2.7 > self:29' --expect drop
+expect_status 0
+refuse_out "assumed"
 ask 'tcp 192.0.2.7 > self:80'
 refuse_out "assumed"
+
+# No program here has a transparent socket, until one has.
+ask 'tcp 192.0.2.7 > self:30' --expect accept
+expect_status 0
+transparent_socket='
+import socket, sys
+own = socket.socket()
+own.setsockopt(socket.SOL_IP, 19, 1)  # IP_TRANSPARENT
+own.bind(("198.51.100.7", 30))
+own.listen()
+print("bound", flush=True)
+sys.stdin.read()'
+mkfifo proxy.in proxy.out
+python3 -c "$transparent_socket" <proxy.in >proxy.out &
+exec 8>proxy.in
+read -r _ <proxy.out
+ask 'tcp 192.0.2.7 > self:30' --expect conditional
+expect_status 0
+exec 8>&-
+wait "$!"
 
 # The machine's routes say by which device: nothing is left to be said.
 ask 'tcp self > 10.9.0.7:80' --expect accept

@@ -81,8 +81,9 @@ std::string answer(const eval::Journey& journey, const ruleset::Ruleset& ruleset
     if (!hook.decided) continue;  // a hook without chains
     if (hook.hook == ruleset::Hook::Postrouting) continue;
     const auto& chain = ruleset.tables[hook.decision.table].chains[hook.decision.chain];
-    by = hook.decision.rule == eval::Decision::kPolicy ? fmt::format("the policy of {}", chain.name)
-                                                       : chain.rules[hook.decision.rule].comment;
+    by = hook.decision.rule == eval::Decision::kPolicy
+             ? fmt::format("the policy of {}", chain.name)
+             : chain.rules[hook.decision.rule].comment.text();
   }
   return fmt::format("{} by {}", name_of(journey.fate()), by);
 }

@@ -200,8 +200,8 @@ void check_counters(const Table& before, const Table& after, const std::string& 
       if (counts && std::ranges::count_if(chain.rules, like) == 1 &&
           std::ranges::count_if(there->rules, like) == 1 &&
           std::ranges::none_of(there->rules, same)) {
-        give_up(fmt::format("{}: a counter of rule {} in chain {} is lost", name, rule.comment,
-                            chain.name));
+        give_up(fmt::format("{}: a counter of rule {} in chain {} is lost", name,
+                            rule.comment.text(), chain.name));
       }
     }
   }

@@ -84,7 +84,7 @@ std::string Comparison::name(const Place& place) const {
   if (place.rule == kPolicy) return chain.name + " end";
   const auto& rule = chain.rules[place.rule];
   return fmt::format("{} rule {}{}", chain.name, place.rule + 1,
-                     rule.comment.empty() ? "" : " (" + rule.comment + ")");
+                     rule.comment.empty() ? "" : " (" + rule.comment.text() + ")");
 }
 
 std::string Comparison::difference(const eval::Journey& journey,

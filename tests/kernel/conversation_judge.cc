@@ -17,6 +17,7 @@
 #include "capture_view.h"
 #include "conversation_text.h"
 #include "in_sandbox.h"
+#include "machine_on_trial.h"
 #include "options.h"
 #include "pieces.h"
 #include "sandbox/connections.h"
@@ -61,8 +62,11 @@ ruleset::Host host_on_trial(bool one_device) {
   ruleset::Host host;
   host.name = "trial";
   for (const bool ipv6 : {false, true}) {
-    for (const net::Address& address : neighbourhood(ipv6).own) {
-      host.addresses.push_back({address, net::address_bits(address)});
+    const Neighbourhood around = neighbourhood(ipv6);
+    for (const auto* own : {&around.outer, &around.inner}) {
+      for (const net::Address& address : *own) {
+        host.addresses.push_back({address, net::address_bits(address)});
+      }
     }
   }
   for (const char* device : {"eth0", "eth1"}) {
@@ -77,7 +81,7 @@ ruleset::Host host_on_trial(bool one_device) {
   }
   host.forwards_ipv4 = true;
   host.forwards_ipv6 = true;
-  return sandbox::with_routes(host);
+  return sandbox::realise(host);
 }
 
 // The same, with fragments that the kernel does not take for what an earlier trial has left there.
@@ -140,6 +144,8 @@ class Runner {
 
   int run() {
     if (auto made = sandbox::set_up_host(host_); !made) return broken(made.error(), "set up");
+    if (auto added = add_networks(host_); !added) return broken(added.error(), "set up");
+    if (auto learnt = learn_machine(host_); !learnt) return broken(learnt.error(), "set up");
     const auto start = std::chrono::steady_clock::now();
     const auto taken = [&] {
       return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

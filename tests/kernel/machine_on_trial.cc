@@ -38,16 +38,39 @@ Result<netlink::Machine> read_settled_machine() {
 
 }  // namespace
 
-Result<void> add_network(ruleset::Host& host) {
-  const std::string& device = host.interfaces.back().device;
-  const std::string commands = fmt::format(
-      "ip addr add 10.9.7.1/24 brd + dev {0} && ip -6 addr add 2001:db8:9:7::1/64 dev {0} nodad",
-      device);
-  if (std::system(commands.c_str()) != 0) {
-    return fail(ErrorKind::System, "the sandbox takes no network");
-  }
-  for (const char* own : {"10.9.7.1", "2001:db8:9:7::1"}) {
-    host.addresses.push_back(*net::parse_prefix(own));
+Result<void> add_networks(ruleset::Host& host) {
+  const std::string& first = host.interfaces.front().device;
+  const std::string& last = host.interfaces.back().device;
+  struct Added {
+    std::string device;
+    const char* address;
+    const char* words;  // what ip(8) gets behind it
+  };
+  const Added all[] = {
+      {first, "203.0.113.65", "/26 brd +"},
+      {first, "203.0.113.70", "/26 brd +"},
+      {first, "192.0.2.8", "/31"},
+      {last, "10.9.7.1", "/24 brd +"},
+      {last, "10.9.8.129", "/25 brd +"},
+      {last, "10.9.6.1", " peer 10.9.6.2"},
+      {last, "169.254.7.7", "/16 brd + scope link"},
+      {"lo", "192.0.2.200", "/32"},
+      {first, "2001:db8:9:5::5", "/64 nodad"},
+      {first, "2001:db8:9:5::6", "/64 nodad"},
+      {first, "2001:db8:9:6::2", "/127 nodad"},
+      {last, "2001:db8:9:7::1", "/64 nodad"},
+      {last, "2001:db8:9:7:1::1", "/80 nodad"},
+      {"lo", "2001:db8:9:99::1", "/128 nodad"},
+      {first, "fe80::9:1", "/64 nodad"},
+      {last, "fe80::9:2", "/64 nodad"},
+  };
+  for (const Added& one : all) {
+    const std::string command =
+        fmt::format("ip addr add {}{} dev {}", one.address, one.words, one.device);
+    if (std::system(command.c_str()) != 0) {
+      return fail(ErrorKind::System, "the sandbox does not take: " + command);
+    }
+    host.addresses.push_back(*net::parse_prefix(one.address));
   }
   return {};
 }

@@ -6,9 +6,11 @@
 
 namespace rolewall::kernel_judge {
 
-// A network on the last device, with the addresses that only a network has: broadcast, and what
-// routers answer to together. The host's description gets its address.
-Result<void> add_network(ruleset::Host& host);
+// Networks on the first and the last device, as real hosts have: several on one, one within
+// another, two addresses in one, a link of two, a peer's, a link's own; with the addresses that
+// only a network has (broadcast, and what routers answer to together). And addresses on the
+// loopback. The host's description gets those that are its own.
+Result<void> add_networks(ruleset::Host& host);
 
 // Fills in what is known of `host`'s own interfaces, and every route. REQUIRES: called inside
 // sandbox::run(), after set_up_host(host). The far ends of its cables are not its own.

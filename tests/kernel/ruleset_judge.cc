@@ -80,14 +80,17 @@ ruleset::Host host_on_trial(bool forwards) {
   host.name = "trial";
   host.forwards_ipv4 = forwards;
   host.forwards_ipv6 = forwards;
-  host.addresses = {prefix("198.51.100.7"), prefix("10.9.0.1"), prefix("2001:db8:9::1")};
-  for (const char* device : {"eth0", "eth1"}) {
+  host.addresses = {prefix("198.51.100.7"), prefix("198.51.100.8"),  prefix("10.9.0.1"),
+                    prefix("10.9.1.1"),     prefix("2001:db8:9::1"), prefix("2001:db8:9:2::1")};
+  for (const char* device : {"eth0", "eth1", "eth2"}) {
     ruleset::Interface& interface = host.interfaces.emplace_back();
     interface.name = device;
     interface.device = device;
   }
   host.interfaces[1].behind =
       net::AddressSet::from({prefix("10.9.1.0/24"), prefix("2001:db8:9:1::/64")});
+  host.interfaces[2].behind =
+      net::AddressSet::from({prefix("10.9.2.0/23"), prefix("2001:db8:9:2::/63")});
   return host;
 }
 
@@ -128,7 +131,7 @@ class Runner {
 
   int run() {
     if (auto made = sandbox::set_up_host(host_); !made) return broken(made.error(), "set up");
-    if (auto added = add_network(host_); !added) return broken(added.error(), "set up");
+    if (auto added = add_networks(host_); !added) return broken(added.error(), "set up");
     if (auto learnt = learn_machine(host_); !learnt) return broken(learnt.error(), "set up");
     choose_groups(host_);
     const auto start = std::chrono::steady_clock::now();

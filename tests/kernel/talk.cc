@@ -27,23 +27,28 @@ bool covers(const char* prefix, const net::Address& address) {
          address <= net::last(network);
 }
 
+bool is_own(const Neighbourhood& around, const net::Address& address) {
+  return contains(around.outer, address) || contains(around.inner, address);
+}
+
 }  // namespace
 
 Neighbourhood neighbourhood(bool ipv6) {
   if (ipv6) {
-    return {addresses({"2001:db8:9::1", "2001:db8:9:1::1"}),
+    return {addresses({"2001:db8:9::1", "2001:db8:9::8"}),
+            addresses({"2001:db8:9:1::1", "2001:db8:9:1::2"}),
             addresses({"2001:db8::9", "2001:db8:ffff::1"}),
             addresses({"2001:db8:9:1::5", "2001:db8:9:1::77"})};
   }
-  return {addresses({"198.51.100.7", "10.9.1.1"}), addresses({"192.0.2.9", "203.0.113.200"}),
+  return {addresses({"198.51.100.7", "198.51.100.8", "203.0.113.7"}),
+          addresses({"10.9.1.1", "10.9.1.2"}), addresses({"192.0.2.9", "203.0.113.200"}),
           addresses({"10.9.1.5", "10.9.1.77"})};
 }
 
 // The device by which the host on trial reaches an address.
 std::string Talk::way_to(const net::Address& address) const {
-  const bool own = contains(neighbourhood(false).own, address) ||
-                   contains(neighbourhood(true).own, address) || covers("127.0.0.0/8", address) ||
-                   covers("::1/128", address);
+  const bool own = is_own(neighbourhood(!net::is_ipv4(address)), address) ||
+                   covers("127.0.0.0/8", address) || covers("::1/128", address);
   if (own) return "lo";
   const bool inside = covers("10.9.1.0/24", address) || covers("2001:db8:9:1::/64", address);
   return inside ? inner_device_ : "eth0";
@@ -59,25 +64,25 @@ Talk::Talk(std::uint64_t seed, bool one_device)
 
   const Neighbourhood around = neighbourhood(ipv6_);
   const auto place = [&](const net::Address& address) -> std::string {
-    if (contains(around.own, address)) return "";
+    if (is_own(around, address)) return "";
     return contains(around.inside, address) ? inner_device_ : "eth0";
   };
   Speaker& asks = client_.speaks;
   switch (random_.weighted({30, 10, 15, 10, 20, 15})) {
     case 0:
       asks.source = random_.of(around.outside);
-      asks.destination = around.own[0];
+      asks.destination = random_.of(around.outer);
       break;
     case 1:
       asks.source = random_.of(around.inside);
-      asks.destination = random_.of(around.own);
+      asks.destination = random_.of(random_.percent(50) ? around.outer : around.inner);
       break;
     case 2:
-      asks.source = around.own[0];
+      asks.source = random_.of(around.outer);
       asks.destination = random_.of(around.outside);
       break;
     case 3:
-      asks.source = around.own[1];
+      asks.source = random_.of(around.inner);
       asks.destination = random_.of(around.inside);
       break;
     case 4:

@@ -17,7 +17,8 @@ namespace rolewall::kernel_judge {
 
 // The addresses of the host on trial and around it: "eth0" leads outside, "eth1" to its network.
 struct Neighbourhood {
-  std::vector<net::Address> own;
+  std::vector<net::Address> outer;  // its own, on eth0
+  std::vector<net::Address> inner;  // its own, on the other
   std::vector<net::Address> outside;
   std::vector<net::Address> inside;
 };

@@ -62,7 +62,7 @@ std::vector<std::string> names(const Table& table, std::string_view chain) {
   for (const Rule& each : find_chain(table, chain)->rules) {
     names.push_back(each.comment.empty()
                         ? std::get<ImmediateVerdict>(each.exprs.back()).verdict.chain
-                        : each.comment);
+                        : each.comment.text());
   }
   return names;
 }

@@ -168,5 +168,11 @@ TEST_CASE("whether a group is joined, a policy does not say") {
   CHECK(gateway.ask("192.0.2.1", "224.0.0.1", kSyn).hop.verdict == Verdict::Drop);
 }
 
+TEST_CASE("which program has sent a packet the capture does not show") {
+  Gateway gateway("[[outbound]]\nid = \"updates\"\nservice = \"tcp/443\"\nuser = 33\n");
+  CHECK(gateway.ask("203.0.113.10", "192.0.2.1", kSyn).hop.verdict == Verdict::Conditional);
+  CHECK(gateway.ask("192.0.2.7", "203.0.113.10", kSyn).hop.verdict == Verdict::Drop);
+}
+
 }  // namespace
 }  // namespace rolewall::ask

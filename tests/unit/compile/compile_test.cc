@@ -129,7 +129,7 @@ TEST_CASE("built-in steps stand in their order") {
     for (const auto& rule : chain->rules) {
       const auto* jump = std::get_if<ruleset::ImmediateVerdict>(&rule.exprs.back());
       const auto* map = std::get_if<ruleset::Lookup>(&rule.exprs.back());
-      const std::string step = !rule.comment.empty() ? rule.comment
+      const std::string step = !rule.comment.empty() ? rule.comment.text()
                                : jump != nullptr     ? jump->verdict.chain
                                : map != nullptr      ? map->set
                                                      : "";

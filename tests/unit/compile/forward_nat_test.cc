@@ -98,7 +98,7 @@ class Gate {
       const bool judges = hook.hook == ruleset::Hook::Forward || hook.hook == ruleset::Hook::Input;
       if (!judges || !hook.decided) continue;
       const ruleset::Table& table = form.ruleset.tables[hook.decision.table];
-      asked.by = table.chains[hook.decision.chain].rules[hook.decision.rule].comment;
+      asked.by = table.chains[hook.decision.chain].rules[hook.decision.rule].comment.text();
     }
     const std::uint8_t* bytes = journey.after.bytes.data();
     const std::size_t header = ipv4 ? 20 : 40;

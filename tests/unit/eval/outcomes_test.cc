@@ -413,6 +413,14 @@ TEST_CASE("no route back, no socket, no transform, no tunnel") {
   const Expr transparent = Socket{SocketKey::Transparent, 0, 0};
   CHECK_EQ(ways({transparent, is(Value::u8(0))}), "dad");
   CHECK_EQ(ways({transparent, is_not(Value::u8(0))}), "dda");
+  Host without = host();
+  without.has_transparent_sockets = false;
+  CHECK_EQ(ways_of({transparent, is(Value::u8(1))}, without, arriving(fields())).fates, "dd");
+  CHECK_EQ(ways_of({transparent, is(Value::u8(0))}, without, arriving(fields())).fates, "da");
+  CHECK_EQ(ways_of({Tproxy{0, std::nullopt, std::nullopt}}, without, arriving(fields())).fates,
+           "d");
+  without.has_transparent_sockets = true;
+  CHECK_EQ(ways_of({transparent, is(Value::u8(1))}, without, arriving(fields())).fates, "dda");
   CHECK_EQ(ways({Xfrm{XfrmKey::RequestId, XfrmDirection::In, 0, 0}}), "d");
   CHECK_EQ(ways({Tunnel{TunnelKey::Id, TunnelMode::Any, 0}}), "d");
   CHECK_EQ(ways({Tunnel{TunnelKey::Path, TunnelMode::Any, 0}, is(Value::u8(0))}), "a");

@@ -211,7 +211,7 @@ TEST_CASE("what we encode, decoded without a kernel") {
   REQUIRE(table.sets.size() == 2);
   CHECK(table.sets[0].elements.key_end(1)[0] == 255);
   CHECK(table.sets[0].elements.key_end(0)[3] == 9);
-  CHECK(table.sets[0].elements.comments == std::vector<std::string>{"one", ""});
+  CHECK(table.sets[0].elements.comments == std::vector<ruleset::Comment>{"one", ""});
   CHECK(table.sets[1].elements.key_end(0)[3] == 9);
   CHECK(table.chains.at(0).rules.at(0).exprs.size() == 5);
   check_columns(*ruleset);

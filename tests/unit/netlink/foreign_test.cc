@@ -84,7 +84,7 @@ TEST_CASE("nft's ruleset, read and written back") {
   const Set& services = *find_set(table, "services");
   CHECK(services.elements.has_catch_all);
   CHECK(services.elements.catch_all_verdict.code == VerdictCode::Drop);
-  CHECK(find_set(table, "held")->elements.comments == std::vector<std::string>{"a friend"});
+  CHECK(find_set(table, "held")->elements.comments == std::vector<ruleset::Comment>{"a friend"});
   CHECK(find_chain(table, "web")->rules[0].comment == "web.blocked");
 
   const auto written = kernel->replace_table(table, std::nullopt);

@@ -46,7 +46,7 @@ void check_same(const Table& table) {
     const Chain& b = wanted.tables[0].chains[i];
     REQUIRE(a.rules.size() == b.rules.size());
     for (std::size_t j = 0; j < b.rules.size(); ++j) {
-      CAPTURE(b.rules[j].comment);
+      CAPTURE(b.rules[j].comment.text());
       for (const Expr& expr : a.rules[j].exprs) {
         if (const auto* unsupported = std::get_if<Unsupported>(&expr)) {
           FAIL_CHECK(unsupported->name << ": " << unsupported->reason);
@@ -515,6 +515,31 @@ TEST_CASE("a helper and a security mark, written and read without a kernel") {
     REQUIRE(reader.object(1, View(*message).subspan(kHeaders)));
     CHECK(reader.ruleset().tables[0].objects == std::vector<Object>{each});
   }
+}
+
+TEST_CASE("a comment without text is not none") {
+  fresh_network();
+  const Comment blank = Comment::written("");
+  Chain chain = base_chain("blank", Hook::Input, {rule("", {Counter{}}), rule("", {Counter{}})});
+  chain.comment = blank;
+  chain.rules[0].comment = blank;
+  Table table = table_of({chain});
+  table.comment = blank;
+  table.objects = {object("blank", object_type::kCounter, Counter{})};
+  table.objects[0].comment = blank;
+  Set set = make_set("blank", {kIpv4});
+  set.comment = blank;
+  set.elements.keys = {10, 0, 0, 1, 10, 0, 0, 2};
+  set.elements.comments = {blank, Comment()};
+  table.sets = {set};
+  check_same(table);
+  const std::string listed = output_of("nft list ruleset");
+  CAPTURE(listed);
+  std::size_t blanks = 0;
+  for (std::size_t at = 0; (at = listed.find("comment \"\"", at)) != std::string::npos; ++at) {
+    ++blanks;
+  }
+  CHECK(blanks == 6);
 }
 
 TEST_CASE("what is there for people: comments, and nft's chains within a rule") {

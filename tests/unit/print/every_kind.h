@@ -36,7 +36,7 @@ inline ruleset::Snapshot every_kind() {
   plain.elements.key_size = 4;
   plain.elements.keys = {10, 0, 0, 0, 192, 0, 2, 1};
   plain.elements.key_ends = {10, 255, 255, 255, 192, 0, 2, 1};
-  plain.elements.comments = {"", "one"};
+  plain.elements.comments = {"", Comment::written("")};
   plain.elements.timeouts_ms = {0, 60000};
   plain.elements.expirations_ms = {0, 59999};
   plain.elements.has_catch_all = true;
@@ -152,6 +152,7 @@ inline ruleset::Snapshot every_kind() {
   ingress.comment = "at the device";
   ingress.offloaded = true;
   leaf.bound = true;
+  leaf.comment = Comment::written("");
 
   Table table;
   table.family = Family::Inet;
