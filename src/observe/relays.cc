@@ -221,7 +221,7 @@ Relay relay_of_guest(const net::Address& guest) {
   if (auto sockets = netlink::read_tcp_sockets()) {
     Search(std::move(*sockets)).add_relays_to(guest, relay.flows);
   }
-  const auto flows = netlink::read_flows_with(guest);
+  const auto flows = netlink::read_flows_with([&](const net::Address& each) { return each == guest; });
   if (!flows) return relay;
   for (const netlink::TrackedFlow& flow : *flows) {
     relay.forwarded.push_back({.protocol = flow.protocol,
