@@ -2,15 +2,54 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "apply/recorded_facts.h"
+#include "apply/tunnel_lifelines.h"
 #include "net/address_set.h"
+#include "net/protocol.h"
+#include "netlink/conntrack.h"
 #include "observe/resolvers.h"
 #include "observe/session.h"
 
 namespace rolewall::apply {
 
-Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
-                                              const std::string& state_directory) {
+namespace {
+
+// Of the sessions that are open: who manages from elsewhere is no reason to let somebody in.
+std::vector<std::string> carriers_not_found(GuardFacts facts) {
+  facts.management.clear();
+  Lifelines lines;
+  add_tunnel_lifelines(facts, {}, lines);
+  std::vector<std::string> found;
+  const auto put = [&](const std::string& what) {
+    if (std::ranges::find(found, what) == found.end()) found.push_back(what);
+  };
+  for (const Unasked& each : lines.unasked) {
+    put(each.what);
+  }
+  for (const Lifeline& line : lines.all) {
+    if (line.of_anybody) put(line.kind);
+  }
+  return found;
+}
+
+// Whether something is open with the addresses that may carry a tunnel; by TCP few do, and all that
+// attacks does.
+Result<bool> may_carry(const net::AddressSet& banned) {
+  const auto flows =
+      netlink::read_flows_with([&](const net::Address& each) { return banned.contains(each); });
+  if (!flows) return std::unexpected(flows.error());
+  return std::ranges::any_of(*flows, [](const netlink::TrackedFlow& flow) {
+    return flow.protocol != net::protocol::kTcp && flow.protocol != net::protocol::kIcmp &&
+           flow.protocol != net::protocol::kIcmpv6;
+  });
+}
+
+}  // namespace
+
+Result<BanHits> whom_it_hits(const net::Prefix& banned, const std::string& state_directory) {
   const auto facts = recorded_facts(state_directory);
   if (!facts) return std::unexpected(facts.error());
   const net::AddressSet hit = net::AddressSet::from({banned});
@@ -42,10 +81,8 @@ Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
     if ((hit & net::AddressSet::from(addresses)).empty()) continue;
     found.push_back(fmt::format("an address of {}, a host of this site", name));
   }
-  if (facts->machine.routes) {
-    for (const ruleset::Route& route : *facts->machine.routes) {
-      if (route.gateway) look(*route.gateway, "a router that this host uses");
-    }
+  for (const ruleset::Route& route : facts->possible_routes) {
+    if (route.gateway) look(*route.gateway, "a router that this host uses");
   }
   for (const net::Address& resolver : observe::resolvers()) {
     look(resolver, "a resolver that this host uses");
@@ -71,7 +108,16 @@ Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
   for (const observe::OuterFlow& peering : facts->routing.peerings) {
     look(peering.remote, "a router that this host exchanges routes with");
   }
-  return found;
+  BanHits hits{.hit = std::move(found), .not_found = carriers_not_found(*facts)};
+  if (hits.not_found.empty()) return hits;
+  const auto carries = may_carry(hit);
+  if (!carries) return std::unexpected(carries.error());
+  if (*carries) {
+    hits.hit.push_back(
+        "an address with which UDP or a tunnel's protocol is open, and what carries " +
+        hits.not_found.front() + " cannot be found");
+  }
+  return hits;
 }
 
 }  // namespace rolewall::apply

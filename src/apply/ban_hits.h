@@ -9,8 +9,12 @@
 
 namespace rolewall::apply {
 
-// In words: "the address that an ssh session comes from". Empty: nobody.
-Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
-                                              const std::string& state_directory);
+struct BanHits {
+  std::vector<std::string> hit;  // in words: "the address that an ssh session comes from"
+  // What carries a session and cannot be found: whether the ban hits it is not known.
+  std::vector<std::string> not_found;
+};
+
+Result<BanHits> whom_it_hits(const net::Prefix& banned, const std::string& state_directory);
 
 }  // namespace rolewall::apply

@@ -60,6 +60,9 @@ class Guard {
       const bool is_note = facts_.may_be_undone || line.may_be_risked;
       (is_note ? answer_.notes : answer_.losses).push_back({line.what, line.how, ""});
     }
+    for (const auto& [what, how] : strangers_) {
+      (facts_.may_be_undone ? answer_.notes : answer_.losses).push_back({what, how, ""});
+    }
     forwarding();
     tell_of_the_rest();
     return std::move(answer_);
@@ -74,9 +77,9 @@ class Guard {
     const std::vector<eval::Turn> turns = turns_of(line, true);
     if (const auto lost = denied_by_us(line, turns)) {
       if (is_needed(line)) {
-        lose(line, *lost);
+        lose(line, reason_to_lose(line, *lost));
         if (!line.one_of.empty()) groups_[line.one_of].passes = true;  // all is said
-      } else if (!line.one_of.empty() && line.need != Need::Unlikely &&
+      } else if (!line.one_of.empty() && line.need != Need::Unlikely && !line.of_anybody &&
                  !groups_[line.one_of].lost) {
         groups_[line.one_of].lost.emplace(line, *lost);
       }
@@ -115,7 +118,8 @@ class Guard {
 
   void look_at_groups() {
     for (const auto& [name, group] : groups_) {
-      if (!group.passes && group.lost) lose(group.lost->first, group.lost->second);
+      if (!group.passes && group.lost)
+        lose(group.lost->first, reason_to_lose(group.lost->first, group.lost->second));
     }
   }
 
@@ -128,17 +132,23 @@ class Guard {
     compared_ = std::min(compared_ + courses.ways.size(), kMostCourses);
     if (!courses.complete) not_all_compared(line);
     for (const Course& course : courses.ways) {
-      if (passes(course, line, after_, true)) continue;
+      const bool goes = passes(course, line, after_, true);
+      const std::optional<net::Address> source = source_beyond(course, line);
+      if (goes && !source) continue;
       eval::Assignment theirs = course.taken;
       std::erase_if(theirs, [](const auto& each) { return each.first.table == kOurs; });
       const Courses today = before_evaluator_.converse(turns, options, &theirs);
-      const bool passed = std::ranges::any_of(
+      const auto passed = std::ranges::find_if(
           today.ways, [&](const Course& each) { return passes(each, line, before_, true); });
-      if (passed) {
-        lose(line, course);
+      if (passed != today.ways.end() && !goes) {
+        lose(line, reason_to_lose(line, course));
         return;
       }
-      if (!others_interfere_ || changed_noted_) continue;
+      if (passed != today.ways.end() && source_of(passed->turns.front().after) != *source) {
+        lose(line, other_source(line, *source, source_of(passed->turns.front().after)));
+        return;
+      }
+      if (goes || !others_interfere_ || changed_noted_) continue;
       changed_noted_ = true;
       answer_.notes.push_back(
           {line.what,
@@ -227,11 +237,28 @@ class Guard {
     return at == courses.ways.end() ? nullptr : &*at;
   }
 
+  // With which address the first packet goes out, where that is none of this host's.
+  std::optional<net::Address> source_beyond(const Course& course, const Lifeline& line) const {
+    const Leg& first = line.legs.front();
+    if ((first.arrives && !first.forwarded) || first.state) return std::nullopt;
+    const net::Address source = source_of(course.turns.front().after);
+    return is_own(facts_.machine, source) ? std::nullopt : std::optional(source);
+  }
+
+  static Loss other_source(const Lifeline& line, const net::Address& source,
+                           const net::Address& today) {
+    return {.what = line.what,
+            .how = fmt::format("it would leave with the source address {}, which is none of this "
+                               "host's, and leaves with {} today: answers would not come back",
+                               net::format(source), net::format(today)),
+            .rule = ""};
+  }
+
   // Every packet is accepted, and what arrives is delivered here, unchanged or, `as_delivered`,
   // where ssh has answered so far.
   bool passes(const Course& course, const Lifeline& line, const ruleset::Ruleset& asked,
               bool as_delivered) const {
-    if (denied_by_behind(course.turns.back(), line, asked)) return true;
+    if (denied_by_behind(course.turns.back(), line, asked.tables[kOurs], kOurs)) return true;
     if (course.turns.size() != turns_in(line, as_delivered)) return false;
     for (std::size_t i = 0; i < course.turns.size(); ++i) {
       const eval::Journey& journey = course.turns[i];
@@ -243,37 +270,10 @@ class Guard {
           (journey.hooks.empty() || journey.hooks.back().hook != ruleset::Hook::Input))
         return false;
       // Of a flow that is given the evaluator does not know how it is translated.
-      if (i == 0 && !leg.state && !comes_to(line, leg, journey, as_delivered)) return false;
+      if (i == 0 && !leg.state && !comes_to(line, leg, journey, as_delivered, facts_.machine))
+        return false;
     }
     return true;
-  }
-
-  bool comes_to(const Lifeline& line, const Leg& leg, const eval::Journey& journey,
-                bool as_delivered) const {
-    const Endpoint to = destination_of(journey.after, leg.fields.protocol);
-    const Endpoint sent{leg.fields.destination, net::has_ports(leg.fields.protocol)
-                                                    ? leg.fields.destination_port
-                                                    : std::uint16_t{0}};
-    if (leg.forwarded && line.delivered_to) return to == *line.delivered_to;
-    // A redirection is to the address of the device that it arrives by.
-    const bool is_ours = std::ranges::any_of(facts_.machine.addresses, [&](const net::Prefix& own) {
-      return own.address == to.address;
-    });
-    if (line.delivered_to && is_ours && to.port == line.delivered_to->port) return true;
-    return to == sent && (!as_delivered || !line.delivered_to);
-  }
-
-  // An address that is behind one device is not to come in by another: the policy says so.
-  static bool denied_by_behind(const eval::Journey& journey, const Lifeline& line,
-                               const ruleset::Ruleset& asked) {
-    if (!line.off_route || journey.hooks.empty()) return false;
-    const eval::HookResult& last = journey.hooks.back();
-    if (!last.decided || last.fate == eval::Fate::Accept || last.decision.table != kOurs ||
-        last.decision.rule == eval::Decision::kPolicy) {
-      return false;
-    }
-    const ruleset::Chain& chain = asked.tables[kOurs].chains[last.decision.chain];
-    return chain.rules[last.decision.rule].comment == ruleset::own::step::kSpoofed;
   }
 
   // The rule at which a journey ended; "" for a chain's policy.
@@ -307,9 +307,10 @@ class Guard {
     return reason;
   }
 
-  void lose(const Lifeline& line, const Course& course) {
+  // Nothing where no chain has seen it.
+  std::optional<Loss> reason_to_lose(const Lifeline& line, const Course& course) const {
     const eval::Journey& way = course.turns.back();
-    if (way.hooks.empty()) return;
+    if (way.hooks.empty()) return std::nullopt;
     Loss loss{.what = line.what, .how = reason_of(way), .rule = ""};
     if (way.fate() == eval::Fate::Accept) {
       const Endpoint to = destination_of(way.after, line.legs.front().fields.protocol);
@@ -320,19 +321,30 @@ class Guard {
       loss.rule = rule->comment.text();
       const bool by_default =
           loss.rule == ruleset::own::step::kDefault && way.hooks.back().decision.table == kOurs;
-      if (by_default && course.turns.size() == 1 && !line.advice.empty()) {
+      if (by_default && course.turns.size() == 1 && !line.advice.empty() && !line.of_anybody) {
         loss.how += "; no rule admits it: " + line.advice;
       }
     }
+    return loss;
+  }
+
+  void lose(const Lifeline& line, std::optional<Loss> loss) {
+    if (!loss) return;
+    if (line.of_anybody) {
+      constexpr const char* kHow =
+          "its other end cannot be found, and of some who may be there: {}{}";
+      strangers_.try_emplace(line.kind, fmt::format(kHow, loss->how, kUseTimer));
+      return;
+    }
     const bool known =
-        std::ranges::any_of(answer_.losses, [&](const Loss& l) { return l.what == loss.what; });
+        std::ranges::any_of(answer_.losses, [&](const Loss& l) { return l.what == loss->what; });
     if (known) return;
     if (!line.kind.empty()) {
-      Alike& alike = alike_[{line.kind, loss.how}];
+      Alike& alike = alike_[{line.kind, loss->how}];
       if (++alike.count > kMostAlike) return;
       alike.last = answer_.losses.size();
     }
-    answer_.losses.push_back(std::move(loss));
+    answer_.losses.push_back(std::move(*loss));
   }
 
   void tell_of_the_rest() {
@@ -364,6 +376,7 @@ class Guard {
   std::vector<const ruleset::Table*> own_tables_;
   std::map<std::pair<std::string, std::string>, Alike> alike_;
   std::map<std::string, Group> groups_;
+  std::map<std::string, std::string> strangers_;  // of ends that are not known, what may be lost
   std::set<std::pair<std::uint32_t, std::string>> noted_;  // of which table what was said
   bool changed_noted_ = false;
   bool incomplete_noted_ = false;

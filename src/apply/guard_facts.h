@@ -52,9 +52,10 @@ struct GuardFacts {
   std::vector<net::Prefix> management;
   std::vector<net::Address> named;
   SiteHosts site;
-  std::vector<netlink::Lease> leases;   // addresses that are lost unless they are renewed
-  std::vector<std::string> advertised;  // devices with routes that a router advertises
-  std::vector<std::string> strict;      // devices that drop what a route back does not lead by
+  std::vector<ruleset::Route> possible_routes;  // beside the machine's, where these are not known
+  std::vector<netlink::Lease> leases;           // addresses that are lost unless they are renewed
+  std::vector<std::string> advertised;          // devices with routes that a router advertises
+  std::vector<std::string> strict;  // devices that drop what a route back does not lead by
   // Devices whose packets another receives; and those that lead to this machine's own containers
   // and virtual machines.
   std::vector<std::string> ports;

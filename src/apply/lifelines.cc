@@ -349,7 +349,7 @@ Lifelines lifelines(const GuardFacts& facts, const std::vector<const ruleset::Ta
   Administrators(facts, tables, all).add();
   add_loopback(all);
   add_link_lifelines(facts, tables, all);
-  add_tunnel_lifelines(facts, all);
+  add_tunnel_lifelines(facts, tables, all);
   add_routing_lifelines(facts, tables, all);
   return all;
 }

@@ -38,7 +38,11 @@ struct Lifeline {
   std::string one_of{};  // of those that bear the same name one must pass, whatever each needs
   bool stands_for_all = false;  // other programs' rules are asked about it, too
   std::string kind{};           // of many that are like it a few are told of
+  bool of_anybody = false;      // of an end that is not known: what fails may be another's
 };
+
+inline constexpr const char* kUseTimer =
+    ": use --confirm TIME, which rolls back by itself if you are cut off";
 
 // What cannot be put into packets.
 struct Unasked {

@@ -60,16 +60,26 @@ class Links {
         if (address != links.address && has_room) told_apart_.insert(address);
       }
     }
-    for (const Session& session : facts.sessions) use(session.client, session.device);
+    for (const Session& session : facts.sessions) {
+      use(session.client, session.device);
+      is_ipv6_managed_ = is_ipv6_managed_ || !net::is_ipv4(session.client);
+    }
     for (const net::Prefix& management : facts.management) {
       for (const net::Address& client : ends_of(management)) use(client, "");
+      is_ipv6_managed_ = is_ipv6_managed_ || !net::is_ipv4(management.address);
     }
     for (const observe::Tunnel& tunnel : facts.tunnels) {
       const bool is_used = std::ranges::any_of(
           tunnel.devices, [&](const std::string& device) { return used_.contains(device); });
       if (is_used || tunnel.devices.empty()) use(tunnel.flows);
     }
-    for (const observe::Relay& relay : facts.relays) use(relay.flows);
+    for (const observe::Relay& relay : facts.relays) {
+      use(relay.flows);
+      for (const observe::ForwardedFlow& flow : relay.forwarded) {
+        use(flow.from.address, "");
+        use(flow.comes_to.address, "");
+      }
+    }
   }
 
   void add() {
@@ -77,15 +87,15 @@ class Links {
       const std::string& device = interface.device;
       const bool is_port = std::ranges::find(facts_.ports, device) != facts_.ports.end();
       if (interface.hardware_type != ARPHRD_ETHER || is_port) continue;
-      need_ = need_of(device);
+      need_ = need_of_neighbours(device);
       if (!ways_.own_on(device, true).empty()) add_neighbours(device);
     }
-    need_ = Need::Certain;
     std::set<std::string> advertised(facts_.advertised.begin(), facts_.advertised.end());
     for (const netlink::Lease& lease : facts_.leases) {
       const bool ipv6 = !net::is_ipv4(lease.address.address);
       // An address of a whole network's length comes from an advertised prefix (RFC 4862, 5.5.3),
       // a single one from DHCPv6.
+      need_ = need_of(lease.device, ipv6);
       if (!ipv6) {
         add_dhcp(lease);
       } else if (lease.address.length == net::address_bits(lease.address.address)) {
@@ -94,7 +104,10 @@ class Links {
         advertised.insert(lease.device);
       }
     }
-    for (const std::string& device : advertised) add_advertisements(device);
+    for (const std::string& device : advertised) {
+      need_ = need_of(device, true);
+      add_advertisements(device);
+    }
   }
 
  private:
@@ -107,10 +120,14 @@ class Links {
     return {.routers = ways_.routers_on(device, true), .networks = ways_.networks_on(device, true)};
   }
 
-  // Devices by which somebody certainly comes.
+  // Devices by which somebody certainly comes. What is IPv4 may go to a router of IPv6 (RFC 8950).
   void use(const net::Address& who, const std::string& link) {
+    const auto is_ipv6 = [](const net::Address& each) { return !net::is_ipv4(each); };
     for (const Way& way : ways_.with(who, link)) {
-      if (way.need == Need::Certain) used_.insert(way.out);
+      if (way.need != Need::Certain) continue;
+      used_.insert(way.out);
+      const auto routers = ways_.routers_towards(who, way.out);
+      if (is_ipv6(who) || std::ranges::any_of(routers, is_ipv6)) used_by_ipv6_.insert(way.out);
     }
   }
   void use(const std::vector<observe::OuterFlow>& flows) {
@@ -119,9 +136,17 @@ class Links {
     }
   }
 
-  Need need_of(const std::string& device) const {
-    if (used_.contains(device)) return Need::Certain;
+  Need need_of(const std::string& device, bool ipv6) const {
+    if ((ipv6 ? used_by_ipv6_ : used_).contains(device)) return Need::Certain;
     return ways_.is_unlikely(device) ? Need::Unlikely : Need::Possible;
+  }
+
+  // Each link has IPv6 by itself; where there is no more than that, and nobody uses it, nobody
+  // speaks it.
+  Need need_of_neighbours(const std::string& device) const {
+    const Need need = need_of(device, true);
+    const bool is_spoken = is_ipv6_managed_ || ways_.has_more_than_link_locals(device);
+    return need == Need::Possible && !is_spoken ? Need::Unlikely : need;
   }
 
   // Who may be on the link: routers, the ends of its networks, whom the rules tell apart of the
@@ -288,7 +313,9 @@ class Links {
   const GuardFacts& facts_;
   std::set<net::Address> told_apart_;  // by the rules, of addresses of a link
   std::set<std::string> used_;         // by sessions, management and what carries them
-  Need need_ = Need::Certain;          // for what is being added
+  std::set<std::string> used_by_ipv6_;
+  bool is_ipv6_managed_ = false;  // somebody administers by IPv6, or may
+  Need need_ = Need::Certain;     // for what is being added
   Ways ways_;
   Lifelines& into_;
   std::set<std::string> kinds_;  // of which one stands for all

@@ -116,6 +116,7 @@ Result<GuardFacts> machine_facts() {
   facts.machine = std::move(*machine);
   auto links = netlink::read_machine();
   if (!links) return std::unexpected(std::move(links).error());
+  facts.possible_routes = std::move(links->possible_routes);
   facts.leases = std::move(links->leases);
   facts.advertised = std::move(links->advertised);
   facts.learned = std::move(links->learned);

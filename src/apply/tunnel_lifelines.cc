@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "apply/boundaries.h"
 #include "apply/ways.h"
 #include "net/address_set.h"
 #include "net/protocol.h"
@@ -23,12 +24,14 @@ using observe::Tunnel;
 // The first port that a side may draw (RFC 6335, 6); the kernel's vxlan draws from as low as this.
 constexpr std::uint16_t kDrawnPort = 49152;
 
-constexpr const char* kUseTimer =
-    ": use --confirm TIME, which rolls back by itself if you are cut off";
+// Of those that the rules tell apart, for an end that is not known.
+constexpr std::size_t kMostStrangers = 64;
 
 class Tunnels {
  public:
-  Tunnels(const GuardFacts& facts, Lifelines& into) : facts_(facts), ways_(facts), into_(into) {}
+  Tunnels(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables,
+          Lifelines& into)
+      : facts_(facts), tables_(tables), ways_(facts), into_(into) {}
 
   void add() {
     for (const Session& session : facts_.sessions) {
@@ -94,6 +97,7 @@ class Tunnels {
       if (!carries || above.depth > kDeepest || !added_.insert(name_of(tunnel)).second) continue;
       if (tunnel.flows.empty()) not_found(tunnel, device, above.need);
       for (const OuterFlow& flow : tunnel.flows) {
+        if (is_known_beside(flow, tunnel)) continue;
         if (net::is_multicast(flow.remote)) {
           add_group(tunnel, flow, asked_of(tunnel, above));
         } else {
@@ -101,6 +105,14 @@ class Tunnels {
         }
       }
     }
+  }
+
+  // A socket of the other family waits at the same port, and carries nothing.
+  static bool is_known_beside(const OuterFlow& flow, const Tunnel& tunnel) {
+    return flow.anybody && std::ranges::any_of(tunnel.flows, [&](const OuterFlow& other) {
+             return !other.anybody && other.protocol == flow.protocol &&
+                    other.local_port == flow.local_port;
+           });
   }
 
   void not_found(const Tunnel& tunnel, const std::string& device, Need need) {
@@ -111,7 +123,7 @@ class Tunnels {
          .how = std::string("rolewall cannot find the packets that carry it, and so cannot check "
                             "that they still pass") +
                 kUseTimer,
-         .may_be_risked = need != Need::Certain});
+         .may_be_risked = need != Need::Certain && ways_.is_known()});
   }
 
   // Of several connections one carries the session.
@@ -133,11 +145,38 @@ class Tunnels {
     for (const ForwardedFlow& flow : relay.forwarded) add(flow, asked);
   }
 
+  // Whoever is at an end that is not known is a stranger to all rules, or one that they tell apart.
+  std::vector<net::Address> whoever(bool ipv4) const {
+    const net::AddressSet all =
+        net::AddressSet::from({*net::parse_prefix(ipv4 ? "0.0.0.0/0" : "::/0")});
+    std::vector<net::Address> found;
+    for (const ruleset::Table* table : tables_) {
+      for (const net::Address& address : addresses_told_apart(*table, all)) {
+        const bool may_send = !net::is_multicast(address) && !net::is_loopback(address) &&
+                              !net::is_unspecified(address) && !eval::is_link_local(address) &&
+                              !ways_.is_own(address);
+        if (may_send && found.size() < kMostStrangers) found.push_back(address);
+      }
+    }
+    return found;
+  }
+
   void add(const OuterFlow& flow, const Asked& asked) {
+    add_from(flow, asked);
+    if (!flow.anybody) return;
+    for (const net::Address& each : whoever(net::is_ipv4(flow.remote))) {
+      OuterFlow from = flow;
+      from.remote = each;
+      add_from(from, asked);
+    }
+  }
+
+  void add_from(const OuterFlow& flow, const Asked& asked) {
     for (const Way& way : ways_.with(flow.remote)) {
       if (!asked.device.empty() && way.out == asked.device) continue;
       Asked here = asked;
       here.need = std::max(asked.need, way.need);
+      if (flow.anybody) here.need = std::max(here.need, Need::Possible);
       ++here.depth;
       if (asked.depth < 2) add_below(way.out, {.need = here.need, .depth = here.depth});
       const auto own = net::is_unspecified(flow.local) ? ways_.own_towards(flow.remote, way.out)
@@ -170,7 +209,12 @@ class Tunnels {
       for (Leg open : {in, out}) {
         open.state = ruleset::ct_state::kEstablished;
         open.fields.tcp_flags = tcp::kAck;
-        put({.what = what, .legs = {open}, .need = asked.need}, way);
+        put({.what = what,
+             .legs = {open},
+             .need = asked.need,
+             .kind = flow.anybody ? what : "",
+             .of_anybody = flow.anybody},
+            way);
       }
     }
     const bool begun_here =
@@ -179,7 +223,8 @@ class Tunnels {
     // as far as it passes today.
     const bool by_either = flow.opened_by_peer && begun_here && !flow.draws_ports;
     const Need need = by_either ? std::max(asked.need, Need::Possible) : asked.need;
-    const std::string one_of = by_either ? what : asked.one_of;
+    const std::string of_two = flow.anybody ? what + net::format(flow.remote) : what;
+    const std::string one_of = by_either ? of_two : asked.one_of;
     const std::string remote = flow.anybody ? "any" : net::format(flow.remote);
     const Leg answer_in = turned(out, way.in, tcp::kSynAck);
     const Leg answer_out = turned(in, way.out, tcp::kSynAck);
@@ -189,7 +234,9 @@ class Tunnels {
            .advice = fmt::format(R"(an [[inbound]] rule with service = "{}" and from = "{}" would)",
                                  service_of(flow.protocol, flow.local_port), remote),
            .need = need,
-           .one_of = one_of},
+           .one_of = one_of,
+           .kind = flow.anybody ? what : "",
+           .of_anybody = flow.anybody},
           way);
     }
     if (begun_here) {
@@ -198,7 +245,9 @@ class Tunnels {
            .advice = fmt::format(R"(an [[outbound]] rule with service = "{}" and to = "{}" would)",
                                  service_of(flow.protocol, out.fields.destination_port), remote),
            .need = need,
-           .one_of = one_of},
+           .one_of = one_of,
+           .kind = flow.anybody ? what : "",
+           .of_anybody = flow.anybody},
           way);
     }
   }
@@ -307,6 +356,7 @@ class Tunnels {
   void put(Lifeline line, const Way& way) { rolewall::apply::put(into_, std::move(line), way); }
 
   const GuardFacts& facts_;
+  const std::vector<const ruleset::Table*>& tables_;
   Ways ways_;
   Lifelines& into_;
   std::map<std::string, Need> devices_;
@@ -315,8 +365,9 @@ class Tunnels {
 
 }  // namespace
 
-void add_tunnel_lifelines(const GuardFacts& facts, Lifelines& into) {
-  if (!facts.tunnels.empty() || !facts.relays.empty()) Tunnels(facts, into).add();
+void add_tunnel_lifelines(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables,
+                          Lifelines& into) {
+  if (!facts.tunnels.empty() || !facts.relays.empty()) Tunnels(facts, tables, into).add();
 }
 
 }  // namespace rolewall::apply

@@ -6,6 +6,8 @@
 
 namespace rolewall::apply {
 
-void add_tunnel_lifelines(const GuardFacts& facts, Lifelines& into);
+// `tables`: ours, whose rules tell apart who may be at an end that is not known.
+void add_tunnel_lifelines(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables,
+                          Lifelines& into);
 
 }  // namespace rolewall::apply

@@ -15,8 +15,20 @@ namespace rolewall::apply {
 std::size_t turns_in(const Lifeline& line, bool as_delivered);
 std::vector<eval::Turn> turns_of(const Lifeline& line, bool as_delivered);
 
-// Where a packet of the protocol has come to.
+// Where a packet of the protocol has come to, and with which address it has left.
 Endpoint destination_of(const eval::Packet& packet, std::uint8_t protocol);
+net::Address source_of(const eval::Packet& packet);
+
+bool is_own(const ruleset::Host& machine, const net::Address& address);
+
+// The first packet has come to where the line says.
+bool comes_to(const Lifeline& line, const Leg& leg, const eval::Journey& journey, bool as_delivered,
+              const ruleset::Host& machine);
+
+// An address that is behind one device is not to come in by another: the policy says so. `ours` is
+// the table of that number.
+bool denied_by_behind(const eval::Journey& journey, const Lifeline& line,
+                      const ruleset::Table& ours, std::uint32_t number);
 
 bool is_forwarded(const eval::Journey& journey);
 

@@ -4,6 +4,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
+#include <set>
+
+#include "net/address_set.h"
 
 namespace rolewall::apply {
 namespace {
@@ -71,13 +75,50 @@ std::vector<Way> Ways::by_any(bool on_link) const {
   return ways;
 }
 
+const std::vector<ruleset::Route>& Ways::every_route() const {
+  return facts_.machine.routes ? *facts_.machine.routes : facts_.possible_routes;
+}
+
+std::vector<const ruleset::Route*> Ways::possible_towards(const net::Address& address) const {
+  std::map<std::uint32_t, unsigned> longest;  // by table
+  const auto leads_there = [&](const ruleset::Route& route) {
+    return net::is_ipv4(route.to.address) == net::is_ipv4(address) &&
+           net::AddressSet::from({route.to}).contains(address);
+  };
+  for (const ruleset::Route& route : every_route()) {
+    if (!leads_there(route)) continue;
+    unsigned& length = longest.try_emplace(route.table, 0).first->second;
+    length = std::max<unsigned>(length, route.to.length);
+  }
+  std::vector<const ruleset::Route*> found;
+  for (const ruleset::Route& route : every_route()) {
+    const bool is_best = leads_there(route) && route.to.length == longest[route.table];
+    if (is_best && route.type == ruleset::RouteType::Unicast) found.push_back(&route);
+  }
+  return found;
+}
+
+// Who comes through a tunnel is answered through it: by one that leads to nobody nobody comes.
+std::vector<Way> Ways::by_possible(const net::Address& address) const {
+  std::set<std::string> leading;
+  for (const ruleset::Route* route : possible_towards(address)) leading.insert(route->device);
+  std::vector<Way> ways = by_any(false);
+  if (leading.empty()) return ways;
+  for (Way& way : ways) {
+    if (leading == std::set{way.out}) way.need = Need::Certain;
+    if (is_tunnel(way.out) && !leading.contains(way.out)) way.need = Need::Unlikely;
+  }
+  return ways;
+}
+
 std::vector<Way> Ways::with(const net::Address& address, const std::string& link) const {
   if (is_own(address) || (routes_.known() && routes_.leads_here(address))) {
     return {{kLoopback, kLoopback}};
   }
   if (!link.empty()) return {{link, link}};
   const bool on_link = eval::is_link_local(address);
-  if (!routes_.known() || on_link) return by_any(on_link);
+  if (on_link) return by_any(true);
+  if (!routes_.known()) return by_possible(address);
   const auto answer = routes_.towards(address);
   if (answer.route == nullptr) return {};
   const std::string& out = answer.route->device;
@@ -98,6 +139,25 @@ std::optional<net::Address> Ways::router_towards(const net::Address& address) co
   return answer.route == nullptr ? std::nullopt : answer.route->gateway;
 }
 
+std::vector<net::Address> Ways::routers_towards(const net::Address& address,
+                                                const std::string& device) const {
+  std::vector<net::Address> routers;
+  for (const ruleset::Route* route : possible_towards(address)) {
+    if (route->device == device && route->gateway) routers.push_back(*route->gateway);
+  }
+  return routers;
+}
+
+bool Ways::has_more_than_link_locals(const std::string& device) const {
+  const auto own = own_on(device, true);
+  if (!std::ranges::all_of(own, eval::is_link_local)) return true;
+  return std::ranges::any_of(every_route(), [&](const ruleset::Route& route) {
+    const net::Address& to = route.to.address;
+    return route.device == device && route.type == ruleset::RouteType::Unicast &&
+           !net::is_ipv4(to) && !eval::is_link_local(to) && !net::is_multicast(to);
+  });
+}
+
 std::optional<net::Address> Ways::own_towards(const net::Address& other,
                                               const std::string& device) const {
   const bool ipv6 = !net::is_ipv4(other);
@@ -112,8 +172,7 @@ std::optional<net::Address> Ways::own_towards(const net::Address& other,
 
 std::vector<net::Address> Ways::routers_on(const std::string& device, bool ipv6) const {
   std::vector<net::Address> routers;
-  if (!facts_.machine.routes) return routers;
-  for (const ruleset::Route& route : *facts_.machine.routes) {
+  for (const ruleset::Route& route : every_route()) {
     const bool leads = route.device == device && route.gateway;
     if (leads && net::is_ipv4(*route.gateway) != ipv6) routers.push_back(*route.gateway);
   }

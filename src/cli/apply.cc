@@ -188,7 +188,6 @@ bool on_terminal() {
   return ::isatty(STDIN_FILENO) == 1 && out().interactive();
 }
 
-// On a terminal that the network brings, whoever locks himself out must come back in.
 Result<apply::ApplyOptions> confirmation(const ApplyOptions& options) {
   apply::ApplyOptions how;
   how.for_good = options.no_confirm;
@@ -196,10 +195,17 @@ Result<apply::ApplyOptions> confirmation(const ApplyOptions& options) {
     const auto within = confirm_within(options.confirm);
     if (!within) return std::unexpected(within.error());
     how.confirm_within = *within;
-  } else if (!options.no_confirm && on_terminal() && observe::ssh_connection()) {
-    how.confirm_within = std::chrono::seconds(60);
   }
   return how;
+}
+
+// On a terminal that the network brings, whoever locks himself out must come back in.
+void arm_by_default(const ApplyOptions& options, const apply::GuardFacts& facts,
+                    apply::ApplyOptions& how) {
+  if (how.confirm_within || options.no_confirm || !on_terminal()) return;
+  if (observe::ssh_connection() || std::ranges::any_of(facts.relays, &observe::Relay::of_shell)) {
+    how.confirm_within = std::chrono::seconds(60);
+  }
 }
 
 // So that the question below them, and what comes after it, are on one screen with them.
@@ -272,6 +278,7 @@ int run(const ApplyOptions& options) {
   carry_out_overdue(options.state_directory);  // before the plan, which it changes
   auto facts = guard_facts(site.policy);
   if (!facts) return report(facts.error());
+  arm_by_default(options, *facts, *how);
   warn_of_machine(snapshot, facts->machine);
   facts->may_be_undone = how->confirm_within.has_value();
   how->guard = std::move(*facts);

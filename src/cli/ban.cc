@@ -65,15 +65,21 @@ int ban(const BanOptions& options) {
   if (const auto good = check_reason(options.reason); !good) return report(good.error());
   const auto hit = apply::whom_it_hits(*prefix, options.state_directory);
   if (!hit) return report(hit.error());
-  if (!hit->empty() && !options.force) {
+  if (!hit->hit.empty() && !options.force) {
     return report({ErrorKind::Refused,
                    fmt::format("{} includes {}: nothing was changed (--force bans it anyway)",
-                               net::format(*prefix), hit->front()),
+                               net::format(*prefix), hit->hit.front()),
                    0,
                    {}});
   }
-  for (const std::string& who : *hit) {
+  for (const std::string& who : hit->hit) {
     err().line(fmt::format("rolewall: overridden: {} includes {}", net::format(*prefix), who));
+  }
+  for (const std::string& carried : hit->not_found) {
+    err().line(
+        fmt::format("rolewall: note: what carries {} cannot be found, and so it is not known "
+                    "whether this ban cuts it",
+                    carried));
   }
   const RunTimeEntry entry{
       .banned = *prefix, .opened = {}, .left = *left, .reason = options.reason};

@@ -118,7 +118,8 @@ Result<std::vector<Endpoint>> read_udp_peers(std::uint16_t port) {
   return peers;
 }
 
-Result<std::vector<TrackedFlow>> read_flows_with(const net::Address& address) {
+Result<std::vector<TrackedFlow>> read_flows_with(
+    const std::function<bool(const net::Address&)>& is_one) {
   const SocketPtr socket = open_socket(NETLINK_NETFILTER);
   if (!socket) return failed("cannot read the connections", errno);
   std::vector<std::uint8_t> request;
@@ -134,7 +135,7 @@ Result<std::vector<TrackedFlow>> read_flows_with(const net::Address& address) {
     const auto from = source_of(original);
     const auto to = destination_of(original);
     const auto answered_by = source_of(reply);
-    if (!from || !to || !answered_by || (*from != address && *answered_by != address)) return;
+    if (!from || !to || !answered_by || (!is_one(*from) && !is_one(*answered_by))) return;
     const View protocol = find_attribute(find_attribute(original, CTA_TUPLE_PROTO), CTA_PROTO_NUM);
     if (protocol.empty()) return;
     flows.push_back({.protocol = protocol[0],

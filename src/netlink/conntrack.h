@@ -20,16 +20,17 @@ Result<std::size_t> cut_connections(const std::function<bool(const net::Address&
 // what this host has sent from the port to.
 Result<std::vector<Endpoint>> read_udp_peers(std::uint16_t port);
 
-// What is between the address and another host: as its first packet arrives, and by whom it is
-// answered, which is another than it was sent to where that was translated. Ports are 0 where the
-// protocol has none.
+// What is between an address for which `is_one` holds and another host: as its first packet
+// arrives, and by whom it is answered, which is another than it was sent to where that was
+// translated. Ports are 0 where the protocol has none.
 struct TrackedFlow {
   std::uint8_t protocol = 0;
   Endpoint from;
   Endpoint to;
   Endpoint answered_by;
 };
-Result<std::vector<TrackedFlow>> read_flows_with(const net::Address& address);
+Result<std::vector<TrackedFlow>> read_flows_with(
+    const std::function<bool(const net::Address&)>& is_one);
 
 // Takes away every entry, as `conntrack -F` does.
 Result<void> forget_connections();

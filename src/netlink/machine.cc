@@ -6,6 +6,7 @@
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/lwtunnel.h>
 #include <linux/rtnetlink.h>
 #include <net/if_arp.h>
 #include <sys/socket.h>
@@ -140,31 +141,70 @@ Result<bool> has_plain_rules(RouteDumper& dumper) {
   return plain;
 }
 
-// std::nullopt where it says more than a Route can.
-std::optional<Route> route_of(const rtmsg& header, const AttributeMap& attributes,
-                              const Devices& devices) {
-  const bool known_type = header.rtm_type >= RTN_UNICAST && header.rtm_type <= RTN_THROW;
-  if (!known_type || header.rtm_tos != 0 || header.rtm_src_len != 0 ||
-      attributes.contains(RTA_MULTIPATH) || attributes.contains(RTA_ENCAP)) {
-    return std::nullopt;
+// Of a route by several ways: the index of each next hop's device, and what else is said of it.
+template <class Visit>
+void for_each_next_hop(View multipath, const Visit& visit) {
+  while (multipath.size() >= sizeof(rtnexthop)) {
+    rtnexthop hop{};
+    std::memcpy(&hop, multipath.data(), sizeof hop);
+    if (hop.rtnh_len < sizeof hop || hop.rtnh_len > multipath.size()) return;
+    const std::size_t size = hop.rtnh_len;
+    visit(static_cast<std::uint32_t>(hop.rtnh_ifindex),
+          attributes_in(multipath.subspan(sizeof hop, size - sizeof hop)));
+    multipath = multipath.subspan(std::min(RTNH_ALIGN(size), multipath.size()));
   }
-  Route route;
-  const net::Address everywhere =
-      header.rtm_family == AF_INET ? net::Address{net::Ipv4{}} : net::Address{net::Ipv6{}};
-  route.to = {address(attributes, RTA_DST).value_or(everywhere), header.rtm_dst_len};
-  route.type = static_cast<RouteType>(header.rtm_type);
-  const auto device = devices.find(number(attributes, RTA_OIF));
-  const bool leads_somewhere = route.type < RouteType::Blackhole;
-  if (leads_somewhere && device == devices.end()) return std::nullopt;
-  if (leads_somewhere) route.device = device->second;
+}
+
+// By whom and by which device it leads: of the route, or of one of its next hops.
+bool set_next_hop(Route& route, std::uint32_t device_index, const AttributeMap& attributes,
+                  const Devices& devices) {
+  const auto device = devices.find(device_index);
+  if (device == devices.end()) return false;
+  route.device = device->second;
   route.gateway = address(attributes, RTA_GATEWAY);
   if (const auto via = attributes.find(RTA_VIA);
       via != attributes.end() && via->second.size() > 2) {
     route.gateway = address(via->second.subspan(2));  // behind the family
   }
+  return true;
+}
+
+// Each next hop apart; nothing where it is of no known type, or leads by no known device.
+std::vector<Route> routes_of(const rtmsg& header, const AttributeMap& attributes,
+                             const Devices& devices) {
+  std::vector<Route> found;
+  if (header.rtm_type < RTN_UNICAST || header.rtm_type > RTN_THROW) return found;
+  Route route;
+  const net::Address everywhere =
+      header.rtm_family == AF_INET ? net::Address{net::Ipv4{}} : net::Address{net::Ipv6{}};
+  route.to = {address(attributes, RTA_DST).value_or(everywhere), header.rtm_dst_len};
+  route.type = static_cast<RouteType>(header.rtm_type);
   route.table = number(attributes, RTA_TABLE, header.rtm_table);
   route.metric = number(attributes, RTA_PRIORITY);
-  return route;
+  if (const auto hops = attributes.find(RTA_MULTIPATH); hops != attributes.end()) {
+    for_each_next_hop(hops->second, [&](std::uint32_t index, const AttributeMap& hop) {
+      if (set_next_hop(route, index, hop, devices)) found.push_back(route);
+    });
+    return found;
+  }
+  const bool leads_somewhere = route.type < RouteType::Blackhole;
+  if (!leads_somewhere || set_next_hop(route, number(attributes, RTA_OIF), attributes, devices)) {
+    found.push_back(route);
+  }
+  return found;
+}
+
+// Whether a Route says all of it. What a device of a tunnel's is told about the packet (`encap ip`)
+// changes no way.
+bool is_plain(const rtmsg& header, const AttributeMap& attributes) {
+  const auto kind = attributes.find(RTA_ENCAP_TYPE);
+  std::uint16_t encapsulation = LWTUNNEL_ENCAP_NONE;
+  if (kind != attributes.end() && kind->second.size() == 2) {
+    encapsulation = native_u16(kind->second.data());
+  }
+  const bool is_told = encapsulation == LWTUNNEL_ENCAP_IP || encapsulation == LWTUNNEL_ENCAP_IP6;
+  return header.rtm_tos == 0 && header.rtm_src_len == 0 && !attributes.contains(RTA_MULTIPATH) &&
+         (!attributes.contains(RTA_ENCAP) || is_told);
 }
 
 // As programs that speak a routing protocol sign their routes.
@@ -176,31 +216,19 @@ bool is_learned(std::uint8_t protocol) {
   return std::ranges::find(kRoutingDaemons, protocol) != kRoutingDaemons.end();
 }
 
-// Of a route by several ways.
-void add_next_hops(View multipath, Indexes& uplinks) {
-  while (multipath.size() >= sizeof(rtnexthop)) {
-    rtnexthop hop{};
-    std::memcpy(&hop, multipath.data(), sizeof hop);
-    if (hop.rtnh_len < sizeof hop || hop.rtnh_len > multipath.size()) return;
-    uplinks.insert(static_cast<std::uint32_t>(hop.rtnh_ifindex));
-    multipath =
-        multipath.subspan(std::min(RTNH_ALIGN(std::size_t{hop.rtnh_len}), multipath.size()));
-  }
-}
-
 // `uplinks`: devices by which routers to everywhere are reached.
 Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& machine,
                          Indexes& uplinks) {
   const auto plain = has_plain_rules(dumper);
   if (!plain) return std::unexpected(plain.error());
   bool whole = *plain;
-  std::vector<Route> routes;
+  std::vector<Route> routes;  // all there are
   for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
     TRY(dumper.dump(RTM_GETROUTE, sizeof(rtmsg), family, "routes", [&](const nlmsghdr& message) {
       const auto& header = header_of<rtmsg>(message);
       if (header.rtm_family != family || (header.rtm_flags & RTM_F_CLONED) != 0) return;
       const AttributeMap attributes = attributes_of<rtmsg>(message);
-      auto route = route_of(header, attributes, devices);
+      const std::vector<Route> found = routes_of(header, attributes, devices);
       const auto device = devices.find(number(attributes, RTA_OIF));
       if (header.rtm_protocol == RTPROT_RA && device != devices.end() &&
           std::ranges::count(machine.advertised, device->second) == 0) {
@@ -210,7 +238,11 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
       if (header.rtm_dst_len <= kWidest && header.rtm_type == RTN_UNICAST) {
         uplinks.insert(number(attributes, RTA_OIF));
         const auto hops = attributes.find(RTA_MULTIPATH);
-        if (hops != attributes.end()) add_next_hops(hops->second, uplinks);
+        if (hops != attributes.end()) {
+          for_each_next_hop(hops->second, [&](std::uint32_t index, const AttributeMap&) {
+            uplinks.insert(index);
+          });
+        }
       }
       if (is_learned(header.rtm_protocol)) {
         const net::Address everywhere =
@@ -218,10 +250,11 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
         machine.learned.push_back(
             {address(attributes, RTA_DST).value_or(everywhere), header.rtm_dst_len});
       }
-      whole &= route.has_value();
-      if (route) routes.push_back(std::move(*route));
+      whole &= found.size() == 1 && is_plain(header, attributes);
+      routes.insert(routes.end(), found.begin(), found.end());
     }));
   }
+  machine.possible_routes = routes;
   if (whole) machine.routes = std::move(routes);
   return {};
 }

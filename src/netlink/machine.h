@@ -31,6 +31,9 @@ struct Machine {
   // Absent where a lookup is more than the longest prefix of the tables local, main and default:
   // rules of `ip rule` beside the kernel's own, routes by several ways or by type of service.
   std::optional<std::vector<ruleset::Route>> routes;
+  // Of every table, each next hop apart, whatever a rule or a type of service must be for it: where
+  // `routes` is absent a packet goes by one of these.
+  std::vector<ruleset::Route> possible_routes;
 };
 
 Result<Machine> read_machine();

@@ -123,7 +123,8 @@ Result<TcpSockets> read_tcp_sockets() {
                           .remote = address_of(found.idiag_family, found.id.idiag_dst),
                           .remote_port = ntohs(found.id.idiag_dport),
                           .inode = found.idiag_inode,
-                          .device = found.id.idiag_if};
+                          .device = found.id.idiag_if,
+                          .user = found.idiag_uid};
     (found.idiag_state == kListen ? sockets.listening : sockets.established).push_back(entry);
   }));
   return sockets;

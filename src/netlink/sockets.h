@@ -17,6 +17,7 @@ struct TcpSocket {
   std::uint16_t remote_port = 0;
   std::uint64_t inode = 0;   // as /proc/PID/fd shows it; 0: no process holds it
   std::uint32_t device = 0;  // the index of the one that it is bound to, as a link's own address is
+  std::uint32_t user = 0;    // who has made or accepted it
 };
 
 // By sock_diag(7). IPv4 addresses mapped into IPv6 are given as IPv4.

@@ -154,18 +154,34 @@ class Search {
     }
     if (flows.size() != before) return;
     for (const OuterFlow& flow : flows_of(process_at(process).sockets)) {
-      const bool within = flow.protocol == net::protocol::kTcp &&
-                          find(flow.remote, flow.remote_port, flow.local, flow.local_port);
-      if (!within) put(flows, flow);
+      if (flow.protocol != net::protocol::kTcp || !is_within(flow)) put(flows, flow);
     }
     if (flows.size() == before) add(parent_of(process), depth + 1, flows);
+  }
+
+  // Who serves a terminal is on another one than who sits there, or on none. It has accepted the
+  // connection that does so, else it has dialled it: an agent of a cloud's, a bastion's.
+  std::vector<OuterFlow> served_by(unsigned process) {
+    if (!has_terminal()) return {};
+    std::vector<OuterFlow> flows = accepted_by(process);
+    if (!flows.empty() || terminal_of(process) == terminal_of(::getpid())) return flows;
+    for (const OuterFlow& flow : flows_of(process_at(process).sockets)) {
+      const bool dialled = flow.protocol == net::protocol::kTcp && !flow.opened_by_peer;
+      if (dialled && !is_within(flow)) put(flows, flow);
+    }
+    return flows;
+  }
+
+  bool is_within(const OuterFlow& flow) const {
+    return find(flow.remote, flow.remote_port, flow.local, flow.local_port) != nullptr;
   }
 
   std::optional<Relay> of_shell(unsigned id, const std::vector<SshConnection>& sessions) {
     const Process& process = process_at(id);
     Relay relay{.what = process.name + ", which serves this shell",
-                .flows = has_terminal() ? accepted_by(id) : std::vector<OuterFlow>{},
-                .forwarded = {}};
+                .flows = served_by(id),
+                .forwarded = {},
+                .of_shell = true};
     if (process.name == kMosh) {
       for (OuterFlow& flow : flows_of(process.sockets)) {
         if (flow.protocol != net::protocol::kUdp) continue;
@@ -221,7 +237,8 @@ Relay relay_of_guest(const net::Address& guest) {
   if (auto sockets = netlink::read_tcp_sockets()) {
     Search(std::move(*sockets)).add_relays_to(guest, relay.flows);
   }
-  const auto flows = netlink::read_flows_with(guest);
+  const auto flows =
+      netlink::read_flows_with([&](const net::Address& each) { return each == guest; });
   if (!flows) return relay;
   for (const netlink::TrackedFlow& flow : *flows) {
     relay.forwarded.push_back({.protocol = flow.protocol,

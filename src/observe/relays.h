@@ -28,6 +28,7 @@ struct Relay {
   // One of them carries the session.
   std::vector<OuterFlow> flows;
   std::vector<ForwardedFlow> forwarded;
+  bool of_shell = false;  // of the one that this command runs in
 };
 
 // Of each session that a program of this network namespace has opened, and, where the session that

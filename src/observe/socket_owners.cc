@@ -86,6 +86,27 @@ std::set<std::uint64_t> sockets_of(const Holds& holds) {
   return found;
 }
 
+struct Standing {
+  unsigned parent = 0;
+  unsigned terminal = 0;
+};
+
+// The fourth and the seventh field of /proc/PID/stat; the second, in parentheses, may hold
+// anything.
+Standing standing_of(unsigned process) {
+  constexpr std::size_t kLongestStat = 4096;
+  const auto stat = read_file(fmt::format("/proc/{}/stat", process), kLongestStat);
+  const std::size_t name_end = stat ? stat->rfind(')') : std::string::npos;
+  if (name_end == std::string::npos) return {};
+  std::istringstream rest(stat->substr(name_end + 1));
+  std::string state;
+  Standing standing;
+  long group = 0;
+  long session = 0;
+  rest >> state >> standing.parent >> group >> session >> standing.terminal;
+  return standing;
+}
+
 }  // namespace
 
 SocketOwners socket_owners() {
@@ -135,17 +156,12 @@ std::vector<unsigned> processes_named(std::string_view name) {
   return found;
 }
 
-// The fourth field of /proc/PID/stat; the second, in parentheses, may hold anything.
 unsigned parent_of(unsigned process) {
-  constexpr std::size_t kLongestStat = 4096;
-  const auto stat = read_file(fmt::format("/proc/{}/stat", process), kLongestStat);
-  const std::size_t name_end = stat ? stat->rfind(')') : std::string::npos;
-  if (name_end == std::string::npos) return 0;
-  std::istringstream rest(stat->substr(name_end + 1));
-  std::string state;
-  unsigned parent = 0;
-  rest >> state >> parent;
-  return parent;
+  return standing_of(process).parent;
+}
+
+unsigned terminal_of(unsigned process) {
+  return standing_of(process).terminal;
 }
 
 }  // namespace rolewall::observe

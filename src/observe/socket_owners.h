@@ -31,5 +31,7 @@ std::vector<unsigned> processes_named(std::string_view name);
 
 // 0: it has none, or is gone.
 unsigned parent_of(unsigned process);
+// The number of its controlling terminal; 0: it has none.
+unsigned terminal_of(unsigned process);
 
 }  // namespace rolewall::observe

@@ -15,47 +15,89 @@
 namespace rolewall::observe {
 namespace {
 
+using netlink::TcpSocket;
+
 constexpr std::uint16_t kSshPort = 22;
 
 void add_door(std::vector<SshDoor>& doors, const SshDoor& door) {
   if (std::ranges::find(doors, door) == doors.end()) doors.push_back(door);
 }
 
-// OpenSSH's own (of a session: sshd-session, from 9.8 on), and the small one of embedded systems.
-bool is_ssh_server(const std::string& name) {
-  return name == "sshd" || name == "sshd-session" || name == "dropbear";
-}
-
-// Where ssh is served: ports on which sshd listens and, where systemd listens in its stead, those
-// that its sessions came to; and port 22. What sshd listens on at the loopback, or connects to, are
-// tunnels of its users.
-std::vector<SshDoor> doors_of_ssh(const netlink::TcpSockets& sockets, const SocketOwners& owners) {
-  const auto is_held = [&](const netlink::TcpSocket& socket) {
-    const auto owner = owners.find(socket.inode);
-    return owner != owners.end() && is_ssh_server(owner->second);
-  };
-  std::vector<SshDoor> doors;
-  for (const netlink::TcpSocket& socket : sockets.listening) {
-    if (net::is_loopback(socket.local)) continue;
-    const bool has_sessions =
-        std::ranges::any_of(sockets.established, [&](const netlink::TcpSocket& session) {
-          return session.local_port == socket.local_port && is_held(session);
-        });
-    if (socket.local_port == kSshPort || is_held(socket) || has_sessions) {
-      add_door(doors, {socket.local, socket.local_port});
+// Which sockets belong to ssh servers: OpenSSH's, and the small one of embedded systems.
+class SshServers {
+ public:
+  explicit SshServers(const netlink::TcpSockets& sockets) : sockets_(sockets) {
+    for (auto& [id, process] : processes_with_sockets()) {
+      if (is_one(process.name)) processes_.push_back(std::move(process));
     }
   }
-  return doors;
-}
 
-bool listens_within(const netlink::TcpSockets& sockets, const SocketOwners& owners) {
-  return std::ranges::any_of(sockets.listening, [&](const netlink::TcpSocket& socket) {
-    const auto owner = owners.find(socket.inode);
-    return net::is_loopback(socket.local) &&
-           (socket.local_port == kSshPort ||
-            (owner != owners.end() && is_ssh_server(owner->second)));
-  });
-}
+  // Where ssh is served: ports on which sshd listens and, where systemd listens in its stead, those
+  // that its sessions came to; and port 22. What a session's process listens on, or sshd at the
+  // loopback, are tunnels of its users.
+  std::vector<SshDoor> doors() const {
+    std::vector<SshDoor> doors;
+    for (const TcpSocket& socket : sockets_.listening) {
+      if (!net::is_loopback(socket.local) && is_door(socket)) {
+        add_door(doors, {socket.local, socket.local_port});
+      }
+    }
+    return doors;
+  }
+
+  bool listens_within() const {
+    return std::ranges::any_of(sockets_.listening, [&](const TcpSocket& socket) {
+      return net::is_loopback(socket.local) &&
+             (socket.local_port == kSshPort || is_listened_at(socket));
+    });
+  }
+
+ private:
+  // Of a session: sshd-session, from OpenSSH 9.8 on.
+  static bool is_one(const std::string& name) {
+    return name == "sshd" || name == "sshd-session" || name == "dropbear";
+  }
+
+  bool is_door(const TcpSocket& socket) const {
+    return socket.local_port == kSshPort || is_listened_at(socket) || has_sessions(socket);
+  }
+
+  // Anybody may call his program sshd, but not make it root's.
+  bool is_listened_at(const TcpSocket& socket) const {
+    return socket.user == 0 && std::ranges::any_of(processes_, [&](const Process& process) {
+             return process.sockets.contains(socket.inode) && !is_of_session(process);
+           });
+  }
+
+  // Accepted by another than who holds it now.
+  bool has_sessions(const TcpSocket& socket) const {
+    return std::ranges::any_of(sockets_.established, [&](const TcpSocket& session) {
+      return session.local_port == socket.local_port && session.user == 0 &&
+             std::ranges::any_of(processes_, [&](const Process& process) {
+               return process.sockets.contains(session.inode) &&
+                      !process.sockets.contains(socket.inode);
+             });
+    });
+  }
+
+  // It has a connection to a port on which another listens: who serves a session has not accepted
+  // it, and what it listens on itself is asked for by the session (`ssh -R`).
+  bool is_of_session(const Process& process) const {
+    if (process.name == "sshd-session") return true;
+    const auto holds = [&](const TcpSocket& socket) {
+      return process.sockets.contains(socket.inode);
+    };
+    return std::ranges::any_of(sockets_.established, [&](const TcpSocket& session) {
+      return holds(session) &&
+             std::ranges::none_of(sockets_.listening, [&](const TcpSocket& socket) {
+               return socket.local_port == session.local_port && holds(socket);
+             });
+    });
+  }
+
+  const netlink::TcpSockets& sockets_;
+  std::vector<Process> processes_;
+};
 
 bool is_same(const SshConnection& a, const SshConnection& b) {
   return a.client == b.client && a.client_port == b.client_port && a.server == b.server &&
@@ -83,9 +125,9 @@ Result<SshService> ssh_service() {
   const auto sockets = netlink::read_tcp_sockets();
   if (!sockets) return std::unexpected(sockets.error());
   SshService service;
-  const SocketOwners owners = socket_owners();
-  service.doors = doors_of_ssh(*sockets, owners);
-  service.only_within = service.doors.empty() && listens_within(*sockets, owners);
+  const SshServers servers(*sockets);
+  service.doors = servers.doors();
+  service.only_within = service.doors.empty() && servers.listens_within();
   const auto claimed = ssh_connection();
   const auto is_served = [&](std::uint16_t port) {
     return port == kSshPort || std::ranges::count(service.doors, port, &SshDoor::port) != 0;

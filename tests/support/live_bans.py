@@ -235,6 +235,17 @@ def router(stranger):
         stranger.must("ip", "-6", "neighbour", "flush", "dev", "eth0")
         check(stranger.ask("new", *by_router) == "yes", "IPv6 is dead after a ban of the router")
     must("unban", ROUTER6)
+    # One of several, or by a table that a rule leads to.
+    run("ip", "route", "replace", "192.0.2.0/24", "nexthop", "via", "203.0.113.1", "nexthop", "via",
+        "203.0.113.2")
+    run("ip", "rule", "add", "fwmark", "9", "lookup", "100")
+    run("ip", "route", "add", "default", "via", "203.0.113.3", "table", "100")
+    for address in ["203.0.113.1", "203.0.113.2", "203.0.113.3", ROUTER6]:
+        done = rolewall("ban", address)
+        check(done.returncode == 1 and "a router that this host uses" in done.stderr,
+              f"a ban of {address}: {done.stdout}{done.stderr}")
+    check(rolewall("ban", "203.0.113.4").returncode == 0, "a ban of nobody")
+    must("unban", "203.0.113.4")
 
 
 def main():

@@ -152,6 +152,99 @@ def tun_bound(scene):
         process.wait()
 
 
+LISTENER = r"""
+import socket, sys, time
+open("/proc/self/comm", "w").write(sys.argv[1])
+server = socket.create_server(("0.0.0.0", int(sys.argv[2])))
+session = socket.create_connection(("203.0.113.10", 22)) if sys.argv[3:] else None
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def called_sshd(scene):
+    """What listens for a session (`ssh -R`) is no way in to all of management."""
+    for name, words in [("a session's listener", ["sshd", "9000", "with a session"]),
+                        ("sshd-session's listener", ["sshd-session", "9000"])]:
+        scene.begin(RULES)
+        process = subprocess.Popen([sys.executable, "-c", LISTENER, *words],
+                                   stdout=subprocess.PIPE, text=True)
+        process.stdout.readline()
+        session = scene.open()
+        scene.write_site(RULES + OTHER)
+        scene.expect(name, scene.apply(session=session), 0, new=V4)
+        process.kill()
+        process.wait()
+    scene.begin(RULES)
+    process = subprocess.Popen([sys.executable, "-c", LISTENER, "sshd", "9000"],
+                               stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    session = scene.open()
+    scene.write_site(RULES + OTHER)
+    scene.expect("sshd's own listener", scene.apply(session=session), 1, ["to 203.0.113.10 port 9000"])
+    process.kill()
+    process.wait()
+
+
+def leased_since(scene):
+    """A device that came since has its address by DHCP, or its route by an advertisement."""
+    nd = ND.replace('"ndp"', '["icmpv6/135", "icmpv6/136"]')
+    for name, rules, words in [
+            ("a lease", RULES, ["address", "add", "10.77.0.5/24", "dev", "eth2", "valid_lft", "3600",
+                                "preferred_lft", "3600"]),
+            ("an advertised route", nd + SSH, ["-6", "route", "add", "2001:db8:78::/64", "via",
+                                               "fe80::9", "dev", "eth2", "proto", "ra"])]:
+        scene.begin(rules)
+        ip("link", "add", "eth2", "type", "veth", "peer", "name", "beyond2")
+        ip("link", "set", "eth2", "up")
+        ip("link", "set", "beyond2", "up")
+        ip(*words)
+        session = scene.open()
+        scene.write_site(rules + OTHER)
+        scene.expect(f"{name} on a device that came since", scene.apply(session=session), 0, new=V4)
+        scene.begin('use = ["dhcp-client", "baseline"]\n' + SSH)
+        session = scene.open()
+        scene.write_site(rules)
+        scene.expect(f"{name} that is renewed today", scene.apply(session=session), 1)
+        ip("link", "del", "eth2")
+
+
+def ipv6_that_nobody_uses(scene):
+    """Each link has an address of its own; who has no other needs no neighbour discovery."""
+    site = SITE.replace(', "2001:db8:0ff1::/64", "link-local"', "").replace(
+        ', "2001:db8:1::10"]', "]")
+    ip("-6", "route", "flush", "default")
+    ip("-6", "address", "flush", "dev", "eth0", "scope", "global")
+    for before in [None, SSH]:
+        scene.begin(before, site)
+        session = scene.open()
+        scene.write_site(SSH + OTHER, site)
+        scene.expect("IPv4 alone" if before else "IPv4 alone, a first apply",
+                     scene.apply(session=session), 0, new=V4)
+    scene.begin(RULES, site)
+    session = scene.open()
+    scene.write_site(SSH, site)
+    scene.expect("IPv4 alone, neighbour discovery goes", scene.apply(session=session), 1)
+    ip("-6", "address", "add", "2001:db8:1::10/64", "dev", "eth0", "nodad")
+    ip("-6", "route", "replace", "default", "via", "2001:db8:1::1")
+    scene.begin(None)
+    session = scene.open()
+    scene.write_site(SSH, site)
+    scene.expect("IPv4 alone, but the host has IPv6", scene.apply(session=session), 1,
+                 ["neighbour"])
+    # IPv4 by a router that has an IPv6 address alone.
+    ip("-6", "route", "flush", "default")
+    ip("-6", "address", "flush", "dev", "eth0", "scope", "global")
+    ip("route", "replace", "default", "via", "inet6", "fe80::2", "dev", "eth0")
+    scene.begin(None)
+    session = scene.open()
+    scene.write_site(SSH, site)
+    scene.expect("IPv4 by a router of IPv6", scene.apply(session=session), 1, ["neighbour"])
+    ip("route", "replace", "default", "via", "203.0.113.1")
+    ip("-6", "address", "add", "2001:db8:1::10/64", "dev", "eth0", "nodad")
+    ip("-6", "route", "replace", "default", "via", "2001:db8:1::1")
+
+
 def main():
     client = joined_client(["eth0", "eth1"])
     for words in [["address", "add", "203.0.113.10/24", "dev", "eth0"],
@@ -161,11 +254,13 @@ def main():
         ip(*words)
     for words in [["address", "add", "203.0.113.1/24", "dev", "eth0"],
                   ["address", "add", "198.51.100.7/32", "dev", "lo"],
-                  ["-6", "address", "add", "2001:db8:1::1/64", "dev", "eth0", "nodad"]]:
+                  ["-6", "address", "add", "2001:db8:1::1/64", "dev", "eth0", "nodad"],
+                  ["-6", "address", "add", "fe80::2/64", "dev", "eth0", "nodad"]]:
         client.must("ip", *words)
     scene = Scene(client)
     serve_echo(22)
-    for each in [beside_guests, still_refused, forwarding_since, tun_bound]:
+    for each in [beside_guests, still_refused, forwarding_since, tun_bound, called_sshd, leased_since,
+                 ipv6_that_nobody_uses]:
         if not sys.argv[1:] or each.__name__ in sys.argv[1:]:
             each(scene)
     scene.end()

@@ -7,6 +7,7 @@ import time
 
 import live_guard
 import lock_out_carriers
+import lock_out_hidden
 import lock_out_keepers
 from live_guard import Client, ND, RULES, SITE, SSH, run
 from lock_outs import (CLIENT_4, CLIENT_6, LOCK, OWN_4, OWN_6, LeftOut, Trial, batch,
@@ -933,5 +934,5 @@ def opened(address):
 
 TRIALS = [trial for some in [rules, management, links, devices, translations, sessions, by_hand,
                              carriers, tunnels, others, lock_out_carriers.trials,
-                             lock_out_keepers.trials]
+                             lock_out_keepers.trials, lock_out_hidden.trials]
           for trial in some()]

@@ -56,6 +56,7 @@ class Trial:
     listens: str = "::"
     claims: object = ""        # SSH_CONNECTION, or what says it, if not the session's own
     harmless: str = None       # rules that take nothing away; by default those before, and one more
+    waits: bool = False        # of what carries it nothing can be found: that asks for a timer, too
 
 
 # Addresses that are in use at once: the stage's own policy knows of no others.
@@ -299,7 +300,9 @@ def judge(stage, trial):
 def harmless(stage, trial, session):
     rules, site = site_of(trial, trial.before or "")
     stage.write_site(trial.harmless or rules + OTHER, site)
-    done = stage.apply(session=session)
+    if trial.waits:
+        need(stage.apply(session=session), 1, "not refused without a timer")
+    done = stage.apply(*(["--confirm", "60s"] if trial.waits else []), session=session)
     need(done, 0, "what takes nothing away was refused")
     happens(stage, trial)
     if not lives(stage, 3):

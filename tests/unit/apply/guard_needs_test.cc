@@ -29,17 +29,6 @@ std::vector<Expr> also(std::vector<Expr> first, const std::vector<Expr>& then) {
   return first;
 }
 
-// As a device of this kind comes: with an address of its network, by which packets may arrive.
-void add_device(GuardFacts& about, const char* name, const char* own) {
-  Interface device = about.machine.interfaces.front();
-  device.name = device.device = name;
-  device.index = static_cast<std::uint32_t>(about.machine.interfaces.size() + 2);
-  about.machine.interfaces.push_back(device);
-  about.machine.addresses.push_back(prefix(own));
-  about.machine.routes->push_back(
-      {.to = prefix(own), .type = RouteType::Local, .device = name, .gateway = {}, .table = 255});
-}
-
 TEST_CASE("a device that came since is no reason to refuse, as long as nothing is taken away") {
   const Table narrow = ours({ssh(by(MetaKey::IifName, "eth0"))});
   const Table wide = ours({ssh()});

@@ -101,6 +101,17 @@ inline GuardFacts facts() {
   return facts;
 }
 
+// As a device of this kind comes: with an address of its network, by which packets may arrive.
+inline void add_device(GuardFacts& about, const char* name, const char* own) {
+  Interface device = about.machine.interfaces.front();
+  device.name = device.device = name;
+  device.index = static_cast<std::uint32_t>(about.machine.interfaces.size() + 2);
+  about.machine.interfaces.push_back(device);
+  about.machine.addresses.push_back(prefix(own));
+  about.machine.routes->push_back(
+      {.to = prefix(own), .type = RouteType::Local, .device = name, .gateway = {}, .table = 255});
+}
+
 inline GuardAnswer ask(const Table& before, const Table& after, const GuardFacts& about,
                        std::vector<Table> others = {}) {
   Ruleset was{{before}};

@@ -1,0 +1,168 @@
+// What the guard says where it cannot know: routes that rules choose among, ends of tunnels that
+// nobody has seen. What it does not ask of devices and of IPv6 that nobody uses. And with which
+// address a packet leaves that something answers.
+#include <doctest/doctest.h>
+
+#include "guard_scene.h"
+#include "net/protocol.h"
+
+namespace rolewall::apply {
+namespace {
+
+using namespace scene;
+
+const Table kNone = [] {
+  Table none;
+  none.name = std::string(kOwnTable);
+  return none;
+}();
+
+GuardFacts beside_tunnel(const char* beyond, std::vector<observe::OuterFlow> flows) {
+  GuardFacts about = facts();
+  add_device(about, "t0", "10.8.0.1");
+  about.machine.interfaces.back().hardware_type = ARPHRD_NONE;
+  about.machine.routes->push_back({.to = prefix(beyond), .device = "t0", .gateway = {}});
+  about.tunnels = {{.devices = {"t0"}, .kind = "tun", .flows = std::move(flows)}};
+  return about;
+}
+
+TEST_CASE("where rules choose among routes, a tunnel that one leads by may be it") {
+  const Table table = ours({ssh()});
+  for (const auto& [beyond, carries] :
+       {std::pair("198.51.100.0/24", true), std::pair("10.8.0.0/24", false)}) {
+    GuardFacts about = beside_tunnel(beyond, {});
+    CHECK(is_said(ask(table, about).losses, "--confirm") == carries);
+    about.possible_routes = *about.machine.routes;
+    about.possible_routes.push_back({.to = prefix("0.0.0.0/0"),
+                                     .device = "eth0",
+                                     .gateway = address("203.0.113.2"),
+                                     .table = 100});
+    about.machine.routes.reset();
+    CHECK(is_said(ask(table, about).losses, "--confirm") == carries);
+    about.may_be_undone = true;
+    CHECK(ask(table, about).losses.empty());
+  }
+}
+
+TEST_CASE("a device by which every table leads is the one") {
+  GuardFacts about = facts();
+  add_device(about, "eth1", "10.0.2.10");
+  about.possible_routes = *about.machine.routes;
+  about.possible_routes.front().gateway = address("203.0.113.2");
+  about.possible_routes.push_back(about.machine.routes->front());
+  about.machine.routes.reset();
+  // Today nothing admits it, by whichever device.
+  CHECK(is_said(ask(ours({}), about).losses, "ssh from 198.51.100.1"));
+}
+
+TEST_CASE("an end of a tunnel that is not known may be anybody") {
+  const observe::OuterFlow anybody{.protocol = net::protocol::kUdp,
+                                   .local = address("203.0.113.10"),
+                                   .remote = address("198.51.100.7"),
+                                   .local_port = 1194,
+                                   .remote_port = 1194,
+                                   .opened_by_peer = true,
+                                   .anybody = true};
+  GuardFacts about = beside_tunnel("198.51.100.0/24", {anybody});
+  const auto udp = [](std::vector<Expr> first) {
+    for (const Expr& expr : port_is(17, 1194)) first.push_back(expr);
+    return rule("r.udp", with(std::move(first), verdict(VerdictCode::Accept)));
+  };
+  const auto from = [](std::size_t offset) {
+    return std::vector<Expr>{
+        Payload{PayloadBase::Network, static_cast<std::uint32_t>(offset), 3, 0},
+        Cmp{CmpOp::Eq, 0, Value(std::string("\xc6\x33\x64", 3))}};
+  };
+  const Table all = ours({ssh(), udp({})}, {udp({})});
+  const Table office = ours({ssh(), udp(from(12))}, {udp(from(16))});
+  CHECK(ask(kNone, all, about).losses.empty());
+  CHECK(is_said(ask(kNone, office, about).losses, "--confirm"));
+  CHECK(is_said(ask(all, office, about).losses, "--confirm"));
+  CHECK(ask(office, office, about).losses.empty());  // nothing is taken away
+  about.may_be_undone = true;
+  const GuardAnswer armed = ask(all, office, about);
+  CHECK(armed.losses.empty());
+  CHECK(is_said(armed.notes, "its other end cannot be found"));
+  // A socket of another family at the same port carries nothing.
+  about.may_be_undone = false;
+  about.tunnels.front().flows.push_back(anybody);
+  about.tunnels.front().flows.front().anybody = false;
+  CHECK(ask(all, office, about).losses.empty());
+}
+
+TEST_CASE("a lease by which nobody comes is asked about as far as it is renewed today") {
+  GuardFacts about = facts();
+  add_device(about, "eth1", "10.77.0.5");
+  about.leases = {{prefix("10.77.0.5/32"), "eth1"}};
+  const Rule dhcp = rule("r.dhcp", with(port_is(17, 67), verdict(VerdictCode::Accept)));
+  const Table without = ours({ssh()});
+  CHECK(ask(without, without, about).losses.empty());
+  CHECK(is_said(ask(ours({ssh()}, {dhcp}), without, about).losses, "the DHCP lease of 10.77.0.5"));
+  CHECK(is_said(ask(kNone, without, about).losses, "the DHCP lease of 10.77.0.5"));
+  about.leases.front().device = "eth0";
+  CHECK(is_said(ask(without, without, about).losses, "the DHCP lease"));
+}
+
+TEST_CASE("IPv6 that each link has by itself is nobody's") {
+  GuardFacts about = facts();
+  about.machine.addresses.push_back(prefix("fe80::a"));
+  about.machine.routes->push_back({.to = prefix("fe80::a"),
+                                   .type = RouteType::Local,
+                                   .device = "eth0",
+                                   .gateway = {},
+                                   .table = 255});
+  const Table table = ours({ssh()});
+  CHECK(ask(kNone, table, about).losses.empty());
+  const auto asks = [&](const auto& change) {
+    GuardFacts other = about;
+    change(other);
+    return is_said(ask(kNone, table, other).losses, "neighbour");
+  };
+  CHECK(asks([](GuardFacts& f) { f.management.push_back(prefix("2001:db8::/64")); }));
+  CHECK(asks([](GuardFacts& f) {
+    f.machine.routes->push_back({.to = prefix("2001:db8:1::/64"), .device = "eth0", .gateway = {}});
+  }));
+  CHECK(asks([](GuardFacts& f) { f.machine.routes->front().gateway = address("fe80::1"); }));
+}
+
+TEST_CASE("what a container sends leaves with an address that is answered") {
+  GuardFacts about = facts();
+  add_device(about, "docker0", "172.17.0.1");
+  about.machine.forwards_ipv4 = true;
+  about.machine.routes->push_back(
+      {.to = prefix("172.17.0.0/16"), .device = "docker0", .gateway = {}});
+  about.machine.routes->push_back({.to = prefix("203.0.113.10"),
+                                   .type = RouteType::Local,
+                                   .device = "eth0",
+                                   .gateway = {},
+                                   .table = 255});
+  about.relays = {{.what = "172.17.0.2, a container",
+                   .flows = {},
+                   .forwarded = {{.protocol = net::protocol::kTcp,
+                                  .from = {address("172.17.0.2"), 50000},
+                                  .to = {address("192.0.2.1"), 9999},
+                                  .comes_to = {address("192.0.2.1"), 9999}}}}};
+  Table routed = ours({ssh()});
+  routed.chains.push_back(base("forward", Hook::Forward,
+                               {rule("r.f", {verdict(VerdictCode::Accept)})}, VerdictCode::Drop));
+  Table translated = routed;
+  Rule masquerade =
+      rule("r.nat", {Meta{MetaKey::OifName, 0},
+                     Cmp{CmpOp::Eq, 0, Value(std::string("eth0") + std::string(12, '\0'))}});
+  masquerade.exprs.emplace_back(Masquerade{});
+  Chain nat = base("postrouting", Hook::Postrouting, {masquerade}, VerdictCode::Accept);
+  nat.base->type = ChainType::Nat;
+  nat.base->priority = 100;
+  translated.chains.push_back(nat);
+  CHECK(ask(translated, translated, about).losses.empty());
+  CHECK(ask(routed, routed, about).losses.empty());
+  CHECK(ask(routed, translated, about).losses.empty());
+  CHECK(is_said(ask(translated, routed, about).losses, "source address 172.17.0.2"));
+  CHECK(is_said(ask(translated, kNone, about).losses, "source address 172.17.0.2"));
+  // Whoever else translates it.
+  Table docker = theirs({nat});
+  CHECK_FALSE(is_said(ask(translated, routed, about, {docker}).losses, "source address"));
+}
+
+}  // namespace
+}  // namespace rolewall::apply
