@@ -68,8 +68,8 @@ Result<std::vector<std::string>> whom_it_hits(const net::Prefix& banned,
       look(flow.to.address, whose);
     }
   }
-  for (const observe::OuterFlow& peering : facts->routing.peerings) {
-    look(peering.remote, "a router that this host exchanges routes with");
+  for (const observe::Peering& peering : facts->routing.peerings) {
+    look(peering.flow.remote, "a router that this host exchanges routes with");
   }
   return found;
 }

@@ -20,9 +20,6 @@ using observe::OuterFlow;
 using observe::Relay;
 using observe::Tunnel;
 
-// The first port that a side may draw (RFC 6335, 6); the kernel's vxlan draws from as low as this.
-constexpr std::uint16_t kDrawnPort = 49152;
-
 constexpr const char* kUseTimer =
     ": use --confirm TIME, which rolls back by itself if you are cut off";
 
@@ -265,9 +262,15 @@ class Tunnels {
     const bool known = flow.protocol != net::protocol::kIcmp &&
                        flow.protocol != net::protocol::kIcmpv6 && !there.empty();
     if (!known) return;
-    for (const Way& way : ways_.with(flow.from.address)) {
+    const bool bridged = !flow.bridge.empty();
+    for (const Way& way :
+         bridged ? std::vector<Way>{{flow.bridge, flow.bridge}} : ways_.with(flow.from.address)) {
       if (way.off_route) continue;
-      Leg first{.arrives = true, .fields = {}, .device = way.in, .forwarded = true};
+      Leg first{.arrives = true,
+                .fields = {},
+                .device = way.in,
+                .forwarded = true,
+                .leaves = flow.bridge};
       first.fields.protocol = flow.protocol;
       first.fields.source = flow.from.address;
       first.fields.source_port = flow.from.port;
@@ -278,7 +281,7 @@ class Tunnels {
       open.fields.destination = flow.comes_to.address;
       open.fields.destination_port = flow.comes_to.port;
       open.fields.tcp_flags = tcp::kAck;
-      Leg answer = turned(open, there.front().out, tcp::kAck);
+      Leg answer = turned(open, bridged ? flow.bridge : there.front().out, tcp::kAck);
       answer.arrives = true;
       const Need need = std::max(asked.need, way.need);
       const std::string service = service_of(flow.protocol, flow.comes_to.port);
