@@ -22,7 +22,7 @@ using observe::SpokenOnLink;
 
 constexpr std::uint8_t kOfTheLink = 255;  // hops: from elsewhere none can have it
 // Of neighbours that the rules tell apart on one link.
-constexpr std::size_t kMostNeighbours = 32;
+constexpr std::size_t kMostRouters = 32;
 
 // Nothing here is needed more than what passes today: whom a session's address and route really
 // hang on, only the routers know.
@@ -133,7 +133,7 @@ class RoutingProtocols {
     for (const ruleset::Table* table : tables_) {
       if (networks.empty()) break;
       for (const net::Address& each : addresses_told_apart(*table, within)) {
-        if (found.size() < kMostNeighbours) found.insert(each);
+        if (found.size() < kMostRouters) found.insert(each);
       }
     }
     std::erase_if(found, [&](const net::Address& each) { return ways_.is_own(each); });

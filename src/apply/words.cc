@@ -47,10 +47,6 @@ std::string base_text(const std::optional<BaseChain>& base) {
   return text;
 }
 
-std::string table_name(const Table& table) {
-  return fmt::format("table {} {}", name_of(table.family), table.name);
-}
-
 // As nft writes it, without its id. `table`: whose rule it is.
 std::string text_of(const Table& table, Rule rule) {
   constexpr std::size_t kLongest = 120;
@@ -293,6 +289,10 @@ class Speaker {
 };
 
 }  // namespace
+
+std::string table_name(const Table& table) {
+  return fmt::format("table {} {}", name_of(table.family), table.name);
+}
 
 std::vector<ChangeItem> in_words(const Table& live, const Difference& difference) {
   return Speaker(live, difference).take();

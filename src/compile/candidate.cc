@@ -16,11 +16,29 @@ using match::Side;
 namespace own = ruleset::own;
 
 Side source_side(Ends ends) {
-  return ends == Ends::Original ? Side::OriginalSource : Side::Source;
+  switch (ends) {
+    case Ends::Written:
+    case Ends::OriginalDestination:
+      return Side::Source;
+    case Ends::Original:
+      return Side::OriginalSource;
+    case Ends::Reply:
+      break;
+  }
+  return Side::ReplySource;
 }
 
 Side destination_side(Ends ends) {
-  return ends == Ends::Written ? Side::Destination : Side::OriginalDestination;
+  switch (ends) {
+    case Ends::Written:
+      return Side::Destination;
+    case Ends::OriginalDestination:
+    case Ends::Original:
+      return Side::OriginalDestination;
+    case Ends::Reply:
+      break;
+  }
+  return Side::ReplyDestination;
 }
 
 std::vector<Way> address_ways(const Candidate& candidate, AddressSets& sets, Ends ends) {

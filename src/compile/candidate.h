@@ -29,8 +29,9 @@ struct Candidate {
 
 // Where a packet's ends are read: in its headers, or in conntrack's original tuple, which keeps
 // what the client wrote, before any translation. What changes a source comes after all that tests
-// it, so that its header will do, but for answers: of these both ends are read there.
-enum class Ends : std::uint8_t { Written, OriginalDestination, Original };
+// it, so that its header will do, but for answers: of these both ends are read there. In the tuple
+// of the reply, a connection's ends stand in the other order: who was asked is the source.
+enum class Ends : std::uint8_t { Written, OriginalDestination, Original, Reply };
 
 // One way to satisfy a rule's conditions, or a part of them.
 struct Way {

@@ -21,13 +21,29 @@ using namespace ruleset;
 constexpr std::uint8_t kIcmpxAdminProhibited = 3;
 constexpr std::size_t kHelperNameSize = 16;  // NF_CT_HELPER_NAME_LEN
 
-bool is_original(Side side) {
-  return side == Side::OriginalSource || side == Side::OriginalDestination;
+// Whose tuple, where conntrack is asked and not the header.
+std::optional<CtDirection> tuple_of(Side side) {
+  switch (side) {
+    case Side::Source:
+    case Side::Destination:
+      return std::nullopt;
+    case Side::OriginalSource:
+    case Side::OriginalDestination:
+      return CtDirection::Original;
+    case Side::ReplySource:
+    case Side::ReplyDestination:
+      break;
+  }
+  return CtDirection::Reply;
+}
+
+bool is_source(Side side) {
+  return side == Side::Source || side == Side::OriginalSource || side == Side::ReplySource;
 }
 
 // RFC 791 and RFC 8200: where the addresses stand in the network header.
 Payload address_field(Side side, IpVersion version) {
-  const bool source = side == Side::Source;
+  const bool source = is_source(side);
   if (version == IpVersion::V4) return {PayloadBase::Network, source ? 12U : 16U, 4, 0};
   return {PayloadBase::Network, source ? 8U : 24U, 16, 0};
 }
@@ -189,7 +205,7 @@ void prefix(Exprs& exprs, Side side, const net::Prefix& prefix) {
   const IpVersion version = net::is_ipv4(prefix.address) ? IpVersion::V4 : IpVersion::V6;
   Payload field = address_field(side, version);
   auto bytes = net::to_bytes(prefix.address);
-  const bool in_packet = !is_original(side);
+  const bool in_packet = !tuple_of(side);
   if (in_packet && prefix.length % 8 == 0) {
     // Whole bytes: a shorter load and no mask, as nft does.
     field.length = prefix.length / 8;
@@ -215,12 +231,11 @@ void address_in(Exprs& exprs, Side side, IpVersion version, std::string set) {
 }
 
 void load_address(Exprs& exprs, Side side, IpVersion version, Register first) {
-  if (is_original(side)) {
+  if (const auto tuple = tuple_of(side)) {
     const bool v4 = version == IpVersion::V4;
-    const CtKey key = side == Side::OriginalSource
-                          ? (v4 ? CtKey::SourceIp : CtKey::SourceIp6)
-                          : (v4 ? CtKey::DestinationIp : CtKey::DestinationIp6);
-    exprs.push_back(Ct{key, CtDirection::Original, first});
+    const CtKey key = is_source(side) ? (v4 ? CtKey::SourceIp : CtKey::SourceIp6)
+                                      : (v4 ? CtKey::DestinationIp : CtKey::DestinationIp6);
+    exprs.push_back(Ct{key, tuple, first});
     return;
   }
   Payload field = address_field(side, version);
@@ -229,12 +244,12 @@ void load_address(Exprs& exprs, Side side, IpVersion version, Register first) {
 }
 
 void load_port(Exprs& exprs, Side side, Register first) {
-  if (is_original(side)) {
-    const CtKey key = side == Side::OriginalSource ? CtKey::ProtoSource : CtKey::ProtoDestination;
-    exprs.push_back(Ct{key, CtDirection::Original, first});
+  if (const auto tuple = tuple_of(side)) {
+    const CtKey key = is_source(side) ? CtKey::ProtoSource : CtKey::ProtoDestination;
+    exprs.push_back(Ct{key, tuple, first});
     return;
   }
-  exprs.push_back(Payload{PayloadBase::Transport, side == Side::Source ? 0U : 2U, 2, first});
+  exprs.push_back(Payload{PayloadBase::Transport, is_source(side) ? 0U : 2U, 2, first});
 }
 
 void load_icmp_type(Exprs& exprs, Register first) {

@@ -22,8 +22,15 @@ namespace rolewall::compile::match {
 using Exprs = ruleset::ExprList;
 
 // Those of the original: as the client wrote it, before any translation, where conntrack has an
-// entry.
-enum class Side : std::uint8_t { Source, Destination, OriginalSource, OriginalDestination };
+// entry. Those of the reply: as its answers come, before any translation.
+enum class Side : std::uint8_t {
+  Source,
+  Destination,
+  OriginalSource,
+  OriginalDestination,
+  ReplySource,
+  ReplyDestination,
+};
 enum class IpVersion : std::uint8_t { V4, V6 };
 
 void nfproto(Exprs& exprs, IpVersion version);                    // meta nfproto ipv4

@@ -54,24 +54,68 @@ std::optional<LoweredRule> of_tcp(const LoweredRule& rule) {
   return of_tcp;
 }
 
-void add_rules(std::vector<Rule>& rules, AddressSets& sets, LoweredRule rule) {
+void decide(match::Exprs& exprs, const LoweredRule& rule) {
+  if (rule.segment_size) {
+    match::go_to(exprs, own::segment_size_chain(rule.full_name));
+  } else {
+    match::go_back(exprs);
+  }
+}
+
+// `ends`: those of the original, or of the reply where the rule's destination opens the connection.
+void add_rules(std::vector<Rule>& rules, AddressSets& sets, LoweredRule rule, Ends ends) {
   auto& in = rule.conditions.in_devices;
   auto& out = rule.conditions.out_devices;
   const bool tells_directions = !in.empty() || !out.empty();
+  if (ends == Ends::Reply) std::swap(in, out);
   for (const CtDirection direction : {CtDirection::Original, CtDirection::Reply}) {
-    for (Way& way : ways_to_match(fresh_candidate(rule), sets, Ends::Original)) {
+    for (Way& way : ways_to_match(fresh_candidate(rule), sets, ends)) {
       auto& exprs = append_rule(rules, rule.full_name);
       if (tells_directions) match::ct_direction(exprs, direction);
       exprs.insert(exprs.end(), way.exprs.begin(), way.exprs.end());
-      if (rule.segment_size) {
-        match::go_to(exprs, own::segment_size_chain(rule.full_name));
-      } else {
-        match::go_back(exprs);
-      }
+      decide(exprs, rule);
     }
     if (!tells_directions) return;
     std::swap(in, out);
   }
+}
+
+// A chain for what the helper expects. Of the rules that name it, which one does it belong to?
+// Ports tell nothing, and either end may open the connection. Where that leaves a choice, a rule
+// with `mss` is it: a segment size that is too small does no harm, and one too large a connection
+// that hangs.
+void add_expected(TableBuilder& table, AddressSets& sets, const LoweredPolicy& policy,
+                  const net::ConntrackHelper& helper) {
+  std::vector<LoweredRule> with_size;
+  bool all_have_size = true;
+  for (const LoweredRule& rule : policy.forward) {
+    if (rule.helper != &helper) continue;
+    all_have_size = all_have_size && rule.segment_size;
+    if (!rule.segment_size) continue;
+    with_size.push_back(rule);
+    with_size.back().conditions.service = {};
+  }
+  std::vector<Rule> rules;
+  for (const LoweredRule& rule : with_size) {
+    const bool takes_all = all_have_size && &rule == &with_size.back();
+    if (takes_all || fresh_candidate(rule).unconditional()) {
+      decide(append_rule(rules, rule.full_name), rule);
+      break;
+    }
+    for (const Ends ends : {Ends::Original, Ends::Reply}) add_rules(rules, sets, rule, ends);
+  }
+  table.add_chain(own::expected_segment_sizes(helper.name), std::move(rules));
+}
+
+// Those that a rule with `mss` names.
+std::vector<const net::ConntrackHelper*> helpers(const LoweredPolicy& policy) {
+  std::vector<const net::ConntrackHelper*> found = policy.helpers();
+  std::erase_if(found, [&](const net::ConntrackHelper* helper) {
+    return std::ranges::none_of(policy.forward, [&](const LoweredRule& rule) {
+      return rule.segment_size && rule.helper == helper;
+    });
+  });
+  return found;
 }
 
 }  // namespace
@@ -84,15 +128,24 @@ void add_segment_sizes(TableBuilder& table, AddressSets& sets, const LoweredPoli
   for (auto rule = policy.forward.begin(); rule != last.base(); ++rule) {
     const auto tcp = rule->decides() ? of_tcp(*rule) : std::nullopt;
     if (!tcp) continue;
-    add_rules(rules, sets, *tcp);
+    add_rules(rules, sets, *tcp, Ends::Original);
     if (rule->segment_size) add_own_chain(table, *rule);
   }
   table.add_chain(own::kSegmentSizeRules, std::move(rules));
 
   std::vector<Rule> of_syns;
-  auto& exprs = append_rule(of_syns, "");
-  match::tcp_flags(exprs, match::kSyn, match::kSyn);
-  match::jump(exprs, std::string(own::kSegmentSizeRules));
+  const auto of_syn = [&]() -> match::Exprs& {
+    auto& exprs = append_rule(of_syns, "");
+    match::tcp_flags(exprs, match::kSyn, match::kSyn);
+    return exprs;
+  };
+  for (const net::ConntrackHelper* helper : helpers(policy)) {
+    add_expected(table, sets, policy, *helper);
+    auto& exprs = of_syn();
+    match::expected_by(exprs, *helper);
+    match::go_to(exprs, own::expected_segment_sizes(helper->name));
+  }
+  match::jump(of_syn(), std::string(own::kSegmentSizeRules));
   BaseChain base;
   base.hook = Hook::Forward;
   base.priority = NF_IP_PRI_MANGLE;

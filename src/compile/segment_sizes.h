@@ -5,6 +5,10 @@
 //                  Of TCP with SYN alone it asks mss/forward.
 //   mss/forward    the forward rules in order, up to the last that has `mss`, so that here too the
 //                  first that matches decides: one with `mss` leads to its chain, another returns
+//   mss/expected/HELPER  before mss/forward, what a helper expects: (established) accepts it, and
+//   its
+//                  size is that of the rule which names the helper and has its ends, in either
+//                  order
 //   RULE/mss       tcp option maxseg size set ...
 //
 // An answer is of the connection whose first packet the rule speaks of: all is asked of conntrack's

@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "net/address.h"
@@ -39,7 +38,6 @@ struct Routing {
 // Of this network namespace, whose addresses the host has.
 Routing routing(const ruleset::Host& host);
 
-// What /proc/net/igmp and /proc/net/igmp6 list.
-std::vector<SpokenOnLink> spoken_on_links(std::string_view igmp, std::string_view igmp6);
+std::vector<SpokenOnLink> spoken_on_links(const std::vector<ruleset::JoinedGroup>& groups);
 
 }  // namespace rolewall::observe

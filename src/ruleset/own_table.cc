@@ -20,6 +20,10 @@ char digit(bool ipv4) {
 
 }  // namespace
 
+std::string expected_segment_sizes(std::string_view helper) {
+  return fmt::format("{}/expected/{}", kSegmentSizes, helper);
+}
+
 std::string translated_chain(std::string_view dispatch) {
   return fmt::format("{}/translated", dispatch);
 }

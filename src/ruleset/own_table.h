@@ -55,6 +55,9 @@ inline constexpr std::string_view kOutboundDispatch = "outbound";
 // There where the host's policy says something of forwarding or translation, and only there.
 inline constexpr std::string_view kForwardDispatch = "forwarding";
 
+// Which rule's segment size what a helper expects gets: "mss/expected/ftp".
+std::string expected_segment_sizes(std::string_view helper);
+
 // What packets meet whose destination was translated: "inbound/translated".
 std::string translated_chain(std::string_view dispatch);
 

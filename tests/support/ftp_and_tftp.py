@@ -59,6 +59,9 @@ class FtpSession:
             self.say("221 bye" if verb == "QUIT" else "200 done")
         return verb != "QUIT"
 
+    def text(self, data):
+        return TEXT
+
     def send(self):
         if self.listening is None:
             data = socket.create_connection(self.goal, SECONDS)
@@ -67,19 +70,19 @@ class FtpSession:
             data, _ = self.listening.accept()
             self.listening.close()
         with data:
-            data.sendall(TEXT.encode())
+            data.sendall(self.text(data).encode())
         self.listening = None
 
 
-def serve_ftp(port, address=None):
+def serve_ftp(port, address, session=FtpSession):
     """On one address of its family, so that no IPv4 address is written as one of IPv6."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     server = socket.create_server((address, port), family=family)
 
     def accept():
         while True:
-            session = FtpSession(server.accept()[0])
-            threading.Thread(target=session.serve, daemon=True).start()
+            control = session(server.accept()[0])
+            threading.Thread(target=control.serve, daemon=True).start()
 
     threading.Thread(target=accept, daemon=True).start()
 
