@@ -105,8 +105,8 @@ Result<BanHits> whom_it_hits(const net::Prefix& banned, const std::string& state
       look(flow.to.address, whose);
     }
   }
-  for (const observe::OuterFlow& peering : facts->routing.peerings) {
-    look(peering.remote, "a router that this host exchanges routes with");
+  for (const observe::Peering& peering : facts->routing.peerings) {
+    look(peering.flow.remote, "a router that this host exchanges routes with");
   }
   BanHits hits{.hit = std::move(found), .not_found = carriers_not_found(*facts)};
   if (hits.not_found.empty()) return hits;

@@ -205,29 +205,45 @@ class Guard {
     }
   }
 
-  // What was routed so far would be dropped by a policy that never speaks of it. Where that is so
-  // today, nothing is taken away: forwarding was switched on since.
+  // What was routed, or passed on between a bridge's ports, so far would be dropped by a policy
+  // that never speaks of it. Where that is so today, nothing is taken away: it was switched on
+  // since.
   void forwarding() {
-    if (!facts_.machine.forwards_ipv4 && !facts_.machine.forwards_ipv6) return;
     const auto drops_all = [](const ruleset::Table& own) {
       return !own.chains.empty() &&
              ruleset::find_chain(own, ruleset::own::kForwardDispatch) == nullptr &&
              !observe::accepts_by_default(own, ruleset::own::kForward);
     };
     if (!drops_all(after_.tables[kOurs])) return;
-    constexpr const char* kWhat = "packets that this host forwards between networks";
-    if (drops_all(before_.tables[kOurs])) {
-      answer_.notes.push_back({kWhat,
-                               "forwarding is on in the kernel, and the policy has no [[forward]] "
-                               "rule: all of them are dropped, today as well",
-                               ""});
-      return;
+    const bool today_too = drops_all(before_.tables[kOurs]);
+    const auto tell = [&](std::string what, std::string_view why, std::string_view instead) {
+      if (today_too) {
+        answer_.notes.push_back(
+            {std::move(what),
+             fmt::format("{}, and the policy has no [[forward]] rule: all of them are dropped, "
+                         "today as well",
+                         why),
+             ""});
+        return;
+      }
+      answer_.losses.push_back(
+          {.what = std::move(what),
+           .how =
+               fmt::format("{}, and the policy has no [[forward]] rule, so that all of them would "
+                           "be dropped: add one, or {}",
+                           why, instead),
+           .rule = ""});
+    };
+    if (facts_.machine.forwards_ipv4 || facts_.machine.forwards_ipv6) {
+      tell("packets that this host forwards between networks", "forwarding is on in the kernel",
+           "turn forwarding off with sysctl");
     }
-    answer_.losses.push_back({.what = kWhat,
-                              .how = "forwarding is on in the kernel, and the policy has no "
-                                     "[[forward]] rule, so that all of them would be dropped: add "
-                                     "one, or turn forwarding off with sysctl",
-                              .rule = ""});
+    if (!facts_.bridges.empty()) {
+      tell(fmt::format("packets between the ports of {}", fmt::join(facts_.bridges, ", ")),
+           "net.bridge.bridge-nf-call-iptables or -ip6tables is 1, so that they pass the forward "
+           "chain",
+           "set both to 0");
+    }
   }
 
   const Course* failing(const Courses& courses, const Lifeline& line, bool as_delivered) const {

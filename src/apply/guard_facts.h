@@ -55,10 +55,12 @@ struct GuardFacts {
   std::vector<ruleset::Route> possible_routes;  // beside the machine's, where these are not known
   std::vector<netlink::Lease> leases;           // addresses that are lost unless they are renewed
   std::vector<std::string> advertised;          // devices with routes that a router advertises
-  std::vector<std::string> strict;  // devices that drop what a route back does not lead by
-  // Devices whose packets another receives; and those that lead to this machine's own containers
-  // and virtual machines.
+  std::vector<std::string> queried;  // on whose links somebody asks for groups' listeners (MLD)
+  std::vector<std::string> strict;   // devices that drop what a route back does not lead by
+  // Devices whose packets another receives; bridges; and those that lead to this machine's own
+  // containers and virtual machines.
   std::vector<std::string> ports;
+  std::vector<std::string> bridges;  // what goes between their ports passes the forward chain
   std::vector<std::string> guests;
   std::vector<net::Prefix> learned;      // networks to which a routing protocol knows the way
   observe::Routing routing;              // with whom it is spoken

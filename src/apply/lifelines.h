@@ -24,6 +24,7 @@ struct Leg {
   std::string device;
   std::optional<std::uint32_t> state{};  // absent: what conntrack makes of it
   bool forwarded = false;
+  std::string leaves{};  // by this device, whatever the routes say
 };
 
 struct Lifeline {
@@ -55,6 +56,9 @@ struct Lifelines {
   std::vector<Lifeline> all;
   std::vector<Unasked> unasked;
 };
+
+// The first port that a side may draw (RFC 6335, 6); the kernel's vxlan draws from as low as this.
+inline constexpr std::uint16_t kDrawnPort = 49152;
 
 namespace tcp {
 inline constexpr std::uint8_t kSyn = 0x02;

@@ -19,6 +19,8 @@ namespace rolewall::apply {
 namespace {
 
 // ICMPv6 types.
+constexpr std::uint8_t kListenerQuery = 130;
+constexpr std::uint8_t kListenerReport = 143;
 constexpr std::uint8_t kRouterSolicitation = 133;
 constexpr std::uint8_t kRouterAdvertisement = 134;
 constexpr std::uint8_t kSolicitation = 135;
@@ -26,6 +28,7 @@ constexpr std::uint8_t kAdvertisement = 136;
 
 constexpr const char* kAllNodes = "ff02::1";
 constexpr const char* kAllRouters = "ff02::2";
+constexpr const char* kListenersTo = "ff02::16";
 constexpr const char* kDhcpServers = "ff02::1:2";
 constexpr const char* kBaseline = R"(use = ["baseline"] in the host's role would)";
 constexpr const char* kDhcpClient = R"(use = ["dhcp-client"] in the host's role would)";
@@ -88,7 +91,9 @@ class Links {
       const bool is_port = std::ranges::find(facts_.ports, device) != facts_.ports.end();
       if (interface.hardware_type != ARPHRD_ETHER || is_port) continue;
       need_ = need_of_neighbours(device);
-      if (!ways_.own_on(device, true).empty()) add_neighbours(device);
+      if (ways_.own_on(device, true).empty()) continue;
+      add_neighbours(device);
+      if (std::ranges::find(facts_.queried, device) != facts_.queried.end()) add_listeners(device);
     }
     std::set<std::string> advertised(facts_.advertised.begin(), facts_.advertised.end());
     for (const netlink::Lease& lease : facts_.leases) {
@@ -229,6 +234,20 @@ class Links {
             {icmpv6(false, kAdvertisement, own, neighbour, device)}, kBaseline);
       }
     }
+  }
+
+  // Where a switch asks who listens, it passes solicitations on to those alone who go on answering.
+  // Where it is a router that asks, nothing hangs on it: it is needed as far as it passes today.
+  void add_listeners(const std::string& device) {
+    need_ = std::max(need_of(device), Need::Possible);
+    const auto owns = ways_.own_on(device, true);
+    const auto own = std::ranges::find_if(owns, eval::is_link_local);
+    if (own == owns.end()) return;
+    const std::string kind = fmt::format("IPv6 multicast groups on {} (MLD), ", device);
+    put(kind + "reports", {icmpv6(false, kListenerReport, *own, literal(kListenersTo), device)},
+        kBaseline);
+    put(kind + "queries",
+        {icmpv6(true, kListenerQuery, literal("fe80::2"), literal(kAllNodes), device)}, kBaseline);
   }
 
   // RFC 4861, 6.2.6 and 4.1: unasked to all nodes, or to who has asked; without them the route, and

@@ -10,6 +10,7 @@
 #include "net/address_set.h"
 #include "netlink/machine.h"
 #include "netlink/sockets.h"
+#include "observe/listener_queries.h"
 #include "observe/relays.h"
 #include "observe/routing.h"
 #include "observe/ssh_service.h"
@@ -63,14 +64,31 @@ std::vector<std::string> strict_devices(const ruleset::Host& machine) {
   return strict;
 }
 
-// Sessions that come from within this machine, or through what is within.
+// Whether what is known of a guest comes to it from elsewhere. What goes back by the same link does
+// not, but where that is a bridge which passes it on from another port.
+bool comes_from_elsewhere(observe::ForwardedFlow& flow, const net::Address& guest,
+                          const std::string& link, const Ways& ways, const GuardFacts& facts) {
+  const net::Address& other = flow.from.address == guest ? flow.to.address : flow.from.address;
+  const auto there = ways.with(other);
+  if (there.empty() || there.front().out == "lo") return false;
+  if (there.front().out != link) return true;
+  const bool passes_on = std::ranges::find(facts.bridges, link) != facts.bridges.end();
+  if (!passes_on || flow.comes_to.address != guest) return false;
+  flow.bridge = link;
+  return true;
+}
+
+// Sessions that come from within this machine, or through what is within, or from a bridge's ports.
 void add_guests(GuardFacts& facts, const std::vector<std::string>& inward) {
   const Ways ways(facts);
   std::set<net::Address> known;
+  const auto is_one_of = [](const std::vector<std::string>& devices, const std::string& device) {
+    return std::ranges::find(devices, device) != devices.end();
+  };
   for (const Session& session : facts.sessions) {
     for (const Way& way : ways.with(session.client, session.device)) {
-      const bool is_inward = std::ranges::find(inward, way.out) != inward.end();
-      if (way.need != Need::Certain || !is_inward) continue;
+      const bool is_inward = is_one_of(inward, way.out);
+      if (way.need != Need::Certain || (!is_inward && !is_one_of(facts.bridges, way.out))) continue;
       const net::Address guest = ways.router_towards(session.client).value_or(session.client);
       if (!known.insert(guest).second) continue;
       observe::Relay relay = observe::relay_of_guest(guest);
@@ -78,14 +96,12 @@ void add_guests(GuardFacts& facts, const std::vector<std::string>& inward) {
           "{}, a container or a virtual machine by {}, from which or through "
           "which the session from {} comes",
           net::format(guest), way.out, net::format(session.client));
-      // What goes back by the same link does not come from elsewhere.
-      std::erase_if(relay.forwarded, [&](const observe::ForwardedFlow& flow) {
-        const net::Address& other =
-            flow.from.address == guest ? flow.to.address : flow.from.address;
-        const auto there = ways.with(other);
-        return there.empty() || there.front().out == way.out || there.front().out == "lo";
+      std::erase_if(relay.forwarded, [&](observe::ForwardedFlow& flow) {
+        return !comes_from_elsewhere(flow, guest, way.out, ways, facts);
       });
-      facts.relays.push_back(std::move(relay));
+      // Who is on a bridge need not be on this machine.
+      if (!is_inward) relay.flows.clear();
+      if (is_inward || !relay.forwarded.empty()) facts.relays.push_back(std::move(relay));
     }
   }
 }
@@ -122,6 +138,8 @@ Result<GuardFacts> machine_facts() {
   facts.learned = std::move(links->learned);
   facts.ports = std::move(links->ports);
   facts.guests = std::move(links->guests);
+  if (observe::asks_about_bridged()) facts.bridges = std::move(links->bridges);
+  facts.queried = observe::queried_devices(facts.machine);
   facts.strict = strict_devices(facts.machine);
   const auto ssh = observe::ssh_service();
   if (!ssh) return std::unexpected(ssh.error());
@@ -143,7 +161,7 @@ Result<GuardFacts> machine_facts() {
   facts.tunnels = std::move(*tunnels);
   facts.relays = observe::relays(*ssh);
   add_guests(facts, links->inward);
-  facts.routing = observe::routing();
+  facts.routing = observe::routing(facts.machine);
   return facts;
 }
 

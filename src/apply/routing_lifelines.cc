@@ -17,8 +17,10 @@ namespace rolewall::apply {
 namespace {
 
 using observe::OuterFlow;
+using observe::Peering;
 using observe::SpokenOnLink;
 
+constexpr std::uint8_t kOfTheLink = 255;  // hops: from elsewhere none can have it
 // Of neighbours that the rules tell apart on one link.
 constexpr std::size_t kMostRouters = 32;
 
@@ -45,7 +47,7 @@ class RoutingProtocols {
       if (matters) add(spoken);
     }
     if (!routes_matter) return;
-    for (const OuterFlow& peering : facts_.routing.peerings) add(peering);
+    for (const Peering& peering : facts_.routing.peerings) add(peering);
     for (const std::string& unseen : facts_.routing.unseen) {
       into_.unasked.push_back({.what = unseen + ", which a program of this host speaks",
                                .how = "with whom cannot be seen, so it was not checked",
@@ -90,7 +92,6 @@ class RoutingProtocols {
 
   static Leg packet(const SpokenOnLink& spoken, bool arrives, const net::Address& from,
                     const net::Address& to) {
-    constexpr std::uint8_t kOfTheLink = 255;
     Leg leg{.arrives = arrives, .fields = {}, .device = spoken.device};
     leg.fields.protocol = spoken.protocol;
     leg.fields.source = from;
@@ -139,34 +140,68 @@ class RoutingProtocols {
     return {found.begin(), found.end()};
   }
 
-  // Open, and opened again by who has opened it.
-  void add(const OuterFlow& peering) {
-    const std::string what = fmt::format("BGP with {}", net::format(peering.remote));
-    for (const Way& way : ways_.with(peering.remote)) {
+  void add(const Peering& peering) {
+    const std::string what =
+        fmt::format("{} with {}", peering.name, net::format(peering.flow.remote));
+    for (const Way& way : ways_.with(peering.flow.remote)) {
       if (way.off_route) continue;
-      Leg in{.arrives = true, .fields = {}, .device = way.in};
-      in.fields.source = peering.remote;
-      in.fields.destination = peering.local;
-      in.fields.source_port = peering.remote_port;
-      in.fields.destination_port = peering.local_port;
-      for (Leg open : {in, turned(in, way.out)}) {
-        open.state = ruleset::ct_state::kEstablished;
-        open.fields.tcp_flags = tcp::kAck;
-        rolewall::apply::put(into_, {.what = what, .legs = {open}, .need = Need::Possible}, way);
+      if (peering.flow.draws_ports) {
+        add_each_way(what, peering.flow, way);
+      } else {
+        add_connection(what, peering.flow, way);
       }
-      Leg first = in;
-      if (!peering.opened_by_peer) first = turned(in, way.out);
-      first.fields.tcp_flags = tcp::kSyn;
-      Lifeline line{.what = what + ", a new connection",
-                    .legs = {first, turned(first, way.in, tcp::kSynAck)},
+    }
+  }
+
+  void add_each_way(const std::string& what, const OuterFlow& flow, const Way& way) {
+    const auto own = ways_.own_towards(flow.remote, way.out);
+    if (!own) return;
+    Leg in{.arrives = true, .fields = {}, .device = way.in};
+    in.fields.protocol = flow.protocol;
+    in.fields.source = flow.remote;
+    in.fields.destination = *own;
+    in.fields.source_port = kDrawnPort;
+    in.fields.destination_port = flow.local_port;
+    in.fields.ttl = kOfTheLink;
+    Leg out = in;
+    out.arrives = false;
+    out.device = way.out;
+    std::swap(out.fields.source, out.fields.destination);
+    for (const Leg& leg : {in, out}) {
+      Lifeline line{.what = what + (leg.arrives ? ", what it tells" : ", what this host tells"),
+                    .legs = {leg},
                     .need = Need::Possible};
-      line.advice =
-          fmt::format(R"(an [[{}]] rule with service = "{}" and {} = "{}" would)",
-                      peering.opened_by_peer ? "inbound" : "outbound",
-                      service_of(peering.protocol, first.fields.destination_port),
-                      peering.opened_by_peer ? "from" : "to", net::format(peering.remote));
+      line.advice = admitting(flow, flow.local_port, leg.arrives);
       rolewall::apply::put(into_, std::move(line), way);
     }
+  }
+
+  static std::string admitting(const OuterFlow& flow, std::uint16_t port, bool inbound) {
+    return fmt::format(R"(an [[{}]] rule with service = "{}" and {} = "{}" would)",
+                       inbound ? "inbound" : "outbound", service_of(flow.protocol, port),
+                       inbound ? "from" : "to", net::format(flow.remote));
+  }
+
+  // Open, and opened again by who has opened it.
+  void add_connection(const std::string& what, const OuterFlow& flow, const Way& way) {
+    Leg in{.arrives = true, .fields = {}, .device = way.in};
+    in.fields.source = flow.remote;
+    in.fields.destination = flow.local;
+    in.fields.source_port = flow.remote_port;
+    in.fields.destination_port = flow.local_port;
+    for (Leg open : {in, turned(in, way.out)}) {
+      open.state = ruleset::ct_state::kEstablished;
+      open.fields.tcp_flags = tcp::kAck;
+      rolewall::apply::put(into_, {.what = what, .legs = {open}, .need = Need::Possible}, way);
+    }
+    Leg first = in;
+    if (!flow.opened_by_peer) first = turned(in, way.out);
+    first.fields.tcp_flags = tcp::kSyn;
+    Lifeline line{.what = what + ", a new connection",
+                  .legs = {first, turned(first, way.in, tcp::kSynAck)},
+                  .need = Need::Possible};
+    line.advice = admitting(flow, first.fields.destination_port, flow.opened_by_peer);
+    rolewall::apply::put(into_, std::move(line), way);
   }
 
   const GuardFacts& facts_;

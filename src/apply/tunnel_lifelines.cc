@@ -27,6 +27,9 @@ constexpr std::uint16_t kDrawnPort = 49152;
 // Of those that the rules tell apart, for an end that is not known.
 constexpr std::size_t kMostStrangers = 64;
 
+constexpr const char* kUseTimer =
+    ": use --confirm TIME, which rolls back by itself if you are cut off";
+
 class Tunnels {
  public:
   Tunnels(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables,
@@ -314,9 +317,15 @@ class Tunnels {
     const bool known = flow.protocol != net::protocol::kIcmp &&
                        flow.protocol != net::protocol::kIcmpv6 && !there.empty();
     if (!known) return;
-    for (const Way& way : ways_.with(flow.from.address)) {
+    const bool bridged = !flow.bridge.empty();
+    for (const Way& way :
+         bridged ? std::vector<Way>{{flow.bridge, flow.bridge}} : ways_.with(flow.from.address)) {
       if (way.off_route) continue;
-      Leg first{.arrives = true, .fields = {}, .device = way.in, .forwarded = true};
+      Leg first{.arrives = true,
+                .fields = {},
+                .device = way.in,
+                .forwarded = true,
+                .leaves = flow.bridge};
       first.fields.protocol = flow.protocol;
       first.fields.source = flow.from.address;
       first.fields.source_port = flow.from.port;
@@ -327,7 +336,7 @@ class Tunnels {
       open.fields.destination = flow.comes_to.address;
       open.fields.destination_port = flow.comes_to.port;
       open.fields.tcp_flags = tcp::kAck;
-      Leg answer = turned(open, there.front().out, tcp::kAck);
+      Leg answer = turned(open, bridged ? flow.bridge : there.front().out, tcp::kAck);
       answer.arrives = true;
       const Need need = std::max(asked.need, way.need);
       const std::string service = service_of(flow.protocol, flow.comes_to.port);

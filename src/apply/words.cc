@@ -47,14 +47,25 @@ std::string base_text(const std::optional<BaseChain>& base) {
   return text;
 }
 
-// By its id, or else as nft writes it. `table`: whose rule it is.
+// As nft writes it, without its id. `table`: whose rule it is.
+std::string text_of(const Table& table, Rule rule) {
+  constexpr std::size_t kLongest = 120;
+  rule.comment = {};
+  std::string text = print::rule_text(table, rule);
+  if (text.size() > kLongest) text = text.substr(0, kLongest) + "...";
+  return text;
+}
+
+// By its id, or else as nft writes it.
 std::string rule_name(const Table& table, const Rule& rule) {
   if (!rule.comment.empty()) return "rule " + rule.comment.text();
-  constexpr std::size_t kLongest = 120;
-  std::string text = print::rule_text(table, rule);
+  std::string text = text_of(table, rule);
   if (text.starts_with("jump ")) return "the " + text.replace(4, 1, " to ");
-  if (text.size() > kLongest) text = text.substr(0, kLongest) + "...";
   return fmt::format("rule `{}`", text);
+}
+
+std::string both_texts(std::string_view kernel, std::string_view policy) {
+  return fmt::format(" (kernel: {}; policy: {})", kernel, policy);
 }
 
 class Speaker {
@@ -136,8 +147,8 @@ class Speaker {
     named("chain", removed, added);
   }
   void base_changes(const Chain& live, const Chain& wanted) {
-    say(ChangeKind::Changed, fmt::format("chain {} (kernel: {}; policy: {})", wanted.name,
-                                         base_text(live.base), base_text(wanted.base)));
+    say(ChangeKind::Changed, fmt::format("chain {}{}", wanted.name,
+                                         both_texts(base_text(live.base), base_text(wanted.base))));
   }
 
   void sets() {
@@ -159,9 +170,12 @@ class Speaker {
       const Chain& chain = wanted_.chains[addition.chain];
       if (live_names_.chain(chain.name) == nullptr) continue;
       const Rule& rule = chain.rules[addition.rule];
-      const ChangeKind kind = take_counterpart(removed[chain.name], rule);
-      say(kind, fmt::format("{} in chain {}", rule_name(wanted_, rule), chain.name),
-          rule.comment.text());
+      const auto [kind, was] = take_counterpart(removed[chain.name], rule);
+      std::string what = fmt::format("{} in chain {}", rule_name(wanted_, rule), chain.name);
+      if (kind == ChangeKind::Changed) {
+        what += both_texts(text_of(live_, *was), text_of(wanted_, rule));
+      }
+      say(kind, std::move(what), rule.comment.text());
     }
     for (const auto& [chain, rest] : removed) {
       for (const Rule* rule : rest) {
@@ -171,21 +185,23 @@ class Speaker {
     }
   }
   // What was removed in favour of `rule`, and so what became of it.
-  static ChangeKind take_counterpart(std::vector<const Rule*>& removed, const Rule& rule) {
-    const auto take = [&](auto is_it) {
+  static std::pair<ChangeKind, const Rule*> take_counterpart(std::vector<const Rule*>& removed,
+                                                             const Rule& rule) {
+    const auto take = [&](auto is_it) -> const Rule* {
       const auto at = std::ranges::find_if(removed, is_it);
-      if (at == removed.end()) return false;
+      if (at == removed.end()) return nullptr;
+      const Rule* taken = *at;
       removed.erase(at);
-      return true;
+      return taken;
     };
     const Rule wanted = configuration(rule);
-    if (take([&](const Rule* other) { return configuration(*other) == wanted; })) {
-      return ChangeKind::Moved;
-    }
-    const auto same_name = [&](const Rule* other) {
+    const auto is_same = [&](const Rule* other) { return configuration(*other) == wanted; };
+    if (const Rule* same = take(is_same)) return {ChangeKind::Moved, same};
+    const auto has_its_name = [&](const Rule* other) {
       return !rule.comment.empty() && other->comment == rule.comment;
     };
-    return take(same_name) ? ChangeKind::Changed : ChangeKind::Added;
+    if (const Rule* other = take(has_its_name)) return {ChangeKind::Changed, other};
+    return {ChangeKind::Added, nullptr};
   }
 
   void elements() {

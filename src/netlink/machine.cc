@@ -300,6 +300,12 @@ bool is_port(const Interface& interface, const Machine& machine, const Masters& 
          (above->kind == "bridge" || above->kind == "bond" || above->kind == "team");
 }
 
+bool joins_several(const Interface& interface, const Masters& masters) {
+  return interface.kind == "bridge" && std::ranges::count_if(masters, [&](const auto& each) {
+                                         return each.second == interface.index;
+                                       }) > 1;
+}
+
 }  // namespace
 
 Result<Machine> read_machine() {
@@ -317,6 +323,7 @@ Result<Machine> read_machine() {
   const Guests guests(machine, masters, addressed, uplinks);
   for (const Interface& interface : machine.interfaces) {
     if (is_port(interface, machine, masters)) machine.ports.push_back(interface.device);
+    if (joins_several(interface, masters)) machine.bridges.push_back(interface.device);
     const bool is_guest = guests.is_one(interface);
     if (is_guest) machine.guests.push_back(interface.device);
     if (is_guest || (crossings.contains(interface.index) && !uplinks.contains(interface.index))) {

@@ -24,6 +24,7 @@ struct Machine {
   std::vector<std::string> advertised;  // devices with routes that a router advertises
   std::vector<net::Prefix> learned;     // networks to which a routing protocol knows the way
   std::vector<std::string> ports;       // devices whose packets a bridge or a bond receives
+  std::vector<std::string> bridges;     // that join several ports
   // Devices that lead to this machine's own containers and virtual machines, as far as that can be
   // told: no default route leads by them.
   std::vector<std::string> guests;

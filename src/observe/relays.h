@@ -21,6 +21,7 @@ struct ForwardedFlow {
   netlink::Endpoint from;  // as its first packet arrives
   netlink::Endpoint to;
   netlink::Endpoint comes_to;  // where address translation sends it; `to` where none does
+  std::string bridge{};        // between whose ports it goes; "" where it is routed
 };
 
 struct Relay {

@@ -7,9 +7,11 @@
 #include <optional>
 #include <set>
 #include <sstream>
+#include <utility>
 
 #include "base/file.h"
 #include "net/protocol.h"
+#include "netlink/conntrack.h"
 #include "netlink/sockets.h"
 #include "observe/groups.h"
 
@@ -79,21 +81,65 @@ std::set<std::uint8_t> raw_protocols() {
 constexpr std::uint16_t kBgp = 179;
 
 // A session that is open; either side may open it again.
-std::vector<OuterFlow> bgp(const netlink::TcpSockets& sockets) {
-  std::vector<OuterFlow> found;
+std::vector<Peering> bgp(const netlink::TcpSockets& sockets) {
+  std::vector<Peering> found;
   for (const netlink::TcpSocket& socket : sockets.established) {
     if ((socket.local_port != kBgp && socket.remote_port != kBgp) ||
         net::is_loopback(socket.remote)) {
       continue;
     }
-    found.push_back({.protocol = net::protocol::kTcp,
-                     .local = socket.local,
-                     .remote = socket.remote,
-                     .local_port = socket.local_port,
-                     .remote_port = socket.remote_port,
-                     .opened_by_peer = socket.local_port == kBgp});
+    found.push_back({.name = "BGP",
+                     .flow = {.protocol = net::protocol::kTcp,
+                              .local = socket.local,
+                              .remote = socket.remote,
+                              .local_port = socket.local_port,
+                              .remote_port = socket.remote_port,
+                              .opened_by_peer = socket.local_port == kBgp}});
   }
   return found;
+}
+
+bool is_own(const ruleset::Host& host, const net::Address& address) {
+  return std::ranges::any_of(host.addresses,
+                             [&](const net::Prefix& own) { return own.address == address; });
+}
+
+// RFC 5881 and, over several hops, RFC 5883.
+constexpr std::array<std::uint16_t, 2> kBfd{3784, 4784};
+
+// Its sockets have no peer: connection tracking knows who has sent to them, and where it tracks
+// nothing yet, BGP's neighbours stand for them. Whoever ends BFD ends the protocol that relies on
+// it, in less than a second.
+void add_bfd(const ruleset::Host& host, Routing& found) {
+  const auto sockets = netlink::read_udp_sockets();
+  if (!sockets) return;
+  const std::vector<Peering> relying = found.peerings;
+  bool is_spoken = false;
+  std::set<std::pair<std::uint16_t, net::Address>> peers;
+  for (const netlink::UdpSocket& socket : *sockets) {
+    if (std::ranges::find(kBfd, socket.local_port) == kBfd.end()) continue;
+    is_spoken = true;
+    const auto senders = netlink::read_udp_peers(socket.local_port);
+    for (const netlink::Endpoint& sender : senders.value_or(std::vector<netlink::Endpoint>())) {
+      if (!is_own(host, sender.address)) peers.emplace(socket.local_port, sender.address);
+    }
+    for (const Peering& bgp : relying) {
+      const auto tracked = netlink::read_flows_with(bgp.flow.remote);
+      if (tracked && tracked->empty()) peers.emplace(socket.local_port, bgp.flow.remote);
+    }
+  }
+  for (const auto& [port, peer] : peers) {
+    found.peerings.push_back({.name = "BFD",
+                              .flow = {.protocol = net::protocol::kUdp,
+                                       .local = net::is_ipv4(peer) ? net::Address{net::Ipv4{}}
+                                                                   : net::Address{net::Ipv6{}},
+                                       .remote = peer,
+                                       .local_port = port,
+                                       .remote_port = port,
+                                       .opened_by_peer = true,
+                                       .draws_ports = true}});
+  }
+  if (is_spoken && peers.empty()) found.unseen.emplace_back("BFD");
 }
 
 }  // namespace
@@ -104,11 +150,12 @@ std::vector<SpokenOnLink> spoken_on_links(const std::vector<ruleset::JoinedGroup
   return found;
 }
 
-Routing routing() {
+Routing routing(const ruleset::Host& host) {
   Routing found;
   found.on_links = spoken_on_links(joined_groups());
   const auto sockets = netlink::read_tcp_sockets();
   if (sockets) found.peerings = bgp(*sockets);
+  add_bfd(host, found);
   for (const std::uint8_t protocol : raw_protocols()) {
     for (const Known& known : kKnown) {
       const bool seen = std::ranges::count(found.on_links, known.name, &SpokenOnLink::name) != 0;

@@ -1,5 +1,5 @@
-// Which routing protocols, and which VRRP, programs of this host speak: what keeps routes to it,
-// and addresses that it shares with others.
+// Which routing protocols, BFD among them, and which VRRP, programs of this host speak: what keeps
+// routes to it, and addresses that it shares with others.
 #pragma once
 
 #include <cstdint>
@@ -22,14 +22,21 @@ struct SpokenOnLink {
   bool is_of_address = false;  // VRRP: whose an address is; else where networks are
 };
 
+// With one neighbour. BFD's packets go each way from a port that is drawn, and none answers another
+// (RFC 5881, 4).
+struct Peering {
+  std::string name;  // "BGP", "BFD"
+  OuterFlow flow;
+};
+
 struct Routing {
   std::vector<SpokenOnLink> on_links;
-  std::vector<OuterFlow> peerings;  // BGP's, over TCP
+  std::vector<Peering> peerings;
   std::vector<std::string> unseen;  // spoken by some program, but not seen with whom
 };
 
-// Of this network namespace.
-Routing routing();
+// Of this network namespace, whose addresses the host has.
+Routing routing(const ruleset::Host& host);
 
 std::vector<SpokenOnLink> spoken_on_links(const std::vector<ruleset::JoinedGroup>& groups);
 

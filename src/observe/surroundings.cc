@@ -70,6 +70,11 @@ Result<std::vector<Listening>> read_listening() {
 
 }  // namespace
 
+bool asks_about_bridged() {
+  return setting("bridge/bridge-nf-call-iptables") != 0 ||
+         setting("bridge/bridge-nf-call-ip6tables") != 0;
+}
+
 KernelSettings read_kernel_settings(const ruleset::Host& machine) {
   KernelSettings settings;
   settings.all = device_settings("all");

@@ -8,6 +8,9 @@ namespace rolewall::observe {
 
 Result<Surroundings> surroundings();
 
+// Whether packets between a bridge's ports pass the chains of inet and ip tables (br_netfilter).
+bool asks_about_bridged();
+
 // The kernel's settings of this network namespace, for the machine's devices.
 KernelSettings read_kernel_settings(const ruleset::Host& machine);
 

@@ -29,6 +29,14 @@ nft add rule inet rolewall input tcp dport 1 drop
 rolewall status --state-dir "$state"
 expect_status 1
 expect_out "drift"
+# One of ours under its own name: what it is, and what it should be.
+handle=$(nft -a list chain inet rolewall input | sed -n 's/^\t*drop comment "(default)" # handle //p')
+nft replace rule inet rolewall input handle "$handle" accept comment '"(default)"'
+rolewall status --state-dir "$state"
+expect_status 1
+expect_out "rule (default) in chain input (kernel: accept; policy: drop) was changed"
+rolewall plan "$site" --host web-01 --state-dir "$state"
+expect_out "rule (default) in chain input (kernel: accept; policy: drop) changed"
 rolewall apply "$site" --host web-01 --state-dir "$state"
 expect_status 0
 expect_out "generation 2 is in force"

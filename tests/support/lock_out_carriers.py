@@ -6,7 +6,7 @@ import sys
 import time
 
 from live_guard import RULES, SITE, Client, run
-from lock_outs import (CLIENT_4, CLIENT_6, OWN_4, OWN_6, Trial, batch, flush_connections, network_of,
+from lock_outs import (CLIENT_4, CLIENT_6, OWN_4, OWN_6, LeftOut, Trial, batch, flush_connections, network_of,
                        setting, start_program)
 
 ANY = "any"
@@ -133,6 +133,24 @@ def relay_within(stage):
           os.path.abspath("relayed"))
 
 
+def bridged_relay(stage):
+    """A virtual machine beside the host on a bridge, to which eth0 belongs: what comes to it passes the
+    forward chain."""
+    from lock_out_trials import onto_a_bridge
+    if not os.path.exists("/proc/sys/net/bridge/bridge-nf-call-iptables"):
+        raise LeftOut("no br_netfilter")
+    onto_a_bridge(stage)
+    setting(None, "net.bridge.bridge-nf-call-iptables", "1")
+    inner = Client()
+    stage.guest = inner
+    batch(None, [f"link add veth7 type veth peer name eth0 netns {inner.pid}",
+                 "link set veth7 master br0", "link set veth7 up"])
+    batch(inner.pid, ["link set lo up", "address add 203.0.113.77/24 dev eth0", "link set eth0 up",
+                      "route add default via 203.0.113.1"])
+    start_program(stage, inner.pid, RELAY, "sslh", "0.0.0.0", "443", OWN_4, "22",
+                  os.path.abspath("relayed"))
+
+
 def vpn_within(stage):
     """A tunnel's end is in the container, which routes between it and the host."""
     from lock_out_trials import TUN
@@ -170,6 +188,13 @@ def containers():
                 **by_relay)
     yield Trial(kind, "a relay, rollback to that", RULES + back + forward("http"),
                 verb=("rollback",), **by_relay)
+    at_bridge = SITE.replace('"link-local"]', '"link-local", "203.0.113.77"]').replace(
+        'device = "eth0"', 'device = "br0"')
+    by_bridge = {"site": at_bridge, "set_up": (bridged_relay,), "claims": as_relayed,
+                 "come": (CLIENT_4, "203.0.113.77", 443), "before": RULES + forward("https")}
+    yield Trial(kind, "a bridged relay, nothing is forwarded to it", RULES + forward("http"),
+                says="203.0.113.77, forwarded", **by_bridge)
+    yield Trial(kind, "a bridged relay, no rule forwards", RULES, **by_bridge)
     by_vpn = {"site": site, "set_up": (vpn_within,), "then": (published("udp", 1194), flush_connections),
               "come": ("10.8.0.7", "172.17.0.1", 22), "undo": 6,
               "before": RULES + back + forward("udp/1194")}

@@ -5,50 +5,68 @@ import os
 import time
 
 from live_guard import RULES, SITE, run
-from lock_outs import CLIENT_4, OWN_4, Trial, batch, network_of, setting, start_program
+from lock_outs import (CLIENT_4, CLIENT_6, OWN_4, OWN_6, Trial, batch, network_of, setting,
+                       start_program)
 from lock_out_carriers import early, inbound, outbound
 
 
 # -- what others keep: an address that two share, a route that this host tells --
 
+# Each tells the other whether it hears him, as hellos and BFD do; the router takes the way to an address
+# away where he is not told that he is heard.
 SPEAKER = r"""
-import socket, struct, sys, time
-protocol, group = int(sys.argv[1]), sys.argv[2]
-speaker = socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol)
-speaker.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
-                   struct.pack("4s4sI", socket.inet_aton(group), b"\0" * 4,
-                               socket.if_nametoindex("eth0")))
-speaker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack(
-    "4s4sI", b"\0" * 4, socket.inet_aton("203.0.113.10"), socket.if_nametoindex("eth0")))
-speaker.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 255)
+import ipaddress, socket, struct, subprocess, sys, time
+role, protocol, port, to, own, address = sys.argv[1:]
+protocol, port, to = int(protocol), int(port), ipaddress.ip_address(to)
+family, level = (socket.AF_INET6, socket.IPPROTO_IPV6) if to.version == 6 else (socket.AF_INET, socket.IPPROTO_IP)
+device = socket.if_nametoindex("eth0")
+def new():
+    made = socket.socket(family, socket.SOCK_DGRAM if port else socket.SOCK_RAW, 0 if port else protocol)
+    if port:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    return made
+hearer = new()
+if port:
+    hearer.bind(("", port))
+teller = hearer
+if not to.is_multicast:  # BFD draws the port that it speaks from
+    teller = new()
+    teller.bind((own, 0))
+elif to.version == 6:
+    hearer.setsockopt(level, socket.IPV6_JOIN_GROUP, to.packed + struct.pack("I", device))
+    hearer.setsockopt(level, socket.IPV6_MULTICAST_IF, device)
+    hearer.setsockopt(level, socket.IPV6_MULTICAST_HOPS, 255)
+    hearer.setsockopt(level, socket.IPV6_MULTICAST_LOOP, 0)
+else:
+    here = struct.pack("4s4sI", b"\0" * 4, socket.inet_aton(own), device)
+    hearer.setsockopt(level, socket.IP_ADD_MEMBERSHIP, to.packed + here[4:])
+    hearer.setsockopt(level, socket.IP_MULTICAST_IF, here)
+    hearer.setsockopt(level, socket.IP_MULTICAST_TTL, 255)
+    hearer.setsockopt(level, socket.IP_MULTICAST_LOOP, 0)
+hearer.settimeout(0.2)
+there = (str(to), port, 0, device) if to.version == 6 and to.is_multicast else (str(to), port)
 print("ready", flush=True)
+heard = both = time.monotonic()
+was_reached = True
 while True:
+    now = time.monotonic()
     try:
-        speaker.sendto(b"here", (group, 0))
+        teller.sendto(b"hears" if now - heard < 1 else b"alone", there)
     except OSError:
         pass
-    time.sleep(0.2)
-"""
-LISTENER = r"""
-import socket, struct, subprocess, sys
-protocol, group, address = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-listener = socket.socket(socket.AF_INET, socket.SOCK_RAW, protocol)
-listener.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP,
-                    struct.pack("4s4sI", socket.inet_aton(group), b"\0" * 4,
-                                socket.if_nametoindex("eth0")))
-listener.settimeout(1)
-print("ready", flush=True)
-was_here = True
-while True:
     try:
-        listener.recv(64)
-        here = True
+        while time.monotonic() < now + 0.2:
+            said = hearer.recv(64)
+            heard = time.monotonic()
+            both = heard if said.endswith(b"hears") else both
     except OSError:
-        here = False
-    if here != was_here:
-        was_here = here
-        subprocess.run(["ip", "rule", "del" if here else "add", "to", address, "priority", "1",
-                        "blackhole"])
+        pass
+    is_reached = time.monotonic() - both < 1
+    if role == "router" and is_reached != was_reached:
+        was_reached = is_reached
+        six = ["-6"] if ":" in address else []
+        subprocess.run(["ip", *six, "rule", "del" if is_reached else "add", "to", address, "priority",
+                        "1", "blackhole"])
 """
 BGP = r"""
 import socket, subprocess, sys, time
@@ -87,13 +105,18 @@ while True:
     except OSError:
         reached(False)
 """
-SERVICE_ADDRESS = "10.99.0.99"
+SERVICE_ADDRESS, SERVICE_ADDRESS_6 = "10.99.0.99", "2001:db8:99::99"
+ROUTER_4, ROUTER_6 = "203.0.113.1", "2001:db8:1::1"
 
 
-def spoken(protocol, group, address):
+def spoken(protocol, port, to, address):
+    """With the router, or to a group."""
+    own, its = (OWN_6, ROUTER_6) if ":" in to else (OWN_4, ROUTER_4)
+
     def step(stage):
-        start_program(stage, stage.client.pid, LISTENER, str(protocol), group, address)
-        start_program(stage, None, SPEAKER, str(protocol), group)
+        start_program(stage, stage.client.pid, SPEAKER, "router", str(protocol), str(port),
+                      own if to == its else to, its, address)
+        start_program(stage, None, SPEAKER, "host", str(protocol), str(port), to, own, address)
     return step
 
 
@@ -106,33 +129,50 @@ def bgp_to(address):
 
 
 def service_address(stage):
-    batch(None, [f"address add {SERVICE_ADDRESS}/32 dev lo"])
-    batch(stage.client.pid, [f"route add {SERVICE_ADDRESS}/32 via 203.0.113.10 src {CLIENT_4}"])
+    batch(None, [f"address add {SERVICE_ADDRESS}/32 dev lo",
+                 f"address add {SERVICE_ADDRESS_6}/128 dev lo"])
+    batch(stage.client.pid, [f"route add {SERVICE_ADDRESS}/32 via {OWN_4} src {CLIENT_4}",
+                             f"route add {SERVICE_ADDRESS_6}/128 via {OWN_6} src {CLIENT_6}"])
 
 
 def others_notice(_stage):
     time.sleep(2)
 
 
+# Protocol of IP, or port of UDP; to whom; the address that hangs on it.
+PROTOCOLS = [
+    ("VRRP", 112, 0, "224.0.0.18", OWN_4), ("VRRP, IPv6", 112, 0, "ff02::12", OWN_6),
+    ("OSPF", 89, 0, "224.0.0.5", SERVICE_ADDRESS), ("OSPFv3", 89, 0, "ff02::5", SERVICE_ADDRESS_6),
+    ("EIGRP", 88, 0, "224.0.0.10", SERVICE_ADDRESS), ("RIP", 0, 520, "224.0.0.9", SERVICE_ADDRESS),
+    ("RIPng", 0, 521, "ff02::9", SERVICE_ADDRESS_6), ("Babel", 0, 6696, "ff02::1:6", SERVICE_ADDRESS_6),
+    ("BFD", 0, 3784, ROUTER_4, SERVICE_ADDRESS), ("BFD, IPv6", 0, 3784, ROUTER_6, SERVICE_ADDRESS_6),
+]
+
+
 def kept_by_others():
     kind = "VRRP and routing protocols"
     later = ("flush_connections", others_notice)
-    for name, number, group, address, set_up in [
-            ("VRRP", 112, "224.0.0.18", OWN_4, ()),
-            ("OSPF", 89, "224.0.0.5", SERVICE_ADDRESS, (service_address,))]:
-        service = f"protocol/{number}"
-        said = outbound("tell", service, group)
-        both = RULES + said + inbound("hear", service, "203.0.113.0/24")
-        here = {"before": both, "set_up": (*set_up, spoken(number, group, address)),
-                "come": (CLIENT_4, address, 22), "later": later, "undo": 8}
-        yield Trial(kind, f"{name}, no rule", RULES, says=f"{name} on eth0", **here)
-        yield Trial(kind, f"{name}, nothing is told", both.replace(said, ""), **here)
-    there = outbound("bgp", "tcp/179", "203.0.113.1")
+    for name, number, port, to, address in PROTOCOLS:
+        service = f"udp/{port}" if port else f"protocol/{number}"
+        said = outbound("tell", service, to)
+        heard = inbound("hear", service, to if to in (ROUTER_4, ROUTER_6) else
+                        "link-local" if ":" in to else "203.0.113.0/24")
+        here = {"before": RULES + said + heard, "set_up": (service_address, spoken(number, port, to, address)),
+                "come": (CLIENT_6 if ":" in to else CLIENT_4, address, 22), "later": later, "undo": 8}
+        about = name.split(",")[0].removesuffix("v3")
+        yield Trial(kind, f"{name}, no rule", RULES, says=f"{about} ", **here)
+        yield Trial(kind, f"{name}, nothing is told", RULES + heard, says=f"{about} ", **here)
+        yield Trial(kind, f"{name}, nothing is heard", RULES + said, says=f"{about} ", **here)
+    there = outbound("bgp", "tcp/179", ROUTER_4)
     here = {"before": RULES + there, "come": (CLIENT_4, SERVICE_ADDRESS, 22), "later": later,
             "undo": 8, "set_up": (service_address, bgp_to(SERVICE_ADDRESS))}
     yield Trial(kind, "BGP, no rule", RULES, says="BGP with 203.0.113.1", **here)
     yield Trial(kind, "BGP, to another router", RULES + outbound("bgp", "tcp/179", "203.0.113.2"),
                 **here)
+    with_bfd = RULES + there + outbound("bfd", "udp/3784", ROUTER_4) + inbound("bfd-in", "udp/3784", ROUTER_4)
+    yield Trial(kind, "BFD, a first apply without a rule", RULES + there, **{
+        **here, "before": None, "says": "BFD with 203.0.113.1", "harmless": with_bfd,
+        "set_up": (*here["set_up"], spoken(0, 3784, ROUTER_4, SERVICE_ADDRESS))})
 
 
 # -- a tunnel that is not the session's own device --

@@ -505,6 +505,30 @@ def leased(address, default):
     return step
 
 
+def behind_a_snooping_switch(stage):
+    """The router's own: it asks each second who listens to which group, and passes solicitations on to
+    who has answered."""
+    batch(stage.client.pid, [
+        "address flush dev eth0",
+        "link add br0 type bridge mcast_snooping 1 mcast_querier 1 mcast_mld_version 2 "
+        "mcast_query_interval 100 mcast_query_response_interval 20 mcast_startup_query_interval 20 "
+        "mcast_membership_interval 250",
+        "link set eth0 master br0", "link set br0 up", "address add 203.0.113.1/24 dev br0"])
+    batch(stage.client.pid, [
+        "-6 address flush dev eth0", "-6 address add 2001:db8:1::1/64 dev br0 nodad",
+        "-6 address add fe80::2/64 dev br0 nodad"])
+    time.sleep(1.5)
+
+
+def memberships_end(stage):
+    time.sleep(3.5)
+    neighbours_expire(stage)
+    neighbours_expire(stage, "br0")
+
+
+MLD_IN = '[[inbound]]\nid = "mld"\nservice = "mld"\n'
+MLD_OUT = '[[outbound]]\nid = "mld-out"\nservice = "mld"\n'
+
 NEAR_6 = "2001:db8:1::42"
 
 
@@ -688,6 +712,12 @@ def links():
     yield Trial(kind, "none is sent to a client on the link",
                 f'[[outbound]]\nid = "no"\naction = "drop"\nservice = "ndp"\nto = "{NEAR_6}"\n'
                 + RULES, **near)
+    switched = {"before": RULES + MLD_IN + MLD_OUT, "come": V6, "undo": 12,
+                "set_up": (behind_a_snooping_switch,), "later": (memberships_end,)}
+    yield Trial(kind, "behind a snooping switch, no reports", RULES + MLD_IN, says="(MLD), reports",
+                **switched)
+    yield Trial(kind, "behind a snooping switch, no queries", RULES + MLD_OUT, says="(MLD), queries",
+                **switched)
     kind = "a link's own addresses"
     yield Trial(kind, "ssh for networks alone",
                 (RULES, office("198.51.100.0/24", "2001:db8:ff1::/64")), come=LINK_LOCAL)

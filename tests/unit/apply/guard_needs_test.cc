@@ -251,6 +251,80 @@ TEST_CASE("what a routing protocol and VRRP need is asked about where they keep 
   CHECK(ask(one, one, about).losses.empty());
 }
 
+TEST_CASE("what goes between a bridge's ports is forwarded where it is asked about") {
+  GuardFacts about = facts();
+  const auto with_forward = [](VerdictCode otherwise) {
+    Table table = ours({ssh()});
+    table.chains.push_back(base("forward", Hook::Forward, {rule("(default)", {verdict(otherwise)})},
+                                VerdictCode::Drop));
+    return table;
+  };
+  const Table closed = with_forward(VerdictCode::Drop);
+  const Table open = with_forward(VerdictCode::Accept);
+  CHECK(ask(open, closed, about).losses.empty());
+  about.bridges = {"br0"};
+  CHECK(is_said(ask(open, closed, about).losses, "between the ports of br0"));
+  CHECK(ask(open, open, about).losses.empty());
+  CHECK(ask(closed, closed, about).losses.empty());
+  CHECK(is_said(ask(closed, closed, about).notes, "between the ports of br0"));
+}
+
+TEST_CASE("where a switch asks for listeners, who no longer answers is refused") {
+  GuardFacts about = facts();
+  about.machine.routes->push_back({.to = prefix("fe80::a"),
+                                   .type = RouteType::Local,
+                                   .device = "eth0",
+                                   .gateway = {},
+                                   .table = 255});
+  about.machine.addresses.push_back(prefix("fe80::a"));
+  const auto icmpv6 = [](const char* id, std::uint8_t type) {
+    return accepts(id,
+                   {Meta{MetaKey::L4Proto, 0}, Cmp{CmpOp::Eq, 0, Value::u8(58)},
+                    Payload{PayloadBase::Transport, 0, 1, 0}, Cmp{CmpOp::Eq, 0, Value::u8(type)}});
+  };
+  const Rule query = icmpv6("r.query", 130);
+  const Rule report = icmpv6("r.report", 143);
+  const Rule ask_neighbour = icmpv6("r.ns", 135);
+  const Rule tell_neighbour = icmpv6("r.na", 136);
+  const std::vector<Rule> in{ssh(), ask_neighbour, tell_neighbour};
+  const std::vector<Rule> out{ask_neighbour, tell_neighbour};
+  const auto with_listeners = [&](bool queries, bool reports) {
+    std::vector<Rule> inbound = in;
+    std::vector<Rule> outbound = out;
+    if (queries) inbound.push_back(query);
+    if (reports) outbound.push_back(report);
+    return ours(inbound, outbound);
+  };
+  const Table both = with_listeners(true, true);
+  CHECK(ask(both, with_listeners(false, false), about).losses.empty());  // nobody asks
+  about.queried = {"eth0"};
+  CHECK(ask(both, both, about).losses.empty());
+  CHECK(is_said(ask(both, with_listeners(true, false), about).losses, "(MLD), reports"));
+  CHECK(is_said(ask(both, with_listeners(false, true), about).losses, "(MLD), queries"));
+  CHECK(ask(with_listeners(false, false), with_listeners(false, false), about).losses.empty());
+}
+
+TEST_CASE("BFD's packets are asked about each way") {
+  GuardFacts about = facts();
+  about.learned = {prefix("198.51.100.0/24")};
+  about.routing.peerings = {{.name = "BFD",
+                             .flow = {.protocol = 17,
+                                      .local = net::Ipv4{},
+                                      .remote = address("203.0.113.1"),
+                                      .local_port = 3784,
+                                      .remote_port = 3784,
+                                      .opened_by_peer = true,
+                                      .draws_ports = true}}};
+  const Rule bfd = accepts("r.bfd", port_is(17, 3784));
+  const Table both = ours({ssh(), bfd}, {bfd});
+  CHECK(ask(both, both, about).losses.empty());
+  CHECK(is_said(ask(both, ours({ssh(), bfd}), about).losses,
+                "BFD with 203.0.113.1, what this host tells"));
+  CHECK(is_said(ask(both, ours({ssh()}, {bfd}), about).losses,
+                "BFD with 203.0.113.1, what it tells"));
+  CHECK(ask(ours({ssh()}), ours({ssh()}), about).losses.empty());  // it does not pass today
+}
+
 TEST_CASE("of routers farther away some may be shut out, not all") {
   GuardFacts about = facts();
   about.sessions = {{.client = address("198.51.100.7"),
