@@ -31,19 +31,6 @@ bool device_matches(std::string_view pattern, std::string_view device) {
   return pattern == device;
 }
 
-// Of a device that nothing is said of: an Ethernet header's. Tunnels and such have none.
-std::uint32_t link_header_size(const ruleset::Host& host, std::string_view device) {
-  constexpr std::uint32_t kEthernetHeader = 14;
-  constexpr std::uint16_t kEther = 1;       // ARPHRD_ETHER
-  constexpr std::uint16_t kLoopback = 772;  // ARPHRD_LOOPBACK
-  for (const ruleset::Interface& interface : host.interfaces) {
-    if (interface.device != device || interface.index == 0) continue;
-    const bool has_one = interface.hardware_type == kEther || interface.hardware_type == kLoopback;
-    return has_one ? kEthernetHeader : 0;
-  }
-  return kEthernetHeader;
-}
-
 bool sends_reset(const Program& program, const Decision& decision) {
   const Program::Chain& chain = program.tables()[decision.table].chains[decision.chain];
   const ruleset::Reject* reject = ruleset::reject_of(*chain.rules[decision.rule].rule);
@@ -244,7 +231,6 @@ class Evaluator::Machine {
   bool gather(Frame& frame, Fragments::User user, const Options& options, HookResult& result);
   bool is_foreign(const Frame& frame) const;
   bool may_forward(const Frame& frame) const;
-  bool takes_group(Frame& frame, Journey& journey) const;
   bool find_way_out(Frame& frame, Journey& journey) const;
   void choose_way_out(Frame& frame, const net::Address& to) const;
   void receive(Frame& frame, const Options& options, Journey& journey);
@@ -543,40 +529,6 @@ bool Evaluator::Machine::is_foreign(const Frame& frame) const {
   return is_for_another_host(frame.bytes, frame.ipv6, own_) && !routes_.leads_here(to);
 }
 
-// ip_route_input_rcu() and ip6_mc_input(). IPv6 looks at senders behind the hook alone.
-bool Evaluator::Machine::takes_group(Frame& frame, Journey& journey) const {
-  constexpr std::uint8_t kIgmp = 2;
-  const net::Address to = destination_of(frame.bytes, frame.ipv6);
-  if (!net::is_multicast(to)) return true;
-  bool taken = false;
-  switch (groups_.joined(to, frame.in_device)) {
-    case Joined::Yes:
-      taken = true;
-      break;
-    case Joined::NotKnown:
-      journey.takes_group_as_joined = true;
-      taken = true;
-      break;
-    case Joined::FromSome:
-      taken = frame.ipv6 || frame.bytes[ipv4::kProtocol] == kIgmp;
-      if (taken) break;
-      taken = frame.choices->choose(2) == 0;
-      frame.conditions.push_back(
-          {.about = fmt::format("whether a program takes {} from this sender", net::format(to)),
-           .is = taken ? "yes" : "no"});
-      break;
-    case Joined::No:
-      break;
-  }
-  if (taken) return true;
-  journey.hooks.push_back(stopped_by_stack(Hook::Input, kGroupNotJoined));
-  if (groups_.may_route(to)) {
-    journey.hooks.back().fate = Fate::Undecided;
-    journey.hooks.back().reason = "multicast routing, which may pass it on, is not modelled";
-  }
-  return false;
-}
-
 // Without routes: by what is behind the devices.
 void Evaluator::Machine::choose_way_out(Frame& frame, const net::Address& to) const {
   const std::vector<ruleset::Interface> ways = interfaces_towards(host_, to);
@@ -708,7 +660,10 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
   // know better than its addresses.
   const Forwarding forwarding = foreign && !passes_on ? Forwarding::Off : Forwarding::On;
   const Hook next = passes_on ? Hook::Forward : Hook::Input;
-  if (!takes_group(frame, journey)) return;
+  if (auto refused = groups_.refusal(frame, journey)) {
+    journey.hooks.push_back(std::move(*refused));
+    return;
+  }
   if (frame.ipv6 && foreign && !passes_on && stop(next, kNotForThisHost)) return;
   if (!routed && stop(next, frame.ipv6 ? route_ipv6_error(frame.bytes, own_, forwarding)
                                        : route_ipv4_error(frame.bytes, own_, forwarding))) {

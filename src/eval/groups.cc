@@ -1,6 +1,11 @@
 #include "eval/groups.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+
+#include "eval/route.h"
+#include "eval/wire.h"
 
 namespace rolewall::eval {
 namespace {
@@ -59,6 +64,43 @@ bool Groups::may_route(const net::Address& group) const {
   }
   const auto scope = static_cast<unsigned>(std::get<net::Ipv6>(group).value >> 112) & 0xfU;
   return host_.routes_groups_ipv6 && scope > 2;
+}
+
+// ip_route_input_rcu() and ip6_mc_input(). IPv6 looks at senders behind the hook alone.
+bool Groups::takes(const net::Address& group, Frame& frame, Journey& journey) const {
+  constexpr std::uint8_t kIgmp = 2;
+  switch (joined(group, frame.in_device)) {
+    case Joined::Yes:
+      return true;
+    case Joined::NotKnown:
+      journey.takes_group_as_joined = true;
+      return true;
+    case Joined::FromSome: {
+      if (frame.ipv6 || frame.bytes[ipv4::kProtocol] == kIgmp) return true;
+      const bool taken = frame.choices->choose(2) == 0;
+      frame.conditions.push_back(
+          {.about = fmt::format("whether a program takes {} from this sender", net::format(group)),
+           .is = taken ? "yes" : "no"});
+      return taken;
+    }
+    case Joined::No:
+      return false;
+  }
+  return false;
+}
+
+std::optional<HookResult> Groups::refusal(Frame& frame, Journey& journey) const {
+  const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  if (!net::is_multicast(to) || takes(to, frame, journey)) return std::nullopt;
+  HookResult result;
+  result.hook = ruleset::Hook::Input;
+  result.fate = Fate::Stack;
+  result.reason = kGroupNotJoined;
+  if (may_route(to)) {
+    result.fate = Fate::Undecided;
+    result.reason = "multicast routing, which may pass it on, is not modelled";
+  }
+  return result;
 }
 
 }  // namespace rolewall::eval

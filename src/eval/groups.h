@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
+#include "eval/eval.h"
+#include "eval/frame.h"
 #include "ruleset/host.h"
 
 namespace rolewall::eval {
@@ -30,10 +33,15 @@ class Groups {
 
   // REQUIRES: `group` is multicast.
   Joined joined(const net::Address& group, std::string_view device) const;
+  // Why a packet to a group goes no further than prerouting. Absent: it does, or is for one host.
+  // `journey` notes that its group is taken as joined.
+  std::optional<HookResult> refusal(Frame& frame, Journey& journey) const;
+
+ private:
+  bool takes(const net::Address& group, Frame& frame, Journey& journey) const;
   // Whether multicast routing may pass on what is sent to it.
   bool may_route(const net::Address& group) const;
 
- private:
   const ruleset::Host& host_;
 };
 

@@ -97,4 +97,16 @@ std::vector<Stage> plan_device_hook(const Program& program, Hook hook) {
   return stages;
 }
 
+std::uint32_t link_header_size(const ruleset::Host& host, std::string_view device) {
+  constexpr std::uint32_t kEthernetHeader = 14;
+  constexpr std::uint16_t kEther = 1;       // ARPHRD_ETHER
+  constexpr std::uint16_t kLoopback = 772;  // ARPHRD_LOOPBACK
+  for (const ruleset::Interface& interface : host.interfaces) {
+    if (interface.device != device || interface.index == 0) continue;
+    const bool has_one = interface.hardware_type == kEther || interface.hardware_type == kLoopback;
+    return has_one ? kEthernetHeader : 0;
+  }
+  return kEthernetHeader;
+}
+
 }  // namespace rolewall::eval

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 #include <vector>
 
 #include "eval/program.h"
+#include "ruleset/host.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::eval {
@@ -37,5 +39,9 @@ FamilyPlan plan_family(const Program& program, bool ipv6);
 
 // Chains on the devices' own hooks, before and behind the IP stack: netdev's, and inet's ingress.
 std::vector<Stage> plan_device_hook(const Program& program, ruleset::Hook hook);
+
+// The link header that a packet has on at the egress hook of a device. Of a device that nothing is
+// said of: an Ethernet header's. Tunnels and such have none.
+std::uint32_t link_header_size(const ruleset::Host& host, std::string_view device);
 
 }  // namespace rolewall::eval
