@@ -6,7 +6,7 @@ import sys
 
 from live_guard import PROGRAM, RULES, STATE, Scene, joined_client, run
 from lock_out_carriers import outbound
-from lock_outs import in_network
+from lock_outs import network_of
 from scene import check, finish
 
 HUB, PORT = "203.0.113.1", 8443
@@ -74,8 +74,9 @@ def main():
     client = joined_client(["eth0"])
     run("ip", "address", "add", "203.0.113.10/24", "dev", "eth0")
     client.must("ip", "address", "add", f"{HUB}/24", "dev", "eth0")
-    server = subprocess.Popen(in_network(client.pid, sys.executable, "-c", SERVER, HUB, str(PORT)),
-                              stdout=subprocess.PIPE, text=True)
+    with network_of(client.pid):
+        server = subprocess.Popen([sys.executable, "-c", SERVER, HUB, str(PORT)],
+                                  stdout=subprocess.PIPE, text=True)
     server.stdout.readline()
     scene = Scene(client)
     for before, what in [(None, "a first apply"), (RULES + DIALS, "its rule goes")]:

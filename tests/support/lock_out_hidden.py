@@ -6,8 +6,8 @@ import sys
 import time
 
 from live_guard import OTHER, RULES, SITE, run
-from lock_outs import CLIENT_4, OWN_4, Trial, batch, in_network
-from lock_out_carriers import as_relayed, container, inbound, outbound, start
+from lock_outs import CLIENT_4, OWN_4, Trial, batch, network_of, start_program
+from lock_out_carriers import as_relayed, container, inbound, outbound
 
 PEER = "192.0.2.9"  # one that stands for nobody else
 
@@ -41,8 +41,8 @@ pipe(tun, inner, lambda: os.read(tun, 4096), lambda data: os.write(tun, data))
 
 def split(stage):
     from lock_out_trials import addresses
-    start(stage, None, SPLIT, OWN_4, CLIENT_4)
-    start(stage, stage.client.pid, SPLIT, CLIENT_4, OWN_4)
+    start_program(stage, None, SPLIT, OWN_4, CLIENT_4)
+    start_program(stage, stage.client.pid, SPLIT, CLIENT_4, OWN_4)
     for _ in range(50):
         if run("ip", "link", "show", "tun0", check=False).returncode == 0:
             break
@@ -165,21 +165,22 @@ socket.create_connection((sys.argv[1], int(sys.argv[2])), float(sys.argv[3]))
 
 def hub(stage):
     container(stage)
-    start(stage, stage.client.pid, HUB_SOURCE, HUB, str(DIALLED))
+    start_program(stage, stage.client.pid, HUB_SOURCE, HUB, str(DIALLED))
 
 
 def agent_within(stage):
     """Once: its connection goes on beside each ruleset."""
     if hasattr(stage, "agent_within"):
         return
-    stage.agent_within = start(stage, stage.container.pid, AGENT_WITHIN, HUB, str(DIALLED),
-                               os.path.abspath("relayed"))
+    stage.agent_within = start_program(stage, stage.container.pid, AGENT_WITHIN, HUB, str(DIALLED),
+                                       os.path.abspath("relayed"))
     time.sleep(1.5)
 
 
 def dials_from_within(stage, seconds):
-    return run(*in_network(stage.container.pid, sys.executable, "-c", DIAL, HUB, str(DIALLED),
-                           str(min(seconds, 2))), check=False).returncode == 0
+    with network_of(stage.container.pid):
+        return run(sys.executable, "-Sc", DIAL, HUB, str(DIALLED), str(min(seconds, 2)),
+                   check=False).returncode == 0
 
 
 def masqueraded():
