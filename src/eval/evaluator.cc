@@ -10,6 +10,7 @@
 #include "eval/fragments.h"
 #include "eval/hook_plan.h"
 #include "eval/interpreter.h"
+#include "eval/link_chains.h"
 #include "eval/nat.h"
 #include "eval/other_tables.h"
 #include "eval/route.h"
@@ -24,11 +25,6 @@ namespace {
 
 using ruleset::Family;
 using ruleset::Hook;
-
-bool device_matches(std::string_view pattern, std::string_view device) {
-  if (pattern.ends_with('*')) return device.starts_with(pattern.substr(0, pattern.size() - 1));
-  return pattern == device;
-}
 
 // Of a device that nothing is said of: an Ethernet header's. Tunnels and such have none.
 std::uint32_t link_header_size(const ruleset::Host& host, std::string_view device) {
@@ -72,6 +68,7 @@ class Evaluator::Machine {
       : tracker_(host),
         program_(ruleset, state_, partial),
         other_tables_(program_),
+        link_chains_(program_, host),
         host_(host),
         routes_(host),
         interpreter_(program_, state_, routes_),
@@ -267,6 +264,7 @@ class Evaluator::Machine {
   bool fragments_are_doubtful_ = false;
   Program program_;
   OtherTables other_tables_;
+  LinkChains link_chains_;
   const ruleset::Host& host_;
   Routes routes_;
   Interpreter interpreter_;
@@ -485,6 +483,8 @@ bool Evaluator::Machine::run_device_hook(Hook hook, Frame& frame, const Options&
   const bool arrives = hook == Hook::Ingress;
   const std::string_view device =
       arrives ? std::string_view(frame.packet->in_device) : frame.leaves_by;
+  const bool asks_below = options.others == Others::Asked;
+  if (arrives && asks_below && !link_chains_.let_pass(hook, device, frame, journey)) return false;
   HookResult* result = nullptr;
   for (const Stage& stage : arrives ? ingress_ : egress_) {
     if (!is_on_device(stage, device)) continue;
@@ -517,7 +517,7 @@ bool Evaluator::Machine::run_device_hook(Hook hook, Frame& frame, const Options&
   }
   frame.seen_as = frame.ipv6 ? Family::Ip6 : Family::Ip;
   frame.link_header_size = 0;
-  return true;
+  return arrives || !asks_below || link_chains_.let_pass(hook, device, frame, journey);
 }
 
 bool Evaluator::Machine::may_forward(const Frame& frame) const {
