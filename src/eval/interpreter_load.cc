@@ -382,8 +382,8 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
       store_word(to, flow.mark);
       return Next::Expression;
     case CtKey::Helper:
-      if (flow.helper.empty()) return Next::Break;
-      store_name(to, flow.helper);
+      if (flow.master_helper.empty()) return Next::Break;
+      store_name(to, flow.master_helper);
       return Next::Expression;
     case CtKey::Source:
     case CtKey::Destination: {
