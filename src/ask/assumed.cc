@@ -86,6 +86,9 @@ std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::R
     if (was_read) found.push_back(field.value);
   }
   if (reads.length) found.push_back(fmt::format("length={}", packet.bytes.size()));
+  if (reads.user) found.emplace_back("a sender that is no user whom a rule names");
+  if (reads.group) found.emplace_back("a sender in no group that a rule names");
+  if (reads.cgroup) found.emplace_back("a sender in no cgroup that a rule names");
   if (reads.options) found.emplace_back("no options or extension headers");
   return found;
 }

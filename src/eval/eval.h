@@ -83,6 +83,10 @@ struct Reads {
   std::vector<Bytes> bytes;
   bool options = false;
   bool length = false;  // `meta length`
+  // The socket that it is sent by, where nobody said who owns that.
+  bool user = false;
+  bool group = false;
+  bool cgroup = false;
 };
 
 // A packet's way over one host: the hooks it met, in order; the last one decides.

@@ -229,7 +229,11 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
       const auto& user = frame_->packet->user;
       const auto& group = frame_->packet->group;
       if (frame_->has_socket) return not_given();
-      if (!is_outgoing(frame_->hook) || (!user && !group)) return Next::Break;
+      if (!is_outgoing(frame_->hook)) return Next::Break;
+      if (!user && !group) {
+        (load.key == MetaKey::SkUid ? frame_->reads.user : frame_->reads.group) = true;
+        return Next::Break;
+      }
       const auto& value = load.key == MetaKey::SkUid ? user : group;
       if (!value) return not_given();
       store_word(to, *value);
@@ -263,7 +267,9 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
     case MetaKey::Cgroup:
       if (frame_->has_socket) return not_given();
       if (!is_outgoing(frame_->hook)) return Next::Break;
-      return frame_->packet->user || frame_->packet->group ? not_given() : Next::Break;
+      if (frame_->packet->user || frame_->packet->group) return not_given();
+      frame_->reads.cgroup = true;
+      return Next::Break;
     case MetaKey::SecPath:  // not one that IPsec unwrapped
       store_byte(to, 0);
       return Next::Expression;
@@ -340,6 +346,15 @@ Interpreter::Next Interpreter::run_ct(const ruleset::Ct& load) {
   return flow.tracking == Tracking::Entry ? run_ct_entry(load) : Next::Break;
 }
 
+// Of a packet in the middle of a connection that nothing is known of: each time the same.
+std::uint8_t Interpreter::chosen_direction() {
+  static const std::array<std::string, 2> kDirections{"original", "reply"};
+  static const std::string kAbout = "ct direction";
+  const auto chosen = std::ranges::find(frame_->conditions, kAbout, &Condition::about);
+  if (chosen != frame_->conditions.end()) return chosen->is == kDirections[1] ? 1 : 0;
+  return static_cast<std::uint8_t>(choose(kAbout, kDirections));
+}
+
 Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
   const Flow& flow = frame_->flow;
   const ruleset::Register to = load.destination;
@@ -358,6 +373,10 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
   const bool ipv6_alone = load.key == CtKey::SourceIp6 || load.key == CtKey::DestinationIp6;
   if (frame_->ipv6 ? ipv4_alone : ipv6_alone) return Next::Break;
   const bool of_any_packet = load.key == CtKey::L3Protocol || load.key == CtKey::Protocol;
+  if (flow.seen_before && load.key == CtKey::Direction) {
+    store_byte(to, chosen_direction());
+    return Next::Expression;
+  }
   if (flow.seen_before && !of_any_packet) {
     const bool may_be_none = load.key == CtKey::Helper;
     if (may_be_none && !choose_whether("the connection has a helper")) return Next::Break;
