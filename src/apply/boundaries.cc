@@ -20,11 +20,6 @@ namespace r = ruleset;
 constexpr std::size_t kIpv4Size = 4;
 constexpr std::size_t kIpv6Size = 16;
 
-net::Address address_of(std::span<const std::uint8_t> bytes) {
-  if (bytes.size() == kIpv4Size) return net::ipv4_from_bytes(bytes.data());
-  return net::ipv6_from_bytes(bytes.data());
-}
-
 template <class Family>
 std::optional<net::Address> beside(Family address, bool below) {
   const auto next =
@@ -99,7 +94,8 @@ class Collector {
         for (std::size_t row = 0; row < set.elements.count(); ++row) {
           const auto first = set.elements.key(row).subspan(at, size);
           const auto last = set.elements.key_end(row).subspan(at, size);
-          if (!is_far(first, last)) add(address_of(first), address_of(last));
+          if (!is_far(first, last))
+            add(net::address_from_bytes(first), net::address_from_bytes(last));
         }
       }
       at += r::padded_size(size);
@@ -142,7 +138,7 @@ class Collector {
     for (std::size_t i = 0; mask != nullptr && i < mask->mask.size && i < whole; ++i) {
       last[i] = static_cast<std::uint8_t>(last[i] | ~mask->mask.bytes[i]);
     }
-    add(address_of(first), address_of(last));
+    add(net::address_from_bytes(first), net::address_from_bytes(last));
   }
 
   const net::AddressSet& within_;

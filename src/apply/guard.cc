@@ -12,6 +12,7 @@
 
 #include "apply/lifelines.h"
 #include "apply/turns.h"
+#include "apply/words.h"
 #include "eval/eval.h"
 #include "net/protocol.h"
 #include "observe/other_chains.h"
@@ -32,10 +33,6 @@ constexpr std::size_t kMostAlike = 2;
 constexpr std::size_t kCoursesEach = 256;
 constexpr std::size_t kLeastCourses = 4;
 constexpr std::size_t kMostCourses = 4096;
-
-std::string table_name(const ruleset::Table& table) {
-  return fmt::format("table {} {}", name_of(table.family), table.name);
-}
 
 class Guard {
  public:

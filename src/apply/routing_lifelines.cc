@@ -20,7 +20,7 @@ using observe::OuterFlow;
 using observe::SpokenOnLink;
 
 // Of neighbours that the rules tell apart on one link.
-constexpr std::size_t kMostNeighbours = 32;
+constexpr std::size_t kMostRouters = 32;
 
 // Nothing here is needed more than what passes today: whom a session's address and route really
 // hang on, only the routers know.
@@ -132,7 +132,7 @@ class RoutingProtocols {
     for (const ruleset::Table* table : tables_) {
       if (networks.empty()) break;
       for (const net::Address& each : addresses_told_apart(*table, within)) {
-        if (found.size() < kMostNeighbours) found.insert(each);
+        if (found.size() < kMostRouters) found.insert(each);
       }
     }
     std::erase_if(found, [&](const net::Address& each) { return ways_.is_own(each); });

@@ -19,11 +19,6 @@ void append(std::vector<std::uint8_t>& to, const std::vector<std::uint8_t>& byte
   to.insert(to.end(), bytes.begin(), bytes.end());
 }
 
-net::Address address_of(std::span<const std::uint8_t> bytes) {
-  if (bytes.size() == 4) return net::ipv4_from_bytes(bytes.data());
-  return net::ipv6_from_bytes(bytes.data());
-}
-
 // The prefix of an interval that is one, as all of ours are.
 unsigned length_of(std::span<const std::uint8_t> first, std::span<const std::uint8_t> last) {
   unsigned length = 0;
@@ -90,9 +85,9 @@ RunTimeEntry entry_of(const Set& set, std::size_t row) {
     constexpr std::size_t kAddress = 8;
     entry.opened = {.protocol = key[0],
                     .port = static_cast<std::uint16_t>(key[4] << 8 | key[5]),
-                    .from = address_of(key.subspan(kAddress))};
+                    .from = net::address_from_bytes(key.subspan(kAddress))};
   } else {
-    entry.banned = {address_of(key), length_of(key, elements.key_end(row))};
+    entry.banned = {net::address_from_bytes(key), length_of(key, elements.key_end(row))};
   }
   const auto number = [&](const std::vector<std::uint64_t>& column) {
     return column.empty() ? 0 : column[row];

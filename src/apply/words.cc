@@ -47,10 +47,6 @@ std::string base_text(const std::optional<BaseChain>& base) {
   return text;
 }
 
-std::string table_name(const Table& table) {
-  return fmt::format("table {} {}", name_of(table.family), table.name);
-}
-
 // By its id, or else as nft writes it. `table`: whose rule it is.
 std::string rule_name(const Table& table, const Rule& rule) {
   if (!rule.comment.empty()) return "rule " + rule.comment;
@@ -276,6 +272,10 @@ class Speaker {
 };
 
 }  // namespace
+
+std::string table_name(const Table& table) {
+  return fmt::format("table {} {}", name_of(table.family), table.name);
+}
 
 std::vector<ChangeItem> in_words(const Table& live, const Difference& difference) {
   return Speaker(live, difference).take();

@@ -10,6 +10,8 @@
 
 namespace rolewall::apply {
 
+std::string table_name(const ruleset::Table& table);  // "table inet filter"
+
 // From the live table to the wanted one.
 enum class ChangeKind : std::uint8_t { Added, Removed, Changed, Moved };
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "eval/dissect.h"
+#include "eval/route.h"
 #include "eval/wire.h"
 #include "net/protocol.h"
 
@@ -71,7 +72,8 @@ void add_transport(const eval::Packet& packet, std::vector<Open>& open) {
 
 }  // namespace
 
-std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::Reads& reads) {
+std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::Journey& journey) {
+  const eval::Reads& reads = journey.reads;
   const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
   std::vector<std::string> found;
   if (packet.bytes.size() < (ipv6 ? eval::ipv6::kHeaderSize : eval::ipv4::kHeaderSize))
@@ -90,6 +92,10 @@ std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::R
   if (reads.group) found.emplace_back("a sender in no group that a rule names");
   if (reads.cgroup) found.emplace_back("a sender in no cgroup that a rule names");
   if (reads.options) found.emplace_back("no options or extension headers");
+  if (journey.takes_group_as_joined) {
+    const auto group = eval::destination_of(packet.bytes, ipv6);
+    found.push_back(fmt::format("{} joined", net::format(group)));
+  }
   return found;
 }
 

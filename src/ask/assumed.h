@@ -10,8 +10,9 @@
 
 namespace rolewall::ask {
 
-// Of the fields that words never or seldom name, those that were read: "ttl=64", "no options".
-std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::Reads& reads);
+// Of the fields that words never or seldom name, those that were read: "ttl=64", "no options". Of a
+// group whether the host has joined it: "224.0.0.251 joined".
+std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::Journey& journey);
 
 // Adds what the words of `sample` have not said, once.
 void note_assumed(const std::vector<std::string>& open, const Sample& sample,

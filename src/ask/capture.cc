@@ -26,7 +26,7 @@ constexpr std::uint64_t kClockErrorNs = 1'000'000;
 // What the words of a packet say of it; absent where its headers are not whole.
 std::optional<Sample> sample_of(const eval::Packet& packet) {
   const eval::ByteSpan bytes = packet.bytes;
-  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  const bool ipv6 = is_ipv6(packet);
   const auto headers = ipv6 ? eval::dissect_ipv6_checked(bytes) : eval::dissect_ipv4_checked(bytes);
   if (!headers || !headers->has_protocol) return std::nullopt;
   Sample sample;
@@ -43,7 +43,8 @@ std::optional<Sample> sample_of(const eval::Packet& packet) {
   fields.protocol = headers->protocol;
   fields.length = static_cast<std::uint32_t>(bytes.size());
   if (headers->fragment_offset != 0) {
-    fields.fragment_offset = static_cast<std::uint16_t>(headers->fragment_offset * 8);
+    const unsigned unit = ipv6 ? 1 : 8;
+    fields.fragment_offset = static_cast<std::uint16_t>(headers->fragment_offset * unit);
     return sample;
   }
   const eval::ByteSpan transport =
@@ -63,12 +64,8 @@ std::optional<Sample> sample_of(const eval::Packet& packet) {
 }
 
 bool is_fragment(const eval::Packet& packet) {
-  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  const bool ipv6 = is_ipv6(packet);
   return ipv6 ? eval::has_fragment_header(packet.bytes) : eval::is_ipv4_fragment(packet.bytes);
-}
-
-bool is_ipv6(const eval::Packet& packet) {
-  return packet.ether_type == eval::kEtherTypeIpv6;
 }
 
 bool has_header(const eval::Packet& packet) {
@@ -297,6 +294,7 @@ CapturedAnswer Conversation::put(const Question& question, const eval::Packet& s
              is_fragment(seen) == is_fragment(after) && content(seen) != content(after)) {
     assume("what it was before rules changed it");
   }
+  if (journey.takes_group_as_joined) assume("that this host has joined the group");
   Hop hop;
   hop.verdict = answer.as_taken;
   if (const eval::HookResult* deciding = deciding_hook(journey)) {

@@ -14,10 +14,6 @@ namespace {
 namespace ipv4 = eval::ipv4;
 namespace ipv6 = eval::ipv6;
 
-bool is_ipv6(const eval::Packet& packet) {
-  return packet.ether_type == eval::kEtherTypeIpv6;
-}
-
 net::Address address_at(const eval::Packet& packet, std::size_t offset) {
   const std::uint8_t* bytes = packet.bytes.data() + offset;
   if (is_ipv6(packet)) return net::ipv6_from_bytes(bytes);

@@ -45,7 +45,7 @@ Result<net::Prefix> whom_to_ban(const std::string& text) {
 }
 
 // What came of it.
-std::string in_words(const apply::Added& added, const net::Prefix& asked) {
+std::string words_of(const apply::Added& added, const net::Prefix& asked) {
   if (added.part_of) {
     return fmt::format("{} is banned already, as part of {} {}", net::format(asked),
                        net::format(*added.part_of->banned), for_how_long(added.part_of->left));
@@ -79,7 +79,7 @@ int ban(const BanOptions& options) {
       .banned = *prefix, .opened = {}, .left = *left, .reason = options.reason};
   const auto added = apply::add_entry(entry, options.state_directory);
   if (!added) return report(added.error());
-  std::string done = in_words(*added, *prefix);
+  std::string done = words_of(*added, *prefix);
   std::optional<Error> problem = added->unrecorded;
   if (!options.keep_connections) {
     const net::AddressSet banned = net::AddressSet::from({*prefix});

@@ -43,7 +43,7 @@ class Reader {
   std::vector<Question> read(std::string_view text) {
     std::vector<Question> questions;
     std::size_t number = 0;
-    for (const std::string& whole : lines_of(text)) {
+    for (const std::string& whole : rolewall::lines_of(text)) {
       const std::string_view line = std::string_view(whole).substr(0, whole.find('#'));
       ++number;
       if (!trim(line).empty()) read_line(line, number, questions);

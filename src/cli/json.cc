@@ -14,7 +14,7 @@ namespace {
 
 using Library = nlohmann::ordered_json;
 
-std::string quoted(const std::string& text) {
+std::string in_quotes(const std::string& text) {
   return Library(text).dump(-1, ' ', false, Library::error_handler_t::replace);
 }
 
@@ -121,7 +121,7 @@ void Json::dump_to(std::string& line) const {
                  [&](bool value) { line += value ? "true" : "false"; },
                  [&](std::int64_t number) { line += fmt::to_string(number); },
                  [&](std::uint64_t number) { line += fmt::to_string(number); },
-                 [&](const std::string& text) { line += quoted(text); },
+                 [&](const std::string& text) { line += in_quotes(text); },
                  [&](const Array& elements) {
                    line += '[';
                    for (const Json& element : elements) {
@@ -134,7 +134,7 @@ void Json::dump_to(std::string& line) const {
                    line += '{';
                    for (const Member& member : members) {
                      if (&member != &members.front()) line += ',';
-                     line += quoted(member.name) + ':';
+                     line += in_quotes(member.name) + ':';
                      member.value.dump_to(line);
                    }
                    line += '}';

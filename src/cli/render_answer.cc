@@ -154,7 +154,7 @@ void render(const Terminal& terminal, const ask::Answer& answer) {
   terminal.line(fmt::format("{}: {}{}", answer.packet, painted(terminal, answer.verdict),
                             is_ours ? fmt::format(" ({})", ask::meaning(answer.verdict)) : ""));
   if (!answer.assumed.empty()) {
-    terminal.line(terminal.paint(Tone::Quiet, fmt::format("  assumed, since a rule reads it: {}",
+    terminal.line(terminal.paint(Tone::Quiet, fmt::format("  assumed, since not said: {}",
                                                           fmt::join(answer.assumed, ", "))));
   }
   const bool is_filtered = std::ranges::any_of(

@@ -46,7 +46,7 @@ std::string sign(const Terminal& to, ChangeKind kind) {
   return "";
 }
 
-std::string in_words(const ChangeItem& item) {
+std::string words_of(const ChangeItem& item) {
   return fmt::format("{} {}", item.what, name_of(item.kind));
 }
 
@@ -77,7 +77,7 @@ std::string values(const KeyChange& change, const std::vector<std::string>& valu
 }
 
 // "from: any -> !192.0.2.0/24", "service: + tcp/8080".
-std::string in_words(const KeyChange& change) {
+std::string words_of(const KeyChange& change) {
   if (!change.some_stays) {
     return fmt::format("{}: {} -> {}", change.key, values(change, change.before),
                        values(change, change.after));
@@ -103,7 +103,7 @@ std::string line_of(const PolicyChange& change) {
   text += place_of(change);
   if (change.kind == ChangeKind::Moved) text += ": moved";
   for (std::size_t i = 0; i < change.keys.size(); ++i) {
-    text += (i == 0 ? ": " : "; ") + in_words(change.keys[i]);
+    text += (i == 0 ? ": " : "; ") + words_of(change.keys[i]);
   }
   for (std::size_t i = 0; i < change.used_by.size() && i < kMost; ++i) {
     text += (i == 0 ? "; for " : ", ") + change.used_by[i];
@@ -149,7 +149,7 @@ std::vector<std::string> lines_of(const Terminal& to, const apply::Plan& plan, E
     lines.push_back(fmt::format("  {} {}", sign(to, kind), printable(text)));
   };
   const auto add_all = [&](const std::vector<ChangeItem>& items) {
-    for (const ChangeItem& item : items) add(item.kind, in_words(item));
+    for (const ChangeItem& item : items) add(item.kind, words_of(item));
   };
   if (plan.changes) {
     for (const PolicyChange& change : *plan.changes) add(change.kind, line_of(change));

@@ -153,8 +153,6 @@ bool checksum_is_wrong(const Datagram& datagram, bool pseudo_header) {
   return sum != 0;
 }
 
-enum TcpFlag : std::uint8_t { kFin = 1, kSyn = 2, kRst = 4, kAck = 16, kUrg = 32 };
-
 // tcp_error().
 const char* tcp_error(const Datagram& datagram) {
   const ByteSpan tcp = datagram.transport();

@@ -19,7 +19,8 @@ struct Dissection {
   // extension header names a length that reaches there (kernels to 6.18; the newest check it, and
   // then there is no protocol).
   std::uint32_t transport = 0;
-  std::uint16_t fragment_offset = 0;  // not zero: a later fragment
+  // Not zero: a later fragment. In eights of bytes for IPv4, in bytes for IPv6, as the kernel's.
+  std::uint16_t fragment_offset = 0;
 };
 
 // REQUIRES: at least a whole fixed IP header, its version and lengths checked (stack.h).

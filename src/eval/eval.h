@@ -96,6 +96,8 @@ struct Journey {
   Packet after;                       // as it leaves the last hook: written to, translated
   Reads reads;                        // with Options::note_reads alone
   bool knows_after = true;            // false: a rule wrote into it what only the kernel knows
+  // Delivered because its multicast group was taken as joined: the host's description does not say.
+  bool takes_group_as_joined = false;
   Fate fate() const { return hooks.empty() ? Fate::Accept : hooks.back().fate; }
 };
 

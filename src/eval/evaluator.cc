@@ -8,6 +8,7 @@
 #include "eval/doubts.h"
 #include "eval/eval.h"
 #include "eval/fragments.h"
+#include "eval/groups.h"
 #include "eval/hook_plan.h"
 #include "eval/interpreter.h"
 #include "eval/link_chains.h"
@@ -73,6 +74,7 @@ class Evaluator::Machine {
         routes_(host),
         interpreter_(program_, state_, routes_),
         own_(OwnAddresses::of(host)),
+        groups_(host),
         ingress_(plan_device_hook(program_, Hook::Ingress)),
         egress_(plan_device_hook(program_, Hook::Egress)),
         ipv4_(plan_family(program_, false)),
@@ -137,14 +139,16 @@ class Evaluator::Machine {
     doubts_ = {};
     const bool met_doubt = state_.met_doubt() || tracker_.flows().met_doubt();
     const bool is_new = tracker_.flows().has_begun_one();
-    if (met_doubt || options.doubtful) doubts_.add_all(left());
+    // If its group is not joined, it was not delivered, and has left nothing behind.
+    const bool is_in_doubt = met_doubt || outcomes.ways.front().takes_group_as_joined;
+    if (is_in_doubt || options.doubtful) doubts_.add_all(left());
     exchange(*behind_);
     if (has_others) {
       Doubts spread = std::move(doubts_);
       outcomes = this->outcomes(way, packet, options);
       doubts_.merge(spread);
     }
-    if (met_doubt || has_others) {
+    if (is_in_doubt || has_others) {
       // Where one's translation differs, so may the address or port that another gets.
       doubts_.all_flows =
           (has_others || is_new) && !doubts_.flows.empty() && (ipv4_.has_nat || ipv6_.has_nat);
@@ -237,6 +241,7 @@ class Evaluator::Machine {
   bool gather(Frame& frame, Fragments::User user, const Options& options, HookResult& result);
   bool is_foreign(const Frame& frame) const;
   bool may_forward(const Frame& frame) const;
+  bool takes_group(Frame& frame, Journey& journey) const;
   bool find_way_out(Frame& frame, Journey& journey) const;
   void choose_way_out(Frame& frame, const net::Address& to) const;
   void receive(Frame& frame, const Options& options, Journey& journey);
@@ -269,6 +274,7 @@ class Evaluator::Machine {
   Routes routes_;
   Interpreter interpreter_;
   OwnAddresses own_;
+  Groups groups_;
   std::vector<Stage> ingress_;
   std::vector<Stage> egress_;
   FamilyPlan ipv4_;
@@ -537,6 +543,40 @@ bool Evaluator::Machine::is_foreign(const Frame& frame) const {
   return is_for_another_host(frame.bytes, frame.ipv6, own_) && !routes_.leads_here(to);
 }
 
+// ip_route_input_rcu() and ip6_mc_input(). IPv6 looks at senders behind the hook alone.
+bool Evaluator::Machine::takes_group(Frame& frame, Journey& journey) const {
+  constexpr std::uint8_t kIgmp = 2;
+  const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  if (!net::is_multicast(to)) return true;
+  bool taken = false;
+  switch (groups_.joined(to, frame.in_device)) {
+    case Joined::Yes:
+      taken = true;
+      break;
+    case Joined::NotKnown:
+      journey.takes_group_as_joined = true;
+      taken = true;
+      break;
+    case Joined::FromSome:
+      taken = frame.ipv6 || frame.bytes[ipv4::kProtocol] == kIgmp;
+      if (taken) break;
+      taken = frame.choices->choose(2) == 0;
+      frame.conditions.push_back(
+          {.about = fmt::format("whether a program takes {} from this sender", net::format(to)),
+           .is = taken ? "yes" : "no"});
+      break;
+    case Joined::No:
+      break;
+  }
+  if (taken) return true;
+  journey.hooks.push_back(stopped_by_stack(Hook::Input, kGroupNotJoined));
+  if (groups_.may_route(to)) {
+    journey.hooks.back().fate = Fate::Undecided;
+    journey.hooks.back().reason = "multicast routing, which may pass it on, is not modelled";
+  }
+  return false;
+}
+
 // Without routes: by what is behind the devices.
 void Evaluator::Machine::choose_way_out(Frame& frame, const net::Address& to) const {
   const std::vector<ruleset::Interface> ways = interfaces_towards(host_, to);
@@ -668,6 +708,7 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
   // know better than its addresses.
   const Forwarding forwarding = foreign && !passes_on ? Forwarding::Off : Forwarding::On;
   const Hook next = passes_on ? Hook::Forward : Hook::Input;
+  if (!takes_group(frame, journey)) return;
   if (frame.ipv6 && foreign && !passes_on && stop(next, kNotForThisHost)) return;
   if (!routed && stop(next, frame.ipv6 ? route_ipv6_error(frame.bytes, own_, forwarding)
                                        : route_ipv4_error(frame.bytes, own_, forwarding))) {

@@ -39,4 +39,8 @@ struct Packet {
   std::optional<std::uint32_t> ct_state;
 };
 
+inline bool is_ipv6(const Packet& packet) {
+  return packet.ether_type == kEtherTypeIpv6;
+}
+
 }  // namespace rolewall::eval

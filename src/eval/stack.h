@@ -2,7 +2,7 @@
 // net/ipv4/ip_input.c, ip6_rcv_core() of net/ipv6/ip6_input.c) and between prerouting and input
 // (ip_route_input_rcu() of net/ipv4/route.c, ip6_route_input()), with the settings that a host has
 // by default: rp_filter 0, route_localnet 0, accept_source_route 0, a route for
-// every address. Groups are taken as joined: which ones are, the host's description does not say.
+// every address. Which multicast groups are joined, groups.h knows.
 //
 // Each function returns why the packet goes no further, or null.
 #pragma once

@@ -48,8 +48,6 @@ namespace {
 
 using ruleset::ConntrackSettings;
 
-enum HeaderFlag : std::uint8_t { kFin = 1, kSyn = 2, kRst = 4, kAck = 16 };
-
 // Of include/uapi/linux/netfilter/nf_conntrack_tcp.h.
 enum SideFlag : std::uint8_t {
   kWindowScale = 0x01,       // IP_CT_TCP_FLAG_WINDOW_SCALE

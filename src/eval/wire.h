@@ -1,4 +1,4 @@
-// Numbers in the bytes of a packet: network order, read and written without alignment.
+// Numbers in the bytes of a packet: network order, read and written without alignment; and flags.
 #pragma once
 
 #include <cstddef>
@@ -69,5 +69,8 @@ inline constexpr std::uint8_t kAuthentication = 51;
 inline constexpr std::uint8_t kNoNextHeader = 59;
 inline constexpr std::uint8_t kDestinationOptions = 60;
 }  // namespace ipv6
+
+// The flags of a TCP header.
+enum TcpFlag : std::uint8_t { kFin = 1, kSyn = 2, kRst = 4, kAck = 16, kUrg = 32 };
 
 }  // namespace rolewall::eval

@@ -111,6 +111,11 @@ Ipv6 ipv6_from_bytes(const std::uint8_t* bytes) {
   return address;
 }
 
+Address address_from_bytes(std::span<const std::uint8_t> bytes) {
+  if (bytes.size() == 4) return ipv4_from_bytes(bytes.data());
+  return ipv6_from_bytes(bytes.data());
+}
+
 Address first(const Prefix& prefix) {
   return std::visit(
       [&]<class Ip>(Ip ip) -> Address {

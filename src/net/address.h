@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -75,6 +76,7 @@ std::array<std::uint8_t, 16> to_bytes(Ipv6 address);
 std::vector<std::uint8_t> to_bytes(const Address& address);
 Ipv4 ipv4_from_bytes(const std::uint8_t* bytes);
 Ipv6 ipv6_from_bytes(const std::uint8_t* bytes);
+Address address_from_bytes(std::span<const std::uint8_t> bytes);  // REQUIRES: 4 or 16
 
 // The first and last address of a prefix.
 Address first(const Prefix& prefix);

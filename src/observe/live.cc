@@ -4,6 +4,8 @@
 #include <utility>
 
 #include "netlink/netlink.h"
+#include "observe/groups.h"
+#include "observe/net_setting.h"
 #include "observe/this_host.h"
 
 namespace rolewall::observe {
@@ -21,6 +23,9 @@ Result<ruleset::Snapshot> live_snapshot() {
   }
   auto host = this_host();
   if (!host) return std::unexpected(std::move(host).error());
+  host->joined_groups = joined_groups();
+  host->routes_groups_ipv4 = net_setting("ipv4/conf/all/mc_forwarding").value_or(0) != 0;
+  host->routes_groups_ipv6 = net_setting("ipv6/conf/all/mc_forwarding").value_or(0) != 0;
   return ruleset::Snapshot{std::move(*host), std::move(*live), {}};
 }
 

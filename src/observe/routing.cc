@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <charconv>
 #include <cstdint>
 #include <optional>
@@ -12,6 +11,7 @@
 #include "base/file.h"
 #include "net/protocol.h"
 #include "netlink/sockets.h"
+#include "observe/groups.h"
 
 namespace rolewall::observe {
 namespace {
@@ -37,7 +37,7 @@ constexpr std::array kKnown{
     Known{"Babel", net::protocol::kUdp, 6696, "224.0.0.111", "ff02::1:6"},
 };
 
-constexpr std::size_t kLargestList = std::size_t{1} << 20;
+constexpr std::size_t kLargestTable = std::size_t{1} << 20;
 
 void add(std::vector<SpokenOnLink>& found, const std::string& device, const net::Address& group) {
   for (const Known& known : kKnown) {
@@ -52,55 +52,12 @@ void add(std::vector<SpokenOnLink>& found, const std::string& device, const net:
   }
 }
 
-// A device's line begins with its number, its groups' with a tab: as the kernel has the address in
-// memory, by the processor's order.
-void add_ipv4(std::string_view igmp, std::vector<SpokenOnLink>& found) {
-  std::string device;
-  std::istringstream lines{std::string(igmp)};
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string first;
-    std::string second;
-    words >> first >> second;
-    if (!line.starts_with('\t')) {
-      device = second;
-      continue;
-    }
-    std::uint32_t number = 0;
-    const auto [end, error] =
-        std::from_chars(first.data(), first.data() + first.size(), number, 16);
-    if (error != std::errc{} || first.size() != 8) continue;
-    std::array<std::uint8_t, 4> bytes = std::bit_cast<std::array<std::uint8_t, 4>>(number);
-    add(found, device, net::ipv4_from_bytes(bytes.data()));
-  }
-}
-
-// Number, device, 32 digits, and more.
-void add_ipv6(std::string_view igmp6, std::vector<SpokenOnLink>& found) {
-  std::istringstream lines{std::string(igmp6)};
-  for (std::string line; std::getline(lines, line);) {
-    std::istringstream words(line);
-    std::string number;
-    std::string device;
-    std::string digits;
-    words >> number >> device >> digits;
-    std::array<std::uint8_t, 16> bytes{};
-    if (digits.size() != 2 * bytes.size()) continue;
-    bool whole = true;
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
-      const char* at = digits.data() + 2 * i;
-      whole = whole && std::from_chars(at, at + 2, bytes[i], 16).ptr == at + 2;
-    }
-    if (whole) add(found, device, net::ipv6_from_bytes(bytes.data()));
-  }
-}
-
 // The protocols of raw sockets: a line of /proc/net/raw has the protocol where a port would stand,
 // "3: 00000000:0059".
 std::set<std::uint8_t> raw_protocols() {
   std::set<std::uint8_t> found;
   for (const char* path : {"/proc/net/raw", "/proc/net/raw6"}) {
-    std::istringstream lines(read_file(path, kLargestList).value_or(""));
+    std::istringstream lines(read_file(path, kLargestTable).value_or(""));
     for (std::string line; std::getline(lines, line);) {
       std::istringstream words(line);
       std::string number;
@@ -141,17 +98,15 @@ std::vector<OuterFlow> bgp(const netlink::TcpSockets& sockets) {
 
 }  // namespace
 
-std::vector<SpokenOnLink> spoken_on_links(std::string_view igmp, std::string_view igmp6) {
+std::vector<SpokenOnLink> spoken_on_links(const std::vector<ruleset::JoinedGroup>& groups) {
   std::vector<SpokenOnLink> found;
-  add_ipv4(igmp, found);
-  add_ipv6(igmp6, found);
+  for (const ruleset::JoinedGroup& joined : groups) add(found, joined.device, joined.group);
   return found;
 }
 
 Routing routing() {
   Routing found;
-  found.on_links = spoken_on_links(read_file("/proc/net/igmp", kLargestList).value_or(""),
-                                   read_file("/proc/net/igmp6", kLargestList).value_or(""));
+  found.on_links = spoken_on_links(joined_groups());
   const auto sockets = netlink::read_tcp_sockets();
   if (sockets) found.peerings = bgp(*sockets);
   for (const std::uint8_t protocol : raw_protocols()) {

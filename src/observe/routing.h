@@ -4,11 +4,11 @@
 
 #include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "net/address.h"
 #include "observe/tunnels.h"
+#include "ruleset/host.h"
 
 namespace rolewall::observe {
 
@@ -31,7 +31,6 @@ struct Routing {
 // Of this network namespace.
 Routing routing();
 
-// What /proc/net/igmp and /proc/net/igmp6 list.
-std::vector<SpokenOnLink> spoken_on_links(std::string_view igmp, std::string_view igmp6);
+std::vector<SpokenOnLink> spoken_on_links(const std::vector<ruleset::JoinedGroup>& groups);
 
 }  // namespace rolewall::observe

@@ -518,6 +518,13 @@ struct Described<Route> {
 };
 
 template <>
+struct Described<JoinedGroup> {
+  static constexpr std::array kFields{required<&JoinedGroup::device>("device"),
+                                      required<&JoinedGroup::group>("group"),
+                                      optional<&JoinedGroup::filtered>("filtered")};
+};
+
+template <>
 struct Described<ConntrackSettings> {
   static constexpr std::array kFields{
       optional<&ConntrackSettings::tcp_loose>("tcp_loose"),
@@ -560,6 +567,9 @@ struct Described<Host> {
                                       optional<&Host::routes>("routes"),
                                       optional<&Host::forwards_ipv4>("forwards_ipv4"),
                                       optional<&Host::forwards_ipv6>("forwards_ipv6"),
+                                      optional<&Host::joined_groups>("joined_groups"),
+                                      optional<&Host::routes_groups_ipv4>("routes_groups_ipv4"),
+                                      optional<&Host::routes_groups_ipv6>("routes_groups_ipv6"),
                                       optional<&Host::conntrack>("conntrack"),
                                       optional<&Host::kernel>("kernel"),
                                       optional<&Host::xt_tables>("xt_tables"),

@@ -76,6 +76,14 @@ struct ConntrackSettings {
   bool operator==(const ConntrackSettings&) const = default;
 };
 
+// A multicast group whose packets the host takes from a device.
+struct JoinedGroup {
+  std::string device;
+  net::Address group;
+  bool filtered = false;  // from some senders alone
+  bool operator==(const JoinedGroup&) const = default;
+};
+
 // What iptables' recent or hashlimit match remembers, as the kernel shows it. Kept to be looked at:
 // rules of iptables' own matches are undecided.
 struct XtTable {
@@ -94,6 +102,11 @@ struct Host {
   std::optional<std::vector<Route>> routes{};  // absent: not known
   bool forwards_ipv4 = false;
   bool forwards_ipv6 = false;
+  // Those that the kernel joins by itself among them. Absent: not known.
+  std::optional<std::vector<JoinedGroup>> joined_groups{};
+  // Whether a program routes multicast (mc_forwarding): groups go to other links, too.
+  bool routes_groups_ipv4 = false;
+  bool routes_groups_ipv6 = false;
   ConntrackSettings conntrack{};
   std::string kernel{};  // uname's release; "": not known
   std::vector<XtTable> xt_tables{};

@@ -24,15 +24,18 @@ std::unexpected<Error> failed(std::string_view what, int error = errno) {
   return fail(ErrorKind::System, fmt::format("{}: {}", what, std::strerror(error)), error);
 }
 
-bool is_ipv6(const eval::Packet& packet) {
-  return packet.ether_type == eval::kEtherTypeIpv6;
-}
-
 // The destination's bytes; empty where the header is cut short.
 std::span<const std::uint8_t> destination(const eval::Packet& packet) {
   const std::span<const std::uint8_t> bytes(packet.bytes);
   if (is_ipv6(packet)) return bytes.size() < 40 ? bytes.first(0) : bytes.subspan(24, 16);
   return bytes.size() < 20 ? bytes.first(0) : bytes.subspan(16, 4);
+}
+
+// REQUIRES: the header is not cut short.
+net::Address destination_address(const eval::Packet& packet) {
+  const std::uint8_t* bytes = destination(packet).data();
+  if (is_ipv6(packet)) return net::ipv6_from_bytes(bytes);
+  return net::ipv4_from_bytes(bytes);
 }
 
 bool is_multicast(const eval::Packet& packet) {
@@ -129,24 +132,33 @@ Result<Wire> Wire::open(const ruleset::Host& host) {
     TRY(add(host.interfaces[n].device, peer_device(n)));
   }
   TRY(add("lo", "lo"));
+  wire.joins_all_ = !host.joined_groups;
+  for (const auto& joined : host.joined_groups.value_or(std::vector<ruleset::JoinedGroup>())) {
+    const auto end = wire.ends_.find(joined.device);
+    if (end == wire.ends_.end()) {
+      return fail(ErrorKind::Usage, fmt::format("the sandbox has no device `{}`", joined.device));
+    }
+    TRY(wire.join(joined.group, end->second.index));
+  }
   return wire;
 }
 
-Result<void> Wire::join(const eval::Packet& packet, unsigned device) {
-  const auto group = destination(packet);
-  if (!joined_.emplace(device, std::vector(group.begin(), group.end())).second) return {};
-  Descriptor socket(::socket(is_ipv6(packet) ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+Result<void> Wire::join(const net::Address& group, unsigned device) {
+  if (!joined_.emplace(device, group).second) return {};
+  const auto bytes = net::to_bytes(group);
+  const bool ipv6 = !net::is_ipv4(group);
+  Descriptor socket(::socket(ipv6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return failed("open a socket");
   int status = 0;
-  if (is_ipv6(packet)) {
+  if (ipv6) {
     ipv6_mreq request{};
-    std::memcpy(&request.ipv6mr_multiaddr, group.data(), group.size());
+    std::memcpy(&request.ipv6mr_multiaddr, bytes.data(), bytes.size());
     request.ipv6mr_interface = device;
     status =
         ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_ADD_MEMBERSHIP, &request, sizeof request);
   } else {
     ip_mreqn request{};
-    std::memcpy(&request.imr_multiaddr, group.data(), group.size());
+    std::memcpy(&request.imr_multiaddr, bytes.data(), bytes.size());
     request.imr_ifindex = static_cast<int>(device);
     status = ::setsockopt(socket.get(), IPPROTO_IP, IP_ADD_MEMBERSHIP, &request, sizeof request);
   }
@@ -161,7 +173,9 @@ Result<void> Wire::arrive(const eval::Packet& packet, std::uint32_t mark) {
     return fail(ErrorKind::Usage, fmt::format("the sandbox has no device `{}`", packet.in_device));
   }
   const End& end = found->second;
-  if (is_multicast(packet)) TRY(join(packet, end.index));
+  if (joins_all_ && is_multicast(packet)) {
+    TRY(join(destination_address(packet), end.index));
+  }
 
   std::array<std::uint8_t, ETH_HLEN> header{};
   switch (packet.type) {

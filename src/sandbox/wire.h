@@ -26,9 +26,9 @@ class Wire {
   static Result<Wire> open(const ruleset::Host& host);
 
   // Lets packet.bytes arrive on packet.in_device ("lo" too), in an Ethernet frame addressed as
-  // packet.type says. The device joins a multicast group that it is sent to for the first time: on
-  // a real host a program would have. The frame may be still on its way when this returns, but
-  // frames never overtake each other.
+  // packet.type says. Unless the host says which groups it has joined, the device joins each
+  // multicast group when it is first sent to: on a real host a program would have. The frame may be
+  // still on its way when this returns, but frames never overtake each other.
   Result<void> arrive(const eval::Packet& packet, std::uint32_t mark);
 
   // Sends packet.bytes through a raw socket of packet.user (left out: root) by packet.out_device
@@ -46,13 +46,14 @@ class Wire {
   // A raw socket: family, device, user and group are its own for life.
   using SocketKey = std::tuple<int, std::string, std::uint32_t, std::uint32_t>;
 
-  Result<void> join(const eval::Packet& packet, unsigned device);
+  Result<void> join(const net::Address& group, unsigned device);
   Result<int> raw_socket(const SocketKey& key);
 
   Descriptor packet_socket_;
   std::map<std::string, End> ends_;
   std::map<SocketKey, Descriptor> raw_sockets_;
-  std::set<std::pair<unsigned, std::vector<std::uint8_t>>> joined_;
+  bool joins_all_ = true;
+  std::set<std::pair<unsigned, net::Address>> joined_;
   std::vector<Descriptor> memberships_;
 };
 

@@ -27,7 +27,7 @@ ask() { rolewall eval --live --state-dir "$scratch/state" "$@"; }
 
 ask 'tcp 192.0.2.7 > self:22'
 expect_out "accept"
-expect_out "assumed, since a rule reads it: dscp=0"
+expect_out "assumed, since not said: dscp=0"
 ask 'tcp 192.0.2.7 > self:22 dscp=0'
 refuse_out "assumed"
 ask 'tcp 192.0.2.7 > self:22 dscp=ef' --expect drop

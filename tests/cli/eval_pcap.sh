@@ -91,6 +91,23 @@ expect_status 0
 expect_out "held: a fragment that the kernel keeps until its datagram is complete"
 refuse_out "stack: "
 
+# IPv6 counts the place of a piece in bytes, IPv4 in eights of them: one at 8192 is a later one too.
+PYTHONPATH="$ROLEWALL_SOURCE/tests/cli" python3 - <<'PYTHON'
+from ipaddress import ip_address
+import struct
+from packets import write
+
+def piece(at):
+    header = struct.pack("!BBHI", 17, 0, at | 1, 9) + b"\x13\x88\x00\x35" * 4
+    ends = ip_address("fd00::1").packed + ip_address("fd00::2").packed
+    return struct.pack("!IHBB", 6 << 28, len(header), 44, 64) + ends + header
+
+write("places.pcap", [piece(1448), piece(8192)])
+PYTHON
+rolewall eval --ruleset web-01.json --pcap places.pcap --in eth0 --all
+expect_out "protocol/17 fd00::1 > fd00::2 in=eth0, a fragment from byte 1448"
+expect_out "protocol/17 fd00::1 > fd00::2 in=eth0, a fragment from byte 8192"
+
 rolewall eval -p "$site" --host lb-01 --pcap talk.pcap --in nowhere0
 expect_status 2
 expect_err "no interface \`nowhere0\`"

@@ -1,4 +1,4 @@
-"""IPv4 packets of TCP, and captures of them, for the scripts beside it."""
+"""IPv4 packets of TCP, and captures of packets, for the scripts beside it."""
 import socket, struct
 
 def checksum(data):
@@ -32,6 +32,7 @@ def write(name, packets, kept_of_last=None):
         file.write(struct.pack("<IHHIIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 1))
         for number, packet in enumerate(packets):
             link = b"\2\0\0\0\0\1\2\0\0\0\0\2"
-            frame = link + (b"\x08\x00" + packet if packet else b"\x08\x06" + bytes(28))
+            kind = b"\x08\x06" if not packet else b"\x86\xdd" if packet[0] >> 4 == 6 else b"\x08\x00"
+            frame = link + kind + (packet or bytes(28))
             kept = frame[:kept_of_last] if number == len(packets) - 1 else frame
             file.write(struct.pack("<IIII", 1700000000 + number, 5, len(kept), len(frame)) + kept)

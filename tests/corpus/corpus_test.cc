@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "network.h"
+#include "support/share.h"
 #include "trip.h"
 
 namespace rolewall::corpus {
@@ -122,7 +123,9 @@ int run(const std::string& folder, bool verbose, const std::string& only) {
     return 1;
   }
   Report report(verbose);
+  std::size_t number = 0;
   for (const Sample& sample : *samples) {
+    if (number++ % test::share() != 0) continue;
     if (!only.empty() && sample.name.find(only) == std::string::npos) continue;
     report.add(sample);
   }

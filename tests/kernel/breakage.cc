@@ -14,10 +14,6 @@ using Bytes = std::vector<std::uint8_t>;
 namespace ipv4 = eval::ipv4;
 namespace ipv6 = eval::ipv6;
 
-bool is_ipv6(const eval::Packet& packet) {
-  return packet.ether_type == eval::kEtherTypeIpv6;
-}
-
 std::size_t fixed_header(const eval::Packet& packet) {
   return is_ipv6(packet) ? ipv6::kHeaderSize : ipv4::kHeaderSize;
 }

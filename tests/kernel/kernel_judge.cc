@@ -26,6 +26,7 @@
 #include "eval/fragments.h"
 #include "eval/route.h"
 #include "generator.h"
+#include "machine_on_trial.h"
 #include "policy/load.h"
 #include "random.h"
 #include "sandbox/judge.h"
@@ -176,8 +177,10 @@ class HostJudge {
     translates_ = std::ranges::any_of(snapshot.ruleset.tables.front().chains, is_nat);
   }
 
-  Result<void> open(const ruleset::Host& host) {
+  // `host` learns which groups are joined.
+  Result<void> open(ruleset::Host& host) {
     TRY(sandbox::set_up_host(host));
+    choose_groups(host);
     auto judge = sandbox::Judge::open(host, snapshot_.ruleset.tables.front());
     if (!judge) return std::unexpected(judge.error());
     judge_ = std::make_unique<sandbox::Judge>(std::move(*judge));
@@ -260,7 +263,7 @@ class HostJudge {
 // In the sandbox. Returns its exit status.
 int judge_host(const Arguments& arguments, const char* program, const ruleset::Snapshot& snapshot,
                const std::vector<TestQuestion>& tests, Tally& tally) {
-  const ruleset::Host host = sandbox::realise(snapshot.host);
+  ruleset::Host host = sandbox::realise(snapshot.host);
   HostJudge judge(snapshot, host, tally, arguments.verbose, arguments.coverage);
   const auto failed = [&](const Error& error, std::string_view where) {
     fmt::print("{}: {}: {}\n", host.name, where, error.message);

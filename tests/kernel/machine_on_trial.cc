@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "netlink/machine.h"
+#include "observe/groups.h"
 
 namespace rolewall::kernel_judge {
 namespace {
@@ -67,6 +68,27 @@ Result<void> learn_machine(ruleset::Host& host) {
   }
   host.routes = std::move(machine->routes);
   return {};
+}
+
+void choose_groups(ruleset::Host& host) {
+  std::vector<ruleset::JoinedGroup>& joined = host.joined_groups.emplace(observe::joined_groups());
+  const auto is_own = [&](const ruleset::JoinedGroup& group) {
+    return group.device == "lo" ||
+           std::ranges::count(host.interfaces, group.device, &ruleset::Interface::device) != 0;
+  };
+  std::erase_if(joined, [&](const auto& group) { return !is_own(group); });
+  const auto join = [&](const ruleset::Interface& interface, const char* group) {
+    const net::Address address = *net::parse_address(group);
+    const bool known = std::ranges::any_of(joined, [&](const ruleset::JoinedGroup& other) {
+      return other.device == interface.device && other.group == address;
+    });
+    if (!known) joined.push_back({.device = interface.device, .group = address});
+  };
+  for (const ruleset::Interface& interface : host.interfaces) {
+    for (const char* group : {"224.0.0.18", "ff02::12"}) join(interface, group);
+  }
+  for (const char* group : {"224.0.0.251", "ff02::fb"}) join(host.interfaces.front(), group);
+  for (const char* group : {"239.255.255.250", "ff0e::1"}) join(host.interfaces.back(), group);
 }
 
 }  // namespace rolewall::kernel_judge

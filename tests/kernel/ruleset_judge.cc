@@ -130,6 +130,7 @@ class Runner {
     if (auto made = sandbox::set_up_host(host_); !made) return broken(made.error(), "set up");
     if (auto added = add_network(host_); !added) return broken(added.error(), "set up");
     if (auto learnt = learn_machine(host_); !learnt) return broken(learnt.error(), "set up");
+    choose_groups(host_);
     const auto start = std::chrono::steady_clock::now();
     const std::uint64_t count = arguments_.only ? 1 : arguments_.rulesets;
     for (std::uint64_t i = 0; i < count; ++i) {

@@ -9,21 +9,19 @@
 namespace rolewall::kernel_judge {
 namespace {
 
-namespace protocol = net::protocol;
-
 std::string transport(eval::ByteSpan bytes, std::uint8_t number) {
   if (net::has_ports(number) && bytes.size() >= 4) {
     std::string words =
         fmt::format(" ports {} > {}", eval::be16(bytes.data()), eval::be16(bytes.data() + 2));
-    if (number == protocol::kTcp && bytes.size() >= 14) {
+    if (number == net::protocol::kTcp && bytes.size() >= 14) {
       words += fmt::format(" flags {:#04x} doff {}", bytes[13], bytes[12] >> 4);
     }
-    if (number == protocol::kSctp && bytes.size() >= 13) {
+    if (number == net::protocol::kSctp && bytes.size() >= 13) {
       words += fmt::format(" chunk {}", bytes[12]);
     }
     return words;
   }
-  if ((number == protocol::kIcmp || number == protocol::kIcmpv6) && bytes.size() >= 2) {
+  if ((number == net::protocol::kIcmp || number == net::protocol::kIcmpv6) && bytes.size() >= 2) {
     return fmt::format(" type {} code {}", bytes[0], bytes[1]);
   }
   return "";

@@ -17,7 +17,14 @@ from scene import check, finish, put_beyond
 
 OUTSIDE, GATEWAY, GATEWAY_INSIDE, INSIDE = "203.0.113.1", "203.0.113.10", "10.0.9.1", "10.0.9.2"
 OPEN, SHUT, REDIRECTED, PUBLISHED = 2200, 2300, 2400, 2500
+TOLD = 2600  # admitted as OPEN is, and nobody listens
+# This host joins the first of each family on its devices, and one on the loopback; the kernel joins all
+# hosts' by itself. Reports of members go to the last, which nobody joins.
+ON_DEVICES, ON_LOOPBACK, ALL_HOSTS = ("239.1.1.1", "ff15::1"), "239.1.1.3", ("224.0.0.1", "ff02::1")
+NOT_JOINED, REPORTS = ("239.1.1.2", "ff15::2"), ("224.0.0.22", "ff02::16")
+GROUPS = ON_DEVICES + ALL_HOSTS + NOT_JOINED
 PACKET_OUTGOING = 4
+ICMPV6 = 58
 COOKED = 113  # LINKTYPE_LINUX_SLL
 ETHERNET = 1
 
@@ -27,21 +34,21 @@ table inet filter {{
     type filter hook input priority 0; policy drop;
     ct state established,related accept
     tcp dport {OPEN} accept
-    udp dport {OPEN} accept
+    udp dport {{ {OPEN}, {TOLD} }} accept
     icmp type echo-request accept
   }}
   chain forward {{
     type filter hook forward priority 0; policy drop;
     ct state established,related accept
     tcp dport {OPEN} ct state new accept
-    udp dport {OPEN} accept
+    udp dport {{ {OPEN}, {TOLD} }} accept
     icmp type echo-request accept
   }}
   chain output {{
     type filter hook output priority 0; policy drop;
     ct state established,related accept
     tcp dport {OPEN} accept
-    udp dport {OPEN} accept
+    udp dport {{ {OPEN}, {TOLD} }} accept
     icmp type echo-request accept
   }}
 }}
@@ -61,6 +68,17 @@ table ip nat {{
   chain behind {{
     type nat hook postrouting priority 100;
     ip saddr 10.0.9.0/24 oifname "eth0" masquerade
+  }}
+}}
+"""
+SEEN = "table inet seen {\n" + "".join(
+    f"  counter {name} {{}}\n" for name in ("member", "stranger")) + f"""
+  chain input {{
+    type filter hook input priority -10;
+    ip daddr {{ {ON_DEVICES[0]}, {ON_LOOPBACK}, {ALL_HOSTS[0]} }} udp dport {TOLD} counter name member
+    ip6 daddr {{ {ON_DEVICES[1]}, {ALL_HOSTS[1]} }} udp dport {TOLD} counter name member
+    ip daddr {{ {NOT_JOINED[0]}, {REPORTS[0]} }} counter name stranger
+    ip6 daddr {{ {NOT_JOINED[1]}, {REPORTS[1]} }} counter name stranger
   }}
 }}
 """
@@ -94,7 +112,8 @@ class Tap:
             frame, (_, _, kind, _, _) = self.socket.recvfrom(70000)
             if self.device == "lo" and kind == PACKET_OUTGOING:
                 continue
-            if frame[12:14] == b"\x08\x00":
+            # IPv6's discovery of neighbours comes when it likes.
+            if frame[12:14] == b"\x08\x00" or (frame[12:14] == b"\x86\xdd" and frame[20] != ICMPV6):
                 self.frames.append((time.time_ns(), kind, frame))
 
     def close(self):
@@ -151,8 +170,54 @@ def talk(address, port, kind):
     return "yes"
 
 
+def join(device, groups):
+    """For as long as what it returns is kept."""
+    index = socket.if_nametoindex(device)
+    members = []
+    for group in groups:
+        ipv6 = ":" in group
+        family, level = (socket.AF_INET6, socket.IPPROTO_IPV6) if ipv6 else (socket.AF_INET, socket.IPPROTO_IP)
+        members.append(socket.socket(family, socket.SOCK_DGRAM))
+        how = (socket.inet_pton(family, group) + struct.pack("=I", index) if ipv6
+               else socket.inet_aton(group) + struct.pack("=4xI", index))
+        option = socket.IPV6_JOIN_GROUP if ipv6 else socket.IP_ADD_MEMBERSHIP
+        members[-1].setsockopt(level, option, how)
+    return members
+
+
+def tell_groups(device, groups):
+    """A datagram to each port of each group, by that device; to those of reports a member's report."""
+    index = socket.if_nametoindex(device)
+    for group in groups:
+        ipv6 = ":" in group
+        family = socket.AF_INET6 if ipv6 else socket.AF_INET
+        to = (lambda port: (group, port, 0, index)) if ipv6 else (lambda port: (group, port))
+        kind, protocol = (socket.SOCK_DGRAM, 0)
+        if group in REPORTS:
+            kind, protocol = socket.SOCK_RAW, ICMPV6 if ipv6 else socket.IPPROTO_IGMP
+        with socket.socket(family, kind, protocol) as own:
+            if ipv6:
+                own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, index)
+            else:
+                own.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, struct.pack("=8xI", index))
+            if group not in REPORTS:
+                for port in (TOLD, SHUT):
+                    try:
+                        own.sendto(b"hello", to(port))
+                    except PermissionError:
+                        pass  # an output chain's drop
+            elif ipv6:  # with a router alert, and the kernel's checksum
+                own.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_HOPOPTS, bytes([ICMPV6, 0, 5, 2, 0, 0, 1, 0]))
+                own.sendto(bytes([143, 0, 0, 0, 0, 0, 0, 0]), to(0))
+            else:
+                own.sendto(bytes([0x22, 0, 0xDD, 0xFF, 0, 0, 0, 0]), to(0))
+    return "done"
+
+
 class Host(Client):
     def do(self, what, words, held):
+        if what == "tell_groups":
+            return tell_groups(words[0], words[1:])
         if what == "serve":
             serve(OPEN)
             return "done"
@@ -163,7 +228,7 @@ class Host(Client):
 
 def load(*texts):
     run("nft", "flush", "ruleset")
-    for text in texts:
+    for text in (SEEN, *texts):
         done = subprocess.run(["nft", "-f", "-"], input=text, text=True, capture_output=True)
         if done.returncode != 0:
             sys.exit(done.stderr)
@@ -176,9 +241,22 @@ def forget_connections():
         kernel.recv(4096)
 
 
-def became(packet):
-    """What the kernel did with it: SHUT alone is admitted nowhere, and nobody answers from there."""
-    return "drop" if f":{SHUT} " in packet.split(">")[1] + " " else "accept"
+def became(packet, device):
+    """What the kernel did with it: SHUT alone is admitted nowhere, and nobody answers from there; what goes to
+    a group that the device has not joined never comes to input."""
+    to = packet.split("> ")[1].split()[0]
+    group = to[1:to.index("]")] if "]" in to else to.rsplit(":", 1)[0] if to.count(":") == 1 else to
+    stays_out = NOT_JOINED + REPORTS + (ON_DEVICES if device == "lo" else ())
+    if group in stays_out and " out=" not in packet:
+        return "stack"
+    return "drop" if to.endswith(f":{SHUT}") else "accept"
+
+
+def check_members(scene):
+    """What the kernel's input hook has seen of groups."""
+    counters = json.loads(run("nft", "-j", "list", "counters", "table", "inet", "seen").stdout)["nftables"]
+    seen = {entry["counter"]["name"]: entry["counter"]["packets"] for entry in counters if "counter" in entry}
+    check(seen["member"] > 0 and seen["stranger"] == 0, f"{scene}: input has seen of groups {seen}")
 
 
 def judge(scene, tap, certain):
@@ -201,13 +279,13 @@ def judge(scene, tap, certain):
                 told["conditional"] += 1
             else:
                 told["certain"] += 1
-                check(line["verdict"] == became(line["packet"]),
+                check(line["verdict"] == became(line["packet"], tap.device),
                       f"{where}: {line['verdict']} ({line.get('reason', line.get('decided_by'))})")
         print(f"{scene}, {tap.device}, link {link}: {len(tap.frames)} packets, {told}")
         check(told["certain"] >= certain, f"{scene}, {tap.device}: only {told} of {len(tap.frames)}")
 
 
-def everybody_talks(outside, inside, to_inside):
+def everybody_talks(outside, inside, to_inside, devices=("eth0", "eth1")):
     answers = []
     for kind in ("tcp", "udp"):
         for port in (OPEN, SHUT):
@@ -217,6 +295,10 @@ def everybody_talks(outside, inside, to_inside):
             answers.append(talk(INSIDE, port, kind))
             answers.append(outside.ask("talk", to_inside, port, kind))
     check(answers.count("yes") >= 8, f"hardly anybody is answered: {answers}")
+    outside.ask("tell_groups", "eth0", *GROUPS, *REPORTS)
+    inside.ask("tell_groups", "eth1", *GROUPS, *REPORTS)
+    for device in devices:
+        tell_groups(device, GROUPS)
 
 
 def gateway(outside, inside):
@@ -235,6 +317,7 @@ def gateway(outside, inside):
                 answer = outside.ask("talk", GATEWAY, PUBLISHED, "tcp")
                 check(answer == "yes", f"{scene}: published: {answer}")
             tap.close()
+            check_members(scene)
             # What leaves there may have been another's, or for another.
             judge(scene, tap, certain={1: len(tap.frames), 2: 3}[len(texts)])
 
@@ -250,7 +333,9 @@ def loopback():
                 check(talk(address, OPEN, kind) == "yes", f"{scene}: {address} {kind}")
         if len(texts) > 1:
             check(talk("127.0.0.1", REDIRECTED, "tcp") == "yes", f"{scene}: not redirected")
+        tell_groups("lo", [group for group in (*GROUPS, ON_LOOPBACK) if ":" not in group])
         tap.close()
+        check_members(scene)
         judge(scene, tap, certain=0 if len(texts) > 1 else len(tap.frames))
 
 
@@ -259,13 +344,14 @@ def one_device(outside, inside):
     load(FILTER)
     forget_connections()
     tap = Tap("eth0")
-    everybody_talks(outside, inside, INSIDE)
+    everybody_talks(outside, inside, INSIDE, ["eth0"])
     tap.close()
+    check_members("a router with one device")
     judge("a router with one device", tap, certain=len(tap.frames) // 2)
     load(FILTER, TRANSLATE)
     forget_connections()
     tap = Tap("eth0")
-    everybody_talks(outside, inside, INSIDE)
+    everybody_talks(outside, inside, INSIDE, ["eth0"])
     outside.ask("talk", GATEWAY, PUBLISHED, "tcp")
     tap.close()
     judge("a gateway with one device", tap, certain=3)
@@ -289,6 +375,7 @@ def main():
     settings()
     outside.ask("serve")
     inside.ask("serve")
+    members = [join("eth0", ON_DEVICES), join("eth1", ON_DEVICES), join("lo", [ON_LOOPBACK])]
     loopback()
     gateway(outside, inside)
     finish_with = [outside, inside]
@@ -315,6 +402,7 @@ def main():
     inside.must("ip", "address", "add", f"{INSIDE}/24", "dev", "eth1")
     inside.must("ip", "route", "add", "default", "via", GATEWAY_INSIDE)
     settings()
+    members.append(join("eth0", ON_DEVICES))
     one_device(outside, inside)
     finish(*finish_with)
 

@@ -2,13 +2,12 @@
 container, mosh."""
 
 import os
-import subprocess
 import sys
 import time
 
 from live_guard import RULES, SITE, Client, run
-from lock_outs import (CLIENT_4, CLIENT_6, OWN_4, OWN_6, LeftOut, Trial, batch, flush_connections,
-                       in_network, setting)
+from lock_outs import (CLIENT_4, CLIENT_6, OWN_4, OWN_6, Trial, batch, flush_connections, network_of,
+                       setting, start_program)
 
 ANY = "any"
 
@@ -24,15 +23,6 @@ def outbound(name, service, to):
 def early(**keys):
     return '[[inbound]]\nid = "gone"\naction = "drop"\nearly = true\n' + "".join(
         f"{key} = {value}\n" for key, value in keys.items())
-
-
-def start(stage, where, program, *words, ready=True):
-    process = subprocess.Popen(in_network(where, sys.executable, "-c", program, *words),
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    stage.processes.append(process)
-    if ready and process.stdout.readline().strip() != "ready":
-        raise LeftOut("it does not begin: " + process.stderr.read().strip().split("\n")[-1])
-    return process
 
 
 # -- a relay to sshd: one process for all, as sslh and haproxy are --
@@ -69,7 +59,7 @@ while True:
 
 
 def relay(at, port, to, to_port=22, name="sslh", said=None):
-    return lambda stage: start(stage, None, RELAY, name, at, str(port), to, str(to_port),
+    return lambda stage: start_program(stage, None, RELAY, name, at, str(port), to, str(to_port),
                                said or os.path.abspath("relayed"))
 
 
@@ -127,7 +117,6 @@ table ip nat {
 def container(stage):
     """As Docker makes them: 172.17.0.2 behind the bridge docker0."""
     inner = Client()
-    stage.others.append(inner)
     stage.container = inner
     batch(None, ["link add docker0 type bridge", "address add 172.17.0.1/16 dev docker0",
                  "link set docker0 up",
@@ -140,7 +129,7 @@ def container(stage):
 
 def relay_within(stage):
     container(stage)
-    start(stage, stage.container.pid, RELAY, "sslh", "0.0.0.0", "443", "172.17.0.1", "22",
+    start_program(stage, stage.container.pid, RELAY, "sslh", "0.0.0.0", "443", "172.17.0.1", "22",
           os.path.abspath("relayed"))
 
 
@@ -151,8 +140,8 @@ def vpn_within(stage):
     inner = stage.container.pid
     setting(inner, "net.ipv4.ip_forward", "1")
     setting(inner, "net.ipv6.conf.all.disable_ipv6", "1")  # it would speak first
-    start(stage, inner, TUN, "172.17.0.2", "203.0.113.1", "bound")
-    start(stage, stage.client.pid, TUN, "203.0.113.1", "203.0.113.10", "connected")
+    start_program(stage, inner, TUN, "172.17.0.2", "203.0.113.1", "bound")
+    start_program(stage, stage.client.pid, TUN, "203.0.113.1", "203.0.113.10", "connected")
     batch(inner, ["address add 10.8.0.1/24 dev tun0", "link set tun0 up"])
     batch(stage.client.pid, ["address add 10.8.0.7/24 dev tun0", "link set tun0 up",
                              "route add 172.17.0.1/32 via 10.8.0.1"])
@@ -218,12 +207,13 @@ sys.exit(1)
 
 
 def mosh(stage):
-    start(stage, None, MOSH)
+    start_program(stage, None, MOSH)
 
 
 def by_mosh(stage, seconds):
-    return run(*in_network(stage.client.pid, sys.executable, "-c", MOSH_CLIENT, CLIENT_4, OWN_4,
-                           str(seconds)), check=False).returncode == 0
+    with network_of(stage.client.pid):
+        return run(sys.executable, "-Sc", MOSH_CLIENT, CLIENT_4, OWN_4, str(seconds),
+                   check=False).returncode == 0
 
 
 def speak_mosh(stage):

@@ -5,8 +5,8 @@ import os
 import time
 
 from live_guard import RULES, SITE, run
-from lock_outs import CLIENT_4, OWN_4, Trial, batch, in_network, setting
-from lock_out_carriers import early, inbound, outbound, start
+from lock_outs import CLIENT_4, OWN_4, Trial, batch, network_of, setting, start_program
+from lock_out_carriers import early, inbound, outbound
 
 
 # -- what others keep: an address that two share, a route that this host tells --
@@ -92,15 +92,15 @@ SERVICE_ADDRESS = "10.99.0.99"
 
 def spoken(protocol, group, address):
     def step(stage):
-        start(stage, stage.client.pid, LISTENER, str(protocol), group, address)
-        start(stage, None, SPEAKER, str(protocol), group)
+        start_program(stage, stage.client.pid, LISTENER, str(protocol), group, address)
+        start_program(stage, None, SPEAKER, str(protocol), group)
     return step
 
 
 def bgp_to(address):
     def step(stage):
-        start(stage, stage.client.pid, BGP, "router", address)
-        start(stage, None, BGP, "speaker")
+        start_program(stage, stage.client.pid, BGP, "router", address)
+        start_program(stage, None, BGP, "speaker")
         time.sleep(0.5)
     return step
 
@@ -165,7 +165,8 @@ def host_asks_again(_stage):
 
 
 def client_asks_again(stage):
-    run(*in_network(stage.client.pid, "ip", "neigh", "flush", "dev", "t0"), check=False)
+    with network_of(stage.client.pid):
+        run("ip", "neigh", "flush", "dev", "t0", check=False)
 
 
 def below():

@@ -9,7 +9,8 @@ import live_guard
 import lock_out_carriers
 import lock_out_keepers
 from live_guard import Client, ND, RULES, SITE, SSH, run
-from lock_outs import (CLIENT_4, CLIENT_6, LOCK, OWN_4, OWN_6, LeftOut, Trial, batch, in_network, setting)
+from lock_outs import (CLIENT_4, CLIENT_6, LOCK, OWN_4, OWN_6, LeftOut, Trial, batch,
+                       neighbours_expire, setting, start_program)
 
 ELSEWHERE = ND + SSH.replace('"management"', '"elsewhere"')
 HALF = ND + SSH.replace('"management"', '"198.51.100.128/25"')
@@ -305,11 +306,7 @@ while True:
 def tun(own, other, kind):
     def step(stage):
         for pid, words in [(None, [own, other]), (stage.client.pid, [other, own])]:
-            process = subprocess.Popen(in_network(pid, sys.executable, "-c", TUN, *words, kind),
-                                       stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            stage.processes.append(process)
-            if process.stdout.readline().strip() != "ready":
-                raise LeftOut("no tun device: " + process.stderr.read().strip().split("\n")[-1])
+            start_program(stage, pid, TUN, *words, kind)
         addresses(stage, "tun0")
     return step
 
@@ -337,9 +334,10 @@ def addresses(stage, device):
 
 TUNNEL_SITE = SITE.replace('office = ["198.51.100.0/24", "2001:db8:0ff1::/64", "link-local"]',
                            'office = ["10.8.0.0/24", "2001:db8:8::/64"]')
+
+
 def neighbours_within_expire(stage):
-    for pid in [None, stage.client.pid]:
-        run(*in_network(pid, "ip", "-6", "neigh", "flush", "dev", "t0"), check=False)
+    neighbours_expire(stage, "t0")
 
 
 IN_TUNNEL_4, IN_TUNNEL_6 = ("10.8.0.7", "10.8.0.1", 22), ("2001:db8:8::7", "2001:db8:8::1", 22)
@@ -362,7 +360,6 @@ FAR = "192.0.2.77"
 def beyond_a_small_link(stage):
     """The client's network is a router's; who comes is beyond it, and a link of 1,200 bytes."""
     far = Client()
-    stage.others.append(far)
     batch(stage.client.pid, [f"link add far0 mtu 1200 type veth peer name far0 mtu 1200 netns "
                              f"{far.pid}",
                              "address add 10.9.9.1/24 dev far0", "link set far0 up",
@@ -372,7 +369,6 @@ def beyond_a_small_link(stage):
                     f"route add default via 10.9.9.1 src {FAR} advmss 1460"])
     setting(stage.client.pid, "net.ipv4.ip_forward", "1")
     stage.client_of_router, stage.client = stage.client, far
-    stage.others[0] = stage.client_of_router
 
 
 def path_is_forgotten(_stage):
@@ -425,7 +421,7 @@ def dial_out(stage):
     stage.processes.clear()
     time.sleep(0.1)
     reverse_tunnel(stage)
-    process = subprocess.Popen([sys.executable, "-c", AGENT, "agent"], stdout=subprocess.PIPE,
+    process = subprocess.Popen([sys.executable, "-Sc", AGENT, "agent"], stdout=subprocess.PIPE,
                                text=True)
     stage.processes.append(process)
     stage.agent_port = process.stdout.readline().strip()
@@ -496,12 +492,7 @@ while True:
 
 
 def at_the_client(program, *words):
-    def step(stage):
-        process = subprocess.Popen(in_network(stage.client.pid, sys.executable, "-c", program, *words),
-                                   stdout=subprocess.PIPE, text=True)
-        stage.processes.append(process)
-        process.stdout.readline()
-    return step
+    return lambda stage: start_program(stage, stage.client.pid, program, *words)
 
 
 def leased(address, default):

@@ -10,6 +10,7 @@ advertised route ends.
 """
 
 import collections
+import contextlib
 import dataclasses
 import os
 import select
@@ -26,7 +27,9 @@ import traceback
 import live_guard
 from live_guard import CLONE_NEWNET, ND, OTHER, RULES, SITE, SSH, Scene, libc, run
 
-CLONE_NEWNS = 0x20000
+CLONE_NEWNS, CLONE_NEWPID = 0x20000, 0x20000000
+MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
+PR_SET_PDEATHSIG = 1
 SLOW = "FAILED: this machine is too slow"
 LOCK = "# -- rolewall.lock --\n"  # in a site's text: the rest is that file's
 OWN_4, OWN_6 = "203.0.113.10", "2001:db8:1::10"
@@ -55,34 +58,45 @@ class Trial:
     harmless: str = None       # rules that take nothing away; by default those before, and one more
 
 
+# Addresses that are in use at once: the stage's own policy knows of no others.
+AT_SERVER = ["link set lo up",
+             *[f"link set {each} up" for each in ["eth0", "eth1"]],
+             "address add 203.0.113.10/24 dev eth0",
+             "address add 10.0.2.10/24 dev eth1",
+             "address add 2001:db8:1::10/64 dev eth0 nodad",
+             "address add 2001:db8:2::10/64 dev eth1 nodad",
+             "address add fe80::a/64 dev eth0 nodad",
+             "route add default via 203.0.113.1",
+             "route add ::/0 via 2001:db8:1::1"]
+AT_CLIENT = ["link set lo up",
+             *[f"link set {each} up" for each in ["eth0", "eth1"]],
+             "address add 203.0.113.1/24 dev eth0",
+             "address add 203.0.113.2/24 dev eth0",
+             "address add 10.0.2.1/24 dev eth1",
+             "address add 198.51.100.7/32 dev lo",
+             "address add 198.51.100.200/32 dev lo",
+             "address add 192.0.2.9/32 dev lo",
+             "address add 2001:db8:1::1/64 dev eth0 nodad",
+             "address add 2001:db8:2::1/64 dev eth1 nodad",
+             "address add fe80::2/64 dev eth0 nodad",
+             "address add 2001:db8:ff1::7/128 dev lo nodad"]
+
+
 class Stage(Scene):
     """A Scene with the steps that rows name."""
 
     def __init__(self, trial):
         self.processes = []
-        self.others = []  # further networks
-        client = live_guard.joined_client(["eth0", "eth1"])
-        super().__init__(client)
+        with open("/proc/self/comm", "w", encoding="utf-8") as comm:
+            comm.write("sshd")
+        super().__init__(live_guard.Client())
         self.trial = trial
         self.server_port = trial.served
-        batch(None, ["address add 203.0.113.10/24 dev eth0", "address add 10.0.2.10/24 dev eth1",
-                     "-6 address add 2001:db8:1::10/64 dev eth0 nodad",
-                     "-6 address add 2001:db8:2::10/64 dev eth1 nodad",
-                     "-6 address add fe80::a/64 dev eth0 nodad",
-                     "route add default via 203.0.113.1",
-                     "-6 route add default via 2001:db8:1::1"])
-        batch(client.pid, ["address add 203.0.113.1/24 dev eth0",
-                           "address add 203.0.113.2/24 dev eth0",
-                           "address add 10.0.2.1/24 dev eth1",
-                           "address add 198.51.100.7/32 dev lo",
-                           "address add 198.51.100.200/32 dev lo",
-                           "address add 192.0.2.9/32 dev lo",
-                           "-6 address add 2001:db8:1::1/64 dev eth0 nodad",
-                           "-6 address add 2001:db8:2::1/64 dev eth1 nodad",
-                           "-6 address add fe80::2/64 dev eth0 nodad",
-                           "-6 address add 2001:db8:ff1::7/128 dev lo nodad"])
-        # What the stage's own policy knows of: addresses that are in use at once.
-        for where in [None, client.pid]:
+        joined = [f"link add {each} type veth peer name {each} netns {self.client.pid}"
+                  for each in ["eth0", "eth1"]]
+        batch(None, joined + AT_SERVER)
+        batch(self.client.pid, AT_CLIENT)
+        for where in [None, self.client.pid]:
             for each in ["all", "eth0", "eth1"]:
                 setting(where, f"net.ipv4.conf.{each}.rp_filter", "0")
 
@@ -98,15 +112,6 @@ class Stage(Scene):
         if done.returncode != 0:
             raise LeftOut(f"nft has no such rule: {done.stderr.strip()}")
 
-    def end(self):
-        for other in self.others:
-            os.kill(other.pid, signal.SIGKILL)
-        for process in self.processes:
-            process.kill()
-            process.wait()
-        os.kill(self.client.pid, signal.SIGKILL)
-        os.waitpid(self.client.pid, 0)
-
 
 class LeftOut(Exception):
     """This machine cannot play it."""
@@ -120,8 +125,23 @@ class TooSlow(Exception):
     """The timer's rollback came before it was looked."""
 
 
-def in_network(pid, *words):
-    return (["nsenter", "-t", str(pid), "-n"] if pid else []) + list(words)
+@contextlib.contextmanager
+def network_of(pid):
+    """What is begun there is in the network of that process; None: in our own."""
+    if pid is None:
+        yield
+        return
+    with open("/proc/thread-self/ns/net", "rb") as own, open(f"/proc/{pid}/ns/net", "rb") as theirs:
+        enter(theirs)
+        try:
+            yield
+        finally:
+            enter(own)
+
+
+def enter(namespace):
+    if libc.setns(namespace.fileno(), CLONE_NEWNET) != 0:
+        raise Wrong("a network cannot be entered")
 
 
 def batch(pid, lines):
@@ -132,18 +152,26 @@ def batch(pid, lines):
         words = ["ip", "-6", "-batch", "-"] if family == "-6" else ["ip", "-batch", "-"]
         if not some:
             continue
-        done = subprocess.run(in_network(pid, *words), input="\n".join(some) + "\n",
-                              capture_output=True, text=True)
+        with network_of(pid):
+            done = subprocess.run(words, input="\n".join(some) + "\n", capture_output=True, text=True)
         if done.returncode != 0:
             raise LeftOut(f"ip: {done.stderr.strip()}")
 
 
+def start_program(stage, where, program, *words):
+    """A program of Python's, in that network, once it says that it is ready."""
+    with network_of(where):
+        process = subprocess.Popen([sys.executable, "-Sc", program, *words], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+    stage.processes.append(process)
+    if process.stdout.readline().strip() != "ready":
+        raise LeftOut("it does not begin: " + process.stderr.read().strip().split("\n")[-1])
+    return process
+
+
 def setting(pid, name, value):
-    if pid is None:
-        with open("/proc/sys/" + name.replace(".", "/"), "w", encoding="utf-8") as file:
-            file.write(value)
-        return
-    run(*in_network(pid, "sysctl", "-qw", f"{name}={value}"))
+    with network_of(pid), open("/proc/sys/" + name.replace(".", "/"), "w", encoding="utf-8") as file:
+        file.write(value)
 
 
 # -- what happens later --
@@ -160,9 +188,10 @@ def flush_connections(_stage):
             raise Wrong(f"conntrack entries are not flushed: {error}")
 
 
-def neighbours_expire(stage):
-    run("ip", "-6", "neigh", "flush", "dev", "eth0", check=False)
-    run(*in_network(stage.client.pid, "ip", "-6", "neigh", "flush", "dev", "eth0"), check=False)
+def neighbours_expire(stage, device="eth0"):
+    for pid in [None, stage.client.pid]:
+        with network_of(pid):
+            run("ip", "-6", "neigh", "flush", "dev", device, check=False)
 
 
 LATER = {"flush_connections": flush_connections, "neighbours_expire": neighbours_expire}
@@ -261,13 +290,13 @@ def judge(stage, trial):
         if not (lives(stage, 6) if trial.ends == "session" else comes_in(stage, trial)):
             raise Wrong("the timer did not bring it back")
         found.append("undone")
-    harmless(stage, trial)
+    else:
+        session = begin(stage, dataclasses.replace(trial, verb=("apply",)))
+    harmless(stage, trial, session)
     return found + ["harmless"]
 
 
-def harmless(stage, trial):
-    again = dataclasses.replace(trial, verb=("apply",))
-    session = begin(stage, again)
+def harmless(stage, trial, session):
     rules, site = site_of(trial, trial.before or "")
     stage.write_site(trial.harmless or rules + OTHER, site)
     done = stage.apply(session=session)
@@ -280,11 +309,7 @@ def harmless(stage, trial):
 
 
 def play(trial):
-    """In a process and networks of its own; its exit status says how it went."""
-    if libc.unshare(CLONE_NEWNET | CLONE_NEWNS) != 0:
-        return "left out: no namespaces"
-    run("ip", "link", "set", "lo", "up")
-    stage = None
+    """How it went."""
     try:
         stage = Stage(trial)
         live_guard.serve_echo(trial.served, trial.listens)
@@ -301,12 +326,10 @@ def play(trial):
         return f"FAILED: {why}"
     except Exception:
         return f"FAILED: {traceback.format_exc()}"
-    finally:
-        if stage:
-            stage.end()
 
 
 def start(trial, directory):
+    """In networks of its own, and with processes: its end is the end of all that it started."""
     reading, writing = os.pipe()
     pid = os.fork()
     if pid != 0:
@@ -315,7 +338,16 @@ def start(trial, directory):
     os.close(reading)
     os.chdir(directory)
     live_guard.STATE = os.path.join(directory, "state")
-    os.write(writing, play(trial).encode())
+    answer = "left out: no namespaces"
+    if libc.unshare(CLONE_NEWNET | CLONE_NEWNS | CLONE_NEWPID) == 0:
+        first = os.fork()
+        if first != 0:
+            os.waitpid(first, 0)
+            os._exit(0)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if libc.mount(b"proc", b"/proc", b"proc", MS_NOSUID_NODEV_NOEXEC, None) == 0:
+            answer = play(trial)
+    os.write(writing, answer.encode())
     os._exit(0)
 
 
@@ -343,15 +375,15 @@ def run_all(trials, at_once):
     return [results[number] for number in range(len(trials))]
 
 
-def some_of_each(trials, most=6):
-    """Of each kind, evenly."""
-    kinds = collections.defaultdict(list)
+def some(trials):
+    """The first of each kind in each family, of each verb, and beside each other program."""
+    shown, kept = set(), []
     for trial in trials:
-        kinds[trial.kind].append(trial)
-    kept = []
-    for rows in kinds.values():
-        step = max(1.0, len(rows) / most)
-        kept += [rows[int(i * step)] for i in range(min(most, len(rows)))]
+        family = 6 if ":" in trial.come[1] else 4
+        shows = {("kind", trial.kind, family), ("verb", trial.verb[0]), ("beside", *trial.then)}
+        if not shows <= shown:
+            kept.append(trial)
+        shown |= shows
     return kept
 
 
@@ -362,8 +394,9 @@ def main():
               if not wanted or any(word in f"{trial.kind}: {trial.name}" for word in wanted)]
     if not wanted and "ROLEWALL_LONG_TESTS" not in os.environ:
         # A share of them for a program that is slow, as with sanitizers.
-        trials = some_of_each(trials)[::int(os.environ.get("ROLEWALL_SHARE", "1"))]
-    results = run_all(trials, int(os.environ.get("ROLEWALL_AT_ONCE", "6")))
+        trials = some(trials)[::int(os.environ.get("ROLEWALL_SHARE", "1"))]
+    # Most of the time they wait for a timer.
+    results = run_all(trials, int(os.environ.get("ROLEWALL_AT_ONCE", "12")))
     counts = collections.defaultdict(collections.Counter)
     failed = 0
     for trial, result in zip(trials, results):

@@ -158,5 +158,15 @@ TEST_CASE("what has been translated might have been another's, and so might its 
   CHECK(inside.ask("192.0.2.1", "10.0.9.2", kSynAck, 63).hop.verdict == Verdict::Accept);
 }
 
+TEST_CASE("whether a group is joined, a policy does not say") {
+  Gateway gateway;
+  const CapturedAnswer told = gateway.ask("192.0.2.1", "239.1.1.1", kSyn);
+  CHECK(told.hop.verdict == Verdict::Conditional);
+  CHECK(told.as_taken == Verdict::Drop);
+  REQUIRE(told.conditions.size() == 1);
+  CHECK(told.conditions[0].about == "that this host has joined the group");
+  CHECK(gateway.ask("192.0.2.1", "224.0.0.1", kSyn).hop.verdict == Verdict::Drop);
+}
+
 }  // namespace
 }  // namespace rolewall::ask

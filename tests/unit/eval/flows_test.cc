@@ -12,8 +12,6 @@ namespace {
 
 using namespace ruleset;
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
-
 // Accepts what the client begins, and of the rest what the state says.
 struct Talk {
   Ruleset rules =

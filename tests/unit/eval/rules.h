@@ -19,6 +19,8 @@ namespace rolewall::eval {
 
 using ruleset::Expr;
 
+inline constexpr std::uint64_t kSecond = 1'000'000'000;  // in ns, as times are
+
 // For loops over literals.
 using Octets = std::initializer_list<std::uint8_t>;
 using Words = std::initializer_list<std::uint16_t>;

@@ -8,8 +8,6 @@ namespace {
 
 using namespace ruleset;
 
-constexpr std::uint64_t kSecond = 1'000'000'000;
-
 struct Run {
   explicit Run(Ruleset with) : rules(std::move(with)), evaluator(rules, on) {}
   bool accepts(const Packet& packet, std::uint64_t now_ns = 0) {

@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "observe/groups.h"
+
 namespace rolewall::observe {
 namespace {
 
@@ -23,7 +25,16 @@ TEST_CASE("the groups of routing protocols and of VRRP are found by their device
       "1    lo              ff020000000000000000000000000001     1 0000000C 0\n"
       "3    eth1            ff020000000000000000000000010006     1 00000004 0\n"
       "3    eth1            ff02\n";
-  const auto found = spoken_on_links(igmp, igmp6);
+  const std::string filters =
+      "Idx Device        MCA        SRC    INC    EXC\n"
+      "  2   eth0 0xe0000005 0x0a000001      1      0\n";
+  const auto groups = joined_groups(igmp, igmp6, filters);
+  REQUIRE(groups.size() == 6);
+  CHECK(groups[0] == ruleset::JoinedGroup{"lo", *net::parse_address("224.0.0.1")});
+  CHECK(groups[2] == ruleset::JoinedGroup{"eth0", *net::parse_address("224.0.0.5"), true});
+  CHECK(groups[4] == ruleset::JoinedGroup{"lo", *net::parse_address("ff02::1")});
+
+  const auto found = spoken_on_links(groups);
   REQUIRE(found.size() == 3);
   CHECK(found[0].name == "VRRP");
   CHECK(found[0].device == "eth0");
@@ -34,7 +45,7 @@ TEST_CASE("the groups of routing protocols and of VRRP are found by their device
   CHECK(found[2].device == "eth1");
   CHECK(found[2].port == 6696);
   CHECK(found[2].group == net::parse_address("ff02::1:6"));
-  CHECK(spoken_on_links("", "").empty());
+  CHECK(joined_groups("", "", "").empty());
 }
 
 }  // namespace
