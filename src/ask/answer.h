@@ -41,6 +41,7 @@ struct DecidedBy {
   std::string chain;
   std::optional<std::uint64_t> handle;  // of a rule that the kernel holds
   std::string rule;                     // "" for a chain's policy, and for a rule without a comment
+  std::string text;                     // where a hop's rule has no comment: nft's text of it
   bool chain_policy = false;            // no rule: the base chain's policy
   std::string file;                     // "" where no policy line says it
   std::uint32_t line = 0;

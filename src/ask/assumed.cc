@@ -90,6 +90,9 @@ std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::J
   if (reads.length) found.push_back(fmt::format("length={}", packet.bytes.size()));
   if (reads.mark) found.push_back(fmt::format("a packet mark of {}", packet.mark));
   if (reads.priority) found.push_back(fmt::format("a packet priority of {}", packet.priority));
+  if (reads.user) found.emplace_back("a sender that is no user whom a rule names");
+  if (reads.group) found.emplace_back("a sender in no group that a rule names");
+  if (reads.cgroup) found.emplace_back("a sender in no cgroup that a rule names");
   if (reads.options) found.emplace_back("no options or extension headers");
   if (journey.takes_group_as_joined) {
     const auto group = eval::destination_of(packet.bytes, ipv6);

@@ -18,6 +18,8 @@
 namespace rolewall::ask {
 namespace {
 
+constexpr std::uint32_t kLoopbackIndex = 1;  // in every namespace (net/core/dev.c)
+
 // Between a capture's time of a packet and the moment at which the rules see it: a softirq's delay.
 constexpr std::uint64_t kClockErrorNs = 1'000'000;
 
@@ -272,8 +274,10 @@ CapturedAnswer Conversation::put(const Question& question, const eval::Packet& s
   const eval::Outcomes outcomes = evaluator_.next(packet, question.direction, how);
   const eval::Journey& journey = outcomes.ways.front();
   after = journey.after;
+  const bool is_seen_again =
+      taken_on_.each_says ? !after.out_device.empty() : after.out_device == taken_on_.device;
   if (!left && question.direction == eval::Direction::Arrive &&
-      journey.fate() == eval::Fate::Accept && after.out_device == taken_on_.device) {
+      journey.fate() == eval::Fate::Accept && is_seen_again) {
     expect(journey);
   }
   CapturedAnswer answer;
@@ -283,6 +287,7 @@ CapturedAnswer Conversation::put(const Question& question, const eval::Packet& s
     answer.conditions.push_back({.about = std::move(about), .is = "as captured", .assumed = true});
   };
   if (!question.doubt.empty()) {
+    answer.was_translated = !taken_on_.each_says && evaluator_.translates(is_ipv6(seen));
     assume(question.doubt);
   } else if (!question.doubt_if_denied.empty() && answer.as_taken != Verdict::Accept) {
     // Connection tracking has found it right, or it would not have left so.
@@ -336,10 +341,38 @@ CapturedAnswer Conversation::put_over_loopback(const eval::Packet& packet) {
   return arrived;
 }
 
+// By the interface that the packet itself names, where it names one. Not "": it was none of those
+// that are asked.
+std::string Conversation::passed_over_by_device(const eval::CapturedPacket& captured) {
+  const std::uint32_t index = captured.interface_index;
+  const auto& interfaces = snapshot_.host.interfaces;
+  const auto found = std::ranges::find(interfaces, index, &ruleset::Interface::index);
+  if (index == 0) return "";
+  std::string device;
+  if (index == kLoopbackIndex) {
+    device = eval::kLoopbackDevice;
+  } else if (found != interfaces.end()) {
+    device = found->device;
+  }
+  if (taken_on_.each_says) {
+    if (device.empty()) {
+      return fmt::format("a packet on the interface of index {}, which the host has not", index);
+    }
+    taken_on_.device = device;
+    return "";
+  }
+  const bool knows_indexes =
+      std::ranges::any_of(interfaces, [](const auto& interface) { return interface.index != 0; });
+  if (!knows_indexes || device == taken_on_.device) return "";
+  return device.empty() ? fmt::format("a packet on the interface of index {}", index)
+                        : fmt::format("a packet on {}", device);
+}
+
 CapturedAnswer Conversation::ask(eval::CapturedPacket& captured) {
   eval::Packet& packet = captured.packet;
   // Frames in a capture may be a little out of order; a clock is not.
   now_ns_ = std::max(now_ns_, captured.time_ns);
+  std::string elsewhere = passed_over_by_device(captured);
   const Seen seen = sightings_.see(captured);
   const bool loopback = taken_on_.device == eval::kLoopbackDevice && !taken_on_.direction;
   const bool left = seen == Seen::Leaving && !loopback;
@@ -348,7 +381,9 @@ CapturedAnswer Conversation::ask(eval::CapturedPacket& captured) {
   const auto add_device = [&](Sample& to) { (left ? to.out : to.in) = taken_on_.device; };
   CapturedAnswer answer;
   eval::Packet after = packet;
-  if (loopback && captured.outgoing) {
+  if (!elsewhere.empty()) {
+    answer.passed_over = std::move(elsewhere);
+  } else if (loopback && captured.outgoing) {
     answer.passed_over = "a packet over the loopback, which is seen again as it arrives";
   } else if (loopback) {
     answer = put_over_loopback(packet);

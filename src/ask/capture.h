@@ -29,6 +29,7 @@ struct CapturedAnswer {
   Verdict as_taken = Verdict::Accept;       // of the way by which the conversation goes on
   std::vector<eval::Condition> conditions;  // of that way
   Hop hop;  // the last that it met; Conditional where the conditions were not sure to hold
+  bool was_translated = false;  // perhaps: a capture on another device would tell
 };
 
 class Conversation {
@@ -38,6 +39,8 @@ class Conversation {
 
   // REQUIRES: an IP packet (`captured.other` is ""). Writes the device into it.
   CapturedAnswer ask(eval::CapturedPacket& captured);
+  // By which the packet that was asked last went.
+  const std::string& device() const { return taken_on_.device; }
 
  private:
   // What a packet is put to the rules as.
@@ -55,6 +58,7 @@ class Conversation {
   void expect(const eval::Journey& journey);
   CapturedAnswer put(const Question& question, const eval::Packet& seen, eval::Packet& after);
   CapturedAnswer put_over_loopback(const eval::Packet& packet);
+  std::string passed_over_by_device(const eval::CapturedPacket& captured);
 
   const ruleset::Snapshot& snapshot_;
   TakenOn taken_on_;

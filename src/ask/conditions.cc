@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "ask/site.h"
 #include "ask/translations.h"
@@ -12,9 +14,12 @@ namespace {
 
 std::string in_words(const std::vector<eval::Condition>& conditions) {
   std::string words;
+  std::set<std::string> said;
   for (const eval::Condition& condition : conditions) {
+    std::string clause = fmt::format("{}: {}", condition.about, condition.is);
+    if (!said.insert(clause).second) continue;
     if (!words.empty()) words += "; ";
-    words += fmt::format("{}: {}", condition.about, condition.is);
+    words += clause;
   }
   return words;
 }

@@ -116,7 +116,12 @@ std::vector<Party> Ends::parties(const policy::Selectors& selectors,
     std::erase_if(party.addresses,
                   [&](const Address& address) { return left_out.contains(address); });
     if (party.addresses.empty()) continue;
-    if (std::find(kept.begin(), kept.end(), party) == kept.end()) kept.push_back(std::move(party));
+    const auto same = std::find(kept.begin(), kept.end(), party);
+    if (same == kept.end()) {
+      kept.push_back(std::move(party));
+    } else {
+      same->sampled = same->sampled && party.sampled;
+    }
   }
   return kept;
 }
@@ -206,8 +211,11 @@ void Ends::add_address(const Address& address, std::vector<Party>& parties) cons
 
 void Ends::add_prefix(const net::Prefix& prefix, std::vector<Party>& parties) const {
   const auto [first, last] = host_addresses(prefix);
+  const std::size_t before = parties.size();
   add_address(first, parties);
-  if (first != last) add_address(last, parties);
+  if (first == last) return;
+  add_address(last, parties);
+  for (std::size_t i = before; i < parties.size(); ++i) parties[i].sampled = true;
 }
 
 void Ends::add_network(const policy::Network& network, std::vector<Party>& parties) const {

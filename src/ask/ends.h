@@ -18,7 +18,11 @@ namespace rolewall::ask {
 struct Party {
   std::optional<policy::Index> host;
   std::vector<net::Address> addresses;
-  bool operator==(const Party&) const = default;
+  bool sampled = false;  // as one of a prefix's many addresses: nobody named the host
+  // Whether both are the same, by whatever words.
+  bool operator==(const Party& other) const {
+    return host == other.host && addresses == other.addresses;
+  }
 };
 
 class Ends {

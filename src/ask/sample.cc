@@ -155,6 +155,18 @@ bool bears(const Ends& ends, std::optional<Index> host, const net::Address& addr
   return std::binary_search(bearers.begin(), bearers.end(), *host);
 }
 
+// Of what a host sends it is said that it arrives.
+void report_own_source(const policy::PacketWords& words, const std::string& host,
+                       Diagnostics& diagnostics) {
+  report(diagnostics, Code::NotAnEnd, words.span,
+         fmt::format("`in={}`: nobody is asked to whom this packet arrives: its source is {}'s own "
+                     "address",
+                     words.in->text, host),
+         fmt::format("without `in=`, {} sends it; what arrives with an address of its own, its "
+                     "kernel discards",
+                     host));
+}
+
 }  // namespace
 
 bool is_group(const net::Address& address) {
@@ -173,6 +185,7 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
   std::vector<Sample> samples;
   std::vector<Index> lacking;  // hosts that would be asked if they had the interface
   bool nobody_asked = false;
+  std::optional<Index> arrives_nowhere;  // who sends what is said to arrive
   for (const bool ipv4 : {true, false}) {
     if (words.family && (*words.family == 4) != ipv4) continue;
     if (words.dont_fragment && !ipv4) continue;
@@ -192,6 +205,12 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
           if (from.host && (from.host == to.host || bears(ends_, who.receiver, source))) continue;
           // Who bears an address of the packet's is its end: another of them is asked here.
           if (bears(ends_, who.through, source) || bears(ends_, who.through, destination)) continue;
+          // Of a network at whose edge the host stands: others pass through it.
+          if (at && who.sender == at && from.sampled) continue;
+          if (words.in && who.sender && !who.through && !who.receiver) {
+            arrives_nowhere = who.sender;
+            continue;
+          }
           if (!who.any()) {
             nobody_asked = true;
             continue;
@@ -221,21 +240,28 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
       }
     }
   }
-  if (samples.empty() && !lacking.empty()) {
+  if (!samples.empty()) return samples;
+  if (!lacking.empty()) {
     report_lacking(words, lacking, diagnostics);
-  } else if (samples.empty() && nobody_asked) {
-    const std::optional<Index> one = asking.alone ? asking.self : at;
-    if (one) {
-      report(diagnostics, Code::NotAnEnd, words.span,
-             fmt::format("neither end of this packet is {}", policy_.hosts[*one].name),
-             "add `at=` to ask about a forwarded packet or one to a multicast address");
-    } else {
-      report(diagnostics, Code::NotAnEnd, words.span,
-             "neither end of this packet is a host of the site",
-             "name a host, or add `at=` with the host to ask");
-    }
+  } else if (arrives_nowhere) {
+    report_own_source(words, policy_.hosts[*arrives_nowhere].name, diagnostics);
+  } else if (nobody_asked) {
+    report_nobody_asked(words, asking.alone ? asking.self : at, diagnostics);
   }
   return samples;
+}
+
+void Sampler::report_nobody_asked(const policy::PacketWords& words, std::optional<Index> host,
+                                  Diagnostics& diagnostics) const {
+  if (host) {
+    report(diagnostics, Code::NotAnEnd, words.span,
+           fmt::format("neither end of this packet is {}", policy_.hosts[*host].name),
+           "add `at=` to ask about a forwarded packet or one to a multicast address");
+  } else {
+    report(diagnostics, Code::NotAnEnd, words.span,
+           "neither end of this packet is a host of the site",
+           "name a host, or add `at=` with the host to ask");
+  }
 }
 
 bool Sampler::lacks_interface(const policy::PacketWords& words, Index host) const {

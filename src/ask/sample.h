@@ -79,6 +79,10 @@ class Sampler {
                       Diagnostics& diagnostics) const;
 
  private:
+  // `host`: the one that was to be asked alone.
+  void report_nobody_asked(const policy::PacketWords& words, std::optional<policy::Index> host,
+                           Diagnostics& diagnostics) const;
+
   const policy::Policy& policy_;
   Ends ends_;
 };

@@ -64,6 +64,7 @@ std::vector<std::string> Sightings::devices_towards(const net::Address& address)
 
 std::vector<std::string> Sightings::other_devices() const {
   std::vector<std::string> devices;
+  if (taken_on_.each_says) return devices;
   for (const ruleset::Interface& interface : host_.interfaces) {
     if (interface.device != taken_on_.device) devices.push_back(interface.device);
   }

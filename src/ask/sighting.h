@@ -20,7 +20,8 @@ namespace rolewall::ask {
 
 // What is known of a capture beside its packets.
 struct TakenOn {
-  std::string device;  // of the host
+  std::string device;      // of the host; that of the packet which is asked, where `each_says`
+  bool each_says = false;  // taken on every device: each packet says on which
   // Every packet arrives there, or the host sends it. Absent: as the capture says of each, else its
   // addresses.
   std::optional<eval::Direction> direction{};
@@ -50,7 +51,7 @@ class Sightings {
   // The devices by which packets from or to the address pass, as far as routes, and what is behind
   // the devices, tell.
   std::vector<std::string> devices_towards(const net::Address& address) const;
-  // Those of the host, but this one.
+  // Those of the host on which the capture was not taken.
   std::vector<std::string> other_devices() const;
 
  private:

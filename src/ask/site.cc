@@ -71,6 +71,11 @@ std::vector<Hop> to_hops(const ruleset::Snapshot& snapshot, const eval::Journey&
     hop.verdict = verdict_of(result.fate);
     if (result.decided) {
       hop.decided_by = decided_by(snapshot.ruleset, snapshot.sources, result.decision);
+      if (hop.decided_by->rule.empty() && !hop.decided_by->chain_policy) {
+        const ruleset::Table& table = snapshot.ruleset.tables[result.decision.table];
+        const ruleset::Chain& chain = table.chains[result.decision.chain];
+        hop.decided_by->text = print::rule_text(table, chain.rules[result.decision.rule]);
+      }
     }
     hop.reason = result.reason;
     if (explain) list_tried(hop, snapshot, result);

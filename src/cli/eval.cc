@@ -50,10 +50,14 @@ std::string advice_on(std::string_view text) {
   const bool of_nft = rest.starts_with("table ") || rest.starts_with("#!") ||
                       rest.starts_with("flush ruleset") || rest.starts_with("add ") ||
                       rest.starts_with("{\"nftables\"") || rest.starts_with("{ \"nftables\"");
+  if (rest.empty()) return "the file is empty: did the command that was to write it fail?";
   if (!of_nft) return "";
   return "this is nft's own form: on the host, `rolewall dump -o ruleset.json` writes the one that "
-         "is read here; elsewhere, load it in a namespace of your own: `unshare -rn sh -c 'nft -f "
-         "FILE && rolewall dump' > ruleset.json`";
+         "is read here; elsewhere, load it in a namespace of your own, with an address and a "
+         "device "
+         "of the host's: `unshare -rn sh -c 'ip link add eth0 type dummy && ip address add "
+         "192.0.2.10/24 dev eth0 && ip link set eth0 up && nft -f FILE && rolewall dump' > "
+         "ruleset.json`";
 }
 
 Result<ruleset::Snapshot> of_file(const std::string& path) {
@@ -63,10 +67,9 @@ Result<ruleset::Snapshot> of_file(const std::string& path) {
   auto snapshot = print::from_json(*text);
   if (!snapshot) {
     Error error = snapshot.error();
-    error.message = fmt::format("{}: {}", of_input ? "standard input" : path, error.message);
-    if (const std::string advice = advice_on(*text); !advice.empty()) {
-      error.message += "; " + advice;
-    }
+    const std::string advice = advice_on(*text);
+    error.message = fmt::format("{}: {}", of_input ? "standard input" : path,
+                                advice.empty() ? error.message : advice);
     return std::unexpected(error);
   }
   return snapshot;
@@ -280,7 +283,8 @@ int run(const EvalOptions& options) {
 }
 
 void add_capture_options(Verb& verb, CaptureOptions& capture, const Option& pcap) {
-  verb.add_option("--in", capture.device, "--pcap: the interface it was taken on")
+  verb.add_option("--in", capture.device,
+                  "--pcap: the interface it was taken on, or `any`: each packet says its own")
       .type_name("INTERFACE")
       .needs(pcap);
   verb.add_option("--hook", capture.hook,

@@ -26,8 +26,36 @@ namespace {
 
 using ask::Verdict;
 
+constexpr std::string_view kEveryDevice = "any";
+
+bool knows_indexes(const ruleset::Host& host) {
+  return std::ranges::any_of(host.interfaces,
+                             [](const auto& interface) { return interface.index != 0; });
+}
+
+// Why packets cannot be asked each on its own interface; "": they can.
+std::string why_not_each(const ruleset::Host& host, const eval::Capture& capture) {
+  if (capture.lacks_interfaces()) {
+    return "the capture does not say by which interface each packet went: take it with `tcpdump "
+           "-i any -y LINUX_SLL2`";
+  }
+  if (!capture.names_interfaces()) return "the capture was taken on one interface";
+  if (!knows_indexes(host)) {
+    return "policies do not say which number an interface has: ask with --live, or with --ruleset "
+           "what `rolewall dump` writes on the host";
+  }
+  return "";
+}
+
 // The policy's name for an interface or a device's own; an error where the host has another.
-Result<std::string> device_of(const ruleset::Host& host, const std::string& given) {
+Result<std::string> device_of(const ruleset::Host& host, const std::string& given,
+                              const eval::Capture& capture) {
+  const std::string not_each = why_not_each(host, capture);
+  if (not_each.empty() && given.empty()) return std::string(kEveryDevice);
+  if (given == kEveryDevice) {
+    if (!not_each.empty()) return fail(ErrorKind::Usage, "--in any: " + not_each);
+    return given;
+  }
   if (given.empty() && host.interfaces.size() == 1) return host.interfaces.front().device;
   std::string known;
   for (const ruleset::Interface& interface : host.interfaces) {
@@ -38,8 +66,12 @@ Result<std::string> device_of(const ruleset::Host& host, const std::string& give
   }
   if (given == "lo" || (host.interfaces.empty() && !given.empty())) return given;
   if (given.empty()) {
-    return fail(ErrorKind::Usage, "say on which interface the capture was taken: --in " +
-                                      (known.empty() ? "DEVICE" : known));
+    std::string message =
+        "say on which interface the capture was taken: --in " + (known.empty() ? "DEVICE" : known);
+    if (capture.lacks_interfaces() || capture.names_interfaces()) {
+      message += fmt::format("; if on all of them, {}", not_each);
+    }
+    return fail(ErrorKind::Usage, message);
   }
   return fail(ErrorKind::Usage,
               fmt::format("the host has no interface `{}`; its interfaces are {}", given, known));
@@ -52,6 +84,7 @@ std::string why(const ask::CapturedAnswer& answer) {
 
 ask::TakenOn taken_on(const CaptureOptions& options, const std::string& device) {
   ask::TakenOn taken{.device = device,
+                     .each_says = device == kEveryDevice,
                      .trust_checksums = options.checksums == "trust",
                      .explain = options.explain};
   if (!options.hook.empty()) {
@@ -65,19 +98,17 @@ class Run {
   Run(const CaptureOptions& options, const ruleset::Snapshot& snapshot, const std::string& device)
       : options_(options), device_(device), conversation_(snapshot, taken_on(options, device)) {}
 
-  Result<void> go() {
-    auto capture = eval::Capture::open(options_.file);
-    if (!capture) return std::unexpected(capture.error());
+  Result<void> go(eval::Capture& capture) {
     std::optional<eval::CaptureWriter> writer;
     if (!options_.write_dropped.empty()) {
-      auto created = eval::CaptureWriter::create(options_.write_dropped, *capture);
+      auto created = eval::CaptureWriter::create(options_.write_dropped, capture);
       if (!created) return std::unexpected(created.error());
       writer = std::move(*created);
     }
     eval::CapturedPacket captured;
     const Interruption interruption;
     while (!Interruption::requested()) {
-      const auto more = capture->next(captured);
+      const auto more = capture.next(captured);
       if (!more && Interruption::requested()) break;
       if (!more) {
         stop_progress();
@@ -86,11 +117,11 @@ class Run {
       if (!*more) break;
       const bool denied = take(captured);
       if (denied && writer) writer->take();
-      show_progress(*capture);
+      show_progress(capture);
     }
     stop_progress();
     interrupted_ = Interruption::requested();
-    if (interrupted_) came_to_ = part_of(*capture);
+    if (interrupted_) came_to_ = part_of(capture);
     if (writer) TRY(writer->finish());
     return {};
   }
@@ -149,6 +180,7 @@ class Run {
     entry.decided_by = answer.hop.decided_by;
     entry.reason = answer.hop.reason;
     for (const eval::Condition& condition : answer.conditions) ++conditions_[condition.about];
+    was_translated_ |= answer.was_translated;
   }
 
   static Json time_of(const eval::CapturedPacket& captured) {
@@ -192,7 +224,7 @@ class Run {
       json["alternatives"].push_back(to_json(way));
     }
     json["hook"] = ruleset::name_of(answer.hop.hook);
-    json["device"] = device_;
+    json["device"] = conversation_.device();
     if (answer.hop.decided_by) json["decided_by"] = to_json(*answer.hop.decided_by);
     if (!answer.hop.reason.empty()) json["reason"] = answer.hop.reason;
     print(json);
@@ -207,7 +239,7 @@ class Run {
 
   void summarise_text() const {
     out().line(fmt::format("{}: {} packets on {}", printable(options_.file), grouped(packets_),
-                           printable(device_)));
+                           device_ == kEveryDevice ? "all interfaces" : printable(device_)));
     if (interrupted_) {
       out().line(fmt::format("  interrupted{}: of what is behind packet {} nothing is known",
                              came_to_ ? fmt::format(" after {} % of the file", *came_to_) : "",
@@ -232,6 +264,11 @@ class Run {
     }
     for (const auto& [about, packets] : conditions_) {
       out().line(fmt::format("  assumed: {}, for {} packets", printable(about), grouped(packets)));
+    }
+    if (was_translated_) {
+      out().line(
+          "  the host translates addresses, and one interface does not show all of it: capture on "
+          "the inside, or on all (tcpdump -i any -w FILE), and ask with --live or --ruleset");
     }
   }
 
@@ -289,6 +326,7 @@ class Run {
   std::map<std::string, std::uint64_t> passed_over_;
   std::map<std::string, std::uint64_t> conditions_;
   std::chrono::steady_clock::time_point drawn_ = std::chrono::steady_clock::now();
+  bool was_translated_ = false;
   bool has_progress_ = false;
   bool interrupted_ = false;
   std::optional<std::uint64_t> came_to_;
@@ -297,10 +335,12 @@ class Run {
 }  // namespace
 
 int eval_capture(const CaptureOptions& options, const ruleset::Snapshot& snapshot) {
-  auto device = device_of(snapshot.host, options.device);
+  auto capture = eval::Capture::open(options.file);
+  if (!capture) return report(capture.error());
+  const auto device = device_of(snapshot.host, options.device, *capture);
   if (!device) return report(device.error());
   Run run(options, snapshot, *device);
-  const auto done = run.go();
+  const auto done = run.go(*capture);
   run.summarise();
   if (!done) return report(done.error());
   return run.was_interrupted() ? kSystem : kDone;

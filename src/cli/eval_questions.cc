@@ -58,6 +58,7 @@ class Reader {
  private:
   void read_line(std::string_view line, std::size_t number, std::vector<Question>& questions) {
     constexpr std::string_view kArrow = "=>";
+    constexpr std::string_view kThinArrow = "->";
     Question question;
     question.line = number;
     const auto arrow = line.rfind(kArrow);
@@ -72,6 +73,12 @@ class Reader {
                  fmt::format("`{}` is not a verdict", question.expected), std::move(hint));
         return;
       }
+    }
+    if (const auto thin = line.find(kThinArrow); thin != std::string_view::npos) {
+      const bool has_ends = line.substr(0, thin).find('>') != std::string_view::npos;
+      complain(line, number, thin, "`->` is not understood",
+               has_ends ? "write `=>` before the verdict" : "write `>` between the ends");
+      return;
     }
     const std::string_view words = line.substr(0, arrow);
     const auto begin = std::min(words.find_first_not_of(" \t"), words.size());
@@ -128,14 +135,23 @@ Outcome outcome_of(const Question& question, ask::Site& site) {
   return outcome;
 }
 
+// Whether more than one host was asked.
+bool has_several_hosts(const ask::Answer& answer) {
+  const auto is_other = [&](const ask::Hop& hop) { return hop.host != answer.hops.front().host; };
+  return !answer.hops.empty() && (std::ranges::any_of(answer.hops, is_other) ||
+                                  std::ranges::any_of(answer.beyond, is_other));
+}
+
 // Who decided, at the host where the packet's way ends; else why.
 std::string decider(const ask::Answer& answer) {
   for (auto hop = answer.hops.rbegin(); hop != answer.hops.rend(); ++hop) {
     if (hop->verdict != answer.verdict) continue;
-    if (!hop->reason.empty()) return printable(hop->reason);
-    if (hop->decided_by) return in_words(*hop->decided_by);
+    if (hop->reason.empty() && !hop->decided_by) continue;
+    const std::string by =
+        hop->reason.empty() ? in_words(*hop->decided_by) : printable(hop->reason);
+    return has_several_hosts(answer) ? fmt::format("{} {}", printable(hop->host), by) : by;
   }
-  return "";
+  return answer.verdict == ask::Verdict::Accept ? std::string(kNoChain) : "";
 }
 
 void print_line(const std::string& name, const Question& question, const Outcome& outcome) {

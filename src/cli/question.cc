@@ -23,6 +23,29 @@ std::optional<policy::PacketWords> parse(const std::string& text, const Subject&
   return policy::parse_packet(subject.policy, text, place, true, diagnostics);
 }
 
+// A ruleset that came alone has no names, and its machine may have no address.
+void advise_without_policies(const Subject& subject, Diagnostics& diagnostics) {
+  constexpr std::string_view kAddressesAlone =
+      "a ruleset without policies has no names but `self` and `any`: write an address or a prefix, "
+      "or ask the policies, without --live and --ruleset";
+  constexpr std::string_view kNoAddress =
+      "the machine of this ruleset has no address: give it one (`ip address add`) and write the "
+      "ruleset anew with `rolewall dump`";
+  const policy::Host& host = subject.policy.hosts.front();
+  const bool has_address = !host.addresses.empty() || !host.virtual_addresses.empty();
+  Diagnostics advised;
+  for (Diagnostic finding : diagnostics.all()) {
+    if (is(finding, policy::Code::UnknownName) && !finding.hint.starts_with("did you mean")) {
+      finding.hint = kAddressesAlone;
+    } else if (!has_address &&
+               (is(finding, policy::Code::NoSample) || is(finding, policy::Code::NotAnEnd))) {
+      finding.hint = kNoAddress;
+    }
+    advised.error(finding.code, finding.span, finding.message, finding.hint);
+  }
+  diagnostics = std::move(advised);
+}
+
 }  // namespace
 
 std::vector<ask::Sample> understand(const std::string& words, const Subject& subject, Span place,
@@ -32,13 +55,14 @@ std::vector<ask::Sample> understand(const std::string& words, const Subject& sub
   if (packet && !diagnostics.has_errors()) {
     samples = ask::Sampler(subject.policy).take(*packet, subject.asking, diagnostics);
   }
-  if (diagnostics.has_errors()) return {};
-  if (samples.empty()) {
+  if (samples.empty() && !diagnostics.has_errors()) {
     policy::report(diagnostics, policy::Code::NoSample, place,
                    fmt::format("\"{}\" describes no packet", words),
                    "both ends need an address of the same family, and must not be the same host");
   }
-  return samples;
+  if (!diagnostics.has_errors()) return samples;
+  if (!subject.has_policies) advise_without_policies(subject, diagnostics);
+  return {};
 }
 
 void show_words(const Terminal& terminal, const std::string& words, const Diagnostics& diagnostics,

@@ -25,6 +25,8 @@ std::string decider(const ask::DecidedBy& by) {
     words += ": chain policy";
   } else if (!by.rule.empty()) {
     words += fmt::format(": \"{}\"", printable(by.rule));
+  } else if (!by.text.empty() && !by.text.starts_with('[')) {  // what nft has no text for
+    words += fmt::format(": {}", printable(by.text));
   }
   if (by.handle) words += fmt::format(" (handle {})", *by.handle);
   return words;
@@ -154,6 +156,11 @@ void render(const Terminal& terminal, const ask::Answer& answer) {
   if (!answer.assumed.empty()) {
     terminal.line(terminal.paint(Tone::Quiet, fmt::format("  assumed, since not said: {}",
                                                           fmt::join(answer.assumed, ", "))));
+  }
+  const bool is_filtered = std::ranges::any_of(
+      answer.hops, [](const ask::Hop& hop) { return hop.decided_by || !hop.reason.empty(); });
+  if (answer.verdict == Verdict::Accept && !is_filtered) {
+    terminal.line(fmt::format("  {}", kNoChain));
   }
   const Columns columns = columns_of(answer);
   for (const ask::Hop& hop : answer.hops) {

@@ -6,6 +6,9 @@
 
 namespace rolewall::cli {
 
+// Of a packet that is accepted because nobody filters it.
+inline constexpr std::string_view kNoChain = "no chain sees it, so nothing filters it";
+
 // "accept" in the colour of its kind.
 std::string painted(const Terminal& terminal, ask::Verdict verdict);
 // The same, padded to the width of "accept" and "reject", since painted text has no width of its

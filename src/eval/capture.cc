@@ -54,6 +54,7 @@ struct Link {
   std::uint16_t ether_type = 0;  // 0: no IP
   PacketType type = PacketType::Host;
   bool outgoing = false;
+  std::uint32_t interface_index = 0;
   std::string other;
 };
 
@@ -127,6 +128,7 @@ Link read_link(int link_type, ByteSpan bytes) {
       return link;
     case DLT_LINUX_SLL2:
       if (!needs(kCooked2Header)) return link;
+      link.interface_index = be32(bytes.data() + 4);
       set_cooked_type(link, bytes[10]);
       set_ether_type(link, be16(bytes.data()));
       return link;
@@ -226,6 +228,7 @@ Result<bool> Capture::next(CapturedPacket& captured) {
   captured.time_ns = nanoseconds(header->ts);
   captured.outgoing = link.outgoing;
   captured.says_way = state.link_type == DLT_LINUX_SLL || state.link_type == DLT_LINUX_SLL2;
+  captured.interface_index = link.interface_index;
   captured.other = link.other;
   Packet& packet = captured.packet;
   if (!captured.other.empty()) return true;
@@ -239,6 +242,14 @@ Result<bool> Capture::next(CapturedPacket& captured) {
     packet.bytes.resize(packet.bytes.size() + packet.missing);
   }
   return true;
+}
+
+bool Capture::names_interfaces() const {
+  return state_->link_type == DLT_LINUX_SLL2;
+}
+
+bool Capture::lacks_interfaces() const {
+  return state_->link_type == DLT_LINUX_SLL;
 }
 
 std::uint64_t Capture::position() const {

@@ -22,7 +22,8 @@ struct CapturedPacket {
   Packet packet;              // Packet::missing says what the capture has cut off
   bool outgoing = false;      // the capture says that it left the machine
   bool says_way = false;      // the capture says which way it went: `outgoing`, or that it arrived
-  std::string other;          // what it is where it is no IP packet: "ARP"; else ""
+  std::uint32_t interface_index = 0;  // by which it went, where the capture says it; else 0
+  std::string other;                  // what it is where it is no IP packet: "ARP"; else ""
 };
 
 class Capture {
@@ -33,6 +34,11 @@ class Capture {
   ~Capture();
   Capture(Capture&&) noexcept;
   Capture& operator=(Capture&&) noexcept;
+
+  // Whether each packet says by which interface it went (`tcpdump -i any`, in its newer form); and
+  // whether it was taken on all of them, and does not say it.
+  bool names_interfaces() const;
+  bool lacks_interfaces() const;
 
   // False at the end.
   Result<bool> next(CapturedPacket& captured);

@@ -85,6 +85,10 @@ struct Reads {
   bool length = false;  // `meta length`
   bool mark = false;    // before a rule has set it
   bool priority = false;
+  // The socket that it is sent by, where nobody said who owns that.
+  bool user = false;
+  bool group = false;
+  bool cgroup = false;
 };
 
 // A packet's way over one host: the hooks it met, in order; the last one decides.

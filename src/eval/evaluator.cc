@@ -11,6 +11,7 @@
 #include "eval/groups.h"
 #include "eval/hook_plan.h"
 #include "eval/interpreter.h"
+#include "eval/link_chains.h"
 #include "eval/nat.h"
 #include "eval/other_tables.h"
 #include "eval/route.h"
@@ -25,11 +26,6 @@ namespace {
 
 using ruleset::Family;
 using ruleset::Hook;
-
-bool device_matches(std::string_view pattern, std::string_view device) {
-  if (pattern.ends_with('*')) return device.starts_with(pattern.substr(0, pattern.size() - 1));
-  return pattern == device;
-}
 
 bool sends_reset(const Program& program, const Decision& decision) {
   const Program::Chain& chain = program.tables()[decision.table].chains[decision.chain];
@@ -60,6 +56,7 @@ class Evaluator::Machine {
       : tracker_(host),
         program_(ruleset, state_, partial),
         other_tables_(program_),
+        link_chains_(program_, host),
         host_(host),
         routes_(host),
         interpreter_(program_, state_, routes_),
@@ -258,6 +255,7 @@ class Evaluator::Machine {
   bool fragments_are_doubtful_ = false;
   Program program_;
   OtherTables other_tables_;
+  LinkChains link_chains_;
   const ruleset::Host& host_;
   Routes routes_;
   Interpreter interpreter_;
@@ -477,6 +475,8 @@ bool Evaluator::Machine::run_device_hook(Hook hook, Frame& frame, const Options&
   const bool arrives = hook == Hook::Ingress;
   const std::string_view device =
       arrives ? std::string_view(frame.packet->in_device) : frame.leaves_by;
+  const bool asks_below = options.others == Others::Asked;
+  if (arrives && asks_below && !link_chains_.let_pass(hook, device, frame, journey)) return false;
   HookResult* result = nullptr;
   for (const Stage& stage : arrives ? ingress_ : egress_) {
     if (!is_on_device(stage, device)) continue;
@@ -509,7 +509,7 @@ bool Evaluator::Machine::run_device_hook(Hook hook, Frame& frame, const Options&
   }
   frame.seen_as = frame.ipv6 ? Family::Ip6 : Family::Ip;
   frame.link_header_size = 0;
-  return true;
+  return arrives || !asks_below || link_chains_.let_pass(hook, device, frame, journey);
 }
 
 bool Evaluator::Machine::may_forward(const Frame& frame) const {

@@ -77,7 +77,10 @@ std::string shown(const Field& field, ByteSpan value, const Frame& frame) {
   }
   std::uint32_t index = 0;
   std::memcpy(&index, value.data(), sizeof(index));
-  if (index == 0) return "none";
+  if (index == 0) {  // its number is not known, or there is none
+    const std::string_view device = field.name == "oif" ? frame.out_device : frame.in_device;
+    return device.empty() ? "none" : std::string(device);
+  }
   if (index == 1) return std::string(kLoopbackDevice);
   for (const ruleset::Interface& interface : frame.host->interfaces) {
     if (interface.index == index) return interface.device;

@@ -32,7 +32,9 @@ struct FlowEntry {
   // By which devices the first packet came and left (Flows::device()); 0: it began or ended here.
   std::uint16_t came_by = 0;
   std::uint16_t left_by = 0;
-  bool expects = false;  // it has a helper or an expectation: later flows may be related to it
+  bool expects = false;     // it has a helper or an expectation: later flows may be related to it
+  std::string_view helper;  // that a rule gave it; "": none
+  std::string_view master_helper{};  // of the flow that expected it: what `ct helper` loads
   bool operator==(const FlowEntry&) const = default;
 };
 

@@ -100,6 +100,7 @@ class Interpreter {
   Next run_meta(const ruleset::Meta& load);
   Next run_ct(const ruleset::Ct& load);
   Next run_ct_entry(const ruleset::Ct& load);
+  std::uint8_t chosen_direction();
   Next run_meta_set(const ruleset::MetaSet& set);
   Next run_ct_set(const ruleset::CtSet& set);
   Next run_lookup(const ruleset::Lookup& lookup, const Program::Set& set);

@@ -235,7 +235,10 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
       if (frame_->packet->sender_is_open) {
         return choose_whether("a program has sent it") ? not_given() : Next::Break;
       }
-      if (!user && !group) return Next::Break;
+      if (!user && !group) {
+        (load.key == MetaKey::SkUid ? frame_->reads.user : frame_->reads.group) = true;
+        return Next::Break;
+      }
       const auto& value = load.key == MetaKey::SkUid ? user : group;
       if (!value) return not_given();
       store_word(to, *value);
@@ -272,7 +275,9 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
       if (frame_->packet->sender_is_open) {
         return choose_whether("a program has sent it") ? not_given() : Next::Break;
       }
-      return frame_->packet->user || frame_->packet->group ? not_given() : Next::Break;
+      if (frame_->packet->user || frame_->packet->group) return not_given();
+      frame_->reads.cgroup = true;
+      return Next::Break;
     case MetaKey::SecPath:  // not one that IPsec unwrapped
       store_byte(to, 0);
       return Next::Expression;
@@ -360,6 +365,15 @@ Interpreter::Next Interpreter::run_ct(const ruleset::Ct& load) {
   return flow.tracking == Tracking::Entry ? run_ct_entry(load) : Next::Break;
 }
 
+// Of a packet in the middle of a connection that nothing is known of: each time the same.
+std::uint8_t Interpreter::chosen_direction() {
+  static const std::array<std::string, 2> kDirections{"original", "reply"};
+  static const std::string kAbout = "ct direction";
+  const auto chosen = std::ranges::find(frame_->conditions, kAbout, &Condition::about);
+  if (chosen != frame_->conditions.end()) return chosen->is == kDirections[1] ? 1 : 0;
+  return static_cast<std::uint8_t>(choose(kAbout, kDirections));
+}
+
 Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
   const Flow& flow = frame_->flow;
   const ruleset::Register to = load.destination;
@@ -378,6 +392,10 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
   const bool ipv6_alone = load.key == CtKey::SourceIp6 || load.key == CtKey::DestinationIp6;
   if (frame_->ipv6 ? ipv4_alone : ipv6_alone) return Next::Break;
   const bool of_any_packet = load.key == CtKey::L3Protocol || load.key == CtKey::Protocol;
+  if (flow.seen_before && load.key == CtKey::Direction) {
+    store_byte(to, chosen_direction());
+    return Next::Expression;
+  }
   if (flow.seen_before && !of_any_packet) {
     const bool may_be_none = load.key == CtKey::Helper;
     if (may_be_none && !choose_whether("the connection has a helper")) return Next::Break;
@@ -402,8 +420,8 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
       store_word(to, flow.mark);
       return Next::Expression;
     case CtKey::Helper:
-      if (flow.helper.empty()) return Next::Break;
-      store_name(to, flow.helper);
+      if (flow.master_helper.empty()) return Next::Break;
+      store_name(to, flow.master_helper);
       return Next::Expression;
     case CtKey::Source:
     case CtKey::Destination: {

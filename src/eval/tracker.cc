@@ -22,6 +22,7 @@ void take_entry(Flow& flow, const FlowEntry& entry) {
   flow.status = entry.status;
   flow.mark = entry.mark;
   flow.labels = entry.labels;
+  flow.master_helper = entry.master_helper;
   flow.packets = entry.packets;
   flow.bytes = entry.bytes;
 }
@@ -129,6 +130,7 @@ void Tracker::ask_expectations(Frame& frame) {
   frame.flow.state = ct_state::kRelated;
   frame.flow.status |= flow_status::kExpected;
   frame.flow.mark = expecting->mark;
+  frame.flow.master_helper = expecting->helper;
 }
 
 // resolve_normal_ct() and nf_conntrack_handle_packet(), for a flow that earlier packets have made.
@@ -272,6 +274,7 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
     flow.entry->mark = flow.mark;
     flow.entry->labels = flow.labels;
     flow.entry->status |= flow.status;
+    if (!flow.helper.empty()) flow.entry->helper = flow.helper;
     if (flow.expects) flows_.note_expecting(*flow.entry);
     return;
   }
@@ -285,6 +288,8 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
   entry.mark = flow.mark;
   entry.labels = flow.labels;
   entry.expects = flow.expects;
+  entry.helper = flow.helper;
+  entry.master_helper = flow.master_helper;
   entry.came_by = flows_.number_of(frame.in_device);
   entry.left_by = flows_.number_of(frame.leaves_by);
   if (!flows_.confirm(entry)) {

@@ -106,3 +106,29 @@ expect_status 0
 expect_out 'iif is eth0, not eth1'
 ask --pcap one.pcap --in eth0 --explain --format json
 expect_out '"tried"'
+
+# The owner of the socket that sends.
+nft 'add chain inet t o { type filter hook output priority 1; policy accept; }; add rule inet t o udp dport 3 meta skuid 0 drop; add rule inet t o udp dport 4 meta skgid 7 drop; add rule inet t o udp dport 5 meta cgroup 9 drop'
+ask 'udp 192.0.2.10 > 192.0.2.7:3'
+expect_out "assumed, since a rule reads it: a sender that is no user whom a rule names"
+ask 'udp 192.0.2.10 > 192.0.2.7:3 user=root' --expect drop
+expect_status 0
+refuse_out "assumed"
+ask 'udp 192.0.2.10 > 192.0.2.7:4'
+expect_out "a sender in no group that a rule names"
+ask 'udp 192.0.2.10 > 192.0.2.7:5' --format json
+expect_json 'd["assumed"] == ["a sender in no cgroup that a rule names"]'
+
+# A packet in the middle of a connection has one direction, however often rules ask for it.
+nft 'add chain inet t d; add rule inet t in tcp dport 40 ct direction original jump d; add rule inet t in tcp dport 40 ct direction original accept; add rule inet t in tcp dport 40 ct direction reply drop'
+ask 'tcp 192.0.2.7 > self:40 state=established flags=ack' --format json
+expect_json 'd["verdict"] == "conditional"'
+expect_json '[a["when"] for a in d["hops"][-1]["alternatives"]] == ["ct direction: original", "ct direction: reply"]'
+
+# What arrives is not sent: with the host's own address as its source, nobody gets it.
+ask 'udp 192.0.2.10 > 192.0.2.7:2 at=self in=eth0'
+expect_status 2
+expect_err "[not-an-end]"
+expect_err "own address"
+ask 'udp 192.0.2.10 > 192.0.2.7:2 at=self' --expect accept
+expect_status 0

@@ -72,3 +72,37 @@ rolewall eval --ruleset live.json --pcap talk.pcap --in veth0 --all
 expect_status 0
 expect_out 'numgen random mod 2: 1: accept'
 expect_out 'assumed: numgen random mod 2, for 3 packets'
+
+# What a helper may expect of a connection that the capture shows, it may accept.
+mkdir files
+cat >files/site.toml <<'TOML'
+[site]
+name = "s"
+management = "198.51.100.0/24"
+[hosts.files-01]
+role = "files"
+addresses = "192.0.2.10"
+TOML
+cat >files/files.toml <<'TOML'
+role = "files"
+[[inbound]]
+service = "ftp"
+helper = "ftp"
+TOML
+python3 - "$ROLEWALL_SOURCE/tests/cli" <<'PYTHON'
+import sys
+sys.path.insert(0, sys.argv[1])
+from packets import tcp, write
+peer, host = "192.0.2.7", "192.0.2.10"
+write("data.pcap", [
+    tcp(peer, 40000, host, 50000, 2, 100, 0),
+    tcp(peer, 40001, host, 21, 2, 100, 0),
+    tcp(peer, 40002, host, 50001, 2, 100, 0),
+])
+PYTHON
+rolewall eval -p files --pcap data.pcap --in eth0 --all
+expect_status 0
+expect_out "192.0.2.10:50000 flags=syn in=eth0 length=40: drop"
+expect_out "192.0.2.10:21 flags=syn in=eth0 length=40: accept"
+expect_out "192.0.2.10:50001 flags=syn in=eth0 length=40: conditional"
+expect_out "the helper of an earlier connection expects this one: yes: accept"

@@ -43,6 +43,8 @@ asked() { rolewall eval --live "$1" --format json --state-dir "$scratch/state"; 
 asked 'tcp 192.0.2.7 > 192.0.2.10:443 in=veth0'
 expect_json 'd["verdict"] == "accept"'
 expect_json "d['hops'][-1]['decided_by'] == {'family': 'inet', 'table': 'site', 'chain': 'tls', 'handle': $(in_site tls counter)}"
+rolewall eval --live 'tcp 192.0.2.200 > 192.0.2.10:443 in=veth0' --state-dir "$scratch/state"
+expect_out "table inet site, chain tls: meta l4proto tcp reject with tcp reset (handle $(in_site tls reject))"
 asked 'tcp 192.0.2.200 > 192.0.2.10:443 in=veth0'
 expect_json 'd["verdict"] == "reject"'
 expect_json "d['hops'][-1]['decided_by']['handle'] == $(in_site tls reject)"

@@ -117,3 +117,19 @@ expect_status 1
 expect_err "expected drop, got accept"
 rolewall eval -p "$site" 'tcp/22 any > site' --format json
 expect_json 'sum(d["verdicts"].values()) > 2 and len(d["verdicts"]) > 1'
+
+# Where both ends are asked, the line says who denied; an arrow of another kind gets advice.
+printf '%s\n' 'https web-01 > lb-01' 'https internet > lb-01' >ends.txt
+rolewall eval -p "$site" --file ends.txt
+expect_status 0
+expect_out "web-01 (default)"
+refuse_out "lb-01 lb.inbound.https"
+printf '%s\n' 'https internet > lb-01 -> accept' 'https internet -> lb-01' >arrows.txt
+rolewall eval -p "$site" --file arrows.txt
+expect_status 2
+expect_err "write \`=>\` before the verdict"
+expect_err "write \`>\` between the ends"
+# Of a device whose number the policies do not say, an explanation says the name.
+rolewall eval -p "$site" 'ssh internet > lb-01' --explain
+expect_out "iif is eth0, not lo"
+refuse_out "is none"

@@ -70,3 +70,35 @@ rolewall eval --ruleset wide.json 'tcp 10.0.1.10 > 10.0.2.10:80' --explain
 expect_status 0
 expect_out "more rules were tried here"
 expect_out "+ (default)"
+
+# Without policies there are no names; a file may be empty, a machine without addresses, and a packet of
+# a family that nobody filters.
+rolewall eval --ruleset web-01.json 'tcp/22 office > self'
+expect_status 2
+expect_err "a ruleset without policies has no names"
+refuse_err "site.toml"
+: >nothing.json
+rolewall eval --ruleset nothing.json 'tcp 10.0.1.10 > web-01:443'
+expect_status 2
+expect_err "nothing.json: the file is empty"
+refuse_err "parse error"
+python3 - <<'PYTHON'
+import json
+with open("web-01.json", encoding="utf-8") as file:
+    snapshot = json.load(file)
+table = snapshot["ruleset"]["tables"][0]
+host = snapshot["host"]
+bare = dict(snapshot, host=dict(host, addresses=[], virtual_addresses=[]))
+with open("bare.json", "w", encoding="utf-8") as file:
+    json.dump(bare, file)
+only = {"family": "ip", "name": "t", "sets": [], "chains": [
+    {"name": "i", "base": {"type": "filter", "hook": "input", "priority": 0, "policy": "drop"}, "rules": []}]}
+with open("ipv4.json", "w", encoding="utf-8") as file:
+    json.dump(dict(snapshot, ruleset={"tables": [only]}), file)
+PYTHON
+rolewall eval --ruleset bare.json 'tcp/443 10.0.1.10 > self in=eth0'
+expect_status 2
+expect_err "the machine of this ruleset has no address"
+rolewall eval --ruleset ipv4.json 'tcp/443 fd00:1::7 > self'
+expect_status 0
+expect_out "no chain sees it, so nothing filters it"

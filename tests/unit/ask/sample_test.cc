@@ -74,6 +74,15 @@ TEST_CASE_FIXTURE(Fixture, "multicast and shared addresses are asked where `at` 
         Words{"tcp 192.0.2.1:40000 > 203.0.113.9:443"});
 }
 
+TEST_CASE_FIXTURE(Fixture, "of a network, the host between leaves out its own addresses") {
+  CHECK(take("https 10.0.1.8/30 > 192.0.2.1 at=lb-01 out=public") ==
+        Words{"tcp 10.0.1.9:40000 > 192.0.2.1:443 at=lb-01 out=public"});
+  // Said to be the sender, it sends; what it sends arrives nowhere.
+  CHECK(take("https 10.0.1.10 > 192.0.2.1 at=lb-01") ==
+        Words{"tcp 10.0.1.10:40000 > 192.0.2.1:443"});
+  CHECK(take("https 10.0.1.10 > 192.0.2.1 at=lb-01 in=private") == Words{"not-an-end"});
+}
+
 TEST_CASE_FIXTURE(Fixture, "words that ask nobody are an error") {
   CHECK(take("https 192.0.2.1 > 192.0.2.2") == Words{"not-an-end"});
 }

@@ -310,5 +310,26 @@ TEST_CASE("a flow may be one that an earlier flow's helper expects") {
   CHECK_EQ(data.ways[1].conditions.at(0).is, "yes");
 }
 
+TEST_CASE("of a flow that is expected, `ct helper` is the one of the flow that expected it") {
+  constexpr std::uint32_t kHelper = 3;
+  Object helper;
+  helper.name = "ftp";
+  helper.type = kHelper;
+  helper.body = CtHelper{"ftp", 2, 6};
+  std::array<std::uint8_t, 16> name{};
+  std::ranges::copy(std::string_view("ftp"), name.begin());
+  const auto rules = input_rules({rule(then(destination_port_is(6, 21), ObjectRef{kHelper, "ftp"})),
+                                  rule(then(destination_port_is(6, 21), accept())),
+                                  rule({load_ct(CtKey::Helper), is(Value(name)), accept()})},
+                                 {}, {helper});
+  const Host on = host();
+  Evaluator evaluator(rules, on);
+  const auto ask = [&](std::uint16_t port) {
+    return evaluator.next(arriving(fields(6, port)), Direction::Arrive);
+  };
+  CHECK_EQ(fates(ask(21)), "accept");
+  CHECK_EQ(fates(ask(50'000)), "drop accept");
+}
+
 }  // namespace
 }  // namespace rolewall::eval
