@@ -28,5 +28,7 @@ WayBack way_back(const std::string& directory, std::optional<std::uint32_t> curr
 
 // What of the history is lost, where generations are kept that it says nothing of; "" for nothing.
 std::string lost_history(const std::string& directory);
+// That, or what of it cannot be read: in one sentence, or "".
+std::string history_problem(const std::string& directory);
 
 }  // namespace rolewall::apply
