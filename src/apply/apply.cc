@@ -29,9 +29,10 @@ using ruleset::Snapshot;
 using ruleset::Table;
 
 std::string counts(const Plan& plan) {
-  if (plan.first) return fmt::format("first apply: {} rules", plan.rules_added);
-  return fmt::format("{} rules added, {} removed, {} kept", plan.rules_added, plan.rules_removed,
-                     plan.rules_kept);
+  const std::string added =
+      fmt::format("{} rule{}", plan.rules_added, plan.rules_added == 1 ? "" : "s");
+  if (plan.first) return "first apply: " + added;
+  return fmt::format("{} added, {} removed, {} kept", added, plan.rules_removed, plan.rules_kept);
 }
 
 // One apply, from what is recorded to what is recorded.
@@ -117,7 +118,7 @@ class Apply {
         ErrorKind::Refused,
         fmt::format("{} waits for `rolewall confirm` and will be rolled back {}: confirm it, roll "
                     "it back with `rolewall rollback`, or apply with --confirm TIME",
-                    name_of_waiting(*found_.waits), when_over(*found_.waits)));
+                    name_of_waiting(*found_.waits), when_over(*found_.waits, world_)));
   }
   // What waits, too. What was not confirmed in time, and could not be taken back, waits for
   // nothing.
@@ -224,7 +225,7 @@ class Apply {
                          there->applied.management == applied.management &&
                          there->applied.site == applied.site;
       if (known) return record_unchanged(report, committed);
-      applied.changes = "no rule: what they come from";
+      applied.changes = "nothing in the kernel: the policy's text alone";
       const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied);
       if (!generation) return std::unexpected(generation.error());
       prepared_ = std::move(applied);
@@ -364,7 +365,14 @@ Result<Plan> plan(const Snapshot& snapshot, const std::string& state_directory, 
   Beliefs beliefs;
   if (before && reading == Reading::WhatMayDiffer) beliefs = recorded_beliefs(before, world);
   Result<Plan> plan = plan_for(**kernel, **wanted, beliefs);
-  if (plan && !plan->empty()) tell_by_policy(*plan, before, snapshot, world);
+  if (!plan) return plan;
+  if (!plan->empty()) {
+    tell_by_policy(*plan, before, snapshot, world);
+  } else if (before && !before->snapshot.written.empty()) {
+    // A day on which a rule expires, say, is no matter of the kernel's.
+    plan->changes = policy_changes(before->snapshot.written, snapshot.written);
+    std::erase_if(*plan->changes, [](const PolicyChange& change) { return !change.is_rule(); });
+  }
   return plan;
 }
 

@@ -61,6 +61,7 @@ struct Plan {
   std::shared_ptr<const Belief> seen{};
 
   bool empty() const { return items.empty(); }
+  bool changes_policy() const { return changes && !changes->empty(); }
 };
 
 // Whether the record of the last apply is believed where it may be (belief.h), so that what nobody
@@ -132,8 +133,9 @@ Result<GuardAnswer> ask_guard_first(const ruleset::Snapshot& snapshot,
 enum class Confirmation : std::uint8_t { Confirmed, NothingPending, TooLate, PutBack };
 struct Confirmed {
   Confirmation what = Confirmation::NothingPending;
-  std::optional<Pending> pending;     // of PutBack: what waits on
-  std::vector<std::string> problems;  // what went otherwise beside it, and what came of TooLate
+  std::optional<Pending> pending{};     // of PutBack: what waits on
+  std::vector<std::string> problems{};  // what went otherwise beside it, and what came of TooLate
+  bool is_removal = false;              // of Confirmed: that there is no table
 };
 Result<Confirmed> confirm(const std::string& state_directory, const World& world = this_world());
 
@@ -204,6 +206,7 @@ struct Status {
   std::optional<bool> same_boot;
   std::optional<bool> same_namespace;
   std::string unreadable;  // why what was applied last cannot be read; "": it can
+  std::string distrusted;  // why nothing of the state directory is read, and how to mend it; or ""
   std::optional<Pending> pending;
   bool overdue = false;               // `pending` should have been rolled back by now
   std::optional<Event> rolled_back;   // since the last apply
@@ -214,7 +217,7 @@ struct Status {
   std::size_t rules = 0;
   std::size_t sets = 0;
   std::size_t elements = 0;
-  std::size_t bans = 0;
+  std::size_t bans = 0;  // in the table; where there is none, those that come back with one
   std::size_t openings = 0;
   observe::Survey survey;  // empty where nothing was asked of the surroundings
 };

@@ -145,6 +145,36 @@ std::string shortened(const Log& log, std::int64_t now) {
   return text;
 }
 
+// What holds now of what the log says.
+Remembered remembered_of(const Log& log, const std::string& state_directory, std::int64_t now) {
+  Remembered remembered;
+  if (!log.damaged.empty()) {
+    remembered.problems.push_back(fmt::format(
+        "{}: {} damaged and left out: a ban or an opening may be missing. Make it again and delete "
+        "the line",
+        path_of(state_directory),
+        log.damaged.size() == 1 ? "1 line is" : fmt::format("{} lines are", log.damaged.size())));
+  }
+  for (const auto& [name, line] : log.holds) {
+    if (line.is_over(now)) continue;
+    RunTimeEntry entry = line.entry;
+    if (line.until) {
+      const std::int64_t left = *line.until - now;
+      entry.left = std::chrono::seconds(line.given ? std::min(left, *line.given) : left);
+    }
+    remembered.entries.push_back(std::move(entry));
+  }
+  return remembered;
+}
+
+// "": nobody was banned yet.
+Result<std::string> read_text(const std::string& state_directory) {
+  Result<std::string> text = read_state_file(state_directory, kFile, kMaxLog);
+  if (!text && text.error().os_errno == ENOENT) return std::string();
+  if (!text) text.error().message = "bans and openings: " + text.error().message;
+  return text;
+}
+
 Result<void> append(const std::string& state_directory, const std::string& line) {
   const Result<FileLock> lock = lock_log(state_directory);
   if (!lock) return std::unexpected(lock.error());
@@ -162,33 +192,25 @@ Result<void> log_removal(const std::string& state_directory, const RunTimeEntry&
   return append(state_directory, sealed_line({{"entry", name_of(entry)}, {"removed", true}}));
 }
 
-Remembered read_log(const std::string& state_directory, const World& world) {
-  Remembered remembered;
-  const Result<FileLock> lock = lock_log(state_directory);
-  const Result<std::string> text = read_state_file(state_directory, kFile, kMaxLog);
-  if (!text && text.error().os_errno == ENOENT) return remembered;  // nobody was banned yet
-  if (!text) {
-    remembered.problems.push_back("bans and openings: " + text.error().message);
-    return remembered;
+Remembered look_at_log(const std::string& state_directory, const World& world) {
+  // A line that is being appended is whole when it is read again.
+  for (int attempt = 0;; ++attempt) {
+    const Result<std::string> text = read_text(state_directory);
+    if (!text) return {.entries = {}, .problems = {text.error().message}};
+    const Log log = parse(*text);
+    if (log.damaged.empty() || attempt == 1) {
+      return remembered_of(log, state_directory, world.wall_seconds());
+    }
   }
+}
+
+Remembered read_log(const std::string& state_directory, const World& world) {
+  const Result<FileLock> lock = lock_log(state_directory);
+  const Result<std::string> text = read_text(state_directory);
+  if (!text) return {.entries = {}, .problems = {text.error().message}};
   const std::int64_t now = world.wall_seconds();
   const Log log = parse(*text);
-  if (!log.damaged.empty()) {
-    remembered.problems.push_back(fmt::format(
-        "{}: {} damaged and left out: a ban or an opening may be missing. Make it again and delete "
-        "the line",
-        path_of(state_directory),
-        log.damaged.size() == 1 ? "1 line is" : fmt::format("{} lines are", log.damaged.size())));
-  }
-  for (const auto& [name, line] : log.holds) {
-    if (line.is_over(now)) continue;
-    RunTimeEntry entry = line.entry;
-    if (line.until) {
-      const std::int64_t left = *line.until - now;
-      entry.left = std::chrono::seconds(line.given ? std::min(left, *line.given) : left);
-    }
-    remembered.entries.push_back(std::move(entry));
-  }
+  Remembered remembered = remembered_of(log, state_directory, now);
   const std::string shorter = shortened(log, now);
   if (lock && shorter.size() < text->size()) {
     [[maybe_unused]] const auto written =

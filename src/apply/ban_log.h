@@ -27,6 +27,8 @@ struct Remembered {
   std::vector<RunTimeEntry> entries;
   std::vector<std::string> problems;
 };
+// The log stays as it is.
+Remembered look_at_log(const std::string& state_directory, const World& world);
 // From now on the log has one line for each, where it can be written: a disk that cannot be is no
 // problem of what it says.
 Remembered read_log(const std::string& state_directory, const World& world);

@@ -12,6 +12,7 @@
 #include "apply/file_lock.h"
 #include "apply/kernel.h"
 #include "apply/run_time_jumps.h"
+#include "apply/waiting.h"
 #include "ruleset/own_table.h"
 
 namespace rolewall::apply {
@@ -31,7 +32,8 @@ struct Place {
   std::size_t set = 0;
 };
 
-Result<Place> find_place(const RunTimeEntry& entry, const World& world) {
+Result<Place> find_place(const RunTimeEntry& entry, const std::string& state_directory,
+                         const World& world) {
   Result<std::unique_ptr<Kernel>> opened = world.open_kernel();
   if (!opened) return std::unexpected(std::move(opened).error());
   Kernel& kernel = **opened;
@@ -40,7 +42,12 @@ Result<Place> find_place(const RunTimeEntry& entry, const World& world) {
   Result<std::optional<Table>> table = kernel.read_table(kOwnFamily, kOwnTable, {.any = false});
   if (!table) return std::unexpected(std::move(table).error());
   if (!*table) {
-    return fail(ErrorKind::Refused, "no policy is in force: run `rolewall apply` first");
+    const auto waits = what_waits(state_directory, world).pending;
+    return fail(ErrorKind::Refused,
+                waits && !waits->generation
+                    ? "no policy is in force, and the removal of the table waits for its "
+                      "confirmation: `rolewall rollback` loads the policy again"
+                    : "no policy is in force: run `rolewall apply` first");
   }
   const auto& sets = (*table)->sets;
   const auto at = std::ranges::find(sets, set_of(entry), &Set::name);
@@ -164,7 +171,7 @@ Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_dire
       return fail(ErrorKind::Refused, "another program keeps changing the firewall; try again");
     }
     added = {.entry = entry, .replaced = {}, .part_of = {}, .unrecorded = {}};
-    Result<Place> place = find_place(entry, world);
+    Result<Place> place = find_place(entry, state_directory, world);
     if (!place) return std::unexpected(std::move(place).error());
     if (lacks_chains_of(place->table, steps)) {
       return fail(ErrorKind::Refused,
@@ -210,7 +217,7 @@ Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_dire
 Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
                              const World& world, GuardCall* guard) {
   [[maybe_unused]] const auto turn = take_turn(state_directory);
-  Result<Place> place = find_place(entry, world);
+  Result<Place> place = find_place(entry, state_directory, world);
   if (!place) return std::unexpected(std::move(place).error());
   if (guard != nullptr) {
     const Set& set = place->table.sets[place->set];
@@ -236,6 +243,13 @@ Result<std::vector<RunTimeEntry>> list_entries(const World& world) {
   if (!table) return std::unexpected(table.error());
   if (!*table) return std::vector<RunTimeEntry>();
   return entries_in(**table, holds_entries);
+}
+
+bool is_in_force(const World& world) {
+  const auto kernel = world.open_kernel();
+  if (!kernel) return false;
+  const auto table = (*kernel)->read_table(kOwnFamily, kOwnTable, {.any = false});
+  return table && *table;
 }
 
 Result<std::vector<RunTimeEntry>> bans_of(const net::Prefix& prefix, const World& world) {

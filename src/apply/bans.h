@@ -43,6 +43,8 @@ Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state
 
 // As the kernel holds them. Empty where there is no table.
 Result<std::vector<RunTimeEntry>> list_entries(const World& world = this_world());
+// Whether there is a table of ours at all. False, too, where the kernel does not say.
+bool is_in_force(const World& world = this_world());
 // Of these, the bans that hold some address of `prefix`.
 Result<std::vector<RunTimeEntry>> bans_of(const net::Prefix& prefix,
                                           const World& world = this_world());

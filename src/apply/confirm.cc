@@ -15,20 +15,21 @@
 namespace rolewall::apply {
 namespace {
 
-Result<Confirmed> look_whether_it_is_gone(Kernel& kernel, const Pending& pending) {
+Result<Confirmed> look_whether_it_is_gone(const World& world, Kernel& kernel,
+                                          const Pending& pending) {
   const auto live = kernel.read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {.any = false});
   if (!live) return std::unexpected(live.error());
-  if (!*live) return Confirmed{Confirmation::Confirmed, {}, {}};
+  if (!*live) return Confirmed{.what = Confirmation::Confirmed, .is_removal = true};
   return fail(ErrorKind::Refused,
               fmt::format("table inet rolewall was removed and is there again: another program "
                           "made it. Nothing was confirmed: `rolewall disable` removes it; "
                           "otherwise {} is rolled back {}",
-                          name_of_waiting(pending), when_over(pending)));
+                          name_of_waiting(pending), when_over(pending, world)));
 }
 
 // What waits is the kernel's table still; where that is gone, it comes back and waits on.
 Result<Confirmed> look(const World& world, Writer& open, const Pending& pending) {
-  if (!pending.generation) return look_whether_it_is_gone(*open.kernel, pending);
+  if (!pending.generation) return look_whether_it_is_gone(world, *open.kernel, pending);
   const Result<Generation> waits = read_generation(open.state.path(), *pending.generation);
   if (!waits) return std::unexpected(waits.error());
   const auto wanted = own_table(waits->snapshot);
@@ -46,7 +47,7 @@ Result<Confirmed> look(const World& world, Writer& open, const Pending& pending)
                 fmt::format("what is in force is not generation {}: another program changed it "
                             "(`rolewall status`). Nothing was confirmed: `rolewall apply --confirm "
                             "TIME` puts it right; otherwise it is rolled back {}",
-                            *pending.generation, when_over(pending)));
+                            *pending.generation, when_over(pending, world)));
   }
   return Confirmed{Confirmation::Confirmed, {}, {}};
 }
@@ -81,7 +82,7 @@ Result<Confirmed> confirm(const std::string& state_directory, const World& world
     return fail(ErrorKind::Refused,
                 fmt::format("{} did not come into force whole: do it again, or wait for the "
                             "rollback {}",
-                            name_of_waiting(*pending), when_over(*pending)));
+                            name_of_waiting(*pending), when_over(*pending, world)));
   }
   Result<Confirmed> looked = look(world, open, *pending);
   if (!looked || looked->what != Confirmation::Confirmed) return looked;
@@ -105,17 +106,9 @@ Result<History> history(const std::string& state_directory, const World& world) 
     history.problems.push_back(
         fmt::format("generation {} cannot be read: {}", each.generation, each.why));
   }
-  std::string lost;
-  if (auto events = read_events(state_directory)) {
-    lost = lost_history(state_directory, *events);
-    history.events = std::move(events->all);
-    if (events->damaged != 0) {
-      history.problems.push_back(
-          fmt::format("{} of {} are damaged and left out", events->damaged, kHistoryFile));
-    }
-  } else {
-    history.problems.push_back(events.error().message);
-  }
+  auto events = read_events(state_directory);
+  std::string of_history = history_problem(state_directory, events);
+  if (events) history.events = std::move(events->all);
   const auto take = [&](auto& where, auto read) {
     if (read) {
       where = std::move(*read);
@@ -127,7 +120,7 @@ Result<History> history(const std::string& state_directory, const World& world) 
   take(history.boot, boot_number(state_directory));
   Waiting waiting = what_waits(state_directory, world);
   history.pending = std::move(waiting.pending);
-  for (std::string problem : {std::move(waiting.problem), std::move(lost)}) {
+  for (std::string problem : {std::move(waiting.problem), std::move(of_history)}) {
     if (!problem.empty()) history.problems.push_back(std::move(problem));
   }
   return history;

@@ -10,6 +10,7 @@
 namespace rolewall::apply {
 
 void FoundState::look() {
+  if (!state_.mended().empty()) problems.push_back(state_.mended());
   if (const auto current = current_number(state_.path())) number = *current;
   Result<std::optional<Generation>> read = state_.current();
   if (!read) {

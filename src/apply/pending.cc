@@ -8,6 +8,9 @@
 
 #include "apply/seal.h"
 #include "apply/state_files.h"
+#include "apply/world.h"
+#include "base/calendar.h"
+#include "base/time.h"
 
 namespace rolewall::apply {
 namespace {
@@ -64,9 +67,16 @@ bool has_deadline(const Pending& pending) {
   return pending.deadline_ns != UINT64_MAX;
 }
 
-std::string when_over(const Pending& pending) {
-  if (has_deadline(pending)) return "at " + pending.deadline;
-  return "at a time that is lost with pending.json";
+std::string when_over(const Pending& pending, const World& world) {
+  if (!has_deadline(pending)) return "at an unknown time (pending.json is gone or damaged)";
+  if (pending.boot_id != world.boot_id()) return "at " + pending.deadline;
+  const std::uint64_t now = world.boot_ns();
+  const bool is_over = pending.deadline_ns <= now;
+  const std::uint64_t apart = is_over ? now - pending.deadline_ns : pending.deadline_ns - now;
+  const std::string time = time_in_words(
+      std::chrono::seconds(static_cast<std::int64_t>((apart + kNsPerSecond / 2) / kNsPerSecond)));
+  return fmt::format("at {} ({}{}{})", pending.deadline, is_over ? "" : "in ", time,
+                     is_over ? " ago" : "");
 }
 
 }  // namespace rolewall::apply

@@ -10,6 +10,8 @@
 
 namespace rolewall::apply {
 
+class World;
+
 inline constexpr const char* kPendingFile = "pending.json";
 
 struct Pending {
@@ -33,7 +35,7 @@ std::string name_of_waiting(const Pending& pending);
 
 // Whether it is known until when it waits: not where pending.json is lost.
 bool has_deadline(const Pending& pending);
-// "at 2026-12-24T08:30:00Z".
-std::string when_over(const Pending& pending);
+// "at 2026-12-24T08:30:00Z (in 1m 30s)", or "(20m ago)".
+std::string when_over(const Pending& pending, const World& world);
 
 }  // namespace rolewall::apply

@@ -162,6 +162,31 @@ bool says(const Written& rule, const Written& name) {
   return has("from") || has("to");
 }
 
+// The names that it consists of, as [site] says them.
+std::vector<std::string> parts_of(const Written& written) {
+  std::vector<std::string> parts;
+  for (const std::string_view key : {"management", "internal"}) {
+    for (const std::string& word : values_of(written, key)) parts.emplace_back(bare(word));
+  }
+  return parts;
+}
+
+// A name that is only said to be another because of one that is, too.
+void add_causes(std::vector<PolicyChange>& changes, const std::vector<Written>& after) {
+  std::set<std::string, std::less<>> changed;
+  for (const PolicyChange& change : changes) {
+    if (!change.is_rule()) changed.insert(change.name);
+  }
+  for (PolicyChange& change : changes) {
+    if (change.of != "built-in") continue;
+    const auto is = std::ranges::find(after, change.name, &Written::name);
+    if (is == after.end()) continue;
+    for (std::string& part : parts_of(*is)) {
+      if (changed.contains(part)) change.caused_by.push_back(std::move(part));
+    }
+  }
+}
+
 PolicyChange change_of(ChangeKind kind, const Written& written) {
   return {.kind = kind,
           .of = written.kind,
@@ -207,6 +232,7 @@ std::vector<PolicyChange> policy_changes(const std::vector<Written>& before,
       changes.push_back(change_of(ChangeKind::Removed, was));
     }
   }
+  add_causes(changes, after);
   return changes;
 }
 

@@ -29,6 +29,8 @@ struct PolicyChange {
   std::vector<KeyChange> keys;       // of what is changed
   std::vector<std::string> used_by;  // of a name: the rules that say it and do not change
 
+  std::vector<std::string> caused_by{};  // of a name: those it consists of that have changed
+
   bool is_rule() const { return of == ruleset::kWrittenRule; }
 };
 

@@ -68,6 +68,30 @@ void sweep(const std::string& directory, std::uint32_t newest) {
   }
 }
 
+// What others keep among our generations may have any number for its name: it is passed over, and
+// says nothing of where we are.
+Result<std::uint32_t> free_number(const std::string& directory) {
+  const auto numbers = list_generations(directory);
+  if (!numbers) return std::unexpected(numbers.error());
+  std::uint32_t newest = 0;
+  for (const std::uint32_t number : *numbers) {
+    const std::string folder = folder_of(number);
+    const bool is_ours = is_there(directory, fmt::format("{}/{}", folder, kSealFile)) ||
+                         is_there(directory, folder + "/applied.json");
+    if (is_ours) newest = number;
+  }
+  if (const auto events = read_events(directory)) {
+    for (const Event& event : events->all) newest = std::max(newest, event.to.value_or(0));
+  }
+  for (std::uint32_t next = newest; next != UINT32_MAX;) {
+    if (!is_there(directory, folder_of(++next))) return next;
+  }
+  return fail(ErrorKind::Io,
+              fmt::format("{}/{}: no number is left after {}: move the state directory away, and "
+                          "apply again",
+                          directory, kGenerations, newest));
+}
+
 }  // namespace
 
 Result<StateDirectory> StateDirectory::open(const std::string& directory) {
@@ -87,8 +111,12 @@ Result<StateDirectory> StateDirectory::open(const std::string& directory) {
   const auto format = read_format(directory);
   if (!format) return std::unexpected(format.error());
   if (*format && **format < kStateFormat) TRY(bring_up_to_date(directory));
+  const bool is_damaged = is_format_damaged(directory);
+  if (is_damaged) {
+    state.mended_ = fmt::format("{}/{}: was damaged and is written anew", directory, kFormatFile);
+  }
   // Before anything else that would make the directory look like another's.
-  if (!*format || **format < kStateFormat) {
+  if (!*format || **format < kStateFormat || is_damaged) {
     TRY(state.write(kFormatFile, fmt::format("{}\n", kStateFormat)));
   }
   TRY(make_directory(join(directory, kGenerations)));
@@ -114,13 +142,9 @@ Result<std::optional<StateDirectory>> StateDirectory::open_existing(const std::s
 }
 
 Result<std::uint32_t> StateDirectory::prepare(const ruleset::Snapshot& snapshot, Applied applied) {
-  const auto numbers = list_generations(path_);
-  if (!numbers) return std::unexpected(numbers.error());
-  std::uint32_t newest = numbers->empty() ? 0 : numbers->back();
-  if (const auto events = read_events(path_)) {
-    for (const Event& event : events->all) newest = std::max(newest, event.to.value_or(0));
-  }
-  const std::uint32_t next = newest + 1;
+  const Result<std::uint32_t> free = free_number(path_);
+  if (!free) return free;
+  const std::uint32_t next = *free;
   applied.generation = next;
 
   const std::string aside = folder_of(next) + ".new";

@@ -35,6 +35,8 @@ class StateDirectory {
   static Result<std::optional<StateDirectory>> open_existing(const std::string& directory);
 
   const std::string& path() const { return path_; }
+  // What of the directory itself was damaged and is right since it was opened, in words; or "".
+  const std::string& mended() const { return mended_; }
   Result<std::optional<Generation>> current() const { return current_generation(path_); }
 
   // Writes the next generation, which is not in force yet; returns its number. All that needs room
@@ -60,6 +62,7 @@ class StateDirectory {
 
   std::string path_;
   FileLock lock_;
+  std::string mended_;
 };
 
 }  // namespace rolewall::apply

@@ -21,19 +21,41 @@ bool may_come_first(const std::string& name) {
   return known.contains(name) || name.starts_with("format.");
 }
 
-}  // namespace
+// `current` or `boot`, which nobody else has (state_links.h).
+bool has_our_links(const std::string& directory) {
+  const auto leads_to_ours = [&](std::string_view name) {
+    const auto target = read_state_link(directory, name);
+    return target && *target && (**target == "nothing" || (*target)->starts_with("generations/"));
+  };
+  return leads_to_ours("current") || leads_to_ours("boot");
+}
 
-Result<std::optional<std::uint32_t>> read_format(const std::string& directory) {
+Result<std::optional<std::string>> format_text(const std::string& directory) {
   Result<std::string> text = read_state_file(directory, kFormatFile, kMaxFormat);
   if (!text && text.error().os_errno == ENOENT) return std::nullopt;
   if (!text) return std::unexpected(std::move(text).error());
   while (!text->empty() && text->back() == '\n') text->pop_back();
-  const auto format = plain_number(*text);
-  if (!format) {
-    return fail(ErrorKind::Io,
-                fmt::format("{}/{}: is damaged: not a number", directory, kFormatFile));
-  }
-  return format;
+  return std::move(*text);
+}
+
+}  // namespace
+
+Result<std::optional<std::uint32_t>> read_format(const std::string& directory) {
+  const auto text = format_text(directory);
+  if (!text) return std::unexpected(text.error());
+  if (!*text) return std::nullopt;
+  if (const auto format = plain_number(**text)) return format;
+  if (has_our_links(directory)) return kStateFormat;
+  return fail(ErrorKind::Usage,
+              fmt::format("{0}/{1}: is no number, and nothing else in {0} says that it is a state "
+                          "directory of rolewall's: nothing was changed. Name a new or empty one "
+                          "with --state-dir, or move this one away",
+                          directory, kFormatFile));
+}
+
+bool is_format_damaged(const std::string& directory) {
+  const auto text = format_text(directory);
+  return text && *text && !plain_number(**text);
 }
 
 Result<void> check_format(const std::string& directory) {

@@ -18,12 +18,15 @@ inline constexpr std::uint32_t kOldestFormat = 2;
 
 inline constexpr std::string_view kFormatFile = "format";
 
-// The number; std::nullopt where the file is not there yet.
+// The number; std::nullopt where the file is not there yet. Ours where it is damaged and the
+// directory has our links: each generation says itself whether it is whole.
 Result<std::optional<std::uint32_t>> read_format(const std::string& directory);
 
-// Whether this rolewall reads it. What is damaged in `format` alone is for the writer to refuse:
-// each generation says itself whether it is whole.
+// Whether this rolewall reads it.
 Result<void> check_format(const std::string& directory);
+
+// Of a directory of ours; who writes next makes it anew.
+bool is_format_damaged(const std::string& directory);
 
 // False where the directory is not there, or as good as empty. An error of kind Usage where it
 // holds other things and no `format`: one that was named by mistake must not be written into, and

@@ -108,7 +108,7 @@ std::vector<std::string> damaged_links(const std::string& directory) {
   std::vector<std::string> problems;
   for (const std::string_view name : {kCurrentLink, kBootLink}) {
     if (const auto link = linked(directory, name); !link) {
-      problems.push_back(link.error().message + ": what the history says counts");
+      problems.push_back(link.error().message + "; where it led is taken from history.log");
     }
   }
   return problems;

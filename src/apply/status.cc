@@ -1,13 +1,17 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/ban_log.h"
 #include "apply/commit.h"
 #include "apply/difference.h"
 #include "apply/kernel.h"
 #include "apply/state_directory.h"
+#include "apply/state_files.h"
+#include "apply/state_format.h"
 #include "apply/waiting.h"
 #include "apply/way_back.h"
 #include "ruleset/names.h"
@@ -43,15 +47,45 @@ Result<ruleset::Ruleset> read_tables(Kernel& kernel, bool others) {
   return all;
 }
 
+// One reason that holds for all that is in the directory, which each file of it would give again;
+// "" where there is none.
+std::string why_unread(const std::string& state_directory) {
+  for (const std::string_view folder : {std::string_view(), kGenerations}) {
+    const auto listed = list_state_folder(state_directory, folder);
+    if (!listed && listed.error().os_errno != ENOENT) return listed.error().message;
+  }
+  return "";
+}
+
+// Bans and openings that are recorded: where there is no table, those that come back with one.
+void take_log(const std::string& state_directory, const World& world, Status& status) {
+  if (!status.distrusted.empty()) return;
+  Remembered remembered = look_at_log(state_directory, world);
+  for (std::string& problem : remembered.problems) status.problems.push_back(std::move(problem));
+  if (status.table_present) return;
+  for (const RunTimeEntry& entry : remembered.entries) {
+    (entry.banned ? status.bans : status.openings) += 1;
+  }
+}
+
 // What the state directory says, and what of it cannot be read.
 std::optional<Generation> read_record(const std::string& state_directory, const World& world,
                                       Status& status) {
+  status.distrusted = why_unread(state_directory);
+  if (!status.distrusted.empty()) {
+    status.unreadable = status.distrusted;
+    return std::nullopt;
+  }
+  if (is_format_damaged(state_directory)) {
+    status.problems.push_back(fmt::format("{}/{}: is damaged; `rolewall apply` writes it anew",
+                                          state_directory, kFormatFile));
+  }
   Waiting waiting = whatever_waits(state_directory);
   if (!waiting.problem.empty()) status.problems.push_back(std::move(waiting.problem));
   if (waiting.pending && waiting.pending->boot_id != world.boot_id()) {
     status.problems.push_back(
-        fmt::format("{} was not confirmed before the machine was restarted: "
-                    "`rolewall boot` loads what was",
+        fmt::format("{} was not confirmed before the machine was restarted: `rolewall boot` "
+                    "discards it and loads what was confirmed last",
                     name_of_waiting(*waiting.pending)));
   } else {
     status.pending = std::move(waiting.pending);
@@ -59,7 +93,8 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
   }
   const auto number = current_number(state_directory);
   if (number) status.way_back = way_back(state_directory, *number, status.pending);
-  if (const auto events = read_events(state_directory)) {
+  const auto events = read_events(state_directory);
+  if (events) {
     status.rolled_back = last_taken_back(events->all);
     if (!events->all.empty()) {
       const Event& last = events->all.back();
@@ -69,15 +104,9 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
       if (done != events->all.rend() && done->kind == EventKind::Disabled) status.disabled = *done;
       if (last.kind == EventKind::FellBack) status.fallback = last;
     }
-    if (events->damaged != 0) {
-      status.problems.push_back(
-          fmt::format("{} of {}'s events are damaged and left out", events->damaged, kHistoryFile));
-    }
-    if (std::string lost = lost_history(state_directory, *events); !lost.empty()) {
-      status.problems.push_back(std::move(lost));
-    }
-  } else {
-    status.problems.push_back(events.error().message);
+  }
+  if (std::string problem = history_problem(state_directory, events); !problem.empty()) {
+    status.problems.push_back(std::move(problem));
   }
   for (std::string& problem : damaged_links(state_directory)) {
     status.problems.push_back(std::move(problem));
@@ -158,6 +187,7 @@ Result<Status> status(const std::string& state_directory,
   const auto own = std::ranges::find_if(dumped->tables, ruleset::is_own);
   const Table* live = own == dumped->tables.end() ? nullptr : &*own;
   if (live != nullptr) count(*live, status);
+  take_log(state_directory, world, status);
   if (around) {
     status.survey = observe::survey(
         *dumped, live, recorded ? recorded->snapshot.sources : ruleset::SourceMap(), *around);

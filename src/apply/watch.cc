@@ -13,12 +13,15 @@
 #include <csignal>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <sstream>
 #include <thread>
 #include <utility>
 
 #include "apply/kernel.h"
 #include "apply/notice.h"
 #include "apply/restore.h"
+#include "apply/state_files.h"
 #include "apply/systemd.h"
 #include "apply/waiting.h"
 #include "base/time.h"
@@ -27,6 +30,8 @@ namespace rolewall::apply {
 namespace {
 
 using std::chrono::milliseconds;
+
+constexpr const char* kProcessName = "rolewall-await";  // at most 15 characters: prctl(2)
 
 class Watcher {
  public:
@@ -140,7 +145,7 @@ void let_go_of_everything(int kept) {
   const pid_t pid = ::fork();
   if (pid != 0) ::_exit(pid < 0 ? 1 : 0);
   for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGPIPE}) ::signal(signal, SIG_IGN);
-  ::prctl(PR_SET_NAME, "rolewall-await");
+  ::prctl(PR_SET_NAME, kProcessName);
   ::prctl(PR_SET_PDEATHSIG, 0);
   let_go_of_everything(to_parent);
   const pid_t self = watcher.set_timer() ? ::getpid() : 0;
@@ -192,7 +197,31 @@ Result<pid_t> start(Watcher watcher) {
   return self;
 }
 
+// By /proc/PID/stat, "PID (NAME) STATE ...".
+bool waits_still(const std::string& process) {
+  const std::ifstream text("/proc/" + process + "/stat");
+  std::ostringstream all;
+  all << text.rdbuf();
+  const std::string line = all.str();
+  const std::string name = fmt::format(" ({}) ", kProcessName);
+  const std::size_t at = line.find(name);
+  if (at == std::string::npos || at + name.size() >= line.size()) return false;
+  const char state = line[at + name.size()];
+  return state != 'Z' && state != 'X';
+}
+
 }  // namespace
+
+bool is_watched(const Pending& pending) {
+  if (systemd_runs_here()) return true;
+  if (pending.watcher != 0) return waits_still(std::to_string(pending.watcher));
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    const std::string process = entry.path().filename().string();
+    if (plain_number(process) && waits_still(process)) return true;
+  }
+  return false;
+}
 
 Result<int> start_watch_process(const World& world, const std::string& state_directory,
                                 const Pending& pending, const std::optional<Generation>& former,

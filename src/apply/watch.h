@@ -19,4 +19,8 @@ Result<int> start_watch_process(const World& world, const std::string& state_dir
                                 const Pending& pending, const std::optional<Generation>& former,
                                 std::chrono::seconds within);
 
+// Whether anybody is there to roll back what waits: that process, or, where systemd runs the
+// machine, its timer. Where pending.json does not say which process it is, any of that name.
+bool is_watched(const Pending& pending);
+
 }  // namespace rolewall::apply

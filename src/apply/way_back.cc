@@ -28,6 +28,23 @@ WayBack first_whole(const std::string& directory, const std::vector<std::uint32_
   return {.is_there = false, .to = {}, .why_named = why_named};
 }
 
+// Where generations are kept that the history says nothing of: "" for nothing.
+std::string lost_history(const std::string& directory, const Events& events) {
+  if (!events.all.empty()) return "";
+  const std::string path = fmt::format("{}/{}", directory, kHistoryFile);
+  if (events.damaged != 0) {
+    return path + ": no line of it can be read: what was in force before cannot be told";
+  }
+  const auto current = current_number(directory);
+  const bool was_applied = current && *current;
+  // It is made before the first event.
+  const auto kept = list_generations(directory);
+  const bool is_gone = kept && !kept->empty() && !is_there(directory, kHistoryFile);
+  if (!was_applied && !is_gone) return "";
+  return fmt::format("{}: is {}: what was in force before cannot be told", path,
+                     is_there(directory, kHistoryFile) ? "empty" : "gone");
+}
+
 }  // namespace
 
 std::string WayBack::command() const {
@@ -54,16 +71,14 @@ WayBack way_back(const std::string& directory, Number current,
   return first_whole(directory, ways_back(events->all, current), why);
 }
 
-std::string lost_history(const std::string& directory, const Events& events) {
-  if (!events.all.empty()) return "";
-  const auto current = current_number(directory);
-  const bool was_applied = current && *current;
-  // It is made before the first event.
-  const auto kept = list_generations(directory);
-  const bool is_gone = kept && !kept->empty() && !is_there(directory, kHistoryFile);
-  if (!was_applied && !is_gone) return "";
-  return fmt::format("{}/{} is gone or empty: what was in force before cannot be told", directory,
-                     kHistoryFile);
+std::string history_problem(const std::string& directory, const Result<Events>& events) {
+  if (!events) return events.error().message;
+  if (std::string lost = lost_history(directory, *events); !lost.empty()) return lost;
+  if (events->damaged == 0) return "";
+  return fmt::format(
+      "{}/{}: {} damaged and left out; delete what is damaged to end this message", directory,
+      kHistoryFile,
+      events->damaged == 1 ? "1 line is" : fmt::format("{} lines are", events->damaged));
 }
 
 }  // namespace rolewall::apply

@@ -27,8 +27,8 @@ struct WayBack {
 WayBack way_back(const std::string& directory, std::optional<std::uint32_t> current,
                  const std::optional<Pending>& pending);
 
-// What of the history is lost, where generations are kept that its events say nothing of; "" for
-// nothing.
-std::string lost_history(const std::string& directory, const Events& events);
+// What of the history is lost, where generations are kept that its events say nothing of, or cannot
+// be read: in one sentence, or "".
+std::string history_problem(const std::string& directory, const Result<Events>& events);
 
 }  // namespace rolewall::apply

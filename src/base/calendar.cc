@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <ctime>
+#include <utility>
 
 #include "base/time.h"
 
@@ -48,6 +50,22 @@ std::optional<int> minutes_ahead(std::string_view zone) {
 
 std::chrono::year_month_day today() {
   return std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
+}
+
+std::string time_in_words(std::chrono::seconds time) {
+  constexpr std::array<std::pair<const char*, std::int64_t>, 4> kUnits{
+      {{"d", 86400}, {"h", 3600}, {"m", 60}, {"s", 1}}};
+  std::int64_t left = time.count();
+  std::string text;
+  int parts = 0;
+  for (const auto& [name, seconds] : kUnits) {
+    const std::int64_t number = left / seconds;
+    left %= seconds;
+    if (number == 0 || parts == 2) continue;
+    text += fmt::format("{}{}{}", text.empty() ? "" : " ", number, name);
+    ++parts;
+  }
+  return text.empty() ? "0s" : text;
 }
 
 std::optional<std::chrono::year_month_day> parse_date(std::string_view text) {

@@ -12,6 +12,9 @@ namespace rolewall {
 // By UTC, so that a site's machines agree, wherever they are.
 std::chrono::year_month_day today();
 
+// "1m 30s", "2d 4h": the two largest units.
+std::string time_in_words(std::chrono::seconds time);
+
 // "2026-12-24"; absent where it is no day.
 std::optional<std::chrono::year_month_day> parse_date(std::string_view text);
 

@@ -115,7 +115,7 @@ Result<void> write_file_atomically(const std::string& path, std::string_view con
       path.find('/') == std::string::npos ? "." : path.substr(0, path.rfind('/') + 1);
   std::string aside = path + ".XXXXXX";
   Descriptor fd{::mkostemp(aside.data(), O_CLOEXEC)};
-  if (fd.value < 0) return io_error(aside, errno);
+  if (fd.value < 0) return io_error(path, errno);
   if (!write_durably(fd.value, content, mode) || std::rename(aside.c_str(), path.c_str()) != 0) {
     const int error = errno;
     ::unlink(aside.c_str());

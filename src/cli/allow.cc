@@ -50,11 +50,17 @@ policy::Policy known_services(const AllowOptions& options) {
 // Each port of the service, from one address.
 Result<std::vector<RunTimeEntry>> openings(const AllowOptions& options) {
   constexpr unsigned kMostPorts = 64;
-  if (options.from_word != "from") {
-    return fail(ErrorKind::Usage, "write `allow SERVICE from ADDRESS`");
+  if (options.from_word != "from" || options.from.empty()) {
+    const bool is_address = options.from_word != "from" && net::parse_prefix(options.from_word);
+    return fail(ErrorKind::Usage,
+                fmt::format("write `{} from {}`", options.service,
+                            is_address ? options.from_word : std::string("ADDRESS")));
   }
   if (!net::parse_address(options.from)) {
-    return fail(ErrorKind::Usage, fmt::format("`{}` is not an address", options.from));
+    return fail(ErrorKind::Usage,
+                fmt::format("`{}` is not an address: an opening is for one address; for a network "
+                            "write a rule in the policy",
+                            options.from));
   }
   const auto from = source_of(options.from);
   if (!from) return std::unexpected(from.error());
@@ -159,7 +165,7 @@ int unallow(const AllowOptions& options) {
 void add_opening_options(Verb& verb, AllowOptions& options) {
   verb.add_option("service", options.service, "as in a policy: ssh, tcp/8080").required();
   verb.add_option("from", options.from_word, "the word `from`").required();
-  verb.add_option("address", options.from, "the address to admit").required();
+  verb.add_option("address", options.from, "the address to admit");
   add_site_options(verb, options.site, Looks::OnServer, false);
   add_state_option(verb, options.state_directory);
 }

@@ -184,6 +184,18 @@ int in_sandbox(const ruleset::Snapshot& snapshot, bool print) {
   return *status;
 }
 
+// The record is read later, in other directories.
+ruleset::Snapshot with_whole_paths(ruleset::Snapshot snapshot) {
+  const auto complete = [](std::string& file) {
+    std::error_code error;
+    const auto whole = std::filesystem::absolute(file, error);
+    if (!error && !file.empty()) file = whole.lexically_normal().string();
+  };
+  for (auto& [rule, source] : snapshot.sources) complete(source.file);
+  for (ruleset::Written& each : snapshot.written) complete(each.file);
+  return snapshot;
+}
+
 bool on_terminal() {
   return ::isatty(STDIN_FILENO) == 1 && out().interactive();
 }
@@ -287,7 +299,7 @@ int run(const ApplyOptions& options) {
   const auto plan = apply::plan(snapshot, options.state_directory, how->reading);
   if (!plan) return report(plan.error());
   how->seen = plan->seen;
-  if (!plan->empty()) {
+  if (!plan->empty() || plan->changes_policy()) {
     if (!plan->first) say_changes(lines_of(out(), *plan, Extent::Policy));
     out().line(fmt::format("plan: {}", summary(*plan)));
   }
@@ -296,7 +308,8 @@ int run(const ApplyOptions& options) {
   if (asks) {
     if (const auto status = ask(snapshot, options.state_directory, *how)) return *status;
   }
-  const int status = put_in_force(snapshot, options.state_directory, *how, /*told=*/asks);
+  const int status =
+      put_in_force(with_whole_paths(snapshot), options.state_directory, *how, /*told=*/asks);
   if (status == kDone && options.print) return print_live_table();
   return status;
 }

@@ -8,6 +8,7 @@
 
 #include "apply/apply.h"
 #include "apply/ban_hits.h"
+#include "apply/ban_log.h"
 #include "apply/bans.h"
 #include "cli/ban_words.h"
 #include "cli/exit_status.h"
@@ -33,6 +34,7 @@ struct BanOptions {
 };
 
 struct BansOptions {
+  std::string state_directory{apply::kDefaultStateDirectory};
   std::string format = "text";
 };
 
@@ -156,13 +158,28 @@ Json entry_json(const RunTimeEntry& entry) {
 }
 
 int list(const BansOptions& options) {
-  const auto entries = apply::list_entries();
+  auto entries = apply::list_entries();
   if (!entries) return report(entries.error());
+  std::vector<std::string> problems;
+  // What comes back with the table.
+  const bool in_force = !entries->empty() || apply::is_in_force();
+  if (!in_force) {
+    apply::Remembered recorded = apply::look_at_log(options.state_directory, apply::this_world());
+    entries = std::move(recorded.entries);
+    problems = std::move(recorded.problems);
+  }
   if (options.format == "json") {
-    Json json{{"version", kJsonVersion}, {"verb", "bans"}, {"entries", Json::array()}};
+    Json json{{"version", kJsonVersion},
+              {"verb", "bans"},
+              {"in_force", in_force},
+              {"entries", Json::array()}};
     for (const RunTimeEntry& entry : *entries) json["entries"].push_back(entry_json(entry));
     print(json);
     return kDone;
+  }
+  render_notes(problems);
+  if (!in_force && !entries->empty()) {
+    out().line("No table is in force, so none of these is; they come back with it:");
   }
   for (const RunTimeEntry& entry : *entries) {
     std::string line = fmt::format("{}  {}", name_of(entry), for_how_long(entry.left));
@@ -219,8 +236,13 @@ void add_bans(Program& program) {
   add_unban_verb(program);
   Verb bans = program.add_verb(kEmergencyVerbs, "bans", "list bans and openings",
                                "  sudo rolewall bans\n"
-                               "  sudo rolewall bans --format json");
+                               "  sudo rolewall bans --format json\n"
+                               "\n"
+                               "Where no table is in force, as after `rolewall disable`, it lists "
+                               "what is recorded\n"
+                               "and comes back with the table, and says so.");
   auto bans_options = std::make_shared<BansOptions>();
+  add_state_option(bans, bans_options->state_directory);
   add_format_option(bans, bans_options->format, {"text", "json"});
   program.on_choice(bans, bans_options, list);
 }

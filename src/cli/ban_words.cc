@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "base/calendar.h"
 #include "cli/terminal.h"
 #include "cli/time_option.h"
 #include "net/address_set.h"
@@ -51,7 +52,7 @@ Result<void> check_reason(const std::string& reason) {
 }
 
 std::string for_how_long(const std::optional<std::chrono::seconds>& left) {
-  return left ? fmt::format("for {}", in_words(*left)) : std::string("for good");
+  return left ? fmt::format("for {}", time_in_words(*left)) : std::string("for good");
 }
 
 std::string listed(const std::vector<net::Prefix>& prefixes) {

@@ -87,6 +87,7 @@ int run(const BootOptions& options) {
     out().line("rolewall=off is on the kernel command line: nothing was loaded");
     return kDone;
   }
+  if (const auto may = may_change_firewall(); !may) return report(may.error());
   // The unit goes on whatever is lost, and says it. Where the record cannot be read, which says who
   // manages this host, nobody is asked: what boot falls back to is better than nothing.
   std::optional<apply::GuardCall> guard;

@@ -37,12 +37,16 @@ struct HistoryOptions {
 };
 
 int confirm(const ConfirmOptions& options) {
+  if (const auto may = may_change_firewall(); !may) return report(may.error());
   const auto confirmed = apply::confirm(options.state_directory);
   if (!confirmed) return report(confirmed.error());
   render_notes(confirmed->problems);
   switch (confirmed->what) {
     case apply::Confirmation::Confirmed:
-      out().line("confirmed: what is in force stays, after a reboot too");
+      out().line(confirmed->is_removal
+                     ? "confirmed: table inet rolewall stays away, after a reboot too: rolewall "
+                       "filters nothing until the next apply"
+                     : "confirmed: what is in force stays, after a reboot too");
       return kDone;
     case apply::Confirmation::NothingPending:
       out().line("nothing to confirm");
@@ -75,6 +79,7 @@ int roll_back_expired(const RollbackOptions& options) {
 }
 
 int rollback(const RollbackOptions& options) {
+  if (const auto may = may_change_firewall(); !may) return report(may.error());
   if (options.expired) return roll_back_expired(options);
   const auto within = confirm_within(options.confirm);
   if (!within) return report(within.error());

@@ -8,9 +8,13 @@
 #include <netdb.h>
 #include <netinet/in.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "base/file.h"
 #include "cli/exit_status.h"
@@ -51,6 +55,36 @@ Result<std::vector<net::Address>> ask_resolver(const std::string& name) {
   return addresses;
 }
 
+std::string place_of(const policy::Policy& policy, const std::string& name) {
+  for (const policy::Network& network : policy.networks) {
+    if (std::ranges::find(network.dns_names, name) == network.dns_names.end()) continue;
+    return policy.sources.format(network.span);
+  }
+  return "rolewall";
+}
+
+// Each name that has no address is said, at the network that uses it.
+std::optional<policy::Lock> resolve_all(const policy::Policy& policy,
+                                        const std::vector<std::string>& names,
+                                        const std::string& path) {
+  policy::Lock all;
+  std::size_t failed = 0;
+  for (const std::string& name : names) {
+    auto one = policy::resolve({name}, ask_resolver);
+    if (one) {
+      all.merge(*one);
+      continue;
+    }
+    ++failed;
+    err().line(fmt::format("{}: {}: {}", printable(place_of(policy, name)),
+                           err().paint(Tone::Bad, "error"), printable(one.error().message)));
+  }
+  if (failed == 0) return all;
+  err().line(fmt::format("rolewall: {} of {} could not be resolved: {} stays as it was", failed,
+                         counted(names.size(), "name"), printable(path)));
+  return std::nullopt;
+}
+
 int run(const LockOptions& options) {
   const auto site = load_valid_site(options.site, Looks::Around);
   if (!site) return report(site.error());
@@ -59,9 +93,9 @@ int run(const LockOptions& options) {
     out().line("nothing to lock: no network in this site has `names`");
     return kDone;
   }
-  const auto lock = policy::resolve(names, ask_resolver);
-  if (!lock) return report(lock.error());
   const std::string path = fmt::format("{}/{}", site->policy.directory, policy::kLockFile);
+  const auto lock = resolve_all(site->policy, names, path);
+  if (!lock) return kSystem;
   if (const auto written = write_file_atomically(path, policy::format_lock(*lock)); !written) {
     return report(written.error());
   }

@@ -2,10 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "apply/apply.h"
+#include "apply/ask_guard.h"
 #include "apply/waiting.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
@@ -45,9 +48,44 @@ void add_pending(const std::string& state_directory, Screen& screen) {
                                          what, when_over(pending)));
     return;
   }
-  screen.urgent("pending", fmt::format("{} will be rolled back {}{}", what, when_over(pending),
-                                       to_what(pending)));
+  screen.urgent("pending", what_becomes_of(pending));
   screen.line("", "before an apply: sudo rolewall confirm, or sudo rolewall rollback");
+}
+
+// What an apply would refuse for, unless it is forced.
+Result<apply::GuardAnswer> ask_guard(const policy::Policy& policy,
+                                     const ruleset::Snapshot& snapshot,
+                                     const std::string& state_directory) {
+  auto facts = guard_facts(policy);
+  if (!facts) return std::unexpected(std::move(facts).error());
+  apply::ApplyOptions how;
+  how.guard = std::move(*facts);
+  return apply::ask_guard_first(snapshot, state_directory, how);
+}
+
+void add_guard(const Result<apply::GuardAnswer>& guard, Screen& screen) {
+  constexpr std::size_t kMost = 3;
+  if (!guard) {
+    screen.urgent("guard", "it could not be asked: " + printable(guard.error().message));
+    return;
+  }
+  const std::vector<apply::Loss>& losses = guard->losses;
+  for (std::size_t i = 0; i < std::min(kMost, losses.size()); ++i) {
+    screen.urgent(
+        i == 0 ? "refused" : "",
+        (i == 0 ? "an apply would be, for this would be lost: " : "") + printable(losses[i].what));
+  }
+  if (losses.size() > kMost) {
+    screen.line("", fmt::format("and {} more; an apply lists them", losses.size() - kMost));
+  }
+}
+
+Json lost_json(const std::vector<apply::Loss>& losses) {
+  Json all = Json::array();
+  for (const apply::Loss& loss : losses) {
+    all.push_back({{"what", printable(loss.what)}, {"how", printable(loss.how)}});
+  }
+  return all;
 }
 
 int run(const PlanOptions& options) {
@@ -57,9 +95,12 @@ int run(const PlanOptions& options) {
   const auto plan = apply::plan(snapshot, options.state_directory, reading(options.read_all));
   if (!plan) return report(plan.error());
   if (const auto machine = observe::this_host()) warn_of_machine(snapshot, *machine);
+  Result<apply::GuardAnswer> guard;
+  if (!plan->empty()) guard = ask_guard(wanted->site.policy, snapshot, options.state_directory);
   if (options.format == "json") {
     Json json{{"version", kJsonVersion}, {"verb", "plan"}, {"host", snapshot.host.name}};
     add_members(json, *plan);
+    if (guard) json["lost"] = lost_json(guard->losses);
     print(json);
   } else {
     Screen screen(out());
@@ -70,12 +111,13 @@ int run(const PlanOptions& options) {
     add_pending(options.state_directory, screen);
     screen.line(fmt::format("{}: {}", snapshot.host.name, summary(*plan)));
     const Extent extent = options.all ? Extent::Everything : Extent::Policy;
-    if (!plan->empty()) {
+    add_guard(guard, screen);
+    if (!plan->empty() || plan->changes_policy()) {
       for (std::string& line : lines_of(out(), *plan, extent)) screen.line(std::move(line));
     }
     screen.show(options.all, "rolewall plan --all");
   }
-  return options.exit_code && !plan->empty() ? kNo : kDone;
+  return options.exit_code && (!plan->empty() || plan->changes_policy()) ? kNo : kDone;
 }
 
 }  // namespace
@@ -89,7 +131,8 @@ void add_plan(Program& program) {
       "\n"
       "+ is added, - removed, ~ changed, since the last apply: rules key by key, and what the\n"
       "names that they use stand for. Everything else stays, with its counters. Without --all at\n"
-      "most a screen is shown, and not what becomes of the kernel's chains, sets and maps.");
+      "most a screen is shown, and not what becomes of the kernel's chains, sets and maps.\n"
+      "It asks the guard, and says first what an apply from here would be refused for.");
   auto options = std::make_shared<PlanOptions>();
   add_site_options(verb, options->site, Looks::OnServer);
   add_host_option(verb, options->host);

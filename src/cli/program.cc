@@ -36,9 +36,15 @@ constexpr const char* kFooter =
 // What is neither a verb nor an option, in the place of the verb: CLI11 only says that it was not
 // expected.
 std::string unknown_verb(const CLI::App& app, int argc, const char* const* argv) {
-  if (argc < 2 || argv[1][0] == '-' || argv[1][0] == '\0') return "";
   std::vector<std::string> verbs;
   for (const CLI::App* verb : app.get_subcommands(nullptr)) verbs.push_back(verb->get_name());
+  if (argc < 2) return "";
+  if (argv[1][0] == '-' && app.get_option_no_throw(argv[1]) == nullptr) {
+    const auto* const verb = std::find_first_of(argv + 2, argv + argc, verbs.begin(), verbs.end());
+    if (verb == argv + argc) return "";
+    return fmt::format("options go behind the verb: `rolewall {} {} ...`", *verb, argv[1]);
+  }
+  if (argv[1][0] == '-' || argv[1][0] == '\0') return "";
   if (std::find(verbs.begin(), verbs.end(), argv[1]) != verbs.end()) return "";
   const std::string hint = did_you_mean(argv[1], verbs);
   return fmt::format("no verb `{}`: {}", argv[1],
@@ -74,6 +80,15 @@ GivenOptions given_options(const CLI::App& app) {
   return options;
 }
 
+// A script's empty variable (`--confirm "$TIME"`) must not count as an option that was not given.
+CLI::Validator not_empty() {
+  return {[](const std::string& value) {
+            return value.empty() ? std::string("an empty value is none: name one or leave it out")
+                                 : std::string();
+          },
+          ""};
+}
+
 }  // namespace
 
 Option& Option::type_name(const std::string& name) {
@@ -107,17 +122,17 @@ Option& Option::needs(const Option& other) {
 }
 
 Option Verb::add_option(const std::string& names, std::string& value, const std::string& help) {
-  return Option(*app_->add_option(names, value, help));
+  return Option(*app_->add_option(names, value, help)->check(not_empty()));
 }
 
 Option Verb::add_option(const std::string& names, std::vector<std::string>& value,
                         const std::string& help) {
-  return Option(*app_->add_option(names, value, help));
+  return Option(*app_->add_option(names, value, help)->check(not_empty()));
 }
 
 Option Verb::add_option(const std::string& names, std::optional<std::uint32_t>& value,
                         const std::string& help) {
-  return Option(*app_->add_option(names, value, help));
+  return Option(*app_->add_option(names, value, help)->check(not_empty()));
 }
 
 Option Verb::add_flag(const std::string& names, bool& value, const std::string& help) {

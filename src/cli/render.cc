@@ -1,8 +1,10 @@
 #include "cli/render.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <map>
 #include <optional>
 #include <sstream>
@@ -138,7 +140,12 @@ std::string summary(const Diagnostics& diagnostics) {
 }
 
 int report(const Error& error) {
-  err().line(fmt::format("rolewall: {}", printable(error.message)));
+  std::string message = error.message;
+  const bool may_not = error.os_errno == EACCES || error.os_errno == EPERM;
+  if (may_not && ::geteuid() != 0 && message.find("as root") == std::string::npos) {
+    message += " (run it as root)";
+  }
+  err().line(fmt::format("rolewall: {}", printable(message)));
   return exit_status_of(error.kind);
 }
 

@@ -60,8 +60,20 @@ std::string values(const KeyChange& change, const std::vector<std::string>& valu
                      values.size() - kMost);
 }
 
+// A long list of addresses is recorded by its length and a checksum: "313 prefixes (13a3f5fd)".
+bool is_counted(const std::vector<std::string>& values) {
+  return values.size() == 1 && values[0].find(" prefixes (") != std::string::npos;
+}
+std::string_view without_sum(std::string_view value) {
+  return value.substr(0, value.find(" ("));
+}
+
 // "from: any -> !192.0.2.0/24", "service: + tcp/8080".
 std::string words_of(const KeyChange& change) {
+  if (is_counted(change.before) && is_counted(change.after)) {
+    return fmt::format("{}: {} -> {}", change.key, without_sum(change.before[0]),
+                       without_sum(change.after[0]));
+  }
   if (!change.some_stays) {
     return fmt::format("{}: {} -> {}", change.key, values(change, change.before),
                        values(change, change.after));
@@ -89,6 +101,9 @@ std::string line_of(const PolicyChange& change) {
   for (std::size_t i = 0; i < change.keys.size(); ++i) {
     text += (i == 0 ? ": " : "; ") + words_of(change.keys[i]);
   }
+  if (!change.caused_by.empty()) {
+    text += fmt::format("; by the change of {}", fmt::join(change.caused_by, ", "));
+  }
   for (std::size_t i = 0; i < change.used_by.size() && i < kMost; ++i) {
     text += (i == 0 ? "; for " : ", ") + change.used_by[i];
   }
@@ -112,6 +127,7 @@ Json json_of(const PolicyChange& change) {
     entry["keys"].push_back({{"key", key.key}, {"before", key.before}, {"after", key.after}});
   }
   if (!change.used_by.empty()) entry["used_by"] = change.used_by;
+  if (!change.caused_by.empty()) entry["caused_by"] = change.caused_by;
   return entry;
 }
 
@@ -146,7 +162,7 @@ std::vector<std::string> lines_of(const Terminal& to, const apply::Plan& plan, E
   if (!is_told) {
     lines.emplace_back(plan.changes ? "  the policy is the same, and made into another ruleset:"
                                     : "  it is not known what was applied last; in the kernel:");
-  } else if (extent == Extent::Everything) {
+  } else if (extent == Extent::Everything && !plan.empty()) {
     lines.emplace_back("  in the kernel:");
   }
   if (!is_told || extent == Extent::Everything) add_all(plan.items);
@@ -154,7 +170,7 @@ std::vector<std::string> lines_of(const Terminal& to, const apply::Plan& plan, E
 }
 
 std::string summary(const apply::Plan& plan) {
-  if (plan.empty()) {
+  if (plan.empty() && !plan.changes_policy()) {
     return fmt::format("nothing to do: the kernel already has this policy ({})",
                        counted(plan.rules_kept, "rule"));
   }
@@ -184,6 +200,7 @@ std::string summary(const apply::Plan& plan) {
   std::string text =
       fmt::format("policy rules: {} added, {} changed, {} removed", added, changed, removed);
   if (others != 0) text += fmt::format("; {}", counted(others, "other change"));
+  if (plan.empty()) return text + "; nothing to do in the kernel";
   return text + fmt::format("; in the kernel {} added, {} removed, {} unchanged",
                             counted(plan.rules_added, "rule"), plan.rules_removed, plan.rules_kept);
 }

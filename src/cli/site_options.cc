@@ -66,8 +66,10 @@ Result<std::string> find_directory(const SiteOptions& options, Looks looks) {
     return candidate;
   }
   if (looks == Looks::OnServer) {
-    return fail(ErrorKind::Io, fmt::format("no policies in {}: name their directory with -p DIR",
-                                           kServerDirectory));
+    return fail(
+        ErrorKind::Io,
+        fmt::format("no policies in {}: name their directory with -p DIR{}", kServerDirectory,
+                    is_file("./site.toml") ? " (`-p .` takes the site.toml here)" : ""));
   }
   return fail(ErrorKind::Io,
               fmt::format("no policies found: there is no ./site.toml, ./policies/site.toml or "

@@ -9,10 +9,12 @@
 #include <string_view>
 
 #include "apply/apply.h"
+#include "apply/watch.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/terminal.h"
 #include "cli/time_option.h"
+#include "netlink/netlink.h"
 
 namespace rolewall::cli {
 
@@ -40,12 +42,34 @@ inline std::string to_what(const apply::Pending& pending) {
   return pending.former ? fmt::format(" to generation {}", *pending.former)
                         : std::string(" (to no table: nothing is filtered then)");
 }
+inline std::string when_over(const apply::Pending& pending) {
+  return apply::when_over(pending, apply::this_world());
+}
+// Whoever may not change the firewall is told so before he is told that there is nothing to do.
+inline Result<void> may_change_firewall() {
+  auto kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(kernel.error());
+  const auto generation = kernel->generation();
+  return generation ? Result<void>() : std::unexpected(generation.error());
+}
+// What waits and is not overdue. Nobody else than the process that waits, or systemd's timer, would
+// do it.
+inline std::string what_becomes_of(const apply::Pending& pending) {
+  const std::string what = apply::name_of_waiting(pending);
+  if (apply::is_watched(pending)) {
+    return fmt::format("{} will be rolled back {}{}", what, when_over(pending), to_what(pending));
+  }
+  return fmt::format(
+      "{} waits for its confirmation, but nobody will roll it back {}: the process "
+      "that waits is dead",
+      what, when_over(pending));
+}
 inline void say_what_waits(const apply::Pending& pending) {
   out().line(
       fmt::format("It will be rolled back {}{} unless you confirm it. From a NEW connection:\n"
                   "  sudo rolewall confirm\n"
                   "To undo it now: sudo rolewall rollback",
-                  apply::when_over(pending), to_what(pending)));
+                  when_over(pending), to_what(pending)));
 }
 
 // The command that goes back, and where it goes; "" where there is no way back.

@@ -69,7 +69,8 @@ void print_json(const apply::Status& status) {
   if (!status.applied_at.empty()) json["applied_at"] = status.applied_at;
   if (status.same_boot) json["same_boot"] = *status.same_boot && status.same_namespace == true;
   if (status.pending) {
-    json["pending"] = {{"overdue", status.overdue}};
+    json["pending"] = {{"overdue", status.overdue},
+                       {"watched", apply::is_watched(*status.pending)}};
     if (has_deadline(*status.pending)) json["pending"]["deadline"] = status.pending->deadline;
     if (status.pending->generation) json["pending"]["generation"] = *status.pending->generation;
     if (status.pending->former) json["pending"]["former"] = *status.pending->former;
@@ -153,8 +154,7 @@ void add_pending(const apply::Status& status, Screen& screen) {
                                  : "load the policies: sudo rolewall apply    or none: sudo "
                                    "rolewall disable");
   } else {
-    screen.urgent("pending", fmt::format("{} will be rolled back {}{}", what,
-                                         when_over(*status.pending), to_what(*status.pending)));
+    screen.urgent("pending", what_becomes_of(*status.pending));
     screen.line("", fmt::format("keep it: sudo rolewall confirm    undo it now: sudo rolewall {}",
                                 way.is_there ? way.command() : "disable"));
   }
@@ -163,7 +163,12 @@ void add_pending(const apply::Status& status, Screen& screen) {
 
 // What of that which was applied is not there, and the way back.
 void add_lost(const apply::Status& status, bool all, Screen& screen) {
-  if (!status.unreadable.empty()) {
+  if (!status.distrusted.empty()) {
+    screen.urgent("record", printable(status.distrusted));
+    screen.line("",
+                "until then it is not read: a boot falls back to the policies, other verbs "
+                "refuse");
+  } else if (!status.unreadable.empty()) {
     const std::string generation =
         status.generation ? fmt::format("generation {}", *status.generation) : "the last";
     screen.urgent("applied",
@@ -193,8 +198,11 @@ void add_lost(const apply::Status& status, bool all, Screen& screen) {
                                 counted(status.drift.size() - listed, "other difference")));
   }
   if (status.generation && !status.table_present) {
-    screen.line("", "flushed or deleted, as nftables.service does when it stops;");
-    screen.line("", "`rolewall boot` loads it again");
+    const bool is_rebooted = status.same_boot == false;
+    screen.line("", is_rebooted ? "nothing has loaded it since the machine was restarted (is "
+                                  "rolewall.service enabled?)"
+                                : "flushed or deleted, as nftables.service does when it stops");
+    screen.line("", "load it again: sudo rolewall boot");
   } else if (status.generation && !status.drift.empty()) {
     screen.line("",
                 "put it right: sudo rolewall apply    or load it as it was: sudo rolewall boot");
@@ -257,8 +265,9 @@ void print_text(const apply::Status& status, bool all) {
   add_lost(status, all, screen);
   add_record(status, screen);
   if (status.bans != 0 || status.openings != 0) {
-    screen.line("by hand", fmt::format("{}, {} (`rolewall bans`)", counted(status.bans, "ban"),
-                                       counted(status.openings, "opening")));
+    screen.line("by hand", fmt::format("{}, {}{} (`rolewall bans`)", counted(status.bans, "ban"),
+                                       counted(status.openings, "opening"),
+                                       status.table_present ? "" : ", not in force"));
   }
   add_others(status.survey.others, screen);
   add_findings(status.survey.findings, screen);
@@ -266,10 +275,12 @@ void print_text(const apply::Status& status, bool all) {
 }
 
 // What runs is not what was applied or should run (changed by another hand, gone, not rolled back
-// in time), or it cannot be told.
+// in time, or nobody will), or it cannot be told.
 bool drifted(const apply::Status& status) {
-  return !status.drift.empty() || (status.generation && !status.table_present) || status.overdue ||
-         status.fallback || !status.unreadable.empty() || !status.problems.empty();
+  const bool unwatched = status.pending && !apply::is_watched(*status.pending);
+  return unwatched || !status.drift.empty() || (status.generation && !status.table_present) ||
+         status.overdue || status.fallback || !status.unreadable.empty() ||
+         !status.problems.empty();
 }
 
 int run(const StatusOptions& options) {
@@ -292,7 +303,9 @@ void how_to_begin() {
       "  rolewall check policies                           lint, test and compile every host\n"
       "  rolewall eval -p policies 'ssh any > HOST'        what would happen to a packet, and why\n"
       "  rolewall apply --sandbox policies --host HOST     try it in a sandbox; changes nothing\n"
-      "  sudo rolewall apply policies --host HOST          put it in force\n"
+      "  sudo rolewall apply policies --host HOST --confirm 2m\n"
+      "                                                    put it in force; back after 2 minutes\n"
+      "                                                    unless `sudo rolewall confirm` is run\n"
       "\n"
       "`rolewall --help` lists every verb.");
 }
@@ -320,8 +333,8 @@ void add_status(Program& program) {
       "It also shows other programs' chains, kernel settings that undo a policy, rules that\n"
       "expire, programs that listen but are not admitted, and rules for ports where nothing "
       "listens.\n"
-      "The exit status is 1 if the table is not what was applied, a rollback is overdue, boot had\n"
-      "to fall back, or part of the record cannot be read.");
+      "The exit status is 1 if the table is not what was applied, a rollback is overdue or nobody\n"
+      "is there to do it, boot had to fall back, or part of the record cannot be read.");
   auto options = std::make_shared<StatusOptions>();
   add_state_option(verb, options->state_directory);
   verb.add_flag("--all", options->all, "show everything, however long");

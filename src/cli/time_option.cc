@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cstdint>
 
+#include "base/calendar.h"
+
 namespace rolewall::cli {
 namespace {
 
@@ -33,23 +35,9 @@ Result<std::chrono::seconds> parse_time(std::string_view option, const std::stri
   }
   if (error != std::errc{} || factor == 0 || number < 1 || number > longest.count() / factor) {
     return fail(ErrorKind::Usage, fmt::format("{} {}: a time from 1s to {}, such as 90s, 5m or 1h",
-                                              option, text, in_words(longest)));
+                                              option, text, time_in_words(longest)));
   }
   return std::chrono::seconds(number * factor);
-}
-
-std::string in_words(std::chrono::seconds time) {
-  std::int64_t left = time.count();
-  std::string text;
-  int parts = 0;
-  for (const Unit& unit : kUnits) {
-    const std::int64_t number = left / unit.seconds;
-    left %= unit.seconds;
-    if (number == 0 || parts == 2) continue;
-    text += fmt::format("{}{}{}", text.empty() ? "" : " ", number, unit.name);
-    ++parts;
-  }
-  return text.empty() ? "0s" : text;
 }
 
 }  // namespace rolewall::cli

@@ -13,7 +13,4 @@ namespace rolewall::cli {
 Result<std::chrono::seconds> parse_time(std::string_view option, const std::string& text,
                                         std::chrono::seconds longest);
 
-// "59m 58s": the two largest units.
-std::string in_words(std::chrono::seconds time);
-
 }  // namespace rolewall::cli

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <string_view>
@@ -58,9 +59,8 @@ class Writer {
     all_.back().keys = rule.written;
     const auto& [services, from, to, in, out, user] = rule.conditions;
     for (const std::string& name : services.names) service(name);
-    for (const auto* selectors : {&from, &to}) {
-      for (const policy::Selector& item : selectors->items) term(item.term);
-    }
+    terms(from);
+    terms(to);
   }
 
   Written at(const Span& span, std::string_view kind, std::string name) const {
@@ -102,8 +102,22 @@ class Writer {
     all_.push_back(std::move(entry));
   }
 
+  // Where its keys stand: below [interfaces], unless the host names devices of its own.
+  Written place_of(const policy::HostInterface& interface) const {
+    const auto shared =
+        std::ranges::find(policy_.interfaces, interface.name, &policy::Interface::name);
+    if (shared == policy_.interfaces.end()) {
+      return at(interface.span, "interface", interface.name);
+    }
+    Written entry = at(shared->span, "interface", interface.name);
+    const bool is_its_own = interface.devices != std::vector<std::string>{shared->device};
+    if (is_its_own && !shared->behind) return at(interface.span, "interface", interface.name);
+    if (is_its_own) entry.line = 0;
+    return entry;
+  }
+
   void add(const policy::HostInterface& interface) {
-    Written entry = at(interface.span, "interface", interface.name);
+    Written entry = place_of(interface);
     entry.keys.push_back({"device", interface.devices});
     if (interface.behind) entry.keys.push_back({"behind", addresses(*interface.behind)});
     all_.push_back(std::move(entry));
@@ -123,8 +137,35 @@ class Writer {
   void term(const policy::Term& term) {
     std::optional<Written> entry = named(term);
     if (!entry || names_.contains(entry->name)) return;
-    entry->keys = {{"addresses", addresses(policy::addresses_of(policy_, term, host_.index))}};
+    const net::AddressSet stands_for = policy::addresses_of(policy_, term, host_.index);
+    if (term.kind == policy::TermKind::Internet) {
+      // What it is not is a short list, and what people write.
+      entry->keys = {{"internal", words_of(policy_.internal)},
+                     {"left out", addresses(net::AddressSet::all() - stands_for)}};
+    } else if (term.kind == policy::TermKind::Management && policy_.management) {
+      entry->keys = {{"management", words_of(*policy_.management)},
+                     {"addresses", addresses(stands_for)}};
+    } else {
+      entry->keys = {{"addresses", addresses(stands_for)}};
+    }
     names_.emplace(entry->name, *std::move(entry));
+    // What it consists of may be what has changed.
+    if (term.kind == policy::TermKind::Internet) terms(policy_.internal);
+    if (term.kind == policy::TermKind::Management && policy_.management) {
+      terms(*policy_.management);
+    }
+  }
+
+  void terms(const policy::Selectors& selectors) {
+    for (const policy::Selector& item : selectors.items) term(item.term);
+  }
+
+  static std::vector<std::string> words_of(const policy::Selectors& selectors) {
+    std::vector<std::string> words;
+    for (const policy::Selector& item : selectors.items) {
+      words.push_back((item.negated ? "!" : "") + item.term.text);
+    }
+    return words;
   }
 
   // Where what a name stands for is written; std::nullopt for what says it itself.
@@ -136,7 +177,8 @@ class Writer {
       case Prefix:
         return std::nullopt;
       case Internet:
-        return of_site("built-in", "internet");
+        return policy_.internal.items.empty() ? of_site("built-in", "internet")
+                                              : at(policy_.internal.span, "built-in", "internet");
       case Site:
         return of_site("built-in", "site");
       case Management:

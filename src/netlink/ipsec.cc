@@ -11,6 +11,7 @@
 
 #include "net/protocol.h"
 #include "netlink/route_dump.h"
+#include "netlink/socket.h"
 
 namespace rolewall::netlink {
 namespace {
@@ -91,6 +92,7 @@ Result<Ipsec> read_ipsec() {
   for (const std::uint16_t type : {XFRM_MSG_GETSA, XFRM_MSG_GETPOLICY}) {
     const int error = exchange(socket.get(), dump_request(type),
                                [&](const nlmsghdr& message) { add_ipsec(message, found); });
+    if (error == EPERM) return not_permitted();
     if (error != 0) {
       return fail(ErrorKind::System,
                   std::string("cannot read this machine's IPsec: ") + std::strerror(error), error);

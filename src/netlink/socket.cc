@@ -48,6 +48,11 @@ void read_extended_ack(const MessageView& message, KernelError& error) {
 
 }  // namespace
 
+std::unexpected<Error> not_permitted() {
+  return fail(ErrorKind::System,
+              "not permitted: the kernel's firewall takes CAP_NET_ADMIN (run it as root)", EPERM);
+}
+
 Socket::Socket(mnl_socket* socket)
     : socket_(socket), buffer_(kReceiveBuffer), port_(mnl_socket_get_portid(socket)) {}
 
@@ -167,9 +172,7 @@ Result<Socket::DumpEnd> Socket::dump(std::vector<std::uint8_t> request,
       if (message->header.nlmsg_type == NLMSG_ERROR || message->header.nlmsg_type == NLMSG_DONE) {
         const int error = status_of(*message);
         if (error == EPERM) {
-          return fail(ErrorKind::System,
-                      "not permitted: the kernel's firewall takes CAP_NET_ADMIN (run it as root)",
-                      error);
+          return not_permitted();
         }
         if (error != 0) {
           return system_error("cannot read from the kernel", error);

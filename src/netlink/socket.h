@@ -23,6 +23,9 @@ struct KernelError {
   std::string text;          // mostly absent
 };
 
+// What the kernel answers to whoever may not ask it.
+std::unexpected<Error> not_permitted();
+
 struct BatchAnswer {
   std::vector<KernelError> errors;
   bool acknowledged = false;

@@ -100,6 +100,7 @@ constexpr std::array kAdvice = {
     Advice{"oif", "the interface that a packet leaves by is `out`"},
     Advice{"oifname", "the interface that a packet leaves by is `out`"},
     Advice{"rate", "how many new connections are allowed is `limit`: \"10/minute\""},
+    Advice{"host", "did you mean `hosts`?", "site.toml"},
     Advice{"host", "the hosts of the role that a rule is for are `on`"},
     Advice{"verdict", "what happens to the packet is `action`: accept, drop or reject"},
     Advice{"jump", "what happens to the packet is `action`: accept, drop or reject"},
@@ -327,6 +328,20 @@ bool check_type(const Value& value, KeyType type, std::string_view name, Diagnos
 std::span<const Value> items_of(const Value& value) {
   if (value.kind == ValueKind::Array) return value.items;
   return {&value, 1};
+}
+
+std::string name_in_pieces(const Member& member, Keys known) {
+  std::string name = member.key;
+  const auto is_piece = [&](const Member& inner) {
+    return inner.value.kind == ValueKind::Table && !contains(known, inner.key);
+  };
+  const Value* value = &member.value;
+  while (value->kind == ValueKind::Table && !value->members.empty() &&
+         std::ranges::all_of(value->members, is_piece)) {
+    name += "." + value->members[0].key;
+    value = &value->members[0].value;
+  }
+  return name == member.key ? "" : name;
 }
 
 Section::Section(const Value& table, Keys known, std::string_view what, Keys top,

@@ -58,6 +58,10 @@ bool check_type(const Value& value, KeyType type, std::string_view name, Diagnos
 // The items of a list, or the one value that stands for a list of one.
 std::span<const Value> items_of(const Value& value);
 
+// "www.example.com", where a header wrote a name with dots without quotes, [hosts.www.example.com],
+// which makes tables within a table: none of `known` stands there. "" where it did not.
+std::string name_in_pieces(const Member& member, Keys known);
+
 class Section {
  public:
   // Reports unknown keys, wrong types and missing keys. `what` names the table in messages

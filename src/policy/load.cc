@@ -155,6 +155,11 @@ Policy load(const std::string& directory, const LoadOptions& options, const File
   rule_files.open_blocks();
   // Without the site's names, every name of the roles would be one more error.
   if (tree) read_site(loader, *tree, rule_files);
+  // All that is asked of it would be said to be well.
+  if (tree && policy.hosts.empty() && !diagnostics.has_errors()) {
+    report(diagnostics, Code::MissingKey, {site_file, 1, 1}, "the site has no host",
+           "[hosts.web-01] with its `role` and `addresses`");
+  }
   diagnostics.sort();
   return policy;
 }

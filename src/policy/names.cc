@@ -125,7 +125,8 @@ void check_clashes(const Policy& policy, const NameUses& uses, Diagnostics& diag
         Diagnostic& diagnostic =
             report(diagnostics, Code::AmbiguousName, each->second.span,
                    fmt::format("{} names more than one thing", quote(it->first)),
-                   fmt::format("rename one, or write `{}:{}` where you mean this one",
+                   fmt::format("rename one; or write `{}:{}` wherever this one is meant, and the "
+                               "same of the others: then both may stay",
                                kind_word(each->second.kind), it->first));
         for (auto other = it; other != end; ++other) {
           if (other == each) continue;

@@ -130,7 +130,8 @@ void Networks::read_file(Network& network, const Value& value) {
                       path.find("/../") != std::string::npos;
   if (path.empty() || path.starts_with('/') || climbs || path.find('\0') != std::string::npos) {
     report(loader_.diagnostics, Code::BadPath, value.span(),
-           fmt::format("{} is not a path below the site's directory", quote(path)));
+           fmt::format("{} is not a path below the site's directory", quote(path)),
+           "copy the file into the site");
     return;
   }
   network.list_file = loader_.policy.directory + "/" + path;

@@ -46,6 +46,10 @@ std::vector<Word> split_words(std::string_view text) {
   return words;
 }
 
+bool is_another_arrow(const Word& word) {
+  return word.text == "->" || word.text == "-->" || word.text == "=>" || word.text == "\u2192";
+}
+
 // In the order of net::kCtStates.
 constexpr std::array<FlowState, net::kCtStates.size()> kStates = {
     FlowState::Invalid, FlowState::Established, FlowState::Related, FlowState::New,
@@ -79,8 +83,11 @@ class PacketParser {
     const auto before = static_cast<std::size_t>(arrow - words.begin());
     if (arrow == words.end()) {
       const bool glued = text_.find('>') != std::string_view::npos;
+      const auto other = std::ranges::find_if(words, is_another_arrow);
+      std::string hint = glued ? "put spaces around the `>`" : std::string(kExample);
+      if (other != words.end()) hint = fmt::format("write `>` in place of `{}`", other->text);
       fail(0, fmt::format("{} describes no packet: there is no `>` between spaces", quote(text_)),
-           glued ? "put spaces around the `>`" : std::string(kExample));
+           std::move(hint));
       return std::nullopt;
     }
     if (before < 2) {
@@ -95,7 +102,14 @@ class PacketParser {
     parse_service(words, before - 1);
     parse_end(words[before - 1], packet_.from);
     parse_end(words[before + 1], packet_.to);
-    for (std::size_t i = before + 2; i < words.size(); ++i) parse_option(words[i]);
+    for (std::size_t i = before + 2; i < words.size(); ++i) {
+      if (is_another_arrow(words[i])) {
+        fail(words[i].offset, fmt::format("{} is not a packet option", quote(words[i].text)),
+             "in a file of questions, the expected verdict stands behind `=>`");
+        break;  // a verdict is none either
+      }
+      parse_option(words[i]);
+    }
     check_ports();
     check_flags();
     check_df();

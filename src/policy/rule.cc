@@ -18,6 +18,23 @@
 namespace rolewall::policy {
 namespace {
 
+// Why the service of a rule cannot be its name.
+std::string_view why_no_name(const std::vector<std::string>& services) {
+  if (services.empty()) return "it has no service whose name it could take";
+  if (services.size() > 1) return "it has several services, and none gives it its name";
+  return "a literal gives it no name";
+}
+
+// The name that some host gives to a device; "" where none has it.
+std::string_view interface_of_device(const Policy& policy, std::string_view device) {
+  for (const Host& host : policy.hosts) {
+    for (const HostInterface& each : host.interfaces) {
+      if (std::ranges::find(each.devices, device) != each.devices.end()) return each.name;
+    }
+  }
+  return "";
+}
+
 constexpr int kDaysOfWarning = 30;
 
 // --- families: which of IPv4 and IPv6 a condition can match ------------------------------------
@@ -224,8 +241,7 @@ class RuleReader {
         rule_.id = names[0];
       } else if (!section_.has("service") || section_.find("service") != nullptr) {
         report(diagnostics_, Code::MissingId, section_.span(),
-               "the rule needs an `id`: there is no single service name to use instead",
-               "add id = \"...\"");
+               fmt::format("the rule needs an `id`: {}", why_no_name(names)), "add id = \"...\"");
       }
     }
     rule_.full_name = fmt::format("{}.{}.{}", file_.name, word_of(rule_.direction), rule_.id);
@@ -253,6 +269,13 @@ class RuleReader {
       std::string hint = did_you_mean(item.text, known);
       if (loader_.interfaces.contains(item.text)) {
         hint = "it is defined, but no host lists it in `interfaces`";
+      } else if (const auto named = interface_of_device(policy_, item.text); !named.empty()) {
+        hint = fmt::format("a rule takes the interface's name: `{}`", named);
+      } else if (hint.empty()) {
+        hint = fmt::format(
+            "give it a name at its hosts in site.toml: interfaces = {{ NAME = "
+            "\"{}\" }}, and write that name here",
+            item.text);
       }
       report(diagnostics_, Code::UnknownInterface, item.span(),
              fmt::format("no host has an interface named {}", quote(item.text)), std::move(hint));

@@ -35,6 +35,34 @@ std::string basename_line(const Policy& policy, const Span& span) {
   return fmt::format("{}:{}", path.substr(path.rfind('/') + 1), span.line);
 }
 
+bool stands_in_site_file(const Policy& policy, const Span& span) {
+  return span.known() && basename_line(policy, span).starts_with("site.toml:");
+}
+
+// What other programs write for every address.
+bool means_any(std::string_view text) {
+  constexpr std::array<std::string_view, 6> kWords{"*",        "all",   "anywhere",
+                                                   "everyone", "world", "everywhere"};
+  return std::ranges::find(kWords, text) != kWords.end();
+}
+
+// What to write in place of a text that no name can be.
+std::string instead_of_name(const Policy& policy, std::string_view text) {
+  if (text.starts_with('#')) return "tags are written without `#`";
+  if (means_any(text)) return "did you mean `any`?";
+  if (const auto comma = text.find(','); comma != std::string_view::npos) {
+    return "several stand in a list: [\"a\", \"b\"]";
+  }
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  if (lower == text || !is_name(lower)) return "";
+  const bool is_known = policy.names.contains(lower) || builtin(lower);
+  return is_known ? fmt::format("did you mean `{}`?", lower)
+                  : std::string("names are in lower case");
+}
+
 void report_unknown(const Scope& scope, std::string_view name, std::optional<TermKind> kind,
                     Span span) {
   const std::string_view what = !kind                        ? "host, role, tag or network"
@@ -49,11 +77,17 @@ void report_unknown(const Scope& scope, std::string_view name, std::optional<Ter
     return;
   }
   std::string hint = did_you_mean(name, candidates(scope.policy, kind, scope.diagnostics));
-  if (hint.empty() && name.starts_with('#')) hint = "tags are written without `#`";
+  if (means_any(name)) hint = "did you mean `any`?";
   if (hint.empty() && scope.policy.service_names.contains(name)) {
     hint = "it is a service; write it in `service`";
   }
-  if (hint.empty() && !kind) hint = "networks are defined in site.toml";
+  if (hint.empty() && name.find('.') != std::string_view::npos) {
+    hint = fmt::format("a name of DNS becomes a network: NAME = {{ names = [\"{}\"] }}", name);
+  }
+  if (hint.empty() && !kind) {
+    hint = stands_in_site_file(scope.policy, span) ? "define it below [networks]"
+                                                   : "networks are defined in site.toml";
+  }
   report(scope.diagnostics, Code::UnknownName, span,
          fmt::format("there is no {} {}", what, quote(name)), std::move(hint));
 }
@@ -278,7 +312,7 @@ std::optional<Selector> parse_selector(const Scope& scope, std::string_view text
   if (!is_name(name)) {
     report(scope.diagnostics, Code::BadSelector, place.at(offset + (text.size() - name.size())),
            fmt::format("{} is not a name, address or prefix", quote(name)),
-           name.starts_with('#') ? "tags are written without `#`" : "");
+           instead_of_name(scope.policy, name));
     return std::nullopt;
   }
   const auto named = look_up(scope, name, kind, span);

@@ -138,12 +138,17 @@ bool parse_port_part(std::string_view text, const Place& place, std::size_t offs
   return true;
 }
 
-// What other programs write: "443/tcp", "tcp:443", "TCP/443".
-std::string spelt_elsewhere(std::string_view text) {
+std::string lower_case(std::string_view text) {
   std::string lower(text);
   std::ranges::transform(lower, lower.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   });
+  return lower;
+}
+
+// What other programs write: "443/tcp", "tcp:443", "TCP/443".
+std::string spelt_elsewhere(std::string_view text) {
+  std::string lower = lower_case(text);
   const std::string_view rest = lower;
   if (const auto slash = rest.find('/'); slash != std::string_view::npos) {
     const std::string_view before = rest.substr(0, slash);
@@ -169,7 +174,17 @@ void report_unknown_service(const Policy& policy, std::string_view text, Span sp
     for (const ProtocolWord& protocol : kProtocols) names.emplace_back(protocol.word);
   }
   const std::string_view word = keyword(text);
+  // `https/tcp`: the service is there, and says all by itself.
+  if (policy.service_names.contains(word)) {
+    report(diagnostics, Code::UnknownService, span,
+           fmt::format("there is no service {}", quote(text)),
+           fmt::format("did you mean `{}`? A service has its protocol and ports already", word));
+    return;
+  }
   std::string hint = did_you_mean(word, names);
+  if (const std::string lower = lower_case(word); policy.service_names.contains(lower)) {
+    hint = fmt::format("did you mean `{}`?", lower);
+  }
   if (text.starts_with('!')) hint = "`!` only works with addresses: it cannot exclude services";
   if (parse_number(text, 65535)) hint = fmt::format("did you mean `tcp/{}`?", text);
   const std::string spelt = spelt_elsewhere(text);

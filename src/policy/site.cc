@@ -101,6 +101,13 @@ class HostReader {
     Policy& policy = loader_.policy;
     Diagnostics& diagnostics = loader_.diagnostics;
     if (!check_name(member.key, "host", member.span, diagnostics)) return;
+    if (const std::string name = name_in_pieces(member, keys::kHost); !name.empty()) {
+      report(diagnostics, Code::BadName, member.span,
+             fmt::format("{} is no host: a dot in [hosts.{}] begins another table",
+                         quote(member.key), name),
+             fmt::format("put a name with dots in quotes: [hosts.\"{}\"]", name));
+      return;
+    }
     if (!check_type(member.value, KeyType::Table, member.key, diagnostics)) return;
     const auto index = static_cast<Index>(policy.hosts.size());
     policy.hosts.emplace_back();

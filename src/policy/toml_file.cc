@@ -226,6 +226,46 @@ Span position_of(std::string_view text, std::size_t offset, const Lines& lines, 
   return {file, static_cast<std::uint32_t>(line), static_cast<std::uint32_t>(before + 1)};
 }
 
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\r");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
+}
+
+// The library's message, or ours for the slips that most people make, and what to write.
+struct SyntaxError {
+  std::string message;
+  std::string hint;
+};
+
+// `rest`: the text from the beginning of the line on; `column`: where on it.
+SyntaxError in_our_words(const std::string& message, std::string_view rest, std::uint32_t column) {
+  constexpr std::size_t kLongestShown = 60;
+  const auto says = [&](std::string_view part) { return message.find(part) != std::string::npos; };
+  const std::string_view line = rest.substr(0, rest.find('\n'));
+  const bool at_end = column > line.size();
+  const std::string_view value = trimmed(line.substr(std::min(line.find('='), line.size())));
+  if (says("while parsing string") && at_end &&
+      (says("control characters") || says("end-of-file"))) {
+    return {"the string is not closed on its line", "put a quote at its end"};
+  }
+  if (says("could not determine value type")) {
+    const std::string_view word = value.starts_with('=') ? trimmed(value.substr(1)) : value;
+    const bool is_plain = !word.empty() && word.size() <= kLongestShown &&
+                          word.find_first_of("[]{}\"'#,=") == std::string_view::npos;
+    return {"a text has no quotes around it",
+            is_plain ? fmt::format("write \"{}\"", word) : std::string("put it in quotes")};
+  }
+  if (says("expected a comment or whitespace, saw ','")) {
+    return {"a second value stands behind the first", "a list is in brackets: [\"a\", \"b\"]"};
+  }
+  if (says("while parsing table header") && at_end) {
+    return {"the table's name is not closed on its line",
+            line.starts_with("[[") ? "it ends in `]]`" : "it ends in `]`"};
+  }
+  return {message, ""};
+}
+
 }  // namespace
 
 const Member* Value::find(std::string_view key) const {
@@ -285,7 +325,11 @@ std::optional<Value> parse_toml(std::string_view text, FileId file, Diagnostics&
       report(diagnostics, Code::TooDeep, span,
              fmt::format("values nested more than {} deep", TOML_MAX_NESTED_VALUES));
     } else {
-      report(diagnostics, Code::Syntax, span, message);
+      const std::size_t start = span.line == 0 || span.line > lines->starts.size()
+                                    ? text.size()
+                                    : lines->starts[span.line - 1];
+      const SyntaxError known = in_our_words(message, text.substr(start), span.column);
+      report(diagnostics, Code::Syntax, span, known.message, known.hint);
     }
     return std::nullopt;
   }

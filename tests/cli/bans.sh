@@ -247,3 +247,26 @@ apply
 expect_status 0
 rolewall bans --format json
 expect_json 'len(d["entries"]) >= 100001'
+
+# While no table is in force they are recorded, and come back with it.
+rolewall disable --state-dir "$state" --force
+expect_status 0
+rolewall ban 192.0.2.7 --state-dir "$state"
+expect_status 1
+nft list table inet rolewall >/dev/null 2>&1 && complain "there is a table"
+rolewall rollback --state-dir "$state" --force
+rolewall ban 192.0.2.77 --for 1h --reason "guesses passwords" --state-dir "$state"
+expect_status 0
+rolewall disable --state-dir "$state" --force
+rolewall bans --state-dir "$state"
+expect_status 0
+expect_out "No table is in force, so none of these is; they come back with it:"
+expect_out "ban    192.0.2.77"
+expect_out "guesses passwords"
+rolewall bans --state-dir "$state" --format json
+expect_json "d['in_force'] is False and '192.0.2.77' in [e['address'] for e in d['entries']]"
+rolewall status --state-dir "$state"
+expect_out ", not in force (\`rolewall bans --state-dir $state\`)"
+rolewall rollback --state-dir "$state" --force
+rolewall bans --state-dir "$state" --format json
+expect_json "d['in_force'] is True and '192.0.2.77' in [e['address'] for e in d['entries']]"

@@ -70,8 +70,13 @@ expect_err "the removal of the table waits for \`rolewall confirm $with_dir\`"
 boots "generation 1 is in force"
 expect_err "the removal of the table was not confirmed"
 with_state disable --confirm 1h
+# What can be done now is named, and works.
+with_state ban 192.0.2.7
+expect_status 1
+expect_err "the removal of the table waits for its confirmation: \`rolewall rollback $with_dir\` loads the policy again"
 with_state confirm
 expect_status 0
+expect_out "confirmed: table inet rolewall stays away, after a reboot too"
 none
 boots "nothing was loaded"
 with_state disable --confirm 1h

@@ -106,7 +106,7 @@ rolewall bans
 expect_out "192.0.2.8"
 refuse_out "192.0.2.6"
 
-# A link that leads to another generation by one changed byte is damaged: what the history says counts.
+# A link that leads to another generation by one changed byte is damaged: the history says where it led.
 restore
 boot
 apply
@@ -117,7 +117,7 @@ for link in current boot; do
 done
 rolewall status --state-dir "$state"
 expect_status 1
-expect_out "boot: does not lead to a generation: what the history says counts"
+expect_out "boot: does not lead to a generation; where it led is taken from history.log"
 nft flush ruleset
 boot
 expect_status 0

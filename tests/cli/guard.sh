@@ -225,6 +225,12 @@ ip address change 203.0.113.10/24 dev eth0 valid_lft forever preferred_lft forev
 
 # The line that decides is named; --force does it all the same, and lists what it lost.
 printf '[[inbound]]\nid = "shut"\naction = "drop"\nservice = "ssh"\nfrom = "me"\nearly = true\n' >>site/server.toml
+plan_line="refused   an apply would be, for this would be lost: "
+rolewall plan site --host srv --state-dir "$state"
+expect_status 0
+grep -qF "$plan_line" "$scratch/out" || complain "the plan does not say what an apply would"
+rolewall plan site --host srv --state-dir "$state" --format json
+expect_json "any('198.51.100.7' in loss['what'] and loss['how'] for loss in d['lost'])"
 apply
 expect_status 1
 expect_err "site/server.toml:16:1: lost: the session from 198.51.100.7"

@@ -15,6 +15,8 @@ sed -i 's/names *= *\[.*\]/names = ["no-such-name.invalid"]/' named/site.toml
 rolewall lock named
 expect_status 3
 expect_err "no-such-name.invalid"
+expect_err "named/site.toml:"
+expect_err "1 of 1 name could not be resolved: named/rolewall.lock stays as it was"
 cmp -s before named/rolewall.lock || complain "the old lock was touched"
 # Unlocked names are an error everywhere else.
 rolewall check named

@@ -68,6 +68,7 @@ expect_out "sudo rolewall confirm"
 expect_out "sudo rolewall rollback"
 status
 begins 2 "generation 3 will be rolled back at"
+grep -qE 'rolled back at [0-9TZ:-]+ \((in 1h|in 59m [0-9]+s)\) to generation 2' "$scratch/out" || complain "not in how long"
 begins 2 "to generation 2"
 begins 3 "keep it: sudo rolewall confirm $with_dir    undo it now: sudo rolewall rollback $with_dir"
 plan
@@ -81,9 +82,22 @@ status
 expect_status 1
 begins 1 "nothing"
 begins 2 "will be rolled back at"
-begins 6 "\`rolewall boot $with_dir\` loads it again"
+begins 6 "load it again: sudo rolewall boot $with_dir"
 boot
 expect_out "sudo rolewall confirm"
+
+# The process that waits is dead, long before its time: nobody would do it.
+kill_watcher
+sleep 0.2
+status
+expect_status 1
+expect_out "but nobody will roll it back at"
+expect_out "the process that waits is dead"
+expect_out "keep it: sudo rolewall confirm $with_dir    undo it now: sudo rolewall rollback $with_dir"
+plan
+expect_out "the process that waits is dead"
+with_state status --format json
+expect_json "d['pending']['watched'] is False and d['pending']['overdue'] is False"
 
 # Overdue.
 apply --confirm 1s
@@ -92,6 +106,7 @@ sleep 1.2
 status
 expect_status 1
 begins 2 "should have been rolled back at"
+begins 2 "s ago)"
 begins 3 "sudo rolewall rollback --expired"
 plan
 begins 1 "should have been rolled back at"
@@ -121,7 +136,18 @@ nft flush ruleset
 status
 expect_status 1
 begins 1 "nothing"
-begins 4 "\`rolewall boot $with_dir\` loads it again"
+begins 3 "flushed or deleted, as nftables.service does"
+begins 4 "load it again: sudo rolewall boot $with_dir"
+
+# After a reboot, before anything was loaded.
+restore "$scratch/kept"
+boot
+play_reboot
+status
+expect_status 1
+begins 3 "nothing has loaded it since the machine was restarted"
+begins 4 "load it again: sudo rolewall boot $with_dir"
+refuse_out "nftables.service"
 
 # The record is damaged; then the boot that had to fall back.
 restore "$scratch/kept"
@@ -158,7 +184,7 @@ expect_err "\`rolewall rollback --to 1 $with_dir\`"
 rm "$state/history.log"
 status
 expect_status 1
-expect_out "history.log is gone or empty"
+expect_out "history.log: is gone: what was in force before cannot be told"
 expect_out "sudo rolewall rollback --to N $with_dir"
 
 # Bans are lost.

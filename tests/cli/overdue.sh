@@ -111,7 +111,7 @@ for how in 'rm "$state/pending.json"' 'echo damaged >"$state/pending.json"'; do
   with_state status
   expect_status 1
   expect_out "pending.json: is"
-  expect_out "will be rolled back at a time that is lost"
+  expect_out "at an unknown time (pending.json is gone or damaged)"
   apply
   expect_status 1
   expect_err "waits for \`rolewall confirm"

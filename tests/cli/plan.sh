@@ -120,3 +120,39 @@ refuse_out "  - "
 on_web plan --format json
 expect_json '[c["of"] for c in d["changes"] if c.get("name") == "office"] == ["network"]'
 expect_json '"baseline.inbound.ssh" in [c["used_by"] for c in d["changes"] if c.get("name") == "management"][0]'
+
+# The edit is where people made it: below [interfaces], in [site], and what `management` consists of.
+printf '\n[[inbound]]\nid = "world"\nservice = "tcp/8095"\nfrom = "internet"\n' >>site/web.toml
+sed -i 's|^\[hosts.web-01\]$|&\ninterfaces = ["private"]|' site/site.toml
+on_web apply --force
+expect_status 0
+cp site/site.toml site.before
+sed -i 's|^internal   = .*|internal   = ["office", "inside", "198.18.7.0/24"]|' site/site.toml
+on_web plan --all
+grep -qE '~ built-in `internet`  \(site/site.toml:[0-9]+\): internal: \+ 198.18.7.0/24; left out: \+ 198.18.7.0/24' "$scratch/out" || complain "not by the key of [site]"
+refuse_out " prefixes ("
+cp site.before site/site.toml
+sed -i 's|^office        = .*|office        = ["198.51.100.0/24", "198.18.9.0/24", "2001:db8:0ff1::/48"]|' site/site.toml
+on_web plan
+grep -E '~ built-in `management`' "$scratch/out" | grep -qF '; by the change of office' || complain "the cause is not named"
+on_web plan --format json
+expect_json '[c["caused_by"] for c in d["changes"] if c.get("name") == "management"] == [["office"]]'
+line=$(grep -n '^\[interfaces.private\]' site/site.toml | cut -d: -f1)
+sed -i "$line,+3s|^behind.*|behind = [\"10.0.0.0/8\", \"10.77.0.0/16\", \"172.30.0.0/16\"]|" site/site.toml
+on_web plan
+grep -qE "~ interface \`private\`  \(site/site.toml:$line\): behind: " "$scratch/out" || complain "not at [interfaces.private], line $line"
+on_web apply --force
+expect_status 0
+
+# What changes nothing in the kernel is a change all the same.
+sed -i 's|^id      = "status"$|&\nexpires = 2999-01-01|' site/web.toml
+on_web plan --exit-code
+expect_status 1
+expect_out "web.inbound.status  (site/web.toml:"
+expect_out "expires: never -> 2999-01-01"
+expect_out "0 added, 1 changed, 0 removed; nothing to do in the kernel"
+on_web apply --force
+expect_status 0
+expect_out "expires: never -> 2999-01-01"
+on_web plan --exit-code
+expect_status 0

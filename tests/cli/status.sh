@@ -175,7 +175,7 @@ soon=$(date -d '+10 days' +%F)
 put "expires = $soon"
 status
 finds expiring-rule note
-expect_json "any('server.inbound.ssh expires on $soon, in 10 days (site/server.toml:6)' == f['message'] for f in d['findings'])"
+expect_json "any('server.inbound.ssh expires on $soon, in 10 days ($PWD/site/server.toml:6)' == f['message'] for f in d['findings'])"
 put 'expires = 2026-02-01'
 status
 finds expired-rule warning
@@ -222,7 +222,7 @@ status 1
 expect_json "d['in_force'] is False"
 rolewall status --state-dir "$state"
 expect_status 1
-expect_out "\`rolewall boot --state-dir $state\` loads it again"
+expect_out "load it again: sudo rolewall boot --state-dir $state"
 rolewall boot --force -p site --host srv --state-dir "$state" --kernel-parameters /dev/null
 expect_status 0
 status

@@ -42,7 +42,16 @@ while [ $i -lt 25 ]; do
   expect_status 0
   i=$((i + 1))
 done
-for kept in photos/a notes 1.jpg 1/my-notes; do
+# A folder of theirs may have any number for its name: ours go on where they were.
+mkdir empty/generations/4294967295
+: >empty/generations/4294967295/b
+last=$(readlink empty/current)
+last=${last##*/}
+printf '\n[[inbound]]\nid = "one-more"\nservice = "tcp/9999"\nfrom = "office"\n' >>site/web.toml
+apply empty
+expect_status 0
+expect_out "generation $((last + 1)) is in force"
+for kept in 4294967295/b photos/a notes 1.jpg 1/my-notes; do
   [ -e "empty/generations/$kept" ] || complain "$kept is gone"
 done
 [ ! -e empty/generations/1/snapshot.json ] || complain "old generations stay for ever"

@@ -98,3 +98,12 @@ for verb in "apply site --host web-01" "confirm" "disable"; do
   expect_err "chmod go-w"
   [ "$(table)" = "$applied" ] || complain "something was changed"
 done
+
+# One reason for all is said once, with the remedy.
+restore
+chmod 777 lib/state
+with_state status
+expect_status 1
+[ "$(grep -c "can write the directory" "$scratch/out")" = 1 ] || complain "it is said more than once"
+expect_out "chmod go-w"
+refuse_out "records it anew"

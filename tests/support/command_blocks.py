@@ -20,6 +20,7 @@ SOURCE = pathlib.Path(os.environ["ROLEWALL_SOURCE"])
 VARIES = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<moment>"),
     (r"\b\d\d:\d\d:\d\d\b", "<time>"),
+    (r"\(in [0-9dhms ]+\)", "(in <time>)"),
     (r"\bby [a-z_][a-z0-9_-]*\b", "by <user>"),
 ]
 
@@ -42,6 +43,7 @@ BEFORE = {
     "rolewall-disable": APPLIED,
     "rolewall-rollback": "\n".join(f"open {port}\n{APPLIED}" for port in range(8001, 8006)) +
                          f"\nopen 8006\n{APPLIED} --confirm 5m",
+    "README.md: sudo cp": "rm -r /etc/rolewall\nmkdir /etc/rolewall\nhostname www",
     "README.md: sudo rolewall plan": APPLIED + "\nmetrics_for_office\nopen 8001",
     "README.md: sudo rolewall dump": APPLIED,
     "rolewall-plan": APPLIED + "\nopen 8001",

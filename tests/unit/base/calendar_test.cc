@@ -34,6 +34,14 @@ TEST_CASE("a moment, in whatever zone") {
   }
 }
 
+TEST_CASE("a span of time has its two largest units") {
+  using namespace std::chrono;
+  CHECK(time_in_words(seconds(0)) == "0s");
+  CHECK(time_in_words(seconds(90)) == "1m 30s");
+  CHECK(time_in_words(hours(1)) == "1h");
+  CHECK(time_in_words(hours(49) + seconds(5)) == "2d 1h");
+}
+
 TEST_CASE("a moment is written as it is read") {
   CHECK(format_moment(1'798'101'000'000'000'000) == "2026-12-24T08:30:00Z");
   CHECK(format_moment(1'798'101'059'999'999'999) == "2026-12-24T08:30:59Z");
