@@ -40,10 +40,11 @@ struct Flow {
   std::uint32_t mark = 0;
   std::array<std::uint8_t, 16> labels{};
   std::uint16_t zone = 0;
-  std::uint32_t status = 0;   // IPS_* of include/uapi/linux/netfilter/nf_conntrack_common.h
-  bool has_template = false;  // a zone was chosen before tracking
-  std::string_view helper;    // `ct helper`; "": none
-  const char* why = "";       // None: why it was not tracked
+  std::uint32_t status = 0;          // IPS_* of include/uapi/linux/netfilter/nf_conntrack_common.h
+  bool has_template = false;         // a zone was chosen before tracking
+  std::string_view helper;           // that a rule gave it; "": none
+  std::uint16_t masters_helper = 0;  // `ct helper`: of the flow that expected it (Flows::name())
+  const char* why = "";              // None: why it was not tracked
 };
 
 struct Frame {
