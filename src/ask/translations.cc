@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "ask/packet_parts.h"
 #include "eval/wire.h"
 #include "net/protocol.h"
 
@@ -13,10 +14,6 @@ namespace {
 
 namespace ipv4 = eval::ipv4;
 namespace ipv6 = eval::ipv6;
-
-bool is_ipv6(const eval::Packet& packet) {
-  return packet.ether_type == eval::kEtherTypeIpv6;
-}
 
 net::Address address_at(const eval::Packet& packet, std::size_t offset) {
   const std::uint8_t* bytes = packet.bytes.data() + offset;
