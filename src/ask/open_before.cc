@@ -12,7 +12,7 @@ namespace {
 namespace protocol = net::protocol;
 namespace ct_state = ruleset::ct_state;
 
-constexpr std::uint16_t kFirstUnprivileged = 1024;
+constexpr std::uint16_t kFirstEphemeral = 32768;  // Linux's
 
 // For how long the kernel keeps a flow that shows no packet; absent: longer than captures last.
 std::optional<std::uint64_t> longest_silence(std::uint8_t of) {
@@ -40,8 +40,8 @@ bool may_be_answer(const eval::PacketFields& fields) {
       return (fields.tcp_flags & kSynAck) != kSyn;
     case protocol::kUdp:
     case protocol::kUdpLite:
-      return fields.destination_port >= kFirstUnprivileged ||
-             fields.source_port < kFirstUnprivileged;
+      return fields.destination_port >= kFirstEphemeral ||
+             fields.source_port <= fields.destination_port;
     case protocol::kIcmp:
       return fields.icmp_type == 0 || fields.icmp_type == 14;  // echo, timestamp
     case protocol::kIcmpv6:

@@ -85,6 +85,8 @@ TEST_CASE("what begins a connection is no answer; what may be one is none after 
   CHECK(verdict(53, 40000, 2) == Verdict::Conditional);
   CHECK(verdict(53, 40000, 200) == Verdict::Drop);
   CHECK(verdict(40000, 161, 2) == Verdict::Drop);
+  CHECK(verdict(40000, 2300, 2) == Verdict::Drop);
+  CHECK(verdict(123, 123, 2) == Verdict::Conditional);
 }
 
 TEST_CASE("where all packets are said to arrive, the source does not count") {
