@@ -45,7 +45,7 @@ void add_data(std::size_t from, const eval::Packet& packet, std::vector<Open>& o
 }
 
 void add_transport(const eval::Packet& packet, std::vector<Open>& open) {
-  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  const bool ipv6 = is_ipv6(packet);
   const auto headers = ipv6 ? eval::dissect_ipv6(packet.bytes) : eval::dissect_ipv4(packet.bytes);
   if (!headers.has_protocol || headers.fragment_offset != 0) return;
   const std::size_t at = headers.transport;
@@ -74,7 +74,7 @@ void add_transport(const eval::Packet& packet, std::vector<Open>& open) {
 
 std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::Journey& journey) {
   const eval::Reads& reads = journey.reads;
-  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  const bool ipv6 = is_ipv6(packet);
   std::vector<std::string> found;
   if (packet.bytes.size() < (ipv6 ? eval::ipv6::kHeaderSize : eval::ipv4::kHeaderSize))
     return found;

@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "ask/conditions.h"
+#include "ask/open_before.h"
+#include "ask/packet_parts.h"
 #include "ask/site.h"
 #include "ask/translations.h"
 #include "eval/checksum.h"
@@ -23,56 +25,6 @@ constexpr std::uint32_t kLoopbackIndex = 1;  // in every namespace (net/core/dev
 // Between a capture's time of a packet and the moment at which the rules see it: a softirq's delay.
 constexpr std::uint64_t kClockErrorNs = 1'000'000;
 
-// What the words of a packet say of it; absent where its headers are not whole.
-std::optional<Sample> sample_of(const eval::Packet& packet) {
-  const eval::ByteSpan bytes = packet.bytes;
-  const bool ipv6 = is_ipv6(packet);
-  const auto headers = ipv6 ? eval::dissect_ipv6_checked(bytes) : eval::dissect_ipv4_checked(bytes);
-  if (!headers || !headers->has_protocol) return std::nullopt;
-  Sample sample;
-  eval::PacketFields& fields = sample.fields;
-  if (ipv6) {
-    fields.source = net::ipv6_from_bytes(bytes.data() + eval::ipv6::kSource);
-    fields.destination = net::ipv6_from_bytes(bytes.data() + eval::ipv6::kDestination);
-    fields.ttl = bytes[eval::ipv6::kHopLimit];
-  } else {
-    fields.source = net::ipv4_from_bytes(bytes.data() + eval::ipv4::kSource);
-    fields.destination = net::ipv4_from_bytes(bytes.data() + eval::ipv4::kDestination);
-    fields.ttl = bytes[eval::ipv4::kTtl];
-  }
-  fields.protocol = headers->protocol;
-  fields.length = static_cast<std::uint32_t>(bytes.size());
-  if (headers->fragment_offset != 0) {
-    const unsigned unit = ipv6 ? 1 : 8;
-    fields.fragment_offset = static_cast<std::uint16_t>(headers->fragment_offset * unit);
-    return sample;
-  }
-  const eval::ByteSpan transport =
-      bytes.subspan(std::min<std::size_t>(headers->transport, bytes.size()));
-  if (net::has_ports(fields.protocol)) {
-    if (transport.size() < 4) return std::nullopt;
-    fields.source_port = eval::be16(transport.data());
-    fields.destination_port = eval::be16(transport.data() + 2);
-    if (fields.protocol == net::protocol::kTcp && transport.size() >= 14) {
-      fields.tcp_flags = transport[13];
-    }
-  } else if (transport.size() >= 2) {
-    fields.icmp_type = transport[0];
-    fields.icmp_code = transport[1];
-  }
-  return sample;
-}
-
-bool is_fragment(const eval::Packet& packet) {
-  const bool ipv6 = is_ipv6(packet);
-  return ipv6 ? eval::has_fragment_header(packet.bytes) : eval::is_ipv4_fragment(packet.bytes);
-}
-
-bool has_header(const eval::Packet& packet) {
-  const std::size_t header = is_ipv6(packet) ? eval::ipv6::kHeaderSize : eval::ipv4::kHeaderSize;
-  return packet.bytes.size() >= header + packet.missing;
-}
-
 // As it was before this host passed it on. The frame's addresses are another's.
 void add_hop(eval::Packet& packet) {
   packet.link.clear();
@@ -85,55 +37,6 @@ void add_hop(eval::Packet& packet) {
   const std::size_t size = std::min<std::size_t>((bytes[0] & 0xfU) * 4U, bytes.size());
   eval::put_be16(bytes.data() + eval::ipv4::kChecksum,
                  eval::internet_checksum(eval::ByteSpan(bytes).first(size)));
-}
-
-// A network card, or nobody where the wire is none, was to fill it in: until then the sum of the
-// pseudo-header stands there (CHECKSUM_PARTIAL), and the kernel takes it for right.
-bool awaits_checksum(const eval::Packet& packet) {
-  const eval::ByteSpan bytes = packet.bytes;
-  const bool ipv6 = is_ipv6(packet);
-  const auto headers = ipv6 ? eval::dissect_ipv6_checked(bytes) : eval::dissect_ipv4_checked(bytes);
-  if (!headers || !headers->has_protocol || headers->fragment_offset != 0) return false;
-  const bool tcp = headers->protocol == net::protocol::kTcp;
-  if (!tcp && headers->protocol != net::protocol::kUdp) return false;
-  const std::size_t field = headers->transport + (tcp ? 16U : 6U);
-  if (!eval::readable(bytes, field, 2)) return false;
-  const std::size_t addresses = ipv6 ? eval::ipv6::kSource : eval::ipv4::kSource;
-  std::uint32_t sum = headers->protocol + static_cast<std::uint32_t>(bytes.size()) -
-                      static_cast<std::uint32_t>(headers->transport);
-  for (std::size_t at = 0; at < (ipv6 ? 32U : 8U); at += 2) {
-    sum += eval::be16(bytes.data() + addresses + at);
-  }
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return eval::be16(bytes.data() + field) == sum;
-}
-
-// Without checksums, which a network card may have been to fill in.
-std::vector<std::uint8_t> content(const eval::Packet& packet) {
-  std::vector<std::uint8_t> bytes = packet.bytes;
-  const auto blank = [&](std::size_t at) {
-    if (eval::readable(bytes, at, 2)) eval::put_be16(bytes.data() + at, 0);
-  };
-  const bool ipv6 = is_ipv6(packet);
-  if (!ipv6) blank(eval::ipv4::kChecksum);
-  const auto headers = ipv6 ? eval::dissect_ipv6_checked(bytes) : eval::dissect_ipv4_checked(bytes);
-  if (!headers || !headers->has_protocol) return bytes;
-  switch (headers->protocol) {
-    case net::protocol::kTcp:
-      blank(headers->transport + 16U);
-      break;
-    case net::protocol::kUdp:
-    case net::protocol::kUdpLite:
-      blank(headers->transport + 6U);
-      break;
-    case net::protocol::kIcmp:
-    case net::protocol::kIcmpv6:
-      blank(headers->transport + 2U);
-      break;
-    default:
-      break;
-  }
-  return bytes;
 }
 
 // A later fragment has neither ports nor flags.
@@ -226,6 +129,15 @@ std::optional<Conversation::Question> Conversation::question_of(const eval::Pack
     return question;
   }
   if (!has_header(packet)) return Question{packet, eval::Direction::Send, ""};
+  if (const auto way = rejected_.answered_by(packet, now_ns_)) {
+    Question question = as_sent(packet);
+    if (*way == Rejected::Way::Device) {
+      question.doubt = "that it passes output, and not egress alone";
+    } else if (evaluator_.translates(is_ipv6(packet))) {
+      question.doubt = "what it was before it was translated";
+    }
+    return question;
+  }
   if (is_expected(packet)) return std::nullopt;
   const bool all_are_sent = taken_on_.direction.has_value();
   if (auto origin = evaluator_.origin_of(packet, now_ns_);
@@ -255,6 +167,34 @@ std::optional<Conversation::Question> Conversation::question_of(const eval::Pack
   return passed_on ? as_forwarded(packet) : as_sent(packet);
 }
 
+// Of a packet whose flow the capture has not shown: whether the answer would be another, had the
+// connection been open before.
+bool Conversation::hangs_on_what_was_before(const Question& question, eval::Fate fate) {
+  const bool shows_both_ways = !taken_on_.direction.has_value();
+  const auto state = state_if_open_before(
+      question.packet,
+      shows_both_ways ? std::optional(now_ns_ - began_ns_.value_or(now_ns_)) : std::nullopt);
+  if (!state) return false;
+  eval::Packet packet = question.packet;
+  packet.ct_state = *state;
+  if (!apart_) apart_ = std::make_unique<eval::Evaluator>(snapshot_.ruleset, snapshot_.host);
+  const eval::Outcomes outcomes =
+      apart_->outcomes(packet, question.direction, {.now_ns = now_ns_, .trust_checksums = true});
+  return std::ranges::any_of(outcomes.ways,
+                             [&](const eval::Journey& way) { return way.fate() != fate; });
+}
+
+// What becomes of a packet that a rule has rejected: this host answers it.
+void Conversation::note_rejected(const eval::Packet& packet, const eval::Journey& journey) {
+  if (journey.fate() != eval::Fate::Reject) return;
+  const eval::HookResult* deciding = deciding_hook(journey);
+  if (deciding == nullptr || !deciding->decided) return;
+  const auto family = snapshot_.ruleset.tables[deciding->decision.table].family;
+  rejected_.note(packet,
+                 family == ruleset::Family::Netdev ? Rejected::Way::Device : Rejected::Way::Output,
+                 now_ns_);
+}
+
 CapturedAnswer Conversation::put(const Question& question, const eval::Packet& seen,
                                  eval::Packet& after) {
   const bool left = !seen.out_device.empty();
@@ -271,9 +211,11 @@ CapturedAnswer Conversation::put(const Question& question, const eval::Packet& s
                          seen.in_device == eval::kLoopbackDevice || awaits_checksum(seen)};
   eval::Packet packet = question.packet;
   packet.sender_is_open |= question.direction == eval::Direction::Send;
+  const bool is_known = !has_header(packet) || evaluator_.has_answered(packet, now_ns_);
   const eval::Outcomes outcomes = evaluator_.next(packet, question.direction, how);
   const eval::Journey& journey = outcomes.ways.front();
   after = journey.after;
+  note_rejected(question.packet, journey);
   const bool is_seen_again =
       taken_on_.each_says ? !after.out_device.empty() : after.out_device == taken_on_.device;
   if (!left && question.direction == eval::Direction::Arrive &&
@@ -292,6 +234,8 @@ CapturedAnswer Conversation::put(const Question& question, const eval::Packet& s
   } else if (!question.doubt_if_denied.empty() && answer.as_taken != Verdict::Accept) {
     // Connection tracking has found it right, or it would not have left so.
     assume(question.doubt_if_denied);
+  } else if (!is_known && hangs_on_what_was_before(question, journey.fate())) {
+    assume("that its connection was not open before the capture");
   } else if (left && journey.knows_after && answer.as_taken == Verdict::Accept &&
              is_fragment(seen) == is_fragment(after) && content(seen) != content(after)) {
     assume("what it was before rules changed it");
@@ -368,11 +312,22 @@ std::string Conversation::passed_over_by_device(const eval::CapturedPacket& capt
                         : fmt::format("a packet on {}", device);
 }
 
+// An egress chain alone sees the answer of a netdev chain's reject.
+bool Conversation::passes_no_chain(const eval::Packet& packet) const {
+  if (rejected_.answered_by(packet, now_ns_) != Rejected::Way::Device) return false;
+  return std::ranges::none_of(snapshot_.ruleset.tables, [](const ruleset::Table& table) {
+    return std::ranges::any_of(table.chains, [](const ruleset::Chain& chain) {
+      return chain.base && chain.base->hook == ruleset::Hook::Egress;
+    });
+  });
+}
+
 CapturedAnswer Conversation::ask(eval::CapturedPacket& captured) {
   eval::Packet& packet = captured.packet;
   // Frames in a capture may be a little out of order; a clock is not.
   now_ns_ = std::max(now_ns_, captured.time_ns);
   std::string elsewhere = passed_over_by_device(captured);
+  if (!began_ns_) began_ns_ = now_ns_;
   const Seen seen = sightings_.see(captured);
   const bool loopback = taken_on_.device == eval::kLoopbackDevice && !taken_on_.direction;
   const bool left = seen == Seen::Leaving && !loopback;
@@ -387,6 +342,8 @@ CapturedAnswer Conversation::ask(eval::CapturedPacket& captured) {
     answer.passed_over = "a packet over the loopback, which is seen again as it arrives";
   } else if (loopback) {
     answer = put_over_loopback(packet);
+  } else if (left && passes_no_chain(packet)) {
+    answer.passed_over = "the answer of a netdev chain's reject, which passes no other chain";
   } else if (const auto question = question_of(packet, seen)) {
     answer = put(*question, packet, after);
   } else {

@@ -9,11 +9,13 @@
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "ask/answer.h"
+#include "ask/rejected.h"
 #include "ask/sample.h"
 #include "ask/sighting.h"
 #include "eval/capture.h"
@@ -56,6 +58,9 @@ class Conversation {
   // Whether it was expected: a packet that has arrived is passed on by this device.
   bool is_expected(const eval::Packet& packet);
   void expect(const eval::Journey& journey);
+  bool hangs_on_what_was_before(const Question& question, eval::Fate fate);
+  void note_rejected(const eval::Packet& packet, const eval::Journey& journey);
+  bool passes_no_chain(const eval::Packet& packet) const;
   CapturedAnswer put(const Question& question, const eval::Packet& seen, eval::Packet& after);
   CapturedAnswer put_over_loopback(const eval::Packet& packet);
   std::string passed_over_by_device(const eval::CapturedPacket& captured);
@@ -63,6 +68,7 @@ class Conversation {
   const ruleset::Snapshot& snapshot_;
   TakenOn taken_on_;
   eval::Evaluator evaluator_;
+  std::unique_ptr<eval::Evaluator> apart_;  // of one packet, whatever the others left behind
   Sightings sightings_;
   // What has arrived and is to leave by this device. Its first bytes alone are compared where rules
   // have written into it what only the kernel knows.
@@ -71,7 +77,9 @@ class Conversation {
     bool whole = true;
   };
   std::deque<Expected> expected_;
+  Rejected rejected_;
   std::uint64_t now_ns_ = 0;
+  std::optional<std::uint64_t> began_ns_;  // when the first packet came
 };
 
 }  // namespace rolewall::ask

@@ -6,6 +6,7 @@
 #include <set>
 #include <utility>
 
+#include "eval/build.h"
 #include "eval/route.h"
 #include "policy/codes.h"
 #include "policy/packet_words.h"
@@ -96,6 +97,29 @@ std::vector<eval::PacketFields> transports(const policy::PacketWords& words, boo
     }
   }
   return found;
+}
+
+// Whether each of them can be as short as the words say.
+bool can_be_so_short(const policy::PacketWords& words, const std::vector<Sample>& samples,
+                     Diagnostics& diagnostics) {
+  if (!words.length || samples.empty()) return true;
+  std::size_t least = SIZE_MAX;
+  std::size_t longest = 0;
+  for (const Sample& sample : samples) {
+    eval::PacketFields shortest = sample.fields;
+    shortest.length = 0;
+    const std::size_t headers = eval::build(shortest).bytes.size();
+    least = std::min(least, headers);
+    longest = std::max(longest, headers);
+  }
+  if (longest <= *words.length) return true;
+  report(diagnostics, Code::BadPacket, words.span,
+         fmt::format("a packet of these words has at least {} bytes, `length` says {}", longest,
+                     *words.length),
+         least < longest
+             ? fmt::format("of another family or service they may have {}: name it", least)
+             : "`length` counts from the IP header on, with all headers");
+  return false;
 }
 
 // Who is asked about a packet from a host to a host.
@@ -240,6 +264,7 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
       }
     }
   }
+  if (!can_be_so_short(words, samples, diagnostics)) return {};
   if (!samples.empty()) return samples;
   if (!lacking.empty()) {
     report_lacking(words, lacking, diagnostics);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "ask/packet_parts.h"
 #include "eval/wire.h"
 #include "net/protocol.h"
 

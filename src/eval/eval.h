@@ -201,6 +201,10 @@ class Evaluator {
   // Absent: its flow is not known, or it is a fragment or an ICMP error.
   std::optional<Origin> origin_of(const Packet& packet, std::uint64_t now_ns);
 
+  // Whether the packet's flow is known in a conversation by next(), and from both ends, or from its
+  // beginning; or the flow of the packet that it quotes. REQUIRES: a whole fixed IP header.
+  bool has_answered(const Packet& packet, std::uint64_t now_ns);
+
   // Whether chains may translate what this host's programs send or what it forwards; or anything.
   bool translates_on_the_way_out(bool ipv6) const;
   bool translates(bool ipv6) const;

@@ -769,6 +769,9 @@ Outcomes Evaluator::next(const Packet& packet, Direction direction, const Option
 std::optional<Origin> Evaluator::origin_of(const Packet& packet, std::uint64_t now_ns) {
   return machine_->tracker().origin_of(packet, now_ns);
 }
+bool Evaluator::has_answered(const Packet& packet, std::uint64_t now_ns) {
+  return machine_->tracker().has_answered(packet, now_ns);
+}
 bool Evaluator::translates_on_the_way_out(bool ipv6) const {
   const FamilyPlan& plan = machine_->plan_of(ipv6);
   return !plan.output.nat_chains.empty() || !plan.postrouting.nat_chains.empty();

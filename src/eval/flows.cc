@@ -83,10 +83,10 @@ Flows::Found Flows::find_translated(const Tuple& tuple, std::uint16_t zone) {
   return {other.entry, !other.is_reply};
 }
 
-std::uint16_t Flows::number_of(std::string_view device) {
-  const auto at = std::ranges::find(devices_, device);
-  const auto number = static_cast<std::uint16_t>(at - devices_.begin());
-  if (at == devices_.end()) devices_.emplace_back(device);
+std::uint16_t Flows::number_of(std::string_view name) {
+  const auto at = std::ranges::find(names_, name);
+  const auto number = static_cast<std::uint16_t>(at - names_.begin());
+  if (at == names_.end()) names_.emplace_back(name);
   return number;
 }
 
@@ -105,11 +105,20 @@ FlowEntry* Flows::at_its_end(const Tuple& tuple, std::uint16_t zone, std::uint64
   return near ? &entry : nullptr;
 }
 
-const FlowEntry* Flows::expecting() const {
-  const auto last = std::ranges::find_if(
-      expecting_.rbegin(), expecting_.rend(),
-      [&](std::uint64_t number) { return entries_.at(number).expires_ns > now_ns_; });
-  return last == expecting_.rend() ? nullptr : &entries_.at(*last);
+std::vector<const FlowEntry*> Flows::expecting() const {
+  constexpr std::size_t kMostAsked = 256;  // the rest is taken to be like these
+  std::vector<const FlowEntry*> unlike;
+  std::size_t asked = 0;
+  for (auto at = expecting_.rbegin(); at != expecting_.rend() && asked < kMostAsked; ++at) {
+    const FlowEntry& entry = entries_.at(*at);
+    if (entry.expires_ns <= now_ns_) continue;
+    ++asked;
+    const auto is_like = [&](const FlowEntry* other) {
+      return other->helper == entry.helper && other->mark == entry.mark;
+    };
+    if (std::ranges::none_of(unlike, is_like)) unlike.push_back(&entry);
+  }
+  return unlike;
 }
 
 void Flows::note_expecting(FlowEntry& entry) {

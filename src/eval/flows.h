@@ -29,12 +29,12 @@ struct FlowEntry {
   std::uint64_t expires_ns = 0;
   std::uint64_t stream_ns = 0;  // UDP: from when on it counts as a stream
   TcpTrack tcp;
-  // By which devices the first packet came and left (Flows::device()); 0: it began or ended here.
+  // By which devices the first packet came and left (Flows::name()); 0: it began or ended here.
   std::uint16_t came_by = 0;
   std::uint16_t left_by = 0;
-  bool expects = false;     // it has a helper or an expectation: later flows may be related to it
-  std::string_view helper;  // that a rule gave it; "": none
-  std::string_view master_helper{};  // of the flow that expected it: what `ct helper` loads
+  bool expects = false;      // it has a helper or an expectation: later flows may be related to it
+  std::uint16_t helper = 0;  // Flows::name(); 0: none
+  std::uint16_t masters_helper = 0;  // of the flow that expected it
   bool operator==(const FlowEntry&) const = default;
 };
 
@@ -62,8 +62,9 @@ class Flows {
   const FlowEntry* peek(const Tuple& tuple, std::uint16_t zone) const;
   // The flow of this tuple, where it is `margin_ns` at most before or after its end; else null.
   FlowEntry* at_its_end(const Tuple& tuple, std::uint16_t zone, std::uint64_t margin_ns);
-  // The latest flow that may expect others; null where none is left.
-  const FlowEntry* expecting() const;
+  // The flows that may expect others, the latest first: of those alike in what an expected one
+  // has of them one.
+  std::vector<const FlowEntry*> expecting() const;
   void note_expecting(FlowEntry& entry);
   std::size_t size() const { return entries_.size(); }
   // The one that has begun first. REQUIRES: there is one.
@@ -81,9 +82,9 @@ class Flows {
   void remove(const FlowEntry& entry);
   void clear();
 
-  // Devices by numbers, so that an entry is small; 0 is "".
-  std::uint16_t number_of(std::string_view device);
-  const std::string& device(std::uint16_t number) const { return devices_[number]; }
+  // Devices and helpers by numbers, so that an entry is small; 0 is "".
+  std::uint16_t number_of(std::string_view name);
+  const std::string& name(std::uint16_t number) const { return names_[number]; }
 
   // The host's answer comes at once. By the tuple of the packet that caused it.
   void note_cause(const Tuple& tuple, const Cause& cause);
@@ -136,7 +137,7 @@ class Flows {
   std::uint64_t oldest_ = 0;  // no entry's number is lower
   std::map<Tuple, Cause> causes_;
   std::size_t many_causes_ = 1024;  // from so many on it is worth looking which are over
-  std::vector<std::string> devices_{""};
+  std::vector<std::string> names_{""};
   std::unordered_map<Key, std::vector<std::uint64_t>, KeyHash> by_source_;
 };
 

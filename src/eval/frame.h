@@ -43,7 +43,7 @@ struct Flow {
   std::uint32_t status = 0;          // IPS_* of include/uapi/linux/netfilter/nf_conntrack_common.h
   bool has_template = false;         // a zone was chosen before tracking
   std::string_view helper;           // that a rule gave it; "": none
-  std::string_view master_helper{};  // `ct helper`: of the flow that expected it
+  std::uint16_t masters_helper = 0;  // `ct helper`: of the flow that expected it (Flows::name())
   const char* why = "";              // None: why it was not tracked
 };
 

@@ -110,6 +110,7 @@ class Interpreter {
   Next run_limit(const ruleset::Limit& limit, CellIndex cell);
   Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell);
   bool has_ended(const CountedFlow& counted);
+  bool has_ended(const Program::Set& set, std::uint32_t element);
   bool collect(ConnectionCount& count, const std::vector<bool>& ended, const FlowEntry* entry,
                const CountedFlow& own, bool adds);
   Next run_payload_write(const ruleset::PayloadWrite& write);
@@ -149,7 +150,12 @@ class Interpreter {
   Hit find_element(const Program::Set& set, const std::uint8_t* key);
   static void ask_for(PartialSet& set, std::string_view key);
   // Whether a packet's element finds no room.
-  bool is_full(const Program::Set& set, std::uint32_t most);
+  bool is_full(const Program::Set& set, std::uint32_t most,
+               const std::vector<ruleset::StatefulExpr>& exprs);
+  // Of an element that a rule updates.
+  void renew(const Program::Set& set, const Hit& hit, const std::uint8_t* key,
+             std::uint64_t timeout_ms);
+  bool is_idle(const DynamicElement& element);
   void settle_end(const DynamicElement& element, const Program::Set& set, std::string_view key);
   std::uint64_t end_of(const Program::Set& set, std::size_t element) const;
   State::Ends ends_of(const Program::Set& set) const;

@@ -131,8 +131,15 @@ Interpreter::Next Interpreter::run_payload(const ruleset::Payload& load) {
     case PayloadBase::Link: {
       // The Ethernet header and, behind it, the packet.
       const std::vector<std::uint8_t>& link = frame_->packet->link;
-      if (is_outgoing(frame_->hook) && frame_->in_device.empty()) return Next::Break;
-      if (link.empty()) return undecided("the packet's Ethernet header is not given");
+      const bool leaves_device = frame_->hook == ruleset::Hook::Egress;
+      if (is_outgoing(frame_->hook) && frame_->in_device.empty() && !leaves_device) {
+        return Next::Break;
+      }
+      // A packet that is passed on has got another one by then.
+      const bool is_anothers = leaves_device && !frame_->packet->in_device.empty();
+      if (link.empty() || is_anothers) {
+        return undecided("the packet's Ethernet header is not given");
+      }
       std::array<std::uint8_t, 256> value{};
       for (std::size_t i = 0; i < load.length; ++i) {
         const std::size_t from = start + i;
@@ -420,8 +427,9 @@ Interpreter::Next Interpreter::run_ct_entry(const ruleset::Ct& load) {
       store_word(to, flow.mark);
       return Next::Expression;
     case CtKey::Helper:
-      if (flow.master_helper.empty()) return Next::Break;
-      store_name(to, flow.master_helper);
+      // Of the connection that has expected this one: its own is not read (nft_ct_get_eval()).
+      if (flow.masters_helper == 0 || flow.others == nullptr) return Next::Break;
+      store_name(to, flow.others->name(flow.masters_helper));
       return Next::Expression;
     case CtKey::Source:
     case CtKey::Destination: {

@@ -152,6 +152,23 @@ const DynamicElement& State::add(std::uint32_t set, std::string_view key, bool i
   return entry.element;
 }
 
+void State::adopt(std::uint32_t set, std::string_view key,
+                  const std::vector<ruleset::StatefulExpr>* exprs, CellIndex first_cell,
+                  std::uint64_t expires_ns, ruleset::Bytes data) {
+  touched_elements_.emplace_back(set, key);
+  DynamicSet& changed = dynamic_[set];
+  Entry& entry = changed.entries[std::string(key)];
+  entry.element = {.deleted = false,
+                   .first_cell = first_cell,
+                   .exprs = exprs,
+                   .expires_ns = expires_ns,
+                   .data = std::move(data)};
+  entry.hides_element = true;
+  ++changed.present;
+  ++changed.gone;
+  queue_end(changed, entry, key);
+}
+
 void State::set_end(std::uint32_t set, std::string_view key, std::uint64_t expires_ns) {
   DynamicSet& changed = dynamic_[set];
   Entry& entry = changed.entries.find(key)->second;
@@ -159,9 +176,11 @@ void State::set_end(std::uint32_t set, std::string_view key, std::uint64_t expir
   queue_end(changed, entry, key);
 }
 
-void State::remove(std::uint32_t set, std::string_view key, bool in_elements) {
+void State::remove(std::uint32_t set, std::string_view key, bool in_elements,
+                   std::uint64_t now_ns) {
   touched_elements_.emplace_back(set, key);
   DynamicSet& changed = dynamic_[set];
+  changed.lingering.push_back(now_ns);
   const auto [at, is_new] = changed.entries.try_emplace(std::string(key));
   if (is_new) {
     CHECK(in_elements, "what is removed is there");
@@ -177,8 +196,8 @@ void State::remove(std::uint32_t set, std::string_view key, bool in_elements) {
   at->second = {.element = deleted_element(), .hides_element = true};
 }
 
-std::int64_t State::added(std::uint32_t set, std::uint64_t now_ns,
-                          const std::function<Ends()>& ends_ns) {
+State::Bracket State::added(std::uint32_t set, std::uint64_t now_ns, std::uint64_t lingers_ns,
+                            const std::function<Ends()>& ends_ns) {
   DynamicSet& changed = dynamic_[set];
   if (!changed.elements_end) {
     changed.elements_end = ends_ns();
@@ -186,16 +205,21 @@ std::int64_t State::added(std::uint32_t set, std::uint64_t now_ns,
   }
   for (Ends& ends = *changed.elements_end; !ends.empty() && ends.back().first <= now_ns;) {
     // What packets did to one before has counted it.
-    if (!changed.entries.contains(ends.back().second)) ++changed.gone;
+    if (!changed.entries.contains(ends.back().second)) {
+      ++changed.gone;
+      changed.lingering.push_back(ends.back().first);
+    }
     ends.pop_back();
   }
-  // The kernel's collector takes expired elements away within about a second; here at once.
   while (!changed.ends.empty() && changed.ends.top().first <= now_ns) {
     const Queued what = changed.ends.top();
     changed.ends.pop();
     end(changed, what, now_ns);
   }
-  return changed.present - changed.gone;
+  std::deque<std::uint64_t>& lingering = changed.lingering;
+  while (!lingering.empty() && lingering.front() + lingers_ns < now_ns) lingering.pop_front();
+  const std::int64_t now = changed.present - changed.gone;
+  return {now, now + static_cast<std::int64_t>(lingering.size())};
 }
 
 // One is in the queue by its earliest end since it was last there.
@@ -215,6 +239,7 @@ void State::end(DynamicSet& set, const Queued& what, std::uint64_t now_ns) {
   entry.queued_ns = 0;
   if (entry.element.expires_ns > now_ns) return queue_end(set, entry, key);
   --set.present;
+  set.lingering.push_back(when);
   free_cells(entry.element);
   if (entry.hides_element) {
     entry = {.element = deleted_element(), .hides_element = true};
@@ -231,7 +256,10 @@ void State::free_cells(const DynamicElement& element) {
     connections_.erase(cell);
     doubtful_cells_.erase(cell);
   }
-  if (count != 0) free_cells_[count].push_back(element.first_cell);
+  // The ruleset's own are not given to others.
+  if (count != 0 && element.first_cell >= reserved_) {
+    free_cells_[count].push_back(element.first_cell);
+  }
 }
 
 CellIndex State::cells_for(std::size_t count) {

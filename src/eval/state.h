@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -92,15 +93,15 @@ class State {
   const DynamicElement& add(std::uint32_t set, std::string_view key, bool in_elements,
                             const std::vector<ruleset::StatefulExpr>* exprs,
                             std::uint64_t expires_ns, ruleset::Bytes data);
+  // An element of the ruleset that ends at another time now: it keeps its cells. REQUIRES: it is
+  // there, and packets have done nothing to it.
+  void adopt(std::uint32_t set, std::string_view key,
+             const std::vector<ruleset::StatefulExpr>* exprs, CellIndex first_cell,
+             std::uint64_t expires_ns, ruleset::Bytes data);
   // REQUIRES: found.
   void set_end(std::uint32_t set, std::string_view key, std::uint64_t expires_ns);
   // REQUIRES: the key is in the set, or in its elements.
-  void remove(std::uint32_t set, std::string_view key, bool in_elements);
-  // By how many elements the set has more than the ruleset says, at this moment. `ends_ns`: when
-  // those of the ruleset end and their keys, where they do. Costs what has ended since it was last
-  // asked, however large the set.
-  using Ends = std::vector<std::pair<std::uint64_t, std::string>>;
-  std::int64_t added(std::uint32_t set, std::uint64_t now_ns, const std::function<Ends()>& ends_ns);
+  void remove(std::uint32_t set, std::string_view key, bool in_elements, std::uint64_t now_ns);
 
   // --- what one packet asked for, and of what it is not certain (doubts.h) ---
   using ElementKey = std::pair<std::uint32_t, std::string>;  // the set's number, the key
@@ -109,6 +110,13 @@ class State {
     std::int64_t most = 0;
     bool operator==(const Bracket&) const = default;
   };
+  // By how many elements the set has more than the ruleset says, at this moment: the most where
+  // what has ended or was taken away counts for `lingers_ns` more. `ends_ns`: when those of the
+  // ruleset end and their keys, where they do. Costs what has ended since it was last asked,
+  // however large the set.
+  using Ends = std::vector<std::pair<std::uint64_t, std::string>>;
+  Bracket added(std::uint32_t set, std::uint64_t now_ns, std::uint64_t lingers_ns,
+                const std::function<Ends()>& ends_ns);
   // A limit's, in ns. Each packet's time has an error of its own: reckoned from packet to packet
   // alone the bracket would grow for ever; `tokens` less the error, reckoned beside it, does not.
   struct Tokens {
@@ -166,9 +174,10 @@ class State {
     // Each end as it was when it was queued: one that was put off since is queued again when its
     // turn comes, so that to put it off costs nothing.
     std::priority_queue<Queued, std::vector<Queued>, std::greater<>> ends;
-    std::optional<Ends> elements_end;  // of the ruleset, the last first
-    std::int64_t present = 0;          // entries that are not deleted
-    std::int64_t gone = 0;             // elements of the ruleset that were taken away or ended
+    std::optional<Ends> elements_end;     // of the ruleset, the last first
+    std::int64_t present = 0;             // entries that are not deleted
+    std::int64_t gone = 0;                // elements of the ruleset that were taken away or ended
+    std::deque<std::uint64_t> lingering;  // when what the collector may not have seen has ended
   };
   static void queue_end(DynamicSet& set, Entry& entry, std::string_view key);
   void end(DynamicSet& set, const Queued& what, std::uint64_t now_ns);

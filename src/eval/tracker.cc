@@ -22,9 +22,9 @@ void take_entry(Flow& flow, const FlowEntry& entry) {
   flow.status = entry.status;
   flow.mark = entry.mark;
   flow.labels = entry.labels;
-  flow.master_helper = entry.master_helper;
   flow.packets = entry.packets;
   flow.bytes = entry.bytes;
+  flow.masters_helper = entry.masters_helper;
 }
 
 }  // namespace
@@ -121,16 +121,17 @@ bool Tracker::has_room(Frame& frame) {
 
 // nf_ct_find_expectation(): what a helper has read in its flow's content is not modelled.
 void Tracker::ask_expectations(Frame& frame) {
-  const FlowEntry* expecting = flows_.expecting();
-  if (expecting == nullptr) return;
-  const bool expected = frame.choices->choose(2) == 1;
+  const std::vector<const FlowEntry*> expecting = flows_.expecting();
+  if (expecting.empty()) return;
+  const std::size_t by = frame.choices->choose(expecting.size() + 1);
   frame.conditions.push_back({.about = "the helper of an earlier connection expects this one",
-                              .is = expected ? "yes" : "no"});
-  if (!expected) return;
+                              .is = by != 0 ? "yes" : "no"});
+  if (by == 0) return;
+  const FlowEntry& master = *expecting[by - 1];
   frame.flow.state = ct_state::kRelated;
   frame.flow.status |= flow_status::kExpected;
-  frame.flow.mark = expecting->mark;
-  frame.flow.master_helper = expecting->helper;
+  frame.flow.mark = master.mark;
+  frame.flow.masters_helper = master.helper;
 }
 
 // resolve_normal_ct() and nf_conntrack_handle_packet(), for a flow that earlier packets have made.
@@ -274,7 +275,7 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
     flow.entry->mark = flow.mark;
     flow.entry->labels = flow.labels;
     flow.entry->status |= flow.status;
-    if (!flow.helper.empty()) flow.entry->helper = flow.helper;
+    if (!flow.helper.empty()) flow.entry->helper = flows_.number_of(flow.helper);
     if (flow.expects) flows_.note_expecting(*flow.entry);
     return;
   }
@@ -288,8 +289,8 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
   entry.mark = flow.mark;
   entry.labels = flow.labels;
   entry.expects = flow.expects;
-  entry.helper = flow.helper;
-  entry.master_helper = flow.master_helper;
+  entry.helper = flows_.number_of(flow.helper);
+  entry.masters_helper = flow.masters_helper;
   entry.came_by = flows_.number_of(frame.in_device);
   entry.left_by = flows_.number_of(frame.leaves_by);
   if (!flows_.confirm(entry)) {
@@ -297,6 +298,20 @@ void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
                                 .is = "the second goes on",
                                 .assumed = true});
   }
+}
+
+bool Tracker::has_answered(const Packet& packet, std::uint64_t now_ns) {
+  const bool ipv6 = packet.ether_type == kEtherTypeIpv6;
+  flows_.move_clock(now_ns);
+  Tuple tuple;
+  const auto inner = packet_in_error(packet.bytes, ipv6);
+  if (!tuple_of(inner ? *inner : ByteSpan(packet.bytes), ipv6, tuple)) return false;
+  if (flows_.cause_of(inner ? tuple : invert(tuple)) != nullptr) return true;
+  if (inner) tuple = invert(tuple);
+  const Flows::Found found = flows_.find(tuple, 0);
+  if (found.entry == nullptr) return false;
+  return found.is_reply || inner.has_value() ||
+         (found.entry->status & flow_status::kSeenReply) != 0;
 }
 
 std::optional<Origin> Tracker::origin_of(const Packet& packet, std::uint64_t now_ns) {
@@ -314,7 +329,7 @@ std::optional<Origin> Tracker::origin_of(const Packet& packet, std::uint64_t now
   const Tuple& before = found.is_reply ? entry.reply : entry.original;
   if (before != left && !give_tuple(origin.packet.bytes, before)) return std::nullopt;
   if (origin.forwarded) {
-    origin.packet.in_device = flows_.device(found.is_reply ? entry.left_by : entry.came_by);
+    origin.packet.in_device = flows_.name(found.is_reply ? entry.left_by : entry.came_by);
   }
   return origin;
 }

@@ -35,7 +35,8 @@ class Tracker {
   const Flows& flows() const { return flows_; }
   void doubt(const Flows::Key& key) { flows_.doubt(key); }
   void doubt_all_flows() { flows_.doubt_all(); }
-  // Evaluator::origin_of(), between packets.
+  // Evaluator::has_answered() and origin_of(), between packets.
+  bool has_answered(const Packet& packet, std::uint64_t now_ns);
   std::optional<Origin> origin_of(const Packet& packet, std::uint64_t now_ns);
   void restore(const Flows& flows) { flows_ = flows; }
   void exchange(Flows& flows) { std::swap(flows_, flows); }

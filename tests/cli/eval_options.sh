@@ -14,6 +14,12 @@ expect_status 1
 expect_json 'd["expected"] == "drop"'
 rolewall eval -p "$site" 'https internet > lb-01' --expect maybe
 expect_status 2
+# Shorter than the headers: no packet is.
+rolewall eval -p "$site" 'tcp/443 internet > lb-01 family=4 length=30'
+expect_status 2
+expect_err "at least 40 bytes"
+rolewall eval -p "$site" 'tcp/443 internet > lb-01 family=4 length=40' --expect accept
+expect_status 0
 # The quotes forgotten: the shell has taken `> lb-01` for itself.
 rolewall eval -p "$site" https internet
 expect_status 2

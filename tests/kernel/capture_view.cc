@@ -74,6 +74,13 @@ void CaptureView::note(const Question& question, const sandbox::Observation& see
 }
 
 bool CaptureView::misses_what_is_counted(const ruleset::Ruleset& ruleset) const {
+  // When a packet was there is noted after its answer, which is too late for what ends meanwhile.
+  const auto has_ends = [](const ruleset::Set& set) { return set.has_timeout; };
+  if (std::ranges::any_of(ruleset.tables, [&](const ruleset::Table& table) {
+        return std::ranges::any_of(table.sets, has_ends);
+      })) {
+    return true;
+  }
   // Connection tracking has seen it, and the connection may have become another.
   if (missed_denied_) return true;
   if (!missed_some_) return false;

@@ -21,6 +21,8 @@ class Writer {
     counts_ = random_.percent(6);
     times_ = random_.percent(10);
     draws_ = random_.percent(25);
+    ages_ = random_.percent(5);
+    if (ages_) add_sets();
     for (const char* hook : {"prerouting", "input", "forward", "output", "postrouting"}) {
       if (random_.percent(75)) add_filter(hook);
     }
@@ -151,11 +153,39 @@ class Writer {
       text += fmt::format("ct count {}{} ", random_.percent(60) ? "over " : "", random_.below(3));
     }
     if (draws_ && random_.percent(50)) text += chance();
+    if (ages_ && random_.percent(60)) text += aged();
     const bool may_reject = hook == "input" || hook == "forward" || hook == "output";
     if (may_reject && random_.percent(8)) {
       return text + (protocol_ == "tcp" ? "meta l4proto tcp reject with tcp reset" : "reject");
     }
     return text + random_.of<const char*>({"accept", "accept", "drop", "continue", "counter"});
+  }
+
+  // Elements that last for less than a conversation, and some that packets may make last less.
+  void add_sets() {
+    for (const bool v6 : {false, true}) {
+      if (table_.family == (v6 ? "ip" : "ip6")) continue;
+      const std::string lasts = random_.percent(40) ? "timeout 200ms; " : "";
+      table_.sets.push_back(
+          fmt::format("set aged{} {{ type ipv{}_addr; flags dynamic,timeout; size {}; {}elements = "
+                      "{{ {} }}; }}",
+                      v6 ? 6 : 4, v6 ? 6 : 4, 2 + random_.below(4), lasts,
+                      v6 ? "2001:db8::9 timeout 1h, 2001:db8:9:1::5 timeout 100s"
+                         : "192.0.2.9 timeout 1h, 10.9.1.5 timeout 100s"));
+    }
+  }
+
+  std::string aged() {
+    const char* ip = v6_ ? "ip6" : "ip";
+    const char* which = random_.percent(70) ? "saddr" : "daddr";
+    if (random_.percent(40)) {
+      return fmt::format("{} {} {}@aged{} ", ip, which, random_.percent(30) ? "!= " : "",
+                         v6_ ? 6 : 4);
+    }
+    const char* timeout = random_.of<const char*>({" timeout 60ms", " timeout 300ms", ""});
+    return fmt::format("{} @aged{} {{ {} {}{} }} ",
+                       random_.of<const char*>({"add", "update", "update", "delete"}), v6_ ? 6 : 4,
+                       ip, which, timeout);
   }
 
   void add_filter(std::string_view hook) {
@@ -226,6 +256,7 @@ class Writer {
 
   TableText table_;
   bool draws_ = false;   // what only the kernel knows, and remembers
+  bool ages_ = false;    // elements end
   bool times_ = false;   // how long connections still have
   bool counts_ = false;  // connections, which takes its time: the kernel looks once a tick
   // Of the rule that is being written.

@@ -65,9 +65,17 @@ std::vector<std::pair<ChainText*, std::size_t>> rules_of(RulesetText& text) {
   return rules;
 }
 
+constexpr std::uint64_t kUntilTheKernelLooksNs = 40'000'000;
+
 bool is_expiration(const ruleset::Expr& expr) {
   const auto* load = std::get_if<ruleset::Ct>(&expr);
   return load != nullptr && load->key == ruleset::CtKey::Expiration;
+}
+
+bool lets_elements_end(const ruleset::Ruleset& ruleset) {
+  return std::ranges::any_of(ruleset.tables, [](const auto& table) {
+    return std::ranges::any_of(table.sets, [](const auto& set) { return set.has_timeout; });
+  });
 }
 
 template <class Predicate>
@@ -131,8 +139,9 @@ Result<std::unique_ptr<Trial>> Trial::open(const sandbox::Judge::Load& load,
   trial->paced_ = memory == Memory::Kept && has_expr(trial->ruleset_, [](const auto& expr) {
                     return std::holds_alternative<ruleset::Connlimit>(expr);
                   });
-  trial->timed_ =
-      trial->paced_ || (memory == Memory::Kept && has_expr(trial->ruleset_, is_expiration));
+  trial->ages_ = memory == Memory::Kept && lets_elements_end(trial->ruleset_);
+  trial->timed_ = trial->paced_ || trial->ages_ ||
+                  (memory == Memory::Kept && has_expr(trial->ruleset_, is_expiration));
   trial->evaluator_ = std::make_unique<eval::Evaluator>(trial->ruleset_, host);
   return trial;
 }
@@ -157,7 +166,9 @@ Result<Answers> Trial::ask(const Question& question) {
   Answers answers;
   answers.seen = std::move(*seen);
   comparison_->remember(answers.seen);
-  const eval::Options options{.keep_state = kept, .now_ns = kept && timed_ ? now_ns : 0};
+  const eval::Options options{.keep_state = kept,
+                              .now_ns = kept && timed_ ? now_ns : 0,
+                              .clock_error_ns = ages_ ? kUntilTheKernelLooksNs : 0};
   const auto direction = question.outbound ? eval::Direction::Send : eval::Direction::Arrive;
   std::vector<eval::Journey> ways;
   if (kept) {
@@ -227,14 +238,17 @@ std::string Trial::difference(const Question& question, const Answers& answers) 
 Result<void> Trial::forget() {
   evaluator_->reset();
   began_ = std::chrono::steady_clock::now();
+  pauses_ = Random(1);
   return judge_->forget();
 }
 
 // A `ct count` looks once a tick which connections have ended: its packets come further apart. The
-// clock begins a second ahead, since a packet at 0 is one of which no time is known.
-std::uint64_t Trial::pace() const {
+// clock begins a second ahead, since a packet at 0 is one of which no time is known. Where elements
+// end, some do between two packets.
+std::uint64_t Trial::pace() {
   constexpr std::chrono::milliseconds kMoreThanTwoTicks{30};
   if (paced_) std::this_thread::sleep_for(kMoreThanTwoTicks);
+  if (ages_) std::this_thread::sleep_for(std::chrono::milliseconds(pauses_.below(160)));
   const auto passed = std::chrono::steady_clock::now() - began_ + std::chrono::seconds(1);
   return static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::nanoseconds>(passed).count());

@@ -9,6 +9,7 @@
 #include "compare.h"
 #include "eval/eval.h"
 #include "generator.h"
+#include "random.h"
 #include "ruleset_text.h"
 #include "sandbox/judge.h"
 
@@ -54,9 +55,11 @@ class Trial {
   std::string difference(const Question& question, const Answers& answers) const;
   void try_other_ways(const Question& question, std::vector<eval::Journey> ways,
                       Answers& answers) const;
-  std::uint64_t pace() const;
+  std::uint64_t pace();
 
   Memory memory_ = Memory::None;
+  bool ages_ = false;  // elements of its sets end
+  Random pauses_{1};
   bool timed_ = false;  // it depends on how much time passes
   bool paced_ = false;  // what the ruleset remembers depends on the kernel's ticks
   std::chrono::steady_clock::time_point began_;

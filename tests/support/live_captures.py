@@ -53,6 +53,18 @@ table inet filter {{
   }}
 }}
 """
+# The same, and whoever asks for SHUT is told.
+TELLS = f"tcp dport {SHUT} reject with tcp reset\n    udp dport {SHUT} reject\n"
+REJECTING = FILTER.replace("    icmp type echo-request accept\n", f"    icmp type echo-request accept\n    {TELLS}")
+# Before all else, on one device: the answer passes no chain of the host's.
+REJECTING_EARLY = f"""
+table netdev early {{
+  chain outside {{
+    type filter hook ingress device eth0 priority 0;
+    {TELLS}
+  }}
+}}
+"""
 TRANSLATE = f"""
 table ip nat {{
   chain before {{
@@ -241,7 +253,7 @@ def forget_connections():
         kernel.recv(4096)
 
 
-def became(packet, device):
+def became(packet, device, denied):
     """What the kernel did with it: SHUT alone is admitted nowhere, and nobody answers from there; what goes to
     a group that the device has not joined never comes to input."""
     to = packet.split("> ")[1].split()[0]
@@ -249,7 +261,7 @@ def became(packet, device):
     stays_out = NOT_JOINED + REPORTS + (ON_DEVICES if device == "lo" else ())
     if group in stays_out and " out=" not in packet:
         return "stack"
-    return "drop" if to.endswith(f":{SHUT}") else "accept"
+    return denied if to.endswith(f":{SHUT}") else "accept"
 
 
 def check_members(scene):
@@ -259,30 +271,40 @@ def check_members(scene):
     check(seen["member"] > 0 and seen["stranger"] == 0, f"{scene}: input has seen of groups {seen}")
 
 
-def judge(scene, tap, certain):
-    """Each of the capture's packets, in both kinds of file; `certain`: so many answers at least."""
+def judge(scene, tap, certain, denied="drop"):
+    """Each of the capture's packets, in both kinds of file, and in such as were begun later;
+    `certain`: so many answers at least, of the whole one."""
     run(PROGRAM, "dump", "-o", "live.json", "--state-dir", STATE)
+    frames = tap.frames
+    for begin in (1, 2, 5, len(frames) // 2):
+        tap.frames = frames[begin:]
+        judge_file(f"{scene}, from packet {begin + 1} on", tap, ETHERNET, 0, denied)
+    tap.frames = frames
     for link in (ETHERNET, COOKED):
-        tap.write("taken.pcap", link)
-        done = subprocess.run(
-            [PROGRAM, "eval", "--ruleset", "live.json", "--pcap", "taken.pcap", "--in", tap.device,
-             "--format", "json"], capture_output=True, text=True)
-        if done.returncode != 0:
-            sys.exit(f"{scene}: {done.stderr}")
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        told = {"certain": 0, "conditional": 0, "passed over": 0}
-        for line in lines[:-1]:
-            where = f"{scene}, {tap.device}, link {link}: {line.get('packet', line)}"
-            if "passed_over" in line:
-                told["passed over"] += 1
-            elif line["verdict"] in ("conditional", "undecided"):
-                told["conditional"] += 1
-            else:
-                told["certain"] += 1
-                check(line["verdict"] == became(line["packet"], tap.device),
-                      f"{where}: {line['verdict']} ({line.get('reason', line.get('decided_by'))})")
-        print(f"{scene}, {tap.device}, link {link}: {len(tap.frames)} packets, {told}")
-        check(told["certain"] >= certain, f"{scene}, {tap.device}: only {told} of {len(tap.frames)}")
+        judge_file(scene, tap, link, certain, denied)
+
+
+def judge_file(scene, tap, link, certain, denied):
+    tap.write("taken.pcap", link)
+    done = subprocess.run(
+        [PROGRAM, "eval", "--ruleset", "live.json", "--pcap", "taken.pcap", "--in", tap.device,
+         "--format", "json"], capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{scene}: {done.stderr}")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    told = {"certain": 0, "conditional": 0, "passed over": 0}
+    for line in lines[:-1]:
+        where = f"{scene}, {tap.device}, link {link}: {line.get('packet', line)}"
+        if "passed_over" in line:
+            told["passed over"] += 1
+        elif line["verdict"] in ("conditional", "undecided"):
+            told["conditional"] += 1
+        else:
+            told["certain"] += 1
+            check(line["verdict"] == became(line["packet"], tap.device, denied),
+                  f"{where}: {line['verdict']} ({line.get('reason', line.get('decided_by'))})")
+    print(f"{scene}, {tap.device}, link {link}: {len(tap.frames)} packets, {told}")
+    check(told["certain"] >= certain, f"{scene}, {tap.device}: only {told} of {len(tap.frames)}")
 
 
 def everybody_talks(outside, inside, to_inside, devices=("eth0", "eth1")):
@@ -303,13 +325,15 @@ def everybody_talks(outside, inside, to_inside, devices=("eth0", "eth1")):
 
 def gateway(outside, inside):
     for texts, scene in (((FILTER,), "a router"), ((FILTER, TRANSLATE), "a gateway that translates"),
-                         ((FILTER, REDIRECT), "a host that redirects")):
+                         ((FILTER, REDIRECT), "a host that redirects"),
+                         ((REJECTING,), "a router that rejects"),
+                         ((FILTER, REJECTING_EARLY), "a router with a netdev chain that rejects")):
         load(*texts)
         for device in ("eth0", "eth1"):
             forget_connections()
             tap = Tap(device)
             everybody_talks(outside, inside, INSIDE)
-            if len(texts) > 1:
+            if TRANSLATE in texts or REDIRECT in texts:
                 for kind in ("tcp", "udp"):
                     answer = outside.ask("talk", GATEWAY, REDIRECTED, kind)
                     check(answer == "yes", f"{scene}: redirected {kind}: {answer}")
@@ -319,7 +343,9 @@ def gateway(outside, inside):
             tap.close()
             check_members(scene)
             # What leaves there may have been another's, or for another.
-            judge(scene, tap, certain={1: len(tap.frames), 2: 3}[len(texts)])
+            tells = REJECTING in texts or (REJECTING_EARLY in texts and device == "eth0")
+            judge(scene, tap, certain={1: len(tap.frames), 2: 3}[len(texts)],
+                  denied="reject" if tells else "drop")
 
 
 def loopback():

@@ -62,9 +62,31 @@ TEST_CASE("the host's own packets are told by their source, and an answer finds 
   CHECK(answered.packet == "tcp 10.0.2.10:443 > 10.0.1.10:40000 flags=syn,ack out=eth0");
   CHECK(answered.hop.verdict == Verdict::Accept);
 
+  // Its connection may have been open before the capture began.
   auto out_of_nowhere = captured(from_web_server(), 1);
-  CHECK(Conversation(web.snapshot, {.device = "eth0"}).ask(out_of_nowhere).hop.verdict ==
-        Verdict::Drop);
+  const CapturedAnswer late = Conversation(web.snapshot, {.device = "eth0"}).ask(out_of_nowhere);
+  CHECK(late.as_taken == Verdict::Drop);
+  CHECK(late.hop.verdict == Verdict::Conditional);
+}
+
+TEST_CASE("what begins a connection is no answer; what may be one is none after a long silence") {
+  WebServer web;
+  const auto verdict = [&](std::uint16_t source, std::uint16_t destination, std::uint64_t second) {
+    Conversation conversation(web.snapshot, {.device = "eth0"});
+    auto first = captured(from_balancer(), 1);
+    conversation.ask(first);
+    eval::PacketFields fields = from_balancer();
+    fields.protocol = 17;
+    fields.source_port = source;
+    fields.destination_port = destination;
+    auto packet = captured(fields, second);
+    return conversation.ask(packet).hop.verdict;
+  };
+  CHECK(verdict(53, 40000, 2) == Verdict::Conditional);
+  CHECK(verdict(53, 40000, 200) == Verdict::Drop);
+  CHECK(verdict(40000, 161, 2) == Verdict::Drop);
+  CHECK(verdict(40000, 2300, 2) == Verdict::Drop);
+  CHECK(verdict(123, 123, 2) == Verdict::Conditional);
 }
 
 TEST_CASE("where all packets are said to arrive, the source does not count") {

@@ -310,25 +310,33 @@ TEST_CASE("a flow may be one that an earlier flow's helper expects") {
   CHECK_EQ(data.ways[1].conditions.at(0).is, "yes");
 }
 
-TEST_CASE("of a flow that is expected, `ct helper` is the one of the flow that expected it") {
+TEST_CASE("`ct helper` reads the helper of the flow that has expected this one") {
   constexpr std::uint32_t kHelper = 3;
   Object helper;
   helper.name = "ftp";
   helper.type = kHelper;
   helper.body = CtHelper{"ftp", 2, 6};
-  std::array<std::uint8_t, 16> name{};
-  std::ranges::copy(std::string_view("ftp"), name.begin());
+  std::vector<std::uint8_t> ftp(16, 0);
+  std::ranges::copy(std::string_view("ftp"), ftp.begin());
   const auto rules = input_rules({rule(then(destination_port_is(6, 21), ObjectRef{kHelper, "ftp"})),
-                                  rule(then(destination_port_is(6, 21), accept())),
-                                  rule({load_ct(CtKey::Helper), is(Value(name)), accept()})},
+                                  rule({load_ct(CtKey::Helper), is(bytes_value(ftp)), accept()}),
+                                  rule(then(destination_port_is(6, 21), Reject{}))},
                                  {}, {helper});
   const Host on = host();
   Evaluator evaluator(rules, on);
   const auto ask = [&](std::uint16_t port) {
     return evaluator.next(arriving(fields(6, port)), Direction::Arrive);
   };
-  CHECK_EQ(fates(ask(21)), "accept");
-  CHECK_EQ(fates(ask(50'000)), "drop accept");
+  CHECK_EQ(fates(ask(21)), "reject");  // not its own, and rejected it expects nothing
+  CHECK_EQ(fates(ask(50'000)), "drop");
+  const auto let_in =
+      input_rules({rule(then(destination_port_is(6, 21), ObjectRef{kHelper, "ftp"})),
+                   rule(then(destination_port_is(6, 21), accept())),
+                   rule({load_ct(CtKey::Helper), is(bytes_value(ftp)), accept()})},
+                  {}, {helper});
+  Evaluator open(let_in, on);
+  CHECK_EQ(fates(open.next(arriving(fields(6, 21)), Direction::Arrive)), "accept");
+  CHECK_EQ(fates(open.next(arriving(fields(6, 50'000)), Direction::Arrive)), "drop accept");
 }
 
 }  // namespace

@@ -360,6 +360,23 @@ TEST_CASE("egress: behind postrouting, on the device that the packet leaves by")
   CHECK_EQ(journey.hooks.back().hook, Hook::Egress);
 }
 
+// The kernel has written it by then (dev_queue_xmit()).
+TEST_CASE("egress: the Ethernet header is the one that it leaves with") {
+  const Host on = host();
+  auto rules = one_table({base_chain({rule({Payload{PayloadBase::Link, 0, 6, 0},
+                                            is(bytes_value({2, 0, 0, 0, 2, 2})), drop()})},
+                                     Hook::Egress, 0, VerdictCode::Accept)},
+                         {}, Family::Netdev);
+  rules.tables[0].chains[0].base->devices = {"eth1"};
+  Packet packet = build(fields());
+  packet.out_device = "eth1";
+  CHECK_EQ(Evaluator(rules, on).send(packet).fate(), Fate::Undecided);
+  packet.link = {2, 0, 0, 0, 2, 2, 2, 0, 0, 0, 0, 1, 8, 0};
+  CHECK_EQ(Evaluator(rules, on).send(packet).fate(), Fate::Drop);  // captured as it left
+  packet.in_device = "eth0";  // with the header that it has come with
+  CHECK_EQ(Evaluator(rules, on).send(packet).fate(), Fate::Undecided);
+}
+
 TEST_CASE("every way begins with the same state, which stays") {
   const Host on = host();
   const auto rules = input_rules(

@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
 
+#include <set>
+
 #include "rules.h"
 #include "ruleset/expr.h"
 
@@ -202,6 +204,79 @@ TEST_CASE("an element that packets added expires, and update renews it") {
   CHECK(added.accepts(from("192.0.2.1")));
   CHECK_FALSE(added.accepts(from("192.0.2.1"), 9 * kSecond));
   CHECK(added.accepts(from("192.0.2.2"), 15 * kSecond));
+}
+
+// "add @s { ip saddr timeout ... }" on the port, or `update`.
+Rule noting(std::uint16_t port, DynsetOp op, std::uint64_t timeout_ms) {
+  auto exprs = destination_port_is(6, port);
+  Dynset dynset;
+  dynset.op = op;
+  dynset.set = "s";
+  dynset.timeout_ms = timeout_ms;
+  exprs.insert(exprs.end(), {load_network(12, 4), dynset, accept()});
+  return rule(std::move(exprs));
+}
+Set aging(std::uint32_t size) {
+  Set set = per_source(size);
+  set.has_timeout = true;
+  return set;
+}
+Rule noted(std::uint16_t port) {
+  auto exprs = destination_port_is(6, port);
+  exprs.insert(exprs.end(), {load_network(12, 4), Lookup{.set = "s"}, accept()});
+  return rule(std::move(exprs));
+}
+Packet to(std::uint16_t port, const char* source = "192.0.2.1") {
+  PacketFields packet = fields(6, port);
+  packet.source = address(source);
+  return arriving(packet);
+}
+
+TEST_CASE("update gives an element of the ruleset another end, sooner or later") {
+  Set set = aging(8);
+  set.elements.key_size = 4;
+  set.elements.keys = {192, 0, 2, 1, 192, 0, 2, 2, 192, 0, 2, 3};
+  set.elements.timeouts_ms = {1000, 10'000, 0};
+  Run run(input_rules({noting(10, DynsetOp::Update, 2000), noted(11)}, {set}));
+  constexpr std::uint64_t kMillisecond = 1'000'000;
+  for (const char* source : {"192.0.2.1", "192.0.2.2", "192.0.2.3"}) {
+    CHECK(run.accepts(to(10, source), kSecond));
+  }
+  CHECK(run.accepts(to(11), kSecond + 1500 * kMillisecond));
+  CHECK_FALSE(run.accepts(to(11), kSecond + 2500 * kMillisecond));
+  CHECK_FALSE(run.accepts(to(11, "192.0.2.2"), kSecond + 2500 * kMillisecond));
+  CHECK(run.accepts(to(11, "192.0.2.3"), 3600 * kSecond));  // what has no end gets none
+}
+
+TEST_CASE("update without a time ends at once what has an end") {
+  Run run(input_rules({noting(10, DynsetOp::Add, 400), noting(11, DynsetOp::Update, 0), noted(12)},
+                      {aging(8)}));
+  CHECK(run.accepts(to(10), kSecond));
+  CHECK(run.accepts(to(12), kSecond));
+  CHECK(run.accepts(to(11), kSecond));
+  CHECK_FALSE(run.accepts(to(12), kSecond));
+  CHECK(run.accepts(to(10), kSecond));
+  CHECK(run.accepts(to(12), kSecond));
+}
+
+TEST_CASE("what has ended takes its room until the collector has run: conditional") {
+  const auto rules = input_rules({noting(10, DynsetOp::Add, 300)}, {aging(2)});
+  const Host on = host();
+  Evaluator evaluator(rules, on);
+  const auto fates = [&](const char* source, std::uint64_t milliseconds) {
+    std::set<Fate> all;
+    const Outcomes outcomes =
+        evaluator.next(to(10, source), Direction::Arrive,
+                       {.keep_state = true, .now_ns = kSecond + milliseconds * 1'000'000});
+    for (const Journey& way : outcomes.ways) all.insert(way.fate());
+    return all;
+  };
+  using Fates = std::set<Fate>;
+  CHECK(fates("192.0.2.1", 0) == Fates{Fate::Accept});
+  CHECK(fates("192.0.2.2", 0) == Fates{Fate::Accept});
+  CHECK(fates("192.0.2.3", 0) == Fates{Fate::Drop});
+  CHECK(fates("192.0.2.3", 800) == Fates{Fate::Accept, Fate::Drop});
+  CHECK(fates("192.0.2.4", 5000) == Fates{Fate::Accept});
 }
 
 TEST_CASE("elements of the ruleset take part, and can be taken away") {
