@@ -239,7 +239,7 @@ class Links {
   // Where a switch asks who listens, it passes solicitations on to those alone who go on answering.
   // Where it is a router that asks, nothing hangs on it: it is needed as far as it passes today.
   void add_listeners(const std::string& device) {
-    need_ = std::max(need_of(device), Need::Possible);
+    need_ = std::max(need_of_neighbours(device), Need::Possible);
     const auto owns = ways_.own_on(device, true);
     const auto own = std::ranges::find_if(owns, eval::is_link_local);
     if (own == owns.end()) return;

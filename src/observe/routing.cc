@@ -124,7 +124,8 @@ void add_bfd(const ruleset::Host& host, Routing& found) {
       if (!is_own(host, sender.address)) peers.emplace(socket.local_port, sender.address);
     }
     for (const Peering& bgp : relying) {
-      const auto tracked = netlink::read_flows_with(bgp.flow.remote);
+      const auto tracked = netlink::read_flows_with(
+          [&](const net::Address& each) { return each == bgp.flow.remote; });
       if (tracked && tracked->empty()) peers.emplace(socket.local_port, bgp.flow.remote);
     }
   }
