@@ -563,7 +563,8 @@ bool Evaluator::Machine::find_way_out(Frame& frame, Journey& journey) const {
 }
 
 // ip_route_me_harder(), ip6_route_me_harder(): what goes to a link's own address keeps its device,
-// and the loopback's routes know none. Not null: there is no way, and why.
+// and the loopback's routes know none; __mkroute_output() refuses the loopback's as a source.
+// Not null: there is no way, and why.
 const char* Evaluator::Machine::route_again(Frame& frame) const {
   const net::Address to = destination_of(frame.bytes, frame.ipv6);
   const bool to_group = frame.ipv6 && frame.bytes[ipv6::kDestination] == 0xff;
@@ -576,6 +577,10 @@ const char* Evaluator::Machine::route_again(Frame& frame) const {
   if (here || routes_.leads_here(to)) {
     frame.leaves_by = kLoopbackDevice;
     return nullptr;
+  }
+  constexpr std::uint8_t kLoopbackNetwork = 127;
+  if (!frame.ipv6 && frame.bytes[ipv4::kSource] == kLoopbackNetwork) {
+    return "it is routed again, and a loopback address leaves the host by no route";
   }
   if (!routes_.known()) {
     frame.conditions.push_back({.about = fmt::format("the device towards {}", net::format(to)),

@@ -156,6 +156,7 @@ class Interpreter {
   void renew(const Program::Set& set, const Hit& hit, const std::uint8_t* key,
              std::uint64_t timeout_ms);
   bool is_idle(const DynamicElement& element);
+  bool chooses_whether_over(const Program::Set& set);
   void settle_end(const DynamicElement& element, const Program::Set& set, std::string_view key);
   std::uint64_t end_of(const Program::Set& set, std::size_t element) const;
   State::Ends ends_of(const Program::Set& set) const;

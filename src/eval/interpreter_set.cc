@@ -13,6 +13,13 @@ namespace rolewall::eval {
 
 using ruleset::VerdictCode;
 
+// Where it may be over, it may take its room beside the one that a packet then adds.
+bool Interpreter::chooses_whether_over(const Program::Set& set) {
+  const bool over = choose_whether(fmt::format("an element of {} has timed out", set.set->name));
+  if (!over) state_.may_linger(set.number, clock_.now_ns);
+  return over;
+}
+
 // nft_set_elem_expired() asks a clock of ticks: at an element's end either may be so.
 void Interpreter::settle_end(const DynamicElement& element, const Program::Set& set,
                              std::string_view key) {
@@ -21,7 +28,7 @@ void Interpreter::settle_end(const DynamicElement& element, const Program::Set& 
       clock_.now_ns > element.expires_ns + margin) {
     return;
   }
-  const bool over = choose_whether(fmt::format("an element of {} has timed out", set.set->name));
+  const bool over = chooses_whether_over(set);
   state_.set_end(set.number, key, over ? clock_.now_ns : clock_.now_ns + 1);
 }
 
@@ -62,8 +69,7 @@ bool Interpreter::has_ended(const Program::Set& set, std::uint32_t element) {
   if (end == 0) return false;
   const std::uint64_t margin = doubt_about_end_ns(clock_.error_ns);
   if (clock_.now_ns + margin < end) return false;
-  return clock_.now_ns > end + margin ||
-         choose_whether(fmt::format("an element of {} has timed out", set.set->name));
+  return clock_.now_ns > end + margin || chooses_whether_over(set);
 }
 
 // Whether the collector may have taken an element away before its time: one that counts

@@ -37,7 +37,9 @@ struct Clock {
 struct CountedFlow {
   Tuple flow;
   std::uint16_t zone = 0;
+  std::uint64_t added_ns = 0;  // when it was counted
   bool operator==(const CountedFlow&) const = default;
+  bool is_of(const CountedFlow& other) const { return flow == other.flow && zone == other.zone; }
 };
 struct ConnectionCount {
   std::vector<CountedFlow> open;
@@ -100,6 +102,10 @@ class State {
              std::uint64_t expires_ns, ruleset::Bytes data);
   // REQUIRES: found.
   void set_end(std::uint32_t set, std::string_view key, std::uint64_t expires_ns);
+  // One of the set's elements may have ended now, and taken its room since.
+  void may_linger(std::uint32_t set, std::uint64_t now_ns) {
+    dynamic_[set].lingering.push_back(now_ns);
+  }
   // REQUIRES: the key is in the set, or in its elements.
   void remove(std::uint32_t set, std::string_view key, bool in_elements, std::uint64_t now_ns);
 

@@ -69,7 +69,11 @@ echo '{' >"$state/pending.json"
 loaded "cannot tell whether something waits"
 [ ! -e "$state/pending.json" ] || complain "it stays in the way of the next apply"
 restore
-echo 'three' >"$state/format"
+echo 'three' >"$state/format"  # says nothing
+loaded ""
+whole
+restore
+echo 99 >"$state/format"  # of a newer version
 loaded "nothing can be recorded"
 whole
 for file in pending.json kernel.json history.log; do

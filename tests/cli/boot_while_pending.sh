@@ -13,7 +13,7 @@ second=$(table)
 nft flush ruleset
 rolewall status --state-dir "$state"
 expect_status 1
-expect_out "\`rolewall boot --state-dir $state\` loads it again"
+expect_out "load it again: sudo rolewall boot --state-dir $state"
 boot
 expect_status 0
 expect_out "generation 2 is in force"

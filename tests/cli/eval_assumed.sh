@@ -110,7 +110,7 @@ expect_out '"tried"'
 # The owner of the socket that sends.
 nft 'add chain inet t o { type filter hook output priority 1; policy accept; }; add rule inet t o udp dport 3 meta skuid 0 drop; add rule inet t o udp dport 4 meta skgid 7 drop; add rule inet t o udp dport 5 meta cgroup 9 drop'
 ask 'udp 192.0.2.10 > 192.0.2.7:3'
-expect_out "assumed, since a rule reads it: a sender that is no user whom a rule names"
+expect_out "assumed, since not said: a sender that is no user whom a rule names"
 ask 'udp 192.0.2.10 > 192.0.2.7:3 user=root' --expect drop
 expect_status 0
 refuse_out "assumed"

@@ -76,7 +76,7 @@ in_force 1 "$first"
 sed -i '1s/applied/implied/' "$state/history.log"
 with_state history
 expect_status 0
-expect_err "1 of history.log"
+expect_err "history.log: 1 line is damaged"
 with_state status
 expect_status 1
 expect_out "history.log"

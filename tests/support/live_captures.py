@@ -253,13 +253,13 @@ def forget_connections():
         kernel.recv(4096)
 
 
-def became(packet, device, denied):
+def became(packet, device, denied, early):
     """What the kernel did with it: SHUT alone is admitted nowhere, and nobody answers from there; what goes to
-    a group that the device has not joined never comes to input."""
+    a group that the device has not joined never comes to input, but to a chain of the device's."""
     to = packet.split("> ")[1].split()[0]
     group = to[1:to.index("]")] if "]" in to else to.rsplit(":", 1)[0] if to.count(":") == 1 else to
     stays_out = NOT_JOINED + REPORTS + (ON_DEVICES if device == "lo" else ())
-    if group in stays_out and " out=" not in packet:
+    if group in stays_out and " out=" not in packet and not (early and to.endswith(f":{SHUT}")):
         return "stack"
     return denied if to.endswith(f":{SHUT}") else "accept"
 
@@ -271,20 +271,20 @@ def check_members(scene):
     check(seen["member"] > 0 and seen["stranger"] == 0, f"{scene}: input has seen of groups {seen}")
 
 
-def judge(scene, tap, certain, denied="drop"):
+def judge(scene, tap, certain, denied="drop", early=False):
     """Each of the capture's packets, in both kinds of file, and in such as were begun later;
     `certain`: so many answers at least, of the whole one."""
     run(PROGRAM, "dump", "-o", "live.json", "--state-dir", STATE)
     frames = tap.frames
     for begin in (1, 2, 5, len(frames) // 2):
         tap.frames = frames[begin:]
-        judge_file(f"{scene}, from packet {begin + 1} on", tap, ETHERNET, 0, denied)
+        judge_file(f"{scene}, from packet {begin + 1} on", tap, ETHERNET, 0, denied, early)
     tap.frames = frames
     for link in (ETHERNET, COOKED):
-        judge_file(scene, tap, link, certain, denied)
+        judge_file(scene, tap, link, certain, denied, early)
 
 
-def judge_file(scene, tap, link, certain, denied):
+def judge_file(scene, tap, link, certain, denied, early):
     tap.write("taken.pcap", link)
     done = subprocess.run(
         [PROGRAM, "eval", "--ruleset", "live.json", "--pcap", "taken.pcap", "--in", tap.device,
@@ -301,7 +301,7 @@ def judge_file(scene, tap, link, certain, denied):
             told["conditional"] += 1
         else:
             told["certain"] += 1
-            check(line["verdict"] == became(line["packet"], tap.device, denied),
+            check(line["verdict"] == became(line["packet"], tap.device, denied, early),
                   f"{where}: {line['verdict']} ({line.get('reason', line.get('decided_by'))})")
     print(f"{scene}, {tap.device}, link {link}: {len(tap.frames)} packets, {told}")
     check(told["certain"] >= certain, f"{scene}, {tap.device}: only {told} of {len(tap.frames)}")
@@ -345,7 +345,7 @@ def gateway(outside, inside):
             # What leaves there may have been another's, or for another.
             tells = REJECTING in texts or (REJECTING_EARLY in texts and device == "eth0")
             judge(scene, tap, certain={1: len(tap.frames), 2: 3}[len(texts)],
-                  denied="reject" if tells else "drop")
+                  denied="reject" if tells else "drop", early=tells and REJECTING_EARLY in texts)
 
 
 def loopback():
