@@ -18,6 +18,7 @@
 #include "apply/state_directory.h"
 #include "base/file.h"
 #include "support/memory_kernel.h"
+#include "unit/apply/guard_scene.h"
 #include "unit/apply/machine.h"
 #include "unit/apply/table.h"
 
@@ -329,8 +330,7 @@ TEST_CASE("a boot by hand that the guard refuses leaves kernel and record as the
   const std::string& state = machine.disk.state();
   machine.store.now_ms += 61'000;
   GuardCall guard;
-  guard.facts.machine.interfaces.push_back({"eth0", "eth0", {}});
-  guard.facts.machine.addresses = {*net::parse_prefix("203.0.113.10")};
+  guard.facts = scene::facts();
   guard.facts.leases = {{.address = *net::parse_prefix("203.0.113.10/24"), .device = "eth0"}};
   const auto booted = boot(state, world, &guard);
   REQUIRE_FALSE(booted);
