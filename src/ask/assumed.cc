@@ -24,7 +24,7 @@ struct Open {
 void add_network(const eval::Packet& packet, std::vector<Open>& open) {
   const std::uint8_t* bytes = packet.bytes.data();
   const std::size_t size = packet.bytes.size();
-  if (packet.ether_type == eval::kEtherTypeIpv6) {
+  if (is_ipv6(packet)) {
     open.push_back({0, 2, fmt::format("dscp={}", (eval::be16(bytes) >> 6) & 0x3fU)});
     open.push_back({4, 6, fmt::format("length={}", size)});
     open.push_back({7, 8, fmt::format("ttl={}", bytes[7])});

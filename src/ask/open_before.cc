@@ -3,6 +3,7 @@
 #include "ask/packet_parts.h"
 #include "base/time.h"
 #include "eval/conntrack.h"
+#include "eval/wire.h"
 #include "net/protocol.h"
 #include "ruleset/expr.h"
 
@@ -33,11 +34,10 @@ std::optional<std::uint64_t> longest_silence(std::uint8_t of) {
 
 // A datagram from a client's port to a service's is no answer.
 bool may_be_answer(const eval::PacketFields& fields) {
-  constexpr std::uint8_t kSyn = 2;
-  constexpr std::uint8_t kSynAck = 0x12;
+  constexpr unsigned kSynAck = eval::kSyn | eval::kAck;
   switch (fields.protocol) {
     case protocol::kTcp:
-      return (fields.tcp_flags & kSynAck) != kSyn;
+      return (fields.tcp_flags & kSynAck) != eval::kSyn;
     case protocol::kUdp:
     case protocol::kUdpLite:
       return fields.destination_port >= kFirstEphemeral ||

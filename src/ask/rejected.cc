@@ -4,6 +4,7 @@
 
 #include "ask/packet_parts.h"
 #include "base/time.h"
+#include "eval/wire.h"
 #include "net/protocol.h"
 
 namespace rolewall::ask {
@@ -11,7 +12,6 @@ namespace {
 
 // Of the packet that this one answers, as far as it says.
 std::optional<eval::Tuple> asked_by(const eval::Packet& packet) {
-  constexpr std::uint8_t kRst = 4;
   const bool ipv6 = is_ipv6(packet);
   eval::Tuple tuple;
   if (const auto quoted = eval::packet_in_error(packet.bytes, ipv6)) {
@@ -19,7 +19,7 @@ std::optional<eval::Tuple> asked_by(const eval::Packet& packet) {
   }
   const auto sample = sample_of(packet);
   const bool resets = sample && sample->fields.protocol == net::protocol::kTcp &&
-                      (sample->fields.tcp_flags & kRst) != 0;
+                      (sample->fields.tcp_flags & eval::kRst) != 0;
   if (!resets || !eval::tuple_of(packet.bytes, ipv6, tuple)) return std::nullopt;
   return eval::invert(tuple);
 }

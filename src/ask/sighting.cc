@@ -106,7 +106,7 @@ std::optional<Seen> Sightings::by_learned_mac(const eval::Packet& packet) {
 
 // Whether it has been here a hop earlier.
 bool Sightings::is_twin(const eval::Packet& packet) {
-  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  const bool ipv6 = is_ipv6(packet);
   Twin twin{packet.bytes, packet.bytes[ipv6 ? eval::ipv6::kHopLimit : eval::ipv4::kTtl]};
   twin.rest[ipv6 ? eval::ipv6::kHopLimit : eval::ipv4::kTtl] = 0;
   if (!ipv6) {
@@ -149,7 +149,7 @@ Seen Sightings::see(eval::CapturedPacket& captured) {
     return *taken_on_.direction == eval::Direction::Send ? Seen::Leaving : Seen::Arriving;
   }
   if (captured.says_way) return captured.outgoing ? Seen::Leaving : Seen::Arriving;
-  const bool ipv6 = captured.packet.ether_type == eval::kEtherTypeIpv6;
+  const bool ipv6 = is_ipv6(captured.packet);
   const std::size_t header = ipv6 ? eval::ipv6::kHeaderSize : eval::ipv4::kHeaderSize;
   if (captured.packet.bytes.size() < header + captured.packet.missing) return Seen::Arriving;
   if (const auto seen = by_known_mac(captured.packet)) return *seen;
