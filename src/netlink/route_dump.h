@@ -10,6 +10,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
 #include "net/address.h"
@@ -23,10 +24,17 @@ class RouteDumper {
   static Result<RouteDumper> open();
 
   // Each entry: the structure of its kind, which is `header_size` large, and the attributes behind.
+  // A list that changes while it is read is read again.
   Result<void> dump(std::uint16_t type, std::size_t header_size, std::uint8_t family,
                     const std::string& what, const std::function<void(const nlmsghdr&)>& visit);
 
  private:
+  using Datagram = std::vector<char>;
+
+  Result<void> connect();
+  Result<std::vector<Datagram>> read_all(std::uint16_t type, std::size_t header_size,
+                                         std::uint8_t family);
+
   SocketPtr socket_;
   std::uint32_t sequence_ = 0;
 };
