@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 PROGRAM = os.environ["ROLEWALL_PROGRAM"]
 STATE = os.environ["ROLEWALL_STATE"]
@@ -231,7 +232,9 @@ class Scene:
         return f"{address} {own_port} {to.split('%')[0]} {self.server_port}"
 
     def complain(self, name, what, done):
-        self.failures.append(f"{name}: {what}\n{done.stdout}{done.stderr}")
+        links = "".join(run("ip", *words, check=False).stdout
+                        for words in [["-o", "address"], ["-6", "route", "show", "table", "all"]])
+        self.failures.append(f"{name}: {what}\n{done.stdout}{done.stderr}{links}")
 
     def expect(self, name, done, status, texts=(), new=None):
         """`new`: by which a new session must come in, where the guard let pass; `texts` None: it
@@ -572,13 +575,29 @@ def joined_client(devices):
     with open("/proc/self/comm", "w", encoding="utf-8") as comm:
         comm.write("sshd")
     client = Client()
+    # Else the links' own addresses are missing for a second or two, and with them ways to come in.
+    without_trial = ["sysctl", "-qw", "net.ipv6.conf.all.accept_dad=0",
+                     "net.ipv6.conf.default.accept_dad=0"]
+    run(*without_trial)
+    client.must(*without_trial)
     for device in devices:
         run("ip", "link", "add", device, "type", "veth", "peer", "name", device, "netns",
             str(client.pid))
         run("ip", "link", "set", device, "up")
         client.must("ip", "link", "set", device, "up")
     client.must("ip", "link", "set", "lo", "up")
+    for device in devices:
+        until_it_has_its_address(device)
     return client
+
+
+def until_it_has_its_address(device):
+    for _ in range(100):
+        shown = run("ip", "-6", "-o", "address", "show", "dev", device, "scope", "link").stdout
+        if shown and "tentative" not in shown:
+            return
+        time.sleep(0.05)
+    sys.exit(f"{device} has no address of its link")
 
 
 def main():
@@ -598,7 +617,6 @@ def main():
                   ["ip", "-6", "address", "add", "2001:db8:0ff1::7/128", "dev", "lo", "nodad"]]:
         client.must(*words)
     scene = Scene(client)
-    run("sh", "-c", "sleep 2")  # link-local addresses are tried out first
     links = run("ip", "-6", "-o", "address", "show", "dev", "eth0", "scope", "link").stdout
     scene.own_link_local = links.split("inet6 ")[1].split("/")[0]
     scene.client_link_local = "fe80::2"
