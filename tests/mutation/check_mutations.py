@@ -28,7 +28,7 @@ JUDGES = {
     EXPRESSIONS: ["ruleset_judge", "--from", "expressions", "--rulesets", "120", "--packets", "100",
                   "--seed", "1", "--stop-after", "1"],
     CONVERSATION: ["conversation_judge", "--rulesets", "160", "--conversations", "20", "--seed", "1"],
-    DEVICE: ["device_judge", "--rulesets", "150", "--packets", "150"],
+    DEVICE: ["device_judge", "--rulesets", "156", "--packets", "150"],
     TRAPS: ["trap_judge"],
 }
 
@@ -112,12 +112,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", type=pathlib.Path)
     parser.add_argument("--only", default="", help="those with the word in what is wrong")
-    parser.add_argument("--list", action="store_true", help="look for each one's text, and build nothing")
+    parser.add_argument("--list", action="store_true", help="look for each one's text, which must be there once, and build nothing")
     arguments = parser.parse_args()
     if arguments.list:
-        for what, name, old, _, which in MUTATIONS:
-            print(f"{(ROOT / name).read_text().count(old)}  {which}: {what}")
-        return 0
+        places = [(ROOT / name).read_text().count(old) for _, name, old, _, _ in MUTATIONS]
+        for count, (what, _, _, _, which) in zip(places, MUTATIONS):
+            print(f"{count}  {which}: {what}")
+        return 0 if set(places) == {1} else 1
     if arguments.keep:
         arguments.keep.mkdir(parents=True, exist_ok=True)
         return check(arguments.keep.resolve(), arguments.only)

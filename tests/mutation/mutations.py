@@ -6,6 +6,7 @@ list. There is one at least for each expression whose answer is exact."""
 RULESET, EXPRESSIONS, CONVERSATION, DEVICE, TRAPS = ("ruleset", "expressions", "conversation", "device",
                                                      "traps")
 INTERPRETER = "src/eval/interpreter.cc"
+SETS = "src/eval/interpreter_set.cc"
 LOAD = "src/eval/interpreter_load.cc"
 EVALUATOR = "src/eval/evaluator.cc"
 
@@ -107,15 +108,16 @@ MUTATIONS = [
     ("a write into an address that leaves the transport's checksum", "src/eval/interpreter_write.cc",
      "  if (write.pseudo_header) {", "  if (write.pseudo_header && !MUTANT) {", RULESET),
     # --- sets, and what is remembered ---
-    ("an inverted lookup", INTERPRETER,
+    ("an inverted lookup", SETS,
      "  if (found == lookup.inverted) return Next::Break;",
      "  if (found == (lookup.inverted && !MUTANT)) return Next::Break;", RULESET),
-    ("a map's catch-all that is not asked", INTERPRETER,
+    ("a map's catch-all that is not asked", SETS,
      "  if (hit.place == Hit::Place::Nowhere && set.set->elements.has_catch_all) {",
      "  if (!MUTANT && hit.place == Hit::Place::Nowhere && set.set->elements.has_catch_all) {", RULESET),
-    ("a full set that takes one more", INTERPRETER,
-     "  return now >= room_for;", "  return now >= room_for + (MUTANT ? 1 : 0);", RULESET),
-    ("an element that packets cannot take away", INTERPRETER,
+    ("a full set that takes one more", SETS,
+     "return declared + number >= room_for;",
+     "return declared + number >= room_for + (MUTANT ? 1 : 0);", RULESET),
+    ("an element that packets cannot take away", SETS,
      "    if (hit.place != Hit::Place::Nowhere) {\n      state_.remove",
      "    if (hit.place != Hit::Place::Nowhere && !MUTANT) {\n      state_.remove", RULESET),
     ("a limit off by one", "src/eval/state.cc",
