@@ -130,6 +130,8 @@ Result<GuardFacts> machine_facts() {
   auto machine = observe::this_host();
   if (!machine) return std::unexpected(std::move(machine).error());
   facts.machine = std::move(*machine);
+  // Where rules choose among routes the guard itself tries each way.
+  facts.machine.has_routing_rules = false;
   auto links = netlink::read_machine();
   if (!links) return std::unexpected(std::move(links).error());
   facts.possible_routes = std::move(links->possible_routes);

@@ -98,6 +98,7 @@ std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::J
     const auto group = eval::destination_of(packet.bytes, ipv6);
     found.push_back(fmt::format("{} joined", net::format(group)));
   }
+  found.insert(found.end(), journey.assumed.begin(), journey.assumed.end());
   return found;
 }
 

@@ -68,6 +68,8 @@ Conversation::Question Conversation::as_sent(const eval::Packet& packet) const {
     question.doubt = sightings_.forwards(ipv6)
                          ? "whether this host sent it, or translated what another had sent"
                          : "what it was before it was translated";
+  } else if (is_fragment(packet) && !evaluator_.reassembles(ipv6)) {
+    question.doubt = "what the rules have seen of its datagram, which is cut behind them";
   }
   return question;
 }
@@ -211,6 +213,7 @@ CapturedAnswer Conversation::put(const Question& question, const eval::Packet& s
                          seen.in_device == eval::kLoopbackDevice || awaits_checksum(seen)};
   eval::Packet packet = question.packet;
   packet.sender_is_open |= question.direction == eval::Direction::Send;
+  packet.may_be_merged = true;
   const bool is_known = !has_header(packet) || evaluator_.has_answered(packet, now_ns_);
   const eval::Outcomes outcomes = evaluator_.next(packet, question.direction, how);
   const eval::Journey& journey = outcomes.ways.front();
@@ -241,6 +244,7 @@ CapturedAnswer Conversation::put(const Question& question, const eval::Packet& s
     assume("what it was before rules changed it");
   }
   if (journey.takes_group_as_joined) assume("that this host has joined the group");
+  for (const std::string& setting : journey.assumed) assume(setting);
   Hop hop;
   hop.verdict = answer.as_taken;
   if (const eval::HookResult* deciding = deciding_hook(journey)) {
@@ -273,6 +277,7 @@ CapturedAnswer Conversation::put_over_loopback(const eval::Packet& packet) {
   eval::Packet arriving = packet;
   arriving.mark = after.mark;
   arriving.priority = after.priority;
+  arriving.carried = after.carried;
   arriving.sender_is_open = true;  // it keeps what the program has given it
   CapturedAnswer arrived = put({arriving, eval::Direction::Arrive, ""}, arriving, after);
   arrived.conditions.insert(arrived.conditions.begin(), answer.conditions.begin(),

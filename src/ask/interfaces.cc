@@ -1,5 +1,7 @@
 // By which interface of a host a packet comes or goes.
 
+#include <algorithm>
+
 #include "ask/site.h"
 #include "eval/route.h"
 
@@ -30,11 +32,13 @@ std::vector<ruleset::Interface> interfaces_for(const ruleset::Host& host,
   }
   // A group, or a link's own address, is on every link.
   if (host.routes && !is_group(address) && !eval::is_link_local(address)) {
-    const auto answer = eval::Routes(host).towards(address);
+    const eval::Routes routes(host);
+    const auto answer = routes.towards(address);
     if (answer.route != nullptr) {
-      const std::string& device = answer.route->device;
-      return select(host, device,
-                    [&](const auto& interface) { return interface.device == device; });
+      const auto hops = routes.hops_of(*answer.route);
+      return select(host, answer.route->device, [&](const auto& interface) {
+        return std::ranges::count(hops, interface.device, &ruleset::Route::device) != 0;
+      });
     }
   }
   return eval::interfaces_towards(host, address);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "eval/build.h"
@@ -13,6 +14,26 @@
 #include "ruleset/loads.h"
 
 namespace rolewall::ask {
+
+// Who is asked about a packet from a host to a host.
+struct Asked {
+  using Index = policy::Index;
+  std::optional<Index> sender;
+  std::optional<Index> through;
+  std::optional<Index> receiver;
+  bool any() const { return sender || through || receiver; }
+
+  // The host whose interface a word names, where it has none of that name.
+  std::optional<Index> lacks(const policy::Policy& policy, const policy::PacketWords& words) const {
+    const std::optional<Index> arrives = through ? through : receiver;
+    const std::optional<Index> leaves = through ? through : sender ? sender : receiver;
+    for (const auto& [word, host] : {std::pair(&words.in, arrives), {&words.out, leaves}}) {
+      if (*word && host && !policy::has_interface(policy.hosts[*host], (*word)->text)) return host;
+    }
+    return std::nullopt;
+  }
+};
+
 namespace {
 
 using policy::Code;
@@ -122,24 +143,6 @@ bool can_be_so_short(const policy::PacketWords& words, const std::vector<Sample>
   return false;
 }
 
-// Who is asked about a packet from a host to a host.
-struct Asked {
-  std::optional<Index> sender;
-  std::optional<Index> through;
-  std::optional<Index> receiver;
-  bool any() const { return sender || through || receiver; }
-
-  // The host whose interface a word names, where it has none of that name.
-  std::optional<Index> lacks(const policy::Policy& policy, const policy::PacketWords& words) const {
-    const std::optional<Index> arrives = through ? through : receiver;
-    const std::optional<Index> leaves = through ? through : sender ? sender : receiver;
-    for (const auto& [word, host] : {std::pair(&words.in, arrives), {&words.out, leaves}}) {
-      if (*word && host && !policy::has_interface(policy.hosts[*host], (*word)->text)) return host;
-    }
-    return std::nullopt;
-  }
-};
-
 // `near`: the packet goes to a group or to a link's own address; `leaves`: by a named interface.
 Asked asked(const Party& from, const Party& to, bool near, bool leaves, std::optional<Index> at,
             const Asking& asking) {
@@ -191,6 +194,26 @@ void report_own_source(const policy::PacketWords& words, const std::string& host
                      host));
 }
 
+// Where a word of the packet stands.
+Span place_of(const policy::PacketWords& words, std::string_view word) {
+  Span place = words.span;
+  const std::size_t at = words.text.find(word);
+  if (at != std::string::npos && place.column != 0) {
+    place.column += static_cast<std::uint32_t>(at);
+  }
+  return place;
+}
+
+// Whether the host translates destinations: what it receives may then go on.
+bool may_pass_on(const policy::Policy& policy, const Asking& asking, Index host) {
+  return asking.translates || std::ranges::any_of(policy.files, [&](const policy::RuleFile& file) {
+           return std::ranges::count(file.hosts, host) != 0 &&
+                  std::ranges::any_of(file.rules, [](const policy::Rule& rule) {
+                    return rule.direction == policy::Direction::Nat;
+                  });
+         });
+}
+
 }  // namespace
 
 bool is_group(const net::Address& address) {
@@ -200,28 +223,78 @@ bool is_group(const net::Address& address) {
   return std::get<net::Ipv6>(address).value >> 120 == 0xff;
 }
 
+// Why packets that words name are none to ask about.
+struct Sampler::Unasked {
+  std::vector<Index> lacking;            // hosts that would be asked if they had the interface
+  bool nobody = false;                   // no host is at either end, nor between
+  std::optional<Index> arrives_nowhere;  // who sends what is said to arrive
+  std::optional<Index> leaves_nowhere;   // who only receives what is said to leave
+  std::optional<Index> sends_nothing;    // the same of what is said to have a sender's user
+};
+
+// Who is asked about a packet between two addresses, if anybody is: else `unasked` says why not,
+// where the words are the reason.
+bool Sampler::is_asked(const Asked& who, const policy::PacketWords& words, const Asking& asking,
+                       Unasked& unasked) const {
+  if (words.in && who.sender && !who.through && !who.receiver) {
+    unasked.arrives_nowhere = who.sender;
+  } else if (!who.any()) {
+    unasked.nobody = true;
+  } else if (words.out && !who.sender && !who.through &&
+             !may_pass_on(policy_, asking, *who.receiver)) {
+    unasked.leaves_nowhere = who.receiver;
+  } else if (words.user && !who.sender) {
+    unasked.sends_nothing = who.through ? who.through : who.receiver;
+  } else if (const auto host = who.lacks(policy_, words)) {
+    unasked.lacking.push_back(*host);
+  } else {
+    return true;
+  }
+  return false;
+}
+
+Sample Sampler::sample_of(const Asked& who, const policy::PacketWords& words, const Asking& asking,
+                          const eval::PacketFields& header) const {
+  Sample sample;
+  sample.fields = header;
+  take_words(words, sample);
+  sample.sender = who.sender;
+  sample.through = who.through;
+  sample.receiver = who.receiver;
+  if (who.through) sample.at = policy_.hosts[*who.through].name;
+  sample.alone = asking.alone;
+  return sample;
+}
+
 std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking& asking,
                                   Diagnostics& diagnostics) const {
   const std::optional<Index> at = words.at_self ? asking.self : words.at;
+  if (asking.alone && at && at != asking.self) {
+    report(diagnostics, Code::NotAnEnd, place_of(words, "at="),
+           fmt::format("`at={}`: {} alone is asked here", policy_.hosts[*at].name,
+                       asking.self ? policy_.hosts[*asking.self].name : "no host"),
+           "write `at=self`; a test in site.toml, and `eval` without --host, ask every host");
+    return {};
+  }
   const std::vector<Party> sources = ends_.parties(words.from.selectors, asking.self);
   const std::vector<Party> destinations = ends_.parties(words.to.selectors, asking.self);
 
   std::vector<Sample> samples;
-  std::vector<Index> lacking;  // hosts that would be asked if they had the interface
-  bool nobody_asked = false;
-  std::optional<Index> arrives_nowhere;  // who sends what is said to arrive
+  Unasked unasked;
   for (const bool ipv4 : {true, false}) {
     if (words.family && (*words.family == 4) != ipv4) continue;
     if (words.dont_fragment && !ipv4) continue;
     const std::size_t errors = diagnostics.error_count();
     const auto headers = transports(words, ipv4, diagnostics);
     if (diagnostics.error_count() > errors) return {};
-    for (const eval::PacketFields& header : headers) {
+    for (eval::PacketFields header : headers) {
       for (const Party& from : sources) {
         for (const Party& to : destinations) {
           const auto addresses = ends_.meet(from, to, ipv4);
           if (!addresses) continue;
-          const auto [source, destination] = *addresses;
+          std::tie(header.source, header.destination) = *addresses;
+          const net::Address& source = header.source;
+          const net::Address& destination = header.destination;
           // Nobody passes these on: `out=` alone says that the one who is asked sends them.
           const bool near = is_group(destination) || eval::is_link_local(destination);
           const bool leaves = words.out && !words.in;
@@ -231,49 +304,43 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
           if (bears(ends_, who.through, source) || bears(ends_, who.through, destination)) continue;
           // Of a network at whose edge the host stands: others pass through it.
           if (at && who.sender == at && from.sampled) continue;
-          if (words.in && who.sender && !who.through && !who.receiver) {
-            arrives_nowhere = who.sender;
-            continue;
-          }
-          if (!who.any()) {
-            nobody_asked = true;
-            continue;
-          }
-          if (const auto host = who.lacks(policy_, words)) {
-            lacking.push_back(*host);
-            continue;
-          }
+          if (!is_asked(who, words, asking, unasked)) continue;
           if (samples.size() == kMaxSamples) {
             report(diagnostics, Code::TooManySamples, words.span,
                    fmt::format("this describes more than {} packets", kMaxSamples),
                    "ask about a role or a host instead");
             return {};
           }
-          Sample sample;
-          sample.fields = header;
-          sample.fields.source = source;
-          sample.fields.destination = destination;
-          take_words(words, sample);
-          sample.sender = who.sender;
-          sample.through = who.through;
-          sample.receiver = who.receiver;
-          if (who.through) sample.at = policy_.hosts[*who.through].name;
-          sample.alone = asking.alone;
-          samples.push_back(std::move(sample));
+          samples.push_back(sample_of(who, words, asking, header));
         }
       }
     }
   }
   if (!can_be_so_short(words, samples, diagnostics)) return {};
-  if (!samples.empty()) return samples;
-  if (!lacking.empty()) {
-    report_lacking(words, lacking, diagnostics);
-  } else if (arrives_nowhere) {
-    report_own_source(words, policy_.hosts[*arrives_nowhere].name, diagnostics);
-  } else if (nobody_asked) {
-    report_nobody_asked(words, asking.alone ? asking.self : at, diagnostics);
-  }
+  if (samples.empty()) report_unasked(words, asking.alone ? asking.self : at, unasked, diagnostics);
   return samples;
+}
+
+void Sampler::report_unasked(const policy::PacketWords& words, std::optional<Index> host,
+                             const Unasked& unasked, Diagnostics& diagnostics) const {
+  if (!unasked.lacking.empty()) {
+    report_lacking(words, unasked.lacking, diagnostics);
+  } else if (unasked.arrives_nowhere) {
+    report_own_source(words, policy_.hosts[*unasked.arrives_nowhere].name, diagnostics);
+  } else if (unasked.leaves_nowhere) {
+    report(diagnostics, Code::NotAnEnd, words.out->span,
+           fmt::format("`out={}`: this packet ends at {}, and leaves it by no interface",
+                       words.out->text, policy_.hosts[*unasked.leaves_nowhere].name),
+           "leave `out=` out; `in=` says by which interface it arrives, `at=` which host passes a "
+           "packet on");
+  } else if (unasked.sends_nothing) {
+    report(diagnostics, Code::NotAnEnd, place_of(words, "user="),
+           fmt::format("`user=` says who sends a packet, and {} does not send this one",
+                       policy_.hosts[*unasked.sends_nothing].name),
+           "leave `user=` out, or ask the host that sends it");
+  } else if (unasked.nobody) {
+    report_nobody_asked(words, host, diagnostics);
+  }
 }
 
 void Sampler::report_nobody_asked(const policy::PacketWords& words, std::optional<Index> host,

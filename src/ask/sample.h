@@ -55,7 +55,10 @@ std::string to_words(const Sample& sample);
 struct Asking {
   std::optional<policy::Index> self;  // the host that `self` stands for
   bool alone = false;                 // that host alone is asked: a role's or a block's test
+  bool translates = false;            // its rules, which are in no policy, change where packets go
 };
+
+struct Asked;  // of a packet that words name
 
 class Sampler {
  public:
@@ -82,6 +85,14 @@ class Sampler {
   // `host`: the one that was to be asked alone.
   void report_nobody_asked(const policy::PacketWords& words, std::optional<policy::Index> host,
                            Diagnostics& diagnostics) const;
+
+  struct Unasked;
+  bool is_asked(const Asked& who, const policy::PacketWords& words, const Asking& asking,
+                Unasked& unasked) const;
+  void report_unasked(const policy::PacketWords& words, std::optional<policy::Index> host,
+                      const Unasked& unasked, Diagnostics& diagnostics) const;
+  Sample sample_of(const Asked& who, const policy::PacketWords& words, const Asking& asking,
+                   const eval::PacketFields& header) const;
 
   const policy::Policy& policy_;
   Ends ends_;

@@ -52,7 +52,9 @@ std::vector<std::string> Sightings::devices_towards(const net::Address& address)
   if (host_.routes) {
     const eval::Routes routes(host_);
     if (const auto answer = routes.towards(address); answer.route != nullptr) {
-      devices.push_back(answer.route->device);
+      for (const ruleset::Route* hop : routes.hops_of(*answer.route)) {
+        devices.push_back(hop->device);
+      }
     }
     return devices;
   }

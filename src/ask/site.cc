@@ -84,15 +84,6 @@ std::vector<Hop> to_hops(const ruleset::Snapshot& snapshot, const eval::Journey&
   return hops;
 }
 
-bool has_destination_nat(const ruleset::Ruleset& ruleset) {
-  return std::ranges::any_of(ruleset.tables, [](const ruleset::Table& table) {
-    return std::ranges::any_of(table.chains, [](const ruleset::Chain& chain) {
-      return chain.base && chain.base->type == ruleset::ChainType::Nat &&
-             chain.base->hook == ruleset::Hook::Prerouting;
-    });
-  });
-}
-
 // What the host at this stop says. `settled`: it is the same by every interface.
 std::vector<Hop> ask_at(const Stop& stop, const std::string& host, const Teller& teller,
                         bool& settled) {
@@ -121,6 +112,15 @@ std::vector<Hop> ask_at(const Stop& stop, const std::string& host, const Teller&
 }
 
 }  // namespace
+
+bool has_destination_nat(const ruleset::Ruleset& ruleset) {
+  return std::ranges::any_of(ruleset.tables, [](const ruleset::Table& table) {
+    return std::ranges::any_of(table.chains, [](const ruleset::Chain& chain) {
+      return chain.base && chain.base->type == ruleset::ChainType::Nat &&
+             chain.base->hook == ruleset::Hook::Prerouting;
+    });
+  });
+}
 
 void list_tried(Hop& hop, const ruleset::Snapshot& snapshot, const eval::HookResult& result) {
   for (const eval::Step& step : result.steps) hop.tried.push_back(tried(snapshot, step));

@@ -117,6 +117,9 @@ DecidedBy decided_by(const ruleset::Ruleset& ruleset, const ruleset::SourceMap& 
 // be denied.
 bool audits(const policy::Policy& policy);
 
+// Whether the ruleset may change where a packet goes to, so that another host receives it.
+bool has_destination_nat(const ruleset::Ruleset& ruleset);
+
 // What a policy that knows nothing but one host would say of it: for questions to a ruleset that
 // came without a policy.
 policy::Policy policy_of(const ruleset::Host& host);

@@ -65,6 +65,9 @@ void plan_file(const policy::Policy& policy, const Sampler& sampler, Index index
       std::vector<Index> lacking;
       for (const Index host : hosts) {
         if (!is_on(policy, test, host)) continue;
+        // A host of this file's own that is named is asked; another is an error of the words.
+        const auto& at = packet.words.at;
+        if (at && at != host && std::ranges::count(hosts, *at) != 0) continue;
         if (sampler.lacks_interface(packet.words, host)) {
           lacking.push_back(host);
           continue;

@@ -110,7 +110,8 @@ std::vector<ruleset::Interface> Site::ways_out(Compiled& host, const eval::Packe
   if (host.translates)
     to = destination_of(host.evaluator->arrive(arriving, {.steps = false}).after);
   if (host.addresses.contains(to) || is_group(to) || eval::is_link_local(to)) return {};
-  if (host.snapshot.host.routes && given.empty()) return {};
+  const ruleset::Host& machine = host.snapshot.host;
+  if ((machine.routes || machine.has_routing_rules) && given.empty()) return {};
   return interfaces_for(host.snapshot.host, to, given);
 }
 

@@ -249,6 +249,12 @@ int run(const EvalOptions& options) {
   if (options.ruleset == "-" && options.questions == "-") {
     return report_usage("--ruleset - and --file -: standard input can be one of them alone");
   }
+  if (!options.questions.empty() && (options.explain || options.all)) {
+    return report_usage(fmt::format(
+        "--file prints a line for each question: give it without {0}, and the one question that "
+        "you want explained as PACKET with {0}",
+        options.explain ? "--explain" : "--all"));
+  }
   const bool without_policies = options.live || !options.ruleset.empty();
   const bool of_capture = !options.capture.file.empty();
   const bool of_questions = !options.questions.empty();
@@ -263,7 +269,10 @@ int run(const EvalOptions& options) {
         options.live ? live_snapshot(options.state_directory) : of_file(options.ruleset);
     if (!snapshot) return report(snapshot.error());
     if (of_capture) return put_capture(options, *snapshot);
-    const Subject subject{policy_without_site(snapshot->host), false, {}, {policy::Index{0}, true}};
+    const Subject subject{policy_without_site(snapshot->host),
+                          false,
+                          {},
+                          {policy::Index{0}, true, ask::has_destination_nat(snapshot->ruleset)}};
     ask::Site site(subject.policy, std::move(*snapshot));
     if (options.live) site.set_clock(wall_ns());
     return put(options, subject, site);

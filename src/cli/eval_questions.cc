@@ -41,6 +41,8 @@ class Reader {
 
   // What is wrong goes to standard error.
   std::vector<Question> read(std::string_view text) {
+    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";  // as some editors write first
+    if (text.starts_with(kByteOrderMark)) text.remove_prefix(kByteOrderMark.size());
     std::vector<Question> questions;
     std::size_t number = 0;
     for (const std::string& whole : rolewall::lines_of(text)) {

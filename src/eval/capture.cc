@@ -104,6 +104,16 @@ void set_version(Link& link, ByteSpan bytes) {
   }
 }
 
+// A tag of VLAN 0 says a priority and no VLAN: the device itself takes the frame, without the tag
+// (__netif_receive_skb_core() of net/core/dev.c).
+constexpr std::size_t kVlanTag = 4;
+bool has_priority_tag(ByteSpan bytes) {
+  constexpr std::uint16_t kTagged = 0x8100;
+  constexpr std::uint16_t kVlanMask = 0x0fff;
+  return bytes.size() >= kEthernetHeader + 2 && be16(bytes.data() + 2 * kMacSize) == kTagged &&
+         (be16(bytes.data() + kEthernetHeader) & kVlanMask) == 0;
+}
+
 Link read_link(int link_type, ByteSpan bytes) {
   Link link;
   const auto needs = [&](std::size_t size) {
@@ -120,6 +130,11 @@ Link read_link(int link_type, ByteSpan bytes) {
         link.type = PacketType::Multicast;
       }
       set_ether_type(link, be16(bytes.data() + 2 * kMacSize));
+      if (has_priority_tag(bytes)) {
+        if (!needs(kEthernetHeader + kVlanTag)) return link;
+        link.other.clear();
+        set_ether_type(link, be16(bytes.data() + kEthernetHeader + kVlanTag - 2));
+      }
       return link;
     case DLT_LINUX_SLL:
       if (!needs(kCookedHeader)) return link;
@@ -234,7 +249,10 @@ Result<bool> Capture::next(CapturedPacket& captured) {
   if (!captured.other.empty()) return true;
   packet.ether_type = link.ether_type;
   packet.type = link.type;
-  if (state.link_type == DLT_EN10MB) packet.link.assign(bytes.begin(), bytes.begin() + 14);
+  if (state.link_type == DLT_EN10MB) {
+    packet.link.assign(bytes.begin(), bytes.begin() + kEthernetHeader);
+    put_be16(packet.link.data() + 2 * kMacSize, packet.ether_type);
+  }
   const ByteSpan from_network = bytes.subspan(link.size);
   packet.bytes.assign(from_network.begin(), from_network.end());
   if (header->len > header->caplen && header->len <= kLongest) {

@@ -100,6 +100,9 @@ struct Journey {
   bool knows_after = true;            // false: a rule wrote into it what only the kernel knows
   // Delivered because its multicast group was taken as joined: the host's description does not say.
   bool takes_group_as_joined = false;
+  // What else of the host was taken as a kernel has it from the beginning, since its description
+  // does not say, and would have sent the packet another way: "rp_filter 0 on eth0".
+  std::vector<std::string> assumed;
   Fate fate() const { return hooks.empty() ? Fate::Accept : hooks.back().fate; }
 };
 
@@ -208,6 +211,9 @@ class Evaluator {
   // Whether chains may translate what this host's programs send or what it forwards; or anything.
   bool translates_on_the_way_out(bool ipv6) const;
   bool translates(bool ipv6) const;
+
+  // Whether the rules see datagrams whole, not their fragments, or may.
+  bool reassembles(bool ipv6) const;
 
   // Each course of a conversation that begins with nothing known. Answers that are `given` are
   // taken and not chosen. REQUIRES: there is a packet.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string_view>
 
+#include "eval/arrivals.h"
 #include "eval/doubts.h"
 #include "eval/eval.h"
 #include "eval/fragments.h"
@@ -14,10 +15,12 @@
 #include "eval/link_chains.h"
 #include "eval/nat.h"
 #include "eval/other_tables.h"
+#include "eval/path_mtu.h"
 #include "eval/route.h"
 #include "eval/stack.h"
 #include "eval/tracker.h"
 #include "eval/truncated.h"
+#include "eval/ways_out.h"
 #include "net/protocol.h"
 #include "ruleset/rule_parts.h"
 
@@ -40,14 +43,6 @@ void stop(HookResult& result, const char* reason) {
   result.reason = reason;
 }
 
-HookResult stopped_by_stack(Hook hook, const char* reason) {
-  HookResult result;
-  result.hook = hook;
-  result.fate = Fate::Stack;
-  result.reason = reason;
-  return result;
-}
-
 }  // namespace
 
 class Evaluator::Machine {
@@ -61,6 +56,9 @@ class Evaluator::Machine {
         routes_(host),
         interpreter_(program_, state_, routes_),
         own_(OwnAddresses::of(host)),
+        arrivals_(host, routes_, own_),
+        ways_out_(host, routes_, own_),
+        path_mtu_(host),
         groups_(host),
         ingress_(plan_device_hook(program_, Hook::Ingress)),
         egress_(plan_device_hook(program_, Hook::Egress)),
@@ -227,15 +225,11 @@ class Evaluator::Machine {
   bool run_chain(const Stage& stage, Frame& frame, const Options& options, HookResult& result);
   bool gather(Frame& frame, Fragments::User user, const Options& options, HookResult& result);
   bool is_foreign(const Frame& frame) const;
-  bool may_forward(const Frame& frame) const;
-  bool find_way_out(Frame& frame, Journey& journey) const;
-  void choose_way_out(Frame& frame, const net::Address& to) const;
   void receive(Frame& frame, const Options& options, Journey& journey);
   void leave(Frame& frame, const Options& options, Journey& journey);
   void deliver(Frame& frame, const Options& options, Journey& journey);
   void forward(Frame& frame, const Options& options, Journey& journey);
   bool asks_for_route(const Stage& stage, const RouteKey& before, const Frame& frame) const;
-  const char* route_again(Frame& frame) const;
   static Packet packet_now(const Frame& frame);
   static void finish(Frame& frame, Journey& journey);
   static bool lacks_headers(Frame& frame, Hook hook, Journey& journey);
@@ -260,6 +254,9 @@ class Evaluator::Machine {
   Routes routes_;
   Interpreter interpreter_;
   OwnAddresses own_;
+  Arrivals arrivals_;
+  WaysOut ways_out_;
+  PathMtu path_mtu_;
   Groups groups_;
   std::vector<Stage> ingress_;
   std::vector<Stage> egress_;
@@ -438,7 +435,7 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
       return false;
     }
     if (hook == Hook::Output && asks_for_route(stage, before, frame)) {
-      if (const char* error = route_again(frame)) {
+      if (const char* error = ways_out_.again(frame)) {
         stop(result, error);
         return false;
       }
@@ -482,10 +479,10 @@ bool Evaluator::Machine::run_device_hook(Hook hook, Frame& frame, const Options&
     if (!is_on_device(stage, device)) continue;
     if (result == nullptr) result = &journey.hooks.emplace_back();
     result->hook = hook;
-    if (frame.bytes.size() > frame.fragment_size && frame.fragment_size != 0) {
+    if (!arrives && path_mtu_.may_be_cut(frame, frame.route)) {
       result->fate = Fate::Undecided;
       result->decided = false;
-      result->reason = "a datagram that is fragmented again before it leaves";
+      result->reason = "a datagram that is fragmented before it leaves";
       return false;
     }
     frame.hook = hook;
@@ -512,11 +509,6 @@ bool Evaluator::Machine::run_device_hook(Hook hook, Frame& frame, const Options&
   return arrives || !asks_below || link_chains_.let_pass(hook, device, frame, journey);
 }
 
-bool Evaluator::Machine::may_forward(const Frame& frame) const {
-  const bool forwards = frame.ipv6 ? host_.forwards_ipv6 : host_.forwards_ipv4;
-  return forwards || !frame.packet->out_device.empty();
-}
-
 // Addressed to one other host, or to a link-local address that another device bears.
 bool Evaluator::Machine::is_foreign(const Frame& frame) const {
   const net::Address to = destination_of(frame.bytes, frame.ipv6);
@@ -527,70 +519,6 @@ bool Evaluator::Machine::is_foreign(const Frame& frame) const {
     return routes_.known() && !routes_.leads_here(to, frame.in_device);
   }
   return is_for_another_host(frame.bytes, frame.ipv6, own_) && !routes_.leads_here(to);
-}
-
-// Without routes: by what is behind the devices.
-void Evaluator::Machine::choose_way_out(Frame& frame, const net::Address& to) const {
-  const std::vector<ruleset::Interface> ways = interfaces_towards(host_, to);
-  const std::size_t chosen = ways.size() == 1 ? 0 : frame.choices->choose(ways.size());
-  frame.way_out = ways[chosen].device;
-  frame.leaves_by = frame.way_out;
-  if (ways.size() > 1) {
-    frame.conditions.push_back(
-        {.about = fmt::format("the device towards {}", net::format(to)), .is = frame.way_out});
-  }
-}
-
-// The device that a packet for another host leaves by: the asker's word, else the routes'.
-bool Evaluator::Machine::find_way_out(Frame& frame, Journey& journey) const {
-  if (!frame.packet->out_device.empty()) {
-    frame.leaves_by = frame.packet->out_device;
-    return true;
-  }
-  const net::Address to = destination_of(frame.bytes, frame.ipv6);
-  if (!routes_.known()) {
-    choose_way_out(frame, to);
-    return true;
-  }
-  const Routes::Answer answer =
-      routes_.towards(to, is_link_local(to) ? frame.in_device : std::string_view());
-  if (answer.error != nullptr) {
-    journey.hooks.push_back(stopped_by_stack(Hook::Forward, answer.error));
-    return false;
-  }
-  frame.leaves_by = answer.route->device;
-  return true;
-}
-
-// ip_route_me_harder(), ip6_route_me_harder(): what goes to a link's own address keeps its device,
-// and the loopback's routes know none; __mkroute_output() refuses the loopback's as a source.
-// Not null: there is no way, and why.
-const char* Evaluator::Machine::route_again(Frame& frame) const {
-  const net::Address to = destination_of(frame.bytes, frame.ipv6);
-  const bool to_group = frame.ipv6 && frame.bytes[ipv6::kDestination] == 0xff;
-  if (is_link_local(to) && frame.leaves_by == kLoopbackDevice) {
-    return "it is routed again, and the loopback has no route to a link's address";
-  }
-  if (is_link_local(to) || to_group) return nullptr;
-  const bool here =
-      own_.delivered.contains(to) || !is_for_another_host(frame.bytes, frame.ipv6, own_);
-  if (here || routes_.leads_here(to)) {
-    frame.leaves_by = kLoopbackDevice;
-    return nullptr;
-  }
-  constexpr std::uint8_t kLoopbackNetwork = 127;
-  if (!frame.ipv6 && frame.bytes[ipv4::kSource] == kLoopbackNetwork) {
-    return "it is routed again, and a loopback address leaves the host by no route";
-  }
-  if (!routes_.known()) {
-    frame.conditions.push_back({.about = fmt::format("the device towards {}", net::format(to)),
-                                .is = std::string(frame.leaves_by),
-                                .assumed = true});
-    return nullptr;
-  }
-  const Routes::Answer answer = routes_.towards(to);
-  if (answer.error == nullptr) frame.leaves_by = answer.route->device;
-  return answer.error;
 }
 
 Packet Evaluator::Machine::packet_now(const Frame& frame) {
@@ -605,6 +533,7 @@ Packet Evaluator::Machine::packet_now(const Frame& frame) {
 
 void Evaluator::Machine::finish(Frame& frame, Journey& journey) {
   journey.after = packet_now(frame);
+  journey.after.carried = Tracker::carried_of(frame);
   journey.knows_after = frame.unsure.empty();
   journey.reads = std::move(frame.reads);
   journey.conditions = std::move(frame.conditions);
@@ -625,6 +554,9 @@ bool Evaluator::Machine::lacks_headers(Frame& frame, Hook hook, Journey& journey
 void Evaluator::Machine::arrive(const Packet& packet, const Options& options, Journey& journey) {
   Frame frame = frame_of(packet);
   frame.in_device = packet.in_device;
+  if (packet.carried && packet.carried->untracked && packet.in_device == kLoopbackDevice) {
+    frame.flow.tracking = Tracking::Untracked;
+  }
   frame.notes_reads = options.note_reads;
   tracker_.begin(frame, options);
   if (lacks_headers(frame, Hook::Prerouting, journey)) return;
@@ -652,6 +584,12 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
       stop(Hook::Prerouting, "sent to another machine's Ethernet address")) {
     return;
   }
+  if (const std::string vrf = arrivals_.vrf_of(packet.in_device); !vrf.empty()) {
+    journey.hooks.push_back(
+        not_modelled(Hook::Prerouting, fmt::format("the VRF {}, which is not modelled", vrf)));
+    return;
+  }
+  if (stop(Hook::Prerouting, arrivals_.reception_error(frame))) return;
   if (stop(Hook::Prerouting, frame.ipv6 ? receive_ipv6_error(frame.bytes, loopback)
                                         : receive_ipv4_error(frame.bytes))) {
     return;
@@ -660,7 +598,7 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
   const bool routed = loopback && sent_by_this_host(frame.bytes, frame.ipv6, own_);
   if (!run_hook(Hook::Prerouting, plan_for(frame).prerouting, frame, options, journey)) return;
   const bool foreign = !routed && is_foreign(frame);
-  const bool passes_on = foreign && may_forward(frame);
+  const bool passes_on = foreign && arrivals_.may_forward(frame);
   // What else is for this host (an address of all its network's routers, a broadcast) the routes
   // know better than its addresses.
   const Forwarding forwarding = foreign && !passes_on ? Forwarding::Off : Forwarding::On;
@@ -670,12 +608,11 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
     return;
   }
   if (frame.ipv6 && foreign && !passes_on && stop(next, kNotForThisHost)) return;
-  if (!routed && stop(next, frame.ipv6 ? route_ipv6_error(frame.bytes, own_, forwarding)
-                                       : route_ipv4_error(frame.bytes, own_, forwarding))) {
+  if (passes_on && !ways_out_.find(frame, journey)) return;
+  if (!arrivals_.let_pass(frame, {.next = next, .forwarding = forwarding, .routed = routed},
+                          journey)) {
     return;
   }
-  if (passes_on && !find_way_out(frame, journey)) return;
-  if (!frame.ipv6 && stop(next, ipv4_options_error(frame.bytes))) return;
   if (passes_on) {
     forward(frame, options, journey);
   } else {
@@ -700,6 +637,10 @@ void Evaluator::Machine::deliver(Frame& frame, const Options& options, Journey& 
 void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& journey) {
   const bool same_device = frame.leaves_by == frame.in_device;
   if (const char* reason = forward_error(frame.bytes, frame.ipv6, frame.type, same_device)) {
+    journey.hooks.push_back(stopped_by_stack(Hook::Forward, reason));
+    return;
+  }
+  if (const std::string reason = path_mtu_.forward_error(frame, frame.route); !reason.empty()) {
     journey.hooks.push_back(stopped_by_stack(Hook::Forward, reason));
     return;
   }
@@ -742,6 +683,11 @@ void Evaluator::Machine::leave(Frame& frame, const Options& options, Journey& jo
     return;
   }
   if (is_ipv4) frame.bytes = frame.bytes.first(be16(frame.bytes.data() + ipv4::kTotalLength));
+  dissect(frame);
+  if (const std::string reason = path_mtu_.send_error(frame); !reason.empty()) {
+    journey.hooks.push_back(stopped_by_stack(Hook::Output, reason));
+    return;
+  }
   const FamilyPlan& plan = plan_for(frame);
   if (!run_hook(Hook::Output, plan.output, frame, options, journey)) return;
   if (const char* reason = frame.ipv6 ? nullptr : output_ipv4_error(frame.bytes)) {
@@ -780,6 +726,9 @@ bool Evaluator::has_answered(const Packet& packet, std::uint64_t now_ns) {
 bool Evaluator::translates_on_the_way_out(bool ipv6) const {
   const FamilyPlan& plan = machine_->plan_of(ipv6);
   return !plan.output.nat_chains.empty() || !plan.postrouting.nat_chains.empty();
+}
+bool Evaluator::reassembles(bool ipv6) const {
+  return machine_->plan_of(ipv6).reassembly != ConntrackUse::Off;
 }
 bool Evaluator::translates(bool ipv6) const {
   return machine_->plan_of(ipv6).has_nat;

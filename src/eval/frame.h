@@ -72,8 +72,9 @@ struct Frame {
   bool rewritten_options = false;  // the host has written into the IPv4 options
   std::string_view in_device;      // "" where the hook has none
   std::string_view out_device;
-  std::string_view leaves_by;  // "" until there is a route
-  std::string way_out;         // where leaves_by is no one else's word
+  std::string_view leaves_by;             // "" until there is a route
+  std::string way_out;                    // where leaves_by is no one else's word
+  const ruleset::Route* route = nullptr;  // that it is passed on by; null: not known
   std::uint32_t link_header_size = 0;
   std::uint32_t mark = 0;
   std::uint32_t priority = 0;

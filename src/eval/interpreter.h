@@ -116,6 +116,7 @@ class Interpreter {
   Next run_payload_write(const ruleset::PayloadWrite& write);
   std::size_t choose(const std::string& about, std::span<const std::string> answers);
   bool choose_whether(const std::string& about);
+  std::string chosen_hop(const ruleset::Route& route, const net::Address& to);
   Next draw(ruleset::Register to, const std::string& about, std::uint32_t modulus,
             std::uint32_t offset);
   Next run_numgen(const ruleset::Numgen& numgen, CellIndex cell);

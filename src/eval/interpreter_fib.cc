@@ -169,6 +169,15 @@ Interpreter::Next Interpreter::store_device(const ruleset::Fib& fib, std::string
   return Next::Expression;
 }
 
+// Of several IPv6 next hops the kernel takes one by a hash of the flow; of IPv4's a lookup that
+// sends nothing takes the first.
+std::string Interpreter::chosen_hop(const ruleset::Route& route, const net::Address& to) {
+  std::vector<std::string> devices;
+  for (const ruleset::Route* hop : routes_.hops_of(route)) devices.push_back(hop->device);
+  if (devices.size() == 1) return devices.front();
+  return devices[choose(fmt::format("the next hop towards {}", net::format(to)), devices)];
+}
+
 // nft_fib4_eval() and nft_fib6_eval(): the device that the route leads by; with a device to compare
 // with, that one where the route leads by it, else none.
 Interpreter::Next Interpreter::run_fib_device(const ruleset::Fib& fib) {
@@ -192,6 +201,10 @@ Interpreter::Next Interpreter::run_fib_device(const ruleset::Fib& fib) {
     const bool here = route != nullptr && (route->type == RouteType::Local ||
                                            (frame_->ipv6 && route->type == RouteType::Anycast));
     if (leads_nowhere(route) || here) return store_device(fib, "");
+    if (frame_->ipv6 && route->one_of_several) {
+      const std::string hop = chosen_hop(*route, asked);
+      return store_device(fib, !compares || hop == device ? std::string_view(hop) : "");
+    }
     if (!compares) return store_device(fib, route->device);
     return store_device(fib, routes_.leads_by(*route, device) ? device : std::string_view());
   }

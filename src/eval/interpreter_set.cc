@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/overloaded.h"
 #include "base/time.h"
 #include "eval/interpreter.h"
 #include "eval/ticks.h"
@@ -43,6 +44,7 @@ std::uint64_t Interpreter::end_of(const Program::Set& set, std::size_t element) 
   const ruleset::Elements& elements = set.set->elements;
   std::uint64_t left_ms = set.set->timeout_ms;
   if (!elements.timeouts_ms.empty() && elements.timeouts_ms[element] != 0) {
+    if (elements.timeouts_ms[element] == ruleset::kNeverEnds) return 0;
     left_ms = elements.timeouts_ms[element];
   }
   if (!elements.expirations_ms.empty() && elements.expirations_ms[element] != 0) {

@@ -75,7 +75,10 @@ bool device_matches(std::string_view pattern, std::string_view device) {
   return pattern == device;
 }
 
-LinkChains::LinkChains(const Program& program, const r::Host& host) : host_(host) {
+LinkChains::LinkChains(const Program& program, const r::Host& host)
+    : host_(host), knows_links_(std::ranges::any_of(host.interfaces, [](const auto& interface) {
+        return !interface.master.empty() || !interface.link.empty();
+      })) {
   for (std::uint32_t t = 0; t < program.tables().size(); ++t) {
     const Program::Table& table = program.tables()[t];
     const r::Family family = table.table->family;
@@ -100,8 +103,10 @@ LinkChains::LinkChains(const Program& program, const r::Host& host) : host_(host
   }
 }
 
-// A port has no routes: what it takes is its bridge's.
+// Where the host's description says what stands on what, by that, through several layers (a VLAN on
+// a bridge on a bond). Where it does not, a port has no routes: what it takes is its bridge's.
 bool LinkChains::may_lie_below(std::string_view pattern, const r::Interface& upper) const {
+  if (knows_links_) return lies_below(pattern, upper.device, 0);
   const bool on_another = is_one_of(kOnAnother, upper.kind);
   if (!on_another && !is_one_of(kWithPorts, upper.kind)) return false;
   return std::ranges::any_of(host_.interfaces, [&](const r::Interface& lower) {
@@ -114,8 +119,28 @@ bool LinkChains::may_lie_below(std::string_view pattern, const r::Interface& upp
   });
 }
 
+bool LinkChains::lies_below(std::string_view pattern, std::string_view upper,
+                            unsigned depth) const {
+  constexpr unsigned kDeepest = 8;  // MAX_NEST_DEV of include/linux/netdevice.h
+  if (depth == kDeepest) return true;
+  const auto above = std::ranges::find(host_.interfaces, upper, &r::Interface::device);
+  return std::ranges::any_of(host_.interfaces, [&](const r::Interface& lower) {
+    const bool is_port = lower.master == upper;
+    const bool carries = above != host_.interfaces.end() && above->link == lower.device;
+    if (!is_port && !carries) return false;
+    return device_matches(pattern, lower.device) || lies_below(pattern, lower.device, depth + 1);
+  });
+}
+
+// A bridge itself, or a VLAN on one.
+bool LinkChains::stands_on_bridge(const r::Interface& upper) const {
+  if (upper.kind == kBridge) return true;
+  const auto carrier = std::ranges::find(host_.interfaces, upper.link, &r::Interface::device);
+  return !upper.link.empty() && carrier != host_.interfaces.end() && carrier->kind == kBridge;
+}
+
 bool LinkChains::is_met(const Hooked& hooked, const r::Interface& upper) const {
-  if (hooked.devices.empty()) return upper.kind == kBridge;
+  if (hooked.devices.empty()) return stands_on_bridge(upper);
   return std::ranges::any_of(
       hooked.devices, [&](const std::string& pattern) { return may_lie_below(pattern, upper); });
 }

@@ -35,8 +35,11 @@ class LinkChains {
   };
   bool is_met(const Hooked& hooked, const ruleset::Interface& upper) const;
   bool may_lie_below(std::string_view pattern, const ruleset::Interface& upper) const;
+  bool stands_on_bridge(const ruleset::Interface& upper) const;
+  bool lies_below(std::string_view pattern, std::string_view upper, unsigned depth) const;
 
   const ruleset::Host& host_;
+  bool knows_links_ = false;
   std::vector<Hooked> hooked_;
 };
 

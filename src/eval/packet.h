@@ -30,9 +30,20 @@ struct Packet {
   PacketType type = PacketType::Host;
   std::optional<std::uint32_t> user;  // the owner of the local socket that sends it
   std::optional<std::uint32_t> group;
+  // Seen in a capture, where one packet may stand for many segments that the network card or the
+  // kernel has put together, or will take apart.
+  bool may_be_merged = false;
   // Sent by the host, of which no more was seen: nobody knows by which program, if by any, nor the
   // mark and priority that it gave.
   bool sender_is_open = false;
+
+  // What it bears over the loopback of what connection tracking has found on its way out
+  // (skb->_nfct): it is not looked at again. Absent: it came by a cable.
+  struct Carried {
+    bool untracked = false;   // by a rule's notrack
+    std::uint32_t state = 0;  // a bit of ruleset::ct_state, of a tracked one
+  };
+  std::optional<Carried> carried;
 
   // When it passes, in ns since 1970 (`meta time`); absent: not said.
   std::optional<std::uint64_t> time_ns;

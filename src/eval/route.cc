@@ -126,6 +126,19 @@ const Route* Routes::find_between(const net::Address& to, const net::Address& fr
   return found == nullptr ? best : found;
 }
 
+std::vector<const Route*> Routes::hops_of(const Route& route) const {
+  if (!route.one_of_several || !host_.routes) return {&route};
+  std::vector<const Route*> hops;
+  for (const Route& hop : *host_.routes) {
+    const bool is_beside = hop.one_of_several && hop.table == route.table && hop.to == route.to &&
+                           hop.metric == route.metric;
+    const bool is_new =
+        std::ranges::none_of(hops, [&](const Route* other) { return other->device == hop.device; });
+    if (is_beside && is_new) hops.push_back(&hop);
+  }
+  return hops;
+}
+
 bool Routes::leads_by(const Route& route, std::string_view device) const {
   if (!host_.routes) return false;
   return std::ranges::any_of(*host_.routes, [&](const Route& other) {

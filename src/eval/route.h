@@ -66,6 +66,9 @@ class Routes {
   // by the one that bears `from`, if that is a link's own (rt6_device_match() of net/ipv6/route.c).
   const ruleset::Route* find_between(const net::Address& to, const net::Address& from) const;
 
+  // The next hops of the route, one for each device that it may lead by: itself alone, mostly.
+  std::vector<const ruleset::Route*> hops_of(const ruleset::Route& route) const;
+
   // Whether the route, or one beside it of the same prefix and metric, leads by the device.
   bool leads_by(const ruleset::Route& route, std::string_view device) const;
 

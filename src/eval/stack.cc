@@ -8,7 +8,6 @@
 namespace rolewall::eval {
 namespace {
 
-constexpr const char* kOwnSource = "martian source: this host's own address";
 constexpr const char* kLoopbackSource = "martian source: the loopback network";
 constexpr const char* kNoUnicastSource = "martian source: not the address of one host";
 constexpr const char* kZeroSource = "martian source: 0.0.0.0";
@@ -44,12 +43,11 @@ enum Option : std::uint8_t {
   kRouterAlert = 148,
 };
 
-// ip_options_compile() and what ip_rcv_options() does with a source route.
-const char* options_error(ByteSpan options) {
+// ip_options_compile().
+const char* options_error(ByteSpan options, bool& source_route) {
   constexpr const char* kMalformed = "malformed IP options";
   bool record_route = false;
   bool timestamp = false;
-  bool source_route = false;
   std::size_t at = 0;
   while (at < options.size()) {
     const std::uint8_t* option = options.data() + at;
@@ -94,36 +92,34 @@ const char* options_error(ByteSpan options) {
     }
     at += length;
   }
-  return source_route ? "a source route, which is not accepted" : nullptr;
+  return nullptr;
 }
 
-// ip_mc_validate_source(), but for the multicast groups that it lets 0.0.0.0 send to.
+// ip_mc_validate_source(), but for what fib_validate_source() says (source_check.h).
 const char* multicast_source_error(std::uint32_t source, std::uint32_t destination,
-                                   std::uint8_t protocol, const OwnAddresses& own) {
+                                   std::uint8_t protocol, bool route_localnet) {
   constexpr std::uint8_t kIgmp = 2;
   if (is_multicast(source) || source == kBroadcast) return kNoUnicastSource;
-  if (is_loopback(source)) return kLoopbackSource;
-  if (source == 0) {
-    return is_local_multicast(destination) || protocol == kIgmp ? nullptr : kZeroSource;
-  }
-  return is_borne(source, own) ? kOwnSource : nullptr;
+  if (is_loopback(source) && !route_localnet) return kLoopbackSource;
+  if (source != 0) return nullptr;
+  return is_local_multicast(destination) || protocol == kIgmp ? nullptr : kZeroSource;
 }
 
-// ip_route_input_slow().
+// ip_route_input_slow(), but for what fib_validate_source() says (source_check.h).
 const char* unicast_error(std::uint32_t source, std::uint32_t destination, const OwnAddresses& own,
-                          Forwarding forwarding) {
+                          Forwarding forwarding, bool route_localnet) {
   if (is_multicast(source) || source == kBroadcast) return kNoUnicastSource;
-  if (destination == kBroadcast || (source == 0 && destination == 0)) {
-    return source != 0 && is_borne(source, own) ? kOwnSource : nullptr;
-  }
+  if (destination == kBroadcast || (source == 0 && destination == 0)) return nullptr;
   if (source == 0) return kZeroSource;
   if (destination == 0) return "martian destination: 0.0.0.0";
-  if (is_loopback(destination)) return "martian destination: the loopback network";
-  if (is_loopback(source)) return kLoopbackSource;
+  if (is_loopback(destination)) {
+    return route_localnet ? nullptr : "martian destination: the loopback network";
+  }
+  if (is_loopback(source) && !route_localnet) return kLoopbackSource;
   if (forwarding == Forwarding::Off && !own.delivered.ipv4.contains({destination})) {
     return kNotForThisHost;
   }
-  return is_borne(source, own) ? kOwnSource : nullptr;
+  return nullptr;
 }
 
 // --- IPv6 --------------------------------------------------------------------------------------
@@ -256,16 +252,25 @@ const char* receive_ipv6_error(ByteSpan& packet, bool loopback_device) {
   return hop_by_hop ? hop_by_hop_error(packet) : nullptr;
 }
 
-const char* route_ipv4_error(ByteSpan packet, const OwnAddresses& own, Forwarding forwarding) {
+const char* route_ipv4_error(ByteSpan packet, const OwnAddresses& own, Forwarding forwarding,
+                             bool route_localnet) {
   const std::uint32_t source = be32(packet.data() + ipv4::kSource);
   const std::uint32_t destination = be32(packet.data() + ipv4::kDestination);
   return is_multicast(destination)
-             ? multicast_source_error(source, destination, packet[ipv4::kProtocol], own)
-             : unicast_error(source, destination, own, forwarding);
+             ? multicast_source_error(source, destination, packet[ipv4::kProtocol], route_localnet)
+             : unicast_error(source, destination, own, forwarding, route_localnet);
 }
 
 const char* ipv4_options_error(ByteSpan packet) {
-  return options_error(packet.first(ipv4::header_size(packet)).subspan(ipv4::kHeaderSize));
+  bool source_route = false;
+  return options_error(packet.first(ipv4::header_size(packet)).subspan(ipv4::kHeaderSize),
+                       source_route);
+}
+
+bool has_source_route(ByteSpan packet) {
+  bool source_route = false;
+  options_error(packet.first(ipv4::header_size(packet)).subspan(ipv4::kHeaderSize), source_route);
+  return source_route;
 }
 
 bool rewrites_options(ByteSpan packet) {

@@ -1,8 +1,7 @@
 // What the IP stack itself discards of what arrives, before the first hook (ip_rcv_core() of
 // net/ipv4/ip_input.c, ip6_rcv_core() of net/ipv6/ip6_input.c) and between prerouting and input
-// (ip_route_input_rcu() of net/ipv4/route.c, ip6_route_input()), with the settings that a host has
-// by default: rp_filter 0, route_localnet 0, accept_source_route 0, a route for
-// every address. Which multicast groups are joined, groups.h knows.
+// (ip_route_input_rcu() of net/ipv4/route.c, ip6_route_input()). Which sources IPv4 takes,
+// source_check.h knows; which multicast groups are joined, groups.h.
 //
 // Each function returns why the packet goes no further, or null.
 #pragma once
@@ -36,13 +35,15 @@ enum class Forwarding : std::uint8_t { Off, On };
 // REQUIRES: received without an error, and not over the loopback from this host itself: what it
 // sends to itself is routed once, on its way out.
 const char* route_ipv4_error(ByteSpan packet, const OwnAddresses& own,
-                             Forwarding forwarding = Forwarding::Off);
+                             Forwarding forwarding = Forwarding::Off, bool route_localnet = false);
 const char* route_ipv6_error(ByteSpan packet, const OwnAddresses& own,
                              Forwarding forwarding = Forwarding::Off);
 // Whether the packet is addressed to one other host. Groups are none: nothing here routes them.
 bool is_for_another_host(ByteSpan packet, bool ipv6, const OwnAddresses& own);
-// ip_rcv_options(), which every packet meets, whatever its route.
+// ip_rcv_options(), which every packet meets, whatever its route; but for a source route.
 const char* ipv4_options_error(ByteSpan packet);
+// REQUIRES: no error. Whether the sender says by which hosts the packet is to go (srr).
+bool has_source_route(ByteSpan packet);
 // Whether the host writes into the options on the way (the route and time that they ask for).
 bool rewrites_options(ByteSpan packet);
 

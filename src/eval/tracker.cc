@@ -195,6 +195,19 @@ bool Tracker::find_flow(Frame& frame, Checksums checksums, const Options& option
   return true;
 }
 
+std::optional<Packet::Carried> Tracker::carried_of(const Frame& frame) {
+  if (frame.leaves_by != kLoopbackDevice) return std::nullopt;
+  switch (frame.flow.tracking) {
+    case Tracking::Untracked:
+      return Packet::Carried{.untracked = true};
+    case Tracking::Entry:
+      return Packet::Carried{.state = frame.flow.state};
+    case Tracking::None:
+      break;
+  }
+  return std::nullopt;
+}
+
 void Tracker::begin(Frame& frame, const Options& options) {
   if (!options.keep_state) return;
   flows_.begin_packet();
@@ -244,7 +257,12 @@ const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
                                 .assumed = true});
   }
   const Checksums checksums = verify && whole ? Checksums::Verify : Checksums::Trust;
-  if (options.keep_state && find_flow(frame, checksums, options)) return nullptr;
+  if (options.keep_state && find_flow(frame, checksums, options)) {
+    const auto& carried = frame.packet->carried;
+    const bool has_state = carried && frame.in_device == kLoopbackDevice;
+    if (has_state && flow.tracking == Tracking::Entry) flow.state = carried->state;
+    return nullptr;
+  }
   const FirstPacket first = track_first_packet(frame.bytes, frame.ipv6, checksums);
   flow.tracking = first.tracking;
   flow.tuple = first.tuple;

@@ -23,6 +23,8 @@ class Tracker {
   // Fills frame.flow. `has_nat`: the hooks of NAT are there, and have settled what comes back over
   // the loopback. Not null: the packet goes no further, and why.
   const char* track(Frame& frame, const Options& options, bool has_nat);
+  // What a packet that leaves by the loopback brings along as it arrives there.
+  static std::optional<Packet::Carried> carried_of(const Frame& frame);
   // Remembers the flow, where packets are one conversation. `accepted`: by the last hook too.
   void keep(Frame& frame, const Options& options, bool accepted);
   // nf_ct_set_closing(): a rule has answered this packet with a TCP reset.

@@ -21,10 +21,10 @@ constexpr std::uint16_t type_of(int message) {
 std::optional<net::Address> address_in(View tuple, std::uint16_t ipv4, std::uint16_t ipv6) {
   const View ip = find_attribute(tuple, CTA_TUPLE_IP);
   if (const View v4 = find_attribute(ip, ipv4); v4.size() == 4) {
-    return net::ipv4_from_bytes(v4.data());
+    return net::address_from_bytes(v4);
   }
   if (const View v6 = find_attribute(ip, ipv6); v6.size() == 16) {
-    return net::ipv6_from_bytes(v6.data());
+    return net::address_from_bytes(v6);
   }
   return std::nullopt;
 }

@@ -79,6 +79,19 @@ void decode_value_column(const Set& set, Attributes& attributes, Elements& eleme
   }
 }
 
+// An element that never ends where the others do has no end; Linux 6.12 and later also say a
+// timeout of 0 (nf_tables_fill_setelem()).
+void decode_times(const Set& set, Attributes& attributes, Elements& elements, std::size_t row) {
+  const bool ends = attributes.has(NFTA_SET_ELEM_EXPIRATION);
+  if (attributes.has(NFTA_SET_ELEM_TIMEOUT)) {
+    const std::uint64_t timeout = attributes.be64(NFTA_SET_ELEM_TIMEOUT);
+    at_row(elements.timeouts_ms, row) = timeout == 0 ? ruleset::kNeverEnds : timeout;
+  } else if (set.timeout_ms != 0 && !ends) {
+    at_row(elements.timeouts_ms, row) = ruleset::kNeverEnds;
+  }
+  if (ends) at_row(elements.expirations_ms, row) = attributes.be64(NFTA_SET_ELEM_EXPIRATION);
+}
+
 void decode_row(const Set& set, Attributes& attributes, Elements& elements) {
   const std::uint32_t size = set.key_size();
   const View key = decode_key(attributes, NFTA_SET_ELEM_KEY, size);
@@ -94,12 +107,7 @@ void decode_row(const Set& set, Attributes& attributes, Elements& elements) {
     append(elements.key_ends, end.empty() ? key : end);
   }
   decode_value_column(set, attributes, elements, row);
-  if (attributes.has(NFTA_SET_ELEM_TIMEOUT)) {
-    at_row(elements.timeouts_ms, row) = attributes.be64(NFTA_SET_ELEM_TIMEOUT);
-  }
-  if (attributes.has(NFTA_SET_ELEM_EXPIRATION)) {
-    at_row(elements.expirations_ms, row) = attributes.be64(NFTA_SET_ELEM_EXPIRATION);
-  }
+  decode_times(set, attributes, elements, row);
   for (const std::uint16_t type : {NFTA_SET_ELEM_EXPR, NFTA_SET_ELEM_EXPRESSIONS}) {
     if (!attributes.has(type)) continue;
     const std::string problem = decode_stateful(attributes.bytes(type), type == NFTA_SET_ELEM_EXPR,

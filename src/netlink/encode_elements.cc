@@ -88,7 +88,8 @@ void put_row(Writer& writer, SetKind kind, const Elements& elements, std::size_t
       break;
   }
   if (!elements.timeouts_ms.empty() && elements.timeouts_ms[row] != 0) {
-    writer.be64(NFTA_SET_ELEM_TIMEOUT, elements.timeouts_ms[row]);
+    const std::uint64_t timeout = elements.timeouts_ms[row];
+    writer.be64(NFTA_SET_ELEM_TIMEOUT, timeout == ruleset::kNeverEnds ? 0 : timeout);
   }
   if (!elements.expirations_ms.empty() && elements.expirations_ms[row] != 0) {
     writer.be64(NFTA_SET_ELEM_EXPIRATION, elements.expirations_ms[row]);

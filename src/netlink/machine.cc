@@ -40,7 +40,8 @@ std::string kind_of(const AttributeMap& link) {
 // Devices by index, the loopback among them.
 using Devices = std::map<std::uint32_t, std::string>;
 
-// Who stands where: what belongs to a bridge or a bond, by the index of that.
+// Who stands where: what belongs to a bridge or a bond, by the index of that; and what stands on
+// another device of this namespace.
 using Masters = std::map<std::uint32_t, std::uint32_t>;
 using Indexes = std::set<std::uint32_t>;
 
@@ -48,6 +49,7 @@ using Indexes = std::set<std::uint32_t>;
 Result<Devices> read_links(RouteDumper& dumper, Machine& machine, Masters& masters,
                            Indexes& crossings) {
   Devices devices;
+  Masters below;
   TRY(dumper.dump(RTM_GETLINK, sizeof(ifinfomsg), AF_UNSPEC, "interfaces",
                   [&](const nlmsghdr& message) {
                     const auto& link = header_of<ifinfomsg>(message);
@@ -58,6 +60,7 @@ Result<Devices> read_links(RouteDumper& dumper, Machine& machine, Masters& maste
                     interface.group = number(attributes, IFLA_GROUP);
                     interface.hardware_type = link.ifi_type;
                     interface.kind = kind_of(attributes);
+                    interface.mtu = number(attributes, IFLA_MTU);
                     if (const auto mac = attributes.find(IFLA_ADDRESS); mac != attributes.end()) {
                       interface.mac = fmt::format("{:02x}", fmt::join(mac->second, ":"));
                     }
@@ -68,10 +71,26 @@ Result<Devices> read_links(RouteDumper& dumper, Machine& machine, Masters& maste
                     if (const auto master = number(attributes, IFLA_MASTER)) {
                       masters.emplace(interface.index, master);
                     }
+                    // The other end of a veth is no device that it stands on.
+                    const auto link_index = number(attributes, IFLA_LINK);
+                    if (link_index != 0 && interface.kind != "veth" &&
+                        !attributes.contains(IFLA_LINK_NETNSID)) {
+                      below.emplace(interface.index, link_index);
+                    }
                     if ((link.ifi_flags & IFF_LOOPBACK) == 0) {
                       machine.interfaces.push_back(std::move(interface));
                     }
                   }));
+  const auto name_by = [&](const Masters& relations, std::uint32_t index) -> std::string {
+    const auto related = relations.find(index);
+    if (related == relations.end()) return "";
+    const auto device = devices.find(related->second);
+    return device == devices.end() ? "" : device->second;
+  };
+  for (Interface& interface : machine.interfaces) {
+    interface.master = name_by(masters, interface.index);
+    interface.link = name_by(below, interface.index);
+  }
   return devices;
 }
 
@@ -181,10 +200,16 @@ std::vector<Route> routes_of(const rtmsg& header, const AttributeMap& attributes
   route.type = static_cast<RouteType>(header.rtm_type);
   route.table = number(attributes, RTA_TABLE, header.rtm_table);
   route.metric = number(attributes, RTA_PRIORITY);
+  if (const auto metrics = attributes.find(RTA_METRICS); metrics != attributes.end()) {
+    const AttributeMap values = attributes_in(metrics->second);
+    route.mtu = number(values, RTAX_MTU);
+    route.mtu_locked = (number(values, RTAX_LOCK) & (1U << RTAX_MTU)) != 0;
+  }
   if (const auto hops = attributes.find(RTA_MULTIPATH); hops != attributes.end()) {
     for_each_next_hop(hops->second, [&](std::uint32_t index, const AttributeMap& hop) {
       if (set_next_hop(route, index, hop, devices)) found.push_back(route);
     });
+    for (Route& hop : found) hop.one_of_several = found.size() > 1;
     return found;
   }
   const bool leads_somewhere = route.type < RouteType::Blackhole;
@@ -194,8 +219,17 @@ std::vector<Route> routes_of(const rtmsg& header, const AttributeMap& attributes
   return found;
 }
 
-// Whether a Route says all of it. What a device of a tunnel's is told about the packet (`encap ip`)
-// changes no way.
+// How many next hops a route has, those of unknown devices among them.
+std::size_t count_hops(const AttributeMap& attributes) {
+  const auto hops = attributes.find(RTA_MULTIPATH);
+  if (hops == attributes.end()) return 1;
+  std::size_t count = 0;
+  for_each_next_hop(hops->second, [&](std::uint32_t, const AttributeMap&) { ++count; });
+  return count;
+}
+
+// Whether its Routes say all of it. What a device of a tunnel's is told about the packet (`encap
+// ip`) changes no way.
 bool is_plain(const rtmsg& header, const AttributeMap& attributes) {
   const auto kind = attributes.find(RTA_ENCAP_TYPE);
   std::uint16_t encapsulation = LWTUNNEL_ENCAP_NONE;
@@ -203,7 +237,7 @@ bool is_plain(const rtmsg& header, const AttributeMap& attributes) {
     encapsulation = native_u16(kind->second.data());
   }
   const bool is_told = encapsulation == LWTUNNEL_ENCAP_IP || encapsulation == LWTUNNEL_ENCAP_IP6;
-  return header.rtm_tos == 0 && header.rtm_src_len == 0 && !attributes.contains(RTA_MULTIPATH) &&
+  return header.rtm_tos == 0 && header.rtm_src_len == 0 &&
          (!attributes.contains(RTA_ENCAP) || is_told);
 }
 
@@ -221,7 +255,9 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
                          Indexes& uplinks) {
   const auto plain = has_plain_rules(dumper);
   if (!plain) return std::unexpected(plain.error());
-  bool whole = *plain;
+  bool whole = *plain;  // by longest prefixes, each next hop apart
+  bool has_several = false;
+  machine.has_routing_rules = !*plain;
   std::vector<Route> routes;  // all there are
   for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
     TRY(dumper.dump(RTM_GETROUTE, sizeof(rtmsg), family, "routes", [&](const nlmsghdr& message) {
@@ -250,12 +286,16 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
         machine.learned.push_back(
             {address(attributes, RTA_DST).value_or(everywhere), header.rtm_dst_len});
       }
-      whole &= found.size() == 1 && is_plain(header, attributes);
+      whole &= found.size() == count_hops(attributes) && is_plain(header, attributes);
+      has_several |= attributes.contains(RTA_MULTIPATH);
+      machine.has_added_local_routes |=
+          family == AF_INET && header.rtm_type == RTN_LOCAL && header.rtm_protocol != RTPROT_KERNEL;
       routes.insert(routes.end(), found.begin(), found.end());
     }));
   }
   machine.possible_routes = routes;
-  if (whole) machine.routes = std::move(routes);
+  if (whole && !has_several) machine.routes = routes;
+  if (whole) machine.routes_by_hop = std::move(routes);
   return {};
 }
 

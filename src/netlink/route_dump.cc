@@ -112,9 +112,8 @@ std::string text(const AttributeMap& attributes, std::uint16_t type) {
 }
 
 std::optional<net::Address> address(View bytes) {
-  if (bytes.size() == 4) return net::ipv4_from_bytes(bytes.data());
-  if (bytes.size() == 16) return net::ipv6_from_bytes(bytes.data());
-  return std::nullopt;
+  if (bytes.size() != 4 && bytes.size() != 16) return std::nullopt;
+  return net::address_from_bytes(bytes);
 }
 
 std::optional<net::Address> address(const AttributeMap& attributes, std::uint16_t type) {

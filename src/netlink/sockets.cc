@@ -107,8 +107,7 @@ std::optional<Endpoint> end_of(View tuple, std::uint16_t ipv4, std::uint16_t ipv
   const View v4 = find_attribute(ip, ipv4);
   const View v6 = find_attribute(ip, ipv6);
   if (port.size() != 2 || (v4.size() != 4 && v6.size() != 16)) return std::nullopt;
-  return Endpoint{.address = v4.size() == 4 ? net::Address{net::ipv4_from_bytes(v4.data())}
-                                            : net::Address{net::ipv6_from_bytes(v6.data())},
+  return Endpoint{.address = net::address_from_bytes(v4.size() == 4 ? v4 : v6),
                   .port = static_cast<std::uint16_t>(port[0] << 8 | port[1])};
 }
 

@@ -5,23 +5,16 @@
 #include <charconv>
 #include <cstdint>
 #include <set>
-#include <sstream>
 #include <string>
 #include <utility>
 
 #include "base/file.h"
+#include "observe/proc_words.h"
 
 namespace rolewall::observe {
 namespace {
 
 constexpr std::size_t kMostOfGroups = std::size_t{1} << 24;
-
-std::vector<std::string> words_in(std::string_view line) {
-  std::istringstream text{std::string(line)};
-  std::vector<std::string> words;
-  for (std::string word; text >> word;) words.push_back(std::move(word));
-  return words;
-}
 
 // By device number and group. A line names a sender that programs take or refuse: "4 eth0
 // 0xe8010101 0x0a000001 1 0", with no more than six characters of the device's name.

@@ -7,6 +7,7 @@
 #include "netlink/sockets.h"
 #include "observe/groups.h"
 #include "observe/net_setting.h"
+#include "observe/stack_settings.h"
 #include "observe/this_host.h"
 
 namespace rolewall::observe {
@@ -22,8 +23,9 @@ Result<ruleset::Snapshot> live_snapshot() {
     }
     return std::unexpected(std::move(error));
   }
-  auto host = this_host();
+  auto host = this_host(NextHops::Several);
   if (!host) return std::unexpected(std::move(host).error());
+  read_stack_settings(*host);
   host->joined_groups = joined_groups();
   host->routes_groups_ipv4 = net_setting("ipv4/conf/all/mc_forwarding").value_or(0) != 0;
   host->routes_groups_ipv6 = net_setting("ipv6/conf/all/mc_forwarding").value_or(0) != 0;

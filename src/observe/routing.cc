@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <optional>
 #include <set>
-#include <sstream>
 #include <utility>
 
 #include "base/file.h"
@@ -14,6 +13,7 @@
 #include "netlink/conntrack.h"
 #include "netlink/sockets.h"
 #include "observe/groups.h"
+#include "observe/proc_words.h"
 
 namespace rolewall::observe {
 namespace {
@@ -59,12 +59,10 @@ void add(std::vector<SpokenOnLink>& found, const std::string& device, const net:
 std::set<std::uint8_t> raw_protocols() {
   std::set<std::uint8_t> found;
   for (const char* path : {"/proc/net/raw", "/proc/net/raw6"}) {
-    std::istringstream lines(read_file(path, kLargestTable).value_or(""));
-    for (std::string line; std::getline(lines, line);) {
-      std::istringstream words(line);
-      std::string number;
-      std::string local;
-      words >> number >> local;
+    for (const std::string& line : lines_of(read_file(path, kLargestTable).value_or(""))) {
+      const auto words = words_in(line);
+      if (words.size() < 2) continue;
+      const std::string& local = words[1];
       const std::size_t colon = local.rfind(':');
       unsigned protocol = 0;
       if (colon == std::string::npos ||

@@ -83,7 +83,7 @@ std::vector<ruleset::XtTable> xt_tables() {
 
 }  // namespace
 
-Result<ruleset::Host> this_host() {
+Result<ruleset::Host> this_host(NextHops hops) {
   auto machine = netlink::read_machine();
   if (!machine) return std::unexpected(std::move(machine).error());
   ruleset::Host host;
@@ -91,7 +91,9 @@ Result<ruleset::Host> this_host() {
   if (::gethostname(name.data(), name.size() - 1) == 0) host.name = name.data();
   host.interfaces = std::move(machine->interfaces);
   host.addresses = std::move(machine->addresses);
-  host.routes = std::move(machine->routes);
+  host.routes = std::move(hops == NextHops::Several ? machine->routes_by_hop : machine->routes);
+  host.has_routing_rules = machine->has_routing_rules;
+  host.has_added_local_routes = machine->has_added_local_routes;
   read_setting("ipv4/ip_forward", host.forwards_ipv4);
   read_setting("ipv6/conf/all/forwarding", host.forwards_ipv6);
   host.conntrack = conntrack_settings();

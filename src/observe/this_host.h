@@ -7,8 +7,12 @@
 
 namespace rolewall::observe {
 
+// Whether routes by several next hops are among the routes; else these are absent where there is
+// one.
+enum class NextHops { One, Several };
+
 // Its name, and all that a packet's fate depends on and that the kernel shows: addresses, devices,
 // routes and settings of the network namespace that we are in, the loopback left out.
-Result<ruleset::Host> this_host();
+Result<ruleset::Host> this_host(NextHops hops = NextHops::One);
 
 }  // namespace rolewall::observe

@@ -210,6 +210,7 @@ std::string empty_list_hint(std::string_view name) {
   for (const auto& [key, everything] : kWithout) {
     if (key == name) return fmt::format("without the key, the rule is for {}", everything);
   }
+  if (name == "addresses") return "list the host's own addresses: every host needs one";
   return "leave the key out, or list at least one entry";
 }
 

@@ -46,7 +46,8 @@ Text element_text(const Set& set, std::size_t i) {
     }
   }
   if (!elements.timeouts_ms.empty() && elements.timeouts_ms[i] != 0) {
-    *text += " timeout " + duration(elements.timeouts_ms[i]);
+    const std::uint64_t timeout = elements.timeouts_ms[i];
+    *text += " timeout " + (timeout == kNeverEnds ? "never" : duration(timeout));
   }
   if (!elements.expirations_ms.empty() && elements.expirations_ms[i] != 0) {
     *text += " expires " + duration(elements.expirations_ms[i]);

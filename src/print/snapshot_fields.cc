@@ -501,20 +501,49 @@ struct Described<Ruleset> {
 };
 
 template <>
-struct Described<Interface> {
+struct Described<StackSettings> {
   static constexpr std::array kFields{
-      required<&Interface::name>("name"),     required<&Interface::device>("device"),
-      optional<&Interface::behind>("behind"), optional<&Interface::index>("index"),
-      optional<&Interface::group>("group"),   optional<&Interface::hardware_type>("hardware_type"),
-      optional<&Interface::kind>("kind"),     optional<&Interface::mac>("mac")};
+      optional<&StackSettings::rp_filter>("rp_filter"),
+      optional<&StackSettings::accept_local>("accept_local"),
+      optional<&StackSettings::route_localnet>("route_localnet"),
+      optional<&StackSettings::accept_source_route>("accept_source_route"),
+      optional<&StackSettings::send_redirects>("send_redirects"),
+      optional<&StackSettings::forwards_ipv4>("forwards_ipv4"),
+      optional<&StackSettings::forwards_broadcasts>("forwards_broadcasts"),
+      optional<&StackSettings::drops_unicast_in_multicast>("drops_unicast_in_multicast"),
+      optional<&StackSettings::drops_ipv6_unicast_in_multicast>("drops_ipv6_unicast_in_multicast"),
+      optional<&StackSettings::forwards_ipv6>("forwards_ipv6"),
+      optional<&StackSettings::ipv6>("ipv6")};
+};
+
+template <>
+struct Described<Interface> {
+  static constexpr std::array kFields{required<&Interface::name>("name"),
+                                      required<&Interface::device>("device"),
+                                      optional<&Interface::behind>("behind"),
+                                      optional<&Interface::index>("index"),
+                                      optional<&Interface::group>("group"),
+                                      optional<&Interface::hardware_type>("hardware_type"),
+                                      optional<&Interface::kind>("kind"),
+                                      optional<&Interface::mac>("mac"),
+                                      optional<&Interface::mtu>("mtu"),
+                                      optional<&Interface::ipv6_mtu>("ipv6_mtu"),
+                                      optional<&Interface::master>("master"),
+                                      optional<&Interface::link>("link"),
+                                      optional<&Interface::settings>("settings")};
 };
 
 template <>
 struct Described<Route> {
-  static constexpr std::array kFields{
-      required<&Route::to>("to"),         optional<&Route::type>("type"),
-      optional<&Route::device>("device"), optional<&Route::gateway>("gateway"),
-      optional<&Route::table>("table"),   optional<&Route::metric>("metric")};
+  static constexpr std::array kFields{required<&Route::to>("to"),
+                                      optional<&Route::type>("type"),
+                                      optional<&Route::device>("device"),
+                                      optional<&Route::gateway>("gateway"),
+                                      optional<&Route::table>("table"),
+                                      optional<&Route::metric>("metric"),
+                                      optional<&Route::one_of_several>("one_of_several"),
+                                      optional<&Route::mtu>("mtu"),
+                                      optional<&Route::mtu_locked>("mtu_locked")};
 };
 
 template <>
@@ -566,6 +595,8 @@ struct Described<Host> {
       optional<&Host::virtual_addresses>("virtual_addresses"),
       required<&Host::interfaces>("interfaces"),
       optional<&Host::routes>("routes"),
+      optional<&Host::has_routing_rules>("has_routing_rules"),
+      optional<&Host::has_added_local_routes>("has_added_local_routes"),
       optional<&Host::forwards_ipv4>("forwards_ipv4"),
       optional<&Host::forwards_ipv6>("forwards_ipv6"),
       optional<&Host::joined_groups>("joined_groups"),

@@ -17,6 +17,9 @@
 
 namespace rolewall::ruleset {
 
+// An element's timeout, `never`, in a set whose others end.
+inline constexpr std::uint64_t kNeverEnds = ~std::uint64_t{0};
+
 struct Elements {
   std::uint32_t key_size = 0;  // the set's key_size(); data_size likewise, 0 for no data
   std::uint32_t data_size = 0;
@@ -26,7 +29,7 @@ struct Elements {
   std::vector<std::uint8_t> data;
   std::vector<Verdict> verdicts;                 // verdict maps
   std::vector<std::string> objects;              // object maps
-  std::vector<std::uint64_t> timeouts_ms;        // 0: the set's own
+  std::vector<std::uint64_t> timeouts_ms;        // 0: the set's own; kNeverEnds
   std::vector<std::uint64_t> expirations_ms;     // what remains, as dumped; 0: not known
   std::vector<std::vector<StatefulExpr>> exprs;  // what the element holds
   std::vector<Comment> comments;

@@ -13,6 +13,24 @@
 
 namespace rolewall::ruleset {
 
+// net.ipv4.conf and net.ipv6.conf of one device, as they count there: with what conf/all makes of
+// them (include/linux/inetdevice.h: IN_DEV_MAXCONF and its like). The values here are those that a
+// kernel begins with.
+struct StackSettings {
+  std::uint8_t rp_filter = 0;  // what a source must be reached by: 1 this device, 2 any
+  bool accept_local = false;   // packets from this host's own addresses
+  bool route_localnet = false;
+  bool accept_source_route = false;  // of IPv4
+  bool send_redirects = true;
+  bool forwards_ipv4 = false;  // what arrives here
+  bool forwards_broadcasts = false;
+  bool drops_unicast_in_multicast = false;       // IPv4 to one host in a frame to many
+  bool drops_ipv6_unicast_in_multicast = false;  // the same of IPv6
+  bool forwards_ipv6 = false;  // what arrives here, though conf/all does not forward
+  bool ipv6 = true;            // false: disable_ipv6, or a link that is too small for it
+  bool operator==(const StackSettings&) const = default;
+};
+
 struct Interface {
   std::string name;        // the policy's name ("public"); the device's where there is no policy
   std::string device;      // "eth0"; may end in '*'
@@ -24,6 +42,11 @@ struct Interface {
   std::uint16_t hardware_type = 0;  // ARPHRD_*
   std::string kind{};               // rtnetlink's: "veth", "bridge"
   std::string mac{};                // "02:00:00:00:00:01"
+  std::uint32_t mtu = 0;
+  std::uint32_t ipv6_mtu = 0;               // where a router has told a smaller one; 0: as `mtu`
+  std::string master{};                     // the bridge, bond or VRF that it is a port of
+  std::string link{};                       // the device that it stands on, as a VLAN's
+  std::optional<StackSettings> settings{};  // absent: not known
   bool operator==(const Interface&) const = default;
 };
 
@@ -47,6 +70,10 @@ struct Route {
   std::optional<net::Address> gateway;
   std::uint32_t table = 254;  // RT_TABLE_MAIN; 255: local
   std::uint32_t metric = 0;
+  // One of several next hops of a route: the others have the same `to`, `table` and `metric`.
+  bool one_of_several = false;
+  std::uint32_t mtu = 0;  // 0: the device's
+  bool mtu_locked = false;
   bool operator==(const Route&) const = default;
 };
 
@@ -100,6 +127,10 @@ struct Host {
 
   // Of a running machine.
   std::optional<std::vector<Route>> routes{};  // absent: not known
+  // Routes are absent because rules (`ip rule`) say by which tables a packet is routed, if at all.
+  bool has_routing_rules = false;
+  // A program has added a route of type local: the kernel then looks up every IPv4 source.
+  bool has_added_local_routes = false;
   bool forwards_ipv4 = false;
   bool forwards_ipv6 = false;
   // Those that the kernel joins by itself among them. Absent: not known.

@@ -22,6 +22,7 @@
 #include "pieces.h"
 #include "sandbox/connections.h"
 #include "sandbox/sandbox.h"
+#include "stack_on_trial.h"
 #include "talk.h"
 #include "trial.h"
 #include "words.h"
@@ -180,6 +181,10 @@ class Runner {
       broken(set.error(), again + "0");
       return false;
     }
+    if (auto chosen = choose_stack(host_, seed); !chosen) {
+      broken(chosen.error(), again + "0");
+      return false;
+    }
     auto trial = Trial::open(text, host_, Trial::Memory::Kept);
     if (!trial && trial.error().kind == ErrorKind::Usage) {
       ++refused_;
@@ -249,7 +254,7 @@ class Runner {
         auto answers = trial.ask(part);
         if (!answers) return std::unexpected(answers.error());
         // On the wire a datagram that was put together is in fragments again.
-        shows_all = shows_all && !is_fragment(part.packet.bytes);
+        shows_all = shows_all && !is_fragment(part.packet.bytes) && !talk.strayed();
         for (CaptureView& view : views) {
           if (shows_all) view.note(part, answers->seen, wall_ns());
         }

@@ -32,6 +32,7 @@
 #include "sandbox/descriptor.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/wire.h"
+#include "stack_on_trial.h"
 #include "trial.h"
 #include "words.h"
 
@@ -255,7 +256,8 @@ class Counted {
       if (answers.agrees()) return answers;
       ::usleep(kTryUs);
     }
-    answers.asked = refused != EADDRNOTAVAIL && refused != EINVAL && refused != ENETUNREACH;
+    answers.asked = refused != EADDRNOTAVAIL && refused != EINVAL && refused != ENETUNREACH &&
+                    refused != EMSGSIZE;
     return answers;
   }
 
@@ -323,7 +325,7 @@ class Runner {
     if (packet.in_device == "lo" || packet.out_device == "lo" || packet.out_device == kAside) {
       return false;
     }
-    return is_sent_as_asked(question) && !is_scattered(packet);
+    return is_sent_as_asked(question) && is_carried(host_, question) && !is_scattered(packet);
   }
 
   // Of a frame that is sent to the device's own address, from the other end of its cable.
@@ -348,6 +350,10 @@ class Runner {
   bool judge(sandbox::Wire& wire, std::uint64_t seed) {
     const RulesetText text = generate_device_ruleset(seed);
     const std::string again = fmt::format("{} --seed {} --only ", program_, seed);
+    if (auto chosen = choose_stack(host_, seed); !chosen) {
+      broken(chosen.error(), again + "0");
+      return false;
+    }
     auto trial = Counted::open(text, host_);
     if (!trial && trial.error().kind == ErrorKind::Usage) {
       ++refused_;

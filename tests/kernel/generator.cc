@@ -74,7 +74,7 @@ struct Draft {
   net::Address own_address() { return own.empty() ? anywhere() : random.of(own); }
 
   net::Address remote() {
-    switch (random.weighted({60, 18, 8, 8, 3})) {
+    switch (random.weighted({60, 18, 8, 8, 3, 3})) {
       case 0:
         return boundary();
       case 1:
@@ -83,8 +83,10 @@ struct Draft {
         return own_address();
       case 3:
         return random.of(oddities(ipv4));
-      default:
+      case 4:
         return random.of(groups(ipv4));
+      default:
+        return shared_address();
     }
   }
   net::Address local() {
@@ -157,7 +159,7 @@ struct Draft {
   }
 
   std::uint32_t length() {
-    switch (random.weighted({70, 20, 8, 2})) {
+    switch (random.weighted({66, 18, 11, 5})) {
       case 0:
         return 64;
       case 1:
@@ -188,6 +190,8 @@ struct Draft {
     }
     if (random.percent(7)) fields.truncate_transport_to = random.below(21);
     fields.bad_checksum = random.percent(5);
+    fields.dont_fragment =
+        fields.fragment_offset == 0 && !fields.more_fragments && random.percent(30);
     return fields;
   }
 };

@@ -10,6 +10,7 @@
 
 #include "netlink/machine.h"
 #include "observe/groups.h"
+#include "observe/stack_settings.h"
 
 namespace rolewall::kernel_judge {
 namespace {
@@ -18,8 +19,8 @@ namespace {
 // (addrconf_dad_work() of net/ipv6/addrconf.c).
 bool has_routes_to(const netlink::Machine& machine) {
   return std::ranges::all_of(machine.addresses, [&](const net::Prefix& address) {
-    return !machine.routes ||
-           std::ranges::any_of(*machine.routes, [&](const ruleset::Route& route) {
+    return !machine.routes_by_hop ||
+           std::ranges::any_of(*machine.routes_by_hop, [&](const ruleset::Route& route) {
              return route.to == address && route.type == ruleset::RouteType::Local;
            });
   });
@@ -72,13 +73,34 @@ Result<void> add_networks(ruleset::Host& host) {
     }
     host.addresses.push_back(*net::parse_prefix(one.address));
   }
+  // Ways that a packet may take elsewhere than by the default route, or not at all.
+  const std::string routes[] = {
+      fmt::format("198.18.0.0/15 nexthop dev {} nexthop dev {}", first, last),
+      fmt::format("240.0.0.0/8 dev {} mtu 1400", last),
+      "prohibit 169.254.0.0/24",
+      "unreachable 0.0.0.0/8",
+      fmt::format("100::/64 dev {} mtu lock 1400", last),
+      fmt::format("2002::/16 dev {} mtu 1300", first),
+      fmt::format(
+          "64:ff9b::/96 nexthop via 2001:db8:9:5::9 dev {} nexthop via 2001:db8:9:7::9 dev {}",
+          first, last),
+      "blackhole fec0::/10",
+  };
+  for (const std::string& route : routes) {
+    const std::string command = fmt::format("ip route add {}", route);
+    if (std::system(command.c_str()) != 0) {
+      return fail(ErrorKind::System, "the sandbox does not take: " + command);
+    }
+  }
   return {};
 }
 
 Result<void> learn_machine(ruleset::Host& host) {
   auto machine = read_settled_machine();
   if (!machine) return std::unexpected(machine.error());
-  if (!machine->routes) return fail(ErrorKind::System, "the sandbox's routes are not plain");
+  if (!machine->routes_by_hop) {
+    return fail(ErrorKind::System, "the sandbox's routes are not plain");
+  }
   for (ruleset::Interface& interface : host.interfaces) {
     for (const ruleset::Interface& live : machine->interfaces) {
       if (live.device != interface.device) continue;
@@ -87,9 +109,14 @@ Result<void> learn_machine(ruleset::Host& host) {
       interface.hardware_type = live.hardware_type;
       interface.kind = live.kind;
       interface.mac = live.mac;
+      interface.mtu = live.mtu;
+      interface.master = live.master;
+      interface.link = live.link;
     }
   }
-  host.routes = std::move(machine->routes);
+  host.routes = std::move(machine->routes_by_hop);
+  host.has_added_local_routes = machine->has_added_local_routes;
+  observe::read_stack_settings(host);
   return {};
 }
 

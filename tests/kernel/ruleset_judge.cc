@@ -28,6 +28,7 @@
 #include "ruleset_random.h"
 #include "ruleset_text.h"
 #include "sandbox/sandbox.h"
+#include "stack_on_trial.h"
 #include "tally.h"
 #include "trial.h"
 #include "words.h"
@@ -36,6 +37,7 @@ namespace rolewall::kernel_judge {
 namespace {
 
 constexpr std::uint64_t kMostShown = 5;  // disagreements in full
+constexpr const char* kWithoutIpv6 = "eth3";
 
 struct Arguments {
   bool expressions = false;  // instead of nft's text
@@ -82,26 +84,26 @@ ruleset::Host host_on_trial(bool forwards) {
   host.forwards_ipv6 = forwards;
   host.addresses = {prefix("198.51.100.7"), prefix("198.51.100.8"),  prefix("10.9.0.1"),
                     prefix("10.9.1.1"),     prefix("2001:db8:9::1"), prefix("2001:db8:9:2::1")};
-  for (const char* device : {"eth0", "eth1", "eth2"}) {
+  for (const char* device : {"eth0", "eth1", kWithoutIpv6, "eth2"}) {
     ruleset::Interface& interface = host.interfaces.emplace_back();
     interface.name = device;
     interface.device = device;
   }
   host.interfaces[1].behind =
       net::AddressSet::from({prefix("10.9.1.0/24"), prefix("2001:db8:9:1::/64")});
-  host.interfaces[2].behind =
+  host.interfaces.back().behind =
       net::AddressSet::from({prefix("10.9.2.0/23"), prefix("2001:db8:9:2::/63")});
   return host;
 }
 
 // As of a program that has not bound its socket: what rules change may then find another way.
-// False: there is none to begin with.
+// False: there is none to begin with, or one by a next hop that only the kernel knows.
 bool send_by_routes(Question& question, const eval::Routes& routes) {
   eval::Packet& packet = question.packet;
   if (packet.out_device == "lo") return true;
   const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
   const auto answer = routes.towards(eval::destination_of(packet.bytes, ipv6));
-  if (answer.route == nullptr) return false;
+  if (answer.route == nullptr || answer.route->one_of_several) return false;
   packet.out_device = answer.route->device;
   question.bound = false;
   return true;
@@ -131,6 +133,7 @@ class Runner {
 
   int run() {
     if (auto made = sandbox::set_up_host(host_); !made) return broken(made.error(), "set up");
+    if (auto taken = take_ipv6_away(kWithoutIpv6); !taken) return broken(taken.error(), "set up");
     if (auto added = add_networks(host_); !added) return broken(added.error(), "set up");
     if (auto learnt = learn_machine(host_); !learnt) return broken(learnt.error(), "set up");
     choose_groups(host_);
@@ -162,6 +165,10 @@ class Runner {
     const std::string again = fmt::format("{} --from {}{} --seed {} --only ", program_,
                                           arguments_.expressions ? "expressions" : "text",
                                           arguments_.forwards ? " --forwards" : "", seed);
+    if (auto chosen = choose_stack(host_, seed); !chosen) {
+      broken(chosen.error(), again + "0");
+      return false;
+    }
     auto trial = Trial::open(source, host_);
     if (!trial && trial.error().kind == ErrorKind::Usage) {
       ++refused_;
@@ -189,7 +196,7 @@ class Runner {
       Question question = generator.question(number);
       if (arguments_.expressions) dress(question, host_, seed + number);
       if (question.outbound && !send_by_routes(question, routes)) continue;
-      if (!is_sent_as_asked(question)) continue;
+      if (!is_sent_as_asked(question) || !is_carried(host_, question)) continue;
       // What came from here bears what conntrack has found, which a frame put there does not.
       if (arguments_.expressions && question.packet.in_device == "lo") continue;
       auto answers = (*trial)->ask(question);
@@ -198,7 +205,11 @@ class Runner {
         return false;
       }
       // A local program could not even ask for it: no hook was met.
-      if (question.outbound && answers->seen.reason == std::strerror(EADDRNOTAVAIL)) continue;
+      const std::string& refused = answers->seen.reason;
+      if (question.outbound &&
+          (refused == std::strerror(EADDRNOTAVAIL) || refused == std::strerror(EMSGSIZE))) {
+        continue;
+      }
       if (answers->journey.fate() == eval::Fate::Undecided) {
         const std::string& reason = answers->journey.hooks.back().reason;
         ++undecided_[reason.substr(std::min(reason.rfind(": ") + 2, reason.size()))];

@@ -147,18 +147,24 @@ Bytes Talk::wrap(const End& from, Bytes transport) const {
   return datagram(from.speaks.source, from.speaks.destination, protocol_, std::move(transport));
 }
 
-Question Talk::question(const End& from, Bytes bytes) const {
+Question Talk::question(const End& from, Bytes bytes) {
   Question question;
   eval::Packet& packet = question.packet;
   packet.ether_type = ipv6_ ? eval::kEtherTypeIpv6 : eval::kEtherTypeIpv4;
   packet.bytes = std::move(bytes);
   question.outbound = from.device.empty();
+  strayed_ = false;
   if (question.outbound) {
     packet.user = 0;  // by a raw socket
     const net::Address to = speaker_of(packet.bytes).destination;
     packet.out_device = way_to(to);
   } else {
     packet.in_device = from.device;
+    // Now and then by the wrong device: what rp_filter asks about.
+    strayed_ = inner_device_ != "eth0" && random_.percent(4);
+    if (strayed_) {
+      packet.in_device = from.device == "eth0" ? inner_device_ : "eth0";
+    }
   }
   return question;
 }

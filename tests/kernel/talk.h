@@ -31,6 +31,9 @@ class Talk {
 
   // The next packet that somebody says.
   Question next();
+  // Whether it came by a device that does not lead back to its sender: a capture may take it for
+  // one that leaves.
+  bool strayed() const { return strayed_; }
   // What became of it: where the other end is, and what it has heard.
   void learn(const Question& said, const sandbox::Observation& seen);
 
@@ -49,7 +52,7 @@ class Talk {
   };
 
   End& end(bool client) { return client ? client_ : server_; }
-  Question question(const End& from, Bytes bytes) const;
+  Question question(const End& from, Bytes bytes);
   TcpSegment segment(End& from, std::uint8_t flags, std::uint32_t data);
   void begin_another();
   void set_out(End& from);
@@ -63,6 +66,7 @@ class Talk {
   std::string way_to(const net::Address& address) const;
 
   Random random_;
+  bool strayed_ = false;
   std::string inner_device_;
   bool ipv6_ = false;
   std::uint8_t protocol_ = 6;

@@ -72,6 +72,29 @@ TEST_CASE("Ethernet: time, header and packet") {
   CHECK_EQ(*capture->next(packet), false);
 }
 
+TEST_CASE("a tag of VLAN 0 says a priority and no VLAN, any other is another device's") {
+  const Packet sent = build(fields());
+  const auto tagged = [&](std::uint8_t priority, std::uint8_t vlan) {
+    Bytes frame = ethernet(sent);
+    const Bytes tag{0x81, 0, priority, vlan};
+    frame.insert(frame.begin() + 12, tag.begin(), tag.end());
+    return frame;
+  };
+  Bytes file = pcap_header(1);
+  for (const auto& frame : {tagged(0xe0, 0), tagged(0xe0, 5)}) {
+    add_record(file, frame, static_cast<std::uint32_t>(frame.size()));
+  }
+  auto capture = open(file);
+  REQUIRE(capture);
+  CapturedPacket packet;
+  CHECK_EQ(*capture->next(packet), true);
+  CHECK_EQ(packet.other, "");
+  CHECK_EQ(packet.packet.bytes, sent.bytes);
+  CHECK_EQ(packet.packet.link, Bytes{2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0});
+  CHECK_EQ(*capture->next(packet), true);
+  CHECK_EQ(packet.other, "a frame with a VLAN tag, which arrives on the VLAN's device");
+}
+
 TEST_CASE("other link layers") {
   const Packet sent = build(fields());
   const auto wrapped = [&](Bytes header) {

@@ -111,6 +111,39 @@ TEST_CASE("without routes what is behind the devices says by which it may leave"
   CHECK_EQ(outcomes.ways[1].fate(), Fate::Accept);
 }
 
+TEST_CASE("each next hop of a route is a way") {
+  Host on = router();
+  for (const char* device : {"lan", "dmz", "lan"}) {
+    Route& hop = on.routes->emplace_back();
+    hop.to = prefix("203.0.113.0/25");
+    hop.device = device;
+    hop.one_of_several = true;
+  }
+  const Ruleset rules = forward_accepts_to("dmz");
+  Evaluator evaluator(rules, on);
+  const Outcomes outcomes = evaluator.outcomes(towards("203.0.113.9"), Direction::Arrive);
+  REQUIRE_EQ(outcomes.ways.size(), 2);  // one for each device
+  CHECK_EQ(outcomes.ways[0].fate(), Fate::Drop);
+  CHECK_EQ(outcomes.ways[1].fate(), Fate::Accept);
+  CHECK_EQ(outcomes.ways[1].conditions.front().about, "the next hop towards 203.0.113.9");
+  CHECK_EQ(outcomes.ways[1].conditions.front().is, "dmz");
+}
+
+TEST_CASE("where rules choose among routes, a packet may go by any device, or nowhere") {
+  Host on = router();
+  on.routes.reset();
+  on.has_routing_rules = true;
+  on.interfaces.clear();
+  for (const char* device : {"wan", "lan"}) on.interfaces.emplace_back().device = device;
+  const Ruleset rules = forward_accepts_to("lan");
+  Evaluator evaluator(rules, on);
+  const Outcomes outcomes = evaluator.outcomes(towards("203.0.113.9"), Direction::Arrive);
+  REQUIRE_EQ(outcomes.ways.size(), 3);
+  CHECK_EQ(outcomes.ways[0].fate(), Fate::Drop);
+  CHECK_EQ(outcomes.ways[1].fate(), Fate::Accept);
+  CHECK_EQ(outcomes.ways[2].fate(), Fate::Stack);
+}
+
 TEST_CASE("what a route leads to this host is delivered") {
   const Ruleset rules = one_table({base_chain({rule({drop()})}, Hook::Forward)});
   Host alone = router();

@@ -370,6 +370,19 @@ TEST_CASE("a set has room when elements of the ruleset end") {
   CHECK_FALSE(removed.accepts(from("192.0.2.4"), 6 * kSecond));
 }
 
+TEST_CASE("an element that never ends is there when the others have ended") {
+  Set set = per_source(3, 10'000);
+  set.elements.key_size = 4;
+  set.elements.keys = {192, 0, 2, 1, 192, 0, 2, 2};
+  set.elements.timeouts_ms = {0, kNeverEnds};
+  Run run(adds_and_removes(set));
+  CHECK(run.accepts(from("192.0.2.3"), 0));
+  CHECK_FALSE(run.accepts(from("192.0.2.4"), 1 * kSecond));
+  CHECK(run.accepts(from("192.0.2.4"), 30 * kSecond));  // .1 and .3 have ended
+  CHECK(run.accepts(from("192.0.2.5"), 30 * kSecond));
+  CHECK_FALSE(run.accepts(from("192.0.2.6"), 30 * kSecond));  // .2 has not
+}
+
 TEST_CASE("what ended often is counted right, however often it was renewed") {
   Run run(adds_and_removes(per_source(2, 10'000)));
   for (std::uint64_t second = 0; second < 100; ++second) {

@@ -369,8 +369,9 @@ TEST_CASE("every kind of set") {
   held.size = 128;
   add_key(held, {192, 0, 2, 1});
   add_key(held, {192, 0, 2, 2});
-  held.elements.timeouts_ms = {300'000, 0};
-  held.elements.comments = {"", "by hand"};
+  add_key(held, {192, 0, 2, 3});
+  held.elements.timeouts_ms = {300'000, 0, kNeverEnds};
+  held.elements.comments = {"", "by hand", ""};
   sets.push_back(held);
 
   Set counted = make_set("counted", {kIpv4});

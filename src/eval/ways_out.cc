@@ -1,0 +1,100 @@
+#include "eval/ways_out.h"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+#include "eval/arrivals.h"
+#include "eval/wire.h"
+
+namespace rolewall::eval {
+
+using ruleset::Hook;
+
+// Without routes: by what is behind the devices. Where rules choose among routes, these may also
+// lead nowhere, or the rules refuse it.
+bool WaysOut::choose(Frame& frame, const net::Address& to, Journey& journey) const {
+  const std::vector<ruleset::Interface> ways = interfaces_towards(host_, to);
+  const std::size_t count = ways.size() + (host_.has_routing_rules ? 1 : 0);
+  const std::size_t chosen = count == 1 ? 0 : frame.choices->choose(count);
+  const bool leads_nowhere = chosen == ways.size();
+  if (!leads_nowhere) frame.way_out = ways[chosen].device;
+  frame.leaves_by = frame.way_out;
+  if (count > 1) {
+    frame.conditions.push_back(
+        {.about = fmt::format("the device towards {}{}", net::format(to),
+                              host_.has_routing_rules ? ", by the rules of `ip rule`" : ""),
+         .is = leads_nowhere ? "none" : frame.way_out});
+  }
+  if (leads_nowhere) {
+    journey.hooks.push_back(
+        stopped_by_stack(Hook::Forward, "a rule of `ip rule`, or its route, refuses it"));
+  }
+  return !leads_nowhere;
+}
+
+// Of a route by several next hops the kernel takes one by a hash of the flow
+// (fib_select_multipath(), fib6_select_path()).
+const ruleset::Route* WaysOut::choose_hop(Frame& frame, const ruleset::Route& route,
+                                          const net::Address& to) const {
+  const std::vector<const ruleset::Route*> hops = routes_.hops_of(route);
+  if (hops.size() == 1) return hops.front();
+  const ruleset::Route* chosen = hops[frame.choices->choose(hops.size())];
+  frame.conditions.push_back(
+      {.about = fmt::format("the next hop towards {}", net::format(to)), .is = chosen->device});
+  return chosen;
+}
+
+// The device that a packet for another host leaves by: the asker's word, else the routes'.
+bool WaysOut::find(Frame& frame, Journey& journey) const {
+  const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  if (!frame.packet->out_device.empty()) {
+    frame.leaves_by = frame.packet->out_device;
+    frame.route = routes_.find_by(to, frame.leaves_by);
+    return true;
+  }
+  if (!routes_.known()) return choose(frame, to, journey);
+  const Routes::Answer answer =
+      routes_.towards(to, is_link_local(to) ? frame.in_device : std::string_view());
+  if (answer.error != nullptr) {
+    journey.hooks.push_back(stopped_by_stack(Hook::Forward, answer.error));
+    return false;
+  }
+  frame.route = choose_hop(frame, *answer.route, to);
+  frame.leaves_by = frame.route->device;
+  return true;
+}
+
+// ip_route_me_harder(), ip6_route_me_harder(): what goes to a link's own address keeps its device,
+// and the loopback's routes know none; __mkroute_output() refuses the loopback's as a source.
+// Not null: there is no way, and why.
+const char* WaysOut::again(Frame& frame) const {
+  const net::Address to = destination_of(frame.bytes, frame.ipv6);
+  const bool to_group = frame.ipv6 && frame.bytes[ipv6::kDestination] == 0xff;
+  if (is_link_local(to) && frame.leaves_by == kLoopbackDevice) {
+    return "it is routed again, and the loopback has no route to a link's address";
+  }
+  if (is_link_local(to) || to_group) return nullptr;
+  const bool here =
+      own_.delivered.contains(to) || !is_for_another_host(frame.bytes, frame.ipv6, own_);
+  if (here || routes_.leads_here(to)) {
+    frame.leaves_by = kLoopbackDevice;
+    return nullptr;
+  }
+  constexpr std::uint8_t kLoopbackNetwork = 127;
+  if (!frame.ipv6 && frame.bytes[ipv4::kSource] == kLoopbackNetwork) {
+    return "it is routed again, and a loopback address leaves the host by no route";
+  }
+  if (!routes_.known()) {
+    frame.conditions.push_back({.about = fmt::format("the device towards {}", net::format(to)),
+                                .is = std::string(frame.leaves_by),
+                                .assumed = true});
+    return nullptr;
+  }
+  const Routes::Answer answer = routes_.towards(to);
+  if (answer.error == nullptr) frame.leaves_by = choose_hop(frame, *answer.route, to)->device;
+  return answer.error;
+}
+
+}  // namespace rolewall::eval

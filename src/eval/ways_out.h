@@ -1,0 +1,37 @@
+// By which device a packet leaves: the asker's word, else the host's routes, else what is behind
+// its devices. Where only the kernel knows, each is tried.
+#pragma once
+
+#include "eval/eval.h"
+#include "eval/frame.h"
+#include "eval/route.h"
+#include "eval/stack.h"
+#include "net/address.h"
+#include "ruleset/host.h"
+
+namespace rolewall::eval {
+
+class WaysOut {
+ public:
+  // Holds references, which must outlive it.
+  WaysOut(const ruleset::Host& host, const Routes& routes, const OwnAddresses& own)
+      : host_(host), routes_(routes), own_(own) {}
+
+  // Of what is for another host. Whether there is a way; if not, the journey says why.
+  bool find(Frame& frame, Journey& journey) const;
+
+  // Of what this host sends, once more, after its rules have changed it. Not null: there is no way,
+  // and why.
+  const char* again(Frame& frame) const;
+
+ private:
+  bool choose(Frame& frame, const net::Address& to, Journey& journey) const;
+  const ruleset::Route* choose_hop(Frame& frame, const ruleset::Route& route,
+                                   const net::Address& to) const;
+
+  const ruleset::Host& host_;
+  const Routes& routes_;
+  const OwnAddresses& own_;
+};
+
+}  // namespace rolewall::eval
