@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -20,6 +21,8 @@
 #include "eval/route.h"
 #include "generator.h"
 #include "in_sandbox.h"
+#include "iptables_loader.h"
+#include "iptables_text.h"
 #include "machine_on_trial.h"
 #include "net/protocol.h"
 #include "options.h"
@@ -36,9 +39,10 @@ namespace rolewall::kernel_judge {
 namespace {
 
 constexpr std::uint64_t kMostShown = 5;  // disagreements in full
+constexpr std::array<std::string_view, 3> kSources{"text", "expressions", "iptables"};
 
 struct Arguments {
-  bool expressions = false;  // instead of nft's text
+  enum class From : std::uint8_t { Text, Expressions, Iptables } from = From::Text;
   bool forwards = false;     // the host on trial is a router
   std::uint64_t rulesets = 500;
   std::uint64_t packets = 400;  // of each
@@ -53,8 +57,9 @@ std::optional<Arguments> parse(int count, char** words) {
   constexpr std::string_view kFrom = "--from";  // first, if at all
   if (count > 2 && words[1] == kFrom) {
     const std::string_view from = words[2];
-    if (from != "expressions" && from != "text") return std::nullopt;
-    arguments.expressions = from == "expressions";
+    const auto known = std::ranges::find(kSources, from);
+    if (known == kSources.end()) return std::nullopt;
+    arguments.from = static_cast<Arguments::From>(known - kSources.begin());
     count -= 2;
     words += 2;
   }
@@ -134,6 +139,9 @@ class Runner {
     if (auto added = add_networks(host_); !added) return broken(added.error(), "set up");
     if (auto learnt = learn_machine(host_); !learnt) return broken(learnt.error(), "set up");
     choose_groups(host_);
+    if (arguments_.from == Arguments::From::Iptables) {
+      if (auto made = make_ipsets(); !made) return broken(made.error(), "set up");
+    }
     const auto start = std::chrono::steady_clock::now();
     const std::uint64_t count = arguments_.only ? 1 : arguments_.rulesets;
     for (std::uint64_t i = 0; i < count; ++i) {
@@ -153,14 +161,22 @@ class Runner {
   }
 
   bool judge(std::uint64_t seed) {
-    return arguments_.expressions ? judge(generate_expressions(seed), seed)
-                                  : judge(generate_ruleset(seed), seed);
+    switch (arguments_.from) {
+      case Arguments::From::Text:
+        return judge(generate_ruleset(seed), seed);
+      case Arguments::From::Expressions:
+        return judge(generate_expressions(seed), seed);
+      case Arguments::From::Iptables:
+        return judge(generate_iptables(seed), seed);
+    }
+    return false;
   }
+  bool from_expressions() const { return arguments_.from == Arguments::From::Expressions; }
 
   template <class Source>
   bool judge(const Source& source, std::uint64_t seed) {
     const std::string again = fmt::format("{} --from {}{} --seed {} --only ", program_,
-                                          arguments_.expressions ? "expressions" : "text",
+                                          kSources[static_cast<std::size_t>(arguments_.from)],
                                           arguments_.forwards ? " --forwards" : "", seed);
     auto trial = Trial::open(source, host_);
     if (!trial && trial.error().kind == ErrorKind::Usage) {
@@ -177,7 +193,7 @@ class Runner {
     ++rulesets_;
     Boundaries boundaries = Boundaries::of((*trial)->ruleset(), host_);
     // Text names protocols; expressions look into the headers of these whatever they are.
-    if (arguments_.expressions) {
+    if (from_expressions()) {
       boundaries.protocols.insert(boundaries.protocols.end(), 2, net::protocol::kSctp);
     }
     const std::vector<Known> known;
@@ -187,11 +203,11 @@ class Runner {
     const std::uint64_t end = arguments_.only ? first + 1 : arguments_.packets;
     for (std::uint64_t number = first; number < end; ++number) {
       Question question = generator.question(number);
-      if (arguments_.expressions) dress(question, host_, seed + number);
+      if (arguments_.from != Arguments::From::Text) dress(question, host_, seed + number);
       if (question.outbound && !send_by_routes(question, routes)) continue;
       if (!is_sent_as_asked(question)) continue;
       // What came from here bears what conntrack has found, which a frame put there does not.
-      if (arguments_.expressions && question.packet.in_device == "lo") continue;
+      if (from_expressions() && question.packet.in_device == "lo") continue;
       auto answers = (*trial)->ask(question);
       if (!answers) {
         broken(answers.error(), again + std::to_string(number));
@@ -261,10 +277,15 @@ class Runner {
 int main(int count, char** words) {
   using namespace rolewall;
   const auto arguments = kernel_judge::parse(count, words);
+  if (arguments && arguments->from == kernel_judge::Arguments::From::Iptables &&
+      !kernel_judge::has_iptables()) {
+    fmt::print("skipped: iptables-nft-restore is not installed\n");
+    return kernel_judge::kSkipped;
+  }
   if (!arguments) {
     fmt::print(
         stderr,
-        "usage: ruleset_judge [--from text|expressions] [--forwards] [--rulesets N] [--packets N] "
+        "usage: ruleset_judge [--from text|expressions|iptables] [--forwards] [--rulesets N] [--packets N] "
         "[--seed S] [--seconds BUDGET] "
         "[--stop-after DISAGREEMENTS] "
         "[--only PACKET]\n");
