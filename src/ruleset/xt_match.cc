@@ -70,7 +70,7 @@ constexpr std::array kPayloadRows{
     PayloadRow{"recent", 1, 228, as_meaning<read_xt_recent>},
     PayloadRow{"rpfilter", 0, 1, as_meaning<read_xt_rpfilter>},
     PayloadRow{"rt", 0, 280, as_meaning<read_xt_rt>},
-    PayloadRow{"sctp", 0, 68, as_meaning<read_xt_sctp>},
+    PayloadRow{"sctp", 0, 292, as_meaning<read_xt_sctp>},
     PayloadRow{"set", 1, 4, as_meaning<read_xt_set_1>},
     PayloadRow{"set", 4, 48, as_meaning<read_xt_set_4>},
     PayloadRow{"socket", 1, 1, as_meaning<read_xt_socket>},

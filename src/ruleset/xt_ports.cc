@@ -109,14 +109,14 @@ std::string xt_words(const XtMultiport& match, XtFamily /*family*/) {
          xt_option(kOptions[static_cast<std::size_t>(match.which)], match.inverted, list);
 }
 
-// struct xt_sctp_info
+// struct xt_sctp_info: of the 64 words of its map 8 are used.
 std::optional<XtSctp> read_xt_sctp(const XtBytes& bytes) {
   enum : std::uint32_t { kSource = 1, kDestination = 2, kChunks = 4, kKnown = 7 };
   constexpr std::uint32_t kMostFlags = 4;
-  const std::uint32_t flags = bytes.u32(60);
-  const std::uint32_t inverted = bytes.u32(64);
-  const std::uint32_t how = bytes.u32(40);
-  const std::uint32_t count = bytes.u32(56);
+  const std::uint32_t flags = bytes.u32(284);
+  const std::uint32_t inverted = bytes.u32(288);
+  const std::uint32_t how = bytes.u32(264);
+  const std::uint32_t count = bytes.u32(280);
   const bool asks = (flags & kChunks) != 0;
   if (((flags | inverted) & ~kKnown) != 0 || count > kMostFlags) return std::nullopt;
   if (asks && how != 1 && how != 2 && how != 4) return std::nullopt;
@@ -130,9 +130,9 @@ std::optional<XtSctp> read_xt_sctp(const XtBytes& bytes) {
   if (asks) match.chunks = static_cast<XtSctp::Chunks>(how);
   for (std::size_t i = 0; i < match.types.size(); ++i) match.types[i] = bytes.u32(8 + 4 * i);
   for (std::size_t i = 0; i < count; ++i) {
-    match.flags.push_back({.chunk = bytes.u8(44 + 3 * i),
-                           .value = bytes.u8(45 + 3 * i),
-                           .mask = bytes.u8(46 + 3 * i)});
+    match.flags.push_back({.chunk = bytes.u8(268 + 3 * i),
+                           .value = bytes.u8(269 + 3 * i),
+                           .mask = bytes.u8(270 + 3 * i)});
   }
   return match;
 }

@@ -33,6 +33,11 @@ struct XtReject {
   std::uint32_t with = 0;  // IPT_* or IP6T_* of the family's reject header
 };
 
+// IPT_TCP_RESET, IP6T_TCP_RESET
+constexpr std::uint32_t xt_tcp_reset(bool ipv6) {
+  return ipv6 ? 6 : 7;
+}
+
 // new = (old & ~mask) ^ value
 struct XtSetMark {
   std::uint32_t value = 0;

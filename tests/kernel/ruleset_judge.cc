@@ -127,6 +127,37 @@ void dress(Question& question, const ruleset::Host& host, std::uint64_t seed) {
   if (!question.outbound) give_link_header(packet, host);
 }
 
+// What matches of iptables look into and the generator leaves as it is: TCP's options, the byte of
+// differentiated services, further protocols.
+void dress_for_iptables(Question& question, std::uint64_t seed) {
+  eval::Packet& packet = question.packet;
+  Random random(seed ^ 0x1b7ab1e5);
+  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  const bool plain = packet.bytes.size() >= 40 && packet.bytes[0] == (ipv6 ? 0x60 : 0x45);
+  if (!plain || question.outbound) return;
+  const std::uint8_t protocol = packet.bytes[ipv6 ? 6 : 9];
+  const bool twists = protocol == net::protocol::kTcp || protocol == net::protocol::kUdp;
+  if (twists && random.percent(45)) twist_transport(packet, random);
+  if (random.percent(40)) {
+    const std::uint8_t field = random.of<std::uint8_t>({1, 2, 3, 8, 0x10, 0x20, 0x22, 0xb8});
+    if (ipv6) {
+      packet.bytes[0] = static_cast<std::uint8_t>(0x60 | field >> 4);
+      packet.bytes[1] = static_cast<std::uint8_t>((packet.bytes[1] & 0x0f) | field << 4);
+    } else {
+      packet.bytes[1] = field;
+      fix_header_checksum(packet);
+    }
+  }
+}
+
+// What is undecided, without the place: "iptables' match `bpf`: it is not modelled".
+std::string of_problem(const std::string& reason) {
+  const std::size_t iptables = reason.find("iptables' ");
+  if (iptables != std::string::npos) return reason.substr(iptables);
+  const std::size_t last = reason.rfind(": ");
+  return last == std::string::npos ? reason : reason.substr(last + 2);
+}
+
 class Runner {
  public:
   Runner(const Arguments& arguments, const char* program)
@@ -196,6 +227,9 @@ class Runner {
     if (from_expressions()) {
       boundaries.protocols.insert(boundaries.protocols.end(), 2, net::protocol::kSctp);
     }
+    if (arguments_.from == Arguments::From::Iptables) {
+      for (const std::uint8_t protocol : {33, 50, 51, 132}) boundaries.protocols.push_back(protocol);
+    }
     const std::vector<Known> known;
     const eval::Routes routes(host_);
     const Generator generator(boundaries, host_, known, seed, false);
@@ -204,10 +238,11 @@ class Runner {
     for (std::uint64_t number = first; number < end; ++number) {
       Question question = generator.question(number);
       if (arguments_.from != Arguments::From::Text) dress(question, host_, seed + number);
+      if (arguments_.from == Arguments::From::Iptables) dress_for_iptables(question, seed + number);
       if (question.outbound && !send_by_routes(question, routes)) continue;
       if (!is_sent_as_asked(question)) continue;
       // What came from here bears what conntrack has found, which a frame put there does not.
-      if (from_expressions() && question.packet.in_device == "lo") continue;
+      if (arguments_.from != Arguments::From::Text && question.packet.in_device == "lo") continue;
       auto answers = (*trial)->ask(question);
       if (!answers) {
         broken(answers.error(), again + std::to_string(number));
@@ -217,7 +252,7 @@ class Runner {
       if (question.outbound && answers->seen.reason == std::strerror(EADDRNOTAVAIL)) continue;
       if (answers->journey.fate() == eval::Fate::Undecided) {
         const std::string& reason = answers->journey.hooks.back().reason;
-        ++undecided_[reason.substr(std::min(reason.rfind(": ") + 2, reason.size()))];
+        ++undecided_[of_problem(reason)];
         continue;
       }
       ++packets_;
