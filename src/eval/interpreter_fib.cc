@@ -281,13 +281,21 @@ bool Interpreter::xt_asks(const ruleset::XtRpfilter& match) {
   const ruleset::Route* route = frame_->ipv6 && is_ipv6_link_local(from)
                                     ? routes_.find_by(from, frame_->in_device)
                                     : routes_.find_between(from, to);
+  // IPv6 takes of the routes of one prefix the one by the device, whatever their metrics
+  // (rt6_device_match() of net/ipv6/route.c).
+  const auto leads_by_device = [&] {
+    if (!frame_->ipv6) return routes_.leads_by(*route, frame_->in_device);
+    return std::ranges::any_of(*frame_->host->routes, [&](const ruleset::Route& other) {
+      return other.to == route->to && other.table == route->table &&
+             other.device == frame_->in_device;
+    });
+  };
   bool holds = false;
   if (route != nullptr && route->type == RouteType::Local) {
-    holds = match.accepts_local &&
-            (frame_->ipv6 || match.loose || routes_.leads_by(*route, frame_->in_device));
+    holds = match.accepts_local && (frame_->ipv6 || match.loose || leads_by_device());
   } else if (route != nullptr && route->type == RouteType::Unicast) {
     const bool anycast = frame_->ipv6 && is_anycast(*route, from);
-    holds = !anycast && (match.loose || routes_.leads_by(*route, frame_->in_device));
+    holds = !anycast && (match.loose || leads_by_device());
   }
   return holds != match.inverted;
 }

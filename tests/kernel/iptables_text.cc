@@ -273,7 +273,7 @@ class IptablesWriter {
         return " -m hashlimit --hashlimit-name h" + std::to_string(++names_) + " --hashlimit-mode " +
                pick({"srcip", "dstip,dstport", "srcip,srcport"}) + " " +
                pick({"--hashlimit-above 1/hour", "--hashlimit-upto 2/hour --hashlimit-burst 1",
-                     "--hashlimit-above 1/sec --hashlimit-burst 2"});
+                     "--hashlimit-above 1/hour --hashlimit-burst 2"});
       case 2:
         return fmt::format(" -m recent --name r{} ", random_.below(2)) + inverted() +
                pick({"--set", "--rcheck", "--update --seconds 60", "--remove", "--rcheck --hitcount 2"});

@@ -228,7 +228,9 @@ class Runner {
       boundaries.protocols.insert(boundaries.protocols.end(), 2, net::protocol::kSctp);
     }
     if (arguments_.from == Arguments::From::Iptables) {
-      for (const std::uint8_t protocol : {33, 50, 51, 132}) boundaries.protocols.push_back(protocol);
+      for (const std::uint8_t protocol : std::initializer_list<std::uint8_t>{33, 50, 51, 132}) {
+        boundaries.protocols.push_back(protocol);
+      }
     }
     const std::vector<Known> known;
     const eval::Routes routes(host_);

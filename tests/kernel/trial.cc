@@ -170,7 +170,9 @@ Result<std::unique_ptr<Trial>> Trial::open(const sandbox::Judge::Load& load,
   if (!comparison) return std::unexpected(comparison.error());
   trial->comparison_ = std::make_unique<Comparison>(std::move(*comparison));
   trial->paced_ = memory == Memory::Kept && has_expr(trial->ruleset_, [](const auto& expr) {
-                    return std::holds_alternative<ruleset::Connlimit>(expr);
+                    const auto* match = std::get_if<ruleset::XtMatch>(&expr);
+                    return std::holds_alternative<ruleset::Connlimit>(expr) ||
+                           (match != nullptr && match->name == "connlimit");
                   });
   trial->ages_ = memory == Memory::Kept && lets_elements_end(trial->ruleset_);
   trial->timed_ = trial->paced_ || trial->ages_ ||
