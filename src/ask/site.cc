@@ -28,7 +28,7 @@ std::string rule_id(const ruleset::SourceMap& sources, const ruleset::Chain& cha
 // "" where the rule decided nothing.
 std::string in_words(const ruleset::Verdict& verdict, const ruleset::Rule& rule) {
   if (verdict.code == ruleset::VerdictCode::Continue) return "";
-  if (verdict.code == ruleset::VerdictCode::Drop && ruleset::reject_of(rule) != nullptr) {
+  if (verdict.code == ruleset::VerdictCode::Drop && ruleset::rejects(rule)) {
     return "reject";
   }
   std::string words(ruleset::name_of(verdict.code));

@@ -32,8 +32,8 @@ using ruleset::Hook;
 
 bool sends_reset(const Program& program, const Decision& decision) {
   const Program::Chain& chain = program.tables()[decision.table].chains[decision.chain];
-  const ruleset::Reject* reject = ruleset::reject_of(*chain.rules[decision.rule].rule);
-  return reject != nullptr && reject->type == ruleset::RejectType::TcpReset;
+  return ruleset::sends_reset(*chain.rules[decision.rule].rule,
+                              program.tables()[decision.table].table->family);
 }
 
 // In the middle of a hook: what earlier chains have said does not count.

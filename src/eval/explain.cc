@@ -15,6 +15,8 @@
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
 #include "ruleset/registers.h"
+#include "ruleset/xt_match.h"
+#include "ruleset/xt_target.h"
 
 namespace rolewall::eval {
 namespace {
@@ -189,6 +191,8 @@ Operands follow(std::span<const Expr> exprs, const Frame& frame) {
             [](const ruleset::Fwd&) {},
             [](const ruleset::ObjectRef&) {},
             [](const ruleset::ObjectLookup&) {},
+            [](const ruleset::XtMatch&) {},
+            [](const ruleset::XtTarget&) {},
             [](const ruleset::Unsupported&) {}},
         expr);
   }
@@ -412,6 +416,10 @@ std::string not_added(const ruleset::Table& table, const ruleset::Dynset& dynset
                        : fmt::format("{} (or @{} is full)", limit, dynset.set);
 }
 
+ruleset::XtFamily xt_family_of(const Frame& frame) {
+  return frame.ipv6 ? ruleset::XtFamily::Ipv6 : ruleset::XtFamily::Ipv4;
+}
+
 }  // namespace
 
 std::string why_it_broke(const ruleset::Table& table, const ruleset::Rule& rule,
@@ -485,6 +493,12 @@ std::string why_it_broke(const ruleset::Table& table, const ruleset::Rule& rule,
           [](const ruleset::Masquerade&) { return std::string("it is of the other family"); },
           [](const ruleset::Redirect&) { return std::string("it is of the other family"); },
           [](const ruleset::Dup&) { return std::string(); },
+          [&](const ruleset::XtMatch& match) {
+            return fmt::format("{} does not match", in_words(match, xt_family_of(frame)));
+          },
+          [&](const ruleset::XtTarget& target) {
+            return fmt::format("{} does nothing with it", in_words(target, xt_family_of(frame)));
+          },
           [](const ruleset::Unsupported&) { return std::string(); }},
       exprs[expression]);
 }

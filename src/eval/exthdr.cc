@@ -13,6 +13,8 @@ std::size_t tcp_option_size(ByteSpan header, std::size_t at) {
   return header[at] <= kNop || header[at + 1] == 0 ? 1 : header[at + 1];
 }
 
+}  // namespace
+
 // __dccp_hdr_len() of include/linux/dccp.h: the fixed header and what its packet type adds.
 std::size_t dccp_header_size(const std::uint8_t* header) {
   const bool extended = (header[8] & 1) != 0;
@@ -33,8 +35,6 @@ std::size_t dccp_header_size(const std::uint8_t* header) {
       return basic + 12;
   }
 }
-
-}  // namespace
 
 std::optional<std::size_t> find_ipv6_header(ByteSpan packet, std::uint8_t type) {
   std::size_t start = ipv6::kHeaderSize;

@@ -44,6 +44,9 @@ std::optional<std::size_t> find_sctp_chunk(ByteSpan packet, const Dissection& di
                                            std::uint8_t type, std::uint32_t offset,
                                            std::uint32_t length, bool present);
 
+// The fixed header and what its packet type adds. REQUIRES: 12 bytes.
+std::size_t dccp_header_size(const std::uint8_t* header);
+
 bool has_dccp_option(ByteSpan packet, const Dissection& dissection, std::uint8_t type);
 
 }  // namespace rolewall::eval

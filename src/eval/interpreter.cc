@@ -294,6 +294,10 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
           [&](const ruleset::Synproxy&) { return run_synproxy(); },
           [&](const ruleset::Dup& dup) { return run_dup(dup); },
           [&](const ruleset::Fwd& fwd) { return run_fwd(fwd); },
+          [&](const ruleset::XtMatch& match) {
+            return run_xt_match(match, program_.xt_match(operand));
+          },
+          [&](const ruleset::XtTarget&) { return run_xt_target(program_.xt_target(operand)); },
           [&](const ruleset::Unsupported& unsupported) {
             return undecided(unsupported.name);  // it has a problem as its operand
           },

@@ -21,6 +21,7 @@
 #include "eval/render.h"
 #include "eval/route.h"
 #include "eval/state.h"
+#include "eval/xt_packet.h"
 
 namespace rolewall::eval {
 
@@ -122,12 +123,58 @@ class Interpreter {
   Next run_numgen(const ruleset::Numgen& numgen, CellIndex cell);
   Next run_fib(const ruleset::Fib& fib);
   Next run_fib_type(const ruleset::Fib& fib);
+  // RTN_*; 0: of no type.
+  std::uint32_t type_of_address(const net::Address& asked, bool on_device, std::string_view device);
   Next run_fib_device(const ruleset::Fib& fib);
   Next store_device(const ruleset::Fib& fib, std::string_view device);
   Next run_rt(const ruleset::Rt& rt);
   void note_given(bool is_set, bool& was_read, std::string_view what);
   Next run_socket(const ruleset::Socket& socket);
   bool has_no_transparent_socket() const;
+
+  // --- matches and targets of iptables (interpreter_xt.cc, interpreter_xt_target.cc) ---
+  Next run_xt_match(const ruleset::XtMatch& match, const Program::XtMatch& ready);
+  std::optional<bool> xt_match_holds(const ruleset::XtMatch& match, const Program::XtMatch& ready,
+                                     XtPacket& packet);
+  // Absent: undecided.
+  bool xt_asks(const ruleset::XtState& match) const;
+  std::optional<bool> xt_asks(const ruleset::XtConntrack& match);
+  bool xt_asks(const ruleset::XtMark& match);
+  bool xt_asks(const ruleset::XtConnbytes& match);
+  bool xt_asks(const ruleset::XtConnlabel& match);
+  Next run_xt_connlimit(const ruleset::XtConnlimit& match, CellIndex cell);
+  bool xt_asks(const ruleset::XtHelper& match);
+  bool xt_asks(const ruleset::XtAddrtype& match);
+  bool xt_is_of_type_ipv6(const ruleset::XtAddrtype& match, bool source, std::uint16_t types);
+  bool xt_asks(const ruleset::XtRpfilter& match);
+  bool xt_asks(const ruleset::XtMac& match);
+  bool xt_asks(const ruleset::XtOwner& match);
+  bool xt_asks(const ruleset::XtCgroup& match);
+  bool xt_asks(const ruleset::XtDevgroup& match);
+  bool xt_asks(const ruleset::XtPhysdev& match);
+  bool xt_asks(const ruleset::XtTime& match);
+  std::optional<bool> xt_asks(const ruleset::XtSocket& match);
+  bool xt_asks(const ruleset::XtLimit& match, CellIndex cell);
+  bool xt_asks(const ruleset::XtHashlimit& match, CellIndex cell);
+  bool xt_asks(const ruleset::XtQuota& match, CellIndex cell);
+  bool xt_asks(const ruleset::XtStatistic& match, CellIndex cell);
+  bool xt_asks(const ruleset::XtRecent& match);
+  bool is_within_xt_limit(const ruleset::Limit& limit, CellIndex cell, std::uint64_t error_ns,
+                          std::string_view what);
+  // Whether a program of this host sends it, as far as the question says.
+  bool has_local_sender();
+  Next run_xt_target(const ruleset::XtTargetMeaning& target);
+  Next run_xt_target(const ruleset::XtCt& target);
+  Next run_xt_target(const ruleset::XtNat& target);
+  Next run_xt_target(const ruleset::XtConnmarkTarget& target);
+  Next run_xt_target(const ruleset::XtSetMss& target);
+  Next run_xt_target(const ruleset::XtStripOptions& target);
+  Next run_xt_target(const ruleset::XtSetTos& target);
+  Next run_xt_target(const ruleset::XtSetTtl& target);
+  Next run_xt_target(const ruleset::XtSetEcn& target);
+  Next run_xt_target(const ruleset::XtTproxyTarget& target);
+  Next run_xt_target(const ruleset::XtQueue& target);
+  Next xt_drops();
   Next run_osf(const ruleset::Osf& osf);
   Next run_tunnel(const ruleset::Tunnel& tunnel);
   Next run_exthdr(const ruleset::Exthdr& load);

@@ -100,19 +100,11 @@ Interpreter::Next Interpreter::run_fib(const ruleset::Fib& fib) {
 // __inet_dev_addr_type() of net/ipv4/fib_frontend.c asks the local table alone, where what is not
 // listed is unicast; __nft_fib6_eval_type() looks up a route, of a link's own addresses the one by
 // that link.
-Interpreter::Next Interpreter::run_fib_type(const ruleset::Fib& fib) {
-  const net::Address asked = address_at(*frame_, (fib.flags & flag::kSource) != 0);
-  const bool on_device = (fib.flags & (flag::kIif | flag::kOif)) != 0;
-  const std::string_view device =
-      (fib.flags & flag::kIif) != 0 ? frame_->in_device : frame_->out_device;
-  const auto is = [&](RouteType type) {
-    store_word(fib.destination, static_cast<std::uint32_t>(type));
-    return Next::Expression;
-  };
+std::uint32_t Interpreter::type_of_address(const net::Address& asked, bool on_device,
+                                           std::string_view device) {
+  const auto is = [](RouteType type) { return static_cast<std::uint32_t>(type); };
   const auto unicast = [&] {
-    if (!is_of_no_type(asked)) return is(RouteType::Unicast);
-    store_word(fib.destination, 0);  // RTN_UNSPEC
-    return Next::Expression;
+    return is_of_no_type(asked) ? 0U : is(RouteType::Unicast);  // RTN_UNSPEC
   };
   if (net::is_multicast(asked)) return is(RouteType::Multicast);
   if (is_ipv4_broadcast(asked)) return is(RouteType::Broadcast);
@@ -156,6 +148,15 @@ Interpreter::Next Interpreter::run_fib_type(const ruleset::Fib& fib) {
       choose(fmt::format("the type of {}", text), frame_->ipv6 ? kIpv6 : kIpv4) == 0;
   const RouteType other = frame_->ipv6 ? RouteType::Unreachable : RouteType::Broadcast;
   return has_route ? unicast() : is(other);
+}
+
+Interpreter::Next Interpreter::run_fib_type(const ruleset::Fib& fib) {
+  const net::Address asked = address_at(*frame_, (fib.flags & flag::kSource) != 0);
+  const bool on_device = (fib.flags & (flag::kIif | flag::kOif)) != 0;
+  const std::string_view device =
+      (fib.flags & flag::kIif) != 0 ? frame_->in_device : frame_->out_device;
+  store_word(fib.destination, type_of_address(asked, on_device, device));
+  return Next::Expression;
 }
 
 // nft_fib_store_result(); "" is no device.
@@ -219,6 +220,97 @@ Interpreter::Next Interpreter::run_fib_device(const ruleset::Fib& fib) {
   const bool index = fib.result == ruleset::FibResult::Oif;
   return store_unknown(fib, fmt::format("the device towards {}", net::format(asked)),
                        index ? Format::HostNumber : Format::Name);
+}
+
+// addrtype_mt_v1() of net/netfilter/xt_addrtype.c.
+bool Interpreter::xt_asks(const ruleset::XtAddrtype& match) {
+  using On = ruleset::XtAddrtype::On;
+  const std::string_view device =
+      match.on == On::In ? frame_->in_device : frame_->out_device;
+  const auto is_one_of = [&](bool source, std::uint16_t types) {
+    if (frame_->ipv6) return xt_is_of_type_ipv6(match, source, types);
+    const std::uint32_t type =
+        type_of_address(address_at(*frame_, source), match.on != On::Anywhere, device);
+    return (types >> type & 1) != 0;
+  };
+  if (match.source != 0 && is_one_of(true, match.source) == match.source_inverted) return false;
+  return match.destination == 0 ||
+         is_one_of(false, match.destination) != match.destination_inverted;
+}
+
+// match_type6(), match_lookup_rt6(): what is asked of the address itself must all hold, of its
+// route one thing.
+bool Interpreter::xt_is_of_type_ipv6(const ruleset::XtAddrtype& match, bool source,
+                                     std::uint16_t types) {
+  using On = ruleset::XtAddrtype::On;
+  const auto asks = [&](RouteType type) {
+    return (types >> static_cast<unsigned>(type) & 1) != 0;
+  };
+  const net::Address asked = address_at(*frame_, source);
+  const bool multicast = net::is_multicast(asked);
+  const bool is_any = std::get<net::Ipv6>(asked).value == 0;
+  if (asks(RouteType::Multicast) && !multicast) return false;
+  if (asks(RouteType::Unicast) && (multicast || is_of_no_type(asked))) return false;
+  if ((types & 1) != 0 && !is_any) return false;
+  if (!asks(RouteType::Local) && !asks(RouteType::Anycast) && !asks(RouteType::Unreachable)) {
+    return true;
+  }
+  const bool on_device = match.on != On::Anywhere;
+  const std::string_view device = match.on == On::In ? frame_->in_device : frame_->out_device;
+  if (!routes_.known()) {
+    return choose_whether(fmt::format("{} has the type that -m addrtype asks for",
+                                      net::format(asked)));
+  }
+  const ruleset::Route* route =
+      on_device ? routes_.find_by(asked, device) : routes_.find(asked);
+  if (route == nullptr) return asks(RouteType::Unreachable);
+  if (leads_nowhere(route)) return asks(RouteType::Unreachable);
+  const bool local = on_device
+                         ? std::ranges::count(routes_.addresses_on(device, true), asked) != 0
+                         : route->type == RouteType::Local;
+  return (asks(RouteType::Local) && local) ||
+         (asks(RouteType::Anycast) && is_anycast(*route, asked));
+}
+
+// rpfilter_mt() of ipt_rpfilter.c and ip6t_rpfilter.c.
+bool Interpreter::xt_asks(const ruleset::XtRpfilter& match) {
+  if (frame_->in_device == kLoopbackDevice) return !match.inverted;
+  const net::Address from = address_at(*frame_, true);
+  const net::Address to = address_at(*frame_, false);
+  if (const auto* source = std::get_if<net::Ipv4>(&from)) {
+    constexpr std::uint32_t kLocalGroups = 0xe00000;  // 224.0.0.0/24
+    const std::uint32_t destination = std::get<net::Ipv4>(to).value;
+    if (source->value >> 24 == 0 &&
+        (destination == 0xffffffff || destination >> 8 == kLocalGroups)) {
+      return !match.inverted;
+    }
+  } else if (std::get<net::Ipv6>(from).value == 0) {
+    return !match.inverted;
+  }
+  if (!routes_.known()) {
+    return choose_whether(fmt::format("the route to {} leads by {}", net::format(from),
+                                      frame_->in_device)) != match.inverted;
+  }
+  const ruleset::Route* route = frame_->ipv6 && is_ipv6_link_local(from)
+                                    ? routes_.find_by(from, frame_->in_device)
+                                    : routes_.find_between(from, to);
+  // IPv6 takes of the routes of one prefix the one by the device, whatever their metrics
+  // (rt6_device_match() of net/ipv6/route.c).
+  const auto leads_by_device = [&] {
+    if (!frame_->ipv6) return routes_.leads_by(*route, frame_->in_device);
+    return std::ranges::any_of(*frame_->host->routes, [&](const ruleset::Route& other) {
+      return other.to == route->to && other.table == route->table &&
+             other.device == frame_->in_device;
+    });
+  };
+  bool holds = false;
+  if (route != nullptr && route->type == RouteType::Local) {
+    holds = match.accepts_local && (frame_->ipv6 || match.loose || leads_by_device());
+  } else if (route != nullptr && route->type == RouteType::Unicast) {
+    const bool anycast = frame_->ipv6 && is_anycast(*route, from);
+    holds = !anycast && (match.loose || leads_by_device());
+  }
+  return holds != match.inverted;
 }
 
 }  // namespace rolewall::eval

@@ -14,7 +14,6 @@
 #include "eval/interpreter.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
-#include "ruleset/iptables.h"
 #include "ruleset/registers.h"
 
 namespace rolewall::eval {
@@ -177,29 +176,21 @@ Interpreter::Next Interpreter::go_on_unmodelled(const ruleset::Expr& expr) {
   static const std::array<std::string, 2> kMatch{"it does not match", "it matches"};
   static const std::array<std::string, 2> kTarget{"the packet goes on", "the packet is taken"};
   namespace r = ruleset;
-  const auto* unsupported = std::get_if<r::Unsupported>(&expr);
-  const std::string_view target =
-      unsupported == nullptr ? std::string_view() : r::iptables_target(*unsupported);
-  const r::TargetWork work = r::work_of_target(target);
-  // These note or write something, and the rule goes on.
-  const bool harmless = work == r::TargetWork::Notes || work == r::TargetWork::Writes ||
-                        std::holds_alternative<r::ExthdrWrite>(expr) ||
+  // These write something, and the rule goes on.
+  const bool harmless = std::holds_alternative<r::ExthdrWrite>(expr) ||
                         std::holds_alternative<r::MetaSet>(expr) ||
                         std::holds_alternative<r::CtSet>(expr);
   if (harmless) return Next::Expression;
-  // A comment's extension matches everything.
-  if (unsupported != nullptr && r::iptables_match(*unsupported) == "comment") {
-    return Next::Expression;
-  }
+  const bool is_target = std::holds_alternative<r::XtTarget>(expr);
   const auto* lookup = std::get_if<r::Lookup>(&expr);
   const bool gives_verdict = lookup != nullptr && lookup->result == r::LookupResult::Verdict;
-  if (!target.empty() || gives_verdict) {
+  if (is_target || gives_verdict) {
     if (choose(reason_, kTarget) == 0) return Next::Break;
     target_ = {.code = ruleset::VerdictCode::Drop};
     return Next::Verdict;
   }
   if (choose(reason_, kMatch) == 0) return Next::Break;
-  next_test_holds_ = unsupported != nullptr && r::iptables_match(*unsupported).empty();
+  next_test_holds_ = std::holds_alternative<r::Unsupported>(expr);
   return Next::Expression;
 }
 
@@ -310,7 +301,9 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
                          r::Numgen, r::SymmetricHash, r::Tunnel, r::Xfrm, r::Immediate, r::Counter,
                          r::Limit, r::Connlimit, r::Quota, r::Last, r::ImmediateVerdict,
                          r::ExthdrReset, r::Log, r::Reject, r::Notrack, r::Synproxy, r::ObjectRef,
-                         r::Unsupported> auto&) -> Answer { return std::nullopt; },
+                         r::XtMatch, r::XtTarget, r::Unsupported> auto&) -> Answer {
+            return std::nullopt;
+          },
       },
       expr);
 }

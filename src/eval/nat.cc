@@ -59,15 +59,6 @@ constexpr std::uint32_t kRandomAll = kProtoRandom | kProtoRandomFully;
 
 using AddressBytes = std::array<std::uint8_t, 16>;
 
-// struct nf_nat_range2; unused bytes of an IPv4 address are zero.
-struct NatRange {
-  std::uint32_t flags = 0;
-  AddressBytes first{};
-  AddressBytes last{};
-  std::uint16_t first_port = 0;
-  std::uint16_t last_port = 0;
-};
-
 bool is_icmp(std::uint8_t protocol) {
   return protocol == protocol::kIcmp || protocol == protocol::kIcmpv6;
 }
@@ -425,19 +416,39 @@ NatAnswer run_nat(const ruleset::Nat& nat, RegisterBytes registers, Frame& frame
   return settle(range, nat.kind, frame);
 }
 
-NatAnswer run_masquerade(const ruleset::Masquerade& nat, RegisterBytes registers, Frame& frame) {
+NatAnswer translate_to(NatRange range, NatKind kind, Frame& frame) {
+  return settle(range, kind, frame);
+}
+
+NatAnswer map_prefix(NatRange range, NatKind kind, Frame& frame) {
+  map_network(range, kind, frame);
+  range.flags |= kMapIps;
+  return settle(range, kind, frame);
+}
+
+// nf_nat_masquerade_ipv4(), nf_nat_masquerade_ipv6()
+NatAnswer masquerade_with(NatRange range, Frame& frame) {
   const AddressBytes nobody{};
   if (!frame.ipv6 && frame.flow.tuple.source == nobody) return NatAnswer::Accept;
+  return settle_on_device(frame.out_device, range, NatKind::Source, frame);
+}
+
+NatAnswer run_masquerade(const ruleset::Masquerade& nat, RegisterBytes registers, Frame& frame) {
   NatRange range;
   range.flags = nat.flags;
   take_ports(nat, registers, range);
-  return settle_on_device(frame.out_device, range, NatKind::Source, frame);
+  return masquerade_with(range, frame);
 }
 
 NatAnswer run_redirect(const ruleset::Redirect& nat, RegisterBytes registers, Frame& frame) {
   NatRange range;
   range.flags = nat.flags;
   take_ports(nat, registers, range);
+  return redirect_with(range, frame);
+}
+
+// nf_nat_redirect_ipv4(), nf_nat_redirect_ipv6()
+NatAnswer redirect_with(NatRange range, Frame& frame) {
   if (frame.hook != ruleset::Hook::Output) {
     return settle_on_device(frame.in_device, range, NatKind::Destination, frame);
   }

@@ -37,6 +37,24 @@ enum class NatAnswer : std::uint8_t {
   Undecided,  // frame.flow.why says why
 };
 
+// struct nf_nat_range2, without the base of ports; unused bytes of an IPv4 address are zero.
+struct NatRange {
+  std::uint32_t flags = 0;  // NF_NAT_RANGE_*
+  std::array<std::uint8_t, 16> first{};
+  std::array<std::uint8_t, 16> last{};
+  std::uint16_t first_port = 0;
+  std::uint16_t last_port = 0;
+};
+// NF_NAT_RANGE_PROTO_OFFSET: ports by their distance from a base.
+inline constexpr std::uint32_t kNatPortOffset = 1 << 5;
+
+// What iptables' targets ask for (net/netfilter/xt_nat.c, xt_MASQUERADE.c, xt_REDIRECT.c,
+// xt_NETMAP.c).
+NatAnswer translate_to(NatRange range, ruleset::NatKind kind, Frame& frame);
+NatAnswer masquerade_with(NatRange range, Frame& frame);
+NatAnswer redirect_with(NatRange range, Frame& frame);
+NatAnswer map_prefix(NatRange range, ruleset::NatKind kind, Frame& frame);
+
 // The expressions; `registers` are the interpreter's, as bytes.
 using RegisterBytes = std::span<const std::uint8_t>;
 NatAnswer run_nat(const ruleset::Nat& nat, RegisterBytes registers, Frame& frame);

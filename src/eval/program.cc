@@ -152,6 +152,25 @@ class Program::Preparer {
     return set;
   }
 
+  std::uint32_t operand_of(const ruleset::XtMatch& match) {
+    auto meaning = ruleset::meaning_of(match);
+    if (!meaning) {
+      return problem(fmt::format("iptables' match `{}`: {}", match.name, meaning.error().message));
+    }
+    program_.xt_matches_.push_back({std::move(*meaning), state_.reserve(1)});
+    return static_cast<std::uint32_t>(program_.xt_matches_.size() - 1);
+  }
+
+  std::uint32_t operand_of(const ruleset::XtTarget& target) {
+    auto meaning = ruleset::meaning_of(target);
+    if (!meaning) {
+      return problem(
+          fmt::format("iptables' target `{}`: {}", target.name, meaning.error().message));
+    }
+    program_.xt_targets_.push_back(std::move(*meaning));
+    return static_cast<std::uint32_t>(program_.xt_targets_.size() - 1);
+  }
+
   // A set, a chain, an object or a cell, by its number; 0 where the expression needs none.
   std::uint32_t operand_of(const Expr& expr) {
     namespace r = ruleset;
@@ -170,6 +189,8 @@ class Program::Preparer {
                          ? problem("a write into the Ethernet header, which is not modelled")
                          : 0U;
             },
+            [this](const r::XtMatch& e) { return operand_of(e); },
+            [this](const r::XtTarget& e) { return operand_of(e); },
             [this](const r::Unsupported& e) { return problem(text_of(e)); },
             [](const OneOf<r::Payload, r::Meta, r::Ct, r::Exthdr, r::Fib, r::Rt, r::Socket, r::Osf,
                            r::JenkinsHash, r::SymmetricHash, r::Tunnel, r::Xfrm, r::Immediate,

@@ -13,6 +13,8 @@
 #include "eval/state.h"
 #include "ruleset/effects.h"
 #include "ruleset/ruleset.h"
+#include "ruleset/xt_match.h"
+#include "ruleset/xt_target.h"
 
 namespace rolewall::eval {
 
@@ -42,6 +44,11 @@ class Program {
     CellIndex first_cell = 0;
     std::uint32_t cells_each = 0;
   };
+  // What a match or target of iptables means, and the cell that it remembers in.
+  struct XtMatch {
+    ruleset::XtMatchMeaning meaning;
+    CellIndex cell = 0;
+  };
   struct Chain {
     const ruleset::Chain* chain = nullptr;
     std::vector<Rule> rules;
@@ -66,6 +73,10 @@ class Program {
   const std::string& problem(std::uint32_t operand) const {
     return problems_[operand - kFirstProblem];
   }
+  const XtMatch& xt_match(std::uint32_t operand) const { return xt_matches_[operand]; }
+  const ruleset::XtTargetMeaning& xt_target(std::uint32_t operand) const {
+    return xt_targets_[operand];
+  }
   // What the ruleset's own expressions switch on.
   const ruleset::TrackingUse& tracking() const { return tracking_; }
 
@@ -75,6 +86,8 @@ class Program {
   std::vector<Table> tables_;
   std::vector<std::uint32_t> operands_;
   std::vector<std::string> problems_;
+  std::vector<XtMatch> xt_matches_;
+  std::vector<ruleset::XtTargetMeaning> xt_targets_;
   ruleset::TrackingUse tracking_;
 };
 

@@ -58,6 +58,7 @@ void State::forget() {
   doubtful_elements_.clear();
   doubtful_in_.clear();
   free_cells_.clear();
+  keyed_cells_.clear();
   began_ns_.reset();
   doubted_ = 0;
 }
@@ -115,10 +116,26 @@ bool State::quota(const ruleset::Quota& quota, CellIndex cell_index, std::uint32
   return (cell.amount > quota.bytes) == quota.over;
 }
 
-std::uint32_t State::next_number(CellIndex cell_index, std::uint32_t modulus) {
+bool State::take_of_quota(CellIndex cell_index, std::uint64_t bytes, std::uint32_t packet_size) {
   touch(cell_index);
   Cell& cell = cells_[cell_index];
-  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = modulus - 1};
+  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = bytes};
+  const bool fits = cell.amount >= packet_size;
+  cell.amount = fits ? cell.amount - packet_size : 0;
+  return fits;
+}
+
+CellIndex State::cell_of(CellIndex owner, std::string_view key) {
+  const auto [at, is_new] = keyed_cells_.try_emplace({owner, std::string(key)}, 0);
+  if (is_new) at->second = cells_for(1);
+  return at->second;
+}
+
+std::uint32_t State::next_number(CellIndex cell_index, std::uint32_t modulus,
+                                 std::uint32_t before) {
+  touch(cell_index);
+  Cell& cell = cells_[cell_index];
+  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = before};
   cell.amount = cell.amount + 1 < modulus ? cell.amount + 1 : 0;
   return static_cast<std::uint32_t>(cell.amount);
 }

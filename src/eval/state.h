@@ -86,7 +86,18 @@ class State {
   }
 
   // nft_ng_inc_gen(): 0, 1, up to the modulus, and again. REQUIRES: a modulus.
-  std::uint32_t next_number(CellIndex cell, std::uint32_t modulus);
+  std::uint32_t next_number(CellIndex cell, std::uint32_t modulus) {
+    return next_number(cell, modulus, modulus - 1);
+  }
+  // The same where `before` was the last.
+  std::uint32_t next_number(CellIndex cell, std::uint32_t modulus, std::uint32_t before);
+
+  // quota_mt() of xt_quota.c: whether the packet still has room, of which it takes its size; where
+  // it has none, no later one has.
+  bool take_of_quota(CellIndex cell, std::uint64_t bytes, std::uint32_t packet_size);
+
+  // A cell of its own for each key, of an expression that keeps a list by keys.
+  CellIndex cell_of(CellIndex owner, std::string_view key);
 
   // What packets did to the set number `set`; null where they did nothing to this key.
   const DynamicElement* find(std::uint32_t set, std::string_view key);
@@ -194,6 +205,7 @@ class State {
   std::optional<std::uint64_t> began_ns_;
   std::vector<Cell> cells_;
   std::size_t reserved_ = 0;
+  std::map<std::pair<CellIndex, std::string>, CellIndex, std::less<>> keyed_cells_;
   std::unordered_map<std::uint32_t, DynamicSet> dynamic_;
   std::unordered_map<CellIndex, ConnectionCount> connections_;
   std::vector<CellIndex> touched_cells_;

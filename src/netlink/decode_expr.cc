@@ -2,34 +2,17 @@
 
 #include <fmt/format.h>
 #include <linux/netfilter/nf_tables.h>
-#include <linux/netfilter/nf_tables_compat.h>
 
 #include <array>
 #include <optional>
 
 #include "netlink/expr_codec.h"
 #include "ruleset/expr.h"
-#include "ruleset/iptables.h"
 
 namespace rolewall::netlink {
 namespace {
 
 using namespace ruleset;
-
-// NFTA_TARGET_* are the same numbers.
-Expr decode_xt(Attributes& attributes, std::string_view what) {
-  attributes.ignore(NFTA_MATCH_REV);
-  attributes.ignore(NFTA_MATCH_INFO);
-  return iptables_extension(what, attributes.text(NFTA_MATCH_NAME));
-}
-
-Expr decode_match(Attributes& attributes) {
-  return decode_xt(attributes, "match");
-}
-
-Expr decode_target(Attributes& attributes) {
-  return decode_xt(attributes, "target");
-}
 
 struct Decoder {
   std::string_view name;

@@ -15,6 +15,7 @@
 #include "netlink/data_types.h"
 #include "netlink/encode.h"
 #include "netlink/kernel_numbers.h"
+#include "netlink/rule_compat.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
 
@@ -240,6 +241,12 @@ Result<Message> encode_rule(const Table& table, const Chain& chain, const Rule& 
       build(NFT_MSG_NEWRULE, table.family, NLM_F_CREATE | place,
             [&](nlmsghdr* header) { nftnl_rule_nlmsg_build_payload(header, object.get()); });
   Writer writer(message);
+  if (const auto compat = compat_of(rule)) {
+    const std::size_t nest = writer.begin_nest(NFTA_RULE_COMPAT);
+    writer.be32(NFTA_RULE_COMPAT_PROTO, compat->protocol);
+    writer.be32(NFTA_RULE_COMPAT_FLAGS, compat->inverted ? NFT_RULE_COMPAT_F_INV : 0);
+    writer.end_nest(nest);
+  }
   const std::size_t list = writer.begin_nest(NFTA_RULE_EXPRESSIONS);
   for (const Expr& expr : rule.exprs) {
     Result<Message> encoded = encode_expr(expr);

@@ -105,4 +105,10 @@ ruleset::Expr decode_objref(Attributes& attributes);
 Result<Message> encode(const ruleset::ObjectRef& object);
 Result<Message> encode(const ruleset::ObjectLookup& lookup);
 
+// expr_xt.cc: what iptables brings with it.
+ruleset::Expr decode_match(Attributes& attributes);
+Result<Message> encode(const ruleset::XtMatch& match);
+ruleset::Expr decode_target(Attributes& attributes);
+Result<Message> encode(const ruleset::XtTarget& target);
+
 }  // namespace rolewall::netlink

@@ -41,6 +41,10 @@ class ExprWriter {
     writer_.text(type, value);
     return *this;
   }
+  ExprWriter& bytes(std::uint16_t type, View value) {
+    writer_.put(type, value);
+    return *this;
+  }
   template <class Enum>
   ExprWriter& number(std::uint16_t type, Enum value) {
     return be32(type, static_cast<std::uint32_t>(value));

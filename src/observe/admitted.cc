@@ -360,7 +360,8 @@ class Walk {
                             r::Quota, r::Last, r::Dynset, r::MetaSet, r::CtSet, r::PayloadWrite,
                             r::ExthdrWrite, r::ExthdrReset, r::Log, r::Notrack, r::Nat,
                             r::Masquerade, r::Redirect, r::Tproxy, r::Synproxy, r::Dup, r::Fwd,
-                            r::ObjectRef, r::ObjectLookup, r::Unsupported> auto&) {
+                            r::ObjectRef, r::ObjectLookup, r::XtMatch, r::XtTarget,
+                            r::Unsupported> auto&) {
               return any_other(expr);
             },
         },

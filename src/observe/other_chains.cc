@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
-#include <optional>
 #include <set>
 #include <variant>
 
@@ -68,38 +66,8 @@ class Reach {
         return;
     }
   }
-  // iptables' targets have no form of their own here: the known ones by their names.
   void take(const ruleset::Unsupported& expr) {
-    static const std::map<std::string_view, std::optional<Effect>> kTargets{
-        {"DNAT", Effect::TranslatesDestination},
-        {"REDIRECT", Effect::TranslatesDestination},
-        {"NETMAP", Effect::TranslatesDestination},
-        {"SNAT", Effect::TranslatesSource},
-        {"MASQUERADE", Effect::TranslatesSource},
-        {"REJECT", Effect::Drops},
-        {"NFQUEUE", Effect::Drops},
-        {"SYNPROXY", Effect::Drops},
-        {"NOTRACK", Effect::Untracks},
-        {"CT", Effect::Untracks},
-        {"LOG", std::nullopt},
-        {"NFLOG", std::nullopt},
-        {"MARK", std::nullopt},
-        {"CONNMARK", std::nullopt}};
-    if (expr.name == "flow_offload") {
-      effects_.insert(Effect::Offloads);
-      return;
-    }
-    // "iptables' target `DNAT` is not modelled"
-    const std::size_t begin = expr.reason.find('`') + 1;
-    const std::string_view name =
-        std::string_view(expr.reason).substr(begin, expr.reason.find('`', begin) - begin);
-    const auto known = kTargets.find(name);
-    if (expr.name == "target" && known != kTargets.end()) {
-      if (known->second) effects_.insert(*known->second);
-      return;
-    }
-    // A match narrows what its rule does; it does nothing by itself.
-    if (expr.name != "match") effects_.insert(Effect::Unread);
+    effects_.insert(expr.name == "flow_offload" ? Effect::Offloads : Effect::Unread);
   }
   void look_at(const ruleset::Expr& expr) {
     if (const auto* unsupported = std::get_if<ruleset::Unsupported>(&expr)) {

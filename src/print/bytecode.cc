@@ -74,7 +74,7 @@ std::string to_bytecode(const Ruleset& ruleset) {
         const Rule& rule = chain.rules[r];
         fmt::format_to(std::back_inserter(out), "{} rule {}{}{}\n", header, r + 1,
                        rule.comment.empty() ? "" : " # ", rule.comment.text());
-        for (const Expr& expr : rule.exprs) out += "  " + bytecode(expr) + '\n';
+        for (const Expr& expr : rule.exprs) out += "  " + bytecode(expr, table.family) + '\n';
       }
     }
   }

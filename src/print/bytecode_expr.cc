@@ -7,6 +7,8 @@
 #include "print/print.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
+#include "ruleset/xt_match.h"
+#include "ruleset/xt_target.h"
 
 // A text for each alternative of Expr: one that has none does not compile. (No `text` may take a
 // variant, which every alternative would turn into.)
@@ -413,15 +415,32 @@ std::string text(const ObjectRef& object) {
 std::string text(const ObjectLookup& lookup) {
   return fmt::format("objref sreg {} set {} ", number(lookup.source), lookup.set);
 }
+// As nft does, by name alone: bytecode() puts iptables' own words behind it.
+std::string text(const XtMatch& match) {
+  return fmt::format("match name {} rev {} ", match.name, match.revision);
+}
+std::string text(const XtTarget& target) {
+  return fmt::format("target name {} rev {} ", target.name, target.revision);
+}
 std::string text(const Unsupported& unsupported) {
   return fmt::format("{} ({}) ", unsupported.name, unsupported.reason);
 }
 
 }  // namespace
 
-std::string bytecode(const Expr& expr) {
-  return fmt::format("[ {}]", std::visit([](const auto& alternative) { return text(alternative); },
-                                         static_cast<const ExprVariant&>(expr)));
+std::string bytecode(const Expr& expr, Family family) {
+  const std::string words = iptables_words(expr, family);
+  return fmt::format("[ {}{}]",
+                     std::visit([](const auto& alternative) { return text(alternative); },
+                                static_cast<const ExprVariant&>(expr)),
+                     words.empty() ? "" : words + " ");
+}
+
+std::string iptables_words(const Expr& expr, Family family) {
+  const XtFamily xt_family = family == Family::Ip6 ? XtFamily::Ipv6 : XtFamily::Ipv4;
+  if (const auto* match = std::get_if<XtMatch>(&expr)) return in_words(*match, xt_family);
+  if (const auto* target = std::get_if<XtTarget>(&expr)) return in_words(*target, xt_family);
+  return "";
 }
 
 }  // namespace rolewall::print

@@ -18,7 +18,7 @@ using namespace ruleset;  // NOLINT(google-build-using-namespace)
 constexpr std::size_t kMaxComment = 128;
 
 Text rule_line(const Table& table, const Rule& rule) {
-  Text text = rule_statements(table, rule);
+  Text text = rule_statements(table, rule, Xt::NoForm);
   if (!text || !rule.comment.exists()) return text;
   if (rule.comment.text().size() > kMaxComment) {
     return cannot(fmt::format("nft allows comments of at most {} bytes", kMaxComment));
@@ -144,9 +144,11 @@ Result<std::string> to_nft(const Ruleset& ruleset) {
 }
 
 std::string rule_text(const Table& table, const Rule& rule) {
-  if (const Text text = rule_statements(table, rule)) return *text;
+  if (const Text text = rule_statements(table, rule, Xt::InWords)) return *text;
   std::string text;
-  for (const Expr& expr : rule.exprs) text += (text.empty() ? "" : " ") + bytecode(expr);
+  for (const Expr& expr : rule.exprs) {
+    text += (text.empty() ? "" : " ") + bytecode(expr, table.family);
+  }
   return text;
 }
 

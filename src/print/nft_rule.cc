@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/one_of.h"
 #include "base/overloaded.h"
 #include "net/protocol.h"
 #include "print/nft_operand.h"
@@ -32,7 +33,7 @@ constexpr std::uint16_t kEtherTypeIpv6 = 0x86dd;
 
 class RuleText {
  public:
-  RuleText(const Table& table, const Rule& rule) : table_(table), rule_(rule) {
+  RuleText(const Table& table, const Rule& rule, Xt xt) : table_(table), rule_(rule), xt_(xt) {
     if (table.family == Family::Ip) known_.version = 4;
     if (table.family == Family::Ip6) known_.version = 6;
   }
@@ -42,7 +43,8 @@ class RuleText {
       const std::size_t begin = at_;
       if (!visit(rule_.exprs[at_])) {
         return cannot(
-            fmt::format("expression {}, {}: {}", begin + 1, bytecode(rule_.exprs[begin]), why_));
+            fmt::format("expression {}, {}: {}",
+                                  begin + 1, bytecode(rule_.exprs[begin], table_.family), why_));
       }
     }
     for (const auto& held : registers_) {
@@ -300,8 +302,15 @@ class RuleText {
             [&](const Dup&) { return no_form("dup"); }, [&](const Fwd&) { return no_form("fwd"); },
             [&](const ObjectRef& reference) { return visit_object(reference); },
             [&](const ObjectLookup&) { return no_form("a map of objects"); },
+            [&](const OneOf<XtMatch, XtTarget> auto&) { return visit_iptables(expr); },
             [&](const Unsupported& unsupported) { return fails(unsupported.reason); }},
         expr);
+  }
+
+  bool visit_iptables(const Expr& expr) {
+    if (xt_ == Xt::NoForm) return no_form("what iptables has brought");
+    pieces_.push_back({iptables_words(expr, table_.family)});
+    return true;
   }
 
   // "80" or "80-90"; nft asks for a test of the protocol before it.
@@ -572,6 +581,7 @@ class RuleText {
 
   const Table& table_;
   const Rule& rule_;
+  const Xt xt_;
   std::size_t at_ = 0;
   std::string why_;
   KnownHeaders known_;
@@ -581,8 +591,8 @@ class RuleText {
 
 }  // namespace
 
-Text rule_statements(const Table& table, const Rule& rule) {
-  return RuleText(table, rule).write();
+Text rule_statements(const Table& table, const Rule& rule, Xt xt) {
+  return RuleText(table, rule, xt).write();
 }
 
 }  // namespace rolewall::print

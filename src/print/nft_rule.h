@@ -15,7 +15,10 @@
 
 namespace rolewall::print {
 
+// nft has no text for iptables' matches and targets: to be looked at, they have iptables' words.
+enum class Xt : std::uint8_t { NoForm, InWords };
+
 // Without the comment. An error names the expression.
-Text rule_statements(const ruleset::Table& table, const ruleset::Rule& rule);
+Text rule_statements(const ruleset::Table& table, const ruleset::Rule& rule, Xt xt);
 
 }  // namespace rolewall::print

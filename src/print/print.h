@@ -15,7 +15,7 @@ namespace rolewall::print {
 Result<std::string> to_nft(const ruleset::Ruleset& ruleset);
 
 // The match and statement text of one rule, as to_nft writes it; where it cannot be written so, the
-// bytecode in brackets. For explanations.
+// bytecode in brackets. What iptables has brought stands in iptables' words. For explanations.
 std::string rule_text(const ruleset::Table& table, const ruleset::Rule& rule);
 
 // The key of one of the set's elements, as to_nft writes it; where it cannot be written so, in
@@ -25,7 +25,11 @@ std::string element_text(const ruleset::Set& set, const ruleset::Elements& eleme
 
 // Every expression on a line, in the notation of `nft --debug=netlink`.
 std::string to_bytecode(const ruleset::Ruleset& ruleset);
-std::string bytecode(const ruleset::Expr& expr);
+// `family`: of its table; iptables' payloads have addresses of either.
+std::string bytecode(const ruleset::Expr& expr, ruleset::Family family);
+
+// Of a match or target of iptables: "-m multiport --dports 22,80". "": it is neither.
+std::string iptables_words(const ruleset::Expr& expr, ruleset::Family family);
 
 // The versioned file that --ruleset reads. from_json(to_json(s)) == s.
 std::string to_json(const ruleset::Snapshot& snapshot);

@@ -187,6 +187,22 @@ struct Described<Notrack> {
 };
 
 template <>
+struct Described<XtMatch> {
+  static constexpr std::string_view kType = "match";
+  static constexpr std::array kFields{required<&XtMatch::name>("name"),
+                                      required<&XtMatch::revision>("revision"),
+                                      required<&XtMatch::info>("info")};
+};
+
+template <>
+struct Described<XtTarget> {
+  static constexpr std::string_view kType = "target";
+  static constexpr std::array kFields{required<&XtTarget::name>("name"),
+                                      required<&XtTarget::revision>("revision"),
+                                      required<&XtTarget::info>("info")};
+};
+
+template <>
 struct Described<Unsupported> {
   static constexpr std::string_view kType = "unsupported";
   static constexpr std::array kFields{required<&Unsupported::name>("name"),

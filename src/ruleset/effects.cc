@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "base/one_of.h"
 #include "base/overloaded.h"
 #include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 #include "ruleset/tracking.h"
+#include "ruleset/xt_effects.h"
 
 namespace rolewall::ruleset {
 namespace {
@@ -332,6 +334,7 @@ class Visit {
               return effects;
             },
             [this](const ObjectLookup& e) { return of_object_lookup(e); },
+            [this](const OneOf<XtMatch, XtTarget> auto& e) { return effects_by(e, family_); },
             [this](const Unsupported& e) { return of_unsupported(e); },
         },
         expr);

@@ -53,6 +53,8 @@ template Expr::Expr(Dup);
 template Expr::Expr(Fwd);
 template Expr::Expr(ObjectRef);
 template Expr::Expr(ObjectLookup);
+template Expr::Expr(XtMatch);
+template Expr::Expr(XtTarget);
 template Expr::Expr(Unsupported);
 
 Expr::Expr() = default;

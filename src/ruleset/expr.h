@@ -8,7 +8,7 @@
 //
 // Expr is a closed variant; docs/architecture.md ("How to add: an expression") lists what a new
 // alternative needs and which of it the compiler names. It is a struct that derives from its
-// variant, so that copying, moving, destroying and comparing 46 alternatives is compiled once, in
+// variant, so that copying, moving, destroying and comparing 48 alternatives is compiled once, in
 // expr.cc, and not in every file that holds a rule.
 #pragma once
 
@@ -26,7 +26,7 @@ using ExprVariant =
                  BitwiseRegisters, Byteorder, Cmp, Range, Lookup, Counter, Limit, Connlimit, Quota,
                  Last, Dynset, ImmediateVerdict, MetaSet, CtSet, PayloadWrite, ExthdrWrite,
                  ExthdrReset, Log, Reject, Notrack, Nat, Masquerade, Redirect, Tproxy, Synproxy,
-                 Dup, Fwd, ObjectRef, ObjectLookup, Unsupported>;
+                 Dup, Fwd, ObjectRef, ObjectLookup, XtMatch, XtTarget, Unsupported>;
 
 namespace detail {
 template <class T, class Variant>

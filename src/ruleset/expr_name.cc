@@ -52,6 +52,8 @@ std::string_view expr_name(const Expr& expr) {
                                [](const Fwd&) -> Name { return "fwd"; },
                                [](const ObjectRef&) -> Name { return "objref"; },
                                [](const ObjectLookup&) -> Name { return "objref"; },
+                               [](const XtMatch&) -> Name { return "match"; },
+                               [](const XtTarget&) -> Name { return "target"; },
                                [](const Unsupported& e) -> Name { return e.name; }},
                     expr);
 }

@@ -7,3 +7,4 @@
 #include "ruleset/loads.h"
 #include "ruleset/register_ops.h"
 #include "ruleset/stateful.h"
+#include "ruleset/xt.h"

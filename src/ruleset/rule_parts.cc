@@ -1,6 +1,9 @@
 #include "ruleset/rule_parts.h"
 
+#include <algorithm>
+
 #include "ruleset/expr.h"
+#include "ruleset/xt_target.h"
 
 namespace rolewall::ruleset {
 
@@ -15,6 +18,24 @@ const Reject* reject_of(const Rule& rule) {
     if (const auto* reject = std::get_if<Reject>(&expr)) return reject;
   }
   return nullptr;
+}
+
+bool rejects(const Rule& rule) {
+  return reject_of(rule) != nullptr || std::ranges::any_of(rule.exprs, [](const Expr& expr) {
+           const auto* target = std::get_if<XtTarget>(&expr);
+           return target != nullptr && target->name == "REJECT";
+         });
+}
+
+bool sends_reset(const Rule& rule, Family table) {
+  const Reject* reject = reject_of(rule);
+  if (reject != nullptr) return reject->type == RejectType::TcpReset;
+  return std::ranges::any_of(rule.exprs, [&](const Expr& expr) {
+    const auto* target = std::get_if<XtTarget>(&expr);
+    if (target == nullptr || target->name != "REJECT") return false;
+    const auto meaning = meaning_of(*target);
+    return meaning && std::get<XtReject>(*meaning).with == xt_tcp_reset(table == Family::Ip6);
+  });
 }
 
 const Counter* leading_counter(const Rule& rule) {

@@ -12,6 +12,11 @@ const Verdict* final_verdict(const Rule& rule);
 // How it refuses a packet with an answer.
 const Reject* reject_of(const Rule& rule);
 
+// Whether it answers with a rejection: nft's, or iptables' target.
+bool rejects(const Rule& rule);
+// The same, with a TCP reset. `table`: the family of its table.
+bool sends_reset(const Rule& rule, Family table);
+
 // What counts all that the rule is asked about: the counter that stands first.
 const Counter* leading_counter(const Rule& rule);
 

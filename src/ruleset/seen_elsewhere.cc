@@ -9,7 +9,7 @@
 #include "base/overloaded.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
-#include "ruleset/iptables.h"
+#include "ruleset/xt_effects.h"
 
 namespace rolewall::ruleset {
 namespace {
@@ -18,20 +18,10 @@ namespace {
 // rejects. A load that can also write (meta, ct, payload, exthdr) is not among them, nor what may
 // lead to any chain (immediate, lookup).
 bool is_seen(const Unsupported& expr) {
-  constexpr std::array<std::string_view, 22> kUnseen{
+  constexpr std::array<std::string_view, 21> kUnseen{
       "bitwise", "byteorder", "cmp",   "connlimit", "counter", "dup",    "fib", "hash",
-      "inner",   "last",      "limit", "log",       "match",   "numgen", "osf", "quota",
+      "inner",   "last",      "limit", "log",       "numgen", "osf", "quota",
       "range",   "reject",    "rt",    "socket",    "tunnel",  "xfrm"};
-  if (const std::string_view target = iptables_target(expr); !target.empty()) {
-    switch (work_of_target(target)) {
-      case TargetWork::Notes:
-      case TargetWork::Rejects:
-        return false;
-      case TargetWork::Writes:
-      case TargetWork::Unknown:
-        return true;
-    }
-  }
   return std::ranges::find(kUnseen, expr.name) == kUnseen.end();
 }
 
@@ -48,6 +38,7 @@ bool is_seen_elsewhere(const Expr& expr, const TableIndex& table) {
       Overloaded{
           [](const Unsupported& unsupported) { return is_seen(unsupported); },
           [](const MetaSet& set) { return set.key != MetaKey::NfTrace; },
+          [](const OneOf<XtMatch, XtTarget> auto& xt) { return is_seen_elsewhere(xt); },
           // The socket that it gives to the packet.
           [](const Tproxy&) { return true; },
           // Their effects say all that they do.

@@ -413,7 +413,7 @@ Wrong TableChecker::check_values(const Expr& expr) const {
           [](const OneOf<Meta, Ct, Exthdr, Rt, Socket, Osf, Tunnel, Xfrm, Immediate,
                          BitwiseRegisters, Cmp, Counter, Connlimit, Quota, Last, MetaSet, CtSet,
                          PayloadWrite, Reject, Notrack, Masquerade, Redirect, Synproxy, Dup,
-                         Unsupported> auto&) { return Wrong{}; },
+                         XtMatch, XtTarget, Unsupported> auto&) { return Wrong{}; },
       },
       expr);
 }

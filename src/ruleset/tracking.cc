@@ -15,7 +15,7 @@ bool is_among(std::string_view name, std::initializer_list<std::string_view> nam
 }
 
 // By the kernel's name of the expression: the init function of each was read. What is not named
-// here may be anything: iptables' matches and targets ("match", "target", "xt") among it, an objref
+// here may be anything: a match or target of iptables that could not be read among it, an objref
 // whose object is not known, a dynset whose expressions are not.
 ConntrackUse conntrack_use(const Unsupported& expr) {
   if (is_among(expr.name,

@@ -93,7 +93,7 @@ Reader::Reader(const ruleset::Ruleset& ruleset) {
       const auto& chain = from.chains[c];
       table.chains[chain.name] = {c, chain.base.has_value()};
       for (std::uint32_t r = 0; r < chain.rules.size(); ++r) {
-        table.rules[chain.rules[r].handle] = {c, r, ruleset::reject_of(chain.rules[r]) != nullptr};
+        table.rules[chain.rules[r].handle] = {c, r, ruleset::rejects(chain.rules[r])};
       }
     }
   }

@@ -10,8 +10,7 @@
 
 namespace rolewall::corpus {
 
-// Whose rules: what is undecided of the first two is counted against us, those of the last are
-// undecided by design where they hold iptables' own matches.
+// Whose rules: nft's own, iptables' translated to these, and iptables-nft's with its own matches.
 enum class Origin { Native, Translated, Iptables };
 
 struct Sample {

@@ -72,7 +72,7 @@ void compare_bytecode(const Sample& sample, const Ruleset& ruleset, Findings& fi
   }
   for (std::size_t i = 0; i < rules.size(); ++i) {
     std::string ours;
-    for (const Expr& expr : rules[i]->exprs) ours += print::bytecode(expr) + "\n";
+    for (const Expr& expr : rules[i]->exprs) ours += print::bytecode(expr, Family::Ip) + "\n";
     std::string theirs;
     for (const std::string& line : sample.bytecode[i]) theirs += line + "\n";
     ++findings.bytecode_compared;

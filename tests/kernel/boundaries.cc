@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "ruleset/expr.h"
+#include "ruleset/xt_match.h"
 
 namespace rolewall::kernel_judge {
 namespace {
@@ -40,6 +41,7 @@ class Collector {
     address(net::first(prefix));
     address(net::last(prefix));
   }
+  void port(const Value& value) { port(ByteSpan(value.begin(), value.size)); }
   void port(ByteSpan bytes) {
     const auto middle = static_cast<std::uint16_t>(bytes[0] << 8 | bytes[1]);
     for (const int off : {-1, 0, 1}) ports_.insert(static_cast<std::uint16_t>(middle + off));
@@ -96,9 +98,48 @@ class Collector {
         loads[mask->destination].mask = mask->mask;
       } else if (const auto* cmp = std::get_if<Cmp>(&expr)) {
         compared(loads[cmp->source], {cmp->value.begin(), cmp->value.end()});
+      } else if (const auto* match = std::get_if<XtMatch>(&expr)) {
+        iptables(*match);
       } else if (const auto* range = std::get_if<Range>(&expr)) {
         compared(loads[range->source], {range->from.begin(), range->from.end()});
         compared(loads[range->source], {range->to.begin(), range->to.end()});
+      }
+    }
+  }
+
+  // What a match of iptables compares: ports, addresses, types.
+  void iptables(const XtMatch& match) {
+    const auto meaning = meaning_of(match);
+    if (!meaning) return;
+    const auto ports = [&](const XtPorts& range) {
+      port(Value::be16(range.first));
+      port(Value::be16(range.last));
+    };
+    if (const auto* tcp = std::get_if<XtTcp>(&*meaning)) {
+      ports(tcp->source);
+      ports(tcp->destination);
+    } else if (const auto* udp = std::get_if<XtUdp>(&*meaning)) {
+      ports(udp->source);
+      ports(udp->destination);
+    } else if (const auto* multiport = std::get_if<XtMultiport>(&*meaning)) {
+      for (const XtPorts& range : multiport->ports) ports(range);
+    } else if (const auto* sctp = std::get_if<XtSctp>(&*meaning)) {
+      if (sctp->source) ports(*sctp->source);
+      if (sctp->destination) ports(*sctp->destination);
+    } else if (const auto* icmp = std::get_if<XtIcmp>(&*meaning)) {
+      small(icmp_types_, icmp->type);
+    } else if (const auto* conntrack = std::get_if<XtConntrack>(&*meaning)) {
+      if (conntrack->source_port) ports(*conntrack->source_port);
+      if (conntrack->destination_port) ports(*conntrack->destination_port);
+    } else if (const auto* iprange = std::get_if<XtIprange>(&*meaning)) {
+      for (const auto* ends : {&iprange->source, &iprange->destination}) {
+        if (!*ends) continue;
+        for (const XtAddress* end : {&(*ends)->first, &(*ends)->last}) {
+          const bool ipv4 = std::all_of(end->begin() + 4, end->end(),
+                                        [](std::uint8_t byte) { return byte == 0; });
+          address(ipv4 ? net::Address(net::ipv4_from_bytes(end->data()))
+                       : net::Address(net::ipv6_from_bytes(end->data())));
+        }
       }
     }
   }

@@ -17,6 +17,8 @@
 #include "capture_view.h"
 #include "conversation_text.h"
 #include "in_sandbox.h"
+#include "iptables_loader.h"
+#include "iptables_text.h"
 #include "machine_on_trial.h"
 #include "options.h"
 #include "pieces.h"
@@ -41,12 +43,19 @@ struct Arguments {
   std::uint64_t seconds = 0;          // a budget; 0: none
   std::optional<std::uint64_t> only;  // the conversation's number: of the ruleset `seed` alone
   std::uint64_t devices = 2;          // 1: all around the host is reached by eth0
+  bool iptables = false;              // rules of iptables instead of nft's text
 
   bool one_device() const { return devices == 1; }
 };
 
 std::optional<Arguments> parse(int count, char** words) {
   Arguments arguments;
+  if (count > 2 && std::string_view(words[1]) == "--from") {  // first, if at all
+    if (std::string_view(words[2]) != "iptables") return std::nullopt;
+    arguments.iptables = true;
+    count -= 2;
+    words += 2;
+  }
   const bool read = read_numbers(count, words,
                                  {{"--rulesets", &arguments.rulesets},
                                   {"--conversations", &arguments.conversations},
@@ -100,7 +109,8 @@ std::vector<Question> said_again(std::vector<Question> said) {
 
 // The first packet of a conversation that the two sides judge differently; none: they agree, or
 // the ruleset is refused.
-std::optional<std::size_t> first_difference(const RulesetText& text, const ruleset::Host& host,
+template <class Text>
+std::optional<std::size_t> first_difference(const Text& text, const ruleset::Host& host,
                                             const std::vector<Question>& before) {
   const std::vector<Question> said = said_again(before);
   const auto trial = Trial::open(text, host, Trial::Memory::Kept);
@@ -114,18 +124,21 @@ std::optional<std::size_t> first_difference(const RulesetText& text, const rules
 }
 
 // Without the rules, and then without the packets, that the disagreement does not need.
-void minimise(RulesetText& text, std::vector<Question>& said, const ruleset::Host& host) {
-  for (std::size_t c = text.tables[0].chains.size(); c-- > 0;) {
-    for (std::size_t r = text.tables[0].chains[c].rules.size(); r-- > 0;) {
-      RulesetText without = text;
-      auto& rules = without.tables[0].chains[c].rules;
-      rules.erase(rules.begin() + static_cast<std::ptrdiff_t>(r));
+template <class Text>
+void minimise(Text& text, std::vector<Question>& said, const ruleset::Host& host) {
+  for (std::size_t t = text.tables.size(); t-- > 0;) {
+    for (std::size_t c = text.tables[t].chains.size(); c-- > 0;) {
+      for (std::size_t r = text.tables[t].chains[c].rules.size(); r-- > 0;) {
+        Text without = text;
+        auto& rules = without.tables[t].chains[c].rules;
+        rules.erase(rules.begin() + static_cast<std::ptrdiff_t>(r));
+        if (first_difference(without, host, said)) text = std::move(without);
+      }
+      Text without = text;
+      auto& chains = without.tables[t].chains;
+      chains.erase(chains.begin() + static_cast<std::ptrdiff_t>(c));
       if (first_difference(without, host, said)) text = std::move(without);
     }
-    RulesetText without = text;
-    auto& chains = without.tables[0].chains;
-    chains.erase(chains.begin() + static_cast<std::ptrdiff_t>(c));
-    if (first_difference(without, host, said)) text = std::move(without);
   }
   for (std::size_t i = said.size(); i-- > 0;) {
     std::vector<Question> without = said;
@@ -147,6 +160,9 @@ class Runner {
     if (auto made = sandbox::set_up_host(host_); !made) return broken(made.error(), "set up");
     if (auto added = add_networks(host_); !added) return broken(added.error(), "set up");
     if (auto learnt = learn_machine(host_); !learnt) return broken(learnt.error(), "set up");
+    if (arguments_.iptables) {
+      if (auto made = make_ipsets(); !made) return broken(made.error(), "set up");
+    }
     const auto start = std::chrono::steady_clock::now();
     const auto taken = [&] {
       return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -173,9 +189,21 @@ class Runner {
   }
 
   bool judge(std::uint64_t seed) {
-    const RulesetText text = generate_conversation_ruleset(seed);
-    const std::string again = fmt::format("{}{} --seed {} --only ", program_,
-                                          arguments_.one_device() ? " --devices 1" : "", seed);
+    return arguments_.iptables ? judge(generate_iptables(seed), seed)
+                               : judge(generate_conversation_ruleset(seed), seed);
+  }
+
+  // How to repeat it.
+  std::string command(std::uint64_t seed) const {
+    return fmt::format("{}{}{} --seed {} --only ", program_,
+                       arguments_.iptables ? " --from iptables" : "",
+                       arguments_.one_device() ? " --devices 1" : "", seed);
+  }
+
+  template <class Text>
+  bool judge(const Text& text, std::uint64_t seed) {
+    const std::string again = command(seed);
+    shown_ = render(text);
     host_.conntrack = generate_conntrack_settings(seed);
     if (auto set = sandbox::set_conntrack(host_.conntrack); !set) {
       broken(set.error(), again + "0");
@@ -230,9 +258,8 @@ class Runner {
       if (wrong.empty()) continue;
       ++wrong_captures_;
       if (wrong_captures_ > kMostShown) continue;
-      fmt::print("DISAGREEMENT: a capture: {}\n  again: {}{} --seed {} --only {}\n{}\n", wrong,
-                 program_, arguments_.one_device() ? " --devices 1" : "", seed / kTalkSeeds,
-                 seed % kTalkSeeds, render(generate_conversation_ruleset(seed / kTalkSeeds)));
+      fmt::print("DISAGREEMENT: a capture: {}\n  again: {}{}\n{}\n", wrong,
+                 command(seed / kTalkSeeds), seed % kTalkSeeds, shown_);
     }
     return said;
   }
@@ -328,7 +355,8 @@ class Runner {
     }
   }
 
-  void show_least(RulesetText text, std::vector<Question> said) const {
+  template <class Text>
+  void show_least(Text text, std::vector<Question> said) const {
     minimise(text, said, host_);
     const auto& settings = host_.conntrack;
     fmt::print("loose {} liberal {} ignore_invalid_rst {} checksum {}\n{}\n", settings.tcp_loose,
@@ -368,6 +396,7 @@ class Runner {
 
   Arguments arguments_;
   std::string program_;
+  std::string shown_;  // the ruleset that is tried
   ruleset::Host host_;
   std::uint64_t rulesets_ = 0;
   std::uint64_t refused_ = 0;
@@ -393,9 +422,13 @@ int main(int count, char** words) {
   const auto arguments = kernel_judge::parse(count, words);
   if (!arguments) {
     fmt::print(stderr,
-               "usage: conversation_judge [--rulesets N] [--conversations N] [--packets N] "
+               "usage: conversation_judge [--from iptables] [--rulesets N] [--conversations N] [--packets N] "
                "[--seed S] [--seconds BUDGET] [--only CONVERSATION] [--devices 1|2]\n");
     return 2;
+  }
+  if (arguments->iptables && !kernel_judge::has_iptables()) {
+    fmt::print("skipped: iptables-nft-restore is not installed\n");
+    return kernel_judge::kSkipped;
   }
   return kernel_judge::in_sandbox([&] { return kernel_judge::Runner(*arguments, words[0]).run(); });
 }

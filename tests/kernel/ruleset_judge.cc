@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -20,6 +21,8 @@
 #include "eval/route.h"
 #include "generator.h"
 #include "in_sandbox.h"
+#include "iptables_loader.h"
+#include "iptables_text.h"
 #include "machine_on_trial.h"
 #include "net/protocol.h"
 #include "options.h"
@@ -38,9 +41,10 @@ namespace {
 
 constexpr std::uint64_t kMostShown = 5;  // disagreements in full
 constexpr const char* kWithoutIpv6 = "eth3";
+constexpr std::array<std::string_view, 3> kSources{"text", "expressions", "iptables"};
 
 struct Arguments {
-  bool expressions = false;  // instead of nft's text
+  enum class From : std::uint8_t { Text, Expressions, Iptables } from = From::Text;
   bool forwards = false;     // the host on trial is a router
   std::uint64_t rulesets = 500;
   std::uint64_t packets = 400;  // of each
@@ -55,8 +59,9 @@ std::optional<Arguments> parse(int count, char** words) {
   constexpr std::string_view kFrom = "--from";  // first, if at all
   if (count > 2 && words[1] == kFrom) {
     const std::string_view from = words[2];
-    if (from != "expressions" && from != "text") return std::nullopt;
-    arguments.expressions = from == "expressions";
+    const auto known = std::ranges::find(kSources, from);
+    if (known == kSources.end()) return std::nullopt;
+    arguments.from = static_cast<Arguments::From>(known - kSources.begin());
     count -= 2;
     words += 2;
   }
@@ -124,6 +129,37 @@ void dress(Question& question, const ruleset::Host& host, std::uint64_t seed) {
   if (!question.outbound) give_link_header(packet, host);
 }
 
+// What matches of iptables look into and the generator leaves as it is: TCP's options, the byte of
+// differentiated services, further protocols.
+void dress_for_iptables(Question& question, std::uint64_t seed) {
+  eval::Packet& packet = question.packet;
+  Random random(seed ^ 0x1b7ab1e5);
+  const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
+  const bool plain = packet.bytes.size() >= 40 && packet.bytes[0] == (ipv6 ? 0x60 : 0x45);
+  if (!plain || question.outbound) return;
+  const std::uint8_t protocol = packet.bytes[ipv6 ? 6 : 9];
+  const bool twists = protocol == net::protocol::kTcp || protocol == net::protocol::kUdp;
+  if (twists && random.percent(45)) twist_transport(packet, random);
+  if (random.percent(40)) {
+    const std::uint8_t field = random.of<std::uint8_t>({1, 2, 3, 8, 0x10, 0x20, 0x22, 0xb8});
+    if (ipv6) {
+      packet.bytes[0] = static_cast<std::uint8_t>(0x60 | field >> 4);
+      packet.bytes[1] = static_cast<std::uint8_t>((packet.bytes[1] & 0x0f) | field << 4);
+    } else {
+      packet.bytes[1] = field;
+      fix_header_checksum(packet);
+    }
+  }
+}
+
+// What is undecided, without the place: "iptables' match `bpf`: it is not modelled".
+std::string of_problem(const std::string& reason) {
+  const std::size_t iptables = reason.find("iptables' ");
+  if (iptables != std::string::npos) return reason.substr(iptables);
+  const std::size_t last = reason.rfind(": ");
+  return last == std::string::npos ? reason : reason.substr(last + 2);
+}
+
 class Runner {
  public:
   Runner(const Arguments& arguments, const char* program)
@@ -137,6 +173,9 @@ class Runner {
     if (auto added = add_networks(host_); !added) return broken(added.error(), "set up");
     if (auto learnt = learn_machine(host_); !learnt) return broken(learnt.error(), "set up");
     choose_groups(host_);
+    if (arguments_.from == Arguments::From::Iptables) {
+      if (auto made = make_ipsets(); !made) return broken(made.error(), "set up");
+    }
     const auto start = std::chrono::steady_clock::now();
     const std::uint64_t count = arguments_.only ? 1 : arguments_.rulesets;
     for (std::uint64_t i = 0; i < count; ++i) {
@@ -156,14 +195,22 @@ class Runner {
   }
 
   bool judge(std::uint64_t seed) {
-    return arguments_.expressions ? judge(generate_expressions(seed), seed)
-                                  : judge(generate_ruleset(seed), seed);
+    switch (arguments_.from) {
+      case Arguments::From::Text:
+        return judge(generate_ruleset(seed), seed);
+      case Arguments::From::Expressions:
+        return judge(generate_expressions(seed), seed);
+      case Arguments::From::Iptables:
+        return judge(generate_iptables(seed), seed);
+    }
+    return false;
   }
+  bool from_expressions() const { return arguments_.from == Arguments::From::Expressions; }
 
   template <class Source>
   bool judge(const Source& source, std::uint64_t seed) {
     const std::string again = fmt::format("{} --from {}{} --seed {} --only ", program_,
-                                          arguments_.expressions ? "expressions" : "text",
+                                          kSources[static_cast<std::size_t>(arguments_.from)],
                                           arguments_.forwards ? " --forwards" : "", seed);
     if (auto chosen = choose_stack(host_, seed); !chosen) {
       broken(chosen.error(), again + "0");
@@ -184,8 +231,13 @@ class Runner {
     ++rulesets_;
     Boundaries boundaries = Boundaries::of((*trial)->ruleset(), host_);
     // Text names protocols; expressions look into the headers of these whatever they are.
-    if (arguments_.expressions) {
+    if (from_expressions()) {
       boundaries.protocols.insert(boundaries.protocols.end(), 2, net::protocol::kSctp);
+    }
+    if (arguments_.from == Arguments::From::Iptables) {
+      for (const std::uint8_t protocol : std::initializer_list<std::uint8_t>{33, 50, 51, 132}) {
+        boundaries.protocols.push_back(protocol);
+      }
     }
     const std::vector<Known> known;
     const eval::Routes routes(host_);
@@ -194,11 +246,12 @@ class Runner {
     const std::uint64_t end = arguments_.only ? first + 1 : arguments_.packets;
     for (std::uint64_t number = first; number < end; ++number) {
       Question question = generator.question(number);
-      if (arguments_.expressions) dress(question, host_, seed + number);
+      if (arguments_.from != Arguments::From::Text) dress(question, host_, seed + number);
+      if (arguments_.from == Arguments::From::Iptables) dress_for_iptables(question, seed + number);
       if (question.outbound && !send_by_routes(question, routes)) continue;
       if (!is_sent_as_asked(question) || !is_carried(host_, question)) continue;
       // What came from here bears what conntrack has found, which a frame put there does not.
-      if (arguments_.expressions && question.packet.in_device == "lo") continue;
+      if (arguments_.from != Arguments::From::Text && question.packet.in_device == "lo") continue;
       auto answers = (*trial)->ask(question);
       if (!answers) {
         broken(answers.error(), again + std::to_string(number));
@@ -212,7 +265,7 @@ class Runner {
       }
       if (answers->journey.fate() == eval::Fate::Undecided) {
         const std::string& reason = answers->journey.hooks.back().reason;
-        ++undecided_[reason.substr(std::min(reason.rfind(": ") + 2, reason.size()))];
+        ++undecided_[of_problem(reason)];
         continue;
       }
       ++packets_;
@@ -272,10 +325,15 @@ class Runner {
 int main(int count, char** words) {
   using namespace rolewall;
   const auto arguments = kernel_judge::parse(count, words);
+  if (arguments && arguments->from == kernel_judge::Arguments::From::Iptables &&
+      !kernel_judge::has_iptables()) {
+    fmt::print("skipped: iptables-nft-restore is not installed\n");
+    return kernel_judge::kSkipped;
+  }
   if (!arguments) {
     fmt::print(
         stderr,
-        "usage: ruleset_judge [--from text|expressions] [--forwards] [--rulesets N] [--packets N] "
+        "usage: ruleset_judge [--from text|expressions|iptables] [--forwards] [--rulesets N] [--packets N] "
         "[--seed S] [--seconds BUDGET] "
         "[--stop-after DISAGREEMENTS] "
         "[--only PACKET]\n");

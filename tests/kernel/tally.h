@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <map>
 #include <string>
-#include <string_view>
 
 #include "eval/eval.h"
 #include "ruleset/ruleset.h"
@@ -17,7 +16,7 @@ class Tally {
   std::string in_words() const;  // "cmp 12, meta 3"
 
  private:
-  std::map<std::string_view, std::uint64_t> packets_;  // by expression
+  std::map<std::string, std::uint64_t> packets_;  // by expression
 };
 
 }  // namespace rolewall::kernel_judge

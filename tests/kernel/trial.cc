@@ -7,6 +7,7 @@
 
 #include "eval/stack.h"
 #include "eval/wire.h"
+#include "iptables_loader.h"
 #include "netlink/netlink.h"
 #include "nft_loader.h"
 #include "reduce.h"
@@ -55,10 +56,12 @@ bool same_bytes(std::span<const std::uint8_t> seen, const eval::Packet& after) {
 }
 
 // The rules of a text, in order, as one list.
-std::vector<std::pair<ChainText*, std::size_t>> rules_of(RulesetText& text) {
-  std::vector<std::pair<ChainText*, std::size_t>> rules;
-  for (TableText& table : text.tables) {
-    for (ChainText& chain : table.chains) {
+template <class Text>
+auto rules_of(Text& text) {
+  using Chain = std::remove_reference_t<decltype(text.tables[0].chains[0])>;
+  std::vector<std::pair<Chain*, std::size_t>> rules;
+  for (auto& table : text.tables) {
+    for (auto& chain : table.chains) {
       for (std::size_t i = 0; i < chain.rules.size(); ++i) rules.emplace_back(&chain, i);
     }
   }
@@ -101,12 +104,42 @@ bool disagrees(const Source& text, const ruleset::Host& host, const Question& qu
          answers->journey.fate() != eval::Fate::Undecided;
 }
 
+template <class Text>
+Text minimise_text(Text text, const ruleset::Host& host, const Question& question) {
+  for (std::size_t at = rules_of(text).size(); at-- > 0;) {
+    Text without = text;
+    const auto [chain, rule] = rules_of(without)[at];
+    chain->rules.erase(chain->rules.begin() + static_cast<std::ptrdiff_t>(rule));
+    if (disagrees(without, host, question)) text = std::move(without);
+  }
+  return text;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Trial>> Trial::open(const RulesetText& text, const ruleset::Host& host,
                                            Memory memory) {
   const auto nft = std::make_shared<NftLoader>(render(text));
   return open([nft] { return nft->load(); }, host, memory);
+}
+
+Result<std::unique_ptr<Trial>> Trial::open(const IptablesText& text, const ruleset::Host& host,
+                                           Memory memory) {
+  const auto load = [text]() -> Result<void> {
+    auto loaded = load_iptables(text);
+    // What of the other family was taken before does not stay.
+    if (!loaded && loaded.error().kind == ErrorKind::Usage) {
+      auto kernel = netlink::Connection::open();
+      if (!kernel) return std::unexpected(kernel.error());
+      const auto live = dump(*kernel);
+      if (!live) return std::unexpected(live.error());
+      for (const auto& table : live->tables) {
+        static_cast<void>(kernel->delete_table(table.family, table.name, std::nullopt));
+      }
+    }
+    return loaded;
+  };
+  return open(load, host, memory);
 }
 
 Result<std::unique_ptr<Trial>> Trial::open(const ruleset::Ruleset& ruleset,
@@ -137,7 +170,9 @@ Result<std::unique_ptr<Trial>> Trial::open(const sandbox::Judge::Load& load,
   if (!comparison) return std::unexpected(comparison.error());
   trial->comparison_ = std::make_unique<Comparison>(std::move(*comparison));
   trial->paced_ = memory == Memory::Kept && has_expr(trial->ruleset_, [](const auto& expr) {
-                    return std::holds_alternative<ruleset::Connlimit>(expr);
+                    const auto* match = std::get_if<ruleset::XtMatch>(&expr);
+                    return std::holds_alternative<ruleset::Connlimit>(expr) ||
+                           (match != nullptr && match->name == "connlimit");
                   });
   trial->ages_ = memory == Memory::Kept && lets_elements_end(trial->ruleset_);
   trial->timed_ = trial->paced_ || trial->ages_ ||
@@ -255,13 +290,11 @@ std::uint64_t Trial::pace() {
 }
 
 RulesetText minimise(RulesetText text, const ruleset::Host& host, const Question& question) {
-  for (std::size_t at = rules_of(text).size(); at-- > 0;) {
-    RulesetText without = text;
-    const auto [chain, rule] = rules_of(without)[at];
-    chain->rules.erase(chain->rules.begin() + static_cast<std::ptrdiff_t>(rule));
-    if (disagrees(without, host, question)) text = std::move(without);
-  }
-  return text;
+  return minimise_text(std::move(text), host, question);
+}
+
+IptablesText minimise(IptablesText text, const ruleset::Host& host, const Question& question) {
+  return minimise_text(std::move(text), host, question);
 }
 
 // In ever smaller pieces, from the end: a large ruleset takes few attempts.

@@ -9,6 +9,7 @@
 #include "compare.h"
 #include "eval/eval.h"
 #include "generator.h"
+#include "iptables_text.h"
 #include "random.h"
 #include "ruleset_text.h"
 #include "sandbox/judge.h"
@@ -32,6 +33,9 @@ class Trial {
   // With Memory::Kept packets are one conversation, until forget(). Holds a reference to `host`.
   using Memory = sandbox::Judge::Memory;
   static Result<std::unique_ptr<Trial>> open(const RulesetText& text, const ruleset::Host& host,
+                                             Memory memory = Memory::None);
+  // The same of rules that iptables-restore loads.
+  static Result<std::unique_ptr<Trial>> open(const IptablesText& text, const ruleset::Host& host,
                                              Memory memory = Memory::None);
   // The same of a ruleset that netlink writes.
   static Result<std::unique_ptr<Trial>> open(const ruleset::Ruleset& ruleset,
@@ -71,6 +75,7 @@ class Trial {
 
 // The same ruleset without the rules that the disagreement about `question` does not need.
 RulesetText minimise(RulesetText text, const ruleset::Host& host, const Question& question);
+IptablesText minimise(IptablesText text, const ruleset::Host& host, const Question& question);
 ruleset::Ruleset minimise(ruleset::Ruleset ruleset, const ruleset::Host& host,
                           const Question& question);
 

@@ -10,7 +10,6 @@
 #include "guard_scene.h"
 #include "net/protocol.h"
 #include "ruleset/expr.h"
-#include "ruleset/iptables.h"
 
 namespace rolewall::apply {
 namespace {
@@ -38,7 +37,7 @@ TEST_CASE("what another program may translate is compared with today, answer for
   Chain moves = base("c", Hook::Prerouting, {}, VerdictCode::Accept);
   moves.base->type = ChainType::Nat;
   moves.base->priority = -100;
-  std::vector<Expr> exprs{iptables_extension("match", "addrtype")};
+  std::vector<Expr> exprs{XtMatch{"bpf", 1, {}}};
   for (const Expr& expr : port_is(6, 22)) exprs.push_back(expr);
   exprs.push_back(Immediate{2, Value::be16(2022)});
   Redirect redirect;

@@ -4,7 +4,6 @@
 
 #include "rules.h"
 #include "ruleset/expr.h"
-#include "ruleset/iptables.h"
 
 namespace rolewall::eval {
 namespace {
@@ -112,7 +111,7 @@ TEST_CASE("others' verdicts let pass, and what they translate stays") {
 }
 
 TEST_CASE("a rule that is not modelled matches or does not, and the answer can be given on") {
-  const Expr unknown = iptables_extension("match", "addrtype");
+  const Expr unknown = Expr(XtMatch{"bpf", 1, {}});
   const Ruleset after = both(ours(22), {redirects(22, 2022, {unknown})});
   const Courses courses = ask(after, 22, Others::LetPass);
   REQUIRE_EQ(courses.ways.size(), 2);
@@ -129,19 +128,18 @@ TEST_CASE("a rule that is not modelled matches or does not, and the answer can b
 
 TEST_CASE("what only notes or writes something decides nothing") {
   for (const Expr& expr :
-       {Expr(iptables_extension("match", "comment")), Expr(iptables_extension("target", "LOG")),
-        Expr(iptables_extension("target", "TCPMSS")), Expr(iptables_extension("target", "MARK"))}) {
+       {Expr(XtMatch{"comment", 0, Bytes(256)}), Expr(XtTarget{"LOG", 0, Bytes(32)}),
+        Expr(XtTarget{"TTL", 0, {0, 64, 0, 0, 0, 0, 0, 0}}), Expr(XtTarget{"MARK", 2, Bytes(8)})}) {
     const Ruleset rules =
         both(ours(22), {base_chain({rule({expr})}, Hook::Input, 5, VerdictCode::Accept)});
     CHECK_EQ(ask(rules, 22, Others::Asked).ways.size(), 1);
   }
   const Ruleset rejects =
-      both(ours(22), {base_chain({rule({iptables_extension("target", "REJECT")})}, Hook::Input, 5,
+      both(ours(22), {base_chain({rule({XtTarget{"REJECT", 0, Bytes(8)}})}, Hook::Input, 5,
                                  VerdictCode::Accept)});
   const Courses courses = ask(rejects, 22, Others::Asked);
-  REQUIRE_EQ(courses.ways.size(), 2);
-  CHECK(accepts(courses.ways[0]));
-  CHECK_EQ(courses.ways[1].turns.back().fate(), Fate::Drop);
+  REQUIRE_EQ(courses.ways.size(), 1);
+  CHECK_EQ(courses.ways[0].turns.back().fate(), Fate::Reject);
 }
 
 TEST_CASE("what may change the packet for other chains interferes, known or not") {
@@ -163,12 +161,18 @@ TEST_CASE("what may change the packet for other chains interferes, known or not"
     CHECK_FALSE_MESSAGE(interferes(Unsupported{name, "attribute 9 is unknown"}, as_it_is), name);
   }
   for (const char* target : {"DNAT", "MARK", "NOTRACK", "SYNPROXY", "TTL", "of a later kernel"}) {
-    CHECK_MESSAGE(interferes(iptables_extension("target", target), as_it_is), target);
+    CHECK_MESSAGE(interferes(XtTarget{target, 9, {}}, as_it_is), target);
   }
   for (const char* target : {"LOG", "NFLOG", "REJECT", "TRACE"}) {
-    CHECK_FALSE_MESSAGE(interferes(iptables_extension("target", target), as_it_is), target);
+    const std::size_t size = std::string_view(target) == "REJECT"  ? 8
+                             : std::string_view(target) == "NFLOG" ? 80
+                                                                   : 32;
+    CHECK_FALSE_MESSAGE(interferes(XtTarget{target, 0, Bytes(size)}, as_it_is), target);
   }
-  CHECK_FALSE(interferes(iptables_extension("match", "recent"), as_it_is));
+  CHECK(interferes(XtTarget{"DNAT", 2, Bytes(48)}, as_it_is));
+  CHECK(interferes(XtMatch{"connlabel", 0, Bytes(8)}, as_it_is));
+  CHECK(interferes(XtMatch{"of a later kernel", 0, {}}, as_it_is));
+  CHECK_FALSE(interferes(XtMatch{"recent", 1, Bytes(232)}, as_it_is));
 
   CHECK(interferes(MetaSet{MetaKey::Priority, 0}, as_it_is));
   CHECK_FALSE(interferes(MetaSet{MetaKey::NfTrace, 0}, as_it_is));
@@ -201,7 +205,7 @@ TEST_CASE("what may change the packet for other chains interferes, known or not"
 TEST_CASE("many undecided rules in chains that only give verdicts cost nothing") {
   std::vector<Rule> rules;
   for (int i = 0; i < 40; ++i) {
-    rules.push_back(rule({iptables_extension("match", "multiport"), drop()}));
+    rules.push_back(rule({XtMatch{"bpf", 1, {}}, drop()}));
   }
   const Ruleset many =
       both(ours(22), {base_chain(std::move(rules), Hook::Input, 5, VerdictCode::Accept)});

@@ -57,7 +57,8 @@ std::vector<std::string> codes(const std::vector<Finding>& findings) {
 }
 
 Expr target(const std::string& name) {
-  return Unsupported{"target", "iptables' target `" + name + "` is not modelled"};
+  if (name == "DNAT") return XtTarget{name, 2, Bytes(48)};
+  return XtTarget{name, 0, Bytes(32)};
 }
 
 constexpr std::uint8_t kTcp = 6;

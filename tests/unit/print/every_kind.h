@@ -140,6 +140,8 @@ inline ruleset::Snapshot every_kind() {
       Fwd{1, Register{4}, 10},
       ObjectRef{1, "web \"hits\""},
       ObjectLookup{4, "named"},
+      XtMatch{"multiport", 1, Bytes(48)},
+      XtTarget{"SNAT", 2, Bytes(48)},
       Unsupported{"inner", "not modelled"},
       Reject{RejectType::IcmpxUnreachable, 3},
       ImmediateVerdict{{VerdictCode::Queue, "", 0x30003}},

@@ -120,7 +120,7 @@ void check(const RuleCase& test) {
   const Rule& rule = rule_of(first);
 
   std::string lines;
-  for (const Expr& expr : rule.exprs) lines += "  " + bytecode(expr) + '\n';
+  for (const Expr& expr : rule.exprs) lines += "  " + bytecode(expr, first.family) + '\n';
   CHECK_EQ(lines, listing(input));
 
   const auto text = to_nft({{first}});
@@ -526,7 +526,7 @@ TEST_CASE("what cannot be written is an error") {
         "this cannot be written in nft's syntax: table inet t, chain c, rule 2: "));
     CHECK_MESSAGE(text.error().message.find(test.why) != std::string::npos, test.why);
     std::string lines;
-    for (const Expr& expr : test.exprs) lines += (lines.empty() ? "" : " ") + bytecode(expr);
+    for (const Expr& expr : test.exprs) lines += (lines.empty() ? "" : " ") + bytecode(expr, table.family);
     CHECK_EQ(rule_text(table, table.chains[0].rules[1]), lines);
   }
 }

@@ -157,6 +157,8 @@ TEST_CASE("every expression") {
       "fwd: r1:4 r4:16 breaks other-device",
       "objref: counts object=1",
       "objref: r4:6 breaks counts set=named",
+      "match: breaks",
+      "target: accept flow packet snat tracks 4 6",
       "inner: breaks unknown-end-or-on remembers? packet",
       "reject: drop",
       "immediate: verdict",

@@ -1,0 +1,32 @@
+// Random rules of iptables, as iptables-restore reads them: of both families, in the four tables,
+// with all matches and targets that iptables has an option for and this kernel may take. The same
+// seed gives the same text.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace rolewall::kernel_judge {
+
+struct IptablesText {
+  struct Chain {
+    std::string name;
+    std::string policy;  // "-" for those of a user
+    std::vector<std::string> rules;
+  };
+  struct Table {
+    bool ipv6 = false;
+    std::string name;
+    std::vector<Chain> chains;
+  };
+  std::vector<Table> tables;
+};
+
+IptablesText generate_iptables(std::uint64_t seed);
+
+// What iptables-restore gets, or ip6tables-restore; "" where there is nothing of the family.
+std::string render(const IptablesText& text, bool ipv6);
+std::string render(const IptablesText& text);
+
+}  // namespace rolewall::kernel_judge
