@@ -1,6 +1,8 @@
 // Sets and maps of all packets: net/netfilter/nft_lookup.c. A set of one field is one node; of a
 // concatenation each element is a box, and boxes are put together by halves. In a concatenation of
 // ranges elements may overlap, and the first that fits counts; elsewhere they do not.
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "analyze/rule_run.h"
@@ -203,7 +205,9 @@ RuleRun::Step RuleRun::look_up_verdict(const ruleset::Set& set, BitSpan key) {
   std::vector<Diagram> leaves;
   for (std::size_t i = 0; i < elements.count(); ++i) {
     auto box = element(set, i, key);
-    if (!box) box = choice("a key of too many values", FieldKind::NotModelled);
+    if (!box) {
+      box = choice(fmt::format("a key of too many values, element {}", i), FieldKind::NotModelled);
+    }
     const Diagram passes = passes_element(set, i);
     const Diagram hit = diagrams_.choose(passes, outcome(elements.verdicts[i]), next());
     leaves.push_back(diagrams_.choose(*box, hit, kMiss));

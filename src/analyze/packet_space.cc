@@ -117,9 +117,10 @@ void PacketSpace::add_part(Part part, std::string_view name, unsigned bits) {
 }
 
 FieldId PacketSpace::free(const std::string& name, unsigned bits, FieldKind kind) {
-  if (const auto had = free_.find(name); had != free_.end()) return had->second;
+  const std::pair key(name, bits);
+  if (const auto had = free_.find(key); had != free_.end()) return had->second;
   const FieldId field = add(name, bits, kind);
-  free_.emplace(name, field);
+  free_.emplace(key, field);
   return field;
 }
 

@@ -89,7 +89,7 @@ class PacketSpace {
 
   const FieldFacts& facts(FieldId field) const { return facts_[field]; }
 
-  // A free value; the same one for the same name. At most 64 bits.
+  // A free value; the same one for the same name and width. At most 64 bits.
   FieldId free(const std::string& name, unsigned bits, FieldKind kind);
   // The same of any width.
   Bits free_bits(const std::string& name, std::size_t bits, FieldKind kind);
@@ -123,7 +123,7 @@ class PacketSpace {
   FieldId user_ = 0;
   FieldId has_group_ = 0;
   FieldId group_ = 0;
-  std::map<std::string, FieldId, std::less<>> free_;
+  std::map<std::pair<std::string, unsigned>, FieldId> free_;
   Diagram ipv4_ = kNothing;
   Diagram ipv6_ = kNothing;
   Diagram packets_ = kNothing;

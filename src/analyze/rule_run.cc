@@ -268,7 +268,9 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
                                                            static_cast<int>(load.kind), load.type),
                                                1, FieldKind::NotModelled),
                                    0);
-              return RuleRun::load(load.destination, bit);
+              store(load.destination, bit);
+              // Of another protocol's packet nothing is said.
+              return Tests{choice("it may have such options", FieldKind::NotModelled)};
             }
             const std::string name = fmt::format(
                 "option {}/{}, bytes {} on", static_cast<int>(load.kind), load.type, load.offset);

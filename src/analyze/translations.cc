@@ -63,7 +63,9 @@ Diagram RuleRun::translate(const Translation& translation) {
       if (changed.part(part) == to) return;
       std::optional<Diagram> equal;
       if (all_known(to)) equal = compare_.equal(changed.part(part), *known(to));
-      if (!equal) equal = choice("it is as it was", FieldKind::NotModelled);
+      if (!equal)
+        equal = choice(fmt::format("part {} is as it was", static_cast<int>(part)),
+                       FieldKind::NotModelled);
       is_same = diagrams_.both(is_same, *equal);
       changed.part(part) = to;
     };

@@ -163,7 +163,14 @@ Diagram Way::stages(Hook hook, const Hooks& hooks, std::size_t index, Environmen
         const auto& base = machine_.ruleset().tables[stage.table].chains[stage.chain].base;
         asks = base && base->type == ChainType::Route;
       }
-      if (asks) after = routed_again(environment, after);
+      const EnvironmentId routed = asks ? routed_again(environment, after) : after;
+      if (routed != after) {
+        // There may be no way any more.
+        const Diagram fails = diagrams_.where(
+            space_.free("it is routed again, in vain", 1, FieldKind::NotModelled), 1, 1);
+        return diagrams_.choose(fails, machine_.decided(Fate::Stack),
+                                stages(hook, hooks, index + 1, routed));
+      }
     }
     return stages(hook, hooks, index + 1, after);
   };

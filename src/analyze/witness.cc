@@ -94,6 +94,26 @@ std::string name_of(std::uint64_t first, std::uint64_t second) {
   return name;
 }
 
+// Whether its lengths and checksums are what they should be (a UDP packet may have none).
+bool is_sound(const std::vector<std::uint8_t>& bytes, bool ipv6) {
+  const std::size_t transport = ip_header_size(ipv6);
+  const std::uint8_t number = bytes[ipv6 ? 6 : 9];
+  std::vector<std::uint8_t> right = bytes;
+  const std::size_t needed = number == protocol::kTcp ? 20 : 8;
+  if (right.size() >= transport + needed) {
+    set_checksums(right, ipv6, number);
+    const std::size_t checksum = transport + 6;
+    if (number == protocol::kUdp && bytes[checksum] == 0 && bytes[checksum + 1] == 0) {
+      right[checksum] = 0;
+      right[checksum + 1] = 0;
+    }
+  } else if (!ipv6) {
+    put16(right, 10, 0);
+    put16(right, 10, folded(sum_of(right, 0, kIpv4HeaderSize)));
+  }
+  return right == bytes;
+}
+
 // Whether the values of the fields are a packet's.
 bool is_packet(Diagrams& diagrams, PacketSpace& space, const std::vector<std::uint64_t>& values) {
   return diagrams.at(space.packets(), [&](FieldId field) { return values[field]; }) ==
@@ -112,6 +132,7 @@ std::vector<std::uint64_t> values_of(Diagrams& diagrams, PacketSpace& space, Dir
   const std::size_t length = ipv6 ? header + be16_at(bytes, 4) : be16_at(bytes, 2);
   if (length != bytes.size()) return {};
   if (!ipv6 && (be16_at(bytes, 6) & 0xbfff) != 0) return {};  // a fragment
+  if (!is_sound(bytes, ipv6)) return {};
   std::vector<std::uint64_t> values(space.group() + 1, 0);
   for (std::uint32_t bit = 0; bit < length * 8 && bit < (header + 20) * 8; ++bit) {
     const HeaderBit at = header_bit(ipv6, bit);
@@ -137,14 +158,20 @@ std::vector<std::uint64_t> values_of(Diagrams& diagrams, PacketSpace& space, Dir
     values[space.state()] = *packet.ct_state;
     return is_packet(diagrams, space, values) ? values : std::vector<std::uint64_t>{};
   }
+  // Where it may be this or that, by bytes that are no fields, nothing is said.
+  std::optional<std::uint64_t> only;
   for (const std::uint64_t state : {ct_state::kNew, ct_state::kInvalid, ct_state::kUntracked}) {
     values[space.state()] = state;
     const bool fits = diagrams.at(space.first_packets(), [&](FieldId field) {
       return values[field];
     }) == value_of(kEverything);
-    if (fits) return values;
+    if (!fits) continue;
+    if (only) return {};
+    only = state;
   }
-  return {};
+  if (!only) return {};
+  values[space.state()] = *only;
+  return values;
 }
 
 namespace {
