@@ -18,16 +18,18 @@ MAY_INCLUDE = {
     "compile": {"base", "net", "policy", "ruleset"},
     "print": {"base", "net", "ruleset"},
     "eval": {"base", "net", "ruleset"},
+    "analyze": {"base", "net", "ruleset", "eval"},
     "netlink": {"base", "net", "ruleset"},
     "observe": {"base", "net", "ruleset", "netlink", "eval"},
     "apply": {"base", "net", "ruleset", "netlink", "observe", "print", "eval"},
     "sandbox": {"base", "net", "ruleset", "netlink", "observe", "eval"},
-    "ask": {"base", "net", "policy", "compile", "ruleset", "print", "eval"},
+    "ask": {"base", "net", "policy", "compile", "ruleset", "print", "eval", "analyze"},
     "cli": {"base", "net", "ruleset", "policy", "compile", "print", "eval", "netlink", "observe",
-            "apply", "sandbox", "ask"},
+            "analyze", "apply", "sandbox", "ask"},
 }
 # Folders of which `eval` is open to another folder by these headers alone.
 ONLY_HEADERS = {
+    ("analyze", "eval"): {"eval/packet.h"},
     ("observe", "eval"): {"eval/packet.h"},
     ("sandbox", "eval"): {"eval/packet.h"},
 }

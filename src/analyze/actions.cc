@@ -1,0 +1,199 @@
+// What rules change of the packet and of what travels beside it, and where they send it.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "analyze/header_bits.h"
+#include "analyze/rule_run.h"
+#include "base/overloaded.h"
+#include "net/protocol.h"
+#include "ruleset/names.h"
+
+namespace rolewall::analyze {
+
+using ruleset::CtKey;
+using ruleset::MetaKey;
+
+Diagram RuleRun::rest_for(Diagram packets, Environment environment) {
+  if (!may_be(packets)) return next();
+  RuleRun rest = *this;
+  rest.path_ = diagrams_.both(path_, packets);
+  rest.environment_ = machine_.environments().intern(std::move(environment));
+  return diagrams_.choose(packets, rest.from(expression_ + 1), next());
+}
+
+RuleRun::Step RuleRun::run_meta_set(const ruleset::MetaSet& set) {
+  Environment changed = now();
+  const auto take = [&](Part part, std::size_t bytes) {
+    const BitSpan bits = read(set.source, bytes);
+    changed.part(part).assign(bits.begin(), bits.end());
+  };
+  if (set.key == MetaKey::Mark) {
+    take(Part::Mark, 4);
+  } else if (set.key == MetaKey::Priority) {
+    take(Part::Priority, 4);
+  } else if (set.key == MetaKey::PktType) {
+    // skb_pkt_type_ok(): up to PACKET_OTHERHOST.
+    const auto type = known(read(set.source, 1));
+    if (!type) return run_unsupported({.name = "meta pkttype set", .reason = "not a fixed type"});
+    if (type->front() > 3) return Goes{};
+    take(Part::Type, 1);
+  } else if (set.key == MetaKey::NfTrace || set.key == MetaKey::SecMark) {
+    return Goes{};
+  } else {
+    return run_unsupported({.name = "meta set", .reason = "a key that cannot be set"});
+  }
+  return Changes{std::move(changed)};
+}
+
+RuleRun::Step RuleRun::run_ct_set(const ruleset::CtSet& set) {
+  Environment changed = now();
+  if (set.key == CtKey::Zone) {
+    if (changed.tracked == Tracked::Yes || changed.tracked == Tracked::InZone) return Goes{};
+    if (set.direction) return run_unsupported({.name = "ct zone set", .reason = "one direction"});
+    changed.tracked = Tracked::InZone;
+    return Changes{std::move(changed)};
+  }
+  // Without an entry there is nothing to set; what was set then is read by nobody.
+  if (changed.tracked != Tracked::Yes) return Goes{};
+  const auto take = [&](Part part, std::size_t bytes) {
+    const BitSpan bits = read(set.source, bytes);
+    changed.part(part).assign(bits.begin(), bits.end());
+  };
+  if (set.key == CtKey::Mark) {
+    take(Part::CtMark, 4);
+  } else if (set.key == CtKey::Labels) {
+    take(Part::CtLabels, 16);
+  } else if (set.key == CtKey::SecMark || set.key == CtKey::EventMask) {
+    return Goes{};
+  } else {
+    return run_unsupported({.name = "ct set", .reason = "a key that cannot be set"});
+  }
+  return Changes{std::move(changed)};
+}
+
+RuleRun::Step RuleRun::run_payload_write(const ruleset::PayloadWrite& write) {
+  if (write.base == ruleset::PayloadBase::Link || write.base == ruleset::PayloadBase::Inner) {
+    return run_unsupported({.name = "payload set", .reason = "into another header"});
+  }
+  if (auto parted = part_families()) return *std::move(parted);
+  const bool ipv6 = is_ipv6();
+  const std::uint32_t base =
+      write.base == ruleset::PayloadBase::Transport ? ip_header_size(ipv6) : 0;
+  const std::uint32_t start = base + write.offset;
+  Environment changed = now();
+  const BitSpan bits = read(write.source, write.length);
+  for (std::uint32_t i = 0; i < write.length * 8; ++i) {
+    const HeaderBit bit = header_bit(ipv6, start * 8 + i);
+    const bool shapes = bit.kind == HeaderBit::Kind::Known ||
+                        (bit.kind == HeaderBit::Kind::OfPart &&
+                         (bit.part == Part::Protocol || bit.part == Part::Length));
+    // Another packet altogether: its headers are to be found anew.
+    if (shapes) return run_unsupported({.name = "payload set", .reason = "what shapes the packet"});
+    // What follows from the rest is not known in any case.
+    if (bit.kind == HeaderBit::Kind::OfPart) changed.part(bit.part)[bit.bit] = bits[i];
+  }
+  std::uint32_t end = start + write.length;
+  if (write.checksum == ruleset::ChecksumKind::Inet) {
+    end = std::max(end, base + write.checksum_offset + 2);
+  }
+  return Ends{rest_for(space_.has_length(end), std::move(changed))};
+}
+
+RuleRun::Step RuleRun::run_notrack() {
+  if (now().tracked != Tracked::NotYet) return Goes{};
+  Environment changed = now();
+  changed.tracked = Tracked::Never;
+  return Changes{std::move(changed)};
+}
+
+RuleRun::Step RuleRun::run_tproxy(const ruleset::Tproxy& tproxy) {
+  const Diagram ports = diagrams_.either(space_.is(Part::Protocol, net::protocol::kTcp),
+                                         space_.is(Part::Protocol, net::protocol::kUdp));
+  Diagram fits = ports;
+  if (tproxy.family == family::kIpv4) fits = diagrams_.both(fits, space_.is_ipv4());
+  if (tproxy.family == family::kIpv6) fits = diagrams_.both(fits, space_.is_ipv6());
+  if (machine_.host().has_transparent_sockets == false) fits = kNothing;
+  if (!may_be(fits)) return Tests{kNothing};
+  Environment changed = now();
+  changed.has_socket = true;
+  return Ends{
+      rest_for(diagrams_.both(fits, choice("a transparent socket takes it")), std::move(changed))};
+}
+
+// It answers SYNs itself, and takes or drops what answers that.
+RuleRun::Step RuleRun::run_synproxy() {
+  const Diagram tcp = space_.is(Part::Protocol, net::protocol::kTcp);
+  if (!may_be(tcp)) return Tests{kNothing};
+  const Diagram goes_on = rest_for(tcp, now());
+  const Diagram denied =
+      diagrams_.choose(choice("the SYN proxy takes it", FieldKind::NotModelled),
+                       machine_.decided(Fate::Stack), machine_.decided(Fate::Drop));
+  const Diagram proxied =
+      diagrams_.choose(choice("the SYN proxy lets it on", FieldKind::NotModelled), goes_on, denied);
+  return Ends{diagrams_.choose(tcp, proxied, next())};
+}
+
+RuleRun::Step RuleRun::run_object(std::uint32_t type, std::string_view name) {
+  const ruleset::Object* object = machine_.names(frame_.table).object(type, name);
+  if (object == nullptr) return run_unsupported({.name = "objref", .reason = "no such object"});
+  return std::visit(
+      Overloaded{
+          [](const ruleset::Counter&) -> Step { return Goes{}; },
+          [&](const ruleset::Quota&) -> Step { return Tests{choice("quota")}; },
+          [&](const ruleset::Limit&) -> Step { return Tests{choice("limit")}; },
+          [&](const ruleset::Connlimit&) -> Step { return Tests{choice("ct count")}; },
+          [](const ruleset::CtHelper&) -> Step { return Goes{}; },
+          [](const ruleset::CtTimeout&) -> Step { return Goes{}; },
+          [&](const ruleset::CtExpectation&) -> Step {
+            return Tests{choice("there is room for what is expected", FieldKind::NotModelled)};
+          },
+          [](const ruleset::Secmark&) -> Step { return Goes{}; },
+          [&](const ruleset::Synproxy&) -> Step { return run_synproxy(); },
+          [&](const ruleset::Unsupported& unsupported) -> Step {
+            return run_unsupported(unsupported);
+          },
+      },
+      object->body);
+}
+
+Environment RuleRun::unknown_environment(const std::string& by) const {
+  Environment changed = now();
+  for (std::size_t i = 0; i < kPartCount; ++i) {
+    const auto part = static_cast<Part>(i);
+    // What the packet is, and the devices, stay: its headers are found by them.
+    if (part == Part::Family || part == Part::InDevice || part == Part::OutDevice ||
+        part == Part::Protocol || part == Part::Length) {
+      continue;
+    }
+    changed.parts[i] = space_.free_bits(fmt::format("part {} after {}", i, by),
+                                        changed.parts[i].size(), FieldKind::NotModelled);
+  }
+  return changed;
+}
+
+// It may do anything, but for iptables' matches ("match"), which look and do not touch.
+RuleRun::Step RuleRun::run_unsupported(const ruleset::Unsupported& unsupported) {
+  const auto may = [&](std::string_view what) {
+    return choice(fmt::format("{} {}", unsupported.name, what), FieldKind::NotModelled);
+  };
+  if (unsupported.name == "match") return Tests{may("matches")};
+  RuleRun rest = *this;
+  const Environment unknown = unknown_environment(
+      fmt::format("{}, way {} rule {}", unsupported.name, frame_.calls, rule_ + 1));
+  const EnvironmentId after = machine_.environments().intern(unknown);
+  rest.environment_ = after;
+  const Bits registers = space_.free_bits(
+      fmt::format("registers after {}, way {} rule {}", unsupported.name, frame_.calls, rule_ + 1),
+      registers_.size(), FieldKind::NotModelled);
+  std::ranges::copy(registers, rest.registers_.begin());
+  Diagram all = rest.from(expression_ + 1);
+  all = diagrams_.choose(may("breaks"), machine_.outcome({Outcome::Kind::Next, {}, after}), all);
+  all = diagrams_.choose(may("returns"), machine_.outcome({Outcome::Kind::Return, {}, after}), all);
+  all = diagrams_.choose(may("accepts"), machine_.decided(Fate::Accept, after), all);
+  all = diagrams_.choose(may("rejects"), machine_.decided(Fate::Reject), all);
+  all = diagrams_.choose(may("drops"), machine_.decided(Fate::Drop), all);
+  return Ends{all};
+}
+
+}  // namespace rolewall::analyze

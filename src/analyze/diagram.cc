@@ -1,0 +1,414 @@
+// The core: two diagrams walked down together, and equal nodes made once.
+//
+// Why it is right. apply() gives at each packet the operation on what both give there: where both
+// ask about the same field, the edges are met in the order of their values, so that each pair of
+// children stands for exactly the values that lie in both intervals; where one asks about an
+// earlier field, the other is the same for each of its values. make() drops what does not change
+// the function: neighbours that go on alike are one edge, a node of one edge is its child. By
+// induction from the terminals up a diagram is then the only one of its function.
+//
+// Recursion is as deep as there are fields.
+#include "analyze/diagram.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace rolewall::analyze {
+namespace {
+
+constexpr std::size_t kFirstTable = std::size_t{1} << 10;
+constexpr std::size_t kLargestCache = std::size_t{1} << 21;
+
+std::uint64_t mixed(std::uint64_t x) {
+  x ^= x >> 31;
+  x *= 0x9e3779b97f4a7c15;
+  x ^= x >> 29;
+  return x;
+}
+
+}  // namespace
+
+Diagrams::Diagrams(Budget budget) : budget_(budget) {
+  table_.assign(kFirstTable, 0);
+  cache_.assign(kFirstTable, {});
+  choices_.assign(kFirstTable, {});
+}
+
+FieldId Diagrams::add_field(unsigned bits) {
+  CHECK(bits >= 1 && bits <= 64, "a field has 1 to 64 bits");
+  largest_.push_back(bits == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1);
+  return static_cast<FieldId>(largest_.size() - 1);
+}
+
+void Diagrams::spend(std::uint64_t steps) {
+  steps_ += steps;
+  if (steps_ > budget_.steps) throw BudgetEnded{fmt::format("{} steps", budget_.steps)};
+}
+
+// --- nodes -------------------------------------------------------------------------------------
+
+void Diagrams::push(std::uint64_t last, Diagram child, std::size_t base) {
+  if (scratch_.size() > base && scratch_.back().child == child) {
+    scratch_.back().last = last;
+  } else {
+    scratch_.push_back({last, child});
+  }
+}
+
+Diagram Diagrams::make(FieldId field, std::size_t base) {
+  const std::size_t count = scratch_.size() - base;
+  if (count == 1) {
+    const Diagram child = scratch_.back().child;
+    scratch_.pop_back();
+    return child;
+  }
+  std::uint64_t hash = field;
+  for (std::size_t i = base; i < scratch_.size(); ++i) {
+    hash = mixed(hash ^ scratch_[i].last);
+    hash = mixed(hash ^ scratch_[i].child);
+  }
+  const auto short_hash = static_cast<std::uint32_t>(mixed(hash) >> 32);
+  const std::size_t mask = table_.size() - 1;
+  std::size_t place = short_hash & mask;
+  for (; table_[place] != 0; place = (place + 1) & mask) {
+    const Node& node = nodes_[table_[place] - 1];
+    if (node.hash != short_hash || node.field != field || node.edge_count != count) continue;
+    bool same = true;
+    for (std::size_t i = 0; i < count && same; ++i) {
+      same = lasts_[node.first_edge + i] == scratch_[base + i].last &&
+             children_[node.first_edge + i] == scratch_[base + i].child;
+    }
+    if (!same) continue;
+    scratch_.resize(base);
+    return table_[place] - 1;
+  }
+  if (lasts_.size() + count > budget_.edges) {
+    throw BudgetEnded{fmt::format("{} edges", budget_.edges)};
+  }
+  nodes_.push_back({field, static_cast<std::uint32_t>(lasts_.size()),
+                    static_cast<std::uint32_t>(count), short_hash});
+  for (std::size_t i = base; i < scratch_.size(); ++i) {
+    lasts_.push_back(scratch_[i].last);
+    children_.push_back(scratch_[i].child);
+  }
+  scratch_.resize(base);
+  const auto made = static_cast<std::uint32_t>(nodes_.size());
+  table_[place] = made;
+  if (nodes_.size() * 2 > table_.size()) grow_table();
+  return made - 1;
+}
+
+void Diagrams::grow_table() {
+  table_.assign(table_.size() * 2, 0);
+  const std::size_t mask = table_.size() - 1;
+  for (std::uint32_t i = 0; i < nodes_.size(); ++i) {
+    std::size_t place = nodes_[i].hash & mask;
+    while (table_[place] != 0) place = (place + 1) & mask;
+    table_[place] = i + 1;
+  }
+  // What was remembered is lost, which costs a walk.
+  if (cache_.size() < std::min(table_.size(), kLargestCache)) {
+    cache_.assign(table_.size(), {});
+    choices_.assign(table_.size(), {});
+  }
+}
+
+Diagram Diagrams::where(FieldId field, std::span<const Values> values) {
+  const std::size_t base = scratch_.size();
+  std::uint64_t next = 0;
+  for (const Values& run : values) {
+    CHECK(run.first >= next && run.last >= run.first && run.last <= largest_[field],
+          "values are in order and the field's");
+    if (run.first > next) push(run.first - 1, kNothing, base);
+    push(run.last, kEverything, base);
+    if (run.last == largest_[field]) return make(field, base);
+    next = run.last + 1;
+  }
+  push(largest_[field], kNothing, base);
+  return make(field, base);
+}
+
+Diagram Diagrams::where(FieldId field, std::uint64_t first, std::uint64_t last) {
+  const std::array<Values, 1> run{{{first, last}}};
+  return where(field, run);
+}
+
+// --- two together ------------------------------------------------------------------------------
+
+std::optional<Diagram> Diagrams::shortcut(Operation operation, Diagram a, Diagram b) {
+  switch (operation.kind) {
+    case Kind::Both:
+      if (a == kNothing || b == kNothing) return kNothing;
+      if (a == kEverything || a == b) return b;
+      if (b == kEverything) return a;
+      return std::nullopt;
+    case Kind::Either:
+      if (a == kEverything || b == kEverything) return kEverything;
+      if (a == kNothing || a == b) return b;
+      if (b == kNothing) return a;
+      return std::nullopt;
+    case Kind::Minus:
+      if (a == kNothing || b == kEverything || a == b) return kNothing;
+      if (b == kNothing) return a;
+      return std::nullopt;
+    case Kind::Replace:
+      if (b == terminal(operation.terminal_value)) return a;
+      if (a == terminal(operation.terminal_value)) return b;
+      if (is_terminal(a)) return a;
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+Diagrams::Remembered& Diagrams::slot(std::vector<Remembered>& cache, std::uint64_t key, Diagram a,
+                                     Diagram b) {
+  const std::uint64_t hash = mixed(mixed(key ^ (std::uint64_t{a} << 32)) ^ b);
+  return cache[(hash >> 20) & (cache.size() - 1)];
+}
+
+Diagrams::Edge Diagrams::edge_at(Diagram diagram, FieldId field, std::uint32_t index) const {
+  if (top(diagram) != field) return {largest_[field], diagram};
+  const std::uint32_t edge = nodes_[diagram].first_edge + index;
+  return {lasts_[edge], children_[edge]};
+}
+
+Diagram Diagrams::apply(Operation operation, Diagram a, Diagram b) {
+  if (const auto known = shortcut(operation, a, b)) return *known;
+  const bool commutes = operation.kind == Kind::Both || operation.kind == Kind::Either;
+  if (commutes && a > b) std::swap(a, b);
+  const std::uint64_t key = operation.key();
+  if (const Remembered& had = slot(cache_, key, a, b);
+      had.operation == key && had.a == a && had.b == b) {
+    return had.result;
+  }
+  const Diagram result = walk(operation, a, b);
+  slot(cache_, key, a, b) = {key, a, b, result};
+  return result;
+}
+
+Diagram Diagrams::walk(Operation operation, Diagram a, Diagram b) {
+  const FieldId field = std::min(top(a), top(b));
+  const std::size_t base = scratch_.size();
+  std::uint32_t i = 0;
+  std::uint32_t j = 0;
+  while (true) {
+    const Edge from_a = edge_at(a, field, i);
+    const Edge from_b = edge_at(b, field, j);
+    const std::uint64_t last = std::min(from_a.last, from_b.last);
+    spend(1);
+    push(last, apply(operation, from_a.child, from_b.child), base);
+    if (last == largest_[field]) break;
+    if (from_a.last == last) ++i;
+    if (from_b.last == last) ++j;
+  }
+  return make(field, base);
+}
+
+Diagram Diagrams::choose(Diagram set, Diagram then, Diagram otherwise) {
+  if (set == kEverything || then == otherwise) return then;
+  if (set == kNothing) return otherwise;
+  if (then == kEverything && otherwise == kNothing) return set;
+  // The cache has room for two operands beside the set.
+  if (const Remembered& had = slot(choices_, set, then, otherwise);
+      had.operation == set && had.a == then && had.b == otherwise) {
+    return had.result;
+  }
+  const Diagram result = choose_below(set, then, otherwise);
+  slot(choices_, set, then, otherwise) = {set, then, otherwise, result};
+  return result;
+}
+
+Diagram Diagrams::choose_below(Diagram set, Diagram then, Diagram otherwise) {
+  const FieldId field = std::min({top(set), top(then), top(otherwise)});
+  const std::size_t base = scratch_.size();
+  std::array<std::uint32_t, 3> index{};
+  while (true) {
+    const std::array<Edge, 3> edges{edge_at(set, field, index[0]), edge_at(then, field, index[1]),
+                                    edge_at(otherwise, field, index[2])};
+    const std::uint64_t last = std::min({edges[0].last, edges[1].last, edges[2].last});
+    spend(1);
+    push(last, choose(edges[0].child, edges[1].child, edges[2].child), base);
+    if (last == largest_[field]) break;
+    for (std::size_t k = 0; k < index.size(); ++k) {
+      if (edges[k].last == last) ++index[k];
+    }
+  }
+  return make(field, base);
+}
+
+Diagram Diagrams::map(Diagram of, const std::function<Diagram(std::uint32_t)>& to) {
+  // By terminals that nothing else uses, so that what one becomes is not taken for another.
+  constexpr std::uint32_t kAside = 0x40000000;
+  const std::vector<std::uint32_t> all = terminals(of);
+  std::vector<std::pair<std::uint32_t, Diagram>> changed;
+  for (const std::uint32_t value : all) {
+    if (const Diagram by = to(value); by != terminal(value)) changed.emplace_back(value, by);
+  }
+  if (changed.size() == 1) return replace(of, changed[0].first, changed[0].second);
+  for (const auto& [value, by] : changed) of = replace(of, value, terminal(kAside + value));
+  for (const auto& [value, by] : changed) of = replace(of, kAside + value, by);
+  return of;
+}
+
+Diagram Diagrams::union_of(std::vector<Diagram> sets) {
+  if (sets.empty()) return kNothing;
+  while (sets.size() > 1) {
+    const std::size_t half = (sets.size() + 1) / 2;
+    for (std::size_t i = 0; i < half; ++i) {
+      sets[i] = 2 * i + 1 < sets.size() ? either(sets[2 * i], sets[2 * i + 1]) : sets[2 * i];
+    }
+    sets.resize(half);
+  }
+  return sets.front();
+}
+
+Diagram Diagrams::quantify(Diagram set, const std::function<Quantifier(FieldId)>& of) {
+  std::unordered_map<Diagram, Diagram> done;
+  return quantify_below(set, of, done);
+}
+
+Diagram Diagrams::quantify_below(Diagram set, const std::function<Quantifier(FieldId)>& of,
+                                 std::unordered_map<Diagram, Diagram>& done) {
+  if (is_terminal(set)) return set;
+  if (const auto known = done.find(set); known != done.end()) return known->second;
+  const Node node = nodes_[set];
+  const Quantifier quantifier = of(node.field);
+  const std::size_t base = scratch_.size();
+  Diagram result = quantifier == Quantifier::All ? kEverything : kNothing;
+  for (std::uint32_t i = 0; i < node.edge_count; ++i) {
+    const std::uint64_t last = lasts_[node.first_edge + i];
+    const Diagram child = quantify_below(children_[node.first_edge + i], of, done);
+    spend(1);
+    switch (quantifier) {
+      case Quantifier::Keep:
+        push(last, child, base);
+        break;
+      case Quantifier::Any:
+        result = either(result, child);
+        break;
+      case Quantifier::All:
+        result = both(result, child);
+        break;
+    }
+  }
+  if (quantifier == Quantifier::Keep) result = make(node.field, base);
+  done.emplace(set, result);
+  return result;
+}
+
+// --- looking into one --------------------------------------------------------------------------
+
+std::uint32_t Diagrams::at(Diagram diagram,
+                           const std::function<std::uint64_t(FieldId)>& values) const {
+  while (!is_terminal(diagram)) {
+    const Node& node = nodes_[diagram];
+    const auto begin = lasts_.begin() + node.first_edge;
+    const auto edge = std::lower_bound(begin, begin + node.edge_count, values(node.field));
+    diagram = children_[static_cast<std::size_t>(edge - lasts_.begin())];
+  }
+  return value_of(diagram);
+}
+
+namespace {
+
+// Each diagram below one, once.
+template <class Children, class Visit>
+void visit_below(Diagram root, const Children& children, const Visit& visit) {
+  std::vector<Diagram> open{root};
+  std::unordered_map<Diagram, bool> seen{{root, true}};
+  while (!open.empty()) {
+    const Diagram next = open.back();
+    open.pop_back();
+    visit(next);
+    if (is_terminal(next)) continue;
+    for (const Diagram child : children(next)) {
+      if (seen.emplace(child, true).second) open.push_back(child);
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<std::uint32_t> Diagrams::terminals(Diagram diagram) const {
+  std::vector<std::uint32_t> all;
+  const auto children = [this](Diagram node) {
+    return std::span(children_).subspan(nodes_[node].first_edge, nodes_[node].edge_count);
+  };
+  visit_below(diagram, children, [&](Diagram below) {
+    if (is_terminal(below)) all.push_back(value_of(below));
+  });
+  return all;
+}
+
+std::vector<FieldId> Diagrams::fields(Diagram diagram) const {
+  std::vector<FieldId> all;
+  const auto children = [this](Diagram node) {
+    return std::span(children_).subspan(nodes_[node].first_edge, nodes_[node].edge_count);
+  };
+  visit_below(diagram, children, [&](Diagram below) {
+    if (!is_terminal(below)) all.push_back(nodes_[below].field);
+  });
+  std::ranges::sort(all);
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
+std::size_t Diagrams::node_count(Diagram diagram) const {
+  std::size_t count = 0;
+  const auto children = [this](Diagram node) {
+    return std::span(children_).subspan(nodes_[node].first_edge, nodes_[node].edge_count);
+  };
+  visit_below(diagram, children, [&](Diagram below) { count += is_terminal(below) ? 0 : 1; });
+  return count;
+}
+
+bool Diagrams::leads_to(Diagram diagram, std::uint32_t terminal_value,
+                        std::unordered_map<Diagram, bool>& known) const {
+  if (is_terminal(diagram)) return value_of(diagram) == terminal_value;
+  if (const auto had = known.find(diagram); had != known.end()) return had->second;
+  const Node& node = nodes_[diagram];
+  bool leads = false;
+  for (std::uint32_t i = 0; i < node.edge_count && !leads; ++i) {
+    leads = leads_to(children_[node.first_edge + i], terminal_value, known);
+  }
+  known.emplace(diagram, leads);
+  return leads;
+}
+
+std::optional<std::vector<Diagrams::Step>> Diagrams::way_to(
+    Diagram diagram, std::uint32_t terminal_value,
+    const std::function<std::span<const std::uint64_t>(FieldId)>& wanted) const {
+  std::unordered_map<Diagram, bool> known;
+  if (!leads_to(diagram, terminal_value, known)) return std::nullopt;
+  std::vector<Step> way;
+  while (!is_terminal(diagram)) {
+    const Node& node = nodes_[diagram];
+    const auto begin = lasts_.begin() + node.first_edge;
+    const auto end = begin + node.edge_count;
+    const auto child = [&](auto edge) {
+      return children_[static_cast<std::size_t>(edge - lasts_.begin())];
+    };
+    auto taken = end;
+    std::optional<std::uint64_t> value;
+    for (const std::uint64_t want : wanted(node.field)) {
+      if (want > largest_[node.field]) continue;
+      const auto edge = std::lower_bound(begin, end, want);
+      if (!leads_to(child(edge), terminal_value, known)) continue;
+      taken = edge;
+      value = want;
+      break;
+    }
+    for (auto edge = begin; edge != end && taken == end; ++edge) {
+      if (leads_to(child(edge), terminal_value, known)) taken = edge;
+    }
+    const std::uint64_t first = taken == begin ? 0 : *(taken - 1) + 1;
+    way.push_back({node.field, value ? Values{*value, *value} : Values{first, *taken}});
+    diagram = child(taken);
+  }
+  return way;
+}
+
+}  // namespace rolewall::analyze

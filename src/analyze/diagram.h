@@ -1,0 +1,187 @@
+// Sets of packets, and functions of a packet, as interval decision diagrams: for all packets at
+// once, where a list of rules answers for one.
+//
+// A diagram is a terminal, a number, or a node: a field, and for each interval of its values the
+// diagram that goes on there. The intervals of a node are in order, leave nothing out, and two
+// neighbours never go on alike; a node has at least two. Fields stand in one order on every way
+// down, by their numbers, and no two nodes are equal (they are hash-consed). So a function has one
+// diagram: two are equal where their numbers are, and "is there a packet" is `!= kNothing`.
+//
+// Operations walk two diagrams down together, each pair once (a direct-mapped cache forgets, which
+// costs time and no more). Nothing is ever collected: what a question makes is dropped whole, with
+// the Diagrams that it was made in. What it may cost is bounded: where the edges or steps of its
+// budget are used up, BudgetEnded is thrown, within analyze/ alone; nothing is lost by it but the
+// answer.
+//
+// Values have at most 64 bits; what is wider (an IPv6 address, a device's name) is two fields.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace rolewall::analyze {
+
+using Diagram = std::uint32_t;
+using FieldId = std::uint32_t;
+
+inline constexpr Diagram kTerminalBit = 0x80000000;
+constexpr Diagram terminal(std::uint32_t value) {
+  return kTerminalBit | value;
+}
+constexpr bool is_terminal(Diagram diagram) {
+  return (diagram & kTerminalBit) != 0;
+}
+constexpr std::uint32_t value_of(Diagram diagram) {  // REQUIRES: a terminal
+  return diagram & ~kTerminalBit;
+}
+
+// Of sets: diagrams whose terminals are these two.
+inline constexpr Diagram kNothing = terminal(0);
+inline constexpr Diagram kEverything = terminal(1);
+
+// Inclusive at both ends.
+struct Values {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+  bool operator==(const Values&) const = default;
+};
+
+struct Budget {
+  std::uint64_t edges = 20'000'000;   // 12 bytes each, nodes and tables aside
+  std::uint64_t steps = 400'000'000;  // pairs of edges walked: the measure of time
+};
+
+struct BudgetEnded {
+  std::string what;  // "20000000 edges"
+};
+
+// Whether a field is asked about, or what of a set holds for some or for all of its values.
+enum class Quantifier : std::uint8_t { Keep, Any, All };
+
+class Diagrams {
+ public:
+  explicit Diagrams(Budget budget = {});
+
+  // The next in the order, below all that there are. REQUIRES: 1 to 64 bits.
+  FieldId add_field(unsigned bits);
+  std::uint64_t largest(FieldId field) const { return largest_[field]; }
+  std::size_t field_count() const { return largest_.size(); }
+
+  // The packets whose field has one of these values. REQUIRES: sorted, not overlapping, within the
+  // field's values.
+  Diagram where(FieldId field, std::span<const Values> values);
+  Diagram where(FieldId field, std::uint64_t first, std::uint64_t last);
+
+  Diagram both(Diagram a, Diagram b) { return apply({Operation::Both, 0}, a, b); }
+  Diagram either(Diagram a, Diagram b) { return apply({Operation::Either, 0}, a, b); }
+  Diagram minus(Diagram a, Diagram b) { return apply({Operation::Minus, 0}, a, b); }
+  Diagram complement(Diagram a) { return minus(kEverything, a); }
+
+  // Of sets as of functions: `then` within the set, elsewhere `otherwise`.
+  Diagram choose(Diagram set, Diagram then, Diagram otherwise);
+  // `in`, but where it ends in this terminal it goes on as `by`: first match wins, and what comes
+  // after a rule that does not match.
+  Diagram replace(Diagram in, std::uint32_t terminal_value, Diagram by) {
+    return apply({Operation::Replace, terminal_value}, in, by);
+  }
+  // Each terminal by another; `to` is asked once for each.
+  Diagram map(Diagram of, const std::function<Diagram(std::uint32_t)>& to);
+
+  // All of them together, by halves: where there are many, unlike one after the other.
+  Diagram union_of(std::vector<Diagram> sets);
+
+  // Without the fields that `of` does not keep. All of one call are Any, or all are All.
+  Diagram quantify(Diagram set, const std::function<Quantifier(FieldId)>& of);
+
+  // What a packet ends in. `values`: of each field, by its number.
+  std::uint32_t at(Diagram diagram, const std::function<std::uint64_t(FieldId)>& values) const;
+
+  // The terminals that are there, each once, by their first way.
+  std::vector<std::uint32_t> terminals(Diagram diagram) const;
+  // The fields that it asks about, in order.
+  std::vector<FieldId> fields(Diagram diagram) const;
+  std::size_t node_count(Diagram diagram) const;
+
+  // One way down to `terminal_value`, with the values that are left to each field asked on it.
+  // `wanted` gives the values that are tried first, in their order; then it is the first that there
+  // are. Absent: there is none.
+  struct Step {
+    FieldId field = 0;
+    Values values;
+  };
+  std::optional<std::vector<Step>> way_to(
+      Diagram diagram, std::uint32_t terminal_value,
+      const std::function<std::span<const std::uint64_t>(FieldId)>& wanted) const;
+
+  std::uint64_t edges() const { return lasts_.size(); }
+  std::uint64_t steps() const { return steps_; }
+
+ private:
+  struct Node {
+    FieldId field = 0;
+    std::uint32_t first_edge = 0;
+    std::uint32_t edge_count = 0;
+    std::uint32_t hash = 0;
+  };
+  struct Edge {
+    std::uint64_t last = 0;
+    Diagram child = 0;
+  };
+  enum class Kind : std::uint8_t { Both, Either, Minus, Replace };
+  struct Operation {
+    static constexpr Kind Both = Kind::Both;
+    static constexpr Kind Either = Kind::Either;
+    static constexpr Kind Minus = Kind::Minus;
+    static constexpr Kind Replace = Kind::Replace;
+    Kind kind = Kind::Both;
+    std::uint32_t terminal_value = 0;  // Replace alone
+    std::uint64_t key() const { return static_cast<std::uint64_t>(kind) << 32 | terminal_value; }
+  };
+  struct Remembered {
+    std::uint64_t operation = ~std::uint64_t{0};
+    Diagram a = 0;
+    Diagram b = 0;
+    Diagram result = 0;
+  };
+
+  static std::optional<Diagram> shortcut(Operation operation, Diagram a, Diagram b);
+  Diagram apply(Operation operation, Diagram a, Diagram b);
+  Diagram walk(Operation operation, Diagram a, Diagram b);
+  Diagram choose_below(Diagram set, Diagram then, Diagram otherwise);
+  FieldId top(Diagram diagram) const {
+    return is_terminal(diagram) ? kNoField : nodes_[diagram].field;
+  }
+  // The edge of `diagram` for values from `from` on, as seen at `field`: a diagram that does not
+  // ask about the field has one for all.
+  Edge edge_at(Diagram diagram, FieldId field, std::uint32_t index) const;
+  void push(std::uint64_t last, Diagram child, std::size_t base);
+  Diagram make(FieldId field, std::size_t base);  // of the edges above `base`, which it takes away
+  void spend(std::uint64_t steps);
+  void grow_table();
+  Remembered& slot(std::vector<Remembered>& cache, std::uint64_t key, Diagram a, Diagram b);
+  Diagram quantify_below(Diagram set, const std::function<Quantifier(FieldId)>& of,
+                         std::unordered_map<Diagram, Diagram>& done);
+  bool leads_to(Diagram diagram, std::uint32_t terminal_value,
+                std::unordered_map<Diagram, bool>& known) const;
+
+  static constexpr FieldId kNoField = 0xffffffff;
+
+  Budget budget_;
+  std::uint64_t steps_ = 0;
+  std::vector<std::uint64_t> largest_;  // of each field
+  std::vector<Node> nodes_;
+  std::vector<std::uint64_t> lasts_;  // the edges' arena, in two columns
+  std::vector<Diagram> children_;
+  std::vector<std::uint32_t> table_;  // of nodes, by hash: 1 + number, 0 free
+  std::vector<Edge> scratch_;         // edges of the nodes that are being made, as a stack
+  std::vector<Remembered> cache_;
+  std::vector<Remembered> choices_;  // of choose(): the operation is the set
+};
+
+}  // namespace rolewall::analyze

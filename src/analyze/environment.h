@@ -1,0 +1,62 @@
+// What of a packet has changed on its way, for all packets that came the same way through the
+// rules: marks, translated addresses, what rules wrote. Its parts are bits over the packet as it
+// came, so that later rules, and later hooks, ask about the packet as it came, too.
+//
+// Environments are interned: equal ones have one number, and the first, 0, is the packet's as it
+// comes in.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <unordered_map>
+#include <vector>
+
+#include "analyze/packet_space.h"
+
+namespace rolewall::analyze {
+
+using EnvironmentId = std::uint32_t;
+
+enum class Tracked : std::uint8_t {
+  NotYet,  // before conntrack's hook, or conntrack is off
+  Yes,     // as the field of its state says
+  Never,   // a rule said notrack
+  InZone,  // a rule chose a zone before conntrack
+};
+
+// The tuple of a connection's first packet, as conntrack saw it.
+enum class TuplePart : std::uint8_t {
+  Source4,
+  Destination4,
+  Source6,
+  Destination6,
+  SourcePort,
+  DestinationPort,
+};
+inline constexpr std::size_t kTuplePartCount = 6;
+
+struct Environment {
+  std::array<Bits, kPartCount> parts;
+  std::array<Bits, kTuplePartCount> original;  // where Tracked::Yes
+  Tracked tracked = Tracked::NotYet;
+  bool has_socket = false;  // a transparent socket took it
+  bool operator==(const Environment&) const = default;
+
+  const Bits& part(Part part) const { return parts[static_cast<std::size_t>(part)]; }
+  Bits& part(Part part) { return parts[static_cast<std::size_t>(part)]; }
+};
+
+class Environments {
+ public:
+  explicit Environments(const PacketSpace& space);
+  const Environment& operator[](EnvironmentId id) const { return all_[id]; }
+  EnvironmentId intern(Environment environment);
+  std::size_t size() const { return all_.size(); }
+
+ private:
+  std::deque<Environment> all_;  // references stay good
+  std::unordered_multimap<std::uint64_t, EnvironmentId> by_hash_;
+};
+
+}  // namespace rolewall::analyze

@@ -1,0 +1,244 @@
+// Sets and maps of all packets: net/netfilter/nft_lookup.c. A set of one field is one node; of a
+// concatenation each element is a box, and boxes are put together by halves. In a concatenation of
+// ranges elements may overlap, and the first that fits counts; elsewhere they do not.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "analyze/rule_run.h"
+#include "ruleset/registers.h"
+
+namespace rolewall::analyze {
+namespace {
+
+constexpr Diagram kMiss = terminal(0);
+
+bool has_ranges(const ruleset::Set& set) {
+  return set.interval && !set.elements.key_ends.empty();
+}
+std::uint64_t number(std::span<const std::uint8_t> bytes) {
+  std::uint64_t value = 0;
+  for (const std::uint8_t byte : bytes) value = value << 8 | byte;
+  return value;
+}
+
+// Whether the key is one whole field, in its order.
+bool is_whole_field(BitSpan key, const Diagrams& diagrams) {
+  if (key.empty() || key.size() > 64 || key.front().is_known()) return false;
+  const FieldId field = key.front().field();
+  for (std::size_t i = 0; i < key.size(); ++i) {
+    if (key[i] != Bit::of(field, static_cast<unsigned>(key.size() - 1 - i))) return false;
+  }
+  const std::uint64_t most =
+      key.size() == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << key.size()) - 1;
+  return diagrams.largest(field) == most;
+}
+
+bool may_break(const ruleset::StatefulExpr& expr) {
+  return std::holds_alternative<ruleset::Limit>(expr) ||
+         std::holds_alternative<ruleset::Connlimit>(expr) ||
+         std::holds_alternative<ruleset::Quota>(expr);
+}
+
+// `first`, and where it misses the next, by halves.
+Diagram first_hit(Diagrams& diagrams, std::span<const Diagram> all) {
+  if (all.empty()) return kMiss;
+  if (all.size() == 1) return all.front();
+  const std::size_t half = all.size() / 2;
+  return diagrams.replace(first_hit(diagrams, all.first(half)), value_of(kMiss),
+                          first_hit(diagrams, all.subspan(half)));
+}
+
+}  // namespace
+
+std::optional<Diagram> RuleRun::element(const ruleset::Set& set, std::size_t index, BitSpan key) {
+  const ruleset::Elements& elements = set.elements;
+  if (!has_ranges(set)) return compare_.equal(key, elements.key(index));
+  if (set.key.size() == 1) {
+    return compare_.between(key, elements.key(index), elements.key_end(index));
+  }
+  Diagram box = kEverything;
+  std::size_t at = 0;
+  for (const ruleset::KeyField& field : set.key) {
+    const auto side = compare_.between(key.subspan(at * 8, std::size_t{field.size} * 8),
+                                       elements.key(index).subspan(at, field.size),
+                                       elements.key_end(index).subspan(at, field.size));
+    if (!side) return std::nullopt;
+    box = diagrams_.both(box, *side);
+    at += ruleset::padded_size(field.size);
+  }
+  return box;
+}
+
+std::optional<Diagram> RuleRun::members(const ruleset::Set& set, BitSpan key) {
+  std::optional<Diagram>& known = machine_.members(set, key);
+  if (known) return known;
+  const ruleset::Elements& elements = set.elements;
+  if (set.key.size() == 1 && is_whole_field(key, diagrams_)) {
+    std::vector<Values> values;
+    for (std::size_t i = 0; i < elements.count(); ++i) {
+      values.push_back({number(elements.key(i)),
+                        number(has_ranges(set) ? elements.key_end(i) : elements.key(i))});
+    }
+    std::ranges::sort(values, {}, &Values::first);
+    std::vector<Values> merged;
+    for (const Values& next : values) {
+      if (!merged.empty() && next.first <= merged.back().last) {
+        merged.back().last = std::max(merged.back().last, next.last);
+      } else {
+        merged.push_back(next);
+      }
+    }
+    known = diagrams_.where(key.front().field(), merged);
+    return known;
+  }
+  std::vector<Diagram> boxes;
+  for (std::size_t i = 0; i < elements.count(); ++i) {
+    const auto box = element(set, i, key);
+    if (!box) return std::nullopt;
+    boxes.push_back(*box);
+  }
+  known = diagrams_.union_of(std::move(boxes));
+  return known;
+}
+
+// Its own expressions, else the set's, may break the rule after the hit.
+Diagram RuleRun::passes_element(const ruleset::Set& set, std::size_t index) {
+  const auto& columns = set.elements.exprs;
+  const bool own = index < columns.size() && !columns[index].empty();
+  const std::vector<ruleset::StatefulExpr>& exprs = own ? columns[index] : set.exprs;
+  return std::ranges::any_of(exprs, may_break) ? choice("what the element holds") : kEverything;
+}
+
+RuleRun::Step RuleRun::run_lookup(const ruleset::Lookup& lookup) {
+  const ruleset::Set& set = *machine_.names(frame_.table).set(lookup.set);
+  const BitSpan key = read(lookup.source, set.key_size());
+  if (!set.unsupported.empty()) {
+    return run_unsupported({.name = lookup.set, .reason = set.unsupported});
+  }
+  switch (lookup.result) {
+    case ruleset::LookupResult::Membership:
+      return look_up_member(lookup, set, key);
+    case ruleset::LookupResult::Data:
+      return look_up_data(lookup, set, key);
+    case ruleset::LookupResult::Verdict:
+      return look_up_verdict(set, key);
+  }
+  return Goes{};
+}
+
+RuleRun::Step RuleRun::look_up_member(const ruleset::Lookup& lookup, const ruleset::Set& set,
+                                      BitSpan key) {
+  if (machine_.is_filled_by_packets(frame_.table, set)) {
+    return Tests{choice(lookup.set + " holds it")};
+  }
+  std::optional<Diagram> found = set.elements.has_catch_all ? kEverything : members(set, key);
+  if (!found) return Tests{choice("a key of too many values", FieldKind::NotModelled)};
+  if (lookup.inverted) return Tests{diagrams_.complement(*found)};
+  bool breaks = false;
+  for (std::size_t i = 0; i < std::max<std::size_t>(set.elements.exprs.size(), 1) && !breaks; ++i) {
+    breaks = passes_element(set, i) != kEverything;
+  }
+  if (breaks) found = diagrams_.both(*found, choice("what the element holds"));
+  return Tests{*found};
+}
+
+RuleRun::Step RuleRun::look_up_data(const ruleset::Lookup& lookup, const ruleset::Set& set,
+                                    BitSpan key) {
+  const ruleset::Elements& elements = set.elements;
+  constexpr std::size_t kMostValues = 4096;
+  std::map<ruleset::Bytes, std::uint32_t> numbers;
+  std::vector<Diagram> leaves;
+  bool listed = !machine_.is_filled_by_packets(frame_.table, set);
+  for (std::size_t i = 0; i < elements.count() && listed; ++i) {
+    const auto value = elements.value(i);
+    const auto next = static_cast<std::uint32_t>(numbers.size()) + 2;
+    const auto number = numbers.emplace(ruleset::Bytes(value.begin(), value.end()), next).first;
+    const auto box = element(set, i, key);
+    listed = box.has_value() && numbers.size() <= kMostValues;
+    if (!listed) break;
+    leaves.push_back(diagrams_.choose(diagrams_.both(*box, passes_element(set, i)),
+                                      terminal(number->second), kMiss));
+  }
+  if (!listed) {
+    const std::string name = lookup.set + " gives a value";
+    const Diagram hit = choice(name, FieldKind::NotModelled);
+    store(lookup.destination,
+          space_.free_bits(lookup.set + ": its value", std::size_t{elements.data_size} * 8,
+                           FieldKind::NotModelled));
+    return Tests{hit};
+  }
+  const Diagram hits = first_hit(diagrams_, leaves);
+  Branches parts;
+  for (const auto& [value, number] : numbers) {
+    const Diagram packets = diagrams_.map(
+        hits, [&](std::uint32_t at) { return at == number ? kEverything : kNothing; });
+    parts.all.push_back(
+        {.packets = packets, .again = false, .to = lookup.destination, .value = bits_of(value)});
+  }
+  if (elements.has_catch_all) {
+    const Diagram misses = diagrams_.map(
+        hits, [&](std::uint32_t at) { return terminal(at) == kMiss ? kEverything : kNothing; });
+    parts.all.push_back({.packets = misses,
+                         .again = false,
+                         .to = lookup.destination,
+                         .value = bits_of(elements.catch_all_data)});
+  }
+  return parts;
+}
+
+RuleRun::Step RuleRun::look_up_verdict(const ruleset::Set& set, BitSpan key) {
+  const ruleset::Elements& elements = set.elements;
+  std::map<ruleset::Verdict, Diagram> outcomes;
+  const auto outcome = [&](const ruleset::Verdict& of) {
+    const auto [known, is_new] = outcomes.emplace(of, kNothing);
+    if (!is_new) return known->second;
+    if (of.code == ruleset::VerdictCode::Continue) {
+      known->second = RuleRun(*this).from(expression_ + 1);
+    } else if (of.code == ruleset::VerdictCode::Break) {
+      known->second = next();
+    } else {
+      known->second = verdict(of);
+    }
+    return known->second;
+  };
+  std::vector<Diagram> leaves;
+  for (std::size_t i = 0; i < elements.count(); ++i) {
+    auto box = element(set, i, key);
+    if (!box) {
+      box = choice(fmt::format("a key of too many values, element {}", i), FieldKind::NotModelled);
+    }
+    const Diagram passes = passes_element(set, i);
+    const Diagram hit = diagrams_.choose(passes, outcome(elements.verdicts[i]), next());
+    leaves.push_back(diagrams_.choose(*box, hit, kMiss));
+  }
+  Diagram all = first_hit(diagrams_, leaves);
+  const Diagram miss = elements.has_catch_all ? outcome(elements.catch_all_verdict) : next();
+  all = diagrams_.replace(all, value_of(kMiss), miss);
+  return Ends{all};
+}
+
+Diagram RuleRun::verdict(const ruleset::Verdict& verdict) {
+  switch (verdict.code) {
+    case ruleset::VerdictCode::Accept:
+      return machine_.decided(Fate::Accept, environment_);
+    case ruleset::VerdictCode::Drop:
+      return machine_.decided(Fate::Drop);
+    case ruleset::VerdictCode::Queue:
+      return diagrams_.choose(choice("the program that it is queued to drops it"),
+                              machine_.decided(Fate::Drop),
+                              machine_.decided(Fate::Accept, environment_));
+    case ruleset::VerdictCode::Jump:
+      return machine_.call(frame_, rule_, verdict.chain, environment_, true);
+    case ruleset::VerdictCode::Goto:
+      return machine_.call(frame_, rule_, verdict.chain, environment_, false);
+    case ruleset::VerdictCode::Return:
+      return machine_.outcome({Outcome::Kind::Return, {}, environment_});
+    case ruleset::VerdictCode::Continue:
+    case ruleset::VerdictCode::Break:
+      break;
+  }
+  return next();
+}
+
+}  // namespace rolewall::analyze

@@ -1,0 +1,146 @@
+#include "analyze/machine.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "analyze/rule_run.h"
+#include "base/check.h"
+#include "ruleset/expr.h"
+#include "ruleset/names.h"
+
+namespace rolewall::analyze {
+
+Machine::Machine(Diagrams& diagrams, PacketSpace& space, const ruleset::Ruleset& ruleset,
+                 const ruleset::Host& host)
+    : diagrams_(diagrams), space_(space), ruleset_(ruleset), host_(host), environments_(space) {
+  for (const ruleset::Table& table : ruleset.tables) tables_.emplace_back(table);
+  for (std::uint32_t table = 0; table < ruleset.tables.size(); ++table) {
+    for (const ruleset::Chain& chain : ruleset.tables[table].chains) {
+      for (const ruleset::Rule& rule : chain.rules) {
+        for (const ruleset::Expr& expr : rule.exprs) {
+          const auto* dynset = std::get_if<ruleset::Dynset>(&expr);
+          if (dynset != nullptr) filled_.emplace(table, dynset->set);
+        }
+      }
+    }
+  }
+}
+
+Diagram Machine::outcome(const Outcome& outcome) {
+  Outcome plain = outcome;
+  if (plain.kind != Outcome::Kind::Decided) {
+    plain.fate = Fate::Accept;
+  } else if (plain.fate != Fate::Accept) {
+    plain.environment = 0;  // nobody asks what has become of it
+  }
+  const std::uint64_t key = std::uint64_t{plain.environment} << 16 |
+                            static_cast<std::uint64_t>(plain.kind) << 8 |
+                            static_cast<std::uint64_t>(plain.fate);
+  const auto [number, is_new] =
+      outcome_numbers_.emplace(key, static_cast<std::uint32_t>(outcomes_.size()));
+  if (is_new) outcomes_.push_back(plain);
+  return terminal(kFirstOutcome + number->second);
+}
+
+Diagram Machine::decided(Fate fate, EnvironmentId environment) {
+  return outcome({Outcome::Kind::Decided, fate, environment});
+}
+
+Diagram Machine::where_accepted(Diagram first, const std::function<Diagram(EnvironmentId)>& rest) {
+  return diagrams_.map(first, [&](std::uint32_t value) {
+    const Outcome& outcome = outcome_of(value);
+    const bool accepted = outcome.kind == Outcome::Kind::Decided && outcome.fate == Fate::Accept;
+    return accepted ? rest(outcome.environment) : terminal(value);
+  });
+}
+
+template <class Rest>
+Diagram Machine::then(Diagram first, Outcome::Kind kind, const Rest& rest) {
+  return diagrams_.map(first, [&](std::uint32_t value) {
+    const Outcome& outcome = outcome_of(value);
+    return outcome.kind == kind ? rest(outcome.environment) : terminal(value);
+  });
+}
+
+Diagram Machine::rules(const Frame& frame, std::uint32_t from, std::uint32_t to,
+                       EnvironmentId environment) {
+  if (from == to) return outcome({Outcome::Kind::Next, {}, environment});
+  if (to - from == 1) return RuleRun(*this, frame, from, environment).run();
+  const std::uint32_t middle = from + (to - from) / 2;
+  const Diagram first = rules(frame, from, middle, environment);
+  return then(first, Outcome::Kind::Next,
+              [&](EnvironmentId after) { return rules(frame, middle, to, after); });
+}
+
+Diagram Machine::chain_of(const Frame& frame, EnvironmentId environment) {
+  // Where no value of a place is asked for, all callers share it.
+  constexpr std::uint32_t kAnyCalls = 0xffffffff;
+  const auto key = [&](std::uint32_t calls) {
+    return ChainKey{frame.table, frame.chain, frame.hook, environment, calls};
+  };
+  if (const auto had = chains_.find(key(kAnyCalls)); had != chains_.end()) return had->second;
+  if (const auto had = chains_.find(key(frame.calls)); had != chains_.end()) {
+    ++free_met_;
+    return had->second;
+  }
+  const std::uint64_t before = free_met_;
+  const ruleset::Chain& chain = ruleset_.tables[frame.table].chains[frame.chain];
+  Diagram all = rules(frame, 0, static_cast<std::uint32_t>(chain.rules.size()), environment);
+  all = then(all, Outcome::Kind::Next,
+             [&](EnvironmentId after) { return outcome({Outcome::Kind::Return, {}, after}); });
+  chains_.emplace(key(free_met_ == before ? kAnyCalls : frame.calls), all);
+  return all;
+}
+
+Diagram Machine::call(const Frame& from, std::uint32_t rule, const std::string& name,
+                      EnvironmentId environment, bool returns) {
+  const ruleset::Table& table = ruleset_.tables[from.table];
+  const ruleset::Chain* chain = tables_[from.table].chain(name);
+  CHECK(chain != nullptr, "verify() found the chain");
+  Frame frame = from;
+  frame.chain = static_cast<std::uint32_t>(chain - table.chains.data());
+  frame.calls = calls_
+                    .emplace(std::tuple(from.calls, from.chain, rule, frame.chain),
+                             static_cast<std::uint32_t>(calls_.size()) + 1)
+                    .first->second;
+  const Diagram called = chain_of(frame, environment);
+  // A goto's return is the calling chain's.
+  if (!returns) return called;
+  return then(called, Outcome::Kind::Return,
+              [&](EnvironmentId after) { return outcome({Outcome::Kind::Next, {}, after}); });
+}
+
+Diagram Machine::run(std::uint32_t table, std::uint32_t chain, ruleset::Hook hook,
+                     EnvironmentId environment) {
+  Frame frame{table, chain, hook, 0};
+  constexpr std::uint32_t kNoRule = 0xffffffff;
+  frame.calls = calls_
+                    .emplace(std::tuple(static_cast<std::uint32_t>(hook), table, kNoRule, chain),
+                             static_cast<std::uint32_t>(calls_.size()) + 1)
+                    .first->second;
+  const auto& base = ruleset_.tables[table].chains[chain].base;
+  const Fate policy =
+      base && base->policy == ruleset::VerdictCode::Drop ? Fate::Drop : Fate::Accept;
+  return then(chain_of(frame, environment), Outcome::Kind::Return,
+              [&](EnvironmentId after) { return decided(policy, after); });
+}
+
+FieldId Machine::free_at(const Frame& frame, std::uint32_t rule, std::string_view what,
+                         unsigned bits, FieldKind kind) {
+  ++free_met_;
+  const ruleset::Table& table = ruleset_.tables[frame.table];
+  return space_.free(
+      fmt::format("{} ({} {}, chain {}, rule {}; way {})", what, ruleset::name_of(table.family),
+                  table.name, table.chains[frame.chain].name, rule + 1, frame.calls),
+      bits, kind);
+}
+
+std::optional<Diagram>& Machine::members(const ruleset::Set& set, BitSpan key) {
+  std::vector<std::uint32_t> codes;
+  codes.reserve(key.size());
+  for (const Bit bit : key) codes.push_back(bit.code());
+  return members_[{&set, std::move(codes)}];
+}
+
+}  // namespace rolewall::analyze

@@ -1,0 +1,127 @@
+// The instructions of nf_tables, run on all packets at once: what nft_do_chain() of
+// net/netfilter/nf_tables_core.c and the expressions' eval functions do, read a second time and
+// apart from eval/, which it judges and which judges it.
+//
+// A rule is a function of the packet: where it breaks or ends without a verdict, the next rule is
+// tried, elsewhere it has a verdict. Its diagram has such outcomes as terminals. A chain's is made
+// by halves: the second half takes the place of "next" in the first, and so on down to single
+// rules. A jump is the called chain's diagram, in which "return" has become "next". Each chain is
+// made once for each environment, whoever calls it.
+//
+// Invariant: a diagram is right for the packets of PacketSpace::packets(), in which what a rule
+// cannot be asked is left out. What is free (a limit, a draw) is a field of its own for each place
+// and each way of calls by which a packet comes there; so no two visits share an answer.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
+#include <vector>
+
+#include "analyze/bits.h"
+#include "analyze/environment.h"
+#include "analyze/packet_space.h"
+#include "ruleset/host.h"
+#include "ruleset/ruleset.h"
+#include "ruleset/table_index.h"
+
+namespace rolewall::analyze {
+
+enum class Fate : std::uint8_t {
+  Accept,
+  Drop,
+  Reject,
+  Stack,  // the IP stack discards it, or it leaves the way (fwd)
+};
+
+struct Outcome {
+  enum class Kind : std::uint8_t { Next, Return, Decided } kind = Kind::Next;
+  Fate fate = Fate::Accept;       // Decided alone
+  EnvironmentId environment = 0;  // of what goes on: all but denials
+  bool operator==(const Outcome&) const = default;
+};
+
+class Machine {
+ public:
+  // Refers to all of them. REQUIRES: verify() found no flaw.
+  Machine(Diagrams& diagrams, PacketSpace& space, const ruleset::Ruleset& ruleset,
+          const ruleset::Host& host);
+
+  // Of a base chain: Decided alone.
+  Diagram run(std::uint32_t table, std::uint32_t chain, ruleset::Hook hook,
+              EnvironmentId environment);
+
+  Environments& environments() { return environments_; }
+  const Environments& environments() const { return environments_; }
+  Diagram outcome(const Outcome& outcome);
+  const Outcome& outcome_of(std::uint32_t terminal_value) const {
+    return outcomes_[terminal_value - kFirstOutcome];
+  }
+  Diagram decided(Fate fate, EnvironmentId environment = 0);
+  // `first`, and where it accepts, what `rest` gives for the environment that came through.
+  Diagram where_accepted(Diagram first, const std::function<Diagram(EnvironmentId)>& rest);
+
+  Diagrams& diagrams() { return diagrams_; }
+  PacketSpace& space() { return space_; }
+  const ruleset::Host& host() const { return host_; }
+  const ruleset::Ruleset& ruleset() const { return ruleset_; }
+
+  // Where in the rules it runs.
+  struct Frame {
+    std::uint32_t table = 0;
+    std::uint32_t chain = 0;
+    ruleset::Hook hook = ruleset::Hook::Input;
+    std::uint32_t calls = 0;  // the way of calls, by number
+  };
+
+  // --- for the expressions (rule_run.h) ---
+  const ruleset::TableIndex& names(std::uint32_t table) const { return tables_[table]; }
+  // The chain of this name, called from the rule: outcomes as the rule's.
+  Diagram call(const Frame& from, std::uint32_t rule, const std::string& chain,
+               EnvironmentId environment, bool returns);
+  // A free value of this place.
+  FieldId free_at(const Frame& frame, std::uint32_t rule, std::string_view what, unsigned bits,
+                  FieldKind kind);
+  // Whether rules fill the set.
+  bool is_filled_by_packets(std::uint32_t table, const ruleset::Set& set) const {
+    return filled_.contains({table, set.name});
+  }
+  // What a set holds of a key, once made: rules share sets. Null: not yet.
+  std::optional<Diagram>& members(const ruleset::Set& set, BitSpan key);
+
+ private:
+  static constexpr std::uint32_t kFirstOutcome = 2;  // behind those of sets
+  using ChainKey =
+      std::tuple<std::uint32_t, std::uint32_t, ruleset::Hook, EnvironmentId, std::uint32_t>;
+
+  Diagram chain_of(const Frame& frame, EnvironmentId environment);
+  Diagram rules(const Frame& frame, std::uint32_t from, std::uint32_t to,
+                EnvironmentId environment);
+  // `first`, and where it says "next", what `rest` gives for its environment.
+  template <class Rest>
+  Diagram then(Diagram first, Outcome::Kind kind, const Rest& rest);
+
+  Diagrams& diagrams_;
+  PacketSpace& space_;
+  const ruleset::Ruleset& ruleset_;
+  const ruleset::Host& host_;
+  Environments environments_;
+  std::vector<ruleset::TableIndex> tables_;
+  std::vector<Outcome> outcomes_;
+  std::unordered_map<std::uint64_t, std::uint32_t> outcome_numbers_;
+  std::map<ChainKey, Diagram> chains_;
+  std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>, std::uint32_t>
+      calls_;
+  std::set<std::pair<std::uint32_t, std::string_view>> filled_;  // sets that rules add to
+  std::map<std::pair<const ruleset::Set*, std::vector<std::uint32_t>>, std::optional<Diagram>>
+      members_;
+  std::uint64_t free_met_ = 0;  // how often a place's own value was asked for
+};
+
+}  // namespace rolewall::analyze

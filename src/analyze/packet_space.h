@@ -1,0 +1,133 @@
+// All packets: which fields a packet has here, in the order of the diagrams, and which values of
+// them are a packet that a host can get.
+//
+// The space holds whole packets with sound headers: IPv4 without options, IPv6 without extension
+// headers, TCP without options, no fragments, right lengths and checksums. What rules read beyond
+// that is free (NotModelled). A packet with options that no rule reads meets the same rules as the
+// one without them.
+//
+// Fields come in three kinds. Those of the packet and its facts (conntrack's state among them) are
+// what a question is about. Choices are what the kernel draws or knows: a limit's tokens, a random
+// number, a socket; every one of their values can come. What is not modelled is free like a choice,
+// but not every value of it may come: so an answer that hangs on one is a bound, not the answer.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "analyze/bits.h"
+#include "analyze/diagram.h"
+
+namespace rolewall::analyze {
+
+// What a packet has at a moment on its way: rules read these, and may write them.
+enum class Part : std::uint8_t {
+  Family,  // NFPROTO_IPV4 or _IPV6
+  InDevice,
+  OutDevice,
+  Protocol,
+  Destination4,
+  Destination6,
+  Source4,
+  Source6,
+  Transport2,  // from here: bytes of the transport header, by where they begin
+  Transport0,
+  Flags,  // byte 13
+  Transport4,
+  Transport8,
+  Transport12,
+  Transport14,
+  Transport16,
+  Transport18,
+  TrafficClass,
+  FlowLabel,
+  DontFragment,
+  TimeToLive,
+  Identification,
+  Length,
+  Type,  // PACKET_HOST and its like
+  // Beside the packet; known to be zero where it comes in.
+  Mark,
+  Priority,
+  CtMark,
+  CtStatus,
+  CtLabels,
+};
+inline constexpr std::size_t kPartCount = static_cast<std::size_t>(Part::CtLabels) + 1;
+
+enum class FieldKind : std::uint8_t { Packet, Choice, NotModelled };
+
+struct FieldFacts {
+  FieldKind kind = FieldKind::Packet;
+  std::string name;  // "ip saddr", "limit at inet filter input rule 3"
+};
+
+namespace family {
+inline constexpr std::uint64_t kIpv4 = 2;
+inline constexpr std::uint64_t kIpv6 = 10;
+}  // namespace family
+
+class PacketSpace {
+ public:
+  // `loose`: conntrack takes a connection's middle for its beginning (nf_conntrack_tcp_loose).
+  PacketSpace(Diagrams& diagrams, bool loose);
+
+  // Of a packet as it comes.
+  const Bits& part(Part part) const { return parts_[static_cast<std::size_t>(part)]; }
+  // The first of a part's fields: it has two where it is wider than 64 bits. REQUIRES: it has one.
+  FieldId field(Part part) const { return part_fields_[static_cast<std::size_t>(part)]; }
+  // Conntrack's state of the packet's connection, a bit of ruleset::ct_state.
+  FieldId state() const { return state_; }
+  // The owner of the local socket that sends it: whether there is one, and who.
+  FieldId has_user() const { return has_user_; }
+  FieldId user() const { return user_; }
+  FieldId has_group() const { return has_group_; }
+  FieldId group() const { return group_; }
+
+  const FieldFacts& facts(FieldId field) const { return facts_[field]; }
+
+  // A free value; the same one for the same name and width. At most 64 bits.
+  FieldId free(const std::string& name, unsigned bits, FieldKind kind);
+  // The same of any width.
+  Bits free_bits(const std::string& name, std::size_t bits, FieldKind kind);
+
+  // What can come at all.
+  Diagram packets() const { return packets_; }
+  // The packets to which conntrack gives the state that they have, if it knows no connection:
+  // nf_conntrack_in() with an empty table. What hangs on bytes that are no fields (SCTP's chunks,
+  // GRE's version) may have either.
+  Diagram first_packets() const { return first_packets_; }
+
+  Diagram is(Part part, std::uint64_t value);  // of parts of one field
+  Diagram is_ipv4() const { return ipv4_; }
+  Diagram is_ipv6() const { return ipv6_; }
+
+  // The packets that are longer than `bytes` from the network header on, or as long.
+  Diagram has_length(std::uint64_t bytes);
+
+ private:
+  void add_part(Part part, std::string_view name, unsigned bits);
+  FieldId add(std::string name, unsigned bits, FieldKind kind);
+  void build_packets();
+  void build_first_packets(bool loose);
+
+  Diagrams& diagrams_;
+  std::vector<FieldFacts> facts_;
+  std::array<Bits, kPartCount> parts_;
+  std::array<FieldId, kPartCount> part_fields_{};
+  FieldId state_ = 0;
+  FieldId has_user_ = 0;
+  FieldId user_ = 0;
+  FieldId has_group_ = 0;
+  FieldId group_ = 0;
+  std::map<std::pair<std::string, unsigned>, FieldId> free_;
+  Diagram ipv4_ = kNothing;
+  Diagram ipv6_ = kNothing;
+  Diagram packets_ = kNothing;
+  Diagram first_packets_ = kNothing;
+};
+
+}  // namespace rolewall::analyze

@@ -1,0 +1,147 @@
+// One rule on all packets: its expressions in turn, over registers of bits. Inside analyze/ alone.
+//
+// What an expression leads to is one of five things. It goes on; it tests, and the rule breaks
+// where the test fails; it ends the rule; it changes the packet, so that the rest of the rule runs
+// in another environment (which a break later on does not undo); or packets part ways, and the rest
+// is run for each part, with what it knows of it (a family, a map's value).
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "analyze/bits.h"
+#include "analyze/machine.h"
+#include "ruleset/expressions.h"
+
+namespace rolewall::ruleset {
+struct Expr;
+}
+
+namespace rolewall::analyze {
+
+class RuleRun {
+ public:
+  RuleRun(Machine& machine, const Machine::Frame& frame, std::uint32_t rule,
+          EnvironmentId environment);
+  Diagram run() { return from(0); }
+
+ private:
+  using Registers = std::array<Bit, std::size_t{ruleset::kRegisterCount} * 32>;
+
+  struct Goes {};
+  struct Tests {
+    Diagram holds = kEverything;
+  };
+  struct Ends {
+    Diagram outcome = kNothing;
+  };
+  struct Changes {
+    Environment to;
+  };
+  struct Branch {
+    Diagram packets = kNothing;
+    bool again = false;  // the same expression, now that more is known
+    ruleset::Register to = 0;
+    Bits value;  // else it is loaded there
+  };
+  struct Branches {  // elsewhere the rule breaks
+    std::vector<Branch> all;
+  };
+  using Step = std::variant<Goes, Tests, Ends, Changes, Branches>;
+
+  Diagram from(std::size_t expression);
+  Diagram next() { return machine_.outcome({Outcome::Kind::Next, {}, environment_}); }
+  Step execute(const ruleset::Expr& expr);
+
+  // --- what is known of the packets that come here ---
+  bool may_be(Diagram packets) { return diagrams_.both(path_, packets) != kNothing; }
+  // Whether all are of one family; else they part.
+  std::optional<Step> part_families();
+  bool is_ipv6() { return !may_be(space_.is_ipv4()); }  // REQUIRES: they have parted
+
+  // --- registers ---
+  BitSpan read(ruleset::Register first, std::size_t bytes) const;
+  void store(ruleset::Register first, BitSpan bits);
+  Step load(ruleset::Register to, BitSpan bits) {
+    store(to, bits);
+    return Goes{};
+  }
+  std::optional<ruleset::Bytes> known(BitSpan bits) const;
+
+  // --- what is free ---
+  FieldId free_here(std::string_view what, unsigned bits, FieldKind kind);
+  Diagram choice(std::string_view what, FieldKind kind = FieldKind::Choice);
+  // The same value wherever it is read.
+  Step load_free(ruleset::Register to, std::size_t bytes, const std::string& name, FieldKind kind);
+  Step load_drawn(ruleset::Register to, std::string_view what, std::uint32_t modulus,
+                  std::uint32_t offset, FieldKind kind);
+
+  // --- loads (loads.cc) ---
+  Step run_payload(const ruleset::Payload& load);
+  Step run_meta(const ruleset::Meta& load);
+  Step run_device_fact(const ruleset::Meta& load);
+  Step run_sender(const ruleset::Meta& load);
+  Step run_index(const ruleset::Meta& load);
+  Step run_ct(const ruleset::Ct& load);
+  Step run_ct_entry(const ruleset::Ct& load);
+  Step part_directions(const ruleset::Ct& load, const Bits& value);
+  Step run_ct_port(const ruleset::Ct& load);
+  const Environment& now() const { return machine_.environments()[environment_]; }
+  // --- registers alone, and tests (rule_run.cc) ---
+  Step run_byteorder(const ruleset::Byteorder& op);
+  Step run_shift(const ruleset::BitwiseShift& op);
+  Step run_registers(const ruleset::BitwiseRegisters& op);
+  Step run_cmp(const ruleset::Cmp& cmp);
+  Step run_range(const ruleset::Range& range);
+  Step test(std::optional<Diagram> holds, bool negated);
+  // --- lookups (lookup.cc) ---
+  Step run_lookup(const ruleset::Lookup& lookup);
+  Step look_up_member(const ruleset::Lookup& lookup, const ruleset::Set& set, BitSpan key);
+  Step look_up_data(const ruleset::Lookup& lookup, const ruleset::Set& set, BitSpan key);
+  Step look_up_verdict(const ruleset::Set& set, BitSpan key);
+  std::optional<Diagram> element(const ruleset::Set& set, std::size_t index, BitSpan key);
+  std::optional<Diagram> members(const ruleset::Set& set, BitSpan key);
+  Diagram passes_element(const ruleset::Set& set, std::size_t index);
+  Diagram verdict(const ruleset::Verdict& verdict);
+  // --- what changes the packet or its way (actions.cc) ---
+  Step run_meta_set(const ruleset::MetaSet& set);
+  Step run_ct_set(const ruleset::CtSet& set);
+  Step run_payload_write(const ruleset::PayloadWrite& write);
+  Step run_notrack();
+  Step run_object(std::uint32_t type, std::string_view name);
+  Step run_unsupported(const ruleset::Unsupported& unsupported);
+  Step run_tproxy(const ruleset::Tproxy& tproxy);
+  Step run_synproxy();
+  // The rest of the rule, in another environment, for these packets; for others it breaks.
+  Diagram rest_for(Diagram packets, Environment environment);
+  Environment unknown_environment(const std::string& by) const;
+  // --- translations (translations.cc) ---
+  Step run_nat(const ruleset::Nat& nat);
+  Step run_masquerade(const ruleset::Masquerade& nat);
+  Step run_redirect(const ruleset::Redirect& nat);
+  struct Translation {
+    ruleset::NatKind kind = ruleset::NatKind::Source;
+    std::optional<Bits> address;
+    std::optional<Bits> port;
+  };
+  Diagram translate(const Translation& translation);
+  std::optional<Bits> translated_port(std::optional<ruleset::Register> least,
+                                      std::optional<ruleset::Register> most, std::uint32_t flags);
+
+  Machine& machine_;
+  Diagrams& diagrams_;
+  PacketSpace& space_;
+  Comparison compare_;
+  const Machine::Frame& frame_;
+  std::uint32_t rule_;
+  EnvironmentId environment_;
+  std::size_t expression_ = 0;  // that runs
+  Diagram path_;                // the packets that have come so far
+  Registers registers_{};
+};
+
+}  // namespace rolewall::analyze

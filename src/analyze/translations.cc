@@ -1,0 +1,156 @@
+// Translations: net/netfilter/nft_nat.c, nft_masq.c and nft_redir.c over nf_nat_core.c. A fixed
+// address or port takes the old one's place in the environment; one that the kernel draws or looks
+// up is free. A translation is asked once for each part of a connection, of its first packet: that
+// is the hook's to know (way.cc).
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "analyze/rule_run.h"
+#include "net/protocol.h"
+
+namespace rolewall::analyze {
+namespace {
+
+using ruleset::NatKind;
+namespace protocol = net::protocol;
+
+constexpr std::uint32_t kRandom = 1 << 2 | 1 << 4;  // NF_NAT_RANGE_PROTO_RANDOM and _FULLY
+constexpr std::uint32_t kNetmap = 1 << 6;
+
+// IPS_SRC_NAT and its like, by their bit.
+constexpr unsigned kSourceNat = 4;
+constexpr unsigned kDestinationNat = 5;
+constexpr unsigned kSourceNatDone = 7;
+constexpr unsigned kDestinationNatDone = 8;
+
+void set_status(Environment& environment, unsigned bit) {
+  // A word in host order: its lowest byte stands first.
+  environment.part(Part::CtStatus)[bit / 8 * 8 + 7 - bit % 8] = Bit::known(true);
+}
+
+bool all_known(BitSpan bits) {
+  return std::ranges::all_of(bits, [](Bit bit) { return bit.is_known(); });
+}
+
+}  // namespace
+
+std::optional<Bits> RuleRun::translated_port(std::optional<ruleset::Register> least,
+                                             std::optional<ruleset::Register> most,
+                                             std::uint32_t flags) {
+  const auto drawn = [&] { return bits_of(free_here("the port", 16, FieldKind::NotModelled), 16); };
+  if (!least) return (flags & kRandom) != 0 ? std::optional(drawn()) : std::nullopt;
+  const BitSpan first = read(*least, 2);
+  const BitSpan last = read(most.value_or(*least), 2);
+  if (std::ranges::equal(first, last)) return Bits(first.begin(), first.end());
+  return drawn();
+}
+
+Diagram RuleRun::translate(const Translation& translation) {
+  const bool source = translation.kind == NatKind::Source;
+  const bool ipv6 = is_ipv6();
+  const Part address = source ? (ipv6 ? Part::Source6 : Part::Source4)
+                              : (ipv6 ? Part::Destination6 : Part::Destination4);
+  const Part port = source ? Part::Transport0 : Part::Transport2;
+  Environment same = now();
+  set_status(same, source ? kSourceNatDone : kDestinationNatDone);
+  // `with_port`: of a protocol that has some.
+  const auto outcome = [&](bool with_port) {
+    Environment changed = same;
+    set_status(changed, source ? kSourceNat : kDestinationNat);
+    Diagram is_same = kEverything;
+    const auto change = [&](Part part, const Bits& to) {
+      if (changed.part(part) == to) return;
+      std::optional<Diagram> equal;
+      if (all_known(to)) equal = compare_.equal(changed.part(part), *known(to));
+      if (!equal)
+        equal = choice(fmt::format("part {} is as it was", static_cast<int>(part)),
+                       FieldKind::NotModelled);
+      is_same = diagrams_.both(is_same, *equal);
+      changed.part(part) = to;
+    };
+    if (translation.address) change(address, *translation.address);
+    if (with_port && translation.port) change(port, *translation.port);
+    auto& all = machine_.environments();
+    return diagrams_.choose(is_same, machine_.decided(Fate::Accept, all.intern(same)),
+                            machine_.decided(Fate::Accept, all.intern(changed)));
+  };
+  if (!translation.port) return outcome(false);
+  const auto of = [&](std::uint8_t number) { return space_.is(Part::Protocol, number); };
+  const Diagram ports =
+      diagrams_.either(diagrams_.either(of(protocol::kTcp), of(protocol::kUdp)),
+                       diagrams_.either(of(protocol::kSctp), of(protocol::kUdpLite)));
+  return diagrams_.choose(ports, outcome(true), outcome(false));
+}
+
+RuleRun::Step RuleRun::run_nat(const ruleset::Nat& nat) {
+  constexpr std::uint8_t kInet = 1;
+  if (auto parted = part_families()) return *std::move(parted);
+  const bool ipv6 = is_ipv6();
+  if (nat.family != kInet && nat.family != (ipv6 ? family::kIpv6 : family::kIpv4)) return Goes{};
+  Translation translation{.kind = nat.kind, .address = {}, .port = {}};
+  if (nat.address_min) {
+    const std::size_t size = ipv6 ? 16 : 4;
+    const BitSpan first = read(*nat.address_min, size);
+    const BitSpan last = read(nat.address_max.value_or(*nat.address_min), size);
+    if (std::ranges::equal(first, last)) {
+      translation.address = Bits(first.begin(), first.end());
+    } else if ((nat.flags & kNetmap) != 0 && all_known(first) && all_known(last)) {
+      // nft_nat_setup_netmap(): where both ends differ the packet's own bits stay.
+      const bool source = nat.kind == NatKind::Source;
+      const Part part = source ? (ipv6 ? Part::Source6 : Part::Source4)
+                               : (ipv6 ? Part::Destination6 : Part::Destination4);
+      Bits mapped = now().part(part);
+      for (std::size_t i = 0; i < mapped.size(); ++i) {
+        if (first[i] == last[i]) mapped[i] = first[i];
+      }
+      translation.address = std::move(mapped);
+    } else {
+      translation.address = space_.free_bits(
+          fmt::format("the address that it is given, way {} rule {}", frame_.calls, rule_ + 1),
+          size * 8, FieldKind::NotModelled);
+    }
+  }
+  translation.port = translated_port(nat.port_min, nat.port_max, nat.flags);
+  return Ends{translate(translation)};
+}
+
+RuleRun::Step RuleRun::run_masquerade(const ruleset::Masquerade& nat) {
+  if (auto parted = part_families()) return *std::move(parted);
+  Translation translation{.kind = NatKind::Source, .address = {}, .port = {}};
+  translation.address = space_.free_bits("the address of the device that it leaves by",
+                                         is_ipv6() ? 128 : 32, FieldKind::NotModelled);
+  translation.port = translated_port(nat.port_min, nat.port_max, nat.flags);
+  return Ends{translate(translation)};
+}
+
+// To this host: on the way out to the loopback, else to an address of the device that it came by,
+// which is one of the host's own.
+RuleRun::Step RuleRun::run_redirect(const ruleset::Redirect& nat) {
+  if (auto parted = part_families()) return *std::move(parted);
+  const bool ipv6 = is_ipv6();
+  Translation translation{.kind = NatKind::Destination, .address = {}, .port = {}};
+  translation.port = translated_port(nat.port_min, nat.port_max, nat.flags);
+  std::vector<net::Address> own;
+  if (frame_.hook == ruleset::Hook::Output) {
+    own.push_back(ipv6 ? net::Address(net::Ipv6{1}) : net::Address(net::Ipv4{0x7f000001}));
+  } else {
+    for (const net::Prefix& prefix : machine_.host().addresses) {
+      const bool single = prefix.length == net::address_bits(prefix.address);
+      if (single && net::is_ipv4(prefix.address) != ipv6) own.push_back(prefix.address);
+    }
+  }
+  if (own.empty()) return run_unsupported({.name = "redirect", .reason = "to no known address"});
+  const auto to = [&](const net::Address& address) {
+    translation.address = bits_of(net::to_bytes(address));
+    return translate(translation);
+  };
+  Diagram all = to(own.front());
+  for (std::size_t i = 1; i < own.size(); ++i) {
+    const FieldId drawn = free_here("which of its addresses", 32, FieldKind::NotModelled);
+    all = diagrams_.choose(diagrams_.where(drawn, i, i), to(own[i]), all);
+  }
+  return Ends{all};
+}
+
+}  // namespace rolewall::analyze

@@ -1,0 +1,464 @@
+// From hook to hook: net/ipv4/ip_input.c, ip_forward.c, ip_output.c and their IPv6 sisters, as far
+// as whole packets with sound headers meet them, with the settings that a host has by default.
+#include "analyze/way.h"
+
+#include <algorithm>
+
+#include "analyze/header_bits.h"
+#include "net/protocol.h"
+#include "ruleset/loads.h"
+#include "ruleset/table_flags.h"
+
+namespace rolewall::analyze {
+namespace {
+
+using ruleset::ChainType;
+using ruleset::Family;
+using ruleset::Hook;
+
+// include/uapi/linux/netfilter_ipv4.h
+constexpr std::int32_t kConntrackPriority = -200;
+constexpr std::int32_t kDestinationNatPriority = -100;
+constexpr std::int32_t kSourceNatPriority = 100;
+
+constexpr unsigned kSourceNatDone = 7;  // IPS_SRC_NAT_DONE_BIT and its like
+constexpr unsigned kDestinationNatDone = 8;
+constexpr unsigned kConfirmed = 3;
+
+bool is_destination_hook(Hook hook) {
+  return hook == Hook::Prerouting || hook == Hook::Output;
+}
+Bit& status_bit(Environment& environment, unsigned bit) {
+  return environment.part(Part::CtStatus)[bit / 8 * 8 + 7 - bit % 8];
+}
+bool is_settled(const Environment& environment, Hook hook) {
+  const unsigned bit = is_destination_hook(hook) ? kDestinationNatDone : kSourceNatDone;
+  return environment.part(Part::CtStatus)[bit / 8 * 8 + 7 - bit % 8] == Bit::known(true);
+}
+
+Bits device_bits(std::string_view device) {
+  ruleset::Bytes bytes(16);
+  std::ranges::copy(device, bytes.begin());
+  return bits_of(bytes);
+}
+
+ruleset::Bytes loopback_name() {
+  ruleset::Bytes name(16);
+  name[0] = 'l';
+  name[1] = 'o';
+  return name;
+}
+
+}  // namespace
+
+Way::Way(Machine& machine)
+    : machine_(machine),
+      diagrams_(machine.diagrams()),
+      space_(machine.space()),
+      compare_(machine.diagrams()) {
+  const ruleset::Host& host = machine.host();
+  std::vector<net::Prefix> all = host.addresses;
+  all.insert(all.end(), host.virtual_addresses.begin(), host.virtual_addresses.end());
+  std::vector<net::Prefix> here;
+  for (const ruleset::Route& route : host.routes.value_or(std::vector<ruleset::Route>())) {
+    if (net::is_loopback(route.to.address)) continue;
+    const bool own = route.type == ruleset::RouteType::Local;
+    if (own) all.push_back(route.to);
+    if (own || route.type == ruleset::RouteType::Broadcast ||
+        route.type == ruleset::RouteType::Anycast) {
+      here.push_back(route.to);
+    }
+  }
+  std::vector<net::Prefix> single;
+  std::ranges::copy_if(all, std::back_inserter(single), [](const net::Prefix& prefix) {
+    return prefix.length == net::address_bits(prefix.address);
+  });
+  delivered_ = net::AddressSet::from(all);
+  exactly_ = net::AddressSet::from(single);
+  leads_here_ = net::AddressSet::from(here);
+  for (std::uint32_t table = 0; table < machine.ruleset().tables.size(); ++table) {
+    tracking_ |= ruleset::tracking_of(machine.names(table));
+  }
+}
+
+Diagram Way::in(const Bits& address, const net::AddressSet& set, bool ipv6) {
+  std::vector<Diagram> all;
+  const auto add = [&](const auto& intervals) {
+    for (const auto& interval : intervals) {
+      const auto is =
+          compare_.between(address, net::to_bytes(interval.first), net::to_bytes(interval.last));
+      // Of an address that is not a field's bits: not gone into.
+      all.push_back(is ? *is
+                       : diagrams_.where(space_.free("whether an address is this host's", 1,
+                                                     FieldKind::NotModelled),
+                                         1, 1));
+    }
+  };
+  if (ipv6) {
+    add(set.ipv6.intervals());
+  } else {
+    add(set.ipv4.intervals());
+  }
+  return diagrams_.union_of(std::move(all));
+}
+
+Diagram Way::in(const Bits& address, const char* prefix) {
+  const net::Prefix parsed = *net::parse_prefix(prefix);
+  return in(address, net::AddressSet::from({parsed}), !net::is_ipv4(parsed.address));
+}
+
+// --- what stands on a hook ---------------------------------------------------------------------
+
+bool Way::has_nat(bool ipv6) const {
+  const auto has = [&](Hook hook) { return !plan(hook, ipv6, false).nat_chains.empty(); };
+  return has(Hook::Prerouting) || has(Hook::Input) || has(Hook::Output) || has(Hook::Postrouting);
+}
+
+// Chains of one priority: the one that was registered last runs first (nf_hook_entries_grow()); the
+// order of the tables is the order of registration. The kernel's own hooks run before them.
+Way::Hooks Way::plan(Hook hook, bool ipv6, bool has_nat) const {
+  Hooks hooks;
+  const Family own = ipv6 ? Family::Ip6 : Family::Ip;
+  const auto& tables = machine_.ruleset().tables;
+  for (std::uint32_t t = 0; t < tables.size(); ++t) {
+    const bool met = tables[t].family == Family::Inet || tables[t].family == own;
+    if (!met || (tables[t].flags & ruleset::kTableDormant) != 0) continue;
+    for (std::uint32_t c = 0; c < tables[t].chains.size(); ++c) {
+      const auto& base = tables[t].chains[c].base;
+      if (!base || base->hook != hook) continue;
+      auto& to = base->type == ChainType::Nat ? hooks.nat_chains : hooks.stages;
+      to.push_back({Stage::Kind::Chain, base->priority, t, c});
+    }
+  }
+  const bool tracks = (ipv6 ? tracking_.ipv6 : tracking_.ipv4) != ruleset::ConntrackUse::Off;
+  if (tracks && is_destination_hook(hook)) {
+    hooks.stages.push_back({Stage::Kind::Conntrack, kConntrackPriority, 0, 0});
+  }
+  if (has_nat && hook != Hook::Forward) {
+    const bool first = is_destination_hook(hook);
+    hooks.stages.push_back(
+        {Stage::Kind::Nat, first ? kDestinationNatPriority : kSourceNatPriority, 0, 0});
+  }
+  for (std::vector<Stage>* stages : {&hooks.stages, &hooks.nat_chains}) {
+    std::ranges::reverse(*stages);
+    std::ranges::stable_sort(*stages, {}, [](const Stage& stage) {
+      return std::pair(stage.priority, stage.kind == Stage::Kind::Chain);
+    });
+  }
+  return hooks;
+}
+
+Diagram Way::run(Hook hook, bool ipv6, EnvironmentId environment, const Rest& rest) {
+  const Hooks hooks = plan(hook, ipv6, has_nat(ipv6));
+  return machine_.where_accepted(stages(hook, hooks, 0, environment), rest);
+}
+
+Diagram Way::stages(Hook hook, const Hooks& hooks, std::size_t index, EnvironmentId environment) {
+  if (index == hooks.stages.size()) return machine_.decided(Fate::Accept, environment);
+  const Stage& stage = hooks.stages[index];
+  const Rest next = [&](EnvironmentId after) {
+    if (hook == Hook::Output) {
+      bool asks = stage.kind == Stage::Kind::Nat;
+      if (stage.kind == Stage::Kind::Chain) {
+        const auto& base = machine_.ruleset().tables[stage.table].chains[stage.chain].base;
+        asks = base && base->type == ChainType::Route;
+      }
+      const EnvironmentId routed = asks ? routed_again(environment, after) : after;
+      if (routed != after) {
+        // There may be no way any more.
+        const Diagram fails = diagrams_.where(
+            space_.free("it is routed again, in vain", 1, FieldKind::NotModelled), 1, 1);
+        return diagrams_.choose(fails, machine_.decided(Fate::Stack),
+                                stages(hook, hooks, index + 1, routed));
+      }
+    }
+    return stages(hook, hooks, index + 1, after);
+  };
+  switch (stage.kind) {
+    case Stage::Kind::Chain:
+      return machine_.where_accepted(machine_.run(stage.table, stage.chain, hook, environment),
+                                     next);
+    case Stage::Kind::Conntrack:
+      return track(environment, next);
+    case Stage::Kind::Nat:
+      return machine_.where_accepted(translate(hook, hooks, 0, environment), next);
+  }
+  return kNothing;
+}
+
+// nf_conntrack_in(): the state is a field, whatever gave it. What came over the loopback bears what
+// its way out has found: all is settled.
+Diagram Way::track(EnvironmentId environment, const Rest& rest) {
+  Environment tracked = machine_.environments()[environment];
+  if (tracked.tracked == Tracked::Never) return rest(environment);
+  tracked.tracked = Tracked::Yes;
+  const auto keep = [&](TuplePart to, Part from) {
+    tracked.original[static_cast<std::size_t>(to)] = tracked.part(from);
+  };
+  keep(TuplePart::Source4, Part::Source4);
+  keep(TuplePart::Destination4, Part::Destination4);
+  keep(TuplePart::Source6, Part::Source6);
+  keep(TuplePart::Destination6, Part::Destination6);
+  keep(TuplePart::SourcePort, Part::Transport0);
+  keep(TuplePart::DestinationPort, Part::Transport2);
+  const auto over_loopback = compare_.equal(tracked.part(Part::InDevice), loopback_name());
+  Environment looped = tracked;
+  status_bit(looped, kConfirmed) = Bit::known(true);
+  status_bit(looped, kSourceNatDone) = Bit::known(true);
+  status_bit(looped, kDestinationNatDone) = Bit::known(true);
+  auto& all = machine_.environments();
+  const Diagram usual = rest(all.intern(std::move(tracked)));
+  if (!over_loopback || *over_loopback == kNothing) return usual;
+  return diagrams_.choose(*over_loopback, rest(all.intern(std::move(looped))), usual);
+}
+
+// nf_nat_inet_fn(): of a connection's first packet the chains are asked until one translates.
+Diagram Way::translate(Hook hook, const Hooks& hooks, std::size_t chain,
+                       EnvironmentId environment) {
+  const Environment& now = machine_.environments()[environment];
+  const Diagram as_it_is = machine_.decided(Fate::Accept, environment);
+  if (now.tracked != Tracked::Yes || is_settled(now, hook)) return as_it_is;
+  const Diagram first =
+      diagrams_.where(space_.state(), ruleset::ct_state::kNew, ruleset::ct_state::kNew);
+  if (chain == hooks.nat_chains.size()) {
+    Environment settled = now;
+    status_bit(settled, is_destination_hook(hook) ? kDestinationNatDone : kSourceNatDone) =
+        Bit::known(true);
+    const Diagram done =
+        machine_.decided(Fate::Accept, machine_.environments().intern(std::move(settled)));
+    return diagrams_.choose(first, done, as_it_is);
+  }
+  const Stage& stage = hooks.nat_chains[chain];
+  const Diagram asked = machine_.where_accepted(
+      machine_.run(stage.table, stage.chain, hook, environment),
+      [&](EnvironmentId after) { return translate(hook, hooks, chain + 1, after); });
+  return diagrams_.choose(first, asked, as_it_is);
+}
+
+// ip_route_me_harder(), where what routes are chosen by has changed: which device it then leaves by
+// is not gone into.
+EnvironmentId Way::routed_again(EnvironmentId before, EnvironmentId after) {
+  const Environment& was = machine_.environments()[before];
+  Environment is = machine_.environments()[after];
+  const auto same = [&](Part part) { return was.part(part) == is.part(part); };
+  if (same(Part::Mark) && same(Part::Source4) && same(Part::Destination4) && same(Part::Source6) &&
+      same(Part::Destination6) && same(Part::TrafficClass) && same(Part::FlowLabel) &&
+      same(Part::TimeToLive)) {
+    return after;
+  }
+  is.part(Part::OutDevice) =
+      space_.free_bits("the device that it is routed to again", 128, FieldKind::NotModelled);
+  return machine_.environments().intern(std::move(is));
+}
+
+// --- what arrives ------------------------------------------------------------------------------
+
+bool Way::has_chains_below() const {
+  return std::ranges::any_of(machine_.ruleset().tables, [](const ruleset::Table& table) {
+    if ((table.flags & ruleset::kTableDormant) != 0) return false;
+    return std::ranges::any_of(table.chains, [&](const ruleset::Chain& chain) {
+      return chain.base && table.family != Family::Arp &&
+             (table.family == Family::Bridge || chain.base->hook == Hook::Ingress ||
+              chain.base->hook == Hook::Egress);
+    });
+  });
+}
+
+Diagram Way::below(Diagram all, const char* what) {
+  if (!has_chains_below()) return all;
+  const Diagram denies = diagrams_.where(space_.free(what, 1, FieldKind::NotModelled), 1, 1);
+  return diagrams_.choose(denies, machine_.decided(Fate::Drop), all);
+}
+
+Diagram Way::arrive() {
+  const Diagram all = diagrams_.choose(space_.is_ipv6(), receive(true), receive(false));
+  return below(all, "chains of devices or bridges deny it");
+}
+
+Diagram Way::receive(bool ipv6) {
+  const Diagram stack = machine_.decided(Fate::Stack);
+  Environment begins = machine_.environments()[0];
+  begins.part(Part::OutDevice) = device_bits("");
+  const Bits source = begins.part(ipv6 ? Part::Source6 : Part::Source4);
+  const Bits destination = begins.part(ipv6 ? Part::Destination6 : Part::Destination4);
+  Diagram all = run(Hook::Prerouting, ipv6, machine_.environments().intern(std::move(begins)),
+                    [&](EnvironmentId after) { return route(ipv6, after); });
+  // PACKET_OTHERHOST: to another machine's Ethernet address.
+  all = diagrams_.choose(space_.is(Part::Type, 3), stack, all);
+  if (!ipv6) return all;
+  // ip6_rcv_core()
+  const Diagram loopback = *compare_.equal(space_.part(Part::InDevice), loopback_name());
+  Diagram discarded = diagrams_.either(in(source, "::1"), in(destination, "::1"));
+  for (const char* scope :
+       {"ff01::/16", "ff11::/16", "ff21::/16", "ff31::/16", "ff41::/16", "ff51::/16", "ff61::/16",
+        "ff71::/16", "ff81::/16", "ff91::/16", "ffa1::/16", "ffb1::/16", "ffc1::/16", "ffd1::/16",
+        "ffe1::/16", "fff1::/16"}) {
+    discarded = diagrams_.either(discarded, in(destination, scope));
+  }
+  discarded = diagrams_.minus(discarded, loopback);
+  for (const char* scope :
+       {"ff00::/16", "ff10::/16", "ff20::/16", "ff30::/16", "ff40::/16", "ff50::/16", "ff60::/16",
+        "ff70::/16", "ff80::/16", "ff90::/16", "ffa0::/16", "ffb0::/16", "ffc0::/16", "ffd0::/16",
+        "ffe0::/16", "fff0::/16"}) {
+    discarded = diagrams_.either(discarded, in(destination, scope));
+  }
+  discarded = diagrams_.either(discarded, in(source, "ff00::/8"));
+  return diagrams_.choose(discarded, stack, all);
+}
+
+// ip_route_input_slow() and ip_mc_validate_source(): the packets that it discards, but for those
+// that are for nobody here.
+Diagram Way::stack_discards_ipv4(const Bits& source, const Bits& destination) {
+  Diagrams& d = diagrams_;
+  const Diagram zero_source = in(source, "0.0.0.0");
+  const Diagram borne = d.either(in(source, exactly_, false), in(source, "127.0.0.1"));
+  const Diagram no_unicast = d.either(in(source, "224.0.0.0/4"), in(source, "255.255.255.255"));
+  const Diagram loopback_source = in(source, "127.0.0.0/8");
+  const Diagram to_all =
+      d.either(in(destination, "255.255.255.255"), d.both(zero_source, in(destination, "0.0.0.0")));
+  Diagram odd = d.either(d.either(zero_source, in(destination, "0.0.0.0")),
+                         d.either(in(destination, "127.0.0.0/8"), loopback_source));
+  odd = d.either(odd, borne);
+  const Diagram to_one = d.either(no_unicast, d.choose(to_all, d.minus(borne, zero_source), odd));
+  const Diagram from_nobody =
+      d.minus(zero_source, d.either(in(destination, "224.0.0.0/24"), space_.is(Part::Protocol, 2)));
+  const Diagram to_group =
+      d.either(d.either(no_unicast, loopback_source), d.either(from_nobody, borne));
+  return d.choose(in(destination, "224.0.0.0/4"), to_group, to_one);
+}
+
+Diagram Way::route(bool ipv6, EnvironmentId environment) {
+  Diagrams& d = diagrams_;
+  const ruleset::Host& host = machine_.host();
+  const Environment now = machine_.environments()[environment];
+  const Diagram stack = machine_.decided(Fate::Stack);
+  const Bits& source = now.part(ipv6 ? Part::Source6 : Part::Source4);
+  const Bits& destination = now.part(ipv6 ? Part::Destination6 : Part::Destination4);
+  const Diagram over_loopback = *compare_.equal(space_.part(Part::InDevice), loopback_name());
+  const Diagram by_host =
+      d.either(in(source, exactly_, ipv6), in(source, ipv6 ? "::1" : "127.0.0.0/8"));
+  const Diagram routed = d.both(over_loopback, by_host);
+  const Diagram group = in(destination, ipv6 ? "ff00::/8" : "224.0.0.0/4");
+  Diagram ours = d.either(in(destination, delivered_, ipv6), in(destination, leads_here_, ipv6));
+  ours = d.either(ours, group);
+  if (ipv6) {
+    ours = d.either(ours, in(destination, "::1"));
+  } else {
+    for (const char* own : {"255.255.255.255", "127.0.0.0/8", "0.0.0.0"}) {
+      ours = d.either(ours, in(destination, own));
+    }
+  }
+  const Diagram told_where =
+      d.complement(*compare_.equal(space_.part(Part::OutDevice), ruleset::Bytes(16)));
+  if (ipv6) {
+    // Each link has its own addresses, which no policy lists.
+    const Diagram link_local = in(destination, "fe80::/10");
+    Diagram here =
+        host.routes
+            ? d.where(space_.free("a link-local address is this host's", 1, FieldKind::NotModelled),
+                      1, 1)
+            : d.complement(told_where);
+    here = d.either(here, in(destination, delivered_, true));
+    ours = d.choose(link_local, here, ours);
+  }
+  const Diagram foreign = d.minus(d.complement(ours), routed);
+  const bool forwards = ipv6 ? host.forwards_ipv6 : host.forwards_ipv4;
+  const Diagram passes_on = forwards ? foreign : d.both(foreign, told_where);
+
+  Diagram discarded = d.minus(foreign, passes_on);
+  if (!ipv6) {
+    discarded = d.either(discarded, d.minus(stack_discards_ipv4(source, destination), routed));
+  }
+  const bool knows_groups =
+      host.joined_groups.has_value() || host.routes_groups_ipv4 || host.routes_groups_ipv6;
+  if (knows_groups) {
+    const Diagram refused =
+        d.where(space_.free("the group is not joined", 1, FieldKind::NotModelled), 1, 1);
+    discarded = d.either(discarded, d.both(group, refused));
+  }
+  const Diagram delivered = run(Hook::Input, ipv6, environment, [&](EnvironmentId after) {
+    return machine_.decided(Fate::Accept, after);
+  });
+  Diagram all = delivered;
+  if (passes_on != kNothing) all = d.choose(passes_on, forward(ipv6, environment), all);
+  return d.choose(discarded, stack, all);
+}
+
+Diagram Way::forward(bool ipv6, EnvironmentId environment) {
+  Diagrams& d = diagrams_;
+  Environment leaving = machine_.environments()[environment];
+  const Diagram stack = machine_.decided(Fate::Stack);
+  if (leaving.has_socket) return stack;
+  const Bits hops = leaving.part(Part::TimeToLive);
+  const Bits type = leaving.part(Part::Type);
+  const Bits source = leaving.part(Part::Source6);
+  leaving.part(Part::OutDevice) = space_.part(Part::OutDevice);
+  // What the hop takes off is no bit of it.
+  leaving.part(Part::TimeToLive) = space_.free_bits("ttl after a hop", 8, FieldKind::NotModelled);
+  if (!ipv6) {
+    leaving.part(Part::Priority) =
+        space_.free_bits("the priority of its type of service", 32, FieldKind::NotModelled);
+  }
+  const auto all_of = [&](EnvironmentId from) {
+    return run(Hook::Forward, ipv6, from, [&](EnvironmentId after) {
+      return run(Hook::Postrouting, ipv6, after,
+                 [&](EnvironmentId end) { return machine_.decided(Fate::Accept, end); });
+    });
+  };
+  Environment unknown = leaving;
+  unknown.part(Part::OutDevice) =
+      space_.free_bits("the device that its route leads by", 128, FieldKind::NotModelled);
+  const Diagram told = all_of(machine_.environments().intern(std::move(leaving)));
+  Diagram all = told;
+  const bool forwards = ipv6 ? machine_.host().forwards_ipv6 : machine_.host().forwards_ipv4;
+  if (forwards) {
+    const Diagram not_told = *compare_.equal(space_.part(Part::OutDevice), ruleset::Bytes(16));
+    all = d.choose(not_told, all_of(machine_.environments().intern(std::move(unknown))), told);
+  }
+  // ip_forward(), ip6_forward()
+  const std::array<std::uint8_t, 1> one{1};
+  const std::array<std::uint8_t, 1> zero{0};
+  const auto worn = compare_.at_most(hops, one);
+  const auto to_host = compare_.equal(type, zero);
+  const Diagram unknown_bits =
+      d.where(space_.free("whether it can be passed on", 1, FieldKind::NotModelled), 1, 1);
+  Diagram discarded =
+      d.either(worn ? *worn : unknown_bits, to_host ? d.complement(*to_host) : unknown_bits);
+  if (ipv6) {
+    const Diagram odd =
+        d.either(d.either(in(source, "::"), in(source, "::1")), in(source, "fe80::/10"));
+    const Diagram other_device = d.where(
+        space_.free("it leaves by another device than it came by", 1, FieldKind::NotModelled), 1,
+        1);
+    discarded = d.either(discarded, d.both(odd, other_device));
+  }
+  return d.choose(discarded, stack, all);
+}
+
+// --- what is sent ------------------------------------------------------------------------------
+
+Diagram Way::send() {
+  const Diagram all = diagrams_.choose(space_.is_ipv6(), leave(true), leave(false));
+  return below(all, "chains of devices or bridges deny it on its way out");
+}
+
+Diagram Way::leave(bool ipv6) {
+  Environment begins = machine_.environments()[0];
+  begins.part(Part::InDevice) = device_bits("");
+  return run(Hook::Output, ipv6, machine_.environments().intern(std::move(begins)),
+             [&](EnvironmentId sent) {
+               const Diagram all = run(Hook::Postrouting, ipv6, sent, [&](EnvironmentId after) {
+                 return machine_.decided(Fate::Accept, after);
+               });
+               if (ipv6) return all;
+               // ip_mc_output(): a group's packet with no hop left stays here.
+               const Environment& now = machine_.environments()[sent];
+               const std::array<std::uint8_t, 1> zero{0};
+               const auto worn = compare_.equal(now.part(Part::TimeToLive), zero);
+               const Diagram stays = diagrams_.both(
+                   in(now.part(Part::Destination4), "224.0.0.0/24"), worn ? *worn : kNothing);
+               return diagrams_.choose(stays, machine_.decided(Fate::Stack), all);
+             });
+}
+
+}  // namespace rolewall::analyze

@@ -1,0 +1,74 @@
+// The way of all packets over a host: the hooks that they meet, what stands on each in the order of
+// its priorities, and what the IP stack does between. The verdict of the last hook that a packet
+// comes to is its fate.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <tuple>
+#include <vector>
+
+#include "analyze/machine.h"
+#include "net/address_set.h"
+#include "ruleset/effects.h"
+
+namespace rolewall::analyze {
+
+class Way {
+ public:
+  explicit Way(Machine& machine);
+
+  // Outcomes, Decided alone. Of what arrives: by its InDevice; by its OutDevice, where that is not
+  // "", it goes on if it is for another host.
+  Diagram arrive();
+  // Of what a local program sends by its OutDevice.
+  Diagram send();
+
+ private:
+  struct Stage {
+    enum class Kind : std::uint8_t { Chain, Conntrack, Nat } kind = Kind::Chain;
+    std::int32_t priority = 0;
+    std::uint32_t table = 0;
+    std::uint32_t chain = 0;
+  };
+  struct Hooks {
+    std::vector<Stage> stages;
+    std::vector<Stage> nat_chains;
+  };
+  using Rest = std::function<Diagram(EnvironmentId)>;
+
+  Hooks plan(ruleset::Hook hook, bool ipv6, bool has_nat) const;
+  bool has_nat(bool ipv6) const;
+  // The hook's stages from `stage` on, and then `rest`.
+  Diagram run(ruleset::Hook hook, bool ipv6, EnvironmentId environment, const Rest& rest);
+  Diagram stages(ruleset::Hook hook, const Hooks& hooks, std::size_t stage,
+                 EnvironmentId environment);
+  Diagram track(EnvironmentId environment, const Rest& rest);
+  Diagram translate(ruleset::Hook hook, const Hooks& hooks, std::size_t chain,
+                    EnvironmentId environment);
+  EnvironmentId routed_again(EnvironmentId before, EnvironmentId after);
+
+  Diagram receive(bool ipv6);
+  Diagram route(bool ipv6, EnvironmentId environment);
+  Diagram forward(bool ipv6, EnvironmentId environment);
+  Diagram leave(bool ipv6);
+  // What chains that are not modelled (of devices, of bridges) may do.
+  Diagram below(Diagram all, const char* what);
+  bool has_chains_below() const;
+
+  // Of addresses that the packet has by then.
+  Diagram in(const Bits& address, const net::AddressSet& set, bool ipv6);
+  Diagram in(const Bits& address, const char* prefix);
+  Diagram stack_discards_ipv4(const Bits& source, const Bits& destination);
+
+  Machine& machine_;
+  Diagrams& diagrams_;
+  PacketSpace& space_;
+  Comparison compare_;
+  net::AddressSet delivered_;  // destinations that are this host
+  net::AddressSet exactly_;    // addresses that are this host's alone
+  net::AddressSet leads_here_;
+  ruleset::TrackingUse tracking_;
+};
+
+}  // namespace rolewall::analyze

@@ -1,0 +1,285 @@
+// The analyser, which asks a ruleset about all packets at once, and the evaluator, which asks it
+// about one, judge each other: random rulesets as nft writes them, random expressions as nobody
+// does, and what the policies compile to; packets aimed at their boundaries. They share what a
+// ruleset is made of and no meaning.
+//
+// Of each packet, and each fate: what the evaluator says may be, the analyser's `may` must hold;
+// what the evaluator says may not be, its `must` may not. Where both of the analyser's sets agree
+// about a packet, that is equality.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "aims.h"
+#include "analyze/analysis.h"
+#include "boundaries.h"
+#include "compile/compile.h"
+#include "eval/eval.h"
+#include "generator.h"
+#include "options.h"
+#include "policy/load.h"
+#include "print/print.h"
+#include "random.h"
+#include "random_rules.h"
+#include "ruleset/verify.h"
+#include "ruleset_random.h"
+
+namespace rolewall::symbolic {
+namespace {
+
+using kernel_judge::Random;
+
+constexpr std::array<analyze::Fate, 4> kFates{analyze::Fate::Accept, analyze::Fate::Drop,
+                                              analyze::Fate::Reject, analyze::Fate::Stack};
+
+std::optional<analyze::Fate> fate_of(eval::Fate fate) {
+  switch (fate) {
+    case eval::Fate::Accept:
+      return analyze::Fate::Accept;
+    case eval::Fate::Drop:
+      return analyze::Fate::Drop;
+    case eval::Fate::Reject:
+      return analyze::Fate::Reject;
+    case eval::Fate::Stack:
+      return analyze::Fate::Stack;
+    case eval::Fate::Held:
+    case eval::Fate::Undecided:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+struct Tally {
+  std::uint64_t rulesets = 0;
+  std::uint64_t not_proven = 0;
+  std::uint64_t packets = 0;
+  std::uint64_t settled = 0;    // both sets agree about the packet
+  std::uint64_t outside = 0;    // not of the analyser's space
+  std::uint64_t undecided = 0;  // the evaluator has no answer
+  std::uint64_t disagreements = 0;
+  std::map<eval::Fate, std::uint64_t> fates;
+};
+
+class Subject {
+ public:
+  Subject(std::string again, const ruleset::Ruleset& ruleset, const ruleset::Host& host,
+          Tally& tally)
+      : again_(std::move(again)),
+        tally_(tally),
+        evaluator_(ruleset, host),
+        analysis_(ruleset, host) {}
+
+  // False: the budget ended.
+  bool analyse() {
+    for (std::size_t direction = 0; direction < 2; ++direction) {
+      for (std::size_t fate = 0; fate < kFates.size(); ++fate) {
+        const auto is = static_cast<analyze::Direction>(direction);
+        const auto may = analysis_.may(is, std::span(kFates).subspan(fate, 1));
+        const auto must = analysis_.must(is, std::span(kFates).subspan(fate, 1));
+        if (!may || !must) return false;
+        may_[direction][fate] = may->packets;
+        must_[direction][fate] = must->packets;
+      }
+    }
+    return true;
+  }
+
+  void be_quiet() { quiet_ = true; }
+  bool has_disagreed() const { return shown_ != 0; }
+
+  void ask(const kernel_judge::Question& question, std::uint64_t number) {
+    const auto direction =
+        question.outbound ? analyze::Direction::Send : analyze::Direction::Arrive;
+    const auto index = static_cast<std::size_t>(direction);
+    if (!analysis_.is_in_space(direction, question.packet)) {
+      ++tally_.outside;
+      return;
+    }
+    eval::Options options;
+    options.steps = false;
+    const eval::Outcomes outcomes = evaluator_.outcomes(
+        question.packet, question.outbound ? eval::Direction::Send : eval::Direction::Arrive,
+        options);
+    const bool undecided = std::ranges::any_of(
+        outcomes.ways, [](const eval::Journey& journey) { return !fate_of(journey.fate()); });
+    if (undecided) {
+      ++tally_.undecided;
+      return;
+    }
+    ++tally_.packets;
+    bool settled = true;
+    for (std::size_t fate = 0; fate < kFates.size(); ++fate) {
+      const bool may = analysis_.contains(direction, may_[index][fate], question.packet);
+      const bool must = analysis_.contains(direction, must_[index][fate], question.packet);
+      settled = settled && may == must;
+      for (const eval::Journey& journey : outcomes.ways) {
+        ++tally_.fates[journey.fate()];
+        const bool is = fate_of(journey.fate()) == kFates[fate];
+        if (is ? may : !must) continue;
+        disagree(question, journey, number,
+                 is ? "the analyser says that it cannot be" : "the analyser says another");
+        return;
+      }
+    }
+    if (settled) ++tally_.settled;
+  }
+
+ private:
+  void disagree(const kernel_judge::Question& question, const eval::Journey& journey,
+                std::uint64_t number, std::string_view what) {
+    ++tally_.disagreements;
+    if (shown_++ > 0 || quiet_) return;
+    const eval::Packet& packet = question.packet;
+    std::string bytes;
+    for (const std::uint8_t byte : packet.bytes) bytes += fmt::format("{:02x}", byte);
+    fmt::print("DISAGREEMENT: the evaluator says {}, {}\n  {} in={} out={} state={} {}\n",
+               eval::name_of(journey.fate()), what, question.outbound ? "sent" : "arrives",
+               packet.in_device, packet.out_device, packet.ct_state ? int(*packet.ct_state) : -1,
+               bytes);
+    for (const eval::HookResult& hook : journey.hooks) {
+      fmt::print("  hook {} {} {} by {}/{}/{}\n", static_cast<int>(hook.hook),
+                 eval::name_of(hook.fate), hook.reason, hook.decision.table, hook.decision.chain,
+                 hook.decision.rule);
+    }
+    fmt::print("  again: {} --only {}\n", again_, number);
+  }
+
+  std::string again_;
+  Tally& tally_;
+  eval::Evaluator evaluator_;
+  analyze::Analysis analysis_;
+  std::array<std::array<analyze::Diagram, 4>, 2> may_{};
+  std::array<std::array<analyze::Diagram, 4>, 2> must_{};
+  int shown_ = 0;
+  bool quiet_ = false;
+};
+
+struct Arguments {
+  std::uint64_t rulesets = 300;
+  std::uint64_t packets = 150;
+  std::uint64_t seed = 1;
+  std::uint64_t expressions = 0;
+  std::uint64_t forwards = 0;
+  std::optional<std::uint64_t> only;
+};
+
+bool disagrees(const ruleset::Ruleset& ruleset, const ruleset::Host& host,
+               const kernel_judge::Question& question) {
+  Tally tally;
+  Subject subject("", ruleset, host, tally);
+  subject.be_quiet();
+  if (!subject.analyse()) return false;
+  subject.ask(question, 0);
+  return tally.disagreements != 0;
+}
+
+// The same ruleset without the rules that the disagreement does not need.
+ruleset::Ruleset minimise(ruleset::Ruleset ruleset, const ruleset::Host& host,
+                          const kernel_judge::Question& question) {
+  for (ruleset::Table& table : ruleset.tables) {
+    for (ruleset::Chain& chain : table.chains) {
+      for (std::size_t i = chain.rules.size(); i-- > 0;) {
+        const ruleset::Rule rule = chain.rules[i];
+        const auto at = chain.rules.begin() + static_cast<std::ptrdiff_t>(i);
+        chain.rules.erase(at);
+        if (!disagrees(ruleset, host, question)) {
+          chain.rules.insert(chain.rules.begin() + static_cast<std::ptrdiff_t>(i), rule);
+        }
+      }
+    }
+  }
+  return ruleset;
+}
+
+// Half of the packets are aimed at rules, half at values.
+void ask_all(Subject& subject, const ruleset::Ruleset& ruleset, const ruleset::Host& host,
+             const Arguments& arguments, std::uint64_t seed) {
+  const kernel_judge::Boundaries boundaries = kernel_judge::Boundaries::of(ruleset, host);
+  const std::vector<kernel_judge::Known> known;
+  const kernel_judge::Generator generator(boundaries, host, known, seed, false);
+  const std::vector<kernel_judge::Aim> aims = kernel_judge::aims_of(ruleset);
+  const std::uint64_t first = arguments.only.value_or(0);
+  const std::uint64_t end = arguments.only ? first + 1 : arguments.packets;
+  for (std::uint64_t number = first; number < end; ++number) {
+    Random random(seed * 1'000'003 + number);
+    kernel_judge::Question question =
+        number % 2 == 1 && !aims.empty()
+            ? kernel_judge::question_for(random.of(aims), ruleset, host, boundaries, random)
+            : generator.question(number);
+    if (question.packet.in_device.empty() && !question.outbound) continue;
+    if (random.percent(25)) {
+      question.packet.ct_state = random.of<std::uint32_t>({1, 2, 4, 8, 64});
+    }
+    if (!question.outbound && random.percent(30)) question.packet.out_device = "eth1";
+    subject.ask(question, number);
+    if (arguments.only && subject.has_disagreed()) {
+      const ruleset::Ruleset small = minimise(ruleset, host, question);
+      fmt::print("{}\n", print::to_bytecode(small));
+      disagrees(small, host, question);
+    }
+  }
+}
+
+int run(const Arguments& arguments, const char* program) {
+  Tally tally;
+  const ruleset::Host host = host_of_universe(arguments.forwards != 0);
+  const std::uint64_t count = arguments.only ? 1 : arguments.rulesets;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const std::uint64_t seed = arguments.seed + i;
+    ruleset::Ruleset ruleset =
+        arguments.expressions != 0 ? kernel_judge::generate_expressions(seed) : random_rules(seed);
+    if (const auto flaw = ruleset::verify(ruleset)) {
+      if (arguments.expressions == 0) {
+        fmt::print("seed {}: {}: {}\n", seed, flaw->path, flaw->what);
+        return 1;
+      }
+      if (ruleset::set_flaws_aside(ruleset)) continue;
+    }
+    ++tally.rulesets;
+    Subject subject(fmt::format("{} --expressions {} --forwards {} --seed {}", program,
+                                arguments.expressions, arguments.forwards, seed),
+                    ruleset, host, tally);
+    if (!subject.analyse()) {
+      ++tally.not_proven;
+      continue;
+    }
+    ask_all(subject, ruleset, host, arguments, seed);
+  }
+  fmt::print(
+      "{} rulesets ({} over the budget), {} packets compared, {} of them settled, {} "
+      "disagreements; {} packets outside of the space, {} undecided; seeds from {}\n",
+      tally.rulesets, tally.not_proven, tally.packets, tally.settled, tally.disagreements,
+      tally.outside, tally.undecided, arguments.seed);
+  for (const auto& [fate, count_of] : tally.fates) {
+    fmt::print("  {}: {}\n", eval::name_of(fate), count_of / kFates.size());
+  }
+  return tally.disagreements == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace rolewall::symbolic
+
+int main(int count, char** words) {
+  using namespace rolewall;
+  symbolic::Arguments arguments;
+  const bool read = kernel_judge::read_numbers(count, words,
+                                               {{"--rulesets", &arguments.rulesets},
+                                                {"--packets", &arguments.packets},
+                                                {"--seed", &arguments.seed},
+                                                {"--expressions", &arguments.expressions},
+                                                {"--forwards", &arguments.forwards},
+                                                {"--only", nullptr, &arguments.only}});
+  if (!read) {
+    fmt::print(stderr,
+               "usage: symbolic_judge [--expressions 1] [--forwards 1] [--rulesets N] "
+               "[--packets N] [--seed S] [--only PACKET]\n");
+    return 2;
+  }
+  return symbolic::run(arguments, words[0]);
+}

@@ -1,0 +1,17 @@
+// Rulesets as nft writes them, over a small universe: few addresses, ports, devices and marks, so
+// that rules overlap and random packets hit their edges. Chains that jump, go and return, sets,
+// ranges, concatenations, verdict maps, maps, limits, translations, several tables. The same seed
+// gives the same ruleset.
+#pragma once
+
+#include <cstdint>
+
+#include "ruleset/host.h"
+#include "ruleset/ruleset.h"
+
+namespace rolewall::symbolic {
+
+ruleset::Host host_of_universe(bool forwards);
+ruleset::Ruleset random_rules(std::uint64_t seed);
+
+}  // namespace rolewall::symbolic
