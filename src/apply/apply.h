@@ -162,6 +162,7 @@ struct Booted {
   std::optional<std::uint32_t> generation;  // absent: nothing was applied, or it was disabled
   std::string unconfirmed;                  // what was in force and nobody had confirmed, or ""
   std::optional<Pending> pending;           // waits on
+  WayBack way_back;                         // where nothing is in force for good: after `disable`
   bool audits = false;                      // is_in_audit_mode()
   std::vector<std::string> problems;        // what beside the ruleset could not be read or put
 };

@@ -192,6 +192,11 @@ Result<void> log_removal(const std::string& state_directory, const RunTimeEntry&
   return append(state_directory, sealed_line({{"entry", name_of(entry)}, {"removed", true}}));
 }
 
+bool is_logged(const std::string& state_directory, const RunTimeEntry& entry) {
+  const Result<std::string> text = read_text(state_directory);
+  return text && parse(*text).holds.contains(name_of(entry));
+}
+
 Remembered look_at_log(const std::string& state_directory, const World& world) {
   // A line that is being appended is whole when it is read again.
   for (int attempt = 0;; ++attempt) {

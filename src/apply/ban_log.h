@@ -22,6 +22,9 @@ Result<void> log_entry(const std::string& state_directory, const RunTimeEntry& e
                        const World& world);
 Result<void> log_removal(const std::string& state_directory, const RunTimeEntry& entry);
 
+// Whether a line of it holds for the entry, over or not.
+bool is_logged(const std::string& state_directory, const RunTimeEntry& entry);
+
 // What holds now, with the time that is left, and what could not be read, in words.
 struct Remembered {
   std::vector<RunTimeEntry> entries;

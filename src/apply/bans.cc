@@ -43,11 +43,16 @@ Result<Place> find_place(const RunTimeEntry& entry, const std::string& state_dir
   if (!table) return std::unexpected(std::move(table).error());
   if (!*table) {
     const auto waits = what_waits(state_directory, world).pending;
+    if (!waits) {
+      return fail(ErrorKind::Refused, "no policy is in force: run `rolewall apply` first");
+    }
     return fail(ErrorKind::Refused,
-                waits && !waits->generation
-                    ? "no policy is in force, and the removal of the table waits for its "
-                      "confirmation: `rolewall rollback` loads the policy again"
-                    : "no policy is in force: run `rolewall apply` first");
+                waits->generation
+                    ? fmt::format("no policy is in force: `rolewall boot` loads {} again, which "
+                                  "waits for its confirmation",
+                                  name_of_waiting(*waits))
+                    : std::string("no policy is in force, and the removal of the table waits for "
+                                  "its confirmation: `rolewall rollback` loads the policy again"));
   }
   const auto& sets = (*table)->sets;
   const auto at = std::ranges::find(sets, set_of(entry), &Set::name);
@@ -218,6 +223,12 @@ Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state
                              const World& world, GuardCall* guard) {
   [[maybe_unused]] const auto turn = take_turn(state_directory);
   Result<Place> place = find_place(entry, state_directory, world);
+  const bool has_no_table =
+      !place && place.error().kind == ErrorKind::Refused && !is_in_force(world);
+  if (has_no_table && is_logged(state_directory, entry)) {
+    TRY(log_removal(state_directory, entry));
+    return Removed{.was_there = true, .was_recorded_alone = true, .unrecorded = {}};
+  }
   if (!place) return std::unexpected(std::move(place).error());
   if (guard != nullptr) {
     const Set& set = place->table.sets[place->set];
@@ -232,6 +243,7 @@ Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state
   const Result<int> error = send(*place, change);
   if (!error) return std::unexpected(error.error());
   return Removed{.was_there = *error == 0,
+                 .was_recorded_alone = false,
                  .unrecorded = unrecorded(log_removal(state_directory, entry),
                                           "it is done, but not after a reboot")};
 }
@@ -272,6 +284,15 @@ Result<std::vector<RunTimeEntry>> bans_of(const net::Prefix& prefix, const World
     TRY((*kernel)->read_element(**table, set, net::to_bytes(prefix.address)));
     if (set.elements.count() != 0) entries.push_back(entry_of(set, 0));
   }
+  return entries;
+}
+
+std::vector<RunTimeEntry> recorded_bans_of(const net::Prefix& prefix,
+                                           const std::string& state_directory, const World& world) {
+  std::vector<RunTimeEntry> entries = look_at_log(state_directory, world).entries;
+  std::erase_if(entries, [&](const RunTimeEntry& entry) {
+    return !entry.banned || !overlap(*entry.banned, prefix);
+  });
   return entries;
 }
 

@@ -35,9 +35,11 @@ Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_dire
 
 struct Removed {
   bool was_there = false;
+  bool was_recorded_alone = false;  // no table is in force: it would have come back with one
   std::optional<Error> unrecorded;
 };
-// An error of kind Refused where the guard refuses.
+// An error of kind Refused where the guard refuses, or where no table is in force and none is
+// recorded that would come back with one.
 Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
                              const World& world = this_world(), GuardCall* guard = nullptr);
 
@@ -48,6 +50,10 @@ bool is_in_force(const World& world = this_world());
 // Of these, the bans that hold some address of `prefix`.
 Result<std::vector<RunTimeEntry>> bans_of(const net::Prefix& prefix,
                                           const World& world = this_world());
+// The same of those that are recorded, and come back with a table.
+std::vector<RunTimeEntry> recorded_bans_of(const net::Prefix& prefix,
+                                           const std::string& state_directory,
+                                           const World& world = this_world());
 
 // The addresses that a table bans. REQUIRES: its elements were read.
 net::AddressSet banned_by(const ruleset::Table& table);

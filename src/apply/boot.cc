@@ -14,6 +14,7 @@
 #include "apply/restore.h"
 #include "apply/state_directory.h"
 #include "apply/waiting.h"
+#include "apply/way_back.h"
 
 namespace rolewall::apply {
 namespace {
@@ -46,7 +47,10 @@ class Boot {
     const auto number = boot_number(directory_);
     if (!number) return std::unexpected(number.error());
     if (pending) drop_unconfirmed(*pending, *number);
-    if (!*number) return {};
+    if (!*number) {
+      booted_.way_back = way_back(directory_, std::nullopt, std::nullopt);
+      return {};
+    }
     TRY(load(**number));
     if (state_) say_unless(state_->make_boot(**number), "it is not recorded");
     return {};

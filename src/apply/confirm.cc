@@ -52,12 +52,26 @@ Result<Confirmed> look(const World& world, Writer& open, const Pending& pending)
   return Confirmed{Confirmation::Confirmed, {}, {}};
 }
 
+// The directory is gone, or empty. Where a table is in force, somebody has moved it away: what
+// waited is not confirmed by that, and will be rolled back.
+Result<Confirmed> nothing_recorded(const std::string& directory, const World& world) {
+  const auto kernel = world.open_kernel();
+  if (!kernel) return std::unexpected(kernel.error());
+  const auto live = (*kernel)->read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {.any = false});
+  if (!live) return std::unexpected(live.error());
+  if (!*live) return Confirmed{Confirmation::NothingPending, {}, {}};
+  return fail(ErrorKind::Refused,
+              fmt::format("{}: is gone or empty, so it is not known what waits: nothing was "
+                          "confirmed. Move it back and confirm then, or run `rolewall apply`",
+                          directory));
+}
+
 }  // namespace
 
 Result<Confirmed> confirm(const std::string& state_directory, const World& world) {
   auto opened = open_to_write(state_directory, world);
   if (!opened) return std::unexpected(std::move(opened).error());
-  if (!*opened) return Confirmed{Confirmation::NothingPending, {}, {}};
+  if (!*opened) return nothing_recorded(state_directory, world);
   Writer& open = **opened;
   StateDirectory& state = open.state;
   const auto overdue = end_what_is_over(world, state, *open.kernel);

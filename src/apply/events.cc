@@ -8,7 +8,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -84,7 +86,8 @@ struct State {
       false;  // it waits, and once confirmed, all that came after it first is taken away
 };
 
-// What was in force, the present on top. Never empty.
+// What was in force, the present on top. Never empty. What waits stands above all that does not, so
+// that each event costs what it changes, however long the history is.
 class Stack {
  public:
   explicit Stack(Number first) : states_{{first}} {}
@@ -106,10 +109,18 @@ class Stack {
     if (!take_above(generation)) states_.back() = {generation};  // from before the log's beginning
     confirm();
   }
-  // What is in force for good, and with it what it replaced.
+  // To where it was in force before; else it is the next.
+  void go_to(Number generation) {
+    if (!take_above(generation)) put({generation});
+    confirm();
+  }
+  // What is in force for good, and with it what it replaced: the top, and below it what waits.
   void confirm() {
-    const std::vector<State> before = std::exchange(states_, {});
-    for (const State& state : before) {
+    auto from = states_.end() - 1;
+    while (from != states_.begin() && std::prev(from)->waits) --from;
+    const std::vector<State> anew(from, states_.end());
+    states_.erase(from, states_.end());
+    for (const State& state : anew) {
       if (state.goes_back && take_above(state.generation)) continue;
       states_.push_back({state.generation});
     }
@@ -140,9 +151,12 @@ Stack stack_of(const std::vector<Event>& events) {
         stack.put({event.to, event.waits});
         break;
       case EventKind::RolledBack:
-        if (event.named || event.waits) {
+        if (event.waits) {
           stack.expect(event.from);
-          stack.put({event.to, event.waits, event.waits && !event.named});
+          stack.put({event.to, /*waits=*/true, /*goes_back=*/true});
+        } else if (event.named) {
+          stack.expect(event.from);
+          stack.go_to(event.to);
         } else {
           stack.go_back_to(event.to);
         }
@@ -242,12 +256,13 @@ std::vector<std::uint32_t> ways_back(const std::vector<Event>& events, Number cu
   // that we know of is on top of the one before.
   if (current) stack.take_above(current);
   std::vector<std::uint32_t> ways;
+  std::set<std::uint32_t> listed;
   // Before `disable` and an apply after it, it is the generation before; never one that nobody
   // confirmed.
   for (auto state = stack.states().rbegin(); state != stack.states().rend(); ++state) {
     const Number there = state->generation;
     if (!there || there == current || state->waits) continue;
-    if (std::ranges::find(ways, *there) == ways.end()) ways.push_back(*there);
+    if (listed.insert(*there).second) ways.push_back(*there);
   }
   return ways;
 }

@@ -5,7 +5,8 @@
 //
 // `rollback` goes by it, not by the numbers of generations: a generation that was itself rolled
 // back is nothing to go back to. What was in force is a stack: an apply puts its generation on top,
-// `disable` nothing, and whatever goes back takes away all above that to which it goes back.
+// `disable` nothing, and whatever goes back takes away all above that to which it goes back, named
+// or not. One that is named and not in it, since it was itself rolled back, is put on top.
 //
 // A line that is damaged says nothing, and is counted.
 #pragma once

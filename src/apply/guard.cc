@@ -126,8 +126,9 @@ class Guard {
   // (2): what passes today, answer for answer. Ours may change what theirs see, and then they are
   // asked, too.
   void compare(const Lifeline& line, std::span<const eval::Turn> turns) {
-    eval::Options options = how(ours_interferes_ ? Others::Asked : Others::LetPass);
-    options.most_courses = std::clamp(kMostCourses - compared_, kLeastCourses, kCoursesEach);
+    eval::Options options =
+        how(ours_interferes_ && !is_shown_the_same(turns) ? Others::Asked : Others::LetPass);
+    options.most_courses = courses_left();
     const Courses courses = evaluator_.converse(turns, options);
     compared_ = std::min(compared_ + courses.ways.size(), kMostCourses);
     if (!courses.complete) not_all_compared(line);
@@ -135,8 +136,7 @@ class Guard {
       const bool goes = passes(course, line, after_, true);
       const std::optional<net::Address> source = source_beyond(course, line);
       if (goes && !source) continue;
-      eval::Assignment theirs = course.taken;
-      std::erase_if(theirs, [](const auto& each) { return each.first.table == kOurs; });
+      const eval::Assignment theirs = theirs_of(course);
       const Courses today = before_evaluator_.converse(turns, options, &theirs);
       const auto passed = std::ranges::find_if(
           today.ways, [&](const Course& each) { return passes(each, line, before_, true); });
@@ -159,6 +159,37 @@ class Guard {
     }
   }
 
+  // Whether each chain of others that does nothing but let pass or deny sees afterwards what it
+  // sees today, whatever the rest of them do: then it does the same, and has not to be asked, rule
+  // by rule, however many of its rules are not known to match.
+  bool is_shown_the_same(std::span<const eval::Turn> turns) {
+    eval::Options options = how(Others::LetPass);
+    options.note_shown = true;
+    options.most_courses = courses_left();
+    const auto is_shown = [](const Course& one, const Course& other) {
+      return std::ranges::equal(one.turns, other.turns, {}, &eval::Journey::shown,
+                                &eval::Journey::shown);
+    };
+    const Courses courses = evaluator_.converse(turns, options);
+    return courses.complete && std::ranges::all_of(courses.ways, [&](const Course& course) {
+             const eval::Assignment theirs = theirs_of(course);
+             const Courses today = before_evaluator_.converse(turns, options, &theirs);
+             return today.complete && std::ranges::all_of(today.ways, [&](const Course& each) {
+                      return is_shown(course, each);
+                    });
+           });
+  }
+
+  std::size_t courses_left() const {
+    return std::clamp(kMostCourses - compared_, kLeastCourses, kCoursesEach);
+  }
+
+  static eval::Assignment theirs_of(const Course& course) {
+    eval::Assignment theirs = course.taken;
+    std::erase_if(theirs, [](const auto& each) { return each.first.table == kOurs; });
+    return theirs;
+  }
+
   void not_all_compared(const Lifeline& line) {
     if (incomplete_noted_) return;
     incomplete_noted_ = true;
@@ -173,6 +204,8 @@ class Guard {
   // What other programs' rules make of it: ours admits it.
   void note(const Lifeline& line, std::span<const eval::Turn> turns) {
     constexpr std::size_t kEnough = 16;  // to name a table; nothing hangs on a further one
+    constexpr std::size_t kKinds = 2;    // of notes about a table
+    if (noted_.size() == kKinds * (after_.tables.size() - 1)) return;
     eval::Options options = how(Others::Asked);
     options.most_courses = kEnough;
     const Courses courses = evaluator_.converse(turns, options);
@@ -180,29 +213,35 @@ class Guard {
       const eval::Journey& last = course.turns.back();
       const bool denied = last.fate() != eval::Fate::Accept && !last.hooks.empty() &&
                           last.hooks.back().decided && last.hooks.back().decision.table != kOurs;
-      if (denied) {
-        note_once(line, last.hooks.back().decision.table, "denies",
-                  reason_of(last) + ", today as well");
+      if (denied && is_first_note(last.hooks.back().decision.table, "denies")) {
+        answer_.notes.push_back({line.what, reason_of(last) + ", today as well", ""});
       }
     }
     for (const Course& course : courses.ways) {
       for (const auto& [question, answer] : course.taken) {
         if (question.table == kOurs || question.table >= after_.tables.size()) continue;
-        const ruleset::Table& table = after_.tables[question.table];
-        note_once(
-            line, question.table, "is not known",
-            fmt::format(
-                "it reaches rule {} of chain {}, {}, and rolewall cannot tell whether that rule "
-                "matches; it is so today as well",
-                question.rule + 1, table.chains[question.chain].name, table_name(table)));
+        if (!is_first_note(question.table, "is not known")) continue;
+        answer_.notes.push_back(
+            {line.what,
+             unknown_in(after_.tables[question.table], question) + "; it is so today as well", ""});
       }
     }
   }
 
-  void note_once(const Lifeline& line, std::uint32_t table, const char* kind, std::string text) {
-    if (noted_.emplace(table, kind).second) {
-      answer_.notes.push_back({line.what, std::move(text), ""});
+  // Of a bridge's chains, and those of a device below, the whole is not known.
+  static std::string unknown_in(const ruleset::Table& table, const eval::Question& question) {
+    const std::string& chain = table.chains[question.chain].name;
+    if (question.rule == eval::Question::kNoRule) {
+      return fmt::format("it may pass chain {}, {}, and rolewall cannot tell what that does to it",
+                         chain, table_name(table));
     }
+    return fmt::format(
+        "it reaches rule {} of chain {}, {}, and rolewall cannot tell whether that rule matches",
+        question.rule + 1, chain, table_name(table));
+  }
+
+  bool is_first_note(std::uint32_t table, const char* kind) {
+    return noted_.emplace(table, kind).second;
   }
 
   // What was routed, or passed on between a bridge's ports, so far would be dropped by a policy

@@ -62,6 +62,7 @@ struct GuardFacts {
   std::vector<std::string> ports;
   std::vector<std::string> bridges;  // what goes between their ports passes the forward chain
   std::vector<std::string> guests;
+  std::vector<netlink::OwnEnd> own_ends;
   std::vector<net::Prefix> learned;      // networks to which a routing protocol knows the way
   observe::Routing routing;              // with whom it is spoken
   std::vector<observe::Tunnel> tunnels;  // what sessions may go through

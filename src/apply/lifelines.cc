@@ -243,6 +243,14 @@ class Administrators {
         std::max<std::size_t>({1, doors(false, false).size(), doors(true, false).size()});
     const std::size_t most = std::max<std::size_t>(kMostQuestions / doors_each, 1);
     const std::size_t step = (told_apart.size() + most - 1) / most;
+    if (step > 1) {
+      into_.unasked.push_back(
+          {.what = "ssh from management",
+           .how = fmt::format("the rules draw boundaries at {} addresses of management, of which "
+                              "one in {} was checked",
+                              told_apart.size(), step),
+           .may_be_risked = true});
+    }
     for (std::size_t i = 0; i < told_apart.size(); i += step) ask(told_apart[i]);
   }
 

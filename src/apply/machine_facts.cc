@@ -40,6 +40,13 @@ Session session_of(const observe::SshConnection& ssh) {
 }
 
 std::string remark_on(const observe::SshService& ssh) {
+  if (ssh.is_inherited) {
+    return fmt::format(
+        "SSH_CONNECTION names the session from {}, but this command does not run below it (tmux, "
+        "screen): whoever types may have come by another; checked: all {} ssh sessions that are "
+        "open",
+        net::format(ssh.sessions.front().client), ssh.sessions.size());
+  }
   if (!ssh.is_over) return "";
   if (ssh.kind == observe::SessionKind::Claimed) {
     return "SSH_CONNECTION names a session that is not open here, nor is any other ssh session; it "
@@ -89,9 +96,11 @@ void add_guests(GuardFacts& facts, const std::vector<std::string>& inward) {
     for (const Way& way : ways.with(session.client, session.device)) {
       const bool is_inward = is_one_of(inward, way.out);
       if (way.need != Need::Certain || (!is_inward && !is_one_of(facts.bridges, way.out))) continue;
-      const net::Address guest = ways.router_towards(session.client).value_or(session.client);
+      const auto beyond = ways.router_towards(session.client);
+      const net::Address guest = beyond.value_or(session.client);
       if (!known.insert(guest).second) continue;
       observe::Relay relay = observe::relay_of_guest(guest);
+      relay.is_passed = is_inward && beyond.has_value();
       relay.what = fmt::format(
           "{}, a container or a virtual machine by {}, from which or through "
           "which the session from {} comes",
@@ -140,6 +149,7 @@ Result<GuardFacts> machine_facts() {
   facts.learned = std::move(links->learned);
   facts.ports = std::move(links->ports);
   facts.guests = std::move(links->guests);
+  facts.own_ends = std::move(links->own_ends);
   if (observe::asks_about_bridged()) facts.bridges = std::move(links->bridges);
   facts.queried = observe::queried_devices(facts.machine);
   facts.strict = strict_devices(facts.machine);

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "net/address_set.h"
+#include "net/prefixes.h"
 
 namespace rolewall::apply {
 namespace {
@@ -56,8 +56,7 @@ std::optional<net::AddressSet> as_addresses(const std::vector<std::string>& valu
 
 std::vector<std::string> text_of(const net::AddressSet& set) {
   std::vector<std::string> texts;
-  for (const net::Prefix& prefix : net::to_prefixes(set.ipv4)) texts.push_back(net::format(prefix));
-  for (const net::Prefix& prefix : net::to_prefixes(set.ipv6)) texts.push_back(net::format(prefix));
+  for (const net::Prefix& prefix : net::to_prefixes(set)) texts.push_back(net::format(prefix));
   return texts;
 }
 

@@ -76,11 +76,13 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
     status.unreadable = status.distrusted;
     return std::nullopt;
   }
-  if (is_format_damaged(state_directory)) {
-    status.problems.push_back(fmt::format("{}/{}: is damaged; `rolewall apply` writes it anew",
-                                          state_directory, kFormatFile));
-  }
   Waiting waiting = whatever_waits(state_directory);
+  if (is_format_damaged(state_directory)) {
+    // While something waits, an apply alone would be refused.
+    status.problems.push_back(fmt::format("{}/{}: is damaged; `rolewall {}` writes it anew",
+                                          state_directory, kFormatFile,
+                                          waiting.pending ? "boot" : "apply"));
+  }
   if (!waiting.problem.empty()) status.problems.push_back(std::move(waiting.problem));
   if (waiting.pending && waiting.pending->boot_id != world.boot_id()) {
     status.problems.push_back(
@@ -92,8 +94,8 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
     status.overdue = status.pending && is_overdue(*status.pending, world);
   }
   const auto number = current_number(state_directory);
-  if (number) status.way_back = way_back(state_directory, *number, status.pending);
   const auto events = read_events(state_directory);
+  if (number) status.way_back = way_back(state_directory, *number, status.pending, events);
   if (events) {
     status.rolled_back = last_taken_back(events->all);
     if (!events->all.empty()) {

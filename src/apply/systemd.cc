@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <systemd/sd-bus.h>
 
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -17,6 +18,7 @@ namespace {
 constexpr const char* kService = "org.freedesktop.systemd1";
 constexpr const char* kManagerPath = "/org/freedesktop/systemd1";
 constexpr const char* kManager = "org.freedesktop.systemd1.Manager";
+constexpr std::uint64_t kPatienceUs = 10'000'000;
 
 struct Unref {
   void operator()(sd_bus* bus) const { sd_bus_flush_close_unref(bus); }
@@ -55,7 +57,6 @@ Result<Message> new_call(sd_bus& bus, const char* method) {
 }
 
 Result<void> send(sd_bus& bus, sd_bus_message& message, const char* what) {
-  constexpr std::uint64_t kPatienceUs = 10'000'000;
   sd_bus_error error{};
   const int status = sd_bus_call(&bus, &message, kPatienceUs, &error, nullptr);
   auto result = status < 0 ? Result<void>(refused(what, status, error.message)) : Result<void>{};
@@ -126,7 +127,49 @@ Result<void> make_timer(sd_bus& bus, const std::string& token, std::chrono::seco
   return send(bus, **call, "StartTransientUnit of the timer");
 }
 
+// Where systemd has the unit; "" where it has none of that name.
+std::string path_of_unit(sd_bus& bus, const std::string& unit) {
+  const auto call = new_call(bus, "GetUnit");
+  if (!call || sd_bus_message_append(call->get(), "s", unit.c_str()) < 0) return "";
+  sd_bus_message* answer = nullptr;
+  const int status = sd_bus_call(&bus, call->get(), kPatienceUs, nullptr, &answer);
+  const Message owned(answer);
+  const char* path = nullptr;
+  if (status < 0 || sd_bus_message_read(answer, "o", &path) < 0) return "";
+  return path;
+}
+
+// SubState: what is of it beside active and inactive.
+std::string state_of(sd_bus& bus, const std::string& path) {
+  char* text = nullptr;
+  const int status = sd_bus_get_property_string(
+      &bus, kService, path.c_str(), "org.freedesktop.systemd1.Unit", "SubState", nullptr, &text);
+  const std::string state = status < 0 ? "" : text;
+  std::free(text);
+  return state;
+}
+
+// A timer that systemd cannot compute a time for waits for ever.
+bool has_time(sd_bus& bus, const std::string& path) {
+  std::uint64_t next = 0;
+  const int status =
+      sd_bus_get_property_trivial(&bus, kService, path.c_str(), "org.freedesktop.systemd1.Timer",
+                                  "NextElapseUSecMonotonic", nullptr, 't', &next);
+  return status >= 0 && next != 0 && next != UINT64_MAX;
+}
+
 }  // namespace
+
+bool timer_will_fire(const std::string& token) {
+  const Result<Bus> bus = connect();
+  if (!bus) return false;
+  const std::string timer = path_of_unit(**bus, unit_name(token, "timer"));
+  if (!timer.empty() && state_of(**bus, timer) == "waiting" && has_time(**bus, timer)) return true;
+  const std::string service = path_of_unit(**bus, unit_name(token, "service"));
+  if (service.empty()) return false;
+  const std::string state = state_of(**bus, service);
+  return state == "start" || state == "auto-restart";
+}
 
 bool systemd_runs_here() {
   struct stat there{};

@@ -20,6 +20,10 @@ bool systemd_runs_here();
 Result<void> guard_by_systemd(pid_t process, const std::string& token, std::chrono::seconds within,
                               const std::string& state_directory);
 
+// Whether it would be run still: the timer waits for its time, or what it has started is at work or
+// will be tried again. False where systemd does not answer.
+bool timer_will_fire(const std::string& token);
+
 // The timer is no longer wanted. Where this fails, it finds nothing to do.
 void stop_timer(const std::string& token);
 

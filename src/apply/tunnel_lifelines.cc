@@ -21,14 +21,8 @@ using observe::OuterFlow;
 using observe::Relay;
 using observe::Tunnel;
 
-// The first port that a side may draw (RFC 6335, 6); the kernel's vxlan draws from as low as this.
-constexpr std::uint16_t kDrawnPort = 49152;
-
 // Of those that the rules tell apart, for an end that is not known.
 constexpr std::size_t kMostStrangers = 64;
-
-constexpr const char* kUseTimer =
-    ": use --confirm TIME, which rolls back by itself if you are cut off";
 
 class Tunnels {
  public:
@@ -53,6 +47,7 @@ class Tunnels {
       }
     }
     for (const Relay& relay : facts_.relays) add(relay);
+    add_own_bridges();
   }
 
  private:
@@ -64,6 +59,48 @@ class Tunnels {
     int depth = 0;  // of tunnels in tunnels
     std::string one_of{};
   };
+
+  // Who comes to a veth of this host's passes, before it arrives there, the bridge that its other
+  // end is a port of: where br_netfilter shows that to the forward chain, it is asked, too.
+  void add_own_bridges() {
+    for (const Session& session : facts_.sessions) {
+      const Endpoint from =
+          session.sent_from.value_or(Endpoint{session.client, session.client_port});
+      const Endpoint to = session.sent_to.value_or(Endpoint{session.server, session.server_port});
+      add_by_own_bridge(from, to, session.device, "the session from " + net::format(from.address));
+    }
+    for (const net::Prefix& prefix : facts_.management) {
+      for (const net::Address& client : ends_of(prefix)) {
+        for (const Endpoint& door : facts_.ssh_doors) {
+          constexpr std::uint16_t kAnyPort = 40000;
+          add_by_own_bridge({client, kAnyPort}, door, "",
+                            fmt::format("ssh from {} (management)", net::format(client)));
+        }
+      }
+    }
+  }
+
+  void add_by_own_bridge(const Endpoint& from, Endpoint to, const std::string& link,
+                         const std::string& what) {
+    if (ways_.is_own(from.address)) return;
+    for (const Way& way : ways_.with(from.address, link)) {
+      for (const netlink::OwnEnd& end : facts_.own_ends) {
+        const bool shows = std::ranges::find(facts_.bridges, end.bridge) != facts_.bridges.end();
+        if (!shows || way.in != end.device) continue;
+        const auto own = net::is_unspecified(to.address) ? ways_.own_towards(from.address, way.out)
+                                                         : std::optional(to.address);
+        if (!own || net::is_ipv4(*own) != net::is_ipv4(from.address)) continue;
+        add(ForwardedFlow{.protocol = net::protocol::kTcp,
+                          .from = {from.address, from.port},
+                          .to = {*own, to.port},
+                          .comes_to = {*own, to.port},
+                          .bridge = end.bridge},
+            {.what = fmt::format("{}, which comes to {} through the bridge {}", what, end.device,
+                                 end.bridge),
+             .need = way.need});
+      }
+    }
+  }
 
   // How certainly somebody comes by a device.
   void use(const net::Address& client, const std::string& link) {
@@ -137,7 +174,7 @@ class Tunnels {
                                .how = std::string("what carries it there cannot be seen from here, "
                                                   "and was not checked") +
                                       kUseTimer,
-                               .may_be_risked = true});
+                               .may_be_risked = !relay.is_passed});
     }
     const Asked asked{.what = relay.what,
                       .device = "",
@@ -314,10 +351,10 @@ class Tunnels {
   // As its packets arrive, and as they come to the forward hook.
   void add(const ForwardedFlow& flow, const Asked& asked) {
     const auto there = ways_.with(flow.comes_to.address);
-    const bool known = flow.protocol != net::protocol::kIcmp &&
-                       flow.protocol != net::protocol::kIcmpv6 && !there.empty();
-    if (!known) return;
     const bool bridged = !flow.bridge.empty();
+    const bool known = flow.protocol != net::protocol::kIcmp &&
+                       flow.protocol != net::protocol::kIcmpv6 && (bridged || !there.empty());
+    if (!known) return;
     for (const Way& way :
          bridged ? std::vector<Way>{{flow.bridge, flow.bridge}} : ways_.with(flow.from.address)) {
       if (way.off_route) continue;
@@ -376,7 +413,9 @@ class Tunnels {
 
 void add_tunnel_lifelines(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables,
                           Lifelines& into) {
-  if (!facts.tunnels.empty() || !facts.relays.empty()) Tunnels(facts, tables, into).add();
+  if (!facts.tunnels.empty() || !facts.relays.empty() || !facts.own_ends.empty()) {
+    Tunnels(facts, tables, into).add();
+  }
 }
 
 }  // namespace rolewall::apply

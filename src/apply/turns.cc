@@ -21,7 +21,10 @@ std::vector<eval::Turn> turns_of(const Lifeline& line, bool as_delivered) {
     eval::Turn& turn = turns.emplace_back();
     turn.packet = eval::build(leg.fields);
     (leg.arrives ? turn.packet.in_device : turn.packet.out_device) = leg.device;
-    if (!leg.leaves.empty()) turn.packet.out_device = leg.leaves;
+    if (!leg.leaves.empty()) {
+      turn.packet.out_device = leg.leaves;
+      turn.packet.is_bridged = leg.arrives;
+    }
     turn.packet.ct_state = leg.state;
     turn.direction = leg.arrives ? eval::Direction::Arrive : eval::Direction::Send;
   }

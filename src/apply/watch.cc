@@ -18,10 +18,12 @@
 #include <thread>
 #include <utility>
 
+#include "apply/events.h"
 #include "apply/kernel.h"
 #include "apply/notice.h"
 #include "apply/restore.h"
 #include "apply/state_files.h"
+#include "apply/state_links.h"
 #include "apply/systemd.h"
 #include "apply/waiting.h"
 #include "base/time.h"
@@ -74,7 +76,27 @@ class Watcher {
       return seen_ = (*file)->token == pending_.token ? Sight::Ours : Sight::Another;
     const auto waits = whatever_waits(directory_).pending;
     const bool is_the_same = waits && waits->generation == pending_.generation;
-    return is_the_same || !file ? seen_ : Sight::NothingWaits;
+    return is_the_same || !file || !is_settled() ? seen_ : Sight::NothingWaits;
+  }
+
+  // Whether the directory says what became of it. One that was moved away, emptied or made anew
+  // does not.
+  bool is_settled() const {
+    const auto events = read_events(directory_);
+    if (events && !events->all.empty()) return true;
+    const auto current = current_number(directory_);
+    const auto boots = boot_number(directory_);
+    if (!current || !boots || !is_there(directory_, kCurrentLink)) return false;
+    return *current == pending_.generation ? *boots == *current : current->has_value();
+  }
+  // Whether it says anything of what waits, or waited.
+  bool is_told_of() const {
+    const auto file = read_pending(directory_);
+    if (!file || *file) return true;
+    const auto events = read_events(directory_);
+    if (!events || !events->all.empty()) return true;
+    const auto current = current_number(directory_);
+    return !current || (*current && *current == pending_.generation);
   }
 
   // Again and again: another program's changes, or a directory that cannot be locked, must not
@@ -103,18 +125,36 @@ class Watcher {
     constexpr int kWithoutRecord = 3;
     Result<std::unique_ptr<Kernel>> kernel = world_.open_kernel();
     if (!kernel) return std::unexpected(kernel.error());
-    Result<StateDirectory> state = StateDirectory::open(directory_);
+    Result<std::optional<StateDirectory>> state = StateDirectory::open_existing(directory_);
+    Event event = event_now(world_, EventKind::Expired);
+    event.from = pending_.generation;
+    event.why = "not confirmed by " + pending_.deadline;
     if (!state) {
-      // Better unrecorded than shut out.
+      // Better unrecorded than shut out. Who holds the lock will let it go.
+      const bool is_locked = state.error().kind == ErrorKind::Conflict;
+      if (attempt >= kWithoutRecord && !is_locked) {
+        return return_unrecorded(**kernel, std::move(event));
+      }
       if (attempt >= kWithoutRecord) TRY(put_back(world_, **kernel, former_, directory_));
       return std::unexpected(state.error());
     }
     // Under the lock: a confirm may have come in between.
     if (look() != Sight::Ours) return fail(ErrorKind::Refused, "confirmed");
-    Event event = event_now(world_, EventKind::Expired);
-    event.from = pending_.generation;
-    event.why = "not confirmed by " + pending_.deadline;
-    return return_by_itself(world_, *state, **kernel, std::move(event), former_);
+    if (!*state || !is_told_of()) return return_unrecorded(**kernel, std::move(event));
+    return return_by_itself(world_, **state, **kernel, std::move(event), former_);
+  }
+
+  // A directory that knows nothing of what waits is told nothing of its end.
+  Result<TakenBack> return_unrecorded(Kernel& kernel, Event event) {
+    auto put = put_back(world_, kernel, former_, directory_);
+    if (!put) return std::unexpected(std::move(put).error());
+    if (former_) event.to = former_->applied.generation;
+    TakenBack done;
+    done.event = std::move(event);
+    done.problems = std::move(put->problems);
+    done.problems.push_back(
+        fmt::format("{} is gone, or cannot be written: it is not recorded there", directory_));
+    return done;
   }
 
   const World& world_;
@@ -213,8 +253,8 @@ bool waits_still(const std::string& process) {
 }  // namespace
 
 bool is_watched(const Pending& pending) {
-  if (systemd_runs_here()) return true;
-  if (pending.watcher != 0) return waits_still(std::to_string(pending.watcher));
+  if (pending.watcher != 0 && waits_still(std::to_string(pending.watcher))) return true;
+  if (!pending.token.empty()) return systemd_runs_here() && timer_will_fire(pending.token);
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
     const std::string process = entry.path().filename().string();

@@ -20,7 +20,8 @@ Result<int> start_watch_process(const World& world, const std::string& state_dir
                                 std::chrono::seconds within);
 
 // Whether anybody is there to roll back what waits: that process, or, where systemd runs the
-// machine, its timer. Where pending.json does not say which process it is, any of that name.
+// machine, its timer, if that will still fire. Where pending.json is lost, which says which process
+// it is, any of that name.
 bool is_watched(const Pending& pending);
 
 }  // namespace rolewall::apply

@@ -53,6 +53,11 @@ std::string WayBack::command() const {
 
 WayBack way_back(const std::string& directory, Number current,
                  const std::optional<Pending>& pending) {
+  return way_back(directory, current, pending, read_events(directory));
+}
+
+WayBack way_back(const std::string& directory, Number current,
+                 const std::optional<Pending>& pending, const Result<Events>& events) {
   std::string why;
   if (pending) {
     if (!pending->former) return {.is_there = true};
@@ -61,7 +66,6 @@ WayBack way_back(const std::string& directory, Number current,
     why = confirmed.why_named;
     current = pending->former;
   }
-  const auto events = read_events(directory);
   if (!events || events->all.empty()) {
     if (why.empty()) {
       why = events ? lost_history(directory, *events) : events.error().message;

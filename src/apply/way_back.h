@@ -26,6 +26,9 @@ struct WayBack {
 // be damaged, comes before all else.
 WayBack way_back(const std::string& directory, std::optional<std::uint32_t> current,
                  const std::optional<Pending>& pending);
+// The same where the history was read already.
+WayBack way_back(const std::string& directory, std::optional<std::uint32_t> current,
+                 const std::optional<Pending>& pending, const Result<Events>& events);
 
 // What of the history is lost, where generations are kept that its events say nothing of, or cannot
 // be read: in one sentence, or "".

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "net/prefixes.h"
+
 namespace rolewall::ask {
 namespace {
 
@@ -221,9 +223,7 @@ void Ends::add_prefix(const net::Prefix& prefix, std::vector<Party>& parties) co
 void Ends::add_network(const policy::Network& network, std::vector<Party>& parties) const {
   std::vector<net::Prefix> prefixes = network.prefixes;
   if (prefixes.empty()) {
-    prefixes = net::to_prefixes(network.addresses.ipv4);
-    const auto ipv6 = net::to_prefixes(network.addresses.ipv6);
-    prefixes.insert(prefixes.end(), ipv6.begin(), ipv6.end());
+    prefixes = net::to_prefixes(network.addresses);
   }
   const std::size_t count = std::min(prefixes.size(), kMaxPrefixesOfNetwork);
   std::vector<Party> found;

@@ -2,11 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "net/address_set.h"
+#include "net/prefixes.h"
 #include "net/protocol.h"
 #include "policy/codes.h"
 #include "policy/effective.h"
@@ -30,7 +31,7 @@ class HostAsked {
 
   // From whom; absent: management is let in, as far as can be known.
   std::optional<net::Address> manager_shut_out() {
-    for (const net::Prefix& prefix : managers()) {
+    for (const net::Prefix& prefix : net::to_prefixes(policy_.management_addresses)) {
       const bool ipv4 = net::is_ipv4(prefix.address);
       const auto own = own_address(ipv4);
       if (!own) continue;
@@ -41,13 +42,13 @@ class HostAsked {
         fields.destination = *own;
         fields.destination_port = kSsh;
         if (denies(fields, true)) return client;
-        note_limit();
+        note_limits();
       }
     }
     return std::nullopt;
   }
 
-  // Of the rules that let management in, one with a limit; null: none has.
+  // Of the rules that count management's packets against a limit, one; null: none does.
   const policy::Rule* limited() const { return limited_; }
 
   bool neighbours_shut_out() {
@@ -66,14 +67,6 @@ class HostAsked {
   }
 
  private:
-  std::vector<net::Prefix> managers() const {
-    std::vector<net::Prefix> all = net::to_prefixes(policy_.management_addresses.ipv4);
-    for (const net::Prefix& prefix : net::to_prefixes(policy_.management_addresses.ipv6)) {
-      all.push_back(prefix);
-    }
-    return all;
-  }
-
   static std::vector<net::Address> ends_of(const net::Prefix& prefix) {
     if (prefix.length <= kWidest) {
       return {*net::parse_address(net::is_ipv4(prefix.address) ? "198.51.100.7" : "2001:db8::7")};
@@ -94,23 +87,29 @@ class HostAsked {
     sample.fields = fields;
     (arrives ? sample.receiver : sample.sender) = host_;
     sample.alone = true;
-    answer_ = site_.ask(sample);
+    answer_ = site_.ask(sample, /*explain=*/has_limits_);
     return answer_.verdict == Verdict::Drop || answer_.verdict == Verdict::Reject;
   }
 
-  // What it admits over its limit goes to no rule behind it.
-  void note_limit() {
-    const Hop* hop = deciding_hop(answer_);
-    if (limited_ != nullptr || hop == nullptr || !hop->decided_by) return;
+  static bool counts(const policy::EffectiveRule& each) {
+    return each.rule->limit || each.rule->connections;
+  }
+
+  // A packet that comes to a rule's own chain is counted there, whether the rule admits what is
+  // within its limit or passes it on.
+  void note_limits() {
     for (const policy::EffectiveRule& each : effective_.inbound) {
-      const policy::Rule& rule = *each.rule;
-      const bool counts = rule.limit || rule.connections;
-      if (counts && rule.full_name == hop->decided_by->rule) limited_ = &rule;
+      if (limited_ != nullptr || !counts(each)) continue;
+      const bool is_counted = std::ranges::any_of(answer_.hops, [&](const Hop& hop) {
+        return std::ranges::find(hop.tried, each.rule->full_name, &Tried::chain) != hop.tried.end();
+      });
+      if (is_counted) limited_ = each.rule;
     }
   }
 
   const policy::Policy& policy_;
   const policy::HostPolicy& effective_;
+  const bool has_limits_ = std::ranges::any_of(effective_.inbound, counts);
   const Index host_;
   Site& site_;
   Answer answer_;  // to the last question
@@ -134,11 +133,13 @@ void ShutOut::find(Index index, Diagnostics& findings) {
   }
   if (const policy::Rule* rule = asked.limited(); rule && limited_.insert(rule).second) {
     policy::report(findings, policy::Code::ManagementLimited, rule->span,
-                   fmt::format("{} admits ssh from management up to a limit: whoever forges an "
+                   fmt::format("{} counts ssh from management against its limit: whoever forges an "
                                "administrator's address can use it up and shut him out",
                                policy::quote(rule->full_name)),
-                   "leave `limit` and `connections` out of this rule; sshd's MaxStartups slows "
-                   "whoever guesses");
+                   rule->action == policy::Action::Accept
+                       ? "leave `limit` and `connections` out of this rule; sshd's MaxStartups "
+                         "slows whoever guesses"
+                       : R"(leave management out of this rule: "!management" in its `from`)");
   }
   if (asked.neighbours_shut_out()) {
     policy::report(

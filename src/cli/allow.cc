@@ -147,6 +147,7 @@ int unallow(const AllowOptions& options) {
   if (!facts) return report(facts.error());
   apply::GuardCall guard{.facts = std::move(*facts), .force = options.force};
   bool any = false;
+  bool was_recorded_alone = false;
   std::optional<Error> unrecorded;
   for (const RunTimeEntry& entry : *entries) {
     const auto removed =
@@ -155,10 +156,12 @@ int unallow(const AllowOptions& options) {
     if (is_refused(guard)) return kNo;
     if (!removed) return report(removed.error());
     any = any || removed->was_there;
+    was_recorded_alone = was_recorded_alone || removed->was_recorded_alone;
     if (removed->unrecorded) unrecorded = removed->unrecorded;
   }
   out().line(fmt::format("{} from {} {}", options.service, options.from,
                          any ? "is no longer open" : "was not opened"));
+  if (was_recorded_alone) out().line(kRecordedAlone);
   return unrecorded ? report(*unrecorded) : kDone;
 }
 

@@ -129,9 +129,12 @@ int unban(const BanOptions& options) {
   const auto removed = apply::remove_entry(
       {.banned = *prefix, .opened = {}, .left = {}, .reason = ""}, options.state_directory);
   if (!removed) return report(removed.error());
-  const auto others = apply::bans_of(*prefix);
+  const auto others = removed->was_recorded_alone
+                          ? apply::recorded_bans_of(*prefix, options.state_directory)
+                          : apply::bans_of(*prefix);
   if (!others) return report(others.error());
   const int status = report_others(*prefix, removed->was_there, *others);
+  if (removed->was_recorded_alone) out().line(kRecordedAlone);
   return removed->unrecorded ? report(*removed->unrecorded) : status;
 }
 

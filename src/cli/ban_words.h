@@ -4,6 +4,7 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -19,6 +20,10 @@ Result<net::Prefix> source_of(const std::string& text);
 // `--for`. std::nullopt where it is "".
 Result<std::optional<std::chrono::seconds>> time_left(const std::string& text);
 Result<void> check_reason(const std::string& reason);
+
+// After a removal where no table is in force.
+inline constexpr std::string_view kRecordedAlone =
+    "no table is in force: it was removed from the record, and does not come back with one";
 
 // "for 1h", "for good".
 std::string for_how_long(const std::optional<std::chrono::seconds>& left);

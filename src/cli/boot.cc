@@ -82,9 +82,26 @@ int put(const Result<ruleset::Snapshot>& snapshot, const char* what, const BootO
   return kDone;
 }
 
+void say_what_is_in_force(const apply::Booted& booted) {
+  const std::string back = command_back(booted.way_back);
+  if (booted.generation) {
+    out().line(fmt::format("generation {} is in force", *booted.generation));
+  } else if (!back.empty()) {
+    out().line("rolewall is disabled: nothing was loaded");
+    out().line("To load the policy again: " + back);
+  } else {
+    out().line("nothing is applied: nothing was loaded");
+  }
+}
+
 int run(const BootOptions& options) {
-  if (switched_off(options.kernel_parameters)) {
-    out().line("rolewall=off is on the kernel command line: nothing was loaded");
+  // It keeps the boot from loading anything. Whoever asks by hand, as `status` advises, has his
+  // way.
+  const bool is_off = switched_off(options.kernel_parameters);
+  if (is_off && options.as_unit) {
+    out().line(
+        "rolewall=off is on the kernel command line: nothing was loaded (`rolewall boot` by hand "
+        "loads it)");
     return kDone;
   }
   if (const auto may = may_change_firewall(); !may) return report(may.error());
@@ -108,8 +125,11 @@ int run(const BootOptions& options) {
           fmt::format("rolewall: {} was not confirmed and was discarded", booted->unconfirmed));
     }
     if (booted->audits) say_audit_mode();
-    out().line(booted->generation ? fmt::format("generation {} is in force", *booted->generation)
-                                  : "nothing is applied: nothing was loaded");
+    say_what_is_in_force(*booted);
+    if (is_off && booted->generation) {
+      out().line(
+          "rolewall=off is on the kernel command line: the next boot loads nothing by itself");
+    }
     if (booted->pending) say_what_waits(*booted->pending);
     if (booted->generation) compare_with_policies(options);
     return kDone;
@@ -142,8 +162,9 @@ void add_boot(Program& program) {
       "cannot be read, the current policies are compiled and loaded; if that fails too, a "
       "built-in\n"
       "ruleset that admits ICMP and ssh from the management networks. Bans and openings are\n"
-      "restored in each case. With rolewall=off on the kernel command line nothing is loaded. By\n"
-      "hand it is refused if your session or management would be lost (--force overrides); the\n"
+      "restored in each case. With rolewall=off on the kernel command line the unit loads "
+      "nothing.\n"
+      "By hand it is refused if your session or management would be lost (--force overrides); the\n"
       "unit is never refused, and reports what is lost.");
   auto options = std::make_shared<BootOptions>();
   add_site_options(verb, options->site, Looks::OnServer);

@@ -8,7 +8,7 @@
 #include "apply/machine_facts.h"
 #include "cli/render.h"
 #include "cli/site_options.h"
-#include "net/address_set.h"
+#include "net/prefixes.h"
 #include "observe/absent_devices.h"
 #include "observe/nat_helpers.h"
 #include "observe/other_machine.h"
@@ -30,12 +30,7 @@ std::string place_of(const apply::Loss& loss, const ruleset::SourceMap& sources)
 Result<GuardFacts> guard_facts(const policy::Policy& policy) {
   auto facts = apply::machine_facts();
   if (!facts) return facts;
-  for (const net::Prefix& prefix : net::to_prefixes(policy.management_addresses.ipv4)) {
-    facts->management.push_back(prefix);
-  }
-  for (const net::Prefix& prefix : net::to_prefixes(policy.management_addresses.ipv6)) {
-    facts->management.push_back(prefix);
-  }
+  facts->management = net::to_prefixes(policy.management_addresses);
   for (const policy::Host& host : policy.hosts) {
     std::vector<net::Prefix>& addresses = facts->site[host.name];
     addresses = host.addresses;

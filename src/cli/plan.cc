@@ -78,6 +78,14 @@ void add_guard(const Result<apply::GuardAnswer>& guard, Screen& screen) {
   if (losses.size() > kMost) {
     screen.line("", fmt::format("and {} more; an apply lists them", losses.size() - kMost));
   }
+  const std::vector<apply::Loss>& notes = guard->notes;
+  for (std::size_t i = 0; i < std::min(kMost, notes.size()); ++i) {
+    screen.line(i == 0 ? "note" : "",
+                fmt::format("{}: {}", printable(notes[i].what), printable(notes[i].how)));
+  }
+  if (notes.size() > kMost) {
+    screen.line("", fmt::format("and {} more; an apply lists them", notes.size() - kMost));
+  }
 }
 
 Json lost_json(const std::vector<apply::Loss>& losses) {
@@ -100,7 +108,10 @@ int run(const PlanOptions& options) {
   if (options.format == "json") {
     Json json{{"version", kJsonVersion}, {"verb", "plan"}, {"host", snapshot.host.name}};
     add_members(json, *plan);
-    if (guard) json["lost"] = lost_json(guard->losses);
+    if (guard) {
+      json["lost"] = lost_json(guard->losses);
+      json["notes"] = lost_json(guard->notes);
+    }
     print(json);
   } else {
     Screen screen(out());

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "apply/apply.h"
+#include "apply/systemd.h"
 #include "apply/watch.h"
 #include "cli/program.h"
 #include "cli/render.h"
@@ -61,8 +62,9 @@ inline std::string what_becomes_of(const apply::Pending& pending) {
   }
   return fmt::format(
       "{} waits for its confirmation, but nobody will roll it back {}: the process "
-      "that waits is dead",
-      what, when_over(pending));
+      "that waits is dead{}",
+      what, when_over(pending),
+      apply::systemd_runs_here() ? ", and systemd's timer for it will not fire" : "");
 }
 inline void say_what_waits(const apply::Pending& pending) {
   out().line(

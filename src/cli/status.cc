@@ -161,6 +161,11 @@ void add_pending(const apply::Status& status, Screen& screen) {
   if (!way.why_named.empty()) screen.urgent("problem", printable(way.why_named));
 }
 
+// While something waits, an apply has to say what becomes of that.
+std::string_view apply_command(const apply::Status& status) {
+  return status.pending && !status.overdue ? "rolewall apply --confirm 5m" : "rolewall apply";
+}
+
 // What of that which was applied is not there, and the way back.
 void add_lost(const apply::Status& status, bool all, Screen& screen) {
   if (!status.distrusted.empty()) {
@@ -174,7 +179,8 @@ void add_lost(const apply::Status& status, bool all, Screen& screen) {
     screen.urgent("applied",
                   fmt::format("{} cannot be read: {}", generation, printable(status.unreadable)));
     screen.line("",
-                "`rolewall apply` records it anew; until then a boot falls back to the policies");
+                fmt::format("`{}` records it anew; until then a boot falls back to the policies",
+                            apply_command(status)));
   }
   if (const auto& fallback = status.fallback) {
     const std::string generation =
@@ -187,7 +193,7 @@ void add_lost(const apply::Status& status, bool all, Screen& screen) {
       screen.urgent("fallback", fmt::format("{} is in force since the boot at {}, not {}",
                                             fallback->instead, fallback->at, generation));
     }
-    screen.line("", "put it right: sudo rolewall apply");
+    screen.line("", fmt::format("put it right: sudo {}", apply_command(status)));
     screen.line("", printable(fallback->why));
   }
   constexpr std::size_t kMost = 4;
@@ -204,8 +210,8 @@ void add_lost(const apply::Status& status, bool all, Screen& screen) {
                                 : "flushed or deleted, as nftables.service does when it stops");
     screen.line("", "load it again: sudo rolewall boot");
   } else if (status.generation && !status.drift.empty()) {
-    screen.line("",
-                "put it right: sudo rolewall apply    or load it as it was: sudo rolewall boot");
+    screen.line("", fmt::format("put it right: sudo {}    or load it as it was: sudo rolewall boot",
+                                apply_command(status)));
   }
   for (const std::string& problem : status.problems) {
     screen.urgent("problem", printable(problem));

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "net/address_set.h"
+#include "net/prefixes.h"
 #include "policy/service.h"
 
 namespace rolewall::compile {
@@ -20,9 +20,7 @@ using ruleset::Written;
 constexpr std::size_t kMostAddresses = 64;
 
 std::vector<std::string> addresses(const net::AddressSet& set) {
-  std::vector<net::Prefix> prefixes = net::to_prefixes(set.ipv4);
-  const std::vector<net::Prefix> of_ipv6 = net::to_prefixes(set.ipv6);
-  prefixes.insert(prefixes.end(), of_ipv6.begin(), of_ipv6.end());
+  const std::vector<net::Prefix> prefixes = net::to_prefixes(set);
   std::vector<std::string> texts;
   if (prefixes.size() <= kMostAddresses) {
     for (const net::Prefix& prefix : prefixes) texts.push_back(net::format(prefix));

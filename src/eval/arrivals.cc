@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "eval/stopped.h"
 #include "eval/wire.h"
 
 namespace rolewall::eval {
@@ -17,20 +18,6 @@ constexpr const char* kFrameToMany =
     "a packet to one host in a frame to many, which the device does not take";
 
 }  // namespace
-
-HookResult not_modelled(Hook hook, std::string reason) {
-  HookResult result = stopped_by_stack(hook, std::move(reason));
-  result.fate = Fate::Undecided;
-  return result;
-}
-
-HookResult stopped_by_stack(Hook hook, std::string reason) {
-  HookResult result;
-  result.hook = hook;
-  result.fate = Fate::Stack;
-  result.reason = std::move(reason);
-  return result;
-}
 
 // ip6_rcv_core().
 const char* Arrivals::reception_error(const Frame& frame) const {

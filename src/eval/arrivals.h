@@ -14,11 +14,6 @@
 
 namespace rolewall::eval {
 
-// A hook that the packet does not come to, and why.
-HookResult stopped_by_stack(ruleset::Hook hook, std::string reason);
-// The same of one that it may come to, by what the evaluator does not know.
-HookResult not_modelled(ruleset::Hook hook, std::string reason);
-
 class Arrivals {
  public:
   // Holds references, which must outlive it.

@@ -2,7 +2,6 @@
 // can be run again for each other one. Depth first, the first answers first.
 #pragma once
 
-#include <algorithm>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -42,10 +41,8 @@ class Choices {
   // Of `count` answers the one to take. REQUIRES: count > 0.
   std::size_t choose(std::size_t count, Question where = {}) {
     where.turn = turn_;
-    where.times = static_cast<std::uint32_t>(std::ranges::count_if(asked_, [&](const Asked& asked) {
-      return asked.question.turn == where.turn && asked.question.table == where.table &&
-             asked.question.chain == where.chain && asked.question.rule == where.rule;
-    }));
+    where.times = 0;
+    where.times = times_[where]++;
     const std::size_t answer = take(count, where);
     asked_.push_back({where, answer});
     return answer;
@@ -81,6 +78,7 @@ class Choices {
     at_ = 0;
     turn_ = 0;
     asked_.clear();
+    times_.clear();
   }
 
   std::size_t take(std::size_t count, const Question& question) {
@@ -95,6 +93,7 @@ class Choices {
   std::vector<Taken> taken_;
   std::size_t at_ = 0;
   std::vector<Asked> asked_;
+  std::map<Question, std::uint32_t> times_;  // of each place, which is the question's first
   std::uint32_t turn_ = 0;
   const Assignment* given_ = nullptr;
 };

@@ -98,6 +98,9 @@ struct Journey {
   Packet after;                       // as it leaves the last hook: written to, translated
   Reads reads;                        // with Options::note_reads alone
   bool knows_after = true;            // false: a rule wrote into it what only the kernel knows
+  // With Options::note_shown alone: all that chains of others which were passed over would have
+  // seen, and the packet that left. Where it is the same, they do the same.
+  std::string shown;
   // Delivered because its multicast group was taken as joined: the host's description does not say.
   bool takes_group_as_joined = false;
   // What else of the host was taken as a kernel has it from the beginning, since its description
@@ -134,6 +137,7 @@ struct Options {
   std::size_t most_steps = std::numeric_limits<std::size_t>::max();
   bool explain = false;      // fill Step::why
   bool note_reads = false;   // fill Journey::reads
+  bool note_shown = false;   // fill Journey::shown
   bool keep_state = false;   // limits, sets and flows remember earlier packets, until reset()
   std::uint64_t now_ns = 0;  // the virtual clock
   // By how much each packet's time may be off from the kernel's clock: a limit that this could

@@ -17,7 +17,9 @@
 #include "eval/other_tables.h"
 #include "eval/path_mtu.h"
 #include "eval/route.h"
+#include "eval/shown.h"
 #include "eval/stack.h"
+#include "eval/stopped.h"
 #include "eval/tracker.h"
 #include "eval/truncated.h"
 #include "eval/ways_out.h"
@@ -34,13 +36,6 @@ bool sends_reset(const Program& program, const Decision& decision) {
   const Program::Chain& chain = program.tables()[decision.table].chains[decision.chain];
   return ruleset::sends_reset(*chain.rules[decision.rule].rule,
                               program.tables()[decision.table].table->family);
-}
-
-// In the middle of a hook: what earlier chains have said does not count.
-void stop(HookResult& result, const char* reason) {
-  result.fate = Fate::Stack;
-  result.decided = false;
-  result.reason = reason;
 }
 
 }  // namespace
@@ -83,6 +78,7 @@ class Evaluator::Machine {
     state_.begin_packet();
     Journey journey;
     (this->*way)(packet, options, journey);
+    if (options.note_shown) note_left(journey);
     if (state_.met_doubt() || tracker_.flows().met_doubt()) {
       journey.conditions.push_back({.about = "an earlier packet, of which not all is known",
                                     .is = "as it was taken to be",
@@ -287,6 +283,8 @@ bool Evaluator::Machine::run_chain(const Stage& stage, Frame& frame, const Optio
   if (options.others != Others::Asked && !other_tables_.is_ours(stage.table)) {
     if (options.others == Others::LetPass && other_tables_.interferes(stage.table, stage.chain)) {
       interpreter_.run(stage.table, stage.chain, frame, options, result);
+    } else if (options.note_shown) {
+      note_shown(stage, frame, other_tables_.reads_of_tracking(stage.table), frame.shown);
     }
     return true;
   }
@@ -537,6 +535,7 @@ void Evaluator::Machine::finish(Frame& frame, Journey& journey) {
   journey.knows_after = frame.unsure.empty();
   journey.reads = std::move(frame.reads);
   journey.conditions = std::move(frame.conditions);
+  journey.shown = std::move(frame.shown);
 }
 
 // What a capture has cut off within the headers cannot be asked about at all.
@@ -597,8 +596,9 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
   // It keeps the way that it was sent by (skb_valid_dst()), whatever a rule writes into it now.
   const bool routed = loopback && sent_by_this_host(frame.bytes, frame.ipv6, own_);
   if (!run_hook(Hook::Prerouting, plan_for(frame).prerouting, frame, options, journey)) return;
-  const bool foreign = !routed && is_foreign(frame);
-  const bool passes_on = foreign && arrivals_.may_forward(frame);
+  // A bridge asks no routes (br_nf_forward_ip()).
+  const bool foreign = packet.is_bridged || (!routed && is_foreign(frame));
+  const bool passes_on = packet.is_bridged || (foreign && arrivals_.may_forward(frame));
   // What else is for this host (an address of all its network's routers, a broadcast) the routes
   // know better than its addresses.
   const Forwarding forwarding = foreign && !passes_on ? Forwarding::Off : Forwarding::On;
@@ -609,7 +609,8 @@ void Evaluator::Machine::receive(Frame& frame, const Options& options, Journey& 
   }
   if (frame.ipv6 && foreign && !passes_on && stop(next, kNotForThisHost)) return;
   if (passes_on && !ways_out_.find(frame, journey)) return;
-  if (!arrivals_.let_pass(frame, {.next = next, .forwarding = forwarding, .routed = routed},
+  if (!packet.is_bridged &&
+      !arrivals_.let_pass(frame, {.next = next, .forwarding = forwarding, .routed = routed},
                           journey)) {
     return;
   }

@@ -86,6 +86,7 @@ struct Frame {
   const ruleset::Host* host = nullptr;
   Reads reads;
   bool notes_reads = false;
+  std::string shown;                  // Journey::shown
   Choices* choices = nullptr;         // what is taken where several answers are possible
   std::vector<Condition> conditions;  // what was taken for given; the journey's in the end
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "eval/route.h"
+#include "eval/stopped.h"
 #include "eval/wire.h"
 
 namespace rolewall::eval {
@@ -92,10 +93,7 @@ bool Groups::takes(const net::Address& group, Frame& frame, Journey& journey) co
 std::optional<HookResult> Groups::refusal(Frame& frame, Journey& journey) const {
   const net::Address to = destination_of(frame.bytes, frame.ipv6);
   if (!net::is_multicast(to) || takes(to, frame, journey)) return std::nullopt;
-  HookResult result;
-  result.hook = ruleset::Hook::Input;
-  result.fate = Fate::Stack;
-  result.reason = kGroupNotJoined;
+  HookResult result = stopped_by_stack(ruleset::Hook::Input, kGroupNotJoined);
   if (may_route(to)) {
     result.fate = Fate::Undecided;
     result.reason = "multicast routing, which may pass it on, is not modelled";

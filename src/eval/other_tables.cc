@@ -1,5 +1,6 @@
 #include "eval/other_tables.h"
 
+#include <algorithm>
 #include <variant>
 
 #include "ruleset/effects.h"
@@ -12,6 +13,7 @@ OtherTables::OtherTables(const Program& program) : program_(program) {
   for (const Program::Table& table : program.tables()) {
     ours_.push_back(r::is_own(*table.table));
     interferes_.emplace_back(table.chains.size());
+    reads_.emplace_back();
   }
 }
 
@@ -51,6 +53,31 @@ bool OtherTables::interferes(std::uint32_t table, std::uint32_t chain) {
   }
   known = any;
   return any;
+}
+
+TrackingRead OtherTables::reads_of_tracking(std::uint32_t table) {
+  std::optional<TrackingRead>& known = reads_[table];
+  if (known) return *known;
+  const Program::Table& in = program_.tables()[table];
+  known = TrackingRead::Nothing;
+  if (r::tracking_of(in.names) == r::TrackingUse{}) return *known;
+  // Its state is what most ask for.
+  known = TrackingRead::State;
+  const auto asks_for_more = [&](const r::Expr& expr) {
+    const auto* ct = std::get_if<r::Ct>(&expr);
+    return r::effects_of(expr, in.names).tracking != r::TrackingUse{} &&
+           (ct == nullptr || ct->key != r::CtKey::State);
+  };
+  for (const Program::Chain& chain : in.chains) {
+    for (const Program::Rule& rule : chain.rules) {
+      if (std::ranges::any_of(rule.rule->exprs, asks_for_more)) known = TrackingRead::Everything;
+    }
+  }
+  const bool has_counts = std::ranges::any_of(in.table->sets, [](const r::Set& set) {
+    return !set.exprs.empty() || !set.elements.exprs.empty() || !set.unsupported.empty();
+  });
+  if (has_counts || !in.table->objects.empty()) known = TrackingRead::Everything;
+  return *known;
 }
 
 std::vector<std::uint32_t> OtherTables::interfering() {

@@ -9,6 +9,9 @@
 
 namespace rolewall::eval {
 
+// What of a packet's connection the rules of a table ask for.
+enum class TrackingRead : std::uint8_t { Nothing, State, Everything };
+
 class OtherTables {
  public:
   // Holds a reference: it must outlive this.
@@ -20,6 +23,8 @@ class OtherTables {
   // packet, leave it untracked, mark it, send it elsewhere (ruleset::is_seen_elsewhere()).
   bool interferes(std::uint32_t table, std::uint32_t chain);
 
+  TrackingRead reads_of_tracking(std::uint32_t table);
+
   // The tables with a base chain that does.
   std::vector<std::uint32_t> interfering();
 
@@ -27,6 +32,7 @@ class OtherTables {
   const Program& program_;
   std::vector<bool> ours_;
   std::vector<std::vector<std::optional<bool>>> interferes_;  // each looked at when first asked
+  std::vector<std::optional<TrackingRead>> reads_;            // likewise
 };
 
 }  // namespace rolewall::eval

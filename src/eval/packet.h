@@ -25,6 +25,9 @@ struct Packet {
 
   std::string in_device;   // "" on output
   std::string out_device;  // "" on input
+  // It goes on between the ports of in_device, a bridge, whoever it is for: br_netfilter shows it
+  // to the hooks as forwarded by out_device, the same.
+  bool is_bridged = false;
   std::uint32_t mark = 0;
   std::uint32_t priority = 0;
   PacketType type = PacketType::Host;

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "eval/arrivals.h"
+#include "eval/stopped.h"
 #include "eval/wire.h"
 
 namespace rolewall::eval {

@@ -1,5 +1,7 @@
 #include "net/address_set.h"
 
+#include "net/prefixes.h"
+
 #include <fmt/format.h>
 
 namespace rolewall::net {
@@ -64,6 +66,13 @@ std::vector<Prefix> to_prefixes(const IntervalSet<Ipv4>& set) {
 }
 std::vector<Prefix> to_prefixes(const IntervalSet<Ipv6>& set) {
   return split(set);
+}
+
+std::vector<Prefix> to_prefixes(const AddressSet& set) {
+  std::vector<Prefix> prefixes = to_prefixes(set.ipv4);
+  const std::vector<Prefix> ipv6 = to_prefixes(set.ipv6);
+  prefixes.insert(prefixes.end(), ipv6.begin(), ipv6.end());
+  return prefixes;
 }
 
 std::string format(const Interval<Ipv4>& interval) {

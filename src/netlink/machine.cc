@@ -45,9 +45,10 @@ using Devices = std::map<std::uint32_t, std::string>;
 using Masters = std::map<std::uint32_t, std::uint32_t>;
 using Indexes = std::set<std::uint32_t>;
 
-// `crossings`: links of which another network namespace holds the other end.
+// `crossings`: links of which another network namespace holds the other end; `ends`: the other ends
+// of those that have both here.
 Result<Devices> read_links(RouteDumper& dumper, Machine& machine, Masters& masters,
-                           Indexes& crossings) {
+                           Indexes& crossings, std::map<std::uint32_t, std::uint32_t>& ends) {
   Devices devices;
   Masters below;
   TRY(dumper.dump(RTM_GETLINK, sizeof(ifinfomsg), AF_UNSPEC, "interfaces",
@@ -67,6 +68,8 @@ Result<Devices> read_links(RouteDumper& dumper, Machine& machine, Masters& maste
                     devices.emplace(interface.index, interface.device);
                     if (interface.kind == "veth" && attributes.contains(IFLA_LINK_NETNSID)) {
                       crossings.insert(interface.index);
+                    } else if (interface.kind == "veth") {
+                      ends.emplace(interface.index, number(attributes, IFLA_LINK));
                     }
                     if (const auto master = number(attributes, IFLA_MASTER)) {
                       masters.emplace(interface.index, master);
@@ -158,20 +161,6 @@ Result<bool> has_plain_rules(RouteDumper& dumper) {
                     }));
   }
   return plain;
-}
-
-// Of a route by several ways: the index of each next hop's device, and what else is said of it.
-template <class Visit>
-void for_each_next_hop(View multipath, const Visit& visit) {
-  while (multipath.size() >= sizeof(rtnexthop)) {
-    rtnexthop hop{};
-    std::memcpy(&hop, multipath.data(), sizeof hop);
-    if (hop.rtnh_len < sizeof hop || hop.rtnh_len > multipath.size()) return;
-    const std::size_t size = hop.rtnh_len;
-    visit(static_cast<std::uint32_t>(hop.rtnh_ifindex),
-          attributes_in(multipath.subspan(sizeof hop, size - sizeof hop)));
-    multipath = multipath.subspan(std::min(RTNH_ALIGN(size), multipath.size()));
-  }
 }
 
 // By whom and by which device it leads: of the route, or of one of its next hops.
@@ -356,7 +345,8 @@ Result<Machine> read_machine() {
   Indexes addressed;
   Indexes uplinks;
   Indexes crossings;
-  const auto devices = read_links(*dumper, machine, masters, crossings);
+  std::map<std::uint32_t, std::uint32_t> ends;
+  const auto devices = read_links(*dumper, machine, masters, crossings, ends);
   if (!devices) return std::unexpected(devices.error());
   TRY(read_addresses(*dumper, *devices, machine, addressed));
   TRY(read_routes(*dumper, *devices, machine, uplinks));
@@ -368,6 +358,11 @@ Result<Machine> read_machine() {
     if (is_guest) machine.guests.push_back(interface.device);
     if (is_guest || (crossings.contains(interface.index) && !uplinks.contains(interface.index))) {
       machine.inward.push_back(interface.device);
+    }
+    const auto end = ends.find(interface.index);
+    const auto master = end == ends.end() ? masters.end() : masters.find(end->second);
+    if (master != masters.end() && devices->contains(master->second)) {
+      machine.own_ends.push_back({interface.device, devices->at(master->second)});
     }
   }
   return machine;

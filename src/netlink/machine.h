@@ -17,6 +17,12 @@ struct Lease {
   std::string device;
 };
 
+// A veth of which the other end is a port of a bridge, both of this network namespace.
+struct OwnEnd {
+  std::string device;
+  std::string bridge;
+};
+
 struct Machine {
   std::vector<ruleset::Interface> interfaces;  // without the loopback; named as their devices
   std::vector<net::Prefix> addresses;          // without the loopback's; whole addresses
@@ -25,6 +31,7 @@ struct Machine {
   std::vector<net::Prefix> learned;     // networks to which a routing protocol knows the way
   std::vector<std::string> ports;       // devices whose packets a bridge or a bond receives
   std::vector<std::string> bridges;     // that join several ports
+  std::vector<OwnEnd> own_ends;
   // Devices that lead to this machine's own containers and virtual machines, as far as that can be
   // told: no default route leads by them.
   std::vector<std::string> guests;

@@ -1,6 +1,7 @@
 #include "netlink/route_dump.h"
 
 #include <fmt/format.h>
+#include <linux/rtnetlink.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -119,6 +120,19 @@ std::optional<net::Address> address(View bytes) {
 std::optional<net::Address> address(const AttributeMap& attributes, std::uint16_t type) {
   const auto at = attributes.find(type);
   return at == attributes.end() ? std::nullopt : address(at->second);
+}
+
+void for_each_next_hop(View multipath,
+                       const std::function<void(std::uint32_t, const AttributeMap&)>& visit) {
+  while (multipath.size() >= sizeof(rtnexthop)) {
+    rtnexthop hop{};
+    std::memcpy(&hop, multipath.data(), sizeof hop);
+    if (hop.rtnh_len < sizeof hop || hop.rtnh_len > multipath.size()) return;
+    const std::size_t size = hop.rtnh_len;
+    visit(static_cast<std::uint32_t>(hop.rtnh_ifindex),
+          attributes_in(multipath.subspan(sizeof hop, size - sizeof hop)));
+    multipath = multipath.subspan(std::min(RTNH_ALIGN(size), multipath.size()));
+  }
 }
 
 }  // namespace rolewall::netlink

@@ -3,6 +3,7 @@
 #include <linux/genetlink.h>
 #include <linux/if_link.h>
 #include <linux/if_tunnel.h>
+#include <linux/lwtunnel.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
 #include <linux/wireguard.h>
@@ -54,6 +55,12 @@ void add_peer(TunnelLink& link, std::optional<net::Address> local,
   if (remote) link.peers.push_back({.local = local, .remote = *remote, .port = link.port});
 }
 
+// Of a flag that older kernels say by its being there, and vxlan by its value.
+bool is_set(const AttributeMap& data, std::uint16_t type) {
+  const auto at = data.find(type);
+  return at != data.end() && (at->second.empty() || at->second[0] != 0);
+}
+
 // IFLA_INFO_DATA of each kind.
 void take_parameters(TunnelLink& link, const AttributeMap& data) {
   constexpr std::uint16_t kVxlanPort = 4789;  // IANA's; the kernel always says which
@@ -61,18 +68,22 @@ void take_parameters(TunnelLink& link, const AttributeMap& data) {
   if (link.kind == "vxlan") {
     link.protocol = net::protocol::kUdp;
     link.port = port_at(data, IFLA_VXLAN_PORT, kVxlanPort);
+    link.is_told = is_set(data, IFLA_VXLAN_COLLECT_METADATA);
     add_peer(link, address_among(data, {IFLA_VXLAN_LOCAL, IFLA_VXLAN_LOCAL6}),
              address_among(data, {IFLA_VXLAN_GROUP, IFLA_VXLAN_GROUP6}));
   } else if (link.kind == "geneve") {
     link.protocol = net::protocol::kUdp;
     link.port = port_at(data, IFLA_GENEVE_PORT, kGenevePort);
+    link.is_told = is_set(data, IFLA_GENEVE_COLLECT_METADATA);
     add_peer(link, std::nullopt, address_among(data, {IFLA_GENEVE_REMOTE, IFLA_GENEVE_REMOTE6}));
   } else if (is_among(link.kind, {"gre", "gretap", "erspan", "ip6gre", "ip6gretap"})) {
     link.protocol = net::protocol::kGre;
+    link.is_told = is_set(data, IFLA_GRE_COLLECT_METADATA);
     add_peer(link, address_among(data, {IFLA_GRE_LOCAL}), address_among(data, {IFLA_GRE_REMOTE}));
   } else if (is_among(link.kind, {"ipip", "sit", "ip6tnl"})) {
     const auto inner = data.find(IFLA_IPTUN_PROTO);
     link.protocol = link.kind == "sit" ? kIpv6 : kIpip;
+    link.is_told = is_set(data, IFLA_IPTUN_COLLECT_METADATA);
     // ip6tnl: 0 for both, of which IPv6 is the one that a kernel makes by default.
     if (link.kind == "ip6tnl" &&
         (inner == data.end() || inner->second.empty() || inner->second[0] != kIpip)) {
@@ -127,6 +138,45 @@ Result<void> read_forwarding_entries(RouteDumper& dumper,
             to && std::ranges::find(link.peers, *to, &TunnelPeer::remote) != link.peers.end();
         if (to && !known) add_peer(link, std::nullopt, to);
       });
+}
+
+// To whom a route tells a tunnel to send: `encap ip` and `encap ip6`.
+void add_told_peer(TunnelLink& link, const AttributeMap& route) {
+  const auto kind = route.find(RTA_ENCAP_TYPE);
+  const auto said = route.find(RTA_ENCAP);
+  if (kind == route.end() || kind->second.size() != 2 || said == route.end()) return;
+  const AttributeMap to = attributes_in(said->second);
+  const std::uint16_t type = native_u16(kind->second.data());
+  std::optional<net::Address> local;
+  std::optional<net::Address> remote;
+  if (type == LWTUNNEL_ENCAP_IP) {
+    local = address_among(to, {LWTUNNEL_IP_SRC});
+    remote = address_among(to, {LWTUNNEL_IP_DST});
+  } else if (type == LWTUNNEL_ENCAP_IP6) {
+    local = address_among(to, {LWTUNNEL_IP6_SRC});
+    remote = address_among(to, {LWTUNNEL_IP6_DST});
+  }
+  const bool is_known =
+      remote && std::ranges::find(link.peers, *remote, &TunnelPeer::remote) != link.peers.end();
+  if (!is_known) add_peer(link, local, remote);
+}
+
+// Of tunnels that are told for each packet. What a program, a nexthop object or tc tells stays
+// unknown.
+Result<void> read_told_peers(RouteDumper& dumper, std::map<std::uint32_t, TunnelLink>& tunnels) {
+  const auto take = [&](std::uint32_t index, const AttributeMap& route) {
+    const auto at = tunnels.find(index);
+    if (at != tunnels.end() && at->second.is_told) add_told_peer(at->second, route);
+  };
+  for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
+    TRY(dumper.dump(RTM_GETROUTE, sizeof(rtmsg), family, "routes", [&](const nlmsghdr& message) {
+      const AttributeMap route = attributes_of<rtmsg>(message);
+      take(number(route, RTA_OIF), route);
+      const auto hops = route.find(RTA_MULTIPATH);
+      if (hops != route.end()) for_each_next_hop(hops->second, take);
+    }));
+  }
+  return {};
 }
 
 std::optional<TunnelPeer> peer_at(View endpoint) {
@@ -233,6 +283,9 @@ Result<std::vector<TunnelLink>> read_tunnels() {
       }));
   if (std::ranges::any_of(tunnels, [](const auto& each) { return each.second.kind == "vxlan"; })) {
     TRY(read_forwarding_entries(*dumper, tunnels));
+  }
+  if (std::ranges::any_of(tunnels, [](const auto& each) { return each.second.is_told; })) {
+    TRY(read_told_peers(*dumper, tunnels));
   }
   std::vector<TunnelLink> found;
   for (auto& [index, tunnel] : tunnels) {

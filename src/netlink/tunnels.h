@@ -24,7 +24,8 @@ struct TunnelLink {
   std::uint8_t protocol = 0;  // of the outer packets; 0: not known
   std::uint16_t port = 0;     // ours; 0: the protocol has none
   std::vector<TunnelPeer> peers;
-  std::string below;                 // the device that its packets leave by; "": by the route
+  bool is_told = false;  // to whom, each packet says (`external`): by its route, or a program does
+  std::string below;     // the device that its packets leave by; "": by the route
   std::vector<std::string> carries;  // others whose packets go through it: bridges, VLANs
 };
 

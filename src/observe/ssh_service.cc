@@ -1,10 +1,13 @@
 #include "observe/ssh_service.h"
 
 #include <net/if.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <optional>
+#include <ranges>
 #include <string>
 #include <utility>
 
@@ -18,6 +21,7 @@ namespace {
 using netlink::TcpSocket;
 
 constexpr std::uint16_t kSshPort = 22;
+constexpr int kMostAncestors = 64;  // of a process
 
 void add_door(std::vector<SshDoor>& doors, const SshDoor& door) {
   if (std::ranges::find(doors, door) == doors.end()) doors.push_back(door);
@@ -28,7 +32,7 @@ class SshServers {
  public:
   explicit SshServers(const netlink::TcpSockets& sockets) : sockets_(sockets) {
     for (auto& [id, process] : processes_with_sockets()) {
-      if (is_one(process.name)) processes_.push_back(std::move(process));
+      if (is_one(process.name)) processes_.emplace(id, std::move(process));
     }
   }
 
@@ -43,6 +47,18 @@ class SshServers {
       }
     }
     return doors;
+  }
+
+  // Whether this command runs below one that holds the socket. True, too, where none is seen to.
+  bool is_above(std::uint64_t inode) const {
+    const auto holds = [&](const auto& each) { return each.second.sockets.contains(inode); };
+    if (std::ranges::none_of(processes_, holds)) return true;
+    auto process = static_cast<unsigned>(::getppid());
+    for (int i = 0; process > 1 && i < kMostAncestors; ++i, process = parent_of(process)) {
+      const auto at = processes_.find(process);
+      if (at != processes_.end() && holds(*at)) return true;
+    }
+    return false;
   }
 
   bool listens_within() const {
@@ -64,7 +80,8 @@ class SshServers {
 
   // Anybody may call his program sshd, but not make it root's.
   bool is_listened_at(const TcpSocket& socket) const {
-    return socket.user == 0 && std::ranges::any_of(processes_, [&](const Process& process) {
+    return socket.user == 0 &&
+           std::ranges::any_of(processes_ | std::views::values, [&](const Process& process) {
              return process.sockets.contains(socket.inode) && !is_of_session(process);
            });
   }
@@ -73,7 +90,7 @@ class SshServers {
   bool has_sessions(const TcpSocket& socket) const {
     return std::ranges::any_of(sockets_.established, [&](const TcpSocket& session) {
       return session.local_port == socket.local_port && session.user == 0 &&
-             std::ranges::any_of(processes_, [&](const Process& process) {
+             std::ranges::any_of(processes_ | std::views::values, [&](const Process& process) {
                return process.sockets.contains(session.inode) &&
                       !process.sockets.contains(socket.inode);
              });
@@ -96,7 +113,7 @@ class SshServers {
   }
 
   const netlink::TcpSockets& sockets_;
-  std::vector<Process> processes_;
+  std::map<unsigned, Process> processes_;  // by their ids
 };
 
 bool is_same(const SshConnection& a, const SshConnection& b) {
@@ -133,6 +150,7 @@ Result<SshService> ssh_service() {
     return port == kSshPort || std::ranges::count(service.doors, port, &SshDoor::port) != 0;
   };
   std::optional<SshConnection> own;
+  bool is_inherited = false;
   for (const netlink::TcpSocket& socket : sockets->established) {
     const SshConnection session{.client = socket.remote,
                                 .client_port = socket.remote_port,
@@ -141,6 +159,7 @@ Result<SshService> ssh_service() {
                                 .device = name_of(socket.device)};
     if (claimed && is_same(session, *claimed)) {
       own = session;
+      is_inherited = !servers.is_above(socket.inode);
     } else if (is_served(socket.local_port)) {
       service.sessions.push_back(session);
     }
@@ -149,11 +168,14 @@ Result<SshService> ssh_service() {
   std::ranges::stable_partition(service.sessions, [](const SshConnection& session) {
     return !net::is_loopback(session.client);
   });
-  if (own) {
+  if (own && is_inherited && !service.sessions.empty()) {
+    service.sessions.insert(service.sessions.begin(), *own);
+    service.is_inherited = true;
+  } else if (own) {
     service.others = std::exchange(service.sessions, {*own});
     service.kind = SessionKind::Own;
   }
-  if (claimed && service.kind != SessionKind::Own) {
+  if (claimed && !own) {
     service.is_over = true;
     if (service.sessions.empty()) {
       service.sessions = {*claimed};

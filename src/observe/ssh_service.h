@@ -12,8 +12,8 @@ namespace rolewall::observe {
 
 // What is said to be this command's session, and whether it is.
 enum class SessionKind : std::uint8_t {
-  Own,     // the one that this command runs in
-  All,     // every one that is open: SSH_CONNECTION names none, or one that is over
+  Own,  // the one that this command runs in
+  All,  // every one that is open: SSH_CONNECTION names none, one that is over, or an inherited one
   Claimed  // SSH_CONNECTION names it; no session at all is open in this network namespace
 };
 
@@ -31,6 +31,9 @@ struct SshService {
   std::vector<SshConnection> others;  // that are open beside this command's own
   SessionKind kind = SessionKind::All;
   bool is_over = false;  // SSH_CONNECTION names a session that is not open
+  // It names one that is open and that this command does not run below: in tmux or screen whoever
+  // is attached types, and may have come by another. That one is the first of `sessions`.
+  bool is_inherited = false;
 };
 
 // Of this network namespace. Which program holds a socket, only root is told of all: for others it

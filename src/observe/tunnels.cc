@@ -26,11 +26,24 @@ net::Address unspecified(const net::Address& like) {
   return net::is_ipv4(like) ? net::Address{net::Ipv4{}} : net::Address{net::Ipv6{}};
 }
 
+// Where programs alone know the other ends, those that connection tracking has seen.
+std::vector<netlink::TunnelPeer> peers_of(const netlink::TunnelLink& link) {
+  std::vector<netlink::TunnelPeer> peers = link.peers;
+  if (!peers.empty() || !link.is_told || link.protocol != net::protocol::kUdp) return peers;
+  const auto seen = netlink::read_udp_peers(link.port);
+  for (const netlink::Endpoint& peer : seen.value_or(std::vector<netlink::Endpoint>())) {
+    const bool is_known =
+        std::ranges::find(peers, peer.address, &netlink::TunnelPeer::remote) != peers.end();
+    if (!is_known) peers.push_back({.local = {}, .remote = peer.address, .port = link.port});
+  }
+  return peers;
+}
+
 Tunnel of_link(const netlink::TunnelLink& link) {
   Tunnel tunnel{.devices = {link.device}, .kind = link.kind, .flows = {}};
   tunnel.devices.insert(tunnel.devices.end(), link.carries.begin(), link.carries.end());
   if (link.protocol == 0) return tunnel;
-  for (const netlink::TunnelPeer& peer : link.peers) {
+  for (const netlink::TunnelPeer& peer : peers_of(link)) {
     OuterFlow flow{.protocol = link.protocol,
                    .local = peer.local.value_or(unspecified(peer.remote)),
                    .remote = peer.remote,

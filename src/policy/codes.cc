@@ -139,7 +139,7 @@ constexpr std::array kTable = {
     CodeRow{Code::NeighboursShutOut, kWarning, "neighbours-shut-out",
             "a host with an IPv6 address drops neighbour discovery: an apply there is refused"},
     CodeRow{Code::ManagementLimited, kWarning, "management-limited",
-            "the rule that admits ssh from `management` has a limit, which forged packets use up"},
+            "a rule with a limit counts ssh from `management`: forged packets use it up"},
 };
 
 constexpr bool in_enum_order() {

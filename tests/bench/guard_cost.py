@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """What the guard adds to an apply on a host with many rules of other programs.
 
-usage: guard_cost.py PROGRAM RULES_DIR [--rules N] [--runs N]      defaults: 1000 7
+usage: guard_cost.py PROGRAM RULES_DIR [--rules N] [--runs N] [--draws]      defaults: 1000 7
 
 In a network namespace of its own: `apply` of a policy that differs by one rule each time, beside no other
 table, and beside N rules in tables as Docker, fail2ban and ufw make them. Each is given as the processor's
-time, the median of the runs; the difference is what reading and asking them costs. At most 50 ms.
+time, the median of the runs; the difference is what reading and asking them costs. At most 50 ms. With
+--draws the N rules match by chance (`numgen`), so that none is known to match, and the policy translates.
 """
 import argparse
 import os
@@ -56,11 +57,21 @@ def others(count: int) -> list[str]:
     return lines
 
 
-def measure(program: str, directory: pathlib.Path, runs: int) -> float:
+def draws(count: int) -> list[str]:
+    lines = ["add table inet draws", "add chain inet draws in { type filter hook input priority 5; }",
+             "add chain inet draws out { type filter hook output priority 5; }"]
+    return lines + [f"add rule inet draws {('in', 'out')[i % 2]} numgen random mod 1000 {i % 1000} drop"
+                    for i in range(count)]
+
+
+NAT = '[[nat]]\nid = "door"\nservice = "tcp/2022"\nnew-destination = "203.0.113.10:22"\n'
+
+
+def measure(program: str, directory: pathlib.Path, runs: int, more: str = "") -> float:
     times = []
     for turn in range(runs):
         port = measure.port = getattr(measure, "port", 9000) + 1
-        (directory / "site/server.toml").write_text(ROLE.format(port=port), encoding="utf-8")
+        (directory / "site/server.toml").write_text(ROLE.format(port=port) + more, encoding="utf-8")
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         run(program, "apply", str(directory / "site"), "--host", "srv", "--state-dir",
             str(directory / "state"))
@@ -76,6 +87,7 @@ def main() -> None:
     parser.add_argument("rules_dir")
     parser.add_argument("--rules", type=int, default=1000)
     parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--draws", action="store_true")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not options.inside:
@@ -95,11 +107,12 @@ def main() -> None:
         directory = pathlib.Path(scratch)
         (directory / "site").mkdir()
         (directory / "site/site.toml").write_text(SITE, encoding="utf-8")
-        alone = measure(options.program, directory, options.runs)
-        lines = others(options.rules)
+        more = NAT if options.draws else ""
+        alone = measure(options.program, directory, options.runs, more)
+        lines = (draws if options.draws else others)(options.rules)
         for i in range(0, len(lines), 100):  # a batch must fit the socket's buffer
             run("nft", "-f", "-", text="\n".join(lines[i:i + 100]) + "\n")
-        beside = measure(options.program, directory, options.runs)
+        beside = measure(options.program, directory, options.runs, more)
     print(f"apply alone {alone:.0f} ms, beside {options.rules} rules of others {beside:.0f} ms: "
           f"{beside - alone:.0f} ms more")
 

@@ -270,3 +270,31 @@ expect_out ", not in force (\`rolewall bans --state-dir $state\`)"
 rolewall rollback --state-dir "$state" --force
 rolewall bans --state-dir "$state" --format json
 expect_json "d['in_force'] is True and '192.0.2.77' in [e['address'] for e in d['entries']]"
+
+# What is recorded alone is removed from the record, and that is said: it does not come back.
+rolewall ban 10.9.0.0/16 --force --state-dir "$state"
+rolewall ban 203.0.113.77 --force --state-dir "$state"
+rolewall ban 10.9.0.5 --force --state-dir "$state"
+rolewall allow tcp/8080 from 203.0.113.52 --for 1h --state-dir "$state"
+expect_status 0
+nft flush ruleset
+rolewall unban 10.9.0.5 --state-dir "$state"
+expect_status 1
+expect_err "10.9.0.5 is still banned, as part of 10.9.0.0/16"
+expect_out "no table is in force: it was removed from the record"
+for address in 10.9.0.0/16 203.0.113.77; do
+  rolewall unban "$address" --state-dir "$state"
+  expect_status 0
+  expect_out "$address is no longer banned"
+  expect_out "no table is in force: it was removed from the record"
+done
+rolewall unallow tcp/8080 from 203.0.113.52 --state-dir "$state"
+expect_status 0
+expect_out "no table is in force: it was removed from the record"
+rolewall unban 203.0.113.77 --state-dir "$state"
+expect_status 1
+expect_err "no policy is in force"
+rolewall boot --state-dir "$state" --force
+expect_status 0
+rolewall bans --state-dir "$state" --format json
+expect_json "not {'10.9.0.0/16', '10.9.0.5', '203.0.113.77', '203.0.113.52'} & {e['address'] for e in d['entries']}"

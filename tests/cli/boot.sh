@@ -31,10 +31,19 @@ expect_out "nothing to do"
 # Switched off at the console.
 play_reboot
 echo "root=/dev/sda1 rolewall=off quiet" >cmdline
-boot --kernel-parameters cmdline
+boot --kernel-parameters cmdline --as-unit
 expect_status 0
 expect_out "nothing was loaded"
 [ -z "$(table)" ] || complain "it was loaded all the same"
+# By hand, as status advises, it is loaded.
+rolewall status --state-dir "$state"
+expect_out "load it again: sudo rolewall boot"
+boot --kernel-parameters cmdline
+expect_status 0
+expect_out "generation 1 is in force"
+expect_out "rolewall=off is on the kernel command line"
+[ -n "$(table)" ] || complain "it was not loaded"
+play_reboot
 
 # Not confirmed before the restart: the former policy.
 boot

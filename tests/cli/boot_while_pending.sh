@@ -28,6 +28,39 @@ boot
 expect_out "generation 2 is in force"
 [ "$(table)" = "$second" ] || complain "what was confirmed is not what was booted"
 
+# Changed by another program while one waits: what is advised works, word for word.
+follow() {
+  advice=$(sed -n "s/.*$1: sudo \(rolewall [^(]*\).*/\1/p" "$scratch/out" | sed 's/    .*//' | head -n 1)
+  [ -n "$advice" ] || complain "no advice: $1"
+  # shellcheck disable=SC2086 # its words
+  case $advice in *" apply "*) rolewall ${advice#rolewall } site --host web-01 ;; *) rolewall ${advice#rolewall } ;; esac
+  expect_status 0
+}
+admit 8003
+apply --confirm 1h
+expect_status 0
+third=$(table)
+for how in "put it right" "or load it as it was"; do
+  nft insert rule inet rolewall input accept
+  with_state status
+  expect_status 1
+  follow "$how"
+  [ "$(table)" = "$third" ] || complain "it is not put right"
+  with_state status --format json
+  expect_json 'd["pending"] and d["drift"] == []'
+done
+# Or taken away: a ban is told what loads it.
+nft flush ruleset
+with_state ban 192.0.2.7
+expect_status 1
+expect_err "\`rolewall boot $with_dir\` loads generation 4 again"
+with_state status
+follow "load it again"
+with_state rollback
+expect_status 0
+sed -i '/id = "port-8003"/,$d' site/web.toml
+sed -i '$d' site/web.toml
+
 # Its time is over and nobody rolled it back: boot does.
 printf '\n[[inbound]]\nid = "yet-more"\nservice = "tcp/8002"\nfrom = "office"\n' >>site/web.toml
 apply --confirm 1s
@@ -37,7 +70,7 @@ nft flush ruleset
 sleep 1.2
 boot
 expect_status 0
-expect_err "generation 3 was not confirmed"
+expect_err "generation 5 was not confirmed"
 expect_out "generation 2 is in force"
 [ "$(table)" = "$second" ] || complain "not what was confirmed"
 

@@ -2,6 +2,7 @@
 # looks at what is in force.
 . "$(dirname "$0")/prelude.sh"
 web_01 "$@"
+port=50
 apply
 first=$(table)
 
@@ -46,6 +47,44 @@ expect_out "is confirmed"
 third=$(table)
 sleep 8.5
 [ "$(table)" = "$third" ] || complain "rolled back though it was confirmed"
+
+# The state directory is moved away: that is no confirmation, nor is one that is made anew. It is
+# not recorded where nothing is, and goes on from there once it is back.
+for how in "true" "mkdir $state"; do
+  before=$(table)
+  admit 80$((port += 1))
+  apply --confirm 4s
+  expect_status 0
+  mv "$state" "$state.away"
+  $how
+  with_state confirm
+  expect_status 1
+  expect_err "nothing was confirmed"
+  await_table "$before"
+  rm -rf "$state"
+  mv "$state.away" "$state"
+  with_state status
+  expect_status 1
+  expect_out "overdue"
+  with_state rollback --expired
+  expect_status 0
+  [ "$(table)" = "$before" ] || complain "another table"
+done
+# One in which something else was applied since has its own word.
+admit 8090
+apply --confirm 4s
+mv "$state" "$state.away"
+admit 8091
+apply
+expect_status 0
+anew=$(table)
+sleep 5
+[ "$(table)" = "$anew" ] || complain "what was applied since is gone"
+rm -rf "$state"
+mv "$state.away" "$state"
+with_state boot -p site --host web-01
+expect_status 0
+[ "$(table)" = "$third" ] || complain "not what was confirmed before"
 
 # Another program takes the table away: that is no confirmation of it.
 admit 8004

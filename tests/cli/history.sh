@@ -45,6 +45,10 @@ expect_out "disabled at"
 expect_out "\`rolewall rollback $with_dir\` loads generation 3 again"
 with_state disable
 expect_out "nothing to disable"
+rolewall boot --state-dir "$state"
+expect_status 0
+expect_out "rolewall is disabled: nothing was loaded"
+expect_out "sudo rolewall rollback $with_dir    to generation 3"
 with_state rollback
 expect_status 0
 expect_out "generation 3 is in force again"
@@ -73,6 +77,21 @@ expect_json 'all(e["at"] and e["by"] for e in d["events"])'
 with_state rollback
 expect_status 0
 in_force 1 "$first"
+# One after the other, from where a named one has gone back to: never forward.
+for port in 8004 8005; do
+  admit $port
+  apply
+done
+with_state history --format json
+last=$(python3 -c "import json; print(max(g['generation'] for g in json.load(open('$scratch/out'))['generations']))")
+with_state rollback --to $((last - 1))
+expect_status 0
+with_state rollback
+expect_status 0
+in_force 1 "$first"
+with_state rollback
+expect_status 1
+expect_err "nothing was in force before generation 1"
 sed -i '1s/applied/implied/' "$state/history.log"
 with_state history
 expect_status 0

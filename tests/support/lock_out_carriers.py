@@ -136,7 +136,7 @@ def relay_within(stage):
 def bridged_relay(stage):
     """A virtual machine beside the host on a bridge, to which eth0 belongs: what comes to it passes the
     forward chain."""
-    from lock_out_trials import onto_a_bridge
+    from lock_out_ways import onto_a_bridge
     if not os.path.exists("/proc/sys/net/bridge/bridge-nf-call-iptables"):
         raise LeftOut("no br_netfilter")
     onto_a_bridge(stage)
@@ -153,7 +153,7 @@ def bridged_relay(stage):
 
 def vpn_within(stage):
     """A tunnel's end is in the container, which routes between it and the host."""
-    from lock_out_trials import TUN
+    from lock_out_tunnels import TUN
     container(stage)
     inner = stage.container.pid
     setting(inner, "net.ipv4.ip_forward", "1")

@@ -5,7 +5,7 @@ import os
 import sys
 import time
 
-from live_guard import OTHER, RULES, SITE, run
+from live_guard import RULES, SITE, run
 from lock_outs import CLIENT_4, OWN_4, Trial, batch, network_of, start_program
 from lock_out_carriers import as_relayed, container, inbound, outbound
 
@@ -40,7 +40,7 @@ pipe(tun, inner, lambda: os.read(tun, 4096), lambda data: os.write(tun, data))
 
 
 def split(stage):
-    from lock_out_trials import addresses
+    from lock_out_tunnels import addresses
     start_program(stage, None, SPLIT, OWN_4, CLIENT_4)
     start_program(stage, stage.client.pid, SPLIT, CLIENT_4, OWN_4)
     for _ in range(50):
@@ -62,12 +62,17 @@ def told_by_routes(stage):
                     f"neigh add {beyond} lladdr {other_mac} dev t0"])
 
 
+def early_drop(peer):
+    return f'[[inbound]]\nid = "gone"\naction = "drop"\nearly = true\nservice = "udp"\nfrom = "{peer}"\n'
+
+
 def both_ways(service, peer="any"):
     return inbound("carry", service, peer) + outbound("carry", service, peer)
 
 
 def unseen():
-    from lock_out_trials import IN_TUNNEL_4, TUNNEL_SITE, marked_routing, several_next_hops
+    from lock_out_tunnels import IN_TUNNEL_4, TUNNEL_SITE
+    from lock_out_ways import marked_routing, several_next_hops
     kind = "carriers that cannot be found"
     here = {"site": TUNNEL_SITE, "come": IN_TUNNEL_4, "waits": True, "says": "--confirm TIME"}
     vpn = {**here, "before": RULES + both_ways("udp/1194")}
@@ -80,11 +85,15 @@ def unseen():
                 set_up=(split, marked_routing), **vpn)
     yield Trial(kind, "a VPN of two processes, a ban of its other end", verb=("ban", CLIENT_4),
                 set_up=(split,), later=(), **{**vpn, "says": "cannot be found"})
-    told = {**here, "before": RULES + both_ways("udp/4789"), "set_up": (told_by_routes,)}
+    kind = "a vxlan told by routes"
+    told = {**here, "before": RULES + both_ways("udp/4789"), "set_up": (told_by_routes,),
+            "waits": False, "says": f"carried by udp/4789 from {CLIENT_4}"}
     yield Trial(kind, "vxlan by routes, no rule", RULES, **told)
     yield Trial(kind, "vxlan by routes, rollback", RULES, verb=("rollback",), **told)
+    yield Trial(kind, "vxlan by routes, an early drop", RULES + both_ways("udp/4789") + early_drop(
+        CLIENT_4), later=(), **told)
     yield Trial(kind, "vxlan by routes, a ban of its other end", verb=("ban", CLIENT_4), later=(),
-                **{**told, "says": "cannot be found"})
+                **{**told, "says": "the other end of the tunnel t0"})
 
 
 # -- a peer that nothing tracks --
@@ -99,7 +108,7 @@ table inet untracked {
 
 
 def strangers():
-    from lock_out_trials import IN_TUNNEL_4, TUNNEL_SITE, tun
+    from lock_out_tunnels import IN_TUNNEL_4, TUNNEL_SITE, tun
     kind = "a peer that nothing tracks"
     everybody = RULES + both_ways("udp/1194")
     office = RULES + both_ways("udp/1194", "198.51.100.0/24")

@@ -179,7 +179,7 @@ def kept_by_others():
 
 def bridged(stage):
     """vxlan is a port of a bridge, and the host's address is on a veth whose end is another."""
-    from lock_out_trials import vxlan_link
+    from lock_out_tunnels import vxlan_link
     for each in ["iptables", "ip6tables"]:  # else what is bridged passes the forward chain, too
         if os.path.exists(f"/proc/sys/net/bridge/bridge-nf-call-{each}"):
             setting(None, f"net.bridge.bridge-nf-call-{each}", "0")
@@ -196,7 +196,7 @@ def to_a_group(stage):
     for pid, here in [(None, OWN_4), (stage.client.pid, "203.0.113.2")]:
         batch(pid, [f"link add t0 type vxlan id 7 local {here} group 239.1.1.1 dstport 4789 "
                     "dev eth0"])
-    from lock_out_trials import addresses
+    from lock_out_tunnels import addresses
     addresses(stage, "t0")
 
 
@@ -210,7 +210,7 @@ def client_asks_again(stage):
 
 
 def below():
-    from lock_out_trials import IN_TUNNEL_4, IN_TUNNEL_6, TUNNEL_SITE, carry
+    from lock_out_tunnels import IN_TUNNEL_4, IN_TUNNEL_6, TUNNEL_SITE, carry
     kind = "tunnels"
     both = RULES + carry("udp/4789", "203.0.113.2")
     here = {"site": TUNNEL_SITE, "set_up": (bridged,), "before": both}
@@ -231,7 +231,7 @@ def below():
 # -- an error of a router that is not the next one --
 
 def farther():
-    from lock_out_trials import FAR, beyond_a_small_link, much, path_is_forgotten
+    from lock_out_tunnels import FAR, beyond_a_small_link, much, path_is_forgotten
     kind = "a smaller link on the way"
 
     def far_small_link(stage):

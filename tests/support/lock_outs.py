@@ -170,6 +170,10 @@ def start_program(stage, where, program, *words):
     return process
 
 
+def at_the_client(program, *words):
+    return lambda stage: start_program(stage, stage.client.pid, program, *words)
+
+
 def setting(pid, name, value):
     with network_of(pid), open("/proc/sys/" + name.replace(".", "/"), "w", encoding="utf-8") as file:
         file.write(value)

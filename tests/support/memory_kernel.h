@@ -79,6 +79,7 @@ class MemoryStore {
   // What other programs do.
   void flush_ruleset();
   void touch() { ++generation; }
+  std::uint64_t new_handle() { return next_handle_++; }
   void put(ruleset::Table table);
 
   // 0, or the error number of what the kernel refuses of it, with nothing changed.

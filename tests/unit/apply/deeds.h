@@ -27,6 +27,7 @@ enum class Do : std::uint8_t {
   RollbackConfirm,
   RollbackExpired,
   RollbackTo,
+  RollbackToConfirm,
   Disable,
   DisableConfirm,
   Boot,
@@ -43,7 +44,7 @@ enum class Do : std::uint8_t {
   SpoilBans,
   SpoilGeneration,
 };
-inline constexpr std::size_t kDeeds = 23;
+inline constexpr std::size_t kDeeds = 24;
 inline constexpr std::array<const char*, kDeeds> kNames{"apply",
                                                         "apply --confirm",
                                                         "apply --no-confirm",
@@ -52,6 +53,7 @@ inline constexpr std::array<const char*, kDeeds> kNames{"apply",
                                                         "rollback --confirm",
                                                         "rollback --expired",
                                                         "rollback --to one of the last",
+                                                        "rollback --to --confirm",
                                                         "disable",
                                                         "disable --confirm",
                                                         "boot",

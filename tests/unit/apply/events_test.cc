@@ -46,7 +46,7 @@ TEST_CASE("what was rolled back is nothing to go back to") {
   CHECK_FALSE(last_taken_back(events));
 }
 
-TEST_CASE("one rollback after the other goes on; a named one can be taken back") {
+TEST_CASE("one rollback after the other goes on; one to what was rolled back can be taken back") {
   std::vector<Event> events{applied({}, 1), applied(1, 2), applied(2, 3)};
   CHECK(in_force_before(events, 3) == 2U);
   events.push_back(rolled_back(3, 2));
@@ -57,6 +57,26 @@ TEST_CASE("one rollback after the other goes on; a named one can be taken back")
   events.push_back(rolled_back(1, 3, true));
   CHECK(in_force_by(events) == 3U);
   CHECK(in_force_before(events, 3) == 1U);
+}
+
+TEST_CASE("a rollback goes on from where a named one went back to") {
+  std::vector<Event> events{applied({}, 1), applied(1, 2), applied(2, 3), applied(3, 4)};
+  events.push_back(rolled_back(4, 2, true));
+  CHECK(in_force_by(events) == 2U);
+  CHECK(in_force_before(events, 2) == 1U);
+  // One that waited, once it is confirmed; past one that waits.
+  std::vector<Event> confirmed{applied({}, 1), applied(1, 2), applied(2, 3), applied(3, 4)};
+  confirmed.push_back(rolled_back(4, 2, true));
+  confirmed.back().waits = true;
+  CHECK(in_force_before(confirmed, 4) == 3U);
+  confirmed.push_back(event(EventKind::Confirmed, 2, 2));
+  CHECK(in_force_by(confirmed) == 2U);
+  CHECK(in_force_before(confirmed, 2) == 1U);
+  std::vector<Event> past{applied({}, 1), applied(1, 2), applied(2, 3, true)};
+  past.push_back(rolled_back(3, 2));
+  past.push_back(rolled_back(2, 1, true));
+  CHECK(in_force_by(past) == 1U);
+  CHECK_FALSE(in_force_before(past, 1));
 }
 
 TEST_CASE("several that wait go back together") {

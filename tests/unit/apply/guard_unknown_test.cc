@@ -90,6 +90,71 @@ TEST_CASE("an end of a tunnel that is not known may be anybody") {
   CHECK(ask(all, office, about).losses.empty());
 }
 
+Chain nat_to(std::uint16_t from, std::uint16_t to) {
+  std::vector<Expr> exprs = port_is(6, from);
+  exprs.push_back(Immediate{2, Value::be16(to)});
+  Redirect redirect;
+  redirect.port_min = 2;
+  redirect.flags = 2;
+  exprs.push_back(redirect);
+  Chain chain = base("dstnat", Hook::Prerouting, {rule("r.nat.door", exprs)}, VerdictCode::Accept);
+  chain.base->type = ChainType::Nat;
+  chain.base->priority = -100;
+  return chain;
+}
+
+TEST_CASE("what others draw does what it does today, where ours shows them the same") {
+  const std::vector<Rule> draws(
+      1000, rule("", {Numgen{NumgenKind::Random, 1000, 0, 1}, Cmp{CmpOp::Eq, 1, Value::host_u32(0)},
+                      verdict(VerdictCode::Drop)}));
+  const Table others = theirs({base("in", Hook::Input, draws, VerdictCode::Accept),
+                               base("out", Hook::Output, draws, VerdictCode::Accept)});
+  Table before = ours({ssh()});
+  before.chains.push_back(nat_to(2022, 22));
+  Table after = before;
+  after.chains.front().rules.insert(
+      after.chains.front().rules.end() - 1,
+      rule("r.inbound.more", with(port_is(6, 8000), verdict(VerdictCode::Accept))));
+  for (const auto& [was, will] :
+       {std::pair(before, after), std::pair(kNone, after), std::pair(after, ours({ssh()}))}) {
+    const GuardAnswer answer = ask(was, will, facts(), {others});
+    CHECK(answer.losses.empty());
+    CHECK(is_said(answer.notes, "table inet theirs"));
+    CHECK_FALSE(is_said(answer.notes, "not every combination"));
+  }
+  // What we take away is lost, whatever they draw.
+  CHECK(is_said(ask(before, ours({}), facts(), {others}).losses, "ssh from 198.51.100.1"));
+}
+
+TEST_CASE("a chain of a bridge's, of which nothing is run, is named as a whole") {
+  GuardFacts about = facts();
+  about.machine.interfaces.front().kind = "bridge";
+  Table bridge = theirs(
+      {base("c", Hook::Input, {rule("", {verdict(VerdictCode::Drop)})}, VerdictCode::Accept)});
+  bridge.family = Family::Bridge;
+  const GuardAnswer answer = ask(ours({ssh()}), about, {bridge});
+  CHECK(answer.losses.empty());
+  CHECK(is_said(answer.notes, "it may pass chain c, table bridge theirs"));
+  CHECK_FALSE(is_said(answer.notes, "rule 0"));
+}
+
+TEST_CASE("boundaries of management that are too many to be asked are said to be") {
+  GuardFacts about = facts();
+  about.management = {prefix("10.5.0.0/16")};
+  Table table = ours({ssh()});
+  Set named = test::address_set("net/some/4");
+  for (int i = 0; i < 2000; ++i) {
+    test::add_address(named, {10, 5, static_cast<std::uint8_t>(i / 100),
+                              static_cast<std::uint8_t>(2 * (i % 100) + 2)});
+  }
+  table.sets = {named};
+  const GuardAnswer answer = ask(table, about);
+  CHECK(answer.losses.empty());
+  CHECK(is_said(answer.notes, "the rules draw boundaries at"));
+  table.sets.clear();
+  CHECK_FALSE(is_said(ask(table, about).notes, "the rules draw boundaries at"));
+}
+
 TEST_CASE("a lease by which nobody comes is asked about as far as it is renewed today") {
   GuardFacts about = facts();
   add_device(about, "eth1", "10.77.0.5");

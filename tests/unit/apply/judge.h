@@ -124,6 +124,10 @@ class Judge : public Scene {
       }
       case Do::RollbackTo:
         return rollback(state, target_ ? target_->generation : 999'999, world_).has_value();
+      case Do::RollbackToConfirm:
+        return rollback(state, target_ ? target_->generation : 999'999, world_, nullptr,
+                        kConfirmWithin)
+            .has_value();
       case Do::Disable:
         return disable(state, world_).has_value();
       case Do::DisableConfirm:
@@ -174,6 +178,8 @@ class Judge : public Scene {
         return model.is_overdue() && model.end_what_is_over() == Model::Over::RolledBack;
       case Do::RollbackTo:
         return model.rollback_to(target);
+      case Do::RollbackToConfirm:
+        return model.rollback_to(target, kConfirmMs);
       case Do::Disable:
         return model.disable();
       case Do::DisableConfirm:
@@ -202,6 +208,14 @@ class Judge : public Scene {
     return false;
   }
 
+  // The rules of its first chain.
+  static std::string in_words(const Policy& policy) {
+    if (!policy) return "none";
+    std::string text = "[";
+    for (const Rule& rule : policy->tables[0].chains[0].rules) text += rule.comment.text() + " ";
+    return text + "]";
+  }
+
   std::vector<std::string> banned() const {
     std::vector<std::string> all;
     if (const auto entries = list_entries(world_)) {
@@ -215,7 +229,9 @@ class Judge : public Scene {
     const auto none = [&](const auto& fits) { return std::ranges::none_of(any, fits); };
     const Policy kernel = held();
     if (none([&](const Model& model) { return model.kernel == kernel; })) {
-      return "the kernel holds another table";
+      std::string text = "the kernel holds another table: " + in_words(kernel) + "; not";
+      for (const Model& model : any) text += " " + in_words(model.kernel);
+      return text;
     }
     const std::uint32_t current = generation(current_number(disk_.state()));
     if (none([&](const Model& model) { return model.in_force().generation == current; })) {
@@ -286,8 +302,16 @@ class Judge : public Scene {
 
   void take_over(const std::vector<Model>& any) {
     const std::uint32_t current = generation(current_number(disk_.state()));
-    model_ = *std::ranges::find_if(
-        any, [&](const Model& model) { return model.in_force().generation == current; });
+    const std::uint32_t boots = generation(boot_number(disk_.state()));
+    const auto is_current = [&](const Model& model) {
+      return model.in_force().generation == current;
+    };
+    // Where several are, the one that boots the same tells what was before.
+    auto fits = std::ranges::find_if(any, [&](const Model& model) {
+      return is_current(model) && model.boots.generation == boots;
+    });
+    if (fits == any.end()) fits = std::ranges::find_if(any, is_current);
+    model_ = *fits;
     model_.kernel = held();
     model_.boots = state_of(boot_number(disk_.state()).value_or(std::nullopt));
     model_.waits.reset();

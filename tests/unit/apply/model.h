@@ -206,21 +206,36 @@ struct Model {
 
   // To one by its number. What waits is confirmed or undone, and not gone to; what is in force for
   // good is at most loaded again.
-  bool rollback_to(const std::optional<State>& target) {
+  bool rollback_to(const std::optional<State>& target, std::uint64_t within = 0) {
     end_what_is_over();
     if (!target || !is_whole(*target) || (waits && waits->what == *target)) return false;
     const bool again = !waits && *target == in_force();
     if (again && boots == *target) return put(target->policy), true;
     if (waits && waits->former == *target) return go_back_to(*target), true;
+    const bool lets_wait = within != 0 && !again;
+    if (lets_wait && !is_whole(waits ? waits->former : in_force())) return false;
     const Model before = *this;
     if (waits) go_back_to(waits->former);
     kernel = before.kernel;  // one step there, whatever the history says
     bans = before.bans;
+    if (lets_wait) {
+      State state = *target;
+      state.goes_back = true;
+      let_wait(state, within);
+      return true;
+    }
     applied.back().is_unlogged = false;
-    if (!again) applied.push_back(*target);
+    if (!again) go_to(*target);
     put(target->policy);
     settle();
     return true;
+  }
+
+  // Where it was in force before, all above it is taken away; else it is the next.
+  void go_to(const State& target) {
+    const auto there = std::find(applied.rbegin(), applied.rend(), target);
+    if (there == applied.rend()) return applied.push_back(target);
+    applied.erase(there.base(), applied.end());
   }
 
   // The history found no room for that: by its last word, `logged`, and the link, what is in force
@@ -342,9 +357,9 @@ struct Model {
   }
   bool unban(const std::string& whom) {
     if (is_overdue()) end_what_is_over();
-    if (!kernel) return false;
+    const bool was_remembered = remembered.erase(whom) != 0;
+    if (!kernel) return was_remembered;  // it would come back with a table
     bans.erase(whom);
-    remembered.erase(whom);
     return true;
   }
 };

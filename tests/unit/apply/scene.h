@@ -36,6 +36,7 @@ class Scene {
       case Do::Meddle:
         if (store_.own() == nullptr) break;
         store_.own()->chains[0].rules.push_back(rule("stranger", {Counter{}}));
+        store_.own()->chains[0].rules.back().handle = store_.new_handle();
         store_.touch();
         model_.kernel = held();
         break;
@@ -72,6 +73,7 @@ class Scene {
       case Do::RollbackConfirm:
       case Do::RollbackExpired:
       case Do::RollbackTo:
+      case Do::RollbackToConfirm:
       case Do::Disable:
       case Do::DisableConfirm:
       case Do::Boot:

@@ -160,6 +160,24 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::DisableConfirm},
   };
   CHECK(first_wrong(waited_on_for_nothing) == "");
+  const std::vector<Deed> killed_once_all_was_recorded{
+      {.what = Do::ApplyForGood, .which = 2},
+      {.what = Do::DisableConfirm},
+      {.what = Do::Disable, .with = With::KilledAfter, .step = 0},
+      {.what = Do::RollbackConfirm},
+      {.what = Do::LosePending},  // what comes back is that there is no table
+  };
+  CHECK(first_wrong(killed_once_all_was_recorded) == "");
+  // Another program's rule stands before what the rollback puts there.
+  const std::vector<Deed> changed_while_it_waited{
+      {.what = Do::ApplyForGood, .which = 1},
+      {.what = Do::Meddle},
+      {.what = Do::SpoilGeneration},
+      {.what = Do::ApplyConfirm},
+      {.what = Do::Meddle},
+      {.what = Do::RollbackConfirm, .which = 3, .with = With::KilledAfter, .step = 4},
+  };
+  CHECK(first_wrong(changed_while_it_waited) == "");
 }
 
 }  // namespace

@@ -99,6 +99,12 @@ TEST_CASE("what the guard would refuse is found without the machine") {
     CHECK(found_with(ssh + limit + in + out) == Codes{"management-limited"});
     CHECK(found_with(ssh + limit + open + in + out) == Codes{"management-limited"});
     CHECK(found_with(ssh + open + limit + in + out).empty());
+    // A rule before it that passes on what is within its limit counts as well.
+    const std::string flood = "[[inbound]]\nid = \"f\"\nservice = \"tcp\"\naction = \"drop\"\n";
+    CHECK(found_with(flood + limit + ssh + in + out) == Codes{"management-limited"});
+    CHECK(found_with(flood + limit + "from = [\"!site\", \"!management\"]\n" + ssh + in + out)
+              .empty());
+    CHECK(found_with(ssh + flood + limit + in + out).empty());
   }
 }
 
