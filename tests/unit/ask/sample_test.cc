@@ -87,6 +87,21 @@ TEST_CASE_FIXTURE(Fixture, "words that ask nobody are an error") {
   CHECK(take("https 192.0.2.1 > 192.0.2.2") == Words{"not-an-end"});
 }
 
+TEST_CASE_FIXTURE(Fixture, "words that say nothing about the host that is asked are an error") {
+  CHECK(take("https 192.0.2.1 > lb-01 in=public") ==
+        Words{"tcp 192.0.2.1:40000 > 203.0.113.10:443 in=public"});
+  CHECK(take("https 192.0.2.1 > lb-01 in=public out=private") == Words{"not-an-end"});
+  CHECK(take("https 192.0.2.1 > lb-01 user=33") == Words{"not-an-end"});
+  CHECK(take("https lb-01 > 192.0.2.1 out=public user=33").size() == 1);
+  // A ruleset that translates may pass on what it receives.
+  Asking translating = alone("lb-01");
+  translating.translates = true;
+  CHECK(take("https 192.0.2.1 > self in=public out=private", translating).size() == 1);
+  // A role's test asks its own host alone.
+  CHECK(take("https 192.0.2.1 > self at=web-01", alone("lb-01")) == Words{"not-an-end"});
+  CHECK(take("https 192.0.2.1 > self at=lb-01", alone("lb-01")).size() == 1);
+}
+
 TEST_CASE_FIXTURE(Fixture, "words that name too many packets are an error") {
   auto words = test::words(policy, "https internet > lb-01 family=4", false);
   words.service.literals.resize(Sampler::kMaxSamples + 1, words.service.literals.front());
