@@ -78,8 +78,8 @@ std::optional<bool> Interpreter::xt_match_holds(const r::XtMatch& match,
           [](const r::XtComment&) -> Answer { return true; },
           [&](const OneOf<r::XtTcp, r::XtUdp, r::XtMultiport, r::XtSctp, r::XtDccp, r::XtIcmp,
                           r::XtEsp, r::XtAh, r::XtIprange, r::XtTos, r::XtTtl, r::XtEcn,
-                          r::XtTcpmss, r::XtU32, r::XtString, r::XtFrag, r::XtOptions,
-                          r::XtRouting, r::XtMobility, r::XtIpv6header> auto& m) -> Answer {
+                          r::XtTcpmss, r::XtU32, r::XtString, r::XtFrag, r::XtOptions, r::XtRouting,
+                          r::XtMobility, r::XtIpv6header> auto& m) -> Answer {
             return xt_holds(m, packet);
           },
           [&](const OneOf<r::XtMark, r::XtState, r::XtConntrack, r::XtConnbytes, r::XtConnlabel,
@@ -93,9 +93,8 @@ std::optional<bool> Interpreter::xt_match_holds(const r::XtMatch& match,
           // Of IPv6 it is what lies there (skb->len), of IPv4 what the header says.
           [&](const r::XtLength& m) -> Answer {
             frame_->reads.length = true;
-            const std::uint32_t length = frame_->ipv6
-                                             ? frame_->length()
-                                             : be16(packet.read(ipv4::kTotalLength, 2));
+            const std::uint32_t length =
+                frame_->ipv6 ? frame_->length() : be16(packet.read(ipv4::kTotalLength, 2));
             return (length >= m.bytes.first && length <= m.bytes.last) != m.bytes.inverted;
           },
           [&](const r::XtPkttype& m) -> Answer {
@@ -134,8 +133,8 @@ bool Interpreter::xt_asks(const r::XtHashlimit& match, XtPacket& packet) {
     std::optional<std::size_t> at = packet.transport();
     std::uint8_t protocol = frame_->bytes[ipv4::kProtocol];
     if (frame_->ipv6) {
-      const auto found = skip_ipv6_extensions(frame_->bytes, ipv6::kHeaderSize,
-                                              frame_->bytes[ipv6::kNextHeader]);
+      const auto found =
+          skip_ipv6_extensions(frame_->bytes, ipv6::kHeaderSize, frame_->bytes[ipv6::kNextHeader]);
       if (!found) return packet.drop();
       at = found->offset;
       protocol = found->protocol;
@@ -164,8 +163,9 @@ bool Interpreter::xt_asks(const r::XtRecent& match) {
   using Does = r::XtRecent::Does;
   if (match.does == Does::Sets) return !match.inverted;
   const std::size_t size = frame_->ipv6 ? 16 : 4;
-  const std::size_t at = match.by_destination ? (frame_->ipv6 ? ipv6::kDestination : ipv4::kDestination)
-                                              : (frame_->ipv6 ? ipv6::kSource : ipv4::kSource);
+  const std::size_t at = match.by_destination
+                             ? (frame_->ipv6 ? ipv6::kDestination : ipv4::kDestination)
+                             : (frame_->ipv6 ? ipv6::kSource : ipv4::kSource);
   const net::Address address = net::address_from_bytes(frame_->bytes.subspan(at, size));
   return choose_whether(fmt::format("{} is in the recent list {} as -m recent asks",
                                     net::format(address), match.name)) != match.inverted;

@@ -31,8 +31,7 @@ std::uint32_t state_bit(const Flow& flow) {
 
 // A template has neither addresses nor mark, but counts as a connection.
 bool has_connection(const Flow& flow) {
-  return flow.tracking == Tracking::Entry ||
-         (flow.tracking == Tracking::None && flow.has_template);
+  return flow.tracking == Tracking::Entry || (flow.tracking == Tracking::None && flow.has_template);
 }
 
 bool is_in(const std::array<std::uint8_t, 16>& address, const r::XtConntrack::Network& network,
@@ -107,8 +106,9 @@ std::optional<bool> Interpreter::xt_asks(const r::XtConntrack& match) {
   if (match.status && ((match.status->mask & flow.status) != 0) == match.status->inverted) {
     return false;
   }
-  return !match.expires || choose_whether("the connection ends within the time that -m conntrack "
-                                          "asks for");
+  return !match.expires || choose_whether(
+                               "the connection ends within the time that -m conntrack "
+                               "asks for");
 }
 
 bool Interpreter::xt_asks(const r::XtMark& match) {
