@@ -155,12 +155,10 @@ class Interpreter {
   bool xt_asks(const ruleset::XtTime& match);
   std::optional<bool> xt_asks(const ruleset::XtSocket& match);
   bool xt_asks(const ruleset::XtLimit& match, CellIndex cell);
-  bool xt_asks(const ruleset::XtHashlimit& match, CellIndex cell);
+  bool xt_asks(const ruleset::XtHashlimit& match, XtPacket& packet);
   bool xt_asks(const ruleset::XtQuota& match, CellIndex cell);
   bool xt_asks(const ruleset::XtStatistic& match, CellIndex cell);
   bool xt_asks(const ruleset::XtRecent& match);
-  bool is_within_xt_limit(const ruleset::Limit& limit, CellIndex cell, std::uint64_t error_ns,
-                          std::string_view what);
   // Whether a program of this host sends it, as far as the question says.
   bool has_local_sender();
   Next run_xt_target(const ruleset::XtTargetMeaning& target);

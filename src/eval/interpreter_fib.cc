@@ -225,8 +225,7 @@ Interpreter::Next Interpreter::run_fib_device(const ruleset::Fib& fib) {
 // addrtype_mt_v1() of net/netfilter/xt_addrtype.c.
 bool Interpreter::xt_asks(const ruleset::XtAddrtype& match) {
   using On = ruleset::XtAddrtype::On;
-  const std::string_view device =
-      match.on == On::In ? frame_->in_device : frame_->out_device;
+  const std::string_view device = match.on == On::In ? frame_->in_device : frame_->out_device;
   const auto is_one_of = [&](bool source, std::uint16_t types) {
     if (frame_->ipv6) return xt_is_of_type_ipv6(match, source, types);
     const std::uint32_t type =
@@ -243,9 +242,7 @@ bool Interpreter::xt_asks(const ruleset::XtAddrtype& match) {
 bool Interpreter::xt_is_of_type_ipv6(const ruleset::XtAddrtype& match, bool source,
                                      std::uint16_t types) {
   using On = ruleset::XtAddrtype::On;
-  const auto asks = [&](RouteType type) {
-    return (types >> static_cast<unsigned>(type) & 1) != 0;
-  };
+  const auto asks = [&](RouteType type) { return (types >> static_cast<unsigned>(type) & 1) != 0; };
   const net::Address asked = address_at(*frame_, source);
   const bool multicast = net::is_multicast(asked);
   const bool is_any = std::get<net::Ipv6>(asked).value == 0;
@@ -258,16 +255,14 @@ bool Interpreter::xt_is_of_type_ipv6(const ruleset::XtAddrtype& match, bool sour
   const bool on_device = match.on != On::Anywhere;
   const std::string_view device = match.on == On::In ? frame_->in_device : frame_->out_device;
   if (!routes_.known()) {
-    return choose_whether(fmt::format("{} has the type that -m addrtype asks for",
-                                      net::format(asked)));
+    return choose_whether(
+        fmt::format("{} has the type that -m addrtype asks for", net::format(asked)));
   }
-  const ruleset::Route* route =
-      on_device ? routes_.find_by(asked, device) : routes_.find(asked);
+  const ruleset::Route* route = on_device ? routes_.find_by(asked, device) : routes_.find(asked);
   if (route == nullptr) return asks(RouteType::Unreachable);
   if (leads_nowhere(route)) return asks(RouteType::Unreachable);
-  const bool local = on_device
-                         ? std::ranges::count(routes_.addresses_on(device, true), asked) != 0
-                         : route->type == RouteType::Local;
+  const bool local = on_device ? std::ranges::count(routes_.addresses_on(device, true), asked) != 0
+                               : route->type == RouteType::Local;
   return (asks(RouteType::Local) && local) ||
          (asks(RouteType::Anycast) && is_anycast(*route, asked));
 }

@@ -11,6 +11,7 @@
 #include "eval/ticks.h"
 #include "eval/xt_matches.h"
 #include "net/address.h"
+#include "net/protocol.h"
 
 namespace rolewall::eval {
 namespace {
@@ -19,6 +20,25 @@ namespace r = ruleset;
 
 r::XtFamily family_of_packet(const Frame& frame) {
   return frame.ipv6 ? r::XtFamily::Ipv6 : r::XtFamily::Ipv4;
+}
+
+// proto_ports_offset() of include/linux/in.h: where a protocol has its ports.
+std::optional<std::size_t> ports_offset(std::uint8_t protocol) {
+  constexpr std::uint8_t kEsp = 50;
+  constexpr std::uint8_t kAh = 51;
+  switch (protocol) {
+    case net::protocol::kTcp:
+    case net::protocol::kUdp:
+    case net::protocol::kDccp:
+    case net::protocol::kSctp:
+    case net::protocol::kUdpLite:
+    case kEsp:
+      return 0;
+    case kAh:
+      return 4;
+    default:
+      return std::nullopt;
+  }
 }
 
 }  // namespace
@@ -58,22 +78,23 @@ std::optional<bool> Interpreter::xt_match_holds(const r::XtMatch& match,
           [](const r::XtComment&) -> Answer { return true; },
           [&](const OneOf<r::XtTcp, r::XtUdp, r::XtMultiport, r::XtSctp, r::XtDccp, r::XtIcmp,
                           r::XtEsp, r::XtAh, r::XtIprange, r::XtTos, r::XtTtl, r::XtEcn,
-                          r::XtTcpmss, r::XtU32, r::XtString, r::XtFrag, r::XtOptions,
-                          r::XtRouting, r::XtMobility, r::XtIpv6header> auto& m) -> Answer {
+                          r::XtTcpmss, r::XtU32, r::XtString, r::XtFrag, r::XtOptions, r::XtRouting,
+                          r::XtMobility, r::XtIpv6header> auto& m) -> Answer {
             return xt_holds(m, packet);
           },
           [&](const OneOf<r::XtMark, r::XtState, r::XtConntrack, r::XtConnbytes, r::XtConnlabel,
                           r::XtHelper, r::XtAddrtype, r::XtRpfilter, r::XtMac, r::XtOwner,
                           r::XtCgroup, r::XtDevgroup, r::XtPhysdev, r::XtTime, r::XtSocket,
                           r::XtRecent> auto& m) -> Answer { return xt_asks(m); },
-          [&](const OneOf<r::XtLimit, r::XtHashlimit, r::XtQuota, r::XtStatistic> auto& m)
-              -> Answer { return xt_asks(m, ready.cell); },
+          [&](const OneOf<r::XtLimit, r::XtQuota, r::XtStatistic> auto& m) -> Answer {
+            return xt_asks(m, ready.cell);
+          },
+          [&](const r::XtHashlimit& m) -> Answer { return xt_asks(m, packet); },
           // Of IPv6 it is what lies there (skb->len), of IPv4 what the header says.
           [&](const r::XtLength& m) -> Answer {
             frame_->reads.length = true;
-            const std::uint32_t length = frame_->ipv6
-                                             ? frame_->length()
-                                             : be16(packet.read(ipv4::kTotalLength, 2));
+            const std::uint32_t length =
+                frame_->ipv6 ? frame_->length() : be16(packet.read(ipv4::kTotalLength, 2));
             return (length >= m.bytes.first && length <= m.bytes.last) != m.bytes.inverted;
           },
           [&](const r::XtPkttype& m) -> Answer {
@@ -90,56 +111,38 @@ std::optional<bool> Interpreter::xt_match_holds(const r::XtMatch& match,
 
 // --- what remembers ----------------------------------------------------------------------------
 
-bool Interpreter::is_within_xt_limit(const r::Limit& limit, CellIndex cell, std::uint64_t error_ns,
-                                     std::string_view what) {
-  Clock clock = clock_;
-  clock.error_ns += error_ns;
-  std::optional<bool> within = state_.is_within_limit(limit, cell, frame_->length(), clock);
-  if (!within) within = choose_whether(fmt::format("{} still has tokens at this packet", what));
-  state_.spend_limit(limit, cell, frame_->length(), clock, *within);
-  return *within;
-}
-
 // xt_limit.c counts in ticks: credits come a tick late, or a tick's worth at once.
 bool Interpreter::xt_asks(const r::XtLimit& match, CellIndex cell) {
   const r::Limit limit{.unit = r::LimitUnit::Packets,
                        .rate = r::XtLimit::kScale,
                        .per_seconds = match.period,
                        .burst = match.burst};
-  return is_within_xt_limit(limit, cell, clock_.now_ns == 0 ? 0 : doubt_about_end_ns(0),
-                            "the limit");
+  Clock clock = clock_;
+  if (clock.now_ns != 0) clock.error_ns += doubt_about_end_ns(0);
+  std::optional<bool> within = state_.is_within_limit(limit, cell, frame_->length(), clock);
+  if (!within) within = choose_whether("the limit still has tokens at this packet");
+  state_.spend_limit(limit, cell, frame_->length(), clock, *within);
+  return *within;
 }
 
-// xt_hashlimit.c: one for each key. An entry that nobody has met for a while is given up, and its
-// tokens are whole again; when that is, depends on its collector.
-bool Interpreter::xt_asks(const r::XtHashlimit& match, CellIndex cell) {
-  enum : std::uint32_t { kDestination = 1, kDestinationPort = 2, kSource = 4, kSourcePort = 8 };
-  if (match.counts_bytes || clock_.now_ns != 0) {
-    return choose_whether(fmt::format("the hashlimit {} still has tokens", match.name)) !=
-           match.above;
+// xt_hashlimit.c: a list of limits that rules share by its name, and that outlives them. Ports that
+// a packet should have and has not drop it (hashlimit_init_dst()).
+bool Interpreter::xt_asks(const r::XtHashlimit& match, XtPacket& packet) {
+  constexpr std::uint32_t kPorts = 2 | 8;  // of the destination, of the source
+  if ((match.by & kPorts) != 0) {
+    std::optional<std::size_t> at = packet.transport();
+    std::uint8_t protocol = frame_->bytes[ipv4::kProtocol];
+    if (frame_->ipv6) {
+      const auto found =
+          skip_ipv6_extensions(frame_->bytes, ipv6::kHeaderSize, frame_->bytes[ipv6::kNextHeader]);
+      if (!found) return packet.drop();
+      at = found->offset;
+      protocol = found->protocol;
+    }
+    const std::optional<std::size_t> offset = ports_offset(protocol);
+    if (offset && packet.read(*at + *offset, 4) == nullptr) return packet.drop();
   }
-  const auto& bytes = frame_->bytes;
-  const std::size_t size = frame_->ipv6 ? 16 : 4;
-  std::string key;
-  const auto add = [&](std::size_t at, std::size_t count) {
-    key.append(reinterpret_cast<const char*>(bytes.data() + at), count);
-  };
-  if ((match.by & kSource) != 0) add(frame_->ipv6 ? ipv6::kSource : ipv4::kSource, size);
-  if ((match.by & kDestination) != 0) {
-    add(frame_->ipv6 ? ipv6::kDestination : ipv4::kDestination, size);
-  }
-  const Dissection& dissection = frame_->dissection;
-  if ((match.by & (kSourcePort | kDestinationPort)) != 0 && dissection.fragment_offset == 0 &&
-      readable(bytes, dissection.transport, 4)) {
-    if ((match.by & kSourcePort) != 0) add(dissection.transport, 2);
-    if ((match.by & kDestinationPort) != 0) add(dissection.transport + 2, 2);
-  }
-  constexpr std::uint64_t kScale = 1'000'000;
-  const r::Limit limit{.unit = r::LimitUnit::Packets,
-                       .rate = kScale,
-                       .per_seconds = match.period,
-                       .burst = static_cast<std::uint32_t>(match.burst)};
-  return is_within_xt_limit(limit, state_.cell_of(cell, key), 0, "the hashlimit " + match.name) !=
+  return choose_whether(fmt::format("the hashlimit {} still has tokens", match.name)) !=
          match.above;
 }
 
@@ -160,8 +163,9 @@ bool Interpreter::xt_asks(const r::XtRecent& match) {
   using Does = r::XtRecent::Does;
   if (match.does == Does::Sets) return !match.inverted;
   const std::size_t size = frame_->ipv6 ? 16 : 4;
-  const std::size_t at = match.by_destination ? (frame_->ipv6 ? ipv6::kDestination : ipv4::kDestination)
-                                              : (frame_->ipv6 ? ipv6::kSource : ipv4::kSource);
+  const std::size_t at = match.by_destination
+                             ? (frame_->ipv6 ? ipv6::kDestination : ipv4::kDestination)
+                             : (frame_->ipv6 ? ipv6::kSource : ipv4::kSource);
   const net::Address address = net::address_from_bytes(frame_->bytes.subspan(at, size));
   return choose_whether(fmt::format("{} is in the recent list {} as -m recent asks",
                                     net::format(address), match.name)) != match.inverted;

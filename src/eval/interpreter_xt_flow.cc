@@ -3,7 +3,8 @@
 // xt_helper.c.
 #include <fmt/format.h>
 
-#include <cstring>
+#include <array>
+#include <string>
 
 #include "eval/interpreter.h"
 #include "eval/nat.h"
@@ -30,8 +31,7 @@ std::uint32_t state_bit(const Flow& flow) {
 
 // A template has neither addresses nor mark, but counts as a connection.
 bool has_connection(const Flow& flow) {
-  return flow.tracking == Tracking::Entry ||
-         (flow.tracking == Tracking::None && flow.has_template);
+  return flow.tracking == Tracking::Entry || (flow.tracking == Tracking::None && flow.has_template);
 }
 
 bool is_in(const std::array<std::uint8_t, 16>& address, const r::XtConntrack::Network& network,
@@ -106,8 +106,9 @@ std::optional<bool> Interpreter::xt_asks(const r::XtConntrack& match) {
   if (match.status && ((match.status->mask & flow.status) != 0) == match.status->inverted) {
     return false;
   }
-  return !match.expires || choose_whether("the connection ends within the time that -m conntrack "
-                                          "asks for");
+  return !match.expires || choose_whether(
+                               "the connection ends within the time that -m conntrack "
+                               "asks for");
 }
 
 bool Interpreter::xt_asks(const r::XtMark& match) {
@@ -172,7 +173,8 @@ bool Interpreter::xt_asks(const r::XtConnlabel& match) {
   return (there || match.sets) != match.inverted;
 }
 
-// nf_conncount_count_skb(): a list for each address.
+// nf_conncount_count_skb(): a list for each address. What it begins with is one; which of those
+// that it has counted before are gone, and when it gives up, kernels differ in.
 Interpreter::Next Interpreter::run_xt_connlimit(const r::XtConnlimit& match, CellIndex cell) {
   const std::size_t size = frame_->ipv6 ? 16 : 4;
   const std::size_t at = match.by_destination
@@ -184,7 +186,16 @@ Interpreter::Next Interpreter::run_xt_connlimit(const r::XtConnlimit& match, Cel
   }
   key += static_cast<char>(frame_->flow.zone >> 8);
   key += static_cast<char>(frame_->flow.zone);
-  return run_connlimit({.count = match.limit, .over = !match.up_to}, state_.cell_of(cell, key));
+  const CellIndex list = state_.cell_of(cell, key);
+  if (state_.connections(list).open.empty() && !frame_->flow.seen_before) {
+    return run_connlimit({.count = match.limit, .over = !match.up_to}, list);
+  }
+  static const std::array<std::string, 3> kAnswers{"no", "yes",
+                                                   "it cannot be counted, and is dropped"};
+  const std::size_t answer =
+      choose(fmt::format("more than {} connections are open", match.limit), kAnswers);
+  if (answer == 2) return xt_drops();
+  return (answer == 1) != match.up_to ? Next::Expression : Next::Break;
 }
 
 bool Interpreter::xt_asks(const r::XtHelper& match) {

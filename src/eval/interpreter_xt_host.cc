@@ -101,8 +101,7 @@ bool Interpreter::xt_asks(const r::XtCgroup& match) {
     frame_->reads.cgroup = true;
     return false;
   }
-  const std::string which =
-      match.path.empty() ? fmt::format("of class {}", match.id) : match.path;
+  const std::string which = match.path.empty() ? fmt::format("of class {}", match.id) : match.path;
   return choose_whether(fmt::format("its sender's control group is {}", which)) != match.inverted;
 }
 
@@ -164,9 +163,8 @@ std::optional<bool> Interpreter::xt_asks(const r::XtSocket& match) {
        dissection.protocol == protocol::kIcmp || dissection.protocol == protocol::kIcmpv6);
   if (!may_have && !frame_->has_socket) return false;
   if (match.transparent && !frame_->has_socket && has_no_transparent_socket()) return false;
-  const bool found =
-      choose_whether(match.transparent ? "a transparent socket is open for it"
-                                       : "a socket of this host is open for it");
+  const bool found = choose_whether(match.transparent ? "a transparent socket is open for it"
+                                                      : "a socket of this host is open for it");
   if (found && match.restores_mark) {
     reason_ = "the mark of a socket, which is not known";
     return std::nullopt;

@@ -63,8 +63,8 @@ Interpreter::Next Interpreter::run_xt_target(const r::XtConnmarkTarget& target) 
   using Does = r::XtConnmarkTarget::Does;
   Flow& flow = frame_->flow;
   if (flow.tracking != Tracking::Entry) {
-    const bool clears = target.does == Does::Restores && flow.has_template &&
-                        flow.tracking == Tracking::None;
+    const bool clears =
+        target.does == Does::Restores && flow.has_template && flow.tracking == Tracking::None;
     if (clears) frame_->mark &= ~target.packet_mask;
     return Next::Expression;
   }
@@ -151,7 +151,8 @@ Interpreter::Next Interpreter::run_xt_target(const r::XtTproxyTarget& target) {
 }
 
 Interpreter::Next Interpreter::run_xt_target(const r::XtQueue& target) {
-  if (target.bypass && !choose_whether(fmt::format("a program listens to queue {}", target.first))) {
+  if (target.bypass &&
+      !choose_whether(fmt::format("a program listens to queue {}", target.first))) {
     target_ = {.code = r::VerdictCode::Accept};
     return Next::Verdict;
   }

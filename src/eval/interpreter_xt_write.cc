@@ -43,8 +43,8 @@ std::uint8_t dsfield_of(const Frame& frame) {
 // Absent: the headers are cut off.
 std::optional<std::size_t> tcp_offset(const Frame& frame) {
   if (!frame.ipv6) return ipv4::header_size(frame.bytes);
-  const auto found = skip_ipv6_extensions(frame.bytes, ipv6::kHeaderSize,
-                                          frame.bytes[ipv6::kNextHeader]);
+  const auto found =
+      skip_ipv6_extensions(frame.bytes, ipv6::kHeaderSize, frame.bytes[ipv6::kNextHeader]);
   if (!found) return std::nullopt;
   return found->offset;
 }
@@ -196,7 +196,8 @@ Interpreter::Next Interpreter::run_xt_target(const r::XtSetEcn& target) {
   const std::size_t at = ipv4::header_size(frame_->bytes);
   if (!readable(frame_->bytes, at, kTcpFixed)) return xt_drops();
   std::uint8_t flags = frame_->bytes[at + 13];
-  if (target.echo) flags = static_cast<std::uint8_t>((flags & ~0x40U) | (target.echo_value ? 0x40U : 0U));
+  if (target.echo)
+    flags = static_cast<std::uint8_t>((flags & ~0x40U) | (target.echo_value ? 0x40U : 0U));
   if (target.reduced) {
     flags = static_cast<std::uint8_t>((flags & ~0x80U) | (target.reduced_value ? 0x80U : 0U));
   }

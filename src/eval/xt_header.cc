@@ -68,8 +68,7 @@ bool xt_holds(const r::XtIprange& match, XtPacket& packet) {
   const std::size_t source = packet.ipv6() ? ipv6::kSource : ipv4::kSource;
   const std::size_t destination = packet.ipv6() ? ipv6::kDestination : ipv4::kDestination;
   if (match.source && !is_within(*match.source, packet.read(source, size), size)) return false;
-  return !match.destination ||
-         is_within(*match.destination, packet.read(destination, size), size);
+  return !match.destination || is_within(*match.destination, packet.read(destination, size), size);
 }
 
 bool xt_holds(const r::XtTos& match, XtPacket& packet) {
@@ -145,11 +144,12 @@ bool xt_holds(const r::XtString& match, XtPacket& packet) {
   if (const std::uint8_t* bytes = packet.read(0, end); match.from < end) {
     const std::string_view text(reinterpret_cast<const char*>(bytes), end);
     const std::string_view tail = text.substr(match.from);
-    const auto at = std::search(tail.begin(), tail.end(), match.pattern.begin(),
-                                match.pattern.end(), same);
+    const auto at =
+        std::search(tail.begin(), tail.end(), match.pattern.begin(), match.pattern.end(), same);
     // Its first place; whole before `to`.
-    found = at != tail.end() && at - tail.begin() + static_cast<std::ptrdiff_t>(match.pattern.size()) <=
-                                   match.to - match.from;
+    found =
+        at != tail.end() && at - tail.begin() + static_cast<std::ptrdiff_t>(match.pattern.size()) <=
+                                match.to - match.from;
   }
   return found != match.inverted;
 }

@@ -102,8 +102,7 @@ bool xt_holds(const r::XtTcp& match, XtPacket& packet) {
   const std::size_t header = (tcp[12] >> 4) * std::size_t{4};
   if (header < kTcpHeader) return packet.drop();
   if (header == kTcpHeader) return match.option_inverted;
-  const std::uint8_t* options =
-      packet.read(packet.transport() + kTcpHeader, header - kTcpHeader);
+  const std::uint8_t* options = packet.read(packet.transport() + kTcpHeader, header - kTcpHeader);
   if (options == nullptr) return packet.drop();
   const bool found = any_option(
       options, header - kTcpHeader,

@@ -361,9 +361,7 @@ class Walk {
                             r::ExthdrWrite, r::ExthdrReset, r::Log, r::Notrack, r::Nat,
                             r::Masquerade, r::Redirect, r::Tproxy, r::Synproxy, r::Dup, r::Fwd,
                             r::ObjectRef, r::ObjectLookup, r::XtMatch, r::XtTarget,
-                            r::Unsupported> auto&) {
-              return any_other(expr);
-            },
+                            r::Unsupported> auto&) { return any_other(expr); },
         },
         expr);
   }

@@ -42,9 +42,8 @@ class RuleText {
     for (at_ = 0; at_ < rule_.exprs.size(); ++at_) {
       const std::size_t begin = at_;
       if (!visit(rule_.exprs[at_])) {
-        return cannot(
-            fmt::format("expression {}, {}: {}",
-                                  begin + 1, bytecode(rule_.exprs[begin], table_.family), why_));
+        return cannot(fmt::format("expression {}, {}: {}", begin + 1,
+                                  bytecode(rule_.exprs[begin], table_.family), why_));
       }
     }
     for (const auto& held : registers_) {

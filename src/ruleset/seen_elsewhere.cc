@@ -19,9 +19,9 @@ namespace {
 // lead to any chain (immediate, lookup).
 bool is_seen(const Unsupported& expr) {
   constexpr std::array<std::string_view, 21> kUnseen{
-      "bitwise", "byteorder", "cmp",   "connlimit", "counter", "dup",    "fib", "hash",
-      "inner",   "last",      "limit", "log",       "numgen", "osf", "quota",
-      "range",   "reject",    "rt",    "socket",    "tunnel",  "xfrm"};
+      "bitwise", "byteorder", "cmp",    "connlimit", "counter", "dup",    "fib",
+      "hash",    "inner",     "last",   "limit",     "log",     "numgen", "osf",
+      "quota",   "range",     "reject", "rt",        "socket",  "tunnel", "xfrm"};
   return std::ranges::find(kUnseen, expr.name) == kUnseen.end();
 }
 

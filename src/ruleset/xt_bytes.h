@@ -31,9 +31,7 @@ class XtBytes {
   std::uint16_t be16(std::size_t at) const {
     return static_cast<std::uint16_t>(u8(at) << 8 | u8(at + 1));
   }
-  std::uint32_t be32(std::size_t at) const {
-    return std::uint32_t{be16(at)} << 16 | be16(at + 2);
-  }
+  std::uint32_t be32(std::size_t at) const { return std::uint32_t{be16(at)} << 16 | be16(at + 2); }
   XtAddress address(std::size_t at) const { return number<XtAddress>(at); }
   // Up to its NUL.
   std::string text(std::size_t at, std::size_t size) const {

@@ -166,48 +166,48 @@ Effects effects_by(const XtTarget& target, Family table) {
     effects.tracking = tracking_in(table, ConntrackUse::On);
     return effects;
   };
-  Effects effects = std::visit(
-      Overloaded{
-          [](const OneOf<XtNotes, XtTee, XtSetMark, XtClassify, XtSetTarget> auto&) {
-            return Effects{};
-          },
-          [](const XtReject&) { return dropping(false); },
-          [&](const XtConnmarkTarget&) {
-            Effects flow;
-            flow.memory = Memory::Flow;
-            return tracked(flow);
-          },
-          [&](const XtNat& nat) { return translating(nat.kind, table); },
-          // xt_ct_tg_check(): to leave untracked switches nothing on.
-          [&](const XtCt& ct) {
-            Effects flow;
-            flow.untracks = ct.untracks;
-            if (ct.untracks) return flow;
-            flow.memory = Memory::Flow;
-            return tracked(flow);
-          },
-          [](const OneOf<XtSetMss, XtStripOptions, XtSetTos, XtSetTtl, XtSetEcn> auto&) {
-            return writing();
-          },
-          // To a socket, else dropped (xt_TPROXY.c).
-          [&](const XtTproxyTarget&) {
-            Effects proxied = dropping(true);
-            proxied.tracking = reassembly_in(table);
-            return proxied;
-          },
-          [&](const XtSynproxyTarget&) {
-            Effects proxied = dropping(true);
-            proxied.memory = Memory::Flow;
-            return tracked(proxied);
-          },
-          // The program may drop it, and may change it.
-          [](const XtQueue&) {
-            Effects queued = dropping(false);
-            queued.writes_packet = true;
-            return queued;
-          },
-      },
-      *meaning);
+  Effects effects =
+      std::visit(Overloaded{
+                     [](const OneOf<XtNotes, XtTee, XtSetMark, XtClassify, XtSetTarget> auto&) {
+                       return Effects{};
+                     },
+                     [](const XtReject&) { return dropping(false); },
+                     [&](const XtConnmarkTarget&) {
+                       Effects flow;
+                       flow.memory = Memory::Flow;
+                       return tracked(flow);
+                     },
+                     [&](const XtNat& nat) { return translating(nat.kind, table); },
+                     // xt_ct_tg_check(): to leave untracked switches nothing on.
+                     [&](const XtCt& ct) {
+                       Effects flow;
+                       flow.untracks = ct.untracks;
+                       if (ct.untracks) return flow;
+                       flow.memory = Memory::Flow;
+                       return tracked(flow);
+                     },
+                     [](const OneOf<XtSetMss, XtStripOptions, XtSetTos, XtSetTtl, XtSetEcn> auto&) {
+                       return writing();
+                     },
+                     // To a socket, else dropped (xt_TPROXY.c).
+                     [&](const XtTproxyTarget&) {
+                       Effects proxied = dropping(true);
+                       proxied.tracking = reassembly_in(table);
+                       return proxied;
+                     },
+                     [&](const XtSynproxyTarget&) {
+                       Effects proxied = dropping(true);
+                       proxied.memory = Memory::Flow;
+                       return tracked(proxied);
+                     },
+                     // The program may drop it, and may change it.
+                     [](const XtQueue&) {
+                       Effects queued = dropping(false);
+                       queued.writes_packet = true;
+                       return queued;
+                     },
+                 },
+                 *meaning);
   if (target.name == "CONNSECMARK") effects = tracked(effects);
   return effects;
 }
@@ -229,8 +229,8 @@ bool is_seen_elsewhere(const XtTarget& target) {
           [](const OneOf<XtNotes, XtTee, XtReject> auto&) { return false; },
           [](const XtSetTarget& set) { return set.map != 0xffff; },
           [](const OneOf<XtSetMark, XtConnmarkTarget, XtNat, XtCt, XtSetMss, XtStripOptions,
-                         XtSetTos, XtSetTtl, XtSetEcn, XtClassify, XtTproxyTarget,
-                         XtSynproxyTarget, XtQueue> auto&) { return true; },
+                         XtSetTos, XtSetTtl, XtSetEcn, XtClassify, XtTproxyTarget, XtSynproxyTarget,
+                         XtQueue> auto&) { return true; },
       },
       *meaning);
 }

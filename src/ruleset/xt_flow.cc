@@ -11,10 +11,10 @@ struct BitWord {
   std::uint32_t bit;
   std::string_view word;
 };
-constexpr std::array kStateWords{
-    BitWord{1, "INVALID"},     BitWord{8, "NEW"},       BitWord{4, "RELATED"},
-    BitWord{2, "ESTABLISHED"}, BitWord{256, "UNTRACKED"}, BitWord{64, "SNAT"},
-    BitWord{128, "DNAT"}};
+constexpr std::array kStateWords{BitWord{1, "INVALID"},     BitWord{8, "NEW"},
+                                 BitWord{4, "RELATED"},     BitWord{2, "ESTABLISHED"},
+                                 BitWord{256, "UNTRACKED"}, BitWord{64, "SNAT"},
+                                 BitWord{128, "DNAT"}};
 constexpr std::array kStatusWords{BitWord{1, "EXPECTED"}, BitWord{2, "SEEN_REPLY"},
                                   BitWord{4, "ASSURED"}, BitWord{8, "CONFIRMED"}};
 
@@ -101,8 +101,10 @@ std::optional<XtConntrack> read_xt_conntrack(const XtBytes& bytes) {
     return found;
   };
   XtConntrack match;
-  if ((flags & asked::kState) != 0) match.states = {bytes.u16(150), (inverted & asked::kState) != 0};
-  if ((flags & asked::kStatus) != 0) match.status = {bytes.u16(152), (inverted & asked::kStatus) != 0};
+  if ((flags & asked::kState) != 0)
+    match.states = {bytes.u16(150), (inverted & asked::kState) != 0};
+  if ((flags & asked::kStatus) != 0)
+    match.status = {bytes.u16(152), (inverted & asked::kStatus) != 0};
   if ((flags & asked::kProtocol) != 0) {
     match.protocol = {bytes.u16(136), bytes.u16(136), (inverted & asked::kProtocol) != 0};
   }
@@ -126,14 +128,15 @@ std::string xt_words(const XtConntrack& match, XtFamily family) {
   const auto add_network = [&](std::string_view option,
                                const std::optional<XtConntrack::Network>& network) {
     if (!network) return;
-    words += xt_option(option, network->inverted,
-                       xt_network(network->address, network->mask, family));
+    words +=
+        xt_option(option, network->inverted, xt_network(network->address, network->mask, family));
   };
   const auto add_range = [&](std::string_view option, const auto& range) {
     if (range) words += xt_range(option, range->first, range->last, range->inverted);
   };
   if (match.states) {
-    words += xt_option("ctstate", match.states->inverted, bit_words(match.states->mask, kStateWords));
+    words +=
+        xt_option("ctstate", match.states->inverted, bit_words(match.states->mask, kStateWords));
   }
   add_range("ctproto", match.protocol);
   add_network("ctorigsrc", match.source);
@@ -166,9 +169,9 @@ std::string xt_words(const XtConnbytes& match, XtFamily /*family*/) {
   constexpr std::array<std::string_view, 3> kDirections{"original", "reply", "both"};
   const bool inverted = match.to < match.from;
   return "connbytes" +
-         xt_option("connbytes", inverted,
-                   fmt::format("{}:{}", std::min(match.from, match.to),
-                               std::max(match.from, match.to))) +
+         xt_option(
+             "connbytes", inverted,
+             fmt::format("{}:{}", std::min(match.from, match.to), std::max(match.from, match.to))) +
          fmt::format(" --connbytes-mode {} --connbytes-dir {}",
                      kWhat[static_cast<std::size_t>(match.what)],
                      kDirections[static_cast<std::size_t>(match.direction)]);

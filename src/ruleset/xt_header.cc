@@ -8,8 +8,8 @@ namespace {
 // RTN_* in order.
 std::string type_names(std::uint16_t types) {
   constexpr std::array<std::string_view, 12> kNames{
-      "UNSPEC",    "UNICAST",   "LOCAL",       "BROADCAST", "ANYCAST", "MULTICAST",
-      "BLACKHOLE", "UNREACHABLE", "PROHIBIT",  "THROW",     "NAT",     "XRESOLVE"};
+      "UNSPEC",    "UNICAST",     "LOCAL",    "BROADCAST", "ANYCAST", "MULTICAST",
+      "BLACKHOLE", "UNREACHABLE", "PROHIBIT", "THROW",     "NAT",     "XRESOLVE"};
   std::string names;
   for (std::size_t i = 0; i < kNames.size(); ++i) {
     if ((types >> i & 1) != 0) names += (names.empty() ? "" : ",") + std::string(kNames[i]);
@@ -94,16 +94,13 @@ std::optional<XtLength> read_xt_length(const XtBytes& bytes) {
       .bytes = {.first = bytes.u16(0), .last = bytes.u16(2), .inverted = bytes.u8(4) != 0}};
 }
 std::string xt_words(const XtLength& match, XtFamily /*family*/) {
-  return "length" +
-         xt_range("length", match.bytes.first, match.bytes.last, match.bytes.inverted);
+  return "length" + xt_range("length", match.bytes.first, match.bytes.last, match.bytes.inverted);
 }
 
 // struct xt_tos_match_info, struct xt_dscp_info
 std::optional<XtTos> read_xt_tos(const XtBytes& bytes) {
-  return XtTos{.is_dscp = false,
-               .value = bytes.u8(1),
-               .mask = bytes.u8(0),
-               .inverted = bytes.u8(2) != 0};
+  return XtTos{
+      .is_dscp = false, .value = bytes.u8(1), .mask = bytes.u8(0), .inverted = bytes.u8(2) != 0};
 }
 std::optional<XtTos> read_xt_dscp(const XtBytes& bytes) {
   constexpr std::uint8_t kMost = 0x3f;

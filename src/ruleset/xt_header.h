@@ -52,8 +52,8 @@ struct XtEcn {
   bool asks_ip = false;
   std::uint8_t ip = 0;
   bool ip_inverted = false;
-  std::optional<bool> congestion_echo;    // TCP's ECE
-  std::optional<bool> window_reduced;     // CWR
+  std::optional<bool> congestion_echo;  // TCP's ECE
+  std::optional<bool> window_reduced;   // CWR
 };
 
 struct XtTcpmss {

@@ -131,10 +131,8 @@ std::optional<XtPhysdev> read_xt_physdev(const XtBytes& bytes) {
   const std::uint8_t inverted = bytes.u8(64);
   const std::uint8_t asked = bytes.u8(65);
   if (asked == 0 || (asked & ~0x1f) != 0) return std::nullopt;
-  return XtPhysdev{.in = bytes.text(0, 16),
-                   .out = bytes.text(32, 16),
-                   .asked = asked,
-                   .inverted = inverted};
+  return XtPhysdev{
+      .in = bytes.text(0, 16), .out = bytes.text(32, 16), .asked = asked, .inverted = inverted};
 }
 std::string xt_words(const XtPhysdev& match, XtFamily /*family*/) {
   enum : std::uint8_t { kIn = 1, kOut = 2, kBridged = 4, kIsIn = 8, kIsOut = 16 };
@@ -270,17 +268,18 @@ std::optional<XtSet> read_xt_set_1(const XtBytes& bytes) {
 std::optional<XtSet> read_xt_set_4(const XtBytes& bytes) {
   std::optional<XtSet> match = read_xt_set_1(bytes);
   // ip_set_counter_match: a value and how it is compared, and the flags of the command
-  if (match) match->looks_at_counters = bytes.u8(16) != 0 || bytes.u8(32) != 0 || bytes.u32(40) != 0;
+  if (match)
+    match->looks_at_counters = bytes.u8(16) != 0 || bytes.u8(32) != 0 || bytes.u32(40) != 0;
   return match;
 }
 std::string xt_words(const XtSet& match, XtFamily /*family*/) {
   std::string sides;
   for (unsigned i = 1; i <= match.dimensions; ++i) {
-    sides += (sides.empty() ? "" : ",") +
-             std::string((match.sources >> i & 1) != 0 ? "src" : "dst");
+    sides +=
+        (sides.empty() ? "" : ",") + std::string((match.sources >> i & 1) != 0 ? "src" : "dst");
   }
-  return "set" + xt_option("match-set", match.inverted,
-                           fmt::format("(number {}) {}", match.index, sides));
+  return "set" +
+         xt_option("match-set", match.inverted, fmt::format("(number {}) {}", match.index, sides));
 }
 
 }  // namespace rolewall::ruleset

@@ -33,8 +33,8 @@ struct XtOwner {
 };
 
 struct XtCgroup {
-  std::string path;          // "": the class is asked
-  std::uint32_t id = 0;      // of the class
+  std::string path;      // "": the class is asked
+  std::uint32_t id = 0;  // of the class
   bool inverted = false;
 };
 

@@ -89,8 +89,7 @@ std::optional<XtRouting> read_xt_rt(const XtBytes& bytes) {
   XtRouting match;
   if (has(flags, kType)) match.type = bytes.u32(0);
   match.type_inverted = has(inverted, 1);
-  match.segments_left = {
-      .first = bytes.u32(4), .last = bytes.u32(8), .inverted = has(inverted, 2)};
+  match.segments_left = {.first = bytes.u32(4), .last = bytes.u32(8), .inverted = has(inverted, 2)};
   if (has(flags, kLength)) match.length = bytes.u32(12);
   match.length_inverted = has(inverted, 4);
   match.reserved_is_zero = has(flags, kReserved);
@@ -135,11 +134,10 @@ std::string xt_words(const XtMobility& match, XtFamily /*family*/) {
 
 // struct ip6t_ipv6header_info
 std::optional<XtIpv6header> read_xt_ipv6header(const XtBytes& bytes) {
-  return XtIpv6header{
-      .headers = bytes.u8(0), .inverted = bytes.u8(1), .soft = bytes.u8(2) != 0};
+  return XtIpv6header{.headers = bytes.u8(0), .inverted = bytes.u8(1), .soft = bytes.u8(2) != 0};
 }
 std::string xt_words(const XtIpv6header& match, XtFamily /*family*/) {
-  constexpr std::array<std::string_view, 8> kNames{"prot", "none",  "esp",  "auth",
+  constexpr std::array<std::string_view, 8> kNames{"prot", "none",  "esp", "auth",
                                                    "frag", "route", "dst", "hop"};
   std::string list;
   for (std::size_t i = kNames.size(); i-- > 0;) {

@@ -138,8 +138,8 @@ std::string xt_words(const XtStatistic& match, XtFamily /*family*/) {
            fmt::format(" --packet {}", match.packet);
   }
   constexpr double kWhole = 2147483648.0;
-  return "statistic --mode random" +
-         xt_option("probability", match.inverted, fmt::format("{:.4f}", match.probability / kWhole));
+  return "statistic --mode random" + xt_option("probability", match.inverted,
+                                               fmt::format("{:.4f}", match.probability / kWhole));
 }
 
 }  // namespace rolewall::ruleset

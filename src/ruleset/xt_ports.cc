@@ -149,8 +149,7 @@ std::string xt_words(const XtSctp& match, XtFamily /*family*/) {
   const std::string_view how = match.chunks == XtSctp::Chunks::Any   ? "any"
                                : match.chunks == XtSctp::Chunks::All ? "all"
                                                                      : "only";
-  return words +
-         xt_option("chunk-types", match.chunks_inverted, fmt::format("{} {}", how, types));
+  return words + xt_option("chunk-types", match.chunks_inverted, fmt::format("{} {}", how, types));
 }
 
 // struct xt_dccp_info
@@ -172,9 +171,9 @@ std::optional<XtDccp> read_xt_dccp(const XtBytes& bytes) {
 }
 
 std::string xt_words(const XtDccp& match, XtFamily /*family*/) {
-  constexpr std::array<std::string_view, 10> kTypes{"REQUEST",  "RESPONSE", "DATA",  "ACK",
-                                                    "DATAACK",  "CLOSEREQ", "CLOSE", "RESET",
-                                                    "SYNC",     "SYNCACK"};
+  constexpr std::array<std::string_view, 10> kTypes{"REQUEST", "RESPONSE", "DATA",  "ACK",
+                                                    "DATAACK", "CLOSEREQ", "CLOSE", "RESET",
+                                                    "SYNC",    "SYNCACK"};
   std::string words =
       "dccp" + port_words("sport", match.source) + port_words("dport", match.destination);
   if (match.types) {
@@ -222,8 +221,7 @@ std::string xt_words(const XtIcmp& match, XtFamily /*family*/) {
 // struct xt_esp
 std::optional<XtEsp> read_xt_esp(const XtBytes& bytes) {
   if (bytes.u8(8) > 1) return std::nullopt;
-  return XtEsp{
-      .spi = {.first = bytes.u32(0), .last = bytes.u32(4), .inverted = bytes.u8(8) != 0}};
+  return XtEsp{.spi = {.first = bytes.u32(0), .last = bytes.u32(4), .inverted = bytes.u8(8) != 0}};
 }
 
 std::string xt_words(const XtEsp& match, XtFamily /*family*/) {

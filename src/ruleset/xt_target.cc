@@ -123,8 +123,8 @@ Meaning read_queue_3(const XtBytes& bytes) {
 }
 // struct xt_tproxy_target_info, _v1
 Meaning read_tproxy(const XtBytes& bytes) {
-  XtTproxyTarget target{.address = {}, .port = bytes.be16(12), .mark_value = bytes.u32(4),
-                        .mark_mask = bytes.u32(0)};
+  XtTproxyTarget target{
+      .address = {}, .port = bytes.be16(12), .mark_value = bytes.u32(4), .mark_mask = bytes.u32(0)};
   for (std::size_t i = 0; i < 4; ++i) target.address[i] = bytes.u8(8 + i);
   return target;
 }
@@ -179,8 +179,8 @@ Meaning read_strip(const XtBytes& bytes) {
 // struct xt_DSCP_info, struct xt_tos_target_info
 Meaning read_dscp(const XtBytes& bytes) {
   if (bytes.u8(0) > 0x3f) return std::nullopt;
-  return XtSetTos{.value = static_cast<std::uint8_t>(bytes.u8(0) << 2), .mask = 0xfc,
-                  .is_dscp = true};
+  return XtSetTos{
+      .value = static_cast<std::uint8_t>(bytes.u8(0) << 2), .mask = 0xfc, .is_dscp = true};
 }
 Meaning read_tos(const XtBytes& bytes) {
   return XtSetTos{.value = bytes.u8(0), .mask = bytes.u8(1)};
@@ -282,26 +282,35 @@ std::string words(const XtTee& target, XtFamily family) {
          (target.device.empty() ? "" : " --oif " + target.device);
 }
 std::string words(const XtReject& target, XtFamily family) {
-  constexpr std::array<std::string_view, 9> kIpv4{
-      "icmp-net-unreachable", "icmp-host-unreachable", "icmp-proto-unreachable",
-      "icmp-port-unreachable", "echo-reply",           "icmp-net-prohibited",
-      "icmp-host-prohibited", "tcp-reset",             "icmp-admin-prohibited"};
-  constexpr std::array<std::string_view, 9> kIpv6{
-      "icmp6-no-route",          "icmp6-adm-prohibited", "icmp6-not-neighbour",
-      "icmp6-addr-unreachable",  "icmp6-port-unreachable", "echo-reply",
-      "tcp-reset",               "icmp6-policy-fail",    "icmp6-reject-route"};
-  return " --reject-with " +
-         std::string((family == XtFamily::Ipv6 ? kIpv6 : kIpv4)[target.with]);
+  constexpr std::array<std::string_view, 9> kIpv4{"icmp-net-unreachable",
+                                                  "icmp-host-unreachable",
+                                                  "icmp-proto-unreachable",
+                                                  "icmp-port-unreachable",
+                                                  "echo-reply",
+                                                  "icmp-net-prohibited",
+                                                  "icmp-host-prohibited",
+                                                  "tcp-reset",
+                                                  "icmp-admin-prohibited"};
+  constexpr std::array<std::string_view, 9> kIpv6{"icmp6-no-route",
+                                                  "icmp6-adm-prohibited",
+                                                  "icmp6-not-neighbour",
+                                                  "icmp6-addr-unreachable",
+                                                  "icmp6-port-unreachable",
+                                                  "echo-reply",
+                                                  "tcp-reset",
+                                                  "icmp6-policy-fail",
+                                                  "icmp6-reject-route"};
+  return " --reject-with " + std::string((family == XtFamily::Ipv6 ? kIpv6 : kIpv4)[target.with]);
 }
 std::string words(const XtSetMark& target, XtFamily /*family*/) {
   return xt_option("set-xmark", false, fmt::format("{:#x}/{:#x}", target.value, target.mask));
 }
 std::string words(const XtConnmarkTarget& target, XtFamily /*family*/) {
   using Does = XtConnmarkTarget::Does;
-  const std::string shift =
-      target.shift == 0 ? ""
-                        : fmt::format(" --{}-shift-mark {}", target.shifts_right ? "right" : "left",
-                                      target.shift);
+  const std::string shift = target.shift == 0
+                                ? ""
+                                : fmt::format(" --{}-shift-mark {}",
+                                              target.shifts_right ? "right" : "left", target.shift);
   if (target.does == Does::Sets) {
     return fmt::format(" --set-xmark {:#x}/{:#x}", target.value, target.connection_mask) + shift;
   }
@@ -321,9 +330,8 @@ std::string words(const XtNat& nat, XtFamily family) {
   }
   std::string ports;
   if ((nat.flags & kPort) != 0) {
-    ports = nat.first_port == nat.last_port
-                ? fmt::format("{}", nat.first_port)
-                : fmt::format("{}-{}", nat.first_port, nat.last_port);
+    ports = nat.first_port == nat.last_port ? fmt::format("{}", nat.first_port)
+                                            : fmt::format("{}-{}", nat.first_port, nat.last_port);
   }
   std::string words;
   switch (nat.kind) {
@@ -402,10 +410,9 @@ std::string words(const XtSynproxyTarget& target, XtFamily /*family*/) {
   return target.mss == 0 ? "" : fmt::format(" --mss {}", target.mss);
 }
 std::string words(const XtQueue& target, XtFamily /*family*/) {
-  std::string words =
-      target.count <= 1
-          ? fmt::format(" --queue-num {}", target.first)
-          : fmt::format(" --queue-balance {}:{}", target.first, target.first + target.count - 1);
+  std::string words = target.count <= 1 ? fmt::format(" --queue-num {}", target.first)
+                                        : fmt::format(" --queue-balance {}:{}", target.first,
+                                                      target.first + target.count - 1);
   return target.bypass ? words + " --queue-bypass" : words;
 }
 

@@ -55,8 +55,13 @@ struct XtConnmarkTarget {
 
 // SNAT, DNAT, MASQUERADE, REDIRECT, NETMAP: struct nf_nat_range2.
 struct XtNat {
-  enum class Kind : std::uint8_t { Source, Destination, Masquerade, Redirect, Netmap } kind =
-      Kind::Source;
+  enum class Kind : std::uint8_t {
+    Source,
+    Destination,
+    Masquerade,
+    Redirect,
+    Netmap
+  } kind = Kind::Source;
   std::uint32_t flags = 0;  // NF_NAT_RANGE_*
   XtAddress first{};
   XtAddress last{};

@@ -1,7 +1,7 @@
 // Rulesets that real tools and people wrote: each is loaded by its own program in a namespace, read
 // from the kernel, written to another namespace and read again, and must be the same; at most one
-// rule in a hundred may be undecided, of nft's own and of iptables-nft's. The rulesets are not part of the project; where their
-// folder is not there, the test is skipped.
+// rule in a hundred may be undecided, of nft's own and of iptables-nft's. The rulesets are not part
+// of the project; where their folder is not there, the test is skipped.
 #include <fmt/format.h>
 
 #include <algorithm>

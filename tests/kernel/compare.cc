@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 
 namespace rolewall::kernel_judge {
@@ -87,6 +88,21 @@ std::string Comparison::name(const Place& place) const {
                      rule.comment.empty() ? "" : " (" + rule.comment.text() + ")");
 }
 
+// A match of iptables has dropped the packet for its headers are cut off, in a rule whose target
+// rejects: the trace has a drop, and does not say by whom.
+bool Comparison::is_dropped_by_match(const eval::HookResult& ours,
+                                     const sandbox::HookObservation& theirs) const {
+  if (ours.fate != eval::Fate::Drop || theirs.fate != sandbox::Fate::Reject || !ours.decided ||
+      ours.decision.rule == eval::Decision::kPolicy) {
+    return false;
+  }
+  const auto& rule =
+      compiled_->tables[ours.decision.table].chains[ours.decision.chain].rules[ours.decision.rule];
+  return std::ranges::any_of(rule.exprs, [](const ruleset::Expr& expr) {
+    return std::holds_alternative<ruleset::XtMatch>(expr);
+  });
+}
+
 std::string Comparison::difference(const eval::Journey& journey,
                                    const sandbox::Observation& seen) const {
   if (journey.hooks.size() != seen.hooks.size()) {
@@ -110,7 +126,7 @@ std::string Comparison::difference(const eval::Journey& journey,
       }
       continue;
     }
-    if (!same_fate(ours.fate, theirs.fate)) {
+    if (!same_fate(ours.fate, theirs.fate) && !is_dropped_by_match(ours, theirs)) {
       return fmt::format("{}: the evaluator says {}, the kernel {}", hook, name_of(ours.fate),
                          name_of(theirs.fate));
     }

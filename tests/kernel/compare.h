@@ -46,6 +46,8 @@ class Comparison {
     auto operator<=>(const Place&) const = default;
   };
   Place place(const sandbox::Step& step) const;
+  bool is_dropped_by_match(const eval::HookResult& ours,
+                           const sandbox::HookObservation& theirs) const;
   std::string name(const Place& place) const;
 
   const ruleset::Ruleset* compiled_;

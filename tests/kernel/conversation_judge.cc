@@ -422,7 +422,8 @@ int main(int count, char** words) {
   const auto arguments = kernel_judge::parse(count, words);
   if (!arguments) {
     fmt::print(stderr,
-               "usage: conversation_judge [--from iptables] [--rulesets N] [--conversations N] [--packets N] "
+               "usage: conversation_judge [--from iptables] [--rulesets N] [--conversations N] "
+               "[--packets N] "
                "[--seed S] [--seconds BUDGET] [--only CONVERSATION] [--devices 1|2]\n");
     return 2;
   }

@@ -120,8 +120,8 @@ class IptablesWriter {
     if (protocol_ == "dccp") {
       return " -m dccp " + (random_.percent(50)
                                 ? fmt::format("{}--dport {}", inverted(), ports())
-                                : inverted() + pick({"--dccp-types REQUEST,DATA", "--dccp-types RESET",
-                                                     "--dccp-option 1"}));
+                                : inverted() + pick({"--dccp-types REQUEST,DATA",
+                                                     "--dccp-types RESET", "--dccp-option 1"}));
     }
     if (protocol_ == "icmp") {
       return " -m icmp " + inverted() + "--icmp-type " +
@@ -131,7 +131,8 @@ class IptablesWriter {
       return " -m icmp6 " + inverted() + "--icmpv6-type " +
              pick({"128", "129", "1", "1/4", "135", "echo-request"});
     }
-    if (protocol_ == "esp") return " -m esp " + inverted() + "--espspi " + pick({"1", "0:500", "7"});
+    if (protocol_ == "esp")
+      return " -m esp " + inverted() + "--espspi " + pick({"1", "0:500", "7"});
     if (protocol_ == "ah") return " -m ah " + inverted() + "--ahspi " + pick({"1", "0:500", "7"});
     return "";
   }
@@ -145,57 +146,67 @@ class IptablesWriter {
   std::string header_match() {
     switch (random_.below(11)) {
       case 0:
-        return fmt::format(" -m iprange {}--{}-range {}", inverted(), pick({"src", "dst"}), range());
+        return fmt::format(" -m iprange {}--{}-range {}", inverted(), pick({"src", "dst"}),
+                           range());
       case 1:
         return " -m length " + inverted() + "--length " + pick({"0:64", "60", "40:1500", "65:200"});
       case 2:
-        return " -m tos " + inverted() + "--tos " + pick({"0x00", "0x10/0x3f", "0x20/0xe0", "0x08"});
+        return " -m tos " + inverted() + "--tos " +
+               pick({"0x00", "0x10/0x3f", "0x20/0xe0", "0x08"});
       case 3:
         return " -m dscp " + inverted() + pick({"--dscp 0x00", "--dscp-class CS1", "--dscp 0x08"});
       case 4:
         return v6_ ? " -m hl " + pick({"--hl-eq 64", "! --hl-eq 64", "--hl-lt 64", "--hl-gt 1"})
-                   : " -m ttl " + pick({"--ttl-eq 64", "! --ttl-eq 64", "--ttl-lt 64", "--ttl-gt 1"});
+                   : " -m ttl " +
+                         pick({"--ttl-eq 64", "! --ttl-eq 64", "--ttl-lt 64", "--ttl-gt 1"});
       case 5:
         if (protocol_ == "tcp" && random_.percent(60)) {
           return " -m ecn " + inverted() + pick({"--ecn-tcp-ece", "--ecn-tcp-cwr"});
         }
         return " -m ecn " + inverted() + "--ecn-ip-ect " + pick({"0", "1", "2", "3"});
       case 6:
-        return protocol_ == "tcp" ? " -m tcpmss " + inverted() + "--mss " + pick({"1460", "0:1000", "536:1460"})
-                                  : "";
+        return protocol_ == "tcp"
+                   ? " -m tcpmss " + inverted() + "--mss " + pick({"1460", "0:1000", "536:1460"})
+                   : "";
       case 7:
         return " -m u32 " + inverted() + "--u32 " +
                pick({"\"0&0xf0000000=0x40000000\"", "\"6&0xff=6,17\"", "\"0>>22&0x3c@0>>16=22:80\"",
-                     "\"4=0:0xffff\"", "\"40>>16&0xffff=22,53:443\"", "\"0>>22&0x3c@12>>26&0x3c@0=0\""});
+                     "\"4=0:0xffff\"", "\"40>>16&0xffff=22,53:443\"",
+                     "\"0>>22&0x3c@12>>26&0x3c@0=0\""});
       case 8:
         return " -m string --algo " + pick({"bm", "kmp"}) + " " + inverted() +
                pick({"--string a", "--string hello --icase", "--hex-string \"|0000|\"",
                      "--hex-string \"|0050|\" --from 20 --to 60", "--string \"E\" --to 2"});
       case 9:
         if (v6_) {
-          return " -m addrtype " + inverted() + pick({"--dst-type LOCAL", "--dst-type MULTICAST",
-                 "--dst-type UNICAST", "--src-type LOCAL", "--src-type UNREACHABLE", "--dst-type ANYCAST",
-                 "--dst-type UNICAST,LOCAL"});
+          return " -m addrtype " + inverted() +
+                 pick({"--dst-type LOCAL", "--dst-type MULTICAST", "--dst-type UNICAST",
+                       "--src-type LOCAL", "--src-type UNREACHABLE", "--dst-type ANYCAST",
+                       "--dst-type UNICAST,LOCAL"});
         }
         return " -m addrtype " + inverted() +
                pick({"--dst-type LOCAL", "--dst-type MULTICAST", "--dst-type UNICAST",
                      "--src-type LOCAL", "--dst-type BROADCAST", "--src-type UNICAST,MULTICAST"});
       default:
-        return " -m pkttype " + inverted() + "--pkt-type " + pick({"unicast", "broadcast", "multicast"});
+        return " -m pkttype " + inverted() + "--pkt-type " +
+               pick({"unicast", "broadcast", "multicast"});
     }
   }
 
   std::string ipv6_match() {
     switch (random_.below(6)) {
       case 0:
-        return " -m frag " + pick({"--fragfirst", "--fragmore", "--fraglast", "--fragid 5", "! --fragid 0:9 --fragmore"});
+        return " -m frag " + pick({"--fragfirst", "--fragmore", "--fraglast", "--fragid 5",
+                                   "! --fragid 0:9 --fragmore"});
       case 1:
-        return " -m hbh " + pick({"--hbh-len 8", "! --hbh-len 8", "--hbh-opts 5:2", "--hbh-opts 1", "--hbh-opts 1:4,0"});
+        return " -m hbh " + pick({"--hbh-len 8", "! --hbh-len 8", "--hbh-opts 5:2", "--hbh-opts 1",
+                                  "--hbh-opts 1:4,0"});
       case 2:
-        return " -m dst " + pick({"--dst-len 8", "! --dst-len 8", "--dst-opts 1", "--dst-opts 1:4"});
+        return " -m dst " +
+               pick({"--dst-len 8", "! --dst-len 8", "--dst-opts 1", "--dst-opts 1:4"});
       case 3:
-        return " -m rt " + pick({"--rt-type 0", "! --rt-type 0", "--rt-segsleft 0:1", "--rt-type 0 --rt-len 24",
-                                 "--rt-type 0 --rt-0-res"});
+        return " -m rt " + pick({"--rt-type 0", "! --rt-type 0", "--rt-segsleft 0:1",
+                                 "--rt-type 0 --rt-len 24", "--rt-type 0 --rt-0-res"});
       default:
         return " -m ipv6header " + inverted() + "--header " +
                pick({"hop", "frag", "route", "dst", "prot", "hop,dst", "none", "frag,prot"}) +
@@ -216,17 +227,20 @@ class IptablesWriter {
       case 4:
         return " -m conntrack " +
                pick({"--ctstate SNAT", "--ctstate DNAT", "--ctdir ORIGINAL", "--ctdir REPLY",
-                     "--ctproto 6", "! --ctproto 17", "--ctorigdstport 22:80", "--ctorigsrcport 40000",
-                     "! --ctorigdstport 443", "--ctstatus NONE", "--ctstatus ASSURED,SEEN_REPLY",
-                     "--ctstate NEW --ctproto 6", "! --ctstate NEW --ctdir ORIGINAL"});
+                     "--ctproto 6", "! --ctproto 17", "--ctorigdstport 22:80",
+                     "--ctorigsrcport 40000", "! --ctorigdstport 443", "--ctstatus NONE",
+                     "--ctstatus ASSURED,SEEN_REPLY", "--ctstate NEW --ctproto 6",
+                     "! --ctstate NEW --ctdir ORIGINAL"});
       case 5:
-        return fmt::format(" -m conntrack {}--{} {}", inverted(), pick({"ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst"}), address());
+        return fmt::format(" -m conntrack {}--{} {}", inverted(),
+                           pick({"ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst"}), address());
       case 6:
         return " -m connbytes " + inverted() + "--connbytes " + pick({"0", "1:5", "60:100"}) +
                " --connbytes-mode " + pick({"packets", "bytes", "avgpkt"}) + " --connbytes-dir " +
                pick({"original", "reply", "both"});
       default:
-        return " -m connlimit " + pick({"--connlimit-above 0", "--connlimit-upto 1", "--connlimit-above 1"}) +
+        return " -m connlimit " +
+               pick({"--connlimit-above 0", "--connlimit-upto 1", "--connlimit-above 1"}) +
                pick({"", " --connlimit-mask 24", " --connlimit-daddr"});
     }
   }
@@ -236,60 +250,78 @@ class IptablesWriter {
       case 0:
         return " -m mark " + inverted() + "--mark " + mark();
       case 1:
-        return at.arrives() ? " -m mac " + inverted() + "--mac-source " + pick({"02:00:00:00:00:01", "00:00:00:00:00:00"}) : "";
+        return at.arrives() ? " -m mac " + inverted() + "--mac-source " +
+                                  pick({"02:00:00:00:00:01", "00:00:00:00:00:00"})
+                            : "";
       case 2:
-        return at.leaves() ? " -m owner " + inverted() + pick({"--uid-owner 0", "--uid-owner 1-1000", "--gid-owner 0", "--socket-exists"}) : "";
+        return at.leaves() ? " -m owner " + inverted() +
+                                 pick({"--uid-owner 0", "--uid-owner 1-1000", "--gid-owner 0",
+                                       "--socket-exists"})
+                           : "";
       case 3:
-        if (at.is("PREROUTING") || at.is("INPUT")) return " -m devgroup " + inverted() + "--src-group " + pick({"0", "1", "0x0/0xf"});
+        if (at.is("PREROUTING") || at.is("INPUT"))
+          return " -m devgroup " + inverted() + "--src-group " + pick({"0", "1", "0x0/0xf"});
         return at.leaves() ? " -m devgroup " + inverted() + "--dst-group " + pick({"0", "1"}) : "";
       case 4:
-        return at.is("PREROUTING") || at.is("INPUT") ? " -m physdev " + inverted(50) + "--physdev-in eth0"
-                                                     : "";
+        return at.is("PREROUTING") || at.is("INPUT")
+                   ? " -m physdev " + inverted(50) + "--physdev-in eth0"
+                   : "";
       case 5:
         return at.is("PREROUTING") && (at.table == "raw" || at.table == "mangle")
-                   ? " -m rpfilter" + pick({"", " --loose", " --invert", " --accept-local", " --validmark"})
+                   ? " -m rpfilter" +
+                         pick({"", " --loose", " --invert", " --accept-local", " --validmark"})
                    : "";
       case 6:
-        return at.is("PREROUTING") || at.is("INPUT") ? " -m socket" + pick({"", " --transparent", " --nowildcard"}) : "";
+        return at.is("PREROUTING") || at.is("INPUT")
+                   ? " -m socket" + pick({"", " --transparent", " --nowildcard"})
+                   : "";
       case 7:
-        if (at.is("PREROUTING") || at.is("INPUT")) return " -m policy --dir in --pol " + pick({"none", "ipsec"});
+        if (at.is("PREROUTING") || at.is("INPUT"))
+          return " -m policy --dir in --pol " + pick({"none", "ipsec"});
         return at.leaves() ? " -m policy --dir out --pol " + pick({"none", "ipsec"}) : "";
       case 8:
-        return " -m time " + pick({"--timestart 08:00 --timestop 20:00", "--weekdays Mon,Tue", "--monthdays 1,15"});
+        return " -m time " + pick({"--timestart 08:00 --timestop 20:00", "--weekdays Mon,Tue",
+                                   "--monthdays 1,15"});
       case 9:
         return " -m cpu --cpu " + pick({"0", "1"});
       case 10:
         return " -m comment --comment " + pick({"plain", "\"two words\""});
       default:
-        return fmt::format(" -m set {}--match-set s{} {}", inverted(), v6_ ? 6 : 4, pick({"src", "dst"}));
+        return fmt::format(" -m set {}--match-set s{} {}", inverted(), v6_ ? 6 : 4,
+                           pick({"src", "dst"}));
     }
   }
 
   std::string memory_match() {
     switch (random_.below(6)) {
       case 0:
-        return " -m limit --limit " + pick({"3/hour", "1/day"}) + " --limit-burst " + pick({"1", "2"});
+        return " -m limit --limit " + pick({"3/hour", "1/day"}) + " --limit-burst " +
+               pick({"1", "2"});
       case 1:
-        return " -m hashlimit --hashlimit-name h" + std::to_string(++names_) + " --hashlimit-mode " +
-               pick({"srcip", "dstip,dstport", "srcip,srcport"}) + " " +
+        return " -m hashlimit --hashlimit-name h" + std::to_string(++names_) +
+               " --hashlimit-mode " + pick({"srcip", "dstip,dstport", "srcip,srcport"}) + " " +
                pick({"--hashlimit-above 1/hour", "--hashlimit-upto 2/hour --hashlimit-burst 1",
                      "--hashlimit-above 1/hour --hashlimit-burst 2"});
       case 2:
         return fmt::format(" -m recent --name r{} ", random_.below(2)) + inverted() +
-               pick({"--set", "--rcheck", "--update --seconds 60", "--remove", "--rcheck --hitcount 2"});
+               pick({"--set", "--rcheck", "--update --seconds 60", "--remove",
+                     "--rcheck --hitcount 2"});
       case 3:
         return " -m quota " + inverted() + "--quota " + pick({"50", "100", "100000"});
       case 4:
-        return " -m statistic --mode nth " + inverted() + pick({"--every 2 --packet 0", "--every 2 --packet 1", "--every 3 --packet 0"});
+        return " -m statistic --mode nth " + inverted() +
+               pick({"--every 2 --packet 0", "--every 2 --packet 1", "--every 3 --packet 0"});
       default:
-        return " -m statistic --mode random " + inverted() + "--probability " + pick({"0.5", "0", "1"});
+        return " -m statistic --mode random " + inverted() + "--probability " +
+               pick({"0.5", "0", "1"});
     }
   }
 
   std::string match(const Place& at) {
     switch (random_.weighted({20, 30, v6_ ? 12U : 0U, 26, 20, 8})) {
       case 0:
-        return has_ports() ? fmt::format(" -m multiport {}--{} {}", inverted(), pick({"sports", "dports", "ports"}), port_list())
+        return has_ports() ? fmt::format(" -m multiport {}--{} {}", inverted(),
+                                         pick({"sports", "dports", "ports"}), port_list())
                            : "";
       case 1:
         return header_match();
@@ -307,14 +339,16 @@ class IptablesWriter {
   // --- targets ---
 
   std::string nat_target(const Place& at) {
-    const std::string to = v6_ ? pick({"2001:db8:9:1::5", "2001:db8:9::1", "2001:db8:9:1::5-2001:db8:9:1::9"})
-                               : pick({"10.9.1.5", "10.9.0.1", "192.0.2.9", "10.9.1.5-10.9.1.9"});
+    const std::string to =
+        v6_ ? pick({"2001:db8:9:1::5", "2001:db8:9::1", "2001:db8:9:1::5-2001:db8:9:1::9"})
+            : pick({"10.9.1.5", "10.9.0.1", "192.0.2.9", "10.9.1.5-10.9.1.9"});
     const bool with_ports = protocol_ == "tcp" || protocol_ == "udp" || protocol_ == "sctp";
     const std::string single = v6_ ? "[2001:db8:9:1::5]" : "10.9.1.5";
     if (at.is("PREROUTING") || at.is("OUTPUT")) {
       switch (random_.below(4)) {
         case 0:
-          return " -j REDIRECT" + (with_ports ? pick({"", " --to-ports 8080", " --to-ports 100-200"}) : "");
+          return " -j REDIRECT" +
+                 (with_ports ? pick({"", " --to-ports 8080", " --to-ports 100-200"}) : "");
         case 1:
           return " -j NETMAP --to " + std::string(v6_ ? "2001:db8:9:1::/64" : "10.9.1.0/24");
         case 2:
@@ -339,9 +373,11 @@ class IptablesWriter {
     switch (random_.below(12)) {
       case 0:
       case 1:
-        return " -j MARK " + pick({"--set-mark 5", "--set-xmark 0x10/0xf0", "--or-mark 1", "--and-mark 0xf"});
+        return " -j MARK " +
+               pick({"--set-mark 5", "--set-xmark 0x10/0xf0", "--or-mark 1", "--and-mark 0xf"});
       case 2:
-        return tracks_ ? " -j CONNMARK " + pick({"--set-mark 7", "--save-mark", "--restore-mark", "--set-xmark 0x10/0xff",
+        return tracks_ ? " -j CONNMARK " + pick({"--set-mark 7", "--save-mark", "--restore-mark",
+                                                 "--set-xmark 0x10/0xff",
                                                  "--save-mark --nfmask 0xf --ctmask 0xf0"})
                        : " -j MARK --set-mark 5";
       case 3:
@@ -352,16 +388,24 @@ class IptablesWriter {
         return v6_ ? " -j HL " + pick({"--hl-set 9", "--hl-inc 5", "--hl-dec 1"})
                    : " -j TTL " + pick({"--ttl-set 9", "--ttl-inc 5", "--ttl-dec 1"});
       case 6:
-        return protocol_ == "tcp" && syn_ ? " -j TCPMSS " + std::string(at.is("FORWARD") || at.leaves() ? pick({"--set-mss 900", "--clamp-mss-to-pmtu"}) : "--set-mss 1200")
-                                          : " -j MARK --set-mark 6";
+        return protocol_ == "tcp" && syn_
+                   ? " -j TCPMSS " +
+                         std::string(at.is("FORWARD") || at.leaves()
+                                         ? pick({"--set-mss 900", "--clamp-mss-to-pmtu"})
+                                         : "--set-mss 1200")
+                   : " -j MARK --set-mark 6";
       case 7:
-        return protocol_ == "tcp" ? " -j TCPOPTSTRIP --strip-options " + pick({"2", "4,8", "3"}) : " -j MARK --set-mark 6";
+        return protocol_ == "tcp" ? " -j TCPOPTSTRIP --strip-options " + pick({"2", "4,8", "3"})
+                                  : " -j MARK --set-mark 6";
       case 8:
-        return at.leaves() || at.is("FORWARD") ? " -j CLASSIFY --set-class 1:" + pick({"0", "5"}) : " -j MARK --set-mark 6";
+        return at.leaves() || at.is("FORWARD") ? " -j CLASSIFY --set-class 1:" + pick({"0", "5"})
+                                               : " -j MARK --set-mark 6";
       case 9:
         return protocol_ == "tcp" && !v6_ ? " -j ECN --ecn-tcp-remove" : " -j MARK --set-mark 6";
       case 10:
-        return (at.is("PREROUTING") && (protocol_ == "tcp" || protocol_ == "udp")) ? " -j TPROXY --on-port 1111 --tproxy-mark 0x9/0xff" : " -j ACCEPT";
+        return (at.is("PREROUTING") && (protocol_ == "tcp" || protocol_ == "udp"))
+                   ? " -j TPROXY --on-port 1111 --tproxy-mark 0x9/0xff"
+                   : " -j ACCEPT";
       default:
         return pick({" -j CHECKSUM --checksum-fill", " -j ACCEPT", " -j DROP", " -j RETURN"});
     }
@@ -372,33 +416,41 @@ class IptablesWriter {
       return (random_.percent(75) ? " -j " : " -g ") + random_.of(targets_);
     }
     if (random_.percent(12)) {
-      return pick({" -j LOG --log-prefix \"x \"", " -j NFLOG --nflog-group 3", "", " -j SET --add-set s" + std::string(v6_ ? "6" : "4") + "b src",
+      return pick({" -j LOG --log-prefix \"x \"", " -j NFLOG --nflog-group 3", "",
+                   " -j SET --add-set s" + std::string(v6_ ? "6" : "4") + "b src",
                    " -j AUDIT --type accept"});
     }
-    if (at.table == "nat") return random_.percent(70) ? nat_target(at) : pick({" -j ACCEPT", " -j RETURN"});
+    if (at.table == "nat")
+      return random_.percent(70) ? nat_target(at) : pick({" -j ACCEPT", " -j RETURN"});
     if (at.table == "mangle") return mangle_target(at);
     if (at.table == "raw") {
-      return pick({tracks_ ? " -j CT --notrack" : " -j ACCEPT", " -j ACCEPT", " -j DROP", " -j RETURN", " -j TRACE",
-                   tracks_ ? " -j CT --zone 5" : " -j ACCEPT", tracks_ ? " -j NOTRACK" : " -j DROP"});
+      return pick({tracks_ ? " -j CT --notrack" : " -j ACCEPT", " -j ACCEPT", " -j DROP",
+                   " -j RETURN", " -j TRACE", tracks_ ? " -j CT --zone 5" : " -j ACCEPT",
+                   tracks_ ? " -j NOTRACK" : " -j DROP"});
     }
     if (random_.percent(14)) {
       if (protocol_ == "tcp" && random_.percent(50)) return " -j REJECT --reject-with tcp-reset";
-      return " -j REJECT" + (v6_ ? pick({"", " --reject-with icmp6-adm-prohibited", " --reject-with icmp6-no-route"})
-                                 : pick({"", " --reject-with icmp-host-prohibited", " --reject-with icmp-admin-prohibited"}));
+      return " -j REJECT" + (v6_ ? pick({"", " --reject-with icmp6-adm-prohibited",
+                                         " --reject-with icmp6-no-route"})
+                                 : pick({"", " --reject-with icmp-host-prohibited",
+                                         " --reject-with icmp-admin-prohibited"}));
     }
     return pick({" -j ACCEPT", " -j ACCEPT", " -j DROP", " -j RETURN"});
   }
 
   std::string rule(const Place& at) {
-    protocol_ = random_.of<const char*>({"tcp", "tcp", "tcp", "udp", "udp", "sctp", v6_ ? "icmpv6" : "icmp", "", "", "dccp", "esp", "ah"});
+    protocol_ = random_.of<const char*>({"tcp", "tcp", "tcp", "udp", "udp", "sctp",
+                                         v6_ ? "icmpv6" : "icmp", "", "", "dccp", "esp", "ah"});
     if (v6_ && protocol_ == "ah") protocol_ = "";
     syn_ = false;
     std::string text = "-A " + at.hook;
     if (random_.percent(20)) text += fmt::format(" {}-s {}", inverted(), address());
     if (random_.percent(20)) text += fmt::format(" {}-d {}", inverted(), address());
     if (!v6_ && random_.percent(4)) text += pick({" -f", " ! -f"});
-    if (random_.percent(15) && !at.leaves() && !at.hook.empty()) text += fmt::format(" {}-i {}", inverted(), pick({"eth0", "eth1", "lo", "eth+"}));
-    if (random_.percent(15) && at.leaves()) text += fmt::format(" {}-o {}", inverted(), pick({"eth0", "eth1", "lo", "eth+"}));
+    if (random_.percent(15) && !at.leaves() && !at.hook.empty())
+      text += fmt::format(" {}-i {}", inverted(), pick({"eth0", "eth1", "lo", "eth+"}));
+    if (random_.percent(15) && at.leaves())
+      text += fmt::format(" {}-o {}", inverted(), pick({"eth0", "eth1", "lo", "eth+"}));
     if (!protocol_.empty()) {
       if (random_.percent(6) && protocol_ != "ah" && protocol_ != "esp") {
         text += " ! -p " + protocol_;

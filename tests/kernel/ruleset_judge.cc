@@ -45,7 +45,7 @@ constexpr std::array<std::string_view, 3> kSources{"text", "expressions", "iptab
 
 struct Arguments {
   enum class From : std::uint8_t { Text, Expressions, Iptables } from = From::Text;
-  bool forwards = false;     // the host on trial is a router
+  bool forwards = false;  // the host on trial is a router
   std::uint64_t rulesets = 500;
   std::uint64_t packets = 400;  // of each
   std::uint64_t seed = 1;
@@ -331,12 +331,12 @@ int main(int count, char** words) {
     return kernel_judge::kSkipped;
   }
   if (!arguments) {
-    fmt::print(
-        stderr,
-        "usage: ruleset_judge [--from text|expressions|iptables] [--forwards] [--rulesets N] [--packets N] "
-        "[--seed S] [--seconds BUDGET] "
-        "[--stop-after DISAGREEMENTS] "
-        "[--only PACKET]\n");
+    fmt::print(stderr,
+               "usage: ruleset_judge [--from text|expressions|iptables] [--forwards] [--rulesets "
+               "N] [--packets N] "
+               "[--seed S] [--seconds BUDGET] "
+               "[--stop-after DISAGREEMENTS] "
+               "[--only PACKET]\n");
     return 2;
   }
   return kernel_judge::in_sandbox([&] { return kernel_judge::Runner(*arguments, words[0]).run(); });

@@ -319,7 +319,7 @@ def beside_others(scene):
 
 
 def beside_iptables(scene):
-    """G1: the same from iptables-nft, whose extensions are not modelled."""
+    """G1: the same from iptables-nft, whose rules are decided."""
     if not shutil.which("iptables-nft"):
         print("left out: no iptables-nft")
         return
@@ -339,8 +339,7 @@ def beside_iptables(scene):
             continue
         session = scene.open()
         scene.write_site(RULES + OTHER)
-        scene.expect(f"beside {name}", scene.apply(session=session), 0,
-                     [": note: "] if name in ("docker", "fail2ban") else [], new=V4)
+        scene.expect(f"beside {name}", scene.apply(session=session), 0, new=V4)
 
 
 def today_too(scene):

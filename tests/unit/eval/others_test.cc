@@ -134,9 +134,8 @@ TEST_CASE("what only notes or writes something decides nothing") {
         both(ours(22), {base_chain({rule({expr})}, Hook::Input, 5, VerdictCode::Accept)});
     CHECK_EQ(ask(rules, 22, Others::Asked).ways.size(), 1);
   }
-  const Ruleset rejects =
-      both(ours(22), {base_chain({rule({XtTarget{"REJECT", 0, Bytes(8)}})}, Hook::Input, 5,
-                                 VerdictCode::Accept)});
+  const Ruleset rejects = both(ours(22), {base_chain({rule({XtTarget{"REJECT", 0, Bytes(8)}})},
+                                                     Hook::Input, 5, VerdictCode::Accept)});
   const Courses courses = ask(rejects, 22, Others::Asked);
   REQUIRE_EQ(courses.ways.size(), 1);
   CHECK_EQ(courses.ways[0].turns.back().fate(), Fate::Reject);

@@ -526,7 +526,8 @@ TEST_CASE("what cannot be written is an error") {
         "this cannot be written in nft's syntax: table inet t, chain c, rule 2: "));
     CHECK_MESSAGE(text.error().message.find(test.why) != std::string::npos, test.why);
     std::string lines;
-    for (const Expr& expr : test.exprs) lines += (lines.empty() ? "" : " ") + bytecode(expr, table.family);
+    for (const Expr& expr : test.exprs)
+      lines += (lines.empty() ? "" : " ") + bytecode(expr, table.family);
     CHECK_EQ(rule_text(table, table.chains[0].rules[1]), lines);
   }
 }
