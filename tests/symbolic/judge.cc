@@ -9,8 +9,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
+#include <array>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <string>
@@ -29,6 +29,7 @@
 #include "random_rules.h"
 #include "ruleset/verify.h"
 #include "ruleset_random.h"
+#include "sandbox/sandbox.h"
 
 namespace rolewall::symbolic {
 namespace {
@@ -91,6 +92,8 @@ class Subject {
   }
 
   void be_quiet() { quiet_ = true; }
+  // The evaluator's ways are bounds where there are several.
+  void be_lenient() { strict_ = false; }
   bool has_disagreed() const { return shown_ != 0; }
 
   void ask(const kernel_judge::Question& question, std::uint64_t number) {
@@ -118,10 +121,16 @@ class Subject {
       const bool may = analysis_.contains(direction, may_[index][fate], question.packet);
       const bool must = analysis_.contains(direction, must_[index][fate], question.packet);
       settled = settled && may == must;
+      const bool is_one_of = std::ranges::any_of(outcomes.ways, [&](const eval::Journey& journey) {
+        return fate_of(journey.fate()) == kFates[fate];
+      });
       for (const eval::Journey& journey : outcomes.ways) {
         ++tally_.fates[journey.fate()];
         const bool is = fate_of(journey.fate()) == kFates[fate];
-        if (is ? may : !must) continue;
+        // What is computed from something unknown may be anything to the evaluator, where the
+        // analyser knows some of its bits: then its ways are a bound, too.
+        const bool is_bound = !strict_ && outcomes.ways.size() > 1;
+        if (is_bound ? !must || is_one_of || !outcomes.complete : is ? may : !must) continue;
         disagree(question, journey, number,
                  is ? "the analyser says that it cannot be" : "the analyser says another");
         return;
@@ -158,9 +167,17 @@ class Subject {
   std::array<std::array<analyze::Diagram, 4>, 2> must_{};
   int shown_ = 0;
   bool quiet_ = false;
+  bool strict_ = true;
+};
+
+// What the policies compile to.
+struct Sites {
+  std::string policies;
+  std::string rules;
 };
 
 struct Arguments {
+  std::optional<Sites> sites;
   std::uint64_t rulesets = 300;
   std::uint64_t packets = 150;
   std::uint64_t seed = 1;
@@ -170,10 +187,11 @@ struct Arguments {
 };
 
 bool disagrees(const ruleset::Ruleset& ruleset, const ruleset::Host& host,
-               const kernel_judge::Question& question) {
+               const kernel_judge::Question& question, bool lenient) {
   Tally tally;
   Subject subject("", ruleset, host, tally);
   subject.be_quiet();
+  if (lenient) subject.be_lenient();
   if (!subject.analyse()) return false;
   subject.ask(question, 0);
   return tally.disagreements != 0;
@@ -181,14 +199,14 @@ bool disagrees(const ruleset::Ruleset& ruleset, const ruleset::Host& host,
 
 // The same ruleset without the rules that the disagreement does not need.
 ruleset::Ruleset minimise(ruleset::Ruleset ruleset, const ruleset::Host& host,
-                          const kernel_judge::Question& question) {
+                          const kernel_judge::Question& question, bool lenient) {
   for (ruleset::Table& table : ruleset.tables) {
     for (ruleset::Chain& chain : table.chains) {
       for (std::size_t i = chain.rules.size(); i-- > 0;) {
         const ruleset::Rule rule = chain.rules[i];
         const auto at = chain.rules.begin() + static_cast<std::ptrdiff_t>(i);
         chain.rules.erase(at);
-        if (!disagrees(ruleset, host, question)) {
+        if (!disagrees(ruleset, host, question, lenient)) {
           chain.rules.insert(chain.rules.begin() + static_cast<std::ptrdiff_t>(i), rule);
         }
       }
@@ -219,11 +237,51 @@ void ask_all(Subject& subject, const ruleset::Ruleset& ruleset, const ruleset::H
     if (!question.outbound && random.percent(30)) question.packet.out_device = "eth1";
     subject.ask(question, number);
     if (arguments.only && subject.has_disagreed()) {
-      const ruleset::Ruleset small = minimise(ruleset, host, question);
+      const ruleset::Ruleset small = minimise(ruleset, host, question, arguments.expressions != 0);
       fmt::print("{}\n", print::to_bytecode(small));
-      disagrees(small, host, question);
     }
   }
+}
+
+int report(const Tally& tally, const Arguments& arguments) {
+  fmt::print(
+      "{} rulesets ({} over the budget), {} packets compared, {} of them settled, {} "
+      "disagreements; {} packets outside of the space, {} undecided; seeds from {}\n",
+      tally.rulesets, tally.not_proven, tally.packets, tally.settled, tally.disagreements,
+      tally.outside, tally.undecided, arguments.seed);
+  for (const auto& [fate, count_of] : tally.fates) {
+    fmt::print("  {}: {}\n", eval::name_of(fate), count_of / kFates.size());
+  }
+  return tally.disagreements == 0 ? 0 : 1;
+}
+
+int run_sites(const Arguments& arguments, const char* program) {
+  Tally tally;
+  Diagnostics diagnostics;
+  policy::LoadOptions options;
+  options.shipped_rules = arguments.sites->rules;
+  options.date = {std::chrono::year(2026), std::chrono::month(6), std::chrono::day(1)};
+  const policy::Policy policy = policy::load(arguments.sites->policies, options, diagnostics);
+  if (diagnostics.has_errors()) {
+    fmt::print("{}: has errors\n", arguments.sites->policies);
+    return 2;
+  }
+  for (policy::Index index = 0; index < policy.hosts.size(); ++index) {
+    for (const bool optimise : {true, false}) {
+      const ruleset::Snapshot snapshot =
+          compile::compile(policy, index, {.date = options.date, .optimise = optimise});
+      ++tally.rulesets;
+      Subject subject(fmt::format("{} (host {})", program, policy.hosts[index].name),
+                      snapshot.ruleset, snapshot.host, tally);
+      if (subject.analyse()) {
+        ask_all(subject, snapshot.ruleset, sandbox::realise(snapshot.host), arguments,
+                arguments.seed);
+      } else {
+        ++tally.not_proven;
+      }
+    }
+  }
+  return report(tally, arguments);
 }
 
 int run(const Arguments& arguments, const char* program) {
@@ -245,21 +303,14 @@ int run(const Arguments& arguments, const char* program) {
     Subject subject(fmt::format("{} --expressions {} --forwards {} --seed {}", program,
                                 arguments.expressions, arguments.forwards, seed),
                     ruleset, host, tally);
+    if (arguments.expressions != 0) subject.be_lenient();
     if (!subject.analyse()) {
       ++tally.not_proven;
       continue;
     }
     ask_all(subject, ruleset, host, arguments, seed);
   }
-  fmt::print(
-      "{} rulesets ({} over the budget), {} packets compared, {} of them settled, {} "
-      "disagreements; {} packets outside of the space, {} undecided; seeds from {}\n",
-      tally.rulesets, tally.not_proven, tally.packets, tally.settled, tally.disagreements,
-      tally.outside, tally.undecided, arguments.seed);
-  for (const auto& [fate, count_of] : tally.fates) {
-    fmt::print("  {}: {}\n", eval::name_of(fate), count_of / kFates.size());
-  }
-  return tally.disagreements == 0 ? 0 : 1;
+  return report(tally, arguments);
 }
 
 }  // namespace
@@ -268,6 +319,12 @@ int run(const Arguments& arguments, const char* program) {
 int main(int count, char** words) {
   using namespace rolewall;
   symbolic::Arguments arguments;
+  const char* program = words[0];
+  if (count > 3 && words[1] == std::string_view("--site")) {
+    arguments.sites = symbolic::Sites{words[2], words[3]};
+    count -= 3;
+    words += 3;
+  }
   const bool read = kernel_judge::read_numbers(count, words,
                                                {{"--rulesets", &arguments.rulesets},
                                                 {"--packets", &arguments.packets},
@@ -277,9 +334,11 @@ int main(int count, char** words) {
                                                 {"--only", nullptr, &arguments.only}});
   if (!read) {
     fmt::print(stderr,
-               "usage: symbolic_judge [--expressions 1] [--forwards 1] [--rulesets N] "
+               "usage: symbolic_judge [--site POLICIES RULES] [--expressions 1] [--forwards 1] "
+               "[--rulesets N] "
                "[--packets N] [--seed S] [--only PACKET]\n");
     return 2;
   }
-  return symbolic::run(arguments, words[0]);
+  if (arguments.sites) return symbolic::run_sites(arguments, program);
+  return symbolic::run(arguments, program);
 }
