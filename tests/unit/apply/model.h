@@ -219,6 +219,7 @@ struct Model {
     kernel = before.kernel;  // one step there, whatever the history says
     bans = before.bans;
     if (lets_wait) {
+      boots = before.boots;  // though that may be damaged: a boot has the policies then
       State state = *target;
       state.goes_back = true;
       let_wait(state, within);

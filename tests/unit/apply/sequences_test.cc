@@ -168,6 +168,18 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::LosePending},  // what comes back is that there is no table
   };
   CHECK(first_wrong(killed_once_all_was_recorded) == "");
+  const std::vector<Deed> what_boots_is_damaged{
+      {.what = Do::Apply, .which = 2},
+      {.what = Do::ApplyForGood},
+      {.what = Do::Apply, .which = 2},
+      {.what = Do::Apply, .which = 1},
+      {.what = Do::RollbackTo, .which = 3},
+      {.what = Do::Reboot},
+      {.what = Do::SpoilGeneration, .which = 3},
+      {.what = Do::ApplyConfirm, .which = 2},
+      {.what = Do::RollbackToConfirm, .which = 1},
+  };
+  CHECK(first_wrong(what_boots_is_damaged) == "");
   // Another program's rule stands before what the rollback puts there.
   const std::vector<Deed> changed_while_it_waited{
       {.what = Do::ApplyForGood, .which = 1},
