@@ -89,8 +89,7 @@ class Judge : public Scene {
 
  private:
   static RunTimeEntry entry(const Deed& deed) {
-    RunTimeEntry entry;
-    entry.banned = net::parse_prefix(kAddresses[deed.which]);
+    RunTimeEntry entry = entry_of(kAddresses[deed.which]);
     if (deed.what == Do::Ban) entry.left = std::chrono::seconds(kBanSeconds);
     return entry;
   }
@@ -219,7 +218,7 @@ class Judge : public Scene {
   std::vector<std::string> banned() const {
     std::vector<std::string> all;
     if (const auto entries = list_entries(world_)) {
-      for (const RunTimeEntry& each : *entries) all.push_back(net::format(*each.banned));
+      for (const RunTimeEntry& each : *entries) all.push_back(name_of(each));
     }
     return all;
   }
@@ -287,7 +286,7 @@ class Judge : public Scene {
         }
         return is_there == (ban->second > now);
       });
-      if (!fits) return fmt::format("{} is {}banned", whom, is_there ? "" : "not ");
+      if (!fits) return fmt::format("{} is {}banned or open", whom, is_there ? "" : "not ");
     }
     return "";
   }
@@ -322,7 +321,7 @@ class Judge : public Scene {
     model_.bans.clear();
     if (const auto entries = list_entries(world_)) {
       for (const RunTimeEntry& each : *entries) {
-        model_.bans[net::format(*each.banned)] =
+        model_.bans[name_of(each)] =
             each.left ? store_.now_ms + static_cast<std::uint64_t>(each.left->count()) * 1'000
                       : UINT64_MAX;
       }
@@ -336,7 +335,7 @@ class Judge : public Scene {
     model_.remembered.clear();
     for (const char* whom : kAddresses) {
       const auto there = std::ranges::find_if(
-          log.entries, [&](const RunTimeEntry& each) { return net::format(*each.banned) == whom; });
+          log.entries, [&](const RunTimeEntry& each) { return name_of(each) == whom; });
       for (const Model* model : {&any.front(), &any.back()}) {
         const auto entry = model->remembered.find(whom);
         if (entry == model->remembered.end()) continue;
