@@ -74,7 +74,11 @@ class Judge : public Scene {
       const bool is_new = is != model_.applied.end();
       if (disables && is_new && model_.in_force().generation == 0) {
         // No room for the event, and no event before it: nothing tells what was in force.
-        if (!events || events->all.empty()) model_.applied = {State()};
+        if (!events || events->all.empty()) {
+          model_.applied = {State()};
+        } else if (in_force_by(events->all).value_or(0) != before.in_force().generation) {
+          model_.applied = by_history(events->all);  // nor for that which it takes away
+        }
         model_.applied.back().is_unlogged = unlogged;
       }
       return wrong;
@@ -205,6 +209,16 @@ class Judge : public Scene {
         break;
     }
     return false;
+  }
+
+  // Where nothing is in force, and the last lines found no room.
+  std::vector<State> by_history(const std::vector<Event>& events) {
+    std::vector<State> states{State()};
+    for (const std::uint32_t each : ways_back(events, std::nullopt)) {
+      states.insert(states.begin() + 1, state_of(each));
+    }
+    states.emplace_back();
+    return states;
   }
 
   // The rules of its first chain.
