@@ -63,7 +63,8 @@ class Judge : public Scene {
     if (deed.with == With::FullDisk || killed) {
       std::string wrong = compare({before, ended, after});
       if (wrong.empty()) take_over({before, ended, after});
-      const bool is_there = target_ && model_.in_force() == *target_;
+      const bool is_there =
+          target_ && model_.in_force() == *target_ && before.in_force() != *target_;
       if (deed.what == Do::RollbackTo && deed.with == With::FullDisk && is_there) {
         model_.gone_to_unlogged(ended.applied);
       }
@@ -76,7 +77,8 @@ class Judge : public Scene {
         // No room for the event, and no event before it: nothing tells what was in force.
         if (!events || events->all.empty()) {
           model_.applied = {State()};
-        } else if (in_force_by(events->all).value_or(0) != before.in_force().generation) {
+        } else if (unlogged &&
+                   in_force_by(events->all).value_or(0) != before.in_force().generation) {
           model_.applied = by_history(events->all);  // nor for that which it takes away
         }
         model_.applied.back().is_unlogged = unlogged;

@@ -214,6 +214,21 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::Rollback},
   };
   CHECK(first_wrong(two_lines_are_missing) == "");
+  const std::vector<Deed> removed_by_half{
+      {.what = Do::Apply, .which = 1},
+      {.what = Do::DisableConfirm, .with = With::KilledBefore, .step = 1},
+      {.what = Do::LosePending},
+  };
+  CHECK(first_wrong(removed_by_half) == "");
+  const std::vector<Deed> gone_to_already{
+      {.what = Do::Apply, .which = 2},
+      {.what = Do::Disable, .with = With::FullDisk},
+      {.what = Do::RollbackConfirm},
+      {.what = Do::RollbackTo, .with = With::FullDisk},  // it waits: refused
+      {.what = Do::Disable},
+      {.what = Do::Rollback},
+  };
+  CHECK(first_wrong(gone_to_already) == "");
   // Another program's rule stands before what the rollback puts there.
   const std::vector<Deed> changed_while_it_waited{
       {.what = Do::ApplyForGood, .which = 1},
