@@ -262,9 +262,13 @@ class Apply {
     report.generation = found_.in_force->applied.generation;
     // Where what waits did not come into force whole, what was confirmed last may still be.
     const bool is_confirmed = found_.waits && found_.waits->former == report.generation;
-    if (found_.waits && options_.confirm_within && !is_confirmed) {
+    const bool asks_to_wait = found_.waits && options_.confirm_within && !is_confirmed;
+    const auto waits_for_something =
+        asks_to_wait ? has_another_to_return_to(report.generation) : Result<bool>(false);
+    if (!waits_for_something) return std::unexpected(waits_for_something.error());
+    if (*waits_for_something) {
       TRY(let_it_wait_anew(report, report.generation));
-    } else if (!waits() || is_confirmed) {
+    } else if (!waits() || is_confirmed || asks_to_wait) {
       if (found_.waits && !is_confirmed) {
         Event event = event_now(world_, EventKind::Confirmed);
         event.from = report.generation;
@@ -279,6 +283,13 @@ class Apply {
     if (known && applied.mark == committed.mark) return {};
     note_in_kernel(world_, state_, applied, committed.mark);
     return {};
+  }
+
+  // Not where what was to come back is damaged, and nothing else was in force before.
+  Result<bool> has_another_to_return_to(std::uint32_t generation) {
+    const auto former = state_to_return_to(/*first=*/false);
+    if (!former) return std::unexpected(former.error());
+    return !*former || (*former)->applied.generation != generation;
   }
 
   Result<void> let_it_wait_anew(Report& report, std::uint32_t generation) {

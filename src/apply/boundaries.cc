@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "eval/wire.h"
 #include "ruleset/expr.h"
 #include "ruleset/own_table.h"
 #include "ruleset/registers.h"
@@ -122,8 +123,12 @@ class Collector {
 
   static std::size_t size_of_address(const r::Payload& load) {
     if (load.base != r::PayloadBase::Network) return 0;
-    if ((load.offset == 12 || load.offset == 16) && load.length <= kIpv4Size) return kIpv4Size;
-    if ((load.offset == 8 || load.offset == 24) && load.length <= kIpv6Size) return kIpv6Size;
+    const auto is_at = [&](std::size_t source, std::size_t destination) {
+      return load.offset == source || load.offset == destination;
+    };
+    using namespace eval;
+    if (is_at(ipv4::kSource, ipv4::kDestination) && load.length <= kIpv4Size) return kIpv4Size;
+    if (is_at(ipv6::kSource, ipv6::kDestination) && load.length <= kIpv6Size) return kIpv6Size;
     return 0;
   }
 

@@ -3,8 +3,9 @@
 import socket
 import time
 
-from live_guard import ND, RULES, SSH
-from lock_outs import (CLIENT_6, OWN_6, Trial, at_the_client, batch, neighbours_expire, setting)
+from live_guard import ND, RULES, SSH, run
+from lock_outs import (CLIENT_6, OWN_6, Trial, at_the_client, batch, neighbours_expire, network_of,
+                       setting)
 from lock_out_beside import BESIDE
 from lock_out_ways import marked_routing, policy_routing, several_next_hops
 from lock_out_words import LINK_LOCAL, NEIGHBOURS, V6, dropped, office
@@ -64,7 +65,12 @@ def behind_a_snooping_switch(stage):
 
 
 def memberships_end(stage):
+    """Where nobody renews them; the bridge of a busy machine is late."""
     time.sleep(3.5)
+    end = time.monotonic() + 5
+    with network_of(stage.client.pid):
+        while time.monotonic() < end and "ff02::1:ff" in run("bridge", "mdb", "show").stdout:
+            time.sleep(0.2)
     neighbours_expire(stage)
     neighbours_expire(stage, "br0")
 

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <string>
 
+#include "apply/bans.h"
 #include "unit/apply/machine.h"
 #include "unit/apply/model.h"
 #include "unit/apply/table.h"
@@ -87,8 +88,25 @@ inline std::string in_words(const Deed& deed) {
 }
 
 inline constexpr unsigned kPolicies = 3;
-inline constexpr std::array<const char*, 5> kAddresses{"192.0.2.1", "192.0.2.2", "203.0.113.9",
-                                                       kWhole, kPart};
+// Who is banned, and to whom a port is opened.
+inline constexpr const char* kOpened = "tcp/22 from 192.0.2.9";
+inline constexpr std::array<const char*, 6> kAddresses{"192.0.2.1", "192.0.2.2", "203.0.113.9",
+                                                       kWhole,      kPart,       kOpened};
+inline RunTimeEntry entry_of(const std::string& whom) {
+  RunTimeEntry entry;
+  if (whom == kOpened) {
+    entry.opened = Opening{.protocol = 6, .port = 22, .from = *net::parse_address("192.0.2.9")};
+  } else {
+    entry.banned = net::parse_prefix(whom);
+  }
+  return entry;
+}
+inline std::string name_of(const RunTimeEntry& entry) {
+  return entry.banned ? net::format(*entry.banned) : std::string(kOpened);
+}
+inline std::string name_in_log(const std::string& whom) {
+  return whom == kOpened ? "allow 6 22 192.0.2.9" : "ban " + whom;
+}
 inline constexpr std::array<std::uint64_t, 4> kWaits{7, 31, 61, 4'001};  // seconds
 inline constexpr std::array<std::int64_t, 4> kClocks{-500'000'000, -3'000, 3'000, 500'000'000};
 inline constexpr std::int64_t kBanSeconds = 3'607;

@@ -138,6 +138,22 @@ TEST_CASE("a chain of a bridge's, of which nothing is run, is named as a whole")
   CHECK_FALSE(is_said(answer.notes, "rule 0"));
 }
 
+TEST_CASE("what carries a session that comes from beyond a container has to be found, or undone") {
+  GuardFacts about = facts();
+  observe::Relay relay;
+  relay.what = "172.17.0.2, a container by docker0, through which the session comes";
+  for (const bool is_passed : {false, true}) {
+    relay.is_passed = is_passed;
+    about.relays = {relay};
+    about.may_be_undone = false;
+    const GuardAnswer answer = ask(ours({ssh()}), about);
+    CHECK(is_said(answer.losses, "--confirm TIME") == is_passed);
+    CHECK(is_said(answer.notes, "cannot be seen from here") != is_passed);
+    about.may_be_undone = true;
+    CHECK(ask(ours({ssh()}), about).losses.empty());
+  }
+}
+
 TEST_CASE("boundaries of management that are too many to be asked are said to be") {
   GuardFacts about = facts();
   about.management = {prefix("10.5.0.0/16")};

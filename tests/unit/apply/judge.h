@@ -63,7 +63,8 @@ class Judge : public Scene {
     if (deed.with == With::FullDisk || killed) {
       std::string wrong = compare({before, ended, after});
       if (wrong.empty()) take_over({before, ended, after});
-      const bool is_there = target_ && model_.in_force() == *target_;
+      const bool is_there =
+          target_ && model_.in_force() == *target_ && before.in_force() != *target_;
       if (deed.what == Do::RollbackTo && deed.with == With::FullDisk && is_there) {
         model_.gone_to_unlogged(ended.applied);
       }
@@ -74,7 +75,12 @@ class Judge : public Scene {
       const bool is_new = is != model_.applied.end();
       if (disables && is_new && model_.in_force().generation == 0) {
         // No room for the event, and no event before it: nothing tells what was in force.
-        if (!events || events->all.empty()) model_.applied = {State()};
+        if (!events || events->all.empty()) {
+          model_.applied = {State()};
+        } else if (unlogged &&
+                   in_force_by(events->all).value_or(0) != before.in_force().generation) {
+          model_.applied = by_history(events->all);  // nor for that which it takes away
+        }
         model_.applied.back().is_unlogged = unlogged;
       }
       return wrong;
@@ -89,8 +95,7 @@ class Judge : public Scene {
 
  private:
   static RunTimeEntry entry(const Deed& deed) {
-    RunTimeEntry entry;
-    entry.banned = net::parse_prefix(kAddresses[deed.which]);
+    RunTimeEntry entry = entry_of(kAddresses[deed.which]);
     if (deed.what == Do::Ban) entry.left = std::chrono::seconds(kBanSeconds);
     return entry;
   }
@@ -208,6 +213,16 @@ class Judge : public Scene {
     return false;
   }
 
+  // Where nothing is in force, and the last lines found no room.
+  std::vector<State> by_history(const std::vector<Event>& events) {
+    std::vector<State> states{State()};
+    for (const std::uint32_t each : ways_back(events, std::nullopt)) {
+      states.insert(states.begin() + 1, state_of(each));
+    }
+    states.emplace_back();
+    return states;
+  }
+
   // The rules of its first chain.
   static std::string in_words(const Policy& policy) {
     if (!policy) return "none";
@@ -219,7 +234,7 @@ class Judge : public Scene {
   std::vector<std::string> banned() const {
     std::vector<std::string> all;
     if (const auto entries = list_entries(world_)) {
-      for (const RunTimeEntry& each : *entries) all.push_back(net::format(*each.banned));
+      for (const RunTimeEntry& each : *entries) all.push_back(name_of(each));
     }
     return all;
   }
@@ -287,7 +302,7 @@ class Judge : public Scene {
         }
         return is_there == (ban->second > now);
       });
-      if (!fits) return fmt::format("{} is {}banned", whom, is_there ? "" : "not ");
+      if (!fits) return fmt::format("{} is {}banned or open", whom, is_there ? "" : "not ");
     }
     return "";
   }
@@ -322,7 +337,7 @@ class Judge : public Scene {
     model_.bans.clear();
     if (const auto entries = list_entries(world_)) {
       for (const RunTimeEntry& each : *entries) {
-        model_.bans[net::format(*each.banned)] =
+        model_.bans[name_of(each)] =
             each.left ? store_.now_ms + static_cast<std::uint64_t>(each.left->count()) * 1'000
                       : UINT64_MAX;
       }
@@ -336,7 +351,7 @@ class Judge : public Scene {
     model_.remembered.clear();
     for (const char* whom : kAddresses) {
       const auto there = std::ranges::find_if(
-          log.entries, [&](const RunTimeEntry& each) { return net::format(*each.banned) == whom; });
+          log.entries, [&](const RunTimeEntry& each) { return name_of(each) == whom; });
       for (const Model* model : {&any.front(), &any.back()}) {
         const auto entry = model->remembered.find(whom);
         if (entry == model->remembered.end()) continue;

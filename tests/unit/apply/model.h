@@ -165,7 +165,8 @@ struct Model {
     const bool waits_anew = waits && (still_waits || !known);
     // What waits did not come into force whole, and what was confirmed still is.
     const bool is_confirmed = known && still_waits && waits->former == in_force();
-    if (within != 0 && (sends || waits_anew) && !is_confirmed) {
+    const bool is_all_there_is = known && former == in_force();  // what was before is damaged
+    if (within != 0 && (sends || waits_anew) && !is_confirmed && !is_all_there_is) {
       applied.back().is_waiting = true;
       waits = {in_force(), former, now + within};
     } else {
@@ -219,6 +220,7 @@ struct Model {
     kernel = before.kernel;  // one step there, whatever the history says
     bans = before.bans;
     if (lets_wait) {
+      boots = before.boots;  // though that may be damaged: a boot has the policies then
       State state = *target;
       state.goes_back = true;
       let_wait(state, within);

@@ -102,7 +102,7 @@ class Scene {
     const std::string path = disk_.state() + "/bans.log";
     std::ifstream file(path);
     std::string text{std::istreambuf_iterator<char>(file), {}};
-    const std::string word = fmt::format("\"ban {}\"", whom);
+    const std::string word = fmt::format("\"{}\"", name_in_log(whom));
     for (std::size_t at = text.find(word); at != std::string::npos; at = text.find(word, at)) {
       text[at + 1] = 'c';
     }

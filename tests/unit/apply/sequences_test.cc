@@ -168,6 +168,67 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::LosePending},  // what comes back is that there is no table
   };
   CHECK(first_wrong(killed_once_all_was_recorded) == "");
+  const std::vector<Deed> what_boots_is_damaged{
+      {.what = Do::Apply, .which = 2},
+      {.what = Do::ApplyForGood},
+      {.what = Do::Apply, .which = 2},
+      {.what = Do::Apply, .which = 1},
+      {.what = Do::RollbackTo, .which = 3},
+      {.what = Do::Reboot},
+      {.what = Do::SpoilGeneration, .which = 3},
+      {.what = Do::ApplyConfirm, .which = 2},
+      {.what = Do::RollbackToConfirm, .which = 1},
+  };
+  CHECK(first_wrong(what_boots_is_damaged) == "");
+  // What was to come back is damaged: there is nothing to wait for.
+  const std::vector<Deed> nothing_to_come_back{
+      {.what = Do::ApplyForGood, .which = 1},
+      {.what = Do::ApplyConfirm},
+      {.what = Do::SpoilGeneration, .which = 1},
+      {.what = Do::Wait, .which = 3},
+      {.what = Do::ApplyConfirm},
+  };
+  CHECK(first_wrong(nothing_to_come_back) == "");
+  const std::vector<Deed> another_was_to_wait{
+      {.what = Do::ApplyForGood, .which = 1},
+      {.what = Do::ApplyConfirm},
+      {.what = Do::ApplyConfirm, .which = 1, .with = With::KilledBefore, .step = 2},
+      {.what = Do::SpoilGeneration, .which = 2},
+      {.what = Do::Wait, .which = 3},
+      {.what = Do::ApplyConfirm},
+  };
+  CHECK(first_wrong(another_was_to_wait) == "");
+  const std::vector<Deed> itself_would_come_back{
+      {.what = Do::Apply},           {.what = Do::ApplyForGood, .which = 2},
+      {.what = Do::RollbackConfirm}, {.what = Do::SpoilGeneration},
+      {.what = Do::ApplyConfirm},    {.what = Do::ApplyConfirm},
+  };
+  CHECK(first_wrong(itself_would_come_back) == "");
+  // Neither what was gone to nor its removal found room in the history.
+  const std::vector<Deed> two_lines_are_missing{
+      {.what = Do::ApplyConfirm},
+      {.what = Do::ApplyConfirm, .which = 2},
+      {.what = Do::ApplyConfirm},
+      {.what = Do::RollbackTo, .which = 2, .with = With::FullDisk},
+      {.what = Do::Disable, .with = With::FullDisk},
+      {.what = Do::Rollback},
+  };
+  CHECK(first_wrong(two_lines_are_missing) == "");
+  const std::vector<Deed> removed_by_half{
+      {.what = Do::Apply, .which = 1},
+      {.what = Do::DisableConfirm, .with = With::KilledBefore, .step = 1},
+      {.what = Do::LosePending},
+  };
+  CHECK(first_wrong(removed_by_half) == "");
+  const std::vector<Deed> gone_to_already{
+      {.what = Do::Apply, .which = 2},
+      {.what = Do::Disable, .with = With::FullDisk},
+      {.what = Do::RollbackConfirm},
+      {.what = Do::RollbackTo, .with = With::FullDisk},  // it waits: refused
+      {.what = Do::Disable},
+      {.what = Do::Rollback},
+  };
+  CHECK(first_wrong(gone_to_already) == "");
   // Another program's rule stands before what the rollback puts there.
   const std::vector<Deed> changed_while_it_waited{
       {.what = Do::ApplyForGood, .which = 1},

@@ -126,6 +126,37 @@ TEST_CASE("a rule that is not modelled matches or does not, and the answer can b
   }
 }
 
+std::string shown(const Ruleset& rules, std::uint16_t port) {
+  const Host on = host();
+  Options options = how(Others::LetPass);
+  options.note_shown = true;
+  std::string all;
+  const Courses courses = Evaluator(rules, on).converse(syn_to(port), options);
+  for (const Journey& journey : courses.ways[0].turns) all += journey.shown;
+  return all;
+}
+
+TEST_CASE("what others are shown of a packet differs as ours translates it, or its tracking does") {
+  Table translates = ours(22);
+  translates.chains.push_back(redirects(2022, 22));
+  const auto beside = [&](const Table& own, std::vector<Expr> first) {
+    for (const Expr& expr : then(destination_port_is(6, 23), drop())) first.push_back(expr);
+    return both(own, {base_chain({rule(first)}, Hook::Prerouting, 10, VerdictCode::Accept)});
+  };
+  CHECK(shown(beside(ours(22), {}), 22) == shown(beside(translates, {}), 22));
+  CHECK(shown(beside(ours(22), {}), 2022) != shown(beside(translates, {}), 2022));
+  // Without a table of ours nothing is tracked but for what asks for it.
+  const Table none = table_of(std::string(kOwnTable), {});
+  const std::vector<Expr> status{load_ct(CtKey::Status)};
+  CHECK(shown(beside(none, {}), 22) == shown(beside(none, {}), 22));
+  CHECK(shown(beside(none, status), 22) != shown(beside(none, {}), 22));
+  // Nobody is asked to note it.
+  const Host on = host();
+  const Ruleset rules = beside(translates, {});
+  const Courses plain = Evaluator(rules, on).converse(syn_to(22), how(Others::LetPass));
+  CHECK(plain.ways[0].turns[0].shown.empty());
+}
+
 TEST_CASE("what only notes or writes something decides nothing") {
   for (const Expr& expr :
        {Expr(XtMatch{"comment", 0, Bytes(256)}), Expr(XtTarget{"LOG", 0, Bytes(32)}),
