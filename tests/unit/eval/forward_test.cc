@@ -203,6 +203,9 @@ TEST_CASE("routed again, a loopback address leaves by a device with route_localn
   wan.device = "wan";
   wan.settings.emplace();
   CHECK_EQ(Evaluator(rules, on).send(packet).fate(), Fate::Stack);
+  Packet of_all = packet;
+  of_all.bytes[13] = of_all.bytes[14] = of_all.bytes[15] = 255;
+  CHECK_EQ(Evaluator(rules, on).send(of_all).fate(), Fate::Accept);
   wan.settings->route_localnet = true;
   CHECK_EQ(Evaluator(rules, on).send(packet).fate(), Fate::Accept);
 }
