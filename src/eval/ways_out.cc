@@ -82,19 +82,38 @@ const char* WaysOut::again(Frame& frame) const {
     frame.leaves_by = kLoopbackDevice;
     return nullptr;
   }
-  constexpr std::uint8_t kLoopbackNetwork = 127;
-  if (!frame.ipv6 && frame.bytes[ipv4::kSource] == kLoopbackNetwork) {
-    return "it is routed again, and a loopback address leaves the host by no route";
-  }
   if (!routes_.known()) {
     frame.conditions.push_back({.about = fmt::format("the device towards {}", net::format(to)),
                                 .is = std::string(frame.leaves_by),
                                 .assumed = true});
-    return nullptr;
+  } else {
+    const Routes::Answer answer = routes_.towards(to);
+    if (answer.error != nullptr) return answer.error;
+    frame.leaves_by = choose_hop(frame, *answer.route, to)->device;
   }
-  const Routes::Answer answer = routes_.towards(to);
-  if (answer.error == nullptr) frame.leaves_by = choose_hop(frame, *answer.route, to)->device;
-  return answer.error;
+  return takes_loopback_source(frame)
+             ? nullptr
+             : "it is routed again, and a loopback address leaves the host by no route";
+}
+
+// __mkroute_output(): the loopback's addresses leave by a device with route_localnet alone. Its
+// broadcast address is none that a lookup is asked with (ip_route_me_harder()).
+bool WaysOut::takes_loopback_source(Frame& frame) const {
+  constexpr std::uint8_t kLoopbackNetwork = 127;
+  constexpr net::Ipv4 kBroadcast{0x7fffffff};
+  if (frame.ipv6 || frame.bytes[ipv4::kSource] != kLoopbackNetwork) return true;
+  const net::Ipv4 source = net::ipv4_from_bytes(frame.bytes.data() + ipv4::kSource);
+  const ruleset::Route* own = routes_.find_local(source);
+  const bool broadcast =
+      own == nullptr ? source == kBroadcast : own->type == ruleset::RouteType::Broadcast;
+  if (broadcast) return true;
+  const auto* settings = settings_of(host_, frame.leaves_by);
+  if (settings == nullptr) {
+    frame.conditions.push_back({.about = fmt::format("route_localnet of {}", frame.leaves_by),
+                                .is = "0",
+                                .assumed = true});
+  }
+  return settings != nullptr && settings->route_localnet;
 }
 
 }  // namespace rolewall::eval

@@ -77,6 +77,24 @@ rolewall eval --ruleset no6.json 'udp/53 2001:db8:8::7 > 2001:db8:8::1 in=eth1' 
 expect_status 0
 expect_out "IPv6 is off on the device"
 
+# An older snapshot has none of it: what is taken for given is said, and what cannot be is conditional.
+python3 - machine.json >older.json <<'PY'
+import json, sys
+document = json.load(open(sys.argv[1]))
+for interface in document["host"]["interfaces"]:
+    for key in ("settings", "mtu"):
+        interface.pop(key)
+print(json.dumps(document))
+PY
+rolewall eval --ruleset older.json 'udp 192.0.2.7 > 10.8.0.1:53 in=eth1' --expect accept
+expect_status 0
+expect_out "assumed, since not said: rp_filter 0 on eth1"
+rolewall eval --ruleset older.json 'udp 10.8.0.7 > 10.8.0.1:53 in=eth1' --expect accept
+refuse_out "rp_filter"
+rolewall eval --ruleset older.json 'udp 10.9.0.7 > 10.8.0.7:53 at=self in=eth0 df=1 length=1600'
+expect_out "conditional"
+expect_out "the MTU of eth1: smaller than the packet"
+
 # Several next hops: by each of them; with a chain on one, conditional.
 sysctl -qw net.ipv4.conf.eth1.forwarding=1
 ip route add 198.51.100.0/24 nexthop via 10.9.0.253 dev eth0 nexthop via 10.8.0.253 dev eth1

@@ -187,6 +187,29 @@ TEST_CASE("what a chain of type route has changed is routed again") {
   CHECK_EQ(sent_by(with(ChainType::Filter, marks), "fe80::1", "lo"), "lo");
 }
 
+TEST_CASE("routed again, a loopback address leaves by a device with route_localnet alone") {
+  Chain chain = base_chain({rule({Immediate{0, Value::host_u32(5)}, MetaSet{MetaKey::Mark, 0}})},
+                           Hook::Output, 0, VerdictCode::Accept);
+  chain.base->type = ChainType::Route;
+  const Ruleset rules = one_table({chain});
+  PacketFields made = fields(6, 80);
+  made.source = address("127.0.0.9");
+  made.destination = address("8.8.8.8");
+  Packet packet = build(made);
+  packet.out_device = "wan";
+  Host on = router();
+  on.interfaces.clear();
+  Interface& wan = on.interfaces.emplace_back();
+  wan.device = "wan";
+  wan.settings.emplace();
+  CHECK_EQ(Evaluator(rules, on).send(packet).fate(), Fate::Stack);
+  Packet of_all = packet;
+  of_all.bytes[13] = of_all.bytes[14] = of_all.bytes[15] = 255;
+  CHECK_EQ(Evaluator(rules, on).send(of_all).fate(), Fate::Accept);
+  wan.settings->route_localnet = true;
+  CHECK_EQ(Evaluator(rules, on).send(packet).fate(), Fate::Accept);
+}
+
 TEST_CASE("the forward hook sees the hop taken off, with a right checksum") {
   const Host on = router();
   const auto rules = one_table(

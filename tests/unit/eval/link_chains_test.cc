@@ -1,0 +1,64 @@
+// Chains below the device that a packet comes by: which device lies below which.
+#include <doctest/doctest.h>
+
+#include <string>
+
+#include "rules.h"
+
+namespace rolewall::eval {
+namespace {
+
+using namespace ruleset;
+
+Interface port_of(const char* device, const char* kind, const char* master = "",
+                  const char* stands_on = "") {
+  Interface made;
+  made.name = made.device = device;
+  made.kind = kind;
+  made.master = master;
+  made.link = stands_on;
+  return made;
+}
+
+// A chain on a device's ingress that denies: whether the answer about a packet by br0.5 hangs on
+// it.
+bool hangs_on(const Host& on, const char* device) {
+  Chain chain = base_chain({rule({drop()})}, Hook::Ingress, 0, VerdictCode::Accept);
+  chain.base->devices = {device};
+  const Ruleset rules = one_table({chain}, {}, Family::Netdev);
+  PacketFields made = fields(17, 53);
+  Packet packet = arriving(made);
+  packet.in_device = "br0.5";
+  return !Evaluator(rules, on).arrive(packet).conditions.empty();
+}
+
+TEST_CASE("what stands on what is known by the links, through several layers") {
+  Host on = host();
+  on.interfaces = {port_of("eth0", "", "bond0"),       port_of("eth1", "", "br1"),
+                   port_of("bond0", "bond", "br0"),    port_of("br0", "bridge"),
+                   port_of("br1", "bridge"),           port_of("eth2", ""),
+                   port_of("br0.5", "vlan", "", "br0")};
+  for (const char* below : {"br0", "bond0", "eth0", "eth*"}) CHECK(hangs_on(on, below));
+  for (const char* elsewhere : {"eth1", "br1", "eth2"}) CHECK_FALSE(hangs_on(on, elsewhere));
+}
+
+TEST_CASE("where no link is known, a VLAN may stand on any device") {
+  Host on = host();
+  on.interfaces = {port_of("eth0", ""), port_of("br0", "bridge"), port_of("br0.5", "vlan")};
+  for (const char* below : {"br0", "eth0"}) CHECK(hangs_on(on, below));
+}
+
+TEST_CASE("a VLAN on a bridge meets the bridge's own tables") {
+  Host on = host();
+  on.interfaces = {port_of("br0", "bridge"), port_of("br0.5", "vlan", "", "br0")};
+  const Ruleset rules =
+      one_table({base_chain({rule({drop()})}, Hook::Prerouting)}, {}, Family::Bridge);
+  Packet packet = arriving(fields(17, 53));
+  packet.in_device = "br0.5";
+  CHECK_FALSE(Evaluator(rules, on).arrive(packet).conditions.empty());
+  packet.in_device = "eth7";
+  CHECK(Evaluator(rules, on).arrive(packet).conditions.empty());
+}
+
+}  // namespace
+}  // namespace rolewall::eval
