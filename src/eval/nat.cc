@@ -328,6 +328,11 @@ Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressByt
     return Found::Yes;
   }
   const bool to_link = is_link_local(to);
+  // The loopback's own address has a link's scope (__ipv6_addr_type()), the nearest of all there.
+  if (frame.ipv6 && to_link && kind == NatKind::Source && device == kLoopbackDevice) {
+    address = padded(net::Address(net::Ipv6{1}));
+    return Found::Yes;
+  }
   const auto of_scope = [&](const net::Address& a) { return is_link_local(a) == to_link; };
   // nf_nat_redirect_ipv6() takes any address for what goes far, ipv6_dev_get_saddr() for what does
   // not.
