@@ -420,6 +420,23 @@ ruleset::XtFamily xt_family_of(const Frame& frame) {
   return frame.ipv6 ? ruleset::XtFamily::Ipv6 : ruleset::XtFamily::Ipv4;
 }
 
+// What the packet has of that which the match asks for, where a few words say it.
+std::string what_it_has(const ruleset::XtMatch& match, const Frame& frame) {
+  if (match.name == "conntrack" || match.name == "state") {
+    const ruleset::Ct state{.key = ruleset::CtKey::State, .direction = {}, .destination = 0};
+    return fmt::format(": ct state is {}",
+                       render(ct_field(state.key, frame.ipv6).format, loaded(state, frame)));
+  }
+  const bool by_ports = match.name == "tcp" || match.name == "udp" || match.name == "multiport";
+  const Dissection& dissection = frame.dissection;
+  if (by_ports && dissection.has_protocol && dissection.fragment_offset == 0 &&
+      readable(frame.bytes, dissection.transport, 4)) {
+    const std::uint8_t* ports = frame.bytes.data() + dissection.transport;
+    return fmt::format(": its ports are {} and {}", be16(ports), be16(ports + 2));
+  }
+  return "";
+}
+
 }  // namespace
 
 std::string why_it_broke(const ruleset::Table& table, const ruleset::Rule& rule,
@@ -494,7 +511,8 @@ std::string why_it_broke(const ruleset::Table& table, const ruleset::Rule& rule,
           [](const ruleset::Redirect&) { return std::string("it is of the other family"); },
           [](const ruleset::Dup&) { return std::string(); },
           [&](const ruleset::XtMatch& match) {
-            return fmt::format("{} does not match", in_words(match, xt_family_of(frame)));
+            return fmt::format("{} does not match{}", in_words(match, xt_family_of(frame)),
+                               what_it_has(match, frame));
           },
           [&](const ruleset::XtTarget& target) {
             return fmt::format("{} does nothing with it", in_words(target, xt_family_of(frame)));

@@ -3,6 +3,7 @@
 // interpreter_xt_flow.cc and interpreter_xt_host.cc, what remembers here.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 
 #include "base/one_of.h"
@@ -39,6 +40,19 @@ std::optional<std::size_t> ports_offset(std::uint8_t protocol) {
     default:
       return std::nullopt;
   }
+}
+
+// An address as /proc/net/xt_recent has it (recent_seq_show()): of IPv6 every digit.
+std::string as_listed(const std::vector<std::uint8_t>& address) {
+  std::string text;
+  for (std::size_t i = 0; i < address.size(); ++i) {
+    if (address.size() == 4) {
+      text += fmt::format("{}{}", i == 0 ? "" : ".", address[i]);
+    } else {
+      text += fmt::format("{}{:02x}", i == 0 || i % 2 != 0 ? "" : ":", address[i]);
+    }
+  }
+  return text;
 }
 
 }  // namespace
@@ -157,18 +171,50 @@ bool Interpreter::xt_asks(const r::XtStatistic& match, CellIndex cell) {
   return choose_whether("the packet is among those that -m statistic draws") != match.inverted;
 }
 
-// recent_mt(): to set and, of what is there, to take away is certain; else the list decides, where
-// it was read from the machine and has the address, or may have got it since.
+// recent_mt(). A list that was read from the machine and does not hold the address holds what
+// packets have noted since; of any other nothing is known.
 bool Interpreter::xt_asks(const r::XtRecent& match) {
   using Does = r::XtRecent::Does;
-  if (match.does == Does::Sets) return !match.inverted;
   const std::size_t size = frame_->ipv6 ? 16 : 4;
-  const std::size_t at = match.by_destination
-                             ? (frame_->ipv6 ? ipv6::kDestination : ipv4::kDestination)
-                             : (frame_->ipv6 ? ipv6::kSource : ipv4::kSource);
-  const net::Address address = net::address_from_bytes(frame_->bytes.subspan(at, size));
-  return choose_whether(fmt::format("{} is in the recent list {} as -m recent asks",
-                                    net::format(address), match.name)) != match.inverted;
+  const std::size_t source = frame_->ipv6 ? ipv6::kSource : ipv4::kSource;
+  const std::size_t destination = frame_->ipv6 ? ipv6::kDestination : ipv4::kDestination;
+  const ByteSpan bytes = frame_->bytes.subspan(match.by_destination ? destination : source, size);
+  std::vector<std::uint8_t> masked(bytes.begin(), bytes.end());
+  for (std::size_t i = 0; i < size; ++i) masked[i] &= match.mask[i];
+  const std::string text = net::format(net::address_from_bytes(masked));
+  const std::string key = as_listed(masked);
+  const auto table =
+      std::ranges::find(frame_->host->xt_tables, "xt_recent/" + match.name, &r::XtTable::name);
+  const bool is_absent = table != frame_->host->xt_tables.end() &&
+                         std::ranges::none_of(table->lines, [&](const std::string& line) {
+                           return line.starts_with("src=" + key + " ");
+                         });
+  std::uint64_t& stamps = state_.noted("recent " + match.name, key);
+  const auto chosen = [&] {
+    return choose_whether(fmt::format("{} is in the recent list {} as -m recent asks", text,
+                                      match.name)) != match.inverted;
+  };
+  switch (match.does) {
+    case Does::Sets:
+      ++stamps;
+      return !match.inverted;
+    case Does::Removes: {
+      if (!is_absent) return chosen();
+      const bool was_there = stamps != 0;
+      stamps = 0;
+      return was_there != match.inverted;
+    }
+    case Does::Checks:
+    case Does::Updates: {
+      const bool by_time = (match.seconds != 0 || match.same_ttl) && clock_.now_ns != 0;
+      if (!is_absent || (stamps != 0 && by_time)) return chosen();
+      const bool found = stamps != 0 && stamps >= match.hits;
+      const bool holds = found != match.inverted;
+      if (stamps != 0 && match.does == Does::Updates && holds) ++stamps;
+      return holds;
+    }
+  }
+  return false;
 }
 
 }  // namespace rolewall::eval

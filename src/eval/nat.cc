@@ -312,6 +312,21 @@ int likelihood(const ruleset::Host& host, std::string_view device, const net::Ad
   return is_behind_another ? 2 : 1;
 }
 
+// The scope of an IPv6 group (RFC 4291, 2.7); 0: it is none.
+constexpr unsigned kNodeScope = 1;
+constexpr unsigned kLinkScope = 2;
+constexpr unsigned kSiteScope = 5;
+unsigned group_scope(const net::Address& address) {
+  const auto* ipv6 = std::get_if<net::Ipv6>(&address);
+  const auto top = ipv6 == nullptr ? 0U : static_cast<unsigned>(ipv6->value >> 112);
+  return top >> 8 == 0xff ? top & 0xf : 0;
+}
+
+bool is_site_local(const net::Address& address) {
+  const auto* ipv6 = std::get_if<net::Ipv6>(&address);
+  return ipv6 != nullptr && static_cast<unsigned>(ipv6->value >> 118) == 0xfec0U >> 6;
+}
+
 // The address of a device that translation takes: inet_select_addr() and ipv6_dev_get_saddr() for
 // sources, which take another device's where this one has none, and none of the loopback's; to
 // itself a host speaks IPv6 from the same address. Which one of several, the host's description
@@ -327,12 +342,26 @@ Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressByt
     address = padded(to);
     return Found::Yes;
   }
-  const bool to_link = is_link_local(to);
+  const unsigned group = group_scope(to);
+  const bool to_link = is_link_local(to) || group == kNodeScope || group == kLinkScope;
+  // The loopback's own address has a link's scope (__ipv6_addr_type()), the nearest of all there.
+  if (frame.ipv6 && to_link && kind == NatKind::Source && device == kLoopbackDevice) {
+    address = padded(net::Address(net::Ipv6{1}));
+    return Found::Yes;
+  }
   const auto of_scope = [&](const net::Address& a) { return is_link_local(a) == to_link; };
   // nf_nat_redirect_ipv6() takes any address for what goes far, ipv6_dev_get_saddr() for what does
   // not.
   const bool insists = to_link == (kind == NatKind::Destination);
-  if (std::ranges::any_of(all, of_scope) || insists) std::erase_if(all, std::not_fn(of_scope));
+  // Of a group's two other scopes that have addresses, it takes none but these
+  // (nf_nat_redirect_ipv6_usable()).
+  const bool of_group_alone =
+      kind == NatKind::Destination && (group == kNodeScope || group == kSiteScope);
+  if (of_group_alone) {
+    std::erase_if(all, std::not_fn(group == kNodeScope ? net::is_loopback : is_site_local));
+  } else if (std::ranges::any_of(all, of_scope) || insists) {
+    std::erase_if(all, std::not_fn(of_scope));
+  }
   if (kind == NatKind::Source) {
     std::erase_if(all, net::is_loopback);
     if (all.empty() && !to_link) {

@@ -1,5 +1,7 @@
 #include "eval/state.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -123,6 +125,15 @@ bool State::take_of_quota(CellIndex cell_index, std::uint64_t bytes, std::uint32
   const bool fits = cell.amount >= packet_size;
   cell.amount = fits ? cell.amount - packet_size : 0;
   return fits;
+}
+
+std::uint64_t& State::noted(std::string_view list, std::string_view key) {
+  constexpr CellIndex kOfLists = 0xffffffff;  // no rule's
+  const CellIndex index = cell_of(kOfLists, fmt::format("{}\n{}", list, key));
+  touch(index);
+  Cell& cell = cells_[index];
+  if (cell.epoch != epoch_) cell = {.epoch = epoch_};
+  return cell.amount;
 }
 
 CellIndex State::cell_of(CellIndex owner, std::string_view key) {

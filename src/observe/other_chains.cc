@@ -33,6 +33,8 @@ class Reach {
 
   std::vector<Effect> of(const Chain& chain) {
     if (chain.base && chain.base->policy == VerdictCode::Drop) effects_.insert(Effect::Drops);
+    sources_ =
+        chain.base && (chain.base->hook == Hook::Input || chain.base->hook == Hook::Postrouting);
     enter(chain);
     return {effects_.begin(), effects_.end()};
   }
@@ -77,9 +79,11 @@ class Reach {
     const ruleset::Effects effects = ruleset::effects_of(expr, names_);
     if (effects.untracks) effects_.insert(Effect::Untracks);
     if (effects.translates) {
-      effects_.insert(*effects.translates == ruleset::NatKind::Source
-                          ? Effect::TranslatesSource
-                          : Effect::TranslatesDestination);
+      // iptables' NETMAP is either, by the hook.
+      const bool source = std::holds_alternative<ruleset::XtTarget>(expr)
+                              ? sources_
+                              : *effects.translates == ruleset::NatKind::Source;
+      effects_.insert(source ? Effect::TranslatesSource : Effect::TranslatesDestination);
     }
     switch (effects.ending) {
       case Ending::None:
@@ -115,6 +119,7 @@ class Reach {
 
   const Table& table_;
   ruleset::TableIndex names_;
+  bool sources_ = false;  // whether its hook is one where sources are translated
   std::set<Effect> effects_;
   std::set<std::string, std::less<>> seen_;
 };

@@ -333,6 +333,13 @@ Text equals_text(const Operand& operand, bool negated, const Value& value) {
     if (operand.type != DataType::IfName || operand.mask) {
       return cannot(fmt::format("a part of {} is compared", operand.text));
     }
+    // iptables compares a whole name up to its NUL, which comes to the same as all of it.
+    const auto* nul = std::find(value.begin(), value.end(), 0);
+    if (nul != value.end() && nul + 1 == value.end()) {
+      Value whole = value;
+      whole.size = static_cast<std::uint8_t>(operand.size);
+      return equals_text(operand, negated, whole);
+    }
     const Text name = name_prefix_text(span_of(value));
     return name ? Text(fmt::format("{}{} {}", operand.text, unequal, *name)) : name;
   }

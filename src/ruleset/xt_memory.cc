@@ -40,7 +40,9 @@ std::optional<XtHashlimit> read_hashlimit(const XtBytes& bytes) {
 
 // struct xt_rateinfo
 std::optional<XtLimit> read_xt_limit(const XtBytes& bytes) {
-  if (bytes.u32(0) == 0 || bytes.u32(4) == 0) return std::nullopt;
+  // limit_mt_check() takes none whose tokens are too many for it.
+  const std::uint64_t most = std::uint64_t{bytes.u32(0)} * bytes.u32(4);
+  if (most == 0 || most > 0xffffffff) return std::nullopt;
   return XtLimit{.period = bytes.u32(0), .burst = bytes.u32(4)};
 }
 std::string xt_words(const XtLimit& match, XtFamily /*family*/) {

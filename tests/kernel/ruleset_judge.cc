@@ -78,6 +78,9 @@ std::optional<Arguments> parse(int count, char** words) {
                                   {"--stop-after", &arguments.stop_after},
                                   {"--only", nullptr, &arguments.only}});
   if (!read) return std::nullopt;
+  constexpr std::uint64_t kTimesIfLong = 4;
+  const bool is_long = std::getenv("ROLEWALL_LONG_TESTS") != nullptr;
+  if (arguments.from == Arguments::From::Iptables && is_long) arguments.rulesets *= kTimesIfLong;
   return arguments;
 }
 

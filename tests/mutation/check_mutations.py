@@ -17,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 
-from mutations import CONVERSATION, DEVICE, EXPRESSIONS, MUTATIONS, RULESET, TRAPS
+from mutations import (CONVERSATION, DEVICE, EXPRESSIONS, IPTABLES, MUTATIONS, RULESET,
+                       TALK_IPTABLES, TRAPS)
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MOST_MISSED = 2
@@ -27,7 +28,11 @@ JUDGES = {
     RULESET: ["ruleset_judge", "--rulesets", "133", "--packets", "410", "--seed", "1", "--stop-after", "1"],
     EXPRESSIONS: ["ruleset_judge", "--from", "expressions", "--rulesets", "120", "--packets", "100",
                   "--seed", "1", "--stop-after", "1"],
+    IPTABLES: ["ruleset_judge", "--from", "iptables", "--rulesets", "130", "--packets", "130",
+               "--seed", "1", "--stop-after", "1"],
     CONVERSATION: ["conversation_judge", "--rulesets", "160", "--conversations", "20", "--seed", "1"],
+    TALK_IPTABLES: ["conversation_judge", "--from", "iptables", "--rulesets", "60",
+                    "--conversations", "10", "--seed", "1"],
     DEVICE: ["device_judge", "--rulesets", "156", "--packets", "150"],
     TRAPS: ["trap_judge"],
 }

@@ -3,8 +3,8 @@ the judge that must notice. `MUTANT` is whether this one is the one that is trie
 are compiled once. What stands there must be there once: where the evaluator changes, so does this
 list. There is one at least for each expression whose answer is exact."""
 
-RULESET, EXPRESSIONS, CONVERSATION, DEVICE, TRAPS = ("ruleset", "expressions", "conversation", "device",
-                                                     "traps")
+RULESET, EXPRESSIONS, IPTABLES, CONVERSATION, TALK_IPTABLES, DEVICE, TRAPS = (
+    "ruleset", "expressions", "iptables", "conversation", "talk-iptables", "device", "traps")
 INTERPRETER = "src/eval/interpreter.cc"
 SETS = "src/eval/interpreter_set.cc"
 LOAD = "src/eval/interpreter_load.cc"
@@ -132,8 +132,8 @@ MUTATIONS = [
      "  return (cell.amount > quota.bytes) == quota.over;",
      "  return (cell.amount > quota.bytes + (MUTANT ? 1 : 0)) == quota.over;", RULESET),
     ("a number that begins with 1", "src/eval/state.cc",
-     "  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = modulus - 1};",
-     "  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = modulus - (MUTANT ? 0 : 1)};",
+     "  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = before};",
+     "  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = before + (MUTANT ? 1 : 0)};",
      RULESET),
     ("a hash without its last word", "src/eval/jhash.cc",
      "    lanes.b += word_at(block, 4);", "    lanes.b += MUTANT ? 0 : word_at(block, 4);", RULESET),
@@ -215,4 +215,26 @@ MUTATIONS = [
      "    if (resets && !MUTANT) tracker_.note_reset(frame, options);", CONVERSATION),
     ("what leaves a translating gateway taken for its own", "src/ask/capture.cc",
      "    if (!origin->forwarded) {", "    if (!origin->forwarded || MUTANT) {", CONVERSATION),
+    # --- iptables ---
+    ("a header that is cut off, and does not drop", "src/eval/xt_packet.h",
+     "    dropped = true;", "    dropped = !MUTANT;", IPTABLES),
+    ("a list of ports of the other side", "src/eval/xt_ports.cc",
+     "  const std::uint16_t source = be16(ports);",
+     "  const std::uint16_t source = be16(ports + (MUTANT ? 2 : 0));", IPTABLES),
+    ("an inverted state taken for the state", "src/eval/interpreter_xt_flow.cc",
+     "if (((match.states->mask & bits) != 0) == match.states->inverted) return false;",
+     "if (((match.states->mask & bits) != 0) == (match.states->inverted && !MUTANT)) return false;",
+     IPTABLES),
+    ("a mark that is set without its mask", "src/eval/interpreter_xt_target.cc",
+     "frame_->mark = (frame_->mark & ~mark.mask) ^ mark.value;",
+     "frame_->mark = (frame_->mark & ~(MUTANT ? ~0U : mark.mask)) ^ mark.value;", IPTABLES),
+    ("a quota that small packets still fit in", "src/eval/state.cc",
+     "  cell.amount = fits ? cell.amount - packet_size : 0;",
+     "  cell.amount = fits ? cell.amount - packet_size : MUTANT ? cell.amount : 0;", TALK_IPTABLES),
+    ("types of IPv6 addresses of which one is enough", "src/eval/interpreter_fib.cc",
+     "if (asks(RouteType::Multicast) && !multicast) return false;",
+     "if (!MUTANT && asks(RouteType::Multicast) && !multicast) return false;", IPTABLES),
+    ("an extension header that is hidden behind another", "src/eval/xt_ipv6.cc",
+     "    if (found) return {Is::There, at};", "    if (found && !MUTANT) return {Is::There, at};",
+     IPTABLES),
 ]

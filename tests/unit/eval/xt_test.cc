@@ -1,0 +1,122 @@
+// Matches and targets of iptables of which the kernel's judge (ruleset_judge --from iptables) can
+// only say that one of the ways is its own, or which need a machine that says more.
+#include <doctest/doctest.h>
+
+#include <cstring>
+
+#include "eval/checksum.h"
+#include "rules.h"
+#include "ruleset/expr.h"
+
+namespace rolewall::eval {
+namespace {
+
+using namespace ruleset;
+
+// Accepts what the match takes, and drops the rest.
+Ruleset accepting(const XtMatch& match) {
+  return input_rules({rule({match, accept()})});
+}
+
+Fate answer(const XtMatch& match, const Packet& packet, const Host& on = host()) {
+  const Ruleset rules = accepting(match);
+  Evaluator evaluator(rules, on);
+  return evaluator.arrive(packet).fate();
+}
+
+std::size_t ways(const Ruleset& rules, const Host& on) {
+  return Evaluator(rules, on).outcomes(arriving(fields(6)), Direction::Arrive).ways.size();
+}
+
+XtMatch recent(std::uint8_t does, std::uint32_t hits) {
+  XtMatch match{"recent", 1, Bytes(232)};
+  std::memcpy(match.info.data() + 4, &hits, sizeof hits);
+  match.info[8] = does;
+  std::memcpy(match.info.data() + 10, "ssh", 3);
+  std::memset(match.info.data() + 212, 0xff, 16);
+  return match;
+}
+constexpr std::uint8_t kCheck = 1;
+constexpr std::uint8_t kSet = 2;
+
+TEST_CASE("a recent list decides where it was read from the machine") {
+  const Ruleset rules = accepting(recent(kCheck, 0));
+  CHECK_EQ(ways(rules, host()), 2);  // it was not
+  Host read = host();
+  read.xt_tables = {{"xt_recent/ssh", {"src=203.0.113.99 ttl: 64 last_seen: 1 oldest_pkt: 1 1"}}};
+  CHECK_EQ(ways(rules, read), 1);
+  CHECK_EQ(answer(recent(kCheck, 0), arriving(fields(6)), read), Fate::Drop);
+  // What an earlier rule of the same packet has noted is there.
+  const Ruleset notes = input_rules({rule({recent(kSet, 0)}), rule({recent(kCheck, 0), accept()})});
+  CHECK_EQ(Evaluator(notes, read).arrive(arriving(fields(6))).fate(), Fate::Accept);
+  const Ruleset twice = input_rules({rule({recent(kSet, 0)}), rule({recent(kCheck, 2), accept()})});
+  CHECK_EQ(Evaluator(twice, read).arrive(arriving(fields(6))).fate(), Fate::Drop);
+}
+
+TEST_CASE("a header that is cut off drops the packet, even in a rule that accepts the rest") {
+  XtMatch tcp{"tcp", 0, Bytes(16)};
+  tcp.info[2] = tcp.info[3] = tcp.info[6] = tcp.info[7] = 0xff;  // all ports
+  CHECK_EQ(answer(tcp, arriving(fields(6))), Fate::Accept);
+  Packet cut = arriving(fields(6));
+  cut.bytes.resize(30);
+  cut.bytes[3] = 30;
+  cut.bytes[10] = cut.bytes[11] = 0;
+  put_be16(cut.bytes.data() + 10, internet_checksum(ByteSpan(cut.bytes).first(20)));
+  const Ruleset rules = input_rules({rule({tcp}), rule({accept()})});
+  const Host on = host();
+  Evaluator evaluator(rules, on);
+  CHECK_EQ(evaluator.arrive(cut).fate(), Fate::Drop);
+}
+
+TEST_CASE("what is not modelled is undecided, by its name") {
+  const Ruleset rules = accepting({"bpf", 1, {}});
+  const Host on = host();
+  const Journey journey = Evaluator(rules, on).arrive(arriving(fields(6)));
+  CHECK_EQ(journey.fate(), Fate::Undecided);
+  CHECK(journey.hooks.back().reason.find("iptables' match `bpf`: it is not modelled") !=
+        std::string::npos);
+}
+
+TEST_CASE("the time is the question's, by UTC") {
+  XtMatch time{"time", 0, Bytes(24)};
+  const std::uint32_t always = 0xffffffff;
+  const std::uint32_t from = 8 * 3600;
+  const std::uint32_t to = 20 * 3600;
+  const std::uint32_t month_days = 0xfffffffe;
+  std::memcpy(time.info.data() + 4, &always, 4);
+  std::memcpy(time.info.data() + 8, &from, 4);
+  std::memcpy(time.info.data() + 12, &to, 4);
+  std::memcpy(time.info.data() + 16, &month_days, 4);
+  time.info[20] = 0xfe;
+  Packet packet = arriving(fields(6));
+  CHECK_EQ(ways(accepting(time), host()), 2);
+  // 2024-02-29, a Thursday, at noon and at midnight
+  constexpr std::uint64_t kNoon = 1709208000;
+  packet.time_ns = kNoon * 1'000'000'000;
+  CHECK_EQ(answer(time, packet), Fate::Accept);
+  packet.time_ns = (kNoon + 43200) * 1'000'000'000;
+  CHECK_EQ(answer(time, packet), Fate::Drop);
+  packet.time_ns = kNoon * 1'000'000'000;
+  time.info[20] = 1 << 4;  // Thursdays
+  CHECK_EQ(answer(time, packet), Fate::Accept);
+  time.info[20] = 1 << 5;
+  CHECK_EQ(answer(time, packet), Fate::Drop);
+  time.info[20] = 0xfe;
+  const std::uint32_t on_29 = 1U << 29;
+  std::memcpy(time.info.data() + 16, &on_29, 4);
+  CHECK_EQ(answer(time, packet), Fate::Accept);
+}
+
+TEST_CASE("a queue's program decides; a transparent socket takes, or the packet is dropped") {
+  const Host on = host();
+  XtTarget queue{"NFQUEUE", 3, Bytes(8)};
+  CHECK_EQ(Evaluator(input_rules({rule({queue})}), on).arrive(arriving(fields(6))).fate(),
+           Fate::Undecided);
+  Ruleset notes = input_rules({rule({XtTarget{"LOG", 0, Bytes(32)}}), rule({accept()})});
+  CHECK_EQ(Evaluator(notes, on).arrive(arriving(fields(6))).fate(), Fate::Accept);
+  Ruleset rejects = input_rules({rule({XtTarget{"REJECT", 0, Bytes(8)}})});
+  CHECK_EQ(Evaluator(rejects, on).arrive(arriving(fields(6))).fate(), Fate::Reject);
+}
+
+}  // namespace
+}  // namespace rolewall::eval
