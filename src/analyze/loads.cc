@@ -44,17 +44,16 @@ ruleset::Bytes device_name(std::string_view device) {
   return bytes;
 }
 
-// The bytes of a transport header that follow from the packet's others: lengths and checksums.
+// The bytes of a transport header that follow from the packet's others: lengths and checksums. (Of
+// ICMP's checksum every value can come, whatever else is asked: its sequence number is free.)
 struct DerivedBytes {
   std::uint8_t protocol;
   std::uint32_t from;
   std::uint32_t to;
 };
-constexpr std::array<DerivedBytes, 6> kDerivedBytes{{{net::protocol::kTcp, 16, 18},
+constexpr std::array<DerivedBytes, 4> kDerivedBytes{{{net::protocol::kTcp, 16, 18},
                                                      {net::protocol::kUdp, 4, 8},
                                                      {net::protocol::kUdpLite, 4, 8},
-                                                     {net::protocol::kIcmp, 2, 4},
-                                                     {net::protocol::kIcmpv6, 2, 4},
                                                      {net::protocol::kSctp, 8, 12}}};
 
 }  // namespace
