@@ -119,11 +119,19 @@ RuleRun::Step RuleRun::run_index(const ruleset::Meta& load) {
   for (const ruleset::Interface& interface : machine_.host().interfaces) {
     if (interface.index != 0 && interface.device != "lo") add(interface.device, interface.index);
   }
-  parts.all.push_back(
-      {.packets = others,
-       .again = false,
-       .to = load.destination,
-       .value = space_.free_bits("the index of its device", 32, FieldKind::NotModelled)});
+  // Of a device that the host's description does not number: any but the loopback's.
+  const FieldId index = space_.free("the index of its device", 32, FieldKind::NotModelled);
+  constexpr std::uint64_t kLoopbackInMemory = 0x01000000;  // as the register's bytes are read
+  const Diagram is_loopbacks = diagrams_.where(index, kLoopbackInMemory, kLoopbackInMemory);
+  constexpr std::uint32_t kAnother = 0x7fffffff;
+  parts.all.push_back({.packets = diagrams_.minus(others, is_loopbacks),
+                       .again = false,
+                       .to = load.destination,
+                       .value = bits_of(index, 32)});
+  parts.all.push_back({.packets = diagrams_.both(others, is_loopbacks),
+                       .again = false,
+                       .to = load.destination,
+                       .value = host_number(kAnother, 4)});
   return parts;
 }
 

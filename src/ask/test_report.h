@@ -31,6 +31,9 @@ struct TestReport {
   std::map<std::string, std::size_t> left_out;  // packets that could not be asked, by why not
 };
 
+// The tests of which something failed.
+void count_failed(TestReport& report);
+
 // Or why it cannot be asked: "sending as their user needs root".
 using AnswerOrWhyNot = std::expected<Answer, std::string>;
 
