@@ -136,6 +136,8 @@ class Prover::Words {
     if (words.user) {
       narrow(d_.both(is(space_.has_user(), 1), is(space_.user(), *words.user)));
     }
+    // A socket has both owners; one that has only a group is no program's.
+    narrow(d_.choose(is(space_.has_user(), 1), analyze::kEverything, is(space_.has_group(), 0)));
     // PACKET_HOST; to a group PACKET_MULTICAST.
     const Diagram group =
         d_.choose(space_.is_ipv4(), within(Part::Destination4, 0xe0000000, 0xefffffff),
@@ -310,13 +312,15 @@ void prove_tests(const policy::Policy& policy, Site& site, TestReport& report) {
       Proof proof = prover.prove(report.cases[index]);
       switch (proof.outcome) {
         case Proof::Outcome::Holds:
+          report.proven.insert(index);
+          break;
         case Proof::Outcome::NotAsked:
           break;
         case Proof::Outcome::Broken:
           report.failures.push_back({index, std::move(*proof.counterexample), "is accepted"});
           break;
         case Proof::Outcome::NotProven:
-          ++report.left_out[fmt::format("not proven for every packet: {}", proof.why)];
+          report.not_proven.emplace(index, std::move(proof.why));
           break;
       }
     }

@@ -47,8 +47,7 @@ class Prover {
 };
 
 // Proves what a report's samples have not refuted, host by host: each case of one host alone that
-// denies. What is broken joins the failures, with its counterexample; what is not proven is counted
-// by why, with what was left out.
+// denies. What is broken joins the failures, with its counterexample.
 void prove_tests(const policy::Policy& policy, Site& site, TestReport& report);
 
 }  // namespace rolewall::ask
