@@ -44,17 +44,16 @@ ruleset::Bytes device_name(std::string_view device) {
   return bytes;
 }
 
-// The bytes of a transport header that follow from the packet's others: lengths and checksums.
+// The bytes of a transport header that follow from the packet's others: lengths and checksums. (Of
+// ICMP's checksum every value can come, whatever else is asked: its sequence number is free.)
 struct DerivedBytes {
   std::uint8_t protocol;
   std::uint32_t from;
   std::uint32_t to;
 };
-constexpr std::array<DerivedBytes, 6> kDerivedBytes{{{net::protocol::kTcp, 16, 18},
+constexpr std::array<DerivedBytes, 4> kDerivedBytes{{{net::protocol::kTcp, 16, 18},
                                                      {net::protocol::kUdp, 4, 8},
                                                      {net::protocol::kUdpLite, 4, 8},
-                                                     {net::protocol::kIcmp, 2, 4},
-                                                     {net::protocol::kIcmpv6, 2, 4},
                                                      {net::protocol::kSctp, 8, 12}}};
 
 }  // namespace
@@ -120,11 +119,19 @@ RuleRun::Step RuleRun::run_index(const ruleset::Meta& load) {
   for (const ruleset::Interface& interface : machine_.host().interfaces) {
     if (interface.index != 0 && interface.device != "lo") add(interface.device, interface.index);
   }
-  parts.all.push_back(
-      {.packets = others,
-       .again = false,
-       .to = load.destination,
-       .value = space_.free_bits("the index of its device", 32, FieldKind::NotModelled)});
+  // Of a device that the host's description does not number: any but the loopback's.
+  const FieldId index = space_.free("the index of its device", 32, FieldKind::NotModelled);
+  constexpr std::uint64_t kLoopbackInMemory = 0x01000000;  // as the register's bytes are read
+  const Diagram is_loopbacks = diagrams_.where(index, kLoopbackInMemory, kLoopbackInMemory);
+  constexpr std::uint32_t kAnother = 0x7fffffff;
+  parts.all.push_back({.packets = diagrams_.minus(others, is_loopbacks),
+                       .again = false,
+                       .to = load.destination,
+                       .value = bits_of(index, 32)});
+  parts.all.push_back({.packets = diagrams_.both(others, is_loopbacks),
+                       .again = false,
+                       .to = load.destination,
+                       .value = host_number(kAnother, 4)});
   return parts;
 }
 

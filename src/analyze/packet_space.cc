@@ -68,9 +68,9 @@ PacketSpace::PacketSpace(Diagrams& diagrams, bool loose) : diagrams_(diagrams) {
   add_part(Part::OutDevice, "oifname", 128);
   add_part(Part::Protocol, "protocol", 8);
   add_part(Part::Destination4, "ip daddr", 32);
-  add_part(Part::Destination6, "ip6 daddr", 128);
+  add_part(Part::Destination6, "ip6 daddr", 128, kAddressField);
   add_part(Part::Source4, "ip saddr", 32);
-  add_part(Part::Source6, "ip6 saddr", 128);
+  add_part(Part::Source6, "ip6 saddr", 128, kAddressField);
   add_part(Part::Transport2, "dport", 16);
   add_part(Part::Transport0, "sport", 16);
   add_part(Part::Flags, "tcp flags", 8);
@@ -106,14 +106,17 @@ FieldId PacketSpace::add(std::string name, unsigned bits, FieldKind kind) {
   return diagrams_.add_field(bits);
 }
 
-void PacketSpace::add_part(Part part, std::string_view name, unsigned bits) {
+void PacketSpace::add_part(Part part, std::string_view name, unsigned bits, unsigned each) {
   const auto index = static_cast<std::size_t>(part);
-  part_fields_[index] = add(std::string(name), std::min(bits, 64U), FieldKind::Packet);
-  parts_[index] = bits_of(part_fields_[index], std::min(bits, 64U));
-  if (bits <= 64) return;
-  const FieldId low = add(fmt::format("{}, second half", name), bits - 64, FieldKind::Packet);
-  const Bits rest = bits_of(low, bits - 64);
-  parts_[index].insert(parts_[index].end(), rest.begin(), rest.end());
+  for (unsigned at = 0; at < bits; at += each) {
+    const unsigned count = std::min(bits - at, each);
+    const FieldId field =
+        add(at == 0 ? std::string(name) : fmt::format("{}, from bit {}", name, at), count,
+            FieldKind::Packet);
+    if (at == 0) part_fields_[index] = field;
+    const Bits some = bits_of(field, count);
+    parts_[index].insert(parts_[index].end(), some.begin(), some.end());
+  }
 }
 
 FieldId PacketSpace::free(const std::string& name, unsigned bits, FieldKind kind) {

@@ -56,6 +56,7 @@ enum class Part : std::uint8_t {
   CtStatus,
   CtLabels,
 };
+inline constexpr unsigned kAddressField = 32;  // bits
 inline constexpr std::size_t kPartCount = static_cast<std::size_t>(Part::CtLabels) + 1;
 
 enum class FieldKind : std::uint8_t { Packet, Choice, NotModelled };
@@ -77,7 +78,9 @@ class PacketSpace {
 
   // Of a packet as it comes.
   const Bits& part(Part part) const { return parts_[static_cast<std::size_t>(part)]; }
-  // The first of a part's fields: it has two where it is wider than 64 bits. REQUIRES: it has one.
+  // The first of a part's fields: a device's name has two, one after the other, an IPv6 address
+  // four of 32 bits, which is what a rule without a guard for the family reads of it. REQUIRES: it
+  // has one.
   FieldId field(Part part) const { return part_fields_[static_cast<std::size_t>(part)]; }
   // Conntrack's state of the packet's connection, a bit of ruleset::ct_state.
   FieldId state() const { return state_; }
@@ -109,7 +112,8 @@ class PacketSpace {
   Diagram has_length(std::uint64_t bytes);
 
  private:
-  void add_part(Part part, std::string_view name, unsigned bits);
+  // In fields of `each` bits.
+  void add_part(Part part, std::string_view name, unsigned bits, unsigned each = 64);
   FieldId add(std::string name, unsigned bits, FieldKind kind);
   void build_packets();
   void build_first_packets(bool loose);

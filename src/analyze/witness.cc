@@ -209,29 +209,32 @@ class Preferences {
   template <class Want>
   static void want_addresses(PacketSpace& space, const ruleset::Host& host, Direction direction,
                              const Want& want) {
-    std::vector<std::uint64_t> far4{0xc0000201, 0xc6336401, 0xcb007101};  // RFC 5737
-    std::vector<std::uint64_t> far6{0x20010db8ffff0000};
-    std::vector<std::uint64_t> far6_low{1};
+    std::vector<std::uint64_t> far4{0xc0000201, 0xc6336401, 0xcb007101};               // RFC 5737
+    const std::vector<net::Uint128> far6{net::Uint128{0x20010db8ffff0000} << 64 | 1};  // RFC 3849
     std::vector<std::uint64_t> own4;
-    std::vector<std::uint64_t> own6;
-    std::vector<std::uint64_t> own6_low;
+    std::vector<net::Uint128> own6;
     for (const net::Prefix& prefix : host.addresses) {
       const net::Address first = net::first(prefix);
       if (const auto* ipv4 = std::get_if<net::Ipv4>(&first)) {
         own4.push_back(ipv4->value);
       } else {
-        const net::Uint128 value = std::get<net::Ipv6>(first).value;
-        own6.push_back(static_cast<std::uint64_t>(value >> 64));
-        own6_low.push_back(static_cast<std::uint64_t>(value));
+        own6.push_back(std::get<net::Ipv6>(first).value);
       }
     }
     const bool arrives = direction == Direction::Arrive;
     want(space.field(Part::Destination4), arrives ? own4 : far4);
     want(space.field(Part::Source4), arrives ? far4 : own4);
-    want(space.field(Part::Destination6), arrives ? own6 : far6);
-    want(space.field(Part::Destination6) + 1, arrives ? own6_low : far6_low);
-    want(space.field(Part::Source6), arrives ? far6 : own6);
-    want(space.field(Part::Source6) + 1, arrives ? far6_low : own6_low);
+    for (unsigned i = 0; i < 128 / kAddressField; ++i) {
+      const auto part_of = [&](const std::vector<net::Uint128>& addresses) {
+        std::vector<std::uint64_t> parts;
+        for (const net::Uint128 address : addresses) {
+          parts.push_back(static_cast<std::uint32_t>(address >> (128 - kAddressField * (i + 1))));
+        }
+        return parts;
+      };
+      want(space.field(Part::Destination6) + i, part_of(arrives ? own6 : far6));
+      want(space.field(Part::Source6) + i, part_of(arrives ? far6 : own6));
+    }
   }
 
   template <class Want>

@@ -15,14 +15,18 @@ void count(TestReport& report) {
   }
   report.tests = tests.size();
   report.packets = packets.size();
+  count_failed(report);
+}
+
+}  // namespace
+
+void count_failed(TestReport& report) {
   std::set<const policy::Test*> failed;
   for (const TestFailure& failure : report.failures) {
     failed.insert(report.cases[failure.test_case].test);
   }
   report.failed_tests = failed.size();
 }
-
-}  // namespace
 
 Result<Asker> evaluator(Site& site, const std::vector<TestCase>& cases) {
   return [&site, &cases](std::size_t test_case, std::size_t sample) {

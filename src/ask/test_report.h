@@ -5,6 +5,7 @@
 #include <expected>
 #include <functional>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,14 @@ struct TestReport {
   std::size_t packets = 0;                      // lines of words
   std::size_t samples = 0;                      // packets that were asked
   std::map<std::string, std::size_t> left_out;  // packets that could not be asked, by why not
+  // By test case, of those that are held for every packet (exact.h): whose statement is proven, and
+  // why the others' is neither that nor refuted.
+  std::set<std::size_t> proven;
+  std::map<std::size_t, std::string> not_proven;
 };
+
+// The tests of which something failed.
+void count_failed(TestReport& report);
 
 // Or why it cannot be asked: "sending as their user needs root".
 using AnswerOrWhyNot = std::expected<Answer, std::string>;

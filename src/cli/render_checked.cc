@@ -66,6 +66,15 @@ void render(const Terminal& terminal, const policy::Policy& policy, const ask::T
                     others == 0 ? "" : fmt::format(" (and {} more)", counted(others, "sample"))));
     render(terminal, failure.answer);
   }
+  for (const auto& [index, why] : report.not_proven) {
+    const ask::TestCase& test_case = report.cases[index];
+    const policy::TestPacket& packet = *test_case.packet;
+    terminal.line(
+        fmt::format("{} not proven: {} \"{}\" on {}: {}",
+                    terminal.paint(Tone::Strong, policy.sources.format(packet.words.span) + ":"),
+                    ask::name_of(packet.expected), printable(packet.words.text),
+                    host_of(policy, test_case), printable(why)));
+  }
 }
 
 void render(const Terminal& terminal, const policy::Policy& policy, const ask::Checked& checked) {
@@ -80,10 +89,12 @@ std::string summary(const ask::TestReport& report) {
   if (const std::size_t count = left_out(report); count > 0) {
     asked += fmt::format(" ({} not asked)", grouped(count));
   }
-  if (report.failures.empty()) return fmt::format("{}: all as expected", asked);
-  return fmt::format("{}: {} failed, {} not as expected", asked,
+  const std::string doubts =
+      report.not_proven.empty() ? "" : fmt::format(", {} not proven", report.not_proven.size());
+  if (report.failures.empty()) return fmt::format("{}: all as expected{}", asked, doubts);
+  return fmt::format("{}: {} failed, {} not as expected{}", asked,
                      counted(report.failed_tests, "test"),
-                     counted(report.failures.size(), "sample"));
+                     counted(report.failures.size(), "sample"), doubts);
 }
 
 void render_left_out(const Terminal& terminal, const ask::TestReport& report) {
@@ -106,6 +117,7 @@ Json to_json(const policy::Policy& policy, const ask::TestReport& report) {
   json["samples"] = report.samples;
   if (const std::size_t count = left_out(report); count > 0) json["left_out"] = count;
   for (const auto& [why, count] : report.left_out) json["left_out_why"][why] = count;
+  if (!report.not_proven.empty()) json["not_proven"] = report.not_proven.size();
   json["results"] = Json::array();
   for (std::size_t index = 0; index < report.cases.size(); ++index) {
     const ask::TestCase& test_case = report.cases[index];
@@ -122,6 +134,10 @@ Json to_json(const policy::Policy& policy, const ask::TestReport& report) {
     result["expected"] = ask::name_of(test_case.packet->expected);
     if (!test_case.test->by.empty()) result["by"] = test_case.test->by;
     result["samples"] = test_case.samples.size();
+    if (report.proven.contains(index)) result["proven"] = true;
+    if (const auto doubt = report.not_proven.find(index); doubt != report.not_proven.end()) {
+      result["not_proven"] = doubt->second;
+    }
     const auto failed = failures.find(index);
     result["passed"] = failed == failures.end();
     if (failed != failures.end()) result["failures"] = std::move(failed->second);

@@ -66,8 +66,8 @@ bool is_self(const End& end) {
 
 class PacketParser {
  public:
-  PacketParser(const Scope& scope, std::string_view text, const Place& place)
-      : scope_(scope), text_(text), place_(place) {
+  PacketParser(const Scope& scope, std::string_view text, const Place& place, EndCount ends)
+      : scope_(scope), text_(text), place_(place), several_(ends == EndCount::Several) {
     packet_.text = text;
     packet_.span = place.span;
   }
@@ -149,11 +149,33 @@ class PacketParser {
   void parse_end(const Word& word, End& end) {
     end.selectors.given = true;
     end.selectors.span = place_.at(word.offset);
-    if (const auto comma = word.text.find(','); comma != std::string_view::npos) {
+    const auto comma = word.text.find(',');
+    if (comma == std::string_view::npos) {
+      parse_one(word, end);
+      return;
+    }
+    if (!several_) {
       fail(word.offset + comma, "a packet has one source and one destination",
            "write a packet for each of them");
       return;
     }
+    // As a rule's list: what stands plain, less what is negated.
+    for (std::size_t from = 0; from <= word.text.size() && !wrong_;) {
+      const std::size_t to = std::min(word.text.find(',', from), word.text.size());
+      const Word part{word.text.substr(from, to - from), word.offset + from};
+      if (part.text.empty()) {
+        fail(part.offset, "a name is missing beside the comma", "for example `internet,!office`");
+      } else {
+        parse_one(part, end);
+      }
+      if (end.port) {
+        fail(part.offset, "a list of ends has no port", "write the port as the service: `tcp/443`");
+      }
+      from = to + 1;
+    }
+  }
+
+  void parse_one(const Word& word, End& end) {
     std::string_view text = word.text;
     std::size_t offset = word.offset;
     if (text.starts_with('[')) {
@@ -445,6 +467,7 @@ class PacketParser {
   const Scope& scope_;
   std::string_view text_;
   const Place& place_;
+  bool several_ = false;
   PacketWords packet_;
   std::set<std::string_view> seen_;
   std::size_t port_offset_ = 0;
@@ -481,14 +504,14 @@ void report_unknown_interface(const InterfaceWord& word, std::span<const Host> h
 }
 
 std::optional<PacketWords> parse_packet_words(const Scope& scope, std::string_view text,
-                                              const Place& place) {
-  return PacketParser(scope, text, place).parse();
+                                              const Place& place, EndCount ends) {
+  return PacketParser(scope, text, place, ends).parse();
 }
 
 std::optional<PacketWords> parse_packet(const Policy& policy, std::string_view text, Span span,
                                         bool in_role, Diagnostics& diagnostics) {
   const Scope scope{policy, diagnostics, nullptr, in_role, std::nullopt};
-  return parse_packet_words(scope, text, {span, 0, true});
+  return parse_packet_words(scope, text, {span, 0, true}, EndCount::One);
 }
 
 }  // namespace rolewall::policy

@@ -107,8 +107,11 @@ class Scope {
     std::size_t count = 0;
     for (std::size_t i = 0; i < packets_.size(); ++i) {
       const auto& values = values_[i];
-      const std::uint32_t end =
-          diagrams_->at(fates, [&](analyze::FieldId field) { return values[field]; });
+      const std::uint32_t end = diagrams_->at(fates, [&](analyze::FieldId field) {
+        INFO(space_->facts(field).name);
+        REQUIRE(field < values.size());  // nothing is free in these rules
+        return values[field];
+      });
       const bool accepts = machine.outcome_of(end).fate == analyze::Fate::Accept;
       const bool accepted = evaluator.arrive(packets_[i], options).fate() == eval::Fate::Accept;
       count += accepts == accepted ? 0 : 1;
