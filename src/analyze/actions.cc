@@ -172,12 +172,11 @@ Environment RuleRun::unknown_environment(const std::string& by) const {
   return changed;
 }
 
-// It may do anything, but for iptables' matches ("match"), which look and do not touch.
+// It may do anything.
 RuleRun::Step RuleRun::run_unsupported(const ruleset::Unsupported& unsupported) {
   const auto may = [&](std::string_view what) {
     return choice(fmt::format("{} {}", unsupported.name, what), FieldKind::NotModelled);
   };
-  if (unsupported.name == "match") return Tests{may("matches")};
   RuleRun rest = *this;
   const Environment unknown = unknown_environment(
       fmt::format("{}, way {} rule {}", unsupported.name, frame_.calls, rule_ + 1));

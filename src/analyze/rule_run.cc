@@ -412,6 +412,8 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
             // Which object it finds, and whether that lets the packet go on.
             return Tests{choice("the object that a map gives", FieldKind::NotModelled)};
           },
+          [&](const ruleset::XtMatch& match) { return run_xt_match(match); },
+          [&](const ruleset::XtTarget& target) { return run_xt_target(target); },
           [&](const ruleset::Unsupported& unsupported) { return run_unsupported(unsupported); },
       },
       static_cast<const ruleset::ExprVariant&>(expr));

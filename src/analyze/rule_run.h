@@ -114,6 +114,8 @@ class RuleRun {
   Step run_notrack();
   Step run_object(std::uint32_t type, std::string_view name);
   Step run_unsupported(const ruleset::Unsupported& unsupported);
+  Step run_xt_match(const ruleset::XtMatch& match);
+  Step run_xt_target(const ruleset::XtTarget& target);
   Step run_tproxy(const ruleset::Tproxy& tproxy);
   Step run_synproxy();
   // The rest of the rule, in another environment, for these packets; for others it breaks.

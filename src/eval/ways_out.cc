@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "eval/source_check.h"
 #include "eval/stopped.h"
 #include "eval/wire.h"
 
