@@ -579,7 +579,9 @@ const char* Evaluator::Machine::route_again(Frame& frame) const {
     return nullptr;
   }
   constexpr std::uint8_t kLoopbackNetwork = 127;
-  if (!frame.ipv6 && frame.bytes[ipv4::kSource] == kLoopbackNetwork) {
+  constexpr std::uint32_t kLoopbackBroadcast = 0x7fffffff;  // counts as no source
+  if (!frame.ipv6 && frame.bytes[ipv4::kSource] == kLoopbackNetwork &&
+      be32(frame.bytes.data() + ipv4::kSource) != kLoopbackBroadcast) {
     return "it is routed again, and a loopback address leaves the host by no route";
   }
   if (!routes_.known()) {
