@@ -17,7 +17,15 @@ unset NO_COLOR
 
 script=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 scratch=$(mktemp -d)
-trap 'rm -rf "$scratch"' EXIT
+# Processes that wait would wait on for their time, though the directory is gone.
+end_waiting() {
+  for process in $(grep -lx rolewall-await /proc/[0-9]*/comm 2>/dev/null); do
+    grep -qaF "$scratch/" "${process%comm}cmdline" 2>/dev/null || continue
+    process=${process#/proc/}
+    kill -KILL "${process%/comm}" 2>/dev/null || :
+  done
+}
+trap 'end_waiting; rm -rf "$scratch"' EXIT
 mkdir "$scratch/work"
 cd "$scratch/work" || exit 99
 checks=0
@@ -173,7 +181,7 @@ play_reboot() {
 }
 # SIGKILL, as the kernel does it that lacks memory.
 kill_watcher() {
-  watcher=$(sed -n 's/.*"watcher": \([0-9]*\).*/\1/p' "$state/pending.json" 2>/dev/null)
+  watcher=$(sed -n 's/.*"watcher": \([0-9]*\).*/\1/p' "${state:-none}/pending.json" 2>/dev/null)
   [ -z "$watcher" ] || kill -KILL "$watcher" 2>/dev/null || :
 }
 
