@@ -2,7 +2,6 @@
 
 #include <utility>
 
-#include "ask/exact.h"
 #include "ask/shut_out.h"
 #include "policy/lint.h"
 #include "ruleset/snapshot.h"
@@ -20,13 +19,6 @@ HostSize size_of(const ruleset::Snapshot& snapshot) {
   return size;
 }
 
-// Not so where somebody else answers, the kernel, who can be asked one packet at a time.
-bool is_evaluator(const Answerer& answerer) {
-  using Function = Result<Asker> (*)(Site&, const std::vector<TestCase>&);
-  const auto* function = answerer.target<Function>();
-  return function != nullptr && *function == &evaluator;
-}
-
 }  // namespace
 
 Result<Checked> check(const policy::Policy& policy, policy::Date date, Diagnostics findings,
@@ -38,7 +30,6 @@ Result<Checked> check(const policy::Policy& policy, policy::Date date, Diagnosti
   auto tests = run_tests(policy, site, answerer, checked.findings);
   if (!tests) return std::unexpected(tests.error());
   checked.tests = std::move(*tests);
-  if (is_evaluator(answerer)) prove_tests(policy, site, checked.tests);
   if (extent == Extent::Everything) {
     policy::lint(policy, date, checked.findings);
     ShutOut shut_out(policy, date, site);

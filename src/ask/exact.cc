@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <map>
-#include <set>
 
 #include "analyze/analysis.h"
 #include "net/protocol.h"
@@ -296,14 +294,14 @@ Proof Prover::prove(const TestCase& test_case) {
                       answer.packet)};
 }
 
-void prove_tests(const policy::Policy& policy, Site& site, TestReport& report) {
-  std::set<std::size_t> failed;
-  for (const TestFailure& failure : report.failures) failed.insert(failure.test_case);
+std::map<std::size_t, Answer> prove_tests(const policy::Policy& policy, Site& site,
+                                          TestReport& report) {
+  std::map<std::size_t, Answer> broken;
   std::map<Index, std::vector<std::size_t>> by_host;
   for (std::size_t i = 0; i < report.cases.size(); ++i) {
     const TestCase& test_case = report.cases[i];
     const bool denies = test_case.packet->expected != Expectation::Accept;
-    if (!denies || !test_case.host || test_case.samples.empty() || failed.contains(i)) continue;
+    if (!denies || !test_case.host || test_case.samples.empty()) continue;
     by_host[*test_case.host].push_back(i);
   }
   for (const auto& [host, cases] : by_host) {
@@ -317,7 +315,7 @@ void prove_tests(const policy::Policy& policy, Site& site, TestReport& report) {
         case Proof::Outcome::NotAsked:
           break;
         case Proof::Outcome::Broken:
-          report.failures.push_back({index, std::move(*proof.counterexample), "is accepted"});
+          broken.emplace(index, std::move(*proof.counterexample));
           break;
         case Proof::Outcome::NotProven:
           report.not_proven.emplace(index, std::move(proof.why));
@@ -325,8 +323,7 @@ void prove_tests(const policy::Policy& policy, Site& site, TestReport& report) {
       }
     }
   }
-  std::ranges::stable_sort(report.failures, {}, &TestFailure::test_case);
-  count_failed(report);
+  return broken;
 }
 
 }  // namespace rolewall::ask

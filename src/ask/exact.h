@@ -8,6 +8,7 @@
 // A packet that breaks the statement is put to the evaluator before anybody sees it.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -46,8 +47,9 @@ class Prover {
   std::unique_ptr<Impl> impl_;
 };
 
-// Proves what a report's samples have not refuted, host by host: each case of one host alone that
-// denies. What is broken joins the failures, with its counterexample.
-void prove_tests(const policy::Policy& policy, Site& site, TestReport& report);
+// Proves what it can of a report's cases, host by host: each that denies and is asked of one host
+// alone. Counterexamples by case; what is proven and what is not goes to the report.
+std::map<std::size_t, Answer> prove_tests(const policy::Policy& policy, Site& site,
+                                          TestReport& report);
 
 }  // namespace rolewall::ask

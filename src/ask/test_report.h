@@ -36,9 +36,6 @@ struct TestReport {
   std::map<std::size_t, std::string> not_proven;
 };
 
-// The tests of which something failed.
-void count_failed(TestReport& report);
-
 // Or why it cannot be asked: "sending as their user needs root".
 using AnswerOrWhyNot = std::expected<Answer, std::string>;
 
@@ -53,7 +50,8 @@ using Answerer = std::function<Result<Asker>(Site& site, const std::vector<TestC
 Result<Asker> evaluator(Site& site, const std::vector<TestCase>& cases);
 
 // Plans the tests, asks, and judges each answer. What is wrong in the tests' words goes to
-// `findings`.
+// `findings`. Where the evaluator answers, denials of one host are held for every packet (exact.h);
+// of one that is proven the first sample alone is asked, if that is all that the test says.
 Result<TestReport> run_tests(const policy::Policy& policy, Site& site, const Answerer& answerer,
                              Diagnostics& findings);
 

@@ -37,8 +37,13 @@ user = 65534
 name = "by user, and by device"
 accept = ["dns self > office user=0", "https self > office user=65534",
           "https inside > self in=private", "https inside > self in=other"]
-deny = ["dns self > office", "https self > office", "https self > office user=0",
-        "https inside > self in=public"]
+deny = ["dns self > office user=65534", "https self > office user=0", "https inside > self in=public"]
+END
+# A role's denials hold for every user; the site's ask samples.
+cat >>site/site.toml <<'END'
+[[test]]
+name = "by nobody whom a rule names"
+deny = ["dns srv > office", "https srv > office"]
 END
 rolewall test site
 expect_status 0
