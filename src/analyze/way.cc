@@ -362,13 +362,13 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
     ours = d.choose(link_local, here, ours);
   }
   const Diagram foreign = d.minus(d.complement(ours), routed);
-  const bool forwards = ipv6 ? host.forwards_ipv6 : host.forwards_ipv4;
-  const Diagram passes_on = forwards ? foreign : d.both(foreign, told_where);
+  const Diagram passes_on = passed_on(foreign, ipv6, told_where);
 
   Diagram discarded = d.minus(foreign, passes_on);
   if (!ipv6) {
     discarded = d.either(discarded, d.minus(stack_discards_ipv4(source, destination), routed));
   }
+  discarded = d.either(discarded, refused_by_settings());
   const bool knows_groups =
       host.joined_groups.has_value() || host.routes_groups_ipv4 || host.routes_groups_ipv6;
   if (knows_groups) {
@@ -411,7 +411,7 @@ Diagram Way::forward(bool ipv6, EnvironmentId environment) {
   const Diagram told = all_of(machine_.environments().intern(std::move(leaving)));
   Diagram all = told;
   const bool forwards = ipv6 ? machine_.host().forwards_ipv6 : machine_.host().forwards_ipv4;
-  if (forwards) {
+  if (forwards || knows_settings()) {
     const Diagram not_told = *compare_.equal(space_.part(Part::OutDevice), ruleset::Bytes(16));
     all = d.choose(not_told, all_of(machine_.environments().intern(std::move(unknown))), told);
   }
@@ -432,6 +432,7 @@ Diagram Way::forward(bool ipv6, EnvironmentId environment) {
         1);
     discarded = d.either(discarded, d.both(odd, other_device));
   }
+  discarded = d.either(discarded, too_large(ipv6, false));
   return d.choose(discarded, stack, all);
 }
 
@@ -445,20 +446,22 @@ Diagram Way::send() {
 Diagram Way::leave(bool ipv6) {
   Environment begins = machine_.environments()[0];
   begins.part(Part::InDevice) = device_bits("");
-  return run(Hook::Output, ipv6, machine_.environments().intern(std::move(begins)),
-             [&](EnvironmentId sent) {
-               const Diagram all = run(Hook::Postrouting, ipv6, sent, [&](EnvironmentId after) {
-                 return machine_.decided(Fate::Accept, after);
-               });
-               if (ipv6) return all;
-               // ip_mc_output(): a group's packet with no hop left stays here.
-               const Environment& now = machine_.environments()[sent];
-               const std::array<std::uint8_t, 1> zero{0};
-               const auto worn = compare_.equal(now.part(Part::TimeToLive), zero);
-               const Diagram stays = diagrams_.both(
-                   in(now.part(Part::Destination4), "224.0.0.0/24"), worn ? *worn : kNothing);
-               return diagrams_.choose(stays, machine_.decided(Fate::Stack), all);
-             });
+  const Diagram sent =
+      run(Hook::Output, ipv6, machine_.environments().intern(std::move(begins)),
+          [&](EnvironmentId out) {
+            const Diagram all = run(Hook::Postrouting, ipv6, out, [&](EnvironmentId after) {
+              return machine_.decided(Fate::Accept, after);
+            });
+            if (ipv6) return all;
+            // ip_mc_output(): a group's packet with no hop left stays here.
+            const Environment& now = machine_.environments()[out];
+            const std::array<std::uint8_t, 1> zero{0};
+            const auto worn = compare_.equal(now.part(Part::TimeToLive), zero);
+            const Diagram stays = diagrams_.both(in(now.part(Part::Destination4), "224.0.0.0/24"),
+                                                 worn ? *worn : kNothing);
+            return diagrams_.choose(stays, machine_.decided(Fate::Stack), all);
+          });
+  return diagrams_.choose(too_large(ipv6, true), machine_.decided(Fate::Stack), sent);
 }
 
 }  // namespace rolewall::analyze

@@ -56,6 +56,13 @@ class Way {
   Diagram below(Diagram all, const char* what);
   bool has_chains_below() const;
 
+  // --- what the rules do not say (way_settings.cc) ---
+  bool knows_settings() const;
+  Diagram free_choice(const char* what);
+  Diagram refused_by_settings();
+  Diagram passed_on(Diagram foreign, bool ipv6, Diagram told_where);
+  Diagram too_large(bool ipv6, bool sent);
+
   // Of addresses that the packet has by then.
   Diagram in(const Bits& address, const net::AddressSet& set, bool ipv6);
   Diagram in(const Bits& address, const char* prefix);
