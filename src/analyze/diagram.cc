@@ -7,7 +7,7 @@
 // the function: neighbours that go on alike are one edge, a node of one edge is its child. By
 // induction from the terminals up a diagram is then the only one of its function.
 //
-// Recursion is as deep as there are fields.
+// Recursion is as deep as there are fields, which are at most kMostFields.
 #include "analyze/diagram.h"
 
 #include <fmt/format.h>
@@ -39,6 +39,7 @@ Diagrams::Diagrams(Budget budget) : budget_(budget) {
 
 FieldId Diagrams::add_field(unsigned bits) {
   CHECK(bits >= 1 && bits <= 64, "a field has 1 to 64 bits");
+  if (largest_.size() == kMostFields) throw BudgetEnded{fmt::format("{} fields", kMostFields)};
   largest_.push_back(bits == 64 ? ~std::uint64_t{0} : (std::uint64_t{1} << bits) - 1);
   return static_cast<FieldId>(largest_.size() - 1);
 }

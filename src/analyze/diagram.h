@@ -68,7 +68,7 @@ class Diagrams {
  public:
   explicit Diagrams(Budget budget = {});
 
-  // The next in the order, below all that there are. REQUIRES: 1 to 64 bits.
+  // The next in the order, below all that there are; of the budget, too. REQUIRES: 1 to 64 bits.
   FieldId add_field(unsigned bits);
   std::uint64_t largest(FieldId field) const { return largest_[field]; }
   std::size_t field_count() const { return largest_.size(); }
@@ -119,6 +119,11 @@ class Diagrams {
       Diagram diagram, std::uint32_t terminal_value,
       const std::function<std::span<const std::uint64_t>(FieldId)>& wanted) const;
 
+  // What other work costs, in steps.
+  void spend(std::uint64_t steps);
+  // Operations call themselves once a field: a stack has room for these.
+  static constexpr std::size_t kMostFields = 8'000;
+
   std::uint64_t edges() const { return lasts_.size(); }
   std::uint64_t steps() const { return steps_; }
 
@@ -162,7 +167,6 @@ class Diagrams {
   Edge edge_at(Diagram diagram, FieldId field, std::uint32_t index) const;
   void push(std::uint64_t last, Diagram child, std::size_t base);
   Diagram make(FieldId field, std::size_t base);  // of the edges above `base`, which it takes away
-  void spend(std::uint64_t steps);
   void grow_table();
   Remembered& slot(std::vector<Remembered>& cache, std::uint64_t key, Diagram a, Diagram b);
   Diagram quantify_below(Diagram set, const std::function<Quantifier(FieldId)>& of,

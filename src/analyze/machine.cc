@@ -66,6 +66,9 @@ Diagram Machine::then(Diagram first, Outcome::Kind kind, const Rest& rest) {
 Diagram Machine::rules(const Frame& frame, std::uint32_t from, std::uint32_t to,
                        EnvironmentId environment) {
   if (from == to) return outcome({Outcome::Kind::Next, {}, environment});
+  // A hostile ruleset calls its chains over and over: runs of rules are of the budget, too.
+  constexpr std::uint64_t kStepsOfRule = 500;
+  diagrams_.spend(kStepsOfRule);
   if (to - from == 1) return RuleRun(*this, frame, from, environment).run();
   const std::uint32_t middle = from + (to - from) / 2;
   const Diagram first = rules(frame, from, middle, environment);

@@ -102,8 +102,9 @@ PacketSpace::PacketSpace(Diagrams& diagrams, bool loose) : diagrams_(diagrams) {
 }
 
 FieldId PacketSpace::add(std::string name, unsigned bits, FieldKind kind) {
+  const FieldId field = diagrams_.add_field(bits);
   facts_.push_back({kind, std::move(name)});
-  return diagrams_.add_field(bits);
+  return field;
 }
 
 void PacketSpace::add_part(Part part, std::string_view name, unsigned bits, unsigned each) {
