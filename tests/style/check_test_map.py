@@ -2,7 +2,7 @@
 """Holds tests/README.md's table of which test covers which source.
 
 Every .cc of src/ has a test of its name in tests/unit/, or a row of the table that names it; every
-row names sources and tests that are there.
+row names sources and tests that are there. And every script of tests/cli/ is one that Meson runs.
 """
 import fnmatch
 import pathlib
@@ -16,6 +16,10 @@ ROW = re.compile(r"^\| (`[^|]*`) \| (`[^|]*`) \|$", re.M)
 
 def words(cell: str) -> list[str]:
     return re.findall(r"`([^`]+)`", cell)
+
+
+def words_in_quotes(text: str) -> set[str]:
+    return set(re.findall(r"'([^']+)'", text))
 
 
 def has_own_test(source: str) -> bool:
@@ -40,6 +44,11 @@ def main() -> int:
                      if not (ROOT / "tests" / test).exists()]
     problems += [f"src/{source}.cc: tests/README.md names no test that covers it"
                  for source in sources if source not in covered]
+    listed = words_in_quotes((ROOT / "tests/cli/meson.build").read_text())
+    problems += [f"tests/cli/meson.build: {script.name} is not run"
+                 for script in sorted((ROOT / "tests/cli").glob("*.sh"))
+                 if not listed & {script.stem, script.name, f"cli-{script.stem}"}
+                 and script.name != "prelude.sh"]
     print("\n".join(problems) if problems else f"{len(sources)} sources, each with its tests")
     return 1 if problems else 0
 
