@@ -302,8 +302,8 @@ bool Interpreter::xt_asks(const ruleset::XtRpfilter& match) {
   if (route != nullptr && route->type == RouteType::Local) {
     holds = match.accepts_local && (frame_->ipv6 || match.loose || leads_by_device());
   } else if (route != nullptr && route->type == RouteType::Unicast) {
-    const bool anycast = frame_->ipv6 && is_anycast(*route, from);
-    holds = !anycast && (match.loose || leads_by_device());
+    // A network's first address alone is no RTF_ANYCAST: such a route has that type.
+    holds = match.loose || leads_by_device();
   }
   return holds != match.inverted;
 }
