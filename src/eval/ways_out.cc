@@ -69,7 +69,7 @@ bool WaysOut::find(Frame& frame, Journey& journey) const {
 
 // ip_route_me_harder(), ip6_route_me_harder(): what goes to a link's own address keeps its device,
 // and the loopback's routes know none; __mkroute_output() refuses the loopback's as a source.
-// Not null: there is no way, and why.
+// Not null: there is no way, and why; the device is then as before.
 const char* WaysOut::again(Frame& frame) const {
   const net::Address to = destination_of(frame.bytes, frame.ipv6);
   const bool to_group = frame.ipv6 && frame.bytes[ipv6::kDestination] == 0xff;
@@ -83,23 +83,26 @@ const char* WaysOut::again(Frame& frame) const {
     frame.leaves_by = kLoopbackDevice;
     return nullptr;
   }
+  std::string_view device = frame.leaves_by;
   if (!routes_.known()) {
     frame.conditions.push_back({.about = fmt::format("the device towards {}", net::format(to)),
-                                .is = std::string(frame.leaves_by),
+                                .is = std::string(device),
                                 .assumed = true});
   } else {
     const Routes::Answer answer = routes_.towards(to);
     if (answer.error != nullptr) return answer.error;
-    frame.leaves_by = choose_hop(frame, *answer.route, to)->device;
+    device = choose_hop(frame, *answer.route, to)->device;
   }
-  return takes_loopback_source(frame)
-             ? nullptr
-             : "it is routed again, and a loopback address leaves the host by no route";
+  if (!takes_loopback_source(frame, device)) {
+    return "it is routed again, and a loopback address leaves the host by no route";
+  }
+  frame.leaves_by = device;
+  return nullptr;
 }
 
 // __mkroute_output(): the loopback's addresses leave by a device with route_localnet alone. Its
 // broadcast address is none that a lookup is asked with (ip_route_me_harder()).
-bool WaysOut::takes_loopback_source(Frame& frame) const {
+bool WaysOut::takes_loopback_source(Frame& frame, std::string_view device) const {
   constexpr std::uint8_t kLoopbackNetwork = 127;
   constexpr net::Ipv4 kBroadcast{0x7fffffff};
   if (frame.ipv6 || frame.bytes[ipv4::kSource] != kLoopbackNetwork) return true;
@@ -108,11 +111,10 @@ bool WaysOut::takes_loopback_source(Frame& frame) const {
   const bool broadcast =
       own == nullptr ? source == kBroadcast : own->type == ruleset::RouteType::Broadcast;
   if (broadcast) return true;
-  const auto* settings = settings_of(host_, frame.leaves_by);
+  const auto* settings = settings_of(host_, device);
   if (settings == nullptr) {
-    frame.conditions.push_back({.about = fmt::format("route_localnet of {}", frame.leaves_by),
-                                .is = "0",
-                                .assumed = true});
+    frame.conditions.push_back(
+        {.about = fmt::format("route_localnet of {}", device), .is = "0", .assumed = true});
   }
   return settings != nullptr && settings->route_localnet;
 }

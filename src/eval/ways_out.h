@@ -25,7 +25,7 @@ class WaysOut {
   const char* again(Frame& frame) const;
 
  private:
-  bool takes_loopback_source(Frame& frame) const;
+  bool takes_loopback_source(Frame& frame, std::string_view device) const;
   bool choose(Frame& frame, const net::Address& to, Journey& journey) const;
   const ruleset::Route* choose_hop(Frame& frame, const ruleset::Route& route,
                                    const net::Address& to) const;

@@ -1,6 +1,7 @@
 // set_up_host(): the policy's host, made of veth pairs.
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <net/if.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -13,6 +14,7 @@
 #include <set>
 #include <string_view>
 
+#include "base/file.h"
 #include "net/address_set.h"
 #include "sandbox/descriptor.h"
 #include "sandbox/rtnetlink.h"
@@ -206,8 +208,32 @@ bool is_running(int socket, const std::string& device) {
   return ::ioctl(socket, SIOCGIFFLAGS, &request) == 0 && (request.ifr_flags & IFF_RUNNING) != 0;
 }
 
+constexpr int kTries = 5000;  // a millisecond each
+
+// The route to an address of IPv6 is made by a worker, too (addrconf_dad_work()); until then what
+// is for it is for nobody.
+Result<void> wait_for_local_routes(const ruleset::Host& host) {
+  constexpr std::size_t kMostBytes = std::size_t{1} << 26;
+  std::vector<std::string> lines;  // how they begin
+  for (const auto* list : {&host.addresses, &host.virtual_addresses}) {
+    for (const auto& prefix : *list) {
+      const std::vector<std::uint8_t> bytes = net::to_bytes(prefix.address);
+      if (!net::is_ipv4(prefix.address)) {
+        lines.push_back(fmt::format("{:02x} 80 ", fmt::join(bytes, "")));
+      }
+    }
+  }
+  for (int i = 0; i < kTries; ++i) {
+    if (lines.empty()) return {};
+    const Result<std::string> routes = read_file("/proc/thread-self/net/ipv6_route", kMostBytes);
+    if (!routes) return std::unexpected(routes.error());
+    std::erase_if(lines, [&](const std::string& line) { return routes->contains(line); });
+    if (!lines.empty()) ::usleep(1000);
+  }
+  return fail(ErrorKind::System, "the kernel makes no route to this host's own addresses");
+}
+
 Result<void> wait_for_carriers(Rtnetlink& links, const ruleset::Host& host) {
-  constexpr int kTries = 5000;
   const Descriptor socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket.valid()) return fail(ErrorKind::System, "cannot open a socket", errno);
   const auto wait = [&](const std::string& device) {
@@ -289,7 +315,8 @@ Result<void> set_up_host(const ruleset::Host& host) {
   TRY(add_links(*links, real));
   TRY(add_addresses(*links, real));
   for (const Route& route : main_routes(real)) TRY(links->add_route(route));
-  return wait_for_carriers(*links, real);
+  TRY(wait_for_carriers(*links, real));
+  return wait_for_local_routes(real);
 }
 
 }  // namespace rolewall::sandbox
