@@ -47,6 +47,18 @@ struct Environment {
   Bits& part(Part part) { return parts[static_cast<std::size_t>(part)]; }
 };
 
+// IPS_*_BIT of linux/netfilter/nf_conntrack_common.h.
+inline constexpr unsigned kConfirmed = 3;
+inline constexpr unsigned kSourceNat = 4;
+inline constexpr unsigned kDestinationNat = 5;
+inline constexpr unsigned kSourceNatDone = 7;
+inline constexpr unsigned kDestinationNatDone = 8;
+
+// A word in host order: its lowest byte stands first.
+inline Bit& status_bit(Environment& environment, unsigned bit) {
+  return environment.part(Part::CtStatus)[bit / 8 * 8 + 7 - bit % 8];
+}
+
 class Environments {
  public:
   explicit Environments(const PacketSpace& space);

@@ -18,15 +18,8 @@ namespace protocol = net::protocol;
 constexpr std::uint32_t kRandom = 1 << 2 | 1 << 4;  // NF_NAT_RANGE_PROTO_RANDOM and _FULLY
 constexpr std::uint32_t kNetmap = 1 << 6;
 
-// IPS_SRC_NAT and its like, by their bit.
-constexpr unsigned kSourceNat = 4;
-constexpr unsigned kDestinationNat = 5;
-constexpr unsigned kSourceNatDone = 7;
-constexpr unsigned kDestinationNatDone = 8;
-
 void set_status(Environment& environment, unsigned bit) {
-  // A word in host order: its lowest byte stands first.
-  environment.part(Part::CtStatus)[bit / 8 * 8 + 7 - bit % 8] = Bit::known(true);
+  status_bit(environment, bit) = Bit::known(true);
 }
 
 bool all_known(BitSpan bits) {

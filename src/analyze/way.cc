@@ -21,15 +21,8 @@ constexpr std::int32_t kConntrackPriority = -200;
 constexpr std::int32_t kDestinationNatPriority = -100;
 constexpr std::int32_t kSourceNatPriority = 100;
 
-constexpr unsigned kSourceNatDone = 7;  // IPS_SRC_NAT_DONE_BIT and its like
-constexpr unsigned kDestinationNatDone = 8;
-constexpr unsigned kConfirmed = 3;
-
 bool is_destination_hook(Hook hook) {
   return hook == Hook::Prerouting || hook == Hook::Output;
-}
-Bit& status_bit(Environment& environment, unsigned bit) {
-  return environment.part(Part::CtStatus)[bit / 8 * 8 + 7 - bit % 8];
 }
 bool is_settled(const Environment& environment, Hook hook) {
   const unsigned bit = is_destination_hook(hook) ? kDestinationNatDone : kSourceNatDone;

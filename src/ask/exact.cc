@@ -209,7 +209,7 @@ Prover::~Prover() = default;
 namespace {
 
 // The packet in fields that words can say, as it is asked again.
-Sample sample_of(const eval::Packet& packet, const Sample& like, bool arrives) {
+Sample sample_like(const eval::Packet& packet, const Sample& like, bool arrives) {
   const bool ipv6 = eval::is_ipv6(packet);
   const std::vector<std::uint8_t>& bytes = packet.bytes;
   const std::size_t header = ipv6 ? 40 : 20;
@@ -277,7 +277,7 @@ Proof Prover::prove(const TestCase& test_case) {
   if (!found) return {Proof::Outcome::NotProven, {}, found.error().why};
   if (!found->asked) return {};
   if (!found->witness) return {Proof::Outcome::Holds, {}, ""};
-  Answer answer = impl_->site.ask(sample_of(found->witness->packet, like, arrives));
+  Answer answer = impl_->site.ask(sample_like(found->witness->packet, like, arrives));
   if (answer.verdict == Verdict::Accept) {
     return {Proof::Outcome::Broken, std::move(answer), ""};
   }

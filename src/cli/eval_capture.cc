@@ -263,7 +263,8 @@ class Run {
       out().line(fmt::format("  {:>10}  not asked    {}", grouped(packets), printable(what)));
     }
     for (const auto& [about, packets] : conditions_) {
-      out().line(fmt::format("  assumed: {}, for {}", printable(about), counted(packets, "packet")));
+      out().line(
+          fmt::format("  assumed: {}, for {}", printable(about), counted(packets, "packet")));
     }
     if (was_translated_) {
       out().line(

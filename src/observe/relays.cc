@@ -19,8 +19,7 @@ namespace {
 
 using netlink::TcpSocket;
 
-constexpr int kMostRelays = 8;      // one behind the other
-constexpr int kMostAncestors = 64;  // of a process
+constexpr int kMostRelays = 8;  // one behind the other
 constexpr const char* kMosh = "mosh-server";
 
 // A shell has one, in a browser too; a service that runs this command for itself (a web application
@@ -55,8 +54,7 @@ class Search {
   // Of what this process descends from, the nearest that serves somebody; else each mosh there is,
   // whose shell may have outlived it (tmux).
   std::vector<Relay> of_shells(const std::vector<SshConnection>& sessions) {
-    auto process = static_cast<unsigned>(::getppid());
-    for (int i = 0; process > 1 && i < kMostAncestors; ++i, process = parent_of(process)) {
+    for (const unsigned process : ancestors()) {
       if (auto relay = of_shell(process, sessions)) return {std::move(*relay)};
     }
     std::vector<Relay> found;

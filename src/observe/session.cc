@@ -17,7 +17,6 @@ namespace rolewall::observe {
 namespace {
 
 constexpr std::string_view kVariable = "SSH_CONNECTION=";
-constexpr int kMaxAncestors = 64;
 
 std::vector<std::string_view> words(std::string_view text) {
   std::vector<std::string_view> found;
@@ -66,8 +65,7 @@ std::string file(const std::string& path) {
 std::optional<SshConnection> ssh_connection() {
   const char* own = std::getenv("SSH_CONNECTION");
   if (own != nullptr) return parse(own);
-  auto process = static_cast<unsigned>(::getppid());
-  for (int i = 0; process > 1 && i < kMaxAncestors; ++i, process = parent_of(process)) {
+  for (const unsigned process : ancestors()) {
     const std::string environment = file(fmt::format("/proc/{}/environ", process));
     for (std::size_t at = 0; at < environment.size();) {
       const std::string_view entry(environment.c_str() + at);

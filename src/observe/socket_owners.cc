@@ -160,6 +160,16 @@ unsigned parent_of(unsigned process) {
   return standing_of(process).parent;
 }
 
+std::vector<unsigned> ancestors() {
+  constexpr std::size_t kMost = 64;
+  std::vector<unsigned> found;
+  auto process = static_cast<unsigned>(::getppid());
+  for (; process > 1 && found.size() < kMost; process = parent_of(process)) {
+    found.push_back(process);
+  }
+  return found;
+}
+
 unsigned terminal_of(unsigned process) {
   return standing_of(process).terminal;
 }

@@ -31,6 +31,8 @@ std::vector<unsigned> processes_named(std::string_view name);
 
 // 0: it has none, or is gone.
 unsigned parent_of(unsigned process);
+// What this process descends from, its parent first; of a very long line the nearest.
+std::vector<unsigned> ancestors();
 // The number of its controlling terminal; 0: it has none.
 unsigned terminal_of(unsigned process);
 

@@ -21,7 +21,6 @@ namespace {
 using netlink::TcpSocket;
 
 constexpr std::uint16_t kSshPort = 22;
-constexpr int kMostAncestors = 64;  // of a process
 
 void add_door(std::vector<SshDoor>& doors, const SshDoor& door) {
   if (std::ranges::find(doors, door) == doors.end()) doors.push_back(door);
@@ -53,8 +52,7 @@ class SshServers {
   bool is_above(std::uint64_t inode) const {
     const auto holds = [&](const auto& each) { return each.second.sockets.contains(inode); };
     if (std::ranges::none_of(processes_, holds)) return true;
-    auto process = static_cast<unsigned>(::getppid());
-    for (int i = 0; process > 1 && i < kMostAncestors; ++i, process = parent_of(process)) {
+    for (const unsigned process : ancestors()) {
       const auto at = processes_.find(process);
       if (at != processes_.end() && holds(*at)) return true;
     }
