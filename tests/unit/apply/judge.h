@@ -66,7 +66,11 @@ class Judge : public Scene {
       const bool is_there =
           target_ && model_.in_force() == *target_ && before.in_force() != *target_;
       if (deed.what == Do::RollbackTo && deed.with == With::FullDisk && is_there) {
-        model_.gone_to_unlogged(ended.applied);
+        if (model_.waits) {
+          model_.waits_by_history(ended.applied);
+        } else {
+          model_.gone_to_unlogged(ended.applied);
+        }
       }
       const auto events = read_events(disk_.state());
       const bool unlogged = events && in_force_by(events->all).value_or(0) != 0;

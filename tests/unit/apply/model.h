@@ -255,6 +255,15 @@ struct Model {
     applied = std::move(logged);
   }
 
+  // The history found no room for what was done since it began to wait, and pending.json is gone:
+  // it waits on.
+  void waits_by_history(std::vector<State> confirmed) {
+    State waiting = in_force();
+    waiting.is_waiting = waiting.goes_back = true;
+    applied = std::move(confirmed);
+    applied.push_back(waiting);
+  }
+
   // Another hand takes pending.json away or spoils it: that is no confirmation. By the history what
   // is in force waits on; where that is lost, too, a spoilt file still says that something did.
   void lose_pending(bool is_gone, bool history_is_lost, bool of_this_boot) {

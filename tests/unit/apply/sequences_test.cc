@@ -239,6 +239,21 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::RollbackConfirm, .which = 3, .with = With::KilledAfter, .step = 4},
   };
   CHECK(first_wrong(changed_while_it_waited) == "");
+  // By the history's last line what is gone to waits still.
+  const std::vector<Deed> waits_by_its_last_line{
+      {.what = Do::ApplyForGood},
+      {.what = Do::Flush},
+      {.what = Do::ApplyConfirm},
+      {.what = Do::Confirm, .which = 3},
+      {.what = Do::RollbackToConfirm, .which = 1},
+      {.what = Do::RollbackConfirm, .which = 1, .with = With::FullDisk},
+      {.what = Do::RollbackTo, .which = 1, .with = With::FullDisk},
+      {.what = Do::DisableConfirm},
+      {.what = Do::Wait, .which = 2},
+      {.what = Do::ApplyConfirm},
+      {.what = Do::RollbackConfirm, .which = 3},
+  };
+  CHECK(first_wrong(waits_by_its_last_line) == "");
 }
 
 }  // namespace
