@@ -53,7 +53,8 @@ HeaderBit find_bit(std::span<const HeaderRow> rows, std::uint32_t bit) {
   for (const HeaderRow& row : rows) {
     if (bit < row.first || bit >= row.first + row.count) continue;
     const std::uint32_t index = bit - row.first;
-    return {row.kind, row.part, index, (row.value >> (row.count - 1 - index) & 1) != 0};
+    const bool is_set = row.kind == kKnown && (row.value >> (row.count - 1 - index) & 1) != 0;
+    return {row.kind, row.part, index, is_set};
   }
   return {};
 }

@@ -46,7 +46,8 @@ class Prover::Words {
   std::optional<Diagram> packets(const policy::PacketWords& words, const net::AddressSet& from,
                                  const net::AddressSet& to) {
     if (words.fragment || words.time_ns) return std::nullopt;
-    Diagram all = words.state ? is(space_.state(), bit_of(*words.state)) : space_.first_packets();
+    Diagram all =
+        words.state ? is(space_.state(), ct_state_of(*words.state)) : space_.first_packets();
     all = d_.both(all, d_.both(in(Part::Source4, Part::Source6, from),
                                in(Part::Destination4, Part::Destination6, to)));
     all = d_.both(all, of_service(words));
@@ -56,22 +57,6 @@ class Prover::Words {
   }
 
  private:
-  static std::uint64_t bit_of(policy::FlowState state) {
-    switch (state) {
-      case policy::FlowState::New:
-        return ruleset::ct_state::kNew;
-      case policy::FlowState::Established:
-        return ruleset::ct_state::kEstablished;
-      case policy::FlowState::Related:
-        return ruleset::ct_state::kRelated;
-      case policy::FlowState::Invalid:
-        return ruleset::ct_state::kInvalid;
-      case policy::FlowState::Untracked:
-        return ruleset::ct_state::kUntracked;
-    }
-    return 0;
-  }
-
   Diagram is(analyze::FieldId field, std::uint64_t value) { return d_.where(field, value, value); }
   Diagram within(Part part, std::uint64_t first, std::uint64_t last) {
     return d_.where(space_.field(part), first, last);

@@ -40,22 +40,6 @@ using policy::Code;
 using policy::FlowState;
 using policy::Index;
 
-std::uint32_t bit_of(FlowState state) {
-  switch (state) {
-    case FlowState::New:
-      return ruleset::ct_state::kNew;
-    case FlowState::Established:
-      return ruleset::ct_state::kEstablished;
-    case FlowState::Related:
-      return ruleset::ct_state::kRelated;
-    case FlowState::Invalid:
-      return ruleset::ct_state::kInvalid;
-    case FlowState::Untracked:
-      return ruleset::ct_state::kUntracked;
-  }
-  return 0;
-}
-
 std::vector<std::uint16_t> ends_of(const net::PortRange& range) {
   if (range.first == range.last) return {range.first};
   return {range.first, range.last};
@@ -168,7 +152,7 @@ void take_words(const policy::PacketWords& words, Sample& sample) {
   sample.says_ttl = words.ttl.has_value();
   sample.says_dscp = words.dscp.has_value();
   sample.says_fragment = words.dont_fragment || words.fragment;
-  if (words.state) sample.ct_state = bit_of(*words.state);
+  if (words.state) sample.ct_state = ct_state_of(*words.state);
   sample.user = words.user;
   sample.time_ns = words.time_ns;
   if (words.in) sample.in = words.in->text;
@@ -215,6 +199,22 @@ bool may_pass_on(const policy::Policy& policy, const Asking& asking, Index host)
 }
 
 }  // namespace
+
+std::uint32_t ct_state_of(FlowState state) {
+  switch (state) {
+    case FlowState::New:
+      return ruleset::ct_state::kNew;
+    case FlowState::Established:
+      return ruleset::ct_state::kEstablished;
+    case FlowState::Related:
+      return ruleset::ct_state::kRelated;
+    case FlowState::Invalid:
+      return ruleset::ct_state::kInvalid;
+    case FlowState::Untracked:
+      return ruleset::ct_state::kUntracked;
+  }
+  return 0;
+}
 
 bool is_group(const net::Address& address) {
   if (const auto* ipv4 = std::get_if<net::Ipv4>(&address)) {

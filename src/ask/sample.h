@@ -60,6 +60,9 @@ struct Asking {
 
 struct Asked;  // of a packet that words name
 
+// Its bit of `ct state`.
+std::uint32_t ct_state_of(policy::FlowState state);
+
 class Sampler {
  public:
   // Words that name more are an error: a test of every host to every host of a large site says

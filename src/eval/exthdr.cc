@@ -1,5 +1,8 @@
 #include "eval/exthdr.h"
 
+#include <array>
+
+#include "eval/checksum.h"
 #include "net/protocol.h"
 
 namespace rolewall::eval {
@@ -81,6 +84,22 @@ std::optional<TcpOption> find_tcp_option(ByteSpan header, std::uint8_t type) {
     at += size;
   }
   return std::nullopt;
+}
+
+void blank_tcp_option(std::uint8_t* tcp, const TcpOption& option) {
+  constexpr std::size_t kChecksum = 16;
+  constexpr std::uint8_t kNop = 1;
+  std::uint16_t checksum = be16(tcp + kChecksum);
+  for (std::size_t i = option.offset; i < option.offset + option.size; ++i) {
+    const bool high = i % 2 == 0;
+    const std::array<std::uint8_t, 2> from{high ? tcp[i] : std::uint8_t{0},
+                                           high ? std::uint8_t{0} : tcp[i]};
+    const std::array<std::uint8_t, 2> to{high ? kNop : std::uint8_t{0},
+                                         high ? std::uint8_t{0} : kNop};
+    checksum = mended_checksum(checksum, from, to);
+    tcp[i] = kNop;
+  }
+  put_be16(tcp + kChecksum, checksum);
 }
 
 // __ip_options_compile() of net/ipv4/ip_options.c without a packet, which differs from what every

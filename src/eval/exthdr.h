@@ -27,6 +27,10 @@ struct TcpOption {
 };
 std::optional<TcpOption> find_tcp_option(ByteSpan header, std::uint8_t type);
 
+// What stands there becomes NOPs, and the checksum is mended byte by byte, as
+// nft_exthdr_tcp_strip_eval() and tcpoptstrip_mangle_packet() have it. `tcp`: the whole header.
+void blank_tcp_option(std::uint8_t* tcp, const TcpOption& option);
+
 // ipv4_find_option(), which knows four types and reads all options first.
 struct Ipv4Option {
   enum class Is : std::uint8_t {

@@ -112,7 +112,6 @@ Interpreter::Next Interpreter::run_exthdr_write(const ruleset::ExthdrWrite& writ
 }
 
 Interpreter::Next Interpreter::run_exthdr_reset(const ruleset::ExthdrReset& reset) {
-  constexpr std::uint8_t kNop = 1;
   const TcpHeader header = tcp_header(frame_->bytes, frame_->dissection);
   if (header.bytes.empty()) return Next::Break;
   const auto option = find_tcp_option(header.bytes, reset.type);
@@ -121,18 +120,7 @@ Interpreter::Next Interpreter::run_exthdr_reset(const ruleset::ExthdrReset& rese
     target_ = {.code = ruleset::VerdictCode::Drop};  // the kernel: "can't remove"
     return Next::Verdict;
   }
-  std::uint8_t* tcp = frame_->own_bytes().data() + header.offset;
-  std::uint16_t checksum = be16(tcp + kTcpChecksum);
-  for (std::size_t i = option->offset; i < option->offset + option->size; ++i) {
-    const bool high = i % 2 == 0;
-    const std::array<std::uint8_t, 2> from{high ? tcp[i] : std::uint8_t{0},
-                                           high ? std::uint8_t{0} : tcp[i]};
-    const std::array<std::uint8_t, 2> to{high ? kNop : std::uint8_t{0},
-                                         high ? std::uint8_t{0} : kNop};
-    checksum = mended_checksum(checksum, from, to);
-    tcp[i] = kNop;
-  }
-  put_be16(tcp + kTcpChecksum, checksum);
+  blank_tcp_option(frame_->own_bytes().data() + header.offset, *option);
   return Next::Expression;
 }
 

@@ -5,6 +5,7 @@
 
 #include "eval/checksum.h"
 #include "eval/dissect.h"
+#include "eval/exthdr.h"
 #include "eval/interpreter.h"
 
 namespace rolewall::eval {
@@ -143,17 +144,7 @@ Interpreter::Next Interpreter::run_xt_target(const r::XtStripOptions& target) {
     if (i + size > header) break;
     const std::uint8_t type = tcp[i];
     if ((target.options[type / 32] >> type % 32 & 1) == 0) continue;
-    std::uint16_t checksum = be16(tcp + kChecksumAt);
-    for (std::size_t j = i; j < i + size; ++j) {
-      const bool high = j % 2 == 0;
-      const std::array<std::uint8_t, 2> from{high ? tcp[j] : std::uint8_t{0},
-                                             high ? std::uint8_t{0} : tcp[j]};
-      const std::array<std::uint8_t, 2> to{high ? kNopOption : std::uint8_t{0},
-                                           high ? std::uint8_t{0} : kNopOption};
-      checksum = mended_checksum(checksum, from, to);
-      tcp[j] = kNopOption;
-    }
-    put_be16(tcp + kChecksumAt, checksum);
+    blank_tcp_option(tcp, {.offset = i, .size = size});
   }
   return Next::Expression;
 }
