@@ -25,8 +25,8 @@ MOST_MISSED = 2
 
 # A judge as the default run of the tests has it, or a part of that.
 JUDGES = {
-    RULESET: ["ruleset_judge", "--rulesets", "133", "--packets", "410", "--seed", "1", "--stop-after", "1"],
-    EXPRESSIONS: ["ruleset_judge", "--from", "expressions", "--rulesets", "120", "--packets", "100",
+    RULESET: ["ruleset_judge", "--rulesets", "133", "--packets", "416", "--seed", "1", "--stop-after", "1"],
+    EXPRESSIONS: ["ruleset_judge", "--from", "expressions", "--rulesets", "120", "--packets", "102",
                   "--seed", "1", "--stop-after", "1"],
     IPTABLES: ["ruleset_judge", "--from", "iptables", "--rulesets", "130", "--packets", "130",
                "--seed", "1", "--stop-after", "1"],
