@@ -13,7 +13,7 @@
 // budget are used up, BudgetEnded is thrown, within analyze/ alone; nothing is lost by it but the
 // answer.
 //
-// Values have at most 64 bits; what is wider (an IPv6 address, a device's name) is two fields.
+// Values have at most 64 bits; what is wider (an IPv6 address, a device's name) is several fields.
 #pragma once
 
 #include <array>

@@ -81,10 +81,7 @@ Diagram Way::in(const Bits& address, const net::AddressSet& set, bool ipv6) {
       const auto is =
           compare_.between(address, net::to_bytes(interval.first), net::to_bytes(interval.last));
       // Of an address that is not a field's bits: not gone into.
-      all.push_back(is ? *is
-                       : diagrams_.where(space_.free("whether an address is this host's", 1,
-                                                     FieldKind::NotModelled),
-                                         1, 1));
+      all.push_back(is ? *is : free_choice("whether an address is this host's"));
     }
   };
   if (ipv6) {
@@ -159,8 +156,7 @@ Diagram Way::stages(Hook hook, const Hooks& hooks, std::size_t index, Environmen
       const EnvironmentId routed = asks ? routed_again(environment, after) : after;
       if (routed != after) {
         // There may be no way any more.
-        const Diagram fails = diagrams_.where(
-            space_.free("it is routed again, in vain", 1, FieldKind::NotModelled), 1, 1);
+        const Diagram fails = free_choice("it is routed again, in vain");
         return diagrams_.choose(fails, machine_.decided(Fate::Stack),
                                 stages(hook, hooks, index + 1, routed));
       }
@@ -259,7 +255,7 @@ bool Way::has_chains_below() const {
 
 Diagram Way::below(Diagram all, const char* what) {
   if (!has_chains_below()) return all;
-  const Diagram denies = diagrams_.where(space_.free(what, 1, FieldKind::NotModelled), 1, 1);
+  const Diagram denies = free_choice(what);
   return diagrams_.choose(denies, machine_.decided(Fate::Drop), all);
 }
 
@@ -347,10 +343,7 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
     // Each link has its own addresses, which no policy lists.
     const Diagram link_local = in(destination, "fe80::/10");
     Diagram here =
-        host.routes
-            ? d.where(space_.free("a link-local address is this host's", 1, FieldKind::NotModelled),
-                      1, 1)
-            : d.complement(told_where);
+        host.routes ? free_choice("a link-local address is this host's") : d.complement(told_where);
     here = d.either(here, in(destination, delivered_, true));
     ours = d.choose(link_local, here, ours);
   }
@@ -365,8 +358,7 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
   const bool knows_groups =
       host.joined_groups.has_value() || host.routes_groups_ipv4 || host.routes_groups_ipv6;
   if (knows_groups) {
-    const Diagram refused =
-        d.where(space_.free("the group is not joined", 1, FieldKind::NotModelled), 1, 1);
+    const Diagram refused = free_choice("the group is not joined");
     discarded = d.either(discarded, d.both(group, refused));
   }
   const Diagram delivered = run(Hook::Input, ipv6, environment, [&](EnvironmentId after) {
@@ -403,8 +395,7 @@ Diagram Way::forward(bool ipv6, EnvironmentId environment) {
       space_.free_bits("the device that its route leads by", 128, FieldKind::NotModelled);
   const Diagram told = all_of(machine_.environments().intern(std::move(leaving)));
   Diagram all = told;
-  const bool forwards = ipv6 ? machine_.host().forwards_ipv6 : machine_.host().forwards_ipv4;
-  if (forwards || knows_settings()) {
+  if (forwards(ipv6) || knows_settings()) {
     const Diagram not_told = *compare_.equal(space_.part(Part::OutDevice), ruleset::Bytes(16));
     all = d.choose(not_told, all_of(machine_.environments().intern(std::move(unknown))), told);
   }
@@ -413,16 +404,13 @@ Diagram Way::forward(bool ipv6, EnvironmentId environment) {
   const std::array<std::uint8_t, 1> zero{0};
   const auto worn = compare_.at_most(hops, one);
   const auto to_host = compare_.equal(type, zero);
-  const Diagram unknown_bits =
-      d.where(space_.free("whether it can be passed on", 1, FieldKind::NotModelled), 1, 1);
+  const Diagram unknown_bits = free_choice("whether it can be passed on");
   Diagram discarded =
       d.either(worn ? *worn : unknown_bits, to_host ? d.complement(*to_host) : unknown_bits);
   if (ipv6) {
     const Diagram odd =
         d.either(d.either(in(source, "::"), in(source, "::1")), in(source, "fe80::/10"));
-    const Diagram other_device = d.where(
-        space_.free("it leaves by another device than it came by", 1, FieldKind::NotModelled), 1,
-        1);
+    const Diagram other_device = free_choice("it leaves by another device than it came by");
     discarded = d.either(discarded, d.both(odd, other_device));
   }
   discarded = d.either(discarded, too_large(ipv6, false));

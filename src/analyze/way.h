@@ -58,6 +58,7 @@ class Way {
 
   // --- what the rules do not say (way_settings.cc) ---
   bool knows_settings() const;
+  bool forwards(bool ipv6) const;  // by the host's description alone
   Diagram free_choice(const char* what);
   Diagram refused_by_settings();
   Diagram passed_on(Diagram foreign, bool ipv6, Diagram told_where);

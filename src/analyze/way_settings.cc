@@ -37,6 +37,10 @@ bool Way::knows_settings() const {
          });
 }
 
+bool Way::forwards(bool ipv6) const {
+  return ipv6 ? machine_.host().forwards_ipv6 : machine_.host().forwards_ipv4;
+}
+
 Diagram Way::free_choice(const char* what) {
   return diagrams_.where(space_.free(what, 1, FieldKind::NotModelled), 1, 1);
 }
@@ -50,8 +54,7 @@ Diagram Way::passed_on(Diagram foreign, bool ipv6, Diagram told_where) {
   if (knows_settings()) {
     return diagrams_.both(foreign, free_choice("the device that it arrives on forwards"));
   }
-  const bool forwards = ipv6 ? machine_.host().forwards_ipv6 : machine_.host().forwards_ipv4;
-  return forwards ? foreign : diagrams_.both(foreign, told_where);
+  return forwards(ipv6) ? foreign : diagrams_.both(foreign, told_where);
 }
 
 // ip_forward(), ip6_forward(); `sent`: by a program, which is told so (__ip_append_data()). IPv6

@@ -19,10 +19,6 @@ using policy::Index;
 
 constexpr std::array<analyze::Fate, 1> kAccepted{analyze::Fate::Accept};
 
-bool holds_all(const net::AddressSet& set) {
-  return set.is_all();
-}
-
 std::uint64_t first_half(std::string_view name, std::uint8_t filler) {
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < 8; ++i) {
@@ -63,7 +59,7 @@ class Prover::Words {
   }
 
   Diagram in(Part ipv4, Part ipv6, const net::AddressSet& set) {
-    if (holds_all(set)) return analyze::kEverything;
+    if (set.is_all()) return analyze::kEverything;
     std::vector<analyze::Values> values;
     for (const auto& interval : set.ipv4.intervals()) {
       values.push_back({interval.first.value, interval.last.value});

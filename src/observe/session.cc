@@ -1,7 +1,6 @@
 #include "observe/session.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <charconv>
 #include <cstdlib>

@@ -1,7 +1,6 @@
 #include "observe/ssh_service.h"
 
 #include <net/if.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
