@@ -6,6 +6,7 @@
 #include "analyze/header_bits.h"
 #include "analyze/rule_run.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "net/protocol.h"
 #include "ruleset/names.h"
 
@@ -137,7 +138,7 @@ RuleRun::Step RuleRun::run_synproxy() {
 RuleRun::Step RuleRun::run_object(std::uint32_t type, std::string_view name) {
   const ruleset::Object* object = machine_.names(frame_.table).object(type, name);
   if (object == nullptr) return run_unsupported({.name = "objref", .reason = "no such object"});
-  return std::visit(
+  return visit_closed(
       Overloaded{
           [](const ruleset::Counter&) -> Step { return Goes{}; },
           [&](const ruleset::Quota&) -> Step { return Tests{choice("quota")}; },

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
 #include "ruleset/registers.h"
@@ -255,7 +256,7 @@ RuleRun::Step RuleRun::run_registers(const ruleset::BitwiseRegisters& op) {
 // --- one expression ----------------------------------------------------------------------------
 
 RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
-  return std::visit(
+  return visit_closed(
       Overloaded{
           [&](const ruleset::Payload& load) { return run_payload(load); },
           [&](const ruleset::Meta& load) { return run_meta(load); },

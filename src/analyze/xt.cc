@@ -5,6 +5,7 @@
 
 #include "analyze/rule_run.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "ruleset/xt_match.h"
 #include "ruleset/xt_target.h"
 
@@ -27,7 +28,7 @@ RuleRun::Step RuleRun::run_xt_target(const ruleset::XtTarget& target) {
   };
   const auto meaning = ruleset::meaning_of(target);
   if (!meaning) return anything();
-  return std::visit(
+  return visit_closed(
       Overloaded{
           [](const ruleset::XtNotes&) -> Step { return Goes{}; },
           [](const ruleset::XtTee&) -> Step { return Goes{}; },

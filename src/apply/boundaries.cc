@@ -8,6 +8,7 @@
 #include <span>
 #include <utility>
 
+#include "base/visit.h"
 #include "eval/wire.h"
 #include "ruleset/expr.h"
 #include "ruleset/own_table.h"
@@ -72,10 +73,10 @@ class Collector {
     if (address && within_.contains(*address)) found_.insert(*address);
   }
   void add(const net::Address& first, const net::Address& last) {
-    add(std::visit([](const auto& own) { return beside(own, true); }, first));
+    add(visit_closed([](const auto& own) { return beside(own, true); }, first));
     add(first);
     add(last);
-    add(std::visit([](const auto& own) { return beside(own, false); }, last));
+    add(visit_closed([](const auto& own) { return beside(own, false); }, last));
   }
 
   // A list may hold a million: most lie far from what is asked about.

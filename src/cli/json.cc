@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "cli/terminal.h"
 
 namespace rolewall::cli {
@@ -116,31 +117,31 @@ std::string Json::dump() const {
 }
 
 void Json::dump_to(std::string& line) const {
-  std::visit(Overloaded{
-                 [&](std::monostate) { line += "null"; },
-                 [&](bool value) { line += value ? "true" : "false"; },
-                 [&](std::int64_t number) { line += fmt::to_string(number); },
-                 [&](std::uint64_t number) { line += fmt::to_string(number); },
-                 [&](const std::string& text) { line += in_quotes(text); },
-                 [&](const Array& elements) {
-                   line += '[';
-                   for (const Json& element : elements) {
-                     if (&element != &elements.front()) line += ',';
-                     element.dump_to(line);
-                   }
-                   line += ']';
-                 },
-                 [&](const Object& members) {
-                   line += '{';
-                   for (const Member& member : members) {
-                     if (&member != &members.front()) line += ',';
-                     line += in_quotes(member.name) + ':';
-                     member.value.dump_to(line);
-                   }
-                   line += '}';
-                 },
-             },
-             value_);
+  visit_closed(Overloaded{
+                   [&](std::monostate) { line += "null"; },
+                   [&](bool value) { line += value ? "true" : "false"; },
+                   [&](std::int64_t number) { line += fmt::to_string(number); },
+                   [&](std::uint64_t number) { line += fmt::to_string(number); },
+                   [&](const std::string& text) { line += in_quotes(text); },
+                   [&](const Array& elements) {
+                     line += '[';
+                     for (const Json& element : elements) {
+                       if (&element != &elements.front()) line += ',';
+                       element.dump_to(line);
+                     }
+                     line += ']';
+                   },
+                   [&](const Object& members) {
+                     line += '{';
+                     for (const Member& member : members) {
+                       if (&member != &members.front()) line += ',';
+                       line += in_quotes(member.name) + ':';
+                       member.value.dump_to(line);
+                     }
+                     line += '}';
+                   },
+               },
+               value_);
 }
 
 std::optional<Json> parse_json(std::string_view text) {

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "eval/render.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
@@ -110,7 +111,7 @@ Operands follow(std::span<const Expr> exprs, const Frame& frame) {
     operands[to] = {{what, format}, std::nullopt, {}};
   };
   for (const Expr& expr : exprs) {
-    std::visit(
+    visit_closed(
         Overloaded{
             [&](const ruleset::Payload& load) {
               operands[load.destination] = {
@@ -335,7 +336,7 @@ bool contains(const ruleset::Set& set, ByteSpan key) {
 }
 
 std::string spent(const ruleset::StatefulExpr& expr) {
-  return std::visit(
+  return visit_closed(
       Overloaded{[](const ruleset::Counter&) { return std::string(); },
                  [](const ruleset::Limit& limit) {
                    const std::string_view period = ruleset::name_of_period(limit.per_seconds);
@@ -383,7 +384,7 @@ std::string not_found(const ruleset::Table& table, const ruleset::Lookup& lookup
 }
 
 std::string spent(const ruleset::Object& object) {
-  return std::visit(
+  return visit_closed(
       Overloaded{[](const ruleset::Counter& body) { return spent(body); },
                  [](const ruleset::Quota& body) { return spent(body); },
                  [](const ruleset::Limit& body) { return spent(body); },
@@ -443,7 +444,7 @@ std::string why_it_broke(const ruleset::Table& table, const ruleset::Rule& rule,
                          std::size_t expression, ByteSpan registers, const Frame& frame) {
   const std::span<const Expr> exprs = rule.exprs;
   const Operands operands = follow(exprs.first(expression), frame);
-  return std::visit(
+  return visit_closed(
       Overloaded{
           [&](const ruleset::Payload& load) { return cannot_load(load, frame); },
           [&](const ruleset::Meta& load) { return cannot_load(load); },

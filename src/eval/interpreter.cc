@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "eval/explain.h"
 #include "eval/jhash.h"
 #include "ruleset/expr.h"
@@ -196,7 +197,7 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
   if (!unknowns_.empty()) {
     if (const auto next = run_on_unknown(expr, operand)) return *next;
   }
-  return std::visit(
+  return visit_closed(
       Overloaded{
           [&](const ruleset::Payload& load) { return run_payload(load); },
           [&](const ruleset::Meta& load) { return run_meta(load); },

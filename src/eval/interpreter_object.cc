@@ -1,6 +1,7 @@
 // The interpreter's named objects: net/netfilter/nft_objref.c, and those of nft_ct.c. All rules
 // that name an object share what it remembers.
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "eval/interpreter.h"
 #include "eval/program.h"
 
@@ -21,7 +22,7 @@ Interpreter::Next Interpreter::run_object(std::uint32_t object) {
   const auto cell = static_cast<CellIndex>(table_->first_object_cell + object);
   const auto size = frame_->length();
   const auto passes = [](bool goes_on) { return goes_on ? Next::Expression : Next::Break; };
-  return std::visit(
+  return visit_closed(
       Overloaded{
           [](const ruleset::Counter&) { return Next::Expression; },
           [&](const ruleset::Quota& quota) { return passes(state_.quota(quota, cell, size)); },

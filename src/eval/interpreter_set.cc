@@ -6,6 +6,7 @@
 
 #include "base/overloaded.h"
 #include "base/time.h"
+#include "base/visit.h"
 #include "eval/interpreter.h"
 #include "eval/ticks.h"
 #include "ruleset/expr.h"
@@ -278,7 +279,7 @@ Interpreter::Next Interpreter::run_element(const std::vector<ruleset::StatefulEx
   for (std::size_t i = 0; i < exprs.size(); ++i) {
     const auto cell = static_cast<CellIndex>(first_cell + i);
     const auto passes = [](bool goes_on) { return goes_on ? Next::Expression : Next::Break; };
-    const Next next = std::visit(
+    const Next next = visit_closed(
         Overloaded{
             [](const ruleset::Counter&) { return Next::Expression; },
             [&](const ruleset::Limit& limit) { return run_limit(limit, cell); },

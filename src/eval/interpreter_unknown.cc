@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/one_of.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "eval/interpreter.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
@@ -214,7 +215,7 @@ std::optional<Interpreter::Next> Interpreter::run_on_unknown(const ruleset::Expr
     return choose_whether(about) == breaks_on ? Next::Break : Next::Expression;
   };
   namespace r = ruleset;
-  return std::visit(
+  return visit_closed(
       Overloaded{
           [&](const ruleset::Cmp& cmp) -> Answer {
             const std::uint16_t unknown = unknown_among(cmp.source, cmp.value.size);

@@ -8,6 +8,7 @@
 
 #include "base/one_of.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "eval/interpreter.h"
 #include "eval/ticks.h"
 #include "eval/xt_matches.h"
@@ -87,7 +88,7 @@ std::optional<bool> Interpreter::xt_match_holds(const r::XtMatch& match,
   const auto chosen = [&]() -> Answer {
     return choose_whether(in_words(match, family_of_packet(*frame_)) + " matches");
   };
-  return std::visit(
+  return visit_closed(
       Overloaded{
           [](const r::XtComment&) -> Answer { return true; },
           [&](const OneOf<r::XtTcp, r::XtUdp, r::XtMultiport, r::XtSctp, r::XtDccp, r::XtIcmp,

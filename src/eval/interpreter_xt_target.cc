@@ -5,6 +5,7 @@
 
 #include "base/one_of.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "eval/interpreter.h"
 #include "eval/nat.h"
 #include "net/protocol.h"
@@ -21,7 +22,7 @@ std::uint32_t shifted(std::uint32_t mark, const r::XtConnmarkTarget& target) {
 }  // namespace
 
 Interpreter::Next Interpreter::run_xt_target(const r::XtTargetMeaning& target) {
-  return std::visit(
+  return visit_closed(
       Overloaded{
           // To a set of ip_set nothing that is modelled looks, but by a condition.
           [](const OneOf<r::XtNotes, r::XtTee> auto&) { return Next::Expression; },

@@ -7,6 +7,7 @@
 
 #include "base/one_of.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "ruleset/expr.h"
 
 namespace rolewall::eval {
@@ -174,7 +175,7 @@ class Program::Preparer {
   // A set, a chain, an object or a cell, by its number; 0 where the expression needs none.
   std::uint32_t operand_of(const Expr& expr) {
     namespace r = ruleset;
-    return std::visit(
+    return visit_closed(
         Overloaded{
             [this](const OneOf<r::Lookup, r::Dynset> auto& e) { return set_operand(e.set); },
             [this](const OneOf<r::ObjectRef, r::ObjectLookup> auto& e) { return operand_of(e); },

@@ -1,4 +1,5 @@
 #include "net/address.h"
+#include "base/visit.h"
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -91,7 +92,7 @@ std::array<std::uint8_t, 16> to_bytes(Ipv6 address) {
 }
 
 std::vector<std::uint8_t> to_bytes(const Address& address) {
-  return std::visit(
+  return visit_closed(
       [](auto ip) {
         const auto bytes = to_bytes(ip);
         return std::vector<std::uint8_t>(bytes.begin(), bytes.end());
@@ -117,7 +118,7 @@ Address address_from_bytes(std::span<const std::uint8_t> bytes) {
 }
 
 Address first(const Prefix& prefix) {
-  return std::visit(
+  return visit_closed(
       [&]<class Ip>(Ip ip) -> Address {
         return Ip{static_cast<typename Ip::Number>(ip.value & ~host_mask<Ip>(prefix.length))};
       },
@@ -125,7 +126,8 @@ Address first(const Prefix& prefix) {
 }
 
 Address last(const Prefix& prefix) {
-  return std::visit([&](auto ip) -> Address { return last_of(ip, prefix.length); }, prefix.address);
+  return visit_closed([&](auto ip) -> Address { return last_of(ip, prefix.length); },
+                      prefix.address);
 }
 
 }  // namespace rolewall::net

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "base/visit.h"
 #include "netlink/expr_codec.h"
 #include "ruleset/expr.h"
 
@@ -18,7 +19,7 @@ std::unexpected<Error> encode(const Unsupported& unsupported) {
 
 // Every alternative has its own encode(): one that lacks it does not compile.
 Result<Message> encode_expr(const Expr& any) {
-  return std::visit([](const auto& expr) -> Result<Message> { return encode(expr); }, any);
+  return visit_closed([](const auto& expr) -> Result<Message> { return encode(expr); }, any);
 }
 
 }  // namespace rolewall::netlink

@@ -6,6 +6,7 @@
 #include <linux/netlink.h>
 
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "netlink/data_types.h"
 #include "netlink/encode.h"
 #include "netlink/expr_codec.h"
@@ -77,7 +78,7 @@ Result<Message> encode_object(const Table& table, const Object& object) {
   writer.text(NFTA_OBJ_TABLE, table.name);
   writer.text(NFTA_OBJ_NAME, object.name);
   writer.be32(NFTA_OBJ_TYPE, object.type);
-  std::visit(
+  visit_closed(
       Overloaded{[&](const Counter& counter) { put_expr_data(writer, encode(counter)); },
                  [&](const Quota& quota) { put_expr_data(writer, encode(quota)); },
                  [&](const Limit& limit) { put_expr_data(writer, encode(limit)); },

@@ -4,6 +4,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>
 
+#include "base/visit.h"
 #include "netlink/decode_expr.h"
 #include "netlink/expr_attributes.h"
 #include "netlink/expr_codec.h"
@@ -128,7 +129,7 @@ Result<Message> encode(const Dynset& dynset) {
 }
 
 Message encode_stateful(const StatefulExpr& any) {
-  return std::visit([](const auto& expr) { return encode(expr); }, any);
+  return visit_closed([](const auto& expr) { return encode(expr); }, any);
 }
 
 void put_stateful(Writer& writer, std::uint16_t single, std::uint16_t list,

@@ -9,6 +9,7 @@
 
 #include "base/one_of.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
 #include "ruleset/load_size.h"
@@ -340,7 +341,7 @@ class Walk {
   }
 
   Match run(const r::Expr& expr) {
-    return std::visit(
+    return visit_closed(
         Overloaded{
             [&](const r::Meta& e) { return load(e); },
             [&](const r::Payload& e) { return load(e); },

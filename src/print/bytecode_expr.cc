@@ -3,6 +3,7 @@
 #include <iterator>
 #include <optional>
 
+#include "base/visit.h"
 #include "print/bytecode_words.h"
 #include "print/print.h"
 #include "ruleset/expr.h"
@@ -281,7 +282,7 @@ std::string text(const Last& last) {
 }
 
 std::string state_listing(const StatefulExpr& expr) {
-  return std::visit([](const auto& stateful) { return text(stateful); }, expr);
+  return visit_closed([](const auto& stateful) { return text(stateful); }, expr);
 }
 
 std::string text(const Dynset& dynset) {
@@ -431,8 +432,8 @@ std::string text(const Unsupported& unsupported) {
 std::string bytecode(const Expr& expr, Family family) {
   const std::string words = iptables_words(expr, family);
   return fmt::format("[ {}{}]",
-                     std::visit([](const auto& alternative) { return text(alternative); },
-                                static_cast<const ExprVariant&>(expr)),
+                     visit_closed([](const auto& alternative) { return text(alternative); },
+                                  static_cast<const ExprVariant&>(expr)),
                      words.empty() ? "" : words + " ");
 }
 

@@ -11,6 +11,7 @@
 #include <variant>
 
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "print/hex.h"
 #include "print/print.h"
 #include "print/snapshot_fields.h"
@@ -291,7 +292,7 @@ class Reader {
   // --- by form ---
 
   bool read(const Json& json, const Form& form, void* value) {
-    return std::visit(
+    return visit_closed(
         Overloaded{[&](Leaf leaf) { return read(json, leaf, value); },
                    [&](const NumberForm& number) { return read(json, number, value); },
                    [&](const NameForm& name) { return read(json, name, value); },

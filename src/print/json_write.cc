@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "print/hex.h"
 #include "print/json_text.h"
 #include "print/print.h"
@@ -204,21 +205,22 @@ class Writer {
   // --- by form ---
 
   void write(const Form& form, const void* value) {
-    std::visit(Overloaded{[&](Leaf leaf) { write(leaf, value); },
-                          [&](const NumberForm& number) { write(number, value); },
-                          [&](const NameForm& name) { write(name, value); },
-                          [&](const OptionalForm& optional) {
-                            // write_fields leaves out what is absent.
-                            if (const void* item = optional.get(value)) write(*optional.item, item);
-                          },
-                          [&](const ListForm& list) { write_list(list, value, list.lines); },
-                          [&](const ObjectForm& object) {
-                            open('{', object.lines);
-                            write_fields(object, value);
-                            close('}');
-                          },
-                          [&](const ChoiceForm& choice) { write(choice, value); }},
-               static_cast<const Form::variant&>(form));
+    visit_closed(Overloaded{[&](Leaf leaf) { write(leaf, value); },
+                            [&](const NumberForm& number) { write(number, value); },
+                            [&](const NameForm& name) { write(name, value); },
+                            [&](const OptionalForm& optional) {
+                              // write_fields leaves out what is absent.
+                              if (const void* item = optional.get(value))
+                                write(*optional.item, item);
+                            },
+                            [&](const ListForm& list) { write_list(list, value, list.lines); },
+                            [&](const ObjectForm& object) {
+                              open('{', object.lines);
+                              write_fields(object, value);
+                              close('}');
+                            },
+                            [&](const ChoiceForm& choice) { write(choice, value); }},
+                 static_cast<const Form::variant&>(form));
   }
 
   void write(Leaf leaf, const void* value) {

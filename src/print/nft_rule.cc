@@ -9,6 +9,7 @@
 
 #include "base/one_of.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "net/protocol.h"
 #include "print/nft_operand.h"
 #include "print/nft_set.h"
@@ -211,7 +212,7 @@ class RuleText {
   bool no_form(std::string_view what) { return fails(fmt::format("{} has no nft syntax", what)); }
 
   bool visit(const Expr& expr) {
-    return std::visit(
+    return visit_closed(
         Overloaded{
             [&](const Payload& load) {
               return hold(load.destination, payload_operand(load, known_, table_.family));

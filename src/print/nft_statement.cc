@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "ruleset/names.h"
 
 namespace rolewall::print {
@@ -51,7 +52,7 @@ Text verdict_text(const Verdict& verdict) {
 }
 
 Text stateful_text(const StatefulExpr& expr) {
-  return std::visit(
+  return visit_closed(
       Overloaded{[](const Counter& counter) -> Text {
                    if (counter == Counter{}) return "counter";
                    return fmt::format("counter packets {} bytes {}", counter.packets,

@@ -8,6 +8,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "base/visit.h"
 #include "print/snapshot_fields.h"
 #include "ruleset/names.h"
 #include "ruleset/snapshot.h"
@@ -176,8 +177,8 @@ constexpr ChoiceForm choice_form(const std::variant<Alternatives...>* /*choice*/
           [](const void* choice) { return as<Choice>(choice).index(); },
           [](const void* choice) {
             const std::variant<Alternatives...>& variant = as<Choice>(choice);
-            return std::visit([](const auto& is) -> const void* { return std::addressof(is); },
-                              variant);
+            return visit_closed([](const auto& is) -> const void* { return std::addressof(is); },
+                                variant);
           }};
 }
 

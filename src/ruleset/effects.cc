@@ -4,6 +4,7 @@
 
 #include "base/one_of.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "ruleset/expr.h"
 #include "ruleset/load_size.h"
 #include "ruleset/tracking.h"
@@ -188,7 +189,7 @@ class Visit {
   explicit Visit(const TableIndex& table) : table_(table), family_(table.table().family) {}
 
   Effects of(const Expr& expr) const {
-    return std::visit(
+    return visit_closed(
         Overloaded{
             // nft_payload_init()
             [](const Payload& e) { return breaking_load(e.destination, e.length); },
@@ -472,12 +473,12 @@ class Visit {
 }  // namespace
 
 Memory memory_of(const StatefulExpr& expr) {
-  return std::visit(Overloaded{[](const Counter&) { return Memory::Count; },
-                               [](const Limit&) { return Memory::Tokens; },
-                               [](const Connlimit&) { return Memory::Connections; },
-                               [](const Quota&) { return Memory::Bytes; },
-                               [](const Last&) { return Memory::Count; }},
-                    expr);
+  return visit_closed(Overloaded{[](const Counter&) { return Memory::Count; },
+                                 [](const Limit&) { return Memory::Tokens; },
+                                 [](const Connlimit&) { return Memory::Connections; },
+                                 [](const Quota&) { return Memory::Bytes; },
+                                 [](const Last&) { return Memory::Count; }},
+                      expr);
 }
 
 Effects effects_of(const Expr& expr, const TableIndex& table) {

@@ -8,6 +8,7 @@
 #include <span>
 
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "ruleset/expr.h"
 #include "ruleset/registers.h"
 
@@ -39,9 +40,9 @@ int compare_bytes(std::span<const std::uint8_t> a, std::span<const std::uint8_t>
 
 // State the kernel keeps in an expression is put back to how a fresh one begins.
 void forget_state(StatefulExpr& expr) {
-  std::visit(Overloaded{[](Counter& counter) { counter = {}; }, [](Limit&) {}, [](Connlimit&) {},
-                        [](Quota& quota) { quota.consumed = 0; }, [](Last& last) { last = {}; }},
-             expr);
+  visit_closed(Overloaded{[](Counter& counter) { counter = {}; }, [](Limit&) {}, [](Connlimit&) {},
+                          [](Quota& quota) { quota.consumed = 0; }, [](Last& last) { last = {}; }},
+               expr);
 }
 
 void forget_state(Expr& expr) {

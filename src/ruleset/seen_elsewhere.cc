@@ -7,6 +7,7 @@
 
 #include "base/one_of.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
 #include "ruleset/xt_effects.h"
@@ -34,7 +35,7 @@ bool is_seen(const Effects& effects) {
 }  // namespace
 
 bool is_seen_elsewhere(const Expr& expr, const TableIndex& table) {
-  return std::visit(
+  return visit_closed(
       Overloaded{
           [](const Unsupported& unsupported) { return is_seen(unsupported); },
           [](const MetaSet& set) { return set.key != MetaKey::NfTrace; },

@@ -10,6 +10,7 @@
 
 #include "base/one_of.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "ruleset/expr.h"
 #include "ruleset/registers.h"
 #include "ruleset/verify.h"
@@ -59,7 +60,7 @@ Wrong check_limit(const Limit& limit) {
 // The type that a body has.
 std::optional<std::uint32_t> type_of(const ObjectBody& body) {
   using Type = std::optional<std::uint32_t>;
-  return std::visit(
+  return visit_closed(
       Overloaded{[](const Counter&) -> Type { return object_type::kCounter; },
                  [](const Quota&) -> Type { return object_type::kQuota; },
                  [](const CtHelper&) -> Type { return object_type::kCtHelper; },
@@ -108,7 +109,7 @@ Wrong check_address(std::uint32_t family, bool has_address) {
 }
 
 Wrong check_stateful(const StatefulExpr& expr) {
-  return std::visit(
+  return visit_closed(
       Overloaded{[](const Counter&) { return Wrong{}; },
                  [](const Limit& limit) { return check_limit(limit); },
                  [](const Connlimit&) { return Wrong{}; }, [](const Quota&) { return Wrong{}; },
@@ -367,7 +368,7 @@ Wrong TableChecker::check_dynset(const Dynset& dynset) const {
 }
 
 Wrong TableChecker::check_values(const Expr& expr) const {
-  return std::visit(
+  return visit_closed(
       Overloaded{
           [](const Payload& e) -> Wrong {
             return e.offset > 255 ? fmt::format("an offset of {} bytes", e.offset) : Wrong{};

@@ -6,6 +6,7 @@
 
 #include "base/one_of.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "ruleset/xt_match.h"
 #include "ruleset/xt_target.h"
 
@@ -166,48 +167,48 @@ Effects effects_by(const XtTarget& target, Family table) {
     effects.tracking = tracking_in(table, ConntrackUse::On);
     return effects;
   };
-  Effects effects =
-      std::visit(Overloaded{
-                     [](const OneOf<XtNotes, XtTee, XtSetMark, XtClassify, XtSetTarget> auto&) {
-                       return Effects{};
-                     },
-                     [](const XtReject&) { return dropping(false); },
-                     [&](const XtConnmarkTarget&) {
-                       Effects flow;
-                       flow.memory = Memory::Flow;
-                       return tracked(flow);
-                     },
-                     [&](const XtNat& nat) { return translating(nat.kind, table); },
-                     // xt_ct_tg_check(): to leave untracked switches nothing on.
-                     [&](const XtCt& ct) {
-                       Effects flow;
-                       flow.untracks = ct.untracks;
-                       if (ct.untracks) return flow;
-                       flow.memory = Memory::Flow;
-                       return tracked(flow);
-                     },
-                     [](const OneOf<XtSetMss, XtStripOptions, XtSetTos, XtSetTtl, XtSetEcn> auto&) {
-                       return writing();
-                     },
-                     // To a socket, else dropped (xt_TPROXY.c).
-                     [&](const XtTproxyTarget&) {
-                       Effects proxied = dropping(true);
-                       proxied.tracking = reassembly_in(table);
-                       return proxied;
-                     },
-                     [&](const XtSynproxyTarget&) {
-                       Effects proxied = dropping(true);
-                       proxied.memory = Memory::Flow;
-                       return tracked(proxied);
-                     },
-                     // The program may drop it, and may change it.
-                     [](const XtQueue&) {
-                       Effects queued = dropping(false);
-                       queued.writes_packet = true;
-                       return queued;
-                     },
-                 },
-                 *meaning);
+  Effects effects = visit_closed(
+      Overloaded{
+          [](const OneOf<XtNotes, XtTee, XtSetMark, XtClassify, XtSetTarget> auto&) {
+            return Effects{};
+          },
+          [](const XtReject&) { return dropping(false); },
+          [&](const XtConnmarkTarget&) {
+            Effects flow;
+            flow.memory = Memory::Flow;
+            return tracked(flow);
+          },
+          [&](const XtNat& nat) { return translating(nat.kind, table); },
+          // xt_ct_tg_check(): to leave untracked switches nothing on.
+          [&](const XtCt& ct) {
+            Effects flow;
+            flow.untracks = ct.untracks;
+            if (ct.untracks) return flow;
+            flow.memory = Memory::Flow;
+            return tracked(flow);
+          },
+          [](const OneOf<XtSetMss, XtStripOptions, XtSetTos, XtSetTtl, XtSetEcn> auto&) {
+            return writing();
+          },
+          // To a socket, else dropped (xt_TPROXY.c).
+          [&](const XtTproxyTarget&) {
+            Effects proxied = dropping(true);
+            proxied.tracking = reassembly_in(table);
+            return proxied;
+          },
+          [&](const XtSynproxyTarget&) {
+            Effects proxied = dropping(true);
+            proxied.memory = Memory::Flow;
+            return tracked(proxied);
+          },
+          // The program may drop it, and may change it.
+          [](const XtQueue&) {
+            Effects queued = dropping(false);
+            queued.writes_packet = true;
+            return queued;
+          },
+      },
+      *meaning);
   if (target.name == "CONNSECMARK") effects = tracked(effects);
   return effects;
 }
@@ -224,7 +225,7 @@ bool is_seen_elsewhere(const XtMatch& match) {
 bool is_seen_elsewhere(const XtTarget& target) {
   const auto meaning = meaning_of(target);
   if (!meaning) return true;
-  return std::visit(
+  return visit_closed(
       Overloaded{
           [](const OneOf<XtNotes, XtTee, XtReject> auto&) { return false; },
           [](const XtSetTarget& set) { return set.map != 0xffff; },

@@ -1,4 +1,5 @@
 #include "ruleset/xt_match.h"
+#include "base/visit.h"
 
 #include <fmt/format.h>
 
@@ -118,7 +119,7 @@ std::string in_words(const XtMatch& match, XtFamily family) {
   const auto meaning = meaning_of(match);
   if (!meaning) return "-m " + match.name;
   if (match.name == "udplite") return "-m udplite";
-  return "-m " + std::visit([&](const auto& m) { return xt_words(m, family); }, *meaning);
+  return "-m " + visit_closed([&](const auto& m) { return xt_words(m, family); }, *meaning);
 }
 
 }  // namespace rolewall::ruleset

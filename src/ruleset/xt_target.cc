@@ -1,4 +1,5 @@
 #include "ruleset/xt_target.h"
+#include "base/visit.h"
 
 #include <fmt/format.h>
 
@@ -445,7 +446,7 @@ std::string in_words(const XtTarget& target, XtFamily family) {
   const auto meaning = meaning_of(target);
   if (!meaning) return "-j " + target.name;
   return "-j " + target.name +
-         std::visit([&](const auto& m) { return words(m, family); }, *meaning);
+         visit_closed([&](const auto& m) { return words(m, family); }, *meaning);
 }
 
 }  // namespace rolewall::ruleset

@@ -6,6 +6,7 @@
 
 #include "base/one_of.h"
 #include "base/overloaded.h"
+#include "base/visit.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
 
@@ -34,12 +35,12 @@ std::uint32_t patience_of(const Connlimit& limit) {
 }
 
 std::uint32_t patience_of(const StatefulExpr& expr) {
-  return std::visit(Overloaded{
-                        [](const OneOf<Counter, Last> auto&) { return 0U; },
-                        [](const OneOf<Limit, Connlimit> auto& e) { return patience_of(e); },
-                        [](const Quota&) { return 1U; },
-                    },
-                    expr);
+  return visit_closed(Overloaded{
+                          [](const OneOf<Counter, Last> auto&) { return 0U; },
+                          [](const OneOf<Limit, Connlimit> auto& e) { return patience_of(e); },
+                          [](const Quota&) { return 1U; },
+                      },
+                      expr);
 }
 
 std::uint32_t patience_of(const std::vector<StatefulExpr>& exprs) {

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "base/file.h"
+#include "base/visit.h"
 #include "net/address_set.h"
 #include "sandbox/descriptor.h"
 #include "sandbox/rtnetlink.h"
@@ -103,7 +104,7 @@ net::Prefix one_host(const net::Prefix& prefix) {
   const unsigned bits = net::address_bits(prefix.address);
   net::Prefix host{prefix.address, bits};
   if (prefix.length + 1 >= bits) return host;
-  std::visit([](auto& address) { ++address.value; }, host.address);
+  visit_closed([](auto& address) { ++address.value; }, host.address);
   return host;
 }
 
