@@ -141,9 +141,11 @@ RuleRun::Step RuleRun::run_object(std::uint32_t type, std::string_view name) {
   return visit_closed(
       Overloaded{
           [](const ruleset::Counter&) -> Step { return Goes{}; },
-          [&](const ruleset::Quota&) -> Step { return Tests{choice("quota")}; },
-          [&](const ruleset::Limit&) -> Step { return Tests{choice("limit")}; },
-          [&](const ruleset::Connlimit&) -> Step { return Tests{choice("ct count")}; },
+          [&](const ruleset::Quota& quota) -> Step { return Tests{counted("quota", !quota.over)}; },
+          [&](const ruleset::Limit& limit) -> Step { return Tests{counted("limit", !limit.over)}; },
+          [&](const ruleset::Connlimit& limit) -> Step {
+            return Tests{counted("ct count", !limit.over)};
+          },
           [](const ruleset::CtHelper&) -> Step { return Goes{}; },
           [](const ruleset::CtTimeout&) -> Step { return Goes{}; },
           [&](const ruleset::CtExpectation&) -> Step {

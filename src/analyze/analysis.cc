@@ -35,6 +35,20 @@ Answer<Diagram> Analysis::by_choice(Direction direction, std::span<const Fate> f
   return within_budget<Diagram>([&] { return with(direction, fates); });
 }
 
+Answer<Diagram> Analysis::translated(Direction direction) {
+  constexpr std::array kTold{Part::Source4,      Part::Destination4, Part::Source6,
+                             Part::Destination6, Part::Transport0,   Part::Transport2};
+  return within_budget<Diagram>([&] {
+    return diagrams_->map(fates(direction), [&](std::uint32_t value) {
+      const Outcome& outcome = machine_->outcome_of(value);
+      const Environment& after = machine_->environments()[outcome.environment];
+      const bool same = std::ranges::all_of(
+          kTold, [&](Part part) { return after.part(part) == space_->part(part); });
+      return outcome.fate == Fate::Accept && !same ? kEverything : kNothing;
+    });
+  });
+}
+
 // What is not modelled is quantified last: whatever it is, there is a choice, or every choice does.
 Answer<PacketSet> Analysis::quantified(Direction direction, std::span<const Fate> fates,
                                        bool some) {
@@ -61,8 +75,8 @@ Answer<PacketSet> Analysis::must(Direction direction, std::span<const Fate> fate
   return quantified(direction, fates, false);
 }
 
-std::optional<Witness> Analysis::witness(Direction direction, Diagram set) {
-  return witness_of(*diagrams_, *space_, host_, direction, set);
+std::optional<Witness> Analysis::witness(Direction direction, Diagram set, const Natural* natural) {
+  return witness_of(*diagrams_, *space_, host_, direction, set, natural);
 }
 
 bool Analysis::contains(Direction direction, Diagram set, const eval::Packet& packet) {

@@ -22,6 +22,7 @@
 #include "analyze/machine.h"
 #include "analyze/packet_space.h"
 #include "eval/packet.h"
+#include "net/address.h"
 #include "ruleset/host.h"
 #include "ruleset/ruleset.h"
 
@@ -53,6 +54,13 @@ struct Witness {
   std::vector<std::string> choices;  // what was taken for what is free, in words
 };
 
+// What a reader would rather see in a witness, in this order, before what is usual.
+struct Natural {
+  std::vector<net::Address> sources;
+  std::vector<net::Address> destinations;
+  std::vector<std::uint16_t> ports;
+};
+
 class Analysis {
  public:
   // Refers to both. REQUIRES: verify() found no flaw.
@@ -67,6 +75,9 @@ class Analysis {
   Answer<PacketSet> must(Direction direction, std::span<const Fate> fates);
   // With the choices as fields of the set: whom a witness shows.
   Answer<Diagram> by_choice(Direction direction, std::span<const Fate> fates);
+
+  // Those that go on with other addresses or ports than they came with, by choice.
+  Answer<Diagram> translated(Direction direction);
 
   Diagrams& diagrams() { return *diagrams_; }
   PacketSpace& space() { return *space_; }
@@ -83,7 +94,8 @@ class Analysis {
   }
 
   // A packet of the set, as natural as there is one. Absent: the set is empty.
-  std::optional<Witness> witness(Direction direction, Diagram set);
+  std::optional<Witness> witness(Direction direction, Diagram set,
+                                 const Natural* natural = nullptr);
 
   // Whether the packet is in the set, which has no choices. REQUIRES: it is one of the space.
   bool contains(Direction direction, Diagram set, const eval::Packet& packet);

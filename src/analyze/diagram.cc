@@ -300,6 +300,27 @@ Diagram Diagrams::quantify_below(Diagram set, const std::function<Quantifier(Fie
   return result;
 }
 
+Diagram Diagrams::copy(const Diagrams& other, Diagram of) {
+  std::unordered_map<Diagram, Diagram> done;
+  return copy_below(other, of, done);
+}
+
+Diagram Diagrams::copy_below(const Diagrams& other, Diagram of,
+                             std::unordered_map<Diagram, Diagram>& done) {
+  if (is_terminal(of)) return of;
+  if (const auto known = done.find(of); known != done.end()) return known->second;
+  const Node& node = other.nodes_[of];
+  const std::size_t base = scratch_.size();
+  for (std::uint32_t i = node.first_edge; i < node.first_edge + node.edge_count; ++i) {
+    const Diagram child = copy_below(other, other.children_[i], done);
+    spend(1);
+    push(other.lasts_[i], child, base);
+  }
+  const Diagram result = make(node.field, base);
+  done.emplace(of, result);
+  return result;
+}
+
 // --- looking into one --------------------------------------------------------------------------
 
 std::uint32_t Diagrams::at(Diagram diagram,

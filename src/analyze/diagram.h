@@ -99,6 +99,9 @@ class Diagrams {
   // Without the fields that `of` does not keep. All of one call are Any, or all are All.
   Diagram quantify(Diagram set, const std::function<Quantifier(FieldId)>& of);
 
+  // The same function as `of` is in `other`. REQUIRES: the fields that it asks about are here, too.
+  Diagram copy(const Diagrams& other, Diagram of);
+
   // What a packet ends in. `values`: of each field, by its number.
   std::uint32_t at(Diagram diagram, const std::function<std::uint64_t(FieldId)>& values) const;
 
@@ -171,6 +174,7 @@ class Diagrams {
   Remembered& slot(std::vector<Remembered>& cache, std::uint64_t key, Diagram a, Diagram b);
   Diagram quantify_below(Diagram set, const std::function<Quantifier(FieldId)>& of,
                          std::unordered_map<Diagram, Diagram>& done);
+  Diagram copy_below(const Diagrams& other, Diagram of, std::unordered_map<Diagram, Diagram>& done);
   bool leads_to(Diagram diagram, std::uint32_t terminal_value,
                 std::unordered_map<Diagram, bool>& known) const;
 

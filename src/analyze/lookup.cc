@@ -107,7 +107,8 @@ Diagram RuleRun::passes_element(const ruleset::Set& set, std::size_t index) {
   const auto& columns = set.elements.exprs;
   const bool own = index < columns.size() && !columns[index].empty();
   const std::vector<ruleset::StatefulExpr>& exprs = own ? columns[index] : set.exprs;
-  return std::ranges::any_of(exprs, may_break) ? choice("what the element holds") : kEverything;
+  if (!std::ranges::any_of(exprs, may_break)) return kEverything;
+  return counted("what the element holds", std::ranges::all_of(exprs, passes_unspent));
 }
 
 RuleRun::Step RuleRun::run_lookup(const ruleset::Lookup& lookup) {
@@ -130,7 +131,7 @@ RuleRun::Step RuleRun::run_lookup(const ruleset::Lookup& lookup) {
 RuleRun::Step RuleRun::look_up_member(const ruleset::Lookup& lookup, const ruleset::Set& set,
                                       BitSpan key) {
   if (machine_.is_filled_by_packets(frame_.table, set)) {
-    return Tests{choice(lookup.set + " holds it")};
+    return Tests{counted(lookup.set + " holds it", lookup.inverted)};
   }
   std::optional<Diagram> found = set.elements.has_catch_all ? kEverything : members(set, key);
   if (!found) return Tests{choice("a key of too many values", FieldKind::NotModelled)};

@@ -128,6 +128,17 @@ FieldId PacketSpace::free(const std::string& name, unsigned bits, FieldKind kind
   return field;
 }
 
+Diagram PacketSpace::unspent() {
+  Diagram all = kEverything;
+  // From the last field up: each is put above what there is.
+  for (std::size_t i = facts_.size(); i-- > 0;) {
+    const auto& unspent = facts_[i].unspent;
+    if (!unspent) continue;
+    all = diagrams_.both(diagrams_.where(static_cast<FieldId>(i), *unspent, *unspent), all);
+  }
+  return all;
+}
+
 Bits PacketSpace::free_bits(const std::string& name, std::size_t bits, FieldKind kind) {
   Bits all;
   for (std::size_t at = 0; at < bits; at += 64) {

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -64,6 +65,8 @@ enum class FieldKind : std::uint8_t { Packet, Choice, NotModelled };
 struct FieldFacts {
   FieldKind kind = FieldKind::Packet;
   std::string name;  // "ip saddr", "limit at inet filter input rule 3"
+  // Of what is counted: its value while nothing was.
+  std::optional<std::uint64_t> unspent = std::nullopt;
 };
 
 namespace family {
@@ -94,6 +97,9 @@ class PacketSpace {
 
   // A free value; the same one for the same name and width. At most 64 bits.
   FieldId free(const std::string& name, unsigned bits, FieldKind kind);
+  void set_unspent(FieldId field, std::uint64_t value) { facts_[field].unspent = value; }
+  // While nothing was counted: of all that was asked about by now.
+  Diagram unspent();
   // The same of any width.
   Bits free_bits(const std::string& name, std::size_t bits, FieldKind kind);
 

@@ -13,6 +13,15 @@
 
 namespace rolewall::analyze {
 
+bool passes_unspent(const ruleset::StatefulExpr& expr) {
+  return std::visit(Overloaded{[](const ruleset::Limit& limit) { return !limit.over; },
+                               [](const ruleset::Connlimit& limit) { return !limit.over; },
+                               [](const ruleset::Quota& quota) { return !quota.over; },
+                               [](const ruleset::Counter&) { return true; },
+                               [](const ruleset::Last&) { return true; }},
+                    expr);
+}
+
 RuleRun::RuleRun(Machine& machine, const Machine::Frame& frame, std::uint32_t rule,
                  EnvironmentId environment)
     : machine_(machine),
@@ -98,6 +107,12 @@ FieldId RuleRun::free_here(std::string_view what, unsigned bits, FieldKind kind)
 
 Diagram RuleRun::choice(std::string_view what, FieldKind kind) {
   return diagrams_.where(free_here(what, 1, kind), 1, 1);
+}
+
+Diagram RuleRun::counted(std::string_view what, bool unspent) {
+  const FieldId field = free_here(what, 1, FieldKind::Choice);
+  space_.set_unspent(field, unspent ? 1 : 0);
+  return diagrams_.where(field, 1, 1);
 }
 
 RuleRun::Step RuleRun::load_free(ruleset::Register to, std::size_t bytes, const std::string& name,
@@ -362,13 +377,17 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
           [&](const ruleset::Range& range) { return run_range(range); },
           [&](const ruleset::Lookup& lookup) { return run_lookup(lookup); },
           [&](const ruleset::Counter&) -> Step { return Goes{}; },
-          [&](const ruleset::Limit&) -> Step { return Tests{choice("limit")}; },
-          [&](const ruleset::Connlimit&) -> Step { return Tests{choice("ct count")}; },
-          [&](const ruleset::Quota&) -> Step { return Tests{choice("quota")}; },
+          [&](const ruleset::Limit& limit) -> Step { return Tests{counted("limit", !limit.over)}; },
+          [&](const ruleset::Connlimit& limit) -> Step {
+            return Tests{counted("ct count", !limit.over)};
+          },
+          [&](const ruleset::Quota& quota) -> Step { return Tests{counted("quota", !quota.over)}; },
           [&](const ruleset::Last&) -> Step { return Goes{}; },
           [&](const ruleset::Dynset& dynset) -> Step {
             // Its set may be full, and its element's own expressions may break.
-            return Tests{choice(fmt::format("an element of {}", dynset.set))};
+            const bool passes = dynset.op != ruleset::DynsetOp::Delete && !dynset.inverted &&
+                                std::ranges::all_of(dynset.exprs, passes_unspent);
+            return Tests{counted(fmt::format("an element of {}", dynset.set), passes)};
           },
           [&](const ruleset::ImmediateVerdict& immediate) -> Step {
             switch (immediate.verdict.code) {

@@ -23,6 +23,9 @@ struct Expr;
 
 namespace rolewall::analyze {
 
+// Whether it lets a packet on while nothing was counted.
+bool passes_unspent(const ruleset::StatefulExpr& expr);
+
 class RuleRun {
  public:
   RuleRun(Machine& machine, const Machine::Frame& frame, std::uint32_t rule,
@@ -75,6 +78,8 @@ class RuleRun {
   // --- what is free ---
   FieldId free_here(std::string_view what, unsigned bits, FieldKind kind);
   Diagram choice(std::string_view what, FieldKind kind = FieldKind::Choice);
+  // Of what is counted; `unspent`: what it says while nothing was.
+  Diagram counted(std::string_view what, bool unspent);
   // The same value wherever it is read.
   Step load_free(ruleset::Register to, std::size_t bytes, const std::string& name, FieldKind kind);
   Step load_drawn(ruleset::Register to, std::string_view what, std::uint32_t modulus,

@@ -122,8 +122,8 @@ bool is_packet(Diagrams& diagrams, PacketSpace& space, const std::vector<std::ui
 
 }  // namespace
 
-std::vector<std::uint64_t> values_of(Diagrams& diagrams, PacketSpace& space, Direction direction,
-                                     const eval::Packet& packet) {
+std::vector<std::uint64_t> headers_of(const PacketSpace& space, Direction direction,
+                                      const eval::Packet& packet) {
   const bool ipv6 = eval::is_ipv6(packet);
   const std::uint32_t header = ip_header_size(ipv6);
   const std::vector<std::uint8_t>& bytes = packet.bytes;
@@ -154,6 +154,13 @@ std::vector<std::uint64_t> values_of(Diagrams& diagrams, PacketSpace& space, Dir
   values[space.user()] = packet.user.value_or(0);
   values[space.has_group()] = packet.group ? 1 : 0;
   values[space.group()] = packet.group.value_or(0);
+  return values;
+}
+
+std::vector<std::uint64_t> values_of(Diagrams& diagrams, PacketSpace& space, Direction direction,
+                                     const eval::Packet& packet) {
+  std::vector<std::uint64_t> values = headers_of(space, direction, packet);
+  if (values.empty()) return {};
   if (packet.ct_state) {
     values[space.state()] = *packet.ct_state;
     return is_packet(diagrams, space, values) ? values : std::vector<std::uint64_t>{};
@@ -179,7 +186,8 @@ namespace {
 // What is tried first, by field.
 class Preferences {
  public:
-  Preferences(PacketSpace& space, const ruleset::Host& host, Direction direction) {
+  Preferences(PacketSpace& space, const ruleset::Host& host, Direction direction,
+              const Natural* natural) {
     const auto want = [&](FieldId field, std::vector<std::uint64_t> values) {
       if (wanted_.size() <= field) wanted_.resize(field + 1);
       wanted_[field] = std::move(values);
@@ -188,7 +196,10 @@ class Preferences {
     want(space.field(Part::Protocol),
          {protocol::kTcp, protocol::kUdp, protocol::kIcmp, protocol::kIcmpv6});
     want(space.field(Part::Transport0), {40000, 0x0800, 0x8000, 0});
-    want(space.field(Part::Transport2), {443, 22, 80, 53, 8080, 50000, 0});
+    std::vector<std::uint64_t> ports{443, 22, 80, 53, 8080};
+    if (natural != nullptr) ports.insert(ports.end(), natural->ports.begin(), natural->ports.end());
+    ports.insert(ports.end(), {50000, 0});
+    want(space.field(Part::Transport2), std::move(ports));
     want(space.field(Part::Flags), {0x02, 0x10, 0x12});
     want(space.field(Part::Transport4), {1, 0x00010001});
     want(space.field(Part::Transport12), {kTcpHeaderLength, 0});
@@ -196,7 +207,7 @@ class Preferences {
     want(space.field(Part::TimeToLive), {64});
     want(space.field(Part::Identification), {1});
     want(space.field(Part::Length), {64, 84, 1280});
-    want_addresses(space, host, direction, want);
+    want_addresses(space, host, direction, natural, want);
     want_devices(space, host, direction, want);
   }
 
@@ -206,11 +217,25 @@ class Preferences {
   }
 
  private:
+  static void put_first(const std::vector<net::Address>& addresses,
+                        std::vector<std::uint64_t>& ipv4, std::vector<net::Uint128>& ipv6) {
+    std::size_t count4 = 0;
+    std::size_t count6 = 0;
+    for (const net::Address& address : addresses) {
+      if (const auto* of4 = std::get_if<net::Ipv4>(&address)) {
+        ipv4.insert(ipv4.begin() + static_cast<std::ptrdiff_t>(count4++), of4->value);
+      } else {
+        const net::Uint128 value = std::get<net::Ipv6>(address).value;
+        ipv6.insert(ipv6.begin() + static_cast<std::ptrdiff_t>(count6++), value);
+      }
+    }
+  }
+
   template <class Want>
   static void want_addresses(PacketSpace& space, const ruleset::Host& host, Direction direction,
-                             const Want& want) {
-    std::vector<std::uint64_t> far4{0xc0000201, 0xc6336401, 0xcb007101};               // RFC 5737
-    const std::vector<net::Uint128> far6{net::Uint128{0x20010db8ffff0000} << 64 | 1};  // RFC 3849
+                             const Natural* natural, const Want& want) {
+    std::vector<std::uint64_t> far4{0xc0000201, 0xc6336401, 0xcb007101};         // RFC 5737
+    std::vector<net::Uint128> far6{net::Uint128{0x20010db8ffff0000} << 64 | 1};  // RFC 3849
     std::vector<std::uint64_t> own4;
     std::vector<net::Uint128> own6;
     for (const net::Prefix& prefix : host.addresses) {
@@ -222,8 +247,16 @@ class Preferences {
       }
     }
     const bool arrives = direction == Direction::Arrive;
-    want(space.field(Part::Destination4), arrives ? own4 : far4);
-    want(space.field(Part::Source4), arrives ? far4 : own4);
+    auto& to4 = arrives ? own4 : far4;
+    auto& to6 = arrives ? own6 : far6;
+    auto& from4 = arrives ? far4 : own4;
+    auto& from6 = arrives ? far6 : own6;
+    if (natural != nullptr) {
+      put_first(natural->destinations, to4, to6);
+      put_first(natural->sources, from4, from6);
+    }
+    want(space.field(Part::Destination4), to4);
+    want(space.field(Part::Source4), from4);
     for (unsigned i = 0; i < 128 / kAddressField; ++i) {
       const auto part_of = [&](const std::vector<net::Uint128>& addresses) {
         std::vector<std::uint64_t> parts;
@@ -232,8 +265,8 @@ class Preferences {
         }
         return parts;
       };
-      want(space.field(Part::Destination6) + i, part_of(arrives ? own6 : far6));
-      want(space.field(Part::Source6) + i, part_of(arrives ? far6 : own6));
+      want(space.field(Part::Destination6) + i, part_of(to6));
+      want(space.field(Part::Source6) + i, part_of(from6));
     }
   }
 
@@ -302,8 +335,8 @@ eval::Packet packet_of(PacketSpace& space, const std::vector<std::uint64_t>& val
 }  // namespace
 
 std::optional<Witness> witness_of(Diagrams& diagrams, PacketSpace& space, const ruleset::Host& host,
-                                  Direction direction, Diagram set) {
-  const Preferences wanted(space, host, direction);
+                                  Direction direction, Diagram set, const Natural* natural) {
+  const Preferences wanted(space, host, direction, natural);
   const auto way =
       diagrams.way_to(diagrams.both(set, space.packets()), value_of(kEverything), wanted);
   if (!way) return std::nullopt;

@@ -15,7 +15,12 @@ namespace rolewall::analyze {
 std::vector<std::uint64_t> values_of(Diagrams& diagrams, PacketSpace& space, Direction direction,
                                      const eval::Packet& packet);
 
+// By field, those that need no set to be known: all but conntrack's state. Empty: as above.
+std::vector<std::uint64_t> headers_of(const PacketSpace& space, Direction direction,
+                                      const eval::Packet& packet);
+
 std::optional<Witness> witness_of(Diagrams& diagrams, PacketSpace& space, const ruleset::Host& host,
-                                  Direction direction, Diagram set);
+                                  Direction direction, Diagram set,
+                                  const Natural* natural = nullptr);
 
 }  // namespace rolewall::analyze

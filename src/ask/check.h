@@ -25,7 +25,7 @@ struct Checked {
   Diagnostics findings;         // of reading the policies, of lint, of the tests' words; sorted
   TestReport tests;             // empty where the policies have errors: then none was run
   std::vector<HostSize> hosts;  // in the site's order
-  bool passed() const { return !findings.has_errors() && tests.failures.empty(); }
+  bool passed() const { return !findings.has_errors() && tests.passed(); }
 };
 
 enum class Extent {

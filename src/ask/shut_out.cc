@@ -26,24 +26,45 @@ constexpr unsigned kWidest = 7;
 
 class HostAsked {
  public:
-  HostAsked(const policy::Policy& policy, const policy::HostPolicy& effective, Site& site)
-      : policy_(policy), effective_(effective), host_(effective.index), site_(site) {}
+  HostAsked(const policy::Policy& policy, const policy::HostPolicy& effective, Site& site,
+            Prover& prover)
+      : policy_(policy),
+        effective_(effective),
+        host_(effective.index),
+        site_(site),
+        prover_(prover) {}
 
-  // From whom; absent: management is let in, as far as can be known.
+  // From whom; absent: management is let in, as far as can be known. The ends of its networks
+  // first, then all that lies between.
   std::optional<net::Address> manager_shut_out() {
+    if (const auto manager = end_shut_out()) return manager;
+    std::vector<net::Prefix> narrow;
+    net::AddressSet nobodys;
     for (const net::Prefix& prefix : net::to_prefixes(policy_.management_addresses)) {
-      const bool ipv4 = net::is_ipv4(prefix.address);
+      if (prefix.length <= kWidest) continue;
+      narrow.push_back(prefix);
+      const auto [first, last] = host_addresses(prefix);
+      const unsigned bits = net::address_bits(prefix.address);
+      const auto leave_out = [&](const net::Address& address) {
+        nobodys = nobodys | net::AddressSet::from({{address, bits}});
+      };
+      if (first != net::first(prefix)) leave_out(net::first(prefix));
+      if (last != net::last(prefix)) leave_out(net::last(prefix));
+    }
+    const net::AddressSet managers = net::AddressSet::from(narrow) - nobodys - own_addresses_;
+    for (const bool ipv4 : {true, false}) {
       const auto own = own_address(ipv4);
       if (!own) continue;
-      for (const net::Address& client : ends_of(prefix)) {
-        if (own_addresses_.contains(client)) continue;
-        eval::PacketFields fields;
-        fields.source = client;
-        fields.destination = *own;
-        fields.destination_port = kSsh;
-        if (denies(fields, true)) return client;
-        note_limits();
+      AskedPart part{host_, Does::Receive, {}, {}};
+      if (ipv4) {
+        part.from.ipv4 = managers.ipv4;
+      } else {
+        part.from.ipv6 = managers.ipv6;
       }
+      part.to = net::AddressSet::from({{*own, net::address_bits(*own)}});
+      if (part.from.empty()) continue;
+      const Proof proof = prover_.ask_part({Claim::Always, &ssh(), {host_, true}}, part);
+      if (proof.outcome == Proof::Outcome::Broken) return proof.sample->fields.source;
     }
     return std::nullopt;
   }
@@ -67,6 +88,38 @@ class HostAsked {
   }
 
  private:
+  // Where it does not hang on a limit, which is noted.
+  std::optional<net::Address> end_shut_out() {
+    for (const net::Prefix& prefix : net::to_prefixes(policy_.management_addresses)) {
+      const bool ipv4 = net::is_ipv4(prefix.address);
+      const auto own = own_address(ipv4);
+      if (!own) continue;
+      for (const net::Address& client : ends_of(prefix)) {
+        if (own_addresses_.contains(client)) continue;
+        eval::PacketFields fields;
+        fields.source = client;
+        fields.destination = *own;
+        fields.destination_port = kSsh;
+        if (denies(fields, true)) return client;
+        note_limits();
+      }
+    }
+    return std::nullopt;
+  }
+
+  static const policy::PacketWords& ssh() {
+    static const policy::PacketWords kWords = [] {
+      policy::PacketWords words;
+      words.service.given = true;
+      policy::ServiceLiteral& tcp = words.service.literals.emplace_back();
+      tcp.protocol = net::protocol::kTcp;
+      tcp.destination = {kSsh, kSsh};
+      tcp.ports_given = true;
+      return words;
+    }();
+    return kWords;
+  }
+
   static std::vector<net::Address> ends_of(const net::Prefix& prefix) {
     if (prefix.length <= kWidest) {
       return {*net::parse_address(net::is_ipv4(prefix.address) ? "198.51.100.7" : "2001:db8::7")};
@@ -112,6 +165,7 @@ class HostAsked {
   const bool has_limits_ = std::ranges::any_of(effective_.inbound, counts);
   const Index host_;
   Site& site_;
+  Prover& prover_;
   Answer answer_;  // to the last question
   const policy::Rule* limited_ = nullptr;
   const net::AddressSet own_addresses_ = policy_.hosts[host_].all_addresses();
@@ -123,7 +177,7 @@ void ShutOut::find(Index index, Diagnostics& findings) {
   const policy::Host& host = policy_.hosts[index];
   const policy::HostPolicy effective = effective_policy(policy_, index, date_);
   if (effective.defaults.mode == policy::Mode::Audit) return;
-  HostAsked asked(policy_, effective, site_);
+  HostAsked asked(policy_, effective, site_, prover_);
   if (const auto manager = asked.manager_shut_out()) {
     policy::report(findings, policy::Code::ManagementShutOut, host.span,
                    fmt::format("{} does not accept ssh from all of management (not from {}): "
@@ -149,6 +203,7 @@ void ShutOut::find(Index index, Diagnostics& findings) {
                     policy::quote(host.name)),
         R"(use = ["baseline"] in the host's role)");
   }
+  prover_.forget(index);
 }
 
 }  // namespace rolewall::ask

@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "ask/prover.h"
 #include "ask/site.h"
 #include "base/diagnostic.h"
 #include "policy/policy.h"
@@ -15,7 +16,7 @@ class ShutOut {
  public:
   // Holds references to the policy and the site.
   ShutOut(const policy::Policy& policy, policy::Date date, Site& site)
-      : policy_(policy), date_(date), site_(site) {}
+      : policy_(policy), date_(date), site_(site), prover_(policy, site) {}
 
   void find(policy::Index host, Diagnostics& findings);
 
@@ -23,6 +24,7 @@ class ShutOut {
   const policy::Policy& policy_;
   const policy::Date date_;
   Site& site_;
+  Prover prover_;
   std::set<const policy::Rule*> limited_;  // found already: several hosts have a role's rule
 };
 

@@ -1,5 +1,6 @@
 #include "ask/test_report.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <utility>
@@ -43,6 +44,12 @@ std::size_t asked_of(const TestReport& report, std::size_t index) {
 
 }  // namespace
 
+bool TestReport::passed() const {
+  return failures.empty() && std::ranges::all_of(laws, [](const LawCase& law) {
+           return law.proof.outcome == Proof::Outcome::Holds;
+         });
+}
+
 Result<Asker> evaluator(Site& site, const std::vector<TestCase>& cases) {
   return [&site, &cases](std::size_t test_case, std::size_t sample) {
     return site.ask(cases[test_case].samples[sample]);
@@ -55,8 +62,10 @@ Result<TestReport> run_tests(const policy::Policy& policy, Site& site, const Ans
   report.cases = plan_tests(policy, findings);
   const auto asker = answerer(site, report.cases);
   if (!asker) return std::unexpected(asker.error());
-  std::map<std::size_t, Answer> broken;
-  if (is_evaluator(answerer)) broken = prove_tests(policy, site, report);
+  report.laws = plan_laws(policy, findings);
+  Prover prover(policy, site);
+  auto broken = prove_tests(prover, report, is_evaluator(answerer));
+  drop_unasked(report.laws, findings);
   for (std::size_t index = 0; index < report.cases.size(); ++index) {
     const TestCase& test_case = report.cases[index];
     const std::size_t failures = report.failures.size();
@@ -73,7 +82,7 @@ Result<TestReport> run_tests(const policy::Policy& policy, Site& site, const Ans
       if (!wrong.empty()) report.failures.push_back({index, std::move(*answer), std::move(wrong)});
     }
     // A sample that fails is a counterexample as good as any.
-    const auto found = broken.find(index);
+    auto found = broken.find(index);
     if (found != broken.end() && report.failures.size() == failures) {
       report.failures.push_back({index, std::move(found->second), "is accepted"});
     }

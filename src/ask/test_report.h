@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "ask/laws.h"
 #include "ask/site.h"
 #include "ask/tests.h"
 #include "base/error.h"
@@ -34,6 +35,12 @@ struct TestReport {
   // why the others' is neither that nor refuted.
   std::set<std::size_t> proven;
   std::map<std::size_t, std::string> not_proven;
+  std::vector<LawCase> laws;  // whose words concern somebody
+
+  // Every test as expected, every law proven.
+  bool passed() const;
+  // And every denial.
+  bool proven_as_well() const { return passed() && not_proven.empty(); }
 };
 
 // Or why it cannot be asked: "sending as their user needs root".
@@ -49,9 +56,10 @@ using Answerer = std::function<Result<Asker>(Site& site, const std::vector<TestC
 // Every sample run through the site's rulesets. Never fails, and leaves none out.
 Result<Asker> evaluator(Site& site, const std::vector<TestCase>& cases);
 
-// Plans the tests, asks, and judges each answer. What is wrong in the tests' words goes to
-// `findings`. Where the evaluator answers, denials of one host are held for every packet (exact.h);
-// of one that is proven the first sample alone is asked, if that is all that the test says.
+// Plans the tests and the laws, asks, and judges each answer. What is wrong in the tests' words
+// goes to `findings`. Laws are proven, and where the evaluator answers denials are held for every
+// packet (exact.h); of one that is proven the first sample alone is asked, if that is all that the
+// test says.
 Result<TestReport> run_tests(const policy::Policy& policy, Site& site, const Answerer& answerer,
                              Diagnostics& findings);
 

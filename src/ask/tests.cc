@@ -42,17 +42,14 @@ void no_sample(const policy::TestPacket& packet, Diagnostics& diagnostics) {
 void plan_file(const policy::Policy& policy, const Sampler& sampler, Index index,
                std::vector<TestCase>& cases, Diagnostics& diagnostics) {
   const RuleFile& file = policy.files[index];
-  std::vector<Index> hosts;
+  const std::vector<Index> hosts = hosts_asked(policy, file);
   for (const Index host : file.hosts) {
-    const RuleFile* skipping = file.is_role ? nullptr : skipping_role(policy, host, file);
-    if (skipping == nullptr) {
-      hosts.push_back(host);
-    } else if (!file.tests.empty()) {
-      report(diagnostics, Code::BlockTestsNotRun, {skipping->file, 0, 0},
-             fmt::format("role {} skips a rule of {}: the tests of that block do not run "
-                         "on {}",
-                         skipping->name, file.name, policy.hosts[host].name));
-    }
+    if (file.is_role || (file.tests.empty() && file.laws.empty())) break;
+    const RuleFile* skipping = skipping_role(policy, host, file);
+    if (skipping == nullptr) continue;
+    report(diagnostics, Code::BlockTestsNotRun, {skipping->file, 0, 0},
+           fmt::format("role {} skips a rule of {}: the tests of that block do not run on {}",
+                       skipping->name, file.name, policy.hosts[host].name));
   }
   if (hosts.empty()) return;
 
@@ -146,6 +143,13 @@ std::vector<std::string> deciders(const Answer& answer) {
 }
 
 }  // namespace
+
+std::vector<Index> hosts_asked(const policy::Policy& policy, const RuleFile& file) {
+  std::vector<Index> hosts = file.hosts;
+  if (file.is_role) return hosts;
+  std::erase_if(hosts, [&](Index host) { return skipping_role(policy, host, file) != nullptr; });
+  return hosts;
+}
 
 std::string_view name_of(Expectation expectation) {
   switch (expectation) {

@@ -31,6 +31,10 @@ struct TestCase {
 // was loaded without errors; pointers are into it.
 std::vector<TestCase> plan_tests(const policy::Policy& policy, Diagnostics& diagnostics);
 
+// The hosts that a file's tests and laws are asked of: those that use it, but for a block's the
+// hosts of a role that skips one of its rules.
+std::vector<policy::Index> hosts_asked(const policy::Policy& policy, const policy::RuleFile& file);
+
 // "" where the answer is what the test expects, else what is wrong with it: "is accepted", "is
 // decided by (default), not by web.inbound.app".
 std::string judge(const TestCase& test_case, const Answer& answer);

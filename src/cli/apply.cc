@@ -277,11 +277,11 @@ int run(const ApplyOptions& options) {
     render(err(), site.policy, *checked);
     err().line(fmt::format("rolewall: {}: {}; {}",
                            options.force ? "overridden" : "refused, nothing was changed",
-                           summary(checked->findings), summary(checked->tests)));
+                           summary(checked->findings), summary_with_laws(checked->tests)));
     if (!options.force) return kNo;
   }
   render(err(), site.policy.sources, checked->findings, Severity::Warning);
-  out().line(fmt::format("checked: {}", summary(checked->tests)));
+  out().line(fmt::format("checked: {}", summary_with_laws(checked->tests)));
   if (options.sandbox) return in_sandbox(snapshot, options.print);
 
   auto how = confirmation(options);

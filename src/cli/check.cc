@@ -22,6 +22,7 @@ namespace {
 
 struct CheckOptions {
   SiteOptions site;
+  bool strict = false;
   std::string format = "text";
 };
 
@@ -62,9 +63,10 @@ int run(const CheckOptions& options) {
                {"ok", checked->passed()},
                {"findings", to_json(checked->findings, policy.sources)},
                {"tests", to_json(policy, checked->tests)},
+               {"laws", laws_to_json(policy, checked->tests)},
                {"hosts", sizes(checked->hosts)},
                {"audit", auditing(*site)}});
-    return exit_status_of(*checked);
+    return exit_status_of(*checked, options.strict);
   }
   render(out(), policy, *checked);
   out().line(fmt::format("lint     {}", summary(checked->findings)));
@@ -72,6 +74,8 @@ int run(const CheckOptions& options) {
     out().line("tests    not run because the policies have errors");
   } else {
     out().line(fmt::format("tests    {}", summary(checked->tests)));
+    const std::string laws = summary_of_laws(checked->tests);
+    if (!laws.empty()) out().line(fmt::format("laws     {}", laws));
     std::size_t rules = 0;
     for (const ask::HostSize& host : checked->hosts) rules += host.rules;
     out().line(fmt::format("compile  {}, {}", counted(checked->hosts.size(), "host"),
@@ -84,7 +88,7 @@ int run(const CheckOptions& options) {
   out().line(fmt::format(
       "{}: {}", printable(policy.directory),
       checked->passed() ? out().paint(Tone::Good, "ok") : out().paint(Tone::Bad, "not ok")));
-  return exit_status_of(*checked);
+  return exit_status_of(*checked, options.strict);
 }
 
 }  // namespace
@@ -98,6 +102,8 @@ void add_check(Program& program) {
   auto options = std::make_shared<CheckOptions>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site, Looks::Around);
+  verb.add_flag("--strict", options->strict,
+                "exit with 1 where a test's denial is neither proven nor refuted for every packet");
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
 }

@@ -13,14 +13,14 @@ namespace {
 
 // `self` is understood where there is a host that it can be.
 std::optional<policy::PacketWords> parse(const std::string& text, const Subject& subject,
-                                         Span place, Diagnostics& diagnostics) {
-  auto words = policy::parse_packet(subject.policy, text, place, false, diagnostics);
+                                         Span place, bool every, Diagnostics& diagnostics) {
+  auto words = policy::parse_packet(subject.policy, text, place, false, diagnostics, every);
   const bool has_self = std::ranges::any_of(diagnostics.all(), [](const Diagnostic& finding) {
     return is(finding, policy::Code::SelfNotHere);
   });
   if (!has_self || !subject.asking.self) return words;
   diagnostics = {};
-  return policy::parse_packet(subject.policy, text, place, true, diagnostics);
+  return policy::parse_packet(subject.policy, text, place, true, diagnostics, every);
 }
 
 // A ruleset that came alone has no names, and its machine may have no address.
@@ -48,9 +48,18 @@ void advise_without_policies(const Subject& subject, Diagnostics& diagnostics) {
 
 }  // namespace
 
+std::optional<policy::PacketWords> words_of(const std::string& text, const Subject& subject,
+                                            Span place, Diagnostics& diagnostics) {
+  auto words = parse(text, subject, place, true, diagnostics);
+  if (diagnostics.has_errors() && !subject.has_policies) {
+    advise_without_policies(subject, diagnostics);
+  }
+  return words;
+}
+
 std::vector<ask::Sample> understand(const std::string& words, const Subject& subject, Span place,
                                     Diagnostics& diagnostics) {
-  const auto packet = parse(words, subject, place, diagnostics);
+  const auto packet = parse(words, subject, place, false, diagnostics);
   std::vector<ask::Sample> samples;
   if (packet && !diagnostics.has_errors()) {
     samples = ask::Sampler(subject.policy).take(*packet, subject.asking, diagnostics);

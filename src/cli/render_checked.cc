@@ -12,6 +12,7 @@
 #include "cli/render_answer.h"
 #include "cli/render_json.h"
 #include "policy/codes.h"
+#include "policy/law.h"
 
 namespace rolewall::cli {
 namespace {
@@ -22,8 +23,54 @@ std::size_t left_out(const ask::TestReport& report) {
   return sum;
 }
 
-std::string host_of(const policy::Policy& policy, const ask::TestCase& test_case) {
-  return test_case.host ? policy.hosts[*test_case.host].name : "";
+std::string host_of(const policy::Policy& policy, const std::optional<policy::Index>& host) {
+  return host ? policy.hosts[*host].name : "";
+}
+// " on web-01"; of both ends nothing.
+std::string on_host(const policy::Policy& policy, const std::optional<policy::Index>& host) {
+  return host ? " on " + policy.hosts[*host].name : "";
+}
+
+// What is wrong with a law; nothing where it is proven.
+void render(const Terminal& terminal, const policy::Policy& policy, const ask::LawCase& law) {
+  using Outcome = ask::Proof::Outcome;
+  const Outcome outcome = law.proof.outcome;
+  if (outcome == Outcome::Holds || outcome == Outcome::NotAsked) return;
+  const bool broken = outcome == Outcome::Broken;
+  terminal.line(fmt::format(
+      "{} {}: {} \"{}\"{}: {}",
+      terminal.paint(Tone::Strong, policy.sources.format(law.words->span) + ":"),
+      terminal.paint(Tone::Bad, broken ? "broken" : "not proven"), policy::word_of(law.law->kind),
+      printable(law.words->text), on_host(policy, law.host),
+      broken ? (law.law->kind == policy::LawKind::Never ? "this packet is accepted"
+                                                        : "this packet is denied")
+             : printable(law.proof.why)));
+  if (broken) render(terminal, *law.proof.counterexample);
+}
+
+std::size_t count_of(const ask::TestReport& report, ask::Proof::Outcome outcome) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      report.laws, [&](const ask::LawCase& law) { return law.proof.outcome == outcome; }));
+}
+
+std::string_view name_of(ask::Proof::Outcome outcome) {
+  switch (outcome) {
+    case ask::Proof::Outcome::Holds:
+      return "proven";
+    case ask::Proof::Outcome::Broken:
+      return "broken";
+    case ask::Proof::Outcome::NotProven:
+    case ask::Proof::Outcome::NotAsked:
+      break;
+  }
+  return "not proven";
+}
+
+void put_place(Json& json, const policy::Policy& policy, const policy::PacketWords& words) {
+  if (!words.span.known()) return;
+  json["file"] = policy.sources.path(words.span.file);
+  json["line"] = words.span.line;
+  json["column"] = words.span.column;
 }
 
 }  // namespace
@@ -39,9 +86,10 @@ int exit_status_of(const Diagnostics& findings) {
   return findings.has_errors() ? kNo : kDone;
 }
 
-int exit_status_of(const ask::Checked& checked) {
+int exit_status_of(const ask::Checked& checked, bool strict) {
   const int status = exit_status_of(checked.findings);
-  return status == kDone && !checked.tests.failures.empty() ? kNo : status;
+  const bool passed = strict ? checked.tests.proven_as_well() : checked.tests.passed();
+  return status == kDone && !passed ? kNo : status;
 }
 
 // One failing sample of each line of words, and how many there are: the others say the same again.
@@ -55,26 +103,25 @@ void render(const Terminal& terminal, const policy::Policy& policy, const ask::T
     const ask::TestCase& test_case = report.cases[failure.test_case];
     const policy::TestPacket& packet = *test_case.packet;
     if (!shown.insert(&packet).second) continue;
-    const std::string host = host_of(policy, test_case);
     const std::size_t others = total[&packet] - 1;
-    terminal.line(
-        fmt::format("{} {}: {} \"{}\"{} {}{}",
-                    terminal.paint(Tone::Strong, policy.sources.format(packet.words.span) + ":"),
-                    terminal.paint(Tone::Bad, "failed"), ask::name_of(packet.expected),
-                    printable(packet.words.text), host.empty() ? "" : fmt::format(" on {}", host),
-                    printable(failure.wrong),
-                    others == 0 ? "" : fmt::format(" (and {} more)", counted(others, "sample"))));
+    terminal.line(fmt::format(
+        "{} {}: {} \"{}\"{} {}{}",
+        terminal.paint(Tone::Strong, policy.sources.format(packet.words.span) + ":"),
+        terminal.paint(Tone::Bad, "failed"), ask::name_of(packet.expected),
+        printable(packet.words.text), on_host(policy, test_case.host), printable(failure.wrong),
+        others == 0 ? "" : fmt::format(" (and {} more)", counted(others, "sample"))));
     render(terminal, failure.answer);
   }
   for (const auto& [index, why] : report.not_proven) {
     const ask::TestCase& test_case = report.cases[index];
     const policy::TestPacket& packet = *test_case.packet;
     terminal.line(
-        fmt::format("{} not proven: {} \"{}\" on {}: {}",
+        fmt::format("{} not proven: {} \"{}\"{}: {}",
                     terminal.paint(Tone::Strong, policy.sources.format(packet.words.span) + ":"),
                     ask::name_of(packet.expected), printable(packet.words.text),
-                    host_of(policy, test_case), printable(why)));
+                    on_host(policy, test_case.host), printable(why)));
   }
+  for (const ask::LawCase& law : report.laws) render(terminal, policy, law);
 }
 
 void render(const Terminal& terminal, const policy::Policy& policy, const ask::Checked& checked) {
@@ -97,10 +144,55 @@ std::string summary(const ask::TestReport& report) {
                      counted(report.failures.size(), "sample"), doubts);
 }
 
+std::string summary_of_laws(const ask::TestReport& report) {
+  if (report.laws.empty()) return "";
+  std::set<const policy::Law*> laws;
+  std::set<const policy::PacketWords*> packets;
+  for (const ask::LawCase& law : report.laws) {
+    laws.insert(law.law);
+    packets.insert(law.words);
+  }
+  const std::string asked =
+      fmt::format("{}, {}", counted(laws.size(), "law"), counted(packets.size(), "packet"));
+  const std::size_t broken = count_of(report, ask::Proof::Outcome::Broken);
+  const std::size_t open = count_of(report, ask::Proof::Outcome::NotProven);
+  if (broken + open == 0) return asked + ": all proven";
+  std::string wrong;
+  if (broken > 0) wrong = fmt::format("{} broken", broken);
+  if (open > 0) wrong += fmt::format("{}{} not proven", wrong.empty() ? "" : ", ", open);
+  return fmt::format("{}: {}", asked, wrong);
+}
+
+std::string summary_with_laws(const ask::TestReport& report) {
+  const std::string laws = summary_of_laws(report);
+  return summary(report) + (laws.empty() ? "" : "; " + laws);
+}
+
 void render_left_out(const Terminal& terminal, const ask::TestReport& report) {
   for (const auto& [why, count] : report.left_out) {
     terminal.line(fmt::format("not asked: {}: {}", counted(count, "sample"), why));
   }
+}
+
+Json laws_to_json(const policy::Policy& policy, const ask::TestReport& report) {
+  Json json;
+  json["proven"] = count_of(report, ask::Proof::Outcome::Holds);
+  json["broken"] = count_of(report, ask::Proof::Outcome::Broken);
+  json["not_proven"] = count_of(report, ask::Proof::Outcome::NotProven);
+  json["results"] = Json::array();
+  for (const ask::LawCase& law : report.laws) {
+    Json result;
+    result["law"] = law.law->name;
+    result["kind"] = policy::word_of(law.law->kind);
+    put_place(result, policy, *law.words);
+    if (law.host) result["host"] = host_of(policy, law.host);
+    result["packet"] = law.words->text;
+    result["outcome"] = name_of(law.proof.outcome);
+    if (law.proof.counterexample) result["counterexample"] = to_json(*law.proof.counterexample);
+    if (!law.proof.why.empty()) result["why"] = law.proof.why;
+    json["results"].push_back(std::move(result));
+  }
+  return json;
 }
 
 Json to_json(const policy::Policy& policy, const ask::TestReport& report) {
@@ -124,12 +216,8 @@ Json to_json(const policy::Policy& policy, const ask::TestReport& report) {
     const policy::PacketWords& words = test_case.packet->words;
     Json result;
     result["test"] = test_case.test->name;
-    if (words.span.known()) {
-      result["file"] = policy.sources.path(words.span.file);
-      result["line"] = words.span.line;
-      result["column"] = words.span.column;
-    }
-    if (test_case.host) result["host"] = host_of(policy, test_case);
+    put_place(result, policy, words);
+    if (test_case.host) result["host"] = host_of(policy, test_case.host);
     result["packet"] = words.text;
     result["expected"] = ask::name_of(test_case.packet->expected);
     if (!test_case.test->by.empty()) result["by"] = test_case.test->by;

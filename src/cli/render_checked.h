@@ -11,8 +11,9 @@ namespace rolewall::cli {
 
 // kDone, kNo where there are errors, kUsage where one of the policies' files cannot be read at all.
 int exit_status_of(const Diagnostics& findings);
-// kNo too where a test went otherwise than it expects.
-int exit_status_of(const ask::Checked& checked);
+// kNo too where a test went otherwise than it expects, or a law is not proven; `strict`: or a
+// denial.
+int exit_status_of(const ask::Checked& checked, bool strict = false);
 
 // The failures, each at its line, with the packet and the line that decides.
 void render(const Terminal& terminal, const policy::Policy& policy, const ask::TestReport& report);
@@ -22,9 +23,16 @@ void render(const Terminal& terminal, const policy::Policy& policy, const ask::C
 // "14 tests, 63 packets, 1,089 samples: all as expected".
 std::string summary(const ask::TestReport& report);
 
+// "6 laws, 14 packets: all proven"; "" where there is none.
+std::string summary_of_laws(const ask::TestReport& report);
+
+// Both, as far as there are any: "14 tests, ...; 6 laws, ...".
+std::string summary_with_laws(const ask::TestReport& report);
+
 // What was not asked, and why; nothing where all was.
 void render_left_out(const Terminal& terminal, const ask::TestReport& report);
 
 Json to_json(const policy::Policy& policy, const ask::TestReport& report);
+Json laws_to_json(const policy::Policy& policy, const ask::TestReport& report);
 
 }  // namespace rolewall::cli

@@ -18,6 +18,7 @@ namespace {
 struct TestOptions {
   SiteOptions site;
   bool kernel = false;
+  bool strict = false;
   std::string format = "text";
 };
 
@@ -28,7 +29,8 @@ void print_json(const policy::Policy& policy, const ask::Checked& checked, bool 
              {"answered_by", by_kernel ? "kernel" : "evaluator"},
              {"ok", checked.passed()},
              {"findings", to_json(checked.findings, policy.sources)},
-             {"tests", to_json(policy, checked.tests)}});
+             {"tests", to_json(policy, checked.tests)},
+             {"laws", laws_to_json(policy, checked.tests)}});
 }
 
 void print_text(const policy::Policy& policy, const ask::Checked& checked, bool asked) {
@@ -37,7 +39,7 @@ void print_text(const policy::Policy& policy, const ask::Checked& checked, bool 
   render_left_out(out(), checked.tests);
   out().line(fmt::format(
       "{}: {}", printable(policy.directory),
-      asked ? summary(checked.tests) : summary(checked.findings) + "; no test was run"));
+      asked ? summary_with_laws(checked.tests) : summary(checked.findings) + "; no test was run"));
 }
 
 int run(const TestOptions& options) {
@@ -58,7 +60,7 @@ int run(const TestOptions& options) {
   } else {
     print_text(site->policy, *checked, !site->diagnostics.has_errors());
   }
-  return exit_status_of(*checked);
+  return exit_status_of(*checked, options.strict);
 }
 
 }  // namespace
@@ -74,6 +76,8 @@ void add_test(Program& program) {
   add_site_options(verb, options->site, Looks::Around);
   verb.add_flag("--kernel", options->kernel,
                 "send the packets through a live kernel, in namespaces; needs no root");
+  verb.add_flag("--strict", options->strict,
+                "exit with 1 where a test's denial is neither proven nor refuted for every packet");
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
 }

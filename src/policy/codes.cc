@@ -25,8 +25,6 @@ constexpr std::array kTable = {
     CodeRow{Code::EmptyList, kError, "empty-list",
             "an empty list, which could mean everything or nothing"},
     CodeRow{Code::ListedTwice, kError, "listed-twice", "a list names the same thing twice"},
-    CodeRow{Code::NotYetSupported, kError, "not-yet-supported",
-            "a part of the language that this version does not support yet"},
     CodeRow{Code::BadValue, kError, "bad-value", "a value that its key does not allow"},
     CodeRow{Code::BadAddress, kError, "bad-address",
             "not a valid address or prefix, or one that is not allowed there"},

@@ -24,7 +24,6 @@ enum class Code : std::uint8_t {
   MissingKey,
   EmptyList,
   ListedTwice,
-  NotYetSupported,
   BadValue,
   BadAddress,
   HostBitsSet,

@@ -21,17 +21,17 @@ using enum KeyType;
 constexpr std::array kSiteFileKeys = {
     Key{"site", Table},       Key{"networks", Table}, Key{"services", Table},
     Key{"interfaces", Table}, Key{"hosts", Table},    Key{"defaults", Table},
-    Key{"test", Tables},      Key{"never", NotYet},   Key{"always", NotYet}};
+    Key{"test", Tables},      Key{"never", Tables},   Key{"always", Tables}};
 constexpr std::array kRoleFileKeys = {
     Key{"role", String, true},  Key{"description", String}, Key{"use", StringsOrNone},
     Key{"skip", StringsOrNone}, Key{"defaults", Table},     Key{"inbound", Tables},
     Key{"outbound", Tables},    Key{"test", Tables},        Key{"forward", Tables},
-    Key{"nat", Tables},         Key{"never", NotYet},       Key{"always", NotYet}};
+    Key{"nat", Tables},         Key{"never", Tables},       Key{"always", Tables}};
 constexpr std::array kBlockFileKeys = {Key{"description", String}, Key{"inbound", Tables},
                                        Key{"outbound", Tables},    Key{"test", Tables},
                                        Key{"networks", Table},     Key{"services", Table},
                                        Key{"forward", Tables},     Key{"nat", Tables},
-                                       Key{"never", NotYet},       Key{"always", NotYet}};
+                                       Key{"never", Tables},       Key{"always", Tables}};
 constexpr std::array kServicesFileKeys = {Key{"services", Table}};
 constexpr std::array kLockFileKeys = {Key{"names", Table}};
 constexpr std::array kSiteKeys = {Key{"name", String}, Key{"management", Strings},
@@ -76,6 +76,8 @@ constexpr auto kNatKeys =
 constexpr std::array kTestKeys = {
     Key{"name", String},  Key{"on", Strings},     Key{"accept", Strings}, Key{"deny", Strings},
     Key{"drop", Strings}, Key{"reject", Strings}, Key{"by", String}};
+
+constexpr std::array kLawKeys = {Key{"name", String}, Key{"packets", Strings, true}};
 
 // Keys that people expect from other tools or from another kind of table, and what to write.
 struct Advice {
@@ -180,7 +182,6 @@ std::string_view type_name(KeyType type) {
       return "a table";
     case Tables:
       return "a table or a list of tables";
-    case NotYet:
       break;
   }
   return "something else";
@@ -252,21 +253,9 @@ bool has_kind(const Value& value, KeyType type) {
     case StringsOrNone:
     case StringsOrTable:
     case Tables:
-    case NotYet:
       break;
   }
   return false;
-}
-
-// Every table of an array of tables is said to be unsupported at its own line.
-void report_not_yet(const Member& member, Diagnostics& diagnostics) {
-  const auto tables = items_of(member.value);
-  const std::string message = fmt::format("[[{}]] is not yet supported", member.key);
-  if (tables.empty()) report(diagnostics, Code::NotYetSupported, member.span, message);
-  for (const Value& table : tables) {
-    report(diagnostics, Code::NotYetSupported,
-           table.kind == ValueKind::Table ? table.span() : member.span, message);
-  }
 }
 
 // As docs/policy-language.md has it.
@@ -308,6 +297,7 @@ const Keys kOutbound = kOutboundKeys;
 const Keys kForward = kForwardKeys;
 const Keys kNat = kNatKeys;
 const Keys kTest = kTestKeys;
+const Keys kLaw = kLawKeys;
 }  // namespace keys
 
 bool check_type(const Value& value, KeyType type, std::string_view name, Diagnostics& diagnostics) {
@@ -356,8 +346,6 @@ Section::Section(const Value& table, Keys known, std::string_view what, Keys top
       report(diagnostics, Code::UnknownKey, member.span,
              fmt::format("unknown key {} in {}", quote(member.key), what), unknown.hint);
       if (unknown.meant) misspelt_.push_back(*std::move(unknown.meant));
-    } else if (key->type == NotYet) {
-      report_not_yet(member, diagnostics);
     } else if (!check_type(member.value, key->type, member.key, diagnostics)) {
       wrong_.push_back(key->name);
     }

@@ -23,7 +23,6 @@ enum class KeyType : std::uint8_t {
   LocalDate,
   Table,
   Tables,  // one, or a list
-  NotYet,  // known to the language, not to this version
 };
 
 struct Key {
@@ -50,6 +49,7 @@ extern const Keys kOutbound;      // [[outbound]]
 extern const Keys kForward;       // [[forward]]
 extern const Keys kNat;           // [[nat]]
 extern const Keys kTest;          // [[test]]
+extern const Keys kLaw;           // [[never]], [[always]]
 }  // namespace keys
 
 // Reports a value that is not of the type, or an empty list where the type takes none.

@@ -154,9 +154,11 @@ void check_behind(const Policy& policy, Diagnostics& diagnostics) {
 }
 
 void check_tests(const Policy& policy, Diagnostics& diagnostics) {
-  if (!policy.tests.empty()) return;
+  if (!policy.tests.empty() || !policy.laws.empty()) return;
   for (const RuleFile& file : policy.files) {
-    if (!file.is_role || file.rules.empty() || !file.tests.empty()) continue;
+    if (!file.is_role || file.rules.empty() || !file.tests.empty() || !file.laws.empty()) {
+      continue;
+    }
     report(diagnostics, Code::NoTests, file.span,
            fmt::format("the role {} has rules but no [[test]]", quote(file.name)),
            "write tests for what must get through and what must not");

@@ -7,6 +7,7 @@
 
 #include "policy/codes.h"
 #include "policy/defaults.h"
+#include "policy/law.h"
 #include "policy/network.h"
 #include "policy/rule_file.h"
 #include "policy/service.h"
@@ -118,6 +119,11 @@ void read_site(Loader& loader, const Value& tree, RuleFiles& files) {
   for (const Value& table : site.items("test")) {
     policy.tests.push_back(read_site_test(loader, top, table));
     check_by(loader, nullptr, table);
+  }
+  for (const LawKind kind : {LawKind::Never, LawKind::Always}) {
+    for (const Value& table : site.items(word_of(kind))) {
+      policy.laws.push_back(read_site_law(loader, top, kind, table));
+    }
   }
   for (const Host& host : policy.hosts) check_roles_agree(loader, host);
   check_clashes(policy, loader.uses, loader.diagnostics);

@@ -38,10 +38,11 @@ void add_shipped_services(Policy& policy, const std::string& shipped_rules,
                           Diagnostics& diagnostics);
 
 // A packet in the user's words, from the command line or a test. `in_role`: the words stand in a
-// role's or block's file, where `self` is meaningful and one side must be it. Problems go to
-// `diagnostics` at `span`, with the column moved to the word at fault.
+// role's or block's file, where `self` is meaningful and one side must be it. `every`: as in a law,
+// each end may list several, and ports may be left open. Problems go to `diagnostics` at `span`,
+// with the column moved to the word at fault.
 std::optional<PacketWords> parse_packet(const Policy& policy, std::string_view text, Span span,
-                                        bool in_role, Diagnostics& diagnostics);
+                                        bool in_role, Diagnostics& diagnostics, bool every = false);
 
 // A service's name, or a literal such as "tcp/8080", from the command line. Problems go to
 // `diagnostics`, without a place.

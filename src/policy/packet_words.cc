@@ -66,8 +66,8 @@ bool is_self(const End& end) {
 
 class PacketParser {
  public:
-  PacketParser(const Scope& scope, std::string_view text, const Place& place, EndCount ends)
-      : scope_(scope), text_(text), place_(place), several_(ends == EndCount::Several) {
+  PacketParser(const Scope& scope, std::string_view text, const Place& place, Wording wording)
+      : scope_(scope), text_(text), place_(place), wording_(wording) {
     packet_.text = text;
     packet_.span = place.span;
   }
@@ -154,7 +154,7 @@ class PacketParser {
       parse_one(word, end);
       return;
     }
-    if (!several_) {
+    if (wording_ == Wording::Packet) {
       fail(word.offset + comma, "a packet has one source and one destination",
            "write a packet for each of them");
       return;
@@ -434,7 +434,7 @@ class PacketParser {
       return net::has_ports(literal.protocol) && literal.destination.is_all() &&
              !literal.ports_given;
     });
-    if (!open || packet_.to.port || wrong_) return;
+    if (!open || packet_.to.port || wrong_ || wording_ == Wording::Law) return;
     report_at(Code::PortNeeded, offset_of_service(),
               fmt::format("{} needs a destination port", service),
               "for example tcp/443, or `:443` after the destination");
@@ -467,7 +467,7 @@ class PacketParser {
   const Scope& scope_;
   std::string_view text_;
   const Place& place_;
-  bool several_ = false;
+  Wording wording_;
   PacketWords packet_;
   std::set<std::string_view> seen_;
   std::size_t port_offset_ = 0;
@@ -504,14 +504,14 @@ void report_unknown_interface(const InterfaceWord& word, std::span<const Host> h
 }
 
 std::optional<PacketWords> parse_packet_words(const Scope& scope, std::string_view text,
-                                              const Place& place, EndCount ends) {
-  return PacketParser(scope, text, place, ends).parse();
+                                              const Place& place, Wording wording) {
+  return PacketParser(scope, text, place, wording).parse();
 }
 
 std::optional<PacketWords> parse_packet(const Policy& policy, std::string_view text, Span span,
-                                        bool in_role, Diagnostics& diagnostics) {
+                                        bool in_role, Diagnostics& diagnostics, bool every) {
   const Scope scope{policy, diagnostics, nullptr, in_role, std::nullopt};
-  return parse_packet_words(scope, text, {span, 0, true}, EndCount::One);
+  return parse_packet_words(scope, text, {span, 0, true}, every ? Wording::Law : Wording::Packet);
 }
 
 }  // namespace rolewall::policy

@@ -8,12 +8,13 @@
 
 namespace rolewall::policy {
 
-// How many ends each side may list, with commas between: a test several, as a rule's key does.
-enum class EndCount : std::uint8_t { One, Several };
+// How much words may leave open: a question one packet; a test several ends on each side, with
+// commas between, as a rule's key; a law ports, too.
+enum class Wording : std::uint8_t { Packet, Test, Law };
 
 // `scope.self`: the words stand in a role or block, and one side must be `self`.
 std::optional<PacketWords> parse_packet_words(const Scope& scope, std::string_view text,
-                                              const Place& place, EndCount ends);
+                                              const Place& place, Wording wording);
 
 // `who`, "no host" or "no host that is asked", has what the word names; it may be one of `hosts`'.
 void report_unknown_interface(const InterfaceWord& word, std::span<const Host> hosts,

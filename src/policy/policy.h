@@ -294,6 +294,19 @@ struct Test {
   Span span;
 };
 
+// [[never]] or [[always]]: what holds for every packet of the words.
+enum class LawKind : std::uint8_t {
+  Never,   // accepted by every end that is asked
+  Always,  // denied by none
+};
+
+struct Law {
+  LawKind kind = LawKind::Never;
+  std::string name;
+  std::vector<PacketWords> packets;
+  Span span;
+};
+
 // --- files -------------------------------------------------------------------------------------
 
 // Which built-in denials are logged; the direction's default always is.
@@ -345,6 +358,7 @@ struct RuleFile {
   DefaultsOverride defaults;
   std::vector<Rule> rules;  // all directions, each in the order written
   std::vector<Test> tests;
+  std::vector<Law> laws;
   std::vector<Index> hosts;   // a role: that bear it; a block: that bear a role which uses it
   net::AddressSet addresses;  // a role: all its hosts' addresses
   FileId file = kNoFile;
@@ -365,6 +379,7 @@ struct Policy {
   std::vector<Tag> tags;
   std::vector<RuleFile> files;  // roles and blocks
   std::vector<Test> tests;      // site.toml's
+  std::vector<Law> laws;        // likewise
 
   // Indices by name. A name that several things bear must be written with its kind ("role:db").
   std::multimap<std::string, Named, std::less<>> names;

@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "policy/codes.h"
 #include "policy/defaults.h"
+#include "policy/law.h"
 #include "policy/test.h"
 
 namespace rolewall::policy {
@@ -271,6 +272,12 @@ void RuleFiles::read_tests() {
       Test test = read_test(loader_, source, table);
       loader_.policy.files[open.index].tests.push_back(std::move(test));
       check_by(loader_, &loader_.policy.files[open.index], table);
+    }
+    for (const LawKind kind : {LawKind::Never, LawKind::Always}) {
+      for (const Value& table : open.section->items(word_of(kind))) {
+        Law law = read_law(loader_, source, kind, table);
+        loader_.policy.files[open.index].laws.push_back(std::move(law));
+      }
     }
   }
 }

@@ -26,7 +26,7 @@ void read_packets(const Scope& scope, const Section& section, Test& test) {
   for (const auto& [key, expected] : kExpectations) {
     asked = asked || section.has(key);
     for (const Value& item : section.items(key)) {
-      auto words = parse_packet_words(scope, item.text, item.place, EndCount::Several);
+      auto words = parse_packet_words(scope, item.text, item.place, Wording::Test);
       if (words) test.packets.push_back({expected, std::move(*words)});
     }
   }

@@ -53,6 +53,7 @@ verb compile 0 "table inet rolewall" site
 verb explain 0 "web.inbound.https" web.inbound.https -p site
 verb eval 0 "web.inbound.https" 'https 203.0.113.5 > www' -p site
 verb eval 0 "drop" 'mysql 203.0.113.5 > www' -p site --explain
+verb prove 0 "proven" 'never mysql any > www' -p site
 verb lock 0 "" site
 on_server plan 0 "added" site
 on_server apply 0 "generation 1 is in force" site

@@ -56,7 +56,7 @@ def main() -> int:
 
     keys = set(re.findall(r'Key\{"([a-z-]+)",\s*(?:KeyType::)?(\w+)', text("src/policy/keys.cc")))
     for key, kind in sorted(keys):
-        written = rf"`\[*{key}\]*`|\b{key} = " if kind != "NotYet" else rf"`\[\[{key}\]\]`"
+        written = rf"`\[*{key}\]*`|\b{key} = "
         if key not in {"hosts", "interfaces", "networks", "services", "site"} and not re.search(
             written, page
         ):

@@ -1,0 +1,98 @@
+// Statements about every packet of some words, proven or refuted by the analyser (analyze/).
+//
+// Every packet: a connection's first in the state that conntrack gives it (another by `state=`),
+// not over the loopback, by the devices that samples take; every field that the words leave open
+// has every value. A limit's tokens and other choices are as bad for the statement as they can be.
+// Where both ends are asked, a packet is accepted if each of them accepts it, by some of its own
+// devices, owners and choices.
+//
+// A packet that breaks a statement is put to the evaluator before anybody sees it.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "analyze/travelling.h"
+#include "ask/asked_parts.h"
+#include "ask/packet_sets.h"
+#include "ask/site.h"
+
+namespace rolewall::ask {
+
+enum class Claim : std::uint8_t {
+  Never,   // none is accepted by every end that is asked
+  Always,  // none is denied by an end, while nothing was counted; of TCP, SYN alone
+  Drop,    // each is dropped: of one host alone
+  Reject,  // each is rejected: likewise
+};
+
+struct Statement {
+  Claim claim = Claim::Never;
+  const policy::PacketWords* words = nullptr;
+  Asking asking;
+};
+
+struct Proof {
+  enum class Outcome {
+    Holds,
+    Broken,     // by `counterexample`
+    NotProven,  // `why`
+    NotAsked,   // nobody is asked, or what the words say is no field
+  } outcome = Outcome::NotAsked;
+  std::optional<Sample> sample;  // of the counterexample
+  std::optional<Answer> counterexample;
+  std::string why;
+};
+
+class Prover {
+ public:
+  // Holds references. The site must not forget a host meanwhile.
+  Prover(const policy::Policy& policy, Site& site);
+  ~Prover();
+  Prover(const Prover&) = delete;
+  Prover& operator=(const Prover&) = delete;
+
+  // Each host is gone into once, for all of them.
+  std::vector<Proof> prove(std::span<const Statement> statements);
+
+  // Of one host alone, about these packets of the words.
+  Proof ask_part(const Statement& statement, const AskedPart& part);
+  // What is known of the host goes: before the site forgets it.
+  void forget(policy::Index host);
+
+  // --- for relations between such sets (relation.h) ---
+  // The packets that are accepted by all that are asked, as they travel.
+  analyze::Answer<analyze::Diagram> accepted(const Statement& statement, analyze::Taken taken);
+  analyze::Travelling& travelling() { return travelling_; }
+  // One packet of a set, as natural as there is one, and who is asked about it.
+  std::optional<Sample> sample_of(const Statement& statement, analyze::Diagram set);
+  // The same headers to or from other ends.
+  Sample sample_like(const Statement& statement, const Sample& like);
+
+ private:
+  struct Machine;
+  struct Join;
+  Machine& machine(policy::Index host);
+  void add(Join& join, const Statement& statement, const AskedPart& part, analyze::Taken taken);
+  analyze::Diagram joined(const Join& join, const AskedWords& asked, const Statement& statement);
+  Proof ask_join(const Statement& statement, const Join& join);
+  Proof judged(const Statement& statement, Sample sample, const std::vector<std::string>& choices,
+               bool translates);
+  std::optional<analyze::Witness> as_accepted(const Statement& statement, const AskedPart& part,
+                                              const eval::Packet& packet);
+  analyze::Natural natural(const Statement& statement) const;
+
+  const policy::Policy& policy_;
+  Site& site_;
+  Ends ends_;
+  analyze::Travelling travelling_;
+  std::map<policy::Index, std::unique_ptr<Machine>> machines_;
+  std::vector<std::uint16_t> known_ports_;
+};
+
+}  // namespace rolewall::ask
