@@ -22,6 +22,7 @@ int main(int argc, char** argv) {
   add_compile(program);
   add_lock(program);
   add_eval(program);
+  add_diff(program);
   add_explain(program);
   add_plan(program);
   add_apply(program);
