@@ -101,6 +101,14 @@ RuleRun::Step RuleRun::run_payload_write(const ruleset::PayloadWrite& write) {
   return Ends{rest_for(space_.has_length(end), std::move(changed))};
 }
 
+RuleRun::Step RuleRun::run_log(const ruleset::Log& log) {
+  Shared* shared = machine_.shared();
+  if (shared == nullptr || !shared->notes_logs) return Goes{};
+  Environment changed = now();
+  changed.logged = shared->places.logged(changed.logged, log);
+  return Changes{std::move(changed)};
+}
+
 RuleRun::Step RuleRun::run_notrack() {
   if (now().tracked != Tracked::NotYet) return Goes{};
   Environment changed = now();
@@ -127,9 +135,8 @@ RuleRun::Step RuleRun::run_synproxy() {
   const Diagram tcp = space_.is(Part::Protocol, net::protocol::kTcp);
   if (!may_be(tcp)) return Tests{kNothing};
   const Diagram goes_on = rest_for(tcp, now());
-  const Diagram denied =
-      diagrams_.choose(choice("the SYN proxy takes it", FieldKind::NotModelled),
-                       machine_.decided(Fate::Stack), machine_.decided(Fate::Drop));
+  const Diagram denied = diagrams_.choose(choice("the SYN proxy takes it", FieldKind::NotModelled),
+                                          decided(Fate::Stack), decided(Fate::Drop));
   const Diagram proxied =
       diagrams_.choose(choice("the SYN proxy lets it on", FieldKind::NotModelled), goes_on, denied);
   return Ends{diagrams_.choose(tcp, proxied, next())};
@@ -181,20 +188,21 @@ RuleRun::Step RuleRun::run_unsupported(const ruleset::Unsupported& unsupported) 
     return choice(fmt::format("{} {}", unsupported.name, what), FieldKind::NotModelled);
   };
   RuleRun rest = *this;
-  const Environment unknown = unknown_environment(
-      fmt::format("{}, way {} rule {}", unsupported.name, frame_.calls, rule_ + 1));
+  const Environment unknown = unknown_environment(fmt::format(
+      "{}, way {} rule {}", unsupported.name, frame_.calls, machine_.place(frame_, rule_)));
   const EnvironmentId after = machine_.environments().intern(unknown);
   rest.environment_ = after;
-  const Bits registers = space_.free_bits(
-      fmt::format("registers after {}, way {} rule {}", unsupported.name, frame_.calls, rule_ + 1),
-      registers_.size(), FieldKind::NotModelled);
+  const Bits registers =
+      space_.free_bits(fmt::format("registers after {}, way {} rule {}", unsupported.name,
+                                   frame_.calls, machine_.place(frame_, rule_)),
+                       registers_.size(), FieldKind::NotModelled);
   std::ranges::copy(registers, rest.registers_.begin());
   Diagram all = rest.from(expression_ + 1);
   all = diagrams_.choose(may("breaks"), machine_.outcome({Outcome::Kind::Next, {}, after}), all);
   all = diagrams_.choose(may("returns"), machine_.outcome({Outcome::Kind::Return, {}, after}), all);
-  all = diagrams_.choose(may("accepts"), machine_.decided(Fate::Accept, after), all);
-  all = diagrams_.choose(may("rejects"), machine_.decided(Fate::Reject), all);
-  all = diagrams_.choose(may("drops"), machine_.decided(Fate::Drop), all);
+  all = diagrams_.choose(may("accepts"), decided(Fate::Accept, after), all);
+  all = diagrams_.choose(may("rejects"), decided(Fate::Reject), all);
+  all = diagrams_.choose(may("drops"), decided(Fate::Drop), all);
   return Ends{all};
 }
 

@@ -160,6 +160,10 @@ std::optional<Diagram> Diagrams::shortcut(Operation operation, Diagram a, Diagra
       if (a == terminal(operation.terminal_value)) return b;
       if (is_terminal(a)) return a;
       return std::nullopt;
+    case Kind::Differ:
+      if (a == b) return kNothing;
+      if (is_terminal(a) && is_terminal(b)) return kEverything;
+      return std::nullopt;
   }
   return std::nullopt;
 }
@@ -178,7 +182,8 @@ Diagrams::Edge Diagrams::edge_at(Diagram diagram, FieldId field, std::uint32_t i
 
 Diagram Diagrams::apply(Operation operation, Diagram a, Diagram b) {
   if (const auto known = shortcut(operation, a, b)) return *known;
-  const bool commutes = operation.kind == Kind::Both || operation.kind == Kind::Either;
+  const bool commutes = operation.kind == Kind::Both || operation.kind == Kind::Either ||
+                        operation.kind == Kind::Differ;
   if (commutes && a > b) std::swap(a, b);
   const std::uint64_t key = operation.key();
   if (const Remembered& had = slot(cache_, key, a, b);
@@ -385,6 +390,35 @@ std::size_t Diagrams::node_count(Diagram diagram) const {
   };
   visit_below(diagram, children, [&](Diagram below) { count += is_terminal(below) ? 0 : 1; });
   return count;
+}
+
+std::vector<std::uint64_t> Diagrams::breaks(Diagram diagram, FieldId field) const {
+  std::vector<std::uint64_t> all;
+  const auto children = [this](Diagram node) {
+    return std::span(children_).subspan(nodes_[node].first_edge, nodes_[node].edge_count);
+  };
+  visit_below(diagram, children, [&](Diagram below) {
+    if (is_terminal(below) || nodes_[below].field != field) return;
+    const Node& node = nodes_[below];
+    all.insert(all.end(), lasts_.begin() + node.first_edge,
+               lasts_.begin() + node.first_edge + node.edge_count);
+  });
+  if (all.empty()) all.push_back(largest_[field]);
+  std::ranges::sort(all);
+  all.erase(std::unique(all.begin(), all.end()), all.end());
+  return all;
+}
+
+std::vector<Diagrams::Run> Diagrams::runs(Diagram diagram, FieldId field) const {
+  CHECK(top(diagram) >= field, "nothing is asked before");
+  std::vector<Run> all;
+  std::uint64_t first = 0;
+  for (std::uint32_t i = 0; all.empty() || all.back().values.last != largest_[field]; ++i) {
+    const Edge edge = edge_at(diagram, field, i);
+    all.push_back({{first, edge.last}, edge.child});
+    first = edge.last + 1;
+  }
+  return all;
 }
 
 bool Diagrams::leads_to(Diagram diagram, std::uint32_t terminal_value,

@@ -82,6 +82,9 @@ class Diagrams {
   Diagram either(Diagram a, Diagram b) { return apply({Operation::Either, 0}, a, b); }
   Diagram minus(Diagram a, Diagram b) { return apply({Operation::Minus, 0}, a, b); }
   Diagram complement(Diagram a) { return minus(kEverything, a); }
+  // Of functions: the packets that do not end in the same terminal. What both share is not gone
+  // into.
+  Diagram differ(Diagram a, Diagram b) { return apply({Operation::Differ, 0}, a, b); }
 
   // Of sets as of functions: `then` within the set, elsewhere `otherwise`.
   Diagram choose(Diagram set, Diagram then, Diagram otherwise);
@@ -110,6 +113,14 @@ class Diagrams {
   // The fields that it asks about, in order.
   std::vector<FieldId> fields(Diagram diagram) const;
   std::size_t node_count(Diagram diagram) const;
+  // The values of a field at which what is below goes on otherwise: the last of each run, in order.
+  std::vector<std::uint64_t> breaks(Diagram diagram, FieldId field) const;
+  // How it goes on by the values of a field. REQUIRES: it asks about none before.
+  struct Run {
+    Values values;
+    Diagram then = kNothing;
+  };
+  std::vector<Run> runs(Diagram diagram, FieldId field) const;
 
   // One way down to `terminal_value`, with the values that are left to each field asked on it.
   // `wanted` gives the values that are tried first, in their order; then it is the first that there
@@ -141,12 +152,13 @@ class Diagrams {
     std::uint64_t last = 0;
     Diagram child = 0;
   };
-  enum class Kind : std::uint8_t { Both, Either, Minus, Replace };
+  enum class Kind : std::uint8_t { Both, Either, Minus, Replace, Differ };
   struct Operation {
     static constexpr Kind Both = Kind::Both;
     static constexpr Kind Either = Kind::Either;
     static constexpr Kind Minus = Kind::Minus;
     static constexpr Kind Replace = Kind::Replace;
+    static constexpr Kind Differ = Kind::Differ;
     Kind kind = Kind::Both;
     std::uint32_t terminal_value = 0;  // Replace alone
     std::uint64_t key() const { return static_cast<std::uint64_t>(kind) << 32 | terminal_value; }

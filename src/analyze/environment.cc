@@ -10,6 +10,8 @@ std::uint64_t hash_of(const Environment& environment) {
     for (const Bit bit : bits) hash = (hash ^ bit.code()) * 0x100000001b3;
     hash ^= hash >> 29;
   };
+  hash = (hash ^ environment.logged) * 0x100000001b3;
+  hash = (hash ^ environment.line) * 0x100000001b3;
   for (const Bits& part : environment.parts) add(part);
   for (const Bits& part : environment.original) add(part);
   return hash;

@@ -41,6 +41,10 @@ struct Environment {
   std::array<Bits, kTuplePartCount> original;  // where Tracked::Yes
   Tracked tracked = Tracked::NotYet;
   bool has_socket = false;  // a transparent socket took it
+  // Where two rulesets are compared (places.h): what was logged of it, and the rule that decided
+  // last. 0: nothing.
+  std::uint32_t logged = 0;
+  std::uint32_t line = 0;
   bool operator==(const Environment&) const = default;
 
   const Bits& part(Part part) const { return parts[static_cast<std::size_t>(part)]; }

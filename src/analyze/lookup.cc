@@ -222,13 +222,12 @@ RuleRun::Step RuleRun::look_up_verdict(const ruleset::Set& set, BitSpan key) {
 Diagram RuleRun::verdict(const ruleset::Verdict& verdict) {
   switch (verdict.code) {
     case ruleset::VerdictCode::Accept:
-      return machine_.decided(Fate::Accept, environment_);
+      return decided(Fate::Accept);
     case ruleset::VerdictCode::Drop:
-      return machine_.decided(Fate::Drop);
+      return decided(Fate::Drop);
     case ruleset::VerdictCode::Queue:
       return diagrams_.choose(choice("the program that it is queued to drops it"),
-                              machine_.decided(Fate::Drop),
-                              machine_.decided(Fate::Accept, environment_));
+                              decided(Fate::Drop), decided(Fate::Accept));
     case ruleset::VerdictCode::Jump:
       return machine_.call(frame_, rule_, verdict.chain, environment_, true);
     case ruleset::VerdictCode::Goto:

@@ -13,7 +13,12 @@ namespace rolewall::analyze {
 
 Machine::Machine(Diagrams& diagrams, PacketSpace& space, const ruleset::Ruleset& ruleset,
                  const ruleset::Host& host)
-    : diagrams_(diagrams), space_(space), ruleset_(ruleset), host_(host), environments_(space) {
+    : diagrams_(diagrams),
+      space_(space),
+      domain_(space.packets()),
+      ruleset_(ruleset),
+      host_(host),
+      environments_(space) {
   for (const ruleset::Table& table : ruleset.tables) tables_.emplace_back(table);
   for (std::uint32_t table = 0; table < ruleset.tables.size(); ++table) {
     for (const ruleset::Chain& chain : ruleset.tables[table].chains) {
@@ -32,7 +37,7 @@ Diagram Machine::outcome(const Outcome& outcome) {
   if (plain.kind != Outcome::Kind::Decided) {
     plain.fate = Fate::Accept;
   } else if (plain.fate != Fate::Accept) {
-    plain.environment = 0;  // nobody asks what has become of it
+    plain.environment = bare(plain.environment);  // nobody asks what has become of it
   }
   const std::uint64_t key = std::uint64_t{plain.environment} << 16 |
                             static_cast<std::uint64_t>(plain.kind) << 8 |
@@ -45,6 +50,39 @@ Diagram Machine::outcome(const Outcome& outcome) {
 
 Diagram Machine::decided(Fate fate, EnvironmentId environment) {
   return outcome({Outcome::Kind::Decided, fate, environment});
+}
+
+// What is noted of a packet that goes no further.
+EnvironmentId Machine::bare(EnvironmentId environment) {
+  if (shared_ == nullptr) return 0;
+  Environment plain = environments_[0];
+  plain.logged = environments_[environment].logged;
+  plain.line = environments_[environment].line;
+  if (plain.logged == 0 && plain.line == 0) return 0;
+  return environments_.intern(std::move(plain));
+}
+
+EnvironmentId Machine::noted(EnvironmentId environment, std::uint32_t line, bool replaces) {
+  if (environments_[environment].line != 0 && !replaces) return environment;
+  Environment changed = environments_[environment];
+  changed.line = line;
+  return environments_.intern(std::move(changed));
+}
+
+// As ask::deciding_hook(): of those that let a packet on the one that filters.
+Diagram Machine::decided_by(const Frame& frame, std::uint32_t rule, Fate fate,
+                            EnvironmentId environment) {
+  if (shared_ != nullptr && shared_->notes_lines) {
+    const bool filters = frame.hook == ruleset::Hook::Input ||
+                         frame.hook == ruleset::Hook::Forward ||
+                         frame.hook == ruleset::Hook::Output;
+    environment = noted(environment, place(frame, rule), fate != Fate::Accept || filters);
+  }
+  return decided(fate, environment);
+}
+
+std::uint32_t Machine::place(const Frame& frame, std::uint32_t rule) const {
+  return numbers_ == nullptr ? rule + 1 : numbers_->of(frame.table, frame.chain, rule);
 }
 
 Diagram Machine::where_accepted(Diagram first, const std::function<Diagram(EnvironmentId)>& rest) {
@@ -103,10 +141,12 @@ Diagram Machine::call(const Frame& from, std::uint32_t rule, const std::string& 
   CHECK(chain != nullptr, "verify() found the chain");
   Frame frame = from;
   frame.chain = static_cast<std::uint32_t>(chain - table.chains.data());
-  frame.calls = calls_
-                    .emplace(std::tuple(from.calls, from.chain, rule, frame.chain),
-                             static_cast<std::uint32_t>(calls_.size()) + 1)
-                    .first->second;
+  frame.calls = shared_ != nullptr
+                    ? shared_->places.way(from.calls, place(from, rule), name)
+                    : calls_
+                          .emplace(std::tuple(from.calls, from.chain, rule, frame.chain),
+                                   static_cast<std::uint32_t>(calls_.size()) + 1)
+                          .first->second;
   const Diagram called = chain_of(frame, environment);
   // A goto's return is the calling chain's.
   if (!returns) return called;
@@ -118,15 +158,23 @@ Diagram Machine::run(std::uint32_t table, std::uint32_t chain, ruleset::Hook hoo
                      EnvironmentId environment) {
   Frame frame{table, chain, hook, 0};
   constexpr std::uint32_t kNoRule = 0xffffffff;
-  frame.calls = calls_
-                    .emplace(std::tuple(static_cast<std::uint32_t>(hook), table, kNoRule, chain),
-                             static_cast<std::uint32_t>(calls_.size()) + 1)
-                    .first->second;
+  frame.calls =
+      shared_ != nullptr
+          ? shared_->places.way(static_cast<std::uint32_t>(hook), numbers_->policy_of(table, chain),
+                                "")
+          : calls_
+                .emplace(std::tuple(static_cast<std::uint32_t>(hook), table, kNoRule, chain),
+                         static_cast<std::uint32_t>(calls_.size()) + 1)
+                .first->second;
   const auto& base = ruleset_.tables[table].chains[chain].base;
   const Fate policy =
       base && base->policy == ruleset::VerdictCode::Drop ? Fate::Drop : Fate::Accept;
-  return then(chain_of(frame, environment), Outcome::Kind::Return,
-              [&](EnvironmentId after) { return decided(policy, after); });
+  return then(chain_of(frame, environment), Outcome::Kind::Return, [&](EnvironmentId after) {
+    if (shared_ != nullptr && shared_->notes_lines) {
+      after = noted(after, numbers_->policy_of(table, chain), policy != Fate::Accept);
+    }
+    return decided(policy, after);
+  });
 }
 
 FieldId Machine::free_at(const Frame& frame, std::uint32_t rule, std::string_view what,
@@ -135,7 +183,7 @@ FieldId Machine::free_at(const Frame& frame, std::uint32_t rule, std::string_vie
   const ruleset::Table& table = ruleset_.tables[frame.table];
   return space_.free(
       fmt::format("{} ({} {}, chain {}, rule {}; way {})", what, ruleset::name_of(table.family),
-                  table.name, table.chains[frame.chain].name, rule + 1, frame.calls),
+                  table.name, table.chains[frame.chain].name, place(frame, rule), frame.calls),
       bits, kind);
 }
 

@@ -27,6 +27,7 @@
 #include "analyze/bits.h"
 #include "analyze/environment.h"
 #include "analyze/packet_space.h"
+#include "analyze/places.h"
 #include "ruleset/host.h"
 #include "ruleset/ruleset.h"
 #include "ruleset/table_index.h"
@@ -52,6 +53,17 @@ class Machine {
   // Refers to all of them. REQUIRES: verify() found no flaw.
   Machine(Diagrams& diagrams, PacketSpace& space, const ruleset::Ruleset& ruleset,
           const ruleset::Host& host);
+
+  // What the machines of two rulesets share that are compared, and how this one's rules are
+  // numbered there. Before anything is run.
+  void share(Shared& shared, const Places::Numbers& numbers) {
+    shared_ = &shared;
+    numbers_ = &numbers;
+  }
+  Shared* shared() { return shared_; }
+  // Of other packets than these nothing is asked: what is made is right for these alone.
+  void narrow(Diagram domain) { domain_ = domain; }
+  Diagram domain() const { return domain_; }
 
   // Of a base chain: Decided alone.
   Diagram run(std::uint32_t table, std::uint32_t chain, ruleset::Hook hook,
@@ -81,6 +93,10 @@ class Machine {
   };
 
   // --- for the expressions (rule_run.h) ---
+  Diagram decided_by(const Frame& frame, std::uint32_t rule, Fate fate, EnvironmentId environment);
+  // The rule's number among all that it is told apart from: its own in the chain, counted from 1,
+  // or the one that both rulesets have for it.
+  std::uint32_t place(const Frame& frame, std::uint32_t rule) const;
   const ruleset::TableIndex& names(std::uint32_t table) const { return tables_[table]; }
   // The chain of this name, called from the rule: outcomes as the rule's.
   Diagram call(const Frame& from, std::uint32_t rule, const std::string& chain,
@@ -107,8 +123,14 @@ class Machine {
   template <class Rest>
   Diagram then(Diagram first, Outcome::Kind kind, const Rest& rest);
 
+  EnvironmentId noted(EnvironmentId environment, std::uint32_t line, bool replaces);
+  EnvironmentId bare(EnvironmentId environment);
+
   Diagrams& diagrams_;
   PacketSpace& space_;
+  Shared* shared_ = nullptr;
+  const Places::Numbers* numbers_ = nullptr;
+  Diagram domain_;
   const ruleset::Ruleset& ruleset_;
   const ruleset::Host& host_;
   Environments environments_;

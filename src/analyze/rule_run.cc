@@ -31,7 +31,7 @@ RuleRun::RuleRun(Machine& machine, const Machine::Frame& frame, std::uint32_t ru
       frame_(frame),
       rule_(rule),
       environment_(environment),
-      path_(machine.space().packets()) {}
+      path_(machine.domain()) {}
 
 Diagram RuleRun::from(std::size_t expression) {
   const ruleset::ExprList& exprs =
@@ -415,8 +415,8 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
           [&](const ruleset::ExthdrReset&) -> Step {
             return Tests{choice("the option is there to take away", FieldKind::NotModelled)};
           },
-          [&](const ruleset::Log&) -> Step { return Goes{}; },
-          [&](const ruleset::Reject&) -> Step { return Ends{machine_.decided(Fate::Reject)}; },
+          [&](const ruleset::Log& log) -> Step { return run_log(log); },
+          [&](const ruleset::Reject&) -> Step { return Ends{decided(Fate::Reject)}; },
           [&](const ruleset::Notrack&) { return run_notrack(); },
           [&](const ruleset::Nat& nat) { return run_nat(nat); },
           [&](const ruleset::Masquerade& nat) { return run_masquerade(nat); },
@@ -424,7 +424,7 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
           [&](const ruleset::Tproxy& tproxy) { return run_tproxy(tproxy); },
           [&](const ruleset::Synproxy&) { return run_synproxy(); },
           [&](const ruleset::Dup&) -> Step { return Goes{}; },
-          [&](const ruleset::Fwd&) -> Step { return Ends{machine_.decided(Fate::Stack)}; },
+          [&](const ruleset::Fwd&) -> Step { return Ends{decided(Fate::Stack)}; },
           [&](const ruleset::ObjectRef& reference) {
             return run_object(reference.type, reference.name);
           },

@@ -58,6 +58,11 @@ class RuleRun {
 
   Diagram from(std::size_t expression);
   Diagram next() { return machine_.outcome({Outcome::Kind::Next, {}, environment_}); }
+  // This rule decides.
+  Diagram decided(Fate fate) { return decided(fate, environment_); }
+  Diagram decided(Fate fate, EnvironmentId environment) {
+    return machine_.decided_by(frame_, rule_, fate, environment);
+  }
   Step execute(const ruleset::Expr& expr);
 
   // --- what is known of the packets that come here ---
@@ -117,6 +122,7 @@ class RuleRun {
   Step run_ct_set(const ruleset::CtSet& set);
   Step run_payload_write(const ruleset::PayloadWrite& write);
   Step run_notrack();
+  Step run_log(const ruleset::Log& log);
   Step run_object(std::uint32_t type, std::string_view name);
   Step run_unsupported(const ruleset::Unsupported& unsupported);
   Step run_xt_match(const ruleset::XtMatch& match);

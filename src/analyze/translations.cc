@@ -65,8 +65,8 @@ Diagram RuleRun::translate(const Translation& translation) {
     if (translation.address) change(address, *translation.address);
     if (with_port && translation.port) change(port, *translation.port);
     auto& all = machine_.environments();
-    return diagrams_.choose(is_same, machine_.decided(Fate::Accept, all.intern(same)),
-                            machine_.decided(Fate::Accept, all.intern(changed)));
+    return diagrams_.choose(is_same, decided(Fate::Accept, all.intern(same)),
+                            decided(Fate::Accept, all.intern(changed)));
   };
   if (!translation.port) return outcome(false);
   const auto of = [&](std::uint8_t number) { return space_.is(Part::Protocol, number); };

@@ -18,7 +18,7 @@ RuleRun::Step RuleRun::run_xt_match(const ruleset::XtMatch& match) {
     return choice(fmt::format("iptables' match {} {}", match.name, what), FieldKind::NotModelled);
   };
   const Diagram rest = rest_for(may("holds"), now());
-  return Ends{diagrams_.choose(may("drops"), machine_.decided(Fate::Drop), rest)};
+  return Ends{diagrams_.choose(may("drops"), decided(Fate::Drop), rest)};
 }
 
 RuleRun::Step RuleRun::run_xt_target(const ruleset::XtTarget& target) {
@@ -32,7 +32,7 @@ RuleRun::Step RuleRun::run_xt_target(const ruleset::XtTarget& target) {
       Overloaded{
           [](const ruleset::XtNotes&) -> Step { return Goes{}; },
           [](const ruleset::XtTee&) -> Step { return Goes{}; },
-          [&](const ruleset::XtReject&) -> Step { return Ends{machine_.decided(Fate::Reject)}; },
+          [&](const ruleset::XtReject&) -> Step { return Ends{decided(Fate::Reject)}; },
           [&](const ruleset::XtCt& ct) { return ct.untracks ? run_notrack() : anything(); },
           [&](const ruleset::XtSetMark&) { return anything(); },
           [&](const ruleset::XtConnmarkTarget&) { return anything(); },

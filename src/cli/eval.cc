@@ -231,7 +231,7 @@ int run(const EvalOptions& options) {
   }
   if (without_policies) {
     auto snapshot =
-        options.live ? live_snapshot(options.state_directory) : snapshot_of_file(options.ruleset);
+        options.live ? live_snapshot(options.state_directory) : read_ruleset(options.ruleset);
     if (!snapshot) return report(snapshot.error());
     if (of_capture) return put_capture(options, *snapshot);
     const Subject subject{policy_without_site(snapshot->host),

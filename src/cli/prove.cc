@@ -185,7 +185,7 @@ int run(const ProveOptions& options) {
   }
   if (without_policies) {
     auto snapshot =
-        options.live ? live_snapshot(options.state_directory) : snapshot_of_file(options.ruleset);
+        options.live ? live_snapshot(options.state_directory) : read_ruleset(options.ruleset);
     if (!snapshot) return report(snapshot.error());
     const Subject subject{policy_without_site(snapshot->host), false, {}, {policy::Index{0}, true}};
     ask::Site site(subject.policy, std::move(*snapshot));

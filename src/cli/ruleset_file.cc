@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <string_view>
+
 #include "base/file.h"
 #include "print/print.h"
 
@@ -29,7 +31,7 @@ std::string advice_on(std::string_view text) {
 
 }  // namespace
 
-Result<ruleset::Snapshot> snapshot_of_file(const std::string& path) {
+Result<ruleset::Snapshot> read_ruleset(const std::string& path) {
   const bool of_input = path == "-";
   const auto text = of_input ? read_input(kLargestRuleset) : read_file(path, kLargestRuleset);
   if (!text) return std::unexpected(text.error());

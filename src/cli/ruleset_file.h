@@ -1,4 +1,4 @@
-// A ruleset in a file: what `dump` and `compile --format json` write.
+// A ruleset that `compile --format json` or `dump` wrote.
 #pragma once
 
 #include <string>
@@ -8,7 +8,8 @@
 
 namespace rolewall::cli {
 
-// "-" is standard input. The error has advice where the file is in another form.
-Result<ruleset::Snapshot> snapshot_of_file(const std::string& path);
+// `path`: "-" is standard input. What is no snapshot, but something that people take for one, gets
+// advice.
+Result<ruleset::Snapshot> read_ruleset(const std::string& path);
 
 }  // namespace rolewall::cli

@@ -1,0 +1,273 @@
+#include "analyze/difference.h"
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "analyze/way.h"
+#include "analyze/witness.h"
+
+namespace rolewall::analyze {
+namespace {
+
+// Of an accepted packet: what a reader can tell it from another by.
+constexpr std::array kShownParts{
+    Part::Destination4, Part::Destination6,   Part::Source4,     Part::Source6,
+    Part::Transport2,   Part::Transport0,     Part::Flags,       Part::Transport4,
+    Part::Transport8,   Part::Transport12,    Part::Transport14, Part::Transport16,
+    Part::Transport18,  Part::TrafficClass,   Part::FlowLabel,   Part::DontFragment,
+    Part::TimeToLive,   Part::Identification, Part::Mark,        Part::Priority,
+};
+
+// What both machines' outcomes are, by one numbering.
+struct Ending {
+  Fate fate = Fate::Accept;
+  std::uint32_t logged = 0;
+  std::vector<const Bits*> parts;  // of an accepted packet, as in kShownParts
+};
+
+class Endings {
+ public:
+  // Those of sets lie below.
+  static constexpr std::uint32_t kFirst = 2;
+
+  Diagram terminal_of(const Machine& machine, const Outcome& outcome) {
+    const Environment& environment = machine.environments()[outcome.environment];
+    std::vector<std::uint32_t> key{static_cast<std::uint32_t>(outcome.fate), environment.logged};
+    Ending ending{outcome.fate, environment.logged, {}};
+    if (outcome.fate == Fate::Accept) {
+      for (const Part part : kShownParts) {
+        ending.parts.push_back(&environment.part(part));
+        for (const Bit bit : environment.part(part)) key.push_back(bit.code());
+      }
+    }
+    const auto [at, is_new] =
+        numbers_.emplace(std::move(key), static_cast<std::uint32_t>(all_.size()));
+    if (is_new) all_.push_back(std::move(ending));
+    return terminal(kFirst + at->second);
+  }
+  const Ending& of(std::uint32_t terminal_value) const { return all_[terminal_value - kFirst]; }
+  std::uint32_t count() const { return static_cast<std::uint32_t>(all_.size()); }
+
+ private:
+  std::map<std::vector<std::uint32_t>, std::uint32_t> numbers_;
+  std::vector<Ending> all_;
+};
+
+// Both functions together: at each packet the number of the pair of their terminals.
+class Pairs {
+ public:
+  explicit Pairs(Diagrams& diagrams) : diagrams_(diagrams) {}
+
+  Diagram of(Diagram a, Diagram b) {
+    return diagrams_.map(a, [&](std::uint32_t of_a) {
+      return diagrams_.map(b, [&](std::uint32_t of_b) {
+        all_.emplace_back(of_a, of_b);
+        return terminal(static_cast<std::uint32_t>(all_.size() - 1));
+      });
+    });
+  }
+  // Each pair that there is, with its packets.
+  template <class Visit>
+  void each(Diagram pairs, const Visit& visit) {
+    for (const std::uint32_t one : diagrams_.terminals(pairs)) {
+      const Diagram set = diagrams_.map(
+          pairs, [&](std::uint32_t value) { return value == one ? kEverything : kNothing; });
+      visit(all_[one].first, all_[one].second, set);
+    }
+  }
+
+ private:
+  Diagrams& diagrams_;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> all_;
+};
+
+// The packets that both write to, and in the same way all the same: what one writes stands there.
+Diagram written_alike(Diagrams& diagrams, const Ending& a, const Ending& b) {
+  Comparison compare(diagrams);
+  Diagram alike = kEverything;
+  for (std::size_t part = 0; part < a.parts.size() && alike != kNothing; ++part) {
+    for (std::size_t i = 0; i < a.parts[part]->size(); ++i) {
+      const Bit of_a = (*a.parts[part])[i];
+      const Bit of_b = (*b.parts[part])[i];
+      if (of_a == of_b) continue;
+      if (of_a.is_known() && of_b.is_known()) return kNothing;
+      const Bit field = of_a.is_known() ? of_b : of_a;
+      const Bit other = of_a.is_known() ? of_a : of_b;
+      const auto is_set = [&](Bit bit) {
+        // One bit is compared as the highest of a byte.
+        Bits byte(8);
+        byte.front() = bit;
+        return compare.equal(byte, std::array<std::uint8_t, 1>{0x80});
+      };
+      const auto set = is_set(field);
+      const auto wanted = is_set(other);
+      if (!set || (!other.is_known() && !wanted)) return kNothing;
+      const Diagram same = other.is_known() ? (other.value() ? *set : diagrams.complement(*set))
+                                            : diagrams.complement(diagrams.differ(*set, *wanted));
+      alike = diagrams.both(alike, same);
+    }
+  }
+  return alike;
+}
+
+DifferenceKind kind_of(const Ending& a, const Ending& b) {
+  const bool was = a.fate == Fate::Accept;
+  const bool is = b.fate == Fate::Accept;
+  if (!was && is) return DifferenceKind::NewlyAccepted;
+  if (was && !is) return DifferenceKind::NewlyDenied;
+  if (!was && a.fate != b.fate) return DifferenceKind::DeniedOtherwise;
+  return was ? DifferenceKind::Rewritten : DifferenceKind::Logged;
+}
+
+constexpr std::size_t kKinds = static_cast<std::size_t>(DifferenceKind::Drawn) + 1;
+
+}  // namespace
+
+Difference::Difference(const Side& before, const Side& after, Budget budget)
+    : before_(before),
+      after_(after),
+      places_(before.ruleset, after.ruleset),
+      shared_{places_},
+      diagrams_(std::make_unique<Diagrams>(budget)),
+      space_(std::make_unique<PacketSpace>(*diagrams_, after.host.conntrack.tcp_loose)) {}
+Difference::~Difference() = default;
+
+Diagram Difference::run(Machine& machine, Direction direction) {
+  Way way(machine);
+  const Diagram all = direction == Direction::Arrive ? way.arrive() : way.send();
+  return diagrams_->choose(machine.domain(), all, kNothing);
+}
+
+Diagram Difference::without(Diagram set, FieldKind kind, Quantifier quantifier) {
+  return diagrams_->quantify(set, [&](FieldId field) {
+    return space_->facts(field).kind == kind ? quantifier : Quantifier::Keep;
+  });
+}
+
+std::vector<DifferencePart> Difference::find(Direction direction) {
+  Diagrams& d = *diagrams_;
+  shared_.notes_logs = true;
+  shared_.notes_lines = false;
+  Machine before(d, *space_, before_.ruleset, before_.host);
+  Machine after(d, *space_, after_.ruleset, after_.host);
+  before.share(shared_, places_.before());
+  after.share(shared_, places_.after());
+  Endings endings;
+  const auto ended = [&](Machine& machine) {
+    return d.map(run(machine, direction), [&](std::uint32_t value) {
+      return value < Endings::kFirst ? terminal(value)
+                                     : endings.terminal_of(machine, machine.outcome_of(value));
+    });
+  };
+  const Diagram was = ended(before);
+  const Diagram is = ended(after);
+  const Diagram differs = d.differ(was, is);
+  std::array<Diagram, kKinds> found;
+  found.fill(kNothing);
+  if (differs != kNothing) {
+    Pairs pairs(d);
+    const Diagram both =
+        pairs.of(d.choose(differs, was, kNothing), d.choose(differs, is, kNothing));
+    pairs.each(both, [&](std::uint32_t a, std::uint32_t b, Diagram set) {
+      if (a == b) return;
+      const Ending& of_a = endings.of(a);
+      const Ending& of_b = endings.of(b);
+      DifferenceKind kind = kind_of(of_a, of_b);
+      if (kind == DifferenceKind::Rewritten) {
+        const Diagram alike = written_alike(d, of_a, of_b);
+        if (of_a.logged != of_b.logged) {
+          Diagram& logged = found[static_cast<std::size_t>(DifferenceKind::Logged)];
+          logged = d.either(logged, d.both(set, alike));
+        }
+        set = d.minus(set, alike);
+      }
+      Diagram& all = found[static_cast<std::size_t>(kind)];
+      all = d.either(all, set);
+    });
+  }
+  std::array<Diagram, kKinds> may;
+  std::array<Diagram, kKinds> certain;
+  for (std::size_t kind = 0; kind < kKinds; ++kind) {
+    const Diagram some = without(found[kind], FieldKind::Choice, Quantifier::Any);
+    may[kind] = without(some, FieldKind::NotModelled, Quantifier::Any);
+    const Diagram all = without(found[kind], FieldKind::Choice, Quantifier::All);
+    certain[kind] = without(all, FieldKind::NotModelled, Quantifier::All);
+  }
+  const auto of = [](DifferenceKind kind) { return static_cast<std::size_t>(kind); };
+  // Now more, now less.
+  const std::size_t drawn = of(DifferenceKind::Drawn);
+  const std::size_t accepted = of(DifferenceKind::NewlyAccepted);
+  const std::size_t denied = of(DifferenceKind::NewlyDenied);
+  may[drawn] = d.both(may[accepted], may[denied]);
+  certain[drawn] = kNothing;
+  std::vector<DifferencePart> parts;
+  Diagram taken = may[drawn];
+  for (std::size_t kind = 0; kind < kKinds; ++kind) {
+    Diagram packets = may[kind];
+    if (kind != drawn) {
+      packets = d.minus(packets, taken);
+      taken = d.either(taken, packets);
+    }
+    if (packets == kNothing) continue;
+    const Diagram by_choice =
+        kind == drawn ? d.either(found[accepted], found[denied]) : found[kind];
+    parts.push_back({static_cast<DifferenceKind>(kind), packets, d.both(packets, by_choice),
+                     d.both(packets, certain[kind])});
+  }
+  return parts;
+}
+
+Answer<std::vector<DifferencePart>> Difference::parts(Direction direction) {
+  return Analysis::within_budget<std::vector<DifferencePart>>([&] { return find(direction); });
+}
+
+// The rules are run again for these packets alone: then their lines are few.
+std::vector<DecidedPair> Difference::pairs(Direction direction, Diagram packets) {
+  Diagrams& d = *diagrams_;
+  shared_.notes_logs = false;
+  shared_.notes_lines = true;
+  const Diagram domain = d.both(packets, space_->packets());
+  const auto lines = [&](const Side& side, const Places::Numbers& numbers) {
+    Machine machine(d, *space_, side.ruleset, side.host);
+    machine.share(shared_, numbers);
+    machine.narrow(domain);
+    return d.map(run(machine, direction), [&](std::uint32_t value) {
+      if (value < Endings::kFirst) return terminal(0);
+      return terminal(machine.environments()[machine.outcome_of(value).environment].line);
+    });
+  };
+  const Diagram before = lines(before_, places_.before());
+  const Diagram after = lines(after_, places_.after());
+  Pairs pairs(d);
+  std::vector<DecidedPair> all;
+  pairs.each(pairs.of(before, after), [&](std::uint32_t a, std::uint32_t b, Diagram set) {
+    set = d.both(set, domain);
+    set = without(set, FieldKind::Choice, Quantifier::Any);
+    set = without(set, FieldKind::NotModelled, Quantifier::Any);
+    if (set != kNothing) all.push_back({a, b, set});
+  });
+  return all;
+}
+
+Answer<std::vector<DecidedPair>> Difference::decided(Direction direction, Diagram packets) {
+  return Analysis::within_budget<std::vector<DecidedPair>>(
+      [&] { return pairs(direction, packets); });
+}
+
+std::optional<Witness> Difference::witness(Direction direction, Diagram set) {
+  return witness_of(*diagrams_, *space_, after_.host, direction, set);
+}
+
+bool Difference::contains(Direction direction, Diagram set, const eval::Packet& packet) {
+  const auto values = values_of(*diagrams_, *space_, direction, packet);
+  return diagrams_->at(set, [&](FieldId field) {
+    return field < values.size() ? values[field] : 0;
+  }) == value_of(kEverything);
+}
+
+bool Difference::is_in_space(Direction direction, const eval::Packet& packet) {
+  return !values_of(*diagrams_, *space_, direction, packet).empty();
+}
+
+}  // namespace rolewall::analyze

@@ -1,0 +1,415 @@
+#include "ask/diff.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "ask/packet_parts.h"
+#include "ask/site.h"
+#include "ask/translations.h"
+#include "eval/eval.h"
+#include "print/print.h"
+#include "ruleset/expr.h"
+
+namespace rolewall::ask {
+namespace {
+
+using analyze::Diagram;
+using analyze::DifferencePart;
+using analyze::Direction;
+
+struct KindRow {
+  DiffKind kind;
+  std::string_view name;
+  std::string_view meaning;
+};
+constexpr std::array kKinds{
+    KindRow{DiffKind::NewlyAccepted, "newly-accepted", "denied before, accepted now"},
+    KindRow{DiffKind::NewlyDenied, "newly-denied", "accepted before, denied now"},
+    KindRow{DiffKind::DeniedOtherwise, "denied-otherwise", "denied before and now, in another way"},
+    KindRow{DiffKind::Rewritten, "rewritten",
+            "accepted before and now, with other addresses, headers or marks"},
+    KindRow{DiffKind::Logged, "logged-otherwise", "the same, with other lines in the log"},
+    KindRow{DiffKind::Drawn, "limited-otherwise",
+            "accepted more or less often, as a limit or a draw has it"},
+};
+
+const KindRow& row_of(DiffKind kind) {
+  return *std::ranges::find(kKinds, kind, &KindRow::kind);
+}
+
+}  // namespace
+
+std::vector<DiffKind> diff_kinds() {
+  std::vector<DiffKind> all;
+  for (const KindRow& row : kKinds) all.push_back(row.kind);
+  return all;
+}
+std::string_view name_of(DiffKind kind) {
+  return row_of(kind).name;
+}
+std::string_view meaning(DiffKind kind) {
+  return row_of(kind).meaning;
+}
+
+std::string_view name_of(DiffWord word) {
+  switch (word) {
+    case DiffWord::Equivalent:
+      return "equivalent";
+    case DiffWord::MorePermissive:
+      return "more permissive";
+    case DiffWord::LessPermissive:
+      return "less permissive";
+    case DiffWord::Incomparable:
+      return "incomparable";
+    case DiffWord::Otherwise:
+      return "as permissive, otherwise";
+  }
+  return "";
+}
+
+std::size_t Diff::count(DiffKind kind) const {
+  return static_cast<std::size_t>(std::ranges::count(classes, kind, &DiffClass::kind));
+}
+
+DiffWord word_of(const Diff& diff) {
+  const bool more = diff.count(DiffKind::NewlyAccepted) != 0;
+  const bool less = diff.count(DiffKind::NewlyDenied) != 0;
+  if ((more && less) || diff.count(DiffKind::Drawn) != 0) return DiffWord::Incomparable;
+  if (more) return DiffWord::MorePermissive;
+  if (less) return DiffWord::LessPermissive;
+  return diff.classes.empty() ? DiffWord::Equivalent : DiffWord::Otherwise;
+}
+
+namespace {
+
+// --- the evaluator's word ----------------------------------------------------------------------
+
+// One side, to be asked about examples.
+class AskedSide {
+ public:
+  explicit AskedSide(const ruleset::Snapshot& snapshot)
+      : snapshot_(snapshot), evaluator_(snapshot.ruleset, snapshot.host) {}
+
+  struct Word {
+    ToldFate fate;
+    eval::Packet after;
+    bool is_open = false;  // something is free, or not modelled
+  };
+  Word ask(const eval::Packet& packet, Direction direction) {
+    eval::Options options;
+    options.others = eval::Others::Asked;
+    const eval::Journey journey = direction == Direction::Arrive
+                                      ? evaluator_.arrive(packet, options)
+                                      : evaluator_.send(packet, options);
+    Word word;
+    word.after = journey.after;
+    word.fate.verdict = verdict_of(journey.fate());
+    word.is_open = !journey.conditions.empty() || !journey.knows_after ||
+                   journey.fate() == eval::Fate::Undecided;
+    const eval::HookResult* hook = deciding_hook(journey);
+    if (hook != nullptr) {
+      word.fate.reason = hook->reason;
+      if (hook->decided) word.fate.decided_by = decider(hook->decision);
+      word.fate.translated = translations_of(packet, journey.after).at(hook->hook);
+    }
+    for (const eval::HookResult& result : journey.hooks) {
+      for (const eval::Step& step : result.steps) note_logs(step, word.fate.logged);
+    }
+    return word;
+  }
+
+ private:
+  DecidedBy decider(const eval::Decision& decision) const {
+    DecidedBy by = decided_by(snapshot_.ruleset, snapshot_.sources, decision);
+    if (by.rule.empty() && !by.chain_policy) {
+      const ruleset::Table& table = snapshot_.ruleset.tables[decision.table];
+      by.text = print::rule_text(table, table.chains[decision.chain].rules[decision.rule]);
+    }
+    return by;
+  }
+
+  void note_logs(const eval::Step& step, std::vector<std::string>& logged) const {
+    const ruleset::Rule& rule =
+        snapshot_.ruleset.tables[step.table].chains[step.chain].rules[step.rule];
+    std::size_t ran = step.matched ? rule.exprs.size() : step.broke_at;
+    for (const ruleset::Expr& expr : rule.exprs) {
+      if (ran-- == 0) break;
+      if (const auto* log = std::get_if<ruleset::Log>(&expr)) logged.push_back(log->prefix);
+    }
+  }
+
+  const ruleset::Snapshot& snapshot_;
+  eval::Evaluator evaluator_;
+};
+
+bool is_seen(DiffKind kind, const AskedSide::Word& before, const AskedSide::Word& after) {
+  const bool was = before.fate.verdict == Verdict::Accept;
+  const bool is = after.fate.verdict == Verdict::Accept;
+  switch (kind) {
+    case DiffKind::NewlyAccepted:
+      return !was && is;
+    case DiffKind::NewlyDenied:
+      return was && !is;
+    case DiffKind::DeniedOtherwise:
+      return !was && !is && before.fate.verdict != after.fate.verdict;
+    case DiffKind::Rewritten:
+      return was && is &&
+             (before.after.bytes != after.after.bytes || before.after.mark != after.after.mark ||
+              before.after.priority != after.after.priority);
+    case DiffKind::Logged:
+      return was == is && before.fate.logged != after.fate.logged;
+    case DiffKind::Drawn:
+      return false;
+  }
+  return false;
+}
+
+// --- one host ----------------------------------------------------------------------------------
+
+class HostDiffer {
+ public:
+  HostDiffer(const PolicyNames& names, const ruleset::Snapshot& before,
+             const ruleset::Snapshot& after)
+      : before_(before),
+        after_(after),
+        difference_({before.ruleset, before.host}, {after.ruleset, after.host}),
+        teller_(names, after.host, difference_),
+        host_(after.host) {}
+
+  std::vector<DiffClass> classes(std::vector<std::string>& mistakes) {
+    std::vector<DiffClass> all;
+    for (const Direction direction : {Direction::Arrive, Direction::Send}) {
+      const auto parts = difference_.parts(direction);
+      if (!parts) throw analyze::BudgetEnded{parts.error().why};
+      for (const DifferencePart& part : *parts) {
+        for (const Diagram set : groups(direction, part.packets)) {
+          for (const auto& [way, packets] : ways(direction, set)) {
+            if (auto one = class_of(direction, way, part, packets, mistakes)) {
+              all.push_back(std::move(*one));
+            }
+          }
+        }
+      }
+    }
+    return all;
+  }
+
+ private:
+  analyze::Diagrams& d() { return difference_.diagrams(); }
+  analyze::PacketSpace& space() { return difference_.space(); }
+
+  // By the fewest rules that decide on one of both sides, those of the edit first.
+  std::vector<Diagram> groups(Direction direction, Diagram packets) {
+    constexpr std::size_t kMost = 500;
+    auto pairs = difference_.decided(direction, packets);
+    if (!pairs || pairs->size() > kMost) return {packets};
+    std::vector<Diagram> groups;
+    while (!pairs->empty()) {
+      struct Line {
+        bool edited = false;
+        std::size_t pairs = 0;
+      };
+      std::map<std::uint32_t, Line> lines;
+      for (const analyze::DecidedPair& pair : *pairs) {
+        for (const std::uint32_t place : {pair.before, pair.after}) {
+          Line& line = lines[place];
+          line.edited = difference_.places().is_edited(place);
+          ++line.pairs;
+          if (pair.before == pair.after) break;
+        }
+      }
+      const auto best = std::ranges::max_element(lines, {}, [](const auto& line) {
+        return std::pair(line.second.edited, line.second.pairs);
+      });
+      const std::uint32_t place = best->first;
+      std::vector<Diagram> sets;
+      std::erase_if(*pairs, [&](const analyze::DecidedPair& pair) {
+        if (pair.before != place && pair.after != place) return false;
+        sets.push_back(pair.packets);
+        return true;
+      });
+      const Diagram group = d().both(d().union_of(std::move(sets)), packets);
+      Diagram before = analyze::kNothing;
+      for (const Diagram other : groups) before = d().either(before, other);
+      if (const Diagram left = d().minus(group, before); left != analyze::kNothing) {
+        groups.push_back(left);
+      }
+    }
+    return groups;
+  }
+
+  // What is delivered here, and what goes on. A packet that is to be delivered has no device that
+  // it leaves by; where one is told all the same, it is the same packet.
+  std::vector<std::pair<PacketWay, Diagram>> ways(Direction direction, Diagram set) {
+    if (direction == Direction::Send) return {{PacketWay::Sent, set}};
+    const analyze::FieldId first = space().field(analyze::Part::OutDevice);
+    const Diagram not_told = d().both(d().where(first, 0, 0), d().where(first + 1, 0, 0));
+    const Diagram here = d().both(set, not_told);
+    const Diagram anywhere = d().quantify(here, [&](analyze::FieldId field) {
+      const bool leaves = field == first || field == first + 1;
+      return leaves ? analyze::Quantifier::Any : analyze::Quantifier::Keep;
+    });
+    const Diagram passes = d().minus(d().minus(set, not_told), anywhere);
+    std::vector<std::pair<PacketWay, Diagram>> all;
+    if (here != analyze::kNothing) all.emplace_back(PacketWay::Arrives, here);
+    if (passes != analyze::kNothing) all.emplace_back(PacketWay::Passes, passes);
+    return all;
+  }
+
+  std::optional<DiffClass> class_of(Direction direction, PacketWay way, const DifferencePart& part,
+                                    Diagram packets, std::vector<std::string>& mistakes) {
+    DiffClass one;
+    one.kind = part.kind;
+    one.way = way;
+    one.hosts = {host_.name};
+    const SetWords words = teller_.tell(way, packets);
+    one.service = words.service;
+    one.from = words.from;
+    one.to = words.to;
+    one.options = words.options;
+    one.whole = words.whole;
+    const Diagram certain = d().both(packets, part.certain);
+    const Diagram natural = d().both(words.natural, certain);
+    const Diagram best = natural != analyze::kNothing   ? natural
+                         : certain != analyze::kNothing ? certain
+                                                        : d().both(packets, part.by_choice);
+    const auto witness = difference_.witness(direction, best);
+    if (!witness) return std::nullopt;
+    const bool seen = show(direction, way, part.kind, witness->packet, one.example);
+    if (seen) return one;
+    for (const std::string& choice : witness->choices) {
+      std::string what = choice.substr(0, choice.find(" ("));
+      what = what.substr(0, what.find(", expression "));
+      if (std::ranges::find(one.depends, what) == one.depends.end()) {
+        one.depends.push_back(std::move(what));
+      }
+    }
+    if (!one.depends.empty()) return one;
+    if (open_) {
+      one.depends.emplace_back("what is not modelled");
+      return one;
+    }
+    mistakes.push_back(fmt::format(
+        "{}: the analyser says that `{}` is {}, the evaluator does not: please report this "
+        "mistake of ours",
+        host_.name, one.example.packet, name_of(part.kind)));
+    return std::nullopt;
+  }
+
+  // Asks both sides. Whether the evaluator sees what the analyser says.
+  bool show(Direction direction, PacketWay way, DiffKind kind, const eval::Packet& packet,
+            DiffExample& example) {
+    const auto ask = [&](const eval::Packet& asked) {
+      const AskedSide::Word before = before_.ask(asked, direction);
+      const AskedSide::Word after = after_.ask(asked, direction);
+      example.before = before.fate;
+      example.after = after.fate;
+      open_ = before.is_open || after.is_open;
+      return is_seen(kind, before, after);
+    };
+    auto sample = sample_of(packet);
+    eval::Packet in_words;
+    bool says_it = false;
+    if (sample) {
+      const auto name = [&](const std::string& device) {
+        const auto at = std::ranges::find(host_.interfaces, device, &ruleset::Interface::device);
+        return at == host_.interfaces.end() || at->name.empty() ? device : at->name;
+      };
+      if (direction == Direction::Arrive) sample->in = name(packet.in_device);
+      if (!packet.out_device.empty()) sample->out = name(packet.out_device);
+      if (way == PacketWay::Passes) sample->at = host_.name;
+      sample->ct_state = packet.ct_state;
+      sample->user = packet.user;
+      example.packet = to_words(*sample);
+      in_words = eval::build(sample->fields);
+      in_words.in_device = packet.in_device;
+      in_words.out_device = packet.out_device;
+      in_words.type = packet.type;
+      in_words.ct_state = packet.ct_state;
+      in_words.user = packet.user;
+      in_words.group = packet.group;
+      says_it = ask(in_words);
+    }
+    if (says_it) return true;
+    const bool seen = ask(packet);
+    for (const std::uint8_t byte : packet.bytes) example.bytes += fmt::format("{:02x}", byte);
+    return seen;
+  }
+
+  AskedSide before_;
+  AskedSide after_;
+  analyze::Difference difference_;
+  SetTeller teller_;
+  const ruleset::Host& host_;
+  bool open_ = false;
+};
+
+}  // namespace
+
+void Differ::compare(const ruleset::Snapshot& before, const ruleset::Snapshot& after) {
+  const bool same =
+      before.host == after.host && (before.ruleset == after.ruleset ||
+                                    ruleset::same_configuration(before.ruleset, after.ruleset));
+  if (same) {
+    ++diff_.same;
+    return;
+  }
+  ++diff_.compared;
+  const auto found = analyze::Analysis::within_budget<std::vector<DiffClass>>([&] {
+    HostDiffer differ(names_, before, after);
+    return differ.classes(diff_.mistakes);
+  });
+  if (!found) {
+    diff_.not_proven.push_back(fmt::format("{}: {}", after.host.name, found.error().why));
+    return;
+  }
+  for (const DiffClass& one : *found) add(one);
+}
+
+// Classes of several hosts that read alike are one: each host by its own name is `self` there.
+void Differ::add(DiffClass one) {
+  const auto alike = [&](const DiffClass& other) {
+    const std::string& host = one.hosts.front();
+    const std::string& other_host = other.hosts.front();
+    const auto same_end = [&](const std::string& a, const std::string& b) {
+      return a == b || (a == host && b == other_host);
+    };
+    const auto same_line = [](const ToldFate& a, const ToldFate& b) {
+      if (a.verdict != b.verdict || a.decided_by.has_value() != b.decided_by.has_value()) {
+        return false;
+      }
+      return !a.decided_by || (a.decided_by->rule == b.decided_by->rule &&
+                               a.decided_by->chain == b.decided_by->chain &&
+                               a.decided_by->file == b.decided_by->file);
+    };
+    return one.kind == other.kind && one.way == other.way && one.service == other.service &&
+           same_end(one.from, other.from) && same_end(one.to, other.to) &&
+           one.options == other.options && one.whole == other.whole &&
+           one.depends == other.depends && same_line(one.example.before, other.example.before) &&
+           same_line(one.example.after, other.example.after);
+  };
+  const auto at = std::ranges::find_if(diff_.classes, alike);
+  if (at == diff_.classes.end()) {
+    diff_.classes.push_back(std::move(one));
+  } else {
+    at->hosts.push_back(one.hosts.front());
+  }
+}
+
+Diff Differ::take() {
+  std::ranges::stable_sort(diff_.classes, {}, &DiffClass::kind);
+  // Of several hosts the end that is each of them is what they have in common.
+  for (DiffClass& one : diff_.classes) {
+    if (one.hosts.size() < 2) continue;
+    const std::string first = one.hosts.front();
+    const std::string together = names_.of_hosts(one.hosts);
+    if (one.from == first) one.from = together;
+    if (one.to == first) one.to = together;
+  }
+  return std::move(diff_);
+}
+
+}  // namespace rolewall::ask

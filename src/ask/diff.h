@@ -1,0 +1,101 @@
+// What two states of a site, or two rulesets, do differently: the packets whose fate is another, in
+// as few classes as the edit has, each with one natural example and who decides about it.
+//
+// A class is what one rule of the edit decides, of one kind and one way over one host; classes of
+// several hosts that read alike are one. Every example is put to the evaluator, by both rulesets,
+// before it is shown: where that does not see the difference, and nothing is free there, it is a
+// mistake of ours (`mistakes`), and no answer. Without classes, mistakes and `not_proven` the
+// answer is a proof: no packet's fate differs.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "analyze/difference.h"
+#include "ask/answer.h"
+#include "ask/diff_words.h"
+#include "ruleset/snapshot.h"
+
+namespace rolewall::ask {
+
+using DiffKind = analyze::DifferenceKind;
+std::vector<DiffKind> diff_kinds();
+std::string_view name_of(DiffKind kind);  // "newly-accepted"
+std::string_view meaning(DiffKind kind);
+
+// What one side does with an example.
+struct ToldFate {
+  Verdict verdict = Verdict::Accept;
+  std::optional<DecidedBy> decided_by;
+  std::string reason;               // of a Stack
+  std::string translated;           // "to 10.0.2.10:443"
+  std::vector<std::string> logged;  // the prefixes of the lines
+  bool operator==(const ToldFate&) const = default;
+};
+
+struct DiffExample {
+  std::string packet;  // in words that `rolewall eval` takes
+  std::string bytes;   // where those words are another packet: it in hexadecimal
+  ToldFate before;
+  ToldFate after;
+};
+
+struct DiffClass {
+  DiffKind kind = DiffKind::NewlyAccepted;
+  PacketWay way = PacketWay::Arrives;
+  std::string service;
+  std::string from;
+  std::string to;
+  std::string options;
+  bool whole = true;                 // else the words are an outline: some of these packets
+  std::vector<std::string> depends;  // what it hangs on: "limit"; empty: it is so for certain
+  std::vector<std::string> hosts;
+  DiffExample example;
+};
+
+enum class DiffWord : std::uint8_t {
+  Equivalent,
+  MorePermissive,
+  LessPermissive,
+  Incomparable,
+  Otherwise,  // as permissive, but denied, rewritten or logged in another way
+};
+std::string_view name_of(DiffWord word);
+
+struct Diff {
+  std::vector<DiffClass> classes;  // by kind
+  std::vector<std::string> new_hosts;
+  std::vector<std::string> gone_hosts;
+  std::size_t same = 0;                 // hosts whose rulesets are equal
+  std::size_t compared = 0;             // hosts whose are not
+  std::vector<std::string> not_proven;  // "web-01: 20000000 edges": the budget ended
+  std::vector<std::string> mistakes;
+
+  bool is_proof() const { return not_proven.empty() && mistakes.empty(); }
+  std::size_t count(DiffKind kind) const;
+};
+DiffWord word_of(const Diff& diff);
+
+class Differ {
+ public:
+  // The names are of the side that comes after.
+  explicit Differ(const policy::Policy& policy) : names_(policy) {}
+
+  // Adds what differs on one host.
+  void compare(const ruleset::Snapshot& before, const ruleset::Snapshot& after);
+  void add_new(const std::string& host) { diff_.new_hosts.push_back(host); }
+  void add_gone(const std::string& host) { diff_.gone_hosts.push_back(host); }
+
+  Diff take();
+
+ private:
+  void add(DiffClass one);
+
+  PolicyNames names_;
+  Diff diff_;
+};
+
+}  // namespace rolewall::ask

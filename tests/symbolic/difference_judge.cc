@@ -1,0 +1,273 @@
+// Two rulesets, the second the first with one edit: the analyser says whose fate differs, for all
+// packets at once; the evaluator is asked about packets, one by one, by both rulesets.
+//
+// Of a packet for which nothing is free, its fates (or, accepted, its bytes and mark) differ where
+// the analyser says so, and nowhere else; of another, what the analyser leaves out must have the
+// same possible fates on both sides. An example of each part is put to the evaluator, too.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "aims.h"
+#include "analyze/difference.h"
+#include "boundaries.h"
+#include "edits.h"
+#include "eval/eval.h"
+#include "generator.h"
+#include "options.h"
+#include "random.h"
+#include "random_rules.h"
+#include "ruleset/verify.h"
+
+namespace rolewall::symbolic {
+namespace {
+
+using analyze::DifferenceKind;
+using kernel_judge::Random;
+
+struct Arguments {
+  std::uint64_t pairs = 300;
+  std::uint64_t packets = 200;
+  std::uint64_t seed = 1;
+  std::uint64_t forwards = 0;
+  std::optional<std::uint64_t> only;
+};
+
+struct Tally {
+  std::uint64_t pairs = 0;
+  std::uint64_t equal = 0;  // no packet's fate differs
+  std::uint64_t not_proven = 0;
+  std::uint64_t packets = 0;
+  std::uint64_t differing = 0;
+  std::uint64_t free = 0;  // something is
+  std::uint64_t examples = 0;
+  std::uint64_t bounds = 0;  // parts without a certain packet
+  std::uint64_t disagreements = 0;
+};
+
+struct Told {
+  std::set<eval::Fate> fates;
+  bool is_plain = true;  // nothing is free
+  bool is_undecided = false;
+  eval::Packet after;  // of a plain one
+};
+
+Told tell(eval::Evaluator& evaluator, const eval::Packet& packet, bool sent) {
+  eval::Options options;
+  options.steps = false;
+  const eval::Outcomes outcomes =
+      evaluator.outcomes(packet, sent ? eval::Direction::Send : eval::Direction::Arrive, options);
+  Told told;
+  for (const eval::Journey& way : outcomes.ways) {
+    told.fates.insert(way.fate());
+    told.is_undecided |= way.fate() == eval::Fate::Undecided || way.fate() == eval::Fate::Held;
+    told.is_plain = told.is_plain && way.conditions.empty() && way.knows_after;
+  }
+  told.is_plain = told.is_plain && outcomes.ways.size() == 1 && outcomes.complete;
+  told.after = outcomes.ways.front().after;
+  return told;
+}
+
+bool is_accepted(const Told& told) {
+  return told.fates.contains(eval::Fate::Accept);
+}
+
+// Absent: the same.
+std::optional<DifferenceKind> difference_of(const Told& was, const Told& is) {
+  if (!is_accepted(was) && is_accepted(is)) return DifferenceKind::NewlyAccepted;
+  if (is_accepted(was) && !is_accepted(is)) return DifferenceKind::NewlyDenied;
+  if (!is_accepted(was)) {
+    if (was.fates == is.fates) return std::nullopt;
+    return DifferenceKind::DeniedOtherwise;
+  }
+  const bool same = was.after.bytes == is.after.bytes && was.after.mark == is.after.mark &&
+                    was.after.priority == is.after.priority;
+  if (same) return std::nullopt;
+  return DifferenceKind::Rewritten;
+}
+
+class Pair {
+ public:
+  Pair(const ruleset::Ruleset& before, const ruleset::Ruleset& after, const ruleset::Host& host,
+       std::string again, Tally& tally)
+      : again_(std::move(again)),
+        tally_(tally),
+        before_(before, host),
+        after_(after, host),
+        difference_({before, host}, {after, host}) {}
+
+  bool analyse() {
+    for (const auto direction : {analyze::Direction::Arrive, analyze::Direction::Send}) {
+      auto parts = difference_.parts(direction);
+      if (!parts) return false;
+      parts_[static_cast<std::size_t>(direction)] = std::move(*parts);
+    }
+    return true;
+  }
+
+  void judge_examples() {
+    for (const auto direction : {analyze::Direction::Arrive, analyze::Direction::Send}) {
+      for (const analyze::DifferencePart& part : parts_[static_cast<std::size_t>(direction)]) {
+        if (part.certain == analyze::kNothing) {
+          ++tally_.bounds;
+          continue;
+        }
+        const auto witness = difference_.witness(direction, part.certain);
+        if (!witness) continue;
+        ++tally_.examples;
+        ask(witness->packet, direction == analyze::Direction::Send, "example");
+      }
+      is_equal_ = is_equal_ && parts_[static_cast<std::size_t>(direction)].empty();
+    }
+    if (is_equal_) ++tally_.equal;
+  }
+
+  void ask(const eval::Packet& packet, bool sent, const std::string& number) {
+    const auto direction = sent ? analyze::Direction::Send : analyze::Direction::Arrive;
+    if (!difference_.is_in_space(direction, packet)) return;
+    const Told was = tell(before_, packet, sent);
+    const Told is = tell(after_, packet, sent);
+    if (was.is_undecided || is.is_undecided) return;
+    ++tally_.packets;
+    std::optional<DifferenceKind> may;
+    bool certain = false;
+    for (const auto& part : parts_[static_cast<std::size_t>(direction)]) {
+      // Log lines are no part of what the evaluator says.
+      if (part.kind == DifferenceKind::Logged) continue;
+      if (difference_.contains(direction, part.packets, packet)) may = part.kind;
+      certain = certain || difference_.contains(direction, part.certain, packet);
+    }
+    if (!was.is_plain || !is.is_plain) {
+      ++tally_.free;
+      if (was.fates != is.fates && !may) disagree(packet, was, is, sent, number, "are the same");
+      return;
+    }
+    const auto kind = difference_of(was, is);
+    if (kind) ++tally_.differing;
+    if (kind && !may) {
+      disagree(packet, was, is, sent, number, "are the same");
+    } else if (!kind && certain) {
+      disagree(packet, was, is, sent, number, "differ");
+    } else if (kind && certain && *kind != *may) {
+      disagree(packet, was, is, sent, number, "differ in another way");
+    }
+  }
+
+ private:
+  void disagree(const eval::Packet& packet, const Told& was, const Told& is, bool sent,
+                const std::string& number, const std::string& what) {
+    ++tally_.disagreements;
+    if (++shown_ > 1) return;
+    std::string bytes;
+    for (const std::uint8_t byte : packet.bytes) bytes += fmt::format("{:02x}", byte);
+    const auto fates = [](const Told& told) {
+      std::string all;
+      for (const eval::Fate fate : told.fates) all += fmt::format(" {}", eval::name_of(fate));
+      return all;
+    };
+    fmt::print(
+        "DISAGREEMENT: by the evaluator{} and{}; the analyser says that they {}{}\n"
+        "  {} in={} out={} state={} {}\n  again: {} --only {}\n",
+        fates(was), fates(is), what, parts_of(packet, sent), sent ? "sent" : "arrives",
+        packet.in_device, packet.out_device, packet.ct_state ? int(*packet.ct_state) : -1, bytes,
+        again_, number);
+  }
+
+  std::string parts_of(const eval::Packet& packet, bool sent) {
+    const auto direction = sent ? analyze::Direction::Send : analyze::Direction::Arrive;
+    std::string all;
+    for (const auto& part : parts_[static_cast<std::size_t>(direction)]) {
+      if (!difference_.contains(direction, part.packets, packet)) continue;
+      all += fmt::format(" (kind {}{})", static_cast<int>(part.kind),
+                         difference_.contains(direction, part.certain, packet) ? "" : ", may");
+    }
+    return all;
+  }
+
+  std::string again_;
+  Tally& tally_;
+  eval::Evaluator before_;
+  eval::Evaluator after_;
+  analyze::Difference difference_;
+  std::array<std::vector<analyze::DifferencePart>, 2> parts_;
+  bool is_equal_ = true;
+  int shown_ = 0;
+};
+
+void ask_all(Pair& pair, const ruleset::Ruleset& ruleset, const ruleset::Host& host,
+             const Arguments& arguments, std::uint64_t seed) {
+  const kernel_judge::Boundaries boundaries = kernel_judge::Boundaries::of(ruleset, host);
+  const std::vector<kernel_judge::Known> known;
+  const kernel_judge::Generator generator(boundaries, host, known, seed, false);
+  const std::vector<kernel_judge::Aim> aims = kernel_judge::aims_of(ruleset);
+  const std::uint64_t first = arguments.only.value_or(0);
+  const std::uint64_t end = arguments.only ? first + 1 : arguments.packets;
+  for (std::uint64_t number = first; number < end; ++number) {
+    Random random(seed * 1'000'003 + number);
+    kernel_judge::Question question =
+        number % 2 == 1 && !aims.empty()
+            ? kernel_judge::question_for(random.of(aims), ruleset, host, boundaries, random)
+            : generator.question(number);
+    if (question.packet.in_device.empty() && !question.outbound) continue;
+    if (random.percent(25)) {
+      question.packet.ct_state = random.of<std::uint32_t>({1, 2, 4, 8, 64});
+    }
+    if (!question.outbound && random.percent(30)) question.packet.out_device = "eth1";
+    pair.ask(question.packet, question.outbound, std::to_string(number));
+  }
+}
+
+int run(const Arguments& arguments, const char* program) {
+  Tally tally;
+  const ruleset::Host host = host_of_universe(arguments.forwards != 0);
+  for (std::uint64_t i = 0; tally.pairs < arguments.pairs; ++i) {
+    const std::uint64_t seed = arguments.seed + i;
+    const ruleset::Ruleset before = random_rules(seed);
+    const auto edited = edit(before, seed);
+    if (!edited) continue;
+    ++tally.pairs;
+    Pair pair(before, edited->ruleset, host,
+              fmt::format("{} --forwards {} --pairs 1 --seed {} ({})", program, arguments.forwards,
+                          seed, edited->what),
+              tally);
+    if (!pair.analyse()) {
+      ++tally.not_proven;
+      continue;
+    }
+    pair.judge_examples();
+    ask_all(pair, before, host, arguments, seed);
+    ask_all(pair, edited->ruleset, host, arguments, seed + 500'000);
+  }
+  fmt::print(
+      "{} pairs ({} over the budget, {} equal), {} packets compared ({} differ, {} with something "
+      "free), {} examples, {} parts that are bounds alone, {} disagreements; seeds from {}\n",
+      tally.pairs, tally.not_proven, tally.equal, tally.packets, tally.differing, tally.free,
+      tally.examples, tally.bounds, tally.disagreements, arguments.seed);
+  return tally.disagreements == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace rolewall::symbolic
+
+int main(int count, char** words) {
+  using namespace rolewall;
+  symbolic::Arguments arguments;
+  const bool read = kernel_judge::read_numbers(count, words,
+                                               {{"--pairs", &arguments.pairs},
+                                                {"--packets", &arguments.packets},
+                                                {"--seed", &arguments.seed},
+                                                {"--forwards", &arguments.forwards},
+                                                {"--only", nullptr, &arguments.only}});
+  if (!read) {
+    fmt::print(stderr,
+               "usage: difference_judge [--forwards 1] [--pairs N] [--packets N] [--seed S] "
+               "[--only PACKET]\n");
+    return 2;
+  }
+  return symbolic::run(arguments, words[0]);
+}

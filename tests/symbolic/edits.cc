@@ -1,0 +1,162 @@
+#include "edits.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "kernel/random.h"
+#include "ruleset/expr.h"
+#include "ruleset/names.h"
+#include "ruleset/verify.h"
+
+namespace rolewall::symbolic {
+namespace {
+
+using kernel_judge::Random;
+using namespace ruleset;  // NOLINT: the file is made of its names
+
+// A rule without a jump, which may stand in any chain of its table.
+bool calls_nobody(const Rule& rule) {
+  return std::ranges::none_of(rule.exprs, [](const Expr& expr) {
+    const auto* verdict = std::get_if<ImmediateVerdict>(&expr);
+    return verdict != nullptr && !verdict->verdict.chain.empty();
+  });
+}
+
+// Translations stand in chains of their type alone, at their hook.
+bool same_kind_of_chain(const Chain& a, const Chain& b) {
+  if (!a.base || !b.base) return a.base.has_value() == b.base.has_value();
+  return a.base->type == b.base->type && a.base->hook == b.base->hook;
+}
+
+bool change_verdict(Rule& rule, Random& random) {
+  if (rule.exprs.empty()) return false;
+  Expr& last = rule.exprs.back();
+  const auto* had = std::get_if<ImmediateVerdict>(&last);
+  if (had == nullptr && !std::holds_alternative<Reject>(last)) return false;
+  const Expr before = last;
+  switch (random.below(3)) {
+    case 0:
+      last = ImmediateVerdict{{VerdictCode::Accept, "", 0}};
+      break;
+    case 1:
+      last = ImmediateVerdict{{VerdictCode::Drop, "", 0}};
+      break;
+    default:
+      last = Reject{};
+      break;
+  }
+  return !(last == before);
+}
+
+bool change_compared(Rule& rule, Random& random) {
+  std::vector<Cmp*> all;
+  for (Expr& expr : rule.exprs) {
+    if (auto* cmp = std::get_if<Cmp>(&expr)) all.push_back(cmp);
+  }
+  if (all.empty()) return false;
+  Cmp& cmp = *random.of(all);
+  if (random.percent(30) && (cmp.op == CmpOp::Eq || cmp.op == CmpOp::Neq)) {
+    cmp.op = cmp.op == CmpOp::Eq ? CmpOp::Neq : CmpOp::Eq;
+  } else {
+    cmp.value.bytes[cmp.value.size - 1] ^= static_cast<std::uint8_t>(1 + random.below(3));
+  }
+  return true;
+}
+
+// Elements of plain sets alone, whose rows have no other columns.
+bool take_element(Table& table, Random& random) {
+  std::vector<Set*> sets;
+  for (Set& set : table.sets) {
+    if (set.kind == SetKind::Set && set.elements.count() > 0) sets.push_back(&set);
+  }
+  if (sets.empty()) return false;
+  Elements& elements = random.of(sets)->elements;
+  Elements kept = elements;
+  kept.keys.clear();
+  kept.key_ends.clear();
+  kept.data.clear();
+  kept.verdicts.clear();
+  kept.objects.clear();
+  kept.timeouts_ms.clear();
+  kept.expirations_ms.clear();
+  kept.exprs.clear();
+  kept.comments.clear();
+  const std::size_t gone = random.below(static_cast<std::uint32_t>(elements.count()));
+  for (std::size_t i = 0; i < elements.count(); ++i) {
+    if (i != gone) kept.append(elements, i);
+  }
+  elements = std::move(kept);
+  return true;
+}
+
+}  // namespace
+
+std::optional<Edited> edit(const Ruleset& ruleset, std::uint64_t seed) {
+  Random random(seed * 7919 + 17);
+  Edited edited{ruleset, ""};
+  std::vector<std::pair<Table*, Chain*>> chains;
+  for (Table& table : edited.ruleset.tables) {
+    for (Chain& chain : table.chains) {
+      if (!chain.rules.empty()) chains.emplace_back(&table, &chain);
+    }
+  }
+  if (chains.empty()) return std::nullopt;
+  const auto [table, chain] = random.of(chains);
+  auto& rules = chain->rules;
+  const std::uint32_t at = random.below(static_cast<std::uint32_t>(rules.size()));
+  const auto place = rules.begin() + at;
+  const std::string where =
+      fmt::format("rule {} of {} {} {}", at + 1, name_of(table->family), table->name, chain->name);
+  switch (random.below(8)) {
+    case 0:
+    case 1:
+      rules.erase(place);
+      edited.what = where + " is taken away";
+      break;
+    case 2: {
+      std::vector<const Rule*> others;
+      for (const Chain& other : table->chains) {
+        for (const Rule& rule : other.rules) {
+          if (calls_nobody(rule) && same_kind_of_chain(other, *chain)) others.push_back(&rule);
+        }
+      }
+      if (others.empty()) return std::nullopt;
+      const Rule added = *random.of(others);
+      rules.insert(place, added);
+      edited.what = where + " is new";
+      break;
+    }
+    case 3:
+      if (rules.size() < 2) return std::nullopt;
+      std::swap(rules[at], rules[at == 0 ? 1 : at - 1]);
+      edited.what = where + " is moved";
+      break;
+    case 4:
+      if (!change_verdict(*place, random)) return std::nullopt;
+      edited.what = where + " decides otherwise";
+      break;
+    case 5:
+      if (!change_compared(*place, random)) return std::nullopt;
+      edited.what = where + " compares with another value";
+      break;
+    case 6:
+      if (!take_element(*table, random)) return std::nullopt;
+      edited.what =
+          fmt::format("a set of {} {} has lost an element", name_of(table->family), table->name);
+      break;
+    default:
+      if (!chain->base || chain->base->type == ChainType::Nat) return std::nullopt;
+      chain->base->policy =
+          chain->base->policy == VerdictCode::Drop ? VerdictCode::Accept : VerdictCode::Drop;
+      edited.what =
+          fmt::format("the policy of {} {} {}", name_of(table->family), table->name, chain->name);
+      break;
+  }
+  if (ruleset::verify(edited.ruleset)) return std::nullopt;
+  return edited;
+}
+
+}  // namespace rolewall::symbolic

@@ -1,0 +1,21 @@
+// One edit of a ruleset, as people make them: a rule is taken away, added, moved or changed, an
+// element of a set comes or goes, a chain's policy turns round. The same seed gives the same edit.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "ruleset/ruleset.h"
+
+namespace rolewall::symbolic {
+
+struct Edited {
+  ruleset::Ruleset ruleset;
+  std::string what;  // "rule 3 of inet t0 b1 is taken away"
+};
+
+// Absent: the edit cannot be made there. What is given is sound, as ruleset::verify() has it.
+std::optional<Edited> edit(const ruleset::Ruleset& ruleset, std::uint64_t seed);
+
+}  // namespace rolewall::symbolic
