@@ -8,7 +8,6 @@
 #include "cli/output.h"
 #include "cli/program.h"
 #include "cli/render.h"
-#include "netlink/ipsets.h"
 #include "print/print.h"
 
 namespace rolewall::cli {
@@ -23,9 +22,6 @@ struct DumpOptions {
 int run(const DumpOptions& options) {
   auto snapshot = live_snapshot(options.state_directory);
   if (!snapshot) return report(snapshot.error());
-  auto ipsets = netlink::read_ipsets();
-  if (!ipsets) return report(ipsets.error());
-  snapshot->host.ipsets = std::move(*ipsets);
   return write_output(options.output, print::to_json(*snapshot));
 }
 

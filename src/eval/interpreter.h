@@ -16,6 +16,7 @@
 #include "eval/choices.h"
 #include "eval/eval.h"
 #include "eval/frame.h"
+#include "eval/ipsets.h"
 #include "eval/nat.h"
 #include "eval/program.h"
 #include "eval/render.h"
@@ -172,7 +173,28 @@ class Interpreter {
   Next run_xt_target(const ruleset::XtSetEcn& target);
   Next run_xt_target(const ruleset::XtTproxyTarget& target);
   Next run_xt_target(const ruleset::XtQueue& target);
+  Next run_xt_target(const ruleset::XtSetTarget& target);
   Next xt_drops();
+
+  // --- sets of ip_set (interpreter_ipset.cc) ---
+  enum class IpsetAnswer : std::uint8_t { No, Yes, Excluded, Unknown };
+  bool xt_asks(const ruleset::XtSet& match, XtPacket& packet);
+  IpsetAnswer ask_ipset(const ruleset::IpSet& set, const IpsetUse& use, XtPacket& packet,
+                        const ruleset::IpSet::Element** found);
+  IpsetAnswer ask_list(const ruleset::IpSet& list, const IpsetUse& use, XtPacket& packet);
+  IpsetAnswer ask_keys(const ruleset::IpSet& set, const IpsetKeys& keys,
+                       const ruleset::IpSet::Element** found);
+  IpsetAnswer ask_devices(const ruleset::IpSet& set, const std::string& network,
+                          std::string_view device, const ruleset::IpSet::Element** found);
+  IpsetAnswer ask_key(const ruleset::IpSet& set, const std::string& key,
+                      const ruleset::IpSet::Element** found);
+  std::optional<bool> is_time_left(std::optional<std::uint32_t> seconds_left) const;
+  IpsetKeys ipset_keys(const ruleset::IpSet& set, const IpsetUse& use, XtPacket& packet);
+  std::optional<std::string> sender_or_receiver(bool source, bool& known) const;
+  void change_ipset(const ruleset::XtSetTarget& target, bool adds, XtPacket& packet);
+  Next map_by_ipset(const ruleset::XtSetTarget& target, XtPacket& packet);
+  bool is_changed_unknown(const ruleset::IpSet& set);
+  void change_unknown(const ruleset::IpSet& set);
   Next run_osf(const ruleset::Osf& osf);
   Next run_tunnel(const ruleset::Tunnel& tunnel);
   Next run_exthdr(const ruleset::Exthdr& load);
@@ -225,6 +247,7 @@ class Interpreter {
   std::uint32_t table_number_ = 0;
   std::uint32_t chain_now_ = 0;  // the rule that runs
   std::uint32_t rule_now_ = 0;
+  std::optional<Ipsets> ipsets_;  // of the host, once they are asked for
   bool next_test_holds_ = false;  // what it reads is not known, and the rule is taken to match
   Frame* frame_ = nullptr;
   Clock clock_;

@@ -117,7 +117,8 @@ std::optional<bool> Interpreter::xt_match_holds(const r::XtMatch& match,
           },
           // No packet here went through a transform, nor will.
           [](const r::XtPolicy& m) -> Answer { return m.none; },
-          [&](const OneOf<r::XtRealm, r::XtCpu, r::XtSet> auto&) -> Answer { return chosen(); },
+          [&](const r::XtSet& m) -> Answer { return xt_asks(m, packet); },
+          [&](const OneOf<r::XtRealm, r::XtCpu> auto&) -> Answer { return chosen(); },
           [&](const r::XtEui64&) -> Answer { return chosen(); },
           [&](const r::XtConnlimit&) -> Answer { return chosen(); },  // run_xt_connlimit()
       },

@@ -24,12 +24,7 @@ std::uint32_t shifted(std::uint32_t mark, const r::XtConnmarkTarget& target) {
 Interpreter::Next Interpreter::run_xt_target(const r::XtTargetMeaning& target) {
   return visit_closed(
       Overloaded{
-          // To a set of ip_set nothing that is modelled looks, but by a condition.
           [](const OneOf<r::XtNotes, r::XtTee> auto&) { return Next::Expression; },
-          [&](const r::XtSetTarget& set) {
-            return set.map == 0xffff ? Next::Expression
-                                     : undecided("a mark that a set of ip_set gives");
-          },
           [&](const r::XtReject&) {
             target_ = {.code = r::VerdictCode::Drop, .rejects = true};
             return Next::Verdict;
@@ -53,7 +48,7 @@ Interpreter::Next Interpreter::run_xt_target(const r::XtTargetMeaning& target) {
             return tcp ? run_synproxy() : xt_drops();
           },
           [&](const OneOf<r::XtConnmarkTarget, r::XtNat, r::XtCt, r::XtSetMss, r::XtStripOptions,
-                          r::XtSetTos, r::XtSetTtl, r::XtSetEcn, r::XtTproxyTarget,
+                          r::XtSetTos, r::XtSetTtl, r::XtSetEcn, r::XtTproxyTarget, r::XtSetTarget,
                           r::XtQueue> auto& t) { return run_xt_target(t); },
       },
       target);

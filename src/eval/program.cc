@@ -168,6 +168,9 @@ class Program::Preparer {
       return problem(
           fmt::format("iptables' target `{}`: {}", target.name, meaning.error().message));
     }
+    if (const auto* set = std::get_if<ruleset::XtSetTarget>(&*meaning)) {
+      program_.changes_ipsets_ |= set->add.is_there() || set->remove.is_there();
+    }
     program_.xt_targets_.push_back(std::move(*meaning));
     return static_cast<std::uint32_t>(program_.xt_targets_.size() - 1);
   }

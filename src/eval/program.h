@@ -77,6 +77,8 @@ class Program {
   const ruleset::XtTargetMeaning& xt_target(std::uint32_t operand) const {
     return xt_targets_[operand];
   }
+  // Whether a rule adds to a set of ip_set, or takes away.
+  bool changes_ipsets() const { return changes_ipsets_; }
   // What the ruleset's own expressions switch on.
   const ruleset::TrackingUse& tracking() const { return tracking_; }
 
@@ -88,6 +90,7 @@ class Program {
   std::vector<std::string> problems_;
   std::vector<XtMatch> xt_matches_;
   std::vector<ruleset::XtTargetMeaning> xt_targets_;
+  bool changes_ipsets_ = false;
   ruleset::TrackingUse tracking_;
 };
 

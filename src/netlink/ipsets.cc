@@ -88,4 +88,36 @@ Result<std::vector<std::string>> read_ipsets() {
   return lines_of(text.all);
 }
 
+// ip_set_byname()
+Result<std::vector<ruleset::IpsetNumber>> read_ipset_numbers(
+    const std::vector<std::string>& saved) {
+  constexpr std::string_view kCreate = "create ";
+  std::vector<ruleset::IpsetNumber> numbers;
+  const SocketPtr socket = open_socket(NETLINK_NETFILTER);
+  if (!socket) return failed("cannot ask for ip sets", errno);
+  for (const std::string& line : saved) {
+    if (!line.starts_with(kCreate)) continue;
+    const std::string name =
+        line.substr(kCreate.size(), line.find(' ', kCreate.size()) - kCreate.size());
+    std::vector<std::uint8_t> request;
+    Writer writer(request);
+    const std::size_t begin = writer.begin_message(
+        nfnetlink_type(NFNL_SUBSYS_IPSET, IPSET_CMD_GET_BYNAME), NLM_F_ACK, AF_UNSPEC);
+    writer.put(IPSET_ATTR_PROTOCOL, std::array<std::uint8_t, 1>{IPSET_PROTOCOL});
+    writer.text(IPSET_ATTR_SETNAME, name);
+    writer.end_message(begin);
+    const int error = exchange(socket.get(), request, [&](const nlmsghdr& message) {
+      if (mnl_nlmsg_get_payload_len(&message) < sizeof(nfgenmsg)) return;
+      const auto* begin_of = static_cast<const std::uint8_t*>(
+          mnl_nlmsg_get_payload_offset(&message, sizeof(nfgenmsg)));
+      const View attributes(begin_of, mnl_nlmsg_get_payload_len(&message) - sizeof(nfgenmsg));
+      const View number = find_attribute(attributes, IPSET_ATTR_INDEX);
+      if (number.size() != 2) return;
+      numbers.push_back({name, static_cast<std::uint16_t>(number[0] << 8 | number[1])});
+    });
+    if (error != 0 && error != ENOENT) return failed("cannot ask for an ip set's number", error);
+  }
+  return numbers;
+}
+
 }  // namespace rolewall::netlink

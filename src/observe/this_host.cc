@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <limits>
 #include <memory>
 #include <string>
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "netlink/ipsets.h"
 #include "netlink/machine.h"
 #include "observe/net_setting.h"
 
@@ -81,6 +83,20 @@ std::vector<ruleset::XtTable> xt_tables() {
   return tables;
 }
 
+// Sets of ip_set, where the kernel has any: to ask would load the module. Without the right to ask
+// they are not known.
+Result<void> read_ipsets(ruleset::Host& host) {
+  if (::access("/sys/module/ip_set", F_OK) != 0) return {};
+  auto saved = netlink::read_ipsets();
+  if (!saved && saved.error().os_errno == EPERM) return {};
+  if (!saved) return std::unexpected(std::move(saved).error());
+  auto numbers = netlink::read_ipset_numbers(*saved);
+  if (!numbers) return std::unexpected(std::move(numbers).error());
+  host.ipsets = std::move(*saved);
+  host.ipset_numbers = std::move(*numbers);
+  return {};
+}
+
 }  // namespace
 
 Result<ruleset::Host> this_host(NextHops hops) {
@@ -100,6 +116,7 @@ Result<ruleset::Host> this_host(NextHops hops) {
   utsname system{};
   if (::uname(&system) == 0) host.kernel = system.release;
   host.xt_tables = xt_tables();
+  if (auto read = read_ipsets(host); !read) return std::unexpected(std::move(read).error());
   return host;
 }
 

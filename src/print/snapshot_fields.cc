@@ -603,6 +603,12 @@ struct Described<XtTable> {
 };
 
 template <>
+struct Described<IpsetNumber> {
+  static constexpr std::array kFields{required<&IpsetNumber::name>("name"),
+                                      required<&IpsetNumber::number>("number")};
+};
+
+template <>
 struct Described<Host> {
   static constexpr bool kLines = true;
   static constexpr std::array kFields{
@@ -622,7 +628,8 @@ struct Described<Host> {
       optional<&Host::has_transparent_sockets>("has_transparent_sockets"),
       optional<&Host::kernel>("kernel"),
       optional<&Host::xt_tables>("xt_tables"),
-      optional<&Host::ipsets>("ipsets")};
+      optional<&Host::ipsets>("ipsets"),
+      optional<&Host::ipset_numbers>("ipset_numbers")};
 };
 
 template <>

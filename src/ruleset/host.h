@@ -111,12 +111,18 @@ struct JoinedGroup {
   bool operator==(const JoinedGroup&) const = default;
 };
 
-// What iptables' recent or hashlimit match remembers, as the kernel shows it. Kept to be looked at:
-// rules of iptables' own matches are undecided.
+// What iptables' recent or hashlimit match remembers, as the kernel shows it.
 struct XtTable {
   std::string name;  // its file below /proc/net: "xt_recent/ssh", "ipt_hashlimit/web"
   std::vector<std::string> lines;
   bool operator==(const XtTable&) const = default;
+};
+
+// By which number rules of iptables name a set of ip_set.
+struct IpsetNumber {
+  std::string name;
+  std::uint16_t number = 0;
+  bool operator==(const IpsetNumber&) const = default;
 };
 
 struct Host {
@@ -143,6 +149,7 @@ struct Host {
   std::string kernel{};                           // uname's release; "": not known
   std::vector<XtTable> xt_tables{};
   std::vector<std::string> ipsets{};  // as `ipset save` lists them: what restores them
+  std::vector<IpsetNumber> ipset_numbers{};
   bool operator==(const Host&) const = default;
 };
 

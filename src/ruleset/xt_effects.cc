@@ -228,10 +228,9 @@ bool is_seen_elsewhere(const XtTarget& target) {
   return visit_closed(
       Overloaded{
           [](const OneOf<XtNotes, XtTee, XtReject> auto&) { return false; },
-          [](const XtSetTarget& set) { return set.map != 0xffff; },
           [](const OneOf<XtSetMark, XtConnmarkTarget, XtNat, XtCt, XtSetMss, XtStripOptions,
-                         XtSetTos, XtSetTtl, XtSetEcn, XtClassify, XtTproxyTarget, XtSynproxyTarget,
-                         XtQueue> auto&) { return true; },
+                         XtSetTos, XtSetTtl, XtSetEcn, XtClassify, XtTproxyTarget, XtSetTarget,
+                         XtSynproxyTarget, XtQueue> auto&) { return true; },
       },
       *meaning);
 }

@@ -263,23 +263,32 @@ std::optional<XtSet> read_xt_set_1(const XtBytes& bytes) {
   return XtSet{.index = bytes.u16(0),
                .dimensions = bytes.u8(2),
                .sources = static_cast<std::uint8_t>(flags & 0x7e),
-               .inverted = (flags & 1) != 0};
+               .inverted = (flags & 1) != 0,
+               .takes_excluded = (flags & 0x80) != 0};
 }
 std::optional<XtSet> read_xt_set_4(const XtBytes& bytes) {
+  // IPSET_FLAG_*: what of the counters is left as it is changes no answer.
+  enum : std::uint32_t { kSkipsCounters = 8 | 16, kCounters = 32, kReturnsNomatch = 128 };
   std::optional<XtSet> match = read_xt_set_1(bytes);
   // ip_set_counter_match: a value and how it is compared, and the flags of the command
-  if (match)
-    match->looks_at_counters = bytes.u8(16) != 0 || bytes.u8(32) != 0 || bytes.u32(40) != 0;
+  const std::uint32_t flags = bytes.u32(40);
+  if ((flags & ~(kSkipsCounters | kCounters | kReturnsNomatch)) != 0) return std::nullopt;
+  match->looks_at_counters = bytes.u8(16) != 0 || bytes.u8(32) != 0 || (flags & kCounters) != 0;
+  match->takes_excluded = (flags & kReturnsNomatch) != 0;
   return match;
 }
-std::string xt_words(const XtSet& match, XtFamily /*family*/) {
+std::string xt_sides(std::uint8_t dimensions, std::uint8_t sources) {
   std::string sides;
-  for (unsigned i = 1; i <= match.dimensions; ++i) {
-    sides +=
-        (sides.empty() ? "" : ",") + std::string((match.sources >> i & 1) != 0 ? "src" : "dst");
+  for (unsigned i = 1; i <= dimensions; ++i) {
+    sides += (sides.empty() ? "" : ",") + std::string((sources >> i & 1) != 0 ? "src" : "dst");
   }
-  return "set" +
-         xt_option("match-set", match.inverted, fmt::format("(number {}) {}", match.index, sides));
+  return sides;
+}
+std::string xt_words(const XtSet& match, XtFamily /*family*/) {
+  const std::string of =
+      fmt::format("(number {}) {}", match.index, xt_sides(match.dimensions, match.sources));
+  return "set" + xt_option("match-set", match.inverted, of) +
+         (match.takes_excluded ? " --return-nomatch" : "");
 }
 
 }  // namespace rolewall::ruleset

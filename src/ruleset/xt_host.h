@@ -105,6 +105,7 @@ struct XtSet {
   std::uint8_t sources = 0;  // a bit for each dimension, from bit 1
   bool inverted = false;
   bool looks_at_counters = false;
+  bool takes_excluded = false;  // `--return-nomatch`: what the set excludes, and nothing else
 };
 
 std::optional<XtComment> read_xt_comment(const XtBytes& bytes);
@@ -139,5 +140,7 @@ std::string xt_words(const XtPolicy& match, XtFamily family);
 std::string xt_words(const XtRpfilter& match, XtFamily family);
 std::string xt_words(const XtSocket& match, XtFamily family);
 std::string xt_words(const XtSet& match, XtFamily family);
+// "src,dst", of each dimension.
+std::string xt_sides(std::uint8_t dimensions, std::uint8_t sources);
 
 }  // namespace rolewall::ruleset

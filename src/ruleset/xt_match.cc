@@ -73,6 +73,7 @@ constexpr std::array kPayloadRows{
     PayloadRow{"rt", 0, 280, as_meaning<read_xt_rt>},
     PayloadRow{"sctp", 0, 292, as_meaning<read_xt_sctp>},
     PayloadRow{"set", 1, 4, as_meaning<read_xt_set_1>},
+    PayloadRow{"set", 2, 4, as_meaning<read_xt_set_1>},
     PayloadRow{"set", 4, 48, as_meaning<read_xt_set_4>},
     PayloadRow{"socket", 1, 1, as_meaning<read_xt_socket>},
     PayloadRow{"socket", 2, 1, as_meaning<read_xt_socket>},

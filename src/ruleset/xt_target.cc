@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "ruleset/xt_host.h"
+
 namespace rolewall::ruleset {
 namespace {
 
@@ -102,11 +104,41 @@ Meaning read_notrack(const XtBytes& /*bytes*/) {
   return XtCt{.untracks = true, .helper = {}, .timeout = {}};
 }
 // struct xt_set_info_target_v1 to _v3
-Meaning read_set(const XtBytes& bytes) {
-  return XtSetTarget{.add = bytes.u16(0), .remove = bytes.u16(4)};
+XtSetTarget::Use set_use(const XtBytes& bytes, std::size_t at) {
+  return {.number = bytes.u16(at),
+          .dimensions = bytes.u8(at + 2),
+          .sources = static_cast<std::uint8_t>(bytes.u8(at + 3) & 0x7e),
+          .inverted = (bytes.u8(at + 3) & 1) != 0};
+}
+XtSetTarget read_sets(const XtBytes& bytes) {
+  XtSetTarget target;
+  target.add = set_use(bytes, 0);
+  target.remove = set_use(bytes, 4);
+  return target;
+}
+// IPSET_FLAG_*, and a timeout
+void read_set_options(XtSetTarget& target, const XtBytes& bytes, std::size_t at) {
+  enum : std::uint32_t { kExist = 1, kMapMark = 1 << 8, kMapPriority = 1 << 9 };
+  const std::uint32_t flags = bytes.u32(at);
+  target.renews = (flags & kExist) != 0;
+  target.maps_mark = (flags & kMapMark) != 0;
+  target.maps_priority = (flags & kMapPriority) != 0;
+  const std::uint32_t timeout = bytes.u32(at + 4);
+  if (timeout != 0xffffffff) target.timeout = timeout;
+}
+Meaning read_set_1(const XtBytes& bytes) {
+  return read_sets(bytes);
+}
+Meaning read_set_2(const XtBytes& bytes) {
+  XtSetTarget target = read_sets(bytes);
+  read_set_options(target, bytes, 8);
+  return target;
 }
 Meaning read_set_3(const XtBytes& bytes) {
-  return XtSetTarget{.add = bytes.u16(0), .remove = bytes.u16(4), .map = bytes.u16(8)};
+  XtSetTarget target = read_sets(bytes);
+  target.map = set_use(bytes, 8);
+  read_set_options(target, bytes, 12);
+  return target;
 }
 // struct nf_synproxy_info
 Meaning read_synproxy(const XtBytes& bytes) {
@@ -257,8 +289,8 @@ constexpr std::array kTargetRows{
     TargetRow{"REJECT", 0, 4, read_reject},
     TargetRow{"SECMARK", 0, 0, read_note},
     TargetRow{"SECMARK", 1, 0, read_note},
-    TargetRow{"SET", 1, 8, read_set},
-    TargetRow{"SET", 2, 16, read_set},
+    TargetRow{"SET", 1, 8, read_set_1},
+    TargetRow{"SET", 2, 16, read_set_2},
     TargetRow{"SET", 3, 20, read_set_3},
     TargetRow{"SNAT", 0, 20, read_nat_ipv4<NatTo::Source>},
     TargetRow{"SNAT", 1, 40, read_nat<NatTo::Source>},
@@ -402,10 +434,20 @@ std::string words(const XtTproxyTarget& target, XtFamily family) {
 }
 std::string words(const XtSetTarget& target, XtFamily /*family*/) {
   std::string words;
-  if (target.add != 0xffff) words += fmt::format(" --add-set (number {})", target.add);
-  if (target.remove != 0xffff) words += fmt::format(" --del-set (number {})", target.remove);
-  if (target.map != 0xffff) words += fmt::format(" --map-set (number {})", target.map);
-  return words;
+  const auto say = [&](std::string_view option, const XtSetTarget::Use& use) {
+    if (!use.is_there()) return;
+    words += fmt::format(" --{} (number {}) {}", option, use.number,
+                         xt_sides(use.dimensions, use.sources));
+  };
+  say("add-set", target.add);
+  if (target.add.is_there() && target.renews) words += " --exist";
+  if (target.add.is_there() && target.timeout) {
+    words += fmt::format(" --timeout {}", *target.timeout);
+  }
+  say("del-set", target.remove);
+  say("map-set", target.map);
+  if (target.maps_mark) words += " --map-mark";
+  return target.maps_priority ? words + " --map-prio" : words;
 }
 std::string words(const XtSynproxyTarget& target, XtFamily /*family*/) {
   return target.mss == 0 ? "" : fmt::format(" --mss {}", target.mss);

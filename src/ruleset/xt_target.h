@@ -123,9 +123,20 @@ struct XtTproxyTarget {
 
 // Into, or out of, a set of ip_set.
 struct XtSetTarget {
-  std::uint16_t add = 0xffff;  // its number; 0xffff: none
-  std::uint16_t remove = 0xffff;
-  std::uint16_t map = 0xffff;  // gives the packet a mark, priority or queue
+  struct Use {
+    std::uint16_t number = 0xffff;  // 0xffff: none
+    std::uint8_t dimensions = 0;
+    std::uint8_t sources = 0;  // a bit for each dimension, from bit 1
+    bool inverted = false;
+    bool is_there() const { return number != 0xffff; }
+  };
+  Use add;
+  Use remove;
+  Use map;                               // gives the packet a mark, priority or queue
+  bool renews = false;                   // `--exist`
+  std::optional<std::uint32_t> timeout;  // in seconds; absent: the set's
+  bool maps_mark = false;
+  bool maps_priority = false;
 };
 
 struct XtSynproxyTarget {

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "ruleset/expr.h"
+#include "ruleset/ipset.h"
 #include "ruleset/xt_match.h"
 
 namespace rolewall::kernel_judge {
@@ -207,6 +208,40 @@ class Collector {
   std::set<std::uint32_t> users_;
 };
 
+bool asks_ipsets(const Ruleset& ruleset) {
+  for (const Table& table : ruleset.tables) {
+    for (const Chain& chain : table.chains) {
+      for (const Rule& rule : chain.rules) {
+        for (const Expr& expr : rule.exprs) {
+          const auto* match = std::get_if<XtMatch>(&expr);
+          if (match != nullptr && match->name == "set") return true;
+        }
+      }
+    }
+  }
+  return false;
+}
+
+// What keys of sets of ip_set begin with: an address, or a network; and the port that follows.
+void collect(const IpSet& set, Collector& collector) {
+  const std::size_t size = set.address_size();
+  for (const auto& [key, element] : set.elements) {
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(key.data());
+    std::size_t at = 0;
+    if (set.fields[0] == IpSet::Field::Address || set.fields[0] == IpSet::Field::Network) {
+      const net::Address address = net::address_from_bytes(ByteSpan(bytes, size));
+      at = size;
+      if (set.fields[0] == IpSet::Field::Network) {
+        collector.prefix({address, bytes[at++]});
+      } else {
+        collector.address(address);
+      }
+    }
+    const bool has_port = set.fields.size() > 1 && set.fields[1] == IpSet::Field::Port;
+    if (has_port) collector.port(ByteSpan(bytes + at + 1, 2));
+  }
+}
+
 }  // namespace
 
 Boundaries Boundaries::of(const Ruleset& ruleset, const Host& host) {
@@ -216,6 +251,9 @@ Boundaries Boundaries::of(const Ruleset& ruleset, const Host& host) {
     for (const Chain& chain : table.chains) {
       for (const Rule& rule : chain.rules) collector.rule(rule);
     }
+  }
+  if (asks_ipsets(ruleset)) {
+    for (const IpSet& set : read_ipsets(host.ipsets)) collect(set, collector);
   }
   for (const auto* list : {&host.addresses, &host.virtual_addresses}) {
     for (const auto& prefix : *list) collector.prefix(prefix);

@@ -161,7 +161,7 @@ class Runner {
     if (auto added = add_networks(host_); !added) return broken(added.error(), "set up");
     if (auto learnt = learn_machine(host_); !learnt) return broken(learnt.error(), "set up");
     if (arguments_.iptables) {
-      if (auto made = make_ipsets(); !made) return broken(made.error(), "set up");
+      if (auto made = make_ipsets(host_); !made) return broken(made.error(), "set up");
     }
     const auto start = std::chrono::steady_clock::now();
     const auto taken = [&] {
@@ -189,7 +189,7 @@ class Runner {
   }
 
   bool judge(std::uint64_t seed) {
-    return arguments_.iptables ? judge(generate_iptables(seed), seed)
+    return arguments_.iptables ? judge(generate_iptables(seed, true), seed)
                                : judge(generate_conversation_ruleset(seed), seed);
   }
 

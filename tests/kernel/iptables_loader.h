@@ -5,14 +5,20 @@
 
 #include "base/error.h"
 #include "iptables_text.h"
+#include "ruleset/host.h"
 
 namespace rolewall::kernel_judge {
 
 // Whether the programs are installed.
 bool has_iptables();
 
-// The sets of ip_set that the rules name. REQUIRES: in a namespace of its own.
-Result<void> make_ipsets();
+// Sets of each type that the kernel has, whose names begin with "s4" and "s6" by their family; and
+// "s4b" and "s6b", to which rules add. The host knows them then. REQUIRES: in a namespace of its
+// own.
+Result<void> make_ipsets(ruleset::Host& host);
+
+// The sets to which rules add hold what they held.
+Result<void> restore_ipsets();
 
 Result<void> load_iptables(const IptablesText& text);
 

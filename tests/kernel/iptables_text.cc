@@ -22,8 +22,8 @@ struct Place {
 
 class IptablesWriter {
  public:
-  IptablesWriter(Random& random, bool ipv6, bool tracks)
-      : random_(random), v6_(ipv6), tracks_(tracks) {}
+  IptablesWriter(Random& random, bool ipv6, bool tracks, bool remembers)
+      : random_(random), v6_(ipv6), tracks_(tracks), remembers_(remembers) {}
 
   IptablesText::Table write(const std::string& name) {
     IptablesText::Table table{.ipv6 = v6_, .name = name, .chains = {}};
@@ -131,6 +131,9 @@ class IptablesWriter {
       return " -m icmp6 " + inverted() + "--icmpv6-type " +
              pick({"128", "129", "1", "1/4", "135", "echo-request"});
     }
+    if (protocol_ == "mobility-header") {
+      return " -m mh " + inverted() + "--mh-type " + pick({"1", "0:3", "5", "2:255"});
+    }
     if (protocol_ == "esp")
       return " -m esp " + inverted() + "--espspi " + pick({"1", "0:500", "7"});
     if (protocol_ == "ah") return " -m ah " + inverted() + "--ahspi " + pick({"1", "0:500", "7"});
@@ -216,7 +219,7 @@ class IptablesWriter {
 
   std::string flow_match() {
     if (!tracks_) return "";
-    switch (random_.below(8)) {
+    switch (random_.below(10)) {
       case 0:
       case 1:
         return fmt::format(" -m conntrack {}--ctstate {}", inverted(), states());
@@ -238,6 +241,11 @@ class IptablesWriter {
         return " -m connbytes " + inverted() + "--connbytes " + pick({"0", "1:5", "60:100"}) +
                " --connbytes-mode " + pick({"packets", "bytes", "avgpkt"}) + " --connbytes-dir " +
                pick({"original", "reply", "both"});
+      case 7:
+        return " -m connlabel " + inverted() + "--label " + pick({"1", "2", "127"}) +
+               pick({"", " --set"});
+      case 8:
+        return " -m helper " + inverted() + "--helper " + pick({"ftp", "sip", "irc"});
       default:
         return " -m connlimit " +
                pick({"--connlimit-above 0", "--connlimit-upto 1", "--connlimit-above 1"}) +
@@ -246,7 +254,7 @@ class IptablesWriter {
   }
 
   std::string host_match(const Place& at) {
-    switch (random_.below(12)) {
+    switch (random_.below(16)) {
       case 0:
         return " -m mark " + inverted() + "--mark " + mark();
       case 1:
@@ -285,11 +293,61 @@ class IptablesWriter {
       case 9:
         return " -m cpu --cpu " + pick({"0", "1"});
       case 10:
+        return " -m realm " + inverted() + "--realm " + pick({"0", "1", "0x0/0xff"});
+      case 11:
+        return at.leaves() ? " -m cgroup " + inverted() + pick({"--cgroup 1", "--path /"}) : "";
+      case 12:
+        return v6_ && (at.arrives()) ? " -m eui64" : "";
+      case 13:
         return " -m comment --comment " + pick({"plain", "\"two words\""});
       default:
-        return fmt::format(" -m set {}--match-set s{} {}", inverted(), v6_ ? 6 : 4,
-                           pick({"src", "dst"}));
+        return set_match();
     }
+  }
+
+  std::string sides(unsigned dimensions) {
+    std::string list;
+    for (unsigned i = 0; i < dimensions; ++i) list += (i == 0 ? "" : ",") + pick({"src", "dst"});
+    return list;
+  }
+  std::string set_match() {
+    struct Kind {
+      const char* name;
+      unsigned dimensions;
+      bool has_networks;
+    };
+    const Kind kind = random_.of<Kind>({{"ip", 1, false},
+                                        {"wide", 1, false},
+                                        {"net", 1, true},
+                                        {"port", 2, false},
+                                        {"netport", 2, true},
+                                        {"dev", 2, true},
+                                        {"three", 3, true},
+                                        {"list", 2, false},
+                                        {"ports", 1, false},
+                                        {"map", 1, false},
+                                        {"mac", 2, false},
+                                        {"b", 1, false},
+                                        {"c", 2, false},
+                                        {"d", 1, false}});
+    const std::string_view of(kind.name);
+    if (v6_ && (of == "map" || of == "mac" || of == "d")) return "";
+    if (!remembers_ && (of == "b" || of == "c" || of == "d")) return "";
+    const std::string name = of == "ports" ? "ports" : fmt::format("s{}{}", v6_ ? 6 : 4, of);
+    // Of another dimension than the set's: more do no harm, with fewer it is in none.
+    const unsigned dimensions = random_.percent(90) ? kind.dimensions : 1 + random_.below(3);
+    std::string text =
+        fmt::format(" -m set {}--match-set {} {}", inverted(), name, sides(dimensions));
+    if (kind.has_networks && random_.percent(15)) text += " --return-nomatch";
+    return text;
+  }
+  std::string set_target() {
+    const std::string name = fmt::format("s{}{}", v6_ ? 6 : 4, pick({"b", "c", v6_ ? "b" : "d"}));
+    const bool adds = random_.percent(70);
+    std::string text = fmt::format(" -j SET --{}-set {} {}", adds ? "add" : "del", name, sides(2));
+    if (adds && random_.percent(20)) text += " --exist";
+    if (adds && name.ends_with("b") && random_.percent(20)) text += " --timeout 600";
+    return text;
   }
 
   std::string memory_match() {
@@ -401,6 +459,9 @@ class IptablesWriter {
         return at.leaves() || at.is("FORWARD") ? " -j CLASSIFY --set-class 1:" + pick({"0", "5"})
                                                : " -j MARK --set-mark 6";
       case 9:
+        if (random_.percent(40)) {
+          return " -j TEE --gateway " + std::string(v6_ ? "2001:db8:9:1::5" : "10.9.1.5");
+        }
         return protocol_ == "tcp" && !v6_ ? " -j ECN --ecn-tcp-remove" : " -j MARK --set-mark 6";
       case 10:
         return (at.is("PREROUTING") && (protocol_ == "tcp" || protocol_ == "udp"))
@@ -416,8 +477,7 @@ class IptablesWriter {
       return (random_.percent(75) ? " -j " : " -g ") + random_.of(targets_);
     }
     if (random_.percent(12)) {
-      return pick({" -j LOG --log-prefix \"x \"", " -j NFLOG --nflog-group 3", "",
-                   " -j SET --add-set s" + std::string(v6_ ? "6" : "4") + "b src",
+      return pick({" -j LOG --log-prefix \"x \"", " -j NFLOG --nflog-group 3", "", set_target(),
                    " -j AUDIT --type accept"});
     }
     if (at.table == "nat")
@@ -427,6 +487,13 @@ class IptablesWriter {
       return pick({tracks_ ? " -j CT --notrack" : " -j ACCEPT", " -j ACCEPT", " -j DROP",
                    " -j RETURN", " -j TRACE", tracks_ ? " -j CT --zone 5" : " -j ACCEPT",
                    tracks_ ? " -j NOTRACK" : " -j DROP"});
+    }
+    if (random_.percent(3)) {
+      return " -j NFQUEUE --queue-num 3" + pick({"", " --queue-bypass"});
+    }
+    if (protocol_ == "tcp" && tracks_ && random_.percent(4) &&
+        (at.is("INPUT") || at.is("FORWARD"))) {
+      return " -j SYNPROXY --mss 1460";
     }
     if (random_.percent(14)) {
       if (protocol_ == "tcp" && random_.percent(50)) return " -j REJECT --reject-with tcp-reset";
@@ -439,9 +506,9 @@ class IptablesWriter {
   }
 
   std::string rule(const Place& at) {
-    protocol_ = random_.of<const char*>({"tcp", "tcp", "tcp", "udp", "udp", "sctp",
-                                         v6_ ? "icmpv6" : "icmp", "", "", "dccp", "esp", "ah"});
-    if (v6_ && protocol_ == "ah") protocol_ = "";
+    protocol_ =
+        random_.of<const char*>({"tcp", "tcp", "tcp", "udp", "udp", "sctp", v6_ ? "icmpv6" : "icmp",
+                                 "", "", "dccp", "esp", v6_ ? "mobility-header" : "ah"});
     syn_ = false;
     std::string text = "-A " + at.hook;
     if (random_.percent(20)) text += fmt::format(" {}-s {}", inverted(), address());
@@ -472,6 +539,7 @@ class IptablesWriter {
   Random& random_;
   bool v6_;
   bool tracks_;
+  bool remembers_;
   std::vector<std::string> targets_;
   std::uint32_t names_ = 0;
   // Of the rule that is being written.
@@ -481,14 +549,14 @@ class IptablesWriter {
 
 }  // namespace
 
-IptablesText generate_iptables(std::uint64_t seed) {
+IptablesText generate_iptables(std::uint64_t seed, bool remembers) {
   Random random(Random(seed).next());
   IptablesText text;
   const bool tracks = random.percent(65);
   const std::uint32_t families = random.weighted({50, 35, 15});
   for (const bool ipv6 : {false, true}) {
     if (families == (ipv6 ? 0U : 1U)) continue;
-    IptablesWriter writer(random, ipv6, tracks);
+    IptablesWriter writer(random, ipv6, tracks, remembers);
     for (const char* table : {"raw", "mangle", "nat", "filter"}) {
       const bool is_filter = std::string_view(table) == "filter";
       const bool is_nat = std::string_view(table) == "nat";

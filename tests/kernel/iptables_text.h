@@ -23,7 +23,7 @@ struct IptablesText {
   std::vector<Table> tables;
 };
 
-IptablesText generate_iptables(std::uint64_t seed);
+IptablesText generate_iptables(std::uint64_t seed, bool remembers = false);
 
 // What iptables-restore gets, or ip6tables-restore; "" where there is nothing of the family.
 std::string render(const IptablesText& text, bool ipv6);

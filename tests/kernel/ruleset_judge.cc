@@ -132,6 +132,8 @@ void dress(Question& question, const ruleset::Host& host, std::uint64_t seed) {
   if (!question.outbound) give_link_header(packet, host);
 }
 
+constexpr std::uint8_t kMobility = 135;
+
 // What matches of iptables look into and the generator leaves as it is: TCP's options, the byte of
 // differentiated services, further protocols.
 void dress_for_iptables(Question& question, std::uint64_t seed) {
@@ -141,6 +143,11 @@ void dress_for_iptables(Question& question, std::uint64_t seed) {
   const bool plain = packet.bytes.size() >= 40 && packet.bytes[0] == (ipv6 ? 0x60 : 0x45);
   if (!plain || question.outbound) return;
   const std::uint8_t protocol = packet.bytes[ipv6 ? 6 : 9];
+  if (protocol == kMobility && ipv6 && packet.bytes.size() > 46 && random.percent(85)) {
+    packet.bytes[40] = random.percent(90) ? 59 : 6;  // nothing follows, as must be
+    packet.bytes[41] = static_cast<std::uint8_t>(random.below(4));
+    packet.bytes[42] = static_cast<std::uint8_t>(random.below(7));
+  }
   const bool twists = protocol == net::protocol::kTcp || protocol == net::protocol::kUdp;
   if (twists && random.percent(45)) twist_transport(packet, random);
   if (random.percent(40)) {
@@ -177,7 +184,7 @@ class Runner {
     if (auto learnt = learn_machine(host_); !learnt) return broken(learnt.error(), "set up");
     choose_groups(host_);
     if (arguments_.from == Arguments::From::Iptables) {
-      if (auto made = make_ipsets(); !made) return broken(made.error(), "set up");
+      if (auto made = make_ipsets(host_); !made) return broken(made.error(), "set up");
     }
     const auto start = std::chrono::steady_clock::now();
     const std::uint64_t count = arguments_.only ? 1 : arguments_.rulesets;
@@ -238,7 +245,8 @@ class Runner {
       boundaries.protocols.insert(boundaries.protocols.end(), 2, net::protocol::kSctp);
     }
     if (arguments_.from == Arguments::From::Iptables) {
-      for (const std::uint8_t protocol : std::initializer_list<std::uint8_t>{33, 50, 51, 132}) {
+      for (const std::uint8_t protocol :
+           std::initializer_list<std::uint8_t>{33, 50, 51, 132, kMobility}) {
         boundaries.protocols.push_back(protocol);
       }
     }

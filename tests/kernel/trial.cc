@@ -174,6 +174,11 @@ Result<std::unique_ptr<Trial>> Trial::open(const sandbox::Judge::Load& load,
                     return std::holds_alternative<ruleset::Connlimit>(expr) ||
                            (match != nullptr && match->name == "connlimit");
                   });
+  trial->changes_ipsets_ =
+      memory == Memory::Kept && has_expr(trial->ruleset_, [](const auto& expr) {
+        const auto* target = std::get_if<ruleset::XtTarget>(&expr);
+        return target != nullptr && target->name == "SET";
+      });
   trial->ages_ = memory == Memory::Kept && lets_elements_end(trial->ruleset_);
   trial->timed_ = trial->paced_ || trial->ages_ ||
                   (memory == Memory::Kept && has_expr(trial->ruleset_, is_expiration));
@@ -274,6 +279,7 @@ Result<void> Trial::forget() {
   evaluator_->reset();
   began_ = std::chrono::steady_clock::now();
   pauses_ = Random(1);
+  if (changes_ipsets_) TRY(restore_ipsets());
   return judge_->forget();
 }
 

@@ -65,6 +65,7 @@ class Trial {
   bool ages_ = false;  // elements of its sets end
   Random pauses_{1};
   bool timed_ = false;  // it depends on how much time passes
+  bool changes_ipsets_ = false;
   bool paced_ = false;  // what the ruleset remembers depends on the kernel's ticks
   std::chrono::steady_clock::time_point began_;
   ruleset::Ruleset ruleset_;
