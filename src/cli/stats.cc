@@ -167,7 +167,7 @@ void add_stats(Program& program) {
                                "show what is let in and denied, and how full the tables are",
                                "  sudo rolewall stats\n"
                                "  sudo rolewall stats --watch\n"
-                               "  sudo rolewall stats --over 10s --format json\n"
+                               "  sudo rolewall stats --over 2s --format json\n"
                                "  sudo rolewall stats --format prometheus -o "
                                "/var/lib/prometheus/node-exporter/rolewall.prom\n"
                                "\n"
