@@ -32,6 +32,8 @@ int main(int argc, char** argv) {
   add_history(program);
   add_boot(program);
   add_status(program);
+  add_stats(program);
+  add_log(program);
   add_bans(program);
   add_openings(program);
   add_disable(program);

@@ -112,6 +112,8 @@ void add_rollback(Program& program);
 void add_history(Program& program);
 void add_boot(Program& program);
 void add_status(Program& program);
+void add_stats(Program& program);
+void add_log(Program& program);
 void add_bans(Program& program);
 void add_openings(Program& program);
 void add_disable(Program& program);

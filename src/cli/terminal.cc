@@ -124,6 +124,10 @@ void Terminal::write(std::string_view text) const {
   std::fwrite(text.data(), 1, text.size(), stream_);
 }
 
+void Terminal::flush() const {
+  std::fflush(stream_);
+}
+
 void Terminal::line(std::string_view text) const {
   constexpr std::size_t kColumns = 80;
   const std::string whole = shown_with_colours(with_given_options(text), colour_);

@@ -18,6 +18,8 @@ class Terminal {
   bool interactive() const { return interactive_; }
   std::string paint(Tone tone, std::string_view text) const;
   void write(std::string_view text) const;
+  // What has been written is seen: before a wait.
+  void flush() const;
   // A line for people (printed_commands.h).
   void line(std::string_view text) const;
   // How many lines of a screen what line() has written takes, or one more.

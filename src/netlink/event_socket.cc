@@ -63,7 +63,7 @@ Result<void> EventSocket::read(int timeout_ms, const std::function<void(const An
   std::vector<iovec> parts(room_.at_once);
   std::vector<sockaddr_nl> senders(room_.at_once);
   std::vector<mmsghdr> datagrams(room_.at_once);
-  while (true) {
+  for (std::size_t calls = 0; room_.most_calls == 0 || calls < room_.most_calls; ++calls) {
     for (std::size_t i = 0; i < room_.at_once; ++i) {
       parts[i] = {.iov_base = buffers_.data() + i * room_.datagram, .iov_len = room_.datagram};
       datagrams[i] = {};
@@ -90,6 +90,7 @@ Result<void> EventSocket::read(int timeout_ms, const std::function<void(const An
     }
     if (static_cast<std::size_t>(count) < room_.at_once) return {};
   }
+  return {};
 }
 
 }  // namespace rolewall::netlink

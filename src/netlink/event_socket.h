@@ -21,6 +21,9 @@ class EventSocket {
     std::size_t datagram = 0;  // the largest, in bytes
     std::size_t at_once = 1;   // datagrams that one system call reads
     int waiting = 0;           // bytes that the kernel keeps meanwhile; 0: what it does by itself
+    // System calls of one read(), after which it returns though there is more; 0: no limit. For
+    // whoever has something else to do meanwhile, however much comes.
+    std::size_t most_calls = 0;
   };
 
   // In the current network namespace. A room that the kernel does not grant in full is smaller.

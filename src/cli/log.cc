@@ -1,0 +1,312 @@
+// rolewall log: what the policy's rules log, as it comes, in the policy's words.
+
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "apply/apply.h"
+#include "apply/generations.h"
+#include "cli/exit_status.h"
+#include "cli/interruption.h"
+#include "cli/json.h"
+#include "cli/log_suggestions.h"
+#include "cli/log_words.h"
+#include "cli/program.h"
+#include "cli/render.h"
+#include "cli/site_options.h"
+#include "cli/state_options.h"
+#include "observe/log_fold.h"
+#include "observe/net_setting.h"
+#include "observe/source_counts.h"
+
+namespace rolewall::cli {
+namespace {
+
+using Clock = observe::LogFold::Clock;
+
+struct LogOptions {
+  std::string state_directory{apply::kDefaultStateDirectory};
+  std::string format = "text";
+  std::optional<std::uint32_t> group;
+  std::string fold = "5s";
+  std::string time;
+  std::string counts;
+  bool each = false;
+  bool explain = false;
+  bool suggest = false;
+};
+
+// The record of what is in force, read anew when that is another generation.
+class Recorded {
+ public:
+  explicit Recorded(std::string directory) : directory_(std::move(directory)) { read(); }
+
+  const observe::WrittenPolicy& policy() const { return policy_; }
+  const std::string& problem() const { return problem_; }
+
+  void read_again_if_changed() {
+    const auto applied = apply::current_applied(directory_);
+    const auto number = applied && *applied ? std::optional((*applied)->generation) : std::nullopt;
+    if (number && number != generation_) read();
+  }
+
+ private:
+  void read() {
+    auto current = apply::current_generation(directory_);
+    problem_.clear();
+    if (!current) {
+      problem_ = current.error().message;
+    } else if (!*current) {
+      problem_ = "nothing is recorded in " + directory_;
+    } else {
+      generation_ = (*current)->applied.generation;
+      policy_ = observe::WrittenPolicy((*current)->snapshot, (*current)->applied.site);
+    }
+    const policy::Policy shipped = policy_without_site({});
+    for (const policy::Service& service : shipped.services) {
+      std::vector<std::string> literals;
+      for (const policy::ServiceLiteral& literal : service.literals) {
+        literals.push_back(literal.text);
+      }
+      policy_.add_service(service.name, std::move(literals));
+    }
+  }
+
+  std::string directory_;
+  observe::WrittenPolicy policy_;
+  std::optional<std::uint32_t> generation_;
+  std::string problem_;
+};
+
+// The journal, without its library: a datagram for each entry.
+class Journal {
+ public:
+  Journal() : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {}
+  ~Journal() {
+    if (socket_ >= 0) ::close(socket_);
+  }
+  Journal(const Journal&) = delete;
+  Journal& operator=(const Journal&) = delete;
+
+  // False where there is none, or it cannot take it now: the entry is lost.
+  bool send(const std::string& fields) const {
+    sockaddr_un journal{};
+    journal.sun_family = AF_UNIX;
+    constexpr std::string_view kPath = "/run/systemd/journal/socket";
+    std::memcpy(journal.sun_path, kPath.data(), kPath.size());
+    return ::sendto(socket_, fields.data(), fields.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+                    reinterpret_cast<const sockaddr*>(&journal), sizeof journal) >= 0;
+  }
+
+ private:
+  int socket_;
+};
+
+class Follower {
+ public:
+  Follower(const LogOptions& options, observe::LogReader& reader, std::chrono::seconds fold)
+      : options_(options),
+        reader_(reader),
+        recorded_(options.state_directory),
+        fold_(options.each ? std::chrono::milliseconds(0) : std::chrono::milliseconds(fold)),
+        fold_seconds_(static_cast<std::uint64_t>(fold.count())) {}
+
+  const Recorded& recorded() const { return recorded_; }
+
+  Result<void> follow(std::optional<Clock::time_point> until) {
+    auto next = Clock::now() + kTidyEvery;
+    while (!Interruption::requested() && (!until || Clock::now() < *until)) {
+      const auto read = reader_.read(kWaitMs, [&](const observe::LogLine& line) { take(line); });
+      if (!read) return read;
+      if (Clock::now() >= next) {
+        tidy(false);
+        next = Clock::now() + kTidyEvery;
+      }
+    }
+    tidy(true);
+    if (options_.suggest) out().write(suggestions_.write(recorded_.policy(), options_.format));
+    return {};
+  }
+
+ private:
+  static constexpr std::chrono::seconds kTidyEvery{1};
+  static constexpr int kWaitMs = 200;
+
+  void take(const observe::LogLine& line) {
+    if (!observe::parse_prefix(line.prefix)) {
+      ++others_;
+      return;
+    }
+    if (options_.suggest) {
+      if (const auto event = log_event(line)) suggestions_.take(*event, recorded_.policy());
+      return;
+    }
+    if (!options_.counts.empty()) sources_.take(line);
+    if (!fold_.is_new(line, Clock::now())) return;
+    if (const auto event = log_event(line)) show(*event, 0);
+  }
+
+  void show(const observe::LogEvent& event, std::uint64_t times) {
+    const ShownEvent shown{.event = event,
+                           .policy = recorded_.policy(),
+                           .times = times,
+                           .seconds = fold_seconds_,
+                           .explains = options_.explain};
+    if (options_.format == "json") {
+      out().write(log_json(shown));
+    } else if (options_.format == "journal") {
+      send(journal_fields(shown));
+    } else {
+      out().write(log_text(shown));
+    }
+  }
+
+  void send(const std::string& fields) {
+    if (!journal_.send(fields)) ++unsent_;
+  }
+
+  // What is no packet's: a loss.
+  void say(const char* event, std::uint64_t count, const std::string& words) {
+    if (count == 0) return;
+    if (options_.format == "json") {
+      const Json json{
+          {"version", kJsonVersion}, {"verb", "log"}, {"event", event}, {"count", count}};
+      out().write(json.dump() + "\n");
+    } else if (options_.format == "journal") {
+      journal_.send(journal_message(words, 4));
+    } else {
+      out().line(out().paint(Tone::Warning, words));
+    }
+  }
+
+  void tidy(bool all) {
+    fold_.finish(Clock::now(), all, [&](const observe::LogFold::Repeated& repeated) {
+      show(repeated.event, repeated.times);
+    });
+    const std::uint64_t lost = std::exchange(lost_before_, reader_.lost());
+    const std::uint64_t newly = reader_.lost() - lost;
+    say("lost", newly,
+        fmt::format("{} lost: they came faster than they were read", counted(newly, "line")));
+    const std::uint64_t crowd = fold_.take_crowd();
+    say("not-shown", crowd,
+        fmt::format("{} not shown: too many different ones at once", counted(crowd, "line")));
+    const std::uint64_t unsent = std::exchange(unsent_, 0);
+    say("not-kept", unsent,
+        fmt::format("{} not kept: the journal did not take them", counted(unsent, "line")));
+    const std::uint64_t others = std::exchange(others_, 0);
+    say("others", others,
+        fmt::format("{} of another program's rules in this group", counted(others, "line")));
+    if (!options_.counts.empty()) {
+      const auto written = sources_.write(options_.counts);
+      if (!written && !std::exchange(complained_, true)) {
+        render_notes({written.error().message});
+      }
+    }
+    recorded_.read_again_if_changed();
+    out().flush();
+  }
+
+  const LogOptions& options_;
+  observe::LogReader& reader_;
+  Recorded recorded_;
+  observe::LogFold fold_;
+  std::uint64_t fold_seconds_;
+  observe::SourceCounts sources_;
+  LogSuggestions suggestions_;
+  Journal journal_;
+  std::uint64_t lost_before_ = 0;
+  std::uint64_t unsent_ = 0;
+  std::uint64_t others_ = 0;
+  bool complained_ = false;
+};
+
+// Where no group is named, the policy's; an error that says why there is nothing to follow.
+Result<std::uint16_t> group_to_read(const LogOptions& options) {
+  if (options.group) {
+    if (*options.group > 0xffff) return fail(ErrorKind::Usage, "--group: a number up to 65535");
+    return static_cast<std::uint16_t>(*options.group);
+  }
+  auto current = apply::current_generation(options.state_directory);
+  if (!current) return std::unexpected(std::move(current).error());
+  if (!*current) {
+    return fail(ErrorKind::Refused, "nothing is recorded in " + options.state_directory +
+                                        ": name the log's group with --group");
+  }
+  const auto group = observe::log_group((*current)->snapshot);
+  if (group) return *group;
+  std::string why =
+      "what is in force logs to the kernel's own log, not to a group. Read it there (journalctl -k "
+      "-f --grep '^rolewall '), or write `log = { to = 5 }` in [defaults] and apply";
+  if (!observe::net_setting("netfilter/nf_log_all_netns")) {
+    why +=
+        ". In a network namespace, as a container's, the kernel writes to its log only where "
+        "net.netfilter.nf_log_all_netns is 1 outside of it; a group works without";
+  }
+  return fail(ErrorKind::Refused, why);
+}
+
+int run(const LogOptions& options) {
+  const auto fold = parse_time("--fold", options.fold, std::chrono::hours(1));
+  if (!fold) return report(fold.error());
+  std::optional<Clock::time_point> until;
+  if (!options.time.empty()) {
+    const auto time = parse_time("--for", options.time, std::chrono::hours(24 * 365));
+    if (!time) return report(time.error());
+    until = Clock::now() + *time;
+  }
+  if (options.suggest && options.format == "journal") {
+    return report_usage("--suggest prints to the terminal: not with --format journal");
+  }
+  const auto group = group_to_read(options);
+  if (!group) return report(group.error());
+  auto reader = observe::LogReader::open(*group);
+  if (!reader) return report(reader.error());
+  const Interruption interruption;
+  Follower follower(options, *reader, *fold);
+  if (!follower.recorded().problem().empty()) {
+    render_notes({"no names and no policy lines: " + follower.recorded().problem()});
+  }
+  const auto followed = follower.follow(until);
+  return followed ? kDone : report(followed.error());
+}
+
+}  // namespace
+
+void add_log(Program& program) {
+  Verb verb = program.add_verb(
+      kServerVerbs, "log", "follow what the policy's rules log, in its words",
+      "  sudo rolewall log\n"
+      "  sudo rolewall log --explain\n"
+      "  sudo rolewall log --suggest --for 1h\n"
+      "  sudo rolewall log --format json | jq .rule\n"
+      "\n"
+      "The policy must log to a group: `log = { to = 5 }` in [defaults]. A group has one reader;\n"
+      "where rolewall-log.service is, the journal has the lines: journalctl -t rolewall -f");
+  auto options = std::make_shared<LogOptions>();
+  add_state_option(verb, options->state_directory);
+  add_format_option(verb, options->format, {"text", "json", "journal"});
+  verb.add_option("--group", options->group, "the NFLOG group (default: the policy's)")
+      .type_name("NUMBER");
+  const Option each = verb.add_flag("--each", options->each, "show each line, also repeats");
+  verb.add_option("--fold", options->fold, "how long repeats are counted and not shown")
+      .type_name("TIME")
+      .show_default()
+      .excludes(each);
+  verb.add_option("--for", options->time, "end after this time").type_name("TIME");
+  verb.add_option("--counts", options->counts, "keep here how often each source was logged")
+      .type_name("FILE");
+  const Option explain = verb.add_flag("--explain", options->explain,
+                                       "say which change of the policy would admit the packet");
+  verb.add_flag("--suggest", options->suggest,
+                "print rules at the end that would admit what was logged, to choose from")
+      .excludes(explain);
+  program.on_choice(verb, options, run);
+}
+
+}  // namespace rolewall::cli

@@ -1,0 +1,145 @@
+#include "cli/log_suggestions.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "base/calendar.h"
+#include "cli/json.h"
+#include "cli/terminal.h"
+#include "net/built_in_steps.h"
+#include "net/protocol.h"
+
+namespace rolewall::cli {
+namespace {
+
+using observe::Direction;
+
+// A type by its number is a literal, too.
+std::string service_of(const observe::PacketHead& packet, const observe::WrittenPolicy& policy) {
+  if (packet.icmp_type) {
+    return fmt::format("{}/{}", net::protocol_name(packet.protocol), *packet.icmp_type);
+  }
+  return policy.service_name(packet.protocol, packet.to_port);
+}
+
+std::string id_of(std::string service) {
+  for (char& c : service) {
+    if (c == '/') c = '-';
+  }
+  return service;
+}
+
+std::string host_or_address(const net::Address& address, const observe::WrittenPolicy& policy) {
+  const std::string name = policy.host_name(address);
+  return name.empty() ? net::format(address) : name;
+}
+
+}  // namespace
+
+void LogSuggestions::take(const observe::LogEvent& event, const observe::WrittenPolicy& policy) {
+  const bool by_default = event.name == net::step::kDefault;
+  if (!by_default || !event.packet || event.packet->is_later_fragment) {
+    if (event.fate != "accept") ++by_others_[event.name];
+    return;
+  }
+  const observe::PacketHead& packet = *event.packet;
+  const bool outbound = event.direction == Direction::Outbound;
+  Key key{
+      .direction = event.direction,
+      .service = service_of(packet, policy),
+      .target = event.direction == Direction::Forward ? host_or_address(packet.to, policy) : ""};
+  auto at = seen_.find(key);
+  if (at == seen_.end()) {
+    if (seen_.size() >= kMostServices) {
+      ++left_out_;
+      return;
+    }
+    at = seen_.emplace(std::move(key), Seen{.first_ns = event.time_ns, .peers = {}}).first;
+  }
+  Seen& seen = at->second;
+  ++seen.lines;
+  seen.last_ns = event.time_ns;
+  const net::Address& peer = outbound ? packet.to : packet.from;
+  if (seen.peers.size() < kMostPeers) {
+    seen.peers.insert(peer);
+  } else if (!seen.peers.contains(peer)) {
+    seen.has_more_peers = true;
+  }
+}
+
+// A host by its name, others by their addresses: a network's name would open it to all of it. Only
+// of a network that many have asked from the name is more use.
+std::vector<std::string> LogSuggestions::selectors(const Seen& seen,
+                                                   const observe::WrittenPolicy& policy) {
+  constexpr std::size_t kMany = 8;
+  std::map<std::string, std::size_t> by_network;
+  for (const net::Address& peer : seen.peers) ++by_network[policy.name_of(peer)];
+  std::vector<std::string> terms;
+  for (const net::Address& peer : seen.peers) {
+    std::string term = policy.host_name(peer);
+    const std::string network = policy.name_of(peer);
+    if (term.empty() && !network.empty() && by_network[network] > kMany) term = network;
+    if (term.empty()) term = net::format(peer);
+    if (std::ranges::find(terms, term) == terms.end()) terms.push_back(std::move(term));
+  }
+  return terms;
+}
+
+std::string LogSuggestions::as_rule(const Key& key, const Seen& seen,
+                                    const observe::WrittenPolicy& policy) {
+  std::vector<std::string> terms = selectors(seen, policy);
+  for (std::string& term : terms) term = '"' + printable(term) + '"';
+  std::vector<std::string> addresses;
+  for (const net::Address& peer : seen.peers) {
+    if (addresses.size() < 8) addresses.push_back(net::format(peer));
+  }
+  std::string text = fmt::format(
+      "# {} from {} to {}: {}{}\n", counted(seen.lines, "line"), format_moment(seen.first_ns),
+      format_moment(seen.last_ns), fmt::join(addresses, ", "),
+      seen.peers.size() > addresses.size()
+          ? fmt::format(" and {} more", seen.peers.size() - addresses.size())
+          : "");
+  if (seen.has_more_peers) text += "# and others: too many to list; is it for any?\n";
+  text += fmt::format("[[{}]]\nid      = \"{}\"\nservice = \"{}\"\n{:<7} = [{}]\n",
+                      name_of(key.direction), id_of(key.service), key.service,
+                      key.direction == Direction::Outbound ? "to" : "from", fmt::join(terms, ", "));
+  if (!key.target.empty()) text += fmt::format("to      = \"{}\"\n", printable(key.target));
+  return text;
+}
+
+std::string LogSuggestions::write(const observe::WrittenPolicy& policy,
+                                  std::string_view format) const {
+  if (format == "json") {
+    Json json{{"version", kJsonVersion},
+              {"verb", "log"},
+              {"suggestions", Json::array()},
+              {"left_out", left_out_}};
+    for (const auto& [key, seen] : seen_) {
+      Json each{{"direction", name_of(key.direction)},
+                {"service", printable(key.service)},
+                {"lines", seen.lines},
+                {"peers", selectors(seen, policy)},
+                {"all_peers", !seen.has_more_peers},
+                {"rule", as_rule(key, seen, policy)}};
+      json["suggestions"].push_back(std::move(each));
+    }
+    return json.dump() + "\n";
+  }
+  if (seen_.empty() && by_others_.empty()) return "nothing was logged that a rule would admit\n";
+  std::string text =
+      "# Rules that would admit what was logged. Choose: what nobody needs, leave out. Then see\n"
+      "# what they open: check the site with them, and compare it with the one in force.\n";
+  for (const auto& [key, seen] : seen_) text += "\n" + as_rule(key, seen, policy);
+  for (const auto& [name, lines] : by_others_) {
+    text += fmt::format("\n# {} by {}: no further rule changes that\n", counted(lines, "line"),
+                        printable(name));
+  }
+  if (left_out_ != 0) {
+    text += fmt::format("\n# {} of further services\n", counted(left_out_, "line"));
+  }
+  return text;
+}
+
+}  // namespace rolewall::cli

@@ -1,0 +1,50 @@
+// Rules that would admit what was logged, to choose from: one for each service and direction, with
+// those who asked for it. What a rule opens beyond that is for `rolewall diff` to say.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <string_view>
+#include <tuple>
+#include <vector>
+
+#include "observe/log_event.h"
+
+namespace rolewall::cli {
+
+class LogSuggestions {
+ public:
+  static constexpr std::size_t kMostServices = 1024;
+  static constexpr std::size_t kMostPeers = 256;  // of one service
+
+  void take(const observe::LogEvent& event, const observe::WrittenPolicy& policy);
+
+  // TOML for people, or an object of JSON.
+  std::string write(const observe::WrittenPolicy& policy, std::string_view format) const;
+
+ private:
+  struct Key {
+    observe::Direction direction;
+    std::string service;
+    std::string target;  // of what is passed on: to whom; else ""
+    auto operator<=>(const Key&) const = default;
+  };
+  struct Seen {
+    std::uint64_t lines = 0;
+    std::uint64_t first_ns = 0;
+    std::uint64_t last_ns = 0;
+    std::set<net::Address> peers;
+    bool has_more_peers = false;
+  };
+  static std::vector<std::string> selectors(const Seen& seen, const observe::WrittenPolicy& policy);
+  static std::string as_rule(const Key& key, const Seen& seen,
+                             const observe::WrittenPolicy& policy);
+
+  std::map<Key, Seen> seen_;
+  std::uint64_t left_out_ = 0;                      // lines of further services
+  std::map<std::string, std::uint64_t> by_others_;  // lines that no rule would change, by step
+};
+
+}  // namespace rolewall::cli

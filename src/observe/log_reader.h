@@ -1,0 +1,51 @@
+// The lines that rules log to an NFLOG group, as they come, with what was lost on the way
+// (net/netfilter/nfnetlink_log.c). packet_log.h is for whole packets, a few; this is for a flood.
+//
+// A group has one reader. The kernel numbers each packet before it is sent to us, so that a gap in
+// the numbers is what our socket's buffer could not hold: exactly, but for packets that follow the
+// last one that came.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "base/error.h"
+#include "netlink/event_socket.h"
+
+namespace rolewall::observe {
+
+struct LogLine {
+  std::string_view prefix;  // as the rule says it
+  std::uint8_t hook = 0;    // NF_INET_*
+  std::uint32_t in_device = 0;
+  std::uint32_t out_device = 0;
+  std::optional<std::uint32_t> user;  // who has sent it, of a packet of this host's
+  std::uint64_t time_ns = 0;          // since 1970; 0: the kernel does not say
+  netlink::View packet;               // its beginning, from the network header on
+};
+
+class LogReader {
+ public:
+  // Of the current network namespace. The error says which setting is in the way.
+  static Result<LogReader> open(std::uint16_t group);
+
+  // Gives `visit` what has come, after waiting for at most `timeout_ms`. A loss is no error.
+  Result<void> read(int timeout_ms, const std::function<void(const LogLine&)>& visit);
+
+  std::uint64_t lost() const { return lost_; }
+  std::uint64_t taken() const { return taken_; }
+
+ private:
+  explicit LogReader(netlink::EventSocket socket) : socket_(std::move(socket)) {}
+
+  netlink::EventSocket socket_;
+  std::optional<std::uint32_t> next_;  // the number that should come
+  std::uint64_t lost_ = 0;
+  std::uint64_t taken_ = 0;
+};
+
+}  // namespace rolewall::observe

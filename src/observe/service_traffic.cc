@@ -1,0 +1,155 @@
+#include "observe/service_traffic.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace rolewall::observe {
+namespace {
+
+std::uint64_t grown(std::uint64_t now, std::uint64_t before) {
+  return now >= before ? now - before : now;
+}
+
+Traffic since(const Traffic& now, const Traffic& before) {
+  return {.in_packets = grown(now.in_packets, before.in_packets),
+          .in_bytes = grown(now.in_bytes, before.in_bytes),
+          .out_packets = grown(now.out_packets, before.out_packets),
+          .out_bytes = grown(now.out_bytes, before.out_bytes)};
+}
+
+Traffic traffic_of(const netlink::CountedFlow& flow, Direction direction) {
+  const netlink::FlowCount there = flow.there.value_or(netlink::FlowCount{});
+  const netlink::FlowCount back = flow.back.value_or(netlink::FlowCount{});
+  const bool out = direction == Direction::Outbound;
+  const netlink::FlowCount& in = out ? back : there;
+  const netlink::FlowCount& from_here = out ? there : back;
+  return {.in_packets = in.packets,
+          .in_bytes = in.bytes,
+          .out_packets = from_here.packets,
+          .out_bytes = from_here.bytes};
+}
+
+}  // namespace
+
+void Traffic::operator+=(const Traffic& other) {
+  in_packets += other.in_packets;
+  in_bytes += other.in_bytes;
+  out_packets += other.out_packets;
+  out_bytes += other.out_bytes;
+}
+
+ServiceCounts::ServiceCounts(const WrittenPolicy& policy, net::AddressSet own)
+    : policy_(policy), own_(std::move(own)) {
+  for (const WrittenRule& rule : policy.rules()) {
+    const std::string service = rule.service();
+    const auto same = std::ranges::find_if(services_, [&](const ServiceTraffic& each) {
+      return each.direction == rule.direction && each.service == service;
+    });
+    service_of_rule_.push_back(static_cast<std::size_t>(same - services_.begin()));
+    if (rule.direction == Direction::Nat || rule.action != "accept") continue;
+    if (same != services_.end()) {
+      same->rules.push_back(rule.name);
+    } else {
+      services_.push_back({.direction = rule.direction,
+                           .service = service,
+                           .rules = {rule.name},
+                           .of_open = {},
+                           .passed = {}});
+    }
+  }
+  for (const Direction direction : {Direction::Inbound, Direction::Outbound, Direction::Forward}) {
+    services_.push_back(
+        {.direction = direction, .service = "", .rules = {}, .of_open = {}, .passed = {}});
+  }
+}
+
+// std::nullopt for what this host says to itself.
+std::optional<Direction> ServiceCounts::direction_of(const netlink::CountedFlow& flow) const {
+  const auto is_own = [&](const net::Address& address) {
+    return own_.contains(address) || net::is_loopback(address);
+  };
+  const bool from_here = is_own(flow.from.address);
+  const bool to_here = is_own(flow.answered_by) || net::is_multicast(flow.to.address);
+  if (from_here)
+    return is_own(flow.answered_by) ? std::nullopt : std::optional(Direction::Outbound);
+  return to_here ? Direction::Inbound : Direction::Forward;
+}
+
+std::optional<std::size_t> ServiceCounts::service_of(const netlink::CountedFlow& flow) const {
+  const auto direction = direction_of(flow);
+  if (!direction) return std::nullopt;
+  const auto may_be = [](const std::optional<net::AddressSet>& set, const net::Address& address) {
+    return !set || set->contains(address);
+  };
+  const std::vector<WrittenRule>& rules = policy_.rules();
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    const WrittenRule& rule = rules[i];
+    if (rule.direction != *direction || rule.action != "accept") continue;
+    if (rule.serves(flow.protocol, flow.to.port) && may_be(rule.from, flow.from.address) &&
+        may_be(rule.to, flow.to.address)) {
+      return service_of_rule_[i];
+    }
+  }
+  return services_.size() - 3 + static_cast<std::size_t>(*direction);
+}
+
+void ServiceCounts::take(const netlink::CountedFlow& flow, bool has_ended) {
+  const auto seen = seen_.find(flow.id);
+  std::size_t service = 0;
+  if (seen != seen_.end()) {
+    service = seen->second.service;
+  } else {
+    const auto found = service_of(flow);
+    if (!found) return;
+    service = *found;
+  }
+  ServiceTraffic& of = services_[service];
+  const Traffic now = traffic_of(flow, of.direction);
+  has_counters_ = has_counters_ || flow.there.has_value();
+  // What was there before the first look has not passed since.
+  if (looks_ > 1) {
+    of.passed += seen == seen_.end() ? now : since(now, seen->second.traffic);
+    if (has_ended) of.ended += 1;
+  }
+  const bool is_counted = seen != seen_.end() && seen->second.look == looks_;
+  if (has_ended) {
+    if (is_counted) of.open -= 1;
+    if (seen != seen_.end()) seen_.erase(seen);
+    return;
+  }
+  if (!is_counted) {
+    of.open += 1;
+    of.of_open += now;
+  }
+  seen_[flow.id] = {.traffic = now, .service = static_cast<std::uint32_t>(service), .look = looks_};
+}
+
+// The kernel tells of an end before it takes the entry away (nf_conntrack_core.c: nf_ct_delete):
+// what has ended and is not in the dump is among the ends that are read after it.
+Result<void> ServiceCounts::look() {
+  looks_ += 1;
+  unseen_ends_ = 0;
+  for (ServiceTraffic& service : services_) {
+    service.open = 0;
+    service.ended = 0;
+    service.of_open = {};
+    service.passed = {};
+  }
+  if (!ends_) {
+    auto ends = netlink::EndedFlows::listen();
+    if (ends) ends_.emplace(std::move(*ends));
+  }
+  TRY(netlink::read_counted_flows([&](const netlink::CountedFlow& flow) { take(flow, false); }));
+  has_missed_ends_ = false;
+  while (ends_) {
+    const auto read = ends_->read([&](const netlink::CountedFlow& flow) { take(flow, true); });
+    if (read || read.error().kind != ErrorKind::Conflict) break;
+    has_missed_ends_ = true;
+  }
+  // While the kernel's table grows, a dump can pass an entry over: once is no end.
+  unseen_ends_ =
+      std::erase_if(seen_, [&](const auto& each) { return each.second.look + 1 < looks_; });
+  return {};
+}
+
+}  // namespace rolewall::observe

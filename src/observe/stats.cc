@@ -1,0 +1,71 @@
+#include "observe/stats.h"
+
+#include <map>
+#include <string_view>
+#include <tuple>
+#include <utility>
+
+#include "netlink/netlink.h"
+
+namespace rolewall::observe {
+namespace {
+
+// Of a set whose elements must be read to be counted (kernels before 6.16): more than a limit's
+// sources can be.
+constexpr std::size_t kMostElementsRead = 65536;
+
+}  // namespace
+
+Result<Look> look_at_table() {
+  auto connection = netlink::Connection::open();
+  if (!connection) return std::unexpected(std::move(connection).error());
+  const auto state = connection->table_state(ruleset::kOwnFamily, ruleset::kOwnTable);
+  if (!state) return std::unexpected(state.error());
+  Look look{.at = std::chrono::steady_clock::now(),
+            .rules = {},
+            .sets = {},
+            .conntrack = conntrack_use()};
+  if (!*state) return look;
+  std::vector<netlink::UnreadSet> unread;
+  std::optional<ruleset::Table> table;
+  if ((*state)->sets.empty()) {
+    auto read =
+        connection->dump_table_in_part(ruleset::kOwnFamily, ruleset::kOwnTable, kMostElementsRead);
+    if (!read) return std::unexpected(std::move(read).error());
+    if (*read) {
+      unread = std::move((*read)->unread);
+      table = std::move((*read)->table);
+    }
+  } else {
+    auto read = connection->dump_table(ruleset::kOwnFamily, ruleset::kOwnTable, false);
+    if (!read) return std::unexpected(std::move(read).error());
+    table = std::move(*read);
+  }
+  if (!table) return look;
+  look.at = std::chrono::steady_clock::now();
+  look.has_table = true;
+  look.table_handle = table->handle;
+  look.audits = audits(*table);
+  look.rules = count_rules(*table);
+  look.sets = set_fills(*table, (*state)->sets, unread);
+  return look;
+}
+
+std::vector<std::uint64_t> gains(const Look& now, const Look& earlier) {
+  using Key = std::tuple<std::string_view, std::string_view, bool, Fate>;
+  const auto key_of = [](const RuleCount& count) {
+    return Key(count.name, count.chain, count.is_excess, count.fate);
+  };
+  std::map<Key, std::uint64_t> before;
+  for (const RuleCount& count : earlier.rules) before.emplace(key_of(count), count.packets);
+  std::vector<std::uint64_t> gained;
+  gained.reserve(now.rules.size());
+  for (const RuleCount& count : now.rules) {
+    const auto at = before.find(key_of(count));
+    const bool goes_on = at != before.end() && at->second <= count.packets;
+    gained.push_back(count.packets - (goes_on ? at->second : 0));
+  }
+  return gained;
+}
+
+}  // namespace rolewall::observe

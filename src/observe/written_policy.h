@@ -1,0 +1,98 @@
+// The policy that a table was made of, as its generation records it (ruleset::Written): which rules
+// there are, the packets that each is for as far as the record says, and the names of addresses.
+// For whoever shows counters and log lines in the policy's words. It decides no packet's fate: that
+// is eval's.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "net/address_set.h"
+#include "net/protocol.h"
+#include "ruleset/snapshot.h"
+
+namespace rolewall::observe {
+
+enum class Direction : std::uint8_t { Inbound, Outbound, Forward, Nat };
+
+std::string_view name_of(Direction direction);  // as a policy writes it
+// Of a rule's full name: "web.inbound.app" is Inbound. std::nullopt for a step or anything else.
+std::optional<Direction> direction_of(std::string_view rule);
+
+// "tcp/443", "udp/68 from 67", "icmp/echo-request", "protocol/112".
+struct ServicePart {
+  std::uint8_t protocol = 0;
+  net::PortRange ports;   // all for what has none
+  bool narrower = false;  // a type or a source port is asked for, too
+};
+
+struct WrittenRule {
+  std::string name;
+  std::string file;  // "" where the record does not say
+  std::uint32_t line = 0;
+  Direction direction = Direction::Inbound;
+  std::string action;                 // "accept" where the rule says none
+  std::vector<std::string> services;  // as written; empty: every protocol
+  std::vector<ServicePart> parts;     // what they stand for
+  bool all_parts_known = true;
+  std::optional<net::AddressSet> from;  // absent: the record does not say
+  std::optional<net::AddressSet> to;
+  std::vector<std::string> from_words;  // as written; empty: any
+  std::vector<std::string> to_words;
+  std::vector<std::string> conditions;  // further keys that leave packets out: "in", "user"
+  std::vector<WrittenKey> keys;         // all that it says
+
+  // "https", "http, https", "any service".
+  std::string service() const;
+  // Whether a packet to this port is one of the service's, whoever sends it. Ports are 0 where the
+  // protocol has none.
+  bool serves(std::uint8_t protocol, std::uint16_t port) const;
+};
+
+struct NamedAddresses {
+  std::string name;
+  net::AddressSet addresses;
+  bool is_host = false;
+};
+
+class WrittenPolicy {
+ public:
+  WrittenPolicy() = default;
+  // `hosts`: the site's, with all their addresses.
+  WrittenPolicy(const ruleset::Snapshot& snapshot,
+                const std::map<std::string, std::vector<net::Prefix>>& hosts);
+
+  const std::vector<WrittenRule>& rules() const { return rules_; }
+  const WrittenRule* rule(std::string_view name) const;
+  // Where [defaults] stand; nullptr where that is not recorded.
+  const ruleset::Written* defaults() const;
+  // The name of the host with this address, else of the smallest network with it; "" where the
+  // record names none.
+  std::string name_of(const net::Address& address) const;
+  // Of a host alone, else "".
+  std::string host_name(const net::Address& address) const;
+  // The service by name that a packet to this port is of: "https"; else its literal, "tcp/8443".
+  std::string service_name(std::uint8_t protocol, std::uint16_t port) const;
+  // A name that no rule of the record uses.
+  void add_service(const std::string& name, std::vector<std::string> literals);
+
+ private:
+  void add_names(const ruleset::Snapshot& snapshot);
+  void add_rule(const ruleset::Written& written);
+  std::optional<net::AddressSet> addresses_of(const std::vector<std::string>& terms) const;
+  std::optional<net::AddressSet> term(std::string_view text) const;
+
+  std::vector<WrittenRule> rules_;
+  std::vector<NamedAddresses> named_;
+  std::map<std::string, std::vector<std::string>, std::less<>> services_;  // to literals
+  std::vector<ruleset::Written> defaults_;                                 // one or none
+};
+
+// "tcp/443" where the protocol has ports, else "icmp", "protocol/112".
+std::string service_literal(std::uint8_t protocol, std::uint16_t port);
+
+}  // namespace rolewall::observe

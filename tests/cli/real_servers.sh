@@ -1,0 +1,10 @@
+# Three hosts with real HAProxy, nginx and MariaDB: the rates that `stats` shows are the clients', and each kind of denial is
+# found by `stats` and `log` at its policy line.
+. "$(dirname "$0")/prelude.sh"
+for program in nft haproxy nginx mariadbd mariadb; do
+  command -v $program >/dev/null || { echo "skipped: no $program"; exit 77; }
+done
+in_namespaces "$@"
+ip link set lo up
+export ROLEWALL_STATE="$scratch/state"
+timeout 280 python3 "$ROLEWALL_SOURCE/tests/support/live_site.py" || exit $?

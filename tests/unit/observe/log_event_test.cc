@@ -1,0 +1,196 @@
+#include "observe/log_event.h"
+
+#include <doctest/doctest.h>
+
+#include <chrono>
+#include <vector>
+
+#include "observe/log_fold.h"
+#include "observe/rule_counts.h"
+#include "observe/source_counts.h"
+#include "ruleset/expr.h"
+
+namespace rolewall::observe {
+namespace {
+
+using Bytes = std::vector<std::uint8_t>;
+
+Bytes tcp_syn(std::uint8_t last_of_source, std::uint16_t port) {
+  return {0x45,
+          0,
+          0,
+          40,
+          0,
+          1,
+          0,
+          0,
+          64,
+          6,
+          0,
+          0,
+          192,
+          0,
+          2,
+          last_of_source,
+          10,
+          0,
+          2,
+          10,
+          0x9c,
+          0x40,
+          static_cast<std::uint8_t>(port >> 8),
+          static_cast<std::uint8_t>(port),
+          0,
+          0,
+          0,
+          1,
+          0,
+          0,
+          0,
+          0,
+          0x50,
+          2,
+          0,
+          0,
+          0,
+          0,
+          0,
+          0};
+}
+
+LogLine line_of(const Bytes& packet,
+                std::string_view prefix = "rolewall (default) inbound drop: ") {
+  return {.prefix = prefix, .hook = 1, .user = std::nullopt, .packet = packet};
+}
+
+ruleset::Snapshot snapshot() {
+  ruleset::Snapshot made;
+  made.written = {
+      {"rule", "web.inbound.app", "web.toml", 6, {{"service", {"https"}}, {"from", {"lb"}}}},
+      {"rule", "web.inbound.rest", "web.toml", 9, {{"service", {"tcp/8000-8010"}}}},
+      {"rule", "web.inbound.in", "web.toml", 12, {{"service", {"ssh"}}, {"in", {"private"}}}},
+      {"defaults", "[defaults]", "site.toml", 3, {{"log to", {"5"}}}},
+      {"role", "lb", "site.toml", 0, {{"addresses", {"192.0.2.0/30"}}}},
+      {"network", "doc", "site.toml", 0, {{"addresses", {"192.0.2.0/24"}}}},
+      {"service", "https", "services.toml", 1, {{"service", {"tcp/443"}}}},
+      {"service", "ssh", "services.toml", 1, {{"service", {"tcp/22"}}}},
+  };
+  return made;
+}
+
+TEST_CASE("a prefix of ours says the rule and the fate, any other nothing") {
+  const auto prefix = parse_prefix("rolewall web.inbound.app excess: ");
+  REQUIRE(prefix);
+  CHECK(prefix->name == "web.inbound.app");
+  CHECK(prefix->fate == "excess");
+  CHECK(parse_prefix("rolewall (default) inbound drop: ")->fate == "drop");
+  for (const char* other :
+       {"", "rolewall", "rolewall ", "rolewall x", "[UFW BLOCK] ", "rolewalls a b: "})
+    CHECK_FALSE(parse_prefix(other));
+}
+
+TEST_CASE("a packet's head is read, and what is cut short says less") {
+  const Bytes whole = tcp_syn(7, 443);
+  CHECK(packet_words(*packet_head(whole)) == "tcp 192.0.2.7:40000 > 10.0.2.10:443 flags=syn");
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    const auto head = packet_head(netlink::View(whole).first(size));
+    CHECK(head.has_value() == (size >= 20));
+    if (head && size < 24) CHECK(head->to_port == 0);
+  }
+  Bytes fragment = whole;
+  fragment[7] = 5;
+  CHECK(packet_head(fragment)->to_port == 0);
+  Bytes ipv6(40, 0);
+  ipv6[0] = 0x60;
+  ipv6[5] = 16;
+  ipv6[6] = 0;  // hop-by-hop, then MLD
+  const Bytes rest = {58, 0, 5, 2, 0, 0, 1, 0, 143, 0, 0, 0, 0, 0, 0, 0};
+  ipv6.insert(ipv6.end(), rest.begin(), rest.end());
+  CHECK(packet_words(*packet_head(ipv6)) == "icmpv6/143 :: > ::");
+}
+
+TEST_CASE("the advice names the nearest rule, else a rule to write") {
+  const WrittenPolicy policy(snapshot(), {{"db-01", {*net::parse_prefix("192.0.2.9")}}});
+  const auto advice = [&](std::uint8_t source, std::uint16_t port) {
+    const Bytes packet = tcp_syn(source, port);
+    std::string all;
+    for (const std::string& line : admission_advice(*log_event(line_of(packet)), policy))
+      all += line + "\n";
+    return all;
+  };
+  CHECK(advice(9, 443).find("web.inbound.app (web.toml:6) admits https from lb: add \"192.0.2.9\" "
+                            "(\"db-01\" has it) to its `from`") == 0);
+  CHECK(advice(9, 25).find("a rule: [[inbound]] service = \"tcp/25\"") == 0);
+  CHECK(advice(9, 22).find("web.inbound.in (web.toml:12) asks for in, too") == 0);
+  CHECK(advice(9, 8005).find("web.inbound.rest (web.toml:9) seems to admit it") == 0);
+  CHECK(policy.name_of(*net::parse_address("192.0.2.2")) == "lb");  // the smaller of the two
+  CHECK(policy.name_of(*net::parse_address("192.0.2.200")) == "doc");
+  CHECK(policy.name_of(*net::parse_address("10.0.0.1")).empty());
+  CHECK(log_group(snapshot()) == 5);
+}
+
+TEST_CASE("what is not known of addresses is not taken for nobody's") {
+  ruleset::Snapshot made = snapshot();
+  made.written[4].keys = {{"addresses", {"300 prefixes (1234)"}}};
+  const WrittenPolicy policy(made, {});
+  CHECK_FALSE(policy.rule("web.inbound.app")->from.has_value());
+  CHECK(policy.rule("web.inbound.rest")->from->is_all());
+}
+
+TEST_CASE("repeats are counted, each kind by itself, and given once") {
+  LogFold fold(std::chrono::seconds(5));
+  const auto begin = LogFold::Clock::now();
+  const Bytes one = tcp_syn(1, 443);
+  const Bytes other = tcp_syn(2, 443);
+  CHECK(fold.is_new(line_of(one), begin));
+  CHECK_FALSE(fold.is_new(line_of(one), begin));
+  CHECK(fold.is_new(line_of(other), begin));
+  CHECK_FALSE(fold.is_new(line_of(one), begin));
+  CHECK(fold.is_new(line_of(one, "rolewall web.inbound.app excess: "), begin));
+  std::uint64_t times = 0;
+  const auto count = [&](const LogFold::Repeated& each) { times += each.times; };
+  fold.finish(begin + std::chrono::seconds(4), false, count);
+  CHECK(times == 0);
+  fold.finish(begin + std::chrono::seconds(5), false, count);
+  CHECK(times == 2);
+  CHECK(fold.is_new(line_of(one), begin));
+  LogFold none(std::chrono::seconds(0));
+  CHECK(none.is_new(line_of(one), begin));
+  CHECK(none.is_new(line_of(one), begin));
+}
+
+TEST_CASE("a rule's count, its excess and a step's are told apart") {
+  using ruleset::Chain;
+  using ruleset::Counter;
+  using ruleset::ImmediateVerdict;
+  using ruleset::VerdictCode;
+  const auto rule = [](const char* comment, std::vector<ruleset::Expr> exprs) {
+    ruleset::Rule made;
+    made.comment = comment;
+    for (ruleset::Expr& expr : exprs) made.exprs.push_back(std::move(expr));
+    return made;
+  };
+  ruleset::Table table;
+  Chain input{.name = "input",
+              .base = ruleset::BaseChain{.policy = VerdictCode::Drop, .devices = {}},
+              .rules = {}};
+  input.rules = {rule("(default)", {Counter{3, 30}}),
+                 rule("(default)", {ImmediateVerdict{{VerdictCode::Drop, "", 0}}})};
+  Chain own{.name = "web.inbound.app", .base = std::nullopt, .rules = {}};
+  own.rules = {
+      rule("web.inbound.app", {Counter{9, 90}}),
+      rule("web.inbound.app", {Counter{2, 20}, ImmediateVerdict{{VerdictCode::Drop, "", 0}}}),
+      rule("web.inbound.app", {ImmediateVerdict{{VerdictCode::Accept, "", 0}}})};
+  table.chains = {input, own};
+  const auto counts = count_rules(table);
+  REQUIRE(counts.size() == 3);
+  CHECK((counts[0].fate == Fate::Dropped && counts[0].packets == 3));
+  CHECK((counts[1].fate == Fate::Accepted && !counts[1].is_excess && counts[1].packets == 9));
+  CHECK((counts[2].fate == Fate::Dropped && counts[2].is_excess && counts[2].packets == 2));
+  table.chains[0].base->policy = VerdictCode::Accept;
+  table.chains[0].rules[1] = rule("(default)", {ImmediateVerdict{{VerdictCode::Accept, "", 0}}});
+  CHECK(count_rules(table)[0].fate == Fate::Audited);
+}
+
+}  // namespace
+}  // namespace rolewall::observe
