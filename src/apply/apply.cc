@@ -35,6 +35,11 @@ std::string counts(const Plan& plan) {
   return fmt::format("{} added, {} removed, {} kept", added, plan.rules_removed, plan.rules_kept);
 }
 
+std::uint64_t wall_ns(const World& world) {
+  constexpr std::uint64_t kNsPerSecond = 1'000'000'000;
+  return static_cast<std::uint64_t>(world.wall_seconds()) * kNsPerSecond;
+}
+
 // One apply, from what is recorded to what is recorded.
 class Apply {
  public:
@@ -94,6 +99,14 @@ class Apply {
       Error error = std::move(recorded).error();
       error.message = fmt::format("the table is in force, but not recorded: {}", error.message);
       return std::unexpected(std::move(error));
+    }
+    if (options_.cut && options_.guard) {
+      auto cut = cut_not_admitted(kernel_, wanted_, *options_.guard, wall_ns(world_));
+      if (cut) {
+        report.cut = std::move(*cut);
+      } else {
+        note("what is open and no longer admitted may go on: " + cut.error().message);
+      }
     }
     report.problems = std::move(problems_);
     if (!pending_) report.way_back = way_back(state_.path(), report.generation, {});
@@ -399,6 +412,15 @@ Result<GuardAnswer> ask_guard_first(const Snapshot& snapshot, const std::string&
   GuardFacts facts = *options.guard;
   track_sessions(**kernel, facts);
   return ask_guard(**kernel, *wanted, facts, *today);
+}
+
+Result<NotAdmitted> what_is_cut(const Snapshot& snapshot, const GuardFacts& facts,
+                                const World& world) {
+  const Result<const Table*> wanted = own_table(snapshot);
+  if (!wanted) return std::unexpected(wanted.error());
+  Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
+  if (!kernel) return std::unexpected(std::move(kernel).error());
+  return not_admitted(**kernel, **wanted, facts, wall_ns(world));
 }
 
 Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directory,

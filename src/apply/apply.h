@@ -26,6 +26,7 @@
 
 #include "apply/events.h"
 #include "apply/guard.h"
+#include "apply/not_admitted.h"
 #include "apply/pending.h"
 #include "apply/policy_change.h"
 #include "apply/state_directory.h"
@@ -84,6 +85,9 @@ struct ApplyOptions {
   // stands.
   std::shared_ptr<const Belief> seen{};
   Reading reading = Reading::WhatMayDiffer;
+  // Once it is in force, end the open connections that it does not admit (not_admitted.h).
+  // REQUIRES: `guard`, which knows whose are spared.
+  bool cut = false;
 };
 
 struct Report {
@@ -99,6 +103,7 @@ struct Report {
   std::vector<Loss> overridden;            // what `force` lost
   std::vector<Loss> notes;                 // of the guard
   std::vector<std::string> problems;       // what of the record could not be read, and the like
+  std::optional<CutOff> cut{};             // what ApplyOptions::cut has ended
 };
 
 struct Outcome {
@@ -127,6 +132,10 @@ Result<Outcome> apply(const ruleset::Snapshot& snapshot, const std::string& stat
 Result<GuardAnswer> ask_guard_first(const ruleset::Snapshot& snapshot,
                                     const std::string& state_directory, const ApplyOptions& options,
                                     const World& world = this_world());
+
+// What is open and would be denied (not_admitted.h). Changes nothing.
+Result<NotAdmitted> what_is_cut(const ruleset::Snapshot& snapshot, const GuardFacts& facts,
+                                const World& world = this_world());
 
 // What waits is in force for good. It is looked whether it is in force at all: a table that is gone
 // is put back, and waits on for a confirmation of somebody whom it let in.

@@ -1,9 +1,5 @@
 // The guard (guard.h) on the running host: the new table together with every other program's, as
-// the kernel holds them, beside what is in force today.
-//
-// Their sets may hold millions of elements, which the kernel takes seconds and minutes to list. Of
-// a large one nothing is listed: what the guard's packets look up in it is asked of the kernel by
-// its key, and the guard asked again with what that has found, until it looks up nothing new.
+// the kernel holds them, beside what is in force today (rulesets_in_part.h).
 #pragma once
 
 #include <optional>
@@ -11,17 +7,11 @@
 
 #include "apply/guard.h"
 #include "apply/kernel.h"
+#include "apply/rulesets_in_part.h"
 #include "base/error.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::apply {
-
-// What our table is to be compared with.
-struct Today {
-  // Absent: what the kernel holds. Else what was confirmed, while something else waits; in it
-  // nothing: no table of ours.
-  std::optional<std::optional<ruleset::Table>> confirmed{};
-};
 
 // `wanted` null: no table of ours. Bans and openings are those that the kernel holds, where its own
 // hold none.

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,7 @@
 #include "net/address_set.h"
 #include "net/protocol.h"
 #include "netlink/netlink.h"
+#include "netlink/open_connections.h"
 #include "netlink/sockets.h"
 #include "ruleset/change.h"
 #include "ruleset/ruleset.h"
@@ -79,8 +81,12 @@ class Kernel {
   virtual Result<void> ensure_conntrack_entry(const netlink::TcpSocket& session,
                                               bool opened_by_remote,
                                               std::uint8_t protocol = net::protocol::kTcp) = 0;
-  // Takes away the conntrack entries of whatever is open with these addresses.
-  virtual Result<void> cut_connections(const net::AddressSet& with) = 0;
+  // Ends whatever is open with these addresses.
+  virtual Result<netlink::Ended> cut_connections(const net::AddressSet& with) = 0;
+  // What connection tracking knows to be open, and how these are ended.
+  virtual Result<std::vector<netlink::OpenConnection>> open_connections() = 0;
+  virtual Result<netlink::Ended> end_connections(
+      std::span<const netlink::OpenConnection> connections) = 0;
 };
 
 // That of the calling thread's network namespace.

@@ -2,7 +2,6 @@
 #include <utility>
 
 #include "apply/kernel.h"
-#include "netlink/conntrack.h"
 
 namespace rolewall::apply {
 namespace {
@@ -53,11 +52,16 @@ class NetlinkKernel : public Kernel {
                                       std::uint8_t protocol) override {
     return netlink::ensure_conntrack_entry(session, opened_by_remote, protocol);
   }
-  Result<void> cut_connections(const net::AddressSet& with) override {
-    const auto cut = netlink::cut_connections(
+  Result<netlink::Ended> cut_connections(const net::AddressSet& with) override {
+    return netlink::end_connections_with(
         [&](const net::Address& address) { return with.contains(address); });
-    if (!cut) return std::unexpected(cut.error());
-    return {};
+  }
+  Result<std::vector<netlink::OpenConnection>> open_connections() override {
+    return netlink::read_open_connections();
+  }
+  Result<netlink::Ended> end_connections(
+      std::span<const netlink::OpenConnection> connections) override {
+    return netlink::end_connections(connections);
   }
 
  private:

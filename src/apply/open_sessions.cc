@@ -18,7 +18,7 @@ Result<void> track_open_sessions(Kernel& kernel) {
 
 std::string cut_banned_sessions(Kernel& kernel, const net::AddressSet& banned) {
   if (banned.empty()) return "";
-  const Result<void> cut = kernel.cut_connections(banned);
+  const Result<netlink::Ended> cut = kernel.cut_connections(banned);
   if (cut) return "";
   return "open connections of banned addresses may go on (`conntrack -F` ends all): " +
          cut.error().message;

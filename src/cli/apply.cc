@@ -22,6 +22,7 @@
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_checked.h"
+#include "cli/render_cuts.h"
 #include "cli/render_plan.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
@@ -45,6 +46,7 @@ struct ApplyOptions {
   bool read_all = false;
   bool sandbox = false;
   bool print = false;
+  bool cut = false;
 };
 
 // The kernel's reason, at the policy line of the rule that it refused.
@@ -114,6 +116,9 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
   out().line(fmt::format("{}: {}generation {} is in force: {}", snapshot.host.name,
                          changed ? "" : "nothing to do: ", applied->generation, size));
   render_notes(applied->problems);
+  if (applied->cut) {
+    for (const std::string& line : lines_of(*applied->cut)) out().line(line);
+  }
   if (applied->confirmed) {
     out().line(
         fmt::format("Generation {}, which was waiting, is confirmed: what is in force stays, after "
@@ -254,6 +259,25 @@ std::optional<int> ask(const ruleset::Snapshot& snapshot, const std::string& sta
   return kNo;
 }
 
+// The open connections that it no longer admits: what --cut ends, and what goes on without it.
+void say_cuts(const ruleset::Snapshot& snapshot, const ApplyOptions& options,
+              const apply::GuardFacts& facts) {
+  constexpr std::size_t kMostLines = 10;
+  constexpr std::size_t kOfEachRule = 3;
+  const auto cuts = apply::what_is_cut(snapshot, facts);
+  if (!cuts) {
+    render_notes({"what is open cannot be read: " + cuts.error().message});
+    return;
+  }
+  if (const std::string words = summary(*cuts, options.cut); !words.empty()) {
+    out().line("open: " + words);
+  }
+  const ruleset::SourceMap applied = sources_in_force(options.state_directory);
+  const auto lines = lines_of(*cuts, {snapshot.sources, applied}, kOfEachRule);
+  for (std::size_t i = 0; i < std::min(kMostLines, lines.size()); ++i) out().line("  " + lines[i]);
+  if (lines.size() > kMostLines) out().line("  (more: rolewall plan --all)");
+}
+
 // Over the network without a terminal nobody could answer a question of ours, nor can it be known
 // that somebody will confirm.
 void say_that_nothing_is_armed(const ApplyOptions& options, const apply::ApplyOptions& how) {
@@ -295,6 +319,7 @@ int run(const ApplyOptions& options) {
   facts->may_be_undone = how->confirm_within.has_value();
   how->guard = std::move(*facts);
   how->force = options.force;
+  how->cut = options.cut;
   how->reading = reading(options.read_all);
   const auto plan = apply::plan(snapshot, options.state_directory, how->reading);
   if (!plan) return report(plan.error());
@@ -303,6 +328,7 @@ int run(const ApplyOptions& options) {
     if (!plan->first) say_changes(lines_of(out(), *plan, Extent::Policy));
     out().line(fmt::format("plan: {}", summary(*plan)));
   }
+  say_cuts(snapshot, options, *how->guard);
   // Whoever is not at a terminal has agreed.
   const bool asks = !plan->empty() && !options.yes && on_terminal();
   if (asks) {
@@ -323,6 +349,7 @@ void add_apply(Program& program) {
       "  rolewall apply --sandbox policies --host web-01 --print\n"
       "  sudo rolewall apply                                  /etc/rolewall, this host\n"
       "  sudo rolewall apply --confirm 2m                     rolled back unless confirmed\n"
+      "  sudo rolewall apply --cut                            ends what it no longer admits\n"
       "\n"
       "On a terminal it asks first, once the guard has answered. On a terminal over ssh it is "
       "rolled back after 60 seconds\n"
@@ -346,6 +373,8 @@ void add_apply(Program& program) {
   verb.add_flag("--force", options->force,
                 "apply even if tests fail or somebody would be locked out");
   add_read_all_option(verb, options->read_all);
+  verb.add_flag("--cut", options->cut,
+                "end the open connections that the new policy does not admit");
   verb.add_flag("-y,--yes", options->yes, "do not ask");
   verb.add_flag("--sandbox", options->sandbox,
                 "load it in a temporary namespace instead; needs no root");

@@ -17,7 +17,7 @@
 #include "cli/render.h"
 #include "cli/state_options.h"
 #include "net/protocol.h"
-#include "netlink/conntrack.h"
+#include "netlink/open_connections.h"
 
 namespace rolewall::cli {
 namespace {
@@ -58,6 +58,17 @@ std::string words_of(const apply::Added& added, const net::Prefix& asked) {
   return text;
 }
 
+// "; 3 connections cut, 2 sockets of this host closed"; "" where there were none.
+std::string what_was_cut(const netlink::Ended& cut) {
+  std::string words;
+  if (cut.entries != 0) words = fmt::format("; {} cut", counted(cut.entries, "connection"));
+  if (cut.sockets != 0) {
+    words += fmt::format("{} {} of this host closed", words.empty() ? ";" : ",",
+                         counted(cut.sockets, "socket"));
+  }
+  return words;
+}
+
 int ban(const BanOptions& options) {
   carry_out_overdue(options.state_directory);
   const auto prefix = whom_to_ban(options.what);
@@ -91,10 +102,10 @@ int ban(const BanOptions& options) {
   std::optional<Error> problem = added->unrecorded;
   if (!options.keep_connections) {
     const net::AddressSet banned = net::AddressSet::from({*prefix});
-    const auto cut = netlink::cut_connections(
+    const auto cut = netlink::end_connections_with(
         [&](const net::Address& address) { return banned.contains(address); });
     if (!cut) problem = cut.error();
-    if (cut && *cut != 0) done += fmt::format("; {} cut", counted(*cut, "connection"));
+    if (cut) done += what_was_cut(*cut);
   }
   out().line(done);
   return problem ? report(*problem) : kDone;

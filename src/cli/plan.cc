@@ -15,6 +15,7 @@
 #include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_cuts.h"
 #include "cli/render_plan.h"
 #include "cli/screen.h"
 #include "cli/site_options.h"
@@ -53,14 +54,31 @@ void add_pending(const std::string& state_directory, Screen& screen) {
 }
 
 // What an apply would refuse for, unless it is forced.
-Result<apply::GuardAnswer> ask_guard(const policy::Policy& policy,
+Result<apply::GuardAnswer> ask_guard(const Result<apply::GuardFacts>& facts,
                                      const ruleset::Snapshot& snapshot,
                                      const std::string& state_directory) {
-  auto facts = guard_facts(policy);
-  if (!facts) return std::unexpected(std::move(facts).error());
+  if (!facts) return std::unexpected(facts.error());
   apply::ApplyOptions how;
-  how.guard = std::move(*facts);
+  how.guard = *facts;
   return apply::ask_guard_first(snapshot, state_directory, how);
+}
+
+Result<apply::NotAdmitted> ask_about_the_open(const Result<apply::GuardFacts>& facts,
+                                              const ruleset::Snapshot& snapshot) {
+  if (!facts) return std::unexpected(facts.error());
+  return apply::what_is_cut(snapshot, *facts);
+}
+
+void add_cuts(const Result<apply::NotAdmitted>& cuts, const BothSources& sources, bool all,
+              Screen& screen) {
+  if (!cuts) {
+    screen.urgent("open", "what is open cannot be read: " + printable(cuts.error().message));
+    return;
+  }
+  const std::string words = summary(*cuts);
+  if (!words.empty()) screen.urgent("open", words);
+  const std::size_t each = all ? cuts->all.size() : 3;
+  for (const std::string& line : lines_of(*cuts, sources, each)) screen.line("", line);
 }
 
 void add_guard(const Result<apply::GuardAnswer>& guard, Screen& screen) {
@@ -103,8 +121,12 @@ int run(const PlanOptions& options) {
   const auto plan = apply::plan(snapshot, options.state_directory, reading(options.read_all));
   if (!plan) return report(plan.error());
   if (const auto machine = observe::this_host()) warn_of_machine(snapshot, *machine);
+  const Result<apply::GuardFacts> facts = guard_facts(wanted->site.policy);
   Result<apply::GuardAnswer> guard;
-  if (!plan->empty()) guard = ask_guard(wanted->site.policy, snapshot, options.state_directory);
+  if (!plan->empty()) guard = ask_guard(facts, snapshot, options.state_directory);
+  const Result<apply::NotAdmitted> cuts = ask_about_the_open(facts, snapshot);
+  const ruleset::SourceMap applied = sources_in_force(options.state_directory);
+  const BothSources sources{snapshot.sources, applied};
   if (options.format == "json") {
     Json json{{"version", kJsonVersion}, {"verb", "plan"}, {"host", snapshot.host.name}};
     add_members(json, *plan);
@@ -112,6 +134,7 @@ int run(const PlanOptions& options) {
       json["lost"] = lost_json(guard->losses);
       json["notes"] = lost_json(guard->notes);
     }
+    if (cuts) json["connections"] = to_json(*cuts, sources);
     print(json);
   } else {
     Screen screen(out());
@@ -123,6 +146,7 @@ int run(const PlanOptions& options) {
     screen.line(fmt::format("{}: {}", snapshot.host.name, summary(*plan)));
     const Extent extent = options.all ? Extent::Everything : Extent::Policy;
     add_guard(guard, screen);
+    add_cuts(cuts, sources, options.all, screen);
     if (!plan->empty() || plan->changes_policy()) {
       for (std::string& line : lines_of(out(), *plan, extent)) screen.line(std::move(line));
     }
@@ -143,7 +167,8 @@ void add_plan(Program& program) {
       "+ is added, - removed, ~ changed, since the last apply: rules key by key, and what the\n"
       "names that they use stand for. Everything else stays, with its counters. Without --all at\n"
       "most a screen is shown, and not what becomes of the kernel's chains, sets and maps.\n"
-      "It asks the guard, and says first what an apply from here would be refused for.");
+      "It asks the guard, and says first what an apply from here would be refused for; then which\n"
+      "open connections the policy no longer admits, by rule: `apply --cut` ends these.");
   auto options = std::make_shared<PlanOptions>();
   add_site_options(verb, options->site, Looks::OnServer);
   add_host_option(verb, options->host);

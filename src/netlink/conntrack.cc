@@ -40,53 +40,7 @@ std::uint16_t port_in(View tuple, std::uint16_t type) {
   return port.size() == 2 ? static_cast<std::uint16_t>(port[0] << 8 | port[1]) : 0;
 }
 
-struct Entry {
-  std::uint8_t family = AF_UNSPEC;
-  std::vector<std::uint8_t> original;  // CTA_TUPLE_ORIG
-  std::vector<std::uint8_t> zone;      // CTA_ZONE; empty: none
-};
-
 }  // namespace
-
-Result<std::size_t> cut_connections(const std::function<bool(const net::Address&)>& is_one) {
-  const SocketPtr socket = open_socket(NETLINK_NETFILTER);
-  if (!socket) return failed("cannot read the connections", errno);
-  std::vector<std::uint8_t> request;
-  Writer dump(request);
-  dump.end_message(dump.begin_message(type_of(IPCTNL_MSG_CT_GET), NLM_F_DUMP, AF_UNSPEC));
-  std::vector<Entry> entries;
-  int error = exchange(socket.get(), request, [&](const nlmsghdr& message) {
-    const auto* begin =
-        static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_offset(&message, sizeof(nfgenmsg)));
-    const auto* end = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(&message));
-    const View attributes(begin, end);
-    const View original = find_attribute(attributes, CTA_TUPLE_ORIG);
-    const auto from = source_of(original);
-    const auto back = source_of(find_attribute(attributes, CTA_TUPLE_REPLY));
-    if ((!from || !is_one(*from)) && (!back || !is_one(*back))) return;
-    const View zone = find_attribute(attributes, CTA_ZONE);
-    const auto* generic = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(&message));
-    entries.push_back({.family = generic->nfgen_family,
-                       .original = {original.begin(), original.end()},
-                       .zone = {zone.begin(), zone.end()}});
-  });
-  if (error != 0) return failed("cannot read the connections", error);
-  std::size_t cut = 0;
-  for (const Entry& entry : entries) {
-    std::vector<std::uint8_t> bytes;
-    Writer writer(bytes);
-    const std::size_t begin =
-        writer.begin_message(type_of(IPCTNL_MSG_CT_DELETE), NLM_F_ACK, entry.family);
-    writer.put(CTA_TUPLE_ORIG | NLA_F_NESTED, entry.original);
-    if (!entry.zone.empty()) writer.put(CTA_ZONE, entry.zone);
-    writer.end_message(begin);
-    error = exchange(socket.get(), bytes, [](const nlmsghdr&) {});
-    // It may have ended by itself.
-    if (error != 0 && error != ENOENT) return failed("cannot cut a connection", error);
-    if (error == 0) ++cut;
-  }
-  return cut;
-}
 
 Result<std::vector<Endpoint>> read_udp_peers(std::uint16_t port) {
   const SocketPtr socket = open_socket(NETLINK_NETFILTER);

@@ -1,7 +1,6 @@
 // Connection tracking's table, through ctnetlink: the entries of this network namespace.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -11,10 +10,6 @@
 #include "netlink/sockets.h"
 
 namespace rolewall::netlink {
-
-// Takes away every entry whose original or reply direction begins at an address for which `is_one`
-// holds. Returns how many.
-Result<std::size_t> cut_connections(const std::function<bool(const net::Address&)>& is_one);
 
 // Who has sent UDP to this port of this host: where the entries of connection tracking begin, or
 // what this host has sent from the port to.

@@ -431,11 +431,25 @@ class MemoryKernel : public apply::Kernel {
     return end();
   }
 
-  Result<void> cut_connections(const net::AddressSet& with) override {
+  Result<netlink::Ended> cut_connections(const net::AddressSet& with) override {
     TRY(begin("cut connections"));
-    std::erase_if(store_.tracked,
-                  [&](const netlink::TcpSocket& session) { return with.contains(session.remote); });
-    return end();
+    const std::size_t cut = std::erase_if(store_.tracked, [&](const netlink::TcpSocket& session) {
+      return with.contains(session.remote);
+    });
+    TRY(end());
+    return netlink::Ended{.sockets = cut, .entries = cut, .cannot_end_sockets = false};
+  }
+
+  Result<std::vector<netlink::OpenConnection>> open_connections() override { return store_.open; }
+  Result<netlink::Ended> end_connections(
+      std::span<const netlink::OpenConnection> connections) override {
+    TRY(begin("end connections"));
+    const std::size_t ended = std::erase_if(store_.open, [&](const auto& each) {
+      return std::ranges::find(connections, each.id, &netlink::OpenConnection::id) !=
+             connections.end();
+    });
+    TRY(end());
+    return netlink::Ended{.sockets = 0, .entries = ended, .cannot_end_sockets = false};
   }
 
  private:

@@ -68,7 +68,8 @@ class MemoryStore {
   bool counts_elements = true;         // as kernels from 6.16 on
   netlink::TcpSockets sockets;
   std::vector<netlink::TcpSocket> tracked;  // have a conntrack entry
-  std::uint64_t now_ms = 1'000;             // CLOCK_BOOTTIME
+  std::vector<netlink::OpenConnection> open;
+  std::uint64_t now_ms = 1'000;  // CLOCK_BOOTTIME
 
   std::vector<Step> steps;
   Fault fault;

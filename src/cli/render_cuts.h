@@ -1,0 +1,37 @@
+// What a change cuts, or has cut, for people and for programs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "apply/not_admitted.h"
+#include "cli/json.h"
+#include "ruleset/snapshot.h"
+
+namespace rolewall::cli {
+
+// Of the policy that is to come into force, and of the one that is: where a rule is written.
+struct BothSources {
+  const ruleset::SourceMap& wanted;
+  const ruleset::SourceMap& applied;
+};
+
+// Of what was applied last; empty where nothing is recorded.
+ruleset::SourceMap sources_in_force(const std::string& state_directory);
+
+// "tcp 10.0.2.10:40312 > 10.0.3.10:3306"
+std::string in_words(const apply::OpenConnection& connection);
+
+// "12 of 340 open connections are no longer admitted ..."; "" where all are, and nothing is
+// unclear. `cuts`: they will be ended; else they go on, and how they are ended is said.
+std::string summary(const apply::NotAdmitted& found, bool cuts = false);
+// Below it: by rule, the first few of each. `each`: so many of a rule at most.
+std::vector<std::string> lines_of(const apply::NotAdmitted& found, const BothSources& sources,
+                                  std::size_t each);
+// "connections" of a plan.
+Json to_json(const apply::NotAdmitted& found, const BothSources& sources);
+
+// What came of --cut, a line each.
+std::vector<std::string> lines_of(const apply::CutOff& cut);
+
+}  // namespace rolewall::cli
