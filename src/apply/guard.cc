@@ -49,11 +49,15 @@ class Guard {
     for (const std::uint32_t table : before_evaluator_.interfering_tables()) {
       ours_interferes_ = ours_interferes_ || table == kOurs;
     }
+    for (const ruleset::Set& set : after.ruleset.tables[kOurs].sets) {
+      ours_is_whole_ = ours_is_whole_ && !after.partial.contains(&set);
+    }
     own_tables_ = {&before.ruleset.tables[kOurs], &after.ruleset.tables[kOurs]};
   }
 
   GuardAnswer take() {
-    const Lifelines asked = lifelines(facts_, own_tables_);
+    const bool ours_decides = !ours_interferes_ && !others_interfere_ && ours_is_whole_;
+    const Lifelines asked = lifelines(facts_, own_tables_, ours_decides);
     for (const Lifeline& line : asked.all) ask(line);
     look_at_groups();
     for (const Unasked& line : asked.unasked) {
@@ -427,6 +431,7 @@ class Guard {
   eval::Evaluator evaluator_;
   bool others_interfere_ = false;
   bool ours_interferes_ = false;
+  bool ours_is_whole_ = true;             // each of its sets was read whole
   std::vector<std::string> interfering_;  // others' tables, by name
   std::vector<const ruleset::Table*> own_tables_;
   std::map<std::pair<std::string, std::string>, Alike> alike_;

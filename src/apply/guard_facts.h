@@ -48,7 +48,7 @@ struct GuardFacts {
   std::vector<Endpoint> ssh_doors;
   bool ssh_within = false;  // at the loopback alone
   // From where ssh must be possible: from the ends of each, from each host that the site names
-  // within, and to either side of each boundary that a rule draws there.
+  // within, and from all that lies between (lifelines.cc).
   std::vector<net::Prefix> management;
   std::vector<net::Address> named;
   SiteHosts site;

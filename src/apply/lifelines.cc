@@ -10,6 +10,7 @@
 
 #include "apply/boundaries.h"
 #include "apply/link_lifelines.h"
+#include "apply/managers.h"
 #include "apply/routing_lifelines.h"
 #include "apply/tunnel_lifelines.h"
 #include "apply/ways.h"
@@ -27,11 +28,12 @@ constexpr std::size_t kMostQuestions = 1'500;
 class Administrators {
  public:
   Administrators(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables,
-                 Lifelines& into)
+                 bool ours_decides, Lifelines& into)
       : facts_(facts),
         tables_(tables),
         ways_(facts),
         managers_(net::AddressSet::from(facts.management)),
+        ours_decides_(ours_decides),
         into_(into) {}
 
   void add() {
@@ -238,6 +240,9 @@ class Administrators {
     for (const net::Address& client : facts_.named) {
       if (managers_.contains(client)) ask(client);
     }
+    const ManagersAsked all = ask_all();
+    if (all.all_admitted) return;
+    for (const net::Address& client : all.doubtful) ask(client);
     const std::vector<net::Address> told_apart = boundaries();
     const std::size_t doors_each =
         std::max<std::size_t>({1, doors(false, false).size(), doors(true, false).size()});
@@ -246,21 +251,58 @@ class Administrators {
     if (step > 1) {
       into_.unasked.push_back(
           {.what = "ssh from management",
-           .how = fmt::format("the rules draw boundaries at {} addresses of management, of which "
-                              "one in {} was checked",
-                              told_apart.size(), step),
+           .how = fmt::format(
+               "the rules draw boundaries at {} addresses of management, of which "
+               "one in {} was checked{}",
+               told_apart.size(), step,
+               all.unknown.empty() ? "" : "; all at once would take too long: " + all.unknown),
            .may_be_risked = true});
     }
     for (std::size_t i = 0; i < told_apart.size(); i += step) ask(told_apart[i]);
   }
 
-  // Within management, the networks' own addresses and their broadcasts left out. Whoever manages
-  // from half of the internet does not mean each of its addresses.
-  std::vector<net::Address> boundaries() const {
+  // Whoever manages from half of the internet does not mean each of its addresses.
+  std::vector<net::Prefix> narrow_networks() const {
     std::vector<net::Prefix> narrow;
     for (const net::Prefix& prefix : facts_.management) {
       if (prefix.length > kWidest) narrow.push_back(prefix);
     }
+    return narrow;
+  }
+
+  // Every address of management at once, by each device that some of it may come by.
+  ManagersAsked ask_all() const {
+    if (!ours_decides_) return {};
+    net::AddressSet managers = net::AddressSet::from(narrow_networks());
+    std::set<std::string> devices;
+    const auto note_ways = [&](const net::Address& client) {
+      for (const Way& way : ways_.with(client)) devices.insert({way.in, way.out});
+    };
+    for (const net::Prefix& prefix : narrow_networks()) {
+      for (const net::Address& client : ends_of(prefix)) note_ways(client);
+      for (const ruleset::Route& route :
+           facts_.machine.routes.value_or(std::vector<ruleset::Route>())) {
+        if (managers.contains(net::first(route.to))) note_ways(net::first(route.to));
+      }
+      if (net::address_bits(prefix.address) - prefix.length <= 1) continue;
+      const auto leave_out = [&](const net::Address& address) {
+        managers = managers - net::AddressSet::from({{address, net::address_bits(address)}});
+      };
+      leave_out(net::first(prefix));
+      if (net::is_ipv4(prefix.address)) leave_out(net::last(prefix));
+    }
+    for (const net::Prefix& own : facts_.machine.addresses) {
+      managers = managers - net::AddressSet::from({{own.address, net::address_bits(own.address)}});
+    }
+    std::vector<Endpoint> all_doors = doors(false, false);
+    for (const Endpoint& door : doors(true, false)) all_doors.push_back(door);
+    return ask_all_managers(*tables_.back(), facts_.machine, managers, all_doors,
+                            {devices.begin(), devices.end()});
+  }
+
+  // Within management, the networks' own addresses and their broadcasts left out.
+  std::vector<net::Address> boundaries() const {
+    const std::vector<net::Prefix> narrow = narrow_networks();
     const net::AddressSet within = net::AddressSet::from(narrow);
     std::set<net::Address> found;
     for (const ruleset::Table* table : tables_) {
@@ -287,6 +329,7 @@ class Administrators {
   const std::vector<const ruleset::Table*>& tables_;
   Ways ways_;
   net::AddressSet managers_;
+  bool ours_decides_;
   bool first_session_ = true;
   bool by_one_way_ = false;  // of those that are asked about
   Lifelines& into_;
@@ -352,9 +395,10 @@ std::set<net::Address> ends_of(const net::Prefix& prefix) {
   return {address(first), address(last)};
 }
 
-Lifelines lifelines(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables) {
+Lifelines lifelines(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables,
+                    bool ours_decides) {
   Lifelines all;
-  Administrators(facts, tables, all).add();
+  Administrators(facts, tables, ours_decides, all).add();
   add_loopback(all);
   add_link_lifelines(facts, tables, all);
   add_tunnel_lifelines(facts, tables, all);

@@ -79,7 +79,10 @@ Leg turned(Leg leg, const std::string& device, std::uint8_t tcp_flags = 0);
 // A network's first and last host; somebody's address where it is as good as everybody.
 std::set<net::Address> ends_of(const net::Prefix& prefix);
 
-// `tables`: ours, as it is and as it will be, whose rules tell addresses apart.
-Lifelines lifelines(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables);
+// `tables`: ours, as it is and as it will be, whose rules tell addresses apart. `ours_decides`: no
+// table changes what another is shown, and ours is read whole; then the analyser may say what it
+// does with all of management.
+Lifelines lifelines(const GuardFacts& facts, const std::vector<const ruleset::Table*>& tables,
+                    bool ours_decides);
 
 }  // namespace rolewall::apply

@@ -21,7 +21,7 @@ MAY_INCLUDE = {
     "analyze": {"base", "net", "ruleset", "eval"},
     "netlink": {"base", "net", "ruleset"},
     "observe": {"base", "net", "ruleset", "netlink", "eval"},
-    "apply": {"base", "net", "ruleset", "netlink", "observe", "print", "eval"},
+    "apply": {"base", "net", "ruleset", "netlink", "observe", "print", "eval", "analyze"},
     "sandbox": {"base", "net", "ruleset", "netlink", "observe", "eval"},
     "ask": {"base", "net", "policy", "compile", "ruleset", "print", "eval", "analyze"},
     "cli": {"base", "net", "ruleset", "policy", "compile", "print", "eval", "netlink", "observe",
