@@ -11,6 +11,7 @@
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_diff.h"
+#include "policy/git_files.h"
 
 namespace rolewall::cli {
 namespace {
@@ -36,6 +37,17 @@ int status_of(const ask::Diff& diff, const DiffOptions& options) {
   return fails ? kNo : kDone;
 }
 
+// A work tree that is not as committed is compared as it is.
+void note_dirty(const DiffSide& side) {
+  const std::string& directory = side.site->policy.directory;
+  const auto clean = policy::is_as_committed(directory);
+  if (clean && *clean) return;
+  render_notes({clean ? fmt::format("{}: the work tree has changes that are not committed; they "
+                                    "are compared, too",
+                                    directory)
+                      : clean.error().message});
+}
+
 int run(const DiffOptions& options) {
   if (options.live && !options.after.empty()) {
     return report_usage("--live is one of the two sides: name the other one alone");
@@ -50,6 +62,7 @@ int run(const DiffOptions& options) {
   if (!before) return report(before.error());
   const auto after = read_side(second, options.question);
   if (!after) return report(after.error());
+  if (!before->revision.empty() && after->site && after->revision.empty()) note_dirty(*after);
   const auto diff = compare(*before, *after, options.question);
   if (!diff) return report(diff.error());
   if (options.format == "json") {
@@ -82,6 +95,7 @@ std::vector<std::string> kinds() {
 void add_diff(Program& program) {
   Verb verb = program.add_verb(
       kAskVerbs, "diff", "show the packets whose fate differs, with an example of each",
+      "  rolewall diff origin/main                             a git revision and the work tree\n"
       "  rolewall diff old-policies policies                   all hosts\n"
       "  rolewall diff before.json policies --host web-01      a ruleset and a policy\n"
       "  sudo rolewall diff live                               what an apply would change\n"
@@ -89,8 +103,10 @@ void add_diff(Program& program) {
       "  rolewall diff old-policies policies --fail-on newly-accepted --format markdown\n"
       "\n"
       "A and B are each a directory of policies, a ruleset that `compile --format json` or `dump`\n"
-      "wrote, `live` (the kernel's), or `generation:N` of `rolewall history`. Without B it is the\n"
-      "policies here. It exits with 1 if a packet's fate differs.");
+      "wrote, `live` (the kernel's), `generation:N` of `rolewall history` or "
+      "`generation:current`,\n"
+      "or a git revision (`git:NAME` where a file has that name). Without B it is the policies\n"
+      "here. It exits with 1 if a packet's fate differs.");
   auto options = std::make_shared<DiffOptions>();
   options->question.state_directory = apply::kDefaultStateDirectory;
   verb.add_option("A", options->before, "what was").type_name("TEXT");

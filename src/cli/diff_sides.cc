@@ -11,6 +11,7 @@
 #include "cli/live.h"
 #include "cli/ruleset_file.h"
 #include "compile/compile.h"
+#include "policy/git_files.h"
 
 namespace rolewall::cli {
 namespace {
@@ -36,6 +37,21 @@ Result<DiffSide> of_snapshot(std::string name, Result<ruleset::Snapshot> snapsho
   DiffSide side;
   side.name = std::move(name);
   side.snapshot = std::move(*snapshot);
+  return side;
+}
+
+// The site that is asked about, as a git revision has it.
+Result<DiffSide> of_revision(const std::string& revision, const SiteOptions& options) {
+  const auto directory = site_directory(options, Looks::Around);
+  if (!directory) return std::unexpected(directory.error());
+  const auto files = policy::GitFiles::open(*directory, revision);
+  if (!files) return std::unexpected(files.error());
+  auto site = if_valid(load_site_of(**files, (*files)->directory(), options));
+  if (!site) return std::unexpected(site.error());
+  DiffSide side;
+  side.name = site->policy.directory;
+  side.site = std::move(*site);
+  side.revision = revision;
   return side;
 }
 
@@ -130,6 +146,9 @@ Result<DiffSide> read_side(const std::string& word, const DiffQuestion& question
                          question.state_directory);
   }
   bool is_directory = false;
+  if (word.starts_with(kGitSide)) {
+    return of_revision(word.substr(kGitSide.size()), question.site);
+  }
   if (word == "-") return of_snapshot("standard input", read_ruleset(word));
   if (is_there(word, is_directory)) {
     if (!is_directory) return of_snapshot(word, read_ruleset(word));
@@ -137,8 +156,7 @@ Result<DiffSide> read_side(const std::string& word, const DiffQuestion& question
     options.directory = word;
     return of_site(options);
   }
-  return fail(ErrorKind::Usage,
-              fmt::format("{}: no such directory or file, and no `live` or `generation:N`", word));
+  return of_revision(word, question.site);
 }
 
 Result<ask::Diff> compare(const DiffSide& before, const DiffSide& after,

@@ -25,6 +25,7 @@ struct DiffSide {
   std::optional<LoadedSite> site;
   std::optional<ruleset::Snapshot> snapshot;
   bool is_live = false;
+  std::string revision;  // of git; "": it is none
 };
 
 inline constexpr std::string_view kLiveSide = "live";

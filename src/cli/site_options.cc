@@ -132,38 +132,68 @@ policy::Policy policy_without_site(const ruleset::Host& host) {
   return policy;
 }
 
-Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {
+namespace {
+
+struct Reading {
+  std::string rules;
+  policy::Date date;
+};
+
+Result<Reading> reading_of(const SiteOptions& options) {
   const auto date = date_of(options.date);
   if (!date) return std::unexpected(date.error());
-  const auto directory = find_directory(options, looks);
-  if (!directory) return std::unexpected(directory.error());
-  const std::string rules = find_shipped_rules();
+  std::string rules = find_shipped_rules();
   if (!is_directory(rules)) {
     return fail(ErrorKind::Io,
                 fmt::format("{}: no such directory; it should have the shipped rules "
                             "(ROLEWALL_RULES_DIR names another)",
                             rules));
   }
+  return Reading{std::move(rules), *date};
+}
+
+}  // namespace
+
+Result<std::string> site_directory(const SiteOptions& options, Looks looks) {
+  return find_directory(options, looks);
+}
+
+Result<LoadedSite> load_site_of(const policy::Files& files, const std::string& directory,
+                                const SiteOptions& options) {
+  const auto reading = reading_of(options);
+  if (!reading) return std::unexpected(reading.error());
   LoadedSite site;
-  site.date = *date;
-  const policy::LoadOptions how{rules, *date, options.expired_is_error, options.locking};
+  site.date = reading->date;
+  const policy::LoadOptions how{reading->rules, reading->date, options.expired_is_error,
+                                options.locking};
+  site.policy = policy::load(directory, how, files, site.diagnostics);
+  return site;
+}
+
+Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {
+  const auto reading = reading_of(options);
+  if (!reading) return std::unexpected(reading.error());
+  const auto directory = find_directory(options, looks);
+  if (!directory) return std::unexpected(directory.error());
   if (looks == Looks::OnServer && others_are_known()) {
     const policy::TrustedFiles files;
     // Said once, not of every file in them.
     TRY(files.check(*directory));
-    TRY(files.check(rules));
-    site.policy = policy::load(*directory, how, files, site.diagnostics);
-  } else {
-    site.policy = policy::load(*directory, how, site.diagnostics);
+    TRY(files.check(reading->rules));
+    return load_site_of(files, *directory, options);
   }
-  return site;
+  const policy::DiskFiles files;
+  return load_site_of(files, *directory, options);
 }
 
-Result<LoadedSite> load_valid_site(const SiteOptions& options, Looks looks) {
-  auto site = load_site(options, looks);
+Result<LoadedSite> if_valid(Result<LoadedSite> site) {
   if (!site || !site->diagnostics.has_errors()) return site;
   render(err(), site->policy.sources, site->diagnostics, Severity::Error);
   return fail(ErrorKind::Usage, summary(site->diagnostics) + " in the policies");
+}
+
+Result<LoadedSite> load_valid_site(const SiteOptions& options, Looks looks) {
+  return if_valid(load_site(options, looks));
 }
 
 Result<policy::Index> choose_host(const policy::Policy& policy, const std::string& named) {

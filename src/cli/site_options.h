@@ -8,6 +8,7 @@
 #include "base/diagnostic.h"
 #include "base/error.h"
 #include "cli/program.h"
+#include "policy/files.h"
 #include "policy/policy.h"
 #include "ruleset/snapshot.h"
 
@@ -44,9 +45,18 @@ struct LoadedSite {
 // took, where none was named.
 Result<LoadedSite> load_site(const SiteOptions& options, Looks looks);
 
+// The site as `files` have it in this directory.
+Result<LoadedSite> load_site_of(const policy::Files& files, const std::string& directory,
+                                const SiteOptions& options);
+// Where load_site() finds it.
+Result<std::string> site_directory(const SiteOptions& options, Looks looks);
+
 // The same, for verbs to which wrong policies are as bad as unreadable ones: renders what is wrong
 // on the error stream, and fails.
 Result<LoadedSite> load_valid_site(const SiteOptions& options, Looks looks);
+
+// The site that was loaded, where its policies have no errors; else as load_valid_site().
+Result<LoadedSite> if_valid(Result<LoadedSite> site);
 
 // For questions to a ruleset that came without a policy: its host alone, and the shipped services.
 policy::Policy policy_without_site(const ruleset::Host& host);

@@ -36,6 +36,7 @@ ONLY_HEADERS = {
 # An external header's prefix, and the folders that may include it.
 EXTERNAL = {
     "toml++/": {"policy"},
+    "git2": {"policy"},
     "libnftnl/": {"netlink"},
     "libipset/": {"netlink"},
     "libmnl/": {"netlink", "sandbox"},
@@ -45,11 +46,11 @@ EXTERNAL = {
     "systemd/": {"apply"},
     "nettle/": {"apply"},
 }
-ONE_FILE = {"toml++/", "systemd/", "pcap", "libipset/", "CLI/", "nettle/"}
+ONE_FILE = {"toml++/", "git2", "systemd/", "pcap", "libipset/", "CLI/", "nettle/"}
 # In this folder one file includes it, in the others as many as like.
 ONE_FILE_OF_FOLDER = {("nlohmann/", "cli")}
 # A library's name, where it is not its headers' folder.
-LIBRARY = {"nlohmann/": "nlohmann-json", "CLI/": "CLI11", "pcap": "libpcap", "systemd/": "libsystemd"}
+LIBRARY = {"nlohmann/": "nlohmann-json", "CLI/": "CLI11", "pcap": "libpcap", "git2": "libgit2", "systemd/": "libsystemd"}
 
 PAGE = "docs/architecture.md"
 BEGIN = "<!-- tests/style/check_layers.py --write -->\n"
