@@ -16,7 +16,7 @@ SEE_ALSO = {
     "rollback": ["confirm", "history"], "history": ["rollback"], "boot": ["apply", "status"],
     "status": ["plan", "history", "stats"], "stats": ["status", "log"], "log": ["stats", "eval"], "disable": ["apply", "boot"], "dump": ["eval"],
     "ban": ["unban", "bans"], "unban": ["ban", "bans"], "bans": ["ban", "allow"],
-    "allow": ["unallow", "bans"], "unallow": ["allow", "bans"],
+    "schema": ["check"], "allow": ["unallow", "bans"], "unallow": ["allow", "bans"],
 }
 
 

@@ -7,8 +7,7 @@
 namespace rolewall {
 
 Diagnostic& Diagnostics::add(Diagnostic diagnostic) {
-  if (diagnostic.severity == Severity::Error) ++errors_;
-  if (diagnostic.severity == Severity::Warning) ++warnings_;
+  count(diagnostic.severity, 1);
   if (all_.size() >= kLimit) {
     ++suppressed_;
     overflow_ = std::move(diagnostic);
@@ -16,6 +15,23 @@ Diagnostic& Diagnostics::add(Diagnostic diagnostic) {
   }
   all_.push_back(std::move(diagnostic));
   return all_.back();
+}
+
+void Diagnostics::count(Severity severity, std::ptrdiff_t more) {
+  if (severity == Severity::Error) errors_ += static_cast<std::size_t>(more);
+  if (severity == Severity::Warning) warnings_ += static_cast<std::size_t>(more);
+}
+
+void Diagnostics::retain(const std::function<bool(Diagnostic&)>& keep) {
+  std::vector<Diagnostic> kept;
+  kept.reserve(all_.size());
+  for (Diagnostic& each : all_) {
+    count(each.severity, -1);
+    if (!keep(each)) continue;
+    count(each.severity, 1);
+    kept.push_back(std::move(each));
+  }
+  all_ = std::move(kept);
 }
 
 std::string_view name_of(Severity severity) {
@@ -31,16 +47,17 @@ std::string_view name_of(Severity severity) {
 }
 
 Diagnostic& Diagnostics::error(std::string code, Span span, std::string message, std::string hint) {
-  return add({Severity::Error, std::move(code), span, std::move(message), std::move(hint), {}});
+  return add({Severity::Error, std::move(code), span, std::move(message), std::move(hint), {}, {}});
 }
 
 Diagnostic& Diagnostics::warning(std::string code, Span span, std::string message,
                                  std::string hint) {
-  return add({Severity::Warning, std::move(code), span, std::move(message), std::move(hint), {}});
+  return add(
+      {Severity::Warning, std::move(code), span, std::move(message), std::move(hint), {}, {}});
 }
 
 Diagnostic& Diagnostics::note(std::string code, Span span, std::string message, std::string hint) {
-  return add({Severity::Note, std::move(code), span, std::move(message), std::move(hint), {}});
+  return add({Severity::Note, std::move(code), span, std::move(message), std::move(hint), {}, {}});
 }
 
 void Diagnostics::sort() {

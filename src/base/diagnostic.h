@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,6 +31,9 @@ struct Diagnostic {
   std::string message;
   std::string hint;
   std::vector<DiagnosticNote> notes;
+  // The table that it is about (a rule's, a host's), where `span` is elsewhere, or of a value in
+  // it.
+  Span subject = {};
 };
 
 class Diagnostics {
@@ -51,8 +55,13 @@ class Diagnostics {
   // By file, line and column; stages find things in other orders.
   void sort();
 
+  // Keeps those for which `keep` returns true; it may change their severity. What was suppressed
+  // stays counted as it was.
+  void retain(const std::function<bool(Diagnostic&)>& keep);
+
  private:
   Diagnostic& add(Diagnostic diagnostic);
+  void count(Severity severity, std::ptrdiff_t more);
 
   std::vector<Diagnostic> all_;
   Diagnostic overflow_;  // takes what comes after kLimit

@@ -9,6 +9,7 @@
 
 #include "ask/site.h"
 #include "cli/exit_status.h"
+#include "cli/finding_options.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_checked.h"
@@ -22,8 +23,7 @@ namespace {
 
 struct CheckOptions {
   SiteOptions site;
-  bool strict = false;
-  std::string format = "text";
+  FindingOptions findings;
 };
 
 Json sizes(const std::vector<ask::HostSize>& hosts) {
@@ -49,46 +49,59 @@ std::vector<std::string> auditing(const LoadedSite& site) {
   return names;
 }
 
+void print_text(const LoadedSite& site, const ask::Checked& checked,
+                const policy::Silenced& silenced, bool good) {
+  const policy::Policy& policy = site.policy;
+  render(out(), policy, checked);
+  out().line(fmt::format("lint     {}{}", summary(checked.findings), silenced_words(silenced)));
+  if (site.diagnostics.has_errors()) {
+    out().line("tests    not run because the policies have errors");
+  } else {
+    out().line(fmt::format("tests    {}", summary(checked.tests)));
+    const std::string laws = summary_of_laws(checked.tests);
+    if (!laws.empty()) out().line(fmt::format("laws     {}", laws));
+    std::size_t rules = 0;
+    for (const ask::HostSize& host : checked.hosts) rules += host.rules;
+    out().line(fmt::format("compile  {}, {}", counted(checked.hosts.size(), "host"),
+                           counted(rules, "rule")));
+  }
+  if (const auto names = auditing(site); !names.empty()) {
+    out().line(fmt::format("{}    {} in audit mode: {}", out().paint(Tone::Warning, "audit"),
+                           counted(names.size(), "host"), kAudits));
+  }
+  out().line(fmt::format("{}: {}", printable(policy.directory),
+                         good ? out().paint(Tone::Good, "ok") : out().paint(Tone::Bad, "not ok")));
+}
+
 int run(const CheckOptions& options) {
   const auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
-  const auto checked =
-      ask::check(site->policy, site->date, site->diagnostics, ask::Extent::Everything);
+  auto checked = ask::check(site->policy, site->date, site->diagnostics, ask::Extent::Everything);
   if (!checked) return report(checked.error());
   const policy::Policy& policy = site->policy;
-  if (options.format == "json") {
+  const bool complete = !site->diagnostics.has_errors();
+  const auto silenced =
+      handle_findings(options.findings, policy, complete, true, checked->findings);
+  if (!silenced) return report(silenced.error());
+  const Report told{"check",   policy,          checked->findings,
+                    *silenced, &checked->tests, options.findings.strict};
+  const int status = exit_status_of(told);
+  const int written = write_forms(options.findings, told);
+  if (options.findings.format == "json") {
     print(Json{{"version", kJsonVersion},
                {"verb", "check"},
                {"directory", policy.directory},
-               {"ok", checked->passed()},
+               {"ok", status == kDone},
                {"findings", to_json(checked->findings, policy.sources)},
+               {"silenced", to_json(*silenced)},
                {"tests", to_json(policy, checked->tests)},
                {"laws", laws_to_json(policy, checked->tests)},
                {"hosts", sizes(checked->hosts)},
                {"audit", auditing(*site)}});
-    return exit_status_of(*checked, options.strict);
+  } else if (is_own_form(options.findings)) {
+    print_text(*site, *checked, *silenced, status == kDone);
   }
-  render(out(), policy, *checked);
-  out().line(fmt::format("lint     {}", summary(checked->findings)));
-  if (site->diagnostics.has_errors()) {
-    out().line("tests    not run because the policies have errors");
-  } else {
-    out().line(fmt::format("tests    {}", summary(checked->tests)));
-    const std::string laws = summary_of_laws(checked->tests);
-    if (!laws.empty()) out().line(fmt::format("laws     {}", laws));
-    std::size_t rules = 0;
-    for (const ask::HostSize& host : checked->hosts) rules += host.rules;
-    out().line(fmt::format("compile  {}, {}", counted(checked->hosts.size(), "host"),
-                           counted(rules, "rule")));
-  }
-  if (const auto names = auditing(*site); !names.empty()) {
-    out().line(fmt::format("{}    {} in audit mode: {}", out().paint(Tone::Warning, "audit"),
-                           counted(names.size(), "host"), kAudits));
-  }
-  out().line(fmt::format(
-      "{}: {}", printable(policy.directory),
-      checked->passed() ? out().paint(Tone::Good, "ok") : out().paint(Tone::Bad, "not ok")));
-  return exit_status_of(*checked, options.strict);
+  return written == kDone ? status : written;
 }
 
 }  // namespace
@@ -98,13 +111,12 @@ void add_check(Program& program) {
       kPolicyVerbs, "check", "lint, run the tests, compile every host (for CI)",
       "  rolewall check policies\n"
       "  rolewall check policies --format json\n"
+      "  rolewall check policies --strict --also sarif=rolewall.sarif\n"
       "  rolewall check --date 2027-03-01    which rules will have expired by then?");
   auto options = std::make_shared<CheckOptions>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site, Looks::Around);
-  verb.add_flag("--strict", options->strict,
-                "exit with 1 where a test's denial is neither proven nor refuted for every packet");
-  add_format_option(verb, options->format, {"text", "json"});
+  add_finding_options(verb, options->findings);
   program.on_choice(verb, options, run);
 }
 

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/suggest.h"
 #include "cli/exit_status.h"
+#include "cli/finding_pages.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/site_options.h"
@@ -126,6 +127,10 @@ int explain_code(const policy::CodeRow& row) {
   const std::string_view kind = name_of(row.severity);
   out().line(fmt::format("{}: {} {} of `check`: {}", row.word,
                          row.severity == Severity::Error ? "an" : "a", kind, row.meaning));
+  if (const std::string_view page = finding_page(row.word); !page.empty()) {
+    out().line("");
+    for (const std::string& line : lines_of(page)) out().line(line);
+  }
   return kDone;
 }
 

@@ -127,7 +127,10 @@ Option Verb::add_option(const std::string& names, std::string& value, const std:
 
 Option Verb::add_option(const std::string& names, std::vector<std::string>& value,
                         const std::string& help) {
-  return Option(*app_->add_option(names, value, help)->check(not_empty()));
+  CLI::Option* option = app_->add_option(names, value, help)->check(not_empty());
+  // One value each time: what follows it is the next word of the command line.
+  if (names.starts_with('-')) option->allow_extra_args(false);
+  return Option(*option);
 }
 
 Option Verb::add_option(const std::string& names, std::optional<std::uint32_t>& value,

@@ -66,6 +66,7 @@ inline constexpr std::string_view kPolicyVerbs = "policy";
 inline constexpr std::string_view kAskVerbs = "ask";
 inline constexpr std::string_view kServerVerbs = "server";
 inline constexpr std::string_view kEmergencyVerbs = "emergency";
+inline constexpr std::string_view kToolVerbs = "tools";
 
 class Program {
  public:
@@ -118,6 +119,7 @@ void add_bans(Program& program);
 void add_openings(Program& program);
 void add_disable(Program& program);
 void add_dump(Program& program);
+void add_schema(Program& program);
 
 // `rolewall` alone: the status, or how to begin.
 int begin();

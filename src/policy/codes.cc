@@ -50,6 +50,8 @@ constexpr std::array kTable = {
     CodeRow{Code::UnknownBlock, kError, "unknown-block", "a block without a file"},
     CodeRow{Code::UnknownRule, kError, "unknown-rule",
             "`skip` or `by` names a rule that does not exist"},
+    CodeRow{Code::UnknownFinding, kError, "unknown-finding",
+            "no finding that could be allowed or weighed is called so"},
     CodeRow{Code::MissingParameter, kError, "missing-parameter",
             "a shipped block uses a name that the site must define"},
     CodeRow{Code::SelfNotHere, kError, "self-not-here",
@@ -109,7 +111,6 @@ constexpr std::array kTable = {
             "a role skips a rule of a block, so the block's tests do not run on the role's hosts"},
     CodeRow{Code::ManagementOpen, kWarning, "management-open",
             "`management` contains large parts of the internet"},
-    CodeRow{Code::SshOpen, kWarning, "ssh-open", "ssh is open to the internet without a limit"},
     CodeRow{Code::AddressZero, kWarning, "whole-family",
             "a prefix of length 0 where `any` or `internet` may be meant"},
     CodeRow{Code::WideTranslation, kWarning, "wide-translation",
@@ -122,16 +123,49 @@ constexpr std::array kTable = {
             "a rule is on no host of its role, because none has the interface"},
     CodeRow{Code::SkipDiffers, kWarning, "skip-differs",
             "one role of a host skips a rule that another uses"},
-    CodeRow{Code::SingleHostRole, kWarning, "single-host-role", "a role that only one host has"},
-    CodeRow{Code::EveryRoleOnOneHost, kWarning, "every-role-on-one-host",
-            "one host has every role"},
     CodeRow{Code::NoTests, kWarning, "no-tests", "a role has rules but no test"},
     CodeRow{Code::OverlappingBehind, kWarning, "overlapping-behind",
             "the same addresses are behind two interfaces of one host"},
-    CodeRow{Code::PlainHttp, kWarning, "plain-http",
-            "plain HTTP from hosts that accept HTTPS from the internet, where TLS ends"},
-    CodeRow{Code::SingleHostTag, kNote, "single-host-tag",
-            "rules depend on a tag that only one host has"},
+    CodeRow{Code::PlainBehindTls, kWarning, "plain-behind-tls",
+            "TLS from the internet ends at a host that passes requests on as plain HTTP"},
+    CodeRow{Code::PlainFromInternet, kWarning, "plain-from-internet",
+            "plain HTTP from the internet, which is not said to redirect only"},
+    CodeRow{Code::SingleWriter, kWarning, "single-writer",
+            "one host alone takes a database's writes"},
+    CodeRow{Code::WritableReplica, kWarning, "writable-replica",
+            "a replica's database may be reached by others than writers and replicas"},
+    CodeRow{Code::TiersOnOneHost, kWarning, "tiers-on-one-host",
+            "one host carries database, web and application together"},
+    CodeRow{Code::SingleHost, kWarning, "single-host",
+            "a role, a tag or a balancer's address has a single host"},
+    CodeRow{Code::NoWayToCollector, kWarning, "no-way-to-collector",
+            "a host may not send to the collector of [site]"},
+    CodeRow{Code::OpenToInternet, kWarning, "open-to-internet",
+            "a database or management service is open to the internet"},
+    CodeRow{Code::UnrestrictedEgress, kWarning, "unrestricted-egress",
+            "any connection to the internet may be opened"},
+    CodeRow{Code::DatabaseDialsOut, kWarning, "database-dials-out",
+            "a database's host may open connections out of the site"},
+    CodeRow{
+        Code::Undeclared, kWarning, "undeclared",
+        "a rule's kind needs `collector`, `writers` or `replicas`, which [site] does not declare"},
+    CodeRow{Code::UnusedNetwork, kWarning, "unused-network", "no selector names this network"},
+    CodeRow{Code::UnusedService, kWarning, "unused-service",
+            "no rule, test or kind names this service of the site"},
+    CodeRow{Code::UnusedTag, kNote, "unused-tag", "no selector names this tag"},
+    CodeRow{Code::UnusedInterface, kWarning, "unused-interface", "no host has this interface"},
+    CodeRow{Code::OneFamily, kNote, "one-family",
+            "a rule or host is for one address family, where its peers have both"},
+    CodeRow{Code::PathMtuDropped, kWarning, "path-mtu-dropped",
+            "an early rule drops the messages by which a smaller path tells its size"},
+    CodeRow{Code::LogWithoutLimit, kWarning, "log-without-limit",
+            "a rule's `log-limit` bounds each source or very little, not the log"},
+    CodeRow{Code::AuditMode, kWarning, "audit-mode",
+            "[defaults] let everything pass that they would deny"},
+    CodeRow{Code::DefaultAccept, kWarning, "default-accept",
+            "[defaults] accept what no rule matches"},
+    CodeRow{Code::AllowsNothing, kWarning, "allows-nothing",
+            "an `allow-finding` entry silences nothing"},
     CodeRow{Code::ManagementShutOut, kWarning, "management-shut-out",
             "a host does not admit ssh from all of `management`: an apply there is refused"},
     CodeRow{Code::NeighboursShutOut, kWarning, "neighbours-shut-out",
@@ -168,6 +202,16 @@ const CodeRow& row_of(Code code) {
 const CodeRow* find_code(std::string_view word) {
   const auto at = std::ranges::find(kTable, word, &CodeRow::word);
   return at == kTable.end() ? nullptr : &*at;
+}
+
+bool may_be_silenced(const CodeRow& row) {
+  return row.severity != Severity::Error;
+}
+
+bool needs_packets(Code code) {
+  constexpr std::array kCodes{Code::BlockTestsNotRun, Code::ManagementShutOut,
+                              Code::NeighboursShutOut, Code::ManagementLimited};
+  return std::ranges::find(kCodes, code) != kCodes.end();
 }
 
 bool is(const Diagnostic& finding, Code code) {

@@ -43,6 +43,7 @@ enum class Code : std::uint8_t {
   UnknownRole,
   UnknownBlock,
   UnknownRule,
+  UnknownFinding,
   MissingParameter,
   SelfNotHere,
   RoleNotFileName,
@@ -85,19 +86,37 @@ enum class Code : std::uint8_t {
   BlockTestsNotRun,
   // lint
   ManagementOpen,
-  SshOpen,
   AddressZero,
   WideTranslation,
   ShadowedRule,
   UnmetRule,
   NoHostHasInterface,
   SkipDiffers,
-  SingleHostRole,
-  EveryRoleOnOneHost,
   NoTests,
   OverlappingBehind,
-  PlainHttp,
-  SingleHostTag,
+  // the site's weak points
+  PlainBehindTls,
+  PlainFromInternet,
+  SingleWriter,
+  WritableReplica,
+  TiersOnOneHost,
+  SingleHost,
+  NoWayToCollector,
+  OpenToInternet,
+  UnrestrictedEgress,
+  DatabaseDialsOut,
+  Undeclared,
+  // hygiene
+  UnusedNetwork,
+  UnusedService,
+  UnusedTag,
+  UnusedInterface,
+  OneFamily,
+  PathMtuDropped,
+  LogWithoutLimit,
+  AuditMode,
+  DefaultAccept,
+  AllowsNothing,
   // what the guard would refuse, or what shuts out without it (ask/)
   ManagementShutOut,
   NeighboursShutOut,
@@ -116,6 +135,10 @@ std::span<const CodeRow> code_table();
 const CodeRow& row_of(Code code);
 // By its word ("unknown-key"); nullptr where no finding is called that.
 const CodeRow* find_code(std::string_view word);
+// A finding that a site may weigh, allow or leave out: of a policy that is right. Errors are not.
+bool may_be_silenced(const CodeRow& row);
+// `check` alone looks for it, since packets are asked about.
+bool needs_packets(Code code);
 bool is(const Diagnostic& finding, Code code);
 
 // Reports under the code's word and severity. The reference is valid until the next report.

@@ -146,6 +146,12 @@ DefaultsOverride read_defaults(const Value& table, Keys top, Diagnostics& diagno
   const Section section(table, keys::kDefaults, "[defaults]", top, diagnostics);
   DefaultsOverride out;
   out.span = table.span();
+  const auto place_of = [&](std::string_view key) {
+    const Value* value = section.find(key);
+    return value == nullptr ? Span{} : value->span();
+  };
+  out.places = {place_of("inbound"), place_of("outbound"), place_of("forward"), place_of("mode"),
+                place_of("log")};
   out.inbound = read_action(section, "inbound", diagnostics);
   out.outbound = read_action(section, "outbound", diagnostics);
   out.forward = read_action(section, "forward", diagnostics);

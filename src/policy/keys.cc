@@ -19,33 +19,43 @@ namespace {
 using enum KeyType;
 
 constexpr std::array kSiteFileKeys = {
-    Key{"site", Table},       Key{"networks", Table}, Key{"services", Table},
-    Key{"interfaces", Table}, Key{"hosts", Table},    Key{"defaults", Table},
-    Key{"test", Tables},      Key{"never", Tables},   Key{"always", Tables}};
+    Key{"site", Table},    Key{"networks", Table}, Key{"services", Table}, Key{"interfaces", Table},
+    Key{"hosts", Table},   Key{"defaults", Table}, Key{"test", Tables},    Key{"never", Tables},
+    Key{"always", Tables}, Key{"kinds", Table},    Key{"lint", Table}};
 constexpr std::array kRoleFileKeys = {
     Key{"role", String, true},  Key{"description", String}, Key{"use", StringsOrNone},
     Key{"skip", StringsOrNone}, Key{"defaults", Table},     Key{"inbound", Tables},
     Key{"outbound", Tables},    Key{"test", Tables},        Key{"forward", Tables},
-    Key{"nat", Tables},         Key{"never", Tables},       Key{"always", Tables}};
-constexpr std::array kBlockFileKeys = {Key{"description", String}, Key{"inbound", Tables},
-                                       Key{"outbound", Tables},    Key{"test", Tables},
-                                       Key{"networks", Table},     Key{"services", Table},
-                                       Key{"forward", Tables},     Key{"nat", Tables},
-                                       Key{"never", Tables},       Key{"always", Tables}};
-constexpr std::array kServicesFileKeys = {Key{"services", Table}};
+    Key{"nat", Tables},         Key{"never", Tables},       Key{"always", Tables},
+    Key{"allow-finding", Table}};
+constexpr std::array kBlockFileKeys = {
+    Key{"description", String}, Key{"inbound", Tables},     Key{"outbound", Tables},
+    Key{"test", Tables},        Key{"networks", Table},     Key{"services", Table},
+    Key{"forward", Tables},     Key{"nat", Tables},         Key{"never", Tables},
+    Key{"always", Tables},      Key{"allow-finding", Table}};
+constexpr std::array kServicesFileKeys = {Key{"services", Table}, Key{"kinds", Table}};
 constexpr std::array kLockFileKeys = {Key{"names", Table}};
-constexpr std::array kSiteKeys = {Key{"name", String}, Key{"management", Strings},
-                                  Key{"internal", Strings}};
+constexpr std::array kSiteKeys = {Key{"name", String},        Key{"management", Strings},
+                                  Key{"internal", Strings},   Key{"collector", Strings},
+                                  Key{"writers", Strings},    Key{"replicas", Strings},
+                                  Key{"allow-finding", Table}};
+constexpr std::array kKindsKeys = {
+    Key{"plain-web", StringsOrNone},   Key{"tls-web", StringsOrNone},
+    Key{"database", StringsOrNone},    Key{"management", StringsOrNone},
+    Key{"agent", StringsOrNone},       Key{"name-service", StringsOrNone},
+    Key{"time-service", StringsOrNone}};
+constexpr std::array kLintKeys = {Key{"level", Table}};
 constexpr std::array kInterfaceKeys = {Key{"device", String}, Key{"behind", Strings}};
-constexpr std::array kHostKeys = {Key{"role", Strings, true}, Key{"tags", StringsOrNone},
-                                  Key{"addresses", Strings, true}, Key{"virtual", StringsOrNone},
-                                  Key{"interfaces", StringsOrTable}};
+constexpr std::array kHostKeys = {Key{"role", Strings, true},        Key{"tags", StringsOrNone},
+                                  Key{"addresses", Strings, true},   Key{"virtual", StringsOrNone},
+                                  Key{"interfaces", StringsOrTable}, Key{"allow-finding", Table}};
 constexpr std::array kDefaultsKeys = {Key{"inbound", String}, Key{"outbound", String},
                                       Key{"forward", String}, Key{"log", Table},
                                       Key{"mode", String}};
 constexpr std::array kLogKeys = {Key{"limit", String}, Key{"per-source", String},
                                  Key{"to", IntegerOrString}, Key{"steps", StringsOrNone}};
-constexpr std::array kNetworkKeys = {Key{"file", String}, Key{"names", Strings}};
+constexpr std::array kNetworkKeys = {Key{"file", String}, Key{"names", Strings},
+                                     Key{"addresses", Strings}, Key{"allow-finding", Table}};
 
 template <std::size_t N, std::size_t M>
 constexpr std::array<Key, N + M> both(const std::array<Key, N>& these,
@@ -57,15 +67,17 @@ constexpr std::array<Key, N + M> both(const std::array<Key, N>& these,
 }
 
 // What any rule takes, and then what those take that decide about packets.
-constexpr std::array kRuleKeys = {Key{"id", String},      Key{"service", Strings},
-                                  Key{"from", Strings},   Key{"to", Strings},
-                                  Key{"on", Strings},     Key{"expires", KeyType::LocalDate},
-                                  Key{"comment", String}, Key{"enabled", KeyType::Boolean}};
+constexpr std::array kRuleKeys = {Key{"id", String},          Key{"service", Strings},
+                                  Key{"from", Strings},       Key{"to", Strings},
+                                  Key{"on", Strings},         Key{"expires", KeyType::LocalDate},
+                                  Key{"comment", String},     Key{"enabled", KeyType::Boolean},
+                                  Key{"allow-finding", Table}};
 constexpr auto kFilterKeys = both(
     kRuleKeys, std::array{Key{"action", String}, Key{"limit", String}, Key{"connections", Integer},
                           Key{"log", Boolean}, Key{"log-limit", String}, Key{"helper", String}});
 constexpr auto kInboundKeys =
-    both(kFilterKeys, std::array{Key{"in", Strings}, Key{"early", Boolean}});
+    both(kFilterKeys,
+         std::array{Key{"in", Strings}, Key{"early", Boolean}, Key{"redirect-only", String}});
 constexpr auto kOutboundKeys =
     both(kFilterKeys, std::array{Key{"out", Strings}, Key{"user", IntegerOrString}});
 constexpr auto kForwardKeys = both(
@@ -133,6 +145,7 @@ constexpr std::array kAdvice = {
     Advice{"new-destination", "only [[nat]] rules translate"},
     Advice{"new-source", "only [[nat]] rules translate"},
     Advice{"use", "only roles can use blocks"},
+    Advice{"redirect-only", "only inbound rules can say that they redirect only"},
     Advice{"early", "only inbound rules can be early"},
     Advice{"user", "only outbound rules can match the socket's owner"},
     Advice{"in", "an outbound rule takes `out`, the interface the packet leaves by"},
@@ -287,6 +300,8 @@ const Keys kBlockFile = kBlockFileKeys;
 const Keys kServicesFile = kServicesFileKeys;
 const Keys kLockFile = kLockFileKeys;
 const Keys kSite = kSiteKeys;
+const Keys kKinds = kKindsKeys;
+const Keys kLint = kLintKeys;
 const Keys kInterface = kInterfaceKeys;
 const Keys kHost = kHostKeys;
 const Keys kDefaults = kDefaultsKeys;

@@ -39,6 +39,8 @@ extern const Keys kBlockFile;     // rules/NAME.toml
 extern const Keys kServicesFile;  // rules/services.toml
 extern const Keys kLockFile;      // rolewall.lock
 extern const Keys kSite;          // [site]
+extern const Keys kKinds;         // [kinds], in the order of KindWord
+extern const Keys kLint;          // [lint]
 extern const Keys kInterface;     // [interfaces.NAME]
 extern const Keys kHost;          // [hosts.NAME]
 extern const Keys kDefaults;      // [defaults]

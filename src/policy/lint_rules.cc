@@ -14,45 +14,8 @@
 namespace rolewall::policy {
 namespace {
 
-constexpr std::uint16_t kSsh = 22;
-constexpr std::uint16_t kHttp = 80;
-constexpr std::uint16_t kHttps = 443;
-
 bool in_force(const Rule& rule, Date date) {
   return rule.enabled && !rule.left_out && (!rule.expires || *rule.expires > date);
-}
-
-bool is_whole_internet(const Selectors& selectors) {
-  if (!selectors.given) return true;
-  return std::any_of(selectors.items.begin(), selectors.items.end(), [](const Selector& item) {
-    const bool zero = item.term.kind == TermKind::Prefix && item.term.prefix.length == 0;
-    return !item.negated &&
-           (item.term.kind == TermKind::Any || item.term.kind == TermKind::Internet || zero);
-  });
-}
-
-// No service at all is every port.
-bool admits_tcp(const ServiceList& services, std::uint16_t port) {
-  if (!services.given) return true;
-  return std::any_of(
-      services.literals.begin(), services.literals.end(), [&](const ServiceLiteral& literal) {
-        return literal.protocol == net::protocol::kTcp && literal.destination.contains(port);
-      });
-}
-
-bool is_inbound_accept(const Rule& rule) {
-  return rule.direction == Direction::Inbound && rule.action == Action::Accept;
-}
-
-void check_ssh(const Rule& rule, Diagnostics& diagnostics) {
-  const auto& [services, from, to, in, out, user] = rule.conditions;
-  // An interface may be the inside one; a limit shows that somebody thought of it.
-  const bool narrowed = rule.limit || rule.connections || !in.empty();
-  if (!is_inbound_accept(rule) || narrowed) return;
-  if (!is_whole_internet(from) || !admits_tcp(services, kSsh)) return;
-  report(diagnostics, Code::SshOpen, rule.span,
-         fmt::format("{} opens ssh to the whole internet", rule.full_name),
-         "write from = \"management\", or add a limit");
 }
 
 void check_length_zero(const Rule& rule, Diagnostics& diagnostics) {
@@ -62,7 +25,8 @@ void check_length_zero(const Rule& rule, Diagnostics& diagnostics) {
       report(diagnostics, Code::AddressZero, item.term.span,
              fmt::format("{} is every address of one family and none of the other",
                          quote(item.term.text)),
-             "`any` is both families, `internet` is `any` without the site's own addresses");
+             "`any` is both families, `internet` is `any` without the site's own addresses")
+          .subject = rule.span;
     }
   }
 }
@@ -196,52 +160,17 @@ class Shadows {
   std::set<const Rule*> said_;
 };
 
-// --- plain HTTP behind a balancer --------------------------------------------------------------
-
-// Roles and blocks, by index, that take HTTPS from the internet: where TLS ends.
-std::vector<bool> find_tls_ends(const Policy& policy, Date date) {
-  std::vector<bool> ends(policy.files.size());
-  for (Index i = 0; i < policy.files.size(); ++i) {
-    ends[i] = std::any_of(
-        policy.files[i].rules.begin(), policy.files[i].rules.end(), [&](const Rule& rule) {
-          const auto& [services, from, to, in, out, user] = rule.conditions;
-          return in_force(rule, date) && is_inbound_accept(rule) && services.given &&
-                 is_whole_internet(from) && admits_tcp(services, kHttps);
-        });
-  }
-  return ends;
-}
-
-void check_plain_http(const Policy& policy, const std::vector<bool>& tls_ends, const Rule& rule,
-                      Diagnostics& diagnostics) {
-  const auto& [services, from, to, in, out, user] = rule.conditions;
-  if (!is_inbound_accept(rule) || !services.given || !admits_tcp(services, kHttp)) return;
-  if (admits_tcp(services, kHttps)) return;
-  for (const Selector& item : from.items) {
-    const Term& term = item.term;
-    if (item.negated || term.kind != TermKind::Role || !tls_ends[term.index]) continue;
-    report(diagnostics, Code::PlainHttp, rule.span,
-           fmt::format("{} takes plain HTTP from {}, which takes HTTPS from the internet",
-                       rule.full_name, quote(policy.files[term.index].name)),
-           "encrypted traffic of users goes on in the clear; serve TLS here too");
-    return;
-  }
-}
-
 }  // namespace
 
 void lint_rules(const Policy& policy, Date date, Diagnostics& diagnostics) {
-  const std::vector<bool> tls_ends = find_tls_ends(policy, date);
   for (const RuleFile& file : policy.files) {
     if (file.shipped) continue;
     const std::set<std::string_view> interfaces = interfaces_of(policy, file);
     for (const Rule& rule : file.rules) {
       if (!in_force(rule, date)) continue;
-      check_ssh(rule, diagnostics);
       check_length_zero(rule, diagnostics);
       check_translation(rule, diagnostics);
       if (!file.hosts.empty()) check_interfaces(file, interfaces, rule, diagnostics);
-      check_plain_http(policy, tls_ends, rule, diagnostics);
     }
   }
   Shadows shadows(policy, date, diagnostics);

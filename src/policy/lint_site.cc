@@ -6,33 +6,16 @@
 #include <tuple>
 #include <utility>
 
-#include "net/known_addresses.h"
 #include "policy/codes.h"
 #include "policy/lint.h"
 
 namespace rolewall::policy {
 namespace {
 
-// Addresses that are somebody's own wherever they are (RFC 1918, RFC 6598, RFC 4193).
-net::AddressSet private_addresses() {
-  return net::known_addresses(
-      {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"});
-}
-
-template <class Ip>
-bool holds_interval_of(const net::IntervalSet<Ip>& set, unsigned prefix_length) {
-  const auto size = typename Ip::Number{1} << (Ip::kBits - prefix_length);
-  return std::any_of(set.intervals().begin(), set.intervals().end(), [&](const auto& interval) {
-    return interval.last.value - interval.first.value >= size - 1;
-  });
-}
-
 // No organisation logs in from a whole /8 of the public internet.
 void check_management(const Policy& policy, Diagnostics& diagnostics) {
   if (!policy.management) return;
-  const net::AddressSet open =
-      (policy.management_addresses & policy.internet) - private_addresses();
-  if (!holds_interval_of(open.ipv4, 8) && !holds_interval_of(open.ipv6, 16)) return;
+  if (!holds_much_of_internet(policy, policy.management_addresses)) return;
   report(diagnostics, Code::ManagementOpen, policy.management->span,
          "`management` contains large parts of the internet",
          "list the networks that administrators log in from");
@@ -48,57 +31,6 @@ void check_length_zero(const Policy& policy, Diagnostics& diagnostics) {
     report(diagnostics, Code::AddressZero, network.span,
            fmt::format("the network {} contains every address of a family", quote(network.name)),
            "`any` is both families, `internet` is `any` without the site's own addresses");
-  }
-}
-
-// --- single points of failure ------------------------------------------------------------------
-
-bool is_pool(const Host& host) {
-  return std::any_of(host.addresses.begin(), host.addresses.end(), [](const net::Prefix& prefix) {
-    return prefix.length < net::address_bits(prefix.address);
-  });
-}
-
-void check_single_hosts(const Policy& policy, Diagnostics& diagnostics) {
-  if (policy.hosts.size() < 2) return;  // there is nothing to fail over to
-  for (const RuleFile& file : policy.files) {
-    if (!file.is_role || file.hosts.size() != 1) continue;
-    const Host& host = policy.hosts[file.hosts[0]];
-    if (is_pool(host)) continue;
-    report(diagnostics, Code::SingleHostRole, host.span,
-           fmt::format("{} is the only host of the role {}", quote(host.name), quote(file.name)));
-  }
-}
-
-void check_every_role(const Policy& policy, Diagnostics& diagnostics) {
-  const auto roles = static_cast<std::size_t>(
-      std::count_if(policy.files.begin(), policy.files.end(),
-                    [](const RuleFile& file) { return file.is_role && !file.hosts.empty(); }));
-  if (roles < 2) return;
-  for (const Host& host : policy.hosts) {
-    if (host.roles.size() != roles) continue;
-    report(diagnostics, Code::EveryRoleOnOneHost, host.span,
-           fmt::format("{} has every role of the site", quote(host.name)),
-           "whoever breaks into it has everything");
-  }
-}
-
-// A writer, say: its tag can move to another host, but somebody has to move it.
-void check_single_tags(const Policy& policy, Diagnostics& diagnostics) {
-  std::set<Index> wanted;
-  for (const RuleFile& file : policy.files) {
-    for (const Rule& rule : file.rules) {
-      for (const Selector& item : rule.conditions.to.items) {
-        if (!item.negated && item.term.kind == TermKind::Tag) wanted.insert(item.term.index);
-      }
-    }
-  }
-  for (const Index index : wanted) {
-    const Tag& tag = policy.tags[index];
-    if (tag.hosts.size() != 1 || is_pool(policy.hosts[tag.hosts[0]])) continue;
-    report(diagnostics, Code::SingleHostTag, tag.span,
-           fmt::format("rules send to {}, a tag that only {} has", quote(tag.name),
-                       quote(policy.hosts[tag.hosts[0]].name)));
   }
 }
 
@@ -147,7 +79,8 @@ void check_behind(const Policy& policy, Diagnostics& diagnostics) {
         report(diagnostics, Code::OverlappingBehind, b.span,
                fmt::format("the same addresses are behind {} and {} of {}", quote(a.name),
                            quote(b.name), quote(host.name)),
-               "packets from there are dropped as spoofed on both");
+               "packets from there are dropped as spoofed on both")
+            .subject = host.span;
       }
     }
   }
@@ -170,9 +103,6 @@ void check_tests(const Policy& policy, Diagnostics& diagnostics) {
 void lint_site(const Policy& policy, Diagnostics& diagnostics) {
   if (policy.management) check_management(policy, diagnostics);
   check_length_zero(policy, diagnostics);
-  check_single_hosts(policy, diagnostics);
-  check_every_role(policy, diagnostics);
-  check_single_tags(policy, diagnostics);
   check_skips(policy, diagnostics);
   check_behind(policy, diagnostics);
   check_tests(policy, diagnostics);
@@ -181,6 +111,8 @@ void lint_site(const Policy& policy, Diagnostics& diagnostics) {
 void lint(const Policy& policy, Date date, Diagnostics& diagnostics) {
   lint_site(policy, diagnostics);
   lint_rules(policy, date, diagnostics);
+  lint_weak_points(policy, date, diagnostics);
+  lint_hygiene(policy, date, diagnostics);
   lint_unmet_rules(policy, date, diagnostics);
   diagnostics.sort();
 }

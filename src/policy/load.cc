@@ -7,6 +7,8 @@
 
 #include "policy/codes.h"
 #include "policy/defaults.h"
+#include "policy/handling.h"
+#include "policy/kinds.h"
 #include "policy/law.h"
 #include "policy/network.h"
 #include "policy/rule_file.h"
@@ -49,6 +51,20 @@ const Value* find_table(const OpenFile& block, std::string_view key) {
   return block.section ? find_table(*block.section, key) : nullptr;
 }
 
+const Value* if_there(const std::optional<Value>& value) {
+  return value ? &*value : nullptr;
+}
+
+// The site's own before what is shipped: the first of a name stays.
+void read_all_kinds(Loader& loader, const Section& site, const RuleFiles& files) {
+  const auto read = [&](const Value* table, Keys top, bool shipped) {
+    if (table != nullptr) read_kinds(loader.policy, *table, top, shipped, loader.diagnostics);
+  };
+  read(find_table(site, "kinds"), keys::kSiteFile, false);
+  read(if_there(files.site_services().kinds), keys::kServicesFile, false);
+  read(if_there(files.shipped_services().kinds), keys::kServicesFile, true);
+}
+
 // The site's own before what is shipped: the first of a name stays.
 void read_all_services(Loader& loader, const Section& site, const RuleFiles& files) {
   const auto read = [&](const Value* table, bool shipped, bool of_block) {
@@ -56,14 +72,14 @@ void read_all_services(Loader& loader, const Section& site, const RuleFiles& fil
     read_services(loader.policy, *table, shipped, of_block, loader.diagnostics);
   };
   read(find_table(site, "services"), false, false);
-  read(files.site_services(), false, false);
+  read(if_there(files.site_services().services), false, false);
   const std::vector<const OpenFile*> blocks = files.blocks();
   for (const OpenFile* block : blocks) {
     if (!loader.policy.files[block->index].shipped) {
       read(find_table(*block, "services"), false, true);
     }
   }
-  read(files.shipped_services(), true, false);
+  read(if_there(files.shipped_services().services), true, false);
   for (const OpenFile* block : blocks) {
     if (loader.policy.files[block->index].shipped) {
       read(find_table(*block, "services"), true, true);
@@ -87,11 +103,25 @@ void resolve_networks(Loader& loader, const Section& site, const RuleFiles& file
   networks.resolve(management, internal);
 }
 
+// What hosts and networks are for, in [site].
+void read_purposes(Loader& loader, const Section& section) {
+  Policy& policy = loader.policy;
+  for (const auto& [key, selectors] :
+       {std::pair("collector", &policy.collector), std::pair("writers", &policy.writers),
+        std::pair("replicas", &policy.replicas)}) {
+    const Value* value = section.find(key);
+    if (value == nullptr) continue;
+    *selectors = parse_selectors(loader.scope(false), *value);
+    check_not_empty(policy, **selectors, {}, loader.broken_networks, loader.diagnostics);
+  }
+}
+
 void read_site(Loader& loader, const Value& tree, RuleFiles& files) {
   Policy& policy = loader.policy;
   const Keys top = keys::kSiteFile;
   const Section site(tree, top, "site.toml", {}, loader.diagnostics);
   read_all_services(loader, site, files);
+  read_all_kinds(loader, site, files);
 
   if (const Value* interfaces = site.find("interfaces")) {
     read_interfaces(loader, *interfaces, top);
@@ -105,12 +135,17 @@ void read_site(Loader& loader, const Value& tree, RuleFiles& files) {
     policy.site_name = section->text("name");
     management = section->find("management");
     internal = section->find("internal");
+    read_allowed(loader, *section, AllowedFinding::Where::Site, section->span());
   }
+  if (const Value* lint = site.find("lint")) read_levels(loader, *lint, top);
   resolve_networks(loader, site, files, management, internal);
   finish_interfaces(loader);
   if (const Value* defaults = site.find("defaults")) {
-    apply_override(policy.defaults, read_defaults(*defaults, top, loader.diagnostics));
+    const DefaultsOverride given = read_defaults(*defaults, top, loader.diagnostics);
+    apply_override(policy.defaults, given);
+    policy.default_places = given.places;
   }
+  if (section) read_purposes(loader, *section);
 
   files.find_hosts();
   files.read_rules();
@@ -128,6 +163,10 @@ void read_site(Loader& loader, const Value& tree, RuleFiles& files) {
   for (const Host& host : policy.hosts) check_roles_agree(loader, host);
   check_clashes(policy, loader.uses, loader.diagnostics);
   files.report_unused();
+  for (const auto& [kind, index] : loader.uses.named) {
+    if (kind == TermKind::Network) policy.networks[index].used = true;
+    if (kind == TermKind::Tag) policy.tags[index].used = true;
+  }
 }
 
 }  // namespace
@@ -144,7 +183,7 @@ void add_shipped_services(Policy& policy, const std::string& shipped_rules,
   Loader loader{policy, options, files, diagnostics};
   RuleFiles rule_files(loader);
   rule_files.open_shipped_services();
-  const Value* services = rule_files.shipped_services();
+  const Value* services = if_there(rule_files.shipped_services().services);
   if (services != nullptr) read_services(policy, *services, true, false, diagnostics);
 }
 

@@ -39,6 +39,7 @@ struct NameUses {
   std::map<std::string, Use, std::less<>> of_clashing;
   // Parameters that shipped blocks lack, by block: each is said once.
   std::set<std::pair<FileId, std::string>> missing;
+  std::set<std::pair<TermKind, Index>> named;  // by whatever was read
 };
 
 // Reports a built-in's name.

@@ -7,6 +7,7 @@
 
 #include "net/known_addresses.h"
 #include "policy/codes.h"
+#include "policy/handling.h"
 #include "policy/list_file.h"
 
 namespace rolewall::policy {
@@ -101,8 +102,9 @@ void Networks::read(Index index) {
   const std::size_t errors = loader_.diagnostics.error_count();
   if (check_type(*node.value, KeyType::StringsOrTable, network.name, loader_.diagnostics)) {
     if (node.value->kind == ValueKind::Table) {
-      read_table(network, *node.value);
-      node.state = State::Done;
+      read_table(network, node);
+      // `addresses` may name other networks: they are resolved with the rest.
+      if (node.terms.items.empty()) node.state = State::Done;
     } else {
       node.terms = parse_selectors(loader_.scope(false, node.used_at), *node.value);
       network.literal = all_plain_prefixes(node.terms);
@@ -112,13 +114,19 @@ void Networks::read(Index index) {
   loader_.broken_networks[index] = unlocked || loader_.diagnostics.error_count() != errors;
 }
 
-void Networks::read_table(Network& network, const Value& value) {
+void Networks::read_table(Network& network, Node& node) {
+  const Value& value = *node.value;
   const std::string what = fmt::format("the network {}", quote(network.name));
   const Section section(value, keys::kNetwork, what, {}, loader_.diagnostics);
-  if (section.has("file") == section.has("names")) {
+  read_allowed(loader_, section, AllowedFinding::Where::Table, network.span);
+  if (section.has("file") + section.has("names") + section.has("addresses") != 1) {
     report(loader_.diagnostics, Code::MissingKey, value.span(),
-           fmt::format("{} takes either `file` or `names`", what));
+           fmt::format("{} takes one of `file`, `names` and `addresses`", what));
     return;
+  }
+  if (const Value* addresses = section.find("addresses")) {
+    node.terms = parse_selectors(loader_.scope(false, node.used_at), *addresses);
+    network.literal = all_plain_prefixes(node.terms);
   }
   if (const Value* file = section.find("file")) read_file(network, *file);
   if (section.find("names") != nullptr) read_names(network, section.items("names"));

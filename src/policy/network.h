@@ -30,7 +30,7 @@ class Networks {
   };
 
   void read(Index index);
-  void read_table(Network& network, const Value& value);
+  void read_table(Network& network, Node& node);
   void read_file(Network& network, const Value& value);
   void read_names(Network& network, std::span<const Value> names);
   void report_conflict(const Member& member, Span earlier, Span at);

@@ -6,6 +6,7 @@
 // that was written down stands for nothing, no two rules of a file and direction share an id.
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -14,6 +15,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/diagnostic.h"
 #include "base/source.h"
 #include "base/written.h"
 #include "net/address.h"
@@ -96,6 +98,26 @@ struct ServiceList {
   Span span;
 };
 
+// What services are used for: all that lint knows of a site's weak points, besides the words of
+// [site]. The names are those of [kinds].
+enum class KindWord : std::uint8_t {
+  PlainWeb,
+  TlsWeb,
+  Database,
+  Management,
+  Agent,
+  NameService,
+  TimeService,
+};
+
+struct Kind {
+  std::vector<std::string> services;  // names and literals, as listed
+  std::vector<ServiceLiteral> literals;
+  bool given = false;
+  bool shipped = false;
+  Span span;
+};
+
 // --- the site ----------------------------------------------------------------------------------
 
 struct Network {
@@ -108,6 +130,7 @@ struct Network {
   // which may be long: net::to_prefixes(addresses) gives those.
   std::vector<net::Prefix> prefixes;
   bool shipped = false;  // a default of rules/*.toml
+  bool used = false;     // some selector names it
   Span span;
 };
 
@@ -142,6 +165,7 @@ struct Tag {
   std::string name;
   std::vector<Index> hosts;
   net::AddressSet addresses;  // all its hosts' addresses
+  bool used = false;          // some selector names it
   Span span;                  // where it is first given
 };
 
@@ -227,6 +251,7 @@ struct Rule {
   std::optional<Translation> translation;        // [[nat]], and there always
   std::optional<Date> expires;
   std::string comment;
+  std::string redirect_only;  // why; "": it is not said to redirect only
   bool enabled = true;
   std::vector<WrittenKey> written;  // what it says, but for its id and its comment
   bool left_out = false;            // it is from `management`, which the site leaves unset
@@ -329,6 +354,15 @@ struct LogTarget {
   bool operator==(const LogTarget&) const = default;
 };
 
+// Where each is written; unknown where it is not.
+struct DefaultsPlaces {
+  Span inbound;
+  Span outbound;
+  Span forward;
+  Span mode;
+  Span log;
+};
+
 struct DefaultsOverride {
   std::optional<Action> inbound;
   std::optional<Action> outbound;
@@ -336,6 +370,7 @@ struct DefaultsOverride {
   std::optional<LogTarget> log;
   std::optional<Mode> mode;
   Span span;
+  DefaultsPlaces places;
 };
 
 struct Defaults {
@@ -354,6 +389,7 @@ struct RuleFile {
   std::string description;
   bool replaces_shipped = false;  // the site's own block, where one of this name is shipped
   std::vector<Index> use;         // blocks, into Policy::files
+  std::vector<Span> used_at;      // where each of them is named
   std::vector<std::string> skip;  // full names of blocks' rules that this role leaves out
   DefaultsOverride defaults;
   std::vector<Rule> rules;  // all directions, each in the order written
@@ -365,13 +401,40 @@ struct RuleFile {
   Span span;  // a role: of its name
 };
 
+// An `allow-finding` entry: this finding is known where it stands, and why it may be so.
+struct AllowedFinding {
+  enum class Where : std::uint8_t {
+    Table,  // a rule, host or network: findings about the table at `subject`
+    File,   // a role's or block's file
+    Site,
+  };
+  Where where = Where::Table;
+  std::string code;
+  std::string why;
+  Span span;     // of the code
+  Span subject;  // where: of the table; of the file
+};
+
+// `[lint] level`: what a finding weighs on this site; no severity: it is off.
+struct FindingLevel {
+  std::string code;
+  std::optional<Severity> severity;
+};
+
 struct Policy {
   std::string directory;
   SourceFiles sources;
   std::string site_name;
   std::optional<Selectors> management;
+  std::optional<Selectors> collector;  // where agents send
+  std::optional<Selectors> writers;    // the hosts that take a database's writes
+  std::optional<Selectors> replicas;
   Selectors internal;
   Defaults defaults;
+  DefaultsPlaces default_places;
+  std::array<Kind, 7> kinds;  // by KindWord
+  std::vector<AllowedFinding> allowed;
+  std::vector<FindingLevel> levels;
   std::vector<Network> networks;
   std::vector<Service> services;
   std::vector<Interface> interfaces;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <utility>
 
@@ -12,6 +13,8 @@
 #include "policy/accept_keys.h"
 #include "policy/codes.h"
 #include "policy/defaults.h"
+#include "policy/handling.h"
+#include "policy/kinds.h"
 #include "policy/nat.h"
 #include "policy/service.h"
 
@@ -170,7 +173,10 @@ std::string text_of(const Value& value) {
 std::vector<WrittenKey> written_keys(const Value& table) {
   std::vector<WrittenKey> keys;
   for (const Member& member : table.members) {
-    if (member.key == "id" || member.key == "comment") continue;
+    // What is for readers and for lint alone changes nothing on a host.
+    constexpr std::array<std::string_view, 4> kForReaders{"id", "comment", "allow-finding",
+                                                          "redirect-only"};
+    if (std::ranges::find(kForReaders, member.key) != kForReaders.end()) continue;
     WrittenKey& written = keys.emplace_back(WrittenKey{member.key, {}});
     for (const Value& item : items_of(member.value)) written.values.push_back(text_of(item));
   }
@@ -217,6 +223,8 @@ class RuleReader {
     rule_.helper = read_helper(section_, rule_, diagnostics_);
     rule_.segment_size = read_segment_size(section_, rule_, diagnostics_);
     rule_.comment = section_.text("comment");
+    read_redirect_only();
+    read_allowed(loader_, section_, AllowedFinding::Where::Table, rule_.span);
     rule_.enabled = section_.boolean("enabled", true);
     read_expires();
     check_early();
@@ -307,6 +315,18 @@ class RuleReader {
     rule_.connections = static_cast<std::uint32_t>(value->integer);
   }
 
+  void read_redirect_only() {
+    const Value* value = section_.find("redirect-only");
+    if (value == nullptr || !check_reason(*value, "redirect-only", diagnostics_)) return;
+    if (is_of_kind(policy_, rule_.conditions.services, KindWord::PlainWeb)) {
+      rule_.redirect_only = value->text;
+      return;
+    }
+    report(diagnostics_, Code::BadValue, value->span(),
+           "`redirect-only` is about plain web services, and the rule names none",
+           "[kinds] says which services those are: `plain-web`");
+  }
+
   std::optional<std::uint32_t> read_user() {
     const Value* value = section_.find("user");
     if (value == nullptr) return std::nullopt;
@@ -341,12 +361,13 @@ class RuleReader {
       if (loader_.options.expired_is_error) {
         diagnostics_.error(word, value->span(), message, "delete the rule, or give it a new date");
       } else {
-        diagnostics_.warning(word, value->span(), message);
+        diagnostics_.warning(word, value->span(), message).subject = rule_.span;
       }
     } else if (const auto days = (day - today).count(); days <= kDaysOfWarning) {
       report(diagnostics_, Code::ExpiresSoon, value->span(),
              fmt::format("{} expires on {}, in {}", rule_.full_name, date,
-                         days == 1 ? "1 day" : fmt::format("{} days", days)));
+                         days == 1 ? "1 day" : fmt::format("{} days", days)))
+          .subject = rule_.span;
     }
   }
 
@@ -405,7 +426,8 @@ class RuleReader {
           others
               ? fmt::format("`{}` of {}: `management` is not set in [site]", key, rule_.full_name)
               : fmt::format("{} is left out: `management` is not set in [site]", rule_.full_name),
-          "set it in site.toml to the networks that administrators log in from");
+          "set it in site.toml to the networks that administrators log in from")
+          .subject = rule_.span;
     }
   }
 

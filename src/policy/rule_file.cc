@@ -10,6 +10,7 @@
 #include "base/suggest.h"
 #include "policy/codes.h"
 #include "policy/defaults.h"
+#include "policy/handling.h"
 #include "policy/law.h"
 #include "policy/test.h"
 
@@ -79,15 +80,17 @@ void RuleFiles::open_shipped_services() {
   shipped_services_ = open_services(loader_.options.shipped_rules);
 }
 
-std::optional<Value> RuleFiles::open_services(const std::string& directory) {
+ServicesFile RuleFiles::open_services(const std::string& directory) {
   FileId file = kNoFile;
-  std::optional<Value> tree =
+  const std::optional<Value> tree =
       open_toml(loader_, fmt::format("{}/{}.toml", directory, kServices), file);
-  if (!tree) return std::nullopt;
+  if (!tree) return {};
   const Section section(*tree, keys::kServicesFile, "services.toml", {}, loader_.diagnostics);
-  const Value* services = section.find("services");
-  if (services == nullptr) return std::nullopt;
-  return *services;
+  const auto copy_of = [&](std::string_view key) {
+    const Value* table = section.find(key);
+    return table == nullptr ? std::nullopt : std::optional(*table);
+  };
+  return {copy_of("services"), copy_of("kinds")};
 }
 
 void RuleFiles::open_role(const std::string& stem) {
@@ -102,6 +105,7 @@ void RuleFiles::open_role(const std::string& stem) {
   if (open.tree) {
     open.section.emplace(*open.tree, keys::kRoleFile, "a role's file", Keys{}, loader_.diagnostics);
     file.description = open.section->text("description");
+    read_allowed(loader_, *open.section, AllowedFinding::Where::File, {file.file, 0, 0});
     if (const Value* role = open.section->find("role")) {
       file.span = role->span();
       if (role->text != stem) {
@@ -146,6 +150,7 @@ void RuleFiles::read_use(Index role, const Section& section) {
     }
     if (const auto block = open_block(item.text, item.span())) {
       loader_.policy.files[role].use.push_back(*block);
+      loader_.policy.files[role].used_at.push_back(item.span());
     }
   }
 }
@@ -186,6 +191,7 @@ std::optional<Index> RuleFiles::open_block(const std::string& name, Span used_at
     open.section.emplace(*open.tree, keys::kBlockFile, "a block's file", Keys{},
                          loader_.diagnostics);
     file.description = open.section->text("description");
+    if (own) read_allowed(loader_, *open.section, AllowedFinding::Where::File, file.span);
   } else {
     loader_.unread.insert(name);
   }

@@ -20,6 +20,12 @@ struct OpenFile {
   std::optional<Span> used_at;     // a block: where a role first uses it
 };
 
+// The tables of a rules/services.toml.
+struct ServicesFile {
+  std::optional<Value> services;
+  std::optional<Value> kinds;
+};
+
 // All roles beside site.toml, and the blocks that they use.
 class RuleFiles {
  public:
@@ -32,10 +38,8 @@ class RuleFiles {
   // Blocks' defaults, the site's own blocks first.
   std::vector<const OpenFile*> blocks() const;
   // The site's rules/services.toml and the shipped one, where they are.
-  const Value* site_services() const { return site_services_ ? &*site_services_ : nullptr; }
-  const Value* shipped_services() const {
-    return shipped_services_ ? &*shipped_services_ : nullptr;
-  }
+  const ServicesFile& site_services() const { return site_services_; }
+  const ServicesFile& shipped_services() const { return shipped_services_; }
 
   // After names are resolved.
   void find_hosts();
@@ -47,7 +51,7 @@ class RuleFiles {
  private:
   void open_role(const std::string& stem);
   std::optional<Index> open_block(const std::string& name, Span used_at);
-  std::optional<Value> open_services(const std::string& directory);
+  ServicesFile open_services(const std::string& directory);
   void read_use(Index role, const Section& section);
   void read_rules_of(const OpenFile& open, const Section& section, Direction direction);
   void add_rule(RuleFile& file, Rule rule, std::map<std::string, Span>& seen);
@@ -58,8 +62,8 @@ class RuleFiles {
   std::vector<std::string> site_blocks_;  // names in the site's rules/
   std::vector<std::string> shipped_blocks_;
   std::map<std::string, Index, std::less<>> opened_blocks_;
-  std::optional<Value> site_services_;
-  std::optional<Value> shipped_services_;
+  ServicesFile site_services_;
+  ServicesFile shipped_services_;
 };
 
 // Reads and parses a policy file; what is wrong is reported, and there is no value.

@@ -120,6 +120,7 @@ std::optional<Named> look_up(const Scope& scope, std::string_view name,
     }
     return std::nullopt;
   }
+  if (scope.uses != nullptr) scope.uses->named.emplace(found[0].kind, found[0].index);
   return found[0];
 }
 

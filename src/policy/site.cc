@@ -11,6 +11,7 @@
 #include "base/suggest.h"
 #include "net/known_addresses.h"
 #include "policy/codes.h"
+#include "policy/handling.h"
 
 namespace rolewall::policy {
 namespace {
@@ -123,6 +124,7 @@ class HostReader {
     host.addresses = read_addresses(section, "addresses", index, claims_, diagnostics);
     std::vector<Claim> shared;  // virtual addresses may be
     host.virtual_addresses = read_addresses(section, "virtual", index, shared, diagnostics);
+    read_allowed(loader_, section, AllowedFinding::Where::Table, member.span);
     loader_.host_interfaces.push_back(section.find("interfaces"));
   }
 
@@ -162,7 +164,7 @@ class HostReader {
       const auto next = static_cast<Index>(loader_.policy.tags.size());
       const auto [found, is_new] = tags_.emplace(item.text, next);
       if (is_new) {
-        loader_.policy.tags.push_back({item.text, {}, {}, item.span()});
+        loader_.policy.tags.push_back({item.text, {}, {}, false, item.span()});
         declare(loader_.policy, item.text, {TermKind::Tag, next, item.span()}, loader_.diagnostics);
       }
       host.tags.push_back(found->second);

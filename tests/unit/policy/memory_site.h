@@ -39,6 +39,12 @@ dns   = ["udp/53", "tcp/53"]
 dhcp  = "udp/68 from 67"
 ping  = ["icmp/echo-request", "icmpv6/echo-request"]
 ndp   = ["icmpv6/router-solicitation", "icmpv6/neighbour-solicitation"]
+
+[kinds]
+plain-web  = "http"
+tls-web    = "https"
+database   = "mysql"
+management = "ssh"
 )";
 
 struct MemorySite {

@@ -1,0 +1,117 @@
+#include "policy/lint_facts.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "net/known_addresses.h"
+#include "policy/lint.h"
+#include "policy/selector.h"
+
+namespace rolewall::policy {
+namespace {
+
+// Addresses that are somebody's own wherever they are (RFC 1918, RFC 6598, RFC 4193).
+net::AddressSet private_addresses() {
+  return net::known_addresses(
+      {"10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7"});
+}
+
+template <class Ip>
+bool holds_interval_of(const net::IntervalSet<Ip>& set, unsigned prefix_length) {
+  const auto size = typename Ip::Number{1} << (Ip::kBits - prefix_length);
+  return std::any_of(set.intervals().begin(), set.intervals().end(), [&](const auto& interval) {
+    return interval.last.value - interval.first.value >= size - 1;
+  });
+}
+
+}  // namespace
+
+bool holds_much_of_internet(const Policy& policy, const net::AddressSet& addresses) {
+  const net::AddressSet open = (addresses & policy.internet) - private_addresses();
+  return holds_interval_of(open.ipv4, 8) || holds_interval_of(open.ipv6, 16);
+}
+
+bool accepts(const Rule& rule) {
+  return rule.action == Action::Accept;
+}
+
+SiteFacts::SiteFacts(const Policy& policy, Date date) : policy_(policy) {
+  hosts_.reserve(policy.hosts.size());
+  for (Index host = 0; host < policy.hosts.size(); ++host) {
+    hosts_.push_back(effective_policy(policy, host, date));
+  }
+}
+
+Span SiteFacts::place_of(const EffectiveRule& rule, Index host) const {
+  if (!rule.file->shipped) return rule.rule->span;
+  const auto block = static_cast<Index>(rule.file - policy_.files.data());
+  for (const Index role : policy_.hosts[host].roles) {
+    const RuleFile& file = policy_.files[role];
+    const auto at = std::ranges::find(file.use, block);
+    if (at != file.use.end()) return file.used_at[static_cast<std::size_t>(at - file.use.begin())];
+  }
+  return rule.rule->span;
+}
+
+net::AddressSet SiteFacts::sources_of(const Rule& rule, Index host) const {
+  const Conditions& conditions = rule.conditions;
+  net::AddressSet sources =
+      conditions.from.given ? addresses_of(policy_, conditions.from, host) : net::AddressSet::all();
+  if (conditions.in.empty()) return sources;
+  // What is `behind` an interface is all that arrives there.
+  net::AddressSet arriving;
+  for (const HostInterface& interface : policy_.hosts[host].interfaces) {
+    if (std::ranges::find(conditions.in, interface.name) == conditions.in.end()) continue;
+    if (!interface.behind) return sources;
+    arriving = arriving | *interface.behind;
+  }
+  return sources & arriving;
+}
+
+bool SiteFacts::is_from_internet(const Rule& rule, Index host) {
+  const bool same_everywhere = rule.conditions.in.empty() && !names_self(rule.conditions.from);
+  if (!same_everywhere) return holds_much_of_internet(policy_, sources_of(rule, host));
+  const auto [at, fresh] = from_internet_.emplace(&rule, false);
+  if (fresh) at->second = holds_much_of_internet(policy_, sources_of(rule, host));
+  return at->second;
+}
+
+bool SiteFacts::names_kind(const Rule& rule, KindWord kind) const {
+  return is_of_kind(policy_, rule.conditions.services, kind);
+}
+
+const EffectiveRule* SiteFacts::taking(Index host, KindWord kind) const {
+  for (const EffectiveRule& each : hosts_[host].inbound) {
+    if (accepts(*each.rule) && names_kind(*each.rule, kind)) return &each;
+  }
+  return nullptr;
+}
+
+void RuleReporter::report(Code code, const EffectiveRule& rule, Index host, std::string message,
+                          std::string hint) {
+  const Span at = facts_.place_of(rule, host);
+  if (!said_.emplace(code, rule.rule, at.file, at.line, at.column).second) return;
+  policy::report(findings_, code, at, std::move(message), std::move(hint)).subject =
+      rule.rule->span;
+}
+
+void RuleReporter::report_once(Code code, Span span, std::string message, std::string hint) {
+  if (!said_.emplace(code, nullptr, span.file, span.line, span.column).second) return;
+  policy::report(findings_, code, span, std::move(message), std::move(hint));
+}
+
+Span default_place(const Policy& policy, const Host& host, Span DefaultsPlaces::* which) {
+  for (const Index role : host.roles) {
+    const Span& span = policy.files[role].defaults.places.*which;
+    if (span.known()) return span;
+  }
+  return policy.default_places.*which;
+}
+
+void lint_weak_points(const Policy& policy, Date date, Diagnostics& diagnostics) {
+  SiteFacts facts(policy, date);
+  lint_exposure(facts, diagnostics);
+  lint_availability(facts, diagnostics);
+}
+
+}  // namespace rolewall::policy

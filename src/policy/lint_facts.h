@@ -1,0 +1,67 @@
+// What lint's weak points are told from: each host's rules in force, and where a site can change
+// them; whom a rule lets in. All of it goes by words (rules, [kinds], [site]) and addresses, never
+// by the name of a role.
+#pragma once
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "base/diagnostic.h"
+#include "policy/codes.h"
+#include "policy/effective.h"
+#include "policy/kinds.h"
+
+namespace rolewall::policy {
+
+class SiteFacts {
+ public:
+  SiteFacts(const Policy& policy, Date date);
+
+  const Policy& policy() const { return policy_; }
+  const HostPolicy& host(Index index) const { return hosts_[index]; }
+  std::size_t host_count() const { return hosts_.size(); }
+
+  // Where the site has the rule: its own line, or where a role names the shipped block.
+  Span place_of(const EffectiveRule& rule, Index host) const;
+
+  // Of an inbound or forward rule: whom it lets in, as far as `from` and `in` say.
+  net::AddressSet sources_of(const Rule& rule, Index host) const;
+  bool is_from_internet(const Rule& rule, Index host);
+
+  bool names_kind(const Rule& rule, KindWord kind) const;
+  // The first inbound rule that admits connections of the kind, by its name; null: none does.
+  const EffectiveRule* taking(Index host, KindWord kind) const;
+
+ private:
+  const Policy& policy_;
+  std::vector<HostPolicy> hosts_;
+  std::map<const Rule*, bool> from_internet_;  // of rules that mean the same on each host
+};
+
+bool accepts(const Rule& rule);
+
+// Says each thing about a rule once, though many hosts have it.
+class RuleReporter {
+ public:
+  RuleReporter(SiteFacts& facts, Diagnostics& findings) : facts_(facts), findings_(findings) {}
+  void report(Code code, const EffectiveRule& rule, Index host, std::string message,
+              std::string hint);
+  // At a value of [defaults], the site's or a role's.
+  void report_once(Code code, Span span, std::string message, std::string hint);
+
+ private:
+  SiteFacts& facts_;
+  Diagnostics& findings_;
+  using Said = std::tuple<Code, const Rule*, FileId, std::uint32_t, std::uint32_t>;
+  std::set<Said> said_;  // a shipped rule once for each role
+};
+
+// Where a default of the host's is written: in its role, or in site.toml. Unknown: it is not.
+Span default_place(const Policy& policy, const Host& host, Span DefaultsPlaces::* which);
+
+// Weak points: what can be reached that should not, and what fails or falls together.
+void lint_exposure(SiteFacts& facts, Diagnostics& findings);
+void lint_availability(SiteFacts& facts, Diagnostics& findings);
+
+}  // namespace rolewall::policy

@@ -1,0 +1,217 @@
+"""Mistakes in the example site, by the finding that must tell of them, and changes that are right.
+
+Each is a list of edits (file, what stands there, what comes in its place); "" adds at the end. `#@` ends the line that must
+be named.
+"""
+
+
+def rule(kind: str, **keys: object) -> str:
+    lines = [f"[[{kind}]] #@"]
+    for key, value in keys.items():
+        text = str(value).lower() if isinstance(value, bool) else value if str(value).startswith(("[", "{")) else f'"{value}"'
+        lines.append(f"{key.strip('_').replace('_', '-')} = {text}")
+    return "\n".join(lines)
+
+
+def add(file: str, kind: str, **keys: object) -> tuple[str, str, str]:
+    return file, "", rule(kind, **keys)
+
+
+def plain(edit: tuple[str, str, str]) -> tuple[str, str, str]:
+    """The same without a mark."""
+    return edit[0], edit[1], edit[2].replace(" #@", "")
+
+
+def mark_host(name: str) -> tuple[str, str, str]:
+    return "site.toml", f"[hosts.{name}]\n", f"[hosts.{name}] #@\n"
+
+
+SITE = "site.toml"
+ALLOW_WRITER = ('[hosts.db-01.allow-finding]\nsingle-writer = "fail-over is by hand, and tried every quarter; five minutes '
+                'without writes are agreed with the shop"\n')
+ALLOW_GATEWAY = ('[hosts.gw-01.allow-finding]\nsingle-host = "users do not need it: without it builds and logs wait, and '
+                 'administrators use the console"\n')
+LB_02 = """[hosts.lb-02]
+role       = "lb"
+addresses  = ["203.0.113.11", "2001:db8:1::11", "10.0.1.11", "fd00:db8:0:1::11"]
+virtual    = ["203.0.113.9", "2001:db8:1::9"]
+interfaces = ["public", "private"]
+"""
+WRITERS = 'writers    = "db-primary"               # the database that takes the writes,\n'
+REPLICAS = 'replicas   = "db-replica"               # and its copies: `check` warns if others may write to them\n'
+COLLECTOR = 'collector  = "collector"                # where the agents send: `check` warns of a host that may not\n'
+WEB_01 = '[hosts.web-01]\nrole      = "web"\n'
+DEFAULT_IN = 'inbound  = "drop"\n'
+DEFAULT_OUT = 'outbound = "reject"\n'
+LOG = 'log      = { limit = "10/second in all", to = "kernel" }\n'
+PARTNER = "partner       = ["
+OWN_SERVICE = 'haproxy-metrics = "tcp/8405"'
+
+MISTAKES = {
+    "plain-behind-tls": [
+        [("web.toml", '[[inbound]]\nid      = "app-from-lb"\nservice = "https"',
+          '[[inbound]] #@\nid      = "app-from-lb"\nservice = "http"')],
+        [add("web.toml", "inbound", id="alt", service="http-alt", from_="lb")],
+        [("apps.toml", '[[forward]]\nid      = "shop"\nservice = "https"', '[[forward]] #@\nid      = "shop"\nservice = "tcp/80"')],
+    ],
+    "plain-from-internet": [
+        [("lb.toml", '[[inbound]]\nservice       = "http"', '[[inbound]] #@\nservice       = "http"'),
+         ("lb.toml", 'redirect-only = "HAProxy answers each request by a redirect to https"\n', "")],
+        [add("web.toml", "inbound", service="http", from_="internet")],
+        [add("lb.toml", "inbound", id="alt", service="tcp/8080")],
+    ],
+    "single-writer": [
+        [(SITE, ALLOW_WRITER, ""), (SITE, WRITERS, 'writers = "db-primary" #@\n')],
+        [(SITE, WRITERS, 'writers = "db-02" #@\n')],
+        [(SITE, WRITERS, 'writers = "10.0.3.11" #@\n')],
+    ],
+    "writable-replica": [
+        [("db.toml", '[[inbound]]\nid      = "writes"', '[[inbound]] #@\nid      = "writes"'),
+         ("db.toml", 'on      = "db-primary"\n\n# Both', "\n# Both")],
+        [add("db.toml", "inbound", service="postgresql", from_="apps")],
+        [add("db.toml", "inbound", id="reads", service="tcp/3306", from_="inside", on="db-replica")],
+    ],
+    "tiers-on-one-host": [
+        [plain(add("web.toml", "inbound", service="mysql", from_="web")), mark_host("web-01")],
+        [plain(add("db.toml", "inbound", service="https", from_="office")), mark_host("db-01")],
+        [(SITE, '[hosts.db-02]\nrole      = "db"\n', '[hosts.db-02] #@\nrole      = ["db", "web"]\n')],
+    ],
+    "single-host": [
+        [(SITE, ALLOW_GATEWAY, ""), mark_host("gw-01")],
+        [(SITE, LB_02, ""), mark_host("lb-01")],
+        [(SITE, WEB_01, WEB_01 + 'tags = "cache" #@\n'), plain(add("lb.toml", "outbound", service="redis", to="cache"))],
+        [(SITE, LB_02, LB_02.replace('virtual    = ["203.0.113.9", "2001:db8:1::9"]\n', "")), mark_host("lb-01")],
+    ],
+    "no-way-to-collector": [
+        [("web.toml", ', "monitoring-agent"]', "]"), mark_host("web-01")],
+        [("db.toml", 'role        = "db"\n', 'role        = "db"\nskip = "monitoring-agent.outbound.ship"\n'), mark_host("db-01")],
+        [("lb.toml", 'role        = "lb"\n', 'role        = "lb"\nskip = "monitoring-agent.outbound.ship"\n'), mark_host("lb-01")],
+    ],
+    "open-to-internet": [
+        [add("db.toml", "inbound", id="open", service="mysql", from_="internet")],
+        [add("web.toml", "inbound", id="login", service="tcp/22")],
+        [add("gateway.toml", "nat", id="db", service="tcp/13306", from_="internet", to="self", in_="public",
+             new_destination="db-01:3306")],
+        [add("apps.toml", "forward", id="data", service="postgresql", from_="internet", to="self")],
+        [add("web.toml", "inbound", id="all", from_="!abusers")],
+    ],
+    "unrestricted-egress": [
+        [(SITE, DEFAULT_OUT, 'outbound = "accept" #@\n')],
+        [add("web.toml", "outbound", id="all")],
+        [add("gateway.toml", "forward", id="web-out", service="tcp", from_="web", to="internet", out="public")],
+    ],
+    "database-dials-out": [
+        [(SITE, 'mirror        = ["10.0.0.80", "fd00:db8::80"]\n', ""),
+         ("db.toml", '"monitoring-agent", "backup"]\n', '"monitoring-agent", "backup"] #@\n'),
+         (SITE, '  "http site > mirror",\n  "https site > mirror",\n', "")],
+        [add("db.toml", "outbound", service="https", to="internet")],
+        [add("db.toml", "outbound", service="smtp", to="partner")],
+    ],
+    "undeclared": [
+        [(SITE, COLLECTOR, ""), ("lb.toml", '"monitoring-agent", "acme"]\n', '"monitoring-agent", "acme"] #@\n')],
+        [(SITE, WRITERS, ""), ("db.toml", '[[inbound]]\nid      = "writes"', '[[inbound]] #@\nid      = "writes"')],
+        [(SITE, REPLICAS, ""), ("db.toml", '[[inbound]]\nid      = "replication"', '[[inbound]] #@\nid      = "replication"')],
+    ],
+    "unused-network": [
+        [(SITE, PARTNER, 'nobody = "192.0.2.9" #@\n' + PARTNER)],
+        [(SITE, PARTNER, 'old = { file = "lists/abusers.txt" } #@\n' + PARTNER)],
+        [(SITE, PARTNER, 'vendors = { names = ["intake.collector.example"] } #@\n' + PARTNER)],
+    ],
+    "unused-service": [
+        [(SITE, OWN_SERVICE, 'mine = "tcp/99" #@\n' + OWN_SERVICE)],
+        [("rules/services.toml", "", '[services]\nmine = ["udp/99", "tcp/99"] #@')],
+        [(SITE, OWN_SERVICE, 'varnish = "tcp/6083" #@\n' + OWN_SERVICE)],
+    ],
+    "unused-tag": [
+        [(SITE, WEB_01, WEB_01 + 'tags = "canary" #@\n')],
+        [(SITE, 'tags      = "db-primary"\n', 'tags      = ["db-primary", "old"] #@\n')],
+        [(SITE, '[hosts.gw-01]\n', '[hosts.gw-01]\ntags = "edge" #@\n')],
+    ],
+    "unused-interface": [
+        [(SITE, "", '[interfaces.spare] #@\ndevice = "eth7"')],
+        [(SITE, "", '[interfaces.dmz] #@\ndevice = "eth2"\nbehind = "partner"')],
+        [(SITE, "", '[interfaces.vpn] #@\ndevice = "wg*"')],
+    ],
+    "one-family": [
+        [(SITE, WEB_01 + 'addresses = ["10.0.2.10", "fd00:db8:0:2::10"]', WEB_01 + 'addresses = "10.0.2.10"'), mark_host("web-01")],
+        [add("web.toml", "inbound", id="old-partner", service="https", from_="192.0.2.48/28")],
+        [add("web.toml", "inbound", id="echo", service="icmp/timestamp-request", from_="prometheus")],
+    ],
+    "path-mtu-dropped": [
+        [add("web.toml", "inbound", id="no-icmp", service='["icmp", "icmpv6"]', action="drop", early=True)],
+        [add("lb.toml", "inbound", id="big", service="icmpv6/packet-too-big", from_="internet", action="drop", early=True)],
+        [add("db.toml", "inbound", id="outside", from_="internet", action="drop", early=True)],
+    ],
+    "log-without-limit": [
+        [("web.toml", "", '[[inbound]]\nid = "a"\nservice = "redis"\nfrom = "lb"\nlog = true\nlog-limit = "10/second" #@')],
+        [("lb.toml", "", '[[inbound]]\nid = "a"\nservice = "redis"\nfrom = "web"\nlog = true\nlog-limit = "99999/second in all" #@')],
+        [(SITE, LOG, 'log = { limit = "5000/second in all" } #@\n')],
+    ],
+    "audit-mode": [
+        [(SITE, DEFAULT_IN, DEFAULT_IN + 'mode = "audit" #@\n')],
+        [("web.toml", "", '[defaults]\nmode = "audit" #@')],
+        [("gateway.toml", "", '[defaults]\nmode = "audit" #@')],
+    ],
+    "default-accept": [
+        [(SITE, DEFAULT_IN, 'inbound  = "accept" #@\n')],
+        [("gateway.toml", "", '[defaults]\nforward = "accept" #@')],
+        [("web.toml", "", '[defaults]\ninbound = "accept" #@')],
+    ],
+    "allows-nothing": [
+        [("web.toml", 'role        = "web"\n', 'role        = "web"\nallow-finding.no-tests = "there are" #@\n')],
+        [("lb.toml", 'redirect-only = "HAProxy', 'allow-finding = { plain-behind-tls = "no" } #@\nredirect-only = "HAProxy')],
+        [(SITE, COLLECTOR, COLLECTOR + 'allow-finding = { audit-mode = "no more" } #@\n')],
+    ],
+    "expires-soon": [
+        [("web.toml", "", '[[inbound]]\nid = "a"\nservice = "https"\nfrom = "office"\nexpires = 2026-06-02 #@')],
+        [("db.toml", "", '[[outbound]]\nid = "a"\nservice = "ssh"\nto = "prometheus"\nexpires = 2026-07-01 #@')],
+        [("gateway.toml", "", '[[forward]]\nid = "a"\nservice = "ssh"\nfrom = "builders"\nto = "office"\nexpires = 2026-06-15 #@')],
+    ],
+    "unmet-rule": [
+        [add("web.toml", "inbound", id="replies", service='["icmp/echo-reply", "icmpv6/echo-reply"]', from_="lb")],
+        [add("web.toml", "outbound", id="itself", service="redis", to="self")],
+        [add("lb.toml", "inbound", id="inside", service="https", from_="web", in_="public")],
+    ],
+}
+
+SECOND_APPS = ('[hosts.apps-02]\nrole = "apps"\naddresses = ["10.0.4.11", "fd00:db8:0:4::11"]\n'
+               'interfaces = { private = "eth0", docker = "docker0" }')
+ALLOW_APPS = '[hosts.apps-01.allow-finding]\nsingle-host = "the shop may be down for an hour: its images start on any other machine"\n'
+KINDS = '[kinds]\ndatabase = ["mysql", "mysqlx", "mysql-admin"]\nmanagement = "ssh"'
+MYSQL = '[[inbound]]\nid      = "writes"\nservice = "mysql"'
+
+RIGHT = {
+    "as it is": [],
+    "fail-over": [(SITE, 'tags      = "db-primary"', 'tags      = "x"'), (SITE, 'tags      = "db-replica"', 'tags      = "db-primary"'),
+                  (SITE, 'tags      = "x"', 'tags      = "db-replica"'), (SITE, "[hosts.db-01.allow-finding]", "[hosts.db-02.allow-finding]")],
+    "a second host for the shop": [(SITE, ALLOW_APPS, SECOND_APPS + "\n")],
+    "a pool of web servers": [(SITE, "", '[hosts.web-pool]\nrole = "web"\naddresses = ["10.0.5.0/24", "fd00:db8:0:5::/64"]')],
+    "PostgreSQL": [("db.toml", MYSQL, MYSQL.replace("mysql", "postgresql"))],
+    "a literal port": [("db.toml", MYSQL, MYSQL.replace("mysql", "tcp/3306"))],
+    "kinds of its own": [(SITE, "", KINDS)],
+    "kinds in services.toml": [("rules/services.toml", "", KINDS)],
+    "levels": [(SITE, ALLOW_GATEWAY, ""), (SITE, ALLOW_APPS, ""), (SITE, "", '[lint.level]\nsingle-host = "off"')],
+    "allowed on the site": [(SITE, ALLOW_GATEWAY, ""), (SITE, ALLOW_APPS, ""),
+                            (SITE, COLLECTOR, COLLECTOR + 'allow-finding = { single-host = "a small site" }\n')],
+    "allowed for the role": [(SITE, ALLOW_GATEWAY, ""),
+                             ("gateway.toml", 'role        = "gateway"\n',
+                              'role        = "gateway"\nallow-finding.single-host = "it can wait"\n')],
+    "a log with a limit": [plain(add("web.toml", "inbound", id="a", service="statsd", from_="lb", log=True,
+                                     log_limit="10/second in all"))],
+    "the cache beside the primary": [plain(add("db.toml", "inbound", service="redis", from_="web", on="db-primary"))],
+    "QUIC": [plain(add("lb.toml", "inbound", service="http3"))],
+    "management from the office": [plain(add("web.toml", "inbound", id="panel", service="cockpit", from_="management"))],
+    "a bastion, with its reason": [plain(add("gateway.toml", "inbound", id="bastion", service="ssh", limit="10/minute",
+                                             allow_finding='{ open-to-internet = "keys only" }'))],
+    "no answer to ping": [plain(add("lb.toml", "inbound", id="quiet", service="ping", from_="internet", action="drop", early=True))],
+    "a network in a table": [(SITE, PARTNER, 'guests = { addresses = "192.0.2.96/28", allow-finding = { unused-network = '
+                                             '"next month" } }\n' + PARTNER)],
+    "a known partner asks the database": [plain(add("db.toml", "inbound", id="partner", service="mysql", from_="partner",
+                                                    on="db-primary"))],
+    "outbound to a partner": [plain(add("web.toml", "outbound", id="partner", service="https", to="partner"))],
+    "an office interface": [(SITE, "", '[hosts.web-03]\nrole = "web"\naddresses = ["10.0.2.12", "fd00:db8:0:2::12"]\n'
+                             'interfaces = { office = "eth2" }'),
+                            plain(add("web.toml", "inbound", id="desk", service="https", from_="office", in_="office"))],
+    "expires next year": [plain(add("web.toml", "inbound", id="a", service="https", from_="office")),
+                          ("web.toml", 'id = "a"', 'id = "a"\nexpires = 2027-06-02')],
+}
