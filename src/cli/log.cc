@@ -293,11 +293,10 @@ void add_log(Program& program) {
   add_format_option(verb, options->format, {"text", "json", "journal"});
   verb.add_option("--group", options->group, "the NFLOG group (default: the policy's)")
       .type_name("NUMBER");
-  const Option each = verb.add_flag("--each", options->each, "show each line, also repeats");
+  verb.add_flag("--each", options->each, "show each line, also repeats, whatever --fold says");
   verb.add_option("--fold", options->fold, "how long repeats are counted and not shown")
       .type_name("TIME")
-      .show_default()
-      .excludes(each);
+      .show_default();
   verb.add_option("--for", options->time, "end after this time").type_name("TIME");
   verb.add_option("--counts", options->counts, "keep here how often each source was logged")
       .type_name("FILE");

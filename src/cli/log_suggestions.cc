@@ -24,11 +24,20 @@ std::string service_of(const observe::PacketHead& packet, const observe::Written
   return policy.service_name(packet.protocol, packet.to_port);
 }
 
-std::string id_of(std::string service) {
-  for (char& c : service) {
-    if (c == '/') c = '-';
-  }
-  return service;
+// One that no rule of the direction has, nor one that is suggested here.
+std::string new_id(const observe::WrittenPolicy& policy, Direction direction, std::string service,
+                   std::set<std::string>& taken) {
+  std::ranges::replace(service, '/', '-');
+  const auto is_taken = [&](const std::string& id) {
+    const std::string end = fmt::format(".{}.{}", name_of(direction), id);
+    return taken.contains(end) || std::ranges::any_of(policy.rules(), [&](const auto& rule) {
+             return rule.name.ends_with(end);
+           });
+  };
+  std::string id = service;
+  for (int number = 2; is_taken(id); ++number) id = fmt::format("{}-{}", service, number);
+  taken.insert(fmt::format(".{}.{}", name_of(direction), id));
+  return id;
 }
 
 std::string host_or_address(const net::Address& address, const observe::WrittenPolicy& policy) {
@@ -88,7 +97,8 @@ std::vector<std::string> LogSuggestions::selectors(const Seen& seen,
 }
 
 std::string LogSuggestions::as_rule(const Key& key, const Seen& seen,
-                                    const observe::WrittenPolicy& policy) {
+                                    const observe::WrittenPolicy& policy,
+                                    std::set<std::string>& taken) {
   std::vector<std::string> terms = selectors(seen, policy);
   for (std::string& term : terms) term = '"' + printable(term) + '"';
   std::vector<std::string> addresses;
@@ -103,14 +113,16 @@ std::string LogSuggestions::as_rule(const Key& key, const Seen& seen,
           : "");
   if (seen.has_more_peers) text += "# and others: too many to list; is it for any?\n";
   text += fmt::format("[[{}]]\nid      = \"{}\"\nservice = \"{}\"\n{:<7} = [{}]\n",
-                      name_of(key.direction), id_of(key.service), key.service,
-                      key.direction == Direction::Outbound ? "to" : "from", fmt::join(terms, ", "));
+                      name_of(key.direction), new_id(policy, key.direction, key.service, taken),
+                      key.service, key.direction == Direction::Outbound ? "to" : "from",
+                      fmt::join(terms, ", "));
   if (!key.target.empty()) text += fmt::format("to      = \"{}\"\n", printable(key.target));
   return text;
 }
 
 std::string LogSuggestions::write(const observe::WrittenPolicy& policy,
                                   std::string_view format) const {
+  std::set<std::string> taken;
   if (format == "json") {
     Json json{{"version", kJsonVersion},
               {"verb", "log"},
@@ -122,7 +134,7 @@ std::string LogSuggestions::write(const observe::WrittenPolicy& policy,
                 {"lines", seen.lines},
                 {"peers", selectors(seen, policy)},
                 {"all_peers", !seen.has_more_peers},
-                {"rule", as_rule(key, seen, policy)}};
+                {"rule", as_rule(key, seen, policy, taken)}};
       json["suggestions"].push_back(std::move(each));
     }
     return json.dump() + "\n";
@@ -131,7 +143,7 @@ std::string LogSuggestions::write(const observe::WrittenPolicy& policy,
   std::string text =
       "# Rules that would admit what was logged. Choose: what nobody needs, leave out. Then see\n"
       "# what they open: check the site with them, and compare it with the one in force.\n";
-  for (const auto& [key, seen] : seen_) text += "\n" + as_rule(key, seen, policy);
+  for (const auto& [key, seen] : seen_) text += "\n" + as_rule(key, seen, policy, taken);
   for (const auto& [name, lines] : by_others_) {
     text += fmt::format("\n# {} by {}: no further rule changes that\n", counted(lines, "line"),
                         printable(name));

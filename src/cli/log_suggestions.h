@@ -39,8 +39,8 @@ class LogSuggestions {
     bool has_more_peers = false;
   };
   static std::vector<std::string> selectors(const Seen& seen, const observe::WrittenPolicy& policy);
-  static std::string as_rule(const Key& key, const Seen& seen,
-                             const observe::WrittenPolicy& policy);
+  static std::string as_rule(const Key& key, const Seen& seen, const observe::WrittenPolicy& policy,
+                             std::set<std::string>& taken);
 
   std::map<Key, Seen> seen_;
   std::uint64_t left_out_ = 0;                      // lines of further services

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <chrono>
 #include <vector>
 
 #include "base/time.h"
@@ -106,6 +107,12 @@ std::uint64_t time_in(View bytes) {
   return seconds * kNsPerSecond + micro * 1000;
 }
 
+std::uint64_t clock_now() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                        std::chrono::system_clock::now().time_since_epoch())
+                                        .count());
+}
+
 struct Numbered {
   LogLine line;
   std::optional<std::uint32_t> number;
@@ -172,14 +179,20 @@ Result<LogReader> LogReader::open(std::uint16_t group) {
 }
 
 Result<void> LogReader::read(int timeout_ms, const std::function<void(const LogLine&)>& visit) {
+  std::uint64_t now = 0;
   const auto read = socket_.read(timeout_ms, [&](const netlink::Answer& message) {
     if (message.type != netlink::nfnetlink_type(NFNL_SUBSYS_ULOG, NFULNL_MSG_PACKET)) return;
-    const Numbered found = decode_line(message.attributes);
+    Numbered found = decode_line(message.attributes);
     if (found.number) {
       if (next_) lost_ += *found.number - *next_;
       next_ = *found.number + 1;
     }
     ++taken_;
+    // The kernel stamps none that this host sends (__build_packet_message).
+    if (found.line.time_ns == 0) {
+      if (now == 0) now = clock_now();
+      found.line.time_ns = now;
+    }
     visit(found.line);
   });
   // The numbers tell how many.

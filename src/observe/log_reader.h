@@ -24,7 +24,7 @@ struct LogLine {
   std::uint32_t in_device = 0;
   std::uint32_t out_device = 0;
   std::optional<std::uint32_t> user;  // who has sent it, of a packet of this host's
-  std::uint64_t time_ns = 0;          // since 1970; 0: the kernel does not say
+  std::uint64_t time_ns = 0;          // since 1970
   netlink::View packet;               // its beginning, from the network header on
 };
 

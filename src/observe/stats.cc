@@ -57,7 +57,9 @@ std::vector<std::uint64_t> gains(const Look& now, const Look& earlier) {
     return Key(count.name, count.chain, count.is_excess, count.fate);
   };
   std::map<Key, std::uint64_t> before;
-  for (const RuleCount& count : earlier.rules) before.emplace(key_of(count), count.packets);
+  if (now.table_handle == earlier.table_handle) {
+    for (const RuleCount& count : earlier.rules) before.emplace(key_of(count), count.packets);
+  }
   std::vector<std::uint64_t> gained;
   gained.reserve(now.rules.size());
   for (const RuleCount& count : now.rules) {

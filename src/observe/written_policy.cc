@@ -292,20 +292,24 @@ std::string WrittenPolicy::host_name(const net::Address& address) const {
 }
 
 std::string WrittenPolicy::service_name(std::uint8_t protocol, std::uint16_t port) const {
-  for (const auto& [name, literals] : services_) {
-    for (const std::string& literal : literals) {
-      const auto part = service_part(literal);
-      if (part && part->protocol == protocol && !part->narrower && !part->ports.is_all() &&
-          part->ports.contains(port)) {
-        return name;
-      }
+  for (const Services* services : {&services_, &further_services_}) {
+    std::vector<std::string> names;
+    for (const auto& [name, literals] : *services) {
+      const bool fits = std::ranges::any_of(literals, [&](const std::string& literal) {
+        const auto part = service_part(literal);
+        return part && part->protocol == protocol && !part->narrower && !part->ports.is_all() &&
+               part->ports.contains(port);
+      });
+      if (fits) names.push_back(name);
     }
+    if (names.size() == 1) return names.front();
+    if (!names.empty()) break;
   }
   return service_literal(protocol, port);
 }
 
 void WrittenPolicy::add_service(const std::string& name, std::vector<std::string> literals) {
-  services_.try_emplace(name, std::move(literals));
+  if (!services_.contains(name)) further_services_.try_emplace(name, std::move(literals));
 }
 
 std::string service_literal(std::uint8_t protocol, std::uint16_t port) {

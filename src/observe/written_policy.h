@@ -75,7 +75,8 @@ class WrittenPolicy {
   std::string name_of(const net::Address& address) const;
   // Of a host alone, else "".
   std::string host_name(const net::Address& address) const;
-  // The service by name that a packet to this port is of: "https"; else its literal, "tcp/8443".
+  // The service by name that a packet to this port is of: "https"; its literal, "tcp/8443", where
+  // none or several are.
   std::string service_name(std::uint8_t protocol, std::uint16_t port) const;
   // A name that no rule of the record uses.
   void add_service(const std::string& name, std::vector<std::string> literals);
@@ -88,8 +89,10 @@ class WrittenPolicy {
 
   std::vector<WrittenRule> rules_;
   std::vector<NamedAddresses> named_;
-  std::map<std::string, std::vector<std::string>, std::less<>> services_;  // to literals
-  std::vector<ruleset::Written> defaults_;                                 // one or none
+  using Services = std::map<std::string, std::vector<std::string>, std::less<>>;  // to literals
+  Services services_;  // that rules of the record use
+  Services further_services_;
+  std::vector<ruleset::Written> defaults_;  // one or none
 };
 
 // "tcp/443" where the protocol has ports, else "icmp", "protocol/112".

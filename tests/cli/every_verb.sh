@@ -65,6 +65,11 @@ on_server ban 0 "banned 203.0.113.9" 203.0.113.9 --for 1h
 verb bans 0 "203.0.113.9"
 on_server allow 0 "opened" ssh from 203.0.113.8 --for 10m -p site
 on_server status 0 "in force"
+on_server stats 0 "web.inbound.https" --once --all
+asked="$asked log"
+rolewall log --state-dir "$state"
+expect_status 1
+expect_err "to = 5"
 verb dump 0 "rolewall-snapshot"
 rolewall eval 'tcp 203.0.113.9 > 192.0.2.1:80 in=eth0' --live --state-dir "$state"
 expect_out "(banned)"

@@ -17,7 +17,7 @@ mkdir -m 700 "$scratch/private"
 for where in "$scratch/private" "$scratch/nowhere"; do
   for verb in "apply site --host web-01" "plan site --host web-01" rollback "rollback --expired" confirm disable \
     "boot -p site --host web-01" "ban 192.0.2.7" "unban 192.0.2.7" "allow tcp/22 from 192.0.2.7 --for 1h" \
-    "unallow tcp/22 from 192.0.2.7" status bans history; do
+    "unallow tcp/22 from 192.0.2.7" status stats bans history; do
     [ "$where" = "$scratch/nowhere" ] && case $verb in history | "rollback --expired") continue ;; esac
     # shellcheck disable=SC2086 # words
     rolewall $verb --state-dir "$where"

@@ -28,6 +28,11 @@ VARIES = [
 ELSEWHERE = {
     "packaging/quickstart": "it installs packages and builds; its tour of the example site is README's blocks",
     "tests/run": "it is what runs this",
+    "sudo rolewall stats --watch": "it has no end; cli/stats.sh presses q",
+    "sudo rolewall log": "it has no end; cli/log_words.sh ends it",
+    "sudo rolewall log --explain": "the same",
+    "sudo rolewall log --suggest --for 1h": "the same",
+    "sudo rolewall log --format json | jq .rule": "the same",
 }
 
 # What must have been done before a block, by its name, or by that and how its first command begins:
@@ -38,7 +43,7 @@ BEFORE = {
     "rolewall-unban": f"{APPLIED}\nrolewall ban 192.0.2.7",
     "rolewall-unallow": f"{APPLIED}\nrolewall allow ssh from 192.0.2.7 --for 1h",
     "rolewall-ban": APPLIED, "rolewall-bans": APPLIED, "rolewall-allow": APPLIED, "rolewall-boot": APPLIED,
-    "rolewall-status": APPLIED, "rolewall-history": APPLIED,
+    "rolewall-status": APPLIED, "rolewall-stats": APPLIED, "rolewall-history": APPLIED,
     "rolewall-confirm": f"{APPLIED} --confirm 5m",
     "rolewall-disable": APPLIED,
     "rolewall-rollback": "\n".join(f"open {port}\n{APPLIED}" for port in range(8001, 8006)) +

@@ -1,0 +1,96 @@
+"""For tests/cli/log_suggest.sh: what the services of the example's web-01 need is used, suggested, and then in force."""
+
+import json
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+from denied_peer import Peer
+from live_guard import PROGRAM, STATE, run
+from scene import check, finish, must, put_beyond
+
+HERE = "10.0.2.10"
+# Who asks for which service of web-01, in the policy's words, and the packet.
+ASKED = [("10.0.1.10", 443, "https lb-01 > web-01"), ("10.0.1.11", 443, "https lb-02 > web-01"),
+         ("192.0.2.40", 443, "https 192.0.2.40 > web-01"),
+         ("10.0.0.90", 9100, "node-exporter 10.0.0.90 > web-01"), ("10.0.0.90", 9113, "nginx-exporter 10.0.0.90 > web-01")]
+USED = [("10.0.3.10", 3306, "mysql web-01 > db-01"), ("192.0.2.200", 443, "https web-01 > 192.0.2.200")]
+NOBODY_ASKED = ["ssh lb-01 > web-01", "https office > web-01", "http lb-01 > web-01", "nginx-exporter lb-01 > web-01",
+                "mysql web-01 > db-02", "https web-01 > lb-01", "redis web-01 > db-01"]
+BARE = """role = "web"
+use = ["baseline"]
+[defaults]
+mode = "{mode}"
+log = {{ to = 9, limit = "1000/second in all" }}
+"""
+
+
+def write_role(mode, rules=""):
+    pathlib.Path("site/web.toml").write_text(BARE.format(mode=mode) + rules, encoding="utf-8")
+
+
+def apply():
+    must("apply", "site", "--host", "web-01", "--force", "--read-all")
+
+
+def use_all(peer):
+    for source, port, _ in ASKED:
+        peer.ask("new", source, HERE, port)
+    for to, port, _ in USED:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as each:
+            each.settimeout(0.3)
+            try:
+                each.connect((to, port))
+            except OSError:
+                pass
+
+
+def suggested(peer):
+    following = subprocess.Popen([PROGRAM, "log", "--suggest", "--state-dir", STATE], stdout=subprocess.PIPE, text=True)
+    time.sleep(0.7)
+    use_all(peer)
+    time.sleep(0.7)
+    following.send_signal(signal.SIGINT)
+    return following.communicate(timeout=20)[0]
+
+
+def denied_by_web_01(words):
+    done = run(PROGRAM, "eval", "-p", "site", words, "--format", "json", check=False)
+    answer = json.loads(done.stdout)
+    hops = [each for each in answer["hops"] + answer.get("beyond", []) if each["host"] == "web-01"]
+    check(hops, f"web-01 is not asked about {words}: {answer}")
+    return [each for each in hops if each["verdict"] != "accept"]
+
+
+def main():
+    peer = put_beyond("eth1", Peer())
+    run("sysctl", "-qw", "net.ipv6.conf.eth1.disable_ipv6=1")
+    peer.must("sysctl", "-qw", "net.ipv6.conf.eth1.disable_ipv6=1")
+    run("ip", "address", "add", f"{HERE}/32", "dev", "eth1")
+    run("ip", "route", "add", "default", "dev", "eth1", "src", HERE)
+    for address in sorted({source for source, _, _ in ASKED} | {to for to, _, _ in USED}):
+        peer.must("ip", "address", "add", f"{address}/32", "dev", "eth1")
+    peer.must("ip", "route", "add", HERE, "dev", "eth1")
+    # Other roles' tests are about the whole policy of web.
+    for role in pathlib.Path("site").glob("*.toml"):
+        text = role.read_text(encoding="utf-8")
+        if role.name != "site.toml" and "[[test]]" in text:
+            role.write_text(text[:text.index("[[test]]")], encoding="utf-8")
+    write_role("audit")
+    apply()
+    rules = suggested(peer)
+    check(rules.count("[[inbound]]") == 3 and rules.count("[[outbound]]") == 2, f"what is suggested: {rules}")
+    check("1970" not in rules and 'service = "tcp/9100"' in rules, f"times, and what has two names: {rules}")
+    check('service = "https"\nfrom    = ["10.0.1.10"' not in rules and '"lb-01", "lb-02"' in rules, f"names of hosts: {rules}")
+    write_role("enforce", rules)
+    apply()
+    for _, _, words in ASKED + USED:
+        check(not denied_by_web_01(words), f"what was suggested does not admit {words}: {denied_by_web_01(words)}\n{rules}")
+    for words in NOBODY_ASKED:
+        check(denied_by_web_01(words), f"it admits {words}, too")
+    finish(peer)
+
+
+main()
