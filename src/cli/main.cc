@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   add_history(program);
   add_boot(program);
   add_status(program);
+  add_trace(program);
   add_bans(program);
   add_openings(program);
   add_disable(program);

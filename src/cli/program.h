@@ -110,6 +110,7 @@ void add_rollback(Program& program);
 void add_history(Program& program);
 void add_boot(Program& program);
 void add_status(Program& program);
+void add_trace(Program& program);
 void add_bans(Program& program);
 void add_openings(Program& program);
 void add_disable(Program& program);

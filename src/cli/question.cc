@@ -11,18 +11,6 @@
 namespace rolewall::cli {
 namespace {
 
-// `self` is understood where there is a host that it can be.
-std::optional<policy::PacketWords> parse(const std::string& text, const Subject& subject,
-                                         Span place, Diagnostics& diagnostics) {
-  auto words = policy::parse_packet(subject.policy, text, place, false, diagnostics);
-  const bool has_self = std::ranges::any_of(diagnostics.all(), [](const Diagnostic& finding) {
-    return is(finding, policy::Code::SelfNotHere);
-  });
-  if (!has_self || !subject.asking.self) return words;
-  diagnostics = {};
-  return policy::parse_packet(subject.policy, text, place, true, diagnostics);
-}
-
 // A ruleset that came alone has no names, and its machine may have no address.
 void advise_without_policies(const Subject& subject, Diagnostics& diagnostics) {
   constexpr std::string_view kAddressesAlone =
@@ -48,9 +36,22 @@ void advise_without_policies(const Subject& subject, Diagnostics& diagnostics) {
 
 }  // namespace
 
+std::optional<policy::PacketWords> parse_words(const std::string& text, const Subject& subject,
+                                               Span place, Diagnostics& diagnostics) {
+  auto words = policy::parse_packet(subject.policy, text, place, false, diagnostics);
+  const bool has_self = std::ranges::any_of(diagnostics.all(), [](const Diagnostic& finding) {
+    return is(finding, policy::Code::SelfNotHere);
+  });
+  if (has_self && subject.asking.self) {
+    diagnostics = {};
+    words = policy::parse_packet(subject.policy, text, place, true, diagnostics);
+  }
+  return words;
+}
+
 std::vector<ask::Sample> understand(const std::string& words, const Subject& subject, Span place,
                                     Diagnostics& diagnostics) {
-  const auto packet = parse(words, subject, place, diagnostics);
+  const auto packet = parse_words(words, subject, place, diagnostics);
   std::vector<ask::Sample> samples;
   if (packet && !diagnostics.has_errors()) {
     samples = ask::Sampler(subject.policy).take(*packet, subject.asking, diagnostics);

@@ -26,6 +26,10 @@ struct Subject {
   ask::Asking asking;
 };
 
+// `self` is understood where there is a host that it can be.
+std::optional<policy::PacketWords> parse_words(const std::string& text, const Subject& subject,
+                                               Span place, Diagnostics& diagnostics);
+
 // The packets that the words stand for, of which there is at least one unless something was
 // reported. `place`: of their first character.
 std::vector<ask::Sample> understand(const std::string& words, const Subject& subject, Span place,

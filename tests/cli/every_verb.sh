@@ -64,6 +64,7 @@ verb bans 0 "203.0.113.9"
 on_server allow 0 "opened" ssh from 203.0.113.8 --for 10m -p site
 on_server status 0 "in force"
 verb dump 0 "rolewall-snapshot"
+on_server trace 0 "no packet of these words came" 'tcp any > self:9' --for 1s
 rolewall eval 'tcp 203.0.113.9 > 192.0.2.1:80 in=eth0' --live --state-dir "$state"
 expect_out "(banned)"
 on_server unallow 0 "" ssh from 203.0.113.8 -p site
