@@ -14,7 +14,8 @@ SEE_ALSO = {
     "lock": ["check"], "eval": ["dump", "explain", "prove"], "prove": ["eval", "test"], "explain": ["eval"], "plan": ["apply"],
     "apply": ["plan", "confirm", "rollback", "status"], "confirm": ["apply", "rollback"],
     "rollback": ["confirm", "history"], "history": ["rollback"], "boot": ["apply", "status"],
-    "status": ["plan", "history", "stats"], "stats": ["status", "log"], "log": ["stats", "eval"], "disable": ["apply", "boot"], "dump": ["eval"],
+    "status": ["plan", "history", "stats"], "stats": ["status", "log"], "log": ["stats", "trace", "eval"],
+    "trace": ["eval", "log", "dump"], "disable": ["apply", "boot"], "dump": ["eval"],
     "ban": ["unban", "bans"], "unban": ["ban", "bans"], "bans": ["ban", "allow"],
     "schema": ["check"], "allow": ["unallow", "bans"], "unallow": ["allow", "bans"],
 }

@@ -115,6 +115,7 @@ void add_boot(Program& program);
 void add_status(Program& program);
 void add_stats(Program& program);
 void add_log(Program& program);
+void add_trace(Program& program);
 void add_bans(Program& program);
 void add_openings(Program& program);
 void add_disable(Program& program);

@@ -99,13 +99,14 @@ TraceMessage decode_trace(const netlink::Answer& message) {
   trace.begins_base_chain = trace.in_index != 0 || trace.out_index != 0;
   trace.network_header = header_in(attributes, NFTA_TRACE_NETWORK_HEADER);
   trace.transport_header = header_in(attributes, NFTA_TRACE_TRANSPORT_HEADER);
-  // Of the packet's buffer, which repeats among packets; of its devices and link; of its
-  // connection.
+  if (attributes.has(NFTA_TRACE_ID)) trace.id = attributes.host_u32(NFTA_TRACE_ID);
+  if (attributes.has(kTraceCtState)) trace.ct_state = attributes.be32(kTraceCtState);
+  trace.ct_status = attributes.be32_or(kTraceCtStatus, 0);
+  // Of its devices and link; of its connection.
   for (const std::uint16_t known :
-       {std::uint16_t{NFTA_TRACE_ID}, std::uint16_t{NFTA_TRACE_NFPROTO},
-        std::uint16_t{NFTA_TRACE_PAD}, std::uint16_t{NFTA_TRACE_LL_HEADER},
-        std::uint16_t{NFTA_TRACE_IIFTYPE}, std::uint16_t{NFTA_TRACE_OIFTYPE}, kTraceCtId,
-        kTraceCtDirection, kTraceCtStatus, kTraceCtState}) {
+       {std::uint16_t{NFTA_TRACE_NFPROTO}, std::uint16_t{NFTA_TRACE_PAD},
+        std::uint16_t{NFTA_TRACE_LL_HEADER}, std::uint16_t{NFTA_TRACE_IIFTYPE},
+        std::uint16_t{NFTA_TRACE_OIFTYPE}, kTraceCtId, kTraceCtDirection}) {
     attributes.ignore(known);
   }
   trace.problem = attributes.finish();

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +33,8 @@ struct TraceMessage {
   ruleset::Verdict verdict;
   bool stolen = false;     // taken out of the hook by the rule; `verdict` is Drop then
   std::uint32_t mark = 0;  // after the rule
+  // Of the packet's buffer and flow: other packets may have it before and after, none meanwhile.
+  std::uint32_t id = 0;
 
   // The first message of each base chain that the packet goes through carries the packet; so do
   // `in_index` and `out_index`, its devices.
@@ -40,6 +43,10 @@ struct TraceMessage {
   std::uint32_t out_index = 0;
   std::vector<std::uint8_t> network_header;    // at most 40 bytes
   std::vector<std::uint8_t> transport_header;  // at most 20; none for what has no transport
+  // Beside them, from kernel 6.16 on, where connection tracking has seen it: a bit of
+  // ruleset::ct_state, and IPS_*.
+  std::optional<std::uint32_t> ct_state;
+  std::uint32_t ct_status = 0;
 
   // "attribute 22 is unknown": what it says that has no meaning here, or what it lacks. Then it is
   // not known what happened to the packet. "" where all of it was read.

@@ -71,6 +71,7 @@ rolewall log --state-dir "$state"
 expect_status 1
 expect_err "to = 5"
 verb dump 0 "rolewall-snapshot"
+on_server trace 0 "no packet of these words came" 'tcp any > self:9' --for 1s
 rolewall eval 'tcp 203.0.113.9 > 192.0.2.1:80 in=eth0' --live --state-dir "$state"
 expect_out "(banned)"
 on_server unallow 0 "" ssh from 203.0.113.8 -p site

@@ -1,0 +1,43 @@
+// Whether the dry run says of a real packet what the kernel has done with it: hook by hook the
+// fate, the rule that decided, and every rule that ran to its end on the way. What the dry run
+// cannot know of a packet that has passed (what a limit had counted, how a connection was
+// translated before) is no difference; it is said that the two were not compared, and why.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "cli/traced_packets.h"
+#include "eval/eval.h"
+#include "ruleset/snapshot.h"
+#include "sandbox/observation.h"
+
+namespace rolewall::cli {
+
+enum class Agreement : std::uint8_t { Agrees, Differs, NotCompared };
+
+struct DryRun {
+  Agreement agreement = Agreement::Agrees;
+  std::string why;      // Differs, NotCompared
+  std::string verdict;  // what the dry run says, where it was asked: "accept"
+};
+
+class DryRunCheck {
+ public:
+  // Holds a reference: the snapshot must outlive it.
+  explicit DryRunCheck(const ruleset::Snapshot& snapshot);
+
+  DryRun check(const TracedPacket& packet, const sandbox::Observation& seen);
+
+ private:
+  DryRun check_as(const eval::Packet& packet, const TracedPacket& traced,
+                  const sandbox::Observation& seen);
+  std::string difference(const eval::Journey& journey, const sandbox::Observation& seen) const;
+  bool may_have_been_spent(const eval::Journey& journey) const;
+  std::string name_of_rule(std::uint32_t table, std::uint32_t chain, std::uint32_t rule) const;
+
+  const ruleset::Snapshot& snapshot_;
+  eval::Evaluator evaluator_;
+};
+
+}  // namespace rolewall::cli

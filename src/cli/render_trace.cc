@@ -1,0 +1,158 @@
+#include "cli/render_trace.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "ask/site.h"
+#include "cli/render_answer.h"
+#include "cli/render_json.h"
+#include "print/print.h"
+#include "ruleset/names.h"
+#include "ruleset/rule_parts.h"
+
+namespace rolewall::cli {
+namespace {
+
+using ask::Verdict;
+
+Verdict verdict_seen(sandbox::Fate fate) {
+  switch (fate) {
+    case sandbox::Fate::Accept:
+      return Verdict::Accept;
+    case sandbox::Fate::Drop:
+      return Verdict::Drop;
+    case sandbox::Fate::Reject:
+      return Verdict::Reject;
+    case sandbox::Fate::Queue:
+    case sandbox::Fate::Stolen:
+    case sandbox::Fate::Stack:
+      return Verdict::Stack;
+  }
+  return Verdict::Stack;
+}
+
+std::string reason_seen(sandbox::Fate fate) {
+  switch (fate) {
+    case sandbox::Fate::Accept:
+    case sandbox::Fate::Drop:
+    case sandbox::Fate::Reject:
+      return "";
+    case sandbox::Fate::Queue:
+      return "a rule hands it to a program (queue), whose answer is not traced";
+    case sandbox::Fate::Stolen:
+      return "a rule takes it out of the hook";
+    case sandbox::Fate::Stack:
+      return "no chain tells of it any more: the IP stack has discarded it or kept it";
+  }
+  return "";
+}
+
+std::string verdict_in_words(const sandbox::Step& step, const ruleset::Rule& rule) {
+  if (step.verdict.code == ruleset::VerdictCode::Continue) return "";
+  if (step.verdict.code == ruleset::VerdictCode::Drop && ruleset::rejects(rule)) return "reject";
+  std::string words(ruleset::name_of(step.verdict.code));
+  if (!step.verdict.chain.empty()) words += " " + step.verdict.chain;
+  return words;
+}
+
+ask::Tried ran(const sandbox::Step& step, const ruleset::Snapshot& snapshot) {
+  const ruleset::Table& table = snapshot.ruleset.tables[step.table];
+  const ruleset::Chain& chain = table.chains[step.chain];
+  const ruleset::Rule& rule = chain.rules[step.rule];
+  const ask::DecidedBy by =
+      ask::decided_by(snapshot.ruleset, snapshot.sources, {step.table, step.chain, step.rule});
+  ask::Tried one;
+  one.table = fmt::format("{} {}", ruleset::name_of(table.family), table.name);
+  one.chain = chain.name;
+  one.rule = by.rule;
+  one.file = by.file;
+  one.line = by.line;
+  one.matched = true;
+  one.verdict = verdict_in_words(step, rule);
+  if (one.rule.empty() || !ruleset::is_own(table)) {
+    one.rule = fmt::format("handle {}", rule.handle);
+    one.text = fmt::format("{} (handle {})", print::rule_text(table, rule), rule.handle);
+  }
+  return one;
+}
+
+bool is_known(const TracedAnswer& answer) {
+  return answer.problem.empty() && !answer.hops.empty();
+}
+
+std::string_view word_of(Agreement agreement) {
+  switch (agreement) {
+    case Agreement::Agrees:
+      return "the same";
+    case Agreement::Differs:
+      return "differs";
+    case Agreement::NotCompared:
+      return "not compared";
+  }
+  return "";
+}
+
+}  // namespace
+
+std::vector<ask::Hop> hops_of(const sandbox::Observation& seen, const ruleset::Snapshot& snapshot) {
+  std::vector<ask::Hop> hops;
+  for (const sandbox::HookObservation& hook : seen.hooks) {
+    ask::Hop hop;
+    hop.host = snapshot.host.name;
+    hop.hook = hook.hook;
+    hop.verdict = verdict_seen(hook.fate);
+    hop.reason = reason_seen(hook.fate);
+    if (const sandbox::Step* step = hook.decision()) {
+      hop.decided_by = ask::decided_by(snapshot.ruleset, snapshot.sources,
+                                       {step->table, step->chain, step->rule});
+      if (hop.decided_by->rule.empty() && !hop.decided_by->chain_policy) {
+        const ruleset::Table& table = snapshot.ruleset.tables[step->table];
+        hop.decided_by->text = print::rule_text(table, table.chains[step->chain].rules[step->rule]);
+      }
+    }
+    for (const sandbox::Step& step : hook.path) {
+      if (step.rule != sandbox::Step::kEnd) hop.tried.push_back(ran(step, snapshot));
+    }
+    hops.push_back(std::move(hop));
+  }
+  return hops;
+}
+
+void render(const Terminal& terminal, const TracedAnswer& answer) {
+  if (!is_known(answer)) {
+    terminal.line(fmt::format("{}: {}", answer.packet, printable(answer.problem)));
+  } else {
+    ask::Answer shown;
+    shown.packet = answer.packet;
+    shown.hops = answer.hops;
+    shown.verdict = answer.hops.back().verdict;
+    render(terminal, shown);
+  }
+  if (!answer.translations.empty()) {
+    terminal.line(fmt::format("  translated: {}", fmt::join(answer.translations, ", ")));
+  }
+  const DryRun& dry = answer.dry_run;
+  const std::string word(word_of(dry.agreement));
+  terminal.line(
+      fmt::format("  dry run: {}{}{}",
+                  dry.agreement == Agreement::Differs ? terminal.paint(Tone::Bad, word) : word,
+                  dry.why.empty() ? "" : ": ", printable(dry.why)));
+}
+
+Json to_json(const TracedAnswer& answer) {
+  Json json{{"version", kJsonVersion}, {"verb", "trace"}, {"packet", answer.packet}};
+  if (is_known(answer)) json["verdict"] = ask::name_of(answer.hops.back().verdict);
+  json["hops"] = Json::array();
+  for (const ask::Hop& hop : answer.hops) json["hops"].push_back(to_json(hop));
+  json["translations"] = Json(answer.translations);
+  if (!answer.problem.empty()) json["problem"] = answer.problem;
+  Json dry;
+  dry["agrees"] = answer.dry_run.agreement == Agreement::Agrees;
+  dry["compared"] = answer.dry_run.agreement != Agreement::NotCompared;
+  if (!answer.dry_run.verdict.empty()) dry["verdict"] = answer.dry_run.verdict;
+  if (!answer.dry_run.why.empty()) dry["why"] = answer.dry_run.why;
+  json["dry_run"] = std::move(dry);
+  return json;
+}
+
+}  // namespace rolewall::cli

@@ -1,0 +1,29 @@
+// A packet that was traced, for people and for programs.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ask/answer.h"
+#include "cli/dry_run_check.h"
+#include "cli/json.h"
+#include "cli/terminal.h"
+#include "ruleset/snapshot.h"
+#include "sandbox/observation.h"
+
+namespace rolewall::cli {
+
+struct TracedAnswer {
+  std::string packet;          // in words
+  std::vector<ask::Hop> hops;  // as answers of `eval` have them, with the rules that matched
+  std::vector<std::string> translations;
+  std::string problem;  // why it is not known what the kernel did; ""
+  DryRun dry_run;
+};
+
+std::vector<ask::Hop> hops_of(const sandbox::Observation& seen, const ruleset::Snapshot& snapshot);
+
+void render(const Terminal& terminal, const TracedAnswer& answer);
+Json to_json(const TracedAnswer& answer);
+
+}  // namespace rolewall::cli

@@ -1,0 +1,325 @@
+// rolewall trace: what the kernel does with real packets, rule by rule, and whether the dry run
+// says the same.
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "apply/apply.h"
+#include "ask/trace_table.h"
+#include "cli/dry_run_check.h"
+#include "cli/exit_status.h"
+#include "cli/interruption.h"
+#include "cli/live.h"
+#include "cli/program.h"
+#include "cli/question.h"
+#include "cli/render.h"
+#include "cli/render_trace.h"
+#include "cli/site_options.h"
+#include "cli/state_options.h"
+#include "cli/time_option.h"
+#include "cli/traced_packets.h"
+#include "netlink/netlink.h"
+#include "observe/trace.h"
+#include "policy/codes.h"
+
+namespace rolewall::cli {
+namespace {
+
+constexpr std::string_view kTablePrefix = "rolewall-trace-";
+
+struct TraceOptions {
+  std::vector<std::string> packet;
+  SiteOptions site;
+  std::string host;
+  std::string state_directory{apply::kDefaultStateDirectory};
+  std::string time = "30s";
+  std::optional<std::uint32_t> count;
+  std::string format = "text";
+};
+constexpr std::uint32_t kUsualCount = 10;
+
+std::uint64_t steady_ms() {
+  const auto now = std::chrono::steady_clock::now().time_since_epoch();
+  return static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(now).count());
+}
+
+// The live ruleset without tables of traces, and what reads and asks it.
+struct Live {
+  ruleset::Snapshot snapshot;
+  sandbox::Reader reader;
+  std::unique_ptr<DryRunCheck> check;
+  std::uint32_t generation = 0;
+};
+
+Result<std::unique_ptr<Live>> read_live(netlink::Connection& kernel,
+                                        const std::string& state_directory) {
+  const auto generation = kernel.generation();
+  if (!generation) return std::unexpected(generation.error());
+  auto snapshot = live_snapshot(state_directory);
+  if (!snapshot) return std::unexpected(std::move(snapshot).error());
+  auto live = std::make_unique<Live>();
+  live->snapshot = std::move(*snapshot);
+  live->generation = *generation;
+  std::erase_if(live->snapshot.ruleset.tables,
+                [](const ruleset::Table& table) { return table.name.starts_with(kTablePrefix); });
+  live->reader = sandbox::Reader(live->snapshot.ruleset);
+  live->check = std::make_unique<DryRunCheck>(live->snapshot);
+  return live;
+}
+
+// Whom the words are about: this host, by the policies where they are named.
+Result<Subject> subject_of(const TraceOptions& options, const ruleset::Host& machine) {
+  if (options.site.directory.empty() && options.host.empty()) {
+    return Subject{policy_without_site(machine), false, {}, {policy::Index{0}, true, false}};
+  }
+  auto site = load_valid_site(options.site, Looks::Around);
+  if (!site) return std::unexpected(std::move(site).error());
+  Subject subject{std::move(site->policy), true, site->date, {}};
+  const auto host = choose_host(subject.policy, options.host);
+  if (!host) return std::unexpected(host.error());
+  subject.asking = {*host, true, false};
+  return subject;
+}
+
+struct Tally {
+  std::size_t packets = 0;
+  std::size_t agree = 0;
+  std::size_t differ = 0;
+  std::size_t not_compared = 0;
+};
+
+class Tracing {
+ public:
+  Tracing(const TraceOptions& options, netlink::Connection& kernel, std::unique_ptr<Live> live,
+          observe::TraceSocket socket, std::string table)
+      : options_(options),
+        kernel_(kernel),
+        live_(std::move(live)),
+        socket_(std::move(socket)),
+        packets_(std::move(table)) {}
+
+  // The generation that making our own table has left.
+  void begin(std::uint32_t generation) { live_->generation = generation; }
+
+  Result<void> run(std::chrono::seconds within) {
+    constexpr int kPatienceMs = 100;
+    const std::size_t most = options_.count.value_or(kUsualCount);
+    const std::uint64_t end = steady_ms() + static_cast<std::uint64_t>(within.count()) * 1000;
+    while (tally_.packets < most && steady_ms() < end && !Interruption::requested()) {
+      std::vector<observe::TraceMessage> messages;
+      const auto left = static_cast<int>(std::min<std::uint64_t>(kPatienceMs, end - steady_ms()));
+      const Result<void> read = socket_.read(messages, std::max(left, 1));
+      if (!read && read.error().kind != ErrorKind::Conflict) return read;
+      if (!read) lost_ = true;
+      for (observe::TraceMessage& message : messages) {
+        packets_.take(std::move(message), steady_ms());
+      }
+      TRY(tell(packets_.finished(steady_ms()), most));
+    }
+    return tell(packets_.all(), most);
+  }
+
+  const Tally& tally() const { return tally_; }
+  bool lost() const { return lost_ || packets_.strays() != 0; }
+
+ private:
+  Result<void> tell(std::vector<TracedPacket> packets, std::size_t most) {
+    if (packets.empty()) return {};
+    const auto generation = kernel_.generation();
+    if (!generation) return std::unexpected(generation.error());
+    const bool changed = *generation != live_->generation;
+    if (changed) {
+      auto now = read_live(kernel_, options_.state_directory);
+      if (!now) return std::unexpected(std::move(now).error());
+      live_ = std::move(*now);
+    }
+    for (const TracedPacket& packet : packets) {
+      if (tally_.packets == most) break;
+      tell_one(packet, changed);
+    }
+    return {};
+  }
+
+  void tell_one(const TracedPacket& packet, bool changed) {
+    TracedAnswer answer;
+    answer.packet = words_of(packet, live_->snapshot.host);
+    answer.translations = translations_of(packet, live_->snapshot.host);
+    const auto seen = observation_of(packet, live_->snapshot.ruleset, live_->reader);
+    if (!seen) {
+      answer.problem = seen.error().message;
+      answer.dry_run = {Agreement::NotCompared, "it is not known what the kernel did", ""};
+    } else {
+      answer.hops = hops_of(*seen, live_->snapshot);
+      answer.dry_run = changed ? DryRun{Agreement::NotCompared, "the ruleset has just changed", ""}
+                               : live_->check->check(packet, *seen);
+    }
+    ++tally_.packets;
+    switch (answer.dry_run.agreement) {
+      case Agreement::Agrees:
+        ++tally_.agree;
+        break;
+      case Agreement::Differs:
+        ++tally_.differ;
+        break;
+      case Agreement::NotCompared:
+        ++tally_.not_compared;
+        break;
+    }
+    if (options_.format == "json") {
+      print(to_json(answer));
+    } else {
+      render(out(), answer);
+    }
+    std::fflush(stdout);
+  }
+
+  const TraceOptions& options_;
+  netlink::Connection& kernel_;
+  std::unique_ptr<Live> live_;
+  observe::TraceSocket socket_;
+  TracedPackets packets_;
+  Tally tally_;
+  bool lost_ = false;
+};
+
+void say_end(const TraceOptions& options, const Tally& tally, bool lost,
+             const std::string& for_how_long) {
+  if (options.format == "json") {
+    print({{"version", kJsonVersion},
+           {"verb", "trace"},
+           {"packets", tally.packets},
+           {"agree", tally.agree},
+           {"differ", tally.differ},
+           {"not_compared", tally.not_compared},
+           {"lost", lost}});
+    return;
+  }
+  if (tally.packets == 0) {
+    out().line(fmt::format("no packet of these words came{}",
+                           for_how_long.empty() ? "" : " in " + for_how_long));
+  } else {
+    std::string words = fmt::format("{}: the dry run says the same of {}",
+                                    counted(tally.packets, "packet"), tally.agree);
+    if (tally.differ != 0) words += fmt::format(", another thing of {}", tally.differ);
+    if (tally.not_compared != 0) words += fmt::format(", {} not compared", tally.not_compared);
+    out().line(words);
+  }
+  if (lost) {
+    render_notes(
+        {"the kernel told more than was read in time: some packets are missing or not "
+         "whole"});
+  }
+}
+
+// Which is gone with the connection that makes it.
+Result<std::uint32_t> load(netlink::Connection& kernel, const ruleset::Table& table) {
+  const auto made = kernel.replace_table(table, std::nullopt);
+  if (!made) return std::unexpected(made.error());
+  if (made->committed) return made->generation;
+  const std::string why =
+      made->refusals.empty()
+          ? "another program is changing the firewall"
+          : fmt::format("{}: {}", made->refusals.front().what, made->refusals.front().explanation);
+  return fail(ErrorKind::System, "the kernel refused the table that traces: " + why);
+}
+
+// What a question would need, packets that come have: a port. `tcp any > self` is all of TCP.
+std::optional<policy::PacketWords> open_words(const std::string& words, const Subject& subject,
+                                              Diagnostics& diagnostics) {
+  constexpr Span kPlace{kNoFile, 1, 1};
+  auto packet = words_of(words, subject, kPlace, diagnostics);
+  const bool lacks_port = std::ranges::any_of(diagnostics.all(), [](const Diagnostic& finding) {
+    return is(finding, policy::Code::PortNeeded);
+  });
+  const std::size_t end = words.find(' ');
+  if (!lacks_port || end == std::string::npos) return packet;
+  diagnostics = {};
+  return words_of(words.substr(0, end) + "/0-65535" + words.substr(end), subject, kPlace,
+                     diagnostics);
+}
+
+int run(const TraceOptions& options) {
+  if (options.packet.size() > 1) {
+    return report_usage(
+        "the packet must be one argument: quote it, or the shell takes `>` as a redirection");
+  }
+  const auto within = parse_time("--for", options.time, std::chrono::hours(24));
+  if (!within) return report(within.error());
+  if (options.count && *options.count == 0) return report_usage("--count: at least 1");
+  auto kernel = netlink::Connection::open();
+  if (!kernel) return report(kernel.error());
+  auto live = read_live(*kernel, options.state_directory);
+  if (!live) return report(live.error());
+  const auto subject = subject_of(options, (*live)->snapshot.host);
+  if (!subject) return report(subject.error());
+  Diagnostics diagnostics;
+  const std::string& words = options.packet.front();
+  const auto packet = open_words(words, *subject, diagnostics);
+  std::optional<ruleset::Table> table;
+  const std::uint32_t most = options.count.value_or(kUsualCount);
+  if (packet && !diagnostics.has_errors()) {
+    table = ask::trace_table(subject->policy, *subject->asking.self, *packet,
+                             fmt::format("{}{}", kTablePrefix, ::getpid()),
+                             {.at_once = std::max(most, 200U)}, diagnostics);
+  }
+  if (!table) {
+    show_words(err(), words, diagnostics);
+    return kUsage;
+  }
+  auto socket = observe::TraceSocket::open();
+  if (!socket) return report(socket.error());
+  const Interruption interruption;
+  Tracing tracing(options, *kernel, std::move(*live), std::move(*socket), table->name);
+  const auto generation = load(*kernel, *table);
+  if (!generation) return report(generation.error());
+  tracing.begin(*generation);
+  err().line(fmt::format("rolewall: tracing for {}, or until {} came; Ctrl-C ends it", options.time,
+                         counted(most, "packet")));
+  const auto done = tracing.run(*within);
+  if (!done) return report(done.error());
+  say_end(options, tracing.tally(), tracing.lost(), Interruption::requested() ? "" : options.time);
+  return tracing.tally().differ == 0 ? kDone : kNo;
+}
+
+}  // namespace
+
+void add_trace(Program& program) {
+  Verb verb = program.add_verb(
+      kServerVerbs, "trace", "show what the kernel does with real packets, rule by rule",
+      "  sudo rolewall trace 'tcp 10.0.1.10 > self:443'\n"
+      "  sudo rolewall trace 'tcp any > self:22 flags=syn in=eth0' --for 5m --count 100\n"
+      "  sudo rolewall trace 'icmp self > any' --format json\n"
+      "  sudo rolewall trace -p policies 'mysql self > db-primary'\n"
+      "\n"
+      "Packets of these words, as `eval` knows them, are traced as they arrive and as this host\n"
+      "sends them, through the tables of all programs: each rule that matched, at its policy line\n"
+      "or by its handle, and what was translated. Each is asked of the dry run as well, and a\n"
+      "difference is said (exit status 1). Nothing of a packet is changed. The table that marks\n"
+      "them is gone when this program ends, however it ends.");
+  auto options = std::make_shared<TraceOptions>();
+  verb.add_option("PACKET", options->packet,
+                  "SERVICE FROM > TO, all in quotes, with options behind: in= out= flags= family= "
+                  "user= length= ttl= dscp= df=")
+      .type_name("TEXT")
+      .required();
+  add_site_options(verb, options->site, Looks::Around, false);
+  verb.add_option("--host", options->host, "which host of the policies this is").type_name("HOST");
+  add_state_option(verb, options->state_directory);
+  verb.add_option("--for", options->time, "how long (30s, 5m)").type_name("TIME").show_default();
+  verb.add_option("--count", options->count, "end after so many packets; default: 10")
+      .type_name("N");
+  add_format_option(verb, options->format, {"text", "json"});
+  program.on_choice(verb, options, run);
+}
+
+}  // namespace rolewall::cli
