@@ -106,12 +106,8 @@ std::string PolicyNames::of(const net::AddressSet& set, const net::AddressSet& o
       for (const net::Prefix& prefix : net::to_prefixes(set)) words.push_back(net::format(prefix));
       return words;
     }());
-  std::vector<std::pair<const std::string*, net::AddressSet>> within;
   for (const auto& [name, of] : names_) {
-    net::AddressSet bare = plain(of);
-    if (bare.empty()) continue;
-    if (bare == wanted) return name;
-    if ((bare - wanted).empty()) within.emplace_back(&name, std::move(bare));
+    if (plain(of) == wanted) return name;
   }
   // One less another: "internet,!partner".
   for (const auto& [name, of] : names_) {
@@ -128,16 +124,31 @@ std::string PolicyNames::of(const net::AddressSet& set, const net::AddressSet& o
       return words;
     }
   }
-  // Several together, and what is left by its prefixes.
-  std::vector<std::string> words;
-  net::AddressSet left = wanted;
-  for (const auto& [name, of] : within) {
-    if ((of & left).empty()) continue;
-    words.push_back(*name);
-    left = left - of;
+  // Several names together, and what is left by its prefixes. Or a name less others, where that is
+  // shorter: "any,!web,!192.0.2.0/24".
+  const auto cover = [&](const net::AddressSet& all) {
+    std::vector<std::string> words;
+    net::AddressSet left = all;
+    for (const auto& [name, of] : names_) {
+      const net::AddressSet bare = plain(of);
+      if (!(bare - all).empty() || (bare & left).empty()) continue;
+      words.push_back(name);
+      left = left - bare;
+    }
+    for (const net::Prefix& prefix : net::to_prefixes(left)) words.push_back(net::format(prefix));
+    return words;
+  };
+  std::vector<std::string> best = cover(wanted);
+  for (const auto& [name, of] : names_) {
+    const net::AddressSet bare = plain(of);
+    if (best.size() <= kMostWords || !(wanted - bare).empty()) continue;
+    std::vector<std::string> words = cover(bare - wanted);
+    if (words.size() + 1 >= best.size()) continue;
+    for (std::string& word : words) word.insert(0, "!");
+    words.insert(words.begin(), name);
+    best = std::move(words);
   }
-  for (const net::Prefix& prefix : net::to_prefixes(left)) words.push_back(net::format(prefix));
-  return listed(words);
+  return listed(best);
 }
 
 std::string PolicyNames::of_hosts(const std::vector<std::string>& hosts) const {

@@ -10,6 +10,7 @@
 #include "ask/answer.h"
 #include "cli/exit_status.h"
 #include "policy/codes.h"
+#include "policy/law.h"
 
 namespace rolewall::cli {
 namespace {

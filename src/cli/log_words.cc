@@ -50,7 +50,7 @@ std::string by_whom(const ShownEvent& shown) {
                      line.empty() ? "" : fmt::format(" {}", line));
 }
 
-std::string in_words(const ShownEvent& shown) {
+std::string event_words(const ShownEvent& shown) {
   const LogEvent& event = shown.event;
   std::string text = fmt::format("{}: {}", by_whom(shown), packet_of(shown));
   if (!event.in_device.empty()) text += " in=" + event.in_device;
@@ -70,7 +70,7 @@ void add_field(std::string& fields, std::string_view name, const std::string& va
 }  // namespace
 
 std::string log_text(const ShownEvent& shown) {
-  std::string text = fmt::format("{} {}\n", clock_of(shown.event), in_words(shown));
+  std::string text = fmt::format("{} {}\n", clock_of(shown.event), event_words(shown));
   if (!shown.explains || shown.times != 0) return text;
   for (const std::string& line : admission_advice(shown.event, shown.policy)) {
     text += fmt::format("         = {}\n", printable(line));
@@ -122,7 +122,7 @@ std::string log_json(const ShownEvent& shown) {
 
 std::string journal_fields(const ShownEvent& shown) {
   const LogEvent& event = shown.event;
-  std::string fields = journal_message(in_words(shown), was_admitted(event) ? 6 : 5);
+  std::string fields = journal_message(event_words(shown), was_admitted(event) ? 6 : 5);
   add_field(fields, "ROLEWALL_RULE", printable(event.name));
   add_field(fields, "ROLEWALL_FATE", printable(event.fate));
   add_field(fields, "ROLEWALL_DIRECTION", std::string(name_of(event.direction)));

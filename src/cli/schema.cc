@@ -98,6 +98,7 @@ Json nested(std::string_view key) {
   if (key == "forward") return table_of(k::kForward);
   if (key == "nat") return table_of(k::kNat);
   if (key == "test") return table_of(k::kTest);
+  if (key == "never" || key == "always") return table_of(k::kLaw);
   return typed("object");
 }
 
@@ -135,8 +136,6 @@ Json value_of(Keys table, const Key& key) {
       return nested(key.name);
     case KeyType::Tables:
       return one_or_list(nested(key.name), true);
-    case KeyType::NotYet:
-      break;
   }
   return Json{};
 }
@@ -146,7 +145,6 @@ Json table_of(Keys keys) {
   Json required = Json::array();
   schema["properties"] = Json{};
   for (const Key& key : keys) {
-    if (key.type == KeyType::NotYet) continue;
     schema["properties"][key.name] = value_of(keys, key);
     if (key.required) required.push_back(key.name);
   }

@@ -245,7 +245,7 @@ std::optional<policy::PacketWords> open_words(const std::string& words, const Su
   if (!lacks_port || end == std::string::npos) return packet;
   diagnostics = {};
   return words_of(words.substr(0, end) + "/0-65535" + words.substr(end), subject, kPlace,
-                     diagnostics);
+                  diagnostics);
 }
 
 int run(const TraceOptions& options) {
