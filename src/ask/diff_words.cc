@@ -127,12 +127,25 @@ std::string PolicyNames::of(const net::AddressSet& set, const net::AddressSet& o
   // Several names together, and what is left by its prefixes. Or a name less others, where that is
   // shorter: "any,!web,!192.0.2.0/24".
   const auto cover = [&](const net::AddressSet& all) {
+    std::vector<std::pair<std::string_view, net::AddressSet>> within;
+    for (const auto& [name, of] : names_) {
+      net::AddressSet bare = plain(of);
+      if (bare.empty() || !(bare - all).empty()) continue;
+      const auto has = [](const net::AddressSet& one, const net::AddressSet& other) {
+        return (other - one).empty();
+      };
+      // "web" rather than "web-01,web-02".
+      if (std::ranges::any_of(within, [&](const auto& each) { return has(each.second, bare); })) {
+        continue;
+      }
+      std::erase_if(within, [&](const auto& each) { return has(bare, each.second); });
+      within.emplace_back(name, std::move(bare));
+    }
     std::vector<std::string> words;
     net::AddressSet left = all;
-    for (const auto& [name, of] : names_) {
-      const net::AddressSet bare = plain(of);
-      if (!(bare - all).empty() || (bare & left).empty()) continue;
-      words.push_back(name);
+    for (const auto& [name, bare] : within) {
+      if ((bare & left).empty()) continue;
+      words.emplace_back(name);
       left = left - bare;
     }
     for (const net::Prefix& prefix : net::to_prefixes(left)) words.push_back(net::format(prefix));
