@@ -13,13 +13,12 @@ namespace {
 
 using analyze::Analysis;
 using analyze::Diagram;
-using analyze::kNothing;
 using analyze::Part;
 
 // Asked before each apply: what takes longer is left to the evaluator.
 constexpr analyze::Budget kBudget{.edges = 400'000, .steps = 4'000'000};
 // A set is one node with an edge for each element.
-constexpr std::size_t kMostElements = 50'000;
+constexpr std::size_t kMostAsked = 50'000;
 constexpr std::size_t kMostDoubtful = 8;  // of a device, a family and a direction
 constexpr std::uint64_t kSyn = 0x02;
 constexpr std::uint64_t kSynAck = 0x12;
@@ -36,7 +35,7 @@ class AllManagers {
 
   void ask(bool ipv6, bool arrives, const std::string& device, std::vector<net::Address>& into) {
     Diagram open = doubtful(ipv6, arrives, device);
-    for (std::size_t i = 0; i < kMostDoubtful && open != kNothing; ++i) {
+    for (std::size_t i = 0; i < kMostDoubtful && open != analyze::kNothing; ++i) {
       const auto way = d_.way_to(open, analyze::value_of(analyze::kEverything),
                                  [](auto) { return std::span<const std::uint64_t>(); });
       if (!way) return;
@@ -57,7 +56,7 @@ class AllManagers {
       }
       into.push_back(ipv6 ? net::Address(net::Ipv6{value})
                           : net::Address(net::Ipv4{static_cast<std::uint32_t>(value)}));
-      open = box == analyze::kEverything ? kNothing : d_.minus(open, box);
+      open = box == analyze::kEverything ? analyze::kNothing : d_.minus(open, box);
     }
   }
 
@@ -124,7 +123,7 @@ class AllManagers {
     }
     Diagram all = d_.both(packets(ipv6, arrives, device), d_.either(*denied, *translated));
     all = d_.both(d_.both(all, space_.unspent()), space_.packets());
-    if (all == kNothing) return all;
+    if (all == analyze::kNothing) return all;
     const Part part = ipv6 ? (arrives ? Part::Source6 : Part::Destination6)
                            : (arrives ? Part::Source4 : Part::Destination4);
     const analyze::FieldId first = space_.field(part);
@@ -149,7 +148,7 @@ ManagersAsked ask_all_managers(const ruleset::Table& own, const ruleset::Host& m
   ManagersAsked asked;
   std::size_t elements = 0;
   for (const ruleset::Set& set : own.sets) elements += set.elements.count();
-  if (elements > kMostElements) {
+  if (elements > kMostAsked) {
     asked.unknown = "the table's sets are large";
     return asked;
   }

@@ -129,7 +129,7 @@ int explain_code(const policy::CodeRow& row) {
                          row.severity == Severity::Error ? "an" : "a", kind, row.meaning));
   if (const std::string_view page = finding_page(row.word); !page.empty()) {
     out().line("");
-    for (const std::string& line : lines_of(page)) out().line(line);
+    for (const std::string& line : rolewall::lines_of(page)) out().line(line);
   }
   return kDone;
 }

@@ -83,7 +83,7 @@ void LiveScreen::draw(std::string_view text, std::string_view keys) const {
     return;
   }
   const Window size = window();
-  const std::vector<std::string> lines = lines_of(text);
+  const std::vector<std::string> lines = rolewall::lines_of(text);
   const std::size_t room = size.lines < 2 ? 1 : size.lines - 1;
   const std::size_t shown = std::min(lines.size(), room);
   std::string screen(kHome);
