@@ -14,7 +14,6 @@ namespace rolewall::netlink {
 Result<std::vector<std::string>> read_ipsets();
 
 // By which numbers rules name the sets of these lines. One that is gone meanwhile is left out.
-Result<std::vector<ruleset::IpsetNumber>> read_ipset_numbers(
-    const std::vector<std::string>& saved);
+Result<std::vector<ruleset::IpsetNumber>> read_ipset_numbers(const std::vector<std::string>& saved);
 
 }  // namespace rolewall::netlink
