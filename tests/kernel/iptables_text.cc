@@ -293,7 +293,7 @@ class IptablesWriter {
       case 9:
         return " -m cpu --cpu " + pick({"0", "1"});
       case 10:
-        return " -m realm " + inverted() + "--realm " + pick({"0", "1", "0x0/0xff"});
+        return v6_ ? "" : " -m realm " + inverted() + "--realm " + pick({"0", "1", "0x0/0xff"});
       case 11:
         return at.leaves() ? " -m cgroup " + inverted() + pick({"--cgroup 1", "--path /"}) : "";
       case 12:
