@@ -1,6 +1,7 @@
 #include "apply/machine_facts.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <set>
@@ -10,6 +11,7 @@
 #include "net/address_set.h"
 #include "netlink/machine.h"
 #include "netlink/sockets.h"
+#include "observe/legacy_tables.h"
 #include "observe/listener_queries.h"
 #include "observe/relays.h"
 #include "observe/routing.h"
@@ -56,6 +58,15 @@ std::string remark_on(const observe::SshService& ssh) {
       "SSH_CONNECTION names a session that is over (tmux, screen and nohup keep the variable); "
       "checked instead: the ssh sessions that are open ({}), the first of them from {}",
       ssh.sessions.size(), net::format(ssh.sessions.front().client));
+}
+
+// What passes the guard may be dropped by rules that nobody here can read.
+std::string remark_on_legacy(const std::vector<std::string>& tables) {
+  if (tables.empty()) return "";
+  return fmt::format(
+      "tables of iptables-legacy are in force ({}): their rules cannot be read here, and what they "
+      "drop or translate is not in what was checked",
+      fmt::join(tables, ", "));
 }
 
 // The kernel takes the greater of the setting for all and the device's.
@@ -166,6 +177,9 @@ Result<GuardFacts> machine_facts() {
     facts.other_clients.push_back(other.client);
   }
   if (std::string remark = remark_on(*ssh); !remark.empty()) {
+    facts.remarks.push_back(std::move(remark));
+  }
+  if (std::string remark = remark_on_legacy(observe::legacy_tables()); !remark.empty()) {
     facts.remarks.push_back(std::move(remark));
   }
   auto tunnels = observe::tunnels();

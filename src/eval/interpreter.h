@@ -160,6 +160,12 @@ class Interpreter {
   bool xt_asks(const ruleset::XtQuota& match, CellIndex cell);
   bool xt_asks(const ruleset::XtStatistic& match, CellIndex cell);
   bool xt_asks(const ruleset::XtRecent& match);
+  struct RecentHits {
+    std::uint64_t certain = 0;
+    std::uint64_t possible = 0;
+  };
+  RecentHits recent_hits(const ruleset::XtRecent& match,
+                         std::span<const std::uint64_t> stamps) const;
   // Whether a program of this host sends it, as far as the question says.
   bool has_local_sender();
   Next run_xt_target(const ruleset::XtTargetMeaning& target);

@@ -341,7 +341,10 @@ Interpreter::IpsetAnswer Interpreter::ask_ipset(const r::IpSet& set, const Ipset
   if (set.method == r::IpSet::Method::Bitmap && set.has(IpsetField::Mac) &&
       answer == IpsetAnswer::No) {
     answer = ask_key(set, keys.fields[0], found);
-    if (answer == IpsetAnswer::Yes && clock_.now_ns != 0) answer = IpsetAnswer::Unknown;
+    const bool learns = answer == IpsetAnswer::Yes;
+    if (learns && state_.noted(ipset_list(set) + " learnt", keys.fields[0])++ != 0) {
+      answer = IpsetAnswer::Unknown;  // whose it is now
+    }
   }
   if (set.unread != 0 && (answer == IpsetAnswer::No || !set.lengths.empty())) {
     return IpsetAnswer::Unknown;

@@ -1,6 +1,7 @@
 // Matches of iptables: nft_match_eval() of net/netfilter/nft_compat.c, and of each match what it
 // says. What reads the packet alone is in xt_matches.h, what asks the connection or the host in
-// interpreter_xt_flow.cc and interpreter_xt_host.cc, what remembers here.
+// interpreter_xt_flow.cc and interpreter_xt_host.cc, what keeps a list by its name in
+// interpreter_xt_list.cc, what else remembers here.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,38 +23,6 @@ namespace r = ruleset;
 
 r::XtFamily family_of_packet(const Frame& frame) {
   return frame.ipv6 ? r::XtFamily::Ipv6 : r::XtFamily::Ipv4;
-}
-
-// proto_ports_offset() of include/linux/in.h: where a protocol has its ports.
-std::optional<std::size_t> ports_offset(std::uint8_t protocol) {
-  constexpr std::uint8_t kEsp = 50;
-  constexpr std::uint8_t kAh = 51;
-  switch (protocol) {
-    case net::protocol::kTcp:
-    case net::protocol::kUdp:
-    case net::protocol::kDccp:
-    case net::protocol::kSctp:
-    case net::protocol::kUdpLite:
-    case kEsp:
-      return 0;
-    case kAh:
-      return 4;
-    default:
-      return std::nullopt;
-  }
-}
-
-// An address as /proc/net/xt_recent has it (recent_seq_show()): of IPv6 every digit.
-std::string as_listed(const std::vector<std::uint8_t>& address) {
-  std::string text;
-  for (std::size_t i = 0; i < address.size(); ++i) {
-    if (address.size() == 4) {
-      text += fmt::format("{}{}", i == 0 ? "" : ".", address[i]);
-    } else {
-      text += fmt::format("{}{:02x}", i == 0 || i % 2 != 0 ? "" : ":", address[i]);
-    }
-  }
-  return text;
 }
 
 }  // namespace
@@ -141,27 +110,6 @@ bool Interpreter::xt_asks(const r::XtLimit& match, CellIndex cell) {
   return *within;
 }
 
-// xt_hashlimit.c: a list of limits that rules share by its name, and that outlives them. Ports that
-// a packet should have and has not drop it (hashlimit_init_dst()).
-bool Interpreter::xt_asks(const r::XtHashlimit& match, XtPacket& packet) {
-  constexpr std::uint32_t kPorts = 2 | 8;  // of the destination, of the source
-  if ((match.by & kPorts) != 0) {
-    std::optional<std::size_t> at = packet.transport();
-    std::uint8_t protocol = frame_->bytes[ipv4::kProtocol];
-    if (frame_->ipv6) {
-      const auto found =
-          skip_ipv6_extensions(frame_->bytes, ipv6::kHeaderSize, frame_->bytes[ipv6::kNextHeader]);
-      if (!found) return packet.drop();
-      at = found->offset;
-      protocol = found->protocol;
-    }
-    const std::optional<std::size_t> offset = ports_offset(protocol);
-    if (offset && packet.read(*at + *offset, 4) == nullptr) return packet.drop();
-  }
-  return choose_whether(fmt::format("the hashlimit {} still has tokens", match.name)) !=
-         match.above;
-}
-
 bool Interpreter::xt_asks(const r::XtQuota& match, CellIndex cell) {
   return state_.take_of_quota(cell, match.bytes, frame_->length()) != match.inverted;
 }
@@ -171,52 +119,6 @@ bool Interpreter::xt_asks(const r::XtStatistic& match, CellIndex cell) {
     return (state_.next_number(cell, match.every + 1, match.count) == 0) != match.inverted;
   }
   return choose_whether("the packet is among those that -m statistic draws") != match.inverted;
-}
-
-// recent_mt(). A list that was read from the machine and does not hold the address holds what
-// packets have noted since; of any other nothing is known.
-bool Interpreter::xt_asks(const r::XtRecent& match) {
-  using Does = r::XtRecent::Does;
-  const std::size_t size = frame_->ipv6 ? 16 : 4;
-  const std::size_t source = frame_->ipv6 ? ipv6::kSource : ipv4::kSource;
-  const std::size_t destination = frame_->ipv6 ? ipv6::kDestination : ipv4::kDestination;
-  const ByteSpan bytes = frame_->bytes.subspan(match.by_destination ? destination : source, size);
-  std::vector<std::uint8_t> masked(bytes.begin(), bytes.end());
-  for (std::size_t i = 0; i < size; ++i) masked[i] &= match.mask[i];
-  const std::string text = net::format(net::address_from_bytes(masked));
-  const std::string key = as_listed(masked);
-  const auto table =
-      std::ranges::find(frame_->host->xt_tables, "xt_recent/" + match.name, &r::XtTable::name);
-  const bool is_absent = table != frame_->host->xt_tables.end() &&
-                         std::ranges::none_of(table->lines, [&](const std::string& line) {
-                           return line.starts_with("src=" + key + " ");
-                         });
-  std::uint64_t& stamps = state_.noted("recent " + match.name, key);
-  const auto chosen = [&] {
-    return choose_whether(fmt::format("{} is in the recent list {} as -m recent asks", text,
-                                      match.name)) != match.inverted;
-  };
-  switch (match.does) {
-    case Does::Sets:
-      ++stamps;
-      return !match.inverted;
-    case Does::Removes: {
-      if (!is_absent) return chosen();
-      const bool was_there = stamps != 0;
-      stamps = 0;
-      return was_there != match.inverted;
-    }
-    case Does::Checks:
-    case Does::Updates: {
-      const bool by_time = (match.seconds != 0 || match.same_ttl) && clock_.now_ns != 0;
-      if (!is_absent || (stamps != 0 && by_time)) return chosen();
-      const bool found = stamps != 0 && stamps >= match.hits;
-      const bool holds = found != match.inverted;
-      if (stamps != 0 && match.does == Does::Updates && holds) ++stamps;
-      return holds;
-    }
-  }
-  return false;
 }
 
 }  // namespace rolewall::eval

@@ -3,6 +3,7 @@
 // xt_helper.c.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -173,9 +174,11 @@ bool Interpreter::xt_asks(const r::XtConnlabel& match) {
   return (there || match.sets) != match.inverted;
 }
 
-// nf_conncount_count_skb(): a list for each address. What it begins with is one; which of those
-// that it has counted before are gone, and when it gives up, kernels differ in.
+// nf_conncount_count_skb(): a list for each address, which is counted as `ct count` counts. What
+// begins a list is in it, though a connection that both ends have used is not added to one that is
+// there; where such a packet finds that all in it have ended, kernels differ in what it meets.
 Interpreter::Next Interpreter::run_xt_connlimit(const r::XtConnlimit& match, CellIndex cell) {
+  const Flow& flow = frame_->flow;
   const std::size_t size = frame_->ipv6 ? 16 : 4;
   const std::size_t at = match.by_destination
                              ? (frame_->ipv6 ? ipv6::kDestination : ipv4::kDestination)
@@ -184,10 +187,21 @@ Interpreter::Next Interpreter::run_xt_connlimit(const r::XtConnlimit& match, Cel
   for (std::size_t i = 0; i < size; ++i) {
     key += static_cast<char>(frame_->bytes[at + i] & match.mask[i]);
   }
-  key += static_cast<char>(frame_->flow.zone >> 8);
-  key += static_cast<char>(frame_->flow.zone);
+  key += static_cast<char>(flow.zone >> 8);
+  key += static_cast<char>(flow.zone);
   const CellIndex list = state_.cell_of(cell, key);
-  if (state_.connections(list).open.empty() && !frame_->flow.seen_before) {
+  ConnectionCount& count = state_.connections(list);
+  const bool assured = flow.tracking == Tracking::Entry && flow.entry != nullptr &&
+                       (flow.entry->status & flow_status::kAssured) != 0;
+  const bool begins = count.open.empty() && !count.looked_ns;
+  if (!flow.seen_before && assured && begins) {
+    count.open.push_back({flow.tuple, flow.zone, clock_.now_ns});
+    count.looked_ns = clock_.now_ns;
+    return (match.limit < 1) != match.up_to ? Next::Expression : Next::Break;
+  }
+  const bool is_listed = std::ranges::any_of(
+      count.open, [&](const CountedFlow& each) { return each.is_of({flow.tuple, flow.zone, 0}); });
+  if (!flow.seen_before && (!assured || is_listed)) {
     return run_connlimit({.count = match.limit, .over = !match.up_to}, list);
   }
   static const std::array<std::string, 3> kAnswers{"no", "yes",

@@ -162,10 +162,12 @@ class Settings {
   void legacy() {
     if (settings_.legacy_tables.empty()) return;
     say(Weight::Warning, Code::LegacyIptables,
-        fmt::format("iptables-legacy tables exist ({}): rolewall cannot read their rules, and "
-                    "`eval` does not know them; a drop there is final, too",
+        fmt::format("iptables-legacy tables are in force ({}): rolewall cannot read their rules, "
+                    "and neither `eval` nor the guard knows them; a drop there is final, too, and "
+                    "a translation there is not seen",
                     fmt::join(settings_.legacy_tables, ", ")),
-        "iptables-legacy-save shows them; iptables-nft can load the same rules");
+        "`iptables-legacy-save | iptables-nft-restore` loads the same rules where rolewall sees "
+        "them; then empty the old tables");
   }
 
   const Table& own_;

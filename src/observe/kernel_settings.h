@@ -26,7 +26,7 @@ struct KernelSettings {
   std::vector<DeviceSettings> devices;     // without the loopback
   std::uint32_t connections = 0;           // entries of conntrack now
   std::optional<bool> bridge_asks_ipv4;    // bridge-nf-call-iptables; absent: no such module
-  std::vector<std::string> legacy_tables;  // of iptables-legacy, "ip filter"
+  std::vector<std::string> legacy_tables;  // of iptables-legacy, "ip filter (3 rules)"
 };
 
 // Each only where it matters to this table on this machine. REQUIRES: `own` is our table.

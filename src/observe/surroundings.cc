@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "net/address.h"
 #include "netlink/sockets.h"
+#include "observe/legacy_tables.h"
 #include "observe/nat_helpers.h"
 #include "observe/net_setting.h"
 #include "observe/socket_owners.h"
@@ -85,15 +86,7 @@ KernelSettings read_kernel_settings(const ruleset::Host& machine) {
   if (!text_of("/proc/sys/net/bridge/bridge-nf-call-iptables").empty()) {
     settings.bridge_asks_ipv4 = setting("bridge/bridge-nf-call-iptables") != 0;
   }
-  // The tables that iptables-legacy has made in this network namespace; iptables-nft's are not
-  // among them.
-  for (const auto& [file, family] :
-       {std::pair("ip_tables_names", "ip"), std::pair("ip6_tables_names", "ip6")}) {
-    std::istringstream names(text_of(fmt::format("/proc/net/{}", file)));
-    for (std::string name; names >> name;) {
-      settings.legacy_tables.push_back(fmt::format("{} {}", family, name));
-    }
-  }
+  settings.legacy_tables = legacy_tables();
   return settings;
 }
 

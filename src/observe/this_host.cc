@@ -8,8 +8,11 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdint>
+#include <cstdio>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -83,6 +86,35 @@ std::vector<ruleset::XtTable> xt_tables() {
   return tables;
 }
 
+// From /proc/timer_list, which root alone may read: "now at 13142010730717 nsecs" since the boot,
+// and "jiffies: 4298185071", which began five minutes below 2^32 (INITIAL_JIFFIES).
+std::optional<ruleset::Ticks> kernel_ticks() {
+  constexpr std::size_t kLargest = std::size_t{16} << 20;
+  const auto text = read_file("/proc/timer_list", kLargest);
+  if (!text) return std::nullopt;
+  std::optional<std::uint64_t> now;
+  std::optional<double> seconds;
+  for (const std::string& line : lines_of(*text)) {
+    unsigned long long number = 0;
+    if (!seconds && std::sscanf(line.c_str(), "now at %llu nsecs", &number) == 1) {
+      seconds = static_cast<double>(number) / 1e9;
+    } else if (std::sscanf(line.c_str(), "jiffies: %llu", &number) == 1) {
+      now = number;
+      break;
+    }
+  }
+  if (!now || !seconds) return std::nullopt;
+  constexpr std::array<std::uint32_t, 5> kRates{100, 250, 300, 1000, 1024};
+  for (const std::uint32_t rate : kRates) {
+    constexpr std::uint64_t kFiveMinutes = 300;
+    const double since = static_cast<double>(*now) -
+                         static_cast<double>((std::uint64_t{1} << 32) - kFiveMinutes * rate);
+    const double off = since / rate - *seconds;
+    if (off > -1 && off < 1) return ruleset::Ticks{*now, rate};
+  }
+  return std::nullopt;
+}
+
 // Sets of ip_set, where the kernel has any: to ask would load the module. Without the right to ask
 // they are not known.
 Result<void> read_ipsets(ruleset::Host& host) {
@@ -116,6 +148,7 @@ Result<ruleset::Host> this_host(NextHops hops) {
   utsname system{};
   if (::uname(&system) == 0) host.kernel = system.release;
   host.xt_tables = xt_tables();
+  if (!host.xt_tables.empty()) host.ticks = kernel_ticks();
   if (auto read = read_ipsets(host); !read) return std::unexpected(std::move(read).error());
   return host;
 }

@@ -390,6 +390,10 @@ class Reader {
     const std::string& name = type->get_ref<const std::string&>();
     for (const ChoiceForm::Alternative& alternative : form.alternatives) {
       if (alternative.type != name) continue;
+      const bool may_have_words = name == "match" || name == "target";
+      if (may_have_words && json.contains(kXtWords)) {
+        return read_fields(json, *alternative.form, alternative.emplace(value), {"type", kXtWords});
+      }
       return read_fields(json, *alternative.form, alternative.emplace(value), {"type"});
     }
     return fails_at("type", shown(name) + " is not an expression that is allowed here");

@@ -13,6 +13,8 @@
 #include "print/print.h"
 #include "print/snapshot_fields.h"
 #include "ruleset/names.h"
+#include "ruleset/xt_match.h"
+#include "ruleset/xt_target.h"
 
 namespace rolewall::print {
 namespace {
@@ -283,12 +285,34 @@ class Writer {
     key("type");
     write(alternative.type);
     write_fields(*alternative.form, form.get(value));
+    if (alternative.type == type_of<XtMatch>()) {
+      write_words(*static_cast<const XtMatch*>(form.get(value)));
+    } else if (alternative.type == type_of<XtTarget>()) {
+      write_words(*static_cast<const XtTarget*>(form.get(value)));
+    }
     close('}');
+  }
+
+  template <class Xt>
+  static std::string_view type_of() {
+    static const std::string_view kType = type_name(Expr(Xt()));
+    return kType;
+  }
+  // For readers: the bytes in iptables' words. Nobody reads it again.
+  template <class Xt>
+  void write_words(const Xt& xt) {
+    key(kXtWords);
+    write(in_words(xt, family_ == Family::Ip6 ? XtFamily::Ipv6 : XtFamily::Ipv4));
   }
 
   void write_fields(const ObjectForm& form, const void* object) {
     for (const Field& field : form.fields) {
       const void* value = field.in(object);
+      // A table's, which stands before its rules.
+      const auto* name = std::get_if<NameForm>(&static_cast<const Form::variant&>(*field.form));
+      if (name != nullptr && field.name == "family") {
+        family_ = static_cast<Family>(unsigned_number(name->number, value));
+      }
       if (!field.required() && field.same(value, field.in(form.usual))) continue;
       key(field.name);
       write(*field.form, value);
@@ -301,6 +325,7 @@ class Writer {
   };
   std::string out_;
   std::vector<Scope> scopes_;
+  Family family_ = Family::Ip;  // of the table that is being written
 };
 
 }  // namespace

@@ -603,6 +603,12 @@ struct Described<XtTable> {
 };
 
 template <>
+struct Described<Ticks> {
+  static constexpr std::array kFields{required<&Ticks::now>("now"),
+                                      required<&Ticks::per_second>("per_second")};
+};
+
+template <>
 struct Described<IpsetNumber> {
   static constexpr std::array kFields{required<&IpsetNumber::name>("name"),
                                       required<&IpsetNumber::number>("number")};
@@ -628,6 +634,7 @@ struct Described<Host> {
       optional<&Host::has_transparent_sockets>("has_transparent_sockets"),
       optional<&Host::kernel>("kernel"),
       optional<&Host::xt_tables>("xt_tables"),
+      optional<&Host::ticks>("ticks"),
       optional<&Host::ipsets>("ipsets"),
       optional<&Host::ipset_numbers>("ipset_numbers")};
 };

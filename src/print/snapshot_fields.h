@@ -18,6 +18,9 @@
 
 namespace rolewall::print {
 
+// Beside the bytes of what iptables has brought, their words: written, and passed over by readers.
+inline constexpr std::string_view kXtWords = "words";
+
 inline constexpr std::string_view kSnapshotKind = "rolewall-snapshot";
 
 struct Form;

@@ -118,6 +118,13 @@ struct XtTable {
   bool operator==(const XtTable&) const = default;
 };
 
+// The kernel's own clock when the machine was read, by which those lists count.
+struct Ticks {
+  std::uint64_t now = 0;  // jiffies
+  std::uint32_t per_second = 0;
+  bool operator==(const Ticks&) const = default;
+};
+
 // By which number rules of iptables name a set of ip_set.
 struct IpsetNumber {
   std::string name;
@@ -148,6 +155,7 @@ struct Host {
   std::optional<bool> has_transparent_sockets{};  // of TCP or UDP; absent: not known
   std::string kernel{};                           // uname's release; "": not known
   std::vector<XtTable> xt_tables{};
+  std::optional<Ticks> ticks{};       // absent: not known
   std::vector<std::string> ipsets{};  // as `ipset save` lists them: what restores them
   std::vector<IpsetNumber> ipset_numbers{};
   bool operator==(const Host&) const = default;

@@ -194,6 +194,8 @@ bool add_field(const IpSet& set, Field field, std::string_view text, std::string
       auto length = std::optional<std::uint32_t>(set.address_size() * 8);
       if (slash != std::string_view::npos) length = number_of(text.substr(slash + 1));
       if (!address || !length || *length > set.address_size() * 8) return false;
+      const Bytes mask = mask_of_length(*length, address->size());
+      for (std::size_t i = 0; i < mask.size(); ++i) (*address)[i] &= mask[i];
       append(key, *address);
       key += static_cast<char>(*length);
       lengths.push_back(static_cast<std::uint8_t>(*length));

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace rolewall::ruleset {
 namespace {
 
@@ -22,16 +24,23 @@ std::string rate(std::uint64_t period, std::uint64_t scale) {
 }
 
 // struct xt_hashlimit_mtinfo2, _3, whose cfg begins behind a name of NAME_MAX bytes
-std::optional<XtHashlimit> read_hashlimit(const XtBytes& bytes) {
+std::optional<XtHashlimit> read_hashlimit(const XtBytes& bytes, std::size_t masks_at) {
   enum : std::uint32_t { kAbove = 1 << 4, kBytes = 1 << 5, kRate = 1 << 6, kKnown = 0x7f };
   constexpr std::size_t kName = 255;
   constexpr std::size_t kConfig = 256;
   const std::uint32_t mode = bytes.u32(kConfig + 16);
   if ((mode & ~kKnown) != 0 || (mode & kRate) != 0) return std::nullopt;
+  // htable_create()
+  constexpr std::uint32_t kLeastBuckets = 16;
+  const std::uint32_t buckets = std::max(bytes.u32(kConfig + 20), kLeastBuckets);
+  const std::uint32_t most = bytes.u32(kConfig + 24);
   return XtHashlimit{.name = bytes.text(0, kName),
                      .period = bytes.u64(kConfig),
                      .burst = bytes.u64(kConfig + 8),
                      .by = mode & 0xf,
+                     .source_length = bytes.u8(masks_at),
+                     .destination_length = bytes.u8(masks_at + 1),
+                     .most = most == 0 ? 8 * buckets : std::max(most, buckets),
                      .above = (mode & kAbove) != 0,
                      .counts_bytes = (mode & kBytes) != 0};
 }
@@ -51,10 +60,10 @@ std::string xt_words(const XtLimit& match, XtFamily /*family*/) {
 }
 
 std::optional<XtHashlimit> read_xt_hashlimit_2(const XtBytes& bytes) {
-  return read_hashlimit(bytes);
+  return read_hashlimit(bytes, 292);
 }
 std::optional<XtHashlimit> read_xt_hashlimit_3(const XtBytes& bytes) {
-  return read_hashlimit(bytes);
+  return read_hashlimit(bytes, 296);
 }
 std::string xt_words(const XtHashlimit& match, XtFamily /*family*/) {
   constexpr std::uint64_t kScale = 1'000'000;

@@ -20,7 +20,10 @@ struct XtHashlimit {
   std::string name;
   std::uint64_t period = 0;  // in millionths of a second; of bytes and rates as the kernel has it
   std::uint64_t burst = 0;
-  std::uint32_t by = 0;  // XT_HASHLIMIT_HASH_*
+  std::uint32_t by = 0;            // XT_HASHLIMIT_HASH_*
+  std::uint8_t source_length = 0;  // of the network that is counted as one
+  std::uint8_t destination_length = 0;
+  std::uint32_t most = 0;  // entries, at least
   bool above = false;
   bool counts_bytes = false;
 };

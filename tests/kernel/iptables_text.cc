@@ -293,7 +293,7 @@ class IptablesWriter {
       case 9:
         return " -m cpu --cpu " + pick({"0", "1"});
       case 10:
-        return " -m realm " + inverted() + "--realm " + pick({"0", "1", "0x0/0xff"});
+        return v6_ ? "" : " -m realm " + inverted() + "--realm " + pick({"0", "1", "0x0/0xff"});
       case 11:
         return at.leaves() ? " -m cgroup " + inverted() + pick({"--cgroup 1", "--path /"}) : "";
       case 12:
@@ -376,7 +376,7 @@ class IptablesWriter {
   }
 
   std::string match(const Place& at) {
-    switch (random_.weighted({20, 30, v6_ ? 12U : 0U, 26, 20, 8})) {
+    switch (random_.weighted({20, 30, v6_ ? 12U : 0U, 26, 20, 8, 10})) {
       case 0:
         return has_ports() ? fmt::format(" -m multiport {}--{} {}", inverted(),
                                          pick({"sports", "dports", "ports"}), port_list())
@@ -389,8 +389,10 @@ class IptablesWriter {
         return flow_match();
       case 4:
         return host_match(at);
-      default:
+      case 5:
         return memory_match();
+      default:
+        return set_match();
     }
   }
 
@@ -460,7 +462,8 @@ class IptablesWriter {
                                                : " -j MARK --set-mark 6";
       case 9:
         if (random_.percent(40)) {
-          return " -j TEE --gateway " + std::string(v6_ ? "2001:db8:9:1::5" : "10.9.1.5");
+          // To where nothing leads: what is seen of a copy cannot be told from the packet.
+          return " -j TEE --gateway " + std::string(v6_ ? "fec0::1" : "169.254.0.9");
         }
         return protocol_ == "tcp" && !v6_ ? " -j ECN --ecn-tcp-remove" : " -j MARK --set-mark 6";
       case 10:

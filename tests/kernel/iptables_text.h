@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
+
 namespace rolewall::kernel_judge {
 
 struct IptablesText {
@@ -24,6 +26,9 @@ struct IptablesText {
 };
 
 IptablesText generate_iptables(std::uint64_t seed, bool remembers = false);
+
+// A file of what iptables-save says (iptables_saved.cc).
+Result<IptablesText> read_iptables(const std::string& path);
 
 // What iptables-restore gets, or ip6tables-restore; "" where there is nothing of the family.
 std::string render(const IptablesText& text, bool ipv6);

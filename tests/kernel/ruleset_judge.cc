@@ -46,6 +46,7 @@ constexpr std::array<std::string_view, 3> kSources{"text", "expressions", "iptab
 struct Arguments {
   enum class From : std::uint8_t { Text, Expressions, Iptables } from = From::Text;
   bool forwards = false;  // the host on trial is a router
+  std::string saved;      // the rules of one host, in a file; no packet may be undecided
   std::uint64_t rulesets = 500;
   std::uint64_t packets = 400;  // of each
   std::uint64_t seed = 1;
@@ -70,6 +71,12 @@ std::optional<Arguments> parse(int count, char** words) {
     --count;
     ++words;
   }
+  if (count > 2 && std::string_view(words[1]) == "--saved") {
+    arguments.from = Arguments::From::Iptables;
+    arguments.saved = words[2];
+    count -= 2;
+    words += 2;
+  }
   const bool read = read_numbers(count, words,
                                  {{"--rulesets", &arguments.rulesets},
                                   {"--packets", &arguments.packets},
@@ -80,7 +87,8 @@ std::optional<Arguments> parse(int count, char** words) {
   if (!read) return std::nullopt;
   constexpr std::uint64_t kTimesIfLong = 4;
   const bool is_long = std::getenv("ROLEWALL_LONG_TESTS") != nullptr;
-  if (arguments.from == Arguments::From::Iptables && is_long) arguments.rulesets *= kTimesIfLong;
+  const bool is_random = arguments.from == Arguments::From::Iptables && arguments.saved.empty();
+  if (is_random && is_long) arguments.rulesets *= kTimesIfLong;
   return arguments;
 }
 
@@ -195,6 +203,7 @@ class Runner {
       if (arguments_.seconds != 0 && took.count() > static_cast<double>(arguments_.seconds)) break;
     }
     report(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    if (!arguments_.saved.empty() && !undecided_.empty()) return 1;
     return disagreements_ == 0 ? 0 : 1;
   }
 
@@ -210,8 +219,12 @@ class Runner {
         return judge(generate_ruleset(seed), seed);
       case Arguments::From::Expressions:
         return judge(generate_expressions(seed), seed);
-      case Arguments::From::Iptables:
-        return judge(generate_iptables(seed), seed);
+      case Arguments::From::Iptables: {
+        if (arguments_.saved.empty()) return judge(generate_iptables(seed), seed);
+        const auto saved = read_iptables(arguments_.saved);
+        if (!saved) return broken(saved.error(), arguments_.saved) == 0;
+        return judge(*saved, seed) && refused_ == 0;
+      }
     }
     return false;
   }
@@ -219,9 +232,11 @@ class Runner {
 
   template <class Source>
   bool judge(const Source& source, std::uint64_t seed) {
-    const std::string again = fmt::format("{} --from {}{} --seed {} --only ", program_,
-                                          kSources[static_cast<std::size_t>(arguments_.from)],
-                                          arguments_.forwards ? " --forwards" : "", seed);
+    const std::string again =
+        fmt::format("{} --from {}{}{} --seed {} --only ", program_,
+                    kSources[static_cast<std::size_t>(arguments_.from)],
+                    arguments_.forwards ? " --forwards" : "",
+                    arguments_.saved.empty() ? "" : " --saved " + arguments_.saved, seed);
     if (auto chosen = choose_stack(host_, seed); !chosen) {
       broken(chosen.error(), again + "0");
       return false;
@@ -280,6 +295,7 @@ class Runner {
         continue;
       }
       ++packets_;
+      if (!answers->journey.conditions.empty()) ++conditional_;
       tally_.add((*trial)->ruleset(), answers->journey);
       if (answers->difference.empty()) continue;
       if (++disagreements_ > kMostShown) continue;
@@ -314,9 +330,9 @@ class Runner {
       fmt::print("undecided, not compared: {} packets: {}\n", count, reason);
     }
     fmt::print(
-        "{} rulesets ({} more refused by nft or the kernel), {} packets compared, {} "
-        "disagreements, {:.1f} s, seeds from {}\n",
-        rulesets_, refused_, packets_, disagreements_, seconds, arguments_.seed);
+        "{} rulesets ({} more refused by nft or the kernel), {} packets compared ({} of them "
+        "conditional), {} disagreements, {:.1f} s, seeds from {}\n",
+        rulesets_, refused_, packets_, conditional_, disagreements_, seconds, arguments_.seed);
   }
 
   Arguments arguments_;
@@ -325,6 +341,7 @@ class Runner {
   std::uint64_t rulesets_ = 0;
   std::uint64_t refused_ = 0;
   std::uint64_t packets_ = 0;
+  std::uint64_t conditional_ = 0;
   std::uint64_t disagreements_ = 0;
   Tally tally_;
   std::map<std::string, std::uint64_t> undecided_;
@@ -342,12 +359,14 @@ int main(int count, char** words) {
     return kernel_judge::kSkipped;
   }
   if (!arguments) {
-    fmt::print(stderr,
-               "usage: ruleset_judge [--from text|expressions|iptables] [--forwards] [--rulesets "
-               "N] [--packets N] "
-               "[--seed S] [--seconds BUDGET] "
-               "[--stop-after DISAGREEMENTS] "
-               "[--only PACKET]\n");
+    fmt::print(
+        stderr,
+        "usage: ruleset_judge [--from text|expressions|iptables] [--forwards] [--saved FILE] "
+        "[--rulesets "
+        "N] [--packets N] "
+        "[--seed S] [--seconds BUDGET] "
+        "[--stop-after DISAGREEMENTS] "
+        "[--only PACKET]\n");
     return 2;
   }
   return kernel_judge::in_sandbox([&] { return kernel_judge::Runner(*arguments, words[0]).run(); });

@@ -329,8 +329,13 @@ def beside_iptables(scene):
             ("a comment", "-A INPUT -p tcp -m comment --comment x -m tcp --dport 23 -j DROP"),
             ("a clamp", "-t mangle -A OUTPUT -p tcp --tcp-flags SYN,RST SYN -j TCPMSS "
                         "--clamp-mss-to-pmtu"),
-            ("a log", "-A INPUT -p tcp --dport 22 -j LOG")]:
+            ("a log", "-A INPUT -p tcp --dport 22 -j LOG"),
+            ("a recent list", "-A INPUT -p tcp --dport 22 -m recent --name x --rcheck -j DROP"),
+            ("a set", "-A INPUT -p tcp --dport 22 -m set --match-set banned src -j DROP")]:
         scene.begin()
+        if shutil.which("ipset"):
+            run("ipset", "create", "banned", "hash:ip", check=False)
+            run("ipset", "add", "banned", "192.0.2.66", check=False)
         for chain in [("nat", "DOCKER"), ("filter", "f2b-sshd")]:
             run("iptables-nft", "-t", chain[0], "-N", chain[1], check=False)
         run("iptables-nft", "-A", "f2b-sshd", "-s", "192.0.2.66", "-j", "REJECT", check=False)

@@ -53,6 +53,56 @@ TEST_CASE("a recent list decides where it was read from the machine") {
   CHECK_EQ(Evaluator(twice, read).arrive(arriving(fields(6))).fate(), Fate::Drop);
 }
 
+TEST_CASE("an address that a recent list holds decides, too, by how often and when it was seen") {
+  const std::string source = net::format(fields(6).source);
+  Host read = host();
+  read.xt_tables = {
+      {"xt_recent/ssh",
+       {"src=" + source + " ttl: 64 last_seen: 9000 oldest_pkt: 3 1000, 8000, 9000"}}};
+  CHECK_EQ(answer(recent(kCheck, 0), arriving(fields(6)), read), Fate::Accept);
+  CHECK_EQ(answer(recent(kCheck, 3), arriving(fields(6)), read), Fate::Accept);
+  CHECK_EQ(answer(recent(kCheck, 4), arriving(fields(6)), read), Fate::Drop);
+  // Of the last ten seconds, where the kernel's clock is known.
+  XtMatch lately = recent(kCheck, 2);
+  lately.info[0] = 10;
+  CHECK_EQ(ways(accepting(lately), read), 2);
+  read.ticks = Ticks{.now = 9500, .per_second = 250};
+  CHECK_EQ(ways(accepting(lately), read), 1);
+  CHECK_EQ(answer(lately, arriving(fields(6)), read), Fate::Accept);
+  read.ticks->now = 10500;  // one of them is ten seconds old
+  CHECK_EQ(ways(accepting(lately), read), 2);
+  read.ticks->now = 11000;
+  CHECK_EQ(answer(lately, arriving(fields(6)), read), Fate::Drop);
+  CHECK_EQ(ways(accepting(lately), read), 1);
+  // What a rule takes away is not there for the next.
+  const Ruleset removes = input_rules({rule({recent(8, 0)}), rule({recent(kCheck, 0), accept()})});
+  CHECK_EQ(Evaluator(removes, read).arrive(arriving(fields(6))).fate(), Fate::Drop);
+}
+
+TEST_CASE("a hashlimit's list decides of the first packet of an entry") {
+  const std::string source = net::format(fields(6).source);
+  XtMatch match{"hashlimit", 3, Bytes(312)};
+  const std::uint64_t period = 60'000'000;  // one a minute
+  const std::uint64_t burst = 5;
+  const std::uint32_t by_source = 4;
+  std::memcpy(match.info.data(), "web", 3);
+  std::memcpy(match.info.data() + 256, &period, 8);
+  std::memcpy(match.info.data() + 264, &burst, 8);
+  std::memcpy(match.info.data() + 272, &by_source, 4);
+  match.info[296] = match.info[297] = 32;
+  CHECK_EQ(ways(accepting(match), host()), 2);
+  Host read = host();
+  read.xt_tables = {{"ipt_hashlimit/web", {}}};
+  CHECK_EQ(ways(accepting(match), read), 1);
+  CHECK_EQ(answer(match, arriving(fields(6)), read), Fate::Accept);
+  read.xt_tables = {{"ipt_hashlimit/web", {"59 " + source + ":0->0.0.0.0:0 100 160000 32000"}}};
+  CHECK_EQ(answer(match, arriving(fields(6)), read), Fate::Drop);
+  read.xt_tables[0].lines[0] = "59 " + source + ":0->0.0.0.0:0 33000 160000 32000";
+  CHECK_EQ(answer(match, arriving(fields(6)), read), Fate::Accept);
+  read.xt_tables[0].lines[0] = "59 " + source + ":0->0.0.0.0:0 31900 160000 32000";
+  CHECK_EQ(ways(accepting(match), read), 2);  // in less than a second it has the rest
+}
+
 TEST_CASE("a header that is cut off drops the packet, even in a rule that accepts the rest") {
   XtMatch tcp{"tcp", 0, Bytes(16)};
   tcp.info[2] = tcp.info[3] = tcp.info[6] = tcp.info[7] = 0xff;  // all ports
