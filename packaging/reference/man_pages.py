@@ -16,7 +16,7 @@ SEE_ALSO = {
     "rollback": ["confirm", "history"], "history": ["rollback"], "boot": ["apply", "status"],
     "status": ["plan", "history"], "disable": ["apply", "boot"], "dump": ["eval"],
     "ban": ["unban", "bans"], "unban": ["ban", "bans"], "bans": ["ban", "allow"],
-    "schema": ["check"], "allow": ["unallow", "bans"], "unallow": ["allow", "bans"],
+    "schema": ["check"], "reach": ["eval", "check"], "allow": ["unallow", "bans"], "unallow": ["allow", "bans"],
 }
 
 

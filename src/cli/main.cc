@@ -23,6 +23,7 @@ int main(int argc, char** argv) {
   add_lock(program);
   add_eval(program);
   add_explain(program);
+  add_reach(program);
   add_plan(program);
   add_apply(program);
   add_confirm(program);

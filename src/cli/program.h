@@ -104,6 +104,7 @@ void add_compile(Program& program);
 void add_lock(Program& program);
 void add_eval(Program& program);
 void add_explain(Program& program);
+void add_reach(Program& program);
 void add_plan(Program& program);
 void add_apply(Program& program);
 void add_confirm(Program& program);
