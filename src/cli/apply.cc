@@ -29,6 +29,7 @@
 #include "cli/time_option.h"
 #include "netlink/netlink.h"
 #include "observe/session.h"
+#include "policy/handling.h"
 #include "print/print.h"
 #include "sandbox/sandbox.h"
 
@@ -294,8 +295,7 @@ int run(const ApplyOptions& options) {
   const LoadedSite& site = wanted->site;
   const ruleset::Snapshot& snapshot = wanted->snapshot;
 
-  const auto checked =
-      ask::check(site.policy, site.date, site.diagnostics, ask::Extent::TestsAlone);
+  auto checked = ask::check(site.policy, site.date, site.diagnostics, ask::Extent::TestsAlone);
   if (!checked) return report(checked.error());
   if (!checked->passed()) {
     render(err(), site.policy, *checked);
@@ -304,6 +304,7 @@ int run(const ApplyOptions& options) {
                            summary(checked->findings), summary_with_laws(checked->tests)));
     if (!options.force) return kNo;
   }
+  policy::handle(site.policy, {}, checked->findings);  // what the site allows was decided in review
   render(err(), site.policy.sources, checked->findings, Severity::Warning);
   out().line(fmt::format("checked: {}", summary_with_laws(checked->tests)));
   if (options.sandbox) return in_sandbox(snapshot, options.print);

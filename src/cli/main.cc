@@ -25,6 +25,7 @@ int main(int argc, char** argv) {
   add_prove(program);
   add_diff(program);
   add_explain(program);
+  add_reach(program);
   add_plan(program);
   add_apply(program);
   add_confirm(program);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "policy/lint_facts.h"
+#include "policy/selector.h"
 
 namespace rolewall::policy {
 namespace {
@@ -27,14 +28,13 @@ class Availability {
       : facts_(facts), policy_(facts.policy()), findings_(findings), reporter_(facts, findings) {}
 
   void check() {
-    find_writers();
+    find_copies();
     if (policy_.hosts.size() > 1) {  // else there is nothing to fail over to
       check_roles();
       check_tags();
       check_virtual_addresses();
     }
     check_writers();
-    find_copies();
     for (Index host = 0; host < facts_.host_count(); ++host) {
       check_tiers(host);
       check_replica(host);
@@ -106,19 +106,17 @@ class Availability {
 
   // --- databases -------------------------------------------------------------------------------
 
-  bool is_named(const std::optional<Selectors>& selectors, Index host) const {
-    return selectors && names_host_or_address(*selectors, host);
+  // `writers` and the like list hosts, or addresses that hosts bear.
+  bool is_among(const net::AddressSet& named, Index host) const {
+    return !named.empty() && !(named & policy_.hosts[host].all_addresses()).empty();
   }
 
-  // A list of hosts; or of addresses that a host bears.
-  bool names_host_or_address(const Selectors& selectors, Index host) const {
-    const net::AddressSet named = addresses_of(policy_, selectors, 0);
-    return !(named & policy_.hosts[host].all_addresses()).empty();
-  }
-
-  void find_writers() {
+  void find_copies() {
+    if (policy_.writers) writing_ = addresses_of(policy_, *policy_.writers, 0);
+    if (policy_.replicas) replicating_ = addresses_of(policy_, *policy_.replicas, 0);
+    if (policy_.collector) collector_ = addresses_of(policy_, *policy_.collector, 0);
     for (Index host = 0; host < policy_.hosts.size(); ++host) {
-      if (is_named(policy_.writers, host)) writers_.push_back(host);
+      if (is_among(writing_, host)) writers_.push_back(host);
     }
   }
 
@@ -131,16 +129,12 @@ class Availability {
         .subject = host.span;
   }
 
-  void find_copies() {
-    if (policy_.writers) copies_ = addresses_of(policy_, *policy_.writers, 0);
-    if (policy_.replicas) copies_ = copies_ | addresses_of(policy_, *policy_.replicas, 0);
-  }
-
   void check_replica(Index host) {
-    if (!is_named(policy_.replicas, host) || is_named(policy_.writers, host)) return;
+    if (!is_among(replicating_, host) || is_among(writing_, host)) return;
+    const net::AddressSet copies = writing_ | replicating_;
     for (const EffectiveRule& each : facts_.host(host).inbound) {
       if (!accepts(*each.rule) || !facts_.names_kind(*each.rule, KindWord::Database)) continue;
-      if ((facts_.sources_of(*each.rule, host) - copies_).empty()) continue;
+      if ((facts_.sources_of(*each.rule, host) - copies).empty()) continue;
       reporter_.report(
           Code::WritableReplica, each, host,
           fmt::format("{} lets others than `writers` and `replicas` connect to the database of {}, "
@@ -173,15 +167,22 @@ class Availability {
            });
   }
 
+  // Once for a rule that means the same on each host: there may be thousands.
+  bool leads_to_collector(const Rule& rule, Index host) {
+    const Selectors& to = rule.conditions.to;
+    const auto leads = [&] { return !(addresses_of(policy_, to, host) & collector_).empty(); };
+    if (names_self(to)) return leads();
+    const auto [at, fresh] = leads_.emplace(&rule, false);
+    if (fresh) at->second = leads();
+    return at->second;
+  }
+
   void check_collector(Index index) {
     if (!policy_.collector) return;
     const HostPolicy& rules = facts_.host(index);
-    const net::AddressSet collector = addresses_of(policy_, *policy_.collector, 0);
-    const bool is_collector = !(rules.host->all_addresses() & collector).empty();
-    if (is_collector || rules.defaults.outbound == Action::Accept) return;
+    if (is_among(collector_, index) || rules.defaults.outbound == Action::Accept) return;
     const bool ships = std::ranges::any_of(rules.outbound, [&](const EffectiveRule& each) {
-      return accepts(*each.rule) && may_ship(*each.rule) &&
-             !(addresses_of(policy_, each.rule->conditions.to, index) & collector).empty();
+      return accepts(*each.rule) && may_ship(*each.rule) && leads_to_collector(*each.rule, index);
     });
     if (ships) return;
     report(findings_, Code::NoWayToCollector, rules.host->span,
@@ -215,7 +216,7 @@ class Availability {
     const EffectiveRule* taking = facts_.taking(host, KindWord::Database);
     if (taking == nullptr) return;
     if (!policy_.writers) return ask("writers", *taking, host, "a database");
-    if (is_named(policy_.writers, host) || is_named(policy_.replicas, host)) return;
+    if (is_among(writing_, host) || is_among(replicating_, host)) return;
     if (!policy_.replicas) return ask("replicas", *taking, host, "a database that takes no writes");
     report(findings_, Code::Undeclared, policy_.hosts[host].span,
            fmt::format("{} takes database connections, and is neither in `writers` nor in "
@@ -228,8 +229,11 @@ class Availability {
   const Policy& policy_;
   Diagnostics& findings_;
   RuleReporter reporter_;
+  net::AddressSet writing_;
+  net::AddressSet replicating_;
+  net::AddressSet collector_;
+  std::map<const Rule*, bool> leads_;
   std::vector<Index> writers_;  // hosts
-  net::AddressSet copies_;      // of the database: writers and replicas
   std::set<std::string_view> asked_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "policy/lint.h"
 #include "policy/lint_facts.h"
+#include "policy/selector.h"
 
 namespace rolewall::policy {
 namespace {
@@ -162,6 +163,16 @@ class Exposure {
            !is_within_kind(policy_, literal, KindWord::TimeService);
   }
 
+  // Once for a rule that means the same on each host.
+  bool leads_outside(const Rule& rule) {
+    const Selectors& to = rule.conditions.to;
+    const auto leads = [&] { return !(addresses_of(policy_, to, host_) & outside_).empty(); };
+    if (names_self(to)) return leads();
+    const auto [at, fresh] = leads_.emplace(&rule, false);
+    if (fresh) at->second = leads();
+    return at->second;
+  }
+
   void check_database(const HostPolicy& rules) {
     if (facts_.taking(host_, KindWord::Database) == nullptr) return;
     const std::string host = quote(rules.host->name);
@@ -172,7 +183,7 @@ class Exposure {
           !services.given || std::ranges::any_of(services.literals, [&](const auto& literal) {
             return is_connection(literal);
           });
-      if (!connects || (addresses_of(policy_, to, host_) & outside_).empty()) continue;
+      if (!connects || !leads_outside(*each.rule)) continue;
       reporter_.report(
           Code::DatabaseDialsOut, each, host_,
           fmt::format("{} lets {}, which takes database connections, open connections out of the "
@@ -196,6 +207,7 @@ class Exposure {
   Index host_ = 0;
   std::vector<Index> tls_ends_;
   net::AddressSet tls_addresses_;
+  std::map<const Rule*, bool> leads_;
   net::AddressSet outside_ = policy_.internet;  // less the collector
 };
 

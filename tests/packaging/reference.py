@@ -26,7 +26,7 @@ def compare(what: str, wanted: set[str], found: set[str]) -> None:
 
 
 def verbs_of(program: str) -> set[str]:
-    groups = re.findall(r"^(?:policy|ask|server|emergency):\n((?:  .*\n)+)", run(program, "--help"), re.M)
+    groups = re.findall(r"^(?:policy|ask|server|emergency|tools):\n((?:  .*\n)+)", run(program, "--help"), re.M)
     return set(re.findall(r"^  (\w+)", "".join(groups), re.M))
 
 

@@ -1,0 +1,52 @@
+// Who reaches whom on what: each pair of ends (roles, the internet, management, the site's
+// networks) and each service that some rule names, asked as tests are: out of one host and into the
+// other.
+//
+// What is asked are samples (sample.h): a service's ports, a role's hosts, the ends of a network.
+// That a port which no rule names is open, by a rule for every service, is seen by one such port of
+// TCP and one of UDP. Which gateway lies between two hosts no policy says; `through` names one.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ask/answer.h"
+#include "ask/site.h"
+#include "base/error.h"
+#include "policy/policy.h"
+
+namespace rolewall::ask {
+
+// From one host, or from outside, to another: the packets of a service.
+struct Passage {
+  std::string from;  // a host's name, else the end's
+  std::string to;
+  Verdict verdict = Verdict::Accept;  // of some packet: the most open one
+  std::vector<Hop> hops;              // of that packet
+};
+
+struct Reach {
+  std::string from;  // as asked: "web", "internet"
+  std::string to;
+  std::string service;
+  std::vector<Passage> open;  // those that pass, or may: every host that does
+  std::size_t pairs = 0;      // of hosts that were asked; `open` has all of them, or some
+
+  bool for_all() const { return open.size() == pairs; }
+};
+
+struct ReachQuestion {
+  std::string from;  // an end in words; "": each of the site's
+  std::string to;
+  std::string through;  // a host that passes the packets on; "": none is asked
+};
+
+// The ends that are asked where none is named, in the site's order.
+std::vector<std::string> reach_ends(const policy::Policy& policy);
+
+// Those that are open, in the order of the ends and services. Fails where the words name nothing,
+// or where too many packets would have to be asked.
+Result<std::vector<Reach>> reach(const policy::Policy& policy, Site& site,
+                                 const ReachQuestion& question);
+
+}  // namespace rolewall::ask

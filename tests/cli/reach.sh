@@ -1,0 +1,59 @@
+# Who reaches whom on what, by the lines of both ends.
+. "$(dirname "$0")/prelude.sh"
+site="$ROLEWALL_SOURCE/policies"
+
+rolewall reach -p "$site"
+expect_status 0
+expect_out "  mysql            db*"
+expect_out "  haproxy-metrics  lb"
+expect_out '* from some of the hosts'
+
+# Two ends: the lines, and who where not all do.
+rolewall reach web db -p "$site"
+expect_status 0
+expect_out "mysql  web-01 > db-01, web-02 > db-01"
+expect_out "web.outbound.mysql  $site/web.toml:"
+expect_out "db.inbound.writes  $site/db.toml:"
+rolewall reach web-01 db-01 -p "$site" --format json
+expect_json '{r["service"] for r in d["reach"]} == {"mysql", "ping"}'
+expect_json 'all(r["all"] and r["pairs"] == 1 for r in d["reach"])'
+expect_json '[h["decided_by"]["rule"] for r in d["reach"] if r["service"] == "mysql" for o in r["open"] for h in o["hops"] if "line" in h.get("decided_by", {})] == ["web.outbound.mysql", "db.inbound.writes"]'
+
+# One end.
+rolewall reach internet -p "$site" --format json
+expect_json '{(r["to"], r["service"]) for r in d["reach"] if r["service"] != "ping"} == {("lb", "http"), ("lb", "https")}'
+rolewall reach --to db -p "$site" --format json
+expect_json '{r["from"] for r in d["reach"] if r["service"] == "mysql"} == {"web", "db"}'
+rolewall reach web-01 lb-01 -p "$site" --format json
+expect_json '{r["service"] for r in d["reach"]} == {"ping"}'
+
+# A rule for every service shows as a port that no rule names.
+example_site open
+printf '\n[[inbound]]\nid = "all"\nfrom = "internet"\n' >>open/db.toml
+rolewall reach internet db -p open
+expect_out "tcp/40001"
+expect_out "db.inbound.all"
+
+# Past the gateway.
+rolewall reach web collector -p "$site" --through gw-01
+expect_status 0
+expect_out "gateway.forward.logs-out"
+rolewall reach web internet -p "$site" --through gw-01
+expect_status 1
+expect_out "nothing"
+rolewall reach builders internet -p "$site" --through gw-01 --format json
+expect_json '{r["service"] for r in d["reach"]} == {"http", "https"}'
+
+rolewall reach -p "$site" --format dot
+expect_status 0
+expect_out 'digraph reach {'
+expect_out '"lb" -> "web"'
+rolewall reach nobody -p "$site"
+expect_status 2
+expect_err "there is no host, role, tag or network"
+rolewall reach prometheus collector -p "$site"
+expect_status 2
+expect_err "neither end of this packet is a host of the site"
+rolewall reach lb db -p "$site" --format json
+expect_status 0
+expect_json '{r["service"] for r in d["reach"]} == {"ping"}'
