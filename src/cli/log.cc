@@ -193,6 +193,9 @@ class Follower {
     const std::uint64_t newly = reader_.lost() - lost;
     say("lost", newly,
         fmt::format("{} lost: they came faster than they were read", counted(newly, "line")));
+    if (reader_.take_overrun() && newly == 0) {
+      say("overrun", 1, "lines are being lost: how many is known with the next one that comes");
+    }
     const std::uint64_t crowd = fold_.take_crowd();
     say("not-shown", crowd,
         fmt::format("{} not shown: too many different ones at once", counted(crowd, "line")));
