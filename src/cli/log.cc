@@ -214,7 +214,8 @@ class Follower {
     const std::uint64_t others = std::exchange(others_, 0);
     say("others", others,
         fmt::format("{} of another program's rules in this group", counted(others, "line")));
-    if (!options_.counts.empty()) {
+    if (!options_.counts.empty() && written_at_ != reader_.taken()) {
+      written_at_ = reader_.taken();
       const auto written = sources_.write(options_.counts);
       if (!written && !std::exchange(complained_, true)) {
         render_notes({written.error().message});
@@ -248,6 +249,7 @@ class Follower {
   LogSuggestions suggestions_;
   Journal journal_;
   std::uint64_t lost_before_ = 0;
+  std::uint64_t written_at_ = 0;  // lines taken when the counts were written
   std::uint64_t unsent_ = 0;
   std::uint64_t others_ = 0;
   bool complained_ = false;

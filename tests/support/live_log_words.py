@@ -178,8 +178,8 @@ def main():
     folded(peer)
     suggested(peer)
     counted_by_source(peer)
-    after_an_apply(peer)
     in_the_journal(peer)
+    after_an_apply(peer)
     finish(peer)
 
 
