@@ -49,11 +49,16 @@ class Recorded {
 
   const observe::WrittenPolicy& policy() const { return policy_; }
   const std::string& problem() const { return problem_; }
+  // That the policy logs to.
+  std::optional<std::uint16_t> group() const { return group_; }
 
-  void read_again_if_changed() {
+  // True where it has.
+  bool read_again_if_changed() {
     const auto applied = apply::current_applied(directory_);
     const auto number = applied && *applied ? std::optional((*applied)->generation) : std::nullopt;
-    if (number && number != generation_) read();
+    if (!number || number == generation_) return false;
+    read();
+    return problem_.empty();
   }
 
  private:
@@ -67,6 +72,7 @@ class Recorded {
     } else {
       generation_ = (*current)->applied.generation;
       policy_ = observe::WrittenPolicy((*current)->snapshot, (*current)->applied.site);
+      group_ = observe::log_group((*current)->snapshot);
     }
     const policy::Policy shipped = policy_without_site({});
     for (const policy::Service& service : shipped.services) {
@@ -80,6 +86,7 @@ class Recorded {
 
   std::string directory_;
   observe::WrittenPolicy policy_;
+  std::optional<std::uint16_t> group_;
   std::optional<std::uint32_t> generation_;
   std::string problem_;
 };
@@ -110,9 +117,11 @@ class Journal {
 
 class Follower {
  public:
-  Follower(const LogOptions& options, observe::LogReader& reader, std::chrono::seconds fold)
+  Follower(const LogOptions& options, observe::LogReader reader, std::uint16_t group,
+           std::chrono::seconds fold)
       : options_(options),
-        reader_(reader),
+        reader_(std::move(reader)),
+        group_(group),
         recorded_(options.state_directory),
         fold_(options.each ? std::chrono::milliseconds(0) : std::chrono::milliseconds(fold)),
         fold_seconds_(static_cast<std::uint64_t>(fold.count())) {}
@@ -124,10 +133,10 @@ class Follower {
     while (!Interruption::requested() && (!until || Clock::now() < *until)) {
       const auto read = reader_.read(kWaitMs, [&](const observe::LogLine& line) { take(line); });
       if (!read) return read;
-      if (Clock::now() >= next) {
-        tidy(false);
-        next = Clock::now() + kTidyEvery;
-      }
+      if (Clock::now() < next) continue;
+      tidy(false);
+      next = Clock::now() + kTidyEvery;
+      if (recorded_.read_again_if_changed() && !options_.group) TRY(move_to(recorded_.group()));
     }
     tidy(true);
     if (options_.suggest) out().write(suggestions_.write(recorded_.policy(), options_.format));
@@ -193,6 +202,9 @@ class Follower {
     const std::uint64_t newly = reader_.lost() - lost;
     say("lost", newly,
         fmt::format("{} lost: they came faster than they were read", counted(newly, "line")));
+    if (reader_.take_overrun() && newly == 0) {
+      say("overrun", 1, "lines are being lost: how many is known with the next one that comes");
+    }
     const std::uint64_t crowd = fold_.take_crowd();
     say("not-shown", crowd,
         fmt::format("{} not shown: too many different ones at once", counted(crowd, "line")));
@@ -202,18 +214,34 @@ class Follower {
     const std::uint64_t others = std::exchange(others_, 0);
     say("others", others,
         fmt::format("{} of another program's rules in this group", counted(others, "line")));
-    if (!options_.counts.empty()) {
+    if (!options_.counts.empty() && written_at_ != reader_.taken()) {
+      written_at_ = reader_.taken();
       const auto written = sources_.write(options_.counts);
       if (!written && !std::exchange(complained_, true)) {
         render_notes({written.error().message});
       }
     }
-    recorded_.read_again_if_changed();
     out().flush();
   }
 
+  // An apply may name another group.
+  Result<void> move_to(std::optional<std::uint16_t> group) {
+    if (group == group_) return {};
+    if (!group) {
+      return fail(ErrorKind::Refused,
+                  "what was applied now logs to the kernel's own log, not to a group");
+    }
+    auto reader = observe::LogReader::open(*group);
+    if (!reader) return std::unexpected(std::move(reader).error());
+    reader_ = std::move(*reader);
+    lost_before_ = 0;
+    group_ = group;
+    return {};
+  }
+
   const LogOptions& options_;
-  observe::LogReader& reader_;
+  observe::LogReader reader_;
+  std::optional<std::uint16_t> group_;
   Recorded recorded_;
   observe::LogFold fold_;
   std::uint64_t fold_seconds_;
@@ -221,6 +249,7 @@ class Follower {
   LogSuggestions suggestions_;
   Journal journal_;
   std::uint64_t lost_before_ = 0;
+  std::uint64_t written_at_ = 0;  // lines taken when the counts were written
   std::uint64_t unsent_ = 0;
   std::uint64_t others_ = 0;
   bool complained_ = false;
@@ -268,7 +297,7 @@ int run(const LogOptions& options) {
   auto reader = observe::LogReader::open(*group);
   if (!reader) return report(reader.error());
   const Interruption interruption;
-  Follower follower(options, *reader, *fold);
+  Follower follower(options, std::move(*reader), *group, *fold);
   if (!follower.recorded().problem().empty()) {
     render_notes({"no names and no policy lines: " + follower.recorded().problem()});
   }

@@ -186,6 +186,17 @@ void add_services(const ShownStats& stats, Metrics& metrics) {
   for (const auto& service : stats.services->services()) {
     metrics.add(labels_of(service), service.of_open.out_bytes);
   }
+  if (!stats.has_totals) return;
+  metrics.begin("service_received_bytes_total", "counter",
+                "What a service has received since `stats --watch` began.");
+  for (const auto& service : stats.services->services()) {
+    metrics.add(labels_of(service), service.total.in_bytes);
+  }
+  metrics.begin("service_sent_bytes_total", "counter",
+                "What a service has sent since `stats --watch` began.");
+  for (const auto& service : stats.services->services()) {
+    metrics.add(labels_of(service), service.total.out_bytes);
+  }
 }
 
 void add_sets(const ShownStats& stats, Metrics& metrics) {

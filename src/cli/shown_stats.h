@@ -24,6 +24,7 @@ struct ShownStats {
   std::optional<observe::KeptSourceCounts> sources;  // absent: nobody counts them
   const observe::WrittenPolicy* policy = nullptr;
   const observe::ServiceCounts* services = nullptr;  // of `now`, and since `before`
+  bool has_totals = false;  // of services: somebody has counted for a while, and goes on
 
   std::chrono::duration<double> interval() const {
     return before ? now.at - before->at : std::chrono::duration<double>(0);

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
 #include <chrono>
 #include <thread>
 #include <utility>
@@ -36,32 +36,15 @@ struct StatsOptions {
   bool all = false;
 };
 
-// What is counted, from one look to the next.
+// What is counted, from one look to the next, in the words of what is in force by then.
 class Counting {
  public:
-  explicit Counting(const StatsOptions& options) : sources_(options.sources) {
-    auto generation = apply::current_generation(options.state_directory);
-    if (!generation) {
-      shown_.no_record = generation.error().message;
-    } else if (*generation) {
-      shown_.applied = (*generation)->applied;
-      policy_ = observe::WrittenPolicy((*generation)->snapshot, (*generation)->applied.site);
-    } else {
-      shown_.no_record = "nothing is recorded in " + options.state_directory;
-    }
-    shown_.policy = &policy_;
-    if (options.no_connections) return;
-    const auto machine = netlink::read_machine();
-    if (!machine) {
-      shown_.no_flows = machine.error().message;
-      return;
-    }
-    services_.emplace(policy_, net::AddressSet::from(machine->addresses));
-  }
+  explicit Counting(const StatsOptions& options) : options_(options) { begin(); }
   Counting(const Counting&) = delete;
   Counting& operator=(const Counting&) = delete;
 
   Result<void> look() {
+    if (is_begun_ && is_another_in_force()) begin();
     auto now = observe::look_at_table();
     if (!now) return std::unexpected(std::move(now).error());
     const bool goes_on = is_begun_ && shown_.now.has_table && now->has_table;
@@ -70,7 +53,7 @@ class Counting {
     shown_.now = std::move(*now);
     shown_.gains.clear();
     if (shown_.before) shown_.gains = gains(shown_.now, *shown_.before);
-    shown_.sources = observe::read_source_counts(sources_);
+    shown_.sources = observe::read_source_counts(options_.sources);
     is_begun_ = true;
     if (!services_) return {};
     const auto read = services_->look();
@@ -82,12 +65,53 @@ class Counting {
   const ShownStats& shown() const { return shown_; }
 
  private:
-  std::string sources_;
+  bool is_another_in_force() const {
+    const auto applied = apply::current_applied(options_.state_directory);
+    if (!applied || !*applied) return false;
+    return !shown_.applied || shown_.applied->generation != (*applied)->generation;
+  }
+
+  void begin() {
+    auto generation = apply::current_generation(options_.state_directory);
+    shown_.applied.reset();
+    shown_.no_record.clear();
+    shown_.has_totals = options_.watch;
+    if (!generation) {
+      shown_.no_record = generation.error().message;
+    } else if (*generation) {
+      shown_.applied = (*generation)->applied;
+      policy_ = observe::WrittenPolicy((*generation)->snapshot, (*generation)->applied.site);
+    } else {
+      shown_.no_record = "nothing is recorded in " + options_.state_directory;
+    }
+    shown_.policy = &policy_;
+    if (options_.no_connections) return;
+    const auto machine = netlink::read_machine();
+    if (!machine) {
+      shown_.no_flows = machine.error().message;
+      return;
+    }
+    const std::optional<observe::ServiceCounts> earlier = std::move(services_);
+    services_.emplace(policy_, net::AddressSet::from(machine->addresses));
+    if (earlier) services_->carry_over(*earlier);
+  }
+
+  const StatsOptions& options_;
   observe::WrittenPolicy policy_;
   std::optional<observe::ServiceCounts> services_;
   ShownStats shown_;
   bool is_begun_ = false;
 };
+
+// Until a signal asks to end.
+void wait_for(std::chrono::seconds time) {
+  const auto end = std::chrono::steady_clock::now() + time;
+  constexpr std::chrono::nanoseconds kStep = std::chrono::milliseconds(50);
+  while (!Interruption::requested() && std::chrono::steady_clock::now() < end) {
+    std::this_thread::sleep_for(
+        std::min<std::chrono::nanoseconds>(kStep, end - std::chrono::steady_clock::now()));
+  }
+}
 
 StatsOrder order_of(const std::string& word) {
   if (word == "count") return StatsOrder::Count;
@@ -100,21 +124,23 @@ std::string in_format(const ShownStats& shown, const StatsOptions& options, Stat
                                         : stats_text(shown, order, options.all);
 }
 
+// For programs: an object a line, or the same file again and again.
+int keep_writing(Counting& counting, const StatsOptions& options, std::chrono::seconds every) {
+  while (true) {
+    const int status =
+        write_output(options.output, in_format(counting.shown(), options, StatsOrder::Rate));
+    if (status != kDone) return status;
+    out().flush();
+    wait_for(every);
+    if (Interruption::requested()) return kDone;
+    if (const auto read = counting.look(); !read) return report(read.error());
+  }
+}
+
 int watch(Counting& counting, const StatsOptions& options, std::chrono::seconds every) {
   const Interruption interruption;
+  if (options.format != "text") return keep_writing(counting, options, every);
   StatsOrder order = order_of(options.sort);
-  if (options.format == "json") {
-    while (true) {
-      out().write(stats_json(counting.shown()) + "\n");
-      out().flush();
-      const auto end = std::chrono::steady_clock::now() + every;
-      while (!Interruption::requested() && std::chrono::steady_clock::now() < end) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
-      }
-      if (Interruption::requested()) return kDone;
-      if (const auto read = counting.look(); !read) return report(read.error());
-    }
-  }
   std::optional<Error> error;
   {
     const LiveScreen screen;
@@ -143,18 +169,16 @@ int watch(Counting& counting, const StatsOptions& options, std::chrono::seconds 
 int run(const StatsOptions& options) {
   const auto over = parse_time("--over", options.over, std::chrono::hours(1));
   if (!over) return report(over.error());
+  if (options.watch && !options.output.empty() && options.format != "prometheus") {
+    return report_usage("--watch with --output is for --format prometheus");
+  }
   Counting counting(options);
   if (const auto read = counting.look(); !read) return report(read.error());
   if (options.watch) return watch(counting, options, *over);
   // Prometheus makes the rates itself.
   if (!options.once && options.format != "prometheus") {
     const Interruption interruption;
-    const auto end = std::chrono::steady_clock::now() + *over;
-    while (!Interruption::requested() && std::chrono::steady_clock::now() < end) {
-      const auto left = end - std::chrono::steady_clock::now();
-      constexpr std::chrono::nanoseconds kStep = std::chrono::milliseconds(50);
-      std::this_thread::sleep_for(left < kStep ? left : kStep);
-    }
+    wait_for(*over);
     if (const auto read = counting.look(); !read) return report(read.error());
   }
   return write_output(options.output, in_format(counting.shown(), options, order_of(options.sort)));
@@ -177,15 +201,13 @@ void add_stats(Program& program) {
   auto options = std::make_shared<StatsOptions>();
   add_state_option(verb, options->state_directory);
   add_format_option(verb, options->format, {"text", "json", "prometheus"});
-  const Option output =
-      verb.add_option("-o,--output", options->output, "write to this file, all or nothing")
-          .type_name("FILE");
+  verb.add_option("-o,--output", options->output, "write to this file, all or nothing")
+      .type_name("FILE");
   verb.add_option("--over", options->over, "how long to measure rates, and how often to draw")
       .type_name("TIME")
       .show_default();
-  const Option watched =
-      verb.add_flag("--watch", options->watch, "draw it again and again, until q is pressed")
-          .excludes(output);
+  const Option watched = verb.add_flag("--watch", options->watch,
+                                       "draw or write it again and again, until q is pressed");
   verb.add_flag("--once", options->once, "do not measure rates").excludes(watched);
   verb.add_option("--sort", options->sort, "what stands first: rate, count or name")
       .one_of({"rate", "count", "name"})

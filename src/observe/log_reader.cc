@@ -195,8 +195,11 @@ Result<void> LogReader::read(int timeout_ms, const std::function<void(const LogL
     }
     visit(found.line);
   });
-  // The numbers tell how many.
-  if (!read && read.error().kind == ErrorKind::Conflict) return {};
+  // The numbers tell how many, with the next line.
+  if (!read && read.error().kind == ErrorKind::Conflict) {
+    has_overrun_ = true;
+    return {};
+  }
   return read;
 }
 

@@ -37,6 +37,8 @@ class LogReader {
   Result<void> read(int timeout_ms, const std::function<void(const LogLine&)>& visit);
 
   std::uint64_t lost() const { return lost_; }
+  // Whether something was lost since this was asked last, though how much may not be known yet.
+  bool take_overrun() { return std::exchange(has_overrun_, false); }
   std::uint64_t taken() const { return taken_; }
 
  private:
@@ -46,6 +48,7 @@ class LogReader {
   std::optional<std::uint32_t> next_;  // the number that should come
   std::uint64_t lost_ = 0;
   std::uint64_t taken_ = 0;
+  bool has_overrun_ = false;
 };
 
 }  // namespace rolewall::observe

@@ -54,12 +54,26 @@ ServiceCounts::ServiceCounts(const WrittenPolicy& policy, net::AddressSet own)
                            .service = service,
                            .rules = {rule.name},
                            .of_open = {},
-                           .passed = {}});
+                           .passed = {},
+                           .total = {}});
     }
   }
   for (const Direction direction : {Direction::Inbound, Direction::Outbound, Direction::Forward}) {
-    services_.push_back(
-        {.direction = direction, .service = "", .rules = {}, .of_open = {}, .passed = {}});
+    services_.push_back({.direction = direction,
+                         .service = "",
+                         .rules = {},
+                         .of_open = {},
+                         .passed = {},
+                         .total = {}});
+  }
+}
+
+void ServiceCounts::carry_over(const ServiceCounts& earlier) {
+  for (ServiceTraffic& service : services_) {
+    const auto same = std::ranges::find_if(earlier.services_, [&](const ServiceTraffic& each) {
+      return each.direction == service.direction && each.service == service.service;
+    });
+    if (same != earlier.services_.end()) service.total = same->total;
   }
 }
 
@@ -108,7 +122,9 @@ void ServiceCounts::take(const netlink::CountedFlow& flow, bool has_ended) {
   has_counters_ = has_counters_ || flow.there.has_value();
   // What was there before the first look has not passed since.
   if (looks_ > 1) {
-    of.passed += seen == seen_.end() ? now : since(now, seen->second.traffic);
+    const Traffic more = seen == seen_.end() ? now : since(now, seen->second.traffic);
+    of.passed += more;
+    of.total += more;
     if (has_ended) of.ended += 1;
   }
   const bool is_counted = seen != seen_.end() && seen->second.look == looks_;

@@ -34,6 +34,7 @@ struct ServiceTraffic {
   std::uint64_t open = 0;          // connections that are tracked now
   Traffic of_open;                 // since they began
   Traffic passed;                  // since the last look
+  Traffic total;                   // since the first look, of this and of what it was carried over
   std::uint64_t ended = 0;         // since the last look, as far as they were told of
 };
 
@@ -41,6 +42,10 @@ class ServiceCounts {
  public:
   // `own`: this host's addresses, the loopback's left out.
   ServiceCounts(const WrittenPolicy& policy, net::AddressSet own);
+
+  // Goes on with the totals of services that `earlier` has, too: another policy is in force. What
+  // passed between its last look and our first is lost.
+  void carry_over(const ServiceCounts& earlier);
 
   // Reads all connections. What ends from then on is told of, where the kernel lets us listen.
   Result<void> look();

@@ -99,7 +99,7 @@ def flood(program, sender, rate, seconds, read, stopped=0.0):
     reader = None
     if read:
         reader = subprocess.Popen([program, "log", "--state-dir", "state", "--format", "json", "--fold", "1s"],
-                                  stdout=subprocess.PIPE, text=True)
+                                  stdout=open("lines", "w", encoding="utf-8"))
         time.sleep(1)
     if stopped:
         os.kill(reader.pid, signal.SIGSTOP)
@@ -110,19 +110,19 @@ def flood(program, sender, rate, seconds, read, stopped=0.0):
     answer["denied"] = counted() - before
     if reader:
         time.sleep(1.5)
-        # The last line after a loss shows how many there were.
-        if stopped:
-            answer["denied"] += sender.ask(100, 0.2)["sent"]
-            time.sleep(1)
+        # How many were lost, the next line shows.
+        answer["denied"] += sender.ask(100, 0.2)["sent"]
+        time.sleep(1)
         usage = pathlib.Path(f"/proc/{reader.pid}/stat").read_text().rsplit(") ", 1)[1].split()
         answer["reader"] = (int(usage[11]) + int(usage[12])) / os.sysconf("SC_CLK_TCK")
         reader.send_signal(signal.SIGINT)
         shown = lost = 0
-        for line in reader.communicate()[0].splitlines():
+        reader.wait()
+        for line in pathlib.Path("lines").read_text(encoding="utf-8").splitlines():
             event = json.loads(line)
             if event["event"] == "lost":
                 lost += event["count"]
-            elif event["direction"] == "inbound":
+            elif event.get("direction") == "inbound":
                 shown += event.get("times", 1)
         answer.update(shown=shown, lost=lost)
     return answer

@@ -2,7 +2,7 @@
 # found by `stats` and `log` at its policy line.
 . "$(dirname "$0")/prelude.sh"
 for program in nft haproxy nginx mariadbd mariadb; do
-  command -v $program >/dev/null || { echo "skipped: no $program"; exit 77; }
+  command -v $program >/dev/null || { echo "skipped: no $program (packaging/install-deps --servers)"; exit 77; }
 done
 in_namespaces "$@"
 ip link set lo up

@@ -137,6 +137,21 @@ def counted_by_source(peer):
     check(PEER in must("stats", "--once", "--sources", "sources"), "stats by source, in words")
 
 
+def after_an_apply(peer):
+    """It reads the record anew, and the group that the policy names now; where none is, it ends."""
+    put_in_force()
+    following = Following("--format", "json", "--each")
+    put_in_force(log=LOG.replace(f"to = {GROUP}", "to = 8"), rules=RULES.replace('id = "own"', 'id = "mine"'))
+    time.sleep(2.5)
+    peer.ask("datagrams", OTHER, HERE, 2000, 1)
+    events = following.events()
+    check([each for each in events if each["rule"] == "server.inbound.mine" and each.get("line")], f"after an apply: {events}")
+    following = Following("--format", "json")
+    put_in_force(log='to = "kernel"')
+    err = following.process.communicate(timeout=20)[1]
+    check(following.process.returncode == 1 and "kernel" in err, f"the group is gone: {following.process.returncode} {err}")
+
+
 def in_the_journal(peer):
     """A socket in place of the journal's."""
     if os.path.ismount("/run") or run("mount", "-t", "tmpfs", "none", "/run", check=False).returncode != 0:
@@ -164,6 +179,7 @@ def main():
     suggested(peer)
     counted_by_source(peer)
     in_the_journal(peer)
+    after_an_apply(peer)
     finish(peer)
 
 

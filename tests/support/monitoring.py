@@ -15,7 +15,7 @@ import urllib.request
 import yaml
 
 from denied_peer import BANNED, HERE, PEER, RULES, SITE, everything, join
-from live_guard import run, serve_echo
+from live_guard import PROGRAM, STATE, run, serve_echo
 from scene import apply, check, finish, must, write_site
 
 FOLDER = pathlib.Path(os.environ["ROLEWALL_SOURCE"]) / "packaging/monitoring"
@@ -80,6 +80,34 @@ class Exporter(http.server.BaseHTTPRequestHandler):
 
 def write_metrics(name):
     must("stats", "--format", "prometheus", "-o", f"{name}.prom")
+
+
+def watched(peer):
+    """One process that goes on counts the bytes of services."""
+    going_on = subprocess.Popen([PROGRAM, "stats", "--watch", "--over", "1s", "--format", "prometheus", "-o", "watched.prom",
+                                 "--state-dir", STATE])
+    key = 'rolewall_service_sent_bytes_total{direction="inbound",service="tcp/8000"}'
+
+    def sent():
+        text = pathlib.Path("watched.prom").read_text(encoding="utf-8")
+        return next((int(line.split()[1]) for line in text.splitlines() if line.startswith(key)), None)
+
+    time.sleep(1.5)
+    before = sent()
+    peer.ask("connections", PEER, HERE, 8000, 10)
+    time.sleep(2.5)
+    after = sent()
+    check(before is not None and 10 * 1000 < after - before < 10 * 3000, f"{before} bytes, then {after}")
+    # Another policy: the service goes on.
+    write_site(server=RULES + '[[inbound]]\nid = "further"\nservice = "tcp/98"\n')
+    apply()
+    peer.ask("connections", PEER, HERE, 8000, 10)
+    time.sleep(2.5)
+    check(sent() >= after, f"after an apply {sent()} bytes, {after} before")
+    write_site(server=RULES)
+    apply()
+    going_on.send_signal(signal.SIGTERM)
+    check(going_on.wait(10) == 0, "it ends when it is asked")
 
 
 def measure(peer):
@@ -164,6 +192,7 @@ def main():
     alerts()
     datadog(names)
     opentelemetry()
+    watched(peer)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", SCRAPED), Exporter)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     prometheus = scraped()
