@@ -50,7 +50,7 @@ class EndSets {
     return version == IpVersion::V4 ? addresses_.ipv4.is_all() : addresses_.ipv6.is_all();
   }
 
-  // REQUIRES: has(); a test for the family stands before it.
+  // REQUIRES: has(); a test for the family stands in the same rule.
   void append(match::Exprs& exprs, Side side, IpVersion version) {
     if (is_all(version)) return;
     const auto prefixes = version == IpVersion::V4 ? net::to_prefixes(addresses_.ipv4)
@@ -172,9 +172,12 @@ class Marking {
           match::device(rule.exprs,
                         arriving ? ruleset::MetaKey::IifName : ruleset::MetaKey::OifName, device);
         }
-        match::nfproto(rule.exprs, version);
+        // What the kernel tests fastest stands first: what a packet of another family or protocol
+        // has in its place is found out behind it.
         from.append(rule.exprs, Side::Source, version);
         to.append(rule.exprs, Side::Destination, version);
+        add_ports(rule.exprs, traffic);
+        match::nfproto(rule.exprs, version);
         add_transport(rule.exprs, traffic);
         add_header(rule.exprs, version);
         if (words_.user && !arriving) match::user(rule.exprs, *words_.user);
@@ -204,10 +207,7 @@ class Marking {
     return all;
   }
 
-  // Kernels fail to tell of a packet whose headers end behind its end, and warn of it in their log:
-  // something of the transport header must be there.
-  static void add_transport(match::Exprs& exprs, const std::optional<Traffic>& traffic) {
-    if (traffic) match::l4proto(exprs, traffic->protocol);
+  static void add_ports(match::Exprs& exprs, const std::optional<Traffic>& traffic) {
     const bool has_ports = traffic && net::has_ports(traffic->protocol);
     if (has_ports && !traffic->every_destination()) {
       match::port(exprs, Side::Destination, traffic->destination);
@@ -216,6 +216,12 @@ class Marking {
     if (traffic && compile::is_icmp(traffic->protocol) && !traffic->every_destination()) {
       match::icmp_type(exprs, traffic->destination);
     }
+  }
+
+  // Kernels fail to tell of a packet whose headers end behind its end, and warn of it in their log:
+  // something of the transport header must be there.
+  static void add_transport(match::Exprs& exprs, const std::optional<Traffic>& traffic) {
+    if (traffic) match::l4proto(exprs, traffic->protocol);
     exprs.push_back(ruleset::Payload{ruleset::PayloadBase::Transport, 0, 1, 0});
   }
 

@@ -131,6 +131,10 @@ void render(const Terminal& terminal, const TracedAnswer& answer) {
   if (!answer.translations.empty()) {
     terminal.line(fmt::format("  translated: {}", fmt::join(answer.translations, ", ")));
   }
+  if (!answer.drop_reasons.empty()) {
+    terminal.line(fmt::format("  dropped by the kernel in that moment: {}",
+                              fmt::join(answer.drop_reasons, ", ")));
+  }
   const DryRun& dry = answer.dry_run;
   const std::string word(word_of(dry.agreement));
   terminal.line(
@@ -145,6 +149,7 @@ Json to_json(const TracedAnswer& answer) {
   json["hops"] = Json::array();
   for (const ask::Hop& hop : answer.hops) json["hops"].push_back(to_json(hop));
   json["translations"] = Json(answer.translations);
+  if (!answer.drop_reasons.empty()) json["drop_reasons"] = Json(answer.drop_reasons);
   if (!answer.problem.empty()) json["problem"] = answer.problem;
   Json dry;
   dry["agrees"] = answer.dry_run.agreement == Agreement::Agrees;

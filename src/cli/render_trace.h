@@ -17,7 +17,8 @@ struct TracedAnswer {
   std::string packet;          // in words
   std::vector<ask::Hop> hops;  // as answers of `eval` have them, with the rules that matched
   std::vector<std::string> translations;
-  std::string problem;  // why it is not known what the kernel did; ""
+  std::vector<std::string> drop_reasons;  // the kernel's of about that moment, if it is dropped
+  std::string problem;                    // why it is not known what the kernel did; ""
   DryRun dry_run;
 };
 

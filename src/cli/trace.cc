@@ -26,8 +26,10 @@
 #include "cli/site_options.h"
 #include "cli/state_options.h"
 #include "cli/time_option.h"
+#include "cli/trace_switch.h"
 #include "cli/traced_packets.h"
 #include "netlink/netlink.h"
+#include "observe/drop_reasons.h"
 #include "observe/trace.h"
 #include "policy/codes.h"
 
@@ -101,15 +103,17 @@ struct Tally {
 class Tracing {
  public:
   Tracing(const TraceOptions& options, netlink::Connection& kernel, std::unique_ptr<Live> live,
-          observe::TraceSocket socket, std::string table)
+          observe::TraceSocket socket, TraceSwitch marking,
+          std::optional<observe::DropReasons> reasons, std::string table)
       : options_(options),
         kernel_(kernel),
         live_(std::move(live)),
         socket_(std::move(socket)),
-        packets_(std::move(table)) {}
-
-  // The generation that making our own table has left.
-  void begin(std::uint32_t generation) { live_->generation = generation; }
+        marking_(std::move(marking)),
+        reasons_(std::move(reasons)),
+        packets_(std::move(table)) {
+    ours_ = known_ = marking_.state().generation;
+  }
 
   Result<void> run(std::chrono::seconds within) {
     constexpr int kPatienceMs = 100;
@@ -121,6 +125,7 @@ class Tracing {
       const Result<void> read = socket_.read(messages, std::max(left, 1));
       if (!read && read.error().kind != ErrorKind::Conflict) return read;
       if (!read) lost_ = true;
+      if (!messages.empty()) marking_.packet_came();
       for (observe::TraceMessage& message : messages) {
         packets_.take(std::move(message), steady_ms());
       }
@@ -135,19 +140,54 @@ class Tracing {
  private:
   Result<void> tell(std::vector<TracedPacket> packets, std::size_t most) {
     if (packets.empty()) return {};
-    const auto generation = kernel_.generation();
-    if (!generation) return std::unexpected(generation.error());
-    const bool changed = *generation != live_->generation;
-    if (changed) {
-      auto now = read_live(kernel_, options_.state_directory);
-      if (!now) return std::unexpected(std::move(now).error());
-      live_ = std::move(*now);
-    }
+    const auto changed = read_changes();
+    if (!changed) return std::unexpected(changed.error());
     for (const TracedPacket& packet : packets) {
       if (tally_.packets == most) break;
-      tell_one(packet, changed);
+      tell_one(packet, *changed);
     }
     return {};
+  }
+
+  // Whether another program has changed the ruleset since it was read last: it is read again then.
+  // That our own table is changed counts for nothing.
+  Result<bool> read_changes() {
+    const TraceSwitch::State ours = marking_.state();
+    if (ours.generation != ours_ && !ours.others_came) known_ = ours.generation;
+    ours_ = ours.generation;
+    const auto generation = kernel_.generation();
+    if (!generation) return std::unexpected(generation.error());
+    if (*generation == known_ && !ours.others_came) return false;
+    auto now = read_live(kernel_, options_.state_directory);
+    if (!now) return std::unexpected(std::move(now).error());
+    live_ = std::move(*now);
+    known_ = live_->generation;
+    return true;
+  }
+
+  // Of packets of its protocol, in its time: nothing says which packet it was.
+  std::vector<std::string> reasons_of(const TracedPacket& packet) {
+    constexpr std::uint64_t kNsPerMs = 1'000'000;
+    constexpr std::uint64_t kAboutMs = 100;
+    constexpr std::size_t kMostKept = 4096;
+    if (!reasons_) return {};
+    ::usleep(2000);  // it is dropped once the last rule has told of it
+    for (observe::DropReason& one : reasons_->read()) dropped_.push_back(std::move(one));
+    if (dropped_.size() > kMostKept) {
+      dropped_.erase(dropped_.begin(), dropped_.end() - static_cast<std::ptrdiff_t>(kMostKept));
+    }
+    const auto told = packet_in(packet.first, live_->snapshot.host);
+    std::vector<std::string> names;
+    for (const observe::DropReason& one : dropped_) {
+      const std::uint64_t at_ms = one.monotonic_ns / kNsPerMs;
+      const bool is_near =
+          at_ms + kAboutMs >= packet.first_ms && at_ms <= packet.last_ms + kAboutMs;
+      const bool is_alike = !told || told->ether_type == one.ether_type;
+      if (is_near && is_alike && std::ranges::find(names, one.name) == names.end()) {
+        names.push_back(one.name);
+      }
+    }
+    return names;
   }
 
   void tell_one(const TracedPacket& packet, bool changed) {
@@ -160,6 +200,7 @@ class Tracing {
       answer.dry_run = {Agreement::NotCompared, "it is not known what the kernel did", ""};
     } else {
       answer.hops = hops_of(*seen, live_->snapshot);
+      if (seen->fate() != sandbox::Fate::Accept) answer.drop_reasons = reasons_of(packet);
       answer.dry_run = changed ? DryRun{Agreement::NotCompared, "the ruleset has just changed", ""}
                                : live_->check->check(packet, *seen);
     }
@@ -187,7 +228,12 @@ class Tracing {
   netlink::Connection& kernel_;
   std::unique_ptr<Live> live_;
   observe::TraceSocket socket_;
+  TraceSwitch marking_;
+  std::optional<observe::DropReasons> reasons_;
+  std::vector<observe::DropReason> dropped_;
   TracedPackets packets_;
+  std::uint32_t ours_ = 0;   // the kernel's generation as our own table's last change has left it
+  std::uint32_t known_ = 0;  // at which the ruleset is as it was read, but for that table
   Tally tally_;
   bool lost_ = false;
 };
@@ -219,18 +265,6 @@ void say_end(const TraceOptions& options, const Tally& tally, bool lost,
         {"the kernel told more than was read in time: some packets are missing or not "
          "whole"});
   }
-}
-
-// Which is gone with the connection that makes it.
-Result<std::uint32_t> load(netlink::Connection& kernel, const ruleset::Table& table) {
-  const auto made = kernel.replace_table(table, std::nullopt);
-  if (!made) return std::unexpected(made.error());
-  if (made->committed) return made->generation;
-  const std::string why =
-      made->refusals.empty()
-          ? "another program is changing the firewall"
-          : fmt::format("{}: {}", made->refusals.front().what, made->refusals.front().explanation);
-  return fail(ErrorKind::System, "the kernel refused the table that traces: " + why);
 }
 
 // What a question would need, packets that come have: a port. `tcp any > self` is all of TCP.
@@ -279,10 +313,18 @@ int run(const TraceOptions& options) {
   auto socket = observe::TraceSocket::open();
   if (!socket) return report(socket.error());
   const Interruption interruption;
-  Tracing tracing(options, *kernel, std::move(*live), std::move(*socket), table->name);
-  const auto generation = load(*kernel, *table);
-  if (!generation) return report(generation.error());
-  tracing.begin(*generation);
+  auto marking = TraceSwitch::start(*table);
+  if (!marking) return report(marking.error());
+  if (!marking->remark().empty()) {
+    render_notes(
+        {"packets of other words take some 0.3 us longer meanwhile: " + marking->remark()});
+  }
+  auto opened = observe::DropReasons::open();
+  if (!opened) render_notes({"the kernel's drop reasons are not shown: " + opened.error().message});
+  std::optional<observe::DropReasons> reasons;
+  if (opened) reasons.emplace(std::move(*opened));
+  Tracing tracing(options, *kernel, std::move(*live), std::move(*socket), std::move(*marking),
+                  std::move(reasons), table->name);
   err().line(fmt::format("rolewall: tracing for {}, or until {} came; Ctrl-C ends it", options.time,
                          counted(most, "packet")));
   const auto done = tracing.run(*within);

@@ -116,7 +116,7 @@ void TracedPackets::take(TraceMessage message, std::uint64_t now_ms) {
     TracedPacket packet;
     packet.arrives = message.out_index == 0;
     packet.first = std::move(message);
-    packet.last_ms = now_ms;
+    packet.first_ms = packet.last_ms = now_ms;
     by_id_[packet.first.id] = packets_.size();
     packets_.push_back(std::move(packet));
     return;

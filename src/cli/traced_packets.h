@@ -24,7 +24,8 @@ struct TracedPacket {
   observe::TraceMessage first;                  // the mark's, with its headers and devices
   std::vector<observe::TraceMessage> messages;  // after it, those of our own table among them
   bool ended = false;                           // denied, or came through its last hook
-  std::uint64_t last_ms = 0;                    // when the last message came
+  std::uint64_t first_ms = 0;                   // when its messages came
+  std::uint64_t last_ms = 0;
 };
 
 class TracedPackets {

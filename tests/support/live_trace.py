@@ -253,6 +253,22 @@ def nothing_stays(client):
     with Trace("tcp any > self:8000", seconds=1) as trace:
         pass
     check(trace.end["packets"] == 0 and trace.status == 0 and time.monotonic() - begin < 6, f"its time: {trace.end}")
+    # Who watches it by the very session that is traced is not in its own way: it is stopped, and packets pass.
+    with Trace("tcp any > self:8000", count=1000, seconds=60) as trace:
+        trace.process.send_signal(signal.SIGSTOP)
+        check(client.ask("from", OURS, 8000, 0) == "open", "a stopped trace holds a packet")
+        time.sleep(2.5)
+        check(client.ask("from", OURS, 8000, 0) == "open", "a stopped trace holds a later packet")
+        trace.process.send_signal(signal.SIGCONT)
+        trace.process.send_signal(signal.SIGINT)
+    check(len(trace.packets) >= 4 and trace.end["differ"] == 0, f"stopped: {trace.end}")
+    # After a silence the first packet is told of again.
+    with Trace("tcp any > self:8000 flags=syn", count=2, seconds=20) as trace:
+        client.ask("from", OURS, 8000, 0)
+        time.sleep(3)
+        client.ask("from", OURS, 8000, 0)
+    is_same(trace, "after a silence")
+    check(len(trace.packets) == 2, f"after a silence: {trace.packets}")
     # Two at once, each its own.
     with Trace("tcp any > self:8000 flags=syn") as one, Trace("tcp any > self:8001 flags=syn") as other:
         time.sleep(0.5)

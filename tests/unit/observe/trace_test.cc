@@ -176,8 +176,15 @@ TEST_CASE("all that the kernel is known to say") {
   message.be32(NFTA_TRACE_IIF, 3).put(NFTA_TRACE_IIFTYPE, bytes, 2);
   message.be32(NFTA_TRACE_OIF, 4).put(NFTA_TRACE_OIFTYPE, bytes, 2);
   message.be32(NFTA_TRACE_MARK, 1).be32(NFTA_TRACE_NFPROTO, 2).put(NFTA_TRACE_PAD, bytes, 0);
-  message.put(18, bytes, 4).put(19, bytes, 1).put(20, bytes, 4).put(21, bytes, 4);
+  message.put(18, bytes, 4).put(19, bytes, 1).be32(20, 0x18e).be32(21, 8);
   CHECK_EQ(problem_of(message), "");
+  const auto trace = decode(message.bytes());
+  REQUIRE(trace);
+  CHECK_EQ(trace->ct_state, 8);  // new
+  CHECK_EQ(trace->ct_status, 0x18e);
+  CHECK_NE(trace->id, 0);
+  // Before 6.16, and where conntrack has not seen it, nothing is said.
+  CHECK_FALSE(decode(rule(7, NF_ACCEPT).bytes())->ct_state);
 }
 
 TEST_CASE("what nobody asked for is named, and the rest is there") {
