@@ -103,6 +103,18 @@ TEST_CASE("a hashlimit's list decides of the first packet of an entry") {
   CHECK_EQ(ways(accepting(match), read), 2);  // in less than a second it has the rest
 }
 
+TEST_CASE("of 0.0.0.0/8 the first address alone needs no way back to it") {
+  const XtMatch rpfilter{"rpfilter", 0, Bytes(8)};
+  Host on = host();
+  on.routes = {{prefix("0.0.0.0/8"), RouteType::Unreachable, "", {}}};
+  PacketFields broadcast = fields(17);
+  broadcast.destination = address("255.255.255.255");
+  broadcast.source = address("0.0.0.0");
+  CHECK_EQ(answer(rpfilter, arriving(broadcast), on), Fate::Accept);
+  broadcast.source = address("0.0.0.1");
+  CHECK_EQ(answer(rpfilter, arriving(broadcast), on), Fate::Drop);
+}
+
 TEST_CASE("a header that is cut off drops the packet, even in a rule that accepts the rest") {
   XtMatch tcp{"tcp", 0, Bytes(16)};
   tcp.info[2] = tcp.info[3] = tcp.info[6] = tcp.info[7] = 0xff;  // all ports
