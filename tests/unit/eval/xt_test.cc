@@ -169,6 +169,17 @@ TEST_CASE("the time is the question's, by UTC") {
   CHECK_EQ(answer(time, packet), Fate::Accept);
 }
 
+TEST_CASE("a SYN proxy of iptables takes a SYN alone, and lets what answers one go on") {
+  const Host on = host();
+  const Ruleset rules = input_rules({rule({XtTarget{"SYNPROXY", 0, Bytes(8)}}), rule({accept()})});
+  PacketFields flags = fields(6);
+  CHECK_EQ(Evaluator(rules, on).arrive(arriving(flags)).fate(), Fate::Stack);
+  for (const std::uint8_t others : Octets{0x12, 0x14, 0x11, 0x04}) {
+    flags.tcp_flags = others;
+    CHECK_EQ(Evaluator(rules, on).arrive(arriving(flags)).fate(), Fate::Accept);
+  }
+}
+
 TEST_CASE("a queue's program decides; a transparent socket takes, or the packet is dropped") {
   const Host on = host();
   XtTarget queue{"NFQUEUE", 3, Bytes(8)};
