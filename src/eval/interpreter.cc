@@ -292,7 +292,7 @@ Interpreter::Next Interpreter::execute(const ruleset::Expr& expr, std::uint32_t 
             return take_nat(run_redirect(nat, registers_, *frame_));
           },
           [&](const ruleset::Tproxy& tproxy) { return run_tproxy(tproxy); },
-          [&](const ruleset::Synproxy&) { return run_synproxy(); },
+          [&](const ruleset::Synproxy&) { return run_synproxy(SynproxyOf::Nft); },
           [&](const ruleset::Dup& dup) { return run_dup(dup); },
           [&](const ruleset::Fwd& fwd) { return run_fwd(fwd); },
           [&](const ruleset::XtMatch& match) {

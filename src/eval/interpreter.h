@@ -133,6 +133,9 @@ class Interpreter {
   Next run_socket(const ruleset::Socket& socket);
   bool has_no_transparent_socket() const;
 
+  // The expression takes every SYN and ACK, iptables' target those without another flag beside.
+  enum class SynproxyOf : std::uint8_t { Nft, Iptables };
+
   // --- matches and targets of iptables (interpreter_xt.cc, interpreter_xt_target.cc) ---
   Next run_xt_match(const ruleset::XtMatch& match, const Program::XtMatch& ready);
   std::optional<bool> xt_match_holds(const ruleset::XtMatch& match, const Program::XtMatch& ready,
@@ -211,7 +214,7 @@ class Interpreter {
   static std::optional<bool> holds_within_bounds(const Unknown& what, const ruleset::Range& range);
   Next run_exthdr_reset(const ruleset::ExthdrReset& reset);
   Next run_tproxy(const ruleset::Tproxy& tproxy);
-  Next run_synproxy();
+  Next run_synproxy(SynproxyOf whose);
   Next run_dup(const ruleset::Dup& dup);
   Next run_fwd(const ruleset::Fwd& fwd);
   Next run_object(std::uint32_t object);

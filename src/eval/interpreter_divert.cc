@@ -54,9 +54,11 @@ Interpreter::Next Interpreter::run_tproxy(const ruleset::Tproxy& tproxy) {
 
 // A SYN is answered in the server's stead; the ACK to that answer proves the client by a cookie,
 // whose secret is the kernel's.
-Interpreter::Next Interpreter::run_synproxy() {
+Interpreter::Next Interpreter::run_synproxy(SynproxyOf whose) {
   constexpr std::size_t kFlags = 13;
+  constexpr std::uint8_t kFin = 0x01;
   constexpr std::uint8_t kSyn = 0x02;
+  constexpr std::uint8_t kRst = 0x04;
   constexpr std::uint8_t kAck = 0x10;
   const Dissection& dissection = frame_->dissection;
   if (!dissection.has_protocol || dissection.protocol != protocol::kTcp) return Next::Break;
@@ -74,6 +76,9 @@ Interpreter::Next Interpreter::run_synproxy() {
   const TcpHeader header = tcp_header(frame_->bytes, dissection);
   if (header.bytes.empty() || has_wrong_checksum(*frame_)) return drop();
   const std::uint8_t flags = header.bytes[kFlags];
+  const std::uint8_t kind = flags & (kFin | kSyn | kRst | kAck);
+  // synproxy_tg4() of ipt_SYNPROXY.c; nft_synproxy_eval_v4() of nft_synproxy.c.
+  if (whose == SynproxyOf::Iptables && kind != kSyn && kind != kAck) return Next::Expression;
   if ((flags & kSyn) != 0) return steal("answered by the SYN proxy instead of the server");
   if ((flags & kAck) == 0) return Next::Expression;
   if (!choose_whether("the ACK has the SYN proxy's cookie")) return drop();

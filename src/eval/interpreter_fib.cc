@@ -275,8 +275,8 @@ bool Interpreter::xt_asks(const ruleset::XtRpfilter& match) {
   if (const auto* source = std::get_if<net::Ipv4>(&from)) {
     constexpr std::uint32_t kLocalGroups = 0xe00000;  // 224.0.0.0/24
     const std::uint32_t destination = std::get<net::Ipv4>(to).value;
-    if (source->value >> 24 == 0 &&
-        (destination == 0xffffffff || destination >> 8 == kLocalGroups)) {
+    // ipv4_is_zeronet(): of 0.0.0.0/8 the first address alone, since Linux 5.3.
+    if (source->value == 0 && (destination == 0xffffffff || destination >> 8 == kLocalGroups)) {
       return !match.inverted;
     }
   } else if (std::get<net::Ipv6>(from).value == 0) {

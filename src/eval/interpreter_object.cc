@@ -36,7 +36,7 @@ Interpreter::Next Interpreter::run_object(std::uint32_t object) {
           },
           // Nothing that is modelled reads the security mark.
           [](const ruleset::Secmark&) { return Next::Expression; },
-          [&](const ruleset::Synproxy&) { return run_synproxy(); },
+          [&](const ruleset::Synproxy&) { return run_synproxy(SynproxyOf::Nft); },
           [&](const ruleset::Unsupported& unsupported) { return undecided(unsupported.reason); },
       },
       table_->table->objects[object].body);

@@ -45,7 +45,7 @@ Interpreter::Next Interpreter::run_xt_target(const r::XtTargetMeaning& target) {
           [&](const r::XtSynproxyTarget&) {
             const bool tcp = frame_->dissection.has_protocol &&
                              frame_->dissection.protocol == net::protocol::kTcp;
-            return tcp ? run_synproxy() : xt_drops();
+            return tcp ? run_synproxy(SynproxyOf::Iptables) : xt_drops();
           },
           [&](const OneOf<r::XtConnmarkTarget, r::XtNat, r::XtCt, r::XtSetMss, r::XtStripOptions,
                           r::XtSetTos, r::XtSetTtl, r::XtSetEcn, r::XtTproxyTarget, r::XtSetTarget,

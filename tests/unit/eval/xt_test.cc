@@ -103,6 +103,18 @@ TEST_CASE("a hashlimit's list decides of the first packet of an entry") {
   CHECK_EQ(ways(accepting(match), read), 2);  // in less than a second it has the rest
 }
 
+TEST_CASE("of 0.0.0.0/8 the first address alone needs no way back to it") {
+  const XtMatch rpfilter{"rpfilter", 0, Bytes(8)};
+  Host on = host();
+  on.routes = {{prefix("0.0.0.0/8"), RouteType::Unreachable, "", {}}};
+  PacketFields broadcast = fields(17);
+  broadcast.destination = address("255.255.255.255");
+  broadcast.source = address("0.0.0.0");
+  CHECK_EQ(answer(rpfilter, arriving(broadcast), on), Fate::Accept);
+  broadcast.source = address("0.0.0.1");
+  CHECK_EQ(answer(rpfilter, arriving(broadcast), on), Fate::Drop);
+}
+
 TEST_CASE("a header that is cut off drops the packet, even in a rule that accepts the rest") {
   XtMatch tcp{"tcp", 0, Bytes(16)};
   tcp.info[2] = tcp.info[3] = tcp.info[6] = tcp.info[7] = 0xff;  // all ports
@@ -155,6 +167,17 @@ TEST_CASE("the time is the question's, by UTC") {
   const std::uint32_t on_29 = 1U << 29;
   std::memcpy(time.info.data() + 16, &on_29, 4);
   CHECK_EQ(answer(time, packet), Fate::Accept);
+}
+
+TEST_CASE("a SYN proxy of iptables takes a SYN alone, and lets what answers one go on") {
+  const Host on = host();
+  const Ruleset rules = input_rules({rule({XtTarget{"SYNPROXY", 0, Bytes(8)}}), rule({accept()})});
+  PacketFields flags = fields(6);
+  CHECK_EQ(Evaluator(rules, on).arrive(arriving(flags)).fate(), Fate::Stack);
+  for (const std::uint8_t others : Octets{0x12, 0x14, 0x11, 0x04}) {
+    flags.tcp_flags = others;
+    CHECK_EQ(Evaluator(rules, on).arrive(arriving(flags)).fate(), Fate::Accept);
+  }
 }
 
 TEST_CASE("a queue's program decides; a transparent socket takes, or the packet is dropped") {
