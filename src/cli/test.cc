@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "ask/check.h"
+#include "cli/ci_forms.h"
 #include "cli/exit_status.h"
 #include "cli/kernel_answers.h"
 #include "cli/program.h"
@@ -53,7 +54,9 @@ int run(const TestOptions& options) {
   const auto checked =
       ask::check(site->policy, site->date, site->diagnostics, ask::Extent::TestsAlone, answerer);
   if (!checked) return report(checked.error());
-  if (options.format == "json") {
+  if (options.format == "junit") {
+    out().write(junit({"test", site->policy, checked->findings, {}, &checked->tests, false}));
+  } else if (options.format == "json") {
     print_json(site->policy, *checked, options.kernel);
   } else {
     print_text(site->policy, *checked, !site->diagnostics.has_errors());
@@ -74,7 +77,7 @@ void add_test(Program& program) {
   add_site_options(verb, options->site, Looks::Around);
   verb.add_flag("--kernel", options->kernel,
                 "send the packets through a live kernel, in namespaces; needs no root");
-  add_format_option(verb, options->format, {"text", "json"});
+  add_format_option(verb, options->format, {"text", "json", "junit"});
   program.on_choice(verb, options, run);
 }
 
