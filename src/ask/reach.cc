@@ -8,13 +8,14 @@
 #include <set>
 #include <utility>
 
+#include "ask/alike.h"
 #include "ask/sample.h"
 #include "policy/load.h"
 
 namespace rolewall::ask {
 namespace {
 
-constexpr std::size_t kMostPackets = 2'000'000;
+constexpr std::size_t kMostPackets = 500'000;
 
 bool is_reach_literal(const policy::ServiceLiteral& literal) {
   if (net::has_ports(literal.protocol)) return literal.ports_given;
@@ -56,28 +57,95 @@ int openness(Verdict verdict) {
 
 class ReachAsker {
  public:
-  ReachAsker(const policy::Policy& policy, Site& site, const ReachQuestion& question)
-      : policy_(policy), site_(site), sampler_(policy), through_(question.through) {}
+  ReachAsker(const policy::Policy& policy, policy::Date date, Site& site,
+             const ReachQuestion& question)
+      : policy_(policy),
+        site_(site),
+        sampler_(policy),
+        alike_(policy, date),
+        through_(question.through) {
+    for (policy::Index host = 0; host < policy.hosts.size(); ++host) {
+      numbers_.emplace(policy.hosts[host].name, host);
+    }
+  }
 
   Result<std::optional<Reach>> ask(const std::string& from, const std::string& to,
                                    const std::string& service) {
-    std::string words = fmt::format("{} {} > {}", service, from, to);
+    const Groups senders = groups_of(from);
+    const Groups receivers = groups_of(to);
+    std::vector<Sample> samples;
+    for (const std::string& sender : few_of(from, senders, {})) {
+      for (const std::string& receiver : few_of(to, receivers, senders)) {
+        if (sender == receiver && sender.starts_with("host:")) continue;
+        TRY(take(fmt::format("{} {} > {}", service, sender, receiver), samples));
+      }
+    }
+    auto found = gather({from, to, service, {}, 0}, samples);
+    if (!found) return found;
+    for (Passage& passage : found->open) {
+      passage.like_from = like(senders, passage.from);
+      passage.like_to = like(receivers, passage.to);
+    }
+    return found;
+  }
+
+ private:
+  using Groups = std::vector<std::vector<policy::Index>>;
+
+  // Of a role or tag, the hosts that are alike together; nothing of anything else.
+  Groups groups_of(const std::string& end) const {
+    const auto [begin, last] = policy_.names.equal_range(end);
+    if (std::distance(begin, last) != 1) return {};
+    if (begin->second.kind == policy::TermKind::Role) {
+      return alike_.groups(policy_.files[begin->second.index].hosts);
+    }
+    if (begin->second.kind == policy::TermKind::Tag) {
+      return alike_.groups(policy_.tags[begin->second.index].hosts);
+    }
+    return {};
+  }
+
+  // One host of each group, in words; of one that is asked by itself too, another.
+  std::vector<std::string> few_of(const std::string& end, const Groups& groups,
+                                  const Groups& askers) const {
+    if (groups.empty()) return {end};
+    std::vector<std::string> words;
+    for (const auto& group : groups) {
+      const bool asks = std::ranges::any_of(
+          askers, [&](const auto& each) { return each.front() == group.front(); });
+      const policy::Index host = asks && group.size() > 1 ? group[1] : group[0];
+      words.push_back("host:" + policy_.hosts[host].name);
+    }
+    return words;
+  }
+
+  Result<void> take(std::string words, std::vector<Sample>& samples) {
     if (!through_.empty()) words += " at=" + through_;
     Diagnostics findings;
     const auto packet = policy::parse_packet(policy_, words, {}, false, findings);
     if (!packet) return fail(ErrorKind::Usage, why(words, findings));
-    std::vector<Sample> samples = sampler_.take(*packet, {}, findings);
+    std::vector<Sample> more = sampler_.take(*packet, {}, findings);
     if (findings.has_errors()) return fail(ErrorKind::Usage, why(words, findings));
-    count_ += samples.size();
+    count_ += more.size();
     if (count_ > kMostPackets) {
       return fail(ErrorKind::Usage,
                   fmt::format("more than {} packets would have to be asked: name one or both ends",
                               kMostPackets));
     }
-    return gather({from, to, service, {}, 0}, samples);
+    samples.insert(samples.end(), more.begin(), more.end());
+    return {};
   }
 
- private:
+  // How many more there are that are alike, of the hosts that the end stands for.
+  std::size_t like(const Groups& groups, const std::string& name) const {
+    const auto host = numbers_.find(name);
+    if (host == numbers_.end()) return 0;
+    for (const auto& group : groups) {
+      if (std::ranges::find(group, host->second) != group.end()) return group.size() - 1;
+    }
+    return 0;
+  }
+
   static std::string why(const std::string& words, const Diagnostics& findings) {
     const std::string message = findings.all().empty() ? "" : findings.all()[0].message;
     const std::string hint = findings.all().empty() ? "" : findings.all()[0].hint;
@@ -93,7 +161,7 @@ class ReachAsker {
     for (const Sample& sample : samples) {
       const std::string from = name_of_end(sample.sender, reach.from);
       const std::string to = name_of_end(sample.receiver, reach.to);
-      const auto [at, fresh] = passages.try_emplace({from, to}, Passage{from, to, {}, {}});
+      const auto [at, fresh] = passages.try_emplace({from, to}, Passage{from, to, 0, 0, {}, {}});
       if (!fresh && at->second.verdict == Verdict::Accept) continue;  // no fate is more open
       Answer answer = site_.ask(sample);
       if (!fresh && openness(answer.verdict) <= openness(at->second.verdict)) continue;
@@ -111,7 +179,9 @@ class ReachAsker {
   const policy::Policy& policy_;
   Site& site_;
   Sampler sampler_;
+  Alike alike_;
   std::string through_;
+  std::map<std::string, policy::Index> numbers_;  // of the hosts, by their names
   std::size_t count_ = 0;
 };
 
@@ -136,7 +206,7 @@ std::vector<std::string> reach_ends(const policy::Policy& policy) {
   return ends;
 }
 
-Result<std::vector<Reach>> reach(const policy::Policy& policy, Site& site,
+Result<std::vector<Reach>> reach(const policy::Policy& policy, policy::Date date, Site& site,
                                  const ReachQuestion& question) {
   const std::vector<std::string> all = reach_ends(policy);
   const auto ends = [&](const std::string& named) {
@@ -144,7 +214,7 @@ Result<std::vector<Reach>> reach(const policy::Policy& policy, Site& site,
   };
   const bool both_named = !question.from.empty() && !question.to.empty();
   const std::vector<std::string> services = services_of(policy);
-  ReachAsker asked(policy, site, question);
+  ReachAsker asked(policy, date, site, question);
   std::vector<Reach> found;
   for (const std::string& from : ends(question.from)) {
     for (const std::string& to : ends(question.to)) {

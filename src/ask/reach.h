@@ -3,8 +3,9 @@
 // other.
 //
 // What is asked are samples (sample.h): a service's ports, a role's hosts, the ends of a network.
-// That a port which no rule names is open, by a rule for every service, is seen by one such port of
-// TCP and one of UDP. Which gateway lies between two hosts no policy says; `through` names one.
+// Of hosts that are alike (alike.h) one is asked, or two where they ask each other. That a port
+// which no rule names is open, by a rule for every service, is seen by one such port of TCP and one
+// of UDP. Which gateway lies between two hosts no policy says; `through` names one.
 #pragma once
 
 #include <string>
@@ -21,6 +22,8 @@ namespace rolewall::ask {
 struct Passage {
   std::string from;  // a host's name, else the end's
   std::string to;
+  std::size_t like_from = 0;  // further hosts for which the same holds
+  std::size_t like_to = 0;
   Verdict verdict = Verdict::Accept;  // of some packet: the most open one
   std::vector<Hop> hops;              // of that packet
 };
@@ -30,7 +33,7 @@ struct Reach {
   std::string to;
   std::string service;
   std::vector<Passage> open;  // those that pass, or may: every host that does
-  std::size_t pairs = 0;      // of hosts that were asked; `open` has all of them, or some
+  std::size_t pairs = 0;      // that were asked; `open` has all of them, or some
 
   bool for_all() const { return open.size() == pairs; }
 };
@@ -46,7 +49,7 @@ std::vector<std::string> reach_ends(const policy::Policy& policy);
 
 // Those that are open, in the order of the ends and services. Fails where the words name nothing,
 // or where too many packets would have to be asked.
-Result<std::vector<Reach>> reach(const policy::Policy& policy, Site& site,
+Result<std::vector<Reach>> reach(const policy::Policy& policy, policy::Date date, Site& site,
                                  const ReachQuestion& question);
 
 }  // namespace rolewall::ask

@@ -30,12 +30,17 @@ struct ReachOptions {
   std::string format = "text";
 };
 
+std::string and_more(std::size_t like) {
+  return like == 0 ? "" : fmt::format(" (and {} like it)", like);
+}
+
 // The hosts of one side, where not all of them are meant: "web-01, web-02".
 std::string which_hosts(const ask::Reach& reach) {
   if (reach.for_all()) return "";
   std::vector<std::string> pairs;
   for (const ask::Passage& passage : reach.open) {
-    pairs.push_back(fmt::format("{} > {}", passage.from, passage.to));
+    pairs.push_back(fmt::format("{}{} > {}{}", passage.from, and_more(passage.like_from),
+                                passage.to, and_more(passage.like_to)));
   }
   return fmt::format("{}", fmt::join(pairs, ", "));
 }
@@ -124,6 +129,8 @@ Json reach_json(const ask::Reach& reach) {
   for (const ask::Passage& passage : reach.open) {
     Json each{{"from", passage.from},
               {"to", passage.to},
+              {"like_from", passage.like_from},
+              {"like_to", passage.like_to},
               {"verdict", ask::name_of(passage.verdict)},
               {"hops", Json::array()}};
     for (const ask::Hop& hop : passage.hops) each["hops"].push_back(to_json(hop));
@@ -162,7 +169,7 @@ int run(const ReachOptions& options) {
   const ask::ReachQuestion question{options.a.empty() ? options.from : options.a,
                                     options.b.empty() ? options.to : options.b, options.through};
   ask::Site asked(site->policy, site->date);
-  const auto found = ask::reach(site->policy, asked, question);
+  const auto found = ask::reach(site->policy, site->date, asked, question);
   if (!found) return report(found.error());
   if (options.format == "json") {
     Json all = Json::array();

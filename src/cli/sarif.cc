@@ -40,7 +40,7 @@ Json rule_json(std::string_view code, std::string_view meaning, Severity severit
 
 Json location_json(const ReportItem& item) {
   Json artifact{{"uri", uri_of(item.path)}};
-  if (!item.path.starts_with('/')) artifact["uriBaseId"] = "REPOSITORY";
+  if (!item.path.starts_with('/')) artifact["uriBaseId"] = "%SRCROOT%";
   Json physical{{"artifactLocation", std::move(artifact)}};
   if (item.line > 0) {
     physical["region"] = Json{{"startLine", item.line}, {"startColumn", std::max(item.column, 1U)}};
@@ -87,7 +87,7 @@ std::string sarif(const Report& report) {
            {"invocations", std::move(invocations)},
            {"columnKind", "unicodeCodePoints"},
            {"originalUriBaseIds",
-            Json{{"REPOSITORY", Json{{"description", text_of("the repository's root")}}}}},
+            Json{{"%SRCROOT%", Json{{"description", text_of("the repository's root")}}}}},
            {"results", std::move(results)}};
   Json runs = Json::array();
   runs.push_back(std::move(run));

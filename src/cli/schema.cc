@@ -211,9 +211,9 @@ void add_schema(Program& program) {
                                "  rolewall schema > rolewall.schema.json\n"
                                "  rolewall schema site > site.schema.json");
   auto options = std::make_shared<SchemaOptions>();
-  verb.add_option("FILE", options->file, "which file; `any` tells roles, sites and blocks apart")
+  verb.add_option("KIND", options->file, "which file; `any` tells roles, sites and blocks apart")
       .one_of({"any", "site", "role", "block", "services", "lock"})
-      .type_name("FILE");
+      .type_name("KIND");
   program.on_choice(verb, options, run);
 }
 

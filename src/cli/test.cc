@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "ask/check.h"
+#include "cli/ci_forms.h"
 #include "cli/exit_status.h"
 #include "cli/kernel_answers.h"
 #include "cli/program.h"
@@ -55,7 +56,9 @@ int run(const TestOptions& options) {
   const auto checked =
       ask::check(site->policy, site->date, site->diagnostics, ask::Extent::TestsAlone, answerer);
   if (!checked) return report(checked.error());
-  if (options.format == "json") {
+  if (options.format == "junit") {
+    out().write(junit({"test", site->policy, checked->findings, {}, &checked->tests, false}));
+  } else if (options.format == "json") {
     print_json(site->policy, *checked, options.kernel);
   } else {
     print_text(site->policy, *checked, !site->diagnostics.has_errors());
@@ -78,7 +81,7 @@ void add_test(Program& program) {
                 "send the packets through a live kernel, in namespaces; needs no root");
   verb.add_flag("--strict", options->strict,
                 "exit with 1 where a test's denial is neither proven nor refuted for every packet");
-  add_format_option(verb, options->format, {"text", "json"});
+  add_format_option(verb, options->format, {"text", "json", "junit"});
   program.on_choice(verb, options, run);
 }
 

@@ -34,6 +34,19 @@ rolewall reach internet db -p open
 expect_out "tcp/40001"
 expect_out "db.inbound.all"
 
+# Of hosts that are alike one is asked; web-01, which the partner reaches, is not like the others, nor is one that a rule
+# names.
+example_site alike
+for i in 3 4 5 6 7 8 9; do
+  printf '\n[hosts.web-0%d]\nrole = "web"\naddresses = ["10.0.2.2%d", "fd00:db8:0:2::2%d"]\n' $i $i $i >>alike/site.toml
+done
+printf '\n[[inbound]]\nid = "nine"\nservice = "redis"\nfrom = "web-09"\n' >>alike/web.toml
+printf '\n[[outbound]]\nid = "nine"\nservice = "redis"\nto = "web"\n' >>alike/web.toml
+rolewall reach web db -p alike
+expect_out "mysql  web-01 > db-01, web-02 (and 6 like it) > db-01, web-09 > db-01"
+rolewall reach web web -p alike
+expect_out "redis  web-09 > web-01, web-09 > web-03 (and 6 like it)"
+
 # Past the gateway.
 rolewall reach web collector -p "$site" --through gw-01
 expect_status 0

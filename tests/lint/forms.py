@@ -56,7 +56,7 @@ def check_sarif(text: str, plain: dict, status: int) -> None:
             place = location["physicalLocation"]
             uri = place["artifactLocation"]["uri"]
             holds(f"a path below the repository's root, as a URI: {uri}",
-                  place["artifactLocation"].get("uriBaseId") == "REPOSITORY" and not uri.startswith(("/", ".."))
+                  place["artifactLocation"].get("uriBaseId") == "%SRCROOT%" and not uri.startswith(("/", ".."))
                   and re.fullmatch(r"[A-Za-z0-9._~/%!$&'()*+,;=:@-]+", uri) is not None)
             if "region" in place:
                 holds("lines and columns begin at 1", min(place["region"].values()) >= 1)
