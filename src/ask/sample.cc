@@ -286,9 +286,14 @@ const std::vector<Party>& Sampler::parties(const policy::Selectors& selectors, c
     own = ends_.parties(selectors, asking.self);
     return own;
   }
-  const auto known = parties_.find(&selectors);
+  std::string name;
+  for (const auto& [negated, term] : selectors.items) {
+    name += fmt::format("{}{}.{}.{},", negated ? "!" : "", static_cast<int>(term.kind), term.index,
+                        term.text);
+  }
+  const auto known = parties_.find(name);
   if (known != parties_.end()) return known->second;
-  return parties_.emplace(&selectors, ends_.parties(selectors, asking.self)).first->second;
+  return parties_.emplace(std::move(name), ends_.parties(selectors, asking.self)).first->second;
 }
 
 std::vector<Sample> Sampler::take_some(const policy::PacketWords& words, const Asking& asking,

@@ -92,7 +92,7 @@ class Sampler {
   std::vector<Sample> take_some(const policy::PacketWords& words, const Asking& asking,
                                 std::size_t most, std::size_t& count,
                                 Diagnostics& diagnostics) const;
-  // Of an end that does not name `self` once for all hosts. The words outlive the sampler.
+  // Of an end that does not name `self` once for all hosts; else they are put into `own`.
   const std::vector<Party>& parties(const policy::Selectors& selectors, const Asking& asking,
                                     std::vector<Party>& own) const;
   // `host`: the one that was to be asked alone.
@@ -109,7 +109,7 @@ class Sampler {
 
   const policy::Policy& policy_;
   Ends ends_;
-  mutable std::map<const policy::Selectors*, std::vector<Party>> parties_;
+  mutable std::map<std::string, std::vector<Party>> parties_;  // by what the end says
 };
 
 }  // namespace rolewall::ask
