@@ -155,6 +155,10 @@ class Collector {
 
 }  // namespace
 
+std::optional<net::Address> next_to(const net::Address& address, bool below) {
+  return std::visit([&](const auto& own) { return beside(own, below); }, address);
+}
+
 std::vector<net::Address> addresses_told_apart(const ruleset::Table& table,
                                                const net::AddressSet& within) {
   Collector collector(within);

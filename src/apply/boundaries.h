@@ -2,6 +2,7 @@
 // packet may have another fate, and nowhere else.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "net/address.h"
@@ -14,5 +15,8 @@ namespace rolewall::apply {
 // `within`; sorted, each once.
 std::vector<net::Address> addresses_told_apart(const ruleset::Table& table,
                                                const net::AddressSet& within);
+
+// The address below, or above; nothing beyond the first and the last.
+std::optional<net::Address> next_to(const net::Address& address, bool below);
 
 }  // namespace rolewall::apply

@@ -241,8 +241,24 @@ class Administrators {
       if (managers_.contains(client)) ask(client);
     }
     const ManagersAsked all = ask_all();
-    if (all.all_admitted) return;
-    for (const net::Address& client : all.doubtful) ask(client);
+    // Which way somebody comes, the routes say: within a range it changes where one of them ends.
+    for (const ManagersAsked::Range& range : all.doubtful) {
+      const auto within = [&](const net::Address& client) {
+        if (range.first <= client && client <= range.last && managers_.contains(client)) {
+          ask(client);
+        }
+      };
+      within(range.first);
+      within(range.last);
+      for (const ruleset::Route& route : routes()) {
+        if (route.to.address.index() != range.first.index()) continue;
+        within(net::first(route.to));
+        within(net::last(route.to));
+        if (const auto next = next_to(net::last(route.to), false)) within(*next);
+        if (const auto next = next_to(net::first(route.to), true)) within(*next);
+      }
+    }
+    if (all.complete) return;
     const std::vector<net::Address> told_apart = boundaries();
     const std::size_t doors_each =
         std::max<std::size_t>({1, doors(false, false).size(), doors(true, false).size()});
@@ -259,6 +275,10 @@ class Administrators {
            .may_be_risked = true});
     }
     for (std::size_t i = 0; i < told_apart.size(); i += step) ask(told_apart[i]);
+  }
+
+  std::vector<ruleset::Route> routes() const {
+    return facts_.machine.routes.value_or(facts_.possible_routes);
   }
 
   // Whoever manages from half of the internet does not mean each of its addresses.
@@ -280,8 +300,7 @@ class Administrators {
     };
     for (const net::Prefix& prefix : narrow_networks()) {
       for (const net::Address& client : ends_of(prefix)) note_ways(client);
-      for (const ruleset::Route& route :
-           facts_.machine.routes.value_or(std::vector<ruleset::Route>())) {
+      for (const ruleset::Route& route : routes()) {
         if (managers.contains(net::first(route.to))) note_ways(net::first(route.to));
       }
       if (net::address_bits(prefix.address) - prefix.length <= 1) continue;

@@ -33,34 +33,45 @@ class AllManagers {
         doors_(doors),
         managers_(managers) {}
 
-  void ask(bool ipv6, bool arrives, const std::string& device, std::vector<net::Address>& into) {
+  // False: there are more than it has taken.
+  bool ask(bool ipv6, bool arrives, const std::string& device,
+           std::vector<ManagersAsked::Range>& into) {
     Diagram open = doubtful(ipv6, arrives, device);
     for (std::size_t i = 0; i < kMostDoubtful && open != analyze::kNothing; ++i) {
       const auto way = d_.way_to(open, analyze::value_of(analyze::kEverything),
                                  [](auto) { return std::span<const std::uint64_t>(); });
-      if (!way) return;
-      // The lowest of the way's box, and then none of it.
-      const Part part = ipv6 ? (arrives ? Part::Source6 : Part::Destination6)
-                             : (arrives ? Part::Source4 : Part::Destination4);
-      net::Uint128 value = 0;
+      if (!way) return true;
+      // The box of the way, and then none of it.
+      const Part part = far(ipv6, arrives);
+      net::Uint128 lowest = 0;
+      net::Uint128 highest = 0;
       Diagram box = analyze::kEverything;
       for (unsigned at = 0; at < (ipv6 ? 4U : 1U); ++at) {
         const analyze::FieldId field = space_.field(part) + at;
-        std::uint64_t first = 0;
+        analyze::Values values{0, d_.largest(field)};
         for (const auto& step : *way) {
-          if (step.field != field) continue;
-          first = step.values.first;
-          box = d_.both(box, d_.where(field, step.values.first, step.values.last));
+          if (step.field == field) values = step.values;
         }
-        value = value << 32 | first;
+        box = d_.both(box, d_.where(field, values.first, values.last));
+        lowest = lowest << 32 | values.first;
+        highest = highest << 32 | values.last;
       }
-      into.push_back(ipv6 ? net::Address(net::Ipv6{value})
-                          : net::Address(net::Ipv4{static_cast<std::uint32_t>(value)}));
-      open = box == analyze::kEverything ? analyze::kNothing : d_.minus(open, box);
+      const auto address = [&](net::Uint128 value) {
+        return ipv6 ? net::Address(net::Ipv6{value})
+                    : net::Address(net::Ipv4{static_cast<std::uint32_t>(value)});
+      };
+      into.push_back({address(lowest), address(highest)});
+      open = d_.minus(open, box);
     }
+    return open == analyze::kNothing;
   }
 
  private:
+  static Part far(bool ipv6, bool arrives) {
+    if (ipv6) return arrives ? Part::Source6 : Part::Destination6;
+    return arrives ? Part::Source4 : Part::Destination4;
+  }
+
   Diagram is(Part part, std::uint64_t value) { return d_.where(space_.field(part), value, value); }
 
   Diagram by(Part part, std::string_view device) {
@@ -88,12 +99,11 @@ class AllManagers {
 
   // ssh between management and this host's doors.
   Diagram packets(bool ipv6, bool arrives, const std::string& device) {
-    const Part far = ipv6 ? (arrives ? Part::Source6 : Part::Destination6)
-                          : (arrives ? Part::Source4 : Part::Destination4);
     const Part near = ipv6 ? (arrives ? Part::Destination6 : Part::Source6)
                            : (arrives ? Part::Destination4 : Part::Source4);
     Diagram all = ipv6 ? space_.is_ipv6() : space_.is_ipv4();
-    all = d_.both(all, ipv6 ? among(far, managers_.ipv6) : among(far, managers_.ipv4));
+    all = d_.both(all, ipv6 ? among(far(ipv6, arrives), managers_.ipv6)
+                            : among(far(ipv6, arrives), managers_.ipv4));
     std::vector<Diagram> doors;
     for (const Endpoint& door : doors_) {
       if (net::is_ipv4(door.address) == ipv6) continue;
@@ -124,9 +134,7 @@ class AllManagers {
     Diagram all = d_.both(packets(ipv6, arrives, device), d_.either(*denied, *translated));
     all = d_.both(d_.both(all, space_.unspent()), space_.packets());
     if (all == analyze::kNothing) return all;
-    const Part part = ipv6 ? (arrives ? Part::Source6 : Part::Destination6)
-                           : (arrives ? Part::Source4 : Part::Destination4);
-    const analyze::FieldId first = space_.field(part);
+    const analyze::FieldId first = space_.field(far(ipv6, arrives));
     return d_.quantify(all, [&](analyze::FieldId field) {
       return field >= first && field < first + (ipv6 ? 4U : 1U) ? analyze::Quantifier::Keep
                                                                 : analyze::Quantifier::Any;
@@ -155,6 +163,7 @@ ManagersAsked ask_all_managers(const ruleset::Table& own, const ruleset::Host& m
   ruleset::Ruleset alone;
   alone.tables.push_back(own);
   const auto done = Analysis::within_budget<bool>([&] {
+    bool complete = true;
     AllManagers all(alone, machine, managers, doors);
     for (const std::string& device : devices) {
       for (const bool ipv6 : {false, true}) {
@@ -162,17 +171,19 @@ ManagersAsked ask_all_managers(const ruleset::Table& own, const ruleset::Host& m
         const bool has_door = std::ranges::any_of(
             doors, [&](const Endpoint& door) { return net::is_ipv4(door.address) != ipv6; });
         if (!meets || !has_door) continue;
-        for (const bool arrives : {true, false}) all.ask(ipv6, arrives, device, asked.doubtful);
+        for (const bool arrives : {true, false}) {
+          complete = all.ask(ipv6, arrives, device, asked.doubtful) && complete;
+        }
       }
     }
-    return true;
+    return complete;
   });
   if (!done) {
     asked.doubtful.clear();
     asked.unknown = done.error().why;
     return asked;
   }
-  asked.all_admitted = asked.doubtful.empty();
+  asked.complete = *done;
   return asked;
 }
 

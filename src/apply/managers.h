@@ -12,10 +12,14 @@
 namespace rolewall::apply {
 
 struct ManagersAsked {
-  // No address is denied, by any of the devices. False: some may be, or it is not known.
-  bool all_admitted = false;
-  // Of those that may be denied, some: the evaluator is to be asked.
-  std::vector<net::Address> doubtful;
+  struct Range {
+    net::Address first;
+    net::Address last;
+  };
+  // Whether every address that may be denied by one of the devices is in `doubtful`, of which the
+  // evaluator is to be asked. False: nothing is said of the others.
+  bool complete = false;
+  std::vector<Range> doubtful;
   std::string unknown;  // why nothing is known: the budget
 };
 

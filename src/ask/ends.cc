@@ -1,5 +1,7 @@
 #include "ask/ends.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "net/prefixes.h"
@@ -114,15 +116,18 @@ std::vector<Party> Ends::parties(const policy::Selectors& selectors,
   if (!plain) add({TermKind::Any, 0, {}, "any", selectors.span}, self, parties);
 
   std::vector<Party> kept;
+  std::unordered_map<std::string, std::size_t> known;
   for (Party& party : parties) {
     std::erase_if(party.addresses,
                   [&](const Address& address) { return left_out.contains(address); });
     if (party.addresses.empty()) continue;
-    const auto same = std::find(kept.begin(), kept.end(), party);
-    if (same == kept.end()) {
+    std::string name = party.host ? fmt::format("{} ", *party.host) : "";
+    for (const Address& address : party.addresses) name += bytes_of(address) + ' ';
+    const auto [same, is_new] = known.emplace(std::move(name), kept.size());
+    if (is_new) {
       kept.push_back(std::move(party));
     } else {
-      same->sampled = same->sampled && party.sampled;
+      kept[same->second].sampled = kept[same->second].sampled && party.sampled;
     }
   }
   return kept;

@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <array>
 
+#include "ask/prover_parts.h"
 #include "net/protocol.h"
-#include "ruleset/table_flags.h"
 
 namespace rolewall::ask {
 namespace {
@@ -24,21 +24,6 @@ constexpr std::array<Fate, 2> kDenied{Fate::Drop, Fate::Reject};
 constexpr std::array<Fate, 2> kNotDropped{Fate::Accept, Fate::Reject};
 constexpr std::array<Fate, 2> kNotRejected{Fate::Accept, Fate::Drop};
 constexpr std::size_t kMostMachines = 32;
-
-// The fates that break a claim.
-std::span<const Fate> breaking(Claim claim) {
-  switch (claim) {
-    case Claim::Never:
-      return kAccepted;
-    case Claim::Always:
-      return kDenied;
-    case Claim::Drop:
-      return kNotDropped;
-    case Claim::Reject:
-      return kNotRejected;
-  }
-  return {};
-}
 
 bool breaks(Claim claim, Verdict verdict) {
   switch (claim) {
@@ -62,10 +47,6 @@ bool may_break(Claim claim, const Answer& answer) {
   return std::ranges::any_of(hop->alternatives, [&](const Alternative& alternative) {
     return breaks(claim, alternative.verdict);
   });
-}
-
-analyze::Direction direction_of(Does does) {
-  return does == Does::Send ? analyze::Direction::Send : analyze::Direction::Arrive;
 }
 
 // The packet in fields that words can say, as it is asked again.
@@ -131,31 +112,23 @@ Diagram in(analyze::Travelling& travelling, bool source, const net::AddressSet& 
 
 }  // namespace
 
-// One host, gone into.
-struct Prover::Machine {
-  explicit Machine(const ruleset::Snapshot& snapshot)
-      : analysis(snapshot.ruleset, snapshot.host),
-        translates(has_destination_nat(snapshot.ruleset)),
-        sets(analysis, translates) {}
+std::span<const Fate> breaking(Claim claim) {
+  switch (claim) {
+    case Claim::Never:
+      return kAccepted;
+    case Claim::Always:
+      return kDenied;
+    case Claim::Drop:
+      return kNotDropped;
+    case Claim::Reject:
+      return kNotRejected;
+  }
+  return {};
+}
 
-  analyze::Analysis analysis;
-  bool translates;
-  PacketSets sets;
-};
-
-// Of a statement that several are asked about: what each lets through.
-struct Prover::Join {
-  bool asks = false;  // anybody
-  Diagram sent = kNothing;
-  Diagram sent_translated = kNothing;
-  Diagram received = kNothing;
-  Diagram sent_by_at = kNothing;  // nobody else is asked about it
-  Diagram received_by_at = kNothing;
-  Diagram passed_on = kNothing;
-  Diagram passed_on_translated = kNothing;
-  std::string no_field;  // what cannot be asked
-  std::optional<std::string> budget_ended;
-};
+analyze::Direction direction_of(Does does) {
+  return does == Does::Send ? analyze::Direction::Send : analyze::Direction::Arrive;
+}
 
 Prover::Prover(const policy::Policy& policy, Site& site)
     : policy_(policy), site_(site), ends_(policy) {
@@ -194,11 +167,10 @@ analyze::Natural Prover::natural(const Statement& statement) const {
 
 // --- several hosts -----------------------------------------------------------------------------
 
-void Prover::add(Join& join, const Statement& statement, const AskedPart& part,
+void Prover::add(Join& join, const Statement& statement, const AskedPart& part, Machine& host,
                  analyze::Taken taken) {
   join.asks = true;
   if (join.budget_ended) return;
-  Machine& host = machine(part.host);
   const analyze::Direction direction = direction_of(part.does);
   const auto added = Analysis::within_budget<bool>([&] {
     const auto packets = host.sets.packets(*statement.words, part);
@@ -264,15 +236,20 @@ Diagram Prover::joined(const Join& join, const AskedWords& asked, const Statemen
   return d.either(all, d.both(from_outside, join.received));
 }
 
-analyze::Answer<Diagram> Prover::accepted(const Statement& statement, analyze::Taken taken) {
-  Join join;
-  const AskedWords asked = asked_words(policy_, *statement.words, statement.asking);
+void Prover::add_all(Join& join, const Statement& statement, const AskedWords& asked,
+                     analyze::Taken taken) {
   for (Index host = 0; host < policy_.hosts.size(); ++host) {
     for (const AskedPart& part :
          asked_parts(policy_, *statement.words, asked, statement.asking, host)) {
-      add(join, statement, part, taken);
+      add(join, statement, part, machine(host), taken);
     }
   }
+}
+
+analyze::Answer<Diagram> Prover::accepted(const Statement& statement, analyze::Taken taken) {
+  Join join;
+  const AskedWords asked = asked_words(policy_, *statement.words, statement.asking);
+  add_all(join, statement, asked, taken);
   if (join.budget_ended) return std::unexpected(analyze::NotProven{*join.budget_ended});
   if (!join.no_field.empty()) return std::unexpected(analyze::NotProven{join.no_field});
   return Analysis::within_budget<Diagram>([&] { return joined(join, asked, statement); });
@@ -453,12 +430,17 @@ Proof Prover::ask_part(const Statement& statement, const AskedPart& part) {
   return judged(statement, std::move(sample), found->witness->choices, host.translates);
 }
 
-Proof Prover::ask_join(const Statement& statement, const Join& join) {
+Proof Prover::ask_join(const Statement& statement, const AskedWords& asked, Join& join) {
   if (!join.asks) return {};
   if (!join.no_field.empty()) return {Proof::Outcome::NotAsked, {}, {}, join.no_field};
+  auto all = Analysis::within_budget<Diagram>([&] { return joined(join, asked, statement); });
+  if (join.of_many && (join.budget_ended || !all || *all != kNothing)) {
+    // Each for itself: what a host sends to itself is nobody's.
+    join = {};
+    add_all(join, statement, asked, analyze::Taken::May);
+    all = Analysis::within_budget<Diagram>([&] { return joined(join, asked, statement); });
+  }
   if (join.budget_ended) return {Proof::Outcome::NotProven, {}, {}, *join.budget_ended};
-  const AskedWords asked = asked_words(policy_, *statement.words, statement.asking);
-  const auto all = Analysis::within_budget<Diagram>([&] { return joined(join, asked, statement); });
   if (!all) return {Proof::Outcome::NotProven, {}, {}, all.error().why};
   if (*all == kNothing) return {Proof::Outcome::Holds, {}, {}, ""};
   auto sample = sample_of(statement, *all);
@@ -474,46 +456,38 @@ Proof Prover::ask_join(const Statement& statement, const Join& join) {
 std::vector<Proof> Prover::prove(std::span<const Statement> statements) {
   std::vector<Proof> proofs(statements.size());
   std::vector<Join> joins(statements.size());
-  std::vector<AskedWords> asked;
-  for (const Statement& statement : statements) {
-    asked.push_back(asked_words(policy_, *statement.words, statement.asking));
-  }
-  const auto joins_hosts = [&](const Statement& statement) {
-    return !statement.asking.alone && statement.claim == Claim::Never;
-  };
-  const auto ask_host = [&](std::size_t i, Index host) {
+  prove_alike(statements, proofs, joins);
+  // What is still open, host by host, so that each machine is made once.
+  std::map<Index, std::vector<std::size_t>> alone;
+  std::vector<std::size_t> of_any;  // by whatever host
+  std::vector<AskedWords> asked(statements.size());
+  for (std::size_t i = 0; i < statements.size(); ++i) {
     const Statement& statement = statements[i];
+    if (proofs[i].outcome != Proof::Outcome::NotAsked) continue;
+    asked[i] = asked_words(policy_, *statement.words, statement.asking);
+    if (statement.asking.alone) {
+      alone[*statement.asking.self].push_back(i);
+    } else if (statement.claim != Claim::Never) {
+      of_any.push_back(i);
+    }
+  }
+  const auto ask_host = [&](std::size_t i, Index host) {
     for (const AskedPart& part :
-         asked_parts(policy_, *statement.words, asked[i], statement.asking, host)) {
-      if (joins_hosts(statement)) {
-        add(joins[i], statement, part, analyze::Taken::May);
-        continue;
-      }
+         asked_parts(policy_, *statements[i].words, asked[i], statements[i].asking, host)) {
       const bool open = proofs[i].outcome == Proof::Outcome::NotAsked ||
                         proofs[i].outcome == Proof::Outcome::Holds;
-      if (!open) continue;
-      proofs[i] = ask_part(statement, part);
+      if (open) proofs[i] = ask_part(statements[i], part);
     }
   };
-  // Statements of one host first by their host, so that each machine is made once.
-  std::map<Index, std::vector<std::size_t>> alone;
-  std::vector<std::size_t> of_all;
-  for (std::size_t i = 0; i < statements.size(); ++i) {
-    if (statements[i].asking.alone && statements[i].asking.self) {
-      alone[*statements[i].asking.self].push_back(i);
-    } else {
-      of_all.push_back(i);
-    }
-  }
   for (Index host = 0; host < policy_.hosts.size(); ++host) {
-    const auto own = alone.find(host);
-    if (own != alone.end()) {
+    if (const auto own = alone.find(host); own != alone.end()) {
       for (const std::size_t i : own->second) ask_host(i, host);
     }
-    for (const std::size_t i : of_all) ask_host(i, host);
+    for (const std::size_t i : of_any) ask_host(i, host);
   }
-  for (const std::size_t i : of_all) {
-    if (joins_hosts(statements[i])) proofs[i] = ask_join(statements[i], joins[i]);
+  for (std::size_t i = 0; i < statements.size(); ++i) {
+    const bool joins_ends = !statements[i].asking.alone && statements[i].claim == Claim::Never;
+    if (joins_ends) proofs[i] = ask_join(statements[i], asked[i], joins[i]);
   }
   return proofs;
 }

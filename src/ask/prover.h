@@ -62,6 +62,8 @@ class Prover {
 
   // Of one host alone, about these packets of the words.
   Proof ask_part(const Statement& statement, const AskedPart& part);
+  // The same, of many hosts one after the other, most of which run the same rules.
+  Proof ask_part_of_many(const Statement& statement, const AskedPart& part);
   // What is known of the host goes: before the site forgets it.
   void forget(policy::Index host);
 
@@ -76,11 +78,22 @@ class Prover {
 
  private:
   struct Machine;
+  struct Alike;
   struct Join;
   Machine& machine(policy::Index host);
-  void add(Join& join, const Statement& statement, const AskedPart& part, analyze::Taken taken);
+  void add(Join& join, const Statement& statement, const AskedPart& part, Machine& host,
+           analyze::Taken taken);
+  void add_all(Join& join, const Statement& statement, const AskedWords& asked,
+               analyze::Taken taken);
+  // --- many hosts at once (proof_of_alike.cc) ---
+  void prove_alike(std::span<const Statement> statements, std::vector<Proof>& proofs,
+                   std::vector<Join>& joins);
+  void add_alike(Join& join, const Statement& statement, const AskedWords& asked,
+                 const std::vector<policy::Index>& hosts, const net::AddressSet& own,
+                 Machine& alike);
+  bool holds_alike(const Statement& statement, const AskedPart& part, Machine& alike);
   analyze::Diagram joined(const Join& join, const AskedWords& asked, const Statement& statement);
-  Proof ask_join(const Statement& statement, const Join& join);
+  Proof ask_join(const Statement& statement, const AskedWords& asked, Join& join);
   Proof judged(const Statement& statement, Sample sample, const std::vector<std::string>& choices,
                bool translates);
   std::optional<analyze::Witness> as_accepted(const Statement& statement, const AskedPart& part,
@@ -92,6 +105,7 @@ class Prover {
   Ends ends_;
   analyze::Travelling travelling_;
   std::map<policy::Index, std::unique_ptr<Machine>> machines_;
+  std::vector<std::unique_ptr<Alike>> alike_;  // of ask_part_of_many()
   std::vector<std::uint16_t> known_ports_;
 };
 

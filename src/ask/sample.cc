@@ -268,6 +268,38 @@ Sample Sampler::sample_of(const Asked& who, const policy::PacketWords& words, co
 
 std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking& asking,
                                   Diagnostics& diagnostics) const {
+  std::size_t count = 0;
+  return take_some(words, asking, kMaxSamples, count, diagnostics);
+}
+
+std::vector<Sample> Sampler::take_first(const policy::PacketWords& words, const Asking& asking,
+                                        std::size_t& count, Diagnostics& diagnostics) const {
+  // Whether each can be so short is asked of all.
+  return take_some(words, asking, words.length ? kMaxSamples : 1, count, diagnostics);
+}
+
+const std::vector<Party>& Sampler::parties(const policy::Selectors& selectors, const Asking& asking,
+                                           std::vector<Party>& own) const {
+  if (std::ranges::any_of(selectors.items, [](const policy::Selector& item) {
+        return item.term.kind == policy::TermKind::Self;
+      })) {
+    own = ends_.parties(selectors, asking.self);
+    return own;
+  }
+  std::string name;
+  for (const auto& [negated, term] : selectors.items) {
+    name += fmt::format("{}{}.{}.{},", negated ? "!" : "", static_cast<int>(term.kind), term.index,
+                        term.text);
+  }
+  const auto known = parties_.find(name);
+  if (known != parties_.end()) return known->second;
+  return parties_.emplace(std::move(name), ends_.parties(selectors, asking.self)).first->second;
+}
+
+std::vector<Sample> Sampler::take_some(const policy::PacketWords& words, const Asking& asking,
+                                       std::size_t most, std::size_t& count,
+                                       Diagnostics& diagnostics) const {
+  count = 0;
   const std::optional<Index> at = words.at_self ? asking.self : words.at;
   if (asking.alone && at && at != asking.self) {
     report(diagnostics, Code::NotAnEnd, place_of(words, "at="),
@@ -276,8 +308,10 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
            "write `at=self`; a test in site.toml, and `eval` without --host, ask every host");
     return {};
   }
-  const std::vector<Party> sources = ends_.parties(words.from.selectors, asking.self);
-  const std::vector<Party> destinations = ends_.parties(words.to.selectors, asking.self);
+  std::vector<Party> own_sources;
+  std::vector<Party> own_destinations;
+  const std::vector<Party>& sources = parties(words.from.selectors, asking, own_sources);
+  const std::vector<Party>& destinations = parties(words.to.selectors, asking, own_destinations);
 
   std::vector<Sample> samples;
   Unasked unasked;
@@ -305,13 +339,13 @@ std::vector<Sample> Sampler::take(const policy::PacketWords& words, const Asking
           // Of a network at whose edge the host stands: others pass through it.
           if (at && who.sender == at && from.sampled) continue;
           if (!is_asked(who, words, asking, unasked)) continue;
-          if (samples.size() == kMaxSamples) {
+          if (count++ == kMaxSamples) {
             report(diagnostics, Code::TooManySamples, words.span,
                    fmt::format("this describes more than {} packets", kMaxSamples),
                    "ask about a role or a host instead");
             return {};
           }
-          samples.push_back(sample_of(who, words, asking, header));
+          if (samples.size() < most) samples.push_back(sample_of(who, words, asking, header));
         }
       }
     }

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -77,6 +78,9 @@ class Sampler {
   // the words themselves goes to `diagnostics`.
   std::vector<Sample> take(const policy::PacketWords& words, const Asking& asking,
                            Diagnostics& diagnostics) const;
+  // Only the first of them, and how many there are: where the rest may never be asked.
+  std::vector<Sample> take_first(const policy::PacketWords& words, const Asking& asking,
+                                 std::size_t& count, Diagnostics& diagnostics) const;
 
   // A host is not asked about an interface that it has not, as a rule that names one is left out
   // there. What no host of `hosts` has is an error.
@@ -85,6 +89,12 @@ class Sampler {
                       Diagnostics& diagnostics) const;
 
  private:
+  std::vector<Sample> take_some(const policy::PacketWords& words, const Asking& asking,
+                                std::size_t most, std::size_t& count,
+                                Diagnostics& diagnostics) const;
+  // Of an end that does not name `self` once for all hosts; else they are put into `own`.
+  const std::vector<Party>& parties(const policy::Selectors& selectors, const Asking& asking,
+                                    std::vector<Party>& own) const;
   // `host`: the one that was to be asked alone.
   void report_nobody_asked(const policy::PacketWords& words, std::optional<policy::Index> host,
                            Diagnostics& diagnostics) const;
@@ -99,6 +109,7 @@ class Sampler {
 
   const policy::Policy& policy_;
   Ends ends_;
+  mutable std::map<std::string, std::vector<Party>> parties_;  // by what the end says
 };
 
 }  // namespace rolewall::ask

@@ -63,7 +63,7 @@ class HostAsked {
       }
       part.to = net::AddressSet::from({{*own, net::address_bits(*own)}});
       if (part.from.empty()) continue;
-      const Proof proof = prover_.ask_part({Claim::Always, &ssh(), {host_, true}}, part);
+      const Proof proof = prover_.ask_part_of_many({Claim::Always, &ssh(), {host_, true}}, part);
       if (proof.outcome == Proof::Outcome::Broken) return proof.sample->fields.source;
     }
     return std::nullopt;

@@ -59,7 +59,7 @@ Result<Asker> evaluator(Site& site, const std::vector<TestCase>& cases) {
 Result<TestReport> run_tests(const policy::Policy& policy, Site& site, const Answerer& answerer,
                              Diagnostics& findings) {
   TestReport report;
-  report.cases = plan_tests(policy, findings);
+  report.cases = plan_tests(policy, findings, is_evaluator(answerer));
   const auto asker = answerer(site, report.cases);
   if (!asker) return std::unexpected(asker.error());
   report.laws = plan_laws(policy, findings);
@@ -67,10 +67,11 @@ Result<TestReport> run_tests(const policy::Policy& policy, Site& site, const Ans
   auto broken = prove_tests(prover, report, is_evaluator(answerer));
   drop_unasked(report.laws, findings);
   for (std::size_t index = 0; index < report.cases.size(); ++index) {
-    const TestCase& test_case = report.cases[index];
+    TestCase& test_case = report.cases[index];
     const std::size_t failures = report.failures.size();
+    if (!report.proven.contains(index)) take_all(policy, test_case);
     const std::size_t asked = asked_of(report, index);
-    report.samples += test_case.samples.size() - asked;
+    report.samples += test_case.of - asked;
     for (std::size_t sample = 0; sample < asked; ++sample) {
       AnswerOrWhyNot answer = (*asker)(index, sample);
       if (!answer) {

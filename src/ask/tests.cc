@@ -38,9 +38,24 @@ void no_sample(const policy::TestPacket& packet, Diagnostics& diagnostics) {
          "both ends need an address of the same family, and must not be the same host");
 }
 
+TestCase sampled(const Sampler& sampler, const policy::Test& test, const policy::TestPacket& packet,
+                 std::optional<Index> host, bool first_of_denials, Diagnostics& diagnostics) {
+  TestCase test_case{&test, &packet, host, {}, 0};
+  const Asking asking{host, host.has_value()};
+  const bool first_alone =
+      first_of_denials && packet.expected == Expectation::Deny && test.by.empty();
+  if (first_alone) {
+    test_case.samples = sampler.take_first(packet.words, asking, test_case.of, diagnostics);
+  } else {
+    test_case.samples = sampler.take(packet.words, asking, diagnostics);
+    test_case.of = test_case.samples.size();
+  }
+  return test_case;
+}
+
 // One file's tests, on every host that uses the file.
 void plan_file(const policy::Policy& policy, const Sampler& sampler, Index index,
-               std::vector<TestCase>& cases, Diagnostics& diagnostics) {
+               bool first_of_denials, std::vector<TestCase>& cases, Diagnostics& diagnostics) {
   const RuleFile& file = policy.files[index];
   const std::vector<Index> hosts = hosts_asked(policy, file);
   for (const Index host : file.hosts) {
@@ -69,10 +84,9 @@ void plan_file(const policy::Policy& policy, const Sampler& sampler, Index index
           lacking.push_back(host);
           continue;
         }
-        TestCase test_case{&test, &packet, host,
-                           sampler.take(packet.words, {host, true}, diagnostics)};
+        TestCase test_case = sampled(sampler, test, packet, host, first_of_denials, diagnostics);
         if (diagnostics.error_count() > errors) break;
-        samples += test_case.samples.size();
+        samples += test_case.of;
         if (!test_case.samples.empty()) cases.push_back(std::move(test_case));
       }
       if (samples == 0 && !lacking.empty()) {
@@ -165,16 +179,25 @@ std::string_view name_of(Expectation expectation) {
   return {};
 }
 
-std::vector<TestCase> plan_tests(const policy::Policy& policy, Diagnostics& diagnostics) {
+void take_all(const policy::Policy& policy, TestCase& test_case) {
+  if (test_case.samples.size() == test_case.of) return;
+  Diagnostics told_already;
+  test_case.samples = Sampler(policy).take(
+      test_case.packet->words, {test_case.host, test_case.host.has_value()}, told_already);
+}
+
+std::vector<TestCase> plan_tests(const policy::Policy& policy, Diagnostics& diagnostics,
+                                 bool first_of_denials) {
   const Sampler sampler(policy);
   std::vector<TestCase> cases;
   for (Index file = 0; file < policy.files.size(); ++file) {
-    plan_file(policy, sampler, file, cases, diagnostics);
+    plan_file(policy, sampler, file, first_of_denials, cases, diagnostics);
   }
   for (const policy::Test& test : policy.tests) {
     for (const policy::TestPacket& packet : test.packets) {
       const std::size_t errors = diagnostics.error_count();
-      TestCase test_case{&test, &packet, std::nullopt, sampler.take(packet.words, {}, diagnostics)};
+      TestCase test_case =
+          sampled(sampler, test, packet, std::nullopt, first_of_denials, diagnostics);
       if (diagnostics.error_count() > errors) continue;
       if (test_case.samples.empty()) {
         no_sample(packet, diagnostics);

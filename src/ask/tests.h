@@ -22,14 +22,19 @@ struct TestCase {
   const policy::Test* test = nullptr;
   const policy::TestPacket* packet = nullptr;
   std::optional<policy::Index> host;
+  // All of them, or the first alone of what may be proven without them: then there are `of`.
   std::vector<Sample> samples;
+  std::size_t of = 0;
 };
 
 // Every test of the site, in the order of the files: roles and blocks, then site.toml. A packet
 // that names no sample on any host is an error (`no-sample`), but in a shipped block. Where a role
 // skips a rule of a block, the block's tests do not run there: a note says so. REQUIRES: the policy
 // was loaded without errors; pointers are into it.
-std::vector<TestCase> plan_tests(const policy::Policy& policy, Diagnostics& diagnostics);
+// `first_of_denials`: of what is denied one sample each is enough for now; take_all() has the rest.
+std::vector<TestCase> plan_tests(const policy::Policy& policy, Diagnostics& diagnostics,
+                                 bool first_of_denials = false);
+void take_all(const policy::Policy& policy, TestCase& test_case);
 
 // The hosts that a file's tests and laws are asked of: those that use it, but for a block's the
 // hosts of a role that skips one of its rules.

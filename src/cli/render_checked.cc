@@ -221,7 +221,7 @@ Json to_json(const policy::Policy& policy, const ask::TestReport& report) {
     result["packet"] = words.text;
     result["expected"] = ask::name_of(test_case.packet->expected);
     if (!test_case.test->by.empty()) result["by"] = test_case.test->by;
-    result["samples"] = test_case.samples.size();
+    result["samples"] = test_case.of;
     if (report.proven.contains(index)) result["proven"] = true;
     if (const auto doubt = report.not_proven.find(index); doubt != report.not_proven.end()) {
       result["not_proven"] = doubt->second;

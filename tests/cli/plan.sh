@@ -127,7 +127,7 @@ sed -i 's|^\[hosts.web-01\]$|&\ninterfaces = ["private"]|' site/site.toml
 on_web apply --force
 expect_status 0
 cp site/site.toml site.before
-sed -i 's|^internal   = .*|internal   = ["office", "inside", "198.18.7.0/24"]|' site/site.toml
+sed -i 's|^internal   = .*|internal   = ["office", "inside", "containers", "198.18.7.0/24"]|' site/site.toml
 on_web plan --all
 grep -qE '~ built-in `internet`  \(site/site.toml:[0-9]+\): internal: \+ 198.18.7.0/24; left out: \+ 198.18.7.0/24' "$scratch/out" || complain "not by the key of [site]"
 refuse_out " prefixes ("

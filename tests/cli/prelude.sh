@@ -67,7 +67,14 @@ sys.exit(0 if eval(sys.argv[1]) else 1)
 PYTHON
 }
 
-example_site() { cp -r "$ROLEWALL_SOURCE/policies" "$1"; }
+# Without its laws, which no script could change a rule beside: laws.sh and breaches.sh have these.
+example_site() {
+  cp -r "$ROLEWALL_SOURCE/policies" "$1"
+  for role in "$1"/*.toml; do
+    awk '/^\[/ { law = /^\[\[(never|always)\]\]/ } !law' "$role" >"$scratch/without-laws"
+    cat "$scratch/without-laws" >"$role"
+  done
+}
 
 # Most scripts about the state begin with it: namespaces, a copy of the example site in ./site, and
 #   with_state VERB ...    with the state directory $state

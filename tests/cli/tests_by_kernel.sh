@@ -39,11 +39,11 @@ accept = ["dns self > office user=0", "https self > office user=65534",
           "https inside > self in=private", "https inside > self in=other"]
 deny = ["dns self > office user=65534", "https self > office user=0", "https inside > self in=public"]
 END
-# A role's denials hold for every user; the site's ask samples.
+# Denials hold for every user, where they name none.
 cat >>site/site.toml <<'END'
 [[test]]
 name = "by nobody whom a rule names"
-deny = ["dns srv > office", "https srv > office"]
+deny = ["dns srv > office user=1000", "https srv > office user=1000"]
 END
 rolewall test site
 expect_status 0
