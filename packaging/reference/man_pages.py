@@ -14,7 +14,7 @@ SEE_ALSO = {
     "lock": ["check"], "eval": ["dump", "explain"], "explain": ["eval"], "plan": ["apply"],
     "apply": ["plan", "confirm", "rollback", "status"], "confirm": ["apply", "rollback"],
     "rollback": ["confirm", "history"], "history": ["rollback"], "boot": ["apply", "status"],
-    "status": ["plan", "history"], "disable": ["apply", "boot"], "dump": ["eval"],
+    "status": ["plan", "history"], "diff": ["eval", "plan"], "disable": ["apply", "boot"], "dump": ["eval"],
     "ban": ["unban", "bans"], "unban": ["ban", "bans"], "bans": ["ban", "allow"],
     "allow": ["unallow", "bans"], "unallow": ["allow", "bans"],
 }

@@ -5,12 +5,12 @@ rolewall --help
 expect_status 0
 for group in policy: ask: server: emergency:; do expect_out "$group"; done
 expect_out "Examples:"
-for verb in check lint test compile lock eval explain plan apply confirm rollback history boot status disable ban unban bans allow unallow dump; do
+for verb in check lint test compile lock eval diff explain plan apply confirm rollback history boot status disable ban unban bans allow unallow dump; do
   expect_out "  $verb "
 done
-for verb in diff prove; do refuse_out "  $verb "; done
+for verb in prove; do refuse_out "  $verb "; done
 
-for verb in check lint test compile lock eval explain plan apply confirm rollback history boot status disable ban unban bans allow unallow dump; do
+for verb in check lint test compile lock eval diff explain plan apply confirm rollback history boot status disable ban unban bans allow unallow dump; do
   rolewall "$verb" --help
   expect_status 0
   expect_out "Examples:"
