@@ -33,8 +33,11 @@ class Endings {
 
   Diagram terminal_of(const Machine& machine, const Outcome& outcome) {
     const Environment& environment = machine.environments()[outcome.environment];
-    std::vector<std::uint32_t> key{static_cast<std::uint32_t>(outcome.fate), environment.logged};
-    Ending ending{outcome.fate, environment.logged, {}};
+    // Nobody can tell what a rule drops from what the IP stack discards.
+    const bool discarded = outcome.fate == Fate::Stack && !environment.taken;
+    const Fate fate = discarded ? Fate::Drop : outcome.fate;
+    std::vector<std::uint32_t> key{static_cast<std::uint32_t>(fate), environment.logged};
+    Ending ending{fate, environment.logged, {}};
     if (outcome.fate == Fate::Accept) {
       for (const Part part : kShownParts) {
         ending.parts.push_back(&environment.part(part));
@@ -145,6 +148,31 @@ Diagram Difference::without(Diagram set, FieldKind kind, Quantifier quantifier) 
   });
 }
 
+// A short name has nothing behind its end. The space has such values all the same, for a name is
+// two fields; of the devices that there are they are left out, lest an example bears one.
+Diagram Difference::no_names() {
+  Diagrams& d = *diagrams_;
+  Diagram all = kNothing;
+  const auto leave_out = [&](std::string_view device) {
+    constexpr std::size_t kFirstField = 8;
+    if (device.size() >= kFirstField || device.ends_with('*')) return;
+    std::uint64_t begins = 0;
+    for (std::size_t i = 0; i < kFirstField; ++i) {
+      begins = begins << 8 | (i < device.size() ? static_cast<std::uint8_t>(device[i]) : 0);
+    }
+    for (const Part part : {Part::InDevice, Part::OutDevice}) {
+      const FieldId field = space_->field(part);
+      const Diagram longer = d.complement(d.where(field + 1, 0, 0));
+      all = d.either(all, d.both(d.where(field, begins, begins), longer));
+    }
+  };
+  leave_out("lo");
+  for (const Side* side : {&before_, &after_}) {
+    for (const ruleset::Interface& interface : side->host.interfaces) leave_out(interface.device);
+  }
+  return all;
+}
+
 std::vector<DifferencePart> Difference::find(Direction direction) {
   Diagrams& d = *diagrams_;
   shared_.notes_logs = true;
@@ -153,6 +181,9 @@ std::vector<DifferencePart> Difference::find(Direction direction) {
   Machine after(d, *space_, after_.ruleset, after_.host);
   before.share(shared_, places_.before());
   after.share(shared_, places_.after());
+  const Diagram domain = d.minus(space_->packets(), no_names());
+  before.narrow(domain);
+  after.narrow(domain);
   Endings endings;
   const auto ended = [&](Machine& machine) {
     return d.map(run(machine, direction), [&](std::uint32_t value) {

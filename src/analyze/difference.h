@@ -69,6 +69,7 @@ class Difference {
   bool is_in_space(Direction direction, const eval::Packet& packet);
 
  private:
+  Diagram no_names();
   std::vector<DifferencePart> find(Direction direction);
   std::vector<DecidedPair> pairs(Direction direction, Diagram packets);
   Diagram run(Machine& machine, Direction direction);

@@ -58,7 +58,8 @@ EnvironmentId Machine::bare(EnvironmentId environment) {
   Environment plain = environments_[0];
   plain.logged = environments_[environment].logged;
   plain.line = environments_[environment].line;
-  if (plain.logged == 0 && plain.line == 0) return 0;
+  plain.taken = environments_[environment].taken;
+  if (plain.logged == 0 && plain.line == 0 && !plain.taken) return 0;
   return environments_.intern(std::move(plain));
 }
 
@@ -77,6 +78,11 @@ Diagram Machine::decided_by(const Frame& frame, std::uint32_t rule, Fate fate,
                          frame.hook == ruleset::Hook::Forward ||
                          frame.hook == ruleset::Hook::Output;
     environment = noted(environment, place(frame, rule), fate != Fate::Accept || filters);
+  }
+  if (shared_ != nullptr && fate == Fate::Stack) {
+    Environment taken = environments_[environment];
+    taken.taken = true;
+    environment = environments_.intern(std::move(taken));
   }
   return decided(fate, environment);
 }

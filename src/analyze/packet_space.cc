@@ -188,6 +188,13 @@ void PacketSpace::build_packets() {
   };
   packets_ = d.either(of_family(ipv4_, kIpv4Header), of_family(ipv6_, kIpv6Header));
   packets_ = d.both(packets_, d.where(field(Part::Type), 0, kLargestType));
+  // A device's name begins with a character; without one there is no device.
+  for (const Part device : {Part::InDevice, Part::OutDevice}) {
+    const FieldId first = field(device);
+    const Diagram none = d.both(d.where(first, 0, 0), d.where(first + 1, 0, 0));
+    const Diagram named = d.where(first, std::uint64_t{1} << 56, d.largest(first));
+    packets_ = d.both(packets_, d.either(none, named));
+  }
   std::vector<Values> states;
   for (const std::uint64_t state : kStates) states.push_back({state, state});
   packets_ = d.both(packets_, d.where(state_, states));

@@ -154,7 +154,7 @@ bool is_seen(DiffKind kind, const AskedSide::Word& before, const AskedSide::Word
     case DiffKind::NewlyDenied:
       return was && !is;
     case DiffKind::DeniedOtherwise:
-      return !was && !is && before.fate.verdict != after.fate.verdict;
+      return !was && !is && before.fate.verdict != after.fate.verdict;  // dropped is discarded
     case DiffKind::Rewritten:
       return was && is &&
              (before.after.bytes != after.after.bytes || before.after.mark != after.after.mark ||
@@ -167,17 +167,39 @@ bool is_seen(DiffKind kind, const AskedSide::Word& before, const AskedSide::Word
   return false;
 }
 
+// By its settings, or because its policy says what passes.
+bool passes_on(const ruleset::Snapshot& snapshot) {
+  if (snapshot.host.forwards_ipv4 || snapshot.host.forwards_ipv6) return true;
+  return std::ranges::any_of(snapshot.sources, [](const auto& source) {
+    return source.first.find(".forward.") != std::string::npos ||
+           source.first.find(".nat.") != std::string::npos;
+  });
+}
+
+// "the limit of web.inbound.status".
+std::string in_plain_words(const std::string& choice) {
+  std::string what = choice.substr(0, choice.find(" ("));
+  what = what.substr(0, what.find(", expression "));
+  constexpr std::string_view kElement = "an element of ";
+  const std::size_t rate = what.rfind("/rate");
+  if (what.starts_with(kElement) && rate != std::string::npos) {
+    return fmt::format("the limit of {}", what.substr(kElement.size(), rate - kElement.size()));
+  }
+  return what;
+}
+
 // --- one host ----------------------------------------------------------------------------------
 
 class HostDiffer {
  public:
   HostDiffer(const PolicyNames& names, const ruleset::Snapshot& before,
-             const ruleset::Snapshot& after)
+             const ruleset::Snapshot& after, analyze::Budget budget)
       : before_(before),
         after_(after),
-        difference_({before.ruleset, before.host}, {after.ruleset, after.host}),
+        difference_({before.ruleset, before.host}, {after.ruleset, after.host}, budget),
         teller_(names, after.host, difference_),
-        host_(after.host) {}
+        host_(after.host),
+        passes_on_(passes_on(before) || passes_on(after)) {}
 
   std::vector<DiffClass> classes(std::vector<std::string>& mistakes) {
     std::vector<DiffClass> all;
@@ -252,7 +274,9 @@ class HostDiffer {
       const bool leaves = field == first || field == first + 1;
       return leaves ? analyze::Quantifier::Any : analyze::Quantifier::Keep;
     });
-    const Diagram passes = d().minus(d().minus(set, not_told), anywhere);
+    // A device's name begins with a character.
+    const Diagram told = d().both(set, d().where(first, std::uint64_t{1} << 56, ~std::uint64_t{0}));
+    const Diagram passes = passes_on_ ? d().minus(told, anywhere) : analyze::kNothing;
     std::vector<std::pair<PacketWay, Diagram>> all;
     if (here != analyze::kNothing) all.emplace_back(PacketWay::Arrives, here);
     if (passes != analyze::kNothing) all.emplace_back(PacketWay::Passes, passes);
@@ -276,13 +300,12 @@ class HostDiffer {
     const Diagram best = natural != analyze::kNothing   ? natural
                          : certain != analyze::kNothing ? certain
                                                         : d().both(packets, part.by_choice);
-    const auto witness = difference_.witness(direction, best);
+    const auto witness = difference_.witness(direction, teller_.likely(words, best));
     if (!witness) return std::nullopt;
     const bool seen = show(direction, way, part.kind, witness->packet, one.example);
     if (seen) return one;
     for (const std::string& choice : witness->choices) {
-      std::string what = choice.substr(0, choice.find(" ("));
-      what = what.substr(0, what.find(", expression "));
+      std::string what = in_plain_words(choice);
       if (std::ranges::find(one.depends, what) == one.depends.end()) {
         one.depends.push_back(std::move(what));
       }
@@ -335,8 +358,9 @@ class HostDiffer {
     }
     if (says_it) return true;
     const bool seen = ask(packet);
+    if (!seen) return false;
     for (const std::uint8_t byte : packet.bytes) example.bytes += fmt::format("{:02x}", byte);
-    return seen;
+    return true;
   }
 
   AskedSide before_;
@@ -344,6 +368,7 @@ class HostDiffer {
   analyze::Difference difference_;
   SetTeller teller_;
   const ruleset::Host& host_;
+  bool passes_on_;
   bool open_ = false;
 };
 
@@ -359,7 +384,7 @@ void Differ::compare(const ruleset::Snapshot& before, const ruleset::Snapshot& a
   }
   ++diff_.compared;
   const auto found = analyze::Analysis::within_budget<std::vector<DiffClass>>([&] {
-    HostDiffer differ(names_, before, after);
+    HostDiffer differ(names_, before, after, budget_);
     return differ.classes(diff_.mistakes);
   });
   if (!found) {

@@ -82,7 +82,8 @@ DiffWord word_of(const Diff& diff);
 class Differ {
  public:
   // The names are of the side that comes after.
-  explicit Differ(const policy::Policy& policy) : names_(policy) {}
+  explicit Differ(const policy::Policy& policy, analyze::Budget budget = {})
+      : names_(policy), budget_(budget) {}
 
   // Adds what differs on one host.
   void compare(const ruleset::Snapshot& before, const ruleset::Snapshot& after);
@@ -95,6 +96,7 @@ class Differ {
   void add(DiffClass one);
 
   PolicyNames names_;
+  analyze::Budget budget_;
   Diff diff_;
 };
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "ask/ends.h"
 #include "net/ct_names.h"
 #include "net/known_addresses.h"
 #include "net/prefixes.h"
@@ -44,6 +45,22 @@ const net::AddressSet& strange_sources() {
       net::no_sources() |
       net::known_addresses({"0.0.0.0/8", "127.0.0.0/8", "240.0.0.0/4", "::/127"});
   return kStrange;
+}
+
+using Known = std::pair<std::string_view, net::AddressSet>;
+
+// Without those that another has: "web" rather than "web-01,web-02".
+void keep_the_widest(std::vector<Known>& known) {
+  std::vector<Known> widest;
+  for (Known& each : known) {
+    const auto has = [](const Known& one, const Known& other) {
+      return (other.second - one.second).empty();
+    };
+    if (std::ranges::any_of(widest, [&](const Known& other) { return has(other, each); })) continue;
+    std::erase_if(widest, [&](const Known& other) { return has(each, other); });
+    widest.push_back(std::move(each));
+  }
+  known = std::move(widest);
 }
 
 }  // namespace
@@ -92,76 +109,69 @@ PolicyNames::PolicyNames(const policy::Policy& policy) : policy_(policy) {
   if (policy.hosts.size() > 1) add("site", policy.site_addresses);
 }
 
-std::string PolicyNames::of(const net::AddressSet& set, const net::AddressSet& odd, bool ipv4,
-                            bool ipv6) const {
+PolicyNames::Name PolicyNames::of(const net::AddressSet& set, const net::AddressSet& odd, bool ipv4,
+                                  bool ipv6) const {
   const auto plain = [&](net::AddressSet of) {
     if (!ipv4) of.ipv4 = {};
     if (!ipv6) of.ipv6 = {};
     return of - odd;
   };
-  const net::AddressSet wanted = plain(set);
-  if (wanted.empty())
-    return listed([&] {
-      std::vector<std::string> words;
-      for (const net::Prefix& prefix : net::to_prefixes(set)) words.push_back(net::format(prefix));
-      return words;
-    }());
-  for (const auto& [name, of] : names_) {
-    if (plain(of) == wanted) return name;
-  }
-  // One less another: "internet,!partner".
-  for (const auto& [name, of] : names_) {
-    const net::AddressSet bare = plain(of);
-    if (!(wanted - bare).empty()) continue;
-    const net::AddressSet missing = bare - wanted;
-    for (const auto& [other, of_other] : names_) {
-      if (plain(of_other) == missing) return fmt::format("{},!{}", name, other);
+  const auto in_prefixes = [](const net::AddressSet& of, std::vector<std::string>& words,
+                              std::string_view sign) {
+    for (const net::Prefix& prefix : net::to_prefixes(of)) {
+      words.push_back(std::string(sign) + net::format(prefix));
+      if (words.size() > kMostWords) return;
     }
-    std::vector<net::Prefix> prefixes = net::to_prefixes(missing);
-    if (prefixes.size() <= 2) {
-      std::string words = name;
-      for (const net::Prefix& prefix : prefixes) words += ",!" + net::format(prefix);
-      return words;
-    }
-  }
-  // Several names together, and what is left by its prefixes. Or a name less others, where that is
-  // shorter: "any,!web,!192.0.2.0/24".
-  const auto cover = [&](const net::AddressSet& all) {
-    std::vector<std::pair<std::string_view, net::AddressSet>> within;
-    for (const auto& [name, of] : names_) {
-      net::AddressSet bare = plain(of);
-      if (bare.empty() || !(bare - all).empty()) continue;
-      const auto has = [](const net::AddressSet& one, const net::AddressSet& other) {
-        return (other - one).empty();
-      };
-      // "web" rather than "web-01,web-02".
-      if (std::ranges::any_of(within, [&](const auto& each) { return has(each.second, bare); })) {
-        continue;
-      }
-      std::erase_if(within, [&](const auto& each) { return has(bare, each.second); });
-      within.emplace_back(name, std::move(bare));
-    }
-    std::vector<std::string> words;
-    net::AddressSet left = all;
-    for (const auto& [name, bare] : within) {
-      if ((bare & left).empty()) continue;
-      words.emplace_back(name);
-      left = left - bare;
-    }
-    for (const net::Prefix& prefix : net::to_prefixes(left)) words.push_back(net::format(prefix));
-    return words;
   };
-  std::vector<std::string> best = cover(wanted);
-  for (const auto& [name, of] : names_) {
-    const net::AddressSet bare = plain(of);
-    if (best.size() <= kMostWords || !(wanted - bare).empty()) continue;
-    std::vector<std::string> words = cover(bare - wanted);
-    if (words.size() + 1 >= best.size()) continue;
-    for (std::string& word : words) word.insert(0, "!");
-    words.insert(words.begin(), name);
-    best = std::move(words);
+  std::vector<std::string> words;
+  const net::AddressSet wanted = plain(set);
+  if (wanted.empty()) {
+    in_prefixes(set, words, "");
+    return {listed(words)};
   }
-  return listed(best);
+  const auto has_both = [](const net::AddressSet& of) {
+    return !of.ipv4.empty() && !of.ipv6.empty();
+  };
+  std::vector<Known> within;
+  const std::pair<std::string, net::AddressSet>* around = nullptr;  // the last is the narrowest
+  for (const auto& named : names_) {
+    net::AddressSet bare = plain(named.second);
+    if (bare.empty()) continue;
+    if (bare == wanted) return {named.first, true, has_both(named.second)};
+    if ((wanted - bare).empty() &&
+        (around == nullptr || (plain(named.second) - plain(around->second)).empty())) {
+      around = &named;
+    }
+    if ((bare - wanted).empty()) within.emplace_back(named.first, std::move(bare));
+  }
+  // Several together, and what is left by its prefixes.
+  net::AddressSet left = wanted;
+  keep_the_widest(within);
+  for (const auto& [name, of] : within) {
+    if ((of & left).empty()) continue;
+    words.emplace_back(name);
+    left = left - of;
+  }
+  in_prefixes(left, words, "");
+  if (words.size() <= kMostWords) return {listed(words)};
+  if (around == nullptr) return {listed(words), false};
+  // One less others: "internet,!partner".
+  net::AddressSet missing = plain(around->second) - wanted;
+  words = {around->first};
+  within.clear();
+  for (const auto& [name, of] : names_) {
+    net::AddressSet bare = plain(of);
+    if (!bare.empty() && (bare - missing).empty()) within.emplace_back(name, std::move(bare));
+  }
+  keep_the_widest(within);
+  for (const auto& [name, of] : within) {
+    if ((of & missing).empty()) continue;
+    words.push_back(fmt::format("!{}", name));
+    missing = missing - of;
+  }
+  in_prefixes(missing, words, "!");
+  if (words.size() <= kMostWords) return {listed(words), true, has_both(around->second)};
+  return {around->first, false, has_both(around->second)};
 }
 
 std::string PolicyNames::of_hosts(const std::vector<std::string>& hosts) const {
@@ -344,7 +354,7 @@ bool is_icmp(std::uint8_t protocol) {
 
 }  // namespace
 
-std::string SetTeller::services(Diagram set) {
+std::string SetTeller::services(Diagram set, bool& whole) {
   const FieldId protocol_field = space_.field(Part::Protocol);
   std::vector<std::uint8_t> protocols;
   for (const auto& run : d_.runs(project(set, {protocol_field}), protocol_field)) {
@@ -373,7 +383,10 @@ std::string SetTeller::services(Diagram set) {
     }
   }
   constexpr std::size_t kNearlyAll = 240;  // IPv6's extension headers are no protocols
-  if (protocols.size() >= kNearlyAll && all_of_each) return "any service";
+  if (protocols.size() >= kNearlyAll) {
+    whole = all_of_each;
+    return "any service";
+  }
   std::vector<std::string> words;
   const auto take = [&](const Found& one) {
     const auto at = std::ranges::find(found, one);
@@ -403,8 +416,8 @@ std::string SetTeller::services(Diagram set) {
   }
   for (const auto& [protocol, values] : found) {
     if (is_icmp(protocol) || net::has_ports(protocol)) {
-      const bool whole = values.first == 0 && values.last == (is_icmp(protocol) ? 255 : 65535);
-      words.push_back(whole ? std::string(net::protocol_name(protocol))
+      const bool every = values.first == 0 && values.last == (is_icmp(protocol) ? 255 : 65535);
+      words.push_back(every ? std::string(net::protocol_name(protocol))
                             : in_numbers(protocol, values));
     } else {
       words.push_back(fmt::format("protocol/{}", protocol));
@@ -450,30 +463,62 @@ std::string SetTeller::states(Diagram set) {
   return fmt::format("{}", fmt::join(names, ","));
 }
 
+// The documentation's own, where it is among them; else the first that a machine can have.
+Diagram SetTeller::likely(const SetWords& words, Diagram set) {
+  const auto narrow = [&](const net::AddressSet& of, Part ipv4, Part ipv6) {
+    std::vector<net::Address> wanted;
+    for (const char* usual : {"192.0.2.1", "2001:db8:ffff::1"}) {
+      const auto prefix = net::parse_prefix(usual);
+      if (prefix && of.contains(prefix->address)) wanted.push_back(prefix->address);
+    }
+    for (const net::Prefix& prefix : net::to_prefixes(of)) {
+      const net::Address first = host_addresses(prefix).first;
+      if (of.contains(first)) wanted.push_back(first);
+      if (wanted.size() > kMostWords) break;
+    }
+    for (const net::Address& address : wanted) {
+      const net::Prefix alone{address, net::address_bits(address)};
+      Diagram some = d_.both(set, in(ipv4, ipv6, net::AddressSet::from({alone})));
+      some = d_.both(some, net::is_ipv4(address) ? space_.is_ipv4() : space_.is_ipv6());
+      if (some == analyze::kNothing) continue;
+      set = some;
+      return;
+    }
+  };
+  narrow(words.from_set, Part::Source4, Part::Source6);
+  narrow(words.to_set, Part::Destination4, Part::Destination6);
+  return set;
+}
+
 SetWords SetTeller::tell(PacketWay way, Diagram set) {
   SetWords words;
   const Diagram some = natural(way, set);
   words.natural = some;
-  words.service = services(some);
+  bool whole = true;
+  words.service = services(some, whole);
   const bool ipv4 = d_.both(some, space_.is_ipv4()) != analyze::kNothing;
   const bool ipv6 = d_.both(some, space_.is_ipv6()) != analyze::kNothing;
   const net::AddressSet from = addresses(some, true);
   const net::AddressSet to = addresses(some, false);
-  const auto own_name = [&](const net::AddressSet& side) -> std::optional<std::string> {
+  words.from_set = from;
+  words.to_set = to;
+  const auto own_name = [&](const net::AddressSet& side) -> std::optional<PolicyNames::Name> {
     net::AddressSet own = own_;
     if (!ipv4) own.ipv4 = {};
     if (!ipv6) own.ipv6 = {};
     if (side.empty() || !(side - own).empty() || !(own - side).empty()) return std::nullopt;
-    return host_.name;
+    return PolicyNames::Name{host_.name, true, !own_.ipv4.empty() && !own_.ipv6.empty()};
   };
   const auto from_own = way == PacketWay::Sent ? own_name(from) : std::nullopt;
   const auto to_own = way == PacketWay::Arrives ? own_name(to) : std::nullopt;
   const net::AddressSet none;
-  words.from =
+  const PolicyNames::Name from_name =
       from_own ? *from_own : names_.of(from, way == PacketWay::Sent ? none : odd_, ipv4, ipv6);
-  words.to = to_own ? *to_own : names_.of(to, way == PacketWay::Sent ? odd_ : none, ipv4, ipv6);
-  if (ipv4 != ipv6 && (from.ipv4.is_all() || from.ipv6.is_all() || !own_.ipv4.empty()) &&
-      !own_.ipv4.empty() && !own_.ipv6.empty()) {
+  const PolicyNames::Name to_name =
+      to_own ? *to_own : names_.of(to, way == PacketWay::Sent ? odd_ : none, ipv4, ipv6);
+  words.from = from_name.words;
+  words.to = to_name.words;
+  if (ipv4 != ipv6 && from_name.is_of_both && to_name.is_of_both) {
     words.options = ipv4 ? "family=4" : "family=6";
   }
   const auto add = [&](const std::string& option) {
@@ -495,7 +540,8 @@ SetWords SetTeller::tell(PacketWay way, Diagram set) {
   }
   const Diagram expected = natural(way, d_.both(box, domain));
   add(devices(way, some, expected, box));
-  words.whole = natural(way, d_.both(box, domain)) == some;
+  words.whole =
+      whole && from_name.whole && to_name.whole && natural(way, d_.both(box, domain)) == some;
   return words;
 }
 

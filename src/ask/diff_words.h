@@ -26,6 +26,8 @@ struct SetWords {
   bool whole = true;
   // A natural packet is among these.
   analyze::Diagram natural = analyze::kNothing;
+  net::AddressSet from_set;  // of those
+  net::AddressSet to_set;
 };
 
 // The names of one policy, as addresses: what each stands for is looked up once.
@@ -35,8 +37,12 @@ class PolicyNames {
 
   // `odd`: addresses that may be in the set or not, as the names need it. `ipv4`, `ipv6`: which
   // families there are.
-  std::string of(const net::AddressSet& set, const net::AddressSet& odd, bool ipv4,
-                 bool ipv6) const;
+  struct Name {
+    std::string words;
+    bool whole = true;        // else they say more than the set has
+    bool is_of_both = false;  // families, so that it must be said if there is one alone
+  };
+  Name of(const net::AddressSet& set, const net::AddressSet& odd, bool ipv4, bool ipv6) const;
   // A name for all of them together, else their own.
   std::string of_hosts(const std::vector<std::string>& hosts) const;
   const policy::Policy& policy() const { return policy_; }
@@ -52,6 +58,8 @@ class SetTeller {
 
   // REQUIRES: the set is not empty. May end a budget, as all that is done with diagrams.
   SetWords tell(PacketWay way, analyze::Diagram set);
+  // Those of `set` with an address that a reader expects, where there are such.
+  analyze::Diagram likely(const SetWords& words, analyze::Diagram set);
 
  private:
   analyze::Diagram project(analyze::Diagram set, const std::vector<analyze::FieldId>& kept);
@@ -60,7 +68,7 @@ class SetTeller {
   analyze::Diagram natural(PacketWay way, analyze::Diagram set);
   analyze::Diagram by_devices(PacketWay way);
   net::AddressSet addresses(analyze::Diagram set, bool source);
-  std::string services(analyze::Diagram set);
+  std::string services(analyze::Diagram set, bool& whole);
   std::string devices(PacketWay way, analyze::Diagram set, analyze::Diagram expected,
                       analyze::Diagram& box);
   std::string states(analyze::Diagram set);

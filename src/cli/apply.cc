@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ask/check.h"
+#include "cli/changed_packets.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
 #include "cli/program.h"
@@ -328,6 +329,13 @@ int run(const ApplyOptions& options) {
   if (!plan->empty() || plan->changes_policy()) {
     if (!plan->first) say_changes(lines_of(out(), *plan, Extent::Policy));
     out().line(fmt::format("plan: {}", summary(*plan)));
+    if (!plan->first) {
+      constexpr std::size_t kMostClasses = 5;
+      const auto packets = changed_packets(options.state_directory, snapshot, &site.policy);
+      if (packets) {
+        for (const std::string& line : short_lines(out(), *packets, kMostClasses)) out().line(line);
+      }
+    }
   }
   say_cuts(snapshot, options, *how->guard);
   // Whoever is not at a terminal has agreed.

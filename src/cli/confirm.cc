@@ -4,16 +4,20 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/generations.h"
 #include "apply/recorded_facts.h"
+#include "cli/changed_packets.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
 #include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_diff.h"
 #include "cli/state_options.h"
 
 namespace rolewall::cli {
@@ -33,6 +37,7 @@ struct RollbackOptions {
 
 struct HistoryOptions {
   std::string state_directory{apply::kDefaultStateDirectory};
+  bool packets = false;
   std::string format = "text";
 };
 
@@ -78,11 +83,23 @@ int roll_back_expired(const RollbackOptions& options) {
   return kDone;
 }
 
+// Against what is in force now.
+void say_changed_packets(const ruleset::Snapshot& before, const std::string& state_directory) {
+  constexpr std::size_t kMostClasses = 5;
+  const auto now = apply::last_applied(state_directory);
+  if (!now || !*now) return;
+  for (const std::string& line :
+       short_lines(out(), changed_packets(before, **now, nullptr), kMostClasses)) {
+    out().line(line);
+  }
+}
+
 int rollback(const RollbackOptions& options) {
   if (const auto may = may_change_firewall(); !may) return report(may.error());
   if (options.expired) return roll_back_expired(options);
   const auto within = confirm_within(options.confirm);
   if (!within) return report(within.error());
+  const auto before = apply::last_applied(options.state_directory);
   auto facts = apply::recorded_facts(options.state_directory);
   if (!facts) return report(facts.error());
   facts->may_be_undone = within->has_value();
@@ -106,6 +123,7 @@ int rollback(const RollbackOptions& options) {
   out().line(to ? fmt::format("rolled back: generation {} is in force again{}", *to,
                               waits ? "" : ", after a reboot too")
                 : "rolled back: table inet rolewall was removed, as before the first apply");
+  if (to && before && *before) say_changed_packets(**before, options.state_directory);
   if (waits) {
     say_what_waits(*done->pending);
   } else if (*within) {
@@ -159,14 +177,54 @@ std::string line_of(const apply::Event& event, const apply::History& history) {
   return fmt::format(" {:>6}  {}  {}  {}", "", event.at, event.by, apply::in_words(event));
 }
 
-void list_json(const apply::History& history) {
+// What each generation that is kept has changed for packets, against the one before it.
+class GenerationPackets {
+ public:
+  GenerationPackets(const apply::History& history, const std::string& state_directory) {
+    std::optional<ruleset::Snapshot> before;
+    for (const apply::Applied& applied : history.generations) {
+      auto read = apply::read_generation(state_directory, applied.generation);
+      if (!read) {
+        before.reset();
+        continue;
+      }
+      if (before)
+        diffs_.emplace(applied.generation, changed_packets(*before, read->snapshot, nullptr));
+      before = std::move(read->snapshot);
+    }
+  }
+  const ask::Diff* of(std::uint32_t generation) const {
+    const auto at = diffs_.find(generation);
+    return at == diffs_.end() ? nullptr : &at->second;
+  }
+
+ private:
+  std::map<std::uint32_t, ask::Diff> diffs_;
+};
+
+void say_packets(const GenerationPackets* packets, std::uint32_t generation) {
+  constexpr std::size_t kMostClasses = 5;
+  const ask::Diff* diff = packets == nullptr ? nullptr : packets->of(generation);
+  if (diff == nullptr) return;
+  for (const std::string& line : short_lines(out(), *diff, kMostClasses))
+    out().line("         " + line);
+}
+
+void list_json(const apply::History& history, const GenerationPackets* packets) {
   Json json{{"version", kJsonVersion},
             {"verb", "history"},
             {"generations", Json::array()},
             {"events", Json::array()},
             {"problems", Json::array()}};
   for (const apply::Applied& applied : history.generations) {
-    json["generations"].push_back(generation_json(applied, history));
+    Json entry = generation_json(applied, history);
+    const ask::Diff* diff = packets == nullptr ? nullptr : packets->of(applied.generation);
+    if (diff != nullptr) {
+      Json changed;
+      add_members(changed, *diff);
+      entry["packets"] = std::move(changed);
+    }
+    json["generations"].push_back(std::move(entry));
   }
   for (const apply::Event& event : history.events) json["events"].push_back(event_json(event));
   for (const std::string& problem : history.problems)
@@ -177,8 +235,11 @@ void list_json(const apply::History& history) {
 int list(const HistoryOptions& options) {
   const auto history = apply::history(options.state_directory);
   if (!history) return report(history.error());
+  std::optional<GenerationPackets> compared;
+  if (options.packets) compared.emplace(*history, options.state_directory);
+  const GenerationPackets* packets = compared ? &*compared : nullptr;
   if (options.format == "json") {
-    list_json(*history);
+    list_json(*history, packets);
     return kDone;
   }
   render_notes(history->problems);
@@ -187,13 +248,16 @@ int list(const HistoryOptions& options) {
   }
   for (auto at = history->events.rbegin(); at != history->events.rend(); ++at) {
     out().line(printable(line_of(*at, *history)));
+    if (at->kind == apply::EventKind::Applied) say_packets(packets, at->to.value_or(0));
   }
   // Of before the history's beginning, or where its line is damaged.
   for (auto at = history->generations.rbegin(); at != history->generations.rend(); ++at) {
     const bool listed = std::ranges::any_of(history->events, [&](const apply::Event& event) {
       return event.kind == apply::EventKind::Applied && event.to == at->generation;
     });
-    if (!listed) out().line(printable(line_of(*at, *history)));
+    if (listed) continue;
+    out().line(printable(line_of(*at, *history)));
+    say_packets(packets, at->generation);
   }
   return kDone;
 }
@@ -254,9 +318,12 @@ void add_history(Program& program) {
   Verb verb = program.add_verb(kServerVerbs, "history",
                                "list what was applied, confirmed, rolled back: when and by whom",
                                "  sudo rolewall history\n"
+                               "  sudo rolewall history --packets\n"
                                "  sudo rolewall history --format json");
   auto options = std::make_shared<HistoryOptions>();
   add_state_option(verb, options->state_directory);
+  verb.add_flag("--packets", options->packets,
+                "show which packets' fate each generation has changed");
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, list);
 }

@@ -121,6 +121,7 @@ void add_diff(Program& program) {
   verb.add_option("--fail-on", options->fail_on,
                   "exit with 1 only if some packet's fate differs so; may be given several times")
       .one_of(kinds())
+      .one_at_a_time()
       .type_name("CHANGE");
   add_format_option(verb, options->format, {"text", "json", "markdown"});
   program.on_choice(verb, options, run);

@@ -10,12 +10,14 @@
 #include "apply/apply.h"
 #include "apply/ask_guard.h"
 #include "apply/waiting.h"
+#include "cli/changed_packets.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
 #include "cli/json.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_cuts.h"
+#include "cli/render_diff.h"
 #include "cli/render_plan.h"
 #include "cli/screen.h"
 #include "cli/site_options.h"
@@ -127,6 +129,10 @@ int run(const PlanOptions& options) {
   const Result<apply::NotAdmitted> cuts = ask_about_the_open(facts, snapshot);
   const ruleset::SourceMap applied = sources_in_force(options.state_directory);
   const BothSources sources{snapshot.sources, applied};
+  std::optional<ask::Diff> packets;
+  if (!plan->first && (!plan->empty() || plan->changes_policy())) {
+    packets = changed_packets(options.state_directory, snapshot, &wanted->site.policy);
+  }
   if (options.format == "json") {
     Json json{{"version", kJsonVersion}, {"verb", "plan"}, {"host", snapshot.host.name}};
     add_members(json, *plan);
@@ -135,6 +141,11 @@ int run(const PlanOptions& options) {
       json["notes"] = lost_json(guard->notes);
     }
     if (cuts) json["connections"] = to_json(*cuts, sources);
+    if (packets) {
+      Json changed;
+      add_members(changed, *packets);
+      json["packets"] = std::move(changed);
+    }
     print(json);
   } else {
     Screen screen(out());
@@ -147,6 +158,13 @@ int run(const PlanOptions& options) {
     const Extent extent = options.all ? Extent::Everything : Extent::Policy;
     add_guard(guard, screen);
     add_cuts(cuts, sources, options.all, screen);
+    if (packets) {
+      constexpr std::size_t kMostClasses = 2;
+      for (const std::string& line :
+           short_lines(out(), *packets, options.all ? SIZE_MAX : kMostClasses)) {
+        screen.line(line);
+      }
+    }
     if (!plan->empty() || plan->changes_policy()) {
       for (std::string& line : lines_of(out(), *plan, extent)) screen.line(std::move(line));
     }
@@ -165,7 +183,8 @@ void add_plan(Program& program) {
       "  sudo rolewall plan --exit-code --format json         1 if there are changes\n"
       "\n"
       "+ is added, - removed, ~ changed, since the last apply: rules key by key, and what the\n"
-      "names that they use stand for. Everything else stays, with its counters. Without --all at\n"
+      "names that they use stand for; and which packets' fate differs by it, for all packets\n"
+      "(`rolewall diff` has examples). Everything else stays, with its counters. Without --all at\n"
       "most a screen is shown, and not what becomes of the kernel's chains, sets and maps.\n"
       "It asks the guard, and says first what an apply from here would be refused for; then which\n"
       "open connections the policy no longer admits, by rule: `apply --cut` ends these.");

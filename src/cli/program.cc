@@ -106,6 +106,11 @@ Option& Option::show_default() {
   return *this;
 }
 
+Option& Option::one_at_a_time() {
+  option_->allow_extra_args(false);
+  return *this;
+}
+
 Option& Option::required() {
   option_->required();
   return *this;

@@ -31,6 +31,8 @@ class Option {
   // The help shows the value that it has now.
   Option& show_default();
   Option& required();
+  // Of a list: each of its values has the option's name before it.
+  Option& one_at_a_time();
   // Never on a command line with `other`; not without `other`.
   Option& excludes(const Option& other);
   Option& needs(const Option& other);

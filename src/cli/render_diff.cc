@@ -154,7 +154,7 @@ std::vector<std::string> lines_of(const Terminal& to, const ask::Diff& diff, std
     }
   }
   if (shown < diff.classes.size()) {
-    lines.push_back(fmt::format("  and {} more", counted(diff.classes.size() - shown, "class")));
+    lines.push_back(fmt::format("  and {} more of them", diff.classes.size() - shown));
   }
   for (const std::string& host : diff.new_hosts) {
     lines.push_back(fmt::format("  {} is new", printable(host)));
@@ -170,6 +170,15 @@ std::vector<std::string> lines_of(const Terminal& to, const ask::Diff& diff, std
     lines.push_back("  " + printable(mistake));
   }
   return lines;
+}
+
+std::string line_of(const Terminal& to, const DiffClass& one) {
+  std::string text = fmt::format("{}: {}", to.paint(tone_of(one.kind), spaced(one.kind)),
+                                 printable(packets_of(one)));
+  if (!one.depends.empty()) {
+    text += printable(fmt::format(", depending on {}", fmt::join(one.depends, ", ")));
+  }
+  return text;
 }
 
 std::string summary(const ask::Diff& diff) {
@@ -251,7 +260,7 @@ std::string markdown(const ask::Diff& diff, std::string_view before, std::string
     ++shown;
   }
   if (shown < diff.classes.size()) {
-    body += fmt::format("\nand {} more\n", counted(diff.classes.size() - shown, "class"));
+    body += fmt::format("\nand {} more of them\n", diff.classes.size() - shown);
   }
   return head + body + (tail.empty() ? "" : "\n" + tail);
 }

@@ -14,6 +14,9 @@ namespace rolewall::cli {
 // As `diff` shows it, its last line apart. `most`: so many classes at most.
 std::vector<std::string> lines_of(const Terminal& to, const ask::Diff& diff, std::size_t most);
 
+// "newly accepted: tcp/8080 internet > web-01".
+std::string line_of(const Terminal& to, const ask::DiffClass& one);
+
 // "more permissive: 1 class newly accepted; 3 hosts compared, 9 the same".
 std::string summary(const ask::Diff& diff);
 

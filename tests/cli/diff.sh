@@ -29,7 +29,7 @@ expect_out "newly denied: accepted before, denied now"
 expect_out "less permissive: 0 newly accepted, 1 newly denied"
 
 # What it fails on.
-rolewall diff before after --fail-on newly-denied
+rolewall diff --fail-on newly-denied before after
 expect_status 0
 rolewall diff before after --fail-on newly-denied --fail-on newly-accepted
 expect_status 1

@@ -57,6 +57,7 @@ verb eval 0 "web.inbound.https" 'https 203.0.113.5 > www' -p site
 verb eval 0 "drop" 'mysql 203.0.113.5 > www' -p site --explain
 verb prove 0 "proven" 'never mysql any > www' -p site
 verb lock 0 "" site
+verb diff 0 "no packet's fate differs" site site
 on_server plan 0 "added" site
 on_server apply 0 "generation 1 is in force" site
 printf '\n[[inbound]]\nid = "http"\nservice = "http"\nfrom = "any"\n' >>site/web.toml

@@ -15,11 +15,15 @@
 
 #include "aims.h"
 #include "analyze/difference.h"
+#include "ask/diff.h"
+#include "ask/site.h"
+#include "base/file.h"
 #include "boundaries.h"
 #include "edits.h"
 #include "eval/eval.h"
 #include "generator.h"
 #include "options.h"
+#include "print/print.h"
 #include "random.h"
 #include "random_rules.h"
 #include "ruleset/verify.h"
@@ -35,6 +39,7 @@ struct Arguments {
   std::uint64_t packets = 200;
   std::uint64_t seed = 1;
   std::uint64_t forwards = 0;
+  std::string snapshot;  // a file; "": generated rulesets
   std::optional<std::uint64_t> only;
 };
 
@@ -48,6 +53,9 @@ struct Tally {
   std::uint64_t examples = 0;
   std::uint64_t bounds = 0;  // parts without a certain packet
   std::uint64_t disagreements = 0;
+  std::uint64_t told = 0;     // pairs whose classes were counted
+  std::uint64_t few = 0;      // of them, those with at most the edit's length and two more
+  std::uint64_t classes = 0;  // in all
 };
 
 struct Told {
@@ -64,7 +72,8 @@ Told tell(eval::Evaluator& evaluator, const eval::Packet& packet, bool sent) {
       evaluator.outcomes(packet, sent ? eval::Direction::Send : eval::Direction::Arrive, options);
   Told told;
   for (const eval::Journey& way : outcomes.ways) {
-    told.fates.insert(way.fate());
+    // Nobody can tell what a rule drops from what the IP stack discards.
+    told.fates.insert(way.fate() == eval::Fate::Stack ? eval::Fate::Drop : way.fate());
     told.is_undecided |= way.fate() == eval::Fate::Undecided || way.fate() == eval::Fate::Held;
     told.is_plain = told.is_plain && way.conditions.empty() && way.knows_after;
   }
@@ -222,24 +231,58 @@ void ask_all(Pair& pair, const ruleset::Ruleset& ruleset, const ruleset::Host& h
   }
 }
 
+// What a reader sees of the pair. A class that the evaluator does not confirm is a disagreement.
+void tell_classes(const policy::Policy& policy, const ruleset::Ruleset& before,
+                  const ruleset::Ruleset& after, const ruleset::Host& host,
+                  const std::string& again, Tally& tally) {
+  constexpr std::size_t kMost = 3;  // an edit of one rule, and two
+  ask::Differ differ(policy);
+  differ.compare({host, before, {}}, {host, after, {}});
+  const ask::Diff diff = differ.take();
+  if (!diff.not_proven.empty()) return;
+  ++tally.told;
+  tally.classes += diff.classes.size();
+  if (diff.classes.size() <= kMost) ++tally.few;
+  tally.disagreements += diff.mistakes.size();
+  for (const std::string& mistake : diff.mistakes) fmt::print("{}\n  again: {}\n", mistake, again);
+}
+
 int run(const Arguments& arguments, const char* program) {
   Tally tally;
-  const ruleset::Host host = host_of_universe(arguments.forwards != 0);
+  ruleset::Snapshot given;
+  if (arguments.snapshot.empty()) {
+    given.host = host_of_universe(arguments.forwards != 0);
+  } else {
+    const auto text = read_file(arguments.snapshot, std::size_t{1} << 30);
+    auto read = text ? print::from_json(*text) : std::unexpected(text.error());
+    if (!read) {
+      fmt::print("{}: {}\n", arguments.snapshot, read.error().message);
+      return 2;
+    }
+    given = std::move(*read);
+  }
+  const ruleset::Host& host = given.host;
+  const policy::Policy policy = ask::policy_of(host);
+  const bool generated = arguments.snapshot.empty();
+  std::uint64_t misses = 0;
   for (std::uint64_t i = 0; tally.pairs < arguments.pairs; ++i) {
     const std::uint64_t seed = arguments.seed + i;
-    const ruleset::Ruleset before = random_rules(seed);
+    const ruleset::Ruleset before = generated ? random_rules(seed) : given.ruleset;
     const auto edited = edit(before, seed);
+    constexpr std::uint64_t kMostMisses = 1'000;  // of a ruleset without a rule
+    if (!edited && ++misses > kMostMisses) break;
     if (!edited) continue;
     ++tally.pairs;
-    Pair pair(before, edited->ruleset, host,
-              fmt::format("{} --forwards {} --pairs 1 --seed {} ({})", program, arguments.forwards,
-                          seed, edited->what),
-              tally);
+    const std::string again = fmt::format(
+        "{} {} {} --forwards {} --pairs 1 --seed {} ({})", program, generated ? "" : "--snapshot",
+        arguments.snapshot, arguments.forwards, seed, edited->what);
+    Pair pair(before, edited->ruleset, host, again, tally);
     if (!pair.analyse()) {
       ++tally.not_proven;
       continue;
     }
     pair.judge_examples();
+    tell_classes(policy, before, edited->ruleset, host, again, tally);
     ask_all(pair, before, host, arguments, seed);
     ask_all(pair, edited->ruleset, host, arguments, seed + 500'000);
   }
@@ -248,6 +291,8 @@ int run(const Arguments& arguments, const char* program) {
       "free), {} examples, {} parts that are bounds alone, {} disagreements; seeds from {}\n",
       tally.pairs, tally.not_proven, tally.equal, tally.packets, tally.differing, tally.free,
       tally.examples, tally.bounds, tally.disagreements, arguments.seed);
+  fmt::print("{} classes of {} pairs; of {} pairs at most three\n", tally.classes, tally.told,
+             tally.few);
   return tally.disagreements == 0 ? 0 : 1;
 }
 
@@ -257,6 +302,12 @@ int run(const Arguments& arguments, const char* program) {
 int main(int count, char** words) {
   using namespace rolewall;
   symbolic::Arguments arguments;
+  const char* program = words[0];
+  if (count > 2 && words[1] == std::string_view("--snapshot")) {
+    arguments.snapshot = words[2];
+    count -= 2;
+    words += 2;
+  }
   const bool read = kernel_judge::read_numbers(count, words,
                                                {{"--pairs", &arguments.pairs},
                                                 {"--packets", &arguments.packets},
@@ -265,9 +316,10 @@ int main(int count, char** words) {
                                                 {"--only", nullptr, &arguments.only}});
   if (!read) {
     fmt::print(stderr,
-               "usage: difference_judge [--forwards 1] [--pairs N] [--packets N] [--seed S] "
+               "usage: difference_judge [--snapshot FILE] [--forwards 1] [--pairs N] [--packets N] "
+               "[--seed S] "
                "[--only PACKET]\n");
     return 2;
   }
-  return symbolic::run(arguments, words[0]);
+  return symbolic::run(arguments, program);
 }
