@@ -48,7 +48,7 @@ std::string joined(const std::vector<std::string>& words, std::string_view none)
 std::string quoted_name(const WrittenPolicy& policy, const net::Address& address) {
   const std::string name = policy.name_of(address);
   return name.empty() ? fmt::format("\"{}\"", net::format(address))
-                      : fmt::format("\"{}\" (\"{}\" has it)", net::format(address), name);
+                      : fmt::format(R"("{}" ("{}" has it))", net::format(address), name);
 }
 
 class Advice {

@@ -328,8 +328,8 @@ std::string WrittenPolicy::service_name(std::uint8_t protocol, std::uint16_t por
   return service_literal(protocol, port, icmp_type);
 }
 
-void WrittenPolicy::add_service(const std::string& name, std::vector<std::string> literals) {
-  if (!services_.contains(name)) further_services_.try_emplace(name, std::move(literals));
+void WrittenPolicy::add_service(const std::string& name, const std::vector<std::string>& literals) {
+  if (!services_.contains(name)) further_services_.try_emplace(name, literals);
 }
 
 std::string service_literal(std::uint8_t protocol, std::uint16_t port,

@@ -82,7 +82,7 @@ class WrittenPolicy {
   std::string service_name(std::uint8_t protocol, std::uint16_t port,
                            std::optional<std::uint8_t> icmp_type = std::nullopt) const;
   // A name that no rule of the record uses.
-  void add_service(const std::string& name, std::vector<std::string> literals);
+  void add_service(const std::string& name, const std::vector<std::string>& literals);
 
  private:
   void add_names(const ruleset::Snapshot& snapshot);
