@@ -80,7 +80,7 @@ class Recorded {
       for (const policy::ServiceLiteral& literal : service.literals) {
         literals.push_back(literal.text);
       }
-      policy_.add_service(service.name, std::move(literals));
+      policy_.add_service(service.name, literals);
     }
   }
 

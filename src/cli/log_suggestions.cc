@@ -9,20 +9,11 @@
 #include "cli/json.h"
 #include "cli/terminal.h"
 #include "net/built_in_steps.h"
-#include "net/protocol.h"
 
 namespace rolewall::cli {
 namespace {
 
 using observe::Direction;
-
-// A type by its number is a literal, too.
-std::string service_of(const observe::PacketHead& packet, const observe::WrittenPolicy& policy) {
-  if (packet.icmp_type) {
-    return fmt::format("{}/{}", net::protocol_name(packet.protocol), *packet.icmp_type);
-  }
-  return policy.service_name(packet.protocol, packet.to_port);
-}
 
 // One that no rule of the direction has, nor one that is suggested here.
 std::string new_id(const observe::WrittenPolicy& policy, Direction direction, std::string service,
@@ -57,7 +48,7 @@ void LogSuggestions::take(const observe::LogEvent& event, const observe::Written
   const bool outbound = event.direction == Direction::Outbound;
   Key key{
       .direction = event.direction,
-      .service = service_of(packet, policy),
+      .service = policy.service_name(packet.protocol, packet.to_port, packet.icmp_type),
       .target = event.direction == Direction::Forward ? host_or_address(packet.to, policy) : ""};
   auto at = seen_.find(key);
   if (at == seen_.end()) {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string_view>
 
 #include "base/calendar.h"
@@ -26,21 +27,20 @@ std::string clock_of(const LogEvent& event) {
   return event.time_ns == 0 || at == std::string::npos ? "--:--:--" : moment.substr(at + 1, 8);
 }
 
+// As packet_words() has it, with what each end and the service is called behind it.
 std::string packet_of(const ShownEvent& shown) {
   const auto& packet = shown.event.packet;
   if (!packet) return "a packet that cannot be read";
-  std::string words = packet_words(*packet);
-  const std::string service = shown.policy.service_name(packet->protocol, packet->to_port);
-  if (service != observe::service_literal(packet->protocol, packet->to_port)) {
-    words += " " + service;
-  }
-  const std::string from = with_name(shown.policy, packet->from);
-  const std::string to = with_name(shown.policy, packet->to);
-  if (!from.empty() || !to.empty()) {
-    words += fmt::format(" from{} to{}", from.empty() ? " " + net::format(packet->from) : from,
-                         to.empty() ? " " + net::format(packet->to) : to);
-  }
-  return words;
+  const std::string words = packet_words(*packet);
+  const std::string service =
+      shown.policy.service_name(packet->protocol, packet->to_port, packet->icmp_type);
+  const std::string literal =
+      observe::service_literal(packet->protocol, packet->to_port, packet->icmp_type);
+  const std::size_t arrow = words.find(" > ");
+  const std::size_t end = std::min(words.find(' ', arrow + 3), words.size());
+  return fmt::format("{}{}{}{}{}{}", words.substr(0, arrow), with_name(shown.policy, packet->from),
+                     words.substr(arrow, end - arrow), with_name(shown.policy, packet->to),
+                     words.substr(end), service == literal ? "" : " " + service);
 }
 
 std::string by_whom(const ShownEvent& shown) {
@@ -109,7 +109,8 @@ std::string log_json(const ShownEvent& shown) {
     const std::string to = shown.policy.name_of(packet->to);
     if (!from.empty()) json["from_name"] = printable(from);
     if (!to.empty()) json["to_name"] = printable(to);
-    json["service"] = printable(shown.policy.service_name(packet->protocol, packet->to_port));
+    json["service"] =
+        printable(shown.policy.service_name(packet->protocol, packet->to_port, packet->icmp_type));
   }
   if (shown.explains && shown.times == 0) {
     json["advice"] = Json::array();
@@ -136,8 +137,9 @@ std::string journal_fields(const ShownEvent& shown) {
     add_field(fields, "ROLEWALL_TO", net::format(packet->to));
     add_field(fields, "ROLEWALL_FROM_NAME", printable(shown.policy.name_of(packet->from)));
     add_field(fields, "ROLEWALL_TO_NAME", printable(shown.policy.name_of(packet->to)));
-    add_field(fields, "ROLEWALL_SERVICE",
-              printable(shown.policy.service_name(packet->protocol, packet->to_port)));
+    add_field(
+        fields, "ROLEWALL_SERVICE",
+        printable(shown.policy.service_name(packet->protocol, packet->to_port, packet->icmp_type)));
   }
   return fields;
 }

@@ -171,7 +171,7 @@ void add_services(const ShownStats& stats, Metrics& metrics) {
                   {"service", service.service.empty() ? "(none)" : service.service}};
   };
   metrics.begin("service_open_connections", "gauge",
-                "Connections of a service that are tracked now; (none): of no rule.");
+                "Connections of a service that are open now; (none): of no rule.");
   for (const auto& service : stats.services->services()) {
     metrics.add(labels_of(service), service.open);
   }

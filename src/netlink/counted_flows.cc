@@ -1,5 +1,6 @@
 #include "netlink/counted_flows.h"
 
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_compat.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -41,6 +42,13 @@ std::optional<FlowCount> count_in(View counters) {
   return FlowCount{.packets = big_endian(packets), .bytes = big_endian(bytes)};
 }
 
+// In TIME_WAIT, or closed (linux/netfilter/nf_conntrack_tcp.h).
+bool is_over(View attributes) {
+  const View tcp = find_attribute(find_attribute(attributes, CTA_PROTOINFO), CTA_PROTOINFO_TCP);
+  const View state = find_attribute(tcp, CTA_PROTOINFO_TCP_STATE);
+  return !state.empty() && (state[0] == TCP_CONNTRACK_TIME_WAIT || state[0] == TCP_CONNTRACK_CLOSE);
+}
+
 // std::nullopt for what has no addresses of IP.
 std::optional<CountedFlow> counted_flow(View attributes) {
   const View original = find_attribute(attributes, CTA_TUPLE_ORIG);
@@ -56,6 +64,7 @@ std::optional<CountedFlow> counted_flow(View attributes) {
                    .from = {*from, counted_port(transport, CTA_PROTO_SRC_PORT)},
                    .to = {*to, counted_port(transport, CTA_PROTO_DST_PORT)},
                    .answered_by = *answered_by,
+                   .is_over = is_over(attributes),
                    .there = count_in(find_attribute(attributes, CTA_COUNTERS_ORIG)),
                    .back = count_in(find_attribute(attributes, CTA_COUNTERS_REPLY))};
   // The kernel's own is a hash of 32 bits (nf_ct_get_id): two of a million have the same.

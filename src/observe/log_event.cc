@@ -48,7 +48,7 @@ std::string joined(const std::vector<std::string>& words, std::string_view none)
 std::string quoted_name(const WrittenPolicy& policy, const net::Address& address) {
   const std::string name = policy.name_of(address);
   return name.empty() ? fmt::format("\"{}\"", net::format(address))
-                      : fmt::format("\"{}\" (\"{}\" has it)", net::format(address), name);
+                      : fmt::format(R"("{}" ("{}" has it))", net::format(address), name);
 }
 
 class Advice {
@@ -101,10 +101,13 @@ class Advice {
   void missing_rule() {
     for (const WrittenRule& rule : policy_.rules()) {
       if (rule.direction != event_.direction || rule.action != "accept") continue;
-      if (rule.services.empty() || !rule.serves(packet_.protocol, packet_.to_port)) continue;
+      if (rule.services.empty() ||
+          !rule.serves(packet_.protocol, packet_.to_port, packet_.icmp_type))
+        continue;
       near(rule);
     }
-    const std::string service = policy_.service_name(packet_.protocol, packet_.to_port);
+    const std::string service =
+        policy_.service_name(packet_.protocol, packet_.to_port, packet_.icmp_type);
     std::string ends = fmt::format("{} = {}", peer_key(), quoted_name(policy_, peer()));
     if (event_.direction == Direction::Forward) {
       ends += fmt::format(", to = {}", quoted_name(policy_, packet_.to));

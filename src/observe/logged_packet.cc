@@ -83,7 +83,7 @@ std::string flag_words(std::uint8_t flags) {
 }
 
 std::string end_words(const net::Address& address, std::uint16_t port, bool has_port) {
-  const std::string text = net::format(address);
+  std::string text = net::format(address);
   if (!has_port) return text;
   return net::is_ipv4(address) ? fmt::format("{}:{}", text, port)
                                : fmt::format("[{}]:{}", text, port);

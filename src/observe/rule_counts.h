@@ -36,10 +36,10 @@ struct RuleCount {
 };
 
 // Whether the defaults deny nothing, but count and log what they would deny. REQUIRES: our table.
-bool audits(const ruleset::Table& own);
+bool audits(const ruleset::Table& table);
 
 // One for each rule, step, place and fate, in the table's order. REQUIRES: our table.
-std::vector<RuleCount> count_rules(const ruleset::Table& own);
+std::vector<RuleCount> count_rules(const ruleset::Table& table);
 
 enum class SetUse : std::uint8_t { Bans, Openings, RateSources, ConnectionSources, LogSources };
 
@@ -55,7 +55,7 @@ struct SetFill {
 
 // Those that packets, `ban` and `allow` fill. `counted`: what the kernel says of each set, where it
 // does; else the elements that were read are counted.
-std::vector<SetFill> set_fills(const ruleset::Table& own,
+std::vector<SetFill> set_fills(const ruleset::Table& table,
                                const std::vector<netlink::SetState>& counted,
                                const std::vector<netlink::UnreadSet>& unread);
 

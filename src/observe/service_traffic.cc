@@ -129,15 +129,18 @@ void ServiceCounts::take(const netlink::CountedFlow& flow, bool has_ended) {
   }
   const bool is_counted = seen != seen_.end() && seen->second.look == looks_;
   if (has_ended) {
-    if (is_counted) of.open -= 1;
+    if (is_counted && seen->second.is_open) of.open -= 1;
     if (seen != seen_.end()) seen_.erase(seen);
     return;
   }
-  if (!is_counted) {
+  if (!is_counted && !flow.is_over) {
     of.open += 1;
     of.of_open += now;
   }
-  seen_[flow.id] = {.traffic = now, .service = static_cast<std::uint32_t>(service), .look = looks_};
+  seen_[flow.id] = {.traffic = now,
+                    .service = static_cast<std::uint32_t>(service),
+                    .look = looks_,
+                    .is_open = is_counted ? seen->second.is_open : !flow.is_over};
 }
 
 // The kernel tells of an end before it takes the entry away (nf_conntrack_core.c: nf_ct_delete):

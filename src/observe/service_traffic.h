@@ -31,7 +31,7 @@ struct ServiceTraffic {
   Direction direction = Direction::Inbound;
   std::string service;             // as its rules write it; "" for what no rule of the record fits
   std::vector<std::string> rules;  // that name it
-  std::uint64_t open = 0;          // connections that are tracked now
+  std::uint64_t open = 0;          // connections; what is tracked and over is none
   Traffic of_open;                 // since they began
   Traffic passed;                  // since the last look
   Traffic total;                   // since the first look, of this and of what it was carried over
@@ -63,6 +63,7 @@ class ServiceCounts {
     Traffic traffic;
     std::uint32_t service = 0;
     std::uint32_t look = 0;
+    bool is_open = false;
   };
   std::optional<std::size_t> service_of(const netlink::CountedFlow& flow) const;
   std::optional<Direction> direction_of(const netlink::CountedFlow& flow) const;

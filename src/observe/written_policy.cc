@@ -8,6 +8,8 @@
 #include <charconv>
 #include <utility>
 
+#include "net/icmp_types.h"
+
 namespace rolewall::observe {
 namespace {
 
@@ -47,6 +49,20 @@ std::optional<std::uint8_t> protocol_number(std::string_view word) {
   return std::nullopt;
 }
 
+std::optional<std::uint8_t> icmp_type_in(std::uint8_t protocol, std::string_view text) {
+  const auto number = port_number(text);
+  if (number && *number <= 255) return static_cast<std::uint8_t>(*number);
+  for (const net::IcmpType& type : net::icmp_types(protocol)) {
+    if (type.name == text) return type.number;
+  }
+  return std::nullopt;
+}
+
+// Whether a packet of this type, if it is known, can be one of the part's.
+bool fits_type(const ServicePart& part, std::optional<std::uint8_t> icmp_type) {
+  return !part.icmp_type || !icmp_type || *part.icmp_type == *icmp_type;
+}
+
 std::optional<ServicePart> service_part(std::string_view literal) {
   const std::size_t slash = literal.find('/');
   const std::string_view word = literal.substr(0, slash);
@@ -55,15 +71,16 @@ std::optional<ServicePart> service_part(std::string_view literal) {
   if (word == "protocol") {
     const auto number = port_number(rest);
     if (!number || *number > 255) return std::nullopt;
-    return ServicePart{.protocol = static_cast<std::uint8_t>(*number), .ports = {}};
+    return ServicePart{
+        .protocol = static_cast<std::uint8_t>(*number), .ports = {}, .icmp_type = std::nullopt};
   }
   const auto protocol = protocol_number(word);
   if (!protocol) return std::nullopt;
-  ServicePart part{.protocol = *protocol, .ports = {}};
+  ServicePart part{.protocol = *protocol, .ports = {}, .icmp_type = std::nullopt};
   if (rest.empty()) return part;
   if (!net::has_ports(*protocol)) {
-    part.narrower = true;
-    return part;
+    part.icmp_type = icmp_type_in(*protocol, rest);
+    return part.icmp_type ? std::optional(part) : std::nullopt;
   }
   const std::size_t space = rest.find(' ');
   part.narrower = space != std::string_view::npos;
@@ -135,10 +152,11 @@ std::string WrittenRule::service() const {
   return services.empty() ? "any service" : fmt::format("{}", fmt::join(services, ", "));
 }
 
-bool WrittenRule::serves(std::uint8_t protocol, std::uint16_t port) const {
+bool WrittenRule::serves(std::uint8_t protocol, std::uint16_t port,
+                         std::optional<std::uint8_t> icmp_type) const {
   if (services.empty()) return true;
   return std::ranges::any_of(parts, [&](const ServicePart& part) {
-    return part.protocol == protocol && part.ports.contains(port);
+    return part.protocol == protocol && part.ports.contains(port) && fits_type(part, icmp_type);
   });
 }
 
@@ -291,31 +309,39 @@ std::string WrittenPolicy::host_name(const net::Address& address) const {
   return "";
 }
 
-std::string WrittenPolicy::service_name(std::uint8_t protocol, std::uint16_t port) const {
+std::string WrittenPolicy::service_name(std::uint8_t protocol, std::uint16_t port,
+                                        std::optional<std::uint8_t> icmp_type) const {
   for (const Services* services : {&services_, &further_services_}) {
     std::vector<std::string> names;
     for (const auto& [name, literals] : *services) {
       const bool fits = std::ranges::any_of(literals, [&](const std::string& literal) {
         const auto part = service_part(literal);
-        return part && part->protocol == protocol && !part->narrower && !part->ports.is_all() &&
-               part->ports.contains(port);
+        if (!part || part->protocol != protocol || part->narrower) return false;
+        if (icmp_type) return part->icmp_type == icmp_type;
+        return !part->ports.is_all() && part->ports.contains(port);
       });
       if (fits) names.push_back(name);
     }
     if (names.size() == 1) return names.front();
     if (!names.empty()) break;
   }
-  return service_literal(protocol, port);
+  return service_literal(protocol, port, icmp_type);
 }
 
-void WrittenPolicy::add_service(const std::string& name, std::vector<std::string> literals) {
-  if (!services_.contains(name)) further_services_.try_emplace(name, std::move(literals));
+void WrittenPolicy::add_service(const std::string& name, const std::vector<std::string>& literals) {
+  if (!services_.contains(name)) further_services_.try_emplace(name, literals);
 }
 
-std::string service_literal(std::uint8_t protocol, std::uint16_t port) {
+std::string service_literal(std::uint8_t protocol, std::uint16_t port,
+                            std::optional<std::uint8_t> icmp_type) {
   const std::string_view word = net::protocol_name(protocol);
   if (word.empty()) return fmt::format("protocol/{}", protocol);
-  return net::has_ports(protocol) ? fmt::format("{}/{}", word, port) : std::string(word);
+  if (net::has_ports(protocol)) return fmt::format("{}/{}", word, port);
+  if (!icmp_type) return std::string(word);
+  for (const net::IcmpType& type : net::icmp_types(protocol)) {
+    if (type.number == *icmp_type) return fmt::format("{}/{}", word, type.name);
+  }
+  return fmt::format("{}/{}", word, *icmp_type);
 }
 
 }  // namespace rolewall::observe

@@ -26,8 +26,9 @@ std::optional<Direction> direction_of(std::string_view rule);
 // "tcp/443", "udp/68 from 67", "icmp/echo-request", "protocol/112".
 struct ServicePart {
   std::uint8_t protocol = 0;
-  net::PortRange ports;   // all for what has none
-  bool narrower = false;  // a type or a source port is asked for, too
+  net::PortRange ports;  // all for what has none
+  std::optional<std::uint8_t> icmp_type;
+  bool narrower = false;  // a source port is asked for, too
 };
 
 struct WrittenRule {
@@ -48,9 +49,10 @@ struct WrittenRule {
 
   // "https", "http, https", "any service".
   std::string service() const;
-  // Whether a packet to this port is one of the service's, whoever sends it. Ports are 0 where the
-  // protocol has none.
-  bool serves(std::uint8_t protocol, std::uint16_t port) const;
+  // Whether a packet to this port, or of this type, is one of the service's, whoever sends it.
+  // Ports are 0 where the protocol has none; without a type any may be meant.
+  bool serves(std::uint8_t protocol, std::uint16_t port,
+              std::optional<std::uint8_t> icmp_type = std::nullopt) const;
 };
 
 struct NamedAddresses {
@@ -77,9 +79,10 @@ class WrittenPolicy {
   std::string host_name(const net::Address& address) const;
   // The service by name that a packet to this port is of: "https"; its literal, "tcp/8443", where
   // none or several are.
-  std::string service_name(std::uint8_t protocol, std::uint16_t port) const;
+  std::string service_name(std::uint8_t protocol, std::uint16_t port,
+                           std::optional<std::uint8_t> icmp_type = std::nullopt) const;
   // A name that no rule of the record uses.
-  void add_service(const std::string& name, std::vector<std::string> literals);
+  void add_service(const std::string& name, const std::vector<std::string>& literals);
 
  private:
   void add_names(const ruleset::Snapshot& snapshot);
@@ -95,7 +98,8 @@ class WrittenPolicy {
   std::vector<ruleset::Written> defaults_;  // one or none
 };
 
-// "tcp/443" where the protocol has ports, else "icmp", "protocol/112".
-std::string service_literal(std::uint8_t protocol, std::uint16_t port);
+// "tcp/443" where the protocol has ports, else "icmp/echo-request", "protocol/112".
+std::string service_literal(std::uint8_t protocol, std::uint16_t port,
+                            std::optional<std::uint8_t> icmp_type = std::nullopt);
 
 }  // namespace rolewall::observe

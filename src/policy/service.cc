@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/suggest.h"
+#include "net/icmp_types.h"
 #include "policy/codes.h"
 #include "policy/keys.h"
 #include "policy/load.h"
@@ -27,43 +28,6 @@ constexpr std::array kProtocols = {
     ProtocolWord{"tcp", net::protocol::kTcp},       ProtocolWord{"udp", net::protocol::kUdp},
     ProtocolWord{"sctp", net::protocol::kSctp},     ProtocolWord{"icmp", net::protocol::kIcmp},
     ProtocolWord{"icmpv6", net::protocol::kIcmpv6}, ProtocolWord{"protocol", 0}};
-
-struct IcmpType {
-  std::string_view name;
-  std::uint8_t number;
-};
-
-// IANA's registries "ICMP Type Numbers" and "ICMPv6 Parameters".
-constexpr std::array kIcmpTypes = {IcmpType{"echo-reply", 0},
-                                   IcmpType{"destination-unreachable", 3},
-                                   IcmpType{"redirect", 5},
-                                   IcmpType{"echo-request", 8},
-                                   IcmpType{"router-advertisement", 9},
-                                   IcmpType{"router-solicitation", 10},
-                                   IcmpType{"time-exceeded", 11},
-                                   IcmpType{"parameter-problem", 12},
-                                   IcmpType{"timestamp-request", 13},
-                                   IcmpType{"timestamp-reply", 14}};
-constexpr std::array kIcmpv6Types = {IcmpType{"destination-unreachable", 1},
-                                     IcmpType{"packet-too-big", 2},
-                                     IcmpType{"time-exceeded", 3},
-                                     IcmpType{"parameter-problem", 4},
-                                     IcmpType{"echo-request", 128},
-                                     IcmpType{"echo-reply", 129},
-                                     IcmpType{"mld-query", 130},
-                                     IcmpType{"mld-report", 131},
-                                     IcmpType{"mld-done", 132},
-                                     IcmpType{"router-solicitation", 133},
-                                     IcmpType{"router-advertisement", 134},
-                                     IcmpType{"neighbour-solicitation", 135},
-                                     IcmpType{"neighbour-advertisement", 136},
-                                     IcmpType{"redirect", 137},
-                                     IcmpType{"mld2-report", 143}};
-
-std::span<const IcmpType> icmp_types(std::uint8_t protocol) {
-  if (protocol == net::protocol::kIcmp) return kIcmpTypes;
-  return kIcmpv6Types;
-}
 
 // The protocol's keyword at the front: what stands before '/' or ' '.
 std::string_view keyword(std::string_view text) {
@@ -100,7 +64,7 @@ std::optional<net::PortRange> parse_ports(std::string_view text, Span span,
 std::optional<std::uint8_t> parse_icmp_type(std::uint8_t protocol, std::string_view text, Span span,
                                             Diagnostics& diagnostics) {
   std::vector<std::string> names;
-  for (const IcmpType& type : icmp_types(protocol)) {
+  for (const net::IcmpType& type : net::icmp_types(protocol)) {
     if (type.name == text) return type.number;
     names.emplace_back(type.name);
   }

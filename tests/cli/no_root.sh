@@ -26,4 +26,7 @@ for where in "$scratch/private" "$scratch/nowhere"; do
     refuse_out "nothing to"
   done
 done
+rolewall log --group 5 --for 1s --state-dir "$scratch/nowhere"
+expect_status 3
+expect_err "CAP_NET_ADMIN"
 echo "$checks checks"

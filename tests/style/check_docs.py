@@ -62,7 +62,7 @@ def main() -> int:
         ):
             problems.append(f"{DOCS}: key `{key}` is not documented")
 
-    types = set(re.findall(r'IcmpType\{"([a-z0-9-]+)"', text("src/policy/service.cc")))
+    types = set(re.findall(r'IcmpType\{"([a-z0-9-]+)"', text("src/net/icmp_types.h")))
     rows = re.findall(r"^\| `icmp(?:v6)?/` \| (.*) \|$", page, re.M)
     problems += compare("ICMP type", types, set(re.findall(r"`([^`]+)`", " ".join(rows))))
 

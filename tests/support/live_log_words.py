@@ -94,7 +94,7 @@ def folded(peer):
     text = following.end(2.5)
     lines = [line for line in text.splitlines() if f"{HERE}:3000" in line]
     check(len(lines) == 2 and "39 more in 1 s" in lines[1], f"folded: {text}")
-    check("(default)" in lines[0] and "inbound" in lines[0] and "to (srv)" in lines[0], lines[0])
+    check("(default)" in lines[0] and "inbound" in lines[0] and f"{HERE}:3000 (srv)" in lines[0], lines[0])
     following = Following("--each")
     peer.ask("datagrams", PEER, HERE, 3000, 40)
     text = following.end()

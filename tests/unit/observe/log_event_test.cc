@@ -9,6 +9,7 @@
 #include "observe/rule_counts.h"
 #include "observe/source_counts.h"
 #include "ruleset/expr.h"
+#include "ruleset/own_table.h"
 
 namespace rolewall::observe {
 namespace {
@@ -127,6 +128,38 @@ TEST_CASE("the advice names the nearest rule, else a rule to write") {
   CHECK(policy.name_of(*net::parse_address("192.0.2.200")) == "doc");
   CHECK(policy.name_of(*net::parse_address("10.0.0.1")).empty());
   CHECK(log_group(snapshot()) == 5);
+}
+
+TEST_CASE("services of ICMP are told by their types") {
+  ruleset::Snapshot made = snapshot();
+  made.written.push_back(
+      {"service", "ping", "s", 1, {{"service", {"icmp/echo-request", "icmpv6/128"}}}});
+  made.written.push_back({"rule", "web.inbound.ping", "web.toml", 20, {{"service", {"ping"}}}});
+  const WrittenPolicy policy(made, {});
+  CHECK(policy.service_name(58, 0, 128) == "ping");
+  CHECK(policy.service_name(1, 0, 8) == "ping");
+  CHECK(policy.service_name(58, 0, 143) == "icmpv6/mld2-report");
+  CHECK(policy.service_name(1, 0, 200) == "icmp/200");
+  CHECK(policy.rule("web.inbound.ping")->serves(1, 0, 8));
+  CHECK_FALSE(policy.rule("web.inbound.ping")->serves(1, 0, 13));
+  CHECK(policy.rule("web.inbound.ping")->serves(1, 0));
+}
+
+TEST_CASE("how full a set is, by the kernel's count or by its elements") {
+  ruleset::Table table;
+  ruleset::Set rate;
+  rate.name = ruleset::own::rate_set("web.inbound.app", true);
+  rate.size = 10;
+  rate.elements.key_size = 4;
+  rate.elements.keys = {1, 2, 3, 4, 5, 6, 7, 8};
+  ruleset::Set named;
+  named.name = ruleset::own::family(ruleset::own::named_addresses("lb"), true);
+  table.sets = {rate, named};
+  auto fills = set_fills(table, {}, {});
+  REQUIRE(fills.size() == 1);  // what only the policy fills is of no interest
+  CHECK((fills[0].elements == 2 && fills[0].size == 10 && fills[0].rule == "web.inbound.app"));
+  CHECK(set_fills(table, {{rate.name, 1, 7}}, {})[0].elements == 7);
+  CHECK_FALSE(set_fills(table, {}, {{rate.name, std::nullopt}})[0].elements.has_value());
 }
 
 TEST_CASE("what is not known of addresses is not taken for nobody's") {
