@@ -297,10 +297,23 @@ def nothing_stays(client):
         client.ask("from", OURS, 8000, 0)
     is_same(trace, "after a silence")
     check(len(trace.packets) == 2, f"after a silence: {trace.packets}")
+    # Whoever kills the process that marks is told of it, and nothing stays.
+    with Trace("tcp any > self:8000", count=1000, seconds=60) as trace:
+        children = run("pgrep", "-P", str(trace.process.pid)).stdout.split()
+        check(len(children) == 1, f"its processes: {children}")
+        run("kill", "-KILL", *children)
+        for _ in range(200):
+            if not is_traced():
+                break
+            time.sleep(0.02)
+        check(client.ask("from", OURS, 8000, 0) == "open", "without it a packet does not pass")
+    check(trace.status == 3 and "has ended" in trace.errors, f"without the process: {trace.status} {trace.errors}")
+    check(not is_traced(), "the table stays")
     # Two at once, each its own.
     with Trace("tcp any > self:8000 flags=syn") as one, Trace("tcp any > self:8001 flags=syn") as other:
         time.sleep(0.5)
         client.ask("from", OURS, 8000, 0)
+        one.process.wait(timeout=10)  # that its chains go has the kernel drop what is held in that moment
         client.ask("from", OURS, 8001, 0)
     check(len(one.packets) == 1 and len(other.packets) == 1, f"two at once: {one.packets} {other.packets}")
     done = subprocess.run([PROGRAM, "trace", "tcp any > self:8000 state=new"], capture_output=True, text=True)
