@@ -19,6 +19,9 @@
 
 namespace rolewall::ask {
 
+// With the number of the process behind it.
+inline constexpr std::string_view kTraceTables = "rolewall-trace-";
+
 namespace trace_chain {
 inline constexpr std::string_view kArriving = "arriving";
 inline constexpr std::string_view kSent = "sent";

@@ -382,11 +382,12 @@ void add_apply(Program& program) {
   verb.add_flag("--force", options->force,
                 "apply even if tests fail or somebody would be locked out");
   add_read_all_option(verb, options->read_all);
-  verb.add_flag("--cut", options->cut,
-                "end the open connections that the new policy does not admit");
+  const Option cut = verb.add_flag("--cut", options->cut,
+                                   "end the open connections that the new policy does not admit");
   verb.add_flag("-y,--yes", options->yes, "do not ask");
   verb.add_flag("--sandbox", options->sandbox,
-                "load it in a temporary namespace instead; needs no root");
+                "load it in a temporary namespace instead; needs no root")
+      .excludes(cut);
   verb.add_flag("--print", options->print, "afterwards print the kernel's table as nft text");
   program.on_choice(verb, options, run);
 }

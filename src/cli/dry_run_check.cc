@@ -6,6 +6,7 @@
 #include <array>
 #include <chrono>
 #include <optional>
+#include <utility>
 
 #include "ask/site.h"
 #include "ruleset/effects.h"
@@ -113,13 +114,13 @@ std::string DryRunCheck::name_of_rule(std::uint32_t table, std::uint32_t chain,
   return fmt::format("{} rule {} (handle {})", words, rule + 1, one.handle);
 }
 
-std::string DryRunCheck::difference(const eval::Journey& journey,
-                                    const sandbox::Observation& seen) const {
+DryRunCheck::Difference DryRunCheck::difference(const eval::Journey& journey,
+                                                const sandbox::Observation& seen) const {
   std::vector<const eval::HookResult*> hooks;
   for (const eval::HookResult& hook : journey.hooks) {
     if (is_of_ip(hook)) hooks.push_back(&hook);
     if (!is_of_ip(hook) && hook.fate != eval::Fate::Accept && hooks.empty()) {
-      return "the dry run denies it before any chain of IP";
+      return {.what = "the dry run denies it before any chain of IP"};
     }
   }
   const std::size_t both = std::min(hooks.size(), seen.hooks.size());
@@ -127,18 +128,23 @@ std::string DryRunCheck::difference(const eval::Journey& journey,
     const eval::HookResult& ours = *hooks[h];
     const sandbox::HookObservation& theirs = seen.hooks[h];
     const auto hook = ruleset::name_of(theirs.hook);
+    const auto differs = [&](std::string what) {
+      return Difference{.what = std::move(what),
+                        .hook = ours.hook,
+                        .by_the_stack = theirs.fate == sandbox::Fate::Stack};
+    };
     const bool between = is_of_stack(ours.fate) && theirs.fate == sandbox::Fate::Stack;
     // The stack discards it behind this hook, of which no chain has told an end.
     const bool just_behind = theirs.fate == sandbox::Fate::Stack && h + 1 == seen.hooks.size() &&
                              ours.fate == eval::Fate::Accept && h + 1 < hooks.size() &&
                              is_of_stack(hooks[h + 1]->fate);
     if (ours.hook != theirs.hook && !between) {
-      return fmt::format("it goes to {} in the dry run, and to {}", ruleset::name_of(ours.hook),
-                         hook);
+      return differs(fmt::format("it goes to {} in the dry run, and to {}",
+                                 ruleset::name_of(ours.hook), hook));
     }
     if (!same_fate(ours.fate, theirs.fate) && !just_behind) {
-      return fmt::format("{}: the dry run says {}, the kernel {}", hook, eval::name_of(ours.fate),
-                         word_of(theirs.fate));
+      return differs(fmt::format("{}: the dry run says {}, the kernel {}", hook,
+                                 eval::name_of(ours.fate), word_of(theirs.fate)));
     }
     const sandbox::Step* decision = theirs.decision();
     if (decision != nullptr && ours.decided) {
@@ -146,10 +152,10 @@ std::string DryRunCheck::difference(const eval::Journey& journey,
                         ours.decision.chain == decision->chain &&
                         ours.decision.rule == decision->rule;
       if (!same) {
-        return fmt::format(
-            "{}: {} decides in the dry run, and {}", hook,
-            name_of_rule(ours.decision.table, ours.decision.chain, ours.decision.rule),
-            name_of_rule(decision->table, decision->chain, decision->rule));
+        return differs(
+            fmt::format("{}: {} decides in the dry run, and {}", hook,
+                        name_of_rule(ours.decision.table, ours.decision.chain, ours.decision.rule),
+                        name_of_rule(decision->table, decision->chain, decision->rule)));
       }
     }
     auto step = ours.steps.begin();
@@ -162,26 +168,29 @@ std::string DryRunCheck::difference(const eval::Journey& journey,
       const bool same = step != ours.steps.end() && step->table == ran.table &&
                         step->chain == ran.chain && step->rule == ran.rule;
       if (!same) {
-        return fmt::format("{}: the kernel ran {}", hook,
-                           name_of_rule(ran.table, ran.chain, ran.rule));
+        return differs(fmt::format("{}: the kernel ran {}", hook,
+                                   name_of_rule(ran.table, ran.chain, ran.rule)));
       }
       ++step;
       skip();
     }
     if (step != ours.steps.end()) {
-      return fmt::format("{}: the dry run alone ran {}", hook,
-                         name_of_rule(step->table, step->chain, step->rule));
+      return differs(fmt::format("{}: the dry run alone ran {}", hook,
+                                 name_of_rule(step->table, step->chain, step->rule)));
     }
-    if (just_behind) return "";
+    if (just_behind) return {};
   }
   if (hooks.size() != seen.hooks.size()) {
-    return fmt::format("it meets {} hooks in the dry run, and {}", hooks.size(), seen.hooks.size());
+    return {.what = fmt::format("it meets {} hooks in the dry run, and {}", hooks.size(),
+                                seen.hooks.size()),
+            .hook = both == 0 ? ruleset::Hook::Prerouting : hooks[both - 1]->hook};
   }
-  return "";
+  return {};
 }
 
-bool DryRunCheck::may_have_been_spent(const eval::Journey& journey) const {
+bool DryRunCheck::may_have_been_spent(const eval::Journey& journey, Hook up_to) const {
   for (const eval::HookResult& hook : journey.hooks) {
+    if (hook.hook > up_to) break;
     for (const eval::Step& step : hook.steps) {
       const ruleset::Table& table = snapshot_.ruleset.tables[step.table];
       const ruleset::Rule& rule = table.chains[step.chain].rules[step.rule];
@@ -206,18 +215,19 @@ DryRun DryRunCheck::check_as(const eval::Packet& packet, const TracedPacket& tra
       const std::string& why = way.hooks.empty() ? std::string() : way.hooks.back().reason;
       return {Agreement::NotCompared, "the dry run cannot decide: " + why, "undecided"};
     }
-    std::string differs = difference(way, seen);
-    if (differs.empty()) {
+    Difference differs = difference(way, seen);
+    if (differs.what.empty()) {
       return {Agreement::Agrees, "", std::string(ask::name_of(ask::verdict_of(way.fate())))};
     }
     if (!found.why.empty()) continue;
-    found.why = std::move(differs);
+    found.why = std::move(differs.what);
     found.verdict = ask::name_of(ask::verdict_of(way.fate()));
     if (way.reads.options) {
       found.agreement = Agreement::NotCompared;
       found.why = "a rule looks for an option, and the kernel tells none (" + found.why + ")";
     }
-    if (may_have_been_spent(way)) {
+    // What the stack discards, no limit does.
+    if (!differs.by_the_stack && may_have_been_spent(way, differs.hook)) {
       found.agreement = Agreement::NotCompared;
       found.why = "a limit or a set that packets fill was asked, and what it held is not known (" +
                   found.why + ")";

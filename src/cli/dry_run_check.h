@@ -32,8 +32,14 @@ class DryRunCheck {
  private:
   DryRun check_as(const eval::Packet& packet, const TracedPacket& traced,
                   const sandbox::Observation& seen);
-  std::string difference(const eval::Journey& journey, const sandbox::Observation& seen) const;
-  bool may_have_been_spent(const eval::Journey& journey) const;
+  // What differs first, and on which hook of the journey; "" where both agree.
+  struct Difference {
+    std::string what;
+    ruleset::Hook hook = ruleset::Hook::Prerouting;
+    bool by_the_stack = false;  // the kernel discards it outside of its chains
+  };
+  Difference difference(const eval::Journey& journey, const sandbox::Observation& seen) const;
+  bool may_have_been_spent(const eval::Journey& journey, ruleset::Hook up_to) const;
   std::string name_of_rule(std::uint32_t table, std::uint32_t chain, std::uint32_t rule) const;
 
   const ruleset::Snapshot& snapshot_;

@@ -36,8 +36,6 @@
 namespace rolewall::cli {
 namespace {
 
-constexpr std::string_view kTablePrefix = "rolewall-trace-";
-
 struct TraceOptions {
   std::vector<std::string> packet;
   SiteOptions site;
@@ -72,8 +70,9 @@ Result<std::unique_ptr<Live>> read_live(netlink::Connection& kernel,
   auto live = std::make_unique<Live>();
   live->snapshot = std::move(*snapshot);
   live->generation = *generation;
-  std::erase_if(live->snapshot.ruleset.tables,
-                [](const ruleset::Table& table) { return table.name.starts_with(kTablePrefix); });
+  std::erase_if(live->snapshot.ruleset.tables, [](const ruleset::Table& table) {
+    return table.name.starts_with(ask::kTraceTables);
+  });
   live->reader = sandbox::Reader(live->snapshot.ruleset);
   live->check = std::make_unique<DryRunCheck>(live->snapshot);
   return live;
@@ -130,12 +129,15 @@ class Tracing {
         packets_.take(std::move(message), steady_ms());
       }
       TRY(tell(packets_.finished(steady_ms()), most));
+      if (marking_.has_ended()) {
+        return fail(ErrorKind::System, "the process that marks the packets has ended");
+      }
     }
     return tell(packets_.all(), most);
   }
 
   const Tally& tally() const { return tally_; }
-  bool lost() const { return lost_ || packets_.strays() != 0; }
+  bool lost() const { return lost_; }
 
  private:
   Result<void> tell(std::vector<TracedPacket> packets, std::size_t most) {
@@ -303,7 +305,7 @@ int run(const TraceOptions& options) {
   const std::uint32_t most = options.count.value_or(kUsualCount);
   if (packet && !diagnostics.has_errors()) {
     table = ask::trace_table(subject->policy, *subject->asking.self, *packet,
-                             fmt::format("{}{}", kTablePrefix, ::getpid()),
+                             fmt::format("{}{}", ask::kTraceTables, ::getpid()),
                              {.at_once = std::max(most, 200U)}, diagnostics);
   }
   if (!table) {

@@ -5,6 +5,7 @@
 #include <linux/netfilter/xt_NFQUEUE.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -135,8 +136,8 @@ class Holder {
         if (!marks_) marks_ = change_to(marking_);
         last_ = Clock::now();
         // Where the rule could not be changed it would be held again, for ever.
+        if (!(marks_ ? queue_->repeat(*packets) : queue_->pass(*packets))) return;
         if (!marks_) return;
-        if (!queue_->repeat(*packets)) return;
       } else if (marks_ && Clock::now() - last_ > kStays) {
         marks_ = !change_to(holding_);
       }
@@ -199,7 +200,11 @@ Result<TraceSwitch> TraceSwitch::start(const Table& table) {
   };
   int up[2];
   int down[2];
-  if (::pipe2(up, O_CLOEXEC) != 0 || ::pipe2(down, O_CLOEXEC) != 0) return refused();
+  // A socket, on which a process that is gone is an error and no signal.
+  if (::pipe2(up, O_CLOEXEC) != 0 ||
+      ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, down) != 0) {
+    return refused();
+  }
   std::fflush(nullptr);  // else the child would write what is buffered a second time
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
@@ -230,7 +235,6 @@ Result<TraceSwitch> TraceSwitch::start(const Table& table) {
   made.state_.generation = told.generation;
   made.remark_ = told.why;
   ::fcntl(up[0], F_SETFL, O_NONBLOCK);
-  ::fcntl(down[1], F_SETFL, O_NONBLOCK);
   return made;
 }
 
@@ -260,8 +264,13 @@ TraceSwitch::State TraceSwitch::state() {
   return now;
 }
 
+bool TraceSwitch::has_ended() const {
+  pollfd end{.fd = from_child_, .events = 0, .revents = 0};
+  return ::poll(&end, 1, 0) == 1 && (end.revents & POLLHUP) != 0;
+}
+
 void TraceSwitch::packet_came() const {
-  [[maybe_unused]] const ssize_t done = ::write(to_child_, "!", 1);
+  [[maybe_unused]] const ssize_t done = ::send(to_child_, "!", 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 }  // namespace rolewall::cli

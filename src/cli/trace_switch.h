@@ -37,6 +37,8 @@ class TraceSwitch {
     bool others_came = false;
   };
   State state();
+  // Whether the process that holds is gone, and the table with it. Does not wait.
+  bool has_ended() const;
   // One of the packets meant was told of: the marking rule stays for a while.
   void packet_came() const;
 

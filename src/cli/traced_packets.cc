@@ -69,6 +69,7 @@ class WithGates {
         if (message.chain == ask::trace_chain::kLeft) leave(Hook::Postrouting);
         continue;
       }
+      if (message.table.starts_with(ask::kTraceTables)) continue;  // another trace's
       const ruleset::Chain* chain = chain_of(message, ruleset);
       if (chain != nullptr && chain->base) come_to(chain->base->hook);
       told_.push_back(message);

@@ -41,7 +41,7 @@ class TracedPackets {
   // Every one, whatever may still come.
   std::vector<TracedPacket> all();
 
-  // Messages of packets whose beginning was not told.
+  // Messages of packets whose beginning was not told: another trace's, say.
   std::size_t strays() const { return strays_; }
 
  private:

@@ -86,12 +86,19 @@ Result<std::vector<std::uint32_t>> PacketQueue::held() {
 }
 
 Result<void> PacketQueue::repeat(std::span<const std::uint32_t> packets) {
+  return release(packets, NF_REPEAT);
+}
+Result<void> PacketQueue::pass(std::span<const std::uint32_t> packets) {
+  return release(packets, NF_ACCEPT);
+}
+
+Result<void> PacketQueue::release(std::span<const std::uint32_t> packets, std::uint32_t what) {
   for (const std::uint32_t packet : packets) {
     std::vector<std::uint8_t> bytes;
     Writer writer(bytes);
     const std::size_t begin =
         writer.begin_message(queue_type(NFQNL_MSG_VERDICT), 0, AF_UNSPEC, number_);
-    const nfqnl_msg_verdict_hdr verdict{.verdict = htonl(NF_REPEAT), .id = htonl(packet)};
+    const nfqnl_msg_verdict_hdr verdict{.verdict = htonl(what), .id = htonl(packet)};
     writer.put(NFQA_VERDICT_HDR, bytes_of(verdict));
     writer.end_message(begin);
     if (mnl_socket_sendto(socket_.get(), bytes.data(), bytes.size()) < 0) {

@@ -25,8 +25,11 @@ class PacketQueue {
   Result<std::vector<std::uint32_t>> held();
   // They meet the hook that they are held on once more, from the rule's base chain on.
   Result<void> repeat(std::span<const std::uint32_t> packets);
+  // They go on behind the rule that holds them.
+  Result<void> pass(std::span<const std::uint32_t> packets);
 
  private:
+  Result<void> release(std::span<const std::uint32_t> packets, std::uint32_t what);  // NF_*
   PacketQueue(SocketPtr socket, std::uint16_t number)
       : socket_(std::move(socket)), number_(number) {}
 

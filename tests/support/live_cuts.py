@@ -255,8 +255,19 @@ def spared(beyond, inside):
     del os.environ["SSH_CONNECTION"]
 
 
+def before_the_first(beyond):
+    """Connection tracking knows nothing yet, and the sessions that are open are asked about all the same."""
+    check(beyond.ask("open", CLIENT, OURS, WEB).startswith("port"), "the client does not come in")
+    site(rules=BASIS)
+    found = asked()
+    check(found["not_admitted"] == 1 and "admitted_by" not in found["rules"][0], f"before the first apply: {found}")
+    check(found["rules"][0]["first"][0]["to"] == f"{OURS}:{WEB}", f"before the first apply: {found}")
+    beyond.ask("close")
+
+
 def main():
     beyond, inside = join()
+    before_the_first(beyond)
     site()
     must("apply", "site", "--host", "srv", "--force")
     swapped(beyond, inside)

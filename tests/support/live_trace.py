@@ -228,6 +228,34 @@ def discarded(client):
     run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=0")
 
 
+def different(client):
+    """What the dry run does not know of is found: the stack is set otherwise while the trace runs."""
+    client.must("ip", "address", "add", "10.0.9.77/32", "dev", "lo")
+    with Trace("udp 10.0.9.77 > self") as trace:
+        for each in ("all", "eth0"):
+            run("sysctl", "-qw", f"net.ipv4.conf.{each}.rp_filter=1")
+        client.ask("datagram", "10.0.9.77", OURS)
+    for each in ("all", "eth0"):
+        run("sysctl", "-qw", f"net.ipv4.conf.{each}.rp_filter=0")
+    client.must("ip", "address", "del", "10.0.9.77/32", "dev", "lo")
+    check(trace.status == 1 and trace.end["differ"] == 1, f"a difference: {trace.end} {trace.packets}")
+    dry = trace.packets[0]["dry_run"]
+    check(dry["compared"] and not dry["agrees"] and "the dry run" in dry["why"], f"a difference: {dry}")
+
+
+def changed_meanwhile(client):
+    """Another program's new rule is read, and what comes afterwards is compared again."""
+    with Trace("tcp 192.0.2.7 > self:8000 flags=syn", count=2, seconds=10) as trace:
+        subprocess.run(["nft", "-f", "-"], input=OTHER, text=True, check=True)
+        client.ask("from", OURS, 8000, 0)
+        time.sleep(0.5)
+        client.ask("from", OURS, 8000, 4444)
+    run("nft", "delete", "table", "inet", "other")
+    check(len(trace.packets) == 2 and trace.status == 0, f"changed meanwhile: {trace.end} {trace.packets}")
+    check(trace.packets[1]["verdict"] == "drop" and trace.packets[1]["dry_run"]["agrees"],
+          f"after the change: {trace.packets[1]}")
+
+
 def over_the_loopback():
     with Trace("tcp 127.0.0.1 > 127.0.0.1:8000 flags=syn", count=2) as trace:
         Client.connect("-", "127.0.0.1", 8000, 2).close()
@@ -269,10 +297,23 @@ def nothing_stays(client):
         client.ask("from", OURS, 8000, 0)
     is_same(trace, "after a silence")
     check(len(trace.packets) == 2, f"after a silence: {trace.packets}")
+    # Whoever kills the process that marks is told of it, and nothing stays.
+    with Trace("tcp any > self:8000", count=1000, seconds=60) as trace:
+        children = run("pgrep", "-P", str(trace.process.pid)).stdout.split()
+        check(len(children) == 1, f"its processes: {children}")
+        run("kill", "-KILL", *children)
+        for _ in range(200):
+            if not is_traced():
+                break
+            time.sleep(0.02)
+        check(client.ask("from", OURS, 8000, 0) == "open", "without it a packet does not pass")
+    check(trace.status == 3 and "has ended" in trace.errors, f"without the process: {trace.status} {trace.errors}")
+    check(not is_traced(), "the table stays")
     # Two at once, each its own.
     with Trace("tcp any > self:8000 flags=syn") as one, Trace("tcp any > self:8001 flags=syn") as other:
         time.sleep(0.5)
         client.ask("from", OURS, 8000, 0)
+        one.process.wait(timeout=10)  # that its chains go has the kernel drop what is held in that moment
         client.ask("from", OURS, 8001, 0)
     check(len(one.packets) == 1 and len(other.packets) == 1, f"two at once: {one.packets} {other.packets}")
     done = subprocess.run([PROGRAM, "trace", "tcp any > self:8000 state=new"], capture_output=True, text=True)
@@ -289,6 +330,8 @@ def main():
     translated(client)
     over_the_loopback()
     discarded(client)
+    different(client)
+    changed_meanwhile(client)
     nothing_stays(client)
     must("status")
     finish(client, inside)
