@@ -213,10 +213,9 @@ void add_prove(Program& program) {
       "  rolewall prove 'deny udp any > self' --host db-01    that host alone\n"
       "  rolewall prove 'drop tcp internet > self' --host db-01\n"
       "  rolewall prove 'ssh any > db implies ssh management > db'\n"
-      "  rolewall prove 'https any > web-01 equivalent https any > web-02'\n"
-      "  rolewall prove 'tcp any > lb disjoint tcp any > db'  nobody reaches both\n"
-      "  rolewall prove 'never tcp any > self:3306' --ruleset db-01.json\n"
-      "  sudo rolewall prove 'never tcp/23 any > self' --live");
+      "  rolewall prove 'https any > lb-01 equivalent https any > lb-02'\n"
+      "  rolewall prove 'mysql any > lb disjoint mysql any > db'\n"
+      "  rolewall prove 'never tcp any > self:23' --ruleset web-01.json");
   auto options = std::make_shared<ProveOptions>();
   verb.add_option(
           "STATEMENT", options->statement,
