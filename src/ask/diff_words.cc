@@ -533,7 +533,19 @@ SetWords SetTeller::tell(PacketWay way, Diagram set) {
   box = d_.both(box, in(Part::Source4, Part::Source6, from));
   box = d_.both(box, in(Part::Destination4, Part::Destination6, to));
   const Diagram first = d_.both(some, space_.first_packets());
-  const Diagram domain = first == analyze::kNothing ? space_.packets() : space_.first_packets();
+  Diagram domain = first == analyze::kNothing ? space_.packets() : space_.first_packets();
+  // As Difference has it: a short device's name has nothing behind its end.
+  const auto leave_out = [&](std::string_view name) {
+    if (name.size() >= 8 || name.ends_with('*')) return;
+    for (const Part part : {Part::InDevice, Part::OutDevice}) {
+      const FieldId field = space_.field(part);
+      const std::uint64_t begins = eight_of(name, 0, 0);
+      domain = d_.minus(domain, d_.both(d_.where(field, begins, begins),
+                                        d_.complement(d_.where(field + 1, 0, 0))));
+    }
+  };
+  leave_out("lo");
+  for (const ruleset::Interface& interface : host_.interfaces) leave_out(interface.device);
   if (first == analyze::kNothing) {
     add("state=" + states(set));
     box = d_.both(box, project(some, {space_.state()}));
