@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/calendar.h"
 #include "cli/json.h"
@@ -18,7 +19,7 @@ std::string last_part(const std::string& path) {
 }
 
 std::uint64_t thousandths(double number) {
-  return static_cast<std::uint64_t>(number * 1000 + 0.5);
+  return static_cast<std::uint64_t>(std::llround(number * 1000));
 }
 
 }  // namespace
