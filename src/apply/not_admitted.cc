@@ -47,6 +47,17 @@ std::string id_of(const ruleset::Table& table, const eval::Decision& decision) {
   return rule.comment.empty() ? chain.name : rule.comment.text();
 }
 
+// As if the other end had opened it.
+OpenConnection turned_round(const OpenConnection& connection) {
+  OpenConnection turned = connection;
+  turned.from = connection.answered_by;
+  turned.to = connection.answered_to;
+  turned.answered_by = connection.from;
+  turned.answered_to = connection.to;
+  turned.owner.reset();
+  return turned;
+}
+
 class OpenJudge {
  public:
   OpenJudge(InPart& before, InPart& after, const GuardFacts& facts, std::uint64_t now_ns)
@@ -64,7 +75,8 @@ class OpenJudge {
 
   NotAdmitted judge(std::span<const OpenConnection> open) {
     for (const OpenConnection& each : open) {
-      if (each.is_over) continue;
+      // Of what nobody has answered each packet is new to the rules.
+      if (each.is_over || !(each.is_answered || each.is_expected)) continue;
       ++found_.open;
       add(each);
     }
@@ -82,8 +94,14 @@ class OpenJudge {
 
   void add(const OpenConnection& connection) {
     const std::vector<Asked> asked = first_packets(connection);
-    const Said said = word_on(connection, asked);
+    Said said = word_on(connection, asked);
     if (said.word == Word::Admits) return;
+    if (!connection.opener_is_known && said.word != Word::Open) {
+      const OpenConnection turned = turned_round(connection);
+      if (word_on(turned, first_packets(turned)).word == Word::Admits) {
+        said = {Word::Open, "who opened it is not known, and the other way it would be admitted"};
+      }
+    }
     if (said.word == Word::Open) {
       ++found_.unclear;
       if (found_.first_unclear.size() < kMostUnclear) {
@@ -300,6 +318,39 @@ bool is_session(const OpenConnection& connection, const Session& session) {
          is_pair(connection.answered_to, connection.answered_by);
 }
 
+// Of what connection tracking has met midway a listening socket tells who was asked.
+Result<void> find_openers(Kernel& kernel, std::vector<OpenConnection>& open) {
+  const auto is_doubtful = [](const OpenConnection& each) {
+    return each.protocol == net::protocol::kTcp && !each.opener_is_known;
+  };
+  if (std::ranges::none_of(open, is_doubtful)) return {};
+  const Result<netlink::TcpSockets> sockets = kernel.tcp_sockets();
+  if (!sockets) return std::unexpected(sockets.error());
+  const auto listens = [&](const netlink::Endpoint& end) {
+    return std::ranges::any_of(sockets->listening, [&](const netlink::TcpSocket& socket) {
+      const bool anywhere =
+          socket.local == net::Address{net::Ipv4{}} || socket.local == net::Address{net::Ipv6{}};
+      return socket.local_port == end.port && (anywhere || socket.local == end.address);
+    });
+  };
+  const auto is_established = [&](const netlink::Endpoint& end, const netlink::Endpoint& other) {
+    return std::ranges::any_of(sockets->established, [&](const netlink::TcpSocket& socket) {
+      return socket.local == end.address && socket.local_port == end.port &&
+             socket.remote == other.address && socket.remote_port == other.port;
+    });
+  };
+  for (OpenConnection& each : open) {
+    if (!is_doubtful(each)) continue;
+    const bool from_here = is_established(each.from, each.to);
+    const bool to_here = is_established(each.answered_by, each.answered_to);
+    if (from_here == to_here) continue;  // passed on, or both ends are here
+    const bool is_turned = from_here ? listens(each.from) : !listens(each.answered_by);
+    if (is_turned) each = turned_round(each);
+    each.opener_is_known = true;
+  }
+  return {};
+}
+
 // Without a table of ours connection tracking need not know what is open: the first apply gives
 // these sessions their entries (open_sessions.h).
 Result<void> add_untracked(Kernel& kernel, std::vector<OpenConnection>& open) {
@@ -377,6 +428,7 @@ Result<NotAdmitted> not_admitted(Kernel& kernel, const ruleset::Table& wanted,
   InPart before;
   InPart after;
   TRY(read_rulesets(kernel, wanted, {}, before, after));
+  TRY(find_openers(kernel, *open));
   if (before.ruleset.tables.front().chains.empty()) TRY(add_untracked(kernel, *open));
   while (true) {
     NotAdmitted found = judge_open(before, after, *open, facts, now_ns);

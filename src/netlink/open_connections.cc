@@ -3,7 +3,6 @@
 #include <libmnl/libmnl.h>
 #include <linux/inet_diag.h>
 #include <linux/netfilter/nf_conntrack_common.h>
-#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/sock_diag.h>
@@ -18,6 +17,7 @@
 #include <tuple>
 
 #include "net/mapped_address.h"
+#include "netlink/conntrack_entry.h"
 #include "netlink/exchange.h"
 
 namespace rolewall::netlink {
@@ -25,30 +25,6 @@ namespace {
 
 constexpr const char* kCannotRead = "cannot read the open connections";
 constexpr const char* kCannotEnd = "cannot end a connection";
-
-std::uint16_t port_of(View transport, std::uint16_t type) {
-  const View port = find_attribute(transport, type);
-  return port.size() == 2 ? static_cast<std::uint16_t>(port[0] << 8 | port[1]) : 0;
-}
-
-std::optional<net::Address> address_of_tuple(View tuple, std::uint16_t ipv4, std::uint16_t ipv6) {
-  const View ip = find_attribute(tuple, CTA_TUPLE_IP);
-  const View v4 = find_attribute(ip, ipv4);
-  const View v6 = find_attribute(ip, ipv6);
-  if (v4.size() != 4 && v6.size() != 16) return std::nullopt;
-  return net::address_from_bytes(v4.size() == 4 ? v4 : v6);
-}
-
-// Both ends of a tuple; false where it has none of ours.
-bool ends_of_tuple(View tuple, Endpoint& from, Endpoint& to) {
-  const View transport = find_attribute(tuple, CTA_TUPLE_PROTO);
-  const auto source = address_of_tuple(tuple, CTA_IP_V4_SRC, CTA_IP_V6_SRC);
-  const auto destination = address_of_tuple(tuple, CTA_IP_V4_DST, CTA_IP_V6_DST);
-  if (!source || !destination) return false;
-  from = {.address = *source, .port = port_of(transport, CTA_PROTO_SRC_PORT)};
-  to = {.address = *destination, .port = port_of(transport, CTA_PROTO_DST_PORT)};
-  return true;
-}
 
 std::uint8_t byte_of(View attributes, std::uint16_t type) {
   const View payload = find_attribute(attributes, type);
@@ -62,39 +38,32 @@ std::uint32_t be32_of(View attributes, std::uint16_t type) {
          std::uint32_t{bytes[2]} << 8 | bytes[3];
 }
 
-bool is_over(View attributes) {
-  const View info = find_attribute(attributes, CTA_PROTOINFO);
-  const View state =
-      find_attribute(find_attribute(info, CTA_PROTOINFO_TCP), CTA_PROTOINFO_TCP_STATE);
-  if (state.size() != 1) return false;
-  return state[0] == TCP_CONNTRACK_TIME_WAIT || state[0] == TCP_CONNTRACK_CLOSE;
-}
-
-std::optional<OpenConnection> connection_in(const nlmsghdr& message) {
-  const auto* begin =
-      static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_offset(&message, sizeof(nfgenmsg)));
-  const auto* end = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(&message));
-  const View attributes(begin, end);
-  const View original = find_attribute(attributes, CTA_TUPLE_ORIG);
+std::optional<OpenConnection> connection_in(View entry, std::uint8_t family) {
+  const auto there = tuple_in(entry, CTA_TUPLE_ORIG);
+  const auto back = tuple_in(entry, CTA_TUPLE_REPLY);
+  if (!there || !back) return std::nullopt;
+  const View original = find_attribute(entry, CTA_TUPLE_ORIG);
   const View transport = find_attribute(original, CTA_TUPLE_PROTO);
-  const View zone = find_attribute(attributes, CTA_ZONE);
-  OpenConnection found;
-  if (!ends_of_tuple(original, found.from, found.to)) return std::nullopt;
-  if (!ends_of_tuple(find_attribute(attributes, CTA_TUPLE_REPLY), found.answered_by,
-                     found.answered_to)) {
-    return std::nullopt;
-  }
-  found.protocol = byte_of(transport, CTA_PROTO_NUM);
-  const bool ipv6 = !net::is_ipv4(found.from.address);
-  found.icmp_type = byte_of(transport, ipv6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE);
-  found.icmp_code = byte_of(transport, ipv6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE);
-  found.is_expected = (be32_of(attributes, CTA_STATUS) & IPS_EXPECTED) != 0;
-  found.is_over = found.protocol == IPPROTO_TCP && is_over(attributes);
-  found.id = be32_of(attributes, CTA_ID);
-  found.family = static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(&message))->nfgen_family;
-  found.original.assign(original.begin(), original.end());
-  found.zone.assign(zone.begin(), zone.end());
-  return found;
+  const View zone = find_attribute(entry, CTA_ZONE);
+  const bool ipv6 = !net::is_ipv4(there->from.address);
+  const bool tcp = there->protocol == IPPROTO_TCP;
+  const std::uint32_t status = status_in(entry);
+  return OpenConnection{
+      .protocol = there->protocol,
+      .from = there->from,
+      .to = there->to,
+      .answered_by = back->from,
+      .answered_to = back->to,
+      .icmp_type = byte_of(transport, ipv6 ? CTA_PROTO_ICMPV6_TYPE : CTA_PROTO_ICMP_TYPE),
+      .icmp_code = byte_of(transport, ipv6 ? CTA_PROTO_ICMPV6_CODE : CTA_PROTO_ICMP_CODE),
+      .is_expected = (status & IPS_EXPECTED) != 0,
+      .is_answered = (status & IPS_SEEN_REPLY) != 0,
+      .is_over = tcp && is_over(entry),
+      .opener_is_known = tcp && !is_met_midway(entry),
+      .id = be32_of(entry, CTA_ID),
+      .family = family,
+      .original = {original.begin(), original.end()},
+      .zone = {zone.begin(), zone.end()}};
 }
 
 // A TCP socket as sock_diag names it, with what SOCK_DESTROY wants back.
@@ -213,17 +182,10 @@ Result<void> end_entries(std::span<const OpenConnection> connections, Ended& end
 }  // namespace
 
 Result<std::vector<OpenConnection>> read_open_connections() {
-  const SocketPtr socket = open_socket(NETLINK_NETFILTER);
-  if (!socket) return failed(kCannotRead, errno);
-  std::vector<std::uint8_t> request;
-  Writer dump(request);
-  dump.end_message(dump.begin_message(nfnetlink_type(NFNL_SUBSYS_CTNETLINK, IPCTNL_MSG_CT_GET),
-                                      NLM_F_DUMP, AF_UNSPEC));
   std::vector<OpenConnection> connections;
-  const int error = exchange(socket.get(), request, [&](const nlmsghdr& message) {
-    if (auto found = connection_in(message)) connections.push_back(std::move(*found));
-  });
-  if (error != 0) return failed(kCannotRead, error);
+  TRY(dump_entries([&](View entry, std::uint8_t family) {
+    if (auto found = connection_in(entry, family)) connections.push_back(std::move(*found));
+  }));
   if (connections.empty()) return connections;
   const Result<Sockets> sockets = connected_sockets();
   if (!sockets) return std::unexpected(sockets.error());

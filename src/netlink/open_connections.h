@@ -26,7 +26,11 @@ struct OpenConnection {
   std::uint8_t icmp_type = 0;
   std::uint8_t icmp_code = 0;
   bool is_expected = false;  // another connection has announced it (IPS_EXPECTED)
+  bool is_answered = true;   // both sides have sent: what comes is established from then on
   bool is_over = false;      // TCP's, and both sides have closed it
+  // Of TCP, since its first packet was seen. Else `from` is who was seen first, which may be the
+  // one who answers.
+  bool opener_is_known = true;
   // The user of the socket of this host that has opened it; of TCP alone.
   std::optional<std::uint32_t> owner{};
   std::uint32_t id = 0;  // the kernel's; 0: not said
