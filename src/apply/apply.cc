@@ -409,9 +409,7 @@ Result<GuardAnswer> ask_guard_first(const Snapshot& snapshot, const std::string&
   const Result<Today> today =
       today_beside(state_directory, what_waits(state_directory, world).pending, world);
   if (!today) return std::unexpected(today.error());
-  GuardFacts facts = *options.guard;
-  track_sessions(**kernel, facts);
-  return ask_guard(**kernel, *wanted, facts, *today);
+  return ask_guard(**kernel, *wanted, *options.guard, *today);
 }
 
 Result<NotAdmitted> what_is_cut(const Snapshot& snapshot, const GuardFacts& facts,

@@ -93,12 +93,16 @@ Result<GuardAnswer> ask_about_removal(Kernel& kernel, const std::string& set,
 }
 
 void track_sessions(Kernel& kernel, GuardFacts& facts) {
+  const Result<netlink::TcpSockets> sockets = kernel.tcp_sockets();
+  if (!sockets) return;
   for (Session& session : facts.sessions) {
-    const netlink::TcpSocket socket{.local = session.server,
-                                    .local_port = session.server_port,
-                                    .remote = session.client,
-                                    .remote_port = session.client_port};
-    session.tracked = kernel.ensure_conntrack_entry(socket, true).has_value();
+    const auto is_session = [&](const netlink::TcpSocket& socket) {
+      return socket.local == session.server && socket.local_port == session.server_port &&
+             socket.remote == session.client && socket.remote_port == session.client_port;
+    };
+    const auto open = std::ranges::find_if(sockets->established, is_session);
+    if (open == sockets->established.end()) continue;
+    session.tracked = kernel.ensure_conntrack_entry(*open, true).has_value();
   }
 }
 

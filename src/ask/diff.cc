@@ -218,6 +218,8 @@ class HostDiffer {
     }
     return all;
   }
+  // What differs by the analyser, and nothing shows it.
+  const std::vector<std::string>& unconfirmed() const { return unconfirmed_; }
 
  private:
   analyze::Diagrams& d() { return difference_.diagrams(); }
@@ -301,7 +303,13 @@ class HostDiffer {
                          : certain != analyze::kNothing ? certain
                                                         : d().both(packets, part.by_choice);
     const auto witness = difference_.witness(direction, teller_.likely(words, best));
-    if (!witness) return std::nullopt;
+    if (!witness) {
+      // Such as none but with a checksum that is also a port: nothing can confirm it.
+      unconfirmed_.push_back(
+          fmt::format("{}: {} {} > {} may be {}, and no packet of it can be made", host_.name,
+                      one.service, one.from, one.to, name_of(part.kind)));
+      return std::nullopt;
+    }
     const bool seen = show(direction, way, part.kind, witness->packet, one.example);
     if (seen) return one;
     for (const std::string& choice : witness->choices) {
@@ -371,6 +379,7 @@ class HostDiffer {
   const ruleset::Host& host_;
   bool passes_on_;
   bool open_ = false;
+  std::vector<std::string> unconfirmed_;
 };
 
 }  // namespace
@@ -386,7 +395,9 @@ void Differ::compare(const ruleset::Snapshot& before, const ruleset::Snapshot& a
   ++diff_.compared;
   const auto found = analyze::Analysis::within_budget<std::vector<DiffClass>>([&] {
     HostDiffer differ(names_, before, after, budget_);
-    return differ.classes(diff_.mistakes);
+    std::vector<DiffClass> classes = differ.classes(diff_.mistakes);
+    std::ranges::copy(differ.unconfirmed(), std::back_inserter(diff_.not_proven));
+    return classes;
   });
   if (!found) {
     diff_.not_proven.push_back(fmt::format("{}: {}", after.host.name, found.error().why));

@@ -145,15 +145,22 @@ int run(const ExplainOptions& options) {
   }
   if (const policy::CodeRow* row = policy::find_code(options.rule)) return explain_code(*row);
   if (const observe::CodeRow* row = observe::find_code(options.rule)) return explain_code(*row);
+  std::vector<std::string> names;
+  for (const policy::CodeRow& row : policy::code_table()) names.emplace_back(row.word);
+  for (const observe::CodeRow& row : observe::code_table()) names.emplace_back(row.word);
+  if (options.rule.find_first_of(".(") == std::string::npos) {
+    const std::string hint = did_you_mean(options.rule, names);
+    return report_usage(
+        fmt::format("no finding `{}`{}", options.rule,
+                    hint.empty() ? "; a rule's full name is FILE.DIRECTION.ID, as `eval` prints it"
+                                 : "; " + hint));
+  }
   const auto site = load_valid_site(options.site, Looks::Around);
   if (!site) return report(site.error());
   const policy::Policy& policy = site->policy;
 
-  std::vector<std::string> names;
   const Found found = find_rule(policy, options.rule, names);
   if (found.rule == nullptr) {
-    for (const policy::CodeRow& row : policy::code_table()) names.emplace_back(row.word);
-    for (const observe::CodeRow& row : observe::code_table()) names.emplace_back(row.word);
     const std::string hint = did_you_mean(options.rule, names);
     return report_usage(
         fmt::format("no rule `{}`{}", options.rule,
@@ -176,7 +183,7 @@ int run(const ExplainOptions& options) {
         "no host has this rule: it is skipped, expired, not enabled, or its `on` names no host");
     return kDone;
   }
-  out().line(fmt::format("in force on {}", fmt::join(host_names, ", ")));
+  out().line(fmt::format("of {}", fmt::join(host_names, ", ")));
 
   policy::Index shown = hosts.front();
   if (!options.host.empty()) {

@@ -51,6 +51,17 @@ std::string quoted_name(const WrittenPolicy& policy, const net::Address& address
                       : fmt::format(R"("{}" ("{}" has it))", net::format(address), name);
 }
 
+// A name is a parameter of a shipped block, or the site's own: either way it is site.toml that says
+// what it stands for, and a block of rules/ is not to be changed.
+std::string where_to_add(const std::vector<std::string>& words, std::string_view key) {
+  const auto is_name = [](const std::string& word) {
+    return word != "any" && !word.starts_with('!') && !net::parse_prefix(word);
+  };
+  const auto name = std::ranges::find_if(words, is_name);
+  if (name == words.end()) return fmt::format("its `{}`", key);
+  return fmt::format("`{}` in site.toml, or to its `{}`", *name, key);
+}
+
 class Advice {
  public:
   Advice(const LogEvent& event, const PacketHead& packet, const WrittenPolicy& policy)
@@ -121,11 +132,13 @@ class Advice {
       return set && !set->contains(address);
     };
     if (lacks(rule.from, packet_.from)) {
-      say(fmt::format("{} admits {} from {}: add {} to its `from`", line_of(rule), rule.service(),
-                      joined(rule.from_words, "any"), quoted_name(policy_, packet_.from)));
+      say(fmt::format("{} admits {} from {}: add {} to {}", line_of(rule), rule.service(),
+                      joined(rule.from_words, "any"), quoted_name(policy_, packet_.from),
+                      where_to_add(rule.from_words, "from")));
     } else if (lacks(rule.to, packet_.to)) {
-      say(fmt::format("{} admits {} to {}: add {} to its `to`", line_of(rule), rule.service(),
-                      joined(rule.to_words, "any"), quoted_name(policy_, packet_.to)));
+      say(fmt::format("{} admits {} to {}: add {} to {}", line_of(rule), rule.service(),
+                      joined(rule.to_words, "any"), quoted_name(policy_, packet_.to),
+                      where_to_add(rule.to_words, "to")));
     } else if (!rule.conditions.empty()) {
       say(fmt::format("{} asks for {}, too: see whether this packet has that", line_of(rule),
                       joined(rule.conditions, "")));

@@ -293,6 +293,8 @@ std::string WrittenPolicy::name_of(const net::Address& address) const {
   for (const NamedAddresses& each : named_) {
     if (!each.addresses.contains(address)) continue;
     if (each.is_host) return each.name;
+    if ((net::AddressSet::all() - each.addresses).empty())
+      continue;  // a name for `any` says nothing
     const long double width = width_of(each.addresses);
     if (best == nullptr || width < least) {
       best = &each;

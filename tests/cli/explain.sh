@@ -5,7 +5,7 @@ site="$ROLEWALL_SOURCE/policies"
 rolewall explain -p "$site" web.inbound.app-from-lb
 expect_status 0
 expect_out "web.toml:"
-expect_out "in force on web-01, web-02"
+expect_out "of web-01, web-02"
 expect_out "chain web.inbound.app-from-lb: counter accept"
 rolewall explain -p "$site" web.inbound.app-from-lp
 expect_status 2

@@ -15,7 +15,7 @@ from scene import NEIGHBOURS, check, finish, must, put_beyond, rolewall, write_s
 OLD, NEW, OLD6 = "10.0.3.10", "10.0.3.11", "fd00:db8::10"
 OURS, OURS6, WITHIN, INSIDE = "10.0.2.10", "fd00:db8::1", "10.0.9.1", "10.0.9.2"
 CLIENT, MANAGER = "10.0.2.7", "10.0.2.99"
-MYSQL, WEB, SSH = 3306, 8000, 22
+MYSQL, WEB, SSH, PUSHED = 3306, 8000, 22, 8001
 SITE = f"""
 [site]
 name = "s"
@@ -265,8 +265,60 @@ def before_the_first(beyond):
     beyond.ask("close")
 
 
+def push_server(port):
+    """It speaks first, and goes on."""
+    def push(connection):
+        try:
+            while True:
+                connection.sendall(b"x")
+                time.sleep(0.02)
+        except OSError:
+            pass
+
+    def accept(server):
+        while True:
+            threading.Thread(target=push, args=[server.accept()[0]], daemon=True).start()
+
+    threading.Thread(target=accept, args=[socket.create_server(("", port))], daemon=True).start()
+
+
+def met_midway(beyond):
+    """Another program has connection tracking begin while our server speaks: its entry takes the server for the
+    one who opened the connection. It is asked about as what it is."""
+    push_server(PUSHED)
+    check(beyond.ask("open", CLIENT, OURS, PUSHED).startswith("port"), "the client does not come in")
+    run("nft", "table inet later { chain in { type filter hook input priority 10; ct state established accept; }; }")
+    time.sleep(0.3)
+    site(rules=BASIS + CLIENTS.replace(f"tcp/{WEB}", f"tcp/{PUSHED}"))
+    found = asked()
+    check(found["not_admitted"] == 0 and found["unclear"] == 0, f"met midway, admitted: {found}")
+    site(rules=BASIS)
+    found = asked()
+    check(found["not_admitted"] == 1, f"met midway, not admitted: {found}")
+    check(found["rules"][0]["first"][0]["to"] == f"{OURS}:{PUSHED}", f"met midway: {found}")
+    beyond.ask("close")
+    time.sleep(0.2)  # tracked to its end: what is not goes on as open
+    run("nft", "delete table inet later")
+
+
+def looked_at(beyond):
+    """Who only looks writes nothing: no session that is named, and not there, gets an entry."""
+    run("nft", "table inet later { chain in { type filter hook input priority 10; ct state established accept; }; }")
+    os.environ["SSH_CONNECTION"] = f"{MANAGER} 40404 {OURS} {SSH}"
+    site()
+    must("plan", "site", "--host", "srv")
+    must("apply", "site", "--host", "srv", "--sandbox")
+    with open("/proc/net/nf_conntrack", encoding="ascii") as entries:
+        check("40404" not in entries.read(), "a plan has made an entry for a session that is not there")
+    del os.environ["SSH_CONNECTION"]
+    run("nft", "delete table inet later")
+
+
 def main():
     beyond, inside = join()
+    met_midway(beyond)
+    if os.path.exists("/proc/net/nf_conntrack"):
+        looked_at(beyond)
     before_the_first(beyond)
     site()
     must("apply", "site", "--host", "srv", "--force")
