@@ -45,6 +45,13 @@ action  = "drop"
 early   = true
 
 [[inbound]]
+id      = "flood"
+service = "tcp"
+from    = "internet"
+action  = "drop"
+limit   = "200/second"
+
+[[inbound]]
 id      = "ssh"
 service = "tcp/22"
 from    = "office"
@@ -305,7 +312,6 @@ std::vector<WrongCompiler> wrong_compilers() {
       {"accept for drop", verdicts(VerdictCode::Drop, VerdictCode::Accept)},
       {"drop for accept", verdicts(VerdictCode::Accept, VerdictCode::Drop)},
       {"goto for jump", verdicts(VerdictCode::Jump, VerdictCode::Goto)},
-      {"jump for goto", verdicts(VerdictCode::Goto, VerdictCode::Jump)},
       {"drop for reject", of_rules([](const Chain&, Rule& rule) {
          for (Expr& expr : rule.exprs) {
            if (!std::holds_alternative<ruleset::Reject>(expr)) continue;
@@ -362,8 +368,8 @@ std::vector<WrongCompiler> wrong_compilers() {
            return std::holds_alternative<ruleset::Nat>(expr);
          });
        })},
-      {"another line's name", of_rules([](const Chain& chain, Rule& rule) {
-         if (!chain.base && !has_verdict(rule, VerdictCode::Accept)) return false;
+      {"another line's name", of_rules([](const Chain&, Rule& rule) {
+         if (!has_verdict(rule, VerdictCode::Accept)) return false;
          rule.comment = ruleset::Comment("edge.inbound.other");
          return true;
        })},
@@ -417,13 +423,15 @@ TEST_CASE("wrong compilers are refuted") {
     return ask::validate(site.policy, kHost, policy::MemorySite::kToday, snapshot);
   };
   REQUIRE_MESSAGE(judge(right).outcome == Validation::Outcome::Proven, judge(right).why);
-  constexpr std::size_t kMostPlaces = 4;  // of one kind: the others are like them
+  // Of one kind: the others are like them. Some places change nothing.
+  constexpr std::size_t kEnough = 2;
+  constexpr std::size_t kMostPlaces = 40;
   std::size_t refuted = 0;
   std::size_t the_same = 0;
   for (const WrongCompiler& compiler : wrong_compilers()) {
     std::size_t of_this = 0;
     std::size_t places = 0;
-    for (std::size_t nth = 0; places < kMostPlaces; ++nth) {
+    for (std::size_t nth = 0; places < kMostPlaces && of_this < kEnough; ++nth) {
       ruleset::Snapshot wrong = right;
       if (!compiler.edit(wrong.ruleset.tables.front(), nth)) break;
       if (ruleset::verify(wrong.ruleset)) continue;  // the compiler itself would have seen it
