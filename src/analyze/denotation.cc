@@ -191,10 +191,10 @@ Diagram Denotation::made_of_term(Side side, const policy::Term& term) {
 }
 
 Diagram Denotation::inside(Side side) {
-  Diagram all = at(side, kNoInternet);
-  for (const policy::Host& host : policy_.hosts) all = d_.either(all, of_host(side, host));
-  if (policy_.internal.given) all = d_.either(all, of_selectors(side, policy_.internal));
-  return all;
+  std::vector<Diagram> all{at(side, kNoInternet)};
+  for (const policy::Host& host : policy_.hosts) all.push_back(of_host(side, host));
+  if (policy_.internal.given) all.push_back(of_selectors(side, policy_.internal));
+  return d_.union_of(std::move(all));
 }
 
 Diagram Denotation::of_selectors(Side side, const policy::Selectors& selectors) {
