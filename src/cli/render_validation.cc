@@ -25,8 +25,11 @@ std::string_view outcome_word(Validation::Outcome outcome) {
 }
 
 std::string side_in_words(const Terminal& to, std::string_view who, const Validation::Side& side) {
+  // A built-in step has no line of its own.
+  const ask::DecidedBy& by = side.decided_by;
+  const std::string at = by.file.empty() ? "" : fmt::format("  {}:{}", by.file, by.line);
   std::string line =
-      fmt::format("  {} {} {}", who, in_column(to, side.verdict), in_words(side.decided_by));
+      fmt::format("  {} {} {}", who, in_column(to, side.verdict), printable(by.rule + at));
   if (!side.told.empty()) line += fmt::format(", with {}", printable(side.told));
   if (!side.translated.empty()) line += ": " + printable(side.translated);
   return line;
