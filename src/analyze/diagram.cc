@@ -254,9 +254,31 @@ Diagram Diagrams::map(Diagram of, const std::function<Diagram(std::uint32_t)>& t
     if (const Diagram by = to(value); by != terminal(value)) changed.emplace_back(value, by);
   }
   if (changed.size() == 1) return replace(of, changed[0].first, changed[0].second);
+  // One walk, where a walk for each would be too many: a diagram may have a terminal a rule.
+  if (std::ranges::all_of(changed, [](const auto& one) { return is_terminal(one.second); })) {
+    std::unordered_map<Diagram, Diagram> done;
+    for (const auto& [value, by] : changed) done.emplace(terminal(value), by);
+    return relabel_below(of, done);
+  }
   for (const auto& [value, by] : changed) of = replace(of, value, terminal(kAside + value));
   for (const auto& [value, by] : changed) of = replace(of, kAside + value, by);
   return of;
+}
+
+// `done` has the terminals that change.
+Diagram Diagrams::relabel_below(Diagram of, std::unordered_map<Diagram, Diagram>& done) {
+  if (const auto known = done.find(of); known != done.end()) return known->second;
+  if (is_terminal(of)) return of;
+  const Node node = nodes_[of];
+  const std::size_t base = scratch_.size();
+  for (std::uint32_t i = 0; i < node.edge_count; ++i) {
+    const std::uint64_t last = lasts_[node.first_edge + i];
+    spend(1);
+    push(last, relabel_below(children_[node.first_edge + i], done), base);
+  }
+  const Diagram result = make(node.field, base);
+  done.emplace(of, result);
+  return result;
 }
 
 Diagram Diagrams::union_of(std::vector<Diagram> sets) {

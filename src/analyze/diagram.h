@@ -184,6 +184,7 @@ class Diagrams {
   Diagram make(FieldId field, std::size_t base);  // of the edges above `base`, which it takes away
   void grow_table();
   Remembered& slot(std::vector<Remembered>& cache, std::uint64_t key, Diagram a, Diagram b);
+  Diagram relabel_below(Diagram of, std::unordered_map<Diagram, Diagram>& done);
   Diagram quantify_below(Diagram set, const std::function<Quantifier(FieldId)>& of,
                          std::unordered_map<Diagram, Diagram>& done);
   Diagram copy_below(const Diagrams& other, Diagram of, std::unordered_map<Diagram, Diagram>& done);

@@ -187,10 +187,12 @@ FieldId Machine::free_at(const Frame& frame, std::uint32_t rule, std::string_vie
                          unsigned bits, FieldKind kind) {
   ++free_met_;
   const ruleset::Table& table = ruleset_.tables[frame.table];
-  return space_.free(
+  const FieldId field = space_.free(
       fmt::format("{} ({} {}, chain {}, rule {}; way {})", what, ruleset::name_of(table.family),
                   table.name, table.chains[frame.chain].name, place(frame, rule), frame.calls),
       bits, kind);
+  space_.set_asked_by(field, {frame.table, frame.chain, rule});
+  return field;
 }
 
 std::optional<Diagram>& Machine::members(const ruleset::Set& set, BitSpan key) {

@@ -62,11 +62,19 @@ inline constexpr std::size_t kPartCount = static_cast<std::size_t>(Part::CtLabel
 
 enum class FieldKind : std::uint8_t { Packet, Choice, NotModelled };
 
+// A rule, by its indexes in the ruleset.
+struct RulePlace {
+  std::uint32_t table = 0;
+  std::uint32_t chain = 0;
+  std::uint32_t rule = 0;
+};
+
 struct FieldFacts {
   FieldKind kind = FieldKind::Packet;
   std::string name;  // "ip saddr", "limit at inet filter input rule 3"
   // Of what is counted: its value while nothing was.
   std::optional<std::uint64_t> unspent = std::nullopt;
+  std::optional<RulePlace> asked_by = std::nullopt;  // the one rule that asks, where there is one
 };
 
 namespace family {
@@ -98,6 +106,7 @@ class PacketSpace {
   // A free value; the same one for the same name and width. At most 64 bits.
   FieldId free(const std::string& name, unsigned bits, FieldKind kind);
   void set_unspent(FieldId field, std::uint64_t value) { facts_[field].unspent = value; }
+  void set_asked_by(FieldId field, const RulePlace& rule) { facts_[field].asked_by = rule; }
   // While nothing was counted: of all that was asked about by now.
   Diagram unspent();
   // The same of any width.

@@ -1,4 +1,5 @@
-// rolewall compile: one host's ruleset, for people, for nft, for programs.
+// rolewall compile: one host's ruleset, for people, for nft, for programs; or the proof that it is
+// what the policy says.
 
 #include "compile/compile.h"
 
@@ -7,10 +8,13 @@
 
 #include <algorithm>
 
+#include "ask/validation.h"
 #include "base/suggest.h"
+#include "cli/exit_status.h"
 #include "cli/output.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/render_validation.h"
 #include "cli/site_options.h"
 #include "print/print.h"
 
@@ -23,6 +27,7 @@ struct CompileOptions {
   std::string format = "nft";
   std::string output;
   std::string stop_after;
+  bool prove = false;
 };
 
 Result<std::string> in_format(const ruleset::Snapshot& snapshot, const std::string& format) {
@@ -59,11 +64,41 @@ Result<std::string> in_format(const compile::AfterPass& result, const std::strin
               "the pass `lower` does not make a ruleset yet: it is only printed as text");
 }
 
+// Of the host that is named, else of each.
+int prove(const CompileOptions& options, const LoadedSite& site) {
+  std::vector<policy::Index> hosts;
+  if (options.host.empty()) {
+    for (policy::Index host = 0; host < site.policy.hosts.size(); ++host) hosts.push_back(host);
+  } else {
+    const auto host = choose_host(site.policy, options.host);
+    if (!host) return report(host.error());
+    hosts.push_back(*host);
+  }
+  std::vector<ask::Validation> proofs;
+  for (const policy::Index host : hosts) {
+    const ruleset::Snapshot snapshot = compile::compile(site.policy, host, {site.date, true});
+    proofs.push_back(ask::validate(site.policy, host, site.date, snapshot));
+  }
+  if (options.format == "json") {
+    print(to_json(proofs));
+  } else {
+    render(out(), proofs);
+  }
+  const bool proven = std::ranges::all_of(proofs, [](const ask::Validation& one) {
+    return one.outcome == ask::Validation::Outcome::Proven;
+  });
+  return proven ? kDone : kNo;
+}
+
 int run(const CompileOptions& options) {
+  if (options.prove && options.format == "bytecode") {
+    return report_usage("--prove prints a proof, as text or with --format json");
+  }
   const auto last = last_pass(options.stop_after);
   if (!last) return report(last.error());
   const auto site = load_valid_site(options.site, Looks::Around);
   if (!site) return report(site.error());
+  if (options.prove) return prove(options, *site);
   const auto host = choose_host(site->policy, options.host);
   if (!host) return report(host.error());
 
@@ -80,7 +115,8 @@ void add_compile(Program& program) {
       kPolicyVerbs, "compile", "print one host's ruleset as nft text, JSON or bytecode",
       "  rolewall compile policies --host web-01\n"
       "  rolewall compile policies --host web-01 | nft -c -f -\n"
-      "  rolewall compile policies --host web-01 --format json -o web-01.json");
+      "  rolewall compile policies --host web-01 --format json -o web-01.json\n"
+      "  rolewall compile policies --prove       the compiler's work, checked for all packets");
   auto options = std::make_shared<CompileOptions>();
   add_site_options(verb, options->site, Looks::Around);
   verb.add_option(
@@ -88,12 +124,19 @@ void add_compile(Program& program) {
           "host to compile for (default: the one named like this machine, or the site's only one)")
       .type_name("HOST");
   add_format_option(verb, options->format, {"nft", "json", "bytecode"});
-  verb.add_option("-o,--output", options->output, "write to this file, all or nothing")
-      .type_name("FILE");
-  verb.add_option("--stop-after", options->stop_after,
-                  fmt::format("print the compiler's result after this pass: {}",
-                              fmt::join(pass_names(), ", ")))
-      .type_name("PASS");
+  const Option output =
+      verb.add_option("-o,--output", options->output, "write to this file, all or nothing")
+          .type_name("FILE");
+  const Option stop_after =
+      verb.add_option("--stop-after", options->stop_after,
+                      fmt::format("print the compiler's result after this pass: {}",
+                                  fmt::join(pass_names(), ", ")))
+          .type_name("PASS");
+  verb.add_flag("--prove", options->prove,
+                "print no ruleset, but prove for all packets that it is what the policy says; "
+                "without --host of every host")
+      .excludes(output)
+      .excludes(stop_after);
   program.on_choice(verb, options, run);
 }
 

@@ -18,7 +18,7 @@ MAY_INCLUDE = {
     "compile": {"base", "net", "policy", "ruleset"},
     "print": {"base", "net", "ruleset"},
     "eval": {"base", "net", "ruleset"},
-    "analyze": {"base", "net", "ruleset", "eval"},
+    "analyze": {"base", "net", "ruleset", "policy", "eval"},
     "netlink": {"base", "net", "ruleset"},
     "observe": {"base", "net", "ruleset", "netlink", "eval"},
     "apply": {"base", "net", "ruleset", "netlink", "observe", "print", "eval", "analyze"},
@@ -33,6 +33,8 @@ ONLY_HEADERS = {
     ("observe", "eval"): {"eval/packet.h"},
     ("sandbox", "eval"): {"eval/packet.h"},
 }
+# Folders that another folder may include in this one file alone.
+ONLY_IN_FILE = {("analyze", "policy"): "denotation.h"}
 # An external header's prefix, and the folders that may include it.
 EXTERNAL = {
     "toml++/": {"policy"},
@@ -77,7 +79,9 @@ def table() -> str:
         names = []
         for other in (name for name in MAY_INCLUDE if name in others):
             only = ONLY_HEADERS.get((folder, other))
-            names.append(", ".join(sorted(only)) + " alone" if only else other)
+            name = ", ".join(sorted(only)) + " alone" if only else other
+            in_file = ONLY_IN_FILE.get((folder, other))
+            names.append(f"{name} (in {in_file} alone)" if in_file else name)
         text = ", ".join(names) or "the standard library, fmt"
         if len(others) == len(MAY_INCLUDE) - 1:
             text = "everything"
@@ -123,6 +127,9 @@ def main() -> int:
                     continue
                 if target not in MAY_INCLUDE[folder]:
                     problems.append(f"{where}: {folder} may not include {header}")
+                in_file = ONLY_IN_FILE.get((folder, target))
+                if in_file is not None and path.name != in_file:
+                    problems.append(f"{where}: in {folder} {in_file} alone may include {header}")
                 only = ONLY_HEADERS.get((folder, target))
                 if only is not None and header not in only:
                     problems.append(f"{where}: {folder} may include {sorted(only)} alone of {target}")

@@ -116,12 +116,13 @@ TEST_CASE("choose, replace and map say at each packet what they say of a value")
     const Diagram ds = make(d, set);
     const Diagram da = make(d, a);
     const Diagram db = make(d, b);
-    std::vector<std::uint32_t> chosen, replaced, mapped;
+    std::vector<std::uint32_t> chosen, replaced, mapped, renamed;
     for (std::size_t at = 0; at < a.size(); ++at) {
       chosen.push_back(set[at] == 1 ? a[at] : b[at]);
       replaced.push_back(a[at] == 2 ? b[at] : a[at]);
       // 1 and 2 change places, 3 becomes what b is.
       mapped.push_back(a[at] == 1 ? 2 : a[at] == 2 ? 1 : a[at] == 3 ? b[at] : a[at]);
+      renamed.push_back(a[at] == 1 ? 2 : a[at] == 2 ? 1 : a[at] == 3 ? 0 : a[at]);
     }
     CHECK(table_of(d, d.choose(ds, da, db)) == chosen);
     CHECK(table_of(d, d.replace(da, 2, db)) == replaced);
@@ -131,6 +132,10 @@ TEST_CASE("choose, replace and map say at each packet what they say of a value")
                    : value == 3 ? db
                                 : terminal(value);
           })) == mapped);
+    // To terminals alone, which is one walk.
+    CHECK(table_of(d, d.map(da, [](std::uint32_t value) {
+            return terminal(value == 1 ? 2 : value == 2 ? 1 : value == 3 ? 0 : value);
+          })) == renamed);
   }
 }
 
