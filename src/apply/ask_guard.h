@@ -23,8 +23,8 @@ Result<GuardAnswer> ask_about_removal(Kernel& kernel, const std::string& set,
                                       const ruleset::Bytes& key, const GuardFacts& facts);
 
 // Gives sessions that are open here their conntrack entries; where one cannot be given any, the
-// guard asks what becomes of it without. An entry of what is not open would open this host to whoever
-// sends from there. Before a change: whoever only looks writes nothing.
+// guard asks what becomes of it without. An entry of what is not open would open this host to
+// whoever sends from there. Before a change: whoever only looks writes nothing.
 void track_sessions(Kernel& kernel, GuardFacts& facts);
 
 // A change that somebody makes by hand: what the guard is to know, whether it goes on in spite of
