@@ -48,7 +48,7 @@ Validation::Side side_of(const Meaning& meaning, const ruleset::SourceMap& sourc
     side.translated += fmt::format("{}{}", side.translated.empty() ? "" : " ", text);
   };
   if (!meaning.destination.empty() || !meaning.port.empty()) {
-    const std::string_view to = meaning.destination.empty() ? "its port" : meaning.destination;
+    const std::string to = meaning.destination.empty() ? "its port" : meaning.destination;
     add(meaning.port.empty() ? fmt::format("to {}", to)
                              : fmt::format("to {} port {}", to, meaning.port));
   }
