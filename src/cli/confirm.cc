@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "apply/apply.h"
 #include "apply/recorded_facts.h"
@@ -56,6 +58,11 @@ int confirm(const ConfirmOptions& options) {
           "rolewall: too late: it was not confirmed in time and is rolled back (see `rolewall "
           "status`)");
       return kNo;
+    case apply::Confirmation::RolledBack:
+      err().line(fmt::format("rolewall: nothing to confirm: {}, at {}",
+                             printable(apply::in_words(*confirmed->taken_back)),
+                             confirmed->taken_back->at));
+      return kNo;
     case apply::Confirmation::PutBack:
       err().line(fmt::format(
           "rolewall: not confirmed: table inet rolewall had been removed, so nothing was "
@@ -103,6 +110,11 @@ int rollback(const RollbackOptions& options) {
                                              : "nothing to do"));
     return kDone;
   }
+  if (done->unrecorded) {
+    out().line(to ? fmt::format("rolled back: generation {} is in force again", *to)
+                  : "rolled back: table inet rolewall was removed, as before the first apply");
+    return report(*done->unrecorded);
+  }
   out().line(to ? fmt::format("rolled back: generation {} is in force again{}", *to,
                               waits ? "" : ", after a reboot too")
                 : "rolled back: table inet rolewall was removed, as before the first apply");
@@ -114,6 +126,12 @@ int rollback(const RollbackOptions& options) {
   return kDone;
 }
 
+bool has_event(const apply::Applied& applied, const apply::History& history) {
+  return std::ranges::any_of(history.events, [&](const apply::Event& event) {
+    return event.kind == apply::EventKind::Applied && event.to == applied.generation;
+  });
+}
+
 Json generation_json(const apply::Applied& applied, const apply::History& history) {
   Json json{{"generation", applied.generation},
             {"applied_at", applied.at},
@@ -122,6 +140,7 @@ Json generation_json(const apply::Applied& applied, const apply::History& histor
             {"changes", applied.changes}};
   json["current"] = history.current == applied.generation;
   json["boot"] = history.boot == applied.generation;
+  if (!has_event(applied, history)) json["in_history"] = false;
   json["pending"] = history.pending && history.pending->generation == applied.generation;
   return json;
 }
@@ -159,6 +178,31 @@ std::string line_of(const apply::Event& event, const apply::History& history) {
   return fmt::format(" {:>6}  {}  {}  {}", "", event.at, event.by, apply::in_words(event));
 }
 
+// The newest first. Generations of which no event says anything stand where their numbers and times
+// do: what is older than the history, whose line is damaged, or what was made ready and never put
+// in force.
+std::vector<std::string> lines_of(const apply::History& history) {
+  std::vector<std::string> lines;
+  auto left = history.generations.rbegin();
+  const auto add_while = [&](const auto& is_later) {
+    for (; left != history.generations.rend() && is_later(*left); ++left) {
+      if (has_event(*left, history)) continue;
+      const bool in_use = history.current == left->generation || history.boot == left->generation;
+      lines.push_back(line_of(*left, history) +
+                      (in_use ? "" : ", and no event says that it was in force"));
+    }
+  };
+  for (auto at = history.events.rbegin(); at != history.events.rend(); ++at) {
+    const bool applies = at->kind == apply::EventKind::Applied;
+    add_while([&](const apply::Applied& applied) {
+      return applied.at > at->at || (applies && applied.generation > at->to.value_or(0));
+    });
+    lines.push_back(line_of(*at, history));
+  }
+  add_while([](const apply::Applied&) { return true; });
+  return lines;
+}
+
 void list_json(const apply::History& history) {
   Json json{{"version", kJsonVersion},
             {"verb", "history"},
@@ -185,16 +229,7 @@ int list(const HistoryOptions& options) {
   if (history->generations.empty() && history->events.empty()) {
     out().line("nothing was applied yet");
   }
-  for (auto at = history->events.rbegin(); at != history->events.rend(); ++at) {
-    out().line(printable(line_of(*at, *history)));
-  }
-  // Of before the history's beginning, or where its line is damaged.
-  for (auto at = history->generations.rbegin(); at != history->generations.rend(); ++at) {
-    const bool listed = std::ranges::any_of(history->events, [&](const apply::Event& event) {
-      return event.kind == apply::EventKind::Applied && event.to == at->generation;
-    });
-    if (!listed) out().line(printable(line_of(*at, *history)));
-  }
+  for (const std::string& line : lines_of(*history)) out().line(printable(line));
   return kDone;
 }
 
