@@ -13,6 +13,7 @@
 #include "apply/elements.h"
 #include "apply/found_state.h"
 #include "apply/guard.h"
+#include "apply/interrupted.h"
 #include "apply/kernel.h"
 #include "apply/open_sessions.h"
 #include "apply/restore.h"
@@ -28,10 +29,11 @@ namespace {
 using ruleset::Snapshot;
 using ruleset::Table;
 
-std::string counts(const Plan& plan) {
+// `is_first`: of all.
+std::string counts(const Plan& plan, bool is_first) {
   const std::string added =
       fmt::format("{} rule{}", plan.rules_added, plan.rules_added == 1 ? "" : "s");
-  if (plan.first) return "first apply: " + added;
+  if (plan.first) return is_first ? "first apply: " + added : added + ", where no table was";
   return fmt::format("{} added, {} removed, {} kept", added, plan.rules_removed, plan.rules_kept);
 }
 
@@ -150,7 +152,7 @@ class Apply {
     Result<std::optional<Generation>> former = state_to_return_to(plan.first);
     if (!former) return std::unexpected(std::move(former).error());
     Applied applied = now();
-    applied.changes = counts(plan);
+    applied.changes = counts(plan, is_first());
     const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied);
     if (!generation) return std::unexpected(generation.error());
     prepared_ = std::move(applied);
@@ -164,6 +166,13 @@ class Apply {
     if (!armed) return std::unexpected(std::move(armed).error());
     pending_ = std::move(*armed);
     return {};
+  }
+
+  // No event and no generation is kept: nothing was ever applied, as far as is known.
+  bool is_first() const {
+    const auto events = read_events(state_.path());
+    const auto kept = list_generations(state_.path());
+    return events && events->all.empty() && events->damaged == 0 && kept && kept->empty();
   }
 
   // What carries a session over UDP gets its entry as the session does; a socket without a peer
@@ -366,6 +375,9 @@ void tell_by_policy(Plan& plan, const std::shared_ptr<const Generation>& before,
   }
   if (before == nullptr || before->snapshot.written.empty() || plan.seen == nullptr) return;
   plan.changes = policy_changes(before->snapshot.written, wanted.written);
+  if (const auto table = own_table(wanted); table && plan.changes->empty()) {
+    plan.idle_jumps_alone = difference(*plan.seen->table, **table, IdleJumps::Stay).empty();
+  }
   const Result<const Table*> applied = own_table(before->snapshot);
   const auto stands = [&](const Belief& belief) {
     return belief.mark.generation == plan.seen->mark.generation;
@@ -429,6 +441,7 @@ Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directo
   if (!state) return std::unexpected(std::move(state).error());
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
+  clear_interrupted(*state, **kernel, world);
   const auto overdue = end_what_is_over(world, *state, **kernel);
   Apply apply(snapshot, **wanted, *state, world, **kernel, options);
   if (!overdue) apply.note(overdue.error().message);

@@ -55,7 +55,9 @@ struct Plan {
   // becomes of it; plan() alone.
   std::vector<ChangeItem> drift;
   std::vector<ChangeItem> items;  // all that changes in the kernel; empty: nothing to do
-  std::size_t rules_added = 0;    // the kernel's rules; a changed one is removed and added
+  bool idle_jumps_alone =
+      false;  // `items` are those to bans and openings that are none (plan() alone)
+  std::size_t rules_added = 0;  // the kernel's rules; a changed one is removed and added
   std::size_t rules_removed = 0;
   std::size_t rules_kept = 0;  // with their handles and counters
   // What was in the kernel when the plan was made. Absent: no table of ours, or nothing was read.
@@ -139,12 +141,14 @@ Result<NotAdmitted> what_is_cut(const ruleset::Snapshot& snapshot, const GuardFa
 
 // What waits is in force for good. It is looked whether it is in force at all: a table that is gone
 // is put back, and waits on for a confirmation of somebody whom it let in.
-enum class Confirmation : std::uint8_t { Confirmed, NothingPending, TooLate, PutBack };
+enum class Confirmation : std::uint8_t { Confirmed, NothingPending, TooLate, RolledBack, PutBack };
 struct Confirmed {
   Confirmation what = Confirmation::NothingPending;
   std::optional<Pending> pending{};     // of PutBack: what waits on
   std::vector<std::string> problems{};  // what went otherwise beside it, and what came of TooLate
   bool is_removal = false;              // of Confirmed: that there is no table
+  std::optional<Event>
+      taken_back{};  // of TooLate and RolledBack, which is by hand, where the history knows it
 };
 Result<Confirmed> confirm(const std::string& state_directory, const World& world = this_world());
 
@@ -157,6 +161,9 @@ Result<Confirmed> confirm(const std::string& state_directory, const World& world
 //
 // Without a confirmation within `confirm_within`, what was confirmed last comes back; where that is
 // what this goes to, nothing waits.
+//
+// A state directory that can be read and not written keeps nobody from it, here and in disable(),
+// but where a confirmation would be waited for: what is done then and not recorded is said.
 Result<TakenBack> rollback(const std::string& state_directory, std::optional<std::uint32_t> to,
                            const World& world = this_world(), GuardCall* guard = nullptr,
                            std::optional<std::chrono::seconds> confirm_within = {});
@@ -243,6 +250,7 @@ struct Disabled {
   bool was_there = false;
   std::vector<std::string> problems;
   std::optional<Pending> pending;
+  std::optional<Error> unrecorded{};  // the kernel has done it, and the record says otherwise
 };
 Result<Disabled> disable(const std::string& state_directory, const World& world = this_world(),
                          GuardCall* guard = nullptr,

@@ -211,6 +211,7 @@ Remembered look_at_log(const std::string& state_directory, const World& world) {
 
 Remembered read_log(const std::string& state_directory, const World& world) {
   const Result<FileLock> lock = lock_log(state_directory);
+  if (lock) remove_half_written(state_directory, kFile);
   const Result<std::string> text = read_text(state_directory);
   if (!text) return {.entries = {}, .problems = {text.error().message}};
   const std::int64_t now = world.wall_seconds();

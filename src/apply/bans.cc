@@ -12,6 +12,7 @@
 #include "apply/file_lock.h"
 #include "apply/kernel.h"
 #include "apply/run_time_jumps.h"
+#include "apply/state_format.h"
 #include "apply/waiting.h"
 #include "ruleset/own_table.h"
 
@@ -165,8 +166,15 @@ RunTimeEntry as_the_kernel_takes_it(RunTimeEntry entry) {
 
 }  // namespace
 
+Result<void> may_record(const std::string& state_directory) {
+  TRY(check_format(state_directory));
+  const auto in_use = is_in_use(state_directory);
+  return in_use ? Result<void>() : std::unexpected(in_use.error());
+}
+
 Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
                         const World& world) {
+  TRY(may_record(state_directory));
   [[maybe_unused]] const auto turn = take_turn(state_directory);
   Added added;
   const RunTimeSteps steps{.bans = entry.banned.has_value(), .openings = entry.opened.has_value()};
@@ -221,6 +229,7 @@ Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_dire
 
 Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state_directory,
                              const World& world, GuardCall* guard) {
+  TRY(may_record(state_directory));
   [[maybe_unused]] const auto turn = take_turn(state_directory);
   Result<Place> place = find_place(entry, state_directory, world);
   const bool has_no_table =
@@ -242,6 +251,8 @@ Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state
       {.set = place->set, .elements = row_of(entry, place->table.sets[place->set])}};
   const Result<int> error = send(*place, change);
   if (!error) return std::unexpected(error.error());
+  // Nothing was there, and nothing has to be written down.
+  if (*error != 0 && !is_logged(state_directory, entry)) return Removed{};
   return Removed{.was_there = *error == 0,
                  .was_recorded_alone = false,
                  .unrecorded = unrecorded(log_removal(state_directory, entry),

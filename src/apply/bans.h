@@ -20,6 +20,10 @@ namespace rolewall::apply {
 
 struct GuardCall;  // ask_guard.h
 
+// Whether the state directory, if there is one, is this version's: an error that says what to do
+// where it is not. Bans and openings are then neither read nor written.
+Result<void> may_record(const std::string& state_directory);
+
 // `unrecorded`, here and below: the kernel has done it, but it could not be written down, so that a
 // reboot undoes it.
 struct Added {

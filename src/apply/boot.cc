@@ -10,6 +10,7 @@
 #include "apply/apply.h"
 #include "apply/ask_guard.h"
 #include "apply/commit.h"
+#include "apply/interrupted.h"
 #include "apply/kernel.h"
 #include "apply/restore.h"
 #include "apply/state_directory.h"
@@ -42,6 +43,7 @@ class Boot {
     if (!kernel) return std::unexpected(std::move(kernel).error());
     kernel_ = std::move(*kernel);
     for (std::string& problem : damaged_links(directory_)) say(std::move(problem));
+    if (state_) clear_interrupted(*state_, *kernel_, world_);
     const std::optional<Pending> pending = read_what_waits();
     if (pending && pending->boot_id == world_.boot_id()) return put_back_what_waits(*pending);
     const auto number = boot_number(directory_);
@@ -103,12 +105,14 @@ class Boot {
       auto former = admitted(*pending.former);
       const bool refused = !former && former.error().kind == ErrorKind::Refused;
       if (refused) return std::unexpected(std::move(former).error());  // the record is as it was
+      if (former) TRY(bring_in_force(std::move(*former)));
+      // Where it is damaged, what the caller falls back to is an event of its own.
       if (state_) record_taken_back(std::move(event));
       if (!former) return std::unexpected(std::move(former).error());
-      return bring_in_force(std::move(*former));
+      return {};
     }
-    if (state_) record_taken_back(std::move(event));
     TRY(remove_table(*kernel_));
+    if (state_) record_taken_back(std::move(event));
     return {};
   }
 

@@ -84,9 +84,14 @@ Result<Confirmed> confirm(const std::string& state_directory, const World& world
   if (!pending) {
     const auto events = read_events(state.path());
     if (!events) return std::unexpected(events.error());
-    const bool too_late = last_taken_back(events->all).has_value();
-    return Confirmed{
-        too_late ? Confirmation::TooLate : Confirmation::NothingPending, {}, std::move(problems)};
+    const auto taken_back = last_taken_back(events->all);
+    Confirmed nothing{Confirmation::NothingPending, {}, std::move(problems)};
+    // Once that is confirmed, nothing is left to be too late for.
+    if (!taken_back || events->all.back().kind == EventKind::Confirmed) return nothing;
+    nothing.what = taken_back->kind == EventKind::RolledBack ? Confirmation::RolledBack
+                                                             : Confirmation::TooLate;
+    nothing.taken_back = taken_back;
+    return nothing;
   }
   // A tool that died between commit and record has left no current generation that waits.
   const std::optional<std::uint32_t> generation = pending->generation;
@@ -100,12 +105,16 @@ Result<Confirmed> confirm(const std::string& state_directory, const World& world
   }
   Result<Confirmed> looked = look(world, open, *pending);
   if (!looked || looked->what != Confirmation::Confirmed) return looked;
-  // The history first, which is all that may find no room.
+  const auto booted = boot_number(state.path());
+  TRY(state.make_boot(generation));
   Event event = event_now(world, EventKind::Confirmed);
   event.from = generation;
   event.to = generation;
-  TRY(state.append(event));
-  TRY(state.make_boot(generation));
+  // By the history it would still wait.
+  if (const auto told = state.append(event); !told) {
+    if (booted) TRY(state.make_boot(*booted));
+    return std::unexpected(told.error());
+  }
   TRY(disarm(state));
   looked->problems = std::move(problems);
   return looked;
@@ -134,6 +143,9 @@ Result<History> history(const std::string& state_directory, const World& world) 
   take(history.boot, boot_number(state_directory));
   Waiting waiting = what_waits(state_directory, world);
   history.pending = std::move(waiting.pending);
+  // What was armed and is not recorded as in force is no generation's state; `status` asks the
+  // kernel.
+  if (history.pending && history.current != history.pending->generation) history.pending.reset();
   for (std::string problem : {std::move(waiting.problem), std::move(of_history)}) {
     if (!problem.empty()) history.problems.push_back(std::move(problem));
   }

@@ -331,6 +331,7 @@ std::string in_words(const Event& event) {
 std::string in_words(const TakenBack& taken_back) {
   std::string text = in_words(taken_back.event);
   for (const std::string& problem : taken_back.problems) text += "; " + problem;
+  if (taken_back.unrecorded) text += "; " + taken_back.unrecorded->message;
   return text;
 }
 

@@ -54,10 +54,11 @@ struct Event {
 struct TakenBack {
   Event event;
   std::vector<std::string> problems;
-  std::optional<Pending> pending;  // where it waits for its confirmation
-  bool audits = false;             // is_in_audit_mode() of what is in force again
-  bool was_in_force = false;       // for good, by the record; and if so:
-  bool was_changed = false;        // by another program, and is loaded again
+  std::optional<Pending> pending;     // where it waits for its confirmation
+  bool audits = false;                // is_in_audit_mode() of what is in force again
+  bool was_in_force = false;          // for good, by the record; and if so:
+  bool was_changed = false;           // by another program, and is loaded again
+  std::optional<Error> unrecorded{};  // the kernel has done it, and the record says otherwise
 };
 
 struct Events {

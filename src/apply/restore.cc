@@ -8,6 +8,7 @@
 #include "apply/ask_guard.h"
 #include "apply/bans.h"
 #include "apply/commit.h"
+#include "apply/interrupted.h"
 #include "apply/machine_facts.h"
 #include "apply/open_sessions.h"
 #include "apply/waiting.h"
@@ -47,6 +48,7 @@ Result<std::optional<Writer>> open_to_write(const std::string& state_directory,
   if (!*state) return std::nullopt;
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
+  clear_interrupted(**state, **kernel, world);
   return Writer{std::move(**state), std::move(*kernel)};
 }
 

@@ -2,11 +2,13 @@
 // for a confirmation; what comes back without one is what was confirmed last.
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "apply/apply.h"
 #include "apply/ask_guard.h"
 #include "apply/commit.h"
+#include "apply/interrupted.h"
 #include "apply/kernel.h"
 #include "apply/notice.h"
 #include "apply/restore.h"
@@ -89,6 +91,131 @@ Result<void> nothing_unrecorded(Kernel& kernel) {
               "was changed. `rolewall disable` without --confirm removes the table for good");
 }
 
+// It is done in the kernel, and the record says otherwise: what that means.
+Error not_recorded_where(Error why, const std::optional<Pending>& waits,
+                         const std::string& directory) {
+  std::string then;
+  const auto boots = boot_number(directory);
+  if (waits && has_deadline(*waits)) {
+    then = fmt::format(
+        "; once the time of {} is over, at {}, {} is in force again", name_of_waiting(*waits),
+        waits->deadline,
+        waits->former ? fmt::format("generation {}", *waits->former) : std::string("no table"));
+  }
+  if (boots) {
+    then += fmt::format("; a boot loads {}",
+                        *boots ? fmt::format("generation {}", **boots) : std::string("nothing"));
+  }
+  why.message = fmt::format("it is done, but not recorded: {}{}", why.message, then);
+  return why;
+}
+
+// What keeps the state directory from being written, and nothing else: no reason to leave the
+// firewall as it is.
+bool is_unwritable(const Error& error) {
+  return error.kind == ErrorKind::Io &&
+         (error.os_errno == EROFS || error.os_errno == ENOSPC || error.os_errno == EDQUOT);
+}
+
+// `rollback` and `disable` on a state directory that can be read alone.
+class Unrecorded {
+ public:
+  Unrecorded(const World& world, const std::string& directory, GuardCall* guard, Error why)
+      : world_(world), directory_(directory), guard_(guard), why_(std::move(why)) {}
+
+  Result<TakenBack> roll_back(Number to) {
+    TRY(look());
+    const auto current = current_number(directory_);
+    if (!current) return std::unexpected(current.error());
+    if (!to) {
+      const auto where = where_to(directory_, *current, waits_);
+      if (!where) return std::unexpected(where.error());
+      to = *where;
+    }
+    Event event = event_now(world_, EventKind::RolledBack);
+    event.from = waits_ ? waits_->generation : *current;
+    event.why = "by rolewall rollback";
+    return go_to(to, std::move(event), /*asks=*/true);
+  }
+
+  // std::nullopt where it is as it should be: the process that waits needs no record.
+  Result<std::optional<TakenBack>> end_what_is_over() {
+    TRY(look());
+    if (!waits_ || !is_overdue(*waits_, world_)) return std::nullopt;
+    const WayBack way = way_back(directory_, waits_->generation, waits_);
+    if (!way.is_there) return fail(ErrorKind::Io, way.why_named);
+    Event event = event_now(world_, EventKind::Expired);
+    event.from = waits_->generation;
+    event.why = "not confirmed by " + waits_->deadline;
+    auto done = go_to(way.to, std::move(event), /*asks=*/false);
+    if (!done) return std::unexpected(std::move(done).error());
+    if (!done->was_changed) return std::nullopt;
+    return std::move(*done);
+  }
+
+  Result<Disabled> disable() {
+    TRY(look());
+    TRY(ask_before(*kernel_, nullptr, guard_));
+    const Result<bool> removed = remove_table(*kernel_);
+    if (!removed) return std::unexpected(removed.error());
+    Disabled done{.was_there = *removed, .problems = {}, .pending = {}};
+    const auto boots = boot_number(directory_);
+    const bool is_over = *removed || waits_ || !boots || *boots;
+    if (is_over) done.unrecorded = not_recorded_where(why_, waits_, directory_);
+    return done;
+  }
+
+ private:
+  Result<void> look() {
+    TRY(check_format(directory_));
+    auto kernel = world_.open_kernel();
+    if (!kernel) return std::unexpected(std::move(kernel).error());
+    kernel_ = std::move(*kernel);
+    waits_ = what_waits(directory_, world_).pending;
+    if (!waits_) return {};
+    const auto live = kernel_->read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {});
+    if (!live) return std::unexpected(live.error());
+    if (const auto other =
+            waits_in_place_of(directory_, *waits_, *live ? &**live : nullptr, world_)) {
+      waits_ = *other;
+    }
+    return {};
+  }
+
+  Result<TakenBack> go_to(Number to, Event event, bool asks) {
+    const auto former = read_former(directory_, to);
+    if (!former) return std::unexpected(former.error());
+    if (asks) TRY(ask_before_going_back(*kernel_, *former, guard_));
+    auto put = put_back(world_, *kernel_, *former, directory_);
+    if (!put) return std::unexpected(std::move(put).error());
+    TakenBack done;
+    done.event = std::move(event);
+    done.event.to = to;
+    done.was_changed = put->changed;
+    done.problems = std::move(put->problems);
+    // What the timer would bring back is there.
+    const bool comes_back = waits_ && waits_->former != to;
+    done.unrecorded = not_recorded_where(why_, comes_back ? waits_ : std::nullopt, directory_);
+    if (!*former) return done;
+    const auto table = own_table((*former)->snapshot);
+    done.audits = table && is_in_audit_mode(**table);
+    return done;
+  }
+
+  const World& world_;
+  const std::string& directory_;
+  GuardCall* guard_;
+  Error why_;
+  std::unique_ptr<Kernel> kernel_;
+  std::optional<Pending> waits_;
+};
+
+std::unexpected<Error> nobody_would_return(Error why) {
+  why.message = "the rollback cannot be armed, and nothing was changed: " + why.message +
+                ". Without --confirm it is done at once";
+  return std::unexpected(std::move(why));
+}
+
 // One `disable`.
 class Disabling {
  public:
@@ -103,12 +230,17 @@ class Disabling {
     say(std::move(waiting.problem));
     earlier_ = std::move(waiting.pending);
     if (within_) TRY(arm_timer());
+    // Then the record: what failed is no event.
+    const Result<bool> removed = remove_table(kernel_);
+    if (!removed) {
+      if (done_.pending) TRY(arm_again(state_, earlier_));
+      return std::unexpected(removed.error());
+    }
+    done_.was_there = done_.was_there || *removed;
     const bool is_known = current.has_value();
     const auto recorded = done_.pending ? record_waiting(is_known) : record_for_good(is_known);
-    if (!recorded) return std::unexpected(recorded.error());
-    const Result<bool> removed = remove_table(kernel_);
-    if (!removed) return std::unexpected(removed.error());
-    done_.was_there = done_.was_there || *removed;
+    if (!recorded)
+      done_.unrecorded = not_recorded_where(recorded.error(), done_.pending, state_.path());
     return std::move(done_);
   }
 
@@ -130,14 +262,14 @@ class Disabling {
     return {};
   }
 
-  // The record first, so that a boot in between finds nothing to load, and nothing comes back
-  // later; nor what nobody has confirmed. A disk that is full keeps nobody from taking the table
-  // away.
+  // A boot finds nothing to load, and nothing comes back later; nor what nobody has confirmed. A
+  // disk that is full keeps nobody from taking the table away.
   Result<void> record_for_good(bool current_is_known) {
     append(end_earlier(), false, current_is_known);
+    const auto disarmed = disarm(state_);
     TRY(make_boot(std::nullopt));
     TRY(state_.make_current(std::nullopt));
-    return disarm(state_);
+    return disarmed;
   }
 
   // What comes back is what a boot loads, too: the record may still name one that is damaged.
@@ -307,6 +439,10 @@ Result<TakenBack> rollback(const std::string& state_directory, std::optional<std
                            const World& world, GuardCall* guard,
                            std::optional<std::chrono::seconds> confirm_within) {
   auto open = open_to_write(state_directory, world);
+  if (!open && is_unwritable(open.error())) {
+    if (confirm_within) return nobody_would_return(std::move(open).error());
+    return Unrecorded(world, state_directory, guard, std::move(open).error()).roll_back(to);
+  }
   if (!open) return std::unexpected(std::move(open).error());
   if (!*open) return nothing_applied();
   return Rollback(world, **open, to, guard, confirm_within).run();
@@ -319,6 +455,9 @@ Result<std::optional<TakenBack>> rollback_expired(const std::string& state_direc
   if (!waiting.pending && !waiting.problem.empty()) return fail(ErrorKind::Io, waiting.problem);
   if (!waiting.pending || !is_overdue(*waiting.pending, world)) return std::nullopt;
   auto open = open_to_write(state_directory, world);
+  if (!open && is_unwritable(open.error())) {
+    return Unrecorded(world, state_directory, nullptr, std::move(open).error()).end_what_is_over();
+  }
   if (!open) return std::unexpected(std::move(open).error());
   if (!*open) return std::nullopt;
   auto done = end_what_is_over(world, (*open)->state, *(*open)->kernel);
@@ -329,6 +468,10 @@ Result<std::optional<TakenBack>> rollback_expired(const std::string& state_direc
 Result<Disabled> disable(const std::string& state_directory, const World& world, GuardCall* guard,
                          std::optional<std::chrono::seconds> confirm_within) {
   auto open = open_to_write(state_directory, world);
+  if (!open && is_unwritable(open.error())) {
+    if (confirm_within) return nobody_would_return(std::move(open).error());
+    return Unrecorded(world, state_directory, guard, std::move(open).error()).disable();
+  }
   if (!open) return std::unexpected(std::move(open).error());
   if (*open) {
     TRY(ask_before(*(*open)->kernel, nullptr, guard));

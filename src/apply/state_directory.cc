@@ -13,6 +13,7 @@
 
 #include "apply/applied_json.h"
 #include "apply/element_files.h"
+#include "apply/interrupted.h"
 #include "apply/older_format.h"
 #include "apply/seal.h"
 #include "apply/state_files.h"
@@ -38,7 +39,7 @@ Result<void> make_directory(const std::string& path) {
   return io_error(path, errno);
 }
 
-// What a crash left half written, and what is too old. Failing here loses nothing.
+// What is too old. Failing here loses nothing.
 void sweep(const std::string& directory, std::uint32_t newest) {
   const auto names = list_state_folder(directory, kGenerations);
   if (!names) return;
@@ -57,10 +58,6 @@ void sweep(const std::string& directory, std::uint32_t newest) {
   for (const std::string& name : *names) {
     const Number number = plain_number(name);
     if (number && !in_use.contains(*number)) old.push_back(*number);
-    constexpr std::string_view kAside = ".new";
-    const bool unfinished = name.ends_with(kAside) &&
-                            plain_number(name.substr(0, name.size() - kAside.size())).has_value();
-    if (unfinished) remove_generation_folder(directory, fmt::format("{}/{}", kGenerations, name));
   }
   std::sort(old.rbegin(), old.rend());
   for (std::size_t i = kKeptGenerations - in_use.size(); i < old.size(); ++i) {
@@ -115,6 +112,7 @@ Result<StateDirectory> StateDirectory::open(const std::string& directory) {
   if (is_damaged) {
     state.mended_ = fmt::format("{}/{}: was damaged and is written anew", directory, kFormatFile);
   }
+  sweep_half_written(directory);
   // Before anything else that would make the directory look like another's.
   if (!*format || **format < kStateFormat || is_damaged) {
     TRY(state.write(kFormatFile, fmt::format("{}\n", kStateFormat)));

@@ -180,6 +180,18 @@ void remove_generation_folder(const std::string& directory, std::string_view fol
   ::unlinkat(above->get(), file.c_str(), AT_REMOVEDIR);
 }
 
+void remove_half_written(const std::string& directory, std::string_view name) {
+  constexpr std::size_t kRandom = 6;  // of mkostemp()
+  const auto names = list_state_folder(directory, "");
+  const Result<Descriptor> at = open_folder(directory, "");
+  if (!names || !at) return;
+  for (const std::string& each : *names) {
+    const bool is_aside = each.size() == name.size() + 1 + kRandom && each.starts_with(name) &&
+                          each[name.size()] == '.';
+    if (is_aside) ::unlinkat(at->get(), each.c_str(), 0);
+  }
+}
+
 std::optional<std::uint32_t> plain_number(std::string_view text) {
   std::uint32_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);

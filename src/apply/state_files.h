@@ -42,6 +42,10 @@ bool is_there(const std::string& directory, std::string_view name);
 // What others have put there stays. Failing loses nothing.
 void remove_generation_folder(const std::string& directory, std::string_view folder);
 
+// What a crash left of a file that was to be put in `name`'s place (write_file_atomically()).
+// Failing loses nothing. REQUIRES: nobody writes the file now.
+void remove_half_written(const std::string& directory, std::string_view name);
+
 // A number as we write it: digits alone, no zero before others.
 std::optional<std::uint32_t> plain_number(std::string_view text);
 

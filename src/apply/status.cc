@@ -8,6 +8,7 @@
 #include "apply/ban_log.h"
 #include "apply/commit.h"
 #include "apply/difference.h"
+#include "apply/interrupted.h"
 #include "apply/kernel.h"
 #include "apply/state_directory.h"
 #include "apply/state_files.h"
@@ -57,6 +58,13 @@ std::string why_unread(const std::string& state_directory) {
   return "";
 }
 
+// That nothing of it is read, which every verb that changes something refuses for; "" where it is.
+std::string why_not_ours(const std::string& state_directory) {
+  if (const auto in_use = is_in_use(state_directory); !in_use) return in_use.error().message;
+  const auto known = check_format(state_directory);
+  return known ? "" : known.error().message;
+}
+
 // Bans and openings that are recorded: where there is no table, those that come back with one.
 void take_log(const std::string& state_directory, const World& world, Status& status) {
   if (!status.distrusted.empty()) return;
@@ -68,10 +76,21 @@ void take_log(const std::string& state_directory, const World& world, Status& st
   }
 }
 
+void take_applied(const Applied& applied, const World& world, Status& status) {
+  status.generation = applied.generation;
+  status.applied_at = applied.at;
+  status.host = applied.host;
+  if (!applied.boot_id.empty()) {
+    status.same_boot = applied.boot_id == world.boot_id();
+    status.same_namespace = applied.network_namespace == world.network_namespace();
+  }
+}
+
 // What the state directory says, and what of it cannot be read.
 std::optional<Generation> read_record(const std::string& state_directory, const World& world,
                                       Status& status) {
   status.distrusted = why_unread(state_directory);
+  if (status.distrusted.empty()) status.distrusted = why_not_ours(state_directory);
   if (!status.distrusted.empty()) {
     status.unreadable = status.distrusted;
     return std::nullopt;
@@ -120,15 +139,38 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
     return std::nullopt;
   }
   if (!*current) return std::nullopt;
-  const Applied& applied = (*current)->applied;
-  status.generation = applied.generation;
-  status.applied_at = applied.at;
-  status.host = applied.host;
-  if (!applied.boot_id.empty()) {
-    status.same_boot = applied.boot_id == world.boot_id();
-    status.same_namespace = applied.network_namespace == world.network_namespace();
-  }
+  take_applied((*current)->applied, world, status);
   return std::move(*current);
+}
+
+// What waits by the record may never have come into force, or be taken back already where the
+// record could not be written: the kernel's table tells it.
+void compare_what_waits(const std::string& directory, const World& world, const Table* live,
+                        std::optional<Generation>& recorded, Status& status) {
+  if (!status.pending) return;
+  const Pending armed = *status.pending;
+  if (auto waits = waits_in_place_of(directory, armed, live, world)) {
+    status.pending = std::move(*waits);
+  } else if (!is_table_of(live, directory, current_number(directory).value_or(std::nullopt)) &&
+             is_table_of(live, directory, armed.former)) {
+    status.problems.push_back(fmt::format(
+        "{} is rolled back already and {} is in force again, which is not recorded: the state "
+        "directory could not be written. Once it can be, `rolewall rollback` records it",
+        name_of_waiting(armed),
+        armed.former ? fmt::format("generation {}", *armed.former) : std::string("no table")));
+    status.pending.reset();
+    recorded.reset();
+    status.generation.reset();
+    status.way_back = {};
+    if (auto former = read_former(directory, armed.former); former && *former) {
+      take_applied((*former)->applied, world, status);
+      recorded = std::move(*former);
+    }
+  }
+  status.overdue = status.pending && is_overdue(*status.pending, world);
+  if (const auto number = current_number(directory); number && status.generation == *number) {
+    status.way_back = way_back(directory, *number, status.pending);
+  }
 }
 
 void count(const Table& live, Status& status) {
@@ -181,7 +223,7 @@ bool is_in_audit_mode(const Table& table) {
 Result<Status> status(const std::string& state_directory,
                       const std::optional<observe::Surroundings>& around, const World& world) {
   Status status;
-  const std::optional<Generation> recorded = read_record(state_directory, world, status);
+  std::optional<Generation> recorded = read_record(state_directory, world, status);
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());
   const Result<ruleset::Ruleset> dumped = read_tables(**kernel, around.has_value());
@@ -189,6 +231,7 @@ Result<Status> status(const std::string& state_directory,
   const auto own = std::ranges::find_if(dumped->tables, ruleset::is_own);
   const Table* live = own == dumped->tables.end() ? nullptr : &*own;
   if (live != nullptr) count(*live, status);
+  compare_what_waits(state_directory, world, live, recorded, status);
   take_log(state_directory, world, status);
   if (around) {
     status.survey = observe::survey(

@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "apply/events.h"
+#include "apply/interrupted.h"
 #include "apply/kernel.h"
 #include "apply/notice.h"
 #include "apply/restore.h"
@@ -138,9 +139,14 @@ class Watcher {
       if (attempt >= kWithoutRecord) TRY(put_back(world_, **kernel, former_, directory_));
       return std::unexpected(state.error());
     }
+    if (*state) clear_interrupted(**state, **kernel, world_);
     // Under the lock: a confirm may have come in between.
     if (look() != Sight::Ours) return fail(ErrorKind::Refused, "confirmed");
     if (!*state || !is_told_of()) return return_unrecorded(**kernel, std::move(event));
+    // It may wait in the place of one that never came into force.
+    if (const auto waits = read_pending(directory_); waits && *waits) {
+      event.from = (*waits)->generation;
+    }
     return return_by_itself(world_, **state, **kernel, std::move(event), former_);
   }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "net/prefixes.h"
@@ -71,6 +72,11 @@ class HostAsked {
 
   // Of the rules that count management's packets against a limit, one; null: none does.
   const policy::Rule* limited() const { return limited_; }
+  // The same where nobody was asked about yet.
+  const policy::Rule* find_limited() {
+    if (has_limits_) std::ignore = end_shut_out();
+    return limited_;
+  }
 
   bool neighbours_shut_out() {
     const auto own = own_address(false);
@@ -185,16 +191,7 @@ void ShutOut::find(Index index, Diagnostics& findings) {
                                policy::quote(host.name), net::format(*manager)),
                    R"(an [[inbound]] rule with service = "ssh" and from = "management")");
   }
-  if (const policy::Rule* rule = asked.limited(); rule && limited_.insert(rule).second) {
-    policy::report(findings, policy::Code::ManagementLimited, rule->span,
-                   fmt::format("{} counts ssh from management against its limit: whoever forges an "
-                               "administrator's address can use it up and shut him out",
-                               policy::quote(rule->full_name)),
-                   rule->action == policy::Action::Accept
-                       ? "leave `limit` and `connections` out of this rule; sshd's MaxStartups "
-                         "slows whoever guesses"
-                       : R"(leave management out of this rule: "!management" in its `from`)");
-  }
+  report_limit(asked.limited(), findings);
   if (asked.neighbours_shut_out()) {
     policy::report(
         findings, policy::Code::NeighboursShutOut, host.span,
@@ -204,6 +201,31 @@ void ShutOut::find(Index index, Diagnostics& findings) {
         R"(use = ["baseline"] in the host's role)");
   }
   prover_.forget(index);
+}
+
+void ShutOut::report_limit(const policy::Rule* rule, Diagnostics& findings) {
+  if (rule == nullptr || !limited_.insert(rule).second) return;
+  policy::report(findings, policy::Code::ManagementLimited, rule->span,
+                 fmt::format("{} counts ssh from management against its limit: whoever forges an "
+                             "administrator's address can use it up and shut him out",
+                             policy::quote(rule->full_name)),
+                 rule->action == policy::Action::Accept
+                     ? "leave `limit` and `connections` out of this rule; sshd's MaxStartups "
+                       "slows whoever guesses"
+                     : R"(leave management out of this rule: "!management" in its `from`)");
+}
+
+void ShutOut::find_limit(Index index, Diagnostics& findings) {
+  const policy::HostPolicy effective = effective_policy(policy_, index, date_);
+  if (effective.defaults.mode == policy::Mode::Audit) return;
+  HostAsked asked(policy_, effective, site_, prover_);
+  report_limit(asked.find_limited(), findings);
+}
+
+void find_limit_on_management(const policy::Policy& policy, policy::Date date, Index host,
+                              Diagnostics& findings) {
+  Site site(policy, date);
+  ShutOut(policy, date, site).find_limit(host, findings);
 }
 
 }  // namespace rolewall::ask

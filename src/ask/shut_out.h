@@ -19,13 +19,21 @@ class ShutOut {
       : policy_(policy), date_(date), site_(site), prover_(policy, site) {}
 
   void find(policy::Index host, Diagnostics& findings);
+  // The limit alone, which no apply is refused for.
+  void find_limit(policy::Index host, Diagnostics& findings);
 
  private:
+  void report_limit(const policy::Rule* rule, Diagnostics& findings);
+
   const policy::Policy& policy_;
   const policy::Date date_;
   Site& site_;
   Prover prover_;
   std::set<const policy::Rule*> limited_;  // found already: several hosts have a role's rule
 };
+
+// For whoever puts one host's ruleset in force: that rule, if there is one.
+void find_limit_on_management(const policy::Policy& policy, policy::Date date, policy::Index host,
+                              Diagnostics& findings);
 
 }  // namespace rolewall::ask

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ask/check.h"
+#include "ask/shut_out.h"
 #include "cli/changed_packets.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
@@ -305,6 +306,7 @@ int run(const ApplyOptions& options) {
                            summary(checked->findings), summary_with_laws(checked->tests)));
     if (!options.force) return kNo;
   }
+  ask::find_limit_on_management(site.policy, site.date, wanted->host, checked->findings);
   policy::handle(site.policy, {}, checked->findings);  // what the site allows was decided in review
   render(err(), site.policy.sources, checked->findings, Severity::Warning);
   out().line(fmt::format("checked: {}", summary_with_laws(checked->tests)));

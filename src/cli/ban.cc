@@ -172,12 +172,16 @@ Json entry_json(const RunTimeEntry& entry) {
 }
 
 int list(const BansOptions& options) {
+  // What the kernel holds is listed all the same.
+  const auto record = apply::may_record(options.state_directory);
+  if (!record) render_notes({record.error().message});
+  const int status = record ? kDone : kNo;
   auto entries = apply::list_entries();
   if (!entries) return report(entries.error());
   std::vector<std::string> problems;
   // What comes back with the table.
   const bool in_force = !entries->empty() || apply::is_in_force();
-  if (!in_force) {
+  if (!in_force && record) {
     apply::Remembered recorded = apply::look_at_log(options.state_directory, apply::this_world());
     entries = std::move(recorded.entries);
     problems = std::move(recorded.problems);
@@ -189,7 +193,7 @@ int list(const BansOptions& options) {
               {"entries", Json::array()}};
     for (const RunTimeEntry& entry : *entries) json["entries"].push_back(entry_json(entry));
     print(json);
-    return kDone;
+    return status;
   }
   render_notes(problems);
   if (!in_force && !entries->empty()) {
@@ -200,8 +204,11 @@ int list(const BansOptions& options) {
     if (!entry.reason.empty()) line += "  " + entry.reason;
     out().line(printable(line));
   }
-  if (entries->empty()) out().line("no bans, no openings");
-  return kDone;
+  if (entries->empty()) {
+    out().line(record ? "no bans, no openings"
+                      : "no bans, no openings in force; what is recorded is not read");
+  }
+  return status;
 }
 
 void add_ban_verb(Program& program) {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "apply/bans.h"
 #include "apply/recorded_facts.h"
 #include "apply/state_directory.h"
 #include "cli/exit_status.h"
@@ -78,6 +79,11 @@ int put(const Result<ruleset::Snapshot>& snapshot, const char* what, const BootO
   render_notes(done->problems);
   if (done->audits) say_audit_mode();
   out().line(fmt::format("{} is in force: {}", what, counted(done->rules, "rule")));
+  // An apply would be refused, too.
+  if (const auto record = apply::may_record(options.state_directory); !record) {
+    err().line("rolewall: " + printable(record.error().message));
+    return kDone;
+  }
   out().line("To put it right: sudo rolewall apply (`rolewall status` says what was lost)");
   return kDone;
 }

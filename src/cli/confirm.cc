@@ -6,7 +6,9 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "apply/apply.h"
 #include "apply/generations.h"
@@ -60,6 +62,11 @@ int confirm(const ConfirmOptions& options) {
       err().line(
           "rolewall: too late: it was not confirmed in time and is rolled back (see `rolewall "
           "status`)");
+      return kNo;
+    case apply::Confirmation::RolledBack:
+      err().line(fmt::format("rolewall: nothing to confirm: {}, at {}",
+                             printable(apply::in_words(*confirmed->taken_back)),
+                             confirmed->taken_back->at));
       return kNo;
     case apply::Confirmation::PutBack:
       err().line(fmt::format(
@@ -120,6 +127,11 @@ int rollback(const RollbackOptions& options) {
                                              : "nothing to do"));
     return kDone;
   }
+  if (done->unrecorded) {
+    out().line(to ? fmt::format("rolled back: generation {} is in force again", *to)
+                  : "rolled back: table inet rolewall was removed, as before the first apply");
+    return report(*done->unrecorded);
+  }
   out().line(to ? fmt::format("rolled back: generation {} is in force again{}", *to,
                               waits ? "" : ", after a reboot too")
                 : "rolled back: table inet rolewall was removed, as before the first apply");
@@ -132,6 +144,12 @@ int rollback(const RollbackOptions& options) {
   return kDone;
 }
 
+bool has_event(const apply::Applied& applied, const apply::History& history) {
+  return std::ranges::any_of(history.events, [&](const apply::Event& event) {
+    return event.kind == apply::EventKind::Applied && event.to == applied.generation;
+  });
+}
+
 Json generation_json(const apply::Applied& applied, const apply::History& history) {
   Json json{{"generation", applied.generation},
             {"applied_at", applied.at},
@@ -140,6 +158,7 @@ Json generation_json(const apply::Applied& applied, const apply::History& histor
             {"changes", applied.changes}};
   json["current"] = history.current == applied.generation;
   json["boot"] = history.boot == applied.generation;
+  if (!has_event(applied, history)) json["in_history"] = false;
   json["pending"] = history.pending && history.pending->generation == applied.generation;
   return json;
 }
@@ -210,6 +229,36 @@ void say_packets(const GenerationPackets* packets, std::uint32_t generation) {
     out().line("         " + line);
 }
 
+// The newest first. Generations of which no event says anything stand where their numbers and times
+// do: what is older than the history, whose line is damaged, or what was made ready and never put
+// in force.
+struct HistoryLine {
+  std::string text;
+  std::optional<std::uint32_t> applied;  // the generation that came into force
+};
+std::vector<HistoryLine> lines_of(const apply::History& history) {
+  std::vector<HistoryLine> lines;
+  auto left = history.generations.rbegin();
+  const auto add_while = [&](const auto& is_later) {
+    for (; left != history.generations.rend() && is_later(*left); ++left) {
+      if (has_event(*left, history)) continue;
+      const bool in_use = history.current == left->generation || history.boot == left->generation;
+      lines.push_back(
+          {line_of(*left, history) + (in_use ? "" : ", and no event says that it was in force"),
+           left->generation});
+    }
+  };
+  for (auto at = history.events.rbegin(); at != history.events.rend(); ++at) {
+    const bool applies = at->kind == apply::EventKind::Applied;
+    add_while([&](const apply::Applied& applied) {
+      return applied.at > at->at || (applies && applied.generation > at->to.value_or(0));
+    });
+    lines.push_back({line_of(*at, history), applies ? at->to : std::nullopt});
+  }
+  add_while([](const apply::Applied&) { return true; });
+  return lines;
+}
+
 void list_json(const apply::History& history, const GenerationPackets* packets) {
   Json json{{"version", kJsonVersion},
             {"verb", "history"},
@@ -246,18 +295,9 @@ int list(const HistoryOptions& options) {
   if (history->generations.empty() && history->events.empty()) {
     out().line("nothing was applied yet");
   }
-  for (auto at = history->events.rbegin(); at != history->events.rend(); ++at) {
-    out().line(printable(line_of(*at, *history)));
-    if (at->kind == apply::EventKind::Applied) say_packets(packets, at->to.value_or(0));
-  }
-  // Of before the history's beginning, or where its line is damaged.
-  for (auto at = history->generations.rbegin(); at != history->generations.rend(); ++at) {
-    const bool listed = std::ranges::any_of(history->events, [&](const apply::Event& event) {
-      return event.kind == apply::EventKind::Applied && event.to == at->generation;
-    });
-    if (listed) continue;
-    out().line(printable(line_of(*at, *history)));
-    say_packets(packets, at->generation);
+  for (const HistoryLine& line : lines_of(*history)) {
+    out().line(printable(line.text));
+    if (line.applied) say_packets(packets, *line.applied);
   }
   return kDone;
 }

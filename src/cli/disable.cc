@@ -31,6 +31,10 @@ int run(const DisableOptions& options) {
   if (is_refused(guard)) return kNo;
   if (!done) return report(done.error());
   render_notes(done->problems);
+  if (done->unrecorded) {
+    out().line("disabled: table inet rolewall was removed; rolewall filters nothing");
+    return report(*done->unrecorded);
+  }
   if (done->pending) {
     out().line("disabled: table inet rolewall was removed; rolewall filters nothing");
     say_what_waits(*done->pending);

@@ -10,6 +10,7 @@
 #include "apply/apply.h"
 #include "apply/ask_guard.h"
 #include "apply/waiting.h"
+#include "ask/shut_out.h"
 #include "cli/changed_packets.h"
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
@@ -23,6 +24,7 @@
 #include "cli/site_options.h"
 #include "cli/state_options.h"
 #include "observe/this_host.h"
+#include "policy/handling.h"
 
 namespace rolewall::cli {
 namespace {
@@ -116,6 +118,14 @@ Json lost_json(const std::vector<apply::Loss>& losses) {
   return all;
 }
 
+// No apply is refused for it, and the connection that confirms one may be the last that it lets in.
+void say_limit(const LoadedSite& site, policy::Index host) {
+  Diagnostics findings;
+  ask::find_limit_on_management(site.policy, site.date, host, findings);
+  policy::handle(site.policy, {}, findings);
+  render(err(), site.policy.sources, findings, Severity::Warning);
+}
+
 int run(const PlanOptions& options) {
   const auto wanted = compiled_host(options.site, Looks::OnServer, options.host);
   if (!wanted) return report(wanted.error());
@@ -123,6 +133,7 @@ int run(const PlanOptions& options) {
   const auto plan = apply::plan(snapshot, options.state_directory, reading(options.read_all));
   if (!plan) return report(plan.error());
   if (const auto machine = observe::this_host()) warn_of_machine(snapshot, *machine);
+  say_limit(wanted->site, wanted->host);
   const Result<apply::GuardFacts> facts = guard_facts(wanted->site.policy);
   Result<apply::GuardAnswer> guard;
   if (!plan->empty()) guard = ask_guard(facts, snapshot, options.state_directory);

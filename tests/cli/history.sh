@@ -99,3 +99,31 @@ expect_err "history.log: 1 line is damaged"
 with_state status
 expect_status 1
 expect_out "history.log"
+
+# By hand it is not too late; and after disable nothing is applied for the first time.
+admit 8099
+apply --confirm 1h
+expect_status 0
+with_state rollback
+expect_status 0
+with_state confirm
+expect_status 1
+expect_err "by rolewall rollback"
+refuse_err "too late"
+with_state disable
+expect_status 0
+apply
+expect_status 0
+with_state history
+[ "$(grep -c 'first apply' "$scratch/out")" = 1 ] || complain "more than one first apply"
+expect_out "rules, where no table was"
+
+# The last opening is closed: what led to it goes, and the policy is what it was.
+with_state allow tcp/8443 from 192.0.2.9 --for 1h -p site
+expect_status 0
+with_state unallow tcp/8443 from 192.0.2.9 -p site
+expect_status 0
+with_state plan site --host web-01
+expect_status 0
+expect_out "nothing is banned or opened any more"
+refuse_out "made into another ruleset"

@@ -33,6 +33,7 @@ class Judge : public Scene {
       return compare({model_});
     }
     target_ = one_of_the_last(deed.which);
+    forget_what_was_prepared();
     const auto there = read_events(disk_.state());
     model_.history_is_empty = !there || there->all.empty();
     model_.now = store_.now_ms;
@@ -215,6 +216,21 @@ class Judge : public Scene {
         break;
     }
     return false;
+  }
+
+  // Made ready by who was killed, and never in force: the next verb takes it away, and the number
+  // is another's.
+  void forget_what_was_prepared() {
+    const auto events = read_events(disk_.state());
+    if (!events || events->all.empty()) return;
+    std::uint32_t newest =
+        std::max(generation(current_number(disk_.state())), generation(boot_number(disk_.state())));
+    for (const Event& event : events->all) {
+      newest = std::max({newest, event.from.value_or(0), event.to.value_or(0)});
+    }
+    std::erase_if(seen_, [&](const auto& seen) { return seen.first > newest; });
+    std::erase_if(model_.damaged, [&](std::uint32_t number) { return number > newest; });
+    if (target_ && target_->generation > newest) target_.reset();
   }
 
   // Where nothing is in force, and the last lines found no room.

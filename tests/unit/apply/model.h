@@ -125,10 +125,24 @@ struct Model {
     waits.reset();
   }
 
+  // Who was killed before the commit has left what waits and never was in force: nothing came of it
+  // where the kernel holds what is recorded. What it took the place of waits on.
+  void clear_interrupted() {
+    if (!waits || waits->what == in_force()) return;
+    if (waits->of_this_boot && kernel != in_force().policy) return;
+    if (waits->of_this_boot && !is_whole(in_force())) return;
+    if (!in_force().is_waiting) return waits.reset();
+    const auto confirmed =
+        std::ranges::find(applied.rbegin(), applied.rend(), false, &State::is_waiting);
+    waits->what = in_force();
+    waits->former = confirmed == applied.rend() ? State() : *confirmed;
+  }
+
   // Every verb that changes something begins so: what waited for too long, or when the machine went
   // down, is over. What was confirmed comes back, or where that is damaged, what was before it.
   enum class Over : std::uint8_t { No, RolledBack, NothingIsLeft };
   Over end_what_is_over() {
+    clear_interrupted();
     if (!waits || (waits->of_this_boot && !is_overdue())) return Over::No;
     const State confirmed = waits->of_this_boot ? waits->former : boots;
     const auto back = is_whole(confirmed) ? std::optional(confirmed) : whole_before(confirmed);
@@ -293,6 +307,7 @@ struct Model {
   }
 
   bool disable(std::uint64_t within = 0) {
+    clear_interrupted();
     // What nobody confirmed is nothing to come back to.
     const bool is_removed = waits && in_force() == State() && waits->what == State();
     const State confirmed = !waits ? in_force() : waits->of_this_boot ? waits->former : boots;
@@ -320,6 +335,7 @@ struct Model {
   // Returns whether what was confirmed, or waits, is loaded. What is recorded as taken back stays
   // so.
   bool boot() {
+    clear_interrupted();
     const bool ends = waits && (!waits->of_this_boot || is_overdue());
     const bool is_half = waits && !ends && !in_force().policy && waits->what != in_force();
     const bool is_spoilt = waits && !ends && !is_whole(in_force());

@@ -26,6 +26,8 @@ namespace rolewall::apply {
 namespace {
 
 using namespace test;
+using rolewall::test::Killed;
+using rolewall::test::Trouble;
 
 // --- Clocks -------------------------------------------------------------------------------------
 
@@ -45,6 +47,76 @@ TEST_CASE("whoever sets the wall clock neither hastens a rollback nor puts it of
   CHECK((*done)->event.to == 1U);
   CHECK(is_in_force(machine, firewall()));
   CHECK(confirm(machine.disk.state(), world)->what == Confirmation::TooLate);
+}
+
+TEST_CASE("who is killed before the commit has left nothing that waits") {
+  bool is_done = false;
+  std::size_t before_the_commit = 0;
+  for (std::size_t step = 0; !is_done; ++step) {
+    CAPTURE(step);
+    Machine machine;
+    fs::create_directories(machine.disk.state());
+    MemoryWorld world(machine.store);
+    const std::string state = machine.disk.state();
+    REQUIRE(apply::apply(firewall(), state, {}, world)->report);
+    ApplyOptions options;
+    options.confirm_within = std::chrono::seconds(60);
+    machine.store.steps.clear();
+    machine.store.fault = {.step = step, .trouble = Trouble::KilledBefore};
+    try {
+      REQUIRE(apply::apply(one_rule_changed(), state, options, world));
+      is_done = true;
+    } catch (const Killed&) {
+    }
+    machine.store.fault = {};
+    const bool is_as_before =
+        policy_of(*machine.store.own()) == policy_of(firewall().ruleset.tables[0]);
+    const auto now = status(state, std::nullopt, world);
+    REQUIRE(now);
+    CHECK(now->pending.has_value() == !is_as_before);
+    machine.store.now_ms += 61'000;
+    const auto over = rollback_expired(state, world);
+    REQUIRE(over);
+    CHECK(over->has_value() == !is_as_before);
+    CHECK(is_in_force(machine, firewall()));
+    CHECK_FALSE(fs::exists(state + "/pending.json"));
+    if (!is_as_before) continue;
+    ++before_the_commit;
+    CHECK(read_events(state)->all.size() == 1);
+    CHECK(confirm(state, world)->what == Confirmation::NothingPending);
+    CHECK_FALSE(fs::exists(state + "/generations/2"));
+  }
+  CHECK(before_the_commit > 1);
+}
+
+TEST_CASE("what the kernel refuses is no event") {
+  bool is_done = false;
+  for (std::size_t step = 0; !is_done; ++step) {
+    CAPTURE(step);
+    Machine machine = waiting_machine();
+    MemoryWorld world(machine.store);
+    const std::string state = machine.disk.state();
+    const std::size_t before = read_events(state)->all.size();
+    machine.store.steps.clear();
+    machine.store.fault = {.step = step, .trouble = Trouble::Fails};
+    is_done = disable(state, world).has_value();
+    if (is_done) break;
+    CHECK(read_events(state)->all.size() == before);
+    CHECK(is_in_force(machine, one_rule_changed()));
+    machine.store.fault = {};
+    CHECK(confirm(state, world)->what == Confirmation::Confirmed);
+  }
+}
+
+TEST_CASE("what was rolled back by hand was not too late") {
+  Machine machine = waiting_machine();
+  MemoryWorld world(machine.store);
+  REQUIRE(rollback(machine.disk.state(), {}, world));
+  const auto confirmed = confirm(machine.disk.state(), world);
+  REQUIRE(confirmed);
+  CHECK(confirmed->what == Confirmation::RolledBack);
+  REQUIRE(confirmed->taken_back);
+  CHECK(confirmed->taken_back->from == 2U);
 }
 
 TEST_CASE("a reboot before the confirmation boots the former policy") {

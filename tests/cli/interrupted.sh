@@ -1,0 +1,92 @@
+# Who was killed between the record and the commit leaves pending.json and a generation of what never
+# was in force: nothing waits, the history says so, and the next verb takes it away.
+. "$(dirname "$0")/prelude.sh"
+web_01 "$@"
+
+apply
+expect_status 0
+first=$(table)
+admit 8001
+apply --confirm 1h
+expect_status 0
+cp "$state/pending.json" "$scratch/armed"
+with_state rollback
+expect_status 0
+# As it stands when an apply dies after it is armed.
+leave() {
+  kill_watcher
+  cp "$scratch/armed" "$state/pending.json"
+  cp -a "$state/generations/2" "$state/generations/3"
+  mkdir "$state/generations/4.new"
+  : >"$state/pending.json.Ab12Cd"
+  : >"$state/bans.log.Ab12Cd"
+}
+
+leave
+with_state status
+expect_status 0
+refuse_out "waits"
+refuse_out "nobody will"
+refuse_out "overdue"
+with_state history
+expect_out "3  "
+expect_out "no event says that it was in force"
+refuse_out "not confirmed yet"
+grep -o '^ *[23]  ' "$scratch/out" | tr -d ' \n' | grep -q '^32$' || complain "not in the order of events"
+with_state history --format json
+expect_json "[g.get('in_history') for g in d['generations']] == [None, None, False]"
+expect_json "not any(g['pending'] for g in d['generations'])"
+
+# confirm, which changes something, finds nothing, and leaves nothing.
+with_state confirm
+expect_status 1
+expect_err "rolled back"
+for left in pending.json pending.json.Ab12Cd generations/3 generations/4.new; do
+  [ ! -e "$state/$left" ] || complain "$left is left"
+done
+in_force 1 "$first"
+
+# Bans have a lock of their own; a boot reads them.
+play_reboot
+rolewall boot -p site --host web-01 --state-dir "$state"
+expect_status 0
+[ ! -e "$state/bans.log.Ab12Cd" ] || complain "half of bans.log is left"
+
+# What did come into force, and was not recorded, is rolled back as it should be.
+apply --confirm 1h
+expect_status 0
+cp "$state/pending.json" "$scratch/armed"
+with_state rollback
+kill_watcher
+cp "$scratch/armed" "$state/pending.json"
+nft flush chain inet rolewall input
+with_state status
+expect_status 1
+expect_out "pending"
+with_state rollback
+expect_status 0
+in_force 1 "$first"
+
+# It took the place of one that waits: that one waits on, until the newer time is over.
+kill_watcher
+apply --confirm 1h
+expect_status 0
+second=$(table)
+number=$(readlink "$state/current"); number=${number##*/}
+cp -a "$state" "$scratch/kept"
+admit 8002
+apply --confirm 2h
+expect_status 0
+kill_watcher
+cp "$state/pending.json" "$scratch/armed"
+rm -r "$state"
+mv "$scratch/kept" "$state"
+rolewall boot -p site --host web-01 --state-dir "$state"
+expect_status 0
+[ "$(table)" = "$second" ] || complain "what waits was not put back"
+cp "$scratch/armed" "$state/pending.json"
+with_state status
+expect_out "generation $number waits for its confirmation"
+with_state confirm
+expect_status 0
+in_force "$number" "$second"
