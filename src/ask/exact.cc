@@ -1,8 +1,34 @@
 #include "ask/exact.h"
 
-namespace rolewall::ask {
+#include <fmt/format.h>
 
-std::map<std::size_t, Answer> prove_tests(Prover& prover, TestReport& report, bool tests) {
+namespace rolewall::ask {
+namespace {
+
+// " (198.51.100.1 is in `office`)": the narrowest network that has the address and is not named.
+std::string network_of(const policy::Policy& policy, const policy::PacketWords& words,
+                       const net::Address& address) {
+  const policy::Network* narrowest = nullptr;
+  for (const policy::Network& network : policy.networks) {
+    const bool is_all = (net::AddressSet::all() - network.addresses).empty();
+    if (is_all || !network.addresses.contains(address)) continue;
+    if (narrowest == nullptr || (network.addresses - narrowest->addresses).empty()) {
+      narrowest = &network;
+    }
+  }
+  if (narrowest == nullptr || words.text.find(narrowest->name) != std::string::npos) return "";
+  return fmt::format(" ({} is in `{}`)", net::format(address), narrowest->name);
+}
+
+}  // namespace
+
+std::string names_of_ends(const policy::Policy& policy, const policy::PacketWords& words,
+                          const Sample& sample) {
+  return network_of(policy, words, sample.fields.source) +
+         network_of(policy, words, sample.fields.destination);
+}
+
+std::map<std::size_t, Proof> prove_tests(Prover& prover, TestReport& report, bool tests) {
   std::vector<Statement> statements;
   std::vector<std::size_t> of;
   for (std::size_t i = 0; i < report.cases.size() && tests; ++i) {
@@ -14,7 +40,7 @@ std::map<std::size_t, Answer> prove_tests(Prover& prover, TestReport& report, bo
     of.push_back(i);
   }
   for (const LawCase& law : report.laws) statements.push_back(law.statement());
-  std::map<std::size_t, Answer> broken;
+  std::map<std::size_t, Proof> broken;
   std::vector<Proof> proofs = prover.prove(statements);
   for (std::size_t i = 0; i < of.size(); ++i) {
     switch (proofs[i].outcome) {
@@ -24,7 +50,7 @@ std::map<std::size_t, Answer> prove_tests(Prover& prover, TestReport& report, bo
       case Proof::Outcome::NotAsked:
         break;
       case Proof::Outcome::Broken:
-        broken.emplace(of[i], std::move(*proofs[i].counterexample));
+        broken.emplace(of[i], std::move(proofs[i]));
         break;
       case Proof::Outcome::NotProven:
         report.not_proven.emplace(of[i], std::move(proofs[i].why));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <string>
 
 #include "ask/prover.h"
 #include "ask/test_report.h"
@@ -10,7 +11,12 @@
 namespace rolewall::ask {
 
 // Proves the report's laws and, with `tests`, what it can of its cases: each that denies.
-// Counterexamples by case; all else goes to the report.
-std::map<std::size_t, Answer> prove_tests(Prover& prover, TestReport& report, bool tests);
+// What is broken, by case; all else goes to the report.
+std::map<std::size_t, Proof> prove_tests(Prover& prover, TestReport& report, bool tests);
+
+// Of a counterexample: the networks that its ends are in and that the words do not name, which tell
+// why such a packet is let in: " (198.51.100.1 is in `office`)"; "" where there are none.
+std::string names_of_ends(const policy::Policy& policy, const policy::PacketWords& words,
+                          const Sample& sample);
 
 }  // namespace rolewall::ask

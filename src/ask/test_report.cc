@@ -85,7 +85,10 @@ Result<TestReport> run_tests(const policy::Policy& policy, Site& site, const Ans
     // A sample that fails is a counterexample as good as any.
     auto found = broken.find(index);
     if (found != broken.end() && report.failures.size() == failures) {
-      report.failures.push_back({index, std::move(found->second), "is accepted"});
+      Proof& proof = found->second;
+      std::string wrong = "is accepted, though no sample is: it is about every packet";
+      if (proof.sample) wrong += names_of_ends(policy, test_case.packet->words, *proof.sample);
+      report.failures.push_back({index, std::move(*proof.counterexample), std::move(wrong)});
     }
   }
   count(report);

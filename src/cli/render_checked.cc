@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "ask/exact.h"
 #include "cli/exit_status.h"
 #include "cli/render.h"
 #include "cli/render_answer.h"
@@ -37,14 +38,19 @@ void render(const Terminal& terminal, const policy::Policy& policy, const ask::L
   const Outcome outcome = law.proof.outcome;
   if (outcome == Outcome::Holds || outcome == Outcome::NotAsked) return;
   const bool broken = outcome == Outcome::Broken;
+  const std::string ends =
+      broken && law.proof.sample
+          ? printable(ask::names_of_ends(policy, *law.words, *law.proof.sample))
+          : "";
   terminal.line(fmt::format(
-      "{} {}: {} \"{}\"{}: {}",
+      "{} {}: {} \"{}\"{}: {}{}",
       terminal.paint(Tone::Strong, policy.sources.format(law.words->span) + ":"),
       terminal.paint(Tone::Bad, broken ? "broken" : "not proven"), policy::word_of(law.law->kind),
       printable(law.words->text), on_host(policy, law.host),
       broken ? (law.law->kind == policy::LawKind::Never ? "this packet is accepted"
                                                         : "this packet is denied")
-             : printable(law.proof.why)));
+             : printable(law.proof.why),
+      ends));
   if (broken) render(terminal, *law.proof.counterexample);
 }
 
