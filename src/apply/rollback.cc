@@ -2,7 +2,6 @@
 // for a confirmation; what comes back without one is what was confirmed last.
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <utility>
 
 #include "apply/apply.h"
@@ -108,13 +107,6 @@ Error not_recorded_where(Error why, const std::optional<Pending>& waits,
   }
   why.message = fmt::format("it is done, but not recorded: {}{}", why.message, then);
   return why;
-}
-
-// What keeps the state directory from being written, and nothing else: no reason to leave the
-// firewall as it is.
-bool is_unwritable(const Error& error) {
-  return error.kind == ErrorKind::Io &&
-         (error.os_errno == EROFS || error.os_errno == ENOSPC || error.os_errno == EDQUOT);
 }
 
 // `rollback` and `disable` on a state directory that can be read alone.

@@ -22,6 +22,12 @@ with_state unallow tcp/8443 from 192.0.2.7 -p site
 expect_status 0
 expect_out "was not opened"
 refuse_err "it is done"
+with_state confirm
+expect_status 2
+expect_err "generation 2 is rolled back at"
+apply --confirm 1h
+expect_status 2
+expect_err "nothing was changed"
 with_state rollback --confirm 5m
 expect_status 2
 expect_err "cannot be armed"
