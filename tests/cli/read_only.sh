@@ -69,6 +69,10 @@ with_state disable
 expect_out "rolewall filters nothing"
 expect_err "not recorded"
 expect_err "a boot loads generation 1"
+refuse_err "once the time"
+[ -z "$(table)" ] || complain "the table is there"
+# Nor does the next verb bring it back, as if nobody had done anything since the time was over.
+with_state unban 192.0.2.7
 [ -z "$(table)" ] || complain "the table is there"
 writable
 rolewall boot -p site --host web-01 --state-dir "$state"
