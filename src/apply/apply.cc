@@ -438,6 +438,13 @@ Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directo
   const Result<const Table*> wanted = own_table(snapshot);
   if (!wanted) return std::unexpected(wanted.error());
   Result<StateDirectory> state = StateDirectory::open(state_directory);
+  if (!state && is_unwritable(state.error())) {
+    Error error = std::move(state).error();
+    error.message +=
+        ": nothing was changed, for it could not be recorded. `rolewall ban`, `rollback` "
+        "and `disable` work all the same";
+    return std::unexpected(std::move(error));
+  }
   if (!state) return std::unexpected(std::move(state).error());
   Result<std::unique_ptr<Kernel>> kernel = world.open_kernel();
   if (!kernel) return std::unexpected(std::move(kernel).error());

@@ -48,12 +48,16 @@ class Boot {
     if (pending && pending->boot_id == world_.boot_id()) return put_back_what_waits(*pending);
     const auto number = boot_number(directory_);
     if (!number) return std::unexpected(number.error());
-    if (pending) drop_unconfirmed(*pending, *number);
+    const auto loaded = *number ? load(**number) : Result<void>();
+    // Of a damaged record, what the caller falls back to is an event of its own.
+    const bool is_as_it_was = !loaded && (loaded.error().kind == ErrorKind::Refused ||
+                                          loaded.error().kind == ErrorKind::System);
+    if (pending && !is_as_it_was) drop_unconfirmed(*pending, *number);
+    if (!loaded) return loaded;
     if (!*number) {
       booted_.way_back = way_back(directory_, std::nullopt, std::nullopt);
       return {};
     }
-    TRY(load(**number));
     if (state_) say_unless(state_->make_boot(**number), "it is not recorded");
     return {};
   }

@@ -66,10 +66,23 @@ Result<Confirmed> nothing_recorded(const std::string& directory, const World& wo
                           directory));
 }
 
+// What is not written down is not confirmed.
+std::unexpected<Error> not_confirmed(const std::string& directory, const World& world, Error why) {
+  const auto pending = what_waits(directory, world).pending;
+  why.message = "nothing can be confirmed: " + why.message;
+  if (pending) {
+    why.message += fmt::format("; once it can be written, confirm again: {} is rolled back {}",
+                               name_of_waiting(*pending), when_over(*pending, world));
+  }
+  return std::unexpected(std::move(why));
+}
+
 }  // namespace
 
 Result<Confirmed> confirm(const std::string& state_directory, const World& world) {
   auto opened = open_to_write(state_directory, world);
+  if (!opened && is_unwritable(opened.error()))
+    return not_confirmed(state_directory, world, std::move(opened).error());
   if (!opened) return std::unexpected(std::move(opened).error());
   if (!*opened) return nothing_recorded(state_directory, world);
   Writer& open = **opened;

@@ -2,7 +2,6 @@
 // for a confirmation; what comes back without one is what was confirmed last.
 #include <fmt/format.h>
 
-#include <cerrno>
 #include <utility>
 
 #include "apply/apply.h"
@@ -110,13 +109,6 @@ Error not_recorded_where(Error why, const std::optional<Pending>& waits,
   return why;
 }
 
-// What keeps the state directory from being written, and nothing else: no reason to leave the
-// firewall as it is.
-bool is_unwritable(const Error& error) {
-  return error.kind == ErrorKind::Io &&
-         (error.os_errno == EROFS || error.os_errno == ENOSPC || error.os_errno == EDQUOT);
-}
-
 // `rollback` and `disable` on a state directory that can be read alone.
 class Unrecorded {
  public:
@@ -141,7 +133,9 @@ class Unrecorded {
   // std::nullopt where it is as it should be: the process that waits needs no record.
   Result<std::optional<TakenBack>> end_what_is_over() {
     TRY(look());
+    // A table that is gone was taken away since, by `disable` perhaps.
     if (!waits_ || !is_overdue(*waits_, world_)) return std::nullopt;
+    if (waits_->generation && !has_table_) return std::nullopt;
     const WayBack way = way_back(directory_, waits_->generation, waits_);
     if (!way.is_there) return fail(ErrorKind::Io, way.why_named);
     Event event = event_now(world_, EventKind::Expired);
@@ -161,7 +155,7 @@ class Unrecorded {
     Disabled done{.was_there = *removed, .problems = {}, .pending = {}};
     const auto boots = boot_number(directory_);
     const bool is_over = *removed || waits_ || !boots || *boots;
-    if (is_over) done.unrecorded = not_recorded_where(why_, waits_, directory_);
+    if (is_over) done.unrecorded = not_recorded_where(why_, what_comes_back(), directory_);
     return done;
   }
 
@@ -175,11 +169,17 @@ class Unrecorded {
     if (!waits_) return {};
     const auto live = kernel_->read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {});
     if (!live) return std::unexpected(live.error());
+    has_table_ = live->has_value();
     if (const auto other =
             waits_in_place_of(directory_, *waits_, *live ? &**live : nullptr, world_)) {
       waits_ = *other;
     }
     return {};
+  }
+
+  // By the process that waits, which has done its work where the time is over.
+  std::optional<Pending> what_comes_back() const {
+    return waits_ && !is_overdue(*waits_, world_) ? waits_ : std::nullopt;
   }
 
   Result<TakenBack> go_to(Number to, Event event, bool asks) {
@@ -195,7 +195,8 @@ class Unrecorded {
     done.problems = std::move(put->problems);
     // What the timer would bring back is there.
     const bool comes_back = waits_ && waits_->former != to;
-    done.unrecorded = not_recorded_where(why_, comes_back ? waits_ : std::nullopt, directory_);
+    done.unrecorded =
+        not_recorded_where(why_, comes_back ? what_comes_back() : std::nullopt, directory_);
     if (!*former) return done;
     const auto table = own_table((*former)->snapshot);
     done.audits = table && is_in_audit_mode(**table);
@@ -208,6 +209,7 @@ class Unrecorded {
   Error why_;
   std::unique_ptr<Kernel> kernel_;
   std::optional<Pending> waits_;
+  bool has_table_ = false;
 };
 
 std::unexpected<Error> nobody_would_return(Error why) {

@@ -91,6 +91,11 @@ Result<std::uint32_t> free_number(const std::string& directory) {
 
 }  // namespace
 
+bool is_unwritable(const Error& error) {
+  return error.kind == ErrorKind::Io &&
+         (error.os_errno == EROFS || error.os_errno == ENOSPC || error.os_errno == EDQUOT);
+}
+
 Result<StateDirectory> StateDirectory::open(const std::string& directory) {
   struct stat status{};
   if (::lstat(directory.c_str(), &status) != 0) {

@@ -22,6 +22,10 @@ namespace rolewall::apply {
 // Older generations are removed, so that the directory does not grow for ever.
 inline constexpr std::size_t kKeptGenerations = 20;
 
+// Whether an error of open() says that the directory can be read and not written, and nothing else:
+// no reason to leave the firewall as it is.
+bool is_unwritable(const Error& error);
+
 // For writers, one at a time: holds the lock while it lives.
 class StateDirectory {
  public:

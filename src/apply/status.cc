@@ -154,8 +154,8 @@ void compare_what_waits(const std::string& directory, const World& world, const 
   } else if (!is_table_of(live, directory, current_number(directory).value_or(std::nullopt)) &&
              is_table_of(live, directory, armed.former)) {
     status.problems.push_back(fmt::format(
-        "{} is rolled back already and {} is in force again, which is not recorded: the state "
-        "directory could not be written. Once it can be, `rolewall rollback` records it",
+        "{} is rolled back already and {} is in force again, which could not be recorded then: "
+        "`rolewall rollback` records it",
         name_of_waiting(armed),
         armed.former ? fmt::format("generation {}", *armed.former) : std::string("no table")));
     status.pending.reset();

@@ -160,10 +160,11 @@ std::vector<std::string> lines_of(const Terminal& to, const apply::Plan& plan, E
   }
   const bool is_told = plan.changes && !(plan.changes->empty() && plan.drift.empty());
   if (!is_told) {
-    lines.emplace_back(!plan.changes ? "  it is not known what was applied last; in the kernel:"
-                       : plan.idle_jumps_alone
-                           ? "  nothing is banned or opened any more; what leads to it goes:"
-                           : "  the policy is the same, and made into another ruleset:");
+    lines.emplace_back(
+        !plan.changes ? "  it is not known what was applied last; in the kernel:"
+        : plan.idle_jumps_alone
+            ? "  the policy is the same; bans or openings are over, and the jumps to them go:"
+            : "  the policy is the same, and made into another ruleset:");
   } else if (extent == Extent::Everything && !plan.empty()) {
     lines.emplace_back("  in the kernel:");
   }

@@ -65,7 +65,7 @@ for how in "true" "mkdir $state"; do
   mv "$state.away" "$state"
   with_state status
   expect_status 1
-  expect_out "overdue"
+  expect_out "is rolled back already"
   with_state rollback --expired
   expect_status 0
   [ "$(table)" = "$before" ] || complain "another table"

@@ -22,6 +22,12 @@ with_state unallow tcp/8443 from 192.0.2.7 -p site
 expect_status 0
 expect_out "was not opened"
 refuse_err "it is done"
+with_state confirm
+expect_status 2
+expect_err "generation 2 is rolled back at"
+apply --confirm 1h
+expect_status 2
+expect_err "nothing was changed"
 with_state rollback --confirm 5m
 expect_status 2
 expect_err "cannot be armed"
@@ -63,6 +69,10 @@ with_state disable
 expect_out "rolewall filters nothing"
 expect_err "not recorded"
 expect_err "a boot loads generation 1"
+refuse_err "once the time"
+[ -z "$(table)" ] || complain "the table is there"
+# Nor does the next verb bring it back, as if nobody had done anything since the time was over.
+with_state unban 192.0.2.7
 [ -z "$(table)" ] || complain "the table is there"
 writable
 rolewall boot -p site --host web-01 --state-dir "$state"
