@@ -230,7 +230,7 @@ void arm_by_default(const ApplyOptions& options, const apply::GuardFacts& facts,
 
 // So that the question below them, and what comes after it, are on one screen with them.
 void say_changes(const std::vector<std::string>& lines) {
-  constexpr std::size_t kMost = 10;
+  constexpr std::size_t kMost = 8;
   for (std::size_t i = 0; i < std::min(kMost, lines.size()); ++i) out().line(lines[i]);
   if (lines.size() > kMost) {
     out().line(
@@ -332,7 +332,7 @@ int run(const ApplyOptions& options) {
     if (!plan->first) say_changes(lines_of(out(), *plan, Extent::Policy));
     out().line(fmt::format("plan: {}", summary(*plan)));
     if (!plan->first) {
-      constexpr std::size_t kMostClasses = 5;
+      constexpr std::size_t kMostClasses = 3;
       const auto packets = changed_packets(options.state_directory, snapshot, &site.policy);
       if (packets) {
         for (const std::string& line : short_lines(out(), *packets, kMostClasses)) out().line(line);

@@ -39,11 +39,13 @@ std::optional<ask::Diff> changed_packets(const std::string& state_directory,
 
 std::vector<std::string> short_lines(const Terminal& to, const ask::Diff& diff, std::size_t most) {
   std::vector<std::string> lines{fmt::format("packets: {}", summary(diff))};
-  for (std::size_t i = 0; i < std::min(most, diff.classes.size()); ++i) {
-    lines.push_back("  " + line_of(to, diff.classes[i]));
-  }
+  // Of many the first few tell nothing, and a screen is small.
   if (diff.classes.size() > most) {
-    lines.push_back(fmt::format("  ({} more of them: rolewall diff)", diff.classes.size() - most));
+    lines.back() += " (each: rolewall diff)";
+    return lines;
+  }
+  for (std::size_t i = 0; i < diff.classes.size(); ++i) {
+    lines.push_back("  " + line_of(to, diff.classes[i]));
   }
   return lines;
 }

@@ -22,12 +22,12 @@ with_state plan site --host srv
 expect_status 0
 refuse_out "the rules draw boundaries"
 
-for i in $(seq 0 19); do seq -f "198.51.$i.%g" 2 2 200; done >site/lists/some.txt
+for i in $(seq 0 99); do seq -f "198.51.$i.%g" 2 2 200; done >site/lists/some.txt
 with_state plan site --host srv
 expect_status 0
-expect_out "ssh from management: the rules draw boundaries at 4020 addresses of management, of which one in 3 was checked; all at once would take too long"
+expect_out "ssh from management: the rules draw boundaries at 20100 addresses of management, of which one in 14 was checked; all at once would take too long"
 with_state plan site --host srv --format json
 expect_json 'any("boundaries" in n["how"] for n in d["notes"]) and d["lost"] == []'
 with_state apply site --host srv
 expect_status 0
-expect_err "the rules draw boundaries at 4020 addresses of management"
+expect_err "the rules draw boundaries at 20100 addresses of management"
