@@ -30,6 +30,8 @@ else
     cat "$folder/errors" >&2
     exit "$status"
   fi
+  # The base is a folder of this run alone.
+  sed -i "s#$folder/base/#base:#g" "$folder/diff.md"
   # GitHub's limit of a comment is 65,536 characters.
   head -c 60000 "$folder/diff.md" >>"$folder/comment.md"
   [ "$(wc -c <"$folder/diff.md")" -le 60000 ] || printf '\n\n(cut short)\n' >>"$folder/comment.md"

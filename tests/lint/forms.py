@@ -129,7 +129,8 @@ def check(site: Site, strict: bool, folder: pathlib.Path) -> None:
              for r in plain["tests"]["results"] if not r["passed"]}
     check_sarif(forms["sarif"], plain, status)
     check_junit(forms["junit"], plain, status, folder)
-    check_github(forms["github"], plain, len(wrong))
+    laws = [law for law in plain["laws"].get("results", []) if law["outcome"] != "proven"]
+    check_github(forms["github"], plain, len(wrong) + len(laws))
     check_markdown(forms["markdown"], plain)
     check_gitlab(forms["gitlab"], plain)
 

@@ -33,6 +33,10 @@ ELSEWHERE = {
     "sudo rolewall log --explain": "the same",
     "sudo rolewall log --suggest --for 1h": "the same",
     "sudo rolewall log --format json | jq .rule": "the same",
+    "sudo rolewall trace 'tcp 10.0.1.10 > self:443'": "it waits for packets; cli/trace_live.sh has some",
+    "sudo rolewall trace 'tcp any > self:22 flags=syn in=eth0' --for 5m --count 100": "the same",
+    "sudo rolewall trace 'icmp self > any' --format json": "the same",
+    "sudo rolewall trace -p policies 'mysql self > db-primary'": "the same",
 }
 
 # What must have been done before a block, by its name, or by that and how its first command begins:
@@ -52,11 +56,16 @@ BEFORE = {
     "README.md: sudo rolewall plan": APPLIED + "\nmetrics_for_office\nopen 8001",
     "README.md: sudo rolewall dump": APPLIED,
     "rolewall-plan": APPLIED + "\nopen 8001",
+    "rolewall-diff": "git -c user.name=a -c user.email=a@b.example commit -qm a\n"
+                     "git update-ref refs/remotes/origin/main HEAD\n"
+                     "cp -r policies old-policies\ncp web-01.json before.json\n" +
+                     "\n".join(f"open {port}\n{APPLIED}" for port in range(8001, 8004)),
 }
 
 # The exit status of a command, where it is not 0; by the beginning of the command.
 STATUS = {
     "sudo rolewall plan --exit-code": 1,
+    "rolewall diff origin/main": 1, "rolewall diff old-policies": 1, "rolewall diff before.json": 1,
 }
 
 
