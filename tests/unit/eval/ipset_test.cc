@@ -50,7 +50,7 @@ XtTarget add_to(std::uint16_t number, std::uint32_t timeout) {
   return target;
 }
 
-Fate answer(const XtMatch& match, const Packet& packet, const Host& on) {
+Fate set_answer(const XtMatch& match, const Packet& packet, const Host& on) {
   const Ruleset rules = input_rules({rule({match, accept()})});
   return Evaluator(rules, on).arrive(packet).fate();
 }
@@ -92,9 +92,9 @@ TEST_CASE("what a saved set's lines say is read") {
 
 TEST_CASE("a set that was read decides, one that was not is conditional") {
   const Host on = with_sets({"create a hash:ip family inet", "add a " + source()});
-  CHECK_EQ(answer(set_match(0, 1, kSource), arriving(fields(6)), on), Fate::Accept);
+  CHECK_EQ(set_answer(set_match(0, 1, kSource), arriving(fields(6)), on), Fate::Accept);
   CHECK_EQ(ways(set_match(0, 1, kSource), arriving(fields(6)), on), 1);
-  CHECK_EQ(answer(set_match(0, 1, 0), arriving(fields(6)), on), Fate::Drop);
+  CHECK_EQ(set_answer(set_match(0, 1, 0), arriving(fields(6)), on), Fate::Drop);
   CHECK_EQ(ways(set_match(7, 1, kSource), arriving(fields(6)), on), 2);
   CHECK_EQ(ways(set_match(0, 1, kSource), arriving(fields(6)), host()), 2);
 }
@@ -158,19 +158,19 @@ TEST_CASE("marks, MAC addresses and pairs of networks") {
                  "create c hash:mac", "add c 02:00:00:00:00:01"});
   Packet packet = arriving(fields(6));
   packet.mark = 0x105;
-  CHECK_EQ(answer(set_match(0, 2, kBothSources), packet, on), Fate::Accept);
+  CHECK_EQ(set_answer(set_match(0, 2, kBothSources), packet, on), Fate::Accept);
   packet.mark = 0x104;
-  CHECK_EQ(answer(set_match(0, 2, kBothSources), packet, on), Fate::Drop);
-  CHECK_EQ(answer(set_match(0, 1, kBothSources), packet, on), Fate::Drop);  // of one dimension
+  CHECK_EQ(set_answer(set_match(0, 2, kBothSources), packet, on), Fate::Drop);
+  CHECK_EQ(set_answer(set_match(0, 1, kBothSources), packet, on), Fate::Drop);  // of one dimension
   // The longest of the first field's networks goes first.
-  CHECK_EQ(answer(set_match(1, 2, kBothSources), packet, on), Fate::Drop);
+  CHECK_EQ(set_answer(set_match(1, 2, kBothSources), packet, on), Fate::Drop);
   XtMatch excluded = set_match(1, 2, kBothSources);
   excluded.info[40] = 128;  // --return-nomatch
-  CHECK_EQ(answer(excluded, packet, on), Fate::Accept);
+  CHECK_EQ(set_answer(excluded, packet, on), Fate::Accept);
   CHECK_EQ(ways(set_match(2, 1, kSource), packet, on), 2);
   packet.link = {2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 1, 8, 0};
-  CHECK_EQ(answer(set_match(2, 1, kSource), packet, on), Fate::Accept);
-  CHECK_EQ(answer(set_match(2, 1, 0), packet, on), Fate::Drop);
+  CHECK_EQ(set_answer(set_match(2, 1, kSource), packet, on), Fate::Accept);
+  CHECK_EQ(set_answer(set_match(2, 1, 0), packet, on), Fate::Drop);
 }
 
 TEST_CASE("--map-set gives what the element has") {
