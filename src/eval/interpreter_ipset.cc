@@ -405,9 +405,9 @@ void Interpreter::change_ipset(const r::XtSetTarget& target, bool adds, XtPacket
   const r::IpSet::Element* found = nullptr;
   const IpsetAnswer there = ask_key(*set, key, &found);
   if (there == IpsetAnswer::Unknown) return change_unknown(*set);
-  std::uint64_t& noted = state_.noted(ipset_list(*set), key);
+  const auto note = [&](std::uint64_t what) { state_.noted(ipset_list(*set), key) = what; };
   if (!adds) {
-    if (there == IpsetAnswer::Yes) noted = kKeyRemoved;
+    if (there == IpsetAnswer::Yes) note(kKeyRemoved);
     return;
   }
   if (there == IpsetAnswer::Yes && !target.renews) return;
@@ -420,9 +420,9 @@ void Interpreter::change_ipset(const r::XtSetTarget& target, bool adds, XtPacket
   }
   const std::uint32_t seconds = set->timeout ? target.timeout.value_or(*set->timeout) : 0;
   if (seconds != 0 && clock_.now_ns == 0) {
-    noted = kKeyAdded;  // nothing ends where no time passes
+    note(kKeyAdded);  // nothing ends where no time passes
   } else {
-    noted = seconds == 0 ? kKeyAdded : clock_.now_ns + seconds * kIpsetSecond;
+    note(seconds == 0 ? kKeyAdded : clock_.now_ns + seconds * kIpsetSecond);
   }
 }
 

@@ -97,6 +97,7 @@ class State {
   bool take_of_quota(CellIndex cell, std::uint64_t bytes, std::uint32_t packet_size);
 
   // How often something was noted in a list that rules share by its name; which may be changed.
+  // Valid until another is noted.
   std::uint64_t& noted(std::string_view list, std::string_view key);
 
   // A cell of its own for each key, of an expression that keeps a list by keys.

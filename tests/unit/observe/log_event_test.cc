@@ -120,7 +120,7 @@ TEST_CASE("the advice names the nearest rule, else a rule to write") {
     return all;
   };
   CHECK(advice(9, 443).find("web.inbound.app (web.toml:6) admits https from lb: add \"192.0.2.9\" "
-                            "(\"db-01\" has it) to its `from`") == 0);
+                            "(\"db-01\" has it) to `lb` in site.toml, or to its `from`") == 0);
   CHECK(advice(9, 25).find("a rule: [[inbound]] service = \"tcp/25\"") == 0);
   CHECK(advice(9, 22).find("web.inbound.in (web.toml:12) asks for in, too") == 0);
   CHECK(advice(9, 8005).find("web.inbound.rest (web.toml:9) seems to admit it") == 0);
