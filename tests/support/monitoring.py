@@ -199,6 +199,9 @@ def main():
     prometheus = scraped()
     try:
         await_ready()
+        # What grew before the first scrape is no rate.
+        for job in ("enforce", "audit"):
+            await_series(f'rolewall_rule_new_packets_total{{job="{job}"}}')
         measure(peer)
         dashboard()
     finally:
