@@ -14,6 +14,7 @@
 #include "cli/question.h"
 #include "cli/render.h"
 #include "cli/render_answer.h"
+#include "cli/render_checked.h"
 #include "cli/render_json.h"
 #include "cli/ruleset_file.h"
 #include "cli/site_options.h"
@@ -71,19 +72,6 @@ std::optional<StatementText> read_statement(std::string_view text) {
   return std::nullopt;
 }
 
-std::string_view word_of(ask::Proof::Outcome outcome) {
-  switch (outcome) {
-    case ask::Proof::Outcome::Holds:
-      return "proven";
-    case ask::Proof::Outcome::Broken:
-      return "broken";
-    case ask::Proof::Outcome::NotProven:
-    case ask::Proof::Outcome::NotAsked:
-      break;
-  }
-  return "not proven";
-}
-
 // What the counterexample shows.
 std::string shown(const StatementText& text, const ask::RelationProof& proof) {
   if (text.claim == ask::Claim::Never) return "this packet is accepted";
@@ -105,14 +93,14 @@ int print_proof(const ProveOptions& options, const StatementText& text,
               {"verb", "prove"},
               {"statement", statement},
               {"kind", text.kind},
-              {"outcome", word_of(proof.outcome)}};
+              {"outcome", proof_word(proof.outcome)}};
     if (proof.answer) json["counterexample"] = to_json(*proof.answer);
     if (proof.other) json["other"] = to_json(*proof.other);
     if (!proof.why.empty()) json["why"] = proof.why;
     print(json);
     return holds ? kDone : kNo;
   }
-  const std::string word(word_of(proof.outcome));
+  const std::string word(proof_word(proof.outcome));
   if (proof.outcome == ask::Proof::Outcome::Broken) {
     out().line(fmt::format("{}: {}: {}", out().paint(Tone::Bad, word), printable(statement),
                            printable(shown(text, proof))));

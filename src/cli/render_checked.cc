@@ -59,7 +59,16 @@ std::size_t count_of(const ask::TestReport& report, ask::Proof::Outcome outcome)
       report.laws, [&](const ask::LawCase& law) { return law.proof.outcome == outcome; }));
 }
 
-std::string_view name_of(ask::Proof::Outcome outcome) {
+void put_place(Json& json, const policy::Policy& policy, const policy::PacketWords& words) {
+  if (!words.span.known()) return;
+  json["file"] = policy.sources.path(words.span.file);
+  json["line"] = words.span.line;
+  json["column"] = words.span.column;
+}
+
+}  // namespace
+
+std::string_view proof_word(ask::Proof::Outcome outcome) {
   switch (outcome) {
     case ask::Proof::Outcome::Holds:
       return "proven";
@@ -71,15 +80,6 @@ std::string_view name_of(ask::Proof::Outcome outcome) {
   }
   return "not proven";
 }
-
-void put_place(Json& json, const policy::Policy& policy, const policy::PacketWords& words) {
-  if (!words.span.known()) return;
-  json["file"] = policy.sources.path(words.span.file);
-  json["line"] = words.span.line;
-  json["column"] = words.span.column;
-}
-
-}  // namespace
 
 int exit_status_of(const Diagnostics& findings) {
   // A list that is missing is wrong at the line that names it; a policy file has no line.
@@ -193,7 +193,7 @@ Json laws_to_json(const policy::Policy& policy, const ask::TestReport& report) {
     put_place(result, policy, *law.words);
     if (law.host) result["host"] = host_of(policy, law.host);
     result["packet"] = law.words->text;
-    result["outcome"] = name_of(law.proof.outcome);
+    result["outcome"] = proof_word(law.proof.outcome);
     if (law.proof.counterexample) result["counterexample"] = to_json(*law.proof.counterexample);
     if (!law.proof.why.empty()) result["why"] = law.proof.why;
     json["results"].push_back(std::move(result));

@@ -23,6 +23,8 @@ void render(const Terminal& terminal, const policy::Policy& policy, const ask::C
 // "14 tests, 63 packets, 1,089 samples: all as expected".
 std::string summary(const ask::TestReport& report);
 
+// "proven", "broken", "not proven".
+std::string_view proof_word(ask::Proof::Outcome outcome);
 // "6 laws, 14 packets: all proven"; "" where there is none.
 std::string summary_of_laws(const ask::TestReport& report);
 
