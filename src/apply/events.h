@@ -46,7 +46,7 @@ struct Event {
   // Of what waits: nothing did when it began, whatever the events before say. Their last may have
   // found no room.
   bool over_confirmed = false;
-  std::string at;                     // RFC 3339, UTC
+  std::string at;  // RFC 3339, UTC
   std::string by;
   std::string why;
   std::string instead{};  // of FellBack: what was loaded
