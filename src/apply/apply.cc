@@ -326,6 +326,7 @@ class Apply {
 
   Applied now() const {
     Applied applied = applied_now(world_, snapshot_.host.name);
+    applied.policies = options_.policies;
     note_guard(applied);
     return applied;
   }
