@@ -40,6 +40,23 @@ bool may_break(const ruleset::StatefulExpr& expr) {
          std::holds_alternative<ruleset::Quota>(expr);
 }
 
+// Of a map's elements those that no packet that is asked about can find.
+class KeyBounds {
+ public:
+  KeyBounds(const Bounds* bounds, const ruleset::Set& set, BitSpan key) : set_(set) {
+    if (bounds != nullptr) key_ = bounds->of_key(set, key);
+  }
+  bool refuse(const ruleset::Elements& elements, std::size_t index) const {
+    if (key_.empty()) return false;
+    const auto first = elements.key(index);
+    return Bounds::refuse(set_, key_, first, has_ranges(set_) ? elements.key_end(index) : first);
+  }
+
+ private:
+  const ruleset::Set& set_;
+  std::vector<std::optional<Values>> key_;
+};
+
 // `first`, and where it misses the next, by halves.
 Diagram first_hit(Diagrams& diagrams, std::span<const Diagram> all) {
   if (all.empty()) return kMiss;
@@ -149,9 +166,11 @@ RuleRun::Step RuleRun::look_up_data(const ruleset::Lookup& lookup, const ruleset
   const ruleset::Elements& elements = set.elements;
   constexpr std::size_t kMostValues = 4096;
   std::map<ruleset::Bytes, std::uint32_t> numbers;
+  const KeyBounds bounds(machine_.bounds(), set, key);
   std::vector<Diagram> leaves;
   bool listed = !machine_.is_filled_by_packets(frame_.table, set);
   for (std::size_t i = 0; i < elements.count() && listed; ++i) {
+    if (bounds.refuse(elements, i)) continue;
     const auto value = elements.value(i);
     const auto next = static_cast<std::uint32_t>(numbers.size()) + 2;
     const auto number = numbers.emplace(ruleset::Bytes(value.begin(), value.end()), next).first;
@@ -203,9 +222,13 @@ RuleRun::Step RuleRun::look_up_verdict(const ruleset::Set& set, BitSpan key) {
     }
     return known->second;
   };
+  const KeyBounds bounds(machine_.bounds(), set, key);
   std::vector<Diagram> leaves;
   for (std::size_t i = 0; i < elements.count(); ++i) {
+    if (bounds.refuse(elements, i)) continue;
     auto box = element(set, i, key);
+    // What none can come to is not run.
+    if (box && machine_.bounds() != nullptr && !may_be(*box)) continue;
     if (!box) {
       box = choice(fmt::format("a key of too many values, element {}", i), FieldKind::NotModelled);
     }

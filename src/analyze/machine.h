@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "analyze/bits.h"
+#include "analyze/bounds.h"
 #include "analyze/environment.h"
 #include "analyze/packet_space.h"
 #include "analyze/places.h"
@@ -62,8 +63,17 @@ class Machine {
   }
   Shared* shared() { return shared_; }
   // Of other packets than these nothing is asked: what is made is right for these alone.
-  void narrow(Diagram domain) { domain_ = domain; }
+  void narrow(Diagram domain) {
+    domain_ = domain;
+    bounds_.reset();
+  }
   Diagram domain() const { return domain_; }
+  // The same of few packets: rules that none of them can match are passed over.
+  void narrow_to_few(Diagram domain);
+  const Bounds* bounds() const { return bounds_ ? &*bounds_ : nullptr; }
+  // A rule that calls a chain ends there, with an outcome that is the call's alone: for whoever
+  // runs rules one by one.
+  void stop_at_calls() { stops_at_calls_ = true; }
 
   // Of a base chain: Decided alone.
   Diagram run(std::uint32_t table, std::uint32_t chain, ruleset::Hook hook,
@@ -131,6 +141,8 @@ class Machine {
   Shared* shared_ = nullptr;
   const Places::Numbers* numbers_ = nullptr;
   Diagram domain_;
+  std::optional<Bounds> bounds_;
+  bool stops_at_calls_ = false;
   const ruleset::Ruleset& ruleset_;
   const ruleset::Host& host_;
   Environments environments_;
