@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 #include <set>
 #include <tuple>
 
@@ -50,6 +51,28 @@ Frame frame_of(const Ruleset& ruleset, const Indices& indices) {
   return frame;
 }
 
+// The chains that a rule may call.
+template <class Visit>
+void each_call(const ruleset::TableIndex& table, const ruleset::Rule& rule, const Visit& visit) {
+  const auto call = [&](const ruleset::Verdict& verdict) {
+    const ruleset::Chain* chain = verdict.chain.empty() ? nullptr : table.chain(verdict.chain);
+    if (chain != nullptr) {
+      visit(static_cast<std::uint32_t>(chain - table.table().chains.data()));
+    }
+  };
+  for (const ruleset::Expr& expr : rule.exprs) {
+    if (const auto* verdict = std::get_if<ruleset::ImmediateVerdict>(&expr)) {
+      call(verdict->verdict);
+    }
+    const auto* lookup = std::get_if<ruleset::Lookup>(&expr);
+    if (lookup == nullptr || lookup->result != ruleset::LookupResult::Verdict) continue;
+    const ruleset::Set* set = table.set(lookup->set);
+    if (set == nullptr) continue;
+    for (const ruleset::Verdict& verdict : set->elements.verdicts) call(verdict);
+    call(set->elements.catch_all_verdict);
+  }
+}
+
 // By table and chain, the hooks that lead there.
 std::vector<std::vector<std::uint8_t>> hooks_of(const Ruleset& ruleset, const Indices& indices) {
   std::vector<std::vector<std::uint8_t>> hooks;
@@ -68,29 +91,33 @@ std::vector<std::vector<std::uint8_t>> hooks_of(const Ruleset& ruleset, const In
     while (!open.empty()) {
       const std::size_t from = open.back();
       open.pop_back();
-      const auto call = [&](const ruleset::Verdict& verdict) {
-        if (verdict.chain.empty()) return;
-        const ruleset::Chain* chain = indices[t].chain(verdict.chain);
-        if (chain != nullptr) {
-          reach(static_cast<std::size_t>(chain - table.chains.data()), of[from]);
-        }
-      };
       for (const ruleset::Rule& rule : table.chains[from].rules) {
-        for (const ruleset::Expr& expr : rule.exprs) {
-          if (const auto* verdict = std::get_if<ruleset::ImmediateVerdict>(&expr)) {
-            call(verdict->verdict);
-          }
-          const auto* lookup = std::get_if<ruleset::Lookup>(&expr);
-          if (lookup == nullptr || lookup->result != ruleset::LookupResult::Verdict) continue;
-          const ruleset::Set* set = indices[t].set(lookup->set);
-          if (set == nullptr) continue;
-          for (const ruleset::Verdict& verdict : set->elements.verdicts) call(verdict);
-          call(set->elements.catch_all_verdict);
-        }
+        each_call(indices[t], rule, [&](std::uint32_t chain) { reach(chain, of[from]); });
       }
     }
   }
   return hooks;
+}
+
+// The rules that call each chain, by table and chain.
+std::vector<std::vector<std::vector<RulePlace>>> callers_of(const Ruleset& ruleset,
+                                                            const Indices& indices) {
+  std::vector<std::vector<std::vector<RulePlace>>> all;
+  for (std::uint32_t t = 0; t < ruleset.tables.size(); ++t) {
+    const ruleset::Table& table = ruleset.tables[t];
+    auto& of = all.emplace_back(table.chains.size());
+    for (std::uint32_t c = 0; c < table.chains.size(); ++c) {
+      for (std::uint32_t r = 0; r < table.chains[c].rules.size(); ++r) {
+        each_call(indices[t], table.chains[c].rules[r], [&](std::uint32_t chain) {
+          const RulePlace place{t, c, r};
+          auto& known = of[chain];
+          const bool has = !known.empty() && known.back().chain == c && known.back().rule == r;
+          if (!has) known.push_back(place);
+        });
+      }
+    }
+  }
+  return all;
 }
 
 // Sets that rules fill: what they hold is not known.
@@ -158,38 +185,78 @@ Edit::Edit(const Side& before, const Side& after, Shared& shared)
       !(before.host == after.host) ||
       !(frame_of(before.ruleset, before_tables_) == frame_of(after.ruleset, after_tables_)) ||
       filled_sets(before.ruleset) != filled_sets(after.ruleset);
-  if (!is_whole_) find_parts();
+  if (is_whole_) return;
+  find_writes(before.ruleset, before_tables_);
+  find_writes(after.ruleset, after_tables_);
+  find_parts();
 }
 
-bool Edit::same_contents(std::uint32_t table, std::uint32_t other, const std::string& name) {
-  const auto [known, is_new] = same_contents_.emplace(std::pair(table, name), true);
-  if (!is_new) return known->second;
+const Edit::Contents& Edit::contents(std::uint32_t table, std::uint32_t other,
+                                     const std::string& name) {
   const ruleset::Set* a = before_tables_[table].set(name);
   const ruleset::Set* b = after_tables_[other].set(name);
-  known->second = a != nullptr && b != nullptr && a->kind == b->kind && a->key == b->key &&
-                  a->data == b->data && a->interval == b->interval && a->exprs == b->exprs &&
-                  a->unsupported == b->unsupported && a->elements == b->elements;
-  return known->second;
+  const auto [at, is_new] = contents_.emplace(std::pair(a, b), Contents{});
+  Contents& found = at->second;
+  if (!is_new || a == nullptr || b == nullptr) return found;
+  const bool alike = a->kind == b->kind && a->key == b->key && a->data == b->data &&
+                     a->interval == b->interval && a->exprs == b->exprs &&
+                     a->unsupported == b->unsupported;
+  found.same = alike && a->elements == b->elements;
+  if (found.same) return found;
+  found.both_before.assign(a->elements.count(), false);
+  found.both_after.assign(b->elements.count(), false);
+  if (!alike) return found;
+  using Element = std::tuple<ruleset::Bytes, ruleset::Bytes, ruleset::Bytes, ruleset::Verdict>;
+  const auto element = [](const ruleset::Elements& of, std::size_t i) {
+    const auto bytes = [](std::span<const std::uint8_t> span) {
+      return ruleset::Bytes(span.begin(), span.end());
+    };
+    return Element(bytes(of.key(i)), bytes(of.key_end(i)),
+                   of.data_size == 0 ? ruleset::Bytes() : bytes(of.value(i)),
+                   i < of.verdicts.size() ? of.verdicts[i] : ruleset::Verdict());
+  };
+  const auto holds = [](const ruleset::Elements& of, std::size_t i) {
+    return i < of.exprs.size() && !of.exprs[i].empty();  // a limit of its own, say
+  };
+  std::map<Element, std::size_t> numbers;
+  for (std::size_t i = 0; i < a->elements.count(); ++i) {
+    if (!holds(a->elements, i)) numbers.emplace(element(a->elements, i), i);
+  }
+  found.in_order = a->key.size() > 1 && a->interval;
+  std::size_t last = 0;
+  for (std::size_t i = 0; i < b->elements.count(); ++i) {
+    const auto same = numbers.find(element(b->elements, i));
+    if (same == numbers.end() || holds(b->elements, i)) continue;
+    if (found.in_order && same->second < last) continue;
+    last = same->second;
+    found.both_before[same->second] = true;
+    found.both_after[i] = true;
+  }
+  return found;
 }
 
-// Whether rules that are the same look into sets that are not.
-bool Edit::looks_elsewhere(const RulePlace& before, const RulePlace& after) {
+// Rules that are the same, where they look into sets that are not.
+void Edit::add_lookup(const RulePlace& before, const RulePlace& after) {
   const auto& exprs =
       before_.ruleset.tables[before.table].chains[before.chain].rules[before.rule].exprs;
-  return std::ranges::any_of(exprs, [&](const ruleset::Expr& expr) {
+  bool same = true;
+  bool in_order = false;
+  for (const ruleset::Expr& expr : exprs) {
     const auto* lookup = std::get_if<ruleset::Lookup>(&expr);
-    if (lookup == nullptr) return false;
+    if (lookup == nullptr) continue;
     const ruleset::Set* set = before_tables_[before.table].set(lookup->set);
-    return set != nullptr && !set->anonymous &&
-           !same_contents(before.table, after.table, lookup->set);
-  });
+    if (set == nullptr || set->anonymous) continue;
+    const Contents& found = contents(before.table, after.table, lookup->set);
+    same = same && found.same;
+    in_order = in_order || found.in_order;
+  }
+  if (!same) parts_.push_back({{before}, {after}, true, !in_order});
 }
 
 void Edit::add_parts(std::size_t table, std::size_t chain, std::size_t other_table,
-                     std::size_t other, bool has_before, bool has_after) {
-  const auto numbers_of = [](const Side& side, std::size_t t, std::size_t c, bool has) {
+                     std::size_t other) {
+  const auto numbers_of = [](const Side& side, std::size_t t, std::size_t c) {
     std::vector<std::uint32_t> numbers;
-    if (!has) return numbers;
     const std::size_t count = side.ruleset.tables[t].chains[c].rules.size();
     for (std::uint32_t rule = 0; rule < count; ++rule) {
       numbers.push_back(
@@ -197,8 +264,8 @@ void Edit::add_parts(std::size_t table, std::size_t chain, std::size_t other_tab
     }
     return numbers;
   };
-  const auto was = numbers_of(before_, table, chain, has_before);
-  const auto is = numbers_of(after_, other_table, other, has_after);
+  const auto was = numbers_of(before_, table, chain);
+  const auto is = numbers_of(after_, other_table, other);
   const auto at = [](std::size_t t, std::size_t c, std::size_t rule) {
     return RulePlace{static_cast<std::uint32_t>(t), static_cast<std::uint32_t>(c),
                      static_cast<std::uint32_t>(rule)};
@@ -210,31 +277,22 @@ void Edit::add_parts(std::size_t table, std::size_t chain, std::size_t other_tab
     Part part;
     for (; i < was.size() && edited(was[i]); ++i) part.before.push_back(at(table, chain, i));
     for (; j < is.size() && edited(is[j]); ++j) part.after.push_back(at(other_table, other, j));
+    part.is_pair = part.before.size() == 1 && part.after.size() == 1;
     if (!part.before.empty() || !part.after.empty()) parts_.push_back(std::move(part));
     // The two that come next are the same, for those in order are all that is left.
     if (i >= was.size() || j >= is.size()) continue;
     const RulePlace of_was = at(table, chain, i++);
     const RulePlace of_is = at(other_table, other, j++);
-    if (looks_elsewhere(of_was, of_is)) parts_.push_back({{of_was}, {of_is}});
+    add_lookup(of_was, of_is);
   }
 }
 
 void Edit::find_parts() {
   const Ruleset& before = before_.ruleset;
   const Ruleset& after = after_.ruleset;
+  callers_ = callers_of(before, before_tables_);
   const auto hooks_before = hooks_of(before, before_tables_);
   const auto hooks_after = hooks_of(after, after_tables_);
-  std::set<std::pair<std::size_t, std::size_t>> met;
-  const auto add = [&](std::size_t t, std::size_t c, std::size_t u, std::size_t d, bool was,
-                       bool is) {
-    std::uint8_t hooks = 0;
-    if (was) hooks |= hooks_before[t][c];
-    if (is) hooks |= hooks_after[u][d];
-    if (hooks == 0) return;
-    const std::size_t first = parts_.size();
-    add_parts(t, c, u, d, was, is);
-    for (std::size_t i = first; i < parts_.size(); ++i) parts_[i].hooks = hooks;
-  };
   for (std::size_t t = 0; t < before.tables.size(); ++t) {
     const ruleset::Table& table = before.tables[t];
     const auto same = std::ranges::find_if(after.tables, [&](const ruleset::Table& other) {
@@ -246,131 +304,214 @@ void Edit::find_parts() {
           same == after.tables.end() ? nullptr : after_tables_[u].chain(table.chains[c].name);
       const std::size_t d =
           other == nullptr ? 0 : static_cast<std::size_t>(other - same->chains.data());
-      if (other != nullptr) met.emplace(u, d);
-      add(t, c, u, d, true, other != nullptr);
-    }
-  }
-  for (std::size_t u = 0; u < after.tables.size(); ++u) {
-    for (std::size_t d = 0; d < after.tables[u].chains.size(); ++d) {
-      if (!met.contains({u, d})) add(0, 0, u, d, false, true);
-    }
-  }
-  for (const auto& [ruleset, tables] :
-       {std::pair(&before, &before_tables_), std::pair(&after, &after_tables_)}) {
-    for (std::size_t t = 0; t < ruleset->tables.size(); ++t) {
-      const ruleset::Table& table = ruleset->tables[t];
-      for (const ruleset::Set& set : table.sets) {
-        writes_.anything = writes_.anything || !set.unsupported.empty();
-      }
-      for (const ruleset::Chain& chain : table.chains) {
-        for (const ruleset::Rule& rule : chain.rules) {
-          for (const ruleset::Expr& expr : rule.exprs) {
-            if (const auto* set = std::get_if<ruleset::MetaSet>(&expr)) {
-              writes_.marks = true;
-              writes_.type = writes_.type || set->key == ruleset::MetaKey::PktType;
-            } else if (std::holds_alternative<ruleset::CtSet>(expr)) {
-              writes_.marks = true;
-            } else if (std::holds_alternative<ruleset::Nat>(expr) ||
-                       std::holds_alternative<ruleset::Masquerade>(expr) ||
-                       std::holds_alternative<ruleset::Redirect>(expr)) {
-              writes_.addresses = true;
-            } else if (const auto* target = std::get_if<ruleset::XtTarget>(&expr)) {
-              const auto meaning = ruleset::meaning_of(*target);
-              const bool writes_nothing =
-                  meaning && (std::holds_alternative<ruleset::XtNotes>(*meaning) ||
-                              std::holds_alternative<ruleset::XtTee>(*meaning) ||
-                              std::holds_alternative<ruleset::XtReject>(*meaning));
-              writes_.anything = writes_.anything || !writes_nothing;
-            } else if (const auto* object = std::get_if<ruleset::ObjectRef>(&expr)) {
-              const ruleset::Object* named = (*tables)[t].object(object->type, object->name);
-              writes_.anything = writes_.anything || named == nullptr ||
-                                 std::holds_alternative<ruleset::Synproxy>(named->body) ||
-                                 std::holds_alternative<ruleset::Unsupported>(named->body);
-            } else if (std::holds_alternative<ruleset::Tproxy>(expr)) {
-              is_whole_ = true;  // the packet's socket is told apart
-            } else if (std::holds_alternative<ruleset::PayloadWrite>(expr) ||
-                       std::holds_alternative<ruleset::Synproxy>(expr) ||
-                       std::holds_alternative<ruleset::Unsupported>(expr)) {
-              writes_.anything = true;
-            }
-          }
-        }
+      // Into a chain that one side alone has nothing leads but a rule, or an element, that the
+      // other has not.
+      if (other == nullptr) continue;
+      const std::uint8_t hooks = hooks_before[t][c] | hooks_after[u][d];
+      if (hooks == 0) continue;
+      const std::size_t first = parts_.size();
+      add_parts(t, c, u, d);
+      for (std::size_t i = first; i < parts_.size(); ++i) {
+        parts_[i].hooks = hooks;
+        parts_[i].table = static_cast<std::uint32_t>(t);
+        parts_[i].chain = static_cast<std::uint32_t>(c);
       }
     }
   }
 }
 
+// Per expression, what may be another of a packet by the time that later rules see it.
+void Edit::find_writes(const Ruleset& ruleset, const Indices& tables) {
+  for (std::size_t t = 0; t < ruleset.tables.size(); ++t) {
+    const ruleset::Table& table = ruleset.tables[t];
+    for (const ruleset::Set& set : table.sets) {
+      writes_.anything = writes_.anything || !set.unsupported.empty();
+    }
+    for (const ruleset::Chain& chain : table.chains) {
+      for (const ruleset::Rule& rule : chain.rules) {
+        for (const ruleset::Expr& expr : rule.exprs) note_writes(expr, tables[t]);
+      }
+    }
+  }
+}
+
+void Edit::note_writes(const ruleset::Expr& expr, const ruleset::TableIndex& table) {
+  if (const auto* set = std::get_if<ruleset::MetaSet>(&expr)) {
+    writes_.marks = true;
+    writes_.type = writes_.type || set->key == ruleset::MetaKey::PktType;
+  } else if (std::holds_alternative<ruleset::CtSet>(expr)) {
+    writes_.marks = true;
+  } else if (std::holds_alternative<ruleset::Nat>(expr) ||
+             std::holds_alternative<ruleset::Masquerade>(expr) ||
+             std::holds_alternative<ruleset::Redirect>(expr)) {
+    writes_.addresses = true;
+  } else if (const auto* target = std::get_if<ruleset::XtTarget>(&expr)) {
+    const auto meaning = ruleset::meaning_of(*target);
+    const bool writes_nothing = meaning && (std::holds_alternative<ruleset::XtNotes>(*meaning) ||
+                                            std::holds_alternative<ruleset::XtTee>(*meaning) ||
+                                            std::holds_alternative<ruleset::XtReject>(*meaning));
+    writes_.anything = writes_.anything || !writes_nothing;
+  } else if (const auto* object = std::get_if<ruleset::ObjectRef>(&expr)) {
+    const ruleset::Object* named = table.object(object->type, object->name);
+    writes_.anything = writes_.anything || named == nullptr ||
+                       std::holds_alternative<ruleset::Synproxy>(named->body) ||
+                       std::holds_alternative<ruleset::Unsupported>(named->body);
+  } else if (std::holds_alternative<ruleset::Tproxy>(expr)) {
+    is_whole_ = true;  // the packet's socket is told apart
+  } else if (std::holds_alternative<ruleset::PayloadWrite>(expr) ||
+             std::holds_alternative<ruleset::Synproxy>(expr) ||
+             std::holds_alternative<ruleset::Unsupported>(expr)) {
+    writes_.anything = true;
+  }
+}
+
+// What a packet may be by the time that it comes to a rule of this hook.
+Environment Edit::environment(PacketSpace& space, Environment now, Direction direction, Hook hook,
+                              Tracked tracked) const {
+  using analyze::Part;
+  const auto free = [&](Part part) {
+    const auto number = static_cast<std::size_t>(part);
+    now.parts[number] = space.free_bits(fmt::format("part {} at an edit", number),
+                                        now.parts[number].size(), FieldKind::NotModelled);
+  };
+  const bool moves = writes_.anything || writes_.addresses || writes_.marks;
+  if (direction == Direction::Send) {
+    now.part(Part::InDevice) = Bits(128);
+    if (moves) free(Part::OutDevice);
+  } else if (hook == Hook::Forward || hook == Hook::Postrouting) {
+    for (const Part part : {Part::OutDevice, Part::TimeToLive, Part::Priority}) free(part);
+  } else {
+    now.part(Part::OutDevice) = Bits(128);
+  }
+  free(Part::CtStatus);
+  now.tracked = tracked;
+  if (writes_.anything) {
+    for (std::size_t i = 0; i < kPartCount; ++i) {
+      const auto part = static_cast<Part>(i);
+      // As unknown_environment() has it.
+      const bool stays = part == Part::Family || part == Part::InDevice ||
+                         part == Part::OutDevice || part == Part::Protocol || part == Part::Length;
+      if (!stays) free(part);
+    }
+  }
+  if (writes_.type) free(Part::Type);
+  if (writes_.marks) {
+    for (const Part part : {Part::Mark, Part::Priority, Part::CtMark, Part::CtLabels}) free(part);
+  }
+  if (writes_.addresses) {
+    for (const Part part : {Part::Source4, Part::Source6, Part::Destination4, Part::Destination6,
+                            Part::Transport0, Part::Transport2}) {
+      free(part);
+    }
+  }
+  constexpr std::array kTuple{std::pair(TuplePart::Source4, Part::Source4),
+                              std::pair(TuplePart::Destination4, Part::Destination4),
+                              std::pair(TuplePart::Source6, Part::Source6),
+                              std::pair(TuplePart::Destination6, Part::Destination6),
+                              std::pair(TuplePart::SourcePort, Part::Transport0),
+                              std::pair(TuplePart::DestinationPort, Part::Transport2)};
+  for (const auto& [to, from] : kTuple) {
+    Bits& original = now.original[static_cast<std::size_t>(to)];
+    original = now.part(from);
+    if (writes_.anything || writes_.addresses) {
+      original = space.free_bits(fmt::format("tuple {} at an edit", static_cast<int>(to)),
+                                 original.size(), FieldKind::NotModelled);
+    }
+  }
+  return now;
+}
+
+// The packets that come to a chain: those that a rule calls it for and that come to the rule. Until
+// the two ways part both sides call alike, so the first side's callers are enough.
+Diagram Edit::reached(Machine& machine, std::uint32_t table, std::uint32_t chain, Hook hook,
+                      const Began& began) {
+  constexpr std::size_t kMostCallers = 32;  // of more, any packet
+  const ruleset::Table& in = before_.ruleset.tables[table];
+  const ruleset::Chain& called = in.chains[chain];
+  const std::vector<RulePlace>& callers = callers_[table][chain];
+  if (called.base || callers.size() > kMostCallers) return machine.domain();
+  const auto [known, is_new] =
+      reached_.emplace(std::tuple(table, chain, hook, machine.domain()), kNothing);
+  if (!is_new) return known->second;
+  Diagrams& diagrams = machine.diagrams();
+  std::vector<Diagram> all;
+  for (const RulePlace& caller : callers) {
+    const Diagram come = reached(machine, caller.table, caller.chain, hook, began);
+    const ruleset::Rule& rule = in.chains[caller.chain].rules[caller.rule];
+    // Of a map the elements that lead there.
+    for (const ruleset::Expr& expr : rule.exprs) {
+      const auto* lookup = std::get_if<ruleset::Lookup>(&expr);
+      if (lookup == nullptr || lookup->result != ruleset::LookupResult::Verdict) continue;
+      const ruleset::Set& set = *before_tables_[table].set(lookup->set);
+      std::vector<bool> others(set.elements.count());
+      for (std::size_t i = 0; i < others.size(); ++i) {
+        others[i] = set.elements.verdicts[i].chain != called.name;
+      }
+      machine.leave_out(set, std::move(others));
+    }
+    const std::array<std::uint32_t, 2> calls{machine.call_line(called.name, true),
+                                             machine.call_line(called.name, false)};
+    for (const Environment& environment : began(hook, asks_connections(rule))) {
+      const EnvironmentId id = machine.environments().intern(environment);
+      const Machine::Frame frame{caller.table, caller.chain, hook, 0};
+      const Diagram does = RuleRun(machine, frame, caller.rule, id).run();
+      const Diagram leads = diagrams.map(does, [&](std::uint32_t value) {
+        const Outcome& outcome = machine.outcome_of(value);
+        const std::uint32_t line = machine.environments()[outcome.environment].line;
+        const bool calls_it =
+            outcome.kind == Outcome::Kind::Return && std::ranges::find(calls, line) != calls.end();
+        return calls_it ? kEverything : kNothing;
+      });
+      all.push_back(diagrams.both(come, packets_of(machine, leads)));
+    }
+  }
+  const Diagram found = diagrams.union_of(std::move(all));
+  reached_[std::tuple(table, chain, hook, machine.domain())] = found;
+  return found;
+}
+
+// Whatever is free.
+Diagram Edit::packets_of(Machine& machine, Diagram set) {
+  const PacketSpace& space = machine.space();
+  return machine.diagrams().quantify(set, [&](FieldId field) {
+    return space.facts(field).kind == FieldKind::Packet ? Quantifier::Keep : Quantifier::Any;
+  });
+}
+
 Diagram Edit::packets(Diagrams& diagrams, PacketSpace& space, Direction direction, Diagram domain) {
   if (is_whole_) return domain;
+  reached_.clear();  // the hooks' packets are others by the direction
   const bool arrives = direction == Direction::Arrive;
-  Machine before(diagrams, space, before_.ruleset, before_.host);
-  Machine after(diagrams, space, after_.ruleset, after_.host);
-  before.share(shared_, before_.numbers);
-  after.share(shared_, after_.numbers);
-  for (Machine* machine : {&before, &after}) {
+  const auto make = [&](const Side& side) {
+    auto machine = std::make_unique<Machine>(diagrams, space, side.ruleset, side.host);
+    machine->share(shared_, side.numbers);
     machine->narrow(domain);
     machine->stop_at_calls();
+    return machine;
+  };
+  const auto before = make(before_);
+  const auto after = make(after_);
+  // Of sets that differ, without the elements that both have.
+  const auto looks_before = make(before_);
+  const auto looks_after = make(after_);
+  for (const auto& [sets, found] : contents_) {
+    if (found.same) continue;
+    looks_before->leave_out(*sets.first, found.both_before);
+    looks_after->leave_out(*sets.second, found.both_after);
   }
-  // What it may be by the time that it comes to a rule of this hook.
-  const auto environment = [&](Hook hook, Tracked tracked) {
-    using analyze::Part;
-    Environment now = before.environments()[0];
-    const auto free = [&](Part part) {
-      const auto number = static_cast<std::size_t>(part);
-      now.parts[number] = space.free_bits(fmt::format("part {} at an edit", number),
-                                          now.parts[number].size(), FieldKind::NotModelled);
-    };
-    const bool moves = writes_.anything || writes_.addresses || writes_.marks;
-    if (!arrives) {
-      now.part(Part::InDevice) = Bits(128);
-      if (moves) free(Part::OutDevice);
-    } else if (hook == Hook::Forward || hook == Hook::Postrouting) {
-      for (const Part part : {Part::OutDevice, Part::TimeToLive, Part::Priority}) free(part);
-    } else {
-      now.part(Part::OutDevice) = Bits(128);
+  const auto callers = make(before_);
+  const Began began = [&](Hook hook, bool by_tracking) {
+    std::vector<Environment> all;
+    for (const Tracked tracked : {Tracked::Yes, Tracked::NotYet, Tracked::Never, Tracked::InZone}) {
+      if (tracked != Tracked::Yes && !by_tracking) break;
+      all.push_back(environment(space, before->environments()[0], direction, hook, tracked));
     }
-    free(Part::CtStatus);
-    now.tracked = tracked;
-    if (writes_.anything) {
-      for (std::size_t i = 0; i < kPartCount; ++i) {
-        const auto part = static_cast<Part>(i);
-        // As unknown_environment() has it.
-        const bool stays = part == Part::Family || part == Part::InDevice ||
-                           part == Part::OutDevice || part == Part::Protocol ||
-                           part == Part::Length;
-        if (!stays) free(part);
-      }
-    }
-    if (writes_.type) free(Part::Type);
-    if (writes_.marks) {
-      for (const Part part : {Part::Mark, Part::Priority, Part::CtMark, Part::CtLabels}) free(part);
-    }
-    if (writes_.addresses) {
-      for (const Part part : {Part::Source4, Part::Source6, Part::Destination4, Part::Destination6,
-                              Part::Transport0, Part::Transport2}) {
-        free(part);
-      }
-    }
-    constexpr std::array kTuple{std::pair(TuplePart::Source4, Part::Source4),
-                                std::pair(TuplePart::Destination4, Part::Destination4),
-                                std::pair(TuplePart::Source6, Part::Source6),
-                                std::pair(TuplePart::Destination6, Part::Destination6),
-                                std::pair(TuplePart::SourcePort, Part::Transport0),
-                                std::pair(TuplePart::DestinationPort, Part::Transport2)};
-    for (const auto& [to, from] : kTuple) {
-      Bits& original = now.original[static_cast<std::size_t>(to)];
-      original = now.part(from);
-      if (writes_.anything || writes_.addresses) {
-        original = space.free_bits(fmt::format("tuple {} at an edit", static_cast<int>(to)),
-                                   original.size(), FieldKind::NotModelled);
-      }
-    }
-    return now;
+    return all;
   };
   Outcomes outcomes;
   // What a rule does of the packets that it does not break for: 0 is nothing.
-  const auto run = [&](Machine& machine, const RulePlace& rule, Hook hook, Environment began) {
-    const EnvironmentId id = machine.environments().intern(std::move(began));
+  const auto run = [&](Machine& machine, const RulePlace& rule, Hook hook, Environment begins) {
+    const EnvironmentId id = machine.environments().intern(std::move(begins));
     const Machine::Frame frame{rule.table, rule.chain, hook, 0};
     return diagrams.map(RuleRun(machine, frame, rule.rule, id).run(), [&](std::uint32_t value) {
       return outcomes.number(machine, machine.outcome_of(value), id);
@@ -381,20 +522,24 @@ Diagram Edit::packets(Diagrams& diagrams, PacketSpace& space, Direction directio
                         [](std::uint32_t value) { return value == 0 ? kNothing : kEverything; });
   };
   std::vector<Diagram> all;
-  const auto add = [&](const Part& part, Hook hook, Tracked tracked) {
-    const bool pair = part.before.size() == 1 && part.after.size() == 1;
+  const auto add = [&](const Part& part, Hook hook, const Environment& begins) {
     std::vector<Diagram> does;
     for (const RulePlace& rule : part.before) {
-      does.push_back(run(before, rule, hook, environment(hook, tracked)));
+      does.push_back(run(part.is_lookup ? *looks_before : *before, rule, hook, begins));
     }
     for (const RulePlace& rule : part.after) {
-      does.push_back(run(after, rule, hook, environment(hook, tracked)));
+      does.push_back(run(part.is_lookup ? *looks_after : *after, rule, hook, begins));
     }
-    if (pair) {
-      all.push_back(diagrams.differ(does[0], does[1]));
-      return;
+    Diagram met = kNothing;
+    if (part.is_pair) {
+      met = diagrams.differ(does[0], does[1]);
+    } else {
+      for (Diagram& one : does) one = acts(one);
+      met = diagrams.union_of(std::move(does));
     }
-    for (const Diagram one : does) all.push_back(acts(one));
+    if (met == kNothing) return;
+    const Diagram come = reached(*callers, part.table, part.chain, hook, began);
+    all.push_back(diagrams.both(come, packets_of(*before, met)));
   };
   const std::array<Hook, 4> arriving{Hook::Prerouting, Hook::Input, Hook::Forward,
                                      Hook::Postrouting};
@@ -409,18 +554,10 @@ Diagram Edit::packets(Diagrams& diagrams, PacketSpace& space, Direction directio
     const bool by_tracking = asks(before_.ruleset, part.before) || asks(after_.ruleset, part.after);
     for (const Hook hook : hooks) {
       if ((part.hooks & bit_of(hook)) == 0) continue;
-      add(part, hook, Tracked::Yes);
-      if (!by_tracking) continue;
-      for (const Tracked tracked : {Tracked::NotYet, Tracked::Never, Tracked::InZone}) {
-        add(part, hook, tracked);
-      }
+      for (const Environment& begins : began(hook, by_tracking)) add(part, hook, begins);
     }
   }
-  Diagram met = diagrams.both(domain, diagrams.union_of(std::move(all)));
-  met = diagrams.quantify(met, [&](FieldId field) {
-    return space.facts(field).kind == FieldKind::Packet ? Quantifier::Keep : Quantifier::Any;
-  });
-  return diagrams.both(domain, met);
+  return diagrams.both(domain, diagrams.union_of(std::move(all)));
 }
 
 }  // namespace rolewall::analyze

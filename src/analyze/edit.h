@@ -10,7 +10,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <tuple>
 #include <vector>
 
 #include "analyze/analysis.h"
@@ -37,6 +39,10 @@ class Edit {
   struct Part {
     std::vector<RulePlace> before;
     std::vector<RulePlace> after;
+    bool is_lookup = false;   // the same rule, of sets that differ
+    bool is_pair = false;     // the packets that both act on alike are not meant
+    std::uint32_t table = 0;  // of the first side
+    std::uint32_t chain = 0;
     std::uint8_t hooks = 0;  // by whose base chains they are reached, on either side
   };
   struct Writes {
@@ -46,11 +52,26 @@ class Edit {
     bool marks = false;
   };
 
+  Environment environment(PacketSpace& space, Environment now, Direction direction,
+                          ruleset::Hook hook, Tracked tracked) const;
+  void find_writes(const ruleset::Ruleset& ruleset, const std::vector<ruleset::TableIndex>& tables);
+  void note_writes(const ruleset::Expr& expr, const ruleset::TableIndex& table);
   void find_parts();
-  void add_parts(std::size_t table, std::size_t chain, std::size_t other_table, std::size_t other,
-                 bool has_before, bool has_after);
-  bool looks_elsewhere(const RulePlace& before, const RulePlace& after);
-  bool same_contents(std::uint32_t table, std::uint32_t other, const std::string& set);
+  void add_parts(std::size_t table, std::size_t chain, std::size_t other_table, std::size_t other);
+  // What a packet may be by the time that it comes to a rule; of one that asks conntrack, for each
+  // thing that conntrack may have said.
+  using Began = std::function<std::vector<Environment>(ruleset::Hook, bool asks_connections)>;
+  Diagram reached(Machine& machine, std::uint32_t table, std::uint32_t chain, ruleset::Hook hook,
+                  const Began& began);
+  static Diagram packets_of(Machine& machine, Diagram set);
+  struct Contents {
+    bool same = true;
+    bool in_order = false;          // the first that fits counts
+    std::vector<bool> both_before;  // by element, whether the other side has it, too
+    std::vector<bool> both_after;
+  };
+  void add_lookup(const RulePlace& before, const RulePlace& after);
+  const Contents& contents(std::uint32_t table, std::uint32_t other, const std::string& set);
 
   Side before_;
   Side after_;
@@ -60,7 +81,9 @@ class Edit {
   bool is_whole_ = false;
   Writes writes_;
   std::vector<Part> parts_;
-  std::map<std::pair<std::uint32_t, std::string>, bool> same_contents_;
+  std::vector<std::vector<std::vector<RulePlace>>> callers_;  // by table and chain
+  std::map<std::tuple<std::uint32_t, std::uint32_t, ruleset::Hook, Diagram>, Diagram> reached_;
+  std::map<std::pair<const ruleset::Set*, const ruleset::Set*>, Contents> contents_;
 };
 
 }  // namespace rolewall::analyze

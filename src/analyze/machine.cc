@@ -151,15 +151,19 @@ Diagram Machine::chain_of(const Frame& frame, EnvironmentId environment) {
   return all;
 }
 
+std::uint32_t Machine::call_line(const std::string& chain, bool returns) {
+  constexpr std::uint32_t kNobody = 0xffffffff;
+  return shared_->places.way(kNobody, returns ? 1 : 2, chain);
+}
+
 Diagram Machine::call(const Frame& from, std::uint32_t rule, const std::string& name,
                       EnvironmentId environment, bool returns) {
   const ruleset::Table& table = ruleset_.tables[from.table];
   const ruleset::Chain* chain = tables_[from.table].chain(name);
   CHECK(chain != nullptr, "verify() found the chain");
   if (stops_at_calls_) {
-    constexpr std::uint32_t kNobody = 0xffffffff;
     Environment called = environments_[environment];
-    called.line = shared_->places.way(kNobody, returns ? 1 : 2, name);
+    called.line = call_line(name, returns);
     return outcome({Outcome::Kind::Return, {}, environments_.intern(std::move(called))});
   }
   Frame frame = from;

@@ -74,6 +74,17 @@ class Machine {
   // A rule that calls a chain ends there, with an outcome that is the call's alone: for whoever
   // runs rules one by one.
   void stop_at_calls() { stops_at_calls_ = true; }
+  // The line of such an outcome, which returns. REQUIRES: share().
+  std::uint32_t call_line(const std::string& chain, bool returns);
+  // Elements of a set that are taken for not there, by their numbers: for whoever asks what the
+  // others do. Null: none.
+  void leave_out(const ruleset::Set& set, std::vector<bool> elements) {
+    left_out_[&set] = std::move(elements);
+  }
+  const std::vector<bool>* left_out(const ruleset::Set& set) const {
+    const auto at = left_out_.find(&set);
+    return at == left_out_.end() ? nullptr : &at->second;
+  }
 
   // Of a base chain: Decided alone.
   Diagram run(std::uint32_t table, std::uint32_t chain, ruleset::Hook hook,
@@ -143,6 +154,7 @@ class Machine {
   Diagram domain_;
   std::optional<Bounds> bounds_;
   bool stops_at_calls_ = false;
+  std::map<const ruleset::Set*, std::vector<bool>> left_out_;
   const ruleset::Ruleset& ruleset_;
   const ruleset::Host& host_;
   Environments environments_;
