@@ -25,6 +25,9 @@ Indices indices_of(const Ruleset& ruleset) {
   return all;
 }
 
+constexpr std::array kArriving{Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Postrouting};
+constexpr std::array kLeaving{Hook::Output, Hook::Postrouting};
+
 constexpr std::uint8_t bit_of(Hook hook) {
   return static_cast<std::uint8_t>(1U << static_cast<unsigned>(hook));
 }
@@ -541,10 +544,7 @@ Diagram Edit::packets(Diagrams& diagrams, PacketSpace& space, Direction directio
     const Diagram come = reached(*callers, part.table, part.chain, hook, began);
     all.push_back(diagrams.both(come, packets_of(*before, met)));
   };
-  const std::array<Hook, 4> arriving{Hook::Prerouting, Hook::Input, Hook::Forward,
-                                     Hook::Postrouting};
-  const std::array<Hook, 2> leaving{Hook::Output, Hook::Postrouting};
-  const std::span<const Hook> hooks = arrives ? std::span<const Hook>(arriving) : leaving;
+  const std::span<const Hook> hooks = arrives ? std::span<const Hook>(kArriving) : kLeaving;
   for (const Part& part : parts_) {
     const auto asks = [](const Ruleset& ruleset, const std::vector<RulePlace>& rules) {
       return std::ranges::any_of(rules, [&](const RulePlace& rule) {
