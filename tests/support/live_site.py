@@ -9,13 +9,14 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 from live_guard import PROGRAM, Client, run
 from scene import NEIGHBOURS, check, finish, write_site
 
-LB, WEB, DB, CLIENT, BANNED, SPOOFED = ("10.0.1.10", "10.0.2.10", "10.0.3.10", "192.0.2.5", "192.0.2.66",
-                                        "172.16.0.9")
+LB, WEB, DB, NEW_DB, CLIENT, BANNED, SPOOFED = ("10.0.1.10", "10.0.2.10", "10.0.3.10", "10.0.3.11", "192.0.2.5",
+                                                "192.0.2.66", "172.16.0.9")
 TOLERANCE = 0.02
 SITE = f"""
 [site]
@@ -43,7 +44,13 @@ addresses = ["{WEB}"]
 interfaces = ["link"]
 [hosts.db-01]
 role = "db"
+tags = "db-primary"
 addresses = ["{DB}"]
+interfaces = ["link"]
+[hosts.db-02]
+role = "db"
+tags = "db-replica"
+addresses = ["{NEW_DB}"]
 interfaces = ["link"]
 """
 LB_RULES = f"""role = "lb"
@@ -73,7 +80,7 @@ from = "lb"
 [[outbound]]
 id = "mysql"
 service = "mysql"
-to = "db"
+to = "db-primary"
 """
 DB_RULES = f"""role = "db"
 {NEIGHBOURS}[[inbound]]
@@ -208,18 +215,26 @@ def await_port(host, source, to, port):
     sys.exit(f"nothing answers at {to}:{port}: {said}")
 
 
-def servers(lb, web, db):
+def database(host, address, log):
+    """A mariadbd without tables of its own: nobody is asked for a password."""
+    here = f"{os.getcwd()}/{host.name}"
+    os.mkdir(here)
+    host.start("mariadbd", "--no-defaults", "--user=root", f"--datadir={here}", f"--socket={here}/db.sock",
+               f"--pid-file={here}/db.pid", f"--bind-address={address}", "--skip-grant-tables", "--skip-name-resolve",
+               "--skip-networking=0", "--port=3306", "--innodb-buffer-pool-size=16M", stdout=log, stderr=log)
+
+
+def servers(lb, web, dbs):
     for name, text in (("haproxy.cfg", HAPROXY), ("nginx.conf", NGINX)):
         pathlib.Path(name).write_text(text, encoding="utf-8")
     with open("servers.log", "w", encoding="utf-8") as log:
-        os.mkdir("db")  # without tables of its own: nobody is asked for a password
+        for host, address in zip(dbs, (DB, NEW_DB)):
+            database(host, address, log)
         here = os.getcwd()
-        db.start("mariadbd", "--no-defaults", "--user=root", f"--datadir={here}/db", f"--socket={here}/db.sock",
-                 f"--pid-file={here}/db.pid", f"--bind-address={DB}", "--skip-grant-tables", "--skip-name-resolve",
-                 "--skip-networking=0", "--port=3306", "--innodb-buffer-pool-size=16M", stdout=log, stderr=log)
         web.start("nginx", "-p", here, "-c", f"{here}/nginx.conf", stdout=log, stderr=log)
         lb.start("haproxy", "-f", "haproxy.cfg", "-db", stdout=log, stderr=log)
     await_port(web, WEB, DB, 3306)
+    await_port(dbs[1], NEW_DB, NEW_DB, 3306)
     await_port(lb, LB, WEB, 8080)
 
 
@@ -295,19 +310,81 @@ def denials(lb, web, db, client):
             check(all(each["file"].endswith("site.toml") for each in events), f"{events}")
 
 
+def sql(host, words):
+    """By its own socket: no firewall is in between."""
+    return run("mariadb", "--socket", f"{os.getcwd()}/{host.name}/db.sock", "-u", "root", "-N", "-e", words).stdout.strip()
+
+
+class Writer(threading.Thread):
+    """A client at web-01 that writes row by row, each answered, and where it cannot, begins anew with `primary`."""
+
+    primary, stopped = DB, False
+
+    def __init__(self, web):
+        super().__init__(daemon=True)
+        self.web = web
+        self.start()
+
+    def run(self):
+        while not Writer.stopped:
+            client = self.web.start("mariadb", "-h", Writer.primary, "-u", "root", "--skip-ssl", "-N", "-n", "--skip-reconnect",
+                                    "--connect-timeout=1", "shop", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                    stderr=subprocess.DEVNULL, text=True)
+            try:
+                while not Writer.stopped:
+                    client.stdin.write("insert into written () values (); select 1;\n")
+                    client.stdin.flush()
+                    if client.stdout.readline().strip() != "1":
+                        break
+                client.stdin.close()
+            except OSError:
+                pass
+            client.kill()
+            client.wait()
+
+
+def swapped(web, dbs):
+    """The tag db-primary moves under load. Not one row is written to the old primary after the end of the apply."""
+    for db in dbs:
+        sql(db, "create database shop; create table shop.written (n bigint auto_increment primary key, "
+                "at timestamp(6) default current_timestamp(6)) engine=innodb")
+    writers = [Writer(web) for _ in range(4)]
+    time.sleep(2)
+    check(int(sql(dbs[0], "select count(*) from shop.written")) > 20, "nobody writes")
+    write_site(site=SITE.replace("db-primary", "x").replace("db-replica", "db-primary").replace('"x"', '"db-replica"'))
+    planned = json.loads(web.rolewall("plan", "site", "--host", "web-01", "--format", "json"))["connections"]
+    check(planned["not_admitted"] == 4, f"the plan: {planned}")
+    Writer.primary = NEW_DB
+    done = web.rolewall("apply", "site", "--host", "web-01", "--cut")
+    end = time.time()
+    at_end = int(sql(dbs[0], "select count(*) from shop.written"))
+    time.sleep(3)
+    later = int(sql(dbs[0], f"select count(*) from shop.written where at > from_unixtime({end:.6f})"))
+    total = int(sql(dbs[0], "select count(*) from shop.written"))
+    new = int(sql(dbs[1], "select count(*) from shop.written"))
+    Writer.stopped = True
+    for writer in writers:
+        writer.join()
+    check("cut: 4 open connections" in done and "4 sockets" in done, f"what was cut: {done}")
+    check(later == 0 and total == at_end, f"{later} rows were written to the old primary after the apply's end")
+    check(new > 20, f"{new} rows were written to the new primary")
+    print(f"the tag swapped: {total} rows at the old primary, {later} of them after the apply's end; {new} at the new one")
+
+
 def main():
     run("ip", "link", "add", "switch", "type", "bridge")
     run("ip", "link", "set", "switch", "up")
     write_site(site=SITE, lb=LB_RULES, web=WEB_RULES, db=DB_RULES)
-    hosts = [Host("lb-01", [LB]), Host("web-01", [WEB]), Host("db-01", [DB]),
+    hosts = [Host("lb-01", [LB]), Host("web-01", [WEB]), Host("db-01", [DB]), Host("db-02", [NEW_DB]),
              Host("client", [CLIENT, BANNED, SPOOFED])]
-    lb, web, db, client = hosts
+    lb, web, db, new_db, client = hosts
     try:
-        for host in (lb, web, db):
+        for host in (lb, web, db, new_db):
             host.begin()
-        servers(lb, web, db)
+        servers(lb, web, (db, new_db))
         rates(lb, web, db, client)
         denials(lb, web, db, client)
+        swapped(web, (db, new_db))
     finally:
         for process in started:
             process.kill()
