@@ -67,6 +67,26 @@ id = "no-telnet"
 service = "telnet"
 action = "drop"
 log = true
+[[inbound]]
+id = "no-ident"
+service = "tcp/113"
+action = "reject"
+log = true
+[[inbound]]
+id = "few"
+service = "tcp/7000"
+connections = 1
+[[inbound]]
+id = "early"
+service = "udp/1900"
+action = "drop"
+early = true
+log = true
+[[outbound]]
+id = "no-smtp"
+service = "smtp"
+action = "reject"
+log = true
 [[outbound]]
 id = "app"
 service = "tcp/8080"
@@ -98,6 +118,7 @@ defaults
   timeout server 10s
 frontend www
   bind {LB}:80
+  bind {LB}:7000
   default_backend web
 backend web
   http-reuse never
@@ -186,7 +207,19 @@ class Host(Client):
                 out.bind((source, 0))
                 out.sendto(b"!", (to, int(port)))
             return "done"
+        if what in ("datagrams", "syns"):  # two, the second of which is one too many
+            kind = what.removesuffix("s")
+            for number in range(2):
+                self.do(kind, [*words, "hold"] if kind == "syn" and number == 0 else words, held)
+            return "done"
         if what == "syn":
+            if words[3:]:  # stays half-open or open
+                held.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+                held[-1].setblocking(False)
+                held[-1].bind((words[0], 0))
+                held[-1].connect_ex((words[1], int(words[2])))
+                time.sleep(0.1)
+                return "done"
             try:
                 self.connect(*words, 0.5).close()
             except OSError:
@@ -266,48 +299,94 @@ def rates(lb, web, db, client):
     check(requests * 2200 < traffic["out_bytes"] < requests * 4000, f"{requests} responses: {traffic}")
 
 
+# Each kind of denial: at which host, who sends what, the rule that denies it, its chain and its fate, and the words by which
+# it is traced. "" for the words: it cannot be told from what is admitted before it, by words.
+DENIALS = [
+    ("lb-01", "client", ["datagram", CLIENT, LB, 9999], "(default)", "input", "drop", f"udp {CLIENT} > self:9999"),
+    ("db-01", "client", ["syn", CLIENT, DB, 3306], "(default)", "input", "drop", f"tcp {CLIENT} > self:3306"),
+    ("lb-01", "client", ["datagram", BANNED, LB, 80], "(banned)", "banned-drop", "drop", f"udp {BANNED} > self:80"),
+    ("lb-01", "client", ["datagram", SPOOFED, LB, 80], "(spoofed)", "spoofed", "drop", f"udp {SPOOFED} > self:80"),
+    ("lb-01", "client", ["answer", CLIENT, LB], "(invalid)", "unusual", "drop", f"tcp {CLIENT} > self:5000"),
+    ("lb-01", "client", ["syn", CLIENT, LB, 23], "lb.inbound.no-telnet", "lb.inbound.no-telnet", "drop",
+     f"tcp {CLIENT} > self:23"),
+    ("lb-01", "client", ["syn", CLIENT, LB, 113], "lb.inbound.no-ident", "lb.inbound.no-ident", "reject",
+     f"tcp {CLIENT} > self:113"),
+    ("lb-01", "client", ["datagram", CLIENT, LB, 1900], "lb.inbound.early", "lb.inbound.early", "drop",
+     f"udp {CLIENT} > self:1900"),
+    ("lb-01", "client", ["datagrams", CLIENT, LB, 53], "lb.inbound.queries", "lb.inbound.queries/excess", "excess",
+     f"udp {CLIENT} > self:53"),
+    ("lb-01", "client", ["syns", CLIENT, LB, 7000], "lb.inbound.few", "lb.inbound.few/excess", "excess",
+     f"tcp {CLIENT} > self:7000 flags=syn"),
+    ("lb-01", "client", ["datagram", CLIENT, "203.0.113.77", 9], "(default)", "forward", "drop",
+     f"udp {CLIENT} > 203.0.113.77:9"),
+    ("lb-01", "lb-01", ["syn", LB, CLIENT, 25], "lb.outbound.no-smtp", "lb.outbound.no-smtp", "reject",
+     f"tcp self > {CLIENT}:25"),
+    ("web-01", "web-01", ["syn", WEB, CLIENT, 80], "(default)", "output", "reject", f"tcp self > {CLIENT}:80"),
+]
+
+
+def denied(found, rule, chain):
+    return sum(each["packets"] for each in found["rules"]
+               if each["name"] == rule and each["chain"] == chain and each["fate"] in ("drop", "reject"))
+
+
+def line_of_rule(rule):
+    """Where its table begins: a line before its id."""
+    return LB_RULES.splitlines().index(f'id = "{rule.split(".")[-1]}"')
+
+
+def traced(hosts, host, actor, what, words):
+    """What `trace` tells of the packets, those that were denied."""
+    tracing = hosts[host].start(PROGRAM, "trace", "-p", "site", "--host", host, words, "--for", "4s", "--count", "3",
+                                "--format", "json", "--state-dir", f"state-{host}", stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+    for _ in range(100):
+        if "rolewall-trace-" in run("nsenter", "-t", str(hosts[host].pid), "-n", "nft", "list", "tables").stdout:
+            break
+        time.sleep(0.02)
+    hosts[actor].ask(*what)
+    time.sleep(0.6)
+    tracing.send_signal(signal.SIGINT)
+    text, errors = tracing.communicate(timeout=20)
+    packets = [json.loads(line) for line in text.splitlines()][:-1]
+    check(packets, f"trace {words}: nothing was traced: {errors}")
+    return [each for each in packets if each["verdict"] != "accept"]
+
+
 def denials(lb, web, db, client):
-    following = {host.name: host.follow() for host in (lb, web, db)}
+    hosts = {each.name: each for each in (lb, web, db, client)}
+    servers = (lb, web, db)
+    lb.must("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    client.must("ip", "route", "add", "203.0.113.77", "via", LB, "dev", "eth0", "onlink")
+    following = {host.name: host.follow() for host in servers}
     time.sleep(1.5)
-    before = {host.name: json.loads(host.rolewall("stats", "--once", "--format", "json")) for host in (lb, web, db)}
+    before = {host.name: json.loads(host.rolewall("stats", "--once", "--format", "json")) for host in servers}
     lb.rolewall("ban", BANNED)
-    client.ask("datagram", CLIENT, LB, 9999)      # by default
-    client.ask("syn", CLIENT, DB, 3306)           # the same, at the database
-    client.ask("datagram", BANNED, LB, 80)
-    client.ask("datagram", SPOOFED, LB, 80)       # its network is behind eth1
-    client.ask("answer", CLIENT, LB)              # invalid
-    client.ask("syn", CLIENT, LB, 23)             # a rule that drops
-    client.ask("datagram", CLIENT, LB, 53)
-    client.ask("datagram", CLIENT, LB, 53)        # over a limit
-    web.ask("syn", WEB, CLIENT, 80)               # a program of its own
-    time.sleep(1.5)
-    after = {host.name: json.loads(host.rolewall("stats", "--once", "--format", "json")) for host in (lb, web, db)}
+    for host, actor, what, rule, chain, fate, words in DENIALS:
+        told = traced(hosts, host, actor, what, words)
+        deciders = [each["decided_by"] for packet in told for each in packet["hops"] if "decided_by" in each]
+        mine = [by for by in deciders if by.get("rule") == rule]
+        check(mine, f"trace {words}: not by {rule}: {deciders} {told}")
+        if not rule.startswith("("):
+            check(all(by["file"].endswith("lb.toml") and by["line"] == line_of_rule(rule) for by in mine), f"{words}: {mine}")
+        differ = [each["dry_run"] for each in told if each["dry_run"]["compared"] and not each["dry_run"]["agrees"]]
+        check(not differ, f"trace {words}: the dry run: {differ}")
+    time.sleep(1)
+    after = {host.name: json.loads(host.rolewall("stats", "--once", "--format", "json")) for host in servers}
     logged = {}
     for name, each in following.items():
         # nsenter has become the program.
         each.send_signal(signal.SIGINT)
         logged[name] = [json.loads(line) for line in each.communicate(timeout=30)[0].splitlines()]
-    lines = {"lb.inbound.no-telnet": LB_RULES.splitlines().index('id = "no-telnet"'),
-             "lb.inbound.queries": LB_RULES.splitlines().index('id = "queries"')}
-
-    def denied(found, rule, chain):
-        return sum(each["packets"] for each in found["rules"]
-                   if each["name"] == rule and each["chain"] == chain and each["fate"] in ("drop", "reject"))
-
-    for host, rule, chain, fate in (("lb-01", "(default)", "input", "drop"), ("db-01", "(default)", "input", "drop"),
-                                    ("lb-01", "(banned)", "banned-drop", "drop"), ("lb-01", "(spoofed)", "spoofed", "drop"),
-                                    ("lb-01", "(invalid)", "unusual", "drop"),
-                                    ("lb-01", "lb.inbound.no-telnet", "lb.inbound.no-telnet", "drop"),
-                                    ("lb-01", "lb.inbound.queries", "lb.inbound.queries/excess", "excess"),
-                                    ("web-01", "(default)", "output", "reject")):
+    for host, _, _, rule, chain, fate, _ in DENIALS:
         more = denied(after[host], rule, chain) - denied(before[host], rule, chain)
         check(more >= 1, f"stats of {host}: {rule} in {chain} has denied {more} more")
         events = [each for each in logged[host] if each.get("rule") == rule and each["fate"] == fate]
         check(events, f"log of {host}: nothing of {rule} {fate}: {[(e.get('rule'), e.get('fate')) for e in logged[host]]}")
-        if rule in lines:
-            check(all(each["file"].endswith("lb.toml") and each["line"] == lines[rule] for each in events), f"{events}")
-        else:
+        if rule.startswith("("):
             check(all(each["file"].endswith("site.toml") for each in events), f"{events}")
+        else:
+            check(all(each["file"].endswith("lb.toml") and each["line"] == line_of_rule(rule) for each in events), f"{events}")
 
 
 def sql(host, words):
