@@ -39,6 +39,20 @@ std::vector<FlowEnd> ends_with_flows(const policy::Policy& policy,
   return ends;
 }
 
+void mark_as_internet(Flows& all) {
+  for (Flow& flow : all.flows) {
+    const FlowEnd& from = all.ends[flow.from];
+    if (from.is_role || from.name == kInternetEnd) continue;
+    const auto internet = std::ranges::find_if(all.flows, [&](const Flow& each) {
+      return each.to == flow.to && all.ends[each.from].name == kInternetEnd;
+    });
+    if (internet == all.flows.end()) continue;
+    flow.as_internet = std::ranges::all_of(flow.services, [&](const std::string& service) {
+      return std::ranges::find(internet->services, service) != internet->services.end();
+    });
+  }
+}
+
 // Roles by how many steps from the internet they are reached; from the other ends outside, those
 // that the internet does not come to; the rest behind all.
 void put_roles_in_columns(Flows& all) {
@@ -70,11 +84,15 @@ void put_roles_in_columns(Flows& all) {
 }
 
 void put_others_in_columns(Flows& all) {
+  std::vector<bool> receives(all.ends.size());
   std::vector<bool> sends(all.ends.size());
-  for (const Flow& flow : all.flows) sends[flow.from] = true;
+  for (const Flow& flow : all.flows) {
+    receives[flow.to] = true;
+    if (!flow.as_internet) sends[flow.from] = true;
+  }
   const int last = all.columns;
   for (std::size_t i = 0; i < all.ends.size(); ++i) {
-    if (all.ends[i].is_role || sends[i]) continue;
+    if (all.ends[i].is_role || !receives[i] || sends[i]) continue;
     all.ends[i].column = last;
     all.columns = last + 1;
   }
@@ -163,9 +181,11 @@ Flows flows_of(const policy::Policy& policy, const std::vector<ask::Reach>& reac
     const auto to = numbers.find(each.to);
     if (from == numbers.end() || to == numbers.end()) continue;
     const auto [at, fresh] = known.try_emplace({from->second, to->second}, all.flows.size());
-    if (fresh) all.flows.push_back({from->second, to->second, {}, each.from == kInternetEnd});
+    if (fresh)
+      all.flows.push_back({from->second, to->second, {}, each.from == kInternetEnd, false});
     all.flows[at->second].services.push_back(each.service);
   }
+  mark_as_internet(all);
   put_roles_in_columns(all);
   put_others_in_columns(all);
   std::map<int, int> rows;
@@ -197,7 +217,7 @@ void draw(Html& html, const Flows& flows) {
                         flows.ends.size(), flows.columns, flows.flows.size()),
             {{"id", "flows-text"}});
   for (const Flow& flow : flows.flows) {
-    if (flow.from != flow.to) draw_flow(html, flow, flows, places);
+    if (flow.from != flow.to && !flow.as_internet) draw_flow(html, flow, flows, places);
   }
   for (std::size_t i = 0; i < flows.ends.size(); ++i) {
     const FlowEnd& end = flows.ends[i];

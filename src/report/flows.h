@@ -1,5 +1,5 @@
 // A site's ends in columns, and who sends to whom: outside at the left, then the roles by how far
-// from there they are, and at the right networks that only receive.
+// from there they are, and at the right the networks that roles send to.
 #pragma once
 
 #include <string>
@@ -23,7 +23,9 @@ struct Flow {
   std::size_t from = 0;  // into Flows::ends
   std::size_t to = 0;
   std::vector<std::string> services;  // ping aside
-  bool outermost = false;             // from the internet, or from who is reached from there
+  bool outermost = false;             // from the internet, or from a role further out
+  // From a network, and no more than the internet may do: in the table alone.
+  bool as_internet = false;
 };
 
 struct Flows {

@@ -125,9 +125,12 @@ void write_line(Html& html, PolicyLines& lines, std::string_view rule, const std
 void write_flows(Html& html, const Model& model) {
   const auto section = html.in("section", {{"aria-labelledby", "flows"}});
   html.leaf("h2", "Tiers and flows", {{"id", "flows"}});
-  html.leaf("p",
-            "What is outside stands at the left, then the roles, by how far from the internet they "
-            "are. Boxes with a dashed edge are outside. Ping is left out.");
+  html.leaf(
+      "p",
+      "The internet and other networks that send stand at the left, then the roles, by how far "
+      "from the internet they are, then the networks that they send to. Boxes with a dashed "
+      "edge are outside. Ping is left out, and in the picture what a network may do only "
+      "because the internet may.");
   const Flows flows = flows_of(model.policy, model.reach);
   {
     const auto region = html.in("div", {{"class", "scroll"},
