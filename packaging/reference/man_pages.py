@@ -18,7 +18,7 @@ SEE_ALSO = {
     "status": ["plan", "history", "stats"], "stats": ["status", "log"], "log": ["stats", "trace", "eval"],
     "trace": ["eval", "log", "dump"], "disable": ["apply", "boot"], "dump": ["eval"],
     "ban": ["unban", "bans"], "unban": ["ban", "bans"], "bans": ["ban", "allow"],
-    "schema": ["check"], "reach": ["eval", "check"], "allow": ["unallow", "bans"], "unallow": ["allow", "bans"],
+    "report": ["check", "diff", "reach", "stats"], "schema": ["check"], "reach": ["eval", "check"], "allow": ["unallow", "bans"], "unallow": ["allow", "bans"],
 }
 
 

@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   add_disable(program);
   add_dump(program);
   add_schema(program);
+  add_report(program);
 
   int status = program.run(argc, argv);
   // A full disk or a closed pipe must not look like success.

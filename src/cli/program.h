@@ -124,6 +124,7 @@ void add_openings(Program& program);
 void add_disable(Program& program);
 void add_dump(Program& program);
 void add_schema(Program& program);
+void add_report(Program& program);
 
 // `rolewall` alone: the status, or how to begin.
 int begin();

@@ -24,8 +24,9 @@ MAY_INCLUDE = {
     "apply": {"base", "net", "ruleset", "netlink", "observe", "print", "eval", "analyze"},
     "sandbox": {"base", "net", "ruleset", "netlink", "observe", "eval"},
     "ask": {"base", "net", "policy", "compile", "ruleset", "print", "eval", "analyze"},
+    "report": {"base", "net", "policy", "compile", "ruleset", "print", "ask"},
     "cli": {"base", "net", "ruleset", "policy", "compile", "print", "eval", "netlink", "observe",
-            "analyze", "apply", "sandbox", "ask"},
+            "analyze", "apply", "sandbox", "ask", "report"},
 }
 # Folders of which `eval` is open to another folder by these headers alone.
 ONLY_HEADERS = {

@@ -1,0 +1,271 @@
+// What was judged: findings, tests and laws, the difference to a base.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "report/sections.h"
+
+namespace rolewall::report {
+namespace {
+
+constexpr std::size_t kMostHostsNamed = 8;
+
+std::string place_of(const policy::Policy& policy, const Span& span) {
+  if (!span.known()) return "";
+  const std::string& path = policy.sources.path(span.file);
+  return span.line == 0 ? path : fmt::format("{}:{}", path, span.line);
+}
+
+std::string some_of(const std::vector<std::string>& hosts) {
+  if (hosts.size() <= kMostHostsNamed) return fmt::format("{}", fmt::join(hosts, ", "));
+  return fmt::format("{} and {} more",
+                     fmt::join(hosts.begin(), hosts.begin() + kMostHostsNamed, ", "),
+                     hosts.size() - kMostHostsNamed);
+}
+
+std::string who_decides(const std::optional<ask::DecidedBy>& by) {
+  if (!by) return "";
+  const std::string rule = by->rule.empty() ? by->chain : by->rule;
+  return by->file.empty() ? " by " + rule : fmt::format(" by {}, {}:{}", rule, by->file, by->line);
+}
+
+void write_finding(Html& html, const Model& model, const Diagnostic& finding, PolicyLines& lines) {
+  const auto item = html.in("li");
+  html.leaf("span", name_of(finding.severity), {{"class", std::string(name_of(finding.severity))}});
+  html.text(" ");
+  html.leaf("code", finding.code);
+  html.text(" " + finding.message);
+  {
+    const auto place = html.in("div", {{"class", "quiet"}});
+    html.text(place_of(model.policy, finding.span) + " ");
+    if (finding.span.known()) {
+      const std::string words =
+          lines.of(model.policy.sources.path(finding.span.file), finding.span.line);
+      if (!words.empty()) html.leaf("code", words);
+    }
+  }
+  if (!finding.hint.empty()) html.leaf("div", finding.hint);
+}
+
+void write_allowed(Html& html, const Model& model) {
+  if (model.policy.allowed.empty()) return;
+  const auto details = html.in("details");
+  html.leaf("summary", fmt::format("{} by the policy, with the reason",
+                                   counted(model.policy.allowed.size(), "exception")));
+  const WideTable table(html, "Findings that the policy allows", {"finding", "why", "where"});
+  const auto body = html.in("tbody");
+  for (const policy::AllowedFinding& each : model.policy.allowed) {
+    const auto row = html.in("tr");
+    html.leaf("th", each.code, {{"scope", "row"}});
+    html.leaf("td", each.why);
+    html.leaf("td", place_of(model.policy, each.span));
+  }
+}
+
+struct Outcome {
+  std::string word;
+  std::string_view tone;
+  std::string more;
+};
+
+Outcome outcome_of(const ask::Proof& proof, policy::LawKind kind) {
+  switch (proof.outcome) {
+    case ask::Proof::Outcome::Holds:
+      return {"proven", "good", "for every packet"};
+    case ask::Proof::Outcome::Broken:
+      return {"broken", "bad",
+              proof.counterexample
+                  ? fmt::format("{} is {}", proof.counterexample->packet,
+                                kind == policy::LawKind::Never ? "accepted" : "denied")
+                  : ""};
+    case ask::Proof::Outcome::NotProven:
+      return {"not proven", "warn", proof.why};
+    case ask::Proof::Outcome::NotAsked:
+      break;
+  }
+  return {"not asked", "quiet", proof.why};
+}
+
+Outcome outcome_of_test(const ask::TestReport& tests, std::size_t number) {
+  for (const ask::TestFailure& failure : tests.failures) {
+    if (failure.test_case == number)
+      return {"failed", "bad", fmt::format("{} {}", failure.answer.packet, failure.wrong)};
+  }
+  if (tests.proven.contains(number)) return {"proven", "good", "for every packet"};
+  const auto why = tests.not_proven.find(number);
+  if (why != tests.not_proven.end()) return {"as expected, not proven", "warn", why->second};
+  return {"as expected", "good", ""};
+}
+
+void write_outcome(Html& html, const Outcome& outcome) {
+  const auto cell = html.in("td");
+  html.leaf("span", outcome.word, {{"class", std::string(outcome.tone)}});
+  if (!outcome.more.empty()) html.text(": " + outcome.more);
+}
+
+// Cases of several hosts with the same words and outcome are one row.
+struct JudgedRow {
+  std::string_view kind;
+  std::string name;
+  std::string words;
+  Outcome outcome;
+  std::vector<std::string> hosts;
+};
+
+void add_row(std::vector<JudgedRow>& rows, JudgedRow row, const policy::Policy& policy,
+             std::optional<policy::Index> host) {
+  if (host) row.hosts.push_back(policy.hosts[*host].name);
+  // The hosts of a file's case follow one another.
+  const auto same = std::ranges::find_if(rows.rbegin(), rows.rend(), [&](const JudgedRow& each) {
+    return each.kind == row.kind && each.name == row.name && each.words == row.words &&
+           each.outcome.word == row.outcome.word && each.outcome.more == row.outcome.more;
+  });
+  if (same == rows.rend()) {
+    rows.push_back(std::move(row));
+  } else {
+    same->hosts.insert(same->hosts.end(), row.hosts.begin(), row.hosts.end());
+  }
+}
+
+void write_rows(Html& html, std::string_view caption, const std::vector<JudgedRow>& rows) {
+  const WideTable table(html, caption, {"name", "packets", "hosts", "outcome"});
+  const auto body = html.in("tbody");
+  for (const JudgedRow& each : rows) {
+    const auto row = html.in("tr");
+    html.leaf("th", each.name, {{"scope", "row"}});
+    {
+      const auto cell = html.in("td");
+      html.text(std::string(each.kind) + " ");
+      html.leaf("code", each.words);
+    }
+    html.leaf("td", each.hosts.empty() ? "both ends" : some_of(each.hosts));
+    write_outcome(html, each.outcome);
+  }
+}
+
+std::string spaced_kind(ask::DiffKind kind) {
+  std::string words(ask::name_of(kind));
+  std::ranges::replace(words, '-', ' ');
+  return words;
+}
+
+std::string fate_words(const ask::ToldFate& fate) {
+  std::string words(ask::name_of(fate.verdict));
+  words += who_decides(fate.decided_by);
+  if (!fate.reason.empty()) words += ": " + fate.reason;
+  if (!fate.translated.empty()) words += ", translated " + fate.translated;
+  return words;
+}
+
+void write_class(Html& html, const ask::DiffClass& one) {
+  const auto item = html.in("li");
+  const bool opens = one.kind == ask::DiffKind::NewlyAccepted;
+  html.leaf("span", spaced_kind(one.kind), {{"class", opens ? "bad" : "warn"}});
+  html.text(one.whole ? ": " : ": some of ");
+  html.leaf("code", fmt::format("{} {} > {}{}{}", one.service, one.from, one.to,
+                                one.options.empty() ? "" : " ", one.options));
+  if (!one.depends.empty()) {
+    html.text(fmt::format(" (depends on {})", fmt::join(one.depends, ", ")));
+  }
+  html.leaf("div", "on " + some_of(one.hosts), {{"class", "quiet"}});
+  const auto example = html.in("div");
+  html.text("For example ");
+  html.leaf("code", one.example.packet);
+  html.text(fmt::format(": was {}; is {}", fate_words(one.example.before),
+                        fate_words(one.example.after)));
+}
+
+}  // namespace
+
+void write_findings(Html& html, const Model& model, PolicyLines& lines) {
+  const auto section = html.in("section", {{"aria-labelledby", "findings"}});
+  html.leaf("h2", "Findings", {{"id", "findings"}});
+  const auto& all = model.checked.findings.all();
+  if (all.empty()) html.leaf("p", "None.", {{"class", "good"}});
+  for (const Severity level : {Severity::Error, Severity::Warning, Severity::Note}) {
+    const auto of_level = [&](const Diagnostic& each) { return each.severity == level; };
+    if (std::ranges::none_of(all, of_level)) continue;
+    const auto list = html.in("ul", {{"class", "rules"}});
+    for (const Diagnostic& each : all) {
+      if (of_level(each)) write_finding(html, model, each, lines);
+    }
+  }
+  if (model.checked.findings.suppressed() > 0) {
+    html.leaf("p", fmt::format("{} more are not shown: `rolewall check` after these are mended.",
+                               model.checked.findings.suppressed()));
+  }
+  if (!all.empty()) {
+    html.leaf("p",
+              "`rolewall explain CODE` tells what can happen, how to mend it, and when it is "
+              "right as it is.",
+              {{"class", "quiet"}});
+  }
+  write_allowed(html, model);
+}
+
+void write_laws(Html& html, const Model& model) {
+  const auto section = html.in("section", {{"aria-labelledby", "laws"}});
+  html.leaf("h2", "Laws and tests", {{"id", "laws"}});
+  const ask::TestReport& tests = model.checked.tests;
+  std::vector<JudgedRow> rows;
+  for (const ask::LawCase& law : tests.laws) {
+    const bool never = law.law->kind == policy::LawKind::Never;
+    add_row(rows,
+            {never ? "never" : "always",
+             law.law->name,
+             law.words->text,
+             outcome_of(law.proof, law.law->kind),
+             {}},
+            model.policy, law.host);
+  }
+  if (rows.empty()) html.leaf("p", "The policies have no laws ([[never]], [[always]]).");
+  if (!rows.empty()) write_rows(html, "Laws", rows);
+  rows.clear();
+  for (std::size_t i = 0; i < tests.cases.size(); ++i) {
+    const ask::TestCase& one = tests.cases[i];
+    add_row(rows,
+            {ask::name_of(one.packet->expected),
+             one.test->name,
+             one.packet->words.text,
+             outcome_of_test(tests, i),
+             {}},
+            model.policy, one.host);
+  }
+  if (rows.empty()) {
+    html.leaf("p", "The policies have no tests.");
+    return;
+  }
+  const auto details = html.in("details");
+  html.leaf(
+      "summary",
+      fmt::format("{} with {}: {}", counted(tests.tests, "test"), counted(tests.packets, "packet"),
+                  tests.failures.empty() ? "all as expected"
+                                         : counted(tests.failed_tests, "test") + " failed"));
+  write_rows(html, "Tests", rows);
+}
+
+void write_base(Html& html, const Model& model) {
+  if (!model.base) return;
+  const ask::Diff& diff = model.base->diff;
+  const auto section = html.in("section", {{"aria-labelledby", "base"}});
+  html.leaf("h2", "What differs from " + model.base->name, {{"id", "base"}});
+  if (!diff.new_hosts.empty()) html.leaf("p", "New hosts: " + some_of(diff.new_hosts));
+  if (!diff.gone_hosts.empty()) html.leaf("p", "Hosts that are gone: " + some_of(diff.gone_hosts));
+  for (const std::string& why : diff.not_proven) {
+    html.leaf("p", "Not proven: " + why, {{"class", "warn"}});
+  }
+  for (const std::string& what : diff.mistakes) {
+    html.leaf("p", "A mistake of rolewall's, please report it: " + what, {{"class", "bad"}});
+  }
+  if (diff.classes.empty() && diff.is_proof()) {
+    html.leaf("p", "No packet's fate differs on the hosts that both have. This is proven.",
+              {{"class", "good"}});
+  }
+  if (diff.classes.empty()) return;
+  html.leaf("p", fmt::format("All together: {}.", ask::name_of(ask::word_of(diff))));
+  const auto list = html.in("ul", {{"class", "rules"}});
+  for (const ask::DiffClass& one : diff.classes) write_class(html, one);
+}
+
+}  // namespace rolewall::report

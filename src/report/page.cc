@@ -1,0 +1,230 @@
+#include "report/page.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+
+#include "report/sections.h"
+
+namespace rolewall::report {
+namespace {
+
+constexpr std::size_t kMostNames = 12;
+
+void write_rule(Html& html, const policy::Policy& policy, const policy::EffectiveRule& effective) {
+  const policy::Rule& rule = *effective.rule;
+  const auto item = html.in("li");
+  html.leaf("strong", rule.full_name);
+  std::string words(rule.translation ? "translate" : policy::name_of(rule.action));
+  for (const WrittenKey& key : rule.written) {
+    if (key.key == "action") continue;
+    words += fmt::format(" {} = {};", key.key, fmt::join(key.values, ", "));
+  }
+  html.text(" ");
+  html.leaf("code", words);
+  if (!rule.comment.empty()) html.leaf("div", rule.comment);
+  if (rule.span.known()) {
+    html.leaf("div", fmt::format("{}:{}", policy.sources.path(rule.span.file), rule.span.line),
+              {{"class", "quiet"}});
+  }
+}
+
+void write_rules(Html& html, const policy::Policy& policy, std::string_view title,
+                 const std::vector<policy::EffectiveRule>& rules, std::string_view by_default) {
+  if (rules.empty() && by_default.empty()) return;
+  html.leaf("h4", title);
+  if (!rules.empty()) {
+    const auto list = html.in("ul", {{"class", "rules"}});
+    for (const policy::EffectiveRule& each : rules) write_rule(html, policy, each);
+  }
+  if (!by_default.empty()) {
+    html.leaf("p", fmt::format("Everything else: {}.", by_default), {{"class", "quiet"}});
+  }
+}
+
+std::string names_of(const std::vector<std::string>& names) {
+  if (names.size() <= kMostNames) return fmt::format("{}", fmt::join(names, ", "));
+  return fmt::format("{} and {} more like them",
+                     fmt::join(names.begin(), names.begin() + kMostNames, ", "),
+                     names.size() - kMostNames);
+}
+
+void write_figure(Html& html, std::string_view number, std::string_view what) {
+  const auto item = html.in("li");
+  html.leaf("strong", number);
+  html.text(what);
+}
+
+void write_head(Html& html, const Model& model) {
+  const auto head = html.in("head");
+  html.lone("meta", {{"charset", "utf-8"}});
+  html.lone("meta",
+            {{"http-equiv", "Content-Security-Policy"},
+             {"content", fmt::format("default-src 'none'; style-src 'sha256-{}'; base-uri 'none'; "
+                                     "form-action 'none'",
+                                     kSheet.hash)}});
+  html.lone("meta", {{"name", "viewport"}, {"content", "width=device-width, initial-scale=1"}});
+  html.lone("meta", {{"name", "referrer"}, {"content", "no-referrer"}});
+  html.leaf("title",
+            fmt::format("Firewall policy of {}",
+                        model.policy.site_name.empty() ? "the site" : model.policy.site_name));
+  html.style(kSheet);
+}
+
+void write_summary(Html& html, const Model& model) {
+  const auto section = html.in("section", {{"aria-labelledby", "summary"}});
+  html.leaf("h2", "At a glance", {{"id", "summary"}});
+  const Diagnostics& findings = model.checked.findings;
+  const ask::TestReport& tests = model.checked.tests;
+  std::size_t roles = 0;
+  for (const policy::RuleFile& file : model.policy.files) {
+    roles += file.is_role && !file.hosts.empty() ? 1 : 0;
+  }
+  const std::size_t proven = static_cast<std::size_t>(std::ranges::count_if(
+      tests.laws, [](const auto& law) { return law.proof.outcome == ask::Proof::Outcome::Holds; }));
+  {
+    const auto list = html.in("ul", {{"class", "figures"}});
+    write_figure(html, fmt::format("{}", model.policy.hosts.size()),
+                 fmt::format("hosts in {}", counted(roles, "role")));
+    write_figure(html, fmt::format("{} / {}", findings.error_count(), findings.warning_count()),
+                 "errors / warnings");
+    write_figure(html, fmt::format("{} of {}", proven, tests.laws.size()),
+                 "statements of laws proven");
+    write_figure(html, fmt::format("{} of {}", tests.tests - tests.failed_tests, tests.tests),
+                 "tests as expected");
+  }
+  if (!model.auditing.empty()) {
+    const auto warning = html.in("p");
+    html.leaf("strong", "Audit mode: ", {{"class", "warn"}});
+    html.text(
+        fmt::format("{}: {}. They log what the policy denies by default and let it pass; this "
+                    "page says what they do when they enforce.",
+                    counted(model.auditing.size(), "host"), names_of(model.auditing)));
+  }
+}
+
+void write_nav(Html& html, const Model& model) {
+  const auto nav = html.in("nav", {{"aria-label", "Sections"}});
+  const auto list = html.in("ul");
+  const auto entry = [&](std::string_view anchor, std::string_view words) {
+    const auto item = html.in("li");
+    html.leaf("a", words, {{"href", fmt::format("#{}", anchor)}});
+  };
+  entry("summary", "At a glance");
+  if (model.base) entry("base", "Difference");
+  entry("findings", "Findings");
+  entry("flows", "Flows");
+  entry("reach", "Reach");
+  entry("laws", "Laws and tests");
+  if (model.counters) entry("counters", "Counters");
+  entry("hosts", "Hosts");
+}
+
+void write_rate(Html& html, const std::optional<std::uint64_t>& per_1000_seconds) {
+  const std::string words =
+      per_1000_seconds ? fmt::format("{}.{:03}", *per_1000_seconds / 1000, *per_1000_seconds % 1000)
+                       : "not measured";
+  html.leaf("td", words, {{"class", "number"}});
+}
+
+}  // namespace
+
+void write_hosts(Html& html, const Model& model) {
+  const auto section = html.in("section", {{"aria-labelledby", "hosts"}});
+  html.leaf("h2", "Hosts", {{"id", "hosts"}});
+  html.leaf("p", "Hosts that are alike are shown once; the ruleset is the first one's.");
+  for (const HostKind& kind : model.hosts) {
+    const auto details = html.in("details");
+    html.leaf("summary",
+              fmt::format("{} ({})", names_of(kind.names), counted(kind.names.size(), "host")));
+    const policy::HostPolicy& rules = kind.policy;
+    html.leaf("h3", kind.names.front());
+    if (kind.names.size() > kMostNames) {
+      html.leaf("p", fmt::format("All: {}", fmt::join(kind.names, ", ")));
+    }
+    write_rules(html, model.policy, "In", rules.inbound, policy::name_of(rules.defaults.inbound));
+    write_rules(html, model.policy, "Out", rules.outbound,
+                policy::name_of(rules.defaults.outbound));
+    write_rules(html, model.policy, "Forwarded", rules.forward,
+                rules.forward.empty() ? "" : policy::name_of(rules.defaults.forward));
+    write_rules(html, model.policy, "Translated", rules.nat, "");
+    const auto inner = html.in("details");
+    html.leaf("summary", fmt::format("The ruleset of {}, as nft reads it", kind.names.front()));
+    html.leaf("pre", kind.ruleset,
+              {{"tabindex", "0"},
+               {"aria-label", fmt::format("ruleset of {}", kind.names.front())},
+               {"role", "region"}});
+  }
+}
+
+void write_counters(Html& html, const Model& model) {
+  if (!model.counters) return;
+  const Counters& counters = *model.counters;
+  const auto section = html.in("section", {{"aria-labelledby", "counters"}});
+  html.leaf("h2", fmt::format("Counters{}{}", counters.host.empty() ? "" : " of ", counters.host),
+            {{"id", "counters"}});
+  {
+    const WideTable table(html, "Services",
+                          {"service", "direction", "new connections", "a second"});
+    const auto body = html.in("tbody");
+    for (const Counters::Service& each : counters.services) {
+      const auto row = html.in("tr");
+      html.leaf("th", each.service, {{"scope", "row"}});
+      html.leaf("td", each.direction);
+      html.leaf("td", fmt::format("{}", each.opened), {{"class", "number"}});
+      write_rate(html, each.per_1000_seconds);
+    }
+  }
+  const WideTable table(html, "Denied", {"rule or step", "fate", "packets", "a second"});
+  const auto body = html.in("tbody");
+  for (const Counters::Denial& each : counters.denials) {
+    const auto row = html.in("tr");
+    html.leaf("th", each.rule, {{"scope", "row"}});
+    html.leaf("td", each.fate);
+    html.leaf("td", fmt::format("{}", each.packets), {{"class", "number"}});
+    write_rate(html, each.per_1000_seconds);
+  }
+}
+
+std::string page(const Model& model) {
+  Html html;
+  {
+    const auto root = html.in("html", {{"lang", "en"}});
+    write_head(html, model);
+    const auto body = html.in("body");
+    html.leaf("a", "Skip to the content", {{"class", "skip"}, {"href", "#content"}});
+    {
+      const auto header = html.in("header");
+      html.leaf("h1",
+                fmt::format("Firewall policy of {}",
+                            model.policy.site_name.empty() ? "the site" : model.policy.site_name));
+      html.leaf("p",
+                fmt::format("{}, as of {:04}-{:02}-{:02}", model.policy.directory,
+                            static_cast<int>(model.date.year()),
+                            static_cast<unsigned>(model.date.month()),
+                            static_cast<unsigned>(model.date.day())),
+                {{"class", "quiet"}});
+    }
+    write_nav(html, model);
+    {
+      const auto main = html.in("main", {{"id", "content"}, {"tabindex", "-1"}});
+      PolicyLines lines;
+      write_summary(html, model);
+      write_base(html, model);
+      write_findings(html, model, lines);
+      write_flows(html, model);
+      write_reach(html, model, lines);
+      write_laws(html, model);
+      write_counters(html, model);
+      write_hosts(html, model);
+    }
+    html.leaf("footer",
+              "Made by `rolewall report` from the policies alone; nothing on this page is loaded "
+              "from elsewhere.");
+  }
+  return html.take();
+}
+
+}  // namespace rolewall::report
