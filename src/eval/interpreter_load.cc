@@ -218,8 +218,11 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
       return Next::Expression;
     case MetaKey::IifType:
     case MetaKey::OifType: {
-      // On output the kernel's IIFTYPE asks the device of the packet's buffer, which may be any.
-      if (load.key == MetaKey::IifType && is_outgoing(frame_->hook)) return not_given();
+      // On output the kernel's IIFTYPE asks the device of the packet's buffer (skb->dev in
+      // nft_meta_get_eval()), which may be any, or none.
+      if (load.key == MetaKey::IifType && is_outgoing(frame_->hook)) {
+        return choose_whether("the packet's buffer has a device") ? not_given() : Next::Break;
+      }
       const std::string_view device =
           load.key == MetaKey::IifType ? frame_->in_device : frame_->out_device;
       if (device.empty()) return Next::Break;
