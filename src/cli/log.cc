@@ -40,6 +40,7 @@ struct LogOptions {
   bool each = false;
   bool explain = false;
   bool suggest = false;
+  SiteOptions site;  // to which the rules that are suggested would be added
 };
 
 // The record of what is in force, read anew when that is another generation.
@@ -49,6 +50,7 @@ class Recorded {
 
   const observe::WrittenPolicy& policy() const { return policy_; }
   const std::string& problem() const { return problem_; }
+  const std::string& host() const { return host_; }
   // That the policy logs to.
   std::optional<std::uint16_t> group() const { return group_; }
 
@@ -73,6 +75,7 @@ class Recorded {
       generation_ = (*current)->applied.generation;
       policy_ = observe::WrittenPolicy((*current)->snapshot, (*current)->applied.site);
       group_ = observe::log_group((*current)->snapshot);
+      host_ = (*current)->snapshot.host.name;
     }
     const policy::Policy shipped = policy_without_site({});
     for (const policy::Service& service : shipped.services) {
@@ -88,6 +91,7 @@ class Recorded {
   observe::WrittenPolicy policy_;
   std::optional<std::uint16_t> group_;
   std::optional<std::uint32_t> generation_;
+  std::string host_;
   std::string problem_;
 };
 
@@ -139,7 +143,10 @@ class Follower {
       if (recorded_.read_again_if_changed() && !options_.group) TRY(move_to(recorded_.group()));
     }
     tidy(true);
-    if (options_.suggest) out().write(suggestions_.write(recorded_.policy(), options_.format));
+    if (options_.suggest) {
+      out().write(suggestions_.write(recorded_.policy(), options_.format,
+                                     RuleOpenings::open(options_.site, recorded_.host())));
+    }
     return {};
   }
 
@@ -332,8 +339,10 @@ void add_log(Program& program) {
   const Option explain = verb.add_flag("--explain", options->explain,
                                        "say which change of the policy would admit the packet");
   verb.add_flag("--suggest", options->suggest,
-                "print rules at the end that would admit what was logged, to choose from")
+                "print rules at the end that would admit what was logged, to choose from, and "
+                "what each opens")
       .excludes(explain);
+  add_site_options(verb, options->site, Looks::OnServer, false);
   program.on_choice(verb, options, run);
 }
 

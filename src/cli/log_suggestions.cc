@@ -6,7 +6,7 @@
 #include <algorithm>
 
 #include "base/calendar.h"
-#include "cli/json.h"
+#include "cli/render_diff.h"
 #include "cli/terminal.h"
 #include "net/built_in_steps.h"
 
@@ -34,6 +34,32 @@ std::string new_id(const observe::WrittenPolicy& policy, Direction direction, st
 std::string host_or_address(const net::Address& address, const observe::WrittenPolicy& policy) {
   const std::string name = policy.host_name(address);
   return name.empty() ? net::format(address) : name;
+}
+
+// Below a rule, as comments: a class of `diff` each.
+std::string opens_in_words(const std::optional<Result<ask::Diff>>& opens) {
+  constexpr std::size_t kMostShown = 8;
+  if (!opens) return "# opens: not compared, there are too many rules\n";
+  if (!*opens) {
+    return fmt::format("# opens: not known: {}\n", printable(opens->error().message));
+  }
+  const ask::Diff& diff = **opens;
+  if (diff.classes.empty() && diff.is_proof()) {
+    return "# opens: nothing that the policy does not admit already\n";
+  }
+  std::string text;
+  for (std::size_t i = 0; i < diff.classes.size() && i < kMostShown; ++i) {
+    text += fmt::format("# opens: {}\n", line_of(out(), diff.classes[i]));
+  }
+  if (diff.classes.size() > kMostShown) {
+    text += fmt::format("# opens: and {} more classes\n", diff.classes.size() - kMostShown);
+  }
+  for (const auto* list : {&diff.not_proven, &diff.mistakes}) {
+    for (const std::string& why : *list) {
+      text += fmt::format("# opens: perhaps more, not proven: {}\n", printable(why));
+    }
+  }
+  return text;
 }
 
 }  // namespace
@@ -111,30 +137,66 @@ std::string LogSuggestions::as_rule(const Key& key, const Seen& seen,
   return text;
 }
 
-std::string LogSuggestions::write(const observe::WrittenPolicy& policy,
-                                  std::string_view format) const {
+std::vector<LogSuggestions::Suggestion> LogSuggestions::all(
+    const observe::WrittenPolicy& policy, const Result<RuleOpenings>& openings) const {
   std::set<std::string> taken;
+  std::vector<Suggestion> suggestions;
+  for (const auto& [key, seen] : seen_) {
+    Suggestion each{.rule = as_rule(key, seen, policy, taken), .opens = std::nullopt};
+    if (openings && suggestions.size() < kMostCompared) each.opens = openings->of(each.rule);
+    suggestions.push_back(std::move(each));
+  }
+  return suggestions;
+}
+
+Json LogSuggestions::as_json(const observe::WrittenPolicy& policy,
+                             const std::vector<Suggestion>& suggestions) const {
+  Json array = Json::array();
+  auto suggestion = suggestions.begin();
+  for (const auto& [key, seen] : seen_) {
+    Json each{{"direction", name_of(key.direction)},
+              {"service", printable(key.service)},
+              {"lines", seen.lines},
+              {"peers", selectors(seen, policy)},
+              {"all_peers", !seen.has_more_peers},
+              {"rule", suggestion->rule}};
+    if (suggestion->opens && *suggestion->opens) {
+      Json opens;
+      add_members(opens, **suggestion->opens);
+      each["opens"] = std::move(opens);
+    }
+    array.push_back(std::move(each));
+    ++suggestion;
+  }
+  return array;
+}
+
+std::string LogSuggestions::write(const observe::WrittenPolicy& policy, std::string_view format,
+                                  const Result<RuleOpenings>& openings) const {
+  const std::vector<Suggestion> suggestions = all(policy, openings);
   if (format == "json") {
     Json json{{"version", kJsonVersion},
               {"verb", "log"},
-              {"suggestions", Json::array()},
+              {"suggestions", as_json(policy, suggestions)},
               {"left_out", left_out_}};
-    for (const auto& [key, seen] : seen_) {
-      Json each{{"direction", name_of(key.direction)},
-                {"service", printable(key.service)},
-                {"lines", seen.lines},
-                {"peers", selectors(seen, policy)},
-                {"all_peers", !seen.has_more_peers},
-                {"rule", as_rule(key, seen, policy, taken)}};
-      json["suggestions"].push_back(std::move(each));
-    }
+    if (openings) json["file"] = printable(openings->file());
     return json.dump() + "\n";
   }
   if (seen_.empty() && by_others_.empty()) return "nothing was logged that a rule would admit\n";
   std::string text =
-      "# Rules that would admit what was logged. Choose: what nobody needs, leave out. Then see\n"
-      "# what they open: check the site with them, and compare it with the one in force.\n";
-  for (const auto& [key, seen] : seen_) text += "\n" + as_rule(key, seen, policy, taken);
+      "# Rules that would admit what was logged. Choose: what nobody needs, leave out.\n";
+  if (openings) {
+    text += fmt::format(
+        "# They are for {}. What each would open, if the policy is enforced, is\n"
+        "# below it, in the words of `rolewall diff`.\n",
+        printable(openings->file()));
+  } else {
+    text += fmt::format("# What they open is not known: {}\n", printable(openings.error().message));
+  }
+  for (const Suggestion& each : suggestions) {
+    text += "\n" + each.rule;
+    if (openings) text += opens_in_words(each.opens);
+  }
   for (const auto& [name, lines] : by_others_) {
     text += fmt::format("\n# {} by {}: no further rule changes that\n", counted(lines, "line"),
                         printable(name));

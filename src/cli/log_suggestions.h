@@ -1,15 +1,18 @@
 // Rules that would admit what was logged, to choose from: one for each service and direction, with
-// those who asked for it. What a rule opens beyond that is for `rolewall diff` to say.
+// those who asked for it, and what it would open, which may be more (by diff).
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
 #include <vector>
 
+#include "cli/json.h"
+#include "cli/rule_openings.h"
 #include "observe/log_event.h"
 
 namespace rolewall::cli {
@@ -18,11 +21,14 @@ class LogSuggestions {
  public:
   static constexpr std::size_t kMostServices = 1024;
   static constexpr std::size_t kMostPeers = 256;  // of one service
+  static constexpr std::size_t kMostCompared = 50;
 
   void take(const observe::LogEvent& event, const observe::WrittenPolicy& policy);
 
-  // TOML for people, or an object of JSON.
-  std::string write(const observe::WrittenPolicy& policy, std::string_view format) const;
+  // TOML for people, or an object of JSON. `openings`: an error says why nobody can tell what a
+  // rule would open.
+  std::string write(const observe::WrittenPolicy& policy, std::string_view format,
+                    const Result<RuleOpenings>& openings) const;
 
  private:
   struct Key {
@@ -38,6 +44,14 @@ class LogSuggestions {
     std::set<net::Address> peers;
     bool has_more_peers = false;
   };
+  struct Suggestion {
+    std::string rule;
+    std::optional<Result<ask::Diff>> opens;  // absent: not compared
+  };
+  Json as_json(const observe::WrittenPolicy& policy,
+               const std::vector<Suggestion>& suggestions) const;
+  std::vector<Suggestion> all(const observe::WrittenPolicy& policy,
+                              const Result<RuleOpenings>& openings) const;
   static std::vector<std::string> selectors(const Seen& seen, const observe::WrittenPolicy& policy);
   static std::string as_rule(const Key& key, const Seen& seen, const observe::WrittenPolicy& policy,
                              std::set<std::string>& taken);

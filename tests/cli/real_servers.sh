@@ -1,5 +1,6 @@
 # Three hosts with real HAProxy, nginx and MariaDB: the rates that `stats` shows are the clients', and each kind of denial is
-# found by `stats` and `log` at its policy line.
+# found by `stats`, `log` and `trace` at its policy line. The db-primary tag is swapped under load, and no row is written to the
+# old primary after the apply's end.
 . "$(dirname "$0")/prelude.sh"
 for program in nft haproxy nginx mariadbd mariadb; do
   command -v $program >/dev/null || { echo "skipped: no $program (packaging/install-deps --servers)"; exit 77; }

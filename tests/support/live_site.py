@@ -9,13 +9,14 @@ import socket
 import struct
 import subprocess
 import sys
+import threading
 import time
 
 from live_guard import PROGRAM, Client, run
 from scene import NEIGHBOURS, check, finish, write_site
 
-LB, WEB, DB, CLIENT, BANNED, SPOOFED = ("10.0.1.10", "10.0.2.10", "10.0.3.10", "192.0.2.5", "192.0.2.66",
-                                        "172.16.0.9")
+LB, WEB, DB, NEW_DB, CLIENT, BANNED, SPOOFED = ("10.0.1.10", "10.0.2.10", "10.0.3.10", "10.0.3.11", "192.0.2.5",
+                                                "192.0.2.66", "172.16.0.9")
 TOLERANCE = 0.02
 SITE = f"""
 [site]
@@ -43,7 +44,13 @@ addresses = ["{WEB}"]
 interfaces = ["link"]
 [hosts.db-01]
 role = "db"
+tags = "db-primary"
 addresses = ["{DB}"]
+interfaces = ["link"]
+[hosts.db-02]
+role = "db"
+tags = "db-replica"
+addresses = ["{NEW_DB}"]
 interfaces = ["link"]
 """
 LB_RULES = f"""role = "lb"
@@ -60,6 +67,26 @@ id = "no-telnet"
 service = "telnet"
 action = "drop"
 log = true
+[[inbound]]
+id = "no-ident"
+service = "tcp/113"
+action = "reject"
+log = true
+[[inbound]]
+id = "few"
+service = "tcp/7000"
+connections = 1
+[[inbound]]
+id = "early"
+service = "udp/1900"
+action = "drop"
+early = true
+log = true
+[[outbound]]
+id = "no-smtp"
+service = "smtp"
+action = "reject"
+log = true
 [[outbound]]
 id = "app"
 service = "tcp/8080"
@@ -73,7 +100,7 @@ from = "lb"
 [[outbound]]
 id = "mysql"
 service = "mysql"
-to = "db"
+to = "db-primary"
 """
 DB_RULES = f"""role = "db"
 {NEIGHBOURS}[[inbound]]
@@ -91,6 +118,7 @@ defaults
   timeout server 10s
 frontend www
   bind {LB}:80
+  bind {LB}:7000
   default_backend web
 backend web
   http-reuse never
@@ -179,7 +207,19 @@ class Host(Client):
                 out.bind((source, 0))
                 out.sendto(b"!", (to, int(port)))
             return "done"
+        if what in ("datagrams", "syns"):  # two, the second of which is one too many
+            kind = what.removesuffix("s")
+            for number in range(2):
+                self.do(kind, [*words, "hold"] if kind == "syn" and number == 0 else words, held)
+            return "done"
         if what == "syn":
+            if words[3:]:  # stays half-open or open
+                held.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+                held[-1].setblocking(False)
+                held[-1].bind((words[0], 0))
+                held[-1].connect_ex((words[1], int(words[2])))
+                time.sleep(0.1)
+                return "done"
             try:
                 self.connect(*words, 0.5).close()
             except OSError:
@@ -208,18 +248,26 @@ def await_port(host, source, to, port):
     sys.exit(f"nothing answers at {to}:{port}: {said}")
 
 
-def servers(lb, web, db):
+def database(host, address, log):
+    """A mariadbd without tables of its own: nobody is asked for a password."""
+    here = f"{os.getcwd()}/{host.name}"
+    os.mkdir(here)
+    host.start("mariadbd", "--no-defaults", "--user=root", f"--datadir={here}", f"--socket={here}/db.sock",
+               f"--pid-file={here}/db.pid", f"--bind-address={address}", "--skip-grant-tables", "--skip-name-resolve",
+               "--skip-networking=0", "--port=3306", "--innodb-buffer-pool-size=16M", stdout=log, stderr=log)
+
+
+def servers(lb, web, dbs):
     for name, text in (("haproxy.cfg", HAPROXY), ("nginx.conf", NGINX)):
         pathlib.Path(name).write_text(text, encoding="utf-8")
     with open("servers.log", "w", encoding="utf-8") as log:
-        os.mkdir("db")  # without tables of its own: nobody is asked for a password
+        for host, address in zip(dbs, (DB, NEW_DB)):
+            database(host, address, log)
         here = os.getcwd()
-        db.start("mariadbd", "--no-defaults", "--user=root", f"--datadir={here}/db", f"--socket={here}/db.sock",
-                 f"--pid-file={here}/db.pid", f"--bind-address={DB}", "--skip-grant-tables", "--skip-name-resolve",
-                 "--skip-networking=0", "--port=3306", "--innodb-buffer-pool-size=16M", stdout=log, stderr=log)
         web.start("nginx", "-p", here, "-c", f"{here}/nginx.conf", stdout=log, stderr=log)
         lb.start("haproxy", "-f", "haproxy.cfg", "-db", stdout=log, stderr=log)
     await_port(web, WEB, DB, 3306)
+    await_port(dbs[1], NEW_DB, NEW_DB, 3306)
     await_port(lb, LB, WEB, 8080)
 
 
@@ -251,63 +299,171 @@ def rates(lb, web, db, client):
     check(requests * 2200 < traffic["out_bytes"] < requests * 4000, f"{requests} responses: {traffic}")
 
 
+# Each kind of denial: at which host, who sends what, the rule that denies it, its chain and its fate, and the words by which
+# it is traced. "" for the words: it cannot be told from what is admitted before it, by words.
+DENIALS = [
+    ("lb-01", "client", ["datagram", CLIENT, LB, 9999], "(default)", "input", "drop", f"udp {CLIENT} > self:9999"),
+    ("db-01", "client", ["syn", CLIENT, DB, 3306], "(default)", "input", "drop", f"tcp {CLIENT} > self:3306"),
+    ("lb-01", "client", ["datagram", BANNED, LB, 80], "(banned)", "banned-drop", "drop", f"udp {BANNED} > self:80"),
+    ("lb-01", "client", ["datagram", SPOOFED, LB, 80], "(spoofed)", "spoofed", "drop", f"udp {SPOOFED} > self:80"),
+    ("lb-01", "client", ["answer", CLIENT, LB], "(invalid)", "unusual", "drop", f"tcp {CLIENT} > self:5000"),
+    ("lb-01", "client", ["syn", CLIENT, LB, 23], "lb.inbound.no-telnet", "lb.inbound.no-telnet", "drop",
+     f"tcp {CLIENT} > self:23"),
+    ("lb-01", "client", ["syn", CLIENT, LB, 113], "lb.inbound.no-ident", "lb.inbound.no-ident", "reject",
+     f"tcp {CLIENT} > self:113"),
+    ("lb-01", "client", ["datagram", CLIENT, LB, 1900], "lb.inbound.early", "lb.inbound.early", "drop",
+     f"udp {CLIENT} > self:1900"),
+    ("lb-01", "client", ["datagrams", CLIENT, LB, 53], "lb.inbound.queries", "lb.inbound.queries/excess", "excess",
+     f"udp {CLIENT} > self:53"),
+    ("lb-01", "client", ["syns", CLIENT, LB, 7000], "lb.inbound.few", "lb.inbound.few/excess", "excess",
+     f"tcp {CLIENT} > self:7000 flags=syn"),
+    ("lb-01", "client", ["datagram", CLIENT, "203.0.113.77", 9], "(default)", "forward", "drop",
+     f"udp {CLIENT} > 203.0.113.77:9"),
+    ("lb-01", "lb-01", ["syn", LB, CLIENT, 25], "lb.outbound.no-smtp", "lb.outbound.no-smtp", "reject",
+     f"tcp self > {CLIENT}:25"),
+    ("web-01", "web-01", ["syn", WEB, CLIENT, 80], "(default)", "output", "reject", f"tcp self > {CLIENT}:80"),
+]
+
+
+def denied(found, rule, chain):
+    return sum(each["packets"] for each in found["rules"]
+               if each["name"] == rule and each["chain"] == chain and each["fate"] in ("drop", "reject"))
+
+
+def line_of_rule(rule):
+    """Where its table begins: a line before its id."""
+    return LB_RULES.splitlines().index(f'id = "{rule.split(".")[-1]}"')
+
+
+def traced(hosts, host, actor, what, words):
+    """What `trace` tells of the packets, those that were denied."""
+    tracing = hosts[host].start(PROGRAM, "trace", "-p", "site", "--host", host, words, "--for", "4s", "--count", "3",
+                                "--format", "json", "--state-dir", f"state-{host}", stdout=subprocess.PIPE,
+                                stderr=subprocess.PIPE, text=True)
+    for _ in range(100):
+        if "rolewall-trace-" in run("nsenter", "-t", str(hosts[host].pid), "-n", "nft", "list", "tables").stdout:
+            break
+        time.sleep(0.02)
+    hosts[actor].ask(*what)
+    time.sleep(0.6)
+    tracing.send_signal(signal.SIGINT)
+    text, errors = tracing.communicate(timeout=20)
+    packets = [json.loads(line) for line in text.splitlines()][:-1]
+    check(packets, f"trace {words}: nothing was traced: {errors}")
+    return [each for each in packets if each["verdict"] != "accept"]
+
+
 def denials(lb, web, db, client):
-    following = {host.name: host.follow() for host in (lb, web, db)}
+    hosts = {each.name: each for each in (lb, web, db, client)}
+    servers = (lb, web, db)
+    lb.must("sysctl", "-qw", "net.ipv4.ip_forward=1")
+    client.must("ip", "route", "add", "203.0.113.77", "via", LB, "dev", "eth0", "onlink")
+    following = {host.name: host.follow() for host in servers}
     time.sleep(1.5)
-    before = {host.name: json.loads(host.rolewall("stats", "--once", "--format", "json")) for host in (lb, web, db)}
+    before = {host.name: json.loads(host.rolewall("stats", "--once", "--format", "json")) for host in servers}
     lb.rolewall("ban", BANNED)
-    client.ask("datagram", CLIENT, LB, 9999)      # by default
-    client.ask("syn", CLIENT, DB, 3306)           # the same, at the database
-    client.ask("datagram", BANNED, LB, 80)
-    client.ask("datagram", SPOOFED, LB, 80)       # its network is behind eth1
-    client.ask("answer", CLIENT, LB)              # invalid
-    client.ask("syn", CLIENT, LB, 23)             # a rule that drops
-    client.ask("datagram", CLIENT, LB, 53)
-    client.ask("datagram", CLIENT, LB, 53)        # over a limit
-    web.ask("syn", WEB, CLIENT, 80)               # a program of its own
-    time.sleep(1.5)
-    after = {host.name: json.loads(host.rolewall("stats", "--once", "--format", "json")) for host in (lb, web, db)}
+    for host, actor, what, rule, chain, fate, words in DENIALS:
+        told = traced(hosts, host, actor, what, words)
+        deciders = [each["decided_by"] for packet in told for each in packet["hops"] if "decided_by" in each]
+        mine = [by for by in deciders if by.get("rule") == rule]
+        check(mine, f"trace {words}: not by {rule}: {deciders} {told}")
+        if not rule.startswith("("):
+            check(all(by["file"].endswith("lb.toml") and by["line"] == line_of_rule(rule) for by in mine), f"{words}: {mine}")
+        differ = [each["dry_run"] for each in told if each["dry_run"]["compared"] and not each["dry_run"]["agrees"]]
+        check(not differ, f"trace {words}: the dry run: {differ}")
+    time.sleep(1)
+    after = {host.name: json.loads(host.rolewall("stats", "--once", "--format", "json")) for host in servers}
     logged = {}
     for name, each in following.items():
         # nsenter has become the program.
         each.send_signal(signal.SIGINT)
         logged[name] = [json.loads(line) for line in each.communicate(timeout=30)[0].splitlines()]
-    lines = {"lb.inbound.no-telnet": LB_RULES.splitlines().index('id = "no-telnet"'),
-             "lb.inbound.queries": LB_RULES.splitlines().index('id = "queries"')}
-
-    def denied(found, rule, chain):
-        return sum(each["packets"] for each in found["rules"]
-                   if each["name"] == rule and each["chain"] == chain and each["fate"] in ("drop", "reject"))
-
-    for host, rule, chain, fate in (("lb-01", "(default)", "input", "drop"), ("db-01", "(default)", "input", "drop"),
-                                    ("lb-01", "(banned)", "banned-drop", "drop"), ("lb-01", "(spoofed)", "spoofed", "drop"),
-                                    ("lb-01", "(invalid)", "unusual", "drop"),
-                                    ("lb-01", "lb.inbound.no-telnet", "lb.inbound.no-telnet", "drop"),
-                                    ("lb-01", "lb.inbound.queries", "lb.inbound.queries/excess", "excess"),
-                                    ("web-01", "(default)", "output", "reject")):
+    for host, _, _, rule, chain, fate, _ in DENIALS:
         more = denied(after[host], rule, chain) - denied(before[host], rule, chain)
         check(more >= 1, f"stats of {host}: {rule} in {chain} has denied {more} more")
         events = [each for each in logged[host] if each.get("rule") == rule and each["fate"] == fate]
         check(events, f"log of {host}: nothing of {rule} {fate}: {[(e.get('rule'), e.get('fate')) for e in logged[host]]}")
-        if rule in lines:
-            check(all(each["file"].endswith("lb.toml") and each["line"] == lines[rule] for each in events), f"{events}")
-        else:
+        if rule.startswith("("):
             check(all(each["file"].endswith("site.toml") for each in events), f"{events}")
+        else:
+            check(all(each["file"].endswith("lb.toml") and each["line"] == line_of_rule(rule) for each in events), f"{events}")
+
+
+def sql(host, words):
+    """By its own socket: no firewall is in between."""
+    return run("mariadb", "--socket", f"{os.getcwd()}/{host.name}/db.sock", "-u", "root", "-N", "-e", words).stdout.strip()
+
+
+class Writer(threading.Thread):
+    """A client at web-01 that writes row by row, each answered, and where it cannot, begins anew with `primary`."""
+
+    primary, stopped = DB, False
+
+    def __init__(self, web):
+        super().__init__(daemon=True)
+        self.web = web
+        self.start()
+
+    def run(self):
+        while not Writer.stopped:
+            client = self.web.start("mariadb", "-h", Writer.primary, "-u", "root", "--skip-ssl", "-N", "-n", "--skip-reconnect",
+                                    "--connect-timeout=1", "shop", stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                    stderr=subprocess.DEVNULL, text=True)
+            try:
+                while not Writer.stopped:
+                    client.stdin.write("insert into written () values (); select 1;\n")
+                    client.stdin.flush()
+                    if client.stdout.readline().strip() != "1":
+                        break
+                client.stdin.close()
+            except OSError:
+                pass
+            client.kill()
+            client.wait()
+
+
+def swapped(web, dbs):
+    """The tag db-primary moves under load. Not one row is written to the old primary after the end of the apply."""
+    for db in dbs:
+        sql(db, "create database shop; create table shop.written (n bigint auto_increment primary key, "
+                "at timestamp(6) default current_timestamp(6)) engine=innodb")
+    writers = [Writer(web) for _ in range(4)]
+    time.sleep(2)
+    check(int(sql(dbs[0], "select count(*) from shop.written")) > 20, "nobody writes")
+    write_site(site=SITE.replace("db-primary", "x").replace("db-replica", "db-primary").replace('"x"', '"db-replica"'))
+    planned = json.loads(web.rolewall("plan", "site", "--host", "web-01", "--format", "json"))["connections"]
+    check(planned["not_admitted"] == 4, f"the plan: {planned}")
+    Writer.primary = NEW_DB
+    done = web.rolewall("apply", "site", "--host", "web-01", "--cut")
+    end = time.time()
+    at_end = int(sql(dbs[0], "select count(*) from shop.written"))
+    time.sleep(3)
+    later = int(sql(dbs[0], f"select count(*) from shop.written where at > from_unixtime({end:.6f})"))
+    total = int(sql(dbs[0], "select count(*) from shop.written"))
+    new = int(sql(dbs[1], "select count(*) from shop.written"))
+    Writer.stopped = True
+    for writer in writers:
+        writer.join()
+    check("cut: 4 open connections" in done and "4 sockets" in done, f"what was cut: {done}")
+    check(later == 0 and total == at_end, f"{later} rows were written to the old primary after the apply's end")
+    check(new > 20, f"{new} rows were written to the new primary")
+    print(f"the tag swapped: {total} rows at the old primary, {later} of them after the apply's end; {new} at the new one")
 
 
 def main():
     run("ip", "link", "add", "switch", "type", "bridge")
     run("ip", "link", "set", "switch", "up")
     write_site(site=SITE, lb=LB_RULES, web=WEB_RULES, db=DB_RULES)
-    hosts = [Host("lb-01", [LB]), Host("web-01", [WEB]), Host("db-01", [DB]),
+    hosts = [Host("lb-01", [LB]), Host("web-01", [WEB]), Host("db-01", [DB]), Host("db-02", [NEW_DB]),
              Host("client", [CLIENT, BANNED, SPOOFED])]
-    lb, web, db, client = hosts
+    lb, web, db, new_db, client = hosts
     try:
-        for host in (lb, web, db):
+        for host in (lb, web, db, new_db):
             host.begin()
-        servers(lb, web, db)
+        servers(lb, web, (db, new_db))
         rates(lb, web, db, client)
         denials(lb, web, db, client)
+        swapped(web, (db, new_db))
     finally:
         for process in started:
             process.kill()

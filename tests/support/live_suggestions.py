@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import shutil
 import signal
 import socket
 import subprocess
@@ -47,13 +48,21 @@ def use_all(peer):
                 pass
 
 
-def suggested(peer):
-    following = subprocess.Popen([PROGRAM, "log", "--suggest", "--state-dir", STATE], stdout=subprocess.PIPE, text=True)
+def suggested(peer, *more):
+    following = subprocess.Popen([PROGRAM, "log", "--suggest", "--state-dir", STATE, *more], stdout=subprocess.PIPE, text=True)
     time.sleep(0.7)
     use_all(peer)
     time.sleep(0.7)
     following.send_signal(signal.SIGINT)
     return following.communicate(timeout=20)[0]
+
+
+def opened_by_diff(before):
+    """What the site in force opens beyond that one, and nothing else differs: a line of `log --suggest` each."""
+    done = run(PROGRAM, "diff", before, "site", "--format", "json", check=False)
+    found = json.loads(done.stdout)
+    check(found["proven"] and found["counts"]["newly-accepted"] == len(found["classes"]), f"what differs: {found}")
+    return {f"newly accepted: {each['packets']}" for each in found["classes"]}
 
 
 def denied_by_web_01(words):
@@ -80,12 +89,24 @@ def main():
             role.write_text(text[:text.index("[[test]]")], encoding="utf-8")
     write_role("audit")
     apply()
-    rules = suggested(peer)
+    rules = suggested(peer, "-p", "site")
     check(rules.count("[[inbound]]") == 3 and rules.count("[[outbound]]") == 2, f"what is suggested: {rules}")
     check("1970" not in rules and 'service = "tcp/9100"' in rules, f"times, and what has two names: {rules}")
     check('service = "https"\nfrom    = ["10.0.1.10"' not in rules and '"lb-01", "lb-02"' in rules, f"names of hosts: {rules}")
+    opens = [line[len("# opens: "):] for line in rules.splitlines() if line.startswith("# opens: ")]
+    check(len(opens) >= 5 and "They are for site/web.toml" in rules, f"what they open: {rules}")
+    told = json.loads(suggested(peer, "-p", "site", "--format", "json"))
+    check(told["file"] == "site/web.toml" and all(each["opens"]["proven"] and each["opens"]["classes"]
+                                                  for each in told["suggestions"]), f"in JSON: {told}")
+    unknown = suggested(peer, "-p", "nowhere")
+    check("# What they open is not known: " in unknown and unknown.count("[[inbound]]") == 3, f"without a site: {unknown}")
+    write_role("enforce")
+    shutil.copytree("site", "before")
     write_role("enforce", rules)
     apply()
+    # All of what they open together, and nothing else, in the same words.
+    by_diff = opened_by_diff("before")
+    check(by_diff == {each.split("   (")[0] for each in opens}, f"by diff: {sorted(by_diff)}\nby log: {sorted(opens)}")
     for _, _, words in ASKED + USED:
         check(not denied_by_web_01(words), f"what was suggested does not admit {words}: {denied_by_web_01(words)}\n{rules}")
     for words in NOBODY_ASKED:
