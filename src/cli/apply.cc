@@ -83,12 +83,6 @@ int say_refusal(const std::vector<apply::Loss>& losses, const std::vector<apply:
   return kNo;
 }
 
-void say_remarks(const apply::GuardFacts& facts) {
-  for (const std::string& remark : facts.remarks) {
-    err().line("rolewall: note: " + printable(remark));
-  }
-}
-
 // `told`: what the guard says of it stands on the screen.
 int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_directory,
                  const apply::ApplyOptions& options, bool told = false) {

@@ -84,10 +84,14 @@ bool is_refused(const apply::GuardCall& guard) {
   return !guard.force && !guard.answer.losses.empty();
 }
 
-void render_guard_call(const apply::GuardCall& guard, const char* word_if_forced) {
-  for (const std::string& remark : guard.facts.remarks) {
+void say_remarks(const apply::GuardFacts& facts) {
+  for (const std::string& remark : facts.remarks) {
     err().line("rolewall: note: " + printable(remark));
   }
+}
+
+void render_guard_call(const apply::GuardCall& guard, const char* word_if_forced) {
+  say_remarks(guard.facts);
   render_guard(guard.answer.losses, guard.force ? word_if_forced : "lost", {});
   render_notes(guard.answer.notes, {});
   if (is_refused(guard)) {

@@ -18,6 +18,9 @@ Result<apply::GuardFacts> guard_facts(const policy::Policy& policy);
 // and the machine has not (observe/absent_devices.h).
 void warn_of_machine(const ruleset::Snapshot& snapshot, const ruleset::Host& machine);
 
+// What the guard could not see, or whom it took for the administrator.
+void say_remarks(const apply::GuardFacts& facts);
+
 // One line each: what is lost, at the policy line that decides; and what is only to be known.
 void render_guard(const std::vector<apply::Loss>& losses, const char* word,
                   const ruleset::SourceMap& sources);

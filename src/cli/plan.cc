@@ -136,7 +136,10 @@ int run(const PlanOptions& options) {
   say_limit(wanted->site, wanted->host);
   const Result<apply::GuardFacts> facts = guard_facts(wanted->site.policy);
   Result<apply::GuardAnswer> guard;
-  if (!plan->empty()) guard = ask_guard(facts, snapshot, options.state_directory);
+  if (!plan->empty()) {
+    guard = ask_guard(facts, snapshot, options.state_directory);
+    if (facts) say_remarks(*facts);
+  }
   const Result<apply::NotAdmitted> cuts = ask_about_the_open(facts, snapshot);
   const ruleset::SourceMap applied = sources_in_force(options.state_directory);
   const BothSources sources{snapshot.sources, applied};

@@ -295,7 +295,7 @@ constexpr std::array kTargetRows{
     TargetRow{"SNAT", 0, 20, read_nat_ipv4<NatTo::Source>},
     TargetRow{"SNAT", 1, 40, read_nat<NatTo::Source>},
     TargetRow{"SNAT", 2, 44, read_nat<NatTo::Source>},
-    TargetRow{"SYNPROXY", 0, 6, read_synproxy},
+    TargetRow{"SYNPROXY", 0, 4, read_synproxy},
     TargetRow{"TCPMSS", 0, 2, read_tcpmss},
     TargetRow{"TCPOPTSTRIP", 0, 32, read_strip},
     TargetRow{"TEE", 0, 40, read_tee},

@@ -254,6 +254,8 @@ if iptables-legacy -A INPUT -s 198.51.100.66 -j DROP 2>/dev/null; then
   rolewall status --state-dir "$state"
   expect_out 'iptables-legacy tables are in force (ip filter (1 rule))'
   printf '\n[[inbound]]\nid = "more"\nservice = "tcp/8003"\nfrom = "any"\n' >>site/server.toml
+  rolewall plan site --host srv --state-dir "$state"
+  expect_err 'tables of iptables-legacy are in force (ip filter (1 rule))'
   rolewall apply site --host srv --state-dir "$state"
   expect_status 0
   expect_err 'tables of iptables-legacy are in force (ip filter (1 rule))'
