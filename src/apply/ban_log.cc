@@ -25,10 +25,8 @@ using Json = nlohmann::json;
 constexpr std::size_t kMaxLog = std::size_t{1} << 30;
 constexpr std::chrono::seconds kLogPatience{10};
 
-constexpr std::string_view kFile = "bans.log";
-
 std::string path_of(const std::string& state_directory) {
-  return fmt::format("{}/{}", state_directory, kFile);
+  return fmt::format("{}/{}", state_directory, kBanLog);
 }
 
 // Nobody shortens the log meanwhile, or appends.
@@ -169,7 +167,7 @@ Remembered remembered_of(const Log& log, const std::string& state_directory, std
 
 // "": nobody was banned yet.
 Result<std::string> read_text(const std::string& state_directory) {
-  Result<std::string> text = read_state_file(state_directory, kFile, kMaxLog);
+  Result<std::string> text = read_state_file(state_directory, kBanLog, kMaxLog);
   if (!text && text.error().os_errno == ENOENT) return std::string();
   if (!text) text.error().message = "bans and openings: " + text.error().message;
   return text;
@@ -221,7 +219,7 @@ Remembered look_at_log(const std::string& state_directory, const World& world) {
 
 Remembered read_log(const std::string& state_directory, const World& world) {
   const Result<FileLock> lock = lock_log(state_directory);
-  if (lock) remove_half_written(state_directory, kFile);
+  if (lock) remove_half_written(state_directory, kBanLog);
   const Result<std::string> text = read_text(state_directory);
   if (!text) return {.entries = {}, .problems = {text.error().message}};
   const std::int64_t now = world.wall_seconds();

@@ -18,6 +18,8 @@
 
 namespace rolewall::apply {
 
+inline constexpr const char* kBanLog = "bans.log";
+
 Result<void> log_entry(const std::string& state_directory, const RunTimeEntry& entry,
                        const World& world);
 Result<void> log_removal(const std::string& state_directory, const RunTimeEntry& entry);

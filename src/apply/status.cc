@@ -70,7 +70,16 @@ void take_log(const std::string& state_directory, const World& world, Status& st
   if (!status.distrusted.empty()) return;
   Remembered remembered = look_at_log(state_directory, world);
   for (std::string& problem : remembered.problems) status.problems.push_back(std::move(problem));
-  if (status.table_present) return;
+  if (status.table_present) {
+    const bool is_forgotten = remembered.entries.empty() && remembered.problems.empty();
+    if (is_forgotten && status.bans + status.openings > 0) {
+      status.problems.push_back(fmt::format(
+          "{}/{}: knows none of the bans and openings in force, which end when the machine is "
+          "restarted: make those again that are to last",
+          state_directory, kBanLog));
+    }
+    return;
+  }
   for (const RunTimeEntry& entry : remembered.entries) {
     (entry.banned ? status.bans : status.openings) += 1;
   }
@@ -144,11 +153,22 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
   return std::move(*current);
 }
 
+// Who was killed between the kernel's commit and the record's last line leaves that.
+void say_what_boots(const std::string& directory, Status& status) {
+  const auto boots = boot_number(directory);
+  const auto current = current_number(directory);
+  if (!boots || !current || !*current || *boots == *current || !status.unreadable.empty()) return;
+  status.problems.push_back(fmt::format(
+      "when the machine is restarted, {} is loaded and not generation {}: what put that in force "
+      "was interrupted. `rolewall apply` completes it",
+      *boots ? fmt::format("generation {}", **boots) : std::string("nothing"), **current));
+}
+
 // What waits by the record may never have come into force, or be taken back already where the
 // record could not be written: the kernel's table tells it.
 void compare_what_waits(const std::string& directory, const World& world, const Table* live,
                         std::optional<Generation>& recorded, Status& status) {
-  if (!status.pending) return;
+  if (!status.pending) return say_what_boots(directory, status);
   const Pending armed = *status.pending;
   if (auto waits = waits_in_place_of(directory, armed, live, world)) {
     status.pending = std::move(*waits);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 namespace rolewall::cli {
@@ -14,11 +15,19 @@ bool begins_command(std::string_view before) {
   return before.ends_with('`') || before.ends_with("sudo ") || before.ends_with(": ");
 }
 
-// Of a command that begins `text`.
+// Of a command that begins `text`. What is quoted ends none, whatever stands in it.
 std::size_t end_of_command(std::string_view text) {
-  std::size_t end = text.size();
-  for (const std::string_view mark : {"`", "\n", ")", ";", ",", "  ", " (", ". ", "\x1b"}) {
-    end = std::min(end, text.find(mark));
+  const auto is_mark = [&](std::size_t at) {
+    constexpr std::array<std::string_view, 9> kMarks{"`",  "\n", ")",  ";",   ",",
+                                                     "  ", " (", ". ", "\x1b"};
+    return std::ranges::any_of(
+        kMarks, [&](std::string_view mark) { return text.substr(at).starts_with(mark); });
+  };
+  std::size_t end = 0;
+  while (end < text.size() && !is_mark(end)) {
+    const std::size_t closes =
+        text[end] == '\'' ? text.find('\'', end + 1) : std::string_view::npos;
+    end = closes == std::string_view::npos ? end + 1 : closes + 1;
   }
   while (end > 0 && (text[end - 1] == ' ' || text[end - 1] == '.')) --end;
   return end;

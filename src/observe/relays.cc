@@ -61,7 +61,8 @@ class Search {
   }
 
   // Of what this process descends from, the nearest that serves somebody; else the desktop that
-  // shows its terminal; else each mosh there is, whose shell may have outlived it (tmux).
+  // shows its terminal; else each desktop and each mosh there is, since the shell may be attached
+  // to from one (tmux, screen).
   std::vector<Relay> of_shells(const std::vector<SshConnection>& sessions) {
     for (const unsigned process : ancestors()) {
       if (auto relay = of_shell(process, sessions)) return {std::move(*relay)};
@@ -69,7 +70,7 @@ class Search {
     for (const unsigned process : ancestors()) {
       if (auto relay = of_desktop(process, sessions)) return {std::move(*relay)};
     }
-    std::vector<Relay> found;
+    std::vector<Relay> found = of_desktops(sessions);
     for (const unsigned id : processes_named(kMosh)) {
       if (auto relay = of_shell(id, sessions)) found.push_back(std::move(*relay));
     }
@@ -200,15 +201,43 @@ class Search {
     for (const netlink::UnixSocket& socket : unix_sockets()) {
       if (!is_display(socket.name) || !own.contains(socket.peer)) continue;
       for (const unsigned server : holders_of(socket.inode)) {
-        Relay relay{.what = process_at(server).name + ", the desktop that shows this terminal",
-                    .flows = {},
-                    .forwarded = {},
-                    .of_shell = true};
-        add_what_comes_to(server, 0, relay.flows);
-        if (auto found = beside(sessions, std::move(relay))) return found;
+        if (auto found = seen_on(server, sessions, "shows this terminal")) return found;
       }
     }
     return std::nullopt;
+  }
+
+  // Of a terminal that a program makes: at the machine's own console no desktop is in between.
+  std::vector<Relay> of_desktops(const std::vector<SshConnection>& sessions) {
+    constexpr unsigned kFirstPty = 136;  // UNIX98_PTY_SLAVE_MAJOR and seven more: linux/major.h
+    const unsigned major = terminal_of(::getpid()) >> 8U & 0xfffU;
+    std::vector<Relay> found;
+    if (major < kFirstPty || major > kFirstPty + 7) return found;
+    std::set<unsigned> servers;
+    for (const netlink::UnixSocket& socket : unix_sockets()) {
+      if (is_display(socket.name)) servers.merge(holders_of_set(socket.inode));
+    }
+    for (const unsigned server : servers) {
+      if (auto relay = seen_on(server, sessions, "may show this terminal")) {
+        found.push_back(std::move(*relay));
+      }
+    }
+    return found;
+  }
+
+  std::set<unsigned> holders_of_set(std::uint64_t inode) {
+    const std::vector<unsigned> holders = holders_of(inode);
+    return {holders.begin(), holders.end()};
+  }
+
+  std::optional<Relay> seen_on(unsigned server, const std::vector<SshConnection>& sessions,
+                               std::string_view what) {
+    Relay relay{.what = fmt::format("{}, the desktop that {}", process_at(server).name, what),
+                .flows = {},
+                .forwarded = {},
+                .of_shell = true};
+    add_what_comes_to(server, 0, relay.flows);
+    return beside(sessions, std::move(relay));
   }
 
   // What is a session of sshd's is checked as such.

@@ -83,6 +83,9 @@ elif way == "straight":
     held = [server.accept()[0]]
 else:
     held = []
+window = socket.socket(socket.AF_UNIX)  # somebody else's
+window.connect("\0/tmp/.X11-unix/X97")
+held.append(display.accept()[0])
 print("shown", flush=True)
 while True:
     held.append(display.accept()[0])
@@ -152,6 +155,11 @@ def see_desktops(scene, client):
                comes=desktop.begin)
         run(PROGRAM, "confirm", "--state-dir", STATE)
         desktop.end()
+    # In a tmux that is attached to from such a window: its server has nothing of the desktop's.
+    desktop = Desktop(client, "straight")
+    expect("a shell that may be shown there", scene, None, RULES, "nobody", 1,
+           "Xvnc, the desktop that may show this terminal", comes=desktop.begin)
+    desktop.end()
     desktop = Desktop(client, "own")
     done = expect("a desktop of its own", scene, None, RULES, "window", 0, comes=desktop.begin)
     check("rolewall confirm" not in done.stdout, f"a desktop of its own: a rollback is armed\n{done.stdout}")
