@@ -61,6 +61,7 @@ RuleRun::Step RuleRun::run_xt_match(const r::XtMatch& match) {
             const std::optional<Diagram> holds = xt_holds(m);
             return holds ? Step(Tests{*holds}) : free();
           },
+          [&](const r::XtLimit&) -> Step { return Tests{counted("limit", true)}; },
           // The space has no extension headers.
           [](const OneOf<r::XtFrag, r::XtRouting> auto&) -> Step { return Tests{kNothing}; },
           [&](const OneOf<r::XtSctp, r::XtDccp, r::XtEsp, r::XtAh, r::XtConnbytes, r::XtConnlabel,
@@ -70,9 +71,10 @@ RuleRun::Step RuleRun::run_xt_match(const r::XtMatch& match) {
                           r::XtPolicy, r::XtRpfilter, r::XtSocket> auto&) -> Step {
             return free();
           },
-          [&](const OneOf<r::XtSet, r::XtLimit, r::XtHashlimit, r::XtRecent, r::XtQuota,
-                          r::XtStatistic, r::XtOptions, r::XtMobility, r::XtIpv6header,
-                          r::XtEui64> auto&) -> Step { return free(); },
+          [&](const OneOf<r::XtSet, r::XtHashlimit, r::XtRecent, r::XtQuota, r::XtStatistic,
+                          r::XtOptions, r::XtMobility, r::XtIpv6header, r::XtEui64> auto&) -> Step {
+            return free();
+          },
       },
       *meaning);
 }
