@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 
 #include "analyze/way.h"
 #include "analyze/witness.h"
@@ -252,11 +253,7 @@ std::optional<Disagreement> Agreement::search(Direction direction) {
       if (sides.told.back() != bit.field()) sides.told.push_back(bit.field());
     }
   }
-  for (const Denotation::Open& open : denotation_.open()) {
-    if (d.both(differs, open.packets) == kNothing) continue;
-    differs = d.minus(differs, open.packets);
-    if (differs == kNothing) throw NotProven{"the policy does not say " + open.why};
-  }
+  std::ranges::copy(denotation_.told(), std::back_inserter(sides.told));
   if (differs == kNothing) return std::nullopt;
   const Diagram certain = without_what_is_not_modelled(sides, differs);
   if (certain == kNothing) throw NotProven{what_is_open(sides, differs)};

@@ -51,6 +51,12 @@ RuleRun::Step RuleRun::run_ct(const ruleset::Ct& load) {
   return RuleRun::load(load.destination, word);
 }
 
+Bits RuleRun::of_known_connection(CtKey key, int direction, std::size_t bits) {
+  return space_.free_bits(
+      fmt::format("ct {} of a known connection ({})", ruleset::name_of(key), direction), bits,
+      FieldKind::NotModelled);
+}
+
 // `value` for a connection's first packet.
 RuleRun::Step RuleRun::part_directions(const ruleset::Ct& load, const Bits& value) {
   const FieldId state = space_.state();
@@ -64,9 +70,7 @@ RuleRun::Step RuleRun::part_directions(const ruleset::Ct& load, const Bits& valu
   parts.all.push_back({.packets = before,
                        .again = false,
                        .to = load.destination,
-                       .value = space_.free_bits(fmt::format("ct {} of a known connection ({})",
-                                                             ruleset::name_of(load.key), direction),
-                                                 value.size(), FieldKind::NotModelled)});
+                       .value = of_known_connection(load.key, direction, value.size())});
   return parts;
 }
 

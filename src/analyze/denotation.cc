@@ -593,10 +593,17 @@ Diagram Denotation::is_already(const policy::Rule& rule, Side side) {
   const auto of = [&](bool ipv6) {
     std::vector<net::Address> to;
     if (const auto address = of_family(translation, ipv6)) to.push_back(*address);
-    if (translation.kind == policy::Translation::Kind::Local) to = own_addresses(ipv6);
+    const bool local = translation.kind == policy::Translation::Kind::Local;
+    if (local) to = own_addresses(ipv6);
+    const bool drawn = local && to.size() > 1;
+    const FieldId first = drawn ? space_.first_address(to) : 0;
+    if (drawn && std::ranges::find(told_, first) == told_.end()) told_.push_back(first);
     std::vector<Diagram> all;
-    for (const net::Address& address : to) {
-      all.push_back(at(side, {address, net::address_bits(address)}));
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      Diagram one = at(side, {to[i], net::address_bits(to[i])});
+      const std::uint64_t last = i + 1 == to.size() && drawn ? d_.largest(first) : i;
+      if (drawn) one = d_.both(one, d_.where(first, i, last));
+      all.push_back(one);
     }
     return d_.union_of(std::move(all));
   };
@@ -672,11 +679,6 @@ Diagram Denotation::of(Direction direction) {
     if (translation.of_source()) continue;
     const Diagram asked = d_.both(matches(rule, direction), concerned(translation));
     const Diagram already = is_already(rule, Side::Destination);
-    const bool local = translation.kind == policy::Translation::Kind::Local;
-    if (local && std::max(own_addresses(false).size(), own_addresses(true).size()) > 1) {
-      open_.push_back({d_.both(first, d_.both(asked, already)),
-                       fmt::format("which of the host's addresses {} takes", rule.full_name)});
-    }
     const Diagram goes = d_.choose(already, as_it_is, with_destination(arriving(&rule), rule));
     translated = d_.choose(asked, goes, translated);
   }

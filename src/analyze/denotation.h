@@ -55,12 +55,9 @@ class Denotation {
   // Whether which one of several own addresses the packet goes to is left to the kernel.
   bool is_one_of_own(const net::Address& address) const;
 
-  // Packets of which the language leaves open what becomes of them, and why.
-  struct Open {
-    Diagram packets = kNothing;
-    std::string why;
-  };
-  const std::vector<Open>& open() const { return open_; }
+  // What the policy asks of the kernel's that no description says: which address of its own the
+  // host takes.
+  const std::vector<FieldId>& told() const { return told_; }
 
  private:
   enum class Side : std::uint8_t { Source, Destination };
@@ -123,7 +120,7 @@ class Denotation {
   std::map<std::tuple<Side, policy::TermKind, policy::Index, net::Prefix>, Diagram> terms_;
   std::map<std::pair<std::string, bool>, FieldId, std::less<>> limits_;
   std::optional<FieldId> expected_;
-  std::vector<Open> open_;
+  std::vector<FieldId> told_;
 };
 
 }  // namespace rolewall::analyze

@@ -150,6 +150,15 @@ Bits PacketSpace::free_bits(const std::string& name, std::size_t bits, FieldKind
   return all;
 }
 
+FieldId PacketSpace::first_address(std::span<const net::Address> own) {
+  std::string all;
+  for (const net::Address& address : own) {
+    all += fmt::format("{}{}", all.empty() ? "" : ", ", net::format(address));
+  }
+  return free(fmt::format("which of {} is the first of the device that it came by", all), 32,
+              FieldKind::NotModelled);
+}
+
 Diagram PacketSpace::is(Part part, std::uint64_t value) {
   return diagrams_.where(field(part), value, value);
 }

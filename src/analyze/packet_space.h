@@ -15,12 +15,14 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "analyze/bits.h"
 #include "analyze/diagram.h"
+#include "net/address.h"
 
 namespace rolewall::analyze {
 
@@ -111,6 +113,10 @@ class PacketSpace {
   Diagram unspent();
   // The same of any width.
   Bits free_bits(const std::string& name, std::size_t bits, FieldKind kind);
+
+  // Which of the host's own addresses, by its number among `own`, is the first of the device that
+  // the packet has come by; the last stands for all greater numbers. REQUIRES: of one family.
+  FieldId first_address(std::span<const net::Address> own);
 
   // What can come at all.
   Diagram packets() const { return packets_; }

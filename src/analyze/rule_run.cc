@@ -300,10 +300,14 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
                 present ? 1
                         : (fib.result == ruleset::FibResult::OifName ? std::size_t{16}
                                                                      : std::size_t{4});
-            return load_free(fib.destination, size,
-                             fmt::format("what the routes say of it ({}/{})",
-                                         static_cast<int>(fib.result), fib.flags),
-                             FieldKind::NotModelled);
+            std::string name = fmt::format("what the routes say of it ({}/{})",
+                                           static_cast<int>(fib.result), fib.flags);
+            // Of another packet than the one that came they may say something else.
+            if (!has_addresses_as_it_came()) {
+              name += fmt::format(", way {} rule {} expression {}", frame_.calls,
+                                  machine_.place(frame_, rule_), expression_ + 1);
+            }
+            return load_free(fib.destination, size, name, FieldKind::NotModelled);
           },
           [&](const ruleset::Rt& rt) -> Step {
             const std::size_t size = rt.key == ruleset::RtKey::Xfrm       ? 1

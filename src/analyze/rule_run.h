@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <initializer_list>
 #include <optional>
 #include <string_view>
 #include <variant>
@@ -16,6 +17,8 @@
 #include "analyze/bits.h"
 #include "analyze/machine.h"
 #include "ruleset/expressions.h"
+#include "ruleset/xt_match.h"
+#include "ruleset/xt_target.h"
 
 namespace rolewall::ruleset {
 struct Expr;
@@ -99,6 +102,8 @@ class RuleRun {
   Step run_ct(const ruleset::Ct& load);
   Step run_ct_entry(const ruleset::Ct& load);
   Step part_directions(const ruleset::Ct& load, const Bits& value);
+  // Of a connection that was known before. `direction`: -1, or as the rule asks.
+  Bits of_known_connection(ruleset::CtKey key, int direction, std::size_t bits);
   Step run_ct_port(const ruleset::Ct& load);
   const Environment& now() const { return machine_.environments()[environment_]; }
   // --- registers alone, and tests (rule_run.cc) ---
@@ -125,7 +130,25 @@ class RuleRun {
   Step run_log(const ruleset::Log& log);
   Step run_object(std::uint32_t type, std::string_view name);
   Step run_unsupported(const ruleset::Unsupported& unsupported);
+  // --- iptables (xt.cc) ---
   Step run_xt_match(const ruleset::XtMatch& match);
+  // Absent: it is not modelled, or not of all packets that come here.
+  std::optional<Diagram> xt_holds(const ruleset::XtMark& match);
+  std::optional<Diagram> xt_holds(const ruleset::XtState& match);
+  std::optional<Diagram> xt_holds(const ruleset::XtConntrack& match);
+  std::optional<Diagram> xt_holds(const ruleset::XtAddrtype& match);
+  std::optional<Diagram> xt_holds(const ruleset::XtTcp& match);
+  std::optional<Diagram> xt_holds(const ruleset::XtUdp& match);
+  std::optional<Diagram> xt_holds(const ruleset::XtMultiport& match);
+  std::optional<Diagram> xt_holds(const ruleset::XtIcmp& match);
+  std::optional<Diagram> xt_holds(const ruleset::XtTtl& match);
+  std::optional<Diagram> xt_holds(const ruleset::XtPkttype& match);
+  Diagram has_state(std::uint32_t states);
+  std::optional<Diagram> has_mark(BitSpan word, const ruleset::XtMark& match);
+  Diagram has_port(Part part, const ruleset::XtPorts& ports);
+  bool all_are_of(std::initializer_list<std::uint8_t> protocols);
+  // Of which routes are asked.
+  bool has_addresses_as_it_came() const;
   Step run_xt_target(const ruleset::XtTarget& target);
   Step run_tproxy(const ruleset::Tproxy& tproxy);
   Step run_synproxy();
@@ -136,6 +159,8 @@ class RuleRun {
   Step run_nat(const ruleset::Nat& nat);
   Step run_masquerade(const ruleset::Masquerade& nat);
   Step run_redirect(const ruleset::Redirect& nat);
+  Step redirect_to(std::optional<Bits> port);  // REQUIRES: families have parted
+  Step run_xt_nat(const ruleset::XtNat& nat);
   struct Translation {
     ruleset::NatKind kind = ruleset::NatKind::Source;
     std::optional<Bits> address;

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "analyze/rule_run.h"
 #include "net/protocol.h"
@@ -17,6 +18,10 @@ namespace protocol = net::protocol;
 
 constexpr std::uint32_t kRandom = 1 << 2 | 1 << 4;  // NF_NAT_RANGE_PROTO_RANDOM and _FULLY
 constexpr std::uint32_t kNetmap = 1 << 6;
+// What iptables' targets say beside: NF_NAT_RANGE_MAP_IPS, _PROTO_SPECIFIED, _PROTO_OFFSET.
+constexpr std::uint32_t kAddresses = 1 << 0;
+constexpr std::uint32_t kPorts = 1 << 1;
+constexpr std::uint32_t kPortOffset = 1 << 5;
 
 void set_status(Environment& environment, unsigned bit) {
   status_bit(environment, bit) = Bit::known(true);
@@ -99,9 +104,10 @@ RuleRun::Step RuleRun::run_nat(const ruleset::Nat& nat) {
       }
       translation.address = std::move(mapped);
     } else {
-      translation.address = space_.free_bits(
-          fmt::format("the address that it is given, way {} rule {}", frame_.calls, rule_ + 1),
-          size * 8, FieldKind::NotModelled);
+      translation.address =
+          space_.free_bits(fmt::format("the address that it is given, way {} rule {}", frame_.calls,
+                                       machine_.place(frame_, rule_)),
+                           size * 8, FieldKind::NotModelled);
     }
   }
   translation.port = translated_port(nat.port_min, nat.port_max, nat.flags);
@@ -117,13 +123,17 @@ RuleRun::Step RuleRun::run_masquerade(const ruleset::Masquerade& nat) {
   return Ends{translate(translation)};
 }
 
-// To this host: on the way out to the loopback, else to an address of the device that it came by,
-// which is one of the host's own.
+// nf_nat_redirect_ipv4() and _ipv6() of nf_nat_redirect.c, to this host: on the way out to the
+// loopback, else to the first address of the device that it came by, which is one of the host's
+// own. Which one that is, is no part of a host's description: but it is one for all rules.
 RuleRun::Step RuleRun::run_redirect(const ruleset::Redirect& nat) {
   if (auto parted = part_families()) return *std::move(parted);
+  return redirect_to(translated_port(nat.port_min, nat.port_max, nat.flags));
+}
+
+RuleRun::Step RuleRun::redirect_to(std::optional<Bits> port) {
   const bool ipv6 = is_ipv6();
-  Translation translation{.kind = NatKind::Destination, .address = {}, .port = {}};
-  translation.port = translated_port(nat.port_min, nat.port_max, nat.flags);
+  Translation translation{.kind = NatKind::Destination, .address = {}, .port = std::move(port)};
   std::vector<net::Address> own;
   if (frame_.hook == ruleset::Hook::Output) {
     own.push_back(ipv6 ? net::Address(net::Ipv6{1}) : net::Address(net::Ipv4{0x7f000001}));
@@ -138,12 +148,53 @@ RuleRun::Step RuleRun::run_redirect(const ruleset::Redirect& nat) {
     translation.address = bits_of(net::to_bytes(address));
     return translate(translation);
   };
-  Diagram all = to(own.front());
-  for (std::size_t i = 1; i < own.size(); ++i) {
-    const FieldId drawn = free_here("which of its addresses", 32, FieldKind::NotModelled);
-    all = diagrams_.choose(diagrams_.where(drawn, i, i), to(own[i]), all);
+  Diagram all = to(own.back());
+  if (own.size() == 1) return Ends{all};
+  const FieldId first = space_.first_address(own);
+  for (std::size_t i = 0; i + 1 < own.size(); ++i) {
+    all = diagrams_.choose(diagrams_.where(first, i, i), to(own[i]), all);
   }
   return Ends{all};
+}
+
+// iptables' SNAT, DNAT, MASQUERADE and REDIRECT (xt_nat.c, xt_MASQUERADE.c, xt_REDIRECT.c), over
+// the same functions.
+RuleRun::Step RuleRun::run_xt_nat(const ruleset::XtNat& nat) {
+  using Kind = ruleset::XtNat::Kind;
+  if (nat.kind == Kind::Netmap || (nat.flags & kPortOffset) != 0) {
+    return run_unsupported(
+        {.name = "iptables' NETMAP, or a distance of ports", .reason = "it is not modelled"});
+  }
+  if (auto parted = part_families()) return *std::move(parted);
+  const std::size_t size = is_ipv6() ? 16 : 4;
+  const auto port = [&]() -> std::optional<Bits> {
+    const bool given = (nat.flags & kPorts) != 0;
+    if (!given && (nat.flags & kRandom) == 0) return std::nullopt;
+    if (given && nat.first_port == nat.last_port) {
+      return bits_of(std::array{static_cast<std::uint8_t>(nat.first_port >> 8),
+                                static_cast<std::uint8_t>(nat.first_port)});
+    }
+    return bits_of(free_here("the port", 16, FieldKind::NotModelled), 16);
+  };
+  if (nat.kind == Kind::Redirect) return redirect_to(port());
+  Translation translation{
+      .kind = nat.kind == Kind::Destination ? NatKind::Destination : NatKind::Source,
+      .address = {},
+      .port = port()};
+  if (nat.kind == Kind::Masquerade) {
+    translation.address = space_.free_bits("the address of the device that it leaves by", size * 8,
+                                           FieldKind::NotModelled);
+  } else if ((nat.flags & kAddresses) != 0) {
+    const std::span first(nat.first.begin(), size);
+    const std::span last(nat.last.begin(), size);
+    translation.address =
+        std::ranges::equal(first, last)
+            ? bits_of(first)
+            : space_.free_bits(fmt::format("the address that it is given, way {} rule {}",
+                                           frame_.calls, machine_.place(frame_, rule_)),
+                               size * 8, FieldKind::NotModelled);
+  }
+  return Ends{translate(translation)};
 }
 
 }  // namespace rolewall::analyze

@@ -1,52 +1,316 @@
-// iptables' matches and targets. A match is free to hold or not, and to drop the packet, as some do
-// where a header that they need is missing ("hotdrop"): so an answer that hangs on one is a bound.
-// Of targets those are followed that say at once what becomes of the packet.
+// iptables' matches and targets. What a match says is said as nft's expressions say it (loads.cc,
+// ct_loads.cc), where it asks about the packets of PacketSpace alone. Any other is free to hold or
+// not, and to drop the packet, as some do where a header that they need is missing ("hotdrop"): so
+// an answer that hangs on one is a bound. Of targets those are followed that say at once what
+// becomes of the packet, and translations.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "analyze/rule_run.h"
+#include "base/one_of.h"
 #include "base/overloaded.h"
 #include "base/visit.h"
-#include "ruleset/xt_match.h"
-#include "ruleset/xt_target.h"
+#include "net/protocol.h"
+#include "ruleset/loads.h"
 
 namespace rolewall::analyze {
+namespace {
 
-RuleRun::Step RuleRun::run_xt_match(const ruleset::XtMatch& match) {
-  const auto meaning = ruleset::meaning_of(match);
-  if (meaning && std::holds_alternative<ruleset::XtComment>(*meaning)) return Goes{};
-  const auto may = [&](std::string_view what) {
-    return choice(fmt::format("iptables' match {} {}", match.name, what), FieldKind::NotModelled);
-  };
-  const Diagram rest = rest_for(may("holds"), now());
-  return Ends{diagrams_.choose(may("drops"), decided(Fate::Drop), rest)};
+namespace r = ruleset;
+namespace protocol = net::protocol;
+using r::CtKey;
+
+std::array<std::uint8_t, 2> big_endian16(std::uint16_t number) {
+  return {static_cast<std::uint8_t>(number >> 8), static_cast<std::uint8_t>(number)};
 }
 
-RuleRun::Step RuleRun::run_xt_target(const ruleset::XtTarget& target) {
+// Bit `n` of a word in host order, counted from its lowest: the lowest byte stands first.
+constexpr std::size_t bit_in_word(std::size_t n) {
+  return n / 8 * 8 + 7 - n % 8;
+}
+
+Bits masked_word(BitSpan word, std::uint32_t mask) {
+  Bits bits(32);
+  for (std::size_t n = 0; n < bits.size(); ++n) {
+    if ((mask >> n & 1) != 0) bits[bit_in_word(n)] = word[bit_in_word(n)];
+  }
+  return bits;
+}
+
+}  // namespace
+
+RuleRun::Step RuleRun::run_xt_match(const r::XtMatch& match) {
+  const auto meaning = r::meaning_of(match);
+  const bool ipv6 = machine_.ruleset().tables[frame_.table].family == r::Family::Ip6;
+  const auto may = [&](std::string_view what) {
+    const std::string words = in_words(match, ipv6 ? r::XtFamily::Ipv6 : r::XtFamily::Ipv4);
+    return choice(fmt::format("iptables' \"{}\" {}", words, what), FieldKind::NotModelled);
+  };
+  const auto free = [&]() -> Step {
+    const Diagram rest = rest_for(may("holds"), now());
+    return Ends{diagrams_.choose(may("drops the packet"), decided(Fate::Drop), rest)};
+  };
+  if (!meaning) return free();
+  return visit_closed(
+      Overloaded{
+          [](const r::XtComment&) -> Step { return Goes{}; },
+          [&](const OneOf<r::XtMark, r::XtState, r::XtConntrack, r::XtAddrtype, r::XtTcp, r::XtUdp,
+                          r::XtMultiport, r::XtIcmp, r::XtTtl, r::XtPkttype> auto& m) -> Step {
+            const std::optional<Diagram> holds = xt_holds(m);
+            return holds ? Step(Tests{*holds}) : free();
+          },
+          [&](const r::XtLimit&) -> Step { return Tests{counted("limit", true)}; },
+          // The space has no extension headers.
+          [](const OneOf<r::XtFrag, r::XtRouting> auto&) -> Step { return Tests{kNothing}; },
+          [&](const OneOf<r::XtSctp, r::XtDccp, r::XtEsp, r::XtAh, r::XtConnbytes, r::XtConnlabel,
+                          r::XtConnlimit, r::XtHelper, r::XtIprange, r::XtLength, r::XtTos,
+                          r::XtEcn, r::XtTcpmss, r::XtU32, r::XtString, r::XtMac, r::XtOwner,
+                          r::XtCgroup, r::XtDevgroup, r::XtPhysdev, r::XtRealm, r::XtCpu, r::XtTime,
+                          r::XtPolicy, r::XtRpfilter, r::XtSocket> auto&) -> Step {
+            return free();
+          },
+          [&](const OneOf<r::XtSet, r::XtHashlimit, r::XtRecent, r::XtQuota, r::XtStatistic,
+                          r::XtOptions, r::XtMobility, r::XtIpv6header, r::XtEui64> auto&) -> Step {
+            return free();
+          },
+      },
+      *meaning);
+}
+
+// --- the connection ----------------------------------------------------------------------------
+
+Diagram RuleRun::has_state(std::uint32_t states) {
+  namespace ct_state = r::ct_state;
+  const auto is = [&](std::uint32_t state) {
+    return (states & state) != 0 ? kEverything : kNothing;
+  };
+  switch (now().tracked) {
+    case Tracked::NotYet:
+      return is(ct_state::kInvalid);
+    case Tracked::Never:
+      return is(ct_state::kUntracked);
+    case Tracked::InZone:
+      return is(ct_state::kNew);
+    case Tracked::Yes:
+      break;
+  }
+  Diagram all = kNothing;
+  for (const std::uint32_t state : {ct_state::kInvalid, ct_state::kEstablished, ct_state::kRelated,
+                                    ct_state::kNew, ct_state::kUntracked}) {
+    if ((states & state) != 0) {
+      all = diagrams_.either(all, diagrams_.where(space_.state(), state, state));
+    }
+  }
+  return all;
+}
+
+std::optional<Diagram> RuleRun::xt_holds(const r::XtState& match) {
+  return has_state(match.states);
+}
+
+// conntrack_mt(): what it asks beside the state and translations is not gone into.
+std::optional<Diagram> RuleRun::xt_holds(const r::XtConntrack& match) {
+  namespace ct_state = r::ct_state;
+  constexpr std::uint32_t kOfEntry = ct_state::kEstablished | ct_state::kRelated | ct_state::kNew;
+  const bool asks_flow = match.status || match.protocol || match.source || match.destination ||
+                         match.reply_source || match.reply_destination || match.source_port ||
+                         match.destination_port || match.reply_source_port ||
+                         match.reply_destination_port || match.expires || match.original;
+  if (asks_flow) return std::nullopt;
+  if (!match.states) return has_state(kOfEntry);
+  const std::uint32_t mask = match.states->mask;
+  std::uint32_t states = mask & (kOfEntry | ct_state::kInvalid);
+  if ((mask & r::XtConntrack::kUntracked) != 0) states |= ct_state::kUntracked;
+  Diagram holds = has_state(states);
+  const auto is_set = [&](const Bits& status, unsigned bit) {
+    Bits byte(8);
+    byte.back() = status[bit_in_word(bit)];
+    return compare_.equal(byte, std::array<std::uint8_t, 1>{1}).value_or(kNothing);
+  };
+  const auto add = [&](std::uint32_t asked, unsigned bit) {
+    if ((mask & asked) == 0 || now().tracked != Tracked::Yes) return;
+    const Diagram known = has_state(ct_state::kEstablished | ct_state::kRelated);
+    const Diagram of_first = is_set(now().part(Part::CtStatus), bit);
+    const Diagram of_known = is_set(of_known_connection(CtKey::Status, -1, 32), bit);
+    holds = diagrams_.either(holds, diagrams_.both(has_state(ct_state::kNew), of_first));
+    holds = diagrams_.either(holds, diagrams_.both(known, of_known));
+  };
+  add(r::XtConntrack::kSourceNat, kSourceNat);
+  add(r::XtConntrack::kDestinationNat, kDestinationNat);
+  return match.states->inverted ? diagrams_.complement(holds) : holds;
+}
+
+std::optional<Diagram> RuleRun::has_mark(BitSpan word, const r::XtMark& match) {
+  const r::Value value = r::Value::host_u32(match.value);
+  const auto equal = compare_.equal(masked_word(word, match.mask), {value.begin(), value.end()});
+  if (!equal) return std::nullopt;
+  return match.inverted ? diagrams_.complement(*equal) : *equal;
+}
+
+// mark_mt(), and connmark_mt(): a packet without a connection does not match.
+std::optional<Diagram> RuleRun::xt_holds(const r::XtMark& match) {
+  namespace ct_state = r::ct_state;
+  if (!match.of_connection) return has_mark(now().part(Part::Mark), match);
+  const bool in_zone = now().tracked == Tracked::InZone;
+  const auto of_first = has_mark(in_zone ? Bits(32) : now().part(Part::CtMark), match);
+  if (!of_first) return std::nullopt;
+  Diagram holds = diagrams_.both(has_state(ct_state::kNew), *of_first);
+  if (now().tracked != Tracked::Yes) return holds;
+  const auto of_known = has_mark(of_known_connection(CtKey::Mark, -1, 32), match);
+  if (!of_known) return std::nullopt;
+  const Diagram known = has_state(ct_state::kEstablished | ct_state::kRelated);
+  return diagrams_.either(holds, diagrams_.both(known, *of_known));
+}
+
+// --- the host ----------------------------------------------------------------------------------
+
+bool RuleRun::has_addresses_as_it_came() const {
+  constexpr std::array kAsked{Part::Source4,      Part::Source6,  Part::Destination4,
+                              Part::Destination6, Part::InDevice, Part::OutDevice,
+                              Part::Mark};
+  return std::ranges::all_of(kAsked,
+                             [&](Part part) { return now().part(part) == space_.part(part); });
+}
+
+// addrtype_mt_v1(): as the routes say, of which nothing is known; but of an address that is still
+// the one that came, the same wherever it is asked.
+std::optional<Diagram> RuleRun::xt_holds(const r::XtAddrtype& match) {
+  const bool same = match.on == r::XtAddrtype::On::Anywhere && has_addresses_as_it_came();
+  const auto is_one_of = [&](std::string_view which, std::uint16_t types, bool inverted) {
+    if (types == 0) return kEverything;
+    const std::string name =
+        fmt::format("iptables' addrtype: its {} address is of the types {:#x}", which, types);
+    const FieldId is = same ? space_.free(name, 1, FieldKind::NotModelled)
+                            : free_here(name, 1, FieldKind::NotModelled);
+    return diagrams_.where(is, inverted ? 0 : 1, inverted ? 0 : 1);
+  };
+  return diagrams_.both(is_one_of("source", match.source, match.source_inverted),
+                        is_one_of("destination", match.destination, match.destination_inverted));
+}
+
+// --- the packet --------------------------------------------------------------------------------
+
+// A header that another protocol has, or has not, is not read by these rules.
+bool RuleRun::all_are_of(std::initializer_list<std::uint8_t> protocols) {
+  Diagram all = kNothing;
+  for (const std::uint8_t number : protocols) {
+    all = diagrams_.either(all, space_.is(Part::Protocol, number));
+  }
+  return diagrams_.minus(path_, all) == kNothing;
+}
+
+Diagram RuleRun::has_port(Part part, const r::XtPorts& ports) {
+  Diagram within = kNothing;
+  if (ports.first <= ports.last) {
+    within = compare_.between(now().part(part), big_endian16(ports.first), big_endian16(ports.last))
+                 .value_or(kNothing);
+  }
+  return ports.inverted ? diagrams_.complement(within) : within;
+}
+
+std::optional<Diagram> RuleRun::xt_holds(const r::XtTcp& match) {
+  // Whether it has the option: such packets are not in the space.
+  if (match.option != 0 || !all_are_of({protocol::kTcp})) return std::nullopt;
+  Bits flags = now().part(Part::Flags);
+  for (unsigned n = 0; n < 8; ++n) {
+    if ((match.flag_mask >> n & 1) == 0) flags[7 - n] = Bit();
+  }
+  const auto equal = compare_.equal(flags, std::array{match.flag_value});
+  if (!equal) return std::nullopt;
+  const Diagram ports = diagrams_.both(has_port(Part::Transport0, match.source),
+                                       has_port(Part::Transport2, match.destination));
+  return diagrams_.both(ports, match.flags_inverted ? diagrams_.complement(*equal) : *equal);
+}
+
+std::optional<Diagram> RuleRun::xt_holds(const r::XtUdp& match) {
+  if (!all_are_of({protocol::kUdp, protocol::kUdpLite})) return std::nullopt;
+  return diagrams_.both(has_port(Part::Transport0, match.source),
+                        has_port(Part::Transport2, match.destination));
+}
+
+std::optional<Diagram> RuleRun::xt_holds(const r::XtMultiport& match) {
+  using Which = r::XtMultiport::Which;
+  if (!all_are_of({protocol::kTcp, protocol::kUdp, protocol::kUdpLite, protocol::kSctp})) {
+    return std::nullopt;
+  }
+  Diagram found = kNothing;
+  for (const r::XtPorts& ports : match.ports) {
+    if (match.which != Which::Destination) {
+      found = diagrams_.either(found, has_port(Part::Transport0, ports));
+    }
+    if (match.which != Which::Source) {
+      found = diagrams_.either(found, has_port(Part::Transport2, ports));
+    }
+  }
+  return match.inverted ? diagrams_.complement(found) : found;
+}
+
+// Of ICMP the type 255 stands for any; of ICMPv6 it is a type.
+std::optional<Diagram> RuleRun::xt_holds(const r::XtIcmp& match) {
+  if (!all_are_of({match.ipv6 ? protocol::kIcmpv6 : protocol::kIcmp})) return std::nullopt;
+  const BitSpan header(now().part(Part::Transport0));
+  const auto type = compare_.equal(header.first(8), std::array{match.type});
+  std::optional<Diagram> code = kNothing;
+  if (match.code_first <= match.code_last) {
+    code = compare_.between(header.subspan(8), std::array{match.code_first},
+                            std::array{match.code_last});
+  }
+  if (!type || !code) return std::nullopt;
+  const bool any = !match.ipv6 && match.type == 0xff;
+  const Diagram within = any ? kEverything : diagrams_.both(*type, *code);
+  return match.inverted ? diagrams_.complement(within) : within;
+}
+
+std::optional<Diagram> RuleRun::xt_holds(const r::XtTtl& match) {
+  const Bits& hops = now().part(Part::TimeToLive);
+  const std::array value{match.value};
+  const auto not_of = [&](std::optional<Diagram> set) {
+    return set ? std::optional(diagrams_.complement(*set)) : std::nullopt;
+  };
+  switch (match.is) {
+    case r::XtTtl::Is::Equal:
+      return compare_.equal(hops, value);
+    case r::XtTtl::Is::NotEqual:
+      return not_of(compare_.equal(hops, value));
+    case r::XtTtl::Is::Less:
+      return not_of(compare_.at_least(hops, value));
+    case r::XtTtl::Is::Greater:
+      return not_of(compare_.at_most(hops, value));
+  }
+  return std::nullopt;
+}
+
+std::optional<Diagram> RuleRun::xt_holds(const r::XtPkttype& match) {
+  std::optional<Diagram> is = kNothing;
+  if (match.type <= 0xff) {
+    is = compare_.equal(now().part(Part::Type), std::array{static_cast<std::uint8_t>(match.type)});
+  }
+  if (!is) return std::nullopt;
+  return match.inverted ? diagrams_.complement(*is) : *is;
+}
+
+// --- targets -----------------------------------------------------------------------------------
+
+RuleRun::Step RuleRun::run_xt_target(const r::XtTarget& target) {
   const auto anything = [&]() -> Step {
     return run_unsupported(
         {.name = fmt::format("iptables' target {}", target.name), .reason = "it is not modelled"});
   };
-  const auto meaning = ruleset::meaning_of(target);
+  const auto meaning = r::meaning_of(target);
   if (!meaning) return anything();
   return visit_closed(
       Overloaded{
-          [](const ruleset::XtNotes&) -> Step { return Goes{}; },
-          [](const ruleset::XtTee&) -> Step { return Goes{}; },
-          [&](const ruleset::XtReject&) -> Step { return Ends{decided(Fate::Reject)}; },
-          [&](const ruleset::XtCt& ct) { return ct.untracks ? run_notrack() : anything(); },
-          [&](const ruleset::XtSetMark&) { return anything(); },
-          [&](const ruleset::XtConnmarkTarget&) { return anything(); },
-          [&](const ruleset::XtNat&) { return anything(); },
-          [&](const ruleset::XtSetMss&) { return anything(); },
-          [&](const ruleset::XtStripOptions&) { return anything(); },
-          [&](const ruleset::XtSetTos&) { return anything(); },
-          [&](const ruleset::XtSetTtl&) { return anything(); },
-          [&](const ruleset::XtSetEcn&) { return anything(); },
-          [&](const ruleset::XtClassify&) { return anything(); },
-          [&](const ruleset::XtTproxyTarget&) { return anything(); },
-          [&](const ruleset::XtSetTarget&) { return anything(); },
-          [&](const ruleset::XtSynproxyTarget&) { return anything(); },
-          [&](const ruleset::XtQueue&) { return anything(); },
+          [](const OneOf<r::XtNotes, r::XtTee> auto&) -> Step { return Goes{}; },
+          [&](const r::XtReject&) -> Step { return Ends{decided(Fate::Reject)}; },
+          [&](const r::XtCt& ct) { return ct.untracks ? run_notrack() : anything(); },
+          [&](const r::XtNat& nat) { return run_xt_nat(nat); },
+          [&](const OneOf<r::XtSetMark, r::XtConnmarkTarget, r::XtSetMss, r::XtStripOptions,
+                          r::XtSetTos, r::XtSetTtl, r::XtSetEcn, r::XtClassify, r::XtTproxyTarget,
+                          r::XtSetTarget, r::XtSynproxyTarget, r::XtQueue> auto&) -> Step {
+            return anything();
+          },
       },
       *meaning);
 }

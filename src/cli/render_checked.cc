@@ -32,6 +32,11 @@ std::string on_host(const policy::Policy& policy, const std::optional<policy::In
   return host ? " on " + policy.hosts[*host].name : "";
 }
 
+// The sentence that a test or a law claims, where it has one.
+void render_name(const Terminal& terminal, std::string_view what, const std::string& name) {
+  if (!name.empty()) terminal.line(fmt::format("  {}: {}", what, printable(name)));
+}
+
 // What is wrong with a law; nothing where it is proven.
 void render(const Terminal& terminal, const policy::Policy& policy, const ask::LawCase& law) {
   using Outcome = ask::Proof::Outcome;
@@ -51,6 +56,7 @@ void render(const Terminal& terminal, const policy::Policy& policy, const ask::L
                                                         : "this packet is denied")
              : printable(law.proof.why),
       ends));
+  render_name(terminal, "law", law.law->name);
   if (broken) render(terminal, *law.proof.counterexample);
 }
 
@@ -116,6 +122,7 @@ void render(const Terminal& terminal, const policy::Policy& policy, const ask::T
         terminal.paint(Tone::Bad, "failed"), ask::name_of(packet.expected),
         printable(packet.words.text), on_host(policy, test_case.host), printable(failure.wrong),
         others == 0 ? "" : fmt::format(" (and {} more)", counted(others, "sample"))));
+    render_name(terminal, "test", test_case.test->name);
     render(terminal, failure.answer);
   }
   for (const auto& [index, why] : report.not_proven) {
@@ -126,6 +133,7 @@ void render(const Terminal& terminal, const policy::Policy& policy, const ask::T
                     terminal.paint(Tone::Strong, policy.sources.format(packet.words.span) + ":"),
                     ask::name_of(packet.expected), printable(packet.words.text),
                     on_host(policy, test_case.host), printable(why)));
+    render_name(terminal, "test", test_case.test->name);
   }
   for (const ask::LawCase& law : report.laws) render(terminal, policy, law);
 }
