@@ -45,5 +45,5 @@ expect_out "coverage 1 of 3 rules are touched by tests"
 expect_out "web.inbound.both never matches: web.inbound.low, web.inbound.high have together all its packets before it"
 
 rolewall check site --coverage --format json
-expect_out '"rule": "web.inbound.high"'
-expect_out '"touched": 1'
+expect_out '"rule":"web.inbound.high"'
+expect_out '"touched":1'
