@@ -17,7 +17,8 @@ using Steps = std::vector<Denotation::Step>;
 class Uses {
  public:
   Uses(const policy::Policy& policy, const policy::HostPolicy& host, Budget budget)
-      : host_(host),
+      : policy_(policy),
+        host_(host),
         d_(budget),
         space_(d_, true),
         denotation_(d_, space_, meanings_, policy, host_, run_time_) {}
@@ -202,20 +203,53 @@ class Uses {
     return true;
   }
 
+  // The host's own addresses, and those that the rule names, before any other.
+  Natural natural_of(const policy::Rule& rule) const {
+    Natural natural;
+    const policy::Conditions& conditions = rule.conditions;
+    add_named(conditions.from, natural.sources);
+    add_named(conditions.to, natural.destinations);
+    const bool sends = rule.direction == policy::Direction::Outbound;
+    add_host(*host_.host, sends ? natural.sources : natural.destinations);
+    for (const policy::ServiceLiteral& literal : conditions.services.literals) {
+      if (net::has_ports(literal.protocol)) natural.ports.push_back(literal.destination.first);
+    }
+    return natural;
+  }
+
+  static void add_host(const policy::Host& host, std::vector<net::Address>& to) {
+    for (const auto* list : {&host.addresses, &host.virtual_addresses}) {
+      for (const net::Prefix& prefix : *list) to.push_back(prefix.address);
+    }
+  }
+
+  void add_named(const policy::Selectors& selectors, std::vector<net::Address>& to) const {
+    for (const policy::Selector& item : selectors.items) {
+      if (item.negated) continue;
+      if (item.term.kind == policy::TermKind::Host) {
+        add_host(policy_.hosts[item.term.index], to);
+      } else if (item.term.kind == policy::TermKind::Prefix) {
+        to.push_back(net::last(item.term.prefix));
+      }
+    }
+  }
+
   std::vector<Blocker> blockers(FirstMatch& first, const Steps& steps, std::size_t at,
                                 Direction direction) {
+    const Natural natural = natural_of(*steps[at].rule);
     std::vector<Blocker> all;
     for (const std::size_t earlier : first.blockers(at)) {
       Blocker blocker{
           steps[earlier].rule, std::string(steps[earlier].by), first.is_same(at, earlier), {}};
       const auto left =
-          witness_of(d_, space_, described_, direction, first.left(at, earlier), nullptr);
+          witness_of(d_, space_, described_, direction, first.left(at, earlier), &natural);
       if (left) blocker.left = left->packet;
       all.push_back(std::move(blocker));
     }
     return all;
   }
 
+  const policy::Policy& policy_;
   policy::HostPolicy host_;
   RunTime run_time_;
   Meanings meanings_;

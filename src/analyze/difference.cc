@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 
+#include "analyze/edit.h"
 #include "analyze/way.h"
 #include "analyze/witness.h"
 
@@ -181,9 +182,13 @@ std::vector<DifferencePart> Difference::find(Direction direction) {
   Machine after(d, *space_, after_.ruleset, after_.host);
   before.share(shared_, places_.before());
   after.share(shared_, places_.after());
-  const Diagram domain = d.minus(space_->packets(), no_names());
-  before.narrow(domain);
-  after.narrow(domain);
+  Edit edit({before_.ruleset, before_.host, places_.before()},
+            {after_.ruleset, after_.host, places_.after()}, shared_);
+  const Diagram domain =
+      edit.packets(d, *space_, direction, d.minus(space_->packets(), no_names()));
+  if (domain == kNothing) return {};
+  before.narrow_to_few(domain);
+  after.narrow_to_few(domain);
   Endings endings;
   const auto ended = [&](Machine& machine) {
     return d.map(run(machine, direction), [&](std::uint32_t value) {
@@ -259,10 +264,11 @@ std::vector<DecidedPair> Difference::pairs(Direction direction, Diagram packets)
   shared_.notes_logs = false;
   shared_.notes_lines = true;
   const Diagram domain = d.both(packets, space_->packets());
+  if (domain == kNothing) return {};
   const auto lines = [&](const Side& side, const Places::Numbers& numbers) {
     Machine machine(d, *space_, side.ruleset, side.host);
     machine.share(shared_, numbers);
-    machine.narrow(domain);
+    machine.narrow_to_few(domain);
     return d.map(run(machine, direction), [&](std::uint32_t value) {
       if (value < Endings::kFirst) return terminal(0);
       return terminal(machine.environments()[machine.outcome_of(value).environment].line);

@@ -40,6 +40,27 @@ bool may_break(const ruleset::StatefulExpr& expr) {
          std::holds_alternative<ruleset::Quota>(expr);
 }
 
+// A set's elements, without those that no packet that is asked about can find.
+class AskedElements {
+ public:
+  AskedElements(const Machine& machine, const ruleset::Set& set, BitSpan key)
+      : set_(set), left_out_(machine.left_out(set)) {
+    if (machine.bounds() != nullptr) key_ = machine.bounds()->of_key(set, key);
+  }
+  bool about(std::size_t index) const {
+    if (left_out_ != nullptr && (*left_out_)[index]) return false;
+    if (key_.empty()) return true;
+    const ruleset::Elements& elements = set_.elements;
+    const auto first = elements.key(index);
+    return !Bounds::refuse(set_, key_, first, has_ranges(set_) ? elements.key_end(index) : first);
+  }
+
+ private:
+  const ruleset::Set& set_;
+  const std::vector<bool>* left_out_;
+  std::vector<std::optional<Values>> key_;
+};
+
 // `first`, and where it misses the next, by halves.
 Diagram first_hit(Diagrams& diagrams, std::span<const Diagram> all) {
   if (all.empty()) return kMiss;
@@ -74,9 +95,11 @@ std::optional<Diagram> RuleRun::members(const ruleset::Set& set, BitSpan key) {
   std::optional<Diagram>& known = machine_.members(set, key);
   if (known) return known;
   const ruleset::Elements& elements = set.elements;
+  const AskedElements asked(machine_, set, key);
   if (set.key.size() == 1 && is_whole_field(key, diagrams_)) {
     std::vector<Values> values;
     for (std::size_t i = 0; i < elements.count(); ++i) {
+      if (!asked.about(i)) continue;
       values.push_back({number(elements.key(i)),
                         number(has_ranges(set) ? elements.key_end(i) : elements.key(i))});
     }
@@ -94,6 +117,7 @@ std::optional<Diagram> RuleRun::members(const ruleset::Set& set, BitSpan key) {
   }
   std::vector<Diagram> boxes;
   for (std::size_t i = 0; i < elements.count(); ++i) {
+    if (!asked.about(i)) continue;
     const auto box = element(set, i, key);
     if (!box) return std::nullopt;
     boxes.push_back(*box);
@@ -149,9 +173,11 @@ RuleRun::Step RuleRun::look_up_data(const ruleset::Lookup& lookup, const ruleset
   const ruleset::Elements& elements = set.elements;
   constexpr std::size_t kMostValues = 4096;
   std::map<ruleset::Bytes, std::uint32_t> numbers;
+  const AskedElements asked(machine_, set, key);
   std::vector<Diagram> leaves;
   bool listed = !machine_.is_filled_by_packets(frame_.table, set);
   for (std::size_t i = 0; i < elements.count() && listed; ++i) {
+    if (!asked.about(i)) continue;
     const auto value = elements.value(i);
     const auto next = static_cast<std::uint32_t>(numbers.size()) + 2;
     const auto number = numbers.emplace(ruleset::Bytes(value.begin(), value.end()), next).first;
@@ -203,9 +229,13 @@ RuleRun::Step RuleRun::look_up_verdict(const ruleset::Set& set, BitSpan key) {
     }
     return known->second;
   };
+  const AskedElements asked(machine_, set, key);
   std::vector<Diagram> leaves;
   for (std::size_t i = 0; i < elements.count(); ++i) {
+    if (!asked.about(i)) continue;
     auto box = element(set, i, key);
+    // What none can come to is not run.
+    if (box && machine_.bounds() != nullptr && !may_be(*box)) continue;
     if (!box) {
       box = choice(fmt::format("a key of too many values, element {}", i), FieldKind::NotModelled);
     }

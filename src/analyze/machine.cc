@@ -32,6 +32,11 @@ Machine::Machine(Diagrams& diagrams, PacketSpace& space, const ruleset::Ruleset&
   }
 }
 
+void Machine::narrow_to_few(Diagram domain) {
+  narrow(domain);
+  if (domain != kNothing) bounds_.emplace(diagrams_, space_, domain);
+}
+
 Diagram Machine::outcome(const Outcome& outcome) {
   Outcome plain = outcome;
   if (plain.kind != Outcome::Kind::Decided) {
@@ -109,6 +114,12 @@ Diagram Machine::then(Diagram first, Outcome::Kind kind, const Rest& rest) {
 
 Diagram Machine::rules(const Frame& frame, std::uint32_t from, std::uint32_t to,
                        EnvironmentId environment) {
+  if (bounds_) {
+    const auto& all = ruleset_.tables[frame.table].chains[frame.chain].rules;
+    const Environment& now = environments_[environment];
+    while (from < to && bounds_->refuse(all[from].exprs, now)) ++from;
+    while (from < to && bounds_->refuse(all[to - 1].exprs, now)) --to;
+  }
   if (from == to) return outcome({Outcome::Kind::Next, {}, environment});
   // A hostile ruleset calls its chains over and over: runs of rules are of the budget, too.
   constexpr std::uint64_t kStepsOfRule = 500;
@@ -140,11 +151,21 @@ Diagram Machine::chain_of(const Frame& frame, EnvironmentId environment) {
   return all;
 }
 
+std::uint32_t Machine::call_line(const std::string& chain, bool returns) {
+  constexpr std::uint32_t kNobody = 0xffffffff;
+  return shared_->places.way(kNobody, returns ? 1 : 2, chain);
+}
+
 Diagram Machine::call(const Frame& from, std::uint32_t rule, const std::string& name,
                       EnvironmentId environment, bool returns) {
   const ruleset::Table& table = ruleset_.tables[from.table];
   const ruleset::Chain* chain = tables_[from.table].chain(name);
   CHECK(chain != nullptr, "verify() found the chain");
+  if (stops_at_calls_) {
+    Environment called = environments_[environment];
+    called.line = call_line(name, returns);
+    return outcome({Outcome::Kind::Return, {}, environments_.intern(std::move(called))});
+  }
   Frame frame = from;
   frame.chain = static_cast<std::uint32_t>(chain - table.chains.data());
   frame.calls = shared_ != nullptr

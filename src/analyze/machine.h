@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "analyze/bits.h"
+#include "analyze/bounds.h"
 #include "analyze/environment.h"
 #include "analyze/packet_space.h"
 #include "analyze/places.h"
@@ -62,8 +63,28 @@ class Machine {
   }
   Shared* shared() { return shared_; }
   // Of other packets than these nothing is asked: what is made is right for these alone.
-  void narrow(Diagram domain) { domain_ = domain; }
+  void narrow(Diagram domain) {
+    domain_ = domain;
+    bounds_.reset();
+  }
   Diagram domain() const { return domain_; }
+  // The same of few packets: rules that none of them can match are passed over.
+  void narrow_to_few(Diagram domain);
+  const Bounds* bounds() const { return bounds_ ? &*bounds_ : nullptr; }
+  // A rule that calls a chain ends there, with an outcome that is the call's alone: for whoever
+  // runs rules one by one.
+  void stop_at_calls() { stops_at_calls_ = true; }
+  // The line of such an outcome, which returns. REQUIRES: share().
+  std::uint32_t call_line(const std::string& chain, bool returns);
+  // Elements of a set that are taken for not there, by their numbers: for whoever asks what the
+  // others do. Null: none.
+  void leave_out(const ruleset::Set& set, std::vector<bool> elements) {
+    left_out_[&set] = std::move(elements);
+  }
+  const std::vector<bool>* left_out(const ruleset::Set& set) const {
+    const auto at = left_out_.find(&set);
+    return at == left_out_.end() ? nullptr : &at->second;
+  }
 
   // Of a base chain: Decided alone.
   Diagram run(std::uint32_t table, std::uint32_t chain, ruleset::Hook hook,
@@ -131,6 +152,9 @@ class Machine {
   Shared* shared_ = nullptr;
   const Places::Numbers* numbers_ = nullptr;
   Diagram domain_;
+  std::optional<Bounds> bounds_;
+  bool stops_at_calls_ = false;
+  std::map<const ruleset::Set*, std::vector<bool>> left_out_;
   const ruleset::Ruleset& ruleset_;
   const ruleset::Host& host_;
   Environments environments_;

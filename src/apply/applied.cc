@@ -53,6 +53,7 @@ Applied applied_now(const World& world, const std::string& host) {
           .at = clock_time(world),
           .by = own_name(),
           .host = host,
+          .policies = "",
           .boot_id = world.boot_id(),
           .network_namespace = world.network_namespace(),
           .mark = {},

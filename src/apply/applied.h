@@ -22,6 +22,7 @@ struct Applied {
   std::string at;                // RFC 3339, UTC
   std::string by;                // "root", or "root (sudo alice)"
   std::string host;
+  std::string policies;  // their directory, absolute; "" where an older version applied
   std::string boot_id;
   std::string network_namespace;
   KernelMark mark{};                    // at which the kernel holds it (belief.h)

@@ -64,6 +64,7 @@ Result<Applied> applied_from_json(const std::string& path, std::string_view text
     json.at("applied_at").get_to(applied.at);
     json.at("by").get_to(applied.by);
     json.at("host").get_to(applied.host);
+    applied.policies = json.value("policies", std::string());
     json.at("changes").get_to(applied.changes);
     if (!take_prefixes(json.at("management"), applied.management)) {
       return damaged("`management` holds what is no prefix");
@@ -84,9 +85,13 @@ Result<Applied> applied_from_json(const std::string& path, std::string_view text
 std::string to_json(const Applied& applied) {
   Json site = Json::object();
   for (const auto& [name, addresses] : applied.site) site[name] = texts_of(addresses);
-  const Json json{{kVersion, kStateFormat},     {"applied_at", applied.at},
-                  {"by", applied.by},           {"host", applied.host},
-                  {"changes", applied.changes}, {"management", texts_of(applied.management)},
+  const Json json{{kVersion, kStateFormat},
+                  {"applied_at", applied.at},
+                  {"by", applied.by},
+                  {"host", applied.host},
+                  {"policies", applied.policies},
+                  {"changes", applied.changes},
+                  {"management", texts_of(applied.management)},
                   {"site", std::move(site)}};
   // Names of users may hold anything.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

@@ -261,6 +261,7 @@ class Apply {
     event.from = found_.number;
     event.to = report.generation;
     event.waits = waits();
+    event.over_confirmed = event.waits && !found_.waits;
     event.why = prepared_->changes;
     TRY(state_.append(event));
     if (!waits()) TRY(settle(report));
@@ -325,6 +326,7 @@ class Apply {
 
   Applied now() const {
     Applied applied = applied_now(world_, snapshot_.host.name);
+    applied.policies = options_.policies;
     note_guard(applied);
     return applied;
   }

@@ -78,6 +78,7 @@ Result<Plan> plan(const ruleset::Snapshot& snapshot, const std::string& state_di
 struct ApplyOptions {
   // Without a confirmation within this time the former state comes back.
   std::optional<std::chrono::seconds> confirm_within;
+  std::string policies{};  // the directory that the ruleset comes from, absolute: for the record
   // For good, though an earlier apply still waits for its confirmation: both are in force then.
   bool for_good = false;
   // Asked before the commit; what would be lost refuses the apply, unless `force`.
@@ -219,6 +220,7 @@ struct Status {
   WayBack way_back;                         // where `rollback` would go
   std::string applied_at;                   // RFC 3339, UTC
   std::string host;
+  std::string policies;  // the directory that it comes from, where that was recorded
   // In which world it came into force; absent where no record says it, as on a full disk.
   std::optional<bool> same_boot;
   std::optional<bool> same_namespace;

@@ -197,6 +197,16 @@ bool is_logged(const std::string& state_directory, const RunTimeEntry& entry) {
   return text && parse(*text).holds.contains(name_of(entry));
 }
 
+std::string logged_reason(const std::string& state_directory, const RunTimeEntry& entry,
+                          const World& world) {
+  const Result<std::string> text = read_text(state_directory);
+  if (!text) return "";
+  const Log log = parse(*text);
+  const auto at = log.holds.find(name_of(entry));
+  const bool holds = at != log.holds.end() && !at->second.is_over(world.wall_seconds());
+  return holds ? at->second.entry.reason : "";
+}
+
 Remembered look_at_log(const std::string& state_directory, const World& world) {
   // A line that is being appended is whole when it is read again.
   for (int attempt = 0;; ++attempt) {

@@ -24,6 +24,9 @@ Result<void> log_removal(const std::string& state_directory, const RunTimeEntry&
 
 // Whether a line of it holds for the entry, over or not.
 bool is_logged(const std::string& state_directory, const RunTimeEntry& entry);
+// Why, by the line that holds for the entry and is not over; "" where none does or none says.
+std::string logged_reason(const std::string& state_directory, const RunTimeEntry& entry,
+                          const World& world);
 
 // What holds now, with the time that is left, and what could not be read, in words.
 struct Remembered {

@@ -172,10 +172,12 @@ Result<void> may_record(const std::string& state_directory) {
   return in_use ? Result<void>() : std::unexpected(in_use.error());
 }
 
-Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
+Result<Added> add_entry(RunTimeEntry entry, const std::string& state_directory,
                         const World& world) {
   TRY(may_record(state_directory));
   [[maybe_unused]] const auto turn = take_turn(state_directory);
+  // Renewed for another time, and still for the same reason.
+  if (entry.reason.empty()) entry.reason = logged_reason(state_directory, entry, world);
   Added added;
   const RunTimeSteps steps{.bans = entry.banned.has_value(), .openings = entry.opened.has_value()};
   Result<int> error = ERESTART;

@@ -52,6 +52,7 @@ std::string line_of(const Event& event) {
   if (event.to) json["to"] = *event.to;
   if (event.waits) json["waits"] = true;
   if (event.named) json["named"] = true;
+  if (event.over_confirmed) json["over-confirmed"] = true;
   if (!event.instead.empty()) json["instead"] = event.instead;
   return sealed_line(std::move(json));
 }
@@ -72,6 +73,7 @@ std::optional<Event> event_of(const std::string& line) {
     if (json->contains("to")) event.to = json->at("to").get<std::uint32_t>();
     event.waits = json->contains("waits");
     event.named = json->contains("named");
+    event.over_confirmed = json->contains("over-confirmed");
     event.instead = json->value("instead", std::string());
   } catch (const Json::exception&) {
     return std::nullopt;
@@ -148,6 +150,7 @@ Stack stack_of(const std::vector<Event>& events) {
       case EventKind::Applied:
       case EventKind::Disabled:
         stack.expect(event.from);
+        if (event.over_confirmed) stack.confirm();
         stack.put({event.to, event.waits});
         break;
       case EventKind::RolledBack:

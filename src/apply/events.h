@@ -43,7 +43,10 @@ struct Event {
   std::optional<std::uint32_t> to;    // in force after it
   bool waits = false;                 // of Applied, RolledBack, Disabled: for its confirmation
   bool named = false;                 // of RolledBack: `to` was asked for by its number
-  std::string at;                     // RFC 3339, UTC
+  // Of what waits: nothing did when it began, whatever the events before say. Their last may have
+  // found no room.
+  bool over_confirmed = false;
+  std::string at;  // RFC 3339, UTC
   std::string by;
   std::string why;
   std::string instead{};  // of FellBack: what was loaded

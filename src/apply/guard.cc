@@ -218,12 +218,14 @@ class Guard {
       const bool denied = last.fate() != eval::Fate::Accept && !last.hooks.empty() &&
                           last.hooks.back().decided && last.hooks.back().decision.table != kOurs;
       if (denied && is_first_note(last.hooks.back().decision.table, "denies")) {
-        answer_.notes.push_back({line.what, reason_of(last) + ", today as well", ""});
+        answer_.notes.push_back({line.what, reason_of(last) + "; it is so today as well", ""});
       }
     }
     for (const Course& course : courses.ways) {
       for (const auto& [question, answer] : course.taken) {
         if (question.table == kOurs || question.table >= after_.tables.size()) continue;
+        // What it denies, and if what, says more.
+        if (noted_.contains({question.table, "denies"})) continue;
         if (!is_first_note(question.table, "is not known")) continue;
         answer_.notes.push_back(
             {line.what,
@@ -244,7 +246,7 @@ class Guard {
         question.rule + 1, chain, table_name(table));
   }
 
-  bool is_first_note(std::uint32_t table, const char* kind) {
+  bool is_first_note(std::uint32_t table, std::string_view kind) {
     return noted_.emplace(table, kind).second;
   }
 
@@ -344,6 +346,12 @@ class Guard {
                 .rules[last.decision.rule];
   }
 
+  static std::string clause_of(const eval::Condition& condition) {
+    if (condition.is == "yes") return fmt::format(", if {}", condition.about);
+    if (condition.is == "no") return fmt::format(", unless {}", condition.about);
+    return fmt::format(", if {}: {}", condition.about, condition.is);
+  }
+
   std::string reason_of(const eval::Journey& way) const {
     const eval::HookResult& last = way.hooks.back();
     const std::string hook(name_of(last.hook));
@@ -361,7 +369,7 @@ class Guard {
     }
     if (!last.reason.empty()) reason += ": " + last.reason;
     for (const eval::Condition& condition : way.conditions) {
-      reason += fmt::format(", if {}: {}", condition.about, condition.is);
+      reason += clause_of(condition);
     }
     return reason;
   }

@@ -69,13 +69,18 @@ Result<std::optional<Pending>> waits_in_place_of(const std::string& directory, c
   return before;
 }
 
+Result<std::optional<Pending>> waits_in_place_of(const std::string& directory, const Pending& armed,
+                                                 Kernel& kernel, const World& world) {
+  const auto live = kernel.read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {});
+  if (!live) return std::unexpected(live.error());
+  return waits_in_place_of(directory, armed, *live ? &**live : nullptr, world);
+}
+
 void clear_interrupted(StateDirectory& state, Kernel& kernel, const World& world) {
   const auto armed = read_pending(state.path());
   const auto current = current_number(state.path());
   if (armed && *armed && current && *current != (*armed)->generation) {
-    const auto live = kernel.read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {});
-    if (!live) return;
-    const auto waits = waits_in_place_of(state.path(), **armed, *live ? &**live : nullptr, world);
+    const auto waits = waits_in_place_of(state.path(), **armed, kernel, world);
     if (!waits) return;
     const auto written =
         *waits ? state.write(kPendingFile, to_json(**waits)) : state.remove(kPendingFile);

@@ -27,6 +27,10 @@ bool is_table_of(const ruleset::Table* live, const std::string& directory,
 // or that cannot be told.
 Result<std::optional<Pending>> waits_in_place_of(const std::string& directory, const Pending& armed,
                                                  const ruleset::Table* live, const World& world);
+// The same, of what the kernel holds now. A full disk keeps pending.json as it was: whoever goes by
+// it asks this first.
+Result<std::optional<Pending>> waits_in_place_of(const std::string& directory, const Pending& armed,
+                                                 Kernel& kernel, const World& world);
 
 // Every verb that changes something begins with it: pending.json of what never was in force goes,
 // and generations of which no event says anything. What cannot be done is left for the next.

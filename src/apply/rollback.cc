@@ -340,6 +340,10 @@ class Rollback {
     Waiting waiting = whatever_waits(state_.path());
     say(std::move(waiting.problem));
     pending_ = std::move(waiting.pending);
+    if (pending_ && pending_->generation != current_) {
+      const auto waits = waits_in_place_of(state_.path(), *pending_, kernel_, world_);
+      if (waits) pending_ = *waits;
+    }
     if (to_ && pending_ && pending_->generation == to_) return refuse_what_waits();
     if (to_ && !pending_ && to_ == current_) {
       const auto boots = boot_number(state_.path());

@@ -80,6 +80,7 @@ void take_applied(const Applied& applied, const World& world, Status& status) {
   status.generation = applied.generation;
   status.applied_at = applied.at;
   status.host = applied.host;
+  status.policies = applied.policies;
   if (!applied.boot_id.empty()) {
     status.same_boot = applied.boot_id == world.boot_id();
     status.same_namespace = applied.network_namespace == world.network_namespace();

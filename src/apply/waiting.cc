@@ -21,7 +21,10 @@ std::optional<Unconfirmed> unconfirmed(const std::string& directory) {
   const auto events = read_events(directory);
   if (events && !events->all.empty()) {
     auto waits = unconfirmed_by(events->all);
-    if (waits && waits->what != *current) waits.reset();
+    // What a boot loads was confirmed, though the history had no room for it.
+    const auto boots = boot_number(directory);
+    const bool is_confirmed = boots && *boots == *current;
+    if (waits && (waits->what != *current || is_confirmed)) waits.reset();
     return waits;
   }
   // The history is lost, too.

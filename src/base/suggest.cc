@@ -1,6 +1,7 @@
 #include "base/suggest.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <vector>
@@ -27,31 +28,42 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return cells.back();
 }
 
-}  // namespace
-
-std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates) {
+std::vector<std::string> all_nearest(std::string_view word,
+                                     std::span<const std::string> candidates) {
   constexpr std::size_t kLongestWord = 64;
-  if (word.empty() || word.size() > kLongestWord) return std::nullopt;
-  // One slip in three letters still reads as the same word. Of two as near, the one that begins
-  // alike: people rarely miss the first letter.
-  std::size_t best = std::max<std::size_t>(1, word.size() / 3) + 1;
-  const std::string* found = nullptr;
+  if (word.empty() || word.size() > kLongestWord) return {};
+  // One slip in three letters still reads as the same word.
+  std::size_t best = std::max<std::size_t>(1, word.size() / 3);
+  std::vector<std::string> found;
   for (const std::string& candidate : candidates) {
     if (candidate.empty() || candidate.size() > kLongestWord) continue;
     const std::size_t d = distance(word, candidate);
-    const bool begins_better =
-        found != nullptr && candidate.front() == word.front() && found->front() != word.front();
-    if (d < best || (d == best && begins_better)) {
-      best = d;
-      found = &candidate;
-    }
+    if (d > best) continue;
+    if (d < best) found.clear();
+    best = d;
+    if (std::ranges::find(found, candidate) == found.end()) found.push_back(candidate);
   }
-  return found != nullptr ? std::optional(*found) : std::nullopt;
+  // People rarely miss the first letter.
+  const auto begins_alike = [&](const std::string& each) { return each.front() == word.front(); };
+  if (std::ranges::any_of(found, begins_alike)) {
+    std::erase_if(found, [&](const std::string& each) { return !begins_alike(each); });
+  }
+  return found;
+}
+
+}  // namespace
+
+std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates) {
+  const std::vector<std::string> found = all_nearest(word, candidates);
+  return found.empty() ? std::nullopt : std::optional(found.front());
 }
 
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates) {
-  const auto candidate = nearest(word, candidates);
-  return candidate ? fmt::format("did you mean `{}`?", *candidate) : "";
+  constexpr std::size_t kMost = 3;
+  std::vector<std::string> found = all_nearest(word, candidates);
+  if (found.empty()) return "";
+  found.resize(std::min(found.size(), kMost));
+  return fmt::format("did you mean `{}`?", fmt::join(found, "` or `"));
 }
 
 }  // namespace rolewall

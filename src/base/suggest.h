@@ -13,7 +13,7 @@ namespace rolewall {
 // first.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
 
-// "did you mean `x`?", or "" where nothing is near.
+// "did you mean `x`?", "did you mean `x` or `y`?" of those as near, or "" where nothing is.
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);
 
 }  // namespace rolewall

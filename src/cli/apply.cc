@@ -314,6 +314,9 @@ int run(const ApplyOptions& options) {
 
   auto how = confirmation(options);
   if (!how) return report(how.error());
+  const auto directory = site_directory(options.site, looks);
+  if (!directory) return report(directory.error());
+  how->policies = std::filesystem::absolute(*directory).lexically_normal().string();
   say_that_nothing_is_armed(options, *how);
   carry_out_overdue(options.state_directory);  // before the plan, which it changes
   auto facts = guard_facts(site.policy);

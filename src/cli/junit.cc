@@ -7,6 +7,7 @@
 
 #include "ask/answer.h"
 #include "cli/ci_forms.h"
+#include "policy/codes.h"
 
 namespace rolewall::cli {
 namespace {

@@ -26,7 +26,6 @@
 namespace rolewall::cli {
 namespace {
 
-constexpr std::string_view kServerDirectory = "/etc/rolewall";
 constexpr std::string_view kInstalledRules = ROLEWALL_RULES;
 // Beside a program that has just been built, Meson leaves a file that names the source's rules/.
 constexpr std::string_view kBuiltRulesPointer = "rolewall-rules-path";

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/diagnostic.h"
 #include "base/error.h"
@@ -13,6 +14,8 @@
 #include "ruleset/snapshot.h"
 
 namespace rolewall::cli {
+
+inline constexpr std::string_view kServerDirectory = "/etc/rolewall";
 
 enum class Looks {
   Around,    // ./site.toml, ./policies, /etc/rolewall

@@ -10,9 +10,11 @@
 #include "apply/apply.h"
 #include "cli/exit_status.h"
 #include "cli/json.h"
+#include "cli/printed_commands.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/screen.h"
+#include "cli/site_options.h"
 #include "cli/state_options.h"
 #include "observe/surroundings.h"
 #include "ruleset/names.h"
@@ -161,9 +163,13 @@ void add_pending(const apply::Status& status, Screen& screen) {
   if (!way.why_named.empty()) screen.urgent("problem", printable(way.why_named));
 }
 
-// While something waits, an apply has to say what becomes of that.
-std::string_view apply_command(const apply::Status& status) {
-  return status.pending && !status.overdue ? "rolewall apply --confirm 5m" : "rolewall apply";
+// As it was applied last. While something waits, an apply has to say what becomes of that.
+std::string apply_command(const apply::Status& status) {
+  std::string command = "rolewall apply";
+  if (!status.policies.empty() && status.policies != kServerDirectory) {
+    command += fmt::format(" -p {} --host {}", quoted(status.policies), quoted(status.host));
+  }
+  return status.pending && !status.overdue ? command + " --confirm 5m" : command;
 }
 
 // What of that which was applied is not there, and the way back.

@@ -8,10 +8,12 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 
 #include "net/protocol.h"
 #include "netlink/conntrack.h"
+#include "netlink/unix_sockets.h"
 #include "observe/socket_owners.h"
 
 namespace rolewall::observe {
@@ -21,6 +23,13 @@ using netlink::TcpSocket;
 
 constexpr int kMostRelays = 8;  // one behind the other
 constexpr const char* kMosh = "mosh-server";
+// Where an X server listens for the programs that it shows.
+constexpr std::string_view kDisplays = "/tmp/.X11-unix/";
+
+bool is_display(std::string_view name) {
+  if (name.starts_with('\0')) name.remove_prefix(1);
+  return name.starts_with(kDisplays);
+}
 
 // A shell has one, in a browser too; a service that runs this command for itself (a web application
 // that bans a client which it still talks to) has none.
@@ -51,11 +60,14 @@ class Search {
     return relay;
   }
 
-  // Of what this process descends from, the nearest that serves somebody; else each mosh there is,
-  // whose shell may have outlived it (tmux).
+  // Of what this process descends from, the nearest that serves somebody; else the desktop that
+  // shows its terminal; else each mosh there is, whose shell may have outlived it (tmux).
   std::vector<Relay> of_shells(const std::vector<SshConnection>& sessions) {
     for (const unsigned process : ancestors()) {
       if (auto relay = of_shell(process, sessions)) return {std::move(*relay)};
+    }
+    for (const unsigned process : ancestors()) {
+      if (auto relay = of_desktop(process, sessions)) return {std::move(*relay)};
     }
     std::vector<Relay> found;
     for (const unsigned id : processes_named(kMosh)) {
@@ -139,22 +151,74 @@ class Search {
     return flows;
   }
 
-  // What this process relays comes to it from elsewhere, or from another relay; else it has dialled
-  // out; else it is the child of one that does (an ssh, started in a session).
-  void add(unsigned process, int depth, std::vector<OuterFlow>& flows) {
-    if (depth > kMostRelays || process <= 1 || !seen_.insert(process).second) return;
-    const std::size_t before = flows.size();
+  void add_what_comes_to(unsigned process, int depth, std::vector<OuterFlow>& flows) {
     for (const OuterFlow& flow : accepted_by(process)) put(flows, flow);
     for (const TcpSocket* socket : connections_of(process)) {
       const TcpSocket* far = is_served(socket->local_port) ? other_end(*socket) : nullptr;
       if (far == nullptr) continue;
       for (const unsigned other : holders_of(far->inode)) add(other, depth + 1, flows);
     }
+    for (const unsigned other : relaying_to(process)) add(other, depth + 1, flows);
+  }
+
+  // What this process relays comes to it from elsewhere, or from another relay; else it has dialled
+  // out; else it is the child of one that does (an ssh, started in a session).
+  void add(unsigned process, int depth, std::vector<OuterFlow>& flows) {
+    if (depth > kMostRelays || process <= 1 || !seen_.insert(process).second) return;
+    const std::size_t before = flows.size();
+    add_what_comes_to(process, depth, flows);
     if (flows.size() != before) return;
     for (const OuterFlow& flow : flows_of(process_at(process).sockets)) {
       if (flow.protocol != net::protocol::kTcp || !is_within(flow)) put(flows, flow);
     }
     if (flows.size() == before) add(parent_of(process), depth + 1, flows);
+  }
+
+  const std::vector<netlink::UnixSocket>& unix_sockets() {
+    if (!unix_sockets_)
+      unix_sockets_ = netlink::read_unix_sockets().value_or(std::vector<netlink::UnixSocket>{});
+    return *unix_sockets_;
+  }
+
+  // Who has connected to Unix sockets of the process (a websockify, xrdp, an sslh), not to be shown
+  // on its display.
+  std::set<unsigned> relaying_to(unsigned process) {
+    std::set<unsigned> found;
+    const std::set<std::uint64_t>& own = process_at(process).sockets;
+    for (const netlink::UnixSocket& socket : unix_sockets()) {
+      if (socket.name.empty() || is_display(socket.name) || !own.contains(socket.inode)) continue;
+      for (const unsigned other : holders_of(socket.peer)) found.insert(other);
+    }
+    return found;
+  }
+
+  // The X server that shows a window of the process's (a terminal), and who has come to it: a
+  // viewer of VNC or RDP, or what relays one. Of a display that is this machine's own, nobody.
+  std::optional<Relay> of_desktop(unsigned process, const std::vector<SshConnection>& sessions) {
+    if (!has_terminal()) return std::nullopt;
+    const std::set<std::uint64_t> own = process_at(process).sockets;
+    for (const netlink::UnixSocket& socket : unix_sockets()) {
+      if (!is_display(socket.name) || !own.contains(socket.peer)) continue;
+      for (const unsigned server : holders_of(socket.inode)) {
+        Relay relay{.what = process_at(server).name + ", the desktop that shows this terminal",
+                    .flows = {},
+                    .forwarded = {},
+                    .of_shell = true};
+        add_what_comes_to(server, 0, relay.flows);
+        if (auto found = beside(sessions, std::move(relay))) return found;
+      }
+    }
+    return std::nullopt;
+  }
+
+  // What is a session of sshd's is checked as such.
+  static std::optional<Relay> beside(const std::vector<SshConnection>& sessions, Relay relay) {
+    std::erase_if(relay.flows, [&](const OuterFlow& flow) {
+      return std::ranges::any_of(sessions, [&](const SshConnection& session) {
+        return session.client == flow.remote && session.client_port == flow.remote_port;
+      });
+    });
+    return relay.flows.empty() ? std::nullopt : std::optional(std::move(relay));
   }
 
   // Who serves a terminal is on another one than who sits there, or on none. It has accepted the
@@ -188,19 +252,14 @@ class Search {
         relay.flows.push_back(flow);
       }
     }
-    // What is a session of sshd's is checked as such.
-    std::erase_if(relay.flows, [&](const OuterFlow& flow) {
-      return std::ranges::any_of(sessions, [&](const SshConnection& session) {
-        return session.client == flow.remote && session.client_port == flow.remote_port;
-      });
-    });
-    return relay.flows.empty() ? std::nullopt : std::optional(std::move(relay));
+    return beside(sessions, std::move(relay));
   }
 
   netlink::TcpSockets sockets_;
   std::map<unsigned, Process> processes_;  // as far as they were read
   bool all_are_read_ = false;
   std::set<unsigned> seen_;
+  std::optional<std::vector<netlink::UnixSocket>> unix_sockets_;  // once they were read
 };
 
 bool may_be_relayed(const SshConnection& session, const netlink::TcpSockets& sockets) {

@@ -1,7 +1,7 @@
 // What carries a session of ssh that comes from this machine itself: of a program that relays it to
 // sshd over the loopback or between this host's addresses (haproxy, sslh, socat, the end of a
 // reverse tunnel, another ssh), of a container's; and a shell that another server than sshd serves
-// (mosh, a terminal in a browser).
+// (mosh, a terminal in a browser, one in the window of a desktop seen by VNC or RDP).
 #pragma once
 
 #include <cstdint>

@@ -16,18 +16,25 @@
 namespace rolewall::policy {
 namespace {
 
+// What other programs write.
+std::string action_meant(std::string_view text) {
+  std::string lower(text);
+  std::ranges::transform(lower, lower.begin(), [](char c) {
+    return 'A' <= c && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  for (const std::string_view accepts : {"allow", "permit", "pass"}) {
+    if (lower == accepts) return "did you mean `accept`?";
+  }
+  for (const std::string_view denies : {"deny", "block", "discard", "refuse"}) {
+    if (lower == denies) return "`drop` does not answer; `reject` says that it is refused";
+  }
+  return did_you_mean(lower, std::vector<std::string>{"accept", "drop", "reject"});
+}
+
 std::optional<Action> read_action(const Section& section, std::string_view key,
                                   Diagnostics& diagnostics) {
   const Value* value = section.find(key);
-  if (value == nullptr) return std::nullopt;
-  const auto action = parse_action(value->text);
-  if (!action) {
-    const std::vector<std::string> words = {"accept", "drop", "reject"};
-    report(diagnostics, Code::BadValue, value->span(),
-           fmt::format("{} is not an action: accept, drop or reject", quote(value->text)),
-           did_you_mean(value->text, words));
-  }
-  return action;
+  return value == nullptr ? std::nullopt : policy::read_action(*value, diagnostics);
 }
 
 std::optional<Mode> read_mode(const Section& section, Diagnostics& diagnostics) {
@@ -135,10 +142,13 @@ std::vector<std::string> words_of(const LogSteps& steps) {
   return words;
 }
 
-std::optional<Action> parse_action(std::string_view text) {
-  if (text == "accept") return Action::Accept;
-  if (text == "drop") return Action::Drop;
-  if (text == "reject") return Action::Reject;
+std::optional<Action> read_action(const Value& value, Diagnostics& diagnostics) {
+  if (value.text == "accept") return Action::Accept;
+  if (value.text == "drop") return Action::Drop;
+  if (value.text == "reject") return Action::Reject;
+  report(diagnostics, Code::BadValue, value.span(),
+         fmt::format("{} is not an action: accept, drop or reject", quote(value.text)),
+         action_meant(value.text));
   return std::nullopt;
 }
 

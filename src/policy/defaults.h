@@ -5,7 +5,8 @@
 
 namespace rolewall::policy {
 
-std::optional<Action> parse_action(std::string_view text);
+// Of `action` or of a default; what is none is reported.
+std::optional<Action> read_action(const Value& value, Diagnostics& diagnostics);
 
 DefaultsOverride read_defaults(const Value& table, Keys top, Diagnostics& diagnostics);
 

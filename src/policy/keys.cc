@@ -1,6 +1,7 @@
 #include "policy/keys.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -97,6 +98,8 @@ struct Advice {
   std::string_view hint;
   std::string_view table{};  // in this one alone
 };
+constexpr std::string_view kRulesAre =
+    "rules are [[inbound]] (to this host), [[outbound]] (from it) and [[forward]] (through it)";
 constexpr std::array kAdvice = {
     Advice{"port", "name the port in the service: service = \"tcp/8080\""},
     Advice{"ports", "name the ports in the service: service = \"tcp/8000-8010\""},
@@ -148,6 +151,29 @@ constexpr std::array kAdvice = {
     Advice{"redirect-only", "only inbound rules can say that they redirect only"},
     Advice{"early", "only inbound rules can be early"},
     Advice{"user", "only outbound rules can match the socket's owner"},
+    Advice{"in", kRulesAre, "a role's file"},
+    Advice{"input", kRulesAre, "a role's file"},
+    Advice{"ingress", kRulesAre, "a role's file"},
+    Advice{"incoming", kRulesAre, "a role's file"},
+    Advice{"out", kRulesAre, "a role's file"},
+    Advice{"output", kRulesAre, "a role's file"},
+    Advice{"egress", kRulesAre, "a role's file"},
+    Advice{"outgoing", kRulesAre, "a role's file"},
+    Advice{"rule", kRulesAre, "a role's file"},
+    Advice{"rules", kRulesAre, "a role's file"},
+    Advice{"chain", kRulesAre, "a role's file"},
+    Advice{"in", kRulesAre, "a block's file"},
+    Advice{"out", kRulesAre, "a block's file"},
+    Advice{"rules", kRulesAre, "a block's file"},
+    Advice{"policy", "what no rule decides is [defaults]: inbound = \"drop\""},
+    Advice{"state",
+           "rules decide about a connection's first packet: its others pass by themselves"},
+    Advice{"proto", "name the protocol in the service: service = \"udp/53\""},
+    Advice{"packages", "what updates a host may fetch is a rule: `use = [\"baseline\"]` has one"},
+    Advice{"prefixes", "the addresses and prefixes of a network are `addresses`"},
+    Advice{"cidr", "the addresses and prefixes of a network are `addresses`"},
+    Advice{"allow", "did you mean `accept`?", "[[test]]"},
+    Advice{"block", "did you mean `deny`?", "[[test]]"},
     Advice{"in", "an outbound rule takes `out`, the interface the packet leaves by"},
     Advice{"out", "an inbound rule takes `in`, the interface the packet arrives on"},
 };
@@ -171,7 +197,9 @@ Unknown unknown_key(std::string_view name, std::string_view table, Keys known, K
   }
   std::vector<std::string> names;
   for (const Key& key : known) names.emplace_back(key.name);
-  return {did_you_mean(name, names), nearest(name, names)};
+  std::string hint = did_you_mean(name, names);
+  if (hint.empty()) hint = fmt::format("it takes {}", fmt::join(names, ", "));
+  return {std::move(hint), nearest(name, names)};
 }
 
 std::string_view type_name(KeyType type) {
@@ -200,13 +228,17 @@ std::string_view type_name(KeyType type) {
   return "something else";
 }
 
-std::string wrong_type_hint(const Value& value, KeyType type) {
+std::string wrong_type_hint(const Value& value, KeyType type, std::string_view name) {
   if (type == KeyType::LocalDate &&
       (value.kind == ValueKind::String || value.kind == ValueKind::Time)) {
     return "write the date alone, without quotes: 2027-03-01";
   }
   if (type == Boolean && (value.text == "true" || value.text == "false")) {
     return "write it without quotes";
+  }
+  if (type == Boolean) return "write true or false, without quotes";
+  if (type == Strings && value.kind == ValueKind::Integer && name == "service") {
+    return fmt::format("did you mean \"tcp/{}\"?", value.integer);
   }
   if (type == Integer && value.kind == ValueKind::String) return "write the number without quotes";
   if (type == String && value.kind == ValueKind::Array && value.items.size() == 1) {
@@ -237,7 +269,7 @@ bool check_list(const Value& value, KeyType type, std::string_view name, ValueKi
     report(
         diagnostics, Code::WrongType, element.span(),
         fmt::format("{} takes {}, not {}", quote(name), type_name(type), kind_name(element.kind)),
-        wrong_type_hint(element, type));
+        wrong_type_hint(element, type, name));
   }
   if (value.kind == ValueKind::Array && value.items.empty() &&
       (type == Strings || type == StringsOrTable)) {
@@ -327,7 +359,7 @@ bool check_type(const Value& value, KeyType type, std::string_view name, Diagnos
   if (has_kind(value, type)) return true;
   report(diagnostics, Code::WrongType, value.span(),
          fmt::format("{} takes {}, not {}", quote(name), type_name(type), kind_name(value.kind)),
-         wrong_type_hint(value, type));
+         wrong_type_hint(value, type, name));
   return false;
 }
 

@@ -1,6 +1,7 @@
 // The limit grammar: number "/" unit [ " burst " number ] [ " per source" | " in all" ].
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <limits>
 
@@ -30,6 +31,25 @@ std::uint64_t seconds_of(std::string_view word) {
   return 0;
 }
 
+// "10 per minute", "10/m", "10/min", "10 / s": what was meant, in quotes, or the grammar.
+std::string limit_meant(std::uint64_t count, std::string_view rest) {
+  constexpr std::string_view kSeparators = " /";
+  std::string_view last;
+  while (!rest.empty()) {
+    const std::string_view word = rest.substr(0, rest.find_first_of(kSeparators));
+    if (!word.empty()) last = word;
+    rest.remove_prefix(std::min(word.size() + 1, rest.size()));
+  }
+  for (const Unit& unit : kUnits) {
+    const bool is_short = last.size() < 4 && unit.word.starts_with(last);
+    const bool is_plural = last.size() == unit.word.size() + 1 && last.starts_with(unit.word);
+    if (last == unit.word || is_plural || (is_short && !last.empty())) {
+      return fmt::format("did you mean \"{}/{}\"?", count, unit.word);
+    }
+  }
+  return std::string(kGrammar);
+}
+
 // Takes `word` off the front of `text`.
 bool take(std::string_view& text, std::string_view word) {
   if (!text.starts_with(word)) return false;
@@ -48,9 +68,10 @@ std::string_view take_digits(std::string_view& text) {
 }  // namespace
 
 std::optional<Rate> parse_rate(const Value& value, bool per_source, Diagnostics& diagnostics) {
-  const auto refuse = [&](std::string_view rest, std::string message) -> std::optional<Rate> {
+  const auto refuse = [&](std::string_view rest, std::string message,
+                          std::string hint = std::string(kGrammar)) -> std::optional<Rate> {
     report(diagnostics, Code::BadLimit, value.place.at(value.text.size() - rest.size()),
-           std::move(message), std::string(kGrammar));
+           std::move(message), std::move(hint));
     return std::nullopt;
   };
   std::string_view rest = value.text;
@@ -64,11 +85,15 @@ std::optional<Rate> parse_rate(const Value& value, bool per_source, Diagnostics&
                                           quote(value.text), kMostRate));
   }
   rate.count = *count;
-  if (!take(rest, "/")) return refuse(rest, fmt::format("{} has no unit", quote(value.text)));
+  if (!take(rest, "/")) {
+    return refuse(rest, fmt::format("{} has no unit", quote(value.text)),
+                  limit_meant(*count, rest));
+  }
   const std::string_view unit = rest.substr(0, rest.find(' '));
   rate.per_seconds = seconds_of(unit);
   if (rate.per_seconds == 0) {
-    return refuse(rest, fmt::format("{} is not a unit: second, minute, hour or day", quote(unit)));
+    return refuse(rest, fmt::format("{} is not a unit: second, minute, hour or day", quote(unit)),
+                  limit_meant(*count, unit));
   }
   rest.remove_prefix(unit.size());
 

@@ -294,14 +294,7 @@ class RuleReader {
   void read_action() {
     const Value* value = section_.find("action");
     if (value == nullptr) return;
-    if (const auto action = parse_action(value->text)) {
-      rule_.action = *action;
-      return;
-    }
-    const std::vector<std::string> words = {"accept", "drop", "reject"};
-    report(diagnostics_, Code::BadValue, value->span(),
-           fmt::format("{} is not an action: accept, drop or reject", quote(value->text)),
-           did_you_mean(value->text, words));
+    if (const auto action = policy::read_action(*value, diagnostics_)) rule_.action = *action;
   }
 
   void read_connections() {

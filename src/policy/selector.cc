@@ -46,12 +46,29 @@ bool means_any(std::string_view text) {
   return std::ranges::find(kWords, text) != kWords.end();
 }
 
+// "a, b" as the entries of a list.
+std::string in_list(std::string_view text) {
+  std::string list;
+  while (!text.empty()) {
+    std::string_view word = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+    while (word.starts_with(' ')) word.remove_prefix(1);
+    while (word.ends_with(' ')) word.remove_suffix(1);
+    if (!word.empty()) list += fmt::format("{}\"{}\"", list.empty() ? "" : ", ", word);
+  }
+  return list;
+}
+
 // What to write in place of a text that no name can be.
 std::string instead_of_name(const Policy& policy, std::string_view text) {
   if (text.starts_with('#')) return "tags are written without `#`";
   if (means_any(text)) return "did you mean `any`?";
   if (const auto comma = text.find(','); comma != std::string_view::npos) {
-    return "several stand in a list: [\"a\", \"b\"]";
+    return fmt::format("several stand in a list: [{}]", in_list(text));
+  }
+  // "ip any", "host 10.0.0.1", "from office"
+  if (const auto space = text.find(' '); space != std::string_view::npos) {
+    return fmt::format("it is one word: did you mean `{}`?", text.substr(text.rfind(' ') + 1));
   }
   std::string lower(text);
   std::ranges::transform(lower, lower.begin(), [](char c) {

@@ -49,7 +49,9 @@ std::optional<net::PortRange> parse_ports(std::string_view text, Span span,
   if (!first || !last) {
     report(diagnostics, Code::BadService, span,
            fmt::format("{} is not a port or range of ports", quote(text)),
-           "a number from 0 to 65535, or two with `-` between");
+           text.find(',') == std::string_view::npos
+               ? "a number from 0 to 65535, or two with `-` between: 8000-8010"
+               : "several stand in a list: [\"tcp/80\", \"tcp/443\"]");
     return std::nullopt;
   }
   if (*first > *last) {
@@ -148,6 +150,9 @@ void report_unknown_service(const Policy& policy, std::string_view text, Span sp
   std::string hint = did_you_mean(word, names);
   if (const std::string lower = lower_case(word); policy.service_names.contains(lower)) {
     hint = fmt::format("did you mean `{}`?", lower);
+  }
+  if (text.find(',') != std::string_view::npos) {
+    hint = "several stand in a list: [\"http\", \"https\"]";
   }
   if (text.starts_with('!')) hint = "`!` only works with addresses: it cannot exclude services";
   if (parse_number(text, 65535)) hint = fmt::format("did you mean `tcp/{}`?", text);

@@ -12,6 +12,7 @@
 #include "print/json_text.h"
 #include "print/print.h"
 #include "print/snapshot_fields.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 #include "ruleset/xt_match.h"
 #include "ruleset/xt_target.h"

@@ -44,6 +44,11 @@ expect_status 0
 rolewall bans
 expect_out "ban    192.0.2.7  for "
 expect_out "guesses passwords"
+# Renewed, it is still for that reason.
+with_state ban 192.0.2.7 --for 2h
+expect_status 0
+rolewall bans
+expect_out "guesses passwords"
 expect_out "ban    192.0.2.64/26  for good"
 expect_out "allow  tcp/22 from 203.0.113.50  for "
 rolewall eval --live 'tcp 192.0.2.7 > 10.0.2.10:22 in=eth0' --state-dir "$state"
@@ -133,7 +138,7 @@ expect_status 0
 rolewall bans --format json
 expect_json 'len(d["entries"]) == 4'
 expect_json '[e for e in d["entries"] if e["address"] == "192.0.2.7"][0]["seconds_left"] > 7000'
-expect_json 'all(e.get("reason") != "guesses passwords" for e in d["entries"])'
+expect_json '[e for e in d["entries"] if e["address"] == "192.0.2.7"][0]["reason"] == "guesses passwords"'
 with_state apply site --host web-01
 expect_out "nothing to do"
 

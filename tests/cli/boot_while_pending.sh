@@ -33,7 +33,7 @@ follow() {
   advice=$(sed -n "s/.*$1: sudo \(rolewall [^(]*\).*/\1/p" "$scratch/out" | sed 's/    .*//' | head -n 1)
   [ -n "$advice" ] || complain "no advice: $1"
   # shellcheck disable=SC2086 # its words
-  case $advice in *" apply "*) rolewall ${advice#rolewall } site --host web-01 ;; *) rolewall ${advice#rolewall } ;; esac
+  rolewall ${advice#rolewall }
   expect_status 0
 }
 admit 8003

@@ -1,11 +1,12 @@
-"""Scenes for tests/cli/shells_live.sh: a shell on a terminal that an agent serves over a connection which
-it has dialled, as those of clouds and bastions do; sshd knows nothing of it."""
+"""Scenes for tests/cli/shells_live.sh: a shell on a terminal that sshd knows nothing of. An agent serves it
+over a connection which it has dialled, as those of clouds and bastions do; or it is in a window of a desktop
+that somebody sees by VNC, straight or through a program that relays to the X server's Unix socket."""
 
 import subprocess
 import sys
 
 from live_guard import PROGRAM, RULES, STATE, Scene, joined_client, run
-from lock_out_carriers import outbound
+from lock_out_carriers import inbound, outbound
 from lock_outs import network_of
 from scene import check, finish
 
@@ -52,17 +53,65 @@ except OSError:
 print(said.decode(errors="replace"), flush=True)
 sys.exit(status)
 """
+# An X server, so far as its sockets tell: of a viewer's, which comes to its port or to a relay's.
+DESKTOP = r"""
+import os, socket, sys
+way, address, port = sys.argv[1:]
+name = lambda text: open("/proc/self/comm", "w").write(text)
+relayed = socket.socket(socket.AF_UNIX)
+relayed.bind("\0/run/rolewall-test-vnc")
+relayed.listen()
+if way == "relayed" and os.fork() == 0:
+    name("websockify")
+    relayed.close()
+    server = socket.create_server((address, int(port)))
+    print("ready", flush=True)
+    viewer = server.accept()[0]
+    to = socket.socket(socket.AF_UNIX)
+    to.connect("\0/run/rolewall-test-vnc")
+    viewer.recv(1)
+    sys.exit(0)
+name("Xvnc")
+display = socket.socket(socket.AF_UNIX)
+display.bind("\0/tmp/.X11-unix/X97")
+display.listen()
+if way == "relayed":
+    held = [relayed.accept()[0]]
+elif way == "straight":
+    server = socket.create_server((address, int(port)))
+    print("ready", flush=True)
+    held = [server.accept()[0]]
+else:
+    held = []
+print("shown", flush=True)
+while True:
+    held.append(display.accept()[0])
+"""
+# A terminal's window, and in it the command.
+WINDOW = r"""
+import socket, sys
+shown = socket.socket(socket.AF_UNIX)
+shown.connect("\0/tmp/.X11-unix/X97")
+exec(sys.argv.pop(1))
+"""
+OFFICE = "198.51.100.7"
+DESK = "203.0.113.10", "5901"
+VIEWED = inbound("desktop", "tcp/5901", "management")
 DIALS = outbound("agent", f"tcp/{PORT}", HUB)
 
 
 def apply(place):
-    return run("env", "-u", "SSH_CONNECTION", sys.executable, "-c", AGENT, place, HUB, str(PORT),
+    program = [WINDOW, AGENT] if place == "window" else [AGENT]
+    return run("env", "-u", "SSH_CONNECTION", sys.executable, "-c", *program, place, HUB, str(PORT),
                PROGRAM, "apply", "site", "--host", "srv", "--state-dir", STATE, check=False)
 
 
-def expect(what, scene, before, rules, place, status, *texts):
+def expect(what, scene, before, rules, place, status, *texts, comes=None):
+    """`comes`: what the client does first, once nothing is in its way."""
     scene.begin(before)
     scene.write_site(rules)
+    if comes:
+        comes()
     done = apply(place)
     check(done.returncode == status, f"{what}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
     for text in texts:
@@ -70,10 +119,51 @@ def expect(what, scene, before, rules, place, status, *texts):
     return done
 
 
+class Desktop:
+    """Seen by a viewer of the client's, or ("own") by who sits there."""
+
+    def __init__(self, client, way):
+        self.client, self.way, self.server = client, way, None
+
+    def begin(self):
+        self.end()
+        self.server = subprocess.Popen([sys.executable, "-c", DESKTOP, self.way, *DESK],
+                                       stdout=subprocess.PIPE, text=True)
+        if self.way != "own":
+            self.server.stdout.readline()
+            answer = self.client.ask("open", OFFICE, *DESK)
+            if not answer.startswith("port"):
+                sys.exit(f"{self.way}: the viewer does not come in: {answer}")
+        self.server.stdout.readline()
+
+    def end(self):
+        if self.server:
+            self.server.kill()
+            self.server.wait()
+
+
+def see_desktops(scene, client):
+    """From a shell in a window: who sees the desktop keeps it; of the machine's own nothing is asked."""
+    for way in ["straight", "relayed"]:
+        desktop = Desktop(client, way)
+        expect(f"a desktop, {way}", scene, None, RULES, "window", 1,
+               "Xvnc, the desktop that shows this terminal", "tcp/5901", comes=desktop.begin)
+        expect(f"a desktop, {way}, admitted", scene, None, RULES + VIEWED, "window", 0, "rolewall confirm",
+               comes=desktop.begin)
+        run(PROGRAM, "confirm", "--state-dir", STATE)
+        desktop.end()
+    desktop = Desktop(client, "own")
+    done = expect("a desktop of its own", scene, None, RULES, "window", 0, comes=desktop.begin)
+    check("rolewall confirm" not in done.stdout, f"a desktop of its own: a rollback is armed\n{done.stdout}")
+    desktop.end()
+
+
 def main():
     client = joined_client(["eth0"])
     run("ip", "address", "add", "203.0.113.10/24", "dev", "eth0")
     client.must("ip", "address", "add", f"{HUB}/24", "dev", "eth0")
+    client.must("ip", "address", "add", f"{OFFICE}/32", "dev", "lo")
+    run("ip", "route", "add", "198.51.100.0/24", "via", HUB)
     with network_of(client.pid):
         server = subprocess.Popen([sys.executable, "-c", SERVER, HUB, str(PORT)],
                                   stdout=subprocess.PIPE, text=True)
@@ -92,6 +182,7 @@ def main():
     run(PROGRAM, "confirm", "--state-dir", STATE)
     server.kill()
     server.wait()
+    see_desktops(scene, client)
     finish(client)
 
 

@@ -83,7 +83,7 @@ def main() -> int:
             else:
                 print(f"{path.name}: {done.stdout.splitlines()[0]}")
     print(f"{judged} rulesets judged, {failed} with disagreements, {left_out} left out")
-    return 1 if failed else 0
+    return 1 if failed or not judged else 0
 
 
 if __name__ == "__main__":

@@ -89,8 +89,8 @@ struct Model {
     } else {
       applied.erase(there.base(), applied.end());
     }
+    let_nothing_wait();
     boots = state;
-    waits.reset();
     put(state.policy);
   }
 
@@ -109,6 +109,11 @@ struct Model {
 
   // In force for good, and with it all that waited below it.
   void settle() {
+    let_nothing_wait();
+    boots = in_force();
+  }
+  void let_nothing_wait() {
+    waits.reset();
     for (State& state : applied) state.is_waiting = false;
     for (std::size_t i = 1; i < applied.size(); ++i) {
       if (!std::exchange(applied[i].goes_back, false)) continue;
@@ -121,8 +126,6 @@ struct Model {
                     begin + static_cast<std::ptrdiff_t>(i) + 1);
       i = there - 1;
     }
-    boots = in_force();
-    waits.reset();
   }
 
   // Who was killed before the commit has left what waits and never was in force: nothing came of it

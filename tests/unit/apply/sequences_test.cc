@@ -254,6 +254,23 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::RollbackConfirm, .which = 3},
   };
   CHECK(first_wrong(waits_by_its_last_line) == "");
+  // The history's last word is of what waited, and the boot's of what was confirmed since.
+  const std::vector<Deed> disabled_without_room{
+      {.what = Do::Apply, .which = 1},
+      {.what = Do::DisableConfirm},
+      {.what = Do::Disable, .with = With::FullDisk},
+      {.what = Do::ApplyConfirm, .which = 1},
+      {.what = Do::LosePending, .which = 2},
+  };
+  CHECK(first_wrong(disabled_without_room) == "");
+  // pending.json says still that a removal waits, which never was in force.
+  const std::vector<Deed> no_room_to_clear{
+      {.what = Do::Apply, .which = 2},
+      {.what = Do::ApplyConfirm, .which = 1},
+      {.what = Do::DisableConfirm, .with = With::KilledBefore, .step = 1},
+      {.what = Do::RollbackTo, .with = With::FullDisk},
+  };
+  CHECK(first_wrong(no_room_to_clear) == "");
 }
 
 }  // namespace

@@ -15,6 +15,8 @@ TEST_CASE("the nearest word, by slips of the finger") {
   CHECK(nearest("", words) == std::nullopt);
   CHECK(did_you_mean("mysql2", words) == "did you mean `mysql`?");
   CHECK(did_you_mean("smtp-relay", words).empty());
+  CHECK(did_you_mean("msql", std::vector<std::string>{"mssql", "http", "mysql"}) ==
+        "did you mean `mssql` or `mysql`?");
 }
 
 TEST_CASE("of words as near, the one that begins alike") {
