@@ -141,8 +141,6 @@ class Uses {
       items.push_back({packets, step.rule == nullptr || !step.rule->expires});
     }
     FirstMatch first(d_, items, realm);
-    Diagram reach = realm;  // of what stays
-    std::vector<Diagram> after = ends ? what_follows(steps) : std::vector<Diagram>();
     for (std::size_t i = 0; i < steps.size(); ++i) {
       if (const policy::Rule* rule = steps[i].rule) {
         RuleUse& use = use_of(*rule);
@@ -150,15 +148,13 @@ class Uses {
         if (first.decides(i)) {
           use.decides = use.is_there = true;
           const bool same =
-              ends && does_alone_decide(*rule) &&
-              is_same(steps, i, after[i + 1], d_.both(reach, items[i].packets), use.instead);
+              ends && does_alone_decide(*rule) && is_same(first, steps, i, use.instead);
           use.redundant = same && (use.redundant || !decided);
         } else if (!use.decides && use.blockers.empty() && first.is_there(i)) {
           use.is_there = true;
           use.blockers = blockers(first, steps, i, direction);
         }
       }
-      if (items[i].stays) reach = d_.minus(reach, items[i].packets);
     }
   }
 
@@ -168,19 +164,8 @@ class Uses {
            !rule.segment_size && !rule.expires;
   }
 
-  // From each step on; what expires is not there.
-  std::vector<Diagram> what_follows(const Steps& steps) {
-    std::vector<Diagram> after(steps.size() + 1, terminal(Denotation::kGoesOn));
-    for (std::size_t i = steps.size(); i-- > 0;) {
-      const bool stays = steps[i].rule == nullptr || !steps[i].rule->expires;
-      after[i] =
-          stays ? d_.replace(steps[i].meaning, Denotation::kGoesOn, after[i + 1]) : after[i + 1];
-    }
-    return after;
-  }
-
-  bool is_same(const Steps& steps, std::size_t at, Diagram after, Diagram packets,
-               std::string& instead) {
+  // Whether the same would become of all that the step decides about, without it.
+  bool is_same(FirstMatch& first, const Steps& steps, std::size_t at, std::string& instead) {
     const auto fates = [&](Diagram of) {
       return d_.map(of, [&](std::uint32_t value) {
         if (value < Meanings::kFirst) return terminal(value);
@@ -189,15 +174,22 @@ class Uses {
         return meanings_.terminal_of(plain);
       });
     };
-    const Diagram differs = d_.differ(fates(steps[at].meaning), fates(after));
-    if (d_.both(differs, packets) != kNothing) return false;
-    const auto by = d_.terminals(d_.choose(packets, after, kNothing));
+    const Diagram own_fates = fates(steps[at].meaning);
+    Diagram open = first.left(at);
+    const auto after = first.after(at, open);
     std::string names;
-    for (const std::uint32_t value : by) {
-      if (value < Meanings::kFirst) continue;
-      const std::string& name = meanings_.of(value).by;
+    // From the last, the default: mostly it does something else.
+    for (std::size_t i = after.size(); i-- > 0;) {
+      const auto& [later, packets] = after[i];
+      const Diagram differs = d_.differ(own_fates, fates(steps[later].meaning));
+      if (d_.both(differs, packets) != kNothing) return false;
+      open = d_.minus(open, packets);
+    }
+    if (open != kNothing) return false;
+    for (const auto& [later, packets] : after) {
+      const std::string_view name = steps[later].by;
       if (names.find(name) != std::string::npos) continue;
-      names += (names.empty() ? "" : ", ") + name;
+      names += (names.empty() ? "" : ", ") + std::string(name);
     }
     instead = names;
     return true;

@@ -25,8 +25,24 @@ Diagram FirstMatch::first_of(std::size_t begin, std::size_t end) {
     const auto number = static_cast<std::uint32_t>(begin) + kFirstItem;
     return d_.choose(item.packets, terminal(number), terminal(kNoItem));
   }
+  const std::pair key(begin, end);
+  if (const auto had = halves_.find(key); had != halves_.end()) return had->second;
   const std::size_t half = begin + (end - begin) / 2;
-  return d_.replace(first_of(begin, half), kNoItem, first_of(half, end));
+  const Diagram all = d_.replace(first_of(begin, half), kNoItem, first_of(half, end));
+  halves_.emplace(key, all);
+  return all;
+}
+
+void FirstMatch::go_on(Diagram& all, std::size_t begin, std::size_t end, std::size_t from,
+                       std::size_t to) {
+  if (to <= begin || end <= from || from == to) return;
+  if (begin <= from && to <= end) {
+    all = d_.replace(all, kNoItem, first_of(from, to));
+    return;
+  }
+  const std::size_t half = from + (to - from) / 2;
+  go_on(all, begin, end, from, half);
+  go_on(all, begin, end, half, to);
 }
 
 std::vector<std::size_t> FirstMatch::deciding(std::size_t item, bool& none) {
@@ -73,11 +89,25 @@ std::vector<std::size_t> FirstMatch::blockers(std::size_t item) {
 }
 
 Diagram FirstMatch::left(std::size_t item, std::size_t without) {
-  Diagram rest = own(item);
-  for (std::size_t i = 0; i < item && rest != kNothing; ++i) {
-    if (i != without && items_[i].stays) rest = d_.minus(rest, items_[i].packets);
+  Diagram all = d_.choose(own(item), terminal(kNoItem), kNothing);
+  go_on(all, 0, without, 0, items_.size());
+  if (without < item) go_on(all, without + 1, item, 0, items_.size());
+  return d_.map(all, [](std::uint32_t value) { return value == kNoItem ? kEverything : kNothing; });
+}
+
+std::vector<std::pair<std::size_t, Diagram>> FirstMatch::after(std::size_t item, Diagram packets) {
+  Diagram all = d_.choose(packets, terminal(kNoItem), kNothing);
+  go_on(all, item + 1, items_.size(), 0, items_.size());
+  std::vector<std::pair<std::size_t, Diagram>> sets;
+  std::vector<std::uint32_t> numbers = d_.terminals(all);
+  std::ranges::sort(numbers);
+  for (const std::uint32_t number : numbers) {
+    if (number < kFirstItem) continue;
+    sets.emplace_back(number - kFirstItem, d_.map(all, [&](std::uint32_t value) {
+      return value == number ? kEverything : kNothing;
+    }));
   }
-  return rest;
+  return sets;
 }
 
 }  // namespace rolewall::analyze

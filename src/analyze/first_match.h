@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstddef>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "analyze/diagram.h"
@@ -28,6 +30,11 @@ class FirstMatch {
   std::vector<std::size_t> blockers(std::size_t item);
   // What the item would decide if that earlier one went; others may have it all the same.
   Diagram left(std::size_t item, std::size_t without);
+  // Of its packets, those that no item before it has.
+  Diagram left(std::size_t item) { return left(item, item); }
+  // Which later items have the packets: a set for each that has some, in order. What none has is
+  // in no set.
+  std::vector<std::pair<std::size_t, Diagram>> after(std::size_t item, Diagram packets);
   // Whether both have the same packets.
   bool is_same(std::size_t a, std::size_t b) { return own(a) == own(b); }
 
@@ -38,12 +45,16 @@ class FirstMatch {
 
   Diagram own(std::size_t item) { return d_.both(items_[item].packets, realm_); }
   Diagram first_of(std::size_t begin, std::size_t end);
+  // Where it ends in no item, it goes on with those from `begin` to `end`; of the halves of
+  // `from` to `to`, whose diagrams are made once.
+  void go_on(Diagram& all, std::size_t begin, std::size_t end, std::size_t from, std::size_t to);
   // Those that decide about packets of the item, in order; the item itself and later ones too.
   std::vector<std::size_t> deciding(std::size_t item, bool& none);
 
   Diagrams& d_;
   std::vector<Item> items_;
   Diagram realm_;
+  std::map<std::pair<std::size_t, std::size_t>, Diagram> halves_;
   Diagram first_ = kNothing;  // to the number of the item that decides
 };
 

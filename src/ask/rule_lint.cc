@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <set>
 #include <string>
@@ -66,8 +67,27 @@ class RuleLint {
     return text;
   }
 
+  // Where each rule is needed on another host already, this one changes no answer.
+  bool is_settled(const policy::HostPolicy& effective, Index host) {
+    const std::array lists{&effective.inbound, &effective.outbound, &effective.forward,
+                           &effective.nat};
+    for (const auto* list : lists) {
+      for (const policy::EffectiveRule& each : *list) {
+        const auto had = uses_.find(each.rule);
+        if (had == uses_.end() || !had->second.use.decides || had->second.use.redundant) {
+          return false;
+        }
+      }
+    }
+    for (const auto* list : lists) {
+      for (const policy::EffectiveRule& each : *list) uses_.at(each.rule).hosts.insert(host);
+    }
+    return true;
+  }
+
   void ask(Index host) {
     const policy::HostPolicy effective = policy::effective_policy(policy_, host, date_);
+    if (is_settled(effective, host)) return;
     const auto uses = analyze::uses_of_rules(policy_, effective);
     if (!uses) {
       policy::report(findings_, Code::NotDecided, policy_.hosts[host].span,
