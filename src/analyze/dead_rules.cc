@@ -16,8 +16,10 @@ using Steps = std::vector<Denotation::Step>;
 
 class Uses {
  public:
-  Uses(const policy::Policy& policy, const policy::HostPolicy& host, Budget budget)
+  Uses(const policy::Policy& policy, const policy::HostPolicy& host,
+       const std::set<const policy::Rule*>& settled, Budget budget)
       : policy_(policy),
+        settled_(settled),
         host_(host),
         d_(budget),
         space_(d_, true),
@@ -131,6 +133,10 @@ class Uses {
     return at->second;
   }
 
+  bool is_asked(const Denotation::Step& step) const {
+    return step.rule != nullptr && !settled_.contains(step.rule);
+  }
+
   void ask(const Steps& steps, Diagram realm, Direction direction, bool ends) {
     std::vector<FirstMatch::Item> items;
     for (const Denotation::Step& step : steps) {
@@ -140,9 +146,19 @@ class Uses {
       // A rule that ends by itself keeps no other from being needed.
       items.push_back({packets, step.rule == nullptr || !step.rule->expires});
     }
+    if (!settled_.empty()) {
+      // Of the packets that the others match, and no more.
+      std::vector<Diagram> asked;
+      for (std::size_t i = 0; i < steps.size(); ++i) {
+        if (is_asked(steps[i])) asked.push_back(items[i].packets);
+      }
+      realm = d_.both(realm, d_.union_of(std::move(asked)));
+      for (FirstMatch::Item& item : items) item.packets = d_.both(item.packets, realm);
+    }
     FirstMatch first(d_, items, realm);
     for (std::size_t i = 0; i < steps.size(); ++i) {
-      if (const policy::Rule* rule = steps[i].rule) {
+      if (is_asked(steps[i])) {
+        const policy::Rule* rule = steps[i].rule;
         RuleUse& use = use_of(*rule);
         const bool decided = use.decides;
         if (first.decides(i)) {
@@ -242,6 +258,7 @@ class Uses {
   }
 
   const policy::Policy& policy_;
+  const std::set<const policy::Rule*>& settled_;
   policy::HostPolicy host_;
   RunTime run_time_;
   Meanings meanings_;
@@ -256,12 +273,14 @@ class Uses {
 }  // namespace
 
 Answer<std::vector<RuleUse>> uses_of_rules(const policy::Policy& policy,
-                                           const policy::HostPolicy& host, Budget budget) {
+                                           const policy::HostPolicy& host,
+                                           const std::set<const policy::Rule*>& settled,
+                                           Budget budget) {
   // What an audit lets pass is judged as it will be.
   policy::HostPolicy enforced = host;
   enforced.defaults.mode = policy::Mode::Enforce;
   try {
-    return Uses(policy, enforced, budget).find();
+    return Uses(policy, enforced, settled, budget).find();
   } catch (const BudgetEnded& ended) {
     return std::unexpected(NotProven{ended.what});
   }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,8 +33,11 @@ struct RuleUse {
   std::vector<Blocker> blockers;  // where it does not decide, though packets come
 };
 
-// Each rule that is in force on the host, once. REQUIRES: the policy was loaded without errors.
+// Each rule that is in force on the host, once, but for those that are settled: their answer is
+// known. REQUIRES: the policy was loaded without errors.
 Answer<std::vector<RuleUse>> uses_of_rules(const policy::Policy& policy,
-                                           const policy::HostPolicy& host, Budget budget = {});
+                                           const policy::HostPolicy& host,
+                                           const std::set<const policy::Rule*>& settled,
+                                           Budget budget = {});
 
 }  // namespace rolewall::analyze

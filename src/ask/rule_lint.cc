@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <set>
 #include <string>
@@ -67,35 +66,41 @@ class RuleLint {
     return text;
   }
 
-  // Where each rule is needed on another host already, this one changes no answer.
-  bool is_settled(const policy::HostPolicy& effective, Index host) {
-    const std::array lists{&effective.inbound, &effective.outbound, &effective.forward,
-                           &effective.nat};
-    for (const auto* list : lists) {
+  // Those of the rules that are needed on another host: this one changes no answer about them.
+  std::set<const policy::Rule*> settled(const policy::HostPolicy& effective, Index host,
+                                        bool& all) {
+    std::set<const policy::Rule*> rules;
+    all = true;
+    for (const auto* list :
+         {&effective.inbound, &effective.outbound, &effective.forward, &effective.nat}) {
       for (const policy::EffectiveRule& each : *list) {
         const auto had = uses_.find(each.rule);
         if (had == uses_.end() || !had->second.use.decides || had->second.use.redundant) {
-          return false;
+          all = false;
+          continue;
         }
+        had->second.hosts.insert(host);
+        rules.insert(each.rule);
       }
     }
-    for (const auto* list : lists) {
-      for (const policy::EffectiveRule& each : *list) uses_.at(each.rule).hosts.insert(host);
-    }
-    return true;
+    return rules;
   }
 
   void ask(Index host) {
     const policy::HostPolicy effective = policy::effective_policy(policy_, host, date_);
-    if (is_settled(effective, host)) return;
-    const auto uses = analyze::uses_of_rules(policy_, effective);
+    bool all = false;
+    const std::set<const policy::Rule*> known = settled(effective, host, all);
+    if (all) return;
+    const auto uses = analyze::uses_of_rules(policy_, effective, known);
     if (!uses) {
       policy::report(findings_, Code::NotDecided, policy_.hosts[host].span,
                      fmt::format("which rules of {} do nothing was not decided within {}",
                                  policy::quote(policy_.hosts[host].name), uses.error().why));
       for (const auto* list :
            {&effective.inbound, &effective.outbound, &effective.forward, &effective.nat}) {
-        for (const policy::EffectiveRule& each : *list) open_.insert(each.rule);
+        for (const policy::EffectiveRule& each : *list) {
+          if (!known.contains(each.rule)) open_.insert(each.rule);
+        }
       }
       return;
     }
