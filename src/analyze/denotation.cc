@@ -459,27 +459,31 @@ Diagram Denotation::opened(Translating translating) {
 
 // --- ways --------------------------------------------------------------------------------------
 
-// The steps that stand after the early rules. `translating`: what the packet's destination is made,
-// while `service` and `to` mean what the client wrote.
-Diagram Denotation::judged(PolicyWay way, Translating translating) {
+// `translating`: what the packet's destination is made, while `service` and `to` mean what the
+// client wrote.
+std::vector<Denotation::Step> Denotation::steps(PolicyWay way, Translating translating) {
   const policy::Defaults& defaults = host_.defaults;
   const bool audits = defaults.mode == policy::Mode::Audit;
   const bool leaves = way == PolicyWay::Outbound;
   const Direction direction = leaves ? Direction::Send : Direction::Arrive;
-  std::vector<Diagram> steps;
-  steps.push_back(step(is_state(ct_state::kEstablished), accepted(built_in::kEstablished)));
+  std::vector<Step> steps;
+  const auto add = [&](std::string_view by, Diagram meaning) {
+    steps.push_back({nullptr, by, meaning});
+  };
+  add(built_in::kEstablished,
+      step(is_state(ct_state::kEstablished), accepted(built_in::kEstablished)));
   // Before the rarer part of (established), which accepts as well.
   if (way != PolicyWay::Forward) {
-    steps.push_back(step(by_device(leaves ? Part::OutDevice : Part::InDevice, "lo"),
-                         accepted(built_in::kLoopback)));
+    add(built_in::kLoopback, step(by_device(leaves ? Part::OutDevice : Part::InDevice, "lo"),
+                                  accepted(built_in::kLoopback)));
   }
-  steps.push_back(related());
-  steps.push_back(banned(way, translating));
+  add(built_in::kEstablished, related());
+  add(built_in::kBanned, banned(way, translating));
   if (!audits) {
-    steps.push_back(step(is_state(ct_state::kInvalid), dropped(built_in::kInvalid)));
-    if (!leaves) steps.push_back(spoofed());
+    add(built_in::kInvalid, step(is_state(ct_state::kInvalid), dropped(built_in::kInvalid)));
+    if (!leaves) add(built_in::kSpoofed, spoofed());
   }
-  if (way == PolicyWay::Inbound) steps.push_back(opened(translating));
+  if (way == PolicyWay::Inbound) add(built_in::kAllowed, opened(translating));
   const bool passes = way == PolicyWay::Forward;
   const Action by_default = leaves   ? defaults.outbound
                             : passes ? defaults.forward
@@ -487,12 +491,25 @@ Diagram Denotation::judged(PolicyWay way, Translating translating) {
   for (const policy::EffectiveRule& each : leaves   ? host_.outbound
                                            : passes ? host_.forward
                                                     : host_.inbound) {
-    if (!each.rule->early) steps.push_back(ruled(*each.rule, by_default, direction));
+    const policy::Rule& rule = *each.rule;
+    if (!rule.early) {
+      steps.push_back({&rule, rule.full_name, ruled(rule, by_default, direction)});
+    }
   }
   // A [[nat]] rule admits what it translates.
-  if (translating != nullptr) steps.push_back(accepted(translating->full_name));
-  steps.push_back(denied(audits ? Action::Accept : by_default, built_in::kDefault));
-  return first_of(steps);
+  if (translating != nullptr) add(translating->full_name, accepted(translating->full_name));
+  add(built_in::kDefault, denied(audits ? Action::Accept : by_default, built_in::kDefault));
+  return steps;
+}
+
+Diagram Denotation::first_of_steps(const std::vector<Step>& steps) {
+  std::vector<Diagram> meanings;
+  for (const Step& each : steps) meanings.push_back(each.meaning);
+  return first_of(meanings);
+}
+
+Diagram Denotation::judged(PolicyWay way, Translating translating) {
+  return first_of_steps(steps(way, translating));
 }
 
 bool Denotation::bears(const net::Address& address) const {
@@ -565,15 +582,29 @@ Diagram Denotation::arriving(Translating translating) {
 }
 
 // Before connection tracking: of all that arrives but over the loopback and neighbour discovery.
-Diagram Denotation::early() {
-  std::vector<Diagram> steps;
+std::vector<Denotation::Step> Denotation::early_steps() {
+  std::vector<Step> steps;
   for (const policy::EffectiveRule& each : host_.inbound) {
-    if (each.rule->early) {
-      steps.push_back(ruled(*each.rule, host_.defaults.inbound, Direction::Arrive));
-    }
+    const policy::Rule& rule = *each.rule;
+    if (!rule.early) continue;
+    const Diagram meaning = ruled(rule, host_.defaults.inbound, Direction::Arrive);
+    steps.push_back({&rule, rule.full_name, meaning});
   }
-  const Diagram left_out = d_.either(by_device(Part::InDevice, "lo"), is_discovery());
-  return d_.choose(left_out, kNext, first_of(steps));
+  return steps;
+}
+
+Diagram Denotation::early() {
+  return d_.choose(not_early(), kNext, first_of_steps(early_steps()));
+}
+
+Diagram Denotation::not_early() {
+  return d_.either(by_device(Part::InDevice, "lo"), is_discovery());
+}
+
+Diagram Denotation::translated_by(const policy::Rule& rule) {
+  const Diagram first = d_.minus(is_state(ct_state::kNew), by_device(Part::InDevice, "lo"));
+  const Diagram asked = d_.both(matches(rule, Direction::Arrive), concerned(*rule.translation));
+  return d_.both(first, d_.minus(asked, is_already(rule, Side::Destination)));
 }
 
 // --- translations ------------------------------------------------------------------------------
@@ -683,6 +714,17 @@ Diagram Denotation::of(Direction direction) {
     translated = d_.choose(asked, goes, translated);
   }
   return first_of(std::array{early(), d_.choose(first, translated, as_it_is)});
+}
+
+std::vector<Denotation::Step> Denotation::translations(bool of_source, Direction direction) {
+  std::vector<Step> steps;
+  for (const policy::EffectiveRule& each : host_.nat) {
+    const policy::Rule& rule = *each.rule;
+    if (rule.translation->of_source() != of_source) continue;
+    const Diagram asked = d_.both(matches(rule, direction), concerned(*rule.translation));
+    steps.push_back({&rule, rule.full_name, step(asked, accepted(rule.full_name))});
+  }
+  return steps;
 }
 
 std::optional<FieldId> Denotation::over(std::string_view rule, bool connections) const {

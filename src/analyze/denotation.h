@@ -4,7 +4,8 @@
 // It judges the compiler (agreement.h), and so shares nothing with it: no lowering, no boxes of
 // traffic, no address sets, no dispatch, and nothing of what an nf_tables expression means. Each
 // word of the policy is a set of packets, each rule a choice by such a set, a list of rules the
-// first of them that matches. This is the one file of analyze/ that knows a policy.
+// first of them that matches. Of analyze/ this and what asks it (agreement.h, dead_rules.h) alone
+// know a policy.
 #pragma once
 
 #include <map>
@@ -45,6 +46,34 @@ class Denotation {
   // packet is passed on, it leaves by no device.
   Diagram of(Direction direction);
 
+  // What a packet meets one after the other: a rule, or a built-in step. Each ends in a meaning, or
+  // goes on.
+  struct Step {
+    const policy::Rule* rule = nullptr;  // null: a built-in step
+    std::string_view by;
+    Diagram meaning = kNothing;
+  };
+  static constexpr std::uint32_t kGoesOn = 2;  // the terminal
+  // A packet that goes on to be translated, or none.
+  using Translating = const policy::Rule*;
+  // In order, from conntrack on; the last is the default, where no packet goes on.
+  std::vector<Step> steps(policy::Direction way, Translating translating);
+  // The early rules.
+  std::vector<Step> early_steps();
+  // The [[nat]] rules that translate the source, or the destination: all that they match ends
+  // there.
+  std::vector<Step> translations(bool of_source, Direction direction);
+  // What is delivered to this host; packets with such a source or destination.
+  Diagram delivered(Translating translating) { return is_delivered(translating); }
+  Diagram from(const net::AddressSet& set) { return of_set(Side::Source, set); }
+  Diagram to(const net::AddressSet& set) { return of_set(Side::Destination, set); }
+  // What no early rule sees: what comes over the loopback, and neighbour discovery.
+  Diagram not_early();
+  // What the [[nat]] rule would translate, if no other did: a connection's first packets.
+  Diagram translated_by(const policy::Rule& rule);
+  // What passes the device.
+  Diagram by(Part part, std::string_view device) { return by_device(part, device); }
+
   // The choice whether a packet is over the rule's `limit`, or its `connections`; absent: it has
   // none, or is not asked.
   std::optional<FieldId> over(std::string_view rule, bool connections) const;
@@ -61,8 +90,6 @@ class Denotation {
 
  private:
   enum class Side : std::uint8_t { Source, Destination };
-  // A packet that goes on to be translated, or none.
-  using Translating = const policy::Rule*;
 
   // --- words ---
   Diagram is(Part part, std::uint64_t first, std::uint64_t last);
@@ -101,6 +128,7 @@ class Denotation {
   Diagram judged(policy::Direction way, Translating translating);
   Diagram arriving(Translating translating);
   Diagram early();
+  Diagram first_of_steps(const std::vector<Step>& steps);
   Diagram is_delivered(Translating translating);
   bool bears(const net::Address& address) const;
   std::optional<net::Address> new_address(Translating translating, bool ipv6) const;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "ask/rule_lint.h"
 #include "ask/shut_out.h"
 #include "policy/lint.h"
 #include "ruleset/snapshot.h"
@@ -32,6 +33,7 @@ Result<Checked> check(const policy::Policy& policy, policy::Date date, Diagnosti
   checked.tests = std::move(*tests);
   if (extent == Extent::Everything) {
     policy::lint(policy, date, checked.findings);
+    lint_exactly(policy, date, site, checked.findings);
     ShutOut shut_out(policy, date, site);
     for (policy::Index host = 0; host < policy.hosts.size(); ++host) {
       shut_out.find(host, checked.findings);

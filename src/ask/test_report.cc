@@ -79,6 +79,9 @@ Result<TestReport> run_tests(const policy::Policy& policy, Site& site, const Ans
         continue;
       }
       ++report.samples;
+      for (const Hop& hop : answer->hops) {
+        if (hop.decided_by) report.touched.insert(hop.decided_by->rule);
+      }
       std::string wrong = judge(test_case, *answer);
       if (!wrong.empty()) report.failures.push_back({index, std::move(*answer), std::move(wrong)});
     }

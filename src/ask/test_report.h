@@ -36,6 +36,8 @@ struct TestReport {
   std::set<std::size_t> proven;
   std::map<std::size_t, std::string> not_proven;
   std::vector<LawCase> laws;  // whose words concern somebody
+  // By full name, the rules that have decided about a packet of a test, at one of its ends.
+  std::set<std::string> touched;
 
   // Every test as expected, every law proven.
   bool passed() const;

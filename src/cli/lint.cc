@@ -1,9 +1,11 @@
-// rolewall lint: what the parser and the resolver can tell, without asking a packet.
+// rolewall lint: what the parser and the resolver can tell, and which rules do nothing.
 
 #include "policy/lint.h"
 
 #include <fmt/format.h>
 
+#include "ask/rule_lint.h"
+#include "ask/site.h"
 #include "cli/exit_status.h"
 #include "cli/finding_options.h"
 #include "cli/program.h"
@@ -24,7 +26,12 @@ int run(const LintOptions& options) {
   auto site = load_site(options.site, Looks::Around);
   if (!site) return report(site.error());
   const bool wrong = site->diagnostics.has_errors();
-  if (!wrong) policy::lint(site->policy, site->date, site->diagnostics);
+  if (!wrong) {
+    policy::lint(site->policy, site->date, site->diagnostics);
+    ask::Site asked(site->policy, site->date);
+    ask::lint_exactly(site->policy, site->date, asked, site->diagnostics);
+    site->diagnostics.sort();
+  }
   const auto silenced =
       handle_findings(options.findings, site->policy, !wrong, false, site->diagnostics);
   if (!silenced) return report(silenced.error());

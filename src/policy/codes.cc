@@ -116,7 +116,13 @@ constexpr std::array kTable = {
     CodeRow{Code::WideTranslation, kWarning, "wide-translation",
             "a [[nat]] rule that applies to every destination address, or to every source"},
     CodeRow{Code::ShadowedRule, kWarning, "shadowed-rule",
-            "an earlier rule with the same conditions decides every packet of this one"},
+            "earlier rules decide every packet of this one"},
+    CodeRow{Code::RedundantRule, kNote, "redundant-rule",
+            "without the rule the same would become of each of its packets"},
+    CodeRow{Code::HalfFlow, kWarning, "half-flow",
+            "a rule admits at one host what no host at the other end admits"},
+    CodeRow{Code::NotDecided, kNote, "not-decided",
+            "which rules of a host do nothing was not found within the budget"},
     CodeRow{Code::UnmetRule, kWarning, "unmet-rule",
             "a built-in step decides every packet of a rule, or of a service that it names"},
     CodeRow{Code::NoHostHasInterface, kWarning, "no-host-has-interface",
@@ -209,8 +215,10 @@ bool may_be_silenced(const CodeRow& row) {
 }
 
 bool needs_packets(Code code) {
-  constexpr std::array kCodes{Code::BlockTestsNotRun, Code::ManagementShutOut,
-                              Code::NeighboursShutOut, Code::ManagementLimited};
+  constexpr std::array kCodes{Code::BlockTestsNotRun,  Code::ManagementShutOut,
+                              Code::NeighboursShutOut, Code::ManagementLimited,
+                              Code::ShadowedRule,      Code::RedundantRule,
+                              Code::HalfFlow,          Code::NotDecided};
   return std::ranges::find(kCodes, code) != kCodes.end();
 }
 

@@ -3,9 +3,6 @@
 #include <algorithm>
 #include <set>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
-#include <utility>
 
 #include "policy/codes.h"
 #include "policy/lint.h"
@@ -74,92 +71,6 @@ std::set<std::string_view> interfaces_of(const Policy& policy, const RuleFile& f
   return names;
 }
 
-// --- shadowing ---------------------------------------------------------------------------------
-
-void append(std::string& key, const Selectors& selectors) {
-  key += selectors.given ? '+' : '-';
-  std::vector<std::string> texts;
-  for (const Selector& item : selectors.items) {
-    texts.push_back((item.negated ? "!" : "") + item.term.text);
-  }
-  std::sort(texts.begin(), texts.end());
-  for (const std::string& text : texts) key += text + ",";
-}
-
-// Equal for two rules that match the same packets for the same reason: the same words in any order.
-std::string words_of(const Rule& rule) {
-  std::string key(word_of(rule.direction));
-  key += ':';
-  // The first to translate decides, whatever it translates to; but one changes the destination, and
-  // another the source of the same packet.
-  if (rule.translation) key += rule.translation->of_source() ? 's' : 'd';
-  key += rule.early ? 'e' : '-';
-  const auto& [services, from, to, in, out, user] = rule.conditions;
-  std::vector<std::string> literals;
-  for (const ServiceLiteral& literal : services.literals) literals.push_back(literal.text);
-  std::sort(literals.begin(), literals.end());
-  for (const std::string& literal : literals) key += literal + ",";
-  append(key, from);
-  append(key, to);
-  append(key, rule.on.value_or(Selectors()));
-  for (const auto* interfaces : {&in, &out}) {
-    std::vector<std::string> names = *interfaces;
-    std::sort(names.begin(), names.end());
-    key += ';';
-    for (const std::string& name : names) key += name + ",";
-  }
-  if (user) key += fmt::format(";{}", *user);
-  return key;
-}
-
-// Whether every packet that the rule matches is decided by it: a drop or reject rule with a limit
-// passes on what is within.
-bool decides_all(const Rule& rule) {
-  return rule.action == Action::Accept || (!rule.limit && !rule.connections);
-}
-
-class Shadows {
- public:
-  Shadows(const Policy& policy, Date date, Diagnostics& diagnostics)
-      : policy_(policy), date_(date), diagnostics_(diagnostics) {}
-
-  void check_role(const RuleFile& role) {
-    deciding_.clear();
-    const std::unordered_set<std::string_view> skipped(role.skip.begin(), role.skip.end());
-    for (const Index block : role.use) {
-      for (const Rule& rule : policy_.files[block].rules) {
-        if (!skipped.contains(rule.full_name)) check(rule, policy_.files[block]);
-      }
-    }
-    for (const Rule& rule : role.rules) check(rule, role);
-  }
-
- private:
-  void check(const Rule& rule, const RuleFile& file) {
-    if (!in_force(rule, date_)) return;
-    const std::string words = words_of(rule);
-    const auto earlier = deciding_.find(words);
-    if (earlier != deciding_.end()) {
-      // What a site cannot change is not for it to read; what was said for one role is said.
-      if (file.shipped || !said_.insert(&rule).second) return;
-      Diagnostic& diagnostic =
-          report(diagnostics_, Code::ShadowedRule, rule.span,
-                 fmt::format("{} never decides: {} has the same conditions and comes first",
-                             rule.full_name, earlier->second->full_name),
-                 "delete one of them, or `skip` it if a block has it");
-      diagnostic.notes.push_back({earlier->second->span, "the first one is here"});
-    } else if (decides_all(rule) && !rule.expires) {
-      deciding_.emplace(words, &rule);
-    }
-  }
-
-  const Policy& policy_;
-  Date date_;
-  Diagnostics& diagnostics_;
-  std::unordered_map<std::string, const Rule*> deciding_;
-  std::set<const Rule*> said_;
-};
-
 }  // namespace
 
 void lint_rules(const Policy& policy, Date date, Diagnostics& diagnostics) {
@@ -172,10 +83,6 @@ void lint_rules(const Policy& policy, Date date, Diagnostics& diagnostics) {
       check_translation(rule, diagnostics);
       if (!file.hosts.empty()) check_interfaces(file, interfaces, rule, diagnostics);
     }
-  }
-  Shadows shadows(policy, date, diagnostics);
-  for (const RuleFile& file : policy.files) {
-    if (file.is_role) shadows.check_role(file);
   }
 }
 

@@ -19,7 +19,7 @@ expect_out "db-01 does not have this rule"
 # A finding's code, wherever it is asked.
 rolewall explain shadowed-rule
 expect_status 0
-expect_out "shadowed-rule: a warning of \`check\`: an earlier rule with the same conditions decides every packet"
+expect_out "shadowed-rule: a warning of \`check\`: earlier rules decide every packet"
 expect_out "## What can happen"
 expect_out "## Good"
 rolewall explain no-sample
