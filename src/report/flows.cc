@@ -216,8 +216,12 @@ void draw(Html& html, const Flows& flows) {
             fmt::format("{} ends in {} columns with {} flows; the table below has the same.",
                         flows.ends.size(), flows.columns, flows.flows.size()),
             {{"id", "flows-text"}});
-  for (const Flow& flow : flows.flows) {
-    if (flow.from != flow.to && !flow.as_internet) draw_flow(html, flow, flows, places);
+  // The main ones last, so that no other hides them.
+  for (const bool main : {false, true}) {
+    for (const Flow& flow : flows.flows) {
+      if (flow.outermost != main || flow.from == flow.to || flow.as_internet) continue;
+      draw_flow(html, flow, flows, places);
+    }
   }
   for (std::size_t i = 0; i < flows.ends.size(); ++i) {
     const FlowEnd& end = flows.ends[i];
