@@ -29,6 +29,10 @@ TEST_CASE("a printed command gets what its verb takes, and no other text does") 
       given.completed("sudo rolewall rollback, or `rolewall bans`.\n  sudo rolewall rollback\n.") ==
       "sudo rolewall rollback --state-dir '/tmp/my state', or `rolewall bans`.\n"
       "  sudo rolewall rollback --state-dir '/tmp/my state'\n.");
+  // What is quoted ends no command.
+  CHECK(
+      given.completed("put it right: sudo rolewall rollback --to 'a (b); c'    or not") ==
+      "put it right: sudo rolewall rollback --to 'a (b); c' --state-dir '/tmp/my state'    or not");
   for (const char* text : {"by rolewall rollback", "rolewall: nothing was changed",
                            "`rolewall eval -p x`", "sudo rolewall ", "no rolewall rollback here"}) {
     CHECK(given.completed(text) == text);
