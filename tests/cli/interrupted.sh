@@ -90,3 +90,32 @@ expect_out "generation $number waits for its confirmation"
 with_state confirm
 expect_status 0
 in_force "$number" "$second"
+
+# An apply that was killed after its commit, before the boot's link: a restart would load what was before.
+boots=$(readlink "$state/boot")
+admit 8077
+apply
+expect_status 0
+latest=$(readlink "$state/boot")
+[ "$latest" != "$boots" ] || complain "the boot's link did not change"
+ln -sfn "$boots" "$state/boot"
+with_state status
+expect_status 1
+expect_out "when the machine is restarted, generation $number is loaded and not"
+expect_out "rolewall apply"
+apply
+expect_status 0
+[ "$(readlink "$state/boot")" = "$latest" ] || complain "the next apply does not complete it"
+with_state status
+refuse_out "when the machine is restarted"
+
+# Bans of which the log was lost are in force, and no longer than until a restart.
+with_state ban 192.0.2.7 --for 1h
+expect_status 0
+: >"$state/bans.log"
+with_state status
+expect_status 1
+expect_out "bans.log: knows none of the bans"
+with_state ban 192.0.2.7 --for 1h
+with_state status
+refuse_out "knows none"
