@@ -49,6 +49,7 @@ on_server() { name=$1 expected=$2 text=$3; shift 3; verb "$name" "$expected" "$t
 verb check 0 "site: ok" site
 verb lint 0 "no findings" site
 verb reach 0 "internet" -p site
+verb report 0 "</html>" site
 verb schema 0 "json-schema.org"
 verb test 0 "as expected" site
 verb compile 0 "table inet rolewall" site

@@ -42,6 +42,7 @@ ELSEWHERE = {
 # What must have been done before a block, by its name, or by that and how its first command begins:
 # commands, one a line.
 APPLIED = "rolewall apply policies --host web-01"
+BASE = "git -c user.name=a -c user.email=a@b.example commit -qm a\ngit update-ref refs/remotes/origin/main HEAD"
 BEFORE = {
     "rolewall.8": "rm -r /etc/rolewall\nmkdir /etc/rolewall\nhostname www",
     "rolewall-unban": f"{APPLIED}\nrolewall ban 192.0.2.7",
@@ -56,8 +57,8 @@ BEFORE = {
     "README.md: sudo rolewall plan": APPLIED + "\nmetrics_for_office\nopen 8001",
     "README.md: sudo rolewall dump": APPLIED,
     "rolewall-plan": APPLIED + "\nopen 8001",
-    "rolewall-diff": "git -c user.name=a -c user.email=a@b.example commit -qm a\n"
-                     "git update-ref refs/remotes/origin/main HEAD\n"
+    "rolewall-report": BASE, "docs/report.md": BASE,
+    "rolewall-diff": BASE + "\n"
                      "cp -r policies old-policies\ncp web-01.json before.json\n" +
                      "\n".join(f"open {port}\n{APPLIED}" for port in range(8001, 8004)),
 }
