@@ -172,12 +172,10 @@ Result<void> may_record(const std::string& state_directory) {
   return in_use ? Result<void>() : std::unexpected(in_use.error());
 }
 
-Result<Added> add_entry(RunTimeEntry entry, const std::string& state_directory,
+Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
                         const World& world) {
   TRY(may_record(state_directory));
   [[maybe_unused]] const auto turn = take_turn(state_directory);
-  // Renewed for another time, and still for the same reason.
-  if (entry.reason.empty()) entry.reason = logged_reason(state_directory, entry, world);
   Added added;
   const RunTimeSteps steps{.bans = entry.banned.has_value(), .openings = entry.opened.has_value()};
   Result<int> error = ERESTART;
@@ -213,6 +211,8 @@ Result<Added> add_entry(RunTimeEntry entry, const std::string& state_directory,
       error = ERESTART;  // what the jumps go before is gone
     } else if (error && *error != 0 && *error != ERESTART) {
       // To add what is there would keep the old time (kernel 6.1).
+      // Renewed for another time, and still for the same reason. The log is long: not for each ban.
+      if (entry.reason.empty()) added.entry.reason = logged_reason(state_directory, entry, world);
       TRY(make_room(*place, change, added));
       if (added.part_of) return added;
       error = send(*place, change, generation);

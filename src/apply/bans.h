@@ -34,7 +34,7 @@ struct Added {
 };
 // Adds it, or gives what is there the new time and reason. An error of kind Refused where no table
 // of ours is in force, or where a wider ban holds it that ends before.
-Result<Added> add_entry(RunTimeEntry entry, const std::string& state_directory,
+Result<Added> add_entry(const RunTimeEntry& entry, const std::string& state_directory,
                         const World& world = this_world());
 
 struct Removed {

@@ -215,7 +215,8 @@ class Search {
     if (major < kFirstPty || major > kFirstPty + 7) return found;
     std::set<unsigned> servers;
     for (const netlink::UnixSocket& socket : unix_sockets()) {
-      if (is_display(socket.name)) servers.merge(holders_of_set(socket.inode));
+      if (!is_display(socket.name)) continue;
+      for (const unsigned server : holders_of(socket.inode)) servers.insert(server);
     }
     for (const unsigned server : servers) {
       if (auto relay = seen_on(server, sessions, "may show this terminal")) {
@@ -223,11 +224,6 @@ class Search {
       }
     }
     return found;
-  }
-
-  std::set<unsigned> holders_of_set(std::uint64_t inode) {
-    const std::vector<unsigned> holders = holders_of(inode);
-    return {holders.begin(), holders.end()};
   }
 
   std::optional<Relay> seen_on(unsigned server, const std::vector<SshConnection>& sessions,
