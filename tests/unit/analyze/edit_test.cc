@@ -7,11 +7,13 @@
 
 #include "analyze/bounds.h"
 #include "ruleset/expr.h"
+#include "unit/analyze/input_chain.h"
 
 namespace rolewall::analyze {
 namespace {
 
 using namespace ruleset;  // NOLINT: the file is made of its names
+using test::with_input;
 
 constexpr Register kRegister = 4;
 constexpr std::uint8_t kTcpNumber = 6;
@@ -27,19 +29,8 @@ Rule to_port(std::uint8_t protocol, std::uint16_t port, const Verdict& verdict) 
 
 const Verdict kAccept{VerdictCode::Accept, "", 0};
 
-Ruleset with_rules(std::vector<Rule> rules) {
-  Ruleset ruleset;
-  Table& table = ruleset.tables.emplace_back();
-  table.name = "t";
-  Chain& chain = table.chains.emplace_back();
-  chain.name = "input";
-  chain.base = BaseChain{ChainType::Filter, Hook::Input, 0, VerdictCode::Drop, {}};
-  chain.rules = std::move(rules);
-  return ruleset;
-}
-
 Ruleset with_called(std::vector<Rule> called) {
-  Ruleset ruleset = with_rules({to_port(kTcpNumber, 22, {VerdictCode::Jump, "called", 0})});
+  Ruleset ruleset = with_input({to_port(kTcpNumber, 22, {VerdictCode::Jump, "called", 0})});
   Chain& chain = ruleset.tables.front().chains.emplace_back();
   chain.name = "called";
   chain.rules = std::move(called);
@@ -49,7 +40,7 @@ Ruleset with_called(std::vector<Rule> called) {
 Ruleset with_ports(std::initializer_list<std::uint8_t> ports) {
   Rule rule = to_port(kTcpNumber, 0, kAccept);
   rule.exprs[3] = Lookup{.set = "ports", .source = kRegister};
-  Ruleset ruleset = with_rules({rule});
+  Ruleset ruleset = with_input({rule});
   Set& set = ruleset.tables.front().sets.emplace_back();
   set.name = "ports";
   set.key = {{.size = 2}};
@@ -94,13 +85,13 @@ class Touched {
 };
 
 TEST_CASE("the same rules touch nothing") {
-  const Ruleset ruleset = with_rules({to_port(kTcpNumber, 22, kAccept)});
+  const Ruleset ruleset = with_input({to_port(kTcpNumber, 22, kAccept)});
   CHECK(Touched(ruleset, ruleset).is_nothing());
 }
 
 TEST_CASE("a rule more touches what it matches, and nothing else") {
   const Rule ssh = to_port(kTcpNumber, 22, kAccept);
-  Touched touched(with_rules({ssh}), with_rules({ssh, to_port(kTcpNumber, 80, kAccept)}));
+  Touched touched(with_input({ssh}), with_input({ssh, to_port(kTcpNumber, 80, kAccept)}));
   CHECK(touched.has_all(kTcpNumber, 80));
   CHECK(!touched.has_some(kTcpNumber, 0, 79));
   CHECK(!touched.has_some(kTcpNumber, 81, 65535));
@@ -108,8 +99,8 @@ TEST_CASE("a rule more touches what it matches, and nothing else") {
 }
 
 TEST_CASE("a rule for another touches what either matches") {
-  Touched touched(with_rules({to_port(kTcpNumber, 22, kAccept)}),
-                  with_rules({to_port(kUdpNumber, 53, kAccept)}));
+  Touched touched(with_input({to_port(kTcpNumber, 22, kAccept)}),
+                  with_input({to_port(kUdpNumber, 53, kAccept)}));
   CHECK(touched.has_all(kTcpNumber, 22));
   CHECK(touched.has_all(kUdpNumber, 53));
   CHECK(!touched.has_some(kTcpNumber, 23, 65535));
@@ -132,7 +123,7 @@ TEST_CASE("an element more touches the packets that it is about") {
 }
 
 TEST_CASE("another policy of a base chain touches everything") {
-  const Ruleset before = with_rules({});
+  const Ruleset before = with_input({});
   Ruleset after = before;
   after.tables.front().chains.front().base->policy = VerdictCode::Accept;
   CHECK(Touched(before, after).is_everything());

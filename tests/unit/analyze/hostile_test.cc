@@ -6,22 +6,13 @@
 
 #include "analyze/analysis.h"
 #include "ruleset/expr.h"
+#include "unit/analyze/input_chain.h"
 
 namespace rolewall::analyze {
 namespace {
 
 using namespace ruleset;  // NOLINT: the file is made of its names
-
-Ruleset with_input(std::vector<Rule> rules) {
-  Ruleset ruleset;
-  Table& table = ruleset.tables.emplace_back();
-  table.name = "t";
-  Chain& chain = table.chains.emplace_back();
-  chain.name = "input";
-  chain.base = BaseChain{ChainType::Filter, Hook::Input, 0, VerdictCode::Drop, {}};
-  chain.rules = std::move(rules);
-  return ruleset;
-}
+using test::with_input;
 
 Rule rule_of(ExprList exprs) {
   Rule rule;
