@@ -11,7 +11,7 @@ from command_line import CommandLine, Option, Verb
 
 SEE_ALSO = {
     "check": ["lint", "test"], "lint": ["check"], "test": ["check", "eval"], "compile": ["plan", "eval"],
-    "lock": ["check"], "eval": ["dump", "explain", "prove"], "prove": ["eval", "test"], "explain": ["eval"], "plan": ["apply", "diff"],
+    "lock": ["check", "refresh"], "refresh": ["lock", "apply", "history", "status"], "eval": ["dump", "explain", "prove"], "prove": ["eval", "test"], "explain": ["eval"], "plan": ["apply", "diff"],
     "diff": ["eval", "plan", "prove"],
     "apply": ["plan", "confirm", "rollback", "status"], "confirm": ["apply", "rollback"],
     "rollback": ["confirm", "history"], "history": ["rollback"], "boot": ["apply", "status"],

@@ -63,6 +63,7 @@ class Apply {
     found_.look();
     for (std::string& problem : found_.problems) note(std::move(problem));
     TRY(refuse_to_pass_over_what_waits());
+    TRY(refuse_to_refresh_another());
     Result<Committed> sent =
         commit(world_, kernel_, wanted_,
                {.beliefs = beliefs(),
@@ -135,12 +136,23 @@ class Apply {
                     "it back with `rolewall rollback`, or apply with --confirm TIME",
                     name_of_waiting(*found_.waits), when_over(*found_.waits, world_)));
   }
+  Result<void> refuse_to_refresh_another() const {
+    if (!options_.refreshes) return {};
+    if (found_.number == options_.refreshes && found_.in_force) return {};
+    return fail(ErrorKind::Conflict,
+                fmt::format("generation {} is not in force any more: nothing was changed",
+                            *options_.refreshes));
+  }
   // What waits, too. What was not confirmed in time, and could not be taken back, waits for
   // nothing.
   bool is_for_good() const { return options_.for_good || found_.is_over(); }
 
   // All that can fail for want of room, memory or rights, before anything is changed.
   Result<void> get_ready(const Plan& plan, Table& table) {
+    // Whoever took the table away is not to find it again for an address that changed.
+    if (plan.first && options_.refreshes) {
+      return fail(ErrorKind::Conflict, "the table is not in the kernel: nothing was changed");
+    }
     if (plan.first) {
       TRY(track_open_sessions(kernel_));
       if (options_.guard) give_tunnels_their_entries(options_.guard->tunnels);
@@ -152,8 +164,8 @@ class Apply {
     Result<std::optional<Generation>> former = state_to_return_to(plan.first);
     if (!former) return std::unexpected(std::move(former).error());
     Applied applied = now();
-    applied.changes = counts(plan, is_first());
-    const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied);
+    applied.changes = options_.refreshes ? options_.why : counts(plan, is_first());
+    const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied, options_.sources);
     if (!generation) return std::unexpected(generation.error());
     prepared_ = std::move(applied);
     prepared_->generation = *generation;
@@ -245,10 +257,12 @@ class Apply {
       const Generation* there = found_.in_force.get();
       const bool known = there != nullptr && there->snapshot == snapshot_ &&
                          there->applied.management == applied.management &&
-                         there->applied.site == applied.site;
+                         there->applied.site == applied.site && has_these_sources(*there);
       if (known) return record_unchanged(report, committed);
-      applied.changes = "nothing in the kernel: the policy's text alone";
-      const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied);
+      applied.changes = options_.refreshes
+                            ? options_.why
+                            : std::string("nothing in the kernel: the policy's text alone");
+      const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied, options_.sources);
       if (!generation) return std::unexpected(generation.error());
       prepared_ = std::move(applied);
       prepared_->generation = *generation;
@@ -257,7 +271,7 @@ class Apply {
     report.generation = prepared_->generation;
     TRY(record_adopted());
     TRY(state_.make_current(report.generation));
-    Event event = event_now(world_, EventKind::Applied);
+    Event event = event_now(world_, options_.refreshes ? EventKind::Refreshed : EventKind::Applied);
     event.from = found_.number;
     event.to = report.generation;
     event.waits = waits();
@@ -267,6 +281,13 @@ class Apply {
     if (!waits()) TRY(settle(report));
     note_in_kernel(world_, state_, *prepared_, committed.mark);
     return {};
+  }
+
+  // Else what a refresh would compile again is not what was applied last.
+  bool has_these_sources(const Generation& there) const {
+    if (options_.sources.empty()) return true;
+    const auto sources = read_sources(state_.path(), there.applied.generation);
+    return sources && *sources == options_.sources;
   }
 
   Result<void> record_adopted() {

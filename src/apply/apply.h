@@ -4,11 +4,13 @@
 //   format              a number: ours, or an older one that is read (older_format.h)
 //   generations/N/      written aside and renamed, and never changed: snapshot.json, which carries
 //                       the source map, the files of element_files.h, applied.json (when, by whom,
-//                       for whom), and their checksums, `seal`
+//                       for whom), policies.json (from what a refresh compiles it again; may be
+//                       missing), and their checksums, `seal`
 //   current, boot       links to the generation in force, and to the one that the next boot loads:
 //                       the last that was confirmed; to `nothing` where there is none
 //   history.log         what happened (events.h)
 //   pending.json        what waits for its confirmation (pending.h)
+//   names.json          what the DNS has said (known_names.h)
 //   kernel.json         at which mark the kernel holds the current generation; may be missing
 //   bans.log            bans and openings (ban_log.h)
 //   lock, turn, bans.lock   file_lock.h
@@ -88,6 +90,12 @@ struct ApplyOptions {
   // stands.
   std::shared_ptr<const Belief> seen{};
   Reading reading = Reading::WhatMayDiffer;
+  // `refresh`: in place of that generation, which must be in force, table and all: an error of kind
+  // Conflict where it is not.
+  std::optional<std::uint32_t> refreshes{};
+  // What `refresh` compiles it from again; kept with the generation, and none of our business.
+  std::string sources{};
+  std::string why{};  // of `refreshes`, for the history
   // Once it is in force, end the open connections that it does not admit (not_admitted.h).
   // REQUIRES: `guard`, which knows whose are spared.
   bool cut = false;
@@ -232,6 +240,8 @@ struct Status {
   std::optional<Event> disabled;      // and nothing was applied since
   std::optional<Event> fallback;      // what boot could not load, and what it loaded instead
   std::vector<std::string> problems;  // what of the record cannot be read beside it
+  std::string names_refreshed;        // RFC 3339, UTC; "": the policy's names never were
+  std::vector<std::string> silent;    // DNS names whose last addresses are kept, in words
   std::vector<std::string> drift;     // how the live table differs from it, in policy words
   std::size_t rules = 0;
   std::size_t sets = 0;

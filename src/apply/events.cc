@@ -33,14 +33,15 @@ struct Name {
   EventKind kind;
   std::string_view name;
 };
-constexpr std::array<Name, 8> kNames{{{EventKind::Applied, "applied"},
+constexpr std::array<Name, 9> kNames{{{EventKind::Applied, "applied"},
                                       {EventKind::Confirmed, "confirmed"},
                                       {EventKind::Expired, "expired"},
                                       {EventKind::RolledBack, "rolled-back"},
                                       {EventKind::Disabled, "disabled"},
                                       {EventKind::Dropped, "dropped"},
                                       {EventKind::FellBack, "fell-back"},
-                                      {EventKind::Recovered, "recovered"}}};
+                                      {EventKind::Recovered, "recovered"},
+                                      {EventKind::Refreshed, "refreshed"}}};
 
 std::string history_path(const std::string& directory) {
   return fmt::format("{}/{}", directory, kHistoryFile);
@@ -86,6 +87,7 @@ struct State {
   bool waits = false;  // nobody has confirmed it
   bool goes_back =
       false;  // it waits, and once confirmed, all that came after it first is taken away
+  bool refreshes = false;  // it waits, and once confirmed, is there in place of what is below it
 };
 
 // What was in force, the present on top. Never empty. What waits stands above all that does not, so
@@ -111,6 +113,10 @@ class Stack {
     if (!take_above(generation)) states_.back() = {generation};  // from before the log's beginning
     confirm();
   }
+  void take_the_place(Number generation) {
+    confirm();
+    states_.back() = {generation};
+  }
   // To where it was in force before; else it is the next.
   void go_to(Number generation) {
     if (!take_above(generation)) put({generation});
@@ -124,6 +130,7 @@ class Stack {
     states_.erase(from, states_.end());
     for (const State& state : anew) {
       if (state.goes_back && take_above(state.generation)) continue;
+      if (state.refreshes && !states_.empty()) states_.pop_back();
       states_.push_back({state.generation});
     }
   }
@@ -153,6 +160,15 @@ Stack stack_of(const std::vector<Event>& events) {
         if (event.over_confirmed) stack.confirm();
         stack.put({event.to, event.waits});
         break;
+      case EventKind::Refreshed:
+        stack.expect(event.from);
+        if (event.over_confirmed) stack.confirm();
+        if (event.waits) {
+          stack.put({event.to, /*waits=*/true, /*goes_back=*/false, /*refreshes=*/true});
+        } else {
+          stack.take_the_place(event.to);
+        }
+        break;
       case EventKind::RolledBack:
         if (event.waits) {
           stack.expect(event.from);
@@ -178,6 +194,35 @@ Stack stack_of(const std::vector<Event>& events) {
     }
   }
   return stack;
+}
+
+// Of refreshes that follow each other the last one tells it all: a timer makes one every few
+// minutes, and the log is to hold what people did.
+std::vector<Event> without_repeats(const std::vector<Event>& events) {
+  std::vector<Event> fewer;
+  for (const Event& event : events) {
+    const bool follows = !fewer.empty() && fewer.back().kind == EventKind::Refreshed &&
+                         event.kind == EventKind::Refreshed && !fewer.back().waits &&
+                         !event.waits && fewer.back().to == event.from;
+    if (!follows) {
+      fewer.push_back(event);
+      continue;
+    }
+    const Number from = fewer.back().from;
+    fewer.back() = event;
+    fewer.back().from = from;
+  }
+  return fewer;
+}
+
+// Of a log that has become long: the older half goes, unless there is enough to fold together.
+std::vector<Event> shortened(const std::vector<Event>& events) {
+  std::vector<Event> fewer = without_repeats(events);
+  const std::size_t half = events.size() / 2;
+  if (fewer.size() > half) {
+    fewer.erase(fewer.begin(), fewer.end() - static_cast<std::ptrdiff_t>(half));
+  }
+  return fewer;
 }
 
 }  // namespace
@@ -207,8 +252,7 @@ Result<void> append_event(const std::string& directory, const Event& event) {
     const auto there = read_events(directory);
     // A full disk keeps the long one.
     if (there) {
-      const auto half = there->all.begin() + static_cast<std::ptrdiff_t>(there->all.size() / 2);
-      [[maybe_unused]] const auto shortened = write_events(directory, {half, there->all.end()});
+      [[maybe_unused]] const auto done = write_events(directory, shortened(there->all));
     }
   }
   return append_line(history_path(directory), line_of(event), kPrivateFile, /*on_disk=*/true);
@@ -233,6 +277,14 @@ Result<void> write_events(const std::string& directory, const std::vector<Event>
 
 Number in_force_by(const std::vector<Event>& events) {
   return stack_of(events).states().back().generation;
+}
+
+std::set<std::uint32_t> refreshed_away(const std::vector<Event>& events) {
+  std::set<std::uint32_t> gone;
+  for (const Event& event : events) {
+    if (event.kind == EventKind::Refreshed && event.from) gone.insert(*event.from);
+  }
+  return gone;
 }
 
 Number confirmed_by(const std::vector<Event>& events) {
@@ -291,6 +343,7 @@ std::optional<Event> last_taken_back(const std::vector<Event>& events) {
       case EventKind::Confirmed:
       case EventKind::FellBack:
       case EventKind::Recovered:
+      case EventKind::Refreshed:
         break;
     }
   }
@@ -325,6 +378,9 @@ std::string in_words(const Event& event) {
       }
       return fmt::format("{} is in force in place of {}, which could not be loaded: {}",
                          event.instead, generation(event.from), event.why);
+    case EventKind::Refreshed:
+      return fmt::format("{} takes the place of {}: {}", generation(event.to),
+                         generation(event.from), event.why);
     case EventKind::Recovered:
       return fmt::format("{} was loaded", generation(event.to));
   }

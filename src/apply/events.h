@@ -1,18 +1,21 @@
 // What happened, in `history.log` of the state directory: an object of JSON a line, each with its
 // checksum (seal.h), only ever appended to. Every change of what is in force is one, whoever made
-// it: an apply, its confirmation, its expiry, a rollback, `disable`, a boot that dropped what
-// nobody had confirmed or that had to fall back.
+// it: an apply, its confirmation, its expiry, a rollback, `refresh`, `disable`, a boot that dropped
+// what nobody had confirmed or that had to fall back.
 //
 // `rollback` goes by it, not by the numbers of generations: a generation that was itself rolled
 // back is nothing to go back to. What was in force is a stack: an apply puts its generation on top,
 // `disable` nothing, and whatever goes back takes away all above that to which it goes back, named
-// or not. One that is named and not in it, since it was itself rolled back, is put on top.
+// or not. One that is named and not in it, since it was itself rolled back, is put on top. A
+// refresh takes the place of what it refreshed: the same policy, and nothing that anybody would go
+// back to.
 //
 // A line that is damaged says nothing, and is counted.
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,6 +36,7 @@ enum class EventKind : std::uint8_t {
   Dropped,     // at a boot: nobody had confirmed `from`
   FellBack,    // at a boot: `from` could not be loaded
   Recovered,   // at a boot after that: `to` was loaded
+  Refreshed,   // `to` is in force in place of `from`: its names' addresses, or what expired
 };
 
 std::string_view name_of(EventKind kind);  // "rolled-back"
@@ -41,8 +45,8 @@ struct Event {
   EventKind kind = EventKind::Applied;
   std::optional<std::uint32_t> from;  // in force before; absent: no table
   std::optional<std::uint32_t> to;    // in force after it
-  bool waits = false;                 // of Applied, RolledBack, Disabled: for its confirmation
-  bool named = false;                 // of RolledBack: `to` was asked for by its number
+  bool waits = false;  // of Applied, Refreshed, RolledBack, Disabled: for its confirmation
+  bool named = false;  // of RolledBack: `to` was asked for by its number
   // Of what waits: nothing did when it began, whatever the events before say. Their last may have
   // found no room.
   bool over_confirmed = false;
@@ -83,6 +87,8 @@ Result<void> write_events(const std::string& directory, const std::vector<Event>
 
 // What is in force by these events; std::nullopt where nothing is.
 std::optional<std::uint32_t> in_force_by(const std::vector<Event>& events);
+// Those that a refresh took the place of.
+std::set<std::uint32_t> refreshed_away(const std::vector<Event>& events);
 // The generation that boot loads by them.
 std::optional<std::uint32_t> confirmed_by(const std::vector<Event>& events);
 

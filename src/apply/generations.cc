@@ -98,6 +98,16 @@ Result<Generation> read_generation(const std::string& directory, std::uint32_t g
   return Generation{std::move(*applied), std::move(*snapshot)};
 }
 
+Result<std::string> read_sources(const std::string& directory, std::uint32_t generation) {
+  TRY(check_format(directory));
+  TRY(check_that_it_is_kept(directory, generation));
+  const std::string folder = folder_of(generation);
+  const auto seal = read_seal(directory, folder);
+  if (!seal) return std::unexpected(seal.error());
+  if (!*seal || !(*seal)->contains(std::string(kSourcesFile))) return "";
+  return read_sealed_file(directory, folder, &**seal, kSourcesFile, kMaxSnapshotSize);
+}
+
 Result<std::optional<Generation>> read_former(const std::string& directory, Number former) {
   if (!former) return std::nullopt;
   Result<Generation> read = read_generation(directory, *former);

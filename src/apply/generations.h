@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apply/applied.h"
@@ -20,6 +21,11 @@ struct Generation {
   Applied applied;
   ruleset::Snapshot snapshot;
 };
+
+inline constexpr std::string_view kSourcesFile = "policies.json";
+
+// ApplyOptions::sources of that generation; "" where it has none.
+Result<std::string> read_sources(const std::string& directory, std::uint32_t generation);
 
 // In force. std::nullopt where nothing is.
 Result<std::optional<Generation>> current_generation(const std::string& directory);

@@ -9,6 +9,7 @@
 #include "apply/commit.h"
 #include "apply/difference.h"
 #include "apply/events.h"
+#include "apply/known_names.h"
 #include "apply/seal.h"
 #include "apply/state_files.h"
 #include "apply/state_links.h"
@@ -91,9 +92,9 @@ void clear_interrupted(StateDirectory& state, Kernel& kernel, const World& world
 
 void sweep_half_written(const std::string& directory) {
   // bans.log has a lock of its own.
-  for (const std::string_view file :
-       {std::string_view(kFormatFile), std::string_view(kPendingFile),
-        std::string_view(kKernelFile), std::string_view(kHistoryFile)}) {
+  for (const std::string_view file : {std::string_view(kFormatFile), std::string_view(kPendingFile),
+                                      std::string_view(kKernelFile), std::string_view(kHistoryFile),
+                                      std::string_view(kNamesFile)}) {
     remove_half_written(directory, file);
   }
   const auto names = list_state_folder(directory, kGenerations);

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -53,16 +54,35 @@ void sweep(const std::string& directory, std::uint32_t newest) {
     use(pending->former);
     use(pending->generation);
   }
-  if (const auto events = read_events(directory)) use(in_force_before(events->all, newest));
+  std::set<std::uint32_t> refreshed;
+  if (const auto events = read_events(directory)) {
+    use(in_force_before(events->all, newest));
+    refreshed = refreshed_away(events->all);
+  }
   std::vector<std::uint32_t> old;
   for (const std::string& name : *names) {
     const Number number = plain_number(name);
     if (number && !in_use.contains(*number)) old.push_back(*number);
   }
-  std::sort(old.rbegin(), old.rend());
+  // Those go first that nobody would go back to: a timer's are many.
+  std::ranges::sort(old, std::greater(), [&](std::uint32_t number) {
+    return std::pair(!refreshed.contains(number), number);
+  });
   for (std::size_t i = kKeptGenerations - in_use.size(); i < old.size(); ++i) {
     remove_generation_folder(directory, folder_of(old[i]));
   }
+}
+
+// A refresh has the sources of what it refreshes: they are there once. Whether it is so.
+bool link_sources(const std::string& directory, std::uint32_t former, const std::string& checksum,
+                  const std::string& aside) {
+  const auto seal = read_seal(directory, folder_of(former));
+  if (!seal || !*seal) return false;
+  const auto sealed = (*seal)->find(std::string(kSourcesFile));
+  if (sealed == (*seal)->end() || sealed->second != checksum) return false;
+  if (!read_sources(directory, former)) return false;
+  return ::link(fmt::format("{}/{}/{}", directory, folder_of(former), kSourcesFile).c_str(),
+                fmt::format("{}/{}/{}", directory, aside, kSourcesFile).c_str()) == 0;
 }
 
 // What others keep among our generations may have any number for its name: it is passed over, and
@@ -144,7 +164,8 @@ Result<std::optional<StateDirectory>> StateDirectory::open_existing(const std::s
   return std::move(*state);
 }
 
-Result<std::uint32_t> StateDirectory::prepare(const ruleset::Snapshot& snapshot, Applied applied) {
+Result<std::uint32_t> StateDirectory::prepare(const ruleset::Snapshot& snapshot, Applied applied,
+                                              const std::string& sources) {
   const Result<std::uint32_t> free = free_number(path_);
   if (!free) return free;
   const std::uint32_t next = *free;
@@ -165,6 +186,12 @@ Result<std::uint32_t> StateDirectory::prepare(const ruleset::Snapshot& snapshot,
                                       std::pair("applied.json", to_json(applied))}) {
     TRY(put(name, content));
     seal[name] = sha256(content);
+  }
+  if (!sources.empty()) {
+    const std::string name(kSourcesFile);
+    seal[name] = sha256(sources);
+    const bool is_linked = former && *former && link_sources(path_, **former, seal[name], aside);
+    if (!is_linked) TRY(put(name, sources));
   }
   TRY(put(kSealFile, to_text(seal)));
   TRY(sync_directory(join(path_, aside)));

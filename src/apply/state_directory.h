@@ -45,7 +45,9 @@ class StateDirectory {
 
   // Writes the next generation, which is not in force yet; returns its number. All that needs room
   // on the disk is done here, but for kernel.json, which can be done without.
-  Result<std::uint32_t> prepare(const ruleset::Snapshot& snapshot, Applied applied);
+  // `sources`: ApplyOptions::sources.
+  Result<std::uint32_t> prepare(const ruleset::Snapshot& snapshot, Applied applied,
+                                const std::string& sources = "");
   // What was prepared and did not come into force.
   void discard(std::uint32_t generation);
 

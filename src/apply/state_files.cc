@@ -113,7 +113,7 @@ bool is_ours(const std::string& name) {
   constexpr std::string_view kAside = "applied.json.";  // of write_file_atomically()
   constexpr std::size_t kRandom = 6;
   return name == "snapshot.json" || name == "applied.json" || name == "elements.json" ||
-         name == "seal" ||
+         name == "policies.json" || name == "seal" ||
          (name.starts_with(kElements) && plain_number(name.substr(kElements.size()))) ||
          (name.starts_with(kAside) && name.size() == kAside.size() + kRandom);
 }

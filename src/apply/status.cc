@@ -10,6 +10,7 @@
 #include "apply/difference.h"
 #include "apply/interrupted.h"
 #include "apply/kernel.h"
+#include "apply/known_names.h"
 #include "apply/state_directory.h"
 #include "apply/state_files.h"
 #include "apply/state_format.h"
@@ -96,6 +97,28 @@ void take_applied(const Applied& applied, const World& world, Status& status) {
   }
 }
 
+// What a refresh could not do, and of which names no server answers.
+void take_names(const std::string& state_directory, const World& world, Status& status) {
+  const auto known = read_known_names(state_directory);
+  if (!known) {
+    status.problems.push_back(known.error().message);
+    return;
+  }
+  if (!status.generation) return;
+  if (!known->refused.empty() && known->refused_in_place_of == *status.generation) {
+    status.problems.push_back(fmt::format("the refresh at {} was refused: it would lose {}",
+                                          known->refreshed_at, known->refused));
+  }
+  if (known->names.empty()) return;
+  status.names_refreshed = known->refreshed_at;
+  for (const auto& [name, entry] : known->names) {
+    std::string words = silence_in_words(name, entry, world);
+    if (words.empty()) continue;
+    const bool is_gone = entry.addresses().empty();
+    (is_gone ? status.problems : status.silent).push_back(std::move(words));
+  }
+}
+
 // What the state directory says, and what of it cannot be read.
 std::optional<Generation> read_record(const std::string& state_directory, const World& world,
                                       Status& status) {
@@ -150,6 +173,7 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
   }
   if (!*current) return std::nullopt;
   take_applied((*current)->applied, world, status);
+  take_names(state_directory, world, status);
   return std::move(*current);
 }
 

@@ -22,6 +22,7 @@
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
 #include "cli/program.h"
+#include "cli/recorded_site.h"
 #include "cli/render.h"
 #include "cli/render_checked.h"
 #include "cli/render_cuts.h"
@@ -186,18 +187,6 @@ int in_sandbox(const ruleset::Snapshot& snapshot, bool print) {
   return *status;
 }
 
-// The record is read later, in other directories.
-ruleset::Snapshot with_whole_paths(ruleset::Snapshot snapshot) {
-  const auto complete = [](std::string& file) {
-    std::error_code error;
-    const auto whole = std::filesystem::absolute(file, error);
-    if (!error && !file.empty()) file = whole.lexically_normal().string();
-  };
-  for (auto& [rule, source] : snapshot.sources) complete(source.file);
-  for (ruleset::Written& each : snapshot.written) complete(each.file);
-  return snapshot;
-}
-
 bool on_terminal() {
   return ::isatty(STDIN_FILENO) == 1 && out().interactive();
 }
@@ -286,7 +275,10 @@ void say_that_nothing_is_armed(const ApplyOptions& options, const apply::ApplyOp
 
 int run(const ApplyOptions& options) {
   const Looks looks = options.sandbox ? Looks::Around : Looks::OnServer;
-  const auto wanted = compiled_host(options.site, looks, options.host);
+  SiteOptions reading_it = options.site;
+  reading_it.remembers = true;
+  if (!options.sandbox) reading_it.refreshed = refreshed_names(options.state_directory);
+  const auto wanted = compiled_host(reading_it, looks, options.host);
   if (!wanted) return report(wanted.error());
   const LoadedSite& site = wanted->site;
   const ruleset::Snapshot& snapshot = wanted->snapshot;
@@ -319,6 +311,7 @@ int run(const ApplyOptions& options) {
   warn_of_machine(snapshot, facts->machine);
   facts->may_be_undone = how->confirm_within.has_value();
   how->guard = std::move(*facts);
+  how->sources = sources_of(site);
   how->force = options.force;
   how->cut = options.cut;
   how->reading = reading(options.read_all);

@@ -16,6 +16,7 @@
 #include "cli/exit_status.h"
 #include "cli/guard_facts.h"
 #include "cli/program.h"
+#include "cli/recorded_site.h"
 #include "cli/render.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
@@ -41,7 +42,9 @@ bool switched_off(const std::string& path) {
 
 // The policies as they are now; an error where they do not compile.
 Result<ruleset::Snapshot> compile_now(const BootOptions& options) {
-  auto site = load_site(options.site, Looks::OnServer);
+  SiteOptions reading = options.site;
+  reading.refreshed = refreshed_names(options.state_directory);
+  auto site = load_site(reading, Looks::OnServer);
   if (!site) return std::unexpected(site.error());
   if (site->diagnostics.has_errors()) {
     const auto& all = site->diagnostics.all();

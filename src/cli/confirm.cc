@@ -144,9 +144,14 @@ int rollback(const RollbackOptions& options) {
   return kDone;
 }
 
+// A generation that is its own.
+bool puts_in_force(const apply::Event& event) {
+  return event.kind == apply::EventKind::Applied || event.kind == apply::EventKind::Refreshed;
+}
+
 bool has_event(const apply::Applied& applied, const apply::History& history) {
   return std::ranges::any_of(history.events, [&](const apply::Event& event) {
-    return event.kind == apply::EventKind::Applied && event.to == applied.generation;
+    return puts_in_force(event) && event.to == applied.generation;
   });
 }
 
@@ -190,7 +195,7 @@ std::string line_of(const apply::Applied& applied, const apply::History& history
 std::string line_of(const apply::Event& event, const apply::History& history) {
   const auto kept =
       std::ranges::find(history.generations, event.to.value_or(0), &apply::Applied::generation);
-  if (event.kind == apply::EventKind::Applied && kept != history.generations.end()) {
+  if (puts_in_force(event) && kept != history.generations.end()) {
     return line_of(*kept, history);
   }
   return fmt::format(" {:>6}  {}  {}  {}", "", event.at, event.by, apply::in_words(event));
@@ -249,7 +254,7 @@ std::vector<HistoryLine> lines_of(const apply::History& history) {
     }
   };
   for (auto at = history.events.rbegin(); at != history.events.rend(); ++at) {
-    const bool applies = at->kind == apply::EventKind::Applied;
+    const bool applies = puts_in_force(*at);
     add_while([&](const apply::Applied& applied) {
       return applied.at > at->at || (applies && applied.generation > at->to.value_or(0));
     });

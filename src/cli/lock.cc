@@ -1,22 +1,18 @@
-// rolewall lock: ask the resolver for the DNS names that networks use, and write rolewall.lock. The
-// only verb that asks the network.
+// rolewall lock: ask the resolver for the DNS names that networks use, and write rolewall.lock.
 
 #include "policy/lock.h"
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
-#include <netdb.h>
-#include <netinet/in.h>
 
 #include <algorithm>
-#include <cstring>
+#include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "base/file.h"
+#include "cli/dns.h"
 #include "cli/exit_status.h"
 #include "cli/program.h"
 #include "cli/render.h"
@@ -29,29 +25,21 @@ struct LockOptions {
   SiteOptions site;
 };
 
-Result<std::vector<net::Address>> ask_resolver(const std::string& name) {
-  addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* list = nullptr;
-  // The trailing dot keeps the resolver from trying this machine's search domains.
-  const int error = ::getaddrinfo((name + ".").c_str(), nullptr, &hints, &list);
-  if (error != 0) {
-    return fail(ErrorKind::System, fmt::format("{}: {}", name, ::gai_strerror(error)));
-  }
-  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> owner(list, &::freeaddrinfo);
-  std::vector<net::Address> addresses;
-  for (const addrinfo* entry = list; entry != nullptr; entry = entry->ai_next) {
-    if (entry->ai_family == AF_INET) {
-      sockaddr_in ipv4{};
-      std::memcpy(&ipv4, entry->ai_addr, sizeof ipv4);
-      addresses.emplace_back(net::Ipv4{ntohl(ipv4.sin_addr.s_addr)});
-    } else if (entry->ai_family == AF_INET6) {
-      sockaddr_in6 ipv6{};
-      std::memcpy(&ipv6, entry->ai_addr, sizeof ipv6);
-      addresses.emplace_back(net::ipv6_from_bytes(ipv6.sin6_addr.s6_addr));
+// A lock is whole: both families must be answered for.
+Result<std::vector<net::Address>> addresses_of(const std::string& name,
+                                               const NameAnswers& answers) {
+  using Kind = apply::DnsAnswer::Kind;
+  const auto& [ipv4, ipv6, refused] = answers;
+  for (const apply::DnsAnswer& answer : {ipv4, ipv6}) {
+    if (answer.kind == Kind::Silence) {
+      return fail(ErrorKind::System, fmt::format("{}: {}", name, answer.why));
     }
   }
+  if (ipv4.kind == Kind::None && ipv6.kind == Kind::None) {
+    return fail(ErrorKind::System, fmt::format("{}: {}", name, ipv4.why));
+  }
+  std::vector<net::Address> addresses = ipv4.addresses;
+  addresses.insert(addresses.end(), ipv6.addresses.begin(), ipv6.addresses.end());
   return addresses;
 }
 
@@ -69,8 +57,15 @@ std::optional<policy::Lock> resolve_all(const policy::Policy& policy,
                                         const std::string& path) {
   policy::Lock all;
   std::size_t failed = 0;
+  const std::map<std::string, NameAnswers> answers = ask_dns(names);
   for (const std::string& name : names) {
-    auto one = policy::resolve({name}, ask_resolver);
+    const NameAnswers& answer = answers.at(name);
+    for (const net::Address& address : answer.refused) {
+      render_notes(
+          {fmt::format("{}: {} is left out: no other host has it", name, net::format(address))});
+    }
+    auto one = policy::resolve(
+        {name}, [&](const std::string& asked) { return addresses_of(asked, answer); });
     if (one) {
       all.merge(*one);
       continue;

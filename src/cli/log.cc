@@ -18,6 +18,7 @@
 #include "cli/log_suggestions.h"
 #include "cli/log_words.h"
 #include "cli/program.h"
+#include "cli/recorded_site.h"
 #include "cli/render.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
@@ -144,8 +145,10 @@ class Follower {
     }
     tidy(true);
     if (options_.suggest) {
+      SiteOptions site = options_.site;
+      site.refreshed = refreshed_names(options_.state_directory);
       out().write(suggestions_.write(recorded_.policy(), options_.format,
-                                     RuleOpenings::open(options_.site, recorded_.host())));
+                                     RuleOpenings::open(site, recorded_.host())));
     }
     return {};
   }

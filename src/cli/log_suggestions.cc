@@ -37,13 +37,10 @@ std::string host_or_address(const net::Address& address, const observe::WrittenP
 }
 
 // Below a rule, as comments: a class of `diff` each.
-std::string opens_in_words(const std::optional<Result<ask::Diff>>& opens) {
+std::string opens_in_words(const Result<ask::Diff>& opens) {
   constexpr std::size_t kMostShown = 8;
-  if (!opens) return "# opens: not compared, there are too many rules\n";
-  if (!*opens) {
-    return fmt::format("# opens: not known: {}\n", printable(opens->error().message));
-  }
-  const ask::Diff& diff = **opens;
+  if (!opens) return fmt::format("# opens: not known: {}\n", printable(opens.error().message));
+  const ask::Diff& diff = *opens;
   if (diff.classes.empty() && diff.is_proof()) {
     return "# opens: nothing that the policy does not admit already\n";
   }
@@ -60,6 +57,31 @@ std::string opens_in_words(const std::optional<Result<ask::Diff>>& opens) {
     }
   }
   return text;
+}
+
+// The same for each file that it could be written to, where there are several.
+std::string opens_in_words(const std::vector<Result<ask::Diff>>& opens,
+                           const std::vector<RuleOpenings::RoleFile>& files) {
+  if (opens.empty()) return "# opens: not compared, there are too many rules\n";
+  std::string text;
+  for (std::size_t i = 0; i < opens.size(); ++i) {
+    if (files.size() > 1) text += fmt::format("# in {}:\n", printable(files[i].path));
+    text += opens_in_words(opens[i]);
+  }
+  return text;
+}
+
+// "site/web.toml, or site/db.toml".
+std::string names_of(const std::vector<RuleOpenings::RoleFile>& files) {
+  std::vector<std::string> paths;
+  for (const RuleOpenings::RoleFile& file : files) paths.push_back(printable(file.path));
+  return fmt::format("{}", fmt::join(paths, ", or "));
+}
+
+Json opens_json(const ask::Diff& diff) {
+  Json opens;
+  add_members(opens, diff);
+  return opens;
 }
 
 }  // namespace
@@ -142,15 +164,19 @@ std::vector<LogSuggestions::Suggestion> LogSuggestions::all(
   std::set<std::string> taken;
   std::vector<Suggestion> suggestions;
   for (const auto& [key, seen] : seen_) {
-    Suggestion each{.rule = as_rule(key, seen, policy, taken), .opens = std::nullopt};
-    if (openings && suggestions.size() < kMostCompared) each.opens = openings->of(each.rule);
+    Suggestion each{.rule = as_rule(key, seen, policy, taken)};
+    if (openings && suggestions.size() < kMostCompared) {
+      for (const auto& file : openings->files())
+        each.opens.push_back(openings->of(each.rule, file));
+    }
     suggestions.push_back(std::move(each));
   }
   return suggestions;
 }
 
 Json LogSuggestions::as_json(const observe::WrittenPolicy& policy,
-                             const std::vector<Suggestion>& suggestions) const {
+                             const std::vector<Suggestion>& suggestions,
+                             const Result<RuleOpenings>& openings) const {
   Json array = Json::array();
   auto suggestion = suggestions.begin();
   for (const auto& [key, seen] : seen_) {
@@ -160,10 +186,12 @@ Json LogSuggestions::as_json(const observe::WrittenPolicy& policy,
               {"peers", selectors(seen, policy)},
               {"all_peers", !seen.has_more_peers},
               {"rule", suggestion->rule}};
-    if (suggestion->opens && *suggestion->opens) {
-      Json opens;
-      add_members(opens, **suggestion->opens);
-      each["opens"] = std::move(opens);
+    const auto& opens = suggestion->opens;
+    if (!opens.empty() && opens.front()) each["opens"] = opens_json(*opens.front());
+    for (std::size_t i = 1; i < opens.size(); ++i) {
+      Json other{{"file", printable(openings->files()[i].path)}};
+      if (opens[i]) other["opens"] = opens_json(*opens[i]);
+      each["other_roles"].push_back(std::move(other));
     }
     array.push_back(std::move(each));
     ++suggestion;
@@ -177,9 +205,9 @@ std::string LogSuggestions::write(const observe::WrittenPolicy& policy, std::str
   if (format == "json") {
     Json json{{"version", kJsonVersion},
               {"verb", "log"},
-              {"suggestions", as_json(policy, suggestions)},
+              {"suggestions", as_json(policy, suggestions, openings)},
               {"left_out", left_out_}};
-    if (openings) json["file"] = printable(openings->file());
+    if (openings) json["file"] = printable(openings->files().front().path);
     return json.dump() + "\n";
   }
   if (seen_.empty() && by_others_.empty()) return "nothing was logged that a rule would admit\n";
@@ -189,13 +217,13 @@ std::string LogSuggestions::write(const observe::WrittenPolicy& policy, std::str
     text += fmt::format(
         "# They are for {}. What each would open, if the policy is enforced, is\n"
         "# below it, in the words of `rolewall diff`.\n",
-        printable(openings->file()));
+        names_of(openings->files()));
   } else {
     text += fmt::format("# What they open is not known: {}\n", printable(openings.error().message));
   }
   for (const Suggestion& each : suggestions) {
     text += "\n" + each.rule;
-    if (openings) text += opens_in_words(each.opens);
+    if (openings) text += opens_in_words(each.opens, openings->files());
   }
   for (const auto& [name, lines] : by_others_) {
     text += fmt::format("\n# {} by {}: no further rule changes that\n", counted(lines, "line"),

@@ -46,10 +46,11 @@ class LogSuggestions {
   };
   struct Suggestion {
     std::string rule;
-    std::optional<Result<ask::Diff>> opens;  // absent: not compared
+    std::vector<Result<ask::Diff>>
+        opens{};  // in each of RuleOpenings::files(); empty: not compared
   };
-  Json as_json(const observe::WrittenPolicy& policy,
-               const std::vector<Suggestion>& suggestions) const;
+  Json as_json(const observe::WrittenPolicy& policy, const std::vector<Suggestion>& suggestions,
+               const Result<RuleOpenings>& openings) const;
   std::vector<Suggestion> all(const observe::WrittenPolicy& policy,
                               const Result<RuleOpenings>& openings) const;
   static std::vector<std::string> selectors(const Seen& seen, const observe::WrittenPolicy& policy);

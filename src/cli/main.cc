@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   add_stats(program);
   add_log(program);
   add_trace(program);
+  add_refresh(program);
   add_bans(program);
   add_openings(program);
   add_disable(program);

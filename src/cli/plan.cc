@@ -16,6 +16,7 @@
 #include "cli/guard_facts.h"
 #include "cli/json.h"
 #include "cli/program.h"
+#include "cli/recorded_site.h"
 #include "cli/render.h"
 #include "cli/render_cuts.h"
 #include "cli/render_diff.h"
@@ -127,7 +128,9 @@ void say_limit(const LoadedSite& site, policy::Index host) {
 }
 
 int run(const PlanOptions& options) {
-  const auto wanted = compiled_host(options.site, Looks::OnServer, options.host);
+  SiteOptions site = options.site;
+  site.refreshed = refreshed_names(options.state_directory);
+  const auto wanted = compiled_host(site, Looks::OnServer, options.host);
   if (!wanted) return report(wanted.error());
   const ruleset::Snapshot& snapshot = wanted->snapshot;
   const auto plan = apply::plan(snapshot, options.state_directory, reading(options.read_all));

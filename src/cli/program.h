@@ -109,6 +109,7 @@ void add_prove(Program& program);
 void add_diff(Program& program);
 void add_explain(Program& program);
 void add_reach(Program& program);
+void add_refresh(Program& program);
 void add_plan(Program& program);
 void add_apply(Program& program);
 void add_confirm(Program& program);

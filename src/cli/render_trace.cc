@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+#include <array>
+
 #include "ask/site.h"
 #include "cli/render_answer.h"
 #include "cli/render_json.h"
 #include "print/print.h"
 #include "ruleset/names.h"
+#include "ruleset/own_table.h"
 #include "ruleset/rule_parts.h"
 
 namespace rolewall::cli {
@@ -55,6 +59,38 @@ std::string verdict_in_words(const sandbox::Step& step, const ruleset::Rule& rul
   return words;
 }
 
+// Where one of our own rules that no policy line owns leads a packet: dispatch and built-in steps.
+std::string own_jump_in_words(std::string_view chain) {
+  namespace own = ruleset::own;
+  struct Words {
+    std::string_view chain;
+    std::string_view words;
+  };
+  static constexpr std::array<Words, 12> kWords{
+      {{own::kUnusual, "related or invalid: which of both"},
+       {own::kSpoofed, "from an address that is behind another interface"},
+       {own::kRelated, "related: what of it is an answer"},
+       {own::kBannedInput, "whether its sender is banned"},
+       {own::kBannedOutput, "whether its receiver is banned"},
+       {own::kBannedForward, "whether its sender is banned"},
+       {own::kBannedDrop, "what becomes of who is banned"},
+       {own::kBannedReject, "what becomes of who is banned"},
+       {own::kAllowed, "whether `rolewall allow` has opened it"},
+       {own::kInboundDispatch, "the policy's inbound rules"},
+       {own::kOutboundDispatch, "the policy's outbound rules"},
+       {own::kForwardDispatch, "the policy's forward rules"}}};
+  const auto* known = std::ranges::find(kWords, chain, &Words::chain);
+  if (known != kWords.end()) return std::string(known->words);
+  const std::string_view dispatch = chain.substr(0, chain.find('/'));
+  if (dispatch.find('.') != std::string_view::npos) return fmt::format("the rule {}", dispatch);
+  if (dispatch == chain) return "";
+  if (chain == own::translated_chain(dispatch)) {
+    return fmt::format("the {} rules, by where it went before translation", dispatch);
+  }
+  const std::string_view rest = chain.substr(dispatch.size() + 1);
+  return fmt::format("the {} rules for {}", dispatch, rest);
+}
+
 ask::Tried ran(const sandbox::Step& step, const ruleset::Snapshot& snapshot) {
   const ruleset::Table& table = snapshot.ruleset.tables[step.table];
   const ruleset::Chain& chain = table.chains[step.chain];
@@ -74,6 +110,22 @@ ask::Tried ran(const sandbox::Step& step, const ruleset::Snapshot& snapshot) {
     one.text = fmt::format("{} (handle {})", print::rule_text(table, rule), rule.handle);
   }
   return one;
+}
+
+// For people: of what maps and matches our jumps are made is no matter of who reads policies.
+ask::Hop in_plain_words(ask::Hop hop) {
+  const std::string own =
+      fmt::format("{} {}", ruleset::name_of(ruleset::kOwnFamily), ruleset::kOwnTable);
+  for (ask::Tried& tried : hop.tried) {
+    const std::size_t space = tried.verdict.find(' ');
+    if (tried.table != own || tried.text.empty() || space == std::string::npos) continue;
+    std::string words = own_jump_in_words(std::string_view(tried.verdict).substr(space + 1));
+    if (words.empty()) continue;
+    tried.rule = std::move(words);
+    tried.text.clear();
+    tried.verdict = "goes on there";
+  }
+  return hop;
 }
 
 bool is_known(const TracedAnswer& answer) {
@@ -124,7 +176,7 @@ void render(const Terminal& terminal, const TracedAnswer& answer) {
   } else {
     ask::Answer shown;
     shown.packet = answer.packet;
-    shown.hops = answer.hops;
+    for (const ask::Hop& hop : answer.hops) shown.hops.push_back(in_plain_words(hop));
     shown.verdict = answer.hops.back().verdict;
     render(terminal, shown);
   }

@@ -13,19 +13,26 @@ namespace {
 // Somebody waits for the end of `log`: what does not end in it is told as not proven.
 constexpr analyze::Budget kBudgetOfARule{.edges = 2'000'000, .steps = 30'000'000};
 
-// The disk's, one of them with this text at its end.
-class FilesWithText : public policy::DiskFiles {
+// Another's, one of them with this text at its end.
+class FilesWithText : public policy::Files {
  public:
-  FilesWithText(std::string file, std::string text)
-      : file_(std::move(file)), text_(std::move(text)) {}
+  FilesWithText(const policy::Files& files, std::string file, std::string text)
+      : files_(files), file_(std::move(file)), text_(std::move(text)) {}
 
   Result<std::string> read(const std::string& path, std::size_t limit) const override {
-    auto read = DiskFiles::read(path, limit);
+    auto read = files_.read(path, limit);
     if (read && path == file_) *read += "\n" + text_;
     return read;
   }
+  bool is_below(const std::string& path, const std::string& directory) const override {
+    return files_.is_below(path, directory);
+  }
+  Result<std::vector<std::string>> list(const std::string& directory) const override {
+    return files_.list(directory);
+  }
 
  private:
+  const policy::Files& files_;
   std::string file_;
   std::string text_;
 };
@@ -50,7 +57,10 @@ Result<RuleOpenings> RuleOpenings::open(const SiteOptions& options, const std::s
   RuleOpenings openings;
   openings.options_ = options;
   openings.directory_ = std::move(*directory);
-  auto site = in_force(load_site_of(policy::DiskFiles{}, openings.directory_, options));
+  auto reader = reader_of(openings.directory_, Looks::OnServer);
+  if (!reader) return std::unexpected(std::move(reader).error());
+  openings.reader_ = std::move(*reader);
+  auto site = in_force(load_site_of(*openings.reader_, openings.directory_, options));
   if (!site) return std::unexpected(site.error());
   openings.without_ = std::move(*site);
   const policy::Policy& policy = openings.without_.policy;
@@ -63,18 +73,23 @@ Result<RuleOpenings> RuleOpenings::open(const SiteOptions& options, const std::s
   if (policy.hosts[*index].roles.empty()) {
     return fail(ErrorKind::Usage, fmt::format("{} has no role there", host));
   }
-  const policy::RuleFile& role = policy.files[policy.hosts[*index].roles.front()];
-  openings.file_ = policy.sources.path(role.file);
-  for (const policy::Index each : role.hosts) openings.hosts_.push_back(policy.hosts[each].name);
+  for (const policy::Index each : policy.hosts[*index].roles) {
+    const policy::RuleFile& role = policy.files[each];
+    RoleFile& file = openings.files_.emplace_back();
+    file.path = policy.sources.path(role.file);
+    for (const policy::Index host_of : role.hosts) {
+      file.hosts.push_back(policy.hosts[host_of].name);
+    }
+  }
   return openings;
 }
 
-Result<ask::Diff> RuleOpenings::of(const std::string& rule) const {
-  const FilesWithText files(file_, rule);
+Result<ask::Diff> RuleOpenings::of(const std::string& rule, const RoleFile& file) const {
+  const FilesWithText files(*reader_, file.path, rule);
   const auto with = in_force(load_site_of(files, directory_, options_));
   if (!with) return std::unexpected(with.error());
   ask::Differ differ(with->policy, kBudgetOfARule);
-  for (const std::string& host : hosts_) {
+  for (const std::string& host : file.hosts) {
     const auto snapshot = [&](const LoadedSite& site) {
       return compile::compile(site.policy, *policy::find_host(site.policy, host),
                               {site.date, true});

@@ -92,13 +92,13 @@ std::string find_shipped_rules() {
   return std::string(kInstalledRules);
 }
 
+}  // namespace
+
 Result<policy::Date> date_of(const std::string& text) {
   if (text.empty()) return today();
   if (const auto date = parse_date(text)) return *date;
   return fail(ErrorKind::Usage, fmt::format("--date {}: not a date; write YYYY-MM-DD", text));
 }
-
-}  // namespace
 
 std::string machine_name() {
   std::array<char, 256> name{};
@@ -163,26 +163,32 @@ Result<LoadedSite> load_site_of(const policy::Files& files, const std::string& d
   if (!reading) return std::unexpected(reading.error());
   LoadedSite site;
   site.date = reading->date;
+  site.rules = reading->rules;
   const policy::LoadOptions how{reading->rules, reading->date, options.expired_is_error,
-                                options.locking};
-  site.policy = policy::load(directory, how, files, site.diagnostics);
+                                options.locking, options.refreshed};
+  const policy::RecordingFiles recording(files, site.texts);
+  const policy::Files& read = options.remembers ? recording : files;
+  site.policy = policy::load(directory, how, read, site.diagnostics);
   return site;
 }
 
+Result<std::unique_ptr<policy::Files>> reader_of(const std::string& directory, Looks looks) {
+  if (looks != Looks::OnServer || !others_are_known()) {
+    return std::make_unique<policy::DiskFiles>();
+  }
+  auto files = std::make_unique<policy::TrustedFiles>();
+  // Said once, not of every file in them.
+  TRY(files->check(directory));
+  TRY(files->check(find_shipped_rules()));
+  return files;
+}
+
 Result<LoadedSite> load_site(const SiteOptions& options, Looks looks) {
-  const auto reading = reading_of(options);
-  if (!reading) return std::unexpected(reading.error());
   const auto directory = find_directory(options, looks);
   if (!directory) return std::unexpected(directory.error());
-  if (looks == Looks::OnServer && others_are_known()) {
-    const policy::TrustedFiles files;
-    // Said once, not of every file in them.
-    TRY(files.check(*directory));
-    TRY(files.check(reading->rules));
-    return load_site_of(files, *directory, options);
-  }
-  const policy::DiskFiles files;
-  return load_site_of(files, *directory, options);
+  const auto files = reader_of(*directory, looks);
+  if (!files) return std::unexpected(files.error());
+  return load_site_of(**files, *directory, options);
 }
 
 Result<LoadedSite> if_valid(Result<LoadedSite> site) {

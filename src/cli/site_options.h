@@ -3,6 +3,7 @@
 // server never do.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -10,7 +11,9 @@
 #include "base/error.h"
 #include "cli/program.h"
 #include "policy/files.h"
+#include "policy/lock.h"
 #include "policy/policy.h"
+#include "policy/remembered_files.h"
 #include "ruleset/snapshot.h"
 
 namespace rolewall::cli {
@@ -28,11 +31,16 @@ struct SiteOptions {
   // How the verb itself wants the policies read (policy::LoadOptions).
   bool expired_is_error = false;
   bool locking = false;
+  policy::RefreshedNames refreshed = {};  // LoadOptions::refreshed
+  bool remembers = false;                 // LoadedSite::texts
 };
 
 // DIR (also -p DIR) and --date; `looks`: where, without DIR. `positional` false: -p alone (where
 // another word stands in DIR's place).
 void add_site_options(Verb& verb, SiteOptions& options, Looks looks, bool positional = true);
+
+// What --date says; today where it says nothing.
+Result<policy::Date> date_of(const std::string& text);
 
 // --host, for verbs that make one host's ruleset.
 void add_host_option(Verb& verb, std::string& host);
@@ -41,6 +49,8 @@ struct LoadedSite {
   policy::Policy policy;
   Diagnostics diagnostics;
   policy::Date date;
+  policy::FileTexts texts = {};  // where they are asked for: what it was read from
+  std::string rules;             // the directory of the shipped ones
 };
 
 // Reads the policies. An error where there is no such directory or file; what is wrong in the
@@ -51,6 +61,9 @@ Result<LoadedSite> load_site(const SiteOptions& options, Looks looks);
 // The site as `files` have it in this directory.
 Result<LoadedSite> load_site_of(const policy::Files& files, const std::string& directory,
                                 const SiteOptions& options);
+// The reader that load_site() has for that directory: on a server one that refuses what others
+// could write.
+Result<std::unique_ptr<policy::Files>> reader_of(const std::string& directory, Looks looks);
 // Where load_site() finds it.
 Result<std::string> site_directory(const SiteOptions& options, Looks looks);
 

@@ -68,6 +68,11 @@ void print_json(const apply::Status& status) {
     if (status.way_back.to && !status.pending) json["before"] = *status.way_back.to;
     json["way_back"] = "rolewall " + status.way_back.command();
   }
+  if (!status.names_refreshed.empty()) {
+    json["names"] = {{"refreshed_at", status.names_refreshed}, {"silent", Json::array()}};
+    for (const std::string& each : status.silent)
+      json["names"]["silent"].push_back(printable(each));
+  }
   if (!status.applied_at.empty()) json["applied_at"] = status.applied_at;
   if (status.same_boot) json["same_boot"] = *status.same_boot && status.same_namespace == true;
   if (status.pending) {
@@ -281,6 +286,7 @@ void print_text(const apply::Status& status, bool all) {
                                        counted(status.openings, "opening"),
                                        status.table_present ? "" : ", not in force"));
   }
+  for (const std::string& each : status.silent) screen.line("names", printable(each));
   add_others(status.survey.others, screen);
   add_findings(status.survey.findings, screen);
   screen.show(all, "rolewall status --all");

@@ -102,6 +102,8 @@ constexpr std::array kTable = {
     CodeRow{Code::ExpiresSoon, kWarning, "expires-soon", "a rule expires within 30 days"},
     CodeRow{Code::ManagementUnset, kWarning, "management-unset",
             "a rule is left out because [site] sets no management"},
+    CodeRow{Code::NamesUnanswered, kWarning, "names-unanswered",
+            "a rule is left out because no DNS server has answered for its names for too long"},
     CodeRow{Code::UnusedRole, kWarning, "unused-role", "no host has this role"},
     CodeRow{Code::UnusedBlock, kWarning, "unused-block",
             "no role uses this block of the site, so it is not read"},

@@ -80,6 +80,7 @@ enum class Code : std::uint8_t {
   // warnings: the policy is whole, and means less or more than it seems to
   ExpiresSoon,
   ManagementUnset,
+  NamesUnanswered,
   UnusedRole,
   UnusedBlock,
   ReplacesShipped,

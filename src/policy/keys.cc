@@ -56,7 +56,8 @@ constexpr std::array kDefaultsKeys = {Key{"inbound", String}, Key{"outbound", St
 constexpr std::array kLogKeys = {Key{"limit", String}, Key{"per-source", String},
                                  Key{"to", IntegerOrString}, Key{"steps", StringsOrNone}};
 constexpr std::array kNetworkKeys = {Key{"file", String}, Key{"names", Strings},
-                                     Key{"addresses", Strings}, Key{"allow-finding", Table}};
+                                     Key{"keep", String}, Key{"addresses", Strings},
+                                     Key{"allow-finding", Table}};
 
 template <std::size_t N, std::size_t M>
 constexpr std::array<Key, N + M> both(const std::array<Key, N>& these,

@@ -26,7 +26,26 @@ bool Loader::is_of_site(const std::string& path, Span span) {
   return false;
 }
 
+std::vector<bool> Loader::excused_networks(bool also_unanswered) const {
+  std::vector<bool> excused = broken_networks;
+  if (!also_unanswered || unanswered.empty()) return excused;
+  for (Index i = 0; i < excused.size(); ++i) {
+    if (!policy.networks[i].unanswered.empty()) excused[i] = true;
+  }
+  return excused;
+}
+
 namespace {
+
+void take_refreshed(Loader& loader) {
+  for (const auto& [name, refreshed] : loader.options.refreshed) {
+    const auto locked = loader.lock.find(name);
+    const bool is_locked_anew = locked != loader.lock.end() && locked->second != refreshed.locked;
+    if (is_locked_anew) continue;
+    loader.lock[name] = refreshed.addresses;
+    if (refreshed.addresses.empty()) loader.unanswered.insert(name);
+  }
+}
 
 void read_lock(Loader& loader) {
   const std::string path = loader.policy.directory + "/" + std::string(kLockFile);
@@ -195,6 +214,7 @@ Policy load(const std::string& directory, const LoadOptions& options, const File
   FileId site_file = kNoFile;
   const std::optional<Value> tree = open_toml(loader, directory + "/site.toml", site_file);
   read_lock(loader);
+  if (!options.locking) take_refreshed(loader);
   RuleFiles rule_files(loader);
   rule_files.open_roles();
   rule_files.open_blocks();

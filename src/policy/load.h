@@ -10,6 +10,7 @@
 
 #include "base/diagnostic.h"
 #include "policy/files.h"
+#include "policy/lock.h"
 #include "policy/policy.h"
 
 namespace rolewall::policy {
@@ -23,6 +24,8 @@ struct LoadOptions {
   // For `rolewall lock`, which makes it: a DNS name that rolewall.lock lacks, or a lock that
   // cannot be read, is no error. The Policy's addresses are then not to be used.
   bool locking = false;
+  // On a server that refreshes its names; else none, and rolewall.lock alone counts.
+  RefreshedNames refreshed = {};
 };
 
 // Every problem that can be found goes to `diagnostics`, at its place; they end up sorted. The

@@ -26,6 +26,7 @@ struct Loader {
 
   NameUses uses = {};
   Lock lock = {};
+  std::set<std::string, std::less<>> unanswered = {};  // DNS names without an address any more
   std::vector<bool> broken_networks = {};  // by network: something wrong was reported already
   std::map<std::string, Index, std::less<>> interfaces = {};  // [interfaces], by name
   std::vector<const Value*> interface_behind = {};            // their `behind`, or null
@@ -39,6 +40,10 @@ struct Loader {
   bool is_of_unread(std::string_view rule_name) const {
     return unread.contains(rule_name.substr(0, rule_name.find('.')));
   }
+
+  // Those, and where `also_unanswered` those whose emptiness is the DNS's doing: for readers that
+  // leave out what needs them.
+  std::vector<bool> excused_networks(bool also_unanswered) const;
 
   // Whether a path of the site's is a file of the site; else a link leads out of it, which is
   // reported at `span`.

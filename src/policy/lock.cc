@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "net/known_addresses.h"
 #include "net/mapped_address.h"
 #include "policy/codes.h"
 #include "policy/keys.h"
@@ -49,6 +50,13 @@ void read_name(const Member& member, Lock& lock, Diagnostics& diagnostics) {
 }
 
 }  // namespace
+
+bool is_of_no_host(const net::Address& address) {
+  static const net::AddressSet none =
+      net::known_addresses({"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4",
+                            "240.0.0.0/4", "::/128", "::1/128", "fe80::/10", "ff00::/8"});
+  return none.contains(net::unmapped(address));
+}
 
 bool is_dns_name(std::string_view text) {
   constexpr std::size_t kLongest = 253;

@@ -23,6 +23,18 @@ inline constexpr std::size_t kMostAddressesOfName = 1'000;
 
 using Lock = std::map<std::string, std::vector<net::Address>, std::less<>>;
 
+// What a server's own refresh found of a name (apply/known_names.h). It takes the place of the
+// lock's addresses for as long as these are `locked`: who writes the lock anew has looked himself.
+struct RefreshedName {
+  std::vector<net::Address> addresses;  // none: for too long no server has answered
+  std::vector<net::Address> locked;
+};
+using RefreshedNames = std::map<std::string, RefreshedName, std::less<>>;
+
+// Addresses that no other host has, whatever a DNS server says: unspecified, loopback, link-local,
+// multicast and reserved ones. A rule with one of them would open what the policy never meant.
+bool is_of_no_host(const net::Address& address);
+
 // Letters, digits, '-' and '_' between dots; a whole name of at most 253 characters.
 bool is_dns_name(std::string_view text);
 

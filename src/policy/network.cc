@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/duration.h"
 #include "net/known_addresses.h"
 #include "policy/codes.h"
 #include "policy/handling.h"
@@ -130,6 +131,26 @@ void Networks::read_table(Network& network, Node& node) {
   }
   if (const Value* file = section.find("file")) read_file(network, *file);
   if (section.find("names") != nullptr) read_names(network, section.items("names"));
+  read_keep(network, section);
+}
+
+void Networks::read_keep(Network& network, const Section& section) {
+  constexpr std::int64_t kWeek = 7LL * 24 * 60 * 60;
+  constexpr std::int64_t kLongest = 366LL * 24 * 60 * 60;
+  network.keep_seconds = kWeek;
+  const Value* keep = section.find("keep");
+  if (keep == nullptr) return;
+  const auto seconds = parse_duration(keep->text);
+  if (section.find("names") == nullptr) {
+    report(loader_.diagnostics, Code::BadValue, keep->span(),
+           "`keep` is for `names`: how long an address outlives the last answer of the DNS");
+  } else if (!seconds || seconds->count() > kLongest) {
+    report(loader_.diagnostics, Code::BadValue, keep->span(),
+           fmt::format("{} is no time from \"1s\" to \"366d\"", quote(keep->text)),
+           "write \"90m\", \"12h\" or \"7d\"");
+  } else {
+    network.keep_seconds = seconds->count();
+  }
 }
 
 void Networks::read_file(Network& network, const Value& value) {
@@ -162,6 +183,10 @@ void Networks::read_names(Network& network, std::span<const Value> names) {
     }
     network.dns_names.push_back(name.text);
     const auto locked = loader_.lock.find(name.text);
+    if (loader_.unanswered.contains(name.text)) {
+      network.unanswered.push_back(name.text);
+      continue;
+    }
     if (locked == loader_.lock.end() || locked->second.empty()) {
       if (loader_.options.locking) continue;
       report(loader_.diagnostics, Code::NotLocked, name.span(),
@@ -233,11 +258,26 @@ bool Networks::depends_on_broken(const Selectors& terms) const {
   });
 }
 
+// What a network lacks for want of an answer is lacking in those that are made of it.
+void Networks::take_unanswered(Network& network, const Selectors& terms) {
+  const auto add = [](std::vector<std::string>& names, const std::vector<std::string>& more) {
+    names.insert(names.end(), more.begin(), more.end());
+  };
+  for (const Selector& item : terms.items) {
+    if (item.term.kind != TermKind::Network) continue;
+    const Network& of = loader_.policy.networks[item.term.index];
+    add(item.negated ? network.excludes_unanswered : network.unanswered, of.unanswered);
+    add(item.negated ? network.unanswered : network.excludes_unanswered, of.excludes_unanswered);
+  }
+}
+
 void Networks::finish(Index index) {
   Policy& policy = loader_.policy;
   const Selectors& terms = nodes_[index].terms;
   const std::size_t errors = loader_.diagnostics.error_count();
-  check_not_empty(policy, terms, {}, loader_.broken_networks, loader_.diagnostics);
+  // What `internet` leaves out is no address less for want of an answer: that is an error.
+  const bool is_excused = index != internet_node();
+  check_not_empty(policy, terms, {}, loader_.excused_networks(is_excused), loader_.diagnostics);
   if (index == internet_node()) {
     const net::AddressSet internal =
         terms.items.empty() ? net::AddressSet() : addresses_of(policy, terms, 0);
@@ -249,6 +289,7 @@ void Networks::finish(Index index) {
     return;
   }
   Network& network = policy.networks[index];
+  if (!loader_.unanswered.empty()) take_unanswered(network, terms);
   if (terms.items.empty()) return;  // everything that was listed is wrong, and was reported
   network.addresses = addresses_of(policy, terms, 0);
   if (network.literal) {
@@ -258,7 +299,8 @@ void Networks::finish(Index index) {
   }
   if (loader_.diagnostics.error_count() != errors || depends_on_broken(terms)) {
     loader_.broken_networks[index] = true;
-  } else if (network.addresses.empty() && !loader_.broken_networks[index]) {
+  } else if (network.addresses.empty() && network.unanswered.empty() &&
+             !loader_.broken_networks[index]) {
     loader_.broken_networks[index] = true;
     report(loader_.diagnostics, Code::EmptySelector, network.span,
            fmt::format("the network {} stands for no address", quote(network.name)),

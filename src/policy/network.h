@@ -32,6 +32,8 @@ class Networks {
   void read(Index index);
   void read_table(Network& network, Node& node);
   void read_file(Network& network, const Value& value);
+  void read_keep(Network& network, const Section& section);
+  void take_unanswered(Network& network, const Selectors& terms);
   void read_names(Network& network, std::span<const Value> names);
   void report_conflict(const Member& member, Span earlier, Span at);
   void visit(Index index);

@@ -124,8 +124,13 @@ struct Network {
   std::string name;
   net::AddressSet addresses;
   std::vector<std::string> dns_names;  // { names = }: resolved through rolewall.lock
-  std::string list_file;               // { file = }: path as read
-  bool literal = false;                // listed addresses alone: tests sample its prefixes
+  std::int64_t keep_seconds = 0;       // of these: how long an address outlives the last answer
+  // DNS names of it, or of what it excludes, that have no address any more (rolewall refresh): it
+  // stands for less then, or for more.
+  std::vector<std::string> unanswered;
+  std::vector<std::string> excludes_unanswered;
+  std::string list_file;  // { file = }: path as read
+  bool literal = false;   // listed addresses alone: tests sample its prefixes
   // For sampling. In the order written where plain addresses are listed; empty for a list file,
   // which may be long: net::to_prefixes(addresses) gives those.
   std::vector<net::Prefix> prefixes;
@@ -254,8 +259,9 @@ struct Rule {
   std::string redirect_only;  // why; "": it is not said to redirect only
   bool enabled = true;
   std::vector<WrittenKey> written;  // what it says, but for its id and its comment
-  bool left_out = false;            // it is from `management`, which the site leaves unset
-  Span span;                        // of the rule's table
+  // It is from `management`, which the site leaves unset, or needs DNS names without an address.
+  bool left_out = false;
+  Span span;  // of the rule's table
 };
 
 // --- tests -------------------------------------------------------------------------------------

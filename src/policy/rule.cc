@@ -1,6 +1,7 @@
 #include "policy/rule.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -230,6 +231,7 @@ class RuleReader {
     check_early();
     check_log_limit();
     check_management();
+    check_unanswered();
     check_sources();
     if (rule_.direction == Direction::Nat) {
       rule_.translation = read_translation(loader_, section_, rule_, source_.used_at);
@@ -259,7 +261,7 @@ class RuleReader {
     const Value* value = section_.find(key);
     if (value == nullptr) return {};
     const Selectors selectors = parse_selectors(loader_.scope(true, source_.used_at), *value);
-    check_not_empty(policy_, selectors, file_.hosts, loader_.broken_networks, diagnostics_);
+    check_not_empty(policy_, selectors, file_.hosts, loader_.excused_networks(true), diagnostics_);
     return selectors;
   }
 
@@ -420,6 +422,56 @@ class RuleReader {
               ? fmt::format("`{}` of {}: `management` is not set in [site]", key, rule_.full_name)
               : fmt::format("{} is left out: `management` is not set in [site]", rule_.full_name),
           "set it in site.toml to the networks that administrators log in from")
+          .subject = rule_.span;
+    }
+  }
+
+  // The DNS names of the selector's network that have no address any more; of `management` those of
+  // the networks that it lists.
+  std::vector<std::string> unanswered_of(const Selectors& selectors, bool excluded) const {
+    std::vector<std::string> names;
+    const auto add = [&](const Selectors& list, const auto& self) -> void {
+      for (const Selector& item : list.items) {
+        if (item.term.kind == TermKind::Management && policy_.management) {
+          self(*policy_.management, self);
+        }
+        if (item.term.kind != TermKind::Network) continue;
+        const Network& network = policy_.networks[item.term.index];
+        const auto& more =
+            item.negated == excluded ? network.unanswered : network.excludes_unanswered;
+        names.insert(names.end(), more.begin(), more.end());
+      }
+    };
+    add(selectors, add);
+    return names;
+  }
+
+  bool stands_for_nothing(const Selectors& selectors) const {
+    const auto is_empty = [&](Index host) {
+      return addresses_of(policy_, selectors, host).empty();
+    };
+    if (file_.hosts.empty()) return !names_self(selectors) && is_empty(0);
+    return std::ranges::any_of(file_.hosts, is_empty);
+  }
+
+  // Without an answer for too long, a name stands for no address (rolewall refresh). What is left
+  // of a list counts. A rule of which nothing is left is left out; and so is one that would accept
+  // more because a name that it excludes stands for nothing.
+  void check_unanswered() {
+    if (loader_.unanswered.empty()) return;
+    for (const auto& [key, selectors] :
+         {std::pair("from", &rule_.conditions.from), std::pair("to", &rule_.conditions.to)}) {
+      const std::vector<std::string> excluded = unanswered_of(*selectors, true);
+      const std::vector<std::string> lacking = unanswered_of(*selectors, false);
+      const bool accepts_more = rule_.action == Action::Accept && !excluded.empty();
+      const bool is_nothing = !lacking.empty() && stands_for_nothing(*selectors);
+      if (!accepts_more && !is_nothing) continue;
+      rule_.left_out = true;
+      report(diagnostics_, Code::NamesUnanswered, source_.used_at.value_or(selectors->span),
+             fmt::format("{} is left out: for too long no DNS server has answered for {}{}",
+                         rule_.full_name, fmt::join(accepts_more ? excluded : lacking, ", "),
+                         accepts_more ? ", which it excludes" : ""),
+             "look the name up, or mend the policy")
           .subject = rule_.span;
     }
   }

@@ -81,6 +81,7 @@ on_server unallow 0 "" ssh from 203.0.113.8 -p site
 on_server unban 0 "" 203.0.113.9
 on_server rollback 0 "generation 1"
 on_server history 0 "rollback"
+on_server refresh 0 "no DNS names"
 play_reboot
 on_server boot 0 "generation 1"
 on_server disable 0 ""

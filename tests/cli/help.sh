@@ -5,7 +5,7 @@ rolewall --help
 expect_status 0
 for group in policy: ask: server: emergency: tools:; do expect_out "$group"; done
 expect_out "Examples:"
-for verb in check lint test compile lock eval prove diff explain reach plan apply confirm rollback history boot status trace stats log disable ban unban bans allow unallow dump schema report; do
+for verb in check lint test compile lock eval prove diff explain reach plan apply confirm rollback history boot status trace stats log refresh disable ban unban bans allow unallow dump schema report; do
   rolewall "$verb" --help
   expect_status 0
   expect_out "Examples:"

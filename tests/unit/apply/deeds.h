@@ -23,6 +23,8 @@ enum class Do : std::uint8_t {
   Apply,
   ApplyConfirm,
   ApplyForGood,
+  Refresh,
+  RefreshConfirm,
   Confirm,
   Rollback,
   RollbackConfirm,
@@ -45,10 +47,12 @@ enum class Do : std::uint8_t {
   SpoilBans,
   SpoilGeneration,
 };
-inline constexpr std::size_t kDeeds = 24;
+inline constexpr std::size_t kDeeds = 26;
 inline constexpr std::array<const char*, kDeeds> kNames{"apply",
                                                         "apply --confirm",
                                                         "apply --no-confirm",
+                                                        "refresh",
+                                                        "refresh --confirm",
                                                         "confirm",
                                                         "rollback",
                                                         "rollback --confirm",

@@ -120,6 +120,17 @@ class Judge : public Scene {
         const auto done = apply::apply(policy(deed.which), state, options, world_);
         return done && done->report;
       }
+      case Do::RefreshConfirm:
+        options.confirm_within = kConfirmWithin;
+        [[fallthrough]];
+      case Do::Refresh: {
+        std::ignore = rollback_expired(state, world_);
+        const auto number = current_number(state);
+        options.refreshes = number ? number->value_or(0) : 0;
+        options.why = "addresses";
+        const auto done = apply::apply(policy(deed.which), state, options, world_);
+        return done && done->report;
+      }
       case Do::Confirm: {
         const auto done = confirm(state, world_);
         return done && done->what == Confirmation::Confirmed;
@@ -178,6 +189,10 @@ class Judge : public Scene {
         return model.apply(wanted, kConfirmMs, false, number);
       case Do::ApplyForGood:
         return model.apply(wanted, 0, true, number);
+      case Do::Refresh:
+        return model.refresh(wanted, 0, number);
+      case Do::RefreshConfirm:
+        return model.refresh(wanted, kConfirmMs, number);
       case Do::Confirm:
         return model.confirm();
       case Do::Rollback:

@@ -23,6 +23,7 @@ struct State {
   bool is_unlogged = false;  // the history had no room for it
   bool is_found = false;     // in the kernel, where nobody knows of which lines it comes
   bool goes_back = false;    // once confirmed, what came after it first is taken away
+  bool refreshes = false;    // once confirmed, it takes the place of what is below it
   bool is_waiting = false;   // for its confirmation
   bool operator==(const State& other) const { return generation == other.generation; }
 };
@@ -116,6 +117,11 @@ struct Model {
     waits.reset();
     for (State& state : applied) state.is_waiting = false;
     for (std::size_t i = 1; i < applied.size(); ++i) {
+      if (applied[i].refreshes) {
+        take_the_place(i);
+        --i;
+        continue;
+      }
       if (!std::exchange(applied[i].goes_back, false)) continue;
       // As if it had not waited: to where it was last.
       std::size_t there = i;
@@ -190,6 +196,24 @@ struct Model {
       settle();
     }
     return true;
+  }
+
+  // An apply that takes the place of what is in force: the same policy with other addresses. Where
+  // there is no table, no record of what is in force, or something waits, it is not done.
+  bool refresh(const Policy& policy, std::uint64_t within, std::uint32_t generation) {
+    if (end_what_is_over() == Over::NothingIsLeft) return false;
+    if (waits && within == 0) return false;
+    if (!in_force().policy || !is_whole(in_force()) || !kernel) return false;
+    const std::size_t before = applied.size();
+    if (!apply(policy, within, false, generation)) return false;
+    if (applied.size() == before) return true;
+    applied.back().refreshes = true;
+    if (!applied.back().is_waiting) take_the_place(applied.size() - 1);
+    return true;
+  }
+  void take_the_place(std::size_t i) {
+    applied[i].refreshes = false;
+    applied.erase(applied.begin() + static_cast<std::ptrdiff_t>(i) - 1);
   }
 
   // Returns whether what waited is confirmed: only what is in force can be.

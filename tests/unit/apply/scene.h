@@ -68,6 +68,8 @@ class Scene {
       case Do::Apply:
       case Do::ApplyConfirm:
       case Do::ApplyForGood:
+      case Do::Refresh:
+      case Do::RefreshConfirm:
       case Do::Confirm:
       case Do::Rollback:
       case Do::RollbackConfirm:

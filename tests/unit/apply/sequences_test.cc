@@ -62,7 +62,7 @@ std::vector<Deed> random_deeds(std::mt19937& random, std::size_t count) {
     const bool is_damage = deed.what >= Do::LosePending;
     if (is_damage && below(2) != 0) continue;
     deed.which = static_cast<unsigned>(below(4));
-    const bool applies = deed.what <= Do::ApplyForGood;
+    const bool applies = deed.what <= Do::RefreshConfirm;
     if (applies) deed.which %= kPolicies;
     const bool bans =
         (Do::Ban <= deed.what && deed.what <= Do::Unban) || deed.what == Do::SpoilBans;

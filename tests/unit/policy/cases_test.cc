@@ -2,9 +2,8 @@
 // give, and no other: its code, its place, its text, its hint and the places of its notes.
 //
 //     about = "a rule names an interface that no host has"
-//     [options]                  optional: expired-is-error, locking, lint
-//     [files]                    over those of memory_site.h
-//     "web.toml" = '''...'''
+//     [options]                  optional: expired-is-error, locking, lint, unanswered
+//     (gone.example) [files]                    over those of memory_site.h "web.toml" = '''...'''
 //     [[finding]]
 //     at      = "web.toml:4:8"
 //     code    = "unknown-interface"
@@ -116,6 +115,7 @@ TEST_CASE("each kind of bad input is reported at its place, and nothing else is"
     LoadOptions options;
     options.expired_is_error = option(tree, "expired-is-error");
     options.locking = option(tree, "locking");
+    if (option(tree, "unanswered")) options.refreshed["gone.example"] = {};
     MemorySite site = make_site(files, options);
     if (option(tree, "lint")) lint(site.policy, MemorySite::kToday, site.diagnostics);
 
