@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Whether `rolewall log` keeps up with a flood of lines, and whether the packets' way is slower for it.
 
-usage: log_flood.py PROGRAM RULES_DIR [--rate N] [--seconds N]      defaults: 50000 10
+usage: log_flood.py PROGRAM RULES_DIR [--rate N] [--seconds N] [--times N]      defaults: 50000 10 2
 
-In network namespaces: a sender beyond a veth sends datagrams that the default drops and logs, at a rate. Three
-times: nobody reads the group; `rolewall log` reads it; and once more while it is stopped with SIGSTOP, so
-that its buffer must run over. Each line is shown, repeated or counted as lost: the sum must be what was sent.
-What a packet costs is the processor time of the sender, on which the packet's whole way is run.
-Exit status 1 where the sum is another.
+In network namespaces: a sender beyond a veth sends datagrams that the default drops and logs, at a rate. In turn:
+nobody reads the group; `rolewall log` reads it; a reader of a page reads it, which binds the group with the kernel's own
+settings and throws all away, and tcpdump, where it is there: what they cost a packet is the kernel's NFLOG alone. And once
+more while `rolewall log` is stopped with SIGSTOP, so that its buffer must run over. Each line is shown, repeated or
+counted as lost: the sum must be what was sent. What a packet costs is the processor time of the sender, on which the
+packet's whole way is run. The last line has what each reader adds, in the median. Exit status 1 where the sum is another.
 """
 import argparse
 import ctypes
@@ -15,8 +16,11 @@ import json
 import os
 import pathlib
 import random
+import shutil
 import signal
 import socket
+import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -86,6 +90,48 @@ class Sender:
         return json.loads(self.said.readline())
 
 
+def read_plainly(group=7):
+    """The group's lines, with the kernel's settings but for how much of a packet it copies (128 bytes, as ours)."""
+    out = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+    out.setsockopt(socket.SOL_SOCKET, 33, 32 << 20)  # SO_RCVBUFFORCE
+
+    def ask(kind, value):
+        body = struct.pack("!BBH", 0, 0, group) + struct.pack("=HH", 4 + len(value), kind) + value
+        body += b"\0" * (-len(body) % 4)
+        out.send(struct.pack("=IHHII", 16 + len(body), 4 << 8 | 1, 5, 1, 0) + body)
+        if struct.unpack_from("=i", out.recv(4096), 16)[0] != 0:
+            sys.exit("the group cannot be read")
+
+    ask(1, b"\1")  # NFULA_CFG_CMD: bind
+    ask(2, struct.pack("!IBB", 128, 2, 0))  # NFULA_CFG_MODE: packets
+    room = bytearray(1 << 18)
+    while True:
+        out.recv_into(room)
+
+
+class Plain:
+    def __init__(self):
+        self.pid = os.fork()
+        if self.pid == 0:
+            read_plainly()
+        time.sleep(0.5)
+
+    def end(self):
+        os.kill(self.pid, signal.SIGKILL)
+        os.waitpid(self.pid, 0)
+
+
+class Tcpdump:
+    def __init__(self):
+        self.process = subprocess.Popen(["tcpdump", "-q", "-i", "nflog:7", "-s", "128", "-B", "32768", "-w", "/dev/null"],
+                                        stderr=subprocess.DEVNULL)
+        time.sleep(1)
+
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
+
 def counted():
     """By the kernel: the default's counter of input."""
     listed = json.loads(subprocess.run(["nft", "-j", "list", "chain", "inet", "rolewall", "input"],
@@ -94,9 +140,10 @@ def counted():
                and each["rule"].get("comment") == "(default)" for expr in each["rule"]["expr"] if "counter" in expr)
 
 
-def flood(program, sender, rate, seconds, read, stopped=0.0):
+def flood(program, sender, rate, seconds, read=False, stopped=0.0, peer=None):
     before = counted()
     reader = None
+    other = peer() if peer else None
     if read:
         reader = subprocess.Popen([program, "log", "--state-dir", "state", "--format", "json", "--fold", "1s"],
                                   stdout=open("lines", "w", encoding="utf-8"))
@@ -108,6 +155,8 @@ def flood(program, sender, rate, seconds, read, stopped=0.0):
         time.sleep(stopped)
         os.kill(reader.pid, signal.SIGCONT)
     answer["denied"] = counted() - before
+    if other:
+        other.end()
     if reader:
         time.sleep(1.5)
         # How many were lost, the next line shows.
@@ -134,6 +183,7 @@ def main():
     parser.add_argument("rules")
     parser.add_argument("--rate", type=float, default=50000)
     parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--times", type=int, default=2)
     options = parser.parse_args()
     options.program = os.path.abspath(options.program)
     os.environ["ROLEWALL_RULES_DIR"] = os.path.abspath(options.rules)
@@ -157,16 +207,22 @@ def main():
             time.sleep(0.5)
             wrong = 0
             print(f"{'':18}{'sent':>9}{'a second':>10}{'denied':>9}{'shown':>9}{'lost':>9}{'ns a packet':>13}{'reader, s':>11}")
-            for name, words in (("nobody reads", {"read": False}), ("rolewall log", {"read": True}),
-                                ("nobody reads", {"read": False}), ("rolewall log", {"read": True}),
-                                ("reader stopped", {"read": True, "stopped": 1.0})):
+            rounds = [("nobody reads", {}), ("rolewall log", {"read": True}), ("plain reader", {"peer": Plain})]
+            if shutil.which("tcpdump"):
+                rounds.append(("tcpdump", {"peer": Tcpdump}))
+            costs = {}
+            for name, words in rounds * options.times + [("reader stopped", {"read": True, "stopped": 1.0})]:
                 got = flood(options.program, sender, options.rate, options.seconds, **words)
                 cost = got["processor"] / got["sent"] * 1e9
+                costs.setdefault(name, []).append(cost)
                 print(f"{name:18}{got['sent']:9}{got['sent'] / got['seconds']:10.0f}{got['denied']:9}"
-                      f"{got.get('shown', '-'):>9}{got.get('lost', '-'):>9}{cost:13.0f}{got.get('reader', '-'):>11}")
-                if words["read"] and got["shown"] + got["lost"] != got["denied"]:
+                      f"{got.get('shown', '-'):>9}{got.get('lost', '-'):>9}{cost:13.0f}{got.get('reader', '-'):>11}", flush=True)
+                if words.get("read") and got["shown"] + got["lost"] != got["denied"]:
                     print(f"  {got['denied'] - got['shown'] - got['lost']} lines are neither shown nor counted as lost")
                     wrong += 1
+            base = statistics.median(costs["nobody reads"])
+            print("a reader adds, ns a packet: " + ", ".join(
+                f"{name} {statistics.median(costs[name]) - base:.0f}" for name, _ in rounds[1:]))
             os.chdir("/")
         return 1 if wrong else 0
     finally:
