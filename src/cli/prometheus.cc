@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -92,6 +93,24 @@ void add_state(const ShownStats& stats, Metrics& metrics) {
   if (const auto at = parse_moment(stats.applied->at)) {
     metrics.one("applied_timestamp_seconds", "gauge", "When it was applied.", *at / kNsPerSecond);
   }
+}
+
+// Of a policy with DNS names, on a host that refreshes them.
+void add_names(const ShownStats& stats, Metrics& metrics) {
+  const apply::KnownNames& known = stats.names;
+  const auto at = parse_moment(known.refreshed_at);
+  if (known.names.empty() || !at || !stats.applied) return;
+  metrics.one("names_refreshed_timestamp_seconds", "gauge",
+              "When the policy's DNS names were looked up last.", *at / kNsPerSecond);
+  const auto is_silent = [](const auto& each) { return each.second.is_silent(); };
+  metrics.one("names_unanswered", "gauge",
+              "For how many of them the DNS had no answer then, for one family or both.",
+              static_cast<std::uint64_t>(std::ranges::count_if(known.names, is_silent)));
+  const bool is_refused =
+      !known.refused.empty() && known.refused_in_place_of == stats.applied->generation;
+  metrics.one("refresh_refused", "gauge",
+              "Whether what was found is not in force, since somebody would be shut out.",
+              is_refused ? 1 : 0);
 }
 
 void add_rules(const ShownStats& stats, Metrics& metrics) {
@@ -237,6 +256,7 @@ void add_conntrack(const observe::ConntrackUse& use, Metrics& metrics) {
 std::string stats_metrics(const ShownStats& stats) {
   Metrics metrics;
   add_state(stats, metrics);
+  add_names(stats, metrics);
   if (stats.now.has_table) {
     add_rules(stats, metrics);
     add_steps(stats, metrics);

@@ -226,18 +226,59 @@ int say_outcome(const apply::Outcome& outcome, const apply::ApplyOptions& how,
 
 // Of a timer nobody sees what it says: `status` shows it.
 Result<void> note_refusal(const std::string& state_directory, apply::KnownNames known,
-                          const apply::Outcome& outcome, std::uint32_t in_force) {
-  const std::string why = outcome.losses.empty() ? "" : outcome.losses.front().what;
+                          const std::string& why, std::uint32_t in_force) {
   if (why == known.refused && (why.empty() || known.refused_in_place_of == in_force)) return {};
   known.refused = why;
   known.refused_in_place_of = in_force;
   return write(state_directory, known);
 }
 
-int report_policy(const LoadedSite& site) {
-  render(err(), site.policy.sources, site.diagnostics, Severity::Error);
-  err().line("rolewall: the policy cannot be compiled with what the DNS says: nothing was changed");
-  return kNo;
+struct Refreshed {
+  int status = kDone;
+  std::string refused{};         // what the guard would not lose; "": nothing, or it was forced
+  std::uint32_t generation = 0;  // in force afterwards
+};
+
+// What is in force, as it is on that day with what the DNS says.
+Result<Refreshed> refresh_as_of(policy::Date date, const RefreshOptions& options,
+                                const InForce& in_force, const apply::KnownNames& found) {
+  const ruleset::Snapshot& before = in_force.generation.snapshot;
+  const std::uint32_t number = in_force.generation.applied.generation;
+  LoadedSite site = load_recorded(in_force.sources, date, refreshed_names_of(found));
+  if (site.diagnostics.has_errors()) {
+    render(err(), site.policy.sources, site.diagnostics, Severity::Error);
+    err().line("rolewall: with what the DNS says the policy has errors: nothing was changed");
+    return Refreshed{.status = kNo, .generation = number};
+  }
+  const auto wanted = compile_host(std::move(site), before.host.name);
+  if (!wanted) return std::unexpected(wanted.error());
+  const ruleset::Snapshot snapshot = with_whole_paths(wanted->snapshot);
+  if (snapshot == before) {
+    out().line(fmt::format("{}: nothing has changed", before.host.name));
+    return Refreshed{.generation = number};
+  }
+  const std::vector<std::string> lines = changes(before, snapshot, date);
+  auto how = how_to_apply(options, in_force, wanted->site.policy);
+  if (!how) return std::unexpected(how.error());
+  how->why = in_short(lines);
+  const auto outcome = apply::apply(snapshot, options.state_directory, *how);
+  if (!outcome) return std::unexpected(outcome.error());
+  Refreshed done{.status = say_outcome(*outcome, *how, snapshot, lines), .generation = number};
+  if (outcome->report) done.generation = outcome->report->generation;
+  if (!outcome->losses.empty()) done.refused = outcome->losses.front().what;
+  return done;
+}
+
+// A day on which the rules in force that have expired by `date` had not; std::nullopt: none has.
+std::optional<policy::Date> day_before_what_expired(const ruleset::Snapshot& in_force,
+                                                    policy::Date date) {
+  std::optional<policy::Date> first;
+  for (const auto& [rule, source] : in_force.sources) {
+    const auto day = parse_date(source.expires);
+    if (day && *day <= date && (!first || *day < *first)) first = *day;
+  }
+  if (!first) return std::nullopt;
+  return policy::Date(std::chrono::sys_days(*first) - std::chrono::days(1));
 }
 
 int run(const RefreshOptions& options) {
@@ -253,36 +294,26 @@ int run(const RefreshOptions& options) {
     return nothing.status;
   }
   const InForce& in_force = **there;
-  const ruleset::Snapshot& before = in_force.generation.snapshot;
-
   auto known = apply::read_known_names(options.state_directory);
   if (!known) render_notes({known.error().message});
-  const LoadedSite as_it_is = load_recorded(
-      in_force.sources, *date, refreshed_names_of(known.value_or(apply::KnownNames())));
-  const apply::KnownNames found =
-      ask_again(as_it_is.policy, lock_of(in_force.sources), known.value_or(apply::KnownNames()));
+  const apply::KnownNames earlier = known.value_or(apply::KnownNames());
+  const LoadedSite as_it_is = load_recorded(in_force.sources, *date, refreshed_names_of(earlier));
+  const apply::KnownNames found = ask_again(as_it_is.policy, lock_of(in_force.sources), earlier);
   if (const auto written = write(options.state_directory, found); !written) {
     return report(written.error());
   }
-  LoadedSite site = load_recorded(in_force.sources, *date, refreshed_names_of(found));
-  if (site.diagnostics.has_errors()) return report_policy(site);
-  const auto wanted = compile_host(std::move(site), before.host.name);
-  if (!wanted) return report(wanted.error());
-  const ruleset::Snapshot snapshot = with_whole_paths(wanted->snapshot);
-  if (snapshot == before) {
-    out().line(fmt::format("{}: nothing has changed", before.host.name));
-    const auto noted = note_refusal(options.state_directory, found, {}, 0);
-    return noted ? kDone : report(noted.error());
+  auto done = refresh_as_of(*date, options, in_force, found);
+  if (!done) return report(done.error());
+  // A rule that somebody still needs keeps no name from its addresses.
+  const auto day = day_before_what_expired(in_force.generation.snapshot, *date);
+  if (!done->refused.empty() && day) {
+    err().line("rolewall: without what has expired, which stays in force:");
+    const auto names_alone = refresh_as_of(*day, options, in_force, found);
+    if (!names_alone) return report(names_alone.error());
+    done->generation = names_alone->generation;
   }
-  const std::vector<std::string> lines = changes(before, snapshot, *date);
-  auto how = how_to_apply(options, in_force, wanted->site.policy);
-  if (!how) return report(how.error());
-  how->why = in_short(lines);
-  const auto outcome = apply::apply(snapshot, options.state_directory, *how);
-  if (!outcome) return report(outcome.error());
-  const int status = say_outcome(*outcome, *how, snapshot, lines);
-  const auto noted = note_refusal(options.state_directory, found, *outcome, *how->refreshes);
-  return noted ? status : report(noted.error());
+  const auto noted = note_refusal(options.state_directory, found, done->refused, done->generation);
+  return noted ? done->status : report(noted.error());
 }
 
 }  // namespace

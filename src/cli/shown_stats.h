@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "apply/applied.h"
+#include "apply/known_names.h"
 #include "observe/service_traffic.h"
 #include "observe/source_counts.h"
 #include "observe/stats.h"
@@ -19,8 +20,9 @@ struct ShownStats {
   std::optional<observe::Look> before;  // absent: no rates
   std::vector<std::uint64_t> gains;     // of now.rules since then; empty without it
   std::optional<apply::Applied> applied;
-  std::string no_record;  // why nothing is known of what was applied; "": it is
-  std::string no_flows;   // why connections were not read; "": they were
+  std::string no_record;    // why nothing is known of what was applied; "": it is
+  apply::KnownNames names;  // of a policy that is refreshed; else none
+  std::string no_flows;     // why connections were not read; "": they were
   std::optional<observe::KeptSourceCounts> sources;  // absent: nobody counts them
   const observe::WrittenPolicy* policy = nullptr;
   const observe::ServiceCounts* services = nullptr;  // of `now`, and since `before`

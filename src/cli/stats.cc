@@ -53,6 +53,8 @@ class Counting {
     shown_.now = std::move(*now);
     shown_.gains.clear();
     if (shown_.before) shown_.gains = gains(shown_.now, *shown_.before);
+    // What is damaged is `status`' to say.
+    shown_.names = apply::read_known_names(options_.state_directory).value_or(apply::KnownNames());
     shown_.sources = observe::read_source_counts(options_.sources);
     is_begun_ = true;
     if (!services_) return {};

@@ -147,6 +147,11 @@ with_state status
 expect_status 0
 expect_out "intake.example: no address from the DNS"
 
+with_state stats --format prometheus
+expect_out "rolewall_names_unanswered 1"
+expect_out "rolewall_names_refreshed_timestamp_seconds "
+expect_out "rolewall_refresh_refused 0"
+
 # A rule whose day has come goes, also by the timer; and comes back where the day is another.
 refresh --as-unit --date 2030-03-01
 expect_status 0
@@ -216,6 +221,8 @@ has 203.0.113.66
 with_state status
 expect_status 1
 expect_out "was refused: it would lose the session from"
+with_state stats --format prometheus
+expect_out "rolewall_refresh_refused 1"
 refresh --force
 expect_status 0
 expect_err "overridden"
@@ -225,9 +232,60 @@ refresh
 expect_status 0
 with_state status
 expect_status 0
+unset SSH_CONNECTION
+# The same with what the unit may: it sees that sshd listens elsewhere.
+cat >"$scratch/sshd.py" <<'PYTHON'
+import ctypes, os, socket, time
+ctypes.CDLL(None).prctl(15, b"sshd", 0, 0, 0)
+listening = socket.create_server(("0.0.0.0", 2222))
+print("ready", flush=True)
+time.sleep(60)
+PYTHON
+python3 "$scratch/sshd.py" >"$scratch/sshd" &
+daemon=$!
+for _ in $(seq 100); do grep -q ready "$scratch/sshd" && break; sleep 0.1; done
+printf '\n[[inbound]]\nid = "ssh-elsewhere"\nservice = "tcp/2222"\nfrom = "management"\n' >>guarded/web.toml
+with_state apply guarded
+expect_status 0
+may=$(sed -n 's/^CapabilityBoundingSet=//p' "$ROLEWALL_SOURCE/packaging/systemd/rolewall-refresh.service.in" |
+  tr 'A-Z' 'a-z' | sed 's/cap_/+/g; s/ /,/g')
+as_unit() {
+  ran="refresh --as-unit with $1"
+  status=0
+  setpriv --inh-caps=-all --bounding-set="-all,$1" "$ROLEWALL_PROGRAM" refresh --as-unit --state-dir "$state" \
+    >"$scratch/out" 2>"$scratch/err" || status=$?
+}
+blocks 198.51.100.7
+as_unit "$may"
+expect_status 1
+expect_err "port 2222"
+has 203.0.113.67
+kill "$daemon"
+blocks 203.0.113.68
+as_unit "$may"
+expect_status 0
+has 203.0.113.68
+# A rule that an administrator comes in by has expired: it stays, and the names are refreshed all the same.
+export SSH_CONNECTION="203.0.113.5 50022 192.0.2.1 2223"
+printf '\n[[inbound]]\nid = "way-in"\nservice = "tcp/2223"\nfrom = "any"\nexpires = 2029-01-01\n' >>guarded/web.toml
+with_state apply guarded --force
+expect_status 0
+blocks 203.0.113.69
+refresh --as-unit --date 2029-06-01
+expect_status 1
+expect_err "without what has expired, which stays in force"
+has 203.0.113.69
+has web.inbound.way-in
+with_state status
+expect_status 1
+expect_out "was refused: it would lose the session from 203.0.113.5"
+unset SSH_CONNECTION
 with_state rollback
 expect_status 0
-unset SSH_CONNECTION
+with_state rollback
+expect_status 0
+with_state rollback
+expect_status 0
 
 # While something waits for its confirmation nothing is refreshed; the timer is content with that.
 admit 9000

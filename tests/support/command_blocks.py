@@ -50,6 +50,7 @@ BEFORE = {
     "rolewall-ban": APPLIED, "rolewall-bans": APPLIED, "rolewall-allow": APPLIED, "rolewall-boot": APPLIED,
     "rolewall-status": APPLIED, "rolewall-stats": APPLIED, "rolewall-history": APPLIED,
     "rolewall-confirm": f"{APPLIED} --confirm 5m",
+    "rolewall-refresh": APPLIED,
     "rolewall-disable": APPLIED,
     "rolewall-rollback": "\n".join(f"open {port}\n{APPLIED}" for port in range(8001, 8006)) +
                          f"\nopen 8006\n{APPLIED} --confirm 5m",
