@@ -45,7 +45,9 @@ Result<LoadedSite> in_force(Result<LoadedSite> site) {
                 fmt::format("{}: {}", site->policy.sources.format(each.span), each.message));
   }
   site->policy.defaults.mode = policy::Mode::Enforce;
-  for (policy::RuleFile& file : site->policy.files) file.defaults.mode = policy::Mode::Enforce;
+  for (policy::RuleFile& file : site->policy.files) {
+    if (file.defaults.mode) file.defaults.mode = policy::Mode::Enforce;
+  }
   return site;
 }
 

@@ -68,6 +68,16 @@ rolewall check "$site"
 expect_status 0
 rolewall apply --sandbox "$site" --host web-01
 expect_status 0
+# `log --suggest` looks up what a rule would open in what `apply` would read, and nowhere else.
+opens() { rolewall log --suggest --for 1s --group 9 --format json -p "$site" --state-dir "$scratch/state"; }
+chmod g-w open/site/web.toml
+rolewall apply "$site" --host web-01 --state-dir "$scratch/state" --force
+expect_status 0
+opens
+expect_json "d['file'].endswith('/web.toml')"
+chmod g+w open/site/web.toml
+opens
+expect_json "'file' not in d"
 # Boot, with nothing else to load, falls back on what it carries.
 mkdir "$scratch/broken"
 echo '{' >"$scratch/broken/format"

@@ -278,7 +278,7 @@ has 203.0.113.69
 has web.inbound.way-in
 with_state status
 expect_status 1
-expect_out "was refused: it would lose the session from 203.0.113.5"
+expect_out "was refused: it would lose a new session from 203.0.113.5"
 unset SSH_CONNECTION
 with_state rollback
 expect_status 0

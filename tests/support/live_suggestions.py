@@ -73,6 +73,23 @@ def denied_by_web_01(words):
     return [each for each in hops if each["verdict"] != "accept"]
 
 
+def two_roles(peer):
+    """Of a host with two roles a rule may go into either file, and opens something else there."""
+    site = pathlib.Path("site/site.toml")
+    text = site.read_text(encoding="utf-8")
+    begin = text.index("[hosts.web-01]")
+    site.write_text(text[:begin] + text[begin:].replace('"web"', '["web", "extra"]', 1), encoding="utf-8")
+    pathlib.Path("site/extra.toml").write_text('role = "extra"\n', encoding="utf-8")
+    write_role("audit")
+    apply()
+    rules = suggested(peer, "-p", "site")
+    check("# They are for site/web.toml, or site/extra.toml." in rules, f"both files: {rules}")
+    check(rules.count("# in site/web.toml:\n# opens: ") == rules.count("# in site/extra.toml:\n# opens: ") == 5, f"in each: {rules}")
+    told = json.loads(suggested(peer, "-p", "site", "--format", "json"))
+    check(all([other["file"] for other in each["other_roles"]] == ["site/extra.toml"] and other["opens"]["proven"]
+              for each in told["suggestions"] for other in each["other_roles"]), f"in JSON: {told}")
+
+
 def main():
     peer = put_beyond("eth1", Peer())
     run("sysctl", "-qw", "net.ipv6.conf.eth1.disable_ipv6=1")
@@ -111,6 +128,7 @@ def main():
         check(not denied_by_web_01(words), f"what was suggested does not admit {words}: {denied_by_web_01(words)}\n{rules}")
     for words in NOBODY_ASKED:
         check(denied_by_web_01(words), f"it admits {words}, too")
+    two_roles(peer)
     finish(peer)
 
 

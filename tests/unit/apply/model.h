@@ -201,8 +201,11 @@ struct Model {
   // An apply that takes the place of what is in force: the same policy with other addresses. Where
   // there is no table, no record of what is in force, or something waits, it is not done.
   bool refresh(const Policy& policy, std::uint64_t within, std::uint32_t generation) {
-    if (end_what_is_over() == Over::NothingIsLeft) return false;
-    if (waits && within == 0) return false;
+    const bool was_down = waits && !waits->of_this_boot;
+    const Over over = end_what_is_over();
+    // It was to refresh what is not in force any more.
+    if (over == Over::RolledBack && was_down) return false;
+    if (waits && over != Over::NothingIsLeft && within == 0) return false;
     if (!in_force().policy || !is_whole(in_force()) || !kernel) return false;
     const std::size_t before = applied.size();
     if (!apply(policy, within, false, generation)) return false;
