@@ -17,7 +17,7 @@ says "intake.example 198.18.0.7" "other.example 198.18.1.1 2001:db8:1::1"
 python3 "$ROLEWALL_SOURCE/tests/support/dns_server.py" "$zone" >"$scratch/dns" 2>&1 &
 server=$!
 trap 'kill $server 2>/dev/null; end_waiting; rm -rf "$scratch"' EXIT
-for _ in $(seq 100); do grep -q ready "$scratch/dns" && break; sleep 0.1; done
+for _ in $(seq 100); do grep -qs ready "$scratch/dns" && break; sleep 0.1; done
 
 state="$scratch/state"
 with_dir="--state-dir $state"
@@ -243,7 +243,7 @@ time.sleep(60)
 PYTHON
 python3 "$scratch/sshd.py" >"$scratch/sshd" &
 daemon=$!
-for _ in $(seq 100); do grep -q ready "$scratch/sshd" && break; sleep 0.1; done
+for _ in $(seq 100); do grep -qs ready "$scratch/sshd" && break; sleep 0.1; done
 printf '\n[[inbound]]\nid = "ssh-elsewhere"\nservice = "tcp/2222"\nfrom = "management"\n' >>guarded/web.toml
 with_state apply guarded
 expect_status 0
@@ -328,6 +328,16 @@ refresh
 expect_status 2
 expect_err "written by a newer rolewall"
 rm -rf "$state"; cp -a "$scratch/good" "$state"
+mount --bind "$state" "$state" && mount -o remount,bind,ro "$state"
+refresh
+expect_status 2
+expect_err "Read-only file system"
+umount "$state"
+[ "$(table)" = "$before" ] || complain "something was changed"
+chmod g+w "$state"
+refresh
+[ "$status" != 0 ] || complain "what others can write is believed"
+chmod g-w "$state"
 echo x >>"$state/names.json"
 refresh
 expect_status 0

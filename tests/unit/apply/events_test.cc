@@ -3,12 +3,18 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <optional>
+#include <set>
+#include <string>
 #include <vector>
+
+#include "unit/apply/machine.h"
 
 namespace rolewall::apply {
 namespace {
 
+using test::Machine;
 using Number = std::optional<std::uint32_t>;
 
 Event event(EventKind kind, Number from, Number to) {
@@ -44,6 +50,58 @@ TEST_CASE("what was rolled back is nothing to go back to") {
   CHECK(in_force_before(events, 3) == 1U);
   CHECK(confirmed_by(events) == 3U);
   CHECK_FALSE(last_taken_back(events));
+}
+
+Event refreshed(Number from, Number to, bool waits = false) {
+  Event made = event(EventKind::Refreshed, from, to);
+  made.waits = waits;
+  return made;
+}
+
+TEST_CASE("a refresh takes the place of what it refreshed") {
+  std::vector<Event> events{applied({}, 1), applied(1, 2), refreshed(2, 3), refreshed(3, 4)};
+  CHECK(in_force_by(events) == 4U);
+  CHECK(confirmed_by(events) == 4U);
+  CHECK(in_force_before(events, 4) == 1U);
+  CHECK(refreshed_away(events) == std::set<std::uint32_t>{2, 3});
+  events.push_back(rolled_back(4, 1));
+  CHECK_FALSE(in_force_before(events, 1));
+  CHECK(last_taken_back(events)->from == 4U);
+  events.push_back(refreshed(1, 5));
+  CHECK(last_taken_back(events)->from == 4U);  // nobody has applied anything since
+  CHECK_FALSE(in_force_before(events, 5));
+}
+
+TEST_CASE("one that waits does so once it is confirmed") {
+  std::vector<Event> events{applied({}, 1), applied(1, 2), refreshed(2, 3, true)};
+  CHECK(unconfirmed_by(events)->what == 3U);
+  CHECK(unconfirmed_by(events)->confirmed == 2U);
+  events.push_back(event(EventKind::Confirmed, 3, 3));
+  CHECK_FALSE(unconfirmed_by(events));
+  CHECK(in_force_before(events, 3) == 1U);
+  events.back() = event(EventKind::Expired, 3, 2);
+  CHECK(in_force_by(events) == 2U);
+  CHECK(in_force_before(events, 2) == 1U);
+}
+
+TEST_CASE("a log full of refreshes loses these, and nothing that somebody did") {
+  Machine machine;
+  const std::string directory = machine.disk.state();
+  std::filesystem::create_directories(directory);
+  std::vector<Event> events{applied({}, 1), applied(1, 2)};
+  for (std::uint32_t i = 2; i < 9000; ++i) {
+    events.push_back(refreshed(i, i + 1));
+    events.back().why =
+        "intake: + 192.0.2.7, - 192.0.2.8, and what makes a line as long as they are";
+  }
+  REQUIRE(write_events(directory, events));
+  REQUIRE(append_event(directory, refreshed(9000, 9001)));
+  const auto read = read_events(directory);
+  REQUIRE(read);
+  CHECK(read->damaged == 0);
+  CHECK(read->all.size() < 10);
+  CHECK(in_force_by(read->all) == 9001U);
+  CHECK(in_force_before(read->all, 9001) == 1U);
 }
 
 TEST_CASE("one rollback after the other goes on; one to what was rolled back can be taken back") {
