@@ -395,6 +395,7 @@ class Rollback {
     event.from = further ? confirmed : pending_ ? pending_->generation : current_;
     event.named = to_ && (!pending_ || further);
     event.waits = within_ && target != confirmed;
+    event.over_confirmed = event.waits && !pending_;
     event.why = "by rolewall rollback";
     std::optional<Pending> armed;
     if (event.waits) {

@@ -361,3 +361,4 @@ refresh
 expect_status 0
 expect_out "no policy is in force"
 [ -z "$(table)" ] || complain "it has loaded a table"
+echo "$checks checks"

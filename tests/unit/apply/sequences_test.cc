@@ -263,6 +263,19 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::LosePending, .which = 2},
   };
   CHECK(first_wrong(disabled_without_room) == "");
+  // The removal was made for good, and its line found no room.
+  const std::vector<Deed> gone_to_after_a_removal{
+      {.what = Do::Apply, .which = 2},
+      {.what = Do::ApplyForGood},
+      {.what = Do::ApplyConfirm, .which = 1},
+      {.what = Do::Disable},
+      {.what = Do::ApplyForGood},
+      {.what = Do::DisableConfirm},
+      {.what = Do::Disable, .with = With::FullDisk},
+      {.what = Do::RollbackToConfirm, .which = 3},
+      {.what = Do::LosePending},
+  };
+  CHECK(first_wrong(gone_to_after_a_removal) == "");
   // pending.json says still that a removal waits, which never was in force.
   const std::vector<Deed> no_room_to_clear{
       {.what = Do::Apply, .which = 2},
