@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -84,9 +83,8 @@ Result<std::optional<InForce>> find_in_force(const RefreshOptions& options, Noth
   if (!text) return std::unexpected(text.error());
   if (text->empty()) {
     nothing.why = fmt::format(
-        "nothing to refresh: generation {} was applied by an older rolewall, which kept no "
-        "policies "
-        "with it; apply once more",
+        "nothing to refresh: generation {} has no policies with it, as an older rolewall left it: "
+        "apply once more",
         number);
     return std::nullopt;
   }
