@@ -105,6 +105,17 @@ policy::Lock lock_of(const apply::PolicySources& sources) {
   return policy::parse_lock(file->second, kNoFile, ignored);
 }
 
+// A timer says it every few minutes: some, and how many others there are.
+void say_some(const std::vector<std::string>& notes) {
+  constexpr std::size_t kMost = 8;
+  const std::size_t said = notes.size() > kMost + 1 ? kMost : notes.size();
+  for (std::size_t i = 0; i < said; ++i) render_notes({notes[i]});
+  if (said < notes.size()) {
+    render_notes(
+        {fmt::format("and {} more (`rolewall status --all`)", grouped(notes.size() - said))});
+  }
+}
+
 // Asks for all names that the policy has, and takes down what is known then.
 apply::KnownNames ask_again(const policy::Policy& policy, const policy::Lock& locks,
                             const apply::KnownNames& before) {
@@ -114,6 +125,7 @@ apply::KnownNames ask_again(const policy::Policy& policy, const policy::Lock& lo
   apply::KnownNames known = before;
   known.names.clear();
   known.refreshed_at = apply::clock_time(world);
+  std::vector<std::string> notes;
   for (const std::string& name : names) {
     std::chrono::seconds keep{0};  // of several networks' the longest
     for (const policy::Network& network : policy.networks) {
@@ -122,8 +134,8 @@ apply::KnownNames ask_again(const policy::Policy& policy, const policy::Lock& lo
     }
     const NameAnswers& answer = answers.at(name);
     for (const net::Address& address : answer.refused) {
-      render_notes(
-          {fmt::format("{}: {} is left out: no other host has it", name, net::format(address))});
+      notes.push_back(
+          fmt::format("{}: {} is left out: no other host has it", name, net::format(address)));
     }
     const auto there = before.names.find(name);
     apply::KnownName& entry = known.names[name];
@@ -133,9 +145,10 @@ apply::KnownNames ask_again(const policy::Policy& policy, const policy::Lock& lo
                         keep, answer.ipv4, answer.ipv6, world);
     if (const std::string words = apply::silence_in_words(name, entry, world); !words.empty()) {
       const std::string& why = answer.ipv4.why.empty() ? answer.ipv6.why : answer.ipv4.why;
-      render_notes({why.empty() ? words : fmt::format("{} ({})", words, why)});
+      notes.push_back(why.empty() ? words : fmt::format("{} ({})", words, why));
     }
   }
+  say_some(notes);
   return known;
 }
 
@@ -145,9 +158,31 @@ Result<void> write(const std::string& state_directory, const apply::KnownNames& 
   return state->write(apply::kNamesFile, apply::to_json(known));
 }
 
+// What the DNS says otherwise than the time before: "intake.example: + 192.0.2.7, - 192.0.2.8".
+std::vector<std::string> other_answers(const apply::KnownNames& earlier,
+                                       const apply::KnownNames& found) {
+  std::vector<std::string> lines;
+  for (const auto& [name, entry] : found.names) {
+    const auto there = earlier.names.find(name);
+    const auto before = there == earlier.names.end() ? entry.locked : there->second.addresses();
+    std::vector<std::string> words;
+    const auto add = [&](const char* mark, const std::vector<net::Address>& of,
+                         const std::vector<net::Address>& without) {
+      for (const net::Address& address : of) {
+        if (std::ranges::find(without, address) != without.end()) continue;
+        words.push_back(fmt::format("{} {}", mark, net::format(address)));
+      }
+    };
+    add("+", entry.addresses(), before);
+    add("-", before, entry.addresses());
+    if (!words.empty()) lines.push_back(fmt::format("{}: {}", name, fmt::join(words, ", ")));
+  }
+  return lines;
+}
+
 // What changes in what is in force, a line each.
 std::vector<std::string> changes(const ruleset::Snapshot& before, const ruleset::Snapshot& after,
-                                 policy::Date date) {
+                                 policy::Date date, const std::vector<std::string>& answers) {
   std::vector<std::string> lines;
   for (const apply::PolicyChange& change : apply::policy_changes(before.written, after.written)) {
     const auto source = before.sources.find(change.name);
@@ -162,6 +197,14 @@ std::vector<std::string> changes(const ruleset::Snapshot& before, const ruleset:
     }
     for (const apply::KeyChange& key : change.keys) {
       if (change.is_rule()) continue;
+      // A long network is recorded as how many it has: its names tell.
+      const bool is_long = std::ranges::any_of(
+          key.more, [](const std::string& word) { return word.find(' ') != std::string::npos; });
+      if (is_long) {
+        lines.push_back(change.name + ": other addresses");
+        lines.insert(lines.end(), answers.begin(), answers.end());
+        continue;
+      }
       std::vector<std::string> words;
       for (const std::string& each : key.more) words.push_back("+ " + each);
       for (const std::string& each : key.less) words.push_back("- " + each);
@@ -239,7 +282,8 @@ struct Refreshed {
 
 // What is in force, as it is on that day with what the DNS says.
 Result<Refreshed> refresh_as_of(policy::Date date, const RefreshOptions& options,
-                                const InForce& in_force, const apply::KnownNames& found) {
+                                const InForce& in_force, const apply::KnownNames& found,
+                                const std::vector<std::string>& answers) {
   const ruleset::Snapshot& before = in_force.generation.snapshot;
   const std::uint32_t number = in_force.generation.applied.generation;
   LoadedSite site = load_recorded(in_force.sources, date, refreshed_names_of(found));
@@ -255,7 +299,7 @@ Result<Refreshed> refresh_as_of(policy::Date date, const RefreshOptions& options
     out().line(fmt::format("{}: nothing has changed", before.host.name));
     return Refreshed{.generation = number};
   }
-  const std::vector<std::string> lines = changes(before, snapshot, date);
+  const std::vector<std::string> lines = changes(before, snapshot, date, answers);
   auto how = how_to_apply(options, in_force, wanted->site.policy);
   if (!how) return std::unexpected(how.error());
   how->why = in_short(lines);
@@ -300,13 +344,14 @@ int run(const RefreshOptions& options) {
   if (const auto written = write(options.state_directory, found); !written) {
     return report(written.error());
   }
-  auto done = refresh_as_of(*date, options, in_force, found);
+  const std::vector<std::string> answers = other_answers(earlier, found);
+  auto done = refresh_as_of(*date, options, in_force, found, answers);
   if (!done) return report(done.error());
   // A rule that somebody still needs keeps no name from its addresses.
   const auto day = day_before_what_expired(in_force.generation.snapshot, *date);
   if (!done->refused.empty() && day) {
     err().line("rolewall: without what has expired, which stays in force:");
-    const auto names_alone = refresh_as_of(*day, options, in_force, found);
+    const auto names_alone = refresh_as_of(*day, options, in_force, found, answers);
     if (!names_alone) return report(names_alone.error());
     done->generation = names_alone->generation;
   }
