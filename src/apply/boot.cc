@@ -48,6 +48,7 @@ class Boot {
     if (pending && pending->boot_id == world_.boot_id()) return put_back_what_waits(*pending);
     const auto number = boot_number(directory_);
     if (!number) return std::unexpected(number.error());
+    const auto before = current_number(directory_);
     const auto loaded = *number ? load(**number) : Result<void>();
     // Of a damaged record, what the caller falls back to is an event of its own.
     const bool is_as_it_was = !loaded && (loaded.error().kind == ErrorKind::Refused ||
@@ -55,10 +56,32 @@ class Boot {
     if (pending && !is_as_it_was) drop_unconfirmed(*pending, *number);
     if (!loaded) return loaded;
     if (!*number) {
+      if (!pending && before) TRY(record_that_nothing_is_left(*before));
       booted_.way_back = way_back(directory_, std::nullopt, std::nullopt);
       return {};
     }
     if (state_) say_unless(state_->make_boot(**number), "it is not recorded");
+    if (before && !pending) record_interrupted(*before, *number);
+    return {};
+  }
+
+  // What put `before` in force was killed before its end: a restart has ended it.
+  void record_interrupted(std::optional<std::uint32_t> before, std::optional<std::uint32_t> now) {
+    if (!state_ || before == now) return;
+    Event event = event_now(world_, EventKind::Dropped);
+    event.from = before;
+    event.to = now;
+    event.why = "what put it in force was interrupted before its end";
+    say_unless(state_->append(event), "it is not recorded");
+  }
+
+  Result<void> record_that_nothing_is_left(std::optional<std::uint32_t> before) {
+    if (!state_ || !before) return {};
+    const auto live = kernel_->read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {.any = false});
+    if (!live) return std::unexpected(live.error());
+    if (*live) return {};  // no restart has come
+    say_unless(state_->make_current(std::nullopt), "it is not recorded");
+    record_interrupted(before, std::nullopt);
     return {};
   }
 

@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "apply/applied_json.h"
 #include "apply/commit.h"
 #include "apply/difference.h"
 #include "apply/events.h"
+#include "apply/missing_events.h"
 #include "apply/seal.h"
 #include "apply/state_files.h"
 #include "apply/state_links.h"
@@ -17,29 +18,31 @@ namespace rolewall::apply {
 namespace {
 
 using Number = std::optional<std::uint32_t>;
+using ruleset::Table;
 
-// A generation is prepared under the highest number. One above all that events speak of, and not in
-// use, never was in force; where the history is damaged or lost, that cannot be said.
-void discard_prepared(StateDirectory& state) {
-  const auto events = read_events(state.path());
+// A generation is prepared under the highest number. Of one above all that the record and the
+// history speak of, the kernel tells whether it came into force. Where it did not, it stays, and
+// its number is never another's: without its event nobody can say that it never was.
+void record_prepared(StateDirectory& state, Kernel& kernel, const World& world) {
   const auto kept = list_generations(state.path());
   const auto current = current_number(state.path());
-  const auto boots = boot_number(state.path());
-  const auto pending = read_pending(state.path());
-  const bool is_known = events && kept && current && boots && pending;
-  if (!is_known || events->all.empty() || events->damaged != 0) return;
-  std::uint32_t newest = std::max(current->value_or(0), boots->value_or(0));
-  for (const Event& event : events->all) {
-    newest = std::max({newest, event.from.value_or(0), event.to.value_or(0)});
-  }
-  if (*pending) {
-    newest = std::max({newest, (*pending)->generation.value_or(0), (*pending)->former.value_or(0)});
-  }
-  for (const std::uint32_t generation : *kept) {
-    const bool is_ours =
-        is_there(state.path(), fmt::format("{}/{}", folder_of(generation), kSealFile));
-    if (generation > newest && is_ours) state.discard(generation);
-  }
+  const auto newest = newest_known(state.path());
+  if (!kept || kept->empty() || !current || !newest || kept->back() <= *newest) return;
+  const std::uint32_t prepared = kept->back();
+  const auto live = kernel.read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {});
+  if (!live || !*live) return;
+  if (is_table_of(&**live, state.path(), *current)) return;
+  if (!is_table_of(&**live, state.path(), prepared)) return;
+  [[maybe_unused]] const auto recorded = record_applied(state, world, *current, prepared);
+}
+
+// Who confirmed it was killed before pending.json was gone.
+bool is_confirmed(const std::string& directory, const Pending& armed) {
+  const auto events = read_events(directory);
+  const auto boots = boot_number(directory);
+  if (!events || events->all.empty() || !boots || *boots != armed.generation) return false;
+  const Event& last = events->all.back();
+  return last.kind == EventKind::Confirmed && last.to == armed.generation;
 }
 
 }  // namespace
@@ -85,8 +88,11 @@ void clear_interrupted(StateDirectory& state, Kernel& kernel, const World& world
     const auto written =
         *waits ? state.write(kPendingFile, to_json(**waits)) : state.remove(kPendingFile);
     if (!written) return;
+  } else if (armed && *armed && current && is_confirmed(state.path(), **armed)) {
+    if (!state.remove(kPendingFile)) return;
   }
-  discard_prepared(state);
+  write_missing_events(state, world);
+  record_prepared(state, kernel, world);
 }
 
 void sweep_half_written(const std::string& directory) {

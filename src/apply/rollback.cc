@@ -267,20 +267,19 @@ class Disabling {
   // A boot finds nothing to load, and nothing comes back later; nor what nobody has confirmed. A
   // disk that is full keeps nobody from taking the table away.
   Result<void> record_for_good(bool current_is_known) {
-    append(end_earlier(), false, current_is_known);
-    const auto disarmed = disarm(state_);
-    TRY(make_boot(std::nullopt));
     TRY(state_.make_current(std::nullopt));
-    return disarmed;
+    append(end_earlier(), false, current_is_known);
+    TRY(make_boot(std::nullopt));
+    return disarm(state_);
   }
 
   // What comes back is what a boot loads, too: the record may still name one that is damaged.
   Result<void> record_waiting(bool current_is_known) {
     const bool is_removed = earlier_ && !earlier_->generation && !current_;
     if (is_removed) return state_.make_current(std::nullopt);  // its time alone is set anew
+    TRY(state_.make_current(std::nullopt));
     append(end_earlier(), true, current_is_known);
-    if (earlier_) TRY(make_boot(done_.pending->former));
-    return state_.make_current(std::nullopt);
+    return earlier_ ? make_boot(done_.pending->former) : Result<void>();
   }
 
   // What waits is over; then what was confirmed is what this takes away.

@@ -8,12 +8,14 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
 #include <set>
 #include <utility>
 
 #include "apply/applied_json.h"
 #include "apply/element_files.h"
 #include "apply/interrupted.h"
+#include "apply/missing_events.h"
 #include "apply/older_format.h"
 #include "apply/seal.h"
 #include "apply/state_files.h"
@@ -53,13 +55,20 @@ void sweep(const std::string& directory, std::uint32_t newest) {
     use(pending->former);
     use(pending->generation);
   }
-  if (const auto events = read_events(directory)) use(in_force_before(events->all, newest));
+  std::set<std::uint32_t> told_of;
+  if (const auto events = read_events(directory)) {
+    use(in_force_before(events->all, newest));
+    for (const Event& event : events->all) told_of.insert(event.to.value_or(0));
+  }
   std::vector<std::uint32_t> old;
   for (const std::string& name : *names) {
     const Number number = plain_number(name);
     if (number && !in_use.contains(*number)) old.push_back(*number);
   }
-  std::sort(old.rbegin(), old.rend());
+  // What nobody knows to have been in force takes no other's place.
+  std::ranges::sort(old, std::greater(), [&](std::uint32_t number) {
+    return std::pair(told_of.contains(number), number);
+  });
   for (std::size_t i = kKeptGenerations - in_use.size(); i < old.size(); ++i) {
     remove_generation_folder(directory, folder_of(old[i]));
   }
@@ -77,9 +86,7 @@ Result<std::uint32_t> free_number(const std::string& directory) {
                          is_there(directory, folder + "/applied.json");
     if (is_ours) newest = number;
   }
-  if (const auto events = read_events(directory)) {
-    for (const Event& event : events->all) newest = std::max(newest, event.to.value_or(0));
-  }
+  if (const auto known = newest_known(directory)) newest = std::max(newest, *known);
   for (std::uint32_t next = newest; next != UINT32_MAX;) {
     if (!is_there(directory, folder_of(++next))) return next;
   }

@@ -19,7 +19,7 @@ std::optional<Unconfirmed> unconfirmed(const std::string& directory) {
   const auto current = current_number(directory);
   if (!current) return std::nullopt;
   const auto events = read_events(directory);
-  if (events && !events->all.empty()) {
+  if (events && !events->all.empty() && in_force_by(events->all) == *current) {
     auto waits = unconfirmed_by(events->all);
     // What a boot loads was confirmed, though the history had no room for it.
     const auto boots = boot_number(directory);
@@ -27,7 +27,7 @@ std::optional<Unconfirmed> unconfirmed(const std::string& directory) {
     if (waits && (waits->what != *current || is_confirmed)) waits.reset();
     return waits;
   }
-  // The history is lost, too.
+  // The history is lost, too, or does not say what is in force.
   const auto boots = boot_number(directory);
   const bool differs = boots && *boots != *current && is_there(directory, kPendingFile);
   return differs ? std::optional(Unconfirmed{*current, *boots}) : std::nullopt;

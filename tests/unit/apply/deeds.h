@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "apply/bans.h"
@@ -71,15 +72,15 @@ inline constexpr std::array<const char*, kDeeds> kNames{"apply",
                                                         "spoil bans.log",
                                                         "spoil one of the last generations"};
 
-enum class With : std::uint8_t { Nothing, KilledBefore, KilledAfter, FullDisk };
-inline constexpr std::array<const char*, 4> kTroubles{"", ", killed before", ", killed after",
-                                                      ", disk full"};
+enum class With : std::uint8_t { Nothing, KilledBefore, KilledAfter, FullDisk, KilledAtDisk };
+inline constexpr std::array<const char*, 5> kTroubles{"", ", killed before", ", killed after",
+                                                      ", disk full", ", killed at the disk's"};
 
 struct Deed {
   Do what = Do::Apply;
   unsigned which = 0;  // policy, address, time
   With with = With::Nothing;
-  std::size_t step = 0;  // of the kernel's, at which it is killed
+  std::size_t step = 0;  // of the kernel's, or of what is to be on the disk, at which it is killed
 };
 
 inline std::string in_words(const Deed& deed) {
@@ -120,6 +121,10 @@ inline Snapshot policy(unsigned which) {
   }
   return snapshot;
 }
+
+// At which fsync(2) who calls it is killed, counted from 0: all that it has written is there, and
+// nothing after it. sequences_test.cc has the function.
+inline std::optional<std::size_t> killing_sync;
 
 // Files cannot grow while it lives: what a full disk does, but for links and folders.
 class FullDisk {

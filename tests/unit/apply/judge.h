@@ -5,7 +5,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -13,7 +15,9 @@
 #include "apply/apply.h"
 #include "apply/ban_log.h"
 #include "apply/bans.h"
+#include "apply/missing_events.h"
 #include "apply/restore.h"
+#include "apply/state_files.h"
 #include "unit/apply/scene.h"
 
 namespace rolewall::apply::test {
@@ -33,7 +37,7 @@ class Judge : public Scene {
       return compare({model_});
     }
     target_ = one_of_the_last(deed.which);
-    forget_what_was_prepared();
+    look_for_what_was_prepared();
     const auto there = read_events(disk_.state());
     model_.history_is_empty = !there || there->all.empty();
     model_.now = store_.now_ms;
@@ -47,6 +51,7 @@ class Judge : public Scene {
       store_.fault.trouble =
           deed.with == With::KilledBefore ? Trouble::KilledBefore : Trouble::KilledAfter;
     }
+    if (deed.with == With::KilledAtDisk) killing_sync = deed.step;
     {
       const FullDisk full(deed.with == With::FullDisk);
       try {
@@ -55,15 +60,20 @@ class Judge : public Scene {
         killed = true;
       }
     }
+    killing_sync.reset();
     store_.fault = {};
+    if (std::string wrong = look_at_numbers(deed); !wrong.empty()) return wrong;
     const std::uint32_t number = generation(current_number(disk_.state()));
+    Model cleared = before;
+    cleared.clear_interrupted();
     Model ended = before;
     ended.end_what_is_over();
     Model after = before;
     const bool promised = run_model(deed, after, number, target_);
     if (deed.with == With::FullDisk || killed) {
-      std::string wrong = compare({before, ended, after});
-      if (wrong.empty()) take_over({before, ended, after});
+      const std::vector<Model> any{before, cleared, ended, after};
+      std::string wrong = compare(any);
+      if (wrong.empty()) take_over(any);
       const bool is_there =
           target_ && model_.in_force() == *target_ && before.in_force() != *target_;
       if (deed.what == Do::RollbackTo && deed.with == With::FullDisk && is_there) {
@@ -218,19 +228,49 @@ class Judge : public Scene {
     return false;
   }
 
-  // Made ready by who was killed, and never in force: the next verb takes it away, and the number
-  // is another's.
-  void forget_what_was_prepared() {
-    const auto events = read_events(disk_.state());
-    if (!events || events->all.empty()) return;
-    std::uint32_t newest =
-        std::max(generation(current_number(disk_.state())), generation(boot_number(disk_.state())));
-    for (const Event& event : events->all) {
-      newest = std::max({newest, event.from.value_or(0), event.to.value_or(0)});
+  // Made ready by who was killed: the kernel tells whether it came into force.
+  void look_for_what_was_prepared() {
+    model_.prepared.reset();
+    const auto kept = list_generations(disk_.state());
+    const auto newest = newest_known(disk_.state());
+    if (!kept || !newest) return;
+    if (!kept->empty() && kept->back() > *newest) model_.prepared = state_of(kept->back());
+  }
+
+  // What was in force once, by the record, has an event, and its number is never another's.
+  std::string look_at_numbers(const Deed& deed) {
+    const std::uint32_t current = generation(current_number(disk_.state()));
+    for (const auto& [number, seal] : used_) {
+      if (const auto there = seal_text(number); there && *there != seal) {
+        return fmt::format("number {} is used again", number);
+      }
     }
-    std::erase_if(seen_, [&](const auto& seen) { return seen.first > newest; });
-    std::erase_if(model_.damaged, [&](std::uint32_t number) { return number > newest; });
-    if (target_ && target_->generation > newest) target_.reset();
+    const auto events = read_events(disk_.state());
+    const bool writes =
+        deed.what <= Do::Boot && deed.what != Do::RollbackExpired && deed.with == With::Nothing;
+    const bool is_logged = events && !events->all.empty();
+    if (writes && is_logged && in_force_by(events->all).value_or(0) != current) {
+      return fmt::format("by the history generation {} is in force, not {}",
+                         in_force_by(events->all).value_or(0), current);
+    }
+    for (const auto& [number, seal] : used_) {
+      const bool is_told_of =
+          is_logged &&
+          std::ranges::any_of(events->all, [&](const Event& event) { return event.to == number; });
+      if (is_told_of || number <= lost_) continue;
+      // There was no room for it, and then another was in force.
+      if (deed.with == With::FullDisk) without_room_.insert(number);
+      if (writes && is_logged && !without_room_.contains(number)) {
+        return fmt::format("no event says that generation {} was in force", number);
+      }
+    }
+    if (const auto seal = seal_text(current); seal && current != 0) used_.emplace(current, *seal);
+    return "";
+  }
+  std::optional<std::string> seal_text(std::uint32_t number) const {
+    const auto text =
+        read_state_file(disk_.state(), fmt::format("generations/{}/seal", number), 1U << 20U);
+    return text ? std::optional(*text) : std::nullopt;
   }
 
   // Where nothing is in force, and the last lines found no room.
@@ -386,7 +426,9 @@ class Judge : public Scene {
     }
   }
 
-  std::optional<State> target_;  // of `rollback --to`
+  std::optional<State> target_;                // of `rollback --to`
+  std::map<std::uint32_t, std::string> used_;  // what was in force once, and its seal
+  std::set<std::uint32_t> without_room_;       // for their events
 };
 
 }  // namespace rolewall::apply::test

@@ -51,6 +51,7 @@ struct Model {
   std::map<std::string, Remembered> remembered;  // in the log
   std::set<std::uint32_t> damaged;               // generations that cannot be read any more
   bool history_is_empty = true;                  // or lost
+  std::optional<State> prepared;                 // by who was killed, and not recorded as in force
   std::uint64_t now = 0;                         // milliseconds since boot
   std::int64_t wall = 0;                         // seconds, as somebody has set them
 
@@ -83,15 +84,18 @@ struct Model {
 
   void go_back_to(const State state) {
     while (applied.size() > 1 && applied.back().is_unlogged) applied.pop_back();
+    take_back_to(state);
+    let_nothing_wait();
+    boots = state;
+    put(state.policy);
+  }
+  void take_back_to(const State& state) {
     const auto there = std::find(applied.rbegin(), applied.rend(), state);
     if (there == applied.rend()) {
       applied.back() = state;
     } else {
       applied.erase(there.base(), applied.end());
     }
-    let_nothing_wait();
-    boots = state;
-    put(state.policy);
   }
 
   bool is_whole(const State& state) const { return !damaged.contains(state.generation); }
@@ -131,6 +135,15 @@ struct Model {
   // Who was killed before the commit has left what waits and never was in force: nothing came of it
   // where the kernel holds what is recorded. What it took the place of waits on.
   void clear_interrupted() {
+    end_what_never_was();
+    // What was in force and not written down is, now.
+    applied.back().is_unlogged = false;
+    const auto made = std::exchange(prepared, std::nullopt);
+    if (made && kernel && kernel == made->policy && kernel != in_force().policy) {
+      applied.push_back(*made);
+    }
+  }
+  void end_what_never_was() {
     if (!waits || waits->what == in_force()) return;
     if (waits->of_this_boot && kernel != in_force().policy) return;
     if (waits->of_this_boot && !is_whole(in_force())) return;
@@ -355,10 +368,10 @@ struct Model {
       return false;
     }
     if (takes_back) return go_back_to(state), true;
-    if (!state.policy) return true;
+    if (!state.policy && kernel) return true;
     put(state.policy);
-    // That something waited may be lost with all that said so.
-    if (!waits && in_force() != state) applied.back() = state;
+    // Who put the other in force was killed, or that it waited is lost with all that said so.
+    if (!waits && in_force() != state) take_back_to(state);
     return true;
   }
 
