@@ -42,6 +42,7 @@ class Boot {
     Result<std::unique_ptr<Kernel>> kernel = world_.open_kernel();
     if (!kernel) return std::unexpected(std::move(kernel).error());
     kernel_ = std::move(*kernel);
+    if (const auto known = check_format(directory_); !known) return pass_over(known.error());
     for (std::string& problem : damaged_links(directory_)) say(std::move(problem));
     if (state_) clear_interrupted(*state_, *kernel_, world_);
     const std::optional<Pending> pending = read_what_waits();
@@ -82,6 +83,14 @@ class Boot {
     if (*live) return {};  // no restart has come
     say_unless(state_->make_current(std::nullopt), "it is not recorded");
     record_interrupted(before, std::nullopt);
+    return {};
+  }
+
+  // Of a newer version's record nothing is believed but that it says to load nothing.
+  Result<void> pass_over(const Error& why) {
+    const auto number = boot_number(directory_);
+    if (!number || *number) return std::unexpected(why);
+    say(why.message);
     return {};
   }
 

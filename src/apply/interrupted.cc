@@ -13,6 +13,7 @@
 #include "apply/seal.h"
 #include "apply/state_files.h"
 #include "apply/state_links.h"
+#include "apply/waiting.h"
 
 namespace rolewall::apply {
 namespace {
@@ -36,13 +37,20 @@ void record_prepared(StateDirectory& state, Kernel& kernel, const World& world) 
   [[maybe_unused]] const auto recorded = record_applied(state, world, *current, prepared);
 }
 
-// Who confirmed it was killed before pending.json was gone.
-bool is_confirmed(const std::string& directory, const Pending& armed) {
-  const auto events = read_events(directory);
-  const auto boots = boot_number(directory);
-  if (!events || events->all.empty() || !boots || *boots != armed.generation) return false;
-  const Event& last = events->all.back();
-  return last.kind == EventKind::Confirmed && last.to == armed.generation;
+// Where it says of something that never was in force, or is confirmed, that it waits.
+void clear_pending(StateDirectory& state, Kernel& kernel, const World& world) {
+  const auto armed = read_pending(state.path());
+  const auto current = current_number(state.path());
+  if (!armed || !*armed || !current) return;
+  if (*current == (*armed)->generation) {
+    if (!is_confirmed(state.path(), **armed)) return;
+    [[maybe_unused]] const auto removed = state.remove(kPendingFile);
+    return;
+  }
+  const auto waits = waits_in_place_of(state.path(), **armed, kernel, world);
+  if (!waits) return;
+  [[maybe_unused]] const auto written =
+      *waits ? state.write(kPendingFile, to_json(**waits)) : state.remove(kPendingFile);
 }
 
 }  // namespace
@@ -80,17 +88,7 @@ Result<std::optional<Pending>> waits_in_place_of(const std::string& directory, c
 }
 
 void clear_interrupted(StateDirectory& state, Kernel& kernel, const World& world) {
-  const auto armed = read_pending(state.path());
-  const auto current = current_number(state.path());
-  if (armed && *armed && current && *current != (*armed)->generation) {
-    const auto waits = waits_in_place_of(state.path(), **armed, kernel, world);
-    if (!waits) return;
-    const auto written =
-        *waits ? state.write(kPendingFile, to_json(**waits)) : state.remove(kPendingFile);
-    if (!written) return;
-  } else if (armed && *armed && current && is_confirmed(state.path(), **armed)) {
-    if (!state.remove(kPendingFile)) return;
-  }
+  clear_pending(state, kernel, world);
   write_missing_events(state, world);
   record_prepared(state, kernel, world);
 }

@@ -6,6 +6,7 @@
 #include "apply/generations.h"
 #include "apply/pending.h"
 #include "apply/restore.h"
+#include "apply/state_files.h"
 #include "apply/state_links.h"
 #include "apply/waiting.h"
 
@@ -54,9 +55,9 @@ Event end_of(const Unconfirmed& waited, const std::optional<Pending>& pending, c
   return event;
 }
 
-// The first apply of all, of which nothing is written yet.
+// The first apply of all, of which nothing is written yet: the file is made before the commit.
 bool is_first(const std::string& directory, const Events& events, Number current) {
-  if (!events.all.empty() || current != 1U) return false;
+  if (!events.all.empty() || current != 1U || !is_there(directory, kHistoryFile)) return false;
   const auto kept = list_generations(directory);
   return kept && kept->size() == 1;
 }
@@ -72,12 +73,15 @@ std::vector<Event> missing_events(const std::string& directory, const World& wor
   if (is_lost || logged == *current) return {};
   const auto read = read_pending(directory);
   const std::optional<Pending> pending = read ? *read : std::nullopt;
-  const bool waits = pending && pending->generation == *current;
+  // A file that is spoilt still says that something waits.
+  const auto boots = boot_number(directory);
+  const bool is_spoilt = !read && boots && *boots != *current;
+  const bool waits = is_spoilt || (pending && pending->generation == *current);
 
   if (*current && !is_told_of(events->all, **current)) {
     Event event = applied_event(directory, world, logged, **current);
     event.waits = waits;
-    event.over_confirmed = waits && pending->former == logged;
+    event.over_confirmed = pending && waits && pending->former == logged;
     return {std::move(event)};
   }
   std::vector<Event> missing;

@@ -132,6 +132,25 @@ Result<std::string> read_state_file(const std::string& directory, std::string_vi
   return read_file(fd->get(), path, limit);
 }
 
+Result<void> append_to_state_file(const std::string& directory, std::string_view name,
+                                  std::string_view line, std::size_t limit, bool on_disk) {
+  const Result<Descriptor> at = open_folder(directory, "");
+  if (!at) return std::unexpected(at.error());
+  const std::string path = path_of(directory, name);
+  const std::string file(name);
+  constexpr int kFlags = O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  const Descriptor fd(::openat(at->get(), file.c_str(), kFlags, kPrivateFile));
+  if (fd.get() < 0) return not_opened(at->get(), file, path, errno);
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0) return io_error(path, errno);
+  TRY(check(path, status));
+  if (static_cast<std::size_t>(status.st_size) + line.size() >= limit) {
+    return fail(ErrorKind::Io, fmt::format("{}: larger than the limit of {} bytes", path, limit),
+                EFBIG);
+  }
+  return append_line(fd.get(), path, line, on_disk);
+}
+
 Result<std::optional<std::string>> read_state_link(const std::string& directory,
                                                    std::string_view name) {
   const std::string path = path_of(directory, name);

@@ -146,6 +146,11 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
   if (!current) {
     status.unreadable = current.error().message;
     if (number) status.generation = *number;
+    // For whoever has to apply them again.
+    if (auto known = last_known_applied(state_directory); known && *known) {
+      status.host = std::move((*known)->host);
+      status.policies = std::move((*known)->policies);
+    }
     return std::nullopt;
   }
   if (!*current) return std::nullopt;

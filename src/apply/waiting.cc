@@ -42,9 +42,18 @@ std::string last_boot(const std::string& directory) {
 
 }  // namespace
 
+bool is_confirmed(const std::string& directory, const Pending& armed) {
+  const auto events = read_events(directory);
+  const auto boots = boot_number(directory);
+  if (!events || events->all.empty() || !boots || *boots != armed.generation) return false;
+  const Event& last = events->all.back();
+  return last.kind == EventKind::Confirmed && last.to == armed.generation;
+}
+
 Waiting whatever_waits(const std::string& directory) {
   Waiting waiting;
   auto read = read_pending(directory);
+  if (read && *read && is_confirmed(directory, **read)) return waiting;
   if (read && *read) {
     waiting.pending = std::move(*read);
     return waiting;

@@ -45,8 +45,9 @@ enum class Do : std::uint8_t {
   LoseHistory,
   SpoilBans,
   SpoilGeneration,
+  MeetNewer,  // a verb (`step`) meets a directory of a newer version, which is mended then
 };
-inline constexpr std::size_t kDeeds = 24;
+inline constexpr std::size_t kDeeds = 25;
 inline constexpr std::array<const char*, kDeeds> kNames{"apply",
                                                         "apply --confirm",
                                                         "apply --no-confirm",
@@ -70,7 +71,8 @@ inline constexpr std::array<const char*, kDeeds> kNames{"apply",
                                                         "lose pending.json",
                                                         "lose history.log",
                                                         "spoil bans.log",
-                                                        "spoil one of the last generations"};
+                                                        "spoil one of the last generations",
+                                                        "meet a newer version's directory"};
 
 enum class With : std::uint8_t { Nothing, KilledBefore, KilledAfter, FullDisk, KilledAtDisk };
 inline constexpr std::array<const char*, 5> kTroubles{"", ", killed before", ", killed after",
@@ -88,7 +90,8 @@ inline std::string in_words(const Deed& deed) {
                      kTroubles[static_cast<std::size_t>(deed.with)], deed.step);
 }
 
-inline constexpr unsigned kPolicies = 3;
+inline constexpr unsigned kPolicies = 4;
+inline constexpr unsigned kOfOtherHost = 3;  // with the rules of the first
 // Who is banned, and to whom a port is opened.
 inline constexpr const char* kOpened = "tcp/22 from 192.0.2.9";
 inline constexpr std::array<const char*, 6> kAddresses{"192.0.2.1", "192.0.2.2", "203.0.113.9",
@@ -116,7 +119,8 @@ inline constexpr std::uint64_t kConfirmMs = 60'000;
 
 inline Snapshot policy(unsigned which) {
   Snapshot snapshot = firewall_with_bans();
-  for (unsigned i = 0; i < which; ++i) {
+  if (which == kOfOtherHost) snapshot.host.name = "other";
+  for (unsigned i = 0; i < which % kOfOtherHost; ++i) {
     own_table(snapshot).chains[0].rules.push_back(rule("more", {Counter{}}));
   }
   return snapshot;

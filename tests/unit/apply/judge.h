@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <map>
 #include <optional>
 #include <set>
@@ -32,6 +34,7 @@ class Judge : public Scene {
   // What is wrong after it; "" for nothing.
   std::string step(const Deed& deed) {
     killed = false;
+    if (deed.what == Do::MeetNewer) return meet_newer(deed);
     if (is_of_others(deed.what)) {
       happen(deed);
       return compare({model_});
@@ -109,6 +112,32 @@ class Judge : public Scene {
   }
 
  private:
+  // Nothing is read and nothing changed of what a newer version has written; a boot has the
+  // policies.
+  std::string meet_newer(const Deed& deed) {
+    const std::string format = disk_.state() + "/format";
+    if (!std::filesystem::exists(format)) return compare({model_});
+    const Deed verb{.what = static_cast<Do>(deed.step % static_cast<std::size_t>(Do::Flush)),
+                    .which = deed.which};
+    target_ = one_of_the_last(deed.which);
+    model_.now = store_.now_ms;
+    model_.wall = world_.wall;
+    std::ofstream(format) << "99\n";
+    const auto before = disk_.content();
+    const bool done = run(verb);
+    const bool is_as_before = disk_.content() == before;
+    std::ofstream(format) << kStateFormat << "\n";
+    const bool loads_nothing = verb.what == Do::Boot && !model_.boots.policy;
+    if (verb.what == Do::Boot && !loads_nothing) {
+      if (!model_.kernel) model_.bans.clear();  // nor are these read
+      model_.kernel = policy_of(policy(0).ruleset.tables[0]);
+    }
+    if (done != loads_nothing)
+      return fmt::format("{} is {}done", test::in_words(verb), done ? "" : "not ");
+    if (!is_as_before) return fmt::format("{} has changed the directory", test::in_words(verb));
+    return compare({model_});
+  }
+
   static RunTimeEntry entry(const Deed& deed) {
     RunTimeEntry entry = entry_of(kAddresses[deed.which]);
     if (deed.what == Do::Ban) entry.left = std::chrono::seconds(kBanSeconds);
@@ -173,6 +202,7 @@ class Judge : public Scene {
       case Do::LoseHistory:
       case Do::SpoilBans:
       case Do::SpoilGeneration:
+      case Do::MeetNewer:
         break;
     }
     return false;
@@ -181,13 +211,14 @@ class Judge : public Scene {
   static bool run_model(const Deed& deed, Model& model, std::uint32_t number,
                         const std::optional<State>& target) {
     const Policy wanted = policy_of(policy(deed.which).ruleset.tables[0]);
+    const bool is_other = deed.which == kOfOtherHost;
     switch (deed.what) {
       case Do::Apply:
-        return model.apply(wanted, 0, false, number);
+        return model.apply(wanted, 0, false, number, is_other);
       case Do::ApplyConfirm:
-        return model.apply(wanted, kConfirmMs, false, number);
+        return model.apply(wanted, kConfirmMs, false, number, is_other);
       case Do::ApplyForGood:
-        return model.apply(wanted, 0, true, number);
+        return model.apply(wanted, 0, true, number, is_other);
       case Do::Confirm:
         return model.confirm();
       case Do::Rollback:
@@ -223,6 +254,7 @@ class Judge : public Scene {
       case Do::LoseHistory:
       case Do::SpoilBans:
       case Do::SpoilGeneration:
+      case Do::MeetNewer:
         break;
     }
     return false;
@@ -249,6 +281,7 @@ class Judge : public Scene {
     const bool writes =
         deed.what <= Do::Boot && deed.what != Do::RollbackExpired && deed.with == With::Nothing;
     const bool is_logged = events && !events->all.empty();
+    if (!is_logged) lost_ = std::max(lost_, current);
     if (writes && is_logged && in_force_by(events->all).value_or(0) != current) {
       return fmt::format("by the history generation {} is in force, not {}",
                          in_force_by(events->all).value_or(0), current);

@@ -20,10 +20,11 @@ using Policy = std::optional<ruleset::Ruleset>;
 struct State {
   std::uint32_t generation = 0;
   Policy policy{};
-  bool is_unlogged = false;  // the history had no room for it
-  bool is_found = false;     // in the kernel, where nobody knows of which lines it comes
-  bool goes_back = false;    // once confirmed, what came after it first is taken away
-  bool is_waiting = false;   // for its confirmation
+  bool is_of_other_host = false;  // the same rules, for a host of another name
+  bool is_unlogged = false;       // the history had no room for it
+  bool is_found = false;          // in the kernel, where nobody knows of which lines it comes
+  bool goes_back = false;         // once confirmed, what came after it first is taken away
+  bool is_waiting = false;        // for its confirmation
   bool operator==(const State& other) const { return generation == other.generation; }
 };
 
@@ -169,7 +170,8 @@ struct Model {
 
   // `generation`: the one that the new state gets, if it is new. `within`: 0: no confirmation is
   // asked for. Returns whether it is done.
-  bool apply(const Policy& policy, std::uint64_t within, bool for_good, std::uint32_t generation) {
+  bool apply(const Policy& policy, std::uint64_t within, bool for_good, std::uint32_t generation,
+             bool of_other_host) {
     const bool is_over = end_what_is_over() == Over::NothingIsLeft;
     const bool still_waits = waits && !is_over;
     if (still_waits && within == 0 && !for_good) return false;
@@ -180,7 +182,8 @@ struct Model {
       former = is_whole(confirmed) ? confirmed : whole_before(confirmed).value_or(former);
     }
     const bool sends = kernel != policy;
-    const bool known = !sends && !is_spoilt && in_force().policy == policy && !in_force().is_found;
+    const bool known = !sends && !is_spoilt && in_force().policy == policy &&
+                       !in_force().is_found && in_force().is_of_other_host == of_other_host;
     // What the kernel holds and nobody applied, or whose record is damaged, is something to go back
     // to.
     const bool is_unrecorded = !still_waits && (is_spoilt || !in_force().policy);
@@ -190,7 +193,7 @@ struct Model {
       boots = former;
     }
     applied.back().is_unlogged = false;  // the next event says what it found
-    if (!known) applied.push_back({generation, policy});
+    if (!known) applied.push_back({generation, policy, of_other_host});
     put(policy);
     const bool waits_anew = waits && (still_waits || !known);
     // What waits did not come into force whole, and what was confirmed still is.

@@ -66,6 +66,7 @@ class Scene {
       case Do::SpoilGeneration:
         spoil_generation(deed.which);
         break;
+      case Do::MeetNewer:
       case Do::Apply:
       case Do::ApplyConfirm:
       case Do::ApplyForGood:
@@ -153,6 +154,7 @@ class Scene {
     if (!read) return {*number, {}};
     return seen_[*number] = {.generation = *number,
                              .policy = policy_of(read->snapshot.ruleset.tables[0]),
+                             .is_of_other_host = read->snapshot.host.name == "other",
                              .is_found = read->snapshot.sources.empty()};
   }
 

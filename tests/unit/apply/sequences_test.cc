@@ -76,10 +76,11 @@ std::vector<Deed> random_deeds(std::mt19937& random, std::size_t count) {
     deed.which = static_cast<unsigned>(below(4));
     const bool applies = deed.what <= Do::ApplyForGood;
     if (applies) deed.which %= kPolicies;
+    if (deed.what == Do::MeetNewer) deed.step = below(15);
     const bool bans =
         (Do::Ban <= deed.what && deed.what <= Do::Unban) || deed.what == Do::SpoilBans;
     if (bans) deed.which = static_cast<unsigned>(below(kAddresses.size()));
-    if (below(4) == 0) deed.with = static_cast<With>(1 + below(4));
+    if (below(4) == 0 && deed.what != Do::MeetNewer) deed.with = static_cast<With>(1 + below(4));
     if (deed.with == With::KilledBefore || deed.with == With::KilledAfter) deed.step = below(8);
     if (deed.with == With::KilledAtDisk) deed.step = below(20);
     deeds.push_back(deed);
