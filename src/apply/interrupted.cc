@@ -31,7 +31,7 @@ void record_prepared(StateDirectory& state, Kernel& kernel, const World& world) 
   if (!kept || kept->empty() || !current || !newest || kept->back() <= *newest) return;
   const std::uint32_t prepared = kept->back();
   const auto live = kernel.read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {});
-  if (!live || !*live) return;
+  if (!live || !*live || !read_former(state.path(), *current)) return;
   if (is_table_of(&**live, state.path(), *current)) return;
   if (!is_table_of(&**live, state.path(), prepared)) return;
   [[maybe_unused]] const auto recorded = record_applied(state, world, *current, prepared);

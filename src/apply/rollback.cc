@@ -25,6 +25,13 @@ std::unexpected<Error> nothing_applied() {
   return fail(ErrorKind::Refused, "nothing was applied: there is nothing to go back to");
 }
 
+std::unexpected<Error> refuse_what_waits(std::uint32_t generation) {
+  return fail(ErrorKind::Refused,
+              fmt::format("generation {} is in force and waits for its confirmation: nothing was "
+                          "changed. `rolewall confirm` keeps it, `rolewall rollback` undoes it",
+                          generation));
+}
+
 // Where it goes without a number; an error where somebody has to say it.
 Result<Number> where_to(const std::string& directory, Number current,
                         const std::optional<Pending>& pending) {
@@ -119,6 +126,7 @@ class Unrecorded {
     TRY(look());
     const auto current = current_number(directory_);
     if (!current) return std::unexpected(current.error());
+    if (to && waits_ && waits_->generation == to) return refuse_what_waits(*to);
     if (!to) {
       const auto where = where_to(directory_, *current, waits_);
       if (!where) return std::unexpected(where.error());
@@ -343,7 +351,7 @@ class Rollback {
       const auto waits = waits_in_place_of(state_.path(), *pending_, kernel_, world_);
       if (waits) pending_ = *waits;
     }
-    if (to_ && pending_ && pending_->generation == to_) return refuse_what_waits();
+    if (to_ && pending_ && pending_->generation == to_) return refuse_what_waits(*to_);
     if (to_ && !pending_ && to_ == current_) {
       const auto boots = boot_number(state_.path());
       if (boots && *boots == to_) return load_again();
@@ -358,13 +366,6 @@ class Rollback {
   }
 
  private:
-  std::unexpected<Error> refuse_what_waits() const {
-    return fail(ErrorKind::Refused,
-                fmt::format("generation {} is in force and waits for its confirmation: nothing was "
-                            "changed. `rolewall confirm` keeps it, `rolewall rollback` undoes it",
-                            *to_));
-  }
-
   // What is recorded as in force for good; another program may have changed it.
   Result<TakenBack> load_again() {
     const auto there = read_former(state_.path(), to_);

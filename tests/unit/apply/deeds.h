@@ -74,9 +74,21 @@ inline constexpr std::array<const char*, kDeeds> kNames{"apply",
                                                         "spoil one of the last generations",
                                                         "meet a newer version's directory"};
 
-enum class With : std::uint8_t { Nothing, KilledBefore, KilledAfter, FullDisk, KilledAtDisk };
-inline constexpr std::array<const char*, 5> kTroubles{"", ", killed before", ", killed after",
-                                                      ", disk full", ", killed at the disk's"};
+enum class With : std::uint8_t {
+  Nothing,
+  KilledBefore,
+  KilledAfter,
+  FullDisk,
+  KilledAtDisk,
+  ReadOnlyDisk
+};
+inline constexpr std::size_t kWith = 6;
+inline constexpr std::array<const char*, kWith> kTroubles{"",
+                                                          ", killed before",
+                                                          ", killed after",
+                                                          ", disk full",
+                                                          ", killed at the disk's",
+                                                          ", disk read-only"};
 
 struct Deed {
   Do what = Do::Apply;
@@ -129,6 +141,8 @@ inline Snapshot policy(unsigned which) {
 // At which fsync(2) who calls it is killed, counted from 0: all that it has written is there, and
 // nothing after it. sequences_test.cc has the function.
 inline std::optional<std::size_t> killing_sync;
+// Whether nothing can be written: the functions are there, too.
+inline bool disk_is_read_only = false;
 
 // Files cannot grow while it lives: what a full disk does, but for links and folders.
 class FullDisk {

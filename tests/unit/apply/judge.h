@@ -46,6 +46,7 @@ class Judge : public Scene {
     model_.now = store_.now_ms;
     model_.wall = world_.wall;
     const Model before = model_;
+    if (deed.with == With::ReadOnlyDisk) return on_read_only_disk(deed);
     bool done = false;
     store_.fault = {};
     store_.steps.clear();
@@ -66,7 +67,8 @@ class Judge : public Scene {
     killing_sync.reset();
     store_.fault = {};
     if (std::string wrong = look_at_numbers(deed); !wrong.empty()) return wrong;
-    const std::uint32_t number = generation(current_number(disk_.state()));
+    std::uint32_t number = generation(current_number(disk_.state()));
+    if (killed && made_ready()) number = *made_ready();
     Model cleared = before;
     cleared.clear_interrupted();
     Model ended = before;
@@ -74,7 +76,14 @@ class Judge : public Scene {
     Model after = before;
     const bool promised = run_model(deed, after, number, target_);
     if (deed.with == With::FullDisk || killed) {
-      const std::vector<Model> any{before, cleared, ended, after};
+      std::vector<Model> any{before, cleared, ended, after};
+      // What was found in the kernel comes first.
+      if (killed && after.applied.size() > 1 && after.applied.end()[-2].is_found) {
+        Model found = after;
+        found.applied.pop_back();
+        found.boots = found.in_force();
+        any.push_back(std::move(found));
+      }
       std::string wrong = compare(any);
       if (wrong.empty()) take_over(any);
       const bool is_there =
@@ -112,6 +121,33 @@ class Judge : public Scene {
   }
 
  private:
+  // What can be done without a record of it is done: the way back, and bans. Nothing else.
+  std::string on_read_only_disk(const Deed& deed) {
+    const auto there = disk_.content();
+    Model ended = model_;
+    ended.end_what_is_over();
+    Model after = model_;
+    run_model(deed, after, 0, target_);
+    const bool goes_back = deed.what == Do::Rollback || deed.what == Do::RollbackTo ||
+                           deed.what == Do::Disable || deed.what == Do::Boot;
+    std::vector<Policy> any{model_.kernel};
+    if (goes_back || deed.what > Do::Boot || deed.what == Do::RollbackExpired) {
+      any.push_back(ended.kernel);
+    }
+    if (goes_back) any.push_back(after.kernel);
+    disk_is_read_only = true;
+    std::ignore = run(deed);
+    disk_is_read_only = false;
+    if (disk_.content() != there) return "the directory has changed";
+    if (std::ranges::find(any, held()) == any.end()) {
+      return "the kernel holds another table: " + in_words(held());
+    }
+    const std::string wrong = compare_bans({model_, ended, after});
+    model_.kernel = held();
+    take_bans();
+    return wrong;
+  }
+
   // Nothing is read and nothing changed of what a newer version has written; a boot has the
   // policies.
   std::string meet_newer(const Deed& deed) {
@@ -263,10 +299,13 @@ class Judge : public Scene {
   // Made ready by who was killed: the kernel tells whether it came into force.
   void look_for_what_was_prepared() {
     model_.prepared.reset();
+    if (const auto number = made_ready()) model_.prepared = state_of(*number);
+  }
+  std::optional<std::uint32_t> made_ready() {
     const auto kept = list_generations(disk_.state());
     const auto newest = newest_known(disk_.state());
-    if (!kept || !newest) return;
-    if (!kept->empty() && kept->back() > *newest) model_.prepared = state_of(kept->back());
+    const bool is_one = kept && newest && !kept->empty() && kept->back() > *newest;
+    return is_one ? std::optional(kept->back()) : std::nullopt;
   }
 
   // What was in force once, by the record, has an event, and its number is never another's.
@@ -427,6 +466,12 @@ class Judge : public Scene {
       model_.waits = {state_of(pending->generation), state_of(pending->former),
                       deadline_of(*pending), pending->boot_id == world_.boot_id()};
     }
+    take_bans();
+    take_remembered(any);
+  }
+
+  // As the kernel has them.
+  void take_bans() {
     model_.bans.clear();
     if (const auto entries = list_entries(world_)) {
       for (const RunTimeEntry& each : *entries) {
@@ -435,7 +480,6 @@ class Judge : public Scene {
                       : UINT64_MAX;
       }
     }
-    take_remembered(any);
   }
 
   // As before or as after, whichever the log says.

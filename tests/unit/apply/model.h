@@ -140,7 +140,8 @@ struct Model {
     // What was in force and not written down is, now.
     applied.back().is_unlogged = false;
     const auto made = std::exchange(prepared, std::nullopt);
-    if (made && kernel && kernel == made->policy && kernel != in_force().policy) {
+    const bool differs = is_whole(in_force()) && kernel != in_force().policy;
+    if (made && kernel && kernel == made->policy && differs) {
       applied.push_back(*made);
     }
   }
@@ -298,10 +299,12 @@ struct Model {
   }
 
   // Another hand takes pending.json away or spoils it: that is no confirmation. By the history what
-  // is in force waits on; where that is lost, too, a spoilt file still says that something did.
+  // is in force waits on, unless a boot loads it; where that is lost, too, a spoilt file still says
+  // that something did.
   void lose_pending(bool is_gone, bool history_is_lost, bool of_this_boot) {
     if (!waits) return;
-    const bool is_known = history_is_lost ? !is_gone && boots != in_force() : in_force().is_waiting;
+    const bool is_known =
+        boots != in_force() && (history_is_lost ? !is_gone : in_force().is_waiting);
     if (!is_known) return waits.reset();
     const auto confirmed =
         std::ranges::find(applied.rbegin(), applied.rend(), false, &State::is_waiting);
