@@ -32,7 +32,7 @@ Result<FileLock> FileLock::take(const std::string& path, std::chrono::seconds pa
   struct stat status{};
   if (::fstat(fd, &status) != 0) return io_error(path, errno);
   if (!S_ISREG(status.st_mode)) {
-    return fail(ErrorKind::Io, path + ": not a regular file (it is made anew where there is none)");
+    return fail(ErrorKind::Io, path + ": not a regular file: move it away");
   }
   if (const std::string why = weakness(path, status); !why.empty()) {
     return fail(ErrorKind::Io, why);
