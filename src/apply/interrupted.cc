@@ -24,17 +24,17 @@ using ruleset::Table;
 // A generation is prepared under the highest number. Of one above all that the record and the
 // history speak of, the kernel tells whether it came into force. Where it did not, it stays, and
 // its number is never another's: without its event nobody can say that it never was.
-void record_prepared(StateDirectory& state, Kernel& kernel, const World& world) {
+bool record_prepared(StateDirectory& state, Kernel& kernel, const World& world) {
   const auto kept = list_generations(state.path());
   const auto current = current_number(state.path());
   const auto newest = newest_known(state.path());
-  if (!kept || kept->empty() || !current || !newest || kept->back() <= *newest) return;
+  if (!kept || kept->empty() || !current || !newest || kept->back() <= *newest) return false;
   const std::uint32_t prepared = kept->back();
   const auto live = kernel.read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {});
-  if (!live || !*live || !read_former(state.path(), *current)) return;
-  if (is_table_of(&**live, state.path(), *current)) return;
-  if (!is_table_of(&**live, state.path(), prepared)) return;
-  [[maybe_unused]] const auto recorded = record_applied(state, world, *current, prepared);
+  if (!live || !*live || !read_former(state.path(), *current)) return false;
+  if (is_table_of(&**live, state.path(), *current)) return false;
+  if (!is_table_of(&**live, state.path(), prepared)) return false;
+  return record_applied(state, world, *current, prepared).has_value();
 }
 
 // Where it says of something that never was in force, or is confirmed, that it waits.
@@ -74,6 +74,8 @@ Result<std::optional<Pending>> waits_in_place_of(const std::string& directory, c
   if (of_this_boot && !is_table_of(live, directory, *current)) return may_have_come();
   const auto waits = unconfirmed_by(events->all);
   if (!waits || waits->what != *current) return std::nullopt;
+  // What a boot loads was confirmed, though the history had no room for it.
+  if (const auto boots = boot_number(directory); boots && *boots == *current) return std::nullopt;
   Pending before = armed;
   before.generation = waits->what;
   before.former = waits->confirmed;
@@ -90,7 +92,8 @@ Result<std::optional<Pending>> waits_in_place_of(const std::string& directory, c
 void clear_interrupted(StateDirectory& state, Kernel& kernel, const World& world) {
   clear_pending(state, kernel, world);
   write_missing_events(state, world);
-  record_prepared(state, kernel, world);
+  // What waited before it waits no more: it was for good, or pending.json would be of it.
+  if (record_prepared(state, kernel, world)) clear_pending(state, kernel, world);
 }
 
 void sweep_half_written(const std::string& directory) {

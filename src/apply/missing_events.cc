@@ -101,6 +101,13 @@ std::vector<Event> missing_events(const std::string& directory, const World& wor
   return missing;
 }
 
+Result<Events> all_events(const std::string& directory, const World& world) {
+  auto events = read_events(directory);
+  if (!events) return events;
+  for (Event& event : missing_events(directory, world)) events->all.push_back(std::move(event));
+  return events;
+}
+
 void write_missing_events(StateDirectory& state, const World& world) {
   for (const Event& event : missing_events(state.path(), world)) {
     if (!state.append(event)) return;

@@ -17,6 +17,9 @@ namespace rolewall::apply {
 // The oldest first; none where the history is damaged or lost.
 std::vector<Event> missing_events(const std::string& directory, const World& world);
 
+// What the history says, and behind it what is missing.
+Result<Events> all_events(const std::string& directory, const World& world);
+
 // As far as there is room for them.
 void write_missing_events(StateDirectory& state, const World& world);
 

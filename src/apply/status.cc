@@ -10,6 +10,7 @@
 #include "apply/difference.h"
 #include "apply/interrupted.h"
 #include "apply/kernel.h"
+#include "apply/missing_events.h"
 #include "apply/state_directory.h"
 #include "apply/state_files.h"
 #include "apply/state_format.h"
@@ -123,7 +124,7 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
     status.overdue = status.pending && is_overdue(*status.pending, world);
   }
   const auto number = current_number(state_directory);
-  const auto events = read_events(state_directory);
+  const auto events = all_events(state_directory, world);
   if (number) status.way_back = way_back(state_directory, *number, status.pending, events);
   if (events) {
     status.rolled_back = last_taken_back(events->all);

@@ -124,6 +124,8 @@ expect_status 0
 with_state history --format json
 expect_json "[(e['event'], e.get('to')) for e in d['events']][-2:] == [('applied', $number), ('rolled-back', $before)]"
 sed -i '$d' "$state/history.log"
+with_state history
+expect_out "generation $number was rolled back (interrupted before it was written down)"
 sed -i '$d' "$state/history.log"
 with_state disable
 expect_status 0

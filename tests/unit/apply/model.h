@@ -143,6 +143,7 @@ struct Model {
     const bool differs = is_whole(in_force()) && kernel != in_force().policy;
     if (made && kernel && kernel == made->policy && differs) {
       applied.push_back(*made);
+      let_nothing_wait();
     }
   }
   void end_what_never_was() {
