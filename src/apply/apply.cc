@@ -292,6 +292,7 @@ class Apply {
 
   Result<void> record_adopted() {
     if (!found_.adopted) return {};
+    TRY(state_.make_current(*found_.adopted));
     Event event = event_now(world_, EventKind::Applied);
     event.from = found_.number;
     event.to = found_.adopted;

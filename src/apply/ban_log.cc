@@ -15,6 +15,7 @@
 #include "apply/file_lock.h"
 #include "apply/seal.h"
 #include "apply/state_files.h"
+#include "apply/state_format.h"
 #include "base/file.h"
 
 namespace rolewall::apply {
@@ -167,7 +168,12 @@ Remembered remembered_of(const Log& log, const std::string& state_directory, std
 
 // "": nobody was banned yet.
 Result<std::string> read_text(const std::string& state_directory) {
-  Result<std::string> text = read_state_file(state_directory, kBanLog, kMaxLog);
+  Result<std::string> text;
+  if (const auto known = check_format(state_directory); known) {
+    text = read_state_file(state_directory, kBanLog, kMaxLog);
+  } else {
+    text = std::unexpected(known.error());
+  }
   if (!text && text.error().os_errno == ENOENT) return std::string();
   if (!text) text.error().message = "bans and openings: " + text.error().message;
   return text;
@@ -176,7 +182,7 @@ Result<std::string> read_text(const std::string& state_directory) {
 Result<void> append(const std::string& state_directory, const std::string& line) {
   const Result<FileLock> lock = lock_log(state_directory);
   if (!lock) return std::unexpected(lock.error());
-  return append_line(path_of(state_directory), line, kPrivateFile);
+  return append_to_state_file(state_directory, kBanLog, line, kMaxLog, /*on_disk=*/false);
 }
 
 }  // namespace
@@ -190,9 +196,10 @@ Result<void> log_removal(const std::string& state_directory, const RunTimeEntry&
   return append(state_directory, sealed_line({{"entry", name_of(entry)}, {"removed", true}}));
 }
 
-bool is_logged(const std::string& state_directory, const RunTimeEntry& entry) {
+Result<bool> is_logged(const std::string& state_directory, const RunTimeEntry& entry) {
   const Result<std::string> text = read_text(state_directory);
-  return text && parse(*text).holds.contains(name_of(entry));
+  if (!text) return std::unexpected(text.error());
+  return parse(*text).holds.contains(name_of(entry));
 }
 
 std::string logged_reason(const std::string& state_directory, const RunTimeEntry& entry,
@@ -209,7 +216,7 @@ Remembered look_at_log(const std::string& state_directory, const World& world) {
   // A line that is being appended is whole when it is read again.
   for (int attempt = 0;; ++attempt) {
     const Result<std::string> text = read_text(state_directory);
-    if (!text) return {.entries = {}, .problems = {text.error().message}};
+    if (!text) return {.entries = {}, .problems = {text.error().message}, .is_read = false};
     const Log log = parse(*text);
     if (log.damaged.empty() || attempt == 1) {
       return remembered_of(log, state_directory, world.wall_seconds());
@@ -221,7 +228,7 @@ Remembered read_log(const std::string& state_directory, const World& world) {
   const Result<FileLock> lock = lock_log(state_directory);
   if (lock) remove_half_written(state_directory, kBanLog);
   const Result<std::string> text = read_text(state_directory);
-  if (!text) return {.entries = {}, .problems = {text.error().message}};
+  if (!text) return {.entries = {}, .problems = {text.error().message}, .is_read = false};
   const std::int64_t now = world.wall_seconds();
   const Log log = parse(*text);
   Remembered remembered = remembered_of(log, state_directory, now);

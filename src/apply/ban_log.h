@@ -25,7 +25,7 @@ Result<void> log_entry(const std::string& state_directory, const RunTimeEntry& e
 Result<void> log_removal(const std::string& state_directory, const RunTimeEntry& entry);
 
 // Whether a line of it holds for the entry, over or not.
-bool is_logged(const std::string& state_directory, const RunTimeEntry& entry);
+Result<bool> is_logged(const std::string& state_directory, const RunTimeEntry& entry);
 // Why, by the line that holds for the entry and is not over; "" where none does or none says.
 std::string logged_reason(const std::string& state_directory, const RunTimeEntry& entry,
                           const World& world);
@@ -34,6 +34,7 @@ std::string logged_reason(const std::string& state_directory, const RunTimeEntry
 struct Remembered {
   std::vector<RunTimeEntry> entries;
   std::vector<std::string> problems;
+  bool is_read = true;  // else the one problem says why nothing of it is known
 };
 // The log stays as it is.
 Remembered look_at_log(const std::string& state_directory, const World& world);

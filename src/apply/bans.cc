@@ -236,7 +236,9 @@ Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state
   Result<Place> place = find_place(entry, state_directory, world);
   const bool has_no_table =
       !place && place.error().kind == ErrorKind::Refused && !is_in_force(world);
-  if (has_no_table && is_logged(state_directory, entry)) {
+  const Result<bool> logged = has_no_table ? is_logged(state_directory, entry) : false;
+  if (!logged) return std::unexpected(logged.error());
+  if (*logged) {
     TRY(log_removal(state_directory, entry));
     return Removed{.was_there = true, .was_recorded_alone = true, .unrecorded = {}};
   }
@@ -254,7 +256,11 @@ Result<Removed> remove_entry(const RunTimeEntry& entry, const std::string& state
   const Result<int> error = send(*place, change);
   if (!error) return std::unexpected(error.error());
   // Nothing was there, and nothing has to be written down.
-  if (*error != 0 && !is_logged(state_directory, entry)) return Removed{};
+  if (*error != 0) {
+    const Result<bool> is_known = is_logged(state_directory, entry);
+    if (!is_known) return std::unexpected(is_known.error());
+    if (!*is_known) return Removed{};
+  }
   return Removed{.was_there = *error == 0,
                  .was_recorded_alone = false,
                  .unrecorded = unrecorded(log_removal(state_directory, entry),

@@ -42,12 +42,14 @@ class Boot {
     Result<std::unique_ptr<Kernel>> kernel = world_.open_kernel();
     if (!kernel) return std::unexpected(std::move(kernel).error());
     kernel_ = std::move(*kernel);
+    if (const auto known = check_format(directory_); !known) return pass_over(known.error());
     for (std::string& problem : damaged_links(directory_)) say(std::move(problem));
     if (state_) clear_interrupted(*state_, *kernel_, world_);
     const std::optional<Pending> pending = read_what_waits();
     if (pending && pending->boot_id == world_.boot_id()) return put_back_what_waits(*pending);
     const auto number = boot_number(directory_);
     if (!number) return std::unexpected(number.error());
+    const auto before = current_number(directory_);
     const auto loaded = *number ? load(**number) : Result<void>();
     // Of a damaged record, what the caller falls back to is an event of its own.
     const bool is_as_it_was = !loaded && (loaded.error().kind == ErrorKind::Refused ||
@@ -55,10 +57,40 @@ class Boot {
     if (pending && !is_as_it_was) drop_unconfirmed(*pending, *number);
     if (!loaded) return loaded;
     if (!*number) {
+      if (!pending && before) TRY(record_that_nothing_is_left(*before));
       booted_.way_back = way_back(directory_, std::nullopt, std::nullopt);
       return {};
     }
     if (state_) say_unless(state_->make_boot(**number), "it is not recorded");
+    if (before && !pending) record_interrupted(*before, *number);
+    return {};
+  }
+
+  // What put `before` in force was killed before its end: a restart has ended it.
+  void record_interrupted(std::optional<std::uint32_t> before, std::optional<std::uint32_t> now) {
+    if (!state_ || before == now) return;
+    Event event = event_now(world_, EventKind::Dropped);
+    event.from = before;
+    event.to = now;
+    event.why = "what put it in force was interrupted before its end";
+    say_unless(state_->append(event), "it is not recorded");
+  }
+
+  Result<void> record_that_nothing_is_left(std::optional<std::uint32_t> before) {
+    if (!state_ || !before) return {};
+    const auto live = kernel_->read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {.any = false});
+    if (!live) return std::unexpected(live.error());
+    if (*live) return {};  // no restart has come
+    say_unless(state_->make_current(std::nullopt), "it is not recorded");
+    record_interrupted(before, std::nullopt);
+    return {};
+  }
+
+  // Of a newer version's record nothing is believed but that it says to load nothing.
+  Result<void> pass_over(const Error& why) {
+    const auto number = boot_number(directory_);
+    if (!number || *number) return std::unexpected(why);
+    say(why.message);
     return {};
   }
 

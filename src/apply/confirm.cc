@@ -6,6 +6,7 @@
 #include "apply/commit.h"
 #include "apply/difference.h"
 #include "apply/kernel.h"
+#include "apply/missing_events.h"
 #include "apply/restore.h"
 #include "apply/state_directory.h"
 #include "apply/waiting.h"
@@ -142,7 +143,7 @@ Result<History> history(const std::string& state_directory, const World& world) 
     history.problems.push_back(
         fmt::format("generation {} cannot be read: {}", each.generation, each.why));
   }
-  auto events = read_events(state_directory);
+  auto events = all_events(state_directory, world);
   std::string of_history = history_problem(state_directory, events);
   if (events) history.events = std::move(events->all);
   const auto take = [&](auto& where, auto read) {

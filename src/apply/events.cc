@@ -256,7 +256,8 @@ Result<void> append_event(const std::string& directory, const Event& event) {
       [[maybe_unused]] const auto done = write_events(directory, shortened(there->all));
     }
   }
-  return append_line(history_path(directory), line_of(event), kPrivateFile, /*on_disk=*/true);
+  return append_to_state_file(directory, kHistoryFile, line_of(event), kMaxHistory,
+                              /*on_disk=*/true);
 }
 
 void reserve_event(const std::string& directory) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -10,6 +11,7 @@
 #include <utility>
 
 #include "base/file.h"
+#include "base/trusted_path.h"
 
 namespace rolewall::apply {
 namespace {
@@ -22,9 +24,19 @@ constexpr std::chrono::seconds kTurnPatience{2};
 }  // namespace
 
 Result<FileLock> FileLock::take(const std::string& path, std::chrono::seconds patience) {
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, kPrivateFile);
+  const int fd =
+      ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, kPrivateFile);
   if (fd < 0) return io_error(path, errno);
   FileLock lock(fd);
+  // Who has it could hold it for ever, and one that is no file may be another's.
+  struct stat status{};
+  if (::fstat(fd, &status) != 0) return io_error(path, errno);
+  if (!S_ISREG(status.st_mode)) {
+    return fail(ErrorKind::Io, path + ": not a regular file: move it away");
+  }
+  if (const std::string why = weakness(path, status); !why.empty()) {
+    return fail(ErrorKind::Io, why);
+  }
   const Clock::time_point deadline = Clock::now() + patience;
   while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK && errno != EINTR) return io_error(path, errno);

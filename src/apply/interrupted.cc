@@ -2,45 +2,56 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "apply/applied_json.h"
 #include "apply/commit.h"
 #include "apply/difference.h"
 #include "apply/events.h"
 #include "apply/known_names.h"
+#include "apply/missing_events.h"
 #include "apply/seal.h"
 #include "apply/state_files.h"
 #include "apply/state_links.h"
+#include "apply/waiting.h"
 
 namespace rolewall::apply {
 namespace {
 
 using Number = std::optional<std::uint32_t>;
+using ruleset::Table;
 
-// A generation is prepared under the highest number. One above all that events speak of, and not in
-// use, never was in force; where the history is damaged or lost, that cannot be said.
-void discard_prepared(StateDirectory& state) {
-  const auto events = read_events(state.path());
+// A generation is prepared under the highest number. Of one above all that the record and the
+// history speak of, the kernel tells whether it came into force. Where it did not, it stays, and
+// its number is never another's: without its event nobody can say that it never was.
+bool record_prepared(StateDirectory& state, Kernel& kernel, const World& world) {
   const auto kept = list_generations(state.path());
   const auto current = current_number(state.path());
-  const auto boots = boot_number(state.path());
-  const auto pending = read_pending(state.path());
-  const bool is_known = events && kept && current && boots && pending;
-  if (!is_known || events->all.empty() || events->damaged != 0) return;
-  std::uint32_t newest = std::max(current->value_or(0), boots->value_or(0));
-  for (const Event& event : events->all) {
-    newest = std::max({newest, event.from.value_or(0), event.to.value_or(0)});
+  const auto newest = newest_known(state.path());
+  if (!kept || kept->empty() || !current || !newest || kept->back() <= *newest) return false;
+  const std::uint32_t prepared = kept->back();
+  const auto live = kernel.read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {});
+  if (!live || !*live || !read_former(state.path(), *current)) return false;
+  if (is_table_of(&**live, state.path(), *current)) return false;
+  if (!is_table_of(&**live, state.path(), prepared)) return false;
+  return record_applied(state, world, *current, prepared).has_value();
+}
+
+// Where it says of something that never was in force, or is confirmed, that it waits.
+void clear_pending(StateDirectory& state, Kernel& kernel, const World& world) {
+  const auto armed = read_pending(state.path());
+  const auto current = current_number(state.path());
+  if (!armed || !*armed || !current) return;
+  if (*current == (*armed)->generation) {
+    if (!is_confirmed(state.path(), **armed)) return;
+    [[maybe_unused]] const auto removed = state.remove(kPendingFile);
+    return;
   }
-  if (*pending) {
-    newest = std::max({newest, (*pending)->generation.value_or(0), (*pending)->former.value_or(0)});
-  }
-  for (const std::uint32_t generation : *kept) {
-    const bool is_ours =
-        is_there(state.path(), fmt::format("{}/{}", folder_of(generation), kSealFile));
-    if (generation > newest && is_ours) state.discard(generation);
-  }
+  const auto waits = waits_in_place_of(state.path(), **armed, kernel, world);
+  if (!waits) return;
+  [[maybe_unused]] const auto written =
+      *waits ? state.write(kPendingFile, to_json(**waits)) : state.remove(kPendingFile);
 }
 
 }  // namespace
@@ -64,6 +75,8 @@ Result<std::optional<Pending>> waits_in_place_of(const std::string& directory, c
   if (of_this_boot && !is_table_of(live, directory, *current)) return may_have_come();
   const auto waits = unconfirmed_by(events->all);
   if (!waits || waits->what != *current) return std::nullopt;
+  // What a boot loads was confirmed, though the history had no room for it.
+  if (const auto boots = boot_number(directory); boots && *boots == *current) return std::nullopt;
   Pending before = armed;
   before.generation = waits->what;
   before.former = waits->confirmed;
@@ -78,16 +91,10 @@ Result<std::optional<Pending>> waits_in_place_of(const std::string& directory, c
 }
 
 void clear_interrupted(StateDirectory& state, Kernel& kernel, const World& world) {
-  const auto armed = read_pending(state.path());
-  const auto current = current_number(state.path());
-  if (armed && *armed && current && *current != (*armed)->generation) {
-    const auto waits = waits_in_place_of(state.path(), **armed, kernel, world);
-    if (!waits) return;
-    const auto written =
-        *waits ? state.write(kPendingFile, to_json(**waits)) : state.remove(kPendingFile);
-    if (!written) return;
-  }
-  discard_prepared(state);
+  clear_pending(state, kernel, world);
+  write_missing_events(state, world);
+  // What waited before it waits no more: it was for good, or pending.json would be of it.
+  if (record_prepared(state, kernel, world)) clear_pending(state, kernel, world);
 }
 
 void sweep_half_written(const std::string& directory) {

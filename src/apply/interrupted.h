@@ -33,7 +33,8 @@ Result<std::optional<Pending>> waits_in_place_of(const std::string& directory, c
                                                  Kernel& kernel, const World& world);
 
 // Every verb that changes something begins with it: pending.json of what never was in force goes,
-// and generations of which no event says anything. What cannot be done is left for the next.
+// and what was, and is not written down, is (missing_events.h). What cannot be done is left for the
+// next.
 void clear_interrupted(StateDirectory& state, Kernel& kernel, const World& world);
 
 // Files half written, and folders of generations. REQUIRES: the directory's lock.

@@ -25,6 +25,13 @@ std::unexpected<Error> nothing_applied() {
   return fail(ErrorKind::Refused, "nothing was applied: there is nothing to go back to");
 }
 
+std::unexpected<Error> refuse_what_waits(std::uint32_t generation) {
+  return fail(ErrorKind::Refused,
+              fmt::format("generation {} is in force and waits for its confirmation: nothing was "
+                          "changed. `rolewall confirm` keeps it, `rolewall rollback` undoes it",
+                          generation));
+}
+
 // Where it goes without a number; an error where somebody has to say it.
 Result<Number> where_to(const std::string& directory, Number current,
                         const std::optional<Pending>& pending) {
@@ -119,6 +126,7 @@ class Unrecorded {
     TRY(look());
     const auto current = current_number(directory_);
     if (!current) return std::unexpected(current.error());
+    if (to && waits_ && waits_->generation == to) return refuse_what_waits(*to);
     if (!to) {
       const auto where = where_to(directory_, *current, waits_);
       if (!where) return std::unexpected(where.error());
@@ -267,20 +275,19 @@ class Disabling {
   // A boot finds nothing to load, and nothing comes back later; nor what nobody has confirmed. A
   // disk that is full keeps nobody from taking the table away.
   Result<void> record_for_good(bool current_is_known) {
-    append(end_earlier(), false, current_is_known);
-    const auto disarmed = disarm(state_);
-    TRY(make_boot(std::nullopt));
     TRY(state_.make_current(std::nullopt));
-    return disarmed;
+    append(end_earlier(), false, current_is_known);
+    TRY(make_boot(std::nullopt));
+    return disarm(state_);
   }
 
   // What comes back is what a boot loads, too: the record may still name one that is damaged.
   Result<void> record_waiting(bool current_is_known) {
     const bool is_removed = earlier_ && !earlier_->generation && !current_;
     if (is_removed) return state_.make_current(std::nullopt);  // its time alone is set anew
+    TRY(state_.make_current(std::nullopt));
     append(end_earlier(), true, current_is_known);
-    if (earlier_) TRY(make_boot(done_.pending->former));
-    return state_.make_current(std::nullopt);
+    return earlier_ ? make_boot(done_.pending->former) : Result<void>();
   }
 
   // What waits is over; then what was confirmed is what this takes away.
@@ -344,7 +351,7 @@ class Rollback {
       const auto waits = waits_in_place_of(state_.path(), *pending_, kernel_, world_);
       if (waits) pending_ = *waits;
     }
-    if (to_ && pending_ && pending_->generation == to_) return refuse_what_waits();
+    if (to_ && pending_ && pending_->generation == to_) return refuse_what_waits(*to_);
     if (to_ && !pending_ && to_ == current_) {
       const auto boots = boot_number(state_.path());
       if (boots && *boots == to_) return load_again();
@@ -359,13 +366,6 @@ class Rollback {
   }
 
  private:
-  std::unexpected<Error> refuse_what_waits() const {
-    return fail(ErrorKind::Refused,
-                fmt::format("generation {} is in force and waits for its confirmation: nothing was "
-                            "changed. `rolewall confirm` keeps it, `rolewall rollback` undoes it",
-                            *to_));
-  }
-
   // What is recorded as in force for good; another program may have changed it.
   Result<TakenBack> load_again() {
     const auto there = read_former(state_.path(), to_);

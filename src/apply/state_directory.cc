@@ -15,6 +15,7 @@
 #include "apply/applied_json.h"
 #include "apply/element_files.h"
 #include "apply/interrupted.h"
+#include "apply/missing_events.h"
 #include "apply/older_format.h"
 #include "apply/seal.h"
 #include "apply/state_files.h"
@@ -54,9 +55,11 @@ void sweep(const std::string& directory, std::uint32_t newest) {
     use(pending->former);
     use(pending->generation);
   }
+  std::set<std::uint32_t> told_of;
   std::set<std::uint32_t> refreshed;
   if (const auto events = read_events(directory)) {
     use(in_force_before(events->all, newest));
+    for (const Event& event : events->all) told_of.insert(event.to.value_or(0));
     refreshed = refreshed_away(events->all);
   }
   std::vector<std::uint32_t> old;
@@ -64,9 +67,10 @@ void sweep(const std::string& directory, std::uint32_t newest) {
     const Number number = plain_number(name);
     if (number && !in_use.contains(*number)) old.push_back(*number);
   }
-  // Those go first that nobody would go back to: a timer's are many.
+  // Those go first that nobody would go back to: what nobody knows to have been in force, and what
+  // a refresh has replaced (a timer's are many).
   std::ranges::sort(old, std::greater(), [&](std::uint32_t number) {
-    return std::pair(!refreshed.contains(number), number);
+    return std::pair(told_of.contains(number) && !refreshed.contains(number), number);
   });
   for (std::size_t i = kKeptGenerations - in_use.size(); i < old.size(); ++i) {
     remove_generation_folder(directory, folder_of(old[i]));
@@ -97,9 +101,7 @@ Result<std::uint32_t> free_number(const std::string& directory) {
                          is_there(directory, folder + "/applied.json");
     if (is_ours) newest = number;
   }
-  if (const auto events = read_events(directory)) {
-    for (const Event& event : events->all) newest = std::max(newest, event.to.value_or(0));
-  }
+  if (const auto known = newest_known(directory)) newest = std::max(newest, *known);
   for (std::uint32_t next = newest; next != UINT32_MAX;) {
     if (!is_there(directory, folder_of(++next))) return next;
   }

@@ -41,6 +41,14 @@ std::string path_of(const std::string& directory, std::string_view name) {
   return name.empty() ? directory : fmt::format("{}/{}", directory, name);
 }
 
+Result<void> check_regular(const std::string& path, const struct stat& status) {
+  if (S_ISREG(status.st_mode)) return {};
+  return fail(ErrorKind::Io,
+              fmt::format("{}: {}: move it away", path,
+                          S_ISDIR(status.st_mode) ? "is a directory" : "not a regular file"),
+              S_ISDIR(status.st_mode) ? EISDIR : 0);
+}
+
 // What is planted in a sticky folder, with a name of ours, is not ours.
 Result<void> check(const std::string& path, const struct stat& status) {
   const std::string why = weakness(path, status);
@@ -129,7 +137,30 @@ Result<std::string> read_state_file(const std::string& directory, std::string_vi
   // O_NONBLOCK: opening a FIFO must not hang.
   const Result<Descriptor> fd = open_in(at->get(), std::string(file), path, O_NONBLOCK);
   if (!fd) return std::unexpected(fd.error());
+  struct stat status{};
+  if (::fstat(fd->get(), &status) != 0) return io_error(path, errno);
+  TRY(check_regular(path, status));
   return read_file(fd->get(), path, limit);
+}
+
+Result<void> append_to_state_file(const std::string& directory, std::string_view name,
+                                  std::string_view line, std::size_t limit, bool on_disk) {
+  const Result<Descriptor> at = open_folder(directory, "");
+  if (!at) return std::unexpected(at.error());
+  const std::string path = path_of(directory, name);
+  const std::string file(name);
+  constexpr int kFlags = O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+  const Descriptor fd(::openat(at->get(), file.c_str(), kFlags, kPrivateFile));
+  if (fd.get() < 0) return not_opened(at->get(), file, path, errno);
+  struct stat status{};
+  if (::fstat(fd.get(), &status) != 0) return io_error(path, errno);
+  TRY(check_regular(path, status));
+  TRY(check(path, status));
+  if (static_cast<std::size_t>(status.st_size) + line.size() >= limit) {
+    return fail(ErrorKind::Io, fmt::format("{}: larger than the limit of {} bytes", path, limit),
+                EFBIG);
+  }
+  return append_line(fd.get(), path, line, on_disk);
 }
 
 Result<std::optional<std::string>> read_state_link(const std::string& directory,

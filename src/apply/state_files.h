@@ -26,6 +26,11 @@ namespace rolewall::apply {
 Result<std::string> read_state_file(const std::string& directory, std::string_view name,
                                     std::size_t limit);
 
+// A line at its end (append_line() of base/file.h); the file is made where there is none. Nothing
+// is written into what could not be read, as one of more than `limit` bytes.
+Result<void> append_to_state_file(const std::string& directory, std::string_view name,
+                                  std::string_view line, std::size_t limit, bool on_disk);
+
 // Where a link leads; std::nullopt where there is none. What stands there and is no link is an
 // error.
 Result<std::optional<std::string>> read_state_link(const std::string& directory,

@@ -11,6 +11,7 @@
 #include "apply/interrupted.h"
 #include "apply/kernel.h"
 #include "apply/known_names.h"
+#include "apply/missing_events.h"
 #include "apply/state_directory.h"
 #include "apply/state_files.h"
 #include "apply/state_format.h"
@@ -146,7 +147,7 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
     status.overdue = status.pending && is_overdue(*status.pending, world);
   }
   const auto number = current_number(state_directory);
-  const auto events = read_events(state_directory);
+  const auto events = all_events(state_directory, world);
   if (number) status.way_back = way_back(state_directory, *number, status.pending, events);
   if (events) {
     status.rolled_back = last_taken_back(events->all);
@@ -169,6 +170,11 @@ std::optional<Generation> read_record(const std::string& state_directory, const 
   if (!current) {
     status.unreadable = current.error().message;
     if (number) status.generation = *number;
+    // For whoever has to apply them again.
+    if (auto known = last_known_applied(state_directory); known && *known) {
+      status.host = std::move((*known)->host);
+      status.policies = std::move((*known)->policies);
+    }
     return std::nullopt;
   }
   if (!*current) return std::nullopt;

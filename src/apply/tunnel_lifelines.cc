@@ -257,14 +257,13 @@ class Tunnels {
             way);
       }
     }
-    const bool begun_here =
-        flow.opened_here && (flow.protocol != net::protocol::kTcp || !flow.opened_by_peer);
     // Whose packets answer each other need one side that begins: what the other does is asked about
-    // as far as it passes today.
-    const bool by_either = flow.opened_by_peer && begun_here && !flow.draws_ports;
-    const Need need = by_either ? std::max(asked.need, Need::Possible) : asked.need;
+    // as far as it passes today. TCP has one side that opens, and it is not known which.
+    const bool by_either = flow.opened_by_peer && flow.opened_here && !flow.draws_ports;
+    const Need of_either = flow.protocol == net::protocol::kTcp ? Need::OneOfMany : Need::Possible;
+    const Need need = by_either ? std::max(asked.need, of_either) : asked.need;
     const std::string of_two = flow.anybody ? what + net::format(flow.remote) : what;
-    const std::string one_of = by_either ? of_two : asked.one_of;
+    const std::string one_of = by_either && asked.one_of.empty() ? of_two : asked.one_of;
     const std::string remote = flow.anybody ? "any" : net::format(flow.remote);
     const Leg answer_in = turned(out, way.in, tcp::kSynAck);
     const Leg answer_out = turned(in, way.out, tcp::kSynAck);
@@ -279,7 +278,7 @@ class Tunnels {
            .of_anybody = flow.anybody},
           way);
     }
-    if (begun_here) {
+    if (flow.opened_here) {
       put({.what = what + ", first packet from this host",
            .legs = {out, answer_in},
            .advice = fmt::format(R"(an [[outbound]] rule with service = "{}" and to = "{}" would)",

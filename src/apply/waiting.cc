@@ -19,7 +19,7 @@ std::optional<Unconfirmed> unconfirmed(const std::string& directory) {
   const auto current = current_number(directory);
   if (!current) return std::nullopt;
   const auto events = read_events(directory);
-  if (events && !events->all.empty()) {
+  if (events && !events->all.empty() && in_force_by(events->all) == *current) {
     auto waits = unconfirmed_by(events->all);
     // What a boot loads was confirmed, though the history had no room for it.
     const auto boots = boot_number(directory);
@@ -27,7 +27,7 @@ std::optional<Unconfirmed> unconfirmed(const std::string& directory) {
     if (waits && (waits->what != *current || is_confirmed)) waits.reset();
     return waits;
   }
-  // The history is lost, too.
+  // The history is lost, too, or does not say what is in force.
   const auto boots = boot_number(directory);
   const bool differs = boots && *boots != *current && is_there(directory, kPendingFile);
   return differs ? std::optional(Unconfirmed{*current, *boots}) : std::nullopt;
@@ -42,9 +42,18 @@ std::string last_boot(const std::string& directory) {
 
 }  // namespace
 
+bool is_confirmed(const std::string& directory, const Pending& armed) {
+  const auto events = read_events(directory);
+  const auto boots = boot_number(directory);
+  if (!events || events->all.empty() || !boots || *boots != armed.generation) return false;
+  const Event& last = events->all.back();
+  return last.kind == EventKind::Confirmed && last.to == armed.generation;
+}
+
 Waiting whatever_waits(const std::string& directory) {
   Waiting waiting;
   auto read = read_pending(directory);
+  if (read && *read && is_confirmed(directory, **read)) return waiting;
   if (read && *read) {
     waiting.pending = std::move(*read);
     return waiting;

@@ -20,6 +20,10 @@ struct Waiting {
   std::string problem{};  // what is wrong with pending.json, and what that means; "": nothing
 };
 
+// What pending.json says to wait is confirmed by the history's last word, and whoever did it was
+// killed before the file was gone.
+bool is_confirmed(const std::string& directory, const Pending& armed);
+
 // In this boot, or when the machine went down.
 Waiting whatever_waits(const std::string& directory);
 // In this boot: what waited when the machine went down is over.

@@ -124,18 +124,17 @@ Result<void> write_file_atomically(const std::string& path, std::string_view con
   return sync_directory(directory);
 }
 
-Result<void> append_line(const std::string& path, std::string_view line, unsigned mode,
-                         bool on_disk) {
-  Descriptor fd{::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, mode)};
+Result<void> append_line(int fd, const std::string& path, std::string_view line, bool on_disk) {
   struct stat status{};
-  if (fd.value < 0 || ::fstat(fd.value, &status) != 0) return io_error(path, errno);
+  if (::fstat(fd, &status) != 0) return io_error(path, errno);
+  if (!S_ISREG(status.st_mode)) return fail(ErrorKind::Io, path + ": not a regular file");
   char last = '\n';
-  if (status.st_size > 0 && ::pread(fd.value, &last, 1, status.st_size - 1) != 1) {
+  if (status.st_size > 0 && ::pread(fd, &last, 1, status.st_size - 1) != 1) {
     return io_error(path, errno);
   }
   const std::string text = fmt::format("{}{}\n", last == '\n' ? "" : "\n", line);
-  if (!write_all(fd.value, text)) return io_error(path, errno);
-  if (on_disk && ::fsync(fd.value) != 0) return io_error(path, errno);
+  if (!write_all(fd, text)) return io_error(path, errno);
+  if (on_disk && ::fsync(fd) != 0) return io_error(path, errno);
   return {};
 }
 

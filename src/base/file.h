@@ -40,10 +40,9 @@ inline constexpr unsigned kPrivateFile = 0600;  // a mode: its owner alone
 Result<void> write_file_atomically(const std::string& path, std::string_view content,
                                    unsigned mode = 0644);
 
-// Adds a line at the file's end, and makes the file where there is none. What a crash or a full
+// Adds a line at the end of a regular file that is open to read and append. What a crash or a full
 // disk has cut short there is ended first, so that this line stands alone. `on_disk`: returns when
-// it would survive a power failure. For one writer at a time.
-Result<void> append_line(const std::string& path, std::string_view line, unsigned mode,
-                         bool on_disk = false);
+// it would survive a power failure. For one writer at a time. `path` is for errors.
+Result<void> append_line(int fd, const std::string& path, std::string_view line, bool on_disk);
 
 }  // namespace rolewall

@@ -175,18 +175,21 @@ int list(const BansOptions& options) {
   // What the kernel holds is listed all the same.
   const auto record = apply::may_record(options.state_directory);
   if (!record) render_notes({record.error().message});
-  const int status = record ? kDone : kNo;
+  int status = record ? kDone : kNo;
   auto entries = apply::list_entries();
   if (!entries) return report(entries.error());
   std::vector<std::string> problems;
   // What comes back with the table.
   const bool in_force = !entries->empty() || apply::is_in_force();
-  if (!in_force && record) {
+  if (record) {
     apply::Remembered recorded = apply::look_at_log(options.state_directory, apply::this_world());
-    entries = std::move(recorded.entries);
-    problems = std::move(recorded.problems);
+    if (!recorded.is_read) status = kNo;
+    if (!in_force) entries = std::move(recorded.entries);
+    if (!in_force || !recorded.is_read) problems = std::move(recorded.problems);
   }
+  const bool is_known = record && status == kDone;
   if (options.format == "json") {
+    render_notes(problems);
     Json json{{"version", kJsonVersion},
               {"verb", "bans"},
               {"in_force", in_force},
@@ -205,8 +208,8 @@ int list(const BansOptions& options) {
     out().line(printable(line));
   }
   if (entries->empty()) {
-    out().line(record ? "no bans, no openings"
-                      : "no bans, no openings in force; what is recorded is not read");
+    out().line(is_known ? "no bans, no openings"
+                        : "no bans, no openings in force; what is recorded is not read");
   }
   return status;
 }

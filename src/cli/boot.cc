@@ -3,12 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <optional>
 #include <sstream>
 #include <utility>
 
+#include "apply/applied.h"
 #include "apply/apply.h"
 #include "apply/bans.h"
 #include "apply/recorded_facts.h"
@@ -38,6 +40,18 @@ bool switched_off(const std::string& path) {
   std::ifstream file(path);
   std::istream_iterator<std::string> words(file);
   return std::find(words, {}, "rolewall=off") != std::istream_iterator<std::string>();
+}
+
+// Where none are named, those that were applied last.
+void take_recorded_policies(BootOptions& options) {
+  if (!options.site.directory.empty()) return;
+  const auto known = apply::last_known_applied(options.state_directory);
+  std::error_code error;
+  if (!known || !*known || !std::filesystem::exists((*known)->policies + "/site.toml", error)) {
+    return;
+  }
+  options.site.directory = (*known)->policies;
+  if (options.host.empty()) options.host = (*known)->host;
 }
 
 // The policies as they are now; an error where they do not compile.
@@ -87,7 +101,8 @@ int put(const Result<ruleset::Snapshot>& snapshot, const char* what, const BootO
     err().line("rolewall: " + printable(record.error().message));
     return kDone;
   }
-  out().line("To put it right: sudo rolewall apply (`rolewall status` says what was lost)");
+  out().line(fmt::format("To put it right: sudo {} (`rolewall status` says what was lost)",
+                         applying_again(options.site.directory, options.host)));
   return kDone;
 }
 
@@ -103,10 +118,12 @@ void say_what_is_in_force(const apply::Booted& booted) {
   }
 }
 
-int run(const BootOptions& options) {
+int run(const BootOptions& given) {
   // It keeps the boot from loading anything. Whoever asks by hand, as `status` advises, has his
   // way.
-  const bool is_off = switched_off(options.kernel_parameters);
+  const bool is_off = switched_off(given.kernel_parameters);
+  BootOptions options = given;
+  take_recorded_policies(options);
   if (is_off && options.as_unit) {
     out().line(
         "rolewall=off is on the kernel command line: nothing was loaded (`rolewall boot` by hand "
@@ -168,8 +185,9 @@ void add_boot(Program& program) {
       "\n"
       "An apply that has waited for its confirmation since this boot is loaded again. If the "
       "record\n"
-      "cannot be read, the current policies are compiled and loaded; if that fails too, a "
-      "built-in\n"
+      "cannot be read, the current policies (where none are named, those that were applied last) "
+      "are\n"
+      "compiled and loaded; if that fails too, a built-in\n"
       "ruleset that admits ICMP and ssh from the management networks. Bans and openings are\n"
       "restored in each case. With rolewall=off on the kernel command line the unit loads "
       "nothing.\n"

@@ -11,8 +11,10 @@
 #include "apply/apply.h"
 #include "apply/systemd.h"
 #include "apply/watch.h"
+#include "cli/printed_commands.h"
 #include "cli/program.h"
 #include "cli/render.h"
+#include "cli/site_options.h"
 #include "cli/terminal.h"
 #include "cli/time_option.h"
 #include "netlink/netlink.h"
@@ -45,6 +47,12 @@ inline std::string to_what(const apply::Pending& pending) {
 }
 inline std::string when_over(const apply::Pending& pending) {
   return apply::when_over(pending, apply::this_world());
+}
+// What applies the policies of that directory again, as they were applied; "" for both: as they are
+// found.
+inline std::string applying_again(const std::string& policies, const std::string& host) {
+  if (policies.empty() || policies == kServerDirectory) return "rolewall apply";
+  return fmt::format("rolewall apply -p {} --host {}", quoted(policies), quoted(host));
 }
 // Whoever may not change the firewall is told so before he is told that there is nothing to do.
 inline Result<void> may_change_firewall() {

@@ -170,10 +170,7 @@ void add_pending(const apply::Status& status, Screen& screen) {
 
 // As it was applied last. While something waits, an apply has to say what becomes of that.
 std::string apply_command(const apply::Status& status) {
-  std::string command = "rolewall apply";
-  if (!status.policies.empty() && status.policies != kServerDirectory) {
-    command += fmt::format(" -p {} --host {}", quoted(status.policies), quoted(status.host));
-  }
+  const std::string command = applying_again(status.policies, status.host);
   return status.pending && !status.overdue ? command + " --confirm 5m" : command;
 }
 

@@ -19,6 +19,7 @@
 #include <memory>
 
 #include "net/mapped_address.h"
+#include "netlink/conntrack_entry.h"
 #include "netlink/exchange.h"
 
 namespace rolewall::netlink {
@@ -203,10 +204,12 @@ Result<std::optional<Flow>> read_original_flow(const TcpSocket& session) {
     const auto* first =
         static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_offset(&message, sizeof(nfgenmsg)));
     const auto* last = static_cast<const std::uint8_t*>(mnl_nlmsg_get_payload_tail(&message));
-    const View original = find_attribute({first, last}, CTA_TUPLE_ORIG);
+    const View entry{first, last};
+    const View original = find_attribute(entry, CTA_TUPLE_ORIG);
     const auto from = end_of(original, CTA_IP_V4_SRC, CTA_IP_V6_SRC, CTA_PROTO_SRC_PORT);
     const auto to = end_of(original, CTA_IP_V4_DST, CTA_IP_V6_DST, CTA_PROTO_DST_PORT);
-    if (from && to) found = Flow{.from = *from, .to = *to};
+    if (!from || !to) return;
+    found = Flow{.from = *from, .to = *to, .opener_is_known = !is_met_midway(entry)};
   });
   if (error == 0 || error == ENOENT) return found;
   return failed("cannot read a conntrack entry", error);

@@ -61,6 +61,7 @@ struct Endpoint {
 struct Flow {
   Endpoint from;
   Endpoint to;
+  bool opener_is_known = false;  // its first packet was seen: `from` has sent it
 };
 Result<std::optional<Flow>> read_original_flow(const TcpSocket& session);
 

@@ -1,10 +1,12 @@
 #include "observe/relays.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <map>
 #include <optional>
 #include <set>
@@ -14,6 +16,7 @@
 #include "net/protocol.h"
 #include "netlink/conntrack.h"
 #include "netlink/unix_sockets.h"
+#include "observe/opener.h"
 #include "observe/socket_owners.h"
 
 namespace rolewall::observe {
@@ -31,12 +34,37 @@ bool is_display(std::string_view name) {
   return name.starts_with(kDisplays);
 }
 
-// A shell has one, in a browser too; a service that runs this command for itself (a web application
-// that bans a client which it still talks to) has none.
-bool has_terminal() {
-  const int terminal = ::open("/dev/tty", O_RDONLY | O_CLOEXEC | O_NOCTTY);
-  if (terminal >= 0) ::close(terminal);
-  return terminal >= 0;
+// As /proc/PID/stat has it (new_encode_dev() of include/linux/kdev_t.h).
+unsigned number_of_terminal(const struct stat& status) {
+  constexpr unsigned kLow = 0xff;
+  const unsigned minor = ::minor(status.st_rdev);
+  return (minor & kLow) | ::major(status.st_rdev) << 8U | (minor & ~kLow) << 12U;
+}
+
+// The terminal that somebody may sit at: this process's; below setsid(1) the one that it reads or
+// writes, or that of what it descends from. 0: none.
+unsigned terminal_here() {
+  if (const unsigned own = terminal_of(static_cast<unsigned>(::getpid())); own != 0) return own;
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    struct stat status{};
+    if (::isatty(fd) == 1 && ::fstat(fd, &status) == 0) return number_of_terminal(status);
+  }
+  for (const unsigned process : ancestors()) {
+    if (const unsigned terminal = terminal_of(process); terminal != 0) return terminal;
+  }
+  return 0;
+}
+
+// Of a desktop's program without a terminal the environment alone tells.
+bool names_display() {
+  const char* display = std::getenv("DISPLAY");
+  return display != nullptr && *display != '\0';
+}
+
+// A shell has a terminal, in a browser too; a service that runs this command for itself (a web
+// application that bans a client which it still talks to) has none.
+bool may_be_typed() {
+  return terminal_here() != 0 || names_display();
 }
 
 class Search {
@@ -118,11 +146,6 @@ class Search {
     return found;
   }
 
-  bool is_served(std::uint16_t port) const {
-    return std::ranges::any_of(sockets_.listening,
-                               [&](const TcpSocket& each) { return each.local_port == port; });
-  }
-
   static void put(std::vector<OuterFlow>& flows, const OuterFlow& flow) {
     if (std::ranges::find(flows, flow) == flows.end()) flows.push_back(flow);
   }
@@ -136,11 +159,11 @@ class Search {
     return found;
   }
 
-  // From elsewhere.
+  // From elsewhere. Who accepted it need not listen any more (a relay for one connection).
   std::vector<OuterFlow> accepted_by(unsigned process) {
     std::vector<OuterFlow> flows;
     for (const TcpSocket* socket : connections_of(process)) {
-      if (!is_served(socket->local_port) || other_end(*socket) != nullptr) continue;
+      if (other_end(*socket) != nullptr || opener_of(*socket, sockets_) != Opener::Peer) continue;
       flows.push_back({.protocol = net::protocol::kTcp,
                        .local = socket->local,
                        .remote = socket->remote,
@@ -155,8 +178,8 @@ class Search {
   void add_what_comes_to(unsigned process, int depth, std::vector<OuterFlow>& flows) {
     for (const OuterFlow& flow : accepted_by(process)) put(flows, flow);
     for (const TcpSocket* socket : connections_of(process)) {
-      const TcpSocket* far = is_served(socket->local_port) ? other_end(*socket) : nullptr;
-      if (far == nullptr) continue;
+      const TcpSocket* far = other_end(*socket);
+      if (far == nullptr || opener_of(*socket, sockets_) != Opener::Peer) continue;
       for (const unsigned other : holders_of(far->inode)) add(other, depth + 1, flows);
     }
     for (const unsigned other : relaying_to(process)) add(other, depth + 1, flows);
@@ -196,7 +219,7 @@ class Search {
   // The X server that shows a window of the process's (a terminal), and who has come to it: a
   // viewer of VNC or RDP, or what relays one. Of a display that is this machine's own, nobody.
   std::optional<Relay> of_desktop(unsigned process, const std::vector<SshConnection>& sessions) {
-    if (!has_terminal()) return std::nullopt;
+    if (!may_be_typed()) return std::nullopt;
     const std::set<std::uint64_t> own = process_at(process).sockets;
     for (const netlink::UnixSocket& socket : unix_sockets()) {
       if (!is_display(socket.name) || !own.contains(socket.peer)) continue;
@@ -210,9 +233,11 @@ class Search {
   // Of a terminal that a program makes: at the machine's own console no desktop is in between.
   std::vector<Relay> of_desktops(const std::vector<SshConnection>& sessions) {
     constexpr unsigned kFirstPty = 136;  // UNIX98_PTY_SLAVE_MAJOR and seven more: linux/major.h
-    const unsigned major = terminal_of(::getpid()) >> 8U & 0xfffU;
+    const unsigned terminal = terminal_here();
+    const unsigned major = terminal >> 8U & 0xfffU;
+    const bool is_made = kFirstPty <= major && major <= kFirstPty + 7;
     std::vector<Relay> found;
-    if (major < kFirstPty || major > kFirstPty + 7) return found;
+    if (!is_made && (terminal != 0 || !names_display())) return found;
     std::set<unsigned> servers;
     for (const netlink::UnixSocket& socket : unix_sockets()) {
       if (!is_display(socket.name)) continue;
@@ -249,11 +274,11 @@ class Search {
   // Who serves a terminal is on another one than who sits there, or on none. It has accepted the
   // connection that does so, else it has dialled it: an agent of a cloud's, a bastion's.
   std::vector<OuterFlow> served_by(unsigned process) {
-    if (!has_terminal()) return {};
+    if (!may_be_typed()) return {};
     std::vector<OuterFlow> flows = accepted_by(process);
-    if (!flows.empty() || terminal_of(process) == terminal_of(::getpid())) return flows;
+    if (!flows.empty() || terminal_of(process) == terminal_here()) return flows;
     for (const OuterFlow& flow : flows_of(process_at(process).sockets)) {
-      const bool dialled = flow.protocol == net::protocol::kTcp && !flow.opened_by_peer;
+      const bool dialled = flow.protocol == net::protocol::kTcp && flow.opened_here;
       if (dialled && !is_within(flow)) put(flows, flow);
     }
     return flows;

@@ -92,7 +92,8 @@ std::vector<Peering> bgp(const netlink::TcpSockets& sockets) {
                               .remote = socket.remote,
                               .local_port = socket.local_port,
                               .remote_port = socket.remote_port,
-                              .opened_by_peer = socket.local_port == kBgp}});
+                              .opened_by_peer = socket.local_port == kBgp,
+                              .opened_here = socket.local_port != kBgp}});
   }
   return found;
 }

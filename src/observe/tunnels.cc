@@ -2,17 +2,16 @@
 
 #include <algorithm>
 #include <set>
-#include <sstream>
 #include <string_view>
 #include <utility>
 
-#include "base/file.h"
 #include "net/address.h"
 #include "net/protocol.h"
 #include "netlink/conntrack.h"
 #include "netlink/ipsec.h"
 #include "netlink/sockets.h"
 #include "netlink/tunnels.h"
+#include "observe/opener.h"
 #include "observe/socket_owners.h"
 
 namespace rolewall::observe {
@@ -55,15 +54,6 @@ Tunnel of_link(const netlink::TunnelLink& link) {
     tunnel.flows.push_back(flow);
   }
   return tunnel;
-}
-
-// net.ipv4.ip_local_port_range, of both families.
-unsigned first_drawn_port() {
-  constexpr std::size_t kLargestSetting = 4096;
-  const auto text = read_file("/proc/sys/net/ipv4/ip_local_port_range", kLargestSetting);
-  unsigned first = 32768;
-  if (text) std::istringstream(*text) >> first;
-  return first;
 }
 
 // Of a socket without a peer: those that connection tracking knows, else the one that stands for
@@ -168,15 +158,14 @@ std::vector<OuterFlow> flows_of(const std::set<std::uint64_t>& held) {
   if (!sockets) return flows;
   for (const netlink::TcpSocket& socket : sockets->established) {
     if (!held.contains(socket.inode) || net::is_loopback(socket.remote)) continue;
-    const bool listens = std::ranges::any_of(
-        sockets->listening,
-        [&](const netlink::TcpSocket& other) { return other.local_port == socket.local_port; });
+    const Opener opener = opener_of(socket, *sockets);
     flows.push_back({.protocol = net::protocol::kTcp,
                      .local = socket.local,
                      .remote = socket.remote,
                      .local_port = socket.local_port,
                      .remote_port = socket.remote_port,
-                     .opened_by_peer = listens});
+                     .opened_by_peer = opener != Opener::Here,
+                     .opened_here = opener != Opener::Peer});
   }
   return flows;
 }

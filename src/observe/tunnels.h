@@ -18,9 +18,10 @@ struct OuterFlow {
   net::Address remote;
   std::uint16_t local_port = 0;
   std::uint16_t remote_port = 0;
-  bool opened_by_peer = false;  // or by either side; else by this host alone, as a client's is
-  bool opened_here = true;      // or by this host, where it is not TCP's that a peer has opened
-  bool anybody = false;         // `remote` stands for all: nobody's packets are known
+  // Who has sent the first packet. Both: either side may, or it is not known which did.
+  bool opened_by_peer = false;
+  bool opened_here = true;
+  bool anybody = false;  // `remote` stands for all: nobody's packets are known
   // Either side sends from a port that it draws, so that no packet answers another (RFC 7348, 5).
   bool draws_ports = false;
   std::string device{};  // of a group, by which it is reached; "" where nobody says

@@ -92,6 +92,15 @@ play_reboot
 boot
 expect_status 0
 expect_out "the current policy is in force"
+# By itself it finds those that were applied last, and both say how they are applied again.
+again="sudo rolewall apply -p $(pwd -P)/site --host web-01 --state-dir $state"
+play_reboot
+rolewall boot --state-dir "$state"
+expect_status 0
+expect_out "the current policy is in force"
+expect_out "$again"
+rolewall status --state-dir "$state"
+expect_out "$again"
 rolewall bans
 expect_out "192.0.2.7"
 # The damage is no reason to refuse what is new, and the next boot loads that.

@@ -1,5 +1,6 @@
 # Who was killed between the record and the commit leaves pending.json and a generation of what never
-# was in force: nothing waits, the history says so, and the next verb takes it away.
+# was in force: nothing waits, the history says so, and the next verb goes on. Who was killed after
+# the commit leaves no event: the next verb writes it.
 . "$(dirname "$0")/prelude.sh"
 web_01 "$@"
 
@@ -41,7 +42,7 @@ expect_json "not any(g['pending'] for g in d['generations'])"
 with_state confirm
 expect_status 1
 expect_err "rolled back"
-for left in pending.json pending.json.Ab12Cd generations/3 generations/4.new; do
+for left in pending.json pending.json.Ab12Cd generations/4.new; do
   [ ! -e "$state/$left" ] || complain "$left is left"
 done
 in_force 1 "$first"
@@ -108,6 +109,44 @@ expect_status 0
 [ "$(readlink "$state/boot")" = "$latest" ] || complain "the next apply does not complete it"
 with_state status
 refuse_out "when the machine is restarted"
+
+# An apply that was killed before its event, and a rollback before its own: both are written.
+before=$(readlink "$state/current")
+before=${before##*/}
+admit 8078
+apply
+expect_status 0
+number=$(readlink "$state/current")
+number=${number##*/}
+sed -i '$d' "$state/history.log"
+with_state rollback
+expect_status 0
+with_state history --format json
+expect_json "[(e['event'], e.get('to')) for e in d['events']][-2:] == [('applied', $number), ('rolled-back', $before)]"
+sed -i '$d' "$state/history.log"
+with_state history
+expect_out "generation $number was rolled back (interrupted before it was written down)"
+sed -i '$d' "$state/history.log"
+with_state disable
+expect_status 0
+admit 8079
+apply
+expect_status 0
+expect_out "generation $((number + 1)) is in force"
+# One that was killed right after its commit: what the kernel holds was made ready.
+before=$((number + 1))
+number=$((number + 2))
+admit 8080
+apply
+expect_status 0
+sed -i '$d' "$state/history.log"
+for link in current boot; do ln -sfn "generations/$before/../$before" "$state/$link"; done
+with_state rollback
+expect_status 0
+with_state history --format json
+expect_json "[(e['event'], e.get('to')) for e in d['events']][-2:] == [('applied', $number), ('rolled-back', $before)]"
+apply
+expect_status 0
 
 # Bans of which the log was lost are in force, and no longer than until a restart.
 with_state ban 192.0.2.7 --for 1h

@@ -17,10 +17,12 @@ unset NO_COLOR
 
 script=$(cd "$(dirname "$0")" && pwd)/$(basename "$0")
 scratch=$(mktemp -d)
-# Processes that wait would wait on for their time, though the directory is gone.
+# Processes that wait would wait on for their time, though the directory is gone. Their command line
+# may have a relative one.
+export ROLEWALL_TEST_SCRATCH="$scratch/"
 end_waiting() {
   for process in $(grep -lx rolewall-await /proc/[0-9]*/comm 2>/dev/null); do
-    grep -qaF "$scratch/" "${process%comm}cmdline" 2>/dev/null || continue
+    grep -qaF "ROLEWALL_TEST_SCRATCH=$scratch/" "${process%comm}environ" 2>/dev/null || continue
     process=${process#/proc/}
     kill -KILL "${process%/comm}" 2>/dev/null || :
   done

@@ -186,6 +186,42 @@ def called_sshd(scene):
     process.wait()
 
 
+RELAY_FOR_ONE = r"""
+import socket, threading
+server = socket.create_server(("", 5000))
+print("ready", flush=True)
+client, _ = server.accept()
+server.close()
+beyond = socket.create_connection(("127.0.0.1", 22))
+print(*beyond.getsockname(), *beyond.getpeername(), flush=True)
+def copy(a, b):
+    while data := a.recv(4096):
+        b.sendall(data)
+threading.Thread(target=copy, args=(beyond, client), daemon=True).start()
+copy(client, beyond)
+"""
+
+
+def relay_for_one(scene):
+    """Nobody listens any more where the session has come in (socat without fork, inetd's)."""
+    relayed = '[[inbound]]\nid = "relay"\nservice = "tcp/5000"\nfrom = "office"\n'
+    for name, before in [("a relay that listens no more", RULES + relayed),
+                         ("the same, a first apply", None)]:
+        scene.begin(before)
+        process = subprocess.Popen([sys.executable, "-c", RELAY_FOR_ONE], stdout=subprocess.PIPE,
+                                   text=True)
+        process.stdout.readline()
+        scene.open(port=5000)
+        session = process.stdout.readline().strip()
+        scene.write_site(RULES + relayed + OTHER)
+        scene.expect(name, scene.apply(session=session), 0)
+        scene.write_site(RULES)
+        scene.expect(f"{name}, its port has no rule", scene.apply(session=session), 1,
+                     ["which relays the session"])
+        process.kill()
+        process.wait()
+
+
 def leased_since(scene):
     """A device that came since has its address by DHCP, or its route by an advertisement."""
     nd = ND.replace('"ndp"', '["icmpv6/135", "icmpv6/136"]')
@@ -259,8 +295,8 @@ def main():
         client.must("ip", *words)
     scene = Scene(client)
     serve_echo(22)
-    for each in [beside_guests, still_refused, forwarding_since, tun_bound, called_sshd, leased_since,
-                 ipv6_that_nobody_uses]:
+    for each in [beside_guests, still_refused, forwarding_since, tun_bound, called_sshd, relay_for_one,
+                 leased_since, ipv6_that_nobody_uses]:
         if not sys.argv[1:] or each.__name__ in sys.argv[1:]:
             each(scene)
     scene.end()

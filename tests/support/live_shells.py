@@ -103,19 +103,25 @@ VIEWED = inbound("desktop", "tcp/5901", "management")
 DIALS = outbound("agent", f"tcp/{PORT}", HUB)
 
 
-def apply(place):
+# Without the window's terminal for its own, and with nothing of it.
+BELOW_SETSID = ["setsid", "-w"]
+DETACHED = ["sh", "-c", 'setsid -w "$@" </dev/null >said 2>&1; status=$?; cat said; exit $status', "sh"]
+
+
+def apply(place, below=()):
     program = [WINDOW, AGENT] if place == "window" else [AGENT]
-    return run("env", "-u", "SSH_CONNECTION", sys.executable, "-c", *program, place, HUB, str(PORT),
-               PROGRAM, "apply", "site", "--host", "srv", "--state-dir", STATE, check=False)
+    return run("env", "-u", "SSH_CONNECTION", "-u", "DISPLAY", sys.executable, "-c", *program, place, HUB,
+               str(PORT), *below, PROGRAM, "apply", "site", "--host", "srv", "--state-dir", STATE,
+               check=False)
 
 
-def expect(what, scene, before, rules, place, status, *texts, comes=None):
+def expect(what, scene, before, rules, place, status, *texts, comes=None, below=()):
     """`comes`: what the client does first, once nothing is in its way."""
     scene.begin(before)
     scene.write_site(rules)
     if comes:
         comes()
-    done = apply(place)
+    done = apply(place, below)
     check(done.returncode == status, f"{what}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
     for text in texts:
         check(text in done.stdout, f"{what}: nothing is said of {text}\n{done.stdout}")
@@ -154,6 +160,11 @@ def see_desktops(scene, client):
         expect(f"a desktop, {way}, admitted", scene, None, RULES + VIEWED, "window", 0, "rolewall confirm",
                comes=desktop.begin)
         run(PROGRAM, "confirm", "--state-dir", STATE)
+        desktop.end()
+    for what, below in [("below setsid", BELOW_SETSID), ("detached", DETACHED)]:
+        desktop = Desktop(client, "straight")
+        expect(f"a desktop, {what}", scene, None, RULES, "window", 1, "Xvnc, the desktop that", "tcp/5901",
+               comes=desktop.begin, below=below)
         desktop.end()
     # In a tmux that is attached to from such a window: its server has nothing of the desktop's.
     desktop = Desktop(client, "straight")

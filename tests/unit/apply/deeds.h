@@ -10,6 +10,7 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "apply/bans.h"
@@ -46,8 +47,9 @@ enum class Do : std::uint8_t {
   LoseHistory,
   SpoilBans,
   SpoilGeneration,
+  MeetNewer,  // a verb (`step`) meets a directory of a newer version, which is mended then
 };
-inline constexpr std::size_t kDeeds = 26;
+inline constexpr std::size_t kDeeds = 27;
 inline constexpr std::array<const char*, kDeeds> kNames{"apply",
                                                         "apply --confirm",
                                                         "apply --no-confirm",
@@ -73,17 +75,30 @@ inline constexpr std::array<const char*, kDeeds> kNames{"apply",
                                                         "lose pending.json",
                                                         "lose history.log",
                                                         "spoil bans.log",
-                                                        "spoil one of the last generations"};
+                                                        "spoil one of the last generations",
+                                                        "meet a newer version's directory"};
 
-enum class With : std::uint8_t { Nothing, KilledBefore, KilledAfter, FullDisk };
-inline constexpr std::array<const char*, 4> kTroubles{"", ", killed before", ", killed after",
-                                                      ", disk full"};
+enum class With : std::uint8_t {
+  Nothing,
+  KilledBefore,
+  KilledAfter,
+  FullDisk,
+  KilledAtDisk,
+  ReadOnlyDisk
+};
+inline constexpr std::size_t kWith = 6;
+inline constexpr std::array<const char*, kWith> kTroubles{"",
+                                                          ", killed before",
+                                                          ", killed after",
+                                                          ", disk full",
+                                                          ", killed at the disk's",
+                                                          ", disk read-only"};
 
 struct Deed {
   Do what = Do::Apply;
   unsigned which = 0;  // policy, address, time
   With with = With::Nothing;
-  std::size_t step = 0;  // of the kernel's, at which it is killed
+  std::size_t step = 0;  // of the kernel's, or of what is to be on the disk, at which it is killed
 };
 
 inline std::string in_words(const Deed& deed) {
@@ -91,7 +106,8 @@ inline std::string in_words(const Deed& deed) {
                      kTroubles[static_cast<std::size_t>(deed.with)], deed.step);
 }
 
-inline constexpr unsigned kPolicies = 3;
+inline constexpr unsigned kPolicies = 4;
+inline constexpr unsigned kOfOtherHost = 3;  // with the rules of the first
 // Who is banned, and to whom a port is opened.
 inline constexpr const char* kOpened = "tcp/22 from 192.0.2.9";
 inline constexpr std::array<const char*, 6> kAddresses{"192.0.2.1", "192.0.2.2", "203.0.113.9",
@@ -119,11 +135,18 @@ inline constexpr std::uint64_t kConfirmMs = 60'000;
 
 inline Snapshot policy(unsigned which) {
   Snapshot snapshot = firewall_with_bans();
-  for (unsigned i = 0; i < which; ++i) {
+  if (which == kOfOtherHost) snapshot.host.name = "other";
+  for (unsigned i = 0; i < which % kOfOtherHost; ++i) {
     own_table(snapshot).chains[0].rules.push_back(rule("more", {Counter{}}));
   }
   return snapshot;
 }
+
+// At which fsync(2) who calls it is killed, counted from 0: all that it has written is there, and
+// nothing after it. sequences_test.cc has the function.
+inline std::optional<std::size_t> killing_sync;
+// Whether nothing can be written: the functions are there, too.
+inline bool disk_is_read_only = false;
 
 // Files cannot grow while it lives: what a full disk does, but for links and folders.
 class FullDisk {

@@ -5,7 +5,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -13,7 +17,9 @@
 #include "apply/apply.h"
 #include "apply/ban_log.h"
 #include "apply/bans.h"
+#include "apply/missing_events.h"
 #include "apply/restore.h"
+#include "apply/state_files.h"
 #include "unit/apply/scene.h"
 
 namespace rolewall::apply::test {
@@ -28,17 +34,19 @@ class Judge : public Scene {
   // What is wrong after it; "" for nothing.
   std::string step(const Deed& deed) {
     killed = false;
+    if (deed.what == Do::MeetNewer) return meet_newer(deed);
     if (is_of_others(deed.what)) {
       happen(deed);
       return compare({model_});
     }
     target_ = one_of_the_last(deed.which);
-    forget_what_was_prepared();
+    look_for_what_was_prepared();
     const auto there = read_events(disk_.state());
     model_.history_is_empty = !there || there->all.empty();
     model_.now = store_.now_ms;
     model_.wall = world_.wall;
     const Model before = model_;
+    if (deed.with == With::ReadOnlyDisk) return on_read_only_disk(deed);
     bool done = false;
     store_.fault = {};
     store_.steps.clear();
@@ -47,6 +55,7 @@ class Judge : public Scene {
       store_.fault.trouble =
           deed.with == With::KilledBefore ? Trouble::KilledBefore : Trouble::KilledAfter;
     }
+    if (deed.with == With::KilledAtDisk) killing_sync = deed.step;
     {
       const FullDisk full(deed.with == With::FullDisk);
       try {
@@ -55,15 +64,28 @@ class Judge : public Scene {
         killed = true;
       }
     }
+    killing_sync.reset();
     store_.fault = {};
-    const std::uint32_t number = generation(current_number(disk_.state()));
+    if (std::string wrong = look_at_numbers(deed); !wrong.empty()) return wrong;
+    std::uint32_t number = generation(current_number(disk_.state()));
+    if (killed && made_ready()) number = *made_ready();
+    Model cleared = before;
+    cleared.clear_interrupted();
     Model ended = before;
     ended.end_what_is_over();
     Model after = before;
     const bool promised = run_model(deed, after, number, target_);
     if (deed.with == With::FullDisk || killed) {
-      std::string wrong = compare({before, ended, after});
-      if (wrong.empty()) take_over({before, ended, after});
+      std::vector<Model> any{before, cleared, ended, after};
+      // What was found in the kernel comes first.
+      if (killed && after.applied.size() > 1 && after.applied.end()[-2].is_found) {
+        Model found = after;
+        found.applied.pop_back();
+        found.boots = found.in_force();
+        any.push_back(std::move(found));
+      }
+      std::string wrong = compare(any);
+      if (wrong.empty()) take_over(any);
       const bool is_there =
           target_ && model_.in_force() == *target_ && before.in_force() != *target_;
       if (deed.what == Do::RollbackTo && deed.with == With::FullDisk && is_there) {
@@ -99,6 +121,59 @@ class Judge : public Scene {
   }
 
  private:
+  // What can be done without a record of it is done: the way back, and bans. Nothing else.
+  std::string on_read_only_disk(const Deed& deed) {
+    const auto there = disk_.content();
+    Model ended = model_;
+    ended.end_what_is_over();
+    Model after = model_;
+    run_model(deed, after, 0, target_);
+    const bool goes_back = deed.what == Do::Rollback || deed.what == Do::RollbackTo ||
+                           deed.what == Do::Disable || deed.what == Do::Boot;
+    std::vector<Policy> any{model_.kernel};
+    if (goes_back || deed.what > Do::Boot || deed.what == Do::RollbackExpired) {
+      any.push_back(ended.kernel);
+    }
+    if (goes_back) any.push_back(after.kernel);
+    disk_is_read_only = true;
+    std::ignore = run(deed);
+    disk_is_read_only = false;
+    if (disk_.content() != there) return "the directory has changed";
+    if (std::ranges::find(any, held()) == any.end()) {
+      return "the kernel holds another table: " + in_words(held());
+    }
+    const std::string wrong = compare_bans({model_, ended, after});
+    model_.kernel = held();
+    take_bans();
+    return wrong;
+  }
+
+  // Nothing is read and nothing changed of what a newer version has written; a boot has the
+  // policies.
+  std::string meet_newer(const Deed& deed) {
+    const std::string format = disk_.state() + "/format";
+    if (!std::filesystem::exists(format)) return compare({model_});
+    const Deed verb{.what = static_cast<Do>(deed.step % static_cast<std::size_t>(Do::Flush)),
+                    .which = deed.which};
+    target_ = one_of_the_last(deed.which);
+    model_.now = store_.now_ms;
+    model_.wall = world_.wall;
+    std::ofstream(format) << "99\n";
+    const auto before = disk_.content();
+    const bool done = run(verb);
+    const bool is_as_before = disk_.content() == before;
+    std::ofstream(format) << kStateFormat << "\n";
+    const bool loads_nothing = verb.what == Do::Boot && !model_.boots.policy;
+    if (verb.what == Do::Boot && !loads_nothing) {
+      if (!model_.kernel) model_.bans.clear();  // nor are these read
+      model_.kernel = policy_of(policy(0).ruleset.tables[0]);
+    }
+    if (done != loads_nothing)
+      return fmt::format("{} is {}done", test::in_words(verb), done ? "" : "not ");
+    if (!is_as_before) return fmt::format("{} has changed the directory", test::in_words(verb));
+    return compare({model_});
+  }
+
   static RunTimeEntry entry(const Deed& deed) {
     RunTimeEntry entry = entry_of(kAddresses[deed.which]);
     if (deed.what == Do::Ban) entry.left = std::chrono::seconds(kBanSeconds);
@@ -174,6 +249,7 @@ class Judge : public Scene {
       case Do::LoseHistory:
       case Do::SpoilBans:
       case Do::SpoilGeneration:
+      case Do::MeetNewer:
         break;
     }
     return false;
@@ -182,17 +258,18 @@ class Judge : public Scene {
   static bool run_model(const Deed& deed, Model& model, std::uint32_t number,
                         const std::optional<State>& target) {
     const Policy wanted = policy_of(policy(deed.which).ruleset.tables[0]);
+    const bool is_other = deed.which == kOfOtherHost;
     switch (deed.what) {
       case Do::Apply:
-        return model.apply(wanted, 0, false, number);
+        return model.apply(wanted, 0, false, number, is_other);
       case Do::ApplyConfirm:
-        return model.apply(wanted, kConfirmMs, false, number);
+        return model.apply(wanted, kConfirmMs, false, number, is_other);
       case Do::ApplyForGood:
-        return model.apply(wanted, 0, true, number);
+        return model.apply(wanted, 0, true, number, is_other);
       case Do::Refresh:
-        return model.refresh(wanted, 0, number);
+        return model.refresh(wanted, 0, number, is_other);
       case Do::RefreshConfirm:
-        return model.refresh(wanted, kConfirmMs, number);
+        return model.refresh(wanted, kConfirmMs, number, is_other);
       case Do::Confirm:
         return model.confirm();
       case Do::Rollback:
@@ -228,24 +305,59 @@ class Judge : public Scene {
       case Do::LoseHistory:
       case Do::SpoilBans:
       case Do::SpoilGeneration:
+      case Do::MeetNewer:
         break;
     }
     return false;
   }
 
-  // Made ready by who was killed, and never in force: the next verb takes it away, and the number
-  // is another's.
-  void forget_what_was_prepared() {
-    const auto events = read_events(disk_.state());
-    if (!events || events->all.empty()) return;
-    std::uint32_t newest =
-        std::max(generation(current_number(disk_.state())), generation(boot_number(disk_.state())));
-    for (const Event& event : events->all) {
-      newest = std::max({newest, event.from.value_or(0), event.to.value_or(0)});
+  // Made ready by who was killed: the kernel tells whether it came into force.
+  void look_for_what_was_prepared() {
+    model_.prepared.reset();
+    if (const auto number = made_ready()) model_.prepared = state_of(*number);
+  }
+  std::optional<std::uint32_t> made_ready() {
+    const auto kept = list_generations(disk_.state());
+    const auto newest = newest_known(disk_.state());
+    const bool is_one = kept && newest && !kept->empty() && kept->back() > *newest;
+    return is_one ? std::optional(kept->back()) : std::nullopt;
+  }
+
+  // What was in force once, by the record, has an event, and its number is never another's.
+  std::string look_at_numbers(const Deed& deed) {
+    const std::uint32_t current = generation(current_number(disk_.state()));
+    for (const auto& [number, seal] : used_) {
+      if (const auto there = seal_text(number); there && *there != seal) {
+        return fmt::format("number {} is used again", number);
+      }
     }
-    std::erase_if(seen_, [&](const auto& seen) { return seen.first > newest; });
-    std::erase_if(model_.damaged, [&](std::uint32_t number) { return number > newest; });
-    if (target_ && target_->generation > newest) target_.reset();
+    const auto events = read_events(disk_.state());
+    const bool writes =
+        deed.what <= Do::Boot && deed.what != Do::RollbackExpired && deed.with == With::Nothing;
+    const bool is_logged = events && !events->all.empty();
+    if (!is_logged) lost_ = std::max(lost_, current);
+    if (writes && is_logged && in_force_by(events->all).value_or(0) != current) {
+      return fmt::format("by the history generation {} is in force, not {}",
+                         in_force_by(events->all).value_or(0), current);
+    }
+    for (const auto& [number, seal] : used_) {
+      const bool is_told_of =
+          is_logged &&
+          std::ranges::any_of(events->all, [&](const Event& event) { return event.to == number; });
+      if (is_told_of || number <= lost_) continue;
+      // There was no room for it, and then another was in force.
+      if (deed.with == With::FullDisk) without_room_.insert(number);
+      if (writes && is_logged && !without_room_.contains(number)) {
+        return fmt::format("no event says that generation {} was in force", number);
+      }
+    }
+    if (const auto seal = seal_text(current); seal && current != 0) used_.emplace(current, *seal);
+    return "";
+  }
+  std::optional<std::string> seal_text(std::uint32_t number) const {
+    const auto text =
+        read_state_file(disk_.state(), fmt::format("generations/{}/seal", number), 1U << 20U);
+    return text ? std::optional(*text) : std::nullopt;
   }
 
   // Where nothing is in force, and the last lines found no room.
@@ -369,6 +481,12 @@ class Judge : public Scene {
       model_.waits = {state_of(pending->generation), state_of(pending->former),
                       deadline_of(*pending), pending->boot_id == world_.boot_id()};
     }
+    take_bans();
+    take_remembered(any);
+  }
+
+  // As the kernel has them.
+  void take_bans() {
     model_.bans.clear();
     if (const auto entries = list_entries(world_)) {
       for (const RunTimeEntry& each : *entries) {
@@ -377,7 +495,6 @@ class Judge : public Scene {
                       : UINT64_MAX;
       }
     }
-    take_remembered(any);
   }
 
   // As before or as after, whichever the log says.
@@ -401,7 +518,9 @@ class Judge : public Scene {
     }
   }
 
-  std::optional<State> target_;  // of `rollback --to`
+  std::optional<State> target_;                // of `rollback --to`
+  std::map<std::uint32_t, std::string> used_;  // what was in force once, and its seal
+  std::set<std::uint32_t> without_room_;       // for their events
 };
 
 }  // namespace rolewall::apply::test

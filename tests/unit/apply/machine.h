@@ -6,6 +6,9 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
 #include <optional>
 #include <string>
 #include <utility>
@@ -40,6 +43,20 @@ class Scratch {
   Scratch& operator=(const Scratch&) = delete;
 
   std::string state() const { return (root_ / "state").string(); }
+  // Of the state directory, by the paths; but for the locks.
+  std::map<std::string, std::string> content() const {
+    std::map<std::string, std::string> all;
+    for (const auto& entry : fs::recursive_directory_iterator(state())) {
+      const std::string path = entry.path().string();
+      if (entry.is_symlink()) {
+        all[path] = fs::read_symlink(entry.path()).string();
+      } else if (entry.is_regular_file() && !path.ends_with("lock") && !path.ends_with("turn")) {
+        std::ifstream file(path);
+        all[path].assign(std::istreambuf_iterator<char>(file), {});
+      }
+    }
+    return all;
+  }
   void copy_from(const Scratch& other) const {
     fs::remove_all(state());
     fs::copy(other.state(), state(), fs::copy_options::recursive | fs::copy_options::copy_symlinks);

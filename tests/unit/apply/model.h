@@ -20,11 +20,12 @@ using Policy = std::optional<ruleset::Ruleset>;
 struct State {
   std::uint32_t generation = 0;
   Policy policy{};
-  bool is_unlogged = false;  // the history had no room for it
-  bool is_found = false;     // in the kernel, where nobody knows of which lines it comes
-  bool goes_back = false;    // once confirmed, what came after it first is taken away
-  bool refreshes = false;    // once confirmed, it takes the place of what is below it
-  bool is_waiting = false;   // for its confirmation
+  bool is_of_other_host = false;  // the same rules, for a host of another name
+  bool is_unlogged = false;       // the history had no room for it
+  bool is_found = false;          // in the kernel, where nobody knows of which lines it comes
+  bool goes_back = false;         // once confirmed, what came after it first is taken away
+  bool refreshes = false;         // once confirmed, it takes the place of what is below it
+  bool is_waiting = false;        // for its confirmation
   bool operator==(const State& other) const { return generation == other.generation; }
 };
 
@@ -52,6 +53,7 @@ struct Model {
   std::map<std::string, Remembered> remembered;  // in the log
   std::set<std::uint32_t> damaged;               // generations that cannot be read any more
   bool history_is_empty = true;                  // or lost
+  std::optional<State> prepared;                 // by who was killed, and not recorded as in force
   std::uint64_t now = 0;                         // milliseconds since boot
   std::int64_t wall = 0;                         // seconds, as somebody has set them
 
@@ -84,15 +86,18 @@ struct Model {
 
   void go_back_to(const State state) {
     while (applied.size() > 1 && applied.back().is_unlogged) applied.pop_back();
+    take_back_to(state);
+    let_nothing_wait();
+    boots = state;
+    put(state.policy);
+  }
+  void take_back_to(const State& state) {
     const auto there = std::find(applied.rbegin(), applied.rend(), state);
     if (there == applied.rend()) {
       applied.back() = state;
     } else {
       applied.erase(there.base(), applied.end());
     }
-    let_nothing_wait();
-    boots = state;
-    put(state.policy);
   }
 
   bool is_whole(const State& state) const { return !damaged.contains(state.generation); }
@@ -137,6 +142,17 @@ struct Model {
   // Who was killed before the commit has left what waits and never was in force: nothing came of it
   // where the kernel holds what is recorded. What it took the place of waits on.
   void clear_interrupted() {
+    end_what_never_was();
+    // What was in force and not written down is, now.
+    applied.back().is_unlogged = false;
+    const auto made = std::exchange(prepared, std::nullopt);
+    const bool differs = is_whole(in_force()) && kernel != in_force().policy;
+    if (made && kernel && kernel == made->policy && differs) {
+      applied.push_back(*made);
+      let_nothing_wait();
+    }
+  }
+  void end_what_never_was() {
     if (!waits || waits->what == in_force()) return;
     if (waits->of_this_boot && kernel != in_force().policy) return;
     if (waits->of_this_boot && !is_whole(in_force())) return;
@@ -162,7 +178,8 @@ struct Model {
 
   // `generation`: the one that the new state gets, if it is new. `within`: 0: no confirmation is
   // asked for. Returns whether it is done.
-  bool apply(const Policy& policy, std::uint64_t within, bool for_good, std::uint32_t generation) {
+  bool apply(const Policy& policy, std::uint64_t within, bool for_good, std::uint32_t generation,
+             bool of_other_host) {
     const bool is_over = end_what_is_over() == Over::NothingIsLeft;
     const bool still_waits = waits && !is_over;
     if (still_waits && within == 0 && !for_good) return false;
@@ -173,7 +190,8 @@ struct Model {
       former = is_whole(confirmed) ? confirmed : whole_before(confirmed).value_or(former);
     }
     const bool sends = kernel != policy;
-    const bool known = !sends && !is_spoilt && in_force().policy == policy && !in_force().is_found;
+    const bool known = !sends && !is_spoilt && in_force().policy == policy &&
+                       !in_force().is_found && in_force().is_of_other_host == of_other_host;
     // What the kernel holds and nobody applied, or whose record is damaged, is something to go back
     // to.
     const bool is_unrecorded = !still_waits && (is_spoilt || !in_force().policy);
@@ -183,7 +201,7 @@ struct Model {
       boots = former;
     }
     applied.back().is_unlogged = false;  // the next event says what it found
-    if (!known) applied.push_back({generation, policy});
+    if (!known) applied.push_back({generation, policy, of_other_host});
     put(policy);
     const bool waits_anew = waits && (still_waits || !known);
     // What waits did not come into force whole, and what was confirmed still is.
@@ -200,7 +218,8 @@ struct Model {
 
   // An apply that takes the place of what is in force: the same policy with other addresses. Where
   // there is no table, no record of what is in force, or something waits, it is not done.
-  bool refresh(const Policy& policy, std::uint64_t within, std::uint32_t generation) {
+  bool refresh(const Policy& policy, std::uint64_t within, std::uint32_t generation,
+               bool of_other_host) {
     const bool was_down = waits && !waits->of_this_boot;
     const Over over = end_what_is_over();
     // It was to refresh what is not in force any more.
@@ -208,7 +227,7 @@ struct Model {
     if (waits && over != Over::NothingIsLeft && within == 0) return false;
     if (!in_force().policy || !is_whole(in_force()) || !kernel) return false;
     const std::size_t before = applied.size();
-    if (!apply(policy, within, false, generation)) return false;
+    if (!apply(policy, within, false, generation, of_other_host)) return false;
     if (applied.size() == before) return true;
     applied.back().refreshes = true;
     if (!applied.back().is_waiting) take_the_place(applied.size() - 1);
@@ -309,10 +328,12 @@ struct Model {
   }
 
   // Another hand takes pending.json away or spoils it: that is no confirmation. By the history what
-  // is in force waits on; where that is lost, too, a spoilt file still says that something did.
+  // is in force waits on, unless a boot loads it; where that is lost, too, a spoilt file still says
+  // that something did.
   void lose_pending(bool is_gone, bool history_is_lost, bool of_this_boot) {
     if (!waits) return;
-    const bool is_known = history_is_lost ? !is_gone && boots != in_force() : in_force().is_waiting;
+    const bool is_known =
+        boots != in_force() && (history_is_lost ? !is_gone : in_force().is_waiting);
     if (!is_known) return waits.reset();
     const auto confirmed =
         std::ranges::find(applied.rbegin(), applied.rend(), false, &State::is_waiting);
@@ -382,10 +403,10 @@ struct Model {
       return false;
     }
     if (takes_back) return go_back_to(state), true;
-    if (!state.policy) return true;
+    if (!state.policy && kernel) return true;
     put(state.policy);
-    // That something waited may be lost with all that said so.
-    if (!waits && in_force() != state) applied.back() = state;
+    // Who put the other in force was killed, or that it waited is lost with all that said so.
+    if (!waits && in_force() != state) take_back_to(state);
     return true;
   }
 

@@ -56,6 +56,7 @@ class Scene {
         break;
       case Do::LoseHistory:
         std::filesystem::remove(disk_.state() + "/history.log");
+        lost_ = newest_kept();
         model_.lose_history();
         if (model_.waits && model_.waits->deadline == UINT64_MAX) say_that_pending_is_lost();
         break;
@@ -65,6 +66,7 @@ class Scene {
       case Do::SpoilGeneration:
         spoil_generation(deed.which);
         break;
+      case Do::MeetNewer:
       case Do::Apply:
       case Do::ApplyConfirm:
       case Do::ApplyForGood:
@@ -95,8 +97,11 @@ class Scene {
   void say_that_pending_is_lost() {
     const auto events = read_events(disk_.state());
     const auto lost = whatever_waits(disk_.state()).pending;
-    model_.lose_pending(!std::filesystem::exists(disk_.state() + "/pending.json"),
-                        events && events->all.empty(), lost && lost->boot_id == world_.boot_id());
+    const bool says_nothing =
+        events && (events->all.empty() || in_force_by(events->all).value_or(0) !=
+                                              generation(current_number(disk_.state())));
+    model_.lose_pending(!std::filesystem::exists(disk_.state() + "/pending.json"), says_nothing,
+                        lost && lost->boot_id == world_.boot_id());
   }
 
   // Whatever the log says of the address.
@@ -110,6 +115,11 @@ class Scene {
     }
     if (!text.empty()) std::ofstream(path) << text;
     model_.remembered.erase(whom);
+  }
+
+  std::uint32_t newest_kept() const {
+    const auto kept = list_generations(disk_.state());
+    return kept && !kept->empty() ? kept->back() : 0;
   }
 
   // `rollback --to` goes by number.
@@ -146,6 +156,7 @@ class Scene {
     if (!read) return {*number, {}};
     return seen_[*number] = {.generation = *number,
                              .policy = policy_of(read->snapshot.ruleset.tables[0]),
+                             .is_of_other_host = read->snapshot.host.name == "other",
                              .is_found = read->snapshot.sources.empty()};
   }
 
@@ -153,6 +164,7 @@ class Scene {
   MemoryWorld world_{store_};
   Scratch disk_;
   Model model_;
+  std::uint32_t lost_ = 0;               // up to that one the history is lost
   std::map<std::uint32_t, State> seen_;  // what generations hold that may be spoilt since
 };
 

@@ -9,9 +9,16 @@
 // with its seed. ROLEWALL_LONG_TESTS: 100,000 steps in place of 4,000;
 // ROLEWALL_SHARE: that part of these; ROLEWALL_SEED: others.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
 #include <cstdlib>
 #include <random>
 #include <string>
@@ -20,6 +27,64 @@
 #include "support/share.h"
 #include "unit/apply/deeds.h"
 #include "unit/apply/judge.h"
+
+// In the C library's place, so that whoever is killed can be between two of its writes, and a disk
+// can be read-only though root writes to it.
+extern "C" int fsync(int) {
+  auto& left = rolewall::apply::test::killing_sync;
+  if (!left) return 0;
+  if (*left == 0) {
+    left.reset();
+    throw rolewall::test::Killed();
+  }
+  --*left;
+  return 0;
+}
+
+namespace {
+
+long unless_read_only(bool writes, auto... call) {
+  if (!writes || !rolewall::apply::test::disk_is_read_only) return ::syscall(call...);
+  errno = EROFS;
+  return -1;
+}
+
+int open_at(int folder, const char* path, int flags, unsigned mode) {
+  const bool writes = (flags & (O_WRONLY | O_RDWR | O_CREAT)) != 0;
+  return static_cast<int>(unless_read_only(writes, SYS_openat, folder, path, flags, mode));
+}
+
+}  // namespace
+
+extern "C" int open(const char* path, int flags, ...) {
+  va_list more;
+  va_start(more, flags);
+  const unsigned mode = (flags & O_CREAT) != 0 ? va_arg(more, unsigned) : 0;
+  va_end(more);
+  return open_at(AT_FDCWD, path, flags, mode);
+}
+extern "C" int openat(int folder, const char* path, int flags, ...) {
+  va_list more;
+  va_start(more, flags);
+  const unsigned mode = (flags & O_CREAT) != 0 ? va_arg(more, unsigned) : 0;
+  va_end(more);
+  return open_at(folder, path, flags, mode);
+}
+extern "C" int rename(const char* from, const char* to) noexcept {
+  return static_cast<int>(unless_read_only(true, SYS_rename, from, to));
+}
+extern "C" int symlink(const char* to, const char* path) noexcept {
+  return static_cast<int>(unless_read_only(true, SYS_symlink, to, path));
+}
+extern "C" int unlink(const char* path) noexcept {
+  return static_cast<int>(unless_read_only(true, SYS_unlink, path));
+}
+extern "C" int unlinkat(int folder, const char* path, int flags) noexcept {
+  return static_cast<int>(unless_read_only(true, SYS_unlinkat, folder, path, flags));
+}
+extern "C" int mkdir(const char* path, mode_t mode) noexcept {
+  return static_cast<int>(unless_read_only(true, SYS_mkdir, path, mode));
+}
 
 namespace rolewall::apply {
 namespace {
@@ -31,8 +96,8 @@ struct Figures {
   std::size_t steps = 0;
   std::size_t kills = 0;
   std::size_t reboots = 0;
-  std::size_t full_disks = 0;
-  std::size_t losses = 0;  // files that were taken away or spoilt
+  std::size_t full_disks = 0;  // or read-only
+  std::size_t losses = 0;      // files that were taken away or spoilt
 };
 
 std::string first_wrong(const std::vector<Deed>& deeds, Figures* figures = nullptr) {
@@ -45,7 +110,8 @@ std::string first_wrong(const std::vector<Deed>& deeds, Figures* figures = nullp
     ++figures->steps;
     if (judge.killed) ++figures->kills;
     if (deeds[i].what == Do::Reboot) ++figures->reboots;
-    if (deeds[i].with == With::FullDisk) ++figures->full_disks;
+    const bool is_full = deeds[i].with == With::FullDisk || deeds[i].with == With::ReadOnlyDisk;
+    if (is_full) ++figures->full_disks;
     if (deeds[i].what >= Do::LosePending) ++figures->losses;
   }
   return "";
@@ -64,11 +130,14 @@ std::vector<Deed> random_deeds(std::mt19937& random, std::size_t count) {
     deed.which = static_cast<unsigned>(below(4));
     const bool applies = deed.what <= Do::RefreshConfirm;
     if (applies) deed.which %= kPolicies;
+    if (deed.what == Do::MeetNewer) deed.step = below(15);
     const bool bans =
         (Do::Ban <= deed.what && deed.what <= Do::Unban) || deed.what == Do::SpoilBans;
     if (bans) deed.which = static_cast<unsigned>(below(kAddresses.size()));
-    if (below(6) == 0) deed.with = static_cast<With>(1 + below(3));
+    if (below(4) == 0 && deed.what != Do::MeetNewer)
+      deed.with = static_cast<With>(1 + below(kWith - 1));
     if (deed.with == With::KilledBefore || deed.with == With::KilledAfter) deed.step = below(8);
+    if (deed.with == With::KilledAtDisk) deed.step = below(20);
     deeds.push_back(deed);
     // Of what was lost, the boot that follows most often.
     if (deed.what == Do::Reboot && below(4) != 0) deeds.push_back({.what = Do::Boot});
@@ -111,7 +180,7 @@ TEST_CASE("random sequences of verbs do what the model says") {
     return;
   }
   MESSAGE(fmt::format(
-      "seed {}: {} steps, {} kills, {} reboots, {} full disks, "
+      "seed {}: {} steps, {} kills, {} reboots, {} full or read-only disks, "
       "{} files lost or spoilt, "
       "0 differences",
       seed, figures.steps, figures.kills, figures.reboots, figures.full_disks, figures.losses));
@@ -284,6 +353,20 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::RollbackTo, .with = With::FullDisk},
   };
   CHECK(first_wrong(no_room_to_clear) == "");
+  // Neither the apply nor the rollback came to its event: no number is used again.
+  for (std::size_t first = 0; first < 16; ++first) {
+    for (std::size_t second = 0; second < 8; ++second) {
+      const std::vector<Deed> killed_twice{
+          {.what = Do::Apply},
+          {.what = Do::Disable},
+          {.what = Do::Apply, .which = 1, .with = With::KilledAtDisk, .step = first},
+          {.what = Do::Rollback, .with = With::KilledAtDisk, .step = second},
+          {.what = Do::Disable},
+          {.what = Do::Apply, .which = 2},
+      };
+      CHECK(first_wrong(killed_twice) == "");
+    }
+  }
 }
 
 }  // namespace
