@@ -252,9 +252,19 @@ class RuleWriter {
         from.size = std::min(from.size, kMostOfAValue);
         if (random_.percent(30)) from.size = 1 + random_.below(from.size);
         const Register to = target(from);
-        add(BitwiseMask{from.first, to, from.size, mask(from.size), value(from.size)});
-        // What pads the value becomes zero, and can be read.
         const auto whole = static_cast<std::uint32_t>(registers_for(from.size) * kRegisterSize);
+        // What pads the value becomes zero, and can be read: of a value that is all masked away it
+        // is known what is there.
+        if (from.size != whole && random_.percent(40)) {
+          Value known = value(from.size);
+          Value none = known;
+          none.bytes = {};
+          add(BitwiseMask{from.first, to, from.size, none, known});
+          known.size = static_cast<decltype(known.size)>(whole);
+          add(Cmp{CmpOp::Eq, to, known});
+          return {to, whole};
+        }
+        add(BitwiseMask{from.first, to, from.size, mask(from.size), value(from.size)});
         return {to, random_.percent(40) ? whole : from.size};
       }
       case 1: {
