@@ -3,7 +3,7 @@
 default run of one of the kernel's judges must catch. All are compiled into one program, which makes
 one of them at a time (ROLEWALL_MUTANT).
 
-usage: tests/mutation/check_mutations.py [--keep FOLDER] [--only WORD] [--list]
+usage: tests/mutation/check_mutations.py [--keep FOLDER] [--only WORD ...] [--list]
 
 Works on a copy of the tracked files in a folder of its own (`--keep`: this one, which stays). Exits
 with 1 where more than two wrong evaluators pass, or where the right one does not.
@@ -94,7 +94,7 @@ def judge(folder, which, number):
 def check(folder, only):
     write_tree(folder)
     build(folder)
-    numbered = [each for each in enumerate(MUTATIONS, 1) if only in each[1][0]]
+    numbered = [each for each in enumerate(MUTATIONS, 1) if any(word in each[1][0] for word in only)]
     for which in sorted({each[4] for _, each in numbered}):
         right = judge(folder, which, 0)
         if right.returncode == 77:
@@ -119,7 +119,7 @@ def check(folder, only):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", type=pathlib.Path)
-    parser.add_argument("--only", default="", help="those with the word in what is wrong")
+    parser.add_argument("--only", nargs="+", default=[""], help="those with a word in what is wrong")
     parser.add_argument("--list", action="store_true", help="look for each one's text, which must be there once, and build nothing")
     arguments = parser.parse_args()
     if arguments.list:
