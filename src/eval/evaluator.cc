@@ -661,8 +661,10 @@ void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& 
   count_hop(frame.own_bytes(), frame.ipv6);
   frame.rewritten_options = !frame.ipv6 && rewrites_options(frame.bytes);
   if (!frame.ipv6) {
+    const std::uint32_t before = frame.priority;
     frame.priority = forwarded_priority(frame.bytes);
     frame.priority_is_set = true;
+    frame.priority_is_by_tos = frame.priority != before;
   }
   const FamilyPlan& plan = plan_for(frame);
   if (!run_hook(Hook::Forward, plan.forward, frame, options, journey)) return;
