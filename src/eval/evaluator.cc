@@ -22,6 +22,7 @@
 #include "eval/stopped.h"
 #include "eval/tracker.h"
 #include "eval/truncated.h"
+#include "eval/undo.h"
 #include "eval/ways_out.h"
 #include "net/protocol.h"
 #include "ruleset/rule_parts.h"
@@ -89,7 +90,9 @@ class Evaluator::Machine {
   }
   Outcomes outcomes(void (Machine::*way)(const Packet&, const Options&, Journey&),
                     const Packet& packet, const Options& options) {
-    const Memory before = memory();
+    // Without a state to keep each begins with none, and what there is stays aside.
+    std::optional<Memory> aside;
+    if (!options.keep_state) aside = memory();
     Outcomes outcomes;
     std::optional<Left> first;
     doubts_ = {};
@@ -99,12 +102,14 @@ class Evaluator::Machine {
         outcomes.complete = false;
         break;
       }
-      restore(before);
+      if (options.keep_state) note_changes(&undo_);
       outcomes.ways.push_back(follow(way, packet, options));
       if (!first) first = left();
       doubts_.add_differences(*first, left());
+      note_changes(nullptr);
+      undo_.take_back();
     } while (interpreter_.choices().next());
-    restore(before);
+    if (aside) exchange(*aside);
     return outcomes;
   }
   Outcomes next(void (Machine::*way)(const Packet&, const Options&, Journey&), const Packet& packet,
@@ -201,10 +206,10 @@ class Evaluator::Machine {
     Fragments fragments;
   };
   Memory memory() const { return {state_, tracker_.flows(), fragments_}; }
-  void restore(const Memory& memory) {
-    state_ = memory.state;
-    tracker_.restore(memory.flows);
-    fragments_ = memory.fragments;
+  void note_changes(Undo* undo) {
+    state_.note_changes(undo);
+    tracker_.note_changes(undo);
+    tries_ = undo != nullptr;
   }
   void exchange(Memory& memory) {
     std::swap(state_, memory.state);
@@ -240,6 +245,8 @@ class Evaluator::Machine {
   // next() alone: what was there before the last packet. It follows one packet behind, at the cost
   // of a second run, where a copy for each packet would cost all the flows.
   std::optional<Memory> behind_;
+  Undo undo_;
+  bool tries_ = false;     // a way, which is taken back
   Doubts doubts_;          // of the last packet
   bool gathered_ = false;  // a fragment, by any way of the last packet
   bool fragments_are_doubtful_ = false;
@@ -327,6 +334,7 @@ bool Evaluator::Machine::gather(Frame& frame, Fragments::User user, const Option
   const Packet fragment = packet_now(frame);
   const bool may_be_off = by_hook && plan_for(frame).reassembly == ConntrackUse::Unknown;
   Fragments on_trial;
+  if (tries_) undo_.note([this, was = fragments_] { fragments_ = was; });
   const Gathered gathered =
       (may_be_off ? on_trial : fragments_)
           .gather(fragment, user, by_hook ? frame.flow.zone : 0, options.now_ns, frame.whole);
@@ -653,8 +661,10 @@ void Evaluator::Machine::forward(Frame& frame, const Options& options, Journey& 
   count_hop(frame.own_bytes(), frame.ipv6);
   frame.rewritten_options = !frame.ipv6 && rewrites_options(frame.bytes);
   if (!frame.ipv6) {
+    const std::uint32_t before = frame.priority;
     frame.priority = forwarded_priority(frame.bytes);
     frame.priority_is_set = true;
+    frame.priority_is_by_tos = frame.priority != before;
   }
   const FamilyPlan& plan = plan_for(frame);
   if (!run_hook(Hook::Forward, plan.forward, frame, options, journey)) return;

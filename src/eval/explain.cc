@@ -14,6 +14,7 @@
 #include "base/visit.h"
 #include "eval/render.h"
 #include "ruleset/expr.h"
+#include "ruleset/name_prefix.h"
 #include "ruleset/names.h"
 #include "ruleset/registers.h"
 #include "ruleset/xt_match.h"
@@ -26,6 +27,7 @@ using ruleset::CmpOp;
 using ruleset::Expr;
 using ruleset::kRegisterCount;
 
+constexpr std::size_t kNameSize = 16;   // IFNAMSIZ
 constexpr std::size_t kMostListed = 6;  // elements of a set, before "of 1000"
 
 // What a register holds, as the rule's loads put it there.
@@ -218,7 +220,9 @@ std::string compared(const ruleset::Cmp& cmp, const Operand& operand, ByteSpan r
   const std::string& name = operand.field.name;
   const Format format = operand.field.format;
   const ByteSpan wanted(cmp.value.begin(), cmp.value.size);
-  const ByteSpan is = value_at(registers, cmp.source, cmp.value.size);
+  // A comparison with "eth*" looks at three bytes of a name, which is shown whole.
+  const std::size_t size = format == Format::Name ? kNameSize : cmp.value.size;
+  const ByteSpan is = value_at(registers, cmp.source, size);
   if (operand.mask && is_address(format) && !operand.whole.empty()) {
     if (const auto length = prefix_length(*operand.mask)) {
       return fmt::format("{} is {}, {}in {}/{}", name, render(format, operand.whole),
@@ -234,6 +238,17 @@ std::string compared(const ruleset::Cmp& cmp, const Operand& operand, ByteSpan r
     return fmt::format(
         "of {}, {} has {}, {}{}", render(format, *operand.mask), name, render(format, is),
         cmp.op == CmpOp::Eq ? "not " : "which is excluded: ", render(format, wanted));
+  }
+  // Likewise a prefix of whole bytes, with an address.
+  if (is_address(format) && !operand.mask && operand.load &&
+      (cmp.op == CmpOp::Eq || cmp.op == CmpOp::Neq)) {
+    ruleset::Payload load = *operand.load;
+    load.length = format == Format::Ipv4Address ? 4 : 16;
+    const ruleset::Bytes address = loaded(load, frame);
+    if (wanted.size() < load.length && !address.empty()) {
+      return fmt::format("{} is {}, {}in {}", name, render(format, address),
+                         cmp.op == CmpOp::Eq ? "not " : "", render(format, wanted));
+    }
   }
   const std::string subject =
       operand.mask ? fmt::format("{} & {}", name, render(Format::Hex, *operand.mask)) : name;
@@ -313,9 +328,15 @@ std::string set_text(const ruleset::Set& set, const Operand& operand, const Fram
   std::string text = "{ ";
   for (std::size_t i = 0; i < elements.count(); ++i) {
     if (i != 0) text += ", ";
-    text += shown(operand.field, elements.key(i), frame);
-    if (!std::ranges::equal(elements.key(i), elements.key_end(i))) {
-      text += "-" + shown(operand.field, elements.key_end(i), frame);
+    const ByteSpan first = elements.key(i);
+    const ByteSpan last = elements.key_end(i);
+    if (std::ranges::equal(first, last)) {
+      text += shown(operand.field, first, frame);
+    } else if (const auto prefix = ruleset::name_prefix(first, last);
+               prefix && operand.field.format == Format::Name) {
+      text += render(Format::Name, *prefix);
+    } else {
+      text += shown(operand.field, first, frame) + "-" + shown(operand.field, last, frame);
     }
   }
   return text + " }";

@@ -65,11 +65,17 @@ Flows::Key Flows::source_key(const Tuple& tuple, std::uint16_t zone) {
   return key;
 }
 
+FlowEntry& Flows::to_change(std::uint64_t number) {
+  FlowEntry& entry = entries_.at(number);
+  note([this, number, was = entry] { entries_.insert_or_assign(number, was); });
+  return entry;
+}
+
 Flows::Found Flows::find(const Tuple& tuple, std::uint16_t zone) {
   look_for_doubt({tuple, zone});
   const auto at = by_tuple_.find({tuple, zone});
   if (at == by_tuple_.end()) return {};
-  FlowEntry& entry = entries_.at(at->second.entry);
+  FlowEntry& entry = to_change(at->second.entry);
   if (entry.expires_ns <= now_ns_) {
     remove(entry);
     return {};
@@ -99,7 +105,7 @@ const FlowEntry* Flows::peek(const Tuple& tuple, std::uint16_t zone) const {
 FlowEntry* Flows::at_its_end(const Tuple& tuple, std::uint16_t zone, std::uint64_t margin_ns) {
   const auto at = by_tuple_.find({tuple, zone});
   if (at == by_tuple_.end()) return nullptr;
-  FlowEntry& entry = entries_.at(at->second.entry);
+  FlowEntry& entry = to_change(at->second.entry);
   const bool near =
       entry.expires_ns <= now_ns_ + margin_ns && now_ns_ <= entry.expires_ns + margin_ns;
   return near ? &entry : nullptr;
@@ -124,11 +130,13 @@ std::vector<const FlowEntry*> Flows::expecting() const {
 void Flows::note_expecting(FlowEntry& entry) {
   if (entry.expects) return;
   entry.expects = true;
+  note([this] { expecting_.pop_back(); });
   expecting_.push_back(by_tuple_.at({entry.original, entry.zone}).entry);
 }
 
 void Flows::collect() {
   if (now_ns_ < collected_ns_ + kNsPerSecond) return;
+  note([this, was = collected_ns_] { collected_ns_ = was; });
   collected_ns_ = now_ns_;
   std::vector<const FlowEntry*> over;
   for (const auto& [number, entry] : entries_) {
@@ -159,6 +167,11 @@ void Flows::note_cause(const Tuple& tuple, const Cause& cause) {
     std::erase_if(causes_,
                   [&](const auto& old) { return old.second.at_ns + kAnswersWithin < now_ns_; });
     many_causes_ = std::max(2 * causes_.size(), std::size_t{1024});
+  }
+  if (const auto at = causes_.find(tuple); at != causes_.end()) {
+    note([this, tuple, was = at->second] { causes_[tuple] = was; });
+  } else {
+    note([this, tuple] { causes_.erase(tuple); });
   }
   causes_[tuple] = cause;
   causes_[tuple].at_ns = now_ns_;
@@ -206,7 +219,12 @@ bool Flows::confirm(FlowEntry entry) {
   }
   entry.status |= flow_status::kConfirmed;
   has_begun_one_ = true;
-  const std::uint64_t number = next_entry_++;
+  const std::uint64_t number = next_entry_;
+  note([this, number] {
+    remove(entries_.at(number));
+    next_entry_ = number;
+  });
+  ++next_entry_;
   by_tuple_.insert({{entry.original, entry.zone}, {number, false}});
   by_tuple_.insert({{entry.reply, entry.zone}, {number, true}});
   by_source_[source_key(entry.original, entry.zone)].push_back(number);
@@ -219,6 +237,7 @@ void Flows::remove(const FlowEntry& entry) {
   const auto at = by_tuple_.find({entry.original, entry.zone});
   if (at == by_tuple_.end()) return;
   const std::uint64_t number = at->second.entry;
+  note_removal(number);
   const auto source = by_source_.find(source_key(entry.original, entry.zone));
   if (source != by_source_.end()) {
     std::erase(source->second, number);
@@ -230,7 +249,22 @@ void Flows::remove(const FlowEntry& entry) {
   entries_.erase(number);
 }
 
+void Flows::note_removal(std::uint64_t number) {
+  if (undo_ == nullptr) return;
+  const FlowEntry& entry = entries_.at(number);
+  const Key from = source_key(entry.original, entry.zone);
+  undo_->note([this, number, was = entry, from, beside = by_source_.at(from),
+               expecting = entry.expects ? expecting_ : std::vector<std::uint64_t>()] {
+    entries_.emplace(number, was);
+    by_tuple_.insert({{was.original, was.zone}, {number, false}});
+    by_tuple_.insert({{was.reply, was.zone}, {number, true}});
+    by_source_[from] = beside;
+    if (was.expects) expecting_ = expecting;
+  });
+}
+
 void Flows::remove_oldest() {
+  note([this, was = oldest_] { oldest_ = was; });
   while (!entries_.contains(oldest_)) ++oldest_;
   remove(entries_.at(oldest_));
 }

@@ -13,6 +13,7 @@
 
 #include "eval/conntrack.h"
 #include "eval/tcp_track.h"
+#include "eval/undo.h"
 
 namespace rolewall::eval {
 
@@ -54,7 +55,10 @@ class Flows {
     bool is_reply = false;
   };
   // What is older than its time is no longer there. The clock does not go back.
-  void move_clock(std::uint64_t now_ns) { now_ns_ = std::max(now_ns_, now_ns); }
+  void move_clock(std::uint64_t now_ns) {
+    note([this, was = now_ns_] { now_ns_ = was; });
+    now_ns_ = std::max(now_ns_, now_ns);
+  }
   Found find(const Tuple& tuple, std::uint16_t zone);
   // The flow of a packet as it looks once all is translated, and is_reply as that packet is.
   Found find_translated(const Tuple& tuple, std::uint16_t zone);
@@ -96,6 +100,9 @@ class Flows {
     auto operator<=>(const Key&) const = default;
   };
 
+  // As State::note_changes(): what an entry that was found was like before.
+  void note_changes(Undo* undo) { undo_ = undo; }
+
   // --- what one packet asked for, and of what it is not certain (doubts.h) ---
   void begin_packet();
   bool met_doubt() const { return met_doubt_; }
@@ -103,7 +110,10 @@ class Flows {
   void touch(const Tuple& tuple, std::uint16_t zone) { touched_.push_back({tuple, zone}); }
   std::map<Key, std::optional<FlowEntry>> touched() const;
   void doubt(const Key& key);
-  void doubt_all() { all_doubtful_ = true; }
+  void doubt_all() {
+    note([this, was = all_doubtful_] { all_doubtful_ = was; });
+    all_doubtful_ = true;
+  }
   // Whether the packet has begun a flow.
   bool has_begun_one() const { return has_begun_one_; }
 
@@ -116,8 +126,17 @@ class Flows {
     bool is_reply = false;
   };
 
+  template <class Back>
+  void note(Back back) {
+    if (undo_ != nullptr) undo_->note(std::move(back));
+  }
+  // The entry, that the caller may change.
+  FlowEntry& to_change(std::uint64_t number);
+  void note_removal(std::uint64_t number);
+
   static Key source_key(const Tuple& tuple, std::uint16_t zone);
 
+  Undo* undo_ = nullptr;
   std::uint64_t now_ns_ = 0;
   std::uint64_t next_entry_ = 0;
   std::uint64_t collected_ns_ = 0;

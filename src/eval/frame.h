@@ -80,6 +80,7 @@ struct Frame {
   std::uint32_t priority = 0;
   bool mark_is_set = false;  // by a rule, or the host
   bool priority_is_set = false;
+  bool priority_is_by_tos = false;  // it was another before the packet was passed on
   PacketType type = PacketType::Host;
   bool has_socket = false;  // a tproxy has found one (skb->sk), on the way in
   Flow flow;

@@ -99,21 +99,23 @@ Interpreter::Next Interpreter::run_fib(const ruleset::Fib& fib) {
 
 // __inet_dev_addr_type() of net/ipv4/fib_frontend.c asks the local table alone, where what is not
 // listed is unicast; __nft_fib6_eval_type() looks up a route, of a link's own addresses the one by
-// that link.
+// that link, before it looks at the address itself: so ff00::, a link's first address of ff00::/8,
+// is an anycast address, and a group on a device without a route to it is unreachable.
 std::uint32_t Interpreter::type_of_address(const net::Address& asked, bool on_device,
                                            std::string_view device) {
   const auto is = [](RouteType type) { return static_cast<std::uint32_t>(type); };
   const auto unicast = [&] {
     return is_of_no_type(asked) ? 0U : is(RouteType::Unicast);  // RTN_UNSPEC
   };
-  if (net::is_multicast(asked)) return is(RouteType::Multicast);
+  const bool by_route = routes_.known() && frame_->ipv6;
+  if (net::is_multicast(asked) && !by_route) return is(RouteType::Multicast);
   if (is_ipv4_broadcast(asked)) return is(RouteType::Broadcast);
   if (routes_.known() && !frame_->ipv6) {
     const ruleset::Route* route = routes_.find_local(asked);
     const bool counts = route != nullptr && (!on_device || route->device == device);
     return is(counts ? route->type : RouteType::Unicast);
   }
-  if (routes_.known()) {
+  if (by_route) {
     const std::string_view link = on_device ? device : device_at_hand(*frame_);
     const ruleset::Route* route =
         is_ipv6_link_local(asked) ? routes_.find_by(asked, link) : routes_.find(asked);
@@ -121,7 +123,8 @@ std::uint32_t Interpreter::type_of_address(const net::Address& asked, bool on_de
     if (is_anycast(*route, asked)) return is(RouteType::Anycast);
     const bool own = on_device ? std::ranges::count(routes_.addresses_on(device, true), asked) != 0
                                : route->type == RouteType::Local;
-    return own ? is(RouteType::Local) : unicast();
+    if (own) return is(RouteType::Local);
+    return net::is_multicast(asked) ? is(RouteType::Multicast) : unicast();
   }
   const auto holds = [&](const std::vector<net::Prefix>& addresses) {
     return std::ranges::any_of(addresses, [&](const net::Prefix& p) {

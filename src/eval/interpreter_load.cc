@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <utility>
 
 #include "base/time.h"
 #include "eval/interpreter.h"
@@ -193,6 +194,11 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
     }
     case MetaKey::Priority:
       note_given(frame_->priority_is_set, frame_->reads.priority, "a packet priority");
+      if (std::exchange(frame_->priority_is_by_tos, false)) {  // told once
+        frame_->conditions.push_back({.about = "the setting net.ipv4.ip_forward_update_priority",
+                                      .is = "1, as a kernel begins with",
+                                      .assumed = true});
+      }
       store_word(to, frame_->priority);
       return Next::Expression;
     case MetaKey::Mark:
@@ -342,6 +348,7 @@ Interpreter::Next Interpreter::run_meta_set(const ruleset::MetaSet& set) {
   } else if (set.key == MetaKey::Priority) {
     frame_->priority = word(set.source);
     frame_->priority_is_set = true;
+    frame_->priority_is_by_tos = false;
   } else if (set.key == MetaKey::PktType) {
     // skb_pkt_type_ok(): up to PACKET_OTHERHOST.
     const std::uint8_t type = *at(set.source);

@@ -71,7 +71,7 @@ std::optional<bool> State::is_within_limit(const ruleset::Limit& limit, CellInde
   const auto [cost, full] = price(limit, packet_size);
   const auto error = static_cast<std::int64_t>(clock.error_ns);
   touched_cells_.push_back(cell_index);
-  Cell& cell = cells_[cell_index];
+  Cell& cell = change(cell_index);
   if (cell.epoch != epoch_) {
     cell = {.epoch = epoch_, .left = {{full, full}, {full - error, full}}, .last_ns = clock.now_ns};
   }
@@ -98,7 +98,7 @@ void State::spend_limit(const ruleset::Limit& limit, CellIndex cell_index,
                         std::uint32_t packet_size, Clock clock, bool within) {
   const std::int64_t cost = price(limit, packet_size).cost;
   const auto error = static_cast<std::int64_t>(clock.error_ns);
-  Cell& cell = cells_[cell_index];
+  Cell& cell = change(cell_index);
   auto& [tokens, rest] = cell.left;
   if (!within) {
     tokens.most = std::min(tokens.most, cost - 1);
@@ -112,7 +112,7 @@ void State::spend_limit(const ruleset::Limit& limit, CellIndex cell_index,
 // nft_overquota().
 bool State::quota(const ruleset::Quota& quota, CellIndex cell_index, std::uint32_t packet_size) {
   touch(cell_index);
-  Cell& cell = cells_[cell_index];
+  Cell& cell = change(cell_index);
   if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = quota.consumed};
   cell.amount += packet_size;
   return (cell.amount > quota.bytes) == quota.over;
@@ -120,7 +120,7 @@ bool State::quota(const ruleset::Quota& quota, CellIndex cell_index, std::uint32
 
 bool State::take_of_quota(CellIndex cell_index, std::uint64_t bytes, std::uint32_t packet_size) {
   touch(cell_index);
-  Cell& cell = cells_[cell_index];
+  Cell& cell = change(cell_index);
   if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = bytes};
   const bool fits = cell.amount >= packet_size;
   cell.amount = fits ? cell.amount - packet_size : 0;
@@ -131,24 +131,31 @@ std::uint64_t& State::noted(std::string_view list, std::string_view key) {
   constexpr CellIndex kOfLists = 0xffffffff;  // no rule's
   const CellIndex index = cell_of(kOfLists, fmt::format("{}\n{}", list, key));
   touch(index);
-  Cell& cell = cells_[index];
+  Cell& cell = change(index);
   if (cell.epoch != epoch_) cell = {.epoch = epoch_};
   return cell.amount;
 }
 
 CellIndex State::cell_of(CellIndex owner, std::string_view key) {
   const auto [at, is_new] = keyed_cells_.try_emplace({owner, std::string(key)}, 0);
-  if (is_new) at->second = cells_for(1);
-  return at->second;
+  if (!is_new) return at->second;
+  note([this, key = at->first] { keyed_cells_.erase(key); });
+  return at->second = cells_for(1);
 }
 
 std::uint32_t State::next_number(CellIndex cell_index, std::uint32_t modulus,
                                  std::uint32_t before) {
   touch(cell_index);
-  Cell& cell = cells_[cell_index];
+  Cell& cell = change(cell_index);
   if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = before};
   cell.amount = cell.amount + 1 < modulus ? cell.amount + 1 : 0;
   return static_cast<std::uint32_t>(cell.amount);
+}
+
+ConnectionCount& State::connections(CellIndex cell) {
+  touch(cell);
+  note_connections(cell);
+  return connections_[cell];
 }
 
 const DynamicElement* State::find(std::uint32_t set, std::string_view key) {
@@ -168,6 +175,7 @@ const DynamicElement& State::add(std::uint32_t set, std::string_view key, bool i
                                  std::uint64_t expires_ns, ruleset::Bytes data) {
   touched_elements_.emplace_back(set, key);
   DynamicSet& changed = dynamic_[set];
+  note_entry(changed, key);
   Entry& entry = changed.entries[std::string(key)];
   entry.element = {.deleted = false,
                    .first_cell = cells_for(exprs->size()),
@@ -185,6 +193,7 @@ void State::adopt(std::uint32_t set, std::string_view key,
                   std::uint64_t expires_ns, ruleset::Bytes data) {
   touched_elements_.emplace_back(set, key);
   DynamicSet& changed = dynamic_[set];
+  note_entry(changed, key);
   Entry& entry = changed.entries[std::string(key)];
   entry.element = {.deleted = false,
                    .first_cell = first_cell,
@@ -199,6 +208,7 @@ void State::adopt(std::uint32_t set, std::string_view key,
 
 void State::set_end(std::uint32_t set, std::string_view key, std::uint64_t expires_ns) {
   DynamicSet& changed = dynamic_[set];
+  note_entry(changed, key);
   Entry& entry = changed.entries.find(key)->second;
   entry.element.expires_ns = expires_ns;
   queue_end(changed, entry, key);
@@ -208,7 +218,8 @@ void State::remove(std::uint32_t set, std::string_view key, bool in_elements,
                    std::uint64_t now_ns) {
   touched_elements_.emplace_back(set, key);
   DynamicSet& changed = dynamic_[set];
-  changed.lingering.push_back(now_ns);
+  note_entry(changed, key);
+  linger(changed, now_ns);
   const auto [at, is_new] = changed.entries.try_emplace(std::string(key));
   if (is_new) {
     CHECK(in_elements, "what is removed is there");
@@ -234,18 +245,23 @@ State::Bracket State::added(std::uint32_t set, std::uint64_t now_ns, std::uint64
   for (Ends& ends = *changed.elements_end; !ends.empty() && ends.back().first <= now_ns;) {
     // What packets did to one before has counted it.
     if (!changed.entries.contains(ends.back().second)) {
-      ++changed.gone;
-      changed.lingering.push_back(ends.back().first);
+      count_gone(changed);
+      linger(changed, ends.back().first);
     }
+    note([&ends, last = ends.back()] { ends.push_back(last); });
     ends.pop_back();
   }
-  while (!changed.ends.empty() && changed.ends.top().first <= now_ns) {
-    const Queued what = changed.ends.top();
-    changed.ends.pop();
+  while (!changed.ends.empty() && changed.ends.begin()->first <= now_ns) {
+    const Queued what = *changed.ends.begin();
+    note([&changed, what] { changed.ends.insert(what); });
+    changed.ends.erase(changed.ends.begin());
     end(changed, what, now_ns);
   }
   std::deque<std::uint64_t>& lingering = changed.lingering;
-  while (!lingering.empty() && lingering.front() + lingers_ns < now_ns) lingering.pop_front();
+  while (!lingering.empty() && lingering.front() + lingers_ns < now_ns) {
+    note([&lingering, first = lingering.front()] { lingering.push_front(first); });
+    lingering.pop_front();
+  }
   const std::int64_t now = changed.present - changed.gone;
   return {now, now + static_cast<std::int64_t>(lingering.size())};
 }
@@ -255,7 +271,18 @@ void State::queue_end(DynamicSet& set, Entry& entry, std::string_view key) {
   const std::uint64_t end = entry.element.expires_ns;
   if (end == 0 || (entry.queued_ns != 0 && entry.queued_ns <= end)) return;
   entry.queued_ns = end;
-  set.ends.emplace(end, key);
+  const auto [at, is_new] = set.ends.emplace(end, key);
+  if (is_new) note([&set, what = *at] { set.ends.erase(what); });
+}
+
+void State::linger(DynamicSet& set, std::uint64_t now_ns) {
+  note([&set] { set.lingering.pop_back(); });
+  set.lingering.push_back(now_ns);
+}
+
+void State::count_gone(DynamicSet& set) {
+  note([&set] { --set.gone; });
+  ++set.gone;
 }
 
 void State::end(DynamicSet& set, const Queued& what, std::uint64_t now_ns) {
@@ -263,11 +290,12 @@ void State::end(DynamicSet& set, const Queued& what, std::uint64_t now_ns) {
   const auto at = set.entries.find(key);
   // Taken away since, or queued anew.
   if (at == set.entries.end() || at->second.queued_ns != when) return;
+  note_entry(set, key);
   Entry& entry = at->second;
   entry.queued_ns = 0;
   if (entry.element.expires_ns > now_ns) return queue_end(set, entry, key);
   --set.present;
-  set.lingering.push_back(when);
+  linger(set, when);
   free_cells(entry.element);
   if (entry.hides_element) {
     entry = {.element = deleted_element(), .hides_element = true};
@@ -280,12 +308,14 @@ void State::free_cells(const DynamicElement& element) {
   const std::size_t count = element.exprs->size();
   for (std::size_t i = 0; i < count; ++i) {
     const auto cell = static_cast<CellIndex>(element.first_cell + i);
-    cells_[cell] = {};
+    change(cell) = {};
+    note_connections(cell);
     connections_.erase(cell);
-    doubtful_cells_.erase(cell);
+    if (doubtful_cells_.erase(cell) != 0) note([this, cell] { doubtful_cells_.insert(cell); });
   }
   // The ruleset's own are not given to others.
   if (count != 0 && element.first_cell >= reserved_) {
+    note([this, count] { free_cells_[count].pop_back(); });
     free_cells_[count].push_back(element.first_cell);
   }
 }
@@ -293,12 +323,45 @@ void State::free_cells(const DynamicElement& element) {
 CellIndex State::cells_for(std::size_t count) {
   if (auto& rows = free_cells_[count]; !rows.empty()) {
     const CellIndex first = rows.back();
+    note([this, count, first] { free_cells_[count].push_back(first); });
     rows.pop_back();
     return first;
   }
   const auto first = static_cast<CellIndex>(cells_.size());
+  note([this, first] { cells_.resize(first); });
   cells_.resize(cells_.size() + count);
   return first;
+}
+
+State::Cell& State::change(CellIndex cell) {
+  if (undo_ != nullptr) undo_->note([this, cell, was = cells_[cell]] { cells_[cell] = was; });
+  return cells_[cell];
+}
+
+// The numbers beside it, too.
+void State::note_entry(DynamicSet& set, std::string_view key) {
+  if (undo_ == nullptr) return;
+  std::optional<Entry> was;
+  if (const auto at = set.entries.find(key); at != set.entries.end()) was = at->second;
+  undo_->note([&set, key = std::string(key), was, present = set.present, gone = set.gone] {
+    set.present = present;
+    set.gone = gone;
+    if (was) {
+      set.entries.insert_or_assign(key, *was);
+    } else {
+      set.entries.erase(key);
+    }
+  });
+}
+
+void State::note_connections(CellIndex cell) {
+  if (undo_ == nullptr) return;
+  const auto at = connections_.find(cell);
+  if (at == connections_.end()) {
+    undo_->note([this, cell] { connections_.erase(cell); });
+  } else {
+    undo_->note([this, cell, was = at->second] { connections_[cell] = was; });
+  }
 }
 
 void State::begin_packet() {

@@ -12,7 +12,6 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <queue>
 #include <set>
 #include <span>
 #include <string>
@@ -21,6 +20,7 @@
 #include <vector>
 
 #include "eval/conntrack.h"
+#include "eval/undo.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::eval {
@@ -67,7 +67,9 @@ class State {
   // When the first packet since forget() came: what the ruleset says is left of an element's time
   // is left then.
   void begin(std::uint64_t now_ns) {
-    if (!began_ns_) began_ns_ = now_ns;
+    if (began_ns_) return;
+    note([this] { began_ns_.reset(); });
+    began_ns_ = now_ns;
   }
   std::uint64_t began_ns() const { return began_ns_.value_or(0); }
 
@@ -80,10 +82,7 @@ class State {
 
   // Whether the expression lets the packet on.
   bool quota(const ruleset::Quota& quota, CellIndex cell, std::uint32_t packet_size);
-  ConnectionCount& connections(CellIndex cell) {
-    touch(cell);
-    return connections_[cell];
-  }
+  ConnectionCount& connections(CellIndex cell);
 
   // nft_ng_inc_gen(): 0, 1, up to the modulus, and again. REQUIRES: a modulus.
   std::uint32_t next_number(CellIndex cell, std::uint32_t modulus) {
@@ -118,11 +117,13 @@ class State {
   // REQUIRES: found.
   void set_end(std::uint32_t set, std::string_view key, std::uint64_t expires_ns);
   // One of the set's elements may have ended now, and taken its room since.
-  void may_linger(std::uint32_t set, std::uint64_t now_ns) {
-    dynamic_[set].lingering.push_back(now_ns);
-  }
+  void may_linger(std::uint32_t set, std::uint64_t now_ns) { linger(dynamic_[set], now_ns); }
   // REQUIRES: the key is in the set, or in its elements.
   void remove(std::uint32_t set, std::string_view key, bool in_elements, std::uint64_t now_ns);
+
+  // Until null is given, each change notes there what takes it back. REQUIRES: no doubt()
+  // meanwhile, no forget(), and this stays where it is.
+  void note_changes(Undo* undo) { undo_ = undo; }
 
   // --- what one packet asked for, and of what it is not certain (doubts.h) ---
   using ElementKey = std::pair<std::uint32_t, std::string>;  // the set's number, the key
@@ -194,16 +195,27 @@ class State {
     std::unordered_map<std::string, Entry, KeyHash, std::equal_to<>> entries;
     // Each end as it was when it was queued: one that was put off since is queued again when its
     // turn comes, so that to put it off costs nothing.
-    std::priority_queue<Queued, std::vector<Queued>, std::greater<>> ends;
+    std::set<Queued> ends;
     std::optional<Ends> elements_end;     // of the ruleset, the last first
     std::int64_t present = 0;             // entries that are not deleted
     std::int64_t gone = 0;                // elements of the ruleset that were taken away or ended
     std::deque<std::uint64_t> lingering;  // when what the collector may not have seen has ended
   };
-  static void queue_end(DynamicSet& set, Entry& entry, std::string_view key);
+  void queue_end(DynamicSet& set, Entry& entry, std::string_view key);
+  void linger(DynamicSet& set, std::uint64_t now_ns);
+  void count_gone(DynamicSet& set);
   void end(DynamicSet& set, const Queued& what, std::uint64_t now_ns);
   void free_cells(const DynamicElement& element);
   CellIndex cells_for(std::size_t count);
+
+  // For what is about to change.
+  template <class Back>
+  void note(Back back) {
+    if (undo_ != nullptr) undo_->note(std::move(back));
+  }
+  Cell& change(CellIndex cell);
+  void note_entry(DynamicSet& set, std::string_view key);
+  void note_connections(CellIndex cell);
 
   std::uint64_t epoch_ = 1;
   std::optional<std::uint64_t> began_ns_;
@@ -218,6 +230,7 @@ class State {
   std::set<ElementKey> doubtful_elements_;
   std::unordered_map<std::uint32_t, std::int64_t> doubtful_in_;         // how many of these, by set
   std::unordered_map<std::size_t, std::vector<CellIndex>> free_cells_;  // in rows of so many
+  Undo* undo_ = nullptr;
   bool met_doubt_ = false;
   std::uint64_t doubted_ = 0;  // how often doubt_all() was said
 };

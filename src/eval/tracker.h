@@ -33,14 +33,14 @@ class Tracker {
   // The host itself answers this packet, by a rule's reset or by an ICMP error.
   void note_cause(const Frame& frame, const Options& options, bool by_reset);
 
-  // What later packets find: a way that is tried out is taken back with these.
+  // What later packets find.
   const Flows& flows() const { return flows_; }
   void doubt(const Flows::Key& key) { flows_.doubt(key); }
   void doubt_all_flows() { flows_.doubt_all(); }
   // Evaluator::has_answered() and origin_of(), between packets.
   bool has_answered(const Packet& packet, std::uint64_t now_ns);
   std::optional<Origin> origin_of(const Packet& packet, std::uint64_t now_ns);
-  void restore(const Flows& flows) { flows_ = flows; }
+  void note_changes(Undo* undo) { flows_.note_changes(undo); }
   void exchange(Flows& flows) { std::swap(flows_, flows); }
   void forget() { flows_.clear(); }
 

@@ -110,6 +110,8 @@ class PacketParser {
       }
       parse_option(words[i]);
     }
+    check_unspecified(packet_.from, packet_.to);
+    check_unspecified(packet_.to, packet_.from);
     check_ports();
     check_flags();
     check_df();
@@ -201,6 +203,28 @@ class PacketParser {
       return;
     }
     end.selectors.items.push_back(std::move(*selector));
+  }
+
+  // A host without an address asks a group or all of its link, nobody else.
+  void check_unspecified(const End& end, const End& other) {
+    const auto is_group = [](const Selector& item) {
+      return item.term.kind == TermKind::Prefix &&
+             (net::is_multicast(item.term.prefix.address) ||
+              item.term.prefix.address == net::Address{net::Ipv4{0xffffffff}});
+    };
+    if (std::ranges::any_of(other.selectors.items, is_group)) return;
+    for (const Selector& item : end.selectors.items) {
+      const Term& term = item.term;
+      if (!is_bare_unspecified(term)) continue;
+      const bool ipv4 = net::is_ipv4(term.prefix.address);
+      report(scope_.diagnostics, Code::BadPacket, term.span,
+             fmt::format("{} is the address of a host that has none", quote(term.text)),
+             fmt::format("for any host write `internet`, a network, or `{}`; that address itself "
+                         "is `{}/{}`",
+                         ipv4 ? "0.0.0.0/0" : "::/0", term.text,
+                         net::address_bits(term.prefix.address)));
+      wrong_ = true;
+    }
   }
 
   // Where the port of "name:443", "role:web:443" or "10.0.0.1:443" begins; a bare IPv6 address has

@@ -476,9 +476,24 @@ class RuleReader {
     }
   }
 
+  // A host without an address sends from 0.0.0.0 and "::": written so, mostly all were meant. Who
+  // means it writes its length.
+  void report_unspecified(const Term& term) {
+    const bool ipv4 = net::is_ipv4(term.prefix.address);
+    report(diagnostics_, Code::BadAddress, term.span,
+           fmt::format("{} is the address of a host that has none", quote(term.text)),
+           fmt::format("every address is `any`, of {} `{}`; that address itself is `{}/{}`",
+                       ipv4 ? "IPv4" : "IPv6", ipv4 ? "0.0.0.0/0" : "::/0", term.text,
+                       net::address_bits(term.prefix.address)));
+  }
+
   void check_sources() {
+    for (const Selector& item : rule_.conditions.to.items) {
+      if (is_bare_unspecified(item.term)) report_unspecified(item.term);
+    }
     for (const Selector& item : rule_.conditions.from.items) {
       const Term& term = item.term;
+      if (is_bare_unspecified(term)) report_unspecified(term);
       if (item.negated || term.kind != TermKind::Prefix) continue;
       if (!(net::AddressSet::from({term.prefix}) - net::no_sources()).empty()) continue;
       report(diagnostics_, Code::BadAddress, term.span,

@@ -374,6 +374,12 @@ void check_not_empty(const Policy& policy, const Selectors& selectors, std::span
                                : "the list stands for no address");
 }
 
+bool is_bare_unspecified(const Term& term) {
+  return term.kind == TermKind::Prefix && net::is_unspecified(term.prefix.address) &&
+         term.prefix.length == net::address_bits(term.prefix.address) &&
+         term.text.find('/') == std::string::npos;
+}
+
 bool names_self(const Selectors& selectors) {
   return std::any_of(selectors.items.begin(), selectors.items.end(),
                      [](const Selector& item) { return item.term.kind == TermKind::Self; });

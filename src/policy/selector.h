@@ -31,6 +31,10 @@ Selectors parse_selectors(const Scope& scope, const Value& value);
 std::optional<net::Prefix> parse_literal_prefix(std::string_view text, Span span,
                                                 Diagnostics& diagnostics);
 
+// 0.0.0.0 or "::", written without a length: the address of a host that has none yet, where mostly
+// all addresses were meant.
+bool is_bare_unspecified(const Term& term);
+
 bool names_self(const Selectors& selectors);
 // The list but for `self`, plain or negated.
 Selectors without_self(Selectors selectors);

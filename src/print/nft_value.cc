@@ -11,6 +11,7 @@
 #include "net/address_set.h"
 #include "net/ct_names.h"
 #include "net/fields.h"
+#include "ruleset/name_prefix.h"
 #include "ruleset/names.h"
 
 namespace rolewall::print {
@@ -264,7 +265,8 @@ Text value_text(DataType type, Order order, ByteSpan bytes) {
 Text range_text(DataType type, Order order, ByteSpan first, ByteSpan last) {
   if (std::ranges::equal(first, last)) return value_text(type, order, first);
   if (type == DataType::IfName || type == DataType::String) {
-    return cannot("a range of names has no nft syntax");
+    const auto prefix = ruleset::name_prefix(first, last);
+    return prefix ? name_prefix_text(*prefix) : cannot("a range of names has no nft syntax");
   }
   const Text from = value_text(type, order, first);
   if (!from) return from;

@@ -81,7 +81,12 @@ std::uint32_t patience_of(const Table& table, const Dynset& dynset) {
   std::uint32_t least = patience_of(dynset.exprs);
   if (const Set* set = find_set(table, dynset.set)) {
     least = sooner(least, patience_of(set->exprs));
-    if (set->size > 0) least = sooner(least, set->size);
+    // What the set begins with leaves that much less room.
+    if (set->size > 0) {
+      const std::uint64_t taken = set->elements.count();
+      const std::uint64_t room = set->size > taken ? set->size - taken : 1;
+      least = sooner(least, static_cast<std::uint32_t>(room));
+    }
   }
   const std::uint32_t users = std::max(1U, count_users(table, dynset.set));
   return least == 0 ? 0 : std::max(1U, least / users);

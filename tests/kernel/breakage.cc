@@ -212,6 +212,61 @@ void add_ip_options(eval::Packet& packet, Random& random) {
   fix_length(packet);
 }
 
+void add_tcp_options(eval::Packet& packet, Random& random) {
+  constexpr std::size_t kTcpHeader = 20;
+  constexpr std::size_t kMost = 40;
+  Bytes& bytes = packet.bytes;
+  const std::size_t start = fixed_header(packet);
+  if (bytes.size() < start + kTcpHeader || protocol(packet) != net::protocol::kTcp) return;
+  const bool ipv6 = is_ipv6(packet);
+  const std::size_t length =
+      eval::be16(bytes.data() + (ipv6 ? ipv6::kPayloadLength : ipv4::kTotalLength));
+  const bool whole = bytes.size() == length + (ipv6 ? ipv6::kHeaderSize : 0) &&
+                     (ipv6 || (bytes[0] == 0x45 && bytes[6] % 0x40 == 0 && bytes[7] == 0));
+  if (!whole || bytes[start + 12] >> 4 != kTcpHeader / 4) return;
+  Bytes options;
+  for (std::uint32_t left = 1 + random.below(4); left > 0; --left) {
+    switch (random.weighted({35, 10, 15, 15, 10, 5, 5, 5})) {
+      case 0: {
+        const std::uint32_t size = random.of<std::uint32_t>({0, 536, 900, 901, 1200, 1440, 1460});
+        options.insert(options.end(), {2, 4, static_cast<std::uint8_t>(size >> 8),
+                                       static_cast<std::uint8_t>(size)});
+        break;
+      }
+      case 1:
+        options.insert(options.end(), {1, 3, 3, static_cast<std::uint8_t>(random.below(15))});
+        break;
+      case 2:
+        options.insert(options.end(), {4, 2});
+        break;
+      case 3:
+        options.insert(options.end(), {8, 10, random.byte(), random.byte(), random.byte(),
+                                       random.byte(), 0, 0, 0, random.byte()});
+        break;
+      case 4:
+        options.insert(options.end(), 1 + random.below(3), 1);
+        break;
+      case 5:
+        options.insert(options.end(), {random.byte(), 3, random.byte()});
+        break;
+      case 6:  // shorter than it must be
+        options.insert(options.end(), {2, random.of<std::uint8_t>({2, 3}), random.byte()});
+        break;
+      default:  // runs over the end, or has no length
+        options.insert(options.end(), {random.of<std::uint8_t>({2, 3, 8}),
+                                       random.of<std::uint8_t>({0, 1, 12, 40})});
+        break;
+    }
+  }
+  options.resize(std::min(kMost, (options.size() + 3) / 4 * 4));
+  bytes.insert(bytes.begin() + static_cast<std::ptrdiff_t>(start + kTcpHeader), options.begin(),
+               options.end());
+  bytes[start + 12] = static_cast<std::uint8_t>((kTcpHeader + options.size()) / 4 << 4 |
+                                                (bytes[start + 12] & 0x0f));
+  fix_length(packet);
+  fix_transport_checksum(packet);
+}
+
 void twist_transport(eval::Packet& packet, Random& random) {
   const std::size_t start = fixed_header(packet);
   const std::uint8_t kind = protocol(packet);

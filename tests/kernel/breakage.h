@@ -23,6 +23,11 @@ void add_extension_headers(eval::Packet& packet, Random& random);
 // IPv4 options: padding, record route, timestamp, router alert, source routes, unknown ones.
 void add_ip_options(eval::Packet& packet, Random& random);
 
+// TCP options as programs write them: segment size, window scale, SACK, timestamps, padding; now
+// and then unknown, cut short or with a length that is wrong. Nothing where the packet is not
+// whole.
+void add_tcp_options(eval::Packet& packet, Random& random);
+
 // Header fields of the transport protocol: TCP's data offset and options, UDP's length and zero
 // checksum, SCTP's chunk type and tag; mostly with a right checksum.
 void twist_transport(eval::Packet& packet, Random& random);

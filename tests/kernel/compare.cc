@@ -88,8 +88,8 @@ std::string Comparison::name(const Place& place) const {
                      rule.comment.empty() ? "" : " (" + rule.comment.text() + ")");
 }
 
-// A match of iptables has dropped the packet for its headers are cut off, in a rule whose target
-// rejects: the trace has a drop, and does not say by whom.
+// A match of iptables has dropped the packet for its headers are cut off, or `ct count` for it has
+// no tuple, in a rule whose target rejects: the trace has a drop, and does not say by whom.
 bool Comparison::is_dropped_by_match(const eval::HookResult& ours,
                                      const sandbox::HookObservation& theirs) const {
   if (ours.fate != eval::Fate::Drop || theirs.fate != sandbox::Fate::Reject || !ours.decided ||
@@ -99,7 +99,8 @@ bool Comparison::is_dropped_by_match(const eval::HookResult& ours,
   const auto& rule =
       compiled_->tables[ours.decision.table].chains[ours.decision.chain].rules[ours.decision.rule];
   return std::ranges::any_of(rule.exprs, [](const ruleset::Expr& expr) {
-    return std::holds_alternative<ruleset::XtMatch>(expr);
+    return std::holds_alternative<ruleset::XtMatch>(expr) ||
+           std::holds_alternative<ruleset::Connlimit>(expr);
   });
 }
 

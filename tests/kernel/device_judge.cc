@@ -1,7 +1,8 @@
 // What the trace does not show, judged by counters: chains on the devices' own hooks (netdev
 // ingress and egress, inet ingress), and rules that copy packets, send them out elsewhere or hand
 // them to a proxy. Every rule of a random ruleset counts; after each packet the kernel's counters
-// must have moved as the evaluator says, rule by rule, up to the last chain of the last hook.
+// must have moved as the evaluator says, rule by rule, up to the last chain of the last hook, and
+// so must what leaves by the device that rules send packets to.
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -165,6 +166,23 @@ Counts counts_of(const ruleset::Ruleset& ruleset) {
   return counts;
 }
 
+// How many packets leave by the device that is aside: this one, where a rule has sent it out there,
+// and the copies that rules on devices make.
+std::uint64_t count_aside(const ruleset::Ruleset& ruleset, const eval::Journey& journey) {
+  std::uint64_t count = 0;
+  for (const eval::HookResult& hook : journey.hooks) {
+    if (hook.reason.starts_with(fmt::format("sent out by the device {},", kAside))) ++count;
+    for (const eval::Step& step : hook.steps) {
+      const auto& exprs = ruleset.tables[step.table].chains[step.chain].rules[step.rule].exprs;
+      for (std::size_t i = 0; i < exprs.size(); ++i) {
+        const bool ran = step.matched || step.broke_at > i;
+        if (ran && std::holds_alternative<ruleset::Dup>(exprs[i])) ++count;
+      }
+    }
+  }
+  return count;
+}
+
 // Of the rules that ran as far as to their counters.
 Counts counts_of(const ruleset::Ruleset& ruleset, const eval::Journey& journey) {
   Counts counts;
@@ -175,6 +193,15 @@ Counts counts_of(const ruleset::Ruleset& ruleset, const eval::Journey& journey) 
       if (at && (step.matched || step.broke_at > *at)) {
         ++counts[{step.table, step.chain, step.rule}];
       }
+    }
+  }
+  for (std::uint32_t t = 0; t < ruleset.tables.size(); ++t) {
+    const auto& chains = ruleset.tables[t].chains;
+    for (std::uint32_t c = 0; c < chains.size(); ++c) {
+      if (chains[c].name != kAside) continue;
+      const std::uint64_t left = count_aside(ruleset, journey);
+      const auto last = static_cast<std::uint32_t>(chains[c].rules.size() - 1);
+      if (left != 0) counts[{t, c, last}] += left;
     }
   }
   return counts;

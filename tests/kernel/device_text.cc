@@ -259,6 +259,13 @@ class Writer {
              {guard(), counts}});
       }
     }
+    // What rules send out there, one by one.
+    if (!copies_) {
+      devices.chains.push_back(
+          {kAside,
+           fmt::format("type filter hook egress device \"{}\" priority 0; policy accept;", kAside),
+           {guard(), counts}});
+    }
     // What leaves comes in again at the far end of its cable, which is no part of the host.
     devices.chains.push_back(
         {"far-ends",

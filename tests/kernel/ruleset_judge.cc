@@ -140,6 +140,12 @@ void dress(Question& question, const ruleset::Host& host, std::uint64_t seed) {
   if (!question.outbound) give_link_header(packet, host);
 }
 
+// Rules read, lower and take away TCP's options, which the generator gives to no packet.
+void give_tcp_options(Question& question, std::uint64_t seed) {
+  Random random(seed ^ 0x0971095);
+  if (random.percent(50)) add_tcp_options(question.packet, random);
+}
+
 constexpr std::uint8_t kMobility = 135;
 
 // What matches of iptables look into and the generator leaves as it is: TCP's options, the byte of
@@ -272,6 +278,7 @@ class Runner {
     const std::uint64_t end = arguments_.only ? first + 1 : arguments_.packets;
     for (std::uint64_t number = first; number < end; ++number) {
       Question question = generator.question(number);
+      give_tcp_options(question, seed + number);
       if (arguments_.from != Arguments::From::Text) dress(question, host_, seed + number);
       if (arguments_.from == Arguments::From::Iptables) dress_for_iptables(question, seed + number);
       if (question.outbound && !send_by_routes(question, routes)) continue;

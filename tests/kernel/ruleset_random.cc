@@ -250,9 +250,22 @@ class RuleWriter {
     switch (random_.below(5)) {
       case 0: {
         from.size = std::min(from.size, kMostOfAValue);
+        if (random_.percent(30)) from.size = 1 + random_.below(from.size);
         const Register to = target(from);
+        const auto whole = static_cast<std::uint32_t>(registers_for(from.size) * kRegisterSize);
+        // What pads the value becomes zero, and can be read: of a value that is all masked away it
+        // is known what is there.
+        if (from.size != whole && random_.percent(40)) {
+          Value known = value(from.size);
+          Value none = known;
+          none.bytes = {};
+          add(BitwiseMask{from.first, to, from.size, none, known});
+          known.size = static_cast<decltype(known.size)>(whole);
+          add(Cmp{CmpOp::Eq, to, known});
+          return {to, whole};
+        }
         add(BitwiseMask{from.first, to, from.size, mask(from.size), value(from.size)});
-        return {to, from.size};
+        return {to, random_.percent(40) ? whole : from.size};
       }
       case 1: {
         const Register to = target(from);
@@ -382,9 +395,14 @@ class RuleWriter {
       case 2:
         add(Last{});
         return;
-      case 3:
-        add(Quota{1 + random_.below(200), 0, random_.percent(50)});
+      case 3: {
+        // Most packets are 64 bytes long: just over, or just within.
+        const std::uint32_t bytes =
+            random_.percent(30) ? 63 + random_.below(2) : 1 + random_.below(400);
+        const std::uint32_t consumed = random_.percent(50) ? random_.below(bytes) : 0;
+        add(Quota{bytes, consumed, random_.percent(50)});
         return;
+      }
       case 4: {
         PayloadWrite write;
         const bool network = random_.percent(50);

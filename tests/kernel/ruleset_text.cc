@@ -234,7 +234,7 @@ class TableWriter {
                                       "fib daddr . oif type != unicast",
                                       "fib saddr . mark . oif type local"});
     }
-    switch (random_.below(arrives ? 7 : 5)) {
+    switch (random_.below(arrives ? 8 : 6)) {
       case 0:
         return unless(random_.of<const char*>({"fib daddr type", "fib saddr type"}),
                       random_.of<const char*>({"local", "unicast", "multicast", "broadcast"}));
@@ -245,12 +245,15 @@ class TableWriter {
       case 2:
         return unless("numgen random mod 3", std::to_string(random_.below(3)));
       case 3:
-        return random_.of<std::string>({"numgen inc mod 2 0", "numgen inc mod 3 offset 5 != 6"});
+        return random_.of<std::string>({"numgen inc mod 2 0", "numgen inc mod 3 offset 5 != 6",
+                                        "numgen inc mod 7 offset 3 3", "numgen inc mod 4 != 0"});
       case 4:
         return random_.of<std::string>({"meta random < 2000000000", "meta cpu 0",
                                         "meta hour \"08:00\"-\"20:00\"", "meta day != \"Monday\"",
                                         "oif \"eth0\"", "iifgroup 0", "oiftype ether"});
-      case 5:
+      case 5:  // in prerouting there is no route yet
+        return random_.of<std::string>({"rt ipsec missing", "rt ipsec exists"});
+      case 6:
         return random_.of<std::string>(
             {"fib saddr . iif oif exists", "fib saddr . iif oif missing",
              "fib daddr . iif type local", "fib saddr oifname \"eth0\"",
@@ -389,6 +392,7 @@ class TableWriter {
     if (protocol_ == "tcp" && random_.percent(50)) {
       return random_.of<std::string>({"tcp dport set 22", "tcp sport set 443", "tcp flags set syn",
                                       "tcp window set 5", "tcp option maxseg size set 900",
+                                      "tcp option maxseg size set 1200",
                                       "tcp option maxseg size set rt mtu",
                                       "reset tcp option timestamp", "reset tcp option sack-perm"});
     }
@@ -406,13 +410,14 @@ class TableWriter {
   std::string remembering() {
     const std::string key = v6_ ? "ip6 saddr" : "ip saddr";
     const char* set = v6_ ? "@seen6" : "@seen4";
-    switch (random_.below(tracks_ ? 8 : 7)) {
+    switch (random_.below(tracks_ ? 9 : 8)) {
       case 0:
         return "counter name \"c0\"";
       case 1:
-        return "quota name \"q0\"";
-      case 2:
-        return "limit name \"l0\"";
+        return random_.of<std::string>({"quota name \"q0\"", "quota name \"q1\""});
+      case 2:  // one after the other: each has tokens of its own
+        return random_.of<std::string>(
+            {"limit name \"l0\"", "limit name \"l1\"", "limit name \"l1\" limit name \"l0\""});
       case 3:
         return protocol_ == "tcp" ? "counter name tcp dport map @counters" : "counter";
       case 4:
@@ -421,6 +426,8 @@ class TableWriter {
         return fmt::format("update {} {{ {} limit rate 2/hour burst 1 packets }}", set, key);
       case 6:
         return fmt::format("{} {}", key, set);
+      case 7:
+        return fmt::format("delete {} {{ {} }}", set, key);
       default:
         return fmt::format("ct count {}{}", random_.percent(50) ? "over " : "", random_.below(2));
     }
@@ -429,10 +436,15 @@ class TableWriter {
   // --- statements ---
 
   std::string statement(std::string_view hook) {
-    switch (random_.weighted({26, 14, 8, 6, 8, 6, 5, 4, 12, 10})) {
+    switch (random_.weighted({24, 14, 8, 6, 7, 6, 5, 6, 12, 14})) {
       case 0:
         return "counter";
       case 1:
+        // The kernel lets a rule change it there alone.
+        if (hook == "prerouting" && random_.percent(25)) {
+          return random_.of<std::string>({"meta pkttype set host", "meta pkttype set broadcast",
+                                          "meta pkttype set multicast"});
+        }
         return random_.of<std::string>({"meta mark set 0x5", "meta mark set 0x10",
                                         "meta mark set meta mark | 0x5",
                                         "meta mark set meta mark ^ 0x3"});
@@ -453,7 +465,11 @@ class TableWriter {
       case 6:
         return tracks_ && (hook == "prerouting" || hook == "output") ? "notrack" : "counter";
       case 7:
-        return "quota over 150 bytes";
+        return random_.of<std::string>(
+            {"quota over 150 bytes", "quota over 400 bytes used 320 bytes",
+             // Most packets are 64 bytes long: just over, or just within.
+             "quota over 63 bytes", "quota over 64 bytes", "quota until 200 bytes used 137 bytes",
+             "quota 63 bytes"});
       case 8:
         return payload_write(hook);
       default:
@@ -554,12 +570,15 @@ class TableWriter {
                                 "2001:db8:9:1::/64 . {}, 2001:db8::9 . {} }}",
                                 port_range(), port()));
     }
-    if (has_ipv4()) set("seen4", "type ipv4_addr; flags dynamic; size 8;");
-    if (has_ipv6()) set("seen6", "type ipv6_addr; flags dynamic; size 8;");
+    if (has_ipv4()) set("seen4", "type ipv4_addr; " + filled({"10.9.1.5", "192.0.2.9"}));
+    if (has_ipv6()) set("seen6", "type ipv6_addr; " + filled({"2001:db8:9:1::5", "2001:db8::9"}));
     table_.sets.emplace_back("counter c0 { }");
     table_.sets.emplace_back("counter c1 { }");
-    table_.sets.emplace_back("quota q0 { over 150 bytes }");
+    table_.sets.emplace_back(random_.percent(50) ? "quota q0 { over 150 bytes }"
+                                                 : "quota q0 { over 400 bytes used 320 bytes }");
+    table_.sets.emplace_back("quota q1 { 200 bytes used 137 bytes }");
     table_.sets.emplace_back("limit l0 { rate 3/hour burst 2 packets }");
+    table_.sets.emplace_back("limit l1 { rate 2/hour burst 1 packets }");
     table_.sets.emplace_back(
         "map counters { type inet_service : counter; elements = { 22 : \"c0\", 443 : \"c1\" } }");
     set("ports", "type inet_service; flags interval; elements = { 22, 53-80, 40000 }");
@@ -568,6 +587,15 @@ class TableWriter {
     table_.sets.push_back(
         "map fates { type inet_service : verdict; flags interval; elements = { 22 : accept, "
         "80-443 : drop, 3306 : continue } }");
+  }
+  // Of a set that packets fill, and that may be full of what it begins with.
+  std::string filled(const std::array<const char*, 2>& first) {
+    const std::uint32_t declared = random_.below(3);
+    const std::uint32_t size = std::max(declared, random_.of<std::uint32_t>({1, 2, 3, 8}));
+    std::string text = fmt::format("flags dynamic; size {};", size);
+    if (declared == 1) text += fmt::format(" elements = {{ {} }}", first[0]);
+    if (declared == 2) text += fmt::format(" elements = {{ {}, {} }}", first[0], first[1]);
+    return text;
   }
   void set(std::string_view name, const std::string& body) {
     table_.sets.push_back(fmt::format("set {} {{ {} }}", name, body));

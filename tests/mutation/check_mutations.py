@@ -3,7 +3,7 @@
 default run of one of the kernel's judges must catch. All are compiled into one program, which makes
 one of them at a time (ROLEWALL_MUTANT).
 
-usage: tests/mutation/check_mutations.py [--keep FOLDER] [--only WORD] [--list]
+usage: tests/mutation/check_mutations.py [--keep FOLDER] [--only WORD ...] [--list]
 
 Works on a copy of the tracked files in a folder of its own (`--keep`: this one, which stays). Exits
 with 1 where more than two wrong evaluators pass, or where the right one does not.
@@ -49,26 +49,30 @@ inline int mutant() {
 """
 
 
-def copy_tree(to):
-    files = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True)
-    for name in files.stdout.decode().split("\0"):
-        if not name or not (ROOT / name).is_file():
-            continue
-        target = to / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(ROOT / name, target)
-
-
-def put_in(folder):
-    """All of them, each behind its number."""
+def with_all_in():
+    """The tracked files as they are to be compiled: all of them, each behind its number."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True)
+    names = [name for name in listed.stdout.decode().split("\0") if name and (ROOT / name).is_file()]
+    files = {name: (ROOT / name).read_bytes() for name in names}
     for number, (what, name, old, new, _) in enumerate(MUTATIONS, 1):
-        path = folder / name
-        source = path.read_text()
+        source = files[name].decode()
         if source.count(old) != 1:
             sys.exit(f"{name}: the text of `{what}` is there {source.count(old)} times")
-        path.write_text(source.replace(old, new.replace("MUTANT", f"(::rolewall::mutant() == {number})")))
-    path = folder / "src/base/std.h"
-    path.write_text(path.read_text() + SWITCH)
+        files[name] = source.replace(
+            old, new.replace("MUTANT", f"(::rolewall::mutant() == {number})")).encode()
+    files["src/base/std.h"] += SWITCH.encode()
+    return files
+
+
+def write_tree(to):
+    """A file that is there already as it is to be stays, so that it is not compiled again."""
+    for name, contents in with_all_in().items():
+        target = to / name
+        if target.is_file() and target.read_bytes() == contents:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(contents)
+        shutil.copymode(ROOT / name, target)
 
 
 def build(folder):
@@ -88,10 +92,9 @@ def judge(folder, which, number):
 
 
 def check(folder, only):
-    copy_tree(folder)
-    put_in(folder)
+    write_tree(folder)
     build(folder)
-    numbered = [each for each in enumerate(MUTATIONS, 1) if only in each[1][0]]
+    numbered = [each for each in enumerate(MUTATIONS, 1) if any(word in each[1][0] for word in only)]
     for which in sorted({each[4] for _, each in numbered}):
         right = judge(folder, which, 0)
         if right.returncode == 77:
@@ -116,7 +119,7 @@ def check(folder, only):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--keep", type=pathlib.Path)
-    parser.add_argument("--only", default="", help="those with the word in what is wrong")
+    parser.add_argument("--only", nargs="+", default=[""], help="those with a word in what is wrong")
     parser.add_argument("--list", action="store_true", help="look for each one's text, which must be there once, and build nothing")
     arguments = parser.parse_args()
     if arguments.list:

@@ -133,7 +133,7 @@ MUTATIONS = [
      "  return (cell.amount > quota.bytes + (MUTANT ? 1 : 0)) == quota.over;", RULESET),
     ("a number that begins with 1", "src/eval/state.cc",
      "  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = before};",
-     "  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = before + (MUTANT ? 1 : 0)};",
+     "  if (cell.epoch != epoch_) cell = {.epoch = epoch_, .amount = MUTANT ? 0 : before};",
      RULESET),
     ("a hash without its last word", "src/eval/jhash.cc",
      "    lanes.b += word_at(block, 4);", "    lanes.b += MUTANT ? 0 : word_at(block, 4);", RULESET),

@@ -27,13 +27,19 @@ TEST_CASE("a step says what the packet had and what the rule wanted") {
   std::memcpy(name.data(), "eth1", 4);
   CHECK_EQ(why({load_meta(MetaKey::IifName), is(bytes_value(name))}, packet),
            "iifname is \"eth0\", not \"eth1\"");
+  CHECK_EQ(why({load_meta(MetaKey::IifName), is(bytes_value({'w', 'l', 'a'}))}, packet),
+           "iifname is \"eth0\", not \"wla*\"");
+  CHECK_EQ(why({load_meta(MetaKey::IifName), is_not(bytes_value({'e', 't', 'h'}))}, packet),
+           "iifname is \"eth0\", which is excluded");
   CHECK_EQ(why({load_network(12, 4),
                 BitwiseMask{0, 0, 4, bytes_value({255, 0, 0, 0}), bytes_value({0, 0, 0, 0})},
                 is(bytes_value({10, 0, 0, 0}))},
                packet),
            "ip saddr is 192.0.2.7, not in 10.0.0.0/8");
   CHECK_EQ(why({load_network(12, 3), is(bytes_value({10, 0, 0}))}, packet),
-           "ip saddr is 192.0.2.0/24, not 10.0.0.0/24");
+           "ip saddr is 192.0.2.7, not in 10.0.0.0/24");
+  CHECK_EQ(why({load_network(12, 3), is_not(bytes_value({192, 0, 2}))}, packet),
+           "ip saddr is 192.0.2.7, in 192.0.2.0/24");
   CHECK_EQ(why({load_transport(2, 2), Range{false, 0, Value::be16(80), Value::be16(90)}}, packet),
            "tcp dport is 3306, not within 80-90");
 }

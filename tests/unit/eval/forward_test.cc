@@ -61,6 +61,27 @@ Ruleset forward_accepts_to(const char* device) {
       {rule({load_meta(MetaKey::OifName), is(name_value(device)), accept()})}, Hook::Forward)});
 }
 
+// ip_forward(), where net.ipv4.ip_forward_update_priority is 1.
+TEST_CASE("a forwarded packet's priority by its TOS is told as assumed, where a rule reads it") {
+  const Host on = router();
+  const auto told = [&](std::uint8_t tos, std::uint32_t priority) {
+    const auto rules = one_table(
+        {base_chain({rule({load_meta(MetaKey::Priority), is(Value::host_u32(priority)), accept()})},
+                    Hook::Forward)});
+    PacketFields made = fields(6, 80);
+    made.destination = address("8.8.8.8");
+    made.dscp = tos;
+    const Journey journey = journey_of(rules, on, arriving(made));
+    CHECK_EQ(journey.fate(), Fate::Accept);
+    return journey.conditions;
+  };
+  CHECK(told(0, 0).empty());
+  const auto conditions = told(2, 2);
+  REQUIRE_EQ(conditions.size(), 1);
+  CHECK_EQ(conditions[0].about, "the setting net.ipv4.ip_forward_update_priority");
+  CHECK(conditions[0].assumed);
+}
+
 TEST_CASE("the longest prefix says which device a forwarded packet leaves by") {
   const Host on = router();
   for (const auto& [destination, device] :

@@ -253,6 +253,35 @@ TEST_CASE("the way back of what came to a link-local address is by that address'
   CHECK_FALSE(is_local("fe80::2"));  // it came by eth0
 }
 
+// __nft_fib6_eval_type() asks for the route before it looks at the address.
+TEST_CASE("the type of an IPv6 group is that of its route") {
+  Host on = host();
+  on.routes.emplace();
+  on.routes->push_back({prefix("ff00::/8"), RouteType::Multicast, "eth0", std::nullopt, 255, 256});
+  on.routes->push_back({prefix("::/0"), RouteType::Unicast, "eth0", address("fe80::9"), 254, 0});
+  const auto is_of_type = [&](const char* source, RouteType type) {
+    const auto number = Value::host_u32(static_cast<std::uint32_t>(type));
+    const auto rules = one_table({base_chain(
+        {rule({Fib{FibResult::AddressType, fib_flag::kSource, 0}, is(number), accept()})},
+        Hook::Postrouting, 0, VerdictCode::Drop)});
+    PacketFields packet = fields6();
+    packet.source = address(source);
+    Packet leaving = arriving(packet);
+    leaving.in_device.clear();
+    leaving.out_device = "eth0";
+    return Evaluator(rules, on).send(leaving).fate() == Fate::Accept;
+  };
+  // The network's first address.
+  CHECK(is_of_type("ff00::", RouteType::Anycast));
+  CHECK(is_of_type("ff05::2", RouteType::Multicast));
+  CHECK(is_of_type("ff02::1", RouteType::Multicast));
+  on.routes->front().device = "eth1";
+  CHECK(is_of_type("ff05::2", RouteType::Multicast));
+  CHECK(is_of_type("ff02::1", RouteType::Multicast));  // by the default route
+  on.routes->pop_back();
+  CHECK(is_of_type("ff02::1", RouteType::Unreachable));
+}
+
 TEST_CASE("taken elsewhere: SYN proxy, transparent proxy, another device") {
   const auto flags = [](std::uint8_t bits) {
     PacketFields packet = fields();

@@ -255,6 +255,7 @@ TEST_CASE("meta and conntrack") {
            {"iifname != \"br-*\" accept", ""},
            {"iifname \"eth\\*\" accept", ""},
            {"iifname { \"eth0\", \"lo\" }", ""},
+           {"iifname { \"eth*\", \"lo\" } accept", ""},
            {"iifname @names", ""},
            {"meta skuid 0 accept", ""},
            {"meta skuid != 1000 accept", ""},

@@ -42,6 +42,14 @@ TEST_CASE("a set filled from the packet path") {
   set.size = 8;
   CHECK_EQ(patience(with_set(set), of({fill})), 8);
 
+  // What is in it from the beginning leaves less room.
+  Set begun = set;
+  begun.elements.key_size = 4;
+  begun.elements.keys.resize(5 * begun.elements.key_size);
+  CHECK_EQ(patience(with_set(begun), of({fill})), 3);
+  begun.elements.keys.resize(8 * begun.elements.key_size);
+  CHECK_EQ(patience(with_set(begun), of({fill})), 1);
+
   // Rules that fill the same one share what it allows.
   Table shared = with_set(set);
   shared.chains.resize(1);
