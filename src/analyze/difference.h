@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "analyze/analysis.h"
+#include "analyze/edit.h"
 #include "analyze/places.h"
 
 namespace rolewall::analyze {
@@ -77,8 +78,11 @@ class Difference {
 
   Side before_;
   Side after_;
+  std::shared_ptr<const RulesetFacts> facts_before_;
+  std::shared_ptr<const RulesetFacts> facts_after_;
   Places places_;
   Shared shared_;
+  std::optional<Edit> edit_;  // of both directions
   std::unique_ptr<Diagrams> diagrams_;
   std::unique_ptr<PacketSpace> space_;
 };

@@ -69,7 +69,14 @@ class RuleRun {
   Step execute(const ruleset::Expr& expr);
 
   // --- what is known of the packets that come here ---
-  bool may_be(Diagram packets) { return diagrams_.both(path_, packets) != kNothing; }
+  // Those of the machine's domain are many and of many shapes: what of them comes here is asked
+  // for, and never made.
+  bool may_be(Diagram packets) {
+    return diagrams_.meet(machine_.domain(), diagrams_.both(come_, packets));
+  }
+  bool all_are(Diagram packets) {
+    return !diagrams_.meet(machine_.domain(), diagrams_.minus(come_, packets));
+  }
   // Whether all are of one family; else they part.
   std::optional<Step> part_families();
   bool is_ipv6() { return !may_be(space_.is_ipv4()); }  // REQUIRES: they have parted
@@ -178,7 +185,7 @@ class RuleRun {
   std::uint32_t rule_;
   EnvironmentId environment_;
   std::size_t expression_ = 0;  // that runs
-  Diagram path_;                // the packets that have come so far
+  Diagram come_ = kEverything;  // where the tests so far hold, and of the parts this one
   Registers registers_{};
 };
 

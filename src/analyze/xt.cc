@@ -198,7 +198,7 @@ bool RuleRun::all_are_of(std::initializer_list<std::uint8_t> protocols) {
   for (const std::uint8_t number : protocols) {
     all = diagrams_.either(all, space_.is(Part::Protocol, number));
   }
-  return diagrams_.minus(path_, all) == kNothing;
+  return all_are(all);
 }
 
 Diagram RuleRun::has_port(Part part, const r::XtPorts& ports) {
