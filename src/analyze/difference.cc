@@ -175,6 +175,15 @@ Diagram Difference::no_names() {
   return all;
 }
 
+Diagram Difference::packets_of_edit(Direction direction) {
+  if (!edit_) {
+    edit_.emplace(Edit::Side{before_.ruleset, before_.host, places_.before(), facts_before_},
+                  Edit::Side{after_.ruleset, after_.host, places_.after(), facts_after_}, shared_);
+  }
+  const Diagram asked = diagrams_->minus(space_->packets(), no_names());
+  return edit_->packets(*diagrams_, *space_, direction, asked);
+}
+
 std::vector<DifferencePart> Difference::find(Direction direction) {
   Diagrams& d = *diagrams_;
   shared_.notes_logs = true;
@@ -183,12 +192,7 @@ std::vector<DifferencePart> Difference::find(Direction direction) {
   Machine after(d, *space_, after_.ruleset, after_.host, facts_after_);
   before.share(shared_, places_.before());
   after.share(shared_, places_.after());
-  if (!edit_) {
-    edit_.emplace(Edit::Side{before_.ruleset, before_.host, places_.before(), facts_before_},
-                  Edit::Side{after_.ruleset, after_.host, places_.after(), facts_after_}, shared_);
-  }
-  const Diagram domain =
-      edit_->packets(d, *space_, direction, d.minus(space_->packets(), no_names()));
+  const Diagram domain = packets_of_edit(direction);
   if (domain == kNothing) return {};
   before.narrow_to_few(domain);
   after.narrow_to_few(domain);

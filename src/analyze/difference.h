@@ -71,6 +71,7 @@ class Difference {
 
  private:
   Diagram no_names();
+  Diagram packets_of_edit(Direction direction);
   std::vector<DifferencePart> find(Direction direction);
   std::vector<DecidedPair> pairs(Direction direction, Diagram packets);
   Diagram run(Machine& machine, Direction direction);

@@ -326,10 +326,16 @@ void Edit::note_writes(const ruleset::Expr& expr, const ruleset::TableIndex& tab
     writes_.addresses = true;
   } else if (const auto* target = std::get_if<ruleset::XtTarget>(&expr)) {
     const auto meaning = ruleset::meaning_of(*target);
+    const bool writes_marks = meaning && (std::holds_alternative<ruleset::XtSetMark>(*meaning) ||
+                                          std::holds_alternative<ruleset::XtClassify>(*meaning));
+    const bool writes_addresses = meaning && std::holds_alternative<ruleset::XtNat>(*meaning);
+    writes_.marks = writes_.marks || writes_marks;
+    writes_.addresses = writes_.addresses || writes_addresses;
     const bool writes_nothing = meaning && (std::holds_alternative<ruleset::XtNotes>(*meaning) ||
                                             std::holds_alternative<ruleset::XtTee>(*meaning) ||
                                             std::holds_alternative<ruleset::XtReject>(*meaning));
-    writes_.anything = writes_.anything || !writes_nothing;
+    const bool writes_known = writes_nothing || writes_marks || writes_addresses;
+    writes_.anything = writes_.anything || !writes_known;
   } else if (const auto* object = std::get_if<ruleset::ObjectRef>(&expr)) {
     const ruleset::Object* named = table.object(object->type, object->name);
     writes_.anything = writes_.anything || named == nullptr ||

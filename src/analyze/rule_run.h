@@ -174,6 +174,8 @@ class RuleRun {
     std::optional<Bits> port;
   };
   Diagram translate(const Translation& translation);
+  // The packet's own address, but for the bits that both ends of the range have alike.
+  Bits mapped_address(ruleset::NatKind kind, BitSpan first, BitSpan last);  // REQUIRES: likewise
   std::optional<Bits> translated_port(std::optional<ruleset::Register> least,
                                       std::optional<ruleset::Register> most, std::uint32_t flags);
 

@@ -5,7 +5,7 @@
 
 Each is loaded in a network namespace of its own, with the devices that it needs, and dumped. Exits
 with 77 where the corpus is not there. ROLEWALL_LONG_TESTS: all of them, whatever their size, with
-two edits each: over 300 pairs.
+three edits each: over 300 pairs.
 """
 import argparse
 import os
@@ -56,7 +56,7 @@ def main() -> int:
     parser.add_argument("--largest", type=int, default=1 << 30, help="bytes of a file")
     options = parser.parse_args()
     if "ROLEWALL_LONG_TESTS" in os.environ:
-        options.edits, options.packets, options.every, options.largest = "2", "200", 1, 1 << 30
+        options.edits, options.packets, options.every, options.largest = "3", "200", 1, 1 << 30
     if not (options.corpus / "index.tsv").is_file():
         print(f"skipped: no corpus at {options.corpus}")
         return 77
