@@ -18,7 +18,7 @@ using ruleset::MetaKey;
 Diagram RuleRun::rest_for(Diagram packets, Environment environment) {
   if (!may_be(packets)) return next();
   RuleRun rest = *this;
-  rest.path_ = diagrams_.both(path_, packets);
+  rest.come_ = diagrams_.both(come_, packets);
   rest.environment_ = machine_.environments().intern(std::move(environment));
   return diagrams_.choose(packets, rest.from(expression_ + 1), next());
 }

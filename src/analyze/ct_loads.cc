@@ -82,7 +82,6 @@ RuleRun::Step RuleRun::run_ct_port(const ruleset::Ct& load) {
       diagrams_.either(diagrams_.either(of(protocol::kTcp), of(protocol::kUdp)),
                        diagrams_.either(of(protocol::kSctp), of(protocol::kUdpLite)));
   const Diagram echoes = diagrams_.either(of(protocol::kIcmp), of(protocol::kIcmpv6));
-  const auto all_are = [&](Diagram packets) { return diagrams_.minus(path_, packets) == kNothing; };
   if (all_are(ports)) {
     const bool reply = load.direction == ruleset::CtDirection::Reply;
     const TuplePart original = source ? TuplePart::SourcePort : TuplePart::DestinationPort;

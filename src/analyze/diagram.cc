@@ -20,7 +20,7 @@ namespace rolewall::analyze {
 namespace {
 
 constexpr std::size_t kFirstTable = std::size_t{1} << 10;
-constexpr std::size_t kLargestCache = std::size_t{1} << 21;
+constexpr std::size_t kLargestCache = std::size_t{1} << 19;
 
 std::uint64_t mixed(std::uint64_t x) {
   x ^= x >> 31;
@@ -164,6 +164,11 @@ std::optional<Diagram> Diagrams::shortcut(Operation operation, Diagram a, Diagra
       if (a == b) return kNothing;
       if (is_terminal(a) && is_terminal(b)) return kEverything;
       return std::nullopt;
+    case Kind::Meet:
+      if (a == kNothing || b == kNothing) return kNothing;
+      // A set that is not empty has a packet.
+      if (a == kEverything || b == kEverything || a == b) return kEverything;
+      return std::nullopt;
   }
   return std::nullopt;
 }
@@ -211,6 +216,35 @@ Diagram Diagrams::walk(Operation operation, Diagram a, Diagram b) {
     if (from_b.last == last) ++j;
   }
   return make(field, base);
+}
+
+bool Diagrams::meet(Diagram a, Diagram b) {
+  constexpr Operation kMeet{Kind::Meet, 0};
+  if (const auto known = shortcut(kMeet, a, b)) return *known == kEverything;
+  if (a > b) std::swap(a, b);
+  if (const Remembered& had = slot(cache_, kMeet.key(), a, b);
+      had.operation == kMeet.key() && had.a == a && had.b == b) {
+    return had.result == kEverything;
+  }
+  const bool found = meet_below(a, b);
+  slot(cache_, kMeet.key(), a, b) = {kMeet.key(), a, b, found ? kEverything : kNothing};
+  return found;
+}
+
+bool Diagrams::meet_below(Diagram a, Diagram b) {
+  const FieldId field = std::min(top(a), top(b));
+  std::uint32_t i = 0;
+  std::uint32_t j = 0;
+  while (true) {
+    const Edge from_a = edge_at(a, field, i);
+    const Edge from_b = edge_at(b, field, j);
+    const std::uint64_t last = std::min(from_a.last, from_b.last);
+    spend(1);
+    if (meet(from_a.child, from_b.child)) return true;
+    if (last == largest_[field]) return false;
+    if (from_a.last == last) ++i;
+    if (from_b.last == last) ++j;
+  }
 }
 
 Diagram Diagrams::choose(Diagram set, Diagram then, Diagram otherwise) {

@@ -82,6 +82,8 @@ class Diagrams {
   Diagram either(Diagram a, Diagram b) { return apply({Operation::Either, 0}, a, b); }
   Diagram minus(Diagram a, Diagram b) { return apply({Operation::Minus, 0}, a, b); }
   Diagram complement(Diagram a) { return minus(kEverything, a); }
+  // Whether a packet is in both sets: both() without the diagram of it, by the first that is found.
+  bool meet(Diagram a, Diagram b);
   // Of functions: the packets that do not end in the same terminal. What both share is not gone
   // into.
   Diagram differ(Diagram a, Diagram b) { return apply({Operation::Differ, 0}, a, b); }
@@ -152,7 +154,7 @@ class Diagrams {
     std::uint64_t last = 0;
     Diagram child = 0;
   };
-  enum class Kind : std::uint8_t { Both, Either, Minus, Replace, Differ };
+  enum class Kind : std::uint8_t { Both, Either, Minus, Replace, Differ, Meet };
   struct Operation {
     static constexpr Kind Both = Kind::Both;
     static constexpr Kind Either = Kind::Either;
@@ -173,6 +175,7 @@ class Diagrams {
   static std::optional<Diagram> shortcut(Operation operation, Diagram a, Diagram b);
   Diagram apply(Operation operation, Diagram a, Diagram b);
   Diagram walk(Operation operation, Diagram a, Diagram b);
+  bool meet_below(Diagram a, Diagram b);
   Diagram choose_below(Diagram set, Diagram then, Diagram otherwise);
   FieldId top(Diagram diagram) const {
     return is_terminal(diagram) ? kNoField : nodes_[diagram].field;

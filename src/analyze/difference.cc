@@ -4,7 +4,6 @@
 #include <array>
 #include <map>
 
-#include "analyze/edit.h"
 #include "analyze/way.h"
 #include "analyze/witness.h"
 
@@ -131,6 +130,8 @@ constexpr std::size_t kKinds = static_cast<std::size_t>(DifferenceKind::Drawn) +
 Difference::Difference(const Side& before, const Side& after, Budget budget)
     : before_(before),
       after_(after),
+      facts_before_(std::make_shared<RulesetFacts>(before.ruleset)),
+      facts_after_(std::make_shared<RulesetFacts>(after.ruleset)),
       places_(before.ruleset, after.ruleset),
       shared_{places_},
       diagrams_(std::make_unique<Diagrams>(budget)),
@@ -174,18 +175,24 @@ Diagram Difference::no_names() {
   return all;
 }
 
+Diagram Difference::packets_of_edit(Direction direction) {
+  if (!edit_) {
+    edit_.emplace(Edit::Side{before_.ruleset, before_.host, places_.before(), facts_before_},
+                  Edit::Side{after_.ruleset, after_.host, places_.after(), facts_after_}, shared_);
+  }
+  const Diagram asked = diagrams_->minus(space_->packets(), no_names());
+  return edit_->packets(*diagrams_, *space_, direction, asked);
+}
+
 std::vector<DifferencePart> Difference::find(Direction direction) {
   Diagrams& d = *diagrams_;
   shared_.notes_logs = true;
   shared_.notes_lines = false;
-  Machine before(d, *space_, before_.ruleset, before_.host);
-  Machine after(d, *space_, after_.ruleset, after_.host);
+  Machine before(d, *space_, before_.ruleset, before_.host, facts_before_);
+  Machine after(d, *space_, after_.ruleset, after_.host, facts_after_);
   before.share(shared_, places_.before());
   after.share(shared_, places_.after());
-  Edit edit({before_.ruleset, before_.host, places_.before()},
-            {after_.ruleset, after_.host, places_.after()}, shared_);
-  const Diagram domain =
-      edit.packets(d, *space_, direction, d.minus(space_->packets(), no_names()));
+  const Diagram domain = packets_of_edit(direction);
   if (domain == kNothing) return {};
   before.narrow_to_few(domain);
   after.narrow_to_few(domain);
@@ -265,8 +272,9 @@ std::vector<DecidedPair> Difference::pairs(Direction direction, Diagram packets)
   shared_.notes_lines = true;
   const Diagram domain = d.both(packets, space_->packets());
   if (domain == kNothing) return {};
-  const auto lines = [&](const Side& side, const Places::Numbers& numbers) {
-    Machine machine(d, *space_, side.ruleset, side.host);
+  const auto lines = [&](const Side& side, const Places::Numbers& numbers,
+                         const std::shared_ptr<const RulesetFacts>& facts) {
+    Machine machine(d, *space_, side.ruleset, side.host, facts);
     machine.share(shared_, numbers);
     machine.narrow_to_few(domain);
     return d.map(run(machine, direction), [&](std::uint32_t value) {
@@ -274,8 +282,8 @@ std::vector<DecidedPair> Difference::pairs(Direction direction, Diagram packets)
       return terminal(machine.environments()[machine.outcome_of(value).environment].line);
     });
   };
-  const Diagram before = lines(before_, places_.before());
-  const Diagram after = lines(after_, places_.after());
+  const Diagram before = lines(before_, places_.before(), facts_before_);
+  const Diagram after = lines(after_, places_.after(), facts_after_);
   Pairs pairs(d);
   std::vector<DecidedPair> all;
   pairs.each(pairs.of(before, after), [&](std::uint32_t a, std::uint32_t b, Diagram set) {

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "analyze/analysis.h"
+#include "analyze/edit.h"
 #include "analyze/places.h"
 
 namespace rolewall::analyze {
@@ -70,6 +71,7 @@ class Difference {
 
  private:
   Diagram no_names();
+  Diagram packets_of_edit(Direction direction);
   std::vector<DifferencePart> find(Direction direction);
   std::vector<DecidedPair> pairs(Direction direction, Diagram packets);
   Diagram run(Machine& machine, Direction direction);
@@ -77,8 +79,11 @@ class Difference {
 
   Side before_;
   Side after_;
+  std::shared_ptr<const RulesetFacts> facts_before_;
+  std::shared_ptr<const RulesetFacts> facts_after_;
   Places places_;
   Shared shared_;
+  std::optional<Edit> edit_;  // of both directions
   std::unique_ptr<Diagrams> diagrams_;
   std::unique_ptr<PacketSpace> space_;
 };

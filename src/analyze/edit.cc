@@ -19,12 +19,6 @@ using ruleset::Hook;
 using ruleset::Ruleset;
 using Indices = std::vector<ruleset::TableIndex>;
 
-Indices indices_of(const Ruleset& ruleset) {
-  Indices all;
-  for (const ruleset::Table& table : ruleset.tables) all.emplace_back(table);
-  return all;
-}
-
 constexpr std::array kArriving{Hook::Prerouting, Hook::Input, Hook::Forward, Hook::Postrouting};
 constexpr std::array kLeaving{Hook::Output, Hook::Postrouting};
 
@@ -37,14 +31,18 @@ struct Frame {
   std::vector<std::tuple<ruleset::Family, std::string, std::uint32_t, std::string>> chains;
   std::vector<ruleset::BaseChain> bases;
   ruleset::TrackingUse tracking;
+  std::set<std::tuple<ruleset::Family, std::string, std::string>> filled_sets;
   bool operator==(const Frame&) const = default;
 };
 
-Frame frame_of(const Ruleset& ruleset, const Indices& indices) {
+Frame frame_of(const Ruleset& ruleset, const RulesetFacts& facts) {
   Frame frame;
-  for (std::size_t t = 0; t < ruleset.tables.size(); ++t) {
-    const ruleset::Table& table = ruleset.tables[t];
-    frame.tracking |= ruleset::tracking_of(indices[t]);
+  frame.tracking = facts.tracking();
+  for (const auto& [table, set] : facts.filled_sets()) {
+    const ruleset::Table& of = ruleset.tables[table];
+    frame.filled_sets.emplace(of.family, of.name, std::string(set));
+  }
+  for (const ruleset::Table& table : ruleset.tables) {
     for (const ruleset::Chain& chain : table.chains) {
       if (!chain.base) continue;
       frame.chains.emplace_back(table.family, table.name, table.flags, chain.name);
@@ -123,23 +121,6 @@ std::vector<std::vector<std::vector<RulePlace>>> callers_of(const Ruleset& rules
   return all;
 }
 
-// Sets that rules fill: what they hold is not known.
-std::set<std::tuple<ruleset::Family, std::string, std::string>> filled_sets(
-    const Ruleset& ruleset) {
-  std::set<std::tuple<ruleset::Family, std::string, std::string>> all;
-  for (const ruleset::Table& table : ruleset.tables) {
-    for (const ruleset::Chain& chain : table.chains) {
-      for (const ruleset::Rule& rule : chain.rules) {
-        for (const ruleset::Expr& expr : rule.exprs) {
-          const auto* dynset = std::get_if<ruleset::Dynset>(&expr);
-          if (dynset != nullptr) all.emplace(table.family, table.name, dynset->set);
-        }
-      }
-    }
-  }
-  return all;
-}
-
 bool asks_connections(const ruleset::Rule& rule) {
   return std::ranges::any_of(rule.exprs, [](const ruleset::Expr& expr) {
     return std::holds_alternative<ruleset::Ct>(expr) ||
@@ -179,25 +160,19 @@ class Outcomes {
 }  // namespace
 
 Edit::Edit(const Side& before, const Side& after, Shared& shared)
-    : before_(before),
-      after_(after),
-      shared_(shared),
-      before_tables_(indices_of(before.ruleset)),
-      after_tables_(indices_of(after.ruleset)) {
-  is_whole_ =
-      !(before.host == after.host) ||
-      !(frame_of(before.ruleset, before_tables_) == frame_of(after.ruleset, after_tables_)) ||
-      filled_sets(before.ruleset) != filled_sets(after.ruleset);
+    : before_(before), after_(after), shared_(shared) {
+  is_whole_ = !(before.host == after.host) ||
+              !(frame_of(before.ruleset, *before.facts) == frame_of(after.ruleset, *after.facts));
   if (is_whole_) return;
-  find_writes(before.ruleset, before_tables_);
-  find_writes(after.ruleset, after_tables_);
+  find_writes(before);
+  find_writes(after);
   find_parts();
 }
 
 const Edit::Contents& Edit::contents(std::uint32_t table, std::uint32_t other,
                                      const std::string& name) {
-  const ruleset::Set* a = before_tables_[table].set(name);
-  const ruleset::Set* b = after_tables_[other].set(name);
+  const ruleset::Set* a = before_.facts->tables()[table].set(name);
+  const ruleset::Set* b = after_.facts->tables()[other].set(name);
   const auto [at, is_new] = contents_.emplace(std::pair(a, b), Contents{});
   Contents& found = at->second;
   if (!is_new || a == nullptr || b == nullptr) return found;
@@ -247,7 +222,7 @@ void Edit::add_lookup(const RulePlace& before, const RulePlace& after) {
   for (const ruleset::Expr& expr : exprs) {
     const auto* lookup = std::get_if<ruleset::Lookup>(&expr);
     if (lookup == nullptr) continue;
-    const ruleset::Set* set = before_tables_[before.table].set(lookup->set);
+    const ruleset::Set* set = before_.facts->tables()[before.table].set(lookup->set);
     if (set == nullptr || set->anonymous) continue;
     const Contents& found = contents(before.table, after.table, lookup->set);
     same = same && found.same;
@@ -293,9 +268,9 @@ void Edit::add_parts(std::size_t table, std::size_t chain, std::size_t other_tab
 void Edit::find_parts() {
   const Ruleset& before = before_.ruleset;
   const Ruleset& after = after_.ruleset;
-  callers_ = callers_of(before, before_tables_);
-  const auto hooks_before = hooks_of(before, before_tables_);
-  const auto hooks_after = hooks_of(after, after_tables_);
+  callers_ = callers_of(before, before_.facts->tables());
+  const auto hooks_before = hooks_of(before, before_.facts->tables());
+  const auto hooks_after = hooks_of(after, after_.facts->tables());
   for (std::size_t t = 0; t < before.tables.size(); ++t) {
     const ruleset::Table& table = before.tables[t];
     const auto same = std::ranges::find_if(after.tables, [&](const ruleset::Table& other) {
@@ -303,8 +278,9 @@ void Edit::find_parts() {
     });
     const auto u = static_cast<std::size_t>(same - after.tables.begin());
     for (std::size_t c = 0; c < table.chains.size(); ++c) {
-      const ruleset::Chain* other =
-          same == after.tables.end() ? nullptr : after_tables_[u].chain(table.chains[c].name);
+      const ruleset::Chain* other = same == after.tables.end()
+                                        ? nullptr
+                                        : after_.facts->tables()[u].chain(table.chains[c].name);
       const std::size_t d =
           other == nullptr ? 0 : static_cast<std::size_t>(other - same->chains.data());
       // Into a chain that one side alone has nothing leads but a rule, or an element, that the
@@ -324,15 +300,15 @@ void Edit::find_parts() {
 }
 
 // Per expression, what may be another of a packet by the time that later rules see it.
-void Edit::find_writes(const Ruleset& ruleset, const Indices& tables) {
-  for (std::size_t t = 0; t < ruleset.tables.size(); ++t) {
-    const ruleset::Table& table = ruleset.tables[t];
+void Edit::find_writes(const Side& side) {
+  for (std::size_t t = 0; t < side.ruleset.tables.size(); ++t) {
+    const ruleset::Table& table = side.ruleset.tables[t];
     for (const ruleset::Set& set : table.sets) {
       writes_.anything = writes_.anything || !set.unsupported.empty();
     }
     for (const ruleset::Chain& chain : table.chains) {
       for (const ruleset::Rule& rule : chain.rules) {
-        for (const ruleset::Expr& expr : rule.exprs) note_writes(expr, tables[t]);
+        for (const ruleset::Expr& expr : rule.exprs) note_writes(expr, side.facts->tables()[t]);
       }
     }
   }
@@ -350,10 +326,16 @@ void Edit::note_writes(const ruleset::Expr& expr, const ruleset::TableIndex& tab
     writes_.addresses = true;
   } else if (const auto* target = std::get_if<ruleset::XtTarget>(&expr)) {
     const auto meaning = ruleset::meaning_of(*target);
+    const bool writes_marks = meaning && (std::holds_alternative<ruleset::XtSetMark>(*meaning) ||
+                                          std::holds_alternative<ruleset::XtClassify>(*meaning));
+    const bool writes_addresses = meaning && std::holds_alternative<ruleset::XtNat>(*meaning);
+    writes_.marks = writes_.marks || writes_marks;
+    writes_.addresses = writes_.addresses || writes_addresses;
     const bool writes_nothing = meaning && (std::holds_alternative<ruleset::XtNotes>(*meaning) ||
                                             std::holds_alternative<ruleset::XtTee>(*meaning) ||
                                             std::holds_alternative<ruleset::XtReject>(*meaning));
-    writes_.anything = writes_.anything || !writes_nothing;
+    const bool writes_known = writes_nothing || writes_marks || writes_addresses;
+    writes_.anything = writes_.anything || !writes_known;
   } else if (const auto* object = std::get_if<ruleset::ObjectRef>(&expr)) {
     const ruleset::Object* named = table.object(object->type, object->name);
     writes_.anything = writes_.anything || named == nullptr ||
@@ -445,7 +427,7 @@ Diagram Edit::reached(Machine& machine, std::uint32_t table, std::uint32_t chain
     for (const ruleset::Expr& expr : rule.exprs) {
       const auto* lookup = std::get_if<ruleset::Lookup>(&expr);
       if (lookup == nullptr || lookup->result != ruleset::LookupResult::Verdict) continue;
-      const ruleset::Set& set = *before_tables_[table].set(lookup->set);
+      const ruleset::Set& set = *before_.facts->tables()[table].set(lookup->set);
       std::vector<bool> others(set.elements.count());
       for (std::size_t i = 0; i < others.size(); ++i) {
         others[i] = set.elements.verdicts[i].chain != called.name;
@@ -486,7 +468,7 @@ Diagram Edit::packets(Diagrams& diagrams, PacketSpace& space, Direction directio
   reached_.clear();  // the hooks' packets are others by the direction
   const bool arrives = direction == Direction::Arrive;
   const auto make = [&](const Side& side) {
-    auto machine = std::make_unique<Machine>(diagrams, space, side.ruleset, side.host);
+    auto machine = std::make_unique<Machine>(diagrams, space, side.ruleset, side.host, side.facts);
     machine->share(shared_, side.numbers);
     machine->narrow(domain);
     machine->stop_at_calls();

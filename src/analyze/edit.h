@@ -12,12 +12,13 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <tuple>
 #include <vector>
 
 #include "analyze/analysis.h"
 #include "analyze/places.h"
-#include "ruleset/table_index.h"
+#include "analyze/ruleset_facts.h"
 
 namespace rolewall::analyze {
 
@@ -27,6 +28,7 @@ class Edit {
     const ruleset::Ruleset& ruleset;
     const ruleset::Host& host;
     const Places::Numbers& numbers;
+    std::shared_ptr<const RulesetFacts> facts;
   };
   // Refers to all of them.
   Edit(const Side& before, const Side& after, Shared& shared);
@@ -54,7 +56,7 @@ class Edit {
 
   Environment environment(PacketSpace& space, Environment now, Direction direction,
                           ruleset::Hook hook, Tracked tracked) const;
-  void find_writes(const ruleset::Ruleset& ruleset, const std::vector<ruleset::TableIndex>& tables);
+  void find_writes(const Side& side);
   void note_writes(const ruleset::Expr& expr, const ruleset::TableIndex& table);
   void find_parts();
   void add_parts(std::size_t table, std::size_t chain, std::size_t other_table, std::size_t other);
@@ -76,8 +78,6 @@ class Edit {
   Side before_;
   Side after_;
   Shared& shared_;
-  std::vector<ruleset::TableIndex> before_tables_;
-  std::vector<ruleset::TableIndex> after_tables_;
   bool is_whole_ = false;
   Writes writes_;
   std::vector<Part> parts_;

@@ -59,11 +59,13 @@ constexpr std::array<DerivedBytes, 4> kDerivedBytes{{{net::protocol::kTcp, 16, 1
 }  // namespace
 
 RuleRun::Step RuleRun::run_payload(const ruleset::Payload& load) {
-  const std::string name = fmt::format("{} bytes of the {} header from {} on", load.length,
-                                       ruleset::name_of(load.base), load.offset);
+  const auto free_bits = [&] {
+    return space_.free_bits(fmt::format("{} bytes of the {} header from {} on", load.length,
+                                        ruleset::name_of(load.base), load.offset),
+                            std::size_t{load.length} * 8, FieldKind::NotModelled);
+  };
   if (load.base == PayloadBase::Link || load.base == PayloadBase::Inner) {
-    store(load.destination,
-          space_.free_bits(name, std::size_t{load.length} * 8, FieldKind::NotModelled));
+    store(load.destination, free_bits());
     return Tests{choice("it has such a header", FieldKind::NotModelled)};
   }
   if (auto parted = part_families()) return *std::move(parted);
@@ -94,10 +96,10 @@ RuleRun::Step RuleRun::run_payload(const ruleset::Payload& load) {
     const bool overlaps = start < to && start + load.length > from;
     if (overlaps && may_be(space_.is(Part::Protocol, row.protocol))) derived = true;
   }
-  if (derived) bits = space_.free_bits(name, std::size_t{load.length} * 8, FieldKind::NotModelled);
+  if (derived) bits = free_bits();
   store(load.destination, bits);
   const Diagram long_enough = space_.has_length(start + load.length);
-  if (diagrams_.minus(path_, long_enough) == kNothing) return Goes{};
+  if (all_are(long_enough)) return Goes{};
   return Tests{long_enough};
 }
 

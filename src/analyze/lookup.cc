@@ -154,7 +154,7 @@ RuleRun::Step RuleRun::run_lookup(const ruleset::Lookup& lookup) {
 
 RuleRun::Step RuleRun::look_up_member(const ruleset::Lookup& lookup, const ruleset::Set& set,
                                       BitSpan key) {
-  if (machine_.is_filled_by_packets(frame_.table, set)) {
+  if (machine_.facts().is_filled_by_packets(frame_.table, set.name)) {
     return Tests{counted(lookup.set + " holds it", lookup.inverted)};
   }
   std::optional<Diagram> found = set.elements.has_catch_all ? kEverything : members(set, key);
@@ -175,7 +175,7 @@ RuleRun::Step RuleRun::look_up_data(const ruleset::Lookup& lookup, const ruleset
   std::map<ruleset::Bytes, std::uint32_t> numbers;
   const AskedElements asked(machine_, set, key);
   std::vector<Diagram> leaves;
-  bool listed = !machine_.is_filled_by_packets(frame_.table, set);
+  bool listed = !machine_.facts().is_filled_by_packets(frame_.table, set.name);
   for (std::size_t i = 0; i < elements.count() && listed; ++i) {
     if (!asked.about(i)) continue;
     const auto value = elements.value(i);

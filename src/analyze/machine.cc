@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <utility>
 
 #include "analyze/rule_run.h"
 #include "base/check.h"
@@ -12,25 +12,14 @@
 namespace rolewall::analyze {
 
 Machine::Machine(Diagrams& diagrams, PacketSpace& space, const ruleset::Ruleset& ruleset,
-                 const ruleset::Host& host)
+                 const ruleset::Host& host, std::shared_ptr<const RulesetFacts> facts)
     : diagrams_(diagrams),
       space_(space),
       domain_(space.packets()),
       ruleset_(ruleset),
       host_(host),
-      environments_(space) {
-  for (const ruleset::Table& table : ruleset.tables) tables_.emplace_back(table);
-  for (std::uint32_t table = 0; table < ruleset.tables.size(); ++table) {
-    for (const ruleset::Chain& chain : ruleset.tables[table].chains) {
-      for (const ruleset::Rule& rule : chain.rules) {
-        for (const ruleset::Expr& expr : rule.exprs) {
-          const auto* dynset = std::get_if<ruleset::Dynset>(&expr);
-          if (dynset != nullptr) filled_.emplace(table, dynset->set);
-        }
-      }
-    }
-  }
-}
+      environments_(space),
+      facts_(std::move(facts)) {}
 
 void Machine::narrow_to_few(Diagram domain) {
   narrow(domain);
@@ -159,7 +148,7 @@ std::uint32_t Machine::call_line(const std::string& chain, bool returns) {
 Diagram Machine::call(const Frame& from, std::uint32_t rule, const std::string& name,
                       EnvironmentId environment, bool returns) {
   const ruleset::Table& table = ruleset_.tables[from.table];
-  const ruleset::Chain* chain = tables_[from.table].chain(name);
+  const ruleset::Chain* chain = names(from.table).chain(name);
   CHECK(chain != nullptr, "verify() found the chain");
   if (stops_at_calls_) {
     Environment called = environments_[environment];

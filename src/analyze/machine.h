@@ -16,8 +16,8 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -29,9 +29,9 @@
 #include "analyze/environment.h"
 #include "analyze/packet_space.h"
 #include "analyze/places.h"
+#include "analyze/ruleset_facts.h"
 #include "ruleset/host.h"
 #include "ruleset/ruleset.h"
-#include "ruleset/table_index.h"
 
 namespace rolewall::analyze {
 
@@ -53,7 +53,11 @@ class Machine {
  public:
   // Refers to all of them. REQUIRES: verify() found no flaw.
   Machine(Diagrams& diagrams, PacketSpace& space, const ruleset::Ruleset& ruleset,
-          const ruleset::Host& host);
+          const ruleset::Host& host)
+      : Machine(diagrams, space, ruleset, host, std::make_shared<RulesetFacts>(ruleset)) {}
+  // The same, one of several of that ruleset.
+  Machine(Diagrams& diagrams, PacketSpace& space, const ruleset::Ruleset& ruleset,
+          const ruleset::Host& host, std::shared_ptr<const RulesetFacts> facts);
 
   // What the machines of two rulesets share that are compared, and how this one's rules are
   // numbered there. Before anything is run.
@@ -118,17 +122,14 @@ class Machine {
   // The rule's number among all that it is told apart from: its own in the chain, counted from 1,
   // or the one that both rulesets have for it.
   std::uint32_t place(const Frame& frame, std::uint32_t rule) const;
-  const ruleset::TableIndex& names(std::uint32_t table) const { return tables_[table]; }
+  const RulesetFacts& facts() const { return *facts_; }
+  const ruleset::TableIndex& names(std::uint32_t table) const { return facts_->tables()[table]; }
   // The chain of this name, called from the rule: outcomes as the rule's.
   Diagram call(const Frame& from, std::uint32_t rule, const std::string& chain,
                EnvironmentId environment, bool returns);
   // A free value of this place.
   FieldId free_at(const Frame& frame, std::uint32_t rule, std::string_view what, unsigned bits,
                   FieldKind kind);
-  // Whether rules fill the set.
-  bool is_filled_by_packets(std::uint32_t table, const ruleset::Set& set) const {
-    return filled_.contains({table, set.name});
-  }
   // What a set holds of a key, once made: rules share sets. Null: not yet.
   std::optional<Diagram>& members(const ruleset::Set& set, BitSpan key);
 
@@ -158,13 +159,12 @@ class Machine {
   const ruleset::Ruleset& ruleset_;
   const ruleset::Host& host_;
   Environments environments_;
-  std::vector<ruleset::TableIndex> tables_;
+  std::shared_ptr<const RulesetFacts> facts_;
   std::vector<Outcome> outcomes_;
   std::unordered_map<std::uint64_t, std::uint32_t> outcome_numbers_;
   std::map<ChainKey, Diagram> chains_;
   std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>, std::uint32_t>
       calls_;
-  std::set<std::pair<std::uint32_t, std::string_view>> filled_;  // sets that rules add to
   std::map<std::pair<const ruleset::Set*, std::vector<std::uint32_t>>, std::optional<Diagram>>
       members_;
   std::uint64_t free_met_ = 0;  // how often a place's own value was asked for

@@ -30,40 +30,39 @@ RuleRun::RuleRun(Machine& machine, const Machine::Frame& frame, std::uint32_t ru
       compare_(machine.diagrams()),
       frame_(frame),
       rule_(rule),
-      environment_(environment),
-      path_(machine.domain()) {}
+      environment_(environment) {}
 
 Diagram RuleRun::from(std::size_t expression) {
   const ruleset::ExprList& exprs =
       machine_.ruleset().tables[frame_.table].chains[frame_.chain].rules[rule_].exprs;
   const Diagram breaks = next();
-  Diagram come_so_far = kEverything;
+  Diagram holds = kEverything;  // what has been tested from here on
   for (; expression < exprs.size(); ++expression) {
     expression_ = expression;
     const Step step = execute(exprs[expression]);
     if (const auto* tests = std::get_if<Tests>(&step)) {
-      path_ = diagrams_.both(path_, tests->holds);
-      if (path_ == kNothing) return breaks;
-      come_so_far = diagrams_.both(come_so_far, tests->holds);
+      if (!may_be(tests->holds)) return breaks;
+      come_ = diagrams_.both(come_, tests->holds);
+      holds = diagrams_.both(holds, tests->holds);
     } else if (const auto* ends = std::get_if<Ends>(&step)) {
-      return diagrams_.choose(come_so_far, ends->outcome, breaks);
+      return diagrams_.choose(holds, ends->outcome, breaks);
     } else if (const auto* changes = std::get_if<Changes>(&step)) {
       environment_ = machine_.environments().intern(changes->to);
-      return diagrams_.choose(come_so_far, from(expression + 1), breaks);
+      return diagrams_.choose(holds, from(expression + 1), breaks);
     } else if (const auto* parts = std::get_if<Branches>(&step)) {
       Diagram all = breaks;
       for (const Branch& part : parts->all) {
         if (!may_be(part.packets)) continue;
         RuleRun of = *this;
-        of.path_ = diagrams_.both(path_, part.packets);
+        of.come_ = diagrams_.both(come_, part.packets);
         if (!part.again) of.store(part.to, part.value);
         all =
             diagrams_.choose(part.packets, of.from(part.again ? expression : expression + 1), all);
       }
-      return diagrams_.choose(come_so_far, all, breaks);
+      return diagrams_.choose(holds, all, breaks);
     }
   }
-  return diagrams_.choose(come_so_far, next(), breaks);
+  return diagrams_.choose(holds, next(), breaks);
 }
 
 std::optional<RuleRun::Step> RuleRun::part_families() {

@@ -69,7 +69,14 @@ class RuleRun {
   Step execute(const ruleset::Expr& expr);
 
   // --- what is known of the packets that come here ---
-  bool may_be(Diagram packets) { return diagrams_.both(path_, packets) != kNothing; }
+  // Those of the machine's domain are many and of many shapes: what of them comes here is asked
+  // for, and never made.
+  bool may_be(Diagram packets) {
+    return diagrams_.meet(machine_.domain(), diagrams_.both(come_, packets));
+  }
+  bool all_are(Diagram packets) {
+    return !diagrams_.meet(machine_.domain(), diagrams_.minus(come_, packets));
+  }
   // Whether all are of one family; else they part.
   std::optional<Step> part_families();
   bool is_ipv6() { return !may_be(space_.is_ipv4()); }  // REQUIRES: they have parted
@@ -167,6 +174,8 @@ class RuleRun {
     std::optional<Bits> port;
   };
   Diagram translate(const Translation& translation);
+  // The packet's own address, but for the bits that both ends of the range have alike.
+  Bits mapped_address(ruleset::NatKind kind, BitSpan first, BitSpan last);  // REQUIRES: likewise
   std::optional<Bits> translated_port(std::optional<ruleset::Register> least,
                                       std::optional<ruleset::Register> most, std::uint32_t flags);
 
@@ -178,7 +187,7 @@ class RuleRun {
   std::uint32_t rule_;
   EnvironmentId environment_;
   std::size_t expression_ = 0;  // that runs
-  Diagram path_;                // the packets that have come so far
+  Diagram come_ = kEverything;  // where the tests so far hold, and of the parts this one
   Registers registers_{};
 };
 

@@ -59,8 +59,14 @@ Diagram RuleRun::translate(const Translation& translation) {
     Diagram is_same = kEverything;
     const auto change = [&](Part part, const Bits& to) {
       if (changed.part(part) == to) return;
+      // A network's translation leaves the host's bits.
+      Bits was = changed.part(part);
+      Bits is = to;
+      for (std::size_t i = 0; i < was.size(); ++i) {
+        if (was[i] == is[i]) was[i] = is[i] = Bit();
+      }
       std::optional<Diagram> equal;
-      if (all_known(to)) equal = compare_.equal(changed.part(part), *known(to));
+      if (all_known(is)) equal = compare_.equal(was, *known(is));
       if (!equal)
         equal = choice(fmt::format("part {} is as it was", static_cast<int>(part)),
                        FieldKind::NotModelled);
@@ -81,6 +87,17 @@ Diagram RuleRun::translate(const Translation& translation) {
   return diagrams_.choose(ports, outcome(true), outcome(false));
 }
 
+Bits RuleRun::mapped_address(NatKind kind, BitSpan first, BitSpan last) {
+  const bool ipv6 = is_ipv6();
+  const Part part = kind == NatKind::Source ? (ipv6 ? Part::Source6 : Part::Source4)
+                                            : (ipv6 ? Part::Destination6 : Part::Destination4);
+  Bits mapped = now().part(part);
+  for (std::size_t i = 0; i < mapped.size(); ++i) {
+    if (first[i] == last[i]) mapped[i] = first[i];
+  }
+  return mapped;
+}
+
 RuleRun::Step RuleRun::run_nat(const ruleset::Nat& nat) {
   constexpr std::uint8_t kInet = 1;
   if (auto parted = part_families()) return *std::move(parted);
@@ -94,15 +111,7 @@ RuleRun::Step RuleRun::run_nat(const ruleset::Nat& nat) {
     if (std::ranges::equal(first, last)) {
       translation.address = Bits(first.begin(), first.end());
     } else if ((nat.flags & kNetmap) != 0 && all_known(first) && all_known(last)) {
-      // nft_nat_setup_netmap(): where both ends differ the packet's own bits stay.
-      const bool source = nat.kind == NatKind::Source;
-      const Part part = source ? (ipv6 ? Part::Source6 : Part::Source4)
-                               : (ipv6 ? Part::Destination6 : Part::Destination4);
-      Bits mapped = now().part(part);
-      for (std::size_t i = 0; i < mapped.size(); ++i) {
-        if (first[i] == last[i]) mapped[i] = first[i];
-      }
-      translation.address = std::move(mapped);
+      translation.address = mapped_address(nat.kind, first, last);  // nft_nat_setup_netmap()
     } else {
       translation.address =
           space_.free_bits(fmt::format("the address that it is given, way {} rule {}", frame_.calls,
@@ -157,13 +166,12 @@ RuleRun::Step RuleRun::redirect_to(std::optional<Bits> port) {
   return Ends{all};
 }
 
-// iptables' SNAT, DNAT, MASQUERADE and REDIRECT (xt_nat.c, xt_MASQUERADE.c, xt_REDIRECT.c), over
-// the same functions.
+// iptables' SNAT, DNAT, MASQUERADE, REDIRECT and NETMAP (xt_nat.c, xt_MASQUERADE.c, xt_REDIRECT.c,
+// xt_NETMAP.c), over the same functions.
 RuleRun::Step RuleRun::run_xt_nat(const ruleset::XtNat& nat) {
   using Kind = ruleset::XtNat::Kind;
-  if (nat.kind == Kind::Netmap || (nat.flags & kPortOffset) != 0) {
-    return run_unsupported(
-        {.name = "iptables' NETMAP, or a distance of ports", .reason = "it is not modelled"});
+  if ((nat.flags & kPortOffset) != 0) {
+    return run_unsupported({.name = "iptables' distance of ports", .reason = "it is not modelled"});
   }
   if (auto parted = part_families()) return *std::move(parted);
   const std::size_t size = is_ipv6() ? 16 : 4;
@@ -177,13 +185,20 @@ RuleRun::Step RuleRun::run_xt_nat(const ruleset::XtNat& nat) {
     return bits_of(free_here("the port", 16, FieldKind::NotModelled), 16);
   };
   if (nat.kind == Kind::Redirect) return redirect_to(port());
-  Translation translation{
-      .kind = nat.kind == Kind::Destination ? NatKind::Destination : NatKind::Source,
-      .address = {},
-      .port = port()};
+  // netmap_tg4(): on the way in the destination's network, on the way out the source's.
+  const bool comes_in =
+      frame_.hook == ruleset::Hook::Prerouting || frame_.hook == ruleset::Hook::Output;
+  const bool of_destination = nat.kind == Kind::Netmap ? comes_in : nat.kind == Kind::Destination;
+  Translation translation{.kind = of_destination ? NatKind::Destination : NatKind::Source,
+                          .address = {},
+                          .port = port()};
   if (nat.kind == Kind::Masquerade) {
     translation.address = space_.free_bits("the address of the device that it leaves by", size * 8,
                                            FieldKind::NotModelled);
+  } else if (nat.kind == Kind::Netmap) {
+    translation.address =
+        mapped_address(translation.kind, bits_of(std::span(nat.first).first(size)),
+                       bits_of(std::span(nat.last).first(size)));
   } else if ((nat.flags & kAddresses) != 0) {
     const std::span first(nat.first.begin(), size);
     const std::span last(nat.last.begin(), size);

@@ -69,9 +69,6 @@ Way::Way(Machine& machine)
   delivered_ = net::AddressSet::from(all);
   exactly_ = net::AddressSet::from(single);
   leads_here_ = net::AddressSet::from(here);
-  for (std::uint32_t table = 0; table < machine.ruleset().tables.size(); ++table) {
-    tracking_ |= ruleset::tracking_of(machine.names(table));
-  }
 }
 
 Diagram Way::in(const Bits& address, const net::AddressSet& set, bool ipv6) {
@@ -120,7 +117,8 @@ Way::Hooks Way::plan(Hook hook, bool ipv6, bool has_nat) const {
       to.push_back({Stage::Kind::Chain, base->priority, t, c});
     }
   }
-  const bool tracks = (ipv6 ? tracking_.ipv6 : tracking_.ipv4) != ruleset::ConntrackUse::Off;
+  const ruleset::TrackingUse& tracking = machine_.facts().tracking();
+  const bool tracks = (ipv6 ? tracking.ipv6 : tracking.ipv4) != ruleset::ConntrackUse::Off;
   if (tracks && is_destination_hook(hook)) {
     hooks.stages.push_back({Stage::Kind::Conntrack, kConntrackPriority, 0, 0});
   }

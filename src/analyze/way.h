@@ -76,7 +76,6 @@ class Way {
   net::AddressSet delivered_;  // destinations that are this host
   net::AddressSet exactly_;    // addresses that are this host's alone
   net::AddressSet leads_here_;
-  ruleset::TrackingUse tracking_;
 };
 
 }  // namespace rolewall::analyze

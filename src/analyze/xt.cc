@@ -2,7 +2,7 @@
 // ct_loads.cc), where it asks about the packets of PacketSpace alone. Any other is free to hold or
 // not, and to drop the packet, as some do where a header that they need is missing ("hotdrop"): so
 // an answer that hangs on one is a bound. Of targets those are followed that say at once what
-// becomes of the packet, and translations.
+// becomes of the packet, translations, and those that give the packet a mark or a priority.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,6 +37,15 @@ Bits masked_word(BitSpan word, std::uint32_t mask) {
     if ((mask >> n & 1) != 0) bits[bit_in_word(n)] = word[bit_in_word(n)];
   }
   return bits;
+}
+
+// mark_tg() of xt_mark.c.
+void set_mark(Bits& word, const r::XtSetMark& mark) {
+  for (std::size_t n = 0; n < word.size(); ++n) {
+    Bit& bit = word[bit_in_word(n)];
+    if ((mark.mask >> n & 1) != 0) bit = Bit::known(false);
+    if ((mark.value >> n & 1) != 0) bit = bit.turned();
+  }
 }
 
 }  // namespace
@@ -198,7 +207,7 @@ bool RuleRun::all_are_of(std::initializer_list<std::uint8_t> protocols) {
   for (const std::uint8_t number : protocols) {
     all = diagrams_.either(all, space_.is(Part::Protocol, number));
   }
-  return diagrams_.minus(path_, all) == kNothing;
+  return all_are(all);
 }
 
 Diagram RuleRun::has_port(Part part, const r::XtPorts& ports) {
@@ -306,11 +315,20 @@ RuleRun::Step RuleRun::run_xt_target(const r::XtTarget& target) {
           [&](const r::XtReject&) -> Step { return Ends{decided(Fate::Reject)}; },
           [&](const r::XtCt& ct) { return ct.untracks ? run_notrack() : anything(); },
           [&](const r::XtNat& nat) { return run_xt_nat(nat); },
-          [&](const OneOf<r::XtSetMark, r::XtConnmarkTarget, r::XtSetMss, r::XtStripOptions,
-                          r::XtSetTos, r::XtSetTtl, r::XtSetEcn, r::XtClassify, r::XtTproxyTarget,
-                          r::XtSetTarget, r::XtSynproxyTarget, r::XtQueue> auto&) -> Step {
-            return anything();
+          [&](const r::XtSetMark& mark) -> Step {
+            Environment changed = now();
+            set_mark(changed.part(Part::Mark), mark);
+            return Changes{std::move(changed)};
           },
+          [&](const r::XtClassify& classify) -> Step {
+            const r::Value priority = r::Value::host_u32(classify.priority);
+            Environment changed = now();
+            changed.part(Part::Priority) = bits_of({priority.begin(), priority.end()});
+            return Changes{std::move(changed)};
+          },
+          [&](const OneOf<r::XtConnmarkTarget, r::XtSetMss, r::XtStripOptions, r::XtSetTos,
+                          r::XtSetTtl, r::XtSetEcn, r::XtTproxyTarget, r::XtSetTarget,
+                          r::XtSynproxyTarget, r::XtQueue> auto&) -> Step { return anything(); },
       },
       *meaning);
 }

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "apply/apply.h"
-#include "apply/policy_change.h"
 #include "cli/render.h"
 #include "cli/render_diff.h"
 #include "cli/site_options.h"
@@ -14,19 +13,11 @@ namespace rolewall::cli {
 namespace {
 
 constexpr analyze::Budget kSmallBudget{.edges = 2'000'000, .steps = 30'000'000};
-// Each may be a class of its own, with words and an example: an apply does not wait for them.
-constexpr std::size_t kMostChangedRules = 50;
 
 }  // namespace
 
 ask::Diff changed_packets(const ruleset::Snapshot& before, const ruleset::Snapshot& after,
                           const policy::Policy* policy) {
-  const std::size_t rules = apply::policy_changes(before.written, after.written).size();
-  if (rules > kMostChangedRules) {
-    ask::Diff diff;
-    diff.not_proven.push_back(fmt::format("{} change", counted(rules, "rule")));
-    return diff;
-  }
   policy::Policy alone;
   if (policy == nullptr) {
     alone = policy_without_site(after.host);
@@ -49,7 +40,8 @@ std::optional<ask::Diff> changed_packets(const std::string& state_directory,
 
 std::vector<std::string> short_lines(const Terminal& to, const ask::Diff& diff, std::size_t most) {
   if (diff.classes.empty() && !diff.not_proven.empty()) {
-    return {fmt::format("packets: not compared here ({}): rolewall diff", diff.not_proven.front())};
+    return {fmt::format("packets: not compared here, for it takes long ({}): rolewall diff",
+                        diff.not_proven.front())};
   }
   std::vector<std::string> lines{fmt::format("packets: {}", summary(diff))};
   // Of many the first few tell nothing, and a screen is small.

@@ -4,9 +4,11 @@
     corpus_differences.py ROLEWALL JUDGE CORPUS [--edits N] [--every N] [--only NAME]
 
 Each is loaded in a network namespace of its own, with the devices that it needs, and dumped. Exits
-with 77 where the corpus is not there.
+with 77 where the corpus is not there. ROLEWALL_LONG_TESTS: all of them, whatever their size, with
+three edits each: over 300 pairs.
 """
 import argparse
+import os
 import pathlib
 import re
 import subprocess
@@ -53,6 +55,8 @@ def main() -> int:
     parser.add_argument("--only", default="")
     parser.add_argument("--largest", type=int, default=1 << 30, help="bytes of a file")
     options = parser.parse_args()
+    if "ROLEWALL_LONG_TESTS" in os.environ:
+        options.edits, options.packets, options.every, options.largest = "3", "200", 1, 1 << 30
     if not (options.corpus / "index.tsv").is_file():
         print(f"skipped: no corpus at {options.corpus}")
         return 77
@@ -62,7 +66,7 @@ def main() -> int:
     needed = devices(options.corpus)
     paths = sorted(options.corpus.glob("nft/*/*.nft")) + sorted(options.corpus.glob("iptables/*.save"))
     paths = [path for path in paths if options.only in path.name][::options.every]
-    judged, failed, left_out = 0, 0, 0
+    judged, pairs, failed, left_out = 0, 0, 0, 0
     with tempfile.TemporaryDirectory() as scratch:
         for path in paths:
             if path.stat().st_size > options.largest:
@@ -77,12 +81,13 @@ def main() -> int:
             done = subprocess.run([options.judge, "--snapshot", to, "--pairs", options.edits, "--packets",
                                    options.packets], capture_output=True, text=True, timeout=600, check=False)
             judged += 1
+            pairs += int(done.stdout.split(" pairs", 1)[0].split()[-1]) if " pairs" in done.stdout else 0
             if done.returncode != 0:
                 failed += 1
                 print(f"{path.name}: {done.stdout}{done.stderr}")
             else:
                 print(f"{path.name}: {done.stdout.splitlines()[0]}")
-    print(f"{judged} rulesets judged, {failed} with disagreements, {left_out} left out")
+    print(f"{judged} rulesets judged, {pairs} pairs, {failed} with disagreements, {left_out} left out")
     return 1 if failed or not judged else 0
 
 

@@ -226,7 +226,9 @@ void ask_all(Pair& pair, const ruleset::Ruleset& ruleset, const ruleset::Host& h
     if (random.percent(25)) {
       question.packet.ct_state = random.of<std::uint32_t>({1, 2, 4, 8, 64});
     }
-    if (!question.outbound && random.percent(30)) question.packet.out_device = "eth1";
+    // What came over the loopback is this host's own, and does not go on.
+    const bool may_pass = !question.outbound && question.packet.in_device != "lo";
+    if (may_pass && random.percent(30)) question.packet.out_device = "eth1";
     pair.ask(question.packet, question.outbound, std::to_string(number));
   }
 }

@@ -57,7 +57,8 @@ class Touched {
  public:
   Touched(const Ruleset& before, const Ruleset& after)
       : space_(diagrams_, true), places_(before, after), shared_{.places = places_} {
-    Edit edit({before, host_, places_.before()}, {after, host_, places_.after()}, shared_);
+    Edit edit({before, host_, places_.before(), std::make_shared<RulesetFacts>(before)},
+              {after, host_, places_.after(), std::make_shared<RulesetFacts>(after)}, shared_);
     packets_ = edit.packets(diagrams_, space_, Direction::Arrive, space_.packets());
   }
   bool is_nothing() const { return packets_ == kNothing; }

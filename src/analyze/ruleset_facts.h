@@ -1,0 +1,38 @@
+// What is asked of a whole ruleset by everyone who works on it: found in one walk over its rules,
+// however many machines then run it.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ruleset/ruleset.h"
+#include "ruleset/table_index.h"
+#include "ruleset/tracking.h"
+
+namespace rolewall::analyze {
+
+class RulesetFacts {
+ public:
+  // Refers to it.
+  explicit RulesetFacts(const ruleset::Ruleset& ruleset);
+
+  const std::vector<ruleset::TableIndex>& tables() const { return tables_; }
+  // Whether rules add to the set: what it holds is then not known.
+  bool is_filled_by_packets(std::uint32_t table, std::string_view set) const {
+    return filled_.contains({table, set});
+  }
+  const std::set<std::pair<std::uint32_t, std::string_view>>& filled_sets() const {
+    return filled_;
+  }
+  const ruleset::TrackingUse& tracking() const { return tracking_; }
+
+ private:
+  std::vector<ruleset::TableIndex> tables_;
+  std::set<std::pair<std::uint32_t, std::string_view>> filled_;  // by table
+  ruleset::TrackingUse tracking_;
+};
+
+}  // namespace rolewall::analyze
