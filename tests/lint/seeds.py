@@ -127,6 +127,7 @@ MISTAKES = {
     "open-to-internet": [
         [add("db.toml", "inbound", id="open", service="mysql", from_="internet")],
         [add("web.toml", "inbound", id="login", service="tcp/22")],
+        [add("web.toml", "inbound", id="shared-port", service="tcp/9090", from_="internet")],
         [add("gateway.toml", "nat", id="db", service="tcp/13306", from_="internet", to="self", in_="public",
              new_destination="db-01:3306")],
         [add("apps.toml", "forward", id="data", service="postgresql", from_="internet", to="self")],
@@ -263,6 +264,8 @@ RIGHT = {
                            plain(add("lb.toml", "outbound", id="a", service="statsd", to="web"))],
     "the cache beside the primary": [plain(add("db.toml", "inbound", service="redis", from_="web", on="db-primary")),
                                       plain(add("web.toml", "outbound", service="redis", to="db-primary"))],
+    "a shared port by its service's name": [plain(add("web.toml", "inbound", id="metrics", service="prometheus",
+                                                      from_="internet"))],
     "QUIC": [plain(add("lb.toml", "inbound", service="http3"))],
     "management from the office": [plain(add("web.toml", "inbound", id="panel", service="cockpit", from_="management"))],
     "a bastion, with its reason": [plain(add("gateway.toml", "inbound", id="bastion", service="ssh", limit="10/minute",
