@@ -19,8 +19,6 @@ import sys
 import tempfile
 from typing import NamedTuple
 
-HERE = pathlib.Path(__file__).parent
-
 
 class Question(NamedTuple):
     name: str
@@ -63,8 +61,34 @@ def write_list(directory: pathlib.Path, kind: str, count: int) -> None:
 
 
 def write_site(directory: pathlib.Path, hosts: int, rules: int) -> None:
-    subprocess.run([sys.executable, HERE / "large_site.py", directory, str(hosts), str(rules), "10"], check=True,
-                   stdout=subprocess.DEVNULL)
+    """Ten roles that have the rules evenly, among twenty networks, with sixty services."""
+    rng = random.Random(2)
+    directory.mkdir()
+    text = ['[site]\nname = "large"\nmanagement = "net0"\ninternal = "inside"\n\n[networks]\n'
+            'inside = ["10.0.0.0/8", "fd00::/16"]\n']
+    text += [f'net{n} = ["10.{100 + n}.0.0/16", "fd00:{100 + n:x}::/32"]\n' for n in range(20)]
+    for host in range(hosts):
+        part, number = host // 250, host % 250
+        text.append(f'\n[hosts.h{host}]\nrole = "r{host % 10}"\n'
+                    f'addresses = ["10.{part}.{number}.1", "fd00:{part:x}:{number:x}::1"]\n')
+    (directory / "site.toml").write_text("".join(text))
+    for role in range(10):
+        text = [f'role = "r{role}"\n']
+        for number in range(rules // 10):
+            inbound = rng.random() < 0.7
+            draw = rng.random()
+            if draw < 0.4:
+                other = f"r{rng.randrange(10)}"
+            elif draw < 0.8:
+                other = f"net{rng.randrange(20)}"
+            elif draw < 0.85:
+                other = "internet"
+            else:
+                other = f"10.{100 + rng.randrange(20)}.{rng.randrange(250)}.0/24"
+            text.append(f'\n[[{"inbound" if inbound else "outbound"}]]\nid = "rule-{number}"\n'
+                        f'service = "{rng.choice(["tcp", "udp"])}/{8000 + rng.randrange(30)}"\n'
+                        f'{"from" if inbound else "to"} = "{other}"\n')
+        (directory / f"r{role}.toml").write_text("".join(text))
 
 
 def run_once(command: list[str], rules: str) -> tuple[float, int]:
