@@ -60,7 +60,7 @@ struct AcceptedInVain {
 // space has.
 struct Denied {
   Diagram lost = kNothing;     // for certain not accepted: what the IP stack discards is of it, too
-  Diagram by_rule = kNothing;  // of them those that a chain drops or rejects
+  Diagram by_rule = kNothing;  // those that a chain may drop or reject
 };
 struct DeniedPackets {
   const ruleset::Host& machine;

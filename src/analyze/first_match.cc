@@ -117,8 +117,17 @@ std::vector<std::size_t> FirstMatch::blockers(std::size_t item) {
 }
 
 Diagram FirstMatch::left(std::size_t item, std::size_t without) {
-  Diagram all = d_.choose(own(item), terminal(kNoItem), kNothing);
-  go_on(all, 0, without, 0, items_.size());
+  Diagram all = kNothing;
+  if (items_[without].stays) {
+    // What it decides about now, and nothing else, is another's once it goes.
+    const std::uint32_t number = static_cast<std::uint32_t>(without) + kFirstItem;
+    all = d_.map(d_.choose(items_[item].packets, first_, kNothing), [&](std::uint32_t value) {
+      return value == number ? terminal(kNoItem) : kNothing;
+    });
+  } else {
+    all = d_.choose(own(item), terminal(kNoItem), kNothing);
+    go_on(all, 0, without, 0, items_.size());
+  }
   if (without < item) go_on(all, without + 1, item, 0, items_.size());
   return d_.map(all, [](std::uint32_t value) { return value == kNoItem ? kEverything : kNothing; });
 }

@@ -52,15 +52,12 @@ constexpr std::array kDropped{Fate::Drop, Fate::Reject};
 constexpr std::array kLost{Fate::Drop, Fate::Reject, Fate::Stack};
 
 // Both spaces have the same fields, up to the last of a socket's owner; what one adds for itself is
-// taken out: a packet must be denied by every value of it.
-Diagram denied_by_all(Analysis& together, Direction direction, std::span<const Fate> fates,
-                      Diagrams& to) {
-  const auto set = together.must(direction, fates);
+// taken out.
+Diagram copied(Analysis& together, const Answer<PacketSet>& set, Quantifier others, Diagrams& to) {
   if (!set) throw BudgetEnded{set.error().why};
   const FieldId last = together.space().group();
-  const Diagram packets = together.diagrams().quantify(set->packets, [&](FieldId field) {
-    return field > last ? Quantifier::All : Quantifier::Keep;
-  });
+  const Diagram packets = together.diagrams().quantify(
+      set->packets, [&](FieldId field) { return field > last ? others : Quantifier::Keep; });
   return to.copy(together.diagrams(), packets);
 }
 
@@ -70,8 +67,9 @@ Answer<std::vector<AcceptedInVain>> SiteRules::accepted_in_vain(const policy::Ho
                                                                 Analysis& together) {
   return within([&] {
     const auto of = [&](Direction direction) {
-      return Denied{denied_by_all(together, direction, kLost, space_->diagrams),
-                    denied_by_all(together, direction, kDropped, space_->diagrams)};
+      Diagrams& d = space_->diagrams;
+      return Denied{copied(together, together.must(direction, kLost), Quantifier::All, d),
+                    copied(together, together.may(direction, kDropped), Quantifier::Any, d)};
     };
     const DeniedPackets packets{together.host(), of(Direction::Arrive), of(Direction::Send)};
     return analyze::accepted_in_vain(*space_, policy_, rules_of(host), packets);
