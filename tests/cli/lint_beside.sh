@@ -95,6 +95,7 @@ expect_json 'not [f for f in d["findings"] if f["code"] == "allows-nothing"]'
 # What may pass by some choice, a device of the machine's or a set that packets fill, is not lost.
 nft flush chain ip filter input
 nft 'add set ip filter friends { type ipv4_addr; flags dynamic; size 9; }'
+nft 'add rule ip filter input tcp dport 7000 add @friends { ip saddr } drop'
 nft add rule ip filter input ip saddr @friends accept
 nft add rule ip filter input tcp dport 22 accept
 rolewall lint site --live --format json --state-dir state
