@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "analyze/first_match.h"
+#include "analyze/site_rules.h"
 #include "analyze/witness.h"
 #include "net/protocol.h"
 #include "ruleset/host.h"
@@ -16,14 +17,15 @@ using Steps = std::vector<Denotation::Step>;
 
 class Uses {
  public:
-  Uses(const policy::Policy& policy, const policy::HostPolicy& host,
-       const std::set<const policy::Rule*>& settled, Budget budget)
-      : policy_(policy),
-        settled_(settled),
-        host_(host),
-        d_(budget),
-        space_(d_, true),
-        denotation_(d_, space_, meanings_, policy, host_, run_time_) {}
+  Uses(RuleSpace& space, const policy::Policy& policy, HostRules& host, const KnownRules& known)
+      : shared_(space),
+        policy_(policy),
+        known_(known),
+        host_(host.policy),
+        meanings_(space.meanings),
+        d_(space.diagrams),
+        space_(space.packets),
+        denotation_(*host.denotation) {}
 
   std::vector<RuleUse> find() {
     early();
@@ -44,7 +46,63 @@ class Uses {
     return all;
   }
 
+  std::vector<AcceptedInVain> in_vain(const DeniedPackets& denied) {
+    std::vector<AcceptedInVain> all;
+    for (const policy::Direction way :
+         {policy::Direction::Inbound, policy::Direction::Outbound, policy::Direction::Forward}) {
+      if (host_.rules(way).empty()) continue;
+      const bool sends = way == policy::Direction::Outbound;
+      Diagram realm = sends ? sent() : arriving();
+      if (!sends) realm = d_.both(realm, by_device_of(denied.machine, Part::InDevice));
+      if (way != policy::Direction::Inbound) {
+        realm = d_.both(realm, by_device_of(denied.machine, Part::OutDevice));
+      } else {
+        realm = d_.both(realm, denotation_.to(host_.host->all_addresses()));
+      }
+      const Steps steps = denotation_.steps(way, nullptr);
+      FirstMatch first = first_of(steps, realm);
+      for (std::size_t i = 0; i < steps.size(); ++i) {
+        if (steps[i].rule == nullptr || steps[i].rule->action != policy::Action::Accept) continue;
+        add_in_vain(all, *steps[i].rule, first.left(i), denied, sends);
+      }
+    }
+    return all;
+  }
+
  private:
+  // By one that the machine has, and not over the loopback; by any, where none is known.
+  Diagram by_device_of(const ruleset::Host& machine, Part part) {
+    std::vector<Diagram> all;
+    for (const ruleset::Interface& interface : machine.interfaces) {
+      if (interface.device != "lo") all.push_back(denotation_.by(part, interface.device));
+    }
+    return all.empty() ? d_.complement(is_local(part)) : d_.union_of(std::move(all));
+  }
+
+  void add_in_vain(std::vector<AcceptedInVain>& all, const policy::Rule& rule, Diagram packets,
+                   const DeniedPackets& denied, bool sends) {
+    const Denied& wrong = sends ? denied.sent : denied.arriving;
+    const Direction direction = sends ? Direction::Send : Direction::Arrive;
+    const auto lost = [&](Diagram of) {
+      return d_.minus(of, wrong.lost) == kNothing ? d_.both(of, wrong.by_rule) : kNothing;
+    };
+    AcceptedInVain vain{&rule, "", direction, {}};
+    Diagram found = lost(packets);
+    const bool whole = found != kNothing;
+    for (const bool ipv6 : {false, true}) {
+      if (found != kNothing) break;
+      found = lost(d_.both(packets, ipv6 ? space_.is_ipv6() : space_.is_ipv4()));
+      vain.family = ipv6 ? "IPv6" : "IPv4";
+    }
+    if (found == kNothing) return;
+    if (whole) vain.family.clear();
+    const Natural natural = natural_of(rule);
+    const auto witness = witness_of(d_, space_, described_, direction, found, &natural);
+    if (!witness) return;
+    vain.packet = witness->packet;
+    all.push_back(std::move(vain));
+  }
+
   Diagram own(bool source) {
     std::vector<net::Prefix> single;
     for (const auto* list : {&host_.host->addresses, &host_.host->virtual_addresses}) {
@@ -134,10 +192,10 @@ class Uses {
   }
 
   bool is_asked(const Denotation::Step& step) const {
-    return step.rule != nullptr && !settled_.contains(step.rule);
+    return step.rule != nullptr && !known_.settled.contains(step.rule);
   }
 
-  void ask(const Steps& steps, Diagram realm, Direction direction, bool ends) {
+  std::vector<FirstMatch::Item> items_of(const Steps& steps) {
     std::vector<FirstMatch::Item> items;
     for (const Denotation::Step& step : steps) {
       const Diagram packets = d_.map(step.meaning, [](std::uint32_t value) {
@@ -146,16 +204,17 @@ class Uses {
       // A rule that ends by itself keeps no other from being needed.
       items.push_back({packets, step.rule == nullptr || !step.rule->expires});
     }
-    if (!settled_.empty()) {
-      // Of the packets that the others match, and no more.
-      std::vector<Diagram> asked;
-      for (std::size_t i = 0; i < steps.size(); ++i) {
-        if (is_asked(steps[i])) asked.push_back(items[i].packets);
-      }
-      realm = d_.both(realm, d_.union_of(std::move(asked)));
-      for (FirstMatch::Item& item : items) item.packets = d_.both(item.packets, realm);
-    }
-    FirstMatch first(d_, items, realm);
+    return items;
+  }
+
+  FirstMatch first_of(const Steps& steps, Diagram realm) {
+    std::vector<FirstMatch::Item> items = items_of(steps);
+    FirstMatch::Parts& parts = shared_.parts[items];
+    return {d_, std::move(items), realm, parts};
+  }
+
+  void ask(const Steps& steps, Diagram realm, Direction direction, bool ends) {
+    FirstMatch first = first_of(steps, realm);
     for (std::size_t i = 0; i < steps.size(); ++i) {
       if (is_asked(steps[i])) {
         const policy::Rule* rule = steps[i].rule;
@@ -168,7 +227,9 @@ class Uses {
           use.redundant = same && (use.redundant || !decided);
         } else if (!use.decides && use.blockers.empty() && first.is_there(i)) {
           use.is_there = true;
-          use.blockers = blockers(first, steps, i, direction);
+          if (!known_.explained.contains(rule)) {
+            use.blockers = blockers(first, steps, i, direction);
+          }
         }
       }
     }
@@ -178,6 +239,26 @@ class Uses {
   static bool does_alone_decide(const policy::Rule& rule) {
     return !rule.log && !rule.limit && !rule.connections && rule.helper == nullptr &&
            !rule.segment_size && !rule.expires;
+  }
+
+  // What becomes of it, whoever decides.
+  Meaning fate_at(Diagram meaning, const std::function<std::uint64_t(FieldId)>& packet) const {
+    const std::uint32_t value = d_.at(meaning, packet);
+    Meaning fate = value < Meanings::kFirst ? Meaning{} : meanings_.of(value);
+    fate.by.clear();
+    return fate;
+  }
+
+  // Asked before all packets are: mostly one packet tells that the rule is needed.
+  bool differs_for_one(FirstMatch& first, const Steps& steps, std::size_t at) const {
+    const Diagrams::Way* way = first.sample(at);
+    if (way == nullptr) return false;
+    const auto packet = [&](FieldId field) {
+      const auto step = std::ranges::find(*way, field, &Diagrams::Step::field);
+      return step == way->end() ? std::uint64_t{0} : step->values.first;
+    };
+    const auto next = first.next(at, packet);
+    return next && fate_at(steps[at].meaning, packet) != fate_at(steps[*next].meaning, packet);
   }
 
   // Whether the same would become of all that the step decides about, without it.
@@ -190,6 +271,7 @@ class Uses {
         return meanings_.terminal_of(plain);
       });
     };
+    if (differs_for_one(first, steps, at)) return false;
     const Diagram own_fates = fates(steps[at].meaning);
     Diagram open = first.left(at);
     const auto after = first.after(at, open);
@@ -257,14 +339,14 @@ class Uses {
     return all;
   }
 
+  RuleSpace& shared_;
   const policy::Policy& policy_;
-  const std::set<const policy::Rule*>& settled_;
-  policy::HostPolicy host_;
-  RunTime run_time_;
-  Meanings meanings_;
-  Diagrams d_;
-  PacketSpace space_;
-  Denotation denotation_;
+  const KnownRules& known_;
+  policy::HostPolicy& host_;
+  Meanings& meanings_;
+  Diagrams& d_;
+  PacketSpace& space_;
+  Denotation& denotation_;
   ruleset::Host described_;
   std::map<const policy::Rule*, RuleUse> uses_;
   std::vector<const policy::Rule*> order_;
@@ -272,18 +354,15 @@ class Uses {
 
 }  // namespace
 
-Answer<std::vector<RuleUse>> uses_of_rules(const policy::Policy& policy,
-                                           const policy::HostPolicy& host,
-                                           const std::set<const policy::Rule*>& settled,
-                                           Budget budget) {
-  // What an audit lets pass is judged as it will be.
-  policy::HostPolicy enforced = host;
-  enforced.defaults.mode = policy::Mode::Enforce;
-  try {
-    return Uses(policy, enforced, settled, budget).find();
-  } catch (const BudgetEnded& ended) {
-    return std::unexpected(NotProven{ended.what});
-  }
+std::vector<RuleUse> uses_of_rules(RuleSpace& space, const policy::Policy& policy, HostRules& host,
+                                   const KnownRules& known) {
+  return Uses(space, policy, host, known).find();
+}
+
+std::vector<AcceptedInVain> accepted_in_vain(RuleSpace& space, const policy::Policy& policy,
+                                             HostRules& host, const DeniedPackets& denied) {
+  const KnownRules none;
+  return Uses(space, policy, host, none).in_vain(denied);
 }
 
 }  // namespace rolewall::analyze

@@ -33,11 +33,44 @@ struct RuleUse {
   std::vector<Blocker> blockers;  // where it does not decide, though packets come
 };
 
-// Each rule that is in force on the host, once, but for those that are settled: their answer is
-// known. REQUIRES: the policy was loaded without errors.
-Answer<std::vector<RuleUse>> uses_of_rules(const policy::Policy& policy,
-                                           const policy::HostPolicy& host,
-                                           const std::set<const policy::Rule*>& settled,
-                                           Budget budget = {});
+// What other hosts have told of the rules.
+struct KnownRules {
+  std::set<const policy::Rule*> settled;    // not asked: a further host changes no answer
+  std::set<const policy::Rule*> explained;  // their blockers are known
+};
+
+struct HostRules;
+struct RuleSpace;
+
+// Each rule that is in force on the host, once, but for those that are settled. REQUIRES: the
+// policy was loaded without errors. May throw BudgetEnded.
+std::vector<RuleUse> uses_of_rules(RuleSpace& space, const policy::Policy& policy, HostRules& host,
+                                   const KnownRules& known);
+
+// A rule that accepts, and all whose packets are denied all the same.
+struct AcceptedInVain {
+  const policy::Rule* rule = nullptr;
+  std::string
+      family;  // "IPv4" or "IPv6", where the rule has packets of both and loses one; else ""
+  Direction direction = Direction::Arrive;
+  eval::Packet packet;
+};
+
+// What becomes of packets where all tables are asked. The sets have no fields but those that every
+// space has.
+struct Denied {
+  Diagram lost = kNothing;     // for certain not accepted: what the IP stack discards is of it, too
+  Diagram by_rule = kNothing;  // those that a chain may drop or reject
+};
+struct DeniedPackets {
+  const ruleset::Host& machine;
+  Denied arriving;
+  Denied sent;
+};
+
+// Of the rules that accept, those all of whose packets are lost, or all of one address family, some
+// of them by a chain's word. Of packets by the machine's devices. May throw BudgetEnded.
+std::vector<AcceptedInVain> accepted_in_vain(RuleSpace& space, const policy::Policy& policy,
+                                             HostRules& host, const DeniedPackets& denied);
 
 }  // namespace rolewall::analyze

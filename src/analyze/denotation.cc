@@ -142,11 +142,12 @@ Diagram Denotation::of_set(Side side, const net::AddressSet& set) {
 }
 
 Diagram Denotation::of_term(Side side, const policy::Term& term) {
-  const std::tuple key(side, term.kind, term.index, term.prefix);
-  const auto had = terms_.find(key);
-  if (had != terms_.end()) return had->second;
+  Terms& terms = term.kind == policy::TermKind::Self ? terms_ : *shared_;
+  const std::tuple key(side == Side::Source, term.kind, term.index, term.prefix);
+  const auto had = terms.find(key);
+  if (had != terms.end()) return had->second;
   const Diagram made = made_of_term(side, term);
-  terms_.emplace(key, made);
+  terms.emplace(key, made);
   return made;
 }
 

@@ -4,8 +4,8 @@
 // It judges the compiler (agreement.h), and so shares nothing with it: no lowering, no boxes of
 // traffic, no address sets, no dispatch, and nothing of what an nf_tables expression means. Each
 // word of the policy is a set of packets, each rule a choice by such a set, a list of rules the
-// first of them that matches. Of analyze/ this and what asks it (agreement.h, dead_rules.h) alone
-// know a policy.
+// first of them that matches. Of analyze/ this and what asks it (agreement.h, dead_rules.h,
+// site_rules.h) alone know a policy.
 #pragma once
 
 #include <map>
@@ -56,6 +56,9 @@ class Denotation {
   static constexpr std::uint32_t kGoesOn = 2;  // the terminal
   // A packet that goes on to be translated, or none.
   using Translating = const policy::Rule*;
+  // What terms mean that mean the same on every host: several Denotations of one space share it.
+  using Terms = std::map<std::tuple<bool, policy::TermKind, policy::Index, net::Prefix>, Diagram>;
+  void share(Terms& terms) { shared_ = &terms; }
   // In order, from conntrack on; the last is the default, where no packet goes on.
   std::vector<Step> steps(policy::Direction way, Translating translating);
   // The early rules.
@@ -67,6 +70,7 @@ class Denotation {
   Diagram delivered(Translating translating) { return is_delivered(translating); }
   Diagram from(const net::AddressSet& set) { return of_set(Side::Source, set); }
   Diagram to(const net::AddressSet& set) { return of_set(Side::Destination, set); }
+  Diagram services(const policy::ServiceList& list) { return of_services(list); }
   // What no early rule sees: what comes over the loopback, and neighbour discovery.
   Diagram not_early();
   // What the [[nat]] rule would translate, if no other did: a connection's first packets.
@@ -145,7 +149,8 @@ class Denotation {
   const policy::Policy& policy_;
   const policy::HostPolicy& host_;
   const RunTime& run_time_;
-  std::map<std::tuple<Side, policy::TermKind, policy::Index, net::Prefix>, Diagram> terms_;
+  Terms terms_;  // the host's own
+  Terms* shared_ = &terms_;
   std::map<std::pair<std::string, bool>, FieldId, std::less<>> limits_;
   std::optional<FieldId> expected_;
   std::vector<FieldId> told_;

@@ -185,6 +185,43 @@ Diagrams::Edge Diagrams::edge_at(Diagram diagram, FieldId field, std::uint32_t i
   return {lasts_[edge], children_[edge]};
 }
 
+// A list of one value meets a list of ten thousand: what is passed over is not walked along, but
+// jumped over in doubling steps.
+std::uint32_t Diagrams::edge_after(Diagram diagram, FieldId field, std::uint32_t index,
+                                   std::uint64_t value) const {
+  if (top(diagram) != field) return 0;
+  const std::uint64_t* const lasts = lasts_.data() + nodes_[diagram].first_edge;
+  std::uint32_t step = 1;
+  while (lasts[index] <= value) {
+    // The last edge ends at the field's largest value, which is no further than this one looks.
+    const std::uint32_t next = std::min(index + step, nodes_[diagram].edge_count - 1);
+    if (lasts[next] > value) {
+      return static_cast<std::uint32_t>(std::upper_bound(lasts + index, lasts + next, value) -
+                                        lasts);
+    }
+    index = next;
+    step *= 2;
+  }
+  return index;
+}
+
+// Whether this operand's child alone says what comes, whatever the other one's.
+bool Diagrams::says_all(Operation operation, Diagram child, bool is_first) {
+  switch (operation.kind) {
+    case Kind::Both:
+      return child == kNothing;
+    case Kind::Either:
+      return child == kEverything;
+    case Kind::Minus:
+      return child == (is_first ? kNothing : kEverything);
+    case Kind::Replace:
+      return is_first && is_terminal(child) && child != terminal(operation.terminal_value);
+    case Kind::Differ:
+      return false;
+  }
+  return false;
+}
+
 Diagram Diagrams::apply(Operation operation, Diagram a, Diagram b) {
   if (const auto known = shortcut(operation, a, b)) return *known;
   const bool commutes = operation.kind == Kind::Both || operation.kind == Kind::Either ||
@@ -208,12 +245,17 @@ Diagram Diagrams::walk(Operation operation, Diagram a, Diagram b) {
   while (true) {
     const Edge from_a = edge_at(a, field, i);
     const Edge from_b = edge_at(b, field, j);
-    const std::uint64_t last = std::min(from_a.last, from_b.last);
+    std::uint64_t last = std::min(from_a.last, from_b.last);
+    if (says_all(operation, from_a.child, true)) {
+      last = from_a.last;
+    } else if (says_all(operation, from_b.child, false)) {
+      last = from_b.last;
+    }
     spend(1);
     push(last, apply(operation, from_a.child, from_b.child), base);
     if (last == largest_[field]) break;
-    if (from_a.last == last) ++i;
-    if (from_b.last == last) ++j;
+    if (from_a.last <= last) i = edge_after(a, field, i, last);
+    if (from_b.last <= last) j = edge_after(b, field, j, last);
   }
   return make(field, base);
 }
@@ -268,13 +310,16 @@ Diagram Diagrams::choose_below(Diagram set, Diagram then, Diagram otherwise) {
   while (true) {
     const std::array<Edge, 3> edges{edge_at(set, field, index[0]), edge_at(then, field, index[1]),
                                     edge_at(otherwise, field, index[2])};
-    const std::uint64_t last = std::min({edges[0].last, edges[1].last, edges[2].last});
+    // Where the set says it all, the other operand's edges do not matter.
+    const std::uint64_t then_last = edges[0].child == kNothing ? edges[0].last : edges[1].last;
+    const std::uint64_t other_last = edges[0].child == kEverything ? edges[0].last : edges[2].last;
+    const std::uint64_t last = std::min({edges[0].last, then_last, other_last});
     spend(1);
     push(last, choose(edges[0].child, edges[1].child, edges[2].child), base);
     if (last == largest_[field]) break;
-    for (std::size_t k = 0; k < index.size(); ++k) {
-      if (edges[k].last == last) ++index[k];
-    }
+    if (edges[0].last <= last) index[0] = edge_after(set, field, index[0], last);
+    if (edges[1].last <= last) index[1] = edge_after(then, field, index[1], last);
+    if (edges[2].last <= last) index[2] = edge_after(otherwise, field, index[2], last);
   }
   return make(field, base);
 }
@@ -395,32 +440,38 @@ std::uint32_t Diagrams::at(Diagram diagram,
   return value_of(diagram);
 }
 
-namespace {
+bool Diagrams::is_first_visit(Diagram diagram, std::unordered_set<Diagram>& ends) const {
+  if (is_terminal(diagram)) return ends.insert(diagram).second;
+  if (visits_[diagram] == visit_) return false;
+  visits_[diagram] = visit_;
+  return true;
+}
 
-// Each diagram below one, once.
-template <class Children, class Visit>
-void visit_below(Diagram root, const Children& children, const Visit& visit) {
+void Diagrams::begin_visit() const {
+  visits_.resize(nodes_.size(), 0);
+  ++visit_;
+}
+
+template <class Visit>
+void Diagrams::visit_below(Diagram root, const Visit& visit) const {
+  begin_visit();
+  std::unordered_set<Diagram> ends;
   std::vector<Diagram> open{root};
-  std::unordered_map<Diagram, bool> seen{{root, true}};
   while (!open.empty()) {
     const Diagram next = open.back();
     open.pop_back();
     visit(next);
     if (is_terminal(next)) continue;
-    for (const Diagram child : children(next)) {
-      if (seen.emplace(child, true).second) open.push_back(child);
+    for (std::uint32_t i = 0; i < nodes_[next].edge_count; ++i) {
+      const Diagram child = children_[nodes_[next].first_edge + i];
+      if (is_first_visit(child, ends)) open.push_back(child);
     }
   }
 }
 
-}  // namespace
-
 std::vector<std::uint32_t> Diagrams::terminals(Diagram diagram) const {
   std::vector<std::uint32_t> all;
-  const auto children = [this](Diagram node) {
-    return std::span(children_).subspan(nodes_[node].first_edge, nodes_[node].edge_count);
-  };
-  visit_below(diagram, children, [&](Diagram below) {
+  visit_below(diagram, [&](Diagram below) {
     if (is_terminal(below)) all.push_back(value_of(below));
   });
   return all;
@@ -428,10 +479,7 @@ std::vector<std::uint32_t> Diagrams::terminals(Diagram diagram) const {
 
 std::vector<FieldId> Diagrams::fields(Diagram diagram) const {
   std::vector<FieldId> all;
-  const auto children = [this](Diagram node) {
-    return std::span(children_).subspan(nodes_[node].first_edge, nodes_[node].edge_count);
-  };
-  visit_below(diagram, children, [&](Diagram below) {
+  visit_below(diagram, [&](Diagram below) {
     if (!is_terminal(below)) all.push_back(nodes_[below].field);
   });
   std::ranges::sort(all);
@@ -441,19 +489,13 @@ std::vector<FieldId> Diagrams::fields(Diagram diagram) const {
 
 std::size_t Diagrams::node_count(Diagram diagram) const {
   std::size_t count = 0;
-  const auto children = [this](Diagram node) {
-    return std::span(children_).subspan(nodes_[node].first_edge, nodes_[node].edge_count);
-  };
-  visit_below(diagram, children, [&](Diagram below) { count += is_terminal(below) ? 0 : 1; });
+  visit_below(diagram, [&](Diagram below) { count += is_terminal(below) ? 0 : 1; });
   return count;
 }
 
 std::vector<std::uint64_t> Diagrams::breaks(Diagram diagram, FieldId field) const {
   std::vector<std::uint64_t> all;
-  const auto children = [this](Diagram node) {
-    return std::span(children_).subspan(nodes_[node].first_edge, nodes_[node].edge_count);
-  };
-  visit_below(diagram, children, [&](Diagram below) {
+  visit_below(diagram, [&](Diagram below) {
     if (is_terminal(below) || nodes_[below].field != field) return;
     const Node& node = nodes_[below];
     all.insert(all.end(), lasts_.begin() + node.first_edge,
@@ -463,6 +505,32 @@ std::vector<std::uint64_t> Diagrams::breaks(Diagram diagram, FieldId field) cons
   std::ranges::sort(all);
   all.erase(std::unique(all.begin(), all.end()), all.end());
   return all;
+}
+
+std::vector<std::pair<std::uint32_t, Diagrams::Way>> Diagrams::ways(Diagram diagram) const {
+  std::vector<std::pair<std::uint32_t, Way>> found;
+  std::unordered_set<Diagram> ends;
+  Way way;
+  begin_visit();
+  ways_below(diagram, way, ends, found);
+  return found;
+}
+
+void Diagrams::ways_below(Diagram diagram, Way& way, std::unordered_set<Diagram>& ends,
+                          std::vector<std::pair<std::uint32_t, Way>>& found) const {
+  if (!is_first_visit(diagram, ends)) return;
+  if (is_terminal(diagram)) {
+    found.emplace_back(value_of(diagram), way);
+    return;
+  }
+  const Node& node = nodes_[diagram];
+  std::uint64_t first = 0;
+  for (std::uint32_t i = node.first_edge; i < node.first_edge + node.edge_count; ++i) {
+    way.push_back({node.field, {first, lasts_[i]}});
+    ways_below(children_[i], way, ends, found);
+    way.pop_back();
+    first = lasts_[i] + 1;
+  }
 }
 
 std::vector<Diagrams::Run> Diagrams::runs(Diagram diagram, FieldId field) const {

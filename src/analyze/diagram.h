@@ -23,6 +23,8 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
+#include <utility>
 #include <vector>
 
 namespace rolewall::analyze {
@@ -131,9 +133,12 @@ class Diagrams {
     FieldId field = 0;
     Values values;
   };
-  std::optional<std::vector<Step>> way_to(
+  using Way = std::vector<Step>;
+  std::optional<Way> way_to(
       Diagram diagram, std::uint32_t terminal_value,
       const std::function<std::span<const std::uint64_t>(FieldId)>& wanted) const;
+  // One way down to each of its terminals, in no order.
+  std::vector<std::pair<std::uint32_t, Way>> ways(Diagram diagram) const;
 
   // What other work costs, in steps.
   void spend(std::uint64_t steps);
@@ -183,6 +188,10 @@ class Diagrams {
   // The edge of `diagram` for values from `from` on, as seen at `field`: a diagram that does not
   // ask about the field has one for all.
   Edge edge_at(Diagram diagram, FieldId field, std::uint32_t index) const;
+  // The first edge from `index` on that goes beyond the value. REQUIRES: there is one.
+  std::uint32_t edge_after(Diagram diagram, FieldId field, std::uint32_t index,
+                           std::uint64_t value) const;
+  static bool says_all(Operation operation, Diagram child, bool is_first);
   void push(std::uint64_t last, Diagram child, std::size_t base);
   Diagram make(FieldId field, std::size_t base);  // of the edges above `base`, which it takes away
   void grow_table();
@@ -191,6 +200,13 @@ class Diagrams {
   Diagram quantify_below(Diagram set, const std::function<Quantifier(FieldId)>& of,
                          std::unordered_map<Diagram, Diagram>& done);
   Diagram copy_below(const Diagrams& other, Diagram of, std::unordered_map<Diagram, Diagram>& done);
+  // Each diagram below one, once.
+  template <class Visit>
+  void visit_below(Diagram root, const Visit& visit) const;
+  void ways_below(Diagram diagram, Way& way, std::unordered_set<Diagram>& ends,
+                  std::vector<std::pair<std::uint32_t, Way>>& found) const;
+  void begin_visit() const;
+  bool is_first_visit(Diagram diagram, std::unordered_set<Diagram>& ends) const;
   bool leads_to(Diagram diagram, std::uint32_t terminal_value,
                 std::unordered_map<Diagram, bool>& known) const;
 
@@ -206,6 +222,9 @@ class Diagrams {
   std::vector<Edge> scratch_;         // edges of the nodes that are being made, as a stack
   std::vector<Remembered> cache_;
   std::vector<Remembered> choices_;  // of choose(): the operation is the set
+  // Of a walk that comes to each node once: the number of the last one that came there.
+  mutable std::vector<std::uint32_t> visits_;
+  mutable std::uint32_t visit_ = 0;
 };
 
 }  // namespace rolewall::analyze

@@ -11,9 +11,13 @@ constexpr std::uint32_t kFirstItem = 3;
 
 }  // namespace
 
-FirstMatch::FirstMatch(Diagrams& diagrams, std::vector<Item> items, Diagram realm)
-    : d_(diagrams), items_(std::move(items)), realm_(realm) {
+FirstMatch::FirstMatch(Diagrams& diagrams, std::vector<Item> items, Diagram realm, Parts& parts)
+    : d_(diagrams), items_(std::move(items)), realm_(realm), parts_(parts) {
   first_ = d_.choose(realm_, first_of(0, items_.size()), kNothing);
+  // Once for all: an item that stays decides where the list ends in it, and nowhere else.
+  for (auto& [value, way] : d_.ways(first_)) {
+    if (value >= kFirstItem) samples_.emplace(value - kFirstItem, std::move(way));
+  }
 }
 
 // By halves: no long list is walked once for each of its items.
@@ -26,10 +30,10 @@ Diagram FirstMatch::first_of(std::size_t begin, std::size_t end) {
     return d_.choose(item.packets, terminal(number), terminal(kNoItem));
   }
   const std::pair key(begin, end);
-  if (const auto had = halves_.find(key); had != halves_.end()) return had->second;
+  if (const auto had = parts_.find(key); had != parts_.end()) return had->second;
   const std::size_t half = begin + (end - begin) / 2;
   const Diagram all = d_.replace(first_of(begin, half), kNoItem, first_of(half, end));
-  halves_.emplace(key, all);
+  parts_.emplace(key, all);
   return all;
 }
 
@@ -57,7 +61,31 @@ std::vector<std::size_t> FirstMatch::deciding(std::size_t item, bool& none) {
   return all;
 }
 
+const Diagrams::Way* FirstMatch::sample(std::size_t item) const {
+  const auto found = samples_.find(item);
+  return found == samples_.end() ? nullptr : &found->second;
+}
+
+std::optional<std::size_t> FirstMatch::next(std::size_t item,
+                                            const std::function<std::uint64_t(FieldId)>& packet) {
+  return next_of(item, 0, items_.size(), packet);
+}
+
+std::optional<std::size_t> FirstMatch::next_of(
+    std::size_t after, std::size_t begin, std::size_t end,
+    const std::function<std::uint64_t(FieldId)>& packet) {
+  if (end <= after + 1 || begin == end) return std::nullopt;
+  if (begin > after) {
+    const std::uint32_t value = d_.at(first_of(begin, end), packet);
+    return value == kNoItem ? std::nullopt : std::optional<std::size_t>(value - kFirstItem);
+  }
+  const std::size_t half = begin + (end - begin) / 2;
+  const auto found = next_of(after, begin, half, packet);
+  return found ? found : next_of(after, half, end, packet);
+}
+
 bool FirstMatch::decides(std::size_t item) {
+  if (items_[item].stays) return samples_.contains(item);
   bool none = false;
   const std::vector<std::size_t> all = deciding(item, none);
   return none || (!all.empty() && all.back() >= item);
@@ -89,8 +117,17 @@ std::vector<std::size_t> FirstMatch::blockers(std::size_t item) {
 }
 
 Diagram FirstMatch::left(std::size_t item, std::size_t without) {
-  Diagram all = d_.choose(own(item), terminal(kNoItem), kNothing);
-  go_on(all, 0, without, 0, items_.size());
+  Diagram all = kNothing;
+  if (items_[without].stays) {
+    // What it decides about now, and nothing else, is another's once it goes.
+    const std::uint32_t number = static_cast<std::uint32_t>(without) + kFirstItem;
+    all = d_.map(d_.choose(items_[item].packets, first_, kNothing), [&](std::uint32_t value) {
+      return value == number ? terminal(kNoItem) : kNothing;
+    });
+  } else {
+    all = d_.choose(own(item), terminal(kNoItem), kNothing);
+    go_on(all, 0, without, 0, items_.size());
+  }
   if (without < item) go_on(all, without + 1, item, 0, items_.size());
   return d_.map(all, [](std::uint32_t value) { return value == kNoItem ? kEverything : kNothing; });
 }

@@ -3,9 +3,6 @@
 #include "analyze/witness.h"
 
 namespace rolewall::analyze {
-namespace {
-
-// Whether the field is a host's own view of a packet.
 bool is_of_host(const PacketSpace& space, FieldId field) {
   const auto is_device = [&](Part part) {
     return field == space.field(part) || field == space.field(part) + 1;
@@ -14,8 +11,6 @@ bool is_of_host(const PacketSpace& space, FieldId field) {
          field == space.field(Part::Type) || field == space.has_user() || field == space.user() ||
          field == space.has_group() || field == space.group();
 }
-
-}  // namespace
 
 Answer<Diagram> Travelling::take(Analysis& from, Direction direction, std::span<const Fate> fates,
                                  Diagram packets, Taken taken) {

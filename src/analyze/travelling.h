@@ -38,4 +38,7 @@ class Travelling {
 // The packets of the analysis' space that have these headers.
 Diagram with_headers_of(Analysis& analysis, Direction direction, const eval::Packet& packet);
 
+// Whether the field is a host's own view of a packet.
+bool is_of_host(const PacketSpace& space, FieldId field);
+
 }  // namespace rolewall::analyze

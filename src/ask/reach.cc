@@ -10,6 +10,8 @@
 
 #include "ask/alike.h"
 #include "ask/sample.h"
+#include "policy/effective.h"
+#include "policy/kinds.h"
 #include "policy/load.h"
 
 namespace rolewall::ask {
@@ -60,6 +62,7 @@ class ReachAsker {
   ReachAsker(const policy::Policy& policy, policy::Date date, Site& site,
              const ReachQuestion& question)
       : policy_(policy),
+        date_(date),
         site_(site),
         sampler_(policy),
         alike_(policy, date),
@@ -71,8 +74,13 @@ class ReachAsker {
 
   Result<std::optional<Reach>> ask(const std::string& from, const std::string& to,
                                    const std::string& service) {
-    const Groups senders = groups_of(from);
-    const Groups receivers = groups_of(to);
+    const Groups& senders = groups_of(from);
+    const Groups& receivers = groups_of(to);
+    const auto literals = literals_of(service);
+    if (!may_pass(senders, policy::Direction::Outbound, literals) ||
+        !may_pass(receivers, policy::Direction::Inbound, literals)) {
+      return std::nullopt;
+    }
     std::vector<Sample> samples;
     for (const std::string& sender : few_of(from, senders, {})) {
       for (const std::string& receiver : few_of(to, receivers, senders)) {
@@ -93,7 +101,13 @@ class ReachAsker {
   using Groups = std::vector<std::vector<policy::Index>>;
 
   // Of a role or tag, the hosts that are alike together; nothing of anything else.
-  Groups groups_of(const std::string& end) const {
+  const Groups& groups_of(const std::string& end) {
+    const auto [at, is_new] = groups_.try_emplace(end);
+    if (is_new) at->second = made_groups_of(end);
+    return at->second;
+  }
+
+  Groups made_groups_of(const std::string& end) const {
     const auto [begin, last] = policy_.names.equal_range(end);
     if (std::distance(begin, last) != 1) return {};
     if (begin->second.kind == policy::TermKind::Role) {
@@ -103,6 +117,44 @@ class ReachAsker {
       return alike_.groups(policy_.tags[begin->second.index].hosts);
     }
     return {};
+  }
+
+  const std::vector<policy::ServiceLiteral>& literals_of(const std::string& service) {
+    const auto [at, is_new] = literals_.try_emplace(service);
+    Diagnostics ignored;
+    if (is_new) at->second = policy::parse_service(policy_, service, ignored);
+    return at->second;
+  }
+
+  // Whether some host's rules accept a packet of these services, whoever the other end is: what
+  // none does need not be asked of any pair. An end that is no role or tag is not looked into, nor
+  // is a host that translates.
+  bool may_pass(const Groups& groups, policy::Direction way,
+                const std::vector<policy::ServiceLiteral>& services) {
+    return groups.empty() || std::ranges::any_of(groups, [&](const auto& group) {
+             return may_pass(effective(group.front()), way, services);
+           });
+  }
+
+  static bool may_pass(policy::HostPolicy& host, policy::Direction way,
+                       const std::vector<policy::ServiceLiteral>& services) {
+    const bool sends = way == policy::Direction::Outbound;
+    const policy::Action by_default = sends ? host.defaults.outbound : host.defaults.inbound;
+    if (by_default == policy::Action::Accept || !host.nat.empty()) return true;
+    return std::ranges::any_of(host.rules(way), [&](const policy::EffectiveRule& each) {
+      const policy::ServiceList& list = each.rule->conditions.services;
+      if (each.rule->action != policy::Action::Accept) return false;
+      return !list.given || std::ranges::any_of(list.literals, [&](const auto& literal) {
+        return std::ranges::any_of(
+            services, [&](const auto& one) { return policy::literals_meet(literal, one); });
+      });
+    });
+  }
+
+  policy::HostPolicy& effective(policy::Index host) {
+    const auto [at, is_new] = effective_.try_emplace(host);
+    if (is_new) at->second = policy::effective_policy(policy_, host, date_);
+    return at->second;
   }
 
   // One host of each group, in words; of one that is asked by itself too, another.
@@ -163,6 +215,10 @@ class ReachAsker {
       const std::string to = name_of_end(sample.receiver, reach.to);
       const auto [at, fresh] = passages.try_emplace({from, to}, Passage{from, to, 0, 0, {}, {}});
       if (!fresh && at->second.verdict == Verdict::Accept) continue;  // no fate is more open
+      if (site_.is_surely_denied(sample)) {
+        if (fresh) at->second.verdict = Verdict::Drop;
+        continue;
+      }
       Answer answer = site_.ask(sample);
       if (!fresh && openness(answer.verdict) <= openness(at->second.verdict)) continue;
       at->second.verdict = answer.verdict;
@@ -177,11 +233,15 @@ class ReachAsker {
   }
 
   const policy::Policy& policy_;
+  policy::Date date_;
   Site& site_;
   Sampler sampler_;
   Alike alike_;
   std::string through_;
   std::map<std::string, policy::Index> numbers_;  // of the hosts, by their names
+  std::map<std::string, Groups> groups_;          // by the end's name
+  std::map<policy::Index, policy::HostPolicy> effective_;
+  std::map<std::string, std::vector<policy::ServiceLiteral>> literals_;
   std::size_t count_ = 0;
 };
 

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "analyze/dead_rules.h"
+#include "analyze/site_rules.h"
 #include "ask/alike.h"
 #include "ask/packet_parts.h"
 #include "ask/prover.h"
@@ -45,6 +45,7 @@ class RuleLint {
         date_(date),
         findings_(findings),
         alike_(policy, date),
+        rules_(policy),
         prover_(policy, site) {}
 
   void find() {
@@ -66,49 +67,54 @@ class RuleLint {
     return text;
   }
 
-  // Those of the rules that are needed on another host: this one changes no answer about them.
-  std::set<const policy::Rule*> settled(const policy::HostPolicy& effective, Index host,
-                                        bool& all) {
-    std::set<const policy::Rule*> rules;
-    all = true;
-    for (const auto* list :
-         {&effective.inbound, &effective.outbound, &effective.forward, &effective.nat}) {
-      for (const policy::EffectiveRule& each : *list) {
-        const auto had = uses_.find(each.rule);
-        if (had == uses_.end() || !had->second.use.decides || had->second.use.redundant) {
-          all = false;
-          continue;
-        }
-        had->second.hosts.insert(host);
-        rules.insert(each.rule);
-      }
+  const policy::HostPolicy& effective(Index host) {
+    const auto [at, is_new] = effective_.try_emplace(host);
+    if (is_new) at->second = policy::effective_policy(policy_, host, date_);
+    return at->second;
+  }
+
+  template <class Visit>
+  static void each_rule(const policy::HostPolicy& host, const Visit& visit) {
+    for (const auto* list : {&host.inbound, &host.outbound, &host.forward, &host.nat}) {
+      for (const policy::EffectiveRule& each : *list) visit(each);
     }
-    return rules;
+  }
+
+  // What was told of the host's rules on others. Those that are needed there are settled: this one
+  // changes no answer about them.
+  analyze::KnownRules known(Index host, bool& all) {
+    analyze::KnownRules known;
+    all = true;
+    each_rule(effective(host), [&](const policy::EffectiveRule& each) {
+      const auto had = uses_.find(each.rule);
+      if (had == uses_.end() || !had->second.use.decides || had->second.use.redundant) {
+        all = false;
+        if (had != uses_.end() && had->second.use.is_there) known.explained.insert(each.rule);
+        return;
+      }
+      had->second.hosts.insert(host);
+      known.settled.insert(each.rule);
+    });
+    return known;
   }
 
   void ask(Index host) {
-    const policy::HostPolicy effective = policy::effective_policy(policy_, host, date_);
     bool all = false;
-    const std::set<const policy::Rule*> known = settled(effective, host, all);
+    const analyze::KnownRules told = known(host, all);
     if (all) return;
-    const auto uses = analyze::uses_of_rules(policy_, effective, known);
+    const auto uses = rules_.uses(effective(host), told);
     if (!uses) {
       policy::report(findings_, Code::NotDecided, policy_.hosts[host].span,
                      fmt::format("which rules of {} do nothing was not decided within {}",
                                  policy::quote(policy_.hosts[host].name), uses.error().why));
-      for (const auto* list :
-           {&effective.inbound, &effective.outbound, &effective.forward, &effective.nat}) {
-        for (const policy::EffectiveRule& each : *list) {
-          if (!known.contains(each.rule)) open_.insert(each.rule);
-        }
-      }
+      each_rule(effective(host), [&](const policy::EffectiveRule& each) {
+        if (!told.settled.contains(each.rule)) open_.insert(each.rule);
+      });
       return;
     }
     std::map<const policy::Rule*, const policy::RuleFile*> files;
-    for (const auto* list :
-         {&effective.inbound, &effective.outbound, &effective.forward, &effective.nat}) {
-      for (const policy::EffectiveRule& each : *list) files.emplace(each.rule, each.file);
-    }
+    each_rule(effective(host),
+              [&](const policy::EffectiveRule& each) { files.emplace(each.rule, each.file); });
     for (const RuleUse& use : *uses) add(use, files[use.rule], host);
   }
 
@@ -198,10 +204,91 @@ class RuleLint {
     });
   }
 
-  policy::Selectors of_file(const UseOnSite& on_site) const {
+  // Of the hosts that the words name, one of each kind: another than asks, where there is one.
+  std::vector<Index> named(const policy::Selectors& selectors, const std::set<Index>& askers) {
+    const net::AddressSet set = policy::addresses_of(policy_, selectors, *askers.begin());
+    std::vector<Index> hosts;
+    for (Index host = 0; host < policy_.hosts.size(); ++host) {
+      const bool is_meant = !(policy_.hosts[host].all_addresses() & set).empty();
+      if (is_meant) hosts.push_back(host);
+    }
+    std::vector<Index> few;
+    for (const auto& group : alike_.groups(hosts)) {
+      const auto other =
+          std::ranges::find_if_not(group, [&](const Index host) { return askers.contains(host); });
+      few.push_back(other == group.end() ? group.front() : *other);
+    }
+    return few;
+  }
+
+  struct HalfFlow {
+    const policy::Rule* rule = nullptr;
+    bool sends = false;
+    std::vector<Index> senders;
+    std::vector<Index> receivers;
+  };
+
+  std::optional<HalfFlow> flow_of(const policy::Rule& rule) {
+    const UseOnSite& on_site = uses_.at(&rule);
+    const bool sends = rule.direction == policy::Direction::Outbound;
+    const bool receives = rule.direction == policy::Direction::Inbound;
+    if ((!sends && !receives) || rule.action != policy::Action::Accept) return std::nullopt;
+    if (on_site.file->shipped || !on_site.use.decides || rule.early) return std::nullopt;
+    const policy::Conditions& conditions = rule.conditions;
+    const policy::Selectors& other = sends ? conditions.to : conditions.from;
+    const policy::Selectors& here = sends ? conditions.from : conditions.to;
+    if (!names_hosts(other) || here.given || conditions.user) return std::nullopt;
+    const std::vector<Index> own(on_site.hosts.begin(), on_site.hosts.end());
+    const std::vector<Index> others = named(other, on_site.hosts);
+    return HalfFlow{&rule, sends, sends ? own : others, sends ? others : own};
+  }
+
+  // Absent: it was not decided.
+  std::optional<bool> passes(const HalfFlow& flow) {
+    std::vector<const policy::HostPolicy*> senders;
+    std::vector<const policy::HostPolicy*> receivers;
+    bool translates = false;
+    const auto add = [&](Index host, std::vector<const policy::HostPolicy*>& to) {
+      to.push_back(&effective(host));
+      translates = translates || !to.back()->nat.empty();
+    };
+    for (const Index host : flow.senders) add(host, senders);
+    for (const Index host : flow.receivers) add(host, receivers);
+    // What a host sends to itself is between no two ends.
+    const bool two = std::ranges::any_of(flow.senders, [&](const Index sender) {
+      return std::ranges::any_of(flow.receivers,
+                                 [&](const Index receiver) { return receiver != sender; });
+    });
+    if (!two) return true;
+    if (translates) return passes_translated(flow);
+    const auto passes = rules_.passes({flow.rule->conditions.services, senders, receivers});
+    return passes ? std::optional(*passes) : std::nullopt;
+  }
+
+  // As the ruleset has it, which the prover reads: a translation is no function of one packet.
+  std::optional<bool> passes_translated(const HalfFlow& flow) {
+    policy::PacketWords words;
+    words.service = flow.rule->conditions.services;
+    words.from.selectors = selectors_of(flow.senders);
+    words.to.selectors = selectors_of(flow.receivers);
+    words.span = flow.rule->span;
+    const Statement statement{Claim::Never, &words, {}};
+    switch (prover_.prove({&statement, 1}).front().outcome) {
+      case Proof::Outcome::Holds:
+        return false;
+      case Proof::Outcome::Broken:
+      case Proof::Outcome::NotAsked:
+        return true;
+      case Proof::Outcome::NotProven:
+        break;
+    }
+    return std::nullopt;
+  }
+
+  policy::Selectors selectors_of(const std::vector<Index>& hosts) const {
     policy::Selectors selectors;
     selectors.given = true;
-    for (const Index host : on_site.hosts) {
+    for (const Index host : hosts) {
       policy::Selector item;
       item.term.kind = policy::TermKind::Host;
       item.term.index = host;
@@ -212,40 +299,29 @@ class RuleLint {
   }
 
   void half_flows() {
-    std::vector<policy::PacketWords> words;
-    std::vector<const policy::Rule*> rules;
+    std::vector<HalfFlow> flows;
     for (const policy::Rule* rule : order_) {
-      const UseOnSite& on_site = uses_.at(rule);
-      const bool sends = rule->direction == policy::Direction::Outbound;
-      const bool receives = rule->direction == policy::Direction::Inbound;
-      if ((!sends && !receives) || rule->action != policy::Action::Accept) continue;
-      if (on_site.file->shipped || !on_site.use.decides || rule->early) continue;
-      const policy::Conditions& conditions = rule->conditions;
-      const policy::Selectors& other = sends ? conditions.to : conditions.from;
-      const policy::Selectors& here = sends ? conditions.from : conditions.to;
-      if (!names_hosts(other) || here.given || conditions.user) continue;
-      policy::PacketWords& flow = words.emplace_back();
-      flow.service = conditions.services;
-      (sends ? flow.from : flow.to).selectors = of_file(on_site);
-      (sends ? flow.to : flow.from).selectors = other;
-      flow.span = rule->span;
-      rules.push_back(rule);
+      if (auto flow = flow_of(*rule)) flows.push_back(std::move(*flow));
     }
-    std::vector<Statement> statements;
-    for (const policy::PacketWords& flow : words) {
-      statements.push_back({Claim::Never, &flow, {}});
-    }
-    const std::vector<Proof> proofs = prover_.prove(statements);
-    for (std::size_t i = 0; i < proofs.size(); ++i) {
-      if (proofs[i].outcome != Proof::Outcome::Holds) continue;
-      const policy::Rule& rule = *rules[i];
-      const bool sends = rule.direction == policy::Direction::Outbound;
+    // What the same hosts take is asked together, while it is there.
+    std::ranges::stable_sort(flows, {}, &HalfFlow::receivers);
+    for (const HalfFlow& flow : flows) {
+      const policy::Rule* rule = flow.rule;
+      const auto passing = passes(flow);
+      if (passing && *passing) continue;
+      if (!passing) {
+        policy::report(
+            findings_, Code::NotDecided, rule->span,
+            fmt::format("whether both ends of {} agree was not decided", rule->full_name));
+        continue;
+      }
       policy::report(
-          findings_, Code::HalfFlow, rule.span,
-          sends ? fmt::format("{} sends what no host in its `to` admits", rule.full_name)
-                : fmt::format("{} admits what no host in its `from` may send", rule.full_name),
-          sends ? "add the [[inbound]] rule there, or delete this one"
-                : "add the [[outbound]] rule there, or delete this one");
+          findings_, Code::HalfFlow, rule->span,
+          flow.sends
+              ? fmt::format("{} sends what no host in its `to` admits", rule->full_name)
+              : fmt::format("{} admits what no host in its `from` may send", rule->full_name),
+          flow.sends ? "add the [[inbound]] rule there, or delete this one"
+                     : "add the [[outbound]] rule there, or delete this one");
     }
   }
 
@@ -253,7 +329,9 @@ class RuleLint {
   policy::Date date_;
   Diagnostics& findings_;
   Alike alike_;
+  analyze::SiteRules rules_;
   Prover prover_;
+  std::map<Index, policy::HostPolicy> effective_;
   std::map<const policy::Rule*, UseOnSite> uses_;
   std::vector<const policy::Rule*> order_;
   std::set<const policy::Rule*> open_;  // the budget ended on one of their hosts

@@ -277,6 +277,20 @@ Answer Site::ask_with(const Sample& sample, const Teller& teller) {
   return answer;
 }
 
+bool Site::is_surely_denied(const Sample& sample) {
+  eval::Options options;
+  options.steps = false;
+  return std::ranges::any_of(way_of(sample), [&](const Stop& stop) {
+    if (stop.ends.size() != 1) return false;  // it depends on the interface
+    const FlowEnd& end = stop.ends.front();
+    eval::Evaluator& evaluator = *compiled(end.host).evaluator;
+    const eval::Journey journey =
+        end.arrives ? evaluator.arrive(end.packet, options) : evaluator.send(end.packet, options);
+    const eval::Fate fate = journey.fate();
+    return journey.conditions.empty() && (fate == eval::Fate::Drop || fate == eval::Fate::Reject);
+  });
+}
+
 Answer Site::ask(const Sample& sample, bool explain) {
   return ask_with(sample, [&](const FlowEnd& end) { return run(end, explain); });
 }

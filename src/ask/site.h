@@ -61,6 +61,10 @@ class Site {
 
   Answer ask(const Sample& sample, bool explain = false);
 
+  // Whether some host on its way drops or rejects it for certain, so that it comes through nowhere.
+  // Costs a fraction of an answer; false says nothing.
+  bool is_surely_denied(const Sample& sample);
+
   // The same, but `teller` says what each host does. It is asked about every stop of way_of(),
   // always in the same order, whatever it answers.
   Answer ask_with(const Sample& sample, const Teller& teller);

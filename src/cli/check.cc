@@ -105,9 +105,8 @@ std::vector<std::string> auditing(const LoadedSite& site) {
 // A proof is of the policy, whether a host enforces it or not.
 std::string beside(const std::vector<std::string>& auditing) {
   if (auditing.empty()) return "";
-  return fmt::format(
-      " (of the policy: {} in audit mode not enforce it)",
-      auditing.size() == 1 ? "1 host does" : fmt::format("{} hosts do", auditing.size()));
+  return fmt::format(" (of the policy: {} in audit mode {} not enforce it)",
+                     counted(auditing.size(), "host"), auditing.size() == 1 ? "does" : "do");
 }
 
 void print_text(const LoadedSite& site, const ask::Checked& checked,

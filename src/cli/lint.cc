@@ -4,15 +4,22 @@
 
 #include <fmt/format.h>
 
+#include "apply/apply.h"
+#include "ask/dropped_elsewhere.h"
 #include "ask/rule_lint.h"
 #include "ask/site.h"
+#include "cli/diff_sides.h"
 #include "cli/exit_status.h"
 #include "cli/finding_options.h"
+#include "cli/live.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_checked.h"
 #include "cli/render_json.h"
+#include "cli/ruleset_file.h"
 #include "cli/site_options.h"
+#include "cli/state_options.h"
+#include "compile/compile.h"
 
 namespace rolewall::cli {
 namespace {
@@ -20,7 +27,26 @@ namespace {
 struct LintOptions {
   SiteOptions site;
   FindingOptions findings;
+  std::string ruleset;
+  bool live = false;
+  std::string host;
+  std::string state_directory{apply::kDefaultStateDirectory};
 };
+
+// A host's own table beside those of other programs.
+Result<void> lint_beside_others(const LintOptions& options, LoadedSite& site) {
+  if (options.ruleset.empty() && !options.live) return {};
+  auto there =
+      options.live ? live_snapshot(options.state_directory) : read_ruleset(options.ruleset);
+  if (!there) return std::unexpected(there.error());
+  const bool is_named = options.host.empty() && policy::find_host(site.policy, there->host.name);
+  const auto host = choose_host(site.policy, is_named ? there->host.name : options.host);
+  if (!host) return std::unexpected(host.error());
+  const ruleset::Snapshot own = compile::compile(site.policy, *host, {site.date, true});
+  ask::lint_beside(site.policy, site.date, *host, put_into(std::move(*there), own),
+                   site.diagnostics);
+  return {};
+}
 
 int run(const LintOptions& options) {
   auto site = load_site(options.site, Looks::Around);
@@ -30,6 +56,7 @@ int run(const LintOptions& options) {
     policy::lint(site->policy, site->date, site->diagnostics);
     ask::Site asked(site->policy, site->date);
     ask::lint_exactly(site->policy, site->date, asked, site->diagnostics);
+    if (const auto done = lint_beside_others(options, *site); !done) return report(done.error());
     site->diagnostics.sort();
   }
   const auto silenced =
@@ -62,11 +89,20 @@ void add_lint(Program& program) {
                        "  rolewall lint policies\n"
                        "  rolewall lint policies --format json\n"
                        "  rolewall lint policies --write-baseline known.json\n"
-                       "  rolewall lint policies --strict --baseline known.json");
+                       "  rolewall lint policies --strict --baseline known.json\n"
+                       "  sudo rolewall lint --live           what do other programs' rules drop?\n"
+                       "  rolewall lint policies --ruleset web-01.json");
   auto options = std::make_shared<LintOptions>();
   options->site.expired_is_error = true;
   add_site_options(verb, options->site, Looks::Around);
   add_finding_options(verb, options->findings);
+  const Option ruleset =
+      verb.add_option("--ruleset", options->ruleset,
+                      "ask beside the tables of a host that `dump` wrote (-: standard input)")
+          .type_name("FILE");
+  verb.add_flag("--live", options->live, "ask beside the tables of this kernel").excludes(ruleset);
+  add_host_option(verb, options->host);
+  add_state_option(verb, options->state_directory);
   program.on_choice(verb, options, run);
 }
 

@@ -125,6 +125,8 @@ constexpr std::array kTable = {
             "a rule admits at one host what no host at the other end admits"},
     CodeRow{Code::NotDecided, kNote, "not-decided",
             "which rules of a host do nothing was not found within the budget"},
+    CodeRow{Code::DroppedElsewhere, kWarning, "dropped-by-other-table",
+            "another program's table drops all that a rule accepts"},
     CodeRow{Code::UnmetRule, kWarning, "unmet-rule",
             "a built-in step decides every packet of a rule, or of a service that it names"},
     CodeRow{Code::NoHostHasInterface, kWarning, "no-host-has-interface",
@@ -217,11 +219,15 @@ bool may_be_silenced(const CodeRow& row) {
 }
 
 bool needs_packets(Code code) {
-  constexpr std::array kCodes{Code::BlockTestsNotRun,  Code::ManagementShutOut,
-                              Code::NeighboursShutOut, Code::ManagementLimited,
-                              Code::ShadowedRule,      Code::RedundantRule,
-                              Code::HalfFlow,          Code::NotDecided};
+  constexpr std::array kCodes{
+      Code::BlockTestsNotRun,  Code::ManagementShutOut, Code::NeighboursShutOut,
+      Code::ManagementLimited, Code::ShadowedRule,      Code::RedundantRule,
+      Code::HalfFlow,          Code::NotDecided,        Code::DroppedElsewhere};
   return std::ranges::find(kCodes, code) != kCodes.end();
+}
+
+bool needs_ruleset(Code code) {
+  return code == Code::DroppedElsewhere;
 }
 
 bool is(const Diagnostic& finding, Code code) {

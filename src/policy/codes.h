@@ -93,6 +93,7 @@ enum class Code : std::uint8_t {
   RedundantRule,
   HalfFlow,
   NotDecided,
+  DroppedElsewhere,
   UnmetRule,
   NoHostHasInterface,
   SkipDiffers,
@@ -143,6 +144,8 @@ const CodeRow* find_code(std::string_view word);
 bool may_be_silenced(const CodeRow& row);
 // `check` alone looks for it, since packets are asked about.
 bool needs_packets(Code code);
+// Whether it is looked for where a ruleset with other programs' tables is given, and nowhere else.
+bool needs_ruleset(Code code);
 bool is(const Diagnostic& finding, Code code);
 
 // Reports under the code's word and severity. The reference is valid until the next report.

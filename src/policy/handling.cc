@@ -105,7 +105,8 @@ std::size_t drop_allowed(const Policy& policy, const Handling& handling, Diagnos
   for (std::size_t i = 0; i < used.size(); ++i) {
     const AllowedFinding& entry = policy.allowed[i];
     const CodeRow& row = *find_code(entry.code);
-    if (used[i] || (needs_packets(row.code) && !handling.packets_asked)) continue;
+    if (used[i] || needs_ruleset(row.code)) continue;
+    if (needs_packets(row.code) && !handling.packets_asked) continue;
     report(findings, Code::AllowsNothing, entry.span,
            fmt::format("there is no finding {} here", quote(entry.code)), "take the entry out")
         .subject = entry.subject;

@@ -1,6 +1,9 @@
 #include "policy/kinds.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <vector>
 
 #include "policy/codes.h"
 #include "policy/service.h"
@@ -10,13 +13,6 @@ namespace {
 
 bool ports_meet(const net::PortRange& a, const net::PortRange& b) {
   return a.first <= b.last && b.first <= a.last;
-}
-
-bool literals_meet(const ServiceLiteral& a, const ServiceLiteral& b) {
-  if (a.protocol != b.protocol) return false;
-  if (!net::has_ports(a.protocol))
-    return !a.icmp_type || !b.icmp_type || a.icmp_type == b.icmp_type;
-  return ports_meet(a.destination, b.destination) && ports_meet(a.source, b.source);
 }
 
 bool is_within(const ServiceLiteral& inner, const ServiceLiteral& outer) {
@@ -49,6 +45,13 @@ bool is_named(const Policy& policy, std::string_view name, const ServiceList& se
 
 }  // namespace
 
+bool literals_meet(const ServiceLiteral& a, const ServiceLiteral& b) {
+  if (a.protocol != b.protocol) return false;
+  if (!net::has_ports(a.protocol))
+    return !a.icmp_type || !b.icmp_type || a.icmp_type == b.icmp_type;
+  return ports_meet(a.destination, b.destination) && ports_meet(a.source, b.source);
+}
+
 std::string_view name_of(KindWord kind) {
   return keys::kKinds[static_cast<std::size_t>(kind)].name;
 }
@@ -73,6 +76,25 @@ bool is_of_kind(const Policy& policy, const ServiceList& services, KindWord kind
   return std::ranges::any_of(services.names, [&](const std::string& name) {
     return is_named(policy, name, services, kind);
   });
+}
+
+std::string port_of_kind(const Policy& policy, const ServiceList& services, KindWord kind) {
+  const Kind& of = kind_of(policy, kind);
+  for (const std::string& name : services.names) {
+    // Called by its name: what it is for is said.
+    if (std::ranges::find(of.services, name) != of.services.end()) return "";
+  }
+  for (const ServiceLiteral& literal : services.literals) {
+    for (const std::string& name : of.services) {
+      const auto found = policy.service_names.find(name);
+      if (found == policy.service_names.end()) continue;
+      const std::vector<ServiceLiteral>& ports = policy.services[found->second].literals;
+      const bool meets = std::ranges::any_of(
+          ports, [&](const ServiceLiteral& port) { return literals_meet(port, literal); });
+      if (meets) return fmt::format("{} is a port of {}", literal.text, name);
+    }
+  }
+  return "";
 }
 
 bool meets_kind(const Policy& policy, const ServiceLiteral& literal, KindWord kind) {

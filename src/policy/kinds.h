@@ -2,6 +2,7 @@
 // never by the name of a role.
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "policy/keys.h"
@@ -20,9 +21,15 @@ void read_kinds(Policy& policy, const Value& table, Keys top, bool shipped,
                 Diagnostics& diagnostics);
 
 // Whether a rule names a service of the kind: a shipped service counts by its name, since several
-// share a port; a literal, and what the site defines itself, by the ports. Where no service is
-// named it is false.
+// share a port; a literal, and what the site defines itself, by the ports: then by each kind that
+// has a service there, since the rule admits whichever listens. Where no service is named it is
+// false.
 bool is_of_kind(const Policy& policy, const ServiceList& services, KindWord kind);
+// Where it is by a port: whose port that is. "tcp/9090 is a port of cockpit"; else "".
+std::string port_of_kind(const Policy& policy, const ServiceList& services, KindWord kind);
+
+// Whether both have a packet in common.
+bool literals_meet(const ServiceLiteral& a, const ServiceLiteral& b);
 
 // Whether a literal has a packet that is of the kind, whatever it is called.
 bool meets_kind(const Policy& policy, const ServiceLiteral& literal, KindWord kind);

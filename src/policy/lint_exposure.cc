@@ -104,12 +104,23 @@ class Exposure {
   void check_open(const EffectiveRule& each) {
     const Rule& rule = *each.rule;
     if (facts_.names_kind(rule, KindWord::Database)) {
-      report_open(each, "a database", "name the hosts that use it in `from`");
+      report_kind(each, KindWord::Database, "a database", "name the hosts that use it in `from`");
     } else if (facts_.names_kind(rule, KindWord::Management)) {
-      report_open(each, "a management service", "write from = \"management\"");
+      report_kind(each, KindWord::Management, "a management service",
+                  "write from = \"management\"");
     } else if (!rule.conditions.services.given) {
       report_open(each, "every service", "name the services, or who may use them in `from`");
     }
+  }
+
+  // A port says less than a name: whose it may be is told, and how to say that it is another's.
+  void report_kind(const EffectiveRule& each, KindWord kind, std::string what, std::string hint) {
+    const std::string port = port_of_kind(policy_, each.rule->conditions.services, kind);
+    if (!port.empty()) {
+      what += fmt::format(" ({})", port);
+      hint += "; if another service is meant, write its name";
+    }
+    report_open(each, what, std::move(hint));
   }
 
   void report_open(const EffectiveRule& each, std::string_view what, std::string hint) {

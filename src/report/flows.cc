@@ -31,9 +31,9 @@ std::vector<FlowEnd> ends_with_flows(const policy::Policy& policy,
   for (const std::string& name : ask::reach_ends(policy)) {
     const auto role = roles.find(name);
     if (role != roles.end()) {
-      ends.push_back({name, role->second, true, 0, 0});
+      ends.push_back({name, role->second, true, 0, 0, {}});
     } else if (seen.contains(name)) {
-      ends.push_back({name, 0, false, 0, 0});
+      ends.push_back({name, 0, false, 0, 0, {}});
     }
   }
   return ends;
@@ -133,6 +133,36 @@ std::string short_name(const std::string& name) {
   return name.substr(0, end) + "…";
 }
 
+std::string box_name(const FlowEnd& end) {
+  if (end.others.empty()) return short_name(end.name);
+  return fmt::format("{} {}", end.others.size() + 1, end.is_role ? "roles" : "networks");
+}
+
+std::string box_words(const FlowEnd& end) {
+  if (end.is_role) return fmt::format("{} host{}", end.hosts, end.hosts == 1 ? "" : "s");
+  return "outside";
+}
+
+std::string names_of_box(const FlowEnd& end) {
+  return end.others.empty() ? end.name
+                            : fmt::format("{}, {}", end.name, fmt::join(end.others, ", "));
+}
+
+void draw_box(Html& html, const FlowEnd& end, Place place) {
+  html.leaf("title", names_of_box(end));
+  html.leaf("rect", "",
+            {{"class", end.is_role ? "" : "outside"},
+             {"x", fmt::format("{}", place.x)},
+             {"y", fmt::format("{}", place.y)},
+             {"width", fmt::format("{}", kBoxWidth)},
+             {"height", fmt::format("{}", kBoxHeight)},
+             {"rx", "8"}});
+  const std::string middle = fmt::format("{}", place.x + kBoxWidth / 2);
+  html.leaf("text", box_name(end), {{"x", middle}, {"y", fmt::format("{}", place.y + 23)}});
+  html.leaf("text", box_words(end),
+            {{"class", "quiet"}, {"x", middle}, {"y", fmt::format("{}", place.y + 41)}});
+}
+
 void draw_flow(Html& html, const Flow& flow, const Flows& all, const std::vector<Place>& places) {
   const Place from = places[flow.from];
   const Place to = places[flow.to];
@@ -141,8 +171,8 @@ void draw_flow(Html& html, const Flow& flow, const Flows& all, const std::vector
   const bool forward = all.ends[flow.to].column > all.ends[flow.from].column;
   const bool main = flow.outermost;
   const auto group = html.in("g");
-  html.leaf("title", fmt::format("{} to {}: {}", all.ends[flow.from].name, all.ends[flow.to].name,
-                                 fmt::join(flow.services, ", ")));
+  html.leaf("title", fmt::format("{} to {}: {}", names_of_box(all.ends[flow.from]),
+                                 names_of_box(all.ends[flow.to]), fmt::join(flow.services, ", ")));
   if (forward) {
     const int x2 = to.x - 9;
     const int y2 = to.y + kBoxHeight / 2;
@@ -201,12 +231,12 @@ Flows flows_of(const policy::Policy& policy, const std::vector<ask::Reach>& reac
   return all;
 }
 
-void draw(Html& html, const Flows& flows) {
+void draw(Html& html, const Flows& flows, const std::map<std::string, std::string>& links) {
   const auto places = places_of(flows);
   const int width =
       2 * kMargin + flows.columns * (kBoxWidth + kBetweenColumns) - kBetweenColumns / 2;
   const int height = 2 * kMargin + flows.rows * (kBoxHeight + kBetweenRows) - kBetweenRows;
-  const auto svg = html.in("svg", {{"role", "img"},
+  const auto svg = html.in("svg", {{"role", "group"},
                                    {"aria-labelledby", "flows-title flows-text"},
                                    {"width", fmt::format("{}", width)},
                                    {"height", fmt::format("{}", height)},
@@ -225,24 +255,14 @@ void draw(Html& html, const Flows& flows) {
   }
   for (std::size_t i = 0; i < flows.ends.size(); ++i) {
     const FlowEnd& end = flows.ends[i];
+    // A box of one role leads to its hosts.
     const auto group = html.in("g");
-    html.leaf("title", end.name);
-    html.leaf("rect", "",
-              {{"class", end.is_role ? "" : "outside"},
-               {"x", fmt::format("{}", places[i].x)},
-               {"y", fmt::format("{}", places[i].y)},
-               {"width", fmt::format("{}", kBoxWidth)},
-               {"height", fmt::format("{}", kBoxHeight)},
-               {"rx", "8"}});
-    html.leaf("text", short_name(end.name),
-              {{"x", fmt::format("{}", places[i].x + kBoxWidth / 2)},
-               {"y", fmt::format("{}", places[i].y + 23)}});
-    html.leaf(
-        "text",
-        !end.is_role ? "outside" : fmt::format("{} host{}", end.hosts, end.hosts == 1 ? "" : "s"),
-        {{"class", "quiet"},
-         {"x", fmt::format("{}", places[i].x + kBoxWidth / 2)},
-         {"y", fmt::format("{}", places[i].y + 41)}});
+    if (end.is_role && end.others.empty() && links.contains(end.name)) {
+      const auto link = html.in("a", {{"href", "#" + links.at(end.name)}});
+      draw_box(html, end, places[i]);
+    } else {
+      draw_box(html, end, places[i]);
+    }
   }
 }
 

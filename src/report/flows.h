@@ -2,6 +2,7 @@
 // from there they are, and at the right the networks that roles send to.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@ struct FlowEnd {
   bool is_role = false;
   int column = 0;
   int row = 0;
+  std::vector<std::string> others;  // which one box stands for as well (fold.h)
 };
 
 struct Flow {
@@ -38,6 +40,7 @@ struct Flows {
 // Ends without a flow are left out, but roles never are.
 Flows flows_of(const policy::Policy& policy, const std::vector<ask::Reach>& reach);
 
-void draw(Html& html, const Flows& flows);
+// `links`: the anchor of a role's hosts, by its name.
+void draw(Html& html, const Flows& flows, const std::map<std::string, std::string>& links);
 
 }  // namespace rolewall::report

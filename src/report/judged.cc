@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 
 #include "report/sections.h"
 
@@ -30,7 +31,8 @@ std::string who_decides(const std::optional<ask::DecidedBy>& by) {
   return by->file.empty() ? " by " + rule : fmt::format(" by {}, {}:{}", rule, by->file, by->line);
 }
 
-void write_finding(Html& html, const Model& model, const Diagnostic& finding, PolicyLines& lines) {
+void write_finding(Html& html, const Model& model, const Diagnostic& finding,
+                   const Anchors& anchors, PolicyLines& lines) {
   const auto item = html.in("li");
   html.leaf("span", name_of(finding.severity), {{"class", std::string(name_of(finding.severity))}});
   html.text(" ");
@@ -38,7 +40,15 @@ void write_finding(Html& html, const Model& model, const Diagnostic& finding, Po
   html.text(" " + finding.message);
   {
     const auto place = html.in("div", {{"class", "quiet"}});
-    html.text(place_of(model.policy, finding.span) + " ");
+    const std::string about = anchors.of(finding.span);
+    const std::string anchor = about.empty() ? anchors.of(finding.subject) : about;
+    const std::string where = place_of(model.policy, finding.span);
+    if (anchor.empty() || where.empty()) {
+      html.text(where + " ");
+    } else {
+      html.leaf("a", where, {{"href", "#" + anchor}});
+      html.text(" ");
+    }
     if (finding.span.known()) {
       const std::string words =
           lines.of(model.policy.sources.path(finding.span.file), finding.span.line);
@@ -46,6 +56,33 @@ void write_finding(Html& html, const Model& model, const Diagnostic& finding, Po
     }
   }
   if (!finding.hint.empty()) html.leaf("div", finding.hint);
+}
+
+// Of a kind that there are many of, a line that opens.
+void write_findings_of_level(Html& html, const Model& model, Severity level, const Anchors& anchors,
+                             PolicyLines& lines) {
+  constexpr std::size_t kMostShown = 10;
+  std::map<std::string, std::vector<const Diagnostic*>> by_code;
+  for (const Diagnostic& each : model.checked.findings.all()) {
+    if (each.severity == level) by_code[each.code].push_back(&each);
+  }
+  const auto write_list = [&](const std::vector<const Diagnostic*>& findings) {
+    const auto list = html.in("ul", {{"class", "rules"}});
+    for (const Diagnostic* each : findings) write_finding(html, model, *each, anchors, lines);
+  };
+  std::vector<const Diagnostic*> shown;
+  for (const Diagnostic& each : model.checked.findings.all()) {
+    if (each.severity == level && by_code.at(each.code).size() <= kMostShown)
+      shown.push_back(&each);
+  }
+  if (!shown.empty()) write_list(shown);
+  for (const auto& [code, findings] : by_code) {
+    if (findings.size() <= kMostShown) continue;
+    const auto details = html.in("details");
+    html.leaf("summary",
+              fmt::format("{} {} of {}", findings.size(), std::string(name_of(level)) + "s", code));
+    write_list(findings);
+  }
 }
 
 void write_allowed(Html& html, const Model& model) {
@@ -178,18 +215,13 @@ void write_class(Html& html, const ask::DiffClass& one) {
 
 }  // namespace
 
-void write_findings(Html& html, const Model& model, PolicyLines& lines) {
+void write_findings(Html& html, const Model& model, const Anchors& anchors, PolicyLines& lines) {
   const auto section = html.in("section", {{"aria-labelledby", "findings"}});
   html.leaf("h2", "Findings", {{"id", "findings"}});
   const auto& all = model.checked.findings.all();
   if (all.empty()) html.leaf("p", "None.", {{"class", "good"}});
   for (const Severity level : {Severity::Error, Severity::Warning, Severity::Note}) {
-    const auto of_level = [&](const Diagnostic& each) { return each.severity == level; };
-    if (std::ranges::none_of(all, of_level)) continue;
-    const auto list = html.in("ul", {{"class", "rules"}});
-    for (const Diagnostic& each : all) {
-      if (of_level(each)) write_finding(html, model, each, lines);
-    }
+    write_findings_of_level(html, model, level, anchors, lines);
   }
   if (model.checked.findings.suppressed() > 0) {
     html.leaf("p", fmt::format("{} more are not shown: `rolewall check` after these are mended.",

@@ -19,8 +19,11 @@ std::vector<HostKind> kinds_of_hosts(const policy::Policy& policy, policy::Date 
   const ask::Alike alike(policy, date);
   std::vector<HostKind> kinds;
   for (const auto& group : alike.groups(all)) {
-    HostKind kind{{}, policy::effective_policy(policy, group.front(), date), {}};
-    for (const policy::Index host : group) kind.names.push_back(policy.hosts[host].name);
+    HostKind kind{{}, {}, policy::effective_policy(policy, group.front(), date), {}};
+    for (const policy::Index host : group) {
+      kind.names.push_back(policy.hosts[host].name);
+      kind.hosts.push_back(&policy.hosts[host]);
+    }
     const auto text = print::to_nft(compile::compile(policy, group.front(), {date, true}).ruleset);
     kind.ruleset = text ? *text : text.error().message;
     kinds.push_back(std::move(kind));

@@ -22,6 +22,7 @@ namespace rolewall::report {
 // Hosts that are alike (ask/alike.h): shown once.
 struct HostKind {
   std::vector<std::string> names;
+  std::vector<const policy::Host*> hosts;
   policy::HostPolicy policy;  // of the first
   std::string ruleset;        // nft's text of the first's, or why there is none
 };

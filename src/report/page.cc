@@ -4,7 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
+#include <map>
+#include <set>
 
 #include "report/sections.h"
 
@@ -13,9 +14,24 @@ namespace {
 
 constexpr std::size_t kMostNames = 12;
 
-void write_rule(Html& html, const policy::Policy& policy, const policy::EffectiveRule& effective) {
+// Each id of a page once: a rule that several kinds of hosts have is found at the first.
+class Ids {
+ public:
+  explicit Ids(const Anchors& anchors) : anchors_(anchors) {}
+  std::string take(const Span& span) {
+    std::string id = anchors_.of(span);
+    return written_.insert(id).second ? id : "";
+  }
+
+ private:
+  const Anchors& anchors_;
+  std::set<std::string> written_;
+};
+
+void write_rule(Html& html, const policy::Policy& policy, const policy::EffectiveRule& effective,
+                Ids& ids) {
   const policy::Rule& rule = *effective.rule;
-  const auto item = html.in("li");
+  const auto item = html.in("li", {{"id", ids.take(rule.span)}});
   html.leaf("strong", rule.full_name);
   std::string words(rule.translation ? "translate" : policy::name_of(rule.action));
   for (const WrittenKey& key : rule.written) {
@@ -32,12 +48,13 @@ void write_rule(Html& html, const policy::Policy& policy, const policy::Effectiv
 }
 
 void write_rules(Html& html, const policy::Policy& policy, std::string_view title,
-                 const std::vector<policy::EffectiveRule>& rules, std::string_view by_default) {
+                 const std::vector<policy::EffectiveRule>& rules, std::string_view by_default,
+                 Ids& ids) {
   if (rules.empty() && by_default.empty()) return;
-  html.leaf("h4", title);
+  html.leaf("h5", title);
   if (!rules.empty()) {
     const auto list = html.in("ul", {{"class", "rules"}});
-    for (const policy::EffectiveRule& each : rules) write_rule(html, policy, each);
+    for (const policy::EffectiveRule& each : rules) write_rule(html, policy, each, ids);
   }
   if (!by_default.empty()) {
     html.leaf("p", fmt::format("Everything else: {}.", by_default), {{"class", "quiet"}});
@@ -131,31 +148,63 @@ void write_rate(Html& html, const std::optional<std::uint64_t>& per_1000_seconds
 
 }  // namespace
 
-void write_hosts(Html& html, const Model& model) {
+namespace {
+
+// The hosts' names are where a finding about one of them leads to.
+void write_names(Html& html, const HostKind& kind, Ids& ids) {
+  const auto line = html.in("p");
+  html.text(kind.names.size() == 1 ? "Host: " : "Hosts: ");
+  for (std::size_t i = 0; i < kind.names.size(); ++i) {
+    if (i > 0) html.text(", ");
+    html.leaf("span", kind.names[i], {{"id", ids.take(kind.hosts[i]->span)}});
+  }
+}
+
+void write_kind(Html& html, const Model& model, const HostKind& kind, Ids& ids) {
+  const auto details = html.in("details");
+  html.leaf("summary",
+            fmt::format("{} ({})", names_of(kind.names), counted(kind.names.size(), "host")));
+  const policy::HostPolicy& rules = kind.policy;
+  html.leaf("h4", kind.names.front());
+  write_names(html, kind, ids);
+  write_rules(html, model.policy, "In", rules.inbound, policy::name_of(rules.defaults.inbound),
+              ids);
+  write_rules(html, model.policy, "Out", rules.outbound, policy::name_of(rules.defaults.outbound),
+              ids);
+  write_rules(html, model.policy, "Forwarded", rules.forward,
+              rules.forward.empty() ? "" : policy::name_of(rules.defaults.forward), ids);
+  write_rules(html, model.policy, "Translated", rules.nat, "", ids);
+  const auto inner = html.in("details");
+  html.leaf("summary", fmt::format("The ruleset of {}, as nft reads it", kind.names.front()));
+  html.leaf("pre", kind.ruleset,
+            {{"tabindex", "0"},
+             {"aria-label", fmt::format("ruleset of {}", kind.names.front())},
+             {"role", "region"}});
+}
+
+}  // namespace
+
+void write_hosts(Html& html, const Model& model, const Anchors& anchors) {
   const auto section = html.in("section", {{"aria-labelledby", "hosts"}});
   html.leaf("h2", "Hosts", {{"id", "hosts"}});
-  html.leaf("p", "Hosts that are alike are shown once; the ruleset is the first one's.");
+  html.leaf("p",
+            "By their roles. Hosts that are alike are shown once; the ruleset is the first one's.");
+  std::map<std::string, std::vector<const HostKind*>> by_roles;
+  std::vector<std::string> order;
   for (const HostKind& kind : model.hosts) {
-    const auto details = html.in("details");
-    html.leaf("summary",
-              fmt::format("{} ({})", names_of(kind.names), counted(kind.names.size(), "host")));
-    const policy::HostPolicy& rules = kind.policy;
-    html.leaf("h3", kind.names.front());
-    if (kind.names.size() > kMostNames) {
-      html.leaf("p", fmt::format("All: {}", fmt::join(kind.names, ", ")));
-    }
-    write_rules(html, model.policy, "In", rules.inbound, policy::name_of(rules.defaults.inbound));
-    write_rules(html, model.policy, "Out", rules.outbound,
-                policy::name_of(rules.defaults.outbound));
-    write_rules(html, model.policy, "Forwarded", rules.forward,
-                rules.forward.empty() ? "" : policy::name_of(rules.defaults.forward));
-    write_rules(html, model.policy, "Translated", rules.nat, "");
-    const auto inner = html.in("details");
-    html.leaf("summary", fmt::format("The ruleset of {}, as nft reads it", kind.names.front()));
-    html.leaf("pre", kind.ruleset,
-              {{"tabindex", "0"},
-               {"aria-label", fmt::format("ruleset of {}", kind.names.front())},
-               {"role", "region"}});
+    std::vector<const HostKind*>& kinds = by_roles[roles_of(model, kind)];
+    if (kinds.empty()) order.push_back(roles_of(model, kind));
+    kinds.push_back(&kind);
+  }
+  Ids ids(anchors);
+  for (const std::string& roles : order) {
+    std::size_t hosts = 0;
+    for (const HostKind* kind : by_roles[roles]) hosts += kind->names.size();
+    html.leaf(
+        "h3",
+        fmt::format("{}: {}", roles.empty() ? "without a role" : roles, counted(hosts, "host")),
+        {{"id", anchors.of_roles().at(roles)}});
+    for (const HostKind* kind : by_roles[roles]) write_kind(html, model, *kind, ids);
   }
 }
 
@@ -211,14 +260,15 @@ std::string page(const Model& model) {
     {
       const auto main = html.in("main", {{"id", "content"}, {"tabindex", "-1"}});
       PolicyLines lines;
+      const Anchors anchors(model);
       write_summary(html, model);
       write_base(html, model);
-      write_findings(html, model, lines);
-      write_flows(html, model);
+      write_findings(html, model, anchors, lines);
+      write_flows(html, model, anchors);
       write_reach(html, model, lines);
       write_laws(html, model);
       write_counters(html, model);
-      write_hosts(html, model);
+      write_hosts(html, model, anchors);
     }
     html.leaf("footer",
               "Made by `rolewall report` from the policies alone; nothing on this page is loaded "

@@ -9,9 +9,12 @@
 #include <utility>
 
 #include "report/flows.h"
+#include "report/fold.h"
 
 namespace rolewall::report {
 namespace {
+
+constexpr std::size_t kMostInMatrix = 40;
 
 // A role's row of the matrix has a cell for each receiver: by name, where it is.
 using ReachPairs = std::map<std::pair<std::string, std::string>, std::vector<const ask::Reach*>>;
@@ -122,7 +125,7 @@ void write_line(Html& html, PolicyLines& lines, std::string_view rule, const std
   if (const std::string words = lines.of(file, line); !words.empty()) html.leaf("code", words);
 }
 
-void write_flows(Html& html, const Model& model) {
+void write_flows(Html& html, const Model& model, const Anchors& anchors) {
   const auto section = html.in("section", {{"aria-labelledby", "flows"}});
   html.leaf("h2", "Tiers and flows", {{"id", "flows"}});
   html.leaf(
@@ -132,12 +135,20 @@ void write_flows(Html& html, const Model& model) {
       "edge are outside. Ping is left out, and in the picture what a network may do only "
       "because the internet may.");
   const Flows flows = flows_of(model.policy, model.reach);
+  const Flows few = folded(flows);
+  if (few.ends.size() < flows.ends.size()) {
+    html.leaf("p",
+              fmt::format("The picture has {} boxes for {} ends: those with the same flows are "
+                          "one, and of many in a column those with the fewest. The table has "
+                          "each for itself.",
+                          few.ends.size(), flows.ends.size()));
+  }
   {
     const auto region = html.in("div", {{"class", "scroll"},
                                         {"role", "region"},
                                         {"tabindex", "0"},
                                         {"aria-label", "Picture of the tiers and flows"}});
-    draw(html, flows);
+    draw(html, few, anchors.of_roles());
   }
   const auto details = html.in("details");
   html.leaf("summary", "The same as a table");
@@ -170,6 +181,13 @@ void write_reach(Html& html, const Model& model, PolicyLines& lines) {
       return each.first.first == end || each.first.second == end;
     });
     if (seen) ends.push_back(end);
+  }
+  if (ends.size() > kMostInMatrix) {
+    html.leaf("p",
+              fmt::format("The matrix has the first {} of {} ends, the roles before the networks; "
+                          "the list below it has all.",
+                          kMostInMatrix, ends.size()));
+    ends.resize(kMostInMatrix);
   }
   write_matrix(html, ends, pairs, numbers);
   html.leaf("h3", "By which lines");

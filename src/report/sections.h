@@ -3,6 +3,7 @@
 
 #include <string_view>
 
+#include "report/anchors.h"
 #include "report/html.h"
 #include "report/model.h"
 
@@ -25,11 +26,11 @@ std::string counted(std::size_t number, std::string_view noun);
 void write_line(Html& html, PolicyLines& lines, std::string_view rule, const std::string& file,
                 std::uint32_t line);
 
-void write_flows(Html& html, const Model& model);
+void write_flows(Html& html, const Model& model, const Anchors& anchors);
 void write_reach(Html& html, const Model& model, PolicyLines& lines);
-void write_findings(Html& html, const Model& model, PolicyLines& lines);
+void write_findings(Html& html, const Model& model, const Anchors& anchors, PolicyLines& lines);
 void write_laws(Html& html, const Model& model);
-void write_hosts(Html& html, const Model& model);
+void write_hosts(Html& html, const Model& model, const Anchors& anchors);
 void write_base(Html& html, const Model& model);
 void write_counters(Html& html, const Model& model);
 

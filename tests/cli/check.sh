@@ -42,3 +42,11 @@ rolewall check audit
 expect_out "8 hosts in audit mode: the defaults deny nothing"
 rolewall check audit --format json
 expect_json 'len(d["audit"]) == 8'
+# A law is proven of the policy, and that not every host enforces it stands beside it.
+cp -r "$ROLEWALL_SOURCE/policies" lawful
+printf '\n[defaults]\nmode = "audit"\n' >>lawful/gateway.toml
+rolewall check lawful
+expect_out "all proven (of the policy: 1 host in audit mode does not enforce it)"
+sed -i 's/^\[defaults\]/&\nmode = "audit"/' lawful/site.toml
+rolewall check lawful
+expect_out "all proven (of the policy: 8 hosts in audit mode do not enforce it)"

@@ -101,6 +101,77 @@ expect_status 2
 expect_err "invalid-utf8"
 [ ! -e bytes.html ] || complain "a page of a wrong policy"
 
+# So is all else that a user writes: the site's name, reasons, names of tests and laws, the directory, a base's name and what
+# its ruleset holds, counters.
+word="</title></pre></td><script>alert(1)</script><img src=x onerror=alert(1)>\"'"
+toml() { printf '%s' "$word" | sed 's/["\\]/\\&/g'; }
+folder='a<b>&"c'
+example_site "$folder"
+sed -i "s|^name .*|name = \"$(toml | sed 's/[&|\\]/\\&/g')\"|; s|^\\[site\\]|&\nallow-finding = { one-family = \"$(toml | sed 's/[&|\\]/\\&/g')\" }|" \
+  "$folder/site.toml"
+cat >>"$folder/web.toml" <<TOML
+
+[[inbound]]
+id            = "reasons"
+service       = "http-alt"
+from          = "internet"
+comment       = "$(toml)"
+redirect-only = "$(toml)"
+
+[[test]]
+name   = "$(toml)"
+accept = "http-alt internet > self"
+deny   = "redis internet > self"
+
+[[never]]
+name    = "$(toml)"
+packets = "redis internet > self"
+TOML
+cat >stats.json <<JSON
+{"host": "$(toml)", "services": [{"direction": "$(toml)", "service": "$(toml)", "new": 1, "per_1000_seconds": 1500}],
+ "rules": [{"name": "$(toml)", "fate": "drop", "packets": 77, "per_1000_seconds": 20}]}
+JSON
+rolewall compile "$folder" --host web-01 --format json
+expect_status 0
+python3 - "$scratch/out" "$word" >'base<i>.json' <<'PYTHON'
+import json, sys
+ruleset = json.load(open(sys.argv[1]))
+word = sys.argv[2]
+def hostile(value):
+    if isinstance(value, dict):
+        return {key: word[:60] if key == "comment" and isinstance(each, str) else hostile(each) for key, each in value.items()}
+    return [hostile(each) for each in value] if isinstance(value, list) else value
+json.dump(hostile(ruleset), sys.stdout)
+PYTHON
+rolewall report "$folder" --stats stats.json --base 'base<i>.json' -o names.html
+expect_status 0
+well_formed names.html
+for count in "&lt;script&gt;alert(1)" "a&lt;b&gt;&amp;&quot;c" "base&lt;i&gt;"; do
+  grep -qF -- "$count" names.html || complain "the page lacks: $count"
+done
+# Names are not free text: none that could be markup gets into a policy.
+for file in 'role<b>.toml' "it's.toml"; do
+  example_site named
+  printf 'role = "%s"\n' "${file%.toml}" >"named/$file"
+  rolewall report named -o no.html
+  expect_status 2
+done
+for line in '[hosts."<b>"]' '[networks]
+"<b>" = "192.0.2.1"' '[services]
+"<b>" = "tcp/99"' '[interfaces."<b>"]
+device = "eth9"'; do
+  example_site named
+  printf '\n%s\n' "$line" | sed '/^\[networks\]\|^\[services\]/d' >line
+  case "$line" in
+    *networks*) sed -i '/^\[networks\]/r line' named/site.toml ;;
+    *services*) sed -i '/^\[services\]/r line' named/site.toml ;;
+    *) cat line >>named/site.toml ;;
+  esac
+  rolewall report named -o no.html
+  expect_status 2
+done
+[ ! -e no.html ] || complain "a page of a wrong policy"
+
 # What differs from a base: nothing, and an opening.
 rolewall report "$site" --base "$site" -o same.html
 expect_status 0

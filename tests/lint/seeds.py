@@ -22,6 +22,11 @@ def plain(edit: tuple[str, str, str]) -> tuple[str, str, str]:
     return edit[0], edit[1], edit[2].replace(" #@", "")
 
 
+def with_lines(kind: str, *lines: str) -> str:
+    """A rule whose mark is at one of its keys."""
+    return "\n".join([f"[[{kind}]]", *lines])
+
+
 def mark_host(name: str) -> tuple[str, str, str]:
     return "site.toml", f"[hosts.{name}]\n", f"[hosts.{name}] #@\n"
 
@@ -37,6 +42,7 @@ addresses  = ["203.0.113.11", "2001:db8:1::11", "10.0.1.11", "fd00:db8:0:1::11"]
 virtual    = ["203.0.113.9", "2001:db8:1::9"]
 interfaces = ["public", "private"]
 """
+MANAGEMENT = 'management = "office"                   # where administrators log in from\n'
 WRITERS = 'writers    = "db-primary"               # the database that takes the writes,\n'
 REPLICAS = 'replicas   = "db-replica"               # and its copies: `check` warns if others may write to them\n'
 COLLECTOR = 'collector  = "collector"                # where the agents send: `check` warns of a host that may not\n'
@@ -48,6 +54,37 @@ PARTNER = "partner       = ["
 OWN_SERVICE = 'haproxy-metrics = "tcp/8405"'
 
 MISTAKES = {
+    "unused-role": [
+        [("cache.toml", "", 'role = "cache" #@')],
+        [("mail.toml", "", 'role = "mail" #@\n[[inbound]]\nservice = "smtp"\n[[test]]\nname = "t"\naccept = "smtp internet > self"')],
+        [(SITE, '[hosts.gw-01]\nrole       = "gateway"', '[hosts.gw-01]\nrole       = "lb"'),
+         ("gateway.toml", 'role        = "gateway"', 'role        = "gateway" #@')],
+    ],
+    "whole-family": [
+        [("web.toml", "", with_lines("inbound", 'id = "a"', 'service = "https"', 'from = "0.0.0.0/0" #@'))],
+        [("web.toml", "", with_lines("outbound", 'id = "a"', 'service = "https"', 'to = "::/0" #@'))],
+        [("db.toml", "", with_lines("inbound", 'id = "a"', 'service = "https"', 'from = ["office", "0.0.0.0/0"] #@'))],
+    ],
+    "no-host-has-interface": [
+        [add("web.toml", "inbound", id="a", service="https", from_="office", in_="public")],
+        [add("db.toml", "inbound", id="a", service="https", from_="office", in_="public")],
+        [add("web.toml", "outbound", id="a", service="https", to="office", out="public")],
+    ],
+    "management-open": [
+        [(SITE, MANAGEMENT, 'management = "internet" #@\n')],
+        [(SITE, MANAGEMENT, 'management = "0.0.0.0/1" #@\n')],
+        [(SITE, MANAGEMENT, 'management = ["office", "8000::/1"] #@\n')],
+    ],
+    "expired": [
+        [("web.toml", "", with_lines("inbound", 'id = "a"', 'service = "https"', 'from = "office"', "expires = 2026-05-31 #@"))],
+        [("lb.toml", "", with_lines("outbound", 'id = "a"', 'service = "https"', 'to = "office"', "expires = 2025-01-01 #@"))],
+        [("db.toml", "", with_lines("inbound", 'id = "a"', 'service = "ssh"', 'from = "office"', "expires = 2026-01-01 #@"))],
+    ],
+    "not-locked": [
+        [(SITE, PARTNER, 'cdn = { names = ["cdn.example"] } #@\n' + PARTNER)],
+        [(SITE, PARTNER, 'relay = { names = ["intake.collector.example", "relay.example"] } #@\n' + PARTNER)],
+        [(SITE, PARTNER, 'mirrors = { names = ["mirror.example"], keep = "7d" } #@\n' + PARTNER)],
+    ],
     "plain-behind-tls": [
         [("web.toml", '[[inbound]]\nid      = "app-from-lb"\nservice = "https"',
           '[[inbound]] #@\nid      = "app-from-lb"\nservice = "http"')],
@@ -90,6 +127,7 @@ MISTAKES = {
     "open-to-internet": [
         [add("db.toml", "inbound", id="open", service="mysql", from_="internet")],
         [add("web.toml", "inbound", id="login", service="tcp/22")],
+        [add("web.toml", "inbound", id="shared-port", service="tcp/9090", from_="internet")],
         [add("gateway.toml", "nat", id="db", service="tcp/13306", from_="internet", to="self", in_="public",
              new_destination="db-01:3306")],
         [add("apps.toml", "forward", id="data", service="postgresql", from_="internet", to="self")],
@@ -226,6 +264,8 @@ RIGHT = {
                            plain(add("lb.toml", "outbound", id="a", service="statsd", to="web"))],
     "the cache beside the primary": [plain(add("db.toml", "inbound", service="redis", from_="web", on="db-primary")),
                                       plain(add("web.toml", "outbound", service="redis", to="db-primary"))],
+    "a shared port by its service's name": [plain(add("web.toml", "inbound", id="metrics", service="prometheus",
+                                                      from_="internet"))],
     "QUIC": [plain(add("lb.toml", "inbound", service="http3"))],
     "management from the office": [plain(add("web.toml", "inbound", id="panel", service="cockpit", from_="management"))],
     "a bastion, with its reason": [plain(add("gateway.toml", "inbound", id="bastion", service="ssh", limit="10/minute",

@@ -107,9 +107,26 @@ def github(machine: Machine, checkout: pathlib.Path, base: str) -> None:
     status, out = machine.run(command, checkout, env | workflow)
     holds("a token that may only read: the summary", status == 0 and summary.read_text() == body, out)
     holds("no worktree is left", git(checkout, "worktree", "list").count("\n") == 0)
+
+    command, env = step(action, "Write the report", values)
+    page = checkout / "rolewall.report.html"
+    status, out = machine.run(command, checkout, env | workflow)
+    holds("the page is there", status == 0 and "<!DOCTYPE html>" in page.read_text(), out)
+    holds("with what differs from the base", "newly accepted" in page.read_text())
+    holds("and without this run's folders", not re.search(r"/tmp\.\w+/base", page.read_text()))
+    status, out = machine.run(command, checkout, env | workflow | {"ROLEWALL_BASE": ""})
+    holds("without a base, too", status == 0 and page.exists(), out)
+    right = (checkout / "policies/web.toml").read_text()
+    (checkout / "policies/web.toml").write_text("wrong = 1\n")
+    status, out = machine.run(command, checkout, env | workflow)
+    holds("of wrong policies there is none, and no failure", status == 0 and not page.exists(), out)
+    (checkout / "policies/web.toml").write_text(right)
+    holds("no worktree is left", git(checkout, "worktree", "list").count("\n") == 0)
+    kept = next(each for each in action["runs"]["steps"] if each["name"] == "Keep the report")
+    holds("it is kept", kept["with"]["path"] == page.name and page.name in kept["if"])
     text = (CI / "action.yml").read_text()
     holds("never pull_request_target", "pull_request_target" not in text)
-    upload = next(each for each in action["runs"]["steps"] if "uses" in each)
+    upload = next(each for each in action["runs"]["steps"] if each["name"] == "Upload the findings")
     holds("a fork uploads nothing", "head.repo.full_name == github.repository" in upload["if"])
 
 
@@ -124,6 +141,9 @@ def gitlab(machine: Machine, checkout: pathlib.Path, base: str) -> None:
         status, out = machine.run("\n".join(job["script"]), checkout, env | {"ROLEWALL_STRICT": strict})
         holds(f"the job's status with strict {strict}", status == wanted, out)
         holds("the diff is there", (checkout / "rolewall.diff.md").stat().st_size > 0, out)
+        page = checkout / "rolewall.report.html"
+        holds("the page is there", "newly accepted" in page.read_text() and page.name in job["artifacts"]["paths"], out)
+        page.unlink()
         git(checkout, "worktree", "remove", "--force", ".rolewall-base")
     for report in job["artifacts"]["reports"].values():
         holds(f"{report} is written", (checkout / report).exists())

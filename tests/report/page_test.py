@@ -79,11 +79,11 @@ def main() -> int:
     program, source = sys.argv[1], pathlib.Path(sys.argv[2])
     screenshots = sys.argv[4] if sys.argv[3:4] == ["--screenshots"] else ""
     if not find_chromium():
-        print("skipped: there is no Chromium")
+        print("skipped: there is no Chromium here (Debian: apt-get install chromium)")
         return SKIPPED
     axe = axe_core(source)
     if not axe:
-        print("axe-core is not there: it is not asked")
+        print("axe-core is not there, and not asked (npm install axe-core; ROLEWALL_NODE_MODULES)")
     with tempfile.TemporaryDirectory() as folder:
         page = pathlib.Path(folder) / "report.html"
         subprocess.run([program, "report", source / "policies", "--date", "2026-01-01", "-o", page,
