@@ -209,6 +209,7 @@ std::uint32_t Diagrams::edge_after(Diagram diagram, FieldId field, std::uint32_t
 bool Diagrams::says_all(Operation operation, Diagram child, bool is_first) {
   switch (operation.kind) {
     case Kind::Both:
+    case Kind::Meet:
       return child == kNothing;
     case Kind::Either:
       return child == kEverything;
