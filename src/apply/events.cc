@@ -156,6 +156,7 @@ Stack stack_of(const std::vector<Event>& events) {
       case EventKind::RolledBack:
         if (event.waits) {
           stack.expect(event.from);
+          if (event.over_confirmed) stack.confirm();
           stack.put({event.to, /*waits=*/true, /*goes_back=*/true});
         } else if (event.named) {
           stack.expect(event.from);

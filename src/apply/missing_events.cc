@@ -95,6 +95,7 @@ std::vector<Event> missing_events(const std::string& directory, const World& wor
   event.from = before;
   event.to = *current;
   event.waits = waits;
+  event.over_confirmed = pending && waits && pending->former == before;
   event.named = *current && !waits;
   event.why = kWasInterrupted;
   missing.push_back(std::move(event));

@@ -303,6 +303,7 @@ class Disabling {
     Event event = event_now(world_, EventKind::Disabled);
     event.from = from;
     event.waits = waits;
+    event.over_confirmed = waits && !earlier_;
     say(why_unrecorded(state_.append(event)));
   }
 
@@ -395,6 +396,7 @@ class Rollback {
     event.from = further ? confirmed : pending_ ? pending_->generation : current_;
     event.named = to_ && (!pending_ || further);
     event.waits = within_ && target != confirmed;
+    event.over_confirmed = event.waits && !pending_;
     event.why = "by rolewall rollback";
     std::optional<Pending> armed;
     if (event.waits) {
