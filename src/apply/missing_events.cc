@@ -17,9 +17,10 @@ using Number = std::optional<std::uint32_t>;
 
 constexpr const char* kWasInterrupted = "interrupted before it was written down";
 
-bool is_told_of(const std::vector<Event>& events, std::uint32_t generation) {
-  return std::ranges::any_of(events, [&](const Event& event) {
-    return event.from == generation || event.to == generation;
+// Of a history that was lost once, older ones are not told of either: they are gone back to.
+bool is_newer(std::uint32_t generation, const std::vector<Event>& events) {
+  return std::ranges::none_of(events, [&](const Event& event) {
+    return event.from.value_or(0) >= generation || event.to.value_or(0) >= generation;
   });
 }
 
@@ -78,7 +79,7 @@ std::vector<Event> missing_events(const std::string& directory, const World& wor
   const bool is_spoilt = !read && boots && *boots != *current;
   const bool waits = is_spoilt || (pending && pending->generation == *current);
 
-  if (*current && !is_told_of(events->all, **current)) {
+  if (*current && is_newer(**current, events->all)) {
     Event event = applied_event(directory, world, logged, **current);
     event.waits = waits;
     event.over_confirmed = pending && waits && pending->former == logged;
@@ -95,6 +96,7 @@ std::vector<Event> missing_events(const std::string& directory, const World& wor
   event.from = before;
   event.to = *current;
   event.waits = waits;
+  event.over_confirmed = pending && waits && pending->former == before;
   event.named = *current && !waits;
   event.why = kWasInterrupted;
   missing.push_back(std::move(event));

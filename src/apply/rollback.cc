@@ -303,6 +303,7 @@ class Disabling {
     Event event = event_now(world_, EventKind::Disabled);
     event.from = from;
     event.waits = waits;
+    event.over_confirmed = waits && !earlier_;
     say(why_unrecorded(state_.append(event)));
   }
 
