@@ -234,6 +234,7 @@ class TableWriter {
                                       "fib daddr . oif type != unicast",
                                       "fib saddr . mark . oif type local"});
     }
+    if (hook == "prerouting" && random_.percent(15)) return "iifname != \"lo\" rt ipsec missing";
     switch (random_.below(arrives ? 8 : 6)) {
       case 0:
         return unless(random_.of<const char*>({"fib daddr type", "fib saddr type"}),
@@ -251,8 +252,9 @@ class TableWriter {
         return random_.of<std::string>({"meta random < 2000000000", "meta cpu 0",
                                         "meta hour \"08:00\"-\"20:00\"", "meta day != \"Monday\"",
                                         "oif \"eth0\"", "iifgroup 0", "oiftype ether"});
-      case 5:  // in prerouting there is no route yet
-        return random_.of<std::string>({"rt ipsec missing", "rt ipsec exists"});
+      case 5:  // what is put on the loopback lacks the route that a packet of its own has
+        return random_.of<std::string>(
+            {"iifname != \"lo\" rt ipsec missing", "iifname != \"lo\" rt ipsec exists"});
       case 6:
         return random_.of<std::string>(
             {"fib saddr . iif oif exists", "fib saddr . iif oif missing",
@@ -406,6 +408,14 @@ class TableWriter {
     return random_.of<std::string>({"ip ttl set 9", "ip dscp set cs1", "ip saddr set 10.9.1.5"});
   }
 
+  // The packets' segment sizes lie on both sides of these.
+  std::string tcp_option_write() {
+    return random_.of<std::string>(
+        {"tcp option maxseg size set 900", "tcp option maxseg size set 1200",
+         "tcp option maxseg size set 1450", "reset tcp option timestamp",
+         "reset tcp option sack-perm", "reset tcp option maxseg", "reset tcp option window"});
+  }
+
   // What remembers: named objects, which rules share, and sets that packets fill.
   std::string remembering() {
     const std::string key = v6_ ? "ip6 saddr" : "ip saddr";
@@ -427,7 +437,8 @@ class TableWriter {
       case 6:
         return fmt::format("{} {}", key, set);
       case 7:
-        return fmt::format("delete {} {{ {} }}", set, key);
+        return fmt::format("delete {} {{ {} }}{}", set, key,
+                           random_.percent(50) ? fmt::format(" {} != {}", key, set) : "");
       default:
         return fmt::format("ct count {}{}", random_.percent(50) ? "over " : "", random_.below(2));
     }
@@ -436,14 +447,15 @@ class TableWriter {
   // --- statements ---
 
   std::string statement(std::string_view hook) {
-    switch (random_.weighted({24, 14, 8, 6, 7, 6, 5, 6, 12, 14})) {
+    switch (random_.weighted({24, 14, 8, 6, 7, 6, 5, 6, 12, 14, 10})) {
       case 0:
         return "counter";
       case 1:
         // The kernel lets a rule change it there alone.
         if (hook == "prerouting" && random_.percent(25)) {
-          return random_.of<std::string>({"meta pkttype set host", "meta pkttype set broadcast",
-                                          "meta pkttype set multicast"});
+          const char* type = random_.of({"host", "broadcast", "multicast"});
+          return fmt::format("meta pkttype set {}{}", type,
+                             random_.percent(60) ? fmt::format(" meta pkttype {}", type) : "");
         }
         return random_.of<std::string>({"meta mark set 0x5", "meta mark set 0x10",
                                         "meta mark set meta mark | 0x5",
@@ -455,7 +467,8 @@ class TableWriter {
       case 3:
         return random_.of<std::string>(
             {"limit rate 3/hour burst 1 packets", "limit rate 3/hour burst 2 packets",
-             "limit rate over 3/hour burst 3 packets", "limit rate 100 bytes/day burst 120 bytes"});
+             "limit name \"l1\" limit name \"l0\"", "limit rate over 3/hour burst 3 packets",
+             "limit rate 100 bytes/day burst 120 bytes"});
       case 4:
         return protocol_ == "tcp" ? "meta mark set tcp dport map @marks" : "counter";
       case 5:
@@ -472,6 +485,8 @@ class TableWriter {
              "quota 63 bytes"});
       case 8:
         return payload_write(hook);
+      case 9:
+        return protocol_ == "tcp" ? tcp_option_write() : "counter";
       default:
         return remembering();
     }
