@@ -1,7 +1,9 @@
 #include "base/file.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -36,16 +38,22 @@ TEST_CASE_FIXTURE(Scratch, "what is no regular file is never replaced") {
 }
 
 TEST_CASE_FIXTURE(Scratch, "a line is added, and does not hang on to one that was cut short") {
-  REQUIRE(append_line(file("log"), "one", 0600).has_value());
-  REQUIRE(append_line(file("log"), "two", 0600).has_value());
+  const auto add = [&](const char* name, int flags, const char* line) {
+    const int fd = ::open(file(name).c_str(), flags, 0600);
+    REQUIRE(fd >= 0);
+    const bool is_added = append_line(fd, file(name), line, /*on_disk=*/true).has_value();
+    ::close(fd);
+    return is_added;
+  };
+  constexpr int kFlags = O_RDWR | O_APPEND | O_CREAT;
+  CHECK(add("log", kFlags, "one"));
+  CHECK(add("log", kFlags, "two"));
   CHECK(read_file(file("log"), 100).value() == "one\ntwo\n");
   std::filesystem::resize_file(file("log"), 6);
-  REQUIRE(append_line(file("log"), "three", 0600).has_value());
+  CHECK(add("log", kFlags, "three"));
   CHECK(read_file(file("log"), 100).value() == "one\ntw\nthree\n");
-  std::filesystem::create_symlink("log", file("link"));
-  CHECK(!append_line(file("link"), "four", 0600).has_value());
-  CHECK(!append_line(file("nowhere/log"), "four", 0600).has_value());
-  CHECK(read_file(file("log"), 100).value() == "one\ntw\nthree\n");
+  REQUIRE(::mkfifo(file("fifo").c_str(), 0600) == 0);
+  CHECK(!add("fifo", O_RDWR | O_APPEND, "four"));
 }
 
 TEST_CASE_FIXTURE(Scratch, "reading refuses what is no file, and more than the limit") {
