@@ -221,9 +221,12 @@ struct Model {
   bool refresh(const Policy& policy, std::uint64_t within, std::uint32_t generation,
                bool of_other_host) {
     const bool was_down = waits && !waits->of_this_boot;
+    const State asked = in_force();
     const Over over = end_what_is_over();
-    // It was to refresh what is not in force any more.
+    // It was to refresh what is not in force any more: that was taken back, or an apply that was
+    // killed is known to have taken its place.
     if (over == Over::RolledBack && was_down) return false;
+    if (over != Over::RolledBack && in_force() != asked) return false;
     if (waits && over != Over::NothingIsLeft && within == 0) return false;
     if (!in_force().policy || !is_whole(in_force()) || !kernel) return false;
     const std::size_t before = applied.size();
