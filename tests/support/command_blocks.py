@@ -58,7 +58,7 @@ BEFORE = {
     "README.md: sudo rolewall plan": APPLIED + "\nmetrics_for_office\nopen 8001",
     "README.md: sudo rolewall dump": APPLIED,
     "rolewall-plan": APPLIED + "\nopen 8001",
-    "rolewall-report": BASE, "docs/report.md": BASE,
+    "rolewall-report": BASE, "docs/report.md": BASE, "docs/ci.md: rolewall report": BASE,
     "rolewall-diff": BASE + "\n"
                      "cp -r policies old-policies\ncp web-01.json before.json\n" +
                      "\n".join(f"open {port}\n{APPLIED}" for port in range(8001, 8004)),
