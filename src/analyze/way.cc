@@ -29,17 +29,14 @@ bool is_settled(const Environment& environment, Hook hook) {
   return environment.part(Part::CtStatus)[bit / 8 * 8 + 7 - bit % 8] == Bit::known(true);
 }
 
-Bits device_bits(std::string_view device) {
-  ruleset::Bytes bytes(16);
-  std::ranges::copy(device, bytes.begin());
-  return bits_of(bytes);
+ruleset::Bytes device_name(std::string_view device) {
+  ruleset::Bytes name(16);
+  std::ranges::copy(device, name.begin());
+  return name;
 }
 
-ruleset::Bytes loopback_name() {
-  ruleset::Bytes name(16);
-  name[0] = 'l';
-  name[1] = 'o';
-  return name;
+Bits device_bits(std::string_view device) {
+  return bits_of(device_name(device));
 }
 
 }  // namespace
@@ -188,7 +185,7 @@ Diagram Way::track(EnvironmentId environment, const Rest& rest) {
   keep(TuplePart::Destination6, Part::Destination6);
   keep(TuplePart::SourcePort, Part::Transport0);
   keep(TuplePart::DestinationPort, Part::Transport2);
-  const auto over_loopback = compare_.equal(tracked.part(Part::InDevice), loopback_name());
+  const auto over_loopback = compare_.equal(tracked.part(Part::InDevice), device_name("lo"));
   Environment looped = tracked;
   status_bit(looped, kConfirmed) = Bit::known(true);
   status_bit(looped, kSourceNatDone) = Bit::known(true);
@@ -274,7 +271,7 @@ Diagram Way::receive(bool ipv6) {
   all = diagrams_.choose(space_.is(Part::Type, 3), stack, all);
   if (!ipv6) return all;
   // ip6_rcv_core()
-  const Diagram loopback = *compare_.equal(space_.part(Part::InDevice), loopback_name());
+  const Diagram loopback = *compare_.equal(space_.part(Part::InDevice), device_name("lo"));
   Diagram discarded = diagrams_.either(in(source, "::1"), in(destination, "::1"));
   for (const char* scope :
        {"ff01::/16", "ff11::/16", "ff21::/16", "ff31::/16", "ff41::/16", "ff51::/16", "ff61::/16",
@@ -314,6 +311,21 @@ Diagram Way::stack_discards_ipv4(const Bits& source, const Bits& destination) {
   return d.choose(in(destination, "224.0.0.0/4"), to_group, to_one);
 }
 
+// Each link has its own addresses, which no policy lists. One of this host's is another host's on
+// another link: what comes there for it is passed on (rt6_device_match(), with RT6_LOOKUP_F_IFACE).
+Diagram Way::is_ours_on_link(const Bits& destination, Diagram told_where) {
+  Diagrams& d = diagrams_;
+  const ruleset::Host& host = machine_.host();
+  if (!host.routes) return d.either(d.complement(told_where), in(destination, delivered_, true));
+  Diagram all = free_choice("a link-local address is this host's");
+  for (const ruleset::Route& route : *host.routes) {
+    if (route.type != ruleset::RouteType::Local || net::is_ipv4(route.to.address)) continue;
+    const Diagram arrives = *compare_.equal(space_.part(Part::InDevice), device_name(route.device));
+    all = d.either(all, d.both(in(destination, net::AddressSet::from({route.to}), true), arrives));
+  }
+  return all;
+}
+
 Diagram Way::route(bool ipv6, EnvironmentId environment) {
   Diagrams& d = diagrams_;
   const ruleset::Host& host = machine_.host();
@@ -321,7 +333,7 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
   const Diagram stack = machine_.decided(Fate::Stack);
   const Bits& source = now.part(ipv6 ? Part::Source6 : Part::Source4);
   const Bits& destination = now.part(ipv6 ? Part::Destination6 : Part::Destination4);
-  const Diagram over_loopback = *compare_.equal(space_.part(Part::InDevice), loopback_name());
+  const Diagram over_loopback = *compare_.equal(space_.part(Part::InDevice), device_name("lo"));
   const Diagram by_host =
       d.either(in(source, exactly_, ipv6), in(source, ipv6 ? "::1" : "127.0.0.0/8"));
   const Diagram routed = d.both(over_loopback, by_host);
@@ -338,12 +350,7 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
   const Diagram told_where =
       d.complement(*compare_.equal(space_.part(Part::OutDevice), ruleset::Bytes(16)));
   if (ipv6) {
-    // Each link has its own addresses, which no policy lists.
-    const Diagram link_local = in(destination, "fe80::/10");
-    Diagram here =
-        host.routes ? free_choice("a link-local address is this host's") : d.complement(told_where);
-    here = d.either(here, in(destination, delivered_, true));
-    ours = d.choose(link_local, here, ours);
+    ours = d.choose(in(destination, "fe80::/10"), is_ours_on_link(destination, told_where), ours);
   }
   const Diagram foreign = d.minus(d.complement(ours), routed);
   const Diagram passes_on = passed_on(foreign, ipv6, told_where);

@@ -61,6 +61,7 @@ class Way {
   bool forwards(bool ipv6) const;  // by the host's description alone
   Diagram free_choice(const char* what);
   Diagram refused_by_settings();
+  Diagram is_ours_on_link(const Bits& destination, Diagram told_where);
   Diagram passed_on(Diagram foreign, bool ipv6, Diagram told_where);
   Diagram too_large(bool ipv6, bool sent);
 
