@@ -408,7 +408,8 @@ TEST_CASE("a boot by hand that the guard refuses leaves kernel and record as the
   machine.store.now_ms += 61'000;
   GuardCall guard;
   guard.facts = scene::facts();
-  guard.facts.leases = {{.address = *net::parse_prefix("203.0.113.10/24"), .device = "eth0"}};
+  const net::Address leased = net::parse_prefix("203.0.113.10").value().address;
+  guard.facts.leases = {{.address = {leased, 24}, .device = "eth0"}};
   const auto booted = boot(state, world, &guard);
   REQUIRE_FALSE(booted);
   CHECK(booted.error().kind == ErrorKind::Refused);
