@@ -203,7 +203,11 @@ class Runner {
     if (!trial) return std::unexpected(trial.error());
     std::vector<std::optional<Seen>> all(questions.size());
     for (std::size_t i = 0; i < questions.size(); ++i) {
-      if (!is_sent_as_asked(questions[i]) || !is_carried(host_, questions[i])) continue;
+      // What comes over the loopback was sent here: a rule may have ended it on its way out.
+      const bool over_loopback = !questions[i].outbound && questions[i].packet.in_device == "lo";
+      if (over_loopback || !is_sent_as_asked(questions[i]) || !is_carried(host_, questions[i])) {
+        continue;
+      }
       const auto answers = (*trial)->ask(questions[i]);
       if (!answers) return std::unexpected(answers.error());
       // A local program could not even ask for it: no hook was met.
