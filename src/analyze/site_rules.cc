@@ -108,24 +108,25 @@ Diagram SiteRules::accepted(HostRules& host, policy::Direction way) {
   return at->second;
 }
 
+// The first packets of connections between the host, whose end `own` says, and others.
+Diagram SiteRules::with_others(HostRules& host, Diagram own, Part device) {
+  const Diagram first = space_->diagrams.both(space_->packets.first_packets(), own);
+  return space_->diagrams.minus(first, host.denotation->by(device, "lo"));
+}
+
 Diagram SiteRules::sends(HostRules& host) {
   if (host.sends) return *host.sends;
-  Diagrams& d = space_->diagrams;
-  Denotation& means = *host.denotation;
-  const Diagram own = means.from(host.policy.host->all_addresses());
-  const Diagram realm =
-      d.minus(d.both(space_->packets.first_packets(), own), means.by(Part::OutDevice, "lo"));
-  host.sends = d.both(realm, accepted(host, policy::Direction::Outbound));
+  const Diagram own = host.denotation->from(host.policy.host->all_addresses());
+  const Diagram realm = with_others(host, own, Part::OutDevice);
+  host.sends = space_->diagrams.both(realm, accepted(host, policy::Direction::Outbound));
   return *host.sends;
 }
 
 Diagram SiteRules::takes(HostRules& host) {
   if (host.takes) return *host.takes;
   Diagrams& d = space_->diagrams;
-  Denotation& means = *host.denotation;
-  const Diagram own = means.to(host.policy.host->all_addresses());
-  const Diagram realm =
-      d.minus(d.both(space_->packets.first_packets(), own), means.by(Part::InDevice, "lo"));
+  const Diagram own = host.denotation->to(host.policy.host->all_addresses());
+  const Diagram realm = with_others(host, own, Part::InDevice);
   // The sender's devices, state and choices are its own.
   host.takes =
       d.quantify(d.both(realm, accepted(host, policy::Direction::Inbound)), [&](FieldId field) {

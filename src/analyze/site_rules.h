@@ -69,6 +69,7 @@ class SiteRules {
   HostRules& rules_of(const policy::HostPolicy& host);
   Diagram accepted(HostRules& host, policy::Direction way);
   Diagram first_of(std::span<const Diagram> steps);
+  Diagram with_others(HostRules& host, Diagram own, Part device);
   Diagram sends(HostRules& host);
   Diagram takes(HostRules& host);
 

@@ -35,6 +35,14 @@ ruleset::Bytes device_name(std::string_view device) {
   return name;
 }
 
+constexpr const char* kLinkLocal6 = "fe80::/10";
+
+bool is_link_local(const net::Prefix& prefix) {
+  static const net::AddressSet link_local =
+      net::AddressSet::from({*net::parse_prefix(kLinkLocal6)});
+  return link_local.contains(prefix.address);
+}
+
 Bits device_bits(std::string_view device) {
   return bits_of(device_name(device));
 }
@@ -54,6 +62,7 @@ Way::Way(Machine& machine)
     if (net::is_loopback(route.to.address)) continue;
     const bool own = route.type == ruleset::RouteType::Local;
     if (own) all.push_back(route.to);
+    if (own && is_link_local(route.to)) own_on_links_.emplace_back(route.to, route.device);
     if (own || route.type == ruleset::RouteType::Broadcast ||
         route.type == ruleset::RouteType::Anycast) {
       here.push_back(route.to);
@@ -350,7 +359,7 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
   const Diagram told_where =
       d.complement(*compare_.equal(space_.part(Part::OutDevice), ruleset::Bytes(16)));
   if (ipv6) {
-    ours = d.choose(in(destination, "fe80::/10"), is_ours_on_link(destination, told_where), ours);
+    ours = d.choose(in(destination, kLinkLocal6), is_ours_on_link(destination, told_where), ours);
   }
   const Diagram foreign = d.minus(d.complement(ours), routed);
   const Diagram passes_on = passed_on(foreign, ipv6, told_where);
@@ -414,7 +423,7 @@ Diagram Way::forward(bool ipv6, EnvironmentId environment) {
       d.either(worn ? *worn : unknown_bits, to_host ? d.complement(*to_host) : unknown_bits);
   if (ipv6) {
     const Diagram odd =
-        d.either(d.either(in(source, "::"), in(source, "::1")), in(source, "fe80::/10"));
+        d.either(d.either(in(source, "::"), in(source, "::1")), in(source, kLinkLocal6));
     const Diagram other_device = free_choice("it leaves by another device than it came by");
     discarded = d.either(discarded, d.both(odd, other_device));
   }

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <map>
+#include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "analyze/machine.h"
@@ -74,6 +76,7 @@ class Way {
   Diagrams& diagrams_;
   PacketSpace& space_;
   Comparison compare_;
+  std::vector<std::pair<net::Prefix, std::string>> own_on_links_;  // IPv6, with the device
   net::AddressSet delivered_;  // destinations that are this host
   net::AddressSet exactly_;    // addresses that are this host's alone
   net::AddressSet leads_here_;
