@@ -1,6 +1,7 @@
 # ufw and fail2ban as Debian packages them, by iptables-nft, and a published port, with our table beside
 # them: of each question eval says what a real connection meets, and which table decides.
 . "$(dirname "$0")/prelude.sh"
+. "$ROLEWALL_SOURCE/tests/support/winner.sh"
 for program in nft iptables-nft-restore ipset nsenter; do
   command -v $program >/dev/null || { echo "skipped: no $program"; exit 77; }
 done
@@ -41,36 +42,11 @@ at $clients 'ip link set lo up; ip link set clients up; ip a a 192.0.2.7/24 dev 
   for a in 192.0.2.1 198.51.100.66 198.51.100.77 198.51.100.78 198.51.100.79; do ip a a $a/32 dev clients; done
   ip route add default via 192.0.2.10'
 at $container 'ip link set lo up; ip link set within up; ip a a 172.17.0.2/16 dev within; ip route add default via 172.17.0.1'
-cat >listen.py <<'PYTHON'
-import socket, sys, time
-listening = []
-for port in map(int, sys.argv[1:]):
-    s = socket.socket()
-    listening.append(s)
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind(("0.0.0.0", port))
-    s.listen(64)
-open(f"listens.{sys.argv[1]}", "w").close()
-time.sleep(600)
-PYTHON
-cat >connect.py <<'PYTHON'
-import socket, sys
-s = socket.socket()
-s.settimeout(1.2)
-s.bind((sys.argv[1], 0))
-try:
-    s.connect(("192.0.2.10", int(sys.argv[2])))
-    print("accept")
-except TimeoutError:
-    print("drop")
-except ConnectionRefusedError:
-    print("reject")
-PYTHON
-python3 listen.py 22 2222 8001 8002 & listener=$!
-nsenter -t $container -n python3 "$PWD/listen.py" 80 443 & inner=$!
+python3 "$real_connections" listen host 22 2222 8001 8002 & listener=$!
+nsenter -t $container -n python3 "$real_connections" listen container 80 443 & inner=$!
 trap 'kill $clients $container $listener $inner ${server:-} 2>/dev/null; end_waiting; rm -rf "$scratch"' EXIT
 for _ in $(seq 100); do
-  [ -e listens.22 ] && [ -e listens.80 ] && break
+  [ -e listens.host.22 ] && [ -e listens.host.8002 ] && [ -e listens.container.443 ] && break
   sleep 0.1
 done
 
@@ -120,17 +96,8 @@ state="$scratch/state"
 rolewall apply site --host srv --state-dir "$state"
 expect_status 0
 
-# winner SOURCE PORT VERDICT TABLE [CHAIN]: by eval, and by a connection of the kernel's.
-winner() {
-  rolewall eval --live "tcp $1:40000 > 192.0.2.10:$2 in=eth0" --format json --state-dir "$state"
-  expect_status 0
-  expect_json "d['verdict'] == '$3' and not d.get('conditions')"
-  [ "$4" = - ] || expect_json "d['hops'][-1]['decided_by']['table'] == '$4'"
-  [ -z "${5:-}" ] || expect_json "d['hops'][-1]['decided_by']['chain'] == '$5'"
-  met=$(nsenter -t $clients -n python3 "$PWD/connect.py" "$1" "$2")
-  checks=$((checks + 1))
-  [ "$met" = "$3" ] || complain "a real connection meets $met"
-}
+# arriving FROM PORT VERDICT TABLE [CHAIN]
+arriving() { winner $clients "$1" 192.0.2.10 "$2" eth0 "$3" "$4" "${5:-}"; }
 
 # --- ufw ---
 ufw() { /usr/bin/python3 "$PROGRAMS/usr/sbin/ufw" --rootdir="$PROGRAMS" --datadir="$PROGRAMS" "$@" >>ufw.out 2>&1; }
@@ -139,14 +106,14 @@ ufw() { /usr/bin/python3 "$PROGRAMS/usr/sbin/ufw" --rootdir="$PROGRAMS" --datadi
   echo "skipped: ufw does not run here"
   exit 77
 }
-winner 192.0.2.7 22 accept -
-winner 198.51.100.66 22 drop filter ufw-user-input
-winner 192.0.2.7 8001 drop filter  # by ufw, though our table accepts
-winner 192.0.2.7 8002 drop rolewall  # by our table, though ufw accepts
+arriving 192.0.2.7 22 accept -
+arriving 198.51.100.66 22 drop filter ufw-user-input
+arriving 192.0.2.7 8001 drop filter  # by ufw, though our table accepts
+arriving 192.0.2.7 8002 drop rolewall  # by our table, though ufw accepts
 # Its limit counts connections in a recent list: the sixth of thirty seconds is one too many.
-for _ in 1 2 3 4 5; do winner 198.51.100.79 2222 accept -; done
-winner 198.51.100.79 2222 reject filter ufw-user-limit
-winner 198.51.100.77 2222 accept -
+for _ in 1 2 3 4 5; do arriving 198.51.100.79 2222 accept -; done
+arriving 198.51.100.79 2222 reject filter ufw-user-limit
+arriving 198.51.100.77 2222 accept -
 # Nothing of it needs a note of the guard's.
 rolewall plan site --host srv --state-dir "$state" --format json
 expect_json 'd.get("notes", []) == []'
@@ -198,10 +165,10 @@ for _ in $(seq 100); do
   iptables-nft-save | grep -q 198.51.100.77 && ipset save | grep -q 198.51.100.78 && break
   sleep 0.1
 done
-winner 198.51.100.77 22 reject filter f2b-door
-winner 198.51.100.78 22 reject filter INPUT
-winner 198.51.100.79 22 accept -
-winner 198.51.100.77 8001 accept -
+arriving 198.51.100.77 22 reject filter f2b-door
+arriving 198.51.100.78 22 reject filter INPUT
+arriving 198.51.100.79 22 accept -
+arriving 198.51.100.77 8001 accept -
 # A rule that asks the set is in the plan of the guard, and is decided.
 rolewall plan site --host srv --state-dir "$state" --format json
 expect_json 'd.get("notes", []) == [] and d.get("lost", []) == []'
@@ -244,10 +211,10 @@ COMMIT
 -A DOCKER-USER -s 198.51.100.66/32 -j DROP
 COMMIT
 RULES
-winner 192.0.2.7 8080 accept -
-winner 198.51.100.66 8080 drop filter DOCKER-USER
-winner 192.0.2.7 8443 drop rolewall  # though Docker's rules accept it
-winner 192.0.2.7 8081 drop rolewall
+arriving 192.0.2.7 8080 accept -
+arriving 198.51.100.66 8080 drop filter DOCKER-USER
+arriving 192.0.2.7 8443 drop rolewall  # though Docker's rules accept it
+arriving 192.0.2.7 8081 drop rolewall
 
 # --- iptables-legacy ---
 if iptables-legacy -A INPUT -s 198.51.100.66 -j DROP 2>/dev/null; then

@@ -1,6 +1,7 @@
 # libvirt's network as libvirtd makes it by iptables-nft, with our table beside it: of each question eval says
 # what a real connection of a guest's, to a guest or to the host meets, and which table decides.
 . "$(dirname "$0")/prelude.sh"
+. "$ROLEWALL_SOURCE/tests/support/winner.sh"
 for program in libvirtd virsh dnsmasq nft iptables-nft nsenter; do
   command -v $program >/dev/null || { echo "skipped: no $program"; exit 77; }
 done
@@ -28,37 +29,9 @@ ip link set eth0 up
 sysctl -qw net.ipv4.ip_forward=1
 nsenter -t $clients -n sh -ec 'ip link set lo up; ip link set clients up; ip a a 192.0.2.7/24 dev clients
   ip route add 192.168.122.0/24 via 192.0.2.10'
-cat >listen.py <<'PYTHON'
-import socket, sys, threading, time
-def serve(port):
-    s = socket.socket()
-    s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    s.bind(("0.0.0.0", port))
-    s.listen(64)
-    open(f"listens.{sys.argv[1]}.{port}", "w").close()
-    while True:
-        client, peer = s.accept()
-        client.sendall(peer[0].encode())
-        client.close()
-for port in map(int, sys.argv[2:]):
-    threading.Thread(target=serve, args=(port,), daemon=True).start()
-time.sleep(300)
-PYTHON
-cat >connect.py <<'PYTHON'
-import socket, sys
-s = socket.socket()
-s.settimeout(1.2)
-try:
-    s.connect((sys.argv[1], int(sys.argv[2])))
-    print("accept", s.recv(64).decode() if len(sys.argv) > 3 else "")
-except TimeoutError:
-    print("drop")
-except ConnectionRefusedError:
-    print("reject")
-PYTHON
-python3 listen.py host 22 & listener=$!
-nsenter -t $clients -n python3 "$PWD/listen.py" client 80 443 & outer=$!
-nsenter -t $guest -n python3 "$PWD/listen.py" guest 22 & inner=$!
+python3 "$real_connections" listen host 22 & listener=$!
+nsenter -t $clients -n python3 "$real_connections" listen client 80 443 & outer=$!
+nsenter -t $guest -n python3 "$real_connections" listen guest 22 & inner=$!
 mkdir /run/drivers
 cp "$drivers/libvirt_driver_network.so" /run/drivers
 cat >libvirtd.conf <<'T'
@@ -139,17 +112,6 @@ state="$scratch/state"
 rolewall apply site --host srv --state-dir "$state"
 expect_status 0
 
-# winner WHO FROM TO PORT IN VERDICT TABLE [CHAIN]: by eval, and by a connection of the kernel's.
-winner() {
-  rolewall eval --live "tcp $2:40000 > $3:$4 in=$5${at:-}" --format json --state-dir "$state"
-  expect_status 0
-  expect_json "d['verdict'] == '$6' and not d.get('conditions')"
-  [ "$7" = - ] || expect_json "d['hops'][-1]['decided_by']['table'] == '$7'"
-  [ -z "${8:-}" ] || expect_json "d['hops'][-1]['decided_by']['chain'] == '$8'"
-  met=$(nsenter -t "$1" -n python3 "$PWD/connect.py" "$3" "$4" | tr -d ' ')
-  checks=$((checks + 1))
-  [ "$met" = "$6" ] || complain "a real connection meets $met"
-}
 at=" at=srv"  # forwarded
 winner $guest 192.168.122.2 192.0.2.7 80 virbr0 accept -
 winner $guest 192.168.122.2 192.0.2.7 443 virbr0 drop rolewall  # though libvirt's accepts it
@@ -161,8 +123,7 @@ winner $clients 192.0.2.7 192.0.2.10 22 eth0 accept -
 # A guest leaves with the host's address, as eval says.
 rolewall eval --live "tcp 192.168.122.2:40000 > 192.0.2.7:80 in=virbr0 at=srv" --state-dir "$state"
 expect_out "192.0.2.10"
-met=$(nsenter -t $guest -n python3 "$PWD/connect.py" 192.0.2.7 80 peer)
-checks=$((checks + 1))
+connection $guest 192.168.122.2 192.0.2.7 80
 [ "$met" = "accept 192.0.2.10" ] || complain "a guest's connection is $met"
 # Nothing of it needs a note of the guard's.
 rolewall plan site --host srv --state-dir "$state" --format json

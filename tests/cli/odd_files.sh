@@ -5,5 +5,5 @@ command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
 in_network_of_root "$@"
 ip link set lo up
 chmod 755 "$scratch" "$scratch/work"
-export ROLEWALL_STATE="$scratch/work/state"
+export ROLEWALL_STATE="$PWD/state"
 timeout 1500 python3 "$ROLEWALL_SOURCE/tests/support/odd_files.py" || exit $?

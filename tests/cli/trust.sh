@@ -6,7 +6,7 @@ in_network_of_root "$@"
 ip link set lo up
 example_site site
 chmod 755 "$scratch" "$scratch/work"
-state="$scratch/work/lib/state"
+state="$PWD/lib/state"
 # Chains made one by one stand in another order.
 table() { nft -s list table inet rolewall 2>/dev/null | sort; }
 with_state() { verb=$1; shift; rolewall "$verb" "$@" --state-dir "$state"; }
