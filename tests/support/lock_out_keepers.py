@@ -258,7 +258,7 @@ def farther():
     yield Trial(kind, "all but the next router are dropped early", RULES + early(
         service='"icmp"', **{"from": '["!203.0.113.1"]'}), come=(FAR, OWN_4, 22),
               set_up=(far_small_link,), site=SITE.replace('"198.51.100.0/24"', '"192.0.2.0/24"'),
-              later=(path_is_forgotten,), lives=much)
+              later=(path_is_forgotten,), lives=much, undo=5)
 
 
 def trials():

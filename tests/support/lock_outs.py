@@ -405,12 +405,11 @@ def main():
     # Most of the time they wait for a timer.
     results = run_all(trials, int(os.environ.get("ROLEWALL_AT_ONCE", "12")))
     counts = collections.defaultdict(collections.Counter)
-    failed = 0
+    failed = []
     for trial, result in zip(trials, results):
         name = f"{trial.kind}: {trial.name}"
         if result.startswith("FAILED"):
-            failed += 1
-            print(f"{name}: {result}")
+            failed.append(f"{name}: {result}")
         elif result.startswith("left out"):
             print(f"{name}: {result}")
             counts[trial.kind]["left out"] += 1
@@ -422,7 +421,8 @@ def main():
         print(f"{kind:32} {count['refused']:3} refused {count['undone']:3} undone by the timer "
               f"{count['harmless']:3} harmless applied")
     print(f"{len(counts)} kinds, {total['refused']} refused, {total['undone']} undone by the timer, "
-          f"{total['harmless']} harmless applied, {total['left out']} left out, {failed} failed")
+          f"{total['harmless']} harmless applied, {total['left out']} left out, {len(failed)} failed")
+    print("\n".join(failed), end="\n" if failed else "")  # last, where a log that is cut still has them
     sys.exit(1 if failed else 0)
 
 
