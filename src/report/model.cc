@@ -37,7 +37,7 @@ Result<Model> gather(const policy::Policy& policy, policy::Date date, Diagnostic
                      const std::function<void(std::string_view)>& step) {
   Model model{policy, date, {}, {}, {}, {}, {}, {}, {}, {}};
   step("lint, tests and laws");
-  auto checked = ask::check(policy, date, std::move(findings), ask::Extent::Everything);
+  auto checked = ask::check(policy, date, std::move(findings), ask::Extent::WithoutSizes);
   if (!checked) return std::unexpected(checked.error());
   model.checked = std::move(*checked);
   policy::Handling handling;
