@@ -138,9 +138,9 @@ void write_flows(Html& html, const Model& model, const Anchors& anchors) {
   const Flows few = folded(flows);
   if (few.ends.size() < flows.ends.size()) {
     html.leaf("p",
-              fmt::format("The picture has {} boxes for {} ends: those with the same flows are "
-                          "one, and of many in a column those with the fewest. The table has "
-                          "each for itself.",
+              fmt::format("The picture has {} boxes for {} ends: those of a column that are "
+                          "alike, or too many. The table has each for itself, and what those of "
+                          "one box send to each other.",
                           few.ends.size(), flows.ends.size()));
   }
   {
