@@ -172,6 +172,15 @@ void write_reach(Html& html, const Model& model, PolicyLines& lines) {
   html.leaf("p",
             "Each service that some rule names, and a port of TCP and of UDP that none names, "
             "asked of both ends' rules. A cell leads to the lines that let it pass.");
+  if (!model.reach_left_out.empty()) {
+    html.leaf(
+        "p",
+        fmt::format("There is too much to ask of each network: {} stand here and in the "
+                    "picture as a part of the internet or not at all. `rolewall reach {}` "
+                    "tells of one.",
+                    counted(model.reach_left_out.size(), "network"), model.reach_left_out.front()),
+        {{"class", "warn"}});
+  }
   const ReachPairs pairs = pairs_of(model.reach);
   std::map<std::pair<std::string, std::string>, std::size_t> numbers;
   for (const auto& [pair, all] : pairs) numbers.emplace(pair, numbers.size() + 1);
