@@ -298,6 +298,8 @@ Result<ReachAnswer> reach(const policy::Policy& policy, policy::Date date, Site&
   const auto networks = std::ranges::stable_partition(
       ends, [&](const std::string& end) { return !is_network(policy, end); });
   std::vector<std::string> left_out(networks.begin(), networks.end());
+  std::erase_if(left_out,
+                [&](const std::string& end) { return end == question.from || end == question.to; });
   if (!asked.gave_up() || left_out.empty()) return std::unexpected(std::move(found).error());
   ends.erase(networks.begin(), networks.end());
   ReachAsker once_more(policy, date, site, question);
