@@ -8,6 +8,7 @@ and that is said, where strace, setpriv, nft, root or namespaces are not there.
 
     units.py PROGRAM SOURCE UNITS...
 """
+import contextlib
 import os
 import pathlib
 import re
@@ -45,6 +46,12 @@ while True:
     except OSError:
         pass
     time.sleep(0.1)
+"""
+PEER = "peer"
+CONNECTS = """
+import socket, sys, time
+s = socket.create_connection(("192.0.2.1", 443), source_address=(sys.argv[1], 0))
+time.sleep(60)
 """
 WRITES = re.compile(r"^(open|openat|openat2|mkdir|mkdirat|rename|renameat|renameat2|unlink|unlinkat|symlink|symlinkat|link|linkat|"
                     r"creat|truncate|mknod|mknodat|chmod|fchmodat|chown|lchown|fchownat|utimensat)\(")
@@ -137,14 +144,14 @@ def judge_trace(name: str, unit: dict[str, list[str]], text: str) -> None:
             complain(f"{name}: ProtectHome: {call[:150]}")
 
 
-def play(unit_file: pathlib.Path, folder: pathlib.Path, seconds: float | None = None) -> subprocess.CompletedProcess:
-    """ExecStart, traced, with the unit's capabilities; ended by SIGTERM after `seconds`, where it goes on."""
+def play(unit_file: pathlib.Path, folder: pathlib.Path, *more: str, seconds: float | None = None) -> subprocess.CompletedProcess:
+    """ExecStart and `more`, traced, with the unit's capabilities; ended by SIGTERM after `seconds`, where it goes on."""
     unit = settings(unit_file)
     words = unit["ExecStart"][-1].split()
     kept = ",".join("+" + word.lower().removeprefix("cap_") for word in unit["CapabilityBoundingSet"][0].split())
     trace = folder / "trace"
     command = ["strace", "-f", "-qq", "-s", "300", "-o", trace, "setpriv", "--no-new-privs", "--inh-caps=-all",
-               f"--bounding-set=-all,{kept}", PROGRAM, *words[1:]]
+               f"--bounding-set=-all,{kept}", PROGRAM, *words[1:], *more]
     if seconds is not None:
         command = ["timeout", "--preserve-status", str(seconds), *command]
     done = run(*command, env={"PATH": "/usr/sbin:/usr/bin", "ROLEWALL_RULES_DIR": str(SOURCE / "rules"), "JOURNAL_STREAM": ""})
@@ -175,7 +182,7 @@ def play_log(unit: pathlib.Path, folder: pathlib.Path) -> None:
     journal.settimeout(1)
     sends = subprocess.Popen([sys.executable, "-c", SENDS_DENIED])
     try:
-        done = play(unit, folder, 2)
+        done = play(unit, folder, seconds=2)
     finally:
         sends.kill()
         sends.wait()
@@ -189,14 +196,39 @@ def play_log(unit: pathlib.Path, folder: pathlib.Path) -> None:
     holds("log", f"the journal has it: {entry}", "(default)" in entry and "192.0.2.9" in entry, done)
 
 
+@contextlib.contextmanager
+def open_from(client: str):
+    """A connection from an address beyond eth0, where `peer` is in a namespace of its own, to port 443 here."""
+    server = socket.create_server(("192.0.2.1", 443))
+    server.settimeout(5)
+    with subprocess.Popen(["nsenter", f"--net=/run/netns/{PEER}", sys.executable, "-c", CONNECTS, client]) as other:
+        ours, _ = server.accept()
+        try:
+            yield ours
+        finally:
+            other.kill()
+
+
+def is_reset(connection: socket.socket) -> bool:
+    connection.settimeout(2)
+    try:
+        return connection.recv(1) == b""
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
 def play_all(units: dict[str, pathlib.Path], folder: pathlib.Path) -> None:
     """REQUIRES: namespaces of our own for mounts and network."""
     for place in ("/var/lib", "/run"):
         must("mount", "-t", "tmpfs", "tmpfs", place)
     for place in ("/var/lib/rolewall", "/run/rolewall", "/var/lib/prometheus/node-exporter"):
         os.makedirs(place, mode=0o700)
-    for words in ("link set lo up", "link add eth0 type veth peer name peer", "link set eth0 up", "link set peer up",
-                  "address add 192.0.2.1/24 dev eth0"):
+    for words in (f"netns add {PEER}", "link set lo up", f"link add eth0 type veth peer name eth0 netns {PEER}",
+                  "link set eth0 up", "address add 192.0.2.1/24 dev eth0", "route add 198.18.0.0/24 dev eth0",
+                  f"-n {PEER} link set eth0 up", f"-n {PEER} address add 192.0.2.9/24 dev eth0",
+                  f"-n {PEER} address add 198.18.0.8/32 dev eth0"):
         must("ip", *words.split())
     resolver, zone = folder / "resolv.conf", folder / "zone"
     resolver.write_text(f"nameserver {NAME_SERVER}\noptions timeout:1 attempts:1\n")
@@ -214,6 +246,12 @@ def play_all(units: dict[str, pathlib.Path], folder: pathlib.Path) -> None:
             zone.write_text("intake.example 198.18.0.8\n")
             done = play(units["rolewall-refresh.service"], folder)
             holds("refresh", "other addresses", done.returncode == 0 and "198.18.0.8" in done.stdout, done)
+            # As the drop-in of rolewall-refresh(8) has it: what came from the address that left is ended.
+            with open_from("198.18.0.8") as ours:
+                zone.write_text("intake.example 198.18.0.9\n")
+                done = play(units["rolewall-refresh.service"], folder, "--cut")
+                holds("refresh --cut", "what is open is ended", done.returncode == 0 and "cut: 1 open connection " in done.stdout
+                      and is_reset(ours), done)
         finally:
             server.kill()
     done = play(units["rolewall-stats.service"], folder)
@@ -222,7 +260,7 @@ def play_all(units: dict[str, pathlib.Path], folder: pathlib.Path) -> None:
     play_log(units["rolewall-log.service"], folder)
     must("nft", "delete", "table", "inet", "rolewall")
     done = play(units["rolewall.service"], folder)
-    holds("boot", "the table is there", done.returncode == 0 and "198.18.0.8" in must("nft", "list", "table", "inet", "rolewall"), done)
+    holds("boot", "the table is there", done.returncode == 0 and "198.18.0.9" in must("nft", "list", "table", "inet", "rolewall"), done)
 
 
 def why_not_played() -> str:
@@ -259,7 +297,8 @@ def main() -> int:
                     return done.returncode
     for each in wrong:
         print(f"FAILED: {each}")
-    print(f"{len(UNITS)} units, {len(wrong)} things wrong")
+    if not inside:
+        print(f"{len(UNITS)} units, {len(wrong)} things wrong")
     return 1 if wrong else 0
 
 
