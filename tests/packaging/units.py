@@ -202,9 +202,8 @@ def open_from(client: str):
     server = socket.create_server(("192.0.2.1", 443))
     server.settimeout(5)
     with subprocess.Popen(["nsenter", f"--net=/run/netns/{PEER}", sys.executable, "-c", CONNECTS, client]) as other:
-        ours, _ = server.accept()
         try:
-            yield ours
+            yield server.accept()[0]
         finally:
             other.kill()
 
