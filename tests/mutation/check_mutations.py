@@ -10,6 +10,7 @@ with 1 where more than two wrong evaluators pass, or where the right one does no
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -86,9 +87,19 @@ def build(folder):
 
 
 def judge(folder, which, number):
-    command = [folder / "build/tests/kernel" / JUDGES[which][0], *JUDGES[which][1:]]
+    """The judge's exit status and what it printed: up to its first disagreement, which is enough."""
+    # Line by line, so that it need not go on to the end of its pipe's block.
+    command = ["stdbuf", "-oL", folder / "build/tests/kernel" / JUDGES[which][0], *JUDGES[which][1:]]
     environment = os.environ | {"ROLEWALL_MUTANT": str(number)}
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    printed = []
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env=environment) as running:
+        for line in running.stdout:
+            printed.append(line.rstrip())
+            if "DISAGREEMENT" in line:
+                running.terminate()
+                break
+    return running.returncode, printed
 
 
 def check(folder, only):
@@ -96,22 +107,21 @@ def check(folder, only):
     build(folder)
     numbered = [each for each in enumerate(MUTATIONS, 1) if any(word in each[1][0] for word in only)]
     for which in sorted({each[4] for _, each in numbered}):
-        right = judge(folder, which, 0)
-        if right.returncode == 77:
-            print(right.stdout.strip())
+        status, printed = judge(folder, which, 0)
+        if status == 77:
+            print(printed[0])
             return 77
-        if right.returncode != 0:
-            print(f"the evaluator as it is does not pass {which}:\n" + right.stdout[-3000:])
+        if status != 0:
+            print("\n".join([f"the evaluator as it is does not pass {which}:", *printed[-40:]]))
             return 1
-    missed = 0
-    for number, (what, *_, which) in numbered:
-        caught = judge(folder, which, number)
-        shown = [line for line in caught.stdout.splitlines() if "DISAGREEMENT" in line]
-        if caught.returncode != 0 and shown:
-            print(f"caught: {what}: {shown[0]}", flush=True)
-        else:
-            missed += 1
-            print(f"MISSED: {what}", flush=True)
+    # The judges wait for the kernel more than they compute.
+    with concurrent.futures.ThreadPoolExecutor(2 * os.cpu_count()) as pool:
+        trials = [pool.submit(judge, folder, mutation[4], number) for number, mutation in numbered]
+        missed = 0
+        for (_, (what, *_)), trial in zip(numbered, trials):
+            shown = [line for line in trial.result()[1] if "DISAGREEMENT" in line]
+            missed += not shown
+            print(f"caught: {what}: {shown[0]}" if shown else f"MISSED: {what}", flush=True)
     print(f"{len(numbered) - missed} of {len(numbered)} wrong evaluators caught")
     return 1 if missed > MOST_MISSED else 0
 
