@@ -24,18 +24,22 @@ from mutations import (CONVERSATION, DEVICE, EXPRESSIONS, IPTABLES, MUTATIONS, R
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MOST_MISSED = 2
 
-# A judge as the default run of the tests has it, or a part of that.
+# A judge's default run, in its parts (tests/kernel/meson.build), or some of them: the next is run where one finds nothing.
+RULESETS = ["--rulesets", "142", "--packets", "416", "--stop-after", "1", "--seed"]
+IPTABLES_RULESETS = ["--rulesets", "185", "--packets", "112", "--stop-after", "1", "--seed"]
+TALKS = ["conversation_judge", "--rulesets", "74", "--conversations", "20", "--seed"]
 JUDGES = {
-    RULESET: ["ruleset_judge", "--rulesets", "133", "--packets", "416", "--seed", "1", "--stop-after", "1"],
-    EXPRESSIONS: ["ruleset_judge", "--from", "expressions", "--rulesets", "120", "--packets", "102",
-                  "--seed", "1", "--stop-after", "1"],
-    IPTABLES: ["ruleset_judge", "--from", "iptables", "--rulesets", "130", "--packets", "130",
-               "--seed", "1", "--stop-after", "1"],
-    CONVERSATION: ["conversation_judge", "--rulesets", "160", "--conversations", "20", "--seed", "1"],
-    TALK_IPTABLES: ["conversation_judge", "--from", "iptables", "--rulesets", "60",
-                    "--conversations", "10", "--seed", "1"],
-    DEVICE: ["device_judge", "--rulesets", "156", "--packets", "150"],
-    TRAPS: ["trap_judge"],
+    RULESET: [["ruleset_judge", *RULESETS, "1"], ["ruleset_judge", *RULESETS, "1001"],
+              ["ruleset_judge", "--forwards", *RULESETS, "2001"], ["ruleset_judge", "--forwards", *RULESETS, "3001"]],
+    EXPRESSIONS: [["ruleset_judge", "--from", "expressions", "--rulesets", "120", "--packets", "102", "--seed", "1",
+                   "--stop-after", "1"]],
+    IPTABLES: [["ruleset_judge", "--from", "iptables", *IPTABLES_RULESETS, "1"],
+               ["ruleset_judge", "--from", "iptables", *IPTABLES_RULESETS, "1001"],
+               ["ruleset_judge", "--from", "iptables", "--forwards", *IPTABLES_RULESETS, "2001"]],
+    CONVERSATION: [[*TALKS, seed] for seed in ("1", "81", "1001", "1081")],
+    TALK_IPTABLES: [["conversation_judge", "--from", "iptables", "--rulesets", "30", "--conversations", "10", "--seed", "1"]],
+    DEVICE: [["device_judge", "--rulesets", "156", "--packets", "150"]],
+    TRAPS: [["trap_judge"]],
 }
 
 # Everywhere included, by src/base/std.h.
@@ -79,17 +83,17 @@ def write_tree(to):
 def build(folder):
     if not (folder / "build").exists():
         subprocess.run(["meson", "setup", "build"], cwd=folder, check=True, capture_output=True)
-    targets = {f"tests/kernel/{command[0]}" for command in JUDGES.values()}
+    targets = {f"tests/kernel/{part[0]}" for parts in JUDGES.values() for part in parts}
     done = subprocess.run(["ninja", "-C", "build", *sorted(targets)], cwd=folder, capture_output=True,
                           text=True)
     if done.returncode != 0:
         sys.exit(done.stdout[-3000:])
 
 
-def judge(folder, which, number):
-    """The judge's exit status and what it printed: up to its first disagreement, which is enough."""
+def run_part(folder, part, number):
+    """A judge's exit status and what it printed: up to its first disagreement, which is enough."""
     # Line by line, so that it need not go on to the end of its pipe's block.
-    command = ["stdbuf", "-oL", folder / "build/tests/kernel" / JUDGES[which][0], *JUDGES[which][1:]]
+    command = ["stdbuf", "-oL", folder / "build/tests/kernel" / part[0], *part[1:]]
     environment = os.environ | {"ROLEWALL_MUTANT": str(number)}
     printed = []
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -100,6 +104,15 @@ def judge(folder, which, number):
                 running.terminate()
                 break
     return running.returncode, printed
+
+
+def judge(folder, which, number):
+    """The same of its parts, up to the first that does not end well."""
+    for part in JUDGES[which]:
+        status, printed = run_part(folder, part, number)
+        if status != 0:
+            break
+    return status, printed
 
 
 def check(folder, only):
