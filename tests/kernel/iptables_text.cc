@@ -351,7 +351,7 @@ class IptablesWriter {
   }
 
   std::string memory_match() {
-    switch (random_.below(6)) {
+    switch (random_.weighted({2, 2, 2, 4, 2, 1})) {
       case 0:
         return " -m limit --limit " + pick({"3/hour", "1/day"}) + " --limit-burst " +
                pick({"1", "2"});
@@ -376,7 +376,7 @@ class IptablesWriter {
   }
 
   std::string match(const Place& at) {
-    switch (random_.weighted({20, 30, v6_ ? 24U : 0U, 26, 20, 8, 10})) {
+    switch (random_.weighted({20, 30, v6_ ? 24U : 0U, 26, 20, remembers_ ? 20U : 8U, 10})) {
       case 0:
         return has_ports() ? fmt::format(" -m multiport {}--{} {}", inverted(),
                                          pick({"sports", "dports", "ports"}), port_list())

@@ -386,7 +386,8 @@ class TableWriter {
     }
   }
 
-  // Writes, of which some change the way that the packet takes.
+  // Writes, of which some change the way that the packet takes: but what is put on the loopback,
+  // which lacks the route that a packet of its own has.
   std::string payload_write(std::string_view hook) {
     if (hook == "output" && random_.percent(30)) {
       return v6_ ? random_.of<std::string>({"ip6 daddr set 2001:db8:9:1::5",
@@ -407,10 +408,11 @@ class TableWriter {
     if (v6_) {
       return random_.of<std::string>({"ip6 hoplimit set 9", "ip6 dscp set cs1",
                                       "ip6 flowlabel set 3", "ip6 saddr set 2001:db8:9:1::5",
-                                      "ip6 daddr set 2001:db8:9:1::5"});
+                                      "iifname != \"lo\" ip6 daddr set 2001:db8:9:1::5"});
     }
     return random_.of<std::string>({"ip ttl set 9", "ip dscp set cs1", "ip saddr set 10.9.1.5",
-                                    "ip daddr set 10.9.1.5", "ip daddr set 192.0.2.9"});
+                                    "iifname != \"lo\" ip daddr set 10.9.1.5",
+                                    "iifname != \"lo\" ip daddr set 192.0.2.9"});
   }
 
   // The packets' segment sizes lie on both sides of these.
