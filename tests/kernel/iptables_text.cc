@@ -514,6 +514,11 @@ class IptablesWriter {
                                  "", "", "dccp", "esp", v6_ ? "mobility-header" : "ah"});
     syn_ = false;
     std::string text = "-A " + at.hook;
+    // What remembers shows that by the packets that come to it again: all, now and then.
+    if (remembers_ && random_.percent(12)) {
+      protocol_.clear();
+      return text + memory_match() + target(at);
+    }
     if (random_.percent(20)) text += fmt::format(" {}-s {}", inverted(), address());
     if (random_.percent(20)) text += fmt::format(" {}-d {}", inverted(), address());
     if (!v6_ && random_.percent(4)) text += pick({" -f", " ! -f"});
