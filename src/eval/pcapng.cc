@@ -25,12 +25,12 @@ class SectionNumbers {
   std::uint32_t word(const std::uint8_t* at) const {
     std::uint32_t number = 0;
     std::memcpy(&number, at, sizeof number);
-    return swapped_ ? __builtin_bswap32(number) : number;
+    return swapped_ ? std::byteswap(number) : number;
   }
   std::uint16_t half(const std::uint8_t* at) const {
     std::uint16_t number = 0;
     std::memcpy(&number, at, sizeof number);
-    return swapped_ ? __builtin_bswap16(number) : number;
+    return swapped_ ? std::byteswap(number) : number;
   }
 
  private:
