@@ -351,7 +351,7 @@ class IptablesWriter {
   }
 
   std::string memory_match() {
-    switch (random_.below(6)) {
+    switch (random_.weighted({2, 2, 2, 4, 2, 1})) {
       case 0:
         return " -m limit --limit " + pick({"3/hour", "1/day"}) + " --limit-burst " +
                pick({"1", "2"});
@@ -365,7 +365,7 @@ class IptablesWriter {
                pick({"--set", "--rcheck", "--update --seconds 60", "--remove",
                      "--rcheck --hitcount 2"});
       case 3:
-        return " -m quota " + inverted() + "--quota " + pick({"50", "100", "100000"});
+        return " -m quota " + inverted() + "--quota " + pick({"50", "100", "300", "1200"});
       case 4:
         return " -m statistic --mode nth " + inverted() +
                pick({"--every 2 --packet 0", "--every 2 --packet 1", "--every 3 --packet 0"});
@@ -376,7 +376,7 @@ class IptablesWriter {
   }
 
   std::string match(const Place& at) {
-    switch (random_.weighted({20, 30, v6_ ? 12U : 0U, 26, 20, 8, 10})) {
+    switch (random_.weighted({20, 30, v6_ ? 24U : 0U, 26, 20, remembers_ ? 20U : 8U, 10})) {
       case 0:
         return has_ports() ? fmt::format(" -m multiport {}--{} {}", inverted(),
                                          pick({"sports", "dports", "ports"}), port_list())
@@ -514,6 +514,11 @@ class IptablesWriter {
                                  "", "", "dccp", "esp", v6_ ? "mobility-header" : "ah"});
     syn_ = false;
     std::string text = "-A " + at.hook;
+    // What remembers shows that by the packets that come to it again: all, now and then.
+    if (remembers_ && random_.percent(12)) {
+      protocol_.clear();
+      return text + memory_match() + target(at);
+    }
     if (random_.percent(20)) text += fmt::format(" {}-s {}", inverted(), address());
     if (random_.percent(20)) text += fmt::format(" {}-d {}", inverted(), address());
     if (!v6_ && random_.percent(4)) text += pick({" -f", " ! -f"});
@@ -536,7 +541,14 @@ class IptablesWriter {
       }
     }
     for (std::uint32_t left = random_.weighted({25, 50, 25}); left > 0; --left) text += match(at);
-    return text + target(at);
+    if (marks_ && random_.percent(25)) {
+      // What is left of two marks where the second has a mask, too.
+      text += " -m mark " + inverted() + "--mark " +
+              pick({"0x5", "0x6", "0x5/0xf", "0x6/0xf", "0x10/0xf0", "0x15", "0x16"});
+    }
+    const std::string aim = target(at);
+    marks_ |= aim.starts_with(" -j MARK");
+    return text + aim;
   }
 
   Random& random_;
@@ -548,6 +560,7 @@ class IptablesWriter {
   // Of the rule that is being written.
   std::string protocol_;
   bool syn_ = false;
+  bool marks_ = false;  // a rule has, so that a later one reads it
 };
 
 }  // namespace

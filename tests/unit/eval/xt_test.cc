@@ -36,6 +36,9 @@ XtMatch recent(std::uint8_t does, std::uint32_t hits) {
   std::memset(match.info.data() + 212, 0xff, 16);
   return match;
 }
+constexpr std::uint8_t kSyn = 2;
+constexpr std::uint8_t kRst = 4;
+constexpr std::uint8_t kAck = 16;
 constexpr std::uint8_t kCheck = 1;
 constexpr std::uint8_t kSet = 2;
 
@@ -101,6 +104,32 @@ TEST_CASE("a hashlimit's list decides of the first packet of an entry") {
   CHECK_EQ(answer(match, arriving(fields(6)), read), Fate::Accept);
   read.xt_tables[0].lines[0] = "59 " + source + ":0->0.0.0.0:0 31900 160000 32000";
   CHECK_EQ(ways(accepting(match), read), 2);  // in less than a second it has the rest
+}
+
+TEST_CASE("connlimit drops the packet that ends the only connection it counts") {
+  XtMatch match{"connlimit", 1, Bytes(32)};
+  std::memset(match.info.data(), 0xff, 4);  // each source
+  match.info[16] = 9;
+  match.info[20] = 1;  // up to
+  const Ruleset rules = input_rules({rule({match, accept()})});
+  const Host on = host();
+  Evaluator evaluator(rules, on);
+  const auto says = [&](std::uint8_t flags, bool client) {
+    PacketFields packet = fields(6, 80);
+    packet.tcp_flags = flags;
+    if (!client) {
+      std::swap(packet.source, packet.destination);
+      std::swap(packet.source_port, packet.destination_port);
+    }
+    Packet built = client ? arriving(packet) : build(packet);
+    if (client) return evaluator.arrive(built, {.keep_state = true}).fate();
+    built.out_device = "eth0";
+    return evaluator.send(built, {.keep_state = true}).fate();
+  };
+  CHECK_EQ(says(kSyn, true), Fate::Accept);
+  CHECK_EQ(says(kSyn | kAck, false), Fate::Accept);
+  CHECK_EQ(says(kAck, true), Fate::Accept);
+  CHECK_EQ(says(kRst, true), Fate::Drop);
 }
 
 TEST_CASE("of 0.0.0.0/8 the first address alone needs no way back to it") {
