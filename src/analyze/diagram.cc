@@ -68,8 +68,7 @@ Diagram Diagrams::make(FieldId field, std::size_t base) {
   }
   std::uint64_t hash = field;
   for (std::size_t i = base; i < scratch_.size(); ++i) {
-    hash = mixed(hash ^ scratch_[i].last);
-    hash = mixed(hash ^ scratch_[i].child);
+    hash = mixed(hash ^ scratch_[i].last ^ std::uint64_t{scratch_[i].child} << 32);
   }
   const auto short_hash = static_cast<std::uint32_t>(mixed(hash) >> 32);
   const std::size_t mask = table_.size() - 1;
@@ -190,7 +189,7 @@ Diagrams::Edge Diagrams::edge_at(Diagram diagram, FieldId field, std::uint32_t i
 std::uint32_t Diagrams::edge_after(Diagram diagram, FieldId field, std::uint32_t index,
                                    std::uint64_t value) const {
   if (top(diagram) != field) return 0;
-  const std::uint64_t* const lasts = lasts_.data() + nodes_[diagram].first_edge;
+  const std::uint64_t* const lasts = lasts_.begin() + nodes_[diagram].first_edge;
   std::uint32_t step = 1;
   while (lasts[index] <= value) {
     // The last edge ends at the field's largest value, which is no further than this one looks.
@@ -434,8 +433,8 @@ std::uint32_t Diagrams::at(Diagram diagram,
                            const std::function<std::uint64_t(FieldId)>& values) const {
   while (!is_terminal(diagram)) {
     const Node& node = nodes_[diagram];
-    const auto begin = lasts_.begin() + node.first_edge;
-    const auto edge = std::lower_bound(begin, begin + node.edge_count, values(node.field));
+    const auto* const begin = lasts_.begin() + node.first_edge;
+    const auto* const edge = std::lower_bound(begin, begin + node.edge_count, values(node.field));
     diagram = children_[static_cast<std::size_t>(edge - lasts_.begin())];
   }
   return value_of(diagram);
@@ -468,6 +467,24 @@ void Diagrams::visit_below(Diagram root, const Visit& visit) const {
       if (is_first_visit(child, ends)) open.push_back(child);
     }
   }
+}
+
+bool Diagrams::ends_in(Diagram diagram, std::uint32_t terminal_value) const {
+  if (is_terminal(diagram)) return value_of(diagram) == terminal_value;
+  begin_visit();
+  std::vector<Diagram> open{diagram};
+  while (!open.empty()) {
+    const Node& node = nodes_[open.back()];
+    open.pop_back();
+    for (std::uint32_t i = node.first_edge; i < node.first_edge + node.edge_count; ++i) {
+      const Diagram child = children_[i];
+      if (child == terminal(terminal_value)) return true;
+      if (is_terminal(child) || visits_[child] == visit_) continue;
+      visits_[child] = visit_;
+      open.push_back(child);
+    }
+  }
+  return false;
 }
 
 std::vector<std::uint32_t> Diagrams::terminals(Diagram diagram) const {
@@ -567,22 +584,22 @@ std::optional<std::vector<Diagrams::Step>> Diagrams::way_to(
   std::vector<Step> way;
   while (!is_terminal(diagram)) {
     const Node& node = nodes_[diagram];
-    const auto begin = lasts_.begin() + node.first_edge;
-    const auto end = begin + node.edge_count;
-    const auto child = [&](auto edge) {
+    const auto* const begin = lasts_.begin() + node.first_edge;
+    const auto* const end = begin + node.edge_count;
+    const auto child = [&](const std::uint64_t* edge) {
       return children_[static_cast<std::size_t>(edge - lasts_.begin())];
     };
-    auto taken = end;
+    const auto* taken = end;
     std::optional<std::uint64_t> value;
     for (const std::uint64_t want : wanted(node.field)) {
       if (want > largest_[node.field]) continue;
-      const auto edge = std::lower_bound(begin, end, want);
+      const auto* const edge = std::lower_bound(begin, end, want);
       if (!leads_to(child(edge), terminal_value, known)) continue;
       taken = edge;
       value = want;
       break;
     }
-    for (auto edge = begin; edge != end && taken == end; ++edge) {
+    for (const auto* edge = begin; edge != end && taken == end; ++edge) {
       if (leads_to(child(edge), terminal_value, known)) taken = edge;
     }
     const std::uint64_t first = taken == begin ? 0 : *(taken - 1) + 1;

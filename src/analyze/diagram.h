@@ -27,6 +27,8 @@
 #include <utility>
 #include <vector>
 
+#include "analyze/column.h"
+
 namespace rolewall::analyze {
 
 using Diagram = std::uint32_t;
@@ -112,6 +114,7 @@ class Diagrams {
   // What a packet ends in. `values`: of each field, by its number.
   std::uint32_t at(Diagram diagram, const std::function<std::uint64_t(FieldId)>& values) const;
 
+  bool ends_in(Diagram diagram, std::uint32_t terminal_value) const;
   // The terminals that are there, each once, by their first way.
   std::vector<std::uint32_t> terminals(Diagram diagram) const;
   // The fields that it asks about, in order.
@@ -215,9 +218,9 @@ class Diagrams {
   Budget budget_;
   std::uint64_t steps_ = 0;
   std::vector<std::uint64_t> largest_;  // of each field
-  std::vector<Node> nodes_;
-  std::vector<std::uint64_t> lasts_;  // the edges' arena, in two columns
-  std::vector<Diagram> children_;
+  Column<Node> nodes_;
+  Column<std::uint64_t> lasts_;  // the edges' arena, in two columns
+  Column<Diagram> children_;
   std::vector<std::uint32_t> table_;  // of nodes, by hash: 1 + number, 0 free
   std::vector<Edge> scratch_;         // edges of the nodes that are being made, as a stack
   std::vector<Remembered> cache_;

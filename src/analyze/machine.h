@@ -13,6 +13,7 @@
 // and each way of calls by which a packet comes there; so no two visits share an answer.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -162,6 +163,7 @@ class Machine {
   std::shared_ptr<const RulesetFacts> facts_;
   std::vector<Outcome> outcomes_;
   std::unordered_map<std::uint64_t, std::uint32_t> outcome_numbers_;
+  std::array<std::vector<std::uint32_t>, 3> of_kind_;  // the outcomes' numbers
   std::map<ChainKey, Diagram> chains_;
   std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>, std::uint32_t>
       calls_;

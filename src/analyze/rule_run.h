@@ -33,7 +33,11 @@ class RuleRun {
  public:
   RuleRun(Machine& machine, const Machine::Frame& frame, std::uint32_t rule,
           EnvironmentId environment);
-  Diagram run() { return from(0); }
+  Diagram run() {
+    const Diagram met = come_;
+    const Diagram others = next();
+    return diagrams_.choose(met, from(0), others);
+  }
 
  private:
   using Registers = std::array<Bit, std::size_t{ruleset::kRegisterCount} * 32>;
