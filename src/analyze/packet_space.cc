@@ -95,6 +95,11 @@ PacketSpace::PacketSpace(Diagrams& diagrams, bool loose) : diagrams_(diagrams) {
     parts_[static_cast<std::size_t>(zero)].assign(32, Bit());
   }
   parts_[static_cast<std::size_t>(Part::CtLabels)].assign(128, Bit());
+  const auto known = [&](Part part, std::size_t bits, const char* name) {
+    parts_[static_cast<std::size_t>(part)] = free_bits(name, bits, FieldKind::NotModelled);
+  };
+  known(Part::KnownMark, 32, "ct mark of a known connection");
+  known(Part::KnownLabels, 128, "ct label of a known connection");
   ipv4_ = is(Part::Family, family::kIpv4);
   ipv6_ = is(Part::Family, family::kIpv6);
   build_packets();

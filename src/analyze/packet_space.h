@@ -58,9 +58,12 @@ enum class Part : std::uint8_t {
   CtMark,
   CtStatus,
   CtLabels,
+  // The same of a connection that was known before: what earlier packets made of it is free.
+  KnownMark,
+  KnownLabels,
 };
 inline constexpr unsigned kAddressField = 32;  // bits
-inline constexpr std::size_t kPartCount = static_cast<std::size_t>(Part::CtLabels) + 1;
+inline constexpr std::size_t kPartCount = static_cast<std::size_t>(Part::KnownLabels) + 1;
 
 enum class FieldKind : std::uint8_t { Packet, Choice, NotModelled };
 

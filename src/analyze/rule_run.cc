@@ -120,6 +120,10 @@ Diagram RuleRun::choice(std::string_view what, FieldKind kind) {
   return diagrams_.where(free_here(what, 1, kind), 1, 1);
 }
 
+Bit RuleRun::free_bit_here(std::string_view what) {
+  return Bit::of(free_here(what, 1, FieldKind::NotModelled), 0);
+}
+
 Diagram RuleRun::counted(std::string_view what, bool unspent) {
   const FieldId field = free_here(what, 1, FieldKind::Choice);
   space_.set_unspent(field, unspent ? 1 : 0);
