@@ -101,6 +101,7 @@ class Machine {
   const Outcome& outcome_of(std::uint32_t terminal_value) const {
     return outcomes_[terminal_value - kFirstOutcome];
   }
+  // `environment`: of a denial, for what rules have noted of the packet by then.
   Diagram decided(Fate fate, EnvironmentId environment = 0);
   // `first`, and where it accepts, what `rest` gives for the environment that came through.
   Diagram where_accepted(Diagram first, const std::function<Diagram(EnvironmentId)>& rest);
