@@ -324,7 +324,7 @@ void measure(std::string_view kind, const std::vector<Rule>& rules) {
   std::size_t nodes = 0;
   const double seconds = median_of_five([&](std::size_t) {
     analyze::Diagrams diagrams(kBudget);
-    analyze::PacketSpace space(diagrams, true);
+    analyze::PacketSpace space(diagrams, true, analyze::order_for(ruleset));
     analyze::Machine machine(diagrams, space, ruleset, host);
     try {
       nodes = diagrams.node_count(machine.run(0, 0, Hook::Input, 0));
