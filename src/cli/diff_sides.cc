@@ -46,7 +46,11 @@ Result<DiffSide> of_snapshot(std::string name, Result<ruleset::Snapshot> snapsho
 // The site that is asked about, as a git revision has it.
 Result<DiffSide> of_revision(const std::string& revision, const SiteOptions& options) {
   const auto directory = site_directory(options, Looks::Around);
-  if (!directory) return std::unexpected(directory.error());
+  if (!directory) {
+    return fail(ErrorKind::Usage,
+                fmt::format("{}: neither a directory or file, nor a git revision: {}", revision,
+                            directory.error().message));
+  }
   const auto files = policy::GitFiles::open(*directory, revision);
   if (!files) return std::unexpected(files.error());
   auto site = if_valid(load_site_of(**files, (*files)->directory(), options));
