@@ -146,7 +146,7 @@ Answer<bool> SiteRules::passes(const Flow& flow) {
       if (taken == kNothing) continue;
       for (const policy::HostPolicy* sender : flow.senders) {
         if (sender->index == receiver->index) continue;
-        if (d.both(taken, sends(rules_of(*sender))) != kNothing) return true;
+        if (d.meet(taken, sends(rules_of(*sender)))) return true;
       }
     }
     return false;

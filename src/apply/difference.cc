@@ -21,7 +21,9 @@
 //
 // Rules. In each chain a longest run of equal rules in the same order stays (kept_rules.h); every
 // other goes, and comes again in front of one that stays, by its handle. From the chain's end on
-// that one is always known. A rule that merely moved takes along what it had counted.
+// that one is always known. A rule that merely moved takes along what it had counted. A rule that
+// counts for another behind it goes where that one does something else: what was dropped must not
+// be shown as let pass, when audit mode begins.
 //
 // Elements. Both sides sorted and in one form (elements.h), then merged: a row on one side alone
 // goes or comes, a row whose value is another does both. Where order means something (ranges of a
@@ -269,11 +271,17 @@ class Comparison {
   void change_rules(const Chain& there, std::size_t chain) {
     const Chain& wanted = result_.table.chains[chain];
     const bool remade = remade_.chains.contains(wanted.name);
-    const std::vector<RuleMatch> matches = match_rules(there, wanted, [&](const Rule& rule) {
+    std::vector<RuleMatch> matches = match_rules(there, wanted, [&](const Rule& rule) {
       return !remade && std::ranges::none_of(rule.exprs, [&](const Expr& expr) {
         return remade_.is_named_by(effects_of(expr, wanted_names_));
       });
     });
+    for (std::size_t i = 0; i < matches.size(); ++i) {
+      if (matches[i].live && counts(wanted.rules[i]) &&
+          !end_alike(there, *matches[i].live, wanted, i)) {
+        matches[i] = {};
+      }
+    }
     std::vector<bool> kept(there.rules.size());
     for (const RuleMatch& match : matches) {
       if (match.kept) kept[*match.live] = true;
@@ -283,10 +291,31 @@ class Comparison {
     }
     const bool first_goes =
         std::ranges::none_of(matches, [](const RuleMatch& match) { return match.live == 0U; });
-    if (first_goes && !there.rules.empty() && !matches.empty() && !matches.front().live) {
+    if (first_goes && !there.rules.empty() && !matches.empty() && !matches.front().live &&
+        end_alike(there, 0, wanted, 0)) {
       take_count(there.rules.front(), result_.table.chains[chain].rules.front());
     }
     add_rules(chain, matches, there);
+  }
+
+  static bool counts(const Rule& rule) {
+    return std::ranges::any_of(
+        rule.exprs, [](const Expr& expr) { return std::holds_alternative<Counter>(expr); });
+  }
+
+  // Whether these rules, and those of their names that follow them, do the same in the end.
+  static bool end_alike(const Chain& one, std::size_t i, const Chain& other, std::size_t j) {
+    const Expr* const end = end_of(one.rules, i);
+    const Expr* const other_end = end_of(other.rules, j);
+    if (end == nullptr || other_end == nullptr) return end == other_end;
+    return *end == *other_end;
+  }
+
+  static const Expr* end_of(const std::vector<Rule>& rules, std::size_t at) {
+    while (at + 1 < rules.size() && rules[at + 1].comment == rules[at].comment) ++at;
+    const Rule& last = rules[at];
+    if (last.exprs.empty() || std::holds_alternative<Counter>(last.exprs.back())) return nullptr;
+    return &last.exprs.back();
   }
 
   // `there`: what `matches` are of.

@@ -1,7 +1,9 @@
 #include "ask/check.h"
 
+#include <numeric>
 #include <utility>
 
+#include "ask/alike.h"
 #include "ask/rule_lint.h"
 #include "ask/shut_out.h"
 #include "policy/lint.h"
@@ -20,6 +22,14 @@ HostSize size_of(const ruleset::Snapshot& snapshot) {
   return size;
 }
 
+void find_shut_out(const policy::Policy& policy, policy::Date date, Site& site,
+                   Diagnostics& findings) {
+  std::vector<policy::Index> all(policy.hosts.size());
+  std::iota(all.begin(), all.end(), policy::Index{0});
+  ShutOut shut_out(policy, date, site);
+  for (const auto& group : Alike(policy, date).groups(all)) shut_out.find(group, findings);
+}
+
 }  // namespace
 
 Result<Checked> check(const policy::Policy& policy, policy::Date date, Diagnostics findings,
@@ -31,12 +41,13 @@ Result<Checked> check(const policy::Policy& policy, policy::Date date, Diagnosti
   auto tests = run_tests(policy, site, answerer, checked.findings);
   if (!tests) return std::unexpected(tests.error());
   checked.tests = std::move(*tests);
-  if (extent == Extent::Everything) {
+  if (extent != Extent::TestsAlone) {
     policy::lint(policy, date, checked.findings);
     lint_exactly(policy, date, site, checked.findings);
-    ShutOut shut_out(policy, date, site);
+    find_shut_out(policy, date, site, checked.findings);
+  }
+  if (extent == Extent::Everything) {
     for (policy::Index host = 0; host < policy.hosts.size(); ++host) {
-      shut_out.find(host, checked.findings);
       checked.hosts.push_back(size_of(site.snapshot(host)));
       site.forget(host);
     }

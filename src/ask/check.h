@@ -30,7 +30,8 @@ struct Checked {
 
 enum class Extent {
   Everything,
-  TestsAlone,  // before an apply, which tells what bears on it and compiles its own host
+  WithoutSizes,  // for who does not want Checked::hosts: hosts that are alike are asked once
+  TestsAlone,    // before an apply, which tells what bears on it and compiles its own host
 };
 
 // `findings`: what reading the policies gave. Where there are errors among them nothing else is

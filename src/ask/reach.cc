@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "ask/alike.h"
+#include "ask/reach_candidates.h"
 #include "ask/sample.h"
 #include "policy/effective.h"
 #include "policy/kinds.h"
@@ -16,8 +17,6 @@
 
 namespace rolewall::ask {
 namespace {
-
-constexpr std::size_t kMostPackets = 500'000;
 
 bool is_reach_literal(const policy::ServiceLiteral& literal) {
   if (net::has_ports(literal.protocol)) return literal.ports_given;
@@ -62,25 +61,41 @@ class ReachAsker {
   ReachAsker(const policy::Policy& policy, policy::Date date, Site& site,
              const ReachQuestion& question)
       : policy_(policy),
-        date_(date),
+        services_(services_of(policy)),
+        candidates_(policy, date, literals_of(policy, services_)),
         site_(site),
         sampler_(policy),
         alike_(policy, date),
-        through_(question.through) {
+        through_(question.through),
+        most_packets_(question.most_packets) {
     for (policy::Index host = 0; host < policy.hosts.size(); ++host) {
       numbers_.emplace(policy.hosts[host].name, host);
     }
   }
 
+  // Whether it was given up because there are too many packets to ask about.
+  bool gave_up() const { return count_ > most_packets_; }
+
+  // Each service that is open between them, in order.
+  Result<void> ask(const std::string& from, const std::string& to, std::vector<Reach>& found) {
+    const Groups& senders = groups_of(from);
+    const Groups& receivers = groups_of(to);
+    for (const std::size_t service :
+         candidates_.between({senders, addresses_of(from)}, {receivers, addresses_of(to)})) {
+      auto cell = ask(from, to, services_[service]);
+      if (!cell) return std::unexpected(cell.error());
+      if (*cell) found.push_back(std::move(**cell));
+    }
+    return {};
+  }
+
+ private:
+  using Groups = ReachCandidates::Groups;
+
   Result<std::optional<Reach>> ask(const std::string& from, const std::string& to,
                                    const std::string& service) {
     const Groups& senders = groups_of(from);
     const Groups& receivers = groups_of(to);
-    const auto literals = literals_of(service);
-    if (!may_pass(senders, policy::Direction::Outbound, literals) ||
-        !may_pass(receivers, policy::Direction::Inbound, literals)) {
-      return std::nullopt;
-    }
     std::vector<Sample> samples;
     for (const std::string& sender : few_of(from, senders, {})) {
       for (const std::string& receiver : few_of(to, receivers, senders)) {
@@ -97,8 +112,28 @@ class ReachAsker {
     return found;
   }
 
- private:
-  using Groups = std::vector<std::vector<policy::Index>>;
+  static std::vector<std::vector<policy::ServiceLiteral>> literals_of(
+      const policy::Policy& policy, const std::vector<std::string>& services) {
+    std::vector<std::vector<policy::ServiceLiteral>> all;
+    Diagnostics ignored;
+    for (const std::string& service : services) {
+      all.push_back(policy::parse_service(policy, service, ignored));
+    }
+    return all;
+  }
+
+  // What the rules at the other end may see of it. Whoever passes packets on may give them others.
+  const net::AddressSet& addresses_of(const std::string& end) {
+    const auto [at, is_new] = addresses_.try_emplace(end, net::AddressSet::all());
+    if (!is_new || !through_.empty()) return at->second;
+    Diagnostics ignored;
+    const auto words =
+        policy::parse_packet(policy_, fmt::format("tcp/1 {} > any", end), {}, false, ignored);
+    if (words && words->from.selectors.given) {
+      at->second = policy::addresses_of(policy_, words->from.selectors, 0);
+    }
+    return at->second;
+  }
 
   // Of a role or tag, the hosts that are alike together; nothing of anything else.
   const Groups& groups_of(const std::string& end) {
@@ -117,44 +152,6 @@ class ReachAsker {
       return alike_.groups(policy_.tags[begin->second.index].hosts);
     }
     return {};
-  }
-
-  const std::vector<policy::ServiceLiteral>& literals_of(const std::string& service) {
-    const auto [at, is_new] = literals_.try_emplace(service);
-    Diagnostics ignored;
-    if (is_new) at->second = policy::parse_service(policy_, service, ignored);
-    return at->second;
-  }
-
-  // Whether some host's rules accept a packet of these services, whoever the other end is: what
-  // none does need not be asked of any pair. An end that is no role or tag is not looked into, nor
-  // is a host that translates.
-  bool may_pass(const Groups& groups, policy::Direction way,
-                const std::vector<policy::ServiceLiteral>& services) {
-    return groups.empty() || std::ranges::any_of(groups, [&](const auto& group) {
-             return may_pass(effective(group.front()), way, services);
-           });
-  }
-
-  static bool may_pass(policy::HostPolicy& host, policy::Direction way,
-                       const std::vector<policy::ServiceLiteral>& services) {
-    const bool sends = way == policy::Direction::Outbound;
-    const policy::Action by_default = sends ? host.defaults.outbound : host.defaults.inbound;
-    if (by_default == policy::Action::Accept || !host.nat.empty()) return true;
-    return std::ranges::any_of(host.rules(way), [&](const policy::EffectiveRule& each) {
-      const policy::ServiceList& list = each.rule->conditions.services;
-      if (each.rule->action != policy::Action::Accept) return false;
-      return !list.given || std::ranges::any_of(list.literals, [&](const auto& literal) {
-        return std::ranges::any_of(
-            services, [&](const auto& one) { return policy::literals_meet(literal, one); });
-      });
-    });
-  }
-
-  policy::HostPolicy& effective(policy::Index host) {
-    const auto [at, is_new] = effective_.try_emplace(host);
-    if (is_new) at->second = policy::effective_policy(policy_, host, date_);
-    return at->second;
   }
 
   // One host of each group, in words; of one that is asked by itself too, another.
@@ -179,10 +176,10 @@ class ReachAsker {
     std::vector<Sample> more = sampler_.take(*packet, {}, findings);
     if (findings.has_errors()) return fail(ErrorKind::Usage, why(words, findings));
     count_ += more.size();
-    if (count_ > kMostPackets) {
+    if (gave_up()) {
       return fail(ErrorKind::Usage,
                   fmt::format("more than {} packets would have to be asked: name one or both ends",
-                              kMostPackets));
+                              most_packets_));
     }
     samples.insert(samples.end(), more.begin(), more.end());
     return {};
@@ -233,23 +230,49 @@ class ReachAsker {
   }
 
   const policy::Policy& policy_;
-  policy::Date date_;
+  const std::vector<std::string> services_;
+  ReachCandidates candidates_;
   Site& site_;
   Sampler sampler_;
   Alike alike_;
   std::string through_;
-  std::map<std::string, policy::Index> numbers_;  // of the hosts, by their names
-  std::map<std::string, Groups> groups_;          // by the end's name
-  std::map<policy::Index, policy::HostPolicy> effective_;
-  std::map<std::string, std::vector<policy::ServiceLiteral>> literals_;
+  std::size_t most_packets_;
+  std::map<std::string, policy::Index> numbers_;      // of the hosts, by their names
+  std::map<std::string, Groups> groups_;              // by the end's name
+  std::map<std::string, net::AddressSet> addresses_;  // likewise
   std::size_t count_ = 0;
 };
+
+bool is_network(const policy::Policy& policy, const std::string& end) {
+  return std::ranges::any_of(policy.networks, [&](const policy::Network& network) {
+    return !network.shipped && network.name == end;
+  });
+}
 
 bool is_of_site(const policy::Policy& policy, const std::string& end) {
   const auto [begin, last] = policy.names.equal_range(end);
   return std::any_of(begin, last, [](const auto& entry) {
     return entry.second.kind != policy::TermKind::Network;
   });
+}
+
+// `ends`: where none is named.
+Result<std::vector<Reach>> ask_all(const policy::Policy& policy, const ReachQuestion& question,
+                                   const std::vector<std::string>& ends, ReachAsker& asked) {
+  const auto of = [&](const std::string& named) {
+    return named.empty() ? ends : std::vector<std::string>{named};
+  };
+  const bool both_named = !question.from.empty() && !question.to.empty();
+  std::vector<Reach> found;
+  for (const std::string& from : of(question.from)) {
+    for (const std::string& to : of(question.to)) {
+      // Between two ends outside nobody is asked.
+      const bool some_host = is_of_site(policy, from) || is_of_site(policy, to);
+      if (!some_host && question.through.empty() && !both_named) continue;
+      TRY(asked.ask(from, to, found));
+    }
+  }
+  return found;
 }
 
 }  // namespace
@@ -266,29 +289,23 @@ std::vector<std::string> reach_ends(const policy::Policy& policy) {
   return ends;
 }
 
-Result<std::vector<Reach>> reach(const policy::Policy& policy, policy::Date date, Site& site,
-                                 const ReachQuestion& question) {
-  const std::vector<std::string> all = reach_ends(policy);
-  const auto ends = [&](const std::string& named) {
-    return named.empty() ? all : std::vector<std::string>{named};
-  };
-  const bool both_named = !question.from.empty() && !question.to.empty();
-  const std::vector<std::string> services = services_of(policy);
+Result<ReachAnswer> reach(const policy::Policy& policy, policy::Date date, Site& site,
+                          const ReachQuestion& question) {
+  std::vector<std::string> ends = reach_ends(policy);
   ReachAsker asked(policy, date, site, question);
-  std::vector<Reach> found;
-  for (const std::string& from : ends(question.from)) {
-    for (const std::string& to : ends(question.to)) {
-      // Between two ends outside nobody is asked.
-      const bool some_host = is_of_site(policy, from) || is_of_site(policy, to);
-      if (!some_host && question.through.empty() && !both_named) continue;
-      for (const std::string& service : services) {
-        auto cell = asked.ask(from, to, service);
-        if (!cell) return std::unexpected(cell.error());
-        if (*cell) found.push_back(std::move(**cell));
-      }
-    }
-  }
-  return found;
+  auto found = ask_all(policy, question, ends, asked);
+  if (found) return ReachAnswer{std::move(*found), {}};
+  const auto networks = std::ranges::stable_partition(
+      ends, [&](const std::string& end) { return !is_network(policy, end); });
+  std::vector<std::string> left_out(networks.begin(), networks.end());
+  std::erase_if(left_out,
+                [&](const std::string& end) { return end == question.from || end == question.to; });
+  if (!asked.gave_up() || left_out.empty()) return std::unexpected(std::move(found).error());
+  ends.erase(networks.begin(), networks.end());
+  ReachAsker once_more(policy, date, site, question);
+  found = ask_all(policy, question, ends, once_more);
+  if (!found) return std::unexpected(std::move(found).error());
+  return ReachAnswer{std::move(*found), std::move(left_out)};
 }
 
 }  // namespace rolewall::ask

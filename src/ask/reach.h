@@ -38,18 +38,25 @@ struct Reach {
   bool for_all() const { return open.size() == pairs; }
 };
 
+// Of a site with very many networks and services each network is not asked by itself.
+struct ReachAnswer {
+  std::vector<Reach> cells;           // those that are open, in the order of the ends and services
+  std::vector<std::string> left_out;  // networks that were no end of their own
+};
+
 struct ReachQuestion {
   std::string from;  // an end in words; "": each of the site's
   std::string to;
   std::string through;  // a host that passes the packets on; "": none is asked
+  std::size_t most_packets = 500'000;
 };
 
 // The ends that are asked where none is named, in the site's order.
 std::vector<std::string> reach_ends(const policy::Policy& policy);
 
-// Those that are open, in the order of the ends and services. Fails where the words name nothing,
-// or where too many packets would have to be asked.
-Result<std::vector<Reach>> reach(const policy::Policy& policy, policy::Date date, Site& site,
-                                 const ReachQuestion& question);
+// Fails where the words name nothing, or where too many packets would have to be asked even without
+// the networks that nobody named.
+Result<ReachAnswer> reach(const policy::Policy& policy, policy::Date date, Site& site,
+                          const ReachQuestion& question);
 
 }  // namespace rolewall::ask

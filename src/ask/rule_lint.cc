@@ -17,6 +17,7 @@
 #include "ask/prover.h"
 #include "policy/codes.h"
 #include "policy/effective.h"
+#include "policy/selector.h"
 
 namespace rolewall::ask {
 namespace {
@@ -204,16 +205,33 @@ class RuleLint {
     });
   }
 
-  // Of the hosts that the words name, one of each kind: another than asks, where there is one.
-  std::vector<Index> named(const policy::Selectors& selectors, const std::set<Index>& askers) {
-    const net::AddressSet set = policy::addresses_of(policy_, selectors, *askers.begin());
+  using Groups = std::vector<std::vector<Index>>;
+
+  // The hosts that the words name, by what they are alike in. Many rules have the same words.
+  const Groups& groups_of(const policy::Selectors& selectors, Index asker) {
+    std::vector<std::tuple<bool, policy::TermKind, std::string>> words;
+    for (const policy::Selector& item : selectors.items) {
+      words.emplace_back(item.negated, item.term.kind, item.term.text);
+    }
+    if (policy::names_self(selectors)) {
+      words.emplace_back(false, policy::TermKind::Host, policy_.hosts[asker].name);
+    }
+    const auto [at, is_new] = groups_.try_emplace(std::move(words));
+    if (!is_new) return at->second;
+    const net::AddressSet set = policy::addresses_of(policy_, selectors, asker);
     std::vector<Index> hosts;
     for (Index host = 0; host < policy_.hosts.size(); ++host) {
       const bool is_meant = !(policy_.hosts[host].all_addresses() & set).empty();
       if (is_meant) hosts.push_back(host);
     }
+    at->second = alike_.groups(hosts);
+    return at->second;
+  }
+
+  // Of the hosts that the words name, one of each kind: another than asks, where there is one.
+  std::vector<Index> named(const policy::Selectors& selectors, const std::set<Index>& askers) {
     std::vector<Index> few;
-    for (const auto& group : alike_.groups(hosts)) {
+    for (const auto& group : groups_of(selectors, *askers.begin())) {
       const auto other =
           std::ranges::find_if_not(group, [&](const Index host) { return askers.contains(host); });
       few.push_back(other == group.end() ? group.front() : *other);
@@ -333,6 +351,7 @@ class RuleLint {
   Prover prover_;
   std::map<Index, policy::HostPolicy> effective_;
   std::map<const policy::Rule*, UseOnSite> uses_;
+  std::map<std::vector<std::tuple<bool, policy::TermKind, std::string>>, Groups> groups_;
   std::vector<const policy::Rule*> order_;
   std::set<const policy::Rule*> open_;  // the budget ended on one of their hosts
 };

@@ -179,20 +179,46 @@ class HostAsked {
 
 }  // namespace
 
-void ShutOut::find(Index index, Diagnostics& findings) {
+void ShutOut::find(std::span<const Index> alike, Diagnostics& findings) {
+  std::optional<Found> of_all;
+  for (const Index host : alike) {
+    const bool manages =
+        !(policy_.management_addresses & policy_.hosts[host].all_addresses()).empty();
+    if (manages) {
+      report(host, ask(host), findings);
+      continue;
+    }
+    if (!of_all) of_all = ask(host);
+    report(host, *of_all, findings);
+  }
+}
+
+ShutOut::Found ShutOut::ask(Index host) {
+  const policy::HostPolicy effective = effective_policy(policy_, host, date_);
+  if (effective.defaults.mode == policy::Mode::Audit) return {};
+  Found found;
+  {
+    HostAsked asked(policy_, effective, site_, prover_);
+    found.manager = asked.manager_shut_out();
+    found.limited = asked.limited();
+    found.neighbours = asked.neighbours_shut_out();
+  }
+  prover_.forget(host);
+  site_.forget(host);
+  return found;
+}
+
+void ShutOut::report(Index index, const Found& found, Diagnostics& findings) {
   const policy::Host& host = policy_.hosts[index];
-  const policy::HostPolicy effective = effective_policy(policy_, index, date_);
-  if (effective.defaults.mode == policy::Mode::Audit) return;
-  HostAsked asked(policy_, effective, site_, prover_);
-  if (const auto manager = asked.manager_shut_out()) {
+  if (found.manager) {
     policy::report(findings, policy::Code::ManagementShutOut, host.span,
                    fmt::format("{} does not accept ssh from all of management (not from {}): "
                                "`apply` will refuse this where sshd runs",
-                               policy::quote(host.name), net::format(*manager)),
+                               policy::quote(host.name), net::format(*found.manager)),
                    R"(an [[inbound]] rule with service = "ssh" and from = "management")");
   }
-  report_limit(asked.limited(), findings);
-  if (asked.neighbours_shut_out()) {
+  report_limit(found.limited, findings);
+  if (found.neighbours) {
     policy::report(
         findings, policy::Code::NeighboursShutOut, host.span,
         fmt::format("{} has an IPv6 address, and its policy drops neighbour discovery: IPv6 "
@@ -200,7 +226,6 @@ void ShutOut::find(Index index, Diagnostics& findings) {
                     policy::quote(host.name)),
         R"(use = ["baseline"] in the host's role)");
   }
-  prover_.forget(index);
 }
 
 void ShutOut::report_limit(const policy::Rule* rule, Diagnostics& findings) {

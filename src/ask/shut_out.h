@@ -3,7 +3,9 @@
 // found. And a limit, by which management is shut out afterwards.
 #pragma once
 
+#include <optional>
 #include <set>
+#include <span>
 
 #include "ask/prover.h"
 #include "ask/site.h"
@@ -18,11 +20,20 @@ class ShutOut {
   ShutOut(const policy::Policy& policy, policy::Date date, Site& site)
       : policy_(policy), date_(date), site_(site), prover_(policy, site) {}
 
-  void find(policy::Index host, Diagnostics& findings);
+  // Of hosts that are alike (alike.h): one is asked for all, but those that are managers
+  // themselves, who are not asked about their own address. Those that were asked the site forgets.
+  void find(std::span<const policy::Index> alike, Diagnostics& findings);
   // The limit alone, which no apply is refused for.
   void find_limit(policy::Index host, Diagnostics& findings);
 
  private:
+  struct Found {
+    std::optional<net::Address> manager;    // who is shut out
+    const policy::Rule* limited = nullptr;  // counts managers against its limit
+    bool neighbours = false;                // are shut out
+  };
+  Found ask(policy::Index host);
+  void report(policy::Index host, const Found& found, Diagnostics& findings);
   void report_limit(const policy::Rule* rule, Diagnostics& findings);
 
   const policy::Policy& policy_;

@@ -114,9 +114,7 @@ int put_in_force(const ruleset::Snapshot& snapshot, const std::string& state_dir
   out().line(fmt::format("{}: {}generation {} is in force: {}", snapshot.host.name,
                          changed ? "" : "nothing to do: ", applied->generation, size));
   render_notes(applied->problems);
-  if (applied->cut) {
-    for (const std::string& line : lines_of(*applied->cut)) out().line(line);
-  }
+  if (applied->cut) say_cut(*applied->cut);
   if (applied->confirmed) {
     out().line(
         fmt::format("Generation {}, which was waiting, is confirmed: what is in force stays, after "
@@ -245,25 +243,6 @@ std::optional<int> ask(const ruleset::Snapshot& snapshot, const std::string& sta
   return kNo;
 }
 
-// The open connections that it no longer admits: what --cut ends, and what goes on without it.
-void say_cuts(const ruleset::Snapshot& snapshot, const ApplyOptions& options,
-              const apply::GuardFacts& facts) {
-  constexpr std::size_t kMostLines = 10;
-  constexpr std::size_t kOfEachRule = 3;
-  const auto cuts = apply::what_is_cut(snapshot, facts);
-  if (!cuts) {
-    render_notes({"what is open cannot be read: " + cuts.error().message});
-    return;
-  }
-  if (const std::string words = summary(*cuts, options.cut); !words.empty()) {
-    out().line("open: " + words);
-  }
-  const ruleset::SourceMap applied = sources_in_force(options.state_directory);
-  const auto lines = lines_of(*cuts, {snapshot.sources, applied}, kOfEachRule);
-  for (std::size_t i = 0; i < std::min(kMostLines, lines.size()); ++i) out().line("  " + lines[i]);
-  if (lines.size() > kMostLines) out().line("  (more: rolewall plan --all)");
-}
-
 // Over the network without a terminal nobody could answer a question of ours, nor can it be known
 // that somebody will confirm.
 void say_that_nothing_is_armed(const ApplyOptions& options, const apply::ApplyOptions& how) {
@@ -329,7 +308,7 @@ int run(const ApplyOptions& options) {
       }
     }
   }
-  say_cuts(snapshot, options, *how->guard);
+  say_cuts(snapshot, *how->guard, options.state_directory, {.cuts = options.cut});
   // Whoever is not at a terminal has agreed.
   const bool asks = !plan->empty() && !options.yes && on_terminal();
   if (asks) {

@@ -176,13 +176,13 @@ Json event_json(const apply::Event& event) {
   return json;
 }
 
-// What there is to say of a generation beside its number: "in force until the next reboot".
+// What there is to say of a generation beside its number: " (in force until the next reboot)".
 std::string state_of(std::uint32_t generation, const apply::History& history) {
   if (history.pending && history.pending->generation == generation) {
-    return ", not confirmed yet: rolled back " + when_over(*history.pending);
+    return fmt::format(" (not confirmed yet: rolled back {})", when_over(*history.pending));
   }
   if (history.current != generation) return "";
-  return history.boot == generation ? ", in force" : ", in force until the next reboot";
+  return history.boot == generation ? " (in force)" : " (in force until the next reboot)";
 }
 
 std::string line_of(const apply::Applied& applied, const apply::History& history) {
@@ -249,7 +249,7 @@ std::vector<HistoryLine> lines_of(const apply::History& history) {
       if (has_event(*left, history)) continue;
       const bool in_use = history.current == left->generation || history.boot == left->generation;
       lines.push_back(
-          {line_of(*left, history) + (in_use ? "" : ", and no event says that it was in force"),
+          {line_of(*left, history) + (in_use ? "" : " (no event says that it was in force)"),
            left->generation});
     }
   };

@@ -173,19 +173,29 @@ int run(const ReachOptions& options) {
   if (!found) return report(found.error());
   if (options.format == "json") {
     Json all = Json::array();
-    for (const ask::Reach& each : *found) all.push_back(reach_json(each));
-    print(Json{{"version", kJsonVersion},
-               {"verb", "reach"},
-               {"directory", site->policy.directory},
-               {"reach", std::move(all)}});
+    for (const ask::Reach& each : found->cells) all.push_back(reach_json(each));
+    Json json{{"version", kJsonVersion},
+              {"verb", "reach"},
+              {"directory", site->policy.directory},
+              {"reach", std::move(all)}};
+    if (!found->left_out.empty()) json["left_out"] = found->left_out;
+    print(json);
   } else if (options.format == "dot") {
-    print_dot(*found);
+    print_dot(found->cells);
   } else {
     const bool named = !question.from.empty() || !question.to.empty();
-    if (found->empty()) out().line("nothing");
-    named ? print_pairs(*found) : print_matrix(*found);
+    if (found->cells.empty()) out().line("nothing");
+    named ? print_pairs(found->cells) : print_matrix(found->cells);
   }
-  return found->empty() ? kNo : kDone;
+  if (!found->left_out.empty()) {
+    render_notes({fmt::format(
+        "too much to ask of each network: {} no ends of their own here; "
+        "`rolewall reach {}` tells of one",
+        found->left_out.size() == 1 ? "1 is"
+                                    : fmt::format("{} are", grouped(found->left_out.size())),
+        found->left_out.front())});
+  }
+  return found->cells.empty() ? kNo : kDone;
 }
 
 }  // namespace

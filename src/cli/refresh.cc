@@ -24,6 +24,7 @@
 #include "cli/program.h"
 #include "cli/recorded_site.h"
 #include "cli/render.h"
+#include "cli/render_cuts.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
 #include "policy/load.h"
@@ -36,6 +37,7 @@ struct RefreshOptions {
   std::string date;
   std::string confirm;
   bool force = false;
+  bool cut = false;
   bool as_unit = false;
 };
 
@@ -235,6 +237,7 @@ Result<apply::ApplyOptions> how_to_apply(const RefreshOptions& options, const In
   how.policies = there.generation.applied.policies;
   how.guard = std::move(*facts);
   how.force = options.force;
+  how.cut = options.cut;
   how.refreshes = there.generation.applied.generation;
   how.sources = apply::to_json(there.sources);
   return how;
@@ -257,10 +260,15 @@ int say_outcome(const apply::Outcome& outcome, const apply::ApplyOptions& how,
     render_notes({fmt::format("the kernel refused {}: {}", refusal.what, refusal.explanation)});
   }
   if (!is_done) return kSystem;
-  for (const std::string& line : lines) out().line(printable(line));
   render_notes(outcome.report->problems);
-  out().line(fmt::format("{}: generation {} is in force in place of generation {}",
-                         snapshot.host.name, outcome.report->generation, *how.refreshes));
+  if (outcome.report->generation == *how.refreshes) {
+    out().line(fmt::format("{}: nothing has changed", snapshot.host.name));
+  } else {
+    for (const std::string& line : lines) out().line(printable(line));
+    out().line(fmt::format("{}: generation {} is in force in place of generation {}",
+                           snapshot.host.name, outcome.report->generation, *how.refreshes));
+  }
+  if (outcome.report->cut) say_cut(*outcome.report->cut);
   if (outcome.report->pending) say_what_waits(*outcome.report->pending);
   return kDone;
 }
@@ -295,14 +303,20 @@ Result<Refreshed> refresh_as_of(policy::Date date, const RefreshOptions& options
   const auto wanted = compile_host(std::move(site), before.host.name);
   if (!wanted) return std::unexpected(wanted.error());
   const ruleset::Snapshot snapshot = with_whole_paths(wanted->snapshot);
-  if (snapshot == before) {
+  const bool changed = snapshot != before;
+  // With --cut there is something to do all the same: what an earlier one has left open.
+  if (!changed && !options.cut) {
     out().line(fmt::format("{}: nothing has changed", before.host.name));
     return Refreshed{.generation = number};
   }
-  const std::vector<std::string> lines = changes(before, snapshot, date, answers);
+  const std::vector<std::string> lines =
+      changed ? changes(before, snapshot, date, answers)
+              : std::vector<std::string>{"nothing in what is in force"};
   auto how = how_to_apply(options, in_force, wanted->site.policy);
   if (!how) return std::unexpected(how.error());
   how->why = in_short(lines);
+  say_cuts(snapshot, *how->guard, options.state_directory,
+           {.cuts = options.cut, .command = "rolewall refresh --cut"});
   const auto outcome = apply::apply(snapshot, options.state_directory, *how);
   if (!outcome) return std::unexpected(outcome.error());
   Refreshed done{.status = say_outcome(*outcome, *how, snapshot, lines), .generation = number};
@@ -368,6 +382,7 @@ void add_refresh(Program& program) {
       "  sudo rolewall refresh\n"
       "  sudo rolewall refresh --confirm 2m                   the old addresses come back unless\n"
       "                                                       confirmed\n"
+      "  sudo rolewall refresh --cut                          ends what is no longer admitted\n"
       "  sudo systemctl enable --now rolewall-refresh.timer   every five minutes\n"
       "\n"
       "It asks the DNS for the names that the policy in force uses, takes out rules that have\n"
@@ -383,6 +398,8 @@ void add_refresh(Program& program) {
   add_confirm_option(verb, options->confirm);
   const Option force =
       verb.add_flag("--force", options->force, "though somebody would be shut out");
+  verb.add_flag("--cut", options->cut,
+                "end the open connections that are no longer admitted, an earlier change's too");
   verb.add_flag("--as-unit", options->as_unit,
                 "as the timer does: where it has to wait for somebody, that is no failure")
       .excludes(force);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "apply/apply.h"
+#include "cli/render.h"
 #include "cli/terminal.h"
 #include "net/protocol.h"
 
@@ -64,6 +65,32 @@ void add_source(Json& json, const std::string& rule, const BothSources& sources)
 
 constexpr std::size_t kShownAsJson = 5;
 
+std::vector<std::string> lines_of_end(const apply::CutOff& cut) {
+  std::vector<std::string> lines;
+  lines.push_back(cut.connections == 0
+                      ? std::string("nothing is open that the policy does not admit")
+                      : fmt::format("cut: {} that the policy no longer admits, {} of this host "
+                                    "reset",
+                                    counted(cut.connections, "open connection"),
+                                    counted(cut.ended.sockets, "socket")));
+  if (cut.ended.cannot_end_sockets) {
+    lines.emplace_back(
+        "this kernel cannot end a socket (CONFIG_INET_DIAG_DESTROY): programs here wait until "
+        "theirs time out");
+  }
+  for (const apply::OpenConnection& spared : cut.spared) {
+    lines.push_back(fmt::format("not cut, an administrator's: {}", in_words(spared)));
+  }
+  if (cut.unclear != 0) {
+    lines.push_back(fmt::format("not cut, since it is not known whether the policy admits {}: {}",
+                                cut.unclear == 1 ? "it" : "them",
+                                counted(cut.unclear, "open connection")));
+  }
+  if (!cut.complete) {
+    lines.emplace_back("more came while these were ended: the same again, with --cut, ends them");
+  }
+  return lines;
+}
 }  // namespace
 
 ruleset::SourceMap sources_in_force(const std::string& state_directory) {
@@ -82,15 +109,15 @@ std::string in_words(const apply::OpenConnection& connection) {
   return words;
 }
 
-std::string summary(const apply::NotAdmitted& found, bool cuts) {
+std::string summary(const apply::NotAdmitted& found, const Cutting& cutting) {
   std::string words;
   if (!found.all.empty()) {
     const bool one = found.all.size() == 1;
     const std::string then =
-        cuts ? "--cut will end " : "goes on unless `rolewall apply --cut` ends ";
-    words = fmt::format("{} of {} {} no longer admitted; {}{}", grouped(found.all.size()),
-                        counted(found.open, "open connection"), one ? "is" : "are",
-                        one || cuts ? then : "go on unless `rolewall apply --cut` ends ",
+        cutting.cuts ? "--cut will end"
+                     : fmt::format("{} on unless `{}` ends", one ? "goes" : "go", cutting.command);
+    words = fmt::format("{} of {} {} no longer admitted; {} {}", grouped(found.all.size()),
+                        counted(found.open, "open connection"), one ? "is" : "are", then,
                         one ? "it" : "them");
   }
   if (found.unclear != 0) {
@@ -159,31 +186,26 @@ Json to_json(const apply::NotAdmitted& found, const BothSources& sources) {
   return json;
 }
 
-std::vector<std::string> lines_of(const apply::CutOff& cut) {
-  std::vector<std::string> lines;
-  lines.push_back(cut.connections == 0
-                      ? std::string("nothing is open that the policy does not admit")
-                      : fmt::format("cut: {} that the policy no longer admits, {} of this host "
-                                    "reset",
-                                    counted(cut.connections, "open connection"),
-                                    counted(cut.ended.sockets, "socket")));
-  if (cut.ended.cannot_end_sockets) {
-    lines.emplace_back(
-        "this kernel cannot end a socket (CONFIG_INET_DIAG_DESTROY): programs here wait until "
-        "theirs time out");
+void say_cuts(const ruleset::Snapshot& snapshot, const apply::GuardFacts& facts,
+              const std::string& state_directory, const Cutting& cutting) {
+  constexpr std::size_t kMostLines = 10;
+  constexpr std::size_t kOfEachRule = 3;
+  const auto cuts = apply::what_is_cut(snapshot, facts);
+  if (!cuts) {
+    render_notes({"what is open cannot be read: " + cuts.error().message});
+    return;
   }
-  for (const apply::OpenConnection& spared : cut.spared) {
-    lines.push_back(fmt::format("not cut, an administrator's: {}", in_words(spared)));
+  if (const std::string words = summary(*cuts, cutting); !words.empty()) {
+    out().line("open: " + words);
   }
-  if (cut.unclear != 0) {
-    lines.push_back(fmt::format("not cut, since it is not known whether the policy admits {}: {}",
-                                cut.unclear == 1 ? "it" : "them",
-                                counted(cut.unclear, "open connection")));
-  }
-  if (!cut.complete) {
-    lines.emplace_back("more came while these were ended: `rolewall apply --cut` again ends them");
-  }
-  return lines;
+  const ruleset::SourceMap applied = sources_in_force(state_directory);
+  const auto lines = lines_of(*cuts, {snapshot.sources, applied}, kOfEachRule);
+  for (std::size_t i = 0; i < std::min(kMostLines, lines.size()); ++i) out().line("  " + lines[i]);
+  if (lines.size() > kMostLines) out().line("  (more: rolewall plan --all)");
+}
+
+void say_cut(const apply::CutOff& cut) {
+  for (const std::string& line : lines_of_end(cut)) out().line(line);
 }
 
 }  // namespace rolewall::cli

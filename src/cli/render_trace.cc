@@ -75,7 +75,7 @@ std::string own_jump_in_words(std::string_view chain) {
        {own::kBannedForward, "whether its sender is banned"},
        {own::kBannedDrop, "what becomes of who is banned"},
        {own::kBannedReject, "what becomes of who is banned"},
-       {own::kAllowed, "whether `rolewall allow` has opened it"},
+       {own::kAllowed, "whether it is open for a time"},
        {own::kInboundDispatch, "the policy's inbound rules"},
        {own::kOutboundDispatch, "the policy's outbound rules"},
        {own::kForwardDispatch, "the policy's forward rules"}}};
@@ -118,10 +118,12 @@ ask::Hop in_plain_words(ask::Hop hop) {
       fmt::format("{} {}", ruleset::name_of(ruleset::kOwnFamily), ruleset::kOwnTable);
   for (ask::Tried& tried : hop.tried) {
     const std::size_t space = tried.verdict.find(' ');
-    if (tried.table != own || tried.text.empty() || space == std::string::npos) continue;
-    std::string words = own_jump_in_words(std::string_view(tried.verdict).substr(space + 1));
-    if (words.empty()) continue;
-    tried.rule = std::move(words);
+    if (tried.table != own || space == std::string::npos) continue;
+    const std::string_view chain = std::string_view(tried.verdict).substr(space + 1);
+    const bool to_own_chain = chain == tried.rule;
+    std::string words = tried.text.empty() ? "" : own_jump_in_words(chain);
+    if (words.empty() && !to_own_chain) continue;
+    if (!words.empty()) tried.rule = std::move(words);
     tried.text.clear();
     tried.verdict = "goes on there";
   }

@@ -71,6 +71,12 @@ class Reach {
   void take(const ruleset::Unsupported& expr) {
     effects_.insert(expr.name == "flow_offload" ? Effect::Offloads : Effect::Unread);
   }
+  // To an address of the device by which it came (nf_nat_redirect.c): it stays on input.
+  static bool redirects(const ruleset::Expr& expr) {
+    const auto* target = std::get_if<ruleset::XtTarget>(&expr);
+    return target != nullptr ? target->name == "REDIRECT"
+                             : std::holds_alternative<ruleset::Redirect>(expr);
+  }
   void look_at(const ruleset::Expr& expr) {
     if (const auto* unsupported = std::get_if<ruleset::Unsupported>(&expr)) {
       take(*unsupported);
@@ -83,7 +89,9 @@ class Reach {
       const bool source = std::holds_alternative<ruleset::XtTarget>(expr)
                               ? sources_
                               : *effects.translates == ruleset::NatKind::Source;
-      effects_.insert(source ? Effect::TranslatesSource : Effect::TranslatesDestination);
+      effects_.insert(source            ? Effect::TranslatesSource
+                      : redirects(expr) ? Effect::Redirects
+                                        : Effect::TranslatesDestination);
     }
     switch (effects.ending) {
       case Ending::None:
@@ -226,6 +234,8 @@ std::string_view words_of(Effect effect) {
       return "may drop what rolewall accepts";
     case Effect::TranslatesDestination:
       return "translates destinations";
+    case Effect::Redirects:
+      return "redirects to ports of this host";
     case Effect::TranslatesSource:
       return "translates sources";
     case Effect::Untracks:
@@ -246,6 +256,8 @@ std::string_view code_of(Effect effect) {
       return "drops";
     case Effect::TranslatesDestination:
       return "translates-destination";
+    case Effect::Redirects:
+      return "redirects-to-self";
     case Effect::TranslatesSource:
       return "translates-source";
     case Effect::Untracks:

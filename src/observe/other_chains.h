@@ -19,6 +19,7 @@ namespace rolewall::observe {
 enum class Effect : std::uint8_t {
   Drops,                  // a rule or the policy can end a packet, or a program decides (queue)
   TranslatesDestination,  // for new flows: ours sees what the packet has become
+  Redirects,              // a destination, to a port of this host
   TranslatesSource,
   Untracks,  // no conntrack entry: nothing is established
   Leaves,    // to another device, past every later chain (fwd)

@@ -16,7 +16,9 @@ namespace {
 
 bool translates(const std::vector<OtherChain>& others, const ruleset::Table& own) {
   const auto by_other = [](const OtherChain& chain) {
-    return std::ranges::find(chain.effects, Effect::TranslatesDestination) != chain.effects.end();
+    return std::ranges::any_of(chain.effects, [](Effect effect) {
+      return effect == Effect::TranslatesDestination || effect == Effect::Redirects;
+    });
   };
   return std::ranges::any_of(others, by_other) || observe::translates(own);
 }

@@ -40,6 +40,14 @@ SiteFacts::SiteFacts(const Policy& policy, Date date) : policy_(policy) {
   for (Index host = 0; host < policy.hosts.size(); ++host) {
     hosts_.push_back(effective_policy(policy, host, date));
   }
+  for (const RuleFile& file : policy.files) {
+    for (const Rule& rule : file.rules) {
+      auto& kinds = kinds_[&rule];
+      for (std::size_t kind = 0; kind < kinds.size(); ++kind) {
+        kinds[kind] = is_of_kind(policy, rule.conditions.services, static_cast<KindWord>(kind));
+      }
+    }
+  }
 }
 
 Span SiteFacts::place_of(const EffectiveRule& rule, Index host) const {
@@ -77,7 +85,7 @@ bool SiteFacts::is_from_internet(const Rule& rule, Index host) {
 }
 
 bool SiteFacts::names_kind(const Rule& rule, KindWord kind) const {
-  return is_of_kind(policy_, rule.conditions.services, kind);
+  return kinds_.at(&rule)[static_cast<std::size_t>(kind)];
 }
 
 const EffectiveRule* SiteFacts::taking(Index host, KindWord kind) const {

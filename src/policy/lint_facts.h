@@ -3,8 +3,11 @@
 // by the name of a role.
 #pragma once
 
+#include <bitset>
 #include <map>
 #include <set>
+#include <tuple>
+#include <unordered_map>
 #include <vector>
 
 #include "base/diagnostic.h"
@@ -29,6 +32,7 @@ class SiteFacts {
   net::AddressSet sources_of(const Rule& rule, Index host) const;
   bool is_from_internet(const Rule& rule, Index host);
 
+  // REQUIRES: a rule of the policy's files.
   bool names_kind(const Rule& rule, KindWord kind) const;
   // The first inbound rule that admits connections of the kind, by its name; null: none does.
   const EffectiveRule* taking(Index host, KindWord kind) const;
@@ -37,6 +41,8 @@ class SiteFacts {
   const Policy& policy_;
   std::vector<HostPolicy> hosts_;
   std::map<const Rule*, bool> from_internet_;  // of rules that mean the same on each host
+  // By KindWord: many hosts have a rule, and each asks of what kind it is.
+  std::unordered_map<const Rule*, std::bitset<std::tuple_size_v<decltype(Policy::kinds)>>> kinds_;
 };
 
 bool accepts(const Rule& rule);

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 namespace rolewall::report {
@@ -14,6 +15,7 @@ namespace {
 
 constexpr std::size_t kMostForThemselves = 24;  // ends of a picture that needs no folding
 constexpr std::size_t kMostInColumn = 10;
+constexpr std::size_t kMostLines = 40;
 
 // What an end sends and receives, whichever of those that are alike it is.
 std::vector<std::string> signatures_of(const Flows& all) {
@@ -65,13 +67,25 @@ std::vector<std::size_t> boxes_of(const Flows& all) {
   return box;
 }
 
-}  // namespace
+// The same, by tiers.
+std::vector<std::size_t> tiers_of(const Flows& all) {
+  std::vector<std::size_t> box(all.ends.size());
+  std::map<std::tuple<int, bool, bool>, std::size_t> first;
+  for (std::size_t i = 0; i < box.size(); ++i) {
+    const FlowEnd& end = all.ends[i];
+    box[i] = first.try_emplace({end.column, end.is_role, end.name == "internet"}, i).first->second;
+  }
+  return box;
+}
 
-Flows folded(const Flows& all) {
-  if (all.ends.size() <= kMostForThemselves) return all;
+std::size_t drawn_lines(const Flows& flows) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      flows.flows, [](const Flow& flow) { return flow.from != flow.to && !flow.as_internet; }));
+}
+
+Flows joined(const Flows& all, const std::vector<std::size_t>& box) {
   Flows few;
   few.columns = all.columns;
-  const std::vector<std::size_t> box = boxes_of(all);
   std::map<std::size_t, std::size_t> numbers;
   std::map<int, int> rows;
   for (std::size_t i = 0; i < all.ends.size(); ++i) {
@@ -105,6 +119,14 @@ Flows folded(const Flows& all) {
     }
   }
   return few;
+}
+
+}  // namespace
+
+Flows folded(const Flows& all) {
+  if (all.ends.size() <= kMostForThemselves) return all;
+  Flows few = joined(all, boxes_of(all));
+  return drawn_lines(few) <= kMostLines ? few : joined(all, tiers_of(all));
 }
 
 }  // namespace rolewall::report

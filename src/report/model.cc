@@ -35,9 +35,9 @@ std::vector<HostKind> kinds_of_hosts(const policy::Policy& policy, policy::Date 
 
 Result<Model> gather(const policy::Policy& policy, policy::Date date, Diagnostics findings,
                      const std::function<void(std::string_view)>& step) {
-  Model model{policy, date, {}, {}, {}, {}, {}, {}, {}, {}};
+  Model model{policy, date, {}, {}, {}, {}, {}, {}, {}, {}, {}};
   step("lint, tests and laws");
-  auto checked = ask::check(policy, date, std::move(findings), ask::Extent::Everything);
+  auto checked = ask::check(policy, date, std::move(findings), ask::Extent::WithoutSizes);
   if (!checked) return std::unexpected(checked.error());
   model.checked = std::move(*checked);
   policy::Handling handling;
@@ -48,7 +48,8 @@ Result<Model> gather(const policy::Policy& policy, policy::Date date, Diagnostic
   ask::Site site(policy, date);
   auto reach = ask::reach(policy, date, site, {});
   if (reach) {
-    model.reach = std::move(*reach);
+    model.reach = std::move(reach->cells);
+    model.reach_left_out = std::move(reach->left_out);
   } else {
     model.reach_not_asked = reach.error().message;
   }

@@ -57,7 +57,8 @@ struct Model {
   ask::Checked checked;
   policy::Silenced silenced;
   std::vector<ask::Reach> reach;
-  std::string reach_not_asked;  // why; "": it was
+  std::vector<std::string> reach_left_out;  // networks, see ask::ReachAnswer
+  std::string reach_not_asked;              // why; "": it was
   std::vector<HostKind> hosts;
   std::vector<std::string> auditing;  // hosts that deny nothing by their defaults
   std::optional<Base> base;

@@ -138,9 +138,9 @@ void write_flows(Html& html, const Model& model, const Anchors& anchors) {
   const Flows few = folded(flows);
   if (few.ends.size() < flows.ends.size()) {
     html.leaf("p",
-              fmt::format("The picture has {} boxes for {} ends: those with the same flows are "
-                          "one, and of many in a column those with the fewest. The table has "
-                          "each for itself.",
+              fmt::format("The picture has {} boxes for {} ends: those of a column that are "
+                          "alike, or too many. The table has each for itself, and what those of "
+                          "one box send to each other.",
                           few.ends.size(), flows.ends.size()));
   }
   {
@@ -172,6 +172,15 @@ void write_reach(Html& html, const Model& model, PolicyLines& lines) {
   html.leaf("p",
             "Each service that some rule names, and a port of TCP and of UDP that none names, "
             "asked of both ends' rules. A cell leads to the lines that let it pass.");
+  if (!model.reach_left_out.empty()) {
+    html.leaf(
+        "p",
+        fmt::format("There is too much to ask of each network: {} stand here and in the "
+                    "picture as a part of the internet or not at all. `rolewall reach {}` "
+                    "tells of one.",
+                    counted(model.reach_left_out.size(), "network"), model.reach_left_out.front()),
+        {{"class", "warn"}});
+  }
   const ReachPairs pairs = pairs_of(model.reach);
   std::map<std::pair<std::string, std::string>, std::size_t> numbers;
   for (const auto& [pair, all] : pairs) numbers.emplace(pair, numbers.size() + 1);

@@ -12,7 +12,10 @@ expect_status 0
 expect_json 'd["proven"] and d["verb"] == "compile"'
 expect_json '[h["outcome"] for h in d["hosts"]] == ["proven"] and d["hosts"][0]["host"] == "web-01"'
 
-# The pages' example.
+# The pages' example, of which there is nothing to find.
+rolewall check "$ROLEWALL_SOURCE/docs/examples/one-server" --strict
+expect_status 0
+expect_out "no findings"
 rolewall compile "$ROLEWALL_SOURCE/docs/examples/one-server" --prove
 expect_status 0
 expect_out "proven: "

@@ -45,3 +45,12 @@ counts >after
 lost=$(comm -23 before after | wc -l)
 [ "$lost" -le 1 ] || complain "$lost counters were lost: $(comm -23 before after | head -3)"
 echo "$(comm -12 before after | wc -l) of $(wc -l <before) counters unchanged"
+
+# What was dropped is not shown as let pass, when audit mode begins.
+grep -q '(default)' after || complain "there was no count of what is dropped"
+sed -i 's/^\[networks\]/[defaults]\nmode = "audit"\n&/' site/site.toml
+apply
+expect_status 0
+counts >audited
+grep '(default)' audited && complain "what was dropped is shown as let pass"
+[ "$(grep -c 'server.inbound.r' audited)" -ge 999 ] || complain "audit mode lost the counters of rules"

@@ -91,6 +91,11 @@ forward=accept put
 status
 finds published-port warning
 put
+# To a port of this host: that stays on input.
+nft 'flush chain ip t c; add rule ip t c tcp dport 8080 redirect to :80'
+status
+chain t "{'effects': ['redirects-to-self']}"
+finds_no published-port
 nft 'flush chain ip t c; add rule ip t c tcp dport 8080 counter'
 status
 finds_no published-port

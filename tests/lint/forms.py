@@ -4,7 +4,8 @@
 Each is read back and compared with `--format json` of the same site: a right one, one with weak points and failing tests,
 one with hundreds of findings and hostile names, one that is no TOML. SARIF and JUnit are also held against their schemas,
 where these are named by ROLEWALL_SARIF_SCHEMA (npm's @microsoft/jest-sarif has it: lib/schemas) and ROLEWALL_JUNIT_XSD
-(junit-10.xsd of Jenkins' xunit plugin). Usage: forms.py PROGRAM SOURCE
+(junit-10.xsd of Jenkins' xunit plugin, MIT: github.com/jenkinsci/xunit-plugin, below src/main/resources). Usage: forms.py
+PROGRAM SOURCE
 """
 import collections
 import json

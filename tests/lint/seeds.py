@@ -1,7 +1,7 @@
 """Mistakes in the example site, by the finding that must tell of them, and changes that are right.
 
 Each is a list of edits (file, what stands there, what comes in its place); "" adds at the end. `#@` ends the line that must
-be named.
+be named; `#@@` stands in a file that is named as a whole.
 """
 
 
@@ -234,6 +234,90 @@ MISTAKES = {
         [add("web.toml", "outbound", id="itself", service="redis", to="self")],
         [add("lb.toml", "inbound", id="inside", service="https", from_="web", in_="public")],
     ],
+}
+
+ANEW = (".", "", "")  # not the example site
+CACHE = '[hosts.cache-01]\nrole = "cache"\naddresses = ["10.0.6.10", "fd00:db8:0:6::10"]\n'
+TWO_ROLES = '[hosts.both-01] #@\nrole = ["web", "cache"]\naddresses = ["10.0.6.10", "fd00:db8:0:6::10"]\n'
+CACHE_SKIPS = 'role = "cache"\nuse = ["hardening", "baseline", "monitoring-agent"]\nskip = "%s"\n[[test]]\ndeny = "redis office > self"'
+
+MISTAKES |= {
+    "management-unset": [
+        [ANEW, (SITE, "", CACHE), ("cache.toml", "", 'role = "cache"\nuse = "baseline" #@')],
+        [(SITE, MANAGEMENT, ""), ("web.toml", "", with_lines("inbound", 'id = "a"', 'service = "cockpit"', 'from = "management" #@'))],
+        [(SITE, MANAGEMENT, ""),
+         ("db.toml", "", with_lines("inbound", 'id = "a"', 'service = "redis"', 'from = ["office", "management"] #@'))],
+    ],
+    "unused-block": [
+        [("rules/spare.toml", "", '#@@\n[[inbound]]\nservice = "redis"\nfrom = "office"')],
+        [("rules/old.toml", "", "not even TOML #@@")],
+        [("rules/cache.toml", "", '#@@\n[[outbound]]\nservice = "redis"\nto = "web"')],
+    ],
+    "replaces-shipped": [
+        [("rules/no-ping.toml", "", '#@@\n[[inbound]]\nservice = "ping"\naction = "drop"'),
+         ("web.toml", 'use         = ["hardening"', 'use         = ["no-ping", "hardening"')],
+        [("rules/syslog-out.toml", "", '#@@\n[[outbound]]\nservice = "syslog"\nto = "collector"'),
+         ("db.toml", 'use         = ["hardening"', 'use         = ["syslog-out", "hardening"')],
+        [("rules/acme.toml", "", '#@@\n[[outbound]]\nservice = "https"\nto = "acme-authority"')],
+    ],
+    "wide-translation": [
+        [add("gateway.toml", "nat", id="proxy", service="http", from_="inside", new_destination="web-01:3128")],
+        [add("gateway.toml", "nat", id="all", new_source="masquerade")],
+        [add("gateway.toml", "nat", id="names", service="dns", from_="builders", new_destination="web-01:53")],
+    ],
+    "skip-differs": [
+        [(SITE, "", TWO_ROLES), ("cache.toml", "", CACHE_SKIPS % rule)]
+        for rule in ("baseline.inbound.ping", "baseline.outbound.ntp", "monitoring-agent.outbound.ship")
+    ],
+    "no-tests": [
+        [ANEW, (SITE, "", CACHE), ("cache.toml", "", 'role = "cache" #@\n[[inbound]]\nservice = "redis"\nfrom = "any"')],
+        [ANEW, (SITE, "", CACHE.replace("cache", "mail")), ("mail.toml", "", 'role = "mail" #@\n[[inbound]]\nservice = "smtp"')],
+        [ANEW, (SITE, "", CACHE.replace("cache", "out")), ("out.toml", "", 'role = "out" #@\n[[outbound]]\nservice = "https"')],
+    ],
+    "overlapping-behind": [
+        [(SITE, "", '[interfaces.third]\ndevice = "eth2"\nbehind = "builders"\n[hosts.gw-02]\nrole = "gateway"\n'
+          'addresses = ["203.0.113.13", "10.0.0.2", "2001:db8:1::13", "fd00:db8::2"]\ninterfaces = ["public", "private", "third"] #@')],
+        [(SITE, "", '[interfaces.third]\ndevice = "eth2"\nbehind = "10.0.2.0/24"\n[hosts.lb-03]\nrole = "lb"\n'
+          'addresses = ["203.0.113.14", "2001:db8:1::14"]\ninterfaces = ["public", "private", "third"] #@')],
+        [(SITE, "", '[interfaces.a]\ndevice = "eth2"\nbehind = "partner"\n[interfaces.b]\ndevice = "eth3"\nbehind = "192.0.2.0/24"\n'
+          '[hosts.web-03]\nrole = "web"\naddresses = ["10.0.2.12", "fd00:db8:0:2::12"]\ninterfaces = ["a", "b"] #@')],
+    ],
+}
+
+# What `check` tells alone.
+MISTAKES_OF_CHECK = {
+    "block-tests-not-run": [
+        [("web.toml", 'role        = "web"\n', 'role        = "web" #@@\nskip = "baseline.outbound.ntp"\n')],
+        [("db.toml", 'role        = "db"\n', 'role        = "db" #@@\nskip = "baseline.outbound.dns"\n')],
+        [("lb.toml", 'role        = "lb"\n', 'role        = "lb" #@@\nskip = "baseline.inbound.ping"\n')],
+    ],
+    "management-shut-out": [
+        [("web.toml", 'role        = "web"\n', 'role        = "web"\nskip = "baseline.inbound.ssh"\n'), mark_host("web-01")],
+        [plain(add("db.toml", "inbound", id="no", service="ssh", from_="office", action="drop", early=True)), mark_host("db-02")],
+        [("cache.toml", "", 'role = "cache"\n[[inbound]]\nservice = "redis"\nfrom = "web"\n[[test]]\naccept = "redis web > self"'),
+         (SITE, "", CACHE.replace("[hosts.cache-01]", "[hosts.cache-01] #@"))],
+    ],
+    "neighbours-shut-out": [
+        [("cache.toml", "", 'role = "cache"\n[[inbound]]\nservice = "ssh"\nfrom = "management"\n[[test]]\naccept = "ssh office > self"'),
+         (SITE, "", CACHE.replace("[hosts.cache-01]", "[hosts.cache-01] #@"))],
+        [("web.toml", 'role        = "web"\n', 'role        = "web"\nskip = "baseline.inbound.ndp"\n'), mark_host("web-02")],
+        [("db.toml", 'role        = "db"\n', 'role        = "db"\nskip = "baseline.outbound.ndp"\n'), mark_host("db-01")],
+    ],
+    "management-limited": [
+        [("web.toml", 'role        = "web"\n', 'role        = "web"\nskip = "baseline.inbound.ssh"\n'),
+         add("web.toml", "inbound", id="ssh", service="ssh", from_="management", limit="30/minute")],
+        [("db.toml", 'role        = "db"\n', 'role        = "db"\nskip = "baseline.inbound.ssh"\n'),
+         ("db.toml", "", '[[inbound]] #@\nid = "ssh"\nservice = "ssh"\nfrom = "office"\nconnections = 10')],
+        [("lb.toml", 'role        = "lb"\n', 'role        = "lb"\nskip = "baseline.inbound.ssh"\n'),
+         add("lb.toml", "inbound", id="ssh", service="ssh", from_="office", limit="10/second in all")],
+    ],
+}
+
+# What no edit of the example site gives, and the test that has it.
+ELSEWHERE = {
+    "names-unanswered": "cases/policy-errors/names-unanswered.toml",
+    "not-decided": "unit/ask/rule_lint_test.cc",
+    "dropped-by-other-table": "cli/lint_beside.sh",
 }
 
 SECOND_APPS = ('[hosts.apps-02]\nrole = "apps"\naddresses = ["10.0.4.11", "fd00:db8:0:4::11"]\n'

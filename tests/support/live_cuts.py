@@ -255,6 +255,27 @@ def spared(beyond, inside):
     del os.environ["SSH_CONNECTION"]
 
 
+def refreshed(beyond):
+    """What a rule admitted that has expired: a refresh names it, and ends it where that is asked for."""
+    beyond.ask("close")
+    site(rules=BASIS + CLIENTS + "expires = 2099-06-01\n")
+    must("apply", "site", "--host", "srv", "--cut", "--force")
+    check(beyond.ask("open", CLIENT, OURS, WEB).startswith("port"), "the client does not come in")
+    check("open:" not in must("refresh"), "a refresh that changes nothing")
+    done = must("refresh", "--date", "2099-06-01")
+    check("1 of 1 open connection is no longer admitted; goes on unless `rolewall refresh --cut" in done and
+          "1 of web.inbound.clients (" in done and f"tcp {CLIENT}:" in done, f"a refresh: {done}")
+    check(beyond.ask("alive", 1) == "yes", "it did not go on")
+    done = must("refresh", "--date", "2099-06-01", "--cut")
+    check("cut: 1 open connection " in done and "nothing has changed" in done, f"of an earlier change: {done}")
+    check(beyond.ask("alive", 1) != "yes", "it goes on")
+    must("refresh", "--date", "2099-05-01")
+    check(beyond.ask("open", CLIENT, OURS, WEB).startswith("port"), "the client does not come in again")
+    done = must("refresh", "--date", "2099-06-01", "--cut")
+    check("--cut will end it" in done and "cut: 1 open connection " in done, f"refresh --cut: {done}")
+    check(beyond.ask("alive", 2) != "yes", "it goes on after refresh --cut")
+
+
 def before_the_first(beyond):
     """Connection tracking knows nothing yet, and the sessions that are open are asked about all the same."""
     check(beyond.ask("open", CLIENT, OURS, WEB).startswith("port"), "the client does not come in")
@@ -325,6 +346,7 @@ def main():
     swapped(beyond, inside)
     at_once(beyond)
     spared(beyond, inside)
+    refreshed(beyond)
     finish(beyond, inside)
 
 

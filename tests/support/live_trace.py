@@ -256,6 +256,42 @@ def changed_meanwhile(client):
           f"after the change: {trace.packets[1]}")
 
 
+def shown(words, send):
+    """A trace of one packet for people."""
+    text = subprocess.Popen([PROGRAM, "trace", words, "--count", "1", "--for", "5s", "--state-dir", STATE],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    await_trace()
+    send()
+    out, errors = text.communicate(timeout=20)
+    return out + errors
+
+
+def in_words(client):
+    """Where a packet goes by rules of ours that no policy line owns is said in words: no jump and no map is shown."""
+    client.must("ip", "address", "add", "192.0.2.66/24", "dev", "eth0")
+    must("ban", "192.0.2.66", "--for", "1h")
+    must("allow", "tcp/8002", "from", CLIENT, "--for", "1h")
+    for words, send, told in [
+            (f"tcp {CLIENT} > self:8000 flags=syn", lambda: client.ask("from", OURS, 8000, 0),
+             ["whether its sender is banned", "whether it is open for a time", "the policy's inbound rules",
+              "server.inbound.web"]),
+            ("tcp 192.0.2.66 > self flags=syn", lambda: client.ask("open", "192.0.2.66", OURS, 8000),
+             ["whether its sender is banned", "what becomes of who is banned", "(banned)"]),
+            (f"tcp {CLIENT} > self:8002 flags=syn", lambda: client.ask("from", OURS, 8002, 0),
+             ["whether it is open for a time", "(allowed)"]),
+            (f"tcp self > {CLIENT}:7000 flags=syn", lambda: Client.connect("-", CLIENT, 7000, 2).close(),
+             ["whether its receiver is banned", "server.outbound.out"]),
+            (f"tcp {CLIENT} > {OURS}:9001 flags=syn", lambda: client.ask("from", OURS, 9001, 0),
+             ["whether its sender is banned", "by where it went before translation", "server.nat.door"])]:
+        text = shown(words, send)
+        for each in told:
+            check(each in text, f"{words}: the text lacks {each}: {text}")
+        check("jump" not in text and "vmap" not in text and "goto" not in text, f"{words}: as the kernel has it: {text}")
+    must("unban", "192.0.2.66")
+    must("unallow", "tcp/8002", "from", CLIENT)
+    client.must("ip", "address", "del", "192.0.2.66/24", "dev", "eth0")
+
+
 def over_the_loopback():
     with Trace("tcp 127.0.0.1 > 127.0.0.1:8000 flags=syn", count=2) as trace:
         Client.connect("-", "127.0.0.1", 8000, 2).close()
@@ -329,6 +365,7 @@ def main():
     sent(client)
     by_others(client)
     translated(client)
+    in_words(client)
     over_the_loopback()
     discarded(client)
     different(client)

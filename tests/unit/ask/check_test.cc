@@ -47,6 +47,11 @@ TEST_CASE("everything is lint, the tests, and each host's size; the tests alone 
   CHECK(std::ranges::all_of(all->hosts, [](const HostSize& host) { return host.rules > 0; }));
   CHECK(!all->findings.all().empty());
 
+  const auto without = check(policy, test::kToday, {}, Extent::WithoutSizes);
+  REQUIRE(without);
+  CHECK(without->findings.all().size() == all->findings.all().size());
+  CHECK(without->hosts.empty());
+
   const auto tests = check(policy, test::kToday, {}, Extent::TestsAlone);
   REQUIRE(tests);
   CHECK(tests->tests.samples == all->tests.samples);
@@ -106,6 +111,24 @@ TEST_CASE("what the guard would refuse is found without the machine") {
               .empty());
     CHECK(found_with(ssh + flood + limit + in + out).empty());
   }
+}
+
+TEST_CASE("hosts that are alike are told of each, and one that manages is asked by itself") {
+  const policy::Policy policy = test::load_site(
+      {{"site.toml",
+        "[site]\nname = \"s\"\nmanagement = \"office\"\n"
+        "[networks]\noffice = [\"10.0.0.1\"]\n"
+        "[hosts.a]\nrole = \"r\"\naddresses = [\"10.0.0.1\"]\n"
+        "[hosts.b]\nrole = \"r\"\naddresses = [\"10.0.0.2\"]\n"
+        "[hosts.c]\nrole = \"r\"\naddresses = [\"10.0.0.3\"]\n"},
+       {"r.toml", "role = \"r\"\n[[inbound]]\nid = \"w\"\nservice = \"tcp/443\"\n"}});
+  const auto checked = check(policy, test::kToday, {}, Extent::Everything);
+  REQUIRE(checked);
+  std::vector<std::string> about;
+  for (const Diagnostic& finding : checked->findings.all()) {
+    if (finding.code == "management-shut-out") about.push_back(finding.message.substr(1, 1));
+  }
+  CHECK(about == std::vector<std::string>{"b", "c"});
 }
 
 TEST_CASE("where the policies have errors nobody is asked") {

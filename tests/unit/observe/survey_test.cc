@@ -58,6 +58,7 @@ std::vector<std::string> codes(const std::vector<Finding>& findings) {
 
 Expr target(const std::string& name) {
   if (name == "DNAT") return XtTarget{name, 2, Bytes(48)};
+  if (name == "REDIRECT") return XtTarget{name, 0, Bytes(40)};
   return XtTarget{name, 0, Bytes(32)};
 }
 
@@ -114,6 +115,12 @@ TEST_CASE("a chain may do what any chain that it can jump to does") {
                {base("c", Hook::Prerouting, -100,
                      {rule("", {target("DNAT")}), rule("", {target("LOG")})}, ChainType::Nat)})),
            std::vector{Effect::TranslatesDestination});
+  for (const Expr& redirect : {target("REDIRECT"), Expr(Redirect{})}) {
+    CHECK_EQ(effects_of(other(
+                 Family::Ip, "t",
+                 {base("c", Hook::Prerouting, -100, {rule("", {redirect})}, ChainType::Nat)})),
+             std::vector{Effect::Redirects});
+  }
   CHECK_EQ(effects_of(
                other(Family::Ip, "t", {base("c", Hook::Input, 0, {rule("", {target("TARPIT")})})})),
            std::vector{Effect::Unread});
