@@ -11,6 +11,7 @@
 #include "apply/events.h"
 #include "apply/known_names.h"
 #include "apply/missing_events.h"
+#include "apply/restore.h"
 #include "apply/seal.h"
 #include "apply/state_files.h"
 #include "apply/state_links.h"
@@ -95,6 +96,11 @@ void clear_interrupted(StateDirectory& state, Kernel& kernel, const World& world
   write_missing_events(state, world);
   // What waited before it waits no more: it was for good, or pending.json would be of it.
   if (record_prepared(state, kernel, world)) clear_pending(state, kernel, world);
+}
+
+Result<void> clear_interrupted(const std::string& state_directory, const World& world) {
+  const auto opened = open_to_write(state_directory, world);
+  return opened ? Result<void>() : std::unexpected(opened.error());
 }
 
 void sweep_half_written(const std::string& directory) {

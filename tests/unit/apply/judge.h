@@ -17,6 +17,7 @@
 #include "apply/apply.h"
 #include "apply/ban_log.h"
 #include "apply/bans.h"
+#include "apply/interrupted.h"
 #include "apply/missing_events.h"
 #include "apply/restore.h"
 #include "apply/state_files.h"
@@ -200,6 +201,7 @@ class Judge : public Scene {
         [[fallthrough]];
       case Do::Refresh: {
         std::ignore = rollback_expired(state, world_);
+        if (!clear_interrupted(state, world_)) return false;
         const auto number = current_number(state);
         options.refreshes = number ? number->value_or(0) : 0;
         options.why = "addresses";

@@ -353,6 +353,34 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::RollbackTo, .with = With::FullDisk},
   };
   CHECK(first_wrong(no_room_to_clear) == "");
+  // Confirmed by the link, which was made first, and killed before its event.
+  for (std::size_t step = 0; step < 12; ++step) {
+    const std::vector<Deed> confirmed_by_half{
+        {.what = Do::ApplyForGood},
+        {.what = Do::ApplyConfirm, .which = 1},
+        {.what = Do::Confirm, .with = With::KilledAtDisk, .step = step},
+        {.what = Do::LoseHistory},
+        {.what = Do::Rollback},
+    };
+    CHECK(first_wrong(confirmed_by_half) == "");
+  }
+  const std::vector<Deed> nothing_is_left_of_it{
+      {.what = Do::ApplyForGood}, {.what = Do::Disable},     {.what = Do::RollbackConfirm},
+      {.what = Do::LoseHistory},  {.what = Do::LosePending}, {.what = Do::DisableConfirm},
+      {.what = Do::LosePending},
+  };
+  CHECK(first_wrong(nothing_is_left_of_it) == "");
+  // A refresh is of what came into force last, though who applied it was killed before he said so.
+  for (std::size_t step = 0; step < 8; ++step) {
+    for (const With with : {With::KilledBefore, With::KilledAfter}) {
+      const std::vector<Deed> refreshes_what_was_not_written_down{
+          {.what = Do::Apply},
+          {.what = Do::Apply, .which = 1, .with = with, .step = step},
+          {.what = Do::Refresh, .which = 2},
+      };
+      CHECK(first_wrong(refreshes_what_was_not_written_down) == "");
+    }
+  }
   // Neither the apply nor the rollback came to its event: no number is used again.
   for (std::size_t first = 0; first < 16; ++first) {
     for (std::size_t second = 0; second < 8; ++second) {
