@@ -430,6 +430,11 @@ class Guard {
         loss.how += "; no rule admits it: " + line.advice;
       }
     }
+    if (line.is_shut) {
+      loss.how +=
+          "; no ssh server listens now, but of management somebody gets in there, today or "
+          "afterwards";
+    }
     return loss;
   }
 
