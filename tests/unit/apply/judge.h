@@ -69,7 +69,11 @@ class Judge : public Scene {
     store_.fault = {};
     if (std::string wrong = look_at_numbers(deed); !wrong.empty()) return wrong;
     std::uint32_t number = generation(current_number(disk_.state()));
-    if (killed && made_ready()) number = *made_ready();
+    if (killed && made_ready()) {
+      number = *made_ready();
+      const bool refreshes = deed.what == Do::Refresh || deed.what == Do::RefreshConfirm;
+      refreshing_ = refreshes ? made_ready() : std::nullopt;
+    }
     Model cleared = before;
     cleared.clear_interrupted();
     Model ended = before;
@@ -132,7 +136,9 @@ class Judge : public Scene {
     const bool goes_back = deed.what == Do::Rollback || deed.what == Do::RollbackTo ||
                            deed.what == Do::Disable || deed.what == Do::Boot;
     std::vector<Policy> any{model_.kernel};
-    if (goes_back || deed.what > Do::Boot || deed.what == Do::RollbackExpired) {
+    const bool ends_what_is_over = deed.what == Do::RollbackExpired || deed.what > Do::Boot ||
+                                   deed.what == Do::Refresh || deed.what == Do::RefreshConfirm;
+    if (goes_back || ends_what_is_over) {
       any.push_back(ended.kernel);
     }
     if (goes_back) any.push_back(after.kernel);
@@ -316,7 +322,10 @@ class Judge : public Scene {
   // Made ready by who was killed: the kernel tells whether it came into force.
   void look_for_what_was_prepared() {
     model_.prepared.reset();
-    if (const auto number = made_ready()) model_.prepared = state_of(*number);
+    const auto number = made_ready();
+    if (!number) return;
+    model_.prepared = state_of(*number);
+    model_.prepared->refreshes = refreshing_ == number;
   }
   std::optional<std::uint32_t> made_ready() {
     const auto kept = list_generations(disk_.state());
@@ -521,6 +530,7 @@ class Judge : public Scene {
   }
 
   std::optional<State> target_;                // of `rollback --to`
+  std::optional<std::uint32_t> refreshing_;    // made ready by a refresh that was killed
   std::map<std::uint32_t, std::string> used_;  // what was in force once, and its seal
   std::set<std::uint32_t> without_room_;       // for their events
 };

@@ -381,6 +381,21 @@ TEST_CASE("sequences that once went wrong") {
       CHECK(first_wrong(refreshes_what_was_not_written_down) == "");
     }
   }
+  // Nor is what it took the place of a way back.
+  for (std::size_t step = 0; step < 16; ++step) {
+    const std::vector<Deed> refreshed_by_half{
+        {.what = Do::Apply, .which = 1},
+        {.what = Do::Refresh, .with = With::KilledAtDisk, .step = step},
+        {.what = Do::RollbackConfirm},
+    };
+    CHECK(first_wrong(refreshed_by_half) == "");
+  }
+  const std::vector<Deed> overdue_on_a_read_only_disk{
+      {.what = Do::ApplyConfirm},
+      {.what = Do::Wait, .which = 3},
+      {.what = Do::RefreshConfirm, .with = With::ReadOnlyDisk},
+  };
+  CHECK(first_wrong(overdue_on_a_read_only_disk) == "");
   // Neither the apply nor the rollback came to its event: no number is used again.
   for (std::size_t first = 0; first < 16; ++first) {
     for (std::size_t second = 0; second < 8; ++second) {
