@@ -323,7 +323,11 @@ class Judge : public Scene {
   void look_for_what_was_prepared() {
     model_.prepared.reset();
     const auto number = made_ready();
-    if (!number) return;
+    const auto events = read_events(disk_.state());
+    // What is left of a history that was lost does not speak of all that was made.
+    const bool is_lost =
+        events && (events->all.empty() ? newest_kept() != 1 : events->all.front().from.has_value());
+    if (!number || is_lost) return;
     model_.prepared = state_of(*number);
     model_.prepared->refreshes = refreshing_ == number;
   }

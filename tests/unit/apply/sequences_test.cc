@@ -396,6 +396,24 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::RefreshConfirm, .with = With::ReadOnlyDisk},
   };
   CHECK(first_wrong(overdue_on_a_read_only_disk) == "");
+  // What waited in vain is the highest number that a lost history has left, and the same rules.
+  const std::vector<Deed> taken_for_what_was_prepared{
+      {.what = Do::ApplyForGood, .which = 2},
+      {.what = Do::ApplyConfirm, .which = 1},
+      {.what = Do::ApplyConfirm, .which = 2},
+      {.what = Do::RollbackTo, .which = 1},
+      {.what = Do::RollbackConfirm, .with = With::KilledAfter, .step = 2},
+      {.what = Do::Wait, .which = 2},
+      {.what = Do::LoseHistory},
+      {.what = Do::Rollback, .with = With::FullDisk},
+  };
+  CHECK(first_wrong(taken_for_what_was_prepared) == "");
+  const std::vector<Deed> with_room = [&] {
+    std::vector<Deed> deeds = taken_for_what_was_prepared;
+    deeds.back().with = With::Nothing;
+    return deeds;
+  }();
+  CHECK(first_wrong(with_room) == "");
   // Neither the apply nor the rollback came to its event: no number is used again.
   for (std::size_t first = 0; first < 16; ++first) {
     for (std::size_t second = 0; second < 8; ++second) {
