@@ -29,8 +29,8 @@ using eval::Others;
 constexpr std::uint32_t kOurs = 0;
 // Of lifelines of one kind that fail alike.
 constexpr std::size_t kMostAlike = 2;
-// How many courses of one lifeline are compared with today; where all of them have chosen much
-// before. A choice costs half a microsecond, and as much again today.
+// How many courses of one lifeline are compared with today; the least, once that many choices were
+// made on all courses so far. A choice costs half a microsecond, and as much again today.
 constexpr std::size_t kCoursesEach = 256;
 constexpr std::size_t kLeastCourses = 4;
 constexpr std::size_t kMostChoices = 40'000;
