@@ -69,6 +69,10 @@ class Judge : public Scene {
     store_.fault = {};
     if (std::string wrong = look_at_numbers(deed); !wrong.empty()) return wrong;
     std::uint32_t number = generation(current_number(disk_.state()));
+    // What it armed is the newest, and what it has found in the kernel the one before.
+    if (const auto armed = read_pending(disk_.state()); killed && armed && *armed) {
+      number = std::max(number, (*armed)->generation.value_or(0));
+    }
     if (killed && made_ready()) {
       number = *made_ready();
       const bool refreshes = deed.what == Do::Refresh || deed.what == Do::RefreshConfirm;

@@ -414,6 +414,16 @@ TEST_CASE("sequences that once went wrong") {
     return deeds;
   }();
   CHECK(first_wrong(with_room) == "");
+  // What it found in the kernel is recorded, and what it put there is not.
+  for (std::size_t step = 10; step < 24; ++step) {
+    const std::vector<Deed> found_and_killed{
+        {.what = Do::Apply, .which = 3},
+        {.what = Do::SpoilGeneration},
+        {.what = Do::ApplyConfirm, .which = 2, .with = With::KilledAtDisk, .step = step},
+        {.what = Do::RollbackConfirm},
+    };
+    CHECK(first_wrong(found_and_killed) == "");
+  }
   // Neither the apply nor the rollback came to its event: no number is used again.
   for (std::size_t first = 0; first < 16; ++first) {
     for (std::size_t second = 0; second < 8; ++second) {
