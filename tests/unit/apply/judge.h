@@ -110,11 +110,16 @@ class Judge : public Scene {
       const auto [was, is] = std::ranges::mismatch(before.applied, model_.applied);
       const bool is_new = is != model_.applied.end();
       if (disables && is_new && model_.in_force().generation == 0) {
+        // Nor does what is left of a lost history say what would have come back.
+        const auto waited = events ? unconfirmed_by(events->all) : std::nullopt;
+        const bool comes_otherwise =
+            waited && before.waits &&
+            waited->confirmed.value_or(0) != before.waits->former.generation;
         // No room for the event, and no event before it: nothing tells what was in force.
         if (!events || events->all.empty()) {
           model_.applied = {State()};
-        } else if (unlogged &&
-                   in_force_by(events->all).value_or(0) != before.in_force().generation) {
+        } else if (unlogged && (comes_otherwise || in_force_by(events->all).value_or(0) !=
+                                                       before.in_force().generation)) {
           model_.applied = by_history(events->all);  // nor for that which it takes away
         }
         model_.applied.back().is_unlogged = unlogged;

@@ -424,6 +424,16 @@ TEST_CASE("sequences that once went wrong") {
     };
     CHECK(first_wrong(found_and_killed) == "");
   }
+  // Neither a lost history nor a full disk says what was there before what waits.
+  const std::vector<Deed> nobody_knows_what_was{
+      {.what = Do::Apply, .which = 3},
+      {.what = Do::DisableConfirm, .which = 2, .with = With::KilledBefore, .step = 4},
+      {.what = Do::LoseHistory},
+      {.what = Do::ApplyConfirm, .which = 1},
+      {.what = Do::Disable, .with = With::FullDisk},
+      {.what = Do::Rollback},
+  };
+  CHECK(first_wrong(nobody_knows_what_was) == "");
   // Neither the apply nor the rollback came to its event: no number is used again.
   for (std::size_t first = 0; first < 16; ++first) {
     for (std::size_t second = 0; second < 8; ++second) {
