@@ -411,7 +411,7 @@ class IptablesWriter {
     if (random_.percent(25)) text += v6_ ? " --hashlimit-srcmask 64" : " --hashlimit-srcmask 16";
     if (random_.percent(15)) text += v6_ ? " --hashlimit-dstmask 48" : " --hashlimit-dstmask 24";
     if (random_.percent(15)) {
-      text += pick({" --hashlimit-htable-size 1 --hashlimit-htable-max 1",
+      text += pick({" --hashlimit-htable-size 8 --hashlimit-htable-max 8",
                     " --hashlimit-htable-size 512", " --hashlimit-htable-max 3"});
     }
     if (random_.percent(15)) {

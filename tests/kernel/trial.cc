@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <system_error>
 #include <thread>
 
 #include "eval/stack.h"
@@ -111,6 +114,24 @@ Result<void> load_lowered(std::uint64_t seed) {
   return load_with_netlink(*live);
 }
 
+// A rule that is deleted lets go of its list a little later, and a new one of the same name would
+// take it over with all that it holds.
+void wait_for_lists_to_go() {
+  constexpr int kMostTurns = 200;
+  constexpr std::chrono::milliseconds kTurn{5};
+  for (int turn = 0; turn < kMostTurns; ++turn) {
+    bool is_empty = true;
+    for (const char* folder : {"ipt_hashlimit", "ip6t_hashlimit", "xt_recent"}) {
+      std::error_code error;
+      const auto begin = std::filesystem::directory_iterator(
+          std::string("/proc/thread-self/net/") + folder, error);
+      is_empty = is_empty && (error || begin == std::filesystem::directory_iterator());
+    }
+    if (is_empty) return;
+    std::this_thread::sleep_for(kTurn);
+  }
+}
+
 // As /proc/net shows them where no packet has come yet: what was not read is conditional.
 std::vector<ruleset::XtTable> lists_of(const ruleset::Ruleset& ruleset) {
   std::vector<ruleset::XtTable> lists;
@@ -165,6 +186,7 @@ Result<std::unique_ptr<Trial>> Trial::open(const RulesetText& text, const rulese
 Result<std::unique_ptr<Trial>> Trial::open(const IptablesText& text, const ruleset::Host& host,
                                            Memory memory) {
   const auto load = [text]() -> Result<void> {
+    wait_for_lists_to_go();
     auto loaded = load_iptables(text);
     if (loaded && text.lowered_by) loaded = load_lowered(*text.lowered_by);
     // What of the other family was taken before does not stay.
@@ -226,7 +248,8 @@ Result<std::unique_ptr<Trial>> Trial::open(const sandbox::Judge::Load& load,
   trial->timed_ = trial->paced_ || trial->ages_ ||
                   (memory == Memory::Kept && has_expr(trial->ruleset_, is_expiration));
   trial->host_ = host;
-  trial->host_.xt_tables = lists_of(trial->ruleset_);
+  // A conversation's hashlimits keep entries of the one before where nothing was seen to fill them.
+  if (memory == Memory::None) trial->host_.xt_tables = lists_of(trial->ruleset_);
   trial->evaluator_ = std::make_unique<eval::Evaluator>(trial->ruleset_, trial->host_);
   return trial;
 }
