@@ -243,7 +243,7 @@ std::string transform_words(const XtBytes& bytes, std::size_t at, XtFamily famil
   };
   const std::uint8_t protocol = bytes.u8(at + 72);
   add(kRequest, "reqid", fmt::format("{}", bytes.u32(at + 68)));
-  add(kSpi, "spi", fmt::format("{:#x}", bytes.be32(at + 64)));
+  add(kSpi, "spi", fmt::format("{:#x}", bytes.u32(at + 64)));
   add(kProtocol, "proto",
       protocol == 50    ? "esp"
       : protocol == 51  ? "ah"

@@ -415,7 +415,7 @@ class IptablesWriter {
                     " --hashlimit-htable-size 512", " --hashlimit-htable-max 3"});
     }
     if (random_.percent(15)) {
-      text += pick({" --hashlimit-htable-expire 60000", " --hashlimit-htable-gcinterval 500"});
+      text += pick({" --hashlimit-htable-expire 70000", " --hashlimit-htable-gcinterval 500"});
     }
     return text;
   }

@@ -3,9 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
-#include <filesystem>
-#include <system_error>
 #include <thread>
 
 #include "eval/stack.h"
@@ -114,22 +111,16 @@ Result<void> load_lowered(std::uint64_t seed) {
   return load_with_netlink(*live);
 }
 
-// A rule that is deleted lets go of its list a little later, and a new one of the same name would
-// take it over with all that it holds.
-void wait_for_lists_to_go() {
-  constexpr int kMostTurns = 200;
-  constexpr std::chrono::milliseconds kTurn{5};
-  for (int turn = 0; turn < kMostTurns; ++turn) {
-    bool is_empty = true;
-    for (const char* folder : {"ipt_hashlimit", "ip6t_hashlimit", "xt_recent"}) {
-      std::error_code error;
-      const auto begin = std::filesystem::directory_iterator(
-          std::string("/proc/thread-self/net/") + folder, error);
-      is_empty = is_empty && (error || begin == std::filesystem::directory_iterator());
-    }
-    if (is_empty) return;
-    std::this_thread::sleep_for(kTurn);
+// iptables-restore replaces a table in one go: lists that rules name would be taken over, with all
+// that they hold.
+Result<void> take_away(const IptablesText& text) {
+  auto kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(kernel.error());
+  for (const IptablesText::Table& table : text.tables) {
+    const auto family = table.ipv6 ? ruleset::Family::Ip6 : ruleset::Family::Ip;
+    static_cast<void>(kernel->delete_table(family, table.name, std::nullopt));
   }
+  return {};
 }
 
 // As /proc/net shows them where no packet has come yet: what was not read is conditional.
@@ -186,7 +177,7 @@ Result<std::unique_ptr<Trial>> Trial::open(const RulesetText& text, const rulese
 Result<std::unique_ptr<Trial>> Trial::open(const IptablesText& text, const ruleset::Host& host,
                                            Memory memory) {
   const auto load = [text]() -> Result<void> {
-    wait_for_lists_to_go();
+    TRY(take_away(text));
     auto loaded = load_iptables(text);
     if (loaded && text.lowered_by) loaded = load_lowered(*text.lowered_by);
     // What of the other family was taken before does not stay.
@@ -248,8 +239,7 @@ Result<std::unique_ptr<Trial>> Trial::open(const sandbox::Judge::Load& load,
   trial->timed_ = trial->paced_ || trial->ages_ ||
                   (memory == Memory::Kept && has_expr(trial->ruleset_, is_expiration));
   trial->host_ = host;
-  // A conversation's hashlimits keep entries of the one before where nothing was seen to fill them.
-  if (memory == Memory::None) trial->host_.xt_tables = lists_of(trial->ruleset_);
+  trial->host_.xt_tables = lists_of(trial->ruleset_);
   trial->evaluator_ = std::make_unique<eval::Evaluator>(trial->ruleset_, trial->host_);
   return trial;
 }
