@@ -141,12 +141,13 @@ std::string xt_words(const XtHashlimit& match, XtFamily family) {
   constexpr std::array<std::string_view, 4> kKeys{"dstip", "dstport", "srcip", "srcport"};
   constexpr std::uint32_t kCollectsAfterMs = 1000;
   constexpr std::uint64_t kByteExpireMs = 15'000;
+  constexpr std::uint64_t kByteExpireBurstMs = 60'000;
   std::string mode;
   for (const std::size_t i : {2U, 3U, 0U, 1U}) {
     if ((match.by >> i & 1) != 0) mode += (mode.empty() ? "" : ",") + std::string(kKeys[i]);
   }
   std::string words = std::string("hashlimit --hashlimit-") + (match.above ? "above" : "upto");
-  std::uint64_t expires_ms = kByteExpireMs;
+  std::uint64_t expires_ms = match.burst == 0 ? kByteExpireMs : kByteExpireBurstMs;
   if (match.counts_bytes) {
     words += byte_words(match);
   } else {
