@@ -126,7 +126,8 @@ class AskedSide {
     DecidedBy by = decided_by(snapshot_.ruleset, snapshot_.sources, decision);
     if (by.rule.empty() && !by.chain_policy) {
       const ruleset::Table& table = snapshot_.ruleset.tables[decision.table];
-      by.text = print::rule_text(table, table.chains[decision.chain].rules[decision.rule]);
+      by.text = print::rule_text(table, table.chains[decision.chain].rules[decision.rule],
+                                 snapshot_.host.ipset_numbers);
     }
     return by;
   }

@@ -157,6 +157,10 @@ int run(const PlanOptions& options) {
       json["lost"] = lost_json(guard->losses);
       json["notes"] = lost_json(guard->notes);
     }
+    if (facts && !plan->empty()) {
+      json["remarks"] = Json::array();
+      for (const std::string& remark : facts->remarks) json["remarks"].push_back(printable(remark));
+    }
     if (cuts) json["connections"] = to_json(*cuts, sources);
     if (packets) {
       Json changed;

@@ -380,6 +380,21 @@ bool is_site_local(const net::Address& address) {
   return ipv6 != nullptr && static_cast<unsigned>(ipv6->value >> 118) == 0xfec0U >> 6;
 }
 
+// ipv6_addr_scope(): of groups, too; 0 is what goes far. An address of ::/96 counts as one of a
+// scope of its own, since IPV6_ADDR_COMPATv4 lies among the scopes' bits.
+unsigned near_scope(const net::Address& address) {
+  enum : unsigned { kNode = 0x10, kLink = 0x20, kSite = 0x40, kCompatible = 0x80 };
+  const auto* ipv6 = std::get_if<net::Ipv6>(&address);
+  if (ipv6 == nullptr) return 0;
+  const unsigned group = group_scope(address);
+  if (group == kNodeScope || net::is_loopback(address)) return kNode;
+  if (group == kLinkScope || is_link_local(address)) return kLink;
+  if (group == kSiteScope || is_site_local(address)) return kSite;
+  const bool is_compatible = ipv6->value >> 32 == 0 && ipv6->value != 0;
+  if (is_compatible) return kCompatible;
+  return 0;
+}
+
 // The address of a device that translation takes: inet_select_addr() and ipv6_dev_get_saddr() for
 // sources, which take another device's where this one has none, and none of the loopback's; to
 // itself a host speaks IPv6 from the same address. Which one of several, the host's description
@@ -406,12 +421,10 @@ Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressByt
   // nf_nat_redirect_ipv6() takes any address for what goes far, ipv6_dev_get_saddr() for what does
   // not.
   const bool insists = to_link == (kind == NatKind::Destination);
-  // Of a group's two other scopes that have addresses, it takes none but these
-  // (nf_nat_redirect_ipv6_usable()).
-  const bool of_group_alone =
-      kind == NatKind::Destination && (group == kNodeScope || group == kSiteScope);
-  if (of_group_alone) {
-    std::erase_if(all, std::not_fn(group == kNodeScope ? net::is_loopback : is_site_local));
+  // Where it goes to one of these, it takes none but such (nf_nat_redirect_ipv6_usable()).
+  const unsigned scope = kind == NatKind::Destination ? near_scope(to) : 0;
+  if (scope != 0) {
+    std::erase_if(all, [&](const net::Address& own) { return (near_scope(own) & scope) == 0; });
   } else if (std::ranges::any_of(all, of_scope) || insists) {
     std::erase_if(all, std::not_fn(of_scope));
   }

@@ -271,6 +271,14 @@ TEST_CASE("redirect takes a link-local address where the device has no other") {
         address("fe80::1"));
 }
 
+// IPV6_ADDR_COMPATv4 is one of the bits that ipv6_addr_scope() tells.
+TEST_CASE("redirect finds no address for what goes to one of ::/96") {
+  const auto rules = one_table({nat_chain(Hook::Prerouting, {Redirect{}})});
+  PacketFields packet = fields6(6, 80);
+  packet.destination = address("::2");
+  CHECK_EQ(Evaluator(rules, gateway()).arrive(arriving(packet)).fate(), Fate::Drop);
+}
+
 TEST_CASE("the first chain that translates ends the asking") {
   const ruleset::Chain first =
       nat_chain(Hook::Prerouting, to_address("203.0.113.5", NatKind::Destination));
