@@ -306,7 +306,7 @@ class Comparison {
         rule.exprs, [](const Expr& expr) { return std::holds_alternative<Counter>(expr); });
   }
 
-  // Whether these rules, and those of their names that follow them, do the same in the end.
+  // Whether the last rules of their names do the same in the end.
   static bool end_alike(const Chain& one, std::size_t i, const Chain& other, std::size_t j) {
     const Expr* const end = end_of(one.rules, i);
     const Expr* const other_end = end_of(other.rules, j);
@@ -315,8 +315,8 @@ class Comparison {
   }
 
   static const Expr* end_of(const std::vector<Rule>& rules, std::size_t at) {
-    while (at + 1 < rules.size() && rules[at + 1].comment == rules[at].comment) ++at;
-    const Rule& last = rules[at];
+    const Rule& last =
+        *std::ranges::find(rules.rbegin(), rules.rend(), rules[at].comment, &Rule::comment);
     if (last.exprs.empty() || std::holds_alternative<Counter>(last.exprs.back())) return nullptr;
     return &last.exprs.back();
   }
