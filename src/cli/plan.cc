@@ -265,7 +265,7 @@ int run(const PlanOptions& options) {
     planned.packets = changed_packets(options.state_directory, snapshot, &policies.policy);
   }
   options.format == "json" ? print_json(planned) : print_text(planned, options);
-  return options.exit_code && (planned.changes() || planned.is_refused()) ? kNo : kDone;
+  return options.exit_code && planned.changes() ? kNo : kDone;
 }
 
 }  // namespace
@@ -293,7 +293,7 @@ void add_plan(Program& program) {
   add_read_all_option(verb, options->read_all);
   verb.add_flag("--all", options->all, "show every change, however many");
   verb.add_flag("--exit-code", options->exit_code,
-                "exit with 1 if there are changes, or if an apply would be refused");
+                "exit with 1 if there are changes");
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
 }
