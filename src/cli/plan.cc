@@ -292,8 +292,7 @@ void add_plan(Program& program) {
   add_state_option(verb, options->state_directory);
   add_read_all_option(verb, options->read_all);
   verb.add_flag("--all", options->all, "show every change, however many");
-  verb.add_flag("--exit-code", options->exit_code,
-                "exit with 1 if there are changes");
+  verb.add_flag("--exit-code", options->exit_code, "exit with 1 if there are changes");
   add_format_option(verb, options->format, {"text", "json"});
   program.on_choice(verb, options, run);
 }
