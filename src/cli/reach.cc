@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/exit_status.h"
+#include "cli/printed_commands.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_json.h"
@@ -201,8 +202,8 @@ int run(const ReachOptions& options) {
   if (!found->translated.empty()) {
     render_notes({fmt::format(
         "{} translates to {} what is sent to its own address ({}): `rolewall reach {} {}`",
-        question.through, question.to, fmt::join(found->translated, ", "), question.from,
-        question.through)});
+        question.through, question.to, fmt::join(found->translated, ", "), quoted(question.from),
+        quoted(question.through))});
   }
   if (!found->left_out.empty()) {
     render_notes({fmt::format(
