@@ -57,14 +57,24 @@ RuleRun::Step RuleRun::run_ct_set(const ruleset::CtSet& set) {
   }
   // Without an entry there is nothing to set; what was set then is read by nobody.
   if (changed.tracked != Tracked::Yes) return Goes{};
-  const auto take = [&](Part part, std::size_t bytes) {
-    const BitSpan bits = read(set.source, bytes);
-    changed.part(part).assign(bits.begin(), bits.end());
-  };
   if (set.key == CtKey::Mark) {
-    take(Part::CtMark, 4);
+    const BitSpan bits = read(set.source, 4);
+    for (const Part part : {Part::CtMark, Part::KnownMark}) {
+      changed.part(part).assign(bits.begin(), bits.end());
+    }
   } else if (set.key == CtKey::Labels) {
-    take(Part::CtLabels, 16);
+    // nf_connlabels_replace(), with the labels as their own mask: those that are there stay.
+    const BitSpan added = read(set.source, 16);
+    for (const Part part : {Part::CtLabels, Part::KnownLabels}) {
+      for (std::size_t i = 0; i < added.size(); ++i) {
+        Bit& bit = changed.part(part)[i];
+        if (added[i] == Bit::known(true) || bit == Bit()) {
+          bit = added[i];
+        } else if (added[i] != Bit() && added[i] != bit && bit != Bit::known(true)) {
+          bit = free_bit_here(fmt::format("label {} of part {}", i, static_cast<int>(part)));
+        }
+      }
+    }
   } else if (set.key == CtKey::SecMark || set.key == CtKey::EventMask) {
     return Goes{};
   } else {

@@ -21,6 +21,7 @@ constexpr std::array kNeverWritten{
     Part::Transport12,  Part::Transport14, Part::Transport16,  Part::Transport18,
     Part::TrafficClass, Part::FlowLabel,   Part::DontFragment, Part::Identification,
     Part::Type,         Part::Mark,        Part::CtMark,       Part::CtLabels,
+    Part::KnownMark,    Part::KnownLabels,
 };
 
 std::optional<std::vector<std::uint8_t>> known_bytes(const Bits& bits) {

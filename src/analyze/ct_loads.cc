@@ -59,18 +59,21 @@ Bits RuleRun::of_known_connection(CtKey key, int direction, std::size_t bits) {
 
 // `value` for a connection's first packet.
 RuleRun::Step RuleRun::part_directions(const ruleset::Ct& load, const Bits& value) {
+  const int direction = load.direction ? static_cast<int>(*load.direction) : -1;
+  return part_by_age(load, value, of_known_connection(load.key, direction, value.size()));
+}
+
+RuleRun::Step RuleRun::part_by_age(const ruleset::Ct& load, const Bits& of_new,
+                                   const Bits& of_known) {
   const FieldId state = space_.state();
   const auto is = [&](std::uint64_t what) { return diagrams_.where(state, what, what); };
   const Diagram before = diagrams_.either(is(ct_state::kEstablished), is(ct_state::kRelated));
   Branches parts;
   parts.all.push_back(
-      {.packets = is(ct_state::kNew), .again = false, .to = load.destination, .value = value});
+      {.packets = is(ct_state::kNew), .again = false, .to = load.destination, .value = of_new});
   if (!may_be(before)) return parts;
-  const int direction = load.direction ? static_cast<int>(*load.direction) : -1;
-  parts.all.push_back({.packets = before,
-                       .again = false,
-                       .to = load.destination,
-                       .value = of_known_connection(load.key, direction, value.size())});
+  parts.all.push_back(
+      {.packets = before, .again = false, .to = load.destination, .value = of_known});
   return parts;
 }
 
@@ -143,9 +146,9 @@ RuleRun::Step RuleRun::run_ct_entry(const ruleset::Ct& load) {
     case CtKey::Status:
       return part_directions(load, now.part(Part::CtStatus));
     case CtKey::Mark:
-      return part_directions(load, now.part(Part::CtMark));
+      return part_by_age(load, now.part(Part::CtMark), now.part(Part::KnownMark));
     case CtKey::Labels:
-      return part_directions(load, now.part(Part::CtLabels));
+      return part_by_age(load, now.part(Part::CtLabels), now.part(Part::KnownLabels));
     case CtKey::Source:
     case CtKey::SourceIp:
     case CtKey::SourceIp6:

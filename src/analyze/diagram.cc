@@ -44,20 +44,11 @@ FieldId Diagrams::add_field(unsigned bits) {
   return static_cast<FieldId>(largest_.size() - 1);
 }
 
-void Diagrams::spend(std::uint64_t steps) {
-  steps_ += steps;
-  if (steps_ > budget_.steps) throw BudgetEnded{fmt::format("{} steps", budget_.steps)};
+void Diagrams::end_steps() const {
+  throw BudgetEnded{fmt::format("{} steps", budget_.steps)};
 }
 
 // --- nodes -------------------------------------------------------------------------------------
-
-void Diagrams::push(std::uint64_t last, Diagram child, std::size_t base) {
-  if (scratch_.size() > base && scratch_.back().child == child) {
-    scratch_.back().last = last;
-  } else {
-    scratch_.push_back({last, child});
-  }
-}
 
 Diagram Diagrams::make(FieldId field, std::size_t base) {
   const std::size_t count = scratch_.size() - base;
@@ -68,8 +59,7 @@ Diagram Diagrams::make(FieldId field, std::size_t base) {
   }
   std::uint64_t hash = field;
   for (std::size_t i = base; i < scratch_.size(); ++i) {
-    hash = mixed(hash ^ scratch_[i].last);
-    hash = mixed(hash ^ scratch_[i].child);
+    hash = mixed(hash ^ scratch_[i].last ^ std::uint64_t{scratch_[i].child} << 32);
   }
   const auto short_hash = static_cast<std::uint32_t>(mixed(hash) >> 32);
   const std::size_t mask = table_.size() - 1;
@@ -139,36 +129,31 @@ Diagram Diagrams::where(FieldId field, std::uint64_t first, std::uint64_t last) 
 
 // --- two together ------------------------------------------------------------------------------
 
-std::optional<Diagram> Diagrams::shortcut(Operation operation, Diagram a, Diagram b) {
-  switch (operation.kind) {
-    case Kind::Both:
-      if (a == kNothing || b == kNothing) return kNothing;
-      if (a == kEverything || a == b) return b;
-      if (b == kEverything) return a;
-      return std::nullopt;
-    case Kind::Either:
-      if (a == kEverything || b == kEverything) return kEverything;
-      if (a == kNothing || a == b) return b;
-      if (b == kNothing) return a;
-      return std::nullopt;
-    case Kind::Minus:
-      if (a == kNothing || b == kEverything || a == b) return kNothing;
-      if (b == kNothing) return a;
-      return std::nullopt;
-    case Kind::Replace:
-      if (b == terminal(operation.terminal_value)) return a;
-      if (a == terminal(operation.terminal_value)) return b;
-      if (is_terminal(a)) return a;
-      return std::nullopt;
-    case Kind::Differ:
-      if (a == b) return kNothing;
-      if (is_terminal(a) && is_terminal(b)) return kEverything;
-      return std::nullopt;
-    case Kind::Meet:
-      if (a == kNothing || b == kNothing) return kNothing;
-      // A set that is not empty has a packet.
-      if (a == kEverything || b == kEverything || a == b) return kEverything;
-      return std::nullopt;
+template <Diagrams::Kind kind>
+std::optional<Diagram> Diagrams::shortcut(std::uint32_t terminal_value, Diagram a, Diagram b) {
+  if constexpr (kind == Kind::Both) {
+    if (a == kNothing || b == kNothing) return kNothing;
+    if (a == kEverything || a == b) return b;
+    if (b == kEverything) return a;
+  } else if constexpr (kind == Kind::Either) {
+    if (a == kEverything || b == kEverything) return kEverything;
+    if (a == kNothing || a == b) return b;
+    if (b == kNothing) return a;
+  } else if constexpr (kind == Kind::Minus) {
+    if (a == kNothing || b == kEverything || a == b) return kNothing;
+    if (b == kNothing) return a;
+  } else if constexpr (kind == Kind::Replace) {
+    if (b == terminal(terminal_value)) return a;
+    if (a == terminal(terminal_value)) return b;
+    if (is_terminal(a)) return a;
+  } else if constexpr (kind == Kind::Differ) {
+    if (a == b) return kNothing;
+    if (is_terminal(a) && is_terminal(b)) return kEverything;
+  } else {
+    static_assert(kind == Kind::Meet);
+    if (a == kNothing || b == kNothing) return kNothing;
+    // A set that is not empty has a packet.
+    if (a == kEverything || b == kEverything || a == b) return kEverything;
   }
   return std::nullopt;
 }
@@ -179,18 +164,12 @@ Diagrams::Remembered& Diagrams::slot(std::vector<Remembered>& cache, std::uint64
   return cache[(hash >> 20) & (cache.size() - 1)];
 }
 
-Diagrams::Edge Diagrams::edge_at(Diagram diagram, FieldId field, std::uint32_t index) const {
-  if (top(diagram) != field) return {largest_[field], diagram};
-  const std::uint32_t edge = nodes_[diagram].first_edge + index;
-  return {lasts_[edge], children_[edge]};
-}
-
 // A list of one value meets a list of ten thousand: what is passed over is not walked along, but
 // jumped over in doubling steps.
 std::uint32_t Diagrams::edge_after(Diagram diagram, FieldId field, std::uint32_t index,
                                    std::uint64_t value) const {
   if (top(diagram) != field) return 0;
-  const std::uint64_t* const lasts = lasts_.data() + nodes_[diagram].first_edge;
+  const std::uint64_t* const lasts = lasts_.begin() + nodes_[diagram].first_edge;
   std::uint32_t step = 1;
   while (lasts[index] <= value) {
     // The last edge ends at the field's largest value, which is no further than this one looks.
@@ -206,39 +185,39 @@ std::uint32_t Diagrams::edge_after(Diagram diagram, FieldId field, std::uint32_t
 }
 
 // Whether this operand's child alone says what comes, whatever the other one's.
-bool Diagrams::says_all(Operation operation, Diagram child, bool is_first) {
-  switch (operation.kind) {
-    case Kind::Both:
-    case Kind::Meet:
-      return child == kNothing;
-    case Kind::Either:
-      return child == kEverything;
-    case Kind::Minus:
-      return child == (is_first ? kNothing : kEverything);
-    case Kind::Replace:
-      return is_first && is_terminal(child) && child != terminal(operation.terminal_value);
-    case Kind::Differ:
-      return false;
+template <Diagrams::Kind kind, bool is_first>
+bool Diagrams::says_all(std::uint32_t terminal_value, Diagram child) {
+  if constexpr (kind == Kind::Both) return child == kNothing;
+  if constexpr (kind == Kind::Either) return child == kEverything;
+  if constexpr (kind == Kind::Minus) return child == (is_first ? kNothing : kEverything);
+  if constexpr (kind == Kind::Replace) {
+    return is_first && is_terminal(child) && child != terminal(terminal_value);
   }
   return false;
 }
 
-Diagram Diagrams::apply(Operation operation, Diagram a, Diagram b) {
-  if (const auto known = shortcut(operation, a, b)) return *known;
-  const bool commutes = operation.kind == Kind::Both || operation.kind == Kind::Either ||
-                        operation.kind == Kind::Differ;
-  if (commutes && a > b) std::swap(a, b);
-  const std::uint64_t key = operation.key();
+template <Diagrams::Kind kind>
+Diagram Diagrams::apply(std::uint32_t terminal_value, Diagram a, Diagram b) {
+  const auto known = shortcut<kind>(terminal_value, a, b);
+  return known ? *known : apply_below<kind>(terminal_value, a, b);
+}
+
+template <Diagrams::Kind kind>
+Diagram Diagrams::apply_below(std::uint32_t terminal_value, Diagram a, Diagram b) {
+  constexpr bool kCommutes = kind == Kind::Both || kind == Kind::Either || kind == Kind::Differ;
+  if (kCommutes && a > b) std::swap(a, b);
+  const std::uint64_t key = key_of(kind, terminal_value);
   if (const Remembered& had = slot(cache_, key, a, b);
       had.operation == key && had.a == a && had.b == b) {
     return had.result;
   }
-  const Diagram result = walk(operation, a, b);
+  const Diagram result = walk<kind>(terminal_value, a, b);
   slot(cache_, key, a, b) = {key, a, b, result};
   return result;
 }
 
-Diagram Diagrams::walk(Operation operation, Diagram a, Diagram b) {
+template <Diagrams::Kind kind>
+Diagram Diagrams::walk(std::uint32_t terminal_value, Diagram a, Diagram b) {
   const FieldId field = std::min(top(a), top(b));
   const std::size_t base = scratch_.size();
   std::uint32_t i = 0;
@@ -247,13 +226,13 @@ Diagram Diagrams::walk(Operation operation, Diagram a, Diagram b) {
     const Edge from_a = edge_at(a, field, i);
     const Edge from_b = edge_at(b, field, j);
     std::uint64_t last = std::min(from_a.last, from_b.last);
-    if (says_all(operation, from_a.child, true)) {
+    if (says_all<kind, true>(terminal_value, from_a.child)) {
       last = from_a.last;
-    } else if (says_all(operation, from_b.child, false)) {
+    } else if (says_all<kind, false>(terminal_value, from_b.child)) {
       last = from_b.last;
     }
     spend(1);
-    push(last, apply(operation, from_a.child, from_b.child), base);
+    push(last, apply<kind>(terminal_value, from_a.child, from_b.child), base);
     if (last == largest_[field]) break;
     if (from_a.last <= last) i = edge_after(a, field, i, last);
     if (from_b.last <= last) j = edge_after(b, field, j, last);
@@ -261,16 +240,32 @@ Diagram Diagrams::walk(Operation operation, Diagram a, Diagram b) {
   return make(field, base);
 }
 
+Diagram Diagrams::both(Diagram a, Diagram b) {
+  return apply<Kind::Both>(0, a, b);
+}
+Diagram Diagrams::either(Diagram a, Diagram b) {
+  return apply<Kind::Either>(0, a, b);
+}
+Diagram Diagrams::minus(Diagram a, Diagram b) {
+  return apply<Kind::Minus>(0, a, b);
+}
+Diagram Diagrams::differ(Diagram a, Diagram b) {
+  return apply<Kind::Differ>(0, a, b);
+}
+Diagram Diagrams::replace(Diagram in, std::uint32_t terminal_value, Diagram by) {
+  return apply<Kind::Replace>(terminal_value, in, by);
+}
+
 bool Diagrams::meet(Diagram a, Diagram b) {
-  constexpr Operation kMeet{Kind::Meet, 0};
-  if (const auto known = shortcut(kMeet, a, b)) return *known == kEverything;
+  if (const auto known = shortcut<Kind::Meet>(0, a, b)) return *known == kEverything;
   if (a > b) std::swap(a, b);
-  if (const Remembered& had = slot(cache_, kMeet.key(), a, b);
-      had.operation == kMeet.key() && had.a == a && had.b == b) {
+  const std::uint64_t key = key_of(Kind::Meet, 0);
+  if (const Remembered& had = slot(cache_, key, a, b);
+      had.operation == key && had.a == a && had.b == b) {
     return had.result == kEverything;
   }
   const bool found = meet_below(a, b);
-  slot(cache_, kMeet.key(), a, b) = {kMeet.key(), a, b, found ? kEverything : kNothing};
+  slot(cache_, key, a, b) = {key, a, b, found ? kEverything : kNothing};
   return found;
 }
 
@@ -434,8 +429,8 @@ std::uint32_t Diagrams::at(Diagram diagram,
                            const std::function<std::uint64_t(FieldId)>& values) const {
   while (!is_terminal(diagram)) {
     const Node& node = nodes_[diagram];
-    const auto begin = lasts_.begin() + node.first_edge;
-    const auto edge = std::lower_bound(begin, begin + node.edge_count, values(node.field));
+    const auto* const begin = lasts_.begin() + node.first_edge;
+    const auto* const edge = std::lower_bound(begin, begin + node.edge_count, values(node.field));
     diagram = children_[static_cast<std::size_t>(edge - lasts_.begin())];
   }
   return value_of(diagram);
@@ -468,6 +463,24 @@ void Diagrams::visit_below(Diagram root, const Visit& visit) const {
       if (is_first_visit(child, ends)) open.push_back(child);
     }
   }
+}
+
+bool Diagrams::ends_in(Diagram diagram, std::uint32_t terminal_value) const {
+  if (is_terminal(diagram)) return value_of(diagram) == terminal_value;
+  begin_visit();
+  std::vector<Diagram> open{diagram};
+  while (!open.empty()) {
+    const Node& node = nodes_[open.back()];
+    open.pop_back();
+    for (std::uint32_t i = node.first_edge; i < node.first_edge + node.edge_count; ++i) {
+      const Diagram child = children_[i];
+      if (child == terminal(terminal_value)) return true;
+      if (is_terminal(child) || visits_[child] == visit_) continue;
+      visits_[child] = visit_;
+      open.push_back(child);
+    }
+  }
+  return false;
 }
 
 std::vector<std::uint32_t> Diagrams::terminals(Diagram diagram) const {
@@ -567,22 +580,22 @@ std::optional<std::vector<Diagrams::Step>> Diagrams::way_to(
   std::vector<Step> way;
   while (!is_terminal(diagram)) {
     const Node& node = nodes_[diagram];
-    const auto begin = lasts_.begin() + node.first_edge;
-    const auto end = begin + node.edge_count;
-    const auto child = [&](auto edge) {
+    const auto* const begin = lasts_.begin() + node.first_edge;
+    const auto* const end = begin + node.edge_count;
+    const auto child = [&](const std::uint64_t* edge) {
       return children_[static_cast<std::size_t>(edge - lasts_.begin())];
     };
-    auto taken = end;
+    const auto* taken = end;
     std::optional<std::uint64_t> value;
     for (const std::uint64_t want : wanted(node.field)) {
       if (want > largest_[node.field]) continue;
-      const auto edge = std::lower_bound(begin, end, want);
+      const auto* const edge = std::lower_bound(begin, end, want);
       if (!leads_to(child(edge), terminal_value, known)) continue;
       taken = edge;
       value = want;
       break;
     }
-    for (auto edge = begin; edge != end && taken == end; ++edge) {
+    for (const auto* edge = begin; edge != end && taken == end; ++edge) {
       if (leads_to(child(edge), terminal_value, known)) taken = edge;
     }
     const std::uint64_t first = taken == begin ? 0 : *(taken - 1) + 1;

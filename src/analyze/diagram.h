@@ -27,6 +27,8 @@
 #include <utility>
 #include <vector>
 
+#include "analyze/column.h"
+
 namespace rolewall::analyze {
 
 using Diagram = std::uint32_t;
@@ -80,23 +82,21 @@ class Diagrams {
   Diagram where(FieldId field, std::span<const Values> values);
   Diagram where(FieldId field, std::uint64_t first, std::uint64_t last);
 
-  Diagram both(Diagram a, Diagram b) { return apply({Operation::Both, 0}, a, b); }
-  Diagram either(Diagram a, Diagram b) { return apply({Operation::Either, 0}, a, b); }
-  Diagram minus(Diagram a, Diagram b) { return apply({Operation::Minus, 0}, a, b); }
+  Diagram both(Diagram a, Diagram b);
+  Diagram either(Diagram a, Diagram b);
+  Diagram minus(Diagram a, Diagram b);
   Diagram complement(Diagram a) { return minus(kEverything, a); }
   // Whether a packet is in both sets: both() without the diagram of it, by the first that is found.
   bool meet(Diagram a, Diagram b);
   // Of functions: the packets that do not end in the same terminal. What both share is not gone
   // into.
-  Diagram differ(Diagram a, Diagram b) { return apply({Operation::Differ, 0}, a, b); }
+  Diagram differ(Diagram a, Diagram b);
 
   // Of sets as of functions: `then` within the set, elsewhere `otherwise`.
   Diagram choose(Diagram set, Diagram then, Diagram otherwise);
   // `in`, but where it ends in this terminal it goes on as `by`: first match wins, and what comes
   // after a rule that does not match.
-  Diagram replace(Diagram in, std::uint32_t terminal_value, Diagram by) {
-    return apply({Operation::Replace, terminal_value}, in, by);
-  }
+  Diagram replace(Diagram in, std::uint32_t terminal_value, Diagram by);
   // Each terminal by another; `to` is asked once for each.
   Diagram map(Diagram of, const std::function<Diagram(std::uint32_t)>& to);
 
@@ -112,6 +112,7 @@ class Diagrams {
   // What a packet ends in. `values`: of each field, by its number.
   std::uint32_t at(Diagram diagram, const std::function<std::uint64_t(FieldId)>& values) const;
 
+  bool ends_in(Diagram diagram, std::uint32_t terminal_value) const;
   // The terminals that are there, each once, by their first way.
   std::vector<std::uint32_t> terminals(Diagram diagram) const;
   // The fields that it asks about, in order.
@@ -141,7 +142,10 @@ class Diagrams {
   std::vector<std::pair<std::uint32_t, Way>> ways(Diagram diagram) const;
 
   // What other work costs, in steps.
-  void spend(std::uint64_t steps);
+  void spend(std::uint64_t steps) {
+    steps_ += steps;
+    if (steps_ > budget_.steps) end_steps();
+  }
   // Operations call themselves once a field: a stack has room for these.
   static constexpr std::size_t kMostFields = 8'000;
 
@@ -160,16 +164,10 @@ class Diagrams {
     Diagram child = 0;
   };
   enum class Kind : std::uint8_t { Both, Either, Minus, Replace, Differ, Meet };
-  struct Operation {
-    static constexpr Kind Both = Kind::Both;
-    static constexpr Kind Either = Kind::Either;
-    static constexpr Kind Minus = Kind::Minus;
-    static constexpr Kind Replace = Kind::Replace;
-    static constexpr Kind Differ = Kind::Differ;
-    Kind kind = Kind::Both;
-    std::uint32_t terminal_value = 0;  // Replace alone
-    std::uint64_t key() const { return static_cast<std::uint64_t>(kind) << 32 | terminal_value; }
-  };
+  // `terminal_value`: of Replace alone.
+  static std::uint64_t key_of(Kind kind, std::uint32_t terminal_value) {
+    return static_cast<std::uint64_t>(kind) << 32 | terminal_value;
+  }
   struct Remembered {
     std::uint64_t operation = ~std::uint64_t{0};
     Diagram a = 0;
@@ -177,9 +175,14 @@ class Diagrams {
     Diagram result = 0;
   };
 
-  static std::optional<Diagram> shortcut(Operation operation, Diagram a, Diagram b);
-  Diagram apply(Operation operation, Diagram a, Diagram b);
-  Diagram walk(Operation operation, Diagram a, Diagram b);
+  template <Kind kind>
+  static std::optional<Diagram> shortcut(std::uint32_t terminal_value, Diagram a, Diagram b);
+  template <Kind kind>
+  Diagram apply(std::uint32_t terminal_value, Diagram a, Diagram b);
+  template <Kind kind>  // REQUIRES: no shortcut()
+  Diagram apply_below(std::uint32_t terminal_value, Diagram a, Diagram b);
+  template <Kind kind>
+  Diagram walk(std::uint32_t terminal_value, Diagram a, Diagram b);
   bool meet_below(Diagram a, Diagram b);
   Diagram choose_below(Diagram set, Diagram then, Diagram otherwise);
   FieldId top(Diagram diagram) const {
@@ -187,12 +190,24 @@ class Diagrams {
   }
   // The edge of `diagram` for values from `from` on, as seen at `field`: a diagram that does not
   // ask about the field has one for all.
-  Edge edge_at(Diagram diagram, FieldId field, std::uint32_t index) const;
+  Edge edge_at(Diagram diagram, FieldId field, std::uint32_t index) const {
+    if (top(diagram) != field) return {largest_[field], diagram};
+    const std::uint32_t edge = nodes_[diagram].first_edge + index;
+    return {lasts_[edge], children_[edge]};
+  }
   // The first edge from `index` on that goes beyond the value. REQUIRES: there is one.
   std::uint32_t edge_after(Diagram diagram, FieldId field, std::uint32_t index,
                            std::uint64_t value) const;
-  static bool says_all(Operation operation, Diagram child, bool is_first);
-  void push(std::uint64_t last, Diagram child, std::size_t base);
+  template <Kind kind, bool is_first>
+  static bool says_all(std::uint32_t terminal_value, Diagram child);
+  [[noreturn]] void end_steps() const;
+  void push(std::uint64_t last, Diagram child, std::size_t base) {
+    if (scratch_.size() > base && scratch_.back().child == child) {
+      scratch_.back().last = last;
+    } else {
+      scratch_.push_back({last, child});
+    }
+  }
   Diagram make(FieldId field, std::size_t base);  // of the edges above `base`, which it takes away
   void grow_table();
   Remembered& slot(std::vector<Remembered>& cache, std::uint64_t key, Diagram a, Diagram b);
@@ -215,9 +230,9 @@ class Diagrams {
   Budget budget_;
   std::uint64_t steps_ = 0;
   std::vector<std::uint64_t> largest_;  // of each field
-  std::vector<Node> nodes_;
-  std::vector<std::uint64_t> lasts_;  // the edges' arena, in two columns
-  std::vector<Diagram> children_;
+  Column<Node> nodes_;
+  Column<std::uint64_t> lasts_;  // the edges' arena, in two columns
+  Column<Diagram> children_;
   std::vector<std::uint32_t> table_;  // of nodes, by hash: 1 + number, 0 free
   std::vector<Edge> scratch_;         // edges of the nodes that are being made, as a stack
   std::vector<Remembered> cache_;

@@ -135,7 +135,8 @@ Difference::Difference(const Side& before, const Side& after, Budget budget)
       places_(before.ruleset, after.ruleset),
       shared_{places_},
       diagrams_(std::make_unique<Diagrams>(budget)),
-      space_(std::make_unique<PacketSpace>(*diagrams_, after.host.conntrack.tcp_loose)) {}
+      space_(std::make_unique<PacketSpace>(*diagrams_, after.host.conntrack.tcp_loose,
+                                           order_for(after.ruleset))) {}
 Difference::~Difference() = default;
 
 Diagram Difference::run(Machine& machine, Direction direction) {

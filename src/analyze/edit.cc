@@ -381,7 +381,10 @@ Environment Edit::environment(PacketSpace& space, Environment now, Direction dir
   }
   if (writes_.type) free(Part::Type);
   if (writes_.marks) {
-    for (const Part part : {Part::Mark, Part::Priority, Part::CtMark, Part::CtLabels}) free(part);
+    for (const Part part : {Part::Mark, Part::Priority, Part::CtMark, Part::CtLabels,
+                            Part::KnownMark, Part::KnownLabels}) {
+      free(part);
+    }
   }
   if (writes_.addresses) {
     for (const Part part : {Part::Source4, Part::Source6, Part::Destination4, Part::Destination6,

@@ -38,7 +38,10 @@ Diagram Machine::outcome(const Outcome& outcome) {
                             static_cast<std::uint64_t>(plain.fate);
   const auto [number, is_new] =
       outcome_numbers_.emplace(key, static_cast<std::uint32_t>(outcomes_.size()));
-  if (is_new) outcomes_.push_back(plain);
+  if (is_new) {
+    outcomes_.push_back(plain);
+    of_kind_[static_cast<std::size_t>(plain.kind)].push_back(number->second);
+  }
   return terminal(kFirstOutcome + number->second);
 }
 
@@ -95,6 +98,13 @@ Diagram Machine::where_accepted(Diagram first, const std::function<Diagram(Envir
 
 template <class Rest>
 Diagram Machine::then(Diagram first, Outcome::Kind kind, const Rest& rest) {
+  // Most rules change nothing: then there is one such outcome, and the rest is not looked for.
+  const std::vector<std::uint32_t>& of_kind = of_kind_[static_cast<std::size_t>(kind)];
+  if (of_kind.size() == 1) {
+    const std::uint32_t value = kFirstOutcome + of_kind.front();
+    if (!diagrams_.ends_in(first, value)) return first;
+    return diagrams_.replace(first, value, rest(outcome_of(value).environment));
+  }
   return diagrams_.map(first, [&](std::uint32_t value) {
     const Outcome& outcome = outcome_of(value);
     return outcome.kind == kind ? rest(outcome.environment) : terminal(value);

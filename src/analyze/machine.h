@@ -13,6 +13,7 @@
 // and each way of calls by which a packet comes there; so no two visits share an answer.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -100,6 +101,7 @@ class Machine {
   const Outcome& outcome_of(std::uint32_t terminal_value) const {
     return outcomes_[terminal_value - kFirstOutcome];
   }
+  // `environment`: of a denial, for what rules have noted of the packet by then.
   Diagram decided(Fate fate, EnvironmentId environment = 0);
   // `first`, and where it accepts, what `rest` gives for the environment that came through.
   Diagram where_accepted(Diagram first, const std::function<Diagram(EnvironmentId)>& rest);
@@ -162,6 +164,7 @@ class Machine {
   std::shared_ptr<const RulesetFacts> facts_;
   std::vector<Outcome> outcomes_;
   std::unordered_map<std::uint64_t, std::uint32_t> outcome_numbers_;
+  std::array<std::vector<std::uint32_t>, 3> of_kind_;  // the outcomes' numbers
   std::map<ChainKey, Diagram> chains_;
   std::map<std::tuple<std::uint32_t, std::uint32_t, std::uint32_t, std::uint32_t>, std::uint32_t>
       calls_;

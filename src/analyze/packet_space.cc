@@ -60,19 +60,16 @@ std::uint64_t icmpv6_state(std::uint64_t type) {
 
 }  // namespace
 
-PacketSpace::PacketSpace(Diagrams& diagrams, bool loose) : diagrams_(diagrams) {
+PacketSpace::PacketSpace(Diagrams& diagrams, bool loose, FieldOrder order) : diagrams_(diagrams) {
   // What few rules tell apart goes first, then what most rules ask about: measured.
   add_part(Part::Family, "family", 8);
   state_ = add("ct state", 8, FieldKind::Packet);
   add_part(Part::InDevice, "iifname", 128);
   add_part(Part::OutDevice, "oifname", 128);
   add_part(Part::Protocol, "protocol", 8);
-  add_part(Part::Destination4, "ip daddr", 32);
-  add_part(Part::Destination6, "ip6 daddr", 128, kAddressField);
-  add_part(Part::Source4, "ip saddr", 32);
-  add_part(Part::Source6, "ip6 saddr", 128, kAddressField);
-  add_part(Part::Transport2, "dport", 16);
-  add_part(Part::Transport0, "sport", 16);
+  if (order == FieldOrder::PortsFirst) add_ports();
+  add_addresses();
+  if (order == FieldOrder::AddressesFirst) add_ports();
   add_part(Part::Flags, "tcp flags", 8);
   add_part(Part::Transport4, "transport bytes 4-7", 32);
   add_part(Part::Transport8, "transport bytes 8-11", 32);
@@ -95,10 +92,27 @@ PacketSpace::PacketSpace(Diagrams& diagrams, bool loose) : diagrams_(diagrams) {
     parts_[static_cast<std::size_t>(zero)].assign(32, Bit());
   }
   parts_[static_cast<std::size_t>(Part::CtLabels)].assign(128, Bit());
+  const auto known = [&](Part part, std::size_t bits, const char* name) {
+    parts_[static_cast<std::size_t>(part)] = free_bits(name, bits, FieldKind::NotModelled);
+  };
+  known(Part::KnownMark, 32, "ct mark of a known connection");
+  known(Part::KnownLabels, 128, "ct label of a known connection");
   ipv4_ = is(Part::Family, family::kIpv4);
   ipv6_ = is(Part::Family, family::kIpv6);
   build_packets();
   build_first_packets(loose);
+}
+
+void PacketSpace::add_addresses() {
+  add_part(Part::Destination4, "ip daddr", 32);
+  add_part(Part::Destination6, "ip6 daddr", 128, kAddressField);
+  add_part(Part::Source4, "ip saddr", 32);
+  add_part(Part::Source6, "ip6 saddr", 128, kAddressField);
+}
+
+void PacketSpace::add_ports() {
+  add_part(Part::Transport2, "dport", 16);
+  add_part(Part::Transport0, "sport", 16);
 }
 
 FieldId PacketSpace::add(std::string name, unsigned bits, FieldKind kind) {

@@ -22,6 +22,7 @@
 
 #include "analyze/bits.h"
 #include "analyze/diagram.h"
+#include "analyze/field_order.h"
 #include "net/address.h"
 
 namespace rolewall::analyze {
@@ -58,9 +59,12 @@ enum class Part : std::uint8_t {
   CtMark,
   CtStatus,
   CtLabels,
+  // The same of a connection that was known before: what earlier packets made of it is free.
+  KnownMark,
+  KnownLabels,
 };
 inline constexpr unsigned kAddressField = 32;  // bits
-inline constexpr std::size_t kPartCount = static_cast<std::size_t>(Part::CtLabels) + 1;
+inline constexpr std::size_t kPartCount = static_cast<std::size_t>(Part::KnownLabels) + 1;
 
 enum class FieldKind : std::uint8_t { Packet, Choice, NotModelled };
 
@@ -87,7 +91,7 @@ inline constexpr std::uint64_t kIpv6 = 10;
 class PacketSpace {
  public:
   // `loose`: conntrack takes a connection's middle for its beginning (nf_conntrack_tcp_loose).
-  PacketSpace(Diagrams& diagrams, bool loose);
+  PacketSpace(Diagrams& diagrams, bool loose, FieldOrder order = FieldOrder::AddressesFirst);
 
   // Of a packet as it comes.
   const Bits& part(Part part) const { return parts_[static_cast<std::size_t>(part)]; }
@@ -136,6 +140,8 @@ class PacketSpace {
   // In fields of `each` bits.
   void add_part(Part part, std::string_view name, unsigned bits, unsigned each = 64);
   FieldId add(std::string name, unsigned bits, FieldKind kind);
+  void add_addresses();
+  void add_ports();
   void build_packets();
   void build_first_packets(bool loose);
 

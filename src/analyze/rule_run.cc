@@ -22,6 +22,17 @@ bool passes_unspent(const ruleset::StatefulExpr& expr) {
                     expr);
 }
 
+namespace {
+
+// A table of one family has no packets of the other.
+Diagram met_by(ruleset::Family table, const PacketSpace& space) {
+  if (table == ruleset::Family::Ip) return space.is_ipv4();
+  if (table == ruleset::Family::Ip6) return space.is_ipv6();
+  return kEverything;
+}
+
+}  // namespace
+
 RuleRun::RuleRun(Machine& machine, const Machine::Frame& frame, std::uint32_t rule,
                  EnvironmentId environment)
     : machine_(machine),
@@ -30,7 +41,8 @@ RuleRun::RuleRun(Machine& machine, const Machine::Frame& frame, std::uint32_t ru
       compare_(machine.diagrams()),
       frame_(frame),
       rule_(rule),
-      environment_(environment) {}
+      environment_(environment),
+      come_(met_by(machine.ruleset().tables[frame.table].family, machine.space())) {}
 
 Diagram RuleRun::from(std::size_t expression) {
   const ruleset::ExprList& exprs =
@@ -106,6 +118,10 @@ FieldId RuleRun::free_here(std::string_view what, unsigned bits, FieldKind kind)
 
 Diagram RuleRun::choice(std::string_view what, FieldKind kind) {
   return diagrams_.where(free_here(what, 1, kind), 1, 1);
+}
+
+Bit RuleRun::free_bit_here(std::string_view what) {
+  return Bit::of(free_here(what, 1, FieldKind::NotModelled), 0);
 }
 
 Diagram RuleRun::counted(std::string_view what, bool unspent) {

@@ -33,7 +33,11 @@ class RuleRun {
  public:
   RuleRun(Machine& machine, const Machine::Frame& frame, std::uint32_t rule,
           EnvironmentId environment);
-  Diagram run() { return from(0); }
+  Diagram run() {
+    const Diagram met = come_;
+    const Diagram others = next();
+    return diagrams_.choose(met, from(0), others);
+  }
 
  private:
   using Registers = std::array<Bit, std::size_t{ruleset::kRegisterCount} * 32>;
@@ -93,6 +97,8 @@ class RuleRun {
   // --- what is free ---
   FieldId free_here(std::string_view what, unsigned bits, FieldKind kind);
   Diagram choice(std::string_view what, FieldKind kind = FieldKind::Choice);
+  // What two bits of packets give together is no bit of either.
+  Bit free_bit_here(std::string_view what);
   // Of what is counted; `unspent`: what it says while nothing was.
   Diagram counted(std::string_view what, bool unspent);
   // The same value wherever it is read.
@@ -109,7 +115,9 @@ class RuleRun {
   Step run_ct(const ruleset::Ct& load);
   Step run_ct_entry(const ruleset::Ct& load);
   Step part_directions(const ruleset::Ct& load, const Bits& value);
-  // Of a connection that was known before. `direction`: -1, or as the rule asks.
+  Step part_by_age(const ruleset::Ct& load, const Bits& of_new, const Bits& of_known);
+  // Of a connection that was known before, but its mark and labels. `direction`: -1, or as the
+  // rule asks.
   Bits of_known_connection(ruleset::CtKey key, int direction, std::size_t bits);
   Step run_ct_port(const ruleset::Ct& load);
   const Environment& now() const { return machine_.environments()[environment_]; }
@@ -157,6 +165,9 @@ class RuleRun {
   // Of which routes are asked.
   bool has_addresses_as_it_came() const;
   Step run_xt_target(const ruleset::XtTarget& target);
+  Step run_connmark(const ruleset::XtConnmarkTarget& target);
+  // (`word` & ~clears) ^ turns
+  void turn_bits(Bits& word, std::uint32_t clears, const Bits& turns, std::string_view what);
   Step run_tproxy(const ruleset::Tproxy& tproxy);
   Step run_synproxy();
   // The rest of the rule, in another environment, for these packets; for others it breaks.

@@ -161,7 +161,7 @@ Diagram Way::stages(Hook hook, const Hooks& hooks, std::size_t index, Environmen
       if (routed != after) {
         // There may be no way any more.
         const Diagram fails = free_choice("it is routed again, in vain");
-        return diagrams_.choose(fails, machine_.decided(Fate::Stack),
+        return diagrams_.choose(fails, machine_.decided(Fate::Stack, after),
                                 stages(hook, hooks, index + 1, routed));
       }
     }
@@ -339,7 +339,7 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
   Diagrams& d = diagrams_;
   const ruleset::Host& host = machine_.host();
   const Environment now = machine_.environments()[environment];
-  const Diagram stack = machine_.decided(Fate::Stack);
+  const Diagram stack = machine_.decided(Fate::Stack, environment);
   const Bits& source = now.part(ipv6 ? Part::Source6 : Part::Source4);
   const Bits& destination = now.part(ipv6 ? Part::Destination6 : Part::Destination4);
   const Diagram over_loopback = *compare_.equal(space_.part(Part::InDevice), device_name("lo"));
@@ -386,7 +386,7 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
 Diagram Way::forward(bool ipv6, EnvironmentId environment) {
   Diagrams& d = diagrams_;
   Environment leaving = machine_.environments()[environment];
-  const Diagram stack = machine_.decided(Fate::Stack);
+  const Diagram stack = machine_.decided(Fate::Stack, environment);
   if (leaving.has_socket) return stack;
   const Bits hops = leaving.part(Part::TimeToLive);
   const Bits type = leaving.part(Part::Type);
@@ -454,7 +454,7 @@ Diagram Way::leave(bool ipv6) {
             const auto worn = compare_.equal(now.part(Part::TimeToLive), zero);
             const Diagram stays = diagrams_.both(in(now.part(Part::Destination4), "224.0.0.0/24"),
                                                  worn ? *worn : kNothing);
-            return diagrams_.choose(stays, machine_.decided(Fate::Stack), all);
+            return diagrams_.choose(stays, machine_.decided(Fate::Stack, out), all);
           });
   return diagrams_.choose(too_large(ipv6, true), machine_.decided(Fate::Stack), sent);
 }

@@ -275,12 +275,13 @@ class Preferences {
                            const Want& want) {
     std::vector<std::uint64_t> first;
     std::vector<std::uint64_t> second;
-    for (const ruleset::Interface& interface : host.interfaces) {
-      std::string device = interface.device;
+    const auto add = [&](std::string device) {
       if (device.ends_with('*')) device.back() = '0';
       first.push_back(half_of_name(device, 0));
       second.push_back(half_of_name(device, 1));
-    }
+    };
+    for (const ruleset::Interface& interface : host.interfaces) add(interface.device);
+    if (host.interfaces.empty()) add("eth0");  // any may be meant
     second.push_back(0);
     if (direction == Direction::Arrive) {
       want(space.field(Part::InDevice), first);

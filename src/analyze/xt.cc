@@ -2,7 +2,8 @@
 // ct_loads.cc), where it asks about the packets of PacketSpace alone. Any other is free to hold or
 // not, and to drop the packet, as some do where a header that they need is missing ("hotdrop"): so
 // an answer that hangs on one is a bound. Of targets those are followed that say at once what
-// becomes of the packet, translations, and those that give the packet a mark or a priority.
+// becomes of the packet, translations, and those that give the packet or its connection a
+// mark, or the packet a priority.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -39,13 +40,18 @@ Bits masked_word(BitSpan word, std::uint32_t mask) {
   return bits;
 }
 
-// mark_tg() of xt_mark.c.
-void set_mark(Bits& word, const r::XtSetMark& mark) {
-  for (std::size_t n = 0; n < word.size(); ++n) {
-    Bit& bit = word[bit_in_word(n)];
-    if ((mark.mask >> n & 1) != 0) bit = Bit::known(false);
-    if ((mark.value >> n & 1) != 0) bit = bit.turned();
+Bits word_of(std::uint32_t number) {
+  const r::Value value = r::Value::host_u32(number);
+  return bits_of({value.begin(), value.end()});
+}
+
+Bits shifted(BitSpan word, const r::XtConnmarkTarget& target) {
+  Bits bits(32);
+  for (std::size_t n = 0; n < bits.size(); ++n) {
+    const std::size_t from = target.shifts_right ? n + target.shift : n - target.shift;
+    if (from < bits.size()) bits[bit_in_word(n)] = word[bit_in_word(from)];
   }
+  return bits;
 }
 
 }  // namespace
@@ -167,7 +173,7 @@ std::optional<Diagram> RuleRun::xt_holds(const r::XtMark& match) {
   if (!of_first) return std::nullopt;
   Diagram holds = diagrams_.both(has_state(ct_state::kNew), *of_first);
   if (now().tracked != Tracked::Yes) return holds;
-  const auto of_known = has_mark(of_known_connection(CtKey::Mark, -1, 32), match);
+  const auto of_known = has_mark(now().part(Part::KnownMark), match);
   if (!of_known) return std::nullopt;
   const Diagram known = has_state(ct_state::kEstablished | ct_state::kRelated);
   return diagrams_.either(holds, diagrams_.both(known, *of_known));
@@ -302,6 +308,73 @@ std::optional<Diagram> RuleRun::xt_holds(const r::XtPkttype& match) {
 
 // --- targets -----------------------------------------------------------------------------------
 
+void RuleRun::turn_bits(Bits& word, std::uint32_t clears, const Bits& turns,
+                        std::string_view what) {
+  for (std::size_t n = 0; n < word.size(); ++n) {
+    Bit& bit = word[bit_in_word(n)];
+    const Bit turn = turns[bit_in_word(n)];
+    if ((clears >> n & 1) != 0) bit = Bit();
+    if (turn.is_known()) {
+      if (turn.value()) bit = bit.turned();
+    } else if (bit.is_known()) {
+      bit = bit.value() ? turn.turned() : turn;
+    } else if (bit == turn || bit == turn.turned()) {
+      bit = Bit::known(bit != turn);
+    } else {
+      bit = free_bit_here(fmt::format("{}, bit {}", what, n));
+    }
+  }
+}
+
+// connmark_tg_shift(). What becomes of a connection's first packet, and of one of a connection that
+// was known, whose mark is another.
+RuleRun::Step RuleRun::run_connmark(const r::XtConnmarkTarget& target) {
+  namespace ct_state = r::ct_state;
+  using Does = r::XtConnmarkTarget::Does;
+  Environment changed = now();
+  if (now().tracked == Tracked::InZone) {
+    // The connection is the zone's template yet, whose mark is nobody's.
+    if (target.does != Does::Restores) {
+      return run_unsupported({.name = "iptables' target CONNMARK", .reason = "of a template"});
+    }
+    turn_bits(changed.part(Part::Mark), target.packet_mask, Bits(32), "CONNMARK");
+    return Changes{std::move(changed)};
+  }
+  if (now().tracked != Tracked::Yes) return Goes{};
+  constexpr std::array kMarks{std::pair(Part::CtMark, "CONNMARK"),
+                              std::pair(Part::KnownMark, "CONNMARK of a known connection")};
+  if (target.does == Does::Sets) {
+    for (const auto& [part, what] : kMarks) {
+      Bits& mark = changed.part(part);
+      turn_bits(mark, target.connection_mask, word_of(target.value), what);
+      mark = shifted(mark, target);
+    }
+    return Changes{std::move(changed)};
+  }
+  if (target.does == Does::Saves) {
+    const Bits saved = shifted(masked_word(now().part(Part::Mark), target.packet_mask), target);
+    for (const auto& [part, what] : kMarks) {
+      turn_bits(changed.part(part), target.connection_mask, saved, what);
+    }
+    return Changes{std::move(changed)};
+  }
+  const auto restored = [&](Part from, const char* what) {
+    Environment to = now();
+    const Bits mark = shifted(masked_word(now().part(from), target.connection_mask), target);
+    turn_bits(to.part(Part::Mark), target.packet_mask, mark, what);
+    return to;
+  };
+  const Diagram first = has_state(ct_state::kNew);
+  const Diagram known = has_state(ct_state::kEstablished | ct_state::kRelated);
+  const Diagram neither = diagrams_.complement(diagrams_.either(first, known));
+  Diagram all = rest_for(neither, now());
+  for (const auto& [packets, part, what] : {std::tuple(first, kMarks[0].first, kMarks[0].second),
+                                            std::tuple(known, kMarks[1].first, kMarks[1].second)}) {
+    all = diagrams_.choose(packets, rest_for(packets, restored(part, what)), all);
+  }
+  return Ends{all};
+}
+
 RuleRun::Step RuleRun::run_xt_target(const r::XtTarget& target) {
   const auto anything = [&]() -> Step {
     return run_unsupported(
@@ -317,7 +390,7 @@ RuleRun::Step RuleRun::run_xt_target(const r::XtTarget& target) {
           [&](const r::XtNat& nat) { return run_xt_nat(nat); },
           [&](const r::XtSetMark& mark) -> Step {
             Environment changed = now();
-            set_mark(changed.part(Part::Mark), mark);
+            turn_bits(changed.part(Part::Mark), mark.mask, word_of(mark.value), "MARK");
             return Changes{std::move(changed)};
           },
           [&](const r::XtClassify& classify) -> Step {
@@ -326,9 +399,10 @@ RuleRun::Step RuleRun::run_xt_target(const r::XtTarget& target) {
             changed.part(Part::Priority) = bits_of({priority.begin(), priority.end()});
             return Changes{std::move(changed)};
           },
-          [&](const OneOf<r::XtConnmarkTarget, r::XtSetMss, r::XtStripOptions, r::XtSetTos,
-                          r::XtSetTtl, r::XtSetEcn, r::XtTproxyTarget, r::XtSetTarget,
-                          r::XtSynproxyTarget, r::XtQueue> auto&) -> Step { return anything(); },
+          [&](const r::XtConnmarkTarget& t) { return run_connmark(t); },
+          [&](const OneOf<r::XtSetMss, r::XtStripOptions, r::XtSetTos, r::XtSetTtl, r::XtSetEcn,
+                          r::XtTproxyTarget, r::XtSetTarget, r::XtSynproxyTarget, r::XtQueue> auto&)
+              -> Step { return anything(); },
       },
       *meaning);
 }

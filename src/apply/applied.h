@@ -25,11 +25,12 @@ struct Applied {
   std::string policies;  // their directory, absolute; "" where an older version applied
   std::string boot_id;
   std::string network_namespace;
-  KernelMark mark{};                    // at which the kernel holds it (belief.h)
-  std::string changes;                  // in a line, for the history
-  std::vector<net::Prefix> management;  // whom a ban must not hit
-  SiteHosts site;                       // nor these
-  std::string machine;                  // its devices and addresses then (guard_facts.h)
+  KernelMark mark{};                         // at which the kernel holds it (belief.h)
+  std::string changes;                       // in a line, for the history
+  std::optional<std::uint32_t> refreshes{};  // in place of that generation, by `refresh`
+  std::vector<net::Prefix> management;       // whom a ban must not hit
+  SiteHosts site;                            // nor these
+  std::string machine;                       // its devices and addresses then (guard_facts.h)
   bool operator==(const Applied&) const = default;
 };
 

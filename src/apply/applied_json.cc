@@ -66,6 +66,7 @@ Result<Applied> applied_from_json(const std::string& path, std::string_view text
     json.at("host").get_to(applied.host);
     applied.policies = json.value("policies", std::string());
     json.at("changes").get_to(applied.changes);
+    if (json.contains("refreshes")) applied.refreshes = json.at("refreshes").get<std::uint32_t>();
     if (!take_prefixes(json.at("management"), applied.management)) {
       return damaged("`management` holds what is no prefix");
     }
@@ -85,14 +86,15 @@ Result<Applied> applied_from_json(const std::string& path, std::string_view text
 std::string to_json(const Applied& applied) {
   Json site = Json::object();
   for (const auto& [name, addresses] : applied.site) site[name] = texts_of(addresses);
-  const Json json{{kVersion, kStateFormat},
-                  {"applied_at", applied.at},
-                  {"by", applied.by},
-                  {"host", applied.host},
-                  {"policies", applied.policies},
-                  {"changes", applied.changes},
-                  {"management", texts_of(applied.management)},
-                  {"site", std::move(site)}};
+  Json json{{kVersion, kStateFormat},
+            {"applied_at", applied.at},
+            {"by", applied.by},
+            {"host", applied.host},
+            {"policies", applied.policies},
+            {"changes", applied.changes},
+            {"management", texts_of(applied.management)},
+            {"site", std::move(site)}};
+  if (applied.refreshes) json["refreshes"] = *applied.refreshes;
   // Names of users may hold anything.
   return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }

@@ -349,6 +349,7 @@ class Apply {
   Applied now() const {
     Applied applied = applied_now(world_, snapshot_.host.name);
     applied.policies = options_.policies;
+    applied.refreshes = options_.refreshes;
     note_guard(applied);
     return applied;
   }

@@ -4,11 +4,17 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "base/file.h"
 #include "base/trusted_path.h"
@@ -20,6 +26,23 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kPause{5};
 constexpr std::chrono::seconds kTurnPatience{2};
+
+// By /proc/locks, "1: FLOCK  ADVISORY  WRITE 1234 fe:00:5678 0 EOF": " (process 1234)", for whoever
+// has to end one that hangs; "" where that does not say it, as on overlayfs.
+std::string holder_of(const struct stat& file) {
+  const std::string locked =
+      fmt::format("{:02x}:{:02x}:{}", ::major(file.st_dev), ::minor(file.st_dev), file.st_ino);
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    std::istringstream words(line);
+    const std::vector<std::string> word(std::istream_iterator<std::string>(words), {});
+    constexpr std::size_t kProcess = 4;
+    constexpr std::size_t kPlace = 5;
+    if (word.size() <= kPlace || word[1] != "FLOCK" || word[kPlace] != locked) continue;
+    if (word[kProcess] != "0") return fmt::format(" (process {})", word[kProcess]);
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -43,8 +66,8 @@ Result<FileLock> FileLock::take(const std::string& path, std::chrono::seconds pa
     if (Clock::now() > deadline) {
       return fail(
           ErrorKind::Conflict,
-          fmt::format("{}: another rolewall is running and did not finish within {} seconds", path,
-                      patience.count()),
+          fmt::format("{}: another rolewall is running{} and did not finish within {} seconds",
+                      path, holder_of(status), patience.count()),
           EWOULDBLOCK);
     }
     std::this_thread::sleep_for(kPause);

@@ -29,10 +29,11 @@ using eval::Others;
 constexpr std::uint32_t kOurs = 0;
 // Of lifelines of one kind that fail alike.
 constexpr std::size_t kMostAlike = 2;
-// How many courses are compared with today: of one lifeline, where many were before, and of all.
+// How many courses of one lifeline are compared with today; the least, once that many choices were
+// made on all courses so far. A choice costs half a microsecond, and as much again today.
 constexpr std::size_t kCoursesEach = 256;
 constexpr std::size_t kLeastCourses = 4;
-constexpr std::size_t kMostCourses = 4096;
+constexpr std::size_t kMostChoices = 40'000;
 
 class Guard {
  public:
@@ -59,6 +60,9 @@ class Guard {
     const bool ours_decides = !ours_interferes_ && !others_interfere_ && ours_is_whole_;
     const Lifelines asked = lifelines(facts_, own_tables_, ours_decides);
     for (const Lifeline& line : asked.all) ask(line);
+    for (const auto& [line, course] : shut_) {
+      if (lets_in_at_.contains(door_of(line)) && !line.off_route) deny(line, course);
+    }
     look_at_groups();
     for (const Unasked& line : asked.unasked) {
       const bool is_note = facts_.may_be_undone || line.may_be_risked;
@@ -80,19 +84,30 @@ class Guard {
   void ask(const Lifeline& line) {
     const std::vector<eval::Turn> turns = turns_of(line, true);
     if (const auto lost = denied_by_us(line, turns)) {
-      if (is_needed(line)) {
-        lose(line, reason_to_lose(line, *lost));
-        if (!line.one_of.empty()) groups_[line.one_of].passes = true;  // all is said
-      } else if (!line.one_of.empty() && line.need != Need::Unlikely && !line.of_anybody &&
-                 !groups_[line.one_of].lost) {
-        groups_[line.one_of].lost.emplace(line, *lost);
+      if (line.is_shut && !passes_today(line)) {
+        shut_.emplace_back(line, *lost);
+      } else {
+        deny(line, *lost);
       }
       return;
     }
+    if (line.is_shut) lets_in_at_.insert(door_of(line));
     if (!line.one_of.empty()) groups_[line.one_of].passes = true;
     if (line.need == Need::OneOfMany) return;
     if (others_interfere_ || ours_interferes_) compare(line, turns);
     if (line.stands_for_all && after_.tables.size() > 1) note(line, turns);
+  }
+
+  static net::Address door_of(const Lifeline& line) { return line.legs.front().fields.destination; }
+
+  void deny(const Lifeline& line, const Course& course) {
+    if (is_needed(line)) {
+      lose(line, reason_to_lose(line, course));
+      if (!line.one_of.empty()) groups_[line.one_of].passes = true;  // all is said
+    } else if (!line.one_of.empty() && line.need != Need::Unlikely && !line.of_anybody &&
+               !groups_[line.one_of].lost) {
+      groups_[line.one_of].lost.emplace(line, course);
+    }
   }
 
   // (1)
@@ -112,12 +127,18 @@ class Guard {
     if (line.need == Need::Certain) return true;
     if (line.need == Need::OneOfMany) return false;
     if (before_.tables[kOurs].chains.empty()) return line.need == Need::Possible;
-    const auto passes_today = [&](bool as_delivered, Others others) {
+    return passes_today(line);
+  }
+
+  // By a table of ours.
+  bool passes_today(const Lifeline& line) {
+    if (before_.tables[kOurs].chains.empty()) return false;
+    const auto passes_so = [&](bool as_delivered, Others others) {
       const Courses today = before_evaluator_.converse(turns_of(line, as_delivered), how(others));
       return passes(today.ways.front(), line, before_, as_delivered);
     };
-    return passes_today(false, Others::Absent) ||
-           ((others_interfere_ || line.delivered_to) && passes_today(true, Others::LetPass));
+    return passes_so(false, Others::Absent) ||
+           ((others_interfere_ || line.delivered_to) && passes_so(true, Others::LetPass));
   }
 
   void look_at_groups() {
@@ -132,9 +153,7 @@ class Guard {
   void compare(const Lifeline& line, std::span<const eval::Turn> turns) {
     eval::Options options =
         how(ours_interferes_ && !is_shown_the_same(turns) ? Others::Asked : Others::LetPass);
-    options.most_courses = courses_left();
-    const Courses courses = evaluator_.converse(turns, options);
-    compared_ = std::min(compared_ + courses.ways.size(), kMostCourses);
+    const Courses courses = follow(turns, options);
     if (!courses.complete) not_all_compared(line);
     for (const Course& course : courses.ways) {
       const bool goes = passes(course, line, after_, true);
@@ -169,12 +188,11 @@ class Guard {
   bool is_shown_the_same(std::span<const eval::Turn> turns) {
     eval::Options options = how(Others::LetPass);
     options.note_shown = true;
-    options.most_courses = courses_left();
     const auto is_shown = [](const Course& one, const Course& other) {
       return std::ranges::equal(one.turns, other.turns, {}, &eval::Journey::shown,
                                 &eval::Journey::shown);
     };
-    const Courses courses = evaluator_.converse(turns, options);
+    const Courses courses = follow(turns, options);
     return courses.complete && std::ranges::all_of(courses.ways, [&](const Course& course) {
              const eval::Assignment theirs = theirs_of(course);
              const Courses today = before_evaluator_.converse(turns, options, &theirs);
@@ -184,8 +202,20 @@ class Guard {
            });
   }
 
-  std::size_t courses_left() const {
-    return std::clamp(kMostCourses - compared_, kLeastCourses, kCoursesEach);
+  // The first of its courses, and as many more as there are choices left for. `options` say then
+  // how many.
+  Courses follow(std::span<const eval::Turn> turns, eval::Options& options) {
+    options.most_courses = kLeastCourses;
+    Courses courses = evaluator_.converse(turns, options);
+    const std::size_t each = courses.ways.front().taken.size() + 1;
+    const std::size_t most =
+        std::clamp((kMostChoices - chosen_) / each, kLeastCourses, kCoursesEach);
+    if (!courses.complete && most > kLeastCourses) {
+      options.most_courses = most;
+      courses = evaluator_.converse(turns, options);
+    }
+    chosen_ = std::min(chosen_ + courses.ways.size() * each, kMostChoices);
+    return courses;
   }
 
   static eval::Assignment theirs_of(const Course& course) {
@@ -207,11 +237,12 @@ class Guard {
 
   // What other programs' rules make of it: ours admits it.
   void note(const Lifeline& line, std::span<const eval::Turn> turns) {
-    constexpr std::size_t kEnough = 16;  // to name a table; nothing hangs on a further one
-    constexpr std::size_t kKinds = 2;    // of notes about a table
-    if (noted_.size() == kKinds * (after_.tables.size() - 1)) return;
+    // To name a table; nothing hangs on a further one.
+    constexpr std::size_t kEnough = 16;
+    constexpr std::size_t kOnceNamed = 4;
+    if (is_all_noted()) return;
     eval::Options options = how(Others::Asked);
-    options.most_courses = kEnough;
+    options.most_courses = noted_.empty() ? kEnough : kOnceNamed;
     const Courses courses = evaluator_.converse(turns, options);
     for (const Course& course : courses.ways) {
       const eval::Journey& last = course.turns.back();
@@ -224,7 +255,6 @@ class Guard {
     for (const Course& course : courses.ways) {
       for (const auto& [question, answer] : course.taken) {
         if (question.table == kOurs || question.table >= after_.tables.size()) continue;
-        // What it denies, and if what, says more.
         if (noted_.contains({question.table, "denies"})) continue;
         if (!is_first_note(question.table, "is not known")) continue;
         answer_.notes.push_back(
@@ -244,6 +274,14 @@ class Guard {
     return fmt::format(
         "it reaches rule {} of chain {}, {}, and rolewall cannot tell whether that rule matches",
         question.rule + 1, chain, table_name(table));
+  }
+
+  // What a table denies, and if what, says all.
+  bool is_all_noted() const {
+    for (std::uint32_t table = kOurs + 1; table < after_.tables.size(); ++table) {
+      if (!noted_.contains({table, "denies"})) return false;
+    }
+    return true;
   }
 
   bool is_first_note(std::uint32_t table, std::string_view kind) {
@@ -392,6 +430,11 @@ class Guard {
         loss.how += "; no rule admits it: " + line.advice;
       }
     }
+    if (line.is_shut) {
+      loss.how +=
+          "; no ssh server listens now, but of management somebody gets in there, today or "
+          "afterwards";
+    }
     return loss;
   }
 
@@ -444,11 +487,13 @@ class Guard {
   std::vector<const ruleset::Table*> own_tables_;
   std::map<std::pair<std::string, std::string>, Alike> alike_;
   std::map<std::string, Group> groups_;
-  std::map<std::string, std::string> strangers_;  // of ends that are not known, what may be lost
+  std::vector<std::pair<Lifeline, Course>> shut_;  // denied, where nobody listens
+  std::set<net::Address> lets_in_at_;              // of these doors somebody
+  std::map<std::string, std::string> strangers_;   // of ends that are not known, what may be lost
   std::set<std::pair<std::uint32_t, std::string>> noted_;  // of which table what was said
   bool changed_noted_ = false;
   bool incomplete_noted_ = false;
-  std::size_t compared_ = 0;  // courses
+  std::size_t chosen_ = 0;  // on all courses, at most kMostChoices
   GuardAnswer answer_;
 };
 

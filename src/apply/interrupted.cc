@@ -11,6 +11,7 @@
 #include "apply/events.h"
 #include "apply/known_names.h"
 #include "apply/missing_events.h"
+#include "apply/restore.h"
 #include "apply/seal.h"
 #include "apply/state_files.h"
 #include "apply/state_links.h"
@@ -22,7 +23,14 @@ namespace {
 using Number = std::optional<std::uint32_t>;
 using ruleset::Table;
 
-// A generation is prepared under the highest number. Of one above all that the record and the
+// From the first apply on. One that was lost, or cut because it was long, begins with what was
+// there before, and does not speak of all that was ever made.
+bool is_whole(const Events& events, std::size_t kept) {
+  if (events.damaged != 0) return false;
+  return events.all.empty() ? kept == 1 : !events.all.front().from;
+}
+
+// A generation is prepared under the highest number. Of one above all that the record and a whole
 // history speak of, the kernel tells whether it came into force. Where it did not, it stays, and
 // its number is never another's: without its event nobody can say that it never was.
 bool record_prepared(StateDirectory& state, Kernel& kernel, const World& world) {
@@ -30,6 +38,8 @@ bool record_prepared(StateDirectory& state, Kernel& kernel, const World& world) 
   const auto current = current_number(state.path());
   const auto newest = newest_known(state.path());
   if (!kept || kept->empty() || !current || !newest || kept->back() <= *newest) return false;
+  const auto events = read_events(state.path());
+  if (!events || !is_whole(*events, kept->size())) return false;
   const std::uint32_t prepared = kept->back();
   const auto live = kernel.read_table(ruleset::kOwnFamily, ruleset::kOwnTable, {});
   if (!live || !*live || !read_former(state.path(), *current)) return false;
@@ -95,6 +105,11 @@ void clear_interrupted(StateDirectory& state, Kernel& kernel, const World& world
   write_missing_events(state, world);
   // What waited before it waits no more: it was for good, or pending.json would be of it.
   if (record_prepared(state, kernel, world)) clear_pending(state, kernel, world);
+}
+
+Result<void> clear_interrupted(const std::string& state_directory, const World& world) {
+  const auto opened = open_to_write(state_directory, world);
+  return opened ? Result<void>() : std::unexpected(opened.error());
 }
 
 void sweep_half_written(const std::string& directory) {

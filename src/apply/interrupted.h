@@ -37,6 +37,9 @@ Result<std::optional<Pending>> waits_in_place_of(const std::string& directory, c
 // next.
 void clear_interrupted(StateDirectory& state, Kernel& kernel, const World& world);
 
+// The same for a verb that reads what is in force before it changes it: `refresh`.
+Result<void> clear_interrupted(const std::string& state_directory, const World& world);
+
 // Files half written, and folders of generations. REQUIRES: the directory's lock.
 void sweep_half_written(const std::string& directory);
 

@@ -24,6 +24,7 @@ namespace {
 
 // More questions than these and those about boundaries are thinned out, evenly.
 constexpr std::size_t kMostQuestions = 1'500;
+constexpr std::uint16_t kSshPort = 22;
 
 class Administrators {
  public:
@@ -154,6 +155,7 @@ class Administrators {
     std::optional<Endpoint> delivered_to{};
     bool stands_for_all = false;
     std::string kind{};
+    bool is_shut = false;
   };
   void connect(const std::string& what, const net::Address& client, const Endpoint& server,
                const How& how) {
@@ -188,6 +190,7 @@ class Administrators {
       line.stands_for_all = how.stands_for_all && !way.off_route;
       line.kind = how.kind;
       line.one_of = one_of;
+      line.is_shut = how.is_shut;
       rolewall::apply::put(into_, std::move(line), way);
     }
   }
@@ -196,14 +199,18 @@ class Administrators {
     return std::ranges::find(ways, Need::Certain, &Way::need) != ways.end();
   }
 
-  // To each of the host's addresses that sshd can be reached at.
+  // Nobody listens now: sshd may be about to start, or to be started again.
+  bool is_shut() const { return facts_.ssh_doors.empty() && !facts_.ssh_within; }
+
+  // To each of the host's addresses that sshd can be reached at, or could be.
   std::vector<Endpoint> doors(bool ipv6, bool of_link) const {
+    static const std::vector<Endpoint> kUsual{{net::Ipv6{}, kSshPort}};
     std::vector<Endpoint> doors;
     for (const net::Prefix& own : facts_.machine.addresses) {
       if (net::is_ipv4(own.address) == ipv6 || eval::is_link_local(own.address) != of_link) {
         continue;
       }
-      for (const Endpoint& door : facts_.ssh_doors) {
+      for (const Endpoint& door : is_shut() ? kUsual : facts_.ssh_doors) {
         const Endpoint here{own.address, door.port};
         // A socket of IPv6 takes IPv4, too.
         const bool is_open =
@@ -231,7 +238,10 @@ class Administrators {
       const bool first = families.insert(ipv6).second;
       for (const Endpoint& door : doors(ipv6, eval::is_link_local(client))) {
         connect(fmt::format("ssh from {} (management)", net::format(client)), client, door,
-                {.from = "management", .stands_for_all = first, .kind = "ssh from management"});
+                {.from = "management",
+                 .stands_for_all = first && !is_shut(),
+                 .kind = "ssh from management",
+                 .is_shut = is_shut()});
       }
     };
     for (const net::Prefix& prefix : facts_.management) {
@@ -242,6 +252,9 @@ class Administrators {
     }
     const ManagersAsked all = ask_all();
     // Which way somebody comes, the routes say: within a range it changes where one of them ends.
+    const auto beside = [&](const net::Address& client) {
+      if (is_shut() && managers_.contains(client)) ask(client);
+    };
     for (const ManagersAsked::Range& range : all.doubtful) {
       const auto within = [&](const net::Address& client) {
         if (range.first <= client && client <= range.last && managers_.contains(client)) {
@@ -250,6 +263,9 @@ class Administrators {
       };
       within(range.first);
       within(range.last);
+      // On either side somebody may be let in.
+      if (const auto next = next_to(range.first, true)) beside(*next);
+      if (const auto next = next_to(range.last, false)) beside(*next);
       for (const ruleset::Route& route : routes()) {
         if (route.to.address.index() != range.first.index()) continue;
         within(net::first(route.to));
@@ -370,7 +386,6 @@ void add_loopback(Lifelines& into) {
 }  // namespace
 
 std::string service_of(std::uint8_t protocol, std::uint16_t port) {
-  constexpr std::uint16_t kSshPort = 22;
   if (protocol == net::protocol::kTcp && port == kSshPort) return "ssh";
   if (protocol == net::protocol::kTcp) return fmt::format("tcp/{}", port);
   if (protocol == net::protocol::kUdp) return fmt::format("udp/{}", port);

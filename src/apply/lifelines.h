@@ -40,6 +40,9 @@ struct Lifeline {
   bool stands_for_all = false;  // other programs' rules are asked about it, too
   std::string kind{};           // of many that are like it a few are told of
   bool of_anybody = false;      // of an end that is not known: what fails may be another's
+  // To a door at which nobody listens now: it is needed as far as it passes today, and wholly where
+  // the ruleset lets somebody in there.
+  bool is_shut = false;
 };
 
 inline constexpr const char* kUseTimer =

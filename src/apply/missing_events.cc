@@ -24,7 +24,7 @@ bool is_newer(std::uint32_t generation, const std::vector<Event>& events) {
   });
 }
 
-// An apply's, as its own record has it.
+// An apply's, or a refresh's, as its own record has it.
 Event applied_event(const std::string& directory, const World& world, Number before,
                     std::uint32_t generation) {
   Event event = event_now(world, EventKind::Applied);
@@ -35,6 +35,7 @@ Event applied_event(const std::string& directory, const World& world, Number bef
     event.at = applied->at;
     event.by = applied->by;
     event.why = applied->changes;
+    if (applied->refreshes && applied->refreshes == before) event.kind = EventKind::Refreshed;
   }
   return event;
 }

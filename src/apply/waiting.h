@@ -20,8 +20,8 @@ struct Waiting {
   std::string problem{};  // what is wrong with pending.json, and what that means; "": nothing
 };
 
-// What pending.json says to wait is confirmed by the history's last word, and whoever did it was
-// killed before the file was gone.
+// What pending.json says to wait is what a boot loads, and confirmed by the history's last word, if
+// it has any: whoever did it was killed before the file was gone.
 bool is_confirmed(const std::string& directory, const Pending& armed);
 
 // In this boot, or when the machine went down.

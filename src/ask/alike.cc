@@ -11,36 +11,50 @@
 namespace rolewall::ask {
 namespace {
 
-bool depends_on_self(const policy::Selectors& selectors) {
-  return std::ranges::any_of(selectors.items, [](const policy::Selector& item) {
+// `self` is another host to each, and says nothing of this one.
+policy::Selectors without_self(policy::Selectors selectors) {
+  std::erase_if(selectors.items, [](const policy::Selector& item) {
     return item.term.kind == policy::TermKind::Self;
   });
+  return selectors;
 }
 
-// What rules say of addresses, each once: by their words. `self` is another host to each, and says
-// nothing of this one.
+// What rules say of addresses, each once: by their words; and what may name an address.
 std::vector<net::AddressSet> address_lists(const policy::Policy& policy) {
-  std::map<std::string, const policy::Selectors*> distinct;
-  const auto add = [&](const policy::Selectors& selectors) {
-    if (!selectors.given || depends_on_self(selectors)) return;
+  std::map<std::string, policy::Selectors> distinct;
+  std::vector<net::AddressSet> lists;
+  const auto add = [&](const policy::Selectors& given) {
+    if (!given.given) return;
+    policy::Selectors selectors = without_self(given);
+    if (selectors.items.empty()) return;
     std::string key;
     for (const policy::Selector& item : selectors.items) {
       key += fmt::format("{}{}:{} ", item.negated ? "!" : "", static_cast<int>(item.term.kind),
                          item.term.text);
     }
-    distinct.emplace(std::move(key), &selectors);
+    distinct.emplace(std::move(key), std::move(selectors));
   };
   for (const policy::RuleFile& file : policy.files) {
     for (const policy::Rule& rule : file.rules) {
       add(rule.conditions.from);
       add(rule.conditions.to);
+      if (!rule.translation || rule.translation->addresses.empty()) continue;
+      std::vector<net::Prefix> to;
+      for (const net::Address& address : rule.translation->addresses) {
+        to.push_back({address, net::address_bits(address)});
+      }
+      lists.push_back(net::AddressSet::from(to));
     }
   }
-  std::vector<net::AddressSet> lists;
   for (const auto& [key, selectors] : distinct) {
-    lists.push_back(addresses_of(policy, *selectors, 0));
+    lists.push_back(addresses_of(policy, selectors, 0));
   }
+  for (const policy::Network& network : policy.networks) lists.push_back(network.addresses);
   return lists;
+}
+
+void append_bytes(std::string& to, const auto& value) {
+  to.append(reinterpret_cast<const char*>(&value), sizeof(value));
 }
 
 // Equal for hosts that are alike.
@@ -49,12 +63,15 @@ std::string traits_of(const policy::Policy& policy, policy::Index index, policy:
   const policy::Host& host = policy.hosts[index];
   policy::HostPolicy rules = effective_policy(policy, index, date);
   std::string traits;
-  for (const policy::Index role : host.roles) traits += fmt::format("{},", role);
+  const auto add_numbers = [&](const std::vector<policy::Index>& numbers) {
+    append_bytes(traits, numbers.size());
+    for (const policy::Index number : numbers) append_bytes(traits, number);
+  };
+  add_numbers(host.roles);
+  add_numbers(host.tags);
   for (const auto* list : {&rules.inbound, &rules.outbound, &rules.forward, &rules.nat}) {
-    for (const policy::EffectiveRule& each : *list) {
-      traits += fmt::format("{},", static_cast<const void*>(each.rule));
-    }
-    traits += ';';
+    append_bytes(traits, list->size());
+    for (const policy::EffectiveRule& each : *list) append_bytes(traits, each.rule);
   }
   for (const policy::HostInterface& interface : host.interfaces) {
     traits += fmt::format("{}:{};", interface.name, interface.devices.size());

@@ -126,7 +126,8 @@ class AskedSide {
     DecidedBy by = decided_by(snapshot_.ruleset, snapshot_.sources, decision);
     if (by.rule.empty() && !by.chain_policy) {
       const ruleset::Table& table = snapshot_.ruleset.tables[decision.table];
-      by.text = print::rule_text(table, table.chains[decision.chain].rules[decision.rule]);
+      by.text = print::rule_text(table, table.chains[decision.chain].rules[decision.rule],
+                                 snapshot_.host.ipset_numbers);
     }
     return by;
   }
@@ -305,9 +306,8 @@ class HostDiffer {
     const auto witness = difference_.witness(direction, teller_.likely(words, best));
     if (!witness) {
       // Such as none but with a checksum that is also a port: nothing can confirm it.
-      unconfirmed_.push_back(
-          fmt::format("{}: {} {} > {} may be {}, and no packet of it can be made", host_.name,
-                      one.service, one.from, one.to, name_of(part.kind)));
+      unconfirmed_.push_back(fmt::format("{} {} > {} may be {}, and no packet of it can be made",
+                                         one.service, one.from, one.to, name_of(part.kind)));
       return std::nullopt;
     }
     const bool seen = show(direction, way, part.kind, witness->packet, one.example);
@@ -325,9 +325,9 @@ class HostDiffer {
       return one;
     }
     mistakes.push_back(fmt::format(
-        "{}: the analyser says that `{}` is {}, the evaluator does not: please report this "
-        "mistake of ours",
-        host_.name, one.example.packet, name_of(part.kind)));
+        "the analyser says that `{}` is {}, the evaluator does not: please report this mistake of "
+        "ours",
+        one.example.packet, name_of(part.kind)));
     return std::nullopt;
   }
 
@@ -384,26 +384,45 @@ class HostDiffer {
 
 }  // namespace
 
-void Differ::compare(const ruleset::Snapshot& before, const ruleset::Snapshot& after) {
-  const bool same =
+Differ::OfHost Differ::compare(const ruleset::Snapshot& before, const ruleset::Snapshot& after) {
+  OfHost found;
+  found.same =
       before.host == after.host && (before.ruleset == after.ruleset ||
                                     ruleset::same_configuration(before.ruleset, after.ruleset));
-  if (same) {
-    ++diff_.same;
-    return;
+  if (!found.same) {
+    const auto done = analyze::Analysis::within_budget<bool>([&] {
+      HostDiffer differ(names_, before, after, budget_);
+      found.classes = differ.classes(found.mistakes);
+      found.not_proven = differ.unconfirmed();
+      return true;
+    });
+    if (!done) {
+      found.classes.clear();
+      found.mistakes.clear();
+      found.not_proven = {done.error().why};
+    }
   }
-  ++diff_.compared;
-  const auto found = analyze::Analysis::within_budget<std::vector<DiffClass>>([&] {
-    HostDiffer differ(names_, before, after, budget_);
-    std::vector<DiffClass> classes = differ.classes(diff_.mistakes);
-    std::ranges::copy(differ.unconfirmed(), std::back_inserter(diff_.not_proven));
-    return classes;
-  });
-  if (!found) {
-    diff_.not_proven.push_back(fmt::format("{}: {}", after.host.name, found.error().why));
-    return;
+  add(found, after.host.name);
+  return found;
+}
+
+void Differ::add(const OfHost& found, const std::string& host) {
+  ++(found.same ? diff_.same : diff_.compared);
+  const auto of_host = [&](const std::string& what) { return fmt::format("{}: {}", host, what); };
+  std::ranges::transform(found.not_proven, std::back_inserter(diff_.not_proven), of_host);
+  std::ranges::transform(found.mistakes, std::back_inserter(diff_.mistakes), of_host);
+  for (const DiffClass& one : found.classes) add(one);
+}
+
+void Differ::repeat(const OfHost& found, const std::string& host) {
+  OfHost renamed = found;
+  for (DiffClass& one : renamed.classes) {
+    for (std::string* end : {&one.from, &one.to}) {
+      if (*end == one.hosts.front()) *end = host;
+    }
+    one.hosts = {host};
   }
-  for (const DiffClass& one : *found) add(one);
+  add(renamed, host);
 }
 
 // Classes of several hosts that read alike are one: each host by its own name is `self` there.

@@ -85,14 +85,24 @@ class Differ {
   explicit Differ(const policy::Policy& policy, analyze::Budget budget = {})
       : names_(policy), budget_(budget) {}
 
-  // Adds what differs on one host.
-  void compare(const ruleset::Snapshot& before, const ruleset::Snapshot& after);
+  // What differs on one host.
+  struct OfHost {
+    bool same = false;
+    std::vector<DiffClass> classes;
+    std::vector<std::string> not_proven;  // why
+    std::vector<std::string> mistakes;
+  };
+  // Adds it.
+  OfHost compare(const ruleset::Snapshot& before, const ruleset::Snapshot& after);
+  // The same of another host that is alike on both sides, where it is so by its own name.
+  void repeat(const OfHost& found, const std::string& host);
   void add_new(const std::string& host) { diff_.new_hosts.push_back(host); }
   void add_gone(const std::string& host) { diff_.gone_hosts.push_back(host); }
 
   Diff take();
 
  private:
+  void add(const OfHost& found, const std::string& host);
   void add(DiffClass one);
 
   PolicyNames names_;

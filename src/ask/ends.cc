@@ -41,6 +41,10 @@ std::optional<Value> at_or_after(const net::IntervalSet<Value>& set, Value wante
   return set.intervals().front().first;
 }
 
+// A prefix from :: on that is no longer than this holds 2000::/3, where machines are (RFC 4291,
+// 2.4); its own ends are the loopback's and a group.
+constexpr unsigned kMostOfIpv6 = 2;
+
 constexpr net::Uint128 kFar = ~net::Uint128{0};
 
 // The size of the interval that holds both.
@@ -66,6 +70,9 @@ std::pair<Address, Address> host_addresses(const net::Prefix& prefix) {
   if (auto* ipv4 = std::get_if<Ipv4>(&first)) {
     ++ipv4->value;
     --std::get<Ipv4>(last).value;
+  } else if (prefix.length <= kMostOfIpv6 && std::get<Ipv6>(first).value == 0) {
+    first = *net::parse_address("2000::1");
+    last = *net::parse_address("3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
   } else {
     ++std::get<Ipv6>(first).value;
   }

@@ -68,8 +68,8 @@ class Ends {
 };
 
 // The first and last address that a machine can have in a prefix: in IPv4 not the network's own nor
-// the broadcast address, in IPv6 not the subnet's anycast address; a prefix of one or two addresses
-// has them all.
+// the broadcast address, in IPv6 not the subnet's anycast address, and of all of IPv6 those of
+// global unicast; a prefix of one or two addresses has them all.
 std::pair<net::Address, net::Address> host_addresses(const net::Prefix& prefix);
 
 }  // namespace rolewall::ask

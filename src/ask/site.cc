@@ -45,7 +45,7 @@ Tried tried(const ruleset::Snapshot& snapshot, const eval::Step& step) {
   tried.rule = rule_id(snapshot.sources, chain, chain.rules[step.rule]);
   if (tried.rule.empty()) {
     tried.rule = fmt::format("rule {}", step.rule + 1);
-    tried.text = print::rule_text(table, chain.rules[step.rule]);
+    tried.text = print::rule_text(table, chain.rules[step.rule], snapshot.host.ipset_numbers);
   }
   if (const auto source = snapshot.sources.find(tried.rule); source != snapshot.sources.end()) {
     tried.file = source->second.file;
@@ -74,7 +74,8 @@ std::vector<Hop> to_hops(const ruleset::Snapshot& snapshot, const eval::Journey&
       if (hop.decided_by->rule.empty() && !hop.decided_by->chain_policy) {
         const ruleset::Table& table = snapshot.ruleset.tables[result.decision.table];
         const ruleset::Chain& chain = table.chains[result.decision.chain];
-        hop.decided_by->text = print::rule_text(table, chain.rules[result.decision.rule]);
+        hop.decided_by->text =
+            print::rule_text(table, chain.rules[result.decision.rule], snapshot.host.ipset_numbers);
       }
     }
     hop.reason = result.reason;

@@ -1,13 +1,16 @@
 #include "cli/diff_sides.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <set>
 
 #include "apply/generations.h"
+#include "ask/alike.h"
 #include "cli/live.h"
 #include "cli/ruleset_file.h"
 #include "compile/compile.h"
@@ -43,7 +46,11 @@ Result<DiffSide> of_snapshot(std::string name, Result<ruleset::Snapshot> snapsho
 // The site that is asked about, as a git revision has it.
 Result<DiffSide> of_revision(const std::string& revision, const SiteOptions& options) {
   const auto directory = site_directory(options, Looks::Around);
-  if (!directory) return std::unexpected(directory.error());
+  if (!directory) {
+    return fail(ErrorKind::Usage,
+                fmt::format("{}: neither a directory or file, nor a git revision: {}", revision,
+                            directory.error().message));
+  }
   const auto files = policy::GitFiles::open(*directory, revision);
   if (!files) return std::unexpected(files.error());
   auto site = if_valid(load_site_of(**files, (*files)->directory(), options));
@@ -116,6 +123,54 @@ Result<std::vector<std::string>> hosts_of(const DiffSide& before, const DiffSide
   return names;
 }
 
+// Hosts that are alike on both sides, and are there the same: what differs on one of them differs
+// on each, by its own name. For nothing that either policy says tells their addresses apart.
+class AlikeHosts {
+ public:
+  AlikeHosts(const DiffSide& before, const DiffSide& after) {
+    if (!before.site || !after.site || after.site->policy.hosts.size() < 2) return;
+    before_.emplace(before.site->policy, before.site->date);
+    after_.emplace(after.site->policy, after.site->date);
+    policy_before_ = &before.site->policy;
+    policy_after_ = &after.site->policy;
+  }
+
+  // Equal for hosts of one kind. Absent: it is like no other.
+  std::optional<std::string> kind_of(const std::string& name) const {
+    if (!before_) return std::nullopt;
+    const auto was = policy::find_host(*policy_before_, name);
+    const auto is = policy::find_host(*policy_after_, name);
+    if (!was || !is) return std::nullopt;
+    const policy::Host& host = policy_after_->hosts[*is];
+    const auto devices = devices_of(host);
+    const bool stayed = devices && devices == devices_of(policy_before_->hosts[*was]) &&
+                        host.addresses == policy_before_->hosts[*was].addresses;
+    if (!stayed) return std::nullopt;
+    return fmt::format("{} {} {}", before_->kind_of(*was), after_->kind_of(*is), *devices);
+  }
+
+ private:
+  // Absent: more of it is its own than addresses that stand for themselves.
+  static std::optional<std::string> devices_of(const policy::Host& host) {
+    const bool plain = host.virtual_addresses.empty() &&
+                       std::ranges::all_of(host.addresses, [](const net::Prefix& own) {
+                         return own.length == net::address_bits(own.address);
+                       });
+    if (!plain) return std::nullopt;
+    std::string devices;
+    for (const policy::HostInterface& interface : host.interfaces) {
+      if (interface.behind) return std::nullopt;
+      devices += fmt::format("{}={};", interface.name, fmt::join(interface.devices, ","));
+    }
+    return devices;
+  }
+
+  std::optional<ask::Alike> before_;
+  std::optional<ask::Alike> after_;
+  const policy::Policy* policy_before_ = nullptr;
+  const policy::Policy* policy_after_ = nullptr;
+};
+
 }  // namespace
 
 ruleset::Snapshot put_into(ruleset::Snapshot live, const ruleset::Snapshot& compiled) {
@@ -172,7 +227,14 @@ Result<ask::Diff> compare(const DiffSide& before, const DiffSide& after,
     names = &alone;
   }
   ask::Differ differ(*names);
+  const AlikeHosts alike(before, after);
+  std::map<std::string, ask::Differ::OfHost> of_kind;
   for (const std::string& host : *hosts) {
+    const auto kind = alike.kind_of(host);
+    if (const auto known = kind ? of_kind.find(*kind) : of_kind.end(); known != of_kind.end()) {
+      differ.repeat(known->second, host);
+      continue;
+    }
     auto was = of_host(before, host);
     auto is = of_host(after, host);
     if (!was && !is) continue;
@@ -190,7 +252,8 @@ Result<ask::Diff> compare(const DiffSide& before, const DiffSide& after,
     // Of two rulesets, or of one and a policy, the machine is one.
     if (before.snapshot && !after.snapshot) is->host = was->host;
     if (after.snapshot) was->host = is->host;
-    differ.compare(*was, *is);
+    ask::Differ::OfHost found = differ.compare(*was, *is);
+    if (kind) of_kind.emplace(*kind, std::move(found));
   }
   return differ.take();
 }

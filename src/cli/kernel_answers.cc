@@ -167,6 +167,16 @@ std::uint32_t user_of_nobody(const std::set<std::uint32_t>& told_apart) {
   return user;
 }
 
+// A policy's host without named interfaces has one, which words may call by any name.
+eval::Packet on_the_only_device(eval::Packet packet, const ruleset::Host& as_written,
+                                const ruleset::Host& host) {
+  if (!as_written.interfaces.empty()) return packet;
+  for (std::string* device : {&packet.in_device, &packet.out_device}) {
+    if (!device->empty() && *device != "lo") *device = host.interfaces.front().device;
+  }
+  return packet;
+}
+
 // Runs in the sandbox; the exit status of its process.
 int answer_all(const ruleset::Snapshot& snapshot, const HostQuestions& questions,
                const Channel& channel) {
@@ -179,9 +189,9 @@ int answer_all(const ruleset::Snapshot& snapshot, const HostQuestions& questions
   if (!judge) return report(judge.error());
   const std::uint32_t nobody = user_of_nobody(users_told_apart(snapshot.ruleset));
   for (const ask::FlowEnd& end : questions.ends) {
-    eval::Packet packet = end.packet;
-    if (!packet.user) packet.user = nobody;
-    const auto seen = end.arrives ? judge->arrive(end.packet) : judge->send(packet);
+    eval::Packet packet = on_the_only_device(end.packet, snapshot.host, host);
+    if (!end.arrives && !packet.user) packet.user = nobody;
+    const auto seen = end.arrives ? judge->arrive(packet) : judge->send(packet);
     if (!seen) return report(seen.error());
     Json hops = Json::array();
     for (const ask::Hop& hop : to_hops(snapshot, judge->ruleset(), *seen)) {

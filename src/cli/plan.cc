@@ -169,6 +169,7 @@ struct Planned {
   ask::Checked checked;
   apply::Plan plan;
   Result<apply::GuardAnswer> guard;  // empty where nothing changes: then it is not asked
+  std::optional<std::vector<std::string>> remarks;  // likewise: of what it was asked with
   Result<apply::NotAdmitted> cuts;
   BothSources sources;
   std::optional<ask::Diff> packets;
@@ -193,6 +194,12 @@ void print_json(const Planned& planned) {
   if (planned.guard) {
     json["lost"] = lost_json(planned.guard->losses);
     json["notes"] = lost_json(planned.guard->notes);
+  }
+  if (planned.remarks) {
+    json["remarks"] = Json::array();
+    for (const std::string& remark : *planned.remarks) {
+      json["remarks"].push_back(printable(remark));
+    }
   }
   if (planned.cuts) json["connections"] = to_json(*planned.cuts, planned.sources);
   if (planned.packets) {
@@ -246,9 +253,13 @@ int run(const PlanOptions& options) {
   say_limit(policies, wanted->host);
   const Result<apply::GuardFacts> facts = guard_facts(policies.policy);
   Result<apply::GuardAnswer> guard;
+  std::optional<std::vector<std::string>> remarks;
   if (!plan->empty()) {
     guard = ask_guard(facts, snapshot, options.state_directory);
-    if (facts) say_remarks(*facts);
+    if (facts) {
+      say_remarks(*facts);
+      remarks = facts->remarks;
+    }
   }
   const ruleset::SourceMap applied = sources_in_force(options.state_directory);
   Planned planned{
@@ -258,6 +269,7 @@ int run(const PlanOptions& options) {
       .checked = std::move(*checked),
       .plan = std::move(*plan),
       .guard = std::move(guard),
+      .remarks = std::move(remarks),
       .cuts = ask_about_the_open(facts, snapshot),
       .sources = {snapshot.sources, applied},
       .packets = {}};

@@ -156,7 +156,9 @@ int put(const ProveOptions& options, const Subject& subject, ask::Site& site) {
   if (proof.outcome == ask::Proof::Outcome::NotAsked) {
     if (!proof.why.empty()) return report_usage(proof.why);
     return report_usage(
-        fmt::format("`{}` describes no packet: neither end is {}", printable(text->first),
+        fmt::format("`{}` describes no packet: neither end is {}, or both have no addresses of the "
+                    "same family",
+                    printable(text->first),
                     asking.alone ? subject.policy.hosts[*asking.self].name : "a host of the site"));
   }
   return print_proof(options, *text, proof);

@@ -14,6 +14,7 @@
 
 #include "apply/apply.h"
 #include "apply/generations.h"
+#include "apply/interrupted.h"
 #include "apply/known_names.h"
 #include "apply/policy_sources.h"
 #include "apply/waiting.h"
@@ -342,6 +343,8 @@ int run(const RefreshOptions& options) {
   const auto date = date_of(options.date);
   if (!date) return report(date.error());
   carry_out_overdue(options.state_directory);
+  const auto cleared = apply::clear_interrupted(options.state_directory, apply::this_world());
+  if (!cleared) return report(cleared.error());
   Nothing nothing;
   auto there = find_in_force(options, nothing);
   if (!there) return report(there.error());

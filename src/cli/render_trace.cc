@@ -107,7 +107,8 @@ ask::Tried ran(const sandbox::Step& step, const ruleset::Snapshot& snapshot) {
   one.verdict = verdict_in_words(step, rule);
   if (one.rule.empty() || !ruleset::is_own(table)) {
     one.rule = fmt::format("handle {}", rule.handle);
-    one.text = fmt::format("{} (handle {})", print::rule_text(table, rule), rule.handle);
+    one.text = fmt::format("{} (handle {})",
+                           print::rule_text(table, rule, snapshot.host.ipset_numbers), rule.handle);
   }
   return one;
 }
@@ -161,7 +162,8 @@ std::vector<ask::Hop> hops_of(const sandbox::Observation& seen, const ruleset::S
                                        {step->table, step->chain, step->rule});
       if (hop.decided_by->rule.empty() && !hop.decided_by->chain_policy) {
         const ruleset::Table& table = snapshot.ruleset.tables[step->table];
-        hop.decided_by->text = print::rule_text(table, table.chains[step->chain].rules[step->rule]);
+        hop.decided_by->text = print::rule_text(table, table.chains[step->chain].rules[step->rule],
+                                                snapshot.host.ipset_numbers);
       }
     }
     for (const sandbox::Step& step : hook.path) {

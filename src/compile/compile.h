@@ -23,8 +23,8 @@ struct Options {
 };
 
 // REQUIRES: `policy` was loaded without errors. Everything that such a policy can say can be
-// expressed, so this cannot fail; nothing is ever left out or broadened. After each pass the table
-// passes ruleset::verify(), or the compiler is wrong and aborts.
+// expressed, so this cannot fail; nothing is ever left out or broadened. The table passes
+// ruleset::verify(), or the compiler is wrong and aborts.
 ruleset::Snapshot compile(const policy::Policy& policy, policy::Index host, const Options& options);
 
 struct Pass {
@@ -39,7 +39,7 @@ std::span<const Pass> passes();
 // far as it has come.
 using AfterPass = std::variant<std::string, ruleset::Snapshot>;
 
-// REQUIRES: as compile(), and `last` is one of passes().
+// REQUIRES: as compile(), and `last` is one of passes(). verify() judges the table after each.
 AfterPass compile_until(const policy::Policy& policy, policy::Index host, const Options& options,
                         const Pass& last);
 

@@ -10,8 +10,10 @@
 #include <cstring>
 #include <span>
 #include <utility>
+#include <vector>
 
 #include "base/time.h"
+#include "eval/pcapng.h"
 #include "eval/wire.h"
 
 namespace rolewall::eval {
@@ -203,6 +205,15 @@ Result<Capture> Capture::open(const std::string& path) {
 Result<Capture> Capture::open(std::FILE* file) {
   auto state = std::make_unique<State>();
   state->size = size_of(file);
+  if (const std::vector<std::string> names = pcapng_interfaces(file); names.size() > 1) {
+    std::fclose(file);
+    return fail(
+        ErrorKind::Io,
+        fmt::format("it was captured on several interfaces ({}), which are not told apart here: "
+                    "`tcpdump -i any` takes one capture of all, and `tshark -r FILE -Y "
+                    "'frame.interface_name == \"{}\"' -F pcap -w OTHER` takes one out",
+                    fmt::join(names, ", "), names.front()));
+  }
   std::array<char, PCAP_ERRBUF_SIZE> error{};
   state->pcap.reset(
       ::pcap_fopen_offline_with_tstamp_precision(file, PCAP_TSTAMP_PRECISION_NANO, error.data()));

@@ -447,6 +447,11 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
       }
     }
   }
+  const bool is_last = hook == Hook::Input || hook == Hook::Postrouting;
+  if (const char* why = is_last ? tracker_.refuses(frame, options) : nullptr) {
+    stop(result, why);
+    return false;
+  }
   return true;
 }
 

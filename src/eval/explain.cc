@@ -533,11 +533,13 @@ std::string why_it_broke(const ruleset::Table& table, const ruleset::Rule& rule,
           [](const ruleset::Redirect&) { return std::string("it is of the other family"); },
           [](const ruleset::Dup&) { return std::string(); },
           [&](const ruleset::XtMatch& match) {
-            return fmt::format("{} does not match{}", in_words(match, xt_family_of(frame)),
+            return fmt::format("{} does not match{}",
+                               in_words(match, xt_family_of(frame), frame.host->ipset_numbers),
                                what_it_has(match, frame));
           },
           [&](const ruleset::XtTarget& target) {
-            return fmt::format("{} does nothing with it", in_words(target, xt_family_of(frame)));
+            return fmt::format("{} does nothing with it",
+                               in_words(target, xt_family_of(frame), frame.host->ipset_numbers));
           },
           [](const ruleset::Unsupported&) { return std::string(); }},
       exprs[expression]);

@@ -115,9 +115,10 @@ std::vector<const FlowEntry*> Flows::expecting() const {
   constexpr std::size_t kMostAsked = 256;  // the rest is taken to be like these
   std::vector<const FlowEntry*> unlike;
   std::size_t asked = 0;
-  for (auto at = expecting_.rbegin(); at != expecting_.rend() && asked < kMostAsked; ++at) {
-    const FlowEntry& entry = entries_.at(*at);
-    if (entry.expires_ns <= now_ns_) continue;
+  for (auto at = expecting_.all.rbegin(); at != expecting_.all.rend() && asked < kMostAsked; ++at) {
+    const auto found = entries_.find(*at);
+    if (found == entries_.end() || found->second.expires_ns <= now_ns_) continue;
+    const FlowEntry& entry = found->second;
     ++asked;
     const auto is_like = [&](const FlowEntry* other) {
       return other->helper == entry.helper && other->mark == entry.mark;
@@ -130,8 +131,8 @@ std::vector<const FlowEntry*> Flows::expecting() const {
 void Flows::note_expecting(FlowEntry& entry) {
   if (entry.expects) return;
   entry.expects = true;
-  note([this] { expecting_.pop_back(); });
-  expecting_.push_back(by_tuple_.at({entry.original, entry.zone}).entry);
+  note([this] { expecting_.all.pop_back(); });
+  expecting_.all.push_back(by_tuple_.at({entry.original, entry.zone}).entry);
 }
 
 void Flows::collect() {
@@ -151,15 +152,33 @@ bool Flows::has(const Tuple& tuple, std::uint16_t zone) const {
   return at != by_tuple_.end() && entries_.at(at->second.entry).expires_ns > now_ns_;
 }
 
-std::vector<const FlowEntry*> Flows::from_source_of(const Tuple& tuple, std::uint16_t zone) const {
-  // One from the same source may be there that is not seen here.
-  met_doubt_ |= doubtful_sources_.contains(source_key(tuple, zone));
-  std::vector<const FlowEntry*> found;
-  const auto at = by_source_.find(source_key(tuple, zone));
-  if (at == by_source_.end()) return found;
-  for (const std::uint64_t number : at->second) found.push_back(&entries_.at(number));
-  std::ranges::reverse(found);
-  return found;
+TakenPorts* Flows::taken_ports(const Tuple& tuple, std::uint16_t zone, bool create) const {
+  if (create) return &taken_ports_[{tuple, zone}];
+  const auto at = taken_ports_.find({tuple, zone});
+  return at == taken_ports_.end() ? nullptr : &at->second;
+}
+
+// By either of its tuples it may be what a search has found in its way, for either of the ports.
+void Flows::forget_taken(const FlowEntry& entry) {
+  if (taken_ports_.empty()) return;
+  for (const Tuple& tuple : {entry.original, entry.reply}) {
+    const Tuple wanted = invert(tuple);
+    for (const auto port : {&Tuple::source_port, &Tuple::destination_port}) {
+      Tuple any = wanted;
+      any.*port = {};
+      const auto at = taken_ports_.find({any, entry.zone});
+      if (at == taken_ports_.end()) continue;
+      at->second.remove(be16((wanted.*port).data()));
+      if (at->second.empty()) taken_ports_.erase(at);
+    }
+  }
+}
+
+void Flows::note_gone(Numbers& numbers) {
+  ++numbers.gone;
+  if (undo_ != nullptr || 2 * numbers.gone < numbers.all.size()) return;
+  std::erase_if(numbers.all, [&](std::uint64_t number) { return !entries_.contains(number); });
+  numbers.gone = 0;
 }
 
 void Flows::note_cause(const Tuple& tuple, const Cause& cause) {
@@ -220,17 +239,28 @@ bool Flows::confirm(FlowEntry entry) {
   entry.status |= flow_status::kConfirmed;
   has_begun_one_ = true;
   const std::uint64_t number = next_entry_;
-  note([this, number] {
-    remove(entries_.at(number));
-    next_entry_ = number;
-  });
+  note([this, number] { take_back_confirmed(number); });
   ++next_entry_;
   by_tuple_.insert({{entry.original, entry.zone}, {number, false}});
   by_tuple_.insert({{entry.reply, entry.zone}, {number, true}});
-  by_source_[source_key(entry.original, entry.zone)].push_back(number);
-  if (entry.expects) expecting_.push_back(number);
+  by_source_[source_key(entry.original, entry.zone)].all.push_back(number);
+  if (entry.expects) expecting_.all.push_back(number);
   entries_.emplace(number, entry);
   return true;
+}
+
+// Whatever came after it has been taken back: its number is the last everywhere.
+void Flows::take_back_confirmed(std::uint64_t number) {
+  const FlowEntry& entry = entries_.at(number);
+  const auto source = by_source_.find(source_key(entry.original, entry.zone));
+  source->second.all.pop_back();
+  if (source->second.all.empty()) by_source_.erase(source);
+  if (entry.expects) expecting_.all.pop_back();
+  by_tuple_.erase({entry.original, entry.zone});
+  by_tuple_.erase({entry.reply, entry.zone});
+  forget_taken(entry);
+  entries_.erase(number);
+  next_entry_ = number;
 }
 
 void Flows::remove(const FlowEntry& entry) {
@@ -238,28 +268,26 @@ void Flows::remove(const FlowEntry& entry) {
   if (at == by_tuple_.end()) return;
   const std::uint64_t number = at->second.entry;
   note_removal(number);
-  const auto source = by_source_.find(source_key(entry.original, entry.zone));
-  if (source != by_source_.end()) {
-    std::erase(source->second, number);
-    if (source->second.empty()) by_source_.erase(source);
-  }
-  if (entry.expects) std::erase(expecting_, number);
+  const Key from = source_key(entry.original, entry.zone);
+  const bool expects = entry.expects;
+  forget_taken(entry);
   by_tuple_.erase({entry.reply, entry.zone});
   by_tuple_.erase(at);
   entries_.erase(number);
+  const auto source = by_source_.find(from);
+  note_gone(source->second);
+  if (source->second.all.empty()) by_source_.erase(source);
+  if (expects) note_gone(expecting_);
 }
 
 void Flows::note_removal(std::uint64_t number) {
   if (undo_ == nullptr) return;
-  const FlowEntry& entry = entries_.at(number);
-  const Key from = source_key(entry.original, entry.zone);
-  undo_->note([this, number, was = entry, from, beside = by_source_.at(from),
-               expecting = entry.expects ? expecting_ : std::vector<std::uint64_t>()] {
+  undo_->note([this, number, was = entries_.at(number)] {
     entries_.emplace(number, was);
     by_tuple_.insert({{was.original, was.zone}, {number, false}});
     by_tuple_.insert({{was.reply, was.zone}, {number, true}});
-    by_source_[from] = beside;
-    if (was.expects) expecting_ = expecting;
+    --by_source_.at(source_key(was.original, was.zone)).gone;
+    if (was.expects) --expecting_.gone;
   });
 }
 
@@ -273,7 +301,8 @@ void Flows::clear() {
   by_tuple_.clear();
   by_source_.clear();
   entries_.clear();
-  expecting_.clear();
+  expecting_ = {};
+  taken_ports_.clear();
   causes_.clear();
   doubtful_.clear();
   doubtful_sources_.clear();

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "eval/conntrack.h"
+#include "eval/taken_ports.h"
 #include "eval/tcp_track.h"
 #include "eval/undo.h"
 
@@ -78,9 +79,20 @@ class Flows {
   void collect();
   // Whether a flow has this tuple in either direction (nf_conntrack_tuple_taken()).
   bool has(const Tuple& tuple, std::uint16_t zone) const;
-  // The flows whose first packet came from this tuple's source, the last one first: what it has
-  // been translated to, its next flow may be too (find_appropriate_src()).
-  std::vector<const FlowEntry*> from_source_of(const Tuple& tuple, std::uint16_t zone) const;
+  // Of the flows whose first packet came from this tuple's source the last one that `fits`: what it
+  // has been translated to, the source's next flow may be too (find_appropriate_src()). Of very
+  // many only the last ones are asked.
+  struct FromSource {
+    const FlowEntry* entry = nullptr;
+    bool all_asked = true;
+  };
+  template <class Fits>
+  FromSource last_from_source_of(const Tuple& tuple, std::uint16_t zone, Fits fits) const;
+  // What a search has found taken of the tuples that differ from this one in a port alone, for
+  // which it has 0. Absent, unless `create`.
+  TakenPorts* taken_ports(const Tuple& tuple, std::uint16_t zone, bool create) const;
+  // A search has passed over flows, among which may be doubtful ones.
+  void note_passed_over() const { met_doubt_ |= all_doubtful_ || !doubtful_.empty(); }
   // A tuple that is taken keeps its first flow: the kernel drops the packet of the second.
   bool confirm(FlowEntry entry);
   void remove(const FlowEntry& entry);
@@ -126,6 +138,18 @@ class Flows {
     bool is_reply = false;
   };
 
+  // Entries in the order in which they came. One that is removed leaves its number, until half of
+  // them are such: a removal costs no more where there are many.
+  struct Numbers {
+    std::vector<std::uint64_t> all;
+    std::size_t gone = 0;
+  };
+  // REQUIRES: the entry is removed, and stood there.
+  void note_gone(Numbers& numbers);
+  // The entry that was confirmed last is as if it had never been.
+  void take_back_confirmed(std::uint64_t number);
+  void forget_taken(const FlowEntry& entry);
+
   template <class Back>
   void note(Back back) {
     if (undo_ != nullptr) undo_->note(std::move(back));
@@ -144,7 +168,7 @@ class Flows {
     met_doubt_ |= all_doubtful_ || doubtful_.contains(key);
   }
 
-  std::vector<std::uint64_t> expecting_;
+  Numbers expecting_;
   std::vector<Key> touched_;
   std::set<Key> doubtful_;
   std::set<Key> doubtful_sources_;  // of these, as source_key()
@@ -157,8 +181,28 @@ class Flows {
   std::map<Tuple, Cause> causes_;
   std::size_t many_causes_ = 1024;  // from so many on it is worth looking which are over
   std::vector<std::string> names_{""};
-  std::unordered_map<Key, std::vector<std::uint64_t>, KeyHash> by_source_;
+  std::unordered_map<Key, Numbers, KeyHash> by_source_;
+  mutable std::unordered_map<Key, TakenPorts, KeyHash> taken_ports_;
 };
+
+template <class Fits>
+Flows::FromSource Flows::last_from_source_of(const Tuple& tuple, std::uint16_t zone,
+                                             Fits fits) const {
+  constexpr std::size_t kMostAsked = 1024;
+  // One from the same source may be there that is not seen here.
+  met_doubt_ |= doubtful_sources_.contains(source_key(tuple, zone));
+  const auto source = by_source_.find(source_key(tuple, zone));
+  if (source == by_source_.end()) return {};
+  const std::vector<std::uint64_t>& all = source->second.all;
+  std::size_t asked = 0;
+  for (auto at = all.rbegin(); at != all.rend(); ++at) {
+    const auto entry = entries_.find(*at);
+    if (entry == entries_.end()) continue;
+    if (++asked > kMostAsked) return {.all_asked = false};
+    if (fits(entry->second)) return {.entry = &entry->second};
+  }
+  return {};
+}
 
 // What a packet of the flow does to it: the protocol's timeouts and states, and the counts. The
 // first packet too, before it is confirmed.

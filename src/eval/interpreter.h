@@ -159,10 +159,17 @@ class Interpreter {
   bool xt_asks(const ruleset::XtTime& match);
   std::optional<bool> xt_asks(const ruleset::XtSocket& match);
   bool xt_asks(const ruleset::XtLimit& match, CellIndex cell);
-  bool xt_asks(const ruleset::XtHashlimit& match, XtPacket& packet);
+  Clock ticking_clock() const;
+  // Absent: the clock's error decides. spend_limit() with the same clock is to follow.
+  std::optional<bool> is_within_ticking_limit(const ruleset::Limit& limit, CellIndex cell);
+  bool xt_asks(const ruleset::XtHashlimit& match, const Program::XtMatch& ready, XtPacket& packet);
+  std::optional<std::string> hashlimit_entry(const ruleset::XtHashlimit& match,
+                                             XtPacket& packet) const;
+  // Absent: it counts otherwise than packets, or its numbers are too large.
+  static std::optional<ruleset::Limit> as_limit(const ruleset::XtHashlimit& match);
   bool xt_asks(const ruleset::XtQuota& match, CellIndex cell);
   bool xt_asks(const ruleset::XtStatistic& match, CellIndex cell);
-  bool xt_asks(const ruleset::XtRecent& match);
+  bool xt_asks(const ruleset::XtRecent& match, const Program::XtMatch& ready);
   struct RecentHits {
     std::uint64_t certain = 0;
     std::uint64_t possible = 0;
@@ -191,12 +198,15 @@ class Interpreter {
   IpsetAnswer ask_ipset(const ruleset::IpSet& set, const IpsetUse& use, XtPacket& packet,
                         const ruleset::IpSet::Element** found);
   IpsetAnswer ask_list(const ruleset::IpSet& list, const IpsetUse& use, XtPacket& packet);
-  IpsetAnswer ask_keys(const ruleset::IpSet& set, const IpsetKeys& keys,
+  IpsetAnswer ask_keys(const ruleset::IpSet& set, const IpsetKeys& keys, const IpsetUse& use,
                        const ruleset::IpSet::Element** found);
   IpsetAnswer ask_devices(const ruleset::IpSet& set, const std::string& network,
-                          std::string_view device, const ruleset::IpSet::Element** found);
+                          std::string_view device, const IpsetUse& use,
+                          const ruleset::IpSet::Element** found);
   IpsetAnswer ask_key(const ruleset::IpSet& set, const std::string& key,
                       const ruleset::IpSet::Element** found);
+  IpsetAnswer ask_counted(const ruleset::IpSet& set, const std::string& key, const IpsetUse& use,
+                          const ruleset::IpSet::Element** found);
   std::optional<bool> is_time_left(std::optional<std::uint32_t> seconds_left) const;
   IpsetKeys ipset_keys(const ruleset::IpSet& set, const IpsetUse& use, XtPacket& packet);
   std::optional<std::string> sender_or_receiver(bool source, bool& known) const;

@@ -249,14 +249,34 @@ Interpreter::IpsetAnswer Interpreter::ask_key(const r::IpSet& set, const std::st
   return at->second.excludes ? IpsetAnswer::Excluded : IpsetAnswer::Yes;
 }
 
+// ip_set_match_extensions(): the element counts the packet, and may be there only with such counts.
+Interpreter::IpsetAnswer Interpreter::ask_counted(const r::IpSet& set, const std::string& key,
+                                                  const IpsetUse& use,
+                                                  const r::IpSet::Element** found) {
+  *found = nullptr;
+  const IpsetAnswer answer = ask_key(set, key, found);
+  const bool is_there = answer == IpsetAnswer::Yes || answer == IpsetAnswer::Excluded;
+  if (!is_there || !set.counts || !program_.asks_ipset_counters()) return answer;
+  const auto counted = [&](const char* what, std::uint64_t before, std::uint64_t now) {
+    std::uint64_t& since = state_.noted(ipset_list(set) + what, key);
+    if (use.counts) since += now;
+    return before + since;
+  };
+  static const r::IpSet::Element kNew;
+  const r::IpSet::Element& as_read = *found == nullptr ? kNew : **found;
+  const std::uint64_t packets = counted(" packets", as_read.packets, 1);
+  const std::uint64_t bytes = counted(" bytes", as_read.bytes, frame_->length());
+  return use.packets.holds(packets) && use.bytes.holds(bytes) ? answer : IpsetAnswer::No;
+}
+
 // hash_netiface4_data_equal(): names are compared whole, or how they begin.
 Interpreter::IpsetAnswer Interpreter::ask_devices(const r::IpSet& set, const std::string& network,
-                                                  std::string_view device,
+                                                  std::string_view device, const IpsetUse& use,
                                                   const r::IpSet::Element** found) {
-  IpsetAnswer answer = ask_key(set, network + r::kWholeName + std::string(device), found);
+  IpsetAnswer answer = ask_counted(set, network + r::kWholeName + std::string(device), use, found);
   for (std::size_t size = device.size() + 1; size-- > 0;) {
-    const IpsetAnswer other =
-        ask_key(set, network + r::kBeginningOfName + std::string(device.substr(0, size)), found);
+    const IpsetAnswer other = ask_counted(
+        set, network + r::kBeginningOfName + std::string(device.substr(0, size)), use, found);
     if (other == IpsetAnswer::No) continue;
     // Of two that fit, the one that the kernel meets first.
     answer = answer == IpsetAnswer::No || answer == other ? other : IpsetAnswer::Unknown;
@@ -268,6 +288,7 @@ Interpreter::IpsetAnswer Interpreter::ask_devices(const r::IpSet& set, const std
 // second's. Where a device is a field, the first network that is there is the last that is asked,
 // whatever its devices.
 Interpreter::IpsetAnswer Interpreter::ask_keys(const r::IpSet& set, const IpsetKeys& keys,
+                                               const IpsetUse& use,
                                                const r::IpSet::Element** found) {
   std::vector<std::size_t> networks;
   for (std::size_t i = 0; i < set.fields.size(); ++i) {
@@ -287,17 +308,17 @@ Interpreter::IpsetAnswer Interpreter::ask_keys(const r::IpSet& set, const IpsetK
     }
     return key;
   };
-  if (networks.empty()) return ask_key(set, key_with(0, 0), found);
+  if (networks.empty()) return ask_counted(set, key_with(0, 0), use, found);
   static const std::vector<std::uint8_t> kOnce{0};
   const std::vector<std::uint8_t>& seconds = networks.size() > 1 ? set.lengths[1] : kOnce;
   for (const std::uint8_t first : set.lengths[0]) {
     for (const std::uint8_t second : seconds) {
       const std::string key = key_with(first, second);
       if (!set.has(IpsetField::Device)) {
-        const IpsetAnswer answer = ask_key(set, key, found);
+        const IpsetAnswer answer = ask_counted(set, key, use, found);
         if (answer != IpsetAnswer::No) return answer;
       } else if (set.networks.contains(key)) {
-        const IpsetAnswer answer = ask_devices(set, key, keys.fields.back(), found);
+        const IpsetAnswer answer = ask_devices(set, key, keys.fields.back(), use, found);
         // One that is over may still be there, or not.
         return answer == IpsetAnswer::No && set.timeout && clock_.now_ns != 0 ? IpsetAnswer::Unknown
                                                                               : answer;
@@ -307,18 +328,22 @@ Interpreter::IpsetAnswer Interpreter::ask_keys(const r::IpSet& set, const IpsetK
   return IpsetAnswer::No;
 }
 
-// list_set_ktest(): whether one of its sets holds it.
+// list_set_ktest(): whether one of its sets holds it. What is asked of counters is asked of the
+// list's own, which are not followed.
 Interpreter::IpsetAnswer Interpreter::ask_list(const r::IpSet& list, const IpsetUse& use,
                                                XtPacket& packet) {
   bool is_sure = true;
+  const bool hangs_on_counters = list.counts && use.looks_at_counters();
+  IpsetUse within{.dimensions = use.dimensions, .sources = use.sources};
+  within.counts = use.counts && use.counts_in_lists;
   for (const r::IpSet::Member& member : list.members) {
     const std::optional<bool> stays = is_time_left(member.seconds_left);
     if (stays && !*stays) continue;
     const r::IpSet* set = ipsets_->find(member.name);
     const r::IpSet::Element* found = nullptr;
     const IpsetAnswer answer =
-        set == nullptr ? IpsetAnswer::Unknown : ask_ipset(*set, use, packet, &found);
-    if (answer == IpsetAnswer::Yes && stays) return IpsetAnswer::Yes;
+        set == nullptr ? IpsetAnswer::Unknown : ask_ipset(*set, within, packet, &found);
+    if (answer == IpsetAnswer::Yes && stays && !hangs_on_counters) return IpsetAnswer::Yes;
     is_sure = is_sure && (answer == IpsetAnswer::No || answer == IpsetAnswer::Excluded);
   }
   return is_sure ? IpsetAnswer::No : IpsetAnswer::Unknown;
@@ -336,11 +361,15 @@ Interpreter::IpsetAnswer Interpreter::ask_ipset(const r::IpSet& set, const Ipset
   const IpsetKeys keys = ipset_keys(set, use, packet);
   if (keys.is == IpsetKeys::Is::Absent) return IpsetAnswer::No;
   if (keys.is == IpsetKeys::Is::Unknown) return IpsetAnswer::Unknown;
-  IpsetAnswer answer = ask_keys(set, keys, found);
+  // Of several names of devices it is not known which the kernel meets, and counts, first.
+  if (set.counts && use.looks_at_counters() && set.has(IpsetField::Device)) {
+    return IpsetAnswer::Unknown;
+  }
+  IpsetAnswer answer = ask_keys(set, keys, use, found);
   // A bitmap:ip,mac learns the MAC address of one that it knows by its address alone.
   if (set.method == r::IpSet::Method::Bitmap && set.has(IpsetField::Mac) &&
       answer == IpsetAnswer::No) {
-    answer = ask_key(set, keys.fields[0], found);
+    answer = ask_counted(set, keys.fields[0], use, found);
     const bool learns = answer == IpsetAnswer::Yes;
     if (learns && state_.noted(ipset_list(set) + " learnt", keys.fields[0])++ != 0) {
       answer = IpsetAnswer::Unknown;  // whose it is now
@@ -360,18 +389,24 @@ bool Interpreter::xt_asks(const r::XtSet& match, XtPacket& packet) {
   const r::IpSet::Element* found = nullptr;
   IpsetAnswer answer = IpsetAnswer::Unknown;
   if (set != nullptr) {
-    answer = ask_ipset(*set, {match.dimensions, match.sources}, packet, &found);
+    answer = ask_ipset(*set,
+                       {.dimensions = match.dimensions,
+                        .sources = match.sources,
+                        .packets = match.packets,
+                        .bytes = match.bytes,
+                        .counts = !match.skips_counters,
+                        .counts_in_lists = !match.skips_counters_in_lists},
+                       packet, &found);
     if (match.takes_excluded && !set->lengths.empty() && answer != IpsetAnswer::Unknown) {
       answer = answer == IpsetAnswer::Excluded ? IpsetAnswer::Yes : IpsetAnswer::No;
     }
   }
   if (packet.cut_off || !packet.unsure.empty()) return false;
-  const bool hangs_on_counters = answer == IpsetAnswer::Yes && match.looks_at_counters;
-  if (answer == IpsetAnswer::Unknown || hangs_on_counters) {
+  if (answer == IpsetAnswer::Unknown) {
     const std::string of = name.empty() ? fmt::format("number {}", match.index) : std::string(name);
     return choose_whether(fmt::format("the ip set {} holds the packet's {}{}", of,
                                       r::xt_sides(match.dimensions, match.sources),
-                                      hangs_on_counters ? ", with such counters" : "")) !=
+                                      match.looks_at_counters() ? ", with such counters" : "")) !=
            match.inverted;
   }
   return (answer == IpsetAnswer::Yes) != match.inverted;
@@ -393,7 +428,8 @@ void Interpreter::change_ipset(const r::XtSetTarget& target, bool adds, XtPacket
   const auto family = packet.ipv6() ? r::IpSet::Family::Ipv6 : r::IpSet::Family::Ipv4;
   if (use.dimensions < set->fields.size()) return;
   if (set->family != r::IpSet::Family::Any && set->family != family) return;
-  const IpsetKeys keys = ipset_keys(*set, {use.dimensions, use.sources}, packet);
+  const IpsetKeys keys =
+      ipset_keys(*set, {.dimensions = use.dimensions, .sources = use.sources}, packet);
   const bool is_unsure = packet.cut_off || !packet.unsure.empty();
   if (keys.is == IpsetKeys::Is::Absent && !is_unsure) return;
   // Networks go in by the lengths that are there; and a MAC address may fill in what lacks one.
@@ -405,7 +441,13 @@ void Interpreter::change_ipset(const r::XtSetTarget& target, bool adds, XtPacket
   const r::IpSet::Element* found = nullptr;
   const IpsetAnswer there = ask_key(*set, key, &found);
   if (there == IpsetAnswer::Unknown) return change_unknown(*set);
-  const auto note = [&](std::uint64_t what) { state_.noted(ipset_list(*set), key) = what; };
+  // An element that is put in, or in anew, has counted this packet alone (ip_set_init_counter()).
+  const auto note = [&](std::uint64_t what) {
+    state_.noted(ipset_list(*set), key) = what;
+    if (!set->counts) return;
+    state_.noted(ipset_list(*set) + " packets", key) = 1;
+    state_.noted(ipset_list(*set) + " bytes", key) = frame_->length();
+  };
   if (!adds) {
     if (there == IpsetAnswer::Yes) note(kKeyRemoved);
     return;
@@ -433,9 +475,10 @@ Interpreter::Next Interpreter::map_by_ipset(const r::XtSetTarget& target, XtPack
   const std::string_view name = ipsets_->name(use.number);
   const r::IpSet* set = ipsets_->find(name);
   const r::IpSet::Element* found = nullptr;
-  const IpsetAnswer answer = set == nullptr
-                                 ? IpsetAnswer::Unknown
-                                 : ask_ipset(*set, {use.dimensions, use.sources}, packet, &found);
+  const IpsetAnswer answer =
+      set == nullptr
+          ? IpsetAnswer::Unknown
+          : ask_ipset(*set, {.dimensions = use.dimensions, .sources = use.sources}, packet, &found);
   if (packet.cut_off) return undecided("bytes that the capture has cut off");
   const bool is_known = answer == IpsetAnswer::No || answer == IpsetAnswer::Excluded ||
                         (answer == IpsetAnswer::Yes && found != nullptr);

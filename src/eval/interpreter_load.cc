@@ -523,7 +523,8 @@ Interpreter::Next Interpreter::run_ct_set(const ruleset::CtSet& set) {
   if (set.key == CtKey::Mark) {
     flow.mark = word(set.source);
   } else if (set.key == CtKey::Labels) {
-    std::memcpy(flow.labels.data(), at(set.source), flow.labels.size());
+    // nf_connlabels_replace(), with the labels as their own mask: those that are there stay.
+    for (std::size_t i = 0; i < flow.labels.size(); ++i) flow.labels[i] |= at(set.source)[i];
   } else if (set.key != CtKey::SecMark && set.key != CtKey::EventMask) {
     return undecided(fmt::format("{} cannot be set", ct_key_name(set.key)));
   }

@@ -36,8 +36,9 @@ Interpreter::Next Interpreter::run_xt_match(const r::XtMatch& match,
   const std::optional<bool> holds = xt_match_holds(match, ready, packet);
   if (packet.cut_off) return undecided("bytes that the capture has cut off");
   if (!packet.unsure.empty()) {
-    const bool chosen = choose_whether(
-        fmt::format("{} matches {}", in_words(match, family_of_packet(*frame_)), packet.unsure));
+    const bool chosen = choose_whether(fmt::format(
+        "{} matches {}", in_words(match, family_of_packet(*frame_), frame_->host->ipset_numbers),
+        packet.unsure));
     return chosen ? Next::Expression : Next::Break;
   }
   if (packet.dropped) return xt_drops();
@@ -55,7 +56,8 @@ std::optional<bool> Interpreter::xt_match_holds(const r::XtMatch& match,
   using Answer = std::optional<bool>;
   // What only the host knows.
   const auto chosen = [&]() -> Answer {
-    return choose_whether(in_words(match, family_of_packet(*frame_)) + " matches");
+    return choose_whether(in_words(match, family_of_packet(*frame_), frame_->host->ipset_numbers) +
+                          " matches");
   };
   return visit_closed(
       Overloaded{
@@ -68,12 +70,13 @@ std::optional<bool> Interpreter::xt_match_holds(const r::XtMatch& match,
           },
           [&](const OneOf<r::XtMark, r::XtState, r::XtConntrack, r::XtConnbytes, r::XtConnlabel,
                           r::XtHelper, r::XtAddrtype, r::XtRpfilter, r::XtMac, r::XtOwner,
-                          r::XtCgroup, r::XtDevgroup, r::XtPhysdev, r::XtTime, r::XtSocket,
-                          r::XtRecent> auto& m) -> Answer { return xt_asks(m); },
+                          r::XtCgroup, r::XtDevgroup, r::XtPhysdev, r::XtTime, r::XtSocket> auto& m)
+              -> Answer { return xt_asks(m); },
           [&](const OneOf<r::XtLimit, r::XtQuota, r::XtStatistic> auto& m) -> Answer {
             return xt_asks(m, ready.cell);
           },
-          [&](const r::XtHashlimit& m) -> Answer { return xt_asks(m, packet); },
+          [&](const r::XtRecent& m) -> Answer { return xt_asks(m, ready); },
+          [&](const r::XtHashlimit& m) -> Answer { return xt_asks(m, ready, packet); },
           // Of IPv6 it is what lies there (skb->len), of IPv4 what the header says.
           [&](const r::XtLength& m) -> Answer {
             frame_->reads.length = true;
@@ -96,17 +99,25 @@ std::optional<bool> Interpreter::xt_match_holds(const r::XtMatch& match,
 
 // --- what remembers ----------------------------------------------------------------------------
 
-// xt_limit.c counts in ticks: credits come a tick late, or a tick's worth at once.
+// xt_limit.c and xt_hashlimit.c count in ticks: credits come a tick late, or a tick's worth at
+// once.
+Clock Interpreter::ticking_clock() const {
+  Clock clock = clock_;
+  if (clock.now_ns != 0) clock.error_ns += doubt_about_end_ns(0);
+  return clock;
+}
+std::optional<bool> Interpreter::is_within_ticking_limit(const r::Limit& limit, CellIndex cell) {
+  return state_.is_within_limit(limit, cell, frame_->length(), ticking_clock());
+}
+
 bool Interpreter::xt_asks(const r::XtLimit& match, CellIndex cell) {
   const r::Limit limit{.unit = r::LimitUnit::Packets,
                        .rate = r::XtLimit::kScale,
                        .per_seconds = match.period,
                        .burst = match.burst};
-  Clock clock = clock_;
-  if (clock.now_ns != 0) clock.error_ns += doubt_about_end_ns(0);
-  std::optional<bool> within = state_.is_within_limit(limit, cell, frame_->length(), clock);
+  std::optional<bool> within = is_within_ticking_limit(limit, cell);
   if (!within) within = choose_whether("the limit still has tokens at this packet");
-  state_.spend_limit(limit, cell, frame_->length(), clock, *within);
+  state_.spend_limit(limit, cell, frame_->length(), ticking_clock(), *within);
   return *within;
 }
 

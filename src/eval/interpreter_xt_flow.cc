@@ -176,7 +176,8 @@ bool Interpreter::xt_asks(const r::XtConnlabel& match) {
 
 // nf_conncount_count_skb(): a list for each address, which is counted as `ct count` counts. What
 // begins a list is in it, though a connection that both ends have used is not added to one that is
-// there; where such a packet finds that all in it have ended, kernels differ in what it meets.
+// there. connlimit_mt() drops a packet that it counts none for: one that resets the only
+// connection. Where another such packet finds that all have ended, kernels differ in what it meets.
 Interpreter::Next Interpreter::run_xt_connlimit(const r::XtConnlimit& match, CellIndex cell) {
   const Flow& flow = frame_->flow;
   const std::size_t size = frame_->ipv6 ? 16 : 4;
@@ -202,7 +203,8 @@ Interpreter::Next Interpreter::run_xt_connlimit(const r::XtConnlimit& match, Cel
   const bool is_listed = std::ranges::any_of(
       count.open, [&](const CountedFlow& each) { return each.is_of({flow.tuple, flow.zone, 0}); });
   if (!flow.seen_before && (!assured || is_listed)) {
-    return run_connlimit({.count = match.limit, .over = !match.up_to}, list);
+    const Next next = run_connlimit({.count = match.limit, .over = !match.up_to}, list);
+    return state_.connections(list).open.empty() ? xt_drops() : next;
   }
   static const std::array<std::string, 3> kAnswers{"no", "yes",
                                                    "it cannot be counted, and is dropped"};

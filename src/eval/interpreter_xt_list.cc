@@ -137,7 +137,7 @@ Interpreter::RecentHits Interpreter::recent_hits(const r::XtRecent& match,
 }
 
 // recent_mt()
-bool Interpreter::xt_asks(const r::XtRecent& match) {
+bool Interpreter::xt_asks(const r::XtRecent& match, const Program::XtMatch& ready) {
   using Does = r::XtRecent::Does;
   const std::size_t size = frame_->ipv6 ? 16 : 4;
   const std::size_t source = frame_->ipv6 ? ipv6::kSource : ipv4::kSource;
@@ -155,7 +155,7 @@ bool Interpreter::xt_asks(const r::XtRecent& match) {
   };
   // What packets have done to it: seen its address so often, taken it away, changed all in a way
   // that is not known.
-  if (table == nullptr || state_.noted(list + " as a whole", "") != 0) {
+  if (table == nullptr || ready.is_disputed || state_.noted(list + " as a whole", "") != 0) {
     if (match.does == Does::Sets) return !match.inverted;
     return chosen();
   }
@@ -202,9 +202,10 @@ bool Interpreter::xt_asks(const r::XtRecent& match) {
   return false;
 }
 
-// hashlimit_mt_common(). Ports that a packet should have and has not drop it
-// (hashlimit_init_dst()).
-bool Interpreter::xt_asks(const r::XtHashlimit& match, XtPacket& packet) {
+// hashlimit_init_dst(): the entry of the packet, as it is listed. Absent: ports that it should have
+// and has not.
+std::optional<std::string> Interpreter::hashlimit_entry(const r::XtHashlimit& match,
+                                                        XtPacket& packet) const {
   enum : std::uint32_t { kDestination = 1, kDestinationPort = 2, kSource = 4, kSourcePort = 8 };
   std::array<std::uint16_t, 2> ports{};  // of the source, of the destination
   if ((match.by & (kDestinationPort | kSourcePort)) != 0) {
@@ -213,13 +214,13 @@ bool Interpreter::xt_asks(const r::XtHashlimit& match, XtPacket& packet) {
     if (frame_->ipv6) {
       const auto found =
           skip_ipv6_extensions(frame_->bytes, ipv6::kHeaderSize, frame_->bytes[ipv6::kNextHeader]);
-      if (!found) return packet.drop();
+      if (!found) return std::nullopt;
       at = found->offset;
       protocol = found->protocol;
     }
     if (const std::optional<std::size_t> offset = ports_offset(protocol)) {
       const std::uint8_t* both = packet.read(*at + *offset, 4);
-      if (both == nullptr) return packet.drop();
+      if (both == nullptr) return std::nullopt;
       if ((match.by & kSourcePort) != 0) ports[0] = be16(both);
       if ((match.by & kDestinationPort) != 0) ports[1] = be16(both + 2);
     }
@@ -234,7 +235,7 @@ bool Interpreter::xt_asks(const r::XtHashlimit& match, XtPacket& packet) {
     }
     return as_listed(bytes);
   };
-  const std::string key = fmt::format(
+  return fmt::format(
       "{}:{}->{}:{}",
       address((match.by & kSource) != 0, frame_->ipv6 ? ipv6::kSource : ipv4::kSource,
               match.source_length),
@@ -242,26 +243,79 @@ bool Interpreter::xt_asks(const r::XtHashlimit& match, XtPacket& packet) {
       address((match.by & kDestination) != 0,
               frame_->ipv6 ? ipv6::kDestination : ipv4::kDestination, match.destination_length),
       ports[1]);
+}
+
+// user2credits() keeps the proportions: as many packets as the burst are within it.
+std::optional<r::Limit> Interpreter::as_limit(const r::XtHashlimit& match) {
+  constexpr std::uint64_t kScale = 1'000'000;
+  constexpr std::uint64_t kCoarser = 100;  // as long as nothing is lost, so that it stays in bounds
+  constexpr std::uint64_t kMostMillionths = std::uint64_t{1} << 52;
+  const bool fits = match.period != 0 && match.burst != 0 && match.burst <= UINT32_MAX &&
+                    match.period <= kMostMillionths / match.burst;
+  if (!fits || match.counts_bytes || match.interval != 0) return std::nullopt;
+  constexpr std::uint64_t kMostPeriod = 0x400000000;  // a limit's, in nanoseconds, is below 2^64
+  const std::uint64_t by = match.period % kCoarser == 0 ? kCoarser : 1;
+  if (match.period / by > kMostPeriod) return std::nullopt;
+  return r::Limit{.unit = r::LimitUnit::Packets,
+                  .rate = kScale / by,
+                  .per_seconds = match.period / by,
+                  .burst = static_cast<std::uint32_t>(match.burst)};
+}
+
+// hashlimit_mt_common(). What has no entry finds none in a table that is full, and is dropped, as
+// is a packet without the ports.
+bool Interpreter::xt_asks(const r::XtHashlimit& match, const Program::XtMatch& ready,
+                          XtPacket& packet) {
   const std::string name = (frame_->ipv6 ? "ip6t_hashlimit/" : "ipt_hashlimit/") + match.name;
   const r::XtTable* table = xt_table_of(*frame_->host, name);
   const auto chosen = [&] {
     return choose_whether(fmt::format("the hashlimit {} still has tokens", match.name)) !=
            match.above;
   };
-  if (table == nullptr || match.counts_bytes) return chosen();
-  // Of the first packet of an entry it is known what it has left.
-  if (++state_.noted(name, key) > 1) return chosen();
-  const std::optional<Credit> credit = credit_of(*table, key);
-  if (!credit) {
-    const std::uint64_t entries = table->lines.size() + ++state_.noted(name + " adds", "");
-    return entries > match.most ? chosen() : !match.above;
+  const std::optional<std::string> key = hashlimit_entry(match, packet);
+  if (!key) return packet.drop();
+  if (table == nullptr || ready.is_disputed) return chosen();
+  const std::uint64_t seen_before = state_.noted(name, *key);
+  const std::optional<Credit> credit = credit_of(*table, *key);
+  if (!credit && seen_before == 0) {
+    const std::uint64_t entries = table->lines.size() + state_.noted(name + " adds", "") + 1;
+    const r::XtHashlimit::Room room = match.room();
+    // Where time passes, others may have ended.
+    const bool is_certain = room.most && clock_.now_ns == 0;
+    if (entries > room.least &&
+        (is_certain || choose_whether(fmt::format("the hashlimit {} is full", match.name)))) {
+      return packet.drop();
+    }
+    ++state_.noted(name + " adds", "");
   }
-  if (credit->cost == 0) return chosen();
-  if (credit->left >= credit->cost) return !match.above;
-  // It may have the rest by the time of the question.
-  const double missing = static_cast<double>(credit->cost - credit->left) /
-                         static_cast<double>(credit->cost) * static_cast<double>(match.period);
-  return missing < 1'000'000 ? chosen() : match.above;
+  ++state_.noted(name, *key);
+  if (credit) {
+    // Of the first packet of an entry it is known what it has left.
+    if (seen_before != 0 || match.counts_bytes || credit->cost == 0) return chosen();
+    if (credit->left >= credit->cost) return !match.above;
+    // It may have the rest by the time of the question.
+    const double missing = static_cast<double>(credit->cost - credit->left) /
+                           static_cast<double>(credit->cost) * static_cast<double>(match.period);
+    return missing < 1'000'000 ? chosen() : match.above;
+  }
+  // One that has begun here has all its tokens, of bytes at least for the first packet.
+  const std::optional<r::Limit> limit = as_limit(match);
+  if (!limit) {
+    const bool is_first_of_bytes = seen_before == 0 && match.counts_bytes && match.interval == 0;
+    return is_first_of_bytes ? !match.above : chosen();
+  }
+  std::uint64_t& last_ns = state_.noted(name + " last", *key);
+  const bool may_have_ended =
+      seen_before != 0 &&
+      clock_.now_ns > last_ns + match.expires_after_ms * std::uint64_t{1'000'000};
+  last_ns = clock_.now_ns;
+  const CellIndex cell = state_.cell_of(ready.cell, *key);
+  std::optional<bool> within = is_within_ticking_limit(*limit, cell);
+  if (may_have_ended && within == false) within.reset();
+  if (!within)
+    within = choose_whether(fmt::format("the hashlimit {} still has tokens", match.name));
+  state_.spend_limit(*limit, cell, frame_->length(), ticking_clock(), *within);
+  return *within != match.above;
 }
 
 }  // namespace rolewall::eval

@@ -10,6 +10,7 @@
 
 #include "ruleset/host.h"
 #include "ruleset/ipset.h"
+#include "ruleset/xt_host.h"
 
 namespace rolewall::eval {
 
@@ -41,7 +42,13 @@ class Ipsets {
 struct IpsetUse {
   std::uint8_t dimensions = 0;
   std::uint8_t sources = 0;  // a bit for each, from bit 1
+  // What it asks of an element's counters, if anything, and whether the packet is counted there.
+  ruleset::XtSet::Counter packets{};
+  ruleset::XtSet::Counter bytes{};
+  bool counts = true;
+  bool counts_in_lists = true;
   bool asks_source(std::size_t dimension) const { return (sources >> (dimension + 1) & 1) != 0; }
+  bool looks_at_counters() const { return packets.is_asked() || bytes.is_asked(); }
 };
 
 // What the packet has for each of the set's fields, in the bytes of a key (ruleset/ipset.h).

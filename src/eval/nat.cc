@@ -55,6 +55,7 @@ enum RangeFlag : std::uint32_t {
   kProtoOffset = 1 << 5,
   kNetmap = 1 << 6,
 };
+constexpr std::uint32_t kMostAttempts = 128;  // NF_NAT_MAX_ATTEMPTS: then the kernel draws anew
 constexpr std::uint32_t kRandomAll = kProtoRandom | kProtoRandomFully;
 
 using AddressBytes = std::array<std::uint8_t, 16>;
@@ -164,6 +165,42 @@ void choose_address(Tuple& tuple, const NatRange& range, NatKind kind, std::uint
   }
 }
 
+struct PortRange {
+  std::uint32_t least = 0;
+  std::uint32_t count = 0;
+  std::uint32_t offset = 0;  // where a search begins
+};
+
+// Gives the tuple, of which `port` is a part, the range's first port that is free, from where the
+// search begins and round. False: all are taken.
+template <class IsTaken>
+bool search_on(Tuple& tuple, std::array<std::uint8_t, 2>& port, PortRange range, const Frame& frame,
+               IsTaken is_taken) {
+  port = {};
+  TakenPorts& taken = *frame.flow.others->taken_ports(tuple, frame.flow.zone, true);
+  frame.flow.others->note_passed_over();
+  const std::uint32_t begin = range.least + range.offset;
+  const std::uint32_t end = range.least + range.count;
+  const auto is_free_within = [&](std::uint32_t from, std::uint32_t to) {
+    for (std::uint32_t at = taken.first_other(from, to); at != to; at = taken.first_other(at, to)) {
+      put_be16(port.data(), at);
+      if (!is_taken(tuple)) return true;
+      taken.add(at);
+    }
+    return false;
+  };
+  if (is_free_within(begin, end) || is_free_within(range.least, begin)) return true;
+  put_be16(port.data(), begin);
+  return false;
+}
+
+// Whether search_on() has been there.
+bool was_searched(Tuple tuple, NatKind kind, const Flow& flow) {
+  if (flow.others == nullptr) return false;
+  port_of(tuple, kind) = {};
+  return flow.others->taken_ports(tuple, flow.zone, false) != nullptr;
+}
+
 // nf_nat_l4proto_unique_tuple(), its first attempt. A random offset is taken as zero, and said.
 template <class IsTaken>
 void choose_port(Tuple& tuple, const NatRange& range, NatKind kind, Frame& frame,
@@ -189,30 +226,47 @@ void choose_port(Tuple& tuple, const NatRange& range, NatKind kind, Frame& frame
     if (kept >= least && kept < least + count) offset = kept - least;
   }
   put_be16(port.data(), least + offset);
-  for (std::uint32_t tried = 1; tried < count && is_taken(tuple); ++tried) {
+  // Where many were found taken before, these are not asked for one by one again.
+  std::uint32_t tried = 0;
+  const std::uint32_t most =
+      was_searched(tuple, kind, frame.flow) ? 1 : std::min(count, kMostAttempts);
+  while (tried < most && is_taken(tuple)) {
+    ++tried;
     offset = (offset + 1) % count;
     put_be16(port.data(), least + offset);
   }
-  if (random && count > 1) {
+  bool is_free = tried < most;
+  const bool goes_on = !is_free && most < count;
+  if (goes_on) is_free = search_on(tuple, port, {least, count, offset}, frame, is_taken);
+  if ((random || goes_on) && count > 1) {
     frame.conditions.push_back(
         {.about =
              fmt::format("the {} that NAT draws from {} to {}",
                          is_icmp(tuple.protocol) ? "identifier" : "port", least, least + count - 1),
-         .is = fmt::format("{}", least + offset),
+         .is = is_free ? fmt::format("{}", be16(port.data())) : "one that is taken",
          .assumed = true});
   }
 }
 
 // find_appropriate_src(): what another flow from the same source has been translated to.
-std::optional<Tuple> current_mapping(const Tuple& now, const NatRange& range, const Flow& flow) {
+std::optional<Tuple> current_mapping(const Tuple& now, const NatRange& range, Frame& frame) {
+  const Flow& flow = frame.flow;
   if (flow.others == nullptr) return std::nullopt;
-  for (const FlowEntry* other : flow.others->from_source_of(now, flow.zone)) {
-    Tuple mapped = invert(other->reply);
+  const auto mapping_of = [&](const FlowEntry& other) {
+    Tuple mapped = invert(other.reply);
     mapped.destination = now.destination;
     mapped.destination_port = now.destination_port;
-    if (in_range(mapped, range)) return mapped;
+    return mapped;
+  };
+  const auto found = flow.others->last_from_source_of(
+      now, flow.zone, [&](const FlowEntry& other) { return in_range(mapping_of(other), range); });
+  if (!found.all_asked) {
+    frame.conditions.push_back({.about = "what NAT has made of this source",
+                                .is = "nothing that it may be now",
+                                .assumed = true});
   }
-  return std::nullopt;
+  if (found.entry == nullptr) return std::nullopt;
+  return mapping_of(*found.entry);
 }
 
 // get_unique_tuple().
@@ -225,8 +279,7 @@ Tuple chosen_tuple(const Tuple& now, const NatRange& range, NatKind kind, Frame&
   // 1)
   if (kind == NatKind::Source && !random) {
     if (!in_range(now, range)) {
-      if (const auto mapped = current_mapping(now, range, frame.flow);
-          mapped && !is_taken(*mapped)) {
+      if (const auto mapped = current_mapping(now, range, frame); mapped && !is_taken(*mapped)) {
         return *mapped;
       }
     } else if (!is_taken(now)) {
@@ -327,6 +380,21 @@ bool is_site_local(const net::Address& address) {
   return ipv6 != nullptr && static_cast<unsigned>(ipv6->value >> 118) == 0xfec0U >> 6;
 }
 
+// ipv6_addr_scope(): of groups, too; 0 is what goes far. An address of ::/96 counts as one of a
+// scope of its own, since IPV6_ADDR_COMPATv4 lies among the scopes' bits.
+unsigned near_scope(const net::Address& address) {
+  enum : unsigned { kNode = 0x10, kLink = 0x20, kSite = 0x40, kCompatible = 0x80 };
+  const auto* ipv6 = std::get_if<net::Ipv6>(&address);
+  if (ipv6 == nullptr) return 0;
+  const unsigned group = group_scope(address);
+  if (group == kNodeScope || net::is_loopback(address)) return kNode;
+  if (group == kLinkScope || is_link_local(address)) return kLink;
+  if (group == kSiteScope || is_site_local(address)) return kSite;
+  const bool is_compatible = ipv6->value >> 32 == 0 && ipv6->value != 0;
+  if (is_compatible) return kCompatible;
+  return 0;
+}
+
 // The address of a device that translation takes: inet_select_addr() and ipv6_dev_get_saddr() for
 // sources, which take another device's where this one has none, and none of the loopback's; to
 // itself a host speaks IPv6 from the same address. Which one of several, the host's description
@@ -353,12 +421,10 @@ Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressByt
   // nf_nat_redirect_ipv6() takes any address for what goes far, ipv6_dev_get_saddr() for what does
   // not.
   const bool insists = to_link == (kind == NatKind::Destination);
-  // Of a group's two other scopes that have addresses, it takes none but these
-  // (nf_nat_redirect_ipv6_usable()).
-  const bool of_group_alone =
-      kind == NatKind::Destination && (group == kNodeScope || group == kSiteScope);
-  if (of_group_alone) {
-    std::erase_if(all, std::not_fn(group == kNodeScope ? net::is_loopback : is_site_local));
+  // Where it goes to one of these, it takes none but such (nf_nat_redirect_ipv6_usable()).
+  const unsigned scope = kind == NatKind::Destination ? near_scope(to) : 0;
+  if (scope != 0) {
+    std::erase_if(all, [&](const net::Address& own) { return (near_scope(own) & scope) == 0; });
   } else if (std::ranges::any_of(all, of_scope) || insists) {
     std::erase_if(all, std::not_fn(of_scope));
   }

@@ -158,8 +158,45 @@ class Program::Preparer {
     if (!meaning) {
       return problem(fmt::format("iptables' match `{}`: {}", match.name, meaning.error().message));
     }
+    const auto number = static_cast<std::uint32_t>(program_.xt_matches_.size());
     program_.xt_matches_.push_back({std::move(*meaning), state_.reserve(1)});
-    return static_cast<std::uint32_t>(program_.xt_matches_.size() - 1);
+    dispute_list(number);
+    if (const auto* set = std::get_if<ruleset::XtSet>(&program_.xt_matches_.back().meaning)) {
+      program_.asks_ipset_counters_ |= set->looks_at_counters();
+    }
+    return number;
+  }
+
+  // Whoever is loaded first makes a list that rules share by its name (htable_create(), and
+  // recent_mt_check(), whose lists both families share).
+  void dispute_list(std::uint32_t number) {
+    XtMatch& match = program_.xt_matches_[number];
+    const auto* limit = std::get_if<ruleset::XtHashlimit>(&match.meaning);
+    const auto* recent = std::get_if<ruleset::XtRecent>(&match.meaning);
+    if (limit == nullptr && recent == nullptr) return;
+    const bool is_ipv6 = limit != nullptr && into_.table->family == ruleset::Family::Ip6;
+    const std::string list =
+        limit != nullptr ? "hashlimit/" + limit->name : "recent/" + recent->name;
+    const auto [at, is_first] = program_.first_of_list_.try_emplace({list, is_ipv6}, number);
+    if (is_first) return;
+    XtMatch& first = program_.xt_matches_[at->second];
+    if (limit != nullptr) {
+      // One list, whose entries all of them spend.
+      match.cell = first.cell;
+      const auto& of_first = std::get<ruleset::XtHashlimit>(first.meaning);
+      match.is_disputed = first.is_disputed || !of_first.makes_same_list(*limit);
+    } else {
+      match.is_disputed =
+          first.is_disputed || std::get<ruleset::XtRecent>(first.meaning).mask != recent->mask;
+    }
+    if (!match.is_disputed || first.is_disputed) return;
+    for (XtMatch& each : program_.xt_matches_) {
+      const auto* other = std::get_if<ruleset::XtHashlimit>(&each.meaning);
+      const auto* other_recent = std::get_if<ruleset::XtRecent>(&each.meaning);
+      each.is_disputed |= limit != nullptr
+                              ? other != nullptr && other->name == limit->name
+                              : other_recent != nullptr && other_recent->name == recent->name;
+    }
   }
 
   std::uint32_t operand_of(const ruleset::XtTarget& target) {

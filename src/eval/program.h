@@ -5,7 +5,9 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "eval/partial_sets.h"
@@ -48,6 +50,9 @@ class Program {
   struct XtMatch {
     ruleset::XtMatchMeaning meaning;
     CellIndex cell = 0;
+    // Another rule names the same list of recent or hashlimit, and would make it otherwise: which
+    // of them has made it is not known.
+    bool is_disputed = false;
   };
   struct Chain {
     const ruleset::Chain* chain = nullptr;
@@ -79,6 +84,8 @@ class Program {
   }
   // Whether a rule adds to a set of ip_set, or takes away.
   bool changes_ipsets() const { return changes_ipsets_; }
+  // Whether a rule asks what an element of such a set has counted.
+  bool asks_ipset_counters() const { return asks_ipset_counters_; }
   // What the ruleset's own expressions switch on.
   const ruleset::TrackingUse& tracking() const { return tracking_; }
 
@@ -90,7 +97,10 @@ class Program {
   std::vector<std::string> problems_;
   std::vector<XtMatch> xt_matches_;
   std::vector<ruleset::XtTargetMeaning> xt_targets_;
+  // By "hashlimit/NAME" and family: the first of that name.
+  std::map<std::pair<std::string, bool>, std::uint32_t> first_of_list_;
   bool changes_ipsets_ = false;
+  bool asks_ipset_counters_ = false;
   ruleset::TrackingUse tracking_;
 };
 

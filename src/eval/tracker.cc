@@ -284,6 +284,18 @@ const char* Tracker::track(Frame& frame, const Options& options, bool has_nat) {
   return nullptr;
 }
 
+// __nf_conntrack_confirm() and nf_ct_resolve_clash(), where the reply's tuple is taken.
+const char* Tracker::refuses(const Frame& frame, const Options& options) {
+  const Flow& flow = frame.flow;
+  const bool begins = options.keep_state && flow.tracking == Tracking::Entry && !flow.seen_before &&
+                      flow.entry == nullptr && !flow.is_answer;
+  if (!begins) return nullptr;
+  const FlowEntry* other = flows_.find(flow.reply, flow.zone).entry;
+  const bool is_same =
+      other == nullptr || (other->original == flow.tuple && other->reply == flow.reply);
+  return is_same ? nullptr : kNotConfirmed;
+}
+
 void Tracker::keep(Frame& frame, const Options& options, bool accepted) {
   const Flow& flow = frame.flow;
   if (!options.keep_state || flow.tracking != Tracking::Entry || flow.seen_before) return;

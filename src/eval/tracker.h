@@ -13,6 +13,10 @@
 
 namespace rolewall::eval {
 
+// No two connections may have the same answers: of a translation that finds no port, say.
+inline constexpr const char* kNotConfirmed =
+    "connection tracking drops it, since its answers would belong to another connection";
+
 class Tracker {
  public:
   // Holds a reference: it must outlive this.
@@ -25,6 +29,9 @@ class Tracker {
   const char* track(Frame& frame, const Options& options, bool has_nat);
   // What a packet that leaves by the loopback brings along as it arrives there.
   static std::optional<Packet::Carried> carried_of(const Frame& frame);
+  // At the end of the last hook (nf_confirm()), where a flow that nobody has seen is to be
+  // remembered. Not null: the packet goes no further, and why.
+  const char* refuses(const Frame& frame, const Options& options);
   // Remembers the flow, where packets are one conversation. `accepted`: by the last hook too.
   void keep(Frame& frame, const Options& options, bool accepted);
   // nf_ct_set_closing(): a rule has answered this packet with a TCP reset.

@@ -32,7 +32,6 @@ class Settings {
     devices();
     conntrack();
     bridges();
-    legacy();
     return std::move(findings_);
   }
 
@@ -159,17 +158,6 @@ class Settings {
     }
   }
 
-  void legacy() {
-    if (settings_.legacy_tables.empty()) return;
-    say(Weight::Warning, Code::LegacyIptables,
-        fmt::format("iptables-legacy tables are in force ({}): rolewall cannot read their rules, "
-                    "and neither `eval` nor the guard knows them; a drop there is final, too, and "
-                    "a translation there is not seen",
-                    fmt::join(settings_.legacy_tables, ", ")),
-        "`iptables-legacy-save | iptables-nft-restore` loads the same rules where rolewall sees "
-        "them; then empty the old tables");
-  }
-
   const Table& own_;
   const ruleset::Host& machine_;
   const KernelSettings& settings_;
@@ -177,6 +165,18 @@ class Settings {
 };
 
 }  // namespace
+
+std::vector<Finding> legacy_iptables(const KernelSettings& settings) {
+  if (settings.legacy_tables.empty()) return {};
+  return {
+      {Weight::Warning, Code::LegacyIptables,
+       fmt::format("iptables-legacy tables are in force ({}): rolewall cannot read their rules, "
+                   "and neither `eval` nor the guard knows them; a drop there is final, too, and "
+                   "a translation there is not seen",
+                   fmt::join(settings.legacy_tables, ", ")),
+       "`iptables-legacy-save | iptables-nft-restore` loads the same rules where rolewall sees "
+       "them; then empty the old tables"}};
+}
 
 std::vector<Finding> kernel_settings(const Table& own, const ruleset::Host& machine,
                                      const KernelSettings& settings) {

@@ -33,4 +33,7 @@ struct KernelSettings {
 std::vector<Finding> kernel_settings(const ruleset::Table& own, const ruleset::Host& machine,
                                      const KernelSettings& settings);
 
+// That such tables exist: whatever table is in force beside them.
+std::vector<Finding> legacy_iptables(const KernelSettings& settings);
+
 }  // namespace rolewall::observe

@@ -55,8 +55,9 @@ Survey survey(const ruleset::Ruleset& live, const ruleset::Table* own,
               const ruleset::SourceMap& sources, const Surroundings& around) {
   Survey survey;
   survey.others = other_chains(live);
-  if (own == nullptr) return survey;
   std::vector<Finding>& findings = survey.findings;
+  append(findings, legacy_iptables(around.kernel));
+  if (own == nullptr) return survey;
   append(findings, bypasses(survey.others, *own));
   append(findings, absent_devices(*own, around.machine));
   append(findings, missing_nat_helpers(*own, translates(survey.others, *own), around.modules));

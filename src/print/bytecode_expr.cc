@@ -437,10 +437,10 @@ std::string bytecode(const Expr& expr, Family family) {
                      words.empty() ? "" : words + " ");
 }
 
-std::string iptables_words(const Expr& expr, Family family) {
+std::string iptables_words(const Expr& expr, Family family, IpsetNumbers sets) {
   const XtFamily xt_family = family == Family::Ip6 ? XtFamily::Ipv6 : XtFamily::Ipv4;
-  if (const auto* match = std::get_if<XtMatch>(&expr)) return in_words(*match, xt_family);
-  if (const auto* target = std::get_if<XtTarget>(&expr)) return in_words(*target, xt_family);
+  if (const auto* match = std::get_if<XtMatch>(&expr)) return in_words(*match, xt_family, sets);
+  if (const auto* target = std::get_if<XtTarget>(&expr)) return in_words(*target, xt_family, sets);
   return "";
 }
 

@@ -35,6 +35,7 @@ class Writer {
     write(kSnapshotKind);
     key("version");
     write_number(Snapshot::kVersion);
+    sets_ = snapshot.host.ipset_numbers;
     write_fields(snapshot_form(), &snapshot);
     close('}');
   }
@@ -303,7 +304,7 @@ class Writer {
   template <class Xt>
   void write_words(const Xt& xt) {
     key(kXtWords);
-    write(in_words(xt, family_ == Family::Ip6 ? XtFamily::Ipv6 : XtFamily::Ipv4));
+    write(in_words(xt, family_ == Family::Ip6 ? XtFamily::Ipv6 : XtFamily::Ipv4, sets_));
   }
 
   void write_fields(const ObjectForm& form, const void* object) {
@@ -327,6 +328,7 @@ class Writer {
   std::string out_;
   std::vector<Scope> scopes_;
   Family family_ = Family::Ip;  // of the table that is being written
+  ruleset::IpsetNumbers sets_;  // of the host
 };
 
 }  // namespace

@@ -143,8 +143,8 @@ Result<std::string> to_nft(const Ruleset& ruleset) {
   return text;
 }
 
-std::string rule_text(const Table& table, const Rule& rule) {
-  if (const Text text = rule_statements(table, rule, Xt::InWords)) return *text;
+std::string rule_text(const Table& table, const Rule& rule, IpsetNumbers sets) {
+  if (const Text text = rule_statements(table, rule, Xt::InWords, sets)) return *text;
   std::string text;
   for (const Expr& expr : rule.exprs) {
     text += (text.empty() ? "" : " ") + bytecode(expr, table.family);

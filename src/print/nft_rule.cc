@@ -34,7 +34,8 @@ constexpr std::uint16_t kEtherTypeIpv6 = 0x86dd;
 
 class RuleText {
  public:
-  RuleText(const Table& table, const Rule& rule, Xt xt) : table_(table), rule_(rule), xt_(xt) {
+  RuleText(const Table& table, const Rule& rule, Xt xt, IpsetNumbers sets)
+      : table_(table), rule_(rule), xt_(xt), sets_(sets) {
     if (table.family == Family::Ip) known_.version = 4;
     if (table.family == Family::Ip6) known_.version = 6;
   }
@@ -309,7 +310,7 @@ class RuleText {
 
   bool visit_iptables(const Expr& expr) {
     if (xt_ == Xt::NoForm) return no_form("what iptables has brought");
-    pieces_.push_back({iptables_words(expr, table_.family)});
+    pieces_.push_back({iptables_words(expr, table_.family, sets_)});
     return true;
   }
 
@@ -582,6 +583,7 @@ class RuleText {
   const Table& table_;
   const Rule& rule_;
   const Xt xt_;
+  const IpsetNumbers sets_;
   std::size_t at_ = 0;
   std::string why_;
   KnownHeaders known_;
@@ -591,8 +593,8 @@ class RuleText {
 
 }  // namespace
 
-Text rule_statements(const Table& table, const Rule& rule, Xt xt) {
-  return RuleText(table, rule, xt).write();
+Text rule_statements(const Table& table, const Rule& rule, Xt xt, IpsetNumbers sets) {
+  return RuleText(table, rule, xt, sets).write();
 }
 
 }  // namespace rolewall::print

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "print/nft_words.h"
+#include "ruleset/host.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::print {
@@ -19,6 +20,7 @@ namespace rolewall::print {
 enum class Xt : std::uint8_t { NoForm, InWords };
 
 // Without the comment. An error names the expression.
-Text rule_statements(const ruleset::Table& table, const ruleset::Rule& rule, Xt xt);
+Text rule_statements(const ruleset::Table& table, const ruleset::Rule& rule, Xt xt,
+                     ruleset::IpsetNumbers sets = {});
 
 }  // namespace rolewall::print

@@ -16,7 +16,9 @@ Result<std::string> to_nft(const ruleset::Ruleset& ruleset);
 
 // The match and statement text of one rule, as to_nft writes it; where it cannot be written so, the
 // bytecode in brackets. What iptables has brought stands in iptables' words. For explanations.
-std::string rule_text(const ruleset::Table& table, const ruleset::Rule& rule);
+// `sets`: the host's of ip_set, of which iptables' rules know the numbers.
+std::string rule_text(const ruleset::Table& table, const ruleset::Rule& rule,
+                      ruleset::IpsetNumbers sets = {});
 
 // The key of one of the set's elements, as to_nft writes it; where it cannot be written so, in
 // hexadecimal. `elements` are the set's, or some of them.
@@ -29,7 +31,8 @@ std::string to_bytecode(const ruleset::Ruleset& ruleset);
 std::string bytecode(const ruleset::Expr& expr, ruleset::Family family);
 
 // Of a match or target of iptables: "-m multiport --dports 22,80". "": it is neither.
-std::string iptables_words(const ruleset::Expr& expr, ruleset::Family family);
+std::string iptables_words(const ruleset::Expr& expr, ruleset::Family family,
+                           ruleset::IpsetNumbers sets = {});
 
 // The versioned file that --ruleset reads. from_json(to_json(s)) == s.
 std::string to_json(const ruleset::Snapshot& snapshot);

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -131,6 +132,7 @@ struct IpsetNumber {
   std::uint16_t number = 0;
   bool operator==(const IpsetNumber&) const = default;
 };
+using IpsetNumbers = std::span<const IpsetNumber>;
 
 struct Host {
   std::string name;

@@ -28,13 +28,14 @@ std::vector<std::string_view> words_of(std::string_view line) {
   }
 }
 
-std::optional<std::uint32_t> number_of(std::string_view text) {
+template <class Number = std::uint32_t>
+std::optional<Number> number_of(std::string_view text) {
   int base = 10;
   if (text.starts_with("0x")) {
     base = 16;
     text.remove_prefix(2);
   }
-  std::uint32_t number = 0;
+  Number number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number, base);
   if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
   return number;
@@ -133,7 +134,11 @@ std::optional<IpSet> read_created(const std::vector<std::string_view>& words) {
   if (set.has(Field::Address) || set.has(Field::Network)) set.family = IpSet::Family::Ipv4;
   for (std::size_t i = 3; i < words.size(); ++i) {
     const std::string_view option = words[i];
-    if (option == "counters" || option == "comment") continue;
+    if (option == "comment") continue;
+    if (option == "counters") {
+      set.counts = true;
+      continue;
+    }
     if (option == "skbinfo") {
       set.gives_values = true;
       continue;
@@ -275,8 +280,11 @@ bool read_options(const std::vector<std::string_view>& words, IpSet::Element& el
       const auto minor = number_of("0x" + std::string(parts[1]));
       if (!major || !minor) return false;
       element.priority = *major << 16 | *minor;
-    } else if (option != "packets" && option != "bytes" && option != "comment" &&
-               option != "skbqueue") {
+    } else if (option == "packets" || option == "bytes") {
+      const auto count = number_of<std::uint64_t>(value);
+      if (!count) return false;
+      (option == "packets" ? element.packets : element.bytes) = *count;
+    } else if (option != "comment" && option != "skbqueue") {
       return false;
     }
   }

@@ -32,6 +32,9 @@ struct IpSet {
     std::uint32_t mark = 0;
     std::uint32_t mark_mask = 0xffffffff;
     std::uint32_t priority = 0;
+    // Of a set that counts.
+    std::uint64_t packets = 0;
+    std::uint64_t bytes = 0;
   };
 
   std::string name;
@@ -46,6 +49,7 @@ struct IpSet {
   std::uint32_t most = 0;                // elements
   std::optional<std::uint32_t> timeout;  // in seconds, 0 for ever; absent: its elements stay
   bool gives_values = false;             // `skbinfo`
+  bool counts = false;                   // `counters`
   bool replaces_when_full = false;       // `forceadd`
 
   std::unordered_map<std::string, Element> elements;

@@ -189,8 +189,25 @@ const Object* find_object(const Table& table, std::uint32_t type, std::string_vi
   return found == table.objects.end() ? nullptr : &*found;
 }
 
+namespace {
+
+// What has another length is not copied to be compared.
+bool have_equal_sizes(const Ruleset& a, const Ruleset& b) {
+  const auto rules = [](const Table& table) {
+    std::size_t count = 0;
+    for (const Chain& chain : table.chains) count += chain.rules.size();
+    return count;
+  };
+  return std::ranges::equal(a.tables, b.tables, [&](const Table& one, const Table& other) {
+    return one.chains.size() == other.chains.size() && one.sets.size() == other.sets.size() &&
+           rules(one) == rules(other);
+  });
+}
+
+}  // namespace
+
 bool same_configuration(const Ruleset& a, const Ruleset& b) {
-  return configuration(a) == configuration(b);
+  return have_equal_sizes(a, b) && configuration(a) == configuration(b);
 }
 
 }  // namespace rolewall::ruleset

@@ -48,12 +48,12 @@ std::string xt_network(const XtAddress& address, const XtAddress& mask, XtFamily
 std::string xt_quoted(std::string_view text) {
   const bool plain = !text.empty() && std::ranges::all_of(text, [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
-           c == '_' || c == '.';
+           c == '_';
   });
   if (plain) return std::string(text);
   std::string quoted = "\"";
   for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
+    if (c == '"' || c == '\\' || c == '\'') quoted += '\\';
     quoted += c;
   }
   return quoted + "\"";

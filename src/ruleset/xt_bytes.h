@@ -71,7 +71,8 @@ std::string xt_masked(std::uint32_t value, std::uint32_t mask);
 std::string xt_text(const XtAddress& address, XtFamily family);
 // "10.0.0.0/8"; a mask that is no prefix in full.
 std::string xt_network(const XtAddress& address, const XtAddress& mask, XtFamily family);
-// Quoted where it holds other than letters and digits.
+// As iptables does (xtables_save_string()): quoted where it holds other than letters, digits, - and
+// _.
 std::string xt_quoted(std::string_view text);
 
 }  // namespace rolewall::ruleset

@@ -82,8 +82,15 @@ std::string xt_words(const XtState& match, XtFamily /*family*/) {
          bit_words((match.states & ~kUntrackedState) | untracked << 2, kStateWords);
 }
 
-// struct xt_conntrack_mtinfo3
-std::optional<XtConntrack> read_xt_conntrack(const XtBytes& bytes) {
+namespace {
+
+// How the revisions of struct xt_conntrack_mtinfo differ behind their flags.
+struct ConntrackShape {
+  bool has_ranges = false;  // of ports, in the host's order; before it was one, in the network's
+  bool wide_bits = false;
+};
+
+std::optional<XtConntrack> read_conntrack(const XtBytes& bytes, ConntrackShape shape) {
   const std::uint16_t flags = bytes.u16(146);
   const std::uint16_t inverted = bytes.u16(148);
   constexpr std::uint16_t kKnown = (asked::kStateAlias << 1) - 1;
@@ -97,14 +104,17 @@ std::optional<XtConntrack> read_xt_conntrack(const XtBytes& bytes) {
   };
   const auto port = [&](std::uint16_t flag, std::size_t first, std::size_t last) {
     std::optional<XtRange<std::uint16_t>> found;
-    if ((flags & flag) != 0) found = {bytes.u16(first), bytes.u16(last), (inverted & flag) != 0};
+    if ((flags & flag) == 0) return found;
+    found = shape.has_ranges ? XtRange<std::uint16_t>{bytes.u16(first), bytes.u16(last)}
+                             : XtRange<std::uint16_t>{bytes.be16(first), bytes.be16(first)};
+    found->inverted = (inverted & flag) != 0;
     return found;
   };
+  const std::uint16_t states = shape.wide_bits ? bytes.u16(150) : bytes.u8(150);
+  const std::uint16_t status = shape.wide_bits ? bytes.u16(152) : bytes.u8(151);
   XtConntrack match;
-  if ((flags & asked::kState) != 0)
-    match.states = {bytes.u16(150), (inverted & asked::kState) != 0};
-  if ((flags & asked::kStatus) != 0)
-    match.status = {bytes.u16(152), (inverted & asked::kStatus) != 0};
+  if ((flags & asked::kState) != 0) match.states = {states, (inverted & asked::kState) != 0};
+  if ((flags & asked::kStatus) != 0) match.status = {status, (inverted & asked::kStatus) != 0};
   if ((flags & asked::kProtocol) != 0) {
     match.protocol = {bytes.u16(136), bytes.u16(136), (inverted & asked::kProtocol) != 0};
   }
@@ -120,10 +130,28 @@ std::optional<XtConntrack> read_xt_conntrack(const XtBytes& bytes) {
     match.expires = {bytes.u32(128), bytes.u32(132), (inverted & asked::kExpires) != 0};
   }
   if ((flags & asked::kDirection) != 0) match.original = (inverted & asked::kDirection) == 0;
+  match.is_state = (flags & asked::kStateAlias) != 0;
   return match;
 }
 
+}  // namespace
+
+// struct xt_conntrack_mtinfo1 to 3
+std::optional<XtConntrack> read_xt_conntrack_1(const XtBytes& bytes) {
+  return read_conntrack(bytes, {.has_ranges = false, .wide_bits = false});
+}
+std::optional<XtConntrack> read_xt_conntrack_2(const XtBytes& bytes) {
+  return read_conntrack(bytes, {.has_ranges = false, .wide_bits = true});
+}
+std::optional<XtConntrack> read_xt_conntrack(const XtBytes& bytes) {
+  return read_conntrack(bytes, {.has_ranges = true, .wide_bits = true});
+}
+
 std::string xt_words(const XtConntrack& match, XtFamily family) {
+  if (match.is_state && match.states) {
+    return "state" +
+           xt_option("state", match.states->inverted, bit_words(match.states->mask, kStateWords));
+  }
   std::string words = "conntrack";
   const auto add_network = [&](std::string_view option,
                                const std::optional<XtConntrack::Network>& network) {
@@ -168,10 +196,11 @@ std::string xt_words(const XtConnbytes& match, XtFamily /*family*/) {
   constexpr std::array<std::string_view, 3> kWhat{"packets", "bytes", "avgpkt"};
   constexpr std::array<std::string_view, 3> kDirections{"original", "reply", "both"};
   const bool inverted = match.to < match.from;
-  return "connbytes" +
-         xt_option(
-             "connbytes", inverted,
-             fmt::format("{}:{}", std::min(match.from, match.to), std::max(match.from, match.to))) +
+  const std::uint64_t first = std::min(match.from, match.to);
+  const std::uint64_t last = std::max(match.from, match.to);
+  const std::string range =
+      last == UINT64_MAX ? fmt::format("{}", first) : fmt::format("{}:{}", first, last);
+  return "connbytes" + xt_option("connbytes", inverted, range) +
          fmt::format(" --connbytes-mode {} --connbytes-dir {}",
                      kWhat[static_cast<std::size_t>(match.what)],
                      kDirections[static_cast<std::size_t>(match.direction)]);
@@ -185,7 +214,7 @@ std::optional<XtConnlabel> read_xt_connlabel(const XtBytes& bytes) {
       .bit = bytes.u16(0), .inverted = (options & 1) != 0, .sets = (options & 2) != 0};
 }
 std::string xt_words(const XtConnlabel& match, XtFamily /*family*/) {
-  return "connlabel" + xt_option("label", match.inverted, fmt::format("{}", match.bit)) +
+  return "connlabel" + xt_option("label", match.inverted, fmt::format("\"{}\"", match.bit)) +
          (match.sets ? " --set" : "");
 }
 

@@ -53,6 +53,7 @@ struct XtConntrack {
   std::optional<XtRange<std::uint16_t>> reply_destination_port;
   std::optional<XtRange<std::uint32_t>> expires;  // in seconds
   std::optional<bool> original;                   // the direction
+  bool is_state = false;                          // it was written as `-m state`
 };
 
 // What packets of the connection came to; `from` above `to` means all but what lies between.
@@ -84,6 +85,8 @@ struct XtHelper {
 std::optional<XtMark> read_xt_mark(const XtBytes& bytes);
 std::optional<XtMark> read_xt_connmark(const XtBytes& bytes);
 std::optional<XtState> read_xt_state(const XtBytes& bytes);
+std::optional<XtConntrack> read_xt_conntrack_1(const XtBytes& bytes);
+std::optional<XtConntrack> read_xt_conntrack_2(const XtBytes& bytes);
 std::optional<XtConntrack> read_xt_conntrack(const XtBytes& bytes);
 std::optional<XtConnbytes> read_xt_connbytes(const XtBytes& bytes);
 std::optional<XtConnlabel> read_xt_connlabel(const XtBytes& bytes);

@@ -2,11 +2,26 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <chrono>
+
 namespace rolewall::ruleset {
 namespace {
 
 bool is_set(std::uint32_t flags, std::uint32_t flag) {
   return (flags & flag) != 0;
+}
+
+std::string date_text(std::uint32_t seconds) {
+  using namespace std::chrono;
+  const sys_seconds at{std::chrono::seconds(seconds)};
+  const auto day = floor<days>(at);
+  const year_month_day date(day);
+  const hh_mm_ss time(at - day);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                     time.hours().count(), time.minutes().count(), time.seconds().count());
 }
 
 std::string clock_text(std::uint32_t seconds) {
@@ -101,7 +116,7 @@ std::optional<XtCgroup> read_xt_cgroup_2(const XtBytes& bytes) {
 std::string xt_words(const XtCgroup& match, XtFamily /*family*/) {
   return "cgroup" + (match.path.empty()
                          ? xt_option("cgroup", match.inverted, fmt::format("{}", match.id))
-                         : xt_option("path", match.inverted, match.path));
+                         : xt_option("path", match.inverted, xt_quoted(match.path)));
 }
 
 // struct xt_devgroup_info
@@ -203,29 +218,72 @@ std::string xt_words(const XtTime& match, XtFamily /*family*/) {
     }
     words += " --weekdays " + list;
   }
-  if (match.date_start != 0) words += fmt::format(" --datestart @{}", match.date_start);
-  if (match.date_stop != 0x7fffffff && match.date_stop != 0xffffffff) {
-    words += fmt::format(" --datestop @{}", match.date_stop);
-  }
+  if (match.date_start != 0) words += " --datestart " + date_text(match.date_start);
+  if (match.date_stop != 0) words += " --datestop " + date_text(match.date_stop);
   if (match.local_zone) words += " --kerneltz";
   return match.contiguous ? words + " --contiguous" : words;
 }
+
+namespace {
+// struct xt_policy_elem
+std::string transform_words(const XtBytes& bytes, std::size_t at, XtFamily family) {
+  enum : std::uint8_t {
+    kSource = 1,
+    kDestination = 2,
+    kProtocol = 4,
+    kMode = 8,
+    kSpi = 16,
+    kRequest = 32
+  };
+  const std::uint8_t asked = bytes.u8(at + 74);
+  const std::uint8_t inverted = bytes.u8(at + 75);
+  std::string words;
+  const auto add = [&](std::uint8_t flag, std::string_view option, const std::string& value) {
+    if (is_set(asked, flag)) words += xt_option(option, is_set(inverted, flag), value);
+  };
+  const std::uint8_t protocol = bytes.u8(at + 72);
+  add(kRequest, "reqid", fmt::format("{}", bytes.u32(at + 68)));
+  add(kSpi, "spi", fmt::format("{:#x}", bytes.u32(at + 64)));
+  add(kProtocol, "proto",
+      protocol == 50    ? "esp"
+      : protocol == 51  ? "ah"
+      : protocol == 108 ? "ipcomp"
+                        : fmt::format("{}", protocol));
+  add(kMode, "mode", bytes.u8(at + 73) == 0 ? "transport" : "tunnel");
+  add(kDestination, "tunnel-dst",
+      xt_network(bytes.address(at + 32), bytes.address(at + 48), family));
+  add(kSource, "tunnel-src", xt_network(bytes.address(at), bytes.address(at + 16), family));
+  return words;
+}
+}  // namespace
 
 // struct xt_policy_info
 std::optional<XtPolicy> read_xt_policy(const XtBytes& bytes) {
   constexpr std::size_t kFlags = 4 * 76;
   const std::uint16_t flags = bytes.u16(kFlags);
   if ((flags & ~15) != 0 || (flags & 3) == 0) return std::nullopt;
-  return XtPolicy{.in = is_set(flags, 1),
-                  .none = is_set(flags, 4),
-                  .strict = is_set(flags, 8),
-                  .count = bytes.u16(kFlags + 2)};
+  constexpr std::uint16_t kMost = 4;  // XT_POLICY_MAX_ELEM
+  const std::uint16_t count = bytes.u16(kFlags + 2);
+  if (count > kMost) return std::nullopt;
+  XtPolicy match{.in = is_set(flags, 1),
+                 .none = is_set(flags, 4),
+                 .strict = is_set(flags, 8),
+                 .transforms_ipv4 = {},
+                 .transforms_ipv6 = {}};
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::string_view next = i == 0 ? "" : " --next";
+    match.transforms_ipv4 += next;
+    match.transforms_ipv4 += transform_words(bytes, i * 76, XtFamily::Ipv4);
+    match.transforms_ipv6 += next;
+    match.transforms_ipv6 += transform_words(bytes, i * 76, XtFamily::Ipv6);
+  }
+  return match;
 }
-std::string xt_words(const XtPolicy& match, XtFamily /*family*/) {
+std::string xt_words(const XtPolicy& match, XtFamily family) {
   std::string words = fmt::format("policy --dir {} --pol {}", match.in ? "in" : "out",
                                   match.none ? "none" : "ipsec");
   if (match.strict) words += " --strict";
-  return match.count == 0 ? words : words + fmt::format(" ({} elements)", match.count);
+  return words + (family == XtFamily::Ipv6 ? match.transforms_ipv6 : match.transforms_ipv4);
 }
 
 // struct xt_rpfilter_info
@@ -257,6 +315,23 @@ std::string xt_words(const XtSocket& match, XtFamily /*family*/) {
          (match.restores_mark ? " --restore-skmark" : "");
 }
 
+// ip_set_match_counter()
+bool XtSet::Counter::holds(std::uint64_t counted) const {
+  switch (is) {
+    case Is::NotAsked:
+      return true;
+    case Is::Equal:
+      return counted == value;
+    case Is::NotEqual:
+      return counted != value;
+    case Is::Less:
+      return counted < value;
+    case Is::Greater:
+      return counted > value;
+  }
+  return false;
+}
+
 // struct xt_set_info, the first member of xt_set_info_match_v1 to _v4
 std::optional<XtSet> read_xt_set_1(const XtBytes& bytes) {
   const std::uint8_t flags = bytes.u8(3);
@@ -266,16 +341,55 @@ std::optional<XtSet> read_xt_set_1(const XtBytes& bytes) {
                .inverted = (flags & 1) != 0,
                .takes_excluded = (flags & 0x80) != 0};
 }
-std::optional<XtSet> read_xt_set_4(const XtBytes& bytes) {
-  // IPSET_FLAG_*: what of the counters is left as it is changes no answer.
-  enum : std::uint32_t { kSkipsCounters = 8 | 16, kCounters = 32, kReturnsNomatch = 128 };
+// struct xt_set_info_v0: the kernel adds to its list of sides what the later ones have.
+XtSetSides xt_set_sides_0(const XtBytes& bytes, std::size_t at) {
+  enum : std::uint32_t { kSource = 1, kInverted = 4 };
+  constexpr std::size_t kMost = 5;  // IPSET_DIM_MAX - 1
+  XtSetSides sides;
+  sides.inverted = (bytes.u32(at + 4) & kInverted) != 0;
+  for (std::size_t i = 0; i < kMost; ++i) {
+    const std::uint32_t side = bytes.u32(at + 4 + 4 * i);
+    if (side == 0) break;
+    ++sides.dimensions;
+    if ((side & kSource) != 0) sides.sources |= static_cast<std::uint8_t>(1U << sides.dimensions);
+  }
+  return sides;
+}
+// struct xt_set_info_match_v0
+std::optional<XtSet> read_xt_set_0(const XtBytes& bytes) {
+  const XtSetSides sides = xt_set_sides_0(bytes, 0);
+  return XtSet{.index = bytes.u16(0),
+               .dimensions = sides.dimensions,
+               .sources = sides.sources,
+               .inverted = sides.inverted};
+}
+namespace {
+// Of struct xt_set_info_match_v3 and _v4, which have number and comparison in another order.
+XtSet::Counter counter_at(const XtBytes& bytes, std::size_t how, std::size_t value) {
+  return {.is = static_cast<XtSet::Counter::Is>(bytes.u8(how)), .value = bytes.u64(value)};
+}
+std::optional<XtSet> read_set(const XtBytes& bytes, XtSet::Counter packets, XtSet::Counter sizes) {
+  // IPSET_FLAG_*
+  enum : std::uint32_t { kSkips = 8, kSkipsInLists = 16, kCounters = 32, kReturnsNomatch = 128 };
   std::optional<XtSet> match = read_xt_set_1(bytes);
-  // ip_set_counter_match: a value and how it is compared, and the flags of the command
   const std::uint32_t flags = bytes.u32(40);
-  if ((flags & ~(kSkipsCounters | kCounters | kReturnsNomatch)) != 0) return std::nullopt;
-  match->looks_at_counters = bytes.u8(16) != 0 || bytes.u8(32) != 0 || (flags & kCounters) != 0;
+  if ((flags & ~(kSkips | kSkipsInLists | kCounters | kReturnsNomatch)) != 0) return std::nullopt;
+  if (packets.is > XtSet::Counter::Is::Greater || sizes.is > XtSet::Counter::Is::Greater) {
+    return std::nullopt;
+  }
+  match->packets = packets;
+  match->bytes = sizes;
+  match->skips_counters = (flags & kSkips) != 0;
+  match->skips_counters_in_lists = (flags & kSkipsInLists) != 0;
   match->takes_excluded = (flags & kReturnsNomatch) != 0;
   return match;
+}
+}  // namespace
+std::optional<XtSet> read_xt_set_3(const XtBytes& bytes) {
+  return read_set(bytes, counter_at(bytes, 8, 16), counter_at(bytes, 24, 32));
+}
+std::optional<XtSet> read_xt_set_4(const XtBytes& bytes) {
+  return read_set(bytes, counter_at(bytes, 16, 8), counter_at(bytes, 32, 24));
 }
 std::string xt_sides(std::uint8_t dimensions, std::uint8_t sources) {
   std::string sides;
@@ -284,11 +398,30 @@ std::string xt_sides(std::uint8_t dimensions, std::uint8_t sources) {
   }
   return sides;
 }
+std::string xt_set_name(std::uint16_t number, IpsetNumbers sets) {
+  const auto at = std::ranges::find(sets, number, &IpsetNumber::number);
+  return at == sets.end() ? fmt::format("(number {})", number) : at->name;
+}
 std::string xt_words(const XtSet& match, XtFamily /*family*/) {
-  const std::string of =
-      fmt::format("(number {}) {}", match.index, xt_sides(match.dimensions, match.sources));
-  return "set" + xt_option("match-set", match.inverted, of) +
-         (match.takes_excluded ? " --return-nomatch" : "");
+  return xt_words(match, IpsetNumbers());
+}
+std::string xt_words(const XtSet& match, IpsetNumbers sets) {
+  std::string words = "set" + xt_option("match-set", match.inverted,
+                                        xt_set_name(match.index, sets) + " " +
+                                            xt_sides(match.dimensions, match.sources));
+  if (match.takes_excluded) words += " --return-nomatch";
+  if (match.skips_counters) words += " ! --update-counters";
+  if (match.skips_counters_in_lists) words += " ! --update-subcounters";
+  constexpr std::array<std::string_view, 5> kEnds{"", "eq", "eq", "lt", "gt"};
+  const auto add = [&](std::string_view what, const XtSet::Counter& counter) {
+    if (!counter.is_asked()) return;
+    words +=
+        xt_option(fmt::format("{}-{}", what, kEnds[static_cast<std::size_t>(counter.is)]),
+                  counter.is == XtSet::Counter::Is::NotEqual, fmt::format("{}", counter.value));
+  };
+  add("packets", match.packets);
+  add("bytes", match.bytes);
+  return words;
 }
 
 }  // namespace rolewall::ruleset

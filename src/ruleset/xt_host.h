@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "ruleset/host.h"
 #include "ruleset/xt_bytes.h"
 
 namespace rolewall::ruleset {
@@ -83,7 +84,9 @@ struct XtPolicy {
   bool in = false;
   bool none = false;  // no policy is to apply
   bool strict = false;
-  std::uint16_t count = 0;
+  // What the transforms are to be, in iptables' words.
+  std::string transforms_ipv4;
+  std::string transforms_ipv6;
 };
 
 struct XtRpfilter {
@@ -104,9 +107,28 @@ struct XtSet {
   std::uint8_t dimensions = 0;
   std::uint8_t sources = 0;  // a bit for each dimension, from bit 1
   bool inverted = false;
-  bool looks_at_counters = false;
   bool takes_excluded = false;  // `--return-nomatch`: what the set excludes, and nothing else
+  // Of the element, after this packet is counted.
+  struct Counter {
+    enum class Is : std::uint8_t { NotAsked, Equal, NotEqual, Less, Greater } is = Is::NotAsked;
+    std::uint64_t value = 0;
+    bool is_asked() const { return is != Is::NotAsked; }
+    bool holds(std::uint64_t counted) const;
+  };
+  Counter packets{};
+  Counter bytes{};
+  bool skips_counters = false;  // the element does not count this packet
+  bool skips_counters_in_lists = false;
+  bool looks_at_counters() const { return packets.is_asked() || bytes.is_asked(); }
 };
+
+// How revision 0 of the match and the target names the packet's sides.
+struct XtSetSides {
+  std::uint8_t dimensions = 0;
+  std::uint8_t sources = 0;
+  bool inverted = false;
+};
+XtSetSides xt_set_sides_0(const XtBytes& bytes, std::size_t at);
 
 std::optional<XtComment> read_xt_comment(const XtBytes& bytes);
 std::optional<XtMac> read_xt_mac(const XtBytes& bytes);
@@ -123,7 +145,9 @@ std::optional<XtTime> read_xt_time(const XtBytes& bytes);
 std::optional<XtPolicy> read_xt_policy(const XtBytes& bytes);
 std::optional<XtRpfilter> read_xt_rpfilter(const XtBytes& bytes);
 std::optional<XtSocket> read_xt_socket(const XtBytes& bytes);
+std::optional<XtSet> read_xt_set_0(const XtBytes& bytes);
 std::optional<XtSet> read_xt_set_1(const XtBytes& bytes);
+std::optional<XtSet> read_xt_set_3(const XtBytes& bytes);
 std::optional<XtSet> read_xt_set_4(const XtBytes& bytes);
 
 std::string xt_words(const XtComment& match, XtFamily family);
@@ -140,6 +164,9 @@ std::string xt_words(const XtPolicy& match, XtFamily family);
 std::string xt_words(const XtRpfilter& match, XtFamily family);
 std::string xt_words(const XtSocket& match, XtFamily family);
 std::string xt_words(const XtSet& match, XtFamily family);
+std::string xt_words(const XtSet& match, IpsetNumbers sets);
+// "(number 3)" where its name is not known.
+std::string xt_set_name(std::uint16_t number, IpsetNumbers sets);
 // "src,dst", of each dimension.
 std::string xt_sides(std::uint8_t dimensions, std::uint8_t sources);
 

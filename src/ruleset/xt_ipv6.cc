@@ -33,14 +33,17 @@ std::optional<XtOptions> read_options(const XtBytes& bytes, bool destination) {
 
 // struct ip6t_frag; the kernel does not look at its length.
 std::optional<XtFrag> read_xt_frag(const XtBytes& bytes) {
-  enum : std::uint8_t { kReserved = 4, kFirst = 8, kMore = 16, kLast = 32 };
+  enum : std::uint8_t { kLength = 2, kReserved = 4, kFirst = 8, kMore = 16, kLast = 32 };
   const std::uint8_t flags = bytes.u8(12);
   const std::uint8_t inverted = bytes.u8(13);
   if ((inverted & ~3) != 0 || (has(flags, kMore) && has(flags, kLast))) return std::nullopt;
   XtFrag match{.id = {.first = bytes.u32(0), .last = bytes.u32(4), .inverted = has(inverted, 1)},
+               .length = {},
+               .length_inverted = has(inverted, 2),
                .reserved_is_zero = has(flags, kReserved),
                .is_first = has(flags, kFirst),
                .more = {}};
+  if (has(flags, kLength)) match.length = bytes.u32(8);
   if (has(flags, kMore)) match.more = true;
   if (has(flags, kLast)) match.more = false;
   return match;
@@ -49,6 +52,9 @@ std::string xt_words(const XtFrag& match, XtFamily /*family*/) {
   std::string words = "frag";
   if (match.id.first != 0 || match.id.last != 0xffffffff || match.id.inverted) {
     words += xt_range("fragid", match.id.first, match.id.last, match.id.inverted);
+  }
+  if (match.length) {
+    words += xt_option("fraglen", match.length_inverted, fmt::format("{}", *match.length));
   }
   if (match.reserved_is_zero) words += " --fragres";
   if (match.is_first) words += " --fragfirst";
@@ -137,8 +143,9 @@ std::optional<XtIpv6header> read_xt_ipv6header(const XtBytes& bytes) {
   return XtIpv6header{.headers = bytes.u8(0), .inverted = bytes.u8(1), .soft = bytes.u8(2) != 0};
 }
 std::string xt_words(const XtIpv6header& match, XtFamily /*family*/) {
-  constexpr std::array<std::string_view, 8> kNames{"prot", "none",  "esp", "auth",
-                                                   "frag", "route", "dst", "hop"};
+  // iptables' own, and those of /etc/protocols.
+  constexpr std::array<std::string_view, 8> kNames{
+      "protocol", "ipv6-nonxt", "esp", "ah", "ipv6-frag", "ipv6-route", "ipv6-opts", "hop-by-hop"};
   std::string list;
   for (std::size_t i = kNames.size(); i-- > 0;) {
     if ((match.headers >> i & 1) != 0) list += (list.empty() ? "" : ",") + std::string(kNames[i]);

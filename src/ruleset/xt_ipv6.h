@@ -14,6 +14,8 @@ namespace rolewall::ruleset {
 
 struct XtFrag {
   XtRange<std::uint32_t> id;
+  std::optional<std::uint32_t> length;  // at which the kernel does not look
+  bool length_inverted = false;
   bool reserved_is_zero = false;
   bool is_first = false;
   std::optional<bool> more;  // whether further fragments follow

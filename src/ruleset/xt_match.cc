@@ -37,6 +37,8 @@ constexpr std::array kPayloadRows{
     PayloadRow{"connlabel", 0, 4, as_meaning<read_xt_connlabel>},
     PayloadRow{"connlimit", 1, 32, as_meaning<read_xt_connlimit>},
     PayloadRow{"connmark", 1, 12, as_meaning<read_xt_connmark>},
+    PayloadRow{"conntrack", 1, 152, as_meaning<read_xt_conntrack_1>},
+    PayloadRow{"conntrack", 2, 156, as_meaning<read_xt_conntrack_2>},
     PayloadRow{"conntrack", 3, 164, as_meaning<read_xt_conntrack>},
     PayloadRow{"cpu", 0, 8, as_meaning<read_xt_cpu>},
     PayloadRow{"dccp", 0, 16, as_meaning<read_xt_dccp>},
@@ -47,6 +49,7 @@ constexpr std::array kPayloadRows{
     PayloadRow{"esp", 0, 12, as_meaning<read_xt_esp>},
     PayloadRow{"eui64", 0, 4, as_meaning<read_xt_eui64>},
     PayloadRow{"frag", 0, 16, as_meaning<read_xt_frag>},
+    PayloadRow{"hashlimit", 1, 56, as_meaning<read_xt_hashlimit_1>},
     PayloadRow{"hashlimit", 2, 304, as_meaning<read_xt_hashlimit_2>},
     PayloadRow{"hashlimit", 3, 312, as_meaning<read_xt_hashlimit_3>},
     PayloadRow{"hbh", 0, 40, as_meaning<read_xt_hbh>},
@@ -68,13 +71,17 @@ constexpr std::array kPayloadRows{
     PayloadRow{"policy", 0, 308, as_meaning<read_xt_policy>},
     PayloadRow{"quota", 0, 24, as_meaning<read_xt_quota>},
     PayloadRow{"realm", 0, 12, as_meaning<read_xt_realm>},
+    PayloadRow{"recent", 0, 212, as_meaning<read_xt_recent_0>},
     PayloadRow{"recent", 1, 228, as_meaning<read_xt_recent>},
     PayloadRow{"rpfilter", 0, 1, as_meaning<read_xt_rpfilter>},
     PayloadRow{"rt", 0, 280, as_meaning<read_xt_rt>},
     PayloadRow{"sctp", 0, 292, as_meaning<read_xt_sctp>},
+    PayloadRow{"set", 0, 32, as_meaning<read_xt_set_0>},
     PayloadRow{"set", 1, 4, as_meaning<read_xt_set_1>},
     PayloadRow{"set", 2, 4, as_meaning<read_xt_set_1>},
+    PayloadRow{"set", 3, 48, as_meaning<read_xt_set_3>},
     PayloadRow{"set", 4, 48, as_meaning<read_xt_set_4>},
+    PayloadRow{"socket", 0, 0, as_meaning<read_xt_socket>},
     PayloadRow{"socket", 1, 1, as_meaning<read_xt_socket>},
     PayloadRow{"socket", 2, 1, as_meaning<read_xt_socket>},
     PayloadRow{"socket", 3, 1, as_meaning<read_xt_socket>},
@@ -116,10 +123,11 @@ Result<XtMatchMeaning> meaning_of(const XtMatch& match) {
   return without("it is not modelled");
 }
 
-std::string in_words(const XtMatch& match, XtFamily family) {
+std::string in_words(const XtMatch& match, XtFamily family, IpsetNumbers sets) {
   const auto meaning = meaning_of(match);
   if (!meaning) return "-m " + match.name;
   if (match.name == "udplite") return "-m udplite";
+  if (const auto* set = std::get_if<XtSet>(&*meaning)) return "-m " + xt_words(*set, sets);
   return "-m " + visit_closed([&](const auto& m) { return xt_words(m, family); }, *meaning);
 }
 

@@ -9,6 +9,7 @@
 #include <variant>
 
 #include "base/error.h"
+#include "ruleset/host.h"
 #include "ruleset/xt.h"
 #include "ruleset/xt_flow.h"
 #include "ruleset/xt_header.h"
@@ -31,6 +32,7 @@ using XtMatchMeaning =
 Result<XtMatchMeaning> meaning_of(const XtMatch& match);
 
 // "-m multiport --dports 22,80", as iptables-save has it; of one that is not known, its name.
-std::string in_words(const XtMatch& match, XtFamily family);
+// `sets`: without those of the host a set of ip_set has its number in brackets.
+std::string in_words(const XtMatch& match, XtFamily family, IpsetNumbers sets = {});
 
 }  // namespace rolewall::ruleset

@@ -18,14 +18,28 @@ struct XtLimit {
 
 struct XtHashlimit {
   std::string name;
-  std::uint64_t period = 0;  // in millionths of a second; of bytes and rates as the kernel has it
+  std::uint64_t period = 0;  // in millionths of a second; of bytes as the kernel has it
   std::uint64_t burst = 0;
   std::uint32_t by = 0;            // XT_HASHLIMIT_HASH_*
   std::uint8_t source_length = 0;  // of the network that is counted as one
   std::uint8_t destination_length = 0;
-  std::uint32_t most = 0;  // entries, at least
+  std::uint32_t buckets = 0;  // 0: by the machine's memory
+  std::uint32_t most = 0;     // entries; 0: by the buckets
+  std::uint32_t collects_after_ms = 0;
+  std::uint32_t expires_after_ms = 0;
+  std::uint32_t interval = 0;  // in seconds, of `--hashlimit-rate-match`; 0: it is not that
   bool above = false;
   bool counts_bytes = false;
+
+  // How many entries its table takes at least, and at most (htable_create()).
+  struct Room {
+    std::uint32_t least = 0;
+    std::optional<std::uint32_t> most;  // absent: by the machine's memory
+  };
+  Room room() const;
+  // All but what is the rule's own: whether it wants more or less.
+  bool makes_same_list(const XtHashlimit& other) const;
+  bool operator==(const XtHashlimit&) const = default;
 };
 
 struct XtRecent {
@@ -55,8 +69,10 @@ struct XtStatistic {
 };
 
 std::optional<XtLimit> read_xt_limit(const XtBytes& bytes);
+std::optional<XtHashlimit> read_xt_hashlimit_1(const XtBytes& bytes);
 std::optional<XtHashlimit> read_xt_hashlimit_2(const XtBytes& bytes);
 std::optional<XtHashlimit> read_xt_hashlimit_3(const XtBytes& bytes);
+std::optional<XtRecent> read_xt_recent_0(const XtBytes& bytes);
 std::optional<XtRecent> read_xt_recent(const XtBytes& bytes);
 std::optional<XtQuota> read_xt_quota(const XtBytes& bytes);
 std::optional<XtStatistic> read_xt_statistic(const XtBytes& bytes);

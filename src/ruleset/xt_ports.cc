@@ -2,6 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <vector>
+
 namespace rolewall::ruleset {
 namespace {
 
@@ -27,6 +32,54 @@ std::string flag_names(std::uint8_t flags) {
   }
   if (flags >> kNames.size() != 0) return fmt::format("{:#x}", flags);
   return names.empty() ? "NONE" : names;
+}
+
+std::string chunk_name(std::size_t type) {
+  struct Chunk {
+    std::size_t type;
+    std::string_view name;
+  };
+  constexpr std::array kChunks{
+      Chunk{0, "DATA"},           Chunk{1, "INIT"},          Chunk{2, "INIT_ACK"},
+      Chunk{3, "SACK"},           Chunk{4, "HEARTBEAT"},     Chunk{5, "HEARTBEAT_ACK"},
+      Chunk{6, "ABORT"},          Chunk{7, "SHUTDOWN"},      Chunk{8, "SHUTDOWN_ACK"},
+      Chunk{9, "ERROR"},          Chunk{10, "COOKIE_ECHO"},  Chunk{11, "COOKIE_ACK"},
+      Chunk{12, "ECN_ECNE"},      Chunk{13, "ECN_CWR"},      Chunk{14, "SHUTDOWN_COMPLETE"},
+      Chunk{64, "I_DATA"},        Chunk{128, "ASCONF_ACK"},  Chunk{130, "RE_CONFIG"},
+      Chunk{132, "PAD"},          Chunk{192, "FORWARD_TSN"}, Chunk{193, "ASCONF"},
+      Chunk{194, "I_FORWARD_TSN"}};
+  const auto at = std::ranges::find(kChunks, type, &Chunk::type);
+  return at == kChunks.end() ? fmt::format("{}", type) : std::string(at->name);
+}
+
+// A chunk's flags by letters, of each the lower bit last; those that are to be clear are small.
+std::string chunk_flags(std::size_t type, const std::vector<XtSctp::Flags>& flags) {
+  constexpr std::string_view kData = "----IUBE";
+  constexpr std::string_view kTcb = "-------T";
+  std::string letters;
+  for (const XtSctp::Flags& each : flags) {
+    if (each.chunk != type) continue;
+    for (unsigned bit = 8; bit-- > 0;) {
+      if ((each.mask >> bit & 1) == 0) continue;
+      const char letter = (type == 0 ? kData : kTcb)[7 - bit];
+      const bool is_set = (each.value >> bit & 1) != 0;
+      letters += is_set ? letter : static_cast<char>(std::tolower(letter));
+    }
+  }
+  return letters.empty() ? "" : ":" + letters;
+}
+
+std::string chunk_names(const XtSctp& match) {
+  std::string types;
+  bool has_all = true;
+  for (std::size_t type = 0; type < 256; ++type) {
+    if ((match.types[type / 32] >> type % 32 & 1) == 0) {
+      has_all = false;
+      continue;
+    }
+    types += (types.empty() ? "" : ",") + chunk_name(type) + chunk_flags(type, match.flags);
+  }
+  return has_all ? "ALL" : types.empty() ? "NONE" : types;
 }
 
 std::string spi_words(const XtRange<std::uint32_t>& spi, std::string_view option, bool inverted) {
@@ -141,11 +194,7 @@ std::string xt_words(const XtSctp& match, XtFamily /*family*/) {
   std::string words =
       "sctp" + port_words("sport", match.source) + port_words("dport", match.destination);
   if (!match.asks_chunks) return words;
-  std::string types;
-  for (std::size_t type = 0; type < 256; ++type) {
-    if ((match.types[type / 32] >> type % 32 & 1) == 0) continue;
-    types += fmt::format("{}{}", types.empty() ? "" : ",", type);
-  }
+  const std::string types = chunk_names(match);
   const std::string_view how = match.chunks == XtSctp::Chunks::Any   ? "any"
                                : match.chunks == XtSctp::Chunks::All ? "all"
                                                                      : "only";

@@ -16,25 +16,66 @@ using Meaning = std::optional<XtTargetMeaning>;
 
 // struct xt_log_info
 Meaning read_log(const XtBytes& bytes) {
+  constexpr std::uint8_t kUsualLevel = 4;
+  struct Flag {
+    std::uint8_t bit;
+    std::string_view option;
+  };
+  constexpr std::array kFlags{Flag{1, "tcp-sequence"}, Flag{2, "tcp-options"},
+                              Flag{4, "ip-options"}, Flag{8, "uid"}, Flag{32, "macdecode"}};
   std::string words;
   if (const std::string prefix = bytes.text(2, 30); !prefix.empty()) {
-    words += " --log-prefix \"" + prefix + "\"";
+    words += " --log-prefix " + xt_quoted(prefix);
   }
-  return XtNotes{words + fmt::format(" --log-level {}", bytes.u8(0))};
+  if (bytes.u8(0) != kUsualLevel) words += fmt::format(" --log-level {}", bytes.u8(0));
+  for (const Flag& flag : kFlags) {
+    if ((bytes.u8(1) & flag.bit) != 0) words += " --log-" + std::string(flag.option);
+  }
+  return XtNotes{words};
 }
 // struct xt_nflog_info
 Meaning read_nflog(const XtBytes& bytes) {
   std::string words;
   if (const std::string prefix = bytes.text(12, 64); !prefix.empty()) {
-    words += " --nflog-prefix \"" + prefix + "\"";
+    words += " --nflog-prefix " + xt_quoted(prefix);
   }
-  return XtNotes{words + fmt::format(" --nflog-group {}", bytes.u16(4))};
+  if (bytes.u16(4) != 0) words += fmt::format(" --nflog-group {}", bytes.u16(4));
+  const bool is_copied = (bytes.u16(8) & 1) != 0;
+  if (bytes.u32(0) != 0) {
+    words += fmt::format(" --nflog-{} {}", is_copied ? "size" : "range", bytes.u32(0));
+  }
+  if (bytes.u16(6) != 0) words += fmt::format(" --nflog-threshold {}", bytes.u16(6));
+  return XtNotes{words};
 }
 // struct xt_audit_info
 Meaning read_audit(const XtBytes& bytes) {
   constexpr std::array<std::string_view, 3> kTypes{"accept", "drop", "reject"};
   if (bytes.u8(0) >= kTypes.size()) return std::nullopt;
   return XtNotes{" --type " + std::string(kTypes[bytes.u8(0)])};
+}
+// struct idletimer_tg_info, _v1
+Meaning read_idletimer(const XtBytes& bytes) {
+  return XtNotes{fmt::format(" --timeout {} --label {}", bytes.u32(0), bytes.text(4, 28))};
+}
+Meaning read_idletimer_1(const XtBytes& bytes) {
+  Meaning meaning = read_idletimer(bytes);
+  if (bytes.u8(33) != 0) std::get<XtNotes>(*meaning).words += " --alarm";
+  return meaning;
+}
+// struct xt_rateest_target_info
+Meaning read_rateest(const XtBytes& bytes) {
+  constexpr std::uint64_t kSecond = 1'000'000;
+  const auto interval = static_cast<std::int8_t>(bytes.u8(16));
+  const std::uint8_t log = bytes.u8(17);
+  if (interval < -2 || interval > 3 || log > 31) return std::nullopt;
+  const std::uint64_t each = (kSecond << (interval + 2)) / 4;
+  const auto time = [](std::uint64_t us) {
+    constexpr double kMillisecond = 1000;
+    return us >= kSecond ? fmt::format("{:.1f}s", static_cast<double>(us) / kSecond)
+                         : fmt::format("{:.1f}ms", static_cast<double>(us) / kMillisecond);
+  };
+  return XtNotes{fmt::format(" --rateest-name {} --rateest-interval {} --rateest-ewmalog {}",
+                             bytes.text(0, 16), time(each), time(each << log))};
 }
 // Of which nothing that is modelled depends on the payload.
 Meaning read_note(const XtBytes& /*bytes*/) {
@@ -88,11 +129,15 @@ Meaning read_ct(const XtBytes& bytes) {
   const std::uint16_t flags = bytes.u16(0);
   if ((flags & ~31) != 0) return std::nullopt;
   return XtCt{.untracks = (flags & kNotrack) != 0,
+              .is_alias = (flags & kAlias) != 0,
               .zone = bytes.u16(2),
               .zone_of_mark = (flags & kMark) != 0,
               .zone_of_direction = (flags & (kOriginal | kReply)) != 0,
+              .zone_of_reply = (flags & kReply) != 0,
               .helper = bytes.text(12, 16),
-              .timeout = {}};
+              .timeout = {},
+              .events = bytes.u32(4),
+              .expectation_events = bytes.u32(8)};
 }
 // struct xt_ct_target_info_v1
 Meaning read_ct_1(const XtBytes& bytes) {
@@ -101,7 +146,7 @@ Meaning read_ct_1(const XtBytes& bytes) {
   return meaning;
 }
 Meaning read_notrack(const XtBytes& /*bytes*/) {
-  return XtCt{.untracks = true, .helper = {}, .timeout = {}};
+  return XtCt{.untracks = true, .is_alias = true, .helper = {}, .timeout = {}};
 }
 // struct xt_set_info_target_v1 to _v3
 XtSetTarget::Use set_use(const XtBytes& bytes, std::size_t at) {
@@ -126,6 +171,20 @@ void read_set_options(XtSetTarget& target, const XtBytes& bytes, std::size_t at)
   const std::uint32_t timeout = bytes.u32(at + 4);
   if (timeout != 0xffffffff) target.timeout = timeout;
 }
+// struct xt_set_info_target_v0
+Meaning read_set_0(const XtBytes& bytes) {
+  const auto use_at = [&](std::size_t at) {
+    const XtSetSides sides = xt_set_sides_0(bytes, at);
+    return XtSetTarget::Use{.number = bytes.u16(at),
+                            .dimensions = sides.dimensions,
+                            .sources = sides.sources,
+                            .inverted = sides.inverted};
+  };
+  XtSetTarget target;
+  target.add = use_at(0);
+  target.remove = use_at(32);
+  return target;
+}
 Meaning read_set_1(const XtBytes& bytes) {
   return read_sets(bytes);
 }
@@ -142,7 +201,7 @@ Meaning read_set_3(const XtBytes& bytes) {
 }
 // struct nf_synproxy_info
 Meaning read_synproxy(const XtBytes& bytes) {
-  return XtSynproxyTarget{.options = bytes.u8(0), .mss = bytes.u16(2)};
+  return XtSynproxyTarget{.options = bytes.u8(0), .window_scale = bytes.u8(1), .mss = bytes.u16(2)};
 }
 // struct xt_NFQ_info to xt_NFQ_info_v3
 Meaning read_queue(const XtBytes& bytes) {
@@ -152,7 +211,10 @@ Meaning read_queue_1(const XtBytes& bytes) {
   return XtQueue{.first = bytes.u16(0), .count = bytes.u16(2)};
 }
 Meaning read_queue_3(const XtBytes& bytes) {
-  return XtQueue{.first = bytes.u16(0), .count = bytes.u16(2), .bypass = (bytes.u16(4) & 1) != 0};
+  return XtQueue{.first = bytes.u16(0),
+                 .count = bytes.u16(2),
+                 .by_cpu = (bytes.u16(4) & 2) != 0,
+                 .bypass = (bytes.u16(4) & 1) != 0};
 }
 // struct xt_tproxy_target_info, _v1
 Meaning read_tproxy(const XtBytes& bytes) {
@@ -268,8 +330,8 @@ constexpr std::array kTargetRows{
     TargetRow{"DSCP", 0, 1, read_dscp},
     TargetRow{"ECN", 0, 3, read_ecn},
     TargetRow{"HL", 0, 2, read_hl},
-    TargetRow{"IDLETIMER", 0, 0, read_note},
-    TargetRow{"IDLETIMER", 1, 0, read_note},
+    TargetRow{"IDLETIMER", 0, 40, read_idletimer},
+    TargetRow{"IDLETIMER", 1, 48, read_idletimer_1},
     TargetRow{"LED", 0, 0, read_note},
     TargetRow{"LOG", 0, 32, read_log},
     TargetRow{"MARK", 2, 8, read_mark},
@@ -283,12 +345,13 @@ constexpr std::array kTargetRows{
     TargetRow{"NFQUEUE", 2, 6, read_queue_3},
     TargetRow{"NFQUEUE", 3, 6, read_queue_3},
     TargetRow{"NOTRACK", 0, 0, read_notrack},
-    TargetRow{"RATEEST", 0, 0, read_note},
+    TargetRow{"RATEEST", 0, 32, read_rateest},
     TargetRow{"REDIRECT", 0, 20, read_nat_ipv4<NatTo::Redirect>},
     TargetRow{"REDIRECT", 0, 40, read_nat<NatTo::Redirect>},
     TargetRow{"REJECT", 0, 4, read_reject},
     TargetRow{"SECMARK", 0, 0, read_note},
     TargetRow{"SECMARK", 1, 0, read_note},
+    TargetRow{"SET", 0, 64, read_set_0},
     TargetRow{"SET", 1, 8, read_set_1},
     TargetRow{"SET", 2, 16, read_set_2},
     TargetRow{"SET", 3, 20, read_set_3},
@@ -392,13 +455,28 @@ std::string words(const XtNat& nat, XtFamily family) {
   return (nat.flags & kPersistent) != 0 ? words + " --persistent" : words;
 }
 std::string words(const XtCt& target, XtFamily /*family*/) {
-  if (target.untracks) return " --notrack";
+  if (target.untracks) return target.is_alias ? "" : " --notrack";
   std::string words;
   if (!target.helper.empty()) words += " --helper " + target.helper;
   if (!target.timeout.empty()) words += " --timeout " + target.timeout;
-  if (target.zone_of_mark) words += " --zone mark";
-  if (target.zone != 0) words += fmt::format(" --zone {}", target.zone);
-  return words;
+  constexpr std::array<std::string_view, 10> kEvents{"new",        "related",   "destroy", "reply",
+                                                     "assured",    "protoinfo", "helper",  "mark",
+                                                     "natseqinfo", "secmark"};
+  const auto add = [&](std::string_view option, std::uint32_t events) {
+    std::string list;
+    for (std::size_t i = 0; i < kEvents.size(); ++i) {
+      if ((events >> i & 1) != 0) list += (list.empty() ? "" : ",") + std::string(kEvents[i]);
+    }
+    if (!list.empty()) words += fmt::format(" --{} {}", option, list);
+  };
+  add("ctevents", target.events);
+  add("expevents", target.expectation_events);
+  if (!target.zone_of_mark && target.zone == 0) return words;
+  const std::string_view zone = !target.zone_of_direction ? "zone"
+                                : target.zone_of_reply    ? "zone-reply"
+                                                          : "zone-orig";
+  return words + fmt::format(" --{} {}", zone,
+                             target.zone_of_mark ? "mark" : fmt::format("{}", target.zone));
 }
 std::string words(const XtSetMss& target, XtFamily /*family*/) {
   return target.size ? fmt::format(" --set-mss {}", *target.size) : " --clamp-mss-to-pmtu";
@@ -426,17 +504,17 @@ std::string words(const XtSetEcn& target, XtFamily /*family*/) {
   return fmt::format(" --ecn-ip-ect {}", target.ip_value);
 }
 std::string words(const XtClassify& target, XtFamily /*family*/) {
-  return fmt::format(" --set-class {:x}:{:x}", target.priority >> 16, target.priority & 0xffff);
+  return fmt::format(" --set-class {:04x}:{:04x}", target.priority >> 16, target.priority & 0xffff);
 }
 std::string words(const XtTproxyTarget& target, XtFamily family) {
   return fmt::format(" --on-port {} --on-ip {} --tproxy-mark {:#x}/{:#x}", target.port,
                      xt_text(target.address, family), target.mark_value, target.mark_mask);
 }
-std::string words(const XtSetTarget& target, XtFamily /*family*/) {
+std::string words(const XtSetTarget& target, IpsetNumbers sets) {
   std::string words;
   const auto say = [&](std::string_view option, const XtSetTarget::Use& use) {
     if (!use.is_there()) return;
-    words += fmt::format(" --{} (number {}) {}", option, use.number,
+    words += fmt::format(" --{} {} {}", option, xt_set_name(use.number, sets),
                          xt_sides(use.dimensions, use.sources));
   };
   say("add-set", target.add);
@@ -449,14 +527,24 @@ std::string words(const XtSetTarget& target, XtFamily /*family*/) {
   if (target.maps_mark) words += " --map-mark";
   return target.maps_priority ? words + " --map-prio" : words;
 }
+std::string words(const XtSetTarget& target, XtFamily /*family*/) {
+  return words(target, IpsetNumbers());
+}
 std::string words(const XtSynproxyTarget& target, XtFamily /*family*/) {
-  return target.mss == 0 ? "" : fmt::format(" --mss {}", target.mss);
+  enum : std::uint8_t { kMss = 1, kScale = 2, kSack = 4, kTime = 8, kEcn = 16 };
+  std::string words;
+  if ((target.options & kSack) != 0) words += " --sack-perm";
+  if ((target.options & kTime) != 0) words += " --timestamp";
+  if ((target.options & kScale) != 0) words += fmt::format(" --wscale {}", target.window_scale);
+  if ((target.options & kMss) != 0) words += fmt::format(" --mss {}", target.mss);
+  return (target.options & kEcn) != 0 ? words + " --ecn" : words;
 }
 std::string words(const XtQueue& target, XtFamily /*family*/) {
   std::string words = target.count <= 1 ? fmt::format(" --queue-num {}", target.first)
                                         : fmt::format(" --queue-balance {}:{}", target.first,
                                                       target.first + target.count - 1);
-  return target.bypass ? words + " --queue-bypass" : words;
+  if (target.bypass) words += " --queue-bypass";
+  return target.by_cpu ? words + " --queue-cpu-fanout" : words;
 }
 
 }  // namespace
@@ -484,10 +572,13 @@ Result<XtTargetMeaning> meaning_of(const XtTarget& target) {
   return fail(ErrorKind::Usage, "it is not modelled");
 }
 
-std::string in_words(const XtTarget& target, XtFamily family) {
+std::string in_words(const XtTarget& target, XtFamily family, IpsetNumbers sets) {
   const auto meaning = meaning_of(target);
   if (!meaning) return "-j " + target.name;
-  return "-j " + target.name +
+  if (const auto* set = std::get_if<XtSetTarget>(&*meaning)) return "-j SET" + words(*set, sets);
+  const auto* ct = std::get_if<XtCt>(&*meaning);
+  const bool is_notrack = ct != nullptr && ct->untracks && ct->is_alias;
+  return "-j " + (is_notrack ? "NOTRACK" : target.name) +
          visit_closed([&](const auto& m) { return words(m, family); }, *meaning);
 }
 

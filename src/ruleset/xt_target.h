@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "ruleset/actions.h"
+#include "ruleset/host.h"
 #include "ruleset/xt.h"
 #include "ruleset/xt_bytes.h"
 
@@ -72,11 +73,15 @@ struct XtNat {
 // CT, and NOTRACK.
 struct XtCt {
   bool untracks = false;
+  bool is_alias = false;  // it was written as NOTRACK
   std::uint16_t zone = 0;
   bool zone_of_mark = false;
   bool zone_of_direction = false;
+  bool zone_of_reply = false;  // of the directions
   std::string helper;
   std::string timeout;
+  std::uint32_t events = 0;  // IPCT_*: what is told of the connection
+  std::uint32_t expectation_events = 0;
 };
 
 struct XtSetMss {
@@ -141,12 +146,14 @@ struct XtSetTarget {
 
 struct XtSynproxyTarget {
   std::uint8_t options = 0;
+  std::uint8_t window_scale = 0;
   std::uint16_t mss = 0;
 };
 
 struct XtQueue {
   std::uint16_t first = 0;
   std::uint16_t count = 1;
+  bool by_cpu = false;  // `--queue-cpu-fanout`
   bool bypass = false;  // without a program that listens, the packet is accepted
 };
 
@@ -158,6 +165,6 @@ using XtTargetMeaning =
 Result<XtTargetMeaning> meaning_of(const XtTarget& target);
 
 // "-j DNAT --to-destination 10.0.0.7:80"; of one that is not known, its name.
-std::string in_words(const XtTarget& target, XtFamily family);
+std::string in_words(const XtTarget& target, XtFamily family, IpsetNumbers sets = {});
 
 }  // namespace rolewall::ruleset

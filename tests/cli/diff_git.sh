@@ -36,6 +36,11 @@ expect_out "more permissive"
 rolewall diff origin/main
 expect_status 2
 expect_err "neither a directory or file, nor a revision of the git repository here"
+mkdir ../empty && cd ../empty || exit 99
+rolewall diff a.json b.json
+expect_status 2
+expect_err "a.json: neither a directory or file, nor a git revision: no policies found"
+cd ../repo || exit 99
 rolewall diff HEAD~7
 expect_status 2
 expect_err "there is no commit so far back"

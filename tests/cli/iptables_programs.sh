@@ -223,8 +223,19 @@ if iptables-legacy -A INPUT -s 198.51.100.66 -j DROP 2>/dev/null; then
   printf '\n[[inbound]]\nid = "more"\nservice = "tcp/8003"\nfrom = "any"\n' >>site/server.toml
   rolewall plan site --host srv --state-dir "$state"
   expect_err 'tables of iptables-legacy are in force (ip filter (1 rule))'
+  rolewall plan site --host srv --state-dir "$state" --format json
+  expect_json 'any(r.startswith("tables of iptables-legacy are in force (ip filter (1 rule))") for r in d["remarks"])'
   rolewall apply site --host srv --state-dir "$state"
   expect_status 0
   expect_err 'tables of iptables-legacy are in force (ip filter (1 rule))'
+  # With nothing of ours in force, and on a host that never had anything.
+  rolewall disable --state-dir "$state"
+  expect_status 0
+  for directory in "$state" none; do
+    rolewall status --state-dir "$directory" --all
+    expect_out 'iptables-legacy tables are in force (ip filter (1 rule))'
+    rolewall status --state-dir "$directory" --format json
+    expect_json '"legacy-iptables" in [f["code"] for f in d["findings"]]'
+  done
 fi
 echo "$checks checks"

@@ -1,4 +1,4 @@
-# Some 230 ways to shut an administrator out, each with a real session: refused, and forced it ends,
+# Some 260 ways to shut an administrator out, each with a real session: refused, and forced it ends,
 # and comes back with the timer; a change that takes nothing away is made in the same scene. One of
 # each kind in each family is tried, of each verb, and beside each other program; all with
 # ROLEWALL_LONG_TESTS; `sh lock_outs.sh WORD...` tries those whose names have one of the words.

@@ -25,6 +25,11 @@ proves 'drop mysql internet > self' --host db-01
 refutes 'reject mysql internet > self' --host db-01
 expect_out "this packet is not rejected"
 
+# No packet is of two families.
+rolewall prove -p "$policies" 'never mysql 0.0.0.0/0,!10.0.0.0/8 > fd00:db8:0:3::10'
+expect_status 2
+expect_err "both have no addresses of the same family"
+
 # Relations.
 proves 'ssh any > db implies ssh office > db'
 refutes 'ssh office > db implies ssh 198.51.100.0/25 > db'

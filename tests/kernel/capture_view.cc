@@ -11,8 +11,9 @@
 namespace rolewall::kernel_judge {
 namespace {
 
-constexpr std::array<std::uint8_t, 6> kOwnMac{2, 0, 0, 0, 0, 1};
-constexpr std::array<std::uint8_t, 6> kTheirMac{2, 0, 0, 0, 0, 2};
+// Not those of the wire, so that they must be none that a ruleset names.
+constexpr std::array<std::uint8_t, 6> kOwnMac{2, 0, 0, 0, 0, 0x61};
+constexpr std::array<std::uint8_t, 6> kTheirMac{2, 0, 0, 0, 0, 0x62};
 
 ask::Verdict verdict_of(sandbox::Fate fate) {
   switch (fate) {
@@ -105,7 +106,7 @@ std::string CaptureView::first_wrong(const ruleset::Snapshot& snapshot, Tally& t
   ruleset::Snapshot known = snapshot;
   for (ruleset::Interface& interface : known.host.interfaces) {
     interface.mac =
-        link_ == Link::KnownMac && interface.device == device_ ? "02:00:00:00:00:01" : "";
+        link_ == Link::KnownMac && interface.device == device_ ? "02:00:00:00:00:61" : "";
   }
   ask::Conversation conversation(known, {.device = device_});
   std::string story;

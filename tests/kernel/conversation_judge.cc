@@ -269,7 +269,7 @@ class Runner {
                                          std::vector<CaptureView>& views) {
     TRY(trial.forget());
     ++conversations_;
-    Talk talk(seed, arguments_.one_device());
+    Talk talk(seed, host_, arguments_.one_device());
     Random cuts(Random(seed + 3).next());
     std::vector<Question> said;
     bool shows_all = true;

@@ -145,6 +145,11 @@ class Writer {
                                        "counter ", "meta mark set ct mark "});
     }
     if (early && random_.percent(25)) return text + "notrack";
+    // Behind connection tracking, where it comes too late.
+    if (!early && (hook == "prerouting" || hook == "output") && random_.percent(10)) {
+      text += random_.of<const char*>(
+          {"notrack ", "notrack ct state untracked ", "notrack ct state != untracked "});
+    }
     if (early && random_.percent(40)) {
       return text + random_.of<const char*>({"meta mark set 0x7", "meta mark set 0x17",
                                              "ct zone set 3", "meta priority set 1:2"});

@@ -201,7 +201,7 @@ struct Draft {
 void unsettle(eval::Packet& packet, Random& random, bool outbound) {
   if (!random.percent(28)) return;
   switch (
-      random.weighted({25, outbound ? 0U : 8U, 25, 15, outbound ? 0U : 10U, outbound ? 0U : 8U})) {
+      random.weighted({40, outbound ? 0U : 8U, 25, 15, outbound ? 0U : 10U, outbound ? 0U : 8U})) {
     case 0:
       add_extension_headers(packet, random);
       break;

@@ -75,6 +75,11 @@ add s4list s4wide
 create s4b hash:ip timeout 3600
 create s4c hash:ip,port
 create s4d bitmap:ip range 10.9.1.0/24
+create s4counted hash:ip counters
+create s4countednet hash:net counters
+create s4mapped hash:ip skbinfo
+add s4mapped 10.9.1.5 skbmark 0x5/0xff skbprio 1:5
+add s4mapped 198.51.100.7 skbmark 0x10
 create s6ip hash:ip family inet6
 add s6ip 2001:db8:9:1::5
 add s6ip 2001:db8:9::1
@@ -101,6 +106,10 @@ add s6list s6port
 add s6list s6wide
 create s6b hash:ip family inet6 timeout 3600
 create s6c hash:ip,port family inet6
+create s6counted hash:ip family inet6 counters
+create s6countednet hash:net family inet6 counters
+create s6maps hash:ip family inet6 skbinfo
+add s6maps 2001:db8:9:1::5 skbmark 0x5/0xff
 create ports bitmap:port range 0-1024
 add ports 22
 add ports 53
@@ -111,10 +120,21 @@ flush s4b
 add s4b 10.9.1.5
 flush s4c
 add s4c 10.9.1.5,tcp:22
+flush s4counted
+add s4counted 10.9.1.5 packets 2 bytes 150
+add s4counted 198.51.100.7
+flush s4countednet
+add s4countednet 10.9.1.0/24 packets 3 bytes 250
+add s4countednet 10.9.0.0/16 packets 1 bytes 90
+add s4countednet 10.9.1.77 nomatch
 flush s4d
 add s4d 10.9.1.77
 flush s6b
 add s6b 2001:db8:9:1::5
+flush s6counted
+add s6counted 2001:db8:9:1::5 packets 2 bytes 150
+flush s6countednet
+add s6countednet 2001:db8::/32 packets 3 bytes 250
 flush s6c
 add s6c 2001:db8:9:1::5,tcp:22
 )";

@@ -118,10 +118,11 @@ class IptablesWriter {
                               "only DATA:Be", "any ABORT:t", "all DATA,SACK"}));
     }
     if (protocol_ == "dccp") {
-      return " -m dccp " + (random_.percent(50)
-                                ? fmt::format("{}--dport {}", inverted(), ports())
-                                : inverted() + pick({"--dccp-types REQUEST,DATA",
-                                                     "--dccp-types RESET", "--dccp-option 1"}));
+      return " -m dccp " +
+             (random_.percent(50)
+                  ? fmt::format("{}--dport {}", inverted(), ports())
+                  : inverted() + pick({"--sport 1024:65535", "--dccp-types REQUEST,DATA",
+                                       "--dccp-types RESET", "--dccp-option 1"}));
     }
     if (protocol_ == "icmp") {
       return " -m icmp " + inverted() + "--icmp-type " +
@@ -146,7 +147,13 @@ class IptablesWriter {
 
   // --- the others, "" where it does not fit ---
 
-  std::string header_match() {
+  std::string limited_to_device(const Place& at) {
+    if (!random_.percent(20)) return "";
+    if (at.is("PREROUTING") || at.is("INPUT")) return " --limit-iface-in";
+    return at.leaves() ? " --limit-iface-out" : "";
+  }
+
+  std::string header_match(const Place& at) {
     switch (random_.below(11)) {
       case 0:
         return fmt::format(" -m iprange {}--{}-range {}", inverted(), pick({"src", "dst"}),
@@ -185,11 +192,13 @@ class IptablesWriter {
           return " -m addrtype " + inverted() +
                  pick({"--dst-type LOCAL", "--dst-type MULTICAST", "--dst-type UNICAST",
                        "--src-type LOCAL", "--src-type UNREACHABLE", "--dst-type ANYCAST",
-                       "--dst-type UNICAST,LOCAL"});
+                       "--dst-type UNICAST,LOCAL"}) +
+                 limited_to_device(at);
         }
         return " -m addrtype " + inverted() +
                pick({"--dst-type LOCAL", "--dst-type MULTICAST", "--dst-type UNICAST",
-                     "--src-type LOCAL", "--dst-type BROADCAST", "--src-type UNICAST,MULTICAST"});
+                     "--src-type LOCAL", "--dst-type BROADCAST", "--src-type UNICAST,MULTICAST"}) +
+               limited_to_device(at);
       default:
         return " -m pkttype " + inverted() + "--pkt-type " +
                pick({"unicast", "broadcast", "multicast"});
@@ -200,7 +209,7 @@ class IptablesWriter {
     switch (random_.below(6)) {
       case 0:
         return " -m frag " + pick({"--fragfirst", "--fragmore", "--fraglast", "--fragid 5",
-                                   "! --fragid 0:9 --fragmore"});
+                                   "--fragres", "! --fragid 0:9 --fragmore", "--fraglen 8"});
       case 1:
         return " -m hbh " + pick({"--hbh-len 8", "! --hbh-len 8", "--hbh-opts 5:2", "--hbh-opts 1",
                                   "--hbh-opts 1:4,0"});
@@ -208,8 +217,10 @@ class IptablesWriter {
         return " -m dst " +
                pick({"--dst-len 8", "! --dst-len 8", "--dst-opts 1", "--dst-opts 1:4"});
       case 3:
-        return " -m rt " + pick({"--rt-type 0", "! --rt-type 0", "--rt-segsleft 0:1",
-                                 "--rt-type 0 --rt-len 24", "--rt-type 0 --rt-0-res"});
+        return " -m rt " +
+               pick({"--rt-type 0", "! --rt-type 0", "--rt-segsleft 0:1", "--rt-type 0 --rt-len 24",
+                     "--rt-type 0 --rt-0-res", "--rt-type 0 --rt-0-addrs 2001:db8:9:1::5",
+                     "--rt-type 0 --rt-0-addrs 2001:db8:9:1::5 --rt-0-not-strict"});
       default:
         return " -m ipv6header " + inverted() + "--header " +
                pick({"hop", "frag", "route", "dst", "prot", "hop,dst", "none", "frag,prot"}) +
@@ -231,9 +242,10 @@ class IptablesWriter {
         return " -m conntrack " +
                pick({"--ctstate SNAT", "--ctstate DNAT", "--ctdir ORIGINAL", "--ctdir REPLY",
                      "--ctproto 6", "! --ctproto 17", "--ctorigdstport 22:80",
-                     "--ctorigsrcport 40000", "! --ctorigdstport 443", "--ctstatus NONE",
-                     "--ctstatus ASSURED,SEEN_REPLY", "--ctstate NEW --ctproto 6",
-                     "! --ctstate NEW --ctdir ORIGINAL"});
+                     "--ctexpire 1:100000", "! --ctexpire 5", "--ctrepldstport 1024:65535",
+                     "--ctreplsrcport 22", "! --ctreplsrcport 80:443", "--ctorigsrcport 40000",
+                     "! --ctorigdstport 443", "--ctstatus NONE", "--ctstatus ASSURED,SEEN_REPLY",
+                     "--ctstate NEW --ctproto 6", "! --ctstate NEW --ctdir ORIGINAL"});
       case 5:
         return fmt::format(" -m conntrack {}--{} {}", inverted(),
                            pick({"ctorigsrc", "ctorigdst", "ctreplsrc", "ctrepldst"}), address());
@@ -249,7 +261,7 @@ class IptablesWriter {
       default:
         return " -m connlimit " +
                pick({"--connlimit-above 0", "--connlimit-upto 1", "--connlimit-above 1"}) +
-               pick({"", " --connlimit-mask 24", " --connlimit-daddr"});
+               pick({"", " --connlimit-mask 24", " --connlimit-daddr", " --connlimit-saddr"});
     }
   }
 
@@ -264,16 +276,20 @@ class IptablesWriter {
       case 2:
         return at.leaves() ? " -m owner " + inverted() +
                                  pick({"--uid-owner 0", "--uid-owner 1-1000", "--gid-owner 0",
-                                       "--socket-exists"})
+                                       "--gid-owner 5 --suppl-groups", "--socket-exists"})
                            : "";
       case 3:
         if (at.is("PREROUTING") || at.is("INPUT"))
           return " -m devgroup " + inverted() + "--src-group " + pick({"0", "1", "0x0/0xf"});
         return at.leaves() ? " -m devgroup " + inverted() + "--dst-group " + pick({"0", "1"}) : "";
       case 4:
-        return at.is("PREROUTING") || at.is("INPUT")
-                   ? " -m physdev " + inverted(50) + "--physdev-in eth0"
-                   : "";
+        if (at.is("PREROUTING") || at.is("INPUT")) {
+          return " -m physdev " + inverted(50) + pick({"--physdev-in eth0", "--physdev-is-in"});
+        }
+        return at.is("FORWARD") ? " -m physdev " + inverted(50) +
+                                      pick({"--physdev-is-bridged", "--physdev-is-out",
+                                            "--physdev-out eth1", "--physdev-is-in"})
+                                : "";
       case 5:
         return at.is("PREROUTING") && (at.table == "raw" || at.table == "mangle")
                    ? " -m rpfilter" +
@@ -281,15 +297,19 @@ class IptablesWriter {
                    : "";
       case 6:
         return at.is("PREROUTING") || at.is("INPUT")
-                   ? " -m socket" + pick({"", " --transparent", " --nowildcard"})
+                   ? " -m socket" +
+                         pick({"", " --transparent", " --nowildcard", " --restore-skmark"})
                    : "";
       case 7:
-        if (at.is("PREROUTING") || at.is("INPUT"))
-          return " -m policy --dir in --pol " + pick({"none", "ipsec"});
-        return at.leaves() ? " -m policy --dir out --pol " + pick({"none", "ipsec"}) : "";
+        if (at.is("PREROUTING") || at.is("INPUT")) return " -m policy --dir in" + transforms();
+        return at.leaves() ? " -m policy --dir out" + transforms() : "";
       case 8:
         return " -m time " + pick({"--timestart 08:00 --timestop 20:00", "--weekdays Mon,Tue",
-                                   "--monthdays 1,15"});
+                                   "--monthdays 1,15", "! --weekdays Sat,Sun", "! --monthdays 1",
+                                   "--timestart 20:00 --timestop 08:00",
+                                   "--timestart 20:00 --timestop 08:00 --contiguous",
+                                   "--datestart 2020-01-01 --datestop 2021-06-30T12:00:00",
+                                   "--weekdays Fri --kerneltz"});
       case 9:
         return " -m cpu --cpu " + pick({"0", "1"});
       case 10:
@@ -304,6 +324,15 @@ class IptablesWriter {
         return set_match();
     }
   }
+
+  std::string transforms() {
+    return pick(
+        {" --pol none", " --pol ipsec", " --pol ipsec --reqid 5", " --pol ipsec --spi 0x7",
+         " --pol ipsec --proto esp --mode tunnel --tunnel-src " + tunnel_end() + " --tunnel-dst " +
+             tunnel_end(),
+         " --pol ipsec --strict --proto esp ! --reqid 7 --next --proto ah --mode transport"});
+  }
+  std::string tunnel_end() { return v6_ ? "2001:db8::/32" : "192.0.2.0/24"; }
 
   std::string sides(unsigned dimensions) {
     std::string list;
@@ -329,16 +358,26 @@ class IptablesWriter {
                                         {"mac", 2, false},
                                         {"b", 1, false},
                                         {"c", 2, false},
-                                        {"d", 1, false}});
+                                        {"d", 1, false},
+                                        {"counted", 1, false},
+                                        {"countednet", 1, true}});
     const std::string_view of(kind.name);
     if (v6_ && (of == "map" || of == "mac" || of == "d")) return "";
-    if (!remembers_ && (of == "b" || of == "c" || of == "d")) return "";
+    const bool counts = of.starts_with("counted");
+    if (!remembers_ && (of == "b" || of == "c" || of == "d" || counts)) return "";
     const std::string name = of == "ports" ? "ports" : fmt::format("s{}{}", v6_ ? 6 : 4, of);
     // Of another dimension than the set's: more do no harm, with fewer it is in none.
     const unsigned dimensions = random_.percent(90) ? kind.dimensions : 1 + random_.below(3);
     std::string text =
         fmt::format(" -m set {}--match-set {} {}", inverted(), name, sides(dimensions));
     if (kind.has_networks && random_.percent(15)) text += " --return-nomatch";
+    if (counts && random_.percent(80)) {
+      text += pick({" --packets-gt 3", " --packets-lt 2", " --packets-eq 4", " ! --packets-eq 4",
+                    " --bytes-gt 300", " --bytes-lt 200 --packets-gt 1", " ! --bytes-eq 100"});
+    }
+    if (counts && random_.percent(15)) {
+      text += pick({" ! --update-counters", " ! --update-subcounters", " --update-counters"});
+    }
     return text;
   }
   std::string set_target() {
@@ -347,25 +386,56 @@ class IptablesWriter {
     std::string text = fmt::format(" -j SET --{}-set {} {}", adds ? "add" : "del", name, sides(2));
     if (adds && random_.percent(20)) text += " --exist";
     if (adds && name.ends_with("b") && random_.percent(20)) text += " --timeout 600";
+    if (random_.percent(15)) {
+      return fmt::format(" -j SET --map-set s{}map{} {} ", v6_ ? 6 : 4, v6_ ? "s" : "ped",
+                         sides(1)) +
+             pick({"--map-mark", "--map-prio", "--map-mark --map-prio", "--map-queue"});
+    }
+    return text;
+  }
+
+  // Some share a list, which one of them may make otherwise than another.
+  std::string hashlimit_match() {
+    const std::string name =
+        random_.percent(80) ? std::to_string(++names_) : std::to_string(random_.below(names_ + 1));
+    std::string text =
+        " -m hashlimit --hashlimit-name h" + name + " --hashlimit-mode " +
+        pick({"srcip", "dstip,dstport", "srcip,srcport"}) + " " +
+        pick({"--hashlimit-above 1/hour", "--hashlimit-upto 2/hour --hashlimit-burst 1",
+              "--hashlimit-above 1/hour --hashlimit-burst 2", "--hashlimit-upto 1/day",
+              "--hashlimit-upto 3/min --hashlimit-burst 2", "--hashlimit-above 1kb/s",
+              "--hashlimit-upto 512b/s --hashlimit-burst 1mb",
+              "--hashlimit-above 5/sec --hashlimit-rate-match",
+              "--hashlimit-above 5kb/s --hashlimit-rate-match "
+              "--hashlimit-rate-interval 10"});
+    if (random_.percent(25)) text += v6_ ? " --hashlimit-srcmask 64" : " --hashlimit-srcmask 16";
+    if (random_.percent(15)) text += v6_ ? " --hashlimit-dstmask 48" : " --hashlimit-dstmask 24";
+    if (random_.percent(15)) {
+      text += pick({" --hashlimit-htable-size 8 --hashlimit-htable-max 8",
+                    " --hashlimit-htable-size 512", " --hashlimit-htable-max 3"});
+    }
+    if (random_.percent(15)) {
+      text += pick({" --hashlimit-htable-expire 70000", " --hashlimit-htable-gcinterval 500"});
+    }
     return text;
   }
 
   std::string memory_match() {
-    switch (random_.below(6)) {
+    switch (random_.weighted({2, 2, 2, 4, 2, 1})) {
       case 0:
         return " -m limit --limit " + pick({"3/hour", "1/day"}) + " --limit-burst " +
                pick({"1", "2"});
       case 1:
-        return " -m hashlimit --hashlimit-name h" + std::to_string(++names_) +
-               " --hashlimit-mode " + pick({"srcip", "dstip,dstport", "srcip,srcport"}) + " " +
-               pick({"--hashlimit-above 1/hour", "--hashlimit-upto 2/hour --hashlimit-burst 1",
-                     "--hashlimit-above 1/hour --hashlimit-burst 2"});
+        return hashlimit_match();
       case 2:
         return fmt::format(" -m recent --name r{} ", random_.below(2)) + inverted() +
                pick({"--set", "--rcheck", "--update --seconds 60", "--remove",
-                     "--rcheck --hitcount 2"});
+                     "--rcheck --hitcount 2", "--update --seconds 60 --reap", "--rcheck --rttl"}) +
+               (random_.percent(10) ? (v6_ ? " --mask ffff:ffff:ffff::" : " --mask 255.255.0.0")
+                                    : "") +
+               pick({"", " --rdest", " --rsource"});
       case 3:
-        return " -m quota " + inverted() + "--quota " + pick({"50", "100", "100000"});
+        return " -m quota " + inverted() + "--quota " + pick({"50", "100", "300", "1200"});
       case 4:
         return " -m statistic --mode nth " + inverted() +
                pick({"--every 2 --packet 0", "--every 2 --packet 1", "--every 3 --packet 0"});
@@ -376,13 +446,13 @@ class IptablesWriter {
   }
 
   std::string match(const Place& at) {
-    switch (random_.weighted({20, 30, v6_ ? 12U : 0U, 26, 20, 8, 10})) {
+    switch (random_.weighted({20, 30, v6_ ? 24U : 0U, 26, 20, remembers_ ? 20U : 8U, 10})) {
       case 0:
         return has_ports() ? fmt::format(" -m multiport {}--{} {}", inverted(),
                                          pick({"sports", "dports", "ports"}), port_list())
                            : "";
       case 1:
-        return header_match();
+        return header_match(at);
       case 2:
         return ipv6_match();
       case 3:
@@ -407,25 +477,29 @@ class IptablesWriter {
     if (at.is("PREROUTING") || at.is("OUTPUT")) {
       switch (random_.below(4)) {
         case 0:
-          return " -j REDIRECT" +
-                 (with_ports ? pick({"", " --to-ports 8080", " --to-ports 100-200"}) : "");
+          return " -j REDIRECT" + (with_ports ? pick({"", " --to-ports 8080", " --to-ports 100-200",
+                                                      " --to-ports 100-200 --random"})
+                                              : "");
         case 1:
           return " -j NETMAP --to " + std::string(v6_ ? "2001:db8:9:1::/64" : "10.9.1.0/24");
         case 2:
           return " -j DNAT --to-destination " + (with_ports ? single + pick({":22", ":8080"}) : to);
         default:
-          return " -j DNAT --to-destination " + to + pick({"", " --persistent"});
+          return " -j DNAT --to-destination " + to + pick({"", " --persistent", " --random"});
       }
     }
-    if (at.is("INPUT")) return " -j SNAT --to-source " + to;
+    const std::string drawn = pick({"", "", "", " --random", " --random-fully", " --persistent"});
+    if (at.is("INPUT")) return " -j SNAT --to-source " + to + drawn;
     if (!at.is("POSTROUTING")) return " -j ACCEPT";
     switch (random_.below(3)) {
       case 0:
-        return " -j MASQUERADE" + (with_ports ? pick({"", " --to-ports 30000-40000"}) : "");
+        return " -j MASQUERADE" +
+               (with_ports ? pick({"", " --to-ports 30000-40000", " --random", " --random-fully"})
+                           : "");
       case 1:
         return " -j NETMAP --to " + std::string(v6_ ? "2001:db8:9:1::/64" : "10.9.1.0/24");
       default:
-        return " -j SNAT --to-source " + to;
+        return " -j SNAT --to-source " + to + drawn;
     }
   }
 
@@ -433,17 +507,23 @@ class IptablesWriter {
     switch (random_.below(12)) {
       case 0:
       case 1:
-        return " -j MARK " +
-               pick({"--set-mark 5", "--set-xmark 0x10/0xf0", "--or-mark 1", "--and-mark 0xf"});
+        return " -j MARK " + pick({"--set-mark 5", "--set-xmark 0x10/0xf0", "--or-mark 1",
+                                   "--and-mark 0xf", "--xor-mark 0x3"});
       case 2:
-        return tracks_ ? " -j CONNMARK " + pick({"--set-mark 7", "--save-mark", "--restore-mark",
-                                                 "--set-xmark 0x10/0xff",
-                                                 "--save-mark --nfmask 0xf --ctmask 0xf0"})
+        return tracks_ ? " -j CONNMARK " +
+                             pick({"--set-mark 7", "--save-mark", "--restore-mark",
+                                   "--set-xmark 0x10/0xff",
+                                   "--save-mark --nfmask 0xf --ctmask 0xf0", "--and-mark 0xf",
+                                   "--or-mark 1", "--xor-mark 3", "--save-mark --mask 0xff",
+                                   "--set-xmark 0x1/0xff --left-shift-mark 4",
+                                   "--restore-mark --nfmask 0xff --ctmask 0xff00 "
+                                   "--right-shift-mark 8"})
                        : " -j MARK --set-mark 5";
       case 3:
-        return " -j DSCP --set-dscp " + pick({"0x08", "0x00"});
+        return " -j DSCP " + pick({"--set-dscp 0x08", "--set-dscp 0x00", "--set-dscp-class EF"});
       case 4:
-        return " -j TOS --set-tos " + pick({"0x10", "0x08/0x3f", "0x20/0xe0"});
+        return " -j TOS " + pick({"--set-tos 0x10", "--set-tos 0x08/0x3f", "--set-tos 0x20/0xe0",
+                                  "--and-tos 0xf0", "--or-tos 0x04", "--xor-tos 0x18"});
       case 5:
         return v6_ ? " -j HL " + pick({"--hl-set 9", "--hl-inc 5", "--hl-dec 1"})
                    : " -j TTL " + pick({"--ttl-set 9", "--ttl-inc 5", "--ttl-dec 1"});
@@ -468,11 +548,27 @@ class IptablesWriter {
         return protocol_ == "tcp" && !v6_ ? " -j ECN --ecn-tcp-remove" : " -j MARK --set-mark 6";
       case 10:
         return (at.is("PREROUTING") && (protocol_ == "tcp" || protocol_ == "udp"))
-                   ? " -j TPROXY --on-port 1111 --tproxy-mark 0x9/0xff"
+                   ? " -j TPROXY --on-port 1111" +
+                         pick({"", v6_ ? " --on-ip 2001:db8:9::1" : " --on-ip 10.9.0.1"}) +
+                         " --tproxy-mark 0x9/0xff"
                    : " -j ACCEPT";
       default:
         return pick({" -j CHECKSUM --checksum-fill", " -j ACCEPT", " -j DROP", " -j RETURN"});
     }
+  }
+
+  // What lets the packet go on.
+  std::string note() {
+    return pick({" -j LOG --log-prefix \"x \"", " -j LOG --log-level debug --log-uid",
+                 " -j LOG --log-prefix plain --log-tcp-sequence --log-tcp-options --log-ip-options",
+                 " -j LOG --log-macdecode", " -j NFLOG --nflog-group 3",
+                 " -j NFLOG --nflog-prefix \"two words\" --nflog-threshold 5",
+                 " -j NFLOG --nflog-group 1 --nflog-size 64", "", "", set_target(), set_target(),
+                 " -j AUDIT --type accept",
+                 " -j RATEEST --rateest-name e --rateest-interval 1s "
+                 "--rateest-ewmalog 4s",
+                 " -j IDLETIMER --timeout 60 --label idle", " -j NFLOG --nflog-range 20",
+                 " -j IDLETIMER --timeout 60 --label late --alarm"});
   }
 
   std::string target(const Place& at) {
@@ -480,23 +576,29 @@ class IptablesWriter {
       return (random_.percent(75) ? " -j " : " -g ") + random_.of(targets_);
     }
     if (random_.percent(12)) {
-      return pick({" -j LOG --log-prefix \"x \"", " -j NFLOG --nflog-group 3", "", set_target(),
-                   " -j AUDIT --type accept"});
+      return note();
     }
     if (at.table == "nat")
       return random_.percent(70) ? nat_target(at) : pick({" -j ACCEPT", " -j RETURN"});
     if (at.table == "mangle") return mangle_target(at);
     if (at.table == "raw") {
+      if (tracks_ && random_.percent(8)) {
+        return pick({" -j CT --ctevents new,destroy", " -j CT --expevents new",
+                     " -j CT --zone-orig 3", " -j CT --zone-reply 4", " -j CT --zone mark"});
+      }
       return pick({tracks_ ? " -j CT --notrack" : " -j ACCEPT", " -j ACCEPT", " -j DROP",
                    " -j RETURN", " -j TRACE", tracks_ ? " -j CT --zone 5" : " -j ACCEPT",
                    tracks_ ? " -j NOTRACK" : " -j DROP"});
     }
     if (random_.percent(3)) {
-      return " -j NFQUEUE --queue-num 3" + pick({"", " --queue-bypass"});
+      return " -j NFQUEUE " +
+             pick({"--queue-num 3", "--queue-num 3 --queue-bypass", "--queue-balance 0:3",
+                   "--queue-balance 4:7 --queue-cpu-fanout"});
     }
     if (protocol_ == "tcp" && tracks_ && random_.percent(4) &&
         (at.is("INPUT") || at.is("FORWARD"))) {
-      return " -j SYNPROXY --mss 1460";
+      return " -j SYNPROXY" + pick({" --mss 1460", " --sack-perm --timestamp --wscale 7 --mss 1400",
+                                    " --ecn --mss 536"});
     }
     if (random_.percent(14)) {
       if (protocol_ == "tcp" && random_.percent(50)) return " -j REJECT --reject-with tcp-reset";
@@ -514,6 +616,11 @@ class IptablesWriter {
                                  "", "", "dccp", "esp", v6_ ? "mobility-header" : "ah"});
     syn_ = false;
     std::string text = "-A " + at.hook;
+    // What remembers shows that by the packets that come to it again: all, now and then.
+    if (remembers_ && random_.percent(12)) {
+      protocol_.clear();
+      return text + memory_match() + target(at);
+    }
     if (random_.percent(20)) text += fmt::format(" {}-s {}", inverted(), address());
     if (random_.percent(20)) text += fmt::format(" {}-d {}", inverted(), address());
     if (!v6_ && random_.percent(4)) text += pick({" -f", " ! -f"});
@@ -536,7 +643,14 @@ class IptablesWriter {
       }
     }
     for (std::uint32_t left = random_.weighted({25, 50, 25}); left > 0; --left) text += match(at);
-    return text + target(at);
+    if (marks_ && random_.percent(25)) {
+      // What is left of two marks where the second has a mask, too.
+      text += " -m mark " + inverted() + "--mark " +
+              pick({"0x5", "0x6", "0x5/0xf", "0x6/0xf", "0x10/0xf0", "0x15", "0x16"});
+    }
+    const std::string aim = target(at);
+    marks_ |= aim.starts_with(" -j MARK");
+    return text + aim;
   }
 
   Random& random_;
@@ -548,6 +662,7 @@ class IptablesWriter {
   // Of the rule that is being written.
   std::string protocol_;
   bool syn_ = false;
+  bool marks_ = false;  // a rule has, so that a later one reads it
 };
 
 }  // namespace
@@ -568,6 +683,7 @@ IptablesText generate_iptables(std::uint64_t seed, bool remembers) {
       text.tables.push_back(writer.write(table));
     }
   }
+  if (random.percent(35)) text.lowered_by = random.next();
   return text;
 }
 
@@ -593,7 +709,8 @@ std::string render(const IptablesText& text, bool ipv6) {
 
 std::string render(const IptablesText& text) {
   const std::string six = render(text, true);
-  return render(text, false) + (six.empty() ? "" : "# ip6tables\n" + six);
+  const char* lowered = text.lowered_by ? "# in earlier revisions\n" : "";
+  return lowered + render(text, false) + (six.empty() ? "" : "# ip6tables\n" + six);
 }
 
 }  // namespace rolewall::kernel_judge

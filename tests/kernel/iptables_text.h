@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,8 @@ struct IptablesText {
     std::vector<Chain> chains;
   };
   std::vector<Table> tables;
+  // Where it is there, what was loaded is loaded again in earlier revisions (xt_revisions.h).
+  std::optional<std::uint64_t> lowered_by;
 };
 
 IptablesText generate_iptables(std::uint64_t seed, bool remembers = false);

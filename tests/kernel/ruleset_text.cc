@@ -184,6 +184,7 @@ class TableWriter {
   }
 
   std::string meta_match() {
+    if (!readers_.empty() && random_.percent(40)) return random_.of(readers_);
     return random_.of<std::string>(
         {unless("meta l4proto", protocol_), "meta length > 64", "meta length 20-100",
          "meta protocol ip", unless("meta mark", "0x5"), "meta mark & 0xf0 == 0x10",
@@ -216,10 +217,12 @@ class TableWriter {
                                       "sctp chunk cookie-ack exists"});
     }
     if (v6_) {
-      return random_.of<std::string>({"exthdr frag exists", "exthdr frag missing",
-                                      "exthdr hbh exists", "exthdr dst missing", "exthdr rt exists",
-                                      "frag more-fragments 1", "frag frag-off 0", "frag id > 5",
-                                      "hbh hdrlength 0", "dst nexthdr tcp", "rt type 0"});
+      return random_.of<std::string>(
+          {"exthdr frag exists", "exthdr frag missing", "exthdr hbh exists", "exthdr dst missing",
+           "exthdr rt exists", "frag more-fragments 1", "frag frag-off 0", "frag id > 5",
+           "hbh hdrlength 0", "dst nexthdr tcp", "rt type 0",
+           // of headers that end in nothing, too
+           "meta l4proto != " + protocol_, "meta l4proto < 6", "meta l4proto != { tcp, udp }"});
     }
     return random_.of<std::string>({"ip option lsrr exists", "ip option rr missing",
                                     "ip option ra exists", "ip option ssrr missing",
@@ -383,7 +386,8 @@ class TableWriter {
     }
   }
 
-  // Writes that leave the packet's way as it is, and on its way out some that may change it.
+  // Writes, of which some change the way that the packet takes: but what is put on the loopback,
+  // which lacks the route that a packet of its own has.
   std::string payload_write(std::string_view hook) {
     if (hook == "output" && random_.percent(30)) {
       return v6_ ? random_.of<std::string>({"ip6 daddr set 2001:db8:9:1::5",
@@ -403,9 +407,12 @@ class TableWriter {
     }
     if (v6_) {
       return random_.of<std::string>({"ip6 hoplimit set 9", "ip6 dscp set cs1",
-                                      "ip6 flowlabel set 3", "ip6 saddr set 2001:db8:9:1::5"});
+                                      "ip6 flowlabel set 3", "ip6 saddr set 2001:db8:9:1::5",
+                                      "iifname != \"lo\" ip6 daddr set 2001:db8:9:1::5"});
     }
-    return random_.of<std::string>({"ip ttl set 9", "ip dscp set cs1", "ip saddr set 10.9.1.5"});
+    return random_.of<std::string>({"ip ttl set 9", "ip dscp set cs1", "ip saddr set 10.9.1.5",
+                                    "iifname != \"lo\" ip daddr set 10.9.1.5",
+                                    "iifname != \"lo\" ip daddr set 192.0.2.9"});
   }
 
   // The packets' segment sizes lie on both sides of these.
@@ -438,7 +445,7 @@ class TableWriter {
         return fmt::format("{} {}", key, set);
       case 7:
         return fmt::format("delete {} {{ {} }}{}", set, key,
-                           random_.percent(50) ? fmt::format(" {} != {}", key, set) : "");
+                           random_.percent(75) ? fmt::format(" {} != {}", key, set) : "");
       default:
         return fmt::format("ct count {}{}", random_.percent(50) ? "over " : "", random_.below(2));
     }
@@ -446,31 +453,50 @@ class TableWriter {
 
   // --- statements ---
 
+  // What a rule has written the rest of it reads, or a later rule: else nobody sees what it did.
+  std::string read_back(std::string write, const std::string& reader) {
+    readers_.push_back(reader);
+    return random_.percent(50) ? write + " " + reader : write;
+  }
+
+  std::string mark_write() {
+    switch (random_.below(4)) {
+      case 0:
+        return read_back("meta mark set 0x5", unless("meta mark", "0x5"));
+      case 1:
+        return read_back("meta mark set 0x10", random_.percent(75) ? "meta mark & 0xf0 == 0x10"
+                                                                   : "meta mark & 0xf0 != 0x10");
+      case 2:
+        return read_back("meta mark set meta mark | 0x5", unless("meta mark", "0x5"));
+      default:
+        return read_back("meta mark set meta mark ^ 0x3", unless("meta mark", "0x3"));
+    }
+  }
+
   std::string statement(std::string_view hook) {
     switch (random_.weighted({24, 14, 8, 6, 7, 6, 5, 6, 12, 14, 10})) {
       case 0:
         return "counter";
       case 1:
         // The kernel lets a rule change it there alone.
-        if (hook == "prerouting" && random_.percent(25)) {
+        if (hook == "prerouting" && random_.percent(35)) {
           const char* type = random_.of({"host", "broadcast", "multicast"});
-          return fmt::format("meta pkttype set {}{}", type,
-                             random_.percent(60) ? fmt::format(" meta pkttype {}", type) : "");
+          return read_back(fmt::format("meta pkttype set {}", type), unless("meta pkttype", type));
         }
-        return random_.of<std::string>({"meta mark set 0x5", "meta mark set 0x10",
-                                        "meta mark set meta mark | 0x5",
-                                        "meta mark set meta mark ^ 0x3"});
+        return mark_write();
       case 2:
         if (!tracks_) return "counter";
-        return random_.of<std::string>(
-            {"ct mark set 0x7", "ct mark set meta mark", "meta mark set ct mark"});
+        if (random_.percent(50)) return read_back("ct mark set 0x7", unless("ct mark", "0x7"));
+        return random_.of<std::string>({"ct mark set meta mark", "meta mark set ct mark"});
       case 3:
         return random_.of<std::string>(
             {"limit rate 3/hour burst 1 packets", "limit rate 3/hour burst 2 packets",
              "limit name \"l1\" limit name \"l0\"", "limit rate over 3/hour burst 3 packets",
              "limit rate 100 bytes/day burst 120 bytes"});
       case 4:
-        return protocol_ == "tcp" ? "meta mark set tcp dport map @marks" : "counter";
+        if (protocol_ != "tcp") return "counter";
+        return read_back("meta mark set tcp dport map @marks",
+                         unless("meta mark", random_.of<const char*>({"0x5", "0x7", "0x10"})));
       case 5:
         return protocol_ == "udp"
                    ? "meta mark set udp dport map { 22 : 0x16, 80-90 : 0x5, 443 : 0x10 }"
@@ -620,6 +646,7 @@ class TableWriter {
   bool tracks_;
   TableText table_;
   std::vector<std::string> targets_;
+  std::vector<std::string> readers_;  // of what rules have written
   // Of the rule that is being written.
   bool v6_ = false;
   std::string protocol_;

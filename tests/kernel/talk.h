@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "eval/route.h"
 #include "generator.h"
 #include "random.h"
+#include "ruleset/host.h"
 #include "sandbox/observation.h"
 #include "segment.h"
 
@@ -26,8 +28,9 @@ Neighbourhood neighbourhood(bool ipv6);
 
 class Talk {
  public:
-  // Between whom, the seed says. `one_device`: the host reaches all of them by eth0.
-  explicit Talk(std::uint64_t seed, bool one_device = false);
+  // Between whom, the seed says. The host, whose routes are known, must outlive it. `one_device`:
+  // it reaches all of them by eth0.
+  Talk(std::uint64_t seed, const ruleset::Host& host, bool one_device);
 
   // The next packet that somebody says.
   Question next();
@@ -66,6 +69,7 @@ class Talk {
   std::string way_to(const net::Address& address) const;
 
   Random random_;
+  eval::Routes routes_;
   bool strayed_ = false;
   std::string inner_device_;
   bool ipv6_ = false;

@@ -11,10 +11,14 @@
 namespace rolewall::kernel_judge {
 namespace {
 
-// Of iptables' own each match and target.
+// Of iptables' own each match and target, and its revision.
 std::string name_of(const ruleset::Expr& expr) {
-  if (const auto* match = std::get_if<ruleset::XtMatch>(&expr)) return "-m " + match->name;
-  if (const auto* target = std::get_if<ruleset::XtTarget>(&expr)) return "-j " + target->name;
+  if (const auto* match = std::get_if<ruleset::XtMatch>(&expr)) {
+    return fmt::format("-m {}/{}", match->name, match->revision);
+  }
+  if (const auto* target = std::get_if<ruleset::XtTarget>(&expr)) {
+    return fmt::format("-j {}/{}", target->name, target->revision);
+  }
   return std::string(print::type_name(expr));
 }
 

@@ -6,13 +6,16 @@
 #include <thread>
 
 #include "eval/stack.h"
+#include "eval/tracker.h"
 #include "eval/wire.h"
 #include "iptables_loader.h"
 #include "netlink/netlink.h"
 #include "nft_loader.h"
 #include "reduce.h"
 #include "ruleset/expr.h"
+#include "ruleset/xt_match.h"
 #include "sandbox/watch.h"
+#include "xt_revisions.h"
 
 namespace rolewall::kernel_judge {
 namespace {
@@ -95,6 +98,55 @@ bool has_expr(const ruleset::Ruleset& ruleset, Predicate wanted) {
   return false;
 }
 
+// What is loaded again, in earlier revisions of its matches and targets.
+Result<void> load_lowered(std::uint64_t seed) {
+  auto kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(kernel.error());
+  auto live = dump(*kernel);
+  if (!live) return std::unexpected(live.error());
+  Random random(seed);
+  lower_revisions(*live, random);
+  for (const auto& table : live->tables) {
+    TRY(kernel->delete_table(table.family, table.name, std::nullopt));
+  }
+  return load_with_netlink(*live);
+}
+
+// iptables-restore replaces a table in one go: lists that rules name would be taken over, with all
+// that they hold.
+Result<void> take_away(const IptablesText& text) {
+  auto kernel = netlink::Connection::open();
+  if (!kernel) return std::unexpected(kernel.error());
+  for (const IptablesText::Table& table : text.tables) {
+    const auto family = table.ipv6 ? ruleset::Family::Ip6 : ruleset::Family::Ip;
+    static_cast<void>(kernel->delete_table(family, table.name, std::nullopt));
+  }
+  return {};
+}
+
+// As /proc/net shows them where no packet has come yet: what was not read is conditional.
+std::vector<ruleset::XtTable> lists_of(const ruleset::Ruleset& ruleset) {
+  std::vector<ruleset::XtTable> lists;
+  for (const auto& table : ruleset.tables) {
+    const bool ipv6 = table.family == ruleset::Family::Ip6;
+    for (const auto& chain : table.chains) {
+      for (const auto& rule : chain.rules) {
+        for (const auto& expr : rule.exprs) {
+          const auto* match = std::get_if<ruleset::XtMatch>(&expr);
+          const auto meaning = match == nullptr ? std::nullopt : std::optional(meaning_of(*match));
+          if (!meaning || !*meaning) continue;
+          if (const auto* limit = std::get_if<ruleset::XtHashlimit>(&**meaning)) {
+            lists.push_back({(ipv6 ? "ip6t_hashlimit/" : "ipt_hashlimit/") + limit->name, {}});
+          } else if (const auto* recent = std::get_if<ruleset::XtRecent>(&**meaning)) {
+            lists.push_back({"xt_recent/" + recent->name, {}});
+          }
+        }
+      }
+    }
+  }
+  return lists;
+}
+
 template <class Source>
 bool disagrees(const Source& text, const ruleset::Host& host, const Question& question) {
   const auto trial = Trial::open(text, host);
@@ -126,7 +178,9 @@ Result<std::unique_ptr<Trial>> Trial::open(const RulesetText& text, const rulese
 Result<std::unique_ptr<Trial>> Trial::open(const IptablesText& text, const ruleset::Host& host,
                                            Memory memory) {
   const auto load = [text]() -> Result<void> {
+    TRY(take_away(text));
     auto loaded = load_iptables(text);
+    if (loaded && text.lowered_by) loaded = load_lowered(*text.lowered_by);
     // What of the other family was taken before does not stay.
     if (!loaded && loaded.error().kind == ErrorKind::Usage) {
       auto kernel = netlink::Connection::open();
@@ -174,15 +228,20 @@ Result<std::unique_ptr<Trial>> Trial::open(const sandbox::Judge::Load& load,
                     return std::holds_alternative<ruleset::Connlimit>(expr) ||
                            (match != nullptr && match->name == "connlimit");
                   });
+  // Sets that count do so whatever the match asks.
   trial->changes_ipsets_ =
       memory == Memory::Kept && has_expr(trial->ruleset_, [](const auto& expr) {
+        const auto* match = std::get_if<ruleset::XtMatch>(&expr);
         const auto* target = std::get_if<ruleset::XtTarget>(&expr);
-        return target != nullptr && target->name == "SET";
+        return (target != nullptr && target->name == "SET") ||
+               (match != nullptr && match->name == "set");
       });
   trial->ages_ = memory == Memory::Kept && lets_elements_end(trial->ruleset_);
   trial->timed_ = trial->paced_ || trial->ages_ ||
                   (memory == Memory::Kept && has_expr(trial->ruleset_, is_expiration));
-  trial->evaluator_ = std::make_unique<eval::Evaluator>(trial->ruleset_, host);
+  trial->host_ = host;
+  trial->host_.xt_tables = lists_of(trial->ruleset_);
+  trial->evaluator_ = std::make_unique<eval::Evaluator>(trial->ruleset_, trial->host_);
   return trial;
 }
 
@@ -193,6 +252,19 @@ Trial::~Trial() {
     static_cast<void>(kernel->delete_table(table.family, table.name, std::nullopt));
   }
 }
+
+namespace {
+
+// The watch has seen it come to the last hook's end, behind which connection tracking drops it
+// (cli/nat_full.sh sees that it is not on the wire).
+void believe_not_confirmed(Answers& answers) {
+  const auto& hooks = answers.journey.hooks;
+  if (hooks.empty() || hooks.back().reason != eval::kNotConfirmed) return;
+  answers.seen.hooks.back().fate = sandbox::Fate::Stack;
+  answers.seen.after.reset();
+}
+
+}  // namespace
 
 Result<Answers> Trial::ask(const Question& question) {
   const eval::Packet& packet = question.packet;
@@ -223,6 +295,7 @@ Result<Answers> Trial::ask(const Question& question) {
     if (!kept) ways = evaluator_->outcomes(packet, direction).ways;
     try_other_ways(question, std::move(ways), answers);
   }
+  if (answers.difference.empty()) believe_not_confirmed(answers);
   return answers;
 }
 

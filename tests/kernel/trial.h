@@ -30,7 +30,7 @@ class Trial {
  public:
   // REQUIRES: called inside sandbox::run(), after set_up_host(host); one trial at a time. An error
   // of kind Usage where nft or the kernel refuses the text.
-  // With Memory::Kept packets are one conversation, until forget(). Holds a reference to `host`.
+  // With Memory::Kept packets are one conversation, until forget().
   using Memory = sandbox::Judge::Memory;
   static Result<std::unique_ptr<Trial>> open(const RulesetText& text, const ruleset::Host& host,
                                              Memory memory = Memory::None);
@@ -69,6 +69,7 @@ class Trial {
   bool paced_ = false;  // what the ruleset remembers depends on the kernel's ticks
   std::chrono::steady_clock::time_point began_;
   ruleset::Ruleset ruleset_;
+  ruleset::Host host_;  // with the lists that the rules have made
   std::unique_ptr<eval::Evaluator> evaluator_;
   std::unique_ptr<sandbox::Judge> judge_;
   std::unique_ptr<Comparison> comparison_;

@@ -10,6 +10,7 @@ with 1 where more than two wrong evaluators pass, or where the right one does no
 """
 
 import argparse
+import concurrent.futures
 import os
 import pathlib
 import shutil
@@ -23,18 +24,22 @@ from mutations import (CONVERSATION, DEVICE, EXPRESSIONS, IPTABLES, MUTATIONS, R
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MOST_MISSED = 2
 
-# A judge as the default run of the tests has it, or a part of that.
+# A judge's default run, in its parts (tests/kernel/meson.build), or some of them: the next is run where one finds nothing.
+RULESETS = ["--rulesets", "142", "--packets", "416", "--stop-after", "1", "--seed"]
+IPTABLES_RULESETS = ["--rulesets", "185", "--packets", "112", "--stop-after", "1", "--seed"]
+TALKS = ["conversation_judge", "--rulesets", "74", "--conversations", "20", "--seed"]
 JUDGES = {
-    RULESET: ["ruleset_judge", "--rulesets", "133", "--packets", "416", "--seed", "1", "--stop-after", "1"],
-    EXPRESSIONS: ["ruleset_judge", "--from", "expressions", "--rulesets", "120", "--packets", "102",
-                  "--seed", "1", "--stop-after", "1"],
-    IPTABLES: ["ruleset_judge", "--from", "iptables", "--rulesets", "130", "--packets", "130",
-               "--seed", "1", "--stop-after", "1"],
-    CONVERSATION: ["conversation_judge", "--rulesets", "160", "--conversations", "20", "--seed", "1"],
-    TALK_IPTABLES: ["conversation_judge", "--from", "iptables", "--rulesets", "60",
-                    "--conversations", "10", "--seed", "1"],
-    DEVICE: ["device_judge", "--rulesets", "156", "--packets", "150"],
-    TRAPS: ["trap_judge"],
+    RULESET: [["ruleset_judge", *RULESETS, "1"], ["ruleset_judge", *RULESETS, "1001"],
+              ["ruleset_judge", "--forwards", *RULESETS, "2001"], ["ruleset_judge", "--forwards", *RULESETS, "3001"]],
+    EXPRESSIONS: [["ruleset_judge", "--from", "expressions", "--rulesets", "120", "--packets", "102", "--seed", "1",
+                   "--stop-after", "1"]],
+    IPTABLES: [["ruleset_judge", "--from", "iptables", *IPTABLES_RULESETS, "1"],
+               ["ruleset_judge", "--from", "iptables", *IPTABLES_RULESETS, "1001"],
+               ["ruleset_judge", "--from", "iptables", "--forwards", *IPTABLES_RULESETS, "2001"]],
+    CONVERSATION: [[*TALKS, seed] for seed in ("1", "81", "1001", "1081")],
+    TALK_IPTABLES: [["conversation_judge", "--from", "iptables", "--rulesets", "30", "--conversations", "10", "--seed", "1"]],
+    DEVICE: [["device_judge", "--rulesets", "156", "--packets", "150"]],
+    TRAPS: [["trap_judge"]],
 }
 
 # Everywhere included, by src/base/std.h.
@@ -78,17 +83,36 @@ def write_tree(to):
 def build(folder):
     if not (folder / "build").exists():
         subprocess.run(["meson", "setup", "build"], cwd=folder, check=True, capture_output=True)
-    targets = {f"tests/kernel/{command[0]}" for command in JUDGES.values()}
+    targets = {f"tests/kernel/{part[0]}" for parts in JUDGES.values() for part in parts}
     done = subprocess.run(["ninja", "-C", "build", *sorted(targets)], cwd=folder, capture_output=True,
                           text=True)
     if done.returncode != 0:
         sys.exit(done.stdout[-3000:])
 
 
-def judge(folder, which, number):
-    command = [folder / "build/tests/kernel" / JUDGES[which][0], *JUDGES[which][1:]]
+def run_part(folder, part, number):
+    """A judge's exit status and what it printed: up to its first disagreement, which is enough."""
+    # Line by line, so that it need not go on to the end of its pipe's block.
+    command = ["stdbuf", "-oL", folder / "build/tests/kernel" / part[0], *part[1:]]
     environment = os.environ | {"ROLEWALL_MUTANT": str(number)}
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
+    printed = []
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          env=environment) as running:
+        for line in running.stdout:
+            printed.append(line.rstrip())
+            if "DISAGREEMENT" in line:
+                running.terminate()
+                break
+    return running.returncode, printed
+
+
+def judge(folder, which, number):
+    """The same of its parts, up to the first that does not end well."""
+    for part in JUDGES[which]:
+        status, printed = run_part(folder, part, number)
+        if status != 0:
+            break
+    return status, printed
 
 
 def check(folder, only):
@@ -96,22 +120,21 @@ def check(folder, only):
     build(folder)
     numbered = [each for each in enumerate(MUTATIONS, 1) if any(word in each[1][0] for word in only)]
     for which in sorted({each[4] for _, each in numbered}):
-        right = judge(folder, which, 0)
-        if right.returncode == 77:
-            print(right.stdout.strip())
+        status, printed = judge(folder, which, 0)
+        if status == 77:
+            print(printed[0])
             return 77
-        if right.returncode != 0:
-            print(f"the evaluator as it is does not pass {which}:\n" + right.stdout[-3000:])
+        if status != 0:
+            print("\n".join([f"the evaluator as it is does not pass {which}:", *printed[-40:]]))
             return 1
-    missed = 0
-    for number, (what, *_, which) in numbered:
-        caught = judge(folder, which, number)
-        shown = [line for line in caught.stdout.splitlines() if "DISAGREEMENT" in line]
-        if caught.returncode != 0 and shown:
-            print(f"caught: {what}: {shown[0]}", flush=True)
-        else:
-            missed += 1
-            print(f"MISSED: {what}", flush=True)
+    # The judges wait for the kernel more than they compute.
+    with concurrent.futures.ThreadPoolExecutor(2 * os.cpu_count()) as pool:
+        trials = [pool.submit(judge, folder, mutation[4], number) for number, mutation in numbered]
+        missed = 0
+        for (_, (what, *_)), trial in zip(numbered, trials):
+            shown = [line for line in trial.result()[1] if "DISAGREEMENT" in line]
+            missed += not shown
+            print(f"caught: {what}: {shown[0]}" if shown else f"MISSED: {what}", flush=True)
     print(f"{len(numbered) - missed} of {len(numbered)} wrong evaluators caught")
     return 1 if missed > MOST_MISSED else 0
 

@@ -9,6 +9,7 @@ import lock_out_carriers
 import lock_out_hidden
 import lock_out_keepers
 import lock_out_links
+import lock_out_names
 import lock_out_tunnels
 import lock_out_ways
 from live_guard import ND, RULES, SITE, SSH, run
@@ -220,5 +221,5 @@ def opened(address):
 TRIALS = [trial for some in [rules, management, lock_out_links.trials, lock_out_ways.trials, sessions,
                              by_hand, lock_out_tunnels.trials, lock_out_beside.trials,
                              lock_out_carriers.trials, lock_out_keepers.trials,
-                             lock_out_hidden.trials]
+                             lock_out_hidden.trials, lock_out_names.trials]
           for trial in some()]

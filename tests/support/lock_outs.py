@@ -30,6 +30,7 @@ from live_guard import CLONE_NEWNET, ND, OTHER, RULES, SITE, SSH, Scene, libc, r
 CLONE_NEWNS, CLONE_NEWPID = 0x20000, 0x20000000
 MS_NOSUID_NODEV_NOEXEC = 2 | 4 | 8
 PR_SET_PDEATHSIG = 1
+TIMED = ("apply", "refresh")
 SLOW = "FAILED: this machine is too slow"
 LOCK = "# -- rolewall.lock --\n"  # in a site's text: the rest is that file's
 OWN_4, OWN_6 = "203.0.113.10", "2001:db8:1::10"
@@ -56,6 +57,7 @@ class Trial:
     listens: str = "::"
     claims: object = ""        # SSH_CONNECTION, or what says it, if not the session's own
     harmless: str = None       # rules that take nothing away; by default those before, and one more
+    mended: tuple = ()         # steps before what takes nothing away, once it has come back
     waits: bool = False        # of what carries it nothing can be found: that asks for a timer, too
 
 
@@ -199,7 +201,12 @@ def neighbours_expire(stage, device="eth0"):
             run("ip", "-6", "neigh", "flush", "dev", device, check=False)
 
 
-LATER = {"flush_connections": flush_connections, "neighbours_expire": neighbours_expire}
+def refresh(stage):
+    need(stage.rolewall("refresh", "--state-dir", live_guard.STATE), 0, "not refreshed")
+
+
+LATER = {"flush_connections": flush_connections, "neighbours_expire": neighbours_expire,
+         "refresh": refresh}
 
 
 # -- one row --
@@ -215,10 +222,10 @@ def act(stage, trial, session, forced):
         session = trial.claims(stage)
     if forced:
         words.append("--force")
+    if forced and words[0] in TIMED:
+        words += ["--confirm", f"{trial.undo}s"]
     if words[0] == "apply":
         stage.write_site(*site_of(trial, trial.change))
-        if forced:
-            words += ["--confirm", f"{trial.undo}s"]
         return stage.apply(*words[1:], session=session)
     return stage.rolewall(*words, "--state-dir", live_guard.STATE, session=session)
 
@@ -285,11 +292,11 @@ def judge(stage, trial):
     armed = time.monotonic()
     happens(stage, trial)
     ended = not (lives(stage, 1) if trial.ends == "session" else comes_in(stage, trial))
-    if not ended and trial.verb[0] == "apply" and time.monotonic() > begun + trial.undo - 0.2:
+    if not ended and trial.verb[0] in TIMED and time.monotonic() > begun + trial.undo - 0.2:
         raise TooSlow
     if not ended:
         raise Wrong(f"forced, and the {trial.ends} goes on: nothing is shown\n{done.stdout}{done.stderr}")
-    if trial.verb[0] == "apply":
+    if trial.verb[0] in TIMED:
         time.sleep(max(0.0, armed + trial.undo + 0.5 - time.monotonic()))
         happens(stage, trial)
         if not (lives(stage, 6) if trial.ends == "session" else comes_in(stage, trial)):
@@ -297,6 +304,8 @@ def judge(stage, trial):
         found.append("undone")
     else:
         session = begin(stage, dataclasses.replace(trial, verb=("apply",)))
+    for step in trial.mended:
+        (LATER[step] if isinstance(step, str) else step)(stage)
     harmless(stage, trial, session)
     return found + ["harmless"]
 

@@ -43,7 +43,7 @@ class Asked {
     host_.addresses = {*net::parse_prefix("10.1.0.7")};
   }
 
-  bool may(Fate fate, std::uint32_t to) {
+  bool may(Fate fate, std::uint32_t to, std::uint32_t state = ct_state::kNew) {
     const std::array fates{fate};
     const auto answer = analysis_.may(Direction::Arrive, fates);
     REQUIRE(answer);
@@ -53,7 +53,7 @@ class Asked {
       return d.where(field, value, value);
     };
     Diagram asked = d.both(space.is_ipv4(), space.is(Part::Protocol, 6));
-    asked = d.both(asked, is(space.state(), ct_state::kNew));
+    asked = d.both(asked, is(space.state(), state));
     asked = d.both(asked, is(space.field(Part::Destination4), to));
     asked = d.both(asked, is(space.field(Part::InDevice), 0x6574683000000000));
     asked = d.both(asked, is(space.field(Part::InDevice) + 1, 0));
@@ -83,6 +83,70 @@ TEST_CASE("iptables' MARK keeps the bits outside of its mask") {
                                   verdict(VerdictCode::Accept)});
   Asked asked(with_input({rule_made_of({third}), rule_made_of({five}), asks}));
   CHECK(asked.may(Fate::Accept, kMapped));
+  CHECK_FALSE(asked.may(Fate::Drop, kMapped));
+}
+
+// struct xt_connmark_tginfo1: value, the connection's mask, the packet's, and what it does.
+Rule connmark(std::uint8_t does, std::uint8_t value) {
+  return rule_made_of(
+      {XtTarget{"CONNMARK", 1, {value, 0, 0, 0, 0xff, 0, 0, 0, 0xff, 0, 0, 0, does, 0, 0, 0}}});
+}
+Rule mark(std::uint8_t value) {
+  return rule_made_of({XtTarget{"MARK", 2, {value, 0, 0, 0, 0xff, 0xff, 0xff, 0xff}}});
+}
+Rule if_marked(MetaKey key, std::uint32_t value, VerdictCode code) {
+  return rule_made_of({Meta{key, kAskedRegister},
+                       Cmp{CmpOp::Eq, kAskedRegister, Value::host_u32(value)}, verdict(code)});
+}
+Rule if_connection(CtKey key, const Value& value, VerdictCode code) {
+  return rule_made_of(
+      {Ct{key, {}, kAskedRegister}, Cmp{CmpOp::Eq, kAskedRegister, value}, verdict(code)});
+}
+Rule set_connection(CtKey key, const Value& value) {
+  return rule_made_of({Immediate{kAskedRegister, value}, CtSet{key, {}, kAskedRegister}});
+}
+constexpr std::array kTrackedStates{ct_state::kNew, ct_state::kEstablished, ct_state::kRelated};
+
+TEST_CASE("iptables' CONNMARK saves and restores a mark") {
+  constexpr std::uint8_t kSets = 0, kSaves = 1, kRestores = 2;
+  for (const std::uint32_t state : kTrackedStates) {
+    CAPTURE(state);
+    Asked saved(with_input({mark(5), connmark(kSaves, 0), mark(0), connmark(kRestores, 0),
+                            if_marked(MetaKey::Mark, 5, VerdictCode::Accept)}));
+    CHECK(saved.may(Fate::Accept, kMapped, state));
+    CHECK_FALSE(saved.may(Fate::Drop, kMapped, state));
+    Asked set(with_input({connmark(kSets, 7), mark(0), connmark(kRestores, 0),
+                          if_marked(MetaKey::Mark, 7, VerdictCode::Accept)}));
+    CHECK_FALSE(set.may(Fate::Drop, kMapped, state));
+  }
+  // Of what no connection knows there is none.
+  Asked invalid(with_input({connmark(kSets, 7), mark(3), connmark(kRestores, 0),
+                            if_marked(MetaKey::Mark, 3, VerdictCode::Accept)}));
+  CHECK_FALSE(invalid.may(Fate::Drop, kMapped, ct_state::kInvalid));
+}
+
+TEST_CASE("the mark of a known connection is another once a rule gave it one") {
+  const Value seven = Value::host_u32(7);
+  for (const std::uint32_t state : kTrackedStates) {
+    CAPTURE(state);
+    Asked asked(with_input({if_connection(CtKey::Mark, seven, VerdictCode::Drop),
+                            set_connection(CtKey::Mark, seven),
+                            if_connection(CtKey::Mark, seven, VerdictCode::Accept)}));
+    CHECK(asked.may(Fate::Accept, kMapped, state));
+    CHECK(asked.may(Fate::Drop, kMapped, state) == (state != ct_state::kNew));
+  }
+}
+
+// nf_connlabels_replace() takes the new labels for their own mask.
+TEST_CASE("labels add up") {
+  const auto label = [](std::uint8_t first) {
+    std::vector<std::uint8_t> bytes(16);
+    bytes[0] = first;
+    return Value(bytes);
+  };
+  Asked asked(
+      with_input({set_connection(CtKey::Labels, label(1)), set_connection(CtKey::Labels, label(2)),
+                  if_connection(CtKey::Labels, label(3), VerdictCode::Accept)}));
   CHECK_FALSE(asked.may(Fate::Drop, kMapped));
 }
 

@@ -130,6 +130,41 @@ TEST_CASE("ssh is asked for where it listens, and nowhere else") {
   CHECK(is_said(ask(one_address, about).losses, "to 10.0.2.10"));
 }
 
+TEST_CASE("where nobody listens all of management is let in, or none of it") {
+  GuardFacts about = facts();
+  about.ssh_doors.clear();
+  const auto from = [](std::uint8_t host) -> std::vector<Expr> {
+    return {Payload{PayloadBase::Network, 12, 4, 0},
+            Cmp{CmpOp::Eq, 0, Value(std::vector<std::uint8_t>{198, 51, 100, host})}};
+  };
+  const Table all = ours({ssh()});
+  const Table none = ours({});
+  Table no_table;
+  no_table.name = std::string(kOwnTable);
+  Table holed = all;
+  Chain early = base("prerouting", Hook::Prerouting, {}, VerdictCode::Accept);
+  early.base->priority = -300;
+  early.rules = {rule("r.early.one", with(from(77), verdict(VerdictCode::Drop)))};
+  holed.chains.push_back(early);
+  for (const Table& today : {no_table, all, none}) {
+    const GuardAnswer answer = ask(today, holed, about);
+    CHECK(is_said(answer.losses, "ssh from 198.51.100.77 (management) to 203.0.113.10 port 22"));
+    CHECK(answer.losses.size() == 1);
+    CHECK(ask(today, all, about).losses.empty());
+    CHECK_FALSE(ask(today, ours({ssh(from(77))}), about).losses.empty());
+  }
+  // A host without ssh is none that loses it.
+  CHECK(ask(no_table, none, about).losses.empty());
+  CHECK(ask(none, none, about).losses.empty());
+  CHECK(is_said(ask(all, none, about).losses, "ssh from 198.51.100.1 (management)"));
+  // Where it will listen is not known: at one of the addresses, perhaps.
+  about.machine.addresses.push_back(prefix("10.0.2.10"));
+  const std::vector<Expr> to_one{
+      Payload{PayloadBase::Network, 16, 4, 0},
+      Cmp{CmpOp::Eq, 0, Value(std::string("\xcb\x00\x71\x0a", 4))}};  // 203.0.113.10
+  CHECK(ask(no_table, ours({ssh(to_one)}), about).losses.empty());
+}
+
 TEST_CASE("a lease is renewed, and its answer comes in") {
   GuardFacts about = facts();
   about.leases = {{prefix("203.0.113.10"), "eth0"}};

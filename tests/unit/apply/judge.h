@@ -17,6 +17,7 @@
 #include "apply/apply.h"
 #include "apply/ban_log.h"
 #include "apply/bans.h"
+#include "apply/interrupted.h"
 #include "apply/missing_events.h"
 #include "apply/restore.h"
 #include "apply/state_files.h"
@@ -68,7 +69,15 @@ class Judge : public Scene {
     store_.fault = {};
     if (std::string wrong = look_at_numbers(deed); !wrong.empty()) return wrong;
     std::uint32_t number = generation(current_number(disk_.state()));
-    if (killed && made_ready()) number = *made_ready();
+    // What it armed is the newest, and what it has found in the kernel the one before.
+    if (const auto armed = read_pending(disk_.state()); killed && armed && *armed) {
+      number = std::max(number, (*armed)->generation.value_or(0));
+    }
+    if (killed && made_ready()) {
+      number = *made_ready();
+      const bool refreshes = deed.what == Do::Refresh || deed.what == Do::RefreshConfirm;
+      refreshing_ = refreshes ? made_ready() : std::nullopt;
+    }
     Model cleared = before;
     cleared.clear_interrupted();
     Model ended = before;
@@ -101,11 +110,16 @@ class Judge : public Scene {
       const auto [was, is] = std::ranges::mismatch(before.applied, model_.applied);
       const bool is_new = is != model_.applied.end();
       if (disables && is_new && model_.in_force().generation == 0) {
+        // Nor does what is left of a lost history say what would have come back.
+        const auto waited = events ? unconfirmed_by(events->all) : std::nullopt;
+        const bool comes_otherwise =
+            waited && before.waits &&
+            waited->confirmed.value_or(0) != before.waits->former.generation;
         // No room for the event, and no event before it: nothing tells what was in force.
         if (!events || events->all.empty()) {
           model_.applied = {State()};
-        } else if (unlogged &&
-                   in_force_by(events->all).value_or(0) != before.in_force().generation) {
+        } else if (unlogged && (comes_otherwise || in_force_by(events->all).value_or(0) !=
+                                                       before.in_force().generation)) {
           model_.applied = by_history(events->all);  // nor for that which it takes away
         }
         model_.applied.back().is_unlogged = unlogged;
@@ -131,7 +145,9 @@ class Judge : public Scene {
     const bool goes_back = deed.what == Do::Rollback || deed.what == Do::RollbackTo ||
                            deed.what == Do::Disable || deed.what == Do::Boot;
     std::vector<Policy> any{model_.kernel};
-    if (goes_back || deed.what > Do::Boot || deed.what == Do::RollbackExpired) {
+    const bool ends_what_is_over = deed.what == Do::RollbackExpired || deed.what > Do::Boot ||
+                                   deed.what == Do::Refresh || deed.what == Do::RefreshConfirm;
+    if (goes_back || ends_what_is_over) {
       any.push_back(ended.kernel);
     }
     if (goes_back) any.push_back(after.kernel);
@@ -200,6 +216,7 @@ class Judge : public Scene {
         [[fallthrough]];
       case Do::Refresh: {
         std::ignore = rollback_expired(state, world_);
+        if (!clear_interrupted(state, world_)) return false;
         const auto number = current_number(state);
         options.refreshes = number ? number->value_or(0) : 0;
         options.why = "addresses";
@@ -314,7 +331,14 @@ class Judge : public Scene {
   // Made ready by who was killed: the kernel tells whether it came into force.
   void look_for_what_was_prepared() {
     model_.prepared.reset();
-    if (const auto number = made_ready()) model_.prepared = state_of(*number);
+    const auto number = made_ready();
+    const auto events = read_events(disk_.state());
+    // What is left of a history that was lost does not speak of all that was made.
+    const bool is_lost =
+        events && (events->all.empty() ? newest_kept() != 1 : events->all.front().from.has_value());
+    if (!number || is_lost) return;
+    model_.prepared = state_of(*number);
+    model_.prepared->refreshes = refreshing_ == number;
   }
   std::optional<std::uint32_t> made_ready() {
     const auto kept = list_generations(disk_.state());
@@ -519,6 +543,7 @@ class Judge : public Scene {
   }
 
   std::optional<State> target_;                // of `rollback --to`
+  std::optional<std::uint32_t> refreshing_;    // made ready by a refresh that was killed
   std::map<std::uint32_t, std::string> used_;  // what was in force once, and its seal
   std::set<std::uint32_t> without_room_;       // for their events
 };

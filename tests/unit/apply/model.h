@@ -221,12 +221,9 @@ struct Model {
   bool refresh(const Policy& policy, std::uint64_t within, std::uint32_t generation,
                bool of_other_host) {
     const bool was_down = waits && !waits->of_this_boot;
-    const State asked = in_force();
     const Over over = end_what_is_over();
-    // It was to refresh what is not in force any more: that was taken back, or an apply that was
-    // killed is known to have taken its place.
+    // It was to refresh what is not in force any more.
     if (over == Over::RolledBack && was_down) return false;
-    if (over != Over::RolledBack && in_force() != asked) return false;
     if (waits && over != Over::NothingIsLeft && within == 0) return false;
     if (!in_force().policy || !is_whole(in_force()) || !kernel) return false;
     const std::size_t before = applied.size();
@@ -346,6 +343,7 @@ struct Model {
 
   // What is in force is known by its link, and nothing of what was before.
   void lose_history() {
+    if (waits && waits->what == boots) waits.reset();  // by the link it is confirmed
     State now = in_force();
     now.is_unlogged = now.goes_back = now.is_waiting = false;
     applied = {now};

@@ -353,6 +353,87 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::RollbackTo, .with = With::FullDisk},
   };
   CHECK(first_wrong(no_room_to_clear) == "");
+  // Confirmed by the link, which was made first, and killed before its event.
+  for (std::size_t step = 0; step < 12; ++step) {
+    const std::vector<Deed> confirmed_by_half{
+        {.what = Do::ApplyForGood},
+        {.what = Do::ApplyConfirm, .which = 1},
+        {.what = Do::Confirm, .with = With::KilledAtDisk, .step = step},
+        {.what = Do::LoseHistory},
+        {.what = Do::Rollback},
+    };
+    CHECK(first_wrong(confirmed_by_half) == "");
+  }
+  const std::vector<Deed> nothing_is_left_of_it{
+      {.what = Do::ApplyForGood}, {.what = Do::Disable},     {.what = Do::RollbackConfirm},
+      {.what = Do::LoseHistory},  {.what = Do::LosePending}, {.what = Do::DisableConfirm},
+      {.what = Do::LosePending},
+  };
+  CHECK(first_wrong(nothing_is_left_of_it) == "");
+  // A refresh is of what came into force last, though who applied it was killed before he said so.
+  for (std::size_t step = 0; step < 8; ++step) {
+    for (const With with : {With::KilledBefore, With::KilledAfter}) {
+      const std::vector<Deed> refreshes_what_was_not_written_down{
+          {.what = Do::Apply},
+          {.what = Do::Apply, .which = 1, .with = with, .step = step},
+          {.what = Do::Refresh, .which = 2},
+      };
+      CHECK(first_wrong(refreshes_what_was_not_written_down) == "");
+    }
+  }
+  // Nor is what it took the place of a way back.
+  for (std::size_t step = 0; step < 16; ++step) {
+    const std::vector<Deed> refreshed_by_half{
+        {.what = Do::Apply, .which = 1},
+        {.what = Do::Refresh, .with = With::KilledAtDisk, .step = step},
+        {.what = Do::RollbackConfirm},
+    };
+    CHECK(first_wrong(refreshed_by_half) == "");
+  }
+  const std::vector<Deed> overdue_on_a_read_only_disk{
+      {.what = Do::ApplyConfirm},
+      {.what = Do::Wait, .which = 3},
+      {.what = Do::RefreshConfirm, .with = With::ReadOnlyDisk},
+  };
+  CHECK(first_wrong(overdue_on_a_read_only_disk) == "");
+  // What waited in vain is the highest number that a lost history has left, and the same rules.
+  const std::vector<Deed> taken_for_what_was_prepared{
+      {.what = Do::ApplyForGood, .which = 2},
+      {.what = Do::ApplyConfirm, .which = 1},
+      {.what = Do::ApplyConfirm, .which = 2},
+      {.what = Do::RollbackTo, .which = 1},
+      {.what = Do::RollbackConfirm, .with = With::KilledAfter, .step = 2},
+      {.what = Do::Wait, .which = 2},
+      {.what = Do::LoseHistory},
+      {.what = Do::Rollback, .with = With::FullDisk},
+  };
+  CHECK(first_wrong(taken_for_what_was_prepared) == "");
+  const std::vector<Deed> with_room = [&] {
+    std::vector<Deed> deeds = taken_for_what_was_prepared;
+    deeds.back().with = With::Nothing;
+    return deeds;
+  }();
+  CHECK(first_wrong(with_room) == "");
+  // What it found in the kernel is recorded, and what it put there is not.
+  for (std::size_t step = 10; step < 24; ++step) {
+    const std::vector<Deed> found_and_killed{
+        {.what = Do::Apply, .which = 3},
+        {.what = Do::SpoilGeneration},
+        {.what = Do::ApplyConfirm, .which = 2, .with = With::KilledAtDisk, .step = step},
+        {.what = Do::RollbackConfirm},
+    };
+    CHECK(first_wrong(found_and_killed) == "");
+  }
+  // Neither a lost history nor a full disk says what was there before what waits.
+  const std::vector<Deed> nobody_knows_what_was{
+      {.what = Do::Apply, .which = 3},
+      {.what = Do::DisableConfirm, .which = 2, .with = With::KilledBefore, .step = 4},
+      {.what = Do::LoseHistory},
+      {.what = Do::ApplyConfirm, .which = 1},
+      {.what = Do::Disable, .with = With::FullDisk},
+      {.what = Do::Rollback},
+  };
+  CHECK(first_wrong(nobody_knows_what_was) == "");
   // Neither the apply nor the rollback came to its event: no number is used again.
   for (std::size_t first = 0; first < 16; ++first) {
     for (std::size_t second = 0; second < 8; ++second) {

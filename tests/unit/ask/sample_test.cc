@@ -176,6 +176,8 @@ TEST_CASE("host addresses of prefixes") {
   CHECK(ends("10.0.0.4/32") == "10.0.0.4 10.0.0.4");
   CHECK(ends("fd00::/64") == "fd00::1 fd00::ffff:ffff:ffff:ffff");
   CHECK(ends("fd00::2/127") == "fd00::2 fd00::3");
+  CHECK(ends("::/0") == "2000::1 3fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
+  CHECK(ends("::/3") == "::1 1fff:ffff:ffff:ffff:ffff:ffff:ffff:ffff");
 }
 
 }  // namespace

@@ -144,6 +144,57 @@ TEST_CASE("what is no capture, and one that ends in a packet's middle") {
   CHECK(!capture->next(packet));
 }
 
+// A block of pcapng: type, length, body, length.
+void add_block(Bytes& file, std::uint32_t type, const Bytes& body) {
+  const auto length = static_cast<std::uint32_t>(body.size()) + 12;
+  put32(file, type);
+  put32(file, length);
+  file.insert(file.end(), body.begin(), body.end());
+  put32(file, length);
+}
+
+Bytes pcapng_of(std::initializer_list<const char*> interfaces) {
+  Bytes file;
+  Bytes section;
+  for (const std::uint32_t word : {0x1a2b3c4dU, 1U, 0xffffffffU, 0xffffffffU}) put32(section, word);
+  add_block(file, 0x0a0d0d0a, section);
+  for (const char* name : interfaces) {
+    Bytes body;
+    for (const std::uint32_t word : {1U, 65535U, 2U | 4U << 16}) put32(body, word);
+    body.insert(body.end(), name, name + 4);  // names of four bytes here
+    put32(body, 0);
+    add_block(file, 1, body);
+  }
+  Bytes packet;
+  const Bytes frame = ethernet(build(fields()));
+  for (const std::uint32_t word : {0U, 0U, 250U}) put32(packet, word);
+  put32(packet, static_cast<std::uint32_t>(frame.size()));
+  put32(packet, static_cast<std::uint32_t>(frame.size()));
+  packet.insert(packet.end(), frame.begin(), frame.end());
+  packet.resize((packet.size() + 3) / 4 * 4);
+  add_block(file, 6, packet);
+  return file;
+}
+
+TEST_CASE("a capture of several interfaces is refused, since packets would be taken for one's") {
+  for (const auto& names : {std::initializer_list<const char*>{"eth0"}, {"eth0", "eth0"}}) {
+    Bytes file = pcapng_of(names);
+    auto capture = open(file);
+    REQUIRE(capture);
+    CapturedPacket packet;
+    CHECK(capture->next(packet).value_or(false));
+    CHECK_EQ(packet.packet.bytes.size(), build(fields()).bytes.size());
+  }
+  Bytes file = pcapng_of({"eth0", "wan0"});
+  const auto capture = open(file);
+  REQUIRE_FALSE(capture);
+  CHECK(capture.error().message.contains("several interfaces (eth0, wan0)"));
+  for (std::size_t size = 0; size < file.size(); ++size) {  // cut anywhere
+    Bytes cut(file.begin(), file.begin() + static_cast<std::ptrdiff_t>(size));
+    if (!cut.empty()) static_cast<void>(open(cut));
+  }
+}
+
 TEST_CASE("of what a capture cut off, rules read nothing") {
   PacketFields long_packet = fields();
   long_packet.length = 200;

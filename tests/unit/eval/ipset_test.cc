@@ -65,6 +65,40 @@ std::string source() {
   return net::format(fields(6).source);
 }
 
+TEST_CASE("an element's counters decide, this packet among them") {
+  const Host on =
+      with_sets({"create n hash:net counters", "add n " + source() + " packets 2 bytes 100",
+                 "add n 0.0.0.0/1 packets 9 bytes 100", "add n 128.0.0.0/1 packets 9 bytes 100",
+                 "create p hash:ip", "add p " + source()});
+  enum : std::uint8_t { kEqual = 1, kNotEqual = 2, kLess = 3, kGreater = 4 };
+  const auto asks = [&](std::uint16_t set, std::uint8_t is, std::uint64_t value) {
+    XtMatch match = set_match(set, 1, kSource);
+    std::memcpy(match.info.data() + 8, &value, 8);
+    match.info[16] = is;
+    CHECK_EQ(ways(match, arriving(fields(6)), on), 1);
+    return set_answer(match, arriving(fields(6)), on) == Fate::Accept;
+  };
+  CHECK(asks(0, kEqual, 3));
+  CHECK(asks(0, kGreater, 2));
+  CHECK_FALSE(asks(0, kLess, 3));
+  CHECK(asks(0, kEqual, 10));  // of the wider network, where the narrower one has not as many
+  CHECK_FALSE(asks(0, kEqual, 2));
+  CHECK(asks(0, kNotEqual, 2));
+  CHECK(asks(1, kEqual, 77));  // that set does not count
+  // What an earlier rule has counted is counted, unless it was not to.
+  XtMatch exactly = set_match(0, 1, kSource);
+  exactly.info[8] = 4;
+  exactly.info[16] = kEqual;
+  XtMatch looks = set_match(0, 1, kSource);
+  const auto after = [&] {
+    const Ruleset rules = input_rules({rule({looks}), rule({exactly, accept()})});
+    return Evaluator(rules, on).arrive(arriving(fields(6))).fate();
+  };
+  CHECK_EQ(after(), Fate::Accept);
+  looks.info[40] = 8;  // ! --update-counters
+  CHECK_EQ(after(), Fate::Drop);
+}
+
 TEST_CASE("what a saved set's lines say is read") {
   const std::vector<std::string> lines{
       "create a hash:ip family inet hashsize 1024 maxelem 65536 timeout 600 counters comment "
@@ -99,9 +133,10 @@ TEST_CASE("a set that was read decides, one that was not is conditional") {
   CHECK_EQ(ways(set_match(0, 1, kSource), arriving(fields(6)), host()), 2);
 }
 
-TEST_CASE("counters, and elements with words that are not known, are conditional") {
-  Host on = with_sets({"create a hash:ip family inet counters", "add a " + source()});
-  XtMatch counts = set_match(0, 1, kSource);
+TEST_CASE("a list's own counters, and elements with words that are not known, are conditional") {
+  Host on = with_sets({"create a hash:ip family inet counters", "add a " + source(),
+                       "create l list:set counters", "add l a"});
+  XtMatch counts = set_match(1, 1, kSource);
   counts.info[16] = 4;  // more packets than
   CHECK_EQ(ways(counts, arriving(fields(6)), on), 2);
   counts.info[3] = 0;  // the destination is not in it

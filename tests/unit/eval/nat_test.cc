@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "eval/checksum.h"
+#include "eval/tracker.h"
 #include "eval/wire.h"
 #include "rules.h"
 #include "ruleset/expr.h"
@@ -270,6 +271,14 @@ TEST_CASE("redirect takes a link-local address where the device has no other") {
         address("fe80::1"));
 }
 
+// IPV6_ADDR_COMPATv4 is one of the bits that ipv6_addr_scope() tells.
+TEST_CASE("redirect finds no address for what goes to one of ::/96") {
+  const auto rules = one_table({nat_chain(Hook::Prerouting, {Redirect{}})});
+  PacketFields packet = fields6(6, 80);
+  packet.destination = address("::2");
+  CHECK_EQ(Evaluator(rules, gateway()).arrive(arriving(packet)).fate(), Fate::Drop);
+}
+
 TEST_CASE("the first chain that translates ends the asking") {
   const ruleset::Chain first =
       nat_chain(Hook::Prerouting, to_address("203.0.113.5", NatKind::Destination));
@@ -279,6 +288,59 @@ TEST_CASE("the first chain that translates ends the asking") {
   const auto rules = one_table({first, second});
   const Journey journey = Evaluator(rules, gateway()).arrive(arriving(fields()));
   CHECK_EQ(journey.hooks[0].steps.size(), 1);
+}
+
+TEST_CASE("each flow gets a port that no other has, until none is left") {
+  const auto rules =
+      one_table({nat_chain(Hook::Postrouting, to_address("198.51.100.9", NatKind::Source))});
+  const Host on = gateway();
+  Evaluator evaluator(rules, on);
+  const auto send = [&](const char* from, std::uint16_t port, std::uint64_t now_ns) {
+    PacketFields packet = fields(17, 53);
+    packet.source = address(from);
+    packet.source_port = port;
+    packet.destination = address("8.8.8.8");
+    return evaluator.arrive(arriving(packet), {.keep_state = true, .now_ns = now_ns});
+  };
+  const auto port_of = [](const Journey& journey) { return be16(journey.after.bytes.data() + 20); };
+  constexpr std::uint16_t kLeft = 300;
+  for (std::uint16_t port = 1; port < 512; ++port) {  // of which one that is taken stays among them
+    if (port == kLeft) continue;
+    const Journey journey = send("192.0.2.7", port, 0);
+    REQUIRE_EQ(port_of(journey), port);
+    REQUIRE(journey.conditions.empty());
+  }
+  const Journey last = send("192.0.2.8", 310, 0);
+  CHECK_EQ(last.fate(), Fate::Accept);
+  CHECK_EQ(port_of(last), kLeft);
+  CHECK_EQ(last.conditions.size(), 1);  // the kernel draws where it begins to search
+  for (const std::uint16_t port : std::initializer_list<std::uint16_t>{1, 310, 511}) {
+    const Journey none = send("192.0.2.9", port, 0);
+    CHECK_EQ(none.fate(), Fate::Stack);
+    CHECK_EQ(none.hooks.back().reason, kNotConfirmed);
+    REQUIRE_EQ(none.conditions.size(), 1);
+    CHECK_EQ(none.conditions[0].is, "one that is taken");
+  }
+  CHECK_EQ(port_of(send("192.0.2.9", 310, 40 * kSecond)), 310);  // all are over
+}
+
+TEST_CASE("of a source with very many flows not all are asked what they were translated to") {
+  std::vector<Expr> exprs = to_address("198.51.100.9", NatKind::Source);
+  exprs.insert(exprs.begin(), {load_network(16, 4), is(bytes_value({203, 0, 113, 5}))});
+  const auto rules = one_table({nat_chain(Hook::Postrouting, exprs)});
+  const Host on = gateway();
+  for (const std::uint32_t flows : {1000U, 1030U}) {
+    Evaluator evaluator(rules, on);
+    PacketFields packet = fields(17, 53);
+    for (std::uint32_t i = 0; i < flows; ++i) {
+      packet.destination = net::Ipv4{0x08000000 + i};
+      REQUIRE(evaluator.arrive(arriving(packet), {.keep_state = true}).conditions.empty());
+    }
+    packet.destination = address("203.0.113.5");
+    const Journey journey = evaluator.arrive(arriving(packet), {.keep_state = true});
+    CHECK(address_at(journey.after, ipv4::kSource) == address("198.51.100.9"));
+    CHECK_EQ(journey.conditions.empty(), flows < 1024);
+  }
 }
 
 }  // namespace

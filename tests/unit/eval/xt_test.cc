@@ -36,6 +36,9 @@ XtMatch recent(std::uint8_t does, std::uint32_t hits) {
   std::memset(match.info.data() + 212, 0xff, 16);
   return match;
 }
+constexpr std::uint8_t kSyn = 2;
+constexpr std::uint8_t kRst = 4;
+constexpr std::uint8_t kAck = 16;
 constexpr std::uint8_t kCheck = 1;
 constexpr std::uint8_t kSet = 2;
 
@@ -101,6 +104,76 @@ TEST_CASE("a hashlimit's list decides of the first packet of an entry") {
   CHECK_EQ(answer(match, arriving(fields(6)), read), Fate::Accept);
   read.xt_tables[0].lines[0] = "59 " + source + ":0->0.0.0.0:0 31900 160000 32000";
   CHECK_EQ(ways(accepting(match), read), 2);  // in less than a second it has the rest
+}
+
+TEST_CASE("connlimit drops the packet that ends the only connection it counts") {
+  XtMatch match{"connlimit", 1, Bytes(32)};
+  std::memset(match.info.data(), 0xff, 4);  // each source
+  match.info[16] = 9;
+  match.info[20] = 1;  // up to
+  const Ruleset rules = input_rules({rule({match, accept()})});
+  const Host on = host();
+  Evaluator evaluator(rules, on);
+  const auto says = [&](std::uint8_t flags, bool client) {
+    PacketFields packet = fields(6, 80);
+    packet.tcp_flags = flags;
+    if (!client) {
+      std::swap(packet.source, packet.destination);
+      std::swap(packet.source_port, packet.destination_port);
+    }
+    Packet built = client ? arriving(packet) : build(packet);
+    if (client) return evaluator.arrive(built, {.keep_state = true}).fate();
+    built.out_device = "eth0";
+    return evaluator.send(built, {.keep_state = true}).fate();
+  };
+  CHECK_EQ(says(kSyn, true), Fate::Accept);
+  CHECK_EQ(says(kSyn | kAck, false), Fate::Accept);
+  CHECK_EQ(says(kAck, true), Fate::Accept);
+  CHECK_EQ(says(kRst, true), Fate::Drop);
+}
+
+XtMatch hashlimit(const char* name, std::uint64_t period, std::uint64_t burst) {
+  XtMatch match{"hashlimit", 3, Bytes(312)};
+  const std::uint32_t by_source = 4;
+  std::memcpy(match.info.data(), name, std::strlen(name));
+  std::memcpy(match.info.data() + 256, &period, 8);
+  std::memcpy(match.info.data() + 264, &burst, 8);
+  std::memcpy(match.info.data() + 272, &by_source, 4);
+  match.info[296] = match.info[297] = 32;
+  return match;
+}
+
+TEST_CASE(
+    "an entry of a hashlimit that a packet begins has all its tokens, whichever rule spends them") {
+  constexpr std::uint64_t kMinute = 60'000'000;
+  Host read = host();
+  read.xt_tables = {{"ipt_hashlimit/web", {}}};
+  const XtMatch two = hashlimit("web", kMinute, 2);
+  const Ruleset spent = input_rules({rule({two}), rule({two}), rule({two, accept()})});
+  CHECK_EQ(Evaluator(spent, read).arrive(arriving(fields(6))).fate(), Fate::Drop);
+  CHECK_EQ(ways(spent, read), 1);
+  const Ruleset left = input_rules({rule({two}), rule({two, accept()})});
+  CHECK_EQ(Evaluator(left, read).arrive(arriving(fields(6))).fate(), Fate::Accept);
+  // Which of two rules has made the list is not known.
+  const Ruleset disputed =
+      input_rules({rule({two}), rule({hashlimit("web", kMinute, 3), accept()})});
+  CHECK(ways(disputed, read) > 1);
+}
+
+TEST_CASE("where a hashlimit's table is full, the packet is dropped") {
+  XtMatch match = hashlimit("web", 60'000'000, 5);
+  match.info[276] = match.info[280] = 1;  // buckets, entries
+  Host read = host();
+  read.xt_tables = {{"ipt_hashlimit/web", {}}};
+  CHECK_EQ(ways(accepting(match), read), 1);
+  CHECK_EQ(answer(match, arriving(fields(6)), read), Fate::Accept);
+  read.xt_tables[0].lines = {"59 203.0.113.77:0->0.0.0.0:0 100 160000 32000"};
+  const Ruleset rules = input_rules({rule({match}), rule({accept()})});
+  CHECK_EQ(Evaluator(rules, read).arrive(arriving(fields(6))).fate(), Fate::Drop);
+  // By the machine's memory it may have more room.
+  match.info[276] = match.info[280] = 0;
+  for (int i = 0; i < 128; ++i) read.xt_tables[0].lines.push_back(read.xt_tables[0].lines[0]);
+  CHECK_EQ(ways(input_rules({rule({match}), rule({accept()})}), read), 2);
 }
 
 TEST_CASE("of 0.0.0.0/8 the first address alone needs no way back to it") {

@@ -12,6 +12,7 @@
 
 #include "observe/admitted.h"
 #include "observe/nat_helpers.h"
+#include "observe/surroundings.h"
 #include "ruleset/expr.h"
 #include "unit/apply/table.h"
 
@@ -261,10 +262,15 @@ TEST_CASE("conntrack is nearly full at four fifths") {
   settings.connections = 800;
   CHECK_EQ(codes(kernel_settings(own(), machine, settings)),
            std::vector<std::string>{"conntrack-full"});
-  settings.connections = 0;
-  settings.legacy_tables = {"ip filter"};
-  CHECK_EQ(codes(kernel_settings(own(), machine, settings)),
+}
+
+TEST_CASE("iptables-legacy is named, whether a table of ours is in force or not") {
+  Surroundings around;
+  around.kernel.legacy_tables = {"ip filter"};
+  CHECK_EQ(codes(survey({}, nullptr, {}, around).findings),
            std::vector<std::string>{"legacy-iptables"});
+  around.kernel.legacy_tables.clear();
+  CHECK(survey({}, nullptr, {}, around).findings.empty());
 }
 
 TEST_CASE("rules expire after their last day") {

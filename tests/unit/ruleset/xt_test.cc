@@ -42,6 +42,8 @@
 #include <linux/netfilter/xt_time.h>
 #include <linux/netfilter/xt_u32.h>
 
+#include <random>
+
 #include "ruleset/xt_match.h"
 #include "ruleset/xt_target.h"
 
@@ -80,6 +82,8 @@ TEST_CASE("the sizes are those of the kernel's structs") {
            Payload{"connlabel", 0, sizeof(xt_connlabel_mtinfo)},
            Payload{"connlimit", 1, sizeof(xt_connlimit_info)},
            Payload{"connmark", 1, sizeof(xt_connmark_mtinfo1)},
+           Payload{"conntrack", 1, sizeof(xt_conntrack_mtinfo1)},
+           Payload{"conntrack", 2, sizeof(xt_conntrack_mtinfo2)},
            Payload{"conntrack", 3, sizeof(xt_conntrack_mtinfo3)},
            Payload{"cpu", 0, sizeof(xt_cpu_info)},
            Payload{"dccp", 0, sizeof(xt_dccp_info)},
@@ -87,6 +91,7 @@ TEST_CASE("the sizes are those of the kernel's structs") {
            Payload{"dscp", 0, sizeof(xt_dscp_info)},
            Payload{"ecn", 0, sizeof(xt_ecn_info)},
            Payload{"esp", 0, sizeof(xt_esp)},
+           Payload{"hashlimit", 1, sizeof(xt_hashlimit_mtinfo1)},
            Payload{"hashlimit", 2, sizeof(xt_hashlimit_mtinfo2)},
            Payload{"hashlimit", 3, sizeof(xt_hashlimit_mtinfo3)},
            Payload{"helper", 0, sizeof(xt_helper_info)},
@@ -102,6 +107,7 @@ TEST_CASE("the sizes are those of the kernel's structs") {
            Payload{"policy", 0, sizeof(xt_policy_info)},
            Payload{"quota", 0, sizeof(xt_quota_info)},
            Payload{"realm", 0, sizeof(xt_realm_info)},
+           Payload{"recent", 0, sizeof(xt_recent_mtinfo)},
            Payload{"recent", 1, sizeof(xt_recent_mtinfo_v1)},
            Payload{"rpfilter", 0, sizeof(xt_rpfilter_info)},
            Payload{"socket", 3, sizeof(xt_socket_mtinfo3)},
@@ -142,6 +148,48 @@ TEST_CASE("what is not known has no meaning, and says why") {
   CHECK_EQ(why({"conntrack", 9, {}}), "revision 9 is not known");
   CHECK_EQ(why({"state", 0, Bytes(3)}), "its payload has 3 bytes");
   CHECK_EQ(why({"length", 0, {0, 0, 0, 0, 7, 0, 0, 0}}), "its payload is not known");
+}
+
+// Bytes that no iptables writes: texts without an end, counts beyond their lists, flags of no
+// kernel.
+TEST_CASE("whatever a payload holds, it is read or refused, and has words") {
+  struct Known {
+    const char* name;
+    std::uint32_t revision;
+    std::size_t size;
+  };
+  std::mt19937_64 random(7);
+  for (const Known& known :
+       {Known{"cgroup", 1, 4112},  Known{"comment", 0, 256},   Known{"dccp", 0, 16},
+        Known{"hashlimit", 1, 56}, Known{"hashlimit", 3, 312}, Known{"hbh", 0, 40},
+        Known{"helper", 0, 40},    Known{"multiport", 1, 48},  Known{"policy", 0, 312},
+        Known{"recent", 0, 216},   Known{"recent", 1, 232},    Known{"rt", 0, 280},
+        Known{"sctp", 0, 296},     Known{"set", 0, 32},        Known{"set", 3, 48},
+        Known{"set", 4, 48},       Known{"string", 1, 160},    Known{"time", 0, 24},
+        Known{"u32", 0, 1984},     Known{"limit", 0, 40},      Known{"statistic", 0, 24},
+        Known{"conntrack", 1, 152}}) {
+    for (int round = 0; round < 200; ++round) {
+      XtMatch match{known.name, known.revision, Bytes(known.size)};
+      const unsigned density = round % 4;  // all bytes, or few
+      for (std::uint8_t& byte : match.info) {
+        if (density == 0 || random() % (8 * density) == 0)
+          byte = static_cast<std::uint8_t>(random());
+      }
+      CHECK_FALSE(in_words(match, round % 2 == 0 ? XtFamily::Ipv4 : XtFamily::Ipv6).empty());
+    }
+  }
+  for (const Known& known :
+       {Known{"CT", 2, 72}, Known{"DNAT", 2, 48}, Known{"LOG", 0, 32}, Known{"NFLOG", 0, 80},
+        Known{"RATEEST", 0, 32}, Known{"IDLETIMER", 0, 40}, Known{"SET", 0, 64},
+        Known{"SET", 3, 24}, Known{"REJECT", 0, 8}, Known{"TEE", 1, 40}}) {
+    for (int round = 0; round < 200; ++round) {
+      XtTarget target{known.name, known.revision, Bytes(known.size)};
+      for (std::uint8_t& byte : target.info) {
+        if (round % 2 == 0 || random() % 8 == 0) byte = static_cast<std::uint8_t>(random());
+      }
+      CHECK_FALSE(in_words(target, XtFamily::Ipv4).empty());
+    }
+  }
 }
 
 TEST_CASE("a target in iptables' words") {
