@@ -153,10 +153,6 @@ void render(const Terminal& terminal, const ask::Answer& answer) {
   const bool is_ours = answer.verdict == Verdict::Stack || answer.verdict == Verdict::Held;
   terminal.line(fmt::format("{}: {}{}", answer.packet, painted(terminal, answer.verdict),
                             is_ours ? fmt::format(" ({})", ask::meaning(answer.verdict)) : ""));
-  if (!answer.assumed.empty()) {
-    terminal.line(terminal.paint(Tone::Quiet, fmt::format("  assumed, since not said: {}",
-                                                          fmt::join(answer.assumed, ", "))));
-  }
   const bool is_filtered = std::ranges::any_of(
       answer.hops, [](const ask::Hop& hop) { return hop.decided_by || !hop.reason.empty(); });
   if (answer.verdict == Verdict::Accept && !is_filtered) {
@@ -176,6 +172,10 @@ void render(const Terminal& terminal, const ask::Answer& answer) {
     for (const ask::Hop& hop : answer.beyond) {
       if (!is_silent(hop)) render_hop(terminal, hop, columns);
     }
+  }
+  if (!answer.assumed.empty()) {
+    terminal.line(terminal.paint(Tone::Quiet, fmt::format("  assumed, since not said: {}",
+                                                          fmt::join(answer.assumed, ", "))));
   }
 }
 

@@ -48,11 +48,14 @@ inline std::string to_what(const apply::Pending& pending) {
 inline std::string when_over(const apply::Pending& pending) {
   return apply::when_over(pending, apply::this_world());
 }
-// What applies the policies of that directory again, as they were applied; "" for both: as they are
-// found.
+// Behind a verb: the policies as they were applied; "" where they are found so.
+inline std::string policies_named(const std::string& policies, const std::string& host) {
+  if (policies.empty() || policies == kServerDirectory) return "";
+  return fmt::format(" -p {} --host {}", quoted(policies), quoted(host));
+}
+// What applies them again.
 inline std::string applying_again(const std::string& policies, const std::string& host) {
-  if (policies.empty() || policies == kServerDirectory) return "rolewall apply";
-  return fmt::format("rolewall apply -p {} --host {}", quoted(policies), quoted(host));
+  return "rolewall apply" + policies_named(policies, host);
 }
 // Whoever may not change the firewall is told so before he is told that there is nothing to do.
 inline Result<void> may_change_firewall() {

@@ -139,6 +139,16 @@ void add_others(const std::vector<observe::OtherChain>& others, Screen& screen) 
   }
 }
 
+// The chains alone say what may be; which rules suffer, the policies beside them.
+void add_what_is_dropped(const apply::Status& status, Screen& screen) {
+  const bool drops = std::ranges::any_of(status.survey.others, [](const auto& chain) {
+    return std::ranges::find(chain.effects, observe::Effect::Drops) != chain.effects.end();
+  });
+  if (!drops || !status.table_present || !status.generation) return;
+  screen.line("", fmt::format("which rules open nothing by them: sudo rolewall lint --live{}",
+                              policies_named(status.policies, status.host)));
+}
+
 void add_findings(const std::vector<observe::Finding>& findings, Screen& screen) {
   for (const observe::Finding& finding : findings) {
     const bool warns = finding.weight == observe::Weight::Warning;
@@ -285,6 +295,7 @@ void print_text(const apply::Status& status, bool all) {
   }
   for (const std::string& each : status.silent) screen.line("names", printable(each));
   add_others(status.survey.others, screen);
+  add_what_is_dropped(status, screen);
   add_findings(status.survey.findings, screen);
   screen.show(all, "rolewall status --all");
 }

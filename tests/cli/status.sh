@@ -79,6 +79,7 @@ expect_json "'unseen' not in [c['table'] for c in d['other_chains']]"
 rolewall status --state-dir "$state"
 expect_status 0
 expect_out "before rolewall: may drop what rolewall accepts"
+expect_out "which rules open nothing by them: sudo rolewall lint --live"
 expect_out "a drop in any chain is final: none of these can admit what rolewall drops"
 for table in 'inet early' 'ip late' 'inet calm' 'inet maps' 'arp unseen'; do nft "delete table $table"; done
 
