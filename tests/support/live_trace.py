@@ -357,6 +357,16 @@ def nothing_stays(client):
     check(done.returncode == 2 and "`state=` cannot be traced by" in done.stderr, f"state=: {done.stderr}")
 
 
+def without_policies():
+    """Names of the policies are no names then, and the advice is one that this verb can follow."""
+    for words in ("tcp srv > any", "http internet > srv", "icmp self > any"):
+        done = run(PROGRAM, "trace", words, "--for", "1s", "--state-dir", STATE, check=False)
+        check(done.returncode == 0, f"without policies, {words}: {done}")
+    done = run(PROGRAM, "trace", "ssh office > self", "--for", "1s", "--state-dir", STATE, check=False)
+    check(done.returncode == 2 and "name their directory with -p" in done.stderr and "--live" not in done.stderr,
+          f"a name of the policies: {done}")
+
+
 def main():
     client, inside = join()
     write_site(site=SITE, server=RULES)
@@ -366,6 +376,7 @@ def main():
     by_others(client)
     translated(client)
     in_words(client)
+    without_policies()
     over_the_loopback()
     discarded(client)
     different(client)
