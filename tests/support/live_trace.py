@@ -277,6 +277,8 @@ def in_words(client):
               "server.inbound.web"]),
             ("tcp 192.0.2.66 > self flags=syn", lambda: client.ask("open", "192.0.2.66", OURS, 8000),
              ["whether its sender is banned", "what becomes of who is banned", "(banned)"]),
+            (f"tcp {CLIENT} > self:8003 flags=syn", lambda: client.ask("from", OURS, 8003, 0),
+             ["matches: counts it", "matches: logs it", "matches: drop"]),
             (f"tcp {CLIENT} > self:8002 flags=syn", lambda: client.ask("from", OURS, 8002, 0),
              ["whether it is open for a time", "(allowed)"]),
             (f"tcp self > {CLIENT}:7000 flags=syn", lambda: Client.connect("-", CLIENT, 7000, 2).close(),
