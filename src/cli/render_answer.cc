@@ -105,10 +105,10 @@ void render_tried(const Terminal& terminal, const ask::Hop& hop) {
     }
     const std::string place =
         tried.file.empty() ? "" : fmt::format("  {}:{}", printable(tried.file), tried.line);
-    const std::string outcome =
-        tried.matched
-            ? (tried.verdict.empty() ? "matches" : fmt::format("matches: {}", tried.verdict))
-            : printable(tried.why);
+    const std::string& then = tried.verdict.empty() ? tried.does : tried.verdict;
+    const std::string outcome = tried.matched
+                                    ? (then.empty() ? "matches" : fmt::format("matches: {}", then))
+                                    : printable(tried.why);
     const std::string mark =
         tried.matched ? terminal.paint(Tone::Strong, "+") : terminal.paint(Tone::Quiet, "-");
     if (!tried.text.empty()) {
