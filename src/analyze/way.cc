@@ -2,6 +2,8 @@
 // as whole packets with sound headers meet them, with the settings that a host has by default.
 #include "analyze/way.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "analyze/header_bits.h"
@@ -43,6 +45,12 @@ bool is_link_local(const net::Prefix& prefix) {
   return link_local.contains(prefix.address);
 }
 
+std::vector<const ruleset::TableIndex*> names_of(const RulesetFacts& facts) {
+  std::vector<const ruleset::TableIndex*> all;
+  for (const ruleset::TableIndex& table : facts.tables()) all.push_back(&table);
+  return all;
+}
+
 Bits device_bits(std::string_view device) {
   return bits_of(device_name(device));
 }
@@ -53,7 +61,8 @@ Way::Way(Machine& machine)
     : machine_(machine),
       diagrams_(machine.diagrams()),
       space_(machine.space()),
-      compare_(machine.diagrams()) {
+      compare_(machine.diagrams()),
+      order_(names_of(machine.facts())) {
   const ruleset::Host& host = machine.host();
   std::vector<net::Prefix> all = host.addresses;
   all.insert(all.end(), host.virtual_addresses.begin(), host.virtual_addresses.end());
@@ -102,15 +111,9 @@ Diagram Way::in(const Bits& address, const char* prefix) {
 
 // --- what stands on a hook ---------------------------------------------------------------------
 
-bool Way::has_nat(bool ipv6) const {
-  const auto has = [&](Hook hook) { return !plan(hook, ipv6, false).nat_chains.empty(); };
-  return has(Hook::Prerouting) || has(Hook::Input) || has(Hook::Output) || has(Hook::Postrouting);
-}
-
-// Chains of one priority: the one that was registered last runs first (nf_hook_entries_grow()); the
-// order of the tables is the order of registration. The kernel's own hooks run before them.
-Way::Hooks Way::plan(Hook hook, bool ipv6, bool has_nat) const {
-  Hooks hooks;
+std::pair<std::vector<Way::Stage>, std::vector<Way::Stage>> Way::gather(Hook hook,
+                                                                        bool ipv6) const {
+  std::pair<std::vector<Stage>, std::vector<Stage>> all;
   const Family own = ipv6 ? Family::Ip6 : Family::Ip;
   const auto& tables = machine_.ruleset().tables;
   for (std::uint32_t t = 0; t < tables.size(); ++t) {
@@ -119,37 +122,76 @@ Way::Hooks Way::plan(Hook hook, bool ipv6, bool has_nat) const {
     for (std::uint32_t c = 0; c < tables[t].chains.size(); ++c) {
       const auto& base = tables[t].chains[c].base;
       if (!base || base->hook != hook) continue;
-      auto& to = base->type == ChainType::Nat ? hooks.nat_chains : hooks.stages;
-      to.push_back({Stage::Kind::Chain, base->priority, t, c});
+      auto& to = base->type == ChainType::Nat ? all.second : all.first;
+      to.push_back({base->priority, Stage::Kind::Chain, t, c});
     }
   }
+  return all;
+}
+
+bool Way::has_nat(bool ipv6) const {
+  const auto has = [&](Hook hook) { return !gather(hook, ipv6).second.empty(); };
+  return has(Hook::Prerouting) || has(Hook::Input) || has(Hook::Output) || has(Hook::Postrouting);
+}
+
+Way::Hooks Way::plan(Hook hook, bool ipv6) {
+  auto [stages, nat_chains] = gather(hook, ipv6);
   const ruleset::TrackingUse& tracking = machine_.facts().tracking();
   const bool tracks = (ipv6 ? tracking.ipv6 : tracking.ipv4) != ruleset::ConntrackUse::Off;
   if (tracks && is_destination_hook(hook)) {
-    hooks.stages.push_back({Stage::Kind::Conntrack, kConntrackPriority, 0, 0});
+    stages.push_back({kConntrackPriority, Stage::Kind::Conntrack});
   }
-  if (has_nat && hook != Hook::Forward) {
+  if (hook != Hook::Forward && has_nat(ipv6)) {
     const bool first = is_destination_hook(hook);
-    hooks.stages.push_back(
-        {Stage::Kind::Nat, first ? kDestinationNatPriority : kSourceNatPriority, 0, 0});
+    stages.push_back({first ? kDestinationNatPriority : kSourceNatPriority, Stage::Kind::Nat});
   }
-  for (std::vector<Stage>* stages : {&hooks.stages, &hooks.nat_chains}) {
-    std::ranges::reverse(*stages);
-    std::ranges::stable_sort(*stages, {}, [](const Stage& stage) {
-      return std::pair(stage.priority, stage.kind == Stage::Kind::Chain);
-    });
+  return {order_.of(std::move(stages)), order_.of(std::move(nat_chains))};
+}
+
+Diagram Way::in_each_order(const ruleset::HookEntries& entries,
+                           const ruleset::UnknownOrder& unknown,
+                           const std::function<Diagram(ruleset::HookEntries)>& one) {
+  if (!unknown.complete) lost_ = unknown.about;
+  const std::size_t count = unknown.complete ? unknown.orders.size() : 1;
+  Diagram all = kNothing;
+  for (std::size_t order = 0; order < count; ++order) {
+    ruleset::HookEntries so{entries.in_order(entries.entries, unknown, order), entries.unknown};
+    std::erase_if(so.unknown, [&](const auto& each) { return each.first == unknown.first; });
+    const Diagram is = one(std::move(so));
+    if (order == 0) {
+      all = is;
+    } else {
+      const std::string name = fmt::format("{}: {}", unknown.about, unknown.answer[order]);
+      all = diagrams_.choose(free_choice(name.c_str()), is, all);
+    }
   }
-  return hooks;
+  return all;
+}
+
+Diagram Way::unless_lost(Diagram all) {
+  if (lost_.empty()) return all;
+  const auto or_else = [&](const char* fate, Fate is, Diagram other) {
+    const std::string name = fmt::format("{}: {}", lost_, fate);
+    return diagrams_.choose(free_choice(name.c_str()), machine_.decided(is), other);
+  };
+  return or_else("accepted", Fate::Accept,
+                 or_else("dropped", Fate::Drop,
+                         or_else("rejected", Fate::Reject, machine_.decided(Fate::Stack))));
 }
 
 Diagram Way::run(Hook hook, bool ipv6, EnvironmentId environment, const Rest& rest) {
-  const Hooks hooks = plan(hook, ipv6, has_nat(ipv6));
+  const Hooks hooks = plan(hook, ipv6);
   return machine_.where_accepted(stages(hook, hooks, 0, environment), rest);
 }
 
 Diagram Way::stages(Hook hook, const Hooks& hooks, std::size_t index, EnvironmentId environment) {
-  if (index == hooks.stages.size()) return machine_.decided(Fate::Accept, environment);
-  const Stage& stage = hooks.stages[index];
+  if (index == hooks.stages.entries.size()) return machine_.decided(Fate::Accept, environment);
+  if (const auto* unknown = hooks.stages.at(index); unknown != nullptr && unknown->matters_now) {
+    return in_each_order(hooks.stages, *unknown, [&](ruleset::HookEntries so) {
+      return stages(hook, {std::move(so), hooks.nat_chains}, index, environment);
+    });
+  }
+  const Stage& stage = hooks.stages.entries[index];
   const Rest next = [&](EnvironmentId after) {
     if (hook == Hook::Output) {
       bool asks = stage.kind == Stage::Kind::Nat;
@@ -171,6 +213,8 @@ Diagram Way::stages(Hook hook, const Hooks& hooks, std::size_t index, Environmen
     case Stage::Kind::Chain:
       return machine_.where_accepted(machine_.run(stage.table, stage.chain, hook, environment),
                                      next);
+    case Stage::Kind::Defrag:  // of whole packets
+      return next(environment);
     case Stage::Kind::Conntrack:
       return track(environment, next);
     case Stage::Kind::Nat:
@@ -213,7 +257,7 @@ Diagram Way::translate(Hook hook, const Hooks& hooks, std::size_t chain,
   if (now.tracked != Tracked::Yes || is_settled(now, hook)) return as_it_is;
   const Diagram first =
       diagrams_.where(space_.state(), ruleset::ct_state::kNew, ruleset::ct_state::kNew);
-  if (chain == hooks.nat_chains.size()) {
+  if (chain == hooks.nat_chains.entries.size()) {
     Environment settled = now;
     status_bit(settled, is_destination_hook(hook) ? kDestinationNatDone : kSourceNatDone) =
         Bit::known(true);
@@ -221,7 +265,13 @@ Diagram Way::translate(Hook hook, const Hooks& hooks, std::size_t chain,
         machine_.decided(Fate::Accept, machine_.environments().intern(std::move(settled)));
     return diagrams_.choose(first, done, as_it_is);
   }
-  const Stage& stage = hooks.nat_chains[chain];
+  if (const auto* unknown = hooks.nat_chains.at(chain);
+      unknown != nullptr && unknown->matters_now) {
+    return in_each_order(hooks.nat_chains, *unknown, [&](ruleset::HookEntries so) {
+      return translate(hook, {hooks.stages, std::move(so)}, chain, environment);
+    });
+  }
+  const Stage& stage = hooks.nat_chains.entries[chain];
   const Diagram asked = machine_.where_accepted(
       machine_.run(stage.table, stage.chain, hook, environment),
       [&](EnvironmentId after) { return translate(hook, hooks, chain + 1, after); });
@@ -265,7 +315,7 @@ Diagram Way::below(Diagram all, const char* what) {
 
 Diagram Way::arrive() {
   const Diagram all = diagrams_.choose(space_.is_ipv6(), receive(true), receive(false));
-  return below(all, "chains of devices or bridges deny it");
+  return unless_lost(below(all, "chains of devices or bridges deny it"));
 }
 
 Diagram Way::receive(bool ipv6) {
@@ -435,7 +485,7 @@ Diagram Way::forward(bool ipv6, EnvironmentId environment) {
 
 Diagram Way::send() {
   const Diagram all = diagrams_.choose(space_.is_ipv6(), leave(true), leave(false));
-  return below(all, "chains of devices or bridges deny it on its way out");
+  return unless_lost(below(all, "chains of devices or bridges deny it on its way out"));
 }
 
 Diagram Way::leave(bool ipv6) {

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -13,6 +15,7 @@
 #include "analyze/machine.h"
 #include "net/address_set.h"
 #include "ruleset/effects.h"
+#include "ruleset/hook_order.h"
 
 namespace rolewall::analyze {
 
@@ -27,24 +30,24 @@ class Way {
   Diagram send();
 
  private:
-  struct Stage {
-    enum class Kind : std::uint8_t { Chain, Conntrack, Nat } kind = Kind::Chain;
-    std::int32_t priority = 0;
-    std::uint32_t table = 0;
-    std::uint32_t chain = 0;
-  };
+  using Stage = ruleset::HookEntry;
   struct Hooks {
-    std::vector<Stage> stages;
-    std::vector<Stage> nat_chains;
+    ruleset::HookEntries stages;
+    ruleset::HookEntries nat_chains;
   };
   using Rest = std::function<Diagram(EnvironmentId)>;
 
-  Hooks plan(ruleset::Hook hook, bool ipv6, bool has_nat) const;
+  Hooks plan(ruleset::Hook hook, bool ipv6);
+  // Its stages without the kernel's own parts, and its nat chains, as the ruleset lists them.
+  std::pair<std::vector<Stage>, std::vector<Stage>> gather(ruleset::Hook hook, bool ipv6) const;
   bool has_nat(bool ipv6) const;
   // The hook's stages from `stage` on, and then `rest`.
   Diagram run(ruleset::Hook hook, bool ipv6, EnvironmentId environment, const Rest& rest);
   Diagram stages(ruleset::Hook hook, const Hooks& hooks, std::size_t stage,
                  EnvironmentId environment);
+  // `one`, of the entries in each order that they may have.
+  Diagram in_each_order(const ruleset::HookEntries& entries, const ruleset::UnknownOrder& unknown,
+                        const std::function<Diagram(ruleset::HookEntries)>& one);
   Diagram track(EnvironmentId environment, const Rest& rest);
   Diagram translate(ruleset::Hook hook, const Hooks& hooks, std::size_t chain,
                     EnvironmentId environment);
@@ -57,6 +60,8 @@ class Way {
   // What chains that are not modelled (of devices, of bridges) may do.
   Diagram below(Diagram all, const char* what);
   bool has_chains_below() const;
+  // Where there are too many orders nothing is known.
+  Diagram unless_lost(Diagram all);
 
   // --- what the rules do not say (way_settings.cc) ---
   bool knows_settings() const;
@@ -76,6 +81,8 @@ class Way {
   Diagrams& diagrams_;
   PacketSpace& space_;
   Comparison compare_;
+  ruleset::HookOrder order_;
+  std::string lost_;  // the order of which there are too many; "": none
   std::vector<std::pair<net::Prefix, std::string>> own_on_links_;  // IPv6, with the device
   net::AddressSet delivered_;  // destinations that are this host
   net::AddressSet exactly_;    // addresses that are this host's alone

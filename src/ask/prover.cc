@@ -8,6 +8,7 @@
 
 #include "ask/prover_parts.h"
 #include "net/protocol.h"
+#include "ruleset/order_words.h"
 
 namespace rolewall::ask {
 namespace {
@@ -47,6 +48,25 @@ bool may_break(Claim claim, const Answer& answer) {
   return std::ranges::any_of(hop->alternatives, [&](const Alternative& alternative) {
     return breaks(claim, alternative.verdict);
   });
+}
+
+// Where it hangs on the order of chains alone, which is one or the other and no draw: that order.
+// "" where it does not.
+std::string order_that_decides(Claim claim, const Answer& answer) {
+  const Hop* hop = deciding_hop(answer);
+  if (hop == nullptr || answer.verdict != Verdict::Conditional) return "";
+  std::string order;
+  bool any_holds = false;
+  for (const Alternative& alternative : hop->alternatives) {
+    if (!breaks(claim, alternative.verdict)) {
+      any_holds = true;
+    } else if (alternative.when.contains(ruleset::kOrderOf)) {
+      order = alternative.when;
+    } else {
+      return "";
+    }
+  }
+  return any_holds ? order : "";
 }
 
 // The packet in fields that words can say, as it is asked again.
@@ -352,11 +372,14 @@ std::optional<analyze::Witness> Prover::as_accepted(const Statement& statement,
 Proof Prover::judged(const Statement& statement, Sample sample,
                      const std::vector<std::string>& choices, bool translates) {
   Answer answer = site_.ask(sample);
-  if (may_break(statement.claim, answer)) {
+  const std::string order = order_that_decides(statement.claim, answer);
+  if (order.empty() && may_break(statement.claim, answer)) {
     return {Proof::Outcome::Broken, std::move(sample), std::move(answer), ""};
   }
   std::string why;
-  if (!choices.empty()) {
+  if (!order.empty()) {
+    why = fmt::format("`{}` may be the one: {}", answer.packet, order);
+  } else if (!choices.empty()) {
     why = fmt::format("`{}` may be the one: {}", answer.packet, fmt::join(choices, ", "));
   } else if (translates) {
     why = fmt::format(

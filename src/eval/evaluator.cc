@@ -19,6 +19,7 @@
 #include "eval/route.h"
 #include "eval/shown.h"
 #include "eval/stack.h"
+#include "eval/stage_walk.h"
 #include "eval/stopped.h"
 #include "eval/tracker.h"
 #include "eval/truncated.h"
@@ -39,6 +40,12 @@ bool sends_reset(const Program& program, const Decision& decision) {
                               program.tables()[decision.table].table->family);
 }
 
+std::vector<const ruleset::TableIndex*> names_of(const Program& program) {
+  std::vector<const ruleset::TableIndex*> all;
+  for (const Program::Table& table : program.tables()) all.push_back(&table.names);
+  return all;
+}
+
 }  // namespace
 
 class Evaluator::Machine {
@@ -56,10 +63,11 @@ class Evaluator::Machine {
         ways_out_(host, routes_, own_),
         path_mtu_(host),
         groups_(host),
-        ingress_(plan_device_hook(program_, Hook::Ingress)),
-        egress_(plan_device_hook(program_, Hook::Egress)),
-        ipv4_(plan_family(program_, false)),
-        ipv6_(plan_family(program_, true)) {}
+        order_(names_of(program_)),
+        ingress_(plan_device_hook(program_, order_, Hook::Ingress)),
+        egress_(plan_device_hook(program_, order_, Hook::Egress)),
+        ipv4_(plan_family(program_, order_, false)),
+        ipv6_(plan_family(program_, order_, true)) {}
 
   // One packet's whole way, by `way`.
   Journey ask(void (Machine::*way)(const Packet&, const Options&, Journey&), const Packet& packet,
@@ -70,6 +78,7 @@ class Evaluator::Machine {
   Journey first_way(void (Machine::*way)(const Packet&, const Options&, Journey&),
                     const Packet& packet, const Options& options) {
     interpreter_.choices().forget();
+    orders_taken_.clear();
     return follow(way, packet, options);
   }
   Journey follow(void (Machine::*way)(const Packet&, const Options&, Journey&),
@@ -103,6 +112,7 @@ class Evaluator::Machine {
         break;
       }
       if (options.keep_state) note_changes(&undo_);
+      orders_taken_.clear();
       outcomes.ways.push_back(follow(way, packet, options));
       if (!first) first = left();
       doubts_.add_differences(*first, left());
@@ -159,6 +169,7 @@ class Evaluator::Machine {
         break;
       }
       forget();
+      orders_taken_.clear();
       Course& course = courses.ways.emplace_back();
       for (const Turn& turn : turns) {
         choices.begin_turn(static_cast<std::uint32_t>(course.turns.size()));
@@ -223,6 +234,7 @@ class Evaluator::Machine {
   bool run_hook(Hook hook, const HookPlan& plan, Frame& frame, const Options& options,
                 Journey& journey);
   bool run_nat(const HookPlan& plan, Frame& frame, const Options& options, HookResult& result);
+  StageWalk::IsAsked asks(const Options& options);
   bool run_chain(const Stage& stage, Frame& frame, const Options& options, HookResult& result);
   bool gather(Frame& frame, Fragments::User user, const Options& options, HookResult& result);
   bool is_foreign(const Frame& frame) const;
@@ -261,8 +273,10 @@ class Evaluator::Machine {
   WaysOut ways_out_;
   PathMtu path_mtu_;
   Groups groups_;
-  std::vector<Stage> ingress_;
-  std::vector<Stage> egress_;
+  ruleset::HookOrder order_;
+  OrdersTaken orders_taken_;  // on the way that is gone
+  Stages ingress_;
+  Stages egress_;
   FamilyPlan ipv4_;
   FamilyPlan ipv6_;
 };
@@ -283,6 +297,15 @@ Frame Evaluator::Machine::frame_of(const Packet& packet) {
 
 void Evaluator::Machine::dissect(Frame& frame) {
   frame.dissection = frame.ipv6 ? dissect_ipv6(frame.bytes) : dissect_ipv4(frame.bytes);
+}
+
+// By `options.others`.
+StageWalk::IsAsked Evaluator::Machine::asks(const Options& options) {
+  return [this, others = options.others](const Stage& stage) {
+    if (stage.kind != Stage::Kind::Chain || others == Others::Asked) return true;
+    if (other_tables_.is_ours(stage.table)) return true;
+    return others == Others::LetPass && other_tables_.interferes(stage.table, stage.chain);
+  };
 }
 
 bool Evaluator::Machine::run_chain(const Stage& stage, Frame& frame, const Options& options,
@@ -391,10 +414,12 @@ bool Evaluator::Machine::run_nat(const HookPlan& plan, Frame& frame, const Optio
   const ruleset::NatKind kind = kind_at(frame.hook);
   const bool is_first = flow.state != ruleset::ct_state::kEstablished;  // new, or expected
   if (is_first && !is_settled(flow, kind)) {
-    for (const Stage& chain : plan.nat_chains) {
-      if (!run_chain(chain, frame, options, result)) return false;
+    StageWalk walk(plan.nat_chains, orders_taken_, asks(options));
+    while (const Stage* chain = walk.next(frame, options.keep_state, result)) {
+      if (!run_chain(*chain, frame, options, result)) return false;
       if (is_settled(flow, kind)) break;
     }
+    if (walk.is_lost()) return false;
     if (!is_settled(flow, kind)) settle_without_nat(frame, kind);
   }
   if (translate(frame)) return true;
@@ -415,7 +440,9 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
   result.hook = hook;
   RouteKey before;
   const std::string_view leaves_by = frame.leaves_by;
-  for (const Stage& stage : plan.stages) {
+  StageWalk walk(plan.stages, orders_taken_, asks(options));
+  while (const Stage* next = walk.next(frame, options.keep_state, result)) {
+    const Stage& stage = *next;
     bool goes_on = true;
     if (hook == Hook::Output) before = route_key(frame);
     switch (stage.kind) {
@@ -447,6 +474,7 @@ bool Evaluator::Machine::run_hook(Hook hook, const HookPlan& plan, Frame& frame,
       }
     }
   }
+  if (walk.is_lost()) return false;
   const bool is_last = hook == Hook::Input || hook == Hook::Postrouting;
   if (const char* why = is_last ? tracker_.refuses(frame, options) : nullptr) {
     stop(result, why);
@@ -485,11 +513,18 @@ bool Evaluator::Machine::run_device_hook(Hook hook, Frame& frame, const Options&
       arrives ? std::string_view(frame.packet->in_device) : frame.leaves_by;
   const bool asks_below = options.others == Others::Asked;
   if (arrives && asks_below && !link_chains_.let_pass(hook, device, frame, journey)) return false;
-  HookResult* result = nullptr;
-  for (const Stage& stage : arrives ? ingress_ : egress_) {
-    if (!is_on_device(stage, device)) continue;
-    if (result == nullptr) result = &journey.hooks.emplace_back();
-    result->hook = hook;
+  const Stages& stages = arrives ? ingress_ : egress_;
+  const auto is_here = [&](const Stage& stage) { return is_on_device(stage, device); };
+  if (std::ranges::none_of(stages.entries, is_here)) {
+    return arrives || !asks_below || link_chains_.let_pass(hook, device, frame, journey);
+  }
+  HookResult* result = &journey.hooks.emplace_back();
+  result->hook = hook;
+  StageWalk walk(stages, orders_taken_,
+                 [&](const Stage& stage) { return is_here(stage) && asks(options)(stage); });
+  while (const Stage* next = walk.next(frame, options.keep_state, *result)) {
+    const Stage& stage = *next;
+    if (!is_here(stage)) continue;
     if (!arrives && path_mtu_.may_be_cut(frame, frame.route)) {
       result->fate = Fate::Undecided;
       result->decided = false;
@@ -515,6 +550,7 @@ bool Evaluator::Machine::run_device_hook(Hook hook, Frame& frame, const Options&
     frame.dissection = dissection.value_or(Dissection{});
     if (!run_chain(stage, frame, options, *result)) return false;
   }
+  if (walk.is_lost()) return false;
   frame.seen_as = frame.ipv6 ? Family::Ip6 : Family::Ip;
   frame.link_header_size = 0;
   return arrives || !asks_below || link_chains_.let_pass(hook, device, frame, journey);
@@ -741,7 +777,7 @@ bool Evaluator::has_answered(const Packet& packet, std::uint64_t now_ns) {
 }
 bool Evaluator::translates_on_the_way_out(bool ipv6) const {
   const FamilyPlan& plan = machine_->plan_of(ipv6);
-  return !plan.output.nat_chains.empty() || !plan.postrouting.nat_chains.empty();
+  return !plan.output.nat_chains.entries.empty() || !plan.postrouting.nat_chains.entries.empty();
 }
 bool Evaluator::reassembles(bool ipv6) const {
   return machine_->plan_of(ipv6).reassembly != ConntrackUse::Off;

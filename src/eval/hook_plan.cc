@@ -2,7 +2,7 @@
 
 #include "ruleset/table_flags.h"
 
-#include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace rolewall::eval {
@@ -18,17 +18,13 @@ constexpr std::int32_t kConntrackPriority = -200;
 constexpr std::int32_t kDestinationNatPriority = -100;
 constexpr std::int32_t kSourceNatPriority = 100;
 
-// Chains of equal priority: the one that was registered last runs first (nf_hook_entries_grow() of
-// net/netfilter/core.c); the order of the dump is the order of registration.
-void order_by_priority(std::vector<Stage>& stages) {
-  std::ranges::reverse(stages);
-  std::ranges::stable_sort(stages, {}, [](const Stage& stage) {
-    return std::pair(stage.priority, stage.kind == Stage::Kind::Chain);
-  });
-}
+struct OnHook {
+  std::vector<Stage> stages;
+  std::vector<Stage> nat_chains;
+};
 
-HookPlan plan_hook(const Program& program, Hook hook, bool ipv6) {
-  HookPlan plan;
+OnHook gather_hook(const Program& program, Hook hook, bool ipv6) {
+  OnHook plan;
   const Family own = ipv6 ? Family::Ip6 : Family::Ip;
   for (std::uint32_t t = 0; t < program.tables().size(); ++t) {
     const Program::Table& table = program.tables()[t];
@@ -55,33 +51,41 @@ HookPlan plan_hook(const Program& program, Hook hook, bool ipv6) {
       plan.stages.push_back({kConntrackPriority, Stage::Kind::Conntrack});
     }
   }
-  order_by_priority(plan.nat_chains);
   return plan;
 }
 
 }  // namespace
 
-FamilyPlan plan_family(const Program& program, bool ipv6) {
-  FamilyPlan plan{plan_hook(program, Hook::Prerouting, ipv6), plan_hook(program, Hook::Input, ipv6),
-                  plan_hook(program, Hook::Forward, ipv6), plan_hook(program, Hook::Output, ipv6),
-                  plan_hook(program, Hook::Postrouting, ipv6)};
+FamilyPlan plan_family(const Program& program, ruleset::HookOrder& order, bool ipv6) {
+  FamilyPlan plan;
   plan.reassembly = ipv6 ? program.tracking().reassembly_ipv6 : program.tracking().reassembly_ipv4;
-  // One NAT chain anywhere registers NAT on all four hooks (nf_nat_register_fn()).
-  const std::pair<HookPlan*, std::int32_t> hooks[] = {{&plan.prerouting, kDestinationNatPriority},
-                                                      {&plan.input, kSourceNatPriority},
-                                                      {&plan.output, kDestinationNatPriority},
-                                                      {&plan.postrouting, kSourceNatPriority}};
-  plan.has_nat =
-      std::ranges::any_of(hooks, [](const auto& hook) { return !hook.first->nat_chains.empty(); });
-  order_by_priority(plan.forward.stages);
-  for (const auto& [hook, priority] : hooks) {
-    if (plan.has_nat) hook->stages.push_back({priority, Stage::Kind::Nat});
-    order_by_priority(hook->stages);
+  struct Place {
+    Hook hook;
+    HookPlan& plan;
+    std::optional<std::int32_t> nat;
+  };
+  const Place places[] = {{Hook::Prerouting, plan.prerouting, kDestinationNatPriority},
+                          {Hook::Input, plan.input, kSourceNatPriority},
+                          {Hook::Forward, plan.forward, std::nullopt},
+                          {Hook::Output, plan.output, kDestinationNatPriority},
+                          {Hook::Postrouting, plan.postrouting, kSourceNatPriority}};
+  std::vector<OnHook> gathered;
+  for (const Place& place : places) {
+    gathered.push_back(gather_hook(program, place.hook, ipv6));
+    plan.has_nat = plan.has_nat || !gathered.back().nat_chains.empty();
+  }
+  for (std::size_t i = 0; i < gathered.size(); ++i) {
+    // One NAT chain anywhere registers NAT on all four hooks (nf_nat_register_fn()).
+    if (plan.has_nat && places[i].nat) {
+      gathered[i].stages.push_back({*places[i].nat, Stage::Kind::Nat});
+    }
+    places[i].plan = {order.of(std::move(gathered[i].stages)),
+                      order.of(std::move(gathered[i].nat_chains))};
   }
   return plan;
 }
 
-std::vector<Stage> plan_device_hook(const Program& program, Hook hook) {
+Stages plan_device_hook(const Program& program, ruleset::HookOrder& order, Hook hook) {
   std::vector<Stage> stages;
   for (std::uint32_t t = 0; t < program.tables().size(); ++t) {
     const Program::Table& table = program.tables()[t];
@@ -93,8 +97,7 @@ std::vector<Stage> plan_device_hook(const Program& program, Hook hook) {
       }
     }
   }
-  order_by_priority(stages);
-  return stages;
+  return order.of(std::move(stages));
 }
 
 std::uint32_t link_header_size(const ruleset::Host& host, std::string_view device) {

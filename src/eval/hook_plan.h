@@ -1,5 +1,5 @@
-// What runs on each hook and in which order: nf_hook_entries_grow() of net/netfilter/core.c, and
-// the parts of the kernel (reassembly, connection tracking, NAT) that a ruleset switches on.
+// What runs on each hook, in its order (ruleset/hook_order.h): base chains, and the parts of the
+// kernel (reassembly, connection tracking, NAT) that a ruleset switches on.
 #pragma once
 
 #include <cstdint>
@@ -7,25 +7,20 @@
 #include <vector>
 
 #include "eval/program.h"
+#include "ruleset/hook_order.h"
 #include "ruleset/host.h"
 #include "ruleset/ruleset.h"
 
 namespace rolewall::eval {
 
-// What runs on a hook, in the order of priorities: base chains, and the kernel's own parts that
-// the ruleset switches on.
-struct Stage {
-  enum class Kind : std::uint8_t { Defrag, Conntrack, Nat, Chain };
-  std::int32_t priority = 0;
-  Kind kind = Kind::Chain;
-  std::uint32_t table = 0;
-  std::uint32_t chain = 0;
-};
+// What runs on a hook: base chains, and the kernel's own parts that the ruleset switches on.
+using Stage = ruleset::HookEntry;
+using Stages = ruleset::HookEntries;
 
 // The stages of one hook. NAT chains all run at NAT's own priority, and for new flows alone.
 struct HookPlan {
-  std::vector<Stage> stages;
-  std::vector<Stage> nat_chains;
+  Stages stages;
+  Stages nat_chains;
 };
 
 // All hooks that IPv4, or IPv6, passes.
@@ -35,10 +30,10 @@ struct FamilyPlan {
   bool has_nat = false;
 };
 
-FamilyPlan plan_family(const Program& program, bool ipv6);
+FamilyPlan plan_family(const Program& program, ruleset::HookOrder& order, bool ipv6);
 
 // Chains on the devices' own hooks, before and behind the IP stack: netdev's, and inet's ingress.
-std::vector<Stage> plan_device_hook(const Program& program, ruleset::Hook hook);
+Stages plan_device_hook(const Program& program, ruleset::HookOrder& order, ruleset::Hook hook);
 
 // The link header that a packet has on at the egress hook of a device. Of a device that nothing is
 // said of: an Ethernet header's. Tunnels and such have none.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "eval/tracker.h"
 #include "ruleset/expr.h"
@@ -134,39 +135,61 @@ std::string Comparison::difference(const eval::Journey& journey,
       return fmt::format("{}: the evaluator says {}, the kernel {}", hook, name_of(ours.fate),
                          name_of(theirs.fate));
     }
-    const sandbox::Step* decision = theirs.decision();
-    if (ours.decided != (decision != nullptr)) {
-      return fmt::format("{}: one of them decided nothing", hook);
-    }
-    if (decision != nullptr) {
-      const Place decided{ours.decision.table, ours.decision.chain, ours.decision.rule};
-      if (decided != place(*decision)) {
-        return fmt::format("{}: the evaluator's rule is {}, the kernel's {}", hook, name(decided),
-                           name(place(*decision)));
-      }
-    }
-    auto step = ours.steps.begin();
-    const auto skip = [&] {
-      while (step != ours.steps.end() && !step->matched) ++step;
-    };
-    skip();
-    for (const sandbox::Step& ran : theirs.path) {
-      if (ran.rule == sandbox::Step::kEnd) continue;
-      if (step == ours.steps.end() || Place{step->table, step->chain, step->rule} != place(ran)) {
-        return fmt::format("{}: the kernel ran {}", hook, name(place(ran)));
-      }
-      if (step->verdict.code != ran.verdict.code || step->verdict.chain != ran.verdict.chain) {
-        return fmt::format("{}: {} leaves another verdict", hook, name(place(ran)));
-      }
-      ++step;
-      skip();
-    }
-    if (step != ours.steps.end()) {
-      return fmt::format("{}: the evaluator alone ran {}", hook,
-                         name({step->table, step->chain, step->rule}));
-    }
+    std::string path = path_difference(ours, theirs, hook);
+    if (!path.empty() && !is_order_open(ours.hook)) return path;
   }
   return "";
+}
+
+// By which rules it came to the same.
+std::string Comparison::path_difference(const eval::HookResult& ours,
+                                        const sandbox::HookObservation& theirs,
+                                        std::string_view hook) const {
+  const sandbox::Step* decision = theirs.decision();
+  if (ours.decided != (decision != nullptr)) {
+    return fmt::format("{}: one of them decided nothing", hook);
+  }
+  if (decision != nullptr) {
+    const Place decided{ours.decision.table, ours.decision.chain, ours.decision.rule};
+    if (decided != place(*decision)) {
+      return fmt::format("{}: the evaluator's rule is {}, the kernel's {}", hook, name(decided),
+                         name(place(*decision)));
+    }
+  }
+  auto step = ours.steps.begin();
+  const auto skip = [&] {
+    while (step != ours.steps.end() && !step->matched) ++step;
+  };
+  skip();
+  for (const sandbox::Step& ran : theirs.path) {
+    if (ran.rule == sandbox::Step::kEnd) continue;
+    if (step == ours.steps.end() || Place{step->table, step->chain, step->rule} != place(ran)) {
+      return fmt::format("{}: the kernel ran {}", hook, name(place(ran)));
+    }
+    if (step->verdict.code != ran.verdict.code || step->verdict.chain != ran.verdict.chain) {
+      return fmt::format("{}: {} leaves another verdict", hook, name(place(ran)));
+    }
+    ++step;
+    skip();
+  }
+  if (step != ours.steps.end()) {
+    return fmt::format("{}: the evaluator alone ran {}", hook,
+                       name({step->table, step->chain, step->rule}));
+  }
+  return "";
+}
+
+// Chains of two tables at one priority: a ruleset does not tell which of them runs first, and where
+// the packet's end does not hang on it the evaluator runs them in one order alone.
+bool Comparison::is_order_open(ruleset::Hook hook) const {
+  std::map<std::int32_t, std::uint32_t> by_table;
+  for (std::uint32_t table = 0; table < compiled_->tables.size(); ++table) {
+    for (const ruleset::Chain& chain : compiled_->tables[table].chains) {
+      if (!chain.base || chain.base->hook != hook) continue;
+      if (by_table.emplace(chain.base->priority, table).first->second != table) return true;
+    }
+  }
+  return false;
 }
 
 std::string Comparison::describe(const eval::Journey& journey) const {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -48,6 +49,9 @@ class Comparison {
   Place place(const sandbox::Step& step) const;
   bool is_dropped_by_match(const eval::HookResult& ours,
                            const sandbox::HookObservation& theirs) const;
+  std::string path_difference(const eval::HookResult& ours, const sandbox::HookObservation& theirs,
+                              std::string_view hook) const;
+  bool is_order_open(ruleset::Hook hook) const;
   std::string name(const Place& place) const;
 
   const ruleset::Ruleset* compiled_;

@@ -580,7 +580,7 @@ class TableWriter {
     const std::string hook =
         random_.of<const char*>({"prerouting", "input", "input", "output", "postrouting"});
     const std::string priority =
-        random_.of<const char*>({"-300", "-150", "-10", "0", "0", "10", "100"});
+        random_.of<const char*>({"-400", "-300", "-200", "-150", "-10", "0", "0", "10", "100"});
     const char* policy = random_.percent(70) ? "accept" : "drop";
     // Behind one of these the kernel may look for the way again.
     const char* type = hook == "output" && random_.percent(35) ? "route" : "filter";
@@ -663,8 +663,23 @@ RulesetText generate_ruleset(std::uint64_t seed) {
     const std::string family = random.of<const char*>({"inet", "inet", "ip", "ip6"});
     ruleset.tables.push_back(TableWriter(random, family, fmt::format("t{}", i), tracks).write());
   }
+  // Between tables the order of chains is then another than the ruleset's.
+  for (TableText& table : ruleset.tables) {
+    for (ChainText& chain : table.chains) chain.late = !chain.base.empty() && random.percent(25);
+  }
   return ruleset;
 }
+
+namespace {
+
+void render_chain(const ChainText& chain, std::string& text) {
+  text += fmt::format("\tchain {} {{\n", chain.name);
+  if (!chain.base.empty()) text += "\t\t" + chain.base + "\n";
+  for (const std::string& rule : chain.rules) text += "\t\t" + rule + "\n";
+  text += "\t}\n";
+}
+
+}  // namespace
 
 std::string render(const RulesetText& ruleset) {
   std::string text;
@@ -673,12 +688,17 @@ std::string render(const RulesetText& ruleset) {
     text += fmt::format("table {0}\ndelete table {0}\ntable {0} {{\n", name);
     for (const std::string& set : table.sets) text += "\t" + set + "\n";
     for (const ChainText& chain : table.chains) {
-      text += fmt::format("\tchain {} {{\n", chain.name);
-      if (!chain.base.empty()) text += "\t\t" + chain.base + "\n";
-      for (const std::string& rule : chain.rules) text += "\t\t" + rule + "\n";
-      text += "\t}\n";
+      if (!chain.late) render_chain(chain, text);
     }
     text += "}\n";
+  }
+  for (const TableText& table : ruleset.tables) {
+    for (const ChainText& chain : table.chains) {
+      if (!chain.late) continue;
+      text += fmt::format("table {} {} {{\n", table.family, table.name);
+      render_chain(chain, text);
+      text += "}\n";
+    }
   }
   return text;
 }

@@ -14,6 +14,7 @@ struct ChainText {
   std::string name;
   std::string base;  // "type filter hook input priority 0; policy drop;", "" for others
   std::vector<std::string> rules;
+  bool late = false;  // added when all tables are there
 };
 
 struct TableText {
