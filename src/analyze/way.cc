@@ -49,8 +49,9 @@ Bits device_bits(std::string_view device) {
 
 }  // namespace
 
-Way::Way(Machine& machine)
+Way::Way(Machine& machine, KnownConnections known)
     : machine_(machine),
+      known_(known),
       diagrams_(machine.diagrams()),
       space_(machine.space()),
       compare_(machine.diagrams()) {
@@ -144,10 +145,14 @@ Way::Hooks Way::plan(Hook hook, bool ipv6, bool has_nat) const {
 
 Diagram Way::run(Hook hook, bool ipv6, EnvironmentId environment, const Rest& rest) {
   const Hooks hooks = plan(hook, ipv6, has_nat(ipv6));
-  return machine_.where_accepted(stages(hook, hooks, 0, environment), rest);
+  return machine_.where_accepted(
+      stages(hook, ipv6, hooks, 0, environment), [&](EnvironmentId after) {
+        return was_translated(after) ? machine_.decided(Fate::Accept, after) : rest(after);
+      });
 }
 
-Diagram Way::stages(Hook hook, const Hooks& hooks, std::size_t index, EnvironmentId environment) {
+Diagram Way::stages(Hook hook, bool ipv6, const Hooks& hooks, std::size_t index,
+                    EnvironmentId environment) {
   if (index == hooks.stages.size()) return machine_.decided(Fate::Accept, environment);
   const Stage& stage = hooks.stages[index];
   const Rest next = [&](EnvironmentId after) {
@@ -162,10 +167,10 @@ Diagram Way::stages(Hook hook, const Hooks& hooks, std::size_t index, Environmen
         // There may be no way any more.
         const Diagram fails = free_choice("it is routed again, in vain");
         return diagrams_.choose(fails, machine_.decided(Fate::Stack, after),
-                                stages(hook, hooks, index + 1, routed));
+                                stages(hook, ipv6, hooks, index + 1, routed));
       }
     }
-    return stages(hook, hooks, index + 1, after);
+    return stages(hook, ipv6, hooks, index + 1, after);
   };
   switch (stage.kind) {
     case Stage::Kind::Chain:
@@ -174,7 +179,9 @@ Diagram Way::stages(Hook hook, const Hooks& hooks, std::size_t index, Environmen
     case Stage::Kind::Conntrack:
       return track(environment, next);
     case Stage::Kind::Nat:
-      return machine_.where_accepted(translate(hook, hooks, 0, environment), next);
+      return translated_before(
+          ipv6, environment, hook,
+          machine_.where_accepted(translate(hook, hooks, 0, environment), next));
   }
   return kNothing;
 }
@@ -226,6 +233,31 @@ Diagram Way::translate(Hook hook, const Hooks& hooks, std::size_t chain,
       machine_.run(stage.table, stage.chain, hook, environment),
       [&](EnvironmentId after) { return translate(hook, hooks, chain + 1, after); });
   return diagrams_.choose(first, asked, as_it_is);
+}
+
+// nf_nat_packet(): the connection has its translation from its first packet, which came before, and
+// by rules that may have been others then. It is the same at each hook.
+Diagram Way::translated_before(bool ipv6, EnvironmentId environment, Hook hook, Diagram otherwise) {
+  const Environment& now = machine_.environments()[environment];
+  if (known_ == KnownConnections::Untranslated || now.tracked != Tracked::Yes ||
+      is_settled(now, hook) || !machine_.facts().may_translate(ipv6)) {
+    return otherwise;
+  }
+  Environment after = now;
+  after.translated_before = true;
+  Diagram led = machine_.decided(Fate::Accept, machine_.environments().intern(std::move(after)));
+  led = diagrams_.choose(free_choice("its translation leads to where it is dropped"),
+                         machine_.decided(Fate::Drop), led);
+  led = diagrams_.choose(free_choice("its translation leads to where it is rejected"),
+                         machine_.decided(Fate::Reject), led);
+  led = diagrams_.choose(free_choice("its translation leads to where the stack discards it"),
+                         machine_.decided(Fate::Stack), led);
+  const Diagram known = diagrams_.where(
+      space_.state(),
+      std::vector<Values>{{ruleset::ct_state::kEstablished, ruleset::ct_state::kEstablished},
+                          {ruleset::ct_state::kRelated, ruleset::ct_state::kRelated}});
+  return diagrams_.choose(diagrams_.both(known, free_choice("its connection is translated")), led,
+                          otherwise);
 }
 
 // ip_route_me_harder(), where what routes are chosen by has changed: which device it then leaves by

@@ -16,9 +16,15 @@
 
 namespace rolewall::analyze {
 
+// Of a connection that was known before, where rules of the host may translate.
+enum class KnownConnections : std::uint8_t {
+  Untranslated,  // taken for one that is not: for who compares rules, which meet its packets alike
+  Any,           // it may be, and then what becomes of its packets is free
+};
+
 class Way {
  public:
-  explicit Way(Machine& machine);
+  explicit Way(Machine& machine, KnownConnections known = KnownConnections::Untranslated);
 
   // Outcomes, Decided alone. Of what arrives: by its InDevice; by its OutDevice, where that is not
   // "", it goes on if it is for another host.
@@ -43,11 +49,17 @@ class Way {
   bool has_nat(bool ipv6) const;
   // The hook's stages from `stage` on, and then `rest`.
   Diagram run(ruleset::Hook hook, bool ipv6, EnvironmentId environment, const Rest& rest);
-  Diagram stages(ruleset::Hook hook, const Hooks& hooks, std::size_t stage,
+  Diagram stages(ruleset::Hook hook, bool ipv6, const Hooks& hooks, std::size_t stage,
                  EnvironmentId environment);
   Diagram track(EnvironmentId environment, const Rest& rest);
   Diagram translate(ruleset::Hook hook, const Hooks& hooks, std::size_t chain,
                     EnvironmentId environment);
+  // `otherwise`, but for packets of connections that were translated before.
+  Diagram translated_before(bool ipv6, EnvironmentId environment, ruleset::Hook hook,
+                            Diagram otherwise);
+  bool was_translated(EnvironmentId environment) const {
+    return machine_.environments()[environment].translated_before;
+  }
   EnvironmentId routed_again(EnvironmentId before, EnvironmentId after);
 
   Diagram receive(bool ipv6);
@@ -73,6 +85,7 @@ class Way {
   Diagram stack_discards_ipv4(const Bits& source, const Bits& destination);
 
   Machine& machine_;
+  KnownConnections known_;
   Diagrams& diagrams_;
   PacketSpace& space_;
   Comparison compare_;

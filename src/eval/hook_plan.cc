@@ -1,5 +1,6 @@
 #include "eval/hook_plan.h"
 
+#include "ruleset/effects.h"
 #include "ruleset/table_flags.h"
 
 #include <algorithm>
@@ -73,6 +74,12 @@ FamilyPlan plan_family(const Program& program, bool ipv6) {
                                                       {&plan.postrouting, kSourceNatPriority}};
   plan.has_nat =
       std::ranges::any_of(hooks, [](const auto& hook) { return !hook.first->nat_chains.empty(); });
+  const Family own = ipv6 ? Family::Ip6 : Family::Ip;
+  plan.may_translate = std::ranges::any_of(program.tables(), [&](const Program::Table& table) {
+    const bool is_met = (table.table->family == Family::Inet || table.table->family == own) &&
+                        (table.table->flags & ruleset::kTableDormant) == 0;
+    return is_met && ruleset::may_translate(table.names);
+  });
   order_by_priority(plan.forward.stages);
   for (const auto& [hook, priority] : hooks) {
     if (plan.has_nat) hook->stages.push_back({priority, Stage::Kind::Nat});
