@@ -178,10 +178,11 @@ Diagram Way::stages(Hook hook, bool ipv6, const Hooks& hooks, std::size_t index,
                                      next);
     case Stage::Kind::Conntrack:
       return track(environment, next);
-    case Stage::Kind::Nat:
-      return translated_before(
-          ipv6, environment, hook,
-          machine_.where_accepted(translate(hook, hooks, 0, environment), next));
+    case Stage::Kind::Nat: {
+      const Diagram asked = machine_.where_accepted(translate(hook, hooks, 0, environment), next);
+      const bool settled = is_settled(machine_.environments()[environment], hook);
+      return settled ? asked : translated_before(ipv6, environment, asked);
+    }
   }
   return kNothing;
 }
@@ -235,31 +236,6 @@ Diagram Way::translate(Hook hook, const Hooks& hooks, std::size_t chain,
   return diagrams_.choose(first, asked, as_it_is);
 }
 
-// nf_nat_packet(): the connection has its translation from its first packet, which came before, and
-// by rules that may have been others then. It is the same at each hook.
-Diagram Way::translated_before(bool ipv6, EnvironmentId environment, Hook hook, Diagram otherwise) {
-  const Environment& now = machine_.environments()[environment];
-  if (known_ == KnownConnections::Untranslated || now.tracked != Tracked::Yes ||
-      is_settled(now, hook) || !machine_.facts().may_translate(ipv6)) {
-    return otherwise;
-  }
-  Environment after = now;
-  after.translated_before = true;
-  Diagram led = machine_.decided(Fate::Accept, machine_.environments().intern(std::move(after)));
-  led = diagrams_.choose(free_choice("its translation leads to where it is dropped"),
-                         machine_.decided(Fate::Drop), led);
-  led = diagrams_.choose(free_choice("its translation leads to where it is rejected"),
-                         machine_.decided(Fate::Reject), led);
-  led = diagrams_.choose(free_choice("its translation leads to where the stack discards it"),
-                         machine_.decided(Fate::Stack), led);
-  const Diagram known = diagrams_.where(
-      space_.state(),
-      std::vector<Values>{{ruleset::ct_state::kEstablished, ruleset::ct_state::kEstablished},
-                          {ruleset::ct_state::kRelated, ruleset::ct_state::kRelated}});
-  return diagrams_.choose(diagrams_.both(known, free_choice("its connection is translated")), led,
-                          otherwise);
-}
-
 // ip_route_me_harder(), where what routes are chosen by has changed: which device it then leaves by
 // is not gone into.
 EnvironmentId Way::routed_again(EnvironmentId before, EnvironmentId after) {
@@ -277,23 +253,6 @@ EnvironmentId Way::routed_again(EnvironmentId before, EnvironmentId after) {
 }
 
 // --- what arrives ------------------------------------------------------------------------------
-
-bool Way::has_chains_below() const {
-  return std::ranges::any_of(machine_.ruleset().tables, [](const ruleset::Table& table) {
-    if ((table.flags & ruleset::kTableDormant) != 0) return false;
-    return std::ranges::any_of(table.chains, [&](const ruleset::Chain& chain) {
-      return chain.base && table.family != Family::Arp &&
-             (table.family == Family::Bridge || chain.base->hook == Hook::Ingress ||
-              chain.base->hook == Hook::Egress);
-    });
-  });
-}
-
-Diagram Way::below(Diagram all, const char* what) {
-  if (!has_chains_below()) return all;
-  const Diagram denies = free_choice(what);
-  return diagrams_.choose(denies, machine_.decided(Fate::Drop), all);
-}
 
 Diagram Way::arrive() {
   const Diagram all = diagrams_.choose(space_.is_ipv6(), receive(true), receive(false));

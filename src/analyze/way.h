@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -55,8 +56,8 @@ class Way {
   Diagram translate(ruleset::Hook hook, const Hooks& hooks, std::size_t chain,
                     EnvironmentId environment);
   // `otherwise`, but for packets of connections that were translated before.
-  Diagram translated_before(bool ipv6, EnvironmentId environment, ruleset::Hook hook,
-                            Diagram otherwise);
+  Diagram translated_before(bool ipv6, EnvironmentId environment, Diagram otherwise);
+  Diagram anywhere(EnvironmentId environment, std::string_view by);
   bool was_translated(EnvironmentId environment) const {
     return machine_.environments()[environment].translated_before;
   }
@@ -69,11 +70,12 @@ class Way {
   // What chains that are not modelled (of devices, of bridges) may do.
   Diagram below(Diagram all, const char* what);
   bool has_chains_below() const;
+  bool is_changed_below() const;
 
   // --- what the rules do not say (way_settings.cc) ---
   bool knows_settings() const;
   bool forwards(bool ipv6) const;  // by the host's description alone
-  Diagram free_choice(const char* what);
+  Diagram free_choice(const std::string& what);
   Diagram refused_by_settings();
   Diagram is_ours_on_link(const Bits& destination, Diagram told_where);
   Diagram passed_on(Diagram foreign, bool ipv6, Diagram told_where);

@@ -209,5 +209,28 @@ TEST_CASE("what is dropped before NAT is dropped, translated or not") {
   CHECK_FALSE(proof.may(Fate::Accept, kOther, ct_state::kEstablished));
 }
 
+Ruleset with_device_chain(ExprList exprs) {
+  Ruleset ruleset = with_input({accepts()});
+  Table& table = ruleset.tables.emplace_back();
+  table.name = "below";
+  table.family = Family::Netdev;
+  Chain& chain = table.chains.emplace_back();
+  chain.name = "ingress";
+  chain.base = BaseChain{ChainType::Filter, Hook::Ingress, 0, VerdictCode::Accept, {}};
+  chain.rules = {of(std::move(exprs))};
+  return ruleset;
+}
+
+TEST_CASE("a device's chain may deny, and where it writes, lead anywhere") {
+  Proof denies(with_device_chain({ends(VerdictCode::Drop)}));
+  CHECK(denies.may(Fate::Drop, kOther));
+  CHECK_FALSE(denies.may(Fate::Reject, kOther));
+  Proof marks(
+      with_device_chain({Immediate{kKey, Value::host_u32(7)}, MetaSet{MetaKey::Mark, kKey}}));
+  for (const Fate fate : {Fate::Accept, Fate::Drop, Fate::Reject, Fate::Stack}) {
+    CHECK(marks.may(fate, kOther));
+  }
+}
+
 }  // namespace
 }  // namespace rolewall::analyze
