@@ -146,7 +146,7 @@ class Subject {
         // analyser knows some of its bits: then its ways are a bound, too.
         const bool is_bound = !strict_ && outcomes.ways.size() > 1;
         const bool is_wrong_unspent =
-            is && !is_bound &&
+            is && outcomes.ways.size() == 1 &&
             !analysis_.contains(direction, unspent_[index][fate], question.packet);
         if (is_wrong_unspent) {
           disagree(question, journey, number, "the analyser says that something must be spent");
