@@ -136,7 +136,7 @@ struct Options {
   bool steps = true;  // fill HookResult::steps
   // Of a hook: where more rules are tried, those in the middle are left out. At least 4.
   std::size_t most_steps = std::numeric_limits<std::size_t>::max();
-  bool explain = false;      // fill Step::why
+  bool explain = false;  // fill Step::why
   // The question is in words: fill Journey::reads, and of a connection that it says nothing of but
   // its state take nothing for granted. Else it is taken for one that is not translated.
   bool note_reads = false;
