@@ -158,10 +158,14 @@ RuleRun::Step RuleRun::run_object(std::uint32_t type, std::string_view name) {
   return visit_closed(
       Overloaded{
           [](const ruleset::Counter&) -> Step { return Goes{}; },
-          [&](const ruleset::Quota& quota) -> Step { return Tests{counted("quota", !quota.over)}; },
-          [&](const ruleset::Limit& limit) -> Step { return Tests{counted("limit", !limit.over)}; },
+          [&](const ruleset::Quota& quota) -> Step {
+            return Tests{counted("quota", passes_unspent(quota))};
+          },
+          [&](const ruleset::Limit& limit) -> Step {
+            return Tests{counted("limit", passes_unspent(limit))};
+          },
           [&](const ruleset::Connlimit& limit) -> Step {
-            return Tests{counted("ct count", !limit.over)};
+            return Tests{counted("ct count", passes_unspent(limit))};
           },
           [](const ruleset::CtHelper&) -> Step { return Goes{}; },
           [](const ruleset::CtTimeout&) -> Step { return Goes{}; },

@@ -1,9 +1,12 @@
 #include "analyze/analysis.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "analyze/way.h"
 #include "analyze/witness.h"
+#include "ruleset/names.h"
 
 namespace rolewall::analyze {
 
@@ -17,7 +20,7 @@ Analysis::~Analysis() = default;
 Diagram Analysis::fates(Direction direction) {
   std::optional<Diagram>& made = fates_[static_cast<std::size_t>(direction)];
   if (!made) {
-    Way way(*machine_);
+    Way way(*machine_, KnownConnections::Any);
     made = direction == Direction::Arrive ? way.arrive() : way.send();
   }
   return *made;
@@ -35,6 +38,25 @@ Answer<Diagram> Analysis::by_choice(Direction direction, std::span<const Fate> f
   return within_budget<Diagram>([&] { return with(direction, fates); });
 }
 
+bool Analysis::may_be_translated() const {
+  return machine_->facts().may_translate(false) || machine_->facts().may_translate(true);
+}
+
+std::vector<std::string> Analysis::counted_in(Diagram set) {
+  std::vector<std::string> names;
+  for (const FieldId field : diagrams_->fields(set)) {
+    const FieldFacts& facts = space_->facts(field);
+    if (!facts.unspent || !facts.asked_by) continue;
+    const RulePlace& at = *facts.asked_by;
+    const ruleset::Table& table = machine_->ruleset().tables[at.table];
+    std::string name = fmt::format(
+        "{} ({} {}, chain {}, rule {})", facts.name.substr(0, facts.name.find(", expression")),
+        ruleset::name_of(table.family), table.name, table.chains[at.chain].name, at.rule + 1);
+    if (std::ranges::find(names, name) == names.end()) names.push_back(std::move(name));
+  }
+  return names;
+}
+
 Answer<Diagram> Analysis::translated(Direction direction) {
   constexpr std::array kTold{Part::Source4,      Part::Destination4, Part::Source6,
                              Part::Destination6, Part::Transport0,   Part::Transport2};
@@ -44,7 +66,8 @@ Answer<Diagram> Analysis::translated(Direction direction) {
       const Environment& after = machine_->environments()[outcome.environment];
       const bool same = std::ranges::all_of(
           kTold, [&](Part part) { return after.part(part) == space_->part(part); });
-      return outcome.fate == Fate::Accept && !same ? kEverything : kNothing;
+      const bool changed = !same || after.translated_before;
+      return outcome.fate == Fate::Accept && changed ? kEverything : kNothing;
     });
   });
 }

@@ -76,6 +76,11 @@ class Analysis {
   // With the choices as fields of the set: whom a witness shows.
   Answer<Diagram> by_choice(Direction direction, std::span<const Fate> fates);
 
+  // What is counted that the set hangs on: "limit (inet t, chain input, rule 3)". Each once.
+  std::vector<std::string> counted_in(Diagram set);
+
+  // Whether connections may be translated: what of one that was known before is then free.
+  bool may_be_translated() const;
   // Those that go on with other addresses or ports than they came with, by choice.
   Answer<Diagram> translated(Direction direction);
 

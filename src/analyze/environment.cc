@@ -10,6 +10,7 @@ std::uint64_t hash_of(const Environment& environment) {
     for (const Bit bit : bits) hash = (hash ^ bit.code()) * 0x100000001b3;
     hash ^= hash >> 29;
   };
+  hash = (hash ^ (environment.translated_before ? 1 : 0)) * 0x100000001b3;
   hash = (hash ^ environment.logged) * 0x100000001b3;
   hash = (hash ^ (environment.taken ? 1 : 0)) * 0x100000001b3;
   hash = (hash ^ environment.line) * 0x100000001b3;

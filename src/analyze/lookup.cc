@@ -132,7 +132,7 @@ Diagram RuleRun::passes_element(const ruleset::Set& set, std::size_t index) {
   const bool own = index < columns.size() && !columns[index].empty();
   const std::vector<ruleset::StatefulExpr>& exprs = own ? columns[index] : set.exprs;
   if (!std::ranges::any_of(exprs, may_break)) return kEverything;
-  return counted("what the element holds", std::ranges::all_of(exprs, passes_unspent));
+  return counted("what the element holds", pass_unspent(exprs));
 }
 
 RuleRun::Step RuleRun::run_lookup(const ruleset::Lookup& lookup) {
@@ -155,7 +155,7 @@ RuleRun::Step RuleRun::run_lookup(const ruleset::Lookup& lookup) {
 RuleRun::Step RuleRun::look_up_member(const ruleset::Lookup& lookup, const ruleset::Set& set,
                                       BitSpan key) {
   if (machine_.facts().is_filled_by_packets(frame_.table, set.name)) {
-    return Tests{counted(lookup.set + " holds it", lookup.inverted)};
+    return Tests{of_filled_set(lookup, set, key)};
   }
   std::optional<Diagram> found = set.elements.has_catch_all ? kEverything : members(set, key);
   if (!found) return Tests{choice("a key of too many values", FieldKind::NotModelled)};
@@ -166,6 +166,34 @@ RuleRun::Step RuleRun::look_up_member(const ruleset::Lookup& lookup, const rules
   }
   if (breaks) found = diagrams_.both(*found, choice("what the element holds"));
   return Tests{*found};
+}
+
+// What packets have put there, this one by an earlier rule among them, is not known. What the
+// ruleset has put there stays, if it has no end and no rule takes it away.
+Diagram RuleRun::of_filled_set(const ruleset::Lookup& lookup, const ruleset::Set& set,
+                               BitSpan key) {
+  const Diagram added = choice(lookup.set + " holds it");
+  const bool counts = !set.exprs.empty() || !set.elements.exprs.empty();
+  const bool stays =
+      !set.has_timeout && !counts && !machine_.facts().may_lose(frame_.table, set.name);
+  const std::optional<Diagram> found = stays ? members(set, key) : std::nullopt;
+  const Diagram holds = found ? diagrams_.either(*found, added) : added;
+  return lookup.inverted ? diagrams_.complement(holds) : holds;
+}
+
+// nft_dynset_eval(): the set may be full, and what an element counts may break the rule: its own
+// expressions, else those of the rule.
+RuleRun::Step RuleRun::run_dynset(const ruleset::Dynset& dynset) {
+  if (dynset.op == ruleset::DynsetOp::Delete) return Goes{};
+  const ruleset::Set& set = *machine_.names(frame_.table).set(dynset.set);
+  const bool has_own =
+      std::ranges::any_of(set.elements.exprs, [](const auto& exprs) { return !exprs.empty(); });
+  constexpr std::size_t kUsualSize = 0xffff;
+  const bool has_room = set.elements.count() < (set.size == 0 ? kUsualSize : set.size);
+  std::optional<bool> passes = pass_unspent(dynset.exprs.empty() ? set.exprs : dynset.exprs);
+  if (has_own || !has_room) passes.reset();
+  if (passes && dynset.inverted) passes = false;
+  return Tests{counted(fmt::format("an element of {}", dynset.set), passes)};
 }
 
 RuleRun::Step RuleRun::look_up_data(const ruleset::Lookup& lookup, const ruleset::Set& set,

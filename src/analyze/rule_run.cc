@@ -12,17 +12,10 @@
 #include "ruleset/registers.h"
 
 namespace rolewall::analyze {
-
-bool passes_unspent(const ruleset::StatefulExpr& expr) {
-  return std::visit(Overloaded{[](const ruleset::Limit& limit) { return !limit.over; },
-                               [](const ruleset::Connlimit& limit) { return !limit.over; },
-                               [](const ruleset::Quota& quota) { return !quota.over; },
-                               [](const ruleset::Counter&) { return true; },
-                               [](const ruleset::Last&) { return true; }},
-                    expr);
-}
-
 namespace {
+
+// An IPv6 packet, its link header, and room to spare.
+constexpr std::uint64_t kMostBytes = 70000;
 
 // A table of one family has no packets of the other.
 Diagram met_by(ruleset::Family table, const PacketSpace& space) {
@@ -32,6 +25,37 @@ Diagram met_by(ruleset::Family table, const PacketSpace& space) {
 }
 
 }  // namespace
+
+std::optional<bool> passes_unspent(const ruleset::StatefulExpr& expr) {
+  using May = std::optional<bool>;
+  return std::visit(Overloaded{[](const ruleset::Limit& limit) -> May {
+                                 // nft_limit_init(): of bytes it holds the rate's and the burst.
+                                 const bool has_room = limit.unit == ruleset::LimitUnit::Packets ||
+                                                       limit.rate + limit.burst >= kMostBytes;
+                                 return has_room ? May(!limit.over) : std::nullopt;
+                               },
+                               [](const ruleset::Connlimit& limit) -> May {
+                                 return limit.count != 0 ? May(!limit.over) : std::nullopt;
+                               },
+                               [](const ruleset::Quota& quota) -> May {
+                                 if (quota.consumed >= quota.bytes) return quota.over;
+                                 const bool has_room = quota.bytes - quota.consumed >= kMostBytes;
+                                 return has_room ? May(!quota.over) : std::nullopt;
+                               },
+                               [](const ruleset::Counter&) -> May { return true; },
+                               [](const ruleset::Last&) -> May { return true; }},
+                    expr);
+}
+
+std::optional<bool> pass_unspent(std::span<const ruleset::StatefulExpr> exprs) {
+  std::optional<bool> all = true;
+  for (const ruleset::StatefulExpr& expr : exprs) {
+    const std::optional<bool> passes = passes_unspent(expr);
+    if (passes == false) return false;
+    if (!passes) all.reset();
+  }
+  return all;
+}
 
 RuleRun::RuleRun(Machine& machine, const Machine::Frame& frame, std::uint32_t rule,
                  EnvironmentId environment)
@@ -124,9 +148,9 @@ Bit RuleRun::free_bit_here(std::string_view what) {
   return Bit::of(free_here(what, 1, FieldKind::NotModelled), 0);
 }
 
-Diagram RuleRun::counted(std::string_view what, bool unspent) {
+Diagram RuleRun::counted(std::string_view what, std::optional<bool> unspent) {
   const FieldId field = free_here(what, 1, FieldKind::Choice);
-  space_.set_unspent(field, unspent ? 1 : 0);
+  if (unspent) space_.set_unspent(field, *unspent ? 1 : 0);
   return diagrams_.where(field, 1, 1);
 }
 
@@ -396,18 +420,17 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
           [&](const ruleset::Range& range) { return run_range(range); },
           [&](const ruleset::Lookup& lookup) { return run_lookup(lookup); },
           [&](const ruleset::Counter&) -> Step { return Goes{}; },
-          [&](const ruleset::Limit& limit) -> Step { return Tests{counted("limit", !limit.over)}; },
+          [&](const ruleset::Limit& limit) -> Step {
+            return Tests{counted("limit", passes_unspent(limit))};
+          },
           [&](const ruleset::Connlimit& limit) -> Step {
-            return Tests{counted("ct count", !limit.over)};
+            return Tests{counted("ct count", passes_unspent(limit))};
           },
-          [&](const ruleset::Quota& quota) -> Step { return Tests{counted("quota", !quota.over)}; },
+          [&](const ruleset::Quota& quota) -> Step {
+            return Tests{counted("quota", passes_unspent(quota))};
+          },
           [&](const ruleset::Last&) -> Step { return Goes{}; },
-          [&](const ruleset::Dynset& dynset) -> Step {
-            // Its set may be full, and its element's own expressions may break.
-            const bool passes = dynset.op != ruleset::DynsetOp::Delete && !dynset.inverted &&
-                                std::ranges::all_of(dynset.exprs, passes_unspent);
-            return Tests{counted(fmt::format("an element of {}", dynset.set), passes)};
-          },
+          [&](const ruleset::Dynset& dynset) { return run_dynset(dynset); },
           [&](const ruleset::ImmediateVerdict& immediate) -> Step {
             switch (immediate.verdict.code) {
               case ruleset::VerdictCode::Continue:

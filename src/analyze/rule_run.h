@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string_view>
 #include <variant>
 #include <vector>
@@ -26,8 +27,11 @@ struct Expr;
 
 namespace rolewall::analyze {
 
-// Whether it lets a packet on while nothing was counted.
-bool passes_unspent(const ruleset::StatefulExpr& expr);
+// Whether it lets a packet on while nothing was counted but what the ruleset says. Absent: that
+// depends on the packet.
+std::optional<bool> passes_unspent(const ruleset::StatefulExpr& expr);
+// Of all of them.
+std::optional<bool> pass_unspent(std::span<const ruleset::StatefulExpr> exprs);
 
 class RuleRun {
  public:
@@ -99,8 +103,8 @@ class RuleRun {
   Diagram choice(std::string_view what, FieldKind kind = FieldKind::Choice);
   // What two bits of packets give together is no bit of either.
   Bit free_bit_here(std::string_view what);
-  // Of what is counted; `unspent`: what it says while nothing was.
-  Diagram counted(std::string_view what, bool unspent);
+  // Of what is counted; `unspent`: what it says while nothing was. Absent: it may say either.
+  Diagram counted(std::string_view what, std::optional<bool> unspent);
   // The same value wherever it is read.
   Step load_free(ruleset::Register to, std::size_t bytes, const std::string& name, FieldKind kind);
   Step load_drawn(ruleset::Register to, std::string_view what, std::uint32_t modulus,
@@ -130,9 +134,11 @@ class RuleRun {
   Step test(std::optional<Diagram> holds, bool negated);
   // --- lookups (lookup.cc) ---
   Step run_lookup(const ruleset::Lookup& lookup);
+  Step run_dynset(const ruleset::Dynset& dynset);
   Step look_up_member(const ruleset::Lookup& lookup, const ruleset::Set& set, BitSpan key);
   Step look_up_data(const ruleset::Lookup& lookup, const ruleset::Set& set, BitSpan key);
   Step look_up_verdict(const ruleset::Set& set, BitSpan key);
+  Diagram of_filled_set(const ruleset::Lookup& lookup, const ruleset::Set& set, BitSpan key);
   std::optional<Diagram> element(const ruleset::Set& set, std::size_t index, BitSpan key);
   std::optional<Diagram> members(const ruleset::Set& set, BitSpan key);
   Diagram passes_element(const ruleset::Set& set, std::size_t index);

@@ -28,11 +28,20 @@ class RulesetFacts {
     return filled_;
   }
   const ruleset::TrackingUse& tracking() const { return tracking_; }
+  // Whether a rule that packets of this family meet may translate.
+  bool may_translate(bool ipv6) const { return ipv6 ? translates_ipv6_ : translates_ipv4_; }
+  // Whether a rule may take out of the set what is in it.
+  bool may_lose(std::uint32_t table, std::string_view set) const {
+    return emptied_.contains({table, set});
+  }
 
  private:
   std::vector<ruleset::TableIndex> tables_;
-  std::set<std::pair<std::uint32_t, std::string_view>> filled_;  // by table
+  std::set<std::pair<std::uint32_t, std::string_view>> filled_;   // by table
+  std::set<std::pair<std::uint32_t, std::string_view>> emptied_;  // likewise
   ruleset::TrackingUse tracking_;
+  bool translates_ipv4_ = false;
+  bool translates_ipv6_ = false;
 };
 
 }  // namespace rolewall::analyze

@@ -57,8 +57,9 @@ Bits device_bits(std::string_view device) {
 
 }  // namespace
 
-Way::Way(Machine& machine)
+Way::Way(Machine& machine, KnownConnections known)
     : machine_(machine),
+      known_(known),
       diagrams_(machine.diagrams()),
       space_(machine.space()),
       compare_(machine.diagrams()),
@@ -181,14 +182,18 @@ Diagram Way::unless_lost(Diagram all) {
 
 Diagram Way::run(Hook hook, bool ipv6, EnvironmentId environment, const Rest& rest) {
   const Hooks hooks = plan(hook, ipv6);
-  return machine_.where_accepted(stages(hook, hooks, 0, environment), rest);
+  return machine_.where_accepted(
+      stages(hook, ipv6, hooks, 0, environment), [&](EnvironmentId after) {
+        return was_translated(after) ? machine_.decided(Fate::Accept, after) : rest(after);
+      });
 }
 
-Diagram Way::stages(Hook hook, const Hooks& hooks, std::size_t index, EnvironmentId environment) {
+Diagram Way::stages(Hook hook, bool ipv6, const Hooks& hooks, std::size_t index,
+                    EnvironmentId environment) {
   if (index == hooks.stages.entries.size()) return machine_.decided(Fate::Accept, environment);
   if (const auto* unknown = hooks.stages.at(index); unknown != nullptr && unknown->matters_now) {
     return in_each_order(hooks.stages, *unknown, [&](ruleset::HookEntries so) {
-      return stages(hook, {std::move(so), hooks.nat_chains}, index, environment);
+      return stages(hook, ipv6, {std::move(so), hooks.nat_chains}, index, environment);
     });
   }
   const Stage& stage = hooks.stages.entries[index];
@@ -204,10 +209,10 @@ Diagram Way::stages(Hook hook, const Hooks& hooks, std::size_t index, Environmen
         // There may be no way any more.
         const Diagram fails = free_choice("it is routed again, in vain");
         return diagrams_.choose(fails, machine_.decided(Fate::Stack, after),
-                                stages(hook, hooks, index + 1, routed));
+                                stages(hook, ipv6, hooks, index + 1, routed));
       }
     }
-    return stages(hook, hooks, index + 1, after);
+    return stages(hook, ipv6, hooks, index + 1, after);
   };
   switch (stage.kind) {
     case Stage::Kind::Chain:
@@ -217,8 +222,11 @@ Diagram Way::stages(Hook hook, const Hooks& hooks, std::size_t index, Environmen
       return next(environment);
     case Stage::Kind::Conntrack:
       return track(environment, next);
-    case Stage::Kind::Nat:
-      return machine_.where_accepted(translate(hook, hooks, 0, environment), next);
+    case Stage::Kind::Nat: {
+      const Diagram asked = machine_.where_accepted(translate(hook, hooks, 0, environment), next);
+      const bool settled = is_settled(machine_.environments()[environment], hook);
+      return settled ? asked : translated_before(ipv6, environment, asked);
+    }
   }
   return kNothing;
 }
@@ -295,23 +303,6 @@ EnvironmentId Way::routed_again(EnvironmentId before, EnvironmentId after) {
 }
 
 // --- what arrives ------------------------------------------------------------------------------
-
-bool Way::has_chains_below() const {
-  return std::ranges::any_of(machine_.ruleset().tables, [](const ruleset::Table& table) {
-    if ((table.flags & ruleset::kTableDormant) != 0) return false;
-    return std::ranges::any_of(table.chains, [&](const ruleset::Chain& chain) {
-      return chain.base && table.family != Family::Arp &&
-             (table.family == Family::Bridge || chain.base->hook == Hook::Ingress ||
-              chain.base->hook == Hook::Egress);
-    });
-  });
-}
-
-Diagram Way::below(Diagram all, const char* what) {
-  if (!has_chains_below()) return all;
-  const Diagram denies = free_choice(what);
-  return diagrams_.choose(denies, machine_.decided(Fate::Drop), all);
-}
 
 Diagram Way::arrive() {
   const Diagram all = diagrams_.choose(space_.is_ipv6(), receive(true), receive(false));

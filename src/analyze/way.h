@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -19,9 +20,15 @@
 
 namespace rolewall::analyze {
 
+// Of a connection that was known before, where rules of the host may translate.
+enum class KnownConnections : std::uint8_t {
+  Untranslated,  // taken for one that is not: for who compares rules, which meet its packets alike
+  Any,           // it may be, and then what becomes of its packets is free
+};
+
 class Way {
  public:
-  explicit Way(Machine& machine);
+  explicit Way(Machine& machine, KnownConnections known = KnownConnections::Untranslated);
 
   // Outcomes, Decided alone. Of what arrives: by its InDevice; by its OutDevice, where that is not
   // "", it goes on if it is for another host.
@@ -43,7 +50,7 @@ class Way {
   bool has_nat(bool ipv6) const;
   // The hook's stages from `stage` on, and then `rest`.
   Diagram run(ruleset::Hook hook, bool ipv6, EnvironmentId environment, const Rest& rest);
-  Diagram stages(ruleset::Hook hook, const Hooks& hooks, std::size_t stage,
+  Diagram stages(ruleset::Hook hook, bool ipv6, const Hooks& hooks, std::size_t stage,
                  EnvironmentId environment);
   // `one`, of the entries in each order that they may have.
   Diagram in_each_order(const ruleset::HookEntries& entries, const ruleset::UnknownOrder& unknown,
@@ -51,6 +58,12 @@ class Way {
   Diagram track(EnvironmentId environment, const Rest& rest);
   Diagram translate(ruleset::Hook hook, const Hooks& hooks, std::size_t chain,
                     EnvironmentId environment);
+  // `otherwise`, but for packets of connections that were translated before.
+  Diagram translated_before(bool ipv6, EnvironmentId environment, Diagram otherwise);
+  Diagram anywhere(EnvironmentId environment, std::string_view by);
+  bool was_translated(EnvironmentId environment) const {
+    return machine_.environments()[environment].translated_before;
+  }
   EnvironmentId routed_again(EnvironmentId before, EnvironmentId after);
 
   Diagram receive(bool ipv6);
@@ -62,11 +75,12 @@ class Way {
   bool has_chains_below() const;
   // Where there are too many orders nothing is known.
   Diagram unless_lost(Diagram all);
+  bool is_changed_below() const;
 
   // --- what the rules do not say (way_settings.cc) ---
   bool knows_settings() const;
   bool forwards(bool ipv6) const;  // by the host's description alone
-  Diagram free_choice(const char* what);
+  Diagram free_choice(const std::string& what);
   Diagram refused_by_settings();
   Diagram is_ours_on_link(const Bits& destination, Diagram told_where);
   Diagram passed_on(Diagram foreign, bool ipv6, Diagram told_where);
@@ -78,6 +92,7 @@ class Way {
   Diagram stack_discards_ipv4(const Bits& source, const Bits& destination);
 
   Machine& machine_;
+  KnownConnections known_;
   Diagrams& diagrams_;
   PacketSpace& space_;
   Comparison compare_;

@@ -41,7 +41,7 @@ bool Way::forwards(bool ipv6) const {
   return ipv6 ? machine_.host().forwards_ipv6 : machine_.host().forwards_ipv4;
 }
 
-Diagram Way::free_choice(const char* what) {
+Diagram Way::free_choice(const std::string& what) {
   return diagrams_.where(space_.free(what, 1, FieldKind::NotModelled), 1, 1);
 }
 

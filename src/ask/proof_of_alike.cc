@@ -127,12 +127,14 @@ Proof Prover::ask_part_of_many(const Statement& statement, const AskedPart& part
     alike_.push_back(std::make_unique<Alike>(snapshot));
     same = std::prev(alike_.end());
   }
-  if (holds_alike(statement, part, (*same)->machine)) return {Proof::Outcome::Holds, {}, {}, ""};
-  return ask_part(statement, part);
+  auto proof = holds_alike(statement, part, (*same)->machine);
+  return proof ? *std::move(proof) : ask_part(statement, part);
 }
 
-// Whether none of these packets breaks it, and there are some.
-bool Prover::holds_alike(const Statement& statement, const AskedPart& part, Machine& alike) {
+// Where none of these packets breaks it, and there are some.
+std::optional<Proof> Prover::holds_alike(const Statement& statement, const AskedPart& part,
+                                         Machine& alike) {
+  Proof proof{Proof::Outcome::Holds, {}, {}, ""};
   const auto holds = Analysis::within_budget<bool>([&] {
     const auto packets = alike.sets.packets(*statement.words, part);
     if (!packets || *packets == kNothing) return false;
@@ -141,12 +143,15 @@ bool Prover::holds_alike(const Statement& statement, const AskedPart& part, Mach
     analyze::Diagrams& d = alike.analysis.diagrams();
     Diagram broken = d.both(*wrong, *packets);
     if (statement.claim == Claim::Always) {
-      broken = d.both(broken, alike.analysis.space().unspent());
       if (!statement.words->tcp_flags) broken = d.both(broken, alike.sets.plain_beginnings());
+      const Diagram plain = d.both(broken, alike.analysis.space().unspent());
+      if (plain == kNothing) proof.as_long_as = alike.analysis.counted_in(broken);
+      broken = plain;
     }
     return broken == kNothing;
   });
-  return holds && *holds;
+  if (!holds || !*holds) return std::nullopt;
+  return proof;
 }
 
 void Prover::prove_alike(std::span<const Statement> statements, std::vector<Proof>& proofs,
@@ -190,8 +195,9 @@ void Prover::prove_alike(std::span<const Statement> statements, std::vector<Proo
     for (const auto& [what, all] : stated[g]) {
       if (all.size() < 2) continue;
       const auto part = part_of_all(policy_, groups[g], *what.first);
-      if (!part || !holds_alike(statements[all.front()], *part, alike)) continue;
-      for (const std::size_t i : all) proofs[i] = {Proof::Outcome::Holds, {}, {}, ""};
+      const auto proof = part ? holds_alike(statements[all.front()], *part, alike) : std::nullopt;
+      if (!proof) continue;
+      for (const std::size_t i : all) proofs[i] = *proof;
     }
     for (std::size_t k = 0; k < of_both_ends.size(); ++k) {
       const std::size_t i = of_both_ends[k];

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "ask/prover_parts.h"
 #include "net/protocol.h"
@@ -111,6 +112,12 @@ std::string word_for(const ruleset::Host& host, const std::string& device) {
   return same == 1 ? *name : device;
 }
 
+void add_each_once(std::vector<std::string> from, std::vector<std::string>& to) {
+  for (std::string& each : from) {
+    if (std::ranges::find(to, each) == to.end()) to.push_back(std::move(each));
+  }
+}
+
 // As a set of packets that travel.
 Diagram in(analyze::Travelling& travelling, bool source, const net::AddressSet& set) {
   analyze::Diagrams& d = travelling.diagrams();
@@ -185,6 +192,12 @@ analyze::Natural Prover::natural(const Statement& statement) const {
   return natural;
 }
 
+void Prover::rely_on(Analysis& analysis, analyze::Direction direction, Diagram packets) {
+  const auto accepted = analysis.by_choice(direction, kAccepted);
+  if (!accepted) return;
+  add_each_once(analysis.counted_in(analysis.diagrams().both(*accepted, packets)), relied_on_);
+}
+
 // --- several hosts -----------------------------------------------------------------------------
 
 void Prover::add(Join& join, const Statement& statement, const AskedPart& part, Machine& host,
@@ -198,6 +211,7 @@ void Prover::add(Join& join, const Statement& statement, const AskedPart& part, 
     const auto take = [&](Diagram within) {
       const auto set = travelling_.take(host.analysis, direction, kAccepted, within, taken);
       if (!set) throw analyze::BudgetEnded{set.error().why};
+      if (taken == analyze::Taken::Must) rely_on(host.analysis, direction, within);
       return *set;
     };
     const auto translated = host.analysis.translated(direction);
@@ -404,6 +418,7 @@ Proof Prover::ask_part(const Statement& statement, const AskedPart& part) {
   struct Found {
     bool asked = false;
     std::optional<analyze::Witness> witness;
+    std::vector<std::string> as_long_as = {};
   };
   const auto found = Analysis::within_budget<Found>([&] {
     const auto packets = host.sets.packets(*statement.words, part);
@@ -418,7 +433,10 @@ Proof Prover::ask_part(const Statement& statement, const AskedPart& part) {
     }
     if (broken == kNothing) return Found{true, std::nullopt};
     const Diagram plain = d.both(broken, analysis.space().unspent());
-    if (always || plain != kNothing) broken = plain;
+    if (always && plain == kNothing) {
+      return Found{true, std::nullopt, analysis.counted_in(broken)};
+    }
+    if (plain != kNothing) broken = plain;
     const analyze::Natural wanted = natural(statement);
     return Found{true, analysis.witness(direction, broken, &wanted)};
   });
@@ -426,7 +444,7 @@ Proof Prover::ask_part(const Statement& statement, const AskedPart& part) {
   if (!found->asked) {
     return {Proof::Outcome::NotAsked, {}, {}, "`frag=` and `time=` are asked with samples alone"};
   }
-  if (!found->witness) return {Proof::Outcome::Holds, {}, {}, ""};
+  if (!found->witness) return {Proof::Outcome::Holds, {}, {}, "", found->as_long_as};
   const eval::Packet& packet = found->witness->packet;
   Sample sample = sample_of_packet(packet);
   sample.alone = true;
@@ -469,7 +487,9 @@ Proof Prover::ask_join(const Statement& statement, const AskedWords& asked, Join
   auto sample = sample_of(statement, *all);
   if (!sample) return {Proof::Outcome::Holds, {}, {}, ""};
   const auto translates = [&](const std::optional<Index>& host) {
-    return host && machine(*host).translates;
+    if (!host) return false;
+    const Machine& of = machine(*host);
+    return of.translates || (statement.words->state && of.analysis.may_be_translated());
   };
   const bool translated = translates(sample->sender) || translates(sample->through) ||
                           translates(sample->receiver) || join.sent_translated != kNothing;
@@ -499,7 +519,11 @@ std::vector<Proof> Prover::prove(std::span<const Statement> statements) {
          asked_parts(policy_, *statements[i].words, asked[i], statements[i].asking, host)) {
       const bool open = proofs[i].outcome == Proof::Outcome::NotAsked ||
                         proofs[i].outcome == Proof::Outcome::Holds;
-      if (open) proofs[i] = ask_part(statements[i], part);
+      if (!open) continue;
+      std::vector<std::string> before = std::move(proofs[i].as_long_as);
+      proofs[i] = ask_part(statements[i], part);
+      if (proofs[i].outcome != Proof::Outcome::Holds) continue;
+      add_each_once(std::exchange(proofs[i].as_long_as, std::move(before)), proofs[i].as_long_as);
     }
   };
   for (Index host = 0; host < policy_.hosts.size(); ++host) {

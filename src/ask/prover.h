@@ -47,6 +47,8 @@ struct Proof {
   std::optional<Sample> sample;  // of the counterexample
   std::optional<Answer> counterexample;
   std::string why;
+  // Holds: of what is counted, what must not be used up for it.
+  std::vector<std::string> as_long_as = {};
 };
 
 class Prover {
@@ -71,6 +73,8 @@ class Prover {
   // The packets that are accepted by all that are asked, as they travel.
   analyze::Answer<analyze::Diagram> accepted(const Statement& statement, analyze::Taken taken);
   analyze::Travelling& travelling() { return travelling_; }
+  // What is counted that sets of packets which must be accepted hang on, all of them together.
+  const std::vector<std::string>& relied_on() const { return relied_on_; }
   // One packet of a set, as natural as there is one, and who is asked about it.
   std::optional<Sample> sample_of(const Statement& statement, analyze::Diagram set);
   // The same headers to or from other ends.
@@ -83,6 +87,7 @@ class Prover {
   Machine& machine(policy::Index host);
   void add(Join& join, const Statement& statement, const AskedPart& part, Machine& host,
            analyze::Taken taken);
+  void rely_on(analyze::Analysis& analysis, analyze::Direction direction, analyze::Diagram packets);
   void add_all(Join& join, const Statement& statement, const AskedWords& asked,
                analyze::Taken taken);
   // --- many hosts at once (proof_of_alike.cc) ---
@@ -91,7 +96,8 @@ class Prover {
   void add_alike(Join& join, const Statement& statement, const AskedWords& asked,
                  const std::vector<policy::Index>& hosts, const net::AddressSet& own,
                  Machine& alike);
-  bool holds_alike(const Statement& statement, const AskedPart& part, Machine& alike);
+  std::optional<Proof> holds_alike(const Statement& statement, const AskedPart& part,
+                                   Machine& alike);
   analyze::Diagram joined(const Join& join, const AskedWords& asked, const Statement& statement);
   Proof ask_join(const Statement& statement, const AskedWords& asked, Join& join);
   Proof judged(const Statement& statement, Sample sample, const std::vector<std::string>& choices,
@@ -107,6 +113,7 @@ class Prover {
   std::map<policy::Index, std::unique_ptr<Machine>> machines_;
   std::vector<std::unique_ptr<Alike>> alike_;  // of ask_part_of_many()
   std::vector<std::uint16_t> known_ports_;
+  std::vector<std::string> relied_on_;
 };
 
 }  // namespace rolewall::ask

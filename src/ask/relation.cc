@@ -37,7 +37,7 @@ class Relating {
       return sample_of(here, d.both(*most, beyond));
     });
     if (!found) return not_proven(found.error().why);
-    if (!*found) return {.outcome = Outcome::Holds};
+    if (!*found) return {.outcome = Outcome::Holds, .as_long_as = prover_.relied_on()};
     RelationProof proof{.outcome = Outcome::Broken, .of_second = turned};
     proof.answer = site_.ask(**found);
     if (proof.answer->verdict != Verdict::Accept) return doubtful(*proof.answer);

@@ -21,6 +21,7 @@ struct RelationProof {
   // Of the same headers in the other words; absent: of none of them.
   std::optional<Answer> other = std::nullopt;
   std::string why = {};
+  std::vector<std::string> as_long_as = {};  // as Proof::as_long_as
 };
 
 // Where of the two destinations neither is within the other, packets are compared but for their

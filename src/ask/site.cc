@@ -257,7 +257,9 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
   if (!hops.empty()) hops.back().assumed = what_was_open(end.packet, journey);
   if (!journey.conditions.empty()) {
     const auto direction = end.arrives ? eval::Direction::Arrive : eval::Direction::Send;
-    weigh(hops, host.evaluator->outcomes(end.packet, direction), host.snapshot, &end.packet);
+    weigh(hops,
+          host.evaluator->outcomes(end.packet, direction, {.steps = false, .note_reads = true}),
+          host.snapshot, &end.packet);
   }
   return hops;
 }

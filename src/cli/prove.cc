@@ -1,6 +1,7 @@
 // rolewall prove: one statement about all packets of some words, proven or refuted by a packet.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -97,6 +98,7 @@ int print_proof(const ProveOptions& options, const StatementText& text,
     if (proof.answer) json["counterexample"] = to_json(*proof.answer);
     if (proof.other) json["other"] = to_json(*proof.other);
     if (!proof.why.empty()) json["why"] = proof.why;
+    if (!proof.as_long_as.empty()) json["as_long_as"] = proof.as_long_as;
     print(json);
     return holds ? kDone : kNo;
   }
@@ -110,6 +112,10 @@ int print_proof(const ProveOptions& options, const StatementText& text,
     out().line(fmt::format("{}: {}{}", out().paint(holds ? Tone::Good : Tone::Bad, word),
                            printable(statement),
                            proof.why.empty() ? "" : ": " + printable(proof.why)));
+    if (!proof.as_long_as.empty()) {
+      out().line(printable(fmt::format("  as long as these are not used up: {}",
+                                       fmt::join(proof.as_long_as, "; "))));
+    }
   }
   return holds ? kDone : kNo;
 }
@@ -151,7 +157,12 @@ int put(const ProveOptions& options, const Subject& subject, ask::Site& site) {
     proof = ask::relate(subject.policy, site, prover, *text->relation, here, there);
   } else {
     ask::Proof one = std::move(prover.prove(std::array{here}).front());
-    proof = {one.outcome, false, std::move(one.counterexample), std::nullopt, std::move(one.why)};
+    proof = {one.outcome,
+             false,
+             std::move(one.counterexample),
+             std::nullopt,
+             std::move(one.why),
+             std::move(one.as_long_as)};
   }
   if (proof.outcome == ask::Proof::Outcome::NotAsked) {
     if (!proof.why.empty()) return report_usage(proof.why);

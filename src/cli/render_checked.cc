@@ -204,6 +204,7 @@ Json laws_to_json(const policy::Policy& policy, const ask::TestReport& report) {
     result["outcome"] = proof_word(law.proof.outcome);
     if (law.proof.counterexample) result["counterexample"] = to_json(*law.proof.counterexample);
     if (!law.proof.why.empty()) result["why"] = law.proof.why;
+    if (!law.proof.as_long_as.empty()) result["as_long_as"] = law.proof.as_long_as;
     json["results"].push_back(std::move(result));
   }
   return json;

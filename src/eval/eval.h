@@ -104,7 +104,8 @@ struct Journey {
   // Delivered because its multicast group was taken as joined: the host's description does not say.
   bool takes_group_as_joined = false;
   // What else of the host was taken as a kernel has it from the beginning, since its description
-  // does not say, and would have sent the packet another way: "rp_filter 0 on eth0".
+  // does not say, and would have sent the packet another way: "rp_filter 0 on eth0". With
+  // Options::note_reads also what rules have counted, of which only the kernel knows how far it is.
   std::vector<std::string> assumed;
   Fate fate() const { return hooks.empty() ? Fate::Accept : hooks.back().fate; }
 };
@@ -135,8 +136,10 @@ struct Options {
   bool steps = true;  // fill HookResult::steps
   // Of a hook: where more rules are tried, those in the middle are left out. At least 4.
   std::size_t most_steps = std::numeric_limits<std::size_t>::max();
-  bool explain = false;      // fill Step::why
-  bool note_reads = false;   // fill Journey::reads
+  bool explain = false;  // fill Step::why
+  // The question is in words: fill Journey::reads, and of a connection that it says nothing of but
+  // its state take nothing for granted. Else it is taken for one that is not translated.
+  bool note_reads = false;
   bool note_shown = false;   // fill Journey::shown
   bool keep_state = false;   // limits, sets and flows remember earlier packets, until reset()
   std::uint64_t now_ns = 0;  // the virtual clock

@@ -233,6 +233,7 @@ class Evaluator::Machine {
   bool is_on_device(const Stage& stage, std::string_view device) const;
   bool run_hook(Hook hook, const HookPlan& plan, Frame& frame, const Options& options,
                 Journey& journey);
+  static bool stays(Frame& frame, HookResult& result);
   bool run_nat(const HookPlan& plan, Frame& frame, const Options& options, HookResult& result);
   StageWalk::IsAsked asks(const Options& options);
   bool run_chain(const Stage& stage, Frame& frame, const Options& options, HookResult& result);
@@ -399,19 +400,38 @@ bool Evaluator::Machine::gather(Frame& frame, Fragments::User user, const Option
   return false;
 }
 
+// nf_nat_packet(), of a connection that the question says nothing of but its state: it may have a
+// translation from its first packet, by these rules or by earlier ones.
+bool Evaluator::Machine::stays(Frame& frame, HookResult& result) {
+  if (frame.flow.is_untranslated) return true;
+  const bool translated = frame.choices->choose(2) == 1;
+  frame.conditions.push_back(
+      {.about = "whether its connection is translated", .is = translated ? "yes" : "no"});
+  frame.flow.is_untranslated = !translated;
+  if (!translated) return true;
+  result.fate = Fate::Undecided;
+  result.decided = false;
+  result.reason = "its connection is translated: it goes where that leads";
+  return false;
+}
+
 // nf_nat_inet_fn(): chains are asked about a flow's first packet, once for each direction of
 // rewriting, until one translates.
 bool Evaluator::Machine::run_nat(const HookPlan& plan, Frame& frame, const Options& options,
                                  HookResult& result) {
   Flow& flow = frame.flow;
-  if (flow.tracking != Tracking::Entry || flow.seen_before) return true;
+  if (flow.tracking != Tracking::Entry) return true;
+  const ruleset::NatKind kind = kind_at(frame.hook);
+  if (flow.seen_before && !frame.notes_reads) return true;
+  if (flow.seen_before) {
+    return is_settled(flow, kind) || !plan_for(frame).may_translate || stays(frame, result);
+  }
   if (flow.is_error) {
     if (translate_error(frame, options.trust_checksums || frame.known() < frame.bytes.size()))
       return true;
     stop(result, "an ICMP error that NAT drops");
     return false;
   }
-  const ruleset::NatKind kind = kind_at(frame.hook);
   const bool is_first = flow.state != ruleset::ct_state::kEstablished;  // new, or expected
   if (is_first && !is_settled(flow, kind)) {
     StageWalk walk(plan.nat_chains, orders_taken_, asks(options));
@@ -585,6 +605,7 @@ void Evaluator::Machine::finish(Frame& frame, Journey& journey) {
   journey.reads = std::move(frame.reads);
   journey.conditions = std::move(frame.conditions);
   journey.shown = std::move(frame.shown);
+  journey.assumed.insert(journey.assumed.end(), frame.assumed.begin(), frame.assumed.end());
 }
 
 // What a capture has cut off within the headers cannot be asked about at all.

@@ -27,6 +27,7 @@ struct Flow {
   Tracking tracking = Tracking::None;
   std::uint32_t state = ruleset::ct_state::kNew;  // Entry alone
   bool seen_before = false;       // the state was given: nothing else is known of the entry
+  bool is_untranslated = false;   // seen_before: it was asked, and is not
   Tuple tuple;                    // Entry alone: of the flow's first packet
   Tuple reply;                    // Entry alone: what the answer will bear, after any translation
   FlowEntry* entry = nullptr;     // in the table, once the flow is there
@@ -88,6 +89,7 @@ struct Frame {
   Reads reads;
   bool notes_reads = false;
   std::string shown;                  // Journey::shown
+  std::vector<std::string> assumed;   // Journey::assumed, of rules
   Choices* choices = nullptr;         // what is taken where several answers are possible
   std::vector<Condition> conditions;  // what was taken for given; the journey's in the end
 

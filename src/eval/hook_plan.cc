@@ -1,7 +1,9 @@
 #include "eval/hook_plan.h"
 
+#include "ruleset/effects.h"
 #include "ruleset/table_flags.h"
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -59,6 +61,12 @@ OnHook gather_hook(const Program& program, Hook hook, bool ipv6) {
 FamilyPlan plan_family(const Program& program, ruleset::HookOrder& order, bool ipv6) {
   FamilyPlan plan;
   plan.reassembly = ipv6 ? program.tracking().reassembly_ipv6 : program.tracking().reassembly_ipv4;
+  const Family own = ipv6 ? Family::Ip6 : Family::Ip;
+  plan.may_translate = std::ranges::any_of(program.tables(), [&](const Program::Table& table) {
+    const bool is_met = (table.table->family == Family::Inet || table.table->family == own) &&
+                        (table.table->flags & ruleset::kTableDormant) == 0;
+    return is_met && ruleset::may_translate(table.names);
+  });
   struct Place {
     Hook hook;
     HookPlan& plan;

@@ -28,6 +28,7 @@ struct FamilyPlan {
   HookPlan prerouting, input, forward, output, postrouting;
   ConntrackUse reassembly = ConntrackUse::Off;
   bool has_nat = false;
+  bool may_translate = false;  // by a rule
 };
 
 FamilyPlan plan_family(const Program& program, ruleset::HookOrder& order, bool ipv6);

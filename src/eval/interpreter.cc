@@ -10,6 +10,7 @@
 #include "eval/explain.h"
 #include "eval/jhash.h"
 #include "ruleset/expr.h"
+#include "ruleset/names.h"
 #include "ruleset/registers.h"
 #include "ruleset/verify.h"
 
@@ -154,7 +155,18 @@ Interpreter::Next Interpreter::undecided(std::string reason) {
   return Next::Undecided;
 }
 
+void Interpreter::assume_unspent(std::string_view what) {
+  if (!frame_->notes_reads) return;
+  const ruleset::Table& table = *table_->table;
+  std::string assumed =
+      fmt::format("{} at its beginning ({} {} {} rule {})", what, ruleset::name_of(table.family),
+                  table.name, table.chains[chain_now_].name, rule_now_ + 1);
+  std::vector<std::string>& all = frame_->assumed;
+  if (std::ranges::find(all, assumed) == all.end()) all.push_back(std::move(assumed));
+}
+
 Interpreter::Next Interpreter::run_limit(const ruleset::Limit& limit, CellIndex cell) {
+  assume_unspent("a limit");
   const std::uint32_t size = frame_->length();
   std::optional<bool> within = state_.is_within_limit(limit, cell, size, clock_);
   if (!within) within = choose_whether("the limit still has tokens at this packet");

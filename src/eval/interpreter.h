@@ -109,6 +109,8 @@ class Interpreter {
   Next take_hit(const ruleset::Lookup& lookup, const Program::Set& set, const Hit& hit);
   Next take_nat(NatAnswer answer);
   Next run_dynset(const ruleset::Dynset& dynset, const Program::Set& set);
+  // The rule that runs asks what the kernel has counted since it was loaded, and no dump says.
+  void assume_unspent(std::string_view what);
   Next run_limit(const ruleset::Limit& limit, CellIndex cell);
   Next run_connlimit(const ruleset::Connlimit& connlimit, CellIndex cell);
   bool has_ended(const CountedFlow& counted);

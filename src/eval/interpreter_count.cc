@@ -70,6 +70,7 @@ Interpreter::Next Interpreter::run_connlimit(const ruleset::Connlimit& connlimit
     return answer(
         choose_whether(fmt::format("more than {} connections are open", connlimit.count)));
   }
+  assume_unspent("a count of connections");
   CountedFlow own{flow.tuple, flow.zone, clock_.now_ns};
   if (flow.tracking != Tracking::Entry) {
     own.zone = 0;  // nf_ct_zone_dflt, whatever a rule has chosen for it

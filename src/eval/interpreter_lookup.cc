@@ -66,6 +66,7 @@ Interpreter::Next Interpreter::draw(ruleset::Register to, const std::string& abo
 Interpreter::Next Interpreter::run_numgen(const ruleset::Numgen& numgen, CellIndex cell) {
   switch (numgen.kind) {
     case ruleset::NumgenKind::Incremental:
+      assume_unspent("a numgen inc");
       store_word(numgen.destination, numgen.offset + state_.next_number(cell, numgen.modulus));
       return Next::Expression;
     case ruleset::NumgenKind::Random:

@@ -111,6 +111,7 @@ std::optional<bool> Interpreter::is_within_ticking_limit(const r::Limit& limit, 
 }
 
 bool Interpreter::xt_asks(const r::XtLimit& match, CellIndex cell) {
+  assume_unspent("a limit");
   const r::Limit limit{.unit = r::LimitUnit::Packets,
                        .rate = r::XtLimit::kScale,
                        .per_seconds = match.period,
@@ -122,11 +123,13 @@ bool Interpreter::xt_asks(const r::XtLimit& match, CellIndex cell) {
 }
 
 bool Interpreter::xt_asks(const r::XtQuota& match, CellIndex cell) {
+  assume_unspent("a quota");
   return state_.take_of_quota(cell, match.bytes, frame_->length()) != match.inverted;
 }
 
 bool Interpreter::xt_asks(const r::XtStatistic& match, CellIndex cell) {
   if (match.nth && match.every != 0xffffffff) {
+    assume_unspent("a count of packets");
     return (state_.next_number(cell, match.every + 1, match.count) == 0) != match.inverted;
   }
   return choose_whether("the packet is among those that -m statistic draws") != match.inverted;

@@ -485,4 +485,18 @@ Effects effects_of(const Expr& expr, const TableIndex& table) {
   return Visit(table).of(expr);
 }
 
+bool may_translate(const TableIndex& table) {
+  const std::vector<Chain>& chains = table.table().chains;
+  const bool has_nat = std::ranges::any_of(
+      chains, [](const Chain& chain) { return chain.base && chain.base->type == ChainType::Nat; });
+  return has_nat && std::ranges::any_of(chains, [&](const Chain& chain) {
+           return std::ranges::any_of(chain.rules, [&](const Rule& rule) {
+             return std::ranges::any_of(rule.exprs, [&](const Expr& expr) {
+               const Effects effects = effects_of(expr, table);
+               return effects.translates || effects.ending == Ending::Unknown;
+             });
+           });
+         });
+}
+
 }  // namespace rolewall::ruleset

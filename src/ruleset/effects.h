@@ -113,6 +113,10 @@ bool is_seen_elsewhere(const Expr& expr, const TableIndex& table);
 // By all that the table holds: rules, objects, sets and elements.
 TrackingUse tracking_of(const TableIndex& table);
 
+// Whether a rule of its may translate addresses or ports: what is not modelled may, where the table
+// has a chain for it.
+bool may_translate(const TableIndex& table);
+
 // What anything of this kind switches on in a table of this family.
 TrackingUse tracking_in(Family family, ConntrackUse use);
 

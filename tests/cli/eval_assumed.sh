@@ -155,3 +155,21 @@ expect_err "[not-an-end]"
 expect_err "own address"
 ask 'udp 192.0.2.10 > 192.0.2.7:2 at=self' --expect accept
 expect_status 0
+
+# What the kernel has counted since the ruleset was loaded no dump says.
+nft -f - <<'NFT'
+flush ruleset
+table ip c {
+  chain in { type filter hook input priority 0; policy drop; udp dport 53 limit rate 1/hour burst 1 packets accept; }
+  chain nat { type nat hook postrouting priority 100; oifname "eth1" masquerade; }
+}
+NFT
+ask 'udp 192.0.2.7:4000 > 192.0.2.10:53 in=eth0'
+expect_out "a limit at its beginning (ip c in rule 1)"
+# Nor whether a connection that is known is translated.
+ask 'udp 192.0.2.7:53 > 192.0.2.10:4000 in=eth0 state=established'
+expect_out "whether its connection is translated: no drop"
+rolewall prove --live --state-dir "$scratch/state" 'never udp any > self:4000 in=eth0 state=established'
+expect_out "not proven"
+rolewall prove --live --state-dir "$scratch/state" 'always udp 192.0.2.7 > 192.0.2.10:53 in=eth0'
+expect_out "as long as these are not used up: limit (ip c, chain in, rule 1)"

@@ -5,7 +5,12 @@
 //
 // Of each packet, and each fate: what the evaluator says may be, the analyser's `may` must hold;
 // what the evaluator says may not be, its `must` may not. Where both of the analyser's sets agree
-// about a packet, that is equality.
+// about a packet, that is equality. The evaluator has counted nothing: what it says must also be
+// among what the analyser says of that (`PacketSpace::unspent()`), on which proofs of `always`
+// rest.
+//
+// Of flows that the rules let through, the packets that follow are asked, too: the evaluator, which
+// has seen the flow, knows what the analyser has to reckon with, a translation above all.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -61,6 +66,7 @@ struct Tally {
   std::uint64_t not_proven = 0;
   std::uint64_t packets = 0;
   std::uint64_t settled = 0;    // both sets agree about the packet
+  std::uint64_t known = 0;      // packets of flows that the evaluator has seen
   std::uint64_t outside = 0;    // not of the analyser's space
   std::uint64_t undecided = 0;  // the evaluator has no answer
   std::uint64_t disagreements = 0;
@@ -86,6 +92,15 @@ class Subject {
         if (!may || !must) return false;
         may_[direction][fate] = may->packets;
         must_[direction][fate] = must->packets;
+        const auto all = analysis_.by_choice(is, std::span(kFates).subspan(fate, 1));
+        if (!all) return false;
+        analyze::Diagrams& d = analysis_.diagrams();
+        unspent_[direction][fate] =
+            d.quantify(d.both(*all, analysis_.space().unspent()), [&](analyze::FieldId field) {
+              return analysis_.space().facts(field).kind == analyze::FieldKind::Packet
+                         ? analyze::Quantifier::Keep
+                         : analyze::Quantifier::Any;
+            });
       }
     }
     return true;
@@ -130,6 +145,13 @@ class Subject {
         // What is computed from something unknown may be anything to the evaluator, where the
         // analyser knows some of its bits: then its ways are a bound, too.
         const bool is_bound = !strict_ && outcomes.ways.size() > 1;
+        const bool is_wrong_unspent =
+            is && outcomes.ways.size() == 1 &&
+            !analysis_.contains(direction, unspent_[index][fate], question.packet);
+        if (is_wrong_unspent) {
+          disagree(question, journey, number, "the analyser says that something must be spent");
+          return;
+        }
         if (is_bound ? !must || is_one_of || !outcomes.complete : is ? may : !must) continue;
         disagree(question, journey, number,
                  is ? "the analyser says that it cannot be" : "the analyser says another");
@@ -139,7 +161,80 @@ class Subject {
     if (settled) ++tally_.settled;
   }
 
+  // The answer to a packet that is accepted, and the packet again, as a flow that is known then.
+  void follow(const kernel_judge::Question& question, std::uint64_t number) {
+    const auto udp_at = [](const eval::Packet& packet) -> std::size_t {
+      const bool ipv6 = eval::is_ipv6(packet);
+      const std::size_t header = ipv6 ? 40 : 20;
+      constexpr std::uint8_t kUdp = 17;
+      const bool plain = packet.bytes.size() >= header + 8 && packet.bytes[ipv6 ? 6 : 9] == kUdp &&
+                         (ipv6 || packet.bytes[0] == 0x45);
+      return plain ? header : 0;
+    };
+    if (question.packet.ct_state || udp_at(question.packet) == 0) return;
+    evaluator_.reset();
+    const auto first = next(question);
+    const bool passed = first && first->fate() == eval::Fate::Accept && first->knows_after;
+    if (!passed || udp_at(first->after) == 0) return;
+    kernel_judge::Question answer = question;
+    answer.packet.bytes = first->after.bytes;
+    turn_round(answer.packet.bytes, udp_at(first->after), eval::is_ipv6(first->after));
+    const bool forwarded = !question.outbound && !first->after.out_device.empty();
+    answer.outbound = !question.outbound && !forwarded;
+    answer.packet.in_device = answer.outbound ? "" : first->after.out_device;
+    answer.packet.out_device = question.outbound ? "" : question.packet.in_device;
+    answer.packet.user.reset();
+    answer.packet.group.reset();
+    for (const kernel_judge::Question& each : {answer, question}) {
+      const auto journey = next(each);
+      if (!journey) return;
+      judge_known(each, *journey, number);
+      if (journey->fate() != eval::Fate::Accept) return;
+    }
+  }
+
  private:
+  std::optional<eval::Journey> next(const kernel_judge::Question& question) {
+    eval::Options options;
+    options.steps = false;
+    options.keep_state = true;
+    eval::Outcomes outcomes = evaluator_.next(
+        question.packet, question.outbound ? eval::Direction::Send : eval::Direction::Arrive,
+        options);
+    if (outcomes.ways.size() != 1 || !fate_of(outcomes.ways.front().fate())) return std::nullopt;
+    return std::move(outcomes.ways.front());
+  }
+
+  static void turn_round(std::vector<std::uint8_t>& bytes, std::size_t udp, bool ipv6) {
+    const auto swap = [&](std::size_t a, std::size_t size) {
+      const auto at = bytes.begin() + static_cast<std::ptrdiff_t>(a);
+      const auto end = at + static_cast<std::ptrdiff_t>(size);
+      std::swap_ranges(at, end, end);
+    };
+    swap(ipv6 ? 8 : 12, ipv6 ? 16 : 4);
+    swap(udp, 2);
+  }
+
+  // The evaluator knows the flow, and says what becomes of this packet.
+  void judge_known(const kernel_judge::Question& question, const eval::Journey& journey,
+                   std::uint64_t number) {
+    const auto direction =
+        question.outbound ? analyze::Direction::Send : analyze::Direction::Arrive;
+    const auto index = static_cast<std::size_t>(direction);
+    kernel_judge::Question known = question;
+    known.packet.ct_state = ruleset::ct_state::kEstablished;
+    if (!analysis_.is_in_space(direction, known.packet)) return;
+    ++tally_.known;
+    for (std::size_t fate = 0; fate < kFates.size(); ++fate) {
+      const bool is = fate_of(journey.fate()) == kFates[fate];
+      const bool may = analysis_.contains(direction, may_[index][fate], known.packet);
+      const bool must = analysis_.contains(direction, must_[index][fate], known.packet);
+      if (is ? may : !must) continue;
+      disagree(known, journey, number, "the analyser has not reckoned with the known flow");
+      return;
+    }
+  }
+
   void disagree(const kernel_judge::Question& question, const eval::Journey& journey,
                 std::uint64_t number, std::string_view what) {
     ++tally_.disagreements;
@@ -165,6 +260,7 @@ class Subject {
   analyze::Analysis analysis_;
   std::array<std::array<analyze::Diagram, 4>, 2> may_{};
   std::array<std::array<analyze::Diagram, 4>, 2> must_{};
+  std::array<std::array<analyze::Diagram, 4>, 2> unspent_{};
   int shown_ = 0;
   bool quiet_ = false;
   bool strict_ = true;
@@ -194,6 +290,7 @@ bool disagrees(const ruleset::Ruleset& ruleset, const ruleset::Host& host,
   if (lenient) subject.be_lenient();
   if (!subject.analyse()) return false;
   subject.ask(question, 0);
+  subject.follow(question, 0);
   return tally.disagreements != 0;
 }
 
@@ -236,6 +333,7 @@ void ask_all(Subject& subject, const ruleset::Ruleset& ruleset, const ruleset::H
     }
     if (!question.outbound && random.percent(30)) question.packet.out_device = "eth1";
     subject.ask(question, number);
+    if (!question.packet.ct_state) subject.follow(question, number);
     if (arguments.only && subject.has_disagreed()) {
       const ruleset::Ruleset small = minimise(ruleset, host, question, arguments.expressions != 0);
       fmt::print("{}\n", print::to_bytecode(small));
@@ -245,10 +343,10 @@ void ask_all(Subject& subject, const ruleset::Ruleset& ruleset, const ruleset::H
 
 int report(const Tally& tally, const Arguments& arguments) {
   fmt::print(
-      "{} rulesets ({} over the budget), {} packets compared, {} of them settled, {} "
-      "disagreements; {} packets outside of the space, {} undecided; seeds from {}\n",
-      tally.rulesets, tally.not_proven, tally.packets, tally.settled, tally.disagreements,
-      tally.outside, tally.undecided, arguments.seed);
+      "{} rulesets ({} over the budget), {} packets compared, {} of them settled, {} of known "
+      "flows, {} disagreements; {} packets outside of the space, {} undecided; seeds from {}\n",
+      tally.rulesets, tally.not_proven, tally.packets, tally.settled, tally.known,
+      tally.disagreements, tally.outside, tally.undecided, arguments.seed);
   for (const auto& [fate, count_of] : tally.fates) {
     fmt::print("  {}: {}\n", eval::name_of(fate), count_of / kFates.size());
   }

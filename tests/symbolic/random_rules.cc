@@ -131,7 +131,49 @@ class Maker {
   }
 
  private:
+  // What packets put there and take away, and what was there before.
+  static constexpr const char* kFilled = "filled";
+  static inline const Expr kSource{Payload{PayloadBase::Network, 12, 4, kFirst}};
+
+  void add_filled_set() {
+    Set& set = new_set(SetKind::Set);
+    set.name = kFilled;
+    set.key = {{DataType::Integer, 4}};
+    set.dynamic = true;
+    set.size = 1 + random_.below(4);
+    set.elements.key_size = 4;
+    if (random_.percent(70)) add_element(set, {bytes({192, 0, 2, 7})}, {});
+  }
+
+  void fill_set(ExprList& exprs) {
+    Dynset dynset;
+    dynset.op = random_.of({DynsetOp::Add, DynsetOp::Add, DynsetOp::Update, DynsetOp::Delete});
+    dynset.set = kFilled;
+    dynset.key = kFirst;
+    if (dynset.op != DynsetOp::Delete && random_.percent(20)) dynset.exprs = {stateful()};
+    exprs.push_back(kSource);
+    exprs.push_back(dynset);
+  }
+
+  Limit random_limit() {
+    const bool bytes = random_.percent(40);
+    return {bytes ? LimitUnit::Bytes : LimitUnit::Packets,
+            random_.of<std::uint64_t>({1, 1'000'000}), 1, bytes ? 40U : 5U, random_.percent(20)};
+  }
+  Quota random_quota() {
+    return {random_.of<std::uint64_t>({40, 1'000'000}), random_.of<std::uint64_t>({0, 1'000'000}),
+            random_.percent(50)};
+  }
+  Connlimit random_count() { return {random_.below(3), random_.percent(50)}; }
+  StatefulExpr stateful() {
+    if (random_.percent(40)) return random_limit();
+    if (random_.percent(50)) return random_quota();
+    return random_count();
+  }
+
   void fill() {
+    has_filled_ = random_.percent(30);
+    if (has_filled_) add_filled_set();
     const std::uint32_t called = random_.below(4);
     const std::uint32_t bases = 1 + random_.below(4);
     for (std::uint32_t i = 0; i < called; ++i)
@@ -188,6 +230,11 @@ class Maker {
     Field field = random_field(random_, is_ipv6, kFirst);
     exprs.push_back(field.load);
     const Value value = random_.of(field.values);
+    if (has_filled_ && random_.percent(15)) {
+      exprs.push_back(kSource);
+      exprs.push_back(Lookup{kFilled, kFirst, LookupResult::Membership, 0, random_.percent(30)});
+      return;
+    }
     switch (random_.below(8)) {
       case 0:
       case 1:
@@ -318,8 +365,20 @@ class Maker {
       exprs.push_back(Immediate{kFirst, Value::host_u32(random_.below(3))});
       exprs.push_back(MetaSet{MetaKey::Mark, kFirst});
     }
-    if (random_.percent(6)) {
-      exprs.push_back(Limit{LimitUnit::Packets, 1, 1, 5, random_.percent(20)});
+    if (has_filled_ && random_.percent(25)) fill_set(exprs);
+    switch (random_.below(40)) {
+      case 0:
+      case 1:
+        exprs.push_back(random_limit());
+        break;
+      case 2:
+        exprs.push_back(random_quota());
+        break;
+      case 3:
+        exprs.push_back(random_count());
+        break;
+      default:
+        break;
     }
     if (random_.percent(5)) {
       exprs.push_back(Immediate{kFirst, host16(static_cast<std::uint16_t>(random_.below(65536)))});
@@ -376,6 +435,7 @@ class Maker {
   Random random_;
   Ruleset ruleset_;
   Table* table_ = nullptr;
+  bool has_filled_ = false;
 };
 
 }  // namespace

@@ -343,5 +343,45 @@ TEST_CASE("of a source with very many flows not all are asked what they were tra
   }
 }
 
+// What the question says of a connection is its state alone.
+std::vector<Journey> ways_of_known(std::vector<Chain> chains, std::uint32_t state) {
+  const auto rules = one_table(std::move(chains));
+  const Host on = gateway();
+  Evaluator evaluator(rules, on);
+  Packet packet = arriving(fields(17, 53));
+  packet.ct_state = state;
+  return evaluator.outcomes(packet, Direction::Arrive, {.note_reads = true}).ways;
+}
+
+TEST_CASE("a connection that was known before may be translated") {
+  const Chain masquerades = nat_chain(Hook::Postrouting, {Masquerade{}});
+  for (const std::uint32_t state : Words{ct_state::kEstablished, ct_state::kRelated}) {
+    const auto ways = ways_of_known({masquerades}, state);
+    REQUIRE_EQ(ways.size(), 2);
+    CHECK_EQ(ways[0].fate(), Fate::Accept);
+    CHECK_EQ(ways[1].fate(), Fate::Undecided);
+    REQUIRE_EQ(ways[1].conditions.size(), 1);
+    CHECK_EQ(ways[1].conditions[0].about, "whether its connection is translated");
+  }
+  for (const std::uint32_t state :
+       Words{ct_state::kNew, ct_state::kInvalid, ct_state::kUntracked}) {
+    CHECK_EQ(ways_of_known({masquerades}, state).size(), 1);
+  }
+}
+
+TEST_CASE("without a rule that translates no connection is translated") {
+  CHECK_EQ(ways_of_known({nat_chain(Hook::Postrouting, {accept()})}, ct_state::kEstablished).size(),
+           1);
+}
+
+TEST_CASE("what is dropped before NAT is dropped, translated or not") {
+  const auto ways =
+      ways_of_known({nat_chain(Hook::Postrouting, {Masquerade{}}),
+                     base_chain({rule({drop()})}, Hook::Prerouting, -150, VerdictCode::Accept)},
+                    ct_state::kEstablished);
+  REQUIRE_EQ(ways.size(), 1);
+  CHECK_EQ(ways[0].fate(), Fate::Drop);
+}
+
 }  // namespace
 }  // namespace rolewall::eval

@@ -1,0 +1,98 @@
+// Where packets may be led by what is not gone into: the translation of a connection that was known
+// before, chains of devices and bridges. What becomes of them then is free.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "analyze/way.h"
+#include "ruleset/effects.h"
+#include "ruleset/expr.h"
+#include "ruleset/table_flags.h"
+
+namespace rolewall::analyze {
+
+using ruleset::Family;
+using ruleset::Hook;
+
+namespace {
+
+bool is_of_device(Hook hook) {
+  return hook == Hook::Ingress || hook == Hook::Egress;
+}
+
+}  // namespace
+
+// What becomes of a packet that `by` leads to where no rule here says.
+Diagram Way::anywhere(EnvironmentId environment, std::string_view by) {
+  const auto leads = [&](std::string_view where) {
+    return free_choice(fmt::format("{} leads to where {}", by, where));
+  };
+  Environment after = machine_.environments()[environment];
+  after.translated_before = true;
+  Diagram all = machine_.decided(Fate::Accept, machine_.environments().intern(std::move(after)));
+  all = diagrams_.choose(leads("it is dropped"), machine_.decided(Fate::Drop), all);
+  all = diagrams_.choose(leads("it is rejected"), machine_.decided(Fate::Reject), all);
+  return diagrams_.choose(leads("the stack discards it"), machine_.decided(Fate::Stack), all);
+}
+
+// nf_nat_packet(): the connection has its translation from its first packet, which came before, and
+// by rules that may have been others then. It is the same at each hook.
+Diagram Way::translated_before(bool ipv6, EnvironmentId environment, Diagram otherwise) {
+  const Environment& now = machine_.environments()[environment];
+  if (known_ == KnownConnections::Untranslated || now.tracked != Tracked::Yes ||
+      !machine_.facts().may_translate(ipv6)) {
+    return otherwise;
+  }
+  const Diagram known = diagrams_.where(
+      space_.state(),
+      std::vector<Values>{{ruleset::ct_state::kEstablished, ruleset::ct_state::kEstablished},
+                          {ruleset::ct_state::kRelated, ruleset::ct_state::kRelated}});
+  return diagrams_.choose(diagrams_.both(known, free_choice("its connection is translated")),
+                          anywhere(environment, "its translation"), otherwise);
+}
+
+bool Way::has_chains_below() const {
+  return std::ranges::any_of(machine_.ruleset().tables, [](const ruleset::Table& table) {
+    if ((table.flags & ruleset::kTableDormant) != 0) return false;
+    return std::ranges::any_of(table.chains, [&](const ruleset::Chain& chain) {
+      return chain.base && table.family != Family::Arp &&
+             (table.family == Family::Bridge || chain.base->hook == Hook::Ingress ||
+              chain.base->hook == Hook::Egress);
+    });
+  });
+}
+
+// What a chain there writes, marks or takes away other chains may see.
+bool Way::is_changed_below() const {
+  const auto& tables = machine_.ruleset().tables;
+  for (std::uint32_t t = 0; t < tables.size(); ++t) {
+    const Family family = tables[t].family;
+    const bool all_below = family == Family::Netdev || family == Family::Bridge;
+    const bool has_below = std::ranges::any_of(tables[t].chains, [](const ruleset::Chain& chain) {
+      return chain.base && is_of_device(chain.base->hook);
+    });
+    if ((!all_below && !has_below) || (tables[t].flags & ruleset::kTableDormant) != 0) continue;
+    for (const ruleset::Chain& chain : tables[t].chains) {
+      if (!all_below && chain.base && !is_of_device(chain.base->hook)) continue;
+      for (const ruleset::Rule& rule : chain.rules) {
+        const bool changes = std::ranges::any_of(rule.exprs, [&](const ruleset::Expr& expr) {
+          return ruleset::is_seen_elsewhere(expr, machine_.facts().tables()[t]);
+        });
+        if (changes) return true;
+      }
+    }
+  }
+  return false;
+}
+
+Diagram Way::below(Diagram all, const char* what) {
+  if (!has_chains_below()) return all;
+  if (known_ == KnownConnections::Any && is_changed_below()) {
+    all = diagrams_.choose(free_choice("chains of devices or bridges change it"),
+                           anywhere(0, "a chain of a device or a bridge"), all);
+  }
+  const Diagram denies = free_choice(what);
+  return diagrams_.choose(denies, machine_.decided(Fate::Drop), all);
+}
+
+}  // namespace rolewall::analyze
