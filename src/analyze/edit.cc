@@ -131,6 +131,17 @@ bool asks_connections(const ruleset::Rule& rule) {
   });
 }
 
+// What ip_set and iptables' lists hold is not modelled, and looked into elsewhere (remembered.h).
+bool same_machine(ruleset::Host a, ruleset::Host b) {
+  for (ruleset::Host* host : {&a, &b}) {
+    host->ipsets.clear();
+    host->ipset_numbers.clear();
+    host->xt_tables.clear();
+    host->ticks.reset();
+  }
+  return a == b;
+}
+
 // What both sides' rules come to, by one numbering.
 class Outcomes {
  public:
@@ -142,6 +153,8 @@ class Outcomes {
                                    static_cast<std::uint32_t>(environment.tracked),
                                    environment.has_socket ? 1U : 0U,
                                    environment.logged,
+                                   environment.left,
+                                   environment.headers,
                                    environment.taken ? 1U : 0U,
                                    environment.line};
     const auto add = [&](const Bits& bits) {
@@ -161,7 +174,7 @@ class Outcomes {
 
 Edit::Edit(const Side& before, const Side& after, Shared& shared)
     : before_(before), after_(after), shared_(shared) {
-  is_whole_ = !(before.host == after.host) ||
+  is_whole_ = !same_machine(before.host, after.host) ||
               !(frame_of(before.ruleset, *before.facts) == frame_of(after.ruleset, *after.facts));
   if (is_whole_) return;
   find_writes(before);

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "analyze/rule_run.h"
+#include "ruleset/expr.h"
 #include "ruleset/registers.h"
 
 namespace rolewall::analyze {
@@ -155,7 +156,9 @@ RuleRun::Step RuleRun::run_lookup(const ruleset::Lookup& lookup) {
 RuleRun::Step RuleRun::look_up_member(const ruleset::Lookup& lookup, const ruleset::Set& set,
                                       BitSpan key) {
   if (machine_.facts().is_filled_by_packets(frame_.table, set.name)) {
-    return Tests{counted(lookup.set + " holds it", lookup.inverted)};
+    const Diagram holds = counted(lookup.set + " holds it", lookup.inverted);
+    const Left asked{.where = remembered_by(lookup).front(), .how = "asked"};
+    return leave(asked, holds, false);
   }
   std::optional<Diagram> found = set.elements.has_catch_all ? kEverything : members(set, key);
   if (!found) return Tests{choice("a key of too many values", FieldKind::NotModelled)};

@@ -182,7 +182,7 @@ int run(const PlanOptions& options) {
     if (packets) {
       constexpr std::size_t kMostClasses = 2;
       for (const std::string& line :
-           short_lines(out(), *packets, options.all ? SIZE_MAX : kMostClasses)) {
+           short_lines(out(), *packets, options.all ? SIZE_MAX : kMostClasses, kDiffToPolicies)) {
         screen.line(line);
       }
     }
