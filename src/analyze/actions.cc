@@ -134,6 +134,12 @@ Environment RuleRun::leaving(const Left& left, bool writes) const {
   return changed;
 }
 
+std::string RuleRun::own_writes(const std::string& where) const {
+  const Shared* shared = machine_.shared();
+  const bool writes = shared != nullptr && shared->places.has_left(now().left, where);
+  return writes ? fmt::format(" after what this packet wrote ({})", now().left) : std::string();
+}
+
 RuleRun::Step RuleRun::leave(const Left& left, Diagram holds, bool writes) {
   Environment changed = leaving(left, writes);
   if (changed == now()) return Tests{holds};

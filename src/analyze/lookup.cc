@@ -156,7 +156,8 @@ RuleRun::Step RuleRun::run_lookup(const ruleset::Lookup& lookup) {
 RuleRun::Step RuleRun::look_up_member(const ruleset::Lookup& lookup, const ruleset::Set& set,
                                       BitSpan key) {
   if (machine_.facts().is_filled_by_packets(frame_.table, set.name)) {
-    const Diagram holds = counted(lookup.set + " holds it", lookup.inverted);
+    const Diagram holds = counted(
+        lookup.set + " holds it" + own_writes(remembered_by(lookup).front()), lookup.inverted);
     const Left asked{.where = remembered_by(lookup).front(), .how = "asked"};
     return leave(asked, holds, false);
   }
@@ -191,7 +192,8 @@ RuleRun::Step RuleRun::look_up_data(const ruleset::Lookup& lookup, const ruleset
                                       terminal(number->second), kMiss));
   }
   if (!listed) {
-    const std::string name = lookup.set + " gives a value";
+    const std::string name =
+        lookup.set + " gives a value" + own_writes(remembered_by(lookup).front());
     const Diagram hit = choice(name, FieldKind::NotModelled);
     store(lookup.destination,
           space_.free_bits(lookup.set + ": its value", std::size_t{elements.data_size} * 8,

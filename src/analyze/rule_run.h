@@ -149,6 +149,8 @@ class RuleRun {
   // Where two rulesets are compared: the environment with what the packet leaves behind. A list
   // that is only asked is noted where the packet itself has written to it.
   Environment leaving(const Left& left, bool writes = true) const;
+  // What a packet finds where it has written itself is told apart by what it wrote. "": nothing.
+  std::string own_writes(const std::string& where) const;
   // Tests what is counted, and leaves it counted, whether the rule goes on or not.
   Step leave(const Left& left, Diagram holds, bool writes = true);
   Step run_object(std::uint32_t type, std::string_view name);

@@ -66,11 +66,13 @@ RuleRun::Step RuleRun::run_xt_match(const r::XtMatch& match) {
   };
   const auto free = [&]() -> Step {
     Environment left = now();
+    std::string own;
     for (const std::string& what : remembered_by(match)) {
+      own = own_writes(what);
       const bool is_set = std::holds_alternative<r::XtSet>(*meaning);
       left = leaving({.where = what, .how = in_words(match, r::XtFamily::Ipv4)}, !is_set);
     }
-    const Diagram rest = rest_for(may("holds"), left);
+    const Diagram rest = rest_for(may("holds" + own), left);
     return Ends{diagrams_.choose(may("drops the packet"), decided(Fate::Drop), rest)};
   };
   if (!meaning) return free();

@@ -501,7 +501,7 @@ void Differ::add(DiffClass one) {
   const auto at = std::ranges::find_if(diff_.classes, alike);
   if (at == diff_.classes.end()) {
     diff_.classes.push_back(std::move(one));
-  } else {
+  } else if (std::ranges::find(at->hosts, one.hosts.front()) == at->hosts.end()) {
     at->hosts.push_back(one.hosts.front());
   }
 }
