@@ -79,6 +79,23 @@ expect_out "logged otherwise: accepted or denied as before, with other lines in 
 expect_out "logs nothing"
 expect_out "neither more nor less permissive: 0 newly accepted, 0 newly denied"
 
+# A segment size is written into an option, which the packets of a proof do not have.
+rm -r after
+cat >>before/gateway.toml <<'TOML'
+
+[[forward]]
+id      = "metrics"
+service = "tcp/9999"
+from    = "office"
+to      = "web"
+TOML
+cp -r before after
+printf 'mss     = 1200\n' >>after/gateway.toml
+rolewall diff before after --host gw-01
+expect_status 1
+expect_out "perhaps rewritten: accepted before and now"
+expect_out "TCP option 2 is there"
+
 rolewall diff
 expect_status 2
 expect_err "name what is compared"
