@@ -230,7 +230,7 @@ const Edit::Contents& Edit::contents(std::uint32_t table, std::uint32_t other,
 void Edit::add_lookup(const RulePlace& before, const RulePlace& after) {
   const auto& exprs =
       before_.ruleset.tables[before.table].chains[before.chain].rules[before.rule].exprs;
-  bool same = true;
+  std::size_t differ = 0;
   bool in_order = false;
   for (const ruleset::Expr& expr : exprs) {
     const auto* lookup = std::get_if<ruleset::Lookup>(&expr);
@@ -238,8 +238,14 @@ void Edit::add_lookup(const RulePlace& before, const RulePlace& after) {
     const ruleset::Set* set = before_.facts->tables()[before.table].set(lookup->set);
     if (set == nullptr || set->anonymous) continue;
     const Contents& found = contents(before.table, after.table, lookup->set);
-    same = same && found.same;
+    if (!found.same) ++differ;
     in_order = in_order || found.in_order;
+  }
+  const bool same = differ == 0;
+  // What one lookup finds by an element that both have, another may find by one that one side has.
+  if (differ > 1) {
+    parts_.push_back({{before}, {after}, false, true});
+    return;
   }
   if (!same) parts_.push_back({{before}, {after}, true, !in_order});
 }
