@@ -8,6 +8,7 @@
 #include "base/overloaded.h"
 #include "base/visit.h"
 #include "net/protocol.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 
 namespace rolewall::analyze {
@@ -119,6 +120,37 @@ RuleRun::Step RuleRun::run_log(const ruleset::Log& log) {
   return Changes{std::move(changed)};
 }
 
+Environment RuleRun::leaving(const Left& left, bool writes) const {
+  Environment changed = now();
+  Shared* shared = machine_.shared();
+  if (shared == nullptr || !shared->notes_logs || shared->remembered == nullptr) return changed;
+  const ruleset::Table& table = machine_.ruleset().tables[frame_.table];
+  if (left.is_header) {
+    changed.headers = shared->places.left(changed.headers, left);
+  } else if (shared->remembered->is_shared(table, left.where) &&
+             (writes || shared->places.has_left(changed.left, left.where))) {
+    changed.left = shared->places.left(changed.left, left);
+  }
+  return changed;
+}
+
+std::string RuleRun::own_writes(const std::string& where) const {
+  const Shared* shared = machine_.shared();
+  const bool writes = shared != nullptr && shared->places.has_left(now().left, where);
+  return writes ? fmt::format(" after what this packet wrote ({})", now().left) : std::string();
+}
+
+RuleRun::Step RuleRun::leave(const Left& left, Diagram holds, bool writes) {
+  Environment changed = leaving(left, writes);
+  if (changed == now()) return Tests{holds};
+  RuleRun rest = *this;
+  rest.environment_ = machine_.environments().intern(std::move(changed));
+  const Diagram breaks = rest.next();
+  if (!may_be(holds)) return Ends{breaks};
+  rest.come_ = diagrams_.both(come_, holds);
+  return Ends{diagrams_.choose(holds, rest.from(expression_ + 1), breaks)};
+}
+
 RuleRun::Step RuleRun::run_notrack() {
   if (now().tracked != Tracked::NotYet) return Goes{};
   Environment changed = now();
@@ -141,10 +173,11 @@ RuleRun::Step RuleRun::run_tproxy(const ruleset::Tproxy& tproxy) {
 }
 
 // It answers SYNs itself, and takes or drops what answers that.
-RuleRun::Step RuleRun::run_synproxy() {
+RuleRun::Step RuleRun::run_synproxy(const ruleset::Synproxy& synproxy) {
   const Diagram tcp = space_.is(Part::Protocol, net::protocol::kTcp);
   if (!may_be(tcp)) return Tests{kNothing};
-  const Diagram goes_on = rest_for(tcp, now());
+  const Left options{.where = "the connection", .is_header = true, .object = synproxy};
+  const Diagram goes_on = rest_for(tcp, leaving(options));
   const Diagram denied = diagrams_.choose(choice("the SYN proxy takes it", FieldKind::NotModelled),
                                           decided(Fate::Stack), decided(Fate::Drop));
   const Diagram proxied =
@@ -155,25 +188,36 @@ RuleRun::Step RuleRun::run_synproxy() {
 RuleRun::Step RuleRun::run_object(std::uint32_t type, std::string_view name) {
   const ruleset::Object* object = machine_.names(frame_.table).object(type, name);
   if (object == nullptr) return run_unsupported({.name = "objref", .reason = "no such object"});
+  const auto is_used = [&](Diagram passes) {
+    return leave({.where = remembered_by(ruleset::ObjectRef{type, std::string(name)}).front()},
+                 passes);
+  };
+  // What the packet's connection is given from here on.
+  const auto is_given = [&](Diagram passes) {
+    return leave({.where = "the connection",
+                  .is_header = true,
+                  .object = ruleset::configuration(*object).body},
+                 passes);
+  };
   return visit_closed(
       Overloaded{
           [](const ruleset::Counter&) -> Step { return Goes{}; },
-          [&](const ruleset::Quota& quota) -> Step {
-            return Tests{counted("quota", passes_unspent(quota))};
+          [&](const ruleset::Quota& quota) {
+            return is_used(counted("quota", passes_unspent(quota)));
           },
-          [&](const ruleset::Limit& limit) -> Step {
-            return Tests{counted("limit", passes_unspent(limit))};
+          [&](const ruleset::Limit& limit) {
+            return is_used(counted("limit", passes_unspent(limit)));
           },
-          [&](const ruleset::Connlimit& limit) -> Step {
-            return Tests{counted("ct count", passes_unspent(limit))};
+          [&](const ruleset::Connlimit& limit) {
+            return is_used(counted("ct count", passes_unspent(limit)));
           },
-          [](const ruleset::CtHelper&) -> Step { return Goes{}; },
-          [](const ruleset::CtTimeout&) -> Step { return Goes{}; },
-          [&](const ruleset::CtExpectation&) -> Step {
-            return Tests{choice("there is room for what is expected", FieldKind::NotModelled)};
+          [&](const ruleset::CtHelper&) { return is_given(kEverything); },
+          [&](const ruleset::CtTimeout&) { return is_given(kEverything); },
+          [&](const ruleset::CtExpectation&) {
+            return is_given(choice("there is room for what is expected", FieldKind::NotModelled));
           },
-          [](const ruleset::Secmark&) -> Step { return Goes{}; },
-          [&](const ruleset::Synproxy&) -> Step { return run_synproxy(); },
+          [&](const ruleset::Secmark&) { return is_given(kEverything); },
+          [&](const ruleset::Synproxy& synproxy) { return run_synproxy(synproxy); },
           [&](const ruleset::Unsupported& unsupported) -> Step {
             return run_unsupported(unsupported);
           },

@@ -23,6 +23,8 @@ constexpr std::array kShownParts{
 struct Ending {
   Fate fate = Fate::Accept;
   std::uint32_t logged = 0;
+  std::uint32_t left = 0;
+  std::uint32_t headers = 0;       // of an accepted packet
   std::vector<const Bits*> parts;  // of an accepted packet, as in kShownParts
 };
 
@@ -36,8 +38,10 @@ class Endings {
     // Nobody can tell what a rule drops from what the IP stack discards.
     const bool discarded = outcome.fate == Fate::Stack && !environment.taken;
     const Fate fate = discarded ? Fate::Drop : outcome.fate;
-    std::vector<std::uint32_t> key{static_cast<std::uint32_t>(fate), environment.logged};
-    Ending ending{fate, environment.logged, {}};
+    Ending ending{fate, environment.logged, environment.left, 0, {}};
+    if (outcome.fate == Fate::Accept) ending.headers = environment.headers;
+    std::vector<std::uint32_t> key{static_cast<std::uint32_t>(fate), ending.logged, ending.left,
+                                   ending.headers};
     if (outcome.fate == Fate::Accept) {
       for (const Part part : kShownParts) {
         ending.parts.push_back(&environment.part(part));
@@ -120,7 +124,8 @@ DifferenceKind kind_of(const Ending& a, const Ending& b) {
   if (!was && is) return DifferenceKind::NewlyAccepted;
   if (was && !is) return DifferenceKind::NewlyDenied;
   if (!was && a.fate != b.fate) return DifferenceKind::DeniedOtherwise;
-  return was ? DifferenceKind::Rewritten : DifferenceKind::Logged;
+  if (was) return DifferenceKind::Rewritten;
+  return a.logged != b.logged ? DifferenceKind::Logged : DifferenceKind::Remembered;
 }
 
 constexpr std::size_t kKinds = static_cast<std::size_t>(DifferenceKind::Drawn) + 1;
@@ -133,7 +138,8 @@ Difference::Difference(const Side& before, const Side& after, Budget budget)
       facts_before_(std::make_shared<RulesetFacts>(before.ruleset)),
       facts_after_(std::make_shared<RulesetFacts>(after.ruleset)),
       places_(before.ruleset, after.ruleset),
-      shared_{places_},
+      remembered_({before.ruleset, before.host}, {after.ruleset, after.host}),
+      shared_{places_, &remembered_},
       diagrams_(std::make_unique<Diagrams>(budget)),
       space_(std::make_unique<PacketSpace>(*diagrams_, after.host.conntrack.tcp_loose,
                                            order_for(after.ruleset))) {}
@@ -219,10 +225,13 @@ std::vector<DifferencePart> Difference::find(Direction direction) {
       const Ending& of_b = endings.of(b);
       DifferenceKind kind = kind_of(of_a, of_b);
       if (kind == DifferenceKind::Rewritten) {
-        const Diagram alike = written_alike(d, of_a, of_b);
-        if (of_a.logged != of_b.logged) {
-          Diagram& logged = found[static_cast<std::size_t>(DifferenceKind::Logged)];
-          logged = d.either(logged, d.both(set, alike));
+        const bool same_headers = of_a.headers == of_b.headers;
+        const Diagram alike = same_headers ? written_alike(d, of_a, of_b) : kNothing;
+        if (of_a.logged != of_b.logged || of_a.left != of_b.left) {
+          const DifferenceKind by =
+              of_a.logged != of_b.logged ? DifferenceKind::Logged : DifferenceKind::Remembered;
+          Diagram& noted = found[static_cast<std::size_t>(by)];
+          noted = d.either(noted, d.both(set, alike));
         }
         set = d.minus(set, alike);
       }

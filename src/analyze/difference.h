@@ -3,11 +3,13 @@
 // node by node, and what both share is not gone into.
 //
 // A packet's fate is what becomes of it and as what: accepted with the same header, mark and
-// priority, or denied likewise, with the same lines logged. What is free (a limit's tokens) is the
-// same on both sides where the same rule asks for it (places.h).
+// priority, or denied likewise, with the same lines logged and the same left in sets and limits
+// that others are asked about. What is free (a limit's tokens) is the same on both sides where the
+// same rule asks for it (places.h) and what determines it is the same (remembered.h).
 //
 // A difference may hang on what is free (it shows where a limit is spent) or not modelled:
-// `certain` leaves such packets out. An empty list of parts is a proof in any case.
+// `certain` leaves such packets out. An empty list of parts is a proof in any case, where nothing
+// is `unlike`.
 #pragma once
 
 #include <memory>
@@ -27,6 +29,7 @@ enum class DifferenceKind : std::uint8_t {
   DeniedOtherwise,  // rejected for dropped
   Rewritten,        // accepted, with other headers or marks
   Logged,           // by other log lines alone
+  Remembered,       // likewise, in what sets and limits remember of it
   Drawn,            // more or less often, as a limit or a draw has it
 };
 
@@ -64,6 +67,8 @@ class Difference {
   Diagrams& diagrams() { return *diagrams_; }
   PacketSpace& space() { return *space_; }
   const Places& places() const { return places_; }
+  // What it has not compared, in words: then an empty list of parts is no proof.
+  const std::vector<std::string>& unlike() const { return remembered_.unlike(); }
   // A packet of the set, as natural as there is one.
   std::optional<Witness> witness(Direction direction, Diagram set);
   bool contains(Direction direction, Diagram set, const eval::Packet& packet);
@@ -82,6 +87,7 @@ class Difference {
   std::shared_ptr<const RulesetFacts> facts_before_;
   std::shared_ptr<const RulesetFacts> facts_after_;
   Places places_;
+  Remembered remembered_;
   Shared shared_;
   std::optional<Edit> edit_;  // of both directions
   std::unique_ptr<Diagrams> diagrams_;

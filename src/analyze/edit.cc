@@ -131,6 +131,17 @@ bool asks_connections(const ruleset::Rule& rule) {
   });
 }
 
+// What ip_set and iptables' lists hold is not modelled, and looked into elsewhere (remembered.h).
+bool same_machine(ruleset::Host a, ruleset::Host b) {
+  for (ruleset::Host* host : {&a, &b}) {
+    host->ipsets.clear();
+    host->ipset_numbers.clear();
+    host->xt_tables.clear();
+    host->ticks.reset();
+  }
+  return a == b;
+}
+
 // What both sides' rules come to, by one numbering.
 class Outcomes {
  public:
@@ -142,6 +153,8 @@ class Outcomes {
                                    static_cast<std::uint32_t>(environment.tracked),
                                    environment.has_socket ? 1U : 0U,
                                    environment.logged,
+                                   environment.left,
+                                   environment.headers,
                                    environment.taken ? 1U : 0U,
                                    environment.line};
     const auto add = [&](const Bits& bits) {
@@ -161,7 +174,7 @@ class Outcomes {
 
 Edit::Edit(const Side& before, const Side& after, Shared& shared)
     : before_(before), after_(after), shared_(shared) {
-  is_whole_ = !(before.host == after.host) ||
+  is_whole_ = !same_machine(before.host, after.host) ||
               !(frame_of(before.ruleset, *before.facts) == frame_of(after.ruleset, *after.facts));
   if (is_whole_) return;
   find_writes(before);
@@ -217,7 +230,7 @@ const Edit::Contents& Edit::contents(std::uint32_t table, std::uint32_t other,
 void Edit::add_lookup(const RulePlace& before, const RulePlace& after) {
   const auto& exprs =
       before_.ruleset.tables[before.table].chains[before.chain].rules[before.rule].exprs;
-  bool same = true;
+  std::size_t differ = 0;
   bool in_order = false;
   for (const ruleset::Expr& expr : exprs) {
     const auto* lookup = std::get_if<ruleset::Lookup>(&expr);
@@ -225,8 +238,14 @@ void Edit::add_lookup(const RulePlace& before, const RulePlace& after) {
     const ruleset::Set* set = before_.facts->tables()[before.table].set(lookup->set);
     if (set == nullptr || set->anonymous) continue;
     const Contents& found = contents(before.table, after.table, lookup->set);
-    same = same && found.same;
+    if (!found.same) ++differ;
     in_order = in_order || found.in_order;
+  }
+  const bool same = differ == 0;
+  // What one lookup finds by an element that both have, another may find by one that one side has.
+  if (differ > 1) {
+    parts_.push_back({{before}, {after}, false, true});
+    return;
   }
   if (!same) parts_.push_back({{before}, {after}, true, !in_order});
 }

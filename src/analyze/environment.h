@@ -46,7 +46,9 @@ struct Environment {
   // Where two rulesets are compared (places.h): what was logged of it, and the rule that decided
   // last. 0: nothing.
   std::uint32_t logged = 0;
-  bool taken = false;  // by a rule, out of the stack: that is not the stack's own refusal
+  std::uint32_t left = 0;     // behind, in what others are asked about (remembered.h)
+  std::uint32_t headers = 0;  // of it that rules wrote where the space holds none
+  bool taken = false;         // by a rule, out of the stack: that is not the stack's own refusal
   std::uint32_t line = 0;
   bool operator==(const Environment&) const = default;
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "analyze/rule_run.h"
+#include "ruleset/expr.h"
 #include "ruleset/registers.h"
 
 namespace rolewall::analyze {
@@ -155,7 +156,8 @@ RuleRun::Step RuleRun::run_lookup(const ruleset::Lookup& lookup) {
 RuleRun::Step RuleRun::look_up_member(const ruleset::Lookup& lookup, const ruleset::Set& set,
                                       BitSpan key) {
   if (machine_.facts().is_filled_by_packets(frame_.table, set.name)) {
-    return Tests{of_filled_set(lookup, set, key)};
+    const Left asked{.where = remembered_by(lookup).front(), .how = "asked"};
+    return leave(asked, of_filled_set(lookup, set, key), false);
   }
   std::optional<Diagram> found = set.elements.has_catch_all ? kEverything : members(set, key);
   if (!found) return Tests{choice("a key of too many values", FieldKind::NotModelled)};
@@ -172,7 +174,8 @@ RuleRun::Step RuleRun::look_up_member(const ruleset::Lookup& lookup, const rules
 // ruleset has put there stays, if it has no end and no rule takes it away.
 Diagram RuleRun::of_filled_set(const ruleset::Lookup& lookup, const ruleset::Set& set,
                                BitSpan key) {
-  const Diagram added = choice(lookup.set + " holds it");
+  const Diagram added =
+      choice(lookup.set + " holds it" + own_writes(remembered_by(lookup).front()));
   const bool counts = !set.exprs.empty() || !set.elements.exprs.empty();
   const bool stays =
       !set.has_timeout && !counts && !machine_.facts().may_lose(frame_.table, set.name);
@@ -184,8 +187,15 @@ Diagram RuleRun::of_filled_set(const ruleset::Lookup& lookup, const ruleset::Set
 // nft_dynset_eval(): the set may be full, and what an element counts may break the rule: its own
 // expressions, else those of the rule.
 RuleRun::Step RuleRun::run_dynset(const ruleset::Dynset& dynset) {
-  if (dynset.op == ruleset::DynsetOp::Delete) return Goes{};
   const ruleset::Set& set = *machine_.names(frame_.table).set(dynset.set);
+  Left left{.where = remembered_by(dynset).front(), .dynset = dynset};
+  left.dynset.key = 0;  // the register says nothing, what stands in it does
+  left.dynset.data.reset();
+  for (const Bit bit : read(dynset.key, set.key_size())) left.bits.push_back(bit.code());
+  if (dynset.data) {
+    for (const Bit bit : read(*dynset.data, set.data.size)) left.bits.push_back(bit.code());
+  }
+  if (dynset.op == ruleset::DynsetOp::Delete) return leave(left, kEverything);
   const bool has_own =
       std::ranges::any_of(set.elements.exprs, [](const auto& exprs) { return !exprs.empty(); });
   constexpr std::size_t kUsualSize = 0xffff;
@@ -193,7 +203,7 @@ RuleRun::Step RuleRun::run_dynset(const ruleset::Dynset& dynset) {
   std::optional<bool> passes = pass_unspent(dynset.exprs.empty() ? set.exprs : dynset.exprs);
   if (has_own || !has_room) passes.reset();
   if (passes && dynset.inverted) passes = false;
-  return Tests{counted(fmt::format("an element of {}", dynset.set), passes)};
+  return leave(left, counted(fmt::format("an element of {}", dynset.set), passes));
 }
 
 RuleRun::Step RuleRun::look_up_data(const ruleset::Lookup& lookup, const ruleset::Set& set,
@@ -216,7 +226,8 @@ RuleRun::Step RuleRun::look_up_data(const ruleset::Lookup& lookup, const ruleset
                                       terminal(number->second), kMiss));
   }
   if (!listed) {
-    const std::string name = lookup.set + " gives a value";
+    const std::string name =
+        lookup.set + " gives a value" + own_writes(remembered_by(lookup).front());
     const Diagram hit = choice(name, FieldKind::NotModelled);
     store(lookup.destination,
           space_.free_bits(lookup.set + ": its value", std::size_t{elements.data_size} * 8,

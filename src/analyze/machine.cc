@@ -54,9 +54,11 @@ EnvironmentId Machine::bare(EnvironmentId environment) {
   if (shared_ == nullptr) return 0;
   Environment plain = environments_[0];
   plain.logged = environments_[environment].logged;
+  plain.left = environments_[environment].left;
   plain.line = environments_[environment].line;
   plain.taken = environments_[environment].taken;
-  if (plain.logged == 0 && plain.line == 0 && !plain.taken) return 0;
+  const bool is_bare = plain.logged == 0 && plain.left == 0 && plain.line == 0 && !plain.taken;
+  if (is_bare) return 0;
   return environments_.intern(std::move(plain));
 }
 

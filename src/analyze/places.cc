@@ -22,6 +22,8 @@ bool same_object(const TableIndex& a, const TableIndex& b, std::uint32_t type,
   const ruleset::Object* of_a = a.object(type, name);
   const ruleset::Object* of_b = b.object(type, name);
   if (of_a == nullptr || of_b == nullptr) return of_a == of_b;
+  // How much of a quota is left says what it lets through.
+  if (std::holds_alternative<ruleset::Quota>(of_a->body)) return of_a->body == of_b->body;
   return ruleset::configuration(*of_a).body == ruleset::configuration(*of_b).body;
 }
 
@@ -243,6 +245,22 @@ std::uint32_t Places::logged(std::uint32_t before, const ruleset::Log& log) {
   if (at == logs_.size()) logs_.push_back(log);
   return logged_.emplace(std::pair(before, at), static_cast<std::uint32_t>(logged_.size()) + 1)
       .first->second;
+}
+
+std::uint32_t Places::left(std::uint32_t before, const Left& left) {
+  const auto at = static_cast<std::size_t>(std::ranges::find(lefts_, left) - lefts_.begin());
+  if (at == lefts_.size()) lefts_.push_back(left);
+  const auto [number, is_new] =
+      left_numbers_.emplace(std::pair(before, at), static_cast<std::uint32_t>(left_.size()));
+  if (is_new) left_.emplace_back(before, at);
+  return number->second;
+}
+
+bool Places::has_left(std::uint32_t number, const std::string& where) const {
+  for (; number != 0; number = left_[number].first) {
+    if (lefts_[left_[number].second].where == where) return true;
+  }
+  return false;
 }
 
 }  // namespace rolewall::analyze

@@ -188,6 +188,17 @@ RuleRun::Step RuleRun::test(std::optional<Diagram> holds, bool negated) {
   return Tests{negated ? diagrams_.complement(*holds) : *holds};
 }
 
+// Of two rulesets that are compared the packet that comes is one.
+Diagram RuleRun::has_option(ruleset::ExthdrKind kind, std::uint8_t type) {
+  const std::string what = fmt::format("TCP option {} is there", type);
+  const bool is_as_it_came = machine_.shared() != nullptr && now().headers == 0;
+  if (kind != ruleset::ExthdrKind::TcpOption || !is_as_it_came) {
+    return choice(what, FieldKind::NotModelled);
+  }
+  return diagrams_.where(space_.free(what, 1, FieldKind::NotModelled), 1, 1);
+}
+
+// Its set may be full, and its element's own expressions may break.
 RuleRun::Step RuleRun::run_cmp(const ruleset::Cmp& cmp) {
   const BitSpan bits = read(cmp.source, cmp.value.size);
   const std::span<const std::uint8_t> value(cmp.value.begin(), cmp.value.size);
@@ -430,7 +441,7 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
             return Tests{counted("quota", passes_unspent(quota))};
           },
           [&](const ruleset::Last&) -> Step { return Goes{}; },
-          [&](const ruleset::Dynset& dynset) { return run_dynset(dynset); },
+          [&](const ruleset::Dynset& dynset) -> Step { return run_dynset(dynset); },
           [&](const ruleset::ImmediateVerdict& immediate) -> Step {
             switch (immediate.verdict.code) {
               case ruleset::VerdictCode::Continue:
@@ -450,12 +461,21 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
           [&](const ruleset::MetaSet& set) { return run_meta_set(set); },
           [&](const ruleset::CtSet& set) { return run_ct_set(set); },
           [&](const ruleset::PayloadWrite& write) { return run_payload_write(write); },
-          [&](const ruleset::ExthdrWrite&) -> Step {
-            // Options are not in the space; where there is none it breaks.
-            return Tests{choice("the option is there to write", FieldKind::NotModelled)};
+          // Options are not in the space; where there is none it breaks.
+          [&](const ruleset::ExthdrWrite& write) -> Step {
+            Left left{
+                .where = fmt::format("option {}/{}", static_cast<int>(write.kind), write.type),
+                .is_header = true,
+                .how = fmt::format("bytes {}+{}", write.offset, write.length)};
+            for (const Bit bit : read(write.source, write.length)) left.bits.push_back(bit.code());
+            return Ends{rest_for(has_option(write.kind, write.type), leaving(left))};
           },
-          [&](const ruleset::ExthdrReset&) -> Step {
-            return Tests{choice("the option is there to take away", FieldKind::NotModelled)};
+          [&](const ruleset::ExthdrReset& reset) -> Step {
+            const Left left{
+                .where = fmt::format("option {}/{}", static_cast<int>(reset.kind), reset.type),
+                .is_header = true,
+                .how = "is taken away"};
+            return Ends{rest_for(has_option(reset.kind, reset.type), leaving(left))};
           },
           [&](const ruleset::Log& log) -> Step { return run_log(log); },
           [&](const ruleset::Reject&) -> Step { return Ends{decided(Fate::Reject)}; },
@@ -464,7 +484,7 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
           [&](const ruleset::Masquerade& nat) { return run_masquerade(nat); },
           [&](const ruleset::Redirect& nat) { return run_redirect(nat); },
           [&](const ruleset::Tproxy& tproxy) { return run_tproxy(tproxy); },
-          [&](const ruleset::Synproxy&) { return run_synproxy(); },
+          [&](const ruleset::Synproxy& synproxy) { return run_synproxy(synproxy); },
           [&](const ruleset::Dup&) -> Step { return Goes{}; },
           [&](const ruleset::Fwd&) -> Step { return Ends{decided(Fate::Stack)}; },
           [&](const ruleset::ObjectRef& reference) {

@@ -17,6 +17,7 @@
 
 #include "analyze/bits.h"
 #include "analyze/machine.h"
+#include "analyze/remembered.h"
 #include "ruleset/expressions.h"
 #include "ruleset/xt_match.h"
 #include "ruleset/xt_target.h"
@@ -128,13 +129,14 @@ class RuleRun {
   // --- registers alone, and tests (rule_run.cc) ---
   Step run_byteorder(const ruleset::Byteorder& op);
   Step run_shift(const ruleset::BitwiseShift& op);
+  Diagram has_option(ruleset::ExthdrKind kind, std::uint8_t type);
+  Step run_dynset(const ruleset::Dynset& dynset);
   Step run_registers(const ruleset::BitwiseRegisters& op);
   Step run_cmp(const ruleset::Cmp& cmp);
   Step run_range(const ruleset::Range& range);
   Step test(std::optional<Diagram> holds, bool negated);
   // --- lookups (lookup.cc) ---
   Step run_lookup(const ruleset::Lookup& lookup);
-  Step run_dynset(const ruleset::Dynset& dynset);
   Step look_up_member(const ruleset::Lookup& lookup, const ruleset::Set& set, BitSpan key);
   Step look_up_data(const ruleset::Lookup& lookup, const ruleset::Set& set, BitSpan key);
   Step look_up_verdict(const ruleset::Set& set, BitSpan key);
@@ -149,6 +151,13 @@ class RuleRun {
   Step run_payload_write(const ruleset::PayloadWrite& write);
   Step run_notrack();
   Step run_log(const ruleset::Log& log);
+  // Where two rulesets are compared: the environment with what the packet leaves behind. A list
+  // that is only asked is noted where the packet itself has written to it.
+  Environment leaving(const Left& left, bool writes = true) const;
+  // What a packet finds where it has written itself is told apart by what it wrote. "": nothing.
+  std::string own_writes(const std::string& where) const;
+  // Tests what is counted, and leaves it counted, whether the rule goes on or not.
+  Step leave(const Left& left, Diagram holds, bool writes = true);
   Step run_object(std::uint32_t type, std::string_view name);
   Step run_unsupported(const ruleset::Unsupported& unsupported);
   // --- iptables (xt.cc) ---
@@ -175,7 +184,7 @@ class RuleRun {
   // (`word` & ~clears) ^ turns
   void turn_bits(Bits& word, std::uint32_t clears, const Bits& turns, std::string_view what);
   Step run_tproxy(const ruleset::Tproxy& tproxy);
-  Step run_synproxy();
+  Step run_synproxy(const ruleset::Synproxy& synproxy);
   // The rest of the rule, in another environment, for these packets; for others it breaks.
   Diagram rest_for(Diagram packets, Environment environment);
   Environment unknown_environment(const std::string& by) const;

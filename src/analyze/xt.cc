@@ -14,6 +14,7 @@
 #include "base/overloaded.h"
 #include "base/visit.h"
 #include "net/protocol.h"
+#include "ruleset/expr.h"
 #include "ruleset/loads.h"
 
 namespace rolewall::analyze {
@@ -64,7 +65,14 @@ RuleRun::Step RuleRun::run_xt_match(const r::XtMatch& match) {
     return choice(fmt::format("iptables' \"{}\" {}", words, what), FieldKind::NotModelled);
   };
   const auto free = [&]() -> Step {
-    const Diagram rest = rest_for(may("holds"), now());
+    Environment left = now();
+    std::string own;
+    for (const std::string& what : remembered_by(match)) {
+      own = own_writes(what);
+      const bool is_set = std::holds_alternative<r::XtSet>(*meaning);
+      left = leaving({.where = what, .how = in_words(match, r::XtFamily::Ipv4)}, !is_set);
+    }
+    const Diagram rest = rest_for(may("holds" + own), left);
     return Ends{diagrams_.choose(may("drops the packet"), decided(Fate::Drop), rest)};
   };
   if (!meaning) return free();
@@ -401,8 +409,17 @@ RuleRun::Step RuleRun::run_xt_target(const r::XtTarget& target) {
           },
           [&](const r::XtConnmarkTarget& t) { return run_connmark(t); },
           [&](const OneOf<r::XtSetMss, r::XtStripOptions, r::XtSetTos, r::XtSetTtl, r::XtSetEcn,
-                          r::XtTproxyTarget, r::XtSetTarget, r::XtSynproxyTarget, r::XtQueue> auto&)
-              -> Step { return anything(); },
+                          r::XtTproxyTarget, r::XtSynproxyTarget, r::XtQueue> auto&) -> Step {
+            return anything();
+          },
+          [&](const r::XtSetTarget&) -> Step {
+            Environment left = now();
+            for (const std::string& what : remembered_by(target)) {
+              left = leaving({.where = what, .how = in_words(target, r::XtFamily::Ipv4)});
+              environment_ = machine_.environments().intern(left);
+            }
+            return anything();
+          },
       },
       *meaning);
 }

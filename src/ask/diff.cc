@@ -12,6 +12,7 @@
 #include "eval/eval.h"
 #include "print/print.h"
 #include "ruleset/expr.h"
+#include "ruleset/expr_name.h"
 
 namespace rolewall::ask {
 namespace {
@@ -31,9 +32,13 @@ constexpr std::array kKinds{
     KindRow{DiffKind::DeniedOtherwise, "denied-otherwise", "denied before and now, in another way"},
     KindRow{DiffKind::Rewritten, "rewritten",
             "accepted before and now, with other addresses, headers or marks"},
-    KindRow{DiffKind::Logged, "logged-otherwise", "the same, with other lines in the log"},
+    KindRow{DiffKind::Logged, "logged-otherwise",
+            "accepted or denied as before, with other lines in the log"},
+    KindRow{
+        DiffKind::Remembered, "remembered-otherwise",
+        "accepted or denied as before, but it counts otherwise in a set or limit that others ask"},
     KindRow{DiffKind::Drawn, "limited-otherwise",
-            "accepted more or less often, as a limit or a draw has it"},
+            "accepted more or less often: a limit, a set or a random number decides"},
 };
 
 const KindRow& row_of(DiffKind kind) {
@@ -72,6 +77,11 @@ std::string_view name_of(DiffWord word) {
 
 std::size_t Diff::count(DiffKind kind) const {
   return static_cast<std::size_t>(std::ranges::count(classes, kind, &DiffClass::kind));
+}
+
+std::size_t Diff::shown(DiffKind kind) const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      classes, [&](const DiffClass& one) { return one.kind == kind && one.shown; }));
 }
 
 DiffWord word_of(const Diff& diff) {
@@ -116,7 +126,10 @@ class AskedSide {
       word.fate.translated = translations_of(packet, journey.after).at(hook->hook);
     }
     for (const eval::HookResult& result : journey.hooks) {
-      for (const eval::Step& step : result.steps) note_logs(step, word.fate.logged);
+      for (const eval::Step& step : result.steps) {
+        note_logs(step, word.fate.logged);
+        note_left(step, word.fate.left);
+      }
     }
     return word;
   }
@@ -142,6 +155,21 @@ class AskedSide {
     }
   }
 
+  void note_left(const eval::Step& step, std::vector<std::string>& left) const {
+    const ruleset::Table& table = snapshot_.ruleset.tables[step.table];
+    const ruleset::Rule& rule = table.chains[step.chain].rules[step.rule];
+    // What breaks has counted.
+    const std::size_t ran = step.matched ? rule.exprs.size() : step.broke_at + 1;
+    const auto writes = [](const ruleset::Expr& expr) {
+      const bool only_asks = ruleset::expr_name(expr) == "lookup";
+      return !only_asks && !analyze::remembered_by(expr).empty();
+    };
+    const auto end =
+        rule.exprs.begin() + static_cast<std::ptrdiff_t>(std::min(ran, rule.exprs.size()));
+    if (std::none_of(rule.exprs.begin(), end, writes)) return;
+    left.push_back(print::rule_text(table, rule, snapshot_.host.ipset_numbers));
+  }
+
   const ruleset::Snapshot& snapshot_;
   eval::Evaluator evaluator_;
 };
@@ -162,6 +190,8 @@ bool is_seen(DiffKind kind, const AskedSide::Word& before, const AskedSide::Word
               before.after.priority != after.after.priority);
     case DiffKind::Logged:
       return was == is && before.fate.logged != after.fate.logged;
+    case DiffKind::Remembered:
+      return was == is && before.fate.left != after.fate.left;
     case DiffKind::Drawn:
       return false;
   }
@@ -177,9 +207,16 @@ bool passes_on(const ruleset::Snapshot& snapshot) {
   });
 }
 
+// What the machine or the way of a packet may do to it and does not do here.
+bool is_usual(const std::string& choice) {
+  return choice.ends_with(": 0") && choice.find(" (") == std::string::npos;
+}
+
 // "the limit of web.inbound.status".
 std::string in_plain_words(const std::string& choice) {
   std::string what = choice.substr(0, choice.find(" ("));
+  // Which value it takes is nobody's words.
+  if (const std::size_t value = what.rfind(": "); value != std::string::npos) what.resize(value);
   what = what.substr(0, what.find(", expression "));
   constexpr std::string_view kElement = "an element of ";
   const std::size_t rate = what.rfind('/');  // what the set counts
@@ -219,6 +256,7 @@ class HostDiffer {
     }
     return all;
   }
+  const std::vector<std::string>& not_compared() const { return difference_.unlike(); }
   // What differs by the analyser, and nothing shows it.
   const std::vector<std::string>& unconfirmed() const { return unconfirmed_; }
 
@@ -312,7 +350,9 @@ class HostDiffer {
     }
     const bool seen = show(direction, way, part.kind, witness->packet, one.example);
     if (seen) return one;
+    one.shown = false;
     for (const std::string& choice : witness->choices) {
+      if (is_usual(choice)) continue;
       std::string what = in_plain_words(choice);
       if (std::ranges::find(one.depends, what) == one.depends.end()) {
         one.depends.push_back(std::move(what));
@@ -320,6 +360,14 @@ class HostDiffer {
     }
     if (!one.depends.empty()) return one;
     // What a packet cannot choose (a checksum) makes it another than was asked for.
+    if (!difference_.unlike().empty()) {
+      one.depends.emplace_back("what is not compared");
+      return one;
+    }
+    if (part.kind == DiffKind::Remembered) {
+      one.depends.emplace_back("what it writes, and in which order");
+      return one;
+    }
     if (open_ || !difference_.contains(direction, packets, witness->packet)) {
       one.depends.emplace_back("what is not modelled");
       return one;
@@ -386,14 +434,16 @@ class HostDiffer {
 
 Differ::OfHost Differ::compare(const ruleset::Snapshot& before, const ruleset::Snapshot& after) {
   OfHost found;
-  found.same =
-      before.host == after.host && (before.ruleset == after.ruleset ||
-                                    ruleset::same_configuration(before.ruleset, after.ruleset));
+  found.same = before.host == after.host &&
+               analyze::have_same_quotas(before.ruleset, after.ruleset) &&
+               (before.ruleset == after.ruleset ||
+                ruleset::same_configuration(before.ruleset, after.ruleset));
   if (!found.same) {
     const auto done = analyze::Analysis::within_budget<bool>([&] {
       HostDiffer differ(names_, before, after, budget_);
       found.classes = differ.classes(found.mistakes);
       found.not_proven = differ.unconfirmed();
+      found.not_compared = differ.not_compared();
       return true;
     });
     if (!done) {
@@ -411,6 +461,7 @@ void Differ::add(const OfHost& found, const std::string& host) {
   const auto of_host = [&](const std::string& what) { return fmt::format("{}: {}", host, what); };
   std::ranges::transform(found.not_proven, std::back_inserter(diff_.not_proven), of_host);
   std::ranges::transform(found.mistakes, std::back_inserter(diff_.mistakes), of_host);
+  std::ranges::transform(found.not_compared, std::back_inserter(diff_.not_compared), of_host);
   for (const DiffClass& one : found.classes) add(one);
 }
 
@@ -443,20 +494,22 @@ void Differ::add(DiffClass one) {
     };
     return one.kind == other.kind && one.way == other.way && one.service == other.service &&
            same_end(one.from, other.from) && same_end(one.to, other.to) &&
-           one.options == other.options && one.whole == other.whole &&
+           one.options == other.options && one.whole == other.whole && one.shown == other.shown &&
            one.depends == other.depends && same_line(one.example.before, other.example.before) &&
            same_line(one.example.after, other.example.after);
   };
   const auto at = std::ranges::find_if(diff_.classes, alike);
   if (at == diff_.classes.end()) {
     diff_.classes.push_back(std::move(one));
-  } else {
+  } else if (std::ranges::find(at->hosts, one.hosts.front()) == at->hosts.end()) {
     at->hosts.push_back(one.hosts.front());
   }
 }
 
 Diff Differ::take() {
-  std::ranges::stable_sort(diff_.classes, {}, &DiffClass::kind);
+  std::ranges::stable_sort(diff_.classes, {}, [](const DiffClass& one) {
+    return std::pair(!one.shown && one.kind != DiffKind::Drawn, one.kind);
+  });
   // Of several hosts the end that is each of them is what they have in common.
   for (DiffClass& one : diff_.classes) {
     if (one.hosts.size() < 2) continue;

@@ -4,8 +4,8 @@
 // A class is what one rule of the edit decides, of one kind and one way over one host; classes of
 // several hosts that read alike are one. Every example is put to the evaluator, by both rulesets,
 // before it is shown: where that does not see the difference, and nothing is free there, it is a
-// mistake of ours (`mistakes`), and no answer. Without classes, mistakes and `not_proven` the
-// answer is a proof: no packet's fate differs.
+// mistake of ours (`mistakes`), and no answer. Where all lists are empty the answer is a
+// proof: no packet's fate differs.
 #pragma once
 
 #include <cstddef>
@@ -33,6 +33,8 @@ struct ToldFate {
   std::string reason;               // of a Stack
   std::string translated;           // "to 10.0.2.10:443"
   std::vector<std::string> logged;  // the prefixes of the lines
+  // The rules by which it leaves something in what others are asked about: a set, a limit.
+  std::vector<std::string> left{};
   bool operator==(const ToldFate&) const = default;
 };
 
@@ -54,6 +56,8 @@ struct DiffClass {
   std::vector<std::string> depends;  // what it hangs on: "limit"; empty: it is so for certain
   std::vector<std::string> hosts;
   DiffExample example;
+  // Whether the example shows it: else both sides do there as they do without what it depends on.
+  bool shown = true;
 };
 
 enum class DiffWord : std::uint8_t {
@@ -73,9 +77,13 @@ struct Diff {
   std::size_t compared = 0;             // hosts whose are not
   std::vector<std::string> not_proven;  // "web-01: 20000000 edges": the budget ended
   std::vector<std::string> mistakes;
+  // What differs and is not compared: "web-01: chain i of table netdev t is another".
+  std::vector<std::string> not_compared{};
 
-  bool is_proof() const { return not_proven.empty() && mistakes.empty(); }
+  bool is_proof() const { return not_proven.empty() && mistakes.empty() && not_compared.empty(); }
   std::size_t count(DiffKind kind) const;
+  // Of those that their example shows.
+  std::size_t shown(DiffKind kind) const;
 };
 DiffWord word_of(const Diff& diff);
 
@@ -91,6 +99,7 @@ class Differ {
     std::vector<DiffClass> classes;
     std::vector<std::string> not_proven;  // why
     std::vector<std::string> mistakes;
+    std::vector<std::string> not_compared{};
   };
   // Adds it.
   OfHost compare(const ruleset::Snapshot& before, const ruleset::Snapshot& after);

@@ -304,7 +304,8 @@ int run(const ApplyOptions& options) {
       constexpr std::size_t kMostClasses = 3;
       const auto packets = changed_packets(options.state_directory, snapshot, &site.policy);
       if (packets) {
-        for (const std::string& line : short_lines(out(), *packets, kMostClasses)) out().line(line);
+        for (const std::string& line : short_lines(out(), *packets, kMostClasses, kDiffToPolicies))
+          out().line(line);
       }
     }
   }

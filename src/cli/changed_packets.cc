@@ -38,15 +38,19 @@ std::optional<ask::Diff> changed_packets(const std::string& state_directory,
   return changed_packets(**last, after, policy);
 }
 
-std::vector<std::string> short_lines(const Terminal& to, const ask::Diff& diff, std::size_t most) {
+std::vector<std::string> short_lines(const Terminal& to, const ask::Diff& diff, std::size_t most,
+                                     std::string_view command) {
   if (diff.classes.empty() && !diff.not_proven.empty()) {
-    return {fmt::format("packets: not compared here, for it takes long ({}): rolewall diff",
-                        diff.not_proven.front())};
+    return {fmt::format("packets: not compared here, for it takes long ({}): `{}`",
+                        diff.not_proven.front(), command)};
   }
   std::vector<std::string> lines{fmt::format("packets: {}", summary(diff))};
+  for (const std::string& what : diff.not_compared) {
+    lines.push_back(fmt::format("  not compared: {}", printable(what)));
+  }
   // Of many the first few tell nothing, and a screen is small.
   if (diff.classes.size() > most) {
-    lines.back() += " (each: rolewall diff)";
+    lines.front() += fmt::format(" (each: `{}`)", command);
     return lines;
   }
   for (std::size_t i = 0; i < diff.classes.size(); ++i) {

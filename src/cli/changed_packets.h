@@ -13,6 +13,9 @@
 
 namespace rolewall::cli {
 
+// What was applied last, and the policies.
+inline constexpr std::string_view kDiffToPolicies = "rolewall diff generation:current";
+
 // `policy`: whose names are used; null: there is none at hand. On one machine: that of `after`.
 // Its budget is small, for nobody asked: what does not end in it is told as such.
 ask::Diff changed_packets(const ruleset::Snapshot& before, const ruleset::Snapshot& after,
@@ -23,7 +26,9 @@ std::optional<ask::Diff> changed_packets(const std::string& state_directory,
                                          const ruleset::Snapshot& after,
                                          const policy::Policy* policy);
 
-// "packets: more permissive: ...", and a line for each class, `most` of them.
-std::vector<std::string> short_lines(const Terminal& to, const ask::Diff& diff, std::size_t most);
+// "packets: more permissive: ...", and a line for each class; of more than `most`, and of what is
+// not compared, the command that shows them: "rolewall diff generation:current".
+std::vector<std::string> short_lines(const Terminal& to, const ask::Diff& diff, std::size_t most,
+                                     std::string_view command);
 
 }  // namespace rolewall::cli

@@ -91,12 +91,14 @@ int roll_back_expired(const RollbackOptions& options) {
 }
 
 // Against what is in force now.
-void say_changed_packets(const ruleset::Snapshot& before, const std::string& state_directory) {
+void say_changed_packets(const ruleset::Snapshot& before, std::uint32_t generation,
+                         const std::string& state_directory) {
   constexpr std::size_t kMostClasses = 5;
   const auto now = apply::last_applied(state_directory);
   if (!now || !*now) return;
   for (const std::string& line :
-       short_lines(out(), changed_packets(before, **now, nullptr), kMostClasses)) {
+       short_lines(out(), changed_packets(before, **now, nullptr), kMostClasses,
+                   fmt::format("rolewall diff generation:{} generation:current", generation))) {
     out().line(line);
   }
 }
@@ -135,7 +137,9 @@ int rollback(const RollbackOptions& options) {
   out().line(to ? fmt::format("rolled back: generation {} is in force again{}", *to,
                               waits ? "" : ", after a reboot too")
                 : "rolled back: table inet rolewall was removed, as before the first apply");
-  if (to && before && *before) say_changed_packets(**before, options.state_directory);
+  if (to && before && *before) {
+    say_changed_packets(**before, done->event.from.value_or(0), options.state_directory);
+  }
   if (waits) {
     say_what_waits(*done->pending);
   } else if (*within) {
@@ -206,16 +210,25 @@ class GenerationPackets {
  public:
   GenerationPackets(const apply::History& history, const std::string& state_directory) {
     std::optional<ruleset::Snapshot> before;
+    std::uint32_t number = 0;  // of that
     for (const apply::Applied& applied : history.generations) {
       auto read = apply::read_generation(state_directory, applied.generation);
       if (!read) {
         before.reset();
         continue;
       }
-      if (before)
+      if (before) {
         diffs_.emplace(applied.generation, changed_packets(*before, read->snapshot, nullptr));
+        before_.emplace(applied.generation, number);
+      }
       before = std::move(read->snapshot);
+      number = applied.generation;
     }
+  }
+  // The one that it is compared with.
+  std::uint32_t before(std::uint32_t generation) const {
+    const auto at = before_.find(generation);
+    return at == before_.end() ? 0 : at->second;
   }
   const ask::Diff* of(std::uint32_t generation) const {
     const auto at = diffs_.find(generation);
@@ -224,13 +237,17 @@ class GenerationPackets {
 
  private:
   std::map<std::uint32_t, ask::Diff> diffs_;
+  std::map<std::uint32_t, std::uint32_t> before_;
 };
 
 void say_packets(const GenerationPackets* packets, std::uint32_t generation) {
   constexpr std::size_t kMostClasses = 5;
   const ask::Diff* diff = packets == nullptr ? nullptr : packets->of(generation);
   if (diff == nullptr) return;
-  for (const std::string& line : short_lines(out(), *diff, kMostClasses))
+  for (const std::string& line :
+       short_lines(out(), *diff, kMostClasses,
+                   fmt::format("rolewall diff generation:{} generation:{}",
+                               packets->before(generation), generation)))
     out().line("         " + line);
 }
 

@@ -173,6 +173,14 @@ class AlikeHosts {
 
 }  // namespace
 
+// What ip_set and iptables' lists hold is part of a ruleset and not of its machine.
+void put_on_machine(ruleset::Host& host, ruleset::Host machine) {
+  machine.ipsets = std::move(host.ipsets);
+  machine.ipset_numbers = std::move(host.ipset_numbers);
+  machine.xt_tables = std::move(host.xt_tables);
+  host = std::move(machine);
+}
+
 ruleset::Snapshot put_into(ruleset::Snapshot live, const ruleset::Snapshot& compiled) {
   std::vector<ruleset::Table>& tables = live.ruleset.tables;
   for (const ruleset::Table& table : compiled.ruleset.tables) {
@@ -251,7 +259,7 @@ Result<ask::Diff> compare(const DiffSide& before, const DiffSide& after,
     if (after.is_live && !before.is_live) was = put_into(*is, *was);
     // Of two rulesets, or of one and a policy, the machine is one.
     if (before.snapshot && !after.snapshot) is->host = was->host;
-    if (after.snapshot) was->host = is->host;
+    if (after.snapshot) put_on_machine(was->host, is->host);
     ask::Differ::OfHost found = differ.compare(*was, *is);
     if (kind) of_kind.emplace(*kind, std::move(found));
   }

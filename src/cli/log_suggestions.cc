@@ -52,7 +52,7 @@ std::string opens_in_words(const Result<ask::Diff>& opens) {
   if (diff.classes.size() > kMostShown) {
     text += fmt::format("# opens: and {} more classes\n", diff.classes.size() - kMostShown);
   }
-  for (const auto* list : {&diff.not_proven, &diff.mistakes}) {
+  for (const auto* list : {&diff.not_proven, &diff.mistakes, &diff.not_compared}) {
     for (const std::string& why : *list) {
       text += fmt::format("# opens: perhaps more, not proven: {}\n", printable(why));
     }

@@ -224,8 +224,8 @@ void print_text(const Planned& planned, const PlanOptions& options) {
   add_cuts(planned.cuts, planned.sources, options.all, screen);
   if (planned.packets) {
     constexpr std::size_t kMostClasses = 2;
-    for (const std::string& line :
-         short_lines(out(), *planned.packets, options.all ? SIZE_MAX : kMostClasses)) {
+    for (const std::string& line : short_lines(
+             out(), *planned.packets, options.all ? SIZE_MAX : kMostClasses, kDiffToPolicies)) {
       screen.line(line);
     }
   }

@@ -66,6 +66,13 @@ std::string logs(const ToldFate& fate) {
   return words;
 }
 
+std::string counts(const ToldFate& fate) {
+  if (fate.left.empty()) return "counts nowhere";
+  std::string words = "counts by";
+  for (const std::string& rule : fate.left) words += fmt::format(" `{}`", printable(rule));
+  return words;
+}
+
 Tone tone_of(DiffKind kind) {
   switch (kind) {
     case DiffKind::NewlyAccepted:
@@ -75,15 +82,38 @@ Tone tone_of(DiffKind kind) {
     case DiffKind::DeniedOtherwise:
     case DiffKind::Rewritten:
     case DiffKind::Logged:
+    case DiffKind::Remembered:
     case DiffKind::Drawn:
       return Tone::Warning;
   }
   return Tone::Warning;
 }
 
+// What nothing shows, though something may come that does.
+bool is_perhaps(const DiffClass& one) {
+  return !one.shown && one.kind != DiffKind::Drawn;
+}
+
+// "newly accepted: denied before, accepted now".
+std::string heading(const Terminal& to, const DiffClass& one) {
+  const std::string kind = to.paint(tone_of(one.kind), spaced(one.kind));
+  if (!is_perhaps(one)) return fmt::format("{}: {}", kind, ask::meaning(one.kind));
+  return fmt::format("perhaps {}: {}, where what it depends on comes about", kind,
+                     ask::meaning(one.kind));
+}
+
+std::size_t perhaps(const ask::Diff& diff) {
+  return static_cast<std::size_t>(std::ranges::count_if(diff.classes, is_perhaps));
+}
+
 std::size_t others(const ask::Diff& diff) {
-  return diff.classes.size() - diff.count(DiffKind::NewlyAccepted) -
-         diff.count(DiffKind::NewlyDenied);
+  return diff.classes.size() - diff.shown(DiffKind::NewlyAccepted) -
+         diff.shown(DiffKind::NewlyDenied) - perhaps(diff);
+}
+
+// The result in words for people; json.md has the names.
+std::string_view in_words(ask::DiffWord word) {
+  return word == ask::DiffWord::Otherwise ? "neither more nor less permissive" : ask::name_of(word);
 }
 
 Json json_of(const ToldFate& fate) {
@@ -92,6 +122,7 @@ Json json_of(const ToldFate& fate) {
   if (!fate.reason.empty()) json["reason"] = fate.reason;
   if (!fate.translated.empty()) json["translated"] = fate.translated;
   if (!fate.logged.empty()) json["logged"] = fate.logged;
+  if (!fate.left.empty()) json["counted_by"] = fate.left;
   return json;
 }
 
@@ -106,6 +137,7 @@ Json json_of(const DiffClass& one) {
             {"hosts", one.hosts}};
   if (!one.options.empty()) json["options"] = one.options;
   if (!one.depends.empty()) json["depends"] = one.depends;
+  if (!one.shown) json["shown"] = false;
   Json example{{"packet", one.example.packet},
                {"before", json_of(one.example.before)},
                {"after", json_of(one.example.after)}};
@@ -125,15 +157,14 @@ std::string in_code(std::string_view text) {
 
 std::vector<std::string> lines_of(const Terminal& to, const ask::Diff& diff, std::size_t most) {
   std::vector<std::string> lines;
-  std::optional<DiffKind> kind;
+  std::optional<std::pair<bool, DiffKind>> kind;
   std::size_t shown = 0;
   for (const DiffClass& one : diff.classes) {
     if (shown == most) break;
     ++shown;
-    if (kind != one.kind) {
-      kind = one.kind;
-      lines.push_back(fmt::format("{}: {}", to.paint(tone_of(one.kind), spaced(one.kind)),
-                                  ask::meaning(one.kind)));
+    if (kind != std::pair(is_perhaps(one), one.kind)) {
+      kind = std::pair(is_perhaps(one), one.kind);
+      lines.push_back(heading(to, one));
     }
     const std::string hosts = whose(one);
     lines.push_back(fmt::format("  {}{}", printable(packets_of(one)),
@@ -148,9 +179,16 @@ std::vector<std::string> lines_of(const Terminal& to, const ask::Diff& diff, std
     }
     for (const auto& [name, fate] :
          {std::pair("before", &one.example.before), std::pair("after ", &one.example.after)}) {
+      // Twice the same tells nothing.
+      if (!one.shown && one.example.before == one.example.after) {
+        lines.push_back(
+            fmt::format("    without it  {}  {}", in_column(to, fate->verdict), told_by(*fate)));
+        break;
+      }
       lines.push_back(
           fmt::format("    {}      {}  {}", name, in_column(to, fate->verdict), told_by(*fate)));
       if (one.kind == DiffKind::Logged) lines.push_back("                " + logs(*fate));
+      if (one.kind == DiffKind::Remembered) lines.push_back("                " + counts(*fate));
     }
   }
   if (shown < diff.classes.size()) {
@@ -166,6 +204,10 @@ std::vector<std::string> lines_of(const Terminal& to, const ask::Diff& diff, std
     lines.push_back(fmt::format("  {} {}: the budget has ended", to.paint(Tone::Bad, "not proven"),
                                 printable(why)));
   }
+  for (const std::string& what : diff.not_compared) {
+    lines.push_back(fmt::format("  {} {}", to.paint(Tone::Bad, "differs, and is not compared:"),
+                                printable(what)));
+  }
   for (const std::string& mistake : diff.mistakes) {
     lines.push_back("  " + printable(mistake));
   }
@@ -173,8 +215,9 @@ std::vector<std::string> lines_of(const Terminal& to, const ask::Diff& diff, std
 }
 
 std::string line_of(const Terminal& to, const DiffClass& one) {
-  std::string text = fmt::format("{}: {}", to.paint(tone_of(one.kind), spaced(one.kind)),
-                                 printable(packets_of(one)));
+  std::string text =
+      fmt::format("{}{}: {}", is_perhaps(one) ? "perhaps " : "",
+                  to.paint(tone_of(one.kind), spaced(one.kind)), printable(packets_of(one)));
   if (!one.depends.empty()) {
     text += printable(fmt::format(", depending on {}", fmt::join(one.depends, ", ")));
   }
@@ -189,15 +232,17 @@ std::string summary(const ask::Diff& diff) {
   if (!diff.new_hosts.empty()) hosts += fmt::format(", {} new", diff.new_hosts.size());
   if (!diff.gone_hosts.empty()) hosts += fmt::format(", {} gone", diff.gone_hosts.size());
   if (!diff.is_proof()) {
-    hosts += fmt::format("; not proven: {}", diff.not_proven.size() + diff.mistakes.size());
+    hosts += fmt::format("; not proven: {}",
+                         diff.not_proven.size() + diff.mistakes.size() + diff.not_compared.size());
   }
   if (diff.classes.empty() && diff.is_proof()) {
     return fmt::format("{}: {}{}", ask::name_of(ask::DiffWord::Equivalent), kNoDifference, hosts);
   }
-  const std::string word(diff.is_proof() ? ask::name_of(ask::word_of(diff)) : "not proven");
-  return fmt::format("{}: {} newly accepted, {} newly denied, {} otherwise{}", word,
-                     diff.count(DiffKind::NewlyAccepted), diff.count(DiffKind::NewlyDenied),
-                     others(diff), hosts);
+  const std::string_view word = diff.is_proof() ? in_words(ask::word_of(diff)) : "not proven";
+  const std::size_t unsure = perhaps(diff);
+  return fmt::format("{}: {} newly accepted, {} newly denied, {} otherwise{}{}", word,
+                     diff.shown(DiffKind::NewlyAccepted), diff.shown(DiffKind::NewlyDenied),
+                     others(diff), unsure == 0 ? "" : fmt::format(", {} perhaps", unsure), hosts);
 }
 
 void add_members(Json& json, const ask::Diff& diff) {
@@ -214,6 +259,7 @@ void add_members(Json& json, const ask::Diff& diff) {
   if (!diff.gone_hosts.empty()) json["hosts"]["gone"] = diff.gone_hosts;
   if (!diff.not_proven.empty()) json["not_proven"] = diff.not_proven;
   if (!diff.mistakes.empty()) json["mistakes"] = diff.mistakes;
+  if (!diff.not_compared.empty()) json["not_compared"] = diff.not_compared;
 }
 
 std::string markdown(const ask::Diff& diff, std::string_view before, std::string_view after) {
@@ -228,22 +274,26 @@ std::string markdown(const ask::Diff& diff, std::string_view before, std::string
   for (const std::string& why : diff.not_proven) {
     tail += fmt::format("* not proven: {}\n", in_code(why));
   }
+  for (const std::string& what : diff.not_compared) {
+    tail += fmt::format("* differs, and is not compared: {}\n", in_code(what));
+  }
   for (const std::string& mistake : diff.mistakes) tail += fmt::format("* {}\n", in_code(mistake));
   constexpr std::size_t kRoom = 200;  // for how many are left out
   if (tail.size() > kLongestComment / 4) tail.resize(kLongestComment / 4);
   std::string body;
-  std::optional<DiffKind> kind;
+  std::optional<std::pair<bool, DiffKind>> kind;
   std::size_t shown = 0;
   for (const DiffClass& one : diff.classes) {
     std::string entry;
-    if (kind != one.kind) {
+    if (kind != std::pair(is_perhaps(one), one.kind)) {
       entry +=
           fmt::format("\n#### {}\n\n| packets | example | before | after |\n|---|---|---|---|\n",
-                      spaced(one.kind));
+                      (is_perhaps(one) ? "perhaps " : "") + spaced(one.kind));
     }
     const auto side = [&](const ToldFate& fate) {
       std::string words = fmt::format("{} {}", ask::name_of(fate.verdict), in_code(told_by(fate)));
       if (one.kind == DiffKind::Logged) words += " " + in_code(logs(fate));
+      if (one.kind == DiffKind::Remembered) words += " " + in_code(counts(fate));
       return words;
     };
     const std::string hosts = whose(one);
@@ -255,7 +305,7 @@ std::string markdown(const ask::Diff& diff, std::string_view before, std::string
             : " depending on " + in_code(fmt::format("{}", fmt::join(one.depends, ", "))),
         in_code(one.example.packet), side(one.example.before), side(one.example.after));
     if (head.size() + body.size() + entry.size() + tail.size() + kRoom > kLongestComment) break;
-    kind = one.kind;
+    kind = std::pair(is_perhaps(one), one.kind);
     body += entry;
     ++shown;
   }

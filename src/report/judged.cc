@@ -287,6 +287,9 @@ void write_base(Html& html, const Model& model) {
   for (const std::string& why : diff.not_proven) {
     html.leaf("p", "Not proven: " + why, {{"class", "warn"}});
   }
+  for (const std::string& what : diff.not_compared) {
+    html.leaf("p", "Differs, and is not compared: " + what, {{"class", "warn"}});
+  }
   for (const std::string& what : diff.mistakes) {
     html.leaf("p", "A mistake of rolewall's, please report it: " + what, {{"class", "bad"}});
   }

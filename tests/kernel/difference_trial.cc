@@ -234,7 +234,7 @@ class Runner {
     std::optional<DifferenceKind> certain;
     for (const DifferencePart& part : parts[static_cast<std::size_t>(direction)]) {
       // Log lines are no fate, and marks are not seen.
-      if (part.kind == DifferenceKind::Logged) continue;
+      if (part.kind == DifferenceKind::Logged || part.kind == DifferenceKind::Remembered) continue;
       if (difference.contains(direction, part.packets, packet)) may = part.kind;
       const bool is_seen =
           part.kind != DifferenceKind::Rewritten &&

@@ -92,7 +92,110 @@ bool take_element(Table& table, Random& random) {
   return true;
 }
 
+constexpr std::string_view kMemory = "known";
+
+Chain* filter_chain(Ruleset& ruleset, Random& random, Table** of = nullptr) {
+  std::vector<std::pair<Table*, Chain*>> all;
+  for (Table& table : ruleset.tables) {
+    for (Chain& chain : table.chains) {
+      if (chain.base && chain.base->type == ChainType::Filter) all.emplace_back(&table, &chain);
+    }
+  }
+  if (all.empty()) return nullptr;
+  const auto [table, chain] = random.of(all);
+  if (of != nullptr) *of = table;
+  return chain;
+}
+
+bool fills(const Rule& rule) {
+  return std::ranges::any_of(rule.exprs,
+                             [](const Expr& expr) { return std::holds_alternative<Dynset>(expr); });
+}
+
 }  // namespace
+
+Ruleset with_memory(Ruleset ruleset, std::uint64_t seed) {
+  constexpr Register kKey = 8;
+  Random random(seed * 31 + 5);
+  Table* table = nullptr;
+  Chain* chain = filter_chain(ruleset, random, &table);
+  if (chain == nullptr) return ruleset;
+  Set& set = table->sets.emplace_back();
+  set.name = kMemory;
+  set.key = {{DataType::InetProtocol, 1}};
+  set.elements.key_size = 1;
+  set.dynamic = true;
+  set.size = 100;
+  Rule adds;
+  adds.exprs = {Meta{MetaKey::NfProto, kKey}, Cmp{CmpOp::Eq, kKey, Value::u8(2)},
+                Meta{MetaKey::L4Proto, kKey},
+                Dynset{DynsetOp::Add, set.name, kKey, {}, 0, false, {}}};
+  Rule asks;
+  asks.exprs = {
+      Meta{MetaKey::L4Proto, kKey},
+      Lookup{set.name, kKey, LookupResult::Membership, 0, random.percent(30)},
+      ImmediateVerdict{{random.percent(50) ? VerdictCode::Drop : VerdictCode::Accept, "", 0}}};
+  const auto place = [&] {
+    return chain->rules.begin() + random.below(static_cast<std::uint32_t>(chain->rules.size()) + 1);
+  };
+  chain->rules.insert(place(), adds);
+  chain->rules.insert(place(), asks);
+  return ruleset;
+}
+
+std::optional<Edited> edit_memory(const Ruleset& ruleset, std::uint64_t seed) {
+  Random random(seed * 131 + 7);
+  Edited edited{ruleset, ""};
+  for (Table& table : edited.ruleset.tables) {
+    for (Chain& chain : table.chains) {
+      const auto adds = std::ranges::find_if(chain.rules, fills);
+      if (adds == chain.rules.end()) continue;
+      switch (random.below(6)) {
+        case 0:
+          std::get<Cmp>(adds->exprs[1]).value = Value::u8(10);
+          edited.what = "the set is filled by IPv6";
+          break;
+        case 1:
+          std::get<Dynset>(adds->exprs.back()).op = DynsetOp::Delete;
+          edited.what = "the rule takes from the set";
+          break;
+        case 2: {
+          const Rule moved = *adds;
+          chain.rules.erase(adds);
+          chain.rules.insert(chain.rules.begin() +
+                                 random.below(static_cast<std::uint32_t>(chain.rules.size()) + 1),
+                             moved);
+          edited.what = "the rule that fills the set is moved";
+          break;
+        }
+        case 3:
+          for (Set& set : table.sets) {
+            if (set.name == kMemory) set.elements.keys = {17};
+          }
+          edited.what = "the set holds UDP";
+          break;
+        case 4:
+          chain.rules.erase(adds);
+          edited.what = "no rule fills the set";
+          break;
+        default: {
+          Table& device = edited.ruleset.tables.emplace_back();
+          device.family = Family::Netdev;
+          device.name = "below";
+          Chain& below = device.chains.emplace_back();
+          below.name = "in";
+          below.base = BaseChain{ChainType::Filter, Hook::Ingress, 0, VerdictCode::Drop, {"eth0"}};
+          edited.what = "a device has a chain";
+          if (verify(edited.ruleset)) return std::nullopt;
+          return edited;
+        }
+      }
+      if (verify(edited.ruleset)) return std::nullopt;
+      return edited;
+    }
+  }
+  return std::nullopt;
+}
 
 std::optional<Edited> edit(const Ruleset& ruleset, std::uint64_t seed) {
   Random random(seed * 7919 + 17);

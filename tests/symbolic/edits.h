@@ -18,4 +18,10 @@ struct Edited {
 // Absent: the edit cannot be made there. What is given is sound, as ruleset::verify() has it.
 std::optional<Edited> edit(const ruleset::Ruleset& ruleset, std::uint64_t seed);
 
+// The same with a set that one rule fills and another asks.
+ruleset::Ruleset with_memory(ruleset::Ruleset ruleset, std::uint64_t seed);
+// An edit of what such a ruleset remembers, or of what is asked below the IP stack: the rule that
+// fills the set, or where it stands, what the set holds at first, a new chain of a device.
+std::optional<Edited> edit_memory(const ruleset::Ruleset& ruleset, std::uint64_t seed);
+
 }  // namespace rolewall::symbolic
