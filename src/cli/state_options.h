@@ -48,11 +48,12 @@ inline std::string to_what(const apply::Pending& pending) {
 inline std::string when_over(const apply::Pending& pending) {
   return apply::when_over(pending, apply::this_world());
 }
-// What applies the policies of that directory again, as they were applied; "" for both: as they are
-// found.
+// What applies the policies of that directory again, as they were applied; "": as they are found,
+// for the host that this machine is.
 inline std::string applying_again(const std::string& policies, const std::string& host) {
   if (policies.empty() || policies == kServerDirectory) return "rolewall apply";
-  return fmt::format("rolewall apply -p {} --host {}", quoted(policies), quoted(host));
+  const std::string command = "rolewall apply -p " + quoted(policies);
+  return host.empty() ? command : command + " --host " + quoted(host);
 }
 // Whoever may not change the firewall is told so before he is told that there is nothing to do.
 inline Result<void> may_change_firewall() {
