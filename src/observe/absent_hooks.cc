@@ -43,7 +43,7 @@ std::vector<Finding> absent_hooks(const ruleset::Ruleset& live, const ruleset::H
                          "have: it meets no packet there",
                          r::name_of(table.family), table.name, chain.name, plain(hooked)),
              is_letter ? "the kernel took the `*` for a letter of the name: name each device, or "
-                         "load it with nft 1.1.4 or newer"
+                         "load it with an nft that knows beginnings of names"
                        : "`ip link` lists this machine's devices"});
       }
     }
