@@ -46,8 +46,9 @@ class CommandLine:
 def read_names(line: str, text: str, positional: bool) -> Option:
     """`-p,--policies DIR=x Excludes: --live`, as CLI11 writes it."""
     word = r"[^\s:={}]+"
+    # A default is no placeholder: of `--also FORM=FILE` both words are the type.
     form = re.fullmatch(
-        rf"(?P<names>{word})(?: (?P<type>{word}?)(?::\{{(?P<words>[^}}]*)\}})?(?:=(?P<default>\S+))?"
+        rf"(?P<names>{word})(?: (?P<type>[A-Z]+=[A-Z]+|{word}?)(?::\{{(?P<words>[^}}]*)\}})?(?:=(?P<default>\S+))?"
         r"(?P<many> \.\.\.)?(?P<required> REQUIRED)?)?"
         r"(?: Needs: (?P<needs>[^:]*?))?(?: Excludes: (?P<excludes>[^:]*))?", line)
     if not form or not text:

@@ -147,8 +147,8 @@ Meaning Agreement::meaning_of(const Machine& machine, const Outcome& outcome) {
   }
   for (const Part part : kNeverWritten) {
     const Bits none(after.part(part).size());
-    const bool beside = part >= Part::Mark;
-    if (after.part(part) == (beside ? none : space_->part(part))) continue;
+    const bool begins_as_zero = part >= Part::Mark && part < Part::KnownMark;
+    if (after.part(part) == (begins_as_zero ? none : space_->part(part))) continue;
     meaning.written +=
         fmt::format("{}part {}", meaning.written.empty() ? "" : ", ", static_cast<int>(part));
   }

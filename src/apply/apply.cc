@@ -30,6 +30,24 @@ using ruleset::Snapshot;
 using ruleset::Table;
 
 // `is_first`: of all.
+// What the policy changes, by name: "web.inbound.app changed, web.inbound.old removed"; "" where
+// that is nothing, or not known.
+std::string changed_names(const Generation* before, const Snapshot& wanted) {
+  constexpr std::size_t kMost = 3;
+  if (before == nullptr || before->snapshot.written.empty()) return "";
+  const std::vector<PolicyChange> changes =
+      policy_changes(before->snapshot.written, wanted.written);
+  std::string text;
+  for (std::size_t i = 0; i < changes.size() && i < kMost; ++i) {
+    const PolicyChange& change = changes[i];
+    const bool has_kind = !change.is_rule() && change.of != "defaults";
+    text += fmt::format("{}{}{} {}", i == 0 ? "" : ", ", has_kind ? change.of + " " : "",
+                        change.name, name_of(change.kind));
+  }
+  if (changes.size() > kMost) text += fmt::format(" and {} more", changes.size() - kMost);
+  return text;
+}
+
 std::string counts(const Plan& plan, bool is_first) {
   const std::string added =
       fmt::format("{} rule{}", plan.rules_added, plan.rules_added == 1 ? "" : "s");
@@ -164,7 +182,7 @@ class Apply {
     Result<std::optional<Generation>> former = state_to_return_to(plan.first);
     if (!former) return std::unexpected(std::move(former).error());
     Applied applied = now();
-    applied.changes = options_.refreshes ? options_.why : counts(plan, is_first());
+    applied.changes = options_.refreshes ? options_.why : in_words_of_history(plan);
     const Result<std::uint32_t> generation = state_.prepare(snapshot_, applied, options_.sources);
     if (!generation) return std::unexpected(generation.error());
     prepared_ = std::move(applied);
@@ -178,6 +196,13 @@ class Apply {
     if (!armed) return std::unexpected(std::move(armed).error());
     pending_ = std::move(*armed);
     return {};
+  }
+
+  // What `history` says of it.
+  std::string in_words_of_history(const Plan& plan) const {
+    const std::string names = changed_names(found_.in_force.get(), snapshot_);
+    const std::string rules = counts(plan, is_first());
+    return names.empty() || plan.first ? rules : fmt::format("{}; in the kernel {}", names, rules);
   }
 
   // No event and no generation is kept: nothing was ever applied, as far as is known.

@@ -21,9 +21,9 @@
 //
 // Rules. In each chain a longest run of equal rules in the same order stays (kept_rules.h); every
 // other goes, and comes again in front of one that stays, by its handle. From the chain's end on
-// that one is always known. A rule that merely moved takes along what it had counted. A rule that
-// counts for another behind it goes where that one does something else: what was dropped must not
-// be shown as let pass, when audit mode begins.
+// that one is always known. A rule that merely moved takes along what it had counted. Where a
+// built-in step counts for another rule behind it that does something else now, it is made again:
+// what was dropped must not be shown as let pass, when audit mode begins.
 //
 // Elements. Both sides sorted and in one form (elements.h), then merged: a row on one side alone
 // goes or comes, a row whose value is another does both. Where order means something (ranges of a
@@ -277,7 +277,7 @@ class Comparison {
       });
     });
     for (std::size_t i = 0; i < matches.size(); ++i) {
-      if (matches[i].live && counts(wanted.rules[i]) &&
+      if (matches[i].live && is_step(wanted.rules[i]) && counts(wanted.rules[i]) &&
           !end_alike(there, *matches[i].live, wanted, i)) {
         matches[i] = {};
       }
@@ -292,18 +292,21 @@ class Comparison {
     const bool first_goes =
         std::ranges::none_of(matches, [](const RuleMatch& match) { return match.live == 0U; });
     if (first_goes && !there.rules.empty() && !matches.empty() && !matches.front().live &&
-        end_alike(there, 0, wanted, 0)) {
+        (!is_step(wanted.rules.front()) || end_alike(there, 0, wanted, 0))) {
       take_count(there.rules.front(), result_.table.chains[chain].rules.front());
     }
     add_rules(chain, matches, there);
   }
+
+  // One of the policy's counts what comes to it, whatever it does then.
+  static bool is_step(const Rule& rule) { return rule.comment.text().starts_with('('); }
 
   static bool counts(const Rule& rule) {
     return std::ranges::any_of(
         rule.exprs, [](const Expr& expr) { return std::holds_alternative<Counter>(expr); });
   }
 
-  // Whether these rules, and those of their names that follow them, do the same in the end.
+  // Whether the last rules of their names do the same in the end.
   static bool end_alike(const Chain& one, std::size_t i, const Chain& other, std::size_t j) {
     const Expr* const end = end_of(one.rules, i);
     const Expr* const other_end = end_of(other.rules, j);
@@ -312,8 +315,8 @@ class Comparison {
   }
 
   static const Expr* end_of(const std::vector<Rule>& rules, std::size_t at) {
-    while (at + 1 < rules.size() && rules[at + 1].comment == rules[at].comment) ++at;
-    const Rule& last = rules[at];
+    const Rule& last =
+        *std::ranges::find(rules.rbegin(), rules.rend(), rules[at].comment, &Rule::comment);
     if (last.exprs.empty() || std::holds_alternative<Counter>(last.exprs.back())) return nullptr;
     return &last.exprs.back();
   }

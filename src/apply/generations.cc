@@ -167,4 +167,13 @@ Result<Kept> list_kept(const std::string& directory) {
   return kept;
 }
 
+std::string why_none_is_in_force(const std::string& directory) {
+  const auto kept = list_kept(directory);
+  const std::size_t count = kept ? kept->applied.size() + kept->unreadable.size() : 0;
+  if (count == 0) return "nothing was applied: nothing is recorded in " + directory;
+  return fmt::format(
+      "nothing is in force: of the generation{} kept in {} none is loaded (`rolewall history`)",
+      count == 1 ? "" : "s", directory);
+}
+
 }  // namespace rolewall::apply

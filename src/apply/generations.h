@@ -42,6 +42,9 @@ Result<void> check_generation(const std::string& directory, std::uint32_t genera
 // What is recorded of the one in force, without its ruleset.
 Result<std::optional<Applied>> current_applied(const std::string& directory);
 
+// For whoever finds nothing in force: whether anything was, and is kept.
+std::string why_none_is_in_force(const std::string& directory);
+
 // What is kept, the oldest first. One that a writer sweeps away meanwhile is none.
 struct Kept {
   std::vector<Applied> applied;

@@ -294,6 +294,20 @@ std::string table_name(const Table& table) {
   return fmt::format("table {} {}", name_of(table.family), table.name);
 }
 
+std::string_view name_of(ChangeKind kind) {
+  switch (kind) {
+    case ChangeKind::Added:
+      return "added";
+    case ChangeKind::Removed:
+      return "removed";
+    case ChangeKind::Changed:
+      return "changed";
+    case ChangeKind::Moved:
+      return "moved";
+  }
+  return "";
+}
+
 std::vector<ChangeItem> in_words(const Table& live, const Difference& difference) {
   return Speaker(live, difference).take();
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "apply/difference.h"
@@ -14,6 +15,8 @@ std::string table_name(const ruleset::Table& table);  // "table inet filter"
 
 // From the live table to the wanted one.
 enum class ChangeKind : std::uint8_t { Added, Removed, Changed, Moved };
+
+std::string_view name_of(ChangeKind kind);  // "added", ...
 
 struct ChangeItem {
   ChangeKind kind = ChangeKind::Changed;

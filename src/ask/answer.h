@@ -60,6 +60,7 @@ struct Tried {
   bool matched = false;
   std::string why;      // why it did not match
   std::string verdict;  // what it did where it matched: "accept", "jump web.inbound.app"
+  std::string does{};   // where it matched and the next rule is asked: "counts it", "logs it"
 };
 
 struct Alternative {

@@ -81,6 +81,14 @@ std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::J
   std::vector<Open> open;
   add_network(packet, open);
   add_transport(packet, open);
+  // A search through the whole packet asks for no field: a list of all would tell nobody anything.
+  const bool reads_all = std::ranges::any_of(reads.bytes, [&](const eval::Reads::Bytes& read) {
+    return read.from == 0 && read.to >= packet.bytes.size();
+  });
+  if (reads_all) {
+    found.emplace_back("all its other bytes as usual, and zeros for data");
+    open.clear();
+  }
   for (const Open& field : open) {
     const bool was_read = std::ranges::any_of(reads.bytes, [&](const eval::Reads::Bytes& read) {
       return read.from < field.to && field.from < read.to;

@@ -2,12 +2,39 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace rolewall::ask {
 namespace {
 
-// " (198.51.100.1 is in `office`)": the narrowest network that has the address and is not named.
-std::string network_of(const policy::Policy& policy, const policy::PacketWords& words,
+// Words that say more than the end's address does: a host, or a network by its name. (`internet`,
+// a prefix, or none at all leave open whose address it is.)
+bool says_whose(const policy::Selectors& selectors) {
+  return std::ranges::any_of(selectors.items, [](const policy::Selector& item) {
+    switch (item.term.kind) {
+      case policy::TermKind::Self:
+      case policy::TermKind::Host:
+      case policy::TermKind::Role:
+      case policy::TermKind::Tag:
+      case policy::TermKind::Network:
+        return !item.negated;
+      case policy::TermKind::Any:
+      case policy::TermKind::Internet:
+      case policy::TermKind::Site:
+      case policy::TermKind::Management:
+      case policy::TermKind::LinkLocal:
+      case policy::TermKind::Prefix:
+        return false;
+    }
+    return false;
+  });
+}
+
+// " (198.51.100.1 is in `office`)": the narrowest network that has the address, where the end's
+// words do not say whose it is.
+std::string network_of(const policy::Policy& policy, const policy::Selectors& selectors,
                        const net::Address& address) {
+  if (says_whose(selectors)) return "";
   const policy::Network* narrowest = nullptr;
   for (const policy::Network& network : policy.networks) {
     const bool is_all = (net::AddressSet::all() - network.addresses).empty();
@@ -16,7 +43,7 @@ std::string network_of(const policy::Policy& policy, const policy::PacketWords& 
       narrowest = &network;
     }
   }
-  if (narrowest == nullptr || words.text.find(narrowest->name) != std::string::npos) return "";
+  if (narrowest == nullptr) return "";
   return fmt::format(" ({} is in `{}`)", net::format(address), narrowest->name);
 }
 
@@ -24,8 +51,8 @@ std::string network_of(const policy::Policy& policy, const policy::PacketWords& 
 
 std::string names_of_ends(const policy::Policy& policy, const policy::PacketWords& words,
                           const Sample& sample) {
-  return network_of(policy, words, sample.fields.source) +
-         network_of(policy, words, sample.fields.destination);
+  return network_of(policy, words.from.selectors, sample.fields.source) +
+         network_of(policy, words.to.selectors, sample.fields.destination);
 }
 
 std::map<std::size_t, Proof> prove_tests(Prover& prover, TestReport& report, bool tests) {

@@ -14,8 +14,9 @@ namespace rolewall::ask {
 // What is broken, by case; all else goes to the report.
 std::map<std::size_t, Proof> prove_tests(Prover& prover, TestReport& report, bool tests);
 
-// Of a counterexample: the networks that its ends are in and that the words do not name, which tell
-// why such a packet is let in: " (198.51.100.1 is in `office`)"; "" where there are none.
+// Of a counterexample: the networks that its ends are in, where the words do not say whose they
+// are, which tells why such a packet is let in: " (198.51.100.1 is in `office`)"; "" where there
+// are none.
 std::string names_of_ends(const policy::Policy& policy, const policy::PacketWords& words,
                           const Sample& sample);
 

@@ -275,6 +275,45 @@ Result<std::vector<Reach>> ask_all(const policy::Policy& policy, const ReachQues
   return found;
 }
 
+// An end that is none is told as it was written, and not in a packet of ours.
+Result<void> is_end(const policy::Policy& policy, const std::string& end,
+                    std::string_view packet_of) {
+  Diagnostics findings;
+  if (end.empty() ||
+      policy::parse_packet(policy, fmt::format(fmt::runtime(packet_of), end), {}, false, findings))
+    return {};
+  if (!findings.has_errors()) return {};
+  const Diagnostic& first = findings.all().front();
+  return fail(ErrorKind::Usage, first.message + (first.hint.empty() ? "" : "; " + first.hint));
+}
+
+// What comes to a host of the receivers by way of `through`'s own address.
+Result<std::vector<std::string>> translated_by(const policy::Policy& policy,
+                                               const ReachQuestion& question, ReachAsker& asked) {
+  std::set<std::string> receivers;
+  Diagnostics ignored;
+  const auto words =
+      policy::parse_packet(policy, fmt::format("tcp/1 any > {}", question.to), {}, false, ignored);
+  if (!words) return std::vector<std::string>();
+  const net::AddressSet wanted = policy::addresses_of(policy, words->to.selectors, 0);
+  for (const policy::Host& host : policy.hosts) {
+    if (!(host.all_addresses() & wanted).empty()) receivers.insert(host.name);
+  }
+  std::vector<Reach> found;
+  TRY(asked.ask(question.from, question.through, found));
+  std::vector<std::string> services;
+  for (const Reach& each : found) {
+    const bool ends_there = std::ranges::any_of(each.open, [&](const Passage& passage) {
+      return std::ranges::any_of(passage.hops, [&](const Hop& hop) {
+        return hop.host != question.through && hop.host != passage.from &&
+               receivers.contains(hop.host);
+      });
+    });
+    if (ends_there) services.push_back(each.service);
+  }
+  return services;
+}
+
 }  // namespace
 
 std::vector<std::string> reach_ends(const policy::Policy& policy) {
@@ -291,10 +330,25 @@ std::vector<std::string> reach_ends(const policy::Policy& policy) {
 
 Result<ReachAnswer> reach(const policy::Policy& policy, policy::Date date, Site& site,
                           const ReachQuestion& question) {
+  TRY(is_end(policy, question.from, "tcp/1 {} > any"));
+  TRY(is_end(policy, question.to, "tcp/1 any > {}"));
+  TRY(is_end(policy, question.through, "tcp/1 any > any at={}"));
   std::vector<std::string> ends = reach_ends(policy);
   ReachAsker asked(policy, date, site, question);
   auto found = ask_all(policy, question, ends, asked);
-  if (found) return ReachAnswer{std::move(*found), {}};
+  if (found) {
+    ReachAnswer answer{std::move(*found), {}, {}};
+    const bool names_all =
+        !question.from.empty() && !question.to.empty() && !question.through.empty();
+    if (answer.cells.empty() && names_all) {
+      ReachQuestion to_itself = question;
+      to_itself.through.clear();
+      ReachAsker once_more(policy, date, site, to_itself);
+      auto translated = translated_by(policy, question, once_more);
+      if (translated) answer.translated = std::move(*translated);
+    }
+    return answer;
+  }
   const auto networks = std::ranges::stable_partition(
       ends, [&](const std::string& end) { return !is_network(policy, end); });
   std::vector<std::string> left_out(networks.begin(), networks.end());
@@ -305,7 +359,7 @@ Result<ReachAnswer> reach(const policy::Policy& policy, policy::Date date, Site&
   ReachAsker once_more(policy, date, site, question);
   found = ask_all(policy, question, ends, once_more);
   if (!found) return std::unexpected(std::move(found).error());
-  return ReachAnswer{std::move(*found), std::move(left_out)};
+  return ReachAnswer{std::move(*found), std::move(left_out), {}};
 }
 
 }  // namespace rolewall::ask

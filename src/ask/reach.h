@@ -42,6 +42,9 @@ struct Reach {
 struct ReachAnswer {
   std::vector<Reach> cells;           // those that are open, in the order of the ends and services
   std::vector<std::string> left_out;  // networks that were no end of their own
+  // Nothing is open through the host: the services that are open to it and end at the receiver, for
+  // it translates their destination.
+  std::vector<std::string> translated;
 };
 
 struct ReachQuestion {

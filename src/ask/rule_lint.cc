@@ -148,6 +148,33 @@ class RuleLint {
     }
   }
 
+  // What would let the rule decide something, since only one of the others has some packet of it.
+  // A block comes before the role's own rules and an early rule before all others, wherever they
+  // stand: past these no rule can be moved.
+  std::string hint_of_shadowed(const RuleUse& use, bool is_same) const {
+    const policy::Rule& rule = *use.rule;
+    const policy::Rule* below = nullptr;
+    const policy::Rule* of_block = nullptr;
+    for (const analyze::Blocker& blocker : use.blockers) {
+      if (blocker.rule == nullptr || !blocker.left) continue;
+      const policy::Rule& other = *blocker.rule;
+      const auto file = std::ranges::find(policy_.files, other.span.file, &policy::RuleFile::file);
+      if (other.span.file == rule.span.file) {
+        const bool is_first = below == nullptr || other.span.line < below->span.line;
+        if (other.early == rule.early && is_first) below = &other;
+      } else if (of_block == nullptr && file != policy_.files.end() && !file->is_role) {
+        of_block = &other;
+      }
+    }
+    if (below != nullptr && is_same) return "delete one of both";
+    if (below != nullptr) return fmt::format("delete it, or move it before {}", below->full_name);
+    if (of_block != nullptr) {
+      return fmt::format("delete it, or `skip` {} in the role: a block's rules come first",
+                         of_block->full_name);
+    }
+    return "delete it";
+  }
+
   void say_dead(const RuleUse& use) {
     const policy::Rule& rule = *use.rule;
     if (is_said(findings_, Code::UnmetRule, rule.span)) return;
@@ -181,7 +208,7 @@ class RuleLint {
                               rule.full_name, names.front())
                 : fmt::format("{} never matches: {} {} all its packets before it", rule.full_name,
                               fmt::join(names, ", "), names.size() == 1 ? "has" : "have together"),
-        "delete it, or move it up; `skip` it if a block has it");
+        hint_of_shadowed(use, is_same));
     for (const analyze::Blocker& blocker : use.blockers) {
       if (blocker.rule == nullptr) continue;
       std::string left = "without this one an earlier rule would still have them";

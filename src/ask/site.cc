@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "compile/compile.h"
 #include "print/print.h"
+#include "ruleset/expr.h"
 #include "ruleset/names.h"
 #include "ruleset/rule_parts.h"
 
@@ -39,6 +40,21 @@ std::string in_words(const ruleset::Verdict& verdict, const ruleset::Rule& rule)
   return words;
 }
 
+}  // namespace
+
+std::string does_in_words(const ruleset::Rule& rule) {
+  const auto logs = [](const ruleset::Expr& expr) {
+    return std::holds_alternative<ruleset::Log>(expr);
+  };
+  const auto counts = [](const ruleset::Expr& expr) {
+    return std::holds_alternative<ruleset::Counter>(expr);
+  };
+  if (std::ranges::any_of(rule.exprs, logs)) return "logs it";
+  return std::ranges::any_of(rule.exprs, counts) ? "counts it" : "";
+}
+
+namespace {
+
 Tried tried(const ruleset::Snapshot& snapshot, const eval::Step& step) {
   const ruleset::Table& table = snapshot.ruleset.tables[step.table];
   const ruleset::Chain& chain = table.chains[step.chain];
@@ -57,6 +73,7 @@ Tried tried(const ruleset::Snapshot& snapshot, const eval::Step& step) {
   tried.matched = step.matched;
   tried.why = step.why;
   if (step.matched) tried.verdict = in_words(step.verdict, chain.rules[step.rule]);
+  if (step.matched && tried.verdict.empty()) tried.does = does_in_words(chain.rules[step.rule]);
   return tried;
 }
 

@@ -123,6 +123,9 @@ void list_tried(Hop& hop, const ruleset::Snapshot& snapshot, const eval::HookRes
 DecidedBy decided_by(const ruleset::Ruleset& ruleset, const ruleset::SourceMap& sources,
                      const eval::Decision& decision);
 
+// Tried::does, of a rule that decides nothing; "" where it leaves no trace either.
+std::string does_in_words(const ruleset::Rule& rule);
+
 // Whether some host of the policy is in audit mode, so that its kernel accepts what is answered to
 // be denied.
 bool audits(const policy::Policy& policy);

@@ -20,6 +20,7 @@
 #include "cli/render_json.h"
 #include "cli/ruleset_file.h"
 #include "cli/site_options.h"
+#include "net/built_in_steps.h"
 #include "policy/effective.h"
 
 namespace rolewall::cli {
@@ -40,15 +41,33 @@ struct EvalOptions {
   CaptureOptions capture;
 };
 
-// Hosts whose kernel, being in audit mode, accepts what the answer denies.
-std::vector<std::string> auditing(const Subject& subject, const ask::Answer& answer) {
-  std::vector<std::string> hosts;
+bool decides_at(const ask::Hop& hop, std::string_view step) {
+  const auto is_it = [&](const ask::DecidedBy& by) { return by.rule == step; };
+  return (hop.decided_by && is_it(*hop.decided_by)) ||
+         std::ranges::any_of(hop.alternatives, [&](const ask::Alternative& each) {
+           return each.verdict != ask::Verdict::Accept && each.decided_by &&
+                  is_it(*each.decided_by);
+         });
+}
+
+// What the kernel of hosts in audit mode does otherwise than the answer says. Rules that deny, bans
+// and the rest deny in audit mode, too.
+struct Auditing {
+  std::vector<std::string> accept;  // what the defaults deny
+  std::vector<std::string> go_on;   // to the rules, with what a step before them denies
+};
+Auditing auditing(const Subject& subject, const ask::Answer& answer) {
+  Auditing hosts;
   if (!subject.has_policies || !ask::audits(subject.policy)) return hosts;
   for (const ask::Hop& hop : answer.hops) {
     const auto host = policy::find_host(subject.policy, hop.host);
     if (hop.verdict == ask::Verdict::Accept || !host) continue;
     const auto effective = policy::effective_policy(subject.policy, *host, subject.date);
-    if (effective.defaults.mode == policy::Mode::Audit) hosts.push_back(hop.host);
+    if (effective.defaults.mode != policy::Mode::Audit) continue;
+    if (decides_at(hop, net::step::kDefault)) hosts.accept.push_back(hop.host);
+    if (decides_at(hop, net::step::kInvalid) || decides_at(hop, net::step::kSpoofed)) {
+      hosts.go_on.push_back(hop.host);
+    }
   }
   return hosts;
 }
@@ -146,7 +165,7 @@ class Questions {
 
   Json json_of(const ask::Answer& answer) const {
     Json json = to_json(answer);
-    for (const std::string& host : auditing(subject_, answer)) json["audit"].push_back(host);
+    for (const std::string& host : auditing(subject_, answer).accept) json["audit"].push_back(host);
     if (!options_.expect.empty()) json["expected"] = options_.expect;
     return json;
   }
@@ -162,8 +181,14 @@ class Questions {
       }
       if (!words.empty()) out().line(fmt::format("to settle this, add {}", words));
     }
-    for (const std::string& host : auditing(subject_, answer)) {
+    const Auditing hosts = auditing(subject_, answer);
+    for (const std::string& host : hosts.accept) {
       out().line(fmt::format("{} is in audit mode: it logs this packet and accepts it", host));
+    }
+    for (const std::string& host : hosts.go_on) {
+      out().line(fmt::format(
+          "{} is in audit mode: it logs this packet, and its rules decide (`eval --live` there)",
+          host));
     }
   }
 

@@ -123,19 +123,24 @@ int explain_builtin(const BuiltinStep& step) {
   return kDone;
 }
 
+void show_page(std::string_view code) {
+  const std::string_view page = finding_page(code);
+  if (page.empty()) return;
+  out().line("");
+  for (const std::string& line : rolewall::lines_of(page)) out().line(line);
+}
+
 int explain_code(const policy::CodeRow& row) {
   const std::string_view kind = name_of(row.severity);
   out().line(fmt::format("{}: {} {} of `check`: {}", row.word,
                          row.severity == Severity::Error ? "an" : "a", kind, row.meaning));
-  if (const std::string_view page = finding_page(row.word); !page.empty()) {
-    out().line("");
-    for (const std::string& line : rolewall::lines_of(page)) out().line(line);
-  }
+  show_page(row.word);
   return kDone;
 }
 
 int explain_code(const observe::CodeRow& row) {
   out().line(fmt::format("{}: a finding of `status`: {}", row.word, row.meaning));
+  show_page(row.word);
   return kDone;
 }
 

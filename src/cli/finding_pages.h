@@ -1,5 +1,6 @@
-// docs/findings/CODE.md: what can happen, how to mend it, when it is right as it is, a bad and a
-// good example. The table is written by packaging/reference/write_finding_pages.py.
+// docs/findings/CODE.md: what can happen, how to mend it, when it is right as it is, of findings
+// in policies also a bad and a good example. The table is written by
+// packaging/reference/write_finding_pages.py.
 #pragma once
 
 #include <string_view>

@@ -22,9 +22,11 @@
 #include "cli/render.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
+#include "observe/held_back.h"
 #include "observe/log_fold.h"
 #include "observe/net_setting.h"
 #include "observe/source_counts.h"
+#include "observe/stats.h"
 
 namespace rolewall::cli {
 namespace {
@@ -71,7 +73,7 @@ class Recorded {
     if (!current) {
       problem_ = current.error().message;
     } else if (!*current) {
-      problem_ = "nothing is recorded in " + directory_;
+      problem_ = apply::why_none_is_in_force(directory_);
     } else {
       generation_ = (*current)->applied.generation;
       policy_ = observe::WrittenPolicy((*current)->snapshot, (*current)->applied.site);
@@ -134,7 +136,9 @@ class Follower {
   const Recorded& recorded() const { return recorded_; }
 
   Result<void> follow(std::optional<Clock::time_point> until) {
+    if (!options_.counts.empty()) TRY(sources_.begin(options_.counts));
     auto next = Clock::now() + kTidyEvery;
+    const auto before = options_.suggest ? std::optional(observe::look_at_table()) : std::nullopt;
     while (!Interruption::requested() && (!until || Clock::now() < *until)) {
       const auto read = reader_.read(kWaitMs, [&](const observe::LogLine& line) { take(line); });
       if (!read) return read;
@@ -144,7 +148,8 @@ class Follower {
       if (recorded_.read_again_if_changed() && !options_.group) TRY(move_to(recorded_.group()));
     }
     tidy(true);
-    if (options_.suggest) {
+    if (before) {
+      TRY(count_packets(*before));
       SiteOptions site = options_.site;
       site.refreshed = refreshed_names(options_.state_directory);
       out().write(suggestions_.write(recorded_.policy(), options_.format,
@@ -188,6 +193,30 @@ class Follower {
 
   void send(const std::string& fields) {
     if (!journal_.send(fields)) ++unsent_;
+  }
+
+  // For the suggestions: what the kernel has counted since `before`. Its lines come up to a tenth
+  // of a second later (LogReader), and whoever denies goes on: so the counters are read first.
+  Result<void> count_packets(const Result<observe::Look>& before) {
+    const auto now = observe::look_at_table();
+    if (!before || !now) {
+      suggestions_.set_packets_of_defaults(std::unexpected(before ? now.error() : before.error()));
+      return {};
+    }
+    const auto packets = observe::met_defaults(*now, *before);
+    if (!packets) {
+      suggestions_.set_packets_of_defaults(
+          fail(ErrorKind::Refused, now->has_table ? "the table was made anew meanwhile"
+                                                  : "there is no table inet rolewall"));
+      return {};
+    }
+    suggestions_.set_packets_of_defaults(*packets);
+    const auto until = Clock::now() + kTidyEvery;
+    while (suggestions_.lines_of_defaults() < *packets && Clock::now() < until) {
+      TRY(reader_.read(kWaitMs, [&](const observe::LogLine& line) { take(line); }));
+    }
+    tidy(true);
+    return {};
   }
 
   // What is no packet's: a loss.
@@ -274,8 +303,8 @@ Result<std::uint16_t> group_to_read(const LogOptions& options) {
   auto current = apply::current_generation(options.state_directory);
   if (!current) return std::unexpected(std::move(current).error());
   if (!*current) {
-    return fail(ErrorKind::Refused, "nothing is recorded in " + options.state_directory +
-                                        ": name the log's group with --group");
+    return fail(ErrorKind::Refused, apply::why_none_is_in_force(options.state_directory) +
+                                        ". To read a group all the same, name it with --group");
   }
   const auto group = observe::log_group((*current)->snapshot);
   if (group) return *group;
@@ -337,7 +366,8 @@ void add_log(Program& program) {
       .type_name("TIME")
       .show_default();
   verb.add_option("--for", options->time, "end after this time").type_name("TIME");
-  verb.add_option("--counts", options->counts, "keep here how often each source was logged")
+  verb.add_option("--counts", options->counts,
+                  "keep here how often each source was logged (its directory is made)")
       .type_name("FILE");
   const Option explain = verb.add_flag("--explain", options->explain,
                                        "say which change of the policy would admit the packet");

@@ -9,6 +9,7 @@
 #include "cli/render_diff.h"
 #include "cli/terminal.h"
 #include "net/built_in_steps.h"
+#include "observe/held_back.h"
 
 namespace rolewall::cli {
 namespace {
@@ -88,6 +89,7 @@ Json opens_json(const ask::Diff& diff) {
 
 void LogSuggestions::take(const observe::LogEvent& event, const observe::WrittenPolicy& policy) {
   const bool by_default = event.name == net::step::kDefault;
+  if (by_default) ++lines_of_defaults_;
   if (!by_default || !event.packet || event.packet->is_later_fragment) {
     if (event.fate != "accept") ++by_others_[event.name];
     return;
@@ -199,6 +201,24 @@ Json LogSuggestions::as_json(const observe::WrittenPolicy& policy,
   return array;
 }
 
+std::string LogSuggestions::held_back_in_words(const observe::WrittenPolicy& policy) const {
+  if (!packets_of_defaults_) {
+    return fmt::format(
+        "# Whether the log has a line of all that was denied by default is not known: {}\n",
+        printable(packets_of_defaults_.error().message));
+  }
+  if (*packets_of_defaults_ <= lines_of_defaults_) return "";
+  std::string text = fmt::format(
+      "# WARNING: perhaps not all is suggested that should be: {} met the defaults,\n"
+      "# and only {} logged.\n",
+      counted(*packets_of_defaults_, "packet"),
+      lines_of_defaults_ == 1 ? "1 was" : fmt::format("{} were", lines_of_defaults_));
+  for (const std::string& sentence : observe::limits_of_log(policy)) {
+    text += fmt::format("# {}\n", printable(sentence));
+  }
+  return text;
+}
+
 std::string LogSuggestions::write(const observe::WrittenPolicy& policy, std::string_view format,
                                   const Result<RuleOpenings>& openings) const {
   const std::vector<Suggestion> suggestions = all(policy, openings);
@@ -206,12 +226,22 @@ std::string LogSuggestions::write(const observe::WrittenPolicy& policy, std::str
     Json json{{"version", kJsonVersion},
               {"verb", "log"},
               {"suggestions", as_json(policy, suggestions, openings)},
-              {"left_out", left_out_}};
+              {"left_out", left_out_},
+              {"default_lines", lines_of_defaults_}};
+    if (packets_of_defaults_) {
+      json["default_packets"] = *packets_of_defaults_;
+    } else {
+      json["default_packets_unknown"] = printable(packets_of_defaults_.error().message);
+    }
     if (openings) json["file"] = printable(openings->files().front().path);
     return json.dump() + "\n";
   }
-  if (seen_.empty() && by_others_.empty()) return "nothing was logged that a rule would admit\n";
+  const std::string held_back = held_back_in_words(policy);
+  if (seen_.empty() && by_others_.empty()) {
+    return held_back + "nothing was logged that a rule would admit\n";
+  }
   std::string text =
+      held_back +
       "# Rules that would admit what was logged. Choose: what nobody needs, leave out.\n";
   if (openings) {
     text += fmt::format(

@@ -9,8 +9,10 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
+#include "base/error.h"
 #include "cli/json.h"
 #include "cli/rule_openings.h"
 #include "observe/log_event.h"
@@ -24,6 +26,13 @@ class LogSuggestions {
   static constexpr std::size_t kMostCompared = 50;
 
   void take(const observe::LogEvent& event, const observe::WrittenPolicy& policy);
+
+  // Of all that was taken, the lines of the defaults.
+  std::uint64_t lines_of_defaults() const { return lines_of_defaults_; }
+  // How many packets the kernel has counted for them meanwhile; an error says why it is not known.
+  void set_packets_of_defaults(Result<std::uint64_t> packets) {
+    packets_of_defaults_ = std::move(packets);
+  }
 
   // TOML for people, or an object of JSON. `openings`: an error says why nobody can tell what a
   // rule would open.
@@ -53,12 +62,16 @@ class LogSuggestions {
                const Result<RuleOpenings>& openings) const;
   std::vector<Suggestion> all(const observe::WrittenPolicy& policy,
                               const Result<RuleOpenings>& openings) const;
+  // What the log holds back, as comments; "" where it has a line of every packet.
+  std::string held_back_in_words(const observe::WrittenPolicy& policy) const;
   static std::vector<std::string> selectors(const Seen& seen, const observe::WrittenPolicy& policy);
   static std::string as_rule(const Key& key, const Seen& seen, const observe::WrittenPolicy& policy,
                              std::set<std::string>& taken);
 
   std::map<Key, Seen> seen_;
-  std::uint64_t left_out_ = 0;                      // lines of further services
+  std::uint64_t left_out_ = 0;  // lines of further services
+  std::uint64_t lines_of_defaults_ = 0;
+  Result<std::uint64_t> packets_of_defaults_ = fail(ErrorKind::Refused, "nobody has looked");
   std::map<std::string, std::uint64_t> by_others_;  // lines that no rule would change, by step
 };
 

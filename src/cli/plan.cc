@@ -10,6 +10,7 @@
 #include "apply/apply.h"
 #include "apply/ask_guard.h"
 #include "apply/waiting.h"
+#include "ask/check.h"
 #include "ask/shut_out.h"
 #include "cli/changed_packets.h"
 #include "cli/exit_status.h"
@@ -18,13 +19,16 @@
 #include "cli/program.h"
 #include "cli/recorded_site.h"
 #include "cli/render.h"
+#include "cli/render_checked.h"
 #include "cli/render_cuts.h"
 #include "cli/render_diff.h"
+#include "cli/render_json.h"
 #include "cli/render_plan.h"
 #include "cli/screen.h"
 #include "cli/site_options.h"
 #include "cli/state_options.h"
 #include "observe/this_host.h"
+#include "policy/effective.h"
 #include "policy/handling.h"
 
 namespace rolewall::cli {
@@ -72,6 +76,36 @@ Result<apply::NotAdmitted> ask_about_the_open(const Result<apply::GuardFacts>& f
                                               const ruleset::Snapshot& snapshot) {
   if (!facts) return std::unexpected(facts.error());
   return apply::what_is_cut(snapshot, *facts);
+}
+
+// The tests and laws that fail, each at its line; the screen has how many.
+void add_checked(const ask::Checked& checked, Screen& screen) {
+  if (checked.passed()) return;
+  screen.urgent("refused", "an apply would be, for the policies fail their own tests:");
+  const std::string errors =
+      checked.findings.has_errors() ? summary(checked.findings) + "; " : std::string();
+  screen.line("", errors + summary_with_laws(checked.tests));
+}
+
+std::string_view fate_of(policy::Action action) {
+  switch (action) {
+    case policy::Action::Accept:
+      return "accepted";
+    case policy::Action::Drop:
+      return "dropped";
+    case policy::Action::Reject:
+      return "rejected";
+  }
+  return "";
+}
+
+// Of a host that had no table of ours until now: what becomes of all that its rules do not name.
+void add_defaults(const policy::Defaults& defaults, Screen& screen) {
+  if (defaults.mode == policy::Mode::Audit) return;  // which is said
+  screen.urgent("from then",
+                fmt::format("what no rule decides: inbound {}, outbound {}, forwarded {}",
+                            fate_of(defaults.inbound), fate_of(defaults.outbound),
+                            fate_of(defaults.forward)));
 }
 
 void add_cuts(const Result<apply::NotAdmitted>& cuts, const BothSources& sources, bool all,
@@ -127,71 +161,123 @@ void say_limit(const LoadedSite& site, policy::Index host) {
   render(err(), site.policy.sources, findings, Severity::Warning);
 }
 
+// All that is told of one plan.
+struct Planned {
+  const LoadedSite& site;
+  const ruleset::Snapshot& snapshot;
+  policy::Defaults defaults;  // of the host
+  ask::Checked checked;
+  apply::Plan plan;
+  Result<apply::GuardAnswer> guard;  // empty where nothing changes: then it is not asked
+  std::optional<std::vector<std::string>> remarks;  // likewise: of what it was asked with
+  Result<apply::NotAdmitted> cuts;
+  BothSources sources;
+  std::optional<ask::Diff> packets;
+
+  bool changes() const { return !plan.empty() || plan.changes_policy(); }
+  bool is_refused() const { return !checked.passed() || (guard && !guard->losses.empty()); }
+};
+
+void print_json(const Planned& planned) {
+  const policy::Policy& policy = planned.site.policy;
+  Json json{{"version", kJsonVersion},
+            {"verb", "plan"},
+            {"host", planned.snapshot.host.name},
+            {"refused", planned.is_refused()}};
+  add_members(json, planned.plan);
+  json["defaults"] = Json{{"inbound", policy::name_of(planned.defaults.inbound)},
+                          {"outbound", policy::name_of(planned.defaults.outbound)},
+                          {"forward", policy::name_of(planned.defaults.forward)}};
+  json["findings"] = to_json(planned.checked.findings, policy.sources);
+  json["tests"] = to_json(policy, planned.checked.tests);
+  json["laws"] = laws_to_json(policy, planned.checked.tests);
+  if (planned.guard) {
+    json["lost"] = lost_json(planned.guard->losses);
+    json["notes"] = lost_json(planned.guard->notes);
+  }
+  if (planned.remarks) {
+    json["remarks"] = Json::array();
+    for (const std::string& remark : *planned.remarks) {
+      json["remarks"].push_back(printable(remark));
+    }
+  }
+  if (planned.cuts) json["connections"] = to_json(*planned.cuts, planned.sources);
+  if (planned.packets) {
+    Json changed;
+    add_members(changed, *planned.packets);
+    json["packets"] = std::move(changed);
+  }
+  print(json);
+}
+
+void print_text(const Planned& planned, const PlanOptions& options) {
+  Screen screen(out());
+  add_checked(planned.checked, screen);
+  const auto& tables = planned.snapshot.ruleset.tables;
+  if (!tables.empty() && apply::is_in_audit_mode(tables.front())) {
+    screen.urgent("audit mode", kAudits);
+  }
+  add_pending(options.state_directory, screen);
+  screen.line(fmt::format("{}: {}", planned.snapshot.host.name, summary(planned.plan)));
+  if (planned.plan.first) add_defaults(planned.defaults, screen);
+  add_guard(planned.guard, screen);
+  add_cuts(planned.cuts, planned.sources, options.all, screen);
+  if (planned.packets) {
+    constexpr std::size_t kMostClasses = 2;
+    for (const std::string& line :
+         short_lines(out(), *planned.packets, options.all ? SIZE_MAX : kMostClasses)) {
+      screen.line(line);
+    }
+  }
+  if (planned.changes()) {
+    const Extent extent = options.all ? Extent::Everything : Extent::Policy;
+    for (std::string& line : lines_of(out(), planned.plan, extent)) screen.line(std::move(line));
+  }
+  screen.show(options.all, "rolewall plan --all");
+}
+
 int run(const PlanOptions& options) {
   SiteOptions site = options.site;
   site.refreshed = refreshed_names(options.state_directory);
   const auto wanted = compiled_host(site, Looks::OnServer, options.host);
   if (!wanted) return report(wanted.error());
+  const LoadedSite& policies = wanted->site;
   const ruleset::Snapshot& snapshot = wanted->snapshot;
-  const auto plan = apply::plan(snapshot, options.state_directory, reading(options.read_all));
+  auto checked =
+      ask::check(policies.policy, policies.date, policies.diagnostics, ask::Extent::TestsAlone);
+  if (!checked) return report(checked.error());
+  auto plan = apply::plan(snapshot, options.state_directory, reading(options.read_all));
   if (!plan) return report(plan.error());
+  if (!checked->passed()) render(err(), policies.policy, *checked);
   if (const auto machine = observe::this_host()) warn_of_machine(snapshot, *machine);
-  say_limit(wanted->site, wanted->host);
-  const Result<apply::GuardFacts> facts = guard_facts(wanted->site.policy);
+  say_limit(policies, wanted->host);
+  const Result<apply::GuardFacts> facts = guard_facts(policies.policy);
   Result<apply::GuardAnswer> guard;
+  std::optional<std::vector<std::string>> remarks;
   if (!plan->empty()) {
     guard = ask_guard(facts, snapshot, options.state_directory);
-    if (facts) say_remarks(*facts);
+    if (facts) {
+      say_remarks(*facts);
+      remarks = facts->remarks;
+    }
   }
-  const Result<apply::NotAdmitted> cuts = ask_about_the_open(facts, snapshot);
   const ruleset::SourceMap applied = sources_in_force(options.state_directory);
-  const BothSources sources{snapshot.sources, applied};
-  std::optional<ask::Diff> packets;
-  if (!plan->first && (!plan->empty() || plan->changes_policy())) {
-    packets = changed_packets(options.state_directory, snapshot, &wanted->site.policy);
+  Planned planned{
+      .site = policies,
+      .snapshot = snapshot,
+      .defaults = policy::effective_policy(policies.policy, wanted->host, policies.date).defaults,
+      .checked = std::move(*checked),
+      .plan = std::move(*plan),
+      .guard = std::move(guard),
+      .remarks = std::move(remarks),
+      .cuts = ask_about_the_open(facts, snapshot),
+      .sources = {snapshot.sources, applied},
+      .packets = {}};
+  if (!planned.plan.first && planned.changes()) {
+    planned.packets = changed_packets(options.state_directory, snapshot, &policies.policy);
   }
-  if (options.format == "json") {
-    Json json{{"version", kJsonVersion}, {"verb", "plan"}, {"host", snapshot.host.name}};
-    add_members(json, *plan);
-    if (guard) {
-      json["lost"] = lost_json(guard->losses);
-      json["notes"] = lost_json(guard->notes);
-    }
-    if (facts && !plan->empty()) {
-      json["remarks"] = Json::array();
-      for (const std::string& remark : facts->remarks) json["remarks"].push_back(printable(remark));
-    }
-    if (cuts) json["connections"] = to_json(*cuts, sources);
-    if (packets) {
-      Json changed;
-      add_members(changed, *packets);
-      json["packets"] = std::move(changed);
-    }
-    print(json);
-  } else {
-    Screen screen(out());
-    const auto& tables = snapshot.ruleset.tables;
-    if (!tables.empty() && apply::is_in_audit_mode(tables.front())) {
-      screen.urgent("audit mode", kAudits);
-    }
-    add_pending(options.state_directory, screen);
-    screen.line(fmt::format("{}: {}", snapshot.host.name, summary(*plan)));
-    const Extent extent = options.all ? Extent::Everything : Extent::Policy;
-    add_guard(guard, screen);
-    add_cuts(cuts, sources, options.all, screen);
-    if (packets) {
-      constexpr std::size_t kMostClasses = 2;
-      for (const std::string& line :
-           short_lines(out(), *packets, options.all ? SIZE_MAX : kMostClasses)) {
-        screen.line(line);
-      }
-    }
-    if (!plan->empty() || plan->changes_policy()) {
-      for (std::string& line : lines_of(out(), *plan, extent)) screen.line(std::move(line));
-    }
-    screen.show(options.all, "rolewall plan --all");
-  }
-  return options.exit_code && (!plan->empty() || plan->changes_policy()) ? kNo : kDone;
+  options.format == "json" ? print_json(planned) : print_text(planned, options);
+  return options.exit_code && planned.changes() ? kNo : kDone;
 }
 
 }  // namespace
@@ -207,7 +293,10 @@ void add_plan(Program& program) {
       "names that they use stand for; and which packets' fate differs by it, for all packets\n"
       "(`rolewall diff` has examples). Everything else stays, with its counters. Without --all at\n"
       "most a screen is shown, and not what becomes of the kernel's chains, sets and maps.\n"
-      "It asks the guard, and says first what an apply from here would be refused for; then which\n"
+      "It runs the policies' tests and asks the guard, and says first what an apply from here "
+      "would\n"
+      "be refused for; before a first apply also what becomes of all that no rule decides; then "
+      "which\n"
       "open connections the policy no longer admits, by rule: `apply --cut` ends these.");
   auto options = std::make_shared<PlanOptions>();
   add_site_options(verb, options->site, Looks::OnServer);

@@ -25,9 +25,10 @@ std::optional<policy::PacketWords> parse(const std::string& text, const Subject&
 
 // A ruleset that came alone has no names, and its machine may have no address.
 void advise_without_policies(const Subject& subject, Diagnostics& diagnostics) {
-  constexpr std::string_view kAddressesAlone =
-      "a ruleset without policies has no names but `self` and `any`: write an address or a prefix, "
-      "or ask the policies, without --live and --ruleset";
+  const std::string addresses_alone = fmt::format(
+      "without policies there are no names but `self`, `any`, `internet` and the host's own: write "
+      "an address or a prefix, or {}",
+      subject.with_policies);
   constexpr std::string_view kNoAddress =
       "the machine of this ruleset has no address: give it one (`ip address add`) and write the "
       "ruleset anew with `rolewall dump`";
@@ -36,7 +37,7 @@ void advise_without_policies(const Subject& subject, Diagnostics& diagnostics) {
   Diagnostics advised;
   for (Diagnostic finding : diagnostics.all()) {
     if (is(finding, policy::Code::UnknownName) && !finding.hint.starts_with("did you mean")) {
-      finding.hint = kAddressesAlone;
+      finding.hint = addresses_alone;
     } else if (!has_address &&
                (is(finding, policy::Code::NoSample) || is(finding, policy::Code::NotAnEnd))) {
       finding.hint = kNoAddress;

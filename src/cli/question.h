@@ -24,6 +24,8 @@ struct Subject {
   bool has_policies = false;  // else a ruleset alone, whose host is the policy's only one
   policy::Date date;
   ask::Asking asking;
+  // Without policies: how to ask with them, behind "or".
+  std::string_view with_policies = "ask the policies, without --live and --ruleset";
 };
 
 // The words, as a test has them: each end may list several.

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/exit_status.h"
+#include "cli/printed_commands.h"
 #include "cli/program.h"
 #include "cli/render.h"
 #include "cli/render_json.h"
@@ -95,9 +96,19 @@ void print_matrix(const std::vector<ask::Reach>& all) {
   constexpr std::size_t kNarrowest = 8;
   std::size_t width = kNarrowest;
   for (const ask::Reach& each : all) width = std::max(width, each.service.size());
-  for (const std::string& sender : senders) {
-    out().line(out().paint(Tone::Strong, sender));
-    for (const auto& [service, to] : receivers[sender]) {
+  // Ends with the same flows stand together, as `management` and the network that it is.
+  std::vector<bool> is_told(senders.size());
+  for (std::size_t i = 0; i < senders.size(); ++i) {
+    if (is_told[i]) continue;
+    const auto& flows = receivers[senders[i]];
+    std::string names = senders[i];
+    for (std::size_t other = i + 1; other < senders.size(); ++other) {
+      if (is_told[other] || receivers[senders[other]] != flows) continue;
+      names += ", " + senders[other];
+      is_told[other] = true;
+    }
+    out().line(out().paint(Tone::Strong, names));
+    for (const auto& [service, to] : flows) {
       out().line(fmt::format("  {:{}}  {}", service, width, to));
     }
   }
@@ -179,6 +190,7 @@ int run(const ReachOptions& options) {
               {"directory", site->policy.directory},
               {"reach", std::move(all)}};
     if (!found->left_out.empty()) json["left_out"] = found->left_out;
+    if (!found->translated.empty()) json["translated"] = found->translated;
     print(json);
   } else if (options.format == "dot") {
     print_dot(found->cells);
@@ -186,6 +198,12 @@ int run(const ReachOptions& options) {
     const bool named = !question.from.empty() || !question.to.empty();
     if (found->cells.empty()) out().line("nothing");
     named ? print_pairs(found->cells) : print_matrix(found->cells);
+  }
+  if (!found->translated.empty()) {
+    render_notes({fmt::format(
+        "{} translates to {} what is sent to its own address ({}): `rolewall reach {} {}`",
+        question.through, question.to, fmt::join(found->translated, ", "), quoted(question.from),
+        quoted(question.through))});
   }
   if (!found->left_out.empty()) {
     render_notes({fmt::format(

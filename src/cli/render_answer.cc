@@ -105,10 +105,10 @@ void render_tried(const Terminal& terminal, const ask::Hop& hop) {
     }
     const std::string place =
         tried.file.empty() ? "" : fmt::format("  {}:{}", printable(tried.file), tried.line);
-    const std::string outcome =
-        tried.matched
-            ? (tried.verdict.empty() ? "matches" : fmt::format("matches: {}", tried.verdict))
-            : printable(tried.why);
+    const std::string& then = tried.verdict.empty() ? tried.does : tried.verdict;
+    const std::string outcome = tried.matched
+                                    ? (then.empty() ? "matches" : fmt::format("matches: {}", then))
+                                    : printable(tried.why);
     const std::string mark =
         tried.matched ? terminal.paint(Tone::Strong, "+") : terminal.paint(Tone::Quiet, "-");
     if (!tried.text.empty()) {
@@ -153,10 +153,6 @@ void render(const Terminal& terminal, const ask::Answer& answer) {
   const bool is_ours = answer.verdict == Verdict::Stack || answer.verdict == Verdict::Held;
   terminal.line(fmt::format("{}: {}{}", answer.packet, painted(terminal, answer.verdict),
                             is_ours ? fmt::format(" ({})", ask::meaning(answer.verdict)) : ""));
-  if (!answer.assumed.empty()) {
-    terminal.line(terminal.paint(Tone::Quiet, fmt::format("  assumed, since not said: {}",
-                                                          fmt::join(answer.assumed, ", "))));
-  }
   const bool is_filtered = std::ranges::any_of(
       answer.hops, [](const ask::Hop& hop) { return hop.decided_by || !hop.reason.empty(); });
   if (answer.verdict == Verdict::Accept && !is_filtered) {
@@ -176,6 +172,10 @@ void render(const Terminal& terminal, const ask::Answer& answer) {
     for (const ask::Hop& hop : answer.beyond) {
       if (!is_silent(hop)) render_hop(terminal, hop, columns);
     }
+  }
+  if (!answer.assumed.empty()) {
+    terminal.line(terminal.paint(Tone::Quiet, fmt::format("  assumed, since not said: {}",
+                                                          fmt::join(answer.assumed, ", "))));
   }
 }
 

@@ -133,7 +133,7 @@ std::vector<std::string> lines_of(const apply::NotAdmitted& found, const BothSou
   for (const apply::CutGroup& group : found.groups) {
     const std::string of =
         group.admitted_by.empty()
-            ? "that no rule of today admits"
+            ? "open from before, which no rule in force admits either"
             : fmt::format("of {}{}", group.admitted_by, place_of_rule(group.admitted_by, sources));
     lines.push_back(fmt::format("{} {}, {}", grouped(group.connections.size()), of,
                                 what_denies(group, sources)));

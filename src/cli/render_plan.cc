@@ -21,20 +21,6 @@ using apply::ChangeKind;
 using apply::KeyChange;
 using apply::PolicyChange;
 
-std::string_view name_of(ChangeKind kind) {
-  switch (kind) {
-    case ChangeKind::Added:
-      return "added";
-    case ChangeKind::Removed:
-      return "removed";
-    case ChangeKind::Changed:
-      return "changed";
-    case ChangeKind::Moved:
-      return "moved";
-  }
-  return "";
-}
-
 std::string sign(const Terminal& to, ChangeKind kind) {
   switch (kind) {
     case ChangeKind::Added:

@@ -62,6 +62,23 @@ void put_in_order(std::vector<Row>& rows, StatsOrder order) {
   });
 }
 
+// What the elements of a set are.
+std::string_view words_of(observe::SetUse use) {
+  switch (use) {
+    case observe::SetUse::Bans:
+      return "bans";
+    case observe::SetUse::Openings:
+      return "allow's openings";
+    case observe::SetUse::RateSources:
+      return "sources, limit";
+    case observe::SetUse::ConnectionSources:
+      return "open connections";
+    case observe::SetUse::LogSources:
+      return "sources, log";
+  }
+  return "";
+}
+
 class StatsText {
  public:
   StatsText(const ShownStats& stats, StatsOrder order, bool all)
@@ -193,7 +210,7 @@ class StatsText {
       rows.push_back(row_of(count, fmt::format("{}{}", name, audited ? " (passed)" : "")));
     }
     show(std::move(rows), fmt::format("{:<{}} {:>9} {:>13}  {}", "denied: packets", kNameWidth,
-                                      "1/s", "packets", "line"));
+                                      "packets/s", "packets", "line"));
   }
 
   // The kernel counts no drop by its source: what there is comes from the log.
@@ -241,11 +258,11 @@ class StatsText {
       Row row{.name = set.name, .rate = 0, .count = set.elements.value_or(1), .line = ""};
       row.line =
           fmt::format("{:<{}} {:>9} {:>13}  {}", fitted(set.name, kNameWidth), kNameWidth, fill,
-                      set.elements ? grouped(*set.elements) : "more", name_of(set.use));
+                      set.elements ? grouped(*set.elements) : "more", words_of(set.use));
       rows.push_back(std::move(row));
     }
     show(std::move(rows),
-         fmt::format("{:<{}} {:>9} {:>13}  {}", "sets", kNameWidth, "full", "elements", "of"));
+         fmt::format("{:<{}} {:>9} {:>13}  {}", "sets", kNameWidth, "full", "elements", "of what"));
   }
 
   void conntrack() {

@@ -105,6 +105,7 @@ ask::Tried ran(const sandbox::Step& step, const ruleset::Snapshot& snapshot) {
   one.line = by.line;
   one.matched = true;
   one.verdict = verdict_in_words(step, rule);
+  if (one.verdict.empty()) one.does = ask::does_in_words(rule);
   if (one.rule.empty() || !ruleset::is_own(table)) {
     one.rule = fmt::format("handle {}", rule.handle);
     one.text = fmt::format("{} (handle {})",

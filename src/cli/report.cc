@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <cstdlib>
@@ -71,7 +72,10 @@ Result<report::Counters> read_counters(const std::string& path) {
   for (const Json& each : json->find("rules")->elements()) {
     const std::string fate = each.text("fate");
     if (fate != "drop" && fate != "reject" && fate != "audit") continue;
-    counters.denials.push_back({each.text("name"), fate, each.number("packets").value_or(0),
+    std::string name = each.text("name");
+    if (each.is_true("excess")) name += " excess";
+    if (name.starts_with('(') && !each.text("chain").empty()) name += " " + each.text("chain");
+    counters.denials.push_back({std::move(name), fate, each.number("packets").value_or(0),
                                 each.number("per_1000_seconds")});
   }
   return counters;
@@ -94,6 +98,12 @@ int run(const ReportOptions& given) {
   if (!given.stats.empty()) {
     auto read = read_counters(given.stats);
     if (!read) return report(read.error());
+    const auto is_it = [&](const policy::Host& host) { return host.name == read->host; };
+    if (!read->host.empty() && std::ranges::none_of(here.site->policy.hosts, is_it)) {
+      return report_usage(fmt::format(
+          "{}: these are the counters of {}, and the site in {} has no host of that name",
+          given.stats, printable(read->host), here.name));
+    }
     counters = std::move(*read);
   }
   auto model =

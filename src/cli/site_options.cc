@@ -106,12 +106,15 @@ std::string machine_name() {
   return name.data();
 }
 
-void add_site_options(Verb& verb, SiteOptions& options, Looks looks, bool positional) {
+void add_site_options(Verb& verb, SiteOptions& options, Looks looks, bool positional,
+                      std::string_view by_default) {
+  if (by_default.empty()) {
+    by_default = looks == Looks::Around
+                     ? "the first of ., ./policies and /etc/rolewall that has a site.toml"
+                     : kServerDirectory;
+  }
   verb.add_option(positional ? "-p,--policies,DIR" : "-p,--policies", options.directory,
-                  looks == Looks::Around
-                      ? "the directory with the policies (default: the first of "
-                        "., ./policies and /etc/rolewall that has a site.toml)"
-                      : "the directory with the policies (default: /etc/rolewall)")
+                  fmt::format("the directory with the policies (default: {})", by_default))
       .type_name("DIR");
   verb.add_option("--date", options.date, "the date for `expires` (default: today, UTC)")
       .type_name("YYYY-MM-DD");

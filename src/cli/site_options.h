@@ -36,8 +36,10 @@ struct SiteOptions {
 };
 
 // DIR (also -p DIR) and --date; `looks`: where, without DIR. `positional` false: -p alone (where
-// another word stands in DIR's place).
-void add_site_options(Verb& verb, SiteOptions& options, Looks looks, bool positional = true);
+// another word stands in DIR's place). `by_default`: what the help says is read without it; "":
+// where `looks` looks.
+void add_site_options(Verb& verb, SiteOptions& options, Looks looks, bool positional = true,
+                      std::string_view by_default = "");
 
 // What --date says; today where it says nothing.
 Result<policy::Date> date_of(const std::string& text);

@@ -48,12 +48,16 @@ inline std::string to_what(const apply::Pending& pending) {
 inline std::string when_over(const apply::Pending& pending) {
   return apply::when_over(pending, apply::this_world());
 }
-// What applies the policies of that directory again, as they were applied; "": as they are found,
-// for the host that this machine is.
+// Behind a verb: the policies as they were applied; "" where they are found so. Without a host,
+// this machine's.
+inline std::string policies_named(const std::string& policies, const std::string& host) {
+  if (policies.empty() || policies == kServerDirectory) return "";
+  const std::string named = " -p " + quoted(policies);
+  return host.empty() ? named : named + " --host " + quoted(host);
+}
+// What applies them again.
 inline std::string applying_again(const std::string& policies, const std::string& host) {
-  if (policies.empty() || policies == kServerDirectory) return "rolewall apply";
-  const std::string command = "rolewall apply -p " + quoted(policies);
-  return host.empty() ? command : command + " --host " + quoted(host);
+  return "rolewall apply" + policies_named(policies, host);
 }
 // Whoever may not change the firewall is told so before he is told that there is nothing to do.
 inline Result<void> may_change_firewall() {

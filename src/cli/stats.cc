@@ -84,7 +84,7 @@ class Counting {
       shown_.applied = (*generation)->applied;
       policy_ = observe::WrittenPolicy((*generation)->snapshot, (*generation)->applied.site);
     } else {
-      shown_.no_record = "nothing is recorded in " + options_.state_directory;
+      shown_.no_record = apply::why_none_is_in_force(options_.state_directory);
     }
     shown_.policy = &policy_;
     if (options_.no_connections) return;

@@ -115,7 +115,8 @@ void print_json(const apply::Status& status) {
   print(json);
 }
 
-void add_others(const std::vector<observe::OtherChain>& others, Screen& screen) {
+// Where nothing of ours is in force, there is no order to it, and nothing to add to it.
+void add_others(const std::vector<observe::OtherChain>& others, bool in_force, Screen& screen) {
   std::size_t widest = 0;
   std::vector<std::string> names;
   for (const observe::OtherChain& chain : others) {
@@ -126,17 +127,29 @@ void add_others(const std::vector<observe::OtherChain>& others, Screen& screen) 
   for (std::size_t i = 0; i < others.size(); ++i) {
     const observe::OtherChain& chain = others[i];
     std::vector<std::string_view> effects;
-    for (const observe::Effect effect : chain.effects) effects.push_back(words_of(effect));
-    screen.line(i == 0 ? "others" : "",
-                fmt::format("{:<{}}  {} {} {}, {} rolewall: {}", names[i], widest,
-                            ruleset::name_of(chain.base.type), ruleset::name_of(chain.base.hook),
-                            chain.base.priority, word_of(chain.order),
-                            effects.empty() ? "drops nothing"
-                                            : fmt::format("{}", fmt::join(effects, ", "))));
+    for (const observe::Effect effect : chain.effects)
+      effects.push_back(words_of(effect, in_force));
+    screen.line(
+        i == 0 ? "others" : "",
+        fmt::format(
+            "{:<{}}  {} {} {}{}: {}", names[i], widest, ruleset::name_of(chain.base.type),
+            ruleset::name_of(chain.base.hook), chain.base.priority,
+            in_force ? fmt::format(", {} rolewall", word_of(chain.order)) : "",
+            effects.empty() ? "drops nothing" : fmt::format("{}", fmt::join(effects, ", "))));
   }
-  if (!others.empty()) {
+  if (!others.empty() && in_force) {
     screen.line("", "a drop in any chain is final: none of these can admit what rolewall drops");
   }
+}
+
+// The chains alone say what may be; which rules suffer, the policies beside them.
+void add_what_is_dropped(const apply::Status& status, Screen& screen) {
+  const bool drops = std::ranges::any_of(status.survey.others, [](const auto& chain) {
+    return std::ranges::find(chain.effects, observe::Effect::Drops) != chain.effects.end();
+  });
+  if (!drops || !status.table_present || !status.generation) return;
+  screen.line("", fmt::format("which rules open nothing by them: sudo rolewall lint --live{}",
+                              policies_named(status.policies, status.host)));
 }
 
 void add_findings(const std::vector<observe::Finding>& findings, Screen& screen) {
@@ -284,7 +297,8 @@ void print_text(const apply::Status& status, bool all) {
                                        status.table_present ? "" : ", not in force"));
   }
   for (const std::string& each : status.silent) screen.line("names", printable(each));
-  add_others(status.survey.others, screen);
+  add_others(status.survey.others, status.table_present, screen);
+  add_what_is_dropped(status, screen);
   add_findings(status.survey.findings, screen);
   screen.show(all, "rolewall status --all");
 }

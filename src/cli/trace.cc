@@ -81,7 +81,11 @@ Result<std::unique_ptr<Live>> read_live(netlink::Connection& kernel,
 // Whom the words are about: this host, by the policies where they are named.
 Result<Subject> subject_of(const TraceOptions& options, const ruleset::Host& machine) {
   if (options.site.directory.empty() && options.host.empty()) {
-    return Subject{policy_without_site(machine), false, {}, {policy::Index{0}, true, false}};
+    return Subject{policy_without_site(machine),
+                   false,
+                   {},
+                   {policy::Index{0}, true, false},
+                   "name their directory with -p"};
   }
   auto site = load_valid_site(options.site, Looks::Around);
   if (!site) return std::unexpected(std::move(site).error());
@@ -359,8 +363,11 @@ void add_trace(Program& program) {
                   "user= length= ttl= dscp= df=")
       .type_name("TEXT")
       .required();
-  add_site_options(verb, options->site, Looks::Around, false);
-  verb.add_option("--host", options->host, "which host of the policies this is").type_name("HOST");
+  add_site_options(verb, options->site, Looks::Around, false,
+                   "with --host as `eval` finds it, else no policies");
+  verb.add_option("--host", options->host,
+                  "which host of the policies this is (their names are understood then)")
+      .type_name("HOST");
   add_state_option(verb, options->state_directory);
   verb.add_option("--for", options->time, "how long (30s, 5m)").type_name("TIME").show_default();
   verb.add_option("--count", options->count, "end after so many packets; default: 10")

@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cctype>
 #include <cstring>
+#include <ranges>
+#include <span>
 
 #include "eval/xt_matches.h"
 
@@ -23,6 +26,48 @@ bool is_within(const r::XtIprange::Ends& ends, const std::uint8_t* address, std:
   return within != ends.inverted;
 }
 
+// Which bits of a word count for what the steps make of it, up to the next load.
+std::uint32_t bits_that_count(std::span<const r::XtU32::Step> steps) {
+  using Op = r::XtU32::Op;
+  const auto shifted = [](std::uint32_t bits, std::uint32_t by, bool left) {
+    if (by >= 32) return 0U;
+    return left ? bits << by : bits >> by;
+  };
+  std::uint32_t bits = 0xffffffff;
+  const auto load = std::ranges::find(steps, Op::At, &r::XtU32::Step::op);
+  for (const r::XtU32::Step& step :
+       std::ranges::subrange(steps.begin(), load) | std::views::reverse) {
+    switch (step.op) {
+      case Op::And:
+        bits &= step.number;
+        break;
+      case Op::ShiftLeft:
+        bits = shifted(bits, step.number, false);
+        break;
+      case Op::ShiftRight:
+        bits = shifted(bits, step.number, true);
+        break;
+      case Op::At:
+        break;
+    }
+  }
+  return bits;
+}
+
+// The word there, as far as it counts: bytes that no bit of counts are not asked for.
+std::optional<std::uint32_t> word_at(XtPacket& packet, std::size_t at, std::uint32_t bits) {
+  if (bits == 0) return 0;
+  const auto first = static_cast<std::size_t>(std::countl_zero(bits)) / 8;
+  const auto last = 4 - static_cast<std::size_t>(std::countr_zero(bits)) / 8;
+  const std::uint8_t* bytes = packet.read(at + first, last - first);
+  if (bytes == nullptr) return std::nullopt;
+  std::uint32_t word = 0;
+  for (std::size_t i = first; i < last; ++i) {
+    word |= static_cast<std::uint32_t>(bytes[i - first]) << (8 * (3 - i));
+  }
+  return word;
+}
+
 // u32_match_it(): absent where a byte that it asks for is not there.
 std::optional<bool> u32_holds(const r::XtU32& match, XtPacket& packet) {
   using Op = r::XtU32::Op;
@@ -30,10 +75,12 @@ std::optional<bool> u32_holds(const r::XtU32& match, XtPacket& packet) {
   for (const r::XtU32::Test& test : match.tests) {
     std::uint32_t at = 0;
     if (size < 4 || test.from > size - 4) return false;
-    const std::uint8_t* bytes = packet.read(test.from, 4);
-    if (bytes == nullptr) return std::nullopt;
-    std::uint32_t value = be32(bytes);
-    for (const r::XtU32::Step& step : test.steps) {
+    const std::span<const r::XtU32::Step> steps = test.steps;
+    const auto first = word_at(packet, test.from, bits_that_count(steps));
+    if (!first) return std::nullopt;
+    std::uint32_t value = *first;
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+      const r::XtU32::Step& step = steps[i];
       switch (step.op) {
         case Op::And:
           value &= step.number;
@@ -48,9 +95,12 @@ std::optional<bool> u32_holds(const r::XtU32& match, XtPacket& packet) {
           if (at + value < at) return false;
           at += value;
           if (at + 4 < at || size < at + 4 || step.number > size - at - 4) return false;
-          bytes = packet.read(std::size_t{at} + step.number, 4);
-          if (bytes == nullptr) return std::nullopt;
-          value = be32(bytes);
+          if (const auto word = word_at(packet, std::size_t{at} + step.number,
+                                        bits_that_count(steps.subspan(i + 1)))) {
+            value = *word;
+          } else {
+            return std::nullopt;
+          }
           break;
       }
     }
@@ -140,16 +190,14 @@ bool xt_holds(const r::XtString& match, XtPacket& packet) {
            std::tolower(static_cast<unsigned char>(b));
   };
   bool found = false;
-  const std::size_t end = packet.size();
-  if (const std::uint8_t* bytes = packet.read(0, end); match.from < end) {
-    const std::string_view text(reinterpret_cast<const char*>(bytes), end);
-    const std::string_view tail = text.substr(match.from);
-    const auto at =
-        std::search(tail.begin(), tail.end(), match.pattern.begin(), match.pattern.end(), same);
-    // Its first place; whole before `to`.
-    found =
-        at != tail.end() && at - tail.begin() + static_cast<std::ptrdiff_t>(match.pattern.size()) <=
-                                match.to - match.from;
+  // Whole before `to`.
+  const std::size_t end = std::min<std::size_t>(packet.size(), match.to);
+  if (match.from < end) {
+    const std::size_t size = end - match.from;
+    const std::uint8_t* bytes = packet.read(match.from, size);
+    const std::string_view text(reinterpret_cast<const char*>(bytes), size);
+    found = std::search(text.begin(), text.end(), match.pattern.begin(), match.pattern.end(),
+                        same) != text.end();
   }
   return found != match.inverted;
 }

@@ -228,10 +228,10 @@ bool accepts_by_default(const Table& own, std::string_view name) {
   return last != nullptr && last->code == VerdictCode::Accept;
 }
 
-std::string_view words_of(Effect effect) {
+std::string_view words_of(Effect effect, bool in_force) {
   switch (effect) {
     case Effect::Drops:
-      return "may drop what rolewall accepts";
+      return in_force ? "may drop what rolewall accepts" : "may drop packets";
     case Effect::TranslatesDestination:
       return "translates destinations";
     case Effect::Redirects:

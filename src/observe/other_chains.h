@@ -26,8 +26,9 @@ enum class Effect : std::uint8_t {
   Offloads,  // a flowtable: the flow's later packets meet no chain
   Unread,    // an expression that is not modelled (iptables' own matches and targets)
 };
-// What the chain then does, in words behind "it": "may drop what rolewall accepts".
-std::string_view words_of(Effect effect);
+// What the chain then does, in words behind "it": "may drop what rolewall accepts"; `in_force`:
+// whether our table is there, and accepts anything.
+std::string_view words_of(Effect effect, bool in_force);
 std::string_view code_of(Effect effect);  // "drops"
 
 enum class Order : std::uint8_t { Before, After };  // our chains that judge

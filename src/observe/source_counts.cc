@@ -1,10 +1,13 @@
 #include "observe/source_counts.h"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <filesystem>
 
 #include "base/calendar.h"
 #include "base/file.h"
@@ -35,7 +38,6 @@ void SourceCounts::take(const LogLine& line) {
   const auto prefix = parse_prefix(line.prefix);
   const auto packet = packet_head(line.packet);
   if (!prefix || !packet || prefix->fate == "accept") return;
-  if (since_ns_ == 0) since_ns_ = now_ns();
   key_.assign(line.prefix);
   const std::vector<std::uint8_t> bytes = net::to_bytes(packet->from);
   key_.append(bytes.begin(), bytes.end());
@@ -50,6 +52,16 @@ void SourceCounts::take(const LogLine& line) {
   } else {
     ++beyond_;
   }
+}
+
+Result<void> SourceCounts::begin(const std::string& path) {
+  constexpr mode_t kReadByAll = 0755;
+  since_ns_ = now_ns();
+  const std::string directory = std::filesystem::path(path).parent_path().string();
+  if (!directory.empty() && ::mkdir(directory.c_str(), kReadByAll) != 0 && errno != EEXIST) {
+    return io_error(directory, errno);
+  }
+  return write(path);
 }
 
 Result<void> SourceCounts::write(const std::string& path) const {

@@ -36,6 +36,10 @@ class SourceCounts {
 
   void take(const LogLine& line);
 
+  // Writes that nothing is counted yet, and makes the file's own directory where it is missing (of
+  // /run nothing outlives a boot), for all to read and its owner to write. So what cannot be
+  // written is known before anything is followed.
+  Result<void> begin(const std::string& path);
   // A line each, "LINES RULE FATE SOURCE", below one that says since when and how many lines there
   // were of sources that are not among them. All or nothing.
   Result<void> write(const std::string& path) const;

@@ -41,7 +41,7 @@ struct Counters {
     std::optional<std::uint64_t> per_1000_seconds;
   };
   struct Denial {
-    std::string rule;  // or a built-in step
+    std::string rule;  // or a built-in step, and in which chain
     std::string fate;
     std::uint64_t packets = 0;
     std::optional<std::uint64_t> per_1000_seconds;

@@ -104,7 +104,8 @@ void write_summary(Html& html, const Model& model) {
   {
     const auto list = html.in("ul", {{"class", "figures"}});
     write_figure(html, fmt::format("{}", model.policy.hosts.size()),
-                 fmt::format("hosts in {}", counted(roles, "role")));
+                 fmt::format("{} in {}", model.policy.hosts.size() == 1 ? "host" : "hosts",
+                             counted(roles, "role")));
     write_figure(html, fmt::format("{} / {}", findings.error_count(), findings.warning_count()),
                  "errors / warnings");
     write_figure(html, fmt::format("{} of {}", proven, tests.laws.size()),

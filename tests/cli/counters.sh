@@ -41,6 +41,8 @@ sed -i '0,/from = "old"/s//from = "new"/' site/server.toml
 apply
 expect_status 0
 expect_out "policy rules: 0 added, 1 changed, 0 removed"
+rolewall history --state-dir "$scratch/state"
+expect_out "server.inbound.r1 changed; in the kernel "
 counts >after
 lost=$(comm -23 before after | wc -l)
 [ "$lost" -le 1 ] || complain "$lost counters were lost: $(comm -23 before after | head -3)"

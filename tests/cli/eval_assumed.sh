@@ -57,6 +57,29 @@ refuse_out "assumed"
 ask 'tcp 192.0.2.7 > self:80'
 refuse_out "assumed"
 
+# A rule that searches the whole packet, or that masks what it reads, names no field that it does not ask for; and it comes
+# behind the answer.
+if command -v iptables-nft >/dev/null; then
+  iptables-nft -A INPUT -m u32 --u32 '6&0xFF=17 && 0>>22&0x3C@8=0x1' -j DROP
+  iptables-nft -A INPUT -p tcp -m u32 --u32 '0>>22&0x3C@4=0x7' -j DROP
+  ask 'tcp 192.0.2.7 > self:81' --expect accept
+  expect_out "assumed, since not said: a TCP sequence number of 1"
+  [ "$(tail -n 1 "$scratch/out" | grep -c assumed)" = 1 ] || complain "what is assumed is not the last line"
+  refuse_out "ttl="
+  refuse_out "dscp="
+  refuse_out "IP identification"
+  iptables-nft -F INPUT
+  iptables-nft -A INPUT -m string --string attack --algo bm -j DROP
+  ask 'tcp 192.0.2.7 > self:81' --expect accept
+  expect_out "assumed, since not said: all its other bytes as usual, and zeros for data"
+  refuse_out "TCP window"
+  iptables-nft -F INPUT
+  iptables-nft -A INPUT -m string --string attack --algo bm --from 40 -j DROP
+  ask 'tcp 192.0.2.7 > self:81' --expect accept
+  expect_out "assumed, since not said: 24 bytes of data, all zero"
+  iptables-nft -F INPUT
+fi
+
 # No program here has a transparent socket, until one has.
 ask 'tcp 192.0.2.7 > self:30' --expect accept
 expect_status 0

@@ -83,3 +83,28 @@ printf '[networks]\npeers = ["203.0.113.1", "2001:db8:1::1"]\n' >>two/site.toml
 rolewall eval -p two 'web peers > h in=a'
 expect_status 0
 expect_out "the other address family differs: tcp [2001:db8:1::1]:40000 > [2001:db8::10]:80"
+
+# Audit mode: what the defaults deny is accepted, what a rule denies is not, and after (invalid) the rules decide. The
+# verdict is the policy's; of the ruleset as it is loaded it is the kernel's.
+mkdir audited
+printf '[site]\nname = "s"\n[defaults]\nmode = "audit"\n[hosts.h]\nrole = "r"\naddresses = "203.0.113.10"\n' >audited/site.toml
+printf 'role = "r"\n[[inbound]]\nid = "no"\nservice = "ssh"\naction = "drop"\n' >audited/r.toml
+rolewall compile audited --host h --format json
+expect_status 0
+cp "$scratch/out" audited.json
+rolewall eval -p audited 'http 192.0.2.1 > h'
+expect_out "h is in audit mode: it logs this packet and accepts it"
+rolewall eval -p audited 'http 192.0.2.1 > h' --format json
+expect_json 'd["verdict"] == "drop" and d["audit"] == ["h"]'
+rolewall eval --ruleset audited.json 'http 192.0.2.1 > self' --format json
+expect_json 'd["verdict"] == "accept" and "audit" not in d'
+rolewall eval -p audited 'ssh 192.0.2.1 > h'
+refuse_out "audit mode"
+rolewall eval -p audited 'ssh 192.0.2.1 > h' --format json
+expect_json 'd["verdict"] == "drop" and "audit" not in d'
+rolewall eval -p audited 'http 192.0.2.1 > h state=invalid flags=ack'
+expect_out "h is in audit mode: it logs this packet, and its rules decide"
+refuse_out "accepts it"
+rolewall eval -p audited 'http 192.0.2.1 > h' --explain
+expect_out "matches: counts it"
+expect_out "matches: logs it"

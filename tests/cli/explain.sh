@@ -28,6 +28,10 @@ expect_out "no-sample: an error of"
 rolewall explain absent-device
 expect_status 0
 expect_out "absent-device: a finding of \`status\`: rules name a device"
+expect_out "## How to mend it"
+expect_out "\`ip link\` lists the devices"
+rolewall explain names-unanswered
+expect_out "## What can happen"
 rolewall explain -p "$site" absent-devise
 expect_status 2
 expect_err 'did you mean `absent-device`?'

@@ -48,6 +48,7 @@ packets = "mysql any,!web > db"'
 rolewall test site
 expect_status 1
 expect_out 'broken: never "mysql any,!web > db": this packet is accepted'
+refuse_out "(10.0.3.10 is in"  # \`db\` says whose it is
 expect_out "law: MySQL is for the web servers"
 expect_out "> 10.0.3.10:3306"
 expect_out "db.inbound.writes"

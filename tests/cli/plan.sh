@@ -19,11 +19,38 @@ expect_status 1
 expect_out "+ web.inbound.app-from-lb"
 nft list table inet rolewall >/dev/null 2>&1 && complain "a plan has made the table"
 
+on_web plan
+expect_out "from then what no rule decides: inbound dropped, outbound rejected, forwarded dropped"
+refuse_out "refused"
+
 on_web apply
 expect_status 0
 on_web plan --exit-code
 expect_status 0
 expect_out "nothing to do"
+refuse_out "no rule decides"
+
+# What an apply would be refused for is said first, whether something changes or not.
+cp site/web.toml web.before
+printf '\n[[test]]\nname = "all come in"\naccept = ["https office > self"]\n' >>site/web.toml
+printf '\n[[never]]\nname = "no prometheus"\npackets = ["nginx-exporter prometheus > self"]\n' >>site/web.toml
+on_web plan
+expect_status 0
+head -n 1 "$scratch/out" | grep -q "^refused   an apply would be, for the policies fail their own tests" ||
+  complain "the refusal is not its first line"
+expect_out "1 test failed"
+expect_out "2 broken"
+expect_err "failed: accept \"https office > self\" on web-01"
+expect_err "test: all come in"
+on_web plan --exit-code
+expect_status 0
+on_web plan --format json
+expect_json 'd["refused"] and d["tests"]["failed"] == 1 and d["laws"]["broken"] == 2'
+on_web apply
+expect_status 1
+cp web.before site/web.toml
+on_web plan --format json
+expect_json 'not d["refused"] and d["tests"]["failed"] == 0 and d["defaults"]["outbound"] == "reject"'
 
 # What runs meanwhile: a ban, what packets count.
 nft add element inet rolewall banned/4 '{ 198.51.100.9 timeout 1h }'

@@ -61,9 +61,31 @@ rolewall reach -p "$site" --format dot
 expect_status 0
 expect_out 'digraph reach {'
 expect_out '"lb" -> "web"'
-rolewall reach nobody -p "$site"
+for ends in "nobody" "nobody web-01" "web-01 nobody" "--to nobody"; do
+  rolewall reach $ends -p "$site"
+  expect_status 2
+  expect_err "rolewall: there is no host, role, tag or network \`nobody\`"
+done
+rolewall reach web-01 db-01 --through nobody -p "$site"
 expect_status 2
-expect_err "there is no host, role, tag or network"
+expect_err "rolewall: there is no host \`nobody\`"
+
+# What the gateway translates comes to its own address.
+rolewall reach partner web-01 --through gw-01 -p "$site"
+expect_status 1
+expect_out "nothing"
+expect_err "gw-01 translates to web-01 what is sent to its own address (tcp/8443): \`rolewall reach partner gw-01"
+rolewall reach partner web-01 --through gw-01 -p "$site" --format json
+expect_json 'd["translated"] == ["tcp/8443"]'
+rolewall reach partner db-01 --through gw-01 -p "$site"
+expect_status 1
+refuse_err "translates"
+
+# Two names of the same addresses have their rows once.
+example_site twice
+sed -i 's/^management = .*/management = ["office"]/' twice/site.toml
+rolewall reach -p twice
+[ "$(grep -cE '^(management, .*office|management|office)' "$scratch/out")" = 1 ] || complain "management and office are not one"
 rolewall reach prometheus collector -p "$site"
 expect_status 2
 expect_err "neither end of this packet is a host of the site"

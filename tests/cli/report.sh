@@ -128,7 +128,7 @@ name    = "$(toml)"
 packets = "redis internet > self"
 TOML
 cat >stats.json <<JSON
-{"host": "$(toml)", "services": [{"direction": "$(toml)", "service": "$(toml)", "new": 1, "per_1000_seconds": 1500}],
+{"host": "web-01", "services": [{"direction": "$(toml)", "service": "$(toml)", "new": 1, "per_1000_seconds": 1500}],
  "rules": [{"name": "$(toml)", "fate": "drop", "packets": 77, "per_1000_seconds": 20}]}
 JSON
 rolewall compile "$folder" --host web-01 --format json
@@ -187,17 +187,36 @@ rolewall report "$site" --base nowhere -o no.html
 expect_status 2
 [ ! -e no.html ] || complain "a page without its base"
 
+# One host is no hosts.
+mkdir one
+printf '[site]\nname = "one"\n[hosts.www]\nrole = "web"\naddresses = "203.0.113.1"\n' >one/site.toml
+printf 'role = "web"\n' >one/web.toml
+rolewall report one -o one.html
+expect_status 0
+grep -qF '<strong>1</strong>host in 1 role' one.html || complain "the words of one host"
+
 # Counters.
 cat >stats.json <<'JSON'
 {"host": "web-01", "services": [{"direction": "inbound", "service": "https", "new": 12345, "per_1000_seconds": 1500}],
- "rules": [{"name": "(default)", "fate": "drop", "packets": 77, "per_1000_seconds": 20}, {"name": "x", "fate": "accept", "packets": 1}]}
+ "rules": [{"name": "(default)", "chain": "input", "fate": "drop", "packets": 77, "per_1000_seconds": 20},
+           {"name": "(default)", "chain": "forward", "fate": "drop", "packets": 78},
+           {"name": "web.inbound.app", "chain": "web.inbound.app", "fate": "drop", "excess": true, "packets": 79}, {"name": "x", "fate": "accept", "packets": 1}]}
 JSON
 rolewall report "$site" --stats stats.json -o counters.html
 expect_status 0
 well_formed counters.html
-for words in 12345 1.500 '(default)' 0.020; do
+for words in 12345 1.500 '(default) input' '(default) forward' 'web.inbound.app excess' 0.020; do
   grep -qF -- "$words" counters.html || complain "the counters lack: $words"
 done
+sed -i 's/"web-01"/"www"/' stats.json
+rolewall report "$site" --stats stats.json -o no.html
+expect_status 2
+expect_err "stats.json: these are the counters of www, and the site in $site has no host of that name"
+[ ! -e no.html ] || complain "a page with another site's counters"
+sed 's/"host": "www", //' stats.json >unnamed.json
+rolewall report "$site" --stats unnamed.json -o no.html
+expect_status 0
+rm no.html
 echo '[]' >stats.json
 rolewall report "$site" --stats stats.json -o no.html
 expect_status 2

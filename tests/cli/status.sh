@@ -79,6 +79,7 @@ expect_json "'unseen' not in [c['table'] for c in d['other_chains']]"
 rolewall status --state-dir "$state"
 expect_status 0
 expect_out "before rolewall: may drop what rolewall accepts"
+expect_out "which rules open nothing by them: sudo rolewall lint --live"
 expect_out "a drop in any chain is final: none of these can admit what rolewall drops"
 for table in 'inet early' 'ip late' 'inet calm' 'inet maps' 'arp unseen'; do nft "delete table $table"; done
 
@@ -244,4 +245,23 @@ expect_json "d['audit'] is True"
 put
 status
 expect_json "d['audit'] is False"
+
+# Where nothing of ours is in force, nothing is said of an order to it; and what is kept is not said to be gone.
+nft 'add table ip late; add chain ip late c { type filter hook input priority 10; policy drop; }'
+rolewall disable --force --state-dir "$state"
+expect_status 0
+rolewall status --state-dir "$state"
+expect_status 0
+expect_out 'ip late c  filter input 10: may drop packets'
+for words in 'after rolewall' 'what rolewall' 'admit'; do refuse_out "$words"; done
+for verb in 'log --for 1s' 'stats --once'; do
+  rolewall $verb --state-dir "$state"
+  refuse_err 'nothing is recorded'
+  refuse_out 'nothing is recorded'
+done
+rolewall log --for 1s --state-dir "$state"
+expect_status 1
+expect_err "nothing is in force: of the generations kept in $state none is loaded"
+rolewall log --for 1s --state-dir "$scratch/none"
+expect_err "nothing was applied: nothing is recorded in $scratch/none"
 echo "$checks checks"

@@ -53,6 +53,8 @@ def check_pages(pages: pathlib.Path, verbs: set[str], options: dict[str, set[str
     compare("rolewall.8", verbs, set(re.findall(r"^ +rolewall-(\w+)\(8\)$", plain(pages / "rolewall.8"), re.M)))
     for verb in verbs:
         text = plain(pages / f"rolewall-{verb}.8")
+        problems.extend(f"rolewall-{verb}.8: {word} is a placeholder and no default"
+                        for word in re.findall(r"Default: ([A-Z]+)\.", text))
         listed = text.partition("The options:")[2].partition("\nEXIT STATUS")[0]
         lines = re.findall(r"^ {5}(-.*)$", listed, re.M)
         names = {name for line in lines for name in re.findall(r"(?:^|, )(--?[a-z][\w-]*)", line.split("  ")[0])}

@@ -121,20 +121,49 @@ def suggested(peer):
     check(denied == {(PEER, "udp/5001")}, f"with what was suggested, denied: {denied}")
 
 
+def held_back_by_limits(peer):
+    """Fewer lines than packets: it says so, and which limit it was. The host's own packets have one source."""
+    def asked_for():
+        for port in range(25, 30):
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as each:
+                each.sendto(b"x", (PEER, port))
+
+    for log, words in ((f'{LOG}, per-source = "1/second"', 'per-source` ("1/second per source") holds lines back'),
+                       (f'to = {GROUP}, limit = "2/second in all"', 'limit` ("2/second in all") holds lines back'), (LOG, "")):
+        put_in_force(mode="audit", log=log)
+        following = Following("--suggest", "-p", "nowhere")
+        asked_for()
+        text = following.end()
+        check(("WARNING: perhaps not all is suggested" in text) == bool(words) and words in text, f"with {log}: {text}")
+        if not words:
+            check(text.count("[[outbound]]") == 5, f"without a limit in the way: {text}")
+    following = Following("--suggest", "--format", "json")
+    asked_for()
+    found = json.loads(following.end())
+    check(found["default_packets"] == found["default_lines"] >= 5, f"packets and lines: {found}")
+    following = Following("--suggest", "-p", "nowhere")
+    must("disable", "--force")
+    text = following.end()
+    check("is not known: there is no table inet rolewall" in text, f"without a table: {text}")
+
+
 def counted_by_source(peer):
+    done = rolewall("log", "--group", str(GROUP), "--for", "1s", "--counts", "no/such/sources")
+    check(done.returncode == 2 and "no/such" in done.stderr, f"where no file can be: {done}")
     put_in_force()
-    following = Following("--counts", "sources")
+    following = Following("--counts", "run/sources")
     peer.ask("datagrams", PEER, HERE, 3000, 9)
     peer.ask("datagrams", OTHER, HERE, 2000, 4)
     following.end(1.5)
-    with open("sources", encoding="utf-8") as file:
+    check(os.stat("run").st_mode & 0o777 == 0o755, "the directory of the counts")
+    with open("run/sources", encoding="utf-8") as file:
         lines = file.read().splitlines()
     check(f"9 (default) drop {PEER}" in lines and f"4 server.inbound.own drop {OTHER}" in lines, f"{lines}")
-    found = json.loads(must("stats", "--once", "--format", "json", "--sources", "sources"))
+    found = json.loads(must("stats", "--once", "--format", "json", "--sources", "run/sources"))
     check({"rule": "(default)", "fate": "drop", "source": PEER, "lines": 9} in
           [{name: each[name] for name in ("rule", "fate", "source", "lines")} for each in found["sources"]],
           f"stats by source: {found['sources']}")
-    check(PEER in must("stats", "--once", "--sources", "sources"), "stats by source, in words")
+    check(PEER in must("stats", "--once", "--sources", "run/sources"), "stats by source, in words")
 
 
 def after_an_apply(peer):
@@ -177,6 +206,7 @@ def main():
     the_advice_is_right(peer)
     folded(peer)
     suggested(peer)
+    held_back_by_limits(peer)
     counted_by_source(peer)
     in_the_journal(peer)
     after_an_apply(peer)

@@ -77,6 +77,9 @@ def counted(peer):
     check(bans["elements"] == 1 and bans["size"] == 1000000, f"the bans: {bans}")
     limited = next(each for each in found["sets"] if each.get("rule") == "server.inbound.limited")
     check(limited["elements"] == 1 and limited["size"] == 65536, f"a limit's sources: {limited}")
+    text = must("stats", "--once")
+    for words in ("packets/s", "of what", "  bans\n", "  sources, limit\n"):
+        check(words in text, f"the columns lack {words}: {text}")
     check(found["conntrack"]["entries"] >= 7 and found["conntrack"]["limit"] > 0, f"{found['conntrack']}")
 
 

@@ -277,6 +277,8 @@ def in_words(client):
               "server.inbound.web"]),
             ("tcp 192.0.2.66 > self flags=syn", lambda: client.ask("open", "192.0.2.66", OURS, 8000),
              ["whether its sender is banned", "what becomes of who is banned", "(banned)"]),
+            (f"tcp {CLIENT} > self:8003 flags=syn", lambda: client.ask("from", OURS, 8003, 0),
+             ["matches: counts it", "matches: logs it", "matches: drop"]),
             (f"tcp {CLIENT} > self:8002 flags=syn", lambda: client.ask("from", OURS, 8002, 0),
              ["whether it is open for a time", "(allowed)"]),
             (f"tcp self > {CLIENT}:7000 flags=syn", lambda: Client.connect("-", CLIENT, 7000, 2).close(),
@@ -357,6 +359,16 @@ def nothing_stays(client):
     check(done.returncode == 2 and "`state=` cannot be traced by" in done.stderr, f"state=: {done.stderr}")
 
 
+def without_policies():
+    """Names of the policies are no names then, and the advice is one that this verb can follow."""
+    for words in ("tcp srv > any", "http internet > srv", "icmp self > any"):
+        done = run(PROGRAM, "trace", words, "--for", "1s", "--state-dir", STATE, check=False)
+        check(done.returncode == 0, f"without policies, {words}: {done}")
+    done = run(PROGRAM, "trace", "ssh office > self", "--for", "1s", "--state-dir", STATE, check=False)
+    check(done.returncode == 2 and "name their directory with -p" in done.stderr and "--live" not in done.stderr,
+          f"a name of the policies: {done}")
+
+
 def main():
     client, inside = join()
     write_site(site=SITE, server=RULES)
@@ -366,6 +378,7 @@ def main():
     by_others(client)
     translated(client)
     in_words(client)
+    without_policies()
     over_the_loopback()
     discarded(client)
     different(client)

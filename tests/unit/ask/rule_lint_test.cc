@@ -130,13 +130,42 @@ Counted counted(const policy::Policy& policy) {
   return all;
 }
 
-std::map<std::string, std::set<std::uint32_t>> lines_by_code(const policy::Policy& policy) {
+Diagnostics findings_of(const policy::Policy& policy) {
   Site site(policy, test::kToday);
   Diagnostics findings;
   lint_exactly(policy, test::kToday, site, findings);
+  return findings;
+}
+
+std::map<std::string, std::set<std::uint32_t>> lines_by_code(const policy::Policy& policy) {
+  const Diagnostics findings = findings_of(policy);
   std::map<std::string, std::set<std::uint32_t>> lines;
   for (const Diagnostic& finding : findings.all()) lines[finding.code].insert(finding.span.line);
   return lines;
+}
+
+// Follows the hint of the first rule that may be moved; whether there was one.
+bool is_alive_where_moved(const std::vector<std::string>& rules) {
+  const policy::Policy policy = policy_of_rules(rules);
+  const Diagnostics findings = findings_of(policy);
+  for (const Diagnostic& finding : findings.all()) {
+    constexpr std::string_view kMove = "move it before r.";
+    const auto at = finding.hint.find(kMove);
+    if (finding.code != "shadowed-rule" || at == std::string::npos) continue;
+    const std::string name = finding.message.substr(0, finding.message.find(' '));
+    const auto number = [](const std::string& full_name) {  // "r.inbound.r3"
+      return std::stoul(full_name.substr(full_name.rfind('r') + 1));
+    };
+    std::vector<std::string> moved = rules;
+    const std::string text = moved[number(name)];
+    moved.erase(moved.begin() + static_cast<std::ptrdiff_t>(number(name)));
+    moved.insert(moved.begin() + static_cast<std::ptrdiff_t>(number(finding.hint.substr(at))),
+                 text);
+    INFO(finding.message, ": ", finding.hint);
+    CHECK(counted(policy_of_rules(moved)).deciding.contains(name));
+    return true;
+  }
+  return false;
 }
 
 TEST_CASE("exact lint finds what a count of all packets finds") {
@@ -151,6 +180,7 @@ TEST_CASE("exact lint finds what a count of all packets finds") {
     const policy::Policy policy = policy_of_rules(rules);
     REQUIRE(policy.files.size() >= 1);
     const Counted all = counted(policy);
+    if (is_alive_where_moved(rules)) ++seen["moved"];
     auto found = lines_by_code(policy);
     CHECK(found["not-decided"].empty());
     for (const policy::RuleFile& file : policy.files) {
@@ -181,7 +211,33 @@ TEST_CASE("exact lint finds what a count of all packets finds") {
       }
     }
   }
-  for (const char* what : {"dead", "alive", "redundant", "needed"}) CHECK(seen[what] > 3);
+  for (const char* what : {"dead", "alive", "redundant", "needed", "moved"}) {
+    CHECK(seen[what] > 3);
+  }
+}
+
+std::string hint_of_shadowed(const test::SiteFiles& files) {
+  const Diagnostics findings = findings_of(test::load_site(files));
+  for (const Diagnostic& finding : findings.all()) {
+    if (finding.code == "shadowed-rule") return finding.hint;
+  }
+  return "";
+}
+
+TEST_CASE("what a block has before it, no move helps") {
+  const std::string wide = "[[inbound]]\nid = \"wide\"\nservice = \"tcp/80-90\"\n";
+  const std::string narrow = "[[inbound]]\nid = \"narrow\"\nservice = \"tcp/80\"\n";
+  test::SiteFiles files = {{"site.toml", kSite},
+                           {"rules/b.toml", wide},
+                           {"r.toml", "role = \"r\"\nuse = [\"b\"]\n" + narrow}};
+  CHECK(hint_of_shadowed(files) ==
+        "delete it, or `skip` b.inbound.wide in the role: a block's rules come first");
+  files["r.toml"] = "role = \"r\"\nuse = [\"b\"]\nskip = [\"b.inbound.wide\"]\n" + narrow;
+  CHECK(hint_of_shadowed(files).empty());
+
+  files.erase("rules/b.toml");
+  files["r.toml"] = "role = \"r\"\n" + wide + narrow;
+  CHECK(hint_of_shadowed(files) == "delete it, or move it before r.inbound.wide");
 }
 
 }  // namespace
