@@ -1,6 +1,7 @@
 #include "apply/ban_log.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -104,6 +105,7 @@ std::optional<Line> read_line(const Json& json, const std::string& text) {
 struct Log {
   std::map<std::string, Line> holds;
   std::vector<std::string> damaged;
+  bool has_removals = false;
 };
 
 Log parse(const std::string& text) {
@@ -116,7 +118,9 @@ Log parse(const std::string& text) {
     }
     const std::string name = json->at("entry").get<std::string>();
     log.holds.erase(name);
-    if (auto line = read_line(*json, each)) log.holds.emplace(name, std::move(*line));
+    auto line = read_line(*json, each);
+    log.has_removals |= !line;
+    if (line) log.holds.emplace(name, std::move(*line));
   }
   return log;
 }
@@ -147,6 +151,14 @@ std::string shortened(const Log& log, std::int64_t now) {
 // What holds now of what the log says.
 Remembered remembered_of(const Log& log, const std::string& state_directory, std::int64_t now) {
   Remembered remembered;
+  const bool is_empty = log.holds.empty() && log.damaged.empty() && !log.has_removals;
+  remembered.is_lost = is_empty && is_there(state_directory, kBansBegun);
+  if (remembered.is_lost) {
+    remembered.problems.push_back(fmt::format(
+        "{0} is gone or empty, but bans or openings were recorded there: they are lost, make them "
+        "again. The next one, or `rm {1}/{2}`, ends this message",
+        path_of(state_directory), state_directory, kBansBegun));
+  }
   if (!log.damaged.empty()) {
     remembered.problems.push_back(fmt::format(
         "{}: {} damaged and left out: a ban or an opening may be missing. Make it again and delete "
@@ -179,10 +191,19 @@ Result<std::string> read_text(const std::string& state_directory) {
   return text;
 }
 
+// A mark that cannot be made is no reason to refuse a ban. REQUIRES: the log is locked.
+void mark_begun(const std::string& state_directory) {
+  if (is_there(state_directory, kBansBegun)) return;
+  [[maybe_unused]] const auto made =
+      write_new_file(fmt::format("{}/{}", state_directory, kBansBegun), "", kPrivateFile);
+}
+
 Result<void> append(const std::string& state_directory, const std::string& line) {
   const Result<FileLock> lock = lock_log(state_directory);
   if (!lock) return std::unexpected(lock.error());
-  return append_to_state_file(state_directory, kBanLog, line, kMaxLog, /*on_disk=*/false);
+  TRY(append_to_state_file(state_directory, kBanLog, line, kMaxLog, /*on_disk=*/false));
+  mark_begun(state_directory);
+  return {};
 }
 
 }  // namespace
@@ -233,7 +254,10 @@ Remembered read_log(const std::string& state_directory, const World& world) {
   const Log log = parse(*text);
   Remembered remembered = remembered_of(log, state_directory, now);
   const std::string shorter = shortened(log, now);
+  if (lock && !text->empty()) mark_begun(state_directory);
   if (lock && shorter.size() < text->size()) {
+    // First: what is killed here has lost nothing.
+    if (shorter.empty()) ::unlink(fmt::format("{}/{}", state_directory, kBansBegun).c_str());
     [[maybe_unused]] const auto written =
         write_file_atomically(path_of(state_directory), shorter, kPrivateFile);
   }

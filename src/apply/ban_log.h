@@ -19,6 +19,8 @@
 namespace rolewall::apply {
 
 inline constexpr const char* kBanLog = "bans.log";
+// An empty file beside it while it says anything: that it is gone, or emptied, is known by it.
+inline constexpr const char* kBansBegun = "bans.begun";
 
 Result<void> log_entry(const std::string& state_directory, const RunTimeEntry& entry,
                        const World& world);
@@ -34,7 +36,8 @@ std::string logged_reason(const std::string& state_directory, const RunTimeEntry
 struct Remembered {
   std::vector<RunTimeEntry> entries;
   std::vector<std::string> problems;
-  bool is_read = true;  // else the one problem says why nothing of it is known
+  bool is_lost = false;  // it said something once, and one of the problems says so
+  bool is_read = true;   // else the one problem says why nothing of it is known
 };
 // The log stays as it is.
 Remembered look_at_log(const std::string& state_directory, const World& world);

@@ -60,15 +60,6 @@ std::string remark_on(const observe::SshService& ssh) {
       ssh.sessions.size(), net::format(ssh.sessions.front().client));
 }
 
-// What passes the guard may be dropped by rules that nobody here can read.
-std::string remark_on_legacy(const std::vector<std::string>& tables) {
-  if (tables.empty()) return "";
-  return fmt::format(
-      "tables of iptables-legacy are in force ({}): their rules cannot be read here, and what they "
-      "drop or translate is not in what was checked",
-      fmt::join(tables, ", "));
-}
-
 // The kernel takes the greater of the setting for all and the device's.
 std::vector<std::string> strict_devices(const ruleset::Host& machine) {
   constexpr unsigned kStrict = 1;
@@ -179,7 +170,7 @@ Result<GuardFacts> machine_facts() {
   if (std::string remark = remark_on(*ssh); !remark.empty()) {
     facts.remarks.push_back(std::move(remark));
   }
-  if (std::string remark = remark_on_legacy(observe::legacy_tables()); !remark.empty()) {
+  if (std::string remark = observe::remark_on_legacy(observe::legacy_tables()); !remark.empty()) {
     facts.remarks.push_back(std::move(remark));
   }
   auto tunnels = observe::tunnels();

@@ -73,7 +73,8 @@ void take_log(const std::string& state_directory, const World& world, Status& st
   Remembered remembered = look_at_log(state_directory, world);
   for (std::string& problem : remembered.problems) status.problems.push_back(std::move(problem));
   if (status.table_present) {
-    const bool is_forgotten = remembered.entries.empty() && remembered.problems.empty();
+    const bool is_forgotten =
+        remembered.entries.empty() && (remembered.problems.empty() || remembered.is_lost);
     if (is_forgotten && status.bans + status.openings > 0) {
       status.problems.push_back(fmt::format(
           "{}/{}: knows none of the bans and openings in force, which end when the machine is "

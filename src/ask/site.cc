@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
 
 #include "ask/assumed.h"
 #include "ask/conditions.h"
@@ -100,6 +103,33 @@ std::vector<Hop> to_hops(const ruleset::Snapshot& snapshot, const eval::Journey&
     hops.push_back(std::move(hop));
   }
   return hops;
+}
+
+// What comes by a port of a bridge, IP and its chains know as the bridge's (br_pass_frame_up()), a
+// bond's as the bond's: to ask about the port is to ask about no packet.
+std::optional<Hop> port_of_a_switch(const ruleset::Host& host, const FlowEnd& end) {
+  constexpr std::array<std::string_view, 5> kSwitches = {"bridge", "bond", "team", "hsr",
+                                                         "openvswitch"};
+  if (end.packet.is_bridged) return std::nullopt;
+  const auto device_named = [&](std::string_view name) {
+    return std::ranges::find(host.interfaces, name, &ruleset::Interface::device);
+  };
+  for (const std::string& name : {end.packet.in_device, end.packet.out_device}) {
+    const auto port = device_named(name);
+    if (port == host.interfaces.end() || port->master.empty()) continue;
+    const auto above = device_named(port->master);
+    if (above == host.interfaces.end() || std::ranges::count(kSwitches, above->kind) == 0) continue;
+    Hop hop;
+    hop.host = host.name;
+    hop.hook = end.arrives ? ruleset::Hook::Prerouting : ruleset::Hook::Output;
+    hop.device = end.device;
+    hop.verdict = Verdict::Undecided;
+    hop.reason = fmt::format(
+        "{0} is a port of the {1} {2}, and the rules see {2} in its place: ask by {3}={2}", name,
+        above->kind, above->device, name == end.packet.in_device ? "in" : "out");
+    return hop;
+  }
+  return std::nullopt;
 }
 
 // What the host at this stop says. `settled`: it is the same by every interface.
@@ -246,6 +276,7 @@ const ruleset::Snapshot& Site::snapshot(Index host) {
 
 std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
   Compiled& host = compiled(end.host);
+  if (auto port = port_of_a_switch(host.snapshot.host, end)) return {std::move(*port)};
   eval::Options options;
   options.steps = explain;
   options.explain = explain;
@@ -260,6 +291,12 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
     weigh(hops,
           host.evaluator->outcomes(end.packet, direction, {.steps = false, .note_reads = true}),
           host.snapshot, &end.packet);
+  }
+  if (!hops.empty() && !beside_.is_empty()) {
+    for (std::string& each : assumed_of(beside_, end.packet)) {
+      hops.back().assumed.push_back(std::move(each));
+    }
+    weigh(hops, beside_, end.packet, journey.after);
   }
   return hops;
 }

@@ -42,14 +42,15 @@ bool switched_off(const std::string& path) {
   return std::find(words, {}, "rolewall=off") != std::istream_iterator<std::string>();
 }
 
-// Where none are named, those that were applied last.
+// Where none are named, those that were applied last; of those that were, the host.
 void take_recorded_policies(BootOptions& options) {
-  if (!options.site.directory.empty()) return;
   const auto known = apply::last_known_applied(options.state_directory);
   std::error_code error;
   if (!known || !*known || !std::filesystem::exists((*known)->policies + "/site.toml", error)) {
     return;
   }
+  const std::string& given = options.site.directory;
+  if (!given.empty() && !std::filesystem::equivalent(given, (*known)->policies, error)) return;
   options.site.directory = (*known)->policies;
   if (options.host.empty()) options.host = (*known)->host;
 }

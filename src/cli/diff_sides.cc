@@ -201,7 +201,11 @@ Result<DiffSide> read_side(const std::string& word, const DiffQuestion& question
   if (word.empty()) return of_site(question.site);
   if (word == kLiveSide) {
     auto side = of_snapshot(std::string(kLiveSide), live_snapshot(question.state_directory));
-    if (side) side->is_live = true;
+    if (!side) return side;
+    side->is_live = true;
+    const auto beside = beside_live();
+    if (!beside) return std::unexpected(beside.error());
+    say_beside(*beside);
     return side;
   }
   if (word.starts_with(kGenerationSide)) {

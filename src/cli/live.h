@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "ask/beside.h"
 #include "base/error.h"
 #include "ruleset/snapshot.h"
 
@@ -11,5 +12,11 @@ namespace rolewall::cli {
 // All tables, with this machine as host. The names of interfaces and the policy lines are those of
 // what was applied last, which `state_directory` keeps.
 Result<ruleset::Snapshot> live_snapshot(const std::string& state_directory);
+
+// What decides beside it on this machine.
+Result<ask::Beside> beside_live();
+
+// For whoever's answer does not say so itself: to standard error.
+void say_beside(const ask::Beside& beside);
 
 }  // namespace rolewall::cli

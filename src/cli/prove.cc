@@ -188,8 +188,16 @@ int run(const ProveOptions& options) {
     auto snapshot =
         options.live ? live_snapshot(options.state_directory) : read_ruleset(options.ruleset);
     if (!snapshot) return report(snapshot.error());
+    ask::Beside beside;
+    if (options.live) {
+      auto read = beside_live();
+      if (!read) return report(read.error());
+      beside = std::move(*read);
+      say_beside(beside);
+    }
     const Subject subject{policy_without_site(snapshot->host), false, {}, {policy::Index{0}, true}};
     ask::Site site(subject.policy, std::move(*snapshot));
+    site.set_beside(std::move(beside));
     return put(options, subject, site);
   }
   auto site = load_valid_site(options.site, Looks::Around);

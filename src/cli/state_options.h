@@ -48,10 +48,12 @@ inline std::string to_what(const apply::Pending& pending) {
 inline std::string when_over(const apply::Pending& pending) {
   return apply::when_over(pending, apply::this_world());
 }
-// Behind a verb: the policies as they were applied; "" where they are found so.
+// Behind a verb: the policies as they were applied; "" where they are found so. Without a host,
+// this machine's.
 inline std::string policies_named(const std::string& policies, const std::string& host) {
   if (policies.empty() || policies == kServerDirectory) return "";
-  return fmt::format(" -p {} --host {}", quoted(policies), quoted(host));
+  const std::string named = " -p " + quoted(policies);
+  return host.empty() ? named : named + " --host " + quoted(host);
 }
 // What applies them again.
 inline std::string applying_again(const std::string& policies, const std::string& host) {

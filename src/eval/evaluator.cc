@@ -26,6 +26,7 @@
 #include "eval/undo.h"
 #include "eval/ways_out.h"
 #include "net/protocol.h"
+#include "ruleset/hook_device.h"
 #include "ruleset/rule_parts.h"
 
 namespace rolewall::eval {
@@ -519,8 +520,8 @@ bool Evaluator::Machine::asks_for_route(const Stage& stage, const RouteKey& befo
 
 bool Evaluator::Machine::is_on_device(const Stage& stage, std::string_view device) const {
   const auto& base = program_.tables()[stage.table].chains[stage.chain].chain->base;
-  return base && std::ranges::any_of(base->devices, [&](const std::string& pattern) {
-           return device_matches(pattern, device);
+  return base && std::ranges::any_of(base->devices, [&](const std::string& hooked) {
+           return ruleset::is_hooked(hooked, device);
          });
 }
 

@@ -11,6 +11,7 @@
 #include "eval/route.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
+#include "ruleset/hook_device.h"
 #include "ruleset/names.h"
 #include "ruleset/table_flags.h"
 
@@ -70,11 +71,6 @@ bool is_on_the_way(r::Hook hook, bool arrives) {
 
 }  // namespace
 
-bool device_matches(std::string_view pattern, std::string_view device) {
-  if (pattern.ends_with('*')) return device.starts_with(pattern.substr(0, pattern.size() - 1));
-  return pattern == device;
-}
-
 LinkChains::LinkChains(const Program& program, const r::Host& host)
     : host_(host), knows_links_(std::ranges::any_of(host.interfaces, [](const auto& interface) {
         return !interface.master.empty() || !interface.link.empty();
@@ -110,7 +106,7 @@ bool LinkChains::may_lie_below(std::string_view pattern, const r::Interface& upp
   const bool on_another = is_one_of(kOnAnother, upper.kind);
   if (!on_another && !is_one_of(kWithPorts, upper.kind)) return false;
   return std::ranges::any_of(host_.interfaces, [&](const r::Interface& lower) {
-    if (lower.device == upper.device || !device_matches(pattern, lower.device)) return false;
+    if (lower.device == upper.device || !r::is_hooked(pattern, lower.device)) return false;
     return on_another || !host_.routes ||
            std::ranges::none_of(*host_.routes, [&](const r::Route& route) {
              return route.device == lower.device && route.type == r::RouteType::Unicast &&
@@ -128,7 +124,7 @@ bool LinkChains::lies_below(std::string_view pattern, std::string_view upper,
     const bool is_port = lower.master == upper;
     const bool carries = above != host_.interfaces.end() && above->link == lower.device;
     if (!is_port && !carries) return false;
-    return device_matches(pattern, lower.device) || lies_below(pattern, lower.device, depth + 1);
+    return r::is_hooked(pattern, lower.device) || lies_below(pattern, lower.device, depth + 1);
   });
 }
 

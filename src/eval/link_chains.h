@@ -31,7 +31,7 @@ class LinkChains {
     std::uint32_t chain = 0;
     std::string name;  // "table bridge filter, chain in"
     ruleset::Hook hook = ruleset::Hook::Input;
-    std::vector<std::string> devices;  // patterns; empty: a bridge's
+    std::vector<std::string> devices;  // as BaseChain::devices; empty: a bridge's
   };
   bool is_met(const Hooked& hooked, const ruleset::Interface& upper) const;
   bool may_lie_below(std::string_view pattern, const ruleset::Interface& upper) const;
@@ -42,8 +42,5 @@ class LinkChains {
   bool knows_links_ = false;
   std::vector<Hooked> hooked_;
 };
-
-// Whether a device hook's pattern ("eth0", "veth*") is for the device.
-bool device_matches(std::string_view pattern, std::string_view device);
 
 }  // namespace rolewall::eval

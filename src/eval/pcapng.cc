@@ -61,15 +61,16 @@ std::vector<std::string> pcapng_interfaces(std::FILE* file) {
   };
   SectionNumbers numbers(false);
   long at = 0;
-  for (std::size_t count = 0; count < kMostInterfaces && read_head(); ++count) {
+  std::size_t count = 0;
+  while (read_head()) {  // an interface may be described behind packets, too
     const std::uint32_t type = numbers.word(head.data());
     const bool begins = type == kSectionHeader;
     if (begins) numbers = SectionNumbers(SectionNumbers(false).word(head.data() + 8) != kByteOrder);
     if (at == 0 && !begins) break;
-    if (!begins && type != kInterface) break;
     const std::uint32_t length = numbers.word(head.data() + 4);
-    if (length < kLeastBlock || length > kMostOfBlock) break;
+    if (length < kLeastBlock) break;
     if (type == kInterface && length >= kOptionsAt + 4) {
+      if (length > kMostOfBlock || ++count > kMostInterfaces) break;
       std::vector<std::uint8_t> block(length);
       if (std::fseek(file, at, SEEK_SET) != 0) break;
       if (std::fread(block.data(), 1, block.size(), file) != block.size()) break;

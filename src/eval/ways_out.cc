@@ -13,26 +13,23 @@ namespace rolewall::eval {
 
 using ruleset::Hook;
 
+constexpr const char* kRefusedByRules = "a rule of `ip rule`, or its route, refuses it";
+
 // Without routes: by what is behind the devices. Where rules choose among routes, these may also
-// lead nowhere, or the rules refuse it.
-bool WaysOut::choose(Frame& frame, const net::Address& to, Journey& journey) const {
+// lead nowhere, or the rules refuse it: then nothing.
+std::optional<std::string> WaysOut::choose(Frame& frame, const net::Address& to) const {
   const std::vector<ruleset::Interface> ways = interfaces_towards(host_, to);
   const std::size_t count = ways.size() + (host_.has_routing_rules ? 1 : 0);
   const std::size_t chosen = count == 1 ? 0 : frame.choices->choose(count);
-  const bool leads_nowhere = chosen == ways.size();
-  if (!leads_nowhere) frame.way_out = ways[chosen].device;
-  frame.leaves_by = frame.way_out;
+  std::optional<std::string> device;
+  if (chosen < ways.size()) device = ways[chosen].device;
   if (count > 1) {
     frame.conditions.push_back(
         {.about = fmt::format("the device towards {}{}", net::format(to),
                               host_.has_routing_rules ? ", by the rules of `ip rule`" : ""),
-         .is = leads_nowhere ? "none" : frame.way_out});
+         .is = device.value_or("none")});
   }
-  if (leads_nowhere) {
-    journey.hooks.push_back(
-        stopped_by_stack(Hook::Forward, "a rule of `ip rule`, or its route, refuses it"));
-  }
-  return !leads_nowhere;
+  return device;
 }
 
 // Of a route by several next hops the kernel takes one by a hash of the flow
@@ -55,7 +52,12 @@ bool WaysOut::find(Frame& frame, Journey& journey) const {
     frame.route = routes_.find_by(to, frame.leaves_by);
     return true;
   }
-  if (!routes_.known()) return choose(frame, to, journey);
+  if (!routes_.known()) {
+    const auto device = choose(frame, to);
+    if (!device) journey.hooks.push_back(stopped_by_stack(Hook::Forward, kRefusedByRules));
+    if (device) frame.leaves_by = frame.way_out = *device;
+    return device.has_value();
+  }
   const Routes::Answer answer =
       routes_.towards(to, is_link_local(to) ? frame.in_device : std::string_view());
   if (answer.error != nullptr) {
@@ -83,20 +85,19 @@ const char* WaysOut::again(Frame& frame) const {
     frame.leaves_by = kLoopbackDevice;
     return nullptr;
   }
-  std::string_view device = frame.leaves_by;
+  std::optional<std::string> device;
   if (!routes_.known()) {
-    frame.conditions.push_back({.about = fmt::format("the device towards {}", net::format(to)),
-                                .is = std::string(device),
-                                .assumed = true});
+    device = choose(frame, to);
+    if (!device) return kRefusedByRules;
   } else {
     const Routes::Answer answer = routes_.towards(to);
     if (answer.error != nullptr) return answer.error;
     device = choose_hop(frame, *answer.route, to)->device;
   }
-  if (!takes_loopback_source(frame, device)) {
+  if (!takes_loopback_source(frame, *device)) {
     return "it is routed again, and a loopback address leaves the host by no route";
   }
-  frame.leaves_by = device;
+  frame.leaves_by = frame.way_out = *device;
   return nullptr;
 }
 

@@ -2,6 +2,9 @@
 // its devices. Where only the kernel knows, each is tried.
 #pragma once
 
+#include <optional>
+#include <string>
+
 #include "eval/eval.h"
 #include "eval/frame.h"
 #include "eval/route.h"
@@ -26,7 +29,7 @@ class WaysOut {
 
  private:
   bool takes_loopback_source(Frame& frame, std::string_view device) const;
-  bool choose(Frame& frame, const net::Address& to, Journey& journey) const;
+  std::optional<std::string> choose(Frame& frame, const net::Address& to) const;
   const ruleset::Route* choose_hop(Frame& frame, const ruleset::Route& route,
                                    const net::Address& to) const;
 

@@ -10,6 +10,7 @@
 #include "netlink/decode_expr.h"
 #include "netlink/kernel_numbers.h"
 #include "ruleset/expr.h"
+#include "ruleset/hook_device.h"
 #include "ruleset/names.h"
 #include "ruleset/verify.h"
 
@@ -29,15 +30,19 @@ std::vector<std::string> decode_devices(Attributes& hook) {
                                                                           View payload) {
       std::string name(payload.begin(), std::find(payload.begin(), payload.end(), std::uint8_t{0}));
       if (type == kDevicePrefix) {
-        name += '*';
-      } else if (type != NFTA_DEVICE_NAME) {
+        const auto prefix = hook_of_prefix(name);
+        if (!prefix) hook.problem("the beginning of a device's name ends in a backslash");
+        devices.push_back(prefix.value_or(name));
+        return;
+      }
+      if (type != NFTA_DEVICE_NAME) {
         hook.problem(fmt::format("attribute {} of its devices is unknown", type));
       }
-      devices.push_back(std::move(name));
+      devices.push_back(hook_of_device(std::move(name)));
     });
     if (!whole) hook.problem("its devices are cut short");
   } else if (hook.has(NFTA_HOOK_DEV)) {
-    devices.push_back(hook.text(NFTA_HOOK_DEV));
+    devices.push_back(hook_of_device(hook.text(NFTA_HOOK_DEV)));
   }
   return devices;
 }

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "net/protocol.h"
 #include "netlink/route_dump.h"
@@ -47,6 +48,34 @@ void add_association(const nlmsghdr& message, Ipsec& to) {
   to.associations.push_back(association);
 }
 
+void add_selector(const nlmsghdr& message, Ipsec& to) {
+  const auto& found = header_of<xfrm_userpolicy_info>(message);
+  const bool wraps = attributes_of<xfrm_userpolicy_info>(message).contains(XFRMA_TMPL);
+  if (found.action == XFRM_POLICY_ALLOW && !wraps) return;
+  const char* const direction = found.dir == XFRM_POLICY_IN    ? "in"
+                                : found.dir == XFRM_POLICY_OUT ? "out"
+                                                               : "fwd";
+  const auto add = [&](std::uint16_t family) {
+    to.selectors.push_back({direction,
+                            {address_of(family, found.sel.saddr), found.sel.prefixlen_s},
+                            {address_of(family, found.sel.daddr), found.sel.prefixlen_d}});
+  };
+  if (found.sel.family != AF_INET6) add(AF_INET);  // AF_UNSPEC: of both
+  if (found.sel.family != AF_INET) add(AF_INET6);
+}
+
+// What meets no policy (`ip xfrm policy setdefault`).
+void add_default(const nlmsghdr& message, Ipsec& to) {
+  const auto& found = header_of<xfrm_userpolicy_default>(message);
+  const std::pair<const char*, std::uint8_t> each[] = {
+      {"in", found.in}, {"fwd", found.fwd}, {"out", found.out}};
+  for (const auto& [direction, action] : each) {
+    if (action != XFRM_USERPOLICY_BLOCK) continue;
+    to.selectors.push_back({direction, {net::Ipv4{}, 0}, {net::Ipv4{}, 0}});
+    to.selectors.push_back({direction, {net::Ipv6{}, 0}, {net::Ipv6{}, 0}});
+  }
+}
+
 void add_policy(const nlmsghdr& message, Ipsec& to) {
   const auto& found = header_of<xfrm_userpolicy_info>(message);
   if (found.dir != XFRM_POLICY_OUT || found.action != XFRM_POLICY_ALLOW) return;
@@ -74,6 +103,19 @@ std::vector<std::uint8_t> dump_request(std::uint16_t type) {
   return bytes;
 }
 
+std::vector<std::uint8_t> default_request() {
+  struct {
+    nlmsghdr header;
+    xfrm_userpolicy_default body;
+  } request{};
+  request.header.nlmsg_len = NLMSG_LENGTH(sizeof request.body);
+  request.header.nlmsg_type = XFRM_MSG_GETDEFAULT;
+  request.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+  std::vector<std::uint8_t> bytes(sizeof request);
+  std::memcpy(bytes.data(), &request, sizeof request);
+  return bytes;
+}
+
 }  // namespace
 
 void add_ipsec(const nlmsghdr& message, Ipsec& to) {
@@ -82,6 +124,9 @@ void add_ipsec(const nlmsghdr& message, Ipsec& to) {
     add_association(message, to);
   } else if (message.nlmsg_type == XFRM_MSG_NEWPOLICY && size >= sizeof(xfrm_userpolicy_info)) {
     add_policy(message, to);
+    add_selector(message, to);
+  } else if (message.nlmsg_type == XFRM_MSG_GETDEFAULT && size >= sizeof(xfrm_userpolicy_default)) {
+    add_default(message, to);
   }
 }
 
@@ -98,6 +143,9 @@ Result<Ipsec> read_ipsec() {
                   std::string("cannot read this machine's IPsec: ") + std::strerror(error), error);
     }
   }
+  // Kernels before 5.15 have no such default.
+  [[maybe_unused]] const int unknown = exchange(
+      socket.get(), default_request(), [&](const nlmsghdr& message) { add_ipsec(message, found); });
   return found;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/error.h"
@@ -29,9 +30,19 @@ struct IpsecPolicy {
   bool operator==(const IpsecPolicy&) const = default;
 };
 
+// A policy by which packets may be blocked, or must be wrapped: those between these ends, whatever
+// else it asks for (ports, marks). One that lets all pass as it is, is none.
+struct IpsecSelector {
+  std::string direction;  // "in", "out", "fwd", as ip-xfrm(8) has them
+  net::Prefix from;
+  net::Prefix to;
+  bool operator==(const IpsecSelector&) const = default;
+};
+
 struct Ipsec {
   std::vector<IpsecAssociation> associations;
   std::vector<IpsecPolicy> policies;
+  std::vector<IpsecSelector> selectors;
 };
 
 // Of this network namespace; nothing on a kernel without it.

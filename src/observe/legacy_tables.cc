@@ -1,6 +1,7 @@
 #include "observe/legacy_tables.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -61,6 +62,14 @@ std::vector<std::string> legacy_tables() {
     }
   }
   return tables;
+}
+
+std::string remark_on_legacy(const std::vector<std::string>& tables) {
+  if (tables.empty()) return "";
+  return fmt::format(
+      "tables of iptables-legacy are in force ({}): their rules cannot be read here, and what they "
+      "drop or translate is not in what was checked",
+      fmt::join(tables, ", "));
 }
 
 }  // namespace rolewall::observe

@@ -11,4 +11,7 @@ namespace rolewall::observe {
 // "ip filter (3 rules)", of this network namespace; without the right to ask no count.
 std::vector<std::string> legacy_tables();
 
+// What cannot be said beside them, in a sentence; "" where there are none.
+std::string remark_on_legacy(const std::vector<std::string>& tables);
+
 }  // namespace rolewall::observe

@@ -9,6 +9,7 @@
 
 #include "base/calendar.h"
 #include "observe/absent_devices.h"
+#include "observe/absent_hooks.h"
 #include "observe/nat_helpers.h"
 
 namespace rolewall::observe {
@@ -57,6 +58,7 @@ Survey survey(const ruleset::Ruleset& live, const ruleset::Table* own,
   survey.others = other_chains(live);
   std::vector<Finding>& findings = survey.findings;
   append(findings, legacy_iptables(around.kernel));
+  append(findings, absent_hooks(live, around.machine));
   if (own == nullptr) return survey;
   append(findings, bypasses(survey.others, *own));
   append(findings, absent_devices(*own, around.machine));

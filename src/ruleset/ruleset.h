@@ -146,7 +146,7 @@ struct BaseChain {
   Hook hook = Hook::Input;
   std::int32_t priority = 0;
   VerdictCode policy = VerdictCode::Accept;  // Accept or Drop
-  std::vector<std::string> devices;          // Ingress and Egress alone
+  std::vector<std::string> devices;          // Ingress and Egress alone; hook_device.h
   bool operator==(const BaseChain&) const = default;
 };
 

@@ -208,6 +208,31 @@ TEST_CASE("what a chain of type route has changed is routed again") {
   CHECK_EQ(sent_by(with(ChainType::Filter, marks), "fe80::1", "lo"), "lo");
 }
 
+TEST_CASE("routed again where rules choose among routes, it may go by any device, or nowhere") {
+  Host on = router();
+  on.routes.reset();
+  on.has_routing_rules = true;
+  on.interfaces.clear();
+  for (const char* device : {"wan", "lan"}) on.interfaces.emplace_back().device = device;
+  Chain chain = base_chain({rule({Immediate{0, Value::host_u32(5)}, MetaSet{MetaKey::Mark, 0}})},
+                           Hook::Output, 0, VerdictCode::Accept);
+  chain.base->type = ChainType::Route;
+  const Ruleset rules = one_table({chain});
+  PacketFields made = fields(6, 80);
+  made.source = address("10.0.0.1");
+  made.destination = address("8.8.8.8");
+  Packet packet = build(made);
+  packet.out_device = "wan";
+  Evaluator evaluator(rules, on);
+  const Outcomes outcomes = evaluator.outcomes(packet, Direction::Send);
+  REQUIRE_EQ(outcomes.ways.size(), 3);
+  CHECK_EQ(outcomes.ways[0].after.out_device, "wan");
+  CHECK_EQ(outcomes.ways[1].after.out_device, "lan");
+  CHECK_EQ(outcomes.ways[2].fate(), Fate::Stack);
+  packet.mark = 5;  // as it was
+  CHECK(Evaluator(rules, on).send(packet).conditions.empty());
+}
+
 TEST_CASE("routed again, a loopback address leaves by a device with route_localnet alone") {
   Chain chain = base_chain({rule({Immediate{0, Value::host_u32(5)}, MetaSet{MetaKey::Mark, 0}})},
                            Hook::Output, 0, VerdictCode::Accept);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "rules.h"
+#include "ruleset/hook_device.h"
 
 namespace rolewall::eval {
 namespace {
@@ -40,6 +41,20 @@ TEST_CASE("what stands on what is known by the links, through several layers") {
                    port_of("br0.5", "vlan", "", "br0")};
   for (const char* below : {"br0", "bond0", "eth0", "eth*"}) CHECK(hangs_on(on, below));
   for (const char* elsewhere : {"eth1", "br1", "eth2"}) CHECK_FALSE(hangs_on(on, elsewhere));
+}
+
+// The kernel takes a plain name as it stands (nft_netdev_hook_alloc()); a beginning is another
+// attribute of its.
+TEST_CASE("a hook's device is a name, a beginning, or a name that ends in a star") {
+  CHECK(is_hooked("eth0", "eth0"));
+  CHECK_FALSE(is_hooked("eth0", "eth01"));
+  CHECK(is_hooked(*hook_of_prefix("eth"), "eth01"));
+  CHECK_FALSE(is_hooked(*hook_of_prefix("eth"), "wan"));
+  CHECK_FALSE(is_hooked(hook_of_device("eth*"), "eth0"));
+  CHECK(is_hooked(hook_of_device("eth*"), "eth*"));
+  CHECK(is_hooked(hook_of_device("a\\*"), "a\\*"));
+  CHECK_FALSE(is_hooked(hook_of_device("a\\*"), "a*"));
+  CHECK_FALSE(hook_of_prefix("a\\").has_value());
 }
 
 TEST_CASE("where no link is known, a VLAN may stand on any device") {

@@ -147,6 +147,30 @@ TEST_CASE("IPsec: ESP, and ESP within UDP (not seen with packets)") {
   CHECK(found.associations == std::vector{esp, udp});
 }
 
+TEST_CASE("IPsec: between which ends packets may be blocked or wrapped") {
+  xfrm_userpolicy_info info{};
+  info.sel.family = AF_INET;
+  info.sel.saddr = ipv4("10.8.0.0");
+  info.sel.prefixlen_s = 24;
+  info.sel.daddr = ipv4("10.9.0.1");
+  info.sel.prefixlen_d = 32;
+  info.dir = XFRM_POLICY_FWD;
+  Ipsec found;
+  Message passes(XFRM_MSG_NEWPOLICY, info);
+  add_ipsec(**passes, found);
+  info.action = XFRM_POLICY_BLOCK;
+  Message blocks(XFRM_MSG_NEWPOLICY, info);
+  add_ipsec(**blocks, found);
+  Message otherwise(XFRM_MSG_GETDEFAULT,
+                    xfrm_userpolicy_default{.in = XFRM_USERPOLICY_BLOCK, .fwd = 0, .out = 0});
+  add_ipsec(**otherwise, found);
+  const auto prefix = [](const char* text) { return *net::parse_prefix(text); };
+  CHECK(found.selectors ==
+        std::vector<IpsecSelector>{{"fwd", prefix("10.8.0.0/24"), prefix("10.9.0.1/32")},
+                                   {"in", prefix("0.0.0.0/0"), prefix("0.0.0.0/0")},
+                                   {"in", prefix("::/0"), prefix("::/0")}});
+}
+
 TEST_CASE("IPsec: the networks that a policy sends through a tunnel") {
   xfrm_userpolicy_info info{};
   info.sel.family = AF_INET;

@@ -273,6 +273,21 @@ TEST_CASE("iptables-legacy is named, whether a table of ours is in force or not"
   CHECK(survey({}, nullptr, {}, around).findings.empty());
 }
 
+TEST_CASE("a chain on a device that is not there meets no packet, nor one that a star is to name") {
+  Surroundings around;
+  around.machine.interfaces.emplace_back().device = "eth0";
+  Chain chain = base("i", Hook::Ingress, 0, {});
+  const auto found = [&](const char* device) {
+    chain.base->devices = {device};
+    return survey({{other(Family::Netdev, "t", {chain})}}, nullptr, {}, around).findings;
+  };
+  for (const char* there : {"eth0", "eth*", "lo"}) CHECK(found(there).empty());
+  CHECK_EQ(codes(found("eth1")), std::vector<std::string>{"absent-device"});
+  const auto letter = found("eth\\*");
+  REQUIRE_EQ(letter.size(), 1);
+  CHECK(letter[0].what.find("the device eth*, which") != std::string::npos);
+}
+
 TEST_CASE("rules expire after their last day") {
   using namespace std::chrono;
   const sys_days today = year{2026} / 11 / 21;

@@ -1,0 +1,114 @@
+#include "ask/beside.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+
+#include "eval/dissect.h"
+#include "eval/route.h"
+#include "eval/wire.h"
+
+namespace rolewall::ask {
+namespace {
+
+bool is_within(const net::Prefix& prefix, const net::Address& address) {
+  return prefix.address.index() == address.index() && net::first(prefix) <= address &&
+         address <= net::last(prefix);
+}
+
+bool may_be_for(const Beside::IpsecPolicy& policy, const eval::Packet& packet) {
+  const bool ipv6 = is_ipv6(packet);
+  const std::size_t least = ipv6 ? eval::ipv6::kHeaderSize : eval::ipv4::kHeaderSize;
+  if (packet.bytes.size() < least) return false;
+  const net::Address from =
+      ipv6 ? net::Address{net::ipv6_from_bytes(packet.bytes.data() + eval::ipv6::kSource)}
+           : net::Address{net::ipv4_from_bytes(packet.bytes.data() + eval::ipv4::kSource)};
+  return is_within(policy.from, from) &&
+         is_within(policy.to, eval::destination_of(packet.bytes, ipv6));
+}
+
+// By which of them the kernel asks where the packet's way over this host ends: what is passed on
+// is asked for both.
+bool is_asked(std::string_view direction, ruleset::Hook last) {
+  switch (last) {
+    case ruleset::Hook::Prerouting:
+    case ruleset::Hook::Ingress:
+      return direction != "out";
+    case ruleset::Hook::Input:
+      return direction == "in";
+    case ruleset::Hook::Forward:
+    case ruleset::Hook::Postrouting:
+    case ruleset::Hook::Output:
+    case ruleset::Hook::Egress:
+      return direction != "in";
+  }
+  return true;
+}
+
+}  // namespace
+
+std::vector<std::string> assumed_of(const Beside& beside, const eval::Packet& packet) {
+  std::vector<std::string> tables;
+  const std::string_view family = is_ipv6(packet) ? "ip6 " : "ip ";
+  std::ranges::copy_if(beside.legacy_tables, std::back_inserter(tables),
+                       [&](const std::string& table) { return table.starts_with(family); });
+  std::vector<std::string> found;
+  if (!tables.empty()) {
+    found.push_back(fmt::format(
+        "no table of iptables-legacy drops or translates it ({}; what they say cannot be read)",
+        fmt::join(tables, ", ")));
+  }
+  if (!beside.ipsec.empty()) {
+    found.push_back(fmt::format("no IPsec policy applies ({} {} in force)", beside.ipsec.size(),
+                                beside.ipsec.size() == 1 ? "is" : "are"));
+  }
+  return found;
+}
+
+void weigh(std::vector<Hop>& hops, const Beside& beside, const eval::Packet& packet,
+           const eval::Packet& after) {
+  if (hops.empty() || hops.back().verdict != Verdict::Accept) return;
+  Hop& last = hops.back();
+  const auto policy = std::ranges::find_if(beside.ipsec, [&](const Beside::IpsecPolicy& each) {
+    return is_asked(each.direction, last.hook) &&
+           (may_be_for(each, packet) || may_be_for(each, after));
+  });
+  if (policy == beside.ipsec.end()) return;
+  const std::string name =
+      fmt::format("the IPsec policy {} > {}, dir {}", net::format(policy->from),
+                  net::format(policy->to), policy->direction);
+  Alternative passes;
+  passes.when = name + ": lets it pass";
+  passes.verdict = Verdict::Accept;
+  passes.decided_by = last.decided_by;
+  Alternative denied;
+  denied.when = name + ": blocks it, or takes it wrapped alone";
+  denied.verdict = Verdict::Stack;
+  last.verdict = Verdict::Conditional;
+  last.decided_by.reset();
+  last.reason = "depends on IPsec, which is not modelled";
+  last.alternatives.push_back(std::move(passes));
+  last.alternatives.push_back(std::move(denied));
+}
+
+std::vector<std::string> remarks_on(const Beside& beside) {
+  std::vector<std::string> remarks;
+  if (!beside.legacy_tables.empty()) {
+    remarks.push_back(fmt::format(
+        "tables of iptables-legacy are in force ({}): their rules cannot be read, and what they "
+        "drop or translate is not in this answer",
+        fmt::join(beside.legacy_tables, ", ")));
+  }
+  if (!beside.ipsec.empty()) {
+    remarks.push_back(fmt::format(
+        "{} in force (`ip xfrm policy`): what they block or wrap is not in this answer",
+        beside.ipsec.size() == 1 ? "1 IPsec policy is"
+                                 : fmt::format("{} IPsec policies are", beside.ipsec.size())));
+  }
+  return remarks;
+}
+
+}  // namespace rolewall::ask
