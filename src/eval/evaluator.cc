@@ -110,6 +110,7 @@ class Evaluator::Machine {
     do {
       if (outcomes.ways.size() == Outcomes::kMost) {
         outcomes.complete = false;
+        doubts_.add_all(*first);
         break;
       }
       if (options.keep_state) note_changes(&undo_);
@@ -151,7 +152,9 @@ class Evaluator::Machine {
           (has_others || is_new) && !doubts_.flows.empty() && (ipv4_.has_nat || ipv6_.has_nat);
       doubts_.fragments = gathered_;
     }
-    doubts_.all_state = options.doubtful;
+    // What the ways that are not listed would have left behind may be anything.
+    doubts_.all_flows |= !outcomes.complete;
+    doubts_.all_state = options.doubtful || !outcomes.complete;
     first_way(way, packet, options);
     take_doubts(options.now_ns);
     exchange(*behind_);

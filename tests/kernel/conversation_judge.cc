@@ -285,11 +285,15 @@ class Runner {
         for (CaptureView& view : views) {
           if (shows_all) view.note(part, answers->seen, wall_ns());
         }
+        if (answers->unlisted) ++unlisted_;
         if (is_open(answers->journey)) return std::vector<Question>{};
         const auto& after = answers->seen.after;
         if (after && *after != part.packet.bytes) ++changed_;
         ++fates_[answers->seen.fate()];
-        if (is_in_doubt(answers->journey)) {
+        if (answers->unlisted) {
+          // What comes back to a translation that is not known cannot be told.
+          if (after && *after != part.packet.bytes) return std::vector<Question>{};
+        } else if (is_in_doubt(answers->journey)) {
           ++in_doubt_;
           // By a port that only the kernel knows, perhaps: what comes back to it cannot be told.
           if (after && *after != part.packet.bytes) return std::vector<Question>{};
@@ -387,6 +391,8 @@ class Runner {
         "captures wrong\n",
         captured_.certain, captured_.conditional, captured_.passed_over, wrong_captures_);
     fmt::print("{} packets in doubt for what came before, not compared\n", in_doubt_);
+    fmt::print("{} packets that go a way beyond the {} that are listed, not compared\n", unlisted_,
+               eval::Outcomes::kMost);
     fmt::print("{} fragments, {} datagrams put together of them\n", fragments_, gathered_);
     fmt::print(
         "{} rulesets ({} more refused by nft or the kernel), {} conversations, {} packets "
@@ -404,6 +410,7 @@ class Runner {
   std::uint64_t packets_ = 0;
   std::uint64_t changed_ = 0;
   std::uint64_t in_doubt_ = 0;
+  std::uint64_t unlisted_ = 0;
   std::uint64_t fragments_ = 0;
   std::uint64_t gathered_ = 0;
   std::uint64_t disagreements_ = 0;

@@ -282,18 +282,18 @@ Result<Answers> Trial::ask(const Question& question) {
                               .now_ns = kept && timed_ ? now_ns : 0,
                               .clock_error_ns = ages_ ? kUntilTheKernelLooksNs : 0};
   const auto direction = question.outbound ? eval::Direction::Send : eval::Direction::Arrive;
-  std::vector<eval::Journey> ways;
+  eval::Outcomes outcomes;
   if (kept) {
-    ways = evaluator_->next(packet, direction, options).ways;
-    answers.journey = ways.front();
+    outcomes = evaluator_->next(packet, direction, options);
+    answers.journey = outcomes.ways.front();
   } else {
     answers.journey =
         question.outbound ? evaluator_->send(packet, options) : evaluator_->arrive(packet, options);
   }
   answers.difference = difference(question, answers);
   if (!answers.difference.empty() && !answers.journey.conditions.empty()) {
-    if (!kept) ways = evaluator_->outcomes(packet, direction).ways;
-    try_other_ways(question, std::move(ways), answers);
+    if (!kept) outcomes = evaluator_->outcomes(packet, direction);
+    try_other_ways(question, std::move(outcomes), answers);
   }
   if (answers.difference.empty()) believe_not_confirmed(answers);
   return answers;
@@ -306,10 +306,10 @@ bool is_in_doubt(const eval::Journey& journey) {
 }
 
 // Where the answer hangs on what was not said, one of the ways must be the kernel's. If none is,
-// but one of them is undecided, that one may be.
-void Trial::try_other_ways(const Question& question, std::vector<eval::Journey> ways,
+// but one of them is undecided, that one may be; if not all are listed, one of the rest.
+void Trial::try_other_ways(const Question& question, eval::Outcomes outcomes,
                            Answers& answers) const {
-  for (eval::Journey& way : ways) {
+  for (eval::Journey& way : outcomes.ways) {
     Answers other{std::move(way), answers.seen, ""};
     other.difference = difference(question, other);
     if (other.difference.empty()) {
@@ -320,6 +320,9 @@ void Trial::try_other_ways(const Question& question, std::vector<eval::Journey> 
       answers.journey = std::move(other.journey);
     }
   }
+  if (outcomes.complete) return;
+  answers.unlisted = true;
+  answers.difference.clear();
 }
 
 std::string Trial::difference(const Question& question, const Answers& answers) const {

@@ -20,6 +20,8 @@ struct Answers {
   eval::Journey journey;
   sandbox::Observation seen;
   std::string difference;  // "" where they agree
+  // The kernel's way is none of those that the evaluator lists, which are not all: not compared.
+  bool unlisted = false;
 };
 
 // An answer that says it is not certain for what came before (eval's doubts.h): it is not compared.
@@ -57,8 +59,7 @@ class Trial {
   static Result<std::unique_ptr<Trial>> open(const sandbox::Judge::Load& load,
                                              const ruleset::Host& host, Memory memory);
   std::string difference(const Question& question, const Answers& answers) const;
-  void try_other_ways(const Question& question, std::vector<eval::Journey> ways,
-                      Answers& answers) const;
+  void try_other_ways(const Question& question, eval::Outcomes outcomes, Answers& answers) const;
   std::uint64_t pace();
 
   Memory memory_ = Memory::None;

@@ -492,6 +492,26 @@ TEST_CASE("a conversation goes on by each packet's first way") {
 }
 
 TEST_CASE(
+    "what ways beyond those that are listed may have left behind is uncertain to later ones") {
+  const Host on = host();
+  // The ways that are listed accept, all of them; the first draw's other answer drops.
+  const auto rules = input_rules({rule({load_ct(CtKey::State)}),
+                                  rule({random_below(2), is(Value::host_u32(11)), drop()}),
+                                  rule({random_below(8), random_below(8), accept()})});
+  Evaluator evaluator(rules, on);
+  const PacketFields asks = fields(17, 53);
+  const Outcomes first = evaluator.next(arriving(asks), Direction::Arrive);
+  CHECK_FALSE(first.complete);
+  CHECK(std::ranges::all_of(first.ways,
+                            [](const Journey& way) { return way.fate() == Fate::Accept; }));
+  // So there may be no connection that this one belongs to.
+  const Outcomes again = evaluator.next(arriving(asks), Direction::Arrive);
+  CHECK(std::ranges::any_of(again.ways.front().conditions, [](const Condition& condition) {
+    return condition.assumed && condition.about.starts_with("an earlier packet");
+  }));
+}
+
+TEST_CASE(
     "what an uncertain packet may have changed is uncertain to later ones, and nothing else") {
   const Host on = host();
   const auto rules = input_rules({rule({load_ct(CtKey::State)}),
