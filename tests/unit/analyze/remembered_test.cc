@@ -16,7 +16,7 @@ using namespace ruleset;  // NOLINT: the file is made of its names
 using test::with_input;
 
 constexpr Register kLoaded = 8;
-constexpr Register kKey = 9;
+constexpr Register kRememberedKey = 9;
 
 Expr does(VerdictCode code) {
   return ImmediateVerdict{{code, "", 0}};
@@ -31,7 +31,7 @@ Rule to_port(std::uint16_t port, std::vector<Expr> rest) {
                           Cmp{CmpOp::Eq, kLoaded, Value::u8(2)},
                           Payload{PayloadBase::Transport, 2, 2, kLoaded},
                           Cmp{CmpOp::Eq, kLoaded, Value::be16(port)},
-                          Payload{PayloadBase::Network, 12, 4, kKey}};
+                          Payload{PayloadBase::Network, 12, 4, kRememberedKey}};
   exprs.insert(exprs.end(), rest.begin(), rest.end());
   Rule rule;
   rule.exprs = std::move(exprs);
@@ -41,14 +41,14 @@ Rule to_port(std::uint16_t port, std::vector<Expr> rest) {
 Rule reads(std::uint16_t port) {
   Lookup lookup;
   lookup.set = "s";
-  lookup.source = kKey;
+  lookup.source = kRememberedKey;
   return to_port(port, {lookup, does(VerdictCode::Accept)});
 }
 Rule adds(std::uint16_t port, std::uint64_t timeout_ms = 10'000, DynsetOp op = DynsetOp::Add) {
   Dynset dynset;
   dynset.op = op;
   dynset.set = "s";
-  dynset.key = kKey;
+  dynset.key = kRememberedKey;
   dynset.timeout_ms = timeout_ms;
   return to_port(port, {dynset, does(VerdictCode::Drop)});
 }
