@@ -22,7 +22,11 @@ RulesetFacts::RulesetFacts(const ruleset::Ruleset& ruleset) {
           const auto* dynset = std::get_if<ruleset::Dynset>(&expr);
           if (dynset == nullptr) continue;
           filled_.emplace(table, dynset->set);
-          if (dynset->op == ruleset::DynsetOp::Delete) emptied_.emplace(table, dynset->set);
+          if (dynset->op == ruleset::DynsetOp::Delete) {
+            emptied_.emplace(table, dynset->set);
+          } else if (!added_to_.emplace(table, dynset->set).second) {
+            added_to_again_.emplace(table, dynset->set);
+          }
         }
       }
     }

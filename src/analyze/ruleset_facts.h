@@ -34,11 +34,17 @@ class RulesetFacts {
   bool may_lose(std::uint32_t table, std::string_view set) const {
     return emptied_.contains({table, set});
   }
+  // Whether several rules may make an element of it, each counting by what is its own, or nothing.
+  bool is_added_to_by_several(std::uint32_t table, std::string_view set) const {
+    return added_to_again_.contains({table, set});
+  }
 
  private:
   std::vector<ruleset::TableIndex> tables_;
   std::set<std::pair<std::uint32_t, std::string_view>> filled_;   // by table
   std::set<std::pair<std::uint32_t, std::string_view>> emptied_;  // likewise
+  std::set<std::pair<std::uint32_t, std::string_view>> added_to_;
+  std::set<std::pair<std::uint32_t, std::string_view>> added_to_again_;
   ruleset::TrackingUse tracking_;
   bool translates_ipv4_ = false;
   bool translates_ipv6_ = false;

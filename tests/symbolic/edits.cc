@@ -107,9 +107,11 @@ Chain* filter_chain(Ruleset& ruleset, Random& random, Table** of = nullptr) {
   return chain;
 }
 
+// The rule that with_memory() puts in.
 bool fills(const Rule& rule) {
-  return std::ranges::any_of(rule.exprs,
-                             [](const Expr& expr) { return std::holds_alternative<Dynset>(expr); });
+  if (rule.exprs.size() < 3 || !std::holds_alternative<Cmp>(rule.exprs[1])) return false;
+  const auto* const dynset = std::get_if<Dynset>(&rule.exprs.back());
+  return dynset != nullptr && dynset->set == kMemory;
 }
 
 }  // namespace

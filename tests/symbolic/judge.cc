@@ -32,6 +32,7 @@
 #include "print/print.h"
 #include "random.h"
 #include "random_rules.h"
+#include "ruleset/expr.h"
 #include "ruleset/verify.h"
 #include "ruleset_random.h"
 #include "sandbox/sandbox.h"
@@ -80,7 +81,17 @@ class Subject {
       : again_(std::move(again)),
         tally_(tally),
         evaluator_(ruleset, host),
-        analysis_(ruleset, host) {}
+        analysis_(ruleset, host) {
+    for (const ruleset::Table& table : ruleset.tables) {
+      for (const ruleset::Chain& chain : table.chains) {
+        for (const ruleset::Rule& rule : chain.rules) {
+          rewrites_ = rewrites_ || std::ranges::any_of(rule.exprs, [](const ruleset::Expr& expr) {
+                        return std::holds_alternative<ruleset::PayloadWrite>(expr);
+                      });
+        }
+      }
+    }
+  }
 
   // False: the budget ended.
   bool analyse() {
@@ -171,7 +182,8 @@ class Subject {
                          (ipv6 || packet.bytes[0] == 0x45);
       return plain ? header : 0;
     };
-    if (question.packet.ct_state || udp_at(question.packet) == 0) return;
+    // What a rule has rewritten past NAT is no packet of the flow any more.
+    if (rewrites_ || question.packet.ct_state || udp_at(question.packet) == 0) return;
     evaluator_.reset();
     const auto first = next(question);
     const bool passed = first && first->fate() == eval::Fate::Accept && first->knows_after;
@@ -262,6 +274,7 @@ class Subject {
   std::array<std::array<analyze::Diagram, 4>, 2> must_{};
   std::array<std::array<analyze::Diagram, 4>, 2> unspent_{};
   int shown_ = 0;
+  bool rewrites_ = false;
   bool quiet_ = false;
   bool strict_ = true;
 };
