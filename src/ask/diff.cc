@@ -351,14 +351,17 @@ class HostDiffer {
     const bool seen = show(direction, way, part.kind, witness->packet, one.example);
     if (seen) return one;
     one.shown = false;
-    for (const std::string& choice : witness->choices) {
-      if (is_usual(choice)) continue;
-      std::string what = in_plain_words(choice);
-      if (std::ranges::find(one.depends, what) == one.depends.end()) {
-        one.depends.push_back(std::move(what));
+    // What comes out as it usually does is not worth a word, unless there is nothing else.
+    for (const bool usual : {false, true}) {
+      for (const std::string& choice : witness->choices) {
+        if (is_usual(choice) != usual) continue;
+        std::string what = in_plain_words(choice);
+        if (std::ranges::find(one.depends, what) == one.depends.end()) {
+          one.depends.push_back(std::move(what));
+        }
       }
+      if (!one.depends.empty()) return one;
     }
-    if (!one.depends.empty()) return one;
     // What a packet cannot choose (a checksum) makes it another than was asked for.
     if (!difference_.unlike().empty()) {
       one.depends.emplace_back("what is not compared");
