@@ -75,7 +75,7 @@ expect_out "+ (default)"
 # a family that nobody filters.
 rolewall eval --ruleset web-01.json 'tcp/22 office > self'
 expect_status 2
-expect_err "a ruleset without policies has no names"
+expect_err "without policies there are no names but"
 refuse_err "site.toml"
 : >nothing.json
 rolewall eval --ruleset nothing.json 'tcp 10.0.1.10 > web-01:443'
