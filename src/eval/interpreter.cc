@@ -158,6 +158,15 @@ Interpreter::Next Interpreter::undecided(std::string reason) {
 void Interpreter::assume_unspent(std::string_view what) {
   if (!frame_->notes_reads) return;
   const ruleset::Table& table = *table_->table;
+  // Nearly each packet meets a limit of a policy: of these rolewall-eval(8) says it once for all.
+  if (ruleset::is_own(table)) return;
+  const ruleset::Rule& rule = table.chains[chain_now_].rules[rule_now_];
+  const bool decides = std::ranges::any_of(rule.exprs, [&](const ruleset::Expr& expr) {
+    return !std::holds_alternative<ruleset::Log>(expr) &&
+           !std::holds_alternative<ruleset::Counter>(expr) &&
+           !std::holds_alternative<ruleset::Limit>(expr);
+  });
+  if (!decides) return;
   std::string assumed =
       fmt::format("{} at its beginning ({} {} {} rule {})", what, ruleset::name_of(table.family),
                   table.name, table.chains[chain_now_].name, rule_now_ + 1);

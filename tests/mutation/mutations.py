@@ -8,7 +8,7 @@ RULESET, EXPRESSIONS, IPTABLES, CONVERSATION, TALK_IPTABLES, DEVICE, TRAPS = (
 INTERPRETER = "src/eval/interpreter.cc"
 SETS = "src/eval/interpreter_set.cc"
 LOAD = "src/eval/interpreter_load.cc"
-EVALUATOR = "src/eval/evaluator.cc"
+HOOKS = "src/eval/machine_hooks.cc"
 
 MUTATIONS = [
     # --- what rules are made of ---
@@ -61,7 +61,7 @@ MUTATIONS = [
     ("reject taken for drop", INTERPRETER,
      "            target_ = {.code = VerdictCode::Drop, .rejects = true};",
      "            target_ = {.code = VerdictCode::Drop, .rejects = !MUTANT};", RULESET),
-    ("accept ending the hook", EVALUATOR,
+    ("accept ending the hook", HOOKS,
      "        goes_on = run_chain(stage, frame, options, result);",
      "        goes_on = run_chain(stage, frame, options, result) &&\n"
      "                  (!MUTANT || result.decision.rule == Decision::kPolicy);", RULESET),
@@ -156,7 +156,7 @@ MUTATIONS = [
      "  if (frame_->hook == Hook::Prerouting && frame_->in_device != kLoopbackDevice) return Next::Break;",
      "  if (!MUTANT && frame_->hook == Hook::Prerouting && frame_->in_device != kLoopbackDevice) {\n"
      "    return Next::Break;\n  }", RULESET),
-    ("a write on the way out that is routed again", EVALUATOR,
+    ("a write on the way out that is routed again", HOOKS,
      "  return base && base->type == ruleset::ChainType::Route && route_key(frame) != before;",
      "  return base && (MUTANT || base->type == ruleset::ChainType::Route) &&\n"
      "         route_key(frame) != before;", RULESET),
@@ -210,7 +210,7 @@ MUTATIONS = [
      "      case What::Invalid:\n        flow.tracking = Tracking::None;\n",
      "      case What::Invalid:\n        if (MUTANT) break;\n        flow.tracking = Tracking::None;\n",
      CONVERSATION),
-    ("a reset by a rule that leaves the connection open", EVALUATOR,
+    ("a reset by a rule that leaves the connection open", HOOKS,
      "    if (resets) tracker_.note_reset(frame, options);",
      "    if (resets && !MUTANT) tracker_.note_reset(frame, options);", CONVERSATION),
     ("what leaves a translating gateway taken for its own", "src/ask/capture.cc",
