@@ -201,7 +201,7 @@ RuleRun::Step RuleRun::run_dynset(const ruleset::Dynset& dynset) {
   constexpr std::size_t kUsualSize = 0xffff;
   const bool has_room = set.elements.count() < (set.size == 0 ? kUsualSize : set.size);
   std::optional<bool> passes = pass_unspent(dynset.exprs.empty() ? set.exprs : dynset.exprs);
-  const bool by_several = machine_.facts().is_added_to_by_several(frame_.table, dynset.set);
+  const bool by_several = machine_.facts().is_counted_by_several(frame_.table, set);
   if (has_own || !has_room || by_several) passes.reset();
   if (passes && dynset.inverted) passes = false;
   return leave(left, counted(fmt::format("an element of {}", dynset.set), passes));

@@ -24,8 +24,10 @@ RulesetFacts::RulesetFacts(const ruleset::Ruleset& ruleset) {
           filled_.emplace(table, dynset->set);
           if (dynset->op == ruleset::DynsetOp::Delete) {
             emptied_.emplace(table, dynset->set);
-          } else if (!added_to_.emplace(table, dynset->set).second) {
-            added_to_again_.emplace(table, dynset->set);
+          } else {
+            Adders& adders = adders_[{table, dynset->set}];
+            ++adders.rules;
+            adders.count = adders.count || !dynset->exprs.empty();
           }
         }
       }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -34,17 +35,21 @@ class RulesetFacts {
   bool may_lose(std::uint32_t table, std::string_view set) const {
     return emptied_.contains({table, set});
   }
-  // Whether several rules may make an element of it, each counting by what is its own, or nothing.
-  bool is_added_to_by_several(std::uint32_t table, std::string_view set) const {
-    return added_to_again_.contains({table, set});
+  // Whether several rules add to it, and what one counts in an element the others may meet.
+  bool is_counted_by_several(std::uint32_t table, const ruleset::Set& set) const {
+    const auto at = adders_.find({table, set.name});
+    return at != adders_.end() && at->second.rules > 1 && (at->second.count || !set.exprs.empty());
   }
 
  private:
   std::vector<ruleset::TableIndex> tables_;
   std::set<std::pair<std::uint32_t, std::string_view>> filled_;   // by table
   std::set<std::pair<std::uint32_t, std::string_view>> emptied_;  // likewise
-  std::set<std::pair<std::uint32_t, std::string_view>> added_to_;
-  std::set<std::pair<std::uint32_t, std::string_view>> added_to_again_;
+  struct Adders {
+    unsigned rules = 0;
+    bool count = false;  // by expressions of a rule's own
+  };
+  std::map<std::pair<std::uint32_t, std::string_view>, Adders> adders_;  // likewise
   ruleset::TrackingUse tracking_;
   bool translates_ipv4_ = false;
   bool translates_ipv6_ = false;
