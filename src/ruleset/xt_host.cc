@@ -392,8 +392,9 @@ std::optional<XtSet> read_xt_set_4(const XtBytes& bytes) {
   return read_set(bytes, counter_at(bytes, 16, 8), counter_at(bytes, 32, 24));
 }
 std::string xt_sides(std::uint8_t dimensions, std::uint8_t sources) {
+  constexpr unsigned kMost = 6;  // IPSET_DIM_MAX: the kernel takes no more
   std::string sides;
-  for (unsigned i = 1; i <= dimensions; ++i) {
+  for (unsigned i = 1; i <= std::min<unsigned>(dimensions, kMost); ++i) {
     sides += (sides.empty() ? "" : ",") + std::string((sources >> i & 1) != 0 ? "src" : "dst");
   }
   return sides;
