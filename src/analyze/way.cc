@@ -135,7 +135,9 @@ bool Way::has_nat(bool ipv6) const {
   return has(Hook::Prerouting) || has(Hook::Input) || has(Hook::Output) || has(Hook::Postrouting);
 }
 
-Way::Hooks Way::plan(Hook hook, bool ipv6) {
+const Way::Hooks& Way::plan(Hook hook, bool ipv6) {
+  const auto [at, is_new] = plans_.try_emplace({hook, ipv6});
+  if (!is_new) return at->second;
   auto [stages, nat_chains] = gather(hook, ipv6);
   const ruleset::TrackingUse& tracking = machine_.facts().tracking();
   const bool tracks = (ipv6 ? tracking.ipv6 : tracking.ipv4) != ruleset::ConntrackUse::Off;
@@ -146,7 +148,8 @@ Way::Hooks Way::plan(Hook hook, bool ipv6) {
     const bool first = is_destination_hook(hook);
     stages.push_back({first ? kDestinationNatPriority : kSourceNatPriority, Stage::Kind::Nat});
   }
-  return {order_.of(std::move(stages)), order_.of(std::move(nat_chains))};
+  at->second = {order_.of(std::move(stages)), order_.of(std::move(nat_chains))};
+  return at->second;
 }
 
 Diagram Way::in_each_order(const ruleset::HookEntries& entries,
@@ -181,7 +184,7 @@ Diagram Way::unless_lost(Diagram all) {
 }
 
 Diagram Way::run(Hook hook, bool ipv6, EnvironmentId environment, const Rest& rest) {
-  const Hooks hooks = plan(hook, ipv6);
+  const Hooks& hooks = plan(hook, ipv6);
   return machine_.where_accepted(
       stages(hook, ipv6, hooks, 0, environment), [&](EnvironmentId after) {
         return was_translated(after) ? machine_.decided(Fate::Accept, after) : rest(after);

@@ -44,7 +44,8 @@ class Way {
   };
   using Rest = std::function<Diagram(EnvironmentId)>;
 
-  Hooks plan(ruleset::Hook hook, bool ipv6);
+  // Made once: packets come to a hook with many environments.
+  const Hooks& plan(ruleset::Hook hook, bool ipv6);
   // Its stages without the kernel's own parts, and its nat chains, as the ruleset lists them.
   std::pair<std::vector<Stage>, std::vector<Stage>> gather(ruleset::Hook hook, bool ipv6) const;
   bool has_nat(bool ipv6) const;
@@ -97,6 +98,7 @@ class Way {
   PacketSpace& space_;
   Comparison compare_;
   ruleset::HookOrder order_;
+  std::map<std::pair<ruleset::Hook, bool>, Hooks> plans_;  // by hook, and whether IPv6
   std::string lost_;  // the order of which there are too many; "": none
   std::vector<std::pair<net::Prefix, std::string>> own_on_links_;  // IPv6, with the device
   net::AddressSet delivered_;  // destinations that are this host
