@@ -103,9 +103,14 @@ class RuleReader {
 
   Rule read() {
     auto& [services, from, to, in, out, user] = rule_.conditions;
+    const std::size_t errors = diagnostics_.error_count();
     if (const Value* service = section_.find("service")) {
       services = parse_services(policy_, *service, diagnostics_);
     }
+    // One mistake is one error: what depends on the services says nothing then.
+    has_bad_service_ = diagnostics_.error_count() > errors ||
+                       (section_.has("service") && section_.find("service") == nullptr) ||
+                       section_.misspells("service");
     read_id();
     from = read_selectors("from");
     to = read_selectors("to");
@@ -213,7 +218,7 @@ class RuleReader {
   void read_redirect_only() {
     const Value* value = section_.find("redirect-only");
     if (value == nullptr || !check_reason(*value, "redirect-only", diagnostics_)) return;
-    if (is_of_kind(policy_, rule_.conditions.services, KindWord::PlainWeb)) {
+    if (has_bad_service_ || is_of_kind(policy_, rule_.conditions.services, KindWord::PlainWeb)) {
       rule_.redirect_only = value->text;
       return;
     }
@@ -302,6 +307,7 @@ class RuleReader {
   const RuleFile& file_;
   Section section_;
   Rule rule_;
+  bool has_bad_service_ = false;
 };
 
 std::string_view file_kind(const RuleFile& file) {
