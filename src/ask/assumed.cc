@@ -1,6 +1,7 @@
 #include "ask/assumed.h"
 
 #include <fmt/format.h>
+#include <net/if_arp.h>
 
 #include <algorithm>
 
@@ -8,6 +9,7 @@
 #include "eval/route.h"
 #include "eval/wire.h"
 #include "net/protocol.h"
+#include "ruleset/tunnel_kinds.h"
 
 namespace rolewall::ask {
 namespace {
@@ -70,9 +72,16 @@ void add_transport(const eval::Packet& packet, std::vector<Open>& open) {
   }
 }
 
+bool is_wrapped_by(const ruleset::Host& host, std::string_view device) {
+  const auto by = std::ranges::find(host.interfaces, device, &ruleset::Interface::device);
+  if (by == host.interfaces.end() || !ruleset::is_tunnel(by->kind)) return false;
+  return by->kind != "tun" || by->hardware_type != ARPHRD_ETHER;  // a virtual machine's
+}
+
 }  // namespace
 
-std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::Journey& journey) {
+std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::Journey& journey,
+                                       const ruleset::Host& host) {
   const eval::Reads& reads = journey.reads;
   const bool ipv6 = is_ipv6(packet);
   std::vector<std::string> found;
@@ -107,6 +116,11 @@ std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::J
     found.push_back(fmt::format("{} joined", net::format(group)));
   }
   found.insert(found.end(), journey.assumed.begin(), journey.assumed.end());
+  if (journey.fate() == eval::Fate::Accept && is_wrapped_by(host, journey.after.out_device)) {
+    found.push_back(fmt::format(
+        "what {} wraps around it, a packet of its own that `output` is asked about, is sent",
+        journey.after.out_device));
+  }
   return found;
 }
 

@@ -285,7 +285,7 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
   const eval::Journey journey = end.arrives ? host.evaluator->arrive(end.packet, options)
                                             : host.evaluator->send(end.packet, options);
   std::vector<Hop> hops = to_hops(host.snapshot, journey, end, explain);
-  if (!hops.empty()) hops.back().assumed = what_was_open(end.packet, journey);
+  if (!hops.empty()) hops.back().assumed = what_was_open(end.packet, journey, host.snapshot.host);
   if (!journey.conditions.empty()) {
     const auto direction = end.arrives ? eval::Direction::Arrive : eval::Direction::Send;
     weigh(hops,

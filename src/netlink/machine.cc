@@ -157,11 +157,17 @@ bool is_kernels_own(const fib_rule_hdr& rule, const AttributeMap& attributes) {
 Result<bool> has_plain_rules(RouteDumper& dumper) {
   bool plain = true;
   for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
+    std::set<std::uint32_t> tables;
     TRY(dumper.dump(RTM_GETRULE, sizeof(fib_rule_hdr), family, "routing rules",
                     [&](const nlmsghdr& message) {
-                      plain &= is_kernels_own(header_of<fib_rule_hdr>(message),
-                                              attributes_of<fib_rule_hdr>(message));
+                      const auto& rule = header_of<fib_rule_hdr>(message);
+                      const AttributeMap attributes = attributes_of<fib_rule_hdr>(message);
+                      plain &= is_kernels_own(rule, attributes);
+                      tables.insert(number(attributes, FRA_TABLE, rule.table));
                     }));
+    // One that somebody took away; a kernel without IPv6 has none of it.
+    const bool whole = tables.contains(RT_TABLE_LOCAL) && tables.contains(RT_TABLE_MAIN);
+    plain &= whole || (family == AF_INET6 && tables.empty());
   }
   return plain;
 }

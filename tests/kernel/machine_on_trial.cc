@@ -51,6 +51,7 @@ Result<void> add_networks(ruleset::Host& host) {
       {first, "203.0.113.65", "/26 brd +"},
       {first, "203.0.113.70", "/26 brd +"},
       {first, "192.0.2.8", "/31"},
+      {last, "203.0.113.66", "/26 brd +"},  // a network on two devices
       {last, "10.9.7.1", "/24 brd +"},
       {last, "10.9.8.129", "/25 brd +"},
       {last, "10.9.6.1", " peer 10.9.6.2"},
@@ -59,6 +60,7 @@ Result<void> add_networks(ruleset::Host& host) {
       {first, "2001:db8:9:5::5", "/64 nodad"},
       {first, "2001:db8:9:5::6", "/64 nodad"},
       {first, "2001:db8:9:6::2", "/127 nodad"},
+      {last, "2001:db8:9:5::7", "/64 nodad"},
       {last, "2001:db8:9:7::1", "/64 nodad"},
       {last, "2001:db8:9:7:1::1", "/80 nodad"},
       {"lo", "2001:db8:9:99::1", "/128 nodad"},
