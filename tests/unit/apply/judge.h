@@ -31,6 +31,24 @@ using rolewall::test::Trouble;
 class Judge : public Scene {
  public:
   bool killed = false;  // in the last step
+  // For whoever reads what went wrong: the kernel's rules, the model, and the directory but for its
+  // generations.
+  std::string what_is_there() {
+    std::string text = fmt::format("    in the kernel: {}; by the model:", in_words(held()));
+    for (const State& each : model_.applied) {
+      text += fmt::format(" {}{}", each.generation, each.is_waiting ? " (waits)" : "");
+    }
+    text += fmt::format(", boots {}", model_.boots.generation);
+    if (model_.waits) {
+      text += fmt::format(", {} waits, else {}", model_.waits->what.generation,
+                          model_.waits->former.generation);
+    }
+    for (const auto& [path, content] : disk_.content()) {
+      if (path.find("/generations/") != std::string::npos) continue;
+      text += fmt::format("\n    {}: {}", path.substr(disk_.state().size() + 1), content);
+    }
+    return text + "\n";
+  }
 
   // What is wrong after it; "" for nothing.
   std::string step(const Deed& deed) {
@@ -95,6 +113,7 @@ class Judge : public Scene {
       }
       std::string wrong = compare(any);
       if (wrong.empty()) take_over(any);
+      leave_unsettled(before, ended);
       const bool is_there =
           target_ && model_.in_force() == *target_ && before.in_force() != *target_;
       if (deed.what == Do::RollbackTo && deed.with == With::FullDisk && is_there) {
@@ -135,6 +154,16 @@ class Judge : public Scene {
   }
 
  private:
+  // Who was killed had put another in force for good, and had not said so: what waited is settled
+  // once somebody says it, unless pending.json is damaged by then.
+  void leave_unsettled(const Model& before, const Model& ended) {
+    const bool is_unsettled = model_.waits && !model_.in_force().is_waiting;
+    if (!is_unsettled) unsettled_.clear();
+    if (!is_unsettled || model_.in_force() == before.in_force()) return;
+    unsettled_ = ended.applied;
+    if (model_.waits->what == model_.in_force()) model_.waits_above(unsettled_);
+  }
+
   // What can be done without a record of it is done: the way back, and bans. Nothing else.
   std::string on_read_only_disk(const Deed& deed) {
     const auto there = disk_.content();
@@ -497,11 +526,18 @@ class Judge : public Scene {
       return is_current(model) && model.boots.generation == boots;
     });
     if (fits == any.end()) fits = std::ranges::find_if(any, is_current);
+    const auto pending = whatever_waits(disk_.state()).pending;
+    // Who confirms makes the link first: as long as nothing else says so, it waits on.
+    const auto waits_on = std::ranges::find_if(any, [&](const Model& model) {
+      return is_current(model) && pending && model.waits &&
+             model.waits->what.generation == pending->generation.value_or(0);
+    });
+    if (!fits->waits && waits_on != any.end()) fits = waits_on;
     model_ = *fits;
     model_.kernel = held();
     model_.boots = state_of(boot_number(disk_.state()).value_or(std::nullopt));
     model_.waits.reset();
-    if (const auto pending = whatever_waits(disk_.state()).pending) {
+    if (pending) {
       model_.waits = {state_of(pending->generation), state_of(pending->former),
                       deadline_of(*pending), pending->boot_id == world_.boot_id()};
     }

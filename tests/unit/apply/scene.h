@@ -9,6 +9,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "apply/apply.h"
 #include "apply/waiting.h"
@@ -57,6 +58,7 @@ class Scene {
       case Do::LoseHistory:
         std::filesystem::remove(disk_.state() + "/history.log");
         lost_ = newest_kept();
+        unsettled_.clear();
         model_.lose_history();
         if (model_.waits && model_.waits->deadline == UINT64_MAX) say_that_pending_is_lost();
         break;
@@ -101,7 +103,7 @@ class Scene {
         events && (events->all.empty() || in_force_by(events->all).value_or(0) !=
                                               generation(current_number(disk_.state())));
     model_.lose_pending(!std::filesystem::exists(disk_.state() + "/pending.json"), says_nothing,
-                        lost && lost->boot_id == world_.boot_id());
+                        lost && lost->boot_id == world_.boot_id(), unsettled_);
   }
 
   // Whatever the log says of the address.
@@ -165,6 +167,7 @@ class Scene {
   Scratch disk_;
   Model model_;
   std::uint32_t lost_ = 0;               // up to that one the history is lost
+  std::vector<State> unsettled_;         // what who was killed left waiting below what he applied
   std::map<std::uint32_t, State> seen_;  // what generations hold that may be spoilt since
 };
 

@@ -6,8 +6,8 @@
 // there.
 //
 // A sequence that fails is reduced to the shortest that still does, and printed
-// with its seed. ROLEWALL_LONG_TESTS: 100,000 steps in place of 4,000;
-// ROLEWALL_SHARE: that part of these; ROLEWALL_SEED: others.
+// with its seed and what is there after each step. ROLEWALL_LONG_TESTS: 100,000 steps in place of
+// 4,000; ROLEWALL_SHARE: that part of these; ROLEWALL_SEED: others.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -100,10 +100,14 @@ struct Figures {
   std::size_t losses = 0;      // files that were taken away or spoilt
 };
 
-std::string first_wrong(const std::vector<Deed>& deeds, Figures* figures = nullptr) {
+// `trace`: gets what is there after each step.
+std::string first_wrong(const std::vector<Deed>& deeds, Figures* figures = nullptr,
+                        std::string* trace = nullptr) {
   Judge judge;
   for (std::size_t i = 0; i < deeds.size(); ++i) {
-    if (std::string wrong = judge.step(deeds[i]); !wrong.empty()) {
+    std::string wrong = judge.step(deeds[i]);
+    if (trace != nullptr) *trace += "  " + in_words(deeds[i]) + "\n" + judge.what_is_there();
+    if (!wrong.empty()) {
       return fmt::format("after step {} ({}): {}", i + 1, in_words(deeds[i]), wrong);
     }
     if (figures == nullptr) continue;
@@ -174,8 +178,11 @@ TEST_CASE("random sequences of verbs do what the model says") {
     const std::vector<Deed> deeds = random_deeds(random, kLength);
     if (first_wrong(deeds, &figures).empty()) continue;
     const std::vector<Deed> fewer = shortest(deeds);
-    std::string text = fmt::format("seed {}: {}\n", seed + sequence, first_wrong(fewer));
+    std::string trace;
+    const std::string wrong = first_wrong(fewer, nullptr, &trace);
+    std::string text = fmt::format("seed {}: {}\n", seed + sequence, wrong);
     for (const Deed& deed : fewer) text += "  " + in_words(deed) + "\n";
+    text += "step by step:\n" + trace;
     FAIL_CHECK(text);
     return;
   }
@@ -434,6 +441,55 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::Rollback},
   };
   CHECK(first_wrong(nobody_knows_what_was) == "");
+  // Nobody can tell any more whether that is what the kernel holds.
+  const std::vector<Deed> prepared_and_damaged{
+      {.what = Do::ApplyForGood, .which = 1, .with = With::KilledAfter, .step = 3},
+      {.what = Do::SpoilGeneration},
+      {.what = Do::Rollback, .which = 1},
+  };
+  CHECK(first_wrong(prepared_and_damaged) == "");
+  // What waited below it would have been settled by the event that was not written, and waits on.
+  const std::vector<Deed> not_settled_yet{
+      {.what = Do::Apply, .which = 2},
+      {.what = Do::Disable},
+      {.what = Do::RollbackConfirm},
+      {.what = Do::ApplyForGood, .with = With::KilledAtDisk, .step = 6},
+      {.what = Do::LosePending, .which = 1},
+      {.what = Do::RollbackConfirm},
+      {.what = Do::Rollback},  // to what was in force before `disable`
+  };
+  CHECK(first_wrong(not_settled_yet) == "");
+  const std::vector<Deed> damaged_before_that{
+      {.what = Do::Apply, .which = 3},
+      {.what = Do::Disable},
+      {.what = Do::RollbackConfirm},
+      {.what = Do::LosePending, .which = 3},
+      {.what = Do::ApplyForGood, .which = 1, .with = With::KilledAtDisk, .step = 6},
+      {.what = Do::RollbackConfirm},
+      {.what = Do::RollbackConfirm},
+  };
+  CHECK(first_wrong(damaged_before_that) == "");
+  // Nobody confirmed what had taken the place of what a boot loads: it is no way back from that.
+  const std::vector<Deed> refreshed_and_taken_back{
+      {.what = Do::Apply, .which = 1},
+      {.what = Do::RefreshConfirm, .with = With::KilledAtDisk, .step = 10},
+      {.what = Do::LosePending, .which = 2},
+      {.what = Do::RefreshConfirm, .which = 2},
+      {.what = Do::Reboot},
+      {.what = Do::Boot},
+      {.what = Do::Rollback},
+  };
+  CHECK(first_wrong(refreshed_and_taken_back) == "");
+  // As long as its event is not written it is not confirmed, and what it would replace comes back.
+  const std::vector<Deed> confirmed_by_half{
+      {.what = Do::Apply, .which = 3},
+      {.what = Do::RefreshConfirm, .which = 2},
+      {.what = Do::Confirm, .with = With::KilledAtDisk, .step = 0},
+      {.what = Do::RefreshConfirm},
+      {.what = Do::RollbackConfirm, .with = With::KilledBefore, .step = 4},
+      {.what = Do::RollbackConfirm},
+  };
+  CHECK(first_wrong(confirmed_by_half) == "");
   // Neither the apply nor the rollback came to its event: no number is used again.
   for (std::size_t first = 0; first < 16; ++first) {
     for (std::size_t second = 0; second < 8; ++second) {
