@@ -178,6 +178,15 @@ struct Model {
     return Over::RolledBack;
   }
 
+  // The process that waits has in memory what comes back. Where pending.json is lost, it is asked
+  // elsewhere (cli/overdue.sh). Returns whether it has taken something back.
+  bool timer() {
+    if (!is_overdue()) return false;
+    clear_interrupted();
+    if (!is_overdue()) return false;
+    return go_back_to(waits->former), true;
+  }
+
   // `generation`: the one that the new state gets, if it is new. `within`: 0: no confirmation is
   // asked for. Returns whether it is done.
   bool apply(const Policy& policy, std::uint64_t within, bool for_good, std::uint32_t generation,

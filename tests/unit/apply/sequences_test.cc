@@ -1,5 +1,5 @@
-// Random sequences of the verbs, of what others do, of clocks, reboots, kills
-// and full disks, on a kernel in memory and a directory on disk; after each
+// Random sequences of the verbs, of what others do, of clocks, timers, reboots, kills, full disks
+// and a kernel that fails or refuses, on a kernel in memory and a directory on disk; after each
 // step the program is compared with the model (model.h). What was killed or
 // found no room may be done or not, or as far as ending what was over: each
 // part of the state is one of these, and whatever comes after goes on from
@@ -97,7 +97,9 @@ struct Figures {
   std::size_t kills = 0;
   std::size_t reboots = 0;
   std::size_t full_disks = 0;  // or read-only
-  std::size_t losses = 0;      // files that were taken away or spoilt
+  std::size_t losses = 0;      // files that were taken away, spoilt or put back
+  std::size_t failures = 0;    // of calls to the kernel
+  std::size_t timers = 0;      // that have taken something back
 };
 
 // `trace`: gets what is there after each step.
@@ -113,6 +115,8 @@ std::string first_wrong(const std::vector<Deed>& deeds, Figures* figures = nullp
     if (figures == nullptr) continue;
     ++figures->steps;
     if (judge.killed) ++figures->kills;
+    if (judge.failed) ++figures->failures;
+    if (judge.timer_ended) ++figures->timers;
     if (deeds[i].what == Do::Reboot) ++figures->reboots;
     const bool is_full = deeds[i].with == With::FullDisk || deeds[i].with == With::ReadOnlyDisk;
     if (is_full) ++figures->full_disks;
@@ -138,13 +142,19 @@ std::vector<Deed> random_deeds(std::mt19937& random, std::size_t count) {
     const bool bans =
         (Do::Ban <= deed.what && deed.what <= Do::Unban) || deed.what == Do::SpoilBans;
     if (bans) deed.which = static_cast<unsigned>(below(kAddresses.size()));
-    if (below(4) == 0 && deed.what != Do::MeetNewer)
+    if (below(3) == 0 && deed.what != Do::MeetNewer)
       deed.with = static_cast<With>(1 + below(kWith - 1));
     if (deed.with == With::KilledBefore || deed.with == With::KilledAfter) deed.step = below(8);
+    if (deed.with >= With::Fails) {
+      deed.step = below(8);
+      // A boot that fails falls back, for as long as it does.
+      if (deed.what == Do::Boot) deed.with = With::Nothing;
+    }
     if (deed.with == With::KilledAtDisk) deed.step = below(20);
     deeds.push_back(deed);
     // Of what was lost, the boot that follows most often.
     if (deed.what == Do::Reboot && below(4) != 0) deeds.push_back({.what = Do::Boot});
+    if (deed.what == Do::Wait && below(3) == 0) deeds.push_back({.what = Do::TimerEnds});
   }
   return deeds;
 }
@@ -188,9 +198,10 @@ TEST_CASE("random sequences of verbs do what the model says") {
   }
   MESSAGE(fmt::format(
       "seed {}: {} steps, {} kills, {} reboots, {} full or read-only disks, "
-      "{} files lost or spoilt, "
+      "{} files lost, spoilt or put back, {} failures of the kernel, {} timers that ended, "
       "0 differences",
-      seed, figures.steps, figures.kills, figures.reboots, figures.full_disks, figures.losses));
+      seed, figures.steps, figures.kills, figures.reboots, figures.full_disks, figures.losses,
+      figures.failures, figures.timers));
 }
 
 // What the random ones have found, at its shortest.
@@ -490,6 +501,22 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::RollbackConfirm},
   };
   CHECK(first_wrong(confirmed_by_half) == "");
+  // Somebody has emptied the directory: a ban does not make it look like another program's.
+  const std::vector<Deed> banned_in_an_empty_directory{
+      {.what = Do::KeepCopy},    {.what = Do::ApplyConfirm, .which = 2},
+      {.what = Do::PutCopyBack}, {.what = Do::BanForGood, .which = 5},
+      {.what = Do::Apply},
+  };
+  CHECK(first_wrong(banned_in_an_empty_directory) == "");
+  // Nothing came of it, and the process that waits has nothing to take back.
+  for (std::size_t step = 8; step < 16; ++step) {
+    const std::vector<Deed> waited_for_nothing{
+        {.what = Do::ApplyConfirm, .which = 1, .with = With::KilledAtDisk, .step = step},
+        {.what = Do::Wait, .which = 2},
+        {.what = Do::TimerEnds},
+    };
+    CHECK(first_wrong(waited_for_nothing) == "");
+  }
   // Neither the apply nor the rollback came to its event: no number is used again.
   for (std::size_t first = 0; first < 16; ++first) {
     for (std::size_t second = 0; second < 8; ++second) {
