@@ -154,7 +154,13 @@ std::vector<Deed> random_deeds(std::mt19937& random, std::size_t count) {
     deeds.push_back(deed);
     // Of what was lost, the boot that follows most often.
     if (deed.what == Do::Reboot && below(4) != 0) deeds.push_back({.what = Do::Boot});
-    if (deed.what == Do::Wait && below(3) == 0) deeds.push_back({.what = Do::TimerEnds});
+    const bool may_wait = deed.what == Do::ApplyConfirm || deed.what == Do::RollbackConfirm ||
+                          deed.what == Do::DisableConfirm;
+    if (may_wait && below(4) == 0) deeds.push_back({.what = Do::Wait, .which = 2});
+    if (deeds.back().what == Do::Wait && below(3) == 0) {
+      const With with = below(3) == 0 ? static_cast<With>(1 + below(kWith - 1)) : With::Nothing;
+      deeds.push_back({.what = Do::TimerEnds, .with = with, .step = below(8)});
+    }
   }
   return deeds;
 }
