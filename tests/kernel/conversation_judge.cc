@@ -279,7 +279,7 @@ class Runner {
                                          std::vector<CaptureView>& views) {
     TRY(trial.forget());
     ++conversations_;
-    Talk talk(seed, host_, arguments_.one_device());
+    Talk talk(seed, host_, arguments_.one_device(), arguments_.shapes);
     Random cuts(Random(seed + 3).next());
     std::vector<Question> said;
     bool shows_all = true;
@@ -319,7 +319,7 @@ class Runner {
         if (after && is_fragment(part.packet.bytes)) ++gathered_;
         if (after || !seen.after) seen = std::move(answers->seen);
       }
-      talk.learn(question, seen);
+      talk.learn(seen);
     }
     return std::vector<Question>{};
   }
@@ -327,7 +327,7 @@ class Runner {
   // A packet of a conversation, or its fragments.
   static std::vector<Question> parts_of(const Question& question, Random& random) {
     std::vector<Question> parts;
-    if (random.percent(15)) {
+    if (random.percent(15) && !has_options(question.packet.bytes)) {
       for (Bytes& bytes : cut_up(question.packet.bytes, fresh_number(), random)) {
         parts.push_back(question);
         parts.back().packet.bytes = std::move(bytes);
