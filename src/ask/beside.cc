@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <string_view>
 
@@ -48,7 +49,36 @@ bool is_asked(std::string_view direction, ruleset::Hook last) {
   return true;
 }
 
+// Kinds of links (IFLA_INFO_KIND) that wrap what leaves by them into packets of this host's own.
+bool is_tunnel(const ruleset::Interface& interface) {
+  constexpr std::array<std::string_view, 22> kWrapping{
+      "amt",       "bareudp", "erspan",    "fou",    "geneve",    "gre",  "gretap", "gtp",
+      "ip6erspan", "ip6gre",  "ip6gretap", "ip6tnl", "ipip",      "l2tp", "ovpn",   "sit",
+      "tun",       "vti",     "vti6",      "vxlan",  "wireguard", "xfrm"};
+  return std::ranges::find(kWrapping, interface.kind) != kWrapping.end();
+}
+
 }  // namespace
+
+std::string assumed_of_tunnel(const ruleset::Host& host, const std::string& device) {
+  const auto found = std::ranges::find(host.interfaces, device, &ruleset::Interface::device);
+  if (found == host.interfaces.end() || !is_tunnel(*found)) return "";
+  return fmt::format(
+      "the packet that carries it is sent: {} is a tunnel ({}), whose own packets meet the rules, "
+      "too",
+      device, found->kind);
+}
+
+std::string remark_on_tunnels(const ruleset::Host& host) {
+  std::vector<std::string> devices;
+  for (const ruleset::Interface& interface : host.interfaces) {
+    if (is_tunnel(interface)) devices.push_back(interface.device);
+  }
+  if (devices.empty()) return "";
+  return fmt::format(
+      "what leaves by {} is carried by packets of this host, which are asked by themselves",
+      fmt::join(devices, ", "));
+}
 
 std::vector<std::string> assumed_of(const Beside& beside, const eval::Packet& packet) {
   std::vector<std::string> tables;

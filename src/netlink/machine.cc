@@ -150,15 +150,28 @@ bool is_kernels_own(const fib_rule_hdr& rule, const AttributeMap& attributes) {
          (table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT);
 }
 
-// False where routes are looked up otherwise than by these tables.
+// False where routes are looked up otherwise than by these tables: a rule more, one less, or in
+// another order. A kernel without IPv6 has no rules for it.
 Result<bool> has_plain_rules(RouteDumper& dumper) {
   bool plain = true;
   for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
+    std::map<std::uint32_t, std::uint32_t> tables;  // by preference
     TRY(dumper.dump(RTM_GETRULE, sizeof(fib_rule_hdr), family, "routing rules",
                     [&](const nlmsghdr& message) {
-                      plain &= is_kernels_own(header_of<fib_rule_hdr>(message),
-                                              attributes_of<fib_rule_hdr>(message));
+                      const auto& rule = header_of<fib_rule_hdr>(message);
+                      const AttributeMap attributes = attributes_of<fib_rule_hdr>(message);
+                      plain &= is_kernels_own(rule, attributes);
+                      tables.emplace(number(attributes, FRA_PRIORITY),
+                                     number(attributes, FRA_TABLE, rule.table));
                     }));
+    std::vector<std::uint32_t> order;
+    for (const auto& [preference, table] : tables) order.push_back(table);
+    constexpr std::array<std::uint32_t, 3> kUsual{RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT};
+    const bool has_both =
+        order.size() >= 2 && std::equal(order.begin(), order.begin() + 2, kUsual.begin());
+    const bool is_usual =
+        has_both && (order.size() == 2 || (order.size() == 3 && order[2] == kUsual[2]));
+    plain &= is_usual || (family == AF_INET6 && order.empty());
   }
   return plain;
 }
@@ -288,6 +301,18 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
   return {};
 }
 
+// An address to which no route of type local leads is none: one that another machine bears already
+// (`dadfailed`), that the kernel still asks about (`tentative`), or whose route somebody has
+// deleted.
+void drop_undelivered(Machine& machine) {
+  std::erase_if(machine.addresses, [&](const net::Prefix& own) {
+    return std::ranges::none_of(machine.possible_routes, [&](const Route& route) {
+      return route.type == RouteType::Local && route.to.address.index() == own.address.index() &&
+             net::first(route.to) <= own.address && own.address <= net::last(route.to);
+    });
+  });
+}
+
 // Links that end within this machine, or may: what a virtual machine or a container holds the other
 // end of, and bridges that join nothing else.
 class Guests {
@@ -350,6 +375,7 @@ Result<Machine> read_machine() {
   if (!devices) return std::unexpected(devices.error());
   TRY(read_addresses(*dumper, *devices, machine, addressed));
   TRY(read_routes(*dumper, *devices, machine, uplinks));
+  drop_undelivered(machine);
   const Guests guests(machine, masters, addressed, uplinks);
   for (const Interface& interface : machine.interfaces) {
     if (is_port(interface, machine, masters)) machine.ports.push_back(interface.device);

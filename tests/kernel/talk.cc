@@ -400,7 +400,7 @@ void Talk::learn(const sandbox::Observation& seen) {
     const net::Address answers =
         type_of(heard.destination) == eval::PacketType::Host ? heard.destination : to.speaks.source;
     to.speaks = {answers, heard.source, protocol_, heard.destination_port, heard.source_port};
-    to.device = seen.leaves_by == "lo" ? "" : seen.leaves_by;
+    to.device = seen.leaves_by == "lo" || answers != heard.destination ? "" : seen.leaves_by;
   }
   if (protocol_ == protocol::kTcp) to.heard = from.sequence;
 }
