@@ -1,7 +1,6 @@
 #include "ask/assumed.h"
 
 #include <fmt/format.h>
-#include <net/if_arp.h>
 
 #include <algorithm>
 
@@ -9,7 +8,6 @@
 #include "eval/route.h"
 #include "eval/wire.h"
 #include "net/protocol.h"
-#include "ruleset/tunnel_kinds.h"
 
 namespace rolewall::ask {
 namespace {
@@ -72,16 +70,9 @@ void add_transport(const eval::Packet& packet, std::vector<Open>& open) {
   }
 }
 
-bool is_wrapped_by(const ruleset::Host& host, std::string_view device) {
-  const auto by = std::ranges::find(host.interfaces, device, &ruleset::Interface::device);
-  if (by == host.interfaces.end() || !ruleset::is_tunnel(by->kind)) return false;
-  return by->kind != "tun" || by->hardware_type != ARPHRD_ETHER;  // a virtual machine's
-}
-
 }  // namespace
 
-std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::Journey& journey,
-                                       const ruleset::Host& host) {
+std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::Journey& journey) {
   const eval::Reads& reads = journey.reads;
   const bool ipv6 = is_ipv6(packet);
   std::vector<std::string> found;
@@ -116,11 +107,6 @@ std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::J
     found.push_back(fmt::format("{} joined", net::format(group)));
   }
   found.insert(found.end(), journey.assumed.begin(), journey.assumed.end());
-  if (journey.fate() == eval::Fate::Accept && is_wrapped_by(host, journey.after.out_device)) {
-    found.push_back(fmt::format(
-        "what {} wraps around it, a packet of its own that `output` is asked about, is sent",
-        journey.after.out_device));
-  }
   return found;
 }
 

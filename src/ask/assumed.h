@@ -7,15 +7,12 @@
 
 #include "ask/sample.h"
 #include "eval/eval.h"
-#include "ruleset/host.h"
 
 namespace rolewall::ask {
 
 // Of the fields that words never or seldom name, those that were read: "ttl=64", "no options". Of a
-// group whether the host has joined it: "224.0.0.251 joined". And that what a tunnel's device makes
-// of the packet is sent: another packet of this host, which its rules are asked about by itself.
-std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::Journey& journey,
-                                       const ruleset::Host& host);
+// group whether the host has joined it: "224.0.0.251 joined".
+std::vector<std::string> what_was_open(const eval::Packet& packet, const eval::Journey& journey);
 
 // Adds what the words of `sample` have not said, once.
 void note_assumed(const std::vector<std::string>& open, const Sample& sample,

@@ -285,12 +285,16 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
   const eval::Journey journey = end.arrives ? host.evaluator->arrive(end.packet, options)
                                             : host.evaluator->send(end.packet, options);
   std::vector<Hop> hops = to_hops(host.snapshot, journey, end, explain);
-  if (!hops.empty()) hops.back().assumed = what_was_open(end.packet, journey, host.snapshot.host);
+  if (!hops.empty()) hops.back().assumed = what_was_open(end.packet, journey);
   if (!journey.conditions.empty()) {
     const auto direction = end.arrives ? eval::Direction::Arrive : eval::Direction::Send;
     weigh(hops,
           host.evaluator->outcomes(end.packet, direction, {.steps = false, .note_reads = true}),
           host.snapshot, &end.packet);
+  }
+  if (!hops.empty() && hops.back().verdict == Verdict::Accept) {
+    std::string carried = assumed_of_tunnel(host.snapshot.host, journey.after.out_device);
+    if (!carried.empty()) hops.back().assumed.push_back(std::move(carried));
   }
   if (!hops.empty() && !beside_.is_empty()) {
     for (std::string& each : assumed_of(beside_, end.packet)) {

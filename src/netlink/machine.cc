@@ -153,21 +153,28 @@ bool is_kernels_own(const fib_rule_hdr& rule, const AttributeMap& attributes) {
          (table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT);
 }
 
-// False where routes are looked up otherwise than by these tables.
+// False where routes are looked up otherwise than by these tables: a rule more, one less, or in
+// another order. A kernel without IPv6 has no rules for it.
 Result<bool> has_plain_rules(RouteDumper& dumper) {
   bool plain = true;
   for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
-    std::set<std::uint32_t> tables;
+    std::map<std::uint32_t, std::uint32_t> tables;  // by preference
     TRY(dumper.dump(RTM_GETRULE, sizeof(fib_rule_hdr), family, "routing rules",
                     [&](const nlmsghdr& message) {
                       const auto& rule = header_of<fib_rule_hdr>(message);
                       const AttributeMap attributes = attributes_of<fib_rule_hdr>(message);
                       plain &= is_kernels_own(rule, attributes);
-                      tables.insert(number(attributes, FRA_TABLE, rule.table));
+                      tables.emplace(number(attributes, FRA_PRIORITY),
+                                     number(attributes, FRA_TABLE, rule.table));
                     }));
-    // One that somebody took away; a kernel without IPv6 has none of it.
-    const bool whole = tables.contains(RT_TABLE_LOCAL) && tables.contains(RT_TABLE_MAIN);
-    plain &= whole || (family == AF_INET6 && tables.empty());
+    std::vector<std::uint32_t> order;
+    for (const auto& [preference, table] : tables) order.push_back(table);
+    constexpr std::array<std::uint32_t, 3> kUsual{RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT};
+    const bool has_both =
+        order.size() >= 2 && std::equal(order.begin(), order.begin() + 2, kUsual.begin());
+    const bool is_usual =
+        has_both && (order.size() == 2 || (order.size() == 3 && order[2] == kUsual[2]));
+    plain &= is_usual || (family == AF_INET6 && order.empty());
   }
   return plain;
 }

@@ -152,16 +152,6 @@ ask 'udp [2001:db8:8::7]:5 > [2001:db8:8::77]:53 in=eth1' --format json
 expect_json '"input" not in [h["hook"] for h in d["hops"]]'
 ip address del 2001:db8:8::77/64 dev eth1
 
-# What a tunnel wraps around a packet is another packet.
-ip link add vx0 type vxlan id 7 remote 10.8.0.9 dstport 4789
-ip link set vx0 up
-ip address add 10.50.0.1/24 dev vx0
-ask 'udp 10.9.0.7:5 > 10.50.0.2:53 at=self in=eth0' --expect accept
-expect_status 0
-expect_out "what vx0 wraps around it"
-ask 'udp 10.9.0.7:5 > 10.8.0.2:53 at=self in=eth0' --expect accept
-refuse_out "wraps around"
-
 # Rules by which routes are chosen: nobody knows the way, and it may be none.
 ip rule add from 10.9.0.9 prohibit
 ask 'udp 10.9.0.7 > 192.0.2.7:53 at=self in=eth0' --format json

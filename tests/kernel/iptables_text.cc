@@ -34,6 +34,7 @@ class IptablesWriter {
       const bool drops = name == "filter" && random_.percent(25);
       IptablesText::Chain chain{hook, drops ? "DROP" : "ACCEPT", {}};
       const std::uint32_t count = random_.percent(35) ? 0 : 1 + random_.below(5);
+      if (name == "mangle" && random_.percent(20)) add_marks(chain, hook);
       for (std::uint32_t i = 0; i < count; ++i) chain.rules.push_back(rule({name, hook}));
       table.chains.push_back(std::move(chain));
     }
@@ -610,6 +611,26 @@ class IptablesWriter {
     return pick({" -j ACCEPT", " -j ACCEPT", " -j DROP", " -j RETURN"});
   }
 
+  // Marks one after the other, of which a later one leaves bits of an earlier one, and what then
+  // stands there.
+  void add_marks(IptablesText::Chain& chain, const std::string& hook) {
+    const std::string at = "-A " + hook;
+    chain.rules.push_back(at + " -j MARK --set-mark " + pick({"0x5", "0x35", "0xff"}));
+    chain.rules.push_back(at + " -j MARK " +
+                          pick({"--set-xmark 0x10/0xf0", "--set-xmark 0x3/0x1",
+                                "--set-mark 0x2/0x6", "--and-mark 0xf", "--or-mark 0x2"}));
+    chain.rules.push_back(at + " -m mark " + inverted() + "--mark " +
+                          pick({"0x15/0xff", "0x5/0xf", "0x7", "0x1f", "0x4/0x4", "0x36"}) +
+                          pick({" -j ACCEPT", " -j DROP"}));
+    marks_ = true;
+  }
+
+  // Packets of several sizes, some of which are more than is left.
+  std::string spending() {
+    return " -m quota " + inverted() + "--quota " + pick({"100", "150", "300", "1200"}) +
+           pick({"", " -j ACCEPT", " -j DROP"});
+  }
+
   std::string rule(const Place& at) {
     protocol_ =
         random_.of<const char*>({"tcp", "tcp", "tcp", "udp", "udp", "sctp", v6_ ? "icmpv6" : "icmp",
@@ -619,6 +640,7 @@ class IptablesWriter {
     // What remembers shows that by the packets that come to it again: all, now and then.
     if (remembers_ && random_.percent(12)) {
       protocol_.clear();
+      if (at.table != "nat" && random_.percent(30)) return text + spending();
       return text + memory_match() + target(at);
     }
     if (random_.percent(20)) text += fmt::format(" {}-s {}", inverted(), address());
