@@ -204,14 +204,14 @@ RuleRun::Step RuleRun::run_dynset(const ruleset::Dynset& dynset) {
   if (dynset.op == ruleset::DynsetOp::Delete) return leave(left, kEverything);
   const bool has_own =
       std::ranges::any_of(set.elements.exprs, [](const auto& exprs) { return !exprs.empty(); });
-  constexpr std::size_t kUsualSize = 0xffff;
-  const bool has_room = set.elements.count() < (set.size == 0 ? kUsualSize : set.size);
+  const bool has_room = analyze::has_room(set);
   std::optional<bool> passes = pass_unspent(dynset.exprs.empty() ? set.exprs : dynset.exprs);
   const bool by_several = machine_.facts().is_counted_by_several(frame_.table, set);
   if (has_own || !has_room || by_several) passes.reset();
   if (passes && dynset.inverted) passes = false;
-  return leave(left, counted(fmt::format("an element of {}", dynset.set), passes,
-                             by_key(read(dynset.key, set.key_size()))));
+  const std::string of = fmt::format("{}{}{}", by_key(read(dynset.key, set.key_size())),
+                                     own_writes(left.where), has_room ? "" : " (it is full)");
+  return leave(left, counted(fmt::format("an element of {}", dynset.set), passes, of));
 }
 
 RuleRun::Step RuleRun::look_up_data(const ruleset::Lookup& lookup, const ruleset::Set& set,

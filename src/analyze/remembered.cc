@@ -382,6 +382,12 @@ std::vector<std::string> remembered_by(const Expr& expr) {
   return {};
 }
 
+bool has_room(const Set& set) {
+  constexpr std::size_t kUsualSize =
+      0xffff;  // of nf_tables_newset(): a set without a size that packets fill
+  return set.elements.count() < (set.size == 0 ? kUsualSize : set.size);
+}
+
 bool have_same_quotas(const Ruleset& a, const Ruleset& b) {
   const auto used = [](const Ruleset& ruleset) {
     std::vector<std::uint64_t> all;

@@ -72,6 +72,9 @@ class Remembered {
   std::vector<std::string> unlike_;
 };
 
+// For one more element at least.
+bool has_room(const ruleset::Set& set);
+
 // Whether as much is left of each quota: of rulesets that are configured alike.
 bool have_same_quotas(const ruleset::Ruleset& a, const ruleset::Ruleset& b);
 
