@@ -46,9 +46,14 @@ Diagram Way::free_choice(const std::string& what) {
   return diagrams_.where(space_.free(what, 1, FieldKind::NotModelled), 1, 1);
 }
 
+Diagram Way::free_choice(std::string_view what, EnvironmentId environment) {
+  return free_choice(std::string(what) +
+                     machine_.as_changed(environment, Machine::FoundFrom::Routing));
+}
+
 // rp_filter, accept_local, route_localnet, disable_ipv6, a VRF, `ip rule`.
-Diagram Way::refused_by_settings() {
-  return knows_settings() ? free_choice("the machine's settings refuse it") : kNothing;
+Diagram Way::refused_by_settings(EnvironmentId environment) {
+  return knows_settings() ? free_choice("the machine's settings refuse it", environment) : kNothing;
 }
 
 Diagram Way::arrives_where(bool ruleset::StackSettings::* is_set) {
@@ -75,11 +80,11 @@ Diagram Way::passed_on(Diagram foreign, bool ipv6, Diagram told_where) {
 
 // ip_forward(), ip6_forward(); `sent`: by a program, which is told so (__ip_append_data()). IPv6
 // and TCP are cut to size there.
-Diagram Way::too_large(bool ipv6, bool sent) {
+Diagram Way::too_large(bool ipv6, bool sent, EnvironmentId environment) {
   if (sent && ipv6) return kNothing;
   Diagram all = space_.has_length(least_mtu(machine_.host()) + std::uint64_t{1});
   if (sent) all = diagrams_.minus(all, space_.is(Part::Protocol, net::protocol::kTcp));
-  return diagrams_.both(all, free_choice("it is larger than what its way takes"));
+  return diagrams_.both(all, free_choice("it is larger than what its way takes", environment));
 }
 
 }  // namespace rolewall::analyze
