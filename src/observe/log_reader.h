@@ -20,10 +20,10 @@
 namespace rolewall::observe {
 
 struct LogLine {
-  std::string_view prefix;     // as the rule says it
-  std::uint8_t hook = 0;       // NF_INET_*
-  std::string_view in_device;  // "" for none
-  std::string_view out_device;
+  std::string_view prefix;       // as the rule says it
+  std::uint8_t hook = 0;         // NF_INET_*
+  std::string_view in_device{};  // "" for none
+  std::string_view out_device{};
   std::optional<std::uint32_t> user;  // who has sent it, of a packet of this host's
   std::uint64_t time_ns = 0;          // since 1970
   netlink::View packet;               // its beginning, from the network header on
