@@ -51,10 +51,8 @@ std::vector<std::string> Sightings::devices_towards(const net::Address& address)
   std::vector<std::string> devices;
   if (host_.routes) {
     const eval::Routes routes(host_);
-    if (const auto answer = routes.towards(address); answer.route != nullptr) {
-      for (const ruleset::Route* hop : routes.hops_of(*answer.route)) {
-        devices.push_back(hop->device);
-      }
+    for (const ruleset::Route* way : routes.ways(address)) {
+      if (way->type == ruleset::RouteType::Unicast) devices.push_back(way->device);
     }
     return devices;
   }

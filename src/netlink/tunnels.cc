@@ -173,7 +173,10 @@ Result<void> read_told_peers(RouteDumper& dumper, std::map<std::uint32_t, Tunnel
       const AttributeMap route = attributes_of<rtmsg>(message);
       take(number(route, RTA_OIF), route);
       const auto hops = route.find(RTA_MULTIPATH);
-      if (hops != route.end()) for_each_next_hop(hops->second, take);
+      if (hops == route.end()) return;
+      for_each_next_hop(hops->second, [&](const rtnexthop& hop, const AttributeMap& told) {
+        take(static_cast<std::uint32_t>(hop.rtnh_ifindex), told);
+      });
     }));
   }
   return {};

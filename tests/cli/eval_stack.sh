@@ -103,6 +103,38 @@ ask 'udp 10.9.0.7 > 198.51.100.7:53 at=self in=eth0' --format json
 expect_json 'd["verdict"] == "conditional"'
 expect_json '[(a["when"], a["verdict"]) for a in d["hops"][-1]["alternatives"]] == [("the next hop towards 198.51.100.7: eth0", "accept"), ("the next hop towards 198.51.100.7: eth1", "drop")]'
 
+# Of IPv6 routes with one prefix and metric that by the device it came by, and that of the better preference.
+sysctl -qw net.ipv6.conf.all.forwarding=1
+ip address add 2001:db8:9::1/64 dev eth0 nodad
+ip route add 2001:db8:5::/64 dev eth1
+ip route append 2001:db8:5::/64 dev eth0
+nft 'add rule inet t f oifname "eth1" ip6 daddr 2001:db8:5::/64 drop'
+ask 'udp [2001:db8:9::7]:5 > [2001:db8:5::7]:53 at=self in=eth0' --expect accept
+expect_status 0
+ask 'udp [2001:db8:8::7]:5 > [2001:db8:5::7]:53 at=self in=eth1' --expect drop
+expect_status 0
+ip route add 2001:db8:7::/64 dev eth0
+ip route append 2001:db8:7::/64 dev eth1 pref high
+nft 'add rule inet t f oifname "eth1" ip6 daddr 2001:db8:7::/64 drop'
+ask 'udp [2001:db8:9::7]:5 > [2001:db8:7::7]:53 at=self in=eth0' --expect drop
+expect_status 0
+# Routed to the loopback it is refused.
+ip route add 2001:db8:6::/64 dev lo
+ask 'udp [2001:db8:9::7]:5 > [2001:db8:6::7]:53 at=self in=eth0' --expect stack
+expect_status 0
+expect_out "its route says unreachable"
+# A device without a carrier, where routes by such are left out.
+ip route add 198.18.0.0/15 via 10.8.0.253 metric 5
+ip route add 198.18.0.0/15 via 10.9.0.253 metric 50
+nft 'add rule inet t f oifname "eth0" ip daddr 198.18.0.0/15 drop'
+ip link set peer-eth1 down
+ask 'udp 10.9.0.7:5 > 198.18.0.7:53 at=self in=eth0' --expect accept
+expect_status 0
+sysctl -qw net.ipv4.conf.all.ignore_routes_with_linkdown=1 net.ipv4.conf.eth1.ignore_routes_with_linkdown=1
+ask 'udp 10.9.0.7:5 > 198.18.0.7:53 at=self in=eth0' --expect drop
+expect_status 0
+ip link set peer-eth1 up
+
 # Rules by which routes are chosen: nobody knows the way, and it may be none.
 ip rule add from 10.9.0.9 prohibit
 ask 'udp 10.9.0.7 > 192.0.2.7:53 at=self in=eth0' --format json
