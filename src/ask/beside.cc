@@ -2,15 +2,16 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <net/if_arp.h>
 
 #include <algorithm>
-#include <array>
 #include <iterator>
 #include <string_view>
 
 #include "eval/dissect.h"
 #include "eval/route.h"
 #include "eval/wire.h"
+#include "ruleset/tunnel_kinds.h"
 
 namespace rolewall::ask {
 namespace {
@@ -49,20 +50,17 @@ bool is_asked(std::string_view direction, ruleset::Hook last) {
   return true;
 }
 
-// Kinds of links (IFLA_INFO_KIND) that wrap what leaves by them into packets of this host's own.
-bool is_tunnel(const ruleset::Interface& interface) {
-  constexpr std::array<std::string_view, 22> kWrapping{
-      "amt",       "bareudp", "erspan",    "fou",    "geneve",    "gre",  "gretap", "gtp",
-      "ip6erspan", "ip6gre",  "ip6gretap", "ip6tnl", "ipip",      "l2tp", "ovpn",   "sit",
-      "tun",       "vti",     "vti6",      "vxlan",  "wireguard", "xfrm"};
-  return std::ranges::find(kWrapping, interface.kind) != kWrapping.end();
+// Of a "tun" with Ethernet frames a virtual machine holds the other end.
+bool is_wrapping(const ruleset::Interface& interface) {
+  return ruleset::is_tunnel(interface.kind) &&
+         (interface.kind != "tun" || interface.hardware_type != ARPHRD_ETHER);
 }
 
 }  // namespace
 
 std::string assumed_of_tunnel(const ruleset::Host& host, const std::string& device) {
   const auto found = std::ranges::find(host.interfaces, device, &ruleset::Interface::device);
-  if (found == host.interfaces.end() || !is_tunnel(*found)) return "";
+  if (found == host.interfaces.end() || !is_wrapping(*found)) return "";
   return fmt::format(
       "the packet that carries it is sent: {} is a tunnel ({}), whose own packets meet the rules, "
       "too",
@@ -72,7 +70,7 @@ std::string assumed_of_tunnel(const ruleset::Host& host, const std::string& devi
 std::string remark_on_tunnels(const ruleset::Host& host) {
   std::vector<std::string> devices;
   for (const ruleset::Interface& interface : host.interfaces) {
-    if (is_tunnel(interface)) devices.push_back(interface.device);
+    if (is_wrapping(interface)) devices.push_back(interface.device);
   }
   if (devices.empty()) return "";
   return fmt::format(

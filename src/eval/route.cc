@@ -140,11 +140,7 @@ std::vector<const Route*> Routes::hops_of(const Route& route) const {
 }
 
 bool Routes::leads_by(const Route& route, std::string_view device) const {
-  if (!host_.routes) return false;
-  return std::ranges::any_of(*host_.routes, [&](const Route& other) {
-    return other.table == route.table && other.to == route.to && other.metric == route.metric &&
-           other.device == device;
-  });
+  return std::ranges::count(hops_of(route), device, &Route::device) != 0;
 }
 
 // rt6_score_route(): the preference counts more than the device.

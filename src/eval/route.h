@@ -80,7 +80,8 @@ class Routes {
   // What a lookup of the `fib` expression ends in is the first of the routes beside it.
   std::vector<const ruleset::Route*> hops_of(const ruleset::Route& route) const;
 
-  // Whether the route, or one beside it of the same prefix and metric, leads by the device.
+  // Whether the route leads by the device, or one of its next hops does (fib_info_nh_uses_dev()). A
+  // route beside it of the same prefix and metric is another: the kernel takes the first.
   bool leads_by(const ruleset::Route& route, std::string_view device) const;
 
  private:

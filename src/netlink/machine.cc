@@ -348,18 +348,6 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
   return {};
 }
 
-// An address to which no route of type local leads is none: one that another machine bears already
-// (`dadfailed`), that the kernel still asks about (`tentative`), or whose route somebody has
-// deleted.
-void drop_undelivered(Machine& machine) {
-  std::erase_if(machine.addresses, [&](const net::Prefix& own) {
-    return std::ranges::none_of(machine.possible_routes, [&](const Route& route) {
-      return route.type == RouteType::Local && route.to.address.index() == own.address.index() &&
-             net::first(route.to) <= own.address && own.address <= net::last(route.to);
-    });
-  });
-}
-
 // Links that end within this machine, or may: what a virtual machine or a container holds the other
 // end of, and bridges that join nothing else.
 class Guests {
@@ -422,7 +410,6 @@ Result<Machine> read_machine() {
   if (!devices) return std::unexpected(devices.error());
   TRY(read_addresses(*dumper, *devices, machine, addressed));
   TRY(read_routes(*dumper, *devices, machine, uplinks));
-  drop_undelivered(machine);
   const Guests guests(machine, masters, addressed, uplinks);
   for (const Interface& interface : machine.interfaces) {
     if (is_port(interface, machine, masters)) machine.ports.push_back(interface.device);

@@ -135,12 +135,33 @@ ask 'udp 10.9.0.7:5 > 198.18.0.7:53 at=self in=eth0' --expect drop
 expect_status 0
 ip link set peer-eth1 up
 
+# One network on two devices: the way back is by the first, and a strict rp_filter of the other refuses.
+ip address add 10.20.0.1/24 dev eth0
+ip address add 10.20.0.2/24 dev eth1
+ask 'udp 10.20.0.9:5 > 10.20.0.2:53 in=eth1' --expect accept
+expect_status 0
+sysctl -qw net.ipv4.conf.eth1.rp_filter=1
+ask 'udp 10.20.0.9:5 > 10.20.0.2:53 in=eth1' --expect stack
+expect_status 0
+sysctl -qw net.ipv4.conf.eth1.rp_filter=0
+
+# An IPv6 address that another host has is none.
+sysctl -qw net.ipv6.conf.eth1.accept_dad=1 net.ipv6.conf.eth1.dad_transmits=600
+ip address add 2001:db8:8::77/64 dev eth1
+ask 'udp [2001:db8:8::7]:5 > [2001:db8:8::77]:53 in=eth1' --format json
+expect_json '"input" not in [h["hook"] for h in d["hops"]]'
+ip address del 2001:db8:8::77/64 dev eth1
+
 # Rules by which routes are chosen: nobody knows the way, and it may be none.
 ip rule add from 10.9.0.9 prohibit
 ask 'udp 10.9.0.7 > 192.0.2.7:53 at=self in=eth0' --format json
 expect_json 'd["verdict"] == "conditional"'
 expect_json '"stack" in [a["verdict"] for a in d["hops"][-1]["alternatives"]]'
 ip rule del from 10.9.0.9 prohibit
+ip rule del lookup main
+ask 'udp 10.9.0.7 > 192.0.2.7:53 at=self in=eth0' --format json
+expect_json 'd["verdict"] == "conditional"'
+ip rule add lookup main pref 32766
 
 # A policy's host: what is taken for given is said, where it matters.
 mkdir site
