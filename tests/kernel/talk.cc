@@ -157,9 +157,11 @@ Talk::Talk(std::uint64_t seed, const ruleset::Host& host, bool one_device, bool 
   first_device_ = server_.device;
   server_.speaks = {asks.destination, asks.source, protocol_, asks.destination_port,
                     asks.source_port};
-  // Nobody speaks from a group's address.
-  if (type_of(asks.destination) != eval::PacketType::Host)
+  // Nobody speaks from a group's address: this host answers, as itself.
+  if (type_of(asks.destination) != eval::PacketType::Host) {
     server_.speaks.source = random_.of(around.outer);
+    server_.device = first_device_ = "";
+  }
   for (End* end : {&client_, &server_}) set_out(*end);
   if (picked_up_) {
     client_.heard = server_.sequence;
