@@ -239,6 +239,13 @@ std::map<Flows::Key, std::optional<FlowEntry>> Flows::touched() const {
   return now;
 }
 
+// The reply's tuple is put before the original one (__nf_conntrack_hash_insert()): where they are
+// the same, as from a port to itself on one address, packets are found to be replies.
+void Flows::list(const FlowEntry& entry, std::uint64_t number) {
+  by_tuple_.insert_or_assign({entry.original, entry.zone}, Place{number, false});
+  by_tuple_.insert_or_assign({entry.reply, entry.zone}, Place{number, true});
+}
+
 bool Flows::confirm(FlowEntry entry) {
   for (const Tuple& tuple : {entry.original, entry.reply}) {
     if (find(tuple, entry.zone).entry != nullptr) return false;
@@ -248,8 +255,7 @@ bool Flows::confirm(FlowEntry entry) {
   const std::uint64_t number = next_entry_;
   note([this, number] { take_back_confirmed(number); });
   ++next_entry_;
-  by_tuple_.insert({{entry.original, entry.zone}, {number, false}});
-  by_tuple_.insert({{entry.reply, entry.zone}, {number, true}});
+  list(entry, number);
   by_source_[source_key(entry.original, entry.zone)].all.push_back(number);
   if (entry.expects) expecting_.all.push_back(number);
   entries_.emplace(number, entry);
@@ -278,8 +284,8 @@ void Flows::remove(const FlowEntry& entry) {
   const Key from = source_key(entry.original, entry.zone);
   const bool expects = entry.expects;
   forget_taken(entry);
+  by_tuple_.erase({entry.original, entry.zone});
   by_tuple_.erase({entry.reply, entry.zone});
-  by_tuple_.erase(at);
   entries_.erase(number);
   const auto source = by_source_.find(from);
   note_gone(source->second);
@@ -291,8 +297,7 @@ void Flows::note_removal(std::uint64_t number) {
   if (undo_ == nullptr) return;
   undo_->note([this, number, was = entries_.at(number)] {
     entries_.emplace(number, was);
-    by_tuple_.insert({{was.original, was.zone}, {number, false}});
-    by_tuple_.insert({{was.reply, was.zone}, {number, true}});
+    list(was, number);
     --by_source_.at(source_key(was.original, was.zone)).gone;
     if (was.expects) --expecting_.gone;
   });

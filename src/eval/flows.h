@@ -137,6 +137,7 @@ class Flows {
     std::uint64_t entry = 0;
     bool is_reply = false;
   };
+  void list(const FlowEntry& entry, std::uint64_t number);
 
   // Entries in the order in which they came. One that is removed leaves its number, until half of
   // them are such: a removal costs no more where there are many.

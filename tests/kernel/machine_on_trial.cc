@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "netlink/machine.h"
 #include "observe/groups.h"
@@ -77,21 +78,25 @@ Result<void> add_networks(ruleset::Host& host) {
     host.addresses.push_back(*net::parse_prefix(one.address));
   }
   // Ways that a packet may take elsewhere than by the default route, or not at all.
-  const std::string routes[] = {
+  std::vector<std::string> routes{
       fmt::format("add 198.18.0.0/15 nexthop dev {} nexthop dev {}", first, last),
-      fmt::format("add 240.0.0.0/8 dev {} mtu 1400", last), "add prohibit 169.254.0.0/24",
+      fmt::format("add 240.0.0.0/8 dev {} mtu 1400", last),
+      "add prohibit 169.254.0.0/24",
       "add unreachable 0.0.0.0/8",
-      // IPv6 routes of one prefix and metric: alike, and of another preference.
       fmt::format("add 100::/64 dev {} mtu lock 1400", last),
-      fmt::format("append 100::/64 dev {}", first),
       fmt::format("add 2002::/16 dev {} mtu 1300", first),
-      fmt::format("append 2002::/16 dev {} pref high", last),
       fmt::format(
           "add 64:ff9b::/96 nexthop via 2001:db8:9:5::9 dev {} nexthop via 2001:db8:9:7::9 dev {}",
           first, last),
       "add blackhole fec0::/10",
       "add 2001:0::/32 dev lo",  // refused, as if it were unreachable
   };
+  // IPv6 routes of one prefix and metric: alike, and of another preference. By one device there is
+  // one alone.
+  if (first != last) {
+    routes.push_back(fmt::format("append 100::/64 dev {}", first));
+    routes.push_back(fmt::format("append 2002::/16 dev {} pref high", last));
+  }
   for (const std::string& route : routes) {
     const std::string command = "ip route " + route;
     if (std::system(command.c_str()) != 0) {

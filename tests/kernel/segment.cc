@@ -78,14 +78,15 @@ Bytes datagram(const net::Address& source, const net::Address& destination, std:
   const auto from = net::to_bytes(source);
   const auto to = net::to_bytes(destination);
   const std::size_t at = checksum_offset(protocol);
-  if (protocol != protocol::kIcmp) {
+  const bool has_sum = protocol != protocol::kGre;  // or none that must be right
+  if (has_sum && protocol != protocol::kIcmp) {
     std::uint32_t sum = sum_of(from) + std::uint32_t{sum_of(to)} + protocol +
                         static_cast<std::uint32_t>(transport.size());
     sum = static_cast<std::uint16_t>(~sum_of(transport, sum));
     if (sum == 0 && protocol == protocol::kUdp) sum = 0xffff;
     transport[at] = static_cast<std::uint8_t>(sum >> 8);
     transport[at + 1] = static_cast<std::uint8_t>(sum);
-  } else {
+  } else if (has_sum) {
     const auto sum = static_cast<std::uint16_t>(~sum_of(transport));
     transport[at] = static_cast<std::uint8_t>(sum >> 8);
     transport[at + 1] = static_cast<std::uint8_t>(sum);

@@ -98,6 +98,7 @@ void Talk::vary_ends(const Neighbourhood& around) {
     asks.destination = *net::parse_address(all);
   }
   if (random_.percent(5)) protocol_ = protocol::kUdpLite;
+  if (random_.percent(4)) protocol_ = protocol::kGre;
 }
 
 Talk::Talk(std::uint64_t seed, const ruleset::Host& host, bool one_device, bool varied)
@@ -156,9 +157,11 @@ Talk::Talk(std::uint64_t seed, const ruleset::Host& host, bool one_device, bool 
   first_device_ = server_.device;
   server_.speaks = {asks.destination, asks.source, protocol_, asks.destination_port,
                     asks.source_port};
-  // Nobody speaks from a group's address.
-  if (type_of(asks.destination) != eval::PacketType::Host)
+  // Nobody speaks from a group's address: this host answers, as itself.
+  if (type_of(asks.destination) != eval::PacketType::Host) {
     server_.speaks.source = random_.of(around.outer);
+    server_.device = first_device_ = "";
+  }
   for (End* end : {&client_, &server_}) set_out(*end);
   if (picked_up_) {
     client_.heard = server_.sequence;
@@ -319,6 +322,15 @@ Bytes Talk::out_of_order(bool from_client) {
   return wrap(from, tcp(next));
 }
 
+// GRE's version 1, PPTP's: a call id stands where ports might. Not all carry PPP, or are whole.
+Bytes Talk::point_to_point() {
+  const std::uint8_t call = random_.of<std::uint8_t>({7, 7, 9});
+  Bytes bytes{0x30, 0x01, 0x88, 0x0b, 0, 4, 0, call, 0, 0, 0, 1, 'd', 'd', 'd', 'd'};
+  if (random_.percent(20)) bytes[3] = 0x0c;
+  if (random_.percent(15)) bytes.resize(random_.of<std::size_t>({4, 6, 8}));
+  return bytes;
+}
+
 // UDP, a protocol without ports, or an echo and its reply.
 Bytes Talk::plain(bool from_client) {
   const End& from = end(from_client);
@@ -328,12 +340,14 @@ Bytes Talk::plain(bool from_client) {
     if (random_.percent(5)) bytes.back() ^= 0x10;
     return bytes;
   }
+  if (protocol_ == protocol::kGre && varied_) return wrap(from, point_to_point());
   // Zeros are GRE's version 0, too.
   if (protocol_ == protocol::kGre || protocol_ == kNoPorts) return wrap(from, Bytes(12, 0));
   const std::uint16_t id = from.speaks.source_port;
   const Bytes data(8, 'd');
-  const std::uint8_t asks = ipv6_ ? 128 : random_.percent(90) ? 8 : 13;
-  const std::uint8_t answers = ipv6_ ? 129 : asks == 8 ? 0 : 14;
+  std::uint8_t asks = ipv6_ ? 128 : random_.percent(90) ? 8 : 13;
+  if (varied_ && random_.percent(10)) asks = ipv6_ ? 139 : random_.of<std::uint8_t>({15, 17, 42});
+  const std::uint8_t answers = asks == 8 ? 0 : static_cast<std::uint8_t>(asks + 1);
   return wrap(
       from, icmp(from_client ? asks : answers, 0,
                  {static_cast<std::uint8_t>(id >> 8), static_cast<std::uint8_t>(id), 0, 1}, data));

@@ -30,7 +30,7 @@ class Talk {
  public:
   // Between whom, the seed says. The host, whose routes are known, must outlive it. `one_device`:
   // it reaches all of them by eth0. `varied`: also to groups and broadcasts and from the host to
-  // itself, by UDP-Lite, and with IP options and extension headers.
+  // itself, by UDP-Lite and PPTP's GRE, and with IP options and extension headers.
   Talk(std::uint64_t seed, const ruleset::Host& host, bool one_device, bool varied = false);
 
   // The next packet that somebody says.
@@ -63,6 +63,7 @@ class Talk {
   Bytes in_order(bool from_client);
   Bytes out_of_order(bool from_client);
   Bytes plain(bool from_client);
+  Bytes point_to_point();
   Bytes error_about(const End& from);
   Bytes options_of(End& from, bool syn);
   Bytes wrap(const End& from, Bytes transport) const;

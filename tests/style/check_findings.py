@@ -13,7 +13,9 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TESTS = ROOT / "tests"
 ROW = re.compile(r"^\| ([A-Z])(\d+) \|.*\|([^|]*)\|$", re.M)
-MOST = {"G": 16, "S": 21}  # of these two nothing may be left out
+MOST = {"G": 16, "S": 21, "H": 13, "A": 13, "P": 20}  # of these nothing may be left out
+# What has no right value but a figure, which a benchmark shows.
+FIGURES = {"A7", "P16"}
 
 
 def trials() -> list[str]:
@@ -52,7 +54,7 @@ def main() -> int:
                          if not is_scene(test, word, rows)]
     for letter, most in MOST.items():
         problems += [f"{letter}{number} is not there" for number in range(1, most + 1)
-                     if number not in seen[letter]]
+                     if number not in seen[letter] and f"{letter}{number}" not in FIGURES]
     print("\n".join(f"tests/README.md: {each}" for each in problems) if problems else
           f"{sum(len(numbers) for numbers in seen.values())} findings, each with the tests that hold it")
     return 1 if problems else 0

@@ -50,6 +50,26 @@ TEST_CASE("an answer belongs to the flow that was sent, until its time is over")
   CHECK_EQ(talk.in(answer, 300 * kSecond), Fate::Drop);
 }
 
+TEST_CASE("what a host sends from a port to the same port on the same address answers itself") {
+  const Ruleset rules = one_table({base_chain(
+      {rule({load_ct(CtKey::State), is(Value::host_u32(ct_state::kEstablished)), drop()})},
+      Hook::Output, 0, VerdictCode::Accept)});
+  const Host on = host();
+  Evaluator evaluator{rules, on};
+  PacketFields itself = fields(17, 123);
+  itself.source = itself.destination;
+  itself.source_port = itself.destination_port;
+  Packet packet = build(itself);
+  packet.out_device = "lo";
+  const auto sent = [&](std::uint64_t now_ns) {
+    return evaluator.send(packet, {.keep_state = true, .now_ns = now_ns}).fate();
+  };
+  CHECK_EQ(sent(0), Fate::Accept);
+  CHECK_EQ(sent(kSecond), Fate::Drop);
+  CHECK_EQ(sent(300 * kSecond), Fate::Accept);
+  CHECK_EQ(sent(301 * kSecond), Fate::Drop);
+}
+
 // UDP's header is UDP-Lite's: the length is how much the checksum covers.
 Packet by_udp_lite(Packet packet) {
   packet.bytes[ipv4::kProtocol] = 136;
