@@ -8,6 +8,7 @@
 #include "ask/answer.h"
 #include "eval/packet.h"
 #include "net/address.h"
+#include "ruleset/ruleset.h"
 
 namespace rolewall::ask {
 
@@ -33,6 +34,11 @@ std::vector<std::string> assumed_of(const Beside& beside, const eval::Packet& pa
 // (nf_nat_decode_session(), nf_xfrm_me_harder()).
 void weigh(std::vector<Hop>& hops, const Beside& beside, const eval::Packet& packet,
            const eval::Packet& after);
+
+// A packet of an open connection that its rules deny may have been handed to a flowtable, which
+// passes it on past all chains: then its last hop is conditional.
+void weigh_offloaded(std::vector<Hop>& hops, const ruleset::Ruleset& ruleset,
+                     const eval::Packet& packet);
 
 // The same of all packets, for whoever proves or compares: a sentence each.
 std::vector<std::string> remarks_on(const Beside& beside);

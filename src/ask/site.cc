@@ -292,6 +292,7 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
           host.evaluator->outcomes(end.packet, direction, {.steps = false, .note_reads = true}),
           host.snapshot, &end.packet);
   }
+  if (end.arrives) weigh_offloaded(hops, host.snapshot.ruleset, end.packet);
   if (!hops.empty() && !beside_.is_empty()) {
     for (std::string& each : assumed_of(beside_, end.packet)) {
       hops.back().assumed.push_back(std::move(each));

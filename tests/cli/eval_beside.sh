@@ -112,7 +112,9 @@ if ip xfrm policy add dir in src 10.0.1.2/32 dst 10.0.1.1/32 action block 2>/dev
   expect_status 0
   expect_out "no IPsec policy applies (1 is in force)"
   rolewall prove --live --state-dir "$scratch/state" 'never udp any > self:9'
-  expect_err "1 IPsec policy is in force"
+  expect_out "note: 1 IPsec policy is in force"
+  rolewall prove --live --state-dir "$scratch/state" 'never udp any > self:9' --format json
+  expect_json 'd["remarks"][0].startswith("1 IPsec policy is in force")'
   ip xfrm policy flush
   kernel delivers received 10.0.1.2 10.0.1.1 53
 fi
@@ -125,10 +127,10 @@ if command -v iptables-legacy >/dev/null && iptables-legacy -A INPUT -p udp --dp
   ask 'udp 10.0.1.2:1000 > 10.0.1.1:53 in=eth0' --format json
   expect_json 'any("iptables-legacy" in a for a in d["assumed"])'
   rolewall prove --live --state-dir "$scratch/state" 'never udp any > self:53'
-  expect_err "tables of iptables-legacy are in force (ip filter (1 rule))"
+  expect_out "tables of iptables-legacy are in force (ip filter (1 rule))"
   rolewall dump -o now.json
   rolewall diff live now.json --state-dir "$scratch/state"
-  expect_err "tables of iptables-legacy are in force (ip filter (1 rule))"
+  expect_out "tables of iptables-legacy are in force (ip filter (1 rule))"
   iptables-legacy -F
 fi
 

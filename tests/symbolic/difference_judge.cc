@@ -21,6 +21,7 @@
 #include "boundaries.h"
 #include "edits.h"
 #include "eval/eval.h"
+#include "found_values.h"
 #include "generator.h"
 #include "options.h"
 #include "print/print.h"
@@ -358,8 +359,12 @@ int run(const Arguments& arguments, const char* program) {
     const std::uint64_t seed = arguments.seed + i;
     const bool remembers = generated && seed % 3 == 0;
     ruleset::Ruleset before = generated ? random_rules(seed) : given.ruleset;
+    const bool finds = generated && seed % 3 == 1;
     if (remembers) before = with_memory(std::move(before), seed);
-    const auto edited = remembers && seed % 2 == 0 ? edit_memory(before, seed) : edit(before, seed);
+    if (finds) before = with_found_values(std::move(before), seed);
+    const auto edited = remembers && seed % 2 == 0 ? edit_memory(before, seed)
+                        : finds && seed % 2 == 0   ? edit_found_values(before, seed)
+                                                   : edit(before, seed);
     constexpr std::uint64_t kMostMisses = 1'000;  // of a ruleset without a rule
     if (!edited && ++misses > kMostMisses) break;
     if (!edited) continue;
