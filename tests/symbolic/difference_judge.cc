@@ -204,12 +204,17 @@ class Pair {
   }
 
  private:
+  static std::string hexadecimal(const eval::Packet& packet) {
+    std::string bytes;
+    for (const std::uint8_t byte : packet.bytes) bytes += fmt::format("{:02x}", byte);
+    return fmt::format("{} mark={} priority={}", bytes, packet.mark, packet.priority);
+  }
+
   void disagree(const eval::Packet& packet, const Told& was, const Told& is, bool sent,
                 const std::string& number, const std::string& what) {
     ++tally_.disagreements;
     if (++shown_ > 1) return;
-    std::string bytes;
-    for (const std::uint8_t byte : packet.bytes) bytes += fmt::format("{:02x}", byte);
+    const std::string bytes = hexadecimal(packet);
     const auto fates = [](const Told& told) {
       std::string all;
       for (const eval::Fate fate : told.fates) all += fmt::format(" {}", eval::name_of(fate));
@@ -221,6 +226,8 @@ class Pair {
         fates(was), fates(is), what, parts_of(packet, sent), sent ? "sent" : "arrives",
         packet.in_device, packet.out_device, packet.ct_state ? int(*packet.ct_state) : -1, bytes,
         again_, number);
+    if (!is_accepted(was) || !is_accepted(is)) return;
+    fmt::print("  before {}\n  after  {}\n", hexadecimal(was.after), hexadecimal(is.after));
   }
 
   std::string parts_of(const eval::Packet& packet, bool sent) {

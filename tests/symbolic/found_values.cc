@@ -67,7 +67,7 @@ class FoundValues {
     set.elements.key_size = 4;
     // 10.9.0.1, 10.9.1.1, 192.0.2.7 and 198.51.100.7, masked.
     for (const auto& [second, fourth] :
-         {std::pair{9, 1}, std::pair{0, 7}, std::pair{51, 7}, std::pair{2, 2}}) {
+         {std::pair{0, 7}, std::pair{2, 2}, std::pair{9, 1}, std::pair{51, 7}}) {
       if (random_.percent(40)) continue;
       for (const int byte : {0, second, 0, fourth}) {
         set.elements.keys.push_back(static_cast<std::uint8_t>(byte));
