@@ -38,12 +38,6 @@ Bits host_number(std::uint32_t number, std::size_t bytes) {
   return bits_of(std::span<const std::uint8_t>(value.begin(), bytes));
 }
 
-ruleset::Bytes device_name(std::string_view device) {
-  ruleset::Bytes bytes(kDeviceNameSize);
-  std::copy_n(device.begin(), std::min(device.size(), kDeviceNameSize - 1), bytes.begin());
-  return bytes;
-}
-
 // The bytes of a transport header that follow from the packet's others: lengths and checksums. (Of
 // ICMP's checksum every value can come, whatever else is asked: its sequence number is free.)
 struct DerivedBytes {

@@ -31,12 +31,6 @@ bool is_settled(const Environment& environment, Hook hook) {
   return environment.part(Part::CtStatus)[bit / 8 * 8 + 7 - bit % 8] == Bit::known(true);
 }
 
-ruleset::Bytes device_name(std::string_view device) {
-  ruleset::Bytes name(16);
-  std::ranges::copy(device, name.begin());
-  return name;
-}
-
 constexpr const char* kLinkLocal6 = "fe80::/10";
 
 bool is_link_local(const net::Prefix& prefix) {
@@ -68,15 +62,15 @@ Way::Way(Machine& machine, KnownConnections known)
   std::vector<net::Prefix> all = host.addresses;
   all.insert(all.end(), host.virtual_addresses.begin(), host.virtual_addresses.end());
   std::vector<net::Prefix> here;
+  std::vector<net::Prefix> broadcasts;
   for (const ruleset::Route& route : host.routes.value_or(std::vector<ruleset::Route>())) {
     if (net::is_loopback(route.to.address)) continue;
     const bool own = route.type == ruleset::RouteType::Local;
     if (own) all.push_back(route.to);
     if (own && is_link_local(route.to)) own_on_links_.emplace_back(route.to, route.device);
-    if (own || route.type == ruleset::RouteType::Broadcast ||
-        route.type == ruleset::RouteType::Anycast) {
-      here.push_back(route.to);
-    }
+    const bool broadcast = route.type == ruleset::RouteType::Broadcast;
+    if (broadcast) broadcasts.push_back(route.to);
+    if (own || broadcast || route.type == ruleset::RouteType::Anycast) here.push_back(route.to);
   }
   std::vector<net::Prefix> single;
   std::ranges::copy_if(all, std::back_inserter(single), [](const net::Prefix& prefix) {
@@ -85,6 +79,7 @@ Way::Way(Machine& machine, KnownConnections known)
   delivered_ = net::AddressSet::from(all);
   exactly_ = net::AddressSet::from(single);
   leads_here_ = net::AddressSet::from(here);
+  broadcasts_ = net::AddressSet::from(broadcasts);
 }
 
 Diagram Way::in(const Bits& address, const net::AddressSet& set, bool ipv6) {
@@ -355,13 +350,17 @@ Diagram Way::receive(bool ipv6) {
 Diagram Way::stack_discards_ipv4(const Bits& source, const Bits& destination) {
   Diagrams& d = diagrams_;
   const Diagram zero_source = in(source, "0.0.0.0");
-  const Diagram borne = d.either(in(source, exactly_, false), in(source, "127.0.0.1"));
+  const Diagram takes_own = arrives_where(&ruleset::StackSettings::accept_local);
+  const Diagram takes_loopback = arrives_where(&ruleset::StackSettings::route_localnet);
+  const Diagram borne =
+      d.minus(d.either(in(source, exactly_, false), in(source, "127.0.0.1")), takes_own);
   const Diagram no_unicast = d.either(in(source, "224.0.0.0/4"), in(source, "255.255.255.255"));
-  const Diagram loopback_source = in(source, "127.0.0.0/8");
+  const Diagram loopback_source = d.minus(in(source, "127.0.0.0/8"), takes_loopback);
   const Diagram to_all =
       d.either(in(destination, "255.255.255.255"), d.both(zero_source, in(destination, "0.0.0.0")));
-  Diagram odd = d.either(d.either(zero_source, in(destination, "0.0.0.0")),
-                         d.either(in(destination, "127.0.0.0/8"), loopback_source));
+  Diagram odd =
+      d.either(d.either(zero_source, in(destination, "0.0.0.0")),
+               d.either(d.minus(in(destination, "127.0.0.0/8"), takes_loopback), loopback_source));
   odd = d.either(odd, borne);
   const Diagram to_one = d.either(no_unicast, d.choose(to_all, d.minus(borne, zero_source), odd));
   const Diagram from_nobody =
@@ -435,6 +434,9 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
   });
   Diagram all = delivered;
   if (passes_on != kNothing) all = d.choose(passes_on, forward(ipv6, environment), all);
+  if (const Diagram spread = ipv6 ? kNothing : is_spread_on(destination); spread != kNothing) {
+    all = d.choose(spread, anywhere(environment, "bc_forwarding"), all);
+  }
   return d.choose(discarded, stack, all);
 }
 

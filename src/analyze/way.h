@@ -86,6 +86,9 @@ class Way {
   // As routes, devices and settings have it of the packet as it is by then.
   Diagram free_choice(std::string_view what, EnvironmentId environment);
   Diagram refused_by_settings(EnvironmentId environment);
+  // What comes by a device that is set so.
+  Diagram arrives_where(bool ruleset::StackSettings::* is_set);
+  Diagram is_spread_on(const Bits& destination);
   Diagram is_ours_on_link(const Bits& destination, Diagram told_where);
   Diagram passed_on(Diagram foreign, bool ipv6, Diagram told_where);
   Diagram too_large(bool ipv6, bool sent, EnvironmentId environment);
@@ -107,6 +110,7 @@ class Way {
   net::AddressSet delivered_;  // destinations that are this host
   net::AddressSet exactly_;    // addresses that are this host's alone
   net::AddressSet leads_here_;
+  net::AddressSet broadcasts_;  // of the host's networks
 };
 
 }  // namespace rolewall::analyze

@@ -2,6 +2,7 @@
 // for whom it may concern. An answer that hangs on it is a bound.
 #include <algorithm>
 
+#include "analyze/header_bits.h"
 #include "analyze/way.h"
 #include "net/protocol.h"
 
@@ -53,6 +54,21 @@ Diagram Way::free_choice(std::string_view what, EnvironmentId environment) {
 // rp_filter, accept_local, route_localnet, disable_ipv6, a VRF, `ip rule`.
 Diagram Way::refused_by_settings(EnvironmentId environment) {
   return knows_settings() ? free_choice("the machine's settings refuse it", environment) : kNothing;
+}
+
+Diagram Way::arrives_where(bool ruleset::StackSettings::* is_set) {
+  std::vector<Diagram> all;
+  for (const ruleset::Interface& interface : machine_.host().interfaces) {
+    if (!interface.settings || !(*interface.settings.*is_set)) continue;
+    all.push_back(*compare_.equal(space_.part(Part::InDevice), device_name(interface.device)));
+  }
+  return diagrams_.union_of(std::move(all));
+}
+
+// bc_forwarding: a broadcast to one of the host's networks goes on to it, too (ip_mkroute_input()).
+Diagram Way::is_spread_on(const Bits& destination) {
+  const Diagram comes = arrives_where(&ruleset::StackSettings::forwards_broadcasts);
+  return comes == kNothing ? kNothing : diagrams_.both(comes, in(destination, broadcasts_, false));
 }
 
 Diagram Way::passed_on(Diagram foreign, bool ipv6, Diagram told_where) {
