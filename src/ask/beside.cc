@@ -11,11 +11,8 @@
 #include "eval/dissect.h"
 #include "eval/route.h"
 #include "eval/wire.h"
-<<<<<<< HEAD
 #include "ruleset/effects.h"
-=======
 #include "ruleset/tunnel_kinds.h"
->>>>>>> 25cc546b852a22ceace05bd1c8186b7b5ef8e793
 
 namespace rolewall::ask {
 namespace {

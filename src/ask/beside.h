@@ -8,11 +8,8 @@
 #include "ask/answer.h"
 #include "eval/packet.h"
 #include "net/address.h"
-<<<<<<< HEAD
-#include "ruleset/ruleset.h"
-=======
 #include "ruleset/host.h"
->>>>>>> 25cc546b852a22ceace05bd1c8186b7b5ef8e793
+#include "ruleset/ruleset.h"
 
 namespace rolewall::ask {
 
@@ -39,18 +36,15 @@ std::vector<std::string> assumed_of(const Beside& beside, const eval::Packet& pa
 void weigh(std::vector<Hop>& hops, const Beside& beside, const eval::Packet& packet,
            const eval::Packet& after);
 
-<<<<<<< HEAD
 // A packet of an open connection that its rules deny may have been handed to a flowtable, which
 // passes it on past all chains: then its last hop is conditional.
 void weigh_offloaded(std::vector<Hop>& hops, const ruleset::Ruleset& ruleset,
                      const eval::Packet& packet);
-=======
 // What carries a packet that leaves by a tunnel's device is a packet of its own; "": it does not
 // leave by one.
 std::string assumed_of_tunnel(const ruleset::Host& host, const std::string& device);
 // The same of all packets; "": there is no tunnel.
 std::string remark_on_tunnels(const ruleset::Host& host);
->>>>>>> 25cc546b852a22ceace05bd1c8186b7b5ef8e793
 
 // The same of all packets, for whoever proves or compares: a sentence each.
 std::vector<std::string> remarks_on(const Beside& beside);

@@ -201,7 +201,7 @@ int run(const ProveOptions& options) {
       remarks = ask::remarks_on(beside);
     }
     const std::string tunnels = ask::remark_on_tunnels(snapshot->host);
-    if (!tunnels.empty()) err().line("note: " + tunnels);
+    if (!tunnels.empty()) remarks.push_back(tunnels);
     const Subject subject{policy_without_site(snapshot->host), false, {}, {policy::Index{0}, true}};
     ask::Site site(subject.policy, std::move(*snapshot));
     site.set_beside(std::move(beside));

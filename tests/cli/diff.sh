@@ -94,7 +94,7 @@ printf 'mss     = 1200\n' >>after/gateway.toml
 rolewall diff before after --host gw-01
 expect_status 1
 expect_out "perhaps rewritten: accepted before and now"
-expect_out "TCP option 2 is there"
+expect_out "the TCP option MSS is there"
 
 rolewall diff
 expect_status 2
