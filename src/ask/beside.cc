@@ -136,7 +136,7 @@ void weigh_offloaded(std::vector<Hop>& hops, const ruleset::Ruleset& ruleset,
   passes.when = "its connection is offloaded to a flowtable: past all chains";
   passes.verdict = Verdict::Accept;
   Alternative meets;
-  meets.when = "it is not";
+  meets.when = "its connection is offloaded to no flowtable";
   meets.verdict = last.verdict;
   meets.decided_by = last.decided_by;
   last.verdict = Verdict::Conditional;
