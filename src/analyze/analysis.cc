@@ -59,7 +59,8 @@ std::vector<std::string> Analysis::counted_in(Diagram set) {
 
 Answer<Diagram> Analysis::translated(Direction direction) {
   constexpr std::array kTold{Part::Source4,      Part::Destination4, Part::Source6,
-                             Part::Destination6, Part::Transport0,   Part::Transport2};
+                             Part::Destination6, Part::Transport0,   Part::Transport2,
+                             Part::Transport4};
   return within_budget<Diagram>([&] {
     return diagrams_->map(fates(direction), [&](std::uint32_t value) {
       const Outcome& outcome = machine_->outcome_of(value);

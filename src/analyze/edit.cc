@@ -414,7 +414,7 @@ Environment Edit::environment(PacketSpace& space, Environment now, Direction dir
   }
   if (writes_.addresses) {
     for (const Part part : {Part::Source4, Part::Source6, Part::Destination4, Part::Destination6,
-                            Part::Transport0, Part::Transport2}) {
+                            Part::Transport0, Part::Transport2, Part::Transport4}) {
       free(part);
     }
   }

@@ -161,6 +161,7 @@ RuleRun::Step RuleRun::look_up_member(const ruleset::Lookup& lookup, const rules
     return leave(asked, of_filled_set(lookup, set, key), false);
   }
   std::optional<Diagram> found = set.elements.has_catch_all ? kEverything : members(set, key);
+  if (found && !set.elements.has_catch_all) found = until_it_ends(set, key, *found);
   if (!found) {
     return Tests{choice("a key of too many values", FieldKind::NotModelled, by_contents(set, key))};
   }
@@ -174,6 +175,36 @@ RuleRun::Step RuleRun::look_up_member(const ruleset::Lookup& lookup, const rules
         diagrams_.both(*found, choice("what the element holds", FieldKind::Choice, by_key(key)));
   }
   return Tests{*found};
+}
+
+// Of two rulesets that are compared, what they hold is taken as it is.
+bool RuleRun::may_end(const ruleset::Set& set, std::size_t index) const {
+  if (machine_.shared() != nullptr || !set.has_timeout) return false;
+  const auto& timeouts = set.elements.timeouts_ms;
+  const std::uint64_t own = index < timeouts.size() ? timeouts[index] : 0;
+  return own != ruleset::kNeverEnds && (own != 0 || set.timeout_ms != 0);
+}
+
+Diagram RuleRun::still_holds(const ruleset::Set& set) {
+  return counted(fmt::format("what set {} holds until it ends", set.name), true);
+}
+
+// Of `found` what elements without an end hold, and as long as they last the others.
+std::optional<Diagram> RuleRun::until_it_ends(const ruleset::Set& set, BitSpan key, Diagram found) {
+  std::vector<Diagram> lasting;
+  bool all = true;
+  for (std::size_t i = 0; i < set.elements.count(); ++i) {
+    if (may_end(set, i)) {
+      all = false;
+    } else if (set.has_timeout) {
+      const auto box = element(set, i, key);
+      if (!box) return std::nullopt;
+      lasting.push_back(*box);
+    }
+  }
+  if (all) return found;
+  return diagrams_.either(diagrams_.union_of(std::move(lasting)),
+                          diagrams_.both(found, still_holds(set)));
 }
 
 // What packets have put there, this one by an earlier rule among them, is not known. What the
@@ -232,7 +263,8 @@ RuleRun::Step RuleRun::look_up_data(const ruleset::Lookup& lookup, const ruleset
     if (!listed) break;
     const Diagram hit =
         diagrams_.choose(passes_element(set, i, key), terminal(number->second), kBroken);
-    leaves.push_back(diagrams_.choose(*box, hit, kMiss));
+    const Diagram is_there = may_end(set, i) ? diagrams_.both(*box, still_holds(set)) : *box;
+    leaves.push_back(diagrams_.choose(is_there, hit, kMiss));
   }
   if (!listed) {
     const std::string name =
@@ -289,6 +321,7 @@ RuleRun::Step RuleRun::look_up_verdict(const ruleset::Set& set, BitSpan key) {
     }
     const Diagram passes = passes_element(set, i, key);
     const Diagram hit = diagrams_.choose(passes, outcome(elements.verdicts[i]), next());
+    if (may_end(set, i)) box = diagrams_.both(*box, still_holds(set));
     leaves.push_back(diagrams_.choose(*box, hit, kMiss));
   }
   Diagram all = first_hit(diagrams_, leaves);

@@ -237,7 +237,9 @@ RuleRun::Step RuleRun::test(std::optional<Diagram> holds, bool negated) {
 
 // Of two rulesets that are compared the packet that comes is one.
 Diagram RuleRun::has_option(ruleset::ExthdrKind kind, std::uint8_t type) {
-  const std::string what = fmt::format("TCP option {} is there", type);
+  constexpr std::uint8_t kSegmentSize = 2;  // TCPOPT_MSS
+  const std::string what = type == kSegmentSize ? std::string("the TCP option MSS is there")
+                                                : fmt::format("TCP option {} is there", type);
   const bool is_as_it_came = machine_.shared() != nullptr && now().headers == 0;
   if (kind != ruleset::ExthdrKind::TcpOption || !is_as_it_came) {
     return choice(what, FieldKind::NotModelled);

@@ -150,6 +150,9 @@ class RuleRun {
   Step look_up_member(const ruleset::Lookup& lookup, const ruleset::Set& set, BitSpan key);
   Step look_up_data(const ruleset::Lookup& lookup, const ruleset::Set& set, BitSpan key);
   Step look_up_verdict(const ruleset::Set& set, BitSpan key);
+  bool may_end(const ruleset::Set& set, std::size_t index) const;
+  Diagram still_holds(const ruleset::Set& set);
+  std::optional<Diagram> until_it_ends(const ruleset::Set& set, BitSpan key, Diagram found);
   Diagram of_filled_set(const ruleset::Lookup& lookup, const ruleset::Set& set, BitSpan key);
   std::optional<Diagram> element(const ruleset::Set& set, std::size_t index, BitSpan key);
   std::optional<Diagram> members(const ruleset::Set& set, BitSpan key);

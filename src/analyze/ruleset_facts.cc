@@ -19,6 +19,7 @@ RulesetFacts::RulesetFacts(const ruleset::Ruleset& ruleset) {
     for (const ruleset::Chain& chain : ruleset.tables[table].chains) {
       for (const ruleset::Rule& rule : chain.rules) {
         for (const ruleset::Expr& expr : rule.exprs) {
+          if (is_met && ruleset::hands_to_flowtable(expr)) offloads_ = true;
           const auto* dynset = std::get_if<ruleset::Dynset>(&expr);
           if (dynset == nullptr) continue;
           filled_.emplace(table, dynset->set);

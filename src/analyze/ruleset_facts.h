@@ -31,6 +31,8 @@ class RulesetFacts {
   const ruleset::TrackingUse& tracking() const { return tracking_; }
   // Whether a rule that packets of this family meet may translate.
   bool may_translate(bool ipv6) const { return ipv6 ? translates_ipv6_ : translates_ipv4_; }
+  // Whether a rule hands connections to a flowtable, which takes their packets past all chains.
+  bool offloads() const { return offloads_; }
   // Whether a rule may take out of the set what is in it.
   bool may_lose(std::uint32_t table, std::string_view set) const {
     return emptied_.contains({table, set});
@@ -53,6 +55,7 @@ class RulesetFacts {
   ruleset::TrackingUse tracking_;
   bool translates_ipv4_ = false;
   bool translates_ipv6_ = false;
+  bool offloads_ = false;
 };
 
 }  // namespace rolewall::analyze

@@ -52,8 +52,8 @@ Diagram RuleRun::translate(const Translation& translation) {
   const Part port = source ? Part::Transport0 : Part::Transport2;
   Environment same = now();
   set_status(same, source ? kSourceNatDone : kDestinationNatDone);
-  // `with_port`: of a protocol that has some.
-  const auto outcome = [&](bool with_port) {
+  // `numbered`: where the packet's protocol has what the port is.
+  const auto outcome = [&](std::optional<Part> numbered) {
     Environment changed = same;
     set_status(changed, source ? kSourceNat : kDestinationNat);
     Diagram is_same = kEverything;
@@ -74,17 +74,32 @@ Diagram RuleRun::translate(const Translation& translation) {
       changed.part(part) = to;
     };
     if (translation.address) change(address, *translation.address);
-    if (with_port && translation.port) change(port, *translation.port);
+    if (numbered && translation.port) {
+      Bits to = changed.part(*numbered);  // an identifier is the first half
+      std::ranges::copy(*translation.port, to.begin());
+      change(*numbered, to);
+    }
     auto& all = machine_.environments();
     return diagrams_.choose(is_same, decided(Fate::Accept, all.intern(same)),
                             decided(Fate::Accept, all.intern(changed)));
   };
-  if (!translation.port) return outcome(false);
+  if (!translation.port) return outcome(std::nullopt);
   const auto of = [&](std::uint8_t number) { return space_.is(Part::Protocol, number); };
   const Diagram ports =
       diagrams_.either(diagrams_.either(of(protocol::kTcp), of(protocol::kUdp)),
                        diagrams_.either(of(protocol::kSctp), of(protocol::kUdpLite)));
-  return diagrams_.choose(ports, outcome(true), outcome(false));
+  // nf_nat_l4proto_unique_tuple(): queries have one identifier for both ends; of ICMPv6
+  // icmpv6_manip_pkt() writes an echo's alone.
+  const Diagram queries =
+      ipv6 ? diagrams_.both(of(protocol::kIcmpv6),
+                            compare_
+                                .equal(BitSpan(now().part(Part::Transport0)).first(8),
+                                       std::array<std::uint8_t, 1>{128})
+                                .value_or(choice("it is an echo", FieldKind::NotModelled)))
+           : of(protocol::kIcmp);
+  return diagrams_.choose(
+      ports, outcome(port),
+      diagrams_.choose(queries, outcome(Part::Transport4), outcome(std::nullopt)));
 }
 
 Bits RuleRun::mapped_address(NatKind kind, BitSpan first, BitSpan last) {

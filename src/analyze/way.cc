@@ -309,7 +309,8 @@ EnvironmentId Way::routed_again(EnvironmentId before, EnvironmentId after) {
 // --- what arrives ------------------------------------------------------------------------------
 
 Diagram Way::arrive() {
-  const Diagram all = diagrams_.choose(space_.is_ipv6(), receive(true), receive(false));
+  const Diagram all =
+      unless_offloaded(diagrams_.choose(space_.is_ipv6(), receive(true), receive(false)));
   return unless_lost(below(all, "chains of devices or bridges deny it"));
 }
 

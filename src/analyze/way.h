@@ -65,6 +65,7 @@ class Way {
   bool was_translated(EnvironmentId environment) const {
     return machine_.environments()[environment].translated_before;
   }
+  Diagram unless_offloaded(Diagram all);
   EnvironmentId routed_again(EnvironmentId before, EnvironmentId after);
 
   Diagram receive(bool ipv6);

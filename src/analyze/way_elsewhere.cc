@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "analyze/way.h"
+#include "net/protocol.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
 #include "ruleset/table_flags.h"
@@ -49,6 +50,24 @@ Diagram Way::translated_before(bool ipv6, EnvironmentId environment, Diagram oth
                           {ruleset::ct_state::kRelated, ruleset::ct_state::kRelated}});
   return diagrams_.choose(diagrams_.both(known, free_choice("its connection is translated")),
                           anywhere(environment, "its translation"), otherwise);
+}
+
+// nf_flow_offload_ip_hook() takes both directions of a connection, once a rule has handed it over,
+// from the device that they come by straight to the next.
+Diagram Way::unless_offloaded(Diagram all) {
+  if (known_ == KnownConnections::Untranslated || !machine_.facts().offloads()) return all;
+  Diagram carried = kNothing;
+  for (const std::uint8_t protocol :
+       {net::protocol::kTcp, net::protocol::kUdp, net::protocol::kGre}) {
+    carried = diagrams_.either(carried, space_.is(Part::Protocol, protocol));
+  }
+  const Diagram known = diagrams_.where(
+      space_.state(),
+      std::vector<Values>{{ruleset::ct_state::kEstablished, ruleset::ct_state::kEstablished},
+                          {ruleset::ct_state::kRelated, ruleset::ct_state::kRelated}});
+  const Diagram taken = diagrams_.both(diagrams_.both(known, carried),
+                                       free_choice("its connection is offloaded to a flowtable"));
+  return diagrams_.choose(taken, anywhere(0, "a flowtable"), all);
 }
 
 bool Way::has_chains_below() const {

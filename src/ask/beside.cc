@@ -11,6 +11,7 @@
 #include "eval/dissect.h"
 #include "eval/route.h"
 #include "eval/wire.h"
+#include "ruleset/effects.h"
 #include "ruleset/tunnel_kinds.h"
 
 namespace rolewall::ask {
@@ -120,6 +121,29 @@ void weigh(std::vector<Hop>& hops, const Beside& beside, const eval::Packet& pac
   last.reason = "depends on IPsec, which is not modelled";
   last.alternatives.push_back(std::move(passes));
   last.alternatives.push_back(std::move(denied));
+}
+
+void weigh_offloaded(std::vector<Hop>& hops, const ruleset::Ruleset& ruleset,
+                     const eval::Packet& packet) {
+  namespace ct_state = ruleset::ct_state;
+  constexpr std::uint32_t kOpen = ct_state::kEstablished | ct_state::kRelated;
+  const bool is_open = packet.ct_state && (*packet.ct_state & kOpen) != 0;
+  if (!is_open || hops.empty()) return;
+  Hop& last = hops.back();
+  const bool denied = last.verdict == Verdict::Drop || last.verdict == Verdict::Reject;
+  if (!denied || !ruleset::hands_to_flowtable(ruleset)) return;
+  Alternative passes;
+  passes.when = "its connection is offloaded to a flowtable: past all chains";
+  passes.verdict = Verdict::Accept;
+  Alternative meets;
+  meets.when = "its connection is offloaded to no flowtable";
+  meets.verdict = last.verdict;
+  meets.decided_by = last.decided_by;
+  last.verdict = Verdict::Conditional;
+  last.decided_by.reset();
+  last.reason = "depends on what only the kernel knows";
+  last.alternatives.push_back(std::move(meets));
+  last.alternatives.push_back(std::move(passes));
 }
 
 std::vector<std::string> remarks_on(const Beside& beside) {

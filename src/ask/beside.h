@@ -9,6 +9,7 @@
 #include "eval/packet.h"
 #include "net/address.h"
 #include "ruleset/host.h"
+#include "ruleset/ruleset.h"
 
 namespace rolewall::ask {
 
@@ -35,6 +36,10 @@ std::vector<std::string> assumed_of(const Beside& beside, const eval::Packet& pa
 void weigh(std::vector<Hop>& hops, const Beside& beside, const eval::Packet& packet,
            const eval::Packet& after);
 
+// A packet of an open connection that its rules deny may have been handed to a flowtable, which
+// passes it on past all chains: then its last hop is conditional.
+void weigh_offloaded(std::vector<Hop>& hops, const ruleset::Ruleset& ruleset,
+                     const eval::Packet& packet);
 // What carries a packet that leaves by a tunnel's device is a packet of its own; "": it does not
 // leave by one.
 std::string assumed_of_tunnel(const ruleset::Host& host, const std::string& device);

@@ -90,7 +90,10 @@ DiffWord word_of(const Diff& diff) {
   if ((more && less) || diff.count(DiffKind::Drawn) != 0) return DiffWord::Incomparable;
   if (more) return DiffWord::MorePermissive;
   if (less) return DiffWord::LessPermissive;
-  return diff.classes.empty() ? DiffWord::Equivalent : DiffWord::Otherwise;
+  if (!diff.classes.empty()) return DiffWord::Otherwise;
+  // What a host that one side alone has lets in is compared with nothing.
+  const bool same_hosts = diff.new_hosts.empty() && diff.gone_hosts.empty();
+  return same_hosts ? DiffWord::Equivalent : DiffWord::Incomparable;
 }
 
 namespace {

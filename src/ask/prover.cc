@@ -437,6 +437,12 @@ Proof Prover::ask_part(const Statement& statement, const AskedPart& part) {
       return Found{true, std::nullopt, analysis.counted_in(broken)};
     }
     if (plain != kNothing) broken = plain;
+    // One that breaks it whatever is not modelled needs no luck with the evaluator.
+    const Diagram sure = d.quantify(broken, [&](analyze::FieldId field) {
+      const bool open = analysis.space().facts(field).kind == analyze::FieldKind::NotModelled;
+      return open ? analyze::Quantifier::All : analyze::Quantifier::Keep;
+    });
+    if (sure != kNothing) broken = sure;
     const analyze::Natural wanted = natural(statement);
     return Found{true, analysis.witness(direction, broken, &wanted)};
   });

@@ -123,7 +123,8 @@ std::vector<std::string> not_covered(const policy::HostPolicy& host) {
     }
   }
   if (translates || !host.forward.empty()) {
-    all.emplace_back("packets that are related to a connection whose destination was translated");
+    all.emplace_back(
+        "packets of open connections that were translated, and what is related to them");
   }
   return all;
 }

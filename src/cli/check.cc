@@ -121,6 +121,8 @@ void print_text(const LoadedSite& site, const ask::Checked& checked,
     out().line(fmt::format("tests    {}", summary(checked.tests)));
     const std::string laws = summary_of_laws(checked.tests);
     if (!laws.empty()) out().line(fmt::format("laws     {}{}", laws, beside(names)));
+    const std::string rests_on = what_laws_rest_on(checked.tests);
+    if (!rests_on.empty()) out().line("         " + printable(rests_on));
     std::size_t rules = 0;
     for (const ask::HostSize& host : checked.hosts) rules += host.rules;
     out().line(fmt::format("compile  {}, {}", counted(checked.hosts.size(), "host"),

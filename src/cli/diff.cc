@@ -31,10 +31,15 @@ int status_of(const ask::Diff& diff, const DiffOptions& options) {
     const bool same = diff.classes.empty() && diff.new_hosts.empty() && diff.gone_hosts.empty();
     return same ? kDone : kNo;
   }
-  const bool fails = std::ranges::any_of(diff.classes, [&](const ask::DiffClass& one) {
-    return std::ranges::find(options.fail_on, ask::name_of(one.kind)) != options.fail_on.end();
-  });
-  return fails ? kNo : kDone;
+  const auto asks = [&](ask::DiffKind kind) {
+    return std::ranges::find(options.fail_on, ask::name_of(kind)) != options.fail_on.end();
+  };
+  const bool fails =
+      std::ranges::any_of(diff.classes, [&](const ask::DiffClass& one) { return asks(one.kind); });
+  // A host that one side alone has was, or is, no host that denies.
+  const bool opens = !diff.new_hosts.empty() && asks(ask::DiffKind::NewlyAccepted);
+  const bool closes = !diff.gone_hosts.empty() && asks(ask::DiffKind::NewlyDenied);
+  return fails || opens || closes ? kNo : kDone;
 }
 
 // A work tree that is not as committed is compared as it is.
@@ -65,20 +70,23 @@ int run(const DiffOptions& options) {
   if (!before->revision.empty() && after->site && after->revision.empty()) note_dirty(*after);
   const auto diff = compare(*before, *after, options.question);
   if (!diff) return report(diff.error());
+  const std::vector<std::string>& remarks = before->is_live ? before->remarks : after->remarks;
   if (options.format == "json") {
     Json json{{"version", kJsonVersion},
               {"verb", "diff"},
               {"before", before->name},
               {"after", after->name}};
     add_members(json, *diff);
+    if (!remarks.empty()) json["remarks"] = remarks;
     print(json);
   } else if (options.format == "markdown") {
-    out().write(markdown(*diff, before->name, after->name));
+    out().write(markdown(*diff, before->name, after->name, remarks));
   } else {
     for (const std::string& line :
          lines_of(out(), *diff, std::numeric_limits<std::size_t>::max())) {
       out().line(line);
     }
+    for (const std::string& remark : remarks) out().line("note: " + printable(remark));
     out().line(summary(*diff));
   }
   return status_of(*diff, options);

@@ -205,7 +205,7 @@ Result<DiffSide> read_side(const std::string& word, const DiffQuestion& question
     side->is_live = true;
     const auto beside = beside_live();
     if (!beside) return std::unexpected(beside.error());
-    say_beside(*beside);
+    side->remarks = ask::remarks_on(*beside);
     return side;
   }
   if (word.starts_with(kGenerationSide)) {

@@ -25,7 +25,8 @@ struct DiffSide {
   std::optional<LoadedSite> site;
   std::optional<ruleset::Snapshot> snapshot;
   bool is_live = false;
-  std::string revision;  // of git; "": it is none
+  std::vector<std::string> remarks;  // of the kernel's, what decides beside the rules
+  std::string revision;              // of git; "": it is none
 };
 
 inline constexpr std::string_view kLiveSide = "live";

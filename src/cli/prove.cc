@@ -85,8 +85,9 @@ std::string shown(const StatementText& text, const ask::RelationProof& proof) {
                      : fmt::format("this packet is accepted, and is none of `{}`", there);
 }
 
+// `remarks`: what decides beside the rules, and is no part of the proof.
 int print_proof(const ProveOptions& options, const StatementText& text,
-                const ask::RelationProof& proof) {
+                const ask::RelationProof& proof, const std::vector<std::string>& remarks) {
   const bool holds = proof.outcome == ask::Proof::Outcome::Holds;
   const std::string& statement = options.statement.front();
   if (options.format == "json") {
@@ -99,6 +100,7 @@ int print_proof(const ProveOptions& options, const StatementText& text,
     if (proof.other) json["other"] = to_json(*proof.other);
     if (!proof.why.empty()) json["why"] = proof.why;
     if (!proof.as_long_as.empty()) json["as_long_as"] = proof.as_long_as;
+    if (!remarks.empty()) json["remarks"] = remarks;
     print(json);
     return holds ? kDone : kNo;
   }
@@ -113,10 +115,11 @@ int print_proof(const ProveOptions& options, const StatementText& text,
                            printable(statement),
                            proof.why.empty() ? "" : ": " + printable(proof.why)));
     if (!proof.as_long_as.empty()) {
-      out().line(printable(fmt::format("  as long as these are not used up: {}",
-                                       fmt::join(proof.as_long_as, "; "))));
+      out().line(
+          printable(fmt::format("  as long as these last: {}", fmt::join(proof.as_long_as, "; "))));
     }
   }
+  for (const std::string& remark : remarks) out().line("  note: " + printable(remark));
   return holds ? kDone : kNo;
 }
 
@@ -130,7 +133,8 @@ std::optional<policy::PacketWords> words_or_complaint(const std::string& text,
   return std::nullopt;
 }
 
-int put(const ProveOptions& options, const Subject& subject, ask::Site& site) {
+int put(const ProveOptions& options, const Subject& subject, ask::Site& site,
+        const std::vector<std::string>& remarks) {
   const auto text = read_statement(options.statement.front());
   if (!text) {
     return report_usage(
@@ -172,7 +176,7 @@ int put(const ProveOptions& options, const Subject& subject, ask::Site& site) {
                     printable(text->first),
                     asking.alone ? subject.policy.hosts[*asking.self].name : "a host of the site"));
   }
-  return print_proof(options, *text, proof);
+  return print_proof(options, *text, proof, remarks);
 }
 
 int run(const ProveOptions& options) {
@@ -189,18 +193,19 @@ int run(const ProveOptions& options) {
         options.live ? live_snapshot(options.state_directory) : read_ruleset(options.ruleset);
     if (!snapshot) return report(snapshot.error());
     ask::Beside beside;
+    std::vector<std::string> remarks;
     if (options.live) {
       auto read = beside_live();
       if (!read) return report(read.error());
       beside = std::move(*read);
-      say_beside(beside);
+      remarks = ask::remarks_on(beside);
     }
     const std::string tunnels = ask::remark_on_tunnels(snapshot->host);
-    if (!tunnels.empty()) err().line("note: " + tunnels);
+    if (!tunnels.empty()) remarks.push_back(tunnels);
     const Subject subject{policy_without_site(snapshot->host), false, {}, {policy::Index{0}, true}};
     ask::Site site(subject.policy, std::move(*snapshot));
     site.set_beside(std::move(beside));
-    return put(options, subject, site);
+    return put(options, subject, site, remarks);
   }
   auto site = load_valid_site(options.site, Looks::Around);
   if (!site) return report(site.error());
@@ -209,7 +214,7 @@ int run(const ProveOptions& options) {
   if (!host && !options.host.empty()) return report(host.error());
   if (host) subject.asking = {*host, !options.host.empty()};
   ask::Site asked(subject.policy, subject.date);
-  return put(options, subject, asked);
+  return put(options, subject, asked, {});
 }
 
 }  // namespace

@@ -177,6 +177,24 @@ std::string summary_of_laws(const ask::TestReport& report) {
   return fmt::format("{}: {}", asked, wrong);
 }
 
+std::string what_laws_rest_on(const ask::TestReport& report) {
+  constexpr std::size_t kMost = 2;
+  std::vector<std::string> names;
+  std::size_t laws = 0;
+  for (const ask::LawCase& law : report.laws) {
+    if (!law.proof.as_long_as.empty()) ++laws;
+    for (const std::string& name : law.proof.as_long_as) {
+      if (std::ranges::find(names, name) == names.end()) names.push_back(name);
+    }
+  }
+  if (names.empty()) return "";
+  const std::size_t more = names.size() - std::min(names.size(), kMost);
+  names.resize(names.size() - more);
+  return fmt::format("{} of them as long as {}: {}{}", laws,
+                     names.size() + more == 1 ? "this lasts" : "these last", fmt::join(names, "; "),
+                     more == 0 ? "" : fmt::format(" and {} more (--format json)", more));
+}
+
 std::string summary_with_laws(const ask::TestReport& report) {
   const std::string laws = summary_of_laws(report);
   return summary(report) + (laws.empty() ? "" : "; " + laws);

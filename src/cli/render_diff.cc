@@ -236,7 +236,10 @@ std::string summary(const ask::Diff& diff) {
                          diff.not_proven.size() + diff.mistakes.size() + diff.not_compared.size());
   }
   if (diff.classes.empty() && diff.is_proof()) {
-    return fmt::format("{}: {}{}", ask::name_of(ask::DiffWord::Equivalent), kNoDifference, hosts);
+    const ask::DiffWord alike = ask::word_of(diff);
+    return fmt::format("{}: {}{}{}", ask::name_of(alike), kNoDifference,
+                       alike == ask::DiffWord::Equivalent ? "" : " on hosts that both sides have",
+                       hosts);
   }
   const std::string_view word = diff.is_proof() ? in_words(ask::word_of(diff)) : "not proven";
   const std::size_t unsure = perhaps(diff);
@@ -262,7 +265,8 @@ void add_members(Json& json, const ask::Diff& diff) {
   if (!diff.not_compared.empty()) json["not_compared"] = diff.not_compared;
 }
 
-std::string markdown(const ask::Diff& diff, std::string_view before, std::string_view after) {
+std::string markdown(const ask::Diff& diff, std::string_view before, std::string_view after,
+                     const std::vector<std::string>& remarks) {
   const std::string head = fmt::format("### Packets: {} → {}\n\n**{}**\n", in_code(before),
                                        in_code(after), printable(summary(diff)));
   std::string tail;
@@ -271,6 +275,7 @@ std::string markdown(const ask::Diff& diff, std::string_view before, std::string
   for (const std::string& host : diff.gone_hosts) {
     tail += fmt::format("* {} is gone\n", in_code(host));
   }
+  for (const std::string& remark : remarks) tail += fmt::format("* {}\n", printable(remark));
   for (const std::string& why : diff.not_proven) {
     tail += fmt::format("* not proven: {}\n", in_code(why));
   }

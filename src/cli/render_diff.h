@@ -28,6 +28,8 @@ void add_members(Json& json, const ask::Diff& diff);
 
 // At most so long, as GitHub takes it: what does not fit is counted.
 inline constexpr std::size_t kLongestComment = 65'536;
-std::string markdown(const ask::Diff& diff, std::string_view before, std::string_view after);
+// `remarks`: what decides beside the rules, in sentences.
+std::string markdown(const ask::Diff& diff, std::string_view before, std::string_view after,
+                     const std::vector<std::string>& remarks);
 
 }  // namespace rolewall::cli

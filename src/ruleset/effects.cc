@@ -7,6 +7,7 @@
 #include "base/visit.h"
 #include "ruleset/expr.h"
 #include "ruleset/load_size.h"
+#include "ruleset/table_flags.h"
 #include "ruleset/tracking.h"
 #include "ruleset/xt_effects.h"
 
@@ -483,6 +484,23 @@ Memory memory_of(const StatefulExpr& expr) {
 
 Effects effects_of(const Expr& expr, const TableIndex& table) {
   return Visit(table).of(expr);
+}
+
+bool hands_to_flowtable(const Expr& expr) {
+  const auto* unsupported = std::get_if<Unsupported>(&expr);
+  return unsupported != nullptr && unsupported->name == "flow_offload";
+}
+
+bool hands_to_flowtable(const Ruleset& ruleset) {
+  return std::ranges::any_of(ruleset.tables, [](const Table& table) {
+    if ((table.flags & kTableDormant) != 0) return false;
+    return std::ranges::any_of(table.chains, [](const Chain& chain) {
+      return std::ranges::any_of(chain.rules, [](const Rule& rule) {
+        return std::ranges::any_of(rule.exprs,
+                                   [](const Expr& expr) { return hands_to_flowtable(expr); });
+      });
+    });
+  });
 }
 
 bool may_translate(const TableIndex& table) {

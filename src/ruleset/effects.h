@@ -117,6 +117,10 @@ TrackingUse tracking_of(const TableIndex& table);
 // has a chain for it.
 bool may_translate(const TableIndex& table);
 
+// To which a connection's packets go past all chains, once it has been handed over.
+bool hands_to_flowtable(const Expr& expr);
+bool hands_to_flowtable(const Ruleset& ruleset);
+
 // What anything of this kind switches on in a table of this family.
 TrackingUse tracking_in(Family family, ConntrackUse use);
 

@@ -94,7 +94,31 @@ printf 'mss     = 1200\n' >>after/gateway.toml
 rolewall diff before after --host gw-01
 expect_status 1
 expect_out "perhaps rewritten: accepted before and now"
-expect_out "TCP option 2 is there"
+expect_out "the TCP option MSS is there"
+
+# What a host that one side alone has lets in is compared with nothing.
+cp -r "$ROLEWALL_SOURCE/docs/examples/one-server" alone
+cp -r alone larger
+cat >>larger/site.toml <<'TOML'
+
+[hosts.new-01]
+role      = "open"
+addresses = ["203.0.113.99"]
+TOML
+cat >larger/open.toml <<'TOML'
+role = "open"
+
+[[inbound]]
+id      = "all"
+service = "tcp"
+TOML
+rolewall diff alone larger --fail-on newly-accepted
+expect_status 1
+expect_out "incomparable: no packet's fate differs on hosts that both sides have"
+rolewall diff larger alone --fail-on newly-denied
+expect_status 1
+rolewall diff larger alone --fail-on newly-accepted
+expect_status 0
 
 rolewall diff
 expect_status 2

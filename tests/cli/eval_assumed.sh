@@ -172,4 +172,4 @@ expect_out "drop       whether its connection is translated: no"
 rolewall prove --live --state-dir "$scratch/state" 'never udp any > self:4000 in=eth0 state=established'
 expect_out "not proven"
 rolewall prove --live --state-dir "$scratch/state" 'always udp 192.0.2.7 > 192.0.2.10:53 in=eth0'
-expect_out "as long as these are not used up: limit (ip c, chain in, rule 1)"
+expect_out "as long as these last: limit (ip c, chain in, rule 1)"

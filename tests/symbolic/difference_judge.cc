@@ -21,6 +21,7 @@
 #include "boundaries.h"
 #include "edits.h"
 #include "eval/eval.h"
+#include "found_values.h"
 #include "generator.h"
 #include "options.h"
 #include "print/print.h"
@@ -203,12 +204,17 @@ class Pair {
   }
 
  private:
+  static std::string hexadecimal(const eval::Packet& packet) {
+    std::string bytes;
+    for (const std::uint8_t byte : packet.bytes) bytes += fmt::format("{:02x}", byte);
+    return fmt::format("{} mark={} priority={}", bytes, packet.mark, packet.priority);
+  }
+
   void disagree(const eval::Packet& packet, const Told& was, const Told& is, bool sent,
                 const std::string& number, const std::string& what) {
     ++tally_.disagreements;
     if (++shown_ > 1) return;
-    std::string bytes;
-    for (const std::uint8_t byte : packet.bytes) bytes += fmt::format("{:02x}", byte);
+    const std::string bytes = hexadecimal(packet);
     const auto fates = [](const Told& told) {
       std::string all;
       for (const eval::Fate fate : told.fates) all += fmt::format(" {}", eval::name_of(fate));
@@ -220,6 +226,8 @@ class Pair {
         fates(was), fates(is), what, parts_of(packet, sent), sent ? "sent" : "arrives",
         packet.in_device, packet.out_device, packet.ct_state ? int(*packet.ct_state) : -1, bytes,
         again_, number);
+    if (!is_accepted(was) || !is_accepted(is)) return;
+    fmt::print("  before {}\n  after  {}\n", hexadecimal(was.after), hexadecimal(is.after));
   }
 
   std::string parts_of(const eval::Packet& packet, bool sent) {
@@ -358,8 +366,12 @@ int run(const Arguments& arguments, const char* program) {
     const std::uint64_t seed = arguments.seed + i;
     const bool remembers = generated && seed % 3 == 0;
     ruleset::Ruleset before = generated ? random_rules(seed) : given.ruleset;
+    const bool finds = generated && seed % 3 == 1;
     if (remembers) before = with_memory(std::move(before), seed);
-    const auto edited = remembers && seed % 2 == 0 ? edit_memory(before, seed) : edit(before, seed);
+    if (finds) before = with_found_values(std::move(before), seed);
+    const auto edited = remembers && seed % 2 == 0 ? edit_memory(before, seed)
+                        : finds && seed % 2 == 0   ? edit_found_values(before, seed)
+                                                   : edit(before, seed);
     constexpr std::uint64_t kMostMisses = 1'000;  // of a ruleset without a rule
     if (!edited && ++misses > kMostMisses) break;
     if (!edited) continue;

@@ -26,6 +26,7 @@
 #include "boundaries.h"
 #include "compile/compile.h"
 #include "eval/eval.h"
+#include "found_values.h"
 #include "generator.h"
 #include "options.h"
 #include "policy/load.h"
@@ -403,6 +404,9 @@ int run(const Arguments& arguments, const char* program) {
     const std::uint64_t seed = arguments.seed + i;
     ruleset::Ruleset ruleset =
         arguments.expressions != 0 ? kernel_judge::generate_expressions(seed) : random_rules(seed);
+    if (arguments.expressions == 0 && seed % 3 == 1) {
+      ruleset = with_found_values(std::move(ruleset), seed);
+    }
     if (const auto flaw = ruleset::verify(ruleset)) {
       if (arguments.expressions == 0) {
         fmt::print("seed {}: {}: {}\n", seed, flaw->path, flaw->what);
