@@ -251,7 +251,7 @@ std::string xt_words(const XtString& match, XtFamily /*family*/) {
                             : xt_option("hex-string", match.inverted, "\"|" + hex + "|\""));
   words += " --algo " + match.algorithm;
   if (match.from != 0) words += fmt::format(" --from {}", match.from);
-  if (match.to != 0 && match.to != 0xffff) words += fmt::format(" --to {}", match.to);
+  if (match.to != 0xffff) words += fmt::format(" --to {}", match.to);
   return match.ignores_case ? words + " --icase" : words;
 }
 

@@ -163,11 +163,17 @@ XtSetTarget read_sets(const XtBytes& bytes) {
 }
 // IPSET_FLAG_*, and a timeout
 void read_set_options(XtSetTarget& target, const XtBytes& bytes, std::size_t at) {
-  enum : std::uint32_t { kExist = 1, kMapMark = 1 << 8, kMapPriority = 1 << 9 };
+  enum : std::uint32_t {
+    kExist = 1,
+    kMapMark = 1 << 8,
+    kMapPriority = 1 << 9,
+    kMapQueue = 1 << 10
+  };
   const std::uint32_t flags = bytes.u32(at);
   target.renews = (flags & kExist) != 0;
   target.maps_mark = (flags & kMapMark) != 0;
   target.maps_priority = (flags & kMapPriority) != 0;
+  target.maps_queue = (flags & kMapQueue) != 0;
   const std::uint32_t timeout = bytes.u32(at + 4);
   if (timeout != 0xffffffff) target.timeout = timeout;
 }
@@ -253,7 +259,8 @@ Meaning read_nat(const XtBytes& bytes) {
                .first = bytes.address(4),
                .last = bytes.address(20),
                .first_port = bytes.be16(36),
-               .last_port = bytes.be16(38)};
+               .last_port = bytes.be16(38),
+               .base_port = bytes.be16(40)};  // of struct nf_nat_range2 alone
 }
 
 // --- writes into the packet --------------------------------------------------------------------
@@ -416,7 +423,14 @@ std::string words(const XtConnmarkTarget& target, XtFamily /*family*/) {
          shift;
 }
 std::string words(const XtNat& nat, XtFamily family) {
-  enum : std::uint32_t { kAddress = 1, kPort = 2, kRandom = 4, kPersistent = 8, kFully = 16 };
+  enum : std::uint32_t {
+    kAddress = 1,
+    kPort = 2,
+    kRandom = 4,
+    kPersistent = 8,
+    kFully = 16,
+    kOffset = 32
+  };
   std::string to;
   if ((nat.flags & kAddress) != 0) {
     const bool brackets = family == XtFamily::Ipv6 && (nat.flags & kPort) != 0;
@@ -428,6 +442,7 @@ std::string words(const XtNat& nat, XtFamily family) {
   if ((nat.flags & kPort) != 0) {
     ports = nat.first_port == nat.last_port ? fmt::format("{}", nat.first_port)
                                             : fmt::format("{}-{}", nat.first_port, nat.last_port);
+    if ((nat.flags & kOffset) != 0) ports += fmt::format("/{}", nat.base_port);
   }
   std::string words;
   switch (nat.kind) {
@@ -446,7 +461,9 @@ std::string words(const XtNat& nat, XtFamily family) {
       for (std::size_t i = 0; i < mask.size(); ++i) {
         mask[i] = static_cast<std::uint8_t>(~(nat.first[i] ^ nat.last[i]));
       }
-      words = " --to " + xt_network(nat.first, mask, family);
+      const std::string network = xt_network(nat.first, mask, family);
+      const bool is_single = nat.first == nat.last;
+      words = " --to " + network + (!is_single ? "" : family == XtFamily::Ipv6 ? "/128" : "/32");
       break;
     }
   }
@@ -525,7 +542,8 @@ std::string words(const XtSetTarget& target, IpsetNumbers sets) {
   say("del-set", target.remove);
   say("map-set", target.map);
   if (target.maps_mark) words += " --map-mark";
-  return target.maps_priority ? words + " --map-prio" : words;
+  if (target.maps_priority) words += " --map-prio";
+  return target.maps_queue ? words + " --map-queue" : words;
 }
 std::string words(const XtSetTarget& target, XtFamily /*family*/) {
   return words(target, IpsetNumbers());

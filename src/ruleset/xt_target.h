@@ -68,6 +68,7 @@ struct XtNat {
   XtAddress last{};
   std::uint16_t first_port = 0;
   std::uint16_t last_port = 0;
+  std::uint16_t base_port = 0;  // "1000-2000/1000": the distance from it is kept
 };
 
 // CT, and NOTRACK.
@@ -142,6 +143,7 @@ struct XtSetTarget {
   std::optional<std::uint32_t> timeout;  // in seconds; absent: the set's
   bool maps_mark = false;
   bool maps_priority = false;
+  bool maps_queue = false;
 };
 
 struct XtSynproxyTarget {

@@ -32,9 +32,10 @@ constexpr std::array kGates = {
     GateChain{{Hook::Postrouting, End::Last}, "postrouting-last"},
 };
 
-// The last before conntrack's own hook at the very end, which enters the connection in its table:
-// for IPv4 at the greatest number, for IPv6 at the one before.
-constexpr std::int32_t kFirstPriority = std::numeric_limits<std::int32_t>::min();
+// The first but one: what a bridge has shown to prerouting, br_netfilter's own hook keeps from
+// running it again (ip_sabotage_in()). The last before conntrack's own hook at the very end, which
+// enters the connection in its table: for IPv4 at the greatest number, for IPv6 at the one before.
+constexpr std::int32_t kFirstPriority = std::numeric_limits<std::int32_t>::min() + 1;
 constexpr std::int32_t kLastPriority = std::numeric_limits<std::int32_t>::max() - 2;
 
 constexpr Register kRegister = 0;

@@ -99,12 +99,24 @@ def saved_lines(family):
     return lines
 
 
+# iptables before 1.8.10 does not say that all of a range is negated ("never"), and says "0:0" as "0", which it reads as
+# all from 0 on.
+UNSAID = re.compile(r" ! --(?:[sd]port 0:65535|(?:esp|ah)spi 0:4294967295|mh-type 0:255)")
+
+
+def as_said(words, line):
+    """Our words without what this iptables leaves unsaid of them."""
+    shorter = UNSAID.sub(lambda m: m[0] if m[0] in " " + line else "", words)
+    return shorter.replace("--connbytes 0:0", "--connbytes 0")
+
+
 def differs(line, words):
     """What is not alike, or None. Names of groups and realms are this machine's, of which the kernel knows numbers."""
     left = []
     line = re.sub(r"(--(?:src|dst)-group|--realm) (?:default|cosmos)\b", r"\1 0x0", line)
     rest = " " + line + " "
     for each in words:
+        each = as_said(each, line)
         at = rest.find(" " + each + " ")
         if at < 0:
             return f"has not: {each}"
@@ -145,7 +157,8 @@ def main():
             tables.setdefault(key, []).extend(rules)
     for name in names_of_sets(texts):
         family = "inet6" if name.startswith("s6") else "inet"
-        run(["ipset", "create", name, "hash:ip", "family", family, "timeout", "0"])
+        mapped = ["skbinfo"] if "map" in name else []
+        run(["ipset", "create", name, "hash:ip", "family", family, "timeout", "0", *mapped])
     left_out = []
     for (family, table), rules in sorted(tables.items()):
         for at in range(0, len(rules), CHUNK):

@@ -11,6 +11,7 @@
 #include "netlink/machine.h"
 #include "observe/groups.h"
 #include "observe/stack_settings.h"
+#include "sandbox/sandbox.h"
 
 namespace rolewall::kernel_judge {
 namespace {
@@ -51,6 +52,7 @@ Result<void> add_networks(ruleset::Host& host) {
       {first, "203.0.113.65", "/26 brd +"},
       {first, "203.0.113.70", "/26 brd +"},
       {first, "192.0.2.8", "/31"},
+      {last, "203.0.113.66", "/26 brd +"},  // a network on two devices
       {last, "10.9.7.1", "/24 brd +"},
       {last, "10.9.8.129", "/25 brd +"},
       {last, "10.9.6.1", " peer 10.9.6.2"},
@@ -59,6 +61,7 @@ Result<void> add_networks(ruleset::Host& host) {
       {first, "2001:db8:9:5::5", "/64 nodad"},
       {first, "2001:db8:9:5::6", "/64 nodad"},
       {first, "2001:db8:9:6::2", "/127 nodad"},
+      {last, "2001:db8:9:5::7", "/64 nodad"},
       {last, "2001:db8:9:7::1", "/64 nodad"},
       {last, "2001:db8:9:7:1::1", "/80 nodad"},
       {"lo", "2001:db8:9:99::1", "/128 nodad"},
@@ -75,24 +78,67 @@ Result<void> add_networks(ruleset::Host& host) {
   }
   // Ways that a packet may take elsewhere than by the default route, or not at all.
   const std::string routes[] = {
-      fmt::format("198.18.0.0/15 nexthop dev {} nexthop dev {}", first, last),
-      fmt::format("240.0.0.0/8 dev {} mtu 1400", last),
-      "prohibit 169.254.0.0/24",
-      "unreachable 0.0.0.0/8",
-      fmt::format("100::/64 dev {} mtu lock 1400", last),
-      fmt::format("2002::/16 dev {} mtu 1300", first),
+      fmt::format("add 198.18.0.0/15 nexthop dev {} nexthop dev {}", first, last),
+      fmt::format("add 240.0.0.0/8 dev {} mtu 1400", last), "add prohibit 169.254.0.0/24",
+      "add unreachable 0.0.0.0/8",
+      // IPv6 routes of one prefix and metric: alike, and of another preference.
+      fmt::format("add 100::/64 dev {} mtu lock 1400", last),
+      fmt::format("append 100::/64 dev {}", first),
+      fmt::format("add 2002::/16 dev {} mtu 1300", first),
+      fmt::format("append 2002::/16 dev {} pref high", last),
       fmt::format(
-          "64:ff9b::/96 nexthop via 2001:db8:9:5::9 dev {} nexthop via 2001:db8:9:7::9 dev {}",
+          "add 64:ff9b::/96 nexthop via 2001:db8:9:5::9 dev {} nexthop via 2001:db8:9:7::9 dev {}",
           first, last),
-      "blackhole fec0::/10",
+      "add blackhole fec0::/10",
+      "add 2001:0::/32 dev lo",  // refused, as if it were unreachable
   };
   for (const std::string& route : routes) {
-    const std::string command = fmt::format("ip route add {}", route);
+    const std::string command = "ip route " + route;
     if (std::system(command.c_str()) != 0) {
       return fail(ErrorKind::System, "the sandbox does not take: " + command);
     }
   }
   return {};
+}
+
+Result<bool> add_bridge(ruleset::Host& host) {
+  const std::size_t number = host.interfaces.size();
+  const std::string far_end = sandbox::peer_device(number);
+  const auto mac = [&](int end) { return fmt::format("02:00:00:00:{:02x}:{:02x}", number, end); };
+  if (std::system("ip link add br0 type bridge forward_delay 0 mcast_snooping 0 2>/dev/null") !=
+      0) {
+    return false;
+  }
+  const std::string commands[] = {
+      fmt::format("ip link set br0 address {}", mac(1)),
+      fmt::format("ip link add port0 type veth peer name {}", far_end),
+      fmt::format("ip link set {} address {} mtu 65535", far_end, mac(2)),
+      "ip link set port0 master br0 mtu 65535",
+      // The kernel's own reports of groups are no packets of ours.
+      fmt::format("echo 1 >/proc/sys/net/ipv6/conf/{}/disable_ipv6", far_end),
+      "echo 1 >/proc/sys/net/ipv6/conf/port0/disable_ipv6",
+      "ip link set port0 up",
+      fmt::format("ip link set {} up", far_end),
+      "ip link set br0 up",
+      "ip addr add 10.9.12.1/24 dev br0",
+      "ip addr add 2001:db8:9:12::1/64 dev br0 nodad",
+      // For sockets that are bound to it, as sandbox/host.cc has them.
+      "ip route add default dev br0 metric 1100",
+      "ip -6 route add default dev br0 metric 1100",
+  };
+  for (const std::string& command : commands) {
+    if (std::system(command.c_str()) != 0) {
+      return fail(ErrorKind::System, "the sandbox does not take: " + command);
+    }
+  }
+  ruleset::Interface& bridge = host.interfaces.emplace_back();
+  bridge.name = bridge.device = kBridge;
+  for (const char* address : {"10.9.12.1", "2001:db8:9:12::1"}) {
+    host.addresses.push_back(*net::parse_prefix(address));
+  }
+  bridge.behind = net::AddressSet::from(
+      {*net::parse_prefix("10.9.12.0/24"), *net::parse_prefix("2001:db8:9:12::/64")});
+  return true;
 }
 
 Result<void> learn_machine(ruleset::Host& host) {

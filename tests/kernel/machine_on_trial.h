@@ -12,6 +12,12 @@ namespace rolewall::kernel_judge {
 // loopback. The host's description gets those that are its own.
 Result<void> add_networks(ruleset::Host& host);
 
+// One more device, a bridge with one port: what comes by it has crossed the bridge, and
+// br_netfilter shows it to iptables. False: this kernel has no bridges. REQUIRES: before
+// learn_machine().
+constexpr const char* kBridge = "br0";
+Result<bool> add_bridge(ruleset::Host& host);
+
 // Fills in what is known of `host`'s own interfaces, and every route. REQUIRES: called inside
 // sandbox::run(), after set_up_host(host). The far ends of its cables are not its own.
 Result<void> learn_machine(ruleset::Host& host);

@@ -117,14 +117,14 @@ ruleset::Host host_on_trial(bool forwards) {
 }
 
 // As of a program that has not bound its socket: what rules change may then find another way.
-// False: there is none to begin with, or one by a next hop that only the kernel knows.
+// False: there is none to begin with, or several of which only the kernel knows which.
 bool send_by_routes(Question& question, const eval::Routes& routes) {
   eval::Packet& packet = question.packet;
   if (packet.out_device == "lo") return true;
   const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
-  const auto answer = routes.towards(eval::destination_of(packet.bytes, ipv6));
-  if (answer.route == nullptr || answer.route->one_of_several) return false;
-  packet.out_device = answer.route->device;
+  const auto ways = routes.ways(eval::destination_of(packet.bytes, ipv6));
+  if (ways.size() != 1 || ways.front()->type != ruleset::RouteType::Unicast) return false;
+  packet.out_device = ways.front()->device;
   question.bound = false;
   return true;
 }
@@ -199,6 +199,11 @@ class Runner {
     if (auto made = sandbox::set_up_host(host_); !made) return broken(made.error(), "set up");
     if (auto taken = take_ipv6_away(kWithoutIpv6); !taken) return broken(taken.error(), "set up");
     if (auto added = add_networks(host_); !added) return broken(added.error(), "set up");
+    if (arguments_.from == Arguments::From::Iptables && arguments_.saved.empty()) {
+      const auto added = add_bridge(host_);
+      if (!added) return broken(added.error(), "set up");
+      if (!*added) fmt::print("this kernel has no bridges: none is tried\n");
+    }
     if (auto learnt = learn_machine(host_); !learnt) return broken(learnt.error(), "set up");
     choose_groups(host_);
     if (arguments_.from == Arguments::From::Iptables) {
@@ -307,7 +312,8 @@ class Runner {
       ++packets_;
       if (!answers->journey.conditions.empty()) ++conditional_;
       tally_.add((*trial)->ruleset(), answers->journey);
-      if (answers->difference.empty()) continue;
+      if (question.packet.in_device == kBridge) ++bridged_;
+      if (answers->difference.empty() || is_lost_behind_bridge(question, *answers)) continue;
       if (++disagreements_ > kMostShown) continue;
       fmt::print("DISAGREEMENT: {}\n  {}\n  bytes: {}\n  evaluator:\n{}  kernel:\n{}",
                  answers->difference, in_words(question), in_hex(question.packet),
@@ -338,6 +344,14 @@ class Runner {
         net::address_from_bytes(std::span(packet.bytes).subspan(at, size)));
   }
 
+  // A bridge shows prerouting what the IP stack has not looked at (br_nf_pre_routing()): what that
+  // refuses has run rules there, and is lost all the same.
+  static bool is_lost_behind_bridge(const Question& question, const Answers& answers) {
+    return question.packet.in_device == kBridge && answers.journey.hooks.size() == 1 &&
+           answers.journey.fate() == eval::Fate::Stack &&
+           answers.seen.fate() != sandbox::Fate::Accept;
+  }
+
   // The rules that the disagreement needs, and what both say of these alone.
   template <class Source>
   void print_small(const Source& source, const Question& question) const {
@@ -356,6 +370,7 @@ class Runner {
     for (const auto& [reason, count] : undecided_) {
       fmt::print("undecided, not compared: {} packets: {}\n", count, reason);
     }
+    if (bridged_ != 0) fmt::print("{} packets by a bridge\n", bridged_);
     fmt::print(
         "{} rulesets ({} more refused by nft or the kernel), {} packets compared ({} of them "
         "conditional), {} disagreements, {:.1f} s, seeds from {}\n",
@@ -369,6 +384,7 @@ class Runner {
   std::uint64_t refused_ = 0;
   std::uint64_t packets_ = 0;
   std::uint64_t conditional_ = 0;
+  std::uint64_t bridged_ = 0;
   std::uint64_t disagreements_ = 0;
   Tally tally_;
   std::map<std::string, std::uint64_t> undecided_;
