@@ -222,7 +222,7 @@ void write_class(Html& html, const ask::DiffClass& one) {
   const auto example = html.in("div");
   html.text("For example ");
   html.leaf("code", one.example.packet);
-  html.text(fmt::format(": was {}; is {}", fate_words(one.example.before),
+  html.text(fmt::format(": before, {}; now, {}", fate_words(one.example.before),
                         fate_words(one.example.after)));
 }
 
