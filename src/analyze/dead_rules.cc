@@ -9,6 +9,7 @@
 #include "analyze/witness.h"
 #include "net/protocol.h"
 #include "ruleset/host.h"
+#include "ruleset/loads.h"
 
 namespace rolewall::analyze {
 namespace {
@@ -33,14 +34,8 @@ class Uses {
          {policy::Direction::Inbound, policy::Direction::Outbound, policy::Direction::Forward}) {
       judged(way);
     }
-    for (const bool source : {false, true}) {
-      for (const Direction direction : {Direction::Arrive, Direction::Send}) {
-        if (!source && direction == Direction::Send) continue;
-        const Diagram realm = direction == Direction::Arrive ? arriving() : sent();
-        const Steps steps = denotation_.translations(source, direction);
-        ask(steps, realm, direction, false);
-      }
-    }
+    destinations_translated();
+    sources_translated();
     std::vector<RuleUse> all;
     for (const policy::Rule* rule : order_) all.push_back(std::move(uses_.at(rule)));
     return all;
@@ -59,7 +54,8 @@ class Uses {
       } else {
         realm = d_.both(realm, denotation_.to(host_.host->all_addresses()));
       }
-      const Steps steps = denotation_.steps(way, nullptr);
+      Steps steps = denotation_.steps(way, nullptr);
+      if (!sends) steps = after_early(std::move(steps));
       FirstMatch first = first_of(steps, realm);
       for (std::size_t i = 0; i < steps.size(); ++i) {
         if (steps[i].rule == nullptr || steps[i].rule->action != policy::Action::Accept) continue;
@@ -133,13 +129,14 @@ class Uses {
         {*net::parse_prefix("169.254.0.0/16"), *net::parse_prefix("fe80::/10"),
          *net::parse_prefix("127.0.0.0/8"), *net::parse_prefix("::1/128")}));
     // Who has no address yet asks everybody on the link for one.
-    const Diagram asks = d_.both(
+    Diagram asks = d_.both(
         denotation_.from(net::AddressSet::from(
             {*net::parse_prefix("0.0.0.0/32"), *net::parse_prefix("::/128")})),
         d_.both(denotation_.to(net::AddressSet::from(
                     {*net::parse_prefix("255.255.255.255/32"), *net::parse_prefix("ff00::/8")})),
                 d_.either(space_.is(Part::Protocol, net::protocol::kUdp),
                           space_.is(Part::Protocol, net::protocol::kIcmpv6))));
+    asks = d_.minus(asks, is_local(Part::OutDevice));
     Diagram sources = d_.either(d_.either(denotation_.from(all), linked), asks);
     if (all.ipv4.empty()) sources = d_.either(sources, space_.is_ipv4());
     if (all.ipv6.empty()) sources = d_.either(sources, space_.is_ipv6());
@@ -148,38 +145,113 @@ class Uses {
   }
 
   void early() {
-    const Steps steps = denotation_.early_steps();
-    if (steps.empty()) return;
+    if (early_steps().empty()) return;
     const Diagram forged = d_.minus(own(true), is_local(Part::InDevice));
-    const Diagram left_out = denotation_.not_early();
-    ask(steps, d_.minus(d_.minus(space_.packets(), forged), left_out), Direction::Arrive, false);
+    ask(early_steps(), d_.minus(space_.packets(), forged), Direction::Arrive, false);
   }
 
-  // The way as the packet comes, and as each translation makes it.
+  const Steps& early_steps() {
+    if (early_) return *early_;
+    early_ = denotation_.early_steps();
+    for (Denotation::Step& step : *early_) {
+      step.meaning =
+          d_.choose(denotation_.not_early(), terminal(Denotation::kGoesOn), step.meaning);
+    }
+    return *early_;
+  }
+
+  // What arrives has met the early rules before.
+  Steps after_early(Steps steps) {
+    steps.insert(steps.begin(), early_steps().begin(), early_steps().end());
+    return steps;
+  }
+
+  void ask_after_early(const Steps& steps, Diagram realm, bool ends) {
+    ask(after_early(steps), realm, Direction::Arrive, ends, early_steps().size());
+  }
+
+  // As the packet comes, and as each translation makes it.
+  std::vector<Denotation::Translating> translating(policy::Direction way) const {
+    std::vector<Denotation::Translating> all{nullptr};
+    if (way == policy::Direction::Outbound) return all;
+    for (const policy::EffectiveRule& each : host_.nat) {
+      if (!each.rule->translation->of_source()) all.push_back(each.rule);
+    }
+    return all;
+  }
+
+  // The packets to which this [[nat]] rule gives a new destination; null: those that keep theirs.
+  // The first that matches decides, also where a packet goes there already.
+  Diagram as_translated(Denotation::Translating by) {
+    Diagram before = kNothing;
+    Diagram anew = kNothing;
+    for (const Denotation::Step& step : denotation_.translations(false, Direction::Arrive)) {
+      const Diagram own = d_.minus(denotation_.translated_by(*step.rule), before);
+      if (step.rule == by) return own;
+      if (step.rule->expires) continue;  // as in items_of()
+      anew = d_.either(anew, own);
+      before = d_.either(before, matched(step));
+    }
+    return d_.complement(anew);
+  }
+
+  // What comes to the rules of the way.
+  Diagram realm_of(policy::Direction way, Denotation::Translating by) {
+    if (way == policy::Direction::Outbound) return sent();
+    Diagram realm = d_.both(arriving(), as_translated(by));
+    if (way == policy::Direction::Inbound) return d_.both(realm, denotation_.delivered(by));
+    // Other programs' translations (a container's published port) let what is written to the
+    // host itself be passed on; our own say where it goes.
+    if (by != nullptr) realm = d_.minus(realm, denotation_.delivered(by));
+    return d_.minus(realm,
+                    d_.either(denotation_.by(Part::OutDevice, ""), is_local(Part::InDevice)));
+  }
+
   void judged(policy::Direction way) {
     if (host_.rules(way).empty()) return;
-    std::vector<Denotation::Translating> translating{nullptr};
-    if (way != policy::Direction::Outbound) {
-      for (const policy::EffectiveRule& each : host_.nat) {
-        if (!each.rule->translation->of_source()) translating.push_back(each.rule);
+    for (const Denotation::Translating by : translating(way)) {
+      const Steps steps = denotation_.steps(way, by);
+      if (way == policy::Direction::Outbound) {
+        ask(steps, realm_of(way, by), Direction::Send, true);
+      } else {
+        ask_after_early(steps, realm_of(way, by), true);
       }
     }
-    for (const Denotation::Translating by : translating) {
-      const bool sends = way == policy::Direction::Outbound;
-      Diagram realm = sends ? sent() : arriving();
-      if (by != nullptr) {
-        realm = d_.both(realm, denotation_.translated_by(*by));
+  }
+
+  // A connection's first packet alone is translated, and nothing that came over the loopback.
+  Diagram translatable(Diagram realm) {
+    const Diagram begins =
+        d_.where(space_.state(), ruleset::ct_state::kNew, ruleset::ct_state::kNew);
+    return d_.minus(d_.both(realm, begins), is_local(Part::InDevice));
+  }
+
+  void destinations_translated() {
+    const Steps steps = denotation_.translations(false, Direction::Arrive);
+    if (!steps.empty()) ask_after_early(steps, translatable(arriving()), false);
+  }
+
+  // Of what leaves: what was denied before has no source to be translated.
+  void sources_translated() {
+    for (const auto& [way, direction] : {std::pair(policy::Direction::Forward, Direction::Arrive),
+                                         std::pair(policy::Direction::Outbound, Direction::Send)}) {
+      const Steps steps = denotation_.translations(true, direction);
+      if (steps.empty()) continue;
+      std::vector<Diagram> leaving;
+      for (const Denotation::Translating by : translating(way)) {
+        Steps before = denotation_.steps(way, by);
+        if (direction == Direction::Arrive) before = after_early(std::move(before));
+        leaving.push_back(d_.both(translatable(realm_of(way, by)), accepted(before)));
       }
-      if (way == policy::Direction::Inbound) {
-        realm = d_.both(realm, denotation_.delivered(by));
-      } else if (way == policy::Direction::Forward) {
-        // Other programs' translations (a container's published port) let what is written to the
-        // host itself be passed on.
-        realm = d_.minus(realm,
-                         d_.either(denotation_.by(Part::OutDevice, ""), is_local(Part::InDevice)));
-      }
-      ask(denotation_.steps(way, by), realm, sends ? Direction::Send : Direction::Arrive, true);
+      ask(steps, d_.union_of(std::move(leaving)), direction, false);
     }
+  }
+
+  Diagram accepted(const Steps& steps) {
+    return d_.map(denotation_.first_of(steps), [&](std::uint32_t value) {
+      const bool decided = value >= Meanings::kFirst;
+      return decided && meanings_.of(value).fate == Fate::Accept ? kEverything : kNothing;
+    });
   }
 
   RuleUse& use_of(const policy::Rule& rule) {
@@ -195,14 +267,17 @@ class Uses {
     return step.rule != nullptr && !known_.settled.contains(step.rule);
   }
 
+  Diagram matched(const Denotation::Step& step) {
+    return d_.map(step.meaning, [](std::uint32_t value) {
+      return value == Denotation::kGoesOn ? kNothing : kEverything;
+    });
+  }
+
   std::vector<FirstMatch::Item> items_of(const Steps& steps) {
     std::vector<FirstMatch::Item> items;
     for (const Denotation::Step& step : steps) {
-      const Diagram packets = d_.map(step.meaning, [](std::uint32_t value) {
-        return value == Denotation::kGoesOn ? kNothing : kEverything;
-      });
       // A rule that ends by itself keeps no other from being needed.
-      items.push_back({packets, step.rule == nullptr || !step.rule->expires});
+      items.push_back({matched(step), step.rule == nullptr || !step.rule->expires});
     }
     return items;
   }
@@ -213,9 +288,11 @@ class Uses {
     return {d_, std::move(items), realm, parts};
   }
 
-  void ask(const Steps& steps, Diagram realm, Direction direction, bool ends) {
+  // About the steps from `begin` on. `ends`: what they decide becomes of the packet.
+  void ask(const Steps& steps, Diagram realm, Direction direction, bool ends,
+           std::size_t begin = 0) {
     FirstMatch first = first_of(steps, realm);
-    for (std::size_t i = 0; i < steps.size(); ++i) {
+    for (std::size_t i = begin; i < steps.size(); ++i) {
       if (is_asked(steps[i])) {
         const policy::Rule* rule = steps[i].rule;
         RuleUse& use = use_of(*rule);
@@ -348,6 +425,7 @@ class Uses {
   PacketSpace& space_;
   Denotation& denotation_;
   ruleset::Host described_;
+  std::optional<Steps> early_;
   std::map<const policy::Rule*, RuleUse> uses_;
   std::vector<const policy::Rule*> order_;
 };

@@ -503,14 +503,14 @@ std::vector<Denotation::Step> Denotation::steps(PolicyWay way, Translating trans
   return steps;
 }
 
-Diagram Denotation::first_of_steps(const std::vector<Step>& steps) {
+Diagram Denotation::first_of(const std::vector<Step>& steps) {
   std::vector<Diagram> meanings;
   for (const Step& each : steps) meanings.push_back(each.meaning);
   return first_of(meanings);
 }
 
 Diagram Denotation::judged(PolicyWay way, Translating translating) {
-  return first_of_steps(steps(way, translating));
+  return first_of(steps(way, translating));
 }
 
 bool Denotation::bears(const net::Address& address) const {
@@ -595,7 +595,7 @@ std::vector<Denotation::Step> Denotation::early_steps() {
 }
 
 Diagram Denotation::early() {
-  return d_.choose(not_early(), kNext, first_of_steps(early_steps()));
+  return d_.choose(not_early(), kNext, first_of(early_steps()));
 }
 
 Diagram Denotation::not_early() {

@@ -61,6 +61,8 @@ class Denotation {
   void share(Terms& terms) { shared_ = &terms; }
   // In order, from conntrack on; the last is the default, where no packet goes on.
   std::vector<Step> steps(policy::Direction way, Translating translating);
+  // What they come to.
+  Diagram first_of(const std::vector<Step>& steps);
   // The early rules.
   std::vector<Step> early_steps();
   // The [[nat]] rules that translate the source, or the destination: all that they match ends
@@ -132,7 +134,6 @@ class Denotation {
   Diagram judged(policy::Direction way, Translating translating);
   Diagram arriving(Translating translating);
   Diagram early();
-  Diagram first_of_steps(const std::vector<Step>& steps);
   Diagram is_delivered(Translating translating);
   bool bears(const net::Address& address) const;
   std::optional<net::Address> new_address(Translating translating, bool ipv6) const;

@@ -155,9 +155,11 @@ class RuleLint {
     const policy::Rule& rule = *use.rule;
     const policy::Rule* below = nullptr;
     const policy::Rule* of_block = nullptr;
+    const policy::Rule* early = nullptr;
     for (const analyze::Blocker& blocker : use.blockers) {
       if (blocker.rule == nullptr || !blocker.left) continue;
       const policy::Rule& other = *blocker.rule;
+      if (other.early && !rule.early) early = &other;
       const auto file = std::ranges::find(policy_.files, other.span.file, &policy::RuleFile::file);
       if (other.span.file == rule.span.file) {
         const bool is_first = below == nullptr || other.span.line < below->span.line;
@@ -165,6 +167,11 @@ class RuleLint {
       } else if (of_block == nullptr && file != policy_.files.end() && !file->is_role) {
         of_block = &other;
       }
+    }
+    if (early != nullptr) {
+      return fmt::format(
+          "delete it, or leave its packets out of {}: `early` comes before all others",
+          early->full_name);
     }
     if (below != nullptr && is_same) return "delete one of both";
     if (below != nullptr) return fmt::format("delete it, or move it before {}", below->full_name);
@@ -178,6 +185,17 @@ class RuleLint {
   void say_dead(const RuleUse& use) {
     const policy::Rule& rule = *use.rule;
     if (is_said(findings_, Code::UnmetRule, rule.span)) return;
+    if (!use.is_there && rule.direction == policy::Direction::Nat) {
+      const bool of_source = rule.translation->of_source();
+      policy::report(findings_, Code::UnmetRule, rule.span,
+                     fmt::format("{} never matches: {}", rule.full_name,
+                                 of_source ? "all its packets are denied before they leave"
+                                           : "no such packet comes to its hosts"),
+                     of_source ? "`new-source` admits nothing: add a [[forward]] rule that accepts "
+                                 "what it is to translate, or delete it"
+                               : "delete it");
+      return;
+    }
     if (!use.is_there) {
       const bool sends = rule.direction == policy::Direction::Outbound;
       policy::report(

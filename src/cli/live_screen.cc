@@ -76,28 +76,59 @@ void LiveScreen::restore() const {
   if (reads_keys_) ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
 }
 
-void LiveScreen::draw(std::string_view text, std::string_view keys) const {
+std::size_t LiveScreen::page() {
+  return std::max<std::size_t>(window().lines, 2) - 1;
+}
+
+std::size_t LiveScreen::draw(std::string_view text, std::string_view keys,
+                             std::size_t first) const {
   if (!is_terminal_) {
     out().write(fmt::format("{}\n", text));
     out().flush();
-    return;
+    return 0;
   }
   const Window size = window();
   const std::vector<std::string> lines = rolewall::lines_of(text);
-  const std::size_t room = size.lines < 2 ? 1 : size.lines - 1;
-  const std::size_t shown = std::min(lines.size(), room);
+  const std::size_t room = page();
+  first = std::min(first, lines.size() - std::min(lines.size(), room));
+  const std::size_t end = std::min(lines.size(), first + room);
   std::string screen(kHome);
-  for (std::size_t i = 0; i < shown; ++i) {
+  for (std::size_t i = first; i < end; ++i) {
     screen += cut_to(lines[i], size.columns);
     screen += kEndOfLine;
   }
-  const std::string more =
-      shown < lines.size() ? fmt::format("{} below; ", counted(lines.size() - shown, "line")) : "";
+  std::string more;
+  if (first > 0) more += fmt::format("{} above", first);
+  if (end < lines.size()) {
+    more += fmt::format("{}{} below", more.empty() ? "" : ", ", lines.size() - end);
+  }
+  if (!more.empty()) more += " (j, k, space); ";
   screen += cut_to(more + std::string(keys), size.columns > 1 ? size.columns - 1 : 1);
   screen += kClearBelow;
   out().write(screen);
   out().flush();
+  return first;
 }
+
+namespace {
+
+// What of a key's sequence comes behind its escape, as it comes at once.
+char letter_of_sequence() {
+  std::string sequence;
+  pollfd more{.fd = STDIN_FILENO, .events = POLLIN, .revents = 0};
+  constexpr int kAtOnceMs = 20;
+  for (char next = 0; sequence.size() < 4 && ::poll(&more, 1, kAtOnceMs) > 0;) {
+    if (::read(STDIN_FILENO, &next, 1) != 1) break;
+    sequence += next;
+    if (sequence.size() > 1 && next >= '@') break;
+  }
+  if (sequence == "[A" || sequence == "OA") return 'k';
+  if (sequence == "[B" || sequence == "OB") return 'j';
+  if (sequence == "[5~") return 'b';
+  return sequence == "[6~" ? ' ' : '\x1b';
+}
+
+}  // namespace
 
 char LiveScreen::wait(std::chrono::milliseconds time) const {
   const auto end = std::chrono::steady_clock::now() + time;
@@ -108,7 +139,9 @@ char LiveScreen::wait(std::chrono::milliseconds time) const {
     pollfd key{.fd = reads_keys_ ? STDIN_FILENO : -1, .events = POLLIN, .revents = 0};
     if (::poll(&key, 1, static_cast<int>(left.count())) <= 0) continue;
     char pressed = 0;
-    if (::read(STDIN_FILENO, &pressed, 1) == 1) return pressed;
+    if (::read(STDIN_FILENO, &pressed, 1) == 1) {
+      return pressed == '\x1b' ? letter_of_sequence() : pressed;
+    }
     return 'q';  // whoever had the terminal is gone
   }
   return 0;

@@ -6,6 +6,7 @@
 #include <termios.h>
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -18,11 +19,16 @@ class LiveScreen {
   LiveScreen(const LiveScreen&) = delete;
   LiveScreen& operator=(const LiveScreen&) = delete;
 
-  // What does not fit the window is cut off; the last line says so. `keys` stands there, too.
-  void draw(std::string_view text, std::string_view keys) const;
+  // As much as fits the window, from the line `first` on, or from the last one from which all is
+  // filled; which one it was. The last line says what is above and below, with `keys`.
+  std::size_t draw(std::string_view text, std::string_view keys, std::size_t first) const;
 
   // Until the time is over, a key is pressed (which it returns, else 0) or a signal asks to end.
+  // Arrows and pages come as the letters that less(1) has for them: j, k, space, b.
   char wait(std::chrono::milliseconds time) const;
+
+  // The lines that a page has.
+  static std::size_t page();
 
  private:
   void restore() const;

@@ -99,6 +99,13 @@ CLI::Validator not_empty() {
           ""};
 }
 
+// Of a word that is not the number that the option takes.
+std::string in_plain_words(std::string_view library) {
+  constexpr std::string_view kNoNumber = "Could not convert: ";
+  if (!library.starts_with(kNoNumber)) return std::string(library);
+  return fmt::format("{}: not a number that it takes", library.substr(kNoNumber.size()));
+}
+
 }  // namespace
 
 Option& Option::type_name(const std::string& name) {
@@ -199,7 +206,7 @@ int Program::run(int argc, const char* const* argv) {
     const auto verbs = app_->get_subcommands();
     const std::string help =
         verbs.empty() ? "rolewall --help" : fmt::format("rolewall {} --help", verbs[0]->get_name());
-    return report_usage(fmt::format("{} (see `{}`)", error.what(), help));
+    return report_usage(fmt::format("{} (see `{}`)", in_plain_words(error.what()), help));
   }
   remember_given(given_options(*app_));
   return run_ ? run_() : begin();

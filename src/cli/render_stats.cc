@@ -40,6 +40,33 @@ std::string fitted(std::string text, std::size_t width) {
   return text;
 }
 
+// "hardening.toml:22", whose number is what leads to the policy: on a screen the name gives way.
+std::string fitted_place(const std::string& place) {
+  constexpr std::size_t kWidth = 16;
+  const std::size_t colon = place.rfind(':');
+  if (place.size() <= kWidth || !out().interactive() || colon == std::string::npos) {
+    return printable(place);
+  }
+  const std::string number = place.substr(colon);
+  return fitted(place.substr(0, colon), kWidth - number.size()) + number;
+}
+
+// What a rule does with the packets that it counts.
+std::string_view instead_of_accepting(observe::Fate fate) {
+  switch (fate) {
+    case observe::Fate::Translated:
+      return " (translates)";
+    case observe::Fate::Passed:
+      return " (goes on)";
+    case observe::Fate::Accepted:
+    case observe::Fate::Dropped:
+    case observe::Fate::Rejected:
+    case observe::Fate::Audited:
+      break;
+  }
+  return "";
+}
+
 struct Row {
   std::string name;
   double rate = 0;
@@ -176,13 +203,17 @@ class StatsText {
   }
 
   Row row_of(const observe::RuleCount& count, std::string name) const {
+    return row_of(count, std::move(name), {count.packets, stats_.gained(count)});
+  }
+
+  Row row_of(const observe::RuleCount& count, std::string name, const NewConnections& shown) const {
     Row row{.name = std::move(name),
-            .rate = stats_.per_second(stats_.gained(count)),
-            .count = count.packets,
+            .rate = stats_.per_second(shown.gained),
+            .count = shown.all,
             .line = ""};
     row.line = fmt::format("{:<{}} {:>9} {:>13}  {}", fitted(row.name, kNameWidth), kNameWidth,
                            rate(row.rate), grouped(row.count),
-                           fitted(policy_line_of(*stats_.policy, count.name), 16));
+                           fitted_place(policy_line_of(*stats_.policy, count.name)));
     return row;
   }
 
@@ -191,7 +222,8 @@ class StatsText {
     for (const observe::RuleCount& count : stats_.now.rules) {
       const bool is_rule = !count.name.starts_with('(');
       if (is_rule && !count.is_excess && !is_denied(count.fate)) {
-        rows.push_back(row_of(count, count.name));
+        rows.push_back(row_of(count, count.name + std::string(instead_of_accepting(count.fate)),
+                              within_limit(stats_, count)));
       }
       if (count.name == net::step::kAllowed) rows.push_back(row_of(count, count.name));
     }

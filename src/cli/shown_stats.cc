@@ -42,10 +42,22 @@ NewConnections new_connections(const ShownStats& stats, const observe::ServiceTr
         std::ranges::find(service.rules, count.name) == service.rules.end()) {
       continue;
     }
-    sum.all += count.packets;
-    sum.gained += stats.gained(count);
+    const NewConnections of_rule = within_limit(stats, count);
+    sum.all += of_rule.all;
+    sum.gained += of_rule.gained;
   }
   return sum;
+}
+
+// Both are counted one after the other: the excess may have a packet more.
+NewConnections within_limit(const ShownStats& stats, const observe::RuleCount& rule) {
+  NewConnections left{rule.packets, stats.gained(rule)};
+  for (const RuleCount& count : stats.now.rules) {
+    if (!count.is_excess || count.name != rule.name) continue;
+    left.all -= std::min(left.all, count.packets);
+    left.gained -= std::min(left.gained, stats.gained(count));
+  }
+  return left;
 }
 
 namespace {

@@ -45,13 +45,14 @@ struct ShownStats {
 // A rule's place in the policy: "web.toml:6"; of a step the defaults'; "" where it is not recorded.
 std::string policy_line_of(const observe::WrittenPolicy& policy, const std::string& name);
 
-// The new connections that the rules of a service have let in or out, the excess over their limits
-// among them.
+// The new connections that the rules of a service have let in or out.
 struct NewConnections {
   std::uint64_t all = 0;
   std::uint64_t gained = 0;
 };
 NewConnections new_connections(const ShownStats& stats, const observe::ServiceTraffic& service);
+// Of a rule's own count, without what was over its limits. REQUIRES: one of now.rules.
+NewConnections within_limit(const ShownStats& stats, const observe::RuleCount& rule);
 
 enum class StatsOrder { Rate, Count, Name };
 

@@ -72,7 +72,7 @@ Result<std::string> find_directory(const SiteOptions& options, Looks looks) {
   }
   return fail(ErrorKind::Io,
               fmt::format("no policies found: there is no ./site.toml, ./policies/site.toml or "
-                          "{}/site.toml; name their directory",
+                          "{}/site.toml; name their directory (-p DIR)",
                           kServerDirectory));
 }
 

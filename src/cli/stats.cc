@@ -120,6 +120,18 @@ StatsOrder order_of(const std::string& word) {
   return word == "name" ? StatsOrder::Name : StatsOrder::Rate;
 }
 
+std::string_view word_of(StatsOrder order) {
+  switch (order) {
+    case StatsOrder::Rate:
+      return "rate";
+    case StatsOrder::Count:
+      return "count";
+    case StatsOrder::Name:
+      return "name";
+  }
+  return "";
+}
+
 std::string in_format(const ShownStats& shown, const StatsOptions& options, StatsOrder order) {
   if (options.format == "json") return stats_json(shown);
   return options.format == "prometheus" ? stats_metrics(shown)
@@ -143,21 +155,23 @@ int watch(Counting& counting, const StatsOptions& options, std::chrono::seconds 
   const Interruption interruption;
   if (options.format != "text") return keep_writing(counting, options, every);
   StatsOrder order = order_of(options.sort);
+  std::size_t first = 0;  // line on the screen
   std::optional<Error> error;
   {
     const LiveScreen screen;
     while (!Interruption::requested()) {
-      screen.draw(stats_text(counting.shown(), order, options.all),
-                  "sorted by " +
-                      std::string(order == StatsOrder::Rate    ? "rate"
-                                  : order == StatsOrder::Count ? "count"
-                                                               : "name") +
-                      "; keys: r rate, c count, n name, q quit");
+      first =
+          screen.draw(stats_text(counting.shown(), order, options.all),
+                      fmt::format("by {}; r rate, c count, n name, q quit", word_of(order)), first);
       const char key = screen.wait(every);
       if (key == 'q') break;
       if (key == 'r') order = StatsOrder::Rate;
       if (key == 'c') order = StatsOrder::Count;
       if (key == 'n') order = StatsOrder::Name;
+      if (key == 'j') ++first;
+      if (key == ' ') first += LiveScreen::page();
+      if (key == 'k') first -= std::min<std::size_t>(first, 1);
+      if (key == 'b') first -= std::min(first, LiveScreen::page());
       if (key != 0 || Interruption::requested()) continue;
       if (const auto read = counting.look(); !read) {
         error = read.error();

@@ -59,6 +59,7 @@ struct Live {
   sandbox::Reader reader;
   std::unique_ptr<DryRunCheck> check;
   std::uint32_t generation = 0;
+  std::string other_trace;  // the table of one that runs already; "": there is none
 };
 
 Result<std::unique_ptr<Live>> read_live(netlink::Connection& kernel,
@@ -70,8 +71,10 @@ Result<std::unique_ptr<Live>> read_live(netlink::Connection& kernel,
   auto live = std::make_unique<Live>();
   live->snapshot = std::move(*snapshot);
   live->generation = *generation;
-  std::erase_if(live->snapshot.ruleset.tables, [](const ruleset::Table& table) {
-    return table.name.starts_with(ask::kTraceTables);
+  std::erase_if(live->snapshot.ruleset.tables, [&](const ruleset::Table& table) {
+    const bool traces = table.name.starts_with(ask::kTraceTables);
+    if (traces) live->other_trace = table.name;
+    return traces;
   });
   live->reader = sandbox::Reader(live->snapshot.ruleset);
   live->check = std::make_unique<DryRunCheck>(live->snapshot);
@@ -300,6 +303,15 @@ int run(const TraceOptions& options) {
   if (!kernel) return report(kernel.error());
   auto live = read_live(*kernel, options.state_directory);
   if (!live) return report(live.error());
+  // Each would be told the other's packets, and could not read their way.
+  if (!(*live)->other_trace.empty()) {
+    return report(Error{ErrorKind::Refused,
+                        fmt::format("another trace runs here (process {}), and two would take each "
+                                    "other's packets: wait for its end, or end it",
+                                    (*live)->other_trace.substr(ask::kTraceTables.size())),
+                        0,
+                        {}});
+  }
   const auto subject = subject_of(options, (*live)->snapshot.host);
   if (!subject) return report(subject.error());
   Diagnostics diagnostics;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "policy/codes.h"
 #include "report/sections.h"
 
 namespace rolewall::report {
@@ -85,14 +86,26 @@ void write_findings_of_level(Html& html, const Model& model, Severity level, con
   }
 }
 
+// Those that silence something: what does not is a finding itself.
+std::vector<policy::AllowedFinding> allowed_in_use(const Model& model) {
+  std::vector<policy::AllowedFinding> all = model.policy.allowed;
+  std::erase_if(all, [&](const policy::AllowedFinding& each) {
+    return std::ranges::any_of(model.checked.findings.all(), [&](const Diagnostic& finding) {
+      return policy::is(finding, policy::Code::AllowsNothing) && finding.span == each.span;
+    });
+  });
+  return all;
+}
+
 void write_allowed(Html& html, const Model& model) {
-  if (model.policy.allowed.empty()) return;
+  const std::vector<policy::AllowedFinding> allowed = allowed_in_use(model);
+  if (allowed.empty()) return;
   const auto details = html.in("details");
-  html.leaf("summary", fmt::format("{} by the policy, with the reason",
-                                   counted(model.policy.allowed.size(), "exception")));
+  html.leaf("summary",
+            fmt::format("{} by the policy, with the reason", counted(allowed.size(), "exception")));
   const WideTable table(html, "Findings that the policy allows", {"finding", "why", "where"});
   const auto body = html.in("tbody");
-  for (const policy::AllowedFinding& each : model.policy.allowed) {
+  for (const policy::AllowedFinding& each : allowed) {
     const auto row = html.in("tr");
     html.leaf("th", each.code, {{"scope", "row"}});
     html.leaf("td", each.why);
@@ -209,7 +222,7 @@ void write_class(Html& html, const ask::DiffClass& one) {
   const auto example = html.in("div");
   html.text("For example ");
   html.leaf("code", one.example.packet);
-  html.text(fmt::format(": was {}; is {}", fate_words(one.example.before),
+  html.text(fmt::format(": before, {}; now, {}", fate_words(one.example.before),
                         fate_words(one.example.after)));
 }
 

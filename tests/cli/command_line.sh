@@ -31,6 +31,10 @@ rolewall allow ssh from 192.0.2.0/24 --for 1h
 expect_status 2
 expect_err "an opening is for one address"
 
+rolewall log --group abc
+expect_status 2
+expect_err "--group = abc: not a number that it takes"
+
 # In the folder of the policies the server's verbs still want to be told.
 if [ ! -e /etc/rolewall/site.toml ]; then
   cd site || exit 99

@@ -167,7 +167,7 @@ def drawn():
             if before is None:
                 before = termios.tcgetattr(terminal)[3]
         if time.monotonic() > end and not sent:
-            os.write(terminal, b"q")
+            os.write(terminal, b"\x1b[6~q")  # a page down
             sent = True
         if time.monotonic() > end + 10:
             os.kill(pid, 9)
@@ -178,10 +178,11 @@ def drawn():
     check("\x1b[?1049h" in text and text.rstrip().endswith("\x1b[?1049l"), f"the screen: {text[:80]!r} ... {text[-40:]!r}")
     frames = text.split("\x1b[H")[2:]
     check(len(frames) >= 3, f"{len(frames)} drawings in 3.5 s")
-    for line in frames[-1].split("\r\n"):
+    for line in (frames[-2] + frames[-1]).split("\r\n"):
         plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)
         check(len(plain) <= 80, f"{len(plain)} columns: {plain}")
-    check("q quit" in frames[-1] and "server.inbound" in frames[-1] and "rates over" in frames[-1], frames[-1])
+    check("q quit" in frames[-2] and "server.inbound" in frames[-2] and "rates over" in frames[-2], frames[-2])
+    check(" above" in frames[-1] and "connection tracking" in frames[-1], f"a page further: {frames[-1]}")
 
 
 def main():

@@ -240,5 +240,15 @@ TEST_CASE("what a block has before it, no move helps") {
   CHECK(hint_of_shadowed(files) == "delete it, or move it before r.inbound.wide");
 }
 
+TEST_CASE("an early rule comes before all others") {
+  const test::SiteFiles files = {
+      {"site.toml", kSite},
+      {"r.toml",
+       "role = \"r\"\n[[inbound]]\nid = \"web\"\nservice = \"tcp/80\"\nfrom = \"10.0.1.1\"\n"
+       "[[inbound]]\nid = \"bad\"\nfrom = \"four\"\naction = \"drop\"\nearly = true\n"}};
+  CHECK(hint_of_shadowed(files) ==
+        "delete it, or leave its packets out of r.inbound.bad: `early` comes before all others");
+}
+
 }  // namespace
 }  // namespace rolewall::ask

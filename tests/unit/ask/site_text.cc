@@ -23,19 +23,22 @@ SiteFiles small_site(const SiteFiles& extra) {
 }
 
 policy::Policy load_site(const SiteFiles& files) {
-  using namespace std::chrono;
   Diagnostics diagnostics;
-  const policy::LoadOptions options{"", year{2026} / 11 / 21, false, false};
-  SiteFiles of_site;
-  for (const auto& [name, text] : files) of_site["site/" + name] = text;
-  policy::Policy policy =
-      policy::load("site", options, policy::MemoryFiles(std::move(of_site)), diagnostics);
+  policy::Policy policy = load_site(files, diagnostics);
   for (const Diagnostic& finding : diagnostics.all()) {
     if (finding.severity == Severity::Error) {
       FAIL((policy.sources.format(finding.span) + ": " + finding.message));
     }
   }
   return policy;
+}
+
+policy::Policy load_site(const SiteFiles& files, Diagnostics& diagnostics) {
+  using namespace std::chrono;
+  const policy::LoadOptions options{"", year{2026} / 11 / 21, false, false};
+  SiteFiles of_site;
+  for (const auto& [name, text] : files) of_site["site/" + name] = text;
+  return policy::load("site", options, policy::MemoryFiles(std::move(of_site)), diagnostics);
 }
 
 policy::PacketWords words(const policy::Policy& policy, const std::string& text, bool in_role) {

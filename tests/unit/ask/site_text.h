@@ -19,6 +19,7 @@ SiteFiles small_site(const SiteFiles& extra = {});
 
 // Loads it; fails the test where it has errors.
 policy::Policy load_site(const SiteFiles& files);
+policy::Policy load_site(const SiteFiles& files, Diagnostics& diagnostics);  // whatever it has
 
 // Reads words as `rolewall eval` does, or with `in_role` as a role's test does; fails the test
 // where they are wrong.
