@@ -16,6 +16,15 @@ namespace rolewall::analyze {
 using ruleset::CtKey;
 using ruleset::MetaKey;
 
+namespace {
+
+bool is_address_part(Part part) {
+  return part == Part::Source4 || part == Part::Destination4 || part == Part::Source6 ||
+         part == Part::Destination6;
+}
+
+}  // namespace
+
 Diagram RuleRun::rest_for(Diagram packets, Environment environment) {
   if (!may_be(packets)) return next();
   RuleRun rest = *this;
@@ -95,6 +104,8 @@ RuleRun::Step RuleRun::run_payload_write(const ruleset::PayloadWrite& write) {
   const std::uint32_t start = base + write.offset;
   Environment changed = now();
   const BitSpan bits = read(write.source, write.length);
+  const bool mends = write.base == ruleset::PayloadBase::Transport &&
+                     write.checksum == ruleset::ChecksumKind::Inet;
   bool is_derived = false;
   for (std::uint32_t i = 0; i < write.length * 8; ++i) {
     const HeaderBit bit = header_bit(ipv6, start * 8 + i);
@@ -108,6 +119,9 @@ RuleRun::Step RuleRun::run_payload_write(const ruleset::PayloadWrite& write) {
     // Another packet altogether: its headers are to be found anew.
     if (is_shape)
       return run_unsupported({.name = "payload set", .reason = "what shapes the packet"});
+    const bool is_address = bit.kind == HeaderBit::Kind::OfPart && is_address_part(bit.part);
+    if (is_address && !write.pseudo_header) changed.checksum_in_doubt = true;
+    if (start + i / 8 >= ip_header_size(ipv6) && !mends) changed.checksum_in_doubt = true;
     if (bit.kind == HeaderBit::Kind::OfPart) {
       changed.part(bit.part)[bit.bit] = bits[i];
     } else {

@@ -41,6 +41,8 @@ struct Environment {
   std::array<Bits, kTuplePartCount> original;  // where Tracked::Yes
   Tracked tracked = Tracked::NotYet;
   bool has_socket = false;  // a transparent socket took it
+  // A rule wrote what the transport's checksum covers, and may have left that wrong.
+  bool checksum_in_doubt = false;
   // By a connection that was known before: what became of it then no rule here says.
   bool translated_before = false;
   // Where two rulesets are compared (places.h): what was logged of it, and the rule that decided

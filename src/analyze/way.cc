@@ -238,6 +238,10 @@ Diagram Way::stages(Hook hook, bool ipv6, const Hooks& hooks, std::size_t index,
 Diagram Way::track(EnvironmentId environment, const Rest& rest) {
   Environment tracked = machine_.environments()[environment];
   if (tracked.tracked == Tracked::Never) return rest(environment);
+  if (tracked.checksum_in_doubt) {
+    // Then it is invalid (nf_conntrack_tcp_packet(), udp_error()), whatever its state was to be.
+    return anywhere(environment, "a checksum that a rule has not mended");
+  }
   tracked.tracked = Tracked::Yes;
   const auto keep = [&](TuplePart to, Part from) {
     tracked.original[static_cast<std::size_t>(to)] = tracked.part(from);
