@@ -407,9 +407,9 @@ void add_unseen_processes(const GuardFacts& facts, Lifelines& all) {
   if (facts.sees_processes) return;
   all.unasked.push_back(
       {.what = "the ssh sessions that are open, and what carries them",
-       .how = std::string("rolewall cannot see which programs hold them, since /proc is not "
-                          "mounted: mount it (`mount -t proc proc /proc`), or else") +
-              (kUseTimer + 1)});
+       .how = std::string("rolewall cannot see which programs hold them, for /proc is not mounted "
+                          "(`mount -t proc proc /proc`)") +
+              kUseTimer});
 }
 
 }  // namespace
