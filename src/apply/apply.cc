@@ -500,6 +500,15 @@ Result<Outcome> apply(const Snapshot& snapshot, const std::string& state_directo
   if (!kernel) return std::unexpected(std::move(kernel).error());
   clear_interrupted(*state, **kernel, world);
   const auto overdue = end_what_is_over(world, *state, **kernel);
+  // Else what nobody confirmed would be what was in force before.
+  if (!overdue && overdue.error().kind == ErrorKind::System) {
+    Error error = overdue.error();
+    error.message = fmt::format(
+        "what nobody confirmed in time cannot be taken back, and nothing was changed: {}. "
+        "`rolewall disable` removes the table",
+        error.message);
+    return std::unexpected(std::move(error));
+  }
   Apply apply(snapshot, **wanted, *state, world, **kernel, options);
   if (!overdue) apply.note(overdue.error().message);
   if (overdue && *overdue) apply.note(in_words(**overdue));

@@ -32,7 +32,7 @@ constexpr std::size_t kMostAlike = 2;
 // How many courses of one lifeline are compared with today; the least, once that many choices were
 // made on all courses so far. A choice costs half a microsecond, and as much again today.
 constexpr std::size_t kCoursesEach = 256;
-constexpr std::size_t kLeastCourses = 4;
+constexpr std::size_t kLeastCourses = 2;
 constexpr std::size_t kMostChoices = 40'000;
 
 class Guard {

@@ -247,9 +247,8 @@ class Administrators {
       if (ways_.is_own(client) || !asked.insert({client, port}).second) return;
       const bool first = families.insert(ipv6).second;
       for (const Endpoint& door : doors(ipv6, eval::is_link_local(client))) {
-        const std::string from =
-            port == 0 ? net::format(client) : fmt::format("{} port {}", net::format(client), port);
-        connect(fmt::format("ssh from {} (management)", from), client, door,
+        // The rule that denies it tells the port.
+        connect(fmt::format("ssh from {} (management)", net::format(client)), client, door,
                 {.from = "management",
                  .stands_for_all = first && !is_shut(),
                  .kind = "ssh from management",
@@ -271,6 +270,7 @@ class Administrators {
     for (const ManagersAsked::Range& range : all.doubtful) {
       const auto within = [&](const net::Address& client) {
         if (range.first <= client && client <= range.last && managers_.contains(client)) {
+          ask(client);
           ask(client, range.port);
         }
       };
@@ -407,9 +407,9 @@ void add_unseen_processes(const GuardFacts& facts, Lifelines& all) {
   if (facts.sees_processes) return;
   all.unasked.push_back(
       {.what = "the ssh sessions that are open, and what carries them",
-       .how = std::string("rolewall cannot see which programs hold them, since /proc is not "
-                          "mounted: mount it (`mount -t proc proc /proc`), or else") +
-              (kUseTimer + 1)});
+       .how = std::string("rolewall cannot see which programs hold them, for /proc is not mounted "
+                          "(`mount -t proc proc /proc`)") +
+              kUseTimer});
 }
 
 }  // namespace

@@ -57,6 +57,20 @@ Event end_of(const Unconfirmed& waited, const std::optional<Pending>& pending, c
   return event;
 }
 
+// Who confirms makes the link first. As long as pending.json stands beside it, it is not confirmed.
+std::vector<Event> missing_confirmation(const Events& events, Number current,
+                                        const Result<Number>& boots,
+                                        const std::optional<Pending>& pending, const World& world) {
+  const auto waits = unconfirmed_by(events.all);
+  const bool is_confirmed = waits && waits->what == current && boots && *boots == current &&
+                            !(pending && pending->generation == current);
+  if (!is_confirmed) return {};
+  Event event = event_now(world, EventKind::Confirmed);
+  event.from = event.to = current;
+  event.why = kWasInterrupted;
+  return {std::move(event)};
+}
+
 // The first apply of all, of which nothing is written yet: the file is made before the commit.
 bool is_first(const std::string& directory, const Events& events, Number current) {
   if (!events.all.empty() || current != 1U || !is_there(directory, kHistoryFile)) return false;
@@ -71,12 +85,13 @@ std::vector<Event> missing_events(const std::string& directory, const World& wor
   const auto events = read_events(directory);
   if (!current || !events || events->damaged != 0) return {};
   const bool is_lost = events->all.empty() && !is_first(directory, *events, *current);
+  if (is_lost) return {};
   const Number logged = in_force_by(events->all);
-  if (is_lost || logged == *current) return {};
   const auto read = read_pending(directory);
   const std::optional<Pending> pending = read ? *read : std::nullopt;
-  // A file that is spoilt still says that something waits.
   const auto boots = boot_number(directory);
+  if (logged == *current) return missing_confirmation(*events, *current, boots, pending, world);
+  // A file that is spoilt still says that something waits.
   const bool is_spoilt = !read && boots && *boots != *current;
   const bool waits = is_spoilt || (pending && pending->generation == *current);
 

@@ -319,6 +319,7 @@ int run(const ApplyOptions& options) {
   const auto plan = apply::plan(snapshot, options.state_directory, how->reading);
   if (!plan) return report(plan.error());
   how->seen = plan->seen;
+  say_untracked(*plan, *how->guard);
   if (!plan->empty() || plan->changes_policy()) {
     if (!plan->first) say_changes(lines_of(out(), *plan, Extent::Policy));
     out().line(fmt::format("plan: {}", summary(*plan)));

@@ -25,7 +25,15 @@ bool is_no_source(const net::Prefix& prefix) {
 }  // namespace
 
 Result<net::Prefix> prefix_of(const std::string& text) {
-  if (const auto prefix = net::parse_prefix(text)) return net::unmapped(*prefix);
+  net::PrefixError why{};
+  if (const auto prefix = net::parse_prefix(text, &why)) return net::unmapped(*prefix);
+  if (why == net::PrefixError::HostBitsSet) {
+    const auto slash = text.find('/');
+    return fail(ErrorKind::Usage,
+                fmt::format("`{}` has bits set beyond its length: write `{}`, or a prefix whose "
+                            "other bits are 0",
+                            text, text.substr(0, slash)));
+  }
   return fail(
       ErrorKind::Usage,
       fmt::format("`{}` is not an address or a prefix, such as 192.0.2.7 or 2001:db8::/48", text));

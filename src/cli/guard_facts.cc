@@ -11,6 +11,7 @@
 #include "net/prefixes.h"
 #include "observe/absent_devices.h"
 #include "observe/nat_helpers.h"
+#include "observe/net_setting.h"
 #include "observe/other_machine.h"
 
 namespace rolewall::cli {
@@ -88,6 +89,20 @@ void say_remarks(const apply::GuardFacts& facts) {
   for (const std::string& remark : facts.remarks) {
     err().line("rolewall: note: " + printable(remark));
   }
+}
+
+void say_untracked(const apply::Plan& plan, const apply::GuardFacts& facts) {
+  const bool forwards = facts.machine.forwards_ipv4 || facts.machine.forwards_ipv6;
+  if (!plan.first || !forwards) return;
+  // Where another program's rules have it track, it knows what is open.
+  if (observe::net_setting("netfilter/nf_conntrack_count").value_or(0) != 0) return;
+  err().line(
+      "rolewall: note: the kernel tracks no connections yet: of those that are open through this "
+      "host, what comes back is denied until the side that opened them sends something");
+  err().line(
+      "      = some seconds before, let it track them: nft 'add table inet track; add chain inet "
+      "track f { type filter hook forward priority 0; }; add rule inet track f ct state "
+      "established'; afterwards: nft delete table inet track");
 }
 
 void render_guard_call(const apply::GuardCall& guard, const char* word_if_forced) {

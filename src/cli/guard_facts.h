@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "apply/apply.h"
 #include "apply/ask_guard.h"
 #include "apply/guard.h"
 #include "base/error.h"
@@ -20,6 +21,10 @@ void warn_of_machine(const ruleset::Snapshot& snapshot, const ruleset::Host& mac
 
 // What the guard could not see, or whom it took for the administrator.
 void say_remarks(const apply::GuardFacts& facts);
+
+// Before a first apply on a host that forwards: what is open through it, and not tracked yet,
+// stalls.
+void say_untracked(const apply::Plan& plan, const apply::GuardFacts& facts);
 
 // One line each: what is lost, at the policy line that decides; and what is only to be known.
 void render_guard(const std::vector<apply::Loss>& losses, const char* word,

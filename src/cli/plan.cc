@@ -259,6 +259,7 @@ int run(const PlanOptions& options) {
     guard = ask_guard(facts, snapshot, options.state_directory);
     if (facts) {
       say_remarks(*facts);
+      say_untracked(*plan, *facts);
       remarks = facts->remarks;
     }
   }

@@ -133,6 +133,10 @@ expect_status 1
 expect_err "every address"
 banned 192.0.2.128/27
 
+# As whois has it.
+with_state ban 203.0.113.9/8
+expect_status 2
+expect_err "has bits set beyond its length: write \`203.0.113.9\`"
 # What is opened and denied all the same: by a rule that comes early, by another program.
 ip route add default via 10.0.2.1 dev eth0
 with_state allow mysql from 192.0.2.66 --for 1h -p site

@@ -34,6 +34,15 @@ admit 8001
 apply --confirm 1h
 expect_status 0
 second=$(table)
+# In another network namespace nothing of it is in force, nor comes to be.
+program=$ROLEWALL_PROGRAM
+printf '#!/bin/sh\nexec unshare -n "%s" "$@"\n' "$program" >"$scratch/elsewhere"
+chmod 755 "$scratch/elsewhere"
+ROLEWALL_PROGRAM="$scratch/elsewhere"
+rolewall confirm --state-dir "$state"
+expect_status 1
+expect_err "in another network namespace"
+ROLEWALL_PROGRAM=$program
 [ "$first" != "$second" ] || complain "nothing was changed"
 rolewall history --state-dir "$state" --format json
 expect_json '[g["pending"] for g in d["generations"]][-1] and not d["generations"][-1]["boot"]'

@@ -424,7 +424,14 @@ struct Model {
       bans = before.bans;
       return false;
     }
-    if (takes_back) return go_back_to(state), true;
+    const bool was_down = waits && !waits->of_this_boot;
+    if (takes_back) {
+      const Model before = *this;
+      go_back_to(state);
+      // Of an earlier boot nothing is in force: whose table it is nobody knows.
+      if (was_down && !state.policy) kernel = before.kernel, bans = before.bans;
+      return true;
+    }
     if (!state.policy && kernel) return true;
     put(state.policy);
     // Who put the other in force was killed, or that it waited is lost with all that said so.

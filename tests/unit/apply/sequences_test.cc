@@ -523,6 +523,35 @@ TEST_CASE("sequences that once went wrong") {
     };
     CHECK(first_wrong(waited_for_nothing) == "");
   }
+  // The kernel fails as what is overdue is to be taken back: no apply goes on over it.
+  for (std::size_t step = 0; step < 6; ++step) {
+    for (const With with : {With::Fails, With::AnswerLost}) {
+      const std::vector<Deed> not_taken_back{
+          {.what = Do::ApplyConfirm},
+          {.what = Do::Wait, .which = 3},
+          {.what = Do::ApplyForGood, .which = 3, .with = with, .step = step},
+          {.what = Do::RollbackConfirm},
+      };
+      CHECK(first_wrong(not_taken_back) == "");
+    }
+  }
+  // A confirmation without its event, once pending.json is gone, is written down.
+  const std::vector<Deed> confirmed_without_its_event{
+      {.what = Do::ApplyForGood, .which = 3},
+      {.what = Do::RefreshConfirm, .which = 1},
+      {.what = Do::Confirm, .with = With::KilledAtDisk, .step = 0},
+      {.what = Do::LosePending, .which = 2},
+      {.what = Do::RollbackConfirm, .which = 1},
+  };
+  CHECK(first_wrong(confirmed_without_its_event) == "");
+  // A copy from before a restart, put back: whose table is in force nobody knows.
+  const std::vector<Deed> copy_of_an_earlier_boot{
+      {.what = Do::Apply},    {.what = Do::Disable}, {.what = Do::RollbackConfirm},
+      {.what = Do::KeepCopy}, {.what = Do::Disable}, {.what = Do::Rollback},
+      {.what = Do::Reboot},   {.what = Do::Boot},    {.what = Do::PutCopyBack},
+      {.what = Do::Boot},
+  };
+  CHECK(first_wrong(copy_of_an_earlier_boot) == "");
   // Neither the apply nor the rollback came to its event: no number is used again.
   for (std::size_t first = 0; first < 16; ++first) {
     for (std::size_t second = 0; second < 8; ++second) {
