@@ -16,6 +16,7 @@
 #include "ask/ends.h"
 #include "base/diagnostic.h"
 #include "eval/build.h"
+#include "eval/route.h"
 #include "policy/policy.h"
 
 namespace rolewall::ask {
@@ -52,11 +53,12 @@ bool is_group(const net::Address& address);
 // flags=syn in=public". What has its usual value (64 bytes, ttl 64, no state) is left out.
 std::string to_words(const Sample& sample);
 
-// Who is asked, beyond what the words say.
+// Who is asked, beyond what the words say. `routes` must outlive it.
 struct Asking {
   std::optional<policy::Index> self;  // the host that `self` stands for
   bool alone = false;                 // that host alone is asked: a role's or a block's test
   bool translates = false;            // its rules, which are in no policy, change where packets go
+  const eval::Routes* routes = nullptr;  // the machine's: by which of its addresses it is `self`
 };
 
 struct Asked;  // of a packet that words name
