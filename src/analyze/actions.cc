@@ -95,15 +95,31 @@ RuleRun::Step RuleRun::run_payload_write(const ruleset::PayloadWrite& write) {
   const std::uint32_t start = base + write.offset;
   Environment changed = now();
   const BitSpan bits = read(write.source, write.length);
+  bool is_derived = false;
   for (std::uint32_t i = 0; i < write.length * 8; ++i) {
     const HeaderBit bit = header_bit(ipv6, start * 8 + i);
-    const bool shapes = bit.kind == HeaderBit::Kind::Known ||
-                        (bit.kind == HeaderBit::Kind::OfPart &&
-                         (bit.part == Part::Protocol || bit.part == Part::Length));
+    const bool is_shape = bit.kind == HeaderBit::Kind::Known ||
+                          (bit.kind == HeaderBit::Kind::OfPart &&
+                           (bit.part == Part::Protocol || bit.part == Part::Length));
+    const bool stays = bit.kind == HeaderBit::Kind::Known
+                           ? bits[i] == Bit::known(bit.is_set)
+                           : is_shape && bits[i] == changed.part(bit.part)[bit.bit];
+    if (stays) continue;  // nft writes what stands beside a field, too
     // Another packet altogether: its headers are to be found anew.
-    if (shapes) return run_unsupported({.name = "payload set", .reason = "what shapes the packet"});
-    // What follows from the rest is not known in any case.
-    if (bit.kind == HeaderBit::Kind::OfPart) changed.part(bit.part)[bit.bit] = bits[i];
+    if (is_shape)
+      return run_unsupported({.name = "payload set", .reason = "what shapes the packet"});
+    if (bit.kind == HeaderBit::Kind::OfPart) {
+      changed.part(bit.part)[bit.bit] = bits[i];
+    } else {
+      is_derived = true;
+    }
+  }
+  if (is_derived) {
+    Left left{.where = "header bytes",
+              .is_header = true,
+              .how = fmt::format("bytes {}+{} of IPv{}", start, write.length, ipv6 ? 6 : 4)};
+    for (const Bit bit : bits) left.bits.push_back(bit.code());
+    changed.headers = machine_.lefts().longer(changed.headers, left);
   }
   std::uint32_t end = start + write.length;
   if (write.checksum == ruleset::ChecksumKind::Inet) {
@@ -122,21 +138,23 @@ RuleRun::Step RuleRun::run_log(const ruleset::Log& log) {
 
 Environment RuleRun::leaving(const Left& left, bool writes) const {
   Environment changed = now();
-  Shared* shared = machine_.shared();
+  Lefts& lefts = machine_.lefts();
+  if (left.is_header) {
+    changed.headers = lefts.longer(changed.headers, left);
+    return changed;
+  }
+  const Shared* shared = machine_.shared();
   if (shared == nullptr || !shared->notes_logs || shared->remembered == nullptr) return changed;
   const ruleset::Table& table = machine_.ruleset().tables[frame_.table];
-  if (left.is_header) {
-    changed.headers = shared->places.left(changed.headers, left);
-  } else if (shared->remembered->is_shared(table, left.where) &&
-             (writes || shared->places.has_left(changed.left, left.where))) {
-    changed.left = shared->places.left(changed.left, left);
+  if (shared->remembered->is_shared(table, left.where) &&
+      (writes || lefts.has(changed.left, left.where))) {
+    changed.left = lefts.longer(changed.left, left);
   }
   return changed;
 }
 
 std::string RuleRun::own_writes(const std::string& where) const {
-  const Shared* shared = machine_.shared();
-  const bool writes = shared != nullptr && shared->places.has_left(now().left, where);
+  const bool writes = machine_.lefts().has(now().left, where);
   return writes ? fmt::format(" after what this packet wrote ({})", now().left) : std::string();
 }
 
@@ -169,7 +187,9 @@ RuleRun::Step RuleRun::run_tproxy(const ruleset::Tproxy& tproxy) {
   Environment changed = now();
   changed.has_socket = true;
   return Ends{
-      rest_for(diagrams_.both(fits, choice("a transparent socket takes it")), std::move(changed))};
+      rest_for(diagrams_.both(fits, choice("a transparent socket takes it", FieldKind::Choice,
+                                           by_packet(Machine::FoundFrom::Headers))),
+               std::move(changed))};
 }
 
 // It answers SYNs itself, and takes or drops what answers that.
@@ -246,14 +266,15 @@ RuleRun::Step RuleRun::run_unsupported(const ruleset::Unsupported& unsupported) 
     return choice(fmt::format("{} {}", unsupported.name, what), FieldKind::NotModelled);
   };
   RuleRun rest = *this;
-  const Environment unknown = unknown_environment(fmt::format(
-      "{}, way {} rule {}", unsupported.name, frame_.calls, machine_.place(frame_, rule_)));
+  const Environment unknown = unknown_environment(
+      fmt::format("{}, way {} rule {}{}", unsupported.name, frame_.calls,
+                  machine_.place(frame_, rule_), by_packet(Machine::FoundFrom::All)));
   const EnvironmentId after = machine_.environments().intern(unknown);
   rest.environment_ = after;
-  const Bits registers =
-      space_.free_bits(fmt::format("registers after {}, way {} rule {}", unsupported.name,
-                                   frame_.calls, machine_.place(frame_, rule_)),
-                       registers_.size(), FieldKind::NotModelled);
+  const Bits registers = space_.free_bits(
+      fmt::format("registers after {}, way {} rule {}{}", unsupported.name, frame_.calls,
+                  machine_.place(frame_, rule_), by_packet(Machine::FoundFrom::All)),
+      registers_.size(), FieldKind::NotModelled);
   std::ranges::copy(registers, rest.registers_.begin());
   Diagram all = rest.from(expression_ + 1);
   all = diagrams_.choose(may("breaks"), machine_.outcome({Outcome::Kind::Next, {}, after}), all);

@@ -94,8 +94,12 @@ RuleRun::Step RuleRun::run_ct_port(const ruleset::Ct& load) {
   }
   if (all_are(echoes) || all_are(of(protocol::kGre))) {
     // An identifier, a type and code, a call: not gone into.
-    return part_directions(load, space_.free_bits(fmt::format("ct port {} of ICMP or GRE", source),
-                                                  16, FieldKind::NotModelled));
+    const std::string name = fmt::format(
+        "ct port {} of ICMP or GRE{}", source,
+        load.direction == ruleset::CtDirection::Reply
+            ? " (reply)" + machine_.as_changed(environment_, Machine::FoundFrom::Headers)
+            : "");
+    return part_directions(load, space_.free_bits(name, 16, FieldKind::NotModelled));
   }
   const Diagram gre = of(protocol::kGre);
   const Diagram named = diagrams_.either(diagrams_.either(ports, echoes), gre);
@@ -129,7 +133,8 @@ RuleRun::Step RuleRun::run_ct_entry(const ruleset::Ct& load) {
     return now.original[static_cast<std::size_t>(part)];
   };
   const auto free = [&] {
-    return space_.free_bits(fmt::format("ct {}", ruleset::name_of(load.key)), size * 8,
+    const std::string_view of = !load.direction ? "" : reply ? " (reply)" : " (original)";
+    return space_.free_bits(fmt::format("ct {}{}", ruleset::name_of(load.key), of), size * 8,
                             FieldKind::NotModelled);
   };
   const std::array<Values, 3> kKnown{{{2, 2}, {4, 4}, {8, 8}}};

@@ -232,7 +232,14 @@ void Edit::add_lookup(const RulePlace& before, const RulePlace& after) {
       before_.ruleset.tables[before.table].chains[before.chain].rules[before.rule].exprs;
   std::size_t differ = 0;
   bool in_order = false;
+  bool is_whole = false;
   for (const ruleset::Expr& expr : exprs) {
+    if (const auto* dynset = std::get_if<ruleset::Dynset>(&expr)) {
+      const ruleset::Set* was = before_.facts->tables()[before.table].set(dynset->set);
+      const ruleset::Set* is = after_.facts->tables()[after.table].set(dynset->set);
+      // A set that is full takes nothing, and breaks the rule.
+      is_whole = is_whole || was == nullptr || is == nullptr || has_room(*was) != has_room(*is);
+    }
     const auto* lookup = std::get_if<ruleset::Lookup>(&expr);
     if (lookup == nullptr) continue;
     const ruleset::Set* set = before_.facts->tables()[before.table].set(lookup->set);
@@ -243,7 +250,7 @@ void Edit::add_lookup(const RulePlace& before, const RulePlace& after) {
   }
   const bool same = differ == 0;
   // What one lookup finds by an element that both have, another may find by one that one side has.
-  if (differ > 1) {
+  if (differ > 1 || is_whole) {
     parts_.push_back({{before}, {after}, false, true});
     return;
   }

@@ -1,8 +1,10 @@
 // Where the parts of a packet stand in its headers. Inside analyze/ alone.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 #include "analyze/packet_space.h"
 
@@ -12,6 +14,14 @@ inline constexpr std::uint32_t kIpv4HeaderSize = 20;
 inline constexpr std::uint32_t kIpv6HeaderSize = 40;
 constexpr std::uint32_t ip_header_size(bool ipv6) {
   return ipv6 ? kIpv6HeaderSize : kIpv4HeaderSize;
+}
+
+// As the kernel compares names of devices: padded with zeros to IFNAMSIZ.
+inline ruleset::Bytes device_name(std::string_view device) {
+  constexpr std::size_t kSize = 16;
+  ruleset::Bytes name(kSize);
+  std::copy_n(device.begin(), std::min(device.size(), kSize - 1), name.begin());
+  return name;
 }
 
 // One bit of the packet, from the network header on.

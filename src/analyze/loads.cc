@@ -38,12 +38,6 @@ Bits host_number(std::uint32_t number, std::size_t bytes) {
   return bits_of(std::span<const std::uint8_t>(value.begin(), bytes));
 }
 
-ruleset::Bytes device_name(std::string_view device) {
-  ruleset::Bytes bytes(kDeviceNameSize);
-  std::copy_n(device.begin(), std::min(device.size(), kDeviceNameSize - 1), bytes.begin());
-  return bytes;
-}
-
 // The bytes of a transport header that follow from the packet's others: lengths and checksums. (Of
 // ICMP's checksum every value can come, whatever else is asked: its sequence number is free.)
 struct DerivedBytes {
@@ -59,9 +53,11 @@ constexpr std::array<DerivedBytes, 4> kDerivedBytes{{{net::protocol::kTcp, 16, 1
 }  // namespace
 
 RuleRun::Step RuleRun::run_payload(const ruleset::Payload& load) {
+  using FoundFrom = Machine::FoundFrom;
   const auto free_bits = [&] {
-    return space_.free_bits(fmt::format("{} bytes of the {} header from {} on", load.length,
-                                        ruleset::name_of(load.base), load.offset),
+    return space_.free_bits(fmt::format("{} bytes of the {} header from {} on{}", load.length,
+                                        ruleset::name_of(load.base), load.offset,
+                                        machine_.as_changed(environment_, FoundFrom::Headers)),
                             std::size_t{load.length} * 8, FieldKind::NotModelled);
   };
   if (load.base == PayloadBase::Link || load.base == PayloadBase::Inner) {
@@ -103,11 +99,19 @@ RuleRun::Step RuleRun::run_payload(const ruleset::Payload& load) {
   return Tests{long_enough};
 }
 
+// Of another device another number.
+std::string RuleRun::of_device(Part part) const {
+  const Bits& device = now().part(part);
+  if (device == space_.part(part)) return "";
+  return fmt::format(" (device {})", space_.number_of(device));
+}
+
 // The number of a device, or what else is known of it alone.
 RuleRun::Step RuleRun::run_index(const ruleset::Meta& load) {
   constexpr std::uint32_t kLoopbackIndex = 1;  // net/core/dev.c
   const bool in = load.key == MetaKey::Iif;
-  const Bits& device = now().part(in ? Part::InDevice : Part::OutDevice);
+  const Part part = in ? Part::InDevice : Part::OutDevice;
+  const Bits& device = now().part(part);
   Branches parts;
   Diagram others = kEverything;
   const auto add = [&](std::string_view name, std::uint32_t index) {
@@ -122,7 +126,9 @@ RuleRun::Step RuleRun::run_index(const ruleset::Meta& load) {
     if (interface.index != 0 && interface.device != "lo") add(interface.device, interface.index);
   }
   // Of a device that the host's description does not number: any but the loopback's.
-  const FieldId index = space_.free("the index of its device", 32, FieldKind::NotModelled);
+  const FieldId index = space_.free(
+      fmt::format("the index of its {} device{}", in ? "input" : "output", of_device(part)), 32,
+      FieldKind::NotModelled);
   constexpr std::uint64_t kLoopbackInMemory = 0x01000000;  // as the register's bytes are read
   const Diagram is_loopbacks = diagrams_.where(index, kLoopbackInMemory, kLoopbackInMemory);
   constexpr std::uint32_t kAnother = 0x7fffffff;
@@ -144,13 +150,15 @@ RuleRun::Step RuleRun::run_device_fact(const ruleset::Meta& load) {
   const bool kind = load.key == MetaKey::IifKind || load.key == MetaKey::OifKind;
   const bool type = load.key == MetaKey::IifType || load.key == MetaKey::OifType;
   const std::size_t size = ruleset::load_size(load.key);
+  const Part part = in ? Part::InDevice : Part::OutDevice;
   const Bits unknown =
-      space_.free_bits(std::string(ruleset::name_of(load.key)), size * 8, FieldKind::NotModelled);
+      space_.free_bits(fmt::format("{}{}", ruleset::name_of(load.key), of_device(part)), size * 8,
+                       FieldKind::NotModelled);
   // The device of the packet's buffer may be any.
   if (load.key == MetaKey::IifType && is_on_the_way_out(frame_.hook)) {
     return RuleRun::load(load.destination, unknown);
   }
-  const Bits& device = now().part(in ? Part::InDevice : Part::OutDevice);
+  const Bits& device = now().part(part);
   Branches parts;
   Diagram others = diagrams_.complement(*compare_.equal(device, device_name("")));
   const auto add = [&](std::string_view name, std::optional<Bits> value) {
@@ -188,7 +196,8 @@ RuleRun::Step RuleRun::run_sender(const ruleset::Meta& load) {
     const Diagram known = diagrams_.where(state, std::array<Values, 2>{{{2, 2}, {4, 4}}});
     if (!may_be(known)) return Tests{kNothing};
     store(load.destination,
-          space_.free_bits("the owner of its socket", 32, FieldKind::NotModelled));
+          space_.free_bits(fmt::format("{} of its socket", ruleset::name_of(load.key)), 32,
+                           FieldKind::NotModelled));
     return Tests{diagrams_.both(known, choice("it has a socket", FieldKind::NotModelled))};
   }
   if (load.key == MetaKey::Cgroup || now().has_socket) {
@@ -262,7 +271,8 @@ RuleRun::Step RuleRun::run_meta(const ruleset::Meta& load) {
     case MetaKey::SdIfName:
       return RuleRun::load(to, Bits(128));
     case MetaKey::RtClassId: {
-      store(to, space_.free_bits("the realm of its route", 32, FieldKind::NotModelled));
+      const std::string changed = machine_.as_changed(environment_, Machine::FoundFrom::Routing);
+      store(to, space_.free_bits("the realm of its route" + changed, 32, FieldKind::NotModelled));
       return Tests{choice("it has a route", FieldKind::NotModelled)};
     }
     case MetaKey::TimeNs:

@@ -13,6 +13,7 @@ namespace rolewall::analyze {
 namespace {
 
 constexpr Diagram kMiss = terminal(0);
+constexpr Diagram kBroken = terminal(1);  // the rule, by what the element holds
 
 bool has_ranges(const ruleset::Set& set) {
   return set.interval && !set.elements.key_ends.empty();
@@ -128,12 +129,12 @@ std::optional<Diagram> RuleRun::members(const ruleset::Set& set, BitSpan key) {
 }
 
 // Its own expressions, else the set's, may break the rule after the hit.
-Diagram RuleRun::passes_element(const ruleset::Set& set, std::size_t index) {
+Diagram RuleRun::passes_element(const ruleset::Set& set, std::size_t index, BitSpan key) {
   const auto& columns = set.elements.exprs;
   const bool own = index < columns.size() && !columns[index].empty();
   const std::vector<ruleset::StatefulExpr>& exprs = own ? columns[index] : set.exprs;
   if (!std::ranges::any_of(exprs, may_break)) return kEverything;
-  return counted("what the element holds", pass_unspent(exprs));
+  return counted("what the element holds", pass_unspent(exprs), by_key(key));
 }
 
 RuleRun::Step RuleRun::run_lookup(const ruleset::Lookup& lookup) {
@@ -160,13 +161,18 @@ RuleRun::Step RuleRun::look_up_member(const ruleset::Lookup& lookup, const rules
     return leave(asked, of_filled_set(lookup, set, key), false);
   }
   std::optional<Diagram> found = set.elements.has_catch_all ? kEverything : members(set, key);
-  if (!found) return Tests{choice("a key of too many values", FieldKind::NotModelled)};
+  if (!found) {
+    return Tests{choice("a key of too many values", FieldKind::NotModelled, by_contents(set, key))};
+  }
   if (lookup.inverted) return Tests{diagrams_.complement(*found)};
   bool breaks = false;
   for (std::size_t i = 0; i < std::max<std::size_t>(set.elements.exprs.size(), 1) && !breaks; ++i) {
-    breaks = passes_element(set, i) != kEverything;
+    breaks = passes_element(set, i, key) != kEverything;
   }
-  if (breaks) found = diagrams_.both(*found, choice("what the element holds"));
+  if (breaks) {
+    found =
+        diagrams_.both(*found, choice("what the element holds", FieldKind::Choice, by_key(key)));
+  }
   return Tests{*found};
 }
 
@@ -174,8 +180,8 @@ RuleRun::Step RuleRun::look_up_member(const ruleset::Lookup& lookup, const rules
 // ruleset has put there stays, if it has no end and no rule takes it away.
 Diagram RuleRun::of_filled_set(const ruleset::Lookup& lookup, const ruleset::Set& set,
                                BitSpan key) {
-  const Diagram added =
-      choice(lookup.set + " holds it" + own_writes(remembered_by(lookup).front()));
+  const Diagram added = choice(lookup.set + " holds it" + own_writes(remembered_by(lookup).front()),
+                               FieldKind::Choice, by_key(key));
   const bool counts = !set.exprs.empty() || !set.elements.exprs.empty();
   const bool stays =
       !set.has_timeout && !counts && !machine_.facts().may_lose(frame_.table, set.name);
@@ -198,13 +204,14 @@ RuleRun::Step RuleRun::run_dynset(const ruleset::Dynset& dynset) {
   if (dynset.op == ruleset::DynsetOp::Delete) return leave(left, kEverything);
   const bool has_own =
       std::ranges::any_of(set.elements.exprs, [](const auto& exprs) { return !exprs.empty(); });
-  constexpr std::size_t kUsualSize = 0xffff;
-  const bool has_room = set.elements.count() < (set.size == 0 ? kUsualSize : set.size);
+  const bool has_room = analyze::has_room(set);
   std::optional<bool> passes = pass_unspent(dynset.exprs.empty() ? set.exprs : dynset.exprs);
   const bool by_several = machine_.facts().is_counted_by_several(frame_.table, set);
   if (has_own || !has_room || by_several) passes.reset();
   if (passes && dynset.inverted) passes = false;
-  return leave(left, counted(fmt::format("an element of {}", dynset.set), passes));
+  const std::string of = fmt::format("{}{}{}", by_key(read(dynset.key, set.key_size())),
+                                     own_writes(left.where), has_room ? "" : " (it is full)");
+  return leave(left, counted(fmt::format("an element of {}", dynset.set), passes, of));
 }
 
 RuleRun::Step RuleRun::look_up_data(const ruleset::Lookup& lookup, const ruleset::Set& set,
@@ -223,16 +230,16 @@ RuleRun::Step RuleRun::look_up_data(const ruleset::Lookup& lookup, const ruleset
     const auto box = element(set, i, key);
     listed = box.has_value() && numbers.size() <= kMostValues;
     if (!listed) break;
-    leaves.push_back(diagrams_.choose(diagrams_.both(*box, passes_element(set, i)),
-                                      terminal(number->second), kMiss));
+    const Diagram hit =
+        diagrams_.choose(passes_element(set, i, key), terminal(number->second), kBroken);
+    leaves.push_back(diagrams_.choose(*box, hit, kMiss));
   }
   if (!listed) {
     const std::string name =
         lookup.set + " gives a value" + own_writes(remembered_by(lookup).front());
-    const Diagram hit = choice(name, FieldKind::NotModelled);
-    store(lookup.destination,
-          space_.free_bits(lookup.set + ": its value", std::size_t{elements.data_size} * 8,
-                           FieldKind::NotModelled));
+    const Diagram hit = choice(name, FieldKind::NotModelled, by_contents(set, key));
+    store(lookup.destination, free_bits_here(lookup.set + ": its value" + by_contents(set, key),
+                                             std::size_t{elements.data_size} * 8));
     return Tests{hit};
   }
   const Diagram hits = first_hit(diagrams_, leaves);
@@ -277,9 +284,10 @@ RuleRun::Step RuleRun::look_up_verdict(const ruleset::Set& set, BitSpan key) {
     // What none can come to is not run.
     if (box && machine_.bounds() != nullptr && !may_be(*box)) continue;
     if (!box) {
-      box = choice(fmt::format("a key of too many values, element {}", i), FieldKind::NotModelled);
+      box = choice(fmt::format("a key of too many values, element {}", i), FieldKind::NotModelled,
+                   by_element(set, i, key));
     }
-    const Diagram passes = passes_element(set, i);
+    const Diagram passes = passes_element(set, i, key);
     const Diagram hit = diagrams_.choose(passes, outcome(elements.verdicts[i]), next());
     leaves.push_back(diagrams_.choose(*box, hit, kMiss));
   }
@@ -296,7 +304,8 @@ Diagram RuleRun::verdict(const ruleset::Verdict& verdict) {
     case ruleset::VerdictCode::Drop:
       return decided(Fate::Drop);
     case ruleset::VerdictCode::Queue:
-      return diagrams_.choose(choice("the program that it is queued to drops it"),
+      return diagrams_.choose(choice("the program that it is queued to drops it", FieldKind::Choice,
+                                     by_packet(Machine::FoundFrom::All)),
                               decided(Fate::Drop), decided(Fate::Accept));
     case ruleset::VerdictCode::Jump:
       return machine_.call(frame_, rule_, verdict.chain, environment_, true);

@@ -205,6 +205,35 @@ Diagram Machine::run(std::uint32_t table, std::uint32_t chain, ruleset::Hook hoo
   });
 }
 
+std::uint32_t Machine::change(EnvironmentId environment, FoundFrom from) {
+  const auto [known, is_new] = changes_.try_emplace({environment, from});
+  if (!is_new) return known->second;
+  const Environment& now = environments_[environment];
+  std::vector<std::uint32_t> row{now.headers};
+  const auto add = [&row](const Bits& bits) {
+    for (const Bit bit : bits) row.push_back(bit.code());
+  };
+  for (std::size_t i = 0; i < kPartCount; ++i) {
+    const auto part = static_cast<Part>(i);
+    const bool in_headers =
+        part == Part::Family || (part >= Part::Protocol && part <= Part::Length);
+    const bool routes = part == Part::InDevice || part == Part::OutDevice || part == Part::Mark;
+    if (in_headers || from == FoundFrom::All || (routes && from == FoundFrom::Routing)) {
+      add(now.parts[i]);
+    }
+  }
+  if (from == FoundFrom::All) {
+    for (const Bits& bits : now.original) add(bits);
+    row.push_back(static_cast<std::uint32_t>(now.tracked) << 1 | (now.has_socket ? 1 : 0));
+  }
+  return known->second = space_.number_of(row);
+}
+
+std::string Machine::as_changed(EnvironmentId environment, FoundFrom from) {
+  const std::uint32_t number = change(environment, from);
+  return number == change(0, from) ? "" : fmt::format(" (as it is by then, {})", number);
+}
+
 FieldId Machine::free_at(const Frame& frame, std::uint32_t rule, std::string_view what,
                          unsigned bits, FieldKind kind) {
   ++free_met_;

@@ -67,6 +67,7 @@ class Machine {
     numbers_ = &numbers;
   }
   Shared* shared() { return shared_; }
+  Lefts& lefts() { return shared_ != nullptr ? shared_->places.lefts() : lefts_; }
   // Of other packets than these nothing is asked: what is made is right for these alone.
   void narrow(Diagram domain) {
     domain_ = domain;
@@ -129,6 +130,15 @@ class Machine {
   // The chain of this name, called from the rule: outcomes as the rule's.
   Diagram call(const Frame& from, std::uint32_t rule, const std::string& chain,
                EnvironmentId environment, bool returns);
+  // What something is found out from that is not modelled.
+  enum class FoundFrom : std::uint8_t {
+    Headers,  // the packet's bytes
+    Routing,  // and its devices and mark
+    All,      // and whatever else travels beside it
+  };
+  // The mark of a free value by which it is another one where that has changed since the packet
+  // came; "": it has not. The same in every machine of the space.
+  std::string as_changed(EnvironmentId environment, FoundFrom from);
   // A free value of this place.
   FieldId free_at(const Frame& frame, std::uint32_t rule, std::string_view what, unsigned bits,
                   FieldKind kind);
@@ -170,6 +180,9 @@ class Machine {
       calls_;
   std::map<std::pair<const ruleset::Set*, std::vector<std::uint32_t>>, std::optional<Diagram>>
       members_;
+  Lefts lefts_;
+  std::map<std::pair<EnvironmentId, FoundFrom>, std::uint32_t> changes_;
+  std::uint32_t change(EnvironmentId environment, FoundFrom from);
   std::uint64_t free_met_ = 0;  // how often a place's own value was asked for
 };
 

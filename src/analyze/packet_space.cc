@@ -164,6 +164,17 @@ Bits PacketSpace::free_bits(const std::string& name, std::size_t bits, FieldKind
   return all;
 }
 
+std::uint32_t PacketSpace::number_of(const std::vector<std::uint32_t>& row) {
+  return rows_.emplace(row, static_cast<std::uint32_t>(rows_.size()) + 1).first->second;
+}
+
+std::uint32_t PacketSpace::number_of(BitSpan bits) {
+  std::vector<std::uint32_t> row;
+  row.reserve(bits.size());
+  for (const Bit bit : bits) row.push_back(bit.code());
+  return number_of(row);
+}
+
 FieldId PacketSpace::first_address(std::span<const net::Address> own) {
   std::string all;
   for (const net::Address& address : own) {

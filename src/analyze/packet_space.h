@@ -118,6 +118,10 @@ class PacketSpace {
   // The same of any width.
   Bits free_bits(const std::string& name, std::size_t bits, FieldKind kind);
 
+  // Equal rows have one number, whoever asks.
+  std::uint32_t number_of(const std::vector<std::uint32_t>& row);
+  std::uint32_t number_of(BitSpan bits);
+
   // Which of the host's own addresses, by its number among `own`, is the first of the device that
   // the packet has come by; the last stands for all greater numbers. REQUIRES: of one family.
   FieldId first_address(std::span<const net::Address> own);
@@ -155,6 +159,7 @@ class PacketSpace {
   FieldId has_group_ = 0;
   FieldId group_ = 0;
   std::map<std::pair<std::string, unsigned>, FieldId> free_;
+  std::map<std::vector<std::uint32_t>, std::uint32_t> rows_;
   Diagram ipv4_ = kNothing;
   Diagram ipv6_ = kNothing;
   Diagram packets_ = kNothing;

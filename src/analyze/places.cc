@@ -247,20 +247,4 @@ std::uint32_t Places::logged(std::uint32_t before, const ruleset::Log& log) {
       .first->second;
 }
 
-std::uint32_t Places::left(std::uint32_t before, const Left& left) {
-  const auto at = static_cast<std::size_t>(std::ranges::find(lefts_, left) - lefts_.begin());
-  if (at == lefts_.size()) lefts_.push_back(left);
-  const auto [number, is_new] =
-      left_numbers_.emplace(std::pair(before, at), static_cast<std::uint32_t>(left_.size()));
-  if (is_new) left_.emplace_back(before, at);
-  return number->second;
-}
-
-bool Places::has_left(std::uint32_t number, const std::string& where) const {
-  for (; number != 0; number = left_[number].first) {
-    if (lefts_[left_[number].second].where == where) return true;
-  }
-  return false;
-}
-
 }  // namespace rolewall::analyze

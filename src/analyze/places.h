@@ -54,9 +54,8 @@ class Places {
   std::uint32_t way(std::uint32_t calls, std::uint32_t place, std::string_view chain);
   // What was logged of a packet, one line longer.
   std::uint32_t logged(std::uint32_t before, const ruleset::Log& log);
-  // What a packet has left behind, one thing longer; and whether there is such a thing among it.
-  std::uint32_t left(std::uint32_t before, const Left& left);
-  bool has_left(std::uint32_t number, const std::string& where) const;
+  // What packets have left behind.
+  Lefts& lefts() { return lefts_; }
 
  private:
   std::uint32_t add(bool edited);
@@ -71,9 +70,7 @@ class Places {
   std::map<std::tuple<std::uint32_t, std::uint32_t, std::string>, std::uint32_t> ways_;
   std::vector<ruleset::Log> logs_;
   std::map<std::pair<std::uint32_t, std::size_t>, std::uint32_t> logged_;
-  std::vector<Left> lefts_;
-  std::map<std::pair<std::uint32_t, std::size_t>, std::uint32_t> left_numbers_;
-  std::vector<std::pair<std::uint32_t, std::size_t>> left_{{0, 0}};  // by number: before it, and it
+  Lefts lefts_;
 };
 
 // What two machines share that are compared.

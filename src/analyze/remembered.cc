@@ -331,6 +331,22 @@ void compare_ipsets(const Remembered::Side& before, const Remembered::Side& afte
 
 }  // namespace
 
+std::uint32_t Lefts::longer(std::uint32_t before, const Left& left) {
+  const auto at = static_cast<std::size_t>(std::ranges::find(all_, left) - all_.begin());
+  if (at == all_.size()) all_.push_back(left);
+  const auto [number, is_new] =
+      numbers_.emplace(std::pair(before, at), static_cast<std::uint32_t>(rows_.size()));
+  if (is_new) rows_.emplace_back(before, at);
+  return number->second;
+}
+
+bool Lefts::has(std::uint32_t number, const std::string& where) const {
+  for (; number != 0; number = rows_[number].first) {
+    if (all_[rows_[number].second].where == where) return true;
+  }
+  return false;
+}
+
 std::vector<std::string> remembered_by(const Expr& expr) {
   if (const auto* lookup = std::get_if<ruleset::Lookup>(&expr)) {
     return {fmt::format("{}{}", kSet, lookup->set)};
@@ -364,6 +380,12 @@ std::vector<std::string> remembered_by(const Expr& expr) {
     return all;
   }
   return {};
+}
+
+bool has_room(const Set& set) {
+  constexpr std::size_t kUsualSize =
+      0xffff;  // of nf_tables_newset(): a set without a size that packets fill
+  return set.elements.count() < (set.size == 0 ? kUsualSize : set.size);
 }
 
 bool have_same_quotas(const Ruleset& a, const Ruleset& b) {

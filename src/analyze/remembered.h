@@ -13,6 +13,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "ruleset/host.h"
@@ -30,6 +31,18 @@ struct Left {
   ruleset::ObjectBody object{};
   std::vector<std::uint32_t> bits{};  // that are written, by their codes
   bool operator==(const Left&) const = default;
+};
+
+// What packets leave behind, one thing after the other, by number; 0: nothing.
+class Lefts {
+ public:
+  std::uint32_t longer(std::uint32_t before, const Left& left);
+  bool has(std::uint32_t number, const std::string& where) const;
+
+ private:
+  std::vector<Left> all_;
+  std::map<std::pair<std::uint32_t, std::size_t>, std::uint32_t> numbers_;
+  std::vector<std::pair<std::uint32_t, std::size_t>> rows_{{0, 0}};  // by number: before it, and it
 };
 
 // The things that an expression uses and that others may use, too.
@@ -58,6 +71,9 @@ class Remembered {
   Uses uses_;  // the most of both sides
   std::vector<std::string> unlike_;
 };
+
+// For one more element at least.
+bool has_room(const ruleset::Set& set);
 
 // Whether as much is left of each quota: of rulesets that are configured alike.
 bool have_same_quotas(const ruleset::Ruleset& a, const ruleset::Ruleset& b);

@@ -135,21 +135,68 @@ std::optional<ruleset::Bytes> RuleRun::known(BitSpan bits) const {
 
 // --- what is free ------------------------------------------------------------------------------
 
-FieldId RuleRun::free_here(std::string_view what, unsigned bits, FieldKind kind) {
-  return machine_.free_at(frame_, rule_, fmt::format("{}, expression {}", what, expression_ + 1),
+FieldId RuleRun::free_here(std::string_view what, unsigned bits, FieldKind kind,
+                           std::string_view of) {
+  const std::string found =
+      kind == FieldKind::NotModelled ? by_packet(Machine::FoundFrom::All) : std::string();
+  return machine_.free_at(frame_, rule_,
+                          fmt::format("{}, expression {}{}{}", what, expression_ + 1, of, found),
                           bits, kind);
 }
 
-Diagram RuleRun::choice(std::string_view what, FieldKind kind) {
-  return diagrams_.where(free_here(what, 1, kind), 1, 1);
+Bits RuleRun::free_bits_here(std::string_view what, std::size_t bits) {
+  constexpr std::size_t kField = 64;
+  Bits all;
+  for (std::size_t at = 0; at < bits; at += kField) {
+    const auto count = static_cast<unsigned>(std::min(bits - at, kField));
+    const Bits some = bits_of(
+        free_here(what, count, FieldKind::NotModelled, fmt::format(" (from bit {})", at)), count);
+    all.insert(all.end(), some.begin(), some.end());
+  }
+  return all;
+}
+
+Diagram RuleRun::choice(std::string_view what, FieldKind kind, std::string_view of) {
+  return diagrams_.where(free_here(what, 1, kind, of), 1, 1);
+}
+
+std::string RuleRun::by_packet(Machine::FoundFrom from) const {
+  return machine_.shared() == nullptr ? "" : machine_.as_changed(environment_, from);
+}
+
+std::string RuleRun::by_key(BitSpan key) const {
+  return machine_.shared() == nullptr ? "" : fmt::format(" (key {})", space_.number_of(key));
+}
+
+std::string RuleRun::by_element(const ruleset::Set& set, std::size_t index, BitSpan key) const {
+  if (machine_.shared() == nullptr) return "";
+  const auto first = set.elements.key(index);
+  std::vector<std::uint32_t> row(first.begin(), first.end());
+  if (!set.elements.key_ends.empty()) {
+    const auto last = set.elements.key_end(index);
+    row.insert(row.end(), last.begin(), last.end());
+  }
+  return fmt::format(" (element {}){}", space_.number_of(row), by_key(key));
+}
+
+std::string RuleRun::by_contents(const ruleset::Set& set, BitSpan key) const {
+  if (machine_.shared() == nullptr) return "";
+  const ruleset::Elements& elements = set.elements;
+  std::vector<std::uint32_t> row{elements.has_catch_all ? 1U : 0U};
+  for (const auto* bytes :
+       {&elements.keys, &elements.key_ends, &elements.data, &elements.catch_all_data}) {
+    row.push_back(static_cast<std::uint32_t>(bytes->size()));
+    row.insert(row.end(), bytes->begin(), bytes->end());
+  }
+  return fmt::format(" (contents {}){}", space_.number_of(row), by_key(key));
 }
 
 Bit RuleRun::free_bit_here(std::string_view what) {
   return Bit::of(free_here(what, 1, FieldKind::NotModelled), 0);
 }
 
-Diagram RuleRun::counted(std::string_view what, std::optional<bool> unspent) {
-  const FieldId field = free_here(what, 1, FieldKind::Choice);
+Diagram RuleRun::counted(std::string_view what, std::optional<bool> unspent, std::string_view of) {
+  const FieldId field = free_here(what, 1, FieldKind::Choice, of);
   if (unspent) space_.set_unspent(field, *unspent ? 1 : 0);
   return diagrams_.where(field, 1, 1);
 }
@@ -236,8 +283,7 @@ RuleRun::Step RuleRun::run_byteorder(const ruleset::Byteorder& op) {
     // Some kernels clear what stands beside it.
     const BitSpan beside = read(op.destination, 4).subspan(16);
     if (std::ranges::any_of(beside, [](Bit bit) { return bit != Bit(); })) {
-      return load_free(op.destination, 4, "byteorder of two bytes beside others",
-                       FieldKind::NotModelled);
+      return load(op.destination, free_bits_here("byteorder of two bytes beside others", 32));
     }
   }
   Registers source = registers_;
@@ -321,6 +367,7 @@ RuleRun::Step RuleRun::run_registers(const ruleset::BitwiseRegisters& op) {
 // --- one expression ----------------------------------------------------------------------------
 
 RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
+  using FoundFrom = Machine::FoundFrom;
   return visit_closed(
       Overloaded{
           [&](const ruleset::Payload& load) { return run_payload(load); },
@@ -328,18 +375,21 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
           [&](const ruleset::Ct& load) { return run_ct(load); },
           [&](const ruleset::Exthdr& load) -> Step {
             // Options and extension headers are not in the space: they may be there or not.
+            const std::string of_headers = machine_.as_changed(environment_, FoundFrom::Headers);
             if (load.present) {
               Bits bit(8);
-              bit.back() = Bit::of(space_.free(fmt::format("an option of kind {}/{} is there",
-                                                           static_cast<int>(load.kind), load.type),
-                                               1, FieldKind::NotModelled),
-                                   0);
+              bit.back() = Bit::of(
+                  space_.free(fmt::format("an option of kind {}/{} is there{}",
+                                          static_cast<int>(load.kind), load.type, of_headers),
+                              1, FieldKind::NotModelled),
+                  0);
               store(load.destination, bit);
               // Of another protocol's packet nothing is said.
               return Tests{choice("it may have such options", FieldKind::NotModelled)};
             }
-            const std::string name = fmt::format(
-                "option {}/{}, bytes {} on", static_cast<int>(load.kind), load.type, load.offset);
+            const std::string name =
+                fmt::format("option {}/{}, bytes {} on{}", static_cast<int>(load.kind), load.type,
+                            load.offset, of_headers);
             store(load.destination,
                   space_.free_bits(name, std::size_t{load.length} * 8, FieldKind::NotModelled));
             return Tests{choice("the option is there", FieldKind::NotModelled)};
@@ -350,13 +400,10 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
                 present ? 1
                         : (fib.result == ruleset::FibResult::OifName ? std::size_t{16}
                                                                      : std::size_t{4});
-            std::string name = fmt::format("what the routes say of it ({}/{})",
-                                           static_cast<int>(fib.result), fib.flags);
             // Of another packet than the one that came they may say something else.
-            if (!has_addresses_as_it_came()) {
-              name += fmt::format(", way {} rule {} expression {}", frame_.calls,
-                                  machine_.place(frame_, rule_), expression_ + 1);
-            }
+            const std::string name =
+                fmt::format("what the routes say of it ({}/{}){}", static_cast<int>(fib.result),
+                            fib.flags, machine_.as_changed(environment_, FoundFrom::Routing));
             return load_free(fib.destination, size, name, FieldKind::NotModelled);
           },
           [&](const ruleset::Rt& rt) -> Step {
@@ -364,16 +411,19 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
                                      : rt.key == ruleset::RtKey::TcpMss   ? 2
                                      : rt.key == ruleset::RtKey::NextHop6 ? 16
                                                                           : 4;
-            store(rt.destination,
-                  space_.free_bits(fmt::format("its route ({})", static_cast<int>(rt.key)),
-                                   size * 8, FieldKind::NotModelled));
+            store(
+                rt.destination,
+                space_.free_bits(fmt::format("its route ({}){}", static_cast<int>(rt.key),
+                                             machine_.as_changed(environment_, FoundFrom::Routing)),
+                                 size * 8, FieldKind::NotModelled));
             return Tests{choice("it has a route", FieldKind::NotModelled)};
           },
           [&](const ruleset::Socket& socket) -> Step {
             const bool bit = socket.key == ruleset::SocketKey::Transparent ||
                              socket.key == ruleset::SocketKey::Wildcard;
-            const std::string name =
-                fmt::format("its local socket ({}/{})", static_cast<int>(socket.key), socket.level);
+            const std::string changed = machine_.as_changed(environment_, FoundFrom::Headers);
+            const std::string name = fmt::format(
+                "its local socket ({}/{}){}", static_cast<int>(socket.key), socket.level, changed);
             if (bit) {
               Bits value(8);
               value.back() = Bit::of(space_.free(name, 1, FieldKind::Choice), 0);
@@ -382,12 +432,14 @@ RuleRun::Step RuleRun::execute(const ruleset::Expr& expr) {
               const std::size_t size = socket.key == ruleset::SocketKey::CgroupV2 ? 8 : 4;
               store(socket.destination, space_.free_bits(name, size * 8, FieldKind::NotModelled));
             }
-            return Tests{
-                diagrams_.where(space_.free("it has a local socket", 1, FieldKind::Choice), 1, 1)};
+            return Tests{diagrams_.where(
+                space_.free("it has a local socket" + changed, 1, FieldKind::Choice), 1, 1)};
           },
           [&](const ruleset::Osf& osf) -> Step {
             store(osf.destination,
-                  space_.free_bits("its operating system", 128, FieldKind::NotModelled));
+                  space_.free_bits("its operating system" +
+                                       machine_.as_changed(environment_, FoundFrom::Headers),
+                                   128, FieldKind::NotModelled));
             return Tests{choice("it looks like a SYN of some system", FieldKind::NotModelled)};
           },
           [&](const ruleset::Numgen& numgen) {

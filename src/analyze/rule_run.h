@@ -100,12 +100,21 @@ class RuleRun {
   std::optional<ruleset::Bytes> known(BitSpan bits) const;
 
   // --- what is free ---
-  FieldId free_here(std::string_view what, unsigned bits, FieldKind kind);
-  Diagram choice(std::string_view what, FieldKind kind = FieldKind::Choice);
+  // `of`: what else tells it apart.
+  FieldId free_here(std::string_view what, unsigned bits, FieldKind kind, std::string_view of = {});
+  Bits free_bits_here(std::string_view what, std::size_t bits);
+  Diagram choice(std::string_view what, FieldKind kind = FieldKind::Choice,
+                 std::string_view of = {});
+  // Both sides of a comparison have the value of a place: where it is found out from something,
+  // that is part of its name. "" where nothing is compared.
+  std::string by_packet(Machine::FoundFrom from) const;
+  std::string by_key(BitSpan key) const;
+  std::string by_contents(const ruleset::Set& set, BitSpan key) const;
+  std::string by_element(const ruleset::Set& set, std::size_t index, BitSpan key) const;
   // What two bits of packets give together is no bit of either.
   Bit free_bit_here(std::string_view what);
   // Of what is counted; `unspent`: what it says while nothing was. Absent: it may say either.
-  Diagram counted(std::string_view what, std::optional<bool> unspent);
+  Diagram counted(std::string_view what, std::optional<bool> unspent, std::string_view of = {});
   // The same value wherever it is read.
   Step load_free(ruleset::Register to, std::size_t bytes, const std::string& name, FieldKind kind);
   Step load_drawn(ruleset::Register to, std::string_view what, std::uint32_t modulus,
@@ -117,6 +126,7 @@ class RuleRun {
   Step run_device_fact(const ruleset::Meta& load);
   Step run_sender(const ruleset::Meta& load);
   Step run_index(const ruleset::Meta& load);
+  std::string of_device(Part part) const;
   Step run_ct(const ruleset::Ct& load);
   Step run_ct_entry(const ruleset::Ct& load);
   Step part_directions(const ruleset::Ct& load, const Bits& value);
@@ -143,7 +153,7 @@ class RuleRun {
   Diagram of_filled_set(const ruleset::Lookup& lookup, const ruleset::Set& set, BitSpan key);
   std::optional<Diagram> element(const ruleset::Set& set, std::size_t index, BitSpan key);
   std::optional<Diagram> members(const ruleset::Set& set, BitSpan key);
-  Diagram passes_element(const ruleset::Set& set, std::size_t index);
+  Diagram passes_element(const ruleset::Set& set, std::size_t index, BitSpan key);
   Diagram verdict(const ruleset::Verdict& verdict);
   // --- what changes the packet or its way (actions.cc) ---
   Step run_meta_set(const ruleset::MetaSet& set);
@@ -175,7 +185,9 @@ class RuleRun {
   std::optional<Diagram> xt_holds(const ruleset::XtPkttype& match);
   Diagram has_state(std::uint32_t states);
   std::optional<Diagram> has_mark(BitSpan word, const ruleset::XtMark& match);
-  Diagram has_port(Part part, const ruleset::XtPorts& ports);
+  std::optional<Diagram> has_port(Part part, const ruleset::XtPorts& ports);
+  std::optional<Diagram> have_ports(const ruleset::XtPorts& source,
+                                    const ruleset::XtPorts& destination);
   bool all_are_of(std::initializer_list<std::uint8_t> protocols);
   // Of which routes are asked.
   bool has_addresses_as_it_came() const;

@@ -113,10 +113,7 @@ RuleRun::Step RuleRun::run_nat(const ruleset::Nat& nat) {
     } else if ((nat.flags & kNetmap) != 0 && all_known(first) && all_known(last)) {
       translation.address = mapped_address(nat.kind, first, last);  // nft_nat_setup_netmap()
     } else {
-      translation.address =
-          space_.free_bits(fmt::format("the address that it is given, way {} rule {}", frame_.calls,
-                                       machine_.place(frame_, rule_)),
-                           size * 8, FieldKind::NotModelled);
+      translation.address = free_bits_here("the address that it is given", size * 8);
     }
   }
   translation.port = translated_port(nat.port_min, nat.port_max, nat.flags);
@@ -126,7 +123,8 @@ RuleRun::Step RuleRun::run_nat(const ruleset::Nat& nat) {
 RuleRun::Step RuleRun::run_masquerade(const ruleset::Masquerade& nat) {
   if (auto parted = part_families()) return *std::move(parted);
   Translation translation{.kind = NatKind::Source, .address = {}, .port = {}};
-  translation.address = space_.free_bits("the address of the device that it leaves by",
+  const std::string by = machine_.as_changed(environment_, Machine::FoundFrom::Routing);
+  translation.address = space_.free_bits("the address of the device that it leaves by" + by,
                                          is_ipv6() ? 128 : 32, FieldKind::NotModelled);
   translation.port = translated_port(nat.port_min, nat.port_max, nat.flags);
   return Ends{translate(translation)};
@@ -193,8 +191,9 @@ RuleRun::Step RuleRun::run_xt_nat(const ruleset::XtNat& nat) {
                           .address = {},
                           .port = port()};
   if (nat.kind == Kind::Masquerade) {
-    translation.address = space_.free_bits("the address of the device that it leaves by", size * 8,
-                                           FieldKind::NotModelled);
+    const std::string by = machine_.as_changed(environment_, Machine::FoundFrom::Routing);
+    translation.address = space_.free_bits("the address of the device that it leaves by" + by,
+                                           size * 8, FieldKind::NotModelled);
   } else if (nat.kind == Kind::Netmap) {
     translation.address =
         mapped_address(translation.kind, bits_of(std::span(nat.first).first(size)),
@@ -202,12 +201,9 @@ RuleRun::Step RuleRun::run_xt_nat(const ruleset::XtNat& nat) {
   } else if ((nat.flags & kAddresses) != 0) {
     const std::span first(nat.first.begin(), size);
     const std::span last(nat.last.begin(), size);
-    translation.address =
-        std::ranges::equal(first, last)
-            ? bits_of(first)
-            : space_.free_bits(fmt::format("the address that it is given, way {} rule {}",
-                                           frame_.calls, machine_.place(frame_, rule_)),
-                               size * 8, FieldKind::NotModelled);
+    translation.address = std::ranges::equal(first, last)
+                              ? bits_of(first)
+                              : free_bits_here("the address that it is given", size * 8);
   }
   return Ends{translate(translation)};
 }

@@ -31,12 +31,6 @@ bool is_settled(const Environment& environment, Hook hook) {
   return environment.part(Part::CtStatus)[bit / 8 * 8 + 7 - bit % 8] == Bit::known(true);
 }
 
-ruleset::Bytes device_name(std::string_view device) {
-  ruleset::Bytes name(16);
-  std::ranges::copy(device, name.begin());
-  return name;
-}
-
 constexpr const char* kLinkLocal6 = "fe80::/10";
 
 bool is_link_local(const net::Prefix& prefix) {
@@ -68,15 +62,15 @@ Way::Way(Machine& machine, KnownConnections known)
   std::vector<net::Prefix> all = host.addresses;
   all.insert(all.end(), host.virtual_addresses.begin(), host.virtual_addresses.end());
   std::vector<net::Prefix> here;
+  std::vector<net::Prefix> broadcasts;
   for (const ruleset::Route& route : host.routes.value_or(std::vector<ruleset::Route>())) {
     if (net::is_loopback(route.to.address)) continue;
     const bool own = route.type == ruleset::RouteType::Local;
     if (own) all.push_back(route.to);
     if (own && is_link_local(route.to)) own_on_links_.emplace_back(route.to, route.device);
-    if (own || route.type == ruleset::RouteType::Broadcast ||
-        route.type == ruleset::RouteType::Anycast) {
-      here.push_back(route.to);
-    }
+    const bool broadcast = route.type == ruleset::RouteType::Broadcast;
+    if (broadcast) broadcasts.push_back(route.to);
+    if (own || broadcast || route.type == ruleset::RouteType::Anycast) here.push_back(route.to);
   }
   std::vector<net::Prefix> single;
   std::ranges::copy_if(all, std::back_inserter(single), [](const net::Prefix& prefix) {
@@ -85,6 +79,7 @@ Way::Way(Machine& machine, KnownConnections known)
   delivered_ = net::AddressSet::from(all);
   exactly_ = net::AddressSet::from(single);
   leads_here_ = net::AddressSet::from(here);
+  broadcasts_ = net::AddressSet::from(broadcasts);
 }
 
 Diagram Way::in(const Bits& address, const net::AddressSet& set, bool ipv6) {
@@ -94,7 +89,11 @@ Diagram Way::in(const Bits& address, const net::AddressSet& set, bool ipv6) {
       const auto is =
           compare_.between(address, net::to_bytes(interval.first), net::to_bytes(interval.last));
       // Of an address that is not a field's bits: not gone into.
-      all.push_back(is ? *is : free_choice("whether an address is this host's"));
+      all.push_back(is ? *is
+                       : free_choice(fmt::format("whether an address is of {}-{} (address {})",
+                                                 net::format(net::Address(interval.first)),
+                                                 net::format(net::Address(interval.last)),
+                                                 space_.number_of(address))));
     }
   };
   if (ipv6) {
@@ -210,7 +209,7 @@ Diagram Way::stages(Hook hook, bool ipv6, const Hooks& hooks, std::size_t index,
       const EnvironmentId routed = asks ? routed_again(environment, after) : after;
       if (routed != after) {
         // There may be no way any more.
-        const Diagram fails = free_choice("it is routed again, in vain");
+        const Diagram fails = free_choice("it is routed again, in vain", after);
         return diagrams_.choose(fails, machine_.decided(Fate::Stack, after),
                                 stages(hook, ipv6, hooks, index + 1, routed));
       }
@@ -301,7 +300,9 @@ EnvironmentId Way::routed_again(EnvironmentId before, EnvironmentId after) {
     return after;
   }
   is.part(Part::OutDevice) =
-      space_.free_bits("the device that it is routed to again", 128, FieldKind::NotModelled);
+      space_.free_bits("the device that it is routed to again" +
+                           machine_.as_changed(after, Machine::FoundFrom::Routing),
+                       128, FieldKind::NotModelled);
   return machine_.environments().intern(std::move(is));
 }
 
@@ -348,13 +349,17 @@ Diagram Way::receive(bool ipv6) {
 Diagram Way::stack_discards_ipv4(const Bits& source, const Bits& destination) {
   Diagrams& d = diagrams_;
   const Diagram zero_source = in(source, "0.0.0.0");
-  const Diagram borne = d.either(in(source, exactly_, false), in(source, "127.0.0.1"));
+  const Diagram takes_own = arrives_where(&ruleset::StackSettings::accept_local);
+  const Diagram takes_loopback = arrives_where(&ruleset::StackSettings::route_localnet);
+  const Diagram borne =
+      d.minus(d.either(in(source, exactly_, false), in(source, "127.0.0.1")), takes_own);
   const Diagram no_unicast = d.either(in(source, "224.0.0.0/4"), in(source, "255.255.255.255"));
-  const Diagram loopback_source = in(source, "127.0.0.0/8");
+  const Diagram loopback_source = d.minus(in(source, "127.0.0.0/8"), takes_loopback);
   const Diagram to_all =
       d.either(in(destination, "255.255.255.255"), d.both(zero_source, in(destination, "0.0.0.0")));
-  Diagram odd = d.either(d.either(zero_source, in(destination, "0.0.0.0")),
-                         d.either(in(destination, "127.0.0.0/8"), loopback_source));
+  Diagram odd =
+      d.either(d.either(zero_source, in(destination, "0.0.0.0")),
+               d.either(d.minus(in(destination, "127.0.0.0/8"), takes_loopback), loopback_source));
   odd = d.either(odd, borne);
   const Diagram to_one = d.either(no_unicast, d.choose(to_all, d.minus(borne, zero_source), odd));
   const Diagram from_nobody =
@@ -412,11 +417,15 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
   if (!ipv6) {
     discarded = d.either(discarded, d.minus(stack_discards_ipv4(source, destination), routed));
   }
-  discarded = d.either(discarded, refused_by_settings());
+  discarded = d.either(discarded, refused_by_settings(environment));
   const bool knows_groups =
       host.joined_groups.has_value() || host.routes_groups_ipv4 || host.routes_groups_ipv6;
   if (knows_groups) {
-    const Diagram refused = free_choice("the group is not joined");
+    const bool as_it_came =
+        destination == space_.part(ipv6 ? Part::Destination6 : Part::Destination4);
+    const Diagram refused = free_choice(
+        as_it_came ? "the group is not joined"
+                   : fmt::format("the group is not joined (of {})", space_.number_of(destination)));
     discarded = d.either(discarded, d.both(group, refused));
   }
   const Diagram delivered = run(Hook::Input, ipv6, environment, [&](EnvironmentId after) {
@@ -424,6 +433,9 @@ Diagram Way::route(bool ipv6, EnvironmentId environment) {
   });
   Diagram all = delivered;
   if (passes_on != kNothing) all = d.choose(passes_on, forward(ipv6, environment), all);
+  if (const Diagram spread = ipv6 ? kNothing : is_spread_on(destination); spread != kNothing) {
+    all = d.choose(spread, anywhere(environment, "bc_forwarding"), all);
+  }
   return d.choose(discarded, stack, all);
 }
 
@@ -437,10 +449,15 @@ Diagram Way::forward(bool ipv6, EnvironmentId environment) {
   const Bits source = leaving.part(Part::Source6);
   leaving.part(Part::OutDevice) = space_.part(Part::OutDevice);
   // What the hop takes off is no bit of it.
-  leaving.part(Part::TimeToLive) = space_.free_bits("ttl after a hop", 8, FieldKind::NotModelled);
+  const auto of = [&](Part part) {
+    const Bits& bits = machine_.environments()[environment].part(part);
+    return bits == space_.part(part) ? "" : fmt::format(" (of {})", space_.number_of(bits));
+  };
+  leaving.part(Part::TimeToLive) =
+      space_.free_bits("ttl after a hop" + of(Part::TimeToLive), 8, FieldKind::NotModelled);
   if (!ipv6) {
-    leaving.part(Part::Priority) =
-        space_.free_bits("the priority of its type of service", 32, FieldKind::NotModelled);
+    leaving.part(Part::Priority) = space_.free_bits(
+        "the priority of its type of service" + of(Part::TrafficClass), 32, FieldKind::NotModelled);
   }
   const auto all_of = [&](EnvironmentId from) {
     return run(Hook::Forward, ipv6, from, [&](EnvironmentId after) {
@@ -450,7 +467,9 @@ Diagram Way::forward(bool ipv6, EnvironmentId environment) {
   };
   Environment unknown = leaving;
   unknown.part(Part::OutDevice) =
-      space_.free_bits("the device that its route leads by", 128, FieldKind::NotModelled);
+      space_.free_bits("the device that its route leads by" +
+                           machine_.as_changed(environment, Machine::FoundFrom::Routing),
+                       128, FieldKind::NotModelled);
   const Diagram told = all_of(machine_.environments().intern(std::move(leaving)));
   Diagram all = told;
   if (forwards(ipv6) || knows_settings()) {
@@ -462,16 +481,17 @@ Diagram Way::forward(bool ipv6, EnvironmentId environment) {
   const std::array<std::uint8_t, 1> zero{0};
   const auto worn = compare_.at_most(hops, one);
   const auto to_host = compare_.equal(type, zero);
-  const Diagram unknown_bits = free_choice("whether it can be passed on");
+  const Diagram unknown_bits = free_choice("whether it can be passed on", environment);
   Diagram discarded =
       d.either(worn ? *worn : unknown_bits, to_host ? d.complement(*to_host) : unknown_bits);
   if (ipv6) {
     const Diagram odd =
         d.either(d.either(in(source, "::"), in(source, "::1")), in(source, kLinkLocal6));
-    const Diagram other_device = free_choice("it leaves by another device than it came by");
+    const Diagram other_device =
+        free_choice("it leaves by another device than it came by", environment);
     discarded = d.either(discarded, d.both(odd, other_device));
   }
-  discarded = d.either(discarded, too_large(ipv6, false));
+  discarded = d.either(discarded, too_large(ipv6, false, environment));
   return d.choose(discarded, stack, all);
 }
 
@@ -497,10 +517,10 @@ Diagram Way::leave(bool ipv6) {
             const std::array<std::uint8_t, 1> zero{0};
             const auto worn = compare_.equal(now.part(Part::TimeToLive), zero);
             const Diagram stays = diagrams_.both(in(now.part(Part::Destination4), "224.0.0.0/24"),
-                                                 worn ? *worn : kNothing);
+                                                 worn ? *worn : free_choice("its ttl", out));
             return diagrams_.choose(stays, machine_.decided(Fate::Stack, out), all);
           });
-  return diagrams_.choose(too_large(ipv6, true), machine_.decided(Fate::Stack), sent);
+  return diagrams_.choose(too_large(ipv6, true, 0), machine_.decided(Fate::Stack), sent);
 }
 
 }  // namespace rolewall::analyze

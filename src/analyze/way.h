@@ -82,10 +82,15 @@ class Way {
   bool knows_settings() const;
   bool forwards(bool ipv6) const;  // by the host's description alone
   Diagram free_choice(const std::string& what);
-  Diagram refused_by_settings();
+  // As routes, devices and settings have it of the packet as it is by then.
+  Diagram free_choice(std::string_view what, EnvironmentId environment);
+  Diagram refused_by_settings(EnvironmentId environment);
+  // What comes by a device that is set so.
+  Diagram arrives_where(bool ruleset::StackSettings::* is_set);
+  Diagram is_spread_on(const Bits& destination);
   Diagram is_ours_on_link(const Bits& destination, Diagram told_where);
   Diagram passed_on(Diagram foreign, bool ipv6, Diagram told_where);
-  Diagram too_large(bool ipv6, bool sent);
+  Diagram too_large(bool ipv6, bool sent, EnvironmentId environment);
 
   // Of addresses that the packet has by then.
   Diagram in(const Bits& address, const net::AddressSet& set, bool ipv6);
@@ -104,6 +109,7 @@ class Way {
   net::AddressSet delivered_;  // destinations that are this host
   net::AddressSet exactly_;    // addresses that are this host's alone
   net::AddressSet leads_here_;
+  net::AddressSet broadcasts_;  // of the host's networks
 };
 
 }  // namespace rolewall::analyze

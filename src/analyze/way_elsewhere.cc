@@ -91,8 +91,13 @@ Diagram Way::below(Diagram all, const char* what) {
     all = diagrams_.choose(free_choice("chains of devices or bridges change it"),
                            anywhere(0, "a chain of a device or a bridge"), all);
   }
-  const Diagram denies = free_choice(what);
-  return diagrams_.choose(denies, machine_.decided(Fate::Drop), all);
+  // Those that it meets last see it as it leaves.
+  all = machine_.where_accepted(all, [&](EnvironmentId after) {
+    const Diagram passes = machine_.decided(Fate::Accept, after);
+    if (was_translated(after)) return passes;
+    return diagrams_.choose(free_choice(what, after), machine_.decided(Fate::Drop), passes);
+  });
+  return diagrams_.choose(free_choice(what), machine_.decided(Fate::Drop), all);
 }
 
 }  // namespace rolewall::analyze

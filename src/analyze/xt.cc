@@ -224,13 +224,21 @@ bool RuleRun::all_are_of(std::initializer_list<std::uint8_t> protocols) {
   return all_are(all);
 }
 
-Diagram RuleRun::has_port(Part part, const r::XtPorts& ports) {
-  Diagram within = kNothing;
+std::optional<Diagram> RuleRun::has_port(Part part, const r::XtPorts& ports) {
+  std::optional<Diagram> within = kNothing;
   if (ports.first <= ports.last) {
-    within = compare_.between(now().part(part), big_endian16(ports.first), big_endian16(ports.last))
-                 .value_or(kNothing);
+    within =
+        compare_.between(now().part(part), big_endian16(ports.first), big_endian16(ports.last));
   }
-  return ports.inverted ? diagrams_.complement(within) : within;
+  return within && ports.inverted ? diagrams_.complement(*within) : within;
+}
+
+std::optional<Diagram> RuleRun::have_ports(const r::XtPorts& source,
+                                           const r::XtPorts& destination) {
+  const auto from = has_port(Part::Transport0, source);
+  const auto to = has_port(Part::Transport2, destination);
+  if (!from || !to) return std::nullopt;
+  return diagrams_.both(*from, *to);
 }
 
 std::optional<Diagram> RuleRun::xt_holds(const r::XtTcp& match) {
@@ -242,15 +250,14 @@ std::optional<Diagram> RuleRun::xt_holds(const r::XtTcp& match) {
   }
   const auto equal = compare_.equal(flags, std::array{match.flag_value});
   if (!equal) return std::nullopt;
-  const Diagram ports = diagrams_.both(has_port(Part::Transport0, match.source),
-                                       has_port(Part::Transport2, match.destination));
-  return diagrams_.both(ports, match.flags_inverted ? diagrams_.complement(*equal) : *equal);
+  const auto ports = have_ports(match.source, match.destination);
+  if (!ports) return std::nullopt;
+  return diagrams_.both(*ports, match.flags_inverted ? diagrams_.complement(*equal) : *equal);
 }
 
 std::optional<Diagram> RuleRun::xt_holds(const r::XtUdp& match) {
   if (!all_are_of({protocol::kUdp, protocol::kUdpLite})) return std::nullopt;
-  return diagrams_.both(has_port(Part::Transport0, match.source),
-                        has_port(Part::Transport2, match.destination));
+  return have_ports(match.source, match.destination);
 }
 
 std::optional<Diagram> RuleRun::xt_holds(const r::XtMultiport& match) {
@@ -260,11 +267,12 @@ std::optional<Diagram> RuleRun::xt_holds(const r::XtMultiport& match) {
   }
   Diagram found = kNothing;
   for (const r::XtPorts& ports : match.ports) {
-    if (match.which != Which::Destination) {
-      found = diagrams_.either(found, has_port(Part::Transport0, ports));
-    }
-    if (match.which != Which::Source) {
-      found = diagrams_.either(found, has_port(Part::Transport2, ports));
+    for (const Part part : {Part::Transport0, Part::Transport2}) {
+      const bool is_source = part == Part::Transport0;
+      if (match.which == (is_source ? Which::Destination : Which::Source)) continue;
+      const auto within = has_port(part, ports);
+      if (!within) return std::nullopt;
+      found = diagrams_.either(found, *within);
     }
   }
   return match.inverted ? diagrams_.complement(found) : found;

@@ -44,7 +44,8 @@ Result<std::optional<Applied>> last_known_applied(const std::string& directory) 
 }
 
 bool is_of(const Applied& applied, const World& world) {
-  return applied.boot_id == world.boot_id() &&
+  // Without /proc no boot can be told from another.
+  return !applied.boot_id.empty() && applied.boot_id == world.boot_id() &&
          applied.network_namespace == world.network_namespace();
 }
 

@@ -198,9 +198,20 @@ void mark_begun(const std::string& state_directory) {
       write_new_file(fmt::format("{}/{}", state_directory, kBansBegun), "", kPrivateFile);
 }
 
+// Of an empty directory, as somebody may have emptied it: without `format` what is written there
+// would make it look like another program's. REQUIRES: the log is locked.
+Result<void> write_format_first(const std::string& state_directory) {
+  const auto in_use = is_in_use(state_directory);
+  if (!in_use) return std::unexpected(in_use.error());
+  if (*in_use) return {};
+  return write_file_atomically(fmt::format("{}/{}", state_directory, kFormatFile),
+                               fmt::format("{}\n", kStateFormat), kPrivateFile);
+}
+
 Result<void> append(const std::string& state_directory, const std::string& line) {
   const Result<FileLock> lock = lock_log(state_directory);
   if (!lock) return std::unexpected(lock.error());
+  TRY(write_format_first(state_directory));
   TRY(append_to_state_file(state_directory, kBanLog, line, kMaxLog, /*on_disk=*/false));
   mark_begun(state_directory);
   return {};

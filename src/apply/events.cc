@@ -110,7 +110,12 @@ class Stack {
     put({generation});
   }
   void go_back_to(Number generation) {
-    if (!take_above(generation)) states_.back() = {generation};  // from before the log's beginning
+    if (!take_above(generation)) {
+      // From before the log's beginning, or another has taken its place and is gone with what
+      // waits.
+      while (states_.size() > 1 && states_.back().waits) states_.pop_back();
+      states_.back() = {generation};
+    }
     confirm();
   }
   void take_the_place(Number generation) {

@@ -67,8 +67,9 @@ struct GuardFacts {
   observe::Routing routing;              // with whom it is spoken
   std::vector<observe::Tunnel> tunnels;  // what sessions may go through
   std::vector<observe::Relay> relays;    // what carries sessions that come from this machine itself
-  bool may_be_undone = false;            // a rollback is armed: what cannot be known is risked
-  std::vector<std::string> remarks;      // about whom was found, for people
+  bool sees_processes = true;  // else whose sessions are open, and what carries them, is not known
+  bool may_be_undone = false;  // a rollback is armed: what cannot be known is risked
+  std::vector<std::string> remarks;  // about whom was found, for people
 };
 
 // Devices and addresses in words: what the guard's answer hangs on, beside rulesets.

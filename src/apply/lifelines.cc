@@ -25,6 +25,8 @@ namespace {
 // More questions than these and those about boundaries are thinned out, evenly.
 constexpr std::size_t kMostQuestions = 1'500;
 constexpr std::uint16_t kSshPort = 22;
+// Where not each port that a client may draw is asked about; Linux draws between them.
+constexpr std::array kFurthestPorts{kLeastDrawnPort, std::uint16_t{UINT16_MAX}};
 
 class Administrators {
  public:
@@ -140,13 +142,19 @@ class Administrators {
   void let_in_again(const Session& session) {
     const net::Address client = sent_from(session).address;
     const bool manager = managers_.contains(client);
-    connect("a new session from " + net::format(client), client, sent_to(session),
-            {.from = manager ? "management" : net::format(client),
-             .link = session.device,
-             .delivered_to = session.sent_to
-                                 ? std::optional(Endpoint{session.server, session.server_port})
-                                 : std::nullopt,
-             .stands_for_all = first_session_});
+    How how{.from = manager ? "management" : net::format(client),
+            .link = session.device,
+            .delivered_to = session.sent_to
+                                ? std::optional(Endpoint{session.server, session.server_port})
+                                : std::nullopt,
+            .stands_for_all = first_session_};
+    connect("a new session from " + net::format(client), client, sent_to(session), how);
+    how.stands_for_all = false;
+    for (const std::uint16_t port : kFurthestPorts) {
+      how.port = port;
+      connect(fmt::format("a new session from {} port {}", net::format(client), port), client,
+              sent_to(session), how);
+    }
   }
 
   struct How {
@@ -156,6 +164,7 @@ class Administrators {
     bool stands_for_all = false;
     std::string kind{};
     bool is_shut = false;
+    std::uint16_t port = 0;  // the client's; 0: any one
   };
   void connect(const std::string& what, const net::Address& client, const Endpoint& server,
                const How& how) {
@@ -178,6 +187,7 @@ class Administrators {
       syn.fields.source = client;
       syn.fields.destination = server.address;
       syn.fields.destination_port = server.port;
+      if (how.port != 0) syn.fields.source_port = how.port;
       syn.fields.tcp_flags = tcp::kSyn;
       Lifeline line{
           .what = fmt::format("{} to {} port {}", what, net::format(server.address), server.port),
@@ -230,18 +240,21 @@ class Administrators {
                   "management comes in cannot be seen, and was not checked",
            .may_be_risked = true});
     }
-    std::set<net::Address> asked;
+    std::set<std::pair<net::Address, std::uint16_t>> asked;
     std::set<bool> families;
-    const auto ask = [&](const net::Address& client) {
+    const auto ask = [&](const net::Address& client, std::uint16_t port = 0) {
       const bool ipv6 = !net::is_ipv4(client);
-      if (ways_.is_own(client) || !asked.insert(client).second) return;
+      if (ways_.is_own(client) || !asked.insert({client, port}).second) return;
       const bool first = families.insert(ipv6).second;
       for (const Endpoint& door : doors(ipv6, eval::is_link_local(client))) {
-        connect(fmt::format("ssh from {} (management)", net::format(client)), client, door,
+        const std::string from =
+            port == 0 ? net::format(client) : fmt::format("{} port {}", net::format(client), port);
+        connect(fmt::format("ssh from {} (management)", from), client, door,
                 {.from = "management",
                  .stands_for_all = first && !is_shut(),
                  .kind = "ssh from management",
-                 .is_shut = is_shut()});
+                 .is_shut = is_shut(),
+                 .port = port});
       }
     };
     for (const net::Prefix& prefix : facts_.management) {
@@ -258,7 +271,7 @@ class Administrators {
     for (const ManagersAsked::Range& range : all.doubtful) {
       const auto within = [&](const net::Address& client) {
         if (range.first <= client && client <= range.last && managers_.contains(client)) {
-          ask(client);
+          ask(client, range.port);
         }
       };
       within(range.first);
@@ -275,6 +288,11 @@ class Administrators {
       }
     }
     if (all.complete) return;
+    for (const net::Prefix& prefix : facts_.management) {
+      for (const net::Address& client : ends_of(prefix)) {
+        for (const std::uint16_t port : kFurthestPorts) ask(client, port);
+      }
+    }
     const std::vector<net::Address> told_apart = boundaries();
     const std::size_t doors_each =
         std::max<std::size_t>({1, doors(false, false).size(), doors(true, false).size()});
@@ -383,6 +401,17 @@ void add_loopback(Lifelines& into) {
   }
 }
 
+// Which program holds a socket is not known: at which ports ssh is served, by which sessions people
+// have come, and what relays or tunnels carry these.
+void add_unseen_processes(const GuardFacts& facts, Lifelines& all) {
+  if (facts.sees_processes) return;
+  all.unasked.push_back(
+      {.what = "the ssh sessions that are open, and what carries them",
+       .how = std::string("rolewall cannot see which programs hold them, since /proc is not "
+                          "mounted: mount it (`mount -t proc proc /proc`), or else") +
+              (kUseTimer + 1)});
+}
+
 }  // namespace
 
 std::string service_of(std::uint8_t protocol, std::uint16_t port) {
@@ -433,6 +462,7 @@ Lifelines lifelines(const GuardFacts& facts, const std::vector<const ruleset::Ta
                     bool ours_decides) {
   Lifelines all;
   Administrators(facts, tables, ours_decides, all).add();
+  add_unseen_processes(facts, all);
   add_loopback(all);
   add_link_lifelines(facts, tables, all);
   add_tunnel_lifelines(facts, tables, all);

@@ -15,6 +15,7 @@
 #include "observe/listener_queries.h"
 #include "observe/relays.h"
 #include "observe/routing.h"
+#include "observe/socket_owners.h"
 #include "observe/ssh_service.h"
 #include "observe/surroundings.h"
 #include "observe/this_host.h"
@@ -155,6 +156,7 @@ Result<GuardFacts> machine_facts() {
   if (observe::asks_about_bridged()) facts.bridges = std::move(links->bridges);
   facts.queried = observe::queried_devices(facts.machine);
   facts.strict = strict_devices(facts.machine);
+  facts.sees_processes = observe::sees_processes();
   const auto ssh = observe::ssh_service();
   if (!ssh) return std::unexpected(ssh.error());
   for (const observe::SshDoor& door : ssh->doors) {

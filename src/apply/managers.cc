@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "analyze/analysis.h"
+#include "apply/lifelines.h"
 #include "net/protocol.h"
 #include "ruleset/loads.h"
 
@@ -60,13 +61,24 @@ class AllManagers {
         return ipv6 ? net::Address(net::Ipv6{value})
                     : net::Address(net::Ipv4{static_cast<std::uint32_t>(value)});
       };
-      into.push_back({address(lowest), address(highest)});
+      into.push_back({address(lowest), address(highest), port_on(*way, arrives)});
       open = d_.minus(open, box);
     }
     return open == analyze::kNothing;
   }
 
  private:
+  static Part clients_port(bool arrives) { return arrives ? Part::Transport0 : Part::Transport2; }
+  template <class Way>
+  std::uint16_t port_on(const Way& way, bool arrives) {
+    for (const auto& step : way) {
+      if (step.field == space_.field(clients_port(arrives))) {
+        return static_cast<std::uint16_t>(step.values.first);
+      }
+    }
+    return kLeastDrawnPort;
+  }
+
   static Part far(bool ipv6, bool arrives) {
     if (ipv6) return arrives ? Part::Source6 : Part::Destination6;
     return arrives ? Part::Source4 : Part::Destination4;
@@ -113,6 +125,7 @@ class AllManagers {
           d_.both(address, is(arrives ? Part::Transport2 : Part::Transport0, door.port)));
     }
     all = d_.both(all, d_.union_of(std::move(doors)));
+    all = d_.both(all, d_.where(space_.field(clients_port(arrives)), kLeastDrawnPort, UINT16_MAX));
     all = d_.both(all, is(Part::Protocol, net::protocol::kTcp));
     all = d_.both(all, is(Part::Flags, arrives ? kSyn : kSynAck));
     all = d_.both(all, is(Part::Type, 0));
@@ -135,9 +148,10 @@ class AllManagers {
     all = d_.both(d_.both(all, space_.unspent()), space_.packets());
     if (all == analyze::kNothing) return all;
     const analyze::FieldId first = space_.field(far(ipv6, arrives));
+    const analyze::FieldId port = space_.field(clients_port(arrives));
     return d_.quantify(all, [&](analyze::FieldId field) {
-      return field >= first && field < first + (ipv6 ? 4U : 1U) ? analyze::Quantifier::Keep
-                                                                : analyze::Quantifier::Any;
+      const bool is_address = field >= first && field < first + (ipv6 ? 4U : 1U);
+      return is_address || field == port ? analyze::Quantifier::Keep : analyze::Quantifier::Any;
     });
   }
 

@@ -2,6 +2,7 @@
 // analyser, where the evaluator asks of one after the other.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,6 +16,7 @@ struct ManagersAsked {
   struct Range {
     net::Address first;
     net::Address last;
+    std::uint16_t port = 0;  // of the client, at which it may be denied
   };
   // Whether every address that may be denied by one of the devices is in `doubtful`, of which the
   // evaluator is to be asked. False: nothing is said of the others.
@@ -23,7 +25,8 @@ struct ManagersAsked {
   std::string unknown;  // why nothing is known: the budget
 };
 
-// The table alone, while nothing was counted; a connection's first packet, and its answer.
+// The table alone, while nothing was counted; a connection's first packet, from each port that a
+// client may draw, and its answer.
 // REQUIRES: its sets are read whole.
 ManagersAsked ask_all_managers(const ruleset::Table& own, const ruleset::Host& machine,
                                const net::AddressSet& managers, const std::vector<Endpoint>& doors,

@@ -18,15 +18,10 @@
 #include <thread>
 #include <utility>
 
-#include "apply/events.h"
-#include "apply/interrupted.h"
-#include "apply/kernel.h"
 #include "apply/notice.h"
-#include "apply/restore.h"
 #include "apply/state_files.h"
-#include "apply/state_links.h"
 #include "apply/systemd.h"
-#include "apply/waiting.h"
+#include "apply/timed_rollback.h"
 #include "base/time.h"
 
 namespace rolewall::apply {
@@ -38,76 +33,40 @@ constexpr const char* kProcessName = "rolewall-await";  // at most 15 characters
 
 class Watcher {
  public:
-  Watcher(const World& world, std::string directory, Pending pending,
-          const std::optional<Generation>& former)
-      : world_(world),
-        directory_(std::move(directory)),
-        pending_(std::move(pending)),
-        former_(former),
-        terminal_(own_terminal()) {}
+  explicit Watcher(TimedRollback rollback)
+      : rollback_(std::move(rollback)), terminal_(own_terminal()) {}
 
   // False where there is no timer to be had.
   bool set_timer() {
     timer_ = ::timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC);
     if (timer_ < 0) return false;
     itimerspec at{};
-    at.it_value.tv_sec = static_cast<time_t>(pending_.deadline_ns / kNsPerSecond);
-    at.it_value.tv_nsec = static_cast<long>(pending_.deadline_ns % kNsPerSecond);
+    at.it_value.tv_sec = static_cast<time_t>(rollback_.pending().deadline_ns / kNsPerSecond);
+    at.it_value.tv_nsec = static_cast<long>(rollback_.pending().deadline_ns % kNsPerSecond);
     return ::timerfd_settime(timer_, TFD_TIMER_ABSTIME, &at, nullptr) == 0;
   }
 
-  const std::string& token() const { return pending_.token; }
+  const std::string& token() const { return rollback_.pending().token; }
 
   void run() {
     constexpr int kLookMs = 500;
     pollfd timer{.fd = timer_, .events = POLLIN, .revents = 0};
     while (::poll(&timer, 1, kLookMs) <= 0) {
       // Another apply may have taken this one's place, and give it back.
-      if (look() == Sight::NothingWaits) return;
+      if (rollback_.look() == TimedRollback::Sight::NothingWaits) return;
     }
     roll_back();
   }
 
  private:
-  enum class Sight : std::uint8_t { Ours, Another, NothingWaits };
-  // What cannot be read, or was taken away, is no confirmation.
-  Sight look() {
-    const auto file = read_pending(directory_);
-    if (file && *file)
-      return seen_ = (*file)->token == pending_.token ? Sight::Ours : Sight::Another;
-    const auto waits = whatever_waits(directory_).pending;
-    const bool is_the_same = waits && waits->generation == pending_.generation;
-    return is_the_same || !file || !is_settled() ? seen_ : Sight::NothingWaits;
-  }
-
-  // Whether the directory says what became of it. One that was moved away, emptied or made anew
-  // does not.
-  bool is_settled() const {
-    const auto events = read_events(directory_);
-    if (events && !events->all.empty()) return true;
-    const auto current = current_number(directory_);
-    const auto boots = boot_number(directory_);
-    if (!current || !boots || !is_there(directory_, kCurrentLink)) return false;
-    return *current == pending_.generation ? *boots == *current : current->has_value();
-  }
-  // Whether it says anything of what waits, or waited.
-  bool is_told_of() const {
-    const auto file = read_pending(directory_);
-    if (!file || *file) return true;
-    const auto events = read_events(directory_);
-    if (!events || !events->all.empty()) return true;
-    const auto current = current_number(directory_);
-    return !current || (*current && *current == pending_.generation);
-  }
-
   // Again and again: another program's changes, or a directory that cannot be locked, must not
   // leave the host shut.
   void roll_back() {
     constexpr milliseconds kLongestPause{5'000};
     constexpr int kTellEvery = 50;
     milliseconds pause{100};
-    for (int attempt = 0; look() == Sight::Ours; ++attempt) {
-      const Result<TakenBack> done = attempt_once(attempt);
+    for (int attempt = 0; rollback_.look() == TimedRollback::Sight::Ours; ++attempt) {
+      const Result<TakenBack> done = rollback_.attempt(attempt);
       if (done) {
         give_notice(in_words(*done), terminal_);
         return;
@@ -122,53 +81,8 @@ class Watcher {
     }
   }
 
-  Result<TakenBack> attempt_once(int attempt) {
-    constexpr int kWithoutRecord = 3;
-    Result<std::unique_ptr<Kernel>> kernel = world_.open_kernel();
-    if (!kernel) return std::unexpected(kernel.error());
-    Result<std::optional<StateDirectory>> state = StateDirectory::open_existing(directory_);
-    Event event = event_now(world_, EventKind::Expired);
-    event.from = pending_.generation;
-    event.why = "not confirmed by " + pending_.deadline;
-    if (!state) {
-      // Better unrecorded than shut out. Who holds the lock will let it go.
-      const bool is_locked = state.error().kind == ErrorKind::Conflict;
-      if (attempt >= kWithoutRecord && !is_locked) {
-        return return_unrecorded(**kernel, std::move(event));
-      }
-      if (attempt >= kWithoutRecord) TRY(put_back(world_, **kernel, former_, directory_));
-      return std::unexpected(state.error());
-    }
-    if (*state) clear_interrupted(**state, **kernel, world_);
-    // Under the lock: a confirm may have come in between.
-    if (look() != Sight::Ours) return fail(ErrorKind::Refused, "confirmed");
-    if (!*state || !is_told_of()) return return_unrecorded(**kernel, std::move(event));
-    // It may wait in the place of one that never came into force.
-    if (const auto waits = read_pending(directory_); waits && *waits) {
-      event.from = (*waits)->generation;
-    }
-    return return_by_itself(world_, **state, **kernel, std::move(event), former_);
-  }
-
-  // A directory that knows nothing of what waits is told nothing of its end.
-  Result<TakenBack> return_unrecorded(Kernel& kernel, Event event) {
-    auto put = put_back(world_, kernel, former_, directory_);
-    if (!put) return std::unexpected(std::move(put).error());
-    if (former_) event.to = former_->applied.generation;
-    TakenBack done;
-    done.event = std::move(event);
-    done.problems = std::move(put->problems);
-    done.problems.push_back(
-        fmt::format("{} is gone, or cannot be written: it is not recorded there", directory_));
-    return done;
-  }
-
-  const World& world_;
-  std::string directory_;
-  Pending pending_;
-  const std::optional<Generation>& former_;
+  TimedRollback rollback_;
   std::string terminal_;
-  Sight seen_ = Sight::Ours;  // in pending.json, when it could be read last
   int timer_ = -1;
 };
 
@@ -280,7 +194,7 @@ Result<int> start_watch_process(const World& world, const std::string& state_dir
                 fmt::format("cannot set up the rollback (the path of {}: {}): nothing was changed",
                             state_directory, error.message()));
   }
-  const Result<pid_t> watcher = start(Watcher(world, directory, pending, former));
+  const Result<pid_t> watcher = start(Watcher(TimedRollback(world, directory, pending, former)));
   if (!watcher || !systemd_runs_here()) return watcher;
   constexpr std::chrono::seconds kLater{3};  // the process comes first
   TRY(guard_by_systemd(*watcher, pending.token, within + kLater, directory));

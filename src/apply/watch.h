@@ -1,5 +1,6 @@
 // The process that waits to roll back: one of its own, which survives the terminal, the session and
-// the tool. Where systemd runs the machine it is a unit too (systemd.h).
+// the tool. Where systemd runs the machine it is a unit too (systemd.h). What it does when the time
+// is over: timed_rollback.h.
 #pragma once
 
 #include <chrono>

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <net/if_arp.h>
 
 #include <algorithm>
 #include <iterator>
@@ -10,6 +11,7 @@
 #include "eval/dissect.h"
 #include "eval/route.h"
 #include "eval/wire.h"
+#include "ruleset/tunnel_kinds.h"
 
 namespace rolewall::ask {
 namespace {
@@ -48,7 +50,33 @@ bool is_asked(std::string_view direction, ruleset::Hook last) {
   return true;
 }
 
+// Of a "tun" with Ethernet frames a virtual machine holds the other end.
+bool is_wrapping(const ruleset::Interface& interface) {
+  return ruleset::is_tunnel(interface.kind) &&
+         (interface.kind != "tun" || interface.hardware_type != ARPHRD_ETHER);
+}
+
 }  // namespace
+
+std::string assumed_of_tunnel(const ruleset::Host& host, const std::string& device) {
+  const auto found = std::ranges::find(host.interfaces, device, &ruleset::Interface::device);
+  if (found == host.interfaces.end() || !is_wrapping(*found)) return "";
+  return fmt::format(
+      "the packet that carries it is sent: {} is a tunnel ({}), whose own packets meet the rules, "
+      "too",
+      device, found->kind);
+}
+
+std::string remark_on_tunnels(const ruleset::Host& host) {
+  std::vector<std::string> devices;
+  for (const ruleset::Interface& interface : host.interfaces) {
+    if (is_wrapping(interface)) devices.push_back(interface.device);
+  }
+  if (devices.empty()) return "";
+  return fmt::format(
+      "what leaves by {} is carried by packets of this host, which are asked by themselves",
+      fmt::join(devices, ", "));
+}
 
 std::vector<std::string> assumed_of(const Beside& beside, const eval::Packet& packet) {
   std::vector<std::string> tables;

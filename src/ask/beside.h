@@ -8,6 +8,7 @@
 #include "ask/answer.h"
 #include "eval/packet.h"
 #include "net/address.h"
+#include "ruleset/host.h"
 
 namespace rolewall::ask {
 
@@ -33,6 +34,12 @@ std::vector<std::string> assumed_of(const Beside& beside, const eval::Packet& pa
 // (nf_nat_decode_session(), nf_xfrm_me_harder()).
 void weigh(std::vector<Hop>& hops, const Beside& beside, const eval::Packet& packet,
            const eval::Packet& after);
+
+// What carries a packet that leaves by a tunnel's device is a packet of its own; "": it does not
+// leave by one.
+std::string assumed_of_tunnel(const ruleset::Host& host, const std::string& device);
+// The same of all packets; "": there is no tunnel.
+std::string remark_on_tunnels(const ruleset::Host& host);
 
 // The same of all packets, for whoever proves or compares: a sentence each.
 std::vector<std::string> remarks_on(const Beside& beside);

@@ -127,6 +127,8 @@ std::optional<Conversation::Question> Conversation::question_of(const eval::Pack
       question.doubt = "that it arrives, and does not leave";
     } else if (evaluator_.translates(ipv6) && eval::packet_in_error(packet.bytes, ipv6)) {
       question.doubt = "that it is about no connection which the capture does not show";
+    } else if (sightings_.may_be_for_another()) {
+      question.doubt = "that its frame was for this host, whose link address has not been seen yet";
     }
     return question;
   }

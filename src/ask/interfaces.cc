@@ -35,9 +35,9 @@ std::vector<ruleset::Interface> interfaces_for(const ruleset::Host& host,
     const eval::Routes routes(host);
     const auto answer = routes.towards(address);
     if (answer.route != nullptr) {
-      const auto hops = routes.hops_of(*answer.route);
+      const auto ways = routes.ways(address);
       return select(host, answer.route->device, [&](const auto& interface) {
-        return std::ranges::count(hops, interface.device, &ruleset::Route::device) != 0;
+        return std::ranges::count(ways, interface.device, &ruleset::Route::device) != 0;
       });
     }
   }

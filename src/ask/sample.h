@@ -11,6 +11,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ask/ends.h"
@@ -52,6 +53,11 @@ bool is_group(const net::Address& address);
 // The packet in words that `rolewall eval` reads back: "tcp 192.0.2.1:40000 > 203.0.113.10:443
 // flags=syn in=public". What has its usual value (64 bytes, ttl 64, no state) is left out.
 std::string to_words(const Sample& sample);
+
+// Where words describe no packet: what they lack.
+inline constexpr std::string_view kWhyNone =
+    "each end needs an address that its `!` leaves, both of the same family (`df=` is IPv4's), and "
+    "they must not be the same host";
 
 // Who is asked, beyond what the words say. `routes` must outlive it.
 struct Asking {

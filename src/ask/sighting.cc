@@ -51,10 +51,8 @@ std::vector<std::string> Sightings::devices_towards(const net::Address& address)
   std::vector<std::string> devices;
   if (host_.routes) {
     const eval::Routes routes(host_);
-    if (const auto answer = routes.towards(address); answer.route != nullptr) {
-      for (const ruleset::Route* hop : routes.hops_of(*answer.route)) {
-        devices.push_back(hop->device);
-      }
+    for (const ruleset::Route* way : routes.ways(address)) {
+      if (way->type == ruleset::RouteType::Unicast) devices.push_back(way->device);
     }
     return devices;
   }
@@ -86,9 +84,12 @@ std::optional<Seen> Sightings::by_known_mac(eval::Packet& packet) {
   const auto ends = known_mac_.empty() ? std::nullopt : frame_ends(packet);
   if (!ends) return std::nullopt;
   shows_known_mac_ |= ends->from == known_mac_ || ends->to == known_mac_;
-  if (!shows_known_mac_) return std::nullopt;
-  if (ends->from == known_mac_) return Seen::Leaving;
   const bool to_group = (ends->to[0] & 1) != 0;
+  if (!shows_known_mac_) {
+    may_be_for_another_ = !to_group;
+    return std::nullopt;
+  }
+  if (ends->from == known_mac_) return Seen::Leaving;
   if (!to_group && ends->to != known_mac_) packet.type = eval::PacketType::OtherHost;
   return Seen::Arriving;
 }
@@ -147,6 +148,7 @@ Seen Sightings::by_addresses(const eval::Packet& packet) {
 }
 
 Seen Sightings::see(eval::CapturedPacket& captured) {
+  may_be_for_another_ = false;
   if (taken_on_.direction) {
     return *taken_on_.direction == eval::Direction::Send ? Seen::Leaving : Seen::Arriving;
   }

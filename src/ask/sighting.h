@@ -44,6 +44,10 @@ class Sightings {
   // Packets in their order: what one tells of the host's link addresses, the next ones profit from.
   // Writes into the packet that it was for another machine, where its frame says so.
   Seen see(eval::CapturedPacket& captured);
+  // Whether the packet that was seen last may have been for another machine: its frame was to none
+  // of the link addresses that are known to be this host's, of which the capture has shown none
+  // yet.
+  bool may_be_for_another() const { return may_be_for_another_; }
 
   bool is_own(const net::Address& address) const { return own_.contains(address); }
   bool forwards(bool ipv6) const { return ipv6 ? host_.forwards_ipv6 : host_.forwards_ipv4; }
@@ -79,6 +83,7 @@ class Sightings {
   net::AddressSet singles_;  // these without pools and what moves from host to host
   Mac known_mac_;            // of the device, by the host's description; empty: not known
   bool shows_known_mac_ = false;
+  bool may_be_for_another_ = false;
   std::set<Mac> learned_macs_;
   std::deque<Twin> arrived_;
 };

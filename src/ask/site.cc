@@ -307,6 +307,10 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
           host.evaluator->outcomes(end.packet, direction, {.steps = false, .note_reads = true}),
           host.snapshot, &end.packet);
   }
+  if (!hops.empty() && hops.back().verdict == Verdict::Accept) {
+    std::string carried = assumed_of_tunnel(host.snapshot.host, journey.after.out_device);
+    if (!carried.empty()) hops.back().assumed.push_back(std::move(carried));
+  }
   if (!hops.empty() && !beside_.is_empty()) {
     for (std::string& each : assumed_of(beside_, end.packet)) {
       hops.back().assumed.push_back(std::move(each));

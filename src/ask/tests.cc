@@ -35,7 +35,7 @@ const RuleFile* skipping_role(const policy::Policy& policy, Index host, const Ru
 void no_sample(const policy::TestPacket& packet, Diagnostics& diagnostics) {
   report(diagnostics, Code::NoSample, packet.words.span,
          fmt::format("no packet fits `{}`, so this tests nothing", packet.words.text),
-         "both ends need an address of the same family, and must not be the same host");
+         std::string(kWhyNone));
 }
 
 TestCase sampled(const Sampler& sampler, const policy::Test& test, const policy::TestPacket& packet,

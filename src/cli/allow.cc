@@ -7,6 +7,8 @@
 
 #include "apply/apply.h"
 #include "apply/bans.h"
+#include "apply/kernel.h"
+#include "apply/opening_shut.h"
 #include "apply/recorded_facts.h"
 #include "cli/ban_words.h"
 #include "cli/exit_status.h"
@@ -111,6 +113,20 @@ void warn_of_bans(const net::Address& from) {
   }
 }
 
+// Nor does it come through what is asked before, or beside.
+void warn_of_who_shuts(const std::vector<RunTimeEntry>& entries, const AllowOptions& options) {
+  const auto facts = apply::recorded_facts(options.state_directory);
+  const auto kernel = apply::this_world().open_kernel();
+  if (!facts || !kernel) return;
+  for (const RunTimeEntry& entry : entries) {
+    const std::string who = apply::who_shuts(**kernel, *entry.opened, *facts);
+    if (who.empty()) continue;
+    render_notes({fmt::format("{} is opened, and what {} sends there is denied all the same, by {}",
+                              options.service, net::format(entry.opened->from), printable(who))});
+    return;
+  }
+}
+
 int allow(const AllowOptions& options) {
   carry_out_overdue(options.state_directory);
   auto entries = openings(options);
@@ -130,12 +146,11 @@ int allow(const AllowOptions& options) {
     if (added->unrecorded) unrecorded = added->unrecorded;
   }
   warn_of_bans(entries->front().opened->from);
+  warn_of_who_shuts(*entries, options);
   const std::int64_t seconds = left->value_or(std::chrono::seconds(0)).count();
-  out().line(
-      fmt::format("opened {} from {} {}: until {}, then new connections are what the policy "
-                  "says of them",
-                  options.service, options.from, for_how_long(*left),
-                  apply::clock_time(apply::this_world(), seconds)));
+  out().line(fmt::format("opened {} from {} {}: until {}, then the policy decides again",
+                         options.service, options.from, for_how_long(*left),
+                         apply::clock_time(apply::this_world(), seconds)));
   return unrecorded ? report(*unrecorded) : kDone;
 }
 
@@ -176,12 +191,14 @@ void add_opening_options(Verb& verb, AllowOptions& options) {
 }  // namespace
 
 void add_openings(Program& program) {
-  Verb open = program.add_verb(kEmergencyVerbs, "allow", "open a service to one address for a time",
-                               "  sudo rolewall allow ssh from 192.0.2.7 --for 1h\n"
-                               "  sudo rolewall allow tcp/8443 from 2001:db8::7 --for 30m\n"
-                               "\n"
-                               "A ban comes first: what is opened to a banned address stays shut, "
-                               "and that is said.");
+  Verb open =
+      program.add_verb(kEmergencyVerbs, "allow", "open a service to one address for a time",
+                       "  sudo rolewall allow ssh from 192.0.2.7 --for 1h\n"
+                       "  sudo rolewall allow tcp/8443 from 2001:db8::7 --for 30m\n"
+                       "\n"
+                       "A ban comes first, and rules that are asked before the openings: what "
+                       "they deny\n"
+                       "stays shut, and that is said.");
   auto open_options = std::make_shared<AllowOptions>();
   add_opening_options(open, *open_options);
   open.add_option("--for", open_options->time, "how long (30m, 1h, 7d)").type_name("TIME");

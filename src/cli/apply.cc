@@ -252,6 +252,28 @@ void say_that_nothing_is_armed(const ApplyOptions& options, const apply::ApplyOp
       "rolewall: note: no rollback is armed, for there is no terminal: --confirm TIME arms one");
 }
 
+// By its number: once the apply is done, another one is current.
+std::string diff_command(const std::string& state_directory) {
+  const auto last = apply::last_known_applied(state_directory);
+  return last && *last ? fmt::format("rolewall diff generation:{}", (*last)->generation)
+                       : std::string(kDiffToPolicies);
+}
+
+void say_changed_packets(const apply::Plan& plan, const ApplyOptions& options,
+                         const ruleset::Snapshot& snapshot, const policy::Policy& policy) {
+  constexpr std::size_t kMostClasses = 3;
+  if (!plan.drift.empty()) {
+    out().line(kDriftedPackets);
+    return;
+  }
+  const auto packets = changed_packets(options.state_directory, snapshot, &policy);
+  if (!packets) return;
+  for (const std::string& line :
+       short_lines(out(), *packets, kMostClasses, diff_command(options.state_directory))) {
+    out().line(line);
+  }
+}
+
 int run(const ApplyOptions& options) {
   const Looks looks = options.sandbox ? Looks::Around : Looks::OnServer;
   SiteOptions reading_it = options.site;
@@ -301,12 +323,7 @@ int run(const ApplyOptions& options) {
     if (!plan->first) say_changes(lines_of(out(), *plan, Extent::Policy));
     out().line(fmt::format("plan: {}", summary(*plan)));
     if (!plan->first) {
-      constexpr std::size_t kMostClasses = 3;
-      const auto packets = changed_packets(options.state_directory, snapshot, &site.policy);
-      if (packets) {
-        for (const std::string& line : short_lines(out(), *packets, kMostClasses, kDiffToPolicies))
-          out().line(line);
-      }
+      say_changed_packets(*plan, options, snapshot, site.policy);
     }
   }
   say_cuts(snapshot, *how->guard, options.state_directory, {.cuts = options.cut});

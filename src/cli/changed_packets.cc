@@ -12,7 +12,9 @@
 namespace rolewall::cli {
 namespace {
 
-constexpr analyze::Budget kSmallBudget{.edges = 2'000'000, .steps = 30'000'000};
+constexpr std::size_t kMostOfMany = 3;
+// Some seconds.
+constexpr analyze::Budget kSmallBudget{.edges = 6'000'000, .steps = 90'000'000};
 
 }  // namespace
 
@@ -41,20 +43,23 @@ std::optional<ask::Diff> changed_packets(const std::string& state_directory,
 std::vector<std::string> short_lines(const Terminal& to, const ask::Diff& diff, std::size_t most,
                                      std::string_view command) {
   if (diff.classes.empty() && !diff.not_proven.empty()) {
-    return {fmt::format("packets: not compared here, for it takes long ({}): `{}`",
-                        diff.not_proven.front(), command)};
+    return {fmt::format("packets: not compared here, for it takes long: `{}`", command)};
   }
   std::vector<std::string> lines{fmt::format("packets: {}", summary(diff))};
   for (const std::string& what : diff.not_compared) {
     lines.push_back(fmt::format("  not compared: {}", printable(what)));
   }
-  // Of many the first few tell nothing, and a screen is small.
-  if (diff.classes.size() > most) {
-    lines.front() += fmt::format(" (each: `{}`)", command);
-    return lines;
-  }
-  for (std::size_t i = 0; i < diff.classes.size(); ++i) {
-    lines.push_back("  " + line_of(to, diff.classes[i]));
+  // A screen is small. Of many what opens and what closes for certain is told, if that is little;
+  // the first few of much would tell nothing.
+  const bool are_many = diff.classes.size() > most;
+  if (are_many) lines.front() += fmt::format(" (each: `{}`)", command);
+  const std::size_t certain =
+      diff.shown(ask::DiffKind::NewlyAccepted) + diff.shown(ask::DiffKind::NewlyDenied);
+  if (are_many && certain > kMostOfMany) return lines;
+  for (const ask::DiffClass& each : diff.classes) {
+    const bool opens_or_closes =
+        each.kind == ask::DiffKind::NewlyAccepted || each.kind == ask::DiffKind::NewlyDenied;
+    if (!are_many || (opens_or_closes && each.shown)) lines.push_back("  " + line_of(to, each));
   }
   return lines;
 }

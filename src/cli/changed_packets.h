@@ -15,6 +15,9 @@ namespace rolewall::cli {
 
 // What was applied last, and the policies.
 inline constexpr std::string_view kDiffToPolicies = "rolewall diff generation:current";
+// Where another program has changed the table: what was applied last tells nothing of its packets.
+inline constexpr std::string_view kDriftedPackets =
+    "packets: another program has changed the table: `rolewall diff live` compares it";
 
 // `policy`: whose names are used; null: there is none at hand. On one machine: that of `after`.
 // Its budget is small, for nobody asked: what does not end in it is told as such.

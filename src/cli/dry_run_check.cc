@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "ask/site.h"
+#include "cli/same_fate.h"
 #include "ruleset/effects.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
@@ -19,44 +20,6 @@ namespace {
 
 using ruleset::Hook;
 namespace ct_state = ruleset::ct_state;
-
-static_assert(sandbox::Step::kEnd == eval::Decision::kPolicy);
-
-bool same_fate(eval::Fate evaluated, sandbox::Fate seen) {
-  switch (evaluated) {
-    case eval::Fate::Accept:
-      return seen == sandbox::Fate::Accept;
-    case eval::Fate::Drop:
-      return seen == sandbox::Fate::Drop;
-    case eval::Fate::Reject:
-      return seen == sandbox::Fate::Reject;
-    case eval::Fate::Stack:
-      return seen == sandbox::Fate::Stack || seen == sandbox::Fate::Stolen;
-    case eval::Fate::Held:  // by the stack, without a word
-      return seen == sandbox::Fate::Stack;
-    case eval::Fate::Undecided:
-      return false;
-  }
-  return false;
-}
-
-std::string_view word_of(sandbox::Fate fate) {
-  switch (fate) {
-    case sandbox::Fate::Accept:
-      return "accept";
-    case sandbox::Fate::Drop:
-      return "drop";
-    case sandbox::Fate::Reject:
-      return "reject";
-    case sandbox::Fate::Queue:
-      return "queue";
-    case sandbox::Fate::Stolen:
-      return "taken away by a rule";
-    case sandbox::Fate::Stack:
-      return "discarded outside of its chains";
-  }
-  return "";
-}
 
 // Whether the rule asks what earlier packets have left: a limit, a count, or a set whose elements
 // come and go without a change of the ruleset.
@@ -144,7 +107,7 @@ DryRunCheck::Difference DryRunCheck::difference(const eval::Journey& journey,
     }
     if (!same_fate(ours.fate, theirs.fate) && !just_behind) {
       return differs(fmt::format("{}: the dry run says {}, the kernel {}", hook,
-                                 eval::name_of(ours.fate), word_of(theirs.fate)));
+                                 eval::name_of(ours.fate), words_of(theirs.fate)));
     }
     const sandbox::Step* decision = theirs.decision();
     if (decision != nullptr && ours.decided) {

@@ -160,6 +160,7 @@ class Run {
     } else if (options_.each) {
       out().line(fmt::format("{:>6}  {}: {}  {}", captured.number, answer.packet,
                              painted(out(), answer.hop.verdict), why(answer)));
+      if (answer.hop.verdict == Verdict::Conditional) render_conditions(answer);
       for (const ask::Alternative& way : answer.hop.alternatives) {
         out().line(fmt::format("          {}: {}  {}", printable(way.when),
                                painted(out(), way.verdict),
@@ -169,6 +170,17 @@ class Run {
     }
     // Held fragments are left out: the last of them has the verdict of the datagram.
     return ask::is_denied(answer.hop.verdict) && answer.hop.verdict != Verdict::Held;
+  }
+
+  // What the verdict hangs on, and what it is as that was taken.
+  static void render_conditions(const ask::CapturedAnswer& answer) {
+    std::string taken;
+    for (const eval::Condition& condition : answer.conditions) {
+      if (condition.assumed) taken += (taken.empty() ? "" : "; ") + condition.about;
+    }
+    if (taken.empty()) return;
+    out().line(fmt::format("          {} if, as was taken: {}", painted(out(), answer.as_taken),
+                           printable(taken)));
   }
 
   void count(const ask::CapturedAnswer& answer, std::size_t bytes) {

@@ -16,6 +16,10 @@ namespace {
 using Library = nlohmann::ordered_json;
 
 std::string in_quotes(const std::string& text) {
+  // Mostly there is nothing to escape.
+  const bool is_plain = std::ranges::all_of(
+      text, [](char c) { return c >= ' ' && c <= '~' && c != '"' && c != '\\'; });
+  if (is_plain) return '"' + text + '"';
   return Library(text).dump(-1, ' ', false, Library::error_handler_t::replace);
 }
 

@@ -222,6 +222,7 @@ void print_text(const Planned& planned, const PlanOptions& options) {
   if (planned.plan.first) add_defaults(planned.defaults, screen);
   add_guard(planned.guard, screen);
   add_cuts(planned.cuts, planned.sources, options.all, screen);
+  if (!planned.plan.drift.empty()) screen.line(kDriftedPackets);
   if (planned.packets) {
     constexpr std::size_t kMostClasses = 2;
     for (const std::string& line : short_lines(
@@ -273,7 +274,7 @@ int run(const PlanOptions& options) {
       .cuts = ask_about_the_open(facts, snapshot),
       .sources = {snapshot.sources, applied},
       .packets = {}};
-  if (!planned.plan.first && planned.changes()) {
+  if (!planned.plan.first && planned.changes() && planned.plan.drift.empty()) {
     planned.packets = changed_packets(options.state_directory, snapshot, &policies.policy);
   }
   options.format == "json" ? print_json(planned) : print_text(planned, options);

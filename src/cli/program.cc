@@ -33,6 +33,16 @@ constexpr const char* kFooter =
     "Exit status: 0 success or yes, 1 no, 2 wrong command line or unreadable files, 3 the system\n"
     "refused. `rolewall VERB --help` lists a verb's options and examples.";
 
+// `rolewall help VERB`, `rolewall help` and `rolewall version`, as other programs have them.
+std::vector<const char*> as_options(int argc, const char* const* argv) {
+  std::vector<const char*> words(argv, argv + argc);
+  const std::string_view first = argc > 1 ? argv[1] : "";
+  if (first == "version" && argc == 2) return {argv[0], "--version"};
+  if (first != "help" || argc > 3) return words;
+  if (argc == 2) return {argv[0], "--help"};
+  return {argv[0], argv[2], "--help"};
+}
+
 // What is neither a verb nor an option, in the place of the verb: CLI11 only says that it was not
 // expected.
 std::string unknown_verb(const CLI::App& app, int argc, const char* const* argv) {
@@ -175,6 +185,9 @@ void Program::call_on_choice(const Verb& verb, std::function<int()> run) {
 }
 
 int Program::run(int argc, const char* const* argv) {
+  const std::vector<const char*> asked = as_options(argc, argv);
+  argc = static_cast<int>(asked.size());
+  argv = asked.data();
   if (const std::string message = unknown_verb(*app_, argc, argv); !message.empty()) {
     return report_usage(message);
   }

@@ -195,6 +195,8 @@ int run(const ProveOptions& options) {
       beside = std::move(*read);
       say_beside(beside);
     }
+    const std::string tunnels = ask::remark_on_tunnels(snapshot->host);
+    if (!tunnels.empty()) err().line("note: " + tunnels);
     const Subject subject{policy_without_site(snapshot->host), false, {}, {policy::Index{0}, true}};
     ask::Site site(subject.policy, std::move(*snapshot));
     site.set_beside(std::move(beside));

@@ -11,6 +11,17 @@
 namespace rolewall::cli {
 namespace {
 
+void advise_to_name_self(Diagnostics& diagnostics) {
+  Diagnostics advised;
+  for (Diagnostic finding : diagnostics.all()) {
+    if (is(finding, policy::Code::SelfNotHere)) {
+      finding.hint = "name the host, role or tag; or say with --host which host `self` is";
+    }
+    advised.error(finding.code, finding.span, finding.message, finding.hint);
+  }
+  diagnostics = std::move(advised);
+}
+
 // `self` is understood where there is a host that it can be.
 std::optional<policy::PacketWords> parse(const std::string& text, const Subject& subject,
                                          Span place, bool every, Diagnostics& diagnostics) {
@@ -18,7 +29,11 @@ std::optional<policy::PacketWords> parse(const std::string& text, const Subject&
   const bool has_self = std::ranges::any_of(diagnostics.all(), [](const Diagnostic& finding) {
     return is(finding, policy::Code::SelfNotHere);
   });
-  if (!has_self || !subject.asking.self) return words;
+  if (!has_self) return words;
+  if (!subject.asking.self) {
+    advise_to_name_self(diagnostics);
+    return words;
+  }
   diagnostics = {};
   return policy::parse_packet(subject.policy, text, place, true, diagnostics, every);
 }
@@ -67,8 +82,7 @@ std::vector<ask::Sample> understand(const std::string& words, const Subject& sub
   }
   if (samples.empty() && !diagnostics.has_errors()) {
     policy::report(diagnostics, policy::Code::NoSample, place,
-                   fmt::format("\"{}\" describes no packet", words),
-                   "both ends need an address of the same family, and must not be the same host");
+                   fmt::format("\"{}\" describes no packet", words), std::string(ask::kWhyNone));
   }
   if (!diagnostics.has_errors()) return samples;
   if (!subject.has_policies) advise_without_policies(subject, diagnostics);

@@ -83,8 +83,11 @@ void render_hop(const Terminal& terminal, const ask::Hop& hop, const Columns& co
     const std::string& which = alternative.add.empty() ? alternative.when : alternative.add;
     const std::string what =
         alternative.decided_by ? in_words(*alternative.decided_by) : alternative.translated;
-    terminal.line(fmt::format("      {:<16} {}  {}", printable(which),
-                              painted(terminal, alternative.verdict), what));
+    const std::string then = what.empty() ? "" : "  " + what;
+    const std::size_t width = ask::name_of(alternative.verdict).size();
+    constexpr std::size_t kWidest = 9;  // "undecided"
+    terminal.line(fmt::format("      {}{:{}}  {}{}", painted(terminal, alternative.verdict), "",
+                              width < kWidest ? kWidest - width : 0, printable(which), then));
   }
   render_tried(terminal, hop);
 }

@@ -75,6 +75,8 @@ bool is_obeyed(char32_t point) {
 // `kept`: control characters that stay.
 template <class Escape>
 std::string shown(std::string_view text, std::string_view kept, Escape escape) {
+  const bool is_plain = std::ranges::all_of(text, [](char c) { return c >= ' ' && c <= '~'; });
+  if (is_plain) return std::string(text);
   std::string safe;
   while (!text.empty()) {
     const Character next = first_of(text);

@@ -27,6 +27,13 @@ std::uint32_t follow_udp(FlowEntry& entry, std::uint64_t now_ns,
   return settings.udp_timeout_stream;
 }
 
+// nf_conntrack_udplite_packet(): once both have spoken it is a stream, however soon.
+std::uint32_t follow_udp_lite(FlowEntry& entry, const ruleset::ConntrackSettings& settings) {
+  if ((entry.status & flow_status::kSeenReply) == 0) return settings.udp_timeout;
+  entry.status |= flow_status::kAssured;
+  return settings.udp_timeout_stream;
+}
+
 // nf_conntrack_gre_packet().
 std::uint32_t follow_gre(FlowEntry& entry) {
   constexpr std::uint32_t kTimeout = 30;  // gre_timeouts[]
@@ -327,8 +334,10 @@ TcpAnswer::What follow_flow(FlowEntry& entry, ByteSpan packet, bool is_reply, st
       break;
     }
     case protocol::kUdp:
-    case protocol::kUdpLite:
       answer.timeout_s = follow_udp(entry, now_ns, settings);
+      break;
+    case protocol::kUdpLite:
+      answer.timeout_s = follow_udp_lite(entry, settings);
       break;
     case protocol::kIcmp:
       answer.timeout_s = settings.icmp_timeout;

@@ -140,20 +140,54 @@ std::vector<const Route*> Routes::hops_of(const Route& route) const {
 }
 
 bool Routes::leads_by(const Route& route, std::string_view device) const {
-  if (!host_.routes) return false;
-  return std::ranges::any_of(*host_.routes, [&](const Route& other) {
-    return other.table == route.table && other.to == route.to && other.metric == route.metric &&
-           other.device == device;
-  });
+  return std::ranges::count(hops_of(route), device, &Route::device) != 0;
+}
+
+// rt6_score_route(): the preference counts more than the device.
+std::vector<const Route*> Routes::best_beside(const Route& route, std::string_view came_by,
+                                              std::string_view device) const {
+  std::vector<const Route*> best;
+  int most = -1;
+  for (const Route& other : *host_.routes) {
+    if (other.table != route.table || other.to != route.to || other.metric != route.metric)
+      continue;
+    if (!device.empty() && other.device != device) continue;
+    const int score = 2 * static_cast<int>(other.preference) + (other.device == came_by ? 1 : 0);
+    if (score < most) continue;
+    if (score > most) best.clear();
+    most = score;
+    best.push_back(&other);
+  }
+  return best;
+}
+
+std::vector<const Route*> Routes::ways(const net::Address& to, std::string_view came_by,
+                                       std::string_view device) const {
+  const Route* found = find_by(to, device);
+  if (found == nullptr) return {};
+  if (net::is_ipv4(to)) return hops_of(*found);
+  std::vector<const Route*> ways;
+  for (const Route* each : best_beside(*found, came_by, device)) {
+    for (const Route* hop : hops_of(*each)) {
+      const bool is_new = std::ranges::none_of(ways, [&](const Route* other) {
+        return other->device == hop->device && other->type == hop->type;
+      });
+      if (is_new) ways.push_back(hop);
+    }
+  }
+  return ways;
 }
 
 Routes::Answer Routes::towards(const net::Address& to, std::string_view device) const {
   if (!known()) return {.error = "no route is known"};
-  const Route* route = find_by(to, device);
-  if (route == nullptr) return {.error = "there is no route to it"};
-  switch (route->type) {
+  const std::vector<const Route*> found = ways(to, {}, device);
+  return found.empty() ? Answer{.error = "there is no route to it"} : answer(*found.front());
+}
+
+Routes::Answer Routes::answer(const Route& route) {
+  switch (route.type) {
     case RouteType::Unicast:
-      return {.route = route};
+      return {.route = &route};
     case RouteType::Blackhole:
       return {.error = "its route is a black hole"};
     case RouteType::Unreachable:

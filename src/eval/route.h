@@ -45,8 +45,18 @@ class Routes {
     const ruleset::Route* route = nullptr;  // to another host; null where there is an error
     const char* error = nullptr;
   };
-  // With a device: among the routes by that one alone.
+  // With a device: among the routes by that one alone. The first of ways().
   Answer towards(const net::Address& to, std::string_view device = {}) const;
+  // Of a route that a lookup ended in.
+  static Answer answer(const ruleset::Route& route);
+
+  // The routes that the kernel may send a packet by which came in by `came_by` ("": it is this
+  // host's own): one for each device, mostly one alone; none where no route fits. Of several next
+  // hops it takes one by a hash of the flow. Of several IPv6 routes of one prefix and metric it
+  // takes that of the best preference, then that by `came_by`; where these are alike, it depends
+  // on which gateway answers (find_rr_leaf(), rt6_score_route() of net/ipv6/route.c).
+  std::vector<const ruleset::Route*> ways(const net::Address& to, std::string_view came_by = {},
+                                          std::string_view device = {}) const;
 
   // Whether a route of type local, broadcast or anycast fits best. False where none is known.
   bool leads_here(const net::Address& to, std::string_view device = {}) const;
@@ -67,12 +77,17 @@ class Routes {
   const ruleset::Route* find_between(const net::Address& to, const net::Address& from) const;
 
   // The next hops of the route, one for each device that it may lead by: itself alone, mostly.
+  // What a lookup of the `fib` expression ends in is the first of the routes beside it.
   std::vector<const ruleset::Route*> hops_of(const ruleset::Route& route) const;
 
-  // Whether the route, or one beside it of the same prefix and metric, leads by the device.
+  // Whether the route leads by the device, or one of its next hops does (fib_info_nh_uses_dev()). A
+  // route beside it of the same prefix and metric is another: the kernel takes the first.
   bool leads_by(const ruleset::Route& route, std::string_view device) const;
 
  private:
+  std::vector<const ruleset::Route*> best_beside(const ruleset::Route& route,
+                                                 std::string_view came_by,
+                                                 std::string_view device) const;
   // "" for any device.
   const ruleset::Route* find_in(std::uint32_t table, const net::Address& to,
                                 std::string_view device) const;

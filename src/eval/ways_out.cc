@@ -32,15 +32,16 @@ std::optional<std::string> WaysOut::choose(Frame& frame, const net::Address& to)
   return device;
 }
 
-// Of a route by several next hops the kernel takes one by a hash of the flow
-// (fib_select_multipath(), fib6_select_path()).
-const ruleset::Route* WaysOut::choose_hop(Frame& frame, const ruleset::Route& route,
-                                          const net::Address& to) const {
-  const std::vector<const ruleset::Route*> hops = routes_.hops_of(route);
-  if (hops.size() == 1) return hops.front();
-  const ruleset::Route* chosen = hops[frame.choices->choose(hops.size())];
+// fib_select_multipath(), fib6_table_lookup(), fib6_select_path().
+Routes::Answer WaysOut::choose_route(Frame& frame, const net::Address& to, std::string_view came_by,
+                                     std::string_view device) const {
+  const std::vector<const ruleset::Route*> ways = routes_.ways(to, came_by, device);
+  if (ways.empty()) return routes_.towards(to, device);
+  if (ways.size() == 1) return Routes::answer(*ways.front());
+  const Routes::Answer chosen = Routes::answer(*ways[frame.choices->choose(ways.size())]);
   frame.conditions.push_back(
-      {.about = fmt::format("the next hop towards {}", net::format(to)), .is = chosen->device});
+      {.about = fmt::format("the next hop towards {}", net::format(to)),
+       .is = chosen.route == nullptr ? std::string("none") : chosen.route->device});
   return chosen;
 }
 
@@ -58,13 +59,13 @@ bool WaysOut::find(Frame& frame, Journey& journey) const {
     if (device) frame.leaves_by = frame.way_out = *device;
     return device.has_value();
   }
-  const Routes::Answer answer =
-      routes_.towards(to, is_link_local(to) ? frame.in_device : std::string_view());
+  const Routes::Answer answer = choose_route(
+      frame, to, frame.in_device, is_link_local(to) ? frame.in_device : std::string_view());
   if (answer.error != nullptr) {
     journey.hooks.push_back(stopped_by_stack(Hook::Forward, answer.error));
     return false;
   }
-  frame.route = choose_hop(frame, *answer.route, to);
+  frame.route = answer.route;
   frame.leaves_by = frame.route->device;
   return true;
 }
@@ -90,9 +91,9 @@ const char* WaysOut::again(Frame& frame) const {
     device = choose(frame, to);
     if (!device) return kRefusedByRules;
   } else {
-    const Routes::Answer answer = routes_.towards(to);
+    const Routes::Answer answer = choose_route(frame, to, {}, {});
     if (answer.error != nullptr) return answer.error;
-    device = choose_hop(frame, *answer.route, to)->device;
+    device = answer.route->device;
   }
   if (!takes_loopback_source(frame, *device)) {
     return "it is routed again, and a loopback address leaves the host by no route";

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <linux/fib_rules.h>
+#include <linux/icmpv6.h>
 #include <linux/if.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
@@ -17,6 +18,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "netlink/route_dump.h"
@@ -26,6 +28,7 @@ namespace {
 
 using ruleset::Interface;
 using ruleset::Route;
+using ruleset::RouterPreference;
 using ruleset::RouteType;
 
 std::string kind_of(const AttributeMap& link) {
@@ -150,18 +153,40 @@ bool is_kernels_own(const fib_rule_hdr& rule, const AttributeMap& attributes) {
          (table == RT_TABLE_LOCAL || table == RT_TABLE_MAIN || table == RT_TABLE_DEFAULT);
 }
 
-// False where routes are looked up otherwise than by these tables.
+// False where routes are looked up otherwise than by these tables: a rule more, one less, or in
+// another order. A kernel without IPv6 has no rules for it.
 Result<bool> has_plain_rules(RouteDumper& dumper) {
   bool plain = true;
   for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
+    std::map<std::uint32_t, std::uint32_t> tables;  // by preference
     TRY(dumper.dump(RTM_GETRULE, sizeof(fib_rule_hdr), family, "routing rules",
                     [&](const nlmsghdr& message) {
-                      plain &= is_kernels_own(header_of<fib_rule_hdr>(message),
-                                              attributes_of<fib_rule_hdr>(message));
+                      const auto& rule = header_of<fib_rule_hdr>(message);
+                      const AttributeMap attributes = attributes_of<fib_rule_hdr>(message);
+                      plain &= is_kernels_own(rule, attributes);
+                      tables.emplace(number(attributes, FRA_PRIORITY),
+                                     number(attributes, FRA_TABLE, rule.table));
                     }));
+    std::vector<std::uint32_t> order;
+    for (const auto& [preference, table] : tables) order.push_back(table);
+    constexpr std::array<std::uint32_t, 3> kUsual{RT_TABLE_LOCAL, RT_TABLE_MAIN, RT_TABLE_DEFAULT};
+    const bool has_both =
+        order.size() >= 2 && std::equal(order.begin(), order.begin() + 2, kUsual.begin());
+    const bool is_usual =
+        has_both && (order.size() == 2 || (order.size() == 3 && order[2] == kUsual[2]));
+    plain &= is_usual || (family == AF_INET6 && order.empty());
   }
   return plain;
 }
+
+// A route, or one of its next hops, as the kernel has it.
+struct KernelRoute {
+  Route route;
+  // Nothing is sent by it: its device is down, or has no carrier and
+  // net.*.conf.DEVICE.ignore_routes_with_linkdown is set (fib_nexthop_info() says RTNH_F_DEAD of
+  // both).
+  bool dead = false;
+};
 
 // By whom and by which device it leads: of the route, or of one of its next hops.
 bool set_next_hop(Route& route, std::uint32_t device_index, const AttributeMap& attributes,
@@ -177,10 +202,24 @@ bool set_next_hop(Route& route, std::uint32_t device_index, const AttributeMap& 
   return true;
 }
 
+// RTA_PREF, of IPv6 alone, as ICMPv6 writes it: 1 high, 0 medium, 3 low.
+RouterPreference preference_in(const AttributeMap& attributes) {
+  const auto at = attributes.find(RTA_PREF);
+  if (at == attributes.end() || at->second.size() != 1) return RouterPreference::Medium;
+  if (at->second[0] == ICMPV6_ROUTER_PREF_HIGH) return RouterPreference::High;
+  return at->second[0] == ICMPV6_ROUTER_PREF_LOW ? RouterPreference::Low : RouterPreference::Medium;
+}
+
+// fib6_is_reject() of net/ipv6/route.c: what goes to the loopback device is refused, but its own.
+bool is_refused_by_loopback(const Route& route) {
+  return route.type == RouteType::Unicast && route.device == "lo" &&
+         !net::is_ipv4(route.to.address) && !net::is_loopback(route.to.address);
+}
+
 // Each next hop apart; nothing where it is of no known type, or leads by no known device.
-std::vector<Route> routes_of(const rtmsg& header, const AttributeMap& attributes,
-                             const Devices& devices) {
-  std::vector<Route> found;
+std::vector<KernelRoute> routes_of(const rtmsg& header, const AttributeMap& attributes,
+                                   const Devices& devices) {
+  std::vector<KernelRoute> found;
   if (header.rtm_type < RTN_UNICAST || header.rtm_type > RTN_THROW) return found;
   Route route;
   const net::Address everywhere =
@@ -189,21 +228,26 @@ std::vector<Route> routes_of(const rtmsg& header, const AttributeMap& attributes
   route.type = static_cast<RouteType>(header.rtm_type);
   route.table = number(attributes, RTA_TABLE, header.rtm_table);
   route.metric = number(attributes, RTA_PRIORITY);
+  route.preference = preference_in(attributes);
   if (const auto metrics = attributes.find(RTA_METRICS); metrics != attributes.end()) {
     const AttributeMap values = attributes_in(metrics->second);
     route.mtu = number(values, RTAX_MTU);
     route.mtu_locked = (number(values, RTAX_LOCK) & (1U << RTAX_MTU)) != 0;
   }
   if (const auto hops = attributes.find(RTA_MULTIPATH); hops != attributes.end()) {
-    for_each_next_hop(hops->second, [&](std::uint32_t index, const AttributeMap& hop) {
-      if (set_next_hop(route, index, hop, devices)) found.push_back(route);
+    for_each_next_hop(hops->second, [&](const rtnexthop& hop, const AttributeMap& told) {
+      const bool dead = (hop.rtnh_flags & RTNH_F_DEAD) != 0;
+      if (set_next_hop(route, static_cast<std::uint32_t>(hop.rtnh_ifindex), told, devices)) {
+        found.push_back({route, dead});
+      }
     });
-    for (Route& hop : found) hop.one_of_several = found.size() > 1;
+    for (KernelRoute& hop : found) hop.route.one_of_several = found.size() > 1;
     return found;
   }
   const bool leads_somewhere = route.type < RouteType::Blackhole;
   if (!leads_somewhere || set_next_hop(route, number(attributes, RTA_OIF), attributes, devices)) {
-    found.push_back(route);
+    if (is_refused_by_loopback(route)) route.type = RouteType::Unreachable;
+    found.push_back({route, (header.rtm_flags & RTNH_F_DEAD) != 0});
   }
   return found;
 }
@@ -213,7 +257,7 @@ std::size_t count_hops(const AttributeMap& attributes) {
   const auto hops = attributes.find(RTA_MULTIPATH);
   if (hops == attributes.end()) return 1;
   std::size_t count = 0;
-  for_each_next_hop(hops->second, [&](std::uint32_t, const AttributeMap&) { ++count; });
+  for_each_next_hop(hops->second, [&](const rtnexthop&, const AttributeMap&) { ++count; });
   return count;
 }
 
@@ -228,6 +272,19 @@ bool is_plain(const rtmsg& header, const AttributeMap& attributes) {
   const bool is_told = encapsulation == LWTUNNEL_ENCAP_IP || encapsulation == LWTUNNEL_ENCAP_IP6;
   return header.rtm_tos == 0 && header.rtm_src_len == 0 &&
          (!attributes.contains(RTA_ENCAP) || is_told);
+}
+
+// Whether IPv6 routes of one prefix and metric lead by several devices: which one is taken depends
+// on the packet, and on who answers. Those of groups and of a link's own addresses are asked by
+// device.
+bool has_alike(const std::vector<Route>& routes) {
+  std::set<std::tuple<std::uint32_t, net::Prefix, std::uint32_t>> seen;
+  return std::ranges::any_of(routes, [&](const Route& route) {
+    const net::Address& to = route.to.address;
+    return !net::is_ipv4(to) && !is_of_link(to) && !net::is_multicast(to) &&
+           route.type == RouteType::Unicast &&
+           !seen.emplace(route.table, route.to, route.metric).second;
+  });
 }
 
 // As programs that speak a routing protocol sign their routes.
@@ -247,13 +304,13 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
   bool whole = *plain;  // by longest prefixes, each next hop apart
   bool has_several = false;
   machine.has_routing_rules = !*plain;
-  std::vector<Route> routes;  // all there are
+  std::vector<Route> alive;
   for (const std::uint8_t family : {std::uint8_t{AF_INET}, std::uint8_t{AF_INET6}}) {
     TRY(dumper.dump(RTM_GETROUTE, sizeof(rtmsg), family, "routes", [&](const nlmsghdr& message) {
       const auto& header = header_of<rtmsg>(message);
       if (header.rtm_family != family || (header.rtm_flags & RTM_F_CLONED) != 0) return;
       const AttributeMap attributes = attributes_of<rtmsg>(message);
-      const std::vector<Route> found = routes_of(header, attributes, devices);
+      const std::vector<KernelRoute> found = routes_of(header, attributes, devices);
       const auto device = devices.find(number(attributes, RTA_OIF));
       if (header.rtm_protocol == RTPROT_RA && device != devices.end() &&
           std::ranges::count(machine.advertised, device->second) == 0) {
@@ -264,8 +321,8 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
         uplinks.insert(number(attributes, RTA_OIF));
         const auto hops = attributes.find(RTA_MULTIPATH);
         if (hops != attributes.end()) {
-          for_each_next_hop(hops->second, [&](std::uint32_t index, const AttributeMap&) {
-            uplinks.insert(index);
+          for_each_next_hop(hops->second, [&](const rtnexthop& hop, const AttributeMap&) {
+            uplinks.insert(static_cast<std::uint32_t>(hop.rtnh_ifindex));
           });
         }
       }
@@ -279,12 +336,15 @@ Result<void> read_routes(RouteDumper& dumper, const Devices& devices, Machine& m
       has_several |= attributes.contains(RTA_MULTIPATH);
       machine.has_added_local_routes |=
           family == AF_INET && header.rtm_type == RTN_LOCAL && header.rtm_protocol != RTPROT_KERNEL;
-      routes.insert(routes.end(), found.begin(), found.end());
+      for (const KernelRoute& each : found) {
+        machine.possible_routes.push_back(each.route);
+        if (!each.dead) alive.push_back(each.route);
+      }
     }));
   }
-  machine.possible_routes = routes;
-  if (whole && !has_several) machine.routes = routes;
-  if (whole) machine.routes_by_hop = std::move(routes);
+  has_several |= has_alike(alive);
+  if (whole && !has_several) machine.routes = alive;
+  if (whole) machine.routes_by_hop = std::move(alive);
   return {};
 }
 

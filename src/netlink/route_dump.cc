@@ -123,14 +123,13 @@ std::optional<net::Address> address(const AttributeMap& attributes, std::uint16_
 }
 
 void for_each_next_hop(View multipath,
-                       const std::function<void(std::uint32_t, const AttributeMap&)>& visit) {
+                       const std::function<void(const rtnexthop&, const AttributeMap&)>& visit) {
   while (multipath.size() >= sizeof(rtnexthop)) {
     rtnexthop hop{};
     std::memcpy(&hop, multipath.data(), sizeof hop);
     if (hop.rtnh_len < sizeof hop || hop.rtnh_len > multipath.size()) return;
     const std::size_t size = hop.rtnh_len;
-    visit(static_cast<std::uint32_t>(hop.rtnh_ifindex),
-          attributes_in(multipath.subspan(sizeof hop, size - sizeof hop)));
+    visit(hop, attributes_in(multipath.subspan(sizeof hop, size - sizeof hop)));
     multipath = multipath.subspan(std::min(RTNH_ALIGN(size), multipath.size()));
   }
 }

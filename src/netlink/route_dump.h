@@ -4,8 +4,10 @@
 #pragma once
 
 #include <libmnl/libmnl.h>
+#include <linux/rtnetlink.h>
 
 #include <cstdint>
+
 #include <functional>
 #include <map>
 #include <optional>
@@ -61,9 +63,9 @@ std::string text(const AttributeMap& attributes, std::uint16_t type);
 std::optional<net::Address> address(View bytes);
 std::optional<net::Address> address(const AttributeMap& attributes, std::uint16_t type);
 
-// Of a route by several ways (RTA_MULTIPATH): the index of each next hop's device, and what else is
-// said of it.
+// Of a route by several ways (RTA_MULTIPATH): each next hop, by its device's index, and what else
+// is said of it.
 void for_each_next_hop(View multipath,
-                       const std::function<void(std::uint32_t, const AttributeMap&)>& visit);
+                       const std::function<void(const rtnexthop&, const AttributeMap&)>& visit);
 
 }  // namespace rolewall::netlink

@@ -21,6 +21,7 @@
 
 #include "net/protocol.h"
 #include "netlink/route_dump.h"
+#include "ruleset/tunnel_kinds.h"
 
 namespace rolewall::netlink {
 namespace {
@@ -92,12 +93,6 @@ void take_parameters(TunnelLink& link, const AttributeMap& data) {
     add_peer(link, address_among(data, {IFLA_IPTUN_LOCAL}),
              address_among(data, {IFLA_IPTUN_REMOTE}));
   }
-}
-
-bool is_tunnel(std::string_view kind) {
-  return is_among(kind, {"tun",    "wireguard", "vxlan", "geneve",  "gre",    "gretap", "erspan",
-                         "ip6gre", "ip6gretap", "ipip",  "sit",     "ip6tnl", "vti",    "vti6",
-                         "xfrm",   "l2tp",      "ovpn",  "bareudp", "ppp",    "amt",    "gtp"});
 }
 
 struct Link {
@@ -173,7 +168,10 @@ Result<void> read_told_peers(RouteDumper& dumper, std::map<std::uint32_t, Tunnel
       const AttributeMap route = attributes_of<rtmsg>(message);
       take(number(route, RTA_OIF), route);
       const auto hops = route.find(RTA_MULTIPATH);
-      if (hops != route.end()) for_each_next_hop(hops->second, take);
+      if (hops == route.end()) return;
+      for_each_next_hop(hops->second, [&](const rtnexthop& hop, const AttributeMap& told) {
+        take(static_cast<std::uint32_t>(hop.rtnh_ifindex), told);
+      });
     }));
   }
   return {};
@@ -239,7 +237,7 @@ std::optional<TunnelLink> tunnel_of(const nlmsghdr& link) {
   TunnelLink tunnel;
   tunnel.device = text(attributes, IFLA_IFNAME);
   tunnel.kind = text(parts, IFLA_INFO_KIND);
-  if (!is_tunnel(tunnel.kind)) return std::nullopt;
+  if (!ruleset::is_tunnel(tunnel.kind)) return std::nullopt;
   const auto data = parts.find(IFLA_INFO_DATA);
   if (data != parts.end()) take_parameters(tunnel, attributes_in(data->second));
   return tunnel;

@@ -1,10 +1,8 @@
 #include "observe/log_event.h"
 
 #include <fmt/format.h>
-#include <net/if.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 
 #include "net/built_in_steps.h"
@@ -18,13 +16,6 @@ namespace step = net::step;
 // NF_INET_*.
 constexpr std::uint8_t kForwardHook = 2;
 constexpr std::uint8_t kLocalOutHook = 3;
-
-std::string device_name(std::uint32_t index) {
-  if (index == 0) return "";
-  std::array<char, IF_NAMESIZE> name{};
-  if (::if_indextoname(index, name.data()) == nullptr) return fmt::format("#{}", index);
-  return name.data();
-}
 
 // By the hook: a rule's own word agrees with it, and a step has none.
 Direction direction_at(std::uint8_t hook) {
@@ -178,8 +169,8 @@ std::optional<LogEvent> log_event(const LogLine& line) {
   return LogEvent{.name = std::string(prefix->name),
                   .fate = std::string(prefix->fate),
                   .direction = direction_at(line.hook),
-                  .in_device = device_name(line.in_device),
-                  .out_device = device_name(line.out_device),
+                  .in_device = std::string(line.in_device),
+                  .out_device = std::string(line.out_device),
                   .user = line.user,
                   .time_ns = line.time_ns,
                   .packet = packet_head(line.packet)};

@@ -12,8 +12,8 @@ void make_key(const LogLine& line, std::string& key) {
     key.append(static_cast<const char*>(bytes), size);
   };
   put(&line.hook, sizeof line.hook);
-  put(&line.in_device, sizeof line.in_device);
-  put(&line.out_device, sizeof line.out_device);
+  key.append(line.in_device).push_back('/');  // which is in no name of a device
+  key.append(line.out_device).push_back('/');
   const auto packet = packet_head(line.packet);
   if (!packet) return;
   for (const net::Address* address : {&packet->from, &packet->to}) {

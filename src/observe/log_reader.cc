@@ -4,8 +4,10 @@
 #include <fmt/format.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
+#include <net/if.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <vector>
@@ -113,8 +115,16 @@ std::uint64_t clock_now() {
                                         .count());
 }
 
+std::string name_now(std::uint32_t index) {
+  std::array<char, IF_NAMESIZE> name{};
+  if (::if_indextoname(index, name.data()) == nullptr) return fmt::format("#{}", index);
+  return name.data();
+}
+
 struct Numbered {
   LogLine line;
+  std::uint32_t in_device = 0;
+  std::uint32_t out_device = 0;
   std::optional<std::uint32_t> number;
 };
 
@@ -129,10 +139,10 @@ Numbered decode_line(View attributes) {
         found.line.time_ns = time_in(payload);
         break;
       case NFULA_IFINDEX_INDEV:
-        found.line.in_device = be32_at(payload);
+        found.in_device = be32_at(payload);
         break;
       case NFULA_IFINDEX_OUTDEV:
-        found.line.out_device = be32_at(payload);
+        found.out_device = be32_at(payload);
         break;
       case NFULA_PAYLOAD:
         found.line.packet = payload;
@@ -178,8 +188,16 @@ Result<LogReader> LogReader::open(std::uint16_t group) {
   return LogReader(std::move(*socket));
 }
 
+std::string_view LogReader::device_name(std::uint32_t index) {
+  if (index == 0) return "";
+  const auto [at, is_new] = device_names_.try_emplace(index);
+  if (is_new) at->second = name_now(index);
+  return at->second;
+}
+
 Result<void> LogReader::read(int timeout_ms, const std::function<void(const LogLine&)>& visit) {
   std::uint64_t now = 0;
+  device_names_.clear();
   const auto read = socket_.read(timeout_ms, [&](const netlink::Answer& message) {
     if (message.type != netlink::nfnetlink_type(NFNL_SUBSYS_ULOG, NFULNL_MSG_PACKET)) return;
     Numbered found = decode_line(message.attributes);
@@ -188,6 +206,8 @@ Result<void> LogReader::read(int timeout_ms, const std::function<void(const LogL
       next_ = *found.number + 1;
     }
     ++taken_;
+    found.line.in_device = device_name(found.in_device);
+    found.line.out_device = device_name(found.out_device);
     // The kernel stamps none that this host sends (__build_packet_message).
     if (found.line.time_ns == 0) {
       if (now == 0) now = clock_now();

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -19,10 +20,10 @@
 namespace rolewall::observe {
 
 struct LogLine {
-  std::string_view prefix;  // as the rule says it
-  std::uint8_t hook = 0;    // NF_INET_*
-  std::uint32_t in_device = 0;
-  std::uint32_t out_device = 0;
+  std::string_view prefix;     // as the rule says it
+  std::uint8_t hook = 0;       // NF_INET_*
+  std::string_view in_device;  // "" for none
+  std::string_view out_device;
   std::optional<std::uint32_t> user;  // who has sent it, of a packet of this host's
   std::uint64_t time_ns = 0;          // since 1970
   netlink::View packet;               // its beginning, from the network header on
@@ -44,7 +45,11 @@ class LogReader {
  private:
   explicit LogReader(netlink::EventSocket socket) : socket_(std::move(socket)) {}
 
+  std::string_view device_name(std::uint32_t index);
+
   netlink::EventSocket socket_;
+  // Asked for once in a read(): devices are renamed, and lines come by tens of thousands.
+  std::map<std::uint32_t, std::string> device_names_;
   std::optional<std::uint32_t> next_;  // the number that should come
   std::uint64_t lost_ = 0;
   std::uint64_t taken_ = 0;

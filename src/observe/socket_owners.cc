@@ -109,6 +109,10 @@ Standing standing_of(unsigned process) {
 
 }  // namespace
 
+bool sees_processes() {
+  return ::access("/proc/self/stat", R_OK) == 0;
+}
+
 SocketOwners socket_owners() {
   SocketOwners owners;
   for (const unsigned process : numbers_in("/proc")) {

@@ -12,6 +12,9 @@
 
 namespace rolewall::observe {
 
+// Whether /proc is mounted, and this process in it: else none is seen.
+bool sees_processes();
+
 // Names of programs ("sshd"), by the socket's inode. Of several that hold one socket the first that
 // was started.
 using SocketOwners = std::unordered_map<std::uint64_t, std::string>;

@@ -90,6 +90,16 @@ std::optional<ServicePart> service_part(std::string_view literal) {
   return part;
 }
 
+KnownService known_service(const std::vector<std::string>& literals) {
+  KnownService service;
+  for (const std::string& literal : literals) {
+    const auto part = service_part(literal);
+    if (part) service.parts.push_back(*part);
+    if (!part) service.all_parts_known = false;
+  }
+  return service;
+}
+
 // As the record writes them; absent where one is no address ("300 prefixes (...)").
 std::optional<net::AddressSet> address_list(const std::vector<std::string>& texts) {
   std::vector<net::Prefix> prefixes;
@@ -163,8 +173,7 @@ bool WrittenRule::serves(std::uint8_t protocol, std::uint16_t port,
 WrittenPolicy::WrittenPolicy(const ruleset::Snapshot& snapshot,
                              const std::map<std::string, std::vector<net::Prefix>>& hosts) {
   for (const auto& [name, addresses] : hosts) {
-    named_.push_back(
-        {.name = name, .addresses = net::AddressSet::from(addresses), .is_host = true});
+    add_name(name, net::AddressSet::from(addresses), true);
   }
   add_names(snapshot);
   for (const ruleset::Written& written : snapshot.written) {
@@ -194,20 +203,27 @@ void WrittenPolicy::add_names(const ruleset::Snapshot& snapshot) {
   for (const ruleset::Written& written : snapshot.written) {
     if (written.kind == "service") {
       const auto* values = values_of(written, "service");
-      if (values != nullptr) services_[written.name] = *values;
+      if (values != nullptr) services_[written.name] = known_service(*values);
     } else if (written.kind == "defaults") {
       defaults_ = {written};
     } else if (const auto* out = values_of(written, "left out"); out != nullptr) {
       const auto set = address_list(*out);
-      if (set) named_.push_back({.name = written.name, .addresses = ~*set, .is_host = false});
+      if (set) add_name(written.name, ~*set, false);
     } else if (const auto* in = values_of(written, "addresses"); in != nullptr) {
       const auto set = address_list(*in);
-      if (set) {
-        named_.push_back(
-            {.name = written.name, .addresses = *set, .is_host = written.kind == "host"});
-      }
+      if (set) add_name(written.name, *set, written.kind == "host");
     }
   }
+}
+
+void WrittenPolicy::add_name(const std::string& name, net::AddressSet addresses, bool is_host) {
+  const bool is_any = (net::AddressSet::all() - addresses).empty();
+  const long double width = width_of(addresses);
+  named_.push_back({.name = name,
+                    .addresses = std::move(addresses),
+                    .is_host = is_host,
+                    .is_any = is_any,
+                    .width = width});
 }
 
 void WrittenPolicy::add_rule(const ruleset::Written& written) {
@@ -240,14 +256,10 @@ void WrittenPolicy::add_rule(const ruleset::Written& written) {
   if (!rule.from_words.empty()) rule.from = addresses_of(rule.from_words);
   if (!rule.to_words.empty()) rule.to = addresses_of(rule.to_words);
   for (const std::string& service : rule.services) {
-    const auto known = services_.find(service);
-    const std::vector<std::string> literals =
-        known == services_.end() ? std::vector{service} : known->second;
-    for (const std::string& literal : literals) {
-      const auto part = service_part(literal);
-      if (part) rule.parts.push_back(*part);
-      if (!part) rule.all_parts_known = false;
-    }
+    const auto named = services_.find(service);
+    const KnownService known = named == services_.end() ? known_service({service}) : named->second;
+    rule.parts.insert(rule.parts.end(), known.parts.begin(), known.parts.end());
+    rule.all_parts_known = rule.all_parts_known && known.all_parts_known;
   }
   rules_.push_back(std::move(rule));
 }
@@ -289,17 +301,10 @@ const ruleset::Written* WrittenPolicy::defaults() const {
 
 std::string WrittenPolicy::name_of(const net::Address& address) const {
   const NamedAddresses* best = nullptr;
-  long double least = 0;
   for (const NamedAddresses& each : named_) {
     if (!each.addresses.contains(address)) continue;
     if (each.is_host) return each.name;
-    if ((net::AddressSet::all() - each.addresses).empty())
-      continue;  // a name for `any` says nothing
-    const long double width = width_of(each.addresses);
-    if (best == nullptr || width < least) {
-      best = &each;
-      least = width;
-    }
+    if (!each.is_any && (best == nullptr || each.width < best->width)) best = &each;
   }
   return best == nullptr ? "" : best->name;
 }
@@ -315,12 +320,11 @@ std::string WrittenPolicy::service_name(std::uint8_t protocol, std::uint16_t por
                                         std::optional<std::uint8_t> icmp_type) const {
   for (const Services* services : {&services_, &further_services_}) {
     std::vector<std::string> names;
-    for (const auto& [name, literals] : *services) {
-      const bool fits = std::ranges::any_of(literals, [&](const std::string& literal) {
-        const auto part = service_part(literal);
-        if (!part || part->protocol != protocol || part->narrower) return false;
-        if (icmp_type) return part->icmp_type == icmp_type;
-        return !part->ports.is_all() && part->ports.contains(port);
+    for (const auto& [name, service] : *services) {
+      const bool fits = std::ranges::any_of(service.parts, [&](const ServicePart& part) {
+        if (part.protocol != protocol || part.narrower) return false;
+        if (icmp_type) return part.icmp_type == icmp_type;
+        return !part.ports.is_all() && part.ports.contains(port);
       });
       if (fits) names.push_back(name);
     }
@@ -331,7 +335,7 @@ std::string WrittenPolicy::service_name(std::uint8_t protocol, std::uint16_t por
 }
 
 void WrittenPolicy::add_service(const std::string& name, const std::vector<std::string>& literals) {
-  if (!services_.contains(name)) further_services_.try_emplace(name, literals);
+  if (!services_.contains(name)) further_services_.try_emplace(name, known_service(literals));
 }
 
 std::string service_literal(std::uint8_t protocol, std::uint16_t port,

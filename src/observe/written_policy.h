@@ -31,6 +31,12 @@ struct ServicePart {
   bool narrower = false;  // a source port is asked for, too
 };
 
+// What a service's literals stand for.
+struct KnownService {
+  std::vector<ServicePart> parts;
+  bool all_parts_known = true;
+};
+
 struct WrittenRule {
   std::string name;
   std::string file;  // "" where the record does not say
@@ -59,6 +65,8 @@ struct NamedAddresses {
   std::string name;
   net::AddressSet addresses;
   bool is_host = false;
+  bool is_any = false;    // a name for every address says nothing
+  long double width = 0;  // how many addresses, roughly
 };
 
 class WrittenPolicy {
@@ -86,13 +94,14 @@ class WrittenPolicy {
 
  private:
   void add_names(const ruleset::Snapshot& snapshot);
+  void add_name(const std::string& name, net::AddressSet addresses, bool is_host);
   void add_rule(const ruleset::Written& written);
   std::optional<net::AddressSet> addresses_of(const std::vector<std::string>& terms) const;
   std::optional<net::AddressSet> term(std::string_view text) const;
 
   std::vector<WrittenRule> rules_;
   std::vector<NamedAddresses> named_;
-  using Services = std::map<std::string, std::vector<std::string>, std::less<>>;  // to literals
+  using Services = std::map<std::string, KnownService, std::less<>>;
   Services services_;  // that rules of the record use
   Services further_services_;
   std::vector<ruleset::Written> defaults_;  // one or none

@@ -241,11 +241,25 @@ std::string wrong_type_hint(const Value& value, KeyType type, std::string_view n
   if (type == Strings && value.kind == ValueKind::Integer && name == "service") {
     return fmt::format("did you mean \"tcp/{}\"?", value.integer);
   }
+  if (type == String && name == "limit" && value.kind == ValueKind::Integer) {
+    return fmt::format("did you mean \"{}/second\"?", value.integer);
+  }
   if (type == Integer && value.kind == ValueKind::String) return "write the number without quotes";
   if (type == String && value.kind == ValueKind::Array && value.items.size() == 1) {
     return "write the value without brackets";
   }
   return "";
+}
+
+// A line to add; "" for keys that say it themselves.
+std::string_view example_of(std::string_view key) {
+  constexpr std::pair<std::string_view, std::string_view> kExamples[] = {
+      {"role", "add role = \"web\": the name of a file NAME.toml, without .toml"},
+      {"addresses", "add addresses = [\"192.0.2.10\", \"2001:db8::10\"]: the host's own"},
+      {"packets", "add packets = \"ssh internet > self\""}};
+  const auto* at =
+      std::ranges::find(kExamples, key, &std::pair<std::string_view, std::string_view>::first);
+  return at == std::end(kExamples) ? "" : at->second;
 }
 
 // What would hold without the key: the reader may be about to take it out.
@@ -401,7 +415,8 @@ Section::Section(const Value& table, Keys known, std::string_view what, Keys top
   for (const Key& key : known) {
     if (!key.required || has(key.name) || misspells(key.name)) continue;
     report(diagnostics, Code::MissingKey, table.span(),
-           fmt::format("{} needs the key {}", what, quote(key.name)));
+           fmt::format("{} needs the key {}", what, quote(key.name)),
+           std::string(example_of(key.name)));
   }
 }
 

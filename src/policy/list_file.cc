@@ -2,6 +2,7 @@
 
 #include <endian.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -135,8 +136,9 @@ void report_line(std::string_view content, Span span, Diagnostics& diagnostics) 
 net::AddressSet parse_list(std::string_view text, FileId file, Diagnostics& diagnostics) {
   Lists lists;
   std::uint32_t line_number = 0;
-  bool sound = true;
-  std::size_t other_lines = 0;
+  constexpr std::size_t kMostShown = 10;
+  std::size_t bad_lines = 0;
+  std::vector<std::uint32_t> others;  // behind the first
   std::string_view rest = text;
   if (rest.starts_with("\xef\xbb\xbf")) rest.remove_prefix(3);
   // Room for all that can be; of memory, what is not written to costs nothing.
@@ -159,21 +161,24 @@ net::AddressSet parse_list(std::string_view text, FileId file, Diagnostics& diag
     } else if (const auto prefix = net::parse_prefix(content)) {
       add(net::unmapped(*prefix), lists);
     } else {
-      // One line shows what is wrong with the file: a file that is no list is not shown whole.
-      if (!std::exchange(sound, false)) {
-        ++other_lines;
-        continue;
+      // One line shows what is wrong with the file, of others it is said where they are: a file
+      // that is no list is not shown.
+      if (++bad_lines == 1) {
+        const auto column = static_cast<std::uint32_t>(content.data() - line.data() + 1);
+        report_line(content, {file, line_number, column}, diagnostics);
+      } else if (others.size() < kMostShown) {
+        others.push_back(line_number);
       }
-      const auto column = static_cast<std::uint32_t>(content.data() - line.data() + 1);
-      report_line(content, {file, line_number, column}, diagnostics);
     }
   }
-  if (other_lines != 0) {
+  if (!others.empty()) {
+    const std::size_t more = bad_lines - 1 - others.size();
     report(diagnostics, Code::BadListLine, {file, 0, 0},
-           fmt::format("{} other line{} of the list {} no address or prefix", other_lines,
-                       other_lines == 1 ? "" : "s", other_lines == 1 ? "is" : "are"));
+           fmt::format("no address or prefix stands on line{} {}{} either",
+                       others.size() + more == 1 ? "" : "s", fmt::join(others, ", "),
+                       more == 0 ? "" : fmt::format(" and {} more", more)));
   }
-  if (lists.ipv4.empty() && lists.ipv6.empty() && sound) {
+  if (lists.ipv4.empty() && lists.ipv6.empty() && bad_lines == 0) {
     report(diagnostics, Code::EmptyListFile, {file, 0, 0}, "the list is empty",
            "an empty list matches nothing, so it is probably a mistake");
   }

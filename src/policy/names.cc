@@ -118,16 +118,17 @@ void check_clashes(const Policy& policy, const NameUses& uses, Diagnostics& diag
   for (auto it = policy.names.begin(); it != policy.names.end();) {
     const auto end = policy.names.upper_bound(it->first);
     const auto use = uses.of_clashing.find(it->first);
-    const bool settled =
-        use != uses.of_clashing.end() && use->second.qualified && !use->second.bare;
+    const bool is_used = use != uses.of_clashing.end();
+    const bool settled = is_used && use->second.qualified && !use->second.bare;
     if (std::distance(it, end) > 1 && !settled) {
       for (auto each = it; each != end; ++each) {
         Diagnostic& diagnostic =
             report(diagnostics, Code::AmbiguousName, each->second.span,
                    fmt::format("{} names more than one thing", quote(it->first)),
-                   fmt::format("rename one; or write `{}:{}` wherever this one is meant, and the "
-                               "same of the others: then both may stay",
-                               kind_word(each->second.kind), it->first));
+                   is_used ? fmt::format("rename one; or write `{}:{}` wherever this one is meant, "
+                                         "and the same of the others: then both may stay",
+                                         kind_word(each->second.kind), it->first)
+                           : std::string("rename one: a rule that names it could mean either"));
         for (auto other = it; other != end; ++other) {
           if (other == each) continue;
           diagnostic.notes.push_back(

@@ -10,13 +10,13 @@
 
 #include "base/calendar.h"
 #include "base/suggest.h"
-#include "net/known_addresses.h"
 #include "policy/accept_keys.h"
 #include "policy/codes.h"
 #include "policy/defaults.h"
 #include "policy/handling.h"
 #include "policy/kinds.h"
 #include "policy/nat.h"
+#include "policy/rule_ends.h"
 #include "policy/service.h"
 
 namespace rolewall::policy {
@@ -40,104 +40,6 @@ std::string_view interface_of_device(const Policy& policy, std::string_view devi
 }
 
 constexpr int kDaysOfWarning = 30;
-
-// --- families: which of IPv4 and IPv6 a condition can match ------------------------------------
-
-struct Families {
-  bool ipv4 = false;
-  bool ipv6 = false;
-};
-
-Families operator&(Families a, Families b) {
-  return {a.ipv4 && b.ipv4, a.ipv6 && b.ipv6};
-}
-Families operator|(Families a, Families b) {
-  return {a.ipv4 || b.ipv4, a.ipv6 || b.ipv6};
-}
-Families families_of(const net::AddressSet& set) {
-  return {!set.ipv4.empty(), !set.ipv6.empty()};
-}
-
-// Of the hosts' own addresses, all together.
-Families families_of(const Policy& policy, const std::vector<Index>& hosts) {
-  Families families;
-  for (const Index host : hosts) {
-    for (const auto* addresses :
-         {&policy.hosts[host].addresses, &policy.hosts[host].virtual_addresses}) {
-      for (const net::Prefix& prefix : *addresses) {
-        (net::is_ipv4(prefix.address) ? families.ipv4 : families.ipv6) = true;
-      }
-    }
-    if (families.ipv4 && families.ipv6) break;
-  }
-  return families;
-}
-
-Families families_of(const Policy& policy, const Term& term, const std::vector<Index>& hosts) {
-  constexpr Families kBoth = {true, true};
-  switch (term.kind) {
-    case TermKind::Any:
-    case TermKind::LinkLocal:
-      return kBoth;
-    case TermKind::Prefix:
-      return {net::is_ipv4(term.prefix.address), !net::is_ipv4(term.prefix.address)};
-    case TermKind::Self:
-      return families_of(policy, hosts);
-    case TermKind::Role:
-      return families_of(policy.files[term.index].addresses);
-    case TermKind::Tag:
-      return families_of(policy.tags[term.index].addresses);
-    case TermKind::Network:
-      return families_of(policy.networks[term.index].addresses);
-    case TermKind::Internet:
-      return families_of(policy.internet);
-    case TermKind::Site:
-      return families_of(policy.site_addresses);
-    case TermKind::Management:
-      return families_of(policy.management_addresses);
-    case TermKind::Host:
-      break;
-  }
-  return families_of(policy.hosts[term.index].all_addresses());
-}
-
-Families families_of(const Policy& policy, const Selectors& selectors,
-                     const std::vector<Index>& hosts) {
-  if (!selectors.given || selectors.items.empty()) return {true, true};
-  const bool subtracts = std::any_of(selectors.items.begin(), selectors.items.end(),
-                                     [](const Selector& item) { return item.negated; });
-  Families families;
-  if (!subtracts) {
-    for (const Selector& item : selectors.items) {
-      families = families | families_of(policy, item.term, hosts);
-    }
-    return families;
-  }
-  // At most the families without `self`, which takes out a host's few addresses or adds its own.
-  families = families_of(addresses_of(policy, without_self(selectors), 0));
-  return names_self(selectors) ? families | families_of(policy, hosts) : families;
-}
-
-Families families_of(const ServiceList& services) {
-  if (services.literals.empty()) return {true, true};
-  Families families;
-  for (const ServiceLiteral& literal : services.literals) {
-    families.ipv4 = families.ipv4 || literal.protocol != net::protocol::kIcmpv6;
-    families.ipv6 = families.ipv6 || literal.protocol != net::protocol::kIcmp;
-  }
-  return families;
-}
-
-Families families_of(const Translation& translation) {
-  if (translation.addresses.empty()) return {true, true};
-  Families families;
-  for (const net::Address& address : translation.addresses) {
-    (net::is_ipv4(address) ? families.ipv4 : families.ipv6) = true;
-  }
-  return families;
-}
-
-// --- one rule ----------------------------------------------------------------------------------
 
 Keys keys_of(Direction direction) {
   switch (direction) {
@@ -201,9 +103,14 @@ class RuleReader {
 
   Rule read() {
     auto& [services, from, to, in, out, user] = rule_.conditions;
+    const std::size_t errors = diagnostics_.error_count();
     if (const Value* service = section_.find("service")) {
       services = parse_services(policy_, *service, diagnostics_);
     }
+    // One mistake is one error: what depends on the services says nothing then.
+    has_bad_service_ = diagnostics_.error_count() > errors ||
+                       (section_.has("service") && section_.find("service") == nullptr) ||
+                       section_.misspells("service");
     read_id();
     from = read_selectors("from");
     to = read_selectors("to");
@@ -230,13 +137,11 @@ class RuleReader {
     read_expires();
     check_early();
     check_log_limit();
-    check_management();
-    check_unanswered();
-    check_sources();
+    check_ends(loader_, source_, rule_);
     if (rule_.direction == Direction::Nat) {
       rule_.translation = read_translation(loader_, section_, rule_, source_.used_at);
     }
-    check_matches_something();
+    check_matches_something(loader_, source_, rule_);
     return std::move(rule_);
   }
 
@@ -313,7 +218,7 @@ class RuleReader {
   void read_redirect_only() {
     const Value* value = section_.find("redirect-only");
     if (value == nullptr || !check_reason(*value, "redirect-only", diagnostics_)) return;
-    if (is_of_kind(policy_, rule_.conditions.services, KindWord::PlainWeb)) {
+    if (has_bad_service_ || is_of_kind(policy_, rule_.conditions.services, KindWord::PlainWeb)) {
       rule_.redirect_only = value->text;
       return;
     }
@@ -395,145 +300,6 @@ class RuleReader {
            "`log-limit` limits nothing: the rule logs nothing", "add log = true");
   }
 
-  // Rules from `management`, where that is unset, are left out; where the list names others too,
-  // it stands for those.
-  void check_management() {
-    if (policy_.management) return;
-    for (const auto& [key, selectors] :
-         {std::pair("from", &rule_.conditions.from), std::pair("to", &rule_.conditions.to)}) {
-      bool others = false;
-      const Term* management = nullptr;
-      for (const Selector& item : selectors->items) {
-        const bool unset = item.term.kind == TermKind::Management;
-        if (unset && item.negated) {
-          report(diagnostics_, Code::EmptySelector, item.term.span,
-                 "`!management` excludes nothing: `management` is not set in [site]",
-                 "set it in site.toml");
-        } else if (unset) {
-          management = &item.term;
-        }
-        others = others || (!unset && !item.negated);
-      }
-      if (management == nullptr) continue;
-      if (!others) rule_.left_out = true;
-      report(
-          diagnostics_, Code::ManagementUnset, source_.used_at.value_or(management->span),
-          others
-              ? fmt::format("`{}` of {}: `management` is not set in [site]", key, rule_.full_name)
-              : fmt::format("{} is left out: `management` is not set in [site]", rule_.full_name),
-          "set it in site.toml to the networks that administrators log in from")
-          .subject = rule_.span;
-    }
-  }
-
-  // The DNS names of the selector's network that have no address any more; of `management` those of
-  // the networks that it lists.
-  std::vector<std::string> unanswered_of(const Selectors& selectors, bool excluded) const {
-    std::vector<std::string> names;
-    const auto add = [&](const Selectors& list, const auto& self) -> void {
-      for (const Selector& item : list.items) {
-        if (item.term.kind == TermKind::Management && policy_.management) {
-          self(*policy_.management, self);
-        }
-        if (item.term.kind != TermKind::Network) continue;
-        const Network& network = policy_.networks[item.term.index];
-        const auto& more =
-            item.negated == excluded ? network.unanswered : network.excludes_unanswered;
-        names.insert(names.end(), more.begin(), more.end());
-      }
-    };
-    add(selectors, add);
-    return names;
-  }
-
-  bool stands_for_nothing(const Selectors& selectors) const {
-    const auto is_empty = [&](Index host) {
-      return addresses_of(policy_, selectors, host).empty();
-    };
-    if (file_.hosts.empty()) return !names_self(selectors) && is_empty(0);
-    return std::ranges::any_of(file_.hosts, is_empty);
-  }
-
-  // Without an answer for too long, a name stands for no address (rolewall refresh). What is left
-  // of a list counts. A rule of which nothing is left is left out; and so is one that would accept
-  // more because a name that it excludes stands for nothing.
-  void check_unanswered() {
-    if (loader_.unanswered.empty()) return;
-    for (const auto& [key, selectors] :
-         {std::pair("from", &rule_.conditions.from), std::pair("to", &rule_.conditions.to)}) {
-      const std::vector<std::string> excluded = unanswered_of(*selectors, true);
-      const std::vector<std::string> lacking = unanswered_of(*selectors, false);
-      const bool accepts_more = rule_.action == Action::Accept && !excluded.empty();
-      const bool is_nothing = !lacking.empty() && stands_for_nothing(*selectors);
-      if (!accepts_more && !is_nothing) continue;
-      rule_.left_out = true;
-      report(diagnostics_, Code::NamesUnanswered, source_.used_at.value_or(selectors->span),
-             fmt::format("{} is left out: for too long no DNS server has answered for {}{}",
-                         rule_.full_name, fmt::join(accepts_more ? excluded : lacking, ", "),
-                         accepts_more ? ", which it excludes" : ""),
-             "look the name up, or mend the policy")
-          .subject = rule_.span;
-    }
-  }
-
-  // A host without an address sends from 0.0.0.0 and "::": written so, mostly all were meant. Who
-  // means it writes its length.
-  void report_unspecified(const Term& term) {
-    const bool ipv4 = net::is_ipv4(term.prefix.address);
-    report(diagnostics_, Code::BadAddress, term.span,
-           fmt::format("{} is the address of a host that has none", quote(term.text)),
-           fmt::format("every address is `any`, of {} `{}`; that address itself is `{}/{}`",
-                       ipv4 ? "IPv4" : "IPv6", ipv4 ? "0.0.0.0/0" : "::/0", term.text,
-                       net::address_bits(term.prefix.address)));
-  }
-
-  void check_sources() {
-    for (const Selector& item : rule_.conditions.to.items) {
-      if (is_bare_unspecified(item.term)) report_unspecified(item.term);
-    }
-    for (const Selector& item : rule_.conditions.from.items) {
-      const Term& term = item.term;
-      if (is_bare_unspecified(term)) report_unspecified(term);
-      if (item.negated || term.kind != TermKind::Prefix) continue;
-      if (!(net::AddressSet::from({term.prefix}) - net::no_sources()).empty()) continue;
-      report(diagnostics_, Code::BadAddress, term.span,
-             fmt::format("no host sends from {}", quote(term.text)),
-             "a multicast group and the broadcast address are destinations");
-    }
-  }
-
-  void check_matches_something() {
-    if (rule_.left_out) return;
-    // An empty set was reported already, and is no second error.
-    // What a packet must be of IPv4 or of IPv6 for; devices and users are of both.
-    const auto& [asked, senders, receivers, in, out, user] = rule_.conditions;
-    const Families from = families_of(policy_, senders, file_.hosts);
-    const Families to = families_of(policy_, receivers, file_.hosts);
-    const Families services = families_of(asked);
-    const auto none = [](Families f) { return !f.ipv4 && !f.ipv6; };
-    if (rule_.translation && !none(from & to & services)) {
-      const Families translated = families_of(*rule_.translation);
-      if (none(from & to & services & translated)) {
-        report(diagnostics_, Code::MatchesNothing, rule_.span,
-               fmt::format(
-                   "{} cannot match: the new address and the translated packets are of different "
-                   "address families",
-                   rule_.full_name));
-      }
-    }
-    if (none(from) || none(to) || !none(from & to & services)) return;
-    std::string why = "its service, `from` and `to` have no address family in common";
-    if (none(from & to)) {
-      why = "`from` and `to` have no address family in common";
-    } else if (none(from & services)) {
-      why = "its service and `from` have no address family in common";
-    } else if (none(to & services)) {
-      why = "its service and `to` have no address family in common";
-    }
-    report(diagnostics_, Code::MatchesNothing, rule_.span,
-           fmt::format("{} cannot match any packet: {}", rule_.full_name, why));
-  }
-
   Loader& loader_;
   const Policy& policy_;
   Diagnostics& diagnostics_;
@@ -541,6 +307,7 @@ class RuleReader {
   const RuleFile& file_;
   Section section_;
   Rule rule_;
+  bool has_bad_service_ = false;
 };
 
 std::string_view file_kind(const RuleFile& file) {

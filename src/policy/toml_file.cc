@@ -238,9 +238,18 @@ struct SyntaxError {
   std::string hint;
 };
 
+// Of "= 10.8.0.0/24  # the tunnel": the value, if it is one word; else "".
+std::string_view plain_word(std::string_view value) {
+  constexpr std::size_t kLongestShown = 60;
+  if (value.starts_with('=')) value = trimmed(value.substr(1));
+  value = trimmed(value.substr(0, value.find('#')));
+  const bool is_plain =
+      value.size() <= kLongestShown && value.find_first_of("[]{}\"'#,=`") == std::string_view::npos;
+  return is_plain ? value : std::string_view();
+}
+
 // `rest`: the text from the beginning of the line on; `column`: where on it.
 SyntaxError in_our_words(const std::string& message, std::string_view rest, std::uint32_t column) {
-  constexpr std::size_t kLongestShown = 60;
   const auto says = [&](std::string_view part) { return message.find(part) != std::string::npos; };
   const std::string_view line = rest.substr(0, rest.find('\n'));
   const bool at_end = column > line.size();
@@ -250,11 +259,29 @@ SyntaxError in_our_words(const std::string& message, std::string_view rest, std:
     return {"the string is not closed on its line", "put a quote at its end"};
   }
   if (says("could not determine value type")) {
-    const std::string_view word = value.starts_with('=') ? trimmed(value.substr(1)) : value;
-    const bool is_plain = !word.empty() && word.size() <= kLongestShown &&
-                          word.find_first_of("[]{}\"'#,=") == std::string_view::npos;
+    const std::string_view word = plain_word(value);
     return {"a text has no quotes around it",
-            is_plain ? fmt::format("write \"{}\"", word) : std::string("put it in quotes")};
+            word.empty() ? std::string("put it in quotes") : fmt::format("write \"{}\"", word)};
+  }
+  if (says("cannot redefine existing")) {
+    const auto open = message.find('\'');
+    const auto close = message.rfind('\'');
+    const std::string name = open < close ? message.substr(open + 1, close - open - 1) : "";
+    if (says("while parsing table header")) {
+      return {fmt::format("the table [{}] stands twice", name),
+              "put all its keys into the first; rules, of which there are many, are in double "
+              "brackets: [[inbound]]"};
+    }
+    return {fmt::format("the key `{}` stands twice in its table", name),
+            "leave one; several values are a list in brackets: [\"a\", \"b\"]"};
+  }
+  const bool number = says("while parsing floating-point") || says("while parsing integer") ||
+                      says("while parsing date") || says("while parsing local");
+  if (const std::string_view word = plain_word(value); number && !word.empty()) {
+    return {fmt::format("`{}` is neither a number nor a date", word),
+            fmt::format("an address or another text is in quotes: \"{}\"; a date is written "
+                        "2027-03-01",
+                        word)};
   }
   if (says("expected a comment or whitespace, saw ','")) {
     return {"a second value stands behind the first", "a list is in brackets: [\"a\", \"b\"]"};

@@ -558,6 +558,7 @@ struct Described<Route> {
                                       optional<&Route::table>("table"),
                                       optional<&Route::metric>("metric"),
                                       optional<&Route::one_of_several>("one_of_several"),
+                                      optional<&Route::preference>("preference"),
                                       optional<&Route::mtu>("mtu"),
                                       optional<&Route::mtu_locked>("mtu_locked")};
 };

@@ -64,6 +64,9 @@ enum class RouteType : std::uint8_t {
   Throw = 9,
 };
 
+// RFC 4191, section 2.1: which of IPv6 routes with one prefix and metric is taken.
+enum class RouterPreference : std::uint8_t { Low, Medium, High };
+
 struct Route {
   net::Prefix to;
   RouteType type = RouteType::Unicast;
@@ -73,6 +76,7 @@ struct Route {
   std::uint32_t metric = 0;
   // One of several next hops of a route: the others have the same `to`, `table` and `metric`.
   bool one_of_several = false;
+  RouterPreference preference = RouterPreference::Medium;
   std::uint32_t mtu = 0;  // 0: the device's
   bool mtu_locked = false;
   bool operator==(const Route&) const = default;

@@ -344,6 +344,13 @@ constexpr auto kRouteTypes = std::to_array<NameRow<RouteType>>({
     {RouteType::Throw, "throw"},
 });
 
+constexpr auto kRouterPreferences = std::to_array<NameRow<RouterPreference>>({
+    {RouterPreference::Low, "low"},
+    {RouterPreference::Medium, "medium"},
+    {RouterPreference::High, "high"},
+});
+static_assert(complete<RouterPreference, RouterPreference::High>(kRouterPreferences));
+
 }  // namespace
 
 std::span<const NameRow<Family>> name_rows(Family) {
@@ -435,6 +442,9 @@ std::span<const NameRow<NatKind>> name_rows(NatKind) {
 }
 std::span<const NameRow<RouteType>> name_rows(RouteType) {
   return kRouteTypes;
+}
+std::span<const NameRow<RouterPreference>> name_rows(RouterPreference) {
+  return kRouterPreferences;
 }
 
 std::string_view name_of_period(std::uint64_t seconds) {

@@ -52,6 +52,7 @@ std::span<const NameRow<BitwiseOp>> name_rows(BitwiseOp);
 std::span<const NameRow<ChecksumKind>> name_rows(ChecksumKind);
 std::span<const NameRow<NatKind>> name_rows(NatKind);
 std::span<const NameRow<RouteType>> name_rows(RouteType);
+std::span<const NameRow<RouterPreference>> name_rows(RouterPreference);
 
 // "second" to "week", the periods that a rate can be over; "" for any other.
 std::string_view name_of_period(std::uint64_t seconds);

@@ -42,6 +42,24 @@ Fate fate_of(const ruleset::Verdict& verdict, bool rejects, bool stolen) {
 
 }  // namespace
 
+std::string_view words_of(Fate fate) {
+  switch (fate) {
+    case Fate::Accept:
+      return "accept";
+    case Fate::Drop:
+      return "drop";
+    case Fate::Reject:
+      return "reject";
+    case Fate::Queue:
+      return "queue";
+    case Fate::Stolen:
+      return "taken away by a rule";
+    case Fate::Stack:
+      return "discarded outside of its chains";
+  }
+  return "";
+}
+
 const Step* HookObservation::decision() const {
   if (fate == Fate::Stack || path.empty()) return nullptr;
   if (fate != Fate::Accept) return &path.back();

@@ -5,6 +5,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -22,6 +23,7 @@ enum class Fate : std::uint8_t {
   Stolen,  // taken out of the hook by a rule's action (a fwd, a synproxy's answer)
   Stack,   // the IP stack discarded it, or holds it: a lone fragment
 };
+std::string_view words_of(Fate fate);  // "taken away by a rule"
 
 // A rule that ran to its end, or the end of a chain. Indexes into the judge's ruleset.
 struct Step {

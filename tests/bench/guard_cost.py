@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """What the guard adds to an apply on a host with many rules of other programs.
 
-usage: guard_cost.py PROGRAM RULES_DIR [--rules N] [--runs N] [--draws [--let-pass]]      defaults: 1000 7
+usage: guard_cost.py PROGRAM RULES_DIR [--rules N] [--runs N] [--draws [--let-pass | --untrack]]      defaults: 1000 7
 
 In a network namespace of its own: `apply` of a policy that differs by one rule each time, beside no other
 table, and beside N rules in tables as Docker, fail2ban and ufw make them. Each is given as the processor's
 time, the median of the runs; the difference is what reading and asking them costs. At most 50 ms. With
 --draws the N rules match by chance (`numgen`), so that none is known to match, and the policy translates;
-with --let-pass they accept, and so deny nobody.
+with --let-pass they accept, and so deny nobody; with --untrack they let go untracked, which all that
+follows is shown.
 """
 import argparse
 import os
@@ -59,8 +60,10 @@ def others(count: int) -> list[str]:
 
 
 def draws(count: int, verdict: str) -> list[str]:
-    lines = ["add table inet draws", "add chain inet draws in { type filter hook input priority 5; }",
-             "add chain inet draws out { type filter hook output priority 5; }"]
+    hooks = ("prerouting priority raw", "output priority raw") if verdict == "notrack" else (
+        "input priority 5", "output priority 5")
+    lines = ["add table inet draws"] + [f"add chain inet draws {chain} {{ type filter hook {hook}; }}"
+                                        for chain, hook in zip(("in", "out"), hooks)]
     return lines + [f"add rule inet draws {('in', 'out')[i % 2]} numgen random mod 1000 {i % 1000} {verdict}"
                     for i in range(count)]
 
@@ -90,6 +93,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=7)
     parser.add_argument("--draws", action="store_true")
     parser.add_argument("--let-pass", action="store_true")
+    parser.add_argument("--untrack", action="store_true")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if not options.inside:
@@ -111,7 +115,7 @@ def main() -> None:
         (directory / "site/site.toml").write_text(SITE, encoding="utf-8")
         more = NAT if options.draws else ""
         alone = measure(options.program, directory, options.runs, more)
-        verdict = "accept" if options.let_pass else "drop"
+        verdict = "accept" if options.let_pass else "notrack" if options.untrack else "drop"
         lines = draws(options.rules, verdict) if options.draws else others(options.rules)
         for i in range(0, len(lines), 100):  # a batch must fit the socket's buffer
             run("nft", "-f", "-", text="\n".join(lines[i:i + 100]) + "\n")

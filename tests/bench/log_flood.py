@@ -4,9 +4,9 @@
 usage: log_flood.py PROGRAM RULES_DIR [--rate N] [--seconds N] [--times N]      defaults: 50000 10 2
 
 In network namespaces: a sender beyond a veth sends datagrams that the default drops and logs, at a rate. In turn:
-nobody reads the group; `rolewall log` reads it; a reader of a page reads it, which binds the group with the kernel's own
-settings and throws all away, and tcpdump, where it is there: what they cost a packet is the kernel's NFLOG alone. And once
-more while `rolewall log` is stopped with SIGSTOP, so that its buffer must run over. Each line is shown, repeated or
+nobody reads the group; `rolewall log` reads it, folded and each line by itself; a reader of a page reads it, which binds
+the group with the kernel's own settings and throws all away, and tcpdump, where it is there: what they cost a packet is the
+kernel's NFLOG alone. And once more while `rolewall log` is stopped with SIGSTOP, so that its buffer must run over. Each line is shown, repeated or
 counted as lost: the sum must be what was sent. What a packet costs is the processor time of the sender, on which the
 packet's whole way is run. The last line has what each reader adds, in the median. Exit status 1 where the sum is another.
 """
@@ -133,19 +133,19 @@ class Tcpdump:
 
 
 def counted():
-    """By the kernel: the default's counter of input."""
-    listed = json.loads(subprocess.run(["nft", "-j", "list", "chain", "inet", "rolewall", "input"],
+    """By the kernel: the counters of the defaults, which deny what the host itself sends as well."""
+    listed = json.loads(subprocess.run(["nft", "-j", "list", "table", "inet", "rolewall"],
                                        check=True, capture_output=True, text=True).stdout)
     return sum(expr["counter"]["packets"] for each in listed["nftables"] if "rule" in each
                and each["rule"].get("comment") == "(default)" for expr in each["rule"]["expr"] if "counter" in expr)
 
 
-def flood(program, sender, rate, seconds, read=False, stopped=0.0, peer=None):
+def flood(program, sender, rate, seconds, read=(), stopped=0.0, peer=None):
     before = counted()
     reader = None
     other = peer() if peer else None
     if read:
-        reader = subprocess.Popen([program, "log", "--state-dir", "state", "--format", "json", "--fold", "1s"],
+        reader = subprocess.Popen([program, "log", "--state-dir", "state", "--format", "json", *read],
                                   stdout=open("lines", "w", encoding="utf-8"))
         time.sleep(1)
     if stopped:
@@ -171,7 +171,7 @@ def flood(program, sender, rate, seconds, read=False, stopped=0.0, peer=None):
             event = json.loads(line)
             if event["event"] == "lost":
                 lost += event["count"]
-            elif event.get("direction") == "inbound":
+            elif event["event"] in ("packet", "repeated"):
                 shown += event.get("times", 1)
         answer.update(shown=shown, lost=lost)
     return answer
@@ -207,11 +207,12 @@ def main():
             time.sleep(0.5)
             wrong = 0
             print(f"{'':18}{'sent':>9}{'a second':>10}{'denied':>9}{'shown':>9}{'lost':>9}{'ns a packet':>13}{'reader, s':>11}")
-            rounds = [("nobody reads", {}), ("rolewall log", {"read": True}), ("plain reader", {"peer": Plain})]
+            rounds = [("nobody reads", {}), ("rolewall log", {"read": ["--fold", "1s"]}),
+                      ("log --each", {"read": ["--each"]}), ("plain reader", {"peer": Plain})]
             if shutil.which("tcpdump"):
                 rounds.append(("tcpdump", {"peer": Tcpdump}))
             costs = {}
-            for name, words in rounds * options.times + [("reader stopped", {"read": True, "stopped": 1.0})]:
+            for name, words in rounds * options.times + [("reader stopped", {"read": ["--fold", "1s"], "stopped": 1.0})]:
                 got = flood(options.program, sender, options.rate, options.seconds, **words)
                 cost = got["processor"] / got["sent"] * 1e9
                 costs.setdefault(name, []).append(cost)

@@ -132,3 +132,16 @@ with_state ban ::ffff:0:0/96
 expect_status 1
 expect_err "every address"
 banned 192.0.2.128/27
+
+# What is opened and denied all the same: by a rule that comes early, by another program.
+ip route add default via 10.0.2.1 dev eth0
+with_state allow mysql from 192.0.2.66 --for 1h -p site
+expect_status 0
+expect_err "denied all the same, by rule hardening.inbound.abusers"
+nft 'add table inet t; add chain inet t c { type filter hook input priority 10; }; add rule inet t c ip saddr 203.0.109.9 drop'
+with_state allow mysql from 203.0.109.9 --for 1h -p site
+expect_status 0
+expect_err "denied all the same, by rule 1 of chain c, table inet t"
+with_state allow mysql from 203.0.109.10 --for 1h -p site
+expect_status 0
+refuse_err "denied all the same"

@@ -168,7 +168,7 @@ ask 'udp 192.0.2.7:4000 > 192.0.2.10:53 in=eth0'
 expect_out "a limit at its beginning (ip c in rule 1)"
 # Nor whether a connection that is known is translated.
 ask 'udp 192.0.2.7:53 > 192.0.2.10:4000 in=eth0 state=established'
-expect_out "whether its connection is translated: no drop"
+expect_out "drop       whether its connection is translated: no"
 rolewall prove --live --state-dir "$scratch/state" 'never udp any > self:4000 in=eth0 state=established'
 expect_out "not proven"
 rolewall prove --live --state-dir "$scratch/state" 'always udp 192.0.2.7 > 192.0.2.10:53 in=eth0'

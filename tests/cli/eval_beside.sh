@@ -1,5 +1,6 @@
 # What decides about a packet beside the rules that a question is put to, held against the kernel with
-# real packets: a '*' in a device's name, a second route, a bridge's port, IPsec, iptables-legacy.
+# real packets: a '*' in a device's name, a second route, an address that is none, a tunnel, a bridge's port, IPsec,
+# iptables-legacy.
 . "$(dirname "$0")/prelude.sh"
 command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
 in_namespaces "$@"
@@ -80,6 +81,46 @@ expect_out "by the rules of \`ip rule\`: eth1"
 ask 'udp 10.0.1.1:1000 > 10.7.0.1:54 out=eth0' --expect accept
 expect_status 0
 ip rule delete fwmark 1
+
+# Without the rule that looks up the table main there is no route there, whatever the table has.
+load 'table inet f { chain i { type filter hook output priority 0; }; }'
+echo 1 >/proc/sys/net/ipv4/ip_forward
+ask 'udp 10.0.1.2:1000 > 10.0.2.2:54 in=eth0 at=self' --expect accept
+expect_status 0
+ip rule delete pref 32766
+ask 'udp 10.0.1.2:1000 > 10.0.2.2:54 in=eth0 at=self' --expect conditional
+expect_status 0
+ip rule add pref 32766 lookup main
+echo 0 >/proc/sys/net/ipv4/ip_forward
+
+# An address is this host's where a route of type local leads to it.
+load 'table inet f {
+  chain i { type filter hook input priority 0; udp dport 53 accept; }
+  chain f { type filter hook forward priority 0; policy drop; }
+}'
+ip address add 10.0.1.9/24 dev eth0
+kernel delivers received 10.0.1.2 10.0.1.9 53
+ask 'udp 10.0.1.2:1000 > 10.0.1.9:53 in=eth0' --expect accept
+expect_status 0
+ip route delete local 10.0.1.9 dev eth0 table local
+ask 'udp 10.0.1.2:1000 > 10.0.1.9:53 in=eth0' --expect stack
+expect_status 0
+ask 'udp 10.0.1.2:1000 > 10.0.1.9:53 in=eth0 at=self' --expect stack
+expect_status 0
+ip address delete 10.0.1.9/24 dev eth0
+
+# What a tunnel's device carries is wrapped into packets of this host, which the rules meet by themselves.
+if ip link add vx0 type vxlan id 7 remote 10.0.2.2 local 10.0.2.1 dstport 4789 2>/dev/null; then
+  ip address add 10.50.0.1/24 dev vx0
+  ip link set vx0 up
+  load 'table inet f { chain o { type filter hook output priority 0; udp dport 4789 drop; }; }'
+  ask 'udp 10.50.0.1:1000 > 10.50.0.2:53 out=vx0' --expect accept
+  expect_status 0
+  expect_out "the packet that carries it is sent: vx0 is a tunnel (vxlan)"
+  rolewall prove --live --state-dir "$scratch/state" 'always udp self > 10.50.0.2:53'
+  expect_err "what leaves by vx0 is carried by packets of this host"
+  ip link delete vx0
+fi
 
 # A bridge's port.
 if ip link add br0 type bridge 2>/dev/null; then

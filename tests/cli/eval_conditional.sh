@@ -2,7 +2,7 @@
 . "$(dirname "$0")/prelude.sh"
 command -v nft >/dev/null || { echo "skipped: no nft"; exit 77; }
 in_namespaces "$@"
-ip link add veth0 type veth peer name veth1
+ip link add veth0 address 02:00:00:00:00:01 type veth peer name veth1
 ip address add 192.0.2.10/24 dev veth0
 ip link set veth0 up
 nft 'add table ip t
@@ -34,7 +34,7 @@ expect_status 0
 expect_json 'd["verdict"] == "accept"'
 expect_json '[(a["when"], a["translated"]) for a in d["hops"][0]["alternatives"]] == [("numgen random mod 2: 0", "to 192.0.2.11:80"), ("numgen random mod 2: 1", "to 192.0.2.12:80")]'
 rolewall eval --live 'tcp 192.0.2.7 > 192.0.2.10:80 in=veth0' --state-dir "$scratch/state"
-expect_out 'numgen random mod 2: 1 accept  to 192.0.2.12:80'
+expect_out 'accept     numgen random mod 2: 1  to 192.0.2.12:80'
 nft delete table ip n
 
 # A capture's conversation goes on by the first way; each packet lists the ways that it may have gone.
@@ -51,6 +51,11 @@ write("talk.pcap", [
 PYTHON
 nft 'add rule ip t in tcp dport 25 numgen random mod 2 0 limit rate 1/hour burst 1 packets counter drop'
 rolewall dump -o live.json --state-dir "$scratch/state"
+# A frame to another link address than the device's may have been for another machine, until the device's is seen.
+sed 's/02:00:00:00:00:01/02:00:00:00:00:09/' live.json >other.json
+rolewall eval --ruleset other.json --pcap talk.pcap --in veth0 --all
+expect_status 0
+expect_out "accept if, as was taken: that its frame was for this host, whose link address has not been seen yet"
 rolewall eval --ruleset live.json --pcap talk.pcap --in veth0 --format json
 expect_status 0
 python3 - "$scratch/out" <<'PYTHON' || complain "the capture's ways are others"

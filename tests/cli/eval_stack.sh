@@ -103,12 +103,65 @@ ask 'udp 10.9.0.7 > 198.51.100.7:53 at=self in=eth0' --format json
 expect_json 'd["verdict"] == "conditional"'
 expect_json '[(a["when"], a["verdict"]) for a in d["hops"][-1]["alternatives"]] == [("the next hop towards 198.51.100.7: eth0", "accept"), ("the next hop towards 198.51.100.7: eth1", "drop")]'
 
+# Of IPv6 routes with one prefix and metric that by the device it came by, and that of the better preference.
+sysctl -qw net.ipv6.conf.all.forwarding=1
+ip address add 2001:db8:9::1/64 dev eth0 nodad
+ip route add 2001:db8:5::/64 dev eth1
+ip route append 2001:db8:5::/64 dev eth0
+nft 'add rule inet t f oifname "eth1" ip6 daddr 2001:db8:5::/64 drop'
+ask 'udp [2001:db8:9::7]:5 > [2001:db8:5::7]:53 at=self in=eth0' --expect accept
+expect_status 0
+ask 'udp [2001:db8:8::7]:5 > [2001:db8:5::7]:53 at=self in=eth1' --expect drop
+expect_status 0
+ip route add 2001:db8:7::/64 dev eth0
+ip route append 2001:db8:7::/64 dev eth1 pref high
+nft 'add rule inet t f oifname "eth1" ip6 daddr 2001:db8:7::/64 drop'
+ask 'udp [2001:db8:9::7]:5 > [2001:db8:7::7]:53 at=self in=eth0' --expect drop
+expect_status 0
+# Routed to the loopback it is refused.
+ip route add 2001:db8:6::/64 dev lo
+ask 'udp [2001:db8:9::7]:5 > [2001:db8:6::7]:53 at=self in=eth0' --expect stack
+expect_status 0
+expect_out "its route says unreachable"
+# A device without a carrier, where routes by such are left out.
+ip route add 198.18.0.0/15 via 10.8.0.253 metric 5
+ip route add 198.18.0.0/15 via 10.9.0.253 metric 50
+nft 'add rule inet t f oifname "eth0" ip daddr 198.18.0.0/15 drop'
+ip link set peer-eth1 down
+ask 'udp 10.9.0.7:5 > 198.18.0.7:53 at=self in=eth0' --expect accept
+expect_status 0
+sysctl -qw net.ipv4.conf.all.ignore_routes_with_linkdown=1 net.ipv4.conf.eth1.ignore_routes_with_linkdown=1
+ask 'udp 10.9.0.7:5 > 198.18.0.7:53 at=self in=eth0' --expect drop
+expect_status 0
+ip link set peer-eth1 up
+
+# One network on two devices: the way back is by the first, and a strict rp_filter of the other refuses.
+ip address add 10.20.0.1/24 dev eth0
+ip address add 10.20.0.2/24 dev eth1
+ask 'udp 10.20.0.9:5 > 10.20.0.2:53 in=eth1' --expect accept
+expect_status 0
+sysctl -qw net.ipv4.conf.eth1.rp_filter=1
+ask 'udp 10.20.0.9:5 > 10.20.0.2:53 in=eth1' --expect stack
+expect_status 0
+sysctl -qw net.ipv4.conf.eth1.rp_filter=0
+
+# An IPv6 address that another host has is none.
+sysctl -qw net.ipv6.conf.eth1.accept_dad=1 net.ipv6.conf.eth1.dad_transmits=600
+ip address add 2001:db8:8::77/64 dev eth1
+ask 'udp [2001:db8:8::7]:5 > [2001:db8:8::77]:53 in=eth1' --format json
+expect_json '"input" not in [h["hook"] for h in d["hops"]]'
+ip address del 2001:db8:8::77/64 dev eth1
+
 # Rules by which routes are chosen: nobody knows the way, and it may be none.
 ip rule add from 10.9.0.9 prohibit
 ask 'udp 10.9.0.7 > 192.0.2.7:53 at=self in=eth0' --format json
 expect_json 'd["verdict"] == "conditional"'
 expect_json '"stack" in [a["verdict"] for a in d["hops"][-1]["alternatives"]]'
 ip rule del from 10.9.0.9 prohibit
+ip rule del lookup main
+ask 'udp 10.9.0.7 > 192.0.2.7:53 at=self in=eth0' --format json
+expect_json 'd["verdict"] == "conditional"'
+ip rule add lookup main pref 32766
 
 # A policy's host: what is taken for given is said, where it matters.
 mkdir site

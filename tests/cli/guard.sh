@@ -108,6 +108,10 @@ refused "no ssh rule at all"
 in_front '[[inbound]]\nid = "a"\naction = "drop"\nservice = "ssh"\nfrom = "me"'
 in_front '[[inbound]]\nid = "a"\naction = "reject"\nservice = "ssh"\nfrom = "office"'
 in_front '[[inbound]]\nid = "a"\naction = "drop"\nfrom = "office"'
+# From some of the ports that a client may draw.
+in_front '[[inbound]]\nid = "a"\naction = "drop"\nservice = ["tcp/22 from 1-39999", "tcp/22 from 40001-65535"]\nearly = true'
+in_front '[[inbound]]\nid = "a"\naction = "drop"\nservice = "tcp/22 from 50000-65535"'
+ssh_rule 's/^service = "ssh"/service = "tcp\/22 from 32768-40000"/'
 in_front '[[inbound]]\nid = "a"\naction = "drop"\nfrom = "any"'
 in_front '[[inbound]]\nid = "a"\naction = "drop"\nfrom = "me"\nearly = true'
 in_front '[[inbound]]\nid = "a"\naction = "drop"\nfrom = "any"\nin = "public"\nearly = true'

@@ -16,6 +16,19 @@ rolewall --version
 expect_status 0
 expect_out "rolewall 0."
 
+rolewall version
+expect_status 0
+expect_out "rolewall 0."
+rolewall help
+expect_status 0
+expect_out "Examples:"
+rolewall help eval
+expect_status 0
+expect_out "rolewall eval 'https internet > lb-01'"
+rolewall help evil
+expect_status 2
+expect_err 'did you mean `eval`?'
+
 rolewall chek
 expect_status 2
 expect_err 'did you mean `check`?'

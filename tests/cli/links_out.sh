@@ -49,4 +49,4 @@ rolewall check site
 expect_status 1
 expect_out "secret one"
 refuse_out "secret two"
-expect_out "2 other lines of the list are no address or prefix"
+expect_out "no address or prefix stands on lines 2, 3 either"

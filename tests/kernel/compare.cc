@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "cli/same_fate.h"
 #include "eval/tracker.h"
 #include "ruleset/expr.h"
 #include "ruleset/names.h"
@@ -12,44 +13,7 @@
 namespace rolewall::kernel_judge {
 namespace {
 
-static_assert(sandbox::Step::kEnd == eval::Decision::kPolicy);
 constexpr std::uint32_t kPolicy = eval::Decision::kPolicy;
-
-bool same_fate(eval::Fate evaluated, sandbox::Fate seen) {
-  switch (evaluated) {
-    case eval::Fate::Accept:
-      return seen == sandbox::Fate::Accept;
-    case eval::Fate::Drop:
-      return seen == sandbox::Fate::Drop;
-    case eval::Fate::Reject:
-      return seen == sandbox::Fate::Reject;
-    case eval::Fate::Stack:
-      return seen == sandbox::Fate::Stack || seen == sandbox::Fate::Stolen;
-    case eval::Fate::Held:  // by the stack, without a word
-      return seen == sandbox::Fate::Stack;
-    case eval::Fate::Undecided:
-      return false;
-  }
-  return false;
-}
-
-std::string_view name_of(sandbox::Fate fate) {
-  switch (fate) {
-    case sandbox::Fate::Accept:
-      return "accept";
-    case sandbox::Fate::Drop:
-      return "drop";
-    case sandbox::Fate::Reject:
-      return "reject";
-    case sandbox::Fate::Queue:
-      return "queue";
-    case sandbox::Fate::Stolen:
-      return "stolen";
-    case sandbox::Fate::Stack:
-      return "stack";
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -131,9 +95,9 @@ std::string Comparison::difference(const eval::Journey& journey,
     }
     // The watch stands before the end of the hook, where connection tracking refuses a flow.
     if (ours.reason == eval::kNotConfirmed && theirs.fate == sandbox::Fate::Accept) continue;
-    if (!same_fate(ours.fate, theirs.fate) && !is_dropped_by_match(ours, theirs)) {
+    if (!cli::same_fate(ours.fate, theirs.fate) && !is_dropped_by_match(ours, theirs)) {
       return fmt::format("{}: the evaluator says {}, the kernel {}", hook, name_of(ours.fate),
-                         name_of(theirs.fate));
+                         sandbox::words_of(theirs.fate));
     }
     std::string path = path_difference(ours, theirs, hook);
     if (!path.empty() && !is_order_open(ours.hook)) return path;
@@ -210,7 +174,7 @@ std::string Comparison::describe(const eval::Journey& journey) const {
 std::string Comparison::describe(const sandbox::Observation& seen) const {
   std::string text;
   for (const auto& hook : seen.hooks) {
-    text += fmt::format("    {} {}{}:", ruleset::name_of(hook.hook), name_of(hook.fate),
+    text += fmt::format("    {} {}{}:", ruleset::name_of(hook.hook), sandbox::words_of(hook.fate),
                         seen.reason.empty() ? "" : " (" + seen.reason + ")");
     for (const auto& step : hook.path) {
       text += fmt::format(" [{} {}]", name(place(step)), ruleset::name_of(step.verdict.code));

@@ -24,6 +24,7 @@
 #include "pieces.h"
 #include "sandbox/connections.h"
 #include "sandbox/sandbox.h"
+#include "shapes_text.h"
 #include "stack_on_trial.h"
 #include "talk.h"
 #include "trial.h"
@@ -44,6 +45,7 @@ struct Arguments {
   std::optional<std::uint64_t> only;  // the conversation's number: of the ruleset `seed` alone
   std::uint64_t devices = 2;          // 1: all around the host is reached by eth0
   bool iptables = false;              // rules of iptables instead of nft's text
+  bool shapes = false;                // shapes_text.h's instead of conversation_text.h's
 
   bool one_device() const { return devices == 1; }
 };
@@ -51,8 +53,9 @@ struct Arguments {
 std::optional<Arguments> parse(int count, char** words) {
   Arguments arguments;
   if (count > 2 && std::string_view(words[1]) == "--from") {  // first, if at all
-    if (std::string_view(words[2]) != "iptables") return std::nullopt;
-    arguments.iptables = true;
+    arguments.iptables = std::string_view(words[2]) == "iptables";
+    arguments.shapes = std::string_view(words[2]) == "shapes";
+    if (!arguments.iptables && !arguments.shapes) return std::nullopt;
     count -= 2;
     words += 2;
   }
@@ -189,14 +192,17 @@ class Runner {
   }
 
   bool judge(std::uint64_t seed) {
-    return arguments_.iptables ? judge(generate_iptables(seed, true), seed)
-                               : judge(generate_conversation_ruleset(seed), seed);
+    if (arguments_.iptables) return judge(generate_iptables(seed, true), seed);
+    return judge(arguments_.shapes ? generate_shapes(seed) : generate_conversation_ruleset(seed),
+                 seed);
   }
 
   // How to repeat it.
   std::string command(std::uint64_t seed) const {
     return fmt::format("{}{}{} --seed {} --only ", program_,
-                       arguments_.iptables ? " --from iptables" : "",
+                       arguments_.iptables ? " --from iptables"
+                       : arguments_.shapes ? " --from shapes"
+                                           : "",
                        arguments_.one_device() ? " --devices 1" : "", seed);
   }
 
@@ -216,9 +222,13 @@ class Runner {
     auto trial = Trial::open(text, host_, Trial::Memory::Kept);
     if (!trial && trial.error().kind == ErrorKind::Usage) {
       ++refused_;
+      if (std::getenv("SHOW_REFUSALS") != nullptr) {
+        fmt::print("{}0\n{}\n{}", again, trial.error().message, shown_);
+      }
       return true;
     }
     if (!trial) {
+      fmt::print("{}", shown_);
       broken(trial.error(), again + "0");
       return false;
     }
@@ -269,7 +279,7 @@ class Runner {
                                          std::vector<CaptureView>& views) {
     TRY(trial.forget());
     ++conversations_;
-    Talk talk(seed, host_, arguments_.one_device());
+    Talk talk(seed, host_, arguments_.one_device(), arguments_.shapes);
     Random cuts(Random(seed + 3).next());
     std::vector<Question> said;
     bool shows_all = true;
@@ -309,7 +319,7 @@ class Runner {
         if (after && is_fragment(part.packet.bytes)) ++gathered_;
         if (after || !seen.after) seen = std::move(answers->seen);
       }
-      talk.learn(question, seen);
+      talk.learn(seen);
     }
     return std::vector<Question>{};
   }
@@ -317,7 +327,7 @@ class Runner {
   // A packet of a conversation, or its fragments.
   static std::vector<Question> parts_of(const Question& question, Random& random) {
     std::vector<Question> parts;
-    if (random.percent(15)) {
+    if (random.percent(15) && !has_options(question.packet.bytes)) {
       for (Bytes& bytes : cut_up(question.packet.bytes, fresh_number(), random)) {
         parts.push_back(question);
         parts.back().packet.bytes = std::move(bytes);
@@ -428,10 +438,11 @@ int main(int count, char** words) {
   using namespace rolewall;
   const auto arguments = kernel_judge::parse(count, words);
   if (!arguments) {
-    fmt::print(stderr,
-               "usage: conversation_judge [--from iptables] [--rulesets N] [--conversations N] "
-               "[--packets N] "
-               "[--seed S] [--seconds BUDGET] [--only CONVERSATION] [--devices 1|2]\n");
+    fmt::print(
+        stderr,
+        "usage: conversation_judge [--from iptables|shapes] [--rulesets N] [--conversations N] "
+        "[--packets N] "
+        "[--seed S] [--seconds BUDGET] [--only CONVERSATION] [--devices 1|2]\n");
     return 2;
   }
   if (arguments->iptables && !kernel_judge::has_iptables()) {

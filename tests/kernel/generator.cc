@@ -37,10 +37,10 @@ const std::vector<net::Address>& oddities(bool ipv4) {
       parse_all({"0.0.0.0", "0.0.0.1", "127.0.0.1", "127.255.255.255", "169.254.0.1", "192.0.2.1",
                  "198.18.0.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.254",
                  "255.255.255.255"});
-  static const auto kIpv6 =
-      parse_all({"::", "::1", "::2", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "fe80::1",
-                 "fe80::ffff:ffff:ffff:ffff", "fec0::1", "64:ff9b::1", "100::1", "2002:7f00:1::1",
-                 "2001:db8::1", "ff02::1", "ff00::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"});
+  static const auto kIpv6 = parse_all(
+      {"::", "::1", "::2", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "fe80::1",
+       "fe80::ffff:ffff:ffff:ffff", "fec0::1", "64:ff9b::1", "100::1", "2002:7f00:1::1", "2001::1",
+       "2001:db8::1", "ff02::1", "ff00::1", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"});
   return ipv4 ? kIpv4 : kIpv6;
 }
 

@@ -21,6 +21,7 @@ IptablesText::Table IptablesWriter::write(const std::string& name) {
     IptablesText::Chain chain{hook, drops ? "DROP" : "ACCEPT", {}};
     const bool calls = others > 0 && hook == called_from_;
     const std::uint32_t count = !calls && random_.percent(35) ? 0 : 1 + random_.below(5);
+    if (name == "mangle" && random_.percent(20)) add_marks(chain);
     for (std::uint32_t i = 0; i < count; ++i) chain.rules.push_back(rule({name, hook, hook}));
     table.chains.push_back(std::move(chain));
   }
@@ -40,6 +41,26 @@ std::vector<std::string> IptablesWriter::hooks_of(const std::string& table) {
   if (table == "filter" || table == "security") return {"INPUT", "FORWARD", "OUTPUT"};
   if (table == "nat") return {"PREROUTING", "INPUT", "OUTPUT", "POSTROUTING"};
   return {"PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"};
+}
+
+// Marks one after the other, of which a later one leaves bits of an earlier one, and what then
+// stands there.
+void IptablesWriter::add_marks(IptablesText::Chain& chain) {
+  const std::string at = "-A " + chain.name;
+  chain.rules.push_back(at + " -j MARK --set-mark " + pick({"0x5", "0x35", "0xff"}));
+  chain.rules.push_back(at + " -j MARK " +
+                        pick({"--set-xmark 0x10/0xf0", "--set-xmark 0x3/0x1", "--set-mark 0x2/0x6",
+                              "--and-mark 0xf", "--or-mark 0x2"}));
+  chain.rules.push_back(at + " -m mark " + inverted() + "--mark " +
+                        pick({"0x15/0xff", "0x5/0xf", "0x7", "0x1f", "0x4/0x4", "0x36"}) +
+                        pick({" -j ACCEPT", " -j DROP"}));
+  marks_ = true;
+}
+
+// Packets of several sizes, some of which are more than is left.
+std::string IptablesWriter::spending() {
+  return " -m quota " + inverted() + "--quota " + pick({"100", "150", "300", "1200"}) +
+         pick({"", " -j ACCEPT", " -j DROP"});
 }
 
 // Addresses, devices and the protocol, with what belongs to it.
@@ -84,6 +105,7 @@ std::string IptablesWriter::rule(const Place& at) {
   // What remembers shows that by the packets that come to it again: all, now and then.
   if (remembers_ && random_.percent(12)) {
     protocol_.clear();
+    if (at.table != "nat" && random_.percent(30)) return text + spending();
     return text + memory_match() + target(at);
   }
   text += base_match(at);

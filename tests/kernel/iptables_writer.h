@@ -36,6 +36,8 @@ class IptablesWriter {
   static std::vector<std::string> hooks_of(const std::string& table);
   std::string rule(const Place& at);
   std::string base_match(const Place& at);
+  void add_marks(IptablesText::Chain& chain);
+  std::string spending();
 
   // Values.
   std::string pick(Words words) { return random_.of(std::vector<std::string>(words)); }

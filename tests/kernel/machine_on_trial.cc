@@ -52,6 +52,7 @@ Result<void> add_networks(ruleset::Host& host) {
       {first, "203.0.113.65", "/26 brd +"},
       {first, "203.0.113.70", "/26 brd +"},
       {first, "192.0.2.8", "/31"},
+      {last, "203.0.113.66", "/26 brd +"},  // a network on two devices
       {last, "10.9.7.1", "/24 brd +"},
       {last, "10.9.8.129", "/25 brd +"},
       {last, "10.9.6.1", " peer 10.9.6.2"},
@@ -60,6 +61,7 @@ Result<void> add_networks(ruleset::Host& host) {
       {first, "2001:db8:9:5::5", "/64 nodad"},
       {first, "2001:db8:9:5::6", "/64 nodad"},
       {first, "2001:db8:9:6::2", "/127 nodad"},
+      {last, "2001:db8:9:5::7", "/64 nodad"},
       {last, "2001:db8:9:7::1", "/64 nodad"},
       {last, "2001:db8:9:7:1::1", "/80 nodad"},
       {"lo", "2001:db8:9:99::1", "/128 nodad"},
@@ -76,19 +78,22 @@ Result<void> add_networks(ruleset::Host& host) {
   }
   // Ways that a packet may take elsewhere than by the default route, or not at all.
   const std::string routes[] = {
-      fmt::format("198.18.0.0/15 nexthop dev {} nexthop dev {}", first, last),
-      fmt::format("240.0.0.0/8 dev {} mtu 1400", last),
-      "prohibit 169.254.0.0/24",
-      "unreachable 0.0.0.0/8",
-      fmt::format("100::/64 dev {} mtu lock 1400", last),
-      fmt::format("2002::/16 dev {} mtu 1300", first),
+      fmt::format("add 198.18.0.0/15 nexthop dev {} nexthop dev {}", first, last),
+      fmt::format("add 240.0.0.0/8 dev {} mtu 1400", last), "add prohibit 169.254.0.0/24",
+      "add unreachable 0.0.0.0/8",
+      // IPv6 routes of one prefix and metric: alike, and of another preference.
+      fmt::format("add 100::/64 dev {} mtu lock 1400", last),
+      fmt::format("append 100::/64 dev {}", first),
+      fmt::format("add 2002::/16 dev {} mtu 1300", first),
+      fmt::format("append 2002::/16 dev {} pref high", last),
       fmt::format(
-          "64:ff9b::/96 nexthop via 2001:db8:9:5::9 dev {} nexthop via 2001:db8:9:7::9 dev {}",
+          "add 64:ff9b::/96 nexthop via 2001:db8:9:5::9 dev {} nexthop via 2001:db8:9:7::9 dev {}",
           first, last),
-      "blackhole fec0::/10",
+      "add blackhole fec0::/10",
+      "add 2001:0::/32 dev lo",  // refused, as if it were unreachable
   };
   for (const std::string& route : routes) {
-    const std::string command = fmt::format("ip route add {}", route);
+    const std::string command = "ip route " + route;
     if (std::system(command.c_str()) != 0) {
       return fail(ErrorKind::System, "the sandbox does not take: " + command);
     }

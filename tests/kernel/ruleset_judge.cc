@@ -117,14 +117,14 @@ ruleset::Host host_on_trial(bool forwards) {
 }
 
 // As of a program that has not bound its socket: what rules change may then find another way.
-// False: there is none to begin with, or one by a next hop that only the kernel knows.
+// False: there is none to begin with, or several of which only the kernel knows which.
 bool send_by_routes(Question& question, const eval::Routes& routes) {
   eval::Packet& packet = question.packet;
   if (packet.out_device == "lo") return true;
   const bool ipv6 = packet.ether_type == eval::kEtherTypeIpv6;
-  const auto answer = routes.towards(eval::destination_of(packet.bytes, ipv6));
-  if (answer.route == nullptr || answer.route->one_of_several) return false;
-  packet.out_device = answer.route->device;
+  const auto ways = routes.ways(eval::destination_of(packet.bytes, ipv6));
+  if (ways.size() != 1 || ways.front()->type != ruleset::RouteType::Unicast) return false;
+  packet.out_device = ways.front()->device;
   question.bound = false;
   return true;
 }

@@ -427,7 +427,7 @@ class TableWriter {
   std::string remembering() {
     const std::string key = v6_ ? "ip6 saddr" : "ip saddr";
     const char* set = v6_ ? "@seen6" : "@seen4";
-    switch (random_.below(tracks_ ? 9 : 8)) {
+    switch (random_.weighted({1, 1, 1, 1, 1, 1, 1, 3, tracks_ ? 1U : 0U})) {
       case 0:
         return "counter name \"c0\"";
       case 1:
@@ -444,11 +444,20 @@ class TableWriter {
       case 6:
         return fmt::format("{} {}", key, set);
       case 7:
-        return fmt::format("delete {} {{ {} }}{}", set, key,
-                           random_.percent(75) ? fmt::format(" {} != {}", key, set) : "");
+        return taken_away();
       default:
         return fmt::format("ct count {}{}", random_.percent(50) ? "over " : "", random_.below(2));
     }
+  }
+
+  // Behind it what was there is there no more.
+  std::string taken_away() const {
+    const std::string key = v6_ ? "ip6 saddr" : "ip saddr";
+    const char* set = v6_ ? "@seen6" : "@seen4";
+    const std::string deleted = fmt::format("delete {} {{ {} }}", set, key);
+    if (random_.percent(25)) return deleted;
+    const char* with = random_.percent(50) ? (v6_ ? "ip6 saddr @six " : "ip saddr @nets4 ") : "";
+    return fmt::format("{}{} {} != {}", with, deleted, key, set);
   }
 
   // --- statements ---
@@ -474,7 +483,7 @@ class TableWriter {
   }
 
   std::string statement(std::string_view hook) {
-    switch (random_.weighted({24, 14, 8, 6, 7, 6, 5, 6, 12, 14, 10})) {
+    switch (random_.weighted({20, 14, 8, 6, 7, 6, 5, 6, 12, 14, 18})) {
       case 0:
         return "counter";
       case 1:
@@ -631,7 +640,7 @@ class TableWriter {
   }
   // Of a set that packets fill, and that may be full of what it begins with.
   std::string filled(const std::array<const char*, 2>& first) {
-    const std::uint32_t declared = random_.below(3);
+    const std::uint32_t declared = random_.weighted({20, 30, 50});
     const std::uint32_t size = std::max(declared, random_.of<std::uint32_t>({1, 2, 3, 8}));
     std::string text = fmt::format("flags dynamic; size {};", size);
     if (declared == 1) text += fmt::format(" elements = {{ {} }}", first[0]);

@@ -9,6 +9,9 @@ namespace {
 
 namespace protocol = net::protocol;
 
+constexpr std::uint8_t kHopByHop = 0;
+constexpr std::uint8_t kDestinationOptions = 60;
+
 void put16(Bytes& bytes, std::uint32_t value) {
   bytes.push_back(static_cast<std::uint8_t>(value >> 8));
   bytes.push_back(static_cast<std::uint8_t>(value));
@@ -31,7 +34,8 @@ std::uint16_t sum_of(std::span<const std::uint8_t> bytes, std::uint32_t sum = 0)
 }
 
 std::size_t checksum_offset(std::uint8_t protocol) {
-  return protocol == protocol::kTcp ? 16 : protocol == protocol::kUdp ? 6 : 2;
+  const bool is_udp = protocol == protocol::kUdp || protocol == protocol::kUdpLite;
+  return protocol == protocol::kTcp ? 16 : is_udp ? 6 : 2;
 }
 
 }  // namespace
@@ -113,6 +117,11 @@ Bytes datagram(const net::Address& source, const net::Address& destination, std:
   return bytes;
 }
 
+bool has_options(std::span<const std::uint8_t> packet) {
+  if (packet[0] >> 4 == 4) return packet[0] != 0x45;
+  return packet[6] == kHopByHop || packet[6] == kDestinationOptions;
+}
+
 Speaker speaker_of(std::span<const std::uint8_t> packet) {
   Speaker speaker;
   std::size_t transport = 40;
@@ -123,6 +132,10 @@ Speaker speaker_of(std::span<const std::uint8_t> packet) {
     speaker.destination = net::ipv4_from_bytes(packet.data() + 16);
   } else {
     speaker.protocol = packet[6];
+    if (has_options(packet)) {
+      speaker.protocol = packet[40];
+      transport += 8 + packet[41] * std::size_t{8};
+    }
     speaker.source = net::ipv6_from_bytes(packet.data() + 8);
     speaker.destination = net::ipv6_from_bytes(packet.data() + 24);
   }

@@ -45,6 +45,8 @@ struct Speaker {
   std::uint16_t source_port = 0;
   std::uint16_t destination_port = 0;
 };
+// Or with a header of options, or IPv4's options, before the transport protocol.
+bool has_options(std::span<const std::uint8_t> packet);
 Speaker speaker_of(std::span<const std::uint8_t> packet);
 
 }  // namespace rolewall::kernel_judge

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "eval/checksum.h"
+#include "eval/wire.h"
 #include "net/protocol.h"
 
 namespace rolewall::kernel_judge {
@@ -19,6 +21,39 @@ std::vector<net::Address> addresses(std::initializer_list<const char*> texts) {
 
 bool contains(const std::vector<net::Address>& all, const net::Address& address) {
   return std::ranges::find(all, address) != all.end();
+}
+
+bool has_two_ports(std::uint8_t protocol) {
+  return protocol == protocol::kTcp || protocol == protocol::kUdp || protocol == protocol::kUdpLite;
+}
+
+// With an option or an extension header before the transport's: what nobody acts upon.
+Bytes dressed(const Bytes& packet, Random& random) {
+  const bool ipv6 = packet[0] >> 4 == 6;
+  const std::size_t header = ipv6 ? 40 : 20;
+  Bytes bytes(packet.begin(), packet.begin() + static_cast<std::ptrdiff_t>(header));
+  Bytes between = ipv6 ? Bytes{packet[6], 0, 1, 4, 0, 0, 0, 0} : Bytes{1, 1, 1, 0};
+  if (ipv6) {
+    // Padding within a destination or hop-by-hop header, of one block or two.
+    if (random.percent(30)) {
+      between[1] = 1;
+      between[3] = 12;
+      between.resize(16);
+    }
+    bytes[6] = random.percent(70) ? 60 : 0;
+  } else {
+    bytes[0] = 0x46;
+  }
+  bytes.insert(bytes.end(), between.begin(), between.end());
+  bytes.insert(bytes.end(), packet.begin() + static_cast<std::ptrdiff_t>(header), packet.end());
+  if (ipv6) {
+    eval::put_be16(bytes.data() + 4, static_cast<std::uint32_t>(bytes.size() - 40));
+  } else {
+    eval::put_be16(bytes.data() + 2, static_cast<std::uint32_t>(bytes.size()));
+    eval::put_be16(bytes.data() + 10, 0);
+    eval::put_be16(bytes.data() + 10, eval::internet_checksum(eval::ByteSpan(bytes).first(24)));
+  }
+  return bytes;
 }
 
 bool is_own(const Neighbourhood& around, const net::Address& address) {
@@ -49,8 +84,27 @@ std::string Talk::way_to(const net::Address& address) const {
   return stays || route->device.empty() ? "lo" : route->device;
 }
 
-Talk::Talk(std::uint64_t seed, const ruleset::Host& host, bool one_device)
-    : random_(Random(seed).next()), routes_(host), inner_device_(one_device ? "eth0" : "eth1") {
+// Where conversations seldom go: to all of a network, and from the host to itself.
+void Talk::vary_ends(const Neighbourhood& around) {
+  Speaker& asks = client_.speaks;
+  if (random_.percent(8)) {
+    asks.source = random_.of(around.outer);
+    asks.destination = random_.of(random_.percent(50) ? around.outer : around.inner);
+  } else if (random_.percent(6) && !is_own(around, asks.source)) {
+    const bool within = contains(around.inside, asks.source);
+    const char* all = ipv6_    ? random_.of({"ff02::1", "ff02::fb", "2001:db8:9:1::"})
+                      : within ? random_.of({"10.9.1.255", "255.255.255.255", "224.0.0.1"})
+                               : random_.of({"255.255.255.255", "224.0.0.251", "224.0.0.1"});
+    asks.destination = *net::parse_address(all);
+  }
+  if (random_.percent(5)) protocol_ = protocol::kUdpLite;
+}
+
+Talk::Talk(std::uint64_t seed, const ruleset::Host& host, bool one_device, bool varied)
+    : random_(Random(seed).next()),
+      routes_(host),
+      varied_(varied),
+      inner_device_(one_device ? "eth0" : "eth1") {
   ipv6_ = random_.percent(35);
   const std::uint8_t ping = ipv6_ ? protocol::kIcmpv6 : protocol::kIcmp;
   protocol_ = random_.of({protocol::kTcp, protocol::kTcp, protocol::kTcp, protocol::kUdp, ping});
@@ -89,12 +143,11 @@ Talk::Talk(std::uint64_t seed, const ruleset::Host& host, bool one_device)
       asks.destination = random_.of(around.inside);
       break;
   }
+  if (varied_) vary_ends(around);
   asks.protocol = protocol_;
   asks.source_port = random_.of<std::uint16_t>({40000, 40001, 1023, 300});
   asks.destination_port = random_.of<std::uint16_t>({22, 80, 443, 53});
-  if (protocol_ != protocol::kTcp && protocol_ != protocol::kUdp) {
-    asks.destination_port = asks.source_port;
-  }
+  if (!has_two_ports(protocol_)) asks.destination_port = asks.source_port;
   client_.device = place(asks.source);
   // Until a packet has come through: the one who was asked.
   server_.device = place(asks.destination);
@@ -103,6 +156,9 @@ Talk::Talk(std::uint64_t seed, const ruleset::Host& host, bool one_device)
   first_device_ = server_.device;
   server_.speaks = {asks.destination, asks.source, protocol_, asks.destination_port,
                     asks.source_port};
+  // Nobody speaks from a group's address.
+  if (type_of(asks.destination) != eval::PacketType::Host)
+    server_.speaks.source = random_.of(around.outer);
   for (End* end : {&client_, &server_}) set_out(*end);
   if (picked_up_) {
     client_.heard = server_.sequence;
@@ -120,13 +176,14 @@ void Talk::set_out(End& from) {
 // The same client's next connection to the same server; what becomes of the last one is not heard.
 void Talk::begin_another() {
   Speaker& asks = client_.speaks;
-  const bool has_ports = protocol_ == protocol::kTcp || protocol_ == protocol::kUdp;
+  const bool has_ports = has_two_ports(protocol_);
   ++asks.source_port;
   if (!has_ports) asks.destination_port = asks.source_port;
   asks = {asks.source, first_destination_, protocol_, asks.source_port,
           has_ports ? first_port_ : asks.source_port};
-  server_.speaks = {asks.destination, asks.source, protocol_, asks.destination_port,
+  server_.speaks = {server_.speaks.source, asks.source, protocol_, asks.destination_port,
                     asks.source_port};
+  if (type_of(asks.destination) == eval::PacketType::Host) server_.speaks.source = asks.destination;
   server_.device = first_device_;
   for (End* end : {&client_, &server_}) {
     set_out(*end);
@@ -146,7 +203,9 @@ Question Talk::question(const End& from, Bytes bytes) {
   Question question;
   eval::Packet& packet = question.packet;
   packet.ether_type = ipv6_ ? eval::kEtherTypeIpv6 : eval::kEtherTypeIpv4;
-  packet.bytes = std::move(bytes);
+  plain_ = std::move(bytes);
+  packet.bytes = varied_ && random_.percent(8) ? dressed(plain_, random_) : plain_;
+  packet.type = type_of(speaker_of(plain_).destination);
   question.outbound = from.device.empty();
   strayed_ = false;
   if (question.outbound) {
@@ -263,7 +322,7 @@ Bytes Talk::out_of_order(bool from_client) {
 // UDP, a protocol without ports, or an echo and its reply.
 Bytes Talk::plain(bool from_client) {
   const End& from = end(from_client);
-  if (protocol_ == protocol::kUdp) {
+  if (protocol_ == protocol::kUdp || protocol_ == protocol::kUdpLite) {
     Bytes bytes = wrap(from, udp(from.speaks.source_port, from.speaks.destination_port,
                                  random_.of<std::uint32_t>({0, 5, 100})));
     if (random_.percent(5)) bytes.back() ^= 0x10;
@@ -327,20 +386,21 @@ Question Talk::next() {
   return question(from, std::move(bytes));
 }
 
-void Talk::learn(const Question& said, const sandbox::Observation& seen) {
+void Talk::learn(const sandbox::Observation& seen) {
   const bool from_client = last_from_client_;
   End& from = end(from_client);
   End& to = end(!from_client);
-  if (speaker_of(said.packet.bytes).protocol != protocol_) return;
-  from.said.push_back(said.packet.bytes);
+  if (speaker_of(plain_).protocol != protocol_) return;
+  from.said.push_back(plain_);
   if (seen.fate() != sandbox::Fate::Accept || !seen.after) return;
   const Speaker heard = speaker_of(*seen.after);
   if (heard.protocol != protocol_) return;
   to.last_heard = *seen.after;
   if (from_client) {
-    to.speaks = {heard.destination, heard.source, protocol_, heard.destination_port,
-                 heard.source_port};
-    to.device = seen.leaves_by == "lo" ? "" : seen.leaves_by;
+    const net::Address answers =
+        type_of(heard.destination) == eval::PacketType::Host ? heard.destination : to.speaks.source;
+    to.speaks = {answers, heard.source, protocol_, heard.destination_port, heard.source_port};
+    to.device = seen.leaves_by == "lo" || answers != heard.destination ? "" : seen.leaves_by;
   }
   if (protocol_ == protocol::kTcp) to.heard = from.sequence;
 }

@@ -29,8 +29,9 @@ Neighbourhood neighbourhood(bool ipv6);
 class Talk {
  public:
   // Between whom, the seed says. The host, whose routes are known, must outlive it. `one_device`:
-  // it reaches all of them by eth0.
-  Talk(std::uint64_t seed, const ruleset::Host& host, bool one_device);
+  // it reaches all of them by eth0. `varied`: also to groups and broadcasts and from the host to
+  // itself, by UDP-Lite, and with IP options and extension headers.
+  Talk(std::uint64_t seed, const ruleset::Host& host, bool one_device, bool varied = false);
 
   // The next packet that somebody says.
   Question next();
@@ -38,7 +39,7 @@ class Talk {
   // one that leaves.
   bool strayed() const { return strayed_; }
   // What became of it: where the other end is, and what it has heard.
-  void learn(const Question& said, const sandbox::Observation& seen);
+  void learn(const sandbox::Observation& seen);
 
  private:
   // Where an end's packets enter, and what it knows of itself and of the other.
@@ -67,10 +68,13 @@ class Talk {
   Bytes wrap(const End& from, Bytes transport) const;
 
   std::string way_to(const net::Address& address) const;
+  void vary_ends(const Neighbourhood& around);
 
   Random random_;
   eval::Routes routes_;
   bool strayed_ = false;
+  bool varied_ = false;
+  Bytes plain_;  // what was said last, before an option was added
   std::string inner_device_;
   bool ipv6_ = false;
   std::uint8_t protocol_ = 6;

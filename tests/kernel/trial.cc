@@ -78,6 +78,13 @@ bool is_expiration(const ruleset::Expr& expr) {
   return load != nullptr && load->key == ruleset::CtKey::Expiration;
 }
 
+bool counts_in_elements(const ruleset::Expr& expr) {
+  const auto* dynset = std::get_if<ruleset::Dynset>(&expr);
+  return dynset != nullptr && std::ranges::any_of(dynset->exprs, [](const auto& each) {
+           return std::holds_alternative<ruleset::Connlimit>(each);
+         });
+}
+
 bool lets_elements_end(const ruleset::Ruleset& ruleset) {
   return std::ranges::any_of(ruleset.tables, [](const auto& table) {
     return std::ranges::any_of(table.sets, [](const auto& set) { return set.has_timeout; });
@@ -226,6 +233,7 @@ Result<std::unique_ptr<Trial>> Trial::open(const sandbox::Judge::Load& load,
   trial->paced_ = memory == Memory::Kept && has_expr(trial->ruleset_, [](const auto& expr) {
                     const auto* match = std::get_if<ruleset::XtMatch>(&expr);
                     return std::holds_alternative<ruleset::Connlimit>(expr) ||
+                           counts_in_elements(expr) ||
                            (match != nullptr && match->name == "connlimit");
                   });
   // Sets that count do so whatever the match asks.

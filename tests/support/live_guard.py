@@ -420,6 +420,32 @@ def gone(scene):
                  ["names a session that is over"], new=("192.0.2.9", "203.0.113.10", 22))
 
 
+def shells(scene):
+    """G6: the same session, whichever shell the command is typed in: what the policy would cut is found."""
+    both = ND + SSH.replace('"management"', '["office", "elsewhere"]')
+    command = [PROGRAM, "apply", "site", "--host", "srv", "--state-dir", STATE]
+    ways = {
+        "below sudo, which takes the variable away":
+            lambda session: ["env", f"SSH_CONNECTION={session}", "sh", "-c",
+                             'env -u SSH_CONNECTION "$@"; exit $?', "sh", *command],
+        "on a serial console": lambda _: ["env", "-u", "SSH_CONNECTION", "setsid", "-w", *command],
+        "in screen, begun by a session that is over":
+            lambda _: ["env", "SSH_CONNECTION=198.51.100.9 50022 203.0.113.10 22", "setsid", "-w", *command],
+        "in a container with processes of its own":
+            lambda _: ["env", "-u", "SSH_CONNECTION", "unshare", "-pf", "--mount-proc", *command],
+    }
+    for where, words in ways.items():
+        scene.begin(both)
+        session = scene.open(source="192.0.2.9")
+        scene.write_site(RULES)
+        scene.expect(where, subprocess.run(words(session), capture_output=True, text=True, check=False), 1,
+                     ["192.0.2.9"])
+        scene.write_site(both + OTHER)
+        scene.expect(f"{where}, and nothing is taken away",
+                     subprocess.run(words(session), capture_output=True, text=True, check=False), 0,
+                     new=("192.0.2.9", "203.0.113.10", 22))
+
+
 def several_devices(scene):
     """G7: the client's packets arrive by eth1, and the route back is by eth0."""
     for rp_filter in ["0", "2"]:
@@ -626,7 +652,7 @@ def main():
     scene.client_link_local = "fe80::2"
     serve_echo(22)
     wanted = sys.argv[1:]
-    for each in [beside_others, beside_iptables, today_too, waits, translated, gone,
+    for each in [beside_others, beside_iptables, today_too, waits, translated, gone, shells,
                  several_devices, link_local, advertised, by_hand, within_management]:
         if not wanted or each.__name__ in wanted:
             each(scene)

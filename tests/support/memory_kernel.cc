@@ -598,10 +598,11 @@ std::uint64_t MemoryWorld::boot_ns() const {
   return (store_.now_ms += tick_ms) * kNsPerMs;
 }
 
-Result<int> MemoryWorld::start_watch(const std::string&, const apply::Pending&,
-                                     const std::optional<apply::Generation>&,
+Result<int> MemoryWorld::start_watch(const std::string&, const apply::Pending& pending,
+                                     const std::optional<apply::Generation>& former,
                                      std::chrono::seconds) const {
   if (no_watch) return std::unexpected(*no_watch);
+  timers.push_back({pending, former});
   return ++watches;
 }
 
@@ -610,6 +611,7 @@ void MemoryWorld::reboot() {
   store_.generation = 1;
   store_.now_ms = 1'000;
   boot += " and one more";
+  timers.clear();
 }
 
 }  // namespace rolewall::test

@@ -24,7 +24,9 @@
 #include <string_view>
 #include <vector>
 
+#include "apply/generations.h"
 #include "apply/kernel.h"
+#include "apply/pending.h"
 #include "apply/world.h"
 
 namespace rolewall::test {
@@ -116,6 +118,12 @@ class MemoryWorld : public apply::World {
   std::uint64_t tick_ms = 1;      // by which CLOCK_BOOTTIME goes on with each look
   std::optional<Error> no_watch;  // why no process can be started
   mutable int watches = 0;        // that were started
+  // Of these of this boot, what they hold in memory.
+  struct Timer {
+    apply::Pending pending;
+    std::optional<apply::Generation> former;
+  };
+  mutable std::vector<Timer> timers;
 
  private:
   MemoryStore& store_;

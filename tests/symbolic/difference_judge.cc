@@ -296,9 +296,20 @@ bool has_limits(const ruleset::Ruleset& ruleset) {
   return false;
 }
 
-void talk(Pair& pair, const ruleset::Ruleset& ruleset, const ruleset::Host& host,
-          const Arguments& arguments, std::uint64_t seed, Tally& tally) {
-  if (!pair.is_equal() || has_limits(ruleset)) return;
+// How much room a set has that rules fill is told as no difference, as long as it has some.
+bool have_other_room(const ruleset::Ruleset& before, const ruleset::Ruleset& after) {
+  for (std::size_t t = 0; t < before.tables.size(); ++t) {
+    for (const ruleset::Set& set : before.tables[t].sets) {
+      const ruleset::Set* other = ruleset::find_set(after.tables[t], set.name);
+      if (set.dynamic && other != nullptr && !(set.elements == other->elements)) return true;
+    }
+  }
+  return false;
+}
+
+void talk(Pair& pair, const ruleset::Ruleset& ruleset, const ruleset::Ruleset& after,
+          const ruleset::Host& host, const Arguments& arguments, std::uint64_t seed, Tally& tally) {
+  if (!pair.is_equal() || has_limits(ruleset) || have_other_room(ruleset, after)) return;
   ++tally.talks;
   Arguments all = arguments;
   all.only.reset();
@@ -356,6 +367,10 @@ int run(const Arguments& arguments, const char* program) {
     const std::string again = fmt::format(
         "{} {} {} --forwards {} --pairs 1 --seed {} ({})", program, generated ? "" : "--snapshot",
         arguments.snapshot, arguments.forwards, seed, edited->what);
+    if (arguments.only) {
+      fmt::print("{}\n--- {}\n{}\n", print::to_bytecode(before), edited->what,
+                 print::to_bytecode(edited->ruleset));
+    }
     Pair pair(before, edited->ruleset, host, again, tally);
     if (!pair.analyse()) {
       ++tally.not_proven;
@@ -365,7 +380,7 @@ int run(const Arguments& arguments, const char* program) {
     tell_classes(policy, before, edited->ruleset, host, again, tally);
     ask_all(pair, before, host, arguments, seed);
     ask_all(pair, edited->ruleset, host, arguments, seed + 500'000);
-    talk(pair, before, host, arguments, seed, tally);
+    talk(pair, before, edited->ruleset, host, arguments, seed, tally);
   }
   fmt::print(
       "{} pairs ({} over the budget, {} equal), {} packets compared ({} differ, {} with something "

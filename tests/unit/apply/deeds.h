@@ -38,18 +38,22 @@ enum class Do : std::uint8_t {
   Ban,
   BanForGood,
   Unban,
-  Flush,   // another program, all tables
-  Meddle,  // another program, in our table
-  Wait,    // time passes
+  TimerEnds,  // the process that waits looks whether its time is over
+  Flush,      // another program, all tables
+  Meddle,     // another program, in our table
+  Wait,       // time passes
   SetClock,
   Reboot,
+  KeepCopy,     // of the directory
   LosePending,  // another hand, or the disk
   LoseHistory,
+  LoseLink,     // or kernel.json
+  PutCopyBack,  // the kernel and the clocks have gone on
   SpoilBans,
   SpoilGeneration,
   MeetNewer,  // a verb (`step`) meets a directory of a newer version, which is mended then
 };
-inline constexpr std::size_t kDeeds = 27;
+inline constexpr std::size_t kDeeds = 31;
 inline constexpr std::array<const char*, kDeeds> kNames{"apply",
                                                         "apply --confirm",
                                                         "apply --no-confirm",
@@ -67,13 +71,17 @@ inline constexpr std::array<const char*, kDeeds> kNames{"apply",
                                                         "ban",
                                                         "ban for good",
                                                         "unban",
+                                                        "the timer ends",
                                                         "flush",
                                                         "meddle",
                                                         "wait",
                                                         "set the clock",
                                                         "reboot",
+                                                        "keep a copy",
                                                         "lose pending.json",
                                                         "lose history.log",
+                                                        "lose a link",
+                                                        "put the copy back",
                                                         "spoil bans.log",
                                                         "spoil one of the last generations",
                                                         "meet a newer version's directory"};
@@ -84,15 +92,21 @@ enum class With : std::uint8_t {
   KilledAfter,
   FullDisk,
   KilledAtDisk,
-  ReadOnlyDisk
+  ReadOnlyDisk,
+  Fails,       // a call to the kernel
+  AnswerLost,  // it was done
+  Refused,     // by the kernel, a message
 };
-inline constexpr std::size_t kWith = 6;
+inline constexpr std::size_t kWith = 9;
 inline constexpr std::array<const char*, kWith> kTroubles{"",
                                                           ", killed before",
                                                           ", killed after",
                                                           ", disk full",
                                                           ", killed at the disk's",
-                                                          ", disk read-only"};
+                                                          ", disk read-only",
+                                                          ", the kernel fails at",
+                                                          ", the kernel's answer lost at",
+                                                          ", the kernel refuses at"};
 
 struct Deed {
   Do what = Do::Apply;

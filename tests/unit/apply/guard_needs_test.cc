@@ -48,6 +48,39 @@ TEST_CASE("a device that came since is no reason to refuse, as long as nothing i
   CHECK(ask(wide, narrow, about).losses.empty());
 }
 
+// By its first port alone, and whatever it says of others.
+Rule drops_from(std::uint16_t first, std::uint16_t last) {
+  std::vector<Expr> what = port_is(6, 22);
+  what.push_back(Payload{PayloadBase::Transport, 0, 2, 0});
+  what.push_back(Range{false, 0, Value::be16(first), Value::be16(last)});
+  return rule("r.inbound.some", with(std::move(what), verdict(VerdictCode::Drop)));
+}
+
+TEST_CASE("management is let in from each port that a client may draw") {
+  const Table none = [] {
+    Table table;
+    table.name = std::string(kOwnTable);
+    return table;
+  }();
+  for (const auto& [first, last] : {std::pair(1024, 39999), std::pair(50000, 65535),
+                                    std::pair(40001, 65535), std::pair(33000, 33001)}) {
+    const Table some = ours(
+        {drops_from(static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last)), ssh()});
+    CHECK(is_said(ask(none, some, facts()).losses, "management"));
+  }
+  CHECK(ask(none, ours({drops_from(1, 1023), ssh()}), facts()).losses.empty());
+  // Beside others' tables, which translate, all ports are not asked about at once.
+  const Table beside = theirs(
+      {base("nat", Hook::Prerouting,
+            {rule("", {Meta{MetaKey::Mark, 0}, Cmp{CmpOp::Eq, 0, Value::host_u32(7)}, Notrack{}})},
+            VerdictCode::Accept)});
+  for (const auto& [first, last] : {std::pair(1024, 39999), std::pair(50000, 65535)}) {
+    const Table some = ours(
+        {drops_from(static_cast<std::uint16_t>(first), static_cast<std::uint16_t>(last)), ssh()});
+    CHECK(is_said(ask(none, some, facts(), {beside}).losses, "management"));
+  }
+}
+
 TEST_CASE("neighbours are asked about where somebody comes") {
   GuardFacts about = facts();
   add_device(about, "veth1", "fe80::77");

@@ -26,6 +26,16 @@ GuardFacts beside_tunnel(const char* beyond, std::vector<observe::OuterFlow> flo
   return about;
 }
 
+TEST_CASE("without /proc whose sessions are open is not known, and a rollback must be armed") {
+  const Table table = ours({ssh()});
+  GuardFacts about = facts();
+  about.sees_processes = false;
+  CHECK(is_said(ask(table, about).losses, "/proc is not mounted"));
+  about.may_be_undone = true;
+  CHECK(ask(table, about).losses.empty());
+  CHECK(is_said(ask(table, about).notes, "/proc is not mounted"));
+}
+
 TEST_CASE("where rules choose among routes, a tunnel that one leads by may be it") {
   const Table table = ours({ssh()});
   for (const auto& [beyond, carries] :

@@ -21,6 +21,7 @@
 #include "apply/missing_events.h"
 #include "apply/restore.h"
 #include "apply/state_files.h"
+#include "apply/timed_rollback.h"
 #include "unit/apply/scene.h"
 
 namespace rolewall::apply::test {
@@ -30,13 +31,34 @@ using rolewall::test::Trouble;
 
 class Judge : public Scene {
  public:
-  bool killed = false;  // in the last step
+  // In the last step:
+  bool killed = false;
+  bool failed = false;       // a call to the kernel
+  bool timer_ended = false;  // and has taken something back
+  // For whoever reads what went wrong: the kernel's rules, the model, and the directory but for its
+  // generations.
+  std::string what_is_there() {
+    std::string text = fmt::format("    in the kernel: {}; by the model:", in_words(held()));
+    for (const State& each : model_.applied) {
+      text += fmt::format(" {}{}", each.generation, each.is_waiting ? " (waits)" : "");
+    }
+    text += fmt::format(", boots {}", model_.boots.generation);
+    if (model_.waits) {
+      text += fmt::format(", {} waits, else {}", model_.waits->what.generation,
+                          model_.waits->former.generation);
+    }
+    for (const auto& [path, content] : disk_.content()) {
+      if (path.find("/generations/") != std::string::npos) continue;
+      text += fmt::format("\n    {}: {}", path.substr(disk_.state().size() + 1), content);
+    }
+    return text + "\n";
+  }
 
   // What is wrong after it; "" for nothing.
   std::string step(const Deed& deed) {
-    killed = false;
+    killed = failed = timer_ended = false;
     if (deed.what == Do::MeetNewer) return meet_newer(deed);
-    if (is_of_others(deed.what)) {
+    if (is_of_others(deed.what) || (deed.what == Do::TimerEnds && timer() == nullptr)) {
       happen(deed);
       return compare({model_});
     }
@@ -51,10 +73,8 @@ class Judge : public Scene {
     bool done = false;
     store_.fault = {};
     store_.steps.clear();
-    if (deed.with == With::KilledBefore || deed.with == With::KilledAfter) {
-      store_.fault.step = deed.step;
-      store_.fault.trouble =
-          deed.with == With::KilledBefore ? Trouble::KilledBefore : Trouble::KilledAfter;
+    if (const auto trouble = trouble_with(deed.with)) {
+      store_.fault = {.step = deed.step, .trouble = *trouble, .message = 1};
     }
     if (deed.with == With::KilledAtDisk) killing_sync = deed.step;
     {
@@ -67,6 +87,9 @@ class Judge : public Scene {
     }
     killing_sync.reset();
     store_.fault = {};
+    const bool fails =
+        deed.with == With::Fails || deed.with == With::AnswerLost || deed.with == With::Refused;
+    failed = fails && store_.steps.size() > deed.step;
     if (std::string wrong = look_at_numbers(deed); !wrong.empty()) return wrong;
     std::uint32_t number = generation(current_number(disk_.state()));
     // What it armed is the newest, and what it has found in the kernel the one before.
@@ -76,16 +99,21 @@ class Judge : public Scene {
     if (killed && made_ready()) {
       number = *made_ready();
       const bool refreshes = deed.what == Do::Refresh || deed.what == Do::RefreshConfirm;
-      refreshing_ = refreshes ? made_ready() : std::nullopt;
+      known_.refreshing = refreshes ? made_ready() : std::nullopt;
     }
+    timer_ended = deed.what == Do::TimerEnds && done;
     Model cleared = before;
     cleared.clear_interrupted();
     Model ended = before;
     ended.end_what_is_over();
     Model after = before;
     const bool promised = run_model(deed, after, number, target_);
-    if (deed.with == With::FullDisk || killed) {
+    if (deed.with == With::FullDisk || killed || failed) {
       std::vector<Model> any{before, cleared, ended, after};
+      // Better the policy without its bans than none.
+      if (deed.with == With::Refused) {
+        for (Model& model : std::vector<Model>(any)) any.push_back(without_bans(std::move(model)));
+      }
       // What was found in the kernel comes first.
       if (killed && after.applied.size() > 1 && after.applied.end()[-2].is_found) {
         Model found = after;
@@ -95,6 +123,7 @@ class Judge : public Scene {
       }
       std::string wrong = compare(any);
       if (wrong.empty()) take_over(any);
+      leave_unsettled(before, ended);
       const bool is_there =
           target_ && model_.in_force() == *target_ && before.in_force() != *target_;
       if (deed.what == Do::RollbackTo && deed.with == With::FullDisk && is_there) {
@@ -135,6 +164,64 @@ class Judge : public Scene {
   }
 
  private:
+  // Who was killed had put another in force for good, and had not said so: what waited is settled
+  // once somebody says it, unless pending.json is damaged by then.
+  void leave_unsettled(const Model& before, const Model& ended) {
+    const bool is_unsettled = model_.waits && !model_.in_force().is_waiting;
+    if (!is_unsettled) known_.unsettled.clear();
+    if (!is_unsettled || model_.in_force() == before.in_force()) return;
+    known_.unsettled = ended.applied;
+    if (model_.waits->what == model_.in_force()) model_.waits_above(known_.unsettled);
+  }
+
+  // At a call to the kernel.
+  static std::optional<Trouble> trouble_with(With with) {
+    switch (with) {
+      case With::KilledBefore:
+        return Trouble::KilledBefore;
+      case With::KilledAfter:
+        return Trouble::KilledAfter;
+      case With::Fails:
+        return Trouble::Fails;
+      case With::AnswerLost:
+        return Trouble::AnswerLost;
+      case With::Refused:
+        return Trouble::Refused;
+      case With::Nothing:
+      case With::FullDisk:
+      case With::KilledAtDisk:
+      case With::ReadOnlyDisk:
+        break;
+    }
+    return std::nullopt;
+  }
+  static Model without_bans(Model model) {
+    model.bans.clear();
+    return model;
+  }
+
+  // Of the process that waits for what pending.json says; null: there is none.
+  const rolewall::test::MemoryWorld::Timer* timer() const {
+    const auto waits = read_pending(disk_.state());
+    if (!waits || !*waits) return nullptr;
+    const auto at = std::ranges::find(world_.timers, (*waits)->token,
+                                      [](const auto& each) { return each.pending.token; });
+    return at == world_.timers.end() ? nullptr : &*at;
+  }
+  // As that does once its time is over; whether it has taken something back.
+  bool end_timer() {
+    constexpr int kAttempts = 6;
+    const auto* const its = timer();
+    if (its == nullptr || !is_overdue(its->pending, world_)) return false;
+    TimedRollback rollback(world_, disk_.state(), its->pending, its->former);
+    for (int i = 0; i < kAttempts && rollback.look() == TimedRollback::Sight::Ours; ++i) {
+      const auto done = rollback.attempt(i);
+      if (done) return true;
+      if (done.error().kind == ErrorKind::Refused) return false;
+    }
+    return false;
+  }
+
   // What can be done without a record of it is done: the way back, and bans. Nothing else.
   std::string on_read_only_disk(const Deed& deed) {
     const auto there = disk_.content();
@@ -143,7 +230,8 @@ class Judge : public Scene {
     Model after = model_;
     run_model(deed, after, 0, target_);
     const bool goes_back = deed.what == Do::Rollback || deed.what == Do::RollbackTo ||
-                           deed.what == Do::Disable || deed.what == Do::Boot;
+                           deed.what == Do::Disable || deed.what == Do::Boot ||
+                           deed.what == Do::TimerEnds;
     std::vector<Policy> any{model_.kernel};
     const bool ends_what_is_over = deed.what == Do::RollbackExpired || deed.what > Do::Boot ||
                                    deed.what == Do::Refresh || deed.what == Do::RefreshConfirm;
@@ -257,13 +345,18 @@ class Judge : public Scene {
       case Do::Unban:
         std::ignore = rollback_expired(state, world_);
         return remove_entry(entry(deed), state, world_).has_value();
+      case Do::TimerEnds:
+        return end_timer();
       case Do::Flush:
       case Do::Meddle:
       case Do::Wait:
       case Do::SetClock:
       case Do::Reboot:
+      case Do::KeepCopy:
       case Do::LosePending:
       case Do::LoseHistory:
+      case Do::LoseLink:
+      case Do::PutCopyBack:
       case Do::SpoilBans:
       case Do::SpoilGeneration:
       case Do::MeetNewer:
@@ -313,13 +406,18 @@ class Judge : public Scene {
         return model.ban(kAddresses[deed.which], 0);
       case Do::Unban:
         return model.unban(kAddresses[deed.which]);
+      case Do::TimerEnds:
+        return model.timer();
       case Do::Flush:
       case Do::Meddle:
       case Do::Wait:
       case Do::SetClock:
       case Do::Reboot:
+      case Do::KeepCopy:
       case Do::LosePending:
       case Do::LoseHistory:
+      case Do::LoseLink:
+      case Do::PutCopyBack:
       case Do::SpoilBans:
       case Do::SpoilGeneration:
       case Do::MeetNewer:
@@ -338,7 +436,7 @@ class Judge : public Scene {
         events && (events->all.empty() ? newest_kept() != 1 : events->all.front().from.has_value());
     if (!number || is_lost) return;
     model_.prepared = state_of(*number);
-    model_.prepared->refreshes = refreshing_ == number;
+    model_.prepared->refreshes = known_.refreshing == number;
   }
   std::optional<std::uint32_t> made_ready() {
     const auto kept = list_generations(disk_.state());
@@ -350,7 +448,7 @@ class Judge : public Scene {
   // What was in force once, by the record, has an event, and its number is never another's.
   std::string look_at_numbers(const Deed& deed) {
     const std::uint32_t current = generation(current_number(disk_.state()));
-    for (const auto& [number, seal] : used_) {
+    for (const auto& [number, seal] : known_.used) {
       if (const auto there = seal_text(number); there && *there != seal) {
         return fmt::format("number {} is used again", number);
       }
@@ -359,23 +457,24 @@ class Judge : public Scene {
     const bool writes =
         deed.what <= Do::Boot && deed.what != Do::RollbackExpired && deed.with == With::Nothing;
     const bool is_logged = events && !events->all.empty();
-    if (!is_logged) lost_ = std::max(lost_, current);
+    if (!is_logged) known_.lost = std::max(known_.lost, current);
     if (writes && is_logged && in_force_by(events->all).value_or(0) != current) {
       return fmt::format("by the history generation {} is in force, not {}",
                          in_force_by(events->all).value_or(0), current);
     }
-    for (const auto& [number, seal] : used_) {
+    for (const auto& [number, seal] : known_.used) {
       const bool is_told_of =
           is_logged &&
           std::ranges::any_of(events->all, [&](const Event& event) { return event.to == number; });
-      if (is_told_of || number <= lost_) continue;
+      if (is_told_of || number <= known_.lost) continue;
       // There was no room for it, and then another was in force.
-      if (deed.with == With::FullDisk) without_room_.insert(number);
-      if (writes && is_logged && !without_room_.contains(number)) {
+      if (deed.with == With::FullDisk) known_.without_room.insert(number);
+      if (writes && is_logged && !known_.without_room.contains(number)) {
         return fmt::format("no event says that generation {} was in force", number);
       }
     }
-    if (const auto seal = seal_text(current); seal && current != 0) used_.emplace(current, *seal);
+    if (const auto seal = seal_text(current); seal && current != 0)
+      known_.used.emplace(current, *seal);
     return "";
   }
   std::optional<std::string> seal_text(std::uint32_t number) const {
@@ -497,11 +596,18 @@ class Judge : public Scene {
       return is_current(model) && model.boots.generation == boots;
     });
     if (fits == any.end()) fits = std::ranges::find_if(any, is_current);
+    const auto pending = whatever_waits(disk_.state()).pending;
+    // Who confirms makes the link first: as long as nothing else says so, it waits on.
+    const auto waits_on = std::ranges::find_if(any, [&](const Model& model) {
+      return is_current(model) && pending && model.waits &&
+             model.waits->what.generation == pending->generation.value_or(0);
+    });
+    if (!fits->waits && waits_on != any.end()) fits = waits_on;
     model_ = *fits;
     model_.kernel = held();
     model_.boots = state_of(boot_number(disk_.state()).value_or(std::nullopt));
     model_.waits.reset();
-    if (const auto pending = whatever_waits(disk_.state()).pending) {
+    if (pending) {
       model_.waits = {state_of(pending->generation), state_of(pending->former),
                       deadline_of(*pending), pending->boot_id == world_.boot_id()};
     }
@@ -542,10 +648,7 @@ class Judge : public Scene {
     }
   }
 
-  std::optional<State> target_;                // of `rollback --to`
-  std::optional<std::uint32_t> refreshing_;    // made ready by a refresh that was killed
-  std::map<std::uint32_t, std::string> used_;  // what was in force once, and its seal
-  std::set<std::uint32_t> without_room_;       // for their events
+  std::optional<State> target_;  // of `rollback --to`
 };
 
 }  // namespace rolewall::apply::test

@@ -93,11 +93,13 @@ struct Model {
   }
   void take_back_to(const State& state) {
     const auto there = std::find(applied.rbegin(), applied.rend(), state);
-    if (there == applied.rend()) {
-      applied.back() = state;
-    } else {
+    if (there != applied.rend()) {
       applied.erase(there.base(), applied.end());
+      return;
     }
+    // Another took its place, and was not confirmed: that is gone, too.
+    while (applied.size() > 1 && applied.back().is_waiting) applied.pop_back();
+    applied.back() = state;
   }
 
   bool is_whole(const State& state) const { return !damaged.contains(state.generation); }
@@ -147,7 +149,7 @@ struct Model {
     applied.back().is_unlogged = false;
     const auto made = std::exchange(prepared, std::nullopt);
     const bool differs = is_whole(in_force()) && kernel != in_force().policy;
-    if (made && kernel && kernel == made->policy && differs) {
+    if (made && is_whole(*made) && kernel && kernel == made->policy && differs) {
       applied.push_back(*made);
       let_nothing_wait();
     }
@@ -174,6 +176,15 @@ struct Model {
     if (!back) return Over::NothingIsLeft;
     go_back_to(*back);
     return Over::RolledBack;
+  }
+
+  // The process that waits has in memory what comes back. Where pending.json is lost, it is asked
+  // elsewhere (cli/overdue.sh). Returns whether it has taken something back.
+  bool timer() {
+    if (!is_overdue()) return false;
+    clear_interrupted();
+    if (!is_overdue()) return false;
+    return go_back_to(waits->former), true;
   }
 
   // `generation`: the one that the new state gets, if it is new. `within`: 0: no confirmation is
@@ -330,15 +341,25 @@ struct Model {
   // Another hand takes pending.json away or spoils it: that is no confirmation. By the history what
   // is in force waits on, unless a boot loads it; where that is lost, too, a spoilt file still says
   // that something did.
-  void lose_pending(bool is_gone, bool history_is_lost, bool of_this_boot) {
+  // `below`: what waits below what is in force, put there by who was killed before he said that it
+  // waits no more.
+  void lose_pending(bool is_gone, bool history_is_lost, bool of_this_boot,
+                    const std::vector<State>& below) {
     if (!waits) return;
     const bool is_known =
         boots != in_force() && (history_is_lost ? !is_gone : in_force().is_waiting);
-    if (!is_known) return waits.reset();
+    if (!is_known) return let_nothing_wait();
     const auto confirmed =
         std::ranges::find(applied.rbegin(), applied.rend(), false, &State::is_waiting);
     const State by_history = confirmed == applied.rend() ? State() : *confirmed;
+    if (history_is_lost && !below.empty()) waits_above(below);
     waits = {in_force(), history_is_lost ? boots : by_history, UINT64_MAX, of_this_boot};
+  }
+
+  void waits_above(std::vector<State> below) {
+    below.push_back(in_force());
+    below.back().is_waiting = true;
+    applied = std::move(below);
   }
 
   // What is in force is known by its link, and nothing of what was before.

@@ -7,8 +7,11 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 #include "apply/apply.h"
 #include "apply/waiting.h"
@@ -51,12 +54,23 @@ class Scene {
         world_.reboot();
         model_.reboot();
         break;
+      case Do::KeepCopy:
+        keep_copy();
+        break;
+      case Do::PutCopyBack:
+        put_copy_back();
+        break;
       case Do::LosePending:
         lose_pending(/*is_gone=*/deed.which % 2 == 0);
         break;
+      case Do::LoseLink:
+        lose_link(deed.which);
+        break;
       case Do::LoseHistory:
+        if (!has_links()) break;
         std::filesystem::remove(disk_.state() + "/history.log");
-        lost_ = newest_kept();
+        known_.lost = newest_kept();
+        known_.unsettled.clear();
         model_.lose_history();
         if (model_.waits && model_.waits->deadline == UINT64_MAX) say_that_pending_is_lost();
         break;
@@ -84,8 +98,62 @@ class Scene {
       case Do::Ban:
       case Do::BanForGood:
       case Do::Unban:
+      case Do::TimerEnds:
         break;
     }
+  }
+
+  // Of what is known of the directory, and not of the kernel and the clocks.
+  struct Known {
+    Model model;
+    std::uint32_t lost = 0;               // up to that one the history is lost
+    std::vector<State> unsettled;         // what who was killed left waiting below what he applied
+    std::map<std::uint32_t, State> seen;  // what generations hold that may be spoilt since
+    std::optional<std::uint32_t> refreshing;    // made ready by a refresh that was killed
+    std::map<std::uint32_t, std::string> used;  // what was in force once, and its seal
+    std::set<std::uint32_t> without_room;       // for their events
+  };
+  struct Copy {
+    Scratch disk;
+    Known known;
+    std::string boot;
+  };
+
+  void keep_copy() {
+    copy_ = std::make_shared<Copy>();
+    copy_->disk.copy_from(disk_);
+    copy_->known = known_;
+    copy_->boot = world_.boot;
+  }
+  void put_copy_back() {
+    if (!copy_) return;
+    disk_.copy_from(copy_->disk);
+    const Model now = model_;
+    known_ = copy_->known;
+    model_.kernel = now.kernel;
+    model_.bans = now.bans;
+    if (model_.waits && copy_->boot != world_.boot) model_.waits->of_this_boot = false;
+  }
+
+  bool has_links() const {
+    return std::filesystem::is_symlink(disk_.state() + "/current") &&
+           std::filesystem::is_symlink(disk_.state() + "/boot");
+  }
+  // Where it led the history says; in which boot something was put in force, pending.json.
+  void lose_link(unsigned which) {
+    const std::string state = disk_.state();
+    const auto events = read_events(state);
+    if (!events || events->all.empty() || !has_links()) return;
+    const auto leads_to = [](const Result<std::optional<std::uint32_t>>& number,
+                             std::optional<std::uint32_t> by_history) {
+      return number && *number == by_history;
+    };
+    const std::string file = which == 0 ? "current" : which == 1 ? "boot" : "kernel.json";
+    const auto pending = read_pending(state);
+    const bool is_known = which == 0   ? leads_to(current_number(state), in_force_by(events->all))
+                          : which == 1 ? leads_to(boot_number(state), confirmed_by(events->all))
+                                       : !model_.waits || (pending && *pending);
+    if (is_known) std::filesystem::remove(state + "/" + file);
   }
 
   void lose_pending(bool is_gone) {
@@ -101,7 +169,7 @@ class Scene {
         events && (events->all.empty() || in_force_by(events->all).value_or(0) !=
                                               generation(current_number(disk_.state())));
     model_.lose_pending(!std::filesystem::exists(disk_.state() + "/pending.json"), says_nothing,
-                        lost && lost->boot_id == world_.boot_id());
+                        lost && lost->boot_id == world_.boot_id(), known_.unsettled);
   }
 
   // Whatever the log says of the address.
@@ -150,22 +218,22 @@ class Scene {
 
   State state_of(std::optional<std::uint32_t> number) {
     if (!number) return {};
-    const auto seen = seen_.find(*number);
-    if (seen != seen_.end()) return seen->second;
+    const auto seen = known_.seen.find(*number);
+    if (seen != known_.seen.end()) return seen->second;
     const auto read = read_generation(disk_.state(), *number);
     if (!read) return {*number, {}};
-    return seen_[*number] = {.generation = *number,
-                             .policy = policy_of(read->snapshot.ruleset.tables[0]),
-                             .is_of_other_host = read->snapshot.host.name == "other",
-                             .is_found = read->snapshot.sources.empty()};
+    return known_.seen[*number] = {.generation = *number,
+                                   .policy = policy_of(read->snapshot.ruleset.tables[0]),
+                                   .is_of_other_host = read->snapshot.host.name == "other",
+                                   .is_found = read->snapshot.sources.empty()};
   }
 
   MemoryStore store_;
   MemoryWorld world_{store_};
   Scratch disk_;
-  Model model_;
-  std::uint32_t lost_ = 0;               // up to that one the history is lost
-  std::map<std::uint32_t, State> seen_;  // what generations hold that may be spoilt since
+  Known known_;
+  Model& model_ = known_.model;
+  std::shared_ptr<Copy> copy_;
 };
 
 }  // namespace rolewall::apply::test

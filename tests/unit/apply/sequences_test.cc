@@ -1,13 +1,13 @@
-// Random sequences of the verbs, of what others do, of clocks, reboots, kills
-// and full disks, on a kernel in memory and a directory on disk; after each
+// Random sequences of the verbs, of what others do, of clocks, timers, reboots, kills, full disks
+// and a kernel that fails or refuses, on a kernel in memory and a directory on disk; after each
 // step the program is compared with the model (model.h). What was killed or
 // found no room may be done or not, or as far as ending what was over: each
 // part of the state is one of these, and whatever comes after goes on from
 // there.
 //
 // A sequence that fails is reduced to the shortest that still does, and printed
-// with its seed. ROLEWALL_LONG_TESTS: 100,000 steps in place of 4,000;
-// ROLEWALL_SHARE: that part of these; ROLEWALL_SEED: others.
+// with its seed and what is there after each step. ROLEWALL_LONG_TESTS: 100,000 steps in place of
+// 4,000; ROLEWALL_SHARE: that part of these; ROLEWALL_SEED: others.
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -97,18 +97,26 @@ struct Figures {
   std::size_t kills = 0;
   std::size_t reboots = 0;
   std::size_t full_disks = 0;  // or read-only
-  std::size_t losses = 0;      // files that were taken away or spoilt
+  std::size_t losses = 0;      // files that were taken away, spoilt or put back
+  std::size_t failures = 0;    // of calls to the kernel
+  std::size_t timers = 0;      // that have taken something back
 };
 
-std::string first_wrong(const std::vector<Deed>& deeds, Figures* figures = nullptr) {
+// `trace`: gets what is there after each step.
+std::string first_wrong(const std::vector<Deed>& deeds, Figures* figures = nullptr,
+                        std::string* trace = nullptr) {
   Judge judge;
   for (std::size_t i = 0; i < deeds.size(); ++i) {
-    if (std::string wrong = judge.step(deeds[i]); !wrong.empty()) {
+    std::string wrong = judge.step(deeds[i]);
+    if (trace != nullptr) *trace += "  " + in_words(deeds[i]) + "\n" + judge.what_is_there();
+    if (!wrong.empty()) {
       return fmt::format("after step {} ({}): {}", i + 1, in_words(deeds[i]), wrong);
     }
     if (figures == nullptr) continue;
     ++figures->steps;
     if (judge.killed) ++figures->kills;
+    if (judge.failed) ++figures->failures;
+    if (judge.timer_ended) ++figures->timers;
     if (deeds[i].what == Do::Reboot) ++figures->reboots;
     const bool is_full = deeds[i].with == With::FullDisk || deeds[i].with == With::ReadOnlyDisk;
     if (is_full) ++figures->full_disks;
@@ -134,13 +142,25 @@ std::vector<Deed> random_deeds(std::mt19937& random, std::size_t count) {
     const bool bans =
         (Do::Ban <= deed.what && deed.what <= Do::Unban) || deed.what == Do::SpoilBans;
     if (bans) deed.which = static_cast<unsigned>(below(kAddresses.size()));
-    if (below(4) == 0 && deed.what != Do::MeetNewer)
+    if (below(3) == 0 && deed.what != Do::MeetNewer)
       deed.with = static_cast<With>(1 + below(kWith - 1));
     if (deed.with == With::KilledBefore || deed.with == With::KilledAfter) deed.step = below(8);
+    if (deed.with >= With::Fails) {
+      deed.step = below(8);
+      // A boot that fails falls back, for as long as it does.
+      if (deed.what == Do::Boot) deed.with = With::Nothing;
+    }
     if (deed.with == With::KilledAtDisk) deed.step = below(20);
     deeds.push_back(deed);
     // Of what was lost, the boot that follows most often.
     if (deed.what == Do::Reboot && below(4) != 0) deeds.push_back({.what = Do::Boot});
+    const bool may_wait = deed.what == Do::ApplyConfirm || deed.what == Do::RollbackConfirm ||
+                          deed.what == Do::DisableConfirm;
+    if (may_wait && below(4) == 0) deeds.push_back({.what = Do::Wait, .which = 2});
+    if (deeds.back().what == Do::Wait && below(3) == 0) {
+      const With with = below(3) == 0 ? static_cast<With>(1 + below(kWith - 1)) : With::Nothing;
+      deeds.push_back({.what = Do::TimerEnds, .with = with, .step = below(8)});
+    }
   }
   return deeds;
 }
@@ -174,16 +194,20 @@ TEST_CASE("random sequences of verbs do what the model says") {
     const std::vector<Deed> deeds = random_deeds(random, kLength);
     if (first_wrong(deeds, &figures).empty()) continue;
     const std::vector<Deed> fewer = shortest(deeds);
-    std::string text = fmt::format("seed {}: {}\n", seed + sequence, first_wrong(fewer));
+    std::string trace;
+    const std::string wrong = first_wrong(fewer, nullptr, &trace);
+    std::string text = fmt::format("seed {}: {}\n", seed + sequence, wrong);
     for (const Deed& deed : fewer) text += "  " + in_words(deed) + "\n";
+    text += "step by step:\n" + trace;
     FAIL_CHECK(text);
     return;
   }
   MESSAGE(fmt::format(
       "seed {}: {} steps, {} kills, {} reboots, {} full or read-only disks, "
-      "{} files lost or spoilt, "
+      "{} files lost, spoilt or put back, {} failures of the kernel, {} timers that ended, "
       "0 differences",
-      seed, figures.steps, figures.kills, figures.reboots, figures.full_disks, figures.losses));
+      seed, figures.steps, figures.kills, figures.reboots, figures.full_disks, figures.losses,
+      figures.failures, figures.timers));
 }
 
 // What the random ones have found, at its shortest.
@@ -434,6 +458,71 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::Rollback},
   };
   CHECK(first_wrong(nobody_knows_what_was) == "");
+  // Nobody can tell any more whether that is what the kernel holds.
+  const std::vector<Deed> prepared_and_damaged{
+      {.what = Do::ApplyForGood, .which = 1, .with = With::KilledAfter, .step = 3},
+      {.what = Do::SpoilGeneration},
+      {.what = Do::Rollback, .which = 1},
+  };
+  CHECK(first_wrong(prepared_and_damaged) == "");
+  // What waited below it would have been settled by the event that was not written, and waits on.
+  const std::vector<Deed> not_settled_yet{
+      {.what = Do::Apply, .which = 2},
+      {.what = Do::Disable},
+      {.what = Do::RollbackConfirm},
+      {.what = Do::ApplyForGood, .with = With::KilledAtDisk, .step = 6},
+      {.what = Do::LosePending, .which = 1},
+      {.what = Do::RollbackConfirm},
+      {.what = Do::Rollback},  // to what was in force before `disable`
+  };
+  CHECK(first_wrong(not_settled_yet) == "");
+  const std::vector<Deed> damaged_before_that{
+      {.what = Do::Apply, .which = 3},
+      {.what = Do::Disable},
+      {.what = Do::RollbackConfirm},
+      {.what = Do::LosePending, .which = 3},
+      {.what = Do::ApplyForGood, .which = 1, .with = With::KilledAtDisk, .step = 6},
+      {.what = Do::RollbackConfirm},
+      {.what = Do::RollbackConfirm},
+  };
+  CHECK(first_wrong(damaged_before_that) == "");
+  // Nobody confirmed what had taken the place of what a boot loads: it is no way back from that.
+  const std::vector<Deed> refreshed_and_taken_back{
+      {.what = Do::Apply, .which = 1},
+      {.what = Do::RefreshConfirm, .with = With::KilledAtDisk, .step = 10},
+      {.what = Do::LosePending, .which = 2},
+      {.what = Do::RefreshConfirm, .which = 2},
+      {.what = Do::Reboot},
+      {.what = Do::Boot},
+      {.what = Do::Rollback},
+  };
+  CHECK(first_wrong(refreshed_and_taken_back) == "");
+  // As long as its event is not written it is not confirmed, and what it would replace comes back.
+  const std::vector<Deed> confirmed_by_half{
+      {.what = Do::Apply, .which = 3},
+      {.what = Do::RefreshConfirm, .which = 2},
+      {.what = Do::Confirm, .with = With::KilledAtDisk, .step = 0},
+      {.what = Do::RefreshConfirm},
+      {.what = Do::RollbackConfirm, .with = With::KilledBefore, .step = 4},
+      {.what = Do::RollbackConfirm},
+  };
+  CHECK(first_wrong(confirmed_by_half) == "");
+  // Somebody has emptied the directory: a ban does not make it look like another program's.
+  const std::vector<Deed> banned_in_an_empty_directory{
+      {.what = Do::KeepCopy},    {.what = Do::ApplyConfirm, .which = 2},
+      {.what = Do::PutCopyBack}, {.what = Do::BanForGood, .which = 5},
+      {.what = Do::Apply},
+  };
+  CHECK(first_wrong(banned_in_an_empty_directory) == "");
+  // Nothing came of it, and the process that waits has nothing to take back.
+  for (std::size_t step = 8; step < 16; ++step) {
+    const std::vector<Deed> waited_for_nothing{
+        {.what = Do::ApplyConfirm, .which = 1, .with = With::KilledAtDisk, .step = step},
+        {.what = Do::Wait, .which = 2},
+        {.what = Do::TimerEnds},
+    };
+    CHECK(first_wrong(waited_for_nothing) == "");
+  }
   // Neither the apply nor the rollback came to its event: no number is used again.
   for (std::size_t first = 0; first < 16; ++first) {
     for (std::size_t second = 0; second < 8; ++second) {

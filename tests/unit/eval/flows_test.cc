@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <string>
 
+#include "eval/checksum.h"
+#include "eval/nat.h"
+#include "eval/wire.h"
 #include "rules.h"
 #include "ruleset/expr.h"
 
@@ -45,6 +48,36 @@ TEST_CASE("an answer belongs to the flow that was sent, until its time is over")
   CHECK_EQ(talk.out(reversed(answer), 300 * kSecond), Fate::Accept);
   talk.evaluator.reset();
   CHECK_EQ(talk.in(answer, 300 * kSecond), Fate::Drop);
+}
+
+// UDP's header is UDP-Lite's: the length is how much the checksum covers.
+Packet by_udp_lite(Packet packet) {
+  packet.bytes[ipv4::kProtocol] = 136;
+  put_be16(packet.bytes.data() + ipv4::kChecksum, 0);
+  put_be16(packet.bytes.data() + ipv4::kChecksum,
+           internet_checksum(ByteSpan(packet.bytes).first(ipv4::kHeaderSize)));
+  return packet;
+}
+
+TEST_CASE("UDP-Lite is a stream once both have spoken, UDP two seconds after it began") {
+  const Ruleset rules = input_rules(
+      {rule({load_ct(CtKey::Status),
+             BitwiseMask{0, 0, 4, Value::host_u32(flow_status::kAssured), Value::host_u32(0)},
+             is(Value::host_u32(0)), accept()})});
+  Host on = host();
+  on.conntrack.checksum = false;
+  for (const bool lite : {false, true}) {
+    Evaluator evaluator{rules, on};
+    Packet asks = arriving(fields(17, 5353));
+    Packet answer = build(reversed(fields(17, 5353)));
+    answer.out_device = "eth0";
+    if (lite) asks = by_udp_lite(asks);
+    if (lite) answer = by_udp_lite(answer);
+    const Options kept{.keep_state = true};
+    CHECK_EQ(evaluator.arrive(asks, kept).fate(), Fate::Accept);
+    CHECK_EQ(evaluator.send(answer, kept).fate(), Fate::Accept);
+    CHECK_EQ(evaluator.arrive(asks, kept).fate(), lite ? Fate::Drop : Fate::Accept);
+  }
 }
 
 TEST_CASE("TCP answers in its order: no ACK before the SYN+ACK, no SYN in the middle") {

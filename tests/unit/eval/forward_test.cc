@@ -150,6 +150,36 @@ TEST_CASE("each next hop of a route is a way") {
   CHECK_EQ(outcomes.ways[1].conditions.front().is, "dmz");
 }
 
+TEST_CASE(
+    "of IPv6 routes with one prefix and metric the preference counts, then the device it came by") {
+  Host on = router();
+  const auto add = [&](const char* device, RouterPreference preference) {
+    Route& route = on.routes->emplace_back();
+    route.to = prefix("2001:db8:2::/48");
+    route.device = device;
+    route.preference = preference;
+  };
+  const auto ways = [&] {
+    const Ruleset rules = forward_accepts_to("dmz");
+    return Evaluator(rules, on).outcomes(towards("2001:db8:2::9"), Direction::Arrive).ways;
+  };
+  add("lan", RouterPreference::Low);
+  add("dmz", RouterPreference::Medium);
+  REQUIRE_EQ(ways().size(), 1);
+  CHECK_EQ(ways()[0].fate(), Fate::Accept);
+  add("lan", RouterPreference::Medium);
+  REQUIRE_EQ(ways().size(), 2);  // which gateway answers is not known
+  CHECK_EQ(ways()[0].fate(), Fate::Accept);
+  CHECK_EQ(ways()[1].fate(), Fate::Drop);
+  CHECK_EQ(ways()[1].conditions.front().about, "the next hop towards 2001:db8:2::9");
+  add("eth0", RouterPreference::Medium);  // by which it came
+  REQUIRE_EQ(ways().size(), 1);
+  CHECK_EQ(ways()[0].fate(), Fate::Drop);
+  add("lan", RouterPreference::High);
+  REQUIRE_EQ(ways().size(), 1);
+  CHECK_EQ(ways()[0].fate(), Fate::Drop);
+}
+
 TEST_CASE("where rules choose among routes, a packet may go by any device, or nowhere") {
   Host on = router();
   on.routes.reset();

@@ -57,13 +57,23 @@ TEST_CASE("a long list in any order, with overlaps, is what its lines say") {
   CHECK(diagnostics.all().empty());
 }
 
-TEST_CASE("a bad line is reported at its column, and others are counted") {
+TEST_CASE("a bad line is reported at its column, and of others where they are") {
   Diagnostics diagnostics;
   parse_list("x\n10.0.0.1\n   y\n", 7, diagnostics);
   REQUIRE(diagnostics.all().size() == 2);
   CHECK(diagnostics.all()[0].span == Span{7, 1, 1});
   CHECK(diagnostics.all()[1].span == Span{7, 0, 0});
-  CHECK(diagnostics.all()[1].message == "1 other line of the list is no address or prefix");
+  CHECK(diagnostics.all()[1].message == "no address or prefix stands on line 3 either");
+}
+
+TEST_CASE("of many bad lines ten more are told") {
+  Diagnostics diagnostics;
+  std::string text;
+  for (int i = 0; i < 14; ++i) text += "x\n";
+  parse_list(text, 7, diagnostics);
+  REQUIRE(diagnostics.all().size() == 2);
+  CHECK(diagnostics.all()[1].message ==
+        "no address or prefix stands on lines 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 3 more either");
 }
 
 TEST_CASE("a million lines take a moment") {
