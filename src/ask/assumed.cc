@@ -116,7 +116,8 @@ void note_assumed(const std::vector<std::string>& open, const Sample& sample,
     const bool said = (sample.says_length && value.starts_with("length=")) ||
                       (sample.says_ttl && value.starts_with("ttl=")) ||
                       (sample.says_dscp && value.starts_with("dscp=")) ||
-                      (sample.says_fragment && value.starts_with("df="));
+                      (sample.says_fragment && value.starts_with("df=")) ||
+                      (sample.time_ns && value.starts_with("time="));
     if (!said && std::ranges::find(assumed, value) == assumed.end()) assumed.push_back(value);
   }
 }

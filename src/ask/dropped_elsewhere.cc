@@ -51,7 +51,10 @@ void lint_beside(const policy::Policy& policy, policy::Date date, policy::Index 
     const policy::Rule& rule = *vain.rule;
     const std::string by = dropping(together, vain);
     if (by.empty()) {
-      not_decided(rule.span, "the evaluator says otherwise of " + rule.full_name);
+      not_decided(rule.span,
+                  fmt::format("not all packets of {} are followed through what other tables "
+                              "translate; `rolewall eval --live` asks one",
+                              rule.full_name));
       continue;
     }
     const auto sample = sample_of(vain.packet);

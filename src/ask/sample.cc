@@ -7,6 +7,7 @@
 #include <tuple>
 #include <utility>
 
+#include "ask/own_address.h"
 #include "eval/build.h"
 #include "eval/route.h"
 #include "policy/codes.h"
@@ -188,6 +189,21 @@ Span place_of(const policy::PacketWords& words, std::string_view word) {
   return place;
 }
 
+// A machine of several addresses gets the one that its routes tell.
+void choose_own_address(const policy::PacketWords& words, const Asking& asking, const Party& from,
+                        const Party& to, eval::PacketFields& header) {
+  if (asking.routes == nullptr) return;
+  const auto choose = [&](const Party& party, const auto& interface, const net::Address& peer,
+                          net::Address& own) {
+    if (party.host != asking.self || party.addresses.size() < 2) return;
+    if (auto address = own_address(*asking.routes, peer, interface ? interface->text : "")) {
+      own = *address;
+    }
+  };
+  choose(to, words.in, header.source, header.destination);
+  choose(from, words.out, header.destination, header.source);
+}
+
 // Whether the host translates destinations: what it receives may then go on.
 bool may_pass_on(const policy::Policy& policy, const Asking& asking, Index host) {
   return asking.translates || std::ranges::any_of(policy.files, [&](const policy::RuleFile& file) {
@@ -327,6 +343,7 @@ std::vector<Sample> Sampler::take_some(const policy::PacketWords& words, const A
           const auto addresses = ends_.meet(from, to, ipv4);
           if (!addresses) continue;
           std::tie(header.source, header.destination) = *addresses;
+          choose_own_address(words, asking, from, to, header);
           const net::Address& source = header.source;
           const net::Address& destination = header.destination;
           // Nobody passes these on: `out=` alone says that the one who is asked sends them.

@@ -17,6 +17,7 @@
 #include "ask/ends.h"
 #include "base/diagnostic.h"
 #include "eval/build.h"
+#include "eval/route.h"
 #include "policy/policy.h"
 
 namespace rolewall::ask {
@@ -58,11 +59,12 @@ inline constexpr std::string_view kWhyNone =
     "each end needs an address that its `!` leaves, both of the same family (`df=` is IPv4's), and "
     "they must not be the same host";
 
-// Who is asked, beyond what the words say.
+// Who is asked, beyond what the words say. `routes` must outlive it.
 struct Asking {
   std::optional<policy::Index> self;  // the host that `self` stands for
   bool alone = false;                 // that host alone is asked: a role's or a block's test
   bool translates = false;            // its rules, which are in no policy, change where packets go
+  const eval::Routes* routes = nullptr;  // the machine's: by which of its addresses it is `self`
 };
 
 struct Asked;  // of a packet that words name

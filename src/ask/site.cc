@@ -10,6 +10,7 @@
 #include "ask/assumed.h"
 #include "ask/conditions.h"
 #include "ask/translations.h"
+#include "base/calendar.h"
 #include "base/check.h"
 #include "compile/compile.h"
 #include "print/print.h"
@@ -130,6 +131,17 @@ std::optional<Hop> port_of_a_switch(const ruleset::Host& host, const FlowEnd& en
     return hop;
   }
   return std::nullopt;
+}
+
+// Whether at another time of day something else would happen to it.
+bool time_decides(eval::Evaluator& evaluator, const FlowEnd& end) {
+  eval::Packet whenever = end.packet;
+  whenever.time_ns.reset();
+  const auto direction = end.arrives ? eval::Direction::Arrive : eval::Direction::Send;
+  const eval::Outcomes outcomes = evaluator.outcomes(whenever, direction, {.steps = false});
+  return !outcomes.complete || std::ranges::any_of(outcomes.ways, [&](const eval::Journey& way) {
+    return way.fate() != outcomes.ways.front().fate();
+  });
 }
 
 // What the host at this stop says. `settled`: it is the same by every interface.
@@ -286,6 +298,9 @@ std::vector<Hop> Site::run(const FlowEnd& end, bool explain) {
                                             : host.evaluator->send(end.packet, options);
   std::vector<Hop> hops = to_hops(host.snapshot, journey, end, explain);
   if (!hops.empty()) hops.back().assumed = what_was_open(end.packet, journey);
+  if (!hops.empty() && journey.reads.time && time_decides(*host.evaluator, end)) {
+    hops.back().assumed.push_back(fmt::format("time={}", format_moment(*end.packet.time_ns)));
+  }
   if (!journey.conditions.empty()) {
     const auto direction = end.arrives ? eval::Direction::Arrive : eval::Direction::Send;
     weigh(hops,

@@ -20,6 +20,7 @@
 #include "cli/render_json.h"
 #include "cli/ruleset_file.h"
 #include "cli/site_options.h"
+#include "eval/route.h"
 #include "net/built_in_steps.h"
 #include "policy/effective.h"
 
@@ -266,10 +267,11 @@ int run(const EvalOptions& options) {
     }
     if (of_capture || (of_questions && options.format != "json")) say_beside(beside);
     if (of_capture) return put_capture(options, *snapshot);
-    const Subject subject{policy_without_site(snapshot->host),
-                          false,
-                          {},
-                          {policy::Index{0}, true, ask::has_destination_nat(snapshot->ruleset)}};
+    const ruleset::Host machine = snapshot->host;
+    const eval::Routes routes(machine);
+    const bool translates = ask::has_destination_nat(snapshot->ruleset);
+    const Subject subject{
+        policy_without_site(machine), false, {}, {policy::Index{0}, true, translates, &routes}};
     ask::Site site(subject.policy, std::move(*snapshot));
     if (options.live) site.set_clock(wall_ns());
     site.set_beside(std::move(beside));

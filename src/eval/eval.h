@@ -89,6 +89,7 @@ struct Reads {
   bool user = false;
   bool group = false;
   bool cgroup = false;
+  bool time = false;
 };
 
 // A packet's way over one host: the hooks it met, in order; the last one decides.

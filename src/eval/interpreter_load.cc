@@ -307,6 +307,7 @@ Interpreter::Next Interpreter::run_meta(const ruleset::Meta& load) {
     case MetaKey::TimeDay:
     case MetaKey::TimeHour: {
       if (!frame_->packet->time_ns) return not_given();
+      frame_->reads.time = true;
       const std::uint64_t seconds = *frame_->packet->time_ns / kNsPerSecond;
       if (load.key == MetaKey::TimeNs) {
         store(to, host_order(*frame_->packet->time_ns));

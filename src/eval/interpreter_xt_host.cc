@@ -134,9 +134,11 @@ bool Interpreter::xt_asks(const r::XtPhysdev& match) {
 
 // time_mt(), with the kernel's zone taken for UTC unless a rule asks for it.
 bool Interpreter::xt_asks(const r::XtTime& match) {
-  if (!frame_->packet->time_ns || match.local_zone) {
-    return choose_whether("the time is within what -m time asks for");
+  if (match.local_zone) return choose_whether("the kernel's own time is what -m time asks for");
+  if (!frame_->packet->time_ns) {
+    return choose_whether("the time (`time=`) is within what -m time asks for");
   }
+  frame_->reads.time = true;
   constexpr std::uint64_t kDay = 86400;
   std::uint64_t seconds = *frame_->packet->time_ns / kNsPerSecond;
   if (seconds < match.date_start || seconds > match.date_stop) return false;

@@ -411,7 +411,11 @@ Found address_on(std::string_view device, NatKind kind, Frame& frame, AddressByt
     return Found::Yes;
   }
   const unsigned group = group_scope(to);
-  const bool to_link = is_link_local(to) || group == kNodeScope || group == kLinkScope;
+  // What goes to :: has no scope, and then the nearest is as good as any and comes first (Rule 2 of
+  // ipv6_get_saddr_eval(); __IPV6_ADDR_SCOPE_INVALID).
+  const bool to_nowhere = kind == NatKind::Source && to == net::Address(net::Ipv6{});
+  const bool to_link =
+      is_link_local(to) || group == kNodeScope || group == kLinkScope || to_nowhere;
   // The loopback's own address has a link's scope (__ipv6_addr_type()), the nearest of all there.
   if (frame.ipv6 && to_link && kind == NatKind::Source && device == kLoopbackDevice) {
     address = padded(net::Address(net::Ipv6{1}));

@@ -154,7 +154,8 @@ Effects effects_by(const XtMatch& match, Family table) {
       effects.tracking = tracking_in(table, ConntrackUse::On);
       break;
     case Asks::Reassembly:
-      effects.tracking = reassembly_in(table);
+      // The first revision asks for none (socket_mt_reg of net/netfilter/xt_socket.c).
+      if (match.revision != 0) effects.tracking = reassembly_in(table);
       break;
   }
   return effects;

@@ -110,6 +110,11 @@ create s6counted hash:ip family inet6 counters
 create s6countednet hash:net family inet6 counters
 create s6maps hash:ip family inet6 skbinfo
 add s6maps 2001:db8:9:1::5 skbmark 0x5/0xff
+create s4ends hash:ip,port,ip
+add s4ends 10.9.1.5,tcp:22,198.51.100.7
+add s4ends 198.51.100.7,udp:53,10.9.1.5
+create s6ends hash:ip,port,ip family inet6
+add s6ends 2001:db8:9:1::5,tcp:22,2001:db8:9::1
 create ports bitmap:port range 0-1024
 add ports 22
 add ports 53

@@ -363,6 +363,7 @@ std::string IptablesWriter::set_match() {
                                       {"ports", 1, false},
                                       {"map", 1, false},
                                       {"mac", 2, false},
+                                      {"ends", 3, false},
                                       {"b", 1, false},
                                       {"c", 2, false},
                                       {"d", 1, false},

@@ -10,6 +10,10 @@ std::string IptablesWriter::nat_target(const Place& at) {
       v6_ ? pick({"2001:db8:9:1::5", "2001:db8:9::1", "2001:db8:9:1::5-2001:db8:9:1::9"})
           : pick({"10.9.1.5", "10.9.0.1", "192.0.2.9", "10.9.1.5-10.9.1.9"});
   const bool with_ports = protocol_ == "tcp" || protocol_ == "udp" || protocol_ == "sctp";
+  const std::string netmap =
+      " -j NETMAP --to " +
+      (v6_ ? pick({"2001:db8:9:1::/64", "2001:db8:9:1::5", "2001:db8:9::/47", "::/0"})
+           : pick({"10.9.1.0/24", "10.9.1.5", "10.9.0.0/15", "0.0.0.0/0"}));
   const std::string single = v6_ ? "[2001:db8:9:1::5]" : "10.9.1.5";
   if (at.is("PREROUTING") || at.is("OUTPUT")) {
     switch (random_.below(4)) {
@@ -17,12 +21,10 @@ std::string IptablesWriter::nat_target(const Place& at) {
         return " -j REDIRECT" + (with_ports
                                      ? pick({"", " --to-ports 8080", " --to-ports 100-200",
                                              " --to-ports 100-200 --random", " --to-ports 22",
-                                             " --random", " --to-ports 0-65495"})
+                                             " --random", " --to-ports 0-65535"})
                                      : "");
       case 1:
-        return " -j NETMAP --to " +
-               (v6_ ? pick({"2001:db8:9:1::/64", "2001:db8:9:1::5", "2001:db8:9::/47", "::/0"})
-                    : pick({"10.9.1.0/24", "10.9.1.5", "10.9.0.0/15", "0.0.0.0/0"}));
+        return netmap;
       case 2:
         return " -j DNAT --to-destination " +
                (with_ports ? single + pick({":22", ":8080", ":22-80", ":1000-2000/1000",
@@ -35,7 +37,7 @@ std::string IptablesWriter::nat_target(const Place& at) {
   }
   const std::string drawn = pick({"", "", "", " --random", " --random-fully", " --persistent"});
   const std::string with_range =
-      single + pick({":1024-2000", ":22", ":40000", ":30000-40000 --random", ":0-65495"});
+      single + pick({":1024-2000", ":22", ":40000", ":30000-40000 --random", ":0-65535"});
   const std::string source = with_ports && random_.percent(25) ? with_range : to + drawn;
   if (at.is("INPUT")) return " -j SNAT --to-source " + source;
   if (!at.is("POSTROUTING")) return " -j ACCEPT";
@@ -46,9 +48,7 @@ std::string IptablesWriter::nat_target(const Place& at) {
                                  " --to-ports 40000", " --to-ports 1024-65535 --random"})
                          : "");
     case 1:
-      return " -j NETMAP --to " +
-             (v6_ ? pick({"2001:db8:9:1::/64", "2001:db8:9:1::5", "2001:db8:9::/47", "::/0"})
-                  : pick({"10.9.1.0/24", "10.9.1.5", "10.9.0.0/15", "0.0.0.0/0"}));
+      return netmap;
     default:
       return " -j SNAT --to-source " + source;
   }
