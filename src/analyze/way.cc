@@ -240,7 +240,13 @@ Diagram Way::track(EnvironmentId environment, const Rest& rest) {
   if (tracked.tracked == Tracked::Never) return rest(environment);
   if (tracked.checksum_in_doubt) {
     // Then it is invalid (nf_conntrack_tcp_packet(), udp_error()), whatever its state was to be.
-    return anywhere(environment, "a checksum that a rule has not mended");
+    const Diagram wrong = free_choice("a checksum that a rule has not mended", environment);
+    tracked.checksum_in_doubt = false;
+    Environment invalid = tracked;
+    invalid.tracked = Tracked::NotYet;
+    auto& all = machine_.environments();
+    return diagrams_.choose(wrong, rest(all.intern(std::move(invalid))),
+                            track(all.intern(std::move(tracked)), rest));
   }
   tracked.tracked = Tracked::Yes;
   const auto keep = [&](TuplePart to, Part from) {

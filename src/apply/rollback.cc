@@ -127,7 +127,11 @@ class Unrecorded {
     const auto current = current_number(directory_);
     if (!current) return std::unexpected(current.error());
     if (to && waits_ && waits_->generation == to) return refuse_what_waits(*to);
-    if (!to) {
+    // What waited before a boot, the boot has ended: it has loaded what was confirmed.
+    const auto boots = boot_number(directory_);
+    if (!to && boots && waits_ && waits_->boot_id != world_.boot_id()) {
+      to = *boots;
+    } else if (!to) {
       const auto where = where_to(directory_, *current, waits_);
       if (!where) return std::unexpected(where.error());
       to = *where;

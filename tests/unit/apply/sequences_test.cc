@@ -420,6 +420,16 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::RefreshConfirm, .with = With::ReadOnlyDisk},
   };
   CHECK(first_wrong(overdue_on_a_read_only_disk) == "");
+  // What waited when the machine went down is not gone back from once more.
+  const std::vector<Deed> ended_by_a_boot_on_a_read_only_disk{
+      {.what = Do::Apply, .which = 1},
+      {.what = Do::Apply, .which = 3},
+      {.what = Do::Disable, .which = 1},
+      {.what = Do::RollbackConfirm, .which = 1},
+      {.what = Do::Reboot, .which = 1},
+      {.what = Do::Rollback, .which = 2, .with = With::ReadOnlyDisk},
+  };
+  CHECK(first_wrong(ended_by_a_boot_on_a_read_only_disk) == "");
   // What waited in vain is the highest number that a lost history has left, and the same rules.
   const std::vector<Deed> taken_for_what_was_prepared{
       {.what = Do::ApplyForGood, .which = 2},
