@@ -128,8 +128,9 @@ class Unrecorded {
     if (!current) return std::unexpected(current.error());
     if (to && waits_ && waits_->generation == to) return refuse_what_waits(*to);
     // What waited before a boot, the boot has ended: it has loaded what was confirmed.
+    const std::optional<Pending> waited = whatever_waits(directory_).pending;
     const auto boots = boot_number(directory_);
-    if (!to && boots && waits_ && waits_->boot_id != world_.boot_id()) {
+    if (!to && boots && waited && waited->boot_id != world_.boot_id()) {
       to = *boots;
     } else if (!to) {
       const auto where = where_to(directory_, *current, waits_);

@@ -115,6 +115,10 @@ struct Deed {
   std::size_t step = 0;  // of the kernel's, or of what is to be on the disk, at which it is killed
 };
 
+inline bool bans_or_opens(Do what) {
+  return what == Do::Ban || what == Do::BanForGood || what == Do::Unban;
+}
+
 inline std::string in_words(const Deed& deed) {
   return fmt::format("{} {}{} {}", kNames[static_cast<std::size_t>(deed.what)], deed.which,
                      kTroubles[static_cast<std::size_t>(deed.with)], deed.step);

@@ -114,6 +114,14 @@ class Judge : public Scene {
       if (deed.with == With::Refused) {
         for (Model& model : std::vector<Model>(any)) any.push_back(without_bans(std::move(model)));
       }
+      // Whom to ban does not wait for what is overdue and cannot be taken back.
+      if (failed && before.waits && bans_or_opens(deed.what)) {
+        Model at_once = before;
+        at_once.waits->deadline = UINT64_MAX;
+        run_model(deed, at_once, number, target_);
+        if (at_once.waits) at_once.waits->deadline = before.waits->deadline;
+        any.push_back(std::move(at_once));
+      }
       // What was found in the kernel comes first.
       if (killed && after.applied.size() > 1 && after.applied.end()[-2].is_found) {
         Model found = after;

@@ -430,6 +430,13 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::Rollback, .which = 2, .with = With::ReadOnlyDisk},
   };
   CHECK(first_wrong(ended_by_a_boot_on_a_read_only_disk) == "");
+  // A ban is for now: it does not wait for what is overdue and cannot be taken back.
+  const std::vector<Deed> ban_beside_what_is_overdue{
+      {.what = Do::ApplyConfirm, .which = 1},
+      {.what = Do::Wait, .which = 2},
+      {.what = Do::Ban, .which = 0, .with = With::Fails, .step = 0},
+  };
+  CHECK(first_wrong(ban_beside_what_is_overdue) == "");
   // What waited in vain is the highest number that a lost history has left, and the same rules.
   const std::vector<Deed> taken_for_what_was_prepared{
       {.what = Do::ApplyForGood, .which = 2},
