@@ -81,7 +81,7 @@ Result<apply::NotAdmitted> ask_about_the_open(const Result<apply::GuardFacts>& f
 // The tests and laws that fail, each at its line; the screen has how many.
 void add_checked(const ask::Checked& checked, Screen& screen) {
   if (checked.passed()) return;
-  screen.urgent("refused", "an apply would be, for the policies fail their own tests:");
+  screen.urgent("refused", "by `apply`, since the policies fail their own tests:");
   const std::string errors =
       checked.findings.has_errors() ? summary(checked.findings) + "; " : std::string();
   screen.line("", errors + summary_with_laws(checked.tests));
@@ -130,7 +130,7 @@ void add_guard(const Result<apply::GuardAnswer>& guard, Screen& screen) {
   for (std::size_t i = 0; i < std::min(kMost, losses.size()); ++i) {
     screen.urgent(
         i == 0 ? "refused" : "",
-        (i == 0 ? "an apply would be, for this would be lost: " : "") + printable(losses[i].what));
+        (i == 0 ? "by `apply`, since this would be lost: " : "") + printable(losses[i].what));
   }
   if (losses.size() > kMost) {
     screen.line("", fmt::format("and {} more; an apply lists them", losses.size() - kMost));

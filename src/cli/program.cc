@@ -106,6 +106,19 @@ std::string in_plain_words(std::string_view library) {
   return fmt::format("{}: not a number that it takes", library.substr(kNoNumber.size()));
 }
 
+// What other programs have and a verb has otherwise; "" where nothing comes to mind.
+std::string_view meant_by(std::string_view verb, int argc, const char* const* argv) {
+  for (int i = 2; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const bool number = !word.empty() && word.find_first_not_of("0123456789") == word.npos;
+    if (verb == "rollback" && number) return "a generation is named by --to: `rollback --to 3`";
+    if (verb == "apply" && (word == "--dry-run" || word == "-n")) {
+      return "`rolewall plan` shows what it would change; --sandbox tries it and changes nothing";
+    }
+  }
+  return "";
+}
+
 }  // namespace
 
 Option& Option::type_name(const std::string& name) {
@@ -206,7 +219,10 @@ int Program::run(int argc, const char* const* argv) {
     const auto verbs = app_->get_subcommands();
     const std::string help =
         verbs.empty() ? "rolewall --help" : fmt::format("rolewall {} --help", verbs[0]->get_name());
-    return report_usage(fmt::format("{} (see `{}`)", in_plain_words(error.what()), help));
+    const std::string_view meant =
+        verbs.empty() ? std::string_view() : meant_by(verbs[0]->get_name(), argc, argv);
+    return report_usage(fmt::format("{} ({})", in_plain_words(error.what()),
+                                    meant.empty() ? fmt::format("see `{}`", help) : meant));
   }
   remember_given(given_options(*app_));
   return run_ ? run_() : begin();

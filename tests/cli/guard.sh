@@ -229,7 +229,7 @@ ip address change 203.0.113.10/24 dev eth0 valid_lft forever preferred_lft forev
 
 # The line that decides is named; --force does it all the same, and lists what it lost.
 printf '[[inbound]]\nid = "shut"\naction = "drop"\nservice = "ssh"\nfrom = "me"\nearly = true\n' >>site/server.toml
-plan_line="refused   an apply would be, for this would be lost: "
+plan_line='refused   by `apply`, since this would be lost: '
 rolewall plan site --host srv --state-dir "$state"
 expect_status 0
 grep -qF "$plan_line" "$scratch/out" || complain "the plan does not say what an apply would"

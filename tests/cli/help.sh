@@ -32,6 +32,12 @@ expect_err 'did you mean `eval`?'
 rolewall chek
 expect_status 2
 expect_err 'did you mean `check`?'
+rolewall rollback 3
+expect_status 2
+expect_err "rollback --to 3"
+rolewall apply --dry-run
+expect_status 2
+expect_err "rolewall plan"
 rolewall check --formt json
 expect_status 2
 rolewall check . extra-word

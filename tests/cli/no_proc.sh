@@ -9,7 +9,7 @@ mount -t tmpfs none /proc
 admit 8001
 with_state plan site --host web-01
 expect_status 0
-expect_out "refused   an apply would be, for this would be lost: the ssh sessions that are open"
+expect_out 'refused   by `apply`, since this would be lost: the ssh sessions that are open'
 apply
 expect_status 1
 expect_err "/proc is not mounted"

@@ -36,7 +36,7 @@ printf '\n[[test]]\nname = "all come in"\naccept = ["https office > self"]\n' >>
 printf '\n[[never]]\nname = "no prometheus"\npackets = ["nginx-exporter prometheus > self"]\n' >>site/web.toml
 on_web plan
 expect_status 0
-head -n 1 "$scratch/out" | grep -q "^refused   an apply would be, for the policies fail their own tests" ||
+head -n 1 "$scratch/out" | grep -q '^refused   by `apply`, since the policies fail their own tests' ||
   complain "the refusal is not its first line"
 expect_out "1 test failed"
 expect_out "2 broken"

@@ -99,7 +99,10 @@ class Judge : public Scene {
     if (killed && made_ready()) {
       number = *made_ready();
       const bool refreshes = deed.what == Do::Refresh || deed.what == Do::RefreshConfirm;
-      known_.refreshing = refreshes ? made_ready() : std::nullopt;
+      // Or what an earlier one has made ready, which is still there.
+      if (refreshes || known_.refreshing != made_ready()) {
+        known_.refreshing = refreshes ? made_ready() : std::nullopt;
+      }
     }
     timer_ended = deed.what == Do::TimerEnds && done;
     Model cleared = before;
@@ -146,6 +149,11 @@ class Judge : public Scene {
       const bool disables = deed.what == Do::Disable || deed.what == Do::DisableConfirm;
       const auto [was, is] = std::ranges::mismatch(before.applied, model_.applied);
       const bool is_new = is != model_.applied.end();
+      // A boot that had no room to write that what was interrupted is over.
+      if (deed.what == Do::Boot && unlogged && model_.in_force().generation == 0) {
+        model_.applied = by_history(events->all);
+        model_.applied.emplace_back().is_unlogged = true;
+      }
       if (disables && is_new && model_.in_force().generation == 0) {
         // Nor does what is left of a lost history say what would have come back.
         const auto waited = events ? unconfirmed_by(events->all) : std::nullopt;
@@ -164,6 +172,7 @@ class Judge : public Scene {
       return wrong;
     }
     model_ = after;
+    take_lost_boot();
     if (done != promised) {
       return fmt::format("it says that it is {}done", done ? "" : "not ");
     }
@@ -180,6 +189,14 @@ class Judge : public Scene {
     if (!is_unsettled || model_.in_force() == before.in_force()) return;
     known_.unsettled = ended.applied;
     if (model_.waits->what == model_.in_force()) model_.waits_above(known_.unsettled);
+  }
+
+  // Without its link a boot goes by the history, which says by now what an interrupted one has put
+  // in force for good.
+  void take_lost_boot() {
+    if (std::filesystem::is_symlink(disk_.state() + "/boot")) return;
+    const State& confirmed = model_.waits ? model_.waits->former : model_.in_force();
+    if (generation(boot_number(disk_.state())) == confirmed.generation) model_.boots = confirmed;
   }
 
   // At a call to the kernel.
@@ -642,9 +659,9 @@ class Judge : public Scene {
     for (const char* whom : kAddresses) {
       const auto there = std::ranges::find_if(
           log.entries, [&](const RunTimeEntry& each) { return name_of(each) == whom; });
-      for (const Model* model : {&any.front(), &any.back()}) {
-        const auto entry = model->remembered.find(whom);
-        if (entry == model->remembered.end()) continue;
+      for (const Model& model : any) {
+        const auto entry = model.remembered.find(whom);
+        if (entry == model.remembered.end()) continue;
         const auto& [until, given] = entry->second;
         const std::int64_t left = std::min(until - world_.wall, given);
         const bool is_over = given != 0 && left <= 0;

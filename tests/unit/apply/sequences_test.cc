@@ -437,6 +437,40 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::Ban, .which = 0, .with = With::Fails, .step = 0},
   };
   CHECK(first_wrong(ban_beside_what_is_overdue) == "");
+  // An opening that the kernel refuses beside what is overdue is remembered all the same.
+  const std::vector<Deed> opening_refused{
+      {.what = Do::ApplyForGood, .which = 3},
+      {.what = Do::DisableConfirm, .which = 2},
+      {.what = Do::Wait, .which = 3},
+      {.what = Do::BanForGood, .which = 5, .with = With::Refused, .step = 1},
+      {.what = Do::DisableConfirm, .which = 2},
+      {.what = Do::Unban, .which = 5},
+  };
+  CHECK(first_wrong(opening_refused) == "");
+  // The boot's link is lost, and an apply is killed before the history has its event.
+  const std::vector<Deed> boots_by_the_history{
+      {.what = Do::ApplyForGood, .which = 1},
+      {.what = Do::LoseLink, .which = 1},
+      {.what = Do::Apply, .which = 3, .with = With::KilledAtDisk, .step = 6},
+      {.what = Do::DisableConfirm},
+  };
+  CHECK(first_wrong(boots_by_the_history) == "");
+  // What a refresh has made ready stays a refresh, though another verb is killed behind it.
+  const std::vector<Deed> refresh_killed_twice{
+      {.what = Do::ApplyForGood, .which = 3},
+      {.what = Do::Refresh, .which = 2, .with = With::KilledAfter, .step = 2},
+      {.what = Do::RollbackTo, .which = 3, .with = With::KilledBefore, .step = 0},
+      {.what = Do::Rollback, .which = 1},
+  };
+  CHECK(first_wrong(refresh_killed_twice) == "");
+  // A boot has no room to write that an interrupted apply is over.
+  const std::vector<Deed> boot_without_room{
+      {.what = Do::ApplyForGood, .which = 2, .with = With::KilledAtDisk, .step = 7},
+      {.what = Do::Flush},
+      {.what = Do::Boot, .which = 1, .with = With::FullDisk},
+      {.what = Do::Rollback, .which = 3},
+  };
+  CHECK(first_wrong(boot_without_room) == "");
   // What waited in vain is the highest number that a lost history has left, and the same rules.
   const std::vector<Deed> taken_for_what_was_prepared{
       {.what = Do::ApplyForGood, .which = 2},
