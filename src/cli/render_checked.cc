@@ -177,21 +177,34 @@ std::string summary_of_laws(const ask::TestReport& report) {
   return fmt::format("{}: {}", asked, wrong);
 }
 
+// The policy's rule, of whose chain it is: "an element of web.inbound.app/rate4 (inet rolewall,
+// chain web.inbound.app, rule 2)".
+static std::string_view rule_of(std::string_view counted) {
+  constexpr std::string_view kChain = ", chain ";
+  const auto at = counted.find(kChain);
+  if (at == std::string_view::npos) return counted;
+  const std::string_view chain = counted.substr(at + kChain.size());
+  const std::string_view rule = chain.substr(0, chain.find(','));
+  return rule.contains('.') ? rule : counted;
+}
+
 std::string what_laws_rest_on(const ask::TestReport& report) {
   constexpr std::size_t kMost = 2;
-  std::vector<std::string> names;
+  std::vector<std::string_view> names;
   std::size_t laws = 0;
   for (const ask::LawCase& law : report.laws) {
     if (!law.proof.as_long_as.empty()) ++laws;
-    for (const std::string& name : law.proof.as_long_as) {
+    for (const std::string& counted : law.proof.as_long_as) {
+      const std::string_view name = rule_of(counted);
       if (std::ranges::find(names, name) == names.end()) names.push_back(name);
     }
   }
   if (names.empty()) return "";
+  std::ranges::sort(names);
   const std::size_t more = names.size() - std::min(names.size(), kMost);
   names.resize(names.size() - more);
-  return fmt::format("{} of them as long as {}: {}{}", laws,
-                     names.size() + more == 1 ? "this lasts" : "these last", fmt::join(names, "; "),
+  return fmt::format("{} of them as long as no limit is used up: of {}{}", laws,
+                     fmt::join(names, ", "),
                      more == 0 ? "" : fmt::format(" and {} more (--format json)", more));
 }
 
