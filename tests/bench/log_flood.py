@@ -160,8 +160,9 @@ def flood(program, sender, rate, seconds, read=(), stopped=0.0, peer=None):
     if reader:
         time.sleep(1.5)
         # How many were lost, the next line shows.
-        answer["denied"] += sender.ask(100, 0.2)["sent"]
+        sender.ask(100, 0.2)
         time.sleep(1)
+        answer["denied"] = counted() - before
         usage = pathlib.Path(f"/proc/{reader.pid}/stat").read_text().rsplit(") ", 1)[1].split()
         answer["reader"] = (int(usage[11]) + int(usage[12])) / os.sysconf("SC_CLK_TCK")
         reader.send_signal(signal.SIGINT)

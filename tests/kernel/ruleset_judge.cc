@@ -252,7 +252,9 @@ class Runner {
                     kSources[static_cast<std::size_t>(arguments_.from)],
                     arguments_.forwards ? " --forwards" : "",
                     arguments_.saved.empty() ? "" : " --saved " + arguments_.saved, seed);
-    if (auto chosen = choose_stack(host_, seed); !chosen) {
+    // Settings that are not modelled (bc_forwarding, source routes) are no saved host's.
+    constexpr std::uint64_t kUsual = 0;
+    if (auto chosen = choose_stack(host_, arguments_.saved.empty() ? seed : kUsual); !chosen) {
       broken(chosen.error(), again + "0");
       return false;
     }
