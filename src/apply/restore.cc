@@ -193,8 +193,16 @@ Result<TakenBack> return_by_itself(const World& world, StateDirectory& state, Ke
 Result<std::optional<TakenBack>> end_what_is_over(const World& world, StateDirectory& state,
                                                   Kernel& kernel) {
   // What cannot be read of it is for the verb to say.
-  const auto pending = whatever_waits(state.path()).pending;
+  std::optional<Pending> pending = whatever_waits(state.path()).pending;
   if (!pending || !is_over(*pending, world)) return std::nullopt;
+  const auto current = current_number(state.path());
+  if (current && *current != pending->generation) {
+    // Another is recorded as in force. Whether it is the kernel tells, which may not have answered
+    // when that was asked.
+    clear_interrupted(state, kernel, world);
+    pending = whatever_waits(state.path()).pending;
+    if (!pending || !is_over(*pending, world)) return std::nullopt;
+  }
   const bool of_this_boot = pending->boot_id == world.boot_id();
   Event event = event_now(world, of_this_boot ? EventKind::Expired : EventKind::Dropped);
   event.from = pending->generation;

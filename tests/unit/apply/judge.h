@@ -71,6 +71,7 @@ class Judge : public Scene {
     const Model before = model_;
     if (deed.with == With::ReadOnlyDisk) return on_read_only_disk(deed);
     bool done = false;
+    had_boot_link_ = std::filesystem::is_symlink(disk_.state() + "/boot");
     store_.fault = {};
     store_.steps.clear();
     if (const auto trouble = trouble_with(deed.with)) {
@@ -194,7 +195,7 @@ class Judge : public Scene {
   // Without its link a boot goes by the history, which says by now what an interrupted one has put
   // in force for good.
   void take_lost_boot() {
-    if (std::filesystem::is_symlink(disk_.state() + "/boot")) return;
+    if (had_boot_link_) return;
     const State& confirmed = model_.waits ? model_.waits->former : model_.in_force();
     if (generation(boot_number(disk_.state())) == confirmed.generation) model_.boots = confirmed;
   }
@@ -674,6 +675,7 @@ class Judge : public Scene {
   }
 
   std::optional<State> target_;  // of `rollback --to`
+  bool had_boot_link_ = false;   // before the deed
 };
 
 }  // namespace rolewall::apply::test

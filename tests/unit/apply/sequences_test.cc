@@ -471,6 +471,23 @@ TEST_CASE("sequences that once went wrong") {
       {.what = Do::Rollback, .which = 3},
   };
   CHECK(first_wrong(boot_without_room) == "");
+  // An apply for good over what waits is killed, and later the kernel does not say what it holds.
+  const std::vector<Deed> kernel_says_nothing_of_it{
+      {.what = Do::ApplyConfirm, .which = 1},
+      {.what = Do::ApplyConfirm, .which = 2, .with = With::KilledAtDisk, .step = 18},
+      {.what = Do::ApplyForGood, .which = 3, .with = With::KilledAtDisk, .step = 6},
+      {.what = Do::Wait, .which = 2},
+      {.what = Do::BanForGood, .which = 2, .with = With::Fails, .step = 0},
+  };
+  CHECK(first_wrong(kernel_says_nothing_of_it) == "");
+  const std::vector<Deed> rolled_back_without_the_boots_link{
+      {.what = Do::Apply, .which = 1},
+      {.what = Do::LoseLink, .which = 1},
+      {.what = Do::Disable},
+      {.what = Do::Rollback, .which = 1, .with = With::KilledAtDisk, .step = 0},
+      {.what = Do::Boot},
+  };
+  CHECK(first_wrong(rolled_back_without_the_boots_link) == "");
   // What waited in vain is the highest number that a lost history has left, and the same rules.
   const std::vector<Deed> taken_for_what_was_prepared{
       {.what = Do::ApplyForGood, .which = 2},
