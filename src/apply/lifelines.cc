@@ -16,6 +16,7 @@
 #include "apply/ways.h"
 #include "eval/route.h"
 #include "net/address_set.h"
+#include "net/drawn_ports.h"
 #include "net/protocol.h"
 #include "ruleset/loads.h"
 
@@ -25,8 +26,6 @@ namespace {
 // More questions than these and those about boundaries are thinned out, evenly.
 constexpr std::size_t kMostQuestions = 1'500;
 constexpr std::uint16_t kSshPort = 22;
-// Where not each port that a client may draw is asked about; Linux draws between them.
-constexpr std::array kFurthestPorts{kLeastDrawnPort, std::uint16_t{UINT16_MAX}};
 
 class Administrators {
  public:
@@ -150,7 +149,7 @@ class Administrators {
             .stands_for_all = first_session_};
     connect("a new session from " + net::format(client), client, sent_to(session), how);
     how.stands_for_all = false;
-    for (const std::uint16_t port : kFurthestPorts) {
+    for (const std::uint16_t port : net::kFurthestDrawnPorts) {
       how.port = port;
       connect(fmt::format("a new session from {} port {}", net::format(client), port), client,
               sent_to(session), how);
@@ -290,7 +289,7 @@ class Administrators {
     if (all.complete) return;
     for (const net::Prefix& prefix : facts_.management) {
       for (const net::Address& client : ends_of(prefix)) {
-        for (const std::uint16_t port : kFurthestPorts) ask(client, port);
+        for (const std::uint16_t port : net::kFurthestDrawnPorts) ask(client, port);
       }
     }
     const std::vector<net::Address> told_apart = boundaries();

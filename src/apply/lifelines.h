@@ -60,8 +60,6 @@ struct Lifelines {
   std::vector<Unasked> unasked;
 };
 
-// From which a client may connect: one without privileges draws any from here on.
-inline constexpr std::uint16_t kLeastDrawnPort = 1024;
 // The first port that a side may draw (RFC 6335, 6); the kernel's vxlan draws from as low as this.
 inline constexpr std::uint16_t kDrawnPort = 49152;
 

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "analyze/analysis.h"
-#include "apply/lifelines.h"
+#include "net/drawn_ports.h"
 #include "net/protocol.h"
 #include "ruleset/loads.h"
 
@@ -76,7 +76,7 @@ class AllManagers {
         return static_cast<std::uint16_t>(step.values.first);
       }
     }
-    return kLeastDrawnPort;
+    return net::kLeastDrawnPort;
   }
 
   static Part far(bool ipv6, bool arrives) {
@@ -125,7 +125,8 @@ class AllManagers {
           d_.both(address, is(arrives ? Part::Transport2 : Part::Transport0, door.port)));
     }
     all = d_.both(all, d_.union_of(std::move(doors)));
-    all = d_.both(all, d_.where(space_.field(clients_port(arrives)), kLeastDrawnPort, UINT16_MAX));
+    all = d_.both(all,
+                  d_.where(space_.field(clients_port(arrives)), net::kLeastDrawnPort, UINT16_MAX));
     all = d_.both(all, is(Part::Protocol, net::protocol::kTcp));
     all = d_.both(all, is(Part::Flags, arrives ? kSyn : kSynAck));
     all = d_.both(all, is(Part::Type, 0));

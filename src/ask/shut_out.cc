@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
 
+#include "net/drawn_ports.h"
 #include "net/prefixes.h"
 #include "net/protocol.h"
 #include "policy/codes.h"
@@ -20,8 +20,6 @@ namespace {
 using policy::Index;
 
 constexpr std::uint16_t kSsh = 22;
-// That a client may draw.
-constexpr std::array<std::uint16_t, 2> kFurthestPorts{1024, 65535};
 constexpr std::uint8_t kSolicitation = 135;
 constexpr std::uint8_t kAdvertisement = 136;
 constexpr std::uint8_t kHopLimit = 255;
@@ -111,7 +109,7 @@ class HostAsked {
         fields.destination_port = kSsh;
         if (denies(fields, true)) return client;
         note_limits();
-        for (const std::uint16_t port : kFurthestPorts) {
+        for (const std::uint16_t port : net::kFurthestDrawnPorts) {
           fields.source_port = port;
           if (denies(fields, true)) return client;
         }
