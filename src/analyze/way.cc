@@ -8,6 +8,7 @@
 
 #include "analyze/header_bits.h"
 #include "net/protocol.h"
+#include "ruleset/delivered.h"
 #include "ruleset/loads.h"
 #include "ruleset/table_flags.h"
 
@@ -59,14 +60,12 @@ Way::Way(Machine& machine, KnownConnections known)
       compare_(machine.diagrams()),
       order_(names_of(machine.facts())) {
   const ruleset::Host& host = machine.host();
-  std::vector<net::Prefix> all = host.addresses;
-  all.insert(all.end(), host.virtual_addresses.begin(), host.virtual_addresses.end());
+  const std::vector<net::Prefix> all = ruleset::delivered_here(host);
   std::vector<net::Prefix> here;
   std::vector<net::Prefix> broadcasts;
   for (const ruleset::Route& route : host.routes.value_or(std::vector<ruleset::Route>())) {
     if (net::is_loopback(route.to.address)) continue;
     const bool own = route.type == ruleset::RouteType::Local;
-    if (own) all.push_back(route.to);
     if (own && is_link_local(route.to)) own_on_links_.emplace_back(route.to, route.device);
     const bool broadcast = route.type == ruleset::RouteType::Broadcast;
     if (broadcast) broadcasts.push_back(route.to);

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "eval/checksum.h"
+#include "ruleset/delivered.h"
 
 namespace rolewall::eval {
 namespace {
@@ -194,34 +195,10 @@ const char* hop_by_hop_error(ByteSpan packet) {
   return nullptr;
 }
 
-// An address that the kernel does not deliver to (an IPv6 address that another host has, or that is
-// still being asked about, RFC 4862) has no route of type local, though a device bears it.
-std::vector<net::Prefix> delivered_addresses(const ruleset::Host& host) {
-  const auto is_local = [](const ruleset::Route& route) {
-    return route.type == ruleset::RouteType::Local && !net::is_loopback(route.to.address);
-  };
-  std::vector<net::Prefix> found = host.addresses;
-  if (!host.routes || std::ranges::none_of(*host.routes, is_local)) return found;
-  std::erase_if(found, [&](const net::Prefix& address) {
-    return std::ranges::none_of(*host.routes, [&](const ruleset::Route& route) {
-      return is_local(route) && route.to.address.index() == address.address.index() &&
-             net::first(route.to) <= net::first(address) &&
-             net::last(address) <= net::last(route.to);
-    });
-  });
-  return found;
-}
-
 }  // namespace
 
 OwnAddresses OwnAddresses::of(const ruleset::Host& host) {
-  std::vector<net::Prefix> all = delivered_addresses(host);
-  all.insert(all.end(), host.virtual_addresses.begin(), host.virtual_addresses.end());
-  // A whole network may be delivered here, which no device bears: `ip route add local`.
-  for (const ruleset::Route& route : host.routes.value_or(std::vector<ruleset::Route>())) {
-    const bool delivered = route.type == ruleset::RouteType::Local;
-    if (delivered && !net::is_loopback(route.to.address)) all.push_back(route.to);
-  }
+  const std::vector<net::Prefix> all = ruleset::delivered_here(host);
   std::vector<net::Prefix> single;
   std::ranges::copy_if(all, std::back_inserter(single), [](const net::Prefix& prefix) {
     return prefix.length == net::address_bits(prefix.address);

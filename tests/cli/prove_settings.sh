@@ -57,3 +57,19 @@ expect_status 0
 sysctl -qw net.ipv4.conf.all.bc_forwarding=1 net.ipv4.conf.eth0.bc_forwarding=1
 ask prove --live 'never udp 10.9.0.2 > 10.8.0.255:54 at=self in=eth0'
 expect_status 1
+
+# An address that another host has is none: what is sent there is passed on.
+nft -f - <<'NFT'
+flush ruleset
+table inet t {
+  chain i { type filter hook input priority 0; policy drop; }
+  chain f { type filter hook forward priority 0; policy accept; }
+}
+NFT
+sysctl -qw net.ipv6.conf.all.forwarding=1 net.ipv6.conf.eth1.accept_dad=1 net.ipv6.conf.eth1.dad_transmits=600
+ip address add 2001:db8:8::1/64 dev eth1 nodad
+ip address add 2001:db8:8::77/64 dev eth1
+ask prove --live 'never udp 2001:db8:9::2 > [2001:db8:8::77]:54 at=self in=eth0'
+expect_status 1
+ask prove --live 'never udp 2001:db8:9::2 > [2001:db8:8::1]:54 at=self in=eth0'
+expect_status 0
