@@ -102,6 +102,7 @@ class RuleRun {
   // --- what is free ---
   // `of`: what else tells it apart.
   FieldId free_here(std::string_view what, unsigned bits, FieldKind kind, std::string_view of = {});
+  Bits address_it_leaves_by();  // of the device, that masquerading takes
   Bits free_bits_here(std::string_view what, std::size_t bits);
   Diagram choice(std::string_view what, FieldKind kind = FieldKind::Choice,
                  std::string_view of = {});

@@ -135,12 +135,16 @@ RuleRun::Step RuleRun::run_nat(const ruleset::Nat& nat) {
   return Ends{translate(translation)};
 }
 
+Bits RuleRun::address_it_leaves_by() {
+  const std::string by = machine_.as_changed(environment_, Machine::FoundFrom::Routing);
+  return space_.free_bits("the address of the device that it leaves by" + by, is_ipv6() ? 128 : 32,
+                          FieldKind::NotModelled);
+}
+
 RuleRun::Step RuleRun::run_masquerade(const ruleset::Masquerade& nat) {
   if (auto parted = part_families()) return *std::move(parted);
   Translation translation{.kind = NatKind::Source, .address = {}, .port = {}};
-  const std::string by = machine_.as_changed(environment_, Machine::FoundFrom::Routing);
-  translation.address = space_.free_bits("the address of the device that it leaves by" + by,
-                                         is_ipv6() ? 128 : 32, FieldKind::NotModelled);
+  translation.address = address_it_leaves_by();
   translation.port = translated_port(nat.port_min, nat.port_max, nat.flags);
   return Ends{translate(translation)};
 }
@@ -206,9 +210,7 @@ RuleRun::Step RuleRun::run_xt_nat(const ruleset::XtNat& nat) {
                           .address = {},
                           .port = port()};
   if (nat.kind == Kind::Masquerade) {
-    const std::string by = machine_.as_changed(environment_, Machine::FoundFrom::Routing);
-    translation.address = space_.free_bits("the address of the device that it leaves by" + by,
-                                           size * 8, FieldKind::NotModelled);
+    translation.address = address_it_leaves_by();
   } else if (nat.kind == Kind::Netmap) {
     translation.address =
         mapped_address(translation.kind, bits_of(std::span(nat.first).first(size)),

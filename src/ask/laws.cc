@@ -78,7 +78,7 @@ void drop_unasked(std::vector<LawCase>& laws, Diagnostics& diagnostics) {
     if (law.host) {
       policy::report(diagnostics, Code::NoSample, law.words->span,
                      fmt::format("no packet fits `{}`, so this law says nothing", law.words->text),
-                     std::string(kWhyNone));
+                     kWhyNone);
     } else {
       policy::report(diagnostics, Code::NotAnEnd, law.words->span,
                      "neither end of this packet is a host of the site",

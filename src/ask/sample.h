@@ -55,7 +55,7 @@ bool is_group(const net::Address& address);
 std::string to_words(const Sample& sample);
 
 // Where words describe no packet: what they lack.
-inline constexpr std::string_view kWhyNone =
+inline constexpr const char* kWhyNone =
     "each end needs an address that its `!` leaves, both of the same family (`df=` is IPv4's), and "
     "they must not be the same host";
 

@@ -34,8 +34,7 @@ const RuleFile* skipping_role(const policy::Policy& policy, Index host, const Ru
 
 void no_sample(const policy::TestPacket& packet, Diagnostics& diagnostics) {
   report(diagnostics, Code::NoSample, packet.words.span,
-         fmt::format("no packet fits `{}`, so this tests nothing", packet.words.text),
-         std::string(kWhyNone));
+         fmt::format("no packet fits `{}`, so this tests nothing", packet.words.text), kWhyNone);
 }
 
 TestCase sampled(const Sampler& sampler, const policy::Test& test, const policy::TestPacket& packet,

@@ -82,7 +82,7 @@ std::vector<ask::Sample> understand(const std::string& words, const Subject& sub
   }
   if (samples.empty() && !diagnostics.has_errors()) {
     policy::report(diagnostics, policy::Code::NoSample, place,
-                   fmt::format("\"{}\" describes no packet", words), std::string(ask::kWhyNone));
+                   fmt::format("\"{}\" describes no packet", words), ask::kWhyNone);
   }
   if (!diagnostics.has_errors()) return samples;
   if (!subject.has_policies) advise_without_policies(subject, diagnostics);

@@ -72,6 +72,17 @@ void put_place(Json& json, const policy::Policy& policy, const policy::PacketWor
   json["column"] = words.span.column;
 }
 
+// The policy's rule, of whose chain it is: "an element of web.inbound.app/rate4 (inet rolewall,
+// chain web.inbound.app, rule 2)".
+std::string_view rule_of(std::string_view counted) {
+  constexpr std::string_view kChain = ", chain ";
+  const auto at = counted.find(kChain);
+  if (at == std::string_view::npos) return counted;
+  const std::string_view chain = counted.substr(at + kChain.size());
+  const std::string_view rule = chain.substr(0, chain.find(','));
+  return rule.contains('.') ? rule : counted;
+}
+
 }  // namespace
 
 std::string_view proof_word(ask::Proof::Outcome outcome) {
@@ -175,17 +186,6 @@ std::string summary_of_laws(const ask::TestReport& report) {
   if (broken > 0) wrong = fmt::format("{} broken", broken);
   if (open > 0) wrong += fmt::format("{}{} not proven", wrong.empty() ? "" : ", ", open);
   return fmt::format("{}: {}", asked, wrong);
-}
-
-// The policy's rule, of whose chain it is: "an element of web.inbound.app/rate4 (inet rolewall,
-// chain web.inbound.app, rule 2)".
-static std::string_view rule_of(std::string_view counted) {
-  constexpr std::string_view kChain = ", chain ";
-  const auto at = counted.find(kChain);
-  if (at == std::string_view::npos) return counted;
-  const std::string_view chain = counted.substr(at + kChain.size());
-  const std::string_view rule = chain.substr(0, chain.find(','));
-  return rule.contains('.') ? rule : counted;
 }
 
 std::string what_laws_rest_on(const ask::TestReport& report) {

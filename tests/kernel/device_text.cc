@@ -110,18 +110,9 @@ class Writer {
   }
 
   std::string verdict() {
-    switch (random_.weighted({30, 22, 30, 8, 10})) {
-      case 0:
-        return "accept";
-      case 1:
-        return "drop";
-      case 2:
-        return "continue";
-      case 3:
-        return "return";
-      default:
-        return target_.empty() ? "continue" : random_.of({"jump ", "goto "}) + target_;
-    }
+    return random_verdict(random_, {30, 22, 30, 8, 10}, [&]() -> std::string {
+      return target_.empty() ? "continue" : random_.of({"jump ", "goto "}) + target_;
+    });
   }
 
   // Past the stack, or as a copy; the address alone says which family it is for.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <string>
 #include <vector>
 
 namespace rolewall::kernel_judge {
@@ -49,5 +50,23 @@ class Random {
  private:
   std::uint64_t state_;
 };
+
+// A rule's verdict in nft's words. `weights`: of accept, drop, continue, return, and of what `jump`
+// says, which is asked for that alone.
+template <class Jump>
+std::string random_verdict(Random& random, std::initializer_list<unsigned> weights, Jump jump) {
+  switch (random.weighted(weights)) {
+    case 0:
+      return "accept";
+    case 1:
+      return "drop";
+    case 2:
+      return "continue";
+    case 3:
+      return "return";
+    default:
+      return jump();
+  }
+}
 
 }  // namespace rolewall::kernel_judge

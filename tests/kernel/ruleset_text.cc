@@ -77,18 +77,9 @@ class TableWriter {
                                     "new,untracked", "established,related"});
   }
   std::string verdict() {
-    switch (random_.weighted({30, 27, 17, 8, 18})) {
-      case 0:
-        return "accept";
-      case 1:
-        return "drop";
-      case 2:
-        return "continue";
-      case 3:
-        return "return";
-      default:
-        return targets_.empty() ? "accept" : "jump " + random_.of(targets_);
-    }
+    return random_verdict(random_, {30, 27, 17, 8, 18}, [&]() -> std::string {
+      return targets_.empty() ? "accept" : "jump " + random_.of(targets_);
+    });
   }
   // "{ a, b, c }" of distinct values.
   template <class Make>

@@ -81,18 +81,9 @@ class ShapeWriter {
   const char* side() { return random_.of({"saddr", "daddr"}); }
   const char* port_side() { return random_.of({"dport", "dport", "sport"}); }
   std::string verdict() {
-    switch (random_.weighted({35, 15, 25, 8, 17})) {
-      case 0:
-        return "accept";
-      case 1:
-        return "drop";
-      case 2:
-        return "continue";
-      case 3:
-        return "return";
-      default:
-        return targets_.empty() ? "accept" : random_.of({"jump ", "goto "}) + random_.of(targets_);
-    }
+    return random_verdict(random_, {35, 15, 25, 8, 17}, [&]() -> std::string {
+      return targets_.empty() ? "accept" : random_.of({"jump ", "goto "}) + random_.of(targets_);
+    });
   }
 
   // --- matches ---
