@@ -288,9 +288,10 @@ int run(const ApplyOptions& options) {
   if (!checked) return report(checked.error());
   if (!checked->passed()) {
     render(err(), site.policy, *checked);
-    err().line(fmt::format("rolewall: {}: {}; {}",
-                           options.force ? "overridden" : "refused, nothing was changed",
-                           summary(checked->findings), summary_with_laws(checked->tests)));
+    const bool has_errors = checked->findings.has_errors();
+    err().line(fmt::format(
+        "rolewall: {}: {}{}", options.force ? "overridden" : "refused, nothing was changed",
+        has_errors ? summary(checked->findings) + "; " : "", summary_with_laws(checked->tests)));
     if (!options.force) return kNo;
   }
   ask::find_limit_on_management(site.policy, site.date, wanted->host, checked->findings);

@@ -40,6 +40,7 @@ def metrics():
             types[line.split()[2]] = line.split()[3]
         elif not line.startswith("#"):
             key, value = line.rsplit(" ", 1)
+            check(key not in values, f"twice in one exposition: {key}")
             values[key] = int(value)
     return values, types
 
@@ -124,6 +125,40 @@ def monotonic(peer):
     check(before.get(key, 0) == 3 + 2, f"{key}: {before.get(key)}")
 
 
+def prefixes_are_counted():
+    for each in range(3):
+        must("ban", f"10.9{each}.0.0/24")
+    fills = {each["name"]: each["elements"] for each in stats("--once")["sets"]}
+    check(fills["banned/4-prefixes"] == 3, f"three prefixes are banned: {fills}")
+    for each in range(3):
+        must("unban", f"10.9{each}.0.0/24")
+
+
+def limits_come_and_go(peer):
+    """What a limit has denied is never shown as let in, whatever becomes of the limit."""
+    def new():
+        return next(each["new"] for each in stats("--once")["services"] if each.get("service") == "udp/1000")
+
+    def put(rules, mode="enforce"):
+        write_site(server=rules + f'[defaults]\nmode = "{mode}"\n')
+        apply()
+
+    limited = RULES.replace('limit = "1/hour"', 'limit = "2/hour burst 2"')
+    put(limited)
+    peer.ask("datagrams", PEER, HERE, 1000, 40)
+    let_in = new()
+    check(let_in <= 3, f"let in: {let_in}")
+    put(limited, "audit")
+    check(new() <= let_in, f"as audit mode begins: {new()}")
+    peer.ask("datagrams", OTHER, HERE, 1000, 10)
+    check(new() >= 10, f"in audit mode all pass: {new()}")
+    put(limited)
+    check(new() <= let_in + 10, f"as audit mode ends: {new()}")
+    put(limited.replace('limit = "2/hour burst 2"\n', ""))
+    check(new() <= let_in + 10, f"without the limit: {new()}")
+    put(RULES)
+
+
 def without_the_record():
     elsewhere = subprocess.run([PROGRAM, "stats", "--once", "--format", "json", "--state-dir", "nowhere"],
                                capture_output=True, text=True)
@@ -198,6 +233,8 @@ def main():
     without_the_record()
     to_a_file()
     drawn()
+    prefixes_are_counted()
+    limits_come_and_go(peer)
     check(OTHER != PEER, "")
     finish(peer)
 
