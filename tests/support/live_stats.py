@@ -7,6 +7,7 @@ import pty
 import re
 import select
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -102,6 +103,35 @@ def traffic(peer):
     # A connection: 1,000 bytes each way, the answers in small packets, each with 52 bytes of headers.
     check(20 * 1200 < passed["in_bytes"] < 20 * 3000 and 20 * 1200 < passed["out_bytes"] < 20 * 3000,
           f"bytes within the time: {passed}")
+
+
+def from_a_port_again(peer):
+    """Each is a connection with bytes of its own, though connection tracking has the last one's entry still."""
+    peer.ask("again", PEER, HERE, 8000, 3)
+    counting = subprocess.Popen([PROGRAM, "stats", "--watch", "--format", "json", "--over", "1s", "--state-dir", STATE],
+                                stdout=subprocess.PIPE, text=True)
+    time.sleep(0.3)
+    peer.ask("again", PEER, HERE, 8000, 15)
+    time.sleep(1.2)
+    counting.send_signal(signal.SIGINT)
+    looks = [json.loads(line) for line in counting.communicate(timeout=20)[0].splitlines()]
+    services = [each for look in looks for each in look["services"] if each.get("service") == "tcp/8000"]
+    # Each sends SYN, ACK, 50 bytes, ACK, RST: 5 packets of 40 or 52 bytes and more.
+    passed = sum(each.get("traffic_passed", {}).get("in_bytes", 0) for each in services)
+    check(passed >= 16 * 250 * 0.7, f"from a port again and again: {passed} bytes of at least {16 * 250}")
+
+
+def broadcasts(peer):
+    write_site(server=RULES + '[[inbound]]\nid = "names"\nservice = "udp/137"\n')
+    apply()
+    peer.ask("to-all", PEER, "203.0.113.255", 137)
+    peer.ask("to-all", PEER, "255.255.255.255", 137)
+    services = stats("--once")["services"]
+    names = [each for each in services if each.get("service") == "udp/137"]
+    check(names and names[0]["open"] == 2, f"broadcasts: {services}")
+    check(not [each for each in services if each["direction"] == "forward"], f"forwarded: {services}")
+    write_site(server=RULES)
+    apply()
 
 
 def monotonic(peer):
@@ -233,6 +263,8 @@ def main():
     without_the_record()
     to_a_file()
     drawn()
+    from_a_port_again(peer)
+    broadcasts(peer)
     prefixes_are_counted()
     limits_come_and_go(peer)
     check(OTHER != PEER, "")

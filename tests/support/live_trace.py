@@ -220,6 +220,15 @@ def translated(client):
     check(trace.status == 0 and first["dry_run"]["agrees"], f"translated: the dry run: {first}")
     later = trace.packets[1]["dry_run"]
     check(later["agrees"] or not later["compared"], f"of the middle: {later}")
+    # What is published is a service, and one series.
+    found = json.loads(must("stats", "--once", "--format", "json"))
+    door = [each for each in found["services"] if each.get("service") == "tcp/9001"]
+    check(len(door) == 1 and door[0]["direction"] == "nat" and door[0]["new"] == 1, f"published: {found['services']}")
+    check(not [each for each in found["services"] if each.get("unattributed") and each["direction"] == "forward"],
+          f"somebody else's: {found['services']}")
+    series = [line for line in must("stats", "--format", "prometheus").splitlines()
+              if line.startswith("rolewall_rule_new_packets_total") and "nat.door" in line]
+    check(len(series) == 1, f"its series: {series}")
 
 
 def discarded(client):
