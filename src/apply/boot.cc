@@ -240,7 +240,8 @@ Result<FellBack> fall_back(const ruleset::Snapshot& snapshot, const std::string&
                 .problems = std::move(put->problems)};
   Event event = event_now(world, EventKind::FellBack);
   if (const auto number = boot_number(state_directory)) event.from = *number;
-  event.to = event.from;
+  // The record stays as it is: the next boot may load it.
+  event.to = current_number(state_directory).value_or(event.from);
   event.why = why;
   event.instead = instead;
   Result<std::optional<StateDirectory>> state = StateDirectory::open_existing(state_directory);
