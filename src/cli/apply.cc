@@ -288,10 +288,9 @@ int run(const ApplyOptions& options) {
   if (!checked) return report(checked.error());
   if (!checked->passed()) {
     render(err(), site.policy, *checked);
-    const bool has_errors = checked->findings.has_errors();
-    err().line(fmt::format(
-        "rolewall: {}: {}{}", options.force ? "overridden" : "refused, nothing was changed",
-        has_errors ? summary(checked->findings) + "; " : "", summary_with_laws(checked->tests)));
+    err().line(fmt::format("rolewall: {}: {}",
+                           options.force ? "overridden" : "refused, nothing was changed",
+                           summary_of_failures(*checked)));
     if (!options.force) return kNo;
   }
   ask::find_limit_on_management(site.policy, site.date, wanted->host, checked->findings);

@@ -213,6 +213,12 @@ std::string summary_with_laws(const ask::TestReport& report) {
   return summary(report) + (laws.empty() ? "" : "; " + laws);
 }
 
+std::string summary_of_failures(const ask::Checked& checked) {
+  const std::string errors =
+      checked.findings.has_errors() ? summary(checked.findings) + "; " : std::string();
+  return errors + summary_with_laws(checked.tests);
+}
+
 void render_left_out(const Terminal& terminal, const ask::TestReport& report) {
   for (const auto& [why, count] : report.left_out) {
     terminal.line(fmt::format("not asked: {}: {}", counted(count, "sample"), why));

@@ -32,6 +32,9 @@ std::string summary_of_laws(const ask::TestReport& report);
 // What must not be used up, or end, for laws to hold; "": they rest on nothing.
 std::string what_laws_rest_on(const ask::TestReport& report);
 std::string summary_with_laws(const ask::TestReport& report);
+// For whoever refuses what does not pass. The tests alone are asked then: that there are no other
+// findings is not known, and not said.
+std::string summary_of_failures(const ask::Checked& checked);
 
 // What was not asked, and why; nothing where all was.
 void render_left_out(const Terminal& terminal, const ask::TestReport& report);

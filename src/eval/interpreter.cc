@@ -416,6 +416,7 @@ ChainResult Interpreter::run(std::uint32_t table, std::uint32_t base_chain, Fram
   frame_ = &frame;
   frame.inner.reset();
   clock_ = {.now_ns = options.now_ns, .error_ns = options.clock_error_ns};
+  words_tests_ = options.word_tests;
   unknowns_.clear();
   unknown_.fill(0);
   std::uint32_t chain = base_chain;
