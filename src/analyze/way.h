@@ -62,6 +62,10 @@ class Way {
   // `otherwise`, but for packets of connections that were translated before.
   Diagram translated_before(bool ipv6, EnvironmentId environment, Diagram otherwise);
   Diagram anywhere(EnvironmentId environment, std::string_view by);
+  // What br_netfilter may show to prerouting before the IP stack takes it; and what then goes
+  // another way than by another device: what is translated, and what is for many.
+  Diagram comes_by_bridge(bool ipv6);
+  Diagram changed_by_bridge(bool ipv6, EnvironmentId environment);
   bool was_translated(EnvironmentId environment) const {
     return machine_.environments()[environment].translated_before;
   }
