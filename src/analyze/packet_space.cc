@@ -18,6 +18,9 @@ constexpr std::uint64_t kIpv4Header = 20;
 constexpr std::uint64_t kIpv6Header = 40;
 constexpr std::uint64_t kLargestType = 3;  // PACKET_OTHERHOST
 
+// ipv6_ext_hdr() of net/ipv6/exthdrs_core.c.
+constexpr std::array<std::uint64_t, 6> kExtensionHeaders{0, 43, 44, 51, 59, 60};
+
 constexpr std::array<std::uint64_t, 5> kStates{ct_state::kInvalid, ct_state::kEstablished,
                                                ct_state::kRelated, ct_state::kNew,
                                                ct_state::kUntracked};
@@ -194,6 +197,12 @@ Diagram PacketSpace::has_length(std::uint64_t bytes) {
   return diagrams_.where(field(Part::Length), bytes, most);
 }
 
+Diagram PacketSpace::extended() {
+  std::vector<Values> headers;
+  for (const std::uint64_t number : kExtensionHeaders) headers.push_back({number, number});
+  return diagrams_.both(ipv6_, diagrams_.where(field(Part::Protocol), headers));
+}
+
 void PacketSpace::build_packets() {
   Diagrams& d = diagrams_;
   const auto of_family = [&](Diagram family, std::uint64_t header) {
@@ -210,11 +219,9 @@ void PacketSpace::build_packets() {
       if (number == protocol::kTcp) of = d.both(of, is(Part::Transport12, 0x50));
       protocols.push_back(of);
     }
-    // IPv6's extension headers are no protocols here.
-    constexpr std::array<std::uint64_t, 6> kExtensions{0, 43, 44, 51, 59, 60};
     if (header == kIpv6Header) {
       std::erase_if(others, [&](const Values& value) {
-        return std::ranges::find(kExtensions, value.first) != kExtensions.end();
+        return std::ranges::find(kExtensionHeaders, value.first) != kExtensionHeaders.end();
       });
     }
     protocols.push_back(d.both(d.where(field(Part::Protocol), others), has_length(header)));
