@@ -221,8 +221,8 @@ void Difference::note_extended(Direction direction) {
   if (std::ranges::find(unlike_, what) == unlike_.end()) unlike_.push_back(what);
 }
 
-// The packets whose outcome hangs on the field, whatever else is free.
-Diagram Difference::hang_on(FieldId field, Diagram outcomes) {
+// Where the outcome hangs on the field, whatever the other ways say.
+Diagram Difference::hang_on(FieldId field, const std::set<FieldId>& ways, Diagram outcomes) {
   const auto over = [&](Diagram set, Quantifier quantifier) {
     return diagrams_->quantify(
         set, [&](FieldId of) { return of == field ? quantifier : Quantifier::Keep; });
@@ -233,9 +233,9 @@ Diagram Difference::hang_on(FieldId field, Diagram outcomes) {
         outcomes, [&](std::uint32_t of) { return of == value ? kEverything : kNothing; });
     all.push_back(diagrams_->minus(over(set, Quantifier::Any), over(set, Quantifier::All)));
   }
-  const Diagram some =
-      without(diagrams_->union_of(std::move(all)), FieldKind::Choice, Quantifier::Any);
-  return without(some, FieldKind::NotModelled, Quantifier::Any);
+  return diagrams_->quantify(diagrams_->union_of(std::move(all)), [&](FieldId of) {
+    return ways.contains(of) ? Quantifier::Any : Quantifier::Keep;
+  });
 }
 
 // What a rule leaves free has a name for each way of calls that leads to it, and an edit may have
@@ -258,7 +258,7 @@ std::vector<std::pair<FieldId, FieldId>> Difference::same_by_other_ways(Diagram 
     Diagram met = kNothing;
     for (const FieldId field : ways) {
       if (ways.size() == 1) break;
-      const Diagram hang = hang_on(field, outcomes);
+      const Diagram hang = hang_on(field, ways, outcomes);
       if (diagrams_->both(met, hang) != kNothing) return false;
       met = diagrams_->either(met, hang);
     }

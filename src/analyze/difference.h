@@ -82,7 +82,7 @@ class Difference {
   Diagram no_names();
   Diagram packets_of_edit(Direction direction);
   void note_extended(Direction direction);
-  Diagram hang_on(FieldId field, Diagram outcomes);
+  Diagram hang_on(FieldId field, const std::set<FieldId>& ways, Diagram outcomes);
   std::vector<std::pair<FieldId, FieldId>> same_by_other_ways(Diagram was, Diagram is);
   std::vector<DifferencePart> find(Direction direction);
   std::vector<DifferencePart> parts_of(std::span<const Diagram> found);

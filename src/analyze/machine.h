@@ -148,6 +148,15 @@ class Machine {
                   FieldKind kind);
   // The host's set of ip_set of that name; null: it is not known what it holds.
   const ruleset::IpSet* ipset(std::string_view name);
+  struct IpsetHolds {
+    Diagram held = kNothing;
+    Diagram excluded = kNothing;  // `nomatch`
+  };
+  // What it holds by these headers, once made: `asked` is how it is asked, and their bits' codes.
+  std::optional<IpsetHolds>& ipset_holds(const ruleset::IpSet& set,
+                                         std::vector<std::uint32_t> asked) {
+    return ipset_holds_[{&set, std::move(asked)}];
+  }
   // What a set holds of a key, once made: rules share sets. Null: not yet.
   std::optional<Diagram>& members(const ruleset::Set& set, BitSpan key);
 
@@ -188,6 +197,8 @@ class Machine {
       members_;
   Lefts lefts_;
   std::optional<std::vector<ruleset::IpSet>> ipsets_;  // the host's, once one was asked for
+  std::map<std::pair<const ruleset::IpSet*, std::vector<std::uint32_t>>, std::optional<IpsetHolds>>
+      ipset_holds_;
   std::map<std::pair<EnvironmentId, FoundFrom>, std::uint32_t> changes_;
   std::uint32_t change(EnvironmentId environment, FoundFrom from);
   std::uint64_t free_met_ = 0;  // how often a place's own value was asked for

@@ -139,15 +139,22 @@ std::optional<Diagram> RuleRun::has_ipset_key(const IpSet& set, std::string_view
 }
 
 // mtype_test_cidrs(): the longest networks count, the first field's before the second's.
-std::optional<RuleRun::IpsetHolds> RuleRun::ipset_holds(const IpSet& set,
+std::optional<Machine::IpsetHolds> RuleRun::ipset_holds(const IpSet& set,
                                                         const ruleset::XtSet& match) {
   const ruleset::Family of_table = machine_.ruleset().tables[frame_.table].family;
   const bool ipv6 = of_table == ruleset::Family::Ip6;
   if (!ipv6 && of_table != ruleset::Family::Ip) return std::nullopt;
   const auto family = ipv6 ? IpSet::Family::Ipv6 : IpSet::Family::Ipv4;
-  IpsetHolds holds;
+  Machine::IpsetHolds holds;
   if (match.dimensions < set.fields.size()) return holds;
   if (set.family != IpSet::Family::Any && set.family != family) return holds;
+  std::vector<std::uint32_t> asked{match.sources};
+  for (const Part part : {sides_of(true, ipv6).address, sides_of(false, ipv6).address,
+                          Part::Protocol, Part::Transport0, Part::Transport2, Part::Mark}) {
+    for (const Bit bit : now().part(part)) asked.push_back(bit.code());
+  }
+  std::optional<Machine::IpsetHolds>& known = machine_.ipset_holds(set, std::move(asked));
+  if (known) return known;
   struct OfLengths {
     std::vector<Diagram> held;
     std::vector<Diagram> excluded;
@@ -177,6 +184,7 @@ std::optional<RuleRun::IpsetHolds> RuleRun::ipset_holds(const IpSet& set,
     holds.held = diagrams_.minus(holds.held, *none);
     holds.excluded = diagrams_.minus(holds.excluded, *none);
   }
+  known = holds;
   return holds;
 }
 
