@@ -239,39 +239,39 @@ Diagram Difference::hang_on(FieldId field, const std::set<FieldId>& ways, Diagra
 }
 
 // What a rule leaves free has a name for each way of calls that leads to it, and an edit may have
-// it called from elsewhere. Where no packet hangs on it by two ways, each has it asked once on
-// either side, and what it then says is the same: the second field of each pair is the first.
-std::vector<std::pair<FieldId, FieldId>> Difference::same_by_other_ways(Diagram was, Diagram is) {
+// it called from elsewhere. Where no packet meets it by two ways, each has it asked once on either
+// side, and what it then says is the same: the second field of each pair is the first.
+std::vector<std::pair<FieldId, FieldId>> Difference::same_by_other_ways(const Asked& before,
+                                                                        const Asked& after) {
   using Ways = std::set<FieldId>;
   std::map<std::string_view, std::pair<Ways, Ways>> all;  // before and after
-  const auto gather = [&](Diagram of, Ways std::pair<Ways, Ways>::* side) {
-    for (const FieldId field : diagrams_->fields(of)) {
+  const auto gather = [&](const Asked& asked, Ways std::pair<Ways, Ways>::* side) {
+    for (const FieldId field : asked.fields) {
       const std::string_view name = space_->facts(field).name;
       const std::size_t way = name.rfind(kWay);
-      if (way == std::string_view::npos || diagrams_->largest(field) != 1) continue;
-      (all[name.substr(0, way)].*side).insert(field);
+      if (diagrams_->largest(field) == 1) (all[name.substr(0, way)].*side).insert(field);
     }
   };
-  gather(was, &std::pair<Ways, Ways>::first);
-  gather(is, &std::pair<Ways, Ways>::second);
+  gather(before, &std::pair<Ways, Ways>::first);
+  gather(after, &std::pair<Ways, Ways>::second);
   const auto are_apart = [&](const Ways& ways, Diagram outcomes) {
     Diagram met = kNothing;
     for (const FieldId field : ways) {
-      if (ways.size() == 1) break;
       const Diagram hang = hang_on(field, ways, outcomes);
-      if (diagrams_->both(met, hang) != kNothing) return false;
+      // It was asked, and may have been before another way was, or after.
+      if (hang == kNothing || diagrams_->both(met, hang) != kNothing) return false;
       met = diagrams_->either(met, hang);
     }
     return true;
   };
   std::vector<std::pair<FieldId, FieldId>> same;
   for (auto& [name, ways] : all) {
-    auto& [before, after] = ways;
-    if (before == after || before.empty() || after.empty()) continue;
-    if (!are_apart(before, was) || !are_apart(after, is)) continue;
-    before.merge(after);
-    for (const FieldId other : before) {
-      if (other != *before.begin()) same.emplace_back(*before.begin(), other);
+    auto& [was, is] = ways;
+    if (was == is || was.empty() || is.empty()) continue;
+    if (!are_apart(was, before.outcomes) || !are_apart(is, after.outcomes)) continue;
+    was.merge(is);
+    for (const FieldId other : was) {
+      if (other != *was.begin()) same.emplace_back(*was.begin(), other);
     }
   }
   return same;
@@ -329,7 +329,8 @@ std::vector<DifferencePart> Difference::find(Direction direction) {
       all = d.either(all, set);
     });
   }
-  for (const auto& [field, other] : same_by_other_ways(was, is)) {
+  for (const auto& [field, other] :
+       same_by_other_ways({before.asked(), was}, {after.asked(), is})) {
     const Diagram same = d.choose(d.where(field, 1, 1), d.where(other, 1, 1), d.where(other, 0, 0));
     for (Diagram& set : found) {
       set = d.quantify(d.both(set, same), [&, other = other](FieldId of) {

@@ -83,7 +83,12 @@ class Difference {
   Diagram packets_of_edit(Direction direction);
   void note_extended(Direction direction);
   Diagram hang_on(FieldId field, const std::set<FieldId>& ways, Diagram outcomes);
-  std::vector<std::pair<FieldId, FieldId>> same_by_other_ways(Diagram was, Diagram is);
+  struct Asked {
+    const std::set<FieldId>& fields;  // that are free at some place
+    Diagram outcomes = kNothing;
+  };
+  std::vector<std::pair<FieldId, FieldId>> same_by_other_ways(const Asked& before,
+                                                              const Asked& after);
   std::vector<DifferencePart> find(Direction direction);
   std::vector<DifferencePart> parts_of(std::span<const Diagram> found);
   std::vector<DecidedPair> pairs(Direction direction, Diagram packets);

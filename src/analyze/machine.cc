@@ -244,6 +244,7 @@ FieldId Machine::free_at(const Frame& frame, std::uint32_t rule, std::string_vie
                   frame.calls),
       bits, kind);
   space_.set_asked_by(field, {frame.table, frame.chain, rule});
+  asked_.insert(field);
   return field;
 }
 

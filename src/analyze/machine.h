@@ -19,6 +19,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <tuple>
@@ -157,6 +158,8 @@ class Machine {
                                          std::vector<std::uint32_t> asked) {
     return ipset_holds_[{&set, std::move(asked)}];
   }
+  // The free values that its rules have asked for, whether anything hangs on them or not.
+  const std::set<FieldId>& asked() const { return asked_; }
   // What a set holds of a key, once made: rules share sets. Null: not yet.
   std::optional<Diagram>& members(const ruleset::Set& set, BitSpan key);
 
@@ -201,6 +204,7 @@ class Machine {
       ipset_holds_;
   std::map<std::pair<EnvironmentId, FoundFrom>, std::uint32_t> changes_;
   std::uint32_t change(EnvironmentId environment, FoundFrom from);
+  std::set<FieldId> asked_;
   std::uint64_t free_met_ = 0;  // how often a place's own value was asked for
 };
 
