@@ -153,7 +153,11 @@ const Way::Hooks& Way::plan(Hook hook, bool ipv6) {
 Diagram Way::in_each_order(const ruleset::HookEntries& entries,
                            const ruleset::UnknownOrder& unknown,
                            const std::function<Diagram(ruleset::HookEntries)>& one) {
-  if (!unknown.complete) lost_ = unknown.about;
+  if (unknown.complete) {
+    orders_.insert(unknown.about);
+  } else {
+    lost_ = unknown.about;
+  }
   const std::size_t count = unknown.complete ? unknown.orders.size() : 1;
   Diagram all = kNothing;
   for (std::size_t order = 0; order < count; ++order) {
