@@ -521,32 +521,6 @@ std::vector<std::uint64_t> Diagrams::breaks(Diagram diagram, FieldId field) cons
   return all;
 }
 
-std::vector<std::pair<std::uint32_t, Diagrams::Way>> Diagrams::ways(Diagram diagram) const {
-  std::vector<std::pair<std::uint32_t, Way>> found;
-  std::unordered_set<Diagram> ends;
-  Way way;
-  begin_visit();
-  ways_below(diagram, way, ends, found);
-  return found;
-}
-
-void Diagrams::ways_below(Diagram diagram, Way& way, std::unordered_set<Diagram>& ends,
-                          std::vector<std::pair<std::uint32_t, Way>>& found) const {
-  if (!is_first_visit(diagram, ends)) return;
-  if (is_terminal(diagram)) {
-    found.emplace_back(value_of(diagram), way);
-    return;
-  }
-  const Node& node = nodes_[diagram];
-  std::uint64_t first = 0;
-  for (std::uint32_t i = node.first_edge; i < node.first_edge + node.edge_count; ++i) {
-    way.push_back({node.field, {first, lasts_[i]}});
-    ways_below(children_[i], way, ends, found);
-    way.pop_back();
-    first = lasts_[i] + 1;
-  }
-}
-
 std::vector<Diagrams::Run> Diagrams::runs(Diagram diagram, FieldId field) const {
   CHECK(top(diagram) >= field, "nothing is asked before");
   std::vector<Run> all;

@@ -111,6 +111,7 @@ class Diagrams {
 
   // What a packet ends in. `values`: of each field, by its number.
   std::uint32_t at(Diagram diagram, const std::function<std::uint64_t(FieldId)>& values) const;
+  std::uint32_t at(Diagram diagram, std::span<const std::uint64_t> values) const;
 
   bool ends_in(Diagram diagram, std::uint32_t terminal_value) const;
   // The terminals that are there, each once, by their first way.
@@ -138,8 +139,13 @@ class Diagrams {
   std::optional<Way> way_to(
       Diagram diagram, std::uint32_t terminal_value,
       const std::function<std::span<const std::uint64_t>(FieldId)>& wanted) const;
-  // One way down to each of its terminals, in no order.
-  std::vector<std::pair<std::uint32_t, Way>> ways(Diagram diagram) const;
+  // A packet that both sets have: the values of the fields that they ask about, others are left as
+  // they are. The seed goes on with each. REQUIRES: they meet.
+  void draw(Diagram a, Diagram b, std::uint64_t& seed, std::span<std::uint64_t> values);
+  // Of the set's packets whose field `given` has the value: between which values each of the other
+  // fields is, or less. False: there is no such packet. REQUIRES: the fields are below `given`.
+  bool box(Diagram set, FieldId given, std::uint64_t value, std::span<const FieldId> fields,
+           std::span<Values> sides) const;
 
   // What other work costs, in steps.
   void spend(std::uint64_t steps) {
@@ -218,8 +224,6 @@ class Diagrams {
   // Each diagram below one, once.
   template <class Visit>
   void visit_below(Diagram root, const Visit& visit) const;
-  void ways_below(Diagram diagram, Way& way, std::unordered_set<Diagram>& ends,
-                  std::vector<std::pair<std::uint32_t, Way>>& found) const;
   void begin_visit() const;
   bool is_first_visit(Diagram diagram, std::unordered_set<Diagram>& ends) const;
   bool leads_to(Diagram diagram, std::uint32_t terminal_value,
